@@ -1,0 +1,22 @@
+package rollcall
+import (
+ _ "github.com/hibiken/asynq"
+ _ "github.com/redis/go-redis/v9"
+ _ "github.com/prometheus/client_golang/prometheus/promhttp"
+ _ "github.com/kelseyhightower/envconfig"
+ _ "github.com/go-ldap/ldap/v3"
+ _ "github.com/go-ldap/ldif"
+ _ "google.golang.org/api/admin/directory/v1"
+ _ "golang.org/x/oauth2/google"
+ _ "github.com/cenkalti/backoff/v5"
+ _ "github.com/expr-lang/expr"
+ _ "github.com/alicebob/miniredis/v2"
+ _ "gopkg.in/yaml.v3"
+ _ "github.com/google/uuid"
+ _ "github.com/google/go-cmp/cmp"
+ _ "github.com/robfig/cron/v3"
+ _ "golang.org/x/sync/errgroup"
+ _ "golang.org/x/text/unicode/norm"
+ _ "github.com/gosimple/slug"
+ _ "github.com/getkin/kin-openapi/openapi3"
+)
