@@ -1,0 +1,120 @@
+// Package fault names the kinds of error that Rollcall tells apart.
+//
+// A kind answers one question: what should the caller do about it? Adapters classify what their
+// remote said at their edge; everything above them reads the kind and never the text. Three
+// exhaustive switches do so: the engine (reconcile), the job handlers (jobs) and the HTTP API (api).
+package fault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kind says what the caller should do about an error.
+type Kind uint8
+
+// The kinds. The zero value is Internal: what nobody classified is a bug until somebody does.
+const (
+	// Internal is a bug or an error that nobody classified. The run fails.
+	Internal Kind = iota
+	// Invalid means that the entry, the request or the configuration is wrong. It holds one entry.
+	Invalid
+	// NotFound means that the object is gone. The entry is planned again by the next run.
+	NotFound
+	// Conflict means that something else has the name, or that a match is ambiguous. It holds one entry.
+	Conflict
+	// Denied means that the target refused our credentials or rights. It stops the target and asks for a person.
+	Denied
+	// Throttled means that a quota is spent; RetryAfter may say for how long. It pauses the target.
+	Throttled
+	// Unavailable means a network error, a timeout or a failure of the remote side. It is tried again.
+	Unavailable
+	// Unsafe means that a guard tripped. Nothing is broken: a person has to look.
+	Unsafe
+	// Canceled means that we were told to stop. The run is handed back.
+	Canceled
+)
+
+var names = [...]string{
+	Internal: "internal", Invalid: "invalid", NotFound: "not_found", Conflict: "conflict", Denied: "denied",
+	Throttled: "throttled", Unavailable: "unavailable", Unsafe: "unsafe", Canceled: "canceled",
+}
+
+// Kinds returns every kind, for tests that walk them all and for metrics that start at zero.
+func Kinds() []Kind {
+	kinds := make([]Kind, len(names))
+	for i := range names {
+		kinds[i] = Kind(i)
+	}
+	return kinds
+}
+
+// String returns the kind as it appears in logs, metrics and JSON.
+func (k Kind) String() string {
+	if int(k) < len(names) {
+		return names[k]
+	}
+	return fmt.Sprintf("kind(%d)", uint8(k))
+}
+
+// Error is an error with a kind.
+type Error struct {
+	Kind Kind
+	// Op is what was attempted, in the adapter's words: "users.insert", "search".
+	Op string
+	// RetryAfter is how long the remote side asked us to wait; zero when it did not say.
+	RetryAfter time.Duration
+	Err        error
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	switch {
+	case e.Err == nil && e.Op == "":
+		return e.Kind.String()
+	case e.Err == nil:
+		return e.Op + ": " + e.Kind.String()
+	case e.Op == "":
+		return e.Err.Error()
+	}
+	return e.Op + ": " + e.Err.Error()
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// New returns an error of kind k that wraps err.
+func New(k Kind, op string, err error) *Error { return &Error{Kind: k, Op: op, Err: err} }
+
+// Errorf returns an error of kind k with a formatted text; %w wraps.
+func Errorf(k Kind, format string, args ...any) *Error {
+	return &Error{Kind: k, Err: fmt.Errorf(format, args...)}
+}
+
+// KindOf returns the kind of err: that of the first Error in its chain, Canceled for a context that was
+// cancelled, Unavailable for one whose deadline passed, and Internal otherwise. A nil error has no kind: do not ask.
+func KindOf(err error) Kind {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Kind
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return Canceled
+	case errors.Is(err, context.DeadlineExceeded):
+		return Unavailable
+	}
+	return Internal
+}
+
+// RetryAfter returns how long the remote side asked us to wait, or zero.
+func RetryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.RetryAfter
+	}
+	return 0
+}
+
+// Retryable reports whether the same call may succeed a little later.
+func (k Kind) Retryable() bool { return k == Throttled || k == Unavailable }
