@@ -1,0 +1,32 @@
+// Package mapping turns the local directory into what one provider should have: it decides scope, resolves nested
+// groups and evaluates the mapping expressions, before anything is compared.
+//
+// Expressions are written in expr-lang/expr and compiled when the configuration is read. They see an entry under
+// SCIM's names (userName, givenName, …) and any attribute of the directory as ldap.<name> (its first value) or
+// ldap_all.<name> (all of them). Attributes reports which ones they name, and sources ask for no others.
+package mapping
+
+// Field describes one remote field that a mapping may set, in the provider's own words.
+type Field struct {
+	// Name is the provider's name: "name.givenName", "orgUnitPath".
+	Name string
+	// Default is the expression that is used where the configuration says nothing; empty leaves the field alone.
+	Default string
+	// Required says that an empty value holds the entry.
+	Required bool
+	// MaxLength in characters (not bytes); 0 means no limit. A longer value holds the entry.
+	MaxLength int
+	// Many says that the expression may give a list.
+	Many bool
+	// CreateOnly fields are set when the object is created and never compared again.
+	CreateOnly bool
+	// Doc is one line for docs/configuration.md.
+	Doc string
+}
+
+// Spec is what a provider lets mappings set.
+type Spec struct {
+	User, Group []Field
+	// UserAddress and GroupAddress are the default expressions of the address (plan.AddressField in the configuration).
+	UserAddress, GroupAddress string
+}

@@ -1,0 +1,172 @@
+package plan
+
+import (
+	"time"
+
+	"rollcall/directory"
+)
+
+// Desired is one entry as the provider should have it, in the provider's own field names.
+type Desired struct {
+	directory.Ref
+	// Label is what a person calls the entry.
+	Label string
+	// Source and Version name the directory entry, in its version, that this was computed from.
+	Source, Version string
+	// Address is the name that must be unique in the tenant, in lower case; empty where names do not exist.
+	Address string
+	// Active is false for one that should be suspended; Why says why.
+	Active bool
+	Why    Reason
+	// Fields are the mapped fields, sorted by name. What is not here is not ours to write.
+	Fields directory.Attributes
+	// Rekey is a fact that outlives a re-created directory (employeeNumber, mail): evidence for a Reanchor.
+	Rekey string
+	// Members of a group, sorted. Passive members (disabled, out of scope, held) are neither added nor removed.
+	Members []Member
+	// Held is set when the entry cannot be mapped; Detail says what to do about it.
+	Held   Reason
+	Detail string
+}
+
+// Member is a desired member of a group.
+type Member struct {
+	directory.Ref
+	Passive bool
+}
+
+// Suspender says who suspended a remote account.
+type Suspender uint8
+
+// The suspenders.
+const (
+	Nobody  Suspender = iota // it is active
+	Us                       // our mark is on it, or the ledger says so
+	Else                     // somebody else
+	Unknown                  // it cannot be told
+)
+
+// Object is one remote object as the provider found it.
+type Object struct {
+	// Kind, and ID as the anchor on the object says; the ID of a foreign object is empty.
+	directory.Ref
+	RemoteID string
+	Address  string
+	// Aliases are other addresses that the object occupies, in lower case.
+	Aliases   []string
+	Active    bool
+	Suspender Suspender
+	// Fields are those that the mapping knows, sorted by name.
+	Fields directory.Attributes
+	// Version, where it equals the desired one, says that the object is as desired and Fields need not be looked at.
+	Version string
+	// Protected says why the object is never adopted, suspended or deleted; empty when it may be.
+	Protected string
+	// ReadOnly says why the object is never written at all; empty when it may be.
+	ReadOnly string
+	// Members of a group of ours, by remote id, sorted; foreign members too.
+	Members []string
+	// Witness is a cheap fact that moves when members do; empty where the provider has none.
+	Witness string
+	// Listed reports that Members was read by this run and not taken from the ledger.
+	Listed bool
+}
+
+// Anchored reports whether the object carries our anchor.
+func (o *Object) Anchored() bool { return o.ID != "" }
+
+// State is one complete answer of a provider.
+type State struct {
+	// Objects is what the tenant has, ours and foreign, in any order.
+	Objects []Object
+	// Domains are the tenant's verified domains, in lower case; empty where the provider has no such thing.
+	Domains []string
+	// Unsettled names entries whose object was created moments ago and is not yet visible.
+	Unsettled []directory.Ref
+	// Doubts are reasons not to believe the state; they hold the destructive lane.
+	Doubts []string
+}
+
+// Link is what the ledger knows of one entry's remote object.
+type Link struct {
+	RemoteID string `json:"remote_id,omitempty"`
+	// Created is when we created the object, or zero when we found it.
+	Created time.Time `json:"created,omitzero"`
+	// Rekey is the entry's Rekey when it was last written.
+	Rekey string `json:"rekey,omitempty"`
+	// Suspended says that we suspended the account: for providers that cannot carry the mark.
+	Suspended bool `json:"suspended,omitempty"`
+	// Departed is since when the entry has been gone; zero when it is there.
+	Departed time.Time `json:"departed,omitzero"`
+	Why      Reason    `json:"why,omitempty"`
+}
+
+// Normal says what a provider does to a value before it stores it, so that the plan after an apply is empty.
+type Normal uint8
+
+// What a provider may do to a value. The zero Normal keeps it as it is.
+const (
+	Fold      Normal = 1 << iota // case does not count
+	Trim                         // leading and trailing blanks do not count
+	Unordered                    // the order of values does not count
+	Squeeze                      // runs of blanks count as one
+)
+
+// Capabilities are static facts of a provider.
+type Capabilities struct {
+	// BatchSize is how many changes one Apply takes; Concurrency how many Applies may be under way.
+	BatchSize, Concurrency int
+	// Mirror is set for the local directory: everything there is ours, disabled entries are kept as such, and what is
+	// absent is deleted at once.
+	Mirror bool
+	// RenameKeepsAddress says that a renamed object keeps its old address as an alias.
+	RenameKeepsAddress bool
+	// Normal says how values of a field are compared, by field name; AddressField for the address.
+	Normal map[string]Normal
+}
+
+// Action is what becomes of an entry that left.
+type Action string
+
+// The actions. Suspending a group is doing nothing.
+const (
+	ActionDelete    Action = "delete"
+	ActionSuspend   Action = "suspend"
+	ActionDoNothing Action = "do_nothing"
+)
+
+// Adoption is the policy for accounts that exist already and carry no anchor.
+type Adoption string
+
+// The adoption policies.
+const (
+	AdoptOff       Adoption = "off"
+	AdoptByAddress Adoption = "by_address"
+)
+
+// Policy is the operator's word on what a plan may contain.
+type Policy struct {
+	UserDeleteAction, GroupDeleteAction Action
+	// DeleteAfter is the grace period between an entry's departure and its deletion.
+	DeleteAfter time.Duration
+	Adoption    Adoption
+}
+
+// Input is everything that Compute looks at.
+type Input struct {
+	// Desired has each Ref at most once.
+	Desired []Desired
+	// Departed says when entries left, as far as the source knows.
+	Departed []directory.Departure
+	// OutOfScope names entries that exist in the source and are left out by the provider's scope.
+	OutOfScope []directory.Ref
+	// Findings are entries that were seen and cannot be used: they are not absent.
+	Findings []directory.Finding
+	State    State
+	Links    map[directory.Ref]Link
+	// Only, when set, limits the plan to these entries: an object job.
+	Only         []directory.Ref
+	Capabilities Capabilities
+	Policy       Policy
+	Now          time.Time
+}

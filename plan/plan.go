@@ -1,0 +1,219 @@
+// Package plan decides what a sync has to do, and nothing else: Compute is a pure function from the desired and the
+// current state to a Plan, Guard is the brake on the destructive part of it.
+//
+// A plan is a value. It is sorted in the order in which it is applied (create before refer, harm last), it prints as
+// a table and as JSON, and the same input gives the same bytes. A dry run is a run that stops here.
+package plan
+
+import (
+	"cmp"
+	"time"
+
+	"rollcall/directory"
+)
+
+// Op is what a change does.
+type Op uint8
+
+// The operations. Membership changes name the group in ID and the member in Member.
+const (
+	// Update changes mapped fields, the address among them (a rename keeps the account).
+	Update Op = iota + 1
+	// Adopt puts our anchor on an account that had none.
+	Adopt
+	// Reanchor replaces our anchor by another: the directory was re-created. It is always held for approval.
+	Reanchor
+	// Restore lifts a suspension that was ours.
+	Restore
+	// Create makes the account or group, with its anchor.
+	Create
+	// AddMember adds Member to the group.
+	AddMember
+	// RemoveMember removes Member from the group.
+	RemoveMember
+	// Suspend blocks the account and leaves our mark that we did.
+	Suspend
+	// Delete deletes the account or group.
+	Delete
+)
+
+var opNames = [...]string{
+	Update: "update", Adopt: "adopt", Reanchor: "reanchor", Restore: "restore", Create: "create",
+	AddMember: "add_member", RemoveMember: "remove_member", Suspend: "suspend", Delete: "delete",
+}
+
+// Ops returns every operation in a fixed order.
+func Ops() []Op {
+	return []Op{Update, Adopt, Reanchor, Restore, Create, AddMember, RemoveMember, Suspend, Delete}
+}
+
+// String returns the operation as it appears in logs, metrics and JSON.
+func (o Op) String() string {
+	if o >= Update && int(o) < len(opNames) {
+		return opNames[o]
+	}
+	return "op?"
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (o Op) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// Destructive reports whether the operation takes something away from a person: the lane that guards hold.
+func (o Op) Destructive() bool { return o == RemoveMember || o == Suspend || o == Delete }
+
+// Membership reports whether the operation concerns one member of one group.
+func (o Op) Membership() bool { return o == AddMember || o == RemoveMember }
+
+// FieldChange is one mapped field before and after.
+type FieldChange struct {
+	Name   string   `json:"name"`
+	Before []string `json:"before,omitempty"`
+	After  []string `json:"after,omitempty"`
+}
+
+// AddressField is the name under which a change of the address appears among the fields.
+const AddressField = "address"
+
+// Change is one remote write.
+type Change struct {
+	Op Op `json:"op"`
+	directory.Ref
+	// RemoteID is the remote object's immutable id; empty until it is created.
+	RemoteID string `json:"remote_id,omitempty"`
+	// Label is what a person calls the entry.
+	Label string `json:"label,omitempty"`
+	// Address is the address that the object has after the change.
+	Address string `json:"address,omitempty"`
+	// Fields is what changes, sorted by name. For Create it is everything that is set.
+	Fields []FieldChange `json:"fields,omitempty"`
+	// Member and MemberRemoteID name the member of a membership change.
+	Member         *directory.Ref `json:"member,omitempty"`
+	MemberRemoteID string         `json:"member_remote_id,omitempty"`
+	// MemberLabel is what a person calls the member.
+	MemberLabel string `json:"member_label,omitempty"`
+	// Why says what led to a destructive change: absent, disabled, out of scope.
+	Why Reason `json:"why,omitempty"`
+	// From is the ID that a Reanchor replaces.
+	From directory.ID `json:"from,omitempty"`
+	// Source and Version say which entry, in which version, the change was computed from; Version is empty for an entry
+	// that is absent. The engine reads the version again before it writes.
+	Source  string `json:"source,omitempty"`
+	Version string `json:"version,omitempty"`
+	// Wave orders changes of one stage: a rename that frees an address comes a wave before the one that takes it.
+	Wave int `json:"wave,omitempty"`
+	// Held says why the change is not applied; empty for one that is.
+	Held string `json:"held,omitempty"`
+	// Guard names the rule that held it.
+	Guard Rule `json:"guard,omitempty"`
+}
+
+// stage is the apply order: names are freed, objects are made, then referred to, and harm comes last.
+func (c *Change) stage() int {
+	user := c.Kind == directory.User
+	switch c.Op {
+	case AddMember:
+		return 20
+	case RemoveMember:
+		return 21
+	case Suspend:
+		return 22
+	case Delete:
+		if user {
+			return 24
+		}
+		return 23
+	}
+	if user {
+		return int(c.Op)
+	}
+	return 10 + int(c.Op)
+}
+
+// Stage returns the number of the change's stage. Changes of one stage and one wave do not depend on each other.
+func (c *Change) Stage() int { return c.stage()*1000 + min(c.Wave, 999) }
+
+func (c *Change) compare(o *Change) int {
+	if r := cmp.Compare(c.Stage(), o.Stage()); r != 0 {
+		return r
+	}
+	if r := c.Ref.Compare(o.Ref); r != 0 {
+		return r
+	}
+	if c.Member != nil && o.Member != nil {
+		return c.Member.Compare(*o.Member)
+	}
+	return 0
+}
+
+// Reason says why somebody is not, or no longer, provisioned. The set is closed: explanations and metrics use it.
+type Reason string
+
+// The reasons of a departure.
+const (
+	Absent     Reason = "absent"       // the entry is no longer in its source
+	Disabled   Reason = "disabled"     // the entry is disabled in its source
+	OutOfScope Reason = "out_of_scope" // the entry exists; the provider's scope leaves it out
+)
+
+// The reasons for which an entry is held or left alone.
+const (
+	NoAddress       Reason = "no_address"        // the mapping gave no address
+	ForeignDomain   Reason = "foreign_domain"    // the address is not in a verified domain of the tenant
+	BadMapping      Reason = "mapping"           // a mapping failed, or a required field came out empty
+	SameAddress     Reason = "same_address"      // several desired entries map to one address
+	AddressTaken    Reason = "address_taken"     // something that is not ours has the address
+	AddressKept     Reason = "address_kept"      // an object of ours has the address, as its own or as an alias
+	Ambiguous       Reason = "ambiguous"         // several remote objects carry the anchor
+	AnchorLost      Reason = "anchor_lost"       // the object that we know no longer carries our anchor
+	Unusable        Reason = "unusable"          // the source gave the entry in a form that cannot be used
+	Unsettled       Reason = "unsettled"         // created moments ago and not yet visible
+	ProtectedObject Reason = "protected"         // an administrator, or an account that the configuration protects
+	SuspendedByElse Reason = "suspended_by_else" // somebody else suspended the account: it stays so
+	SuspendedByWhom Reason = "suspended_by_whom" // nobody can say who suspended the account: it stays so
+	RecreatedEntry  Reason = "reanchor"          // the directory was re-created: offered for approval
+)
+
+// Held is an entry about which nothing can be done until somebody acts.
+type Held struct {
+	directory.Ref
+	Label  string `json:"label,omitempty"`
+	Reason Reason `json:"reason"`
+	Detail string `json:"detail"`
+}
+
+// Note is something worth saying about which nothing needs to be done by us: drift, a person left out of scope.
+type Note Held
+
+// Tombstone says since when an entry that carries our anchor is gone from its source, and why.
+type Tombstone struct {
+	directory.Ref
+	Since time.Time `json:"since"`
+	Why   Reason    `json:"why"`
+}
+
+// Plan is what a sync has to do.
+type Plan struct {
+	// Changes is sorted in apply order.
+	Changes []Change `json:"changes"`
+	// Held is sorted by Ref.
+	Held []Held `json:"held"`
+	// Notes is sorted by Ref.
+	Notes []Note `json:"notes"`
+	// Tombstones is the complete list of departed entries that carry our anchor, sorted by Ref.
+	Tombstones []Tombstone `json:"tombstones,omitempty"`
+	// Counts says how many entries the plan was made of.
+	Counts Counts `json:"counts"`
+
+	desired  map[directory.Kind]int
+	anchored map[directory.Kind]int
+	groups   map[directory.ID]int
+	members  int
+}
+
+// Counts are totals for a summary; entries are users and groups together.
+type Counts struct {
+	Desired   map[string]int `json:"desired"`   // entries that should exist, by kind
+	Anchored  map[string]int `json:"anchored"`  // remote objects that carry our anchor, by kind
+	Foreign   map[string]int `json:"foreign"`   // remote objects that do not, by kind
+	Unchanged map[string]int `json:"unchanged"` // entries left alone because they are as they should be, by kind
+}

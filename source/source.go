@@ -1,0 +1,21 @@
+// Package source is the port through which the engine reads a directory. An LDAP server is a source of the first
+// hop; the local directory is the source of the second.
+package source
+
+import (
+	"context"
+
+	"rollcall/directory"
+)
+
+// Source reads one directory.
+//
+// Read returns everything that the query asks for, or an error: never part of it, because what is absent is
+// deprovisioned. A dropped connection, an interrupted page, a size or time limit, or a referral in place of an
+// answer is an error of a kind that fault.KindOf tells. The zero Query means everything in scope; Query.Refs reads
+// just these, and an absent one is reported as absent.
+//
+// Read may be called from several goroutines at once.
+type Source interface {
+	Read(ctx context.Context, q directory.Query) (directory.Snapshot, error)
+}
