@@ -1,0 +1,88 @@
+package status
+
+import (
+	"time"
+)
+
+// Config sets the durations and bounds of a Store. The zero Config has the defaults; tests shorten them.
+type Config struct {
+	// Now is the clock for everything that is data. Default time.Now.
+	Now func() time.Time
+
+	// RunTTL is how long a run stays live unrenewed. Default 24 s.
+	RunTTL time.Duration
+	// LeaseTTL is how long a worker holds a run unrenewed. Default 15 s.
+	LeaseTTL time.Duration
+	// LeaseMargin is how long before its lease can expire a worker that cannot renew it stops. Default LeaseTTL/3.
+	LeaseMargin time.Duration
+	// RenewEvery is how often a worker renews. Default LeaseTTL/3.
+	RenewEvery time.Duration
+	// WorkerTTL is how long a worker counts as alive after its last Beat. Default 15 s.
+	WorkerTTL time.Duration
+
+	// RequeueAfter is how long a queued run waits before the reaper has it enqueued again. Default 5 s.
+	RequeueAfter time.Duration
+	// StallAfter is how long a running run may make no progress outside a pause. Default 15 minutes.
+	StallAfter time.Duration
+	// GiveUpAfter is how long an open run that nobody keeps alive can still be resumed. Default 1 hour.
+	GiveUpAfter time.Duration
+	// MaxStalledResumes is how many resumes in a row may bring no change. Default 5.
+	MaxStalledResumes int
+
+	// FlushEvery is how often a Recorder writes. Default 250 ms.
+	FlushEvery time.Duration
+	// MaxMessages is about how many messages a run keeps. Default 1000.
+	MaxMessages int
+
+	// KeepRuns and MaxRuns bound a container's index. Default 90 days and 1000.
+	KeepRuns time.Duration
+	MaxRuns  int
+	// KeepMessages is how long a closed run keeps its messages. Default 30 days.
+	KeepMessages time.Duration
+	// KeepJobs and MaxJobs bound a container's index of object jobs. Default 7 days and 1000.
+	KeepJobs time.Duration
+	MaxJobs  int
+	// JobTTL is how long an object job that died keeps others of its entry waiting. It must exceed the job's
+	// timeout. Default 2 minutes.
+	JobTTL time.Duration
+
+	// LockTTL is how long an entry stays locked by a worker that died. It must exceed the longest remote write with
+	// its waits and retries. Default 60 s.
+	LockTTL time.Duration
+	// BudgetWindow is the rolling window of the destructive budget. Default 24 hours.
+	BudgetWindow time.Duration
+}
+
+const day = 24 * time.Hour
+
+func (c Config) withDefaults() Config {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	set(&c.RunTTL, 24*time.Second)
+	set(&c.LeaseTTL, 15*time.Second)
+	set(&c.LeaseMargin, c.LeaseTTL/3)
+	set(&c.RenewEvery, c.LeaseTTL/3)
+	set(&c.WorkerTTL, 15*time.Second)
+	set(&c.RequeueAfter, 5*time.Second)
+	set(&c.StallAfter, 15*time.Minute)
+	set(&c.GiveUpAfter, time.Hour)
+	set(&c.MaxStalledResumes, 5)
+	set(&c.FlushEvery, 250*time.Millisecond)
+	set(&c.MaxMessages, 1000)
+	set(&c.KeepRuns, 90*day)
+	set(&c.MaxRuns, 1000)
+	set(&c.KeepMessages, 30*day)
+	set(&c.KeepJobs, 7*day)
+	set(&c.MaxJobs, 1000)
+	set(&c.JobTTL, 2*time.Minute)
+	set(&c.LockTTL, time.Minute)
+	set(&c.BudgetWindow, day)
+	return c
+}
+
+func set[T int | time.Duration](v *T, to T) {
+	if *v == 0 {
+		*v = to
+	}
+}

@@ -1,0 +1,98 @@
+package status
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// TaskStatus is the task status of the sync status API. The set is closed: clients are generated from it.
+type TaskStatus string
+
+// The task statuses.
+const (
+	TaskUnknown    TaskStatus = "unknown"
+	TaskSuccessful TaskStatus = "successful"
+	TaskWarning    TaskStatus = "warning"
+	TaskError      TaskStatus = "error"
+)
+
+// SessionStatus is the status of a session of the synchronization sessions API, a closed set too.
+type SessionStatus string
+
+// The session statuses.
+const (
+	SessionPending   SessionStatus = "PENDING"
+	SessionOpened    SessionStatus = "OPENED"
+	SessionCompleted SessionStatus = "COMPLETED"
+	SessionFailed    SessionStatus = "FAILED"
+	SessionExpired   SessionStatus = "EXPIRED"
+)
+
+// TaskStatus returns what the sync status API shows for the run.
+func (r Run) TaskStatus() TaskStatus { return taskStatus(r.State, r.FailedChanges, r.Held) }
+
+func taskStatus(s State, failed, held int64) TaskStatus {
+	switch s {
+	case Completed:
+		if failed > 0 || held > 0 {
+			return TaskWarning
+		}
+		return TaskSuccessful
+	case Cancelled:
+		return TaskWarning
+	case Failed, Expired:
+		return TaskError
+	case Queued, Running, Deferred:
+	}
+	return TaskUnknown
+}
+
+// SessionStatus returns what the sessions API shows for the run.
+func (r Run) SessionStatus() SessionStatus {
+	switch r.State {
+	case Running:
+		return SessionOpened
+	case Completed:
+		return SessionCompleted
+	case Failed, Cancelled:
+		return SessionFailed
+	case Expired:
+		return SessionExpired
+	case Queued, Deferred:
+	}
+	return SessionPending
+}
+
+// SessionFailReason returns the fail reason that the sessions API shows, at most MaxFailReason characters.
+func (r Run) SessionFailReason() string {
+	switch r.State {
+	case Cancelled:
+		return cut("cancelled by "+r.CancelledBy, MaxFailReason)
+	case Failed, Expired:
+		return cut(r.FailReason, MaxFailReason)
+	case Queued, Running, Deferred, Completed:
+	}
+	return ""
+}
+
+// TaskUUID returns the UUIDv5 of a run and a kind of row ("users", "groups", "membership", or the name of the
+// task): the sync status API shows several rows for one run and wants each to have a UUID of its own.
+func TaskUUID(runID, kind string) uuid.UUID {
+	space, err := uuid.Parse(runID)
+	if err != nil {
+		space = uuid.NewSHA1(uuid.NameSpaceOID, []byte(runID))
+	}
+	return uuid.NewSHA1(space, []byte(kind))
+}
+
+// Duration returns how long the run has been executed or waited since a worker first took it, until now while it is open.
+func (r Run) Duration(now time.Time) time.Duration {
+	switch {
+	case r.StartedAt.IsZero():
+		return 0
+	case r.FinishedAt.IsZero():
+		return max(0, now.Sub(r.StartedAt))
+	}
+	return max(0, r.FinishedAt.Sub(r.StartedAt))
+}

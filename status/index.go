@@ -1,0 +1,182 @@
+package status
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/fault"
+)
+
+// MaxList is the most that List returns at once.
+const MaxList = 1000
+
+// List returns at most limit runs of a container, newest first, that are older than before (zero: from the newest),
+// and the cursor of what follows, zero at the end. It costs the same at any depth and length of the index.
+func (s *Store) List(ctx context.Context, c Container, before Cursor, limit int) ([]Run, Cursor, error) {
+	found, next, err := s.page(ctx, "list", c, "runs", "run:", before, limit)
+	runs := make([]Run, len(found))
+	for i, f := range found {
+		runs[i] = decodeRun(c, f)
+	}
+	return runs, next, err
+}
+
+// Get returns one run of a container, or fault.NotFound.
+func (s *Store) Get(ctx context.Context, c Container, id string) (Run, error) {
+	return s.Find(ctx, []Container{c}, id)
+}
+
+// Find looks a run up in several containers at once, or returns fault.NotFound.
+func (s *Store) Find(ctx context.Context, containers []Container, id string) (Run, error) {
+	if id == "" || len(containers) == 0 {
+		return Run{}, fault.Errorf(fault.NotFound, "run %q: not found", id)
+	}
+	cmds := make([]*redis.MapStringStringCmd, len(containers))
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, c := range containers {
+			cmds[i] = p.HGetAll(ctx, prefix(c)+"run:"+id)
+		}
+		return nil
+	})
+	if err != nil {
+		return Run{}, redisFault("find", err)
+	}
+	for i, c := range containers {
+		if f := cmds[i].Val(); f["id"] != "" {
+			return decodeRun(c, f), nil
+		}
+	}
+	return Run{}, fault.Errorf(fault.NotFound, "run %q: not found", id)
+}
+
+// Live returns the live run of a container, and false when there is none.
+func (s *Store) Live(ctx context.Context, c Container) (Run, bool, error) {
+	id, err := s.rdb.Get(ctx, prefix(c)+"run").Result()
+	if err == redis.Nil {
+		return Run{}, false, nil
+	}
+	if err != nil {
+		return Run{}, false, redisFault("live", err)
+	}
+	run, err := s.Get(ctx, c, id)
+	if fault.KindOf(err) == fault.NotFound && err != nil {
+		return Run{}, false, nil
+	}
+	return run, err == nil, err
+}
+
+// IsRunning reports whether a run of the container is live: exactly then a start is refused.
+func (s *Store) IsRunning(ctx context.Context, c Container) (bool, error) {
+	n, err := s.rdb.Exists(ctx, prefix(c)+"run").Result()
+	return n > 0, redisFault("is running", err)
+}
+
+// Summary is what a container's last runs came to. Dry runs do not count.
+type Summary struct {
+	Live bool // a run is live
+	// LastID, LastAt and LastStatus are those of the run that ended last; empty, zero and TaskUnknown before the first.
+	LastID     string
+	LastAt     time.Time
+	LastState  State
+	LastStatus TaskStatus
+	// CompletedAt is the last time that a run reached its end; SuccessfulAt also wants nothing held and nothing failed.
+	CompletedID  string
+	CompletedAt  time.Time
+	SuccessfulID string
+	SuccessfulAt time.Time
+}
+
+// Summary returns what a container's last runs came to, in one round trip.
+func (s *Store) Summary(ctx context.Context, c Container) (Summary, error) {
+	var live *redis.IntCmd
+	var meta *redis.MapStringStringCmd
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		live, meta = p.Exists(ctx, prefix(c)+"run"), p.HGetAll(ctx, prefix(c)+"meta")
+		return nil
+	})
+	if err != nil {
+		return Summary{}, redisFault("summary", err)
+	}
+	f := meta.Val()
+	return Summary{
+		Live:   live.Val() > 0,
+		LastID: f["last_id"], LastAt: fromMS(f["last_at"]), LastState: State(f["last_state"]),
+		LastStatus:  taskStatus(State(f["last_state"]), parseInt(f["last_failed"]), parseInt(f["last_held"])),
+		CompletedID: f["completed_id"], CompletedAt: fromMS(f["completed_at"]),
+		SuccessfulID: f["successful_id"], SuccessfulAt: fromMS(f["successful_at"]),
+	}, nil
+}
+
+// page reads records by an index, newest first. An index entry may outlive its record: such are dropped and replaced
+// by what follows.
+func (s *Store) page(ctx context.Context, op string, c Container, index, records string, before Cursor, limit int) ([]map[string]string, Cursor, error) {
+	limit = min(max(limit, 1), MaxList)
+	var out []map[string]string
+	for {
+		ids, next, err := s.indexPage(ctx, op, prefix(c)+index, before, limit-len(out))
+		if err != nil {
+			return nil, 0, err
+		}
+		found, gone, err := s.records(ctx, op, prefix(c)+records, ids)
+		if err != nil {
+			return nil, 0, err
+		}
+		if out = append(out, found...); len(gone) > 0 {
+			_ = s.rdb.ZRem(ctx, prefix(c)+index, gone...).Err() // only tidies up
+		}
+		if before = next; next == 0 || len(out) == limit {
+			return out, next, nil
+		}
+	}
+}
+
+// indexPage returns the ids of a page and the cursor of what follows it, zero at the end.
+func (s *Store) indexPage(ctx context.Context, op, index string, before Cursor, limit int) ([]string, Cursor, error) {
+	from := "+inf"
+	if before > 0 {
+		from = "(" + strconv.FormatInt(int64(before), 10)
+	}
+	zs, err := s.rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{
+		Key: index, Start: "-inf", Stop: from, ByScore: true, Rev: true, Count: int64(limit) + 1,
+	}).Result()
+	if err != nil {
+		return nil, 0, redisFault(op, err)
+	}
+	var next Cursor
+	if len(zs) > limit {
+		zs = zs[:limit]
+		next = Cursor(zs[limit-1].Score)
+	}
+	ids := make([]string, len(zs))
+	for i, z := range zs {
+		ids[i], _ = z.Member.(string)
+	}
+	return ids, next, nil
+}
+
+// records reads hashes in one pipeline, and names those that are gone.
+func (s *Store) records(ctx context.Context, op, prefix string, ids []string) (found []map[string]string, gone []any, err error) {
+	if len(ids) == 0 {
+		return nil, nil, nil
+	}
+	cmds := make([]*redis.MapStringStringCmd, len(ids))
+	if _, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, id := range ids {
+			cmds[i] = p.HGetAll(ctx, prefix+id)
+		}
+		return nil
+	}); err != nil {
+		return nil, nil, redisFault(op, err)
+	}
+	for i, cmd := range cmds {
+		if f := cmd.Val(); f["id"] != "" {
+			found = append(found, f)
+		} else {
+			gone = append(gone, ids[i])
+		}
+	}
+	return found, gone, nil
+}

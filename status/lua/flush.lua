@@ -1,0 +1,21 @@
+-- id epoch token now seq max_messages increments | field delta ... | timestamp level logger event attributes ...
+local id, rec = ARGV[1], record(ARGV[1])
+if not holds(id, ARGV[2], ARGV[3]) then return { 'stale' } end
+if int(redis.call('HGET', rec, 'flush')) >= tonumber(ARGV[5]) then return { 'ok' } end -- written, the answer was lost
+redis.call('HSET', rec, 'flush', ARGV[5])
+
+local at = 8
+for _ = 1, tonumber(ARGV[7]) do
+  redis.call('HINCRBY', rec, ARGV[at], ARGV[at + 1])
+  at = at + 2
+end
+if at > 8 then redis.call('HSET', rec, 'last_progress_at', ARGV[4]) end
+
+local count = 0
+while at <= #ARGV do
+  redis.call('XADD', rec .. ':log', 'MAXLEN', '~', ARGV[6], '*', 'timestamp', ARGV[at], 'level', ARGV[at + 1],
+    'logger', ARGV[at + 2], 'event', ARGV[at + 3], 'attributes', ARGV[at + 4])
+  at, count = at + 5, count + 1
+end
+if count > 0 then redis.call('HINCRBY', rec, 'messages', count) end
+return { 'ok' }

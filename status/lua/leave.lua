@@ -1,0 +1,18 @@
+-- slot job ttl keep answered
+-- answered: 1 = the job and those it carried have their result; 0 = it will be tried again, they stay carried.
+local slot, job = ARGV[1], ARGV[2]
+local busy, dirty, carried = key('busy:' .. slot), key('dirty:' .. slot), key('carried:' .. slot)
+if redis.call('GET', busy) ~= job then return { 'stale' } end
+if ARGV[5] == '0' then
+  redis.call('DEL', busy)
+  return { 'done' }
+end
+redis.call('DEL', carried)
+if redis.call('EXISTS', dirty) == 0 then
+  redis.call('DEL', busy)
+  return { 'done' }
+end
+redis.call('RENAME', dirty, carried)
+redis.call('PEXPIRE', carried, ARGV[4])
+redis.call('SET', busy, job, 'PX', ARGV[3])
+return { 'again', unpack(redis.call('SMEMBERS', carried)) }

@@ -1,0 +1,80 @@
+-- Shared by every script on one container. KEYS[1] is the key prefix of the container; every key is built from it and
+-- so has its hash tag: a script never leaves its slot. Times are milliseconds and come as arguments.
+local prefix = KEYS[1]
+local function key(name) return prefix .. name end
+local function record(id) return prefix .. 'run:' .. id end
+local function int(s) return tonumber(s or 0) or 0 end
+
+-- answer returns a word and the fields of a run, flat; its id even when the record is gone.
+local function answer(word, id)
+  return { word, 'id', id, unpack(redis.call('HGETALL', record(id))) }
+end
+
+-- note writes a message of ours into the run's stream.
+local function note(id, now, level, event, attributes)
+  local rec = record(id)
+  redis.call('XADD', rec .. ':log', 'MAXLEN', '~', 1000, '*', 'timestamp', now, 'level', level,
+    'logger', 'rollcall.status', 'event', event, 'attributes', cjson.encode(attributes))
+  redis.call('HINCRBY', rec, 'messages', 1)
+end
+
+-- holds reports whether the worker with this token may act on the run: nobody else has the lease, and the run was
+-- not handed on meanwhile.
+local function holds(id, epoch, token)
+  local f = redis.call('HMGET', record(id), 'state', 'epoch')
+  if redis.call('GET', key('open')) ~= id or f[1] ~= 'running' or f[2] ~= epoch then return false end
+  local holder = redis.call('GET', key('lease'))
+  return not holder or holder == token
+end
+
+-- live makes the run live for another ttl.
+local function live(id, now, ttl)
+  redis.call('SET', key('run'), id, 'PX', ttl)
+  redis.call('HSET', record(id), 'expires_at', now + ttl)
+end
+
+-- queue puts the run under a new epoch and has it wait for a worker.
+local function queue(id, now, ttl, enqueued_at)
+  redis.call('DEL', key('lease'))
+  redis.call('HSET', record(id), 'state', 'queued', 'epoch', redis.call('HINCRBY', key('meta'), 'epoch', 1),
+    'enqueued_at', enqueued_at)
+  live(id, now, ttl)
+end
+
+-- close ends the open run: its record, both keys and the summary of the container, in one step.
+local function close(id, state, now, keep, keep_log, ...)
+  local rec = record(id)
+  redis.call('HSET', rec, 'state', state, 'finished_at', now, 'kept_until', now + keep, ...)
+  redis.call('DEL', key('run'), key('lease'), key('open'))
+  redis.call('PEXPIRE', rec, keep)
+  redis.call('PEXPIRE', rec .. ':log', keep_log)
+  local f = redis.call('HMGET', rec, 'dry_run', 'failed', 'held')
+  if f[1] == '1' then return end
+  local meta = key('meta')
+  redis.call('HSET', meta, 'last_id', id, 'last_state', state, 'last_at', now,
+    'last_failed', int(f[2]), 'last_held', int(f[3]))
+  if state ~= 'completed' then return end
+  redis.call('HSET', meta, 'completed_id', id, 'completed_at', now)
+  if int(f[2]) == 0 and int(f[3]) == 0 then
+    redis.call('HSET', meta, 'successful_id', id, 'successful_at', now)
+  end
+end
+
+-- trim drops the oldest of an index: what is older than since, and what is too many. At most 100 of each a call.
+local function trim(index, records, since, max)
+  local function drop(ids)
+    for _, id in ipairs(ids) do
+      redis.call('DEL', records .. id, records .. id .. ':log')
+      redis.call('ZREM', index, id)
+    end
+  end
+  drop(redis.call('ZRANGEBYSCORE', index, '-inf', '(' .. since, 'LIMIT', 0, 100))
+  local over = redis.call('ZCARD', index) - max
+  if over > 0 then drop(redis.call('ZRANGE', index, 0, math.min(over, 100) - 1)) end
+end
+
+-- place returns the score of a new entry of an index: the time, or a little more, so that no two are equal.
+local function place(index, now)
+  local newest = redis.call('ZREVRANGE', index, 0, 0, 'WITHSCORES')
+  return math.max(int(now), int(newest[2]) + 1)
+end

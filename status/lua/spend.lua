@@ -1,0 +1,26 @@
+-- n limit ('' = none) now_minute since ttl | kind
+-- What was spent is summed by kind and minute: the zset orders the sums by time, one hash holds them, another their
+-- totals by kind. Sums that left the window are taken off the totals first.
+local n, limit, minute, kind = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[6]
+local times, sums, totals = key('spent'), key('spent:sums'), key('spent:totals')
+for _, old in ipairs(redis.call('ZRANGEBYSCORE', times, '-inf', '(' .. ARGV[4])) do
+  local of = string.match(old, '^(.*)@%d+$')
+  if redis.call('HINCRBY', totals, of, -int(redis.call('HGET', sums, old))) <= 0 then redis.call('HDEL', totals, of) end
+  redis.call('HDEL', sums, old)
+  redis.call('ZREM', times, old)
+end
+
+if kind ~= '' then
+  local total = int(redis.call('HGET', totals, kind))
+  if limit ~= '' and total + n > tonumber(limit) then return { 'over', kind, tostring(total) } end
+  if n > 0 then
+    redis.call('HINCRBY', sums, kind .. '@' .. minute, n)
+    redis.call('HINCRBY', totals, kind, n)
+    redis.call('ZADD', times, minute, kind .. '@' .. minute)
+    for _, name in ipairs({ times, sums, totals }) do redis.call('PEXPIRE', name, ARGV[5]) end
+  end
+  return { 'ok', kind, tostring(total + n) }
+end
+local out = redis.call('HGETALL', totals)
+table.insert(out, 1, 'ok')
+return out

@@ -1,0 +1,21 @@
+-- id now run_ttl keep keep_log max since | field value ...
+local id, now, ttl = ARGV[1], ARGV[2], ARGV[3]
+local holder = redis.call('GET', key('run'))
+if holder == id then return answer('ok', id) end -- asked again after a lost answer
+if holder then return answer('live', holder) end
+
+local open = redis.call('GET', key('open'))
+if open then
+  note(open, now, 'error', 'run expired: nobody executed it any more, and a new one was started', { by = id })
+  close(open, 'expired', now, ARGV[4], ARGV[5], 'fail_kind', 'unavailable', 'fail_reason', 'nobody executed the run any more')
+end
+
+local index = key('runs')
+trim(index, key('run:'), ARGV[7], tonumber(ARGV[6]) - 1)
+local seq = place(index, now)
+redis.call('HSET', record(id), 'id', id, 'state', 'queued', 'created_at', now, 'enqueued_at', now, 'seq', seq,
+  'epoch', redis.call('HINCRBY', key('meta'), 'epoch', 1), unpack(ARGV, 8))
+redis.call('ZADD', index, seq, id)
+redis.call('SET', key('open'), id)
+live(id, now, ttl)
+return answer('ok', id)

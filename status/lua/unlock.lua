@@ -1,0 +1,5 @@
+-- slot lock_token
+local name = key('entry:' .. ARGV[1])
+if redis.call('GET', name) ~= ARGV[2] then return { 'stale' } end
+redis.call('DEL', name)
+return { 'ok' }

@@ -1,0 +1,181 @@
+package status
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+)
+
+// Recorder counts and logs for a run. It gathers what happens and writes it in one step every Config.FlushEvery, or
+// sooner when much has gathered: counting a change costs no round trip. Counts are exact across lost answers of
+// Redis; what a worker had not flushed when it was killed is lost. What arrives after the lease was lost is dropped.
+// Its methods may be called concurrently.
+type Recorder struct {
+	lease *Lease
+
+	mu      sync.Mutex
+	pending batch // gathers
+	full    chan struct{}
+
+	flushing sync.Mutex // held while a batch is on its way
+	sent     batch      // on its way, or to be sent again under the same number
+	number   int64
+
+	stop    chan struct{}
+	stopped chan struct{}
+	once    sync.Once
+}
+
+// batch is what is written in one step.
+type batch struct {
+	counts   map[string]int64
+	messages []Message
+}
+
+func (b batch) empty() bool { return len(b.counts) == 0 && len(b.messages) == 0 }
+
+// flushMessages is how many gathered messages make a Recorder write at once.
+const flushMessages = 100
+
+func newRecorder(l *Lease) *Recorder {
+	r := &Recorder{lease: l, full: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{})}
+	go r.loop()
+	return r
+}
+
+// Succeeded counts n changes that were made.
+func (r *Recorder) Succeeded(o ObjectType, c ChangeType, n int) {
+	r.count(n, counter("s", o, c), "done")
+}
+
+// Failed counts n changes that were tried in vain.
+func (r *Recorder) Failed(o ObjectType, c ChangeType, n int) {
+	r.count(n, counter("f", o, c), "done", "failed")
+}
+
+// Held counts n changes that are held for a person since the plan was made.
+func (r *Recorder) Held(n int) { r.count(n, "held") }
+
+// Read counts n entries read, by the present worker.
+func (r *Recorder) Read(o ObjectType, n int) { r.count(n, "r:"+string(o)) }
+
+// Calls counts n requests to the remote side.
+func (r *Recorder) Calls(n int) { r.count(n, "calls") }
+
+// Log records a message. When Redis is away for long, the oldest are dropped.
+func (r *Recorder) Log(m Message) {
+	m = m.bounded(r.lease.store.cfg.Now())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pending.messages = append(r.pending.messages, m)
+	if over := len(r.pending.messages) - r.lease.store.cfg.MaxMessages; over > 0 {
+		r.pending.messages = r.pending.messages[over:]
+	}
+	if len(r.pending.messages) >= flushMessages {
+		select {
+		case r.full <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (r *Recorder) count(n int, names ...string) {
+	if n == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pending.counts == nil {
+		r.pending.counts = map[string]int64{}
+	}
+	for _, name := range names {
+		r.pending.counts[name] += int64(n)
+	}
+}
+
+// Planned records the plan before it is applied: its digest, what it holds and what it will come to. What was done
+// before, by this worker or an earlier one, is added to what is expected.
+func (r *Recorder) Planned(ctx context.Context, p Planned) error {
+	if err := r.Flush(ctx); err != nil {
+		return err
+	}
+	counts := map[string]int64{}
+	for _, e := range p.Expected {
+		counts[string(e.Object)+":"+string(e.Change)] += e.Count
+	}
+	args := []any{ms(r.lease.store.cfg.Now()), p.Digest, p.Held}
+	for _, o := range ObjectTypes() {
+		for _, c := range ChangeTypes() {
+			name := string(o) + ":" + string(c)
+			args = append(args, name, counts[name])
+		}
+	}
+	return r.lease.eval(ctx, "planned", plannedScript, args...)
+}
+
+// Flush writes what has gathered. What cannot be written now is kept for the next time; when the run is no longer
+// ours it is dropped, and the error wraps ErrStale.
+func (r *Recorder) Flush(ctx context.Context) error {
+	r.flushing.Lock()
+	defer r.flushing.Unlock()
+	for {
+		if r.sent.empty() && !r.take() {
+			return nil
+		}
+		err := r.lease.eval(ctx, "flush", flushScript, r.arguments()...)
+		if err != nil && !errors.Is(err, ErrStale) {
+			return err
+		}
+		if r.sent = (batch{}); err != nil {
+			return err
+		}
+	}
+}
+
+// take makes what has gathered the batch to be sent, under the next number.
+func (r *Recorder) take() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pending.empty() {
+		return false
+	}
+	r.sent, r.pending = r.pending, batch{}
+	r.number++
+	return true
+}
+
+func (r *Recorder) arguments() []any {
+	cfg := r.lease.store.cfg
+	args := []any{ms(cfg.Now()), r.number, cfg.MaxMessages, len(r.sent.counts)}
+	for name, n := range r.sent.counts {
+		args = append(args, name, n)
+	}
+	for _, m := range r.sent.messages {
+		args = append(args, ms(m.Time), string(m.Level), m.Logger, m.Event, m.attributes())
+	}
+	return args
+}
+
+// loop flushes until the recorder is closed. A failed flush is tried again at the next tick.
+func (r *Recorder) loop() {
+	defer close(r.stopped)
+	tick := time.NewTicker(r.lease.store.cfg.FlushEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-r.stop:
+			return
+		case <-tick.C:
+		case <-r.full:
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
+		_ = r.Flush(ctx)
+		cancel()
+	}
+}
+
+func (r *Recorder) close() {
+	r.once.Do(func() { close(r.stop) })
+	<-r.stopped
+}

@@ -1,0 +1,27 @@
+package status
+
+import (
+	"context"
+)
+
+// Beat says that a worker is alive, for Config.WorkerTTL; a worker beats every few seconds. It returns the names of all
+// workers that are alive. Only then are queued and deferred runs kept live.
+func (s *Store) Beat(ctx context.Context, worker string) ([]string, error) {
+	return s.beat(ctx, "beat", worker)
+}
+
+// Retire says that a worker has stopped.
+func (s *Store) Retire(ctx context.Context, worker string) error {
+	_, err := s.beat(ctx, "retire", worker)
+	return err
+}
+
+// Workers returns the names of the workers that are alive, sorted by their last beat.
+func (s *Store) Workers(ctx context.Context) ([]string, error) {
+	return s.beat(ctx, "list", "")
+}
+
+func (s *Store) beat(ctx context.Context, mode, worker string) ([]string, error) {
+	names, err := beatScript.Run(ctx, s.rdb, []string{workersKey}, mode, cut(worker, maxName), s.cfg.WorkerTTL.Milliseconds()).StringSlice()
+	return names, redisFault(mode, err)
+}
