@@ -1,15 +1,215 @@
 package plan
 
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"rollcall/directory"
+)
+
 // Rule names a guard.
 type Rule string
 
 // The guards.
 const (
 	RuleLimit    Rule = "limit"    // more than the rolling daily limit would go
-	RuleHalf     Rule = "half"     // more than half of what is desired of a kind would go
+	RuleHalf     Rule = "half"     // more than half of a kind would go
 	RuleEmpty    Rule = "empty"    // nothing of a kind is desired any more
 	RuleMembers  Rule = "members"  // too large a share of one group would go
 	RuleDoubt    Rule = "doubt"    // the read is not to be believed where something is missing
-	RuleApproval Rule = "approval" // always held for a person: reanchor, and what require_approval asks for
-	RuleFollows  Rule = "follows"  // a change that this one belongs to is held
+	RuleApproval Rule = "approval" // always for a person to decide: reanchor, and what require_approval asks for
+	RuleFollows  Rule = "follows"  // the change that this one belongs to is held
 )
+
+// Limits are the guards' thresholds. The zero value of a field means its default.
+type Limits struct {
+	// Most and Least bound the daily limit, which is Share of the objects that carry our anchor: 500, 3 and 0.05.
+	Most, Least int
+	Share       float64
+	// MemberShare is how much of a group larger than MemberFloor may go in a day: 0.3 and 20.
+	MemberShare float64
+	MemberFloor int
+	// Approval holds every destructive change and every adoption for a person, and says why.
+	Approval string
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Most == 0 {
+		l.Most = 500
+	}
+	if l.Least == 0 {
+		l.Least = 3
+	}
+	if l.Share == 0 {
+		l.Share = 0.05
+	}
+	if l.MemberShare == 0 {
+		l.MemberShare = 0.3
+	}
+	if l.MemberFloor == 0 {
+		l.MemberFloor = 20
+	}
+	return l
+}
+
+// Budget is what destructive changes the last 24 hours have seen, of runs and object jobs together.
+type Budget struct {
+	User, Group int
+	// Members is by the group's ID.
+	Members map[directory.ID]int
+}
+
+func (b Budget) of(k directory.Kind) int {
+	if k == directory.User {
+		return b.User
+	}
+	return b.Group
+}
+
+// Guard splits a plan: what may be applied, and what is held with a reason for each change. Only destructive changes
+// are held; joiners and updates go on. What would pass a limit is held whole, not in part. Held entries and notes
+// stay with the part that is applied.
+func (p Plan) Guard(l Limits, spent Budget) (apply, held Plan) {
+	g := guard{plan: &p, limits: l.withDefaults(), spent: spent, verdicts: make([]verdict, len(p.Changes))}
+	g.approval()
+	g.doubts()
+	for _, k := range directory.Kinds {
+		g.kind(k)
+	}
+	g.memberships()
+	g.follows()
+	return g.split()
+}
+
+type verdict struct {
+	rule Rule
+	why  string
+}
+
+type guard struct {
+	plan     *Plan
+	limits   Limits
+	spent    Budget
+	verdicts []verdict
+}
+
+// hold holds every change that the condition picks and that nothing has held yet.
+func (g *guard) hold(rule Rule, why string, pick func(*Change) bool) {
+	for i := range g.plan.Changes {
+		if g.verdicts[i].rule == "" && pick(&g.plan.Changes[i]) {
+			g.verdicts[i] = verdict{rule, why}
+		}
+	}
+}
+
+func (g *guard) approval() {
+	g.hold(RuleApproval, "a re-created directory is re-anchored only with approval", func(c *Change) bool { return c.Op == Reanchor })
+	if why := g.limits.Approval; why != "" {
+		g.hold(RuleApproval, why, func(c *Change) bool { return c.Op.Destructive() || c.Op == Adopt })
+	}
+}
+
+func (g *guard) doubts() {
+	if len(g.plan.Doubts) > 0 {
+		why := "what is missing may not be gone: " + strings.Join(g.plan.Doubts, "; ")
+		g.hold(RuleDoubt, why, func(c *Change) bool { return c.Op.Destructive() })
+	}
+}
+
+// kind guards the deletions and suspensions of one kind of entry.
+func (g *guard) kind(k directory.Kind) {
+	takes := func(c *Change) bool { return c.Kind == k && (c.Op == Suspend || c.Op == Delete) }
+	n := g.count(takes)
+	if n == 0 {
+		return
+	}
+	anchored, spent := g.plan.Counts.Anchored.Of(k), g.spent.of(k)
+	limit := min(g.limits.Most, max(g.limits.Least, int(float64(anchored)*g.limits.Share)))
+	switch {
+	case g.plan.Counts.Desired.Of(k) == 0:
+		g.hold(RuleEmpty, fmt.Sprintf("no %s is desired any more: all %d would go", k, n), takes)
+	case 2*n > anchored:
+		g.hold(RuleHalf, fmt.Sprintf("%d of %d %ss would go: more than half", n, anchored, k), takes)
+	case n+spent > limit:
+		g.hold(RuleLimit, fmt.Sprintf("%d %ss would go and %d went within 24 hours: the limit is %d (%d carry our anchor)", n, k, spent, limit, anchored), takes)
+	}
+}
+
+func (g *guard) count(pick func(*Change) bool) (n int) {
+	for i := range g.plan.Changes {
+		if g.verdicts[i].rule == "" && pick(&g.plan.Changes[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+// memberships guards the removals of members: of all groups together, and of each.
+func (g *guard) memberships() {
+	removes := func(c *Change) bool { return c.Op == RemoveMember }
+	total, n := g.plan.Counts.Anchored.Membership, g.count(removes)
+	if total > g.limits.MemberFloor {
+		switch {
+		case n > 0 && g.plan.Counts.Desired.Membership == 0:
+			g.hold(RuleEmpty, fmt.Sprintf("no membership is desired any more: all %d would go", n), removes)
+		case 2*n > total:
+			g.hold(RuleHalf, fmt.Sprintf("%d of %d memberships would go: more than half", n, total), removes)
+		}
+	}
+	leaving := map[directory.ID]int{}
+	for i := range g.plan.Changes {
+		if c := &g.plan.Changes[i]; c.Op == RemoveMember && g.verdicts[i].rule == "" {
+			leaving[c.ID]++
+		}
+	}
+	for i := range g.plan.Changes {
+		if c := &g.plan.Changes[i]; c.Op == RemoveMember && g.verdicts[i].rule == "" {
+			if why := g.drains(c.ID, leaving[c.ID]); why != "" {
+				g.verdicts[i] = verdict{RuleMembers, why}
+			}
+		}
+	}
+}
+
+// drains says why n members may not leave the group; empty where they may.
+func (g *guard) drains(id directory.ID, n int) string {
+	spent := g.spent.Members[id]
+	before := g.plan.sizes[id] + spent // Who left within the day was a member when it began.
+	limit := int(math.Floor(float64(before) * g.limits.MemberShare))
+	if before <= g.limits.MemberFloor || n+spent <= limit {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d members would leave the group and %d left within 24 hours: the limit is %d", n, g.plan.sizes[id], spent, limit)
+}
+
+// follows holds the memberships of those whose departure is held: they are still believed to be there.
+func (g *guard) follows() {
+	held := map[directory.Ref]bool{}
+	for i := range g.plan.Changes {
+		if c := &g.plan.Changes[i]; g.verdicts[i].rule != "" && (c.Op == Suspend || c.Op == Delete) {
+			held[c.Ref] = true
+		}
+	}
+	g.hold(RuleFollows, "the member's own departure is held", func(c *Change) bool { return c.Op == RemoveMember && held[*c.Member] })
+}
+
+func (g *guard) split() (apply, held Plan) {
+	apply, held = *g.plan, Plan{Counts: g.plan.Counts, Doubts: g.plan.Doubts, sizes: g.plan.sizes}
+	apply.Changes = make([]Change, 0, len(g.plan.Changes))
+	buried := map[directory.Ref]bool{}
+	for i, c := range g.plan.Changes {
+		v := g.verdicts[i]
+		if v.rule == "" {
+			apply.Changes = append(apply.Changes, c)
+			continue
+		}
+		c.Guard, c.Held = v.rule, v.why
+		held.Changes = append(held.Changes, c)
+		buried[c.Ref] = buried[c.Ref] || c.Op == Suspend || c.Op == Delete
+	}
+	// Whose departure is held is not yet known to have departed: a bad read must not start the clock.
+	apply.Tombstones = slices.DeleteFunc(slices.Clone(apply.Tombstones), func(t Tombstone) bool { return t.fresh && buried[t.Ref] })
+	return apply, held
+}

@@ -66,6 +66,8 @@ type Object struct {
 	ReadOnly string
 	// Members of a group of ours, by remote id, sorted; foreign members too.
 	Members []string
+	// Size is how many members the group has in all, where Members is only some of them (an object job); else zero.
+	Size int
 	// Witness is a cheap fact that moves when members do; empty where the provider has none.
 	Witness string
 	// Listed reports that Members was read by this run and not taken from the ledger.
@@ -163,7 +165,9 @@ type Input struct {
 	// Findings are entries that were seen and cannot be used: they are not absent.
 	Findings []directory.Finding
 	State    State
-	Links    map[directory.Ref]Link
+	// Doubts are the source's reasons not to believe absences; those of the provider are in State.
+	Doubts []string
+	Links  map[directory.Ref]Link
 	// Only, when set, limits the plan to these entries: an object job.
 	Only         []directory.Ref
 	Capabilities Capabilities

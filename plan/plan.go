@@ -101,6 +101,8 @@ type Change struct {
 	Version string `json:"version,omitempty"`
 	// Wave orders changes of one stage: a rename that frees an address comes a wave before the one that takes it.
 	Wave int `json:"wave,omitempty"`
+	// Inactive says that the entry is created disabled: only a mirror keeps such entries.
+	Inactive bool `json:"inactive,omitempty"`
 	// Held says why the change is not applied; empty for one that is.
 	Held string `json:"held,omitempty"`
 	// Guard names the rule that held it.
@@ -189,6 +191,8 @@ type Tombstone struct {
 	directory.Ref
 	Since time.Time `json:"since"`
 	Why   Reason    `json:"why"`
+
+	fresh bool // the ledger did not have it
 }
 
 // Plan is what a sync has to do.
@@ -201,19 +205,45 @@ type Plan struct {
 	Notes []Note `json:"notes"`
 	// Tombstones is the complete list of departed entries that carry our anchor, sorted by Ref.
 	Tombstones []Tombstone `json:"tombstones,omitempty"`
+	// Doubts are reasons not to believe what is missing; any of them holds the destructive changes.
+	Doubts []string `json:"doubts,omitempty"`
 	// Counts says how many entries the plan was made of.
 	Counts Counts `json:"counts"`
 
-	desired  map[directory.Kind]int
-	anchored map[directory.Kind]int
-	groups   map[directory.ID]int
-	members  int
+	sizes map[directory.ID]int // current members of the groups that lose some
 }
 
-// Counts are totals for a summary; entries are users and groups together.
+// Counts are totals for a summary and for the guards.
 type Counts struct {
-	Desired   map[string]int `json:"desired"`   // entries that should exist, by kind
-	Anchored  map[string]int `json:"anchored"`  // remote objects that carry our anchor, by kind
-	Foreign   map[string]int `json:"foreign"`   // remote objects that do not, by kind
-	Unchanged map[string]int `json:"unchanged"` // entries left alone because they are as they should be, by kind
+	// Desired entries should exist and be active; desired memberships are those of such groups.
+	Desired Tally `json:"desired"`
+	// Anchored objects carry our anchor; anchored memberships are current ones between such objects.
+	Anchored Tally `json:"anchored"`
+	// Foreign objects do not carry our anchor.
+	Foreign Tally `json:"foreign"`
+	// Unchanged entries are as they should be.
+	Unchanged Tally `json:"unchanged"`
+}
+
+// Tally counts by object type.
+type Tally struct {
+	User       int `json:"user"`
+	Group      int `json:"group"`
+	Membership int `json:"membership"`
+}
+
+// Of returns the count of one kind of entry.
+func (t *Tally) Of(k directory.Kind) int {
+	if k == directory.User {
+		return t.User
+	}
+	return t.Group
+}
+
+func (t *Tally) add(k directory.Kind, n int) {
+	if k == directory.User {
+		t.User += n
+	} else {
+		t.Group += n
+	}
 }

@@ -1,0 +1,313 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"rollcall/directory"
+)
+
+// Compute returns what has to be done so that the current state becomes the desired one. It is pure and
+// deterministic, and linear but for the sorting.
+//
+// Matching is by anchor; else, where the policy allows it, by an address that is unique on both sides; else the entry
+// is held. What carries no anchor of ours may block a name, and nothing else happens to it.
+func Compute(in Input) Plan {
+	c := newComputer(&in)
+	for i := range in.Desired {
+		if d := &in.Desired[i]; c.concerns(d.Ref) {
+			c.entry(d)
+		}
+	}
+	c.departures()
+	c.memberships()
+	return c.finish()
+}
+
+// computer holds the indexes of one Compute.
+type computer struct {
+	in         *Input
+	plan       Plan
+	only       map[directory.Ref]bool
+	desired    map[directory.Ref]*Desired
+	anchored   map[directory.Ref][]*Object
+	byRemote   map[string]*Object
+	byAddress  map[string][]*Object
+	unusable   map[directory.Ref]string
+	unsettled  map[directory.Ref]bool
+	outOfScope map[directory.Ref]bool
+	departed   map[directory.Ref]directory.Departure
+	claims     map[string][]*Desired
+	// target maps entries that have, or will have, a remote object to its remote id ("" until it is created).
+	target map[directory.Ref]string
+	// owner maps the remote ids of objects that are, or become, ours to their entries.
+	owner map[string]directory.Ref
+	// spoken names objects that a Reanchor claims: they are not departures.
+	spoken map[*Object]bool
+	waves  map[directory.Ref]int
+	held   map[directory.Ref]bool
+}
+
+func newComputer(in *Input) *computer {
+	c := &computer{
+		in: in, only: set(in.Only), unsettled: set(in.State.Unsettled), outOfScope: set(in.OutOfScope),
+		desired:  make(map[directory.Ref]*Desired, len(in.Desired)),
+		anchored: make(map[directory.Ref][]*Object, len(in.State.Objects)),
+		byRemote: make(map[string]*Object, len(in.State.Objects)), byAddress: map[string][]*Object{},
+		unusable: map[directory.Ref]string{}, departed: map[directory.Ref]directory.Departure{}, claims: map[string][]*Desired{},
+		target: map[directory.Ref]string{}, owner: map[string]directory.Ref{}, spoken: map[*Object]bool{},
+		waves: map[directory.Ref]int{}, held: map[directory.Ref]bool{},
+	}
+	c.plan.Doubts = slices.Concat(in.Doubts, in.State.Doubts)
+	byRef := func(a, b Desired) int { return a.Ref.Compare(b.Ref) }
+	if !slices.IsSortedFunc(in.Desired, byRef) {
+		in.Desired = slices.SortedFunc(slices.Values(in.Desired), byRef)
+	}
+	for _, f := range in.Findings {
+		c.unusable[f.Ref] = f.Problem
+	}
+	for _, d := range in.Departed {
+		c.departed[d.Ref] = d
+	}
+	c.indexObjects()
+	c.indexDesired()
+	return c
+}
+
+func set(refs []directory.Ref) map[directory.Ref]bool {
+	m := make(map[directory.Ref]bool, len(refs))
+	for _, r := range refs {
+		m[r] = true
+	}
+	return m
+}
+
+func (c *computer) indexObjects() {
+	byAnchor := func(a, b Object) int {
+		if r := a.Ref.Compare(b.Ref); r != 0 {
+			return r
+		}
+		return strings.Compare(a.RemoteID, b.RemoteID)
+	}
+	if !slices.IsSortedFunc(c.in.State.Objects, byAnchor) {
+		c.in.State.Objects = slices.SortedFunc(slices.Values(c.in.State.Objects), byAnchor)
+	}
+	for i := range c.in.State.Objects {
+		o := &c.in.State.Objects[i]
+		if o.Anchored() {
+			c.anchored[o.Ref] = append(c.anchored[o.Ref], o)
+			c.plan.Counts.Anchored.add(o.Kind, 1)
+		} else {
+			c.plan.Counts.Foreign.add(o.Kind, 1)
+		}
+		if o.RemoteID != "" {
+			c.byRemote[o.RemoteID] = o
+		}
+		for _, a := range append([]string{o.Address}, o.Aliases...) {
+			if a != "" && !slices.Contains(c.byAddress[a], o) {
+				c.byAddress[a] = append(c.byAddress[a], o)
+			}
+		}
+	}
+	for ref, objects := range c.anchored {
+		if len(objects) == 1 {
+			c.target[ref] = objects[0].RemoteID
+			c.owner[objects[0].RemoteID] = ref
+		}
+	}
+}
+
+func (c *computer) indexDesired() {
+	for i := range c.in.Desired {
+		d := &c.in.Desired[i]
+		c.desired[d.Ref] = d
+		if d.Active {
+			c.plan.Counts.Desired.add(d.Kind, 1)
+		}
+		// Who is disabled and has no account claims no address.
+		if d.Held == "" && d.Address != "" && (d.Active || len(c.anchored[d.Ref]) > 0) {
+			c.claims[d.Address] = append(c.claims[d.Address], d)
+		}
+	}
+}
+
+// concerns reports whether the plan is about the entry: a full plan is about all of them.
+func (c *computer) concerns(ref directory.Ref) bool { return len(c.only) == 0 || c.only[ref] }
+
+// entry plans one desired entry; its memberships come later.
+func (c *computer) entry(d *Desired) {
+	objects := c.anchored[d.Ref]
+	switch {
+	case len(objects) > 1:
+		c.hold(d, Ambiguous, "%d remote objects carry its anchor (%s): remove it from all but one", len(objects), remoteIDs(objects))
+	case !d.Active && !c.in.Capabilities.Mirror:
+		if len(objects) == 0 {
+			c.note(d.Ref, d.Label, d.Why, "has no account, and none is made")
+		} // One with an account is a departure: see departures.
+	case d.Held != "":
+		c.hold(d, d.Held, "%s", d.Detail)
+	case c.yields(d):
+		c.hold(d, SameAddress, "%s is also the address of %s", d.Address, c.rivals(d))
+	case len(objects) == 1:
+		c.matched(d, objects[0])
+	default:
+		c.unmatched(d)
+	}
+}
+
+// yields reports whether d has to leave its address to another: of several that claim one, the entry whose anchor the
+// account carries keeps it.
+func (c *computer) yields(d *Desired) bool {
+	if len(c.claims[d.Address]) < 2 {
+		return false
+	}
+	objects := c.anchored[d.Ref]
+	return len(objects) != 1 || objects[0].Address != d.Address
+}
+
+func (c *computer) rivals(d *Desired) string {
+	var labels []string
+	for _, r := range c.claims[d.Address] {
+		if r.Ref != d.Ref {
+			labels = append(labels, fmt.Sprintf("%s %q (%s)", r.Kind, r.Label, r.ID))
+		}
+	}
+	return clip(labels)
+}
+
+// clip joins the first few of a list.
+func clip(list []string) string {
+	const most = 5
+	if len(list) > most {
+		return strings.Join(list[:most], ", ") + fmt.Sprintf(" and %d more", len(list)-most)
+	}
+	return strings.Join(list, ", ")
+}
+
+func remoteIDs(objects []*Object) string {
+	var ids []string
+	for _, o := range objects {
+		ids = append(ids, o.RemoteID)
+	}
+	return clip(ids)
+}
+
+// matched plans an entry whose remote object carries its anchor.
+func (c *computer) matched(d *Desired, o *Object) {
+	if o.ReadOnly != "" {
+		c.hold(d, ProtectedObject, "%s", o.ReadOnly)
+		return
+	}
+	if d.Address != o.Address && !c.mayTake(d, o) {
+		return
+	}
+	changes := len(c.plan.Changes)
+	if fields := c.diff(d, o); len(fields) > 0 {
+		ch := c.change(Update, d, o)
+		ch.Fields, ch.Wave = fields, c.waves[d.Ref]
+		c.plan.Changes = append(c.plan.Changes, ch)
+	}
+	switch {
+	case d.Active && !o.Active:
+		c.activate(d, o)
+	case !d.Active && o.Active: // Only a mirror keeps disabled entries.
+		ch := c.change(Suspend, d, o)
+		ch.Why = d.Why
+		c.plan.Changes = append(c.plan.Changes, ch)
+	}
+	if len(c.plan.Changes) == changes {
+		c.plan.Counts.Unchanged.add(d.Kind, 1)
+	}
+}
+
+// activate lifts a suspension if it was ours.
+func (c *computer) activate(d *Desired, o *Object) {
+	switch {
+	case c.in.Capabilities.Mirror || o.Suspender == Us:
+		c.plan.Changes = append(c.plan.Changes, c.change(Restore, d, o))
+	case o.Suspender == Unknown:
+		c.report(d.Ref, d.Label, SuspendedByWhom, "the account is suspended and nothing says by whom: activate it by hand if it should be active")
+	default:
+		c.note(d.Ref, d.Label, SuspendedByElse, "the account was suspended in the tenant by somebody else: it stays so")
+	}
+}
+
+// unmatched plans an entry that no remote object carries the anchor of.
+func (c *computer) unmatched(d *Desired) {
+	if c.unsettled[d.Ref] {
+		c.hold(d, Unsettled, "created moments ago and not yet visible in the tenant: the next run looks again")
+		return
+	}
+	if link, ok := c.in.Links[d.Ref]; ok && link.RemoteID != "" {
+		if o := c.byRemote[link.RemoteID]; o != nil && !o.Anchored() && !c.adoptable(d, o) {
+			c.hold(d, AnchorLost, "its account %s (%s) no longer carries our anchor: put it back, or delete the account", o.Address, o.RemoteID)
+			return
+		}
+	}
+	blockers := c.byAddress[d.Address]
+	if len(blockers) == 0 || d.Address == "" {
+		c.create(d)
+		return
+	}
+	if len(blockers) == 1 {
+		o := blockers[0]
+		switch {
+		case c.adoptable(d, o):
+			c.adopt(d, o)
+			return
+		case c.recreated(d, o):
+			c.reanchor(d, o)
+			return
+		case c.moves(o, d.Address) && c.wave(c.desired[o.Ref], nil) >= 0:
+			c.waves[d.Ref] = c.waves[o.Ref] + 1
+			c.create(d)
+			return
+		}
+	}
+	c.blocked(d, blockers)
+}
+
+func (c *computer) create(d *Desired) {
+	ch := c.change(Create, d, nil)
+	for _, f := range d.Fields {
+		if len(f.Values) > 0 {
+			ch.Fields = append(ch.Fields, FieldChange{Name: f.Name, After: f.Values})
+		}
+	}
+	ch.Wave = c.waves[d.Ref]
+	ch.Inactive = !d.Active // Only a mirror keeps disabled entries.
+	c.target[d.Ref] = ""
+	c.plan.Changes = append(c.plan.Changes, ch)
+}
+
+// change starts a change of the entry.
+func (c *computer) change(op Op, d *Desired, o *Object) Change {
+	ch := Change{Op: op, Ref: d.Ref, Label: d.Label, Address: d.Address, Source: d.Source, Version: d.Version}
+	if o != nil {
+		ch.RemoteID = o.RemoteID
+	}
+	return ch
+}
+
+func (c *computer) hold(d *Desired, reason Reason, format string, args ...any) {
+	c.held[d.Ref] = true
+	c.report(d.Ref, d.Label, reason, format, args...)
+}
+
+func (c *computer) report(ref directory.Ref, label string, reason Reason, format string, args ...any) {
+	c.plan.Held = append(c.plan.Held, Held{ref, label, reason, fmt.Sprintf(format, args...)})
+}
+
+func (c *computer) note(ref directory.Ref, label string, reason Reason, detail string) {
+	c.plan.Notes = append(c.plan.Notes, Note{ref, label, reason, detail})
+}
+
+func (c *computer) finish() Plan {
+	p := &c.plan
+	slices.SortFunc(p.Changes, func(a, b Change) int { return a.compare(&b) })
+	slices.SortFunc(p.Held, func(a, b Held) int { return a.Ref.Compare(b.Ref) })
+	slices.SortFunc(p.Notes, func(a, b Note) int { return a.Ref.Compare(b.Ref) })
+	slices.SortFunc(p.Tombstones, func(a, b Tombstone) int { return a.Ref.Compare(b.Ref) })
+	return *p
+}

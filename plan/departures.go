@@ -1,0 +1,119 @@
+package plan
+
+import (
+	"time"
+
+	"rollcall/directory"
+)
+
+// departures plans what becomes of objects that carry our anchor and whose entry is absent, disabled or out of scope.
+// The three are treated alike and named apart: suspend, wait for the grace period, delete.
+func (c *computer) departures() {
+	for i := range c.in.State.Objects {
+		o := &c.in.State.Objects[i]
+		if !o.Anchored() || !c.concerns(o.Ref) || c.spoken[o] {
+			continue
+		}
+		why, gone := c.gone(o)
+		if !gone {
+			continue
+		}
+		switch {
+		case len(c.anchored[o.Ref]) > 1:
+			if c.desired[o.Ref] == nil && c.anchored[o.Ref][0] == o {
+				c.report(o.Ref, o.Address, Ambiguous, "%d remote objects carry its anchor (%s): remove it from all but one", len(c.anchored[o.Ref]), remoteIDs(c.anchored[o.Ref]))
+			}
+		case c.in.Capabilities.Mirror:
+			c.depart(Delete, o, why)
+		default:
+			c.leave(o, why)
+		}
+	}
+}
+
+// gone reports whether the object's entry left, and how.
+func (c *computer) gone(o *Object) (Reason, bool) {
+	if problem, ok := c.unusable[o.Ref]; ok {
+		c.report(o.Ref, o.Address, Unusable, "%s", problem)
+		return "", false
+	}
+	if d := c.desired[o.Ref]; d != nil {
+		return d.Why, !d.Active && !c.in.Capabilities.Mirror
+	}
+	if c.outOfScope[o.Ref] {
+		return OutOfScope, true
+	}
+	// An object job never concludes that an entry departed: only a run that read everything does.
+	return Absent, len(c.only) == 0
+}
+
+// leave applies the leaver policy to one object.
+func (c *computer) leave(o *Object, why Reason) {
+	since := c.since(o.Ref)
+	if o.ReadOnly != "" || o.Protected != "" {
+		c.report(o.Ref, c.label(o), ProtectedObject, "left its source (%s) and is never suspended or deleted: %s", why, o.ReadOnly+o.Protected)
+		c.bury(o.Ref, since, why)
+		return
+	}
+	p := c.in.Policy
+	action := p.UserDeleteAction
+	if o.Kind == directory.Group {
+		action = p.GroupDeleteAction
+	}
+	due := action == ActionDelete && !c.in.Now.Before(since.Add(p.DeleteAfter))
+	suspends := o.Kind == directory.User && o.Active && action != ActionDoNothing
+	switch {
+	case suspends && (!due || p.DeleteAfter > 0):
+		c.depart(Suspend, o, why)
+		if due { // Suspended late: the grace period is the time that somebody is locked out and can still come back.
+			since = c.in.Now
+		}
+	case due:
+		c.depart(Delete, o, why)
+	default:
+		c.note(o.Ref, c.label(o), why, c.waiting(action, since))
+	}
+	c.bury(o.Ref, since, why)
+}
+
+// since returns when the entry departed: as the ledger has it, else as the source says, else now.
+func (c *computer) since(ref directory.Ref) time.Time {
+	if link := c.in.Links[ref]; !link.Departed.IsZero() {
+		return link.Departed
+	}
+	if d, ok := c.departed[ref]; ok {
+		return d.Left
+	}
+	return c.in.Now
+}
+
+func (c *computer) waiting(action Action, since time.Time) string {
+	if action == ActionDelete {
+		return "is deleted after " + since.Add(c.in.Policy.DeleteAfter).UTC().Format(time.RFC3339) + " unless it comes back"
+	}
+	return "left its source; nothing more is done to its account"
+}
+
+func (c *computer) depart(op Op, o *Object, why Reason) {
+	ch := Change{Op: op, Ref: o.Ref, RemoteID: o.RemoteID, Label: c.label(o), Address: o.Address, Why: why}
+	if d := c.desired[o.Ref]; d != nil {
+		ch.Source, ch.Version = d.Source, d.Version
+	} else if d, ok := c.departed[o.Ref]; ok {
+		ch.Source = d.Source
+	}
+	c.plan.Changes = append(c.plan.Changes, ch)
+}
+
+func (c *computer) bury(ref directory.Ref, since time.Time, why Reason) {
+	c.plan.Tombstones = append(c.plan.Tombstones, Tombstone{ref, since, why, c.in.Links[ref].Departed.IsZero()})
+}
+
+func (c *computer) label(o *Object) string {
+	if d := c.desired[o.Ref]; d != nil {
+		return d.Label
+	}
+	if d := c.departed[o.Ref]; d.Label != "" {
+		return d.Label
+	}
+	return o.Address
+}

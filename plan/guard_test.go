@@ -1,0 +1,176 @@
+package plan_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/directory"
+	"rollcall/plan"
+)
+
+// company is n people of whom the first gone have left.
+func company(n, gone int) plan.Input {
+	in := plan.Input{Now: now, Policy: suspend}
+	for i := range n {
+		id := fmt.Sprintf("u%05d", i)
+		in.State.Objects = append(in.State.Objects, have(id, "r"+id, id+"@x"))
+		if i >= gone {
+			in.Desired = append(in.Desired, want(id, id+"@x"))
+		}
+	}
+	return in
+}
+
+func rules(p plan.Plan) map[plan.Rule]int {
+	out := map[plan.Rule]int{}
+	for _, c := range p.Changes {
+		out[c.Guard]++
+	}
+	return out
+}
+
+func TestLaw9TheLimitIsHeldWholeAndTheRestGoesOn(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		people, gone, spent int
+		want                map[plan.Rule]int
+	}{
+		{10, 3, 0, map[plan.Rule]int{}},
+		{10, 4, 0, map[plan.Rule]int{plan.RuleLimit: 4}},
+		{10, 2, 1, map[plan.Rule]int{}},
+		{10, 2, 2, map[plan.Rule]int{plan.RuleLimit: 2}},
+		{1000, 50, 0, map[plan.Rule]int{}},
+		{1000, 51, 0, map[plan.Rule]int{plan.RuleLimit: 51}},
+		{20000, 500, 0, map[plan.Rule]int{}},
+		{20000, 501, 0, map[plan.Rule]int{plan.RuleLimit: 501}},
+		{4, 2, 0, map[plan.Rule]int{}},
+		{5, 3, 0, map[plan.Rule]int{plan.RuleHalf: 3}},
+		{2, 2, 0, map[plan.Rule]int{plan.RuleEmpty: 2}},
+	} {
+		in := company(tc.people, tc.gone)
+		in.Desired = append(in.Desired, want("joiner", "joiner@x"))
+		if tc.people == tc.gone {
+			in.Desired = nil
+		}
+		apply, held := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{User: tc.spent})
+		if diff := cmp.Diff(tc.want, rules(held)); diff != "" {
+			t.Errorf("%d of %d gone, %d spent (-want +got):\n%s", tc.gone, tc.people, tc.spent, diff)
+		}
+		if len(in.Desired) > 0 && apply.Changes[0].Op != plan.Create {
+			t.Errorf("%d of %d gone: the joiner does not arrive: %v", tc.gone, tc.people, lines(apply))
+		}
+		if got := len(apply.Changes) + len(held.Changes); got != tc.gone+min(1, len(in.Desired)) {
+			t.Errorf("%d of %d gone: %d changes in all", tc.gone, tc.people, got)
+		}
+	}
+}
+
+func members(n int) (ids, remotes []string, people []plan.Desired, objects []plan.Object) {
+	for i := range n {
+		id := fmt.Sprintf("m%03d", i)
+		ids, remotes = append(ids, id), append(remotes, "r"+id)
+		people, objects = append(people, want(id, id+"@x")), append(objects, have(id, "r"+id, id+"@x"))
+	}
+	return ids, remotes, people, objects
+}
+
+func TestLaw9AGroupIsNotDrained(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		size, leave, spent int
+		want               map[plan.Rule]int
+	}{
+		{20, 8, 0, map[plan.Rule]int{}}, // up to twenty is free
+		{30, 9, 0, map[plan.Rule]int{}},
+		{30, 10, 0, map[plan.Rule]int{plan.RuleMembers: 10}},
+		{21, 3, 9, map[plan.Rule]int{plan.RuleMembers: 3}},
+	} {
+		ids, remotes, people, objects := members(tc.size)
+		in := plan.Input{
+			Now: now, Policy: suspend, Desired: append(people, team("g", "g@x", ids[tc.leave:]...)),
+			State: plan.State{Objects: append(objects, teamObject("g", "rg", "g@x", remotes...))},
+		}
+		_, held := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{Members: map[directory.ID]int{"g": tc.spent}})
+		if diff := cmp.Diff(tc.want, rules(held)); diff != "" {
+			t.Errorf("%d of %d leave, %d spent (-want +got):\n%s", tc.leave, tc.size, tc.spent, diff)
+		}
+	}
+}
+
+func TestLaw9AMembershipFollowsItsMember(t *testing.T) {
+	t.Parallel()
+	ids, remotes, people, objects := members(8)
+	in := plan.Input{
+		Now: now, Policy: suspend, Desired: append(people[4:], team("g", "g@x", ids[4:]...)),
+		State: plan.State{Objects: append(objects, teamObject("g", "rg", "g@x", remotes...))},
+	}
+	apply, held := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+	if diff := cmp.Diff(map[plan.Rule]int{plan.RuleLimit: 4, plan.RuleFollows: 4}, rules(held)); diff != "" || !apply.Empty() {
+		t.Errorf("held (-want +got):\n%s\napplied: %v", diff, lines(apply))
+	}
+}
+
+func TestADoubtHoldsTheDestructiveLaneOnly(t *testing.T) {
+	t.Parallel()
+	in := company(100, 1)
+	in.Desired = append(in.Desired, want("joiner", "joiner@x"))
+	in.Doubts = []string{"the server referred us elsewhere"}
+	apply, held := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+	if len(apply.Changes) != 1 || len(held.Changes) != 1 || held.Changes[0].Guard != plan.RuleDoubt || !strings.Contains(held.Changes[0].Held, "referred") {
+		t.Errorf("applied %v, held %+v", lines(apply), held.Changes)
+	}
+}
+
+func TestAHeldDepartureStartsNoClock(t *testing.T) {
+	t.Parallel()
+	in := company(10, 6)
+	in.Links = map[directory.Ref]plan.Link{user("u00000"): {Departed: now.Add(-time.Hour)}}
+	apply, _ := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+	if len(apply.Tombstones) != 1 || apply.Tombstones[0].Ref != user("u00000") {
+		t.Errorf("tombstones %v, want that of u00000 alone", apply.Tombstones)
+	}
+}
+
+func TestLaw8SameInputSameBytes(t *testing.T) {
+	t.Parallel()
+	in := company(50, 5)
+	a, err := json.Marshal(plan.Compute(in))
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := company(50, 5)
+	for i, j := 0, len(back.State.Objects)-1; i < j; i, j = i+1, j-1 {
+		back.State.Objects[i], back.State.Objects[j] = back.State.Objects[j], back.State.Objects[i]
+	}
+	first := back.State.Objects[0].ID
+	b, err := json.Marshal(plan.Compute(back))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(a, b) {
+		t.Errorf("the order of the input changed the plan:\n%s\n%s", a, b)
+	}
+	if back.State.Objects[0].ID != first {
+		t.Error("Compute changed its input")
+	}
+}
+
+func TestTableShowsOddNamesOnOneLine(t *testing.T) {
+	t.Parallel()
+	d := want("a", "a@x")
+	d.Label = "Robert'); DROP\n\tTABLE\u202estudents"
+	apply, held := plan.Compute(plan.Input{Now: now, Policy: suspend, Desired: []plan.Desired{d}}).Guard(plan.Limits{}, plan.Budget{})
+	var b bytes.Buffer
+	if err := plan.WriteTable(&b, apply, held); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Count(b.String(), "\n"); got != 2 || strings.ContainsRune(b.String(), '\u202e') {
+		t.Errorf("table has %d lines, want 2:\n%s", got, b.String())
+	}
+}

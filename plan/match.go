@@ -1,0 +1,167 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"rollcall/directory"
+)
+
+// adoptable reports whether the policy lets d take over o, an account without an anchor whose address it shares. The
+// address is unique on both sides here: claims and blockers were counted before.
+func (c *computer) adoptable(d *Desired, o *Object) bool {
+	return c.in.Policy.Adoption == AdoptByAddress && !o.Anchored() && o.Kind == d.Kind && o.Address == d.Address &&
+		o.Protected == "" && o.ReadOnly == "" && len(c.byAddress[d.Address]) == 1
+}
+
+func (c *computer) adopt(d *Desired, o *Object) {
+	ch := c.change(Adopt, d, o)
+	ch.Fields = c.diff(d, o)
+	c.target[d.Ref], c.owner[o.RemoteID] = o.RemoteID, d.Ref
+	c.plan.Changes = append(c.plan.Changes, ch)
+}
+
+// recreated reports whether d looks like the entry that o is anchored to, under a new ID: the old ID is gone, and the
+// address and the rekey fact agree.
+func (c *computer) recreated(d *Desired, o *Object) bool {
+	if !o.Anchored() || o.Kind != d.Kind || o.Address != d.Address || d.Rekey == "" || o.Protected != "" || o.ReadOnly != "" {
+		return false
+	}
+	if _, there := c.desired[o.Ref]; there || c.unusable[o.Ref] != "" || c.outOfScope[o.Ref] || len(c.anchored[o.Ref]) != 1 {
+		return false
+	}
+	return strings.EqualFold(c.in.Links[o.Ref].Rekey, d.Rekey)
+}
+
+func (c *computer) reanchor(d *Desired, o *Object) {
+	ch := c.change(Reanchor, d, o)
+	ch.From, ch.Fields = o.ID, c.diff(d, o)
+	c.spoken[o] = true
+	c.plan.Changes = append(c.plan.Changes, ch)
+}
+
+// moves reports whether o, one of ours, gives the address up in this plan.
+func (c *computer) moves(o *Object, address string) bool {
+	if c.in.Capabilities.RenameKeepsAddress || !o.Anchored() || o.Address != address || o.ReadOnly != "" {
+		return false
+	}
+	d := c.desired[o.Ref]
+	return d != nil && d.Active && d.Held == "" && d.Address != address && c.concerns(d.Ref) && !c.yields(d) && len(c.anchored[o.Ref]) == 1
+}
+
+// wave returns after how many other renames the rename of d can happen, or -1 where something is in its way.
+func (c *computer) wave(d *Desired, behind []directory.Ref) int {
+	if w, ok := c.waves[d.Ref]; ok {
+		return w
+	}
+	w := 0
+	for _, o := range c.byAddress[d.Address] {
+		if o.Ref == d.Ref {
+			continue
+		}
+		if slices.Contains(behind, o.Ref) || !c.moves(o, d.Address) {
+			return -1
+		}
+		before := c.wave(c.desired[o.Ref], append(behind, d.Ref))
+		if before < 0 {
+			return -1
+		}
+		w = max(w, before+1)
+	}
+	c.waves[d.Ref] = w
+	return w
+}
+
+// mayTake reports whether d may be renamed to its desired address, and holds it where not.
+func (c *computer) mayTake(d *Desired, o *Object) bool {
+	if d.Address == "" || c.wave(d, []directory.Ref{d.Ref}) >= 0 {
+		return true
+	}
+	blockers := slices.DeleteFunc(slices.Clone(c.byAddress[d.Address]), func(b *Object) bool { return b == o })
+	c.blocked(d, blockers)
+	return false
+}
+
+// blocked holds d and names what has its address.
+func (c *computer) blocked(d *Desired, blockers []*Object) {
+	o := blockers[0]
+	what := fmt.Sprintf("%s %s (%s)", o.Kind, o.Address, o.RemoteID)
+	if o.Address != d.Address {
+		what = fmt.Sprintf("%s, as an alias of %s", d.Address, what)
+	}
+	switch {
+	case o.Anchored():
+		c.hold(d, AddressKept, "%s has the address and is anchored to entry %s", what, o.ID)
+	case o.Protected != "":
+		c.hold(d, AddressTaken, "%s has the address and is protected (%s): it is never adopted", what, o.Protected)
+	case c.in.Policy.Adoption == AdoptByAddress:
+		c.hold(d, AddressTaken, "%s has the address and cannot be adopted: it must be of the same kind and have it as its only name there", what)
+	default:
+		c.hold(d, AddressTaken, "%s has the address and is not ours: rename it, or allow adoption (adoption: by_address)", what)
+	}
+}
+
+// diff returns what has to change on o, the address first.
+func (c *computer) diff(d *Desired, o *Object) []FieldChange {
+	var out []FieldChange
+	if d.Address != o.Address && d.Address != "" {
+		out = append(out, FieldChange{AddressField, values(o.Address), values(d.Address)})
+	}
+	if d.Version != "" && d.Version == o.Version {
+		return out
+	}
+	for _, f := range d.Fields {
+		have := o.Fields.Values(f.Name)
+		if !c.in.Capabilities.Normal[f.Name].equal(have, f.Values) {
+			out = append(out, FieldChange{f.Name, have, f.Values})
+		}
+	}
+	if !c.in.Capabilities.Mirror {
+		return out
+	}
+	for _, f := range o.Fields { // A mirror has nothing but what the source has.
+		if !slices.ContainsFunc(d.Fields, func(a directory.Attribute) bool { return strings.EqualFold(a.Name, f.Name) }) {
+			out = append(out, FieldChange{f.Name, f.Values, nil})
+		}
+	}
+	slices.SortFunc(out, func(a, b FieldChange) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+func values(v string) []string {
+	if v == "" {
+		return nil
+	}
+	return []string{v}
+}
+
+// equal compares two lists of values in the way in which the provider keeps them.
+func (n Normal) equal(a, b []string) bool {
+	a, b = n.list(a), n.list(b)
+	return slices.Equal(a, b)
+}
+
+// list returns the values as the provider would store them; empty values do not exist.
+func (n Normal) list(in []string) []string {
+	out := make([]string, 0, len(in))
+	for _, v := range in {
+		if n&Squeeze != 0 {
+			v = strings.Join(strings.Fields(v), " ")
+		}
+		if n&Trim != 0 {
+			v = strings.TrimSpace(v)
+		}
+		if n&Fold != 0 {
+			v = strings.ToLower(v)
+		}
+		if v != "" {
+			out = append(out, v)
+		}
+	}
+	if n&Unordered != 0 {
+		slices.Sort(out)
+		out = slices.Compact(out)
+	}
+	return out
+}

@@ -1,0 +1,135 @@
+package plan
+
+import (
+	"slices"
+
+	"rollcall/directory"
+)
+
+// memberships plans who joins and who leaves the groups. Members that are not ours are left alone; so are passive
+// ones (disabled, out of scope, held).
+func (c *computer) memberships() {
+	for i := range c.in.Desired {
+		d := &c.in.Desired[i]
+		if d.Kind != directory.Group || d.Held != "" || c.held[d.Ref] || !d.Active {
+			continue
+		}
+		objects := c.anchored[d.Ref]
+		switch {
+		case len(objects) == 1 && objects[0].ReadOnly == "":
+			c.members(d, objects[0])
+		case len(objects) == 0:
+			if remote, ok := c.target[d.Ref]; ok {
+				c.members(d, c.byRemote[remote]) // Adopted, or nil for one that is created.
+			}
+		}
+	}
+}
+
+func (c *computer) members(d *Desired, o *Object) {
+	if o != nil && d.Version != "" && d.Version == o.Version {
+		c.plan.Counts.Anchored.Membership += len(d.Members)
+		c.plan.Counts.Desired.Membership += len(d.Members)
+		c.plan.Counts.Unchanged.Membership += len(d.Members)
+		return
+	}
+	current := map[directory.Ref]string{}
+	if o != nil {
+		for _, remote := range o.Members {
+			if ref, ok := c.memberRef(remote); ok {
+				current[ref] = remote
+			}
+		}
+	}
+	c.plan.Counts.Anchored.Membership += len(current)
+	desired := make(map[directory.Ref]bool, len(d.Members))
+	for _, m := range d.Members {
+		desired[m.Ref] = true
+		c.member(d, o, m, current)
+	}
+	c.leavers(d, o, desired, current)
+}
+
+// memberRef returns whose member a remote id is, where it is one of ours.
+func (c *computer) memberRef(remote string) (directory.Ref, bool) {
+	if ref, ok := c.owner[remote]; ok {
+		return ref, true
+	}
+	if !c.in.Capabilities.Mirror {
+		return directory.Ref{}, false
+	}
+	return ParseRef(remote)
+}
+
+func (c *computer) member(d *Desired, o *Object, m Member, current map[directory.Ref]string) {
+	if _, is := current[m.Ref]; is {
+		c.plan.Counts.Desired.Membership++
+		c.plan.Counts.Unchanged.Membership++
+		return
+	}
+	remote, exists := c.target[m.Ref]
+	if c.in.Capabilities.Mirror {
+		remote, exists = m.Ref.String(), true
+	}
+	if m.Passive || !exists {
+		return
+	}
+	c.plan.Counts.Desired.Membership++
+	if !c.concerns(d.Ref) && !c.concerns(m.Ref) {
+		return
+	}
+	ch := c.change(AddMember, d, o)
+	ch.Member, ch.MemberRemoteID = &m.Ref, remote
+	ch.MemberLabel = c.memberLabel(m.Ref)
+	c.plan.Changes = append(c.plan.Changes, ch)
+}
+
+func (c *computer) leavers(d *Desired, o *Object, desired map[directory.Ref]bool, current map[directory.Ref]string) {
+	var gone []directory.Ref
+	for ref := range current {
+		_, unusable := c.unusable[ref]
+		if !desired[ref] && !unusable && (c.concerns(d.Ref) || c.concerns(ref)) {
+			gone = append(gone, ref)
+		}
+	}
+	if len(gone) == 0 {
+		return
+	}
+	slices.SortFunc(gone, directory.Ref.Compare)
+	if c.plan.sizes == nil {
+		c.plan.sizes = map[directory.ID]int{}
+	}
+	c.plan.sizes[d.ID] = max(len(current), o.Size)
+	for _, ref := range gone {
+		ch := c.change(RemoveMember, d, o)
+		ch.Member, ch.MemberRemoteID, ch.MemberLabel = &ref, current[ref], c.memberLabel(ref)
+		c.plan.Changes = append(c.plan.Changes, ch)
+	}
+}
+
+func (c *computer) memberLabel(ref directory.Ref) string {
+	if d := c.desired[ref]; d != nil {
+		return d.Label
+	}
+	if objects := c.anchored[ref]; len(objects) > 0 {
+		return c.label(objects[0])
+	}
+	return string(ref.ID)
+}
+
+// ParseRef reads what Ref.String wrote.
+func ParseRef(s string) (directory.Ref, bool) {
+	for _, k := range directory.Kinds {
+		if id, ok := cutPrefix(s, k.String()+"/"); ok && id != "" {
+			return directory.Ref{Kind: k, ID: directory.ID(id)}, true
+		}
+	}
+	return directory.Ref{}, false
+}
+
+func cutPrefix(s, prefix string) (string, bool) {
+	if len(s) >= len(prefix) && s[:len(prefix)] == prefix {
+		return s[len(prefix):], true
+	}
+	return "", false
+}
