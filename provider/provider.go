@@ -45,7 +45,7 @@ type Query struct {
 	// remote id before it counts as gone.
 	Known map[directory.Ref]plan.Link
 	// Groups is what the ledger last confirmed of groups' members, by the group's ID.
-	Groups map[directory.ID]Confirmed
+	Groups map[directory.ID]plan.Confirmed
 	// Versions are the versions of the entries that are desired: an object that has the same needs no fields. Only the local
 	// directory makes use of it.
 	Versions map[directory.Ref]string
@@ -69,17 +69,5 @@ type GroupRef struct {
 	RemoteID string
 }
 
-// Confirmed is the ledger's word on a group's members.
-type Confirmed struct {
-	// Witness is what the provider showed when the members were listed.
-	Witness string `json:"witness"`
-	// Members are the remote ids that were listed then, sorted.
-	Members []string `json:"members"`
-	// VerifyBy is when the members are listed again though the witness did not move.
-	VerifyBy time.Time `json:"verify_by"`
-}
-
-// Holds reports whether the members need not be listed again.
-func (c Confirmed) Holds(witness string, now time.Time) bool {
-	return witness != "" && c.Witness == witness && now.Before(c.VerifyBy)
-}
+// Confirmed is plan.Confirmed, which the ledger keeps.
+type Confirmed = plan.Confirmed
