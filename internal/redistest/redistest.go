@@ -1,0 +1,144 @@
+// Package redistest gives tests a Redis: a real redis-server, shared by the tests of one package, and miniredis.
+//
+// What stands on Lua, expiries and pub/sub is only tested where it runs, so every suite runs on the real server. It also
+// runs on miniredis, because the demo does. The server is started by the first test that asks, keeps nothing, listens
+// on a unix socket and dies with the test process, however that ends. Each test has a database of its own.
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+)
+
+// databases is how many databases a shared server has: the number of tests that can use it at once.
+const databases = 512
+
+// guard starts the server and kills it, by its pid, when its standard input ends: that happens when the test process
+// ends, be it by a panic or a kill.
+const guard = `dir=$1; shift; "$@" >"$dir/log" 2>&1 & pid=$!; read -r _; kill -9 $pid; rm -rf "$dir"`
+
+// server is the shared one. It is started once per test process and ends with it.
+var server = sync.OnceValues(func() (string, error) {
+	dir, socket, err := workspace()
+	if err != nil {
+		return "", err
+	}
+	_, err = launch(dir, "unix", socket, "--port", "0", "--unixsocket", socket, "--databases", fmt.Sprint(databases))
+	return socket, err
+})
+
+var nextDB atomic.Int64
+
+// Options returns how to reach an empty database of the real server that belongs to t alone.
+func Options(t testing.TB) *redis.Options {
+	t.Helper()
+	socket, err := server()
+	if err != nil {
+		t.Fatalf("start redis-server: %v", err)
+	}
+	opts := &redis.Options{Network: "unix", Addr: socket, DB: int(nextDB.Add(1)-1) % databases}
+	flush(t, opts)
+	t.Cleanup(func() { flush(t, opts) })
+	return opts
+}
+
+// URL returns Options as a URL, for what parses one.
+func URL(t testing.TB) string {
+	t.Helper()
+	opts := Options(t)
+	return fmt.Sprintf("unix://%s?db=%d", opts.Addr, opts.DB)
+}
+
+// Start returns a client of an empty database of the real server that belongs to t alone.
+func Start(t testing.TB) *redis.Client {
+	t.Helper()
+	return client(t, redis.NewClient(Options(t)))
+}
+
+// Mini returns a client of a new miniredis whose keys expire as time passes.
+func Mini(t testing.TB) *redis.Client {
+	t.Helper()
+	m := miniredis.RunT(t)
+	stop := make(chan struct{})
+	var done sync.WaitGroup
+	done.Go(func() {
+		const step = 10 * time.Millisecond
+		tick := time.NewTicker(step)
+		defer tick.Stop()
+		last := time.Now()
+		for {
+			select {
+			case <-stop:
+				return
+			case now := <-tick.C:
+				m.FastForward(now.Sub(last))
+				last = now
+			}
+		}
+	})
+	t.Cleanup(func() { close(stop); done.Wait() })
+	return client(t, redis.NewClient(&redis.Options{Addr: m.Addr()}))
+}
+
+// Each runs a test on both, as parallel subtests.
+func Each(t *testing.T, run func(t *testing.T, rdb *redis.Client)) {
+	t.Helper()
+	t.Run("redis", func(t *testing.T) { t.Parallel(); run(t, Start(t)) })
+	t.Run("miniredis", func(t *testing.T) { t.Parallel(); run(t, Mini(t)) })
+}
+
+func client(t testing.TB, rdb *redis.Client) *redis.Client {
+	t.Cleanup(func() { _ = rdb.Close() })
+	return rdb
+}
+
+func flush(t testing.TB, opts *redis.Options) {
+	t.Helper()
+	rdb := redis.NewClient(opts)
+	defer rdb.Close()
+	if err := rdb.FlushDB(context.Background()).Err(); err != nil {
+		t.Errorf("flush database %d: %v", opts.DB, err)
+	}
+}
+
+func workspace() (dir, socket string, err error) {
+	dir, err = os.MkdirTemp("", "redistest")
+	return dir, filepath.Join(dir, "s"), err
+}
+
+// launch starts redis-server under the guard and waits until it answers. The answer stops it.
+func launch(dir, network, addr string, args ...string) (stop func(), err error) {
+	args = append([]string{"-c", guard, "sh", dir, "redis-server",
+		"--save", "", "--appendonly", "no", "--dir", dir, "--loglevel", "warning"}, args...)
+	cmd := exec.Command("sh", args...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	stop = func() { _ = in.Close(); _ = cmd.Wait() }
+	rdb := redis.NewClient(&redis.Options{Network: network, Addr: addr, MaxRetries: -1})
+	defer rdb.Close()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if err = rdb.Ping(context.Background()).Err(); err == nil {
+			return stop, nil
+		}
+		if time.Now().After(deadline) {
+			log, _ := os.ReadFile(filepath.Join(dir, "log"))
+			stop()
+			return nil, fmt.Errorf("%w; its log: %s", err, log)
+		}
+	}
+}

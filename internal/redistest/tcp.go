@@ -1,0 +1,66 @@
+package redistest
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// TCP starts a redis-server of t's own and returns its loopback address and what kills it, which the end of t does
+// too. It is for programs that want an address, and for tests that take Redis away.
+func TCP(t testing.TB, args ...string) (addr string, kill func()) {
+	t.Helper()
+	var err error
+	for range 5 { // the free port may be taken meanwhile
+		var dir string
+		if dir, _, err = workspace(); err != nil {
+			break
+		}
+		port := freePort(t)
+		addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		var stop func()
+		stop, err = launch(dir, "tcp", addr, append([]string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1"}, args...)...)
+		if err == nil {
+			t.Cleanup(stop)
+			return addr, stop
+		}
+	}
+	t.Fatalf("start redis-server: %v", err)
+	return "", nil
+}
+
+// Cluster returns a client of a Redis Cluster of one node that has all slots: scripts that touch two of them fail.
+func Cluster(t testing.TB) *redis.ClusterClient {
+	t.Helper()
+	ctx := context.Background()
+	addr, _ := TCP(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(freePort(t)))
+	node := redis.NewClient(&redis.Options{Addr: addr})
+	defer node.Close()
+	if err := node.ClusterAddSlotsRange(ctx, 0, 16383).Err(); err != nil {
+		t.Fatalf("add slots: %v", err)
+	}
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{addr}})
+	t.Cleanup(func() { _ = rdb.Close() })
+	var err error
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if err = rdb.Set(ctx, "ready", 1, time.Millisecond).Err(); err == nil {
+			return rdb
+		}
+	}
+	t.Fatalf("the cluster does not come up: %v", err)
+	return nil
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("find a free port: %v", err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
