@@ -1,0 +1,136 @@
+package googleworkspace
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// pageTokenLife is how long a page token is good for: "The page token is only valid for three days."
+const pageTokenLife = 72 * time.Hour
+
+// pageToken says where a page begins: after a key, not at a number, so that nothing is skipped when objects
+// come and go between two pages.
+type pageToken struct {
+	After string `json:"a"`
+	Query string `json:"q"`
+	Until int64  `json:"u"`
+}
+
+// fingerprint names the listing that a token belongs to.
+func fingerprint(c *call) string {
+	q := url.Values{}
+	for name, values := range c.query {
+		if name != "pageToken" && name != "maxResults" && slices.Contains(c.route.params, name) {
+			q[name] = values
+		}
+	}
+	sum := sha256.Sum256([]byte(c.route.id + c.vars["groupKey"] + "?" + q.Encode()))
+	return base64.RawURLEncoding.EncodeToString(sum[:9])
+}
+
+// nextToken returns the token of the page after the given key.
+func (t *Tenant) nextToken(c *call, after string) string {
+	data := encodeJSON(pageToken{After: after, Query: fingerprint(c), Until: c.now.Add(pageTokenLife).Unix()})
+	return base64.URLEncoding.EncodeToString(append(t.seal(data), data...))
+}
+
+func (t *Tenant) seal(data []byte) []byte {
+	mac := hmac.New(sha256.New, t.secret)
+	_, _ = mac.Write(data)
+	return mac.Sum(nil)[:12]
+}
+
+// after reads the call's pageToken; "" is the first page.
+func (t *Tenant) after(c *call) (string, *apiError) {
+	token := c.param("pageToken")
+	if token == "" {
+		return "", nil
+	}
+	data, err := base64.URLEncoding.DecodeString(token)
+	var p pageToken
+	if err != nil || len(data) < 12 || !hmac.Equal(t.seal(data[12:]), data[:12]) || json.Unmarshal(data[12:], &p) != nil ||
+		p.Query != fingerprint(c) || p.Until < c.now.Unix() {
+		return "", invalid("Invalid Input: pageToken")
+	}
+	return p.After, nil
+}
+
+// pageSize reads maxResults. Above the limit it is refused where the discovery document has a maximum, and
+// cut to the limit where the limit stands in the description only.
+func pageSize(c *call, standard, limit int, refuse bool) (int, *apiError) {
+	s := c.param("maxResults")
+	if s == "" {
+		return standard, nil
+	}
+	n, err := strconv.Atoi(s)
+	switch {
+	case err != nil || n < 1:
+		return 0, invalid("Invalid value '%s'. Values must be within the range: [1, %d]", s, limit)
+	case n > limit && refuse:
+		return 0, invalid("Invalid value '%s'. Values must be within the range: [1, %d]", s, limit)
+	}
+	return min(n, limit), nil
+}
+
+// enum refuses a query parameter that has none of the values.
+func enum(c *call, name string, values ...string) *apiError {
+	if v := c.param(name); v != "" && !slices.Contains(values, v) {
+		return invalid("Invalid value at '%s', %q", name, v)
+	}
+	return nil
+}
+
+// order is a sorted list that pages are cut from.
+type order[T any] struct {
+	keys  []string
+	items []T
+}
+
+// sorted makes an order of things by a key that is unique among them.
+func sorted[T any](items []T, key func(T) string) order[T] {
+	slices.SortFunc(items, func(a, b T) int { return strings.Compare(key(a), key(b)) })
+	o := order[T]{keys: make([]string, len(items)), items: items}
+	for i, item := range items {
+		o.keys[i] = key(item)
+	}
+	return o
+}
+
+// collect returns up to size items behind the key after for which keep says so, and the key to go on after;
+// "" at the end.
+func (o order[T]) collect(after string, backward bool, size int, keep func(T) bool) (found []T, next string) {
+	last := ""
+	visit := func(i int) bool {
+		if !keep(o.items[i]) {
+			return true
+		}
+		if len(found) == size {
+			next = last
+			return false
+		}
+		found, last = append(found, o.items[i]), o.keys[i]
+		return true
+	}
+	at, exact := slices.BinarySearch(o.keys, after)
+	if backward {
+		if after == "" {
+			at = len(o.keys)
+		}
+		for i := at - 1; i >= 0 && visit(i); i-- {
+		}
+		return found, next
+	}
+	if exact {
+		at++
+	}
+	for i := at; i < len(o.keys) && visit(i); i++ {
+	}
+	return found, next
+}

@@ -1,0 +1,109 @@
+package googleworkspace
+
+import (
+	"math"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Refusal is how the tenant says that a quota is spent.
+type Refusal uint8
+
+// The documented refusals.
+const (
+	// UserRateLimitExceeded is 403 userRateLimitExceeded: the queries per minute of a user and project.
+	UserRateLimitExceeded Refusal = iota
+	// QuotaExceeded is 403 quotaExceeded: too many requests at once for an operation.
+	QuotaExceeded
+	// RateLimitExceeded is 429 rateLimitExceeded: the limit of the whole account.
+	RateLimitExceeded
+)
+
+// Quota bounds the calls by token buckets on the tenant's clock.
+type Quota struct {
+	// QueriesPerSecond is the rate of all calls together; 0 is no limit. Google's default is 40.
+	QueriesPerSecond float64
+	// Burst is the size of the bucket; one second's worth, at least 1, when zero.
+	Burst int
+	// UserInsertsPerSecond bounds users.insert besides; 0 is no limit. Google's is 10 a domain.
+	UserInsertsPerSecond float64
+	// Refusal is the error that a refused call gets.
+	Refusal Refusal
+	// RetryAfter, when not zero, is sent with each refusal. Google sends none as a rule.
+	RetryAfter time.Duration
+}
+
+// SetQuota changes the quota and fills the buckets.
+func (t *Tenant) SetQuota(q Quota) { t.quota.set(q) }
+
+type quotaState struct {
+	mu      sync.Mutex
+	quota   Quota
+	queries bucket
+	inserts bucket
+}
+
+func (s *quotaState) set(q Quota) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quota = q
+	s.queries = newBucket(q.QueriesPerSecond, q.Burst)
+	s.inserts = newBucket(q.UserInsertsPerSecond, 0)
+}
+
+// take spends one call of the quota, or says how it is refused. A refused call costs nothing.
+func (s *quotaState) take(now time.Time, method string) *apiError {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.queries.ready(now) {
+		return s.refuse(s.quota.Refusal)
+	}
+	if method == "directory.users.insert" {
+		if !s.inserts.ready(now) {
+			return s.refuse(QuotaExceeded)
+		}
+		s.inserts.level--
+	}
+	s.queries.level--
+	return nil
+}
+
+func (s *quotaState) refuse(r Refusal) *apiError {
+	e := &apiError{code: http.StatusForbidden, reason: "userRateLimitExceeded", message: "User Rate Limit Exceeded", retryAfter: s.quota.RetryAfter}
+	switch r {
+	case QuotaExceeded:
+		e.reason, e.message = "quotaExceeded", "Quota exceeded for the current request"
+	case RateLimitExceeded:
+		e.code, e.reason, e.message = http.StatusTooManyRequests, "rateLimitExceeded", "Rate Limit Exceeded"
+	}
+	return e
+}
+
+// bucket is a token bucket; with no rate it never runs dry.
+type bucket struct {
+	rate, size, level float64
+	at                time.Time
+}
+
+func newBucket(rate float64, burst int) bucket {
+	size := float64(burst)
+	if burst == 0 {
+		size = math.Max(1, math.Ceil(rate))
+	}
+	return bucket{rate: rate, size: size, level: size}
+}
+
+func (b *bucket) ready(now time.Time) bool {
+	if b.rate == 0 {
+		b.level = 1
+		return true
+	}
+	if !b.at.IsZero() && now.After(b.at) {
+		b.level = math.Min(b.size, b.level+b.rate*now.Sub(b.at).Seconds())
+	}
+	if b.at.IsZero() || now.After(b.at) {
+		b.at = now
+	}
+	return b.level >= 1
+}

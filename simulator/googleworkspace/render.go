@@ -1,0 +1,85 @@
+package googleworkspace
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"hash/fnv"
+	"time"
+)
+
+// rendered is a resource as an answer shows it. It never changes once made, so that readers need no lock.
+type rendered struct {
+	doc  map[string]any
+	json []byte
+	etag string
+}
+
+// render gives a document its etag, which is a hash over everything but the fields named volatile.
+func render(doc map[string]any, volatile ...string) *rendered {
+	kept := map[string]any{}
+	for _, name := range volatile {
+		if v, ok := doc[name]; ok {
+			kept[name] = v
+			delete(doc, name)
+		}
+	}
+	r := &rendered{doc: doc, etag: etag(encodeJSON(doc))}
+	for name, v := range kept {
+		doc[name] = v
+	}
+	doc["etag"] = r.etag
+	r.json = encodeJSON(doc)
+	return r
+}
+
+// MarshalJSON implements json.Marshaler.
+func (r *rendered) MarshalJSON() ([]byte, error) { return r.json, nil }
+
+func encodeJSON(v any) []byte {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic("googleworkspace: " + err.Error()) // only JSON values are ever stored
+	}
+	return data
+}
+
+// etag is a quoted string, as in HTTP and as Google shows it inside the JSON too.
+func etag(parts ...[]byte) string {
+	h := fnv.New128a()
+	for _, p := range parts {
+		_, _ = h.Write(p)
+		_, _ = h.Write([]byte{0})
+	}
+	return `"` + base64.RawURLEncoding.EncodeToString(h.Sum(nil)) + `"`
+}
+
+// etagOf returns the etag of an answer, or "".
+func etagOf(value any) string {
+	switch v := value.(type) {
+	case *rendered:
+		return v.etag
+	case map[string]any:
+		s, _ := v["etag"].(string)
+		return s
+	}
+	return ""
+}
+
+// page makes a list answer; an empty list has no field for its items, as at Google.
+func page[T any](kind, items string, values []T, next string) map[string]any {
+	tags := make([][]byte, 0, len(values)+1)
+	for _, v := range values {
+		tags = append(tags, []byte(etagOf(v)))
+	}
+	answer := map[string]any{"kind": kind, "etag": etag(append(tags, []byte(next))...)}
+	if len(values) > 0 {
+		answer[items] = values
+	}
+	if next != "" {
+		answer["nextPageToken"] = next
+	}
+	return answer
+}
+
+// timestamp is how Google writes an instant.
+func timestamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }

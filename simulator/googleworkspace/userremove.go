@@ -1,0 +1,119 @@
+package googleworkspace
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+func (t *Tenant) usersDelete(c *call) (any, *apiError) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	u, err := t.writeUser(c.vars["userKey"], c.now)
+	if err != nil {
+		return nil, err
+	}
+	t.deleteUser(u, c.now)
+	return nil, nil
+}
+
+// deleteUser takes a user's addresses and memberships away and keeps the rest for undelete.
+func (t *Tenant) deleteUser(u *userRec, now time.Time) {
+	for _, address := range append([]string{u.email}, u.aliases...) {
+		delete(t.addresses, address)
+	}
+	t.leaveAll(u.id, now)
+	u.deletedAt = now
+	t.publishUser(u, now)
+}
+
+// usersUndelete takes the immutable id alone, as documented.
+func (t *Tenant) usersUndelete(c *call) (any, *apiError) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.purge(c.now)
+	u := t.users[c.key("userKey")]
+	if u == nil || !u.deleted() {
+		return nil, notFound("userKey")
+	}
+	path := str(c.body, "orgUnitPath")
+	if path == "" {
+		path = "/"
+	}
+	if t.orgUnit(path) == nil {
+		return nil, invalid("Invalid Input: INVALID_OU_ID")
+	}
+	if _, taken := t.addresses[u.email]; taken {
+		return nil, entityExists()
+	}
+	u.deletedAt = time.Time{}
+	t.addresses[u.email] = owner{user: u}
+	u.aliases = slices.DeleteFunc(slices.Clone(u.aliases), func(a string) bool { _, taken := t.addresses[a]; return taken })
+	for _, a := range u.aliases {
+		t.addresses[a] = owner{user: u}
+	}
+	t.setUserFields(u, map[string]any{"orgUnitPath": path}, c.now, false)
+	t.publishUser(u, c.now)
+	return nil, nil
+}
+
+// purge forgets the users that were deleted more than twenty days ago.
+func (t *Tenant) purge(now time.Time) {
+	for id, u := range t.users {
+		if u.deleted() && now.Sub(u.deletedAt) > undeleteWindow {
+			delete(t.users, id)
+			clear(t.userOrder)
+		}
+	}
+}
+
+func (t *Tenant) usersSignOut(c *call) (any, *apiError) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	_, err := t.readUser(c.vars["userKey"], c.now)
+	return nil, err
+}
+
+func (t *Tenant) userAliasesList(c *call) (any, *apiError) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	u, err := t.readUser(c.vars["userKey"], c.now)
+	if err != nil {
+		return nil, err
+	}
+	return aliasPage(u.id, u.shown(c.now)), nil
+}
+
+func (t *Tenant) userAliasesInsert(c *call) (any, *apiError) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	u, err := t.writeUser(c.vars["userKey"], c.now)
+	if err != nil {
+		return nil, err
+	}
+	alias, err := t.newAlias(c.body, u.aliases)
+	if err != nil {
+		return nil, err
+	}
+	t.addresses[alias] = owner{user: u}
+	u.aliases = append(slices.Clone(u.aliases), alias)
+	t.publishUser(u, c.now)
+	return aliasDoc(u.id, u.email, alias), nil
+}
+
+func (t *Tenant) userAliasesDelete(c *call) (any, *apiError) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	u, err := t.writeUser(c.vars["userKey"], c.now)
+	if err != nil {
+		return nil, err
+	}
+	alias := strings.ToLower(c.vars["alias"])
+	if !slices.Contains(u.aliases, alias) {
+		return nil, notFound("alias")
+	}
+	delete(t.addresses, alias)
+	u.aliases = without(u.aliases, alias)
+	t.publishUser(u, c.now)
+	return nil, nil
+}
