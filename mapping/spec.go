@@ -18,6 +18,9 @@ type Field struct {
 	MaxLength int
 	// Many says that the expression may give a list.
 	Many bool
+	// Bool says that the value is a truth: the expression gives true or false (a text of the directory that says so will
+	// do), and the field holds "true" or "false".
+	Bool bool
 	// CreateOnly fields are set when the object is created and never compared again.
 	CreateOnly bool
 	// Doc is one line for docs/configuration.md.

@@ -1,0 +1,128 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/expr-lang/expr"
+	"github.com/gosimple/slug"
+)
+
+// Function describes a function that mappings may call beside those of the expression language, for the documentation.
+type Function struct{ Signature, Doc string }
+
+// Functions lists the functions that mappings have beside those of the expression language.
+func Functions() []Function {
+	return []Function{
+		{"slug(text)", "the text in lower-case ASCII letters, digits and dashes: `slug(\"Müller & Söhne\")` is `muller-and-sohne`"},
+		{"coalesce(a, b, …)", "the first text that is not empty"},
+		{"rdn(dn, n)", "the value of the n-th part of a DN, counted from the left, from 0: `rdn(dn, 0)` is the entry's own name; empty past the end"},
+		{"ou(dn)", "the organisational units of a DN as a path, the topmost first: `/Sales/EMEA` out of `uid=ann,ou=EMEA,ou=Sales,dc=example,dc=com`; `/` where there is none"},
+		{"ou(dn, base)", "the same below base: `ou(dn, \"ou=people,dc=example,dc=com\")`"},
+	}
+}
+
+// Builtins lists the functions of the expression language that mappings are most likely to want.
+func Builtins() []string {
+	return []string{
+		"lower", "upper", "trim", "trimPrefix", "trimSuffix", "hasPrefix", "hasSuffix", "split", "join", "replace", "len",
+		"first", "last", "filter", "map", "any", "all", "uniq", "sort", "string", "int",
+	}
+}
+
+// unsteady are functions of the expression language that do not give the same for the same entry: the clock, and whatever
+// walks a map. A plan is a function of its input.
+var unsteady = []string{"now", "keys", "values", "toPairs"}
+
+func functionOptions() []expr.Option {
+	opts := []expr.Option{
+		expr.Function("slug", func(args ...any) (any, error) {
+			return slug.Make(text(args[0])), nil
+		}, new(func(string) string)),
+		expr.Function("coalesce", func(args ...any) (any, error) {
+			for _, a := range args {
+				if s := text(a); strings.TrimSpace(s) != "" {
+					return s, nil
+				}
+			}
+			return "", nil
+		}, new(func(...string) string)),
+		expr.Function("rdn", func(args ...any) (any, error) {
+			n, ok := args[1].(int)
+			if !ok {
+				return nil, fmt.Errorf("rdn: the number is a %T", args[1])
+			}
+			return rdnOf(text(args[0]), n)
+		}, new(func(string, int) string)),
+		expr.Function("ou", func(args ...any) (any, error) {
+			base := ""
+			if len(args) > 1 {
+				base = text(args[1])
+			}
+			return orgUnit(text(args[0]), base)
+		}, new(func(string) string), new(func(string, string) string)),
+	}
+	for _, name := range unsteady {
+		opts = append(opts, expr.DisableBuiltin(name))
+	}
+	return opts
+}
+
+// text is an argument that the checker let through as text or as nobody-knows.
+func text(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case []string:
+		if len(v) > 0 {
+			return v[0]
+		}
+		return ""
+	case nil:
+		return ""
+	}
+	return fmt.Sprint(v)
+}
+
+func rdnOf(dn string, n int) (string, error) {
+	parts, err := parseDN(dn)
+	if err != nil || n < 0 || n >= len(parts) {
+		return "", err
+	}
+	return parts[n][0].value, nil
+}
+
+// orgUnit returns the organisational units of dn, topmost first, as a path.
+func orgUnit(dn, base string) (string, error) {
+	parts, err := parseDN(dn)
+	if err != nil {
+		return "", err
+	}
+	below, err := parseDN(base)
+	if err != nil {
+		return "", err
+	}
+	if len(below) > 0 {
+		if n := len(parts) - len(below); n < 0 || !sameDN(parts[n:], below) {
+			return "", fmt.Errorf("ou: %q is not below %q", dn, base)
+		}
+		parts = parts[:len(parts)-len(below)]
+	}
+	var path strings.Builder
+	for i := len(parts) - 1; i >= 0; i-- {
+		for _, a := range parts[i] {
+			if !strings.EqualFold(a.name, "ou") {
+				continue
+			}
+			if strings.Contains(a.value, "/") {
+				return "", errors.New("ou: the unit " + a.value + " has a slash in its name")
+			}
+			path.WriteString("/" + a.value)
+		}
+	}
+	if path.Len() == 0 {
+		return "/", nil
+	}
+	return path.String(), nil
+}

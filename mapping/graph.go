@@ -1,0 +1,152 @@
+package mapping
+
+import (
+	"slices"
+
+	"rollcall/directory"
+)
+
+// graph is a snapshot's memberships by number: an entry's number is its place in the snapshot, and what was seen but
+// cannot be used (a finding) is numbered after the last entry.
+type graph struct {
+	entries []directory.Entry
+	// broken are the findings that have a Ref.
+	broken []directory.Ref
+	number map[directory.Ref]int32
+	// users and groups are a group's direct members, by the group's number; unknown ones are left out.
+	users, groups map[int32][]int32
+}
+
+func newGraph(s *directory.Snapshot) *graph {
+	g := &graph{
+		entries: s.Entries,
+		number:  make(map[directory.Ref]int32, len(s.Entries)+len(s.Findings)),
+		users:   map[int32][]int32{},
+		groups:  map[int32][]int32{},
+	}
+	for i := range s.Entries {
+		g.number[s.Entries[i].Ref()] = int32(i)
+	}
+	for _, f := range s.Findings {
+		if _, known := g.number[f.Ref]; known || f.ID == "" {
+			continue
+		}
+		g.number[f.Ref] = int32(len(g.entries) + len(g.broken))
+		g.broken = append(g.broken, f.Ref)
+	}
+	for i := range s.Entries {
+		for _, m := range s.Entries[i].Members {
+			n, known := g.number[m]
+			switch {
+			case !known:
+			case m.Kind == directory.Group:
+				g.groups[int32(i)] = append(g.groups[int32(i)], n)
+			default:
+				g.users[int32(i)] = append(g.users[int32(i)], n)
+			}
+		}
+	}
+	return g
+}
+
+func (g *graph) ref(n int32) directory.Ref {
+	if int(n) < len(g.entries) {
+		return g.entries[n].Ref()
+	}
+	return g.broken[int(n)-len(g.entries)]
+}
+
+// isBroken reports whether n is a finding: its members are not known.
+func (g *graph) isBroken(n int32) bool { return int(n) >= len(g.entries) }
+
+// reach returns the group and every group in it, directly or through others.
+func (g *graph) reach(group int32) []int32 {
+	seen := map[int32]bool{group: true}
+	order := []int32{group}
+	for i := 0; i < len(order); i++ {
+		for _, n := range g.groups[order[i]] {
+			if !seen[n] {
+				seen[n] = true
+				order = append(order, n)
+			}
+		}
+	}
+	return order
+}
+
+// cluster is a set of groups that contain each other, nearly always one group alone.
+type cluster struct {
+	groups []int32
+	// cyclic is set where a group contains itself, directly or through others.
+	cyclic bool
+	// users are everybody in the cluster, also through other groups; sorted and unique.
+	users []int32
+	// broken is a group within whose members are not known, or -1.
+	broken int32
+}
+
+// clusters returns the cluster of each group (Tarjan's algorithm: what is contained is finished before what contains it).
+func (g *graph) clusters() map[int32]*cluster {
+	t := tarjan{graph: g, index: map[int32]int{}, low: map[int32]int{}, done: map[int32]*cluster{}}
+	for i := range g.entries {
+		if n := int32(i); g.entries[i].Kind == directory.Group && t.index[n] == 0 {
+			t.visit(n)
+		}
+	}
+	return t.done
+}
+
+type tarjan struct {
+	*graph
+	index, low map[int32]int
+	stack      []int32
+	done       map[int32]*cluster
+}
+
+func (t *tarjan) visit(n int32) {
+	t.index[n] = len(t.index) + 1
+	t.low[n] = t.index[n]
+	t.stack = append(t.stack, n)
+	for _, m := range t.groups[n] {
+		if t.index[m] == 0 {
+			t.visit(m)
+			t.low[n] = min(t.low[n], t.low[m])
+		} else if t.done[m] == nil {
+			t.low[n] = min(t.low[n], t.index[m])
+		}
+	}
+	if t.low[n] != t.index[n] {
+		return
+	}
+	at := slices.Index(t.stack, n)
+	c := &cluster{groups: slices.Clone(t.stack[at:]), broken: -1}
+	t.stack = t.stack[:at]
+	t.finish(c)
+}
+
+// finish fills in the cluster; every cluster within it is finished.
+func (t *tarjan) finish(c *cluster) {
+	c.cyclic = len(c.groups) > 1
+	for _, n := range c.groups {
+		t.done[n] = c
+	}
+	for _, n := range c.groups {
+		if t.isBroken(n) {
+			c.broken = n
+		}
+		c.users = append(c.users, t.users[n]...)
+		for _, m := range t.groups[n] {
+			inner := t.done[m]
+			if inner == c {
+				c.cyclic = true
+				continue
+			}
+			c.users = append(c.users, inner.users...)
+			if c.broken < 0 {
+				c.broken = inner.broken
+			}
+		}
+	}
+	slices.Sort(c.users)
+	c.users = slices.Compact(c.users)
+}

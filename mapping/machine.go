@@ -1,0 +1,183 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/expr-lang/expr/file"
+	"github.com/expr-lang/expr/vm"
+
+	"rollcall/directory"
+)
+
+// machine evaluates expressions over one entry after the other. It belongs to one goroutine.
+type machine struct {
+	vm  vm.VM
+	env map[string]any
+	one map[string]string
+	all map[string][]string
+}
+
+func newMachine(domain string) *machine {
+	m := &machine{env: map[string]any{}, one: map[string]string{}, all: map[string][]string{}}
+	m.vm.MemoryBudget = memoryBudget
+	m.env[domainName], m.env[ldapName], m.env[ldapAllName] = domain, m.one, m.all
+	return m
+}
+
+// load makes e the entry that expressions of the side see. Only what they read is filled in.
+func (m *machine) load(s *side, e *directory.Entry) {
+	for i := range s.variables {
+		m.env[s.variables[i].Name] = s.variables[i].get(e)
+	}
+	for _, name := range s.attributes {
+		values := e.Attributes.Values(name)
+		m.all[name], m.one[name] = values, ""
+		if len(values) > 0 {
+			m.one[name] = values[0]
+		}
+	}
+}
+
+// run evaluates one expression over the loaded entry. It never panics.
+func (m *machine) run(e *expression) (out any, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	out, err = m.vm.Run(e.program, m.env)
+	if at, ok := errors.AsType[*file.Error](err); ok {
+		err = fmt.Errorf("%s: %s", position(at), oneLine(at.Message))
+	}
+	return out, err
+}
+
+// text evaluates an expression that gives one text.
+func (m *machine) text(e *expression) (string, error) {
+	values, err := m.values(e, false)
+	if err != nil || len(values) == 0 {
+		return "", err
+	}
+	return values[0], nil
+}
+
+// truth evaluates an expression that gives true or false.
+func (m *machine) truth(e *expression) (bool, error) {
+	out, err := m.run(e)
+	if err != nil {
+		return false, err
+	}
+	switch v := out.(type) {
+	case bool:
+		return v, nil
+	case string:
+		switch strings.ToLower(strings.TrimSpace(v)) {
+		case "true":
+			return true, nil
+		case "false", "":
+			return false, nil
+		}
+		return false, fmt.Errorf("it gave %s, want true or false", quote(v))
+	case nil:
+		return false, nil
+	}
+	return false, fmt.Errorf("it gave a %T, want true or false", out)
+}
+
+// values evaluates an expression that gives a text, or where many is set a list of texts. What is empty is left out.
+func (m *machine) values(e *expression, many bool) ([]string, error) {
+	out, err := m.run(e)
+	if err != nil {
+		return nil, err
+	}
+	switch v := out.(type) {
+	case nil:
+		return nil, nil
+	case string:
+		return clean(v), nil
+	case bool:
+		return []string{fmt.Sprint(v)}, nil
+	case []string:
+		if many || len(v) == 0 {
+			return clean(v...), nil
+		}
+	case []any:
+		if many || len(v) == 0 {
+			return cleanAny(v)
+		}
+	}
+	if many {
+		return nil, fmt.Errorf("it gave a %T, want a text or a list of texts", out)
+	}
+	return nil, fmt.Errorf("it gave a %T, want a text", out)
+}
+
+func cleanAny(list []any) ([]string, error) {
+	texts := make([]string, 0, len(list))
+	for _, el := range list {
+		switch s := el.(type) {
+		case nil:
+		case string:
+			texts = append(texts, s)
+		default:
+			return nil, fmt.Errorf("its list has a %T, want texts", el)
+		}
+	}
+	return clean(texts...), nil
+}
+
+// clean returns the values as a remote side would keep them: no control characters but line ends, no blanks at the
+// ends, nothing empty, nothing twice.
+func clean(values ...string) []string {
+	out := make([]string, 0, len(values))
+	for _, v := range values {
+		if v = cleanText(v); v != "" && !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
+func cleanText(s string) string {
+	if plain(s) {
+		return s
+	}
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\r\n", "\n")
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n':
+			return r
+		case r == '\t', r == '\r':
+			return ' '
+		case unicode.IsControl(r):
+			return -1
+		}
+		return r
+	}, s))
+}
+
+// plain reports whether s is printable ASCII without blanks at its ends: nearly every value is.
+func plain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return s == "" || (s[0] != ' ' && s[len(s)-1] != ' ')
+}
+
+// quote shows a value in a detail, cut where it is long.
+func quote(s string) string {
+	if utf8.RuneCountInString(s) > 60 {
+		return fmt.Sprintf("%q…", string([]rune(s)[:60]))
+	}
+	return fmt.Sprintf("%q", s)
+}
