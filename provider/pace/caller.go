@@ -1,0 +1,120 @@
+package pace
+
+import (
+	"context"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"rollcall/fault"
+)
+
+// CallerConfig says how single calls are made. The zero values are the defaults.
+type CallerConfig struct {
+	// Limiter is waited for before every attempt. Default: none.
+	Limiter Limiter
+	// Timeout bounds one attempt. Default 20 s.
+	Timeout time.Duration
+	// Within is how long after its start a call may still be repeated, waits included. Default 30 s.
+	Within time.Duration
+	// First and Longest bound the pauses between attempts, which double with a jitter of half. Default 500 ms and 8 s.
+	First, Longest time.Duration
+	// Observe is told of every attempt. Default: nobody.
+	Observe func(Attempt)
+}
+
+// Attempt is what a Caller tells its observer of one attempt.
+type Attempt struct {
+	Op     string
+	Number int           // 1 is the first
+	Err    error         // nil when it succeeded
+	Waited time.Duration // for the limiter
+	Took   time.Duration // the call itself; zero when the limiter refused it
+}
+
+// Outcome returns "ok" or the kind of the error, for a metric label.
+func (a Attempt) Outcome() string {
+	if a.Err == nil {
+		return "ok"
+	}
+	return fault.KindOf(a.Err).String()
+}
+
+// Caller makes calls to one tenant: within its quota, bounded in time, and again when they failed for a moment. It is
+// safe for concurrent use.
+type Caller struct {
+	cfg CallerConfig
+}
+
+// NewCaller returns a Caller.
+func NewCaller(cfg CallerConfig) *Caller {
+	set(&cfg.Timeout, 20*time.Second)
+	set(&cfg.Within, 30*time.Second)
+	set(&cfg.First, 500*time.Millisecond)
+	set(&cfg.Longest, 8*time.Second)
+	return &Caller{cfg: cfg}
+}
+
+func set(d *time.Duration, to time.Duration) {
+	if *d == 0 {
+		*d = to
+	}
+}
+
+// Call makes one call, whose fn returns errors that the adapter has classified. It repeats fn for the kinds Throttled
+// and Unavailable, after what the remote side asked for (fault.RetryAfter) or an exponential pause, whichever is
+// longer, as long as Within allows; then it returns the last error. fn must be safe to repeat: an attempt that timed
+// out may have been carried out.
+func (c *Caller) Call(ctx context.Context, op string, cost Cost, fn func(context.Context) error) error {
+	began := time.Now()
+	curve := &backoff.ExponentialBackOff{
+		InitialInterval: c.cfg.First, MaxInterval: c.cfg.Longest,
+		Multiplier: 2, RandomizationFactor: backoff.DefaultRandomizationFactor,
+	}
+	curve.Reset()
+	for number := 1; ; number++ {
+		asked, err := c.attempt(ctx, op, cost, number, fn)
+		if err == nil {
+			return nil
+		}
+		pause := max(curve.NextBackOff(), fault.RetryAfter(err))
+		if !asked || !fault.KindOf(err).Retryable() || time.Since(began)+pause > c.cfg.Within {
+			return err
+		}
+		if ended := sleep(ctx, pause); ended != nil {
+			return ended
+		}
+	}
+}
+
+// attempt waits for the limiter and makes the call once. asked reports whether the call was made at all: what the
+// limiter refuses is a matter of minutes.
+func (c *Caller) attempt(ctx context.Context, op string, cost Cost, number int, fn func(context.Context) error) (asked bool, err error) {
+	a := Attempt{Op: op, Number: number}
+	if c.cfg.Limiter != nil {
+		a.Waited, a.Err = c.cfg.Limiter.Wait(ctx, cost)
+	}
+	if asked = a.Err == nil; asked {
+		began := time.Now()
+		a.Err = c.once(ctx, fn)
+		a.Took = time.Since(began)
+	}
+	if c.cfg.Observe != nil {
+		c.cfg.Observe(a)
+	}
+	if asked && a.Err != nil && c.cfg.Limiter != nil && fault.KindOf(a.Err) == fault.Throttled {
+		// What the remote side said counts, whether or not the others can be told.
+		_ = c.cfg.Limiter.Refused(context.WithoutCancel(ctx), fault.RetryAfter(a.Err))
+	}
+	return asked, a.Err
+}
+
+func (c *Caller) once(ctx context.Context, fn func(context.Context) error) error {
+	bounded, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	err := fn(bounded)
+	if err != nil && ctx.Err() != nil {
+		return ended(ctx) // whatever fn made of it: we were told to stop
+	}
+	return err
+}

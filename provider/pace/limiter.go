@@ -1,0 +1,139 @@
+package pace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"rollcall/fault"
+)
+
+// Buckets that adapters use by these names. A bucket is any name that Config.Rates has.
+const (
+	Calls         = "calls"          // Google: every request
+	ResourceUnits = "resource_units" // Graph: every request, by its cost
+	Writes        = "writes"         // Graph: every change
+)
+
+// Cost is what one call takes from each bucket, in the units of the bucket's rate.
+type Cost map[string]float64
+
+// One returns the cost of one unit of one bucket.
+func One(bucket string) Cost { return Cost{bucket: 1} }
+
+// Limiter hands out slots of one tenant. Implementations are safe for concurrent use.
+type Limiter interface {
+	// Wait takes a slot that costs so much and sleeps until it has come; it returns how long that took. When it would
+	// take longer than Config.MaxWait, it takes none and returns fault.Throttled with RetryAfter at once.
+	Wait(ctx context.Context, cost Cost) (time.Duration, error)
+	// Refused tells that the remote side refused a call for its quota, and how long it asked us to wait (zero: it did
+	// not say). It halves the rate and pauses the tenant. Refusals within a second count as one.
+	Refused(ctx context.Context, retryAfter time.Duration) error
+}
+
+// Config says how fast a tenant may be called.
+type Config struct {
+	// Rates are the units a second of each bucket. Each must be positive; there is no default.
+	Rates map[string]float64
+	// MaxWait is the longest wait that is slept through. Default 10 s.
+	MaxWait time.Duration
+	// Floor is the smallest part of its rate that refusals leave. Default 1/32.
+	Floor float64
+	// Now is the clock of the schedule. Default: that of Redis (Shared), that of this machine (Local). For tests.
+	Now func() time.Time
+}
+
+const (
+	defaultMaxWait = 10 * time.Second
+	defaultFloor   = 1.0 / 32
+
+	burst    = time.Second // how far a bucket may run ahead of its rate
+	recovery = 0.01        // how much of the full rate comes back each second
+	together = time.Second // refusals within this time halve the rate once
+)
+
+func (c Config) withDefaults() Config {
+	if c.MaxWait == 0 {
+		c.MaxWait = defaultMaxWait
+	}
+	if c.Floor == 0 {
+		c.Floor = defaultFloor
+	}
+	return c
+}
+
+// Validate reports every rate that is not positive, as fault.Invalid.
+func (c Config) Validate() error {
+	var errs []error
+	if len(c.Rates) == 0 {
+		errs = append(errs, errors.New("no rates"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Rates)) {
+		if rate := c.Rates[name]; !(rate > 0) {
+			errs = append(errs, fmt.Errorf("rate of %s: %v is not positive", name, rate))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fault.New(fault.Invalid, "pace", err)
+	}
+	return nil
+}
+
+// charge is one bucket's part of a cost, in the time that it takes at the full rate.
+type charge struct {
+	bucket string
+	micros float64
+}
+
+// charges turns a cost into times, sorted by bucket. A bucket without a rate is a defect of the caller.
+func (c Config) charges(cost Cost) ([]charge, error) {
+	out := make([]charge, 0, len(cost))
+	for _, bucket := range slices.Sorted(maps.Keys(cost)) {
+		rate, ok := c.Rates[bucket]
+		if !ok {
+			return nil, fault.Errorf(fault.Internal, "pace: no rate for bucket %q", bucket)
+		}
+		out = append(out, charge{bucket, cost[bucket] / rate * 1e6})
+	}
+	return out, nil
+}
+
+// tooLong refuses a wait beyond the bound.
+func tooLong(wait time.Duration) error {
+	return &fault.Error{
+		Kind: fault.Throttled, Op: "pace", RetryAfter: wait,
+		Err: fmt.Errorf("the next slot of the quota is %v away", wait.Round(time.Millisecond)),
+	}
+}
+
+// overtaken reports whether a pause that began after a slot was given goes on beyond it. Who slept for that slot takes
+// another: nobody calls into a pause. A tenth of a second absorbs the latency of Redis.
+func overtaken(slot, pausedUntil time.Time) bool {
+	return pausedUntil.After(time.Now()) && pausedUntil.Sub(slot) > 100*time.Millisecond
+}
+
+// sleep waits, or returns the cause why ctx ended.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ended(ctx)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ended(ctx)
+	}
+}
+
+// ended returns why ctx ended, as fault.Canceled or Unavailable, or nil.
+func ended(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return fault.New(fault.KindOf(ctx.Err()), "pace", context.Cause(ctx))
+}

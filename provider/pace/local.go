@@ -1,0 +1,103 @@
+package pace
+
+import (
+	"context"
+	"math"
+	"sync"
+	"time"
+)
+
+// Local is a Limiter within one process, for commands that work without Redis.
+type Local struct {
+	cfg Config
+
+	mu       sync.Mutex
+	free     map[string]float64 // when each bucket has caught up with its rate
+	pause    float64            // nothing goes out before
+	factor   float64            // the part of the full rate that is used
+	factorAt float64
+	halvedAt float64
+}
+
+var _ Limiter = (*Local)(nil)
+
+// NewLocal returns a limiter that starts with a full burst. The error is fault.Invalid.
+func NewLocal(cfg Config) (*Local, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Local{cfg: cfg.withDefaults(), free: map[string]float64{}, factor: 1, halvedAt: math.Inf(-1)}, nil
+}
+
+// Wait implements Limiter.
+func (l *Local) Wait(ctx context.Context, cost Cost) (time.Duration, error) {
+	charges, err := l.cfg.charges(cost)
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	for {
+		wait := l.reserve(charges)
+		if wait > l.cfg.MaxWait {
+			return time.Since(began), tooLong(wait)
+		}
+		slot := time.Now().Add(wait)
+		if err := sleep(ctx, wait); err != nil {
+			return time.Since(began), err
+		}
+		if !overtaken(slot, time.Now().Add(l.paused())) {
+			return time.Since(began), nil
+		}
+	}
+}
+
+// reserve is reserve.lua in Go.
+func (l *Local) reserve(charges []charge) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	factor := max(l.cfg.Floor, l.grown(now))
+	from := max(now, l.pause)
+	start := from
+	taken := make([]float64, len(charges))
+	for i, c := range charges {
+		taken[i] = max(l.free[c.bucket], from) + c.micros/factor
+		start = max(start, taken[i]-float64(burst.Microseconds()))
+	}
+	wait := time.Duration(math.Ceil(start-now)) * time.Microsecond
+	if wait <= l.cfg.MaxWait {
+		for i, c := range charges {
+			l.free[c.bucket] = math.Round(taken[i])
+		}
+	}
+	return wait
+}
+
+// Refused implements Limiter.
+func (l *Local) Refused(_ context.Context, retryAfter time.Duration) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	l.pause = max(l.pause, now+float64(max(0, retryAfter).Microseconds()))
+	if now-l.halvedAt >= float64(together.Microseconds()) {
+		l.factor = max(l.cfg.Floor, l.grown(now)/2)
+		l.factorAt, l.halvedAt = now, now
+	}
+	return nil
+}
+
+// grown returns the part of the full rate that may be used by now.
+func (l *Local) grown(now float64) float64 {
+	return min(1, l.factor+(now-l.factorAt)/1e6*recovery)
+}
+
+func (l *Local) paused() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Duration(math.Ceil(l.pause-l.now())) * time.Microsecond
+}
+
+func (l *Local) now() float64 { return float64(l.cfg.Now().UnixMicro()) }

@@ -1,0 +1,33 @@
+-- KEYS[1] is the hash of one tenant. Times are microseconds.
+-- now ('' = the clock of Redis) max_wait burst floor | bucket cost ...      cost: time at the full rate
+-- Answers the wait and what is left of a pause; a wait beyond max_wait took no slot. local.go does the same in Go.
+local now = tonumber(ARGV[1])
+if not now then
+  local t = redis.call('TIME')
+  now = t[1] * 1000000 + t[2]
+end
+local h = redis.call('HMGET', KEYS[1], 'pause', 'factor', 'factor_at')
+local pause = tonumber(h[1] or 0)
+local factor = 1
+if h[2] then
+  factor = math.max(tonumber(ARGV[4]), math.min(1, tonumber(h[2]) + (now - tonumber(h[3])) / 1000000 * 0.01))
+end
+
+local from = math.max(now, pause) -- nothing goes out during a pause, and nothing is saved up in it
+local start, set, last = from, {}, from
+for i = 5, #ARGV, 2 do
+  local free = math.max(tonumber(redis.call('HGET', KEYS[1], 'b:' .. ARGV[i]) or 0), from)
+  free = free + tonumber(ARGV[i + 1]) / factor
+  start = math.max(start, free - tonumber(ARGV[3]))
+  last = math.max(last, free)
+  set[#set + 1] = 'b:' .. ARGV[i]
+  set[#set + 1] = string.format('%.0f', free)
+end
+
+local wait = math.ceil(start - now)
+if wait <= tonumber(ARGV[2]) and #set > 0 then
+  redis.call('HSET', KEYS[1], unpack(set))
+  -- long enough for every bucket to run empty and for the rate to grow back
+  redis.call('PEXPIRE', KEYS[1], math.ceil((last - now) / 1000) + 120000)
+end
+return { string.format('%.0f', wait), string.format('%.0f', pause - now) }

@@ -1,0 +1,121 @@
+package pace
+
+import (
+	"context"
+	_ "embed" // the scripts
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/fault"
+)
+
+//go:embed reserve.lua
+var reserveLua string
+
+//go:embed refuse.lua
+var refuseLua string
+
+var (
+	reserveScript = redis.NewScript(reserveLua)
+	refuseScript  = redis.NewScript(refuseLua)
+)
+
+// Shared is a Limiter whose state is on Redis: all workers that name the same tenant share its quota.
+type Shared struct {
+	rdb redis.UniversalClient
+	key string
+	cfg Config
+	// pausedUntil is the end of the last pause that this process heard of, by its own clock in microseconds: who
+	// sleeps for a slot does not call into a pause that began meanwhile.
+	pausedUntil atomic.Int64
+}
+
+var _ Limiter = (*Shared)(nil)
+
+// NewShared returns the limiter of a tenant, such as "google_workspace:1". The error is fault.Invalid.
+func NewShared(rdb redis.UniversalClient, tenant string, cfg Config) (*Shared, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	return &Shared{rdb: rdb, key: "rollcall:{tenant:" + tenant + "}:pace", cfg: cfg.withDefaults()}, nil
+}
+
+// Wait implements Limiter. When Redis cannot be asked, it returns fault.Unavailable: a quota that nobody counts is not
+// spent.
+func (s *Shared) Wait(ctx context.Context, cost Cost) (time.Duration, error) {
+	charges, err := s.cfg.charges(cost)
+	if err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	for {
+		asked := time.Now()
+		wait, err := s.reserve(ctx, charges)
+		if err != nil {
+			return time.Since(began), err
+		}
+		if wait > s.cfg.MaxWait {
+			return time.Since(began), tooLong(wait)
+		}
+		slot := asked.Add(wait)
+		if err := sleep(ctx, time.Until(slot)); err != nil {
+			return time.Since(began), err
+		}
+		if !overtaken(slot, time.UnixMicro(s.pausedUntil.Load())) {
+			return time.Since(began), nil
+		}
+	}
+}
+
+func (s *Shared) reserve(ctx context.Context, charges []charge) (time.Duration, error) {
+	args := []any{s.now(), s.cfg.MaxWait.Microseconds(), burst.Microseconds(), s.cfg.Floor}
+	for _, c := range charges {
+		args = append(args, c.bucket, strconv.FormatFloat(c.micros, 'f', 3, 64))
+	}
+	out, err := reserveScript.Run(ctx, s.rdb, []string{s.key}, args...).StringSlice()
+	if err != nil {
+		return 0, redisFault(ctx, err)
+	}
+	s.heard(micros(out[1]))
+	return micros(out[0]), nil
+}
+
+// heard notes a pause that lasts for another while.
+func (s *Shared) heard(left time.Duration) {
+	if left > 0 {
+		s.pausedUntil.Store(time.Now().Add(left).UnixMicro())
+	}
+}
+
+// Refused implements Limiter.
+func (s *Shared) Refused(ctx context.Context, retryAfter time.Duration) error {
+	out, err := refuseScript.Run(ctx, s.rdb, []string{s.key},
+		s.now(), max(0, retryAfter).Microseconds(), s.cfg.Floor, together.Microseconds()).StringSlice()
+	if err != nil {
+		return redisFault(ctx, err)
+	}
+	s.heard(micros(out[0]))
+	return nil
+}
+
+func (s *Shared) now() any {
+	if s.cfg.Now == nil {
+		return ""
+	}
+	return s.cfg.Now().UnixMicro()
+}
+
+func micros(text string) time.Duration {
+	n, _ := strconv.ParseInt(text, 10, 64)
+	return time.Duration(n) * time.Microsecond
+}
+
+func redisFault(ctx context.Context, err error) error {
+	if ended := ended(ctx); ended != nil {
+		return ended
+	}
+	return fault.New(fault.Unavailable, "pace", err)
+}
