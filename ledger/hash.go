@@ -1,0 +1,97 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/fault"
+)
+
+// scan visits every field of a hash, some of them perhaps twice. It reads in pages: Redis is never blocked for long.
+func (r *Redis) scan(ctx context.Context, key string, count int64, visit func(field, value string) error) error {
+	for cursor := uint64(0); ; {
+		page, next, err := r.rdb.HScan(ctx, key, cursor, "", count).Result()
+		if err != nil {
+			return redisFault("scan "+key, err)
+		}
+		for i := 0; i+1 < len(page); i += 2 {
+			if err := visit(page[i], page[i+1]); err != nil {
+				return err
+			}
+		}
+		if cursor = next; cursor == 0 {
+			return nil
+		}
+	}
+}
+
+// get visits those of some fields of a hash that exist.
+func (r *Redis) get(ctx context.Context, key string, count int, fields []string, visit func(field, value string) error) error {
+	for some := range slices.Chunk(fields, count) {
+		values, err := r.rdb.HMGet(ctx, key, some...).Result()
+		if err != nil {
+			return redisFault("read "+key, err)
+		}
+		for i, v := range values {
+			if text, ok := v.(string); ok {
+				if err := visit(some[i], text); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// writer gathers fields of a hash and writes them a megabyte at a time.
+type writer struct {
+	rdb   redis.UniversalClient
+	key   string
+	args  []any
+	bytes int
+}
+
+func (r *Redis) writer(key string) *writer { return &writer{rdb: r.rdb, key: key} }
+
+func (w *writer) set(ctx context.Context, field string, value []byte) error {
+	w.args = append(w.args, field, value)
+	w.bytes += len(field) + len(value)
+	if w.bytes < bytesAtOnce && len(w.args) < 2*linksAtOnce {
+		return nil
+	}
+	return w.flush(ctx)
+}
+
+func (w *writer) flush(ctx context.Context) error {
+	if len(w.args) == 0 {
+		return nil
+	}
+	err := w.rdb.HSet(ctx, w.key, w.args...).Err()
+	w.args, w.bytes = w.args[:0], 0
+	return redisFault("write "+w.key, err)
+}
+
+// redisFault classifies what Redis, or the way to it, said.
+func redisFault(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	kind := fault.Unavailable
+	switch {
+	case errors.Is(err, context.Canceled):
+		kind = fault.Canceled
+	case redis.IsAuthError(err), redis.IsPermissionError(err):
+		kind = fault.Denied
+	case redis.HasErrorPrefix(err, "WRONGTYPE"), redis.HasErrorPrefix(err, "ERR"):
+		kind = fault.Internal
+	}
+	return fault.New(kind, "ledger: "+op, err)
+}
+
+// corrupt reports a value that we did not write, or cannot.
+func corrupt(what, name string, err error) error {
+	return fault.Errorf(fault.Internal, "ledger: %s %s: %w", what, name, err)
+}
