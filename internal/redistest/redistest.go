@@ -27,14 +27,21 @@ const databases = 512
 // ends, be it by a panic or a kill.
 const guard = `dir=$1; shift; "$@" >"$dir/log" 2>&1 & pid=$!; read -r _; kill -9 $pid; rm -rf "$dir"`
 
-// server is the shared one. It is started once per test process and ends with it.
-var server = sync.OnceValues(func() (string, error) {
+// shared is the server of this test process. Holding stop keeps its standard input from being closed by the garbage
+// collector.
+type shared struct {
+	socket string
+	stop   func()
+}
+
+// server starts the shared one once. It ends with the process.
+var server = sync.OnceValues(func() (s shared, err error) {
 	dir, socket, err := workspace()
 	if err != nil {
-		return "", err
+		return shared{}, err
 	}
-	_, err = launch(dir, "unix", socket, "--port", "0", "--unixsocket", socket, "--databases", fmt.Sprint(databases))
-	return socket, err
+	stop, err := launch(dir, "unix", socket, "--port", "0", "--unixsocket", socket, "--databases", fmt.Sprint(databases))
+	return shared{socket, stop}, err
 })
 
 var nextDB atomic.Int64
@@ -42,11 +49,11 @@ var nextDB atomic.Int64
 // Options returns how to reach an empty database of the real server that belongs to t alone.
 func Options(t testing.TB) *redis.Options {
 	t.Helper()
-	socket, err := server()
+	s, err := server()
 	if err != nil {
 		t.Fatalf("start redis-server: %v", err)
 	}
-	opts := &redis.Options{Network: "unix", Addr: socket, DB: int(nextDB.Add(1)-1) % databases}
+	opts := &redis.Options{Network: "unix", Addr: s.socket, DB: int(nextDB.Add(1)-1) % databases}
 	flush(t, opts)
 	t.Cleanup(func() { flush(t, opts) })
 	return opts
