@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -104,23 +105,19 @@ func sameDN(a, b []rdn) bool {
 	return true
 }
 
+// sameRDN takes each attribute of b for one of a, as their order does not count.
 func sameRDN(a, b rdn) bool {
-	if len(a) != len(b) {
-		return false
-	}
+	left := slices.Clone(b)
 	for _, x := range a {
-		found := false
-		for _, y := range b {
-			if strings.EqualFold(x.name, y.name) && strings.EqualFold(squeeze(x.value), squeeze(y.value)) {
-				found = true
-				break
-			}
-		}
-		if !found {
+		i := slices.IndexFunc(left, func(y ava) bool {
+			return strings.EqualFold(x.name, y.name) && strings.EqualFold(squeeze(x.value), squeeze(y.value))
+		})
+		if i < 0 {
 			return false
 		}
+		left = slices.Delete(left, i, i+1)
 	}
-	return true
+	return len(left) == 0
 }
 
 func squeeze(s string) string { return strings.Join(strings.Fields(s), " ") }
