@@ -161,6 +161,8 @@ type Snapshot struct {
 	Findings []Finding
 	// Referrals are the search result references that the server gave, sorted and unique (RFC 4511, section 4.5.3).
 	Referrals []string
+	// Notes are worth a line in the run's messages and change nothing: how many members are outside the scope, say.
+	Notes []string
 	// Doubts are reasons not to believe absences in this snapshot. Any doubt holds the destructive lane.
 	Doubts []string
 	// Versions maps what the snapshot's entries were computed from; see Digest. Only the local directory fills it.

@@ -95,7 +95,7 @@ func (c *computer) waiting(action Action, since time.Time) string {
 }
 
 func (c *computer) depart(op Op, o *Object, why Reason) {
-	ch := Change{Op: op, Ref: o.Ref, RemoteID: o.RemoteID, Label: c.label(o), Address: o.Address, Why: why}
+	ch := Change{Op: op, Ref: o.Ref, RemoteID: o.RemoteID, Label: c.label(o), Address: o.Address, Why: why, Version: c.in.Versions[o.Ref]}
 	if d := c.desired[o.Ref]; d != nil {
 		ch.Source, ch.Version = d.Source, d.Version
 	} else if d, ok := c.departed[o.Ref]; ok {

@@ -162,6 +162,8 @@ type Input struct {
 	Departed []directory.Departure
 	// OutOfScope names entries that exist in the source and are left out by the provider's scope.
 	OutOfScope []directory.Ref
+	// Versions are those of all entries that exist in the source: a departure is checked against them before it happens.
+	Versions map[directory.Ref]string
 	// Findings are entries that were seen and cannot be used: they are not absent.
 	Findings []directory.Finding
 	State    State

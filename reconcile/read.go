@@ -1,0 +1,173 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/ledger"
+	"rollcall/mapping"
+	"rollcall/plan"
+	"rollcall/provider"
+)
+
+// view is everything that one run read.
+type view struct {
+	at       time.Time
+	snapshot directory.Snapshot
+	desired  mapping.Result
+	state    plan.State
+	links    map[directory.Ref]plan.Link
+	facts    ledger.Facts
+	doubts   []string
+	// stubs is how many objects of the state are known from the ledger alone.
+	stubs int
+}
+
+// read reads both sides, completely or not at all.
+func (e *Engine) read(ctx context.Context, run Run) (*view, error) {
+	v := &view{at: e.cfg.Now()}
+	var err error
+	if v.facts, err = e.cfg.Ledger.Facts(ctx); err != nil {
+		return nil, err
+	}
+	if v.links, err = e.cfg.Ledger.Links(ctx); err != nil {
+		return nil, err
+	}
+	groups, err := e.cfg.Ledger.Groups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if v.snapshot, err = e.cfg.Source.Read(ctx, e.question(run)); err != nil {
+		return nil, fmt.Errorf("read source: %w", err)
+	}
+	q := provider.Query{Known: v.links, Groups: groups, Now: v.at}
+	if e.mirror() { // The mirror is asked for what differs, so what is desired comes first.
+		if v.desired, err = e.cfg.Desire(v.snapshot, plan.State{}); err != nil {
+			return nil, err
+		}
+		q.Versions = versions(v.desired.Desired)
+	}
+	if len(run.Only) > 0 {
+		if q.Lookups, err = e.lookups(v, run.Only, groups); err != nil {
+			return nil, err
+		}
+	}
+	if v.state, err = e.cfg.Provider.Read(ctx, q); err != nil {
+		return nil, fmt.Errorf("read provider: %w", err)
+	}
+	if !e.mirror() {
+		if v.desired, err = e.cfg.Desire(v.snapshot, v.state); err != nil {
+			return nil, err
+		}
+	}
+	if len(run.Only) > 0 && !e.mirror() {
+		v.stub(groups)
+	}
+	return v, e.believe(v, len(run.Only) == 0)
+}
+
+func (e *Engine) mirror() bool { return e.cfg.Provider.Capabilities().Mirror }
+
+// question is what to ask the source. Only the mirror's source is asked for single entries: a tenant's scope, nested
+// groups and addresses can only be judged over the whole local directory, which costs no call to anybody.
+func (e *Engine) question(run Run) directory.Query {
+	if e.mirror() {
+		return directory.Query{Refs: run.Only}
+	}
+	return directory.Query{}
+}
+
+func versions(desired []plan.Desired) map[directory.Ref]string {
+	out := make(map[directory.Ref]string, len(desired))
+	for i := range desired {
+		out[desired[i].Ref] = desired[i].Version
+	}
+	return out
+}
+
+// believe fails the run, or doubts what is missing, where an answer is complete in form and not to be believed.
+func (e *Engine) believe(v *view, full bool) error {
+	v.doubts = slices.Concat(v.snapshot.Doubts, v.desired.Doubts)
+	if !full {
+		return nil
+	}
+	users := 0
+	for i := range v.state.Objects {
+		if o := &v.state.Objects[i]; o.Anchored() && o.Kind == directory.User {
+			users++
+		}
+	}
+	if users > 0 && v.snapshot.Count(directory.User) == 0 {
+		return fault.Errorf(fault.Unsafe, "the source answered with no users where there were %d: nothing is changed; check the base DN, the filter and the rights of the account that we bind as", users)
+	}
+	if !v.facts.LastFull.IsZero() && !slices.Equal(v.facts.Referrals, v.snapshot.Referrals) {
+		v.doubts = append(v.doubts, fmt.Sprintf("the server refers to other places than in the last good run (now: %s; then: %s)", list(v.snapshot.Referrals), list(v.facts.Referrals)))
+	}
+	return nil
+}
+
+func list(s []string) string {
+	if len(s) == 0 {
+		return "none"
+	}
+	return strings.Join(s, ", ")
+}
+
+// lookups says what to look for in the provider for an object job.
+func (e *Engine) lookups(v *view, only []directory.Ref, groups map[directory.ID]plan.Confirmed) ([]provider.Lookup, error) {
+	desired := v.desired
+	if !e.mirror() {
+		var err error // The verified domains are not known yet; addresses are all that is wanted here.
+		if desired, err = e.cfg.Desire(v.snapshot, plan.State{}); err != nil {
+			return nil, err
+		}
+	}
+	var out []provider.Lookup
+	for _, ref := range only {
+		l := provider.Lookup{Ref: ref, RemoteID: v.links[ref].RemoteID}
+		for i := range desired.Desired {
+			d := &desired.Desired[i]
+			if d.Ref == ref {
+				l.Address = d.Address
+			}
+			if d.Kind == directory.Group && ref.Kind == directory.User && v.links[d.Ref].RemoteID != "" && concernsMember(d, ref, l.RemoteID, groups) {
+				l.Groups = append(l.Groups, provider.GroupRef{ID: d.ID, RemoteID: v.links[d.Ref].RemoteID})
+			}
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
+// concernsMember reports whether the user should be in the group, or was when its members were last confirmed.
+func concernsMember(d *plan.Desired, user directory.Ref, remote string, groups map[directory.ID]plan.Confirmed) bool {
+	if slices.ContainsFunc(d.Members, func(m plan.Member) bool { return m.Ref == user }) {
+		return true
+	}
+	_, was := slices.BinarySearch(groups[d.ID].Members, remote)
+	return remote != "" && was
+}
+
+// stub adds what the ledger knows of objects that an object job does not look up: who is who among the members of a
+// group, how many objects are ours, and how large groups are.
+func (v *view) stub(groups map[directory.ID]plan.Confirmed) {
+	seen := map[string]bool{}
+	for i := range v.state.Objects {
+		o := &v.state.Objects[i]
+		seen[o.RemoteID] = true
+		if c, ok := groups[o.ID]; ok && o.Kind == directory.Group && o.Size == 0 {
+			o.Size = max(len(o.Members), len(c.Members))
+		}
+	}
+	for ref, link := range v.links {
+		if link.RemoteID != "" && !seen[link.RemoteID] {
+			v.state.Objects = append(v.state.Objects, plan.Object{Ref: ref, RemoteID: link.RemoteID, Active: true})
+			v.stubs++
+		}
+	}
+}

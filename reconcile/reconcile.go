@@ -1,0 +1,158 @@
+// Package reconcile is the engine: read, plan, guard, apply, record. It sees ports and never an adapter, and so does
+// both hops: LDAP to the local directory, and the local directory to a tenant.
+//
+//	source.Read ─┐
+//	             ├─▶ desire ─▶ plan.Compute ─▶ Guard ─┬─▶ apply, stage by stage ─▶ record
+//	provider.Read┘                                    └─▶ held, for a person
+//
+// A run that dies anywhere is resumed by reading and planning again: what was applied is no longer in the plan.
+// Nothing that a later step needs is kept between runs but what the ledger says, and the ledger is only an index.
+package reconcile
+
+import (
+	"context"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/ledger"
+	"rollcall/mapping"
+	"rollcall/plan"
+	"rollcall/provider"
+	"rollcall/source"
+)
+
+// Config is one hop of one container.
+type Config struct {
+	Source   source.Source
+	Provider provider.Provider
+	// Desire turns what the source has into what the provider should have.
+	Desire func(directory.Snapshot, plan.State) (mapping.Result, error)
+	Ledger ledger.Ledger
+	// Version reads the version that an entry has now, "" where it is absent. The engine compares it right before each
+	// write, so that an older plan never overwrites a newer write. Nil where the provider compares by itself.
+	Version func(context.Context, directory.Ref) (string, error)
+	Policy  plan.Policy
+	Limits  plan.Limits
+	// Approval is require_approval; empty means provider.ApprovalGuard.
+	Approval provider.Approval
+	// Scope identifies the configuration of scope and mapping, so that a change of it can be noticed.
+	Scope string
+	// Now defaults to time.Now.
+	Now func() time.Time
+}
+
+// Committer is a provider whose readers must never see it half written. The engine calls Begin before its first
+// write, and Commit after the last one of a run that carried out its plan.
+type Committer interface {
+	// Begin marks the provider as being written by run, with what was read at readAt.
+	Begin(ctx context.Context, run string, readAt time.Time) error
+	// Commit clears the mark and raises the generation.
+	Commit(ctx context.Context, run string) error
+}
+
+// Gate stands between a plan and its writes: locks, the lease and the budget.
+type Gate interface {
+	// Check fails when the run may no longer write.
+	Check(ctx context.Context) error
+	// Lock takes the short lock of one entry and makes sure that the run may still write. ok is false while somebody
+	// else holds it.
+	Lock(ctx context.Context, entry string) (unlock func(), ok bool, err error)
+	// Spent is what destructive changes the last 24 hours have seen.
+	Spent(ctx context.Context) (plan.Budget, error)
+	// Spend records one.
+	Spend(ctx context.Context, c *plan.Change) error
+	// Draining is closed when the run should stop at the next safe point.
+	Draining() <-chan struct{}
+}
+
+// Journal is where a run says what it sees and does. Its methods are called from several goroutines.
+type Journal interface {
+	// Read reports what the source had.
+	Read(users, groups, memberships int)
+	// Planned stores the plan before anything of it is applied.
+	Planned(ctx context.Context, apply, held plan.Plan) error
+	// Done reports what became of a change.
+	Done(c *plan.Change, r provider.Result)
+	// Say records a message for the status endpoints. Attributes name what the text does not.
+	Say(level Level, event string, attributes map[string]any)
+}
+
+// Level is the level of a message.
+type Level string
+
+// The levels.
+const (
+	Info    Level = "info"
+	Warning Level = "warning"
+	Error   Level = "error"
+)
+
+// Engine reconciles one hop of one container.
+type Engine struct{ cfg Config }
+
+// New returns an engine.
+func New(cfg Config) *Engine {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Engine{cfg}
+}
+
+// Run is one execution.
+type Run struct {
+	ID string
+	// Only limits the run to these entries: an object job. It concludes no departure.
+	Only []directory.Ref
+	// DryRun stops after planning.
+	DryRun  bool
+	Gate    Gate
+	Journal Journal
+}
+
+// Report sums up a run.
+type Report struct {
+	Apply, Held plan.Plan
+	// Applied, Failed and Superseded count changes; Superseded ones gave way to a newer write.
+	Applied, Failed, Superseded int
+	// Snapshot is what the source answered; an object job looks at Absent and Findings.
+	Snapshot directory.Snapshot
+	// OutOfScope names entries that the provider's scope leaves out, and by which rule.
+	OutOfScope []mapping.Decision
+	// Results of an object job's changes, in the order of Apply.Changes; nil for others.
+	Results map[int]provider.Result
+}
+
+// Execute carries out one run: it reads, plans, applies what the guards let through, and records. The error, of a kind
+// that fault.KindOf tells, is that of the run as a whole; one bad entry is none.
+func (e *Engine) Execute(ctx context.Context, run Run) (Report, error) {
+	view, err := e.read(ctx, run)
+	if err != nil {
+		return Report{}, err
+	}
+	spent, err := run.Gate.Spent(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	report, err := e.plan(ctx, run, view, spent)
+	if err != nil {
+		return report, err
+	}
+	say(run.Journal, view, report)
+	if err := run.Journal.Planned(ctx, report.Apply, report.Held); err != nil {
+		return report, err
+	}
+	if run.DryRun {
+		return report, nil
+	}
+	err = e.apply(ctx, run, view, &report)
+	return report, err
+}
+
+// Plan reads and plans everything and writes nothing: what `rollcall plan` prints.
+func (e *Engine) Plan(ctx context.Context) (Report, error) {
+	view, err := e.read(ctx, Run{})
+	if err != nil {
+		return Report{}, err
+	}
+	return e.plan(ctx, Run{}, view, plan.Budget{})
+}

@@ -1,0 +1,186 @@
+package reconcile
+
+import (
+	"context"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/plan"
+	"rollcall/provider"
+)
+
+// learn keeps what a change that succeeded says of the remote object. The caller holds the lock.
+func (a *applier) learn(c *plan.Change, r provider.Result) {
+	if r.Note != "" {
+		m := about(c)
+		a.run.Journal.Say(Info, r.Note, m)
+	}
+	if a.mirror() || c.Op.Membership() {
+		return
+	}
+	link := a.link(c.Ref)
+	switch c.Op {
+	case plan.Create:
+		link = plan.Link{RemoteID: r.RemoteID, Created: a.cfg.Now()}
+		a.remote[c.Ref] = r.RemoteID
+	case plan.Adopt, plan.Reanchor:
+		link.RemoteID = c.RemoteID
+		a.remote[c.Ref] = c.RemoteID
+		if c.From != "" {
+			a.lost = append(a.lost, directory.Ref{Kind: c.Kind, ID: c.From})
+		}
+	case plan.Suspend:
+		link.Suspended = true
+	case plan.Restore:
+		link.Suspended = false
+	case plan.Delete:
+		a.lost = append(a.lost, c.Ref)
+		delete(a.links, c.Ref)
+		return
+	default:
+		return
+	}
+	a.links[c.Ref] = link
+}
+
+func (a *applier) link(ref directory.Ref) plan.Link {
+	if l, ok := a.links[ref]; ok {
+		return l
+	}
+	return a.view.links[ref]
+}
+
+// record writes to the ledger what is known now. Only a full run that carried out its plan concludes departures,
+// confirms members and leaves facts.
+func (a *applier) record(ctx context.Context, carriedOut bool) error {
+	full := len(a.run.Only) == 0
+	if a.mirror() {
+		return a.commit(ctx, full && carriedOut)
+	}
+	if full {
+		a.observe()
+		a.bury()
+	}
+	if err := a.cfg.Ledger.PutLinks(ctx, a.links); err != nil {
+		return err
+	}
+	if err := a.cfg.Ledger.DropLinks(ctx, a.lost...); err != nil {
+		return err
+	}
+	if !full || !carriedOut {
+		return nil
+	}
+	if err := a.confirm(ctx); err != nil {
+		return err
+	}
+	return a.facts(ctx)
+}
+
+// commit makes the local directory readable again and remembers what it was made of.
+func (a *applier) commit(ctx context.Context, whole bool) error {
+	if !whole {
+		return nil
+	}
+	if err := a.run.Gate.Check(ctx); err != nil {
+		return err
+	}
+	if c, ok := a.cfg.Provider.(Committer); ok {
+		if err := c.Commit(ctx, a.run.ID); err != nil {
+			return err
+		}
+	}
+	return a.facts(ctx)
+}
+
+func (a *applier) facts(ctx context.Context) error {
+	f := a.view.facts
+	f.LastFull, f.LastRun, f.Scope, f.Plan = a.cfg.Now(), a.run.ID, a.cfg.Scope, a.report.Apply.Digest()
+	f.Users, f.Groups = a.view.snapshot.Count(directory.User), a.view.snapshot.Count(directory.Group)
+	if len(a.view.doubts) == 0 {
+		f.Referrals = a.view.snapshot.Referrals
+	}
+	return a.cfg.Ledger.SetFacts(ctx, f)
+}
+
+// observe links every object that carries our anchor, and forgets links to what is no longer there.
+func (a *applier) observe() {
+	rekeys := make(map[directory.Ref]string, len(a.view.desired.Desired))
+	for i := range a.view.desired.Desired {
+		rekeys[a.view.desired.Desired[i].Ref] = a.view.desired.Desired[i].Rekey
+	}
+	present := make(map[directory.Ref]bool, len(a.view.state.Objects))
+	for i := range a.view.state.Objects {
+		o := &a.view.state.Objects[i]
+		if !o.Anchored() {
+			continue
+		}
+		present[o.Ref] = true
+		link := a.link(o.Ref)
+		if link.RemoteID != o.RemoteID {
+			link.RemoteID, link.Created = o.RemoteID, time.Time{}
+		}
+		a.set(o.Ref, link)
+	}
+	for _, ref := range a.view.state.Unsettled {
+		present[ref] = true
+	}
+	for ref, rekey := range rekeys {
+		if link := a.link(ref); link.RemoteID != "" && rekey != "" {
+			link.Rekey = rekey
+			a.set(ref, link)
+		}
+	}
+	gone := map[directory.Ref]bool{}
+	for _, ref := range a.lost {
+		gone[ref] = true
+		delete(a.links, ref)
+	}
+	for ref := range a.view.links {
+		if _, made := a.links[ref]; !present[ref] && !made && !gone[ref] {
+			a.lost = append(a.lost, ref)
+		}
+	}
+}
+
+// set keeps a link that differs from what the ledger has.
+func (a *applier) set(ref directory.Ref, link plan.Link) {
+	if _, pending := a.links[ref]; pending || a.view.links[ref] != link {
+		a.links[ref] = link
+	}
+}
+
+// bury records who is gone since when, and wakes who came back.
+func (a *applier) bury() {
+	gone := make(map[directory.Ref]bool, len(a.report.Apply.Tombstones))
+	for _, t := range a.report.Apply.Tombstones {
+		gone[t.Ref] = true
+		link := a.link(t.Ref)
+		if link.RemoteID == "" {
+			continue
+		}
+		link.Departed, link.Why = t.Since, t.Why
+		a.set(t.Ref, link)
+	}
+	for ref := range a.view.links {
+		if link := a.link(ref); !gone[ref] && !link.Departed.IsZero() {
+			link.Departed, link.Why = time.Time{}, ""
+			a.set(ref, link)
+		}
+	}
+	for _, ref := range a.lost {
+		delete(a.links, ref)
+	}
+}
+
+// confirm records the members of the groups that this run listed and did not change, with the witness of that moment.
+// A group that we changed is unconfirmed: the next run lists it once.
+func (a *applier) confirm(ctx context.Context) error {
+	confirmed := map[directory.ID]plan.Confirmed{}
+	for i := range a.view.state.Objects {
+		o := &a.view.state.Objects[i]
+		if o.Kind == directory.Group && o.Anchored() && o.Listed && o.Witness != "" && !a.touched[o.ID] {
+			confirmed[o.ID] = plan.Confirmed{Witness: o.Witness, Members: o.Members, VerifyBy: plan.VerifyBy(a.view.at, o.ID)}
+		}
+	}
+	return a.cfg.Ledger.Confirm(ctx, confirmed)
+}
