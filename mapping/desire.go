@@ -113,7 +113,10 @@ type evaluation struct {
 func (v *evaluation) desired(e *directory.Entry, member bool) (plan.Desired, string) {
 	s := v.side(e.Kind)
 	d := plan.Desired{Ref: e.Ref(), Label: e.Label(), Source: e.Source, Active: e.Active || e.Kind == directory.Group}
-	if e.Kind == directory.User && !member {
+	switch {
+	case v.exclude.match(e):
+		return d, ExcludeKey
+	case e.Kind == directory.User && !member:
 		return d, FilterGroupKey
 	}
 	v.load(s, e)

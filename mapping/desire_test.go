@@ -165,6 +165,9 @@ func TestScope(t *testing.T) {
 		{"a group by DN", mapping.Options{FilterGroup: "CN=other, ou=Groups,dc=example,dc=com"}, "u/ann filter_group, u/cay filter_group, u/dan filter_group"},
 		{"an expression", mapping.Options{UserFilter: `ldap.employeeType != "guest"`}, "u/cay user_filter"},
 		{"both", mapping.Options{UserFilter: `ldap.employeeType != "guest"`, FilterGroup: "all"}, "u/bob filter_group, u/cay user_filter, u/dan filter_group"},
+		{"exclude by id and login name", mapping.Options{Exclude: []string{"BOB", "d?n"}}, "u/bob exclude, u/dan exclude"},
+		{"exclude by mail", mapping.Options{Exclude: []string{"a*@example.com"}, FilterGroup: "inner"}, "u/ann exclude, u/bob filter_group, u/dan filter_group"},
+		{"exclude by DN", mapping.Options{Exclude: []string{"*,OU=Groups,dc=example,dc=com"}}, "g/all exclude, g/inner exclude, g/other exclude"},
 		{"groups", mapping.Options{GroupFilter: `cn != "other"`}, "g/other group_filter"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -98,14 +98,14 @@ func TestCompileReportsEverythingAtOnce(t *testing.T) {
 	_, err := mapping.Compile(spec(), mapping.Options{
 		User:       map[string]string{"title": "x1", "address": "x2", "active": "1", "colour": "cn"},
 		Group:      map[string]string{"name": "x3", "active": "true"},
-		UserFilter: "cn", GroupFilter: "x4", RekeyBy: "x5 + x6", Nested: "sometimes",
+		UserFilter: "cn", GroupFilter: "x4", RekeyBy: "x5 + x6", Nested: "sometimes", Exclude: []string{"a[", ""},
 	})
 	var fields []string
 	for _, p := range problem.All(err) {
 		fields = append(fields, p.Field)
 	}
 	want := []string{
-		"nested_groups", "user_property_mappings.colour", "user_property_mappings.address", "user_property_mappings.active",
+		"nested_groups", "exclude", "exclude", "user_property_mappings.colour", "user_property_mappings.address", "user_property_mappings.active",
 		"user_property_mappings.title", "group_property_mappings.active", "group_property_mappings.address",
 		"group_property_mappings.name", "user_filter", "group_filter", "rekey_by",
 	}

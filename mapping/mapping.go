@@ -30,6 +30,7 @@ const (
 	UserFilterKey  = "user_filter"
 	GroupFilterKey = "group_filter"
 	FilterGroupKey = "filter_group"
+	ExcludeKey     = "exclude"
 	RekeyKey       = "rekey_by"
 	NestedKey      = "nested_groups"
 )
@@ -45,6 +46,8 @@ type Options struct {
 	Domain string
 	// FilterGroup names a group by its ID, DN or cn: only its members, nested ones too, are in scope as users.
 	FilterGroup string
+	// Exclude lists entries that are out of scope: by ID, or by patterns of userName, cn (of groups), mail or DN.
+	Exclude []string
 	// UserFilter and GroupFilter are expressions that are true for what is in scope; empty takes everything.
 	UserFilter, GroupFilter string
 	// RekeyBy is an attribute's name or an expression: what outlives a re-created directory. Users only.
@@ -58,6 +61,7 @@ type Mapping struct {
 	user, group side
 	domain      string
 	filterGroup string
+	exclude     excluder
 	nested      Nested
 }
 
@@ -100,6 +104,8 @@ func Compile(spec Spec, opts Options) (*Mapping, error) {
 		errs = append(errs, problem.Field(NestedKey, "%q is unknown: want %s or %s", m.nested, Flatten, Keep))
 	}
 	var err error
+	m.exclude, err = newExcluder(opts.Exclude)
+	errs = append(errs, err)
 	m.user, err = c.side(directory.User, spec.User, spec.UserAddress, opts.User)
 	errs = append(errs, err)
 	m.group, err = c.side(directory.Group, spec.Group, spec.GroupAddress, opts.Group)

@@ -11,7 +11,7 @@ import (
 // Decision says why an entry is out of scope.
 type Decision struct {
 	directory.Ref
-	// Rule is the configuration's key that decided: filter_group, user_filter or group_filter.
+	// Rule is the configuration's key that decided: exclude, filter_group, user_filter or group_filter.
 	Rule string
 }
 
