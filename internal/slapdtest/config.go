@@ -1,0 +1,90 @@
+package slapdtest
+
+import (
+	"fmt"
+	"strings"
+)
+
+// configLDIF is the cn=config tree of a server.
+func configLDIF(dir string, o *Options) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "dn: cn=config\nobjectClass: olcGlobal\ncn: config\nolcPidFile: %[1]s/run/slapd.pid\nolcThreads: 4\n", dir)
+	if o.TLS {
+		fmt.Fprintf(&b, "olcTLSCACertificateFile: %[1]s/tls/ca.pem\nolcTLSCertificateFile: %[1]s/tls/server.pem\nolcTLSCertificateKeyFile: %[1]s/tls/server.key\n", dir)
+		b.WriteString("olcTLSVerifyClient: allow\n")
+	}
+	b.WriteString("\ndn: cn=module,cn=config\nobjectClass: olcModuleList\ncn: module\nolcModulePath: /usr/lib/ldap\nolcModuleLoad: back_mdb\n")
+	if o.PPolicy {
+		b.WriteString("olcModuleLoad: ppolicy\n")
+	}
+	b.WriteString("\ndn: cn=schema,cn=config\nobjectClass: olcSchemaConfig\ncn: schema\n\n")
+	for _, schema := range []string{"core", "cosine", "nis", "inetorgperson"} {
+		fmt.Fprintf(&b, "include: file:///etc/ldap/schema/%s.ldif\n", schema)
+	}
+	// What other vendors' entries need: attribute names are theirs, OIDs are from a range for examples.
+	b.WriteString(vendorSchema)
+	b.WriteString("\ndn: olcDatabase=frontend,cn=config\nobjectClass: olcDatabaseConfig\nobjectClass: olcFrontendConfig\nolcDatabase: frontend\n")
+	b.WriteString("olcSizeLimit: " + orDefault(o.SizeLimit, "unlimited") + "\n\n")
+	b.WriteString("dn: olcDatabase=config,cn=config\nobjectClass: olcDatabaseConfig\nolcDatabase: config\nolcRootDN: cn=config\nolcRootPW: " + RootPassword + "\n\n")
+	fmt.Fprintf(&b, "dn: olcDatabase=mdb,cn=config\nobjectClass: olcDatabaseConfig\nobjectClass: olcMdbConfig\nolcDatabase: mdb\nolcDbDirectory: %s/data\n", dir)
+	fmt.Fprintf(&b, "olcDbMaxSize: 1073741824\nolcDbNoSync: TRUE\nolcSuffix: %s\nolcRootDN: %s\nolcRootPW: %s\n", Suffix, RootDN, RootPassword)
+	b.WriteString("olcDbIndex: objectClass eq\nolcDbIndex: entryUUID,entryCSN eq\nolcDbIndex: uid,cn,mail,member eq\n")
+	if o.ReaderLimits != "" {
+		fmt.Fprintf(&b, "olcLimits: dn.exact=%q %s\n", Reader, o.ReaderLimits)
+	}
+	for i, rule := range o.Access {
+		fmt.Fprintf(&b, "olcAccess: {%d}%s\n", i, rule)
+	}
+	if o.PPolicy {
+		b.WriteString("\ndn: olcOverlay=ppolicy,olcDatabase={1}mdb,cn=config\nobjectClass: olcOverlayConfig\nobjectClass: olcPPolicyConfig\nolcOverlay: ppolicy\n")
+	}
+	return b.String()
+}
+
+func orDefault(s, d string) string {
+	if s == "" {
+		return d
+	}
+	return s
+}
+
+const vendorSchema = `
+dn: cn=vendors,cn=schema,cn=config
+objectClass: olcSchemaConfig
+cn: vendors
+olcAttributeTypes: ( 1.3.6.1.4.1.32473.1.1 NAME 'nsAccountLock' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+olcAttributeTypes: ( 1.3.6.1.4.1.32473.1.2 NAME 'userAccountControl' EQUALITY integerMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )
+olcAttributeTypes: ( 1.3.6.1.4.1.32473.1.3 NAME 'accountExpires' EQUALITY integerMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )
+olcAttributeTypes: ( 1.3.6.1.4.1.32473.1.4 NAME 'sAMAccountName' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+olcAttributeTypes: ( 1.3.6.1.4.1.32473.1.5 NAME 'objectGUID' EQUALITY octetStringMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 SINGLE-VALUE )
+olcAttributeTypes: ( 1.3.6.1.4.1.32473.1.6 NAME 'objectSid' EQUALITY octetStringMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 SINGLE-VALUE )
+olcAttributeTypes: ( 1.3.6.1.4.1.32473.1.7 NAME 'ipaUniqueID' EQUALITY caseExactMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+olcAttributeTypes: ( 1.3.6.1.4.1.32473.1.8 NAME 'nsUniqueId' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+olcAttributeTypes: ( 1.3.6.1.4.1.32473.1.9 NAME 'employeeID' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
+olcObjectClasses: ( 1.3.6.1.4.1.32473.2.1 NAME 'vendorObject' SUP top AUXILIARY MAY ( nsAccountLock $ userAccountControl $ accountExpires $ sAMAccountName $ objectGUID $ objectSid $ ipaUniqueID $ nsUniqueId $ employeeID $ mail ) )
+`
+
+// baseLDIF is the tree that every server has.
+const baseLDIF = `dn: ` + Suffix + `
+objectClass: domain
+dc: example
+
+dn: ` + People + `
+objectClass: organizationalUnit
+ou: people
+
+dn: ` + Groups + `
+objectClass: organizationalUnit
+ou: groups
+
+dn: ou=services,` + Suffix + `
+objectClass: organizationalUnit
+ou: services
+
+dn: ` + Reader + `
+objectClass: applicationProcess
+objectClass: simpleSecurityObject
+cn: reader
+userPassword: ` + ReaderPassword + `
+
+`
