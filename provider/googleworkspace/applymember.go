@@ -1,0 +1,83 @@
+package googleworkspace
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	admin "google.golang.org/api/admin/directory/v1"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+)
+
+func (p *Provider) changeMember(ctx context.Context, c *plan.Change) (outcome, error) {
+	if c.RemoteID == "" || c.MemberRemoteID == "" {
+		return outcome{}, fault.Errorf(fault.NotFound, "%s of %s: the group or the member has no remote object", c.Op, c.Ref)
+	}
+	if c.Op == plan.AddMember {
+		return outcome{}, p.addMember(ctx, c)
+	}
+	return outcome{}, p.removeMember(ctx, c)
+}
+
+// addMember makes somebody a member. One who is a member already keeps the role that they have.
+func (p *Provider) addMember(ctx context.Context, c *plan.Change) error {
+	err := p.insertMember(ctx, c, &admin.Member{Id: c.MemberRemoteID, Role: "MEMBER"})
+	if fault.KindOf(err) != fault.Invalid || err == nil {
+		return err
+	}
+	// The reference calls the address required; clients in the field send the id, which needs no look-up.
+	address, lookUpErr := p.memberAddress(ctx, c)
+	if lookUpErr != nil || address == "" {
+		return err
+	}
+	return p.insertMember(ctx, c, &admin.Member{Email: address, Role: "MEMBER"})
+}
+
+func (p *Provider) insertMember(ctx context.Context, c *plan.Change, body *admin.Member) error {
+	settling := p.settling(false, c.RemoteID, c.MemberRemoteID)
+	return p.callAs(ctx, "members.insert", func(err error) error {
+		if status, reason := code(err); status == http.StatusConflict && reason == "duplicate" {
+			return nil
+		}
+		return settling(err)
+	}, func(ctx context.Context) error {
+		_, err := p.api.Members.Insert(c.RemoteID, body).Fields("id").Context(ctx).Do()
+		return err
+	})
+}
+
+func (p *Provider) memberAddress(ctx context.Context, c *plan.Change) (string, error) {
+	kind := directory.User
+	if c.Member != nil {
+		kind = c.Member.Kind
+	}
+	o, _, err := p.getObject(ctx, kind, c.MemberRemoteID)
+	return o.Address, err
+}
+
+// removeMember ends a membership, whatever its role, in a group that is ours.
+func (p *Provider) removeMember(ctx context.Context, c *plan.Change) error {
+	if _, found, err := p.ourGroup(ctx, c); err != nil || !found {
+		return err
+	}
+	settling := p.settling(false)
+	return p.callAs(ctx, "members.delete", func(err error) error {
+		if notMember(err) {
+			return nil
+		}
+		return settling(err)
+	}, func(ctx context.Context) error {
+		return p.api.Members.Delete(c.RemoteID, c.MemberRemoteID).Context(ctx).Do()
+	})
+}
+
+// notMember reports whether an answer says that there is no such membership: 404, or 400 "Missing required field:
+// memberKey" for an account that does not exist any more.
+func notMember(err error) bool {
+	status, reason := code(err)
+	return status == http.StatusNotFound ||
+		status == http.StatusBadRequest && reason == "required" && strings.Contains(err.Error(), "memberKey")
+}

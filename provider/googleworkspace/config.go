@@ -1,0 +1,104 @@
+package googleworkspace
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/mail"
+	"net/url"
+	"strings"
+
+	"rollcall/provider"
+)
+
+// The defaults of Config.
+const (
+	DefaultEndpoint = "https://admin.googleapis.com/"
+	DefaultCustomer = "my_customer"
+	// DefaultRequestsPerSecond is 98 % of the published 2,400 queries a minute.
+	DefaultRequestsPerSecond = 39.2
+)
+
+// Config describes one Google Workspace account. The zero value of a field means its default.
+type Config struct {
+	provider.Settings `yaml:",inline"`
+
+	// DelegatedSubject is the administrator in whose name the service account acts.
+	DelegatedSubject string `yaml:"delegated_subject"`
+	// CredentialsFile is the JSON key of a service account with domain-wide delegation.
+	CredentialsFile string `yaml:"credentials_file"`
+	// Customer is the customerId of the account; my_customer by default.
+	Customer string `yaml:"customer"`
+	// DefaultGroupEmailDomain is the domain of the addresses that are made for groups.
+	DefaultGroupEmailDomain string `yaml:"default_group_email_domain"`
+	// Endpoint is the root of the API; plain http is for tests on this machine only.
+	Endpoint string `yaml:"endpoint"`
+	// MaxRequestsPerSecond is what all workers together may use of the quota; 39.2 by default.
+	MaxRequestsPerSecond float64 `yaml:"max_requests_per_second"`
+}
+
+// SetDefaults fills in what was left out.
+func (c *Config) SetDefaults() {
+	c.Settings.SetDefaults()
+	if c.Customer == "" {
+		c.Customer = DefaultCustomer
+	}
+	if c.Endpoint == "" {
+		c.Endpoint = DefaultEndpoint
+	}
+	if !strings.HasSuffix(c.Endpoint, "/") {
+		c.Endpoint += "/"
+	}
+	if c.MaxRequestsPerSecond == 0 {
+		c.MaxRequestsPerSecond = DefaultRequestsPerSecond
+	}
+	c.DelegatedSubject = strings.ToLower(strings.TrimSpace(c.DelegatedSubject))
+	c.DefaultGroupEmailDomain = strings.ToLower(strings.TrimSpace(c.DefaultGroupEmailDomain))
+}
+
+// Validate names everything that is wrong, each with its field. It reads no file.
+func (c Config) Validate() error {
+	c.SetDefaults()
+	errs := []error{c.Settings.Validate()}
+	fail := func(field, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...)))
+	}
+	if c.DelegatedSubject == "" {
+		fail("delegated_subject", "is needed: the address of an administrator")
+	} else if a, err := mail.ParseAddress(c.DelegatedSubject); err != nil || a.Address != c.DelegatedSubject {
+		fail("delegated_subject", "%q is no address", c.DelegatedSubject)
+	}
+	if c.CredentialsFile == "" {
+		fail("credentials_file", "is needed: the JSON key of the service account")
+	}
+	if d := c.DefaultGroupEmailDomain; d == "" {
+		fail("default_group_email_domain", "is needed: the domain of the groups' addresses")
+	} else if strings.ContainsAny(d, "@/ ") || !strings.Contains(d, ".") {
+		fail("default_group_email_domain", "%q is no domain", d)
+	}
+	if err := checkURL(c.Endpoint); err != nil {
+		fail("endpoint", "%v", err)
+	}
+	if c.MaxRequestsPerSecond < 0 {
+		fail("max_requests_per_second", "%v is negative", c.MaxRequestsPerSecond)
+	}
+	users, groups := fieldNames()
+	errs = append(errs,
+		provider.CheckMappings("user_property_mappings", c.UserPropertyMappings, users),
+		provider.CheckMappings("group_property_mappings", c.GroupPropertyMappings, groups))
+	return errors.Join(errs...)
+}
+
+// checkURL allows https anywhere and plain http on this machine: an access token never crosses a network in clear.
+func checkURL(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" {
+		return fmt.Errorf("%q is no URL", s)
+	}
+	ip := net.ParseIP(u.Hostname())
+	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	if u.Scheme == "https" || u.Scheme == "http" && loopback {
+		return nil
+	}
+	return fmt.Errorf("%q: plain http is for this machine only, use https", s)
+}

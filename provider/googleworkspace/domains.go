@@ -1,0 +1,128 @@
+package googleworkspace
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	admin "google.golang.org/api/admin/directory/v1"
+
+	"rollcall/fault"
+)
+
+// domainsKept is for how long writes believe a list of domains. A full read always asks.
+const domainsKept = 10 * time.Minute
+
+type domainCache struct {
+	now func() time.Time
+
+	mu    sync.Mutex
+	at    time.Time
+	names []string
+}
+
+func (c *domainCache) get() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.at.IsZero() || c.now().Sub(c.at) > domainsKept {
+		return nil
+	}
+	return c.names
+}
+
+func (c *domainCache) set(names []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at, c.names = c.now(), names
+}
+
+// readDomains lists the verified domains of the account, in lower case.
+func (p *Provider) readDomains(ctx context.Context) ([]string, error) {
+	var list *admin.Domains2
+	err := p.call(ctx, "domains.list", func(ctx context.Context) (err error) {
+		list, err = p.api.Domains.List(p.cfg.Customer).Fields("domains(domainName,verified)").Context(ctx).Do()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, d := range list.Domains {
+		if d.Verified {
+			names = append(names, strings.ToLower(d.DomainName))
+		}
+	}
+	slices.Sort(names)
+	if len(names) == 0 {
+		return nil, fault.Errorf(fault.Unavailable, "domains.list: no verified domain where the delegated subject must have one")
+	}
+	p.domains.set(names)
+	return names, nil
+}
+
+// verifiedDomains returns the verified domains as of the last few minutes.
+func (p *Provider) verifiedDomains(ctx context.Context) ([]string, error) {
+	if names := p.domains.get(); names != nil {
+		return names, nil
+	}
+	return p.readDomains(ctx)
+}
+
+// checkDomain refuses an address that the account cannot have.
+func (p *Provider) checkDomain(ctx context.Context, address string) error {
+	names, err := p.verifiedDomains(ctx)
+	if err != nil {
+		return err
+	}
+	local, domain, ok := strings.Cut(address, "@")
+	if !ok || local == "" {
+		return fault.Errorf(fault.Invalid, "%q is no address", address)
+	}
+	if !slices.Contains(names, strings.ToLower(domain)) {
+		return fault.Errorf(fault.Invalid, "%s is not in a verified domain of this account (%s)", address, strings.Join(names, ", "))
+	}
+	return nil
+}
+
+// recent remembers what this process created in the last minutes: such an object may still be answered with 404.
+type recent struct {
+	now func() time.Time
+
+	mu       sync.Mutex
+	rotated  time.Time
+	new, old map[string]struct{}
+}
+
+// settle is how long an object that was created may stay out of sight.
+const settle = 15 * time.Minute
+
+func (r *recent) add(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rotate()
+	r.new[id] = struct{}{}
+}
+
+func (r *recent) has(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rotate()
+	_, fresh := r.new[id]
+	_, older := r.old[id]
+	return fresh || older
+}
+
+// rotate keeps two generations, each for as long as an object may take to settle.
+func (r *recent) rotate() {
+	switch age := r.now().Sub(r.rotated); {
+	case r.new != nil && age < settle:
+		return
+	case age < 2*settle:
+		r.old = r.new
+	default:
+		r.old = nil
+	}
+	r.new, r.rotated = map[string]struct{}{}, r.now()
+}

@@ -1,0 +1,140 @@
+package googleworkspace
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+
+	admin "google.golang.org/api/admin/directory/v1"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+)
+
+func (p *Provider) findKind(ctx context.Context, kind directory.Kind, address string) (*holder, error) {
+	if kind == directory.Group {
+		g, found, err := p.getGroup(ctx, address)
+		if !found {
+			return nil, err
+		}
+		return groupHolder(g, address), nil
+	}
+	u, found, err := p.getUser(ctx, address, nil)
+	if !found {
+		return nil, err
+	}
+	return userHolder(u, address), nil
+}
+
+func userHolder(u *admin.User, address string) *holder {
+	return &holder{directory.User, u.Id, u.PrimaryEmail, marksOf(u).anchors, !strings.EqualFold(u.PrimaryEmail, address), u.Archived}
+}
+
+func groupHolder(g *admin.Group, address string) *holder {
+	anchors, _ := groupAnchors(g)
+	return &holder{kind: directory.Group, id: g.Id, primary: g.Email, anchors: anchors, asAlias: !strings.EqualFold(g.Email, address)}
+}
+
+func (h *holder) String() string {
+	text := fmt.Sprintf("%s %s (%s)", h.kind, strings.ToLower(h.primary), h.id)
+	if h.archived {
+		text = "archived " + text
+	}
+	if h.asAlias {
+		text += ", as an alias,"
+	}
+	return text
+}
+
+// taken answers a create that Google refused because the address is in use: success where an earlier attempt made the
+// object, else a Conflict that names what has the address. After an attempt whose answer was lost it is looked for with
+// patience: reads trail behind.
+func (p *Provider) taken(ctx context.Context, c *plan.Change, patient bool) (outcome, error) {
+	h, err := p.find(ctx, c.Kind, c.Address)
+	if err != nil {
+		return outcome{}, err
+	}
+	if h == nil && patient {
+		if h, err = p.await(ctx, c.Kind, c.Address); err != nil {
+			return outcome{}, err
+		}
+	}
+	switch {
+	case h == nil:
+		return outcome{}, fault.Errorf(fault.Conflict,
+			"%s is taken by something that cannot be seen: an object created or deleted moments ago, or an unmanaged account", c.Address)
+	case h.kind == c.Kind && len(h.anchors) == 1 && h.anchors[0] == string(c.ID):
+		p.recent.add(h.id)
+		return outcome{remoteID: h.id, note: "was already there, with its anchor"}, nil
+	}
+	return outcome{}, fault.Errorf(fault.Conflict, "%s has the address %s", h, c.Address)
+}
+
+// await looks an address up until it shows, as long as the Caller tries; nil when it does not.
+func (p *Provider) await(ctx context.Context, kind directory.Kind, address string) (h *holder, err error) {
+	op := kind.String() + "s.get"
+	err = p.callAs(ctx, op, func(err error) error {
+		if status, _ := code(err); status == http.StatusNotFound {
+			return fault.Errorf(fault.Unavailable, "not yet to be seen: %w", err)
+		}
+		return err
+	}, func(ctx context.Context) error {
+		if kind == directory.Group {
+			g, err := p.api.Groups.Get(address).Fields(groupSelection).Context(ctx).Do()
+			if err == nil {
+				h = groupHolder(g, address)
+			}
+			return err
+		}
+		u, err := p.api.Users.Get(address).Projection("basic").Fields(selection(nil)).Context(ctx).Do()
+		if err == nil {
+			h = userHolder(u, address)
+		}
+		return err
+	})
+	if status, _ := code(err); status == http.StatusNotFound {
+		return nil, nil
+	}
+	return h, err
+}
+
+// renamed finds out what a 409 to a rename means, and goes on from there. Google was seen to answer it though the
+// rename was done; so it does while an earlier rename settles; and when the address is taken. write sends the change
+// again, with the address or without.
+func (p *Provider) renamed(ctx context.Context, c *plan.Change, write func(ctx context.Context, withAddress bool) error) error {
+	h, err := p.find(ctx, c.Kind, c.Address)
+	switch {
+	case err != nil:
+		return err
+	case h == nil:
+		return fault.Errorf(fault.Conflict, "%s is taken by something that cannot be seen, or an earlier change of the address is still settling", c.Address)
+	case h.kind != c.Kind || h.id != c.RemoteID:
+		return fault.Errorf(fault.Conflict, "%s has the address %s", h, c.Address)
+	case !h.asAlias:
+		if len(c.Fields) == 1 {
+			return nil
+		}
+		return write(ctx, false)
+	}
+	if err := p.dropAlias(ctx, c); err != nil {
+		return err
+	}
+	return write(ctx, true)
+}
+
+// dropAlias takes the address, which is to become the object's own, from its aliases.
+func (p *Provider) dropAlias(ctx context.Context, c *plan.Change) error {
+	op := c.Kind.String() + "s.aliases.delete"
+	err := p.callAs(ctx, op, p.settling(false), func(ctx context.Context) error {
+		if c.Kind == directory.Group {
+			return p.api.Groups.Aliases.Delete(c.RemoteID, c.Address).Context(ctx).Do()
+		}
+		return p.api.Users.Aliases.Delete(c.RemoteID, c.Address).Context(ctx).Do()
+	})
+	if fault.KindOf(err) == fault.NotFound && err != nil {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,136 @@
+package googleworkspace
+
+import (
+	"context"
+	"strings"
+
+	admin "google.golang.org/api/admin/directory/v1"
+	"google.golang.org/api/googleapi"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+)
+
+// usersPage is the largest page that Google gives.
+const usersPage = 500
+
+// userPaths are what is always asked of a user.
+var userPaths = []string{
+	"id", "primaryEmail", "aliases", "nonEditableAliases", "isAdmin", "isDelegatedAdmin", "suspended", "suspensionTime", "archived", "externalIds",
+}
+
+// selection returns the `fields` of one user with the given mapped fields.
+func selection(names []string) googleapi.Field {
+	all := append([]string(nil), userPaths...)
+	for _, p := range paths(names) {
+		if p != "externalIds" {
+			all = append(all, p)
+		}
+	}
+	return googleapi.Field(strings.Join(all, ","))
+}
+
+// listUsers lists every user of the account, or what a search finds.
+func (p *Provider) listUsers(ctx context.Context, query string, each func(*admin.User)) error {
+	size := int64(usersPage)
+	if query != "" {
+		size = 10
+	}
+	return pages("users.list", func(token string) (string, error) {
+		var page *admin.Users
+		err := p.call(ctx, "users.list", func(ctx context.Context) (err error) {
+			call := p.api.Users.List().Customer(p.cfg.Customer).MaxResults(size).Projection("basic")
+			if query != "" {
+				call.Query(query)
+			}
+			if token != "" {
+				call.PageToken(token)
+			}
+			page, err = call.Fields("kind,nextPageToken,users(" + selection(p.userFields) + ")").Context(ctx).Do()
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+		if page.Kind == "" {
+			return "", fault.Errorf(fault.Unavailable, "users.list: the answer is no list of users")
+		}
+		for _, u := range page.Users {
+			each(u)
+		}
+		return page.NextPageToken, nil
+	})
+}
+
+// pages reads pages until there is no next one. A page token that comes twice would never end, or would hide a part.
+func pages(op string, read func(token string) (next string, err error)) error {
+	seen := map[string]bool{}
+	for token := ""; ; {
+		next, err := read(token)
+		if err != nil || next == "" {
+			return err
+		}
+		if seen[next] {
+			return fault.Errorf(fault.Unavailable, "%s: Google gave one page token twice: the list cannot be read to its end", op)
+		}
+		seen[next], token = true, next
+	}
+}
+
+// getUser reads one user by id, address or alias; found is false for one that Google does not know.
+func (p *Provider) getUser(ctx context.Context, key string, names []string) (u *admin.User, found bool, err error) {
+	err = p.call(ctx, "users.get", func(ctx context.Context) (err error) {
+		u, err = p.api.Users.Get(key).Projection("basic").Fields(selection(names)).Context(ctx).Do()
+		return err
+	})
+	if err != nil && fault.KindOf(err) == fault.NotFound {
+		return nil, false, nil
+	}
+	if err == nil && u.Id == "" {
+		return nil, false, fault.Errorf(fault.Unavailable, "users.get: the answer is no user")
+	}
+	return u, err == nil, err
+}
+
+// userObject describes a user in the planner's words.
+func (p *Provider) userObject(u *admin.User) plan.Object {
+	m := marksOf(u)
+	id, problem := one(m.anchors)
+	return plan.Object{
+		Ref: directory.Ref{Kind: directory.User, ID: id}, RemoteID: u.Id,
+		Address: strings.ToLower(u.PrimaryEmail), Aliases: aliases(u.PrimaryEmail, u.Aliases, u.NonEditableAliases),
+		Active: !u.Suspended && !u.Archived, Suspender: suspender(u, m),
+		Fields: readFields(u, m, p.userFields), Protected: p.protectsUser(u), ReadOnly: problem,
+	}
+}
+
+// aliases joins the lists, in lower case and without the primary address.
+func aliases(primary string, lists ...[]string) []string {
+	var out []string
+	for _, list := range lists {
+		for _, a := range list {
+			if a = strings.ToLower(a); a != strings.ToLower(primary) {
+				out = append(out, a)
+			}
+		}
+	}
+	return out
+}
+
+// protectsUser says why a user is never adopted, suspended or deleted; "" when it may be.
+func (p *Provider) protectsUser(u *admin.User) string {
+	addresses := append(aliases("", u.Aliases, u.NonEditableAliases), strings.ToLower(u.PrimaryEmail))
+	for _, a := range addresses {
+		if a == p.cfg.DelegatedSubject {
+			return "the administrator in whose name we act"
+		}
+	}
+	if u.IsAdmin || u.IsDelegatedAdmin {
+		return "administrator"
+	}
+	if pattern := p.cfg.Protects(u.Id, addresses...); pattern != "" {
+		return "protected by the configuration (" + pattern + ")"
+	}
+	return ""
+}

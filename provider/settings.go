@@ -1,0 +1,181 @@
+package provider
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/plan"
+)
+
+// Approval says which plans wait for a person.
+type Approval string
+
+// The approval policies.
+const (
+	// ApprovalGuard holds what a guard holds, and nothing else.
+	ApprovalGuard Approval = "guard"
+	// ApprovalFirstRun also holds a provider's first plan, and the first after a change of scope or mapping.
+	ApprovalFirstRun Approval = "first_run"
+	// ApprovalAlways holds every plan.
+	ApprovalAlways Approval = "always"
+)
+
+// Nesting says what becomes of groups inside groups.
+type Nesting string
+
+// The ways to treat nested groups.
+const (
+	// Flatten makes everybody inside a nested group a direct member.
+	Flatten Nesting = "flatten"
+	// Keep makes the nested group a member; a cycle is flattened.
+	Keep Nesting = "keep"
+)
+
+// The defaults of Settings.
+const (
+	DefaultDeleteAfter    = 720 * time.Hour
+	DefaultRequestTimeout = 60 * time.Second
+)
+
+// Settings is the part of the configuration that all tenants share. The zero value of a field means its default.
+type Settings struct {
+	// ID is the provider's number in paths: /providers/google_workspace/{id}/.
+	ID   int    `yaml:"id"`
+	Name string `yaml:"name"`
+	// Enabled is true when it is left out.
+	Enabled *bool `yaml:"enabled"`
+	// Sources are the slugs of the sources that are provisioned; none means all of them.
+	Sources []string `yaml:"sources"`
+	// Schedule is a cron expression, or after_source; empty leaves runs to the API.
+	Schedule string `yaml:"schedule"`
+	// UserDeleteAction is suspend (default), delete (suspend, and delete after DeleteAfter) or do_nothing.
+	UserDeleteAction plan.Action `yaml:"user_delete_action"`
+	// GroupDeleteAction is do_nothing (default) or delete.
+	GroupDeleteAction plan.Action `yaml:"group_delete_action"`
+	// DeleteAfter is the grace period between an entry's departure and its deletion; 720h by default, and 0s means none.
+	DeleteAfter *time.Duration `yaml:"delete_after"`
+	// Adoption is off (default) or by_address.
+	Adoption plan.Adoption `yaml:"adoption"`
+	// Protected lists remote ids, addresses and patterns of addresses (boss@*, *@vip.example.com) of accounts that are never
+	// adopted, suspended or deleted.
+	Protected []string `yaml:"protected"`
+	// FilterGroup limits the users in scope to the members of one group: its ID, or its cn.
+	FilterGroup string `yaml:"filter_group"`
+	// NestedGroups is flatten (default) or keep.
+	NestedGroups Nesting `yaml:"nested_groups"`
+	// Exclude lists entries that are out of scope: by ID, or by patterns of userName, mail or DN.
+	Exclude []string `yaml:"exclude"`
+	// UserPropertyMappings and GroupPropertyMappings are expressions by field name; see the provider's list of fields.
+	UserPropertyMappings  map[string]string `yaml:"user_property_mappings"`
+	GroupPropertyMappings map[string]string `yaml:"group_property_mappings"`
+	// RequireApproval is guard (default), first_run or always.
+	RequireApproval Approval `yaml:"require_approval"`
+	// RequestTimeout bounds each call; 60s by default.
+	RequestTimeout time.Duration `yaml:"request_timeout"`
+}
+
+// On reports whether the provider is enabled.
+func (s *Settings) On() bool { return s.Enabled == nil || *s.Enabled }
+
+// SetDefaults fills in what was left out.
+func (s *Settings) SetDefaults() {
+	orElse(&s.UserDeleteAction, plan.ActionSuspend)
+	orElse(&s.GroupDeleteAction, plan.ActionDoNothing)
+	orElse(&s.Adoption, plan.AdoptOff)
+	orElse(&s.NestedGroups, Flatten)
+	orElse(&s.RequireApproval, ApprovalGuard)
+	orElse(&s.RequestTimeout, DefaultRequestTimeout)
+	if s.DeleteAfter == nil {
+		after := DefaultDeleteAfter
+		s.DeleteAfter = &after
+	}
+}
+
+func orElse[T comparable](v *T, otherwise T) {
+	var zero T
+	if *v == zero {
+		*v = otherwise
+	}
+}
+
+// Policy returns the operator's word on what a plan may contain.
+func (s Settings) Policy() plan.Policy {
+	s.SetDefaults()
+	return plan.Policy{
+		UserDeleteAction: s.UserDeleteAction, GroupDeleteAction: s.GroupDeleteAction, DeleteAfter: *s.DeleteAfter, Adoption: s.Adoption,
+	}
+}
+
+// Validate names everything that is wrong, each with its field. Schedule, Sources and the expressions are checked where
+// they are understood.
+func (s Settings) Validate() error {
+	s.SetDefaults()
+	var errs []error
+	fail := func(field, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...)))
+	}
+	if s.ID < 1 {
+		fail("id", "is needed: a number from 1, which names the provider in paths")
+	}
+	if strings.TrimSpace(s.Name) == "" {
+		fail("name", "is needed")
+	}
+	errs = append(errs,
+		oneOf("user_delete_action", s.UserDeleteAction, plan.ActionSuspend, plan.ActionDelete, plan.ActionDoNothing),
+		oneOf("group_delete_action", s.GroupDeleteAction, plan.ActionDoNothing, plan.ActionDelete),
+		oneOf("adoption", s.Adoption, plan.AdoptOff, plan.AdoptByAddress),
+		oneOf("nested_groups", s.NestedGroups, Flatten, Keep),
+		oneOf("require_approval", s.RequireApproval, ApprovalGuard, ApprovalFirstRun, ApprovalAlways))
+	if *s.DeleteAfter < 0 {
+		fail("delete_after", "%v is negative", *s.DeleteAfter)
+	}
+	if s.RequestTimeout < time.Second {
+		fail("request_timeout", "%v is under a second", s.RequestTimeout)
+	}
+	for field, patterns := range map[string][]string{"protected": s.Protected, "exclude": s.Exclude} {
+		for _, p := range patterns {
+			if _, err := path.Match(strings.ToLower(p), ""); err != nil || strings.TrimSpace(p) == "" {
+				fail(field, "%q is no pattern", p)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func oneOf[T ~string](field string, v T, allowed ...T) error {
+	if slices.Contains(allowed, v) {
+		return nil
+	}
+	return fmt.Errorf("%s: %q: want one of %v", field, v, allowed)
+}
+
+// CheckMappings names the mapped fields that are not among the known ones.
+func CheckMappings(setting string, mappings map[string]string, known []string) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(mappings)) {
+		if !slices.Contains(known, name) {
+			errs = append(errs, fmt.Errorf("%s: %q is no field: want one of %s", setting, name, strings.Join(known, ", ")))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Protects returns the pattern by which the configuration protects a remote object, or "".
+func (s *Settings) Protects(remoteID string, addresses ...string) string {
+	for _, p := range s.Protected {
+		if p == remoteID {
+			return p
+		}
+		for _, a := range addresses {
+			if ok, err := path.Match(strings.ToLower(p), strings.ToLower(a)); ok && err == nil {
+				return p
+			}
+		}
+	}
+	return ""
+}
