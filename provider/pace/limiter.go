@@ -111,8 +111,8 @@ func tooLong(wait time.Duration) error {
 
 // overtaken reports whether a pause that began after a slot was given goes on beyond it. Who slept for that slot takes
 // another: nobody calls into a pause. A tenth of a second absorbs the latency of Redis.
-func overtaken(slot, pausedUntil time.Time) bool {
-	return pausedUntil.After(time.Now()) && pausedUntil.Sub(slot) > 100*time.Millisecond
+func overtaken(now, slot, pausedUntil time.Time) bool {
+	return pausedUntil.After(now) && pausedUntil.Sub(slot) > 100*time.Millisecond
 }
 
 // sleep waits, or returns the cause why ctx ended.

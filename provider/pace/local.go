@@ -44,11 +44,11 @@ func (l *Local) Wait(ctx context.Context, cost Cost) (time.Duration, error) {
 		if wait > l.cfg.MaxWait {
 			return time.Since(began), tooLong(wait)
 		}
-		slot := time.Now().Add(wait)
+		slot := l.cfg.Now().Add(wait)
 		if err := sleep(ctx, wait); err != nil {
 			return time.Since(began), err
 		}
-		if !overtaken(slot, time.Now().Add(l.paused())) {
+		if !overtaken(l.cfg.Now(), slot, l.pausedUntil()) {
 			return time.Since(began), nil
 		}
 	}
@@ -94,10 +94,10 @@ func (l *Local) grown(now float64) float64 {
 	return min(1, l.factor+(now-l.factorAt)/1e6*recovery)
 }
 
-func (l *Local) paused() time.Duration {
+func (l *Local) pausedUntil() time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return time.Duration(math.Ceil(l.pause-l.now())) * time.Microsecond
+	return time.UnixMicro(int64(l.pause))
 }
 
 func (l *Local) now() float64 { return float64(l.cfg.Now().UnixMicro()) }

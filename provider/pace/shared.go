@@ -52,7 +52,7 @@ func (s *Shared) Wait(ctx context.Context, cost Cost) (time.Duration, error) {
 	}
 	began := time.Now()
 	for {
-		asked := time.Now()
+		asked := s.clock()
 		wait, err := s.reserve(ctx, charges)
 		if err != nil {
 			return time.Since(began), err
@@ -61,10 +61,10 @@ func (s *Shared) Wait(ctx context.Context, cost Cost) (time.Duration, error) {
 			return time.Since(began), tooLong(wait)
 		}
 		slot := asked.Add(wait)
-		if err := sleep(ctx, time.Until(slot)); err != nil {
+		if err := sleep(ctx, slot.Sub(s.clock())); err != nil {
 			return time.Since(began), err
 		}
-		if !overtaken(slot, time.UnixMicro(s.pausedUntil.Load())) {
+		if !overtaken(s.clock(), slot, time.UnixMicro(s.pausedUntil.Load())) {
 			return time.Since(began), nil
 		}
 	}
@@ -86,7 +86,7 @@ func (s *Shared) reserve(ctx context.Context, charges []charge) (time.Duration, 
 // heard notes a pause that lasts for another while.
 func (s *Shared) heard(left time.Duration) {
 	if left > 0 {
-		s.pausedUntil.Store(time.Now().Add(left).UnixMicro())
+		s.pausedUntil.Store(s.clock().Add(left).UnixMicro())
 	}
 }
 
@@ -106,6 +106,14 @@ func (s *Shared) now() any {
 		return ""
 	}
 	return s.cfg.Now().UnixMicro()
+}
+
+// clock is this process's own view of the time, for what is not on Redis.
+func (s *Shared) clock() time.Time {
+	if s.cfg.Now == nil {
+		return time.Now()
+	}
+	return s.cfg.Now()
 }
 
 func micros(text string) time.Duration {

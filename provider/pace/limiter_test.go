@@ -1,0 +1,322 @@
+package pace_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/fault"
+	"rollcall/internal/redistest"
+	"rollcall/provider/pace"
+)
+
+// each runs a test on all limiters.
+func each(t *testing.T, run func(t *testing.T, open func(pace.Config) pace.Limiter)) {
+	t.Helper()
+	t.Run("local", func(t *testing.T) {
+		t.Parallel()
+		run(t, func(cfg pace.Config) pace.Limiter { return local(t, cfg) })
+	})
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		run(t, func(cfg pace.Config) pace.Limiter { return shared(t, rdb, cfg) })
+	})
+}
+
+func local(t *testing.T, cfg pace.Config) *pace.Local {
+	t.Helper()
+	l, err := pace.NewLocal(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func shared(t *testing.T, rdb redis.UniversalClient, cfg pace.Config) *pace.Shared {
+	t.Helper()
+	l, err := pace.NewShared(rdb, "google_workspace:1", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// clock is a time that stands still until it is moved.
+type clock struct{ at atomic.Int64 }
+
+func newClock() *clock {
+	c := &clock{}
+	c.at.Store(time.Date(2026, 11, 4, 9, 0, 0, 0, time.UTC).UnixMicro())
+	return c
+}
+func (c *clock) now() time.Time       { return time.UnixMicro(c.at.Load()) }
+func (c *clock) move(d time.Duration) { c.at.Add(d.Microseconds()) }
+
+// next returns how far away the limiter says that the next slot is, without waiting for it: a bound of a microsecond
+// makes it refuse, and not take, what is not free now.
+func next(t *testing.T, l pace.Limiter, cost pace.Cost) time.Duration {
+	t.Helper()
+	_, err := l.Wait(t.Context(), cost)
+	if err != nil && fault.KindOf(err) != fault.Throttled {
+		t.Fatalf("Wait() = %v, want nil or throttled", err)
+	}
+	return fault.RetryAfter(err)
+}
+
+func near(got, want time.Duration) bool { return (got - want).Abs() <= 50*time.Microsecond }
+
+func TestBurstThenRate(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, open func(pace.Config) pace.Limiter) {
+		c := newClock()
+		l := open(pace.Config{Rates: map[string]float64{pace.Calls: 40}, MaxWait: 1, Now: c.now})
+		for i := range 40 {
+			if d := next(t, l, pace.One(pace.Calls)); d != 0 {
+				t.Fatalf("call %d of the burst waits %v, want 0", i+1, d)
+			}
+		}
+		if d := next(t, l, pace.One(pace.Calls)); !near(d, 25*time.Millisecond) {
+			t.Errorf("call 41 waits %v, want 25ms", d)
+		}
+		if d := next(t, l, pace.Cost{pace.Calls: 20}); !near(d, 500*time.Millisecond) {
+			t.Errorf("a call that costs 20 waits %v, want 500ms", d)
+		}
+		c.move(time.Hour)
+		for range 40 {
+			next(t, l, pace.One(pace.Calls))
+		}
+		if d := next(t, l, pace.One(pace.Calls)); !near(d, 25*time.Millisecond) {
+			t.Errorf("after an hour, call 41 waits %v, want 25ms: more than a second was saved up", d)
+		}
+	})
+}
+
+func TestOneCallTakesFromSeveralBuckets(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, open func(pace.Config) pace.Limiter) {
+		c := newClock()
+		rates := map[string]float64{pace.ResourceUnits: 100, pace.Writes: 10}
+		l := open(pace.Config{Rates: rates, MaxWait: 1, Now: c.now})
+		write := pace.Cost{pace.ResourceUnits: 5, pace.Writes: 1}
+		for i := range 10 {
+			if d := next(t, l, write); d != 0 {
+				t.Fatalf("write %d waits %v, want 0", i+1, d)
+			}
+		}
+		if d := next(t, l, write); !near(d, 100*time.Millisecond) {
+			t.Errorf("write 11 waits %v, want 100ms", d)
+		}
+		if d := next(t, l, pace.Cost{pace.ResourceUnits: 50}); d != 0 {
+			t.Errorf("a read of the units that are left waits %v, want 0", d)
+		}
+		if d := next(t, l, pace.Cost{pace.ResourceUnits: 1}); !near(d, 10*time.Millisecond) {
+			t.Errorf("one unit more waits %v, want 10ms", d)
+		}
+	})
+}
+
+func TestRefusalHalvesTheRateAndItGrowsBack(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, open func(pace.Config) pace.Limiter) {
+		c := newClock()
+		l := open(pace.Config{Rates: map[string]float64{pace.Calls: 100}, MaxWait: 1, Now: c.now, Floor: 0.2})
+		spacing := func() time.Duration { // of calls, with the burst used up
+			for next(t, l, pace.One(pace.Calls)) == 0 {
+			}
+			return next(t, l, pace.Cost{pace.Calls: 2}) - next(t, l, pace.One(pace.Calls))
+		}
+		refuse := func() {
+			if err := l.Refused(t.Context(), 0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, step := range []struct {
+			do   func()
+			want time.Duration
+		}{
+			{func() {}, 10 * time.Millisecond},
+			{refuse, 20 * time.Millisecond},
+			{refuse, 20 * time.Millisecond}, // within the same second
+			{func() { c.move(25 * time.Second) }, time.Second / 75},
+			{func() { c.move(25 * time.Second) }, 10 * time.Millisecond},
+			{func() { refuse(); c.move(time.Second); refuse(); c.move(time.Second); refuse() }, 50 * time.Millisecond}, // the floor
+			{func() { c.move(200 * time.Second) }, 10 * time.Millisecond},
+		} {
+			step.do()
+			if got := spacing(); !near(got, step.want) {
+				t.Errorf("spacing = %v, want %v", got, step.want)
+			}
+		}
+	})
+}
+
+func TestPauseHoldsEverybody(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, open func(pace.Config) pace.Limiter) {
+		c := newClock()
+		l := open(pace.Config{Rates: map[string]float64{pace.Calls: 10}, MaxWait: 1, Now: c.now})
+		if err := l.Refused(t.Context(), 30*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Refused(t.Context(), time.Second); err != nil { // shortens nothing
+			t.Fatal(err)
+		}
+		if d := next(t, l, pace.One(pace.Calls)); !near(d, 30*time.Second) {
+			t.Errorf("a call waits %v, want 30s", d)
+		}
+		c.move(30 * time.Second)
+		if d := next(t, l, pace.One(pace.Calls)); d != 0 {
+			t.Errorf("a call after the pause waits %v, want 0", d)
+		}
+	})
+}
+
+// TestLocalAndSharedAgree plays random histories on all three limiters and wants the same answers.
+func TestLocalAndSharedAgree(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		random := rand.New(rand.NewPCG(1, 2))
+		c := newClock()
+		cfg := pace.Config{Rates: map[string]float64{"a": 39.2, "b": 7}, MaxWait: 1, Now: c.now}
+		one, other := local(t, cfg), shared(t, rdb, cfg)
+		for i := range 400 {
+			switch random.IntN(8) {
+			case 0:
+				c.move(time.Duration(random.IntN(3000)) * time.Millisecond)
+			case 1:
+				retryAfter := time.Duration(random.IntN(2)*random.IntN(5000)) * time.Millisecond
+				if err := errors.Join(one.Refused(t.Context(), retryAfter), other.Refused(t.Context(), retryAfter)); err != nil {
+					t.Fatal(err)
+				}
+			default:
+				cost := pace.Cost{"a": random.Float64() * 4, "b": float64(random.IntN(2))}
+				if got, want := next(t, other, cost), next(t, one, cost); (got - want).Abs() > 2*time.Millisecond {
+					t.Fatalf("step %d: shared waits %v, local %v", i, got, want)
+				}
+			}
+		}
+	})
+}
+
+// TestWorkersShareOneRate lets four groups of callers loose on one tenant for a while.
+func TestWorkersShareOneRate(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		const rate, lasting = 100, 1500 * time.Millisecond
+		ctx, cancel := context.WithTimeout(t.Context(), lasting)
+		defer cancel()
+		var granted atomic.Int64
+		var all sync.WaitGroup
+		began := time.Now()
+		for range 4 { // workers
+			l := shared(t, rdb, pace.Config{Rates: map[string]float64{pace.Calls: rate}})
+			for range 8 {
+				all.Go(func() {
+					for {
+						if _, err := l.Wait(ctx, pace.One(pace.Calls)); err != nil {
+							return
+						}
+						granted.Add(1)
+					}
+				})
+			}
+		}
+		all.Wait()
+		most := rate + int64(time.Since(began).Seconds()*rate) + 1
+		least := int64(float64(rate+rate*lasting.Seconds()) * 0.9)
+		if got := granted.Load(); got > most || got < least {
+			t.Errorf("%d grants in %v, want %d to %d", got, lasting, least, most)
+		}
+	})
+}
+
+func TestWaitSleepsExactly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := local(t, pace.Config{Rates: map[string]float64{pace.Calls: 2}})
+		began := time.Now()
+		for range 5 {
+			if _, err := l.Wait(t.Context(), pace.One(pace.Calls)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, want := time.Since(began), 1500*time.Millisecond; got != want {
+			t.Errorf("5 calls at 2/s took %v, want %v", got, want)
+		}
+		if _, err := l.Wait(t.Context(), pace.Cost{pace.Calls: 100}); fault.KindOf(err) != fault.Throttled || fault.RetryAfter(err) != 50*time.Second {
+			t.Errorf("Wait(100) = %v (retry after %v), want throttled (50s)", err, fault.RetryAfter(err))
+		}
+	})
+}
+
+func TestWhoSleepsDoesNotCallIntoAPause(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, open func(pace.Config) pace.Limiter) {
+		l := open(pace.Config{Rates: map[string]float64{pace.Calls: 5}})
+		began := time.Now()
+		for range 5 {
+			if _, err := l.Wait(t.Context(), pace.One(pace.Calls)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var sleeper sync.WaitGroup
+		sleeper.Go(func() {
+			if _, err := l.Wait(t.Context(), pace.One(pace.Calls)); err != nil {
+				t.Errorf("Wait() = %v, want nil", err)
+			}
+		})
+		time.Sleep(50 * time.Millisecond) // it sleeps for 200 ms
+		const pause = 600 * time.Millisecond
+		began = time.Now()
+		if err := l.Refused(t.Context(), pause); err != nil {
+			t.Fatal(err)
+		}
+		sleeper.Wait()
+		if got := time.Since(began); got < pause-20*time.Millisecond {
+			t.Errorf("the sleeper called %v into a pause of %v", got, pause)
+		}
+	})
+}
+
+func TestWaitEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, open func(pace.Config) pace.Limiter) {
+		l := open(pace.Config{Rates: map[string]float64{pace.Calls: 1}})
+		cause := errors.New("told to stop")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		time.AfterFunc(20*time.Millisecond, func() { cancel(cause) })
+		_, err := l.Wait(ctx, pace.Cost{pace.Calls: 9})
+		if fault.KindOf(err) != fault.Canceled || !errors.Is(err, cause) {
+			t.Errorf("Wait() = %v (%v), want the cause (canceled)", err, fault.KindOf(err))
+		}
+	})
+}
+
+func TestConfigAndCostAreChecked(t *testing.T) {
+	t.Parallel()
+	for _, rates := range []map[string]float64{nil, {"a": 0}, {"a": 1, "b": -1}} {
+		if _, err := pace.NewLocal(pace.Config{Rates: rates}); err == nil || fault.KindOf(err) != fault.Invalid {
+			t.Errorf("NewLocal(%v) = %v, want invalid", rates, err)
+		}
+	}
+	l := local(t, pace.Config{Rates: map[string]float64{"a": 1}})
+	if _, err := l.Wait(t.Context(), pace.One("b")); err == nil || fault.KindOf(err) != fault.Internal {
+		t.Errorf("Wait(unknown bucket) = %v, want internal", err)
+	}
+}
+
+func TestSharedWithoutRedisIsUnavailable(t *testing.T) {
+	t.Parallel()
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", MaxRetries: -1})
+	defer rdb.Close()
+	l := shared(t, rdb, pace.Config{Rates: map[string]float64{"a": 1}})
+	if _, err := l.Wait(t.Context(), pace.One("a")); err == nil || fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("Wait() = %v, want unavailable", err)
+	}
+}
