@@ -18,8 +18,8 @@ import (
 // mostUnavailable is how many writes in a row may fail for reasons of the remote side before the target counts as down.
 const mostUnavailable = 10
 
-// busyFor is how long a change waits for an entry's lock at the end of the run; locks live shorter than that.
-const busyFor = 40 * time.Second
+// busyFor is how long a change waits for an entry's lock at the end of the run; the lock of a worker that died lives shorter than that.
+const busyFor = 75 * time.Second
 
 var errDraining = fault.Errorf(fault.Canceled, "the worker is shutting down")
 

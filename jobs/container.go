@@ -1,0 +1,94 @@
+package jobs
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+
+	"rollcall/directory"
+	"rollcall/plan"
+	"rollcall/reconcile"
+	"rollcall/status"
+)
+
+// AfterSource is the schedule of a provider that is synced after each source run that changed something.
+const AfterSource = "after_source"
+
+// Container is one source or provider as a worker sees it.
+type Container struct {
+	Name   status.Container
+	Engine *reconcile.Engine
+	// Schedule is a cron expression, AfterSource, or empty.
+	Schedule string
+	// Sources are the slugs that a provider is fed from; empty for a source.
+	Sources []string
+	// Calls counts requests to the remote side; may be nil.
+	Calls *atomic.Int64
+}
+
+// gate implements reconcile.Gate on status: for a run with its lease, for an object job without one.
+type gate struct {
+	store *status.Store
+	name  status.Container
+	lease *status.Lease
+	drain <-chan struct{}
+}
+
+func (g *gate) fence() status.Fence {
+	if g.lease == nil {
+		return status.Fence{}
+	}
+	return g.lease.Fence()
+}
+
+// Check implements reconcile.Gate.
+func (g *gate) Check(ctx context.Context) error {
+	if g.lease == nil {
+		return ctx.Err()
+	}
+	return g.lease.Check(ctx)
+}
+
+// Lock implements reconcile.Gate.
+func (g *gate) Lock(ctx context.Context, entry string) (func(), bool, error) {
+	if err := g.Check(ctx); err != nil {
+		return nil, false, err
+	}
+	unlock, ok, err := g.store.Lock(ctx, g.name, g.fence(), entry)
+	if err != nil || !ok {
+		return nil, ok, err
+	}
+	// An unlock that fails leaves the lock to expire; the write under it has happened either way.
+	return func() { _ = unlock(ctx) }, true, nil
+}
+
+// Spent implements reconcile.Gate.
+func (g *gate) Spent(ctx context.Context) (plan.Budget, error) {
+	spent, err := g.store.Spent(ctx, g.name)
+	if err != nil {
+		return plan.Budget{}, err
+	}
+	b := plan.Budget{User: spent[status.BudgetUsers], Group: spent[status.BudgetGroups], Members: map[directory.ID]int{}}
+	for kind, n := range spent {
+		if id, ok := strings.CutPrefix(string(kind), string(status.BudgetMembers(""))); ok {
+			b.Members[directory.ID(id)] = n
+		}
+	}
+	return b, nil
+}
+
+// Spend implements reconcile.Gate.
+func (g *gate) Spend(ctx context.Context, c *plan.Change) error {
+	kind := status.BudgetUsers
+	switch {
+	case c.Op == plan.RemoveMember:
+		kind = status.BudgetMembers(string(c.ID))
+	case c.Kind == directory.Group:
+		kind = status.BudgetGroups
+	}
+	_, err := g.store.Spend(context.WithoutCancel(ctx), g.name, kind, 1)
+	return err
+}
+
+// Draining implements reconcile.Gate.
+func (g *gate) Draining() <-chan struct{} { return g.drain }

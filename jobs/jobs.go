@@ -1,0 +1,136 @@
+// Package jobs puts work into asynq queues and carries it out. It is the only importer of asynq.
+//
+// asynq carries ids; package status has the truth. A full run is one task that asynq never retries: what becomes of
+// the run (completed, failed, deferred, handed back, taken over by another worker) is decided and recorded here,
+// and the reaper, which every worker runs, puts a run back into the queue when its worker died. Measured on the way
+// here: asynq's own recovery of a killed worker takes one to two minutes, its cancel turns into a retry, and its
+// unique lock outlives or undercuts the work; none of the three is used.
+//
+// There are two queues as two asynq servers, so that single objects never wait behind a full sync.
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/status"
+)
+
+// The queues.
+const (
+	FullQueue   = "full"
+	ObjectQueue = "objects"
+)
+
+// The task types. The number is that of the payload's form.
+const (
+	TypeRun    = "run:v1"
+	TypeObject = "object:v1"
+)
+
+// RunArgs is the payload of a full sync: ids only, as asynqmon shows it to everybody.
+type RunArgs struct {
+	Container status.Container `json:"container"`
+	RunID     string           `json:"run_id"`
+	Epoch     int64            `json:"epoch"`
+}
+
+// taskID makes enqueuing idempotent: a run has at most one task under each epoch.
+func (a RunArgs) taskID() string { return fmt.Sprintf("%s:%d", a.RunID, a.Epoch) }
+
+// ObjectArgs is the payload of a single-object sync.
+type ObjectArgs struct {
+	Container status.Container `json:"container"`
+	JobID     string           `json:"job_id"`
+	// Source is the slug of the source that has the entry.
+	Source string `json:"source"`
+}
+
+const (
+	// runTimeout is asynq's bound of a full sync. A first provisioning of 500,000 people at Google's quota takes more than a day.
+	runTimeout = 14 * 24 * time.Hour
+	// objectTimeout bounds one attempt of a single-object sync.
+	objectTimeout = 60 * time.Second
+	objectRetries = 4
+)
+
+// Client starts and cancels work.
+type Client struct {
+	status *status.Store
+	asynq  *asynq.Client
+}
+
+// NewClient returns a Client.
+func NewClient(rdb redis.UniversalClient, st *status.Store) *Client {
+	return &Client{status: st, asynq: asynq.NewClientFromRedisClient(rdb)}
+}
+
+// Start starts a full sync. While one is live the error is a *status.LiveError with it.
+func (c *Client) Start(ctx context.Context, container status.Container, dryRun bool, by status.Trigger) (status.Run, error) {
+	run, err := c.status.Start(ctx, status.StartRequest{Container: container, DryRun: dryRun, Trigger: by})
+	if err != nil {
+		return run, err
+	}
+	// The run is recorded: should the queue be out of reach now, the reaper puts it in.
+	if err := c.enqueue(ctx, run); err != nil && fault.KindOf(err) != fault.Unavailable {
+		return run, err
+	}
+	return run, nil
+}
+
+// StartFull starts a full sync for the holder of a token.
+func (c *Client) StartFull(ctx context.Context, container status.Container, dryRun bool, by string) (status.Run, error) {
+	return c.Start(ctx, container, dryRun, status.Trigger{Kind: status.ByAPI, By: by})
+}
+
+func (c *Client) enqueue(ctx context.Context, run status.Run) error {
+	args := RunArgs{Container: run.Container, RunID: run.ID, Epoch: run.Epoch}
+	payload, err := json.Marshal(args)
+	if err != nil {
+		return fault.New(fault.Internal, "enqueue", err)
+	}
+	_, err = c.asynq.EnqueueContext(ctx, asynq.NewTask(TypeRun, payload),
+		asynq.Queue(FullQueue), asynq.TaskID(args.taskID()), asynq.MaxRetry(0), asynq.Timeout(runTimeout))
+	return queueFault(err)
+}
+
+// StartObject starts the sync of one entry and returns the job's id.
+func (c *Client) StartObject(ctx context.Context, container status.Container, source string, ref directory.Ref, by string) (string, error) {
+	job, err := c.status.CreateJob(ctx, status.JobRequest{
+		Container: container, Kind: status.ObjectType(ref.Kind.String()), ObjectID: string(ref.ID),
+		Trigger: status.Trigger{Kind: status.ByAPI, By: by},
+	})
+	if err != nil {
+		return "", err
+	}
+	payload, err := json.Marshal(ObjectArgs{Container: container, JobID: job.ID, Source: source})
+	if err != nil {
+		return "", fault.New(fault.Internal, "enqueue", err)
+	}
+	_, err = c.asynq.EnqueueContext(ctx, asynq.NewTask(TypeObject, payload),
+		asynq.Queue(ObjectQueue), asynq.TaskID(job.ID), asynq.MaxRetry(objectRetries), asynq.Timeout(objectTimeout))
+	return job.ID, queueFault(err)
+}
+
+// Cancel closes the live run of a container.
+func (c *Client) Cancel(ctx context.Context, container status.Container, by string) (status.Run, error) {
+	return c.status.Cancel(ctx, container, by)
+}
+
+func queueFault(err error) error {
+	switch {
+	case err == nil, errors.Is(err, asynq.ErrTaskIDConflict): // It is there already, under this very epoch.
+		return nil
+	case errors.Is(err, context.Canceled):
+		return err
+	}
+	return fault.New(fault.Unavailable, "enqueue", err)
+}

@@ -1,0 +1,117 @@
+package jobs
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"rollcall/directory"
+	"rollcall/plan"
+	"rollcall/provider"
+	"rollcall/reconcile"
+	"rollcall/status"
+)
+
+// journal implements reconcile.Journal on a run's recorder.
+type journal struct {
+	rec    *status.Recorder
+	name   status.Container
+	log    *slog.Logger
+	logger string
+}
+
+// Read implements reconcile.Journal.
+func (j *journal) Read(users, groups, memberships int) {
+	j.rec.Read(status.User, users)
+	j.rec.Read(status.Group, groups)
+	j.rec.Read(status.Membership, memberships)
+	j.log.Info("read", "users", users, "groups", groups, "memberships", memberships)
+}
+
+// Planned implements reconcile.Journal.
+func (j *journal) Planned(ctx context.Context, apply, held plan.Plan) error {
+	counts := map[status.Expectation]int64{}
+	for i := range apply.Changes {
+		o, c := changeType(&apply.Changes[i])
+		counts[status.Expectation{Object: o, Change: c}]++
+	}
+	p := status.Planned{Digest: apply.Digest(), Held: int64(len(held.Changes) + len(apply.Held))}
+	for e, n := range counts {
+		e.Count = n
+		p.Expected = append(p.Expected, e)
+	}
+	j.log.Info("planned", "changes", len(apply.Changes), "held", len(held.Changes), "conflicts", len(apply.Held), "digest", p.Digest)
+	return j.rec.Planned(ctx, p)
+}
+
+// Done implements reconcile.Journal.
+func (j *journal) Done(c *plan.Change, r provider.Result) {
+	o, ch := changeType(c)
+	if r.Err != nil {
+		j.rec.Failed(o, ch, 1)
+	} else {
+		j.rec.Succeeded(o, ch, 1)
+	}
+	j.log.Debug("change", "op", c.Op.String(), "kind", c.Kind.String(), "id", string(c.ID), "remote_id", c.RemoteID, "err", r.Err)
+}
+
+// Say implements reconcile.Journal.
+func (j *journal) Say(level reconcile.Level, event string, attributes map[string]any) {
+	j.rec.Log(status.Message{Level: status.Level(level), Logger: j.logger, Event: event, Attributes: attributes})
+}
+
+// changeType says under which heading of the progress a change is counted: the words of contract B.
+func changeType(c *plan.Change) (status.ObjectType, status.ChangeType) {
+	o := status.User
+	if c.Kind == directory.Group {
+		o = status.Group
+	}
+	switch c.Op {
+	case plan.Create:
+		return o, status.Create
+	case plan.Suspend:
+		return o, status.Deactivate
+	case plan.Restore:
+		return o, status.Activate
+	case plan.Delete:
+		return o, status.Delete
+	case plan.AddMember:
+		return status.Membership, status.Create
+	case plan.RemoveMember:
+		return status.Membership, status.Delete
+	case plan.Update, plan.Adopt, plan.Reanchor:
+	}
+	return o, status.Update
+}
+
+// notes implements reconcile.Journal for an object job: it gathers messages for the answer.
+type notes struct {
+	logger   string
+	mu       sync.Mutex
+	messages []status.Message
+	// quiet leaves out what concerns the plan as a whole: an object job's answer is about one entry.
+	quiet bool
+}
+
+// Read implements reconcile.Journal.
+func (n *notes) Read(_, _, _ int) {}
+
+// Planned implements reconcile.Journal.
+func (n *notes) Planned(context.Context, plan.Plan, plan.Plan) error { return nil }
+
+// Done implements reconcile.Journal.
+func (n *notes) Done(*plan.Change, provider.Result) {}
+
+// Say implements reconcile.Journal.
+func (n *notes) Say(level reconcile.Level, event string, attributes map[string]any) {
+	if n.quiet && len(attributes) == 0 && level == reconcile.Info {
+		return
+	}
+	n.add(status.Message{Level: status.Level(level), Logger: n.logger, Event: event, Attributes: attributes})
+}
+
+func (n *notes) add(m status.Message) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.messages = append(n.messages, m)
+}

@@ -1,0 +1,220 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/mapping"
+	"rollcall/plan"
+	"rollcall/reconcile"
+	"rollcall/status"
+)
+
+// callsFor is how long one attempt of an object job may spend on remote calls: whoever waits for the answer should hear
+// what failed, and not only that nothing is known yet.
+const callsFor = 15 * time.Second
+
+// object is the handler of a single-object sync. Two jobs for one entry coalesce: the one that works answers for those
+// that came meanwhile, after looking again.
+func (w *Worker) object(ctx context.Context, task *asynq.Task) error {
+	var args ObjectArgs
+	if err := json.Unmarshal(task.Payload(), &args); err != nil {
+		return fmt.Errorf("payload: %w: %w", err, asynq.SkipRetry)
+	}
+	c, ok := w.containers[args.Container]
+	if !ok {
+		return fmt.Errorf("container %q is not configured here: %w", args.Container, asynq.SkipRetry)
+	}
+	tries, _ := asynq.GetRetryCount(ctx)
+	job, err := w.cfg.Status.StartJob(ctx, args.Container, args.JobID, w.cfg.Name, tries+1)
+	if err != nil {
+		return fmt.Errorf("start job: %w", err)
+	}
+	turn, err := w.cfg.Status.Enter(ctx, args.Container, job.Kind, job.ObjectID, job.ID)
+	if err != nil {
+		return fmt.Errorf("enter: %w", err)
+	}
+	for turn.Go {
+		result, err := w.syncObject(ctx, c, args.Source, job)
+		if err != nil && again(ctx, err) {
+			_, noted := w.cfg.Status.NoteJob(context.WithoutCancel(ctx), args.Container, job.ID, result.Messages)
+			return fmt.Errorf("sync object: %w", firstError(err, noted))
+		}
+		for _, id := range append([]string{job.ID}, turn.For...) {
+			if _, err := w.cfg.Status.FinishJob(ctx, args.Container, id, result); err != nil {
+				return fmt.Errorf("finish job: %w", err)
+			}
+		}
+		if turn, err = w.cfg.Status.Leave(ctx, args.Container, job.Kind, job.ObjectID, job.ID); err != nil {
+			return fmt.Errorf("leave: %w: %w", err, asynq.RevokeTask)
+		}
+	}
+	return nil
+}
+
+func firstError(errs ...error) error {
+	return errs[slices.IndexFunc(errs, func(err error) bool { return err != nil })]
+}
+
+// again reports whether the job is tried again later: it could not be done for reasons that pass.
+func again(ctx context.Context, err error) bool {
+	n, _ := asynq.GetRetryCount(ctx)
+	most, _ := asynq.GetMaxRetry(ctx)
+	kind := fault.KindOf(err)
+	return kind == fault.Canceled || kind.Retryable() && n < most
+}
+
+// syncObject runs the engine over one entry, through both hops. The result says what became of it; the error is what
+// kept the job from being done.
+func (w *Worker) syncObject(ctx context.Context, c *Container, source string, job status.Job) (status.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, callsFor)
+	defer cancel()
+	said := &notes{logger: string(c.Name), quiet: true}
+	o := objectSync{Worker: w, job: job, said: said, ref: directory.Ref{ID: directory.ID(job.ObjectID), Kind: directory.User}}
+	if job.Kind == status.Group {
+		o.ref.Kind = directory.Group
+	}
+	outcome, err := o.both(ctx, c, source)
+	result := status.Result{Outcome: outcome, Messages: said.messages}
+	if err == nil {
+		return result, nil
+	}
+	kind := fault.KindOf(err)
+	text := err.Error()
+	if kind == fault.Internal {
+		w.cfg.Log.ErrorContext(ctx, "sync object", "container", string(c.Name), "job_id", job.ID, "err", err)
+	}
+	said.add(status.Message{Level: status.Error, Logger: string(c.Name), Event: "Failed: " + text, Attributes: map[string]any{"reason": kind.String()}})
+	return status.Result{Outcome: status.OutcomeFailed, FailKind: kind.String(), FailReason: text, Messages: said.messages}, err
+}
+
+// objectSync is one attempt.
+type objectSync struct {
+	*Worker
+	job  status.Job
+	said *notes
+	ref  directory.Ref
+}
+
+func (o *objectSync) both(ctx context.Context, c *Container, source string) (status.Outcome, error) {
+	from, ok := o.containers[status.Container("ldap:"+source)]
+	if !ok {
+		return "", fault.Errorf(fault.Invalid, "source %q is not configured here", source)
+	}
+	first, err := o.hop(ctx, from, false)
+	if err != nil {
+		return "", err
+	}
+	switch {
+	case slices.Contains(first.Snapshot.Absent, o.ref):
+		o.say(status.Warning, "The entry is absent at its source. Nothing was changed: only a full sync concludes that somebody left.")
+		return status.OutcomeAbsent, nil
+	case len(first.Snapshot.Findings) > 0:
+		return status.OutcomeHeld, nil // The engine has named it.
+	case len(first.Held.Changes) > 0:
+		o.say(status.Warning, "The local directory keeps the entry as it was until the guard's reason is gone.")
+		return status.OutcomeHeld, nil
+	case first.Failed > 0:
+		return status.OutcomeFailed, nil
+	}
+	second, err := o.hop(ctx, c, o.job.DryRun)
+	if err != nil {
+		return "", err
+	}
+	return o.outcome(second)
+}
+
+func (o *objectSync) hop(ctx context.Context, c *Container, dryRun bool) (reconcile.Report, error) {
+	return c.Engine.Execute(ctx, reconcile.Run{
+		ID: o.job.ID, Only: []directory.Ref{o.ref}, DryRun: dryRun,
+		Gate: &gate{store: o.cfg.Status, name: c.Name, drain: o.drain}, Journal: o.said,
+	})
+}
+
+func (o *objectSync) say(level status.Level, event string) {
+	o.said.add(status.Message{Level: level, Logger: string(o.job.Container), Event: event, Attributes: map[string]any{
+		"kind": string(o.job.Kind), "id": o.job.ObjectID,
+	}})
+}
+
+// outcome says what the second hop came to, the gravest thing first.
+func (o *objectSync) outcome(r reconcile.Report) (status.Outcome, error) {
+	outcome := status.OutcomeUnchanged
+	for i := range r.Apply.Changes {
+		c := &r.Apply.Changes[i]
+		res, done := r.Results[i]
+		if !done {
+			continue
+		}
+		if res.Err != nil {
+			if fault.KindOf(res.Err).Retryable() {
+				return "", res.Err
+			}
+			return status.OutcomeFailed, nil // The engine has named it.
+		}
+		o.say(status.Info, past(c))
+		if outcome == status.OutcomeUnchanged || c.Op == plan.Create {
+			outcome = became(c.Op)
+		}
+	}
+	out := slices.IndexFunc(r.OutOfScope, func(d mapping.Decision) bool { return d.Ref == o.ref })
+	switch {
+	case len(r.Held.Changes) > 0 || slices.ContainsFunc(r.Apply.Held, func(h plan.Held) bool { return h.Ref == o.ref }):
+		return status.OutcomeHeld, nil
+	case r.Superseded > 0:
+		return "", fault.Errorf(fault.Unavailable, "the entry was changed meanwhile")
+	case out >= 0:
+		o.say(status.Info, "The entry is out of scope: "+r.OutOfScope[out].Rule+".")
+		if outcome == status.OutcomeUnchanged {
+			return status.OutcomeOutOfScope, nil
+		}
+	case outcome == status.OutcomeUnchanged:
+		o.say(status.Info, "Nothing to change.")
+	}
+	return outcome, nil
+}
+
+func became(op plan.Op) status.Outcome {
+	switch op {
+	case plan.Create:
+		return status.OutcomeCreated
+	case plan.Suspend:
+		return status.OutcomeSuspended
+	case plan.Restore:
+		return status.OutcomeRestored
+	case plan.Delete:
+		return status.OutcomeDeleted
+	case plan.Update, plan.Adopt, plan.Reanchor, plan.AddMember, plan.RemoveMember:
+	}
+	return status.OutcomeUpdated
+}
+
+func past(c *plan.Change) string {
+	switch c.Op {
+	case plan.Create:
+		return "Created " + c.Address + "."
+	case plan.Suspend:
+		return "Suspended " + c.Address + ": the entry is " + string(c.Why) + "."
+	case plan.Restore:
+		return "Restored " + c.Address + "."
+	case plan.Delete:
+		return "Deleted " + c.Address + ": the entry is " + string(c.Why) + "."
+	case plan.Adopt:
+		return "Adopted " + c.Address + "."
+	case plan.Reanchor:
+		return "Re-anchored " + c.Address + "."
+	case plan.AddMember:
+		return "Added " + c.MemberLabel + " to " + c.Label + "."
+	case plan.RemoveMember:
+		return "Removed " + c.MemberLabel + " from " + c.Label + "."
+	case plan.Update:
+	}
+	return "Updated " + c.Address + "."
+}

@@ -1,0 +1,180 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/hibiken/asynq"
+
+	"rollcall/fault"
+	"rollcall/reconcile"
+	"rollcall/status"
+)
+
+// The bounds of how long a throttled run waits before it goes on.
+const (
+	shortestDeferral = 15 * time.Second
+	longestDeferral  = time.Hour
+)
+
+// run is the handler of a full sync.
+func (w *Worker) run(ctx context.Context, task *asynq.Task) error {
+	var args RunArgs
+	if err := json.Unmarshal(task.Payload(), &args); err != nil {
+		return fmt.Errorf("payload: %w: %w", err, asynq.SkipRetry)
+	}
+	log := w.cfg.Log.With("container", string(args.Container), "run_id", args.RunID, "epoch", args.Epoch)
+	c, ok := w.containers[args.Container]
+	if !ok {
+		return fmt.Errorf("container %q is not configured here: %w", args.Container, asynq.SkipRetry)
+	}
+	lease, err := w.cfg.Status.Acquire(ctx, args.Container, args.RunID, args.Epoch, w.cfg.Name)
+	if errors.Is(err, status.ErrStale) || fault.KindOf(err) == fault.NotFound {
+		return w.stale(ctx, args, log)
+	}
+	if err != nil { // Redis is out of reach. The run is queued still: the reaper brings it back.
+		return fmt.Errorf("acquire: %w: %w", err, asynq.RevokeTask)
+	}
+	log.InfoContext(ctx, "run started", "worker", w.cfg.Name, "resumes", lease.Run().Resumes)
+	report, err := w.execute(c, lease, log)
+	return w.conclude(ctx, c, lease, report, err, log)
+}
+
+// execute carries out the run under its lease.
+func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (reconcile.Report, error) {
+	stop := w.countCalls(c, lease.Recorder())
+	defer stop()
+	return c.Engine.Execute(lease.Context(), reconcile.Run{
+		ID: lease.Run().ID, DryRun: lease.Run().DryRun,
+		Gate:    &gate{w.cfg.Status, c.Name, lease, w.drain},
+		Journal: &journal{rec: lease.Recorder(), name: c.Name, log: log, logger: string(c.Name)},
+	})
+}
+
+// countCalls tells the recorder of calls to the remote side once a second: they are progress too.
+func (w *Worker) countCalls(c *Container, rec *status.Recorder) (stop func()) {
+	if c.Calls == nil {
+		return func() {}
+	}
+	last := c.Calls.Load()
+	count := func() {
+		now := c.Calls.Load()
+		rec.Calls(int(now - last))
+		last = now
+	}
+	done, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				count()
+			case <-done:
+				count()
+				return
+			}
+		}
+	}()
+	return func() { close(done); <-stopped }
+}
+
+// conclude records the end of a run and tells asynq: the second of the three switches over fault.Kind.
+func (w *Worker) conclude(ctx context.Context, c *Container, lease *status.Lease, report reconcile.Report, err error, log *slog.Logger) error {
+	// What ended the lease is the truth, whatever error it surfaced as.
+	if lease.Context().Err() != nil && errors.Is(context.Cause(lease.Context()), status.ErrStale) {
+		lease.Close()
+		log.WarnContext(ctx, "run left to others", "cause", context.Cause(lease.Context()))
+		return fmt.Errorf("%w: %w", context.Cause(lease.Context()), asynq.RevokeTask)
+	}
+	if err == nil {
+		return w.completed(ctx, c, lease, report, log)
+	}
+	switch kind := fault.KindOf(err); kind {
+	case fault.Canceled:
+		return w.handBack(ctx, lease, log)
+	case fault.Throttled:
+		wait := min(max(fault.RetryAfter(err), shortestDeferral), longestDeferral)
+		lease.Recorder().Log(status.Message{Level: status.Warning, Logger: string(c.Name), Event: fmt.Sprintf("Waiting %s for the quota: %v", wait, err)})
+		_, err := lease.Defer(ctx, w.cfg.Now().Add(wait), "quota")
+		log.InfoContext(ctx, "run deferred", "for", wait.String())
+		return revoke(err)
+	case fault.Invalid, fault.NotFound, fault.Conflict, fault.Denied, fault.Unavailable, fault.Unsafe, fault.Internal:
+		return w.failed(ctx, c, lease, kind, err, log)
+	}
+	return w.failed(ctx, c, lease, fault.Internal, err, log)
+}
+
+func (w *Worker) completed(ctx context.Context, c *Container, lease *status.Lease, report reconcile.Report, log *slog.Logger) error {
+	lease.Recorder().Log(status.Message{
+		Logger: string(c.Name), Event: fmt.Sprintf("Finished: %d changes made, %d failed, %d held.", report.Applied, report.Failed, len(report.Held.Changes)+len(report.Apply.Held)),
+	})
+	run, err := lease.Finish(ctx, status.End{State: status.Completed})
+	if err != nil {
+		return revoke(err)
+	}
+	log.InfoContext(ctx, "run completed", "applied", report.Applied, "failed", report.Failed, "held", len(report.Held.Changes), "conflicts", len(report.Apply.Held))
+	w.follow(ctx, c, run, report.Applied > 0)
+	return nil
+}
+
+// failed records a run that is over, and has asynq archive the task so that its dashboard shows it.
+func (w *Worker) failed(ctx context.Context, c *Container, lease *status.Lease, kind fault.Kind, cause error, log *slog.Logger) error {
+	reason := cause.Error()
+	lease.Recorder().Log(status.Message{Level: status.Error, Logger: string(c.Name), Event: "Failed: " + reason, Attributes: map[string]any{"reason": kind.String()}})
+	run, err := lease.Finish(ctx, status.End{State: status.Failed, FailKind: kind.String(), FailReason: reason})
+	if err != nil {
+		return revoke(err)
+	}
+	log.ErrorContext(ctx, "run failed", "reason", kind.String(), "err", cause)
+	w.follow(ctx, c, run, false)
+	return fmt.Errorf("%w: %w", cause, asynq.SkipRetry)
+}
+
+// follow starts what a finished run makes due.
+func (w *Worker) follow(ctx context.Context, c *Container, run status.Run, changed bool) {
+	ctx = context.WithoutCancel(ctx)
+	switch {
+	case !c.Name.IsSource():
+		w.again(ctx, c)
+	case !run.DryRun && run.State == status.Completed:
+		w.after(ctx, c, run, changed)
+	}
+}
+
+// handBack gives the run to another worker: this one shuts down.
+func (w *Worker) handBack(ctx context.Context, lease *status.Lease, log *slog.Logger) error {
+	run, err := lease.HandBack(ctx)
+	if err == nil {
+		err = w.client.enqueue(context.WithoutCancel(ctx), run)
+	}
+	log.InfoContext(ctx, "run handed back", "err", err)
+	return fmt.Errorf("handed back: %w", asynq.RevokeTask)
+}
+
+// revoke ends a task whose run is recorded elsewhere; a failure to record leaves the run to the reaper.
+func revoke(err error) error {
+	if err != nil {
+		return fmt.Errorf("%w: %w", err, asynq.RevokeTask)
+	}
+	return nil
+}
+
+// stale handles a task whose run went on, or is over. One that was archived and is run again by hand, from asynqmon,
+// starts a new run of its container; any other simply disappears.
+func (w *Worker) stale(ctx context.Context, args RunArgs, log *slog.Logger) error {
+	info, err := w.inspector.GetTaskInfo(FullQueue, args.taskID())
+	byHand := err == nil && !info.LastFailedAt.IsZero()
+	run, err := w.cfg.Status.Get(ctx, args.Container, args.RunID)
+	over := fault.KindOf(err) == fault.NotFound && err != nil || err == nil && !run.State.Open()
+	if byHand && over {
+		log.InfoContext(ctx, "task of a closed run was run again: starting a new run")
+		return revoke(w.begin(ctx, args.Container, status.Trigger{Kind: status.ByRerun, By: args.RunID}))
+	}
+	return fmt.Errorf("run %s is no longer under epoch %d: %w", args.RunID, args.Epoch, asynq.RevokeTask)
+}

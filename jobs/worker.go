@@ -1,0 +1,277 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/fault"
+	"rollcall/status"
+)
+
+// WorkerConfig is what a worker is made of. Zero durations and numbers mean their defaults.
+type WorkerConfig struct {
+	Redis      redis.UniversalClient
+	Status     *status.Store
+	Containers []Container
+	// Name tells this worker from others: host name and process id, say.
+	Name string
+	// FullConcurrency is how many full syncs run side by side (4), ObjectConcurrency how many object jobs (8).
+	FullConcurrency, ObjectConcurrency int
+	// TaskCheckInterval is how often an idle worker looks into its queues; 75 ms.
+	TaskCheckInterval time.Duration
+	// ReapEvery is how often it looks after open runs and the schedule; 2 s.
+	ReapEvery time.Duration
+	// ShutdownTimeout is how long handlers may take to reach a safe point; 25 s.
+	ShutdownTimeout time.Duration
+	Log             *slog.Logger
+	Now             func() time.Time
+}
+
+func (c WorkerConfig) withDefaults() WorkerConfig {
+	set(&c.FullConcurrency, 4)
+	set(&c.ObjectConcurrency, 8)
+	set(&c.TaskCheckInterval, 75*time.Millisecond)
+	set(&c.ReapEvery, 2*time.Second)
+	set(&c.ShutdownTimeout, 25*time.Second)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+func set[T int | time.Duration](v *T, to T) {
+	if *v == 0 {
+		*v = to
+	}
+}
+
+// Worker carries out what the queues have.
+type Worker struct {
+	cfg        WorkerConfig
+	client     *Client
+	inspector  *asynq.Inspector
+	containers map[status.Container]*Container
+	schedule   *schedule
+	full       *asynq.Server
+	objects    *asynq.Server
+
+	drain  chan struct{}
+	stop   context.CancelFunc
+	loops  sync.WaitGroup
+	closed sync.Once
+}
+
+// NewWorker returns a worker that has not been started. The error says which schedule does not parse.
+func NewWorker(cfg WorkerConfig) (*Worker, error) {
+	cfg = cfg.withDefaults()
+	w := &Worker{
+		cfg: cfg, client: NewClient(cfg.Redis, cfg.Status), inspector: asynq.NewInspectorFromRedisClient(cfg.Redis),
+		containers: map[status.Container]*Container{}, drain: make(chan struct{}),
+	}
+	for i := range cfg.Containers {
+		w.containers[cfg.Containers[i].Name] = &cfg.Containers[i]
+	}
+	var err error
+	if w.schedule, err = newSchedule(cfg.Containers, cfg.Now()); err != nil {
+		return nil, err
+	}
+	w.full = w.server(FullQueue, cfg.FullConcurrency)
+	w.objects = w.server(ObjectQueue, cfg.ObjectConcurrency)
+	return w, nil
+}
+
+func (w *Worker) server(queue string, concurrency int) *asynq.Server {
+	return asynq.NewServerFromRedisClient(w.cfg.Redis, asynq.Config{
+		Concurrency: concurrency, Queues: map[string]int{queue: 1},
+		TaskCheckInterval: w.cfg.TaskCheckInterval, DelayedTaskCheckInterval: time.Second,
+		ShutdownTimeout: w.cfg.ShutdownTimeout, RetryDelayFunc: retryDelay, IsFailure: isFailure,
+		Logger: asynqLog{w.cfg.Log}, LogLevel: asynq.WarnLevel,
+	})
+}
+
+// Start begins to carry out work. It returns at once; Shutdown ends it.
+func (w *Worker) Start(ctx context.Context) error {
+	ctx, w.stop = context.WithCancel(ctx)
+	if _, err := w.cfg.Status.Beat(ctx, w.cfg.Name); err != nil {
+		return err
+	}
+	mux := asynq.NewServeMux()
+	mux.HandleFunc(TypeRun, w.run)
+	mux.HandleFunc(TypeObject, w.object)
+	if err := w.full.Start(mux); err != nil {
+		return fmt.Errorf("start the full queue: %w", err)
+	}
+	if err := w.objects.Start(mux); err != nil {
+		w.full.Shutdown()
+		return fmt.Errorf("start the objects queue: %w", err)
+	}
+	w.loops.Go(func() { w.loop(ctx) })
+	return nil
+}
+
+// Shutdown lets handlers stop at their next safe point, hands their runs back and returns when all is quiet.
+func (w *Worker) Shutdown() {
+	w.closed.Do(func() {
+		close(w.drain)
+		w.full.Stop()
+		w.objects.Stop()
+		w.full.Shutdown()
+		w.objects.Shutdown()
+		if w.stop != nil {
+			w.stop()
+		}
+		w.loops.Wait()
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if err := w.cfg.Status.Retire(ctx, w.cfg.Name); err != nil {
+			w.cfg.Log.Warn("retire", "err", err)
+		}
+	})
+}
+
+// loop beats, looks after open runs and keeps the schedule.
+func (w *Worker) loop(ctx context.Context) {
+	tick := time.NewTicker(w.cfg.ReapEvery)
+	defer tick.Stop()
+	for {
+		if err := w.look(ctx); err != nil && ctx.Err() == nil {
+			w.cfg.Log.WarnContext(ctx, "look after runs", "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.drain:
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// look is one turn of the loop.
+func (w *Worker) look(ctx context.Context) error {
+	_, err := w.cfg.Status.Beat(ctx, w.cfg.Name)
+	if err != nil {
+		return err
+	}
+	names := make([]status.Container, 0, len(w.cfg.Containers))
+	for _, c := range w.cfg.Containers {
+		names = append(names, c.Name)
+	}
+	reaped, err := w.cfg.Status.Reap(ctx, names, true)
+	errs := []error{err}
+	for _, r := range reaped {
+		w.cfg.Log.InfoContext(ctx, "looked after a run", "action", string(r.Action), "container", string(r.Run.Container), "run_id", r.Run.ID, "epoch", r.Run.Epoch)
+		if r.NeedsEnqueue() {
+			errs = append(errs, w.client.enqueue(ctx, r.Run))
+		}
+	}
+	return errors.Join(append(errs, w.tick(ctx))...)
+}
+
+// tick starts the runs that the schedule has due: one of the workers does.
+func (w *Worker) tick(ctx context.Context) error {
+	var errs []error
+	for _, due := range w.schedule.due(w.cfg.Now()) {
+		mine, err := w.cfg.Redis.SetNX(ctx, fmt.Sprintf("rollcall:{%s}:cron:%d", due.name, due.at.Unix()), w.cfg.Name, time.Hour).Result()
+		if err != nil || !mine {
+			errs = append(errs, err)
+			continue
+		}
+		errs = append(errs, w.begin(ctx, due.name, status.Trigger{Kind: status.BySchedule, By: due.spec}))
+	}
+	return errors.Join(errs...)
+}
+
+// begin starts a run; one that is live already is as good.
+func (w *Worker) begin(ctx context.Context, name status.Container, by status.Trigger) error {
+	_, err := w.client.Start(ctx, name, false, by)
+	if live, ok := errors.AsType[*status.LiveError](err); ok {
+		w.cfg.Log.InfoContext(ctx, "not started: a run is live", "container", string(name), "run_id", live.Run.ID, "trigger", string(by.Kind))
+		return nil
+	}
+	return err
+}
+
+// after starts the providers that follow a source. One whose run is live, and may have read what was before, is
+// started again when that run ends.
+func (w *Worker) after(ctx context.Context, source *Container, run status.Run, changed bool) {
+	for i := range w.cfg.Containers {
+		c := &w.cfg.Containers[i]
+		if c.Schedule != AfterSource || !slices.Contains(c.Sources, source.Name.Name()) {
+			continue
+		}
+		if !changed && !w.wants(ctx, c) {
+			continue
+		}
+		_, err := w.client.Start(ctx, c.Name, false, status.Trigger{Kind: status.AfterSource, By: run.ID})
+		if _, live := errors.AsType[*status.LiveError](err); live {
+			err = w.cfg.Redis.Set(ctx, againKey(c.Name), run.ID, 24*time.Hour).Err()
+		}
+		if err != nil {
+			w.cfg.Log.ErrorContext(ctx, "start the provider after its source", "container", string(c.Name), "err", err)
+		}
+	}
+}
+
+func againKey(c status.Container) string { return fmt.Sprintf("rollcall:{%s}:again", c) }
+
+// wants reports whether a provider should follow its source although nothing changed there: its last run did not
+// carry out its plan, or was a day ago, so that what falls due (deletions, verification of members) is done.
+func (w *Worker) wants(ctx context.Context, c *Container) bool {
+	runs, _, err := w.cfg.Status.List(ctx, c.Name, 0, 1)
+	if err != nil || len(runs) == 0 {
+		return err == nil
+	}
+	last := runs[0]
+	return last.DryRun || last.State != status.Completed || last.FailedChanges > 0 || w.cfg.Now().Sub(last.FinishedAt) > 24*time.Hour
+}
+
+// again starts a provider once more whose source changed while it ran.
+func (w *Worker) again(ctx context.Context, c *Container) {
+	by, err := w.cfg.Redis.GetDel(ctx, againKey(c.Name)).Result()
+	if errors.Is(err, redis.Nil) {
+		return
+	}
+	if err == nil {
+		err = w.begin(ctx, c.Name, status.Trigger{Kind: status.AfterSource, By: by})
+	}
+	if err != nil {
+		w.cfg.Log.ErrorContext(ctx, "start the provider again", "container", string(c.Name), "err", err)
+	}
+}
+
+// retryDelay is for object jobs; full runs are never retried by asynq.
+func retryDelay(n int, err error, _ *asynq.Task) time.Duration {
+	if d := fault.RetryAfter(err); d > 0 {
+		return d
+	}
+	if errors.Is(err, asynq.ErrLeaseExpired) || fault.KindOf(err) == fault.Canceled {
+		return 0
+	}
+	return min(5*time.Second<<min(n, 6), 5*time.Minute)
+}
+
+// isFailure says whether an attempt counts.
+func isFailure(err error) bool { return fault.KindOf(err) != fault.Canceled }
+
+// asynqLog lets asynq log through slog.
+type asynqLog struct{ log *slog.Logger }
+
+func (l asynqLog) Debug(args ...any) { l.log.Debug(fmt.Sprint(args...)) }
+func (l asynqLog) Info(args ...any)  { l.log.Info(fmt.Sprint(args...)) }
+func (l asynqLog) Warn(args ...any)  { l.log.Warn(fmt.Sprint(args...)) }
+func (l asynqLog) Error(args ...any) { l.log.Error(fmt.Sprint(args...)) }
+
+// Fatal must not end the process from inside a library.
+func (l asynqLog) Fatal(args ...any) { l.log.Error(fmt.Sprint(args...)) }
