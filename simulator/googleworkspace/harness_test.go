@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"google.golang.org/api/option"
 
 	"rollcall/simulator/googleworkspace"
+	"rollcall/simulator/googleworkspace/discoverytest"
 )
 
 // sharedKey spares each test the making of its own key.
@@ -52,8 +54,20 @@ var allScopes = []string{
 	admin.AdminDirectoryOrgunitScope, admin.AdminDirectoryDomainReadonlyScope, admin.AdminDirectoryUserSecurityScope,
 }
 
-// open serves a tenant and returns Google's own client for it, signed in by a service account key.
+// open serves a tenant and returns Google's own client for it, signed in by a service account key. All
+// traffic is checked against Google's discovery document.
 func open(t *testing.T, cfg googleworkspace.Config) (*googleworkspace.Tenant, *admin.Service) {
+	t.Helper()
+	return openWith(t, cfg, discoverytest.Wrap)
+}
+
+// openWrong is open for tests that send requests which no client should.
+func openWrong(t *testing.T, cfg googleworkspace.Config) (*googleworkspace.Tenant, *admin.Service) {
+	t.Helper()
+	return openWith(t, cfg, discoverytest.WrapAnswers)
+}
+
+func openWith(t *testing.T, cfg googleworkspace.Config, wrap func(testing.TB, http.Handler) http.Handler) (*googleworkspace.Tenant, *admin.Service) {
 	t.Helper()
 	cfg.Key = sharedKey()
 	tenant := googleworkspace.New(cfg)

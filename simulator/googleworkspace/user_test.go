@@ -14,7 +14,7 @@ import (
 
 func TestUserInsertAndGet(t *testing.T) {
 	t.Parallel()
-	_, s := open(t, googleworkspace.Config{Now: newClock().Now, OrgUnits: []string{"/corp/sales"}})
+	_, s := openWrong(t, googleworkspace.Config{Now: newClock().Now, OrgUnits: []string{"/corp/sales"}})
 	u := newUser("Liz@Example.com")
 	u.OrgUnitPath = "/Corp/Sales"
 	u.ExternalIds = []*admin.UserExternalId{{Type: "custom", CustomType: "x", Value: "42"}}
@@ -47,7 +47,7 @@ func TestUserInsertAndGet(t *testing.T) {
 
 func TestUserInsertRefuses(t *testing.T) {
 	t.Parallel()
-	_, s := open(t, googleworkspace.Config{OtherDomains: []string{"other.example"}, UnverifiedDomains: []string{"soon.example"}})
+	_, s := openWrong(t, googleworkspace.Config{OtherDomains: []string{"other.example"}, UnverifiedDomains: []string{"soon.example"}})
 	insertGroup(t, s, "team@example.com")
 	taken := insertUser(t, s, "taken@example.com")
 	_, err := s.Users.Aliases.Insert(taken.Id, &admin.Alias{Alias: "nick@example.com"}).Do()

@@ -1,8 +1,0 @@
-package googleworkspace_test
-
-import (
-	"net/http"
-	"testing"
-)
-
-func wrap(_ *testing.T, h http.Handler) http.Handler { return h }
