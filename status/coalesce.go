@@ -1,6 +1,9 @@
 package status
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // Turn is the answer of Enter: whether a job may work on its entry now, and for whom it does so.
 type Turn struct {
@@ -9,7 +12,7 @@ type Turn struct {
 	Go bool
 	// Holder is, when Go is false, the job that works on the entry.
 	Holder string
-	// For are the other jobs that wait for the result: the caller finishes them with the same Result.
+	// For are the other jobs that wait for the result, sorted: the caller finishes them with the same Result.
 	For []string
 }
 
@@ -24,6 +27,7 @@ func (s *Store) Enter(ctx context.Context, c Container, kind ObjectType, entryID
 	if word == "wait" {
 		return Turn{Holder: rest[0]}, nil
 	}
+	slices.Sort(rest)
 	return Turn{Go: true, For: rest}, nil
 }
 
@@ -50,6 +54,7 @@ func (s *Store) leave(ctx context.Context, c Container, kind ObjectType, entryID
 	case word == "stale":
 		return Turn{}, stale("leave", jobID)
 	}
+	slices.Sort(rest)
 	return Turn{Go: word == "again", For: rest}, nil
 }
 

@@ -140,7 +140,7 @@ func (s *Store) indexPage(ctx context.Context, op, index string, before Cursor, 
 		from = "(" + strconv.FormatInt(int64(before), 10)
 	}
 	zs, err := s.rdb.ZRangeArgsWithScores(ctx, redis.ZRangeArgs{
-		Key: index, Start: "-inf", Stop: from, ByScore: true, Rev: true, Count: int64(limit) + 1,
+		Key: index, Start: from, Stop: "-inf", ByScore: true, Rev: true, Count: int64(limit) + 1,
 	}).Result()
 	if err != nil {
 		return nil, 0, redisFault(op, err)

@@ -1,0 +1,169 @@
+package status_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/fault"
+	"rollcall/internal/redistest"
+	"rollcall/status"
+)
+
+const google = status.Container("google_workspace:1")
+
+func (f *fixture) job() status.Job {
+	f.t.Helper()
+	job, err := f.CreateJob(f.t.Context(), status.JobRequest{
+		Container: google, Kind: status.User, ObjectID: "u1", Trigger: status.Trigger{Kind: status.ByAPI, By: "ops"},
+	})
+	if err != nil {
+		f.t.Fatalf("CreateJob() = %v, want nil", err)
+	}
+	return job
+}
+
+func TestJobLife(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		f := open(t, rdb, status.Config{})
+		begin := f.now()
+		job := f.job()
+		f.move(time.Second)
+		if _, err := f.StartJob(t.Context(), google, job.ID, "w1", 2); err != nil {
+			t.Fatal(err)
+		}
+		f.move(time.Second)
+		message := status.Message{Event: "updated", Level: status.Info, Logger: "l", Attributes: map[string]any{"field": "title"}}
+		if _, err := f.FinishJob(t.Context(), google, job.ID, status.Result{Outcome: status.OutcomeUpdated, Messages: []status.Message{message}}); err != nil {
+			t.Fatal(err)
+		}
+		message.Time = f.now()
+		want := status.Job{
+			ID: job.ID, Container: google, Kind: status.User, ObjectID: "u1", Trigger: status.Trigger{Kind: status.ByAPI, By: "ops"},
+			State: status.JobDone, CreatedAt: begin, StartedAt: begin.Add(time.Second), FinishedAt: begin.Add(2 * time.Second),
+			Worker: "w1", Attempts: 2, Outcome: status.OutcomeUpdated, Messages: []status.Message{message}, Cursor: job.Cursor,
+		}
+		if _, err := f.FinishJob(t.Context(), google, job.ID, status.Result{Outcome: status.OutcomeFailed}); err != nil {
+			t.Fatal(err)
+		}
+		got, err := f.Job(t.Context(), google, job.ID)
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("Job() = %v (-want +got):\n%s", err, diff)
+		}
+		if runs, _, err := f.List(t.Context(), google, 0, 10); err != nil || len(runs) != 0 {
+			t.Errorf("List() = %v, %v, want no runs", runs, err)
+		}
+		if running, err := f.IsRunning(t.Context(), google); err != nil || running {
+			t.Errorf("IsRunning() = %v, %v, want false", running, err)
+		}
+		_, err = f.StartJob(t.Context(), google, "nobody", "w1", 1)
+		wantKind(t, "StartJob() of an unknown job", err, fault.NotFound)
+		_, err = f.Job(t.Context(), google, "nobody")
+		wantKind(t, "Job() of an unknown job", err, fault.NotFound)
+	})
+}
+
+func TestJobIndexIsBounded(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		f := open(t, rdb, status.Config{MaxJobs: 3})
+		var last status.Job
+		for range 5 {
+			last = f.job()
+		}
+		jobs, next, err := f.ListJobs(t.Context(), google, 0, 2)
+		if err != nil || len(jobs) != 2 || jobs[0].ID != last.ID || next == 0 {
+			t.Fatalf("ListJobs() = %v, %v, %v, want the newest two", jobs, next, err)
+		}
+		if rest, next, err := f.ListJobs(t.Context(), google, next, 2); err != nil || len(rest) != 1 || next != 0 {
+			t.Errorf("ListJobs() = %v, %v, %v, want the third", rest, next, err)
+		}
+	})
+}
+
+func TestWaitJob(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		f := open(t, rdb, status.Config{})
+		job := f.job()
+		if got, err := f.WaitJob(t.Context(), google, job.ID, 30*time.Millisecond); err != nil || got.State != status.JobQueued {
+			t.Errorf("WaitJob() = %v, %v, want the job as it is", got.State, err)
+		}
+		var all sync.WaitGroup
+		took := make([]time.Duration, 5)
+		for i := range took {
+			all.Go(func() {
+				got, err := f.WaitJob(t.Context(), google, job.ID, 20*time.Second)
+				if err != nil || got.Outcome != status.OutcomeCreated {
+					t.Errorf("WaitJob() = %v, %v, want created", got.Outcome, err)
+				}
+				took[i] = time.Since(time.UnixMilli(0))
+			})
+		}
+		time.Sleep(50 * time.Millisecond) // some wait already, some may not
+		finished := time.Since(time.UnixMilli(0))
+		if _, err := f.FinishJob(t.Context(), google, job.ID, status.Result{Outcome: status.OutcomeCreated}); err != nil {
+			t.Fatal(err)
+		}
+		all.Wait()
+		for _, d := range took {
+			if d-finished > time.Second {
+				t.Errorf("a waiter woke %v after the end, want at once", d-finished)
+			}
+		}
+		if got, err := f.WaitJob(t.Context(), google, job.ID, time.Minute); err != nil || got.State != status.JobDone {
+			t.Errorf("WaitJob() of a job that is over = %v, %v", got.State, err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(30*time.Millisecond, cancel)
+		_, err := f.WaitJob(ctx, google, f.job().ID, time.Minute)
+		wantKind(t, "WaitJob() of a client that went away", err, fault.Canceled)
+	})
+}
+
+func TestJobsForOneEntryCoalesce(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		f := open(t, rdb, status.Config{})
+		enter := func(job string, want status.Turn) {
+			t.Helper()
+			got, err := f.Enter(t.Context(), google, status.User, "u1", job)
+			if diff := cmp.Diff(want, got); diff != "" || err != nil {
+				t.Errorf("Enter(%s) = %v (-want +got):\n%s", job, err, diff)
+			}
+		}
+		leave := func(job string, want status.Turn) {
+			t.Helper()
+			got, err := f.Leave(t.Context(), google, status.User, "u1", job)
+			if diff := cmp.Diff(want, got); diff != "" || err != nil {
+				t.Errorf("Leave(%s) = %v (-want +got):\n%s", job, err, diff)
+			}
+		}
+		none := []string{}
+		enter("a", status.Turn{Go: true, For: none})
+		enter("b", status.Turn{Holder: "a"})
+		enter("b", status.Turn{Holder: "a"}) // delivered twice
+		if other, err := f.Enter(t.Context(), google, status.Group, "u1", "x"); err != nil || !other.Go {
+			t.Errorf("Enter() of another entry = %+v, %v, want go", other, err)
+		}
+		leave("a", status.Turn{Go: true, For: []string{"b"}}) // b came after a had read: once more, for b
+		enter("c", status.Turn{Holder: "a"})
+		enter("a", status.Turn{Go: true, For: []string{"b", "c"}}) // a's worker died and its task came again
+		leave("a", status.Turn{For: none})
+		_, err := f.Leave(t.Context(), google, status.User, "u1", "a")
+		wantStale(t, "a second Leave()", err)
+
+		enter("d", status.Turn{Go: true, For: none})
+		enter("e", status.Turn{Holder: "d"})
+		if err := f.Abandon(t.Context(), google, status.User, "u1", "d"); err != nil {
+			t.Fatal(err)
+		}
+		enter("f", status.Turn{Go: true, For: []string{"e"}}) // whoever comes next answers for those that waited
+		leave("f", status.Turn{For: none})
+	})
+}

@@ -1,0 +1,137 @@
+package status_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/fault"
+	"rollcall/status"
+)
+
+const corp = status.Container("ldap:corp")
+
+// clock is a time that stands still until it is moved.
+type clock struct{ at atomic.Int64 }
+
+func newClock() *clock {
+	c := &clock{}
+	c.at.Store(time.Date(2026, 11, 4, 9, 0, 0, 0, time.UTC).UnixMilli())
+	return c
+}
+func (c *clock) now() time.Time       { return time.UnixMilli(c.at.Load()).UTC() }
+func (c *clock) move(d time.Duration) { c.at.Add(d.Milliseconds()) }
+
+// fixture is a store with a clock of its own, and what tests do with it.
+type fixture struct {
+	*status.Store
+	*clock
+	t   *testing.T
+	rdb redis.UniversalClient
+}
+
+func open(t *testing.T, rdb redis.UniversalClient, cfg status.Config) *fixture {
+	t.Helper()
+	c := newClock()
+	cfg.Now = c.now
+	return &fixture{status.New(rdb, cfg), c, t, rdb}
+}
+
+func (f *fixture) start() status.Run {
+	f.t.Helper()
+	run, err := f.Start(f.t.Context(), status.StartRequest{Container: corp, Trigger: status.Trigger{Kind: status.ByAPI, By: "ops"}})
+	if err != nil {
+		f.t.Fatalf("Start() = %v, want nil", err)
+	}
+	return run
+}
+
+// acquire takes the lease of a run; the end of the test closes it.
+func (f *fixture) acquire(run status.Run, worker string) *status.Lease {
+	f.t.Helper()
+	l, err := f.Acquire(f.t.Context(), run.Container, run.ID, run.Epoch, worker)
+	if err != nil {
+		f.t.Fatalf("Acquire(epoch %d) = %v, want nil", run.Epoch, err)
+	}
+	f.t.Cleanup(l.Close)
+	return l
+}
+
+func (f *fixture) get(id string) status.Run {
+	f.t.Helper()
+	run, err := f.Get(f.t.Context(), corp, id)
+	if err != nil {
+		f.t.Fatalf("Get() = %v, want nil", err)
+	}
+	return run
+}
+
+// reap returns what the reaper did with the run of corp: one thing or nothing.
+func (f *fixture) reap() status.Reaped {
+	f.t.Helper()
+	all, err := f.Reap(f.t.Context(), []status.Container{"google_workspace:7", corp}, true)
+	if err != nil || len(all) > 1 {
+		f.t.Fatalf("Reap() = %v, %v, want at most one run", all, err)
+	}
+	if len(all) == 0 {
+		return status.Reaped{}
+	}
+	return all[0]
+}
+
+// kill makes Redis forget a worker's lease, as if it had died 15 seconds ago.
+func (f *fixture) kill(l *status.Lease) {
+	f.t.Helper()
+	l.Close()
+	f.drop("lease")
+}
+
+// drop deletes keys of corp, as if they had expired.
+func (f *fixture) drop(names ...string) {
+	f.t.Helper()
+	for _, name := range names {
+		if err := f.rdb.Del(f.t.Context(), "rollcall:{ldap:corp}:"+name).Err(); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+func (f *fixture) running() bool {
+	f.t.Helper()
+	running, err := f.IsRunning(f.t.Context(), corp)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return running
+}
+
+// wantStale checks that an operation of a worker that lost its run is refused.
+func wantStale(t *testing.T, what string, err error) {
+	t.Helper()
+	if !errors.Is(err, status.ErrStale) || fault.KindOf(err) != fault.Canceled {
+		t.Errorf("%s = %v, want ErrStale of kind canceled", what, err)
+	}
+}
+
+func wantKind(t *testing.T, what string, err error, want fault.Kind) {
+	t.Helper()
+	if err == nil || fault.KindOf(err) != want {
+		t.Errorf("%s = %v, want %v", what, err, want)
+	}
+}
+
+// wantEnd waits for the end of a lease's context and returns its cause.
+func wantEnd(t *testing.T, l *status.Lease, within time.Duration) error {
+	t.Helper()
+	select {
+	case <-l.Context().Done():
+		return context.Cause(l.Context())
+	case <-time.After(within):
+		t.Fatalf("the context of the lease did not end within %v", within)
+		return nil
+	}
+}
