@@ -41,10 +41,9 @@ func inflate(packed string, size int) (string, error) {
 	if err := r.(flate.Resetter).Reset(strings.NewReader(packed), nil); err != nil {
 		return "", err
 	}
-	var b strings.Builder
-	b.Grow(size)
-	_, err := io.Copy(&b, r)
-	return b.String(), err
+	list := make([]byte, size)
+	_, err := io.ReadFull(r, list)
+	return string(list), err
 }
 
 func pack(c plan.Confirmed) ([]byte, error) {

@@ -1,0 +1,230 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+	"rollcall/provider"
+)
+
+// attempts is how often a write is tried again because somebody wrote the entry between our read and our write. Only
+// a batch beside this one, or an object job, can.
+const attempts = 20
+
+var (
+	errNewer = fault.New(fault.Conflict, "local directory", errors.New("a newer read of this entry was stored meanwhile"))
+	errMoved = fault.New(fault.Conflict, "local directory", errors.New("this entry was written by somebody else since the state was read"))
+)
+
+// Apply implements provider.Provider. The changes of one entry are carried out together and in order: the entry is
+// read, changed in memory, and written if it is still what was read. Begin comes first.
+func (p *Part) Apply(ctx context.Context, batch []plan.Change) []provider.Result {
+	results := make([]provider.Result, len(batch))
+	w, err := p.writer()
+	if err != nil {
+		fail(results, err)
+		return results
+	}
+	todo := jobs(batch)
+	for range attempts {
+		if len(todo) == 0 {
+			return results
+		}
+		todo = w.attempt(ctx, batch, results, todo)
+	}
+	for _, j := range todo {
+		j.fail(results, errMoved)
+	}
+	return results
+}
+
+func fail(results []provider.Result, err error) {
+	for i := range results {
+		results[i].Err = err
+	}
+}
+
+// job is what a batch has to do to one entry.
+type job struct {
+	ref     directory.Ref
+	changes []int // places in the batch
+
+	token string // the entry's token, "" where it is not there
+	was   *stored
+	grave *tombstone
+
+	args []any // what the script is told
+	size int   // about how many bytes they are
+}
+
+func (j *job) fail(results []provider.Result, err error) {
+	for _, i := range j.changes {
+		results[i] = provider.Result{Err: err}
+	}
+}
+
+// jobs groups the changes by entry, in the order of their first change.
+func jobs(batch []plan.Change) []*job {
+	byRef := map[directory.Ref]*job{}
+	var out []*job
+	for i := range batch {
+		ref := batch[i].Ref
+		j := byRef[ref]
+		if j == nil {
+			j = &job{ref: ref}
+			byRef[ref] = j
+			out = append(out, j)
+		}
+		j.changes = append(j.changes, i)
+	}
+	return out
+}
+
+// writer is a Part as one Apply uses it.
+type writer struct {
+	*Part
+	run    string
+	readAt int64
+	seen   *glimpse
+}
+
+func (p *Part) writer() (*writer, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.readAt == 0 {
+		return nil, fault.Errorf(fault.Internal, "local directory: apply before begin")
+	}
+	return &writer{Part: p, run: p.run, readAt: p.readAt, seen: p.seen}, nil
+}
+
+// attempt carries out the jobs and returns those to try again because their entries moved.
+func (w *writer) attempt(ctx context.Context, batch []plan.Change, results []provider.Result, todo []*job) []*job {
+	if err := w.fetch(ctx, batch, todo); err != nil {
+		for _, j := range todo {
+			j.fail(results, err)
+		}
+		return nil
+	}
+	var again, writes []*job
+	for _, j := range todo {
+		switch ok, err := w.admit(j); {
+		case err != nil:
+			j.fail(results, err)
+		case !ok:
+			again = append(again, j)
+		case w.compute(j, batch, results):
+			writes = append(writes, j)
+		}
+	}
+	for len(writes) > 0 {
+		n, moved, err := w.write(ctx, writes)
+		if err != nil { // It is the next one's too.
+			for _, j := range writes {
+				j.fail(results, err)
+			}
+			break
+		}
+		again, writes = append(again, moved...), writes[n:]
+	}
+	return again
+}
+
+// fetch reads the entries. The tokens come first: one that is older than its entry makes the write fail, and the next
+// attempt read both again.
+func (w *writer) fetch(ctx context.Context, batch []plan.Change, todo []*job) error {
+	refs := make([]directory.Ref, len(todo))
+	for i, j := range todo {
+		refs[i] = j.ref
+	}
+	tokens, err := w.tokens(ctx, refs)
+	if err != nil {
+		return err
+	}
+	var there, back []*job
+	for i, j := range todo {
+		j.token, j.was, j.grave = tokens[i], nil, nil
+		if tokens[i] != "" {
+			there = append(there, j)
+		} else if slices.ContainsFunc(j.changes, func(c int) bool { return batch[c].Op == plan.Create }) {
+			back = append(back, j)
+		}
+	}
+	entries, err := w.load(ctx, refsOf(there))
+	if err != nil {
+		return err
+	}
+	for i, j := range there {
+		j.was = entries[i]
+	}
+	graves, err := w.tombstones(ctx, refsOf(back))
+	if err != nil {
+		return err
+	}
+	for i, j := range back {
+		j.grave = graves[i]
+	}
+	return nil
+}
+
+func refsOf(list []*job) []directory.Ref {
+	out := make([]directory.Ref, len(list))
+	for i, j := range list {
+		out[i] = j.ref
+	}
+	return out
+}
+
+// admit says whether the entry may be written. It is false, without an error, where token and entry were not read in
+// the same version.
+func (w *writer) admit(j *job) (bool, error) {
+	if j.token == "" {
+		if j.grave != nil && j.grave.ReadAt > w.readAt {
+			return false, errNewer
+		}
+		return true, nil
+	}
+	t, ok := parseToken(j.token)
+	switch {
+	case !ok:
+		return false, fault.Errorf(fault.Internal, "local directory: token %q of %s of source %s cannot be read", j.token, j.ref, w.slug)
+	case j.was == nil || j.was.digest != t.digest || j.was.readAt != t.readAt:
+		return false, nil
+	case t.readAt > w.readAt:
+		return false, errNewer
+	case w.seen != nil && t.seq > w.seen.seq && t.readAt != w.readAt:
+		return false, errMoved
+	}
+	return true, nil
+}
+
+// compute carries out the job's changes in memory and reports whether there is something to write.
+func (w *writer) compute(j *job, batch []plan.Change, results []provider.Result) bool {
+	x := edit{ref: j.ref, source: w.slug, job: w.run == ""}
+	if j.was != nil {
+		x.entry = &j.was.Entry
+	}
+	for _, i := range j.changes {
+		results[i] = provider.Result{RemoteID: j.ref.String(), Err: x.apply(&batch[i])}
+	}
+	becomes := x.done()
+	if becomes == nil && (j.was == nil || !x.left) {
+		return false
+	}
+	digest := ""
+	if becomes != nil {
+		digest = becomes.Digest()
+		if j.was != nil && j.was.digest == digest && j.was.readAt == w.readAt {
+			return false
+		}
+	}
+	var err error
+	if j.args, j.size, err = w.encode(j, becomes, digest); err != nil {
+		j.fail(results, fault.New(fault.Internal, "local directory: encode "+j.ref.String(), err))
+		return false
+	}
+	return true
+}

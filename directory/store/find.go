@@ -1,0 +1,128 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/directory"
+	"rollcall/fault"
+)
+
+// Version returns the version of an entry that is stored now, "" for one that is not there: what the engine compares
+// right before each remote write. It fails with fault.Unavailable where the source has never completed a sync, because what
+// is absent from a directory that was lost has not left.
+func (r *Reader) Version(ctx context.Context, source string, ref directory.Ref) (string, error) {
+	i := slices.IndexFunc(r.parts, func(p *Part) bool { return p.slug == source })
+	if i < 0 {
+		return "", fault.Errorf(fault.Internal, "the local directory has no source %q", source)
+	}
+	p := r.parts[i]
+	var text, generation *redis.StringCmd
+	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+		text, generation = pipe.HGet(ctx, p.keys.digest, ref.String()), pipe.HGet(ctx, p.keys.meta, "generation")
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", redisFault("read version", err)
+	}
+	for _, cmd := range []*redis.StringCmd{text, generation} {
+		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return "", redisFault("read version", err)
+		}
+	}
+	if generation.Val() == "" {
+		return "", (&glimpse{}).ready(p)
+	}
+	if text.Val() == "" {
+		return "", nil
+	}
+	t, ok := parseToken(text.Val())
+	if !ok {
+		return "", fault.Errorf(fault.Internal, "local directory: token %q of %s of source %s cannot be read", text.Val(), ref, p.slug)
+	}
+	return t.digest, nil
+}
+
+// Match is an entry that was found.
+type Match struct {
+	directory.Ref
+	// Source is the slug of the source that has the entry, or had it.
+	Source string
+	// Label is what a person calls it.
+	Label string
+	// Departed is when the entry left; zero for one that is there.
+	Departed time.Time
+}
+
+// Find returns the entries of a kind that a text names: by ID, else by the user's userName, a mail address or the DN,
+// a group's cn, displayName, mail address or DN, in any case. Entries that left are found only where no other is. Several matches are for
+// the caller to refuse; none is not an error. It works while a source is being written.
+func (r *Reader) Find(ctx context.Context, kind directory.Kind, text string) ([]Match, error) {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return nil, nil
+	}
+	for _, ids := range []func(*Part) ([]directory.Ref, error){
+		func(*Part) ([]directory.Ref, error) {
+			return []directory.Ref{{Kind: kind, ID: directory.ID(text)}}, nil
+		},
+		func(*Part) ([]directory.Ref, error) {
+			return []directory.Ref{{Kind: kind, ID: directory.ID(strings.ToLower(text))}}, nil
+		},
+		func(p *Part) ([]directory.Ref, error) { return p.named(ctx, kind, text) },
+	} {
+		found, err := r.match(ctx, ids)
+		if err != nil || len(found) > 0 {
+			return found, err
+		}
+	}
+	return nil, nil
+}
+
+// named returns the entries that the name index has for a name.
+func (p *Part) named(ctx context.Context, kind directory.Kind, name string) ([]directory.Ref, error) {
+	ids, err := p.rdb.HGet(ctx, p.keys.name, nameField(kind, name)).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, redisFault("find", err)
+	}
+	var refs []directory.Ref
+	for id := range strings.SplitSeq(ids, "\n") {
+		refs = append(refs, directory.Ref{Kind: kind, ID: directory.ID(id)})
+	}
+	return refs, nil
+}
+
+// match looks candidates up in every part. One that is there is preferred to one that left.
+func (r *Reader) match(ctx context.Context, candidates func(*Part) ([]directory.Ref, error)) ([]Match, error) {
+	var here, gone []Match
+	for _, p := range r.parts {
+		refs, err := candidates(p)
+		if err != nil {
+			return nil, err
+		}
+		s, err := p.some(ctx, refs)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range s.entries {
+			here = append(here, Match{Ref: e.Ref(), Source: p.slug, Label: e.Label()})
+		}
+		for _, d := range s.departed {
+			gone = append(gone, Match{Ref: d.Ref, Source: p.slug, Label: d.Label, Departed: d.Left})
+		}
+	}
+	if len(here) == 0 {
+		here = gone
+	}
+	slices.SortFunc(here, func(a, b Match) int { return cmp.Or(a.Ref.Compare(b.Ref), cmp.Compare(a.Source, b.Source)) })
+	return here, nil
+}

@@ -1,0 +1,35 @@
+package store
+
+import (
+	"strconv"
+	"strings"
+)
+
+// token is what is kept of an entry besides the entry: enough to plan an unchanged one, and to compare and swap it.
+// Its text is "<digest> <0|1> <read at, in microseconds> <sequence number>".
+type token struct {
+	digest string
+	active bool
+	readAt int64
+	seq    int64
+}
+
+func parseToken(text string) (token, bool) {
+	digest, rest, _ := strings.Cut(text, " ")
+	active, rest, _ := strings.Cut(rest, " ")
+	readAt, seq, ok := strings.Cut(rest, " ")
+	t := token{digest: digest, active: active == "1"}
+	var err1, err2 error
+	t.readAt, err1 = strconv.ParseInt(readAt, 10, 64)
+	t.seq, err2 = strconv.ParseInt(seq, 10, 64)
+	return t, ok && err1 == nil && err2 == nil && digest != ""
+}
+
+// head is the text of the token up to the sequence number, which the script adds.
+func (t token) head() string {
+	active := " 0 "
+	if t.active {
+		active = " 1 "
+	}
+	return t.digest + active + strconv.FormatInt(t.readAt, 10)
+}
