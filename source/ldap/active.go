@@ -1,0 +1,47 @@
+package ldap
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// activity has the first values of the attributes by which directories disable accounts; empty where absent.
+type activity struct {
+	userAccountControl, accountExpires, nsAccountLock, pwdAccountLockedTime, shadowExpire string
+}
+
+// active reports whether an account is enabled. What counts, by family:
+//
+//   - Active Directory: ACCOUNTDISABLE (2) in userAccountControl, and accountExpires in the past. LOCKOUT does not
+//     count: it ends by itself. Where userAccountControl is there, only these two are looked at.
+//   - FreeIPA and 389 Directory Server: nsAccountLock is TRUE.
+//   - OpenLDAP's ppolicy: pwdAccountLockedTime is 000001010000Z, which an administrator's lock is; any other time is a
+//     lockout after wrong passwords.
+//   - RFC 2307's shadowAccount: shadowExpire, in days since 1970, is past.
+func (a *activity) active(now time.Time) bool {
+	if a.userAccountControl != "" {
+		const accountDisable = 2
+		flags, _ := strconv.ParseInt(a.userAccountControl, 10, 64) // what is no number disables nobody
+		return flags&accountDisable == 0 && !a.expired(now)
+	}
+	switch {
+	case strings.EqualFold(a.nsAccountLock, "TRUE"), a.pwdAccountLockedTime == "000001010000Z":
+		return false
+	case a.shadowExpire != "":
+		const day = 24 * 60 * 60
+		days, err := strconv.ParseInt(a.shadowExpire, 10, 64)
+		return err != nil || days <= 0 || now.Unix() < days*day
+	}
+	return true
+}
+
+// expired reads accountExpires: 100 ns steps since 1601, where 0 and the largest number mean never.
+func (a *activity) expired(now time.Time) bool {
+	const never, epoch = 1<<63 - 1, 11_644_473_600 // seconds from 1601 to 1970
+	ticks, err := strconv.ParseInt(a.accountExpires, 10, 64)
+	if err != nil || ticks == 0 || ticks == never {
+		return false
+	}
+	return now.Unix() >= ticks/10_000_000-epoch
+}

@@ -1,0 +1,138 @@
+package ldap
+
+import (
+	"time"
+)
+
+// Config describes one source. Field names are those of the HTTP contract where it has the field.
+type Config struct {
+	// Slug names the source in URLs, queues and on entries.
+	Slug string `yaml:"slug"`
+	// Name is what people call the source; the slug where it is empty.
+	Name string `yaml:"name"`
+	// Enabled is true by default.
+	Enabled bool `yaml:"enabled"`
+
+	// ServerURI is one or several URIs separated by commas, tried in order: ldap://, ldaps://, or one file:///….ldif.
+	ServerURI string `yaml:"server_uri"`
+	// CAFile is a PEM file with the authorities to trust; the system's where it is empty. Certificates are always verified.
+	CAFile string `yaml:"ca_file"`
+	// ClientCertificateFile and ClientKeyFile are a PEM pair to present to the server.
+	ClientCertificateFile string `yaml:"client_certificate_file"`
+	ClientKeyFile         string `yaml:"client_key_file"`
+	// StartTLS asks for TLS on an ldap:// connection before anything else is sent.
+	StartTLS bool `yaml:"start_tls"`
+	// TLSServerName is the name that the certificate must carry, where it is not the host of the URI.
+	TLSServerName string `yaml:"tls_server_name"`
+	// AllowPlaintext permits the bind password to cross a network in the clear.
+	AllowPlaintext bool `yaml:"allow_plaintext"`
+
+	// BindCN is a DN or, for Active Directory, user@domain. Empty binds anonymously.
+	BindCN string `yaml:"bind_cn"`
+	// BindPasswordFile or BindPasswordEnv says where the password is.
+	BindPasswordFile string `yaml:"bind_password_file"`
+	BindPasswordEnv  string `yaml:"bind_password_env"`
+
+	// BaseDN is where users and groups are searched; the additional DNs are put in front of it.
+	BaseDN            string `yaml:"base_dn"`
+	AdditionalUserDN  string `yaml:"additional_user_dn"`
+	AdditionalGroupDN string `yaml:"additional_group_dn"`
+	// UserObjectFilter and GroupObjectFilter decide what is in scope (RFC 4515).
+	UserObjectFilter  string `yaml:"user_object_filter"`
+	GroupObjectFilter string `yaml:"group_object_filter"`
+	// GroupMembershipField is the group's attribute with its members: DNs, or login names for memberUid.
+	GroupMembershipField string `yaml:"group_membership_field"`
+	// ObjectUniquenessField is the immutable identifier. The other two override it for one kind.
+	ObjectUniquenessField      string `yaml:"object_uniqueness_field"`
+	UserObjectUniquenessField  string `yaml:"user_object_uniqueness_field"`
+	GroupObjectUniquenessField string `yaml:"group_object_uniqueness_field"`
+	// UserNameField is the login name; by default uid, else sAMAccountName, else cn.
+	UserNameField string `yaml:"user_name_field"`
+
+	// PageSize is how many entries are asked for at once.
+	PageSize int `yaml:"page_size"`
+	// ConnectTimeout bounds connecting, TLS and binding to one server; RequestTimeout is how long the server may be silent.
+	ConnectTimeout time.Duration `yaml:"connect_timeout"`
+	RequestTimeout time.Duration `yaml:"request_timeout"`
+
+	// Schedule is when the source is read; the scheduler validates it.
+	Schedule string `yaml:"schedule"`
+	// SyncUsers and SyncGroups are true by default.
+	SyncUsers  bool `yaml:"sync_users"`
+	SyncGroups bool `yaml:"sync_groups"`
+}
+
+// Defaults of the fields that have one.
+const (
+	DefaultUserObjectFilter     = "(objectClass=person)"
+	DefaultGroupObjectFilter    = "(|(objectClass=group)(objectClass=groupOfNames))"
+	DefaultGroupMembershipField = "member"
+	DefaultUniquenessField      = "entryUUID"
+	DefaultPageSize             = 1000
+	DefaultConnectTimeout       = 10 * time.Second
+	DefaultRequestTimeout       = 30 * time.Second
+)
+
+// DefaultConfig returns a Config with the defaults in place, as a YAML document starts with.
+func DefaultConfig() Config {
+	return Config{Enabled: true, SyncUsers: true, SyncGroups: true}.withDefaults()
+}
+
+// withDefaults fills in what is empty and has a default.
+func (c Config) withDefaults() Config {
+	for _, f := range []struct {
+		field *string
+		value string
+	}{
+		{&c.UserObjectFilter, DefaultUserObjectFilter},
+		{&c.GroupObjectFilter, DefaultGroupObjectFilter},
+		{&c.GroupMembershipField, DefaultGroupMembershipField},
+		{&c.ObjectUniquenessField, DefaultUniquenessField},
+	} {
+		if *f.field == "" {
+			*f.field = f.value
+		}
+	}
+	if c.PageSize == 0 {
+		c.PageSize = DefaultPageSize
+	}
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = DefaultConnectTimeout
+	}
+	if c.RequestTimeout == 0 {
+		c.RequestTimeout = DefaultRequestTimeout
+	}
+	return c
+}
+
+// UnmarshalYAML starts from the defaults. The signature is the one that keeps a decoder's KnownFields in force.
+func (c *Config) UnmarshalYAML(unmarshal func(any) error) error {
+	type plain Config
+	*c = DefaultConfig()
+	return unmarshal((*plain)(c))
+}
+
+// userBase and groupBase are where the two searches start.
+func (c *Config) userBase() string  { return prepend(c.AdditionalUserDN, c.BaseDN) }
+func (c *Config) groupBase() string { return prepend(c.AdditionalGroupDN, c.BaseDN) }
+
+func prepend(dn, base string) string {
+	if dn == "" {
+		return base
+	}
+	return dn + "," + base
+}
+
+func (c *Config) userUniqueness() string {
+	if c.UserObjectUniquenessField != "" {
+		return c.UserObjectUniquenessField
+	}
+	return c.ObjectUniquenessField
+}
+
+func (c *Config) groupUniqueness() string {
+	if c.GroupObjectUniquenessField != "" {
+		return c.GroupObjectUniquenessField
+	}
+	return c.ObjectUniquenessField
+}

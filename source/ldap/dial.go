@@ -1,0 +1,136 @@
+package ldap
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"rollcall/fault"
+	"rollcall/internal/secret"
+)
+
+// connect opens a session on the first server that answers. A server that refuses our credentials ends the search:
+// asking the next one with the same password would only help to lock the account.
+func (s *Source) connect(ctx context.Context) (*session, error) {
+	var errs []error
+	for _, srv := range s.servers {
+		se, err := s.connectTo(ctx, srv)
+		if err == nil {
+			return se, nil
+		}
+		if fault.KindOf(err) != fault.Unavailable {
+			return nil, err
+		}
+		errs = append(errs, err)
+	}
+	if len(errs) == 1 {
+		return nil, errs[0]
+	}
+	return nil, fault.New(fault.Unavailable, "", errors.Join(errs...))
+}
+
+// connectTo dials, starts TLS and binds, in that order, within connect_timeout.
+func (s *Source) connectTo(parent context.Context, srv server) (*session, error) {
+	op := "connect to " + srv.String()
+	tlsConfig, err := s.tlsConfig(srv)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, op, err)
+	}
+	password, _, err := s.password()
+	if err != nil {
+		return nil, fault.New(fault.Invalid, op, err)
+	}
+	ctx, cancel := context.WithTimeoutCause(parent, s.cfg.ConnectTimeout, fmt.Errorf("no connection within connect_timeout: %w", context.DeadlineExceeded))
+	defer cancel()
+	raw, err := dial(ctx, srv, tlsConfig)
+	if err != nil {
+		return nil, classify(ctx, op, err)
+	}
+	// Closing the socket is what ends go-ldap's calls, which know no context.
+	stop := context.AfterFunc(ctx, func() { raw.Close() })
+	se := newSession(raw, srv, s.cfg.RequestTimeout, uint32(s.cfg.PageSize)) //nolint:gosec // validated
+	if err := s.greet(se.conn, srv, tlsConfig, password); err != nil {
+		err = classify(ctx, op, err)
+		stop()
+		se.close()
+		return nil, err
+	}
+	if !stop() {
+		se.close()
+		return nil, classify(ctx, op, context.Cause(ctx))
+	}
+	if err := se.probe(parent); err != nil {
+		se.close()
+		return nil, err
+	}
+	return se, nil
+}
+
+func dial(ctx context.Context, srv server, tlsConfig *tls.Config) (net.Conn, error) {
+	if srv.scheme == "ldaps" {
+		return (&tls.Dialer{Config: tlsConfig}).DialContext(ctx, "tcp", srv.addr)
+	}
+	return (&net.Dialer{}).DialContext(ctx, "tcp", srv.addr)
+}
+
+// greet starts TLS where it is asked for and binds. Nothing that is secret is sent before TLS is up (RFC 4513, 3.1).
+func (s *Source) greet(conn *ldap.Conn, srv server, tlsConfig *tls.Config, password secret.Value) error {
+	if srv.scheme == "ldap" && s.cfg.StartTLS {
+		if err := conn.StartTLS(tlsConfig); err != nil {
+			return fmt.Errorf("StartTLS: %w", err)
+		}
+	}
+	if s.cfg.BindCN == "" {
+		return nil
+	}
+	return conn.Bind(s.cfg.BindCN, password.Reveal())
+}
+
+// tlsConfig verifies the server always. Files are read for every connection: certificates are renewed while we run.
+func (s *Source) tlsConfig(srv server) (*tls.Config, error) {
+	c := &tls.Config{ServerName: srv.host, MinVersion: tls.VersionTLS12}
+	if s.cfg.TLSServerName != "" {
+		c.ServerName = s.cfg.TLSServerName
+	}
+	if s.cfg.CAFile != "" {
+		pem, err := os.ReadFile(s.cfg.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("ca_file: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca_file: %s has no PEM certificate", s.cfg.CAFile)
+		}
+	}
+	if s.cfg.ClientCertificateFile != "" {
+		pair, err := tls.LoadX509KeyPair(s.cfg.ClientCertificateFile, s.cfg.ClientKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("client_certificate_file: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+// password reads the bind password; a warning says what is wrong with the file's mode.
+func (s *Source) password() (value secret.Value, warning string, err error) {
+	switch {
+	case s.cfg.BindPasswordFile != "":
+		value, warning, err = secret.FromFile(s.cfg.BindPasswordFile, s.strictFiles)
+		if err != nil {
+			err = fmt.Errorf("bind_password_file: %w", err)
+		}
+	case s.cfg.BindPasswordEnv != "":
+		value = secret.Value(s.getenv(s.cfg.BindPasswordEnv))
+		if value == "" {
+			err = fmt.Errorf("bind_password_env: the environment has no %s", s.cfg.BindPasswordEnv)
+		}
+	}
+	return value, warning, err
+}

@@ -1,0 +1,274 @@
+package ldap
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// NormalizeDN returns a text that is equal for DNs that distinguishedNameMatch takes for equal (RFC 4517, section
+// 4.2.15) where every naming attribute is compared by caseIgnoreMatch, as all the common ones are: attribute types
+// by their short names in lower case, values prepared by the rules of RFC 4518, RDNs of several values sorted, and
+// RFC 4514's escapes in one form only. It accepts the older forms of RFC 2253 and RFC 1779 too (quotes, semicolons,
+// blanks around separators), because servers of that age are still asked.
+//
+// Member lists come by the hundred thousand, nearly all of them plain ASCII: that path makes one pass and allocates
+// at most once.
+func NormalizeDN(dn string) (string, error) {
+	if out, ok := normalizePlain(dn); ok {
+		return out, nil
+	}
+	p := dnParser{rest: strings.Trim(dn, " \t\r\n")}
+	var out strings.Builder
+	out.Grow(len(dn))
+	for first := true; p.rest != "" || p.more; first = false {
+		if !first {
+			out.WriteByte(',')
+		}
+		if err := p.rdn(&out); err != nil {
+			return "", fmt.Errorf("DN %q: %w", dn, err)
+		}
+	}
+	return out.String(), nil
+}
+
+// normalizePlain handles DNs of printable ASCII without escapes, quotes, multi-valued RDNs or runs of blanks.
+func normalizePlain(dn string) (out string, ok bool) {
+	if strings.IndexByte(dn, '=') < 0 {
+		return "", dn == ""
+	}
+	const ordinary, upper, special = 0, 1, 2
+	upperCase := false
+	valueAt, start := -1, 0
+	for i := 0; i <= len(dn); i++ {
+		if i < len(dn) {
+			c := dn[i]
+			switch plainClass(c) {
+			case special:
+				return "", false
+			case upper:
+				upperCase = true
+				continue
+			case ordinary:
+				if c != ',' && c != '=' && c != ' ' {
+					continue
+				}
+				if c == ' ' {
+					// A blank counts only inside a value, and alone.
+					if valueAt < 0 || i == valueAt || i+1 == len(dn) || dn[i+1] == ' ' || dn[i+1] == ',' {
+						return "", false
+					}
+					continue
+				}
+				if c == '=' {
+					if valueAt >= 0 || !canonicalType(dn[start:i]) {
+						return "", false
+					}
+					valueAt = i + 1
+					continue
+				}
+			}
+		}
+		if valueAt < 0 || valueAt == i && i == len(dn) {
+			return "", false
+		}
+		valueAt, start = -1, i+1
+	}
+	if !upperCase {
+		return dn, true
+	}
+	return strings.ToLower(dn), true
+}
+
+// plainClass tells ordinary bytes (0) from upper case letters (1) and those that need the parser (2).
+func plainClass(c byte) int {
+	switch {
+	case c >= 'A' && c <= 'Z':
+		return 1
+	case c < ' ' || c > '~' || c == '\\' || c == '"' || c == '+' || c == ';' || c == '#' || c == '<' || c == '>':
+		return 2
+	}
+	return 0
+}
+
+// dnParser reads one RDN after the other (RFC 4514, section 3; RFC 2253, section 4).
+type dnParser struct {
+	rest string
+	more bool // a separator was read, so that another RDN must follow
+}
+
+func (p *dnParser) rdn(out *strings.Builder) error {
+	var room [4]string
+	parts := room[:0]
+	for {
+		part, err := p.pair()
+		if err != nil {
+			return err
+		}
+		parts = append(parts, part)
+		p.skipBlanks()
+		if p.rest == "" {
+			p.more = false
+			break
+		}
+		sep := p.rest[0]
+		p.rest = p.rest[1:]
+		if p.more = true; sep != '+' {
+			break
+		}
+	}
+	slices.Sort(parts)
+	for i, part := range parts {
+		if i > 0 {
+			out.WriteByte('+')
+		}
+		out.WriteString(part)
+	}
+	return nil
+}
+
+// pair reads one type=value up to, and without, the separator that follows.
+func (p *dnParser) pair() (string, error) {
+	p.skipBlanks()
+	eq := strings.IndexAny(p.rest, "=,;+\\\"")
+	if eq < 0 || p.rest[eq] != '=' {
+		return "", errors.New("it has a part without a type and an equals sign")
+	}
+	name := strings.TrimRight(p.rest[:eq], " \t\r\n")
+	if !attributeType(trimOID(name)) {
+		return "", fmt.Errorf("%q is not the name of an attribute", name)
+	}
+	p.rest = p.rest[eq+1:]
+	p.skipBlanks()
+	value, err := p.value()
+	if err != nil {
+		return "", err
+	}
+	return shortType(name) + "=" + value, nil
+}
+
+// value reads a value and returns it prepared and escaped.
+func (p *dnParser) value() (string, error) {
+	switch {
+	case strings.HasPrefix(p.rest, "#"):
+		return p.hexValue()
+	case strings.HasPrefix(p.rest, `"`):
+		raw, err := p.quoted()
+		return escapeValue(prepare(raw)), err
+	}
+	raw, err := p.unescape(",;+", true)
+	return escapeValue(prepare(raw)), err
+}
+
+func (p *dnParser) skipBlanks() { p.rest = strings.TrimLeft(p.rest, " \t\r\n") }
+
+// quoted reads a value in the quotes of RFC 1779.
+func (p *dnParser) quoted() (string, error) {
+	p.rest = p.rest[1:]
+	raw, err := p.unescape(`"`, false)
+	if err != nil {
+		return "", err
+	}
+	if p.rest == "" {
+		return "", errors.New("a quote is not closed")
+	}
+	p.rest = p.rest[1:]
+	p.skipBlanks()
+	if p.rest != "" && !strings.ContainsRune(",;+", rune(p.rest[0])) {
+		return "", errors.New("something follows a closing quote")
+	}
+	return raw, nil
+}
+
+// unescape reads up to one of the stop bytes and resolves \c and \hh (RFC 4514, section 3, "pair").
+func (p *dnParser) unescape(stop string, strict bool) (string, error) {
+	end := strings.IndexAny(p.rest, stop+"\\\"\x00")
+	if end < 0 || p.rest[end] != '\\' && strings.IndexByte(stop, p.rest[end]) >= 0 {
+		if end < 0 {
+			end = len(p.rest)
+		}
+		plain := p.rest[:end]
+		p.rest = p.rest[end:]
+		return plain, nil
+	}
+	var raw strings.Builder
+	i := 0
+	for i < len(p.rest) && strings.IndexByte(stop, p.rest[i]) < 0 {
+		c := p.rest[i]
+		switch {
+		case c == 0:
+			return "", errors.New("it has a null character that is not escaped")
+		case c == '"' && strict:
+			return "", errors.New("it has a quote that is not escaped")
+		case c != '\\':
+			raw.WriteByte(c)
+			i++
+			continue
+		}
+		if i+2 < len(p.rest) && isHex(p.rest[i+1]) && isHex(p.rest[i+2]) {
+			raw.WriteByte(unhex(p.rest[i+1])<<4 | unhex(p.rest[i+2]))
+			i += 3
+			continue
+		}
+		if i+1 >= len(p.rest) || isHex(p.rest[i+1]) {
+			return "", errors.New("it has an incomplete escape")
+		}
+		raw.WriteByte(p.rest[i+1])
+		i += 2
+	}
+	p.rest = p.rest[i:]
+	return raw.String(), nil
+}
+
+// escapeValue writes a prepared value in the one form that is compared.
+func escapeValue(v string) string {
+	if v == "" || v[0] != '#' && strings.IndexFunc(v, func(r rune) bool {
+		return r < ' ' || r == 0x7f || r == 0xfffd || strings.ContainsRune(`"+,;<>\`, r)
+	}) < 0 {
+		return v
+	}
+	const hexDigits = "0123456789abcdef"
+	var b strings.Builder
+	valid := validUTF8(v)
+	for i := range len(v) {
+		switch c := v[i]; {
+		case c < ' ' || c == 0x7f || c >= 0x80 && !valid:
+			b.Write([]byte{'\\', hexDigits[c>>4], hexDigits[c&15]})
+		case c == '#' && i == 0, strings.IndexByte(`"+,;<>\`, c) >= 0:
+			b.Write([]byte{'\\', c})
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+}
+
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c&^0x20 - 'A' + 10
+}
+
+// under reports whether a normalised DN is base itself or below it; base is normalised too. Everything is below "".
+func under(dn, base string) bool {
+	return base == "" || dn == base || strings.HasSuffix(dn, base) && dn[len(dn)-len(base)-1] == ','
+}
+
+// parent returns a normalised DN without its first RDN.
+func parent(dn string) string {
+	for i := 0; i < len(dn); i++ {
+		switch dn[i] {
+		case '\\':
+			i++
+		case ',':
+			return dn[i+1:]
+		}
+	}
+	return ""
+}

@@ -1,0 +1,237 @@
+package ldap
+
+import (
+	"encoding/hex"
+	"errors"
+	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	ber "github.com/go-asn1-ber/asn1-ber"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// typeNames maps the other names of the common naming attributes to the one under which they are compared
+// (RFC 4519; RFC 4514, section 3).
+var typeNames = map[string]string{
+	"2.5.4.3": "cn", "commonname": "cn",
+	"2.5.4.4": "sn", "surname": "sn",
+	"2.5.4.5":  "serialnumber",
+	"2.5.4.6":  "c",
+	"2.5.4.7":  "l",
+	"2.5.4.8":  "st",
+	"2.5.4.9":  "street",
+	"2.5.4.10": "o",
+	"2.5.4.11": "ou",
+	"2.5.4.12": "title",
+	"2.5.4.41": "name",
+	"2.5.4.42": "givenname", "gn": "givenname",
+	"2.5.4.45":    "x500uniqueidentifier",
+	"2.5.4.46":    "dnqualifier",
+	"countryname": "c", "localityname": "l", "stateorprovincename": "st", "streetaddress": "street",
+	"organizationname": "o", "organizationalunitname": "ou",
+	"0.9.2342.19200300.100.1.1": "uid", "userid": "uid",
+	"0.9.2342.19200300.100.1.3": "mail", "rfc822mailbox": "mail",
+	"0.9.2342.19200300.100.1.25": "dc", "domaincomponent": "dc",
+	"1.2.840.113549.1.9.1": "emailaddress", "email": "emailaddress", "e": "emailaddress", "pkcs9email": "emailaddress",
+}
+
+// shortType returns the name under which an attribute type is compared.
+func shortType(name string) string {
+	name = strings.ToLower(trimOID(name))
+	if short, ok := typeNames[name]; ok {
+		return short
+	}
+	return name
+}
+
+// trimOID drops the "OID." that RFC 1779 puts before a dotted type.
+func trimOID(name string) string {
+	if len(name) > 4 && strings.EqualFold(name[:4], "oid.") {
+		return name[4:]
+	}
+	return name
+}
+
+// canonicalType reports whether lower case is all that a type may need. The map is asked only for the few names that
+// could be in it.
+func canonicalType(name string) bool {
+	switch name {
+	case "uid", "cn", "ou", "dc", "o", "CN", "OU", "DC", "O", "UID":
+		return true
+	case "":
+		return false
+	}
+	if c := name[0] | 0x20; c < 'a' || c > 'z' {
+		return false
+	}
+	for i := range len(name) {
+		if c := name[i] | 0x20; (c < 'a' || c > 'z') && (c < '0' || c > '9') && name[i] != '-' {
+			return false
+		}
+	}
+	_, alias := typeNames[strings.ToLower(name)]
+	return !alias
+}
+
+// attributeType reports whether name is a short name or an OID (RFC 4512, section 1.4).
+func attributeType(name string) bool {
+	if name == "" {
+		return false
+	}
+	numeric := name[0] >= '0' && name[0] <= '9'
+	if c := name[0] | 0x20; !numeric && (c < 'a' || c > 'z') {
+		return false
+	}
+	for i := 1; i < len(name); i++ {
+		c := name[i]
+		digit := c >= '0' && c <= '9'
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z' || c == '-' || c == '_'
+		if !digit && (numeric && c != '.' || !numeric && !letter) {
+			return false
+		}
+	}
+	return true
+}
+
+// prepare makes values equal that caseIgnoreMatch takes for equal: RFC 4518's map, normalize and insignificant space
+// handling. Bytes that are not UTF-8 are left alone.
+func prepare(s string) string {
+	if isASCII(s) {
+		return squeeze(asciiLower(s))
+	}
+	if !validUTF8(s) {
+		return squeeze(lowerBytes(s))
+	}
+	// Folding and normalising each may leave work for the other; two rounds settle all of Unicode, a third proves it.
+	for range 4 {
+		next := norm.NFKC.String(cases.Fold().String(strings.Map(mapRune, s)))
+		if next == s {
+			break
+		}
+		s = next
+	}
+	return squeeze(s)
+}
+
+// mapRune is RFC 4518, section 2.2: what separates becomes a space, what cannot be seen goes.
+func mapRune(r rune) rune {
+	switch {
+	case r == '\t' || r == '\n' || r == '\v' || r == '\f' || r == '\r' || r == 0x85 || unicode.Is(unicode.Z, r):
+		return ' '
+	case r == 0xad || r == 0x34f || r == 0x1806 || r == 0xfffc || r >= 0xfe00 && r <= 0xfe0f || r >= 0x180b && r <= 0x180d:
+		return -1
+	case r == 0x200b || unicode.Is(unicode.Cc, r) || unicode.Is(unicode.Cf, r):
+		return -1
+	}
+	return r
+}
+
+// asciiLower lowers ASCII letters and drops or blanks ASCII controls as mapRune does.
+func asciiLower(s string) string {
+	clean := true
+	for i := range len(s) {
+		if c := s[i]; c >= 'A' && c <= 'Z' || c < ' ' || c == 0x7f {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= 'A' && c <= 'Z':
+			b = append(b, c+'a'-'A')
+		case c >= '\t' && c <= '\r':
+			b = append(b, ' ')
+		case c < ' ' || c == 0x7f:
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(b)
+}
+
+// lowerBytes lowers ASCII letters and keeps every other byte: taking one away could make text of what is none.
+func lowerBytes(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c + 'a' - 'A'
+		}
+	}
+	return string(b)
+}
+
+// squeeze drops blanks at both ends and makes runs of them one.
+func squeeze(s string) string {
+	s = strings.Trim(s, " ")
+	if !strings.Contains(s, "  ") {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for i := range len(s) {
+		if s[i] != ' ' || s[i-1] != ' ' {
+			b = append(b, s[i])
+		}
+	}
+	return string(b)
+}
+
+func validUTF8(s string) bool { return utf8.ValidString(s) }
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// hexValue reads the #hex form: the BER encoding of the value (RFC 4514, section 2.4). A string type is compared by
+// its text; any other by its bytes.
+func (p *dnParser) hexValue() (string, error) {
+	end := 1
+	for end < len(p.rest) && isHex(p.rest[end]) {
+		end++
+	}
+	digits := p.rest[1:end]
+	p.rest = p.rest[end:]
+	p.skipBlanks()
+	if p.rest != "" && !strings.ContainsRune(",;+", rune(p.rest[0])) {
+		return "", errors.New("a #hex value goes on with something that is not hexadecimal")
+	}
+	der, err := hex.DecodeString(digits)
+	if err != nil || len(der) == 0 {
+		return "", errors.New("a #hex value is not pairs of hexadecimal digits")
+	}
+	text, ok := berText(der)
+	if !ok {
+		return "#" + hex.EncodeToString(der), nil
+	}
+	return escapeValue(prepare(text)), nil
+}
+
+func berText(der []byte) (text string, ok bool) {
+	packet, err := ber.DecodePacketErr(der)
+	if err != nil || packet.ClassType != ber.ClassUniversal || packet.TagType != ber.TypePrimitive || len(packet.Bytes()) != len(der) {
+		return "", false
+	}
+	content := packet.Data.Bytes()
+	switch packet.Tag {
+	case ber.TagOctetString, ber.TagUTF8String, ber.TagPrintableString, ber.TagIA5String, ber.TagVisibleString, ber.TagNumericString:
+		return string(content), true
+	case ber.TagBMPString:
+		units := make([]uint16, len(content)/2)
+		for i := range units {
+			units[i] = uint16(content[2*i])<<8 | uint16(content[2*i+1])
+		}
+		return string(utf16.Decode(units)), len(content)%2 == 0
+	}
+	return "", false
+}

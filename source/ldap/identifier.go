@@ -1,0 +1,136 @@
+package ldap
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"rollcall/directory"
+)
+
+// identifier is a uniqueness attribute with the way in which its values become IDs and back.
+type identifier struct {
+	attr   string
+	decode func(raw []byte) (string, error)
+	// assertion returns the value for a filter, escaped (RFC 4515, section 3); an error says that no entry can have the ID.
+	assertion func(id string) (string, error)
+}
+
+func identifierFor(attr string) identifier {
+	switch strings.ToLower(attr) {
+	case "entryuuid", "objectidentifier":
+		return identifier{attr, lowerText, textAssertion}
+	case "objectguid", "ms-ds-consistencyguid":
+		return identifier{attr, guidText, guidAssertion}
+	case "objectsid":
+		return identifier{attr, sidText, sidAssertion}
+	}
+	return identifier{attr, plainText, textAssertion}
+}
+
+// of returns the ID of an entry with these values, or what is wrong with them.
+func (i identifier) of(values [][]byte) (id directory.ID, problem string) {
+	switch {
+	case len(values) == 0 || len(values) == 1 && len(values[0]) == 0:
+		return "", "it has no " + i.attr + ": the bind account may not see it, or object_uniqueness_field names the wrong attribute"
+	case len(values) > 1:
+		return "", fmt.Sprintf("it has %d values of %s, which must be unique", len(values), i.attr)
+	}
+	text, err := i.decode(values[0])
+	if err != nil {
+		return "", fmt.Sprintf("its %s cannot be used: %v", i.attr, err)
+	}
+	return directory.ID(text), ""
+}
+
+func plainText(raw []byte) (string, error) {
+	if !utf8.Valid(raw) {
+		return "", fmt.Errorf("%d bytes that are not text", len(raw))
+	}
+	return string(raw), nil
+}
+
+func lowerText(raw []byte) (string, error) {
+	text, err := plainText(raw)
+	return strings.ToLower(text), err
+}
+
+func textAssertion(id string) (string, error) { return ldap.EscapeFilter(id), nil }
+
+// guidText is the canonical text of Active Directory's GUIDs: the first three groups are stored little-endian
+// ([MS-DTYP], section 2.3.4.2).
+func guidText(raw []byte) (string, error) {
+	if len(raw) != 16 {
+		return "", fmt.Errorf("%d bytes, want 16", len(raw))
+	}
+	return fmt.Sprintf("%08x-%04x-%04x-%x-%x", binary.LittleEndian.Uint32(raw), binary.LittleEndian.Uint16(raw[4:]),
+		binary.LittleEndian.Uint16(raw[6:]), raw[8:10], raw[10:]), nil
+}
+
+func guidAssertion(id string) (string, error) {
+	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
+		return "", fmt.Errorf("%q is not a GUID", id)
+	}
+	b, err := hex.DecodeString(strings.ReplaceAll(id, "-", ""))
+	if err != nil || len(b) != 16 {
+		return "", fmt.Errorf("%q is not a GUID", id)
+	}
+	order := [16]int{3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15}
+	raw := make([]byte, 16)
+	for i, from := range order {
+		raw[i] = b[from]
+	}
+	return escapeBytes(raw), nil
+}
+
+// sidText is S-1-5-… ([MS-DTYP], sections 2.4.2.1 and 2.4.2.2).
+func sidText(raw []byte) (string, error) {
+	if len(raw) < 8 || len(raw) != 8+4*int(raw[1]) {
+		return "", fmt.Errorf("%d bytes are not a SID", len(raw))
+	}
+	var authority uint64
+	for _, b := range raw[2:8] {
+		authority = authority<<8 | uint64(b)
+	}
+	text := fmt.Sprintf("S-%d-%d", raw[0], authority)
+	for at := 8; at < len(raw); at += 4 {
+		text += "-" + strconv.FormatUint(uint64(binary.LittleEndian.Uint32(raw[at:])), 10)
+	}
+	return text, nil
+}
+
+func sidAssertion(id string) (string, error) {
+	parts := strings.Split(id, "-")
+	if len(parts) < 3 || parts[0] != "S" || len(parts)-3 > 255 {
+		return "", fmt.Errorf("%q is not a SID", id)
+	}
+	revision, err1 := strconv.ParseUint(parts[1], 10, 8)
+	authority, err2 := strconv.ParseUint(parts[2], 10, 48)
+	if err1 != nil || err2 != nil {
+		return "", fmt.Errorf("%q is not a SID", id)
+	}
+	raw := binary.BigEndian.AppendUint64(nil, authority)
+	raw[0], raw[1] = byte(revision), byte(len(parts)-3)
+	for _, p := range parts[3:] {
+		sub, err := strconv.ParseUint(p, 10, 32)
+		if err != nil {
+			return "", fmt.Errorf("%q is not a SID", id)
+		}
+		raw = binary.LittleEndian.AppendUint32(raw, uint32(sub))
+	}
+	return escapeBytes(raw), nil
+}
+
+// escapeBytes writes every byte as \hh.
+func escapeBytes(raw []byte) string {
+	var b strings.Builder
+	for _, c := range raw {
+		fmt.Fprintf(&b, `\%02x`, c)
+	}
+	return b.String()
+}

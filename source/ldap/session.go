@@ -1,0 +1,224 @@
+package ldap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"rollcall/fault"
+)
+
+// request is one search. base is as configured, for people to read.
+type request struct {
+	base   string
+	scope  int
+	filter string
+	attrs  []string
+	// paged asks for pages; a search for one entry needs none.
+	paged bool
+}
+
+// searcher is an open directory: a session on a server, or a file. search calls each for every entry, in the server's
+// order, and returns an error unless it gave all of them. each is not called concurrently and must not search.
+type searcher interface {
+	search(ctx context.Context, r request, each func(*ldap.Entry) error) error
+	// referrals returns the search result references so far, sorted and unique.
+	referrals() []string
+	// String names the directory in errors.
+	String() string
+	close()
+}
+
+// session is one bound connection.
+//
+// go-ldap's own request timeout is never set: when it passes while we are still busy with earlier entries, go-ldap
+// drops an entry and goes on. Here a timer, or the caller's context, closes the socket instead.
+type session struct {
+	server   server
+	raw      net.Conn
+	conn     *ldap.Conn
+	timeout  time.Duration
+	pageSize uint32
+	root     *rootDSE
+
+	mu   sync.Mutex
+	refs map[string]struct{}
+}
+
+func newSession(raw net.Conn, srv server, timeout time.Duration, pageSize uint32) *session {
+	conn := ldap.NewConn(raw, srv.scheme == "ldaps")
+	conn.Start()
+	return &session{server: srv, raw: raw, conn: conn, timeout: timeout, pageSize: pageSize, refs: map[string]struct{}{}}
+}
+
+var _ searcher = (*session)(nil)
+
+// String implements searcher.
+func (s *session) String() string { return s.server.String() }
+
+// close says goodbye, if the server still listens, and frees the socket.
+func (s *session) close() {
+	_ = s.raw.SetDeadline(time.Now().Add(time.Second))
+	_ = s.conn.Unbind()
+	_ = s.raw.Close()
+	_ = s.conn.Close()
+}
+
+// referrals implements searcher.
+func (s *session) referrals() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]string, 0, len(s.refs))
+	for r := range s.refs {
+		out = append(out, r)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// search implements searcher with simple paged results (RFC 2696).
+func (s *session) search(ctx context.Context, r request, each func(*ldap.Entry) error) error {
+	op := fmt.Sprintf("search %s on %s", r.base, s)
+	req := ldap.NewSearchRequest(r.base, r.scope, ldap.NeverDerefAliases, 0, 0, false, r.filter, r.attrs, nil)
+	if !r.paged {
+		_, err := s.page(ctx, op, req, each)
+		return err
+	}
+	paging := ldap.NewControlPaging(s.pageSize)
+	req.Controls = []ldap.Control{paging}
+	var loop loopGuard
+	for {
+		loop.page()
+		cookie, err := s.page(ctx, op, req, func(e *ldap.Entry) error {
+			if err := loop.entry(e.DN); err != nil {
+				return fault.New(fault.Unavailable, op, err)
+			}
+			return each(e)
+		})
+		if err != nil {
+			return err
+		}
+		if len(cookie) == 0 {
+			return nil
+		}
+		if err := loop.next(); err != nil {
+			return fault.New(fault.Unavailable, op, err)
+		}
+		paging.SetCookie(cookie)
+	}
+}
+
+// page runs one search operation to its end and returns the cookie of the next page.
+func (s *session) page(parent context.Context, op string, req *ldap.SearchRequest, each func(*ldap.Entry) error) ([]byte, error) {
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	stop := context.AfterFunc(ctx, func() { s.raw.Close() })
+	defer stop()
+	silence := time.AfterFunc(s.timeout, func() { cancel(errSilent) })
+	defer silence.Stop()
+
+	res := s.conn.SearchAsync(ctx, req, 64)
+	var paging *ldap.ControlPaging
+	entries := 0
+	for res.Next() {
+		silence.Reset(s.timeout)
+		// A true Next is an entry, a reference or the controls of the end.
+		if e := res.Entry(); e != nil {
+			entries++
+			if err := each(e); err != nil {
+				cancel(err)
+				return nil, err
+			}
+			continue
+		}
+		if ref := res.Referral(); ref != "" {
+			s.refer(ref)
+			continue
+		}
+		if c, ok := ldap.FindControl(res.Controls(), ldap.ControlTypePaging).(*ldap.ControlPaging); ok {
+			paging = c
+		}
+	}
+	if err := s.ended(ctx, res); err != nil {
+		return nil, classify(ctx, op, err)
+	}
+	if paging == nil {
+		return nil, s.unpaged(op, req, entries)
+	}
+	return paging.Cookie, nil
+}
+
+// ended tells a search that came to its end from one that merely stopped: go-ldap closes the channel without an error
+// when the context ends, when the connection is already closing and when it recovered from a panic.
+func (s *session) ended(ctx context.Context, res ldap.Response) error {
+	switch err := res.Err(); {
+	case err != nil:
+		return err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case s.conn.GetLastError() != nil:
+		return s.conn.GetLastError()
+	case s.conn.IsClosing():
+		return errors.New("the server closed it")
+	}
+	return nil
+}
+
+// unpaged judges an end without a paging control. A server that does not page gave everything at once; one that says it
+// pages stopped early.
+func (s *session) unpaged(op string, req *ldap.SearchRequest, entries int) error {
+	if entries > 0 && len(req.Controls) > 0 && s.root.supports(ldap.ControlTypePaging) {
+		return fault.Errorf(fault.Unavailable, "%s: the server announces paging and ended a page without its control: the answer may be incomplete", op)
+	}
+	return nil
+}
+
+func (s *session) refer(uri string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refs[uri] = struct{}{}
+}
+
+// loopGuard notices a server whose pages do not lead to an end. Cookies prove nothing (389 Directory Server keeps the
+// same one throughout): pages that begin alike and endless empty pages do.
+type loopGuard struct {
+	firsts map[string]struct{}
+	fresh  bool // no entry of this page has been seen
+	empty  int  // empty pages in a row
+}
+
+// maxEmptyPages is generous: Active Directory may give empty pages while it works through what the filter rejects.
+const maxEmptyPages = 1000
+
+func (g *loopGuard) page() { g.fresh = true }
+
+func (g *loopGuard) entry(dn string) error {
+	if !g.fresh {
+		return nil
+	}
+	g.fresh, g.empty = false, 0
+	if _, seen := g.firsts[dn]; seen {
+		return fmt.Errorf("the server repeats a page: a second one begins with %q", dn)
+	}
+	if g.firsts == nil {
+		g.firsts = map[string]struct{}{}
+	}
+	g.firsts[dn] = struct{}{}
+	return nil
+}
+
+func (g *loopGuard) next() error {
+	if g.fresh {
+		g.empty++
+	}
+	if g.empty > maxEmptyPages {
+		return fmt.Errorf("the server gave %d empty pages in a row", g.empty)
+	}
+	return nil
+}

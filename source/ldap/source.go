@@ -1,0 +1,191 @@
+package ldap
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/source"
+)
+
+// Source reads one LDAP directory. It keeps no connection between reads and may be used by several goroutines.
+type Source struct {
+	cfg     Config
+	servers []server
+	user    scope
+	group   scope
+
+	now         func() time.Time
+	getenv      func(string) string
+	strictFiles bool
+	warnings    []string
+}
+
+var _ source.Source = (*Source)(nil)
+
+// Option changes how a Source is made.
+type Option func(*Source)
+
+// WithClock replaces the clock, which decides whether an account has expired.
+func WithClock(now func() time.Time) Option { return func(s *Source) { s.now = now } }
+
+// WithEnv replaces os.Getenv for bind_password_env.
+func WithEnv(getenv func(string) string) Option { return func(s *Source) { s.getenv = getenv } }
+
+// WithStrictFiles refuses a password file that everybody may read, instead of warning.
+func WithStrictFiles() Option { return func(s *Source) { s.strictFiles = true } }
+
+// New returns a source. attributes are the LDAP attributes that mappings name; they appear on entries under just these
+// names. Only they and what the package itself needs are asked of the server.
+func New(cfg Config, attributes []string, options ...Option) (*Source, error) {
+	cfg = cfg.withDefaults()
+	op := "source " + cfg.Slug
+	if err := cfg.Validate(); err != nil {
+		return nil, fault.New(fault.Invalid, op, err)
+	}
+	for _, name := range attributes {
+		if !attributeForm.MatchString(name) {
+			return nil, fault.New(fault.Invalid, op, fmt.Errorf("a mapping asks for %q, which is not the name of an LDAP attribute", name))
+		}
+	}
+	servers, err := parseServers(cfg.ServerURI)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, op, err)
+	}
+	s := &Source{cfg: cfg, servers: servers, now: time.Now, getenv: os.Getenv}
+	for _, o := range options {
+		o(s)
+	}
+	s.user, s.group = userScope(&cfg, attributes), groupScope(&cfg, attributes)
+	if err := s.checkFiles(); err != nil {
+		return nil, fault.New(fault.Invalid, op, err)
+	}
+	return s, nil
+}
+
+// checkFiles finds out at the start what would fail the first read, and collects warnings.
+func (s *Source) checkFiles() error {
+	_, warning, err := s.password()
+	if err != nil {
+		return err
+	}
+	if warning != "" {
+		s.warnings = append(s.warnings, "bind_password_file: "+warning)
+	}
+	if s.servers[0].scheme == "file" {
+		return nil
+	}
+	_, err = s.tlsConfig(s.servers[0])
+	return err
+}
+
+// Slug returns the source's slug.
+func (s *Source) Slug() string { return s.cfg.Slug }
+
+// Warnings returns what is questionable about the configuration but not wrong.
+func (s *Source) Warnings() []string { return slices.Clone(s.warnings) }
+
+// open connects, or parses the file.
+func (s *Source) open(ctx context.Context) (searcher, error) {
+	if s.servers[0].scheme == "file" {
+		return openFile(ctx, s.servers[0].path)
+	}
+	return s.connect(ctx)
+}
+
+// Read implements source.Source.
+func (s *Source) Read(ctx context.Context, q directory.Query) (directory.Snapshot, error) {
+	if err := ctx.Err(); err != nil {
+		return directory.Snapshot{}, classify(ctx, "read source "+s.cfg.Slug, err)
+	}
+	open, err := s.open(ctx)
+	if err != nil {
+		return directory.Snapshot{}, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
+	}
+	defer open.close()
+	r := newReading(s, open)
+	if q.All() {
+		err = r.all(ctx)
+	} else {
+		err = r.refs(ctx, q.Refs)
+	}
+	if err != nil {
+		return directory.Snapshot{}, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
+	}
+	return r.snapshot(), nil
+}
+
+// scope is what one kind of entry needs: where and what to search, and how to decode the answer.
+type scope struct {
+	kind     directory.Kind
+	enabled  bool
+	base     string // as configured
+	baseNorm string
+	filter   string
+	unique   identifier
+	members  string // the membership attribute of groups
+	attrs    []string
+	outputs  []output
+}
+
+// output is one attribute of an entry: the first of some LDAP attributes that has a value.
+type output struct {
+	name string
+	from []string
+}
+
+// activityAttributes tell disabled accounts; see active.
+var activityAttributes = []string{"userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime", "shadowExpire"}
+
+func userScope(c *Config, extra []string) scope {
+	login := []string{"uid", "sAMAccountName", "cn"}
+	if c.UserNameField != "" {
+		login = []string{c.UserNameField}
+	}
+	s := scope{kind: directory.User, enabled: c.SyncUsers, base: c.userBase(), filter: c.UserObjectFilter, unique: identifierFor(c.userUniqueness())}
+	s.outputs = []output{
+		{directory.UserName, login},
+		{directory.DisplayName, []string{"displayName"}},
+		{directory.GivenName, []string{"givenName"}},
+		{directory.FamilyName, []string{"sn"}},
+		{directory.CommonName, []string{"cn"}},
+		{directory.Mail, []string{"mail"}},
+		{directory.EmployeeNumber, []string{"employeeNumber", "employeeID"}},
+	}
+	s.finish(extra, activityAttributes)
+	return s
+}
+
+func groupScope(c *Config, extra []string) scope {
+	s := scope{kind: directory.Group, enabled: c.SyncGroups, base: c.groupBase(), filter: c.GroupObjectFilter, unique: identifierFor(c.groupUniqueness()), members: c.GroupMembershipField}
+	s.outputs = []output{
+		{directory.DisplayName, []string{"cn"}},
+		{directory.CommonName, []string{"cn"}},
+		{directory.Description, []string{"description"}},
+		{directory.Mail, []string{"mail"}},
+	}
+	s.finish(extra, []string{c.GroupMembershipField})
+	return s
+}
+
+// finish adds the mappings' attributes, sorts the outputs and collects what to ask for.
+func (s *scope) finish(extra, more []string) {
+	s.baseNorm, _ = NormalizeDN(s.base) // validated
+	for _, name := range extra {
+		if !slices.ContainsFunc(s.outputs, func(o output) bool { return strings.EqualFold(o.name, name) }) {
+			s.outputs = append(s.outputs, output{name, []string{name}})
+		}
+	}
+	slices.SortFunc(s.outputs, func(a, b output) int { return strings.Compare(a.name, b.name) })
+	ask := slices.Concat([]string{s.unique.attr}, more)
+	for _, o := range s.outputs {
+		ask = append(ask, o.from...)
+	}
+	slices.SortFunc(ask, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
+	s.attrs = slices.CompactFunc(ask, strings.EqualFold)
+}
