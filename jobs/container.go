@@ -16,8 +16,9 @@ const AfterSource = "after_source"
 
 // Container is one source or provider as a worker sees it.
 type Container struct {
-	Name   status.Container
-	Engine *reconcile.Engine
+	Name status.Container
+	// Engine makes the engine of one execution.
+	Engine func() *reconcile.Engine
 	// Schedule is a cron expression, AfterSource, or empty.
 	Schedule string
 	// Sources are the slugs that a provider is fed from; empty for a source.

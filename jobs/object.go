@@ -132,7 +132,7 @@ func (o *objectSync) both(ctx context.Context, c *Container, source string) (sta
 }
 
 func (o *objectSync) hop(ctx context.Context, c *Container, dryRun bool) (reconcile.Report, error) {
-	return c.Engine.Execute(ctx, reconcile.Run{
+	return c.Engine().Execute(ctx, reconcile.Run{
 		ID: o.job.ID, Only: []directory.Ref{o.ref}, DryRun: dryRun,
 		Gate: &gate{store: o.cfg.Status, name: c.Name, drain: o.drain}, Journal: o.said,
 	})

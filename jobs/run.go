@@ -48,7 +48,7 @@ func (w *Worker) run(ctx context.Context, task *asynq.Task) error {
 func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (reconcile.Report, error) {
 	stop := w.countCalls(c, lease.Recorder())
 	defer stop()
-	return c.Engine.Execute(lease.Context(), reconcile.Run{
+	return c.Engine().Execute(lease.Context(), reconcile.Run{
 		ID: lease.Run().ID, DryRun: lease.Run().DryRun,
 		Gate:    &gate{w.cfg.Status, c.Name, lease, w.drain},
 		Journal: &journal{rec: lease.Recorder(), name: c.Name, log: log, logger: string(c.Name)},
@@ -119,7 +119,7 @@ func (w *Worker) completed(ctx context.Context, c *Container, lease *status.Leas
 		return revoke(err)
 	}
 	log.InfoContext(ctx, "run completed", "applied", report.Applied, "failed", report.Failed, "held", len(report.Held.Changes), "conflicts", len(report.Apply.Held))
-	w.follow(ctx, c, run, report.Applied > 0)
+	w.follow(ctx, c, run, report.Changed)
 	return nil
 }
 

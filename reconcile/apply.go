@@ -64,8 +64,12 @@ func (a *applier) begin(ctx context.Context) error {
 	if err := a.run.Gate.Check(ctx); err != nil {
 		return err
 	}
-	if c, ok := a.cfg.Provider.(Committer); ok && len(a.run.Only) == 0 {
-		if err := c.Begin(ctx, a.run.ID, a.view.at); err != nil {
+	if c, ok := a.cfg.Provider.(Committer); ok {
+		name := a.run.ID
+		if len(a.run.Only) > 0 {
+			name = ""
+		}
+		if err := c.Begin(ctx, name, a.view.readAt); err != nil {
 			return err
 		}
 	}

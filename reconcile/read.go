@@ -17,7 +17,9 @@ import (
 
 // view is everything that one run read.
 type view struct {
-	at       time.Time
+	at time.Time
+	// readAt orders this read of the source among others; see Committer.
+	readAt   time.Time
 	snapshot directory.Snapshot
 	desired  mapping.Result
 	state    plan.State
@@ -41,6 +43,11 @@ func (e *Engine) read(ctx context.Context, run Run) (*view, error) {
 	groups, err := e.cfg.Ledger.Groups(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if c, ok := e.cfg.Provider.(Committer); ok {
+		if v.readAt, err = c.Clock(ctx); err != nil {
+			return nil, err
+		}
 	}
 	if v.snapshot, err = e.cfg.Source.Read(ctx, e.question(run)); err != nil {
 		return nil, fmt.Errorf("read source: %w", err)
@@ -166,7 +173,11 @@ func (v *view) stub(groups map[directory.ID]plan.Confirmed) {
 	}
 	for ref, link := range v.links {
 		if link.RemoteID != "" && !seen[link.RemoteID] {
-			v.state.Objects = append(v.state.Objects, plan.Object{Ref: ref, RemoteID: link.RemoteID, Active: true})
+			o := plan.Object{Ref: ref, RemoteID: link.RemoteID, Active: true}
+			if ref.Kind == directory.Group {
+				o.ReadOnly = "its members were not looked up"
+			}
+			v.state.Objects = append(v.state.Objects, o)
 			v.stubs++
 		}
 	}

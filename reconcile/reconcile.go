@@ -41,13 +41,16 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Committer is a provider whose readers must never see it half written. The engine calls Begin before its first
-// write, and Commit after the last one of a run that carried out its plan.
+// Committer is a provider whose readers must never see it half written: the local directory. A run names itself and
+// calls Begin after it read the state and before its first write, and Commit after the last one. An object job begins
+// without a name and commits nothing.
 type Committer interface {
+	// Clock returns the time by which reads are ordered; it is asked right before the source is read.
+	Clock(ctx context.Context) (time.Time, error)
 	// Begin marks the provider as being written by run, with what was read at readAt.
 	Begin(ctx context.Context, run string, readAt time.Time) error
-	// Commit clears the mark and raises the generation.
-	Commit(ctx context.Context, run string) error
+	// Commit clears the mark, and reports whether anything changed since the last one.
+	Commit(ctx context.Context, run string) (changed bool, err error)
 }
 
 // Gate stands between a plan and its writes: locks, the lease and the budget.
@@ -114,6 +117,8 @@ type Report struct {
 	Apply, Held plan.Plan
 	// Applied, Failed and Superseded count changes; Superseded ones gave way to a newer write.
 	Applied, Failed, Superseded int
+	// Changed reports whether those who follow this container should look at it.
+	Changed bool
 	// Snapshot is what the source answered; an object job looks at Absent and Findings.
 	Snapshot directory.Snapshot
 	// OutOfScope names entries that the provider's scope leaves out, and by which rule.

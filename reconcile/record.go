@@ -57,6 +57,7 @@ func (a *applier) record(ctx context.Context, carriedOut bool) error {
 	if a.mirror() {
 		return a.commit(ctx, full && carriedOut)
 	}
+	a.report.Changed = a.report.Applied > 0
 	if full {
 		a.observe()
 		a.bury()
@@ -85,9 +86,11 @@ func (a *applier) commit(ctx context.Context, whole bool) error {
 		return err
 	}
 	if c, ok := a.cfg.Provider.(Committer); ok {
-		if err := c.Commit(ctx, a.run.ID); err != nil {
+		changed, err := c.Commit(ctx, a.run.ID)
+		if err != nil {
 			return err
 		}
+		a.report.Changed = changed
 	}
 	return a.facts(ctx)
 }

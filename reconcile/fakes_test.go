@@ -1,0 +1,362 @@
+package reconcile_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/ledger"
+	"rollcall/mapping"
+	"rollcall/plan"
+	"rollcall/provider"
+	"rollcall/reconcile"
+)
+
+// sourceFake answers with a snapshot, or an error.
+type sourceFake struct {
+	snapshot directory.Snapshot
+	err      error
+}
+
+func (s *sourceFake) Read(context.Context, directory.Query) (directory.Snapshot, error) {
+	out := s.snapshot
+	out.Entries = slices.Clone(s.snapshot.Entries)
+	slices.SortFunc(out.Entries, func(a, b directory.Entry) int { return a.Ref().Compare(b.Ref()) })
+	out.Versions = map[directory.Ref]string{}
+	for i := range out.Entries {
+		out.Versions[out.Entries[i].Ref()] = out.Entries[i].Digest()
+	}
+	return out, s.err
+}
+
+func (s *sourceFake) version(_ context.Context, ref directory.Ref) (string, error) {
+	for i := range s.snapshot.Entries {
+		if e := &s.snapshot.Entries[i]; e.Ref() == ref {
+			return e.Digest(), nil
+		}
+	}
+	return "", nil
+}
+
+// desire maps an entry to itself at example.com.
+func desire(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
+	var r mapping.Result
+	for i := range s.Entries {
+		e := &s.Entries[i]
+		d := plan.Desired{
+			Ref: e.Ref(), Label: e.Label(), Address: string(e.ID) + "@example.com", Active: e.Active, Version: s.Versions[e.Ref()],
+			Fields: directory.Attributes{{Name: "name", Values: []string{e.Attributes.Get(directory.CommonName)}}},
+		}
+		if !e.Active {
+			d.Why = plan.Disabled
+		}
+		for _, m := range e.Members {
+			d.Members = append(d.Members, plan.Member{Ref: m})
+		}
+		r.Desired = append(r.Desired, d)
+	}
+	return r, nil
+}
+
+// tenantFake is a tenant with a state. It obeys the port's contract; hook may make a call fail before or after its effect.
+type tenantFake struct {
+	mu      sync.Mutex
+	objects map[string]*plan.Object
+	next    int
+	listed  int
+	applied []string
+	// hook is asked before (after=false) and after each write.
+	hook func(c plan.Change, after bool) error
+}
+
+func newTenant() *tenantFake { return &tenantFake{objects: map[string]*plan.Object{}} }
+
+func (t *tenantFake) Capabilities() plan.Capabilities {
+	return plan.Capabilities{BatchSize: 1, Concurrency: 4}
+}
+
+func (t *tenantFake) Read(_ context.Context, q provider.Query) (plan.State, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var s plan.State
+	for _, id := range slices.Sorted(maps.Keys(t.objects)) {
+		o := *t.objects[id]
+		o.Fields = o.Fields.Clone()
+		if len(q.Lookups) > 0 && !slices.ContainsFunc(q.Lookups, func(l provider.Lookup) bool {
+			return l.Ref == o.Ref || l.Address == o.Address || slices.ContainsFunc(l.Groups, func(g provider.GroupRef) bool { return g.RemoteID == o.RemoteID })
+		}) {
+			continue
+		}
+		if o.Kind == directory.Group && o.Anchored() {
+			o.Witness = fmt.Sprint(len(o.Members))
+			o.Members = slices.Sorted(slices.Values(o.Members))
+			if c := q.Groups[o.ID]; c.Holds(o.Witness, q.Now) {
+				o.Members = c.Members
+			} else {
+				o.Listed = true
+				t.listed++
+			}
+		}
+		s.Objects = append(s.Objects, o)
+	}
+	return s, nil
+}
+
+func (t *tenantFake) Apply(_ context.Context, batch []plan.Change) []provider.Result {
+	out := make([]provider.Result, len(batch))
+	for i, c := range batch {
+		out[i] = t.one(c)
+	}
+	return out
+}
+
+func (t *tenantFake) one(c plan.Change) (r provider.Result) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.hook != nil {
+		if err := t.hook(c, false); err != nil {
+			return provider.Result{Err: err}
+		}
+	}
+	r = t.effect(c)
+	if t.hook != nil && r.Err == nil {
+		if err := t.hook(c, true); err != nil {
+			return provider.Result{Err: err}
+		}
+	}
+	return r
+}
+
+func (t *tenantFake) effect(c plan.Change) provider.Result {
+	o := t.objects[c.RemoteID]
+	switch {
+	case c.Op == plan.Create:
+		for _, other := range t.objects {
+			if other.Address == c.Address && other.Ref == c.Ref {
+				return provider.Result{RemoteID: other.RemoteID}
+			}
+			if other.Address == c.Address {
+				return provider.Result{Err: fault.Errorf(fault.Conflict, "%s is taken", c.Address)}
+			}
+		}
+		t.next++
+		o = &plan.Object{Ref: c.Ref, RemoteID: fmt.Sprintf("r%04d", t.next), Active: true, Address: c.Address}
+		t.objects[o.RemoteID] = o
+	case o == nil && (c.Op == plan.Delete || c.Op == plan.RemoveMember):
+		return provider.Result{}
+	case o == nil:
+		return provider.Result{Err: fault.Errorf(fault.NotFound, "no object %q", c.RemoteID)}
+	}
+	t.applied = append(t.applied, c.Op.String()+" "+c.Ref.String())
+	switch c.Op {
+	case plan.AddMember:
+		if !slices.Contains(o.Members, c.MemberRemoteID) {
+			o.Members = append(o.Members, c.MemberRemoteID)
+		}
+		return provider.Result{}
+	case plan.RemoveMember:
+		o.Members = slices.DeleteFunc(o.Members, func(m string) bool { return m == c.MemberRemoteID })
+		return provider.Result{}
+	case plan.Suspend:
+		o.Active, o.Suspender = false, plan.Us
+	case plan.Restore:
+		o.Active, o.Suspender = true, plan.Nobody
+	case plan.Delete:
+		delete(t.objects, o.RemoteID)
+	}
+	for _, f := range c.Fields {
+		o.Fields = o.Fields.Set(f.Name, f.After...)
+	}
+	return provider.Result{RemoteID: o.RemoteID}
+}
+
+// picture is the end state in a comparable form: what it looks like, without the ids that the tenant gave.
+func (t *tenantFake) picture() map[string]string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := map[string]string{}
+	for _, o := range t.objects {
+		var members []string
+		for _, m := range o.Members {
+			if t.objects[m] == nil {
+				members = append(members, "?"+m)
+				continue
+			}
+			members = append(members, t.objects[m].Address)
+		}
+		slices.Sort(members)
+		out[o.Address] += fmt.Sprintf("[%s active=%v by=%d %v %v]", o.Ref, o.Active, o.Suspender, o.Fields, members)
+	}
+	return out
+}
+
+// gateFake lets everything through and counts.
+type gateFake struct {
+	mu     sync.Mutex
+	budget plan.Budget
+	spent  int
+	locked map[string]bool
+	drain  chan struct{}
+	err    error
+}
+
+func (g *gateFake) Check(ctx context.Context) error {
+	if g.err != nil {
+		return g.err
+	}
+	return ctx.Err()
+}
+
+func (g *gateFake) Lock(ctx context.Context, entry string) (func(), bool, error) {
+	if err := g.Check(ctx); err != nil {
+		return nil, false, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.locked[entry] {
+		return nil, false, nil
+	}
+	return func() {}, true, nil
+}
+
+func (g *gateFake) Spent(context.Context) (plan.Budget, error) { return g.budget, nil }
+
+func (g *gateFake) Spend(context.Context, *plan.Change) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.spent++
+	return nil
+}
+
+func (g *gateFake) Draining() <-chan struct{} { return g.drain }
+
+// journalFake keeps messages.
+type journalFake struct {
+	mu       sync.Mutex
+	messages []string
+}
+
+func (j *journalFake) Read(int, int, int)                                  {}
+func (j *journalFake) Planned(context.Context, plan.Plan, plan.Plan) error { return nil }
+func (j *journalFake) Done(*plan.Change, provider.Result)                  {}
+func (j *journalFake) Say(_ reconcile.Level, event string, _ map[string]any) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.messages = append(j.messages, event)
+}
+
+// ledgerFake dies at the nth write.
+type ledgerFake struct {
+	ledger.Ledger
+	left int
+}
+
+var errDead = fault.Errorf(fault.Unavailable, "the ledger is out of reach")
+
+func (l *ledgerFake) die() error {
+	if l.left--; l.left == -1 {
+		return errDead
+	}
+	return nil
+}
+
+func (l *ledgerFake) PutLinks(ctx context.Context, links map[directory.Ref]plan.Link) error {
+	if err := l.die(); err != nil {
+		return err
+	}
+	return l.Ledger.PutLinks(ctx, links)
+}
+
+func (l *ledgerFake) DropLinks(ctx context.Context, refs ...directory.Ref) error {
+	if err := l.die(); err != nil {
+		return err
+	}
+	return l.Ledger.DropLinks(ctx, refs...)
+}
+
+func (l *ledgerFake) Confirm(ctx context.Context, g map[directory.ID]plan.Confirmed) error {
+	if err := l.die(); err != nil {
+		return err
+	}
+	return l.Ledger.Confirm(ctx, g)
+}
+
+func (l *ledgerFake) Unconfirm(ctx context.Context, ids ...directory.ID) error {
+	if err := l.die(); err != nil {
+		return err
+	}
+	return l.Ledger.Unconfirm(ctx, ids...)
+}
+
+func (l *ledgerFake) SetFacts(ctx context.Context, f ledger.Facts) error {
+	if err := l.die(); err != nil {
+		return err
+	}
+	return l.Ledger.SetFacts(ctx, f)
+}
+
+// world is one hop with its fakes.
+type world struct {
+	source *sourceFake
+	tenant *tenantFake
+	ledger ledger.Ledger
+	gate   *gateFake
+	said   *journalFake
+	policy plan.Policy
+	now    time.Time
+}
+
+func newWorld() *world {
+	return &world{
+		source: &sourceFake{}, tenant: newTenant(), ledger: ledger.NewMemory(), gate: &gateFake{}, said: &journalFake{},
+		policy: plan.Policy{UserDeleteAction: plan.ActionSuspend, GroupDeleteAction: plan.ActionDoNothing, DeleteAfter: 720 * time.Hour},
+		now:    time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
+	}
+}
+
+func (w *world) engine() *reconcile.Engine {
+	return reconcile.New(reconcile.Config{
+		Source: w.source, Provider: w.tenant, Desire: desire, Ledger: w.ledger, Version: w.source.version, Policy: w.policy,
+		Now: func() time.Time { return w.now },
+	})
+}
+
+func (w *world) run(ctx context.Context, only ...directory.Ref) (reconcile.Report, error) {
+	return w.engine().Execute(ctx, reconcile.Run{ID: "run", Only: only, Gate: w.gate, Journal: w.said})
+}
+
+func person(i int) directory.Entry {
+	return directory.Entry{
+		Kind: directory.User, ID: directory.ID(fmt.Sprintf("u%03d", i)), Source: "corp", Active: true,
+		Attributes: directory.Attributes{{Name: directory.CommonName, Values: []string{fmt.Sprintf("Person %d", i)}}},
+	}
+}
+
+func crew(i int, members ...int) directory.Entry {
+	g := directory.Entry{
+		Kind: directory.Group, ID: directory.ID(fmt.Sprintf("g%03d", i)), Source: "corp", Active: true,
+		Attributes: directory.Attributes{{Name: directory.CommonName, Values: []string{fmt.Sprintf("Crew %d", i)}}},
+	}
+	for _, m := range members {
+		g.Members = append(g.Members, ref(m))
+	}
+	return g
+}
+
+// company has ten people in three crews.
+func company() []directory.Entry {
+	var out []directory.Entry
+	for i := range 10 {
+		out = append(out, person(i))
+	}
+	return append(out, crew(0, 0, 1, 2, 3), crew(1, 2, 4, 6), crew(2, 9))
+}
+
+func ref(i int) directory.Ref {
+	return directory.Ref{Kind: directory.User, ID: directory.ID(fmt.Sprintf("u%03d", i))}
+}
