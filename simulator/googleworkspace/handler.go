@@ -1,7 +1,7 @@
 package googleworkspace
 
 import (
-	"encoding/json"
+	"bytes"
 	"maps"
 	"net/http"
 	"net/url"
@@ -141,11 +141,10 @@ func encode(value any, err *apiError) []byte {
 	if value == nil {
 		return nil
 	}
-	data, jsonErr := json.Marshal(value)
-	if jsonErr != nil {
-		panic("googleworkspace: " + jsonErr.Error())
-	}
-	return append(data, '\n')
+	var b bytes.Buffer
+	writeJSON(&b, value)
+	b.WriteByte('\n')
+	return b.Bytes()
 }
 
 func respond(w http.ResponseWriter, value any, err *apiError) {

@@ -1,9 +1,12 @@
 package googleworkspace
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"hash/fnv"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -34,6 +37,37 @@ func render(doc map[string]any, volatile ...string) *rendered {
 
 // MarshalJSON implements json.Marshaler.
 func (r *rendered) MarshalJSON() ([]byte, error) { return r.json, nil }
+
+// writeJSON writes an answer. Rendered documents go in as they are: the encoder would check each of them
+// again, and that is most of the work of a long list.
+func writeJSON(b *bytes.Buffer, value any) {
+	switch v := value.(type) {
+	case *rendered:
+		b.Write(v.json)
+	case []*rendered:
+		b.WriteByte('[')
+		for i, r := range v {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			b.Write(r.json)
+		}
+		b.WriteByte(']')
+	case map[string]any:
+		b.WriteByte('{')
+		for i, name := range slices.Sorted(maps.Keys(v)) {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			b.Write(encodeJSON(name))
+			b.WriteByte(':')
+			writeJSON(b, v[name])
+		}
+		b.WriteByte('}')
+	default:
+		b.Write(encodeJSON(v))
+	}
+}
 
 func encodeJSON(v any) []byte {
 	data, err := json.Marshal(v)

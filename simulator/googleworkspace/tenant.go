@@ -72,6 +72,7 @@ type Tenant struct {
 	nextID     uint64
 	domains    []*domainRec
 	users      map[string]*userRec
+	graves     []grave // deletions, oldest first
 	groups     map[string]*groupRec
 	addresses  map[string]owner               // every address in use, lower case
 	memberOf   map[string]map[string]struct{} // member id to group ids

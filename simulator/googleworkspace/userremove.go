@@ -24,6 +24,7 @@ func (t *Tenant) deleteUser(u *userRec, now time.Time) {
 	}
 	t.leaveAll(u.id, now)
 	u.deletedAt = now
+	t.graves = append(t.graves, grave{u, now})
 	t.publishUser(u, now)
 }
 
@@ -57,11 +58,19 @@ func (t *Tenant) usersUndelete(c *call) (any, *apiError) {
 	return nil, nil
 }
 
+// grave is one deletion of a user. The user may have come back since, and even been deleted again.
+type grave struct {
+	user *userRec
+	at   time.Time
+}
+
 // purge forgets the users that were deleted more than twenty days ago.
 func (t *Tenant) purge(now time.Time) {
-	for id, u := range t.users {
-		if u.deleted() && now.Sub(u.deletedAt) > undeleteWindow {
-			delete(t.users, id)
+	for len(t.graves) > 0 && now.Sub(t.graves[0].at) > undeleteWindow {
+		g := t.graves[0]
+		t.graves = t.graves[1:]
+		if g.user.deletedAt.Equal(g.at) {
+			delete(t.users, g.user.id)
 			clear(t.userOrder)
 		}
 	}

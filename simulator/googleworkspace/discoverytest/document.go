@@ -33,6 +33,7 @@ type method struct {
 	HTTPMethod string
 	Path       string
 	Parameters map[string]*schema
+	Scopes     []string
 	Request    *schema
 	Response   *schema
 
