@@ -22,6 +22,9 @@ const (
 	memoryBudget = 100_000
 )
 
+// ErrNoDomain says that an expression reads domain where there is none.
+var ErrNoDomain = errors.New("it uses domain, and default_group_email_domain is not set")
+
 // Variable describes a variable that expressions see.
 type Variable struct {
 	Name, Doc string
@@ -108,16 +111,18 @@ func (c *compiler) compile(key, path, source string, want result) (expression, e
 	if strings.TrimSpace(source) == "" {
 		return e, problem.Field(path, "the expression is empty: leave the key out, or write '\"\"' for an empty value")
 	}
-	seen := &reader{}
-	program, err := expr.Compile(source, slices.Concat(c.options, []expr.Option{expr.Patch(seen)})...)
+	program, err := expr.Compile(source, c.options...)
 	if err != nil {
 		return e, problem.Field(path, "%s", c.explain(err))
 	}
+	// Read afterwards: as a visitor of the compilation (expr.Patch) it would make the checker pass over the arguments of calls.
+	seen, node := &reader{}, program.Node()
+	ast.Walk(&node, seen)
 	seen.finish()
 	e.program, e.variables, e.attributes = program, seen.variables, seen.attributes
 	problems := seen.problems
 	if c.domain == "" && slices.Contains(e.variables, domainName) {
-		problems = append(problems, errors.New("it uses domain, and default_group_email_domain is not set"))
+		problems = append(problems, ErrNoDomain)
 	}
 	if err := checkType(program.Node().Type(), want); err != nil {
 		problems = append(problems, err)

@@ -64,6 +64,7 @@ func TestCompileRefuses(t *testing.T) {
 	for _, test := range []struct{ name, field, expression, want string }{
 		{"unknown name", "title", `userName + usrName`, "user_property_mappings.title: column 12: unknown name usrName: did you mean userName? Any other attribute is ldap.<name>"},
 		{"an attribute as a variable", "title", `telephoneNumber`, "user_property_mappings.title: column 1: unknown name telephoneNumber: known are id, dn, source, userName, displayName, givenName, familyName, cn, mail, mails, employeeNumber, description, active, domain, ldap, ldap_all; any other attribute is ldap.telephoneNumber"},
+		{"in a call", "title", `coalesce(mail, usrName)`, "user_property_mappings.title: column 16: unknown name usrName: did you mean userName? Any other attribute is ldap.<name>"},
 		{"second line", "title", "userName +\n  usrName", "user_property_mappings.title: line 2, column 3: unknown name usrName: did you mean userName? Any other attribute is ldap.<name>"},
 		{"syntax", "title", `lower(`, "user_property_mappings.title: column 6: unexpected token EOF"},
 		{"number", "title", `len(mails)`, "user_property_mappings.title: it gives a number, want a text: write string(…)"},
