@@ -2,13 +2,12 @@ package provider
 
 import (
 	"errors"
-	"fmt"
-	"maps"
 	"path"
 	"slices"
 	"strings"
 	"time"
 
+	"rollcall/internal/problem"
 	"rollcall/plan"
 )
 
@@ -23,17 +22,6 @@ const (
 	ApprovalFirstRun Approval = "first_run"
 	// ApprovalAlways holds every plan.
 	ApprovalAlways Approval = "always"
-)
-
-// Nesting says what becomes of groups inside groups.
-type Nesting string
-
-// The ways to treat nested groups.
-const (
-	// Flatten makes everybody inside a nested group a direct member.
-	Flatten Nesting = "flatten"
-	// Keep makes the nested group a member; a cycle is flattened.
-	Keep Nesting = "keep"
 )
 
 // The defaults of Settings.
@@ -64,12 +52,17 @@ type Settings struct {
 	// Protected lists remote ids, addresses and patterns of addresses (boss@*, *@vip.example.com) of accounts that are never
 	// adopted, suspended or deleted.
 	Protected []string `yaml:"protected"`
-	// FilterGroup limits the users in scope to the members of one group: its ID, or its cn.
+	// FilterGroup limits the users in scope to the members of one group: its ID, DN or cn.
 	FilterGroup string `yaml:"filter_group"`
+	// UserFilter and GroupFilter are expressions that are true for what is in scope.
+	UserFilter  string `yaml:"user_filter"`
+	GroupFilter string `yaml:"group_filter"`
 	// NestedGroups is flatten (default) or keep.
-	NestedGroups Nesting `yaml:"nested_groups"`
-	// Exclude lists entries that are out of scope: by ID, or by patterns of userName, mail or DN.
+	NestedGroups string `yaml:"nested_groups"`
+	// Exclude lists entries that are out of scope: by ID, or by patterns of userName, cn (of groups), mail or DN.
 	Exclude []string `yaml:"exclude"`
+	// RekeyBy is the fact that outlives a re-created directory: an attribute or an expression.
+	RekeyBy string `yaml:"rekey_by"`
 	// UserPropertyMappings and GroupPropertyMappings are expressions by field name; see the provider's list of fields.
 	UserPropertyMappings  map[string]string `yaml:"user_property_mappings"`
 	GroupPropertyMappings map[string]string `yaml:"group_property_mappings"`
@@ -87,7 +80,6 @@ func (s *Settings) SetDefaults() {
 	orElse(&s.UserDeleteAction, plan.ActionSuspend)
 	orElse(&s.GroupDeleteAction, plan.ActionDoNothing)
 	orElse(&s.Adoption, plan.AdoptOff)
-	orElse(&s.NestedGroups, Flatten)
 	orElse(&s.RequireApproval, ApprovalGuard)
 	orElse(&s.RequestTimeout, DefaultRequestTimeout)
 	if s.DeleteAfter == nil {
@@ -111,13 +103,13 @@ func (s Settings) Policy() plan.Policy {
 	}
 }
 
-// Validate names everything that is wrong, each with its field. Schedule, Sources and the expressions are checked where
-// they are understood.
+// Validate returns everything that is wrong as problem.Errors. Sources, the schedule, the scope and the mappings are
+// checked where they are understood.
 func (s Settings) Validate() error {
 	s.SetDefaults()
 	var errs []error
 	fail := func(field, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...)))
+		errs = append(errs, problem.Field(field, format, args...))
 	}
 	if s.ID < 1 {
 		fail("id", "is needed: a number from 1, which names the provider in paths")
@@ -129,7 +121,6 @@ func (s Settings) Validate() error {
 		oneOf("user_delete_action", s.UserDeleteAction, plan.ActionSuspend, plan.ActionDelete, plan.ActionDoNothing),
 		oneOf("group_delete_action", s.GroupDeleteAction, plan.ActionDoNothing, plan.ActionDelete),
 		oneOf("adoption", s.Adoption, plan.AdoptOff, plan.AdoptByAddress),
-		oneOf("nested_groups", s.NestedGroups, Flatten, Keep),
 		oneOf("require_approval", s.RequireApproval, ApprovalGuard, ApprovalFirstRun, ApprovalAlways))
 	if *s.DeleteAfter < 0 {
 		fail("delete_after", "%v is negative", *s.DeleteAfter)
@@ -137,11 +128,9 @@ func (s Settings) Validate() error {
 	if s.RequestTimeout < time.Second {
 		fail("request_timeout", "%v is under a second", s.RequestTimeout)
 	}
-	for field, patterns := range map[string][]string{"protected": s.Protected, "exclude": s.Exclude} {
-		for _, p := range patterns {
-			if _, err := path.Match(strings.ToLower(p), ""); err != nil || strings.TrimSpace(p) == "" {
-				fail(field, "%q is no pattern", p)
-			}
+	for _, pattern := range s.Protected {
+		if _, err := path.Match(strings.ToLower(pattern), ""); err != nil || strings.TrimSpace(pattern) == "" {
+			fail("protected", "%q is no pattern", pattern)
 		}
 	}
 	return errors.Join(errs...)
@@ -151,18 +140,7 @@ func oneOf[T ~string](field string, v T, allowed ...T) error {
 	if slices.Contains(allowed, v) {
 		return nil
 	}
-	return fmt.Errorf("%s: %q: want one of %v", field, v, allowed)
-}
-
-// CheckMappings names the mapped fields that are not among the known ones.
-func CheckMappings(setting string, mappings map[string]string, known []string) error {
-	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(mappings)) {
-		if !slices.Contains(known, name) {
-			errs = append(errs, fmt.Errorf("%s: %q is no field: want one of %s", setting, name, strings.Join(known, ", ")))
-		}
-	}
-	return errors.Join(errs...)
+	return problem.Field(field, "%q is unknown: want one of %v", v, allowed)
 }
 
 // Protects returns the pattern by which the configuration protects a remote object, or "".

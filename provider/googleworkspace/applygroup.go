@@ -137,6 +137,7 @@ func (p *Provider) deleteGroup(ctx context.Context, c *plan.Change) error {
 	if err := unprotected(c, p.protectsGroup(g)); err != nil {
 		return err
 	}
+	p.recent.drop(c.RemoteID)
 	err = p.callAs(ctx, "groups.delete", p.settling(false), func(ctx context.Context) error {
 		return p.api.Groups.Delete(c.RemoteID).Context(ctx).Do()
 	})

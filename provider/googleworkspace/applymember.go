@@ -37,12 +37,18 @@ func (p *Provider) addMember(ctx context.Context, c *plan.Change) error {
 }
 
 func (p *Provider) insertMember(ctx context.Context, c *plan.Change, body *admin.Member) error {
-	settling := p.settling(false, c.RemoteID, c.MemberRemoteID)
 	return p.callAs(ctx, "members.insert", func(err error) error {
 		if status, reason := code(err); status == http.StatusConflict && reason == "duplicate" {
 			return nil
 		}
-		return settling(err)
+		missing := []string{c.RemoteID, c.MemberRemoteID}
+		switch text := err.Error(); {
+		case strings.Contains(text, "groupKey"):
+			missing = missing[:1]
+		case strings.Contains(text, "memberKey"):
+			missing = missing[1:]
+		}
+		return p.settling(false, missing...)(err)
 	}, func(ctx context.Context) error {
 		_, err := p.api.Members.Insert(c.RemoteID, body).Fields("id").Context(ctx).Do()
 		return err

@@ -209,6 +209,7 @@ func (p *Provider) deleteUser(ctx context.Context, c *plan.Change) (outcome, err
 		}
 		return outcome{}, err
 	}
+	p.recent.drop(c.RemoteID)
 	err := p.callAs(ctx, "users.delete", p.settling(false), func(ctx context.Context) error {
 		return p.api.Users.Delete(c.RemoteID).Context(ctx).Do()
 	})

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 
+	"rollcall/internal/problem"
+	"rollcall/mapping"
 	"rollcall/provider"
 )
 
@@ -56,12 +58,12 @@ func (c *Config) SetDefaults() {
 	c.DefaultGroupEmailDomain = strings.ToLower(strings.TrimSpace(c.DefaultGroupEmailDomain))
 }
 
-// Validate names everything that is wrong, each with its field. It reads no file.
+// Validate returns everything that is wrong as problem.Errors, the mappings included. It reads no file.
 func (c Config) Validate() error {
 	c.SetDefaults()
 	errs := []error{c.Settings.Validate()}
 	fail := func(field, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...)))
+		errs = append(errs, problem.Field(field, format, args...))
 	}
 	if c.DelegatedSubject == "" {
 		fail("delegated_subject", "is needed: the address of an administrator")
@@ -82,11 +84,18 @@ func (c Config) Validate() error {
 	if c.MaxRequestsPerSecond < 0 {
 		fail("max_requests_per_second", "%v is negative", c.MaxRequestsPerSecond)
 	}
-	users, groups := fieldNames()
-	errs = append(errs,
-		provider.CheckMappings("user_property_mappings", c.UserPropertyMappings, users),
-		provider.CheckMappings("group_property_mappings", c.GroupPropertyMappings, groups))
+	_, err := c.Mapping()
+	errs = append(errs, err)
 	return errors.Join(errs...)
+}
+
+// Mapping compiles the scope and the mappings.
+func (c Config) Mapping() (*mapping.Mapping, error) {
+	return mapping.Compile(Spec(), mapping.Options{
+		User: c.UserPropertyMappings, Group: c.GroupPropertyMappings, Domain: c.DefaultGroupEmailDomain,
+		FilterGroup: c.FilterGroup, Exclude: c.Exclude, UserFilter: c.UserFilter, GroupFilter: c.GroupFilter,
+		RekeyBy: c.RekeyBy, Nested: mapping.Nested(c.NestedGroups),
+	})
 }
 
 // checkURL allows https anywhere and plain http on this machine: an access token never crosses a network in clear.

@@ -9,12 +9,12 @@ import (
 // that it is in (phones 1 KB, externalIds and relations 2 KB, …) the limit leaves room for other elements.
 var userSpec = []mapping.Field{
 	{Name: "name.givenName", Default: "givenName", Required: true, MaxLength: 60, Doc: "First name."},
-	{Name: "name.familyName", Default: "familyName != '' ? familyName : cn", Required: true, MaxLength: 60, Doc: "Last name."},
+	{Name: "name.familyName", Default: "coalesce(familyName, cn)", Required: true, MaxLength: 60, Doc: "Last name."},
 	{Name: "name.displayName", MaxLength: 256, Doc: "Name that is shown; Google makes one of the other two where it is empty."},
 	{Name: "orgUnitPath", Required: true, MaxLength: 1024, Doc: "Path of the organizational unit, which must exist: /Staff/Berlin. Give / for the root."},
 	{Name: "recoveryEmail", MaxLength: 254, Doc: "Address for account recovery."},
 	{Name: "recoveryPhone", MaxLength: 16, Doc: "Phone number for account recovery, in E.164 form: +4930123456."},
-	{Name: "includeInGlobalAddressList", Required: true, MaxLength: 5, Doc: "true or false: shown in the directory."},
+	{Name: "includeInGlobalAddressList", Required: true, Bool: true, Doc: "Shown in the global directory."},
 	{Name: "organizations.title", MaxLength: 256, Doc: "Job title, in the primary organization."},
 	{Name: "organizations.department", MaxLength: 256, Doc: "Department, in the primary organization."},
 	{Name: "organizations.costCenter", MaxLength: 256, Doc: "Cost center, in the primary organization."},
@@ -41,19 +41,8 @@ func Spec() mapping.Spec {
 	return mapping.Spec{
 		User: append([]mapping.Field(nil), userSpec...), Group: append([]mapping.Field(nil), groupSpec...),
 		UserAddress:  "lower(mail)",
-		GroupAddress: "slug(cn) + '@' + domain",
+		GroupAddress: `slug(cn) + "@" + domain`,
 	}
-}
-
-// fieldNames returns the names under which mappings are configured.
-func fieldNames() (users, groups []string) {
-	for _, f := range userSpec {
-		users = append(users, f.Name)
-	}
-	for _, f := range groupSpec {
-		groups = append(groups, f.Name)
-	}
-	return append(users, plan.AddressField), append(groups, plan.AddressField)
 }
 
 // mapped returns the names of the user fields that the configuration maps: Read asks Google for no others.

@@ -1,0 +1,151 @@
+package providertest
+
+import (
+	"testing"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+)
+
+func (s *session) suspended(id string, want bool) {
+	s.t.Helper()
+	if got, exists := s.Admin.Suspended(id); !exists || got != want {
+		s.t.Errorf("user %s: suspended = %v, exists = %v; want %v, true", id, got, exists, want)
+	}
+}
+
+func testLeaverComesBack(t *testing.T, s *session) {
+	ref := userRef(anchor(1))
+	id := s.user(ref.ID, "ann")
+	d := s.desired[ref]
+	delete(s.desired, ref)
+	s.settled()
+	s.suspended(id, true)
+	if o := s.object(id); s.provenance(ref, o) != plan.Us {
+		t.Errorf("Suspender = %v, want us", o.Suspender)
+	}
+	s.desired[ref] = d
+	s.settled()
+	s.suspended(id, false)
+	if o := s.object(id); !o.Active {
+		t.Errorf("object after its return = %+v, want it active", o)
+	}
+}
+
+// provenance is who suspended the account, with what the ledger knows where the provider cannot carry our mark.
+func (s *session) provenance(ref directory.Ref, o plan.Object) plan.Suspender {
+	if o.Suspender == plan.Unknown && s.links[ref].Suspended {
+		return plan.Us
+	}
+	return o.Suspender
+}
+
+func testLeaverIsDeleted(t *testing.T, s *session) {
+	u, g := userRef(anchor(1)), groupRef(anchor(2))
+	id, groupID := s.user(u.ID, "ann"), s.group(g.ID, "staff")
+	clear(s.desired)
+	s.settled()
+	s.suspended(id, true)
+	s.Advance(25 * time.Hour)
+	s.settled()
+	if _, exists := s.Admin.Suspended(id); exists {
+		t.Error("the user outlived its grace period")
+	}
+	if s.Admin.Count(directory.Group) != 0 {
+		t.Errorf("group %s outlived its grace period", groupID)
+	}
+}
+
+func testOthersSuspensionStays(t *testing.T, s *session) {
+	ref := userRef(anchor(1))
+	id := s.user(ref.ID, "ann")
+	s.Admin.SetSuspended(t, id, true)
+	if o := s.object(id); o.Active || s.provenance(ref, o) == plan.Us {
+		t.Errorf("suspended by an administrator: Active = %v, Suspender = %v", o.Active, o.Suspender)
+	}
+	if p := s.sync(); len(p.Changes) > 0 {
+		t.Errorf("an account that somebody else suspended is not left alone:\n%s", ops(p))
+	}
+	s.refused(change(plan.Restore, ref, id), fault.Conflict)
+	// Our suspension of one that is suspended already succeeds, and claims nothing.
+	if r := s.apply(change(plan.Suspend, ref, id)); r.Err != nil {
+		t.Errorf("suspend of a suspended account = %v, want success", r.Err)
+	} else if r.Note == "" {
+		t.Error("suspend of an account that somebody else suspended says nothing about it")
+	}
+	s.suspended(id, true)
+}
+
+// testLiftedByHand: an administrator lifts our suspension and, later, suspends the account for a reason of their own.
+func testLiftedByHand(t *testing.T, s *session) {
+	ref := userRef(anchor(1))
+	id := s.user(ref.ID, "ann")
+	s.must(change(plan.Suspend, ref, id))
+	s.Admin.SetSuspended(t, id, false)
+	s.Advance(time.Hour)
+	s.settled()
+	s.Advance(time.Hour)
+	s.Admin.SetSuspended(t, id, true)
+	if o := s.object(id); o.Suspender == plan.Us {
+		t.Error("Suspender = us for a suspension that an administrator made after lifting ours")
+	}
+}
+
+func testWithoutAnchor(t *testing.T, s *session) {
+	u, g := userRef(anchor(1)), groupRef(anchor(2))
+	id, groupID := s.user(u.ID, "ann"), s.group(g.ID, "staff")
+	s.Admin.AddMember(t, groupID, id)
+	s.Admin.StripAnchor(t, directory.User, id)
+	s.Admin.StripAnchor(t, directory.Group, groupID)
+	if o := s.object(id); o.Anchored() {
+		t.Errorf("object without its anchor = %+v", o)
+	}
+	clear(s.desired)
+	if p := s.sync(); len(p.Changes) > 0 {
+		t.Errorf("objects that lost their anchor are not left alone:\n%s", ops(p))
+	}
+	s.refused(change(plan.Suspend, u, id), fault.Conflict)
+	s.refused(change(plan.Delete, u, id), fault.Conflict)
+	s.refused(change(plan.Delete, g, groupID), fault.Conflict)
+	s.refused(member(plan.RemoveMember, g.ID, groupID, u, id), fault.Conflict)
+	s.refused(change(plan.Restore, u, id), fault.Conflict)
+	s.suspended(id, false)
+	if got := s.Admin.Members(groupID); len(got) != 1 {
+		t.Errorf("members = %v, want the one", got)
+	}
+	// Nor may another entry's change reach it.
+	other := s.user(anchor(3), "bob")
+	s.refused(change(plan.Suspend, u, other), fault.Conflict)
+	s.refused(change(plan.Delete, u, other), fault.Conflict)
+	s.suspended(other, false)
+}
+
+func testAdministrators(t *testing.T, s *session) {
+	s.policy.Adoption = plan.AdoptByAddress
+	boss := s.Admin.AddUser(t, User{Address: s.address("boss"), Admin: true})
+	ref := userRef(anchor(1))
+	s.want(ref, "boss")
+	if o := s.object(boss); o.Protected == "" {
+		t.Error("an administrator is not protected")
+	}
+	if p := s.sync(); len(p.Changes) > 0 || len(p.Held) != 1 {
+		t.Errorf("an administrator is not left alone:\n%s", ops(p))
+	}
+	s.refused(change(plan.Adopt, ref, boss), fault.Conflict)
+	// One of ours who became an administrator since the plan was made.
+	ann := userRef(anchor(2))
+	id := s.user(ann.ID, "ann")
+	s.Admin.MakeAdmin(t, id)
+	s.refused(change(plan.Suspend, ann, id), fault.Conflict)
+	s.refused(change(plan.Delete, ann, id), fault.Conflict)
+	c := change(plan.Reanchor, userRef(anchor(3)), id)
+	c.From = ann.ID
+	s.refused(c, fault.Conflict)
+	s.suspended(id, false)
+	delete(s.desired, ann)
+	if p := s.sync(); len(p.Changes) > 0 {
+		t.Errorf("an administrator who left is not left alone:\n%s", ops(p))
+	}
+}

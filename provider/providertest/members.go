@@ -1,0 +1,159 @@
+package providertest
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+	"rollcall/provider"
+)
+
+func testMembers(t *testing.T, s *session) {
+	ann, bob := userRef(anchor(1)), userRef(anchor(2))
+	annID, bobID := s.user(ann.ID, "ann"), s.user(bob.ID, "bob")
+	g := s.want(groupRef(anchor(3)), "staff")
+	g.Members = []plan.Member{{Ref: ann}, {Ref: bob}}
+	s.settled()
+	group := s.links[g.Ref].RemoteID
+	// Members that are not ours stay.
+	guest := s.Admin.AddUser(t, User{Address: s.address("guest")})
+	s.Admin.AddMember(t, group, guest)
+	g.Members = []plan.Member{{Ref: bob}}
+	s.settled()
+	want := []string{bobID, guest}
+	slices.Sort(want)
+	if got := s.Admin.Members(group); !slices.Equal(got, want) {
+		t.Errorf("members = %v, want %v", got, want)
+	}
+	if o := s.object(group); !o.Listed || !slices.Equal(o.Members, want) {
+		t.Errorf("members read = %v (listed %v), want %v", o.Members, o.Listed, want)
+	}
+	// Groups in groups.
+	board := s.want(groupRef(anchor(4)), "board")
+	board.Members = []plan.Member{{Ref: ann}, {Ref: g.Ref}}
+	s.settled()
+	if got := s.Admin.Members(s.links[board.Ref].RemoteID); len(got) != 2 {
+		t.Errorf("members of the outer group = %v, want two", got)
+	}
+	board.Members = []plan.Member{{Ref: ann}}
+	s.settled()
+	// Neither a group nor a member that does not exist is anybody's success.
+	s.refused(member(plan.AddMember, g.ID, "no-such-group", ann, annID), fault.NotFound)
+	s.refused(member(plan.AddMember, g.ID, group, userRef(anchor(9)), ""), fault.NotFound)
+	s.must(member(plan.RemoveMember, g.ID, group, ann, annID)) // Not a member: nothing to remove.
+}
+
+func testConfirmedMembers(t *testing.T, s *session) {
+	ann := userRef(anchor(1))
+	g := s.want(groupRef(anchor(2)), "staff")
+	s.want(ann, "ann")
+	g.Members = []plan.Member{{Ref: ann}}
+	s.settled()
+	o := s.object(s.links[g.Ref].RemoteID)
+	if !o.Listed {
+		t.Fatal("a group that nothing is known of was not listed")
+	}
+	if o.Witness == "" {
+		return // The provider has no such thing, and always lists.
+	}
+	believed := []string{"as the ledger has it"}
+	s.confirmed[g.ID] = provider.Confirmed{Witness: o.Witness, Members: believed, VerifyBy: plan.VerifyBy(s.Now(), g.ID)}
+	if o := s.object(o.RemoteID); o.Listed || !slices.Equal(o.Members, believed) {
+		t.Errorf("members = %v (listed %v), want the ledger's", o.Members, o.Listed)
+	}
+	guest := s.Admin.AddUser(t, User{Address: s.address("guest")})
+	s.Admin.AddMember(t, o.RemoteID, guest)
+	if o := s.object(o.RemoteID); !o.Listed || !slices.Contains(o.Members, guest) {
+		t.Errorf("members after the witness moved = %v (listed %v), want them listed", o.Members, o.Listed)
+	}
+	confirmed := s.confirmed[g.ID]
+	confirmed.Witness, confirmed.VerifyBy = s.object(o.RemoteID).Witness, s.Now()
+	s.confirmed[g.ID] = confirmed
+	if o := s.object(o.RemoteID); !o.Listed {
+		t.Error("members were not listed when their turn had come")
+	}
+}
+
+func (s *session) lookUp(l provider.Lookup) plan.State {
+	s.t.Helper()
+	state, err := s.Provider.Read(s.t.Context(), provider.Query{Lookups: []provider.Lookup{l}, Known: s.links, Groups: s.confirmed, Now: s.Now()})
+	if err != nil {
+		s.t.Fatalf("Read(%+v) = %v", l, err)
+	}
+	return state
+}
+
+func testLookup(t *testing.T, s *session) {
+	u, g := userRef(anchor(1)), groupRef(anchor(2))
+	user, group := s.user(u.ID, "ann"), s.group(g.ID, "staff")
+	s.user(anchor(3), "bob")
+	guest := s.Admin.AddUser(t, User{Address: s.address("guest")})
+	club := s.Admin.AddGroup(t, s.address("club"))
+	for _, tc := range []struct {
+		name   string
+		lookup provider.Lookup
+		want   []string
+	}{
+		{"user by remote id", provider.Lookup{Ref: u, RemoteID: user}, []string{user}},
+		{"user without a ledger", provider.Lookup{Ref: u, Address: s.address("ann")}, []string{user}},
+		{"user and what has its new name", provider.Lookup{Ref: u, RemoteID: user, Address: s.address("guest")}, []string{user, guest}},
+		{"user and a group that has its name", provider.Lookup{Ref: u, RemoteID: user, Address: s.address("club")}, []string{user, club}},
+		{"nobody", provider.Lookup{Ref: userRef(anchor(9)), Address: s.address("nobody")}, nil},
+		{"nobody, in a foreign domain", provider.Lookup{Ref: userRef(anchor(9)), Address: "x@elsewhere.invalid"}, nil},
+		{"group by remote id", provider.Lookup{Ref: g, RemoteID: group}, []string{group}},
+		{"group by address", provider.Lookup{Ref: g, Address: s.address("staff")}, []string{group}},
+		{"group and the user that has its name", provider.Lookup{Ref: g, RemoteID: group, Address: s.address("guest")}, []string{group, guest}},
+	} {
+		var got []string
+		for _, o := range s.lookUp(tc.lookup).Objects {
+			got = append(got, o.RemoteID)
+		}
+		if !slices.Equal(got, tc.want) {
+			t.Errorf("%s: found %v, want %v", tc.name, got, tc.want)
+		}
+	}
+	s.Admin.Delete(t, directory.User, user)
+	if state := s.lookUp(provider.Lookup{Ref: u, RemoteID: user}); len(state.Objects) > 0 || len(state.Unsettled) != 1 {
+		t.Errorf("an account that was created a moment ago and is not to be seen: %+v, want it unsettled", state)
+	}
+	s.Advance(time.Hour)
+	if state := s.lookUp(provider.Lookup{Ref: u, RemoteID: user}); len(state.Objects) > 0 || len(state.Unsettled) > 0 {
+		t.Errorf("an account that is gone: %+v, want nothing", state)
+	}
+}
+
+func testLookupMemberships(t *testing.T, s *session) {
+	ann, bob := userRef(anchor(1)), userRef(anchor(2))
+	staff, board := s.want(groupRef(anchor(3)), "staff"), s.want(groupRef(anchor(4)), "board")
+	s.want(ann, "ann")
+	s.want(bob, "bob")
+	staff.Members = []plan.Member{{Ref: ann}, {Ref: bob}}
+	s.settled()
+	user := s.links[ann].RemoteID
+	refs := []provider.GroupRef{{ID: staff.ID, RemoteID: s.links[staff.Ref].RemoteID}, {ID: board.ID, RemoteID: s.links[board.Ref].RemoteID}}
+	state := s.lookUp(provider.Lookup{Ref: ann, RemoteID: user, Groups: refs})
+	if o := pick(t, state, refs[0].RemoteID); o.Ref != staff.Ref || !slices.Equal(o.Members, []string{user}) {
+		t.Errorf("a group that the user is in = %+v, want the user as its member", o)
+	}
+	if o := pick(t, state, refs[1].RemoteID); o.Ref != board.Ref || len(o.Members) > 0 {
+		t.Errorf("a group that the user is not in = %+v, want no members", o)
+	}
+	// The planner gets on with that: the user moves from one group to the other, and nobody else does.
+	staff.Members, board.Members = []plan.Member{{Ref: bob}}, []plan.Member{{Ref: ann}, {Ref: bob}}
+	in := plan.Input{
+		Desired: []plan.Desired{*s.desired[ann], *s.desired[bob], *staff, *board}, State: state, Links: s.links, Only: []directory.Ref{ann},
+		Capabilities: s.Provider.Capabilities(), Policy: s.policy, Now: s.Now(),
+	}
+	p := plan.Compute(in)
+	if len(p.Changes) != 2 || p.Changes[0].Op != plan.AddMember || p.Changes[1].Op != plan.RemoveMember {
+		t.Errorf("the plan for one user:\n%s\nwant one membership added and one removed", ops(p))
+	}
+	// Of a group its members are read.
+	state = s.lookUp(provider.Lookup{Ref: staff.Ref, RemoteID: refs[0].RemoteID})
+	if o := pick(t, state, refs[0].RemoteID); len(o.Members) != 2 {
+		t.Errorf("members of a group that was looked up = %v, want two", o.Members)
+	}
+}
