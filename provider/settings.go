@@ -43,7 +43,7 @@ type Settings struct {
 	Schedule string `yaml:"schedule"`
 	// UserDeleteAction is suspend (default), delete (suspend, and delete after DeleteAfter) or do_nothing.
 	UserDeleteAction plan.Action `yaml:"user_delete_action"`
-	// GroupDeleteAction is do_nothing (default) or delete.
+	// GroupDeleteAction is do_nothing (default), suspend (the same: a group cannot be suspended) or delete.
 	GroupDeleteAction plan.Action `yaml:"group_delete_action"`
 	// DeleteAfter is the grace period between an entry's departure and its deletion; 720h by default, and 0s means none.
 	DeleteAfter *time.Duration `yaml:"delete_after"`
@@ -119,7 +119,7 @@ func (s Settings) Validate() error {
 	}
 	errs = append(errs,
 		oneOf("user_delete_action", s.UserDeleteAction, plan.ActionSuspend, plan.ActionDelete, plan.ActionDoNothing),
-		oneOf("group_delete_action", s.GroupDeleteAction, plan.ActionDoNothing, plan.ActionDelete),
+		oneOf("group_delete_action", s.GroupDeleteAction, plan.ActionDoNothing, plan.ActionSuspend, plan.ActionDelete),
 		oneOf("adoption", s.Adoption, plan.AdoptOff, plan.AdoptByAddress),
 		oneOf("require_approval", s.RequireApproval, ApprovalGuard, ApprovalFirstRun, ApprovalAlways))
 	if *s.DeleteAfter < 0 {
