@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"rollcall/fault"
 )
 
 // ErrHeld means that another worker executes the run under the same epoch, as when its task was delivered twice.
@@ -47,6 +45,8 @@ var ErrUnreachable = errors.New("the lease could not be renewed")
 
 // renew asks Redis whether the run is still ours, and for more time.
 func (l *Lease) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, l.store.cfg.RenewEvery)
+	defer cancel()
 	sent := time.Now()
 	word, rest, err := l.store.eval(ctx, "renew", renewScript, l.run.Container, l.run.ID, l.run.Epoch, l.token,
 		ms(l.store.cfg.Now()), l.store.cfg.RunTTL.Milliseconds(), l.store.cfg.LeaseTTL.Milliseconds())
@@ -64,7 +64,7 @@ func (l *Lease) renew(ctx context.Context) error {
 	return stale("renew", l.run.ID, fmt.Errorf("it is %s", rest[0]))
 }
 
-// keep renews the lease until it is released or lost. Listening for cancels only makes it look sooner.
+// keep renews the lease until it is released or somebody else's. Listening for cancels only makes it look sooner.
 func (l *Lease) keep() {
 	defer close(l.stopped)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -87,32 +87,15 @@ func (l *Lease) keep() {
 			}
 		case <-timer.C:
 		}
-		next, err := l.renewInTime(ctx)
-		if err != nil {
-			l.lose(err)
+		err := l.renew(ctx)
+		switch {
+		case err == nil:
+			timer.Reset(l.store.cfg.RenewEvery)
+		case errors.Is(err, ErrStale):
+			l.cancel(err)
 			return
+		default: // unreachable: the watchdog decides for how long
+			timer.Reset(l.store.cfg.RenewEvery / 5)
 		}
-		timer.Reset(next)
 	}
-}
-
-// renewInTime renews once and returns when to do so again, or why the lease is lost. An unreachable Redis is tried
-// again until the deadline.
-func (l *Lease) renewInTime(parent context.Context) (time.Duration, error) {
-	left := time.Until(l.deadline())
-	ctx, cancel := context.WithTimeout(parent, max(left, time.Millisecond))
-	err := l.renew(ctx)
-	cancel()
-	left = time.Until(l.deadline())
-	switch {
-	case err == nil:
-		return l.store.cfg.RenewEvery, nil
-	case errors.Is(err, ErrStale):
-		return 0, err
-	case left <= 0:
-		return 0, stale("renew", l.run.ID, fmt.Errorf("%w: %w", ErrUnreachable, err))
-	case fault.KindOf(err) == fault.Internal:
-		return 0, err // a script that does not run will not run later
-	}
-	return min(left, l.store.cfg.RenewEvery/5), nil
 }

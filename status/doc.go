@@ -3,17 +3,19 @@
 //
 // A run is one full or delta sync of one [Container]. Its states:
 //
-//	         Start                Acquire                  Finish
-//	(none) ────────▶  queued  ───────────────▶  running  ────────▶  completed | failed
-//	                  ▲ ▲ │ ◀──HandBack (drain)── │ │ ▲
-//	  Reap: it is time│ │ │ ◀──Reap: lease gone───┘ │ │ renewal every 5 s
-//	                  │ │ │                         └─┘
-//	             deferred ◀──────Defer────────── running
+//	 Start        Acquire           Finish
+//	──────▶ queued ─────▶ running ─────────▶ completed | failed
+//	          ▲ ▲           │ │
+//	          │ └───────────┘ │ HandBack: the worker shuts down
+//	          │               │ Reap: the worker is gone (a resume)
+//	          │               │
+//	          └── deferred ◀──┘ Defer: wait, holding no worker
+//	      Reap: it is time
 //
-//	Cancel:  queued | running | deferred ──▶ cancelled
-//	Reap:    running, no progress for 15 minutes ──▶ failed
-//	Reap:    too many resumes without progress, or kept alive by nobody for an hour ──▶ expired
-//	Start:   finds an open run that is not live ──▶ that one is expired
+//	queued | running | deferred ──Cancel──▶ cancelled
+//	running ──Reap: no progress for 15 minutes outside a pause──▶ failed
+//	any open ──Reap: too many resumes without progress, or kept by nobody for an hour──▶ expired
+//	any open ──Start: it is not live, and a new one begins──▶ expired
 //
 // Two expiring keys per container, changed together in Lua, say who may run:
 //
@@ -24,10 +26,12 @@
 // key, open, has no expiry and names the run whose record is not closed yet, so that a run whose keys lapsed is
 // found, resumed or closed instead of being forgotten.
 //
-// Every change of hands takes a new epoch. A worker with an older one can neither renew, finish, count, log nor
-// lock an entry: it gets [ErrStale]. A worker that cannot reach Redis stops by its own clock before its lease can
-// expire there. What must be fenced inside somebody else's script compares the lease key (see [Fence]).
+// Every change of hands takes a new epoch. A worker with an older one can neither renew, finish, count nor lock an
+// entry: it gets [ErrStale]. A worker that cannot reach Redis stops by its own clock before its lease can expire
+// there. What must be fenced inside somebody else's script compares the lease key (see [Fence]).
 //
 // Every key of one container has the hash tag of that container, and no script touches two tags, so that all of
-// this works on Redis Cluster. Data carries the time of [Config].Now; expiries are Redis' own.
+// this works on Redis Cluster. Redis 6.2 is the oldest that does. Data carries the time of [Config].Now; expiries
+// are Redis' own. What starts, takes, renews, counts, releases or locks may be asked again after its answer was
+// lost: it finds what it did. Spending again counts again: the budget errs on the safe side.
 package status

@@ -11,6 +11,8 @@ import (
 type Fence struct {
 	Key   string
 	Token string
+
+	run string // for messages
 }
 
 // Unlock gives an entry back. The error wraps ErrStale when the lock had expired before.
@@ -26,14 +28,14 @@ func (s *Store) Lock(ctx context.Context, c Container, f Fence, entry string) (u
 	case err != nil:
 		return nil, false, err
 	case word == "stale":
-		return nil, false, stale("lock", f.Token)
+		return nil, false, stale("lock", f.run)
 	case word == "busy":
 		return nil, false, nil
 	}
 	return func(ctx context.Context) error {
 		word, _, err := s.eval(context.WithoutCancel(ctx), "unlock", unlockScript, c, entry, token)
 		if err == nil && word == "stale" {
-			return stale("unlock", f.Token)
+			return stale("unlock", f.run)
 		}
 		return err
 	}, true, nil

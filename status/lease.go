@@ -18,10 +18,11 @@ type Lease struct {
 	recorder *Recorder
 
 	// ctx is what the run is executed under: the lease is a scope of work, so it owns the context of that scope.
-	ctx    context.Context //nolint:containedctx // see above
+	ctx    context.Context
 	cancel context.CancelCauseFunc
 
 	safe     atomic.Pointer[time.Time] // until when nobody else can hold the lease, less the margin
+	watchdog *time.Timer               // ends the context then, whatever a renewal is waiting for
 	stopOnce sync.Once
 	release  chan struct{} // closed to stop renewing
 	stopped  chan struct{} // closed when renewing has stopped
@@ -33,6 +34,7 @@ func newLease(ctx context.Context, s *Store, run Run, token string, sent time.Ti
 		release: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
+	l.watchdog = time.AfterFunc(s.cfg.LeaseTTL, l.bark)
 	l.renewed(sent)
 	l.recorder = newRecorder(l)
 	go l.keep()
@@ -58,7 +60,7 @@ func (l *Lease) Check(ctx context.Context) error {
 	if l.ctx.Err() != nil {
 		return context.Cause(l.ctx)
 	}
-	if time.Now().After(l.deadline()) {
+	if !time.Now().Before(l.deadline()) {
 		return stale("check", l.run.ID, ErrUnreachable)
 	}
 	return nil
@@ -66,7 +68,7 @@ func (l *Lease) Check(ctx context.Context) error {
 
 // Fence returns what other scripts on the same container check, and what Lock wants.
 func (l *Lease) Fence() Fence {
-	return Fence{Key: prefix(l.run.Container) + "lease", Token: l.token}
+	return Fence{Key: prefix(l.run.Container) + "lease", Token: l.token, run: l.run.ID}
 }
 
 // Pause records that no progress is to be expected until then, as when a tenant asked us to wait.
@@ -88,12 +90,18 @@ func (l *Lease) eval(ctx context.Context, op string, sc *redis.Script, args ...a
 func (l *Lease) renewed(sent time.Time) {
 	until := sent.Add(l.store.cfg.LeaseTTL - l.store.cfg.LeaseMargin)
 	l.safe.Store(&until)
+	l.watchdog.Reset(time.Until(until))
+}
+
+// bark ends the context when no renewal has moved the deadline. Renewing goes on: should Redis come back while the
+// run is still ours, its end can be recorded.
+func (l *Lease) bark() {
+	if !time.Now().Before(l.deadline()) {
+		l.cancel(stale("renew", l.run.ID, ErrUnreachable))
+	}
 }
 
 func (l *Lease) deadline() time.Time { return *l.safe.Load() }
-
-// lose ends the context with the reason why the lease is no longer ours.
-func (l *Lease) lose(cause error) { l.cancel(cause) }
 
 // concerns reports whether a message of the cancel channel makes a look at the lease worth while: it names the run, or
 // says that listening (again) has begun, before which a message may have been missed.

@@ -1,8 +1,10 @@
 package status_test
 
 import (
+	"context"
 	"errors"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,14 +42,14 @@ func TestKilledWorkersRunIsResumedUnderANewEpoch(t *testing.T) {
 			wantStale(t, when+": Acquire() of the old epoch", err)
 			_, _, err = f.Lock(t.Context(), corp, old.Fence(), "user:1")
 			wantStale(t, when+": Lock()", err)
-			old.Recorder().Succeeded(status.User, status.Create, 1)
-			wantStale(t, when+": Flush()", old.Recorder().Flush(t.Context()))
 			wantStale(t, when+": Planned()", old.Recorder().Planned(t.Context(), status.Planned{}))
 			wantStale(t, when+": Pause()", old.Pause(t.Context(), f.now().Add(time.Hour)))
 		}
 		check("queued")
 		fresh := f.acquire(got.Run, "w2")
 		check("running")
+		old.Recorder().Succeeded(status.User, status.Create, 1)
+		wantStale(t, "Flush()", old.Recorder().Flush(t.Context()))
 		_, err := old.Finish(t.Context(), status.End{State: status.Failed})
 		wantStale(t, "Finish()", err)
 		_, err = old.Defer(t.Context(), f.now(), "")
@@ -125,6 +127,46 @@ func TestWorkerThatCannotReachRedisStopsInTime(t *testing.T) {
 	}
 }
 
+// hang is a way to Redis on which nothing comes back for a while, whatever the context says.
+type hang struct{ until atomic.Pointer[chan struct{}] }
+
+func (h *hang) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (h *hang) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (h *hang) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if c := h.until.Load(); c != nil {
+			<-*c
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func TestWorkerStopsInTimeWhileARenewalHangs(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		h := &hang{}
+		rdb.AddHook(h)
+		cfg := status.Config{LeaseTTL: 1500 * time.Millisecond, RenewEvery: 100 * time.Millisecond}
+		f := open(t, rdb, cfg)
+		l := f.acquire(f.start(), "w1")
+		c := make(chan struct{})
+		h.until.Store(&c)
+		began := time.Now()
+		cause := wantEnd(t, l, 10*time.Second)
+		if took := time.Since(began); !errors.Is(cause, status.ErrUnreachable) || took > cfg.LeaseTTL {
+			t.Errorf("the worker stopped after %v (%v), want before %v as unreachable", took, cause, cfg.LeaseTTL)
+		}
+		wantStale(t, "Check()", l.Check(t.Context()))
+		h.until.Store(nil)
+		close(c)
+		if _, err := l.HandBack(t.Context()); err != nil {
+			t.Errorf("HandBack() when Redis is back = %v, want nil: nobody else has the run", err)
+		}
+	})
+}
+
 func TestCancelReachesTheWorkerAtOnce(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
@@ -139,10 +181,16 @@ func TestCancelReachesTheWorkerAtOnce(t *testing.T) {
 			t.Errorf("the cause is %v, want ErrCancelled", cause)
 		}
 		second := f.start() // at once
+		l.Recorder().Succeeded(status.User, status.Delete, 2)
+		l.Recorder().Log(status.Message{Event: "stopped"})
 		_, err = l.Finish(t.Context(), status.End{State: status.Completed})
 		wantStale(t, "Finish() of a cancelled run", err)
-		if a, b := f.get(run.ID).State, f.get(second.ID).State; a != status.Cancelled || b != status.Queued {
-			t.Errorf("the runs are %s and %s, want cancelled and queued", a, b)
+		a, b := f.get(run.ID), f.get(second.ID)
+		if a.State != status.Cancelled || b.State != status.Queued {
+			t.Errorf("the runs are %s and %s, want cancelled and queued", a.State, b.State)
+		}
+		if done, _ := a.Done(); done != 2 || a.Messages != 2 {
+			t.Errorf("the cancelled run shows %d changes and %d messages, want what its worker had done", done, a.Messages)
 		}
 		if _, err := f.Cancel(t.Context(), corp, "ops"); err != nil {
 			t.Errorf("Cancel() of a queued run = %v, want nil", err)

@@ -9,7 +9,8 @@ import (
 
 // Recorder counts and logs for a run. It gathers what happens and writes it in one step every Config.FlushEvery, or
 // sooner when much has gathered: counting a change costs no round trip. Counts are exact across lost answers of
-// Redis; what a worker had not flushed when it was killed is lost. What arrives after the lease was lost is dropped.
+// Redis; what a worker had not flushed when it was killed is lost. After a cancel or the loss of the lease the worker may still
+// report what it had done, until another one takes the run; then it is dropped.
 // Its methods may be called concurrently.
 type Recorder struct {
 	lease *Lease
@@ -114,8 +115,8 @@ func (r *Recorder) Planned(ctx context.Context, p Planned) error {
 	return r.lease.eval(ctx, "planned", plannedScript, args...)
 }
 
-// Flush writes what has gathered. What cannot be written now is kept for the next time; when the run is no longer
-// ours it is dropped, and the error wraps ErrStale.
+// Flush writes what has gathered. What cannot be written now is kept for the next time; when another
+// worker has the run it is dropped, and the error wraps ErrStale.
 func (r *Recorder) Flush(ctx context.Context) error {
 	r.flushing.Lock()
 	defer r.flushing.Unlock()
@@ -165,14 +166,22 @@ func (r *Recorder) loop() {
 	for {
 		select {
 		case <-r.stop:
+			r.try(lastFlush)
 			return
 		case <-tick.C:
 		case <-r.full:
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
-		_ = r.Flush(ctx)
-		cancel()
+		r.try(releaseTimeout)
 	}
+}
+
+// lastFlush bounds the flush of a recorder that is closed.
+const lastFlush = 2 * time.Second
+
+func (r *Recorder) try(within time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	_ = r.Flush(ctx) // what fails is kept for the next time
 }
 
 func (r *Recorder) close() {

@@ -35,11 +35,12 @@ func (l *Lease) HandBack(ctx context.Context) (Run, error) {
 	return l.end(ctx, Queued)
 }
 
-// Close stops renewing and recording and changes nothing on Redis: there the lease expires, and the run is resumed by
-// another worker. After Finish, Defer and HandBack it does nothing.
+// Close writes what the Recorder holds and stops renewing. On Redis a lease that is still ours then expires, and the
+// run is resumed by another worker. After Finish, Defer and HandBack it does nothing: defer it.
 func (l *Lease) Close() {
 	l.stopOnce.Do(func() { close(l.release) })
 	<-l.stopped
+	l.watchdog.Stop()
 	l.recorder.close()
 	l.cancel(stale("close", l.run.ID))
 }

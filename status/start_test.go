@@ -81,7 +81,6 @@ func life(t *testing.T, rdb redis.UniversalClient) {
 func TestLife(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) { life(t, rdb) })
-	t.Run("cluster", func(t *testing.T) { t.Parallel(); life(t, redistest.Cluster(t)) })
 }
 
 func TestStartIsRefusedWhileARunIsLive(t *testing.T) {

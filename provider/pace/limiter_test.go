@@ -177,6 +177,22 @@ func TestPauseHoldsEverybody(t *testing.T) {
 	})
 }
 
+func TestSharedOnACluster(t *testing.T) {
+	t.Parallel()
+	l := shared(t, redistest.Cluster(t), pace.Config{Rates: map[string]float64{"a": 10, "b": 5}, MaxWait: 1})
+	for range 5 {
+		if d := next(t, l, pace.Cost{"a": 1, "b": 1}); d != 0 {
+			t.Errorf("a call of the burst waits %v, want 0", d)
+		}
+	}
+	if err := l.Refused(t.Context(), time.Minute); err != nil {
+		t.Errorf("Refused() = %v, want nil", err)
+	}
+	if d := next(t, l, pace.One("a")); d < 50*time.Second {
+		t.Errorf("a call in a pause waits %v, want about a minute", d)
+	}
+}
+
 // TestLocalAndSharedAgree plays random histories on all three limiters and wants the same answers.
 func TestLocalAndSharedAgree(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 -- id epoch token now seq max_messages increments | field delta ... | timestamp level logger event attributes ...
 local id, rec = ARGV[1], record(ARGV[1])
-if not holds(id, ARGV[2], ARGV[3]) then return { 'stale' } end
+-- What the last holder did, it did: it may report so after a cancel, until another worker takes the run.
+if not holds(id, ARGV[2], ARGV[3]) and redis.call('HGET', rec, 'token') ~= ARGV[3] then return { 'stale' } end
 if int(redis.call('HGET', rec, 'flush')) >= tonumber(ARGV[5]) then return { 'ok' } end -- written, the answer was lost
 redis.call('HSET', rec, 'flush', ARGV[5])
 
@@ -17,5 +18,9 @@ while at <= #ARGV do
     'logger', ARGV[at + 2], 'event', ARGV[at + 3], 'attributes', ARGV[at + 4])
   at, count = at + 5, count + 1
 end
-if count > 0 then redis.call('HINCRBY', rec, 'messages', count) end
+if count > 0 then
+  redis.call('HINCRBY', rec, 'messages', count)
+  local left = redis.call('PTTL', rec) -- a closed run
+  if left > 0 and redis.call('PTTL', rec .. ':log') < 0 then redis.call('PEXPIRE', rec .. ':log', left) end
+end
 return { 'ok' }
