@@ -53,7 +53,9 @@ func refuse(t testing.TB, s *ldap.Source, k fault.Kind) error {
 	return err
 }
 
-func user(n int) directory.Ref { return directory.Ref{Kind: directory.User, ID: directory.ID(slapdtest.UUID(n))} }
+func user(n int) directory.Ref {
+	return directory.Ref{Kind: directory.User, ID: directory.ID(slapdtest.UUID(n))}
+}
 
 func group(n int) directory.Ref {
 	return directory.Ref{Kind: directory.Group, ID: directory.ID(slapdtest.UUID(slapdtest.GroupUUIDs + n))}
