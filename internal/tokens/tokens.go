@@ -1,0 +1,181 @@
+// Package tokens says who may call the API: it reads the tokens file and recognises a presented token.
+//
+// The file has one token a line, "name scope[,scope] sha256:<hex>", and "#" comments. It holds hashes alone: who can
+// read it can call nothing. A plain SHA-256 is enough, as a token is 32 random bytes and not a password that
+// somebody could guess. Names are for logs and for "started by".
+package tokens
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Scope is what a token allows. No scope includes another.
+type Scope string
+
+// The scopes.
+const (
+	Read    Scope = "read"    // look at status, runs, plans and explanations
+	Sync    Scope = "sync"    // start and cancel runs, sync single objects
+	Approve Scope = "approve" // approve what is held
+)
+
+// Scopes returns every scope.
+func Scopes() []Scope { return []Scope{Read, Sync, Approve} }
+
+// ParseScope returns the scope of that name.
+func ParseScope(s string) (Scope, error) {
+	if slices.Contains(Scopes(), Scope(s)) {
+		return Scope(s), nil
+	}
+	return "", fmt.Errorf("unknown scope %q: want read, sync or approve", s)
+}
+
+// Identity is who a token belongs to.
+type Identity struct {
+	Name   string
+	Scopes []Scope
+}
+
+// May reports whether the token allows the scope.
+func (i Identity) May(s Scope) bool { return slices.Contains(i.Scopes, s) }
+
+type entry struct {
+	Identity
+	hash [sha256.Size]byte
+}
+
+// List is a tokens file. The zero List knows nobody.
+type List struct{ entries []entry }
+
+// Len returns how many tokens there are.
+func (l *List) Len() int { return len(l.entries) }
+
+// Lookup returns whom a presented token belongs to. It compares with every entry, each in constant time, so that the
+// time it takes says nothing of any of them.
+func (l *List) Lookup(token string) (Identity, bool) {
+	hash := sha256.Sum256([]byte(token))
+	found := -1
+	for i := range l.entries {
+		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(hash[:], l.entries[i].hash[:]), i, found)
+	}
+	if found < 0 || token == "" {
+		return Identity{}, false
+	}
+	return l.entries[found].Identity, true
+}
+
+// nameForm keeps names fit for a log line and for the file.
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
+
+// hashPrefix is the only kind of hash there is; naming it leaves room for another.
+const hashPrefix = "sha256:"
+
+// Parse reads a tokens file. The error joins everything that is wrong, one line of the file each. A line is never
+// shown, as it may hold what is no hash but the token itself.
+func Parse(data []byte) (*List, error) {
+	var l List
+	var errs []error
+	names, hashes := map[string]int{}, map[[sha256.Size]byte]int{}
+	in := bufio.NewScanner(bytes.NewReader(data))
+	n := 0
+	for in.Scan() {
+		n++
+		text, _, _ := strings.Cut(in.Text(), "#")
+		if strings.TrimSpace(text) == "" {
+			continue
+		}
+		e, err := parseLine(text)
+		if err == nil {
+			err = once(names, hashes, e, n)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("line %d: %w", n, err))
+			continue
+		}
+		l.entries = append(l.entries, e)
+	}
+	if err := in.Err(); err != nil {
+		errs = append(errs, fmt.Errorf("line %d: %w", n+1, err))
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return &l, nil
+}
+
+// once refuses what stands in an earlier line already.
+func once(names map[string]int, hashes map[[sha256.Size]byte]int, e entry, line int) error {
+	if first, twice := names[e.Name]; twice {
+		return fmt.Errorf("the name %s is taken by line %d", e.Name, first)
+	}
+	if first, twice := hashes[e.hash]; twice {
+		return fmt.Errorf("the token is that of line %d", first)
+	}
+	names[e.Name], hashes[e.hash] = line, line
+	return nil
+}
+
+func parseLine(text string) (entry, error) {
+	parts := strings.Fields(text)
+	if len(parts) != 3 {
+		return entry{}, fmt.Errorf("it has %d parts, want name scope[,scope] sha256:<hex>", len(parts))
+	}
+	if !nameForm.MatchString(parts[0]) {
+		return entry{}, errors.New("the name has to be 1 to 64 letters, digits or . _ @ -")
+	}
+	e := entry{Identity: Identity{Name: parts[0]}}
+	for s := range strings.SplitSeq(parts[1], ",") {
+		scope, err := ParseScope(s)
+		if err != nil {
+			return entry{}, err
+		}
+		if e.May(scope) {
+			return entry{}, fmt.Errorf("the scope %s stands there twice", scope)
+		}
+		e.Scopes = append(e.Scopes, scope)
+	}
+	digits, ok := strings.CutPrefix(parts[2], hashPrefix)
+	if !ok {
+		return entry{}, errors.New("the last part has to be sha256:<hex>; the token itself does not belong here")
+	}
+	hash, err := hex.DecodeString(digits)
+	if err != nil || len(hash) != sha256.Size {
+		return entry{}, fmt.Errorf("the hash has to be %d hexadecimal digits", 2*sha256.Size)
+	}
+	copy(e.hash[:], hash)
+	return e, nil
+}
+
+// Prefix begins every token that New makes, so that scanners for leaked secrets can tell one.
+const Prefix = "rct_"
+
+// New makes a token. The token is told to its owner once; the line goes into the tokens file.
+func New(name string, scopes ...Scope) (token, line string, err error) {
+	if len(scopes) == 0 {
+		return "", "", errors.New("a token without a scope allows nothing: give read, sync or approve")
+	}
+	names := make([]string, len(scopes))
+	for i, s := range scopes {
+		names[i] = string(s)
+	}
+	secret := make([]byte, 32)
+	rand.Read(secret) //nolint:errcheck // it never fails
+	token = Prefix + base64.RawURLEncoding.EncodeToString(secret)
+	hash := sha256.Sum256([]byte(token))
+	line = name + " " + strings.Join(names, ",") + " " + hashPrefix + hex.EncodeToString(hash[:])
+	if _, err := parseLine(line); err != nil {
+		return "", "", err
+	}
+	return token, line, nil
+}

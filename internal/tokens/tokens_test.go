@@ -1,0 +1,193 @@
+package tokens_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"rollcall/internal/tokens"
+)
+
+// hash is that of "secret".
+const hash = "sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"
+
+func TestLookup(t *testing.T) {
+	t.Parallel()
+	token, line, err := tokens.New("ops@example.com", tokens.Read, tokens.Sync)
+	if err != nil || !strings.HasPrefix(token, tokens.Prefix) || len(token) != len(tokens.Prefix)+43 || strings.Contains(line, token) {
+		t.Fatalf("New() = %q, %q, %v", token, line, err)
+	}
+	l, err := tokens.Parse([]byte("# who may call\n\nold read " + hash + " # from last year\n" + line + "\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, ok := l.Lookup(token)
+	if !ok || who.Name != "ops@example.com" || !who.May(tokens.Sync) || who.May(tokens.Approve) || l.Len() != 2 {
+		t.Errorf("Lookup() = %+v, %v", who, ok)
+	}
+	if who, ok := l.Lookup("secret"); !ok || who.Name != "old" {
+		t.Errorf("Lookup() = %+v, %v", who, ok)
+	}
+	for _, wrong := range []string{"", "Secret", "secret ", hash, token[:len(token)-1]} {
+		if who, ok := l.Lookup(wrong); ok {
+			t.Errorf("Lookup(%q) = %+v", wrong, who)
+		}
+	}
+	var nobody tokens.List
+	if _, ok := nobody.Lookup("secret"); ok {
+		t.Error("the zero list knows somebody")
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	if _, _, err := tokens.New("two words", tokens.Read); err == nil {
+		t.Error("a name with a blank is accepted")
+	}
+	if _, _, err := tokens.New("ops"); err == nil {
+		t.Error("a token without scopes is accepted")
+	}
+	if _, _, err := tokens.New("ops", "root"); err == nil {
+		t.Error("an unknown scope is accepted")
+	}
+}
+
+func TestParseReportsEveryLine(t *testing.T) {
+	t.Parallel()
+	other := strings.Replace(hash, "2b", "3b", 1)
+	_, err := tokens.Parse([]byte(strings.Join([]string{
+		"# comment",
+		"ops read " + hash,
+		"ops read " + other,
+		"twin sync " + hash,
+		"short read",
+		"many read sync " + other,
+		"bad/name read " + other,
+		"root admin " + other,
+		"again read,read " + other,
+		"plain read rct_dG9rZW4",
+		"hex read sha256:zz",
+	}, "\n")))
+	want := `line 3: the name ops is taken by line 2
+line 4: the token is that of line 2
+line 5: it has 2 parts, want name scope[,scope] sha256:<hex>
+line 6: it has 4 parts, want name scope[,scope] sha256:<hex>
+line 7: the name has to be 1 to 64 letters, digits or . _ @ -
+line 8: unknown scope "admin": want read, sync or approve
+line 9: the scope read stands there twice
+line 10: the last part has to be sha256:<hex>; the token itself does not belong here
+line 11: the hash has to be 64 hexadecimal digits`
+	if err == nil || err.Error() != want {
+		t.Errorf("Parse() =\n%v\nwant\n%s", err, want)
+	}
+	if strings.Contains(fmt.Sprint(err), "dG9rZW4") {
+		t.Error("the error shows a token")
+	}
+}
+
+// clock is a time that tests move.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+func TestFileIsReadAgainWhenItChanges(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "tokens")
+	put := func(text string, mode os.FileMode) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("ops read "+hash+"\n", 0o600)
+	c := &clock{now: time.Now()}
+	f, err := tokens.Open(tokens.FileConfig{Path: path, Now: c.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := func() bool { _, ok := f.Lookup("secret"); return ok }
+	if !known() || f.Err() != nil || f.Warning() != "" {
+		t.Fatalf("known %v, %v, %q", known(), f.Err(), f.Warning())
+	}
+	put("# nobody any more\n", 0o600)
+	if !known() {
+		t.Error("the file is looked at more often than every second")
+	}
+	c.Add(time.Second)
+	if known() {
+		t.Error("a token that was taken out still works")
+	}
+	put("ops read "+hash+"\n# back again\n", 0o600)
+	c.Add(time.Second)
+	if !known() {
+		t.Error("a token that was put in does not work")
+	}
+	put("nonsense\n", 0o600)
+	c.Add(time.Second)
+	if !known() || f.Err() == nil {
+		t.Errorf("a slip of the editor locks everybody out, or goes unnoticed: %v", f.Err())
+	}
+	put("ops read "+hash+"\n", 0o666)
+	c.Add(time.Second)
+	if known(); f.Err() == nil || !strings.Contains(f.Err().Error(), "may be written by everybody") {
+		t.Errorf("Err() = %v", f.Err())
+	}
+	put("ops read "+hash+"\n", 0o644)
+	c.Add(time.Second)
+	if known(); f.Err() != nil || !strings.Contains(f.Warning(), "may be read by everybody") {
+		t.Errorf("Err() = %v, Warning() = %q", f.Err(), f.Warning())
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, mode := range map[string]os.FileMode{"writable": 0o602, "readable": 0o604} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("ops read "+hash), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tokens.Open(tokens.FileConfig{Path: path, Strict: true}); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: Open() = %v", name, err)
+		}
+	}
+	for _, path := range []string{dir, filepath.Join(dir, "nowhere")} {
+		if _, err := tokens.Open(tokens.FileConfig{Path: path}); err == nil {
+			t.Errorf("%s is accepted", path)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("ops read,sync " + hash + " # x\n"))
+	f.Add([]byte("\x00 , :"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		l, err := tokens.Parse(data)
+		if (l == nil) == (err == nil) {
+			t.Errorf("Parse() = %v, %v", l, err)
+		}
+	})
+}
