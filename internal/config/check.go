@@ -1,0 +1,187 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/robfig/cron/v3"
+
+	"rollcall/internal/problem"
+	"rollcall/internal/secret"
+	"rollcall/mapping"
+	"rollcall/source/ldap"
+)
+
+// AfterSource is the schedule of a provider that runs after each run of a source that changed something.
+const AfterSource = "after_source"
+
+// checker looks at what was decoded.
+type checker struct {
+	*decoder
+	*Config
+	opts     Options
+	dir      string
+	warnings []string
+}
+
+func (k *checker) check() {
+	if len(k.Sources.LDAP) == 0 && len(k.problems) == 0 {
+		k.fail("sources", "no source is configured: write down at least one under sources.ldap")
+	}
+	slugs := map[string]string{}
+	for i := range k.Sources.LDAP {
+		s := &k.Sources.LDAP[i]
+		path := index("sources.ldap", i)
+		k.adopt(path, fields(reflect.TypeFor[ldap.Config]()), s.Validate())
+		k.once(slugs, strings.ToLower(s.Slug), join(path, "slug"), "the slug "+s.Slug)
+		k.schedule(join(path, "schedule"), s.Schedule, false)
+		k.ldapFiles(path, s)
+	}
+	ids := map[string]string{}
+	for _, p := range k.entries() {
+		p.defaults()
+		k.adopt(p.path, p.keys, p.validate())
+		if p.settings.ID != 0 {
+			k.once(ids, fmt.Sprintf("%s:%d", p.typ, p.settings.ID), join(p.path, "id"), fmt.Sprintf("the id %d", p.settings.ID))
+		}
+		k.schedule(join(p.path, "schedule"), p.settings.Schedule, true)
+		k.sources(p)
+		for _, field := range sortedKeys(p.secrets) {
+			k.secretFile(join(p.path, field), p.secrets[field])
+		}
+	}
+}
+
+// once refuses a name that stands twice.
+func (k *checker) once(seen map[string]string, name, path, what string) {
+	if name == "" {
+		return
+	}
+	if first, twice := seen[name]; twice {
+		k.fail(path, "%s is taken: see line %d", what, k.line(first))
+		return
+	}
+	seen[name] = path
+}
+
+// adopt takes over what an adapter found: problems with a field, or plain errors that begin with one.
+func (k *checker) adopt(path string, known map[string]structField, err error) {
+	for _, p := range problem.All(err) {
+		field, message := p.Field, p.Err.Error()
+		if field == "" {
+			name, rest, ok := strings.Cut(message, ": ")
+			if _, is := known[name]; ok && is {
+				field, message = name, rest
+			}
+		}
+		if field == "" {
+			k.fail(path, "%s", message)
+			continue
+		}
+		at := join(path, field)
+		if k.spoiled[at] {
+			continue
+		}
+		if _, written := k.lines[at]; !written && errors.Is(p.Err, mapping.ErrNoDomain) {
+			continue // a default expression: the adapter asks for the domain itself
+		}
+		k.fail(at, "%s", message)
+	}
+}
+
+// sources refuses slugs that no source has.
+func (k *checker) sources(p entry) {
+	var known []string
+	for i := range k.Sources.LDAP {
+		if slug := k.Sources.LDAP[i].Slug; slug != "" {
+			known = append(known, slug)
+		}
+	}
+	if len(known) < len(k.Sources.LDAP) || k.spoiled["sources.ldap"] {
+		return // the one that is meant may be the one without a name
+	}
+	for i, slug := range p.settings.Sources {
+		path := index(join(p.path, "sources"), i)
+		switch {
+		case slices.Index(p.settings.Sources, slug) < i:
+			k.fail(path, "the source %q stands here twice", slug)
+		case slices.Contains(known, slug):
+		case problem.Nearest(slug, known) != "":
+			k.fail(path, "unknown source %q: did you mean %s?", slug, problem.Nearest(slug, known))
+		default:
+			k.fail(path, "unknown source %q: known are %s", slug, strings.Join(known, ", "))
+		}
+	}
+}
+
+// schedule refuses what the scheduler would not understand.
+func (k *checker) schedule(path, spec string, isProvider bool) {
+	switch {
+	case spec == "":
+	case spec == AfterSource && isProvider:
+	case spec == AfterSource:
+		k.fail(path, "%s is for providers: a source needs a cron expression such as */15 * * * *", AfterSource)
+	default:
+		if _, err := ParseSchedule(spec); err != nil {
+			want := "five fields such as */15 * * * *, or @hourly"
+			if isProvider {
+				want += ", or " + AfterSource
+			}
+			k.fail(path, "%q is no schedule (%v): want %s", spec, err, want)
+		}
+	}
+}
+
+// ParseSchedule parses a cron expression of five fields or a descriptor (@hourly, @every 10m).
+func ParseSchedule(spec string) (s cron.Schedule, err error) {
+	defer func() {
+		// The parser panics on a time zone that ends nowhere ("TZ=UTC").
+		if recover() != nil {
+			s, err = nil, errors.New("nothing follows the time zone")
+		}
+	}()
+	return cron.ParseStandard(spec)
+}
+
+// ldapFiles checks the files and variables that a source names.
+func (k *checker) ldapFiles(path string, s *ldap.Config) {
+	k.secretFile(join(path, "bind_password_file"), &s.BindPasswordFile)
+	k.secretFile(join(path, "client_key_file"), &s.ClientKeyFile)
+	k.plainFile(join(path, "ca_file"), &s.CAFile)
+	k.plainFile(join(path, "client_certificate_file"), &s.ClientCertificateFile)
+	if name := s.BindPasswordEnv; name != "" && k.opts.Getenv(name) == "" {
+		k.fail(join(path, "bind_password_env"), "the environment has no %s, or it is empty", name)
+	}
+}
+
+// absolute makes a path relative to the configuration's directory absolute. It reports whether there is a path.
+func (k *checker) absolute(file *string) bool {
+	if *file == "" {
+		return false
+	}
+	if !filepath.IsAbs(*file) {
+		*file = filepath.Join(k.dir, *file)
+	}
+	if abs, err := filepath.Abs(*file); err == nil {
+		*file = abs
+	}
+	return true
+}
+
+func (k *checker) secretFile(path string, file *string) {
+	written := *file
+	if !k.absolute(file) {
+		return
+	}
+	_, warning, err := secret.FromFile(*file, k.opts.Strict)
+	if err != nil {
+		k.fail(path, "%s", shorten(cause(err), *file, written))
+	}
+	if warning != "" {
+		k.warnings = append(k.warnings, Problem{k.file, k.line(path), path, shorten(warning, *file, written)}.String())
+	}
+}

@@ -1,0 +1,117 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"rollcall/internal/config"
+)
+
+func TestFileThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	_, _, err := config.Load(filepath.Join(t.TempDir(), "rollcall.yaml"), config.Options{})
+	if p, ok := errors.AsType[config.Problems](err); !ok || len(p) != 1 || p[0].Message != "cannot be read: no such file or directory" {
+		t.Errorf("Load() = %v", err)
+	}
+}
+
+func TestSecretsThatOthersCanRead(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(read(t, "testdata/good.yaml"), "secrets/ldap", "secrets/readable", 1)
+	want := "rollcall.yaml:7: sources.ldap[0].bind_password_file: secret file secrets/readable may be read by everybody (mode 0644): run chmod 0600 on it"
+	_, warnings, problems := load(t, text, config.Options{})
+	if problems != "" || len(warnings) != 1 || warnings[0] != want {
+		t.Errorf("warnings = %q, want %q; problems %s", warnings, want, problems)
+	}
+	_, _, problems = load(t, text, config.Options{Strict: true})
+	if problems != strings.Replace(want, "secret file ", "", 1) {
+		t.Errorf("strict: %s", problems)
+	}
+}
+
+func TestPasswordFromTheEnvironment(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(read(t, "testdata/good.yaml"), "bind_password_file: secrets/ldap", "bind_password_env: LDAP_PASSWORD", 1)
+	_, _, problems := load(t, text, config.Options{Getenv: func(name string) string {
+		return map[string]string{"LDAP_PASSWORD": "secret"}[name]
+	}})
+	if problems != "" {
+		t.Error(problems)
+	}
+}
+
+func TestAttributesAreThoseOfTheProvidersThatUseTheSource(t *testing.T) {
+	t.Parallel()
+	good := read(t, "testdata/good.yaml")
+	second := good[strings.Index(good, "    - id: 1"):]
+	second = strings.NewReplacer("id: 1", "id: 2", "[corp]", "[other]").Replace(second)
+	text := strings.Replace(good, "providers:\n", `    - slug: other
+      server_uri: ldaps://ldap.example.org
+      base_dn: dc=example,dc=org
+providers:
+`, 1) + "      user_property_mappings:\n        organizations.title: ldap.title + ldap.Room\n" +
+		second + "      user_property_mappings:\n        organizations.title: ldap.employeeType\n        phones.work: ldap.TITLE\n"
+	c, _, problems := load(t, text, config.Options{})
+	if problems != "" {
+		t.Fatal(problems)
+	}
+	for slug, want := range map[string][]string{"corp": {"Room", "title"}, "other": {"TITLE", "employeeType"}, "nowhere": {}} {
+		if got := c.Attributes(slug); !slices.Equal(got, want) {
+			t.Errorf("Attributes(%q) = %q, want %q", slug, got, want)
+		}
+	}
+}
+
+func TestMergedKeysMayBeOverridden(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(read(t, "testdata/good.yaml"), "- id: 1", "- &one\n      id: 1", 1) + "    - <<: *one\n      id: 2\n      name: Second\n"
+	c, _, problems := load(t, text, config.Options{})
+	if problems != "" {
+		t.Fatal(problems)
+	}
+	if p := c.Providers.GoogleWorkspace; len(p) != 2 || p[1].ID != 2 || p[1].Name != "Second" || p[1].DelegatedSubject != "admin@example.com" {
+		t.Errorf("providers = %+v", p)
+	}
+}
+
+// TestAliasesDoNotGrowWithoutBound is the "billion laughs" of XML, in YAML.
+func TestAliasesDoNotGrowWithoutBound(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	b.WriteString("sources:\n  ldap: []\nproviders:\n  google_workspace:\n    - &p\n      user_property_mappings: &m\n")
+	for i := range 2000 {
+		b.WriteString("        f" + strings.Repeat("x", i%50) + string(rune('a'+i%26)) + ": cn\n")
+	}
+	b.WriteString(strings.Repeat("    - *p\n", 3000))
+	_, _, problems := load(t, b.String(), config.Options{})
+	if !strings.Contains(problems, "is too large once its aliases are written out") {
+		t.Errorf("accepted: %.200s", problems)
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	files, err := filepath.Glob("testdata/bad/*.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range append(files, "testdata/good.yaml") {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, _, err := config.Parse(filepath.Join(os.DevNull, "rollcall.yaml"), data, config.Options{Getenv: func(string) string { return "" }})
+		if (c == nil) == (err == nil) {
+			t.Errorf("Parse() = %v, %v", c, err)
+		}
+		if err != nil && strings.TrimSpace(err.Error()) == "" {
+			t.Error("an error without a text")
+		}
+	})
+}
