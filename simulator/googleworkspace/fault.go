@@ -18,7 +18,8 @@ type Effect uint8
 const (
 	// Refuse answers Status, Reason and Message instead of doing anything.
 	Refuse Effect = iota
-	// Drop closes the connection before anything is done.
+	// Drop closes the connection before anything is done. (Go's HTTP client repeats a GET by itself when that
+	// happens on a connection which it has used before: two such faults in a row reach its caller.)
 	Drop
 	// LoseAnswer does what was asked and closes the connection without an answer.
 	LoseAnswer
@@ -35,7 +36,8 @@ const (
 // Fault is one thing that goes wrong. Of several that match a call, the first one strikes.
 type Fault struct {
 	// Method is the method id, "directory.users.insert"; it may be a pattern of path.Match,
-	// "directory.members.*". Empty is every method.
+	// "directory.members.*". Empty is every method. TokenMethod is the token endpoint, which nothing but its
+	// full name matches; there, Reason and Message are the OAuth error and its description.
 	Method string
 	// Key narrows the fault to calls whose URL path contains it, without regard to case.
 	Key string
@@ -59,6 +61,9 @@ type Fault struct {
 	// Delay is how long the Delay effect waits.
 	Delay time.Duration
 }
+
+// TokenMethod names the token endpoint in Fault.Method.
+const TokenMethod = "oauth2.token"
 
 // Inject adds faults; each begins to count matching calls now.
 func (t *Tenant) Inject(faults ...Fault) { t.faults.add(faults...) }
@@ -115,6 +120,9 @@ func (r *faultRule) matches(method, urlPath string) bool {
 	if r.Key != "" && !strings.Contains(strings.ToLower(urlPath), strings.ToLower(r.Key)) {
 		return false
 	}
+	if r.Method == TokenMethod || method == TokenMethod {
+		return r.Method == method
+	}
 	ok, err := path.Match(r.Method, method)
 	return r.Method == "" || err == nil && ok
 }
@@ -152,6 +160,22 @@ func (t *Tenant) before(ctx context.Context, f *Fault, entry *Call) *apiError {
 		t.cfg.Wait(ctx, f.Delay)
 	case Refuse:
 		return f.refusal()
+	}
+	return nil
+}
+
+// beforeToken is the same at the token endpoint, which is not among the counted calls.
+func (t *Tenant) beforeToken(ctx context.Context) *oauthError {
+	f := t.faults.next(TokenMethod, "/token")
+	switch {
+	case f == nil:
+	case f.Effect == Delay:
+		t.cfg.Wait(ctx, f.Delay)
+	case f.Effect == Refuse:
+		e := f.refusal()
+		return &oauthError{e.code, e.reason, e.message}
+	default:
+		panic(http.ErrAbortHandler)
 	}
 	return nil
 }

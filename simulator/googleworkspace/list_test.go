@@ -1,13 +1,14 @@
 package googleworkspace_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	admin "google.golang.org/api/admin/directory/v1"
 	"google.golang.org/api/googleapi"
 
@@ -45,13 +46,48 @@ func TestUsersListPages(t *testing.T) {
 		return nil
 	})
 	noError(t, err)
-	if !cmp.Equal(sizes, []int{10, 10, 5}) || !slices.IsSorted(all) || len(slices.Compact(all)) != 25 {
+	if !gocmp.Equal(sizes, []int{10, 10, 5}) || !slices.IsSorted(all) || len(slices.Compact(all)) != 25 {
 		t.Errorf("pages of %v with %v", sizes, all)
 	}
 	standard, err := s.Users.List().Customer("C0rollca1").Do()
 	noError(t, err)
 	if len(standard.Users) != 25 || standard.NextPageToken != "" || standard.Kind != "admin#directory#users" || standard.Etag == "" {
 		t.Errorf("one page = %d users, next %q", len(standard.Users), standard.NextPageToken)
+	}
+}
+
+func TestPageSizes(t *testing.T) {
+	t.Parallel()
+	tenant, s := openWrong(t, googleworkspace.Config{})
+	seedUsers(t, tenant, 501)
+	_, err := tenant.AddGroup(googleworkspace.Group{Email: "all@example.com"})
+	noError(t, err)
+	for i := range 201 {
+		_, err := tenant.AddGroup(googleworkspace.Group{Email: fmt.Sprintf("g%03d@example.com", i)})
+		noError(t, err)
+		_, err = tenant.AddMember("all@example.com", googleworkspace.Member{Email: fmt.Sprintf("user%02d@example.com", i)})
+		noError(t, err)
+	}
+	for _, size := range []int64{0, 1, 500} {
+		want := cmp.Or(size, 100)
+		users := s.Users.List().Customer("my_customer")
+		groups, members := s.Groups.List().Customer("my_customer"), s.Members.List("all@example.com")
+		if size > 0 {
+			users, groups, members = users.MaxResults(size), groups.MaxResults(size), members.MaxResults(size)
+		}
+		u, err := users.Do()
+		noError(t, err)
+		g, err := groups.Do()
+		noError(t, err)
+		m, err := members.Do()
+		noError(t, err)
+		if len(u.Users) != int(want) || u.NextPageToken == "" {
+			t.Errorf("maxResults %d: %d users", size, len(u.Users))
+		}
+		want = min(cmp.Or(size, 200), 200)
+		if len(g.Groups) != int(want) || len(m.Members) != int(want) || g.NextPageToken == "" || m.NextPageToken == "" {
+			t.Errorf("maxResults %d: %d groups, %d members", size, len(g.Groups), len(m.Members))
+		}
 	}
 }
 
@@ -68,7 +104,7 @@ func TestPagesSurviveChanges(t *testing.T) {
 	second, err := s.Users.List().Customer("my_customer").MaxResults(5).PageToken(first.NextPageToken).Do()
 	noError(t, err)
 	want := []string{"user04@example.com", "user05@example.com", "user06@example.com", "user07@example.com", "user08@example.com"}
-	if diff := cmp.Diff(want, emailsOf(second.Users)); diff != "" {
+	if diff := gocmp.Diff(want, emailsOf(second.Users)); diff != "" {
 		t.Errorf("second page (-want +got):\n%s", diff)
 	}
 }
@@ -85,7 +121,7 @@ func TestUsersListOrder(t *testing.T) {
 		return nil
 	})
 	noError(t, err)
-	if !cmp.Equal(got, []string{"G03", "G02", "G01", "Ada"}) {
+	if !gocmp.Equal(got, []string{"G03", "G02", "G01", "Ada"}) {
 		t.Errorf("given names, descending = %v", got)
 	}
 }
@@ -158,7 +194,7 @@ func TestUsersQuery(t *testing.T) {
 	} {
 		r, err := s.Users.List().Customer("my_customer").Query(query).OrderBy("email").Do()
 		noError(t, err)
-		if diff := cmp.Diff(want, emailsOf(r.Users)); diff != "" {
+		if diff := gocmp.Diff(want, emailsOf(r.Users)); diff != "" {
 			t.Errorf("query %s (-want +got):\n%s", query, diff)
 		}
 	}
@@ -198,7 +234,7 @@ func TestGroupsListAndQuery(t *testing.T) {
 		"email":      {all().Query("email:b*"), []string{"b@example.com"}},
 		"name":       {all().Query("name='the c@example.org'"), []string{"c@example.org"}},
 	} {
-		if diff := cmp.Diff(tc.want, list(tc.call)); diff != "" {
+		if diff := gocmp.Diff(tc.want, list(tc.call)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
@@ -218,7 +254,7 @@ func TestFields(t *testing.T) {
 	}
 	u, err := s.Users.Get("admin@example.com").Fields("id", "emails/address").Do()
 	noError(t, err)
-	if u.Id == "" || u.PrimaryEmail != "" || !cmp.Equal(u.Emails.([]any)[0], any(map[string]any{"address": "admin@example.com"})) {
+	if u.Id == "" || u.PrimaryEmail != "" || !gocmp.Equal(u.Emails.([]any)[0], any(map[string]any{"address": "admin@example.com"})) {
 		t.Errorf("user = %+v", u)
 	}
 }
@@ -244,10 +280,10 @@ func TestProjection(t *testing.T) {
 	if got := names(s.Users.Get(u.Id)); got != nil {
 		t.Errorf("basic shows %v", got)
 	}
-	if got := names(s.Users.Get(u.Id).Projection("custom").CustomFieldMask("hr")); !cmp.Equal(got, []string{"hr"}) {
+	if got := names(s.Users.Get(u.Id).Projection("custom").CustomFieldMask("hr")); !gocmp.Equal(got, []string{"hr"}) {
 		t.Errorf("custom shows %v", got)
 	}
-	if got := names(s.Users.Get(u.Id).Projection("full")); !cmp.Equal(got, []string{"hr", "it"}) {
+	if got := names(s.Users.Get(u.Id).Projection("full")); !gocmp.Equal(got, []string{"hr", "it"}) {
 		t.Errorf("full shows %v", got)
 	}
 	public, err := s.Users.Get(u.Id).ViewType("domain_public").Do()

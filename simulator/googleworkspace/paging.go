@@ -95,10 +95,18 @@ type order[T any] struct {
 
 // sorted makes an order of things by a key that is unique among them.
 func sorted[T any](items []T, key func(T) string) order[T] {
-	slices.SortFunc(items, func(a, b T) int { return strings.Compare(key(a), key(b)) })
-	o := order[T]{keys: make([]string, len(items)), items: items}
+	type keyed struct {
+		key  string
+		item T
+	}
+	pairs := make([]keyed, len(items))
 	for i, item := range items {
-		o.keys[i] = key(item)
+		pairs[i] = keyed{key(item), item}
+	}
+	slices.SortFunc(pairs, func(a, b keyed) int { return strings.Compare(a.key, b.key) })
+	o := order[T]{keys: make([]string, len(items)), items: items}
+	for i, p := range pairs {
+		o.keys[i], o.items[i] = p.key, p.item
 	}
 	return o
 }

@@ -101,11 +101,11 @@ func etagOf(value any) string {
 
 // page makes a list answer; an empty list has no field for its items, as at Google.
 func page[T any](kind, items string, values []T, next string) map[string]any {
-	tags := make([][]byte, 0, len(values)+1)
-	for _, v := range values {
-		tags = append(tags, []byte(etagOf(v)))
+	tags := make([][]byte, len(values))
+	for i, v := range values {
+		tags[i] = []byte(etagOf(v))
 	}
-	answer := map[string]any{"kind": kind, "etag": etag(append(tags, []byte(next))...)}
+	answer := map[string]any{"kind": kind, "etag": etag(tags...)}
 	if len(values) > 0 {
 		answer[items] = values
 	}

@@ -30,7 +30,11 @@ func grantError(description string) *oauthError {
 }
 
 func (t *Tenant) serveToken(w http.ResponseWriter, r *http.Request) {
-	answer, refusal := t.grant(r)
+	refusal := t.beforeToken(r.Context())
+	var answer map[string]any
+	if refusal == nil {
+		answer, refusal = t.grant(r)
+	}
 	status := http.StatusOK
 	var body any = answer
 	if refusal != nil {

@@ -210,3 +210,21 @@ func TestServiceAccountAlone(t *testing.T) {
 	_, err := s.Users.Get("admin@example.com").Do()
 	wantError(t, err, 403, "forbidden", "Not Authorized to access this resource/api")
 }
+
+func TestTokenFaults(t *testing.T) {
+	t.Parallel()
+	e := openEndpoint(t, googleworkspace.Config{Faults: []googleworkspace.Fault{
+		{}, // every method of the Directory API, and not the token endpoint
+		{Method: googleworkspace.TokenMethod, Times: 1, Status: 500, Reason: "internal_failure", Message: "Backend Error"},
+		{Method: googleworkspace.TokenMethod, Nth: 2, Effect: googleworkspace.Drop},
+	}})
+	token := e.assertion().sign(t)
+	if status, body := e.post(t, bearerGrant, token); status != 500 || body["error"] != "internal_failure" || body["error_description"] != "Backend Error" {
+		t.Errorf("answer = %d %v", status, body)
+	}
+	resp, err := http.PostForm(e.url+"/token", url.Values{"grant_type": {bearerGrant}, "assertion": {token}})
+	if err == nil {
+		_ = resp.Body.Close()
+		t.Errorf("answer = %d, want a broken connection", resp.StatusCode)
+	}
+}

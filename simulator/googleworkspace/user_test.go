@@ -141,6 +141,15 @@ func TestUserUpdate(t *testing.T) {
 	if same.Etag != cleared.Etag {
 		t.Error("etag moved without a change")
 	}
+	for _, u := range []*admin.User{
+		{CustomSchemas: map[string]googleapi.RawMessage{"hr": []byte(`{"cost":"7"}`)}}, {NullFields: []string{"CustomSchemas"}},
+	} {
+		same, err = s.Users.Update(cleared.Id, u).Do()
+		noError(t, err)
+	}
+	if same.CustomSchemas != nil || same.Etag != cleared.Etag {
+		t.Errorf("null did not clear customSchemas: %+v", same.CustomSchemas)
+	}
 	_, err = s.Users.Update("nobody@example.com", &admin.User{}).Do()
 	wantError(t, err, http.StatusNotFound, "notFound", "Resource Not Found: userKey")
 }

@@ -125,7 +125,7 @@ func (t *Tenant) setUserFields(u *userRec, body map[string]any, now time.Time, p
 	for name, value := range body {
 		switch {
 		case name == "primaryEmail" || name == "password" || name == "hashFunction":
-		case name == "name" || name == "customSchemas":
+		case value != nil && userFields[name] == object:
 			fields[name] = merge(fields[name], value)
 		case name == "orgUnitPath":
 			fields[name] = t.unitPath(str(body, name))
