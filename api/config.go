@@ -1,0 +1,105 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/status"
+)
+
+// Jobs starts and cancels work.
+type Jobs interface {
+	// StartFull starts a full sync in the name of a token; the error is a *status.LiveError while one is live.
+	StartFull(ctx context.Context, c status.Container, dryRun bool, by string) (status.Run, error)
+	// StartObject starts the sync of one entry of a source to a provider and returns the job's id.
+	StartObject(ctx context.Context, c status.Container, source string, ref directory.Ref, by string) (jobID string, err error)
+	// Cancel closes the open run of a container; the error is fault.NotFound when there is none.
+	Cancel(ctx context.Context, c status.Container, by string) (status.Run, error)
+}
+
+// Directory finds entries among those that a provider is fed from.
+type Directory interface {
+	// Find returns the entry with the unique id text or, where no entry has it, those whose anchor, username or mail it is.
+	Find(ctx context.Context, c status.Container, kind directory.Kind, text string) ([]Match, error)
+}
+
+// Match is an entry that Directory found.
+type Match struct {
+	Ref directory.Ref
+	// Source is the slug of the source that has the entry.
+	Source string
+	// Label is what people call the entry.
+	Label string
+}
+
+// Config is what an API needs. Status, Jobs and Directory are required.
+type Config struct {
+	Status    *status.Store
+	Jobs      Jobs
+	Directory Directory
+	// Resources are the configured sources and providers.
+	Resources []Resource
+	// Tokens says who may call. Nil lets everybody do everything: whoever leaves it out has asked the operator first.
+	Tokens Tokens
+	Log    *slog.Logger // default: discard
+	// ObjectWait is how long a single-object sync is waited for. Default 20 s.
+	ObjectWait time.Duration
+	// TaskMessages is how many messages a run shows in the sync status, the newest ones. Default 100.
+	TaskMessages int
+	// Addr is where NewServer listens. Default ":8000".
+	Addr string
+}
+
+// Defaults and bounds.
+const (
+	defaultObjectWait   = 20 * time.Second
+	defaultTaskMessages = 100
+	defaultAddr         = ":8000"
+
+	// maxBody is the largest request body, in bytes.
+	maxBody = 1 << 20
+	// requestTime bounds a request, beside what it waits for an object job.
+	requestTime = 30 * time.Second
+)
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Status == nil || c.Jobs == nil || c.Directory == nil {
+		return c, errors.New("api: Status, Jobs and Directory are needed")
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.ObjectWait <= 0 {
+		c.ObjectWait = defaultObjectWait
+	}
+	if c.TaskMessages <= 0 {
+		c.TaskMessages = defaultTaskMessages
+	}
+	if c.Addr == "" {
+		c.Addr = defaultAddr
+	}
+	return c, nil
+}
+
+// NewServer returns a server for the API of cfg, with limits on how slowly a client may talk. A program that serves
+// more than the API puts its own handler around Server.Handler.
+func NewServer(cfg Config) (*http.Server, error) {
+	a, err := New(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &http.Server{
+		Addr:              a.cfg.Addr,
+		Handler:           a,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       requestTime,
+		WriteTimeout:      a.cfg.ObjectWait + 2*requestTime, // longer than any handler works
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(a.cfg.Log.Handler(), slog.LevelWarn),
+	}, nil
+}

@@ -1,0 +1,15 @@
+// Package api is Rollcall's HTTP interface: status, single-object sync, starting and cancelling runs, and the
+// resources that they belong to.
+//
+// The paths, bodies and error texts of the status and object endpoints are those of a contract that existing clients
+// are generated from (testdata/contract-a.json); they are kept to the letter, and the service's own endpoints follow the same
+// style. Every path exists below /api/v3 and without it, ends with a slash and is never redirected to: a client that
+// follows a redirect turns its POST into a GET.
+//
+// A request goes through
+//
+//	front (request id, panics, headers, log) ─▶ path check ─▶ http.ServeMux ─▶ endpoint (token, method, resource) ─▶ handler
+//
+// Handlers return a value or an error and never write: what an error becomes on the wire is decided in one place, by
+// its fault.Kind. Nothing here executes work: that is package jobs, behind the interface Jobs.
+package api

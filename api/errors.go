@@ -1,0 +1,117 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"rollcall/fault"
+)
+
+// statusClientClosed is what the log shows for a client that went away. Nobody reads it.
+const statusClientClosed = 499
+
+// detail is the body of every error that is not about a field.
+type detail struct {
+	Detail string `json:"detail"`
+}
+
+// problem is an error with its answer.
+type problem struct {
+	status int
+	body   any
+}
+
+// Error implements error.
+func (p *problem) Error() string { return fmt.Sprintf("%d %v", p.status, p.body) }
+
+func badRequest(text string) *problem { return &problem{http.StatusBadRequest, detail{Detail: text}} }
+
+func conflict(text string) *problem { return &problem{http.StatusConflict, detail{Detail: text}} }
+
+// invalid maps the names of fields to what is wrong with them. It is the body of a 400.
+type invalid map[string][]string
+
+// Error implements error.
+func (v invalid) Error() string { return fmt.Sprintf("invalid: %v", map[string][]string(v)) }
+
+// nonField is where what concerns the whole request is put.
+const nonField = "non_field_errors"
+
+func (v invalid) add(field, format string, args ...any) {
+	v[field] = append(v[field], fmt.Sprintf(format, args...))
+}
+
+// orNil returns v as an error if there is anything in it.
+func (v invalid) orNil() error {
+	if len(v) == 0 {
+		return nil
+	}
+	return v
+}
+
+func invalidField(field, format string, args ...any) error {
+	return invalid{field: {fmt.Sprintf(format, args...)}}
+}
+
+func notFound() answer {
+	return answer{status: http.StatusNotFound, body: detail{Detail: "Not found."}}
+}
+
+// failure makes an answer of an error. What the operator has to see and the client must not is logged here.
+func (a *API) failure(r *http.Request, err error) answer {
+	if p, ok := errors.AsType[*problem](err); ok {
+		return answer{status: p.status, body: p.body}
+	}
+	if v, ok := errors.AsType[invalid](err); ok {
+		return answer{status: http.StatusBadRequest, body: v}
+	}
+	out := faultAnswer(err)
+	ctx := r.Context()
+	switch kind := fault.KindOf(err); {
+	case ctx.Err() != nil && kind == fault.Canceled:
+		out.status = statusClientClosed
+	case out.status == http.StatusInternalServerError:
+		a.cfg.Log.ErrorContext(ctx, "request failed", "request_id", requestID(r), "err", err)
+	case out.status > http.StatusInternalServerError:
+		a.cfg.Log.WarnContext(ctx, "request failed", "request_id", requestID(r), "kind", kind.String(), "err", err)
+	}
+	return out
+}
+
+// faultAnswer decides by the kind of an error what the client sees. The text of an error goes out only where it is
+// about what the client asked for; what a remote side or Redis said may name hosts and accounts.
+func faultAnswer(err error) answer {
+	plain := func(code int, text string) answer { return answer{status: code, body: detail{Detail: text}} }
+	switch fault.KindOf(err) {
+	case fault.Invalid:
+		return answer{status: http.StatusBadRequest, body: invalid{nonField: {err.Error()}}}
+	case fault.NotFound:
+		return notFound()
+	case fault.Conflict, fault.Unsafe:
+		return plain(http.StatusConflict, err.Error())
+	case fault.Denied:
+		return plain(http.StatusBadGateway, "A system behind this service refused its credentials.")
+	case fault.Throttled:
+		return retryLater(plain(http.StatusServiceUnavailable, "A quota is spent. Try again later."), fault.RetryAfter(err))
+	case fault.Unavailable:
+		return retryLater(plain(http.StatusServiceUnavailable, "A system behind this service is unavailable. Try again later."), fault.RetryAfter(err))
+	case fault.Canceled:
+		return retryLater(plain(http.StatusServiceUnavailable, "The service is stopping. Try again."), 0)
+	case fault.Internal:
+	}
+	return internalError
+}
+
+// internalError says nothing: what nobody foresaw may hold anything.
+var internalError = answer{status: http.StatusInternalServerError, body: detail{Detail: "Internal server error."}}
+
+// retryLater adds the Retry-After header (RFC 9110, section 10.2.3): whole seconds, rounded up.
+func retryLater(a answer, after time.Duration) answer {
+	const least = 5 * time.Second
+	seconds := (max(after, least) + time.Second - 1) / time.Second
+	a.header = map[string]string{"Retry-After": strconv.FormatInt(int64(seconds), 10)}
+	return a
+}

@@ -1,0 +1,116 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const requestIDHeader = "X-Request-Id"
+
+var requestIDPattern = regexp.MustCompile(`^[-._A-Za-z0-9]{1,64}$`)
+
+// requestID returns the id that front gave the request.
+func requestID(r *http.Request) string { return r.Header.Get(requestIDHeader) }
+
+// recorder notes what was answered, for the log.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	bytes  int
+	by     string
+}
+
+// note tells the log in whose name the request is served.
+func note(w http.ResponseWriter, by string) {
+	if rec, ok := w.(*recorder); ok {
+		rec.by = by
+	}
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (r *recorder) Write(b []byte) (int, error) {
+	if r.status == 0 {
+		r.status = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(b)
+	r.bytes += n
+	return n, err
+}
+
+// Unwrap lets http.ResponseController see through.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// front is around every request: it gives it an id, catches panics, sets the headers that every answer has and writes
+// the access log. The log has the path and neither the query nor a header: they may hold what is nobody's business.
+func (a *API) front(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+	began := time.Now()
+	if !requestIDPattern.MatchString(requestID(r)) {
+		r.Header.Set(requestIDHeader, uuid.NewString())
+	}
+	h := w.Header()
+	h.Set(requestIDHeader, requestID(r))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Referrer-Policy", "no-referrer")
+	rec := &recorder{ResponseWriter: w}
+	defer func() {
+		a.cfg.Log.DebugContext(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "status", rec.status,
+			"bytes", rec.bytes, "duration", time.Since(began), "request_id", requestID(r), "by", rec.by)
+	}()
+	defer a.recover(rec, r)
+	next(rec, r)
+}
+
+// recover turns a panic into a 500, if nothing was sent yet.
+func (a *API) recover(w *recorder, r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v == http.ErrAbortHandler { //nolint:errorlint // compared as net/http does
+		panic(v)
+	}
+	a.cfg.Log.ErrorContext(r.Context(), "panic", "request_id", requestID(r), "panic", v, "stack", string(debug.Stack()))
+	if w.status == 0 {
+		a.write(w, r, internalError)
+	}
+}
+
+// write sends an answer. The body is complete before the first byte goes out.
+func (a *API) write(w http.ResponseWriter, r *http.Request, out answer) {
+	for name, value := range out.header {
+		w.Header().Set(name, value)
+	}
+	if out.body == nil {
+		w.WriteHeader(out.status)
+		return
+	}
+	body, isRaw := out.body.(json.RawMessage)
+	if !isRaw {
+		var err error
+		if body, err = json.Marshal(out.body); err != nil {
+			a.cfg.Log.ErrorContext(r.Context(), "answer is not representable", "request_id", requestID(r), "err", err)
+			out.status, body = internalError.status, []byte(`{"detail":"Internal server error."}`)
+		}
+		body = append(body, '\n')
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(out.status)
+	_, _ = w.Write(body) // the client is gone: nobody is left to be told
+}

@@ -1,0 +1,173 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"rollcall/internal/secret"
+	"rollcall/status"
+)
+
+// Resource is one configured source or provider.
+type Resource struct {
+	Container status.Container
+	// Name is what people call it.
+	Name string
+	// Disabled resources are shown and not synced.
+	Disabled bool
+	// Fields are the settings to show, under their names in the configuration. Secrets in them are redacted here once
+	// more, by the names of the fields.
+	Fields map[string]any
+}
+
+// resource is a Resource ready to be shown.
+type resource struct {
+	Resource
+	family *family
+	shown  map[string]any
+}
+
+// registry is every resource, in the order of the configuration.
+type registry []*resource
+
+func newRegistry(in []Resource) (registry, error) {
+	var out registry
+	var errs []error
+	seen := map[status.Container]bool{}
+	for _, r := range in {
+		res, err := newResource(r)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("api: resource %s: %w", r.Container, err))
+			continue
+		}
+		if seen[r.Container] {
+			errs = append(errs, fmt.Errorf("api: resource %s: there are two", r.Container))
+		}
+		seen[r.Container] = true
+		out = append(out, res)
+	}
+	return out, errors.Join(errs...)
+}
+
+func newResource(r Resource) (*resource, error) {
+	if err := r.Container.Validate(); err != nil {
+		return nil, err
+	}
+	if r.Name == "" {
+		r.Name = r.Container.Name()
+	}
+	text, err := json.Marshal(r.Fields)
+	if err != nil {
+		return nil, err
+	}
+	res := &resource{Resource: r}
+	if err := json.Unmarshal(text, &res.shown); err != nil {
+		return nil, err
+	}
+	for _, f := range families {
+		if f.kind == r.Container.Kind() {
+			res.family = f
+		}
+	}
+	res.complete()
+	return res, nil
+}
+
+// complete redacts the fields and adds those that every resource of the contract has.
+func (r *resource) complete() {
+	shown, _ := redact("", r.shown).(map[string]any)
+	if shown == nil {
+		shown = map[string]any{}
+	}
+	maps.Copy(shown, map[string]any{
+		"pk": r.pk(), "name": r.Name, "enabled": !r.Disabled, "container": r.Container.String(),
+		"verbose_name": r.family.verbose, "verbose_name_plural": r.family.plural,
+	})
+	if r.Container.IsSource() {
+		shown["slug"] = r.Container.Name()
+	}
+	if r.family.secret != "" { // clients expect the key
+		shown[r.family.secret] = secret.Redacted
+	}
+	r.shown = shown
+}
+
+// pk returns the primary key that clients know: a number for a provider, a UUID for a source.
+func (r *resource) pk() any {
+	if r.Container.IsSource() {
+		return uuid.NewSHA1(uuid.NameSpaceURL, []byte("rollcall:"+r.Container.String())).String()
+	}
+	return json.Number(r.Container.Name())
+}
+
+// find returns the resource that a path names: by slug or number, a source also by its UUID.
+func (g registry) find(kind status.ContainerKind, key string) *resource {
+	var byPK *resource
+	for _, r := range g {
+		switch {
+		case r.Container.Kind() != kind:
+		case r.Container.Name() == key:
+			return r
+		case r.pk() == any(key):
+			byPK = r
+		}
+	}
+	return byPK
+}
+
+// of returns the resources of one kind.
+func (g registry) of(kind status.ContainerKind) []*resource {
+	var out []*resource
+	for _, r := range g {
+		if r.Container.Kind() == kind {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+var (
+	secretName = regexp.MustCompile(`(?i)passw|secret|credential|private_?key|api_?key|token`)
+	// userInfo is what a URI may carry before its host.
+	userInfo = regexp.MustCompile(`://[^/@\s]*@`)
+)
+
+// redact returns v without what looks like a secret by the name of its field. A path or the name of an environment
+// variable says where a secret is, and a flag is none.
+func redact(name string, v any) any {
+	where := strings.HasSuffix(name, "_file") || strings.HasSuffix(name, "_env")
+	hide := secretName.MatchString(name) && !where
+	switch v := v.(type) {
+	case map[string]any:
+		if hide && len(v) > 0 {
+			return secret.Redacted
+		}
+		out := make(map[string]any, len(v))
+		for key, item := range v {
+			out[key] = redact(key, item)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, item := range v {
+			out[i] = redact(name, item)
+		}
+		return out
+	case string:
+		if hide && v != "" {
+			return secret.Redacted
+		}
+		return userInfo.ReplaceAllString(v, "://"+secret.Redacted+"@")
+	case float64:
+		if hide {
+			return secret.Redacted
+		}
+	}
+	return v
+}

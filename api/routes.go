@@ -1,0 +1,152 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"rollcall/internal/tokens"
+	"rollcall/status"
+)
+
+// family is one kind of resource, in the words of the contract.
+type family struct {
+	kind status.ContainerKind
+	base string // the path of the list
+	key  string // the name of the path parameter
+	// task and description name a full sync in the sync status.
+	task, description string
+	verbose, plural   string
+	// secret is a field that clients expect in a resource and that is never shown.
+	secret string
+}
+
+var families = []*family{
+	{
+		kind: status.LDAP, base: "/sources/ldap/", key: "slug",
+		task: "ldap_sync", description: "Synchronization of an LDAP Source",
+		verbose: "LDAP Source", plural: "LDAP Sources",
+	},
+	{
+		kind: status.GoogleWorkspace, base: "/providers/google_workspace/", key: "id",
+		task: "google_workspace_sync", description: "Run full sync for Google Workspace provider",
+		verbose: "Google Workspace Provider", plural: "Google Workspace Providers", secret: "credentials",
+	},
+	{
+		kind: status.MicrosoftEntra, base: "/providers/microsoft_entra/", key: "id",
+		task: "microsoft_entra_sync", description: "Run full sync for Microsoft Entra provider",
+		verbose: "Microsoft Entra Provider", plural: "Microsoft Entra Providers", secret: "client_secret",
+	},
+}
+
+// routes returns every path below the base path.
+func (a *API) routes() []route {
+	out := []route{{path: "/schema/", methods: public(a.schema)}}
+	for _, f := range families {
+		one := f.base + "{" + f.key + "}/"
+		add := func(path string, m methods) { out = append(out, route{path, f, m}) }
+		add(f.base, get(tokens.Read, a.list))
+		add(one, get(tokens.Read, a.retrieve))
+		add(one+"sync/", post(a.start, 0))
+		add(one+"sync/cancel/", post(a.cancel, 0))
+		add(one+"sync/status/", get(tokens.Read, a.syncStatus))
+		add(one+"sync/runs/", get(tokens.Read, a.runs))
+		add(one+"sync/runs/{run}/", get(tokens.Read, a.run))
+		add(one+"sync/runs/{run}/messages/", get(tokens.Read, a.runMessages))
+		if f.kind == status.LDAP {
+			continue // a single object goes to a provider
+		}
+		add(one+"sync/object/", post(a.syncObject, a.cfg.ObjectWait))
+		add(one+"sync/objects/", get(tokens.Read, a.objects))
+		add(one+"sync/objects/{job}/", get(tokens.Read, a.object))
+	}
+	return out
+}
+
+// endpoint answers for one path. What is wrong is said in the order that clients know: token, method, resource, body.
+func (a *API) endpoint(rt route) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.serveRoute(w, r, rt)
+	})
+}
+
+// serve answers for a path that belongs to no resource.
+func (a *API) serve(w http.ResponseWriter, r *http.Request, m methods) {
+	a.serveRoute(w, r, route{methods: m})
+}
+
+func (a *API) serveRoute(w http.ResponseWriter, r *http.Request, rt route) {
+	out, err := a.perform(w, r, rt)
+	if err != nil {
+		out = a.failure(r, err)
+	}
+	a.write(w, r, out)
+}
+
+func (a *API) perform(w http.ResponseWriter, r *http.Request, rt route) (answer, error) {
+	op, known := rt.methods[r.Method]
+	if r.Method == http.MethodHead {
+		op, known = rt.methods[http.MethodGet]
+	}
+	req := &request{Request: r, family: rt.family}
+	if !rt.methods.public() {
+		caller, err := a.authenticate(r)
+		if err != nil {
+			return answer{}, err
+		}
+		req.by = caller.Name
+		note(w, caller.Name)
+		if known && !caller.May(op.scope) {
+			return answer{}, errForbidden
+		}
+	}
+	switch {
+	case r.Method == http.MethodOptions:
+		return answer{status: http.StatusNoContent, header: rt.methods.allow()}, nil
+	case !known:
+		return rt.methods.notAllowed(r.Method), nil
+	}
+	if err := crossOrigin.Check(r); err != nil {
+		return answer{}, errCrossOrigin
+	}
+	if rt.family != nil && rt.path != rt.family.base {
+		if req.resource = a.resources.find(rt.family.kind, r.PathValue(rt.family.key)); req.resource == nil {
+			return notFound(), nil
+		}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), requestTime+op.wait)
+	defer cancel()
+	req.Request = r.WithContext(ctx)
+	req.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	return op.handle(req)
+}
+
+// public reports whether the path asks for no token.
+func (m methods) public() bool {
+	for _, op := range m {
+		if op.scope != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// allow returns the Allow header (RFC 9110, section 10.2.1).
+func (m methods) allow() map[string]string {
+	names := []string{http.MethodOptions}
+	for name := range m {
+		if names = append(names, name); name == http.MethodGet {
+			names = append(names, http.MethodHead)
+		}
+	}
+	slices.Sort(names)
+	return map[string]string{"Allow": strings.Join(names, ", ")}
+}
+
+func (m methods) notAllowed(method string) answer {
+	return answer{
+		status: http.StatusMethodNotAllowed, header: m.allow(),
+		body: detail{Detail: `Method "` + method + `" not allowed.`},
+	}
+}

@@ -1,0 +1,191 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/status"
+)
+
+// The fields of a request for a single object, and the closed set of models: clients are generated from them.
+const (
+	fieldModel    = "sync_object_model"
+	fieldObject   = "sync_object_id"
+	fieldOverride = "override_dry_run"
+
+	modelUser  = "authentik.core.models.User"
+	modelGroup = "authentik.core.models.Group"
+
+	// maxObjectID is the longest id, in characters.
+	maxObjectID = 1024
+)
+
+// objectResult is the contract's answer.
+type objectResult struct {
+	Messages []logEvent `json:"messages"`
+}
+
+// syncObject syncs one user or group to a provider and waits for the result: 200 with what came of it, whatever that
+// is, or 202 when it takes longer than a client should wait.
+func (a *API) syncObject(r *request) (answer, error) {
+	body, err := readObject(r)
+	if err != nil {
+		return answer{}, err
+	}
+	kind, text, err := objectOptions(body)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := r.resource.check(); err != nil {
+		return answer{}, err
+	}
+	match, err := a.findObject(r, kind, text)
+	if err != nil {
+		return answer{}, err
+	}
+	id, err := a.cfg.Jobs.StartObject(r.Context(), r.container(), match.Source, match.Ref, r.by)
+	if err != nil {
+		return answer{}, err
+	}
+	job, err := a.cfg.Status.WaitJob(r.Context(), r.container(), id, a.cfg.ObjectWait)
+	if err != nil {
+		return answer{}, err
+	}
+	if job.State == status.JobDone {
+		return ok(objectResult{a.jobEvents(job)}), nil
+	}
+	place := strings.TrimSuffix(r.URL.EscapedPath(), "object/") + "objects/" + job.ID + "/"
+	return answer{
+		status: http.StatusAccepted, header: map[string]string{"Location": place},
+		body: objectResult{[]logEvent{{
+			Timestamp: stamp(a.now()), LogLevel: "info", Logger: apiLogger,
+			Event:      fmt.Sprintf("The sync of this %s is still %s: %s has the result.", kind, job.State, place),
+			Attributes: map[string]any{"job_id": job.ID, "state": job.State},
+		}}},
+	}, nil
+}
+
+// objectOptions reads the body. Every field that is wrong is named.
+func objectOptions(body map[string]any) (directory.Kind, string, error) {
+	wrong := invalid{}
+	kind := modelOf(body, wrong)
+	text := objectIDOf(body, wrong)
+	if v, given := body[fieldOverride]; given {
+		// There is no dry run to override: the flag is taken because clients send it.
+		if _, known := parseBool(v); !known {
+			wrong.add(fieldOverride, "Must be a valid boolean.")
+		}
+	}
+	if _, given := body["dry_run"]; given { // ignoring it would write what somebody wanted to see first
+		wrong.add("dry_run", "A single object has no dry run.")
+	}
+	return kind, text, wrong.orNil()
+}
+
+func modelOf(body map[string]any, wrong invalid) directory.Kind {
+	v, given := body[fieldModel]
+	switch {
+	case !given:
+		wrong.add(fieldModel, "This field is required.")
+	case v == nil:
+		wrong.add(fieldModel, "This field may not be null.")
+	case v == any(modelUser):
+		return directory.User
+	case v == any(modelGroup):
+		return directory.Group
+	default:
+		wrong.add(fieldModel, `"%s" is not a valid choice.`, shorten(inWords(v)))
+	}
+	return 0
+}
+
+// objectIDOf takes a number for its text, as the contract's server does: ids were numbers once.
+func objectIDOf(body map[string]any, wrong invalid) string {
+	v, given := body[fieldObject]
+	text, isText := v.(string)
+	if n, isNumber := v.(json.Number); isNumber {
+		text, isText = n.String(), true
+	}
+	text = strings.TrimSpace(text)
+	switch {
+	case !given:
+		wrong.add(fieldObject, "This field is required.")
+	case v == nil:
+		wrong.add(fieldObject, "This field may not be null.")
+	case !isText:
+		wrong.add(fieldObject, "Not a valid string.")
+	case text == "":
+		wrong.add(fieldObject, "This field may not be blank.")
+	case strings.ContainsRune(text, 0):
+		wrong.add(fieldObject, "Null characters are not allowed.")
+	case utf8.RuneCountInString(text) > maxObjectID:
+		wrong.add(fieldObject, "Ensure this field has no more than %d characters.", maxObjectID)
+	}
+	return text
+}
+
+// inWords returns a JSON value as text; a string without its quotes.
+func inWords(v any) string {
+	if s, isText := v.(string); isText {
+		return s
+	}
+	text, _ := json.Marshal(v) // it came from JSON
+	return string(text)
+}
+
+// shorten bounds what is quoted back.
+func shorten(s string) string {
+	const most = 100
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most]) + "…"
+}
+
+// findObject returns the one entry that the text names. Anything else is the caller's error: never guessed.
+func (a *API) findObject(r *request, kind directory.Kind, text string) (Match, error) {
+	found, err := a.cfg.Directory.Find(r.Context(), r.container(), kind, text)
+	switch {
+	case err != nil && fault.KindOf(err) == fault.NotFound, err == nil && len(found) == 0:
+		return Match{}, invalidField(fieldObject, "No %s has the id, anchor, username or mail %q.", kind, shorten(text))
+	case err != nil && fault.KindOf(err) == fault.Invalid:
+		return Match{}, invalidField(fieldObject, "%v", err)
+	case err != nil:
+		return Match{}, err
+	case len(found) > 1:
+		return Match{}, invalidField(fieldObject, "%d %ss match %q: give the unique id of one of them.", len(found), kind, shorten(text))
+	}
+	return found[0], nil
+}
+
+// jobEvents returns the messages of a job that is over. There is at least one: silence would look like success.
+func (a *API) jobEvents(job status.Job) []logEvent {
+	if len(job.Messages) > 0 {
+		return logEvents(job.Container, job.Messages)
+	}
+	e := logEvent{Timestamp: stamp(job.FinishedAt), LogLevel: "info", Logger: apiLogger, Attributes: map[string]any{
+		"kind": job.Kind, "id": job.ObjectID, "outcome": job.Outcome,
+	}}
+	switch job.Outcome {
+	case status.OutcomeFailed:
+		e.LogLevel, e.Event = "error", "Failed: "+job.FailReason
+	case status.OutcomeHeld, status.OutcomeAbsent:
+		e.LogLevel, e.Event = "warning", outcomeText[job.Outcome]
+	case status.OutcomeCreated, status.OutcomeUpdated, status.OutcomeSuspended, status.OutcomeRestored,
+		status.OutcomeDeleted, status.OutcomeUnchanged, status.OutcomeOutOfScope:
+		e.Event = outcomeText[job.Outcome]
+	}
+	return []logEvent{e}
+}
+
+var outcomeText = map[status.Outcome]string{
+	status.OutcomeCreated: "Created.", status.OutcomeUpdated: "Updated.", status.OutcomeSuspended: "Suspended.",
+	status.OutcomeRestored: "Restored.", status.OutcomeDeleted: "Deleted.", status.OutcomeUnchanged: "Nothing to change.",
+	status.OutcomeOutOfScope: "Out of scope: not provisioned.", status.OutcomeHeld: "Held: a person has to look.",
+	status.OutcomeAbsent: "Absent at its source: nothing was changed.",
+}
