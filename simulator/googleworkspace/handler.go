@@ -33,16 +33,13 @@ var commonParams = []string{
 
 // Handler returns the tenant's HTTP face: the token endpoint and the Directory API.
 func (t *Tenant) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("/token", t.serveToken)
-	api := http.HandlerFunc(t.serveAPI)
-	// The router looks at the escaped path itself, so the mux must not clean or redirect it.
+	// No ServeMux: keys may hold escaped slashes, which it would clean and redirect.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/token" {
-			mux.ServeHTTP(w, r)
+			t.serveToken(w, r)
 			return
 		}
-		api.ServeHTTP(w, r)
+		t.serveAPI(w, r)
 	})
 }
 
