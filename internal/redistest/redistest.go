@@ -25,7 +25,7 @@ const databases = 512
 
 // guard starts the server and kills it, by its pid, when its standard input ends: that happens when the test process
 // ends, be it by a panic or a kill.
-const guard = `dir=$1; shift; "$@" >"$dir/log" 2>&1 & pid=$!; read -r _; kill -9 $pid; rm -rf "$dir"`
+const guard = `dir=$1; shift; "$@" >"$dir/log" 2>&1 & pid=$!; read -r _; kill -9 $pid; wait $pid; rm -rf "$dir"`
 
 // shared is the server of this test process. Holding stop keeps its standard input from being closed by the garbage
 // collector.
