@@ -94,6 +94,9 @@ var superclasses = map[string]string{
 
 // isClass reports whether class is want or has it above itself; both are lower case.
 func isClass(class, want string) bool {
+	if want == "top" {
+		return true
+	}
 	for ; class != want; class = superclasses[class] {
 		if class == "" {
 			return false

@@ -1,0 +1,195 @@
+// Package sourcetest is the conformance suite of package source: what every source promises, checked on the real one.
+//
+// A source's tests describe how to build one that holds given entries and call Run:
+//
+//	sourcetest.Run(t, sourcetest.Fixture{
+//		Open: func(t *testing.T, entries []directory.Entry) source.Source { … },
+//	})
+package sourcetest
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/source"
+)
+
+// Fixture builds sources of one kind.
+type Fixture struct {
+	// Open returns a source that holds these entries, and whatever the source's own structure needs. The entries have
+	// ID, Kind, Active, Attributes and, for groups, Members; members may refer to entries that do not exist. DN and
+	// Source are the source's to fill in.
+	Open func(t *testing.T, entries []directory.Entry) source.Source
+	// Broken returns a source that holds these entries and stops in the middle of every read of them. Nil where nothing
+	// can break.
+	Broken func(t *testing.T, entries []directory.Entry) source.Source
+}
+
+// Run checks the promises of source.Source.
+func Run(t *testing.T, f Fixture) {
+	t.Helper()
+	for name, check := range map[string]func(*testing.T, Fixture){
+		"Everything": everything, "Empty": empty, "ByRef": byRef, "GroupByRef": groupByRef, "OnlyAbsent": onlyAbsent,
+		"SameAgain": sameAgain, "Concurrent": concurrent, "Owned": owned, "Canceled": canceled, "Broken": broken,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			check(t, f)
+		})
+	}
+}
+
+// everything: the zero query gives all entries with all facts, sorted, and findings, absences or doubts about none.
+func everything(t *testing.T, f Fixture) {
+	snap := read(t, f.Open(t, People()))
+	diff(t, "entries", Want(), strip(snap.Entries))
+	if !slices.IsSortedFunc(snap.Entries, func(a, b directory.Entry) int { return a.Ref().Compare(b.Ref()) }) {
+		t.Error("the entries are not sorted by Ref")
+	}
+	for i := range snap.Entries {
+		e := &snap.Entries[i]
+		if e.Source == "" {
+			t.Errorf("%v has no source", e.Ref())
+		}
+		if !slices.IsSortedFunc(e.Attributes, func(a, b directory.Attribute) int { return strings.Compare(a.Name, b.Name) }) {
+			t.Errorf("the attributes of %v are not sorted: %v", e.Ref(), e.Attributes)
+		}
+	}
+	if len(snap.Absent)+len(snap.Findings)+len(snap.Doubts)+len(snap.Departed)+len(snap.Referrals) > 0 {
+		t.Errorf("a sound source has absences, findings, doubts, departures or referrals: %+v", snap)
+	}
+}
+
+// empty: a source without entries says so. Whether that can be is for the engine to judge.
+func empty(t *testing.T, f Fixture) {
+	if snap := read(t, f.Open(t, nil)); len(snap.Entries)+len(snap.Findings)+len(snap.Doubts) > 0 {
+		t.Errorf("an empty source gives %+v", snap)
+	}
+}
+
+// byRef: a query gives just what it asks for, and names what is not there.
+func byRef(t *testing.T, f Fixture) {
+	all := Want()
+	gone := directory.Ref{Kind: directory.User, ID: "99999999-0000-4000-8000-000000000000"}
+	wrongKind := directory.Ref{Kind: directory.Group, ID: all[0].ID}
+	snap := read(t, f.Open(t, People()), all[2].Ref(), gone, all[0].Ref(), wrongKind, all[2].Ref(), gone)
+	diff(t, "entries", []directory.Entry{all[0], all[2]}, strip(snap.Entries))
+	diff(t, "absent", []directory.Ref{gone, wrongKind}, snap.Absent)
+}
+
+// groupByRef: a group that is read alone has the members that it has in a full read.
+func groupByRef(t *testing.T, f Fixture) {
+	s := f.Open(t, People())
+	for _, want := range Want() {
+		if want.Kind == directory.Group {
+			diff(t, "entries", []directory.Entry{want}, strip(read(t, s, want.Ref()).Entries))
+		}
+	}
+}
+
+func onlyAbsent(t *testing.T, f Fixture) {
+	gone := []directory.Ref{{Kind: directory.User, ID: "not-even-a-uuid"}, {Kind: directory.User, ID: "*)(objectClass=*"}, {Kind: directory.Group, ID: "x"}}
+	slices.SortFunc(gone, directory.Ref.Compare)
+	snap := read(t, f.Open(t, People()), gone...)
+	diff(t, "absent", gone, snap.Absent)
+	diff(t, "entries", []directory.Entry{}, strip(snap.Entries))
+}
+
+func sameAgain(t *testing.T, f Fixture) {
+	s := f.Open(t, People())
+	diff(t, "second read", read(t, s), read(t, s))
+}
+
+func concurrent(t *testing.T, f Fixture) {
+	s := f.Open(t, People())
+	snaps := make(chan directory.Snapshot, 4)
+	for range cap(snaps) {
+		go func() {
+			snap, err := s.Read(t.Context(), directory.Query{})
+			if err != nil {
+				t.Errorf("Read() in parallel: %v", err)
+			}
+			snaps <- snap
+		}()
+	}
+	for range cap(snaps) {
+		diff(t, "entries", Want(), strip((<-snaps).Entries))
+	}
+}
+
+// owned: what Read returns is the caller's to change.
+func owned(t *testing.T, f Fixture) {
+	s := f.Open(t, People())
+	snap := read(t, s)
+	for i := range snap.Entries {
+		e := &snap.Entries[i]
+		for j := range e.Attributes {
+			e.Attributes[j].Values[0] = "changed"
+		}
+		clear(e.Members)
+	}
+	diff(t, "entries", Want(), strip(read(t, s).Entries))
+}
+
+func canceled(t *testing.T, f Fixture) {
+	s := f.Open(t, People())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	snap, err := s.Read(ctx, directory.Query{})
+	if err == nil || fault.KindOf(err) != fault.Canceled {
+		t.Errorf("Read() with a canceled context: error %v, want one of kind canceled", err)
+	}
+	diff(t, "snapshot beside the error", directory.Snapshot{}, snap)
+}
+
+// broken: a read that cannot be finished is an error and no snapshot.
+func broken(t *testing.T, f Fixture) {
+	if f.Broken == nil {
+		return
+	}
+	s := f.Broken(t, People())
+	for _, q := range []directory.Query{{}, {Refs: []directory.Ref{Want()[0].Ref()}}} {
+		snap, err := s.Read(t.Context(), q)
+		if err == nil {
+			t.Errorf("Read(%v) of a broken source gives no error", q)
+			continue
+		}
+		if k := fault.KindOf(err); k == fault.Internal {
+			t.Errorf("Read(%v) error has no kind: %v", q, err)
+		}
+		diff(t, "snapshot beside the error", directory.Snapshot{}, snap)
+	}
+}
+
+func read(t *testing.T, s source.Source, refs ...directory.Ref) directory.Snapshot {
+	t.Helper()
+	snap, err := s.Read(t.Context(), directory.Query{Refs: refs})
+	if err != nil {
+		t.Fatalf("Read(%v): %v", refs, err)
+	}
+	return snap
+}
+
+// strip drops what is the source's own.
+func strip(entries []directory.Entry) []directory.Entry {
+	out := slices.Clone(entries)
+	for i := range out {
+		out[i].DN, out[i].Source = "", ""
+		out[i].Attributes = out[i].Attributes.Clone()
+	}
+	return out
+}
+
+func diff(t *testing.T, what string, want, got any) {
+	t.Helper()
+	if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
+		t.Errorf("%s (-want +got):\n%s", what, d)
+	}
+}
