@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 )
 
@@ -16,6 +17,21 @@ import (
 type checker struct {
 	t   testing.TB
 	doc *document
+
+	mu    sync.Mutex
+	shown map[string]bool // fields of elements that the document does not know and an answer had
+}
+
+// foreign says whether a field of an element may pass although the document does not know it. It calls such
+// elements "any", so an answer may show more than we know of, and a client that replaces the array has to send
+// it back; what no answer has shown is the client's own mistake.
+func (c *checker) foreign(path string, answer bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if answer {
+		c.shown[path] = true
+	}
+	return c.shown[path]
 }
 
 func newChecker(t testing.TB) *checker {
@@ -24,7 +40,7 @@ func newChecker(t testing.TB) *checker {
 	if err != nil {
 		t.Fatalf("discoverytest: %v", err)
 	}
-	return &checker{t: t, doc: doc}
+	return &checker{t: t, doc: doc, shown: map[string]bool{}}
 }
 
 // site is where a finding was made: "directory.users.insert request".

@@ -199,6 +199,25 @@ func TestWrapAnswersLetsWrongRequestsPass(t *testing.T) {
 	}
 }
 
+// TestForeignElementsMayBeSentBack: Google may know fields of an element that the document does not.
+func TestForeignElementsMayBeSentBack(t *testing.T) {
+	t.Parallel()
+	rec := &recorder{TB: t}
+	const element = `{"phones":[{"value":"1","note":"x"}]}`
+	checked := discoverytest.Wrap(rec, exchange{answer: element}.handler())
+	update := exchange{method: "PUT", path: users + "/1", body: element}
+	send := func() { checked.ServeHTTP(httptest.NewRecorder(), update.request(t, "http://127.0.0.1")) }
+	send()
+	want := []string{"discovery: directory.users.update request: UserPhone.note: unknown field"}
+	if diff := cmp.Diff(want, rec.findings); diff != "" {
+		t.Errorf("a field of our own making (-want +got):\n%s", diff)
+	}
+	send()
+	if diff := cmp.Diff(want, rec.findings); diff != "" {
+		t.Errorf("the same field after an answer had it (-want +got):\n%s", diff)
+	}
+}
+
 // TestBrokenAnswersAreNotJudged: half an answer is the network's fault, and its reader is to see just that.
 func TestBrokenAnswersAreNotJudged(t *testing.T) {
 	t.Parallel()
