@@ -44,7 +44,11 @@ func (k *checker) check() {
 	ids := map[string]string{}
 	for _, p := range k.entries() {
 		p.defaults()
+		if p.settings.Enabled == nil {
+			p.settings.Enabled = new(true)
+		}
 		k.adopt(p.path, p.keys, p.validate())
+		*p.mapping, _ = p.compile() // what is wrong with it, validate said
 		if p.settings.ID != 0 {
 			k.once(ids, fmt.Sprintf("%s:%d", p.typ, p.settings.ID), join(p.path, "id"), fmt.Sprintf("the id %d", p.settings.ID))
 		}

@@ -34,7 +34,14 @@ type Sources struct {
 
 // Providers are the tenants that are written.
 type Providers struct {
-	GoogleWorkspace []googleworkspace.Config `yaml:"google_workspace"`
+	GoogleWorkspace []GoogleWorkspace `yaml:"google_workspace"`
+}
+
+// GoogleWorkspace is one Google Workspace account.
+type GoogleWorkspace struct {
+	googleworkspace.Config `yaml:",inline"`
+	// Mapping is what its expressions were compiled to.
+	Mapping *mapping.Mapping `yaml:"-"`
 }
 
 // Options say how to load.
@@ -94,11 +101,10 @@ func Uses(s *provider.Settings, slug string) bool {
 func (c *Config) Attributes(slug string) []string {
 	byName := map[string]string{}
 	for _, p := range c.entries() {
-		m, err := p.mapping()
-		if err != nil || !Uses(p.settings, slug) {
-			continue // an error was found when the file was checked
+		if !Uses(p.settings, slug) {
+			continue
 		}
-		for _, name := range m.Attributes() {
+		for _, name := range (*p.mapping).Attributes() {
 			if _, ok := byName[strings.ToLower(name)]; !ok {
 				byName[strings.ToLower(name)] = name
 			}
@@ -121,7 +127,8 @@ type entry struct {
 	settings *provider.Settings
 	defaults func()
 	validate func() error
-	mapping  func() (*mapping.Mapping, error)
+	compile  func() (*mapping.Mapping, error)
+	mapping  **mapping.Mapping
 	// secrets are the fields with the path of a secret file.
 	secrets map[string]*string
 }
@@ -133,9 +140,9 @@ func (c *Config) entries() []entry {
 		p := &c.Providers.GoogleWorkspace[i]
 		out = append(out, entry{
 			typ: "google_workspace", path: index("providers.google_workspace", i),
-			keys: fields(reflect.TypeFor[googleworkspace.Config]()), settings: &p.Settings,
+			keys: fields(reflect.TypeFor[GoogleWorkspace]()), settings: &p.Settings,
 			defaults: p.SetDefaults, validate: func() error { return p.Validate() },
-			mapping: func() (*mapping.Mapping, error) { return p.Mapping() },
+			compile: func() (*mapping.Mapping, error) { return p.Config.Mapping() }, mapping: &p.Mapping,
 			secrets: map[string]*string{"credentials_file": &p.CredentialsFile},
 		})
 	}

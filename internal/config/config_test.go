@@ -89,7 +89,7 @@ func TestGoodSample(t *testing.T) {
 		t.Errorf("bind_password_file = %q, want it absolute", s.BindPasswordFile)
 	}
 	if p.ID != 1 || !p.On() || p.Schedule != config.AfterSource || p.UserDeleteAction != plan.ActionSuspend ||
-		*p.DeleteAfter != 720*time.Hour || !slices.Equal(p.Sources, []string{"corp"}) {
+		!*p.Enabled || p.Mapping == nil || *p.DeleteAfter != 720*time.Hour || !slices.Equal(p.Sources, []string{"corp"}) {
 		t.Errorf("provider = %+v", p)
 	}
 }
