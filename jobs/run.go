@@ -39,6 +39,7 @@ func (w *Worker) run(ctx context.Context, task *asynq.Task) error {
 	if err != nil { // Redis is out of reach. The run is queued still: the reaper brings it back.
 		return fmt.Errorf("acquire: %w: %w", err, asynq.RevokeTask)
 	}
+	defer lease.Close()
 	log.InfoContext(ctx, "run started", "worker", w.cfg.Name, "resumes", lease.Run().Resumes)
 	report, err := w.execute(c, lease, log)
 	return w.conclude(ctx, c, lease, report, err, log)

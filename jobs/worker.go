@@ -173,10 +173,22 @@ func (w *Worker) look(ctx context.Context) error {
 	for _, r := range reaped {
 		w.cfg.Log.InfoContext(ctx, "looked after a run", "action", string(r.Action), "container", string(r.Run.Container), "run_id", r.Run.ID, "epoch", r.Run.Epoch)
 		if r.NeedsEnqueue() {
-			errs = append(errs, w.client.enqueue(ctx, r.Run))
+			errs = append(errs, w.requeue(ctx, r.Run))
 		}
 	}
 	return errors.Join(append(errs, w.tick(ctx))...)
+}
+
+// requeue puts a run into the queue. A dead task under the run's epoch (asynq archived it, and it still has the ID) makes
+// way for one under the next.
+func (w *Worker) requeue(ctx context.Context, run status.Run) error {
+	info, err := w.inspector.GetTaskInfo(FullQueue, RunArgs{RunID: run.ID, Epoch: run.Epoch}.taskID())
+	if err == nil && (info.State == asynq.TaskStateArchived || info.State == asynq.TaskStateCompleted) {
+		if run, err = w.cfg.Status.Bump(ctx, run.Container, run.ID, run.Epoch); err != nil {
+			return err
+		}
+	}
+	return w.client.enqueue(ctx, run)
 }
 
 // tick starts the runs that the schedule has due: one of the workers does.
