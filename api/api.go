@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"rollcall/internal/tokens"
 	"rollcall/status"
 )
 
@@ -82,7 +81,7 @@ type methods map[string]operation
 // operation is what one method of one path does.
 type operation struct {
 	// scope is what the token must allow; none lets everybody in.
-	scope  tokens.Scope
+	scope  string
 	handle handler
 	// wait is how long the handler may take beyond requestTime.
 	wait time.Duration
@@ -115,10 +114,10 @@ func ok(body any) answer { return answer{status: http.StatusOK, body: body} }
 
 func public(h handler) methods { return get("", h) }
 
-func get(scope tokens.Scope, h handler) methods {
+func get(scope string, h handler) methods {
 	return methods{http.MethodGet: {scope: scope, handle: h}}
 }
 
 func post(h handler, wait time.Duration) methods {
-	return methods{http.MethodPost: {scope: tokens.Sync, handle: h, wait: wait}}
+	return methods{http.MethodPost: {scope: ScopeSync, handle: h, wait: wait}}
 }

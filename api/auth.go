@@ -2,18 +2,33 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"rollcall/internal/tokens"
 )
 
-// Tokens recognises a presented token: a tokens.List, or a tokens.File that follows its file.
-type Tokens interface {
-	Lookup(token string) (tokens.Identity, bool)
+// The scopes of a token. None includes another.
+const (
+	ScopeRead    = string(tokens.Read)    // whatever only looks
+	ScopeSync    = string(tokens.Sync)    // starting and cancelling work
+	ScopeApprove = string(tokens.Approve) // letting held changes go
+)
+
+// Caller is the holder of a token.
+type Caller struct {
+	// Name is the token's name, which runs and messages carry.
+	Name   string
+	Scopes []string
 }
 
+func (c Caller) may(scope string) bool { return scope == "" || slices.Contains(c.Scopes, scope) }
+
+// Authenticator says who holds a token, as tokens.File does.
+type Authenticator func(token string) (Caller, bool)
+
 // nobody is who calls where no tokens are asked for.
-var nobody = tokens.Identity{Name: "anonymous", Scopes: tokens.Scopes()}
+var nobody = Caller{Name: "anonymous", Scopes: []string{ScopeRead, ScopeSync, ScopeApprove}}
 
 // The refusals. They are 403 and never 401, with these texts: clients know them.
 var (
@@ -31,22 +46,22 @@ func forbidden(text string) *problem { return &problem{http.StatusForbidden, det
 var crossOrigin = http.NewCrossOriginProtection()
 
 // authenticate reads the Authorization header (RFC 6750; the name of the scheme is case-insensitive).
-func (a *API) authenticate(r *http.Request) (tokens.Identity, error) {
-	if a.cfg.Tokens == nil {
+func (a *API) authenticate(r *http.Request) (Caller, error) {
+	if a.cfg.Authenticate == nil {
 		return nobody, nil
 	}
 	scheme, token, found := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch token = strings.TrimSpace(token); {
 	case !found:
-		return tokens.Identity{}, errNoCredentials
+		return Caller{}, errNoCredentials
 	case !strings.EqualFold(scheme, "bearer"):
-		return tokens.Identity{}, errUnsupported
+		return Caller{}, errUnsupported
 	case token == "":
-		return tokens.Identity{}, errNoCredentials
+		return Caller{}, errNoCredentials
 	}
-	caller, known := a.cfg.Tokens.Lookup(token)
+	caller, known := a.cfg.Authenticate(token)
 	if !known {
-		return tokens.Identity{}, errInvalidToken
+		return Caller{}, errInvalidToken
 	}
 	return caller, nil
 }

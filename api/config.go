@@ -43,9 +43,9 @@ type Config struct {
 	Directory Directory
 	// Resources are the configured sources and providers.
 	Resources []Resource
-	// Tokens says who may call. Nil lets everybody do everything: whoever leaves it out has asked the operator first.
-	Tokens Tokens
-	Log    *slog.Logger // default: discard
+	// Authenticate says who holds a token. Nil lets everybody do everything: whoever leaves it out has asked the operator.
+	Authenticate Authenticator
+	Log          *slog.Logger // default: discard
 	// ObjectWait is how long a single-object sync is waited for. Default 20 s.
 	ObjectWait time.Duration
 	// TaskMessages is how many messages a run shows in the sync status, the newest ones. Default 100.

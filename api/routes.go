@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"rollcall/internal/tokens"
 	"rollcall/status"
 )
 
@@ -46,20 +45,20 @@ func (a *API) routes() []route {
 	for _, f := range families {
 		one := f.base + "{" + f.key + "}/"
 		add := func(path string, m methods) { out = append(out, route{path, f, m}) }
-		add(f.base, get(tokens.Read, a.list))
-		add(one, get(tokens.Read, a.retrieve))
+		add(f.base, get(ScopeRead, a.list))
+		add(one, get(ScopeRead, a.retrieve))
 		add(one+"sync/", post(a.start, 0))
 		add(one+"sync/cancel/", post(a.cancel, 0))
-		add(one+"sync/status/", get(tokens.Read, a.syncStatus))
-		add(one+"sync/runs/", get(tokens.Read, a.runs))
-		add(one+"sync/runs/{run}/", get(tokens.Read, a.run))
-		add(one+"sync/runs/{run}/messages/", get(tokens.Read, a.runMessages))
+		add(one+"sync/status/", get(ScopeRead, a.syncStatus))
+		add(one+"sync/runs/", get(ScopeRead, a.runs))
+		add(one+"sync/runs/{run}/", get(ScopeRead, a.run))
+		add(one+"sync/runs/{run}/messages/", get(ScopeRead, a.runMessages))
 		if f.kind == status.LDAP {
 			continue // a single object goes to a provider
 		}
 		add(one+"sync/object/", post(a.syncObject, a.cfg.ObjectWait))
-		add(one+"sync/objects/", get(tokens.Read, a.objects))
-		add(one+"sync/objects/{job}/", get(tokens.Read, a.object))
+		add(one+"sync/objects/", get(ScopeRead, a.objects))
+		add(one+"sync/objects/{job}/", get(ScopeRead, a.object))
 	}
 	return out
 }
@@ -97,7 +96,7 @@ func (a *API) perform(w http.ResponseWriter, r *http.Request, rt route) (answer,
 		}
 		req.by = caller.Name
 		note(w, caller.Name)
-		if known && !caller.May(op.scope) {
+		if known && !caller.may(op.scope) {
 			return answer{}, errForbidden
 		}
 	}
