@@ -9,6 +9,7 @@ import (
 	admin "google.golang.org/api/admin/directory/v1"
 
 	"rollcall/directory"
+	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
 )
@@ -157,8 +158,8 @@ func (l *looking) memberships(ctx context.Context, groups []provider.GroupRef, u
 			o.Members, o.Size = []string{user}, int(g.DirectMembersCount)
 			in[g.Id] = o
 		})
-		if err != nil {
-			return err
+		if err != nil && fault.KindOf(err) != fault.NotFound {
+			return err // Not found is a user who is so new that no group can have it.
 		}
 	}
 	for _, g := range groups {

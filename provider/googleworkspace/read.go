@@ -3,6 +3,7 @@ package googleworkspace
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -198,6 +199,9 @@ func (p *Provider) fillMembers(ctx context.Context, o *plan.Object) (found bool,
 	}
 	if found {
 		o.Members, o.Listed = members, true
+		if n, err := strconv.Atoi(o.Witness); err != nil || len(members) < n {
+			o.Witness = "" // Fewer than Google says there are: not a list for the ledger to believe.
+		}
 		return true, nil
 	}
 	if _, found, err = p.getGroup(ctx, o.RemoteID); err != nil {

@@ -1,0 +1,109 @@
+package googleworkspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	admin "google.golang.org/api/admin/directory/v1"
+
+	"rollcall/fault"
+)
+
+// Check tries what a run needs, without writing: an access token with every scope, the domains, the delegated
+// subject's rights, and a first page of users, groups and members. It returns a line for each thing that is right; the
+// error joins what is wrong, each with what to do about it.
+func (p *Provider) Check(ctx context.Context) ([]string, error) {
+	c := &check{p: p, ctx: ctx}
+	// The token is asked for with all scopes at once: an answer to the first call says that all are delegated.
+	if !c.domains() {
+		return c.good, errors.Join(c.bad...)
+	}
+	c.subject()
+	c.lists()
+	return c.good, errors.Join(c.bad...)
+}
+
+type check struct {
+	p    *Provider
+	ctx  context.Context
+	good []string
+	bad  []error
+}
+
+func (c *check) ok(format string, args ...any) { c.good = append(c.good, fmt.Sprintf(format, args...)) }
+
+func (c *check) wrong(err error, advice string) {
+	c.bad = append(c.bad, fmt.Errorf("%w: %s", err, advice))
+}
+
+// domains reports whether it makes sense to go on.
+func (c *check) domains() bool {
+	names, err := c.p.readDomains(c.ctx)
+	if err != nil {
+		if e, ok := errors.AsType[*fault.Error](err); ok && e.Op == "" {
+			c.bad = append(c.bad, err) // The token's error has its advice in it.
+		} else {
+			c.wrong(err, "enable the Admin SDK API in the service account's project, and give the delegated subject an administrator role that may read domains")
+		}
+		return false
+	}
+	c.ok("access token with all scopes; verified domains: %s", strings.Join(names, ", "))
+	if d := c.p.cfg.DefaultGroupEmailDomain; !slices.Contains(names, d) {
+		c.bad = append(c.bad, fault.Errorf(fault.Invalid, "default_group_email_domain: %s is not a verified domain of this account", d))
+	}
+	return true
+}
+
+func (c *check) subject() {
+	u, found, err := c.p.getUser(c.ctx, c.p.cfg.DelegatedSubject, nil)
+	switch {
+	case err != nil:
+		c.wrong(err, "the delegated subject needs an administrator role that may read users")
+	case !found:
+		c.bad = append(c.bad, fault.Errorf(fault.Denied, "delegated_subject: there is no user %s", c.p.cfg.DelegatedSubject))
+	case !u.IsAdmin && !u.IsDelegatedAdmin:
+		c.bad = append(c.bad, fault.Errorf(fault.Denied, "delegated_subject: %s is no administrator", c.p.cfg.DelegatedSubject))
+	case u.IsAdmin:
+		c.ok("%s is a super administrator", c.p.cfg.DelegatedSubject)
+	default:
+		c.ok("%s is a delegated administrator: it needs the rights to read, create, update and delete users and groups", c.p.cfg.DelegatedSubject)
+	}
+}
+
+// lists reads one user, one group and one member.
+func (c *check) lists() {
+	err := c.p.call(c.ctx, "users.list", func(ctx context.Context) error {
+		_, err := c.p.api.Users.List().Customer(c.p.cfg.Customer).MaxResults(1).Fields("users(id)").Context(ctx).Do()
+		return err
+	})
+	if err != nil {
+		c.wrong(err, "the delegated subject needs the privilege Users, Read, in the whole organization")
+	} else {
+		c.ok("users can be listed")
+	}
+	var groups *admin.Groups
+	err = c.p.call(c.ctx, "groups.list", func(ctx context.Context) (err error) {
+		groups, err = c.p.api.Groups.List().Customer(c.p.cfg.Customer).MaxResults(1).Fields("groups(id)").Context(ctx).Do()
+		return err
+	})
+	if err != nil {
+		c.wrong(err, "the delegated subject needs the privilege Groups")
+		return
+	}
+	c.ok("groups can be listed")
+	if len(groups.Groups) == 0 {
+		return
+	}
+	err = c.p.call(c.ctx, "members.list", func(ctx context.Context) error {
+		_, err := c.p.api.Members.List(groups.Groups[0].Id).MaxResults(1).Fields("members(id)").Context(ctx).Do()
+		return err
+	})
+	if err != nil {
+		c.wrong(err, "the delegated subject needs the privilege Groups")
+		return
+	}
+	c.ok("members can be listed")
+}

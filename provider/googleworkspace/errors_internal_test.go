@@ -1,0 +1,145 @@
+package googleworkspace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/api/googleapi"
+
+	"rollcall/fault"
+)
+
+// TestEveryStatusHasAKind walks all statuses: none is Internal, and what may pass is tried again.
+func TestEveryStatusHasAKind(t *testing.T) {
+	t.Parallel()
+	special := map[int]fault.Kind{
+		401: fault.Denied, 402: fault.Denied, 403: fault.Denied, 407: fault.Denied, 404: fault.NotFound, 410: fault.NotFound,
+		409: fault.Conflict, 412: fault.Conflict, 408: fault.Unavailable, 425: fault.Unavailable, 429: fault.Throttled,
+	}
+	for status := 300; status < 600; status++ {
+		want, ok := special[status]
+		switch {
+		case ok:
+		case status < 400 || status >= 500:
+			want = fault.Unavailable
+		default:
+			want = fault.Invalid
+		}
+		err := classify(t.Context(), "users.get", &googleapi.Error{Code: status})
+		if got := fault.KindOf(err); got != want {
+			t.Errorf("status %d is %v, want %v", status, got, want)
+		}
+		if text := err.Error(); !strings.HasPrefix(text, fmt.Sprintf("users.get: %d", status)) {
+			t.Errorf("status %d reads %q, want method and status", status, text)
+		}
+	}
+}
+
+func TestReasons(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		code            int
+		reason, message string
+		want            fault.Kind
+	}{
+		{400, "invalid", "Invalid Input: primary_user_email", fault.Invalid},
+		{400, "required", "Missing required field: memberKey", fault.Invalid},
+		{401, "authError", "Invalid Credentials", fault.Denied},
+		{403, "userRateLimitExceeded", "User Rate Limit Exceeded", fault.Throttled},
+		{403, "rateLimitExceeded", "Rate Limit Exceeded", fault.Throttled},
+		{403, "quotaExceeded", "Quota exceeded", fault.Throttled},
+		{403, "", "Request rate higher than configured.", fault.Throttled},
+		{403, "forbidden", "Not Authorized to access this resource/api", fault.Denied},
+		{403, "domainCannotUseApis", "Domain cannot use apis.", fault.Denied},
+		{403, "accessNotConfigured", "Access Not Configured.", fault.Denied},
+		{403, "insufficientPermissions", "Request had insufficient authentication scopes.", fault.Denied},
+		{403, "dailyLimitExceeded", "Daily Limit Exceeded", fault.Denied},
+		{403, "limitExceeded", "Domain user limit reached", fault.Invalid},
+		{404, "notFound", "Resource Not Found: userKey", fault.NotFound},
+		{409, "duplicate", "Entity already exists.", fault.Conflict},
+		{409, "aborted", "The operation was aborted.", fault.Unavailable},
+		{412, "conditionNotMet", "User creation is not complete.", fault.Unavailable},
+		{412, "conditionNotMet", "Cyclic memberships not allowed", fault.Conflict},
+		{429, "rateLimitExceeded", "Rate Limit Exceeded", fault.Throttled},
+		{500, "internalError", "Internal Error", fault.Unavailable},
+		{503, "backendError", "Service unavailable", fault.Unavailable},
+		{503, "", "Quota exceeded for the current request", fault.Throttled},
+	} {
+		g := &googleapi.Error{Code: tc.code, Message: tc.message}
+		if tc.reason != "" {
+			g.Errors = []googleapi.ErrorItem{{Reason: tc.reason, Message: tc.message}}
+		}
+		err := classify(t.Context(), "users.insert", fmt.Errorf("do: %w", g))
+		if got := fault.KindOf(err); got != tc.want {
+			t.Errorf("%d %s %q is %v, want %v", tc.code, tc.reason, tc.message, got, tc.want)
+		}
+		for _, want := range []string{"users.insert", tc.reason, tc.message} {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%q does not say %q", err, want)
+			}
+		}
+		if _, leaked := errors.AsType[*googleapi.Error](err); leaked {
+			t.Errorf("the vendor's error left the package: %#v", err)
+		}
+	}
+}
+
+func TestNetworkErrors(t *testing.T) {
+	t.Parallel()
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, tc := range []struct {
+		name string
+		ctx  context.Context
+		err  error
+		want fault.Kind
+	}{
+		{"connection lost", t.Context(), &url.Error{Op: "Get", URL: "https://x/?pageToken=y", Err: io.ErrUnexpectedEOF}, fault.Unavailable},
+		{"half an answer", t.Context(), errors.New("unexpected end of JSON input"), fault.Unavailable},
+		{"our time limit", t.Context(), context.DeadlineExceeded, fault.Unavailable},
+		{"told to stop", canceled, context.Canceled, fault.Canceled},
+		{"told to stop, and it shows as a lost connection", canceled, io.ErrUnexpectedEOF, fault.Canceled},
+		{"the token's error", t.Context(), &url.Error{Op: "Get", Err: fault.Errorf(fault.Denied, "no")}, fault.Denied},
+	} {
+		if got := fault.KindOf(classify(tc.ctx, "users.list", tc.err)); got != tc.want {
+			t.Errorf("%s is %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
+	for header, want := range map[string]time.Duration{
+		"": 0, "3": 3 * time.Second, " 3 ": 3 * time.Second, "0.5": 500 * time.Millisecond, "-1": 0, "soon": 0, "1e300": 0, "NaN": 0,
+		"Mon, 02 Mar 2026 08:01:00 GMT": time.Minute, "Mon, 02 Mar 2026 07:00:00 GMT": 0,
+	} {
+		if got := retryAfter(header, now); got != want {
+			t.Errorf("retryAfter(%q) = %v, want %v", header, got, want)
+		}
+	}
+	err := classify(t.Context(), "x", &googleapi.Error{Code: 429, Header: http.Header{"Retry-After": {"7"}}})
+	if got := fault.RetryAfter(err); got != 7*time.Second {
+		t.Errorf("RetryAfter = %v, want 7s", got)
+	}
+}
+
+func TestTextsAreCutAndClean(t *testing.T) {
+	t.Parallel()
+	got := clean("a\nb  Authorization: Bearer ya29.secret_x assertion=eyJhbGciOiJI.eyJpc3Mi.sig ya29.other-1 " + strings.Repeat("x", 1000))
+	if strings.ContainsAny(got, "\n") || len([]rune(got)) > 310 {
+		t.Errorf("clean() = %q, want one short line", got)
+	}
+	for _, secret := range []string{"secret_x", "eyJ", "other-1"} {
+		if strings.Contains(got, secret) {
+			t.Errorf("clean() = %q has %q in it", got, secret)
+		}
+	}
+}

@@ -1,0 +1,242 @@
+package googleworkspace_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+	simulator "rollcall/simulator/googleworkspace"
+)
+
+// TestWritesRightAfterACreate: Google needs some seconds; the Caller, which waits, gets through.
+func TestWritesRightAfterACreate(t *testing.T) {
+	t.Parallel()
+	var w *world
+	w = open(t, setup{tenant: simulator.Config{Consistency: simulator.Consistency{Create: time.Second}}})
+	liz, sales := w.must(newUser("u1", "liz@example.com")), w.must(newGroup("g1", "sales@example.com"))
+	for _, c := range []plan.Change{
+		membership(plan.AddMember, "g1", sales, user("u1"), liz),
+		change(plan.Update, user("u1"), liz, "name.givenName", "Elisabeth"),
+		change(plan.Update, group("g1"), sales, "name", "All of sales"),
+		change(plan.Suspend, user("u1"), liz),
+		change(plan.Delete, user("u1"), liz),
+		change(plan.Delete, group("g1"), sales),
+	} {
+		if r := w.do(c); kind(r.Err) != fault.Unavailable || r.Err == nil {
+			t.Errorf("%s of %s right after its create = %v, want unavailable", c.Op, c.Ref, r.Err)
+		}
+	}
+	w.clock.Advance(time.Second)
+	w.must(membership(plan.AddMember, "g1", sales, user("u1"), liz))
+}
+
+// TestLostCreateIsAwaited: the first attempt's answer got lost, and reads do not show the account yet.
+func TestLostCreateIsAwaited(t *testing.T) {
+	t.Parallel()
+	var w *world
+	w = open(t, setup{
+		tenant: simulator.Config{Consistency: simulator.Consistency{Create: time.Second}},
+		caller: again{between: func() { w.clock.Advance(400 * time.Millisecond) }},
+	})
+	for _, c := range []plan.Change{newUser("u1", "liz@example.com"), newGroup("g1", "sales@example.com")} {
+		w.tenant.Inject(simulator.Fault{Method: "directory.*.insert", Times: 1, Effect: simulator.LoseAnswer})
+		if id := w.must(c); id == "" {
+			t.Errorf("create of %s after a lost answer gave no remote id", c.Ref)
+		}
+	}
+	if len(w.tenant.Users()) != 2 || len(w.tenant.Groups()) != 1 {
+		t.Errorf("%d users and %d groups, want 2 (with the administrator) and 1: no twins", len(w.tenant.Users()), len(w.tenant.Groups()))
+	}
+}
+
+// TestInvisibleHolder: a conflict is answered at once where there was no earlier attempt whose work might show later.
+func TestInvisibleHolder(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{caller: again{}})
+	w.tenant.Inject(simulator.Fault{Method: "directory.users.insert", Effect: simulator.Refuse, Status: http.StatusConflict, Reason: "duplicate", Message: "Entity already exists."})
+	r := w.do(newUser("u1", "liz@example.com"))
+	if kind(r.Err) != fault.Conflict || !strings.Contains(r.Err.Error(), "cannot be seen") {
+		t.Errorf("create of what nobody can see = %v, want a conflict that says so", r.Err)
+	}
+	if n := w.tenant.Calls().ByMethod["directory.users.get"].Granted + w.tenant.Calls().ByMethod["directory.users.get"].Refused; n != 1 {
+		t.Errorf("the address was looked up %d times, want once", n)
+	}
+}
+
+func TestWritesRightAfterARename(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{tenant: simulator.Config{Consistency: simulator.Consistency{Rename: time.Minute}}})
+	liz, sales := w.must(newUser("u1", "liz@example.com")), w.must(newGroup("g1", "sales@example.com"))
+	w.must(rename(user("u1"), liz, "elisabeth@example.com"))
+	w.must(rename(group("g1"), sales, "all-of-sales@example.com"))
+	for _, c := range []plan.Change{
+		change(plan.Update, user("u1"), liz, "name.givenName", "Elisabeth"),
+		change(plan.Update, group("g1"), sales, "name", "All of sales"),
+		change(plan.Suspend, user("u1"), liz),
+	} {
+		if r := w.do(c); r.Err == nil || kind(r.Err) != fault.Unavailable {
+			t.Errorf("%s of %s right after a rename = %v, want unavailable", c.Op, c.Ref, r.Err)
+		}
+	}
+	// The rename again, as after a lost answer: it is done.
+	w.must(rename(user("u1"), liz, "elisabeth@example.com"))
+	w.must(rename(group("g1"), sales, "all-of-sales@example.com"))
+	// With something more to write, that has to wait.
+	if r := w.do(rename(user("u1"), liz, "elisabeth@example.com", "name.givenName", "Elisabeth")); kind(r.Err) != fault.Unavailable {
+		t.Errorf("rename with another field while it settles = %v, want unavailable", r.Err)
+	}
+	// A second rename has to wait too, and does not stop the others.
+	if r := w.do(rename(user("u1"), liz, "eliza@example.com")); r.Err == nil || kind(r.Err) != fault.Conflict {
+		t.Errorf("a second rename while the first settles = %v, want a conflict, which holds this entry alone", r.Err)
+	}
+	w.clock.Advance(time.Minute)
+	w.must(rename(user("u1"), liz, "eliza@example.com"))
+}
+
+// TestRenameAnswered409ThoughDone: googleapis/google-api-go-client#556.
+func TestRenameAnswered409ThoughDone(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{})
+	id := w.must(newUser("u1", "liz@example.com"))
+	if _, err := w.tenant.UpdateUser(id, map[string]any{"primaryEmail": "elisabeth@example.com"}); err != nil {
+		t.Fatal(err)
+	}
+	w.tenant.Inject(simulator.Fault{
+		Method: "directory.users.update", Times: 1, Effect: simulator.Refuse, Status: http.StatusConflict, Reason: "duplicate", Message: "Entity already exists.",
+	})
+	w.must(rename(user("u1"), id, "elisabeth@example.com", "name.givenName", "Elisabeth"))
+	if got := w.object(id); got.Address != "elisabeth@example.com" || got.Fields.Get("name.givenName") != "Elisabeth" {
+		t.Errorf("after the rename: %+v", got)
+	}
+}
+
+// TestOwnAliasBecomesTheAddress: where Google takes the alias for a conflict, the alias goes first.
+func TestOwnAliasBecomesTheAddress(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{})
+	liz, sales := w.must(newUser("u1", "liz@example.com")), w.must(newGroup("g1", "sales@example.com"))
+	w.must(rename(user("u1"), liz, "elisabeth@example.com"))
+	w.must(rename(group("g1"), sales, "all@example.com"))
+	w.tenant.Inject(
+		simulator.Fault{Method: "directory.users.update", Times: 1, Effect: simulator.Refuse, Status: http.StatusConflict, Reason: "duplicate"},
+		simulator.Fault{Method: "directory.groups.patch", Times: 1, Effect: simulator.Refuse, Status: http.StatusConflict, Reason: "duplicate"})
+	w.must(rename(user("u1"), liz, "liz@example.com"))
+	w.must(rename(group("g1"), sales, "sales@example.com"))
+	for id, want := range map[string]string{liz: "liz@example.com", sales: "sales@example.com"} {
+		if got := w.object(id).Address; got != want {
+			t.Errorf("address = %s, want %s", got, want)
+		}
+	}
+	for _, method := range []string{"directory.users.aliases.delete", "directory.groups.aliases.delete"} {
+		if w.tenant.Calls().ByMethod[method].Granted != 1 {
+			t.Errorf("%s was not called", method)
+		}
+	}
+}
+
+// TestConflictsNameTheHolder: whoever reads the held entry has to know what to look at.
+func TestConflictsNameTheHolder(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{})
+	foreign, err := w.tenant.AddUser(simulator.User{PrimaryEmail: "guest@example.com", GivenName: "A", FamilyName: "B", Aliases: []string{"nick@example.com"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	club, err := w.tenant.AddGroup(simulator.Group{Email: "club@example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := w.must(newUser("u1", "liz@example.com"))
+	for address, want := range map[string]string{
+		"guest@example.com": "user guest@example.com (" + foreign.ID + ") has the address guest@example.com",
+		"nick@example.com":  "user guest@example.com (" + foreign.ID + "), as an alias, has the address nick@example.com",
+		"club@example.com":  "group club@example.com (" + club.ID + ") has the address club@example.com",
+	} {
+		for _, c := range []plan.Change{newUser("u2", address), newGroup("g2", address), rename(user("u1"), id, address)} {
+			if r := w.do(c); kind(r.Err) != fault.Conflict || r.Err.Error() != want {
+				t.Errorf("%s of %s: %v, want %q", c.Op, c.Ref, r.Err, want)
+			}
+		}
+	}
+}
+
+// TestMembersOfAnyRole: an owner stays an owner.
+func TestMembersOfAnyRole(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{})
+	liz, sales := w.must(newUser("u1", "liz@example.com")), w.must(newGroup("g1", "sales@example.com"))
+	if _, err := w.tenant.AddMember(sales, simulator.Member{ID: liz, Role: "OWNER"}); err != nil {
+		t.Fatal(err)
+	}
+	w.must(membership(plan.AddMember, "g1", sales, user("u1"), liz))
+	if m := w.tenant.Members(sales); len(m) != 1 || m[0].Role != "OWNER" {
+		t.Errorf("members = %+v, want the owner", m)
+	}
+}
+
+// TestMemberByAddress: should Google insist on the address, it is looked up.
+func TestMemberByAddress(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{})
+	liz, sales := w.must(newUser("u1", "liz@example.com")), w.must(newGroup("g1", "sales@example.com"))
+	w.tenant.Inject(simulator.Fault{
+		Method: "directory.members.insert", Times: 1, Effect: simulator.Refuse, Status: http.StatusBadRequest, Reason: "required", Message: "Missing required field: email",
+	})
+	w.must(membership(plan.AddMember, "g1", sales, user("u1"), liz))
+	if m := w.tenant.Members(sales); len(m) != 1 || m[0].ID != liz {
+		t.Errorf("members = %+v, want liz", m)
+	}
+}
+
+func TestCyclesAreHeld(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{})
+	a, b := w.must(newGroup("g1", "a@example.com")), w.must(newGroup("g2", "b@example.com"))
+	w.must(membership(plan.AddMember, "g1", a, group("g2"), b))
+	if r := w.do(membership(plan.AddMember, "g2", b, group("g1"), a)); r.Err == nil || kind(r.Err) != fault.Conflict {
+		t.Errorf("a cycle = %v, want a conflict", r.Err)
+	}
+}
+
+// TestAdministratorsAboveUs: one account that we may not change is no reason to stop the target.
+func TestAdministratorsAboveUs(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{})
+	id := w.must(newUser("u1", "liz@example.com"))
+	refuse := simulator.Fault{
+		Method: "directory.users.update", Effect: simulator.Refuse, Status: http.StatusForbidden, Reason: "forbidden", Message: "Not Authorized to access this resource/api",
+	}
+	w.tenant.Inject(refuse)
+	c := change(plan.Update, user("u1"), id, "name.givenName", "Elisabeth")
+	if r := w.do(c); r.Err == nil || kind(r.Err) != fault.Denied {
+		t.Errorf("403 for an ordinary user = %v, want denied", r.Err)
+	}
+	if err := w.tenant.SetAdmin(id, true); err != nil {
+		t.Fatal(err)
+	}
+	if r := w.do(c); r.Err == nil || kind(r.Err) != fault.Conflict {
+		t.Errorf("403 for an administrator = %v, want a conflict", r.Err)
+	}
+}
+
+func TestForeignExternalIDsOfGroupsSurvive(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{})
+	other := simulator.GroupExternalID{Namespace: "system/external", ID: "other-tool:7"}
+	g, err := w.tenant.AddGroup(simulator.Group{Email: "club@example.com", ExternalIDs: []simulator.GroupExternalID{other}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.must(change(plan.Adopt, group("g1"), g.ID, "description", "Ours"))
+	got, _ := w.tenant.Group(g.ID)
+	if len(got.ExternalIDs) != 2 || got.ExternalIDs[0] != other || got.ExternalIDs[1].ID != "rollcall:g1" {
+		t.Errorf("externalIds = %+v, want the other tool's and ours", got.ExternalIDs)
+	}
+	if o := w.object(g.ID); o.Ref != (directory.Ref{Kind: directory.Group, ID: "g1"}) {
+		t.Errorf("adopted group = %+v", o)
+	}
+}
