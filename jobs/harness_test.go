@@ -1,0 +1,202 @@
+package jobs_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/directory"
+	"rollcall/internal/redistest"
+	"rollcall/jobs"
+	"rollcall/ledger"
+	"rollcall/mapping"
+	"rollcall/plan"
+	"rollcall/provider"
+	"rollcall/reconcile"
+	"rollcall/status"
+)
+
+const (
+	corp   = status.Container("ldap:corp")
+	google = status.Container("google_workspace:1")
+)
+
+// people is a source of n users; one of them may be missing.
+type people struct {
+	mu     sync.Mutex
+	n      int
+	absent map[directory.ID]bool
+	err    error
+}
+
+func (p *people) Read(_ context.Context, q directory.Query) (s directory.Snapshot, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.Versions = map[directory.Ref]string{}
+	for i := range p.n {
+		e := directory.Entry{Kind: directory.User, ID: directory.ID(fmt.Sprintf("u%03d", i)), Source: "corp", Active: true}
+		if p.absent[e.ID] {
+			if !q.All() {
+				s.Absent = append(s.Absent, e.Ref())
+			}
+			continue
+		}
+		s.Entries = append(s.Entries, e)
+		s.Versions[e.Ref()] = e.Digest()
+	}
+	return s, p.err
+}
+
+func (p *people) version(_ context.Context, _ string, ref directory.Ref) (string, error) {
+	return (&directory.Entry{Kind: ref.Kind, ID: ref.ID, Source: "corp", Active: true}).Digest(), nil
+}
+
+// tenant is a provider that keeps ids. before is called ahead of each write.
+type tenant struct {
+	mu     sync.Mutex
+	have   map[directory.Ref]bool
+	mirror bool
+	before func(context.Context, plan.Change) error
+}
+
+func (t *tenant) Capabilities() plan.Capabilities {
+	return plan.Capabilities{BatchSize: 1, Concurrency: 2, Mirror: t.mirror}
+}
+
+func (t *tenant) Read(context.Context, provider.Query) (s plan.State, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for ref := range t.have {
+		s.Objects = append(s.Objects, plan.Object{Ref: ref, RemoteID: "r-" + string(ref.ID), Address: string(ref.ID) + "@x", Active: true})
+	}
+	return s, nil
+}
+
+func (t *tenant) Apply(ctx context.Context, batch []plan.Change) []provider.Result {
+	out := make([]provider.Result, len(batch))
+	for i, c := range batch {
+		if t.before != nil {
+			if out[i].Err = t.before(ctx, c); out[i].Err != nil {
+				continue
+			}
+		}
+		t.mu.Lock()
+		if t.have == nil {
+			t.have = map[directory.Ref]bool{}
+		}
+		t.have[c.Ref] = true
+		t.mu.Unlock()
+		out[i].RemoteID = "r-" + string(c.ID)
+	}
+	return out
+}
+
+func (t *tenant) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.have)
+}
+
+// site is a whole set-up on one Redis.
+type site struct {
+	t      *testing.T
+	rdb    redis.UniversalClient
+	status *status.Store
+	client *jobs.Client
+	source *people
+	local  *tenant
+	remote *tenant
+	ledger ledger.Ledger
+	// follow makes the provider follow its source.
+	follow bool
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	rdb := redistest.Start(t)
+	st := status.New(rdb, status.Config{
+		RunTTL: 3 * time.Second, LeaseTTL: 1500 * time.Millisecond, WorkerTTL: 2 * time.Second, RequeueAfter: 300 * time.Millisecond, FlushEvery: 20 * time.Millisecond,
+	})
+	return &site{
+		t: t, rdb: rdb, status: st, client: jobs.NewClient(rdb, st), source: &people{n: 20}, local: &tenant{mirror: true}, remote: &tenant{}, ledger: ledger.NewMemory(),
+	}
+}
+
+func (s *site) containers() []jobs.Container {
+	desire := func(sn directory.Snapshot, _ plan.State) (r mapping.Result, _ error) {
+		for i := range sn.Entries {
+			e := &sn.Entries[i]
+			r.Desired = append(r.Desired, plan.Desired{Ref: e.Ref(), Address: string(e.ID) + "@x", Label: string(e.ID), Active: true, Source: "corp", Version: sn.Versions[e.Ref()]})
+		}
+		return r, nil
+	}
+	plain := func(sn directory.Snapshot, st plan.State) (mapping.Result, error) {
+		r, err := desire(sn, st)
+		for i := range r.Desired {
+			r.Desired[i].Address = ""
+		}
+		return r, err
+	}
+	schedule := ""
+	if s.follow {
+		schedule = jobs.AfterSource
+	}
+	first := ledger.NewMemory()
+	return []jobs.Container{
+		{Name: corp, Engine: func() *reconcile.Engine {
+			return reconcile.New(reconcile.Config{Source: s.source, Provider: s.local, Desire: plain, Ledger: first})
+		}},
+		{Name: google, Sources: []string{"corp"}, Schedule: schedule, Engine: func() *reconcile.Engine {
+			return reconcile.New(reconcile.Config{Source: s.source, Provider: s.remote, Desire: desire, Ledger: s.ledger, Version: s.source.version})
+		}},
+	}
+}
+
+// worker starts a worker that is shut down at the end of the test.
+func (s *site) worker(name string) *jobs.Worker {
+	s.t.Helper()
+	w, err := jobs.NewWorker(jobs.WorkerConfig{
+		Redis: s.rdb, Status: s.status, Containers: s.containers(), Name: name,
+		TaskCheckInterval: 20 * time.Millisecond, ReapEvery: 100 * time.Millisecond, ShutdownTimeout: 5 * time.Second,
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := w.Start(context.WithoutCancel(s.t.Context())); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(w.Shutdown)
+	return w
+}
+
+// until waits for the run to come into the state.
+func (s *site) until(c status.Container, id string, want status.State) status.Run {
+	s.t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		run, err := s.status.Get(s.t.Context(), c, id)
+		if err == nil && run.State == want {
+			return run
+		}
+		select {
+		case <-tick.C:
+		case <-deadline:
+			s.t.Fatalf("run %s is %s (%s), want %s; err %v", id, run.State, run.FailReason, want, err)
+		}
+	}
+}
+
+func (s *site) start(c status.Container) status.Run {
+	s.t.Helper()
+	run, err := s.client.StartFull(s.t.Context(), c, false, "tester")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return run
+}
