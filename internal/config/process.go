@@ -1,0 +1,173 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kelseyhightower/envconfig"
+
+	"rollcall/internal/problem"
+)
+
+// Prefix begins the name of every environment variable.
+const Prefix = "ROLLCALL"
+
+// Process is what the environment says of one process. The doc tag is the meaning, for docs/configuration.md.
+type Process struct {
+	RedisURL         string        `envconfig:"REDIS_URL" default:"redis://127.0.0.1:6379/0" doc:"Where Redis is: redis://, rediss:// (TLS), redis-cluster://, redis-sentinel://host:port?master_name=name, or embedded: for one inside the process (for a first look: it forgets everything at exit)."`
+	Config           string        `envconfig:"CONFIG" default:"rollcall.yaml" doc:"The file with sources and providers."`
+	Listen           string        `envconfig:"LISTEN" default:"127.0.0.1:8080" doc:"Where the API listens."`
+	MetricsListen    string        `envconfig:"METRICS_LISTEN" doc:"Where metrics and health are served: by default 127.0.0.1:9464 in the API process and 127.0.0.1:9465 in a worker; off serves none."`
+	TokensFile       string        `envconfig:"TOKENS_FILE" doc:"Who may call the API; see Tokens file."`
+	InsecureNoTokens bool          `envconfig:"INSECURE_NO_TOKENS" default:"false" doc:"Serve the API to everybody who can connect. Without a tokens file the API does not start unless this is true."`
+	ObjectWait       time.Duration `envconfig:"OBJECT_WAIT" default:"20s" doc:"How long the sync of a single object is waited for before the API answers 202."`
+	LogLevel         string        `envconfig:"LOG_LEVEL" default:"info" doc:"debug, info, warn or error."`
+	LogFormat        string        `envconfig:"LOG_FORMAT" default:"json" doc:"json or text."`
+	StrictFiles      bool          `envconfig:"STRICT_FILES" default:"false" doc:"Refuse secret files that others can read; otherwise that is a warning. Files that others can write are always refused."`
+}
+
+// Role is which program reads the environment.
+type Role string
+
+// The roles.
+const (
+	API    Role = "api"
+	Worker Role = "worker"
+	// Tool is the program for people: it serves nothing by default.
+	Tool Role = "tool"
+)
+
+// NoMetrics is the value of METRICS_LISTEN that serves none.
+const NoMetrics = "off"
+
+// LoadProcess reads the environment. The error is of type Problems; warnings name variables that are probably misspelt.
+func LoadProcess(role Role) (Process, []string, error) {
+	var p Process
+	if err := envconfig.Process(Prefix, &p); err != nil {
+		return Process{}, nil, Problems{readable(err)}
+	}
+	if p.MetricsListen == "" {
+		p.MetricsListen = map[Role]string{API: "127.0.0.1:9464", Worker: "127.0.0.1:9465", Tool: NoMetrics}[role]
+	}
+	var problems Problems
+	for _, e := range problem.All(p.validate(role)) {
+		problems = append(problems, Problem{File: "environment", Field: e.Field, Message: e.Err.Error()})
+	}
+	if len(problems) > 0 {
+		return Process{}, nil, problems
+	}
+	return p, misspelt(os.Environ()), nil
+}
+
+// readable turns the library's error, which names our types, into one about the variable. The value is not shown: the
+// variable may be another than was meant.
+func readable(err error) Problem {
+	e, ok := errors.AsType[*envconfig.ParseError](err)
+	if !ok {
+		return Problem{File: "environment", Message: err.Error()}
+	}
+	want := "a text"
+	switch e.TypeName {
+	case "bool":
+		want = "true or false"
+	case "time.Duration":
+		want = "a duration such as 20s"
+	}
+	return Problem{File: "environment", Field: e.KeyName, Message: "want " + want}
+}
+
+func variable(name string) string { return Prefix + "_" + name }
+
+// redisSchemes are those that internal/boot can connect to.
+var redisSchemes = []string{"redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel", "rediss-sentinel"}
+
+// Embedded is the Redis URL for one inside the process.
+const Embedded = "embedded:"
+
+func (p *Process) validate(role Role) error {
+	var errs []error
+	fail := func(name, format string, args ...any) {
+		errs = append(errs, problem.Field(variable(name), format, args...))
+	}
+	if err := checkRedis(p.RedisURL); err != nil {
+		fail("REDIS_URL", "%w", err)
+	}
+	if err := checkListen(p.Listen); err != nil {
+		fail("LISTEN", "%w", err)
+	}
+	if err := checkListen(p.MetricsListen); err != nil && p.MetricsListen != NoMetrics {
+		fail("METRICS_LISTEN", "%w, or off", err)
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, p.LogLevel) {
+		fail("LOG_LEVEL", "%q: want debug, info, warn or error", p.LogLevel)
+	}
+	if p.LogFormat != "json" && p.LogFormat != "text" {
+		fail("LOG_FORMAT", "%q: want json or text", p.LogFormat)
+	}
+	if p.ObjectWait < 0 || p.ObjectWait > 5*time.Minute {
+		fail("OBJECT_WAIT", "%v: want 0s to 5m", p.ObjectWait)
+	}
+	switch {
+	case p.TokensFile != "" && p.InsecureNoTokens:
+		fail("INSECURE_NO_TOKENS", "it and %s exclude each other", variable("TOKENS_FILE"))
+	case role == API && p.TokensFile == "" && !p.InsecureNoTokens:
+		fail("TOKENS_FILE", "is not set: make a token with `rollcall token NAME read,sync` and put its line into a file. "+
+			"To let everybody who can connect do everything, set %s=true", variable("INSECURE_NO_TOKENS"))
+	}
+	return errors.Join(errs...)
+}
+
+// checkRedis never shows the URL, which may hold a password.
+func checkRedis(s string) error {
+	if s == Embedded {
+		return nil
+	}
+	scheme, _, ok := strings.Cut(s, "://")
+	if !ok || !slices.Contains(redisSchemes, scheme) {
+		return errors.New("want redis://, rediss://, redis-cluster://, redis-sentinel:// or embedded:")
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return errors.New("is no URL")
+	case u.Host == "":
+		return errors.New("names no host")
+	case strings.HasSuffix(scheme, "-sentinel") && u.Query().Get("master_name") == "":
+		return errors.New("names no master: add ?master_name=")
+	}
+	return nil
+}
+
+func checkListen(s string) error {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil || port == "" {
+		return fmt.Errorf("%q: want host:port such as 127.0.0.1:8080, or :8080 for all interfaces", s)
+	}
+	return nil
+}
+
+// misspelt warns of variables with our prefix that are close to one of ours. Others may be somebody else's:
+// bind_password_env names any variable.
+func misspelt(environ []string) []string {
+	var known, warnings []string
+	for _, v := range variables() {
+		known = append(known, v.name)
+	}
+	for _, kv := range environ {
+		name, _, _ := strings.Cut(kv, "=")
+		if !strings.HasPrefix(name, Prefix+"_") || slices.Contains(known, name) {
+			continue
+		}
+		if near := problem.Nearest(name, known); near != "" {
+			warnings = append(warnings, fmt.Sprintf("environment: %s: unknown variable: did you mean %s?", name, near))
+		}
+	}
+	slices.Sort(warnings)
+	return warnings
+}
