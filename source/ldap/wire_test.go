@@ -18,6 +18,9 @@ type wire struct {
 	address string
 	// limit is after how many bytes of answers the next connection is dropped; none when it is 0.
 	limit atomic.Int64
+	// stall is after how many bytes connections fall silent; never when it is 0. stalled is called then.
+	stall   atomic.Int64
+	stalled atomic.Pointer[func()]
 	// answered is how many bytes the last connection was answered.
 	answered atomic.Int64
 }
@@ -55,7 +58,17 @@ func (w *wire) carry(client net.Conn) {
 	if limit := w.limit.Load(); limit > 0 {
 		answers = io.LimitReader(server, limit)
 	}
+	stall := w.stall.Load()
+	if stall > 0 {
+		answers = io.LimitReader(server, stall)
+	}
 	_, _ = io.Copy(client, io.TeeReader(answers, counter{&w.answered}))
+	if stall > 0 {
+		if f := w.stalled.Load(); f != nil {
+			(*f)()
+		}
+		_, _ = io.Copy(io.Discard, client) // until the client gives up
+	}
 }
 
 type counter struct{ n *atomic.Int64 }

@@ -1,0 +1,205 @@
+package ldap_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/internal/slapdtest"
+	"rollcall/source/ldap"
+)
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	server := slapdtest.Start(t, slapdtest.Options{TLS: true, LDIF: slapdtest.Generate(3, 0, 0)})
+	dir := filepath.Dir(server.CAFile)
+	for _, tc := range []struct {
+		name   string
+		change func(*ldap.Config)
+		fail   string
+	}{
+		{"ldaps", func(c *ldap.Config) { c.ServerURI = server.LDAPSURL }, ""},
+		{"StartTLS", func(c *ldap.Config) { c.StartTLS = true }, ""},
+		{"client certificate", func(c *ldap.Config) {
+			c.ServerURI, c.ClientCertificateFile, c.ClientKeyFile = server.LDAPSURL, dir+"/client.pem", dir+"/client.key"
+		}, ""},
+		{"server name", func(c *ldap.Config) { c.ServerURI, c.TLSServerName = server.LDAPSURL, "localhost" }, ""},
+		{"other server name", func(c *ldap.Config) { c.ServerURI, c.TLSServerName = server.LDAPSURL, "ldap.example.org" }, "valid for localhost"},
+		{"unknown authority", func(c *ldap.Config) { c.ServerURI, c.CAFile = server.LDAPSURL, "" }, "unknown authority"},
+		{"unknown authority, StartTLS", func(c *ldap.Config) { c.StartTLS, c.CAFile = true, "" }, "unknown authority"},
+		{"TLS to a plain port", func(c *ldap.Config) { c.ServerURI = strings.Replace(server.URL, "ldap:", "ldaps:", 1) }, "connect to ldaps://"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			c := config(server)
+			c.CAFile, c.ConnectTimeout = server.CAFile, 3*time.Second
+			tc.change(&c)
+			if tc.fail == "" {
+				if snap := read(t, open(t, c)); snap.Count(directory.User) != 3 {
+					t.Errorf("%d users, want 3", snap.Count(directory.User))
+				}
+				return
+			}
+			if err := refuse(t, open(t, c), fault.Unavailable); !strings.Contains(fmt.Sprint(err), tc.fail) {
+				t.Errorf("Read() = %v, want an error with %q", err, tc.fail)
+			}
+		})
+	}
+}
+
+func TestBind(t *testing.T) {
+	t.Parallel()
+	server := slapdtest.Start(t, slapdtest.Options{LDIF: slapdtest.Generate(3, 0, 0), Access: []string{
+		"to attrs=userPassword by anonymous auth by * none", "to * by anonymous auth by dn.exact=" + slapdtest.Reader + " read by * none",
+	}})
+	wrong := filepath.Join(t.TempDir(), "wrong")
+	if err := os.WriteFile(wrong, []byte("not-the-password"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := config(server)
+	c.BindPasswordFile = wrong
+	err := refuse(t, open(t, c), fault.Denied)
+	for _, want := range []string{"source corp", server.URL, "Invalid Credentials (49)", "check bind_cn"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("Read() = %v, want it to say %q", err, want)
+		}
+	}
+	if strings.Contains(err.Error(), "not-the-password") {
+		t.Errorf("Read() = %v: it shows the password", err)
+	}
+	c.BindCN, c.BindPasswordFile = "", ""
+	if err := refuse(t, open(t, c), fault.Denied); !strings.Contains(err.Error(), "give the bind account the right") {
+		t.Errorf("Read() = %v, want a hint at rights", err)
+	}
+	c.BindCN, c.BindPasswordEnv = slapdtest.Reader, "PW"
+	s, err := ldap.New(c, nil, ldap.WithEnv(func(string) string { return slapdtest.ReaderPassword }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read(t, s)
+}
+
+func TestFailover(t *testing.T) {
+	t.Parallel()
+	dead, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.Close()
+	down := "ldap://" + dead.Addr().String()
+	server := slapdtest.Start(t, slapdtest.Options{LDIF: slapdtest.Generate(3, 0, 0)})
+	c := config(server)
+	c.ServerURI = down + "," + server.URL
+	read(t, open(t, c))
+	c.ServerURI = down + ", " + down + "/"
+	if err := refuse(t, open(t, c), fault.Unavailable); strings.Count(err.Error(), down) != 2 {
+		t.Errorf("Read() = %v, want both servers named", err)
+	}
+	// A refused password is not tried on the next server.
+	c.ServerURI, c.BindCN = server.URL+","+down, "cn=nobody,"+slapdtest.Suffix
+	if err := refuse(t, open(t, c), fault.Denied); strings.Contains(err.Error(), down) {
+		t.Errorf("Read() = %v: the password went to the second server too", err)
+	}
+}
+
+// TestSilentServer has servers that fall silent; every read ends by its timeout, or at once when it is cancelled.
+func TestSilentServer(t *testing.T) {
+	t.Parallel()
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { mute.Close() })
+	server := slapdtest.Start(t, slapdtest.Options{LDIF: slapdtest.Generate(2000, 0, 0)})
+	c := config(server)
+	t.Run("before the bind", func(t *testing.T) {
+		t.Parallel()
+		c := c
+		c.ServerURI, c.ConnectTimeout = "ldap://"+mute.Addr().String(), 100*time.Millisecond
+		if err := refuse(t, open(t, c), fault.Unavailable); !strings.Contains(err.Error(), "connect_timeout") {
+			t.Errorf("Read() = %v, want connect_timeout named", err)
+		}
+	})
+	t.Run("in a page", func(t *testing.T) {
+		t.Parallel()
+		w := newWire(t, server.URL)
+		c := c
+		c.ServerURI = w.URI
+		read(t, open(t, c))
+		c.RequestTimeout = 300 * time.Millisecond
+		s := open(t, c)
+		w.stall.Store(w.answered.Load() / 2)
+		if err := refuse(t, s, fault.Unavailable); !strings.Contains(err.Error(), "request_timeout") {
+			t.Errorf("Read() = %v, want request_timeout named", err)
+		}
+		c.RequestTimeout = time.Hour
+		s = open(t, c)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		stop := func() { cancel(errors.New("shutting down")) }
+		w.stalled.Store(&stop)
+		if _, err := s.Read(ctx, directory.Query{}); err == nil || !strings.Contains(err.Error(), "shutting down") {
+			t.Errorf("Read() = %v, want the cause of its end", err)
+		}
+	})
+}
+
+func TestServerGoesAway(t *testing.T) {
+	t.Parallel()
+	server := slapdtest.Start(t, slapdtest.Options{LDIF: slapdtest.Generate(3, 1, 2)})
+	s := open(t, config(server))
+	want := read(t, s)
+	server.Stop()
+	refuse(t, s, fault.Unavailable)
+	server.Restart(t)
+	if got := read(t, s); len(got.Entries) != len(want.Entries) {
+		t.Errorf("%d entries after the restart, want %d", len(got.Entries), len(want.Entries))
+	}
+}
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		o    slapdtest.Options
+		page int
+	}{
+		{"size of a page", slapdtest.Options{ReaderLimits: "size.pr=5 size.prtotal=unlimited"}, 10},
+		{"size of all pages", slapdtest.Options{ReaderLimits: "size.prtotal=15"}, 10},
+		{"size without paging", slapdtest.Options{ReaderLimits: "size.prtotal=disabled"}, 10},
+		{"size for everybody", slapdtest.Options{SizeLimit: "5"}, 10},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			tc.o.LDIF = slapdtest.Generate(30, 0, 0)
+			c := config(slapdtest.Start(t, tc.o))
+			c.PageSize = tc.page
+			err := refuse(t, open(t, c), fault.Invalid)
+			for _, want := range []string{"search ou=people," + slapdtest.Suffix, c.ServerURI, " (", "limit"} {
+				if !strings.Contains(strings.ToLower(err.Error()), want) {
+					t.Errorf("Read() = %v, want it to say %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestBaseThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	server := slapdtest.Start(t, slapdtest.Options{LDIF: slapdtest.Generate(1, 0, 0)})
+	c := config(server)
+	c.AdditionalGroupDN = "ou=teams"
+	err := refuse(t, open(t, c), fault.Invalid)
+	for _, want := range []string{"ou=teams," + slapdtest.Suffix, "No Such Object (32)", "check base_dn"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("Read() = %v, want it to say %q", err, want)
+		}
+	}
+}
