@@ -190,7 +190,7 @@ func (w *writer) admit(j *job) (bool, error) {
 	t, ok := parseToken(j.token)
 	switch {
 	case !ok:
-		return false, fault.Errorf(fault.Internal, "local directory: token %q of %s of source %s cannot be read", j.token, j.ref, w.slug)
+		return false, w.unreadable(j.token, j.ref.String())
 	case j.was == nil || j.was.digest != t.digest || j.was.readAt != t.readAt:
 		return false, nil
 	case t.readAt > w.readAt:

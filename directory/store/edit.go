@@ -109,20 +109,28 @@ func (x *edit) done() *directory.Entry {
 	if x.entry == nil || len(x.joins) == 0 {
 		return x.entry
 	}
-	members := make([]directory.Ref, 0, len(x.entry.Members)+len(x.joins))
+	var joins []directory.Ref
+	for m, in := range x.joins {
+		if in {
+			joins = append(joins, m)
+		}
+	}
+	slices.SortFunc(joins, directory.Ref.Compare)
+	members := make([]directory.Ref, 0, len(x.entry.Members)+len(joins))
 	for _, m := range x.entry.Members {
-		if _, spoken := x.joins[m]; !spoken {
-			members = append(members, m)
+		if _, spoken := x.joins[m]; spoken {
+			continue
 		}
-	}
-	for m, joins := range x.joins {
-		if joins {
-			members = append(members, m)
+		for len(joins) > 0 && joins[0].Compare(m) < 0 {
+			members, joins = append(members, joins[0]), joins[1:]
 		}
+		members = append(members, m)
 	}
-	slices.SortFunc(members, directory.Ref.Compare)
 	e := *x.entry
-	e.Members = members
+	e.Members = append(members, joins...)
+	if len(e.Members) == 0 {
+		e.Members = nil
+	}
 	x.entry, x.joins = &e, nil
 	return x.entry
 }

@@ -15,8 +15,8 @@ import (
 )
 
 // Version returns the version of an entry that is stored now, "" for one that is not there: what the engine compares
-// right before each remote write. It fails with fault.Unavailable where the source has never completed a sync, because what
-// is absent from a directory that was lost has not left.
+// right before each remote write. It fails with fault.Unavailable where the source has never
+// completed a sync, because what is absent from a directory that was lost has not left.
 func (r *Reader) Version(ctx context.Context, source string, ref directory.Ref) (string, error) {
 	i := slices.IndexFunc(r.parts, func(p *Part) bool { return p.slug == source })
 	if i < 0 {
@@ -44,7 +44,7 @@ func (r *Reader) Version(ctx context.Context, source string, ref directory.Ref) 
 	}
 	t, ok := parseToken(text.Val())
 	if !ok {
-		return "", fault.Errorf(fault.Internal, "local directory: token %q of %s of source %s cannot be read", text.Val(), ref, p.slug)
+		return "", p.unreadable(text.Val(), ref.String())
 	}
 	return t.digest, nil
 }
@@ -60,9 +60,9 @@ type Match struct {
 	Departed time.Time
 }
 
-// Find returns the entries of a kind that a text names: by ID, else by the user's userName, a mail address or the DN,
-// a group's cn, displayName, mail address or DN, in any case. Entries that left are found only where no other is. Several matches are for
-// the caller to refuse; none is not an error. It works while a source is being written.
+// Find returns the entries of a kind that a text names, in any case: by ID; else a user by userName, a group by cn or
+// displayName, both by a mail address or the DN. Entries that left are found only where no other is. Several matches
+// are for the caller to refuse; none is not an error. It works while a source is being written.
 func (r *Reader) Find(ctx context.Context, kind directory.Kind, text string) ([]Match, error) {
 	text = strings.TrimSpace(text)
 	if text == "" {

@@ -69,8 +69,8 @@ func (p *Part) damaged(what string) error {
 func (g *glimpse) ready(p *Part) error {
 	switch {
 	case g.run != "":
-		return fault.Errorf(fault.Unavailable, "source %s is being written by run %s since %s: wait for it to end, or sync the source again if it died",
-			p.container(), g.run, fromMicros(g.since).Format(time.RFC3339))
+		return fault.Errorf(fault.Unavailable, "source %s is being written by run %s since %s: wait for it to end, "+
+			"or sync the source again if it died", p.container(), g.run, fromMicros(g.since).Format(time.RFC3339))
 	case g.generation == 0:
 		return fault.Errorf(fault.Unavailable, "source %s has never completed a sync: run it first", p.container())
 	}

@@ -66,7 +66,7 @@ func (p *Part) container() string { return "ldap:" + p.slug }
 
 // Capabilities implements provider.Provider. What is absent from the source is deleted here at once, and remembered.
 func (p *Part) Capabilities() plan.Capabilities {
-	return plan.Capabilities{BatchSize: 1000, Concurrency: 2, Mirror: true}
+	return plan.Capabilities{BatchSize: 2000, Concurrency: 2, Mirror: true}
 }
 
 // keys are the keys of one part.

@@ -143,6 +143,7 @@ func (p *Part) everything(ctx context.Context) (share, error) {
 	for i := range lists {
 		g.Go(func() error {
 			d := p.decoder()
+			d.ids = map[directory.ID]directory.ID{}
 			for page := range pages {
 				for j := 0; j+1 < len(page.texts); j += 2 {
 					e, err := d.decode(page.kind, page.texts[j], page.texts[j+1])

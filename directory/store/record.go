@@ -49,6 +49,8 @@ type stored struct {
 type decoder struct {
 	source string
 	names  map[string]string
+	// ids, where it is not nil, keeps one copy of each member's ID: people are in ten groups each.
+	ids map[directory.ID]directory.ID
 }
 
 func (p *Part) decoder() *decoder { return &decoder{source: p.slug, names: map[string]string{}} }
@@ -60,32 +62,53 @@ func (d *decoder) decode(kind directory.Kind, id, text string) (*stored, error) 
 	}
 	s := &stored{digest: r.Digest, readAt: r.ReadAt}
 	s.Entry = directory.Entry{Kind: kind, ID: directory.ID(id), Source: d.source, DN: r.DN, Active: r.Active}
-	s.Attributes = make(directory.Attributes, 0, len(r.Attributes))
-	for _, a := range r.Attributes {
-		if len(a) == 0 {
-			return nil, fault.Errorf(fault.Internal, "local directory: %s/%s of source %s: an attribute has no name", kind, id, d.source)
-		}
-		s.Attributes = append(s.Attributes, directory.Attribute{Name: d.intern(a[0]), Values: a[1:]})
-	}
+	s.Attributes = d.attributes(r.Attributes)
 	if n := len(r.Users) + len(r.Groups); n > 0 {
 		s.Members = make([]directory.Ref, 0, n)
 	}
 	for _, id := range r.Users {
-		s.Members = append(s.Members, directory.Ref{Kind: directory.User, ID: id})
+		s.Members = append(s.Members, directory.Ref{Kind: directory.User, ID: d.member(id)})
 	}
 	for _, id := range r.Groups {
-		s.Members = append(s.Members, directory.Ref{Kind: directory.Group, ID: id})
+		s.Members = append(s.Members, directory.Ref{Kind: directory.Group, ID: d.member(id)})
 	}
 	return s, nil
 }
 
-func (d *decoder) intern(name string) string {
-	if one, ok := d.names[name]; ok {
-		return one
+// attributes returns lists of a name and its values as attributes, whose values share one array.
+func (d *decoder) attributes(lists [][]string) directory.Attributes {
+	n := 0
+	for _, list := range lists {
+		n += max(0, len(list)-1)
 	}
-	name = strings.Clone(name)
-	d.names[name] = name
-	return name
+	values := make([]string, 0, n)
+	out := make(directory.Attributes, 0, len(lists))
+	for _, list := range lists {
+		if len(list) < 2 {
+			continue
+		}
+		name, ok := d.names[list[0]]
+		if !ok {
+			name = list[0]
+			d.names[name] = name
+		}
+		from := len(values)
+		values = append(values, list[1:]...)
+		out = append(out, directory.Attribute{Name: name, Values: values[from:len(values):len(values)]})
+	}
+	return out
+}
+
+func (d *decoder) member(id directory.ID) directory.ID {
+	if d.ids == nil {
+		return id
+	}
+	one, ok := d.ids[id]
+	if !ok {
+		one = id
+		d.ids[id] = id
+	}
+	return one
 }
 
 // names returns what the entry can be found by besides its ID, sorted and unique, in lower case and with its kind.

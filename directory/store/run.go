@@ -42,7 +42,8 @@ func (p *Part) Begin(ctx context.Context, run string, readAt time.Time) error {
 	case "newer":
 		return fault.Errorf(fault.Canceled, "source %s: %s has read it since and writes the local directory now", p.container(), named(out[1]))
 	default:
-		return fault.Errorf(fault.Unavailable, "source %s: the local directory was lost or changed since its state was read: sync the source again", p.container())
+		return fault.Errorf(fault.Unavailable, "source %s: the local directory was lost or changed since its state was read: "+
+			"sync the source again", p.container())
 	}
 }
 
@@ -88,7 +89,8 @@ func (p *Part) fenced(run string, answer []string) error {
 	case "stale":
 		return errNewer
 	default:
-		return fault.Errorf(fault.Unavailable, "source %s: the mark of run %s is gone, and perhaps more of the local directory: sync the source again", p.container(), run)
+		return fault.Errorf(fault.Unavailable, "source %s: the mark of run %s is gone, and perhaps more of the local directory: "+
+			"sync the source again", p.container(), run)
 	}
 }
 

@@ -100,7 +100,7 @@ func (p *Part) object(name, text string, versions map[directory.Ref]string) (pla
 	ref, ok := plan.ParseRef(name)
 	t, ok2 := parseToken(text)
 	if !ok || !ok2 {
-		return plan.Object{}, false, fault.Errorf(fault.Internal, "local directory: token %q of %s of source %s cannot be read", text, name, p.slug)
+		return plan.Object{}, false, p.unreadable(text, name)
 	}
 	o := plan.Object{Ref: ref, RemoteID: name, Active: t.active}
 	if !t.active {

@@ -3,6 +3,8 @@ package store
 import (
 	"strconv"
 	"strings"
+
+	"rollcall/fault"
 )
 
 // token is what is kept of an entry besides the entry: enough to plan an unchanged one, and to compare and swap it.
@@ -32,4 +34,9 @@ func (t token) head() string {
 		active = " 1 "
 	}
 	return t.digest + active + strconv.FormatInt(t.readAt, 10)
+}
+
+// unreadable reports a token that we did not write.
+func (p *Part) unreadable(text, name string) error {
+	return fault.Errorf(fault.Internal, "local directory: token %q of %s of source %s cannot be read", text, name, p.slug)
 }
