@@ -6,9 +6,7 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -25,7 +23,7 @@ type Process struct {
 	RedisURL         string        `envconfig:"REDIS_URL" default:"redis://127.0.0.1:6379/0" doc:"Where Redis is: redis://, rediss:// (TLS), redis-cluster://, redis-sentinel://host:port?master_name=name, or embedded: for one inside the process (for a first look: it forgets everything at exit)."`
 	Config           string        `envconfig:"CONFIG" default:"rollcall.yaml" doc:"The file with sources and providers."`
 	Listen           string        `envconfig:"LISTEN" default:"127.0.0.1:8080" doc:"Where the API listens."`
-	MetricsListen    string        `envconfig:"METRICS_LISTEN" doc:"Where metrics and health are served: by default 127.0.0.1:9464 in the API process and 127.0.0.1:9465 in a worker."`
+	MetricsListen    string        `envconfig:"METRICS_LISTEN" doc:"Where metrics and health are served: by default 127.0.0.1:9464 in the API process and 127.0.0.1:9465 in a worker; off serves none."`
 	TokensFile       string        `envconfig:"TOKENS_FILE" doc:"Who may call the API; see Tokens file."`
 	InsecureNoTokens bool          `envconfig:"INSECURE_NO_TOKENS" default:"false" doc:"Serve the API to everybody who can connect. Without a tokens file the API does not start unless this is true."`
 	ObjectWait       time.Duration `envconfig:"OBJECT_WAIT" default:"20s" doc:"How long the sync of a single object is waited for before the API answers 202."`
@@ -34,81 +32,37 @@ type Process struct {
 	StrictFiles      bool          `envconfig:"STRICT_FILES" default:"false" doc:"Refuse secret files that others can read; otherwise that is a warning. Files that others can write are always refused."`
 }
 
-// Where metrics are served by default.
+// Role is which program reads the environment.
+type Role string
+
+// The roles.
 const (
-	APIMetrics    = "127.0.0.1:9464"
-	WorkerMetrics = "127.0.0.1:9465"
+	API    Role = "api"
+	Worker Role = "worker"
+	// Tool is the program for people: it serves nothing by default.
+	Tool Role = "tool"
 )
 
-// MetricsAddr returns where metrics are served: otherwise is the program's default.
-func (p *Process) MetricsAddr(otherwise string) string {
-	if p.MetricsListen == "" {
-		return otherwise
-	}
-	return p.MetricsListen
-}
+// NoMetrics is the value of METRICS_LISTEN that serves none.
+const NoMetrics = "off"
 
-// LoadProcess reads the environment of the process. Where getenv says otherwise, as in a test, getenv is right. The error
-// is of type Problems.
-func LoadProcess(getenv func(string) string) (Process, error) {
+// LoadProcess reads the environment. The error is of type Problems; warnings name variables that are probably misspelt.
+func LoadProcess(role Role) (Process, []string, error) {
 	var p Process
 	if err := envconfig.Process(Prefix, &p); err != nil {
-		return Process{}, Problems{readable(err)}
+		return Process{}, nil, Problems{readable(err)}
 	}
-	err := problem.All(errors.Join(p.override(getenv), p.validate()))
-	if len(err) == 0 {
-		return p, nil
+	if p.MetricsListen == "" {
+		p.MetricsListen = map[Role]string{API: "127.0.0.1:9464", Worker: "127.0.0.1:9465", Tool: NoMetrics}[role]
 	}
 	var problems Problems
-	for _, e := range err {
+	for _, e := range problem.All(p.validate(role)) {
 		problems = append(problems, Problem{File: "environment", Field: e.Field, Message: e.Err.Error()})
 	}
-	return Process{}, problems
-}
-
-// override sets the variables that getenv knows better: the library reads the environment of the process and no other.
-func (p *Process) override(getenv func(string) string) error {
-	if getenv == nil {
-		return nil
+	if len(problems) > 0 {
+		return Process{}, nil, problems
 	}
-	var errs []error
-	t := reflect.TypeFor[Process]()
-	for i := range t.NumField() {
-		tag := t.Field(i).Tag
-		name := variable(tag.Get("envconfig"))
-		text := getenv(name)
-		if text == os.Getenv(name) {
-			continue
-		}
-		if text == "" {
-			text = tag.Get("default")
-		}
-		if err := set(value(p).Field(i), text); err != nil {
-			errs = append(errs, problem.Field(name, "%w", err))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// set is what the library does with the text of a variable.
-func set(v reflect.Value, text string) error {
-	switch to := v.Addr().Interface().(type) {
-	case *string:
-		*to = text
-	case *bool:
-		b, err := strconv.ParseBool(text)
-		if err != nil {
-			return errors.New("want true or false")
-		}
-		*to = b
-	case *time.Duration:
-		d, err := time.ParseDuration(text)
-		if err != nil {
-			return errors.New("want a duration such as 20s")
-		}
-		*to = d
-	}
-	return nil
+	return p, misspelt(os.Environ()), nil
 }
 
 // readable turns the library's error, which names our types, into one about the variable. The value is not shown: the
@@ -133,10 +87,10 @@ func variable(name string) string { return Prefix + "_" + name }
 // redisSchemes are those that internal/boot can connect to.
 var redisSchemes = []string{"redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel", "rediss-sentinel"}
 
-// embedded is the Redis URL for one inside the process.
-const embedded = "embedded:"
+// Embedded is the Redis URL for one inside the process.
+const Embedded = "embedded:"
 
-func (p *Process) validate() error {
+func (p *Process) validate(role Role) error {
 	var errs []error
 	fail := func(name, format string, args ...any) {
 		errs = append(errs, problem.Field(variable(name), format, args...))
@@ -147,8 +101,8 @@ func (p *Process) validate() error {
 	if err := checkListen(p.Listen); err != nil {
 		fail("LISTEN", "%w", err)
 	}
-	if err := checkListen(p.MetricsListen); err != nil && p.MetricsListen != "" {
-		fail("METRICS_LISTEN", "%w", err)
+	if err := checkListen(p.MetricsListen); err != nil && p.MetricsListen != NoMetrics {
+		fail("METRICS_LISTEN", "%w, or off", err)
 	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, p.LogLevel) {
 		fail("LOG_LEVEL", "%q: want debug, info, warn or error", p.LogLevel)
@@ -159,15 +113,19 @@ func (p *Process) validate() error {
 	if p.ObjectWait < 0 || p.ObjectWait > 5*time.Minute {
 		fail("OBJECT_WAIT", "%v: want 0s to 5m", p.ObjectWait)
 	}
-	if p.TokensFile != "" && p.InsecureNoTokens {
+	switch {
+	case p.TokensFile != "" && p.InsecureNoTokens:
 		fail("INSECURE_NO_TOKENS", "it and %s exclude each other", variable("TOKENS_FILE"))
+	case role == API && p.TokensFile == "" && !p.InsecureNoTokens:
+		fail("TOKENS_FILE", "is not set: make a token with `rollcall token NAME read,sync` and put its line into a file. "+
+			"To let everybody who can connect do everything, set %s=true", variable("INSECURE_NO_TOKENS"))
 	}
 	return errors.Join(errs...)
 }
 
 // checkRedis never shows the URL, which may hold a password.
 func checkRedis(s string) error {
-	if s == embedded {
+	if s == Embedded {
 		return nil
 	}
 	scheme, _, ok := strings.Cut(s, "://")
@@ -194,9 +152,9 @@ func checkListen(s string) error {
 	return nil
 }
 
-// Misspelt warns of variables with our prefix that are close to one of ours. Others may be somebody else's:
+// misspelt warns of variables with our prefix that are close to one of ours. Others may be somebody else's:
 // bind_password_env names any variable.
-func Misspelt(environ []string) []string {
+func misspelt(environ []string) []string {
 	var known, warnings []string
 	for _, v := range variables() {
 		known = append(known, v.name)
