@@ -18,14 +18,16 @@ import (
 func calls(p *store.Part) map[string]func(context.Context) error {
 	r := store.NewReader(p)
 	return map[string]func(context.Context) error{
-		"Status":       func(ctx context.Context) error { _, err := p.Status(ctx); return err },
-		"Read state":   func(ctx context.Context) error { _, err := p.Read(ctx, provider.Query{}); return err },
-		"Begin":        func(ctx context.Context) error { return p.Begin(ctx, "r", at(0)) },
-		"Clock":        func(ctx context.Context) error { _, err := p.Clock(ctx); return err },
-		"Read":         func(ctx context.Context) error { _, err := r.Read(ctx, directory.Query{}); return err },
-		"Version":      func(ctx context.Context) error { _, err := r.Version(ctx, "corp", userRef("a")); return err },
-		"Find":         func(ctx context.Context) error { _, err := r.Find(ctx, directory.User, "a"); return err },
-		"Apply create": func(ctx context.Context) error { return p.Apply(ctx, []plan.Change{{Op: plan.Create, Ref: userRef("a")}})[0].Err },
+		"Status":     func(ctx context.Context) error { _, err := p.Status(ctx); return err },
+		"Read state": func(ctx context.Context) error { _, err := p.Read(ctx, provider.Query{}); return err },
+		"Begin":      func(ctx context.Context) error { return p.Begin(ctx, "r", at(0)) },
+		"Clock":      func(ctx context.Context) error { _, err := p.Clock(ctx); return err },
+		"Read":       func(ctx context.Context) error { _, err := r.Read(ctx, directory.Query{}); return err },
+		"Version":    func(ctx context.Context) error { _, err := r.Version(ctx, "corp", userRef("a")); return err },
+		"Find":       func(ctx context.Context) error { _, err := r.Find(ctx, directory.User, "a"); return err },
+		"Apply create": func(ctx context.Context) error {
+			return p.Apply(ctx, []plan.Change{{Op: plan.Create, Ref: userRef("a")}})[0].Err
+		},
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"rollcall/directory"
-	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
 )
