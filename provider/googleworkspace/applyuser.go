@@ -3,12 +3,10 @@ package googleworkspace
 import (
 	"context"
 	"net/http"
-	"slices"
 	"time"
 
 	admin "google.golang.org/api/admin/directory/v1"
 
-	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
 )
@@ -229,28 +227,4 @@ func (p *Provider) harm(ctx context.Context, c *plan.Change) (*admin.User, error
 		return nil, err
 	}
 	return current, unprotected(c, p.protectsUser(current))
-}
-
-// holder is what has an address.
-type holder struct {
-	kind     directory.Kind
-	id       string
-	primary  string
-	anchors  []string
-	asAlias  bool
-	archived bool
-}
-
-// find looks up what has an address; nil when Google shows nothing.
-func (p *Provider) find(ctx context.Context, kind directory.Kind, address string) (*holder, error) {
-	kinds := []directory.Kind{directory.User, directory.Group}
-	if kind == directory.Group {
-		slices.Reverse(kinds)
-	}
-	for _, k := range kinds {
-		if h, err := p.findKind(ctx, k, address); h != nil || err != nil {
-			return h, err
-		}
-	}
-	return nil, nil
 }

@@ -225,6 +225,8 @@ func TestCheck(t *testing.T) {
 	}{
 		{"a scope that is not delegated", setup{tenant: simulator.Config{Scopes: googleworkspace.Scopes[:2]}}, nil, "Domain-wide delegation"},
 		{"no such administrator", setup{config: func(c *googleworkspace.Config) { c.DelegatedSubject = "nobody@example.com" }}, nil, "nobody@example.com"},
+		{"a subject who is no administrator", setup{config: func(c *googleworkspace.Config) { c.DelegatedSubject = "user0000@example.com" }},
+			nil, "administrator"},
 		{"another domain for groups", setup{config: func(c *googleworkspace.Config) { c.DefaultGroupEmailDomain = "example.net" }}, nil, "default_group_email_domain"},
 		{"no right to read groups", setup{}, []simulator.Fault{{
 			Method: "directory.groups.list", Effect: simulator.Refuse, Status: 403, Reason: "forbidden", Message: "Not Authorized to access this resource/api",
@@ -234,6 +236,7 @@ func TestCheck(t *testing.T) {
 		}}, "enable the Admin SDK API"},
 	} {
 		w := open(t, tc.setup)
+		w.fill(1, 1)
 		w.tenant.Inject(tc.faults...)
 		if _, err := w.Check(t.Context()); err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: Check() = %v, want it to say %q", tc.name, err, tc.says)

@@ -43,8 +43,8 @@ func (c *check) wrong(err error, advice string) {
 func (c *check) domains() bool {
 	names, err := c.p.readDomains(c.ctx)
 	if err != nil {
-		if e, ok := errors.AsType[*fault.Error](err); ok && e.Op == "" {
-			c.bad = append(c.bad, err) // The token's error has its advice in it.
+		if e, ok := errors.AsType[*fault.Error](err); ok && e.Op == tokenOp {
+			c.bad = append(c.bad, err) // It has its advice in it.
 		} else {
 			c.wrong(err, "enable the Admin SDK API in the service account's project, and give the delegated subject an administrator role that may read domains")
 		}

@@ -2,18 +2,10 @@ package googleworkspace
 
 import (
 	"context"
-	"crypto/x509"
-	"encoding/json"
-	"encoding/pem"
-	"fmt"
-	"io"
 	"net/http"
 	"os"
-	"sync"
 	"time"
 
-	"golang.org/x/oauth2"
-	"golang.org/x/oauth2/google"
 	admin "google.golang.org/api/admin/directory/v1"
 	"google.golang.org/api/option"
 
@@ -108,121 +100,4 @@ func (p *Provider) call(ctx context.Context, op string, fn func(context.Context)
 		return once(ctx)
 	}
 	return p.caller.Call(ctx, op, once)
-}
-
-// tokens fetches access tokens with the service account's key and keeps the newest until it expires or is refused.
-type tokens struct {
-	mu     sync.Mutex
-	source oauth2.TokenSource
-	token  *oauth2.Token
-}
-
-func newTokens(cfg Config, key []byte, base http.RoundTripper) (*tokens, error) {
-	var kind struct {
-		Type string `json:"type"`
-	}
-	if err := json.Unmarshal(key, &kind); err != nil {
-		return nil, fmt.Errorf("is not the JSON key of a service account") // The parser's text may quote the key.
-	}
-	if kind.Type != "service_account" {
-		return nil, fmt.Errorf("holds credentials of type %q: want the JSON key of a service account", kind.Type)
-	}
-	jwt, err := google.JWTConfigFromJSON(key, Scopes...)
-	if err != nil {
-		return nil, fmt.Errorf("is not the JSON key of a service account")
-	}
-	if !readable(jwt.PrivateKey) {
-		return nil, fmt.Errorf("its private_key cannot be read")
-	}
-	if err := checkURL(jwt.TokenURL); err != nil {
-		return nil, fmt.Errorf("token_uri: %w", err)
-	}
-	jwt.Subject = cfg.DelegatedSubject
-	// The token request has no caller's context: it serves whoever comes next, too.
-	ctx := context.WithValue(context.Background(), oauth2.HTTPClient, &http.Client{Transport: base, Timeout: cfg.RequestTimeout})
-	return &tokens{source: sourceFunc(func() (*oauth2.Token, error) {
-		token, err := jwt.TokenSource(ctx).Token()
-		if err != nil {
-			return nil, classifyToken(err, jwt.Email, cfg.DelegatedSubject)
-		}
-		return token, nil
-	})}, nil
-}
-
-// readable reports whether the private key can be used: else every call would fail, and look like a network error.
-func readable(key []byte) bool {
-	block, _ := pem.Decode(key)
-	if block == nil {
-		return false
-	}
-	if _, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
-		return true
-	}
-	_, err := x509.ParsePKCS1PrivateKey(block.Bytes)
-	return err == nil
-}
-
-type sourceFunc func() (*oauth2.Token, error)
-
-func (f sourceFunc) Token() (*oauth2.Token, error) { return f() }
-
-// get returns a valid token other than the refused one.
-func (t *tokens) get(refused *oauth2.Token) (*oauth2.Token, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.token.Valid() && t.token != refused {
-		return t.token, nil
-	}
-	token, err := t.source.Token()
-	if err != nil {
-		return nil, err
-	}
-	t.token = token
-	return token, nil
-}
-
-// transport signs requests. A token that is refused with 401 is replaced once: it may have been withdrawn before its
-// time.
-type transport struct {
-	base   http.RoundTripper
-	tokens *tokens
-}
-
-// RoundTrip implements http.RoundTripper.
-func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	token, err := t.tokens.get(nil)
-	if err != nil {
-		closeBody(req)
-		return nil, err
-	}
-	res, err := t.base.RoundTrip(signed(req, token))
-	if err != nil || res.StatusCode != http.StatusUnauthorized || req.Body != nil && req.GetBody == nil {
-		return res, err
-	}
-	fresh, err := t.tokens.get(token)
-	if err != nil {
-		_ = res.Body.Close()
-		return nil, err
-	}
-	again := signed(req, fresh)
-	if req.GetBody != nil {
-		if again.Body, err = req.GetBody(); err != nil {
-			return res, nil
-		}
-	}
-	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<16))
-	_ = res.Body.Close()
-	return t.base.RoundTrip(again)
-}
-
-func signed(req *http.Request, token *oauth2.Token) *http.Request {
-	req = req.Clone(req.Context())
-	token.SetAuthHeader(req)
-	return req
-}
-
-func closeBody(req *http.Request) {
-	if req.Body != nil {
-		_ = req.Body.Close()
-	}
 }

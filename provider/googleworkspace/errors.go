@@ -2,9 +2,7 @@ package googleworkspace
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -12,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/oauth2"
 	"google.golang.org/api/googleapi"
 
 	"rollcall/fault"
@@ -154,42 +151,4 @@ func without(secret string, err error) error {
 	}
 	text := strings.ReplaceAll(e.Err.Error(), secret, "<redacted>")
 	return &fault.Error{Kind: e.Kind, Op: e.Op, RetryAfter: e.RetryAfter, Err: errors.New(text)}
-}
-
-// classifyToken explains why there is no access token, and what to do about it.
-func classifyToken(err error, account, subject string) error {
-	const op = "token"
-	r, ok := errors.AsType[*oauth2.RetrieveError](err)
-	if !ok { // The token endpoint was not reached, or said nothing that makes sense.
-		return fault.New(fault.Unavailable, op, errors.New(clean(err.Error())))
-	}
-	var body struct {
-		Code        string `json:"error"`
-		Description string `json:"error_description"`
-	}
-	_ = json.Unmarshal(r.Body, &body)
-	status := r.Response.StatusCode
-	said := clean(strings.Trim(body.Code+": "+body.Description, ": "))
-	if said == "" {
-		said = fmt.Sprintf("%d %s", status, http.StatusText(status))
-	}
-	switch {
-	case status == http.StatusTooManyRequests:
-		return &fault.Error{Kind: fault.Throttled, Op: op, RetryAfter: retryAfter(r.Response.Header.Get("Retry-After"), time.Now()), Err: errors.New(said)}
-	case status >= 500 || status == http.StatusRequestTimeout:
-		return fault.New(fault.Unavailable, op, errors.New(said))
-	}
-	return fault.Errorf(fault.Denied, "%s: %s: %s", op, said, advice(body.Code, account, subject))
-}
-
-func advice(code, account, subject string) string {
-	switch code {
-	case "unauthorized_client", "invalid_scope", "access_denied":
-		return fmt.Sprintf("in the admin console (Security, API controls, Domain-wide delegation) allow the client ID of %s these scopes: %s",
-			account, strings.Join(Scopes, ","))
-	case "invalid_grant":
-		return fmt.Sprintf("check that delegated_subject %s is an active administrator of this account, that the key of %s was not deleted, and that the clock of this machine is right",
-			subject, account)
-	}
-	return fmt.Sprintf("check the key of %s in credentials_file", account)
 }

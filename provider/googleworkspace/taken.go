@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	admin "google.golang.org/api/admin/directory/v1"
@@ -12,6 +13,30 @@ import (
 	"rollcall/fault"
 	"rollcall/plan"
 )
+
+// holder is what has an address.
+type holder struct {
+	kind     directory.Kind
+	id       string
+	primary  string
+	anchors  []string
+	asAlias  bool
+	archived bool
+}
+
+// find looks up what has an address; nil when Google shows nothing.
+func (p *Provider) find(ctx context.Context, kind directory.Kind, address string) (*holder, error) {
+	kinds := []directory.Kind{directory.User, directory.Group}
+	if kind == directory.Group {
+		slices.Reverse(kinds)
+	}
+	for _, k := range kinds {
+		if h, err := p.findKind(ctx, k, address); h != nil || err != nil {
+			return h, err
+		}
+	}
+	return nil, nil
+}
 
 func (p *Provider) findKind(ctx context.Context, kind directory.Kind, address string) (*holder, error) {
 	if kind == directory.Group {

@@ -17,7 +17,7 @@ const usersPage = 500
 
 // userPaths are what is always asked of a user.
 var userPaths = []string{
-	"id", "primaryEmail", "aliases", "nonEditableAliases", "isAdmin", "isDelegatedAdmin", "suspended", "suspensionTime", "archived", "externalIds",
+	"id", "primaryEmail", "aliases", "nonEditableAliases", "isAdmin", "isDelegatedAdmin", "suspended", "suspensionTime", "archived", "deletionTime", "externalIds",
 }
 
 // selection returns the `fields` of one user with the given mapped fields.
@@ -57,7 +57,9 @@ func (p *Provider) listUsers(ctx context.Context, query string, each func(*admin
 			return "", fault.Errorf(fault.Unavailable, "users.list: the answer is no list of users")
 		}
 		for _, u := range page.Users {
-			each(u)
+			if u.DeletionTime == "" {
+				each(u)
+			}
 		}
 		return page.NextPageToken, nil
 	})
@@ -90,7 +92,7 @@ func (p *Provider) getUser(ctx context.Context, key string, names []string) (u *
 	if err == nil && u.Id == "" {
 		return nil, false, fault.Errorf(fault.Unavailable, "users.get: the answer is no user")
 	}
-	return u, err == nil, err
+	return u, err == nil && u.DeletionTime == "", err // A deleted user is shown for a while to who asks for it.
 }
 
 // userObject describes a user in the planner's words.
