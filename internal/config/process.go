@@ -6,7 +6,9 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -32,37 +34,84 @@ type Process struct {
 	StrictFiles      bool          `envconfig:"STRICT_FILES" default:"false" doc:"Refuse secret files that others can read; otherwise that is a warning. Files that others can write are always refused."`
 }
 
-// Role is which program reads the environment.
-type Role string
-
-// The roles.
+// Where metrics are served by default.
 const (
-	API    Role = "api"
-	Worker Role = "worker"
-	// Tool is the program for people: it serves nothing by default.
-	Tool Role = "tool"
+	APIMetrics    = "127.0.0.1:9464"
+	WorkerMetrics = "127.0.0.1:9465"
 )
 
 // NoMetrics is the value of METRICS_LISTEN that serves none.
 const NoMetrics = "off"
 
-// LoadProcess reads the environment. The error is of type Problems; warnings name variables that are probably misspelt.
-func LoadProcess(role Role) (Process, []string, error) {
+// MetricsAddr returns where metrics are served: otherwise is the program's default.
+func (p *Process) MetricsAddr(otherwise string) string {
+	if p.MetricsListen == "" {
+		return otherwise
+	}
+	return p.MetricsListen
+}
+
+// LoadProcess reads the environment of the process. Where getenv says otherwise, as in a test, getenv is right. The error
+// is of type Problems.
+func LoadProcess(getenv func(string) string) (Process, error) {
 	var p Process
 	if err := envconfig.Process(Prefix, &p); err != nil {
-		return Process{}, nil, Problems{readable(err)}
+		return Process{}, Problems{readable(err)}
 	}
-	if p.MetricsListen == "" {
-		p.MetricsListen = map[Role]string{API: "127.0.0.1:9464", Worker: "127.0.0.1:9465", Tool: NoMetrics}[role]
+	err := problem.All(errors.Join(p.override(getenv), p.validate()))
+	if len(err) == 0 {
+		return p, nil
 	}
 	var problems Problems
-	for _, e := range problem.All(p.validate(role)) {
+	for _, e := range err {
 		problems = append(problems, Problem{File: "environment", Field: e.Field, Message: e.Err.Error()})
 	}
-	if len(problems) > 0 {
-		return Process{}, nil, problems
+	return Process{}, problems
+}
+
+// override sets the variables that getenv knows better: the library reads the environment of the process and no other.
+func (p *Process) override(getenv func(string) string) error {
+	if getenv == nil {
+		return nil
 	}
-	return p, misspelt(os.Environ()), nil
+	var errs []error
+	t := reflect.TypeFor[Process]()
+	for i := range t.NumField() {
+		tag := t.Field(i).Tag
+		name := variable(tag.Get("envconfig"))
+		text := getenv(name)
+		if text == os.Getenv(name) {
+			continue
+		}
+		if text == "" {
+			text = tag.Get("default")
+		}
+		if err := set(value(p).Field(i), text); err != nil {
+			errs = append(errs, problem.Field(name, "%w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// set is what the library does with the text of a variable.
+func set(v reflect.Value, text string) error {
+	switch to := v.Addr().Interface().(type) {
+	case *string:
+		*to = text
+	case *bool:
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return errors.New("want true or false")
+		}
+		*to = b
+	case *time.Duration:
+		d, err := time.ParseDuration(text)
+		if err != nil {
+			return errors.New("want a duration such as 20s")
+		}
+		*to = d
+	}
+	return nil
 }
 
 // readable turns the library's error, which names our types, into one about the variable. The value is not shown: the
@@ -90,7 +139,7 @@ var redisSchemes = []string{"redis", "rediss", "redis-cluster", "rediss-cluster"
 // Embedded is the Redis URL for one inside the process.
 const Embedded = "embedded:"
 
-func (p *Process) validate(role Role) error {
+func (p *Process) validate() error {
 	var errs []error
 	fail := func(name, format string, args ...any) {
 		errs = append(errs, problem.Field(variable(name), format, args...))
@@ -101,7 +150,7 @@ func (p *Process) validate(role Role) error {
 	if err := checkListen(p.Listen); err != nil {
 		fail("LISTEN", "%w", err)
 	}
-	if err := checkListen(p.MetricsListen); err != nil && p.MetricsListen != NoMetrics {
+	if err := checkListen(p.MetricsListen); err != nil && p.MetricsListen != "" && p.MetricsListen != NoMetrics {
 		fail("METRICS_LISTEN", "%w, or off", err)
 	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, p.LogLevel) {
@@ -113,12 +162,8 @@ func (p *Process) validate(role Role) error {
 	if p.ObjectWait < 0 || p.ObjectWait > 5*time.Minute {
 		fail("OBJECT_WAIT", "%v: want 0s to 5m", p.ObjectWait)
 	}
-	switch {
-	case p.TokensFile != "" && p.InsecureNoTokens:
+	if p.TokensFile != "" && p.InsecureNoTokens {
 		fail("INSECURE_NO_TOKENS", "it and %s exclude each other", variable("TOKENS_FILE"))
-	case role == API && p.TokensFile == "" && !p.InsecureNoTokens:
-		fail("TOKENS_FILE", "is not set: make a token with `rollcall token NAME read,sync` and put its line into a file. "+
-			"To let everybody who can connect do everything, set %s=true", variable("INSECURE_NO_TOKENS"))
 	}
 	return errors.Join(errs...)
 }
@@ -152,9 +197,9 @@ func checkListen(s string) error {
 	return nil
 }
 
-// misspelt warns of variables with our prefix that are close to one of ours. Others may be somebody else's:
+// Misspelt warns of variables with our prefix that are close to one of ours. Others may be somebody else's:
 // bind_password_env names any variable.
-func misspelt(environ []string) []string {
+func Misspelt(environ []string) []string {
 	var known, warnings []string
 	for _, v := range variables() {
 		known = append(known, v.name)
