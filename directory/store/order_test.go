@@ -168,6 +168,7 @@ func TestCallsOutOfOrder(t *testing.T) {
 		d.must(p.Begin(t.Context(), "r1", at(0)))
 		_, err = p.Commit(t.Context(), "r2")
 		d.kind("Commit() of another run", err, fault.Internal)
+		d.kind("Begin() of an object job on the Part of a run", p.Begin(t.Context(), "", at(1)), fault.Internal)
 		d.kind("Apply(adopt)", d.outcome(p, []plan.Change{{Op: plan.Adopt, Ref: userRef("a")}}), fault.Internal)
 		d.kind("Apply() of another source's entry", d.outcome(p, []plan.Change{{Op: plan.Create, Ref: userRef("a"),
 			Fields: []plan.FieldChange{{Name: store.FieldSource, After: []string{"other"}}}}}), fault.Internal)

@@ -37,10 +37,11 @@ type Part struct {
 	// birth is what the part's data is marked with if this is its first write ever.
 	birth string
 
-	mu     sync.Mutex
-	seen   *glimpse // the part when its state was last read, or nil
-	run    string   // the run that Begin bound, or "" for an object job
-	readAt int64    // when the source was read, in microseconds; zero before Begin
+	mu        sync.Mutex
+	seen      *glimpse // the part when its state was last read, or nil
+	run       string   // the run that Begin bound, or "" for an object job
+	committed bool     // that run has ended
+	readAt    int64    // when the source was read, in microseconds; zero before Begin
 }
 
 var _ provider.Provider = (*Part)(nil)

@@ -15,7 +15,8 @@ import (
 // and fails with fault.Unavailable if the part is not any more what Read saw, or was lost, and with fault.Canceled if a run
 // with a newer read has begun.
 //
-// An object job has no name and sets no mark.
+// An object job has no name and sets no mark. It needs a Part of its own: on that of a run under way it gets
+// fault.Internal, because its writes and the run's could not be told apart.
 func (p *Part) Begin(ctx context.Context, run string, readAt time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -24,6 +25,9 @@ func (p *Part) Begin(ctx context.Context, run string, readAt time.Time) error {
 		return fault.Errorf(fault.Internal, "local directory: begin of run %q: when was the source read?", run)
 	}
 	if run == "" {
+		if p.run != "" && !p.committed {
+			return fault.Errorf(fault.Internal, "local directory: begin of an object job on the Part of run %s: make one for each", p.run)
+		}
 		p.run, p.readAt = "", at
 		return nil
 	}
@@ -37,7 +41,7 @@ func (p *Part) Begin(ctx context.Context, run string, readAt time.Time) error {
 	}
 	switch out[0] {
 	case "ok":
-		p.run, p.readAt = run, at
+		p.run, p.readAt, p.committed = run, at, false
 		return nil
 	case "newer":
 		return fault.Errorf(fault.Canceled, "source %s: %s has read it since and writes the local directory now", p.container(), named(out[1]))
@@ -64,6 +68,9 @@ func (p *Part) Commit(ctx context.Context, run string) (changed bool, err error)
 	if out[0] != "ok" {
 		return false, p.fenced(run, out)
 	}
+	p.mu.Lock()
+	p.committed = true
+	p.mu.Unlock()
 	trimmed, _ := strconv.ParseInt(out[2], 10, 64)
 	if now := p.now(); now.Sub(time.UnixMicro(trimmed)) >= 24*time.Hour {
 		_ = p.trim(ctx, now) // The next day's run tries again.
