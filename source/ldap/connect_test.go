@@ -25,17 +25,18 @@ func TestTLS(t *testing.T) {
 		name   string
 		change func(*ldap.Config)
 		fail   string
+		kind   fault.Kind
 	}{
-		{"ldaps", func(c *ldap.Config) { c.ServerURI = server.LDAPSURL }, ""},
-		{"StartTLS", func(c *ldap.Config) { c.StartTLS = true }, ""},
+		{"ldaps", func(c *ldap.Config) { c.ServerURI = server.LDAPSURL }, "", 0},
+		{"StartTLS", func(c *ldap.Config) { c.StartTLS = true }, "", 0},
 		{"client certificate", func(c *ldap.Config) {
 			c.ServerURI, c.ClientCertificateFile, c.ClientKeyFile = server.LDAPSURL, dir+"/client.pem", dir+"/client.key"
-		}, ""},
-		{"server name", func(c *ldap.Config) { c.ServerURI, c.TLSServerName = server.LDAPSURL, "localhost" }, ""},
-		{"other server name", func(c *ldap.Config) { c.ServerURI, c.TLSServerName = server.LDAPSURL, "ldap.example.org" }, "valid for localhost"},
-		{"unknown authority", func(c *ldap.Config) { c.ServerURI, c.CAFile = server.LDAPSURL, "" }, "unknown authority"},
-		{"unknown authority, StartTLS", func(c *ldap.Config) { c.StartTLS, c.CAFile = true, "" }, "unknown authority"},
-		{"TLS to a plain port", func(c *ldap.Config) { c.ServerURI = strings.Replace(server.URL, "ldap:", "ldaps:", 1) }, "connect to ldaps://"},
+		}, "", 0},
+		{"server name", func(c *ldap.Config) { c.ServerURI, c.TLSServerName = server.LDAPSURL, "localhost" }, "", 0},
+		{"other server name", func(c *ldap.Config) { c.ServerURI, c.TLSServerName = server.LDAPSURL, "ldap.example.org" }, "valid for localhost", fault.Invalid},
+		{"unknown authority", func(c *ldap.Config) { c.ServerURI, c.CAFile = server.LDAPSURL, "" }, "check ca_file", fault.Invalid},
+		{"unknown authority, StartTLS", func(c *ldap.Config) { c.StartTLS, c.CAFile = true, "" }, "check ca_file", fault.Invalid},
+		{"TLS to a plain port", func(c *ldap.Config) { c.ServerURI = strings.Replace(server.URL, "ldap:", "ldaps:", 1) }, "connect to ldaps://", fault.Unavailable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -48,7 +49,7 @@ func TestTLS(t *testing.T) {
 				}
 				return
 			}
-			if err := refuse(t, open(t, c), fault.Unavailable); !strings.Contains(fmt.Sprint(err), tc.fail) {
+			if err := refuse(t, open(t, c), tc.kind); !strings.Contains(fmt.Sprint(err), tc.fail) {
 				t.Errorf("Read() = %v, want an error with %q", err, tc.fail)
 			}
 		})

@@ -19,20 +19,25 @@ import (
 // asking the next one with the same password would only help to lock the account.
 func (s *Source) connect(ctx context.Context) (*session, error) {
 	var errs []error
+	kind := fault.Invalid
 	for _, srv := range s.servers {
 		se, err := s.connectTo(ctx, srv)
 		if err == nil {
 			return se, nil
 		}
-		if fault.KindOf(err) != fault.Unavailable {
+		errs = append(errs, err)
+		switch fault.KindOf(err) {
+		case fault.Invalid:
+		case fault.Unavailable:
+			kind = fault.Unavailable
+		default:
 			return nil, err
 		}
-		errs = append(errs, err)
 	}
 	if len(errs) == 1 {
 		return nil, errs[0]
 	}
-	return nil, fault.New(fault.Unavailable, "", errors.Join(errs...))
+	return nil, fault.New(kind, "", errors.Join(errs...))
 }
 
 // connectTo dials, starts TLS and binds, in that order, within connect_timeout.

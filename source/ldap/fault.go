@@ -2,9 +2,11 @@ package ldap
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -71,6 +73,9 @@ func classify(ctx context.Context, op string, err error) error {
 	default:
 		return fault.New(fault.KindOf(cause), op, cause)
 	}
+	if untrusted(err) {
+		return fault.New(fault.Invalid, op, fmt.Errorf("the server's certificate is not trusted: check ca_file and tls_server_name: %w", err))
+	}
 	var le *ldap.Error
 	if !errors.As(err, &le) || le.ResultCode == ldap.ErrorNetwork {
 		return fault.New(fault.Unavailable, op, fmt.Errorf("the connection failed: %w", err))
@@ -88,6 +93,12 @@ func classify(ctx context.Context, op string, err error) error {
 		said = fmt.Sprintf(": the server says %q", le.Err.Error())
 	}
 	return fault.New(v.kind, op, &resultError{fmt.Sprintf("%s (%d): %s%s", name, le.ResultCode, v.hint, said), le})
+}
+
+// untrusted reports whether TLS failed over a certificate. For StartTLS go-ldap leaves only the text of the cause.
+func untrusted(err error) bool {
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok || err != nil && strings.Contains(err.Error(), "failed to verify certificate")
 }
 
 // resultError is a result code in our words.
