@@ -68,6 +68,12 @@ func (s *session) read() plan.State {
 	if err != nil {
 		s.t.Fatalf("Read() = %v", err)
 	}
+	for _, o := range state.Objects { // What somebody lifted is no longer ours to lift.
+		if link := s.links[o.Ref]; o.Anchored() && o.Active && link.Suspended {
+			link.Suspended = false
+			s.links[o.Ref] = link
+		}
+	}
 	return state
 }
 
