@@ -1,0 +1,194 @@
+package ldap_test
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/internal/slapdtest"
+)
+
+// people is a directory on slapd whose groups name their members in every way.
+func people() string {
+	var b strings.Builder
+	b.WriteString("dn: ou=other," + slapdtest.Suffix + "\nobjectClass: organizationalUnit\nou: other\n\n")
+	user := func(n int, uid, rdn string) {
+		b.WriteString(slapdtest.Entry(rdn+","+slapdtest.People, "objectClass", "inetOrgPerson", "entryUUID", slapdtest.UUID(n), "uid", uid, "cn", "Name "+uid, "sn", uid))
+	}
+	user(1, "ada", "uid=ada")
+	user(2, "Bob", `cn=Name Bob`)
+	user(3, "carl, jr", `uid=carl\, jr`)
+	user(4, "dora", "cn=Name dora+uid=dora")
+	b.WriteString(slapdtest.Entry("uid=eve,ou=other,"+slapdtest.Suffix, "objectClass", "inetOrgPerson", "entryUUID", slapdtest.UUID(5), "uid", "eve", "cn", "Eve", "sn", "Eve"))
+	group := func(n int, class, field string, values ...string) {
+		cn := "g" + string(rune('0'+n))
+		pairs := []string{"objectClass", class, "entryUUID", slapdtest.UUID(slapdtest.GroupUUIDs + n), "cn", cn}
+		if class == "posixGroup" {
+			pairs = append(pairs, "gidNumber", "1000")
+		}
+		for _, v := range values {
+			pairs = append(pairs, field, v)
+		}
+		b.WriteString(slapdtest.Entry("cn="+cn+","+slapdtest.Groups, pairs...))
+	}
+	group(1, "groupOfNames", "member", "UID=Ada, OU=People, DC=Example, DC=org", "cn=name bob,ou=people,dc=example,dc=org", `uid=carl\2C JR,ou=people,dc=example,dc=org`,
+		"uid=dora+cn=Name  Dora,ou=people,dc=example,dc=org", "uid=eve,ou=other,dc=example,dc=org", "uid=nobody,ou=people,dc=example,dc=org", "cn=g2,ou=groups,dc=example,dc=org", "cn=g1,"+slapdtest.Groups)
+	group(2, "groupOfUniqueNames", "uniqueMember", "uid=ada,"+slapdtest.People+"#'0101'B", "cn=Name Bob,"+slapdtest.People)
+	group(3, "posixGroup", "memberUid", "ADA", "bob", "carl, jr", "eve", "*")
+	return b.String()
+}
+
+func TestMembers(t *testing.T) {
+	t.Parallel()
+	server := slapdtest.Start(t, slapdtest.Options{LDIF: people()})
+	for _, tc := range []struct {
+		field, filter string
+		group         int
+		want          []directory.Ref
+		outside       string
+	}{
+		{"member", "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames))", 1, []directory.Ref{user(1), user(2), user(3), user(4), group(1), group(2)}, "2 members of 1 groups"},
+		{"uniqueMember", "(objectClass=groupOfUniqueNames)", 2, []directory.Ref{user(1), user(2)}, ""},
+		{"memberUid", "(objectClass=posixGroup)", 3, []directory.Ref{user(1), user(2), user(3)}, "2 members of 1 groups"},
+	} {
+		t.Run(tc.field, func(t *testing.T) {
+			t.Parallel()
+			c := config(server)
+			c.GroupMembershipField, c.GroupObjectFilter = tc.field, tc.filter
+			s := open(t, c)
+			full := read(t, s)
+			one := read(t, s, group(tc.group))
+			for name, snap := range map[string]directory.Snapshot{"full": full, "by ref": one} {
+				for i := range snap.Entries {
+					if e := &snap.Entries[i]; e.Ref() == group(tc.group) {
+						if diff := cmp.Diff(tc.want, e.Members); diff != "" {
+							t.Errorf("%s: members (-want +got):\n%s", name, diff)
+						}
+					}
+				}
+				if notes := strings.Join(snap.Notes, "\n"); !strings.HasPrefix(notes, tc.outside) || (notes == "") != (tc.outside == "") {
+					t.Errorf("%s: notes = %q, want %q", name, notes, tc.outside)
+				}
+				if len(snap.Findings)+len(snap.Doubts) > 0 {
+					t.Errorf("%s: findings %v, doubts %v, want none", name, snap.Findings, snap.Doubts)
+				}
+			}
+		})
+	}
+}
+
+// TestMovedMember has a user who is moved after the users were read: the group alone knows the new DN.
+func TestMovedMember(t *testing.T) {
+	t.Parallel()
+	var moved atomic.Bool
+	f := &fake{announces: paging, answer: func(q query) []message {
+		switch {
+		case q.base == "uid=ada,ou=new,dc=example,dc=org" && strings.Contains(q.filter, "person"):
+			moved.Store(true)
+			return []message{entry(q.base, "entryUUID", "id-ada"), done(0, "")}
+		case q.base != "dc=example,dc=org":
+			return []message{done(32, "")}
+		case strings.Contains(q.filter, "person"):
+			return []message{person("ada"), person("bob"), page("")}
+		}
+		return []message{entryOf("cn=g,dc=example,dc=org", attr{"entryUUID", []string{"g"}}, attr{"member", []string{"uid=ada,ou=new,dc=example,dc=org", "uid=gone,dc=example,dc=org"}}), page("")}
+	}}
+	c := f.start(t)
+	c.SyncGroups = true
+	snap := read(t, open(t, c))
+	want := []directory.Ref{{Kind: directory.User, ID: "id-ada"}}
+	if diff := cmp.Diff(want, snap.Entries[2].Members); diff != "" || !moved.Load() {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
+}
+
+// TestUnusableEntries has entries that cannot be told apart: they are named, and absences are not believed.
+func TestUnusableEntries(t *testing.T) {
+	t.Parallel()
+	bob := strings.NewReplacer("uid=ada", "uid=bob", "uid: ada", "uid: bob", "00000000000A", "00000000000b").Replace(ada)
+	double := strings.ReplaceAll(bob, "bob", "bob2")
+	nameless := strings.Replace(strings.ReplaceAll(ada, "ada", "eve"), "entryUUID: 11111111-0000-4000-8000-00000000000A\n", "", 1)
+	group := slapdtest.Entry("cn=g,"+slapdtest.Suffix, "objectClass", "groupOfNames", "entryUUID", slapdtest.UUID(9), "cn", "g",
+		"member", "uid=bob,ou=people,"+slapdtest.Suffix, "member", "uid=ada,ou=people,"+slapdtest.Suffix)
+	snap := read(t, open(t, fileConfig(t, ada+bob+double+nameless+group)))
+	if diff := cmp.Diff([]string{"ada", "g"}, names(snap)); diff != "" {
+		t.Errorf("entries (-want +got):\n%s", diff)
+	}
+	var got []string
+	for _, f := range snap.Findings {
+		got = append(got, string(f.ID)+" "+f.DN)
+	}
+	want := []string{
+		" uid=eve,ou=people,dc=example,dc=org", "11111111-0000-4000-8000-00000000000b uid=bob,ou=people,dc=example,dc=org",
+		"11111111-0000-4000-8000-00000000000b uid=bob2,ou=people,dc=example,dc=org",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+	if len(snap.Doubts) != 1 {
+		t.Errorf("doubts = %q, want one", snap.Doubts)
+	}
+	// A member that is held is still a member.
+	if members := snap.Entries[1].Members; len(members) != 2 {
+		t.Errorf("members = %v, want 2", members)
+	}
+}
+
+func TestSameLoginTwice(t *testing.T) {
+	t.Parallel()
+	other := strings.NewReplacer("uid=ada", "cn=other", "00000000000A", "00000000000b", "uid: ada", "uid: ADA").Replace(ada)
+	group := slapdtest.Entry("cn=g,"+slapdtest.Suffix, "objectClass", "posixGroup", "entryUUID", slapdtest.UUID(9), "cn", "g", "memberUid", "ada")
+	c := fileConfig(t, ada+other+group)
+	c.GroupObjectFilter, c.GroupMembershipField = "(objectClass=posixGroup)", "memberUid"
+	s := open(t, c)
+	for _, refs := range [][]directory.Ref{nil, {{Kind: directory.Group, ID: directory.ID(slapdtest.UUID(9))}}} {
+		snap := read(t, s, refs...)
+		if len(snap.Doubts) != 1 || !strings.Contains(snap.Doubts[0], `"ada"`) {
+			t.Errorf("doubts = %q, want one about ada", snap.Doubts)
+		}
+	}
+}
+
+func TestIdentifierThatNobodyHas(t *testing.T) {
+	t.Parallel()
+	server := slapdtest.Start(t, slapdtest.Options{LDIF: people()})
+	c := config(server)
+	c.ObjectUniquenessField = "objectGUID"
+	if err := refuse(t, open(t, c), fault.Invalid); !strings.Contains(err.Error(), "set object_uniqueness_field") {
+		t.Errorf("Read() = %v, want a hint", err)
+	}
+	c.ObjectUniquenessField, c.UserObjectUniquenessField, c.GroupObjectUniquenessField = "", "uid", "cn"
+	snap := read(t, open(t, c))
+	if got := snap.Entries[1].Ref(); got != (directory.Ref{Kind: directory.User, ID: "ada"}) {
+		t.Errorf("second entry = %v, want user/ada", got)
+	}
+}
+
+// TestWhatIsKept reads identities through a rename and values that are hard.
+func TestWhatIsKept(t *testing.T) {
+	t.Parallel()
+	server := slapdtest.Start(t, slapdtest.Options{LDIF: people(), PPolicy: true})
+	server.Set(t, "uid=ada,"+slapdtest.People, "jpegPhoto", "\xff\xd8\xff")
+	server.Rename(t, "uid=ada,"+slapdtest.People, "uid=countess", "ou=other,"+slapdtest.Suffix)
+	server.Set(t, "cn=Name Bob,"+slapdtest.People, "pwdAccountLockedTime", "000001010000Z")
+	c := config(server)
+	c.AdditionalUserDN = ""
+	snap := read(t, open(t, c, "jpegPhoto", "sn"), user(1), user(2))
+	if len(snap.Entries) != 2 {
+		t.Fatalf("entries = %v, want 2", names(snap))
+	}
+	ada := snap.Entries[0]
+	if got := ada.Attributes.Get("jpegPhoto"); got != "/9j/" {
+		t.Errorf("jpegPhoto = %q, want it in base64", got)
+	}
+	if got := ada.Attributes.Get("sn"); got != "ada" {
+		t.Errorf("sn = %q, want ada", got)
+	}
+	if snap.Entries[1].Active {
+		t.Error("an account that an administrator locked is active")
+	}
+}
