@@ -174,7 +174,7 @@ func (a *applier) admit(ctx context.Context, i int) (unlock func(), ok bool, err
 		a.mu.Unlock()
 		return nil, false, nil
 	}
-	now, err := a.cfg.Version(ctx, c.Ref)
+	now, err := a.cfg.Version(ctx, c.Source, c.Ref)
 	if err == nil && now == c.Version {
 		return unlock, true, nil
 	}

@@ -34,7 +34,7 @@ func (s *sourceFake) Read(context.Context, directory.Query) (directory.Snapshot,
 	return out, s.err
 }
 
-func (s *sourceFake) version(_ context.Context, ref directory.Ref) (string, error) {
+func (s *sourceFake) version(_ context.Context, _ string, ref directory.Ref) (string, error) {
 	for i := range s.snapshot.Entries {
 		if e := &s.snapshot.Entries[i]; e.Ref() == ref {
 			return e.Digest(), nil

@@ -30,7 +30,7 @@ type Config struct {
 	Ledger ledger.Ledger
 	// Version reads the version that an entry has now, "" where it is absent. The engine compares it right before each
 	// write, so that an older plan never overwrites a newer write. Nil where the provider compares by itself.
-	Version func(context.Context, directory.Ref) (string, error)
+	Version func(ctx context.Context, source string, ref directory.Ref) (string, error)
 	Policy  plan.Policy
 	Limits  plan.Limits
 	// Approval is require_approval; empty means provider.ApprovalGuard.

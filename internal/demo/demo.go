@@ -32,3 +32,13 @@ func Next() []byte { return bytes.Clone(next) }
 
 // Stranger is an account that is in the tenant before anybody comes with a directory.
 type Stranger struct{ Address, GivenName, FamilyName string }
+
+// Foreign are those of the demonstration: one has the address that somebody in the directory would get, one has nothing
+// to do with it.
+var Foreign = []Stranger{
+	{"x-pnovak@" + Domain, "Petr", "Novák"},
+	{"webmaster@" + Domain, "Web", "Master"},
+}
+
+// Somebody is the userName of a person to try a single-object sync with.
+const Somebody = "nanh"

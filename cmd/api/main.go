@@ -1,0 +1,60 @@
+// Command api serves the HTTP API: it puts jobs into queues and shows what became of them.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"rollcall/internal/boot"
+	"rollcall/internal/config"
+)
+
+func main() {
+	ctx, stop := boot.Signals()
+	defer stop()
+	if err := run(ctx, os.Getenv, os.Stderr, nil); err != nil {
+		fmt.Fprintln(os.Stderr, "api:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends. ready, which may be nil, is told the address of the API.
+func run(ctx context.Context, getenv func(string) string, stderr io.Writer, ready func(net.Addr)) error {
+	p, err := config.LoadProcess(getenv)
+	if err != nil {
+		return err
+	}
+	app, err := boot.Open(ctx, p, getenv, stderr)
+	if err != nil {
+		return err
+	}
+	defer app.Close()
+	if p.RedisURL == boot.Embedded {
+		return fmt.Errorf("ROLLCALL_REDIS_URL: %s is for one process, and the worker is another: give both a Redis, or run `rollcall demo`", boot.Embedded)
+	}
+	auth, err := app.Authenticator()
+	if err != nil {
+		return err
+	}
+	srv, err := app.API(auth)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return boot.Serve(ctx, srv, 25*time.Second, func(addr net.Addr) {
+			app.Log.InfoContext(ctx, "api listens", "addr", addr.String())
+			if ready != nil {
+				ready(addr)
+			}
+		})
+	})
+	g.Go(func() error { return app.ServeMetrics(ctx, p.MetricsAddr(config.APIMetrics)) })
+	return g.Wait()
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rollcall/api"
+	"rollcall/internal/boot"
+	"rollcall/internal/config"
+	"rollcall/internal/demo"
+	"rollcall/internal/tokens"
+	"rollcall/jobs"
+	simulator "rollcall/simulator/googleworkspace"
+	"rollcall/status"
+)
+
+const (
+	demoSource   = status.Container("ldap:corp")
+	demoProvider = status.Container("google_workspace:1")
+)
+
+func demoCommand(e *env) *cobra.Command {
+	var once bool
+	var listen string
+	c := &cobra.Command{
+		Use: "demo", Short: "Sync a company that does not exist to a simulated tenant",
+		Long: "Starts everything in this process: a Redis, the directory of a company of some 250 people, a simulated Google Workspace\n" +
+			"tenant, the API and a worker. It syncs one day and the next, prints what happened, and serves until Ctrl-C.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), e, listen, once) },
+	}
+	c.Flags().BoolVar(&once, "once", false, "end after the syncs: with 0 when the last one planned nothing, and 1 otherwise")
+	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "address of the API")
+	return c
+}
+
+// stage is the demonstration's world.
+type stage struct {
+	*env
+	dir    string
+	tenant *simulator.Tenant
+	app    *boot.App
+	client *jobs.Client
+	token  string
+	lookup func(string) (api.Caller, bool)
+}
+
+func runDemo(ctx context.Context, e *env, listen string, once bool) error {
+	dir, err := os.MkdirTemp("", "rollcall-demo-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	s := &stage{env: e, dir: dir, tenant: newDemoTenant()}
+	if err := s.open(ctx, listen); err != nil {
+		return err
+	}
+	defer s.app.Close()
+	worker, err := s.app.Worker("demo")
+	if err != nil {
+		return err
+	}
+	if err := worker.Start(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	defer worker.Shutdown()
+	srv, err := s.app.API(s.lookup)
+	if err != nil {
+		return err
+	}
+	serving, bound := make(chan error, 1), make(chan net.Addr, 1)
+	go func() { serving <- boot.Serve(ctx, srv, 2*time.Second, func(a net.Addr) { bound <- a }) }()
+	var addr net.Addr
+	select {
+	case addr = <-bound:
+	case err := <-serving:
+		return fmt.Errorf("%w: choose another address with --listen", err)
+	}
+	if err := s.play(ctx); err != nil {
+		return err
+	}
+	if once {
+		return nil
+	}
+	s.invite(addr)
+	return <-serving
+}
+
+// newDemoTenant has what a tenant has before anybody comes with a directory: an administrator, somebody with an address
+// that a newcomer would get, and somebody who has nothing to do with it.
+func newDemoTenant() *simulator.Tenant {
+	t := simulator.New(simulator.Config{Domains: []string{demo.Domain}})
+	for _, u := range demo.Foreign {
+		if _, err := t.AddUser(simulator.User{PrimaryEmail: u.Address, GivenName: u.GivenName, FamilyName: u.FamilyName}); err != nil {
+			panic(err) // The list is ours.
+		}
+	}
+	return t
+}
+
+// open writes the files of a configuration, serves the tenant and connects.
+func (s *stage) open(ctx context.Context, listen string) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	tenant := &http.Server{Handler: s.tenant.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	context.AfterFunc(ctx, func() { _ = tenant.Close() })
+	go func() { _ = tenant.Serve(listener) }() // It ends with the context; until then the syncs would say so.
+	base := "http://" + listener.Addr().String()
+	key, err := s.tenant.CredentialsJSON(base)
+	if err != nil {
+		return err
+	}
+	ldif := filepath.Join(s.dir, "people.ldif")
+	yaml := fmt.Sprintf(demoConfig, ldif, base)
+	for name, data := range map[string][]byte{"people.ldif": demo.LDIF(), "google.json": key, "rollcall.yaml": []byte(yaml)} {
+		if err := os.WriteFile(filepath.Join(s.dir, name), data, 0o600); err != nil {
+			return err
+		}
+	}
+	cfg, _, err := config.Load(filepath.Join(s.dir, "rollcall.yaml"), config.Options{Getenv: s.getenv})
+	if err != nil {
+		return err
+	}
+	log, err := boot.NewLog(s.stderr, "error", "text")
+	if err != nil {
+		return err
+	}
+	p := config.Process{RedisURL: boot.Embedded, Listen: listen, ObjectWait: 20 * time.Second}
+	if s.app, err = boot.With(ctx, p, cfg, s.getenv, log); err != nil {
+		return err
+	}
+	s.client = jobs.NewClient(s.app.Redis, s.app.Status)
+	return s.makeToken()
+}
+
+func (s *stage) makeToken() error {
+	token, line, err := tokens.New("demo", tokens.Scopes()...)
+	if err != nil {
+		return err
+	}
+	list, err := tokens.Parse([]byte(line))
+	if err != nil {
+		return err
+	}
+	s.token = token
+	s.lookup = func(t string) (api.Caller, bool) {
+		id, ok := list.Lookup(t)
+		c := api.Caller{Name: id.Name}
+		for _, scope := range id.Scopes {
+			c.Scopes = append(c.Scopes, string(scope))
+		}
+		return c, ok
+	}
+	return nil
+}
+
+// demoConfig is a configuration as anybody would write it, but for the rate: the simulated tenant has no quota.
+const demoConfig = `sources:
+  ldap:
+    - slug: corp
+      name: Corporate directory
+      server_uri: file://%s
+      base_dn: dc=example,dc=com
+      additional_user_dn: ou=people
+      additional_group_dn: ou=groups
+      user_object_filter: (objectClass=inetOrgPerson)
+      group_object_filter: (objectClass=groupOfNames)
+      group_membership_field: member
+      object_uniqueness_field: entryUUID
+providers:
+  google_workspace:
+    - id: 1
+      name: Simulated tenant
+      sources: [corp]
+      delegated_subject: admin@example.com
+      credentials_file: google.json
+      default_group_email_domain: example.com
+      endpoint: %s/
+      max_requests_per_second: 400
+`
+
+// invite prints what to try.
+func (s *stage) invite(addr net.Addr) {
+	const lines = `
+Serving on http://%[1]s until Ctrl-C. Try:
+
+  curl -s -H 'Authorization: Bearer %[2]s' http://%[1]s/api/v3/providers/google_workspace/1/sync/status/
+  curl -s -H 'Authorization: Bearer %[2]s' -H 'Content-Type: application/json' \
+    -d '{"sync_object_model":"authentik.core.models.User","sync_object_id":"%[3]s"}' \
+    http://%[1]s/api/v3/providers/google_workspace/1/sync/object/
+`
+	fmt.Fprintf(s.stdout, lines, addr, s.token, demo.Somebody)
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"rollcall/internal/demo"
+	"rollcall/status"
+)
+
+// play is the demonstration: one day, the next morning, and a sync that should find nothing to do.
+func (s *stage) play(ctx context.Context) error {
+	for _, act := range []struct {
+		title string
+		ldif  []byte
+	}{
+		{"Day one: an empty tenant", demo.LDIF()},
+		{"The next morning: some joined, some left, somebody has a new name", demo.Next()},
+		{"Once more: nothing changed", demo.Next()},
+	} {
+		fmt.Fprintf(s.stdout, "\n%s\n", act.title)
+		if err := os.WriteFile(filepath.Join(s.dir, "people.ldif"), act.ldif, 0o600); err != nil {
+			return err
+		}
+		s.tenant.ResetCalls()
+		source, err := s.sync(ctx, demoSource)
+		if err != nil {
+			return err
+		}
+		provider, err := s.sync(ctx, demoProvider)
+		if err != nil {
+			return err
+		}
+		if err := s.summary(source, provider); err != nil {
+			return err
+		}
+		if planned(source)+planned(provider) == 0 {
+			fmt.Fprintln(s.stdout, "\nThe plan is empty: the tenant is as the directory says.")
+			return nil
+		}
+	}
+	fmt.Fprintln(s.stdout, "\nThe last sync still had something to do: that is a bug.")
+	return errQuiet
+}
+
+// planned returns how many changes a run planned.
+func planned(run status.Run) (n int64) {
+	for _, p := range run.Progress {
+		n += p.Expected
+	}
+	return n
+}
+
+// sync starts a full sync and shows its progress until it ends.
+func (s *stage) sync(ctx context.Context, c status.Container) (status.Run, error) {
+	run, err := s.client.StartFull(ctx, c, false, "demo")
+	if err != nil {
+		return run, err
+	}
+	bar := newBar(s.stdout, string(c))
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for run.State.Open() {
+		select {
+		case <-ctx.Done():
+			return run, ctx.Err()
+		case <-tick.C:
+		}
+		if run, err = s.app.Status.Get(ctx, c, run.ID); err != nil {
+			return run, err
+		}
+		bar.show(run)
+	}
+	bar.end()
+	if run.State != status.Completed {
+		return run, fmt.Errorf("%s: the run is %s: %s", c, run.State, run.FailReason)
+	}
+	return run, nil
+}
+
+// bar is a progress bar on a terminal, and a line at the end elsewhere.
+type bar struct {
+	w     io.Writer
+	name  string
+	live  bool
+	last  string
+	began time.Time
+}
+
+func newBar(w io.Writer, name string) *bar {
+	b := &bar{w: w, name: name, began: time.Now()}
+	if f, ok := w.(*os.File); ok {
+		info, err := f.Stat()
+		b.live = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	return b
+}
+
+func (b *bar) show(run status.Run) {
+	const width = 30
+	done, expected := run.Done()
+	filled := width
+	if expected > 0 {
+		filled = int(min(done, expected) * width / expected)
+	} else if run.State.Open() {
+		filled = 0
+	}
+	b.last = fmt.Sprintf("  %-20s [%s%s] %d of %d changes, %.1f s", b.name, strings.Repeat("#", filled), strings.Repeat(".", width-filled), done, expected, time.Since(b.began).Seconds())
+	if b.live {
+		fmt.Fprint(b.w, "\r\x1b[K"+b.last)
+	}
+}
+
+func (b *bar) end() {
+	if b.live {
+		fmt.Fprintln(b.w)
+		return
+	}
+	fmt.Fprintln(b.w, b.last)
+}
+
+// summary prints what the two syncs came to.
+func (s *stage) summary(source, provider status.Run) error {
+	var out bytes.Buffer
+	t := tabwriter.NewWriter(&out, 0, 4, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "\tcreated\tupdated\tsuspended\trestored\tdeleted\theld\tfailed\tcalls\t")
+	calls := s.tenant.Calls()
+	for _, row := range []struct {
+		name  string
+		run   status.Run
+		calls string
+	}{{"directory", source, "-"}, {"tenant", provider, fmt.Sprint(calls.Reads + calls.Writes)}} {
+		for _, o := range status.ObjectTypes() {
+			n := map[status.ChangeType]int64{}
+			for _, p := range row.run.Progress {
+				if p.Object == o {
+					n[p.Change] += p.Succeeded
+				}
+			}
+			fmt.Fprintf(t, "%s %ss\t%d\t%d\t%d\t%d\t%d\t\t\t\t\n", row.name, o, n[status.Create], n[status.Update], n[status.Deactivate], n[status.Activate], n[status.Delete])
+		}
+		fmt.Fprintf(t, "%s in all\t\t\t\t\t\t%d\t%d\t%s\t\n", row.name, row.run.Held, row.run.FailedChanges, row.calls)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(s.stdout, "\n%s", out.String())
+	return err
+}

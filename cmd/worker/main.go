@@ -1,0 +1,48 @@
+// Command worker carries out syncs: it reads directories, plans, and writes tenants.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"rollcall/internal/boot"
+	"rollcall/internal/config"
+)
+
+func main() {
+	ctx, stop := boot.Signals()
+	defer stop()
+	if err := run(ctx, os.Getenv, os.Stderr); err != nil {
+		fmt.Fprintln(os.Stderr, "worker:", err)
+		os.Exit(1)
+	}
+}
+
+// run works until ctx ends, then hands back what it has in hand.
+func run(ctx context.Context, getenv func(string) string, stderr io.Writer) error {
+	p, err := config.LoadProcess(getenv)
+	if err != nil {
+		return err
+	}
+	app, err := boot.Open(ctx, p, getenv, stderr)
+	if err != nil {
+		return err
+	}
+	defer app.Close()
+	if p.RedisURL == boot.Embedded {
+		return fmt.Errorf("ROLLCALL_REDIS_URL: %s is for one process, and the API is another: give both a Redis, or run `rollcall demo`", boot.Embedded)
+	}
+	worker, err := app.Worker(boot.WorkerName())
+	if err != nil {
+		return err
+	}
+	// What is under way when the process is told to stop is handed back, not cut off.
+	if err := worker.Start(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	defer worker.Shutdown()
+	app.Log.InfoContext(ctx, "worker runs", "worker", boot.WorkerName())
+	return app.ServeMetrics(ctx, p.MetricsAddr(config.WorkerMetrics))
+}

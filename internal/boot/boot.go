@@ -1,0 +1,213 @@
+// Package boot is what the programs share: the logger, signals, Redis, the metrics listener and the registry of
+// sources and providers. Everything that the programs are made of is put together here, by hand and in one place.
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/api"
+	"rollcall/directory"
+	"rollcall/internal/config"
+	"rollcall/internal/tokens"
+	"rollcall/jobs"
+	"rollcall/status"
+)
+
+// App is one process.
+type App struct {
+	Process config.Process
+	Config  *config.Config
+	Getenv  func(string) string
+	Log     *slog.Logger
+	Redis   redis.UniversalClient
+	Status  *status.Store
+	Metrics *prometheus.Registry
+
+	remote *remoteMetrics
+	close  func()
+}
+
+// Signals returns a context that ends when the process is asked to stop. A second signal ends it at once.
+func Signals() (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+// Open loads the configuration of a process and connects it.
+func Open(ctx context.Context, p config.Process, getenv func(string) string, stderr io.Writer) (*App, error) {
+	log, err := NewLog(stderr, p.LogLevel, p.LogFormat)
+	if err != nil {
+		return nil, err
+	}
+	cfg, warnings, err := config.Load(p.Config, config.Options{Getenv: getenv, Strict: p.StrictFiles})
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		log.WarnContext(ctx, w)
+	}
+	return With(ctx, p, cfg, getenv, log)
+}
+
+// With connects a process whose configuration is loaded.
+func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func(string) string, log *slog.Logger) (*App, error) {
+	redis.SetLogger(quiet{log})
+	rdb, closeRedis, err := Connect(ctx, p.RedisURL, log)
+	if err != nil {
+		return nil, err
+	}
+	a := &App{
+		Process: p, Config: cfg, Getenv: getenv, Log: log, Redis: rdb, Status: status.New(rdb, status.Config{}),
+		Metrics: prometheus.NewRegistry(), close: closeRedis,
+	}
+	a.remote = newRemoteMetrics(a.Metrics)
+	return a, nil
+}
+
+// Close lets go of Redis.
+func (a *App) Close() { a.close() }
+
+// NewLog returns a logger: format is json or text, level debug, info, warn or error.
+func NewLog(w io.Writer, level, format string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("ROLLCALL_LOG_LEVEL: %q: want debug, info, warn or error", level)
+	}
+	o := &slog.HandlerOptions{Level: l}
+	switch format {
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, o)), nil
+	case "text":
+		return slog.New(slog.NewTextHandler(w, o)), nil
+	}
+	return nil, fmt.Errorf("ROLLCALL_LOG_FORMAT: %q: want json or text", format)
+}
+
+// quiet takes what go-redis would print to stderr.
+type quiet struct{ log *slog.Logger }
+
+// Printf implements the logger of go-redis.
+func (q quiet) Printf(ctx context.Context, format string, v ...any) {
+	q.log.DebugContext(ctx, fmt.Sprintf(format, v...))
+}
+
+// Worker returns a worker for everything that is configured.
+func (a *App) Worker(name string) (*jobs.Worker, error) {
+	all, err := a.Containers()
+	if err != nil {
+		return nil, err
+	}
+	return jobs.NewWorker(jobs.WorkerConfig{Redis: a.Redis, Status: a.Status, Containers: all, Name: name, Log: a.Log})
+}
+
+// WorkerName tells this process from others.
+func WorkerName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "worker"
+	}
+	return fmt.Sprintf("%s-%d", host, os.Getpid())
+}
+
+// API returns the server of the HTTP API.
+func (a *App) API(auth api.Authenticator) (*http.Server, error) {
+	return api.NewServer(api.Config{
+		Status: a.Status, Jobs: jobs.NewClient(a.Redis, a.Status), Directory: &finder{a}, Resources: a.resources(),
+		Authenticate: auth, Log: a.Log, ObjectWait: a.Process.ObjectWait, Addr: a.Process.Listen,
+	})
+}
+
+// Authenticator opens the tokens file. Without one the process does not start unless it was told so in so many words;
+// the Authenticator is nil then.
+func (a *App) Authenticator() (api.Authenticator, error) {
+	if a.Process.TokensFile == "" {
+		if !a.Process.InsecureNoTokens {
+			return nil, errors.New("ROLLCALL_TOKENS_FILE: is not set: make a token with `rollcall token NAME read,sync` and put its line into a file; to let everybody who can connect do everything, set ROLLCALL_INSECURE_NO_TOKENS=true")
+		}
+		a.Log.Warn("the API asks for no tokens: everybody who can connect may do everything")
+		return nil, nil
+	}
+	file, err := tokens.Open(tokens.FileConfig{Path: a.Process.TokensFile, Strict: a.Process.StrictFiles})
+	if err != nil {
+		return nil, fmt.Errorf("ROLLCALL_TOKENS_FILE: %w", err)
+	}
+	if w := file.Warning(); w != "" {
+		a.Log.Warn(w)
+	}
+	return func(token string) (api.Caller, bool) {
+		id, ok := file.Lookup(token)
+		c := api.Caller{Name: id.Name}
+		for _, s := range id.Scopes {
+			c.Scopes = append(c.Scopes, string(s))
+		}
+		return c, ok
+	}, nil
+}
+
+// finder looks entries up for the single-object endpoint.
+type finder struct{ app *App }
+
+// Find implements api.Directory.
+func (f *finder) Find(ctx context.Context, c status.Container, kind directory.Kind, text string) ([]api.Match, error) {
+	s, ok := f.app.settings(c)
+	if !ok {
+		return nil, nil
+	}
+	found, err := f.app.reader(f.app.slugs(s)).Find(ctx, kind, text)
+	out := make([]api.Match, 0, len(found))
+	for _, m := range found {
+		out = append(out, api.Match{Ref: m.Ref, Source: m.Source, Label: m.Label})
+	}
+	return out, err
+}
+
+// ServeMetrics serves metrics and health until ctx ends, or only waits for that where they are switched off.
+func (a *App) ServeMetrics(ctx context.Context, addr string) error {
+	if addr == config.NoMetrics {
+		<-ctx.Done()
+		return nil
+	}
+	return Serve(ctx, a.metricsServer(addr), time.Second, func(addr net.Addr) {
+		a.Log.InfoContext(ctx, "metrics listen", "addr", addr.String())
+	})
+}
+
+// Serve serves until ctx ends, then lets requests finish for up to patience. ready is told the address once it listens.
+func Serve(ctx context.Context, srv *http.Server, patience time.Duration, ready func(net.Addr)) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", srv.Addr)
+	if err != nil {
+		return err
+	}
+	if ready != nil {
+		ready(listener.Addr())
+	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	stop := context.AfterFunc(ctx, func() {
+		wg.Go(func() {
+			end, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+			defer cancel()
+			_ = srv.Shutdown(end)
+		})
+	})
+	defer stop()
+	if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,184 @@
+package boot
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"rollcall/directory"
+	"rollcall/directory/store"
+	"rollcall/fault"
+	"rollcall/internal/config"
+	"rollcall/jobs"
+	"rollcall/ledger"
+	"rollcall/mapping"
+	"rollcall/plan"
+	"rollcall/provider"
+	"rollcall/provider/googleworkspace"
+	"rollcall/provider/pace"
+	"rollcall/reconcile"
+	"rollcall/source/ldap"
+	"rollcall/status"
+)
+
+// Containers builds every source and provider that is enabled: the one place where adapters are named.
+func (a *App) Containers() ([]jobs.Container, error) {
+	var out []jobs.Container
+	for i := range a.Config.Sources.LDAP {
+		if cfg := &a.Config.Sources.LDAP[i]; cfg.Enabled {
+			c, err := a.ldapSource(cfg)
+			if err != nil {
+				return nil, fmt.Errorf("ldap:%s: %w", cfg.Slug, err)
+			}
+			out = append(out, c)
+		}
+	}
+	for i := range a.Config.Providers.GoogleWorkspace {
+		if cfg := &a.Config.Providers.GoogleWorkspace[i]; *cfg.Enabled {
+			c, err := a.googleWorkspace(cfg)
+			if err != nil {
+				return nil, fmt.Errorf("google_workspace:%d: %w", cfg.ID, err)
+			}
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
+
+// ldapSource is the first hop of one source.
+func (a *App) ldapSource(cfg *ldap.Config) (jobs.Container, error) {
+	src, err := a.openLDAP(cfg)
+	if err != nil {
+		return jobs.Container{}, err
+	}
+	name := status.Container("ldap:" + cfg.Slug)
+	links := ledger.NewRedis(a.Redis, string(name))
+	return jobs.Container{
+		Name: name, Schedule: cfg.Schedule,
+		Engine: func() *reconcile.Engine {
+			return reconcile.New(reconcile.Config{
+				Source: src, Provider: store.New(store.Config{Redis: a.Redis, Slug: cfg.Slug}), Ledger: links,
+				Desire: func(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
+					return mapping.Result{Desired: store.Desired(s)}, nil
+				},
+			})
+		},
+	}, nil
+}
+
+func (a *App) openLDAP(cfg *ldap.Config) (*ldap.Source, error) {
+	options := []ldap.Option{ldap.WithEnv(a.Getenv)}
+	if a.Process.StrictFiles {
+		options = append(options, ldap.WithStrictFiles())
+	}
+	src, err := ldap.New(*cfg, a.Config.Attributes(cfg.Slug), options...)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range src.Warnings() {
+		a.Log.Warn(w, "container", "ldap:"+cfg.Slug)
+	}
+	return src, nil
+}
+
+// googleWorkspace is the second hop of one Google Workspace account.
+func (a *App) googleWorkspace(cfg *config.GoogleWorkspace) (jobs.Container, error) {
+	name := status.Container(fmt.Sprintf("google_workspace:%d", cfg.ID))
+	calls := new(atomic.Int64)
+	limiter, err := pace.NewShared(a.Redis, string(name), pace.Config{Rates: map[string]float64{pace.Calls: cfg.MaxRequestsPerSecond}})
+	if err != nil {
+		return jobs.Container{}, err
+	}
+	tenant, err := googleworkspace.New(cfg.Config, googleworkspace.Options{
+		Caller: caller{pace.NewCaller(pace.CallerConfig{Limiter: limiter, Timeout: cfg.RequestTimeout, Observe: a.observe(name, calls)}), pace.One(pace.Calls)},
+	})
+	if err != nil {
+		return jobs.Container{}, err
+	}
+	return a.secondHop(name, &cfg.Settings, tenant, cfg.Mapping, calls), nil
+}
+
+// caller makes calls of one cost.
+type caller struct {
+	*pace.Caller
+	cost pace.Cost
+}
+
+// Call implements the adapters' Caller.
+func (c caller) Call(ctx context.Context, op string, fn func(context.Context) error) error {
+	return c.Caller.Call(ctx, op, c.cost, fn)
+}
+
+// secondHop is what all providers share.
+func (a *App) secondHop(name status.Container, s *provider.Settings, tenant provider.Provider, m *mapping.Mapping, calls *atomic.Int64) jobs.Container {
+	slugs := a.slugs(s)
+	links := ledger.NewRedis(a.Redis, string(name))
+	return jobs.Container{
+		Name: name, Schedule: s.Schedule, Sources: slugs, Calls: calls,
+		Engine: func() *reconcile.Engine {
+			local := a.reader(slugs)
+			return reconcile.New(reconcile.Config{
+				Source: local, Provider: tenant, Ledger: links, Policy: s.Policy(), Approval: s.RequireApproval, Scope: scopeOf(slugs, m),
+				Version: func(ctx context.Context, source string, ref directory.Ref) (string, error) {
+					return versionIn(ctx, local, slugs, source, ref)
+				},
+				Desire: func(snapshot directory.Snapshot, state plan.State) (mapping.Result, error) {
+					return m.Desire(mapping.Input{Snapshot: snapshot, Domains: state.Domains})
+				},
+			})
+		},
+	}
+}
+
+// versionIn asks the source of an entry for its version; where the source is not known (an entry that is gone from a
+// ledger that was lost) all of them.
+func versionIn(ctx context.Context, local *store.Reader, slugs []string, source string, ref directory.Ref) (string, error) {
+	if source != "" {
+		return local.Version(ctx, source, ref)
+	}
+	for _, slug := range slugs {
+		if v, err := local.Version(ctx, slug, ref); err != nil || v != "" {
+			return v, err
+		}
+	}
+	return "", nil
+}
+
+// slugs returns the enabled sources that a provider is fed from.
+func (a *App) slugs(s *provider.Settings) []string {
+	var out []string
+	for i := range a.Config.Sources.LDAP {
+		if src := &a.Config.Sources.LDAP[i]; config.Uses(s, src.Slug) && src.Enabled {
+			out = append(out, src.Slug)
+		}
+	}
+	return out
+}
+
+func (a *App) reader(slugs []string) *store.Reader {
+	parts := make([]*store.Part, 0, len(slugs))
+	for _, slug := range slugs {
+		parts = append(parts, store.New(store.Config{Redis: a.Redis, Slug: slug}))
+	}
+	return store.NewReader(parts...)
+}
+
+// scopeOf identifies the scope and the mapping of a provider.
+func scopeOf(slugs []string, m *mapping.Mapping) string {
+	return strings.Join(slugs, ",") + " " + m.Digest()
+}
+
+// Container returns one container by name.
+func Container(all []jobs.Container, name string) (*jobs.Container, error) {
+	i := slices.IndexFunc(all, func(c jobs.Container) bool { return string(c.Name) == name })
+	if i >= 0 {
+		return &all[i], nil
+	}
+	var names []string
+	for _, c := range all {
+		names = append(names, string(c.Name))
+	}
+	return nil, fault.Errorf(fault.Invalid, "container %q is not configured: have %v", name, names)
+}

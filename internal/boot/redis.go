@@ -1,0 +1,129 @@
+package boot
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/fault"
+)
+
+// Embedded is the URL scheme of a Redis inside this process: for a first look, for `rollcall plan` and for the demo.
+const Embedded = "embedded:"
+
+// Connect connects to Redis: redis://, rediss://, redis-cluster://, redis-sentinel:// (with ?master_name=), or embedded:.
+// It returns when Redis answered, and warns of settings under which tasks get lost.
+func Connect(ctx context.Context, target string, log *slog.Logger) (rdb redis.UniversalClient, closeFunc func(), err error) {
+	if target == Embedded {
+		return embedded(log)
+	}
+	if rdb, err = client(target); err != nil {
+		return nil, nil, err
+	}
+	ping, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := rdb.Ping(ping).Err(); err != nil {
+		_ = rdb.Close()
+		return nil, nil, fault.Errorf(fault.Unavailable, "redis at %s: %w", hostOf(target), err)
+	}
+	warn(ctx, rdb, log)
+	return rdb, func() { _ = rdb.Close() }, nil
+}
+
+func client(target string) (redis.UniversalClient, error) {
+	scheme, rest, _ := strings.Cut(target, "://")
+	switch scheme {
+	case "redis", "rediss":
+		o, err := redis.ParseURL(target)
+		if err != nil {
+			return nil, badURL(err)
+		}
+		return redis.NewClient(o), nil
+	case "redis-cluster", "rediss-cluster":
+		o, err := redis.ParseClusterURL(strings.TrimSuffix(scheme, "-cluster") + "://" + rest)
+		if err != nil {
+			return nil, badURL(err)
+		}
+		return redis.NewClusterClient(o), nil
+	case "redis-sentinel", "rediss-sentinel":
+		o, err := redis.ParseFailoverURL(strings.TrimSuffix(scheme, "-sentinel") + "://" + rest)
+		if err != nil {
+			return nil, badURL(err)
+		}
+		return redis.NewFailoverClient(o), nil
+	}
+	return nil, fault.Errorf(fault.Invalid, "ROLLCALL_REDIS_URL: want redis://, rediss://, redis-cluster://, redis-sentinel:// or %s", Embedded)
+}
+
+// badURL leaves the URL, which may hold a password, out of the error.
+func badURL(err error) error {
+	if u, ok := err.(*url.Error); ok { //nolint:errorlint // the parser returns it bare
+		err = u.Err
+	}
+	return fault.Errorf(fault.Invalid, "ROLLCALL_REDIS_URL: %w", err)
+}
+
+func hostOf(target string) string {
+	if u, err := url.Parse(target); err == nil {
+		return u.Host
+	}
+	return "the configured address"
+}
+
+// embedded starts a Redis in this process, on loopback so that asynqmon and redis-cli can look into it.
+func embedded(log *slog.Logger) (redis.UniversalClient, func(), error) {
+	m := miniredis.NewMiniRedis()
+	if err := m.StartAddr("127.0.0.1:0"); err != nil {
+		return nil, nil, fmt.Errorf("start the embedded redis: %w", err)
+	}
+	log.Warn("the redis is embedded: its state is lost at exit", "addr", m.Addr())
+	// It keeps no time of its own: keys expire as the clock is moved on.
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		const step = 100 * time.Millisecond
+		tick := time.NewTicker(step)
+		defer tick.Stop()
+		last := time.Now()
+		for {
+			select {
+			case now := <-tick.C:
+				m.FastForward(now.Sub(last))
+				last = now
+			case <-stop:
+				return
+			}
+		}
+	}()
+	rdb := redis.NewClient(&redis.Options{Addr: m.Addr()})
+	return rdb, sync.OnceFunc(func() {
+		close(stop)
+		<-stopped
+		_ = rdb.Close()
+		m.Close()
+	}), nil
+}
+
+// warn says which settings of Redis lose tasks. One that may not be asked is not judged.
+func warn(ctx context.Context, rdb redis.UniversalClient, log *slog.Logger) {
+	setting := func(name string) string {
+		v, err := rdb.ConfigGet(ctx, name).Result()
+		if err != nil {
+			return ""
+		}
+		return v[name]
+	}
+	if p := setting("maxmemory-policy"); p != "" && p != "noeviction" {
+		log.WarnContext(ctx, "redis evicts keys when memory is short: runs and the local directory can get lost; set maxmemory-policy to noeviction", "maxmemory_policy", p)
+	}
+	if a := setting("appendonly"); a == "no" {
+		log.WarnContext(ctx, "redis keeps no append-only file: a restart costs one slow run; set appendonly to yes and appendfsync to everysec")
+	}
+}
