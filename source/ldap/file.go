@@ -164,7 +164,7 @@ func (f *file) search(ctx context.Context, r request, each func(*ldap.Entry) err
 		}
 		return each(f.entries[at].Entry)
 	}
-	seen := false
+	seen, given := false, 0
 	for i := range f.entries {
 		if i%1024 == 0 && ctx.Err() != nil {
 			return classify(ctx, op, ctx.Err())
@@ -175,6 +175,10 @@ func (f *file) search(ctx context.Context, r request, each func(*ldap.Entry) err
 		seen = true
 		if match(f.entries[i].Entry) != yes {
 			continue
+		}
+		if given++; r.sample != nil && given > DefaultPageSize {
+			*r.sample = true
+			return nil
 		}
 		if err := each(f.entries[i].Entry); err != nil {
 			return err

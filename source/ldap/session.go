@@ -22,6 +22,8 @@ type request struct {
 	attrs  []string
 	// paged asks for pages; a search for one entry needs none.
 	paged bool
+	// sample, where it is not nil, ends the search after the first page and is set when there is more.
+	sample *bool
 }
 
 // searcher is an open directory: a session on a server, or a file. search calls each for every entry, in the server's
@@ -105,6 +107,10 @@ func (s *session) search(ctx context.Context, r request, each func(*ldap.Entry) 
 			return err
 		}
 		if len(cookie) == 0 {
+			return nil
+		}
+		if r.sample != nil {
+			*r.sample = true
 			return nil
 		}
 		if err := loop.next(); err != nil {
