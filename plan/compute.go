@@ -211,6 +211,8 @@ func (c *computer) matched(d *Desired, o *Object) {
 	switch {
 	case d.Active && !o.Active:
 		c.activate(d, o)
+	case d.Active && o.Suspender == Us: // Somebody lifted our suspension by hand: our mark goes too.
+		c.plan.Changes = append(c.plan.Changes, c.change(Restore, d, o))
 	case !d.Active && o.Active: // Only a mirror keeps disabled entries.
 		ch := c.change(Suspend, d, o)
 		ch.Why = d.Why

@@ -162,6 +162,10 @@ func TestCompute(t *testing.T) {
 			Desired: []plan.Desired{want("a", "a@x")},
 			State:   plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"), func(o *plan.Object) { o.Active, o.Suspender = false, plan.Us })}},
 		}, []string{"restore user/a"}},
+		{"law 6: a mark that was left over goes", plan.Input{
+			Desired: []plan.Desired{want("a", "a@x")},
+			State:   plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"), func(o *plan.Object) { o.Suspender = plan.Us })}},
+		}, []string{"restore user/a"}},
 		{"law 6: somebody else's is not", plan.Input{
 			Desired: []plan.Desired{want("a", "a@x")},
 			State:   plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"), func(o *plan.Object) { o.Active, o.Suspender = false, plan.Else })}},

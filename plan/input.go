@@ -41,7 +41,7 @@ type Suspender uint8
 // The suspenders.
 const (
 	Nobody  Suspender = iota // it is active
-	Us                       // our mark is on it, or the ledger says so
+	Us                       // our mark is on it, or the ledger says so; on an active account the mark is left over
 	Else                     // somebody else
 	Unknown                  // it cannot be told
 )

@@ -31,6 +31,8 @@ type Result struct {
 	RemoteID string
 	// RequestID is the remote side's name for the last call, for its support.
 	RequestID string
+	// Foreign is set when the change was in force already by somebody else's hand: a suspension that is not ours to lift.
+	Foreign bool
 	// Note says something that a person should know though the change succeeded.
 	Note string
 	// Err is nil for a change that is in force now.

@@ -51,7 +51,7 @@ func (e *Engine) unproven(run Run, v *view, apply plan.Plan) error {
 	if !creates {
 		return nil
 	}
-	return fault.Errorf(fault.Unavailable, "no full sync of this provider has completed yet, so nothing proves that the account does not exist under another name: run a full sync first")
+	return fault.Errorf(fault.Unsafe, "no full sync of this provider has completed yet, so nothing proves that the account does not exist under another name: run a full sync first")
 }
 
 // say records what a person should know about the plan.

@@ -253,8 +253,8 @@ func TestAnObjectJobCreatesNothingBeforeAFullRun(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.source.snapshot.Entries = company()
-	if _, err := w.run(t.Context(), ref(3)); fault.KindOf(err) != fault.Unavailable || len(w.tenant.objects) > 0 {
-		t.Errorf("Execute() = %v with %d objects, want unavailable and none", err, len(w.tenant.objects))
+	if _, err := w.run(t.Context(), ref(3)); fault.KindOf(err) != fault.Unsafe || len(w.tenant.objects) > 0 {
+		t.Errorf("Execute() = %v with %d objects, want unsafe and none", err, len(w.tenant.objects))
 	}
 }
 

@@ -30,7 +30,7 @@ func (a *applier) learn(c *plan.Change, r provider.Result) {
 			a.lost = append(a.lost, directory.Ref{Kind: c.Kind, ID: c.From})
 		}
 	case plan.Suspend:
-		link.Suspended = true
+		link.Suspended = !r.Foreign
 	case plan.Restore:
 		link.Suspended = false
 	case plan.Delete:
@@ -121,6 +121,9 @@ func (a *applier) observe() {
 		link := a.link(o.Ref)
 		if link.RemoteID != o.RemoteID {
 			link.RemoteID, link.Created = o.RemoteID, time.Time{}
+		}
+		if _, ours := a.links[o.Ref]; o.Active && !ours { // Whoever lifted the suspension: a later one is not ours.
+			link.Suspended = false
 		}
 		a.set(o.Ref, link)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"rollcall/directory"
 	"rollcall/directory/store"
@@ -86,29 +87,55 @@ func (a *App) openLDAP(cfg *ldap.Config) (*ldap.Source, error) {
 // googleWorkspace is the second hop of one Google Workspace account.
 func (a *App) googleWorkspace(cfg *config.GoogleWorkspace) (jobs.Container, error) {
 	name := status.Container(fmt.Sprintf("google_workspace:%d", cfg.ID))
-	calls := new(atomic.Int64)
-	limiter, err := pace.NewShared(a.Redis, string(name), pace.Config{Rates: map[string]float64{pace.Calls: cfg.MaxRequestsPerSecond}})
+	rate := pace.Config{Rates: map[string]float64{pace.Calls: cfg.MaxRequestsPerSecond}}
+	quota, err := pace.NewShared(a.Redis, string(name), rate)
 	if err != nil {
 		return jobs.Container{}, err
 	}
-	tenant, err := googleworkspace.New(cfg.Config, googleworkspace.Options{
-		Caller: caller{pace.NewCaller(pace.CallerConfig{Limiter: limiter, Timeout: cfg.RequestTimeout, Observe: a.observe(name, calls)}), pace.One(pace.Calls)},
-	})
+	creates, err := pace.NewShared(a.Redis, string(name)+":users.insert", rate)
+	if err != nil {
+		return jobs.Container{}, err
+	}
+	calls := new(atomic.Int64)
+	shape := pace.CallerConfig{Limiter: quota, Timeout: cfg.RequestTimeout, Observe: a.observe(name, calls)}
+	c := googleCaller{all: pace.NewCaller(shape)}
+	shape.Limiter = within{quota, creates}
+	c.creates = pace.NewCaller(shape)
+	tenant, err := googleworkspace.New(cfg.Config, googleworkspace.Options{Caller: c})
 	if err != nil {
 		return jobs.Container{}, err
 	}
 	return a.secondHop(name, &cfg.Settings, tenant, cfg.Mapping, calls), nil
 }
 
-// caller makes calls of one cost.
-type caller struct {
-	*pace.Caller
-	cost pace.Cost
+// googleCaller makes calls of one unit each. Google bounds the creation of users apart from everything else (10 a second
+// and domain): a refusal of one slows down the creation of users, and nothing else.
+type googleCaller struct{ all, creates *pace.Caller }
+
+// Call implements googleworkspace.Caller.
+func (c googleCaller) Call(ctx context.Context, op string, fn func(context.Context) error) error {
+	if op == "users.insert" {
+		return c.creates.Call(ctx, op, pace.One(pace.Calls), fn)
+	}
+	return c.all.Call(ctx, op, pace.One(pace.Calls), fn)
 }
 
-// Call implements the adapters' Caller.
-func (c caller) Call(ctx context.Context, op string, fn func(context.Context) error) error {
-	return c.Caller.Call(ctx, op, c.cost, fn)
+// within is a quota inside another one: a call waits for both, and a refusal is the inner one's.
+type within struct{ outer, inner pace.Limiter }
+
+// Wait implements pace.Limiter.
+func (l within) Wait(ctx context.Context, cost pace.Cost) (time.Duration, error) {
+	first, err := l.inner.Wait(ctx, cost)
+	if err != nil {
+		return first, err
+	}
+	second, err := l.outer.Wait(ctx, cost)
+	return first + second, err
+}
+
+// Refused implements pace.Limiter.
+func (l within) Refused(ctx context.Context, retryAfter time.Duration) error {
+	return l.inner.Refused(ctx, retryAfter)
 }
 
 // secondHop is what all providers share.

@@ -29,6 +29,7 @@ func (p *Provider) Apply(ctx context.Context, batch []plan.Change) []provider.Re
 type outcome struct {
 	remoteID string
 	note     string
+	foreign  bool
 }
 
 func (p *Provider) apply(ctx context.Context, c *plan.Change) provider.Result {
@@ -36,7 +37,7 @@ func (p *Provider) apply(ctx context.Context, c *plan.Change) provider.Result {
 	if out.remoteID == "" {
 		out.remoteID = c.RemoteID
 	}
-	return provider.Result{RemoteID: out.remoteID, Note: out.note, Err: err}
+	return provider.Result{RemoteID: out.remoteID, Note: out.note, Foreign: out.foreign, Err: err}
 }
 
 func (p *Provider) carryOut(ctx context.Context, c *plan.Change) (outcome, error) {

@@ -167,7 +167,7 @@ func (p *Provider) suspendUser(ctx context.Context, c *plan.Change) (outcome, er
 		if suspender(current, marksOf(current)) == plan.Us {
 			return outcome{}, nil
 		}
-		return outcome{note: "was already suspended, by somebody else: it stays theirs to lift"}, nil
+		return outcome{foreign: true, note: "was already suspended, by somebody else: it stays theirs to lift"}, nil
 	}
 	e := newEdit(current)
 	e.marks.suspended = p.now().UTC().Format(time.RFC3339)

@@ -138,23 +138,26 @@ func one(anchors []string) (id directory.ID, problem string) {
 	return "", fmt.Sprintf("it carries several anchors of ours (%s): remove all but one", strings.Join(anchors, ", "))
 }
 
-// suspendedTogether is how far our mark and Google's suspensionTime may be apart and still be about one suspension.
+// suspendedTogether is how much later than our mark Google's suspensionTime may be and still be about one suspension:
+// clocks differ, and a write may be slow.
 const suspendedTogether = 15 * time.Minute
 
-// suspender says who suspended an account. The mark of an active account is one that somebody left behind by lifting our
-// suspension by hand.
+// suspender says who suspended an account. An active account that still has our mark was activated by hand: the mark has to
+// go, or a later suspension by somebody else would pass for ours.
 func suspender(u *admin.User, m marks) plan.Suspender {
 	switch {
 	case u.Archived:
 		return plan.Else
-	case !u.Suspended:
+	case !u.Suspended && m.suspended == "":
 		return plan.Nobody
+	case !u.Suspended:
+		return plan.Us
 	case m.suspended == "":
 		return plan.Else
 	}
 	ours, err1 := time.Parse(time.RFC3339, m.suspended)
 	theirs, err2 := time.Parse(time.RFC3339, u.SuspensionTime)
-	if err1 == nil && err2 == nil && ours.Sub(theirs).Abs() > suspendedTogether {
+	if err1 == nil && err2 == nil && theirs.Sub(ours) > suspendedTogether {
 		return plan.Else
 	}
 	return plan.Us
