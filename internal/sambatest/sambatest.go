@@ -1,0 +1,181 @@
+// Package sambatest runs a real Active Directory domain controller, Samba's, for tests. It differs from Microsoft's
+// where that matters little here: it has no MaxPageSize and no MaxValRange.
+//
+// It needs root, for its LDAP port cannot be chosen, and Samba from the distribution (Debian: apt-get install
+// --no-install-recommends samba-ad-dc samba-ad-provision samba samba-dsdb-modules samba-vfs-modules winbind
+// python3-samba). Tests that use it carry the build tag samba. A domain takes about six seconds to make.
+package sambatest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+)
+
+// Names of the domain that every test gets.
+const (
+	Realm         = "AD.EXAMPLE.TEST"
+	Base          = "DC=ad,DC=example,DC=test"
+	Administrator = "Administrator@" + Realm
+	Password      = "Passw0rd.123"
+)
+
+const install = "install Samba's domain controller (Debian and Ubuntu: apt-get install --no-install-recommends samba-ad-dc samba-ad-provision samba samba-dsdb-modules samba-vfs-modules winbind python3-samba)"
+
+// Domain is one running domain controller.
+type Domain struct {
+	// URL is where it listens.
+	URL string
+	// PasswordFile has the administrator's password.
+	PasswordFile string
+}
+
+// Start makes a domain and runs its controller until the test ends.
+func Start(t testing.TB) *Domain {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("a domain controller needs root: its LDAP port is always 389")
+	}
+	// Sockets live below; their paths must be short, which t.TempDir's are not.
+	dir, err := os.MkdirTemp("", "dc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	ip := freeAddress(t)
+	provision(t, dir, ip)
+	d := &Domain{URL: "ldap://" + ip, PasswordFile: filepath.Join(dir, "admin.pw")}
+	if err := os.WriteFile(d.PasswordFile, []byte(Password+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.run(t, dir)
+	return d
+}
+
+func provision(t testing.TB, dir, ip string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "samba-tool", "domain", "provision", "--targetdir="+dir, "--realm="+Realm, "--domain=ADTEST",
+		"--server-role=dc", "--dns-backend=NONE", "--adminpass="+Password, "--host-name=dc1", "--host-ip="+ip,
+		"--option=interfaces="+ip+"/8", "--option=bind interfaces only=yes")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("samba-tool domain provision: %v: %s\n%s", err, install, out)
+	}
+	for _, sub := range []string{"run", "lock"} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// run starts the controller with LDAP and what it cannot be without, and waits until it answers.
+func (d *Domain) run(t testing.TB, dir string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	args := []string{"-F", "--no-process-group", "-M", "single", "-s", filepath.Join(dir, "etc", "smb.conf"), "--debug-stdout", "-d", "1"}
+	for name, value := range map[string]string{
+		"server services": "ldap, cldap, kdc, drepl", "ldap server require strong auth": "no", "tls enabled": "no",
+		"pid directory": dir + "/run", "lock directory": dir + "/lock", "ncalrpc dir": dir + "/ncalrpc", "log file": dir + "/log.samba",
+	} {
+		args = append(args, "--option="+name+"="+value)
+	}
+	cmd := exec.CommandContext(ctx, "samba", args...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	// Its helpers are in a group of their own, so that all of them, and nothing else, end with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("samba: %v: %s", err, install)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(60 * time.Second)
+	for !d.answers() {
+		select {
+		case err := <-done:
+			done <- err
+			t.Fatalf("samba ended: %v\n%s", err, out.String())
+		case <-deadline:
+			t.Fatal("samba did not answer within a minute")
+		case <-tick.C:
+		}
+	}
+}
+
+func (d *Domain) answers() bool {
+	c, err := ldap.DialURL(d.URL)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	return c.Bind(Administrator, Password) == nil
+}
+
+// Conn returns a connection that is bound as the administrator and closed when the test ends.
+func (d *Domain) Conn(t testing.TB) *ldap.Conn {
+	t.Helper()
+	c, err := ldap.DialURL(d.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if err := c.Bind(Administrator, Password); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// Add adds an object; attributes are name, value pairs.
+func (d *Domain) Add(t testing.TB, dn string, pairs ...string) {
+	t.Helper()
+	req := ldap.NewAddRequest(dn, nil)
+	values := map[string][]string{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		values[pairs[i]] = append(values[pairs[i]], pairs[i+1])
+	}
+	for name, v := range values {
+		req.Attribute(name, v)
+	}
+	if err := d.Conn(t).Add(req); err != nil {
+		t.Fatalf("add %s: %v", dn, err)
+	}
+}
+
+// Move renames an object and moves it below parent.
+func (d *Domain) Move(t testing.TB, dn, rdn, parent string) {
+	t.Helper()
+	if err := d.Conn(t).ModifyDN(ldap.NewModifyDNRequest(dn, rdn, true, parent)); err != nil {
+		t.Fatalf("move %s: %v", dn, err)
+	}
+}
+
+// freeAddress finds a loopback address on which nobody has the LDAP port: the port cannot be chosen, the address can.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	for n := 2; n < 250; n++ {
+		ip := fmt.Sprintf("127.0.53.%d", (n+os.Getpid())%250+2)
+		l, err := net.Listen("tcp", ip+":389")
+		if err == nil {
+			l.Close()
+			return ip
+		}
+	}
+	t.Fatal("no loopback address has a free port 389")
+	return ""
+}

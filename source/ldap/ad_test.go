@@ -1,0 +1,109 @@
+//go:build samba
+
+package ldap_test
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/internal/sambatest"
+	"rollcall/source/ldap"
+)
+
+// domain fills an Active Directory domain and returns a configuration for it.
+func domain(t *testing.T) (*sambatest.Domain, ldap.Config) {
+	t.Helper()
+	d := sambatest.Start(t)
+	people, alumni := "OU=People,"+sambatest.Base, "OU=Alumni,"+sambatest.Base
+	d.Add(t, people, "objectClass", "organizationalUnit")
+	d.Add(t, alumni, "objectClass", "organizationalUnit")
+	// 544 is a normal account that needs no password; 2 more disables it.
+	user := func(name, control string, more ...string) {
+		d.Add(t, "CN="+name+","+people, append([]string{"objectClass", "user", "sAMAccountName", strings.ToLower(name[:3]), "userAccountControl", control}, more...)...)
+	}
+	user("Ada King", "544", "givenName", "Ada", "sn", "King", "mail", "ada@example.test", "employeeID", "42", "displayName", "Ada King")
+	user(`Bob\, Jr`, "546")
+	user("Carl", "544", "accountExpires", "132223104000000000")
+	d.Add(t, "CN=Staff,"+people, "objectClass", "group", "sAMAccountName", "staff", "member", "CN=Ada King,"+people, "member", `CN=Bob\2C Jr,`+people)
+	d.Add(t, "CN=All,"+people, "objectClass", "group", "sAMAccountName", "all", "member", "CN=Staff,"+people, "member", "CN=Carl,"+people)
+	c := ldap.DefaultConfig()
+	c.Slug, c.ServerURI, c.BaseDN = "ad", d.URL, sambatest.Base
+	c.BindCN, c.BindPasswordFile = sambatest.Administrator, d.PasswordFile
+	c.ObjectUniquenessField, c.UserObjectFilter, c.GroupObjectFilter = "objectGUID", "(&(objectCategory=person)(objectClass=user))", "(objectClass=group)"
+	c.PageSize = 7
+	return d, c
+}
+
+// byName finds the entries that the tests are about; a domain has many of its own.
+func byName(snap directory.Snapshot) map[string]directory.Entry {
+	out := map[string]directory.Entry{}
+	for _, e := range snap.Entries {
+		out[e.Attributes.Get(directory.CommonName)] = e
+	}
+	return out
+}
+
+func TestActiveDirectory(t *testing.T) {
+	t.Parallel()
+	d, c := domain(t)
+	s := open(t, c, "userPrincipalName", "objectSid")
+	snap := read(t, s)
+	entries := byName(snap)
+	ada, bob, carl, staff, all := entries["Ada King"], entries["Bob, Jr"], entries["Carl"], entries["Staff"], entries["All"]
+	if guid := regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`); !guid.MatchString(string(ada.ID)) {
+		t.Errorf("ID = %q, want a GUID", ada.ID)
+	}
+	sid := ada.Attributes.Get("objectSid")
+	want := directory.Attributes{
+		{Name: "cn", Values: []string{"Ada King"}}, {Name: "displayName", Values: []string{"Ada King"}}, {Name: "employeeNumber", Values: []string{"42"}},
+		{Name: "familyName", Values: []string{"King"}}, {Name: "givenName", Values: []string{"Ada"}}, {Name: "mail", Values: []string{"ada@example.test"}},
+		{Name: "objectSid", Values: []string{sid}}, {Name: "userName", Values: []string{"ada"}},
+	}
+	if diff := cmp.Diff(want, ada.Attributes); diff != "" || !strings.HasPrefix(sid, "S-1-5-21-") {
+		t.Errorf("attributes (-want +got):\n%s", diff)
+	}
+	if got, want := [3]bool{ada.Active, bob.Active, carl.Active}, [3]bool{true, false, false}; got != want {
+		t.Errorf("active = %v, want %v (disabled, expired)", got, want)
+	}
+	if len(staff.Members) != 2 || len(all.Members) != 2 || all.Members[1] != staff.Ref() {
+		t.Errorf("members = %v and %v, want two each", staff.Members, all.Members)
+	}
+	if len(snap.Referrals) == 0 || len(snap.Findings)+len(snap.Doubts) > 0 {
+		t.Errorf("referrals %q, findings %v, doubts %v, want referrals alone", snap.Referrals, snap.Findings, snap.Doubts)
+	}
+
+	d.Move(t, "CN=Ada King,OU=People,"+sambatest.Base, "CN=Ada Lovelace", "OU=Alumni,"+sambatest.Base)
+	again := read(t, s, ada.Ref(), staff.Ref(), directory.Ref{Kind: directory.User, ID: staff.ID})
+	if len(again.Entries) != 2 || !strings.Contains(again.Entries[0].DN, "Lovelace") || !cmp.Equal(again.Entries[1].Members, staff.Members) {
+		t.Errorf("after the move: %v, want the same user and the same members", again.Entries)
+	}
+	if len(again.Absent) != 1 {
+		t.Errorf("absent = %v, want the group that was asked for as a user", again.Absent)
+	}
+	if got := byName(read(t, s))["Staff"].Members; !cmp.Equal(got, staff.Members) {
+		t.Errorf("members after the move = %v, want %v", got, staff.Members)
+	}
+
+	c.ObjectUniquenessField = "objectSid"
+	if got := read(t, open(t, c), directory.Ref{Kind: directory.User, ID: directory.ID(sid)}); len(got.Entries) != 1 {
+		t.Errorf("read by objectSid = %v, want one entry", got.Entries)
+	}
+	report := check(t, c)[0]
+	if report.Family != "Active Directory" || !report.Paging || len(report.Warnings) > 0 {
+		t.Errorf("Check() = %+v, want Active Directory without warnings", report)
+	}
+	c.ObjectUniquenessField = "entryUUID"
+	refuse(t, open(t, c), fault.Invalid)
+	if warnings := check(t, c)[0].Warnings; len(warnings) != 2 || !strings.Contains(warnings[0], "objectGUID is on all of them") {
+		t.Errorf("Check() warns %q, want objectGUID recommended for users and groups", warnings)
+	}
+	c.BindCN = "Nobody@" + sambatest.Realm
+	refuse(t, open(t, c), fault.Denied)
+	c.BindCN, c.BindPasswordFile = "", ""
+	refuse(t, open(t, c), fault.Denied)
+}
