@@ -40,7 +40,7 @@ func Connect(ctx context.Context, target string, log *slog.Logger) (rdb redis.Un
 func client(target string) (redis.UniversalClient, error) {
 	scheme, rest, _ := strings.Cut(target, "://")
 	switch scheme {
-	case "redis", "rediss":
+	case "redis", "rediss", "unix":
 		o, err := redis.ParseURL(target)
 		if err != nil {
 			return nil, badURL(err)

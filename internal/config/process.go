@@ -134,7 +134,7 @@ func readable(err error) Problem {
 func variable(name string) string { return Prefix + "_" + name }
 
 // redisSchemes are those that internal/boot can connect to.
-var redisSchemes = []string{"redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel", "rediss-sentinel"}
+var redisSchemes = []string{"redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel", "rediss-sentinel", "unix"}
 
 // Embedded is the Redis URL for one inside the process.
 const Embedded = "embedded:"
@@ -181,7 +181,9 @@ func checkRedis(s string) error {
 	switch {
 	case err != nil:
 		return errors.New("is no URL")
-	case u.Host == "":
+	case scheme == "unix" && u.Path == "":
+		return errors.New("names no socket")
+	case scheme != "unix" && u.Host == "":
 		return errors.New("names no host")
 	case strings.HasSuffix(scheme, "-sentinel") && u.Query().Get("master_name") == "":
 		return errors.New("names no master: add ?master_name=")
