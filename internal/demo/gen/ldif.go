@@ -21,12 +21,19 @@ var namespace = uuid.NewSHA1(uuid.NameSpaceDNS, []byte("directory."+domain))
 
 func entryUUID(key string) string { return uuid.NewSHA1(namespace, []byte(key)).String() }
 
-// file writes LDIF (RFC 2849).
-type file struct{ bytes.Buffer }
+// file writes LDIF (RFC 2849), as slapcat does: without a version, which slapadd would take for an entry.
+type file struct {
+	bytes.Buffer
+	some bool // an entry was begun
+}
 
 // entry begins an entry: a comment, its DN and its classes.
 func (f *file) entry(comment, dn, id string, classes ...string) {
-	fmt.Fprintf(f, "\n# %s\n", comment)
+	if f.some {
+		f.WriteString("\n")
+	}
+	f.some = true
+	fmt.Fprintf(f, "# %s\n", comment)
 	f.add("dn", dn)
 	f.add("objectClass", classes...)
 	f.add("entryUUID", entryUUID(id))
@@ -80,7 +87,7 @@ func escape(v string) string {
 // ldif writes the whole directory.
 func (c *company) ldif(title string) []byte {
 	f := &file{}
-	fmt.Fprintf(f, "# %s\n# Written by `go run ./internal/demo/gen`: change the generator, not this file.\nversion: 1\n", title)
+	fmt.Fprintf(f, "# %s\n# Written by `go run ./internal/demo/gen`: change the generator, not this file.\n", title)
 	f.entry("the company", suffix, "root", "top", "dcObject", "organization")
 	f.add("dc", "example")
 	f.add("o", "Example Instruments")
