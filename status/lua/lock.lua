@@ -1,6 +1,13 @@
 -- slot lock_token ttl lease_token ('' = not fenced)
-if ARGV[4] ~= '' and redis.call('GET', key('lease')) ~= ARGV[4] then return { 'stale' } end
-local name = key('entry:' .. ARGV[1])
-if redis.call('SET', name, ARGV[2], 'NX', 'PX', ARGV[3]) then return { 'ok' } end
-if redis.call('GET', name) == ARGV[2] then return { 'ok' } end -- ours, the answer was lost
+local lease = ARGV[4]
+if lease ~= '' and redis.call('GET', key('lease')) ~= lease then return { 'stale' } end
+local name, mine = key('entry:' .. ARGV[1]), lease .. '|' .. ARGV[2]
+if redis.call('SET', name, mine, 'NX', 'PX', ARGV[3]) then return { 'ok' } end
+local held = redis.call('GET', name)
+if held == mine then return { 'ok' } end -- ours, the answer was lost
+-- A run's lock whose lease is gone was left by a worker that died: the worker that has the lease now takes it over.
+if lease ~= '' and held and string.sub(held, 1, 1) ~= '|' and string.sub(held, 1, #lease + 1) ~= lease .. '|' then
+  redis.call('SET', name, mine, 'PX', ARGV[3])
+  return { 'ok' }
+end
 return { 'busy' }

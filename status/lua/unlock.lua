@@ -1,5 +1,5 @@
--- slot lock_token
+-- slot lock_token lease_token
 local name = key('entry:' .. ARGV[1])
-if redis.call('GET', name) ~= ARGV[2] then return { 'stale' } end
+if redis.call('GET', name) ~= ARGV[3] .. '|' .. ARGV[2] then return { 'stale' } end
 redis.call('DEL', name)
 return { 'ok' }
