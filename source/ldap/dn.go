@@ -29,6 +29,12 @@ func NormalizeDN(dn string) (string, error) {
 		if err := p.rdn(&out); err != nil {
 			return "", fmt.Errorf("DN %q: %w", dn, err)
 		}
+		// Mostly one RDN needs the parser ("King\, Ada") and what is above it does not.
+		if rest, ok := normalizePlain(p.rest); ok && p.rest != "" {
+			out.WriteByte(',')
+			out.WriteString(rest)
+			break
+		}
 	}
 	return out.String(), nil
 }
@@ -258,17 +264,4 @@ func unhex(c byte) byte {
 // under reports whether a normalised DN is base itself or below it; base is normalised too. Everything is below "".
 func under(dn, base string) bool {
 	return base == "" || dn == base || strings.HasSuffix(dn, base) && dn[len(dn)-len(base)-1] == ','
-}
-
-// parent returns a normalised DN without its first RDN.
-func parent(dn string) string {
-	for i := 0; i < len(dn); i++ {
-		switch dn[i] {
-		case '\\':
-			i++
-		case ',':
-			return dn[i+1:]
-		}
-	}
-	return ""
 }

@@ -105,13 +105,14 @@ func prepare(s string) string {
 	if !validUTF8(s) {
 		return squeeze(lowerBytes(s))
 	}
-	// Folding and normalising each may leave work for the other; two rounds settle all of Unicode, a third proves it.
+	// Folding and normalising may each leave work for the other; nearly always once is enough.
+	fold := cases.Fold()
 	for range 4 {
-		next := norm.NFKC.String(cases.Fold().String(strings.Map(mapRune, s)))
-		if next == s {
+		s = fold.String(strings.Map(mapRune, s))
+		if norm.NFKC.IsNormalString(s) {
 			break
 		}
-		s = next
+		s = norm.NFKC.String(s)
 	}
 	return squeeze(s)
 }
