@@ -59,8 +59,11 @@ type fakeJobs struct {
 	result *status.Result
 	// err fails everything.
 	err error
-	// started is the last object.
-	started directory.Ref
+	// later finishes object jobs in the background.
+	later bool
+
+	mu      sync.Mutex
+	started directory.Ref // the last object
 	source  string
 }
 
@@ -75,13 +78,22 @@ func (f *fakeJobs) StartObject(ctx context.Context, c status.Container, source s
 	if f.err != nil {
 		return "", f.err
 	}
+	f.mu.Lock()
 	f.started, f.source = ref, source
+	f.mu.Unlock()
 	job, err := f.store.CreateJob(ctx, status.JobRequest{
 		Container: c, Kind: status.ObjectType(ref.Kind.String()), ObjectID: string(ref.ID),
 		Trigger: status.Trigger{Kind: status.ByAPI, By: by},
 	})
-	if err == nil && f.result != nil {
-		_, err = f.store.FinishJob(ctx, c, job.ID, *f.result)
+	switch finish := func() error {
+		_, err := f.store.FinishJob(context.WithoutCancel(ctx), c, job.ID, *f.result)
+		return err
+	}; {
+	case err != nil || f.result == nil:
+	case f.later:
+		go finish() //nolint:errcheck // the job that never ends fails the test
+	default:
+		err = finish()
 	}
 	return job.ID, err
 }

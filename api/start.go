@@ -11,8 +11,8 @@ import (
 
 // refused is the answer to a start while a run is live.
 type refused struct {
-	Detail string  `json:"detail"`
-	Run    runView `json:"run"`
+	Detail string   `json:"detail"`
+	Run    *runView `json:"run,omitempty"` // missing when its record was lost
 }
 
 // start starts a full sync: with dry_run, in the query or the body, one that writes nothing. A parameter that is not
@@ -27,9 +27,12 @@ func (a *API) start(r *request) (answer, error) {
 	}
 	run, err := a.cfg.Jobs.StartFull(r.Context(), r.container(), dryRun, r.by)
 	if live, ok := errors.AsType[*status.LiveError](err); ok {
-		return answer{status: http.StatusConflict, body: refused{
-			Detail: "A run is live: wait for its end, or cancel it.", Run: newRunView(live.Run, a.now()),
-		}}, nil
+		out := refused{Detail: "A run is live: wait for its end, or cancel it."}
+		if live.Run.State != "" {
+			view := newRunView(live.Run, a.now())
+			out.Run = &view
+		}
+		return answer{status: http.StatusConflict, body: out}, nil
 	}
 	if err != nil {
 		return answer{}, err

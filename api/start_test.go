@@ -88,6 +88,14 @@ func TestStartOptions(t *testing.T) {
 	}
 }
 
+// The live run may have lost its record; the start is refused all the same.
+func TestStartRefusedWithoutRecord(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil, nil)
+	h.jobs.err = &status.LiveError{Run: status.Run{ID: "7d444840-9dc0-11d1-b245-5ffdce74fad2", Container: corp}}
+	h.do(http.MethodPost, paths[corp]+"sync/", "").is(409, `{"detail":"A run is live: wait for its end, or cancel it."}`)
+}
+
 func TestStartFaults(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil, nil)

@@ -88,22 +88,8 @@ func TestSyncObjectTakesLonger(t *testing.T) {
 func TestSyncObjectIsAnsweredWhenDone(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil, func(c *api.Config) { c.ObjectWait = time.Minute })
-	answered := make(chan response)
-	go func() {
-		answered <- h.do(http.MethodPost, "/providers/google_workspace/1/sync/object/", objectBody("User", "u-1"))
-	}()
-	for done := false; !done; {
-		jobs, _, err := h.store.ListJobs(t.Context(), google, 0, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if done = len(jobs) == 1; done {
-			if _, err := h.store.FinishJob(t.Context(), google, jobs[0].ID, status.Result{Outcome: status.OutcomeUpdated}); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	(<-answered).want(http.StatusOK)
+	h.jobs.result, h.jobs.later = &status.Result{Outcome: status.OutcomeUpdated}, true
+	h.do(http.MethodPost, "/providers/google_workspace/1/sync/object/", objectBody("User", "u-1")).want(http.StatusOK)
 }
 
 func TestSyncObjectRefuses(t *testing.T) {
@@ -144,6 +130,7 @@ func TestSyncObjectRefuses(t *testing.T) {
 		"null":             {`null`, 400, `{"non_field_errors":["Invalid data. Expected a dictionary, but got NoneType."]}`},
 		"flag":             {`true`, 400, `{"non_field_errors":["Invalid data. Expected a dictionary, but got bool."]}`},
 		"half":             {`{"sync_object_model"`, 400, `{"detail":"JSON parse error - unexpected EOF"}`},
+		"deep":             {strings.Repeat("[", 20000), 400, `{"detail":"JSON parse error - invalid character '[' exceeded max depth"}`},
 		"blanks":           {"  \n", 400, `{"detail":"JSON parse error - Expecting value: line 1 column 1 (char 0)"}`},
 		"two values":       {`{} {}`, 400, `{"detail":"JSON parse error - Extra data after the value"}`},
 		"not UTF-8":        {"{\"sync_object_id\":\"\xff\"}", 400, `{"detail":"JSON parse error - the body is not UTF-8"}`},
@@ -230,7 +217,7 @@ func FuzzSyncObject(f *testing.F) {
 	f.Add([]byte(objectBody("User", "u-1")))
 	f.Add([]byte(objectBody("Group", "nobody")))
 	f.Add([]byte(`{"sync_object_model":1e400,"sync_object_id":-0.0,"override_dry_run":{}}`))
-	f.Add([]byte(strings.Repeat(`[`, 20000)))
+	f.Add([]byte(`[[[[{"a":[]}]]]]`))
 	f.Add([]byte(`{"sync_object_model":"\ud800"}`))
 	rdb := redistest.Mini(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
