@@ -39,6 +39,7 @@ var floors = map[string]int{
 	"directory/store":                         3,
 	"provider/googleworkspace":                3,
 	"provider/providertest":                   3,
+	"source/sourcetest":                       3,
 	"reconcile":                               3,
 	"simulator/googleworkspace":               3,
 	"simulator/googleworkspace/discoverytest": 2,
@@ -73,7 +74,8 @@ var bare = []string{
 
 // forTests may be imported by tests only.
 var forTests = []string{
-	"internal/redistest", "internal/slapdtest", "internal/sambatest", "provider/providertest", "simulator/googleworkspace/discoverytest",
+	"internal/redistest", "internal/slapdtest", "internal/sambatest", "provider/providertest", "source/sourcetest",
+	"simulator/googleworkspace/discoverytest",
 }
 
 // owners says who alone may import a dependency: the types of a vendor stay in their adapter.
