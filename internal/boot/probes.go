@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"rollcall/internal/config"
 	"rollcall/provider/googleworkspace"
+	"rollcall/source/ldap"
 )
 
 // Probe tries one connection.
@@ -39,12 +41,12 @@ func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []
 			if err != nil {
 				return nil, err
 			}
-			if c, ok := any(src).(interface {
-				Check(context.Context) ([]string, error)
-			}); ok {
-				return c.Check(ctx)
+			reports, err := src.Check(ctx)
+			var lines []string
+			for i := range reports {
+				lines = append(lines, describe(&reports[i])...)
 			}
-			return nil, nil
+			return lines, err
 		}})
 	}
 	for i := range cfg.Providers.GoogleWorkspace {
@@ -61,4 +63,43 @@ func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []
 		}})
 	}
 	return out
+}
+
+// describe says in words what a server showed.
+func describe(r *ldap.Report) []string {
+	first := r.Server + " is " + r.Family
+	if r.Vendor != "" {
+		first += " (" + strings.TrimSpace(r.Vendor+" "+r.Version) + ")"
+	}
+	if r.TLS != "" {
+		first += ", over " + r.TLS
+	}
+	lines := []string{first}
+	for _, s := range []struct {
+		what string
+		ldap.Sample
+	}{{"users", r.Users}, {"groups", r.Groups}} {
+		if !s.Searched {
+			lines = append(lines, s.what+" are not read")
+			continue
+		}
+		line := fmt.Sprintf("%d %s on the first page", s.Count, s.what)
+		if s.More {
+			line += " and more behind it"
+		}
+		if s.Disabled > 0 {
+			line += fmt.Sprintf(", %d disabled", s.Disabled)
+		}
+		if s.Unusable > 0 {
+			line += fmt.Sprintf(", %d WITHOUT a usable unique id", s.Unusable)
+		}
+		if s.Example != "" {
+			line += ", " + s.Example + " say"
+		}
+		lines = append(lines, line)
+	}
+	for _, w := range r.Warnings {
+		lines = append(lines, "warning: "+w)
+	}
+	return lines
 }
