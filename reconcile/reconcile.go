@@ -53,6 +53,12 @@ type Committer interface {
 	Commit(ctx context.Context, run string) (changed bool, err error)
 }
 
+// Settler is a provider that keeps what it saw between runs. Settle is called at the end of a full run that carried out
+// its plan, so that the next one does not read this one's writes again.
+type Settler interface {
+	Settle(ctx context.Context) error
+}
+
 // Gate stands between a plan and its writes: locks, the lease and the budget.
 type Gate interface {
 	// Check fails when the run may no longer write.

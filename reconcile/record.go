@@ -74,6 +74,11 @@ func (a *applier) record(ctx context.Context, carriedOut bool) error {
 	if err := a.confirm(ctx); err != nil {
 		return err
 	}
+	if s, ok := a.cfg.Provider.(Settler); ok {
+		if err := s.Settle(ctx); err != nil {
+			a.run.Journal.Say(Warning, "What the tenant looks like now was not kept; the next run reads more: "+err.Error(), nil)
+		}
+	}
 	return a.facts(ctx)
 }
 
