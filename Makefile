@@ -28,6 +28,10 @@ test: ## run all tests (they need redis-server and slapd; see CONTRIBUTING.md)
 race: ## run the concurrent packages' tests under the race detector
 	go test -race $(TESTFLAGS) $(RACE)
 
+.PHONY: samba
+samba: ## test against a real domain controller (needs root and Samba; see internal/sambatest)
+	go test -tags samba $(TESTFLAGS) ./source/ldap
+
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
