@@ -146,8 +146,8 @@ func TestSilentServer(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		stop := func() { cancel(errors.New("shutting down")) }
 		w.stalled.Store(&stop)
-		if _, err := s.Read(ctx, directory.Query{}); err == nil || !strings.Contains(err.Error(), "shutting down") {
-			t.Errorf("Read() = %v, want the cause of its end", err)
+		if _, err := s.Read(ctx, directory.Query{}); fault.KindOf(err) != fault.Canceled || !strings.Contains(err.Error(), "shutting down") {
+			t.Errorf("Read() = %v, want an error of kind canceled with the cause", err)
 		}
 	})
 }

@@ -39,63 +39,34 @@ func NormalizeDN(dn string) (string, error) {
 	return out.String(), nil
 }
 
-// normalizePlain handles DNs of printable ASCII without escapes, quotes, multi-valued RDNs or runs of blanks.
+// normalizePlain handles DNs of printable ASCII without escapes, quotes, multi-valued RDNs or blanks that do not count.
 func normalizePlain(dn string) (out string, ok bool) {
-	if strings.IndexByte(dn, '=') < 0 {
-		return "", dn == ""
-	}
-	const ordinary, upper, special = 0, 1, 2
-	upperCase := false
-	valueAt, start := -1, 0
-	for i := 0; i <= len(dn); i++ {
-		if i < len(dn) {
-			c := dn[i]
-			switch plainClass(c) {
-			case special:
-				return "", false
-			case upper:
-				upperCase = true
-				continue
-			case ordinary:
-				if c != ',' && c != '=' && c != ' ' {
-					continue
-				}
-				if c == ' ' {
-					// A blank counts only inside a value, and alone.
-					if valueAt < 0 || i == valueAt || i+1 == len(dn) || dn[i+1] == ' ' || dn[i+1] == ',' {
-						return "", false
-					}
-					continue
-				}
-				if c == '=' {
-					if valueAt >= 0 || !canonicalType(dn[start:i]) {
-						return "", false
-					}
-					valueAt = i + 1
-					continue
-				}
-			}
-		}
-		if valueAt < 0 || valueAt == i && i == len(dn) {
+	for rest, more := dn, dn != ""; more; {
+		var name, value string
+		if name, rest, ok = strings.Cut(rest, "="); !ok || !canonicalType(name) {
 			return "", false
 		}
-		valueAt, start = -1, i+1
+		if value, rest, more = strings.Cut(rest, ","); !plainValue(value) {
+			return "", false
+		}
 	}
-	if !upperCase {
-		return dn, true
-	}
-	return strings.ToLower(dn), true
+	return asciiLower(dn), true
 }
 
-// plainClass tells ordinary bytes (0) from upper case letters (1) and those that need the parser (2).
-func plainClass(c byte) int {
-	switch {
-	case c >= 'A' && c <= 'Z':
-		return 1
-	case c < ' ' || c > '~' || c == '\\' || c == '"' || c == '+' || c == ';' || c == '#' || c == '<' || c == '>':
-		return 2
+// plainValue reports whether lower case is all that a value may need.
+func plainValue(v string) bool {
+	if v == "" || v[0] == ' ' || v[len(v)-1] == ' ' {
+		return false
 	}
-	return 0
+	for i := range len(v) {
+		switch c := v[i]; {
+		case c < ' ' || c > '~' || c == '\\' || c == '"' || c == '+' || c == ';' || c == '#' || c == '<' || c == '>':
+			return false
+		case c == ' ' && v[i-1] == ' ':
+			return false
+		}
+	}
+	return true
 }
 
 // dnParser reads one RDN after the other (RFC 4514, section 3; RFC 2253, section 4).

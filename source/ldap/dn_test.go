@@ -50,6 +50,7 @@ func TestNormalizeDN(t *testing.T) {
 		{"empty last value", "cn=a,dc=", "cn=a,dc="},
 		{"deleted object", `CN=Ada\0ADEL:1f,DC=org`, "cn=ada del:1f,dc=org"},
 		{"no type", "ada,dc=org", ""},
+		{"control character in the type", "a\x10=0", ""},
 		{"no equals", "cn", ""},
 		{"trailing comma", "cn=a,", ""},
 		{"double comma", "cn=a,,dc=org", ""},

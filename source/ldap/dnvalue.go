@@ -68,7 +68,8 @@ func canonicalType(name string) bool {
 		return false
 	}
 	for i := range len(name) {
-		if c := name[i] | 0x20; (c < 'a' || c > 'z') && (c < '0' || c > '9') && name[i] != '-' {
+		c := name[i]
+		if lower := c | 0x20; (lower < 'a' || lower > 'z') && (c < '0' || c > '9') && c != '-' {
 			return false
 		}
 	}

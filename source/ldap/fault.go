@@ -68,8 +68,8 @@ func classify(ctx context.Context, op string, err error) error {
 	case cause == nil:
 	case errors.Is(cause, errSilent), errors.Is(cause, context.DeadlineExceeded):
 		return fault.New(fault.Unavailable, op, cause)
-	case errors.Is(cause, context.Canceled):
-		return fault.New(fault.Canceled, op, cause)
+	case fault.KindOf(cause) == fault.Internal:
+		return fault.New(fault.Canceled, op, cause) // whoever cancelled said why, in plain words
 	default:
 		return fault.New(fault.KindOf(cause), op, cause)
 	}
