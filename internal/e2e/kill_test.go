@@ -1,0 +1,167 @@
+package e2e
+
+import (
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"rollcall/internal/slapdtest"
+)
+
+// small is a directory whose first provisioning takes some hundred writes.
+func small() slapdtest.Options { return slapdtest.Options{LDIF: slapdtest.Generate(150, 15, 10)} }
+
+// midway syncs the directory, starts a provider sync and returns when the tenant has taken its nth write. Writes are
+// slowed down, so that much is left to do.
+func (w *world) midway(n int64) (id string) {
+	w.Helper()
+	w.sync(corp)
+	reached := make(chan struct{})
+	var count atomic.Int64
+	w.onRequest(func(method string) {
+		if !writing(method) {
+			return
+		}
+		if count.Add(1) == n {
+			close(reached)
+		}
+		time.Sleep(5 * time.Millisecond)
+	})
+	id = w.start(google).ID
+	select {
+	case <-reached:
+	case <-time.After(time.Minute):
+		w.Fatalf("the tenant has seen %d writes, want %d", count.Load(), n)
+	}
+	return id
+}
+
+// victim returns the worker that has the run, and another one, or nil.
+func (w *world) victim(id string) (has, other *process) {
+	w.Helper()
+	eventually(w, 10*time.Second, "a worker has the run", func() bool {
+		name := w.look(google, id).Worker
+		for _, p := range w.workers {
+			if name == p.worker(w) {
+				has = p
+			}
+		}
+		return has != nil
+	})
+	for _, p := range w.workers {
+		if p != has {
+			other = p
+		}
+	}
+	return has, other
+}
+
+// undisturbed fails the test unless everything is as if nothing had happened on the way.
+func (w *world) undisturbed(users, groups int) {
+	w.Helper()
+	w.onRequest(nil)
+	w.converged(nil)
+	made := w.writes()
+	if made["directory.users.delete"]+made["directory.groups.delete"]+made["directory.members.delete"] > 0 {
+		w.Errorf("something was deleted on the way: %v", made)
+	}
+	if u, g := len(w.tenant.Users())-1, len(w.tenant.Groups()); u != users || g != groups {
+		w.Errorf("the tenant has %d users and %d groups, want %d and %d", u, g, users, groups)
+	}
+	w.idle()
+}
+
+// A worker that is killed in the middle of a provider sync loses nothing and doubles nothing: within 25 seconds another
+// one has its run.
+func TestKillNineMidSync(t *testing.T) {
+	t.Parallel()
+	for name, workers := range map[string]int{"another worker runs": 2, "another worker is started": 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, options{slapd: small(), workers: workers})
+			id := w.midway(100)
+			has, _ := w.victim(id)
+			has.kill()
+			died := time.Now()
+			if workers == 1 {
+				w.startWorker()
+			}
+			eventually(t, 25*time.Second, "is_running is false, or another worker has the run", func() bool {
+				r := w.look(google, id)
+				return !w.status(google).IsRunning || r.Resumes > 0 && r.State == "running" && r.Worker != "" && r.Worker != has.worker(t)
+			})
+			t.Logf("the run went on after %v", time.Since(died))
+			if r := w.wait(google, id); r.Status != "successful" || r.Resumes != 1 {
+				t.Errorf("the run is %s (%s) after %d resumes: %s", r.State, r.Status, r.Resumes, r.Reason)
+			}
+			w.undisturbed(150, 15)
+		})
+	}
+}
+
+// With no worker left, is_running becomes false, a new start is accepted and closes what was left open.
+func TestKillNineOfTheOnlyWorker(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{slapd: small()})
+	id := w.midway(50)
+	w.workers[0].kill()
+	eventually(t, 25*time.Second, "is_running is false", func() bool { return !w.status(google).IsRunning })
+	second := w.start(google)
+	if r := w.look(google, id); r.State != "expired" {
+		t.Errorf("the run of the dead worker is %s, want expired", r.State)
+	}
+	w.startWorker()
+	if r := w.wait(google, second.ID); r.Status != "successful" {
+		t.Errorf("the next run is %s (%s): %s", r.State, r.Status, r.Reason)
+	}
+	w.undisturbed(150, 15)
+}
+
+// A worker that is told to stop hands its run back at the next safe point, and another one goes on at once.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{slapd: small(), workers: 2})
+	id := w.midway(100)
+	has, other := w.victim(id)
+	has.stop(t)
+	eventually(t, 5*time.Second, "the other worker has the run", func() bool {
+		r := w.look(google, id)
+		return r.Worker == other.worker(t) || !r.open()
+	})
+	if r := w.wait(google, id); r.Status != "successful" {
+		t.Errorf("the run is %s (%s): %s", r.State, r.Status, r.Reason)
+	}
+	w.undisturbed(150, 15)
+}
+
+// The API is not needed for a run to go on.
+func TestKillNineOfTheAPI(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{slapd: small()})
+	id := w.midway(50)
+	w.api.kill()
+	w.startAPI()
+	if s := w.status(google); !s.IsRunning || len(s.Tasks) != 1 || s.Tasks[0].UID != id {
+		t.Errorf("after a restart of the API the status is %+v, want run %s", s, id)
+	}
+	if r := w.wait(google, id); r.Status != "successful" || r.Resumes != 0 {
+		t.Errorf("the run is %s (%s) after %d resumes: %s", r.State, r.Status, r.Resumes, r.Reason)
+	}
+	w.undisturbed(150, 15)
+}
+
+// A worker that was frozen past its lease, and thaws while another one works, writes nothing any more.
+func TestFrozenWorker(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{slapd: small(), workers: 2})
+	id := w.midway(100)
+	has, other := w.victim(id)
+	has.signal(t, syscall.SIGSTOP)
+	eventually(t, 25*time.Second, "the other worker has the run", func() bool { return w.look(google, id).Worker == other.worker(t) })
+	has.signal(t, syscall.SIGCONT)
+	if r := w.wait(google, id); r.Status != "successful" {
+		t.Errorf("the run is %s (%s): %s", r.State, r.Status, r.Reason)
+	}
+	w.undisturbed(150, 15)
+}

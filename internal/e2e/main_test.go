@@ -1,0 +1,62 @@
+// Package e2e tests the service from outside: the two programs as processes, a real redis-server, a real slapd, and the
+// simulated tenant in the test's own process with every request and answer checked against Google's discovery document.
+//
+// What a test knows of the service it learns from the HTTP API; what became of the tenant it learns from the tenant. What
+// should have become of it is computed here from an LDAP search of its own, so that no code of the service is its own
+// witness.
+package e2e
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// Most of these tests wait most of the time, for a lease to run out say, and keep no core busy meanwhile.
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		if err := f.Value.Set("6"); err != nil {
+			panic(err)
+		}
+	}
+	code := m.Run()
+	if programs != "" {
+		_ = os.RemoveAll(programs)
+	}
+	os.Exit(code)
+}
+
+// programs is where build put them.
+var programs string
+
+// build makes the programs once for all tests, with the race detector where the tests run under it.
+var build = sync.OnceValue(func() error {
+	dir, err := os.MkdirTemp("", "rollcall-e2e-")
+	if err != nil {
+		return err
+	}
+	programs = dir
+	args := []string{"build", "-o", dir + string(filepath.Separator)}
+	if underRace {
+		args = append(args, "-race")
+	}
+	out, err := exec.Command("go", append(args, "rollcall/cmd/api", "rollcall/cmd/worker")...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return nil
+})
+
+// program returns the path of one of the two.
+func program(t testing.TB, name string) string {
+	t.Helper()
+	if err := build(); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(programs, name)
+}

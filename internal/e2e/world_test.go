@@ -1,0 +1,196 @@
+package e2e
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/internal/redistest"
+	"rollcall/internal/slapdtest"
+	"rollcall/internal/tokens"
+	simulator "rollcall/simulator/googleworkspace"
+	"rollcall/simulator/googleworkspace/discoverytest"
+)
+
+const (
+	domain  = "example.org"
+	subject = "admin@" + domain
+	corp    = "/sources/ldap/corp/"
+	google  = "/providers/google_workspace/1/"
+)
+
+// options say in what a world differs from the usual one.
+type options struct {
+	slapd slapdtest.Options
+	// uri is the source's server_uri in place of slapd's own.
+	uri func(*slapdtest.Server) string
+	// reader binds as slapdtest.Reader, to whom limits and access rules apply.
+	reader bool
+	// source and provider are further lines of their configuration, "key: value".
+	source, provider []string
+	tenant           simulator.Config
+	// env is further environment of both programs.
+	env []string
+	// workers is how many workers run; -1 is none, 0 is one.
+	workers int
+	// redis are further arguments of redis-server.
+	redis []string
+}
+
+// world is everything there is: a directory, a tenant, Redis and the two programs between them.
+type world struct {
+	testing.TB
+	ldap    *slapdtest.Server
+	tenant  *simulator.Tenant
+	redis   *redis.Client
+	addr    string // of Redis
+	env     []string
+	token   string
+	api     *process
+	base    string // of the API
+	workers []*process
+	// request is called with the method of each request to the tenant before anything is done about it.
+	request atomic.Pointer[func(method string)]
+}
+
+// tenantKey is the service account's key of all tenants, because making one takes a while.
+var tenantKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+func newWorld(t testing.TB, o options) *world {
+	t.Helper()
+	w := &world{TB: t}
+	var killRedis func()
+	w.addr, killRedis = redistest.TCP(t, o.redis...)
+	_ = killRedis
+	w.redis = redis.NewClient(&redis.Options{Addr: w.addr})
+	t.Cleanup(func() { _ = w.redis.Close() })
+	o.slapd.LDIF = orgUnits + o.slapd.LDIF
+	w.ldap = slapdtest.Start(t, o.slapd)
+	o.tenant.Key, o.tenant.Domains, o.tenant.OrgUnits = tenantKey(), []string{domain}, []string{"/sales", "/engineering"}
+	o.tenant.OnRequest = func(method string) {
+		if f := w.request.Load(); f != nil {
+			(*f)(method)
+		}
+	}
+	w.tenant = simulator.New(o.tenant)
+	srv := httptest.NewServer(discoverytest.Wrap(t, w.tenant.Handler()))
+	t.Cleanup(srv.Close)
+	w.configure(t.TempDir(), srv.URL, &o)
+	w.startAPI()
+	for range max(1, o.workers) + min(0, o.workers) {
+		w.startWorker()
+	}
+	return w
+}
+
+// configure writes the files that a person would write.
+func (w *world) configure(dir, tenant string, o *options) {
+	w.Helper()
+	key, err := w.tenant.CredentialsJSON(tenant)
+	if err != nil {
+		w.Fatal(err)
+	}
+	token, line, err := tokens.New("tester", tokens.Scopes()...)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.token = token
+	bind, password, uri := slapdtest.RootDN, w.ldap.PasswordFile, w.ldap.URL
+	if o.reader {
+		bind, password = slapdtest.Reader, w.ldap.ReaderPasswordFile
+	}
+	if o.uri != nil {
+		uri = o.uri(w.ldap)
+	}
+	lines := func(l []string) string { return strings.Join(append([]string{""}, l...), "\n      ") }
+	yaml := fmt.Sprintf(configuration, uri, bind, password, lines(o.source), tenant, lines(o.provider))
+	files := map[string]string{"rollcall.yaml": yaml, "google.json": string(key), "tokens": line + "\n"}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			w.Fatal(err)
+		}
+	}
+	w.env = append([]string{
+		"ROLLCALL_REDIS_URL=redis://" + w.addr, "ROLLCALL_CONFIG=" + filepath.Join(dir, "rollcall.yaml"),
+		"ROLLCALL_TOKENS_FILE=" + filepath.Join(dir, "tokens"), "ROLLCALL_LISTEN=127.0.0.1:0",
+	}, o.env...)
+}
+
+func (w *world) startAPI() {
+	w.Helper()
+	w.api = launch(w, "api", w.env...)
+	w.base = "http://" + w.api.says(w, "api listens")["addr"].(string)
+}
+
+func (w *world) startWorker() *process {
+	w.Helper()
+	p := launch(w, "worker", w.env...)
+	p.says(w, "worker runs")
+	w.workers = append(w.workers, p)
+	return p
+}
+
+// onRequest has f called with the method of each request to the tenant; nil has nothing called.
+func (w *world) onRequest(f func(method string)) {
+	if f == nil {
+		w.request.Store(nil)
+		return
+	}
+	w.request.Store(&f)
+}
+
+// configuration is as anybody would write it, but for the rate: the simulated tenant has no quota of its own.
+const configuration = `sources:
+  ldap:
+    - slug: corp
+      name: Corporate directory
+      server_uri: %s
+      bind_cn: %s
+      bind_password_file: %s
+      base_dn: dc=example,dc=org
+      additional_user_dn: ou=people
+      additional_group_dn: ou=groups
+      user_object_filter: (objectClass=inetOrgPerson)
+      group_object_filter: (objectClass=groupOfNames)
+      group_membership_field: member
+      object_uniqueness_field: entryUUID%s
+providers:
+  google_workspace:
+    - id: 1
+      name: Example tenant
+      sources: [corp]
+      delegated_subject: admin@example.org
+      credentials_file: google.json
+      default_group_email_domain: example.org
+      max_requests_per_second: 100000
+      endpoint: %s/
+      user_property_mappings:
+        orgUnitPath: ou(dn, "ou=people,dc=example,dc=org")
+        organizations.title: ldap.title
+        phones.work: ldap.telephoneNumber%s
+`
+
+const orgUnits = `dn: ou=sales,ou=people,dc=example,dc=org
+objectClass: organizationalUnit
+ou: sales
+
+dn: ou=engineering,ou=people,dc=example,dc=org
+objectClass: organizationalUnit
+ou: engineering
+
+`
