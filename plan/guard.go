@@ -31,7 +31,7 @@ type Limits struct {
 	// MemberShare is how much of a group larger than MemberFloor may go in a day: 0.3 and 20.
 	MemberShare float64
 	MemberFloor int
-	// Approval holds every destructive change and every adoption for a person, and says why.
+	// Approval, where it is not empty, holds every change for a person, and says why.
 	Approval string
 }
 
@@ -107,7 +107,7 @@ func (g *guard) hold(rule Rule, why string, pick func(*Change) bool) {
 func (g *guard) approval() {
 	g.hold(RuleApproval, "a re-created directory is re-anchored only with approval", func(c *Change) bool { return c.Op == Reanchor })
 	if why := g.limits.Approval; why != "" {
-		g.hold(RuleApproval, why, func(c *Change) bool { return c.Op.Destructive() || c.Op == Adopt })
+		g.hold(RuleApproval, why, func(*Change) bool { return true })
 	}
 }
 

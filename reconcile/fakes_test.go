@@ -309,6 +309,9 @@ type world struct {
 	said   *journalFake
 	policy plan.Policy
 	now    time.Time
+	// approval and scope are require_approval and what identifies scope and mapping.
+	approval provider.Approval
+	scope    string
 }
 
 func newWorld() *world {
@@ -322,7 +325,7 @@ func newWorld() *world {
 func (w *world) engine() *reconcile.Engine {
 	return reconcile.New(reconcile.Config{
 		Source: w.source, Provider: w.tenant, Desire: desire, Ledger: w.ledger, Version: w.source.version, Policy: w.policy,
-		Now: func() time.Time { return w.now },
+		Approval: w.approval, Scope: w.scope, Now: func() time.Time { return w.now },
 	})
 }
 

@@ -19,24 +19,26 @@ func (e *Engine) plan(_ context.Context, run Run, v *view, spent plan.Budget) (R
 		Capabilities: e.cfg.Provider.Capabilities(), Policy: e.cfg.Policy, Now: v.at,
 	}
 	limits := e.cfg.Limits
-	limits.Approval = e.approval(v)
+	v.approval = e.approval(v)
+	limits.Approval = v.approval
 	apply, held := plan.Compute(in).Guard(limits, spent)
 	report := Report{Apply: apply, Held: held, Snapshot: v.snapshot, OutOfScope: v.desired.Decisions}
 	return report, e.unproven(run, v, apply)
 }
 
-// approval says why every destructive change waits for a person, by the policy; empty where it does not.
+// approval says why every change waits for a person, by the policy; empty where it does not.
 func (e *Engine) approval(v *view) string {
 	switch e.cfg.Approval {
 	case provider.ApprovalAlways:
 		return "require_approval is always"
 	case provider.ApprovalFirstRun:
-		if !v.facts.Complete() {
-			return "require_approval is first_run and no run has completed yet"
+		if v.facts.Scope == "" {
+			return "require_approval is first_run, and no plan of this provider was approved yet"
 		}
 		if v.facts.Scope != e.cfg.Scope {
-			return "require_approval is first_run and the scope or the mapping was changed since the last good run"
+			return "require_approval is first_run, and the scope or the mapping was changed since the last good run"
 		}
+	case provider.ApprovalGuard:
 	}
 	return ""
 }

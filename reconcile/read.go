@@ -26,6 +26,8 @@ type view struct {
 	links    map[directory.Ref]plan.Link
 	facts    ledger.Facts
 	doubts   []string
+	// approval says why everything waits for a person; empty where it does not.
+	approval string
 	// stubs is how many objects of the state are known from the ledger alone.
 	stubs int
 }

@@ -15,6 +15,7 @@ import (
 	"rollcall/fault"
 	"rollcall/ledger"
 	"rollcall/plan"
+	"rollcall/provider"
 )
 
 func mustRun(t *testing.T, w *world) {
@@ -255,6 +256,31 @@ func TestAnObjectJobCreatesNothingBeforeAFullRun(t *testing.T) {
 	w.source.snapshot.Entries = company()
 	if _, err := w.run(t.Context(), ref(3)); fault.KindOf(err) != fault.Unsafe || len(w.tenant.objects) > 0 {
 		t.Errorf("Execute() = %v with %d objects, want unsafe and none", err, len(w.tenant.objects))
+	}
+}
+
+func TestRequireApproval(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.source.snapshot.Entries, w.approval, w.scope = company(), provider.ApprovalFirstRun, "one"
+	for range 2 { // Waiting does not approve.
+		r, err := w.run(t.Context())
+		if err != nil || len(r.Held.Changes) != 21 || len(w.tenant.objects) != 0 {
+			t.Fatalf("held %d with %d objects, err %v; want 21 and none", len(r.Held.Changes), len(w.tenant.objects), err)
+		}
+	}
+	w.approval = provider.ApprovalGuard
+	mustRun(t, w)
+	w.approval = provider.ApprovalFirstRun
+	quiet(t, w)
+	w.source.snapshot.Entries = append(company(), person(20))
+	mustRun(t, w) // The same scope: only guards hold.
+	if len(w.tenant.objects) != 14 {
+		t.Errorf("%d objects, want 14", len(w.tenant.objects))
+	}
+	w.scope, w.source.snapshot.Entries = "two", append(company(), person(20), person(21))
+	if r, err := w.run(t.Context()); err != nil || len(r.Held.Changes) != 1 || r.Held.Changes[0].Guard != plan.RuleApproval {
+		t.Errorf("after a change of scope %d are held, err %v; want the joiner", len(r.Held.Changes), err)
 	}
 }
 

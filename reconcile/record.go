@@ -102,7 +102,10 @@ func (a *applier) commit(ctx context.Context, whole bool) error {
 
 func (a *applier) facts(ctx context.Context) error {
 	f := a.view.facts
-	f.LastFull, f.LastRun, f.Scope, f.Plan = a.cfg.Now(), a.run.ID, a.cfg.Scope, a.report.Apply.Digest()
+	f.LastFull, f.LastRun, f.Plan = a.cfg.Now(), a.run.ID, a.report.Apply.Digest()
+	if a.view.approval == "" || a.report.Held.Empty() { // A scope counts as seen when nothing of it waits for a person.
+		f.Scope = a.cfg.Scope
+	}
 	f.Users, f.Groups = a.view.snapshot.Count(directory.User), a.view.snapshot.Count(directory.Group)
 	if len(a.view.doubts) == 0 {
 		f.Referrals = a.view.snapshot.Referrals

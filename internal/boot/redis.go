@@ -21,6 +21,7 @@ const Embedded = "embedded:"
 // Connect connects to Redis: redis://, rediss://, redis-cluster://, redis-sentinel:// (with ?master_name=), or embedded:.
 // It returns when Redis answered, and warns of settings under which tasks get lost.
 func Connect(ctx context.Context, target string, log *slog.Logger) (rdb redis.UniversalClient, closeFunc func(), err error) {
+	redis.SetLogger(quiet{log})
 	if target == Embedded {
 		return embedded(log)
 	}

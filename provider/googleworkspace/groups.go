@@ -33,14 +33,11 @@ func (p *Provider) listGroups(ctx context.Context, userKey string, each func(*ad
 			if token != "" {
 				call.PageToken(token)
 			}
-			page, err = call.Fields("kind,nextPageToken,groups(" + groupSelection + ")").Context(ctx).Do()
+			page, err = call.Fields("nextPageToken,groups(" + groupSelection + ")").Context(ctx).Do()
 			return err
 		})
 		if err != nil {
 			return "", err
-		}
-		if page.Kind == "" {
-			return "", fault.Errorf(fault.Unavailable, "groups.list: the answer is no list of groups")
 		}
 		for _, g := range page.Groups {
 			each(g)
@@ -100,14 +97,11 @@ func (p *Provider) listMembers(ctx context.Context, groupID string) (members []s
 			if token != "" {
 				call.PageToken(token)
 			}
-			page, err = call.Fields("kind,nextPageToken,members(id,email)").Context(ctx).Do()
+			page, err = call.Fields("nextPageToken,members(id,email)").Context(ctx).Do()
 			return err
 		})
 		if err != nil {
 			return "", err
-		}
-		if page.Kind == "" {
-			return "", fault.Errorf(fault.Unavailable, "members.list: the answer is no list of members")
 		}
 		for _, m := range page.Members {
 			key := m.Id
