@@ -50,12 +50,14 @@ func parseJSON(data []byte) (any, error) {
 	var v any
 	switch err := dec.Decode(&v); {
 	case errors.Is(err, io.EOF):
-		return nil, errors.New("Expecting value: line 1 column 1 (char 0)") //nolint:staticcheck // a text of the contract's server
+		//lint:ignore ST1005 a text of the contract's server
+		return nil, errors.New("Expecting value: line 1 column 1 (char 0)")
 	case err != nil:
 		return nil, err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("Extra data after the value") //nolint:staticcheck // the same
+		//lint:ignore ST1005 the same
+		return nil, errors.New("Extra data after the value")
 	}
 	return v, nil
 }

@@ -175,7 +175,7 @@ func checkRedis(s string) error {
 	}
 	scheme, _, ok := strings.Cut(s, "://")
 	if !ok || !slices.Contains(redisSchemes, scheme) {
-		return errors.New("want redis://, rediss://, redis-cluster://, redis-sentinel:// or embedded:")
+		return errors.New("want embedded: or a URL with redis://, rediss://, redis-cluster://, redis-sentinel:// or unix://, such as redis://127.0.0.1:6379/0")
 	}
 	u, err := url.Parse(s)
 	switch {

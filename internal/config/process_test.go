@@ -68,7 +68,7 @@ environment: ROLLCALL_METRICS_LISTEN: "x": want host:port such as 127.0.0.1:8080
 environment: ROLLCALL_LOG_LEVEL: "loud": want debug, info, warn or error
 environment: ROLLCALL_LOG_FORMAT: "xml": want json or text
 environment: ROLLCALL_OBJECT_WAIT: 1h0m0s: want 0s to 5m`},
-		{"redis scheme", map[string]string{"REDIS_URL": "http://:hunter2@127.0.0.1"}, "environment: ROLLCALL_REDIS_URL: want redis://, rediss://, redis-cluster://, redis-sentinel:// or embedded:"},
+		{"redis scheme", map[string]string{"REDIS_URL": "http://:hunter2@127.0.0.1"}, "environment: ROLLCALL_REDIS_URL: want embedded: or a URL with redis://, rediss://, redis-cluster://, redis-sentinel:// or unix://, such as redis://127.0.0.1:6379/0"},
 		{"redis host", map[string]string{"REDIS_URL": "redis:///0"}, "environment: ROLLCALL_REDIS_URL: names no host"},
 		{"redis URL", map[string]string{"REDIS_URL": "redis://:hunter2@h:port"}, "environment: ROLLCALL_REDIS_URL: is no URL"},
 		{"sentinel", map[string]string{"REDIS_URL": "redis-sentinel://h:26379"}, "environment: ROLLCALL_REDIS_URL: names no master: add ?master_name="},

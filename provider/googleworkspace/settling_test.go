@@ -15,8 +15,7 @@ import (
 // TestWritesRightAfterACreate: Google needs some seconds; the Caller, which waits, gets through.
 func TestWritesRightAfterACreate(t *testing.T) {
 	t.Parallel()
-	var w *world
-	w = open(t, setup{tenant: simulator.Config{Consistency: simulator.Consistency{Create: time.Second}}})
+	w := open(t, setup{tenant: simulator.Config{Consistency: simulator.Consistency{Create: time.Second}}})
 	liz, sales := w.must(newUser("u1", "liz@example.com")), w.must(newGroup("g1", "sales@example.com"))
 	for _, c := range []plan.Change{
 		membership(plan.AddMember, "g1", sales, user("u1"), liz),

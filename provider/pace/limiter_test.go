@@ -275,7 +275,6 @@ func TestWhoSleepsDoesNotCallIntoAPause(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, open func(pace.Config) pace.Limiter) {
 		l := open(pace.Config{Rates: map[string]float64{pace.Calls: 5}})
-		began := time.Now()
 		for range 5 {
 			if _, err := l.Wait(t.Context(), pace.One(pace.Calls)); err != nil {
 				t.Fatal(err)
@@ -289,7 +288,7 @@ func TestWhoSleepsDoesNotCallIntoAPause(t *testing.T) {
 		})
 		time.Sleep(50 * time.Millisecond) // it sleeps for 200 ms
 		const pause = 600 * time.Millisecond
-		began = time.Now()
+		began := time.Now()
 		if err := l.Refused(t.Context(), pause); err != nil {
 			t.Fatal(err)
 		}

@@ -24,8 +24,6 @@ type route struct {
 	serve    func(*Tenant, *call) (any, *apiError)
 }
 
-func (r *route) write() bool { return r.verb != http.MethodGet }
-
 // method makes a route from a pattern like the discovery document's, without the common prefix.
 func method(verb, pattern, id string, scopes []string, serve func(*Tenant, *call) (any, *apiError)) route {
 	return route{

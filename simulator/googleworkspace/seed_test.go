@@ -96,8 +96,9 @@ func TestIDsRepeatWithTheSeed(t *testing.T) {
 		u, _ := googleworkspace.New(googleworkspace.Config{Seed: seed}).User("admin@example.com")
 		return u.ID
 	}
-	if id(1) != id(1) || id(1) == id(2) {
-		t.Errorf("ids = %s, %s, %s", id(1), id(1), id(2))
+	first, again, other := id(1), id(1), id(2)
+	if first != again || first == other {
+		t.Errorf("ids = %s, %s, %s", first, again, other)
 	}
 }
 
