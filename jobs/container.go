@@ -78,6 +78,16 @@ func (g *gate) Spent(ctx context.Context) (plan.Budget, error) {
 	return b, nil
 }
 
+// Verdicts implements reconcile.Gate.
+func (g *gate) Verdicts(ctx context.Context) (map[string]plan.Verdict, error) {
+	decisions, err := g.store.Decisions(ctx, g.name)
+	out := make(map[string]plan.Verdict, len(decisions))
+	for print, d := range decisions {
+		out[print] = plan.Verdict(d.Verdict)
+	}
+	return out, err
+}
+
 // Spend implements reconcile.Gate.
 func (g *gate) Spend(ctx context.Context, c *plan.Change) error {
 	kind := status.BudgetUsers

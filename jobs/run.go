@@ -49,11 +49,15 @@ func (w *Worker) run(ctx context.Context, task *asynq.Task) error {
 func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (reconcile.Report, error) {
 	stop := w.countCalls(c, lease.Recorder())
 	defer stop()
-	return c.Engine().Execute(lease.Context(), reconcile.Run{
-		ID: lease.Run().ID, DryRun: lease.Run().DryRun,
+	report, err := c.Engine().Execute(lease.Context(), reconcile.Run{
+		ID: lease.Run().ID, DryRun: lease.Run().DryRun, ApprovedOnly: lease.Run().Trigger.Kind == status.ByApproval,
 		Gate:    &gate{w.cfg.Status, c.Name, lease, w.drain},
 		Journal: &journal{rec: lease.Recorder(), name: c.Name, log: log, logger: string(c.Name)},
 	})
+	if err == nil { // What failed is planned again soon; until then the last plan's word stands.
+		err = w.keepHeld(lease.Context(), lease.Run(), report.Held)
+	}
+	return report, err
 }
 
 // countCalls tells the recorder of calls to the remote side once a second: they are progress too.

@@ -21,6 +21,7 @@ const (
 	RuleDoubt    Rule = "doubt"    // the read is not to be believed where something is missing
 	RuleApproval Rule = "approval" // always for a person to decide: reanchor, and what require_approval asks for
 	RuleFollows  Rule = "follows"  // the change that this one belongs to is held
+	RuleRejected Rule = "rejected" // a person decided against it
 )
 
 // Limits are the guards' thresholds. The zero value of a field means its default.
@@ -33,6 +34,8 @@ type Limits struct {
 	MemberFloor int
 	// Approval, where it is not empty, holds every change for a person, and says why.
 	Approval string
+	// Verdicts are what persons decided, by the change's fingerprint. What is approved passes every guard and counts against none.
+	Verdicts map[string]Verdict
 }
 
 func (l Limits) withDefaults() Limits {
@@ -72,7 +75,9 @@ func (b Budget) of(k directory.Kind) int {
 // are held; joiners and updates go on. What would pass a limit is held whole, not in part. Held entries and notes
 // stay with the part that is applied.
 func (p Plan) Guard(l Limits, spent Budget) (apply, held Plan) {
+	p.Changes = slices.Clone(p.Changes)
 	g := guard{plan: &p, limits: l.withDefaults(), spent: spent, verdicts: make([]verdict, len(p.Changes))}
+	g.decided()
 	g.approval()
 	g.doubts()
 	for _, k := range directory.Kinds {
@@ -98,8 +103,27 @@ type guard struct {
 // hold holds every change that the condition picks and that nothing has held yet.
 func (g *guard) hold(rule Rule, why string, pick func(*Change) bool) {
 	for i := range g.plan.Changes {
-		if g.verdicts[i].rule == "" && pick(&g.plan.Changes[i]) {
+		if g.open(i) && pick(&g.plan.Changes[i]) {
 			g.verdicts[i] = verdict{rule, why}
+		}
+	}
+}
+
+// open reports whether nothing has been decided about a change yet.
+func (g *guard) open(i int) bool { return g.verdicts[i].rule == "" && !g.plan.Changes[i].Approved }
+
+// decided applies what persons decided.
+func (g *guard) decided() {
+	if len(g.limits.Verdicts) == 0 {
+		return
+	}
+	for i := range g.plan.Changes {
+		c := &g.plan.Changes[i]
+		switch g.limits.Verdicts[c.Fingerprint()] {
+		case Approved:
+			c.Approved = true
+		case Rejected:
+			g.verdicts[i] = verdict{RuleRejected, "a person decided against it"}
 		}
 	}
 }
@@ -139,7 +163,7 @@ func (g *guard) kind(k directory.Kind) {
 
 func (g *guard) count(pick func(*Change) bool) (n int) {
 	for i := range g.plan.Changes {
-		if g.verdicts[i].rule == "" && pick(&g.plan.Changes[i]) {
+		if g.open(i) && pick(&g.plan.Changes[i]) {
 			n++
 		}
 	}
@@ -160,12 +184,12 @@ func (g *guard) memberships() {
 	}
 	leaving := map[directory.ID]int{}
 	for i := range g.plan.Changes {
-		if c := &g.plan.Changes[i]; c.Op == RemoveMember && g.verdicts[i].rule == "" {
+		if c := &g.plan.Changes[i]; c.Op == RemoveMember && g.open(i) {
 			leaving[c.ID]++
 		}
 	}
 	for i := range g.plan.Changes {
-		if c := &g.plan.Changes[i]; c.Op == RemoveMember && g.verdicts[i].rule == "" {
+		if c := &g.plan.Changes[i]; c.Op == RemoveMember && g.open(i) {
 			if why := g.drains(c.ID, leaving[c.ID]); why != "" {
 				g.verdicts[i] = verdict{RuleMembers, why}
 			}

@@ -103,6 +103,8 @@ type Change struct {
 	Wave int `json:"wave,omitempty"`
 	// Inactive says that the entry is created disabled: only a mirror keeps such entries.
 	Inactive bool `json:"inactive,omitempty"`
+	// Approved says that a person let the change go: no guard holds it, and it spends no budget.
+	Approved bool `json:"approved,omitempty"`
 	// Held says why the change is not applied; empty for one that is.
 	Held string `json:"held,omitempty"`
 	// Guard names the rule that held it.

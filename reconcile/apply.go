@@ -293,7 +293,7 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 		a.report.Applied++
 		a.down = 0
 		a.learn(c, r)
-		if c.Op.Destructive() {
+		if c.Op.Destructive() && !c.Approved {
 			return a.run.Gate.Spend(ctx, c)
 		}
 		return nil

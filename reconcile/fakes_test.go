@@ -197,12 +197,13 @@ func (t *tenantFake) picture() map[string]string {
 
 // gateFake lets everything through and counts.
 type gateFake struct {
-	mu     sync.Mutex
-	budget plan.Budget
-	spent  int
-	locked map[string]bool
-	drain  chan struct{}
-	err    error
+	mu       sync.Mutex
+	budget   plan.Budget
+	verdicts map[string]plan.Verdict
+	spent    int
+	locked   map[string]bool
+	drain    chan struct{}
+	err      error
 }
 
 func (g *gateFake) Check(ctx context.Context) error {
@@ -225,6 +226,8 @@ func (g *gateFake) Lock(ctx context.Context, entry string) (func(), bool, error)
 }
 
 func (g *gateFake) Spent(context.Context) (plan.Budget, error) { return g.budget, nil }
+
+func (g *gateFake) Verdicts(context.Context) (map[string]plan.Verdict, error) { return g.verdicts, nil }
 
 func (g *gateFake) Spend(context.Context, *plan.Change) error {
 	g.mu.Lock()

@@ -1,7 +1,6 @@
 package reconcile
 
 import (
-	"context"
 	"fmt"
 	"slices"
 
@@ -12,7 +11,7 @@ import (
 )
 
 // plan computes what to do and splits it at the guards.
-func (e *Engine) plan(_ context.Context, run Run, v *view, spent plan.Budget) (Report, error) {
+func (e *Engine) plan(run Run, v *view, spent plan.Budget, verdicts map[string]plan.Verdict) (Report, error) {
 	in := plan.Input{
 		Desired: v.desired.Desired, Departed: v.snapshot.Departed, OutOfScope: v.desired.OutOfScope, Findings: v.snapshot.Findings,
 		Versions: v.snapshot.Versions, State: v.state, Doubts: v.doubts, Links: v.links, Only: run.Only,
@@ -20,8 +19,11 @@ func (e *Engine) plan(_ context.Context, run Run, v *view, spent plan.Budget) (R
 	}
 	limits := e.cfg.Limits
 	v.approval = e.approval(v)
-	limits.Approval = v.approval
+	limits.Approval, limits.Verdicts = v.approval, verdicts
 	apply, held := plan.Compute(in).Guard(limits, spent)
+	if run.ApprovedOnly {
+		apply = apply.ApprovedOnly()
+	}
 	report := Report{Apply: apply, Held: held, Snapshot: v.snapshot, OutOfScope: v.desired.Decisions}
 	return report, e.unproven(run, v, apply)
 }

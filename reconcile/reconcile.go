@@ -68,6 +68,8 @@ type Gate interface {
 	Lock(ctx context.Context, entry string) (unlock func(), ok bool, err error)
 	// Spent is what destructive changes the last 24 hours have seen.
 	Spent(ctx context.Context) (plan.Budget, error)
+	// Verdicts are the decisions of persons that are still valid, by the fingerprint of the change.
+	Verdicts(ctx context.Context) (map[string]plan.Verdict, error)
 	// Spend records one.
 	Spend(ctx context.Context, c *plan.Change) error
 	// Draining is closed when the run should stop at the next safe point.
@@ -113,9 +115,11 @@ type Run struct {
 	// Only limits the run to these entries: an object job. It concludes no departure.
 	Only []directory.Ref
 	// DryRun stops after planning.
-	DryRun  bool
-	Gate    Gate
-	Journal Journal
+	DryRun bool
+	// ApprovedOnly limits the run to what a person approved and is still planned.
+	ApprovedOnly bool
+	Gate         Gate
+	Journal      Journal
 }
 
 // Report sums up a run.
@@ -144,7 +148,11 @@ func (e *Engine) Execute(ctx context.Context, run Run) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	report, err := e.plan(ctx, run, view, spent)
+	verdicts, err := run.Gate.Verdicts(ctx)
+	if err != nil {
+		return Report{}, err
+	}
+	report, err := e.plan(run, view, spent, verdicts)
 	if err != nil {
 		return report, err
 	}
@@ -165,5 +173,5 @@ func (e *Engine) Plan(ctx context.Context) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	return e.plan(ctx, Run{}, view, plan.Budget{})
+	return e.plan(Run{}, view, plan.Budget{}, nil)
 }

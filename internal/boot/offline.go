@@ -51,9 +51,10 @@ func (open) Check(ctx context.Context) error { return ctx.Err() }
 func (open) Lock(ctx context.Context, _ string) (func(), bool, error) {
 	return func() {}, true, ctx.Err()
 }
-func (open) Spent(context.Context) (plan.Budget, error) { return plan.Budget{}, nil }
-func (open) Spend(context.Context, *plan.Change) error  { return nil }
-func (open) Draining() <-chan struct{}                  { return nil }
+func (open) Spent(context.Context) (plan.Budget, error)                { return plan.Budget{}, nil }
+func (open) Verdicts(context.Context) (map[string]plan.Verdict, error) { return nil, nil }
+func (open) Spend(context.Context, *plan.Change) error                 { return nil }
+func (open) Draining() <-chan struct{}                                 { return nil }
 
 // listener keeps what a person should read.
 type listener struct {

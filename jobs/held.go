@@ -1,0 +1,41 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"rollcall/plan"
+	"rollcall/status"
+)
+
+// keepHeld records what a run's plan holds for a person to decide. A dry run shows its plan and replaces nothing.
+func (w *Worker) keepHeld(ctx context.Context, run status.Run, held plan.Plan) error {
+	if run.DryRun {
+		return nil
+	}
+	return w.cfg.Status.SetHeld(context.WithoutCancel(ctx), run.Container, heldSet(run.ID, w.cfg.Now(), held))
+}
+
+func heldSet(runID string, now time.Time, held plan.Plan) status.HeldSet {
+	set := status.HeldSet{Digest: held.HeldDigest(), RunID: runID, At: now.UTC()}
+	for i := range held.Changes {
+		c := &held.Changes[i]
+		h := status.HeldChange{
+			Fingerprint: c.Fingerprint(), Op: c.Op.String(), Kind: c.Kind.String(), ID: string(c.ID), Label: c.Label, Address: c.Address,
+			RemoteID: c.RemoteID, Why: string(c.Why), Guard: string(c.Guard), Reason: c.Held, From: string(c.From),
+		}
+		if c.Member != nil {
+			h.Member, h.MemberLabel = string(c.Member.ID), c.MemberLabel
+		}
+		if len(c.Fields) > 0 {
+			h.Fields = c.Fields
+		}
+		set.Changes = append(set.Changes, h)
+	}
+	return set
+}
+
+// StartApproved starts the run that carries out what was approved, and nothing else.
+func (c *Client) StartApproved(ctx context.Context, container status.Container, by string) (status.Run, error) {
+	return c.Start(ctx, container, false, status.Trigger{Kind: status.ByApproval, By: by})
+}
