@@ -72,6 +72,11 @@ func newComputer(in *Input) *computer {
 	}
 	c.indexObjects()
 	c.indexDesired()
+	for _, k := range directory.Kinds {
+		n := in.State.Others.Of(k)
+		c.plan.Counts.Anchored.add(k, n)
+		c.plan.Counts.Desired.add(k, n)
+	}
 	return c
 }
 

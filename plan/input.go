@@ -83,6 +83,9 @@ type State struct {
 	Objects []Object
 	// Domains are the tenant's verified domains, in lower case; empty where the provider has no such thing.
 	Domains []string
+	// Others is how many more objects carry our anchor that were not looked up (an object job), so that a guard does not
+	// take the one that was for all there are. They count as desired, too.
+	Others Tally
 	// Unsettled names entries whose object was created moments ago and is not yet visible.
 	Unsettled []directory.Ref
 	// Doubts are reasons not to believe the state; they hold the destructive lane.

@@ -55,6 +55,26 @@ func TestObjectJobWritesOneEntry(t *testing.T) {
 	})
 }
 
+// One person who is disabled is not everybody: a guard that sees one entry alone would think so.
+func TestGuardOfAnObjectJobCountsTheOthers(t *testing.T) {
+	each(t, func(d *dir) {
+		d.sync("corp", "r1", at(0), snapshot(user("ada"), user("bob"), user("eve")))
+		off := user("ada")
+		off.Active = false
+		p := d.part("corp")
+		state, err := p.Read(d.Context(), provider.Query{Lookups: []provider.Lookup{{Ref: off.Ref()}}})
+		d.must(err)
+		in := plan.Input{Desired: store.Desired(snapshot(off)), State: state, Only: []directory.Ref{off.Ref()}, Capabilities: p.Capabilities()}
+		apply, held := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+		if len(apply.Changes) != 1 || len(held.Changes) != 0 {
+			d.Errorf("%d changes are applied and %d held (%+v), want one suspension", len(apply.Changes), len(held.Changes), held.Changes)
+		}
+		if _, held = plan.Compute(in).Guard(plan.Limits{}, plan.Budget{User: 3}); len(held.Changes) != 1 {
+			d.Error("a spent budget does not hold an object job")
+		}
+	})
+}
+
 func TestAnOlderReadNeverOverwritesANewerOne(t *testing.T) {
 	each(t, func(d *dir) {
 		d.sync("corp", "r1", at(0), snapshot(user("ada", "title", "first")))

@@ -156,6 +156,7 @@ func TestLookups(t *testing.T) {
 				{Name: directory.DisplayName, Values: []string{"The staff"}},
 			}, Members: []string{"group/inner", "user/bob"}, Listed: true},
 		})
+		d.equal("Others", state.Others, plan.Tally{User: 1})
 	})
 }
 

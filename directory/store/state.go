@@ -23,11 +23,12 @@ func (p *Part) Read(ctx context.Context, q provider.Query) (plan.State, error) {
 	if err := g.whole(p); err != nil {
 		return plan.State{}, err
 	}
-	var objects []plan.Object
+	var s plan.State
 	if len(q.Lookups) > 0 {
-		objects, err = p.lookUp(ctx, q)
+		s.Objects, err = p.lookUp(ctx, q)
+		s.Others = g.others(s.Objects)
 	} else {
-		objects, err = p.all(ctx, q)
+		s.Objects, err = p.all(ctx, q)
 	}
 	if err != nil {
 		return plan.State{}, err
@@ -35,7 +36,20 @@ func (p *Part) Read(ctx context.Context, q provider.Query) (plan.State, error) {
 	p.mu.Lock()
 	p.seen = g
 	p.mu.Unlock()
-	return plan.State{Objects: objects}, nil
+	return s, nil
+}
+
+// others counts what is stored besides some objects.
+func (g *glimpse) others(objects []plan.Object) plan.Tally {
+	t := plan.Tally{User: g.users, Group: g.groups}
+	for i := range objects {
+		if objects[i].Kind == directory.User {
+			t.User--
+		} else {
+			t.Group--
+		}
+	}
+	return plan.Tally{User: max(0, t.User), Group: max(0, t.Group)}
 }
 
 // all returns every entry.
