@@ -125,7 +125,12 @@ func workspace() (dir, socket string, err error) {
 
 // launch starts redis-server under the guard and waits until it answers. The answer stops it.
 func launch(dir, network, addr string, args ...string) (stop func(), err error) {
-	args = append([]string{"-c", guard, "sh", dir, "redis-server",
+	server, err := exec.LookPath("redis-server")
+	if err != nil {
+		return nil, fmt.Errorf("%w: install it (Debian and Ubuntu: apt-get install redis-server)", err)
+	}
+	// By its whole path, which it needs to start itself again (DEBUG CRASH-AND-RECOVER).
+	args = append([]string{"-c", guard, "sh", dir, server,
 		"--save", "", "--appendonly", "no", "--dir", dir, "--loglevel", "warning"}, args...)
 	cmd := exec.Command("sh", args...)
 	in, err := cmd.StdinPipe()

@@ -1,6 +1,7 @@
 package slapdtest
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/go-ldap/ldap/v3"
@@ -59,5 +60,17 @@ func (s *Server) Limit(t testing.TB, size string) {
 	t.Helper()
 	req := ldap.NewModifyRequest("olcDatabase={-1}frontend,cn=config", nil)
 	req.Replace("olcSizeLimit", []string{size})
+	s.must(t, s.conn(t, "cn=config").Modify(req))
+}
+
+// Access replaces the access rules of the running server; none lets everybody read everything.
+func (s *Server) Access(t testing.TB, rules ...string) {
+	t.Helper()
+	values := make([]string, len(rules))
+	for i, rule := range rules {
+		values[i] = fmt.Sprintf("{%d}%s", i, rule)
+	}
+	req := ldap.NewModifyRequest("olcDatabase={1}mdb,cn=config", nil)
+	req.Replace("olcAccess", values)
 	s.must(t, s.conn(t, "cn=config").Modify(req))
 }
