@@ -147,3 +147,12 @@ func (w *world) converged(left map[string]person) {
 		w.Errorf("the tenant has %d accounts, want %d: the directory's and the administrator", n, len(got.People)+1)
 	}
 }
+
+// same fails the test unless the tenant is as it was.
+func (w *world) same(before state) {
+	w.Helper()
+	if diff := gocmp.Diff(before, w.accounts()); diff != "" {
+		const most = 4000
+		w.Errorf("the tenant changed (-before +after):\n%s", diff[:min(len(diff), most)])
+	}
+}

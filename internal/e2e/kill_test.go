@@ -38,10 +38,10 @@ func (w *world) midway(n int64) (id string) {
 }
 
 // victim returns the worker that has the run, and another one, or nil.
-func (w *world) victim(id string) (has, other *process) {
+func (w *world) victim(container, id string) (has, other *process) {
 	w.Helper()
 	eventually(w, 10*time.Second, "a worker has the run", func() bool {
-		name := w.look(google, id).Worker
+		name := w.look(container, id).Worker
 		for _, p := range w.workers {
 			if name == p.worker(w) {
 				has = p
@@ -81,7 +81,7 @@ func TestKillNineMidSync(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, options{slapd: small(), workers: workers})
 			id := w.midway(100)
-			has, _ := w.victim(id)
+			has, _ := w.victim(google, id)
 			has.kill()
 			died := time.Now()
 			if workers == 1 {
@@ -123,7 +123,7 @@ func TestDrain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small(), workers: 2})
 	id := w.midway(100)
-	has, other := w.victim(id)
+	has, other := w.victim(google, id)
 	has.stop(t)
 	eventually(t, 5*time.Second, "the other worker has the run", func() bool {
 		r := w.look(google, id)
@@ -156,7 +156,7 @@ func TestFrozenWorker(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small(), workers: 2})
 	id := w.midway(100)
-	has, other := w.victim(id)
+	has, other := w.victim(google, id)
 	has.signal(t, syscall.SIGSTOP)
 	eventually(t, 25*time.Second, "the other worker has the run", func() bool { return w.look(google, id).Worker == other.worker(t) })
 	has.signal(t, syscall.SIGCONT)

@@ -7,6 +7,7 @@
 package e2e
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
@@ -14,6 +15,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 )
 
 func TestMain(m *testing.M) {
@@ -24,12 +27,18 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
+	redis.SetLogger(quiet{})
 	code := m.Run()
 	if programs != "" {
 		_ = os.RemoveAll(programs)
 	}
 	os.Exit(code)
 }
+
+// quiet takes what go-redis would say of a Redis that is gone on purpose.
+type quiet struct{}
+
+func (quiet) Printf(context.Context, string, ...any) {}
 
 // programs is where build put them.
 var programs string

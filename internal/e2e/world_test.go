@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -60,6 +61,9 @@ type world struct {
 	workers []*process
 	// request is called with the method of each request to the tenant before anything is done about it.
 	request atomic.Pointer[func(method string)]
+
+	mu  sync.Mutex
+	uri []string
 }
 
 // tenantKey is the service account's key of all tenants, because making one takes a while.
@@ -88,7 +92,7 @@ func newWorld(t testing.TB, o options) *world {
 		}
 	}
 	w.tenant = simulator.New(o.tenant)
-	srv := httptest.NewServer(discoverytest.Wrap(t, w.tenant.Handler()))
+	srv := httptest.NewServer(w.record(discoverytest.Wrap(t, w.tenant.Handler())))
 	t.Cleanup(srv.Close)
 	w.configure(t.TempDir(), srv.URL, &o)
 	w.startAPI()
@@ -152,6 +156,25 @@ func (w *world) onRequest(f func(method string)) {
 		return
 	}
 	w.request.Store(&f)
+}
+
+// record keeps the requests that reach the tenant.
+func (w *world) record(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		w.mu.Lock()
+		w.uri = append(w.uri, r.Method+" "+r.URL.RequestURI())
+		w.mu.Unlock()
+		next.ServeHTTP(rw, r)
+	})
+}
+
+// recorded returns the requests since it was called last, as method and URI.
+func (w *world) recorded() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := w.uri
+	w.uri = nil
+	return out
 }
 
 // configuration is as anybody would write it, but for the rate: the simulated tenant has no quota of its own.
