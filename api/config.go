@@ -15,6 +15,8 @@ import (
 type Jobs interface {
 	// StartFull starts a full sync in the name of a token; the error is a *status.LiveError while one is live.
 	StartFull(ctx context.Context, c status.Container, dryRun bool, by string) (status.Run, error)
+	// StartApproved starts a run that carries out what was approved and is still planned, and nothing else.
+	StartApproved(ctx context.Context, c status.Container, by string) (status.Run, error)
 	// StartObject starts the sync of one entry of a source to a provider and returns the job's id.
 	StartObject(ctx context.Context, c status.Container, source string, ref directory.Ref, by string) (jobID string, err error)
 	// Cancel closes the open run of a container; the error is fault.NotFound when there is none.

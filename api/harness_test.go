@@ -47,7 +47,7 @@ const (
 
 func authenticate(token string) (api.Caller, bool) {
 	scopes := map[string][]string{
-		readToken: {api.ScopeRead}, syncToken: {api.ScopeSync}, bothToken: {api.ScopeRead, api.ScopeSync},
+		readToken: {api.ScopeRead}, syncToken: {api.ScopeSync}, bothToken: {api.ScopeRead, api.ScopeSync, api.ScopeApprove},
 	}[token]
 	return api.Caller{Name: "ops@example.com", Scopes: scopes}, scopes != nil
 }
@@ -72,6 +72,13 @@ func (f *fakeJobs) StartFull(ctx context.Context, c status.Container, dryRun boo
 		return status.Run{}, f.err
 	}
 	return f.store.Start(ctx, status.StartRequest{Container: c, DryRun: dryRun, Trigger: status.Trigger{Kind: status.ByAPI, By: by}})
+}
+
+func (f *fakeJobs) StartApproved(ctx context.Context, c status.Container, by string) (status.Run, error) {
+	if f.err != nil {
+		return status.Run{}, f.err
+	}
+	return f.store.Start(ctx, status.StartRequest{Container: c, Trigger: status.Trigger{Kind: status.ByApproval, By: by}})
 }
 
 func (f *fakeJobs) StartObject(ctx context.Context, c status.Container, source string, ref directory.Ref, by string) (string, error) {

@@ -53,6 +53,9 @@ func (a *API) routes() []route {
 		add(one+"sync/runs/", get(ScopeRead, a.runs))
 		add(one+"sync/runs/{run}/", get(ScopeRead, a.run))
 		add(one+"sync/runs/{run}/messages/", get(ScopeRead, a.runMessages))
+		for path, m := range a.approvals() {
+			add(one+path, m)
+		}
 		if f.kind == status.LDAP {
 			continue // a single object goes to a provider
 		}

@@ -1,0 +1,233 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"rollcall/fault"
+	"rollcall/plan"
+	"rollcall/status"
+)
+
+// heldView is what waits for a person in one container.
+type heldView struct {
+	// Digest names the set in a decision; null where nothing waits.
+	Digest  *string      `json:"digest"`
+	RunID   *string      `json:"run_id"`
+	At      *stamp       `json:"at"`
+	Count   int          `json:"count"`
+	Changes []heldChange `json:"changes"`
+}
+
+// heldChange is one held change with what was decided about it.
+type heldChange struct {
+	status.HeldChange
+	Decision *decisionView `json:"decision"`
+}
+
+type decisionView struct {
+	Verdict string `json:"verdict"`
+	By      string `json:"by"`
+	At      stamp  `json:"at"`
+	Expires stamp  `json:"expires"`
+}
+
+// held shows what the newest plan holds, with what was decided.
+func (a *API) held(r *request) (answer, error) {
+	set, err := a.cfg.Status.Held(r.Context(), r.container())
+	if err != nil {
+		return answer{}, err
+	}
+	decisions, err := a.cfg.Status.Decisions(r.Context(), r.container())
+	if err != nil {
+		return answer{}, err
+	}
+	view := heldView{Count: len(set.Changes), Changes: make([]heldChange, 0, len(set.Changes))}
+	if set.Digest != "" {
+		at := stamp(set.At)
+		view.Digest, view.RunID, view.At = &set.Digest, &set.RunID, &at
+	}
+	from, to, err := window(r, len(set.Changes))
+	if err != nil {
+		return answer{}, err
+	}
+	for _, c := range set.Changes[from:to] {
+		h := heldChange{HeldChange: c}
+		if d, decided := decisions[c.Fingerprint]; decided {
+			h.Decision = &decisionView{d.Verdict, d.By, stamp(d.At), stamp(d.Expires)}
+		}
+		view.Changes = append(view.Changes, h)
+	}
+	return ok(view), nil
+}
+
+// window reads offset and limit, of a list of n.
+func window(r *request, n int) (from, to int, err error) {
+	const most = 1000
+	wrong := invalid{}
+	number := func(name string, otherwise, least, top int) int {
+		text := r.URL.Query().Get(name)
+		if text == "" {
+			return otherwise
+		}
+		v, err := strconv.Atoi(text)
+		if err != nil || v < least || v > top {
+			wrong.add(name, "Ensure this value is between %d and %d.", least, top)
+		}
+		return v
+	}
+	const far = 1 << 30
+	offset, limit := number("offset", 0, 0, far), number("limit", most, 1, most)
+	if err := wrong.orNil(); err != nil {
+		return 0, 0, err
+	}
+	from = min(offset, n)
+	return from, min(from+limit, n), nil
+}
+
+// decided is the answer to a decision.
+type decided struct {
+	Verdict string   `json:"verdict"`
+	Count   int      `json:"count"`
+	Expires stamp    `json:"expires"`
+	Run     *runView `json:"run,omitempty"` // the run that carries out an approval
+}
+
+// approve lets held changes go: all of a set, or those that the body lists by fingerprint or entry id. It starts a run in
+// which only what is approved and still planned happens.
+func (a *API) approve(r *request) (answer, error) {
+	changes, err := a.chosen(r)
+	if err != nil {
+		return answer{}, err
+	}
+	if live, is, err := a.cfg.Status.Live(r.Context(), r.container()); err != nil {
+		return answer{}, err
+	} else if is {
+		view := newRunView(live, a.now())
+		return answer{status: http.StatusConflict, body: refused{Detail: "A run is live: approve when it has ended, because it may hold other changes.", Run: &view}}, nil
+	}
+	if _, err := a.cfg.Status.Decide(r.Context(), r.container(), string(plan.Approved), r.by, changes); err != nil {
+		return answer{}, err
+	}
+	run, err := a.cfg.Jobs.StartApproved(r.Context(), r.container(), r.by)
+	if live, is := errors.AsType[*status.LiveError](err); is { // It began in between, and knows of the approval or not: the next one does.
+		run, err = live.Run, nil
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	view := newRunView(run, a.now())
+	return answer{
+		status: http.StatusAccepted, body: decided{string(plan.Approved), len(changes), a.expiry(), &view},
+	}, nil
+}
+
+// reject keeps held changes held, also where a later plan would let them go.
+func (a *API) reject(r *request) (answer, error) {
+	changes, err := a.chosen(r)
+	if err != nil {
+		return answer{}, err
+	}
+	if _, err := a.cfg.Status.Decide(r.Context(), r.container(), string(plan.Rejected), r.by, changes); err != nil {
+		return answer{}, err
+	}
+	return ok(decided{Verdict: string(plan.Rejected), Count: len(changes), Expires: a.expiry()}), nil
+}
+
+func (a *API) expiry() stamp {
+	return stamp(a.now().Add(status.DecisionTTL).Truncate(time.Microsecond))
+}
+
+// chosen returns the changes that a decision is about: those of the named set, as the body limits them, that still wait
+// unchanged. A set that was superseded will do as long as one of its changes still waits.
+func (a *API) chosen(r *request) ([]status.HeldChange, error) {
+	entries, all, err := entriesOf(r)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.resource.check(); err != nil {
+		return nil, err
+	}
+	set, err := a.cfg.Status.HeldBy(r.Context(), r.container(), r.PathValue("digest"))
+	if fault.KindOf(err) == fault.NotFound && err != nil {
+		return nil, &problem{http.StatusNotFound, detail{Detail: "Not found."}}
+	}
+	if err != nil {
+		return nil, err
+	}
+	current, err := a.cfg.Status.Held(r.Context(), r.container())
+	if err != nil {
+		return nil, err
+	}
+	waits := make(map[string]bool, len(current.Changes))
+	for _, c := range current.Changes {
+		waits[c.Fingerprint] = true
+	}
+	named := map[string]bool{}
+	var out []status.HeldChange
+	for _, c := range set.Changes {
+		if !all && !entries[c.Fingerprint] && !entries[c.ID] {
+			continue
+		}
+		named[c.Fingerprint], named[c.ID] = true, true
+		if waits[c.Fingerprint] {
+			out = append(out, c)
+		}
+	}
+	wrong := invalid{}
+	for e := range entries {
+		if !named[e] {
+			wrong.add("entries", "%q is not in this set.", e)
+		}
+	}
+	if err := wrong.orNil(); err != nil {
+		return nil, err
+	}
+	if len(out) == 0 {
+		return nil, conflict("None of these changes waits any more: they were made, are no longer planned, or would do something else by now.")
+	}
+	return out, nil
+}
+
+// entriesOf reads the optional list of fingerprints or entry ids.
+func entriesOf(r *request) (entries map[string]bool, all bool, err error) {
+	body, err := readObject(r)
+	if err != nil {
+		return nil, false, err
+	}
+	wrong := invalid{}
+	for name := range body {
+		if name != "entries" {
+			wrong.add(name, "Unknown field.")
+		}
+	}
+	given, there := body["entries"]
+	if err := wrong.orNil(); err != nil || !there {
+		return nil, true, err
+	}
+	list, ok := given.([]any)
+	if !ok || len(list) == 0 {
+		return nil, false, invalidField("entries", "Expected a list of fingerprints or entry ids that is not empty.")
+	}
+	entries = make(map[string]bool, len(list))
+	for _, v := range list {
+		text, ok := v.(string)
+		if !ok || text == "" {
+			return nil, false, invalidField("entries", "Not a valid string.")
+		}
+		entries[text] = true
+	}
+	return entries, false, nil
+}
+
+// approvals are the routes of held changes.
+func (a *API) approvals() map[string]methods {
+	decide := func(h handler) methods {
+		return methods{http.MethodPost: {scope: ScopeApprove, handle: h}}
+	}
+	return map[string]methods{
+		"sync/held/": get(ScopeRead, a.held), "sync/held/{digest}/approve/": decide(a.approve), "sync/held/{digest}/reject/": decide(a.reject),
+	}
+}
