@@ -108,9 +108,10 @@ func (a *applier) stage(ctx context.Context, from, to int) error {
 	caps := a.cfg.Provider.Capabilities()
 	g, stop := errgroup.WithContext(ctx)
 	g.SetLimit(max(1, caps.Concurrency))
-	size := max(1, caps.BatchSize)
-	for ; from < to && stop.Err() == nil; from += size {
-		batch := indexes(from, min(from+size, to))
+	for from < to && stop.Err() == nil {
+		next := from + a.size(a.report.Apply.Changes[from:to])
+		batch := indexes(from, next)
+		from = next
 		g.Go(func() error {
 			// A write under way is finished although a neighbour failed: ctx, not stop.
 			if stop.Err() != nil {
@@ -123,6 +124,15 @@ func (a *applier) stage(ctx context.Context, from, to int) error {
 		return err
 	}
 	return ctx.Err()
+}
+
+// size is how many of the changes go into one Apply.
+func (a *applier) size(changes []plan.Change) int {
+	size := a.cfg.Provider.Capabilities().BatchSize
+	if b, ok := a.cfg.Provider.(Batcher); ok {
+		size = b.Batch(changes)
+	}
+	return min(max(1, size), len(changes))
 }
 
 func indexes(from, to int) []int {
@@ -214,6 +224,9 @@ func (a *applier) write(ctx context.Context, at []int) error {
 	}
 	if len(batch) == 0 {
 		return nil
+	}
+	if err := a.intend(ctx, batch); err != nil {
+		return err
 	}
 	var stop error
 	for k, r := range a.cfg.Provider.Apply(ctx, batch) {

@@ -74,6 +74,7 @@ func (e *Engine) read(ctx context.Context, run Run) (*view, error) {
 			return nil, err
 		}
 	}
+	v.disown()
 	if len(run.Only) > 0 && !e.mirror() {
 		v.stub(groups)
 	}
@@ -160,6 +161,49 @@ func concernsMember(d *plan.Desired, user directory.Ref, remote string, groups m
 	}
 	_, was := slices.BinarySearch(groups[d.ID].Members, remote)
 	return remote != "" && was
+}
+
+// disown makes objects foreign whose anchor may be somebody else's and belongs to nothing that we know of: not to an entry,
+// present or departed, nor to a link. They keep their names and are never taken over.
+func (v *view) disown() {
+	var known map[directory.Ref]bool
+	for i := range v.state.Objects {
+		o := &v.state.Objects[i]
+		if o.Unproven == "" || !o.Anchored() || v.links[o.Ref].RemoteID != "" {
+			continue
+		}
+		if known == nil {
+			known = v.refs()
+		}
+		if known[o.Ref] {
+			continue
+		}
+		o.ID = ""
+		if o.Protected == "" {
+			o.Protected = o.Unproven
+		}
+	}
+}
+
+// refs returns what the source has or had, usable or not.
+func (v *view) refs() map[directory.Ref]bool {
+	refs := make(map[directory.Ref]bool, len(v.desired.Desired))
+	for i := range v.desired.Desired {
+		refs[v.desired.Desired[i].Ref] = true
+	}
+	for _, ref := range v.desired.OutOfScope {
+		refs[ref] = true
+	}
+	for _, d := range v.snapshot.Departed {
+		refs[d.Ref] = true
+	}
+	for _, f := range v.snapshot.Findings {
+		refs[f.Ref] = true
+	}
+	for ref := range v.snapshot.Versions {
+		refs[ref] = true
+	}
+	return refs
 }
 
 // stub adds what the ledger knows of objects that an object job does not look up: who is who among the members of a

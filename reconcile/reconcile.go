@@ -59,6 +59,12 @@ type Settler interface {
 	Settle(ctx context.Context) error
 }
 
+// Batcher is a provider that takes more changes at once where they go well together. Batch returns how many of the
+// leading changes, all of one stage, go into the next Apply; it overrules Capabilities.BatchSize.
+type Batcher interface {
+	Batch(changes []plan.Change) int
+}
+
 // Gate stands between a plan and its writes: locks, the lease and the budget.
 type Gate interface {
 	// Check fails when the run may no longer write.

@@ -331,7 +331,7 @@ func TestStopAnywhereRunAgainSameEnd(t *testing.T) {
 			resume(t, w, want, fmt.Sprintf("cut %d after=%v", cut, after))
 		}
 	}
-	for cut := range 4 {
+	for cut := range 5 {
 		w := scenario(t)
 		w.ledger = &ledgerFake{w.ledger, cut}
 		if _, err := w.run(t.Context()); !errors.Is(err, errDead) {

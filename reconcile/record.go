@@ -43,6 +43,26 @@ func (a *applier) learn(c *plan.Change, r provider.Result) {
 	a.links[c.Ref] = link
 }
 
+// intend notes suspensions before they are made. Where the remote object cannot carry our mark, the ledger has to: a run
+// that dies between the write and its record would leave an account of which nobody knows who suspended it. A note that
+// comes to nothing does no harm, as the next run finds the account active.
+func (a *applier) intend(ctx context.Context, batch []plan.Change) error {
+	notes := map[directory.Ref]plan.Link{}
+	a.mu.Lock()
+	for i := range batch {
+		if c := &batch[i]; c.Op == plan.Suspend && !a.mirror() {
+			link := a.link(c.Ref)
+			link.RemoteID, link.Suspended = c.RemoteID, true
+			a.links[c.Ref], notes[c.Ref] = link, link
+		}
+	}
+	a.mu.Unlock()
+	if len(notes) == 0 {
+		return nil
+	}
+	return a.cfg.Ledger.PutLinks(ctx, notes)
+}
+
 func (a *applier) link(ref directory.Ref) plan.Link {
 	if l, ok := a.links[ref]; ok {
 		return l
