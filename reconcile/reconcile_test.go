@@ -111,6 +111,12 @@ func TestLaw1OtherReferralsHoldTheDestructiveLane(t *testing.T) {
 	if r, err := w.run(t.Context()); err != nil || r.Applied != 1 {
 		t.Errorf("applied %d, err %v; want the suspension", r.Applied, err)
 	}
+	w.source.snapshot.Referrals = nil // Another set, and nobody is missing: it is the new one.
+	mustRun(t, w)
+	w.source.snapshot.Entries = append(slices.Delete(company(), 5, 7), person(20))
+	if r, err := w.run(t.Context()); err != nil || r.Applied != 1 {
+		t.Errorf("applied %d, err %v; want the suspension of u006", r.Applied, err)
+	}
 }
 
 func TestLaw10TheClockSurvivesAndComingBackCancels(t *testing.T) {

@@ -127,7 +127,8 @@ func (a *applier) facts(ctx context.Context) error {
 		f.Scope = a.cfg.Scope
 	}
 	f.Users, f.Groups = a.view.snapshot.Count(directory.User), a.view.snapshot.Count(directory.Group)
-	if len(a.view.doubts) == 0 {
+	// A changed set with which nobody is missing, or with which a person let everything go, is the new one.
+	if len(a.view.doubts) == 0 || a.report.Held.Empty() {
 		f.Referrals = a.view.snapshot.Referrals
 	}
 	return a.cfg.Ledger.SetFacts(ctx, f)
