@@ -64,6 +64,9 @@ type Object struct {
 	Protected string
 	// ReadOnly says why the object is never written at all; empty when it may be.
 	ReadOnly string
+	// Unproven says why the anchor may be somebody else's, where a provider's mark does not name us; empty when it is surely
+	// ours. Such an object is foreign unless something that we know of has that ID.
+	Unproven string
 	// Members of a group of ours, by remote id, sorted; foreign members too.
 	Members []string
 	// Size is how many members the group has in all, where Members is only some of them (an object job); else zero.
