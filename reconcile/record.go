@@ -134,16 +134,18 @@ func (a *applier) facts(ctx context.Context) error {
 	return a.cfg.Ledger.SetFacts(ctx, f)
 }
 
-// observe links every object that carries our anchor, and forgets links to what is no longer there.
+// observe links every object that carries our anchor, and forgets links to what is no longer there or is another's.
 func (a *applier) observe() {
 	rekeys := make(map[directory.Ref]string, len(a.view.desired.Desired))
 	for i := range a.view.desired.Desired {
 		rekeys[a.view.desired.Desired[i].Ref] = a.view.desired.Desired[i].Rekey
 	}
 	present := make(map[directory.Ref]bool, len(a.view.state.Objects))
+	bare := map[string]bool{} // remote ids of objects without an anchor of ours
 	for i := range a.view.state.Objects {
 		o := &a.view.state.Objects[i]
 		if !o.Anchored() {
+			bare[o.RemoteID] = true
 			continue
 		}
 		present[o.Ref] = true
@@ -170,8 +172,12 @@ func (a *applier) observe() {
 		gone[ref] = true
 		delete(a.links, ref)
 	}
-	for ref := range a.view.links {
-		if _, made := a.links[ref]; !present[ref] && !made && !gone[ref] {
+	for ref, link := range a.view.links {
+		if _, made := a.links[ref]; present[ref] || made || gone[ref] {
+			continue
+		}
+		// An account that is there and lost its anchor keeps its link: it is what keeps a second one from being made.
+		if link.RemoteID == "" || !bare[link.RemoteID] {
 			a.lost = append(a.lost, ref)
 		}
 	}
