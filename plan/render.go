@@ -52,7 +52,7 @@ func WriteTable(w io.Writer, apply, held Plan) error {
 	}
 	for i := range apply.Changes {
 		c := &apply.Changes[i]
-		row(c.Op.String(), c.Kind.String(), clean(c.name()), clean(c.describe()))
+		row(c.Op.String(), c.Kind.String(), Clean(c.name()), Clean(c.describe()))
 	}
 	if len(held.Changes) > 0 {
 		row("", "", "", "")
@@ -60,21 +60,21 @@ func WriteTable(w io.Writer, apply, held Plan) error {
 	}
 	for i := range held.Changes {
 		c := &held.Changes[i]
-		row(c.Op.String(), c.Kind.String(), clean(c.name()), string(c.Guard)+": "+clean(c.Held))
+		row(c.Op.String(), c.Kind.String(), Clean(c.name()), string(c.Guard)+": "+Clean(c.Held))
 	}
 	if len(apply.Held) > 0 {
 		row("", "", "", "")
 		row("IN CONFLICT", "KIND", "ENTRY", "WHY")
 	}
 	for _, h := range apply.Held {
-		row(string(h.Reason), h.Kind.String(), clean(label(h.Label, h.ID)), clean(h.Detail))
+		row(string(h.Reason), h.Kind.String(), Clean(label(h.Label, h.ID)), Clean(h.Detail))
 	}
 	if len(apply.Notes) > 0 {
 		row("", "", "", "")
 		row("LEFT ALONE", "KIND", "ENTRY", "WHY")
 	}
 	for _, n := range apply.Notes {
-		row(string(n.Reason), n.Kind.String(), clean(label(n.Label, n.ID)), clean(n.Detail))
+		row(string(n.Reason), n.Kind.String(), Clean(label(n.Label, n.ID)), Clean(n.Detail))
 	}
 	return t.Flush()
 }
@@ -144,8 +144,8 @@ func show(values []string) string {
 	return fmt.Sprintf("%q", strings.Join(values, " | "))
 }
 
-// clean keeps a cell on its line: names come from directories, and odd people put anything in them.
-func clean(s string) string {
+// Clean keeps a cell on its line: names come from directories, and odd people put anything in them.
+func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsControl(r) || r == '\u2028' || r == '\u2029':
