@@ -90,6 +90,8 @@ var owners = map[string][]string{
 	"github.com/cenkalti/backoff":          {"provider/pace"},
 	"github.com/kelseyhightower/envconfig": {"internal/boot", "internal/config"},
 	"github.com/getkin/kin-openapi":        {},
+	"go.einride.tech/aip":                  {"api"},
+	"github.com/yandex-cloud/go-genproto":  {}, // the clients' types, for a test
 }
 
 // imports returns what each package of the module imports outside of its tests, files of every platform. It reads the files

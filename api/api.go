@@ -56,6 +56,10 @@ func (a *API) dispatch(w http.ResponseWriter, r *http.Request) {
 		a.serve(w, r, public(a.readyz))
 		return
 	}
+	if strings.HasPrefix(r.URL.Path, rpcRoot) {
+		a.dispatchRPC(w, r)
+		return
+	}
 	p := r.URL.EscapedPath()
 	if !strings.HasPrefix(p, "/") || path.Clean(p)+"/" != p || r.Method == http.MethodConnect {
 		a.write(w, r, notFound())
@@ -73,6 +77,7 @@ type route struct {
 	path    string
 	family  *family // nil for what belongs to no resource
 	methods methods
+	rpc     bool // errors are google.rpc.Status
 }
 
 // methods maps GET and POST to what they do.

@@ -72,7 +72,7 @@ func checkAnswer(t testing.TB, r *http.Request, w *httptest.ResponseRecorder) {
 			t.Errorf("%s: %s: %s\n%s", where, name, problem, w.Body)
 		}
 	}
-	if w.Code >= 400 && w.Code != 400 && !strings.HasSuffix(r.URL.Path, "z") {
+	if w.Code >= 400 && w.Code != 400 && !strings.HasSuffix(r.URL.Path, "z") && !strings.HasPrefix(r.URL.Path, "/organization-manager/") {
 		if m, _ := body.(map[string]any); m == nil || m["detail"] == nil {
 			t.Errorf("%s: no detail: %s", where, w.Body)
 		}
@@ -82,6 +82,9 @@ func checkAnswer(t testing.TB, r *http.Request, w *httptest.ResponseRecorder) {
 // schemaFor returns the schema of an answer. Where the document knows the path and method but not the status, that of
 // an error is meant.
 func schemaFor(doc *openapi3.T, method, path string, code int) (*openapi3.Schema, bool) {
+	if strings.HasPrefix(path, "/api/v3/organization-manager/") { // which is not there
+		return nil, false
+	}
 	path = strings.TrimPrefix(path, "/api/v3")
 	if doc.Paths.Find("/livez") == nil { // the contract: one provider's paths are those of the other
 		path = strings.Replace(path, "/microsoft_entra/2/sync/object/", "/google_workspace/1/sync/object/", 1)
@@ -216,7 +219,9 @@ func TestDocumentDescribesEveryRoute(t *testing.T) {
 		t.Fatal(err)
 	}
 	routes := api.Routes()
-	routes["/livez"], routes["/readyz"] = []string{"GET"}, []string{"GET"}
+	for _, path := range []string{"/livez", "/readyz", sessionsURL, sessionsURL + "/{sessionId}"} {
+		routes[path] = []string{"GET"}
+	}
 	for path, methods := range routes {
 		item := doc.Paths.Find(path)
 		if item == nil {

@@ -143,7 +143,7 @@ var paths = map[status.Container]string{
 
 // harness is an API with everything behind it.
 type harness struct {
-	t         *testing.T
+	t         testing.TB
 	rdb       *redis.Client
 	clock     *clock
 	store     *status.Store
@@ -154,7 +154,7 @@ type harness struct {
 }
 
 // newHarness returns a harness on a Redis; change, if any, changes the configuration.
-func newHarness(t *testing.T, rdb *redis.Client, change func(*api.Config)) *harness {
+func newHarness(t testing.TB, rdb *redis.Client, change func(*api.Config)) *harness {
 	t.Helper()
 	if rdb == nil {
 		rdb = redistest.Start(t)
@@ -192,7 +192,7 @@ func newHarness(t *testing.T, rdb *redis.Client, change func(*api.Config)) *harn
 // response is an answer with its body read.
 type response struct {
 	*httptest.ResponseRecorder
-	t *testing.T
+	t testing.TB
 }
 
 // do sends a request with a token that may do everything. The answer is checked against the contract and against the

@@ -44,7 +44,7 @@ func (a *API) routes() []route {
 	out := []route{{path: "/schema/", methods: public(a.schema)}}
 	for _, f := range families {
 		one := f.base + "{" + f.key + "}/"
-		add := func(path string, m methods) { out = append(out, route{path, f, m}) }
+		add := func(path string, m methods) { out = append(out, route{path: path, family: f, methods: m}) }
 		add(f.base, get(ScopeRead, a.list))
 		add(one, get(ScopeRead, a.retrieve))
 		add(one+"sync/", post(a.start, 0))
@@ -82,6 +82,9 @@ func (a *API) serveRoute(w http.ResponseWriter, r *http.Request, rt route) {
 	out, err := a.perform(w, r, rt)
 	if err != nil {
 		out = a.failure(r, err)
+	}
+	if rt.rpc {
+		out = rpcAnswer(out, err)
 	}
 	a.write(w, r, out)
 }

@@ -1,0 +1,154 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"go.einride.tech/aip/filtering"
+	expr "google.golang.org/genproto/googleapis/api/expr/v1alpha1"
+
+	"rollcall/status"
+)
+
+// sessionFilter reports whether a session passes. A nil one lets all pass.
+type sessionFilter func(*session) bool
+
+// filterField is a field that a filter can name. It is an enum, a text or a time.
+type filterField struct {
+	name   string
+	values []string // of an enum
+	text   func(*session) string
+	time   func(*session) time.Time
+}
+
+// filterFields are all of them.
+var filterFields = []filterField{
+	{name: "status", text: func(s *session) string { return string(s.Status) }, values: []string{
+		"SESSION_STATUS_UNSPECIFIED", string(status.SessionOpened), string(status.SessionPending), string(status.SessionCompleted),
+		string(status.SessionFailed), string(status.SessionExpired),
+	}},
+	{name: "syncMode", text: func(s *session) string { return s.SyncMode }, values: []string{"SYNC_MODE_UNSPECIFIED", "FULL_SYNC", "DELTA"}},
+	{name: "sessionType", text: func(s *session) string { return s.SessionType }, values: []string{
+		sessionOfProvider, sessionOfSource, "AD_PASSWORD_HASH", "AD_USER_CONTROL",
+	}},
+	{name: "agentId", text: func(s *session) string { return s.AgentID }},
+	{name: "createdAt", time: func(s *session) time.Time { return time.Time(s.CreatedAt) }},
+	{name: "closedAt", time: (*session).closedAt},
+}
+
+// parseSessionFilter reads a filter of AIP-160. The library has the grammar; what the names and values mean is said
+// here, so that an error says which are known.
+func parseSessionFilter(text string) (sessionFilter, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	var p filtering.Parser
+	p.Init(text)
+	parsed, err := p.Parse()
+	if err != nil {
+		return nil, syntaxError(err)
+	}
+	return compileFilter(parsed.GetExpr())
+}
+
+// syntaxError returns the innermost of the parser's errors: each of the others repeats the filter.
+func syntaxError(err error) error {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil {
+			break
+		}
+		err = inner
+	}
+	if errors.Is(err, io.EOF) {
+		return errors.New("ends too early")
+	}
+	if at, ok := err.(interface { //nolint:errorlint // it is the innermost
+		Message() string
+		Position() filtering.Position
+	}); ok {
+		return fmt.Errorf("%s at column %d", at.Message(), at.Position().Column)
+	}
+	return err
+}
+
+// compileFilter makes a function of an expression.
+func compileFilter(e *expr.Expr) (sessionFilter, error) {
+	call := e.GetCallExpr()
+	if call == nil {
+		return nil, errors.New("a name or a value alone is no condition: write field = value")
+	}
+	switch fn := call.GetFunction(); fn {
+	case filtering.FunctionAnd, filtering.FunctionFuzzyAnd, filtering.FunctionOr, filtering.FunctionNot:
+		return combine(call, compileFilter)
+	case filtering.FunctionEquals, filtering.FunctionNotEquals, filtering.FunctionHas, filtering.FunctionLessThan,
+		filtering.FunctionLessEquals, filtering.FunctionGreaterThan, filtering.FunctionGreaterEquals:
+		return compileComparison(call)
+	default:
+		return nil, fmt.Errorf("unknown function %q", fn)
+	}
+}
+
+// combine joins what compile makes of the operands of AND, OR and NOT.
+func combine(call *expr.Expr_Call, compile func(*expr.Expr) (sessionFilter, error)) (sessionFilter, error) {
+	want := 2
+	if call.GetFunction() == filtering.FunctionNot {
+		want = 1
+	}
+	if len(call.GetArgs()) != want {
+		return nil, fmt.Errorf("%s is not called like a function", call.GetFunction())
+	}
+	var f [2]sessionFilter
+	for i, arg := range call.GetArgs() {
+		var err error
+		if f[i], err = compile(arg); err != nil {
+			return nil, err
+		}
+	}
+	switch call.GetFunction() {
+	case filtering.FunctionNot:
+		return func(s *session) bool { return !f[0](s) }, nil
+	case filtering.FunctionOr:
+		return func(s *session) bool { return f[0](s) || f[1](s) }, nil
+	}
+	return func(s *session) bool { return f[0](s) && f[1](s) }, nil
+}
+
+func compileComparison(call *expr.Expr_Call) (sessionFilter, error) {
+	name := call.GetArgs()[0].GetIdentExpr().GetName()
+	i := slices.IndexFunc(filterFields, func(f filterField) bool { return f.name == name })
+	if i < 0 {
+		var known []string
+		for _, f := range filterFields {
+			known = append(known, f.name)
+		}
+		if name == "" {
+			return nil, fmt.Errorf("what stands before %s must be one of the fields %s", call.GetFunction(), strings.Join(known, ", "))
+		}
+		return nil, fmt.Errorf("unknown field %q: want one of %s", name, strings.Join(known, ", "))
+	}
+	return compileOperand(&filterFields[i], call.GetFunction(), call.GetArgs()[1])
+}
+
+// compileOperand compares a field with a value or, where that has one meaning, with several: status = (OPENED OR PENDING).
+func compileOperand(f *filterField, op string, e *expr.Expr) (sessionFilter, error) {
+	switch fn := e.GetCallExpr().GetFunction(); fn {
+	case filtering.FunctionAnd, filtering.FunctionFuzzyAnd, filtering.FunctionOr, filtering.FunctionNot:
+		if op != filtering.FunctionEquals && op != filtering.FunctionHas {
+			return nil, fmt.Errorf("%s compares with one value", op)
+		}
+		return combine(e.GetCallExpr(), func(e *expr.Expr) (sessionFilter, error) { return compileOperand(f, op, e) })
+	}
+	value, quoted, err := filterValue(f, e)
+	if err != nil {
+		return nil, err
+	}
+	if f.time != nil {
+		return compareTime(f, op, value, quoted)
+	}
+	return compareText(f, op, value)
+}

@@ -1,0 +1,196 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"rollcall/fault"
+	"rollcall/status"
+)
+
+const (
+	// sessionsPath lists sessions; one more segment names one.
+	sessionsPath = "/organization-manager/v1/idp/synchronization-sessions"
+	sessionParam = "sessionId"
+)
+
+// The bounds of the sessions API, in characters, and its default page.
+const (
+	maxContainerID  = 50
+	maxSessionID    = 50
+	maxPageToken    = 2000
+	maxFilter       = 1000
+	maxSessions     = 1000
+	defaultSessions = 100
+)
+
+// sessionPage is a part of the list of sessions. An empty token says that it is the last.
+type sessionPage struct {
+	Sessions      []session `json:"sessions"`
+	NextPageToken string    `json:"nextPageToken"`
+}
+
+// sessionQuery is what a list was asked for.
+type sessionQuery struct {
+	container status.Container
+	size      int
+	token     string
+	filter    string
+	keep      sessionFilter
+}
+
+// sessions lists the sessions of a container, newest first.
+func (a *API) sessions(r *request) (answer, error) {
+	q, err := parseSessionQuery(r.URL.RawQuery)
+	if err != nil {
+		return answer{}, err
+	}
+	if !a.configured(q.container) {
+		return answer{status: http.StatusNotFound, body: detail{Detail: "subjectContainerId: there is no such container."}}, nil
+	}
+	var key []byte
+	var before status.Cursor
+	if q.token != "" {
+		if key, err = a.cfg.Status.Key(r.Context(), pageKey); err != nil {
+			return answer{}, err
+		}
+		if before, err = openPageToken(key, q); err != nil {
+			return answer{}, err
+		}
+	}
+	found, next, err := a.scan(r.Context(), q, before)
+	if err != nil {
+		return answer{}, err
+	}
+	page := sessionPage{Sessions: found}
+	if next > 0 {
+		if key == nil {
+			if key, err = a.cfg.Status.Key(r.Context(), pageKey); err != nil {
+				return answer{}, err
+			}
+		}
+		page.NextPageToken = pageToken(key, q, next)
+	}
+	return ok(page), nil
+}
+
+// session answers with one session, of whatever container.
+func (a *API) session(r *request) (answer, error) {
+	text := r.PathValue(sessionParam)
+	if utf8.RuneCountInString(text) > maxSessionID {
+		return answer{}, invalidField(sessionParam, "must have at most %d characters.", maxSessionID)
+	}
+	unknown := answer{status: http.StatusNotFound, body: detail{Detail: "sessionId: there is no such session."}}
+	if id, err := uuid.Parse(text); err != nil || id.String() != text { // nothing else becomes a part of a Redis key
+		return unknown, nil
+	}
+	all := make([]status.Container, 0, len(a.resources))
+	for _, res := range a.resources {
+		all = append(all, res.Container)
+	}
+	run, err := a.cfg.Status.Find(r.Context(), all, text)
+	if err != nil && fault.KindOf(err) == fault.NotFound {
+		return unknown, nil
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(map[string]session{"session": newSession(run)}), nil
+}
+
+func (a *API) configured(c status.Container) bool {
+	for _, res := range a.resources {
+		if res.Container == c {
+			return true
+		}
+	}
+	return false
+}
+
+// parseSessionQuery checks the parameters. A query that cannot be read is refused: half of it would be another list.
+func parseSessionQuery(raw string) (sessionQuery, error) {
+	v, err := url.ParseQuery(raw)
+	if err != nil {
+		return sessionQuery{}, invalidField("query", "cannot be read: %v.", err)
+	}
+	q := sessionQuery{container: status.Container(v.Get("subjectContainerId")), token: v.Get("pageToken"), filter: v.Get("filter"), size: defaultSessions}
+	wrong := invalid{}
+	for _, p := range []struct {
+		name string
+		max  int
+	}{{"subjectContainerId", maxContainerID}, {"pageToken", maxPageToken}, {"filter", maxFilter}} {
+		if utf8.RuneCountInString(v.Get(p.name)) > p.max {
+			wrong.add(p.name, "must have at most %d characters.", p.max)
+		}
+	}
+	if q.container == "" {
+		wrong.add("subjectContainerId", "is required.")
+	}
+	if text := v.Get("pageSize"); text != "" {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 0 || n > maxSessions {
+			wrong.add("pageSize", "must be a number from 0 to %d.", maxSessions)
+		}
+		if n > 0 {
+			q.size = int(min(n, maxSessions))
+		}
+	}
+	if len(wrong["filter"]) == 0 {
+		if q.keep, err = parseSessionFilter(q.filter); err != nil {
+			wrong.add("filter", "%v.", err)
+		}
+	}
+	return q, wrong.orNil()
+}
+
+// The bounds of a scan: how many sessions beyond a full page one request looks at, and with how many it begins.
+const (
+	scanMore  = 1000
+	scanFirst = 20
+)
+
+// nextStep says how many sessions to look at for so many that pass, after passed of seen did.
+func nextStep(seen, passed, wanted int) int {
+	step := 2 * max(seen, scanFirst)
+	if passed > 0 {
+		step = wanted*seen/passed + scanFirst
+	}
+	return min(step, status.MaxList)
+}
+
+// scan reads sessions until a page is full, the list is at its end, or it has looked at so many that the caller should ask
+// again: a filter that few sessions pass makes short and even empty pages, never a request that takes long.
+func (a *API) scan(ctx context.Context, q sessionQuery, before status.Cursor) ([]session, status.Cursor, error) {
+	out := make([]session, 0, q.size)
+	left, step := q.size+scanMore, max(q.size, scanFirst)
+	if q.keep == nil {
+		left, step = q.size, q.size
+	}
+	for {
+		runs, next, err := a.cfg.Status.List(ctx, q.container, before, min(step, left))
+		if err != nil {
+			return nil, 0, err
+		}
+		had := len(out)
+		for i, run := range runs {
+			s := newSession(run)
+			if q.keep != nil && !q.keep(&s) {
+				continue
+			}
+			out = append(out, s)
+			if len(out) == q.size && i < len(runs)-1 {
+				return out, run.Cursor, nil
+			}
+		}
+		left -= len(runs)
+		if next == 0 || left <= 0 || len(out) == q.size {
+			return out, next, nil
+		}
+		before, step = next, nextStep(len(runs), len(out)-had, q.size-len(out))
+	}
+}
