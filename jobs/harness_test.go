@@ -113,6 +113,9 @@ type site struct {
 	ledger ledger.Ledger
 	// follow makes the provider follow its source.
 	follow bool
+	// mirror and first stand in for local and the ledger of the first hop, where they are not nil.
+	mirror provider.Provider
+	first  ledger.Ledger
 }
 
 func newSite(t *testing.T) *site {
@@ -145,10 +148,17 @@ func (s *site) containers() []jobs.Container {
 	if s.follow {
 		schedule = jobs.AfterSource
 	}
-	first := ledger.NewMemory()
+	var mirror provider.Provider = s.local
+	if s.mirror != nil {
+		mirror = s.mirror
+	}
+	var first ledger.Ledger = ledger.NewMemory()
+	if s.first != nil {
+		first = s.first
+	}
 	return []jobs.Container{
 		{Name: corp, Engine: func() *reconcile.Engine {
-			return reconcile.New(reconcile.Config{Source: s.source, Provider: s.local, Desire: plain, Ledger: first})
+			return reconcile.New(reconcile.Config{Source: s.source, Provider: mirror, Desire: plain, Ledger: first})
 		}},
 		{Name: google, Sources: []string{"corp"}, Schedule: schedule, Engine: func() *reconcile.Engine {
 			return reconcile.New(reconcile.Config{Source: s.source, Provider: s.remote, Desire: desire, Ledger: s.ledger, Version: s.source.version})

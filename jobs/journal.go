@@ -18,6 +18,8 @@ type journal struct {
 	name   status.Container
 	log    *slog.Logger
 	logger string
+	// planned is told of the plan before anything of it is applied.
+	planned func(ctx context.Context, apply plan.Plan) error
 }
 
 // Read implements reconcile.Journal.
@@ -39,6 +41,9 @@ func (j *journal) Planned(ctx context.Context, apply, held plan.Plan) error {
 	for e, n := range counts {
 		e.Count = n
 		p.Expected = append(p.Expected, e)
+	}
+	if err := j.planned(ctx, apply); err != nil {
+		return err
 	}
 	j.log.Info("planned", "changes", len(apply.Changes), "held", len(held.Changes), "conflicts", len(apply.Held), "digest", p.Digest)
 	return j.rec.Planned(ctx, p)

@@ -52,7 +52,7 @@ func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (r
 	report, err := c.Engine().Execute(lease.Context(), reconcile.Run{
 		ID: lease.Run().ID, DryRun: lease.Run().DryRun, ApprovedOnly: lease.Run().Trigger.Kind == status.ByApproval,
 		Gate:    &gate{w.cfg.Status, c.Name, lease, w.drain},
-		Journal: &journal{rec: lease.Recorder(), name: c.Name, log: log, logger: string(c.Name)},
+		Journal: &journal{rec: lease.Recorder(), name: c.Name, log: log, logger: string(c.Name), planned: w.planned(c, lease.Run())},
 	})
 	if err == nil { // What failed is planned again soon; until then the last plan's word stands.
 		err = w.keepHeld(lease.Context(), lease.Run(), report.Held)
@@ -139,17 +139,6 @@ func (w *Worker) failed(ctx context.Context, c *Container, lease *status.Lease, 
 	log.ErrorContext(ctx, "run failed", "reason", kind.String(), "err", cause)
 	w.follow(ctx, c, run, false)
 	return fmt.Errorf("%w: %w", cause, asynq.SkipRetry)
-}
-
-// follow starts what a finished run makes due.
-func (w *Worker) follow(ctx context.Context, c *Container, run status.Run, changed bool) {
-	ctx = context.WithoutCancel(ctx)
-	switch {
-	case !c.Name.IsSource():
-		w.again(ctx, c)
-	case !run.DryRun && run.State == status.Completed:
-		w.after(ctx, c, run, changed)
-	}
 }
 
 // handBack gives the run to another worker: this one shuts down.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -213,54 +212,6 @@ func (w *Worker) begin(ctx context.Context, name status.Container, by status.Tri
 		return nil
 	}
 	return err
-}
-
-// after starts the providers that follow a source. One whose run is live, and may have read what was before, is
-// started again when that run ends.
-func (w *Worker) after(ctx context.Context, source *Container, run status.Run, changed bool) {
-	for i := range w.cfg.Containers {
-		c := &w.cfg.Containers[i]
-		if c.Schedule != AfterSource || !slices.Contains(c.Sources, source.Name.Name()) {
-			continue
-		}
-		if !changed && !w.wants(ctx, c) {
-			continue
-		}
-		_, err := w.client.Start(ctx, c.Name, false, status.Trigger{Kind: status.AfterSource, By: run.ID})
-		if _, live := errors.AsType[*status.LiveError](err); live {
-			err = w.cfg.Redis.Set(ctx, againKey(c.Name), run.ID, 24*time.Hour).Err()
-		}
-		if err != nil {
-			w.cfg.Log.ErrorContext(ctx, "start the provider after its source", "container", string(c.Name), "err", err)
-		}
-	}
-}
-
-func againKey(c status.Container) string { return fmt.Sprintf("rollcall:{%s}:again", c) }
-
-// wants reports whether a provider should follow its source although nothing changed there: its last run did not
-// carry out its plan, or was a day ago, so that what falls due (deletions, verification of members) is done.
-func (w *Worker) wants(ctx context.Context, c *Container) bool {
-	runs, _, err := w.cfg.Status.List(ctx, c.Name, 0, 1)
-	if err != nil || len(runs) == 0 {
-		return err == nil
-	}
-	last := runs[0]
-	return last.DryRun || last.State != status.Completed || last.FailedChanges > 0 || w.cfg.Now().Sub(last.FinishedAt) > 24*time.Hour
-}
-
-// again starts a provider once more whose source changed while it ran.
-func (w *Worker) again(ctx context.Context, c *Container) {
-	by, err := w.cfg.Redis.GetDel(ctx, againKey(c.Name)).Result()
-	if errors.Is(err, redis.Nil) {
-		return
-	}
-	if err == nil {
-		err = w.begin(ctx, c.Name, status.Trigger{Kind: status.AfterSource, By: by})
-	}
-	if err != nil {
-		w.cfg.Log.ErrorContext(ctx, "start the provider again", "container", string(c.Name), "err", err)
-	}
 }
 
 // retryDelay is for object jobs; full runs are never retried by asynq.

@@ -1,0 +1,149 @@
+package jobs_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/fault"
+	"rollcall/ledger"
+	"rollcall/plan"
+	"rollcall/provider"
+	"rollcall/reconcile"
+	"rollcall/status"
+)
+
+// mirror is a local directory that says whether anything changed since it was last committed.
+type mirror struct {
+	*tenant
+	writes atomic.Int64
+}
+
+var _ reconcile.Committer = (*mirror)(nil)
+
+func (m *mirror) Apply(ctx context.Context, batch []plan.Change) []provider.Result {
+	m.writes.Add(int64(len(batch)))
+	return m.tenant.Apply(ctx, batch)
+}
+
+func (m *mirror) Clock(context.Context) (time.Time, error)       { return time.Now(), nil }
+func (m *mirror) Begin(context.Context, string, time.Time) error { return nil }
+func (m *mirror) Commit(context.Context, string) (changed bool, _ error) {
+	return m.writes.Swap(0) > 0, nil
+}
+
+// forgetful is a ledger that does not take the facts of a run as long as it is out of reach.
+type forgetful struct {
+	ledger.Ledger
+	out atomic.Bool
+}
+
+func (f *forgetful) SetFacts(ctx context.Context, facts ledger.Facts) error {
+	if f.out.Load() {
+		return fault.Errorf(fault.Unavailable, "the ledger is out of reach")
+	}
+	return f.Ledger.SetFacts(ctx, facts)
+}
+
+// following is a site whose provider has followed its source once.
+func following(t *testing.T) (*site, *forgetful) {
+	t.Helper()
+	s, first := newSite(t), &forgetful{Ledger: ledger.NewMemory()}
+	s.follow, s.first, s.mirror = true, first, &mirror{tenant: s.local}
+	s.worker("w1")
+	s.until(corp, s.start(corp).ID, status.Completed)
+	s.runs(1)
+	return s, first
+}
+
+// runs waits until the provider has had so many runs, and the last of them is over.
+func (s *site) runs(n int) {
+	s.t.Helper()
+	waitFor(s.t, func() bool {
+		runs, _, err := s.status.List(s.t.Context(), google, 0, 10)
+		return err == nil && len(runs) == n && runs[0].State == status.Completed
+	})
+}
+
+func (s *site) join() {
+	s.source.mu.Lock()
+	defer s.source.mu.Unlock()
+	s.source.n++
+}
+
+// A source run that died after its commit has changed the local directory all the same. The next one finds nothing
+// more to change, and the provider follows that one.
+func TestAProviderFollowsAChangeWhoseRunDidNotEndWell(t *testing.T) {
+	t.Parallel()
+	s, first := following(t)
+	s.join()
+	first.out.Store(true)
+	s.until(corp, s.start(corp).ID, status.Failed)
+	first.out.Store(false)
+	s.until(corp, s.start(corp).ID, status.Completed)
+	s.runs(2)
+	if got := s.remote.count(); got != 21 {
+		t.Errorf("the tenant has %d objects, want 21 with the joiner", got)
+	}
+	s.until(corp, s.start(corp).ID, status.Completed) // And that was that.
+	s.runs(2)
+}
+
+// interlude runs do before the first command that sets a key.
+type interlude struct {
+	key  string
+	do   func()
+	done atomic.Bool
+}
+
+func (i *interlude) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (i *interlude) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if args := cmd.Args(); len(args) > 1 && cmd.Name() == "set" && args[1] == i.key && i.done.CompareAndSwap(false, true) {
+			i.do()
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (i *interlude) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// The provider's run ends in the moment in which the source's finds it under way.
+func TestAProviderFollowsAChangeThatCameWhileItsRunEnded(t *testing.T) {
+	t.Parallel()
+	s, _ := following(t)
+	reached, goOn := gated(s)
+	s.join()
+	s.until(corp, s.start(corp).ID, status.Completed) // Its provider run waits at its write.
+	<-reached
+	s.rdb.(*redis.Client).AddHook(&interlude{key: "rollcall:{google_workspace:1}:again", do: func() {
+		goOn()
+		s.runs(2)
+	}})
+	s.join()
+	s.until(corp, s.start(corp).ID, status.Completed)
+	s.runs(3)
+	if got := s.remote.count(); got != 22 {
+		t.Errorf("the tenant has %d objects, want 22 with both joiners", got)
+	}
+}
+
+// Whoever was to start the provider again died before it did.
+func TestAProviderThatWasToRunAgainFollowsTheNextSourceRun(t *testing.T) {
+	t.Parallel()
+	s, _ := following(t)
+	if err := s.rdb.Set(t.Context(), "rollcall:{google_workspace:1}:again", "somebody", time.Minute).Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.until(corp, s.start(corp).ID, status.Completed)
+	s.runs(2)
+	if n, err := s.rdb.Exists(t.Context(), "rollcall:{google_workspace:1}:again").Result(); n != 0 || err != nil {
+		t.Errorf("the mark is still there, err %v", err)
+	}
+}
