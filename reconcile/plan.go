@@ -21,7 +21,8 @@ func (e *Engine) plan(run Run, v *view, spent plan.Budget, verdicts map[string]p
 	v.approval = e.approval(v)
 	limits.Approval, limits.Verdicts = v.approval, verdicts
 	apply, held := plan.Compute(in).Guard(limits, spent)
-	if run.ApprovedOnly {
+	// The local directory is one complete answer of its source or it is not read: a part of a plan cannot be committed.
+	if run.ApprovedOnly && !e.mirror() {
 		apply = apply.ApprovedOnly()
 	}
 	report := Report{Apply: apply, Held: held, Snapshot: v.snapshot, OutOfScope: v.desired.Decisions}

@@ -122,7 +122,8 @@ type Run struct {
 	Only []directory.Ref
 	// DryRun stops after planning.
 	DryRun bool
-	// ApprovedOnly limits the run to what a person approved and is still planned.
+	// ApprovedOnly limits the run to what a person approved and is still planned. A run of a source carries out its whole
+	// plan, what was approved with it.
 	ApprovedOnly bool
 	Gate         Gate
 	Journal      Journal

@@ -1,0 +1,52 @@
+package reconcile_test
+
+import (
+	"slices"
+	"testing"
+
+	"rollcall/plan"
+	"rollcall/reconcile"
+)
+
+// localFake is a local directory: a mirror.
+type localFake struct{ *tenantFake }
+
+func (l localFake) Capabilities() plan.Capabilities {
+	return plan.Capabilities{BatchSize: 10, Concurrency: 1, Mirror: true}
+}
+
+// The local directory is one complete answer of its source, or it is not read. Carrying out a part of a plan there, and
+// calling it complete, would take people from one group before they are in the other.
+func TestAnApprovalOfASourceCarriesOutTheWholePlan(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.source.snapshot.Entries = company()
+	engine := func() *reconcile.Engine {
+		return reconcile.New(reconcile.Config{Source: w.source, Provider: localFake{w.tenant}, Desire: desire, Ledger: w.ledger})
+	}
+	run := reconcile.Run{ID: "run", Gate: w.gate, Journal: w.said}
+	if _, err := engine().Execute(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+	w.source.snapshot.Entries = slices.Delete(company(), 4, 10) // u004 … u009
+	r, err := engine().Execute(t.Context(), run)
+	if err != nil || len(r.Held.Changes) == 0 {
+		t.Fatalf("held %d changes, err %v; want most of the people", len(r.Held.Changes), err)
+	}
+	w.gate.verdicts = map[string]plan.Verdict{}
+	for i := range r.Held.Changes {
+		w.gate.verdicts[r.Held.Changes[i].Fingerprint()] = plan.Approved
+	}
+	w.source.snapshot.Entries = append(w.source.snapshot.Entries, person(20))
+	run.ApprovedOnly = true
+	if _, err := engine().Execute(t.Context(), run); err != nil {
+		t.Fatal(err)
+	}
+	got := w.tenant.picture()
+	if _, there := got["u005@example.com"]; there {
+		t.Error("who may go is still there")
+	}
+	if _, there := got["u020@example.com"]; !there {
+		t.Error("the directory counts as complete, and the joiner is not in it")
+	}
+}
