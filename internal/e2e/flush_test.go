@@ -98,6 +98,7 @@ func TestFlushAllAndHalfTheDirectory(t *testing.T) {
 func TestFlushAllMidSync(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small(), workers: 2})
+	w.sync(corp)
 	id := w.midway(100)
 	w.flush()
 	eventually(t, 25*time.Second, "is_running is false", func() bool { return !w.status(google).IsRunning })

@@ -12,11 +12,10 @@ import (
 // small is a directory whose first provisioning takes some hundred writes.
 func small() slapdtest.Options { return slapdtest.Options{LDIF: slapdtest.Generate(150, 15, 10)} }
 
-// midway syncs the directory, starts a provider sync and returns when the tenant has taken its nth write. Writes are
+// midway starts a provider sync and returns when the tenant has taken its nth write. Writes are
 // slowed down, so that much is left to do.
 func (w *world) midway(n int64) (id string) {
 	w.Helper()
-	w.sync(corp)
 	reached := make(chan struct{})
 	var count atomic.Int64
 	w.onRequest(func(method string) {
@@ -76,34 +75,71 @@ func (w *world) undisturbed(users, groups int) {
 // one has its run.
 func TestKillNineMidSync(t *testing.T) {
 	t.Parallel()
-	for name, workers := range map[string]int{"another worker runs": 2, "another worker is started": 1} {
-		t.Run(name, func(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		workers int
+		at      int64 // which write: 150 users come first, then 15 groups, then 150 memberships
+	}{
+		{"another worker runs", 2, 100}, {"another worker is started", 1, 100},
+		{"at the first write", 2, 1}, {"among the groups", 2, 155}, {"among the memberships", 2, 250},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, options{slapd: small(), workers: workers})
-			id := w.midway(100)
-			has, _ := w.victim(google, id)
-			has.kill()
-			died := time.Now()
-			if workers == 1 {
-				w.startWorker()
-			}
-			eventually(t, 25*time.Second, "is_running is false, or another worker has the run", func() bool {
-				r := w.look(google, id)
-				return !w.status(google).IsRunning || r.Resumes > 0 && r.State == "running" && r.Worker != "" && r.Worker != has.worker(t)
-			})
-			t.Logf("the run went on after %v", time.Since(died))
-			if r := w.wait(google, id); r.Status != "successful" || r.Resumes != 1 {
-				t.Errorf("the run is %s (%s) after %d resumes: %s", r.State, r.Status, r.Resumes, r.Reason)
-			}
+			w := newWorld(t, options{slapd: small(), workers: tc.workers})
+			w.sync(corp)
+			id := w.midway(tc.at)
+			w.killed(id)
 			w.undisturbed(150, 15)
 		})
 	}
+}
+
+// killed kills the worker that has the run with signal 9 and waits until another one has ended it well.
+func (w *world) killed(id string) {
+	w.Helper()
+	has, other := w.victim(google, id)
+	has.kill()
+	if other == nil {
+		w.startWorker()
+	}
+	eventually(w, 25*time.Second, "is_running is false, or another worker has the run", func() bool {
+		r := w.look(google, id)
+		return !w.status(google).IsRunning || r.Resumes > 0 && r.State == "running" && r.Worker != has.worker(w)
+	})
+	if r := w.wait(google, id); r.Status != "successful" || r.Resumes != 1 {
+		w.Errorf("the run is %s (%s) after %d resumes: %s", r.State, r.Status, r.Resumes, r.Reason)
+	}
+}
+
+// Suspensions that a dead worker made are still known for ours.
+func TestKillNineWhileSuspending(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{slapd: small(), workers: 2})
+	w.both()
+	before := w.accounts()
+	e := w.editor()
+	left := map[string]person{}
+	for n := range 7 {
+		left[slapdtest.UUID(n)] = before.People[slapdtest.UUID(n)]
+		e.remove(slapdtest.UserDN(n))
+	}
+	w.sync(corp)
+	w.killed(w.midway(3))
+	w.onRequest(nil)
+	w.converged(left)
+	for n := range 7 {
+		e.person(n, "")
+	}
+	w.both()
+	w.same(before)
+	w.idle()
 }
 
 // With no worker left, is_running becomes false, a new start is accepted and closes what was left open.
 func TestKillNineOfTheOnlyWorker(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small()})
+	w.sync(corp)
 	id := w.midway(50)
 	w.workers[0].kill()
 	eventually(t, 25*time.Second, "is_running is false", func() bool { return !w.status(google).IsRunning })
@@ -122,6 +158,7 @@ func TestKillNineOfTheOnlyWorker(t *testing.T) {
 func TestDrain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small(), workers: 2})
+	w.sync(corp)
 	id := w.midway(100)
 	has, other := w.victim(google, id)
 	has.stop(t)
@@ -139,6 +176,7 @@ func TestDrain(t *testing.T) {
 func TestKillNineOfTheAPI(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small()})
+	w.sync(corp)
 	id := w.midway(50)
 	w.api.kill()
 	w.startAPI()
@@ -155,6 +193,7 @@ func TestKillNineOfTheAPI(t *testing.T) {
 func TestFrozenWorker(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small(), workers: 2})
+	w.sync(corp)
 	id := w.midway(100)
 	has, other := w.victim(google, id)
 	has.signal(t, syscall.SIGSTOP)

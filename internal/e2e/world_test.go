@@ -43,6 +43,8 @@ type options struct {
 	env []string
 	// workers is how many workers run; -1 is none, 0 is one.
 	workers int
+	// spy stands in front of the tenant.
+	spy func(http.Handler) http.Handler
 	// redis are further arguments of redis-server.
 	redis []string
 }
@@ -78,9 +80,7 @@ var tenantKey = sync.OnceValue(func() *rsa.PrivateKey {
 func newWorld(t testing.TB, o options) *world {
 	t.Helper()
 	w := &world{TB: t}
-	var killRedis func()
-	w.addr, killRedis = redistest.TCP(t, o.redis...)
-	_ = killRedis
+	w.addr, _ = redistest.TCP(t, o.redis...)
 	w.redis = redis.NewClient(&redis.Options{Addr: w.addr})
 	t.Cleanup(func() { _ = w.redis.Close() })
 	o.slapd.LDIF = orgUnits + o.slapd.LDIF
@@ -92,7 +92,11 @@ func newWorld(t testing.TB, o options) *world {
 		}
 	}
 	w.tenant = simulator.New(o.tenant)
-	srv := httptest.NewServer(w.record(discoverytest.Wrap(t, w.tenant.Handler())))
+	handler := w.record(discoverytest.Wrap(t, w.tenant.Handler()))
+	if o.spy != nil {
+		handler = o.spy(handler)
+	}
+	srv := httptest.NewServer(handler)
 	t.Cleanup(srv.Close)
 	w.configure(t.TempDir(), srv.URL, &o)
 	w.startAPI()
