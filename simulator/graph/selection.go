@@ -1,0 +1,103 @@
+package graph
+
+import (
+	"slices"
+	"strings"
+)
+
+// selected is what $select asks for; nil is the default of the kind.
+type selected struct {
+	names   []string // as shown in @odata.context
+	members bool     // of delta: also the members of groups
+}
+
+// has says whether a property was asked for.
+func (s *selected) has(name string) bool { return slices.Contains(s.names, name) }
+
+// properties returns the properties that an answer shows of an object of that kind.
+func (s *selected) properties(k *kind) []*property {
+	if s == nil {
+		return k.defaults
+	}
+	list := make([]*property, 0, len(s.names))
+	for _, name := range s.names {
+		if p := k.properties[name]; p != nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// directoryObjects stands for the kinds of a mixed collection.
+var directoryObjects *kind
+
+// selection reads $select. With directoryObjects for k, a property may be of any kind.
+func selection(c *call, k *kind) (*selected, *apiError) {
+	value := c.query.Get("$select")
+	if value == "" {
+		return nil, nil
+	}
+	s := &selected{}
+	for name := range strings.SplitSeq(value, ",") {
+		name = strings.TrimSpace(name)
+		if name == "members" && k == groupKind && c.route.id == "groups.delta" {
+			s.members = true
+			continue
+		}
+		p := lookup(k, name)
+		if p == nil {
+			return nil, malformed("Parsing OData Select and Expand failed: Could not find a property named '%s' on type 'microsoft.graph.%s'.", name, typeName(k))
+		}
+		if !s.has(p.name) {
+			s.names = append(s.names, p.name)
+		}
+	}
+	return s, nil
+}
+
+func lookup(k *kind, name string) *property {
+	if k != directoryObjects {
+		return k.property(name)
+	}
+	for _, each := range []*kind{userKind, groupKind, roleKind} {
+		if p := each.property(name); p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+func typeName(k *kind) string {
+	if k == directoryObjects {
+		return "directoryObject"
+	}
+	return k.name
+}
+
+// within refuses what is not kept in the directory itself, where only that can be listed.
+func (s *selected) within(k *kind) *apiError {
+	if s == nil {
+		return nil
+	}
+	for _, name := range s.names {
+		if p := lookup(k, name); p != nil && p.is(elsewhere) {
+			return notServed()
+		}
+	}
+	return nil
+}
+
+// contextURL returns the @odata.context of a collection or of one of its entities.
+func contextURL(c *call, set string, s *selected, entity bool) string {
+	var b strings.Builder
+	b.WriteString(c.base)
+	b.WriteString("/$metadata#")
+	b.WriteString(set)
+	if s != nil {
+		b.WriteString("(" + strings.Join(s.names, ",") + ")")
+	}
+	if entity {
+		b.WriteString("/$entity")
+	}
+	return b.String()
+}
