@@ -80,32 +80,30 @@ func WriteTable(w io.Writer, apply, held Plan) error {
 }
 
 // WriteCounts prints the totals: what would be created, adopted, changed, left alone, held or is in conflict.
-func WriteCounts(w io.Writer, apply, held Plan) error {
+func WriteCounts(w io.Writer, apply, held Plan) error { return Summarize(apply, held).Write(w) }
+
+// Write prints the totals for a person.
+func (s Summary) Write(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tusers\tgroups\tmemberships\t")
 	line := func(name string, c Tally) {
 		fmt.Fprintf(t, "%s\t%d\t%d\t%d\t\n", name, c.User, c.Group, c.Membership)
 	}
-	line("desired", apply.Counts.Desired)
-	line("ours in the tenant", apply.Counts.Anchored)
-	line("foreign in the tenant", apply.Counts.Foreign)
-	tallies := apply.Tallies()
+	line("desired", s.Counts.Desired)
+	line("ours in the tenant", s.Counts.Anchored)
+	line("foreign in the tenant", s.Counts.Foreign)
 	for _, op := range Ops() {
-		if c, ok := tallies[op]; ok {
+		if c, ok := s.Changes[op]; ok {
 			line("to "+strings.ReplaceAll(op.String(), "_", " "), c)
 		}
 	}
-	line("left alone", apply.Counts.Unchanged)
+	line("left alone", s.Counts.Unchanged)
 	var h Tally
-	for _, c := range held.Tallies() {
+	for _, c := range s.Held {
 		h.User, h.Group, h.Membership = h.User+c.User, h.Group+c.Group, h.Membership+c.Membership
 	}
 	line("held by a guard", h)
-	var conflict Tally
-	for _, e := range apply.Held {
-		conflict.add(e.Kind, 1)
-	}
-	line("in conflict", conflict)
+	line("in conflict", s.Conflicts)
 	return t.Flush()
 }
 

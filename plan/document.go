@@ -1,0 +1,150 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"iter"
+	"regexp"
+	"slices"
+
+	"rollcall/internal/secret"
+)
+
+// RowKind says what a row of a plan's document is about.
+type RowKind string
+
+// The kinds of rows, in the order of a document.
+const (
+	RowChange   RowKind = "change"   // a change that is applied
+	RowHeld     RowKind = "held"     // a change that a guard holds
+	RowConflict RowKind = "conflict" // an entry about which nothing can be done until somebody acts
+	RowNote     RowKind = "note"     // an entry that is left alone, and why
+)
+
+// RowKinds returns every kind, in the order of a document.
+func RowKinds() []RowKind { return []RowKind{RowChange, RowHeld, RowConflict, RowNote} }
+
+// Row is one row of a plan's document: a Change or, for a conflict and a note, an Entry. Its JSON is flat, with the
+// kind in the field row.
+type Row struct {
+	Kind   RowKind
+	Change Change
+	Entry  Held
+}
+
+type (
+	changeRow struct {
+		Row RowKind `json:"row"`
+		Change
+	}
+	entryRow struct {
+		Row RowKind `json:"row"`
+		Held
+	}
+)
+
+func (k RowKind) ofEntry() bool { return k == RowConflict || k == RowNote }
+
+// MarshalJSON implements json.Marshaler.
+func (r Row) MarshalJSON() ([]byte, error) {
+	if r.Kind.ofEntry() {
+		return json.Marshal(entryRow{r.Kind, r.Entry})
+	}
+	return json.Marshal(changeRow{r.Kind, r.Change})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *Row) UnmarshalJSON(text []byte) error {
+	var kind struct {
+		Row RowKind `json:"row"`
+	}
+	if err := json.Unmarshal(text, &kind); err != nil {
+		return err
+	}
+	r.Kind = kind.Row
+	switch {
+	case !slices.Contains(RowKinds(), r.Kind):
+		return fmt.Errorf("unknown row %q", r.Kind)
+	case r.Kind.ofEntry():
+		return json.Unmarshal(text, &r.Entry)
+	}
+	return json.Unmarshal(text, &r.Change)
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (o *Op) UnmarshalText(text []byte) error {
+	i := slices.IndexFunc(Ops(), func(op Op) bool { return op.String() == string(text) })
+	if i < 0 {
+		return fmt.Errorf("unknown operation %q", text)
+	}
+	*o = Ops()[i]
+	return nil
+}
+
+// Rows yields a plan that went through the guards as a document: changes, held changes, conflicts, notes. Values of
+// fields that are secret by their name are left out: a mapping can name anything.
+func Rows(apply, held Plan) iter.Seq[Row] {
+	return func(yield func(Row) bool) {
+		changes := func(kind RowKind, all []Change) bool {
+			for i := range all {
+				if !yield(Row{Kind: kind, Change: all[i].redacted()}) {
+					return false
+				}
+			}
+			return true
+		}
+		if !changes(RowChange, apply.Changes) || !changes(RowHeld, held.Changes) {
+			return
+		}
+		for _, e := range apply.Held {
+			if !yield(Row{Kind: RowConflict, Entry: e}) {
+				return
+			}
+		}
+		for _, n := range apply.Notes {
+			if !yield(Row{Kind: RowNote, Entry: Held(n)}) {
+				return
+			}
+		}
+	}
+}
+
+// Collect makes of rows what WriteTable prints.
+func Collect(rows []Row) (apply, held Plan) {
+	for _, r := range rows {
+		switch r.Kind {
+		case RowChange:
+			apply.Changes = append(apply.Changes, r.Change)
+		case RowHeld:
+			held.Changes = append(held.Changes, r.Change)
+		case RowConflict:
+			apply.Held = append(apply.Held, r.Entry)
+		case RowNote:
+			apply.Notes = append(apply.Notes, Note(r.Entry))
+		}
+	}
+	return apply, held
+}
+
+// secretField recognises what directories keep passwords and keys in: userPassword, unicodePwd, sambaNTPassword,
+// krbPrincipalKey, ipaNTHash.
+var secretField = regexp.MustCompile(`(?i)passw|pwd|secret|credential|private_?key|api_?key|token|principalkey|nthash`)
+
+// redacted returns the change without the values of secret fields.
+func (c Change) redacted() Change {
+	hide := func(values []string) []string {
+		if len(values) == 0 {
+			return nil
+		}
+		return []string{secret.Redacted}
+	}
+	if slices.ContainsFunc(c.Fields, func(f FieldChange) bool { return secretField.MatchString(f.Name) }) {
+		c.Fields = slices.Clone(c.Fields)
+		for i, f := range c.Fields {
+			if secretField.MatchString(f.Name) {
+				c.Fields[i].Before, c.Fields[i].After = hide(f.Before), hide(f.After)
+			}
+		}
+	}
+	return c
+}
