@@ -38,7 +38,7 @@ func (p *Provider) addMember(ctx context.Context, c *plan.Change) error {
 
 func (p *Provider) insertMember(ctx context.Context, c *plan.Change, body *admin.Member) error {
 	return p.callAs(ctx, "members.insert", func(err error) error {
-		if status, reason := code(err); status == http.StatusConflict && reason == "duplicate" {
+		if alreadyMember(err) {
 			return nil
 		}
 		missing := []string{c.RemoteID, c.MemberRemoteID}
@@ -78,6 +78,13 @@ func (p *Provider) removeMember(ctx context.Context, c *plan.Change) error {
 	}, func(ctx context.Context) error {
 		return p.api.Members.Delete(c.RemoteID, c.MemberRemoteID).Context(ctx).Do()
 	})
+}
+
+// alreadyMember reports whether an answer says that there is such a membership: by its reason or, where it has none, by
+// its text.
+func alreadyMember(err error) bool {
+	status, reason := code(err)
+	return status == http.StatusConflict && (reason == "duplicate" || reason == "" && strings.Contains(strings.ToLower(err.Error()), "already exists"))
 }
 
 // notMember reports whether an answer says that there is no such membership: 404, or 400 "Missing required field:

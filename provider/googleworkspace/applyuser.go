@@ -124,7 +124,7 @@ func (p *Provider) putUser(ctx context.Context, c *plan.Change, body *admin.User
 		body.PrimaryEmail = address
 	}
 	err := p.updateCall(ctx, c.RemoteID, body, address != "")
-	status, reason := code(err)
+	status, _ := code(err)
 	switch {
 	case status == http.StatusConflict && address != "" && fault.KindOf(err) == fault.Conflict:
 		return p.renamed(ctx, c, func(ctx context.Context, again bool) error {
@@ -133,7 +133,7 @@ func (p *Provider) putUser(ctx context.Context, c *plan.Change, body *admin.User
 			}
 			return p.updateCall(ctx, c.RemoteID, body, again)
 		})
-	case status == http.StatusForbidden && reason == "forbidden":
+	case status == http.StatusForbidden && fault.KindOf(err) == fault.Denied: // Not every refusal comes with a reason.
 		return p.forbidden(ctx, c.RemoteID, err)
 	}
 	return err

@@ -188,8 +188,10 @@ func (p *Provider) fillMembers(ctx context.Context, o *plan.Object) (found bool,
 	}
 	if found {
 		o.Members, o.Listed = members, true
-		if n, err := strconv.Atoi(o.Witness); err != nil || len(members) < n {
-			o.Witness = "" // Fewer than Google says there are: not a list for the ledger to believe.
+		// Fewer than Google says there are: not a list for the ledger to believe. Some where there are said to be none: not
+		// a count, and it would not move either.
+		if n, err := strconv.Atoi(o.Witness); err != nil || len(members) < n || n == 0 && len(members) > 0 {
+			o.Witness = ""
 		}
 		return true, nil
 	}

@@ -53,7 +53,7 @@ func (p *Provider) listUsers(ctx context.Context, query string, each func(*admin
 		if err != nil {
 			return "", err
 		}
-		if page.Kind == "" && len(page.Users) == 0 {
+		if page.Kind == "" && page.Users == nil { // An empty list is one; an empty object is anybody's.
 			return "", fault.Errorf(fault.Unavailable, "users.list: the answer is no list of users")
 		}
 		for _, u := range page.Users {
