@@ -118,12 +118,17 @@ func (t *Tenant) checkAssertion(assertion, authority string) *loginError {
 func (j *jwt) certificate(registered []*x509.Certificate) *x509.Certificate {
 	for _, cert := range registered {
 		sum1, sum256 := sha1.Sum(cert.Raw), sha256.Sum256(cert.Raw) //nolint:gosec // see the import
-		if j.header.X5t256 != "" && j.header.X5t256 == base64.RawURLEncoding.EncodeToString(sum256[:]) ||
-			j.header.X5t256 == "" && strings.TrimRight(j.header.X5t, "=") == base64.RawURLEncoding.EncodeToString(sum1[:]) {
+		if sameThumbprint(j.header.X5t256, sum256[:]) || j.header.X5t256 == "" && sameThumbprint(j.header.X5t, sum1[:]) {
 			return cert
 		}
 	}
 	return nil
+}
+
+// sameThumbprint compares in both alphabets of base64: RFC 7515 wants the one for URLs, and MSAL for Go writes the other.
+func sameThumbprint(text string, sum []byte) bool {
+	text = strings.TrimRight(text, "=")
+	return text == base64.RawURLEncoding.EncodeToString(sum) || text == base64.RawStdEncoding.EncodeToString(sum)
 }
 
 func (t *Tenant) checkFederated(j *jwt) *loginError {

@@ -125,8 +125,11 @@ var graphHosts = []string{"graph.microsoft.com", "graph.microsoft.us", "dod-grap
 
 // checkScope wants "https://graph.microsoft.com/.default", or the same of this host.
 func checkScope(scope, host string) *loginError {
-	resource, found := strings.CutSuffix(scope, "/.default")
-	if !found {
+	names := slices.DeleteFunc(strings.Fields(scope), func(name string) bool {
+		return slices.Contains([]string{"openid", "offline_access", "profile"}, name) // MSAL adds them to every request
+	})
+	resource, found := strings.CutSuffix(strings.Join(names, " "), "/.default")
+	if !found || len(names) != 1 {
 		return loginRefusal(http.StatusBadRequest, "invalid_scope", 1002012, "The provided value for scope %s is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).", scope)
 	}
 	u, err := url.Parse(resource)
