@@ -21,6 +21,9 @@ const mostUnavailable = 10
 // busyFor is how long a change waits for an entry's lock at the end of the run; the lock of a worker that died lives shorter than that.
 const busyFor = 75 * time.Second
 
+// writeWithin bounds a write with its waits and retries: it ends well before the locks of its entries, which live for a minute.
+const writeWithin = 50 * time.Second
+
 var errDraining = fault.Errorf(fault.Canceled, "the worker is shutting down")
 
 // applier carries out one plan.
@@ -228,8 +231,10 @@ func (a *applier) write(ctx context.Context, at []int) error {
 	if err := a.intend(ctx, batch); err != nil {
 		return err
 	}
+	bounded, cancel := context.WithTimeout(ctx, writeWithin)
+	defer cancel()
 	var stop error
-	for k, r := range a.cfg.Provider.Apply(ctx, batch) {
+	for k, r := range a.cfg.Provider.Apply(bounded, batch) {
 		if err := a.settle(ctx, index[k], &batch[k], r); err != nil && stop == nil {
 			stop = err
 		}
