@@ -2,10 +2,12 @@ package jobs
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"sync"
 
 	"rollcall/directory"
+	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/reconcile"
@@ -45,8 +47,27 @@ func (j *journal) Planned(ctx context.Context, apply, held plan.Plan) error {
 	if err := j.planned(ctx, apply); err != nil {
 		return err
 	}
+	if err := j.document(ctx, p.Digest, apply, held); err != nil {
+		return err
+	}
 	j.log.Info("planned", "changes", len(apply.Changes), "held", len(held.Changes), "conflicts", len(apply.Held), "digest", p.Digest)
 	return j.rec.Planned(ctx, p)
+}
+
+// document stores the plan so that people can read it, before anything of it is done.
+func (j *journal) document(ctx context.Context, digest string, apply, held plan.Plan) error {
+	summary, err := json.Marshal(plan.Summarize(apply, held))
+	if err != nil {
+		return fault.New(fault.Internal, "store plan", err)
+	}
+	head := status.PlanHead{Digest: digest, Idle: apply.Empty(), Summary: summary}
+	return j.rec.SavePlan(ctx, head, func(yield func(string, any) bool) {
+		for row := range plan.Rows(apply, held) {
+			if !yield(string(row.Kind), row) {
+				return
+			}
+		}
+	})
 }
 
 // Done implements reconcile.Journal.

@@ -26,6 +26,11 @@ func TestCluster(t *testing.T) {
 	check("Bump()", err)
 	l := f.acquire(bumped, "w1")
 	check("Pause()", l.Pause(ctx, f.now().Add(time.Minute)))
+	check("SavePlan()", l.Recorder().SavePlan(ctx, status.PlanHead{}, planned(600, 1)))
+	newest, err := f.NewestPlan(ctx, corp)
+	check("NewestPlan()", err)
+	_, err = f.PlanRows(ctx, newest, 0, 1000)
+	check("PlanRows()", err)
 	unlock, ok, err := f.Lock(ctx, corp, l.Fence(), "user:1")
 	if check("Lock()", err); ok {
 		check("Unlock()", unlock(ctx))

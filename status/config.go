@@ -39,6 +39,14 @@ type Config struct {
 	MaxRuns  int
 	// KeepMessages is how long a closed run keeps its messages. Default 30 days.
 	KeepMessages time.Duration
+	// KeepPlans is how long a container keeps a plan, MaxPlans how many of those that have something to apply and of those
+	// that have not, MaxPlansBytes what all of them may take up. Default 30 days, 20 and 64 MiB.
+	KeepPlans     time.Duration
+	MaxPlans      int
+	MaxPlansBytes int
+	// MaxPlanRows and MaxPlanBytes bound one section of one plan: its changes, say. Default 100,000 and 16 MiB compressed.
+	MaxPlanRows  int
+	MaxPlanBytes int
 	// KeepJobs and MaxJobs bound a container's index of object jobs. Default 7 days and 1000.
 	KeepJobs time.Duration
 	MaxJobs  int
@@ -73,6 +81,11 @@ func (c Config) withDefaults() Config {
 	set(&c.KeepRuns, 90*day)
 	set(&c.MaxRuns, 1000)
 	set(&c.KeepMessages, 30*day)
+	set(&c.KeepPlans, 30*day)
+	set(&c.MaxPlans, 20)
+	set(&c.MaxPlansBytes, 64<<20)
+	set(&c.MaxPlanRows, 100_000)
+	set(&c.MaxPlanBytes, 16<<20)
 	set(&c.KeepJobs, 7*day)
 	set(&c.MaxJobs, 1000)
 	set(&c.JobTTL, 2*time.Minute)

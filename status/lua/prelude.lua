@@ -64,7 +64,7 @@ end
 local function trim(index, records, since, max)
   local function drop(ids)
     for _, id in ipairs(ids) do
-      redis.call('DEL', records .. id, records .. id .. ':log')
+      redis.call('DEL', records .. id, records .. id .. ':log', records .. id .. ':plan')
       redis.call('ZREM', index, id)
     end
   end

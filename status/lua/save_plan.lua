@@ -1,0 +1,41 @@
+-- id epoch token now draft index max keep max_bytes
+-- The draft becomes the plan of the run. Of each index the newest max stay, of both together as many as max_bytes allow;
+-- the newest always does.
+local id, now, draft, keep = ARGV[1], tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[8])
+local rec = record(id)
+if not holds(id, ARGV[2], ARGV[3]) then
+  redis.call('DEL', draft)
+  return { 'stale' }
+end
+if redis.call('EXISTS', draft) == 1 then -- else asked again after a lost answer
+  redis.call('RENAME', draft, rec .. ':plan')
+end
+redis.call('PEXPIRE', rec .. ':plan', keep)
+
+local all = {}
+for _, name in ipairs({ 'plans', 'plans:idle' }) do
+  local index = key(name)
+  redis.call('ZREM', index, id)
+  if name == ARGV[6] then redis.call('ZADD', index, now, id) end
+  redis.call('PEXPIRE', index, keep)
+  local found = redis.call('ZREVRANGE', index, 0, -1, 'WITHSCORES')
+  for at = 1, #found, 2 do
+    table.insert(all, { index = index, id = found[at], score = tonumber(found[at + 1]), place = (at + 1) / 2 })
+  end
+end
+table.sort(all, function(a, b)
+  if a.score ~= b.score then return a.score > b.score end
+  return a.id == id and b.id ~= id
+end)
+local total = 0
+for n, p in ipairs(all) do
+  local plan = record(p.id) .. ':plan'
+  local bytes = int(redis.call('HGET', plan, 'bytes'))
+  if n > 1 and (p.place > tonumber(ARGV[7]) or p.score < now - keep or total + bytes > tonumber(ARGV[9])) then
+    redis.call('DEL', plan)
+    redis.call('ZREM', p.index, p.id)
+  else
+    total = total + bytes
+  end
+end
+return { 'ok' }
