@@ -54,7 +54,7 @@ func (s *schedule) due(now time.Time) []dueRun {
 	var out []dueRun
 	for i := range s.entries {
 		e := &s.entries[i]
-		if now.Before(e.next) {
+		if e.next.IsZero() || now.Before(e.next) { // The thirtieth of February never comes.
 			continue
 		}
 		at := e.next

@@ -15,4 +15,6 @@ end
 redis.call('RENAME', dirty, carried)
 redis.call('PEXPIRE', carried, ARGV[4])
 redis.call('SET', busy, job, 'PX', ARGV[3])
-return { 'again', unpack(redis.call('SMEMBERS', carried)) }
+local out = redis.call('SMEMBERS', carried)
+table.insert(out, 1, 'again')
+return out
