@@ -112,6 +112,9 @@ func (w *Worker) wants(ctx context.Context, c *Container) bool {
 		return err == nil
 	}
 	last := runs[0]
+	if last.State.Open() && !last.DryRun { // It is under way, and what it reads is what there is.
+		return false
+	}
 	return last.DryRun || last.Trigger.Kind == status.ByApproval || last.State != status.Completed || last.FailedChanges > 0 ||
 		w.cfg.Now().Sub(last.FinishedAt) > 24*time.Hour
 }

@@ -134,6 +134,24 @@ func TestAProviderFollowsAChangeThatCameWhileItsRunEnded(t *testing.T) {
 	}
 }
 
+// While a long run is under way its source is read many times and nothing changes there: the run is not made again.
+func TestAProviderUnderWayIsNotWantedForNothing(t *testing.T) {
+	t.Parallel()
+	s, _ := following(t)
+	reached, goOn := gated(s)
+	s.join()
+	s.until(corp, s.start(corp).ID, status.Completed) // Its provider run waits at its write.
+	<-reached
+	s.until(corp, s.start(corp).ID, status.Completed)
+	goOn()
+	s.runs(2)
+	if n, err := s.rdb.Exists(t.Context(), "rollcall:{google_workspace:1}:again").Result(); n != 0 || err != nil {
+		t.Errorf("the provider is to run again, err %v", err)
+	}
+	s.until(corp, s.start(corp).ID, status.Completed)
+	s.runs(2)
+}
+
 // Whoever was to start the provider again died before it did.
 func TestAProviderThatWasToRunAgainFollowsTheNextSourceRun(t *testing.T) {
 	t.Parallel()
