@@ -85,9 +85,10 @@ func (o *Op) UnmarshalText(text []byte) error {
 // fields that are secret by their name are left out: a mapping can name anything.
 func Rows(apply, held Plan) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
+		r := redactor{}
 		changes := func(kind RowKind, all []Change) bool {
 			for i := range all {
-				if !yield(Row{Kind: kind, Change: all[i].redacted()}) {
+				if !yield(Row{Kind: kind, Change: r.change(all[i])}) {
 					return false
 				}
 			}
@@ -130,20 +131,33 @@ func Collect(rows []Row) (apply, held Plan) {
 // krbPrincipalKey, ipaNTHash.
 var secretField = regexp.MustCompile(`(?i)passw|pwd|secret|credential|private_?key|api_?key|token|principalkey|nthash`)
 
-// redacted returns the change without the values of secret fields.
-func (c Change) redacted() Change {
-	hide := func(values []string) []string {
+// redactor remembers which names of fields are those of secrets: a plan has a few names and a million fields.
+type redactor map[string]bool
+
+func (r redactor) hides(f FieldChange) bool {
+	hide, known := r[f.Name]
+	if !known {
+		hide = secretField.MatchString(f.Name)
+		r[f.Name] = hide
+	}
+	return hide
+}
+
+// change returns the change without the values of secret fields.
+func (r redactor) change(c Change) Change {
+	if !slices.ContainsFunc(c.Fields, r.hides) {
+		return c
+	}
+	redact := func(values []string) []string {
 		if len(values) == 0 {
 			return nil
 		}
 		return []string{secret.Redacted}
 	}
-	if slices.ContainsFunc(c.Fields, func(f FieldChange) bool { return secretField.MatchString(f.Name) }) {
-		c.Fields = slices.Clone(c.Fields)
-		for i, f := range c.Fields {
-			if secretField.MatchString(f.Name) {
-				c.Fields[i].Before, c.Fields[i].After = hide(f.Before), hide(f.After)
-			}
+	c.Fields = slices.Clone(c.Fields)
+	for i, f := range c.Fields {
+		if r.hides(f) {
+			c.Fields[i].Before, c.Fields[i].After = redact(f.Before), redact(f.After)
 		}
 	}
 	return c
