@@ -52,8 +52,9 @@ var floors = map[string]int{
 	"internal/tokens": 1,
 
 	// F5: what the programs share.
-	"internal/boot": 5,
-	"internal/demo": 0,
+	"internal/boot":   5,
+	"internal/client": 5,
+	"internal/demo":   0,
 
 	// F6: the programs.
 	"cmd/api":           6,

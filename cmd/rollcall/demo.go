@@ -195,6 +195,7 @@ func (s *stage) invite(addr net.Addr) {
 	const lines = `
 Serving on http://%[1]s until Ctrl-C. Try:
 
+  ROLLCALL_API=http://%[1]s ROLLCALL_TOKEN=%[2]s rollcall status
   curl -s -H 'Authorization: Bearer %[2]s' http://%[1]s/api/v3/providers/google_workspace/1/sync/status/
   curl -s -H 'Authorization: Bearer %[2]s' -H 'Content-Type: application/json' \
     -d '{"sync_object_model":"authentik.core.models.User","sync_object_id":"%[3]s"}' \

@@ -1,13 +1,12 @@
-// Command rollcall is the program for people: a demonstration, the check of a configuration, the plan of a sync, the
-// simulated tenant and the making of tokens.
+// Command rollcall is the program for people: it starts, shows and approves syncs through the API, and it has a demonstration, the
+// check of a configuration, the plan of a sync, the simulated tenant and the making of tokens.
 package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,38 +17,68 @@ import (
 func main() {
 	ctx, stop := boot.Signals()
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	e := &env{
+		getenv: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		asks: terminal(os.Stdin) && terminal(os.Stdout), now: time.Now, every: pollEvery,
+	}
+	os.Exit(run(ctx, e, os.Args[1:]))
 }
 
-// errQuiet ends the program with status 1 when everything has been said.
-var errQuiet = errors.New("")
-
-// run is main without its globals.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	e := &env{getenv: getenv, stdout: stdout, stderr: stderr}
+// run is main without its globals. It returns the exit code.
+func run(ctx context.Context, e *env, args []string) int {
+	begun := false // what goes wrong before a command begins is a wrong use of it
 	root := &cobra.Command{
 		Use: "rollcall", Short: "Keeps cloud directories in step with an organisation's own directory",
 		SilenceErrors: true, SilenceUsage: true,
+		PersistentPreRun: func(*cobra.Command, []string) { begun = true },
 	}
 	root.PersistentFlags().StringVar(&e.file, "config", "", "configuration file (default $ROLLCALL_CONFIG)")
-	root.AddCommand(demoCommand(e), checkCommand(e), planCommand(e), simulateCommand(e), tokenCommand(e))
-	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
-		if !errors.Is(err, errQuiet) {
-			fmt.Fprintln(stderr, "rollcall:", err)
-		}
-		return 1
+	root.AddGroup(&cobra.Group{ID: groupAPI, Title: "Through the API:"}, &cobra.Group{ID: groupLocal, Title: "On this machine:"})
+	for _, c := range []*cobra.Command{demoCommand(e), checkCommand(e), planCommand(e), simulateCommand(e), tokenCommand(e)} {
+		c.GroupID = groupLocal
+		root.AddCommand(c)
 	}
-	return 0
+	for _, c := range []*cobra.Command{
+		syncCommand(e), watchCommand(e), statusCommand(e), runsCommand(e), heldCommand(e), approveCommand(e), rejectCommand(e), objectCommand(e), cancelCommand(e),
+	} {
+		c.GroupID = groupAPI
+		root.AddCommand(c)
+	}
+	root.AddCommand(exitCodesTopic())
+	root.SetArgs(args)
+	root.SetIn(e.stdin)
+	root.SetOut(e.stdout)
+	root.SetErr(e.stderr)
+	c, err := root.ExecuteContextC(ctx)
+	if err != nil && !begun {
+		err = wrongUse("%w\nSee %s --help.", err, c.CommandPath())
+	}
+	return e.end(err)
 }
+
+// The groups of commands in the help.
+const (
+	groupAPI   = "api"
+	groupLocal = "local"
+)
 
 // env is what the commands share.
 type env struct {
 	getenv         func(string) string
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	file           string
+	// asks is whether somebody sits there who can be asked.
+	asks bool
+	now  func() time.Time
+	// every is how often a run is looked at while it is watched.
+	every time.Duration
+}
+
+// terminal reports whether f is one, or at least a device.
+func terminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // process reads the environment; the flag wins over ROLLCALL_CONFIG.

@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"text/tabwriter"
 	"time"
 
+	"rollcall/internal/client"
 	"rollcall/internal/demo"
 	"rollcall/status"
 )
@@ -64,7 +63,7 @@ func (s *stage) sync(ctx context.Context, c status.Container) (status.Run, error
 	if err != nil {
 		return run, err
 	}
-	bar := newBar(s.stdout, string(c))
+	bar := newBar(s.env, s.stdout, c, false)
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for run.State.Open() {
@@ -76,7 +75,7 @@ func (s *stage) sync(ctx context.Context, c status.Container) (status.Run, error
 		if run, err = s.app.Status.Get(ctx, c, run.ID); err != nil {
 			return run, err
 		}
-		bar.show(run)
+		bar.show(seen(run))
 	}
 	bar.end()
 	if run.State != status.Completed {
@@ -85,45 +84,10 @@ func (s *stage) sync(ctx context.Context, c status.Container) (status.Run, error
 	return run, nil
 }
 
-// bar is a progress bar on a terminal, and a line at the end elsewhere.
-type bar struct {
-	w     io.Writer
-	name  string
-	live  bool
-	last  string
-	began time.Time
-}
-
-func newBar(w io.Writer, name string) *bar {
-	b := &bar{w: w, name: name, began: time.Now()}
-	if f, ok := w.(*os.File); ok {
-		info, err := f.Stat()
-		b.live = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
-	return b
-}
-
-func (b *bar) show(run status.Run) {
-	const width = 30
-	done, expected := run.Done()
-	filled := width
-	if expected > 0 {
-		filled = int(min(done, expected) * width / expected)
-	} else if run.State.Open() {
-		filled = 0
-	}
-	b.last = fmt.Sprintf("  %-20s [%s%s] %d of %d changes, %.1f s", b.name, strings.Repeat("#", filled), strings.Repeat(".", width-filled), done, expected, time.Since(b.began).Seconds())
-	if b.live {
-		fmt.Fprint(b.w, "\r\x1b[K"+b.last)
-	}
-}
-
-func (b *bar) end() {
-	if b.live {
-		fmt.Fprintln(b.w)
-		return
-	}
-	fmt.Fprintln(b.w, b.last)
+// seen is a run as the API would show it.
+func seen(run status.Run) client.Run {
+	now := time.Now()
+	return client.Run{Run: run, Ends: run.EstimatedEnd(now), Seconds: run.Duration(now).Seconds()}
 }
 
 // summary prints what the two syncs came to.

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"rollcall/internal/client"
+	"rollcall/plan"
+	"rollcall/status"
+)
+
+// decision is what approve and reject were told.
+type decision struct {
+	verdict client.Verdict
+	name    status.Container
+	digest  string
+	entries []string
+	yes     bool
+	watch   bool
+}
+
+func approveCommand(e *env) *cobra.Command {
+	d := decision{verdict: client.Approve}
+	c := decideCommand(e, &d)
+	c.Short = "Let held changes go"
+	c.Long = "Shows what is held and, if you say yes, lets it go: all of it, or the entries that --entry names by id or fingerprint. A run\n" +
+		"starts in which only what was approved and is still planned happens. An approval is about one entry, one action and the state\n" +
+		"before, and valid for 72 hours. In a script, --yes and the digest that rollcall held showed: nothing is approved unseen."
+	c.Example = "  rollcall approve google_workspace:1\n  rollcall approve google_workspace:1 DIGEST --entry ID --yes --watch"
+	c.Flags().BoolVarP(&d.watch, "watch", "w", false, "show the progress of the run that carries it out")
+	return c
+}
+
+func rejectCommand(e *env) *cobra.Command {
+	d := decision{verdict: client.Reject}
+	c := decideCommand(e, &d)
+	c.Short = "Keep held changes held"
+	c.Long = "Shows what is held and, if you say yes, keeps it held for 72 hours, also where a later plan would be within the limits: all of\n" +
+		"it, or the entries that --entry names by id or fingerprint."
+	return c
+}
+
+func decideCommand(e *env, d *decision) *cobra.Command {
+	c := &cobra.Command{Use: string(d.verdict) + " CONTAINER [DIGEST]", Args: cobra.RangeArgs(1, 2)}
+	c.Flags().StringArrayVar(&d.entries, "entry", nil, "an entry's id or a change's fingerprint; may be repeated (default: everything)")
+	c.Flags().BoolVarP(&d.yes, "yes", "y", false, "do not ask")
+	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
+		name, err := container(args[0])
+		if err != nil {
+			return err
+		}
+		d.name = name
+		if len(args) > 1 {
+			d.digest = args[1]
+		}
+		return r.decide(ctx, *d)
+	})
+}
+
+// decide asks, where somebody is to be asked, and tells the API.
+func (r *remote) decide(ctx context.Context, d decision) error {
+	switch {
+	case !d.yes && (!r.asks || r.asJSON):
+		return wrongUse("nobody is there to be asked: say --yes")
+	case d.yes && d.digest == "" && d.verdict == client.Approve:
+		return wrongUse("--yes wants the digest of what was looked at: rollcall held %s shows it", d.name)
+	case !d.yes || d.digest == "":
+		sure, err := r.confirm(ctx, &d)
+		if err != nil {
+			return err
+		}
+		if !sure {
+			fmt.Fprintln(r.stdout, "Nothing was decided.")
+			return quiet(codeHeld)
+		}
+	}
+	a, err := r.Decide(ctx, d.name, d.digest, d.verdict, d.entries)
+	if err != nil {
+		return r.inTheWay(err)
+	}
+	run := a.Value.Run
+	if r.asJSON && (run == nil || !d.watch) {
+		r.body(a.Body)
+		return nil
+	}
+	w := r.stdout
+	if r.asJSON {
+		w = r.stderr
+	}
+	fmt.Fprintf(w, "%s: %s %s, until %s\n", d.name, count(a.Value.Count, "change"), a.Value.Verdict, r.moment(a.Value.Expires))
+	switch {
+	case run == nil:
+		return nil
+	case d.watch:
+		return r.watch(ctx, d.name, run.ID)
+	}
+	fmt.Fprintf(w, "run %s is %s; rollcall watch %s shows how it goes\n", run.ID, run.State, d.name)
+	return nil
+}
+
+// confirm shows what would be decided and asks. It fills in the digest of what it showed, so that nothing else is decided.
+func (r *remote) confirm(ctx context.Context, d *decision) (bool, error) {
+	held, err := r.AllHeld(ctx, d.name)
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case held.Count == 0:
+		return false, errors.New(string(d.name) + ": nothing waits for a decision")
+	case d.digest != "" && d.digest != held.Digest:
+		return false, fmt.Errorf("%s: what waits is %s by now, and not %s: look at it with rollcall held %[1]s", d.name, held.Digest, d.digest)
+	}
+	d.digest = held.Digest
+	chosen, err := choose(held.Changes, d.entries)
+	if err != nil || d.yes {
+		return err == nil, err
+	}
+	if err := r.preview(*d, chosen, held.Count); err != nil {
+		return false, err
+	}
+	return r.ask(ctx)
+}
+
+// choose returns the changes that entries name, by id or fingerprint; all where there are none.
+func choose(all []client.HeldChange, entries []string) ([]client.HeldChange, error) {
+	if len(entries) == 0 {
+		return all, nil
+	}
+	named := map[string]bool{}
+	var out []client.HeldChange
+	for _, c := range all {
+		if slices.Contains(entries, c.ID) || slices.Contains(entries, c.Fingerprint) {
+			out = append(out, c)
+		}
+		named[c.ID], named[c.Fingerprint] = true, true
+	}
+	for _, e := range entries {
+		if !named[e] {
+			return nil, fmt.Errorf("--entry %q: no change that waits has this id or fingerprint", e)
+		}
+	}
+	return out, nil
+}
+
+// preview prints what is about to be decided: how many changes of each kind, the rules that hold them, and the first ones.
+func (r *remote) preview(d decision, chosen []client.HeldChange, of int) error {
+	const first = 10
+	type kind struct{ op, object string }
+	n := map[kind]int{}
+	for _, c := range chosen {
+		n[kind{c.Op, c.Kind}]++
+	}
+	fmt.Fprintf(r.stdout, "%s: %d of %s\n", d.name, len(chosen), strings.Replace(waits(of), "wait", "that wait", 1))
+	for _, op := range plan.Ops() {
+		for _, object := range []string{"user", "group"} {
+			if k := (kind{op.String(), object}); n[k] > 0 {
+				fmt.Fprintf(r.stdout, "  %s: %s\n", strings.ReplaceAll(k.op, "_", " "), count(n[k], k.object))
+			}
+		}
+	}
+	reasons(r.stdout, chosen)
+	fmt.Fprintln(r.stdout)
+	t := newTable(r.stdout, "CHANGE", "KIND", "ENTRY", "WHAT")
+	for _, c := range chosen[:min(first, len(chosen))] {
+		t.row(c.Op, c.Kind, entry(c), what(c))
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if more := len(chosen) - first; more > 0 {
+		fmt.Fprintf(r.stdout, "and %d more\n", more)
+	}
+	if d.verdict == client.Approve {
+		fmt.Fprintf(r.stdout, "\nLet %s go, at once? [y/N] ", them(len(chosen)))
+	} else {
+		fmt.Fprintf(r.stdout, "\nKeep %s held? [y/N] ", them(len(chosen)))
+	}
+	return nil
+}
+
+func them(n int) string {
+	if n == 1 {
+		return "this change"
+	}
+	return fmt.Sprintf("these %d changes", n)
+}
+
+// ask reads the answer. Whatever is not a yes is a no, and so are the end of the input and Ctrl-C.
+func (r *remote) ask(ctx context.Context) (bool, error) {
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(r.stdin).ReadString('\n') // What was read before an error counts.
+		answer <- line
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(r.stdout)
+		return false, nil
+	case line := <-answer:
+		line = strings.ToLower(strings.TrimSpace(line))
+		return line == "y" || line == "yes", nil
+	}
+}

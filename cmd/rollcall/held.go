@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"rollcall/internal/client"
+	"rollcall/plan"
+	"rollcall/status"
+)
+
+func heldCommand(e *env) *cobra.Command {
+	var limit, offset int
+	c := &cobra.Command{
+		Use: "held CONTAINER", Short: "Show the changes that wait for a decision",
+		Long: "Shows the changes that a guard holds, why, and what was decided about them. It ends with 3 if there are any.",
+		Args: cobra.ExactArgs(1),
+	}
+	c.Flags().IntVar(&limit, "limit", 100, "how many changes to show at most (1 to 1000)")
+	c.Flags().IntVar(&offset, "offset", 0, "how many changes to pass over")
+	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
+		name, err := container(args[0])
+		if err != nil {
+			return err
+		}
+		if limit < 1 || limit > client.MaxPage || offset < 0 {
+			return wrongUse("--limit: want 1 to %d; --offset: want 0 or more", client.MaxPage)
+		}
+		a, err := r.Held(ctx, name, offset, limit)
+		if err != nil {
+			return err
+		}
+		switch {
+		case r.asJSON:
+			r.body(a.Body)
+		case a.Value.Count == 0:
+			fmt.Fprintf(r.stdout, "%s: nothing waits for a decision\n", name)
+		default:
+			err = r.holds(name, a.Value, offset)
+		}
+		if err == nil && a.Value.Count > 0 {
+			err = quiet(codeHeld)
+		}
+		return err
+	})
+}
+
+func (r *remote) holds(name status.Container, held client.Held, offset int) error {
+	fmt.Fprintf(r.stdout, "%s: %s, held by the run of %s\n", name, waits(held.Count), r.moment(held.At))
+	reasons(r.stdout, held.Changes)
+	fmt.Fprintln(r.stdout)
+	t := newTable(r.stdout, "CHANGE", "KIND", "ENTRY", "WHAT", "RULE", "DECIDED", "FINGERPRINT")
+	for _, c := range held.Changes {
+		decided := ""
+		if d := c.Decision; d != nil {
+			decided = d.Verdict + " by " + d.By + " until " + r.moment(d.Expires)
+		}
+		t.row(c.Op, c.Kind, entry(c), what(c), c.Guard, decided, c.Fingerprint)
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if next := offset + len(held.Changes); next < held.Count {
+		fmt.Fprintf(r.stdout, "and %d more: rollcall held %s --offset %d\n", held.Count-next, name, next)
+	}
+	fmt.Fprintf(r.stdout, "\nLet them go, or keep them held, all or some (--entry ID or FINGERPRINT):\n  rollcall approve %s %s\n  rollcall reject %[1]s %[2]s\n", name, held.Digest)
+	return nil
+}
+
+// reasons prints each rule that holds something, with its numbers.
+func reasons(w io.Writer, changes []client.HeldChange) {
+	n := map[string]int{}
+	for _, c := range changes {
+		n[c.Guard+": "+cell(c.Reason)]++
+	}
+	for _, reason := range slices.Sorted(maps.Keys(n)) {
+		fmt.Fprintf(w, "  %s (%s)\n", reason, count(n[reason], "change"))
+	}
+}
+
+// entry names whom a change is about.
+func entry(c client.HeldChange) string { return label(c.Label, c.ID) }
+
+func label(name, id string) string {
+	if name == "" || name == id {
+		return id
+	}
+	return name + " (" + id + ")"
+}
+
+// what says what a held change would do.
+func what(c client.HeldChange) string {
+	switch {
+	case c.Member != "":
+		return label(c.MemberLabel, c.Member)
+	case c.From != "":
+		return c.Address + ", until now anchored to " + c.From
+	case c.Why != "":
+		return c.Address + " because the entry is " + strings.ReplaceAll(c.Why, "_", " ")
+	}
+	parts := []string{c.Address}
+	for _, f := range c.Fields {
+		if c.Op != plan.Create.String() {
+			parts = append(parts, fmt.Sprintf("%s: %s → %s", f.Name, strings.Join(f.Before, " | "), strings.Join(f.After, " | ")))
+		}
+	}
+	return strings.Join(parts, ", ")
+}

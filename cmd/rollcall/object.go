@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rollcall/directory"
+	"rollcall/internal/client"
+	"rollcall/status"
+)
+
+const cmdObject = "object"
+
+func objectCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: cmdObject + " PROVIDER user|group ID", Short: "Sync one user or group to a provider, now",
+		Long: "Reads one entry from its source and brings it to the provider. It is named by its id, the id of its account's anchor, its mail or its\n" +
+			"username, whichever exactly one entry has.",
+		Example: "  rollcall object google_workspace:1 user ada@example.com",
+		Args:    cobra.ExactArgs(3),
+	}
+	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
+		name, err := container(args[0])
+		if err != nil {
+			return err
+		}
+		kind, known := map[string]directory.Kind{"user": directory.User, "group": directory.Group}[args[1]]
+		switch {
+		case name.IsSource():
+			return wrongUse("%s is a source: a single object goes to a provider", name)
+		case !known:
+			return wrongUse("%q: want user or group", args[1])
+		}
+		a, err := r.Object(ctx, name, kind, args[2])
+		if err != nil {
+			return err
+		}
+		if a.Value.State != status.JobDone {
+			if a, err = r.wait(ctx, name, a.Value.ID); err != nil {
+				return err
+			}
+		}
+		if r.asJSON {
+			r.body(a.Body)
+		} else {
+			for _, m := range a.Value.Messages {
+				fmt.Fprintf(r.stdout, "%-7s  %s\n", m.Level, cell(m.Event))
+			}
+		}
+		return quiet(verdictOf(a.Value))
+	})
+}
+
+// wait waits for a job that takes longer than the API waits.
+func (r *remote) wait(ctx context.Context, name status.Container, id string) (client.Answer[client.Job], error) {
+	fmt.Fprintf(r.stderr, "still under way (job %s)\n", id)
+	tick := time.NewTicker(r.every)
+	defer tick.Stop()
+	for {
+		a, err := r.Job(ctx, name, id)
+		if err != nil || a.Value.State == status.JobDone {
+			return a, err
+		}
+		select {
+		case <-ctx.Done():
+			return a, fmt.Errorf("no longer waited for: the sync of this entry goes on as job %s", id)
+		case <-tick.C:
+		}
+	}
+}
+
+// verdictOf returns the exit code of the sync of one object: by its outcome or, where only what was said is known, by that.
+func verdictOf(j client.Job) int {
+	code := 0
+	switch j.Outcome {
+	case status.OutcomeFailed:
+		return codeFailure
+	case status.OutcomeHeld, status.OutcomeAbsent:
+		return codeHeld
+	}
+	for _, m := range j.Messages {
+		switch {
+		case m.Level == client.Failure:
+			return codeFailure
+		case m.Level == client.Warning:
+			code = codeHeld
+		}
+	}
+	return code
+}

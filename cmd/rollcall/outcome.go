@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+
+	"rollcall/internal/client"
+	"rollcall/status"
+)
+
+// judge returns the exit code of a run that is over.
+func judge(run status.Run) int {
+	switch {
+	case run.State.Open():
+		return 0
+	case run.State != status.Completed || run.FailedChanges > 0:
+		return codeFailure
+	case run.Held > 0:
+		return codeHeld
+	}
+	return 0
+}
+
+// outcome prints what a run came to, and what it said that wants attention.
+func (r *remote) outcome(ctx context.Context, w io.Writer, run client.Run) error {
+	fmt.Fprintf(w, "%s: %s\n", run.Container, r.ended(run))
+	if err := changes(w, run.Run); err != nil {
+		return err
+	}
+	if run.Held > 0 {
+		fmt.Fprintf(w, "%d held or in conflict: rollcall held %s shows what can be approved, the messages name the rest\n", run.Held, run.Container)
+	}
+	if run.Messages == 0 {
+		return nil
+	}
+	return r.complaints(ctx, w, run)
+}
+
+// ended says in words how a run ended.
+func (e *env) ended(run client.Run) string {
+	text := string(run.State)
+	if run.DryRun {
+		text = "dry run " + text
+	}
+	switch run.State {
+	case status.Cancelled:
+		text += " by " + cell(run.CancelledBy)
+	case status.Failed, status.Expired:
+		text += because(run.FailReason)
+	case status.Deferred:
+		text += " until " + e.clock(run.DeferredUntil) + because(run.DeferReason)
+	case status.Queued, status.Running, status.Completed:
+	}
+	if !run.State.Open() && run.Seconds > 0 {
+		text += ", after " + span(duration(run))
+	}
+	return text
+}
+
+// changes prints a line for each type of object that something was done to, or in a dry run would be.
+func changes(w io.Writer, run status.Run) error {
+	heads := map[status.ChangeType]string{
+		status.Create: "created", status.Update: "updated", status.Delete: "deleted", status.Activate: "restored", status.Deactivate: "suspended",
+	}
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
+	for _, c := range status.ChangeTypes() {
+		fmt.Fprint(t, "\t", heads[c])
+	}
+	fmt.Fprintln(t, "\tfailed\t")
+	some := false
+	for _, o := range status.ObjectTypes() {
+		n := map[status.ChangeType]int64{}
+		var failed, sum int64
+		for _, p := range run.Progress {
+			if p.Object != o {
+				continue
+			}
+			if n[p.Change] = p.Succeeded; run.DryRun {
+				n[p.Change] = p.Expected
+			}
+			failed += p.Failed
+			sum += n[p.Change] + p.Failed
+		}
+		if sum == 0 {
+			continue
+		}
+		some = true
+		fmt.Fprintf(t, "%ss", o)
+		for _, c := range status.ChangeTypes() {
+			fmt.Fprint(t, "\t", strconv.FormatInt(n[c], 10))
+		}
+		fmt.Fprintf(t, "\t%d\t\n", failed)
+	}
+	if !some {
+		return nil
+	}
+	return t.Flush()
+}
+
+// complaints prints the last warnings and errors of a run, oldest first.
+func (r *remote) complaints(ctx context.Context, w io.Writer, run client.Run) error {
+	const most = 10
+	a, err := r.Messages(ctx, run.Container, run.ID, client.MaxPage)
+	if err != nil {
+		return err
+	}
+	var lines []string
+	for _, m := range a.Value.Results {
+		if m.Level == client.Warning || m.Level == client.Failure {
+			lines = append(lines, m.Level+": "+cell(m.Event))
+		}
+	}
+	for i := min(most, len(lines)) - 1; i >= 0; i-- {
+		fmt.Fprintln(w, lines[i])
+	}
+	if len(lines) > most {
+		fmt.Fprintf(w, "and %d more: rollcall runs %s %s\n", len(lines)-most, run.Container, run.ID)
+	}
+	return nil
+}

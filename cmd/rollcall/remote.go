@@ -1,0 +1,130 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rollcall/internal/client"
+	"rollcall/internal/secret"
+	"rollcall/status"
+)
+
+// The environment of the commands that call the API. A token is never the value of a flag: others can see those.
+const (
+	varAPI       = "ROLLCALL_API"
+	varTokenFile = "ROLLCALL_TOKEN_FILE"
+	varToken     = "ROLLCALL_TOKEN"
+	varStrict    = "ROLLCALL_STRICT_FILES"
+)
+
+// remote is a command that calls the API.
+type remote struct {
+	*env
+	*client.Client
+	address, tokenFile string
+	// asJSON prints the API's answers as they are.
+	asJSON bool
+}
+
+// remoteCommand completes a command that calls the API: its flags, the connection, and the answer to a refusal.
+func remoteCommand(e *env, c *cobra.Command, do func(ctx context.Context, r *remote, args []string) error) *cobra.Command {
+	r := &remote{env: e}
+	c.Flags().StringVar(&r.address, "api", "", "where the API is (default $"+varAPI+" or "+client.DefaultAddress+")")
+	c.Flags().StringVar(&r.tokenFile, "token-file", "", "file with the token (default $"+varTokenFile+"; or the token itself in $"+varToken+")")
+	c.Flags().BoolVar(&r.asJSON, "json", false, "print the API's answer as it is")
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := r.open(); err != nil {
+			return &exit{codeUsage, err}
+		}
+		err := do(cmd.Context(), r, args)
+		if refusal, is := errors.AsType[*client.Error](err); is && r.asJSON && refusal.Body != nil {
+			r.body(refusal.Body)
+		}
+		return err
+	}
+	c.ValidArgsFunction = r.complete
+	return c
+}
+
+// open reads where the API is and who calls.
+func (r *remote) open() error {
+	token := secret.Value(strings.TrimSpace(r.getenv(varToken)))
+	if file := cmp.Or(r.tokenFile, r.getenv(varTokenFile)); file != "" {
+		found, warning, err := secret.FromFile(file, r.getenv(varStrict) == "true")
+		if err != nil {
+			return err
+		}
+		if warning != "" {
+			fmt.Fprintln(r.stderr, "rollcall: warning:", warning)
+		}
+		if token = secret.Value(strings.TrimSpace(found.Reveal())); strings.Contains(token.Reveal(), "sha256:") {
+			return fmt.Errorf("%s has lines of the API's tokens file: the file wanted here has a token itself, which rollcall token showed once", file)
+		}
+	}
+	var err error
+	r.Client, err = client.New(client.Config{Address: cmp.Or(r.address, r.getenv(varAPI)), Token: token})
+	return err
+}
+
+// body prints an answer as it is.
+func (r *remote) body(b []byte) { fmt.Fprintln(r.stdout, strings.TrimRight(string(b), "\n")) }
+
+// container reads the name of a container.
+func container(text string) (status.Container, error) {
+	c, err := status.ParseContainer(text)
+	if err != nil {
+		return "", &exit{codeUsage, err}
+	}
+	return c, nil
+}
+
+// complete completes arguments with what the API has, if it can be asked. Whoever waits for his shell does not wait for long.
+func (r *remote) complete(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	const patience = 2 * time.Second
+	ctx, cancel := context.WithTimeout(cmd.Context(), patience)
+	defer cancel()
+	var out []string
+	if name := cmd.Name(); r.open() == nil {
+		switch {
+		case len(args) == 0:
+			out = r.containers(ctx, name == cmdObject)
+		case len(args) == 1 && name == cmdObject:
+			out = []string{"user", "group"}
+		case len(args) == 1 && (name == string(client.Approve) || name == string(client.Reject)):
+			held, err := r.Held(ctx, status.Container(args[0]), 0, 1)
+			if err == nil && held.Value.Digest != "" {
+				out = []string{cobra.CompletionWithDesc(held.Value.Digest, count(held.Value.Count, "change"))}
+			}
+		}
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+// containers returns the names of all containers, or of the providers, with what people call them.
+func (r *remote) containers(ctx context.Context, providers bool) []string {
+	all, err := r.Resources(ctx)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, res := range all {
+		if !providers || !res.Container.IsSource() {
+			out = append(out, cobra.CompletionWithDesc(string(res.Container), cell(res.Name)))
+		}
+	}
+	return out
+}
+
+// joined prints several answers as one document, by container.
+func (r *remote) joined(bodies map[status.Container]json.RawMessage) error {
+	enc := json.NewEncoder(r.stdout)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(bodies)
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"rollcall/internal/client"
+	"rollcall/status"
+)
+
+func statusCommand(e *env) *cobra.Command {
+	c := &cobra.Command{
+		Use: "status [CONTAINER]", Short: "Show what runs, how the last runs ended and what is held",
+		Long: "Shows a line for each source and provider, or for one of them. It ends with 1 if a last run failed, with 3 if something\n" +
+			"is held or in conflict. Dry runs do not count. With --json the answer of one container is the API's; all of them\n" +
+			"are one object with the containers as keys.",
+		Args: cobra.MaximumNArgs(1),
+	}
+	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
+		list, err := r.chosen(ctx, args)
+		if err != nil {
+			return err
+		}
+		standings, bodies := make([]standing, len(list)), map[status.Container]json.RawMessage{}
+		for i, res := range list {
+			if standings[i], err = r.standing(ctx, res); err != nil {
+				return err
+			}
+			bodies[res.Container] = standings[i].body
+		}
+		switch {
+		case r.asJSON && len(args) == 1:
+			r.body(standings[0].body)
+		case r.asJSON:
+			err = r.joined(bodies)
+		default:
+			err = r.standings(standings)
+		}
+		if err != nil {
+			return err
+		}
+		return quiet(gravest(standings))
+	})
+}
+
+// chosen returns the named container, or all.
+func (r *remote) chosen(ctx context.Context, args []string) ([]client.Resource, error) {
+	if len(args) == 0 {
+		return r.Resources(ctx)
+	}
+	name, err := container(args[0])
+	return []client.Resource{{Container: name, Enabled: true}}, err
+}
+
+// standing is where a container stands.
+type standing struct {
+	client.Resource
+	sync client.SyncStatus
+	body []byte
+	// open is the newest run if it is not over; last the newest one that is and that was no dry run.
+	open, last client.Run
+	waiting    int
+}
+
+func (r *remote) standing(ctx context.Context, res client.Resource) (standing, error) {
+	const recent = 20 // among so many, one is no dry run
+	s := standing{Resource: res}
+	a, err := r.Status(ctx, res.Container)
+	if err != nil {
+		return s, err
+	}
+	s.sync, s.body = a.Value, a.Body
+	runs, err := r.Runs(ctx, res.Container, "", recent)
+	if err != nil {
+		return s, err
+	}
+	for i, run := range runs.Value.Results {
+		switch {
+		case i == 0 && run.State.Open():
+			s.open = run
+		case s.last.ID == "" && !run.State.Open() && !run.DryRun:
+			s.last = run
+		}
+	}
+	held, err := r.Held(ctx, res.Container, 0, 1)
+	s.waiting = held.Value.Count
+	return s, err
+}
+
+// gravest returns the exit code that all containers together deserve.
+func gravest(all []standing) int {
+	code := 0
+	for _, s := range all {
+		one := judge(s.last.Run)
+		if s.last.ID == "" {
+			one = 0 // nothing happened yet
+		}
+		if one == 0 && s.waiting > 0 {
+			one = codeHeld
+		}
+		if one != 0 && code != codeFailure {
+			code = one
+		}
+	}
+	return code
+}
+
+func (r *remote) standings(all []standing) error {
+	if len(all) == 0 {
+		fmt.Fprintln(r.stdout, "The API has no sources and no providers.")
+		return nil
+	}
+	t := newTable(r.stdout, "CONTAINER", "NOW", "LAST RUN", "LAST SUCCESS", "HELD", "FAILED")
+	for _, s := range all {
+		last, held, failed := "", "", ""
+		if s.last.ID != "" {
+			last = string(s.last.State) + " " + r.ago(s.last.FinishedAt)
+			held, failed = strconv.FormatInt(s.last.Held, 10), strconv.FormatInt(s.last.FailedChanges, 10)
+		}
+		t.row(string(s.Container), s.now(), last, r.ago(s.sync.LastSuccessful), held, failed)
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	r.hints(all)
+	return nil
+}
+
+// now says what a container does.
+func (s standing) now() string {
+	done, expected := s.open.Done()
+	const whole = 100
+	switch {
+	case s.open.ID == "" && !s.sync.IsRunning && !s.Enabled:
+		return "disabled"
+	case s.open.ID == "" && !s.sync.IsRunning:
+		return "idle"
+	case !s.sync.IsRunning:
+		return "lost" // nobody keeps the run alive: the next start closes it
+	case s.open.State == status.Running && expected > 0:
+		return fmt.Sprintf("running, %d %%", done*whole/expected)
+	case s.open.ID == "":
+		return "running"
+	}
+	return string(s.open.State)
+}
+
+// hints says what to do about what does not stand well.
+func (r *remote) hints(all []standing) {
+	gap := "\n"
+	hint := func(format string, args ...any) {
+		fmt.Fprintf(r.stdout, gap+format+"\n", args...)
+		gap = ""
+	}
+	for _, s := range all {
+		if s.last.FailReason != "" {
+			hint("%s: %s", s.Container, r.ended(s.last))
+		}
+		if s.last.ID != "" && s.last.FailedChanges > 0 {
+			hint("%s: %s failed: rollcall runs %[1]s %[3]s", s.Container, count(s.last.FailedChanges, "change"), s.last.ID)
+		}
+		if s.waiting > 0 {
+			hint("%s: %s for a decision: rollcall held %[1]s", s.Container, waits(s.waiting))
+		}
+		if over := s.last.Held - int64(s.waiting); s.last.ID != "" && over > 0 {
+			hint("%s: %d held or in conflict otherwise: rollcall runs %[1]s %[3]s", s.Container, over, s.last.ID)
+		}
+	}
+}
+
+func waits(n int) string {
+	if n == 1 {
+		return "1 change waits"
+	}
+	return fmt.Sprintf("%d changes wait", n)
+}

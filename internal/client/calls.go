@@ -1,0 +1,201 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/status"
+)
+
+// MaxPage is how many items one call returns at most.
+const MaxPage = status.MaxList
+
+// Resources returns every source and provider that the API knows, sources first.
+func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
+	type list struct {
+		Pagination struct {
+			Next int `json:"next"`
+		} `json:"pagination"`
+		Results []Resource `json:"results"`
+	}
+	var out []Resource
+	for _, path := range []string{"/sources/ldap/", "/providers/google_workspace/", "/providers/microsoft_entra/"} {
+		for page := 1; page > 0; {
+			got, err := get[list](ctx, c, path, url.Values{"page": {strconv.Itoa(page)}, "page_size": {strconv.Itoa(MaxPage)}})
+			if err != nil {
+				return nil, err
+			}
+			out, page = append(out, got.Value.Results...), got.Value.Pagination.Next
+		}
+	}
+	return out, nil
+}
+
+// Status returns what a container is doing.
+func (c *Client) Status(ctx context.Context, name status.Container) (Answer[SyncStatus], error) {
+	a, err := get[SyncStatus](ctx, c, pathOf(name)+"sync/status/", nil)
+	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+}
+
+// Runs lists the runs of a container from a cursor on, newest first.
+func (c *Client) Runs(ctx context.Context, name status.Container, cursor string, size int) (Answer[Runs], error) {
+	q := url.Values{"page_size": {strconv.Itoa(size)}}
+	if cursor != "" {
+		q.Set("cursor", cursor)
+	}
+	a, err := get[Runs](ctx, c, pathOf(name)+"sync/runs/", q)
+	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+}
+
+// Run returns one run.
+func (c *Client) Run(ctx context.Context, name status.Container, id string) (Answer[Run], error) {
+	a, err := get[Run](ctx, c, pathOf(name)+"sync/runs/"+url.PathEscape(id)+"/", nil)
+	return a, missing(err, "the API has no run %q of %s: rollcall runs %[2]s lists them", id, name)
+}
+
+// Messages returns the newest messages of a run, newest first.
+func (c *Client) Messages(ctx context.Context, name status.Container, id string, size int) (Answer[Messages], error) {
+	q := url.Values{"page_size": {strconv.Itoa(size)}}
+	a, err := get[Messages](ctx, c, pathOf(name)+"sync/runs/"+url.PathEscape(id)+"/messages/", q)
+	return a, missing(err, "the API has no run %q of %s: rollcall runs %[2]s lists them", id, name)
+}
+
+// Start starts a full sync. Where a run is live already, the Error has it.
+func (c *Client) Start(ctx context.Context, name status.Container, dryRun bool) (Answer[Run], error) {
+	a, err := post[Run](ctx, c, pathOf(name)+"sync/", map[string]bool{"dry_run": dryRun}, callTime)
+	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+}
+
+// Cancel ends the live run of a container.
+func (c *Client) Cancel(ctx context.Context, name status.Container) (Answer[Run], error) {
+	a, err := post[Run](ctx, c, pathOf(name)+"sync/cancel/", nil, callTime)
+	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+}
+
+// Held returns a part of what waits for a person.
+func (c *Client) Held(ctx context.Context, name status.Container, offset, limit int) (Answer[Held], error) {
+	q := url.Values{"offset": {strconv.Itoa(offset)}, "limit": {strconv.Itoa(limit)}}
+	a, err := get[Held](ctx, c, pathOf(name)+"sync/held/", q)
+	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+}
+
+// ErrChanged says that what waits became something else while it was read.
+var ErrChanged = errors.New("what is held changed while it was read: look again")
+
+// AllHeld returns everything that waits for a person.
+func (c *Client) AllHeld(ctx context.Context, name status.Container) (Held, error) {
+	var all Held
+	for {
+		a, err := c.Held(ctx, name, len(all.Changes), MaxPage)
+		if err != nil {
+			return Held{}, err
+		}
+		if len(all.Changes) > 0 && a.Value.Digest != all.Digest {
+			return Held{}, ErrChanged
+		}
+		more := len(a.Value.Changes) > 0
+		a.Value.Changes = append(all.Changes, a.Value.Changes...)
+		if all = a.Value; len(all.Changes) >= all.Count || !more {
+			return all, nil
+		}
+	}
+}
+
+// Verdict is what a person decides about held changes, as the path has it.
+type Verdict string
+
+// The verdicts.
+const (
+	Approve Verdict = "approve"
+	Reject  Verdict = "reject"
+)
+
+// Decide decides about the changes of a held set: those that entries list by id or fingerprint, or all.
+func (c *Client) Decide(ctx context.Context, name status.Container, digest string, v Verdict, entries []string) (Answer[Decided], error) {
+	var body any
+	if len(entries) > 0 {
+		body = map[string][]string{"entries": entries}
+	}
+	a, err := post[Decided](ctx, c, pathOf(name)+"sync/held/"+url.PathEscape(digest)+"/"+string(v)+"/", body, callTime)
+	return a, missing(err, "the API has no held set %q of %s: rollcall held %[2]s says what waits", digest, name)
+}
+
+// models are the closed names of the contract.
+var models = map[directory.Kind]string{
+	directory.User: "authentik.core.models.User", directory.Group: "authentik.core.models.Group",
+}
+
+// Object syncs one user or group to a provider and waits for the result as long as the API does. If that was not long
+// enough, the job has an ID and is not done.
+func (c *Client) Object(ctx context.Context, name status.Container, kind directory.Kind, id string) (Answer[Job], error) {
+	a, err := post[objectAnswer](ctx, c, pathOf(name)+"sync/object/", map[string]string{
+		"sync_object_model": models[kind], "sync_object_id": id,
+	}, objectTime)
+	out := Answer[Job]{Body: a.Body, Status: a.Status, Value: Job{State: status.JobDone}}
+	for _, m := range a.Value.Messages {
+		out.Value.Messages = append(out.Value.Messages, m.Message)
+		if outcome, is := m.Attributes["outcome"].(string); is {
+			out.Value.Outcome = status.Outcome(outcome)
+		}
+		if job, is := m.Attributes["job_id"].(string); is && a.Status == http.StatusAccepted {
+			out.Value.ID, out.Value.State = job, status.JobRunning
+		}
+	}
+	return out, missing(err, "the API has no provider %s: rollcall status says what it has", name)
+}
+
+// objectAnswer is what is said of one object: the contract has messages only.
+type objectAnswer struct {
+	Messages []struct {
+		Message
+		Attributes map[string]any `json:"attributes"`
+	} `json:"messages"`
+}
+
+// Job returns the sync of a single object.
+func (c *Client) Job(ctx context.Context, name status.Container, id string) (Answer[Job], error) {
+	a, err := get[Job](ctx, c, pathOf(name)+"sync/objects/"+url.PathEscape(id)+"/", nil)
+	return a, missing(err, "the API has no job %q of %s", id, name)
+}
+
+// missing puts the API's plain "Not found." into words. Where a path is not served at all, the API is of another version.
+func missing(err error, format string, args ...any) error {
+	e, is := errors.AsType[*Error](err)
+	if is && e.Kind == fault.NotFound && e.Body != nil && strings.HasPrefix(e.Text, "Not found") {
+		e.Text = fmt.Sprintf(format, args...)
+	}
+	return err
+}
+
+// Watch asks for a run every so often and shows it, until it is over. A short absence of the API is waited out: the run
+// goes on without it.
+func (c *Client) Watch(ctx context.Context, name status.Container, id string, every time.Duration, show func(Run)) (Answer[Run], error) {
+	const patience = time.Minute
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for heard := time.Now(); ; {
+		a, err := c.Run(ctx, name, id)
+		switch {
+		case err == nil:
+			heard = time.Now()
+			if show(a.Value); !a.Value.State.Open() {
+				return a, nil
+			}
+		case KindOf(err) != fault.Unavailable || time.Since(heard) > patience:
+			return a, err
+		}
+		select {
+		case <-ctx.Done():
+			return a, &Error{Kind: fault.Canceled, Text: "interrupted", Err: ctx.Err()}
+		case <-tick.C:
+		}
+	}
+}

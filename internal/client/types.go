@@ -1,0 +1,93 @@
+package client
+
+import (
+	"time"
+
+	"rollcall/plan"
+	"rollcall/status"
+)
+
+// Resource is a source or provider of the API.
+type Resource struct {
+	Container status.Container `json:"container"`
+	Name      string           `json:"name"`
+	Enabled   bool             `json:"enabled"`
+}
+
+// Run is a run, with what the API adds to its record.
+type Run struct {
+	status.Run
+	// Ends is when an open run is expected to be over; zero while nobody can say.
+	Ends time.Time `json:"estimated_end"`
+	// Seconds is how long it has taken since a worker first took it.
+	Seconds float64 `json:"duration"`
+}
+
+// Runs is a part of the list of runs, newest first. Next is the cursor of what follows, empty at the end.
+type Runs struct {
+	Next    string `json:"next"`
+	Results []Run  `json:"results"`
+}
+
+// Message is one line of what a run or a job said.
+type Message struct {
+	Time  time.Time `json:"timestamp"`
+	Level string    `json:"log_level"`
+	Event string    `json:"event"`
+}
+
+// The levels that want somebody's attention.
+const (
+	Warning = "warning"
+	Failure = "error"
+)
+
+// Messages is a part of what a run said, newest first.
+type Messages struct {
+	Next    string    `json:"next"`
+	Results []Message `json:"results"`
+}
+
+// SyncStatus is what a container is doing.
+type SyncStatus struct {
+	IsRunning      bool      `json:"is_running"`
+	LastSuccessful time.Time `json:"last_successful_sync"`
+	LastStatus     string    `json:"last_sync_status"`
+}
+
+// Held is what waits for a person in one container. Digest is empty where nothing does.
+type Held struct {
+	Digest  string       `json:"digest"`
+	RunID   string       `json:"run_id"`
+	At      time.Time    `json:"at"`
+	Count   int          `json:"count"`
+	Changes []HeldChange `json:"changes"`
+}
+
+// HeldChange is one change that waits, with what was decided about it.
+type HeldChange struct {
+	status.HeldChange
+	Fields   []plan.FieldChange `json:"fields"`
+	Decision *struct {
+		Verdict string    `json:"verdict"`
+		By      string    `json:"by"`
+		At      time.Time `json:"at"`
+		Expires time.Time `json:"expires"`
+	} `json:"decision"`
+}
+
+// Decided is the answer to a decision. Run carries out an approval.
+type Decided struct {
+	Verdict string    `json:"verdict"`
+	Count   int       `json:"count"`
+	Expires time.Time `json:"expires"`
+	Run     *Run      `json:"run"`
+}
+
+// Job is the sync of a single object, or only what it said, where it was over in time.
+type Job struct {
+	ID       string          `json:"id"`
+	State    status.JobState `json:"state"`
+	Outcome  status.Outcome  `json:"outcome"`
+	Messages []Message       `json:"messages"`
+}
