@@ -37,7 +37,6 @@ func TestDirectoryMisbehaves(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small(), reader: true, source: []string{"page_size: 20", "request_timeout: 2s", "connect_timeout: 2s"}})
 	w.both()
-	e := w.editor()
 
 	// The bind account loses its rights: the search succeeds and finds nobody.
 	w.ldap.Access(t, `to dn.children="ou=people,dc=example,dc=org" by dn.exact="`+slapdtest.Reader+`" none by * read`, "to * by * read")
@@ -63,8 +62,7 @@ func TestDirectoryMisbehaves(t *testing.T) {
 	w.ldap.Restart(t)
 	w.idle()
 
-	e = w.editor()
-	e.removeTree(slapdtest.People, "(objectClass=inetOrgPerson)")
+	w.editor().removeTree(slapdtest.People, "(objectClass=inetOrgPerson)")
 	w.fails("no users where there were 150")
 }
 
