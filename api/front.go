@@ -91,6 +91,9 @@ func (a *API) recover(w *recorder, r *http.Request) {
 	}
 }
 
+// plainText is the body of an answer that is for people.
+type plainText []byte
+
 // write sends an answer. The body is complete before the first byte goes out.
 func (a *API) write(w http.ResponseWriter, r *http.Request, out answer) {
 	for name, value := range out.header {
@@ -100,8 +103,13 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, out answer) {
 		w.WriteHeader(out.status)
 		return
 	}
-	body, isRaw := out.body.(json.RawMessage)
-	if !isRaw {
+	media, body := "application/json", []byte(nil)
+	switch raw := out.body.(type) {
+	case json.RawMessage:
+		body = raw
+	case plainText:
+		media, body = "text/plain; charset=utf-8", raw
+	default:
 		var err error
 		if body, err = json.Marshal(out.body); err != nil {
 			a.cfg.Log.ErrorContext(r.Context(), "answer is not representable", "request_id", requestID(r), "err", err)
@@ -109,7 +117,7 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, out answer) {
 		}
 		body = append(body, '\n')
 	}
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", media)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(out.status)
 	_, _ = w.Write(body) // the client is gone: nobody is left to be told
