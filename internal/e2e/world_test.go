@@ -57,7 +57,8 @@ type world struct {
 	redis   *redis.Client
 	addr    string // of Redis
 	env     []string
-	token   string
+	token   string // of the requests; at first that of somebody who may do everything
+	reader  string // the token of somebody who may only read
 	api     *process
 	base    string // of the API
 	workers []*process
@@ -118,6 +119,11 @@ func (w *world) configure(dir, tenant string, o *options) {
 		w.Fatal(err)
 	}
 	w.token = token
+	reader, readerLine, err := tokens.New("reader", tokens.Read)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.reader = reader
 	bind, password, uri := slapdtest.RootDN, w.ldap.PasswordFile, w.ldap.URL
 	if o.reader {
 		bind, password = slapdtest.Reader, w.ldap.ReaderPasswordFile
@@ -127,7 +133,7 @@ func (w *world) configure(dir, tenant string, o *options) {
 	}
 	lines := func(l []string) string { return strings.Join(append([]string{""}, l...), "\n      ") }
 	yaml := fmt.Sprintf(configuration, uri, bind, password, lines(o.source), tenant, lines(o.provider))
-	files := map[string]string{"rollcall.yaml": yaml, "google.json": string(key), "tokens": line + "\n"}
+	files := map[string]string{"rollcall.yaml": yaml, "google.json": string(key), "tokens": line + "\n" + readerLine + "\n"}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			w.Fatal(err)
