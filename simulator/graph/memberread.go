@@ -69,7 +69,10 @@ func (t *Tenant) relatedPage(c *call, cast *kind, items []related, top, total in
 	return newAnswer(http.StatusOK, p.end()), nil
 }
 
-func (t *Tenant) countMembers(c *call) (*answer, *apiError) {
+func (t *Tenant) countMembers(c *call) (*answer, *apiError)     { return t.countOf(c, nil) }
+func (t *Tenant) countMemberUsers(c *call) (*answer, *apiError) { return t.countOf(c, userKind) }
+
+func (t *Tenant) countOf(c *call, cast *kind) (*answer, *apiError) {
 	group, err := t.group(c.vars["group"], c.now)
 	if err != nil {
 		return nil, err
@@ -77,7 +80,13 @@ func (t *Tenant) countMembers(c *call) (*answer, *apiError) {
 	if !c.eventual() {
 		return nil, badRequest("$count is not currently supported.")
 	}
-	return countAnswer(len(t.members(group, 0, c.now))), nil
+	n := 0
+	for _, m := range t.members(group, 0, c.now) {
+		if cast == nil || m.member.kind == cast {
+			n++
+		}
+	}
+	return countAnswer(n), nil
 }
 
 func (t *Tenant) listMemberOf(c *call) (*answer, *apiError)       { return t.groupsOf(c, nil) }

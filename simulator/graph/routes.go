@@ -61,6 +61,7 @@ func routes() []route {
 		reading("members.list", get, "groups/{group}/members/microsoft.graph.user", 3, readMembers, members, (*Tenant).listMemberUsers),
 		reading("members.list", get, "groups/{group}/members/microsoft.graph.group", 3, readMembers, members, (*Tenant).listMemberGroups),
 		reading("members.count", get, "groups/{group}/members/$count", 3, readMembers, members, (*Tenant).countMembers),
+		reading("members.count", get, "groups/{group}/members/microsoft.graph.user/$count", 3, readMembers, members, (*Tenant).countMemberUsers),
 		writing("members.add", post, "groups/{group}/members/$ref", writeMembers, (*Tenant).addMember),
 		writing("members.remove", del, "groups/{group}/members/{member}/$ref", writeMembers, (*Tenant).removeMember),
 		writing("members.destroy", del, "groups/{group}/members/{member}", writeMembers, (*Tenant).destroyMember),
