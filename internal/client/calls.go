@@ -31,7 +31,7 @@ func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
 		for page := 1; page > 0; {
 			got, err := get[list](ctx, c, path, url.Values{"page": {strconv.Itoa(page)}, "page_size": {strconv.Itoa(MaxPage)}})
 			if err != nil {
-				return nil, err
+				return nil, missing(err, "%s has no list of sources and providers: is it the address of Rollcall's API?", c.address)
 			}
 			out, page = append(out, got.Value.Results...), got.Value.Pagination.Next
 		}
@@ -136,28 +136,19 @@ var models = map[directory.Kind]string{
 // Object syncs one user or group to a provider and waits for the result as long as the API does. If that was not long
 // enough, the job has an ID and is not done.
 func (c *Client) Object(ctx context.Context, name status.Container, kind directory.Kind, id string) (Answer[Job], error) {
-	a, err := post[objectAnswer](ctx, c, pathOf(name)+"sync/object/", map[string]string{
+	a, err := post[Job](ctx, c, pathOf(name)+"sync/object/", map[string]string{
 		"sync_object_model": models[kind], "sync_object_id": id,
 	}, objectTime)
-	out := Answer[Job]{Body: a.Body, Status: a.Status, Value: Job{State: status.JobDone}}
+	a.Value.State = status.JobDone // The contract has messages only; what else there is stands in their attributes.
 	for _, m := range a.Value.Messages {
-		out.Value.Messages = append(out.Value.Messages, m.Message)
-		if outcome, is := m.Attributes["outcome"].(string); is {
-			out.Value.Outcome = status.Outcome(outcome)
+		if outcome := m.Attribute("outcome"); outcome != "" {
+			a.Value.Outcome = status.Outcome(outcome)
 		}
-		if job, is := m.Attributes["job_id"].(string); is && a.Status == http.StatusAccepted {
-			out.Value.ID, out.Value.State = job, status.JobRunning
+		if job := m.Attribute("job_id"); job != "" && a.Status == http.StatusAccepted {
+			a.Value.ID, a.Value.State = job, status.JobRunning
 		}
 	}
-	return out, missing(err, "the API has no provider %s: rollcall status says what it has", name)
-}
-
-// objectAnswer is what is said of one object: the contract has messages only.
-type objectAnswer struct {
-	Messages []struct {
-		Message
-		Attributes map[string]any `json:"attributes"`
-	} `json:"messages"`
+	return a, missing(err, "the API has no provider %s: rollcall status says what it has", name)
 }
 
 // Job returns the sync of a single object.

@@ -34,6 +34,14 @@ type Message struct {
 	Time  time.Time `json:"timestamp"`
 	Level string    `json:"log_level"`
 	Event string    `json:"event"`
+	// Attributes are facts about it: kind, id and label name the entry, where it is about one.
+	Attributes map[string]any `json:"attributes"`
+}
+
+// Attribute returns a fact that is a text, or nothing.
+func (m Message) Attribute(name string) string {
+	text, _ := m.Attributes[name].(string)
+	return text
 }
 
 // The levels that want somebody's attention.
