@@ -6,6 +6,10 @@
 // style. Every path exists below /api/v3 and without it, ends with a slash and is never redirected to: a client that
 // follows a redirect turns its POST into a GET.
 //
+// The synchronization sessions, below /organization-manager/, follow a second contract with another style: no base path, no
+// slash at the end, 401 for who gives no credentials, and errors as google.rpc.Status. They are the same handlers behind
+// another way in; rpc.go says what differs.
+//
 // A request goes through
 //
 //	front (request id, panics, headers, log) ─▶ path check ─▶ http.ServeMux ─▶ endpoint (token, method, resource) ─▶ handler

@@ -30,6 +30,9 @@
 // entry: it gets [ErrStale]. A worker that cannot reach Redis stops by its own clock before its lease can expire
 // there. What must be fenced inside somebody else's script compares the lease key (see [Fence]).
 //
+// The plan of a run is kept beside it (see [Recorder.SavePlan]): compressed chunks of rows in one hash, written under a name
+// of their own and put in place in one step by whoever has the lease, so that a reader sees a whole plan or none.
+//
 // Every key of one container has the hash tag of that container, and no script touches two tags, so that all of
 // this works on Redis Cluster. Redis 6.2 is the oldest that does. Data carries the time of [Config].Now; expiries
 // are Redis' own. What starts, takes, renews, counts, releases or locks may be asked again after its answer was
