@@ -89,7 +89,7 @@ func (g *gate) Verdicts(ctx context.Context) (map[string]plan.Verdict, error) {
 }
 
 // Spend implements reconcile.Gate.
-func (g *gate) Spend(ctx context.Context, c *plan.Change) error {
+func (g *gate) Spend(ctx context.Context, c *plan.Change, limit int) (func(), bool, error) {
 	kind := status.BudgetUsers
 	switch {
 	case c.Op == plan.RemoveMember:
@@ -97,8 +97,12 @@ func (g *gate) Spend(ctx context.Context, c *plan.Change) error {
 	case c.Kind == directory.Group:
 		kind = status.BudgetGroups
 	}
-	_, err := g.store.Spend(context.WithoutCancel(ctx), g.name, kind, 1)
-	return err
+	refund, ok, err := g.store.SpendWithin(ctx, g.name, kind, 1, limit)
+	if err != nil || !ok {
+		return nil, ok, err
+	}
+	// What cannot be taken back stays counted: the budget errs on the safe side.
+	return func() { _ = refund(context.WithoutCancel(ctx)) }, true, nil
 }
 
 // Draining implements reconcile.Gate.

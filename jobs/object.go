@@ -154,8 +154,11 @@ func (o *objectSync) outcome(r reconcile.Report) (status.Outcome, error) {
 			continue
 		}
 		if res.Err != nil {
-			if fault.KindOf(res.Err).Retryable() {
+			switch kind := fault.KindOf(res.Err); {
+			case kind.Retryable():
 				return "", res.Err
+			case kind == fault.Unsafe: // Others used up the limit since this was planned.
+				return status.OutcomeHeld, nil
 			}
 			return status.OutcomeFailed, nil // The engine has named it.
 		}

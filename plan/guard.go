@@ -150,7 +150,7 @@ func (g *guard) kind(k directory.Kind) {
 		return
 	}
 	anchored, spent := g.plan.Counts.Anchored.Of(k), g.spent.of(k)
-	limit := min(g.limits.Most, max(g.limits.Least, int(float64(anchored)*g.limits.Share)))
+	limit := g.limit(k)
 	switch {
 	case g.plan.Counts.Desired.Of(k) == 0:
 		g.hold(RuleEmpty, fmt.Sprintf("no %s is desired any more: all %d would go", k, n), takes)
@@ -159,6 +159,12 @@ func (g *guard) kind(k directory.Kind) {
 	case n+spent > limit:
 		g.hold(RuleLimit, fmt.Sprintf("%d %ss would go and %d went within 24 hours: the limit is %d (%d carry our anchor)", n, k, spent, limit, anchored), takes)
 	}
+}
+
+// limit is how many of a kind may go in a day.
+func (g *guard) limit(k directory.Kind) int {
+	share := int(float64(g.plan.Counts.Anchored.Of(k)) * g.limits.Share)
+	return min(g.limits.Most, max(g.limits.Least, share))
 }
 
 func (g *guard) count(pick func(*Change) bool) (n int) {
@@ -200,12 +206,52 @@ func (g *guard) memberships() {
 // drains says why n members may not leave the group; empty where they may.
 func (g *guard) drains(id directory.ID, n int) string {
 	spent := g.spent.Members[id]
-	before := g.plan.sizes[id] + spent // Who left within the day was a member when it began.
-	limit := int(math.Floor(float64(before) * g.limits.MemberShare))
-	if before <= g.limits.MemberFloor || n+spent <= limit {
+	limit := g.memberLimit(id)
+	if n+spent <= limit {
 		return ""
 	}
 	return fmt.Sprintf("%d of %d members would leave the group and %d left within 24 hours: the limit is %d", n, g.plan.sizes[id], spent, limit)
+}
+
+// memberLimit is how many members may leave a group in a day.
+func (g *guard) memberLimit(id directory.ID) int {
+	before := g.plan.sizes[id] + g.spent.Members[id] // Who left within the day was a member when it began.
+	if before <= g.limits.MemberFloor {
+		return math.MaxInt
+	}
+	return int(math.Floor(float64(before) * g.limits.MemberShare))
+}
+
+// caps are the daily limits that a plan was guarded with: whoever applies it takes each destructive change from the
+// budget within them, because others may have spent it since.
+type caps struct {
+	user, group int
+	members     map[directory.ID]int
+}
+
+func (g *guard) caps() *caps {
+	c := &caps{user: g.limit(directory.User), group: g.limit(directory.Group), members: make(map[directory.ID]int, len(g.plan.sizes))}
+	for id := range g.plan.sizes {
+		c.members[id] = g.memberLimit(id)
+	}
+	return c
+}
+
+// Limit returns how many destructive changes of c's kind, or in c's group, a day may see. A plan that was not guarded has
+// no limits.
+func (p Plan) Limit(c *Change) int {
+	switch {
+	case p.caps == nil:
+		return math.MaxInt
+	case c.Op == RemoveMember:
+		if limit, ok := p.caps.members[c.ID]; ok {
+			return limit
+		}
+		return math.MaxInt
+	case c.Kind == directory.Group:
+		return p.caps.group
+	}
+	return p.caps.user
 }
 
 // follows holds the memberships of those whose departure is held: they are still believed to be there.
@@ -220,6 +266,7 @@ func (g *guard) follows() {
 }
 
 func (g *guard) split() (apply, held Plan) {
+	g.plan.caps = g.caps()
 	apply, held = *g.plan, Plan{Counts: g.plan.Counts, Doubts: g.plan.Doubts, sizes: g.plan.sizes}
 	apply.Changes = make([]Change, 0, len(g.plan.Changes))
 	buried := map[directory.Ref]bool{}

@@ -213,6 +213,7 @@ type Plan struct {
 	Counts Counts `json:"counts"`
 
 	sizes map[directory.ID]int // current members of the groups that lose some
+	caps  *caps                // nil before Guard
 }
 
 // Counts are totals for a summary and for the guards.

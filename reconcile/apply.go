@@ -217,13 +217,26 @@ func (a *applier) superseded(c *plan.Change) {
 // write hands changes to the provider and takes its results.
 func (a *applier) write(ctx context.Context, at []int) error {
 	batch, index := make([]plan.Change, 0, len(at)), make([]int, 0, len(at))
+	refunds := make([]func(), 0, len(at))
+	defer func() {
+		for _, refund := range refunds { // What was not made.
+			refund()
+		}
+	}()
 	for _, i := range at {
 		c := a.report.Apply.Changes[i]
-		if err := a.resolve(&c); err != nil {
-			a.settle(ctx, i, &c, provider.Result{Err: err})
+		err := a.resolve(&c)
+		var refund func()
+		if err == nil {
+			refund, err = a.spend(ctx, &c)
+		}
+		if err != nil {
+			if err := a.settle(ctx, i, &c, provider.Result{Err: err}); err != nil {
+				return err
+			}
 			continue
 		}
-		batch, index = append(batch, c), append(index, i)
+		batch, index, refunds = append(batch, c), append(index, i), append(refunds, refund)
 	}
 	if len(batch) == 0 {
 		return nil
@@ -235,11 +248,28 @@ func (a *applier) write(ctx context.Context, at []int) error {
 	defer cancel()
 	var stop error
 	for k, r := range a.cfg.Provider.Apply(bounded, batch) {
+		if r.Err == nil {
+			refunds[k] = func() {}
+		}
 		if err := a.settle(ctx, index[k], &batch[k], r); err != nil && stop == nil {
 			stop = err
 		}
 	}
 	return stop
+}
+
+// spend takes a destructive change from the budget before it is made: whoever dies in between has spent it, and of
+// those who planned at the same time only so many as the limit lets go on. It returns what gives it back.
+func (a *applier) spend(ctx context.Context, c *plan.Change) (refund func(), err error) {
+	if !c.Op.Destructive() || c.Approved {
+		return func() {}, nil
+	}
+	limit := a.report.Apply.Limit(c)
+	refund, ok, err := a.run.Gate.Spend(ctx, c, limit)
+	if err == nil && !ok {
+		err = fault.Errorf(fault.Unsafe, "others used up the limit since this was planned: %d in 24 hours", limit)
+	}
+	return refund, err
 }
 
 // resolve fills in the remote ids of objects that this run made.
@@ -311,9 +341,6 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 		a.report.Applied++
 		a.down = 0
 		a.learn(c, r)
-		if c.Op.Destructive() && !c.Approved {
-			return a.run.Gate.Spend(ctx, c)
-		}
 		return nil
 	}
 	kind := fault.KindOf(r.Err)

@@ -201,6 +201,8 @@ type gateFake struct {
 	budget   plan.Budget
 	verdicts map[string]plan.Verdict
 	spent    int
+	taken    int // of the limits of users and groups
+	others   int // what others take right after the plan
 	locked   map[string]bool
 	drain    chan struct{}
 	err      error
@@ -229,11 +231,25 @@ func (g *gateFake) Spent(context.Context) (plan.Budget, error) { return g.budget
 
 func (g *gateFake) Verdicts(context.Context) (map[string]plan.Verdict, error) { return g.verdicts, nil }
 
-func (g *gateFake) Spend(context.Context, *plan.Change) error {
+func (g *gateFake) Spend(_ context.Context, c *plan.Change, limit int) (func(), bool, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if !c.Op.Membership() {
+		g.taken, g.others = g.taken+g.others, 0
+		if g.taken++; g.taken > limit {
+			g.taken--
+			return nil, false, nil
+		}
+	}
 	g.spent++
-	return nil
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.spent--
+		if !c.Op.Membership() {
+			g.taken--
+		}
+	}, true, nil
 }
 
 func (g *gateFake) Draining() <-chan struct{} { return g.drain }

@@ -78,11 +78,11 @@ func TestBudgetWindow(t *testing.T) {
 		spent(map[status.BudgetKind]int{status.BudgetUsers: 6, members: 4})
 		f.move(3 * time.Minute)
 		spent(map[status.BudgetKind]int{status.BudgetUsers: 1, members: 4})
-		if total, ok, err := f.SpendWithin(t.Context(), corp, status.BudgetUsers, 3, 3); ok || total != 1 || err != nil {
-			t.Errorf("SpendWithin(3 of 3, 1 spent) = %d, %v, %v, want it refused", total, ok, err)
+		if _, ok, err := f.SpendWithin(t.Context(), corp, status.BudgetUsers, 3, 3); ok || err != nil {
+			t.Errorf("SpendWithin(3 of 3, 1 spent) = %v, %v, want it refused", ok, err)
 		}
-		if total, ok, err := f.SpendWithin(t.Context(), corp, status.BudgetUsers, 2, 3); !ok || total != 3 || err != nil {
-			t.Errorf("SpendWithin(2 of 3, 1 spent) = %d, %v, %v, want 3", total, ok, err)
+		if _, ok, err := f.SpendWithin(t.Context(), corp, status.BudgetUsers, 2, 3); !ok || err != nil {
+			t.Errorf("SpendWithin(2 of 3, 1 spent) = %v, %v, want it granted", ok, err)
 		}
 		f.move(25 * time.Hour)
 		spent(map[status.BudgetKind]int{})
@@ -110,6 +110,37 @@ func TestBudgetIsNotOverspentTogether(t *testing.T) {
 		all.Wait()
 		if granted.Load() != 10 {
 			t.Errorf("%d were granted, want 10", granted.Load())
+		}
+	})
+}
+
+func TestARefundGivesBackWhatWasSpentAndNoMore(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		f := open(t, rdb, status.Config{})
+		refund, ok, err := f.SpendWithin(t.Context(), corp, status.BudgetUsers, 1, 2)
+		if !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		if _, ok, err := f.SpendWithin(t.Context(), corp, status.BudgetUsers, 1, 2); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		f.move(10 * time.Minute)
+		if err := refund(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if spent, err := f.Spent(t.Context(), corp); err != nil || spent[status.BudgetUsers] != 1 {
+			t.Errorf("Spent() = %v, %v, want 1", spent, err)
+		}
+		f.move(25 * time.Hour)
+		if spent, err := f.Spent(t.Context(), corp); err != nil || len(spent) != 0 {
+			t.Errorf("Spent() a day later = %v, %v, want nothing", spent, err)
+		}
+		if err := refund(t.Context()); err != nil { // It is forgotten: there is nothing to give back.
+			t.Fatal(err)
+		}
+		if _, ok, err := f.SpendWithin(t.Context(), corp, status.BudgetUsers, 3, 2); ok || err != nil {
+			t.Errorf("SpendWithin(3 of 2) = %v, %v, want it refused", ok, err)
 		}
 	})
 }

@@ -53,8 +53,10 @@ func (open) Lock(ctx context.Context, _ string) (func(), bool, error) {
 }
 func (open) Spent(context.Context) (plan.Budget, error)                { return plan.Budget{}, nil }
 func (open) Verdicts(context.Context) (map[string]plan.Verdict, error) { return nil, nil }
-func (open) Spend(context.Context, *plan.Change) error                 { return nil }
-func (open) Draining() <-chan struct{}                                 { return nil }
+func (open) Spend(context.Context, *plan.Change, int) (func(), bool, error) {
+	return func() {}, true, nil
+}
+func (open) Draining() <-chan struct{} { return nil }
 
 // listener keeps what a person should read.
 type listener struct {

@@ -1,4 +1,4 @@
--- n limit ('' = none) now_minute since ttl | kind
+-- n (negative: a refund) limit ('' = none) minute since ttl | kind
 -- What was spent is summed by kind and minute: the zset orders the sums by time, one hash holds them, another their
 -- totals by kind. Sums that left the window are taken off the totals first.
 local n, limit, minute, kind = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[6]
@@ -13,7 +13,13 @@ end
 if kind ~= '' then
   local total = int(redis.call('HGET', totals, kind))
   if limit ~= '' and total + n > tonumber(limit) then return { 'over', kind, tostring(total) } end
-  if n > 0 then
+  if n < 0 then -- a refund: of what was spent in that minute, no more
+    n = -math.min(-n, int(redis.call('HGET', sums, kind .. '@' .. minute)))
+    if n < 0 then
+      redis.call('HINCRBY', sums, kind .. '@' .. minute, n)
+      if redis.call('HINCRBY', totals, kind, n) <= 0 then redis.call('HDEL', totals, kind) end
+    end
+  elseif n > 0 then
     redis.call('HINCRBY', sums, kind .. '@' .. minute, n)
     redis.call('HINCRBY', totals, kind, n)
     redis.call('ZADD', times, minute, kind .. '@' .. minute)
