@@ -1,0 +1,230 @@
+package entra
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/cloud"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
+	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
+
+	"rollcall/fault"
+)
+
+// tokenOp is the op of errors that concern the access token and not the request that needed it.
+const tokenOp = "token"
+
+// publicAuthorities are the sign-in services that Microsoft vouches for; of others it knows nothing to tell.
+var publicAuthorities = []string{
+	"login.microsoftonline.com", "login.microsoft.com", "login.windows.net", "sts.windows.net",
+	"login.microsoftonline.us", "login.chinacloudapi.cn", "login.partner.microsoftonline.cn",
+}
+
+// tokens fetches access tokens and keeps the newest until it is about to expire or is refused.
+type tokens struct {
+	scope string
+	// open returns a credential that has no token yet: azidentity keeps tokens, and gives one out again that was refused.
+	open func() (azcore.TokenCredential, error)
+
+	mu         sync.Mutex
+	credential azcore.TokenCredential
+	token      azcore.AccessToken
+}
+
+func newTokens(cfg Config, opts Options, client *http.Client) (*tokens, error) {
+	endpoint, err := url.Parse(cfg.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	authority, err := url.Parse(cfg.Authority)
+	if err != nil {
+		return nil, err
+	}
+	shared := azcore.ClientOptions{
+		Cloud:     cloud.Configuration{ActiveDirectoryAuthorityHost: cfg.Authority},
+		Retry:     policy.RetryOptions{MaxRetries: -1},
+		Telemetry: policy.TelemetryOptions{Disabled: true},
+		Transport: client,
+	}
+	t := &tokens{scope: endpoint.Scheme + "://" + endpoint.Host + "/.default"}
+	t.open, err = opener(cfg, opts, shared, !slices.Contains(publicAuthorities, strings.ToLower(authority.Host)))
+	if err != nil {
+		return nil, err
+	}
+	t.credential, err = t.open()
+	return t, err
+}
+
+// opener reads the files that the configuration names.
+func opener(cfg Config, opts Options, shared azcore.ClientOptions, private bool) (func() (azcore.TokenCredential, error), error) {
+	switch {
+	case cfg.CertificateFile != "":
+		return certificate(cfg, shared, private)
+	case cfg.FederatedTokenFile != "" || cfg.WorkloadIdentity:
+		return workload(cfg, opts, shared, private)
+	}
+	secret := opts.Secret
+	if secret == "" {
+		raw, err := os.ReadFile(cfg.ClientSecretFile)
+		if err != nil {
+			return nil, fmt.Errorf("client_secret_file: %w", err)
+		}
+		if secret = strings.TrimSpace(string(raw)); secret == "" {
+			return nil, errors.New("client_secret_file: the file is empty")
+		}
+	}
+	return func() (azcore.TokenCredential, error) {
+		return azidentity.NewClientSecretCredential(cfg.TenantID, cfg.ClientID, secret,
+			&azidentity.ClientSecretCredentialOptions{ClientOptions: shared, DisableInstanceDiscovery: private})
+	}, nil
+}
+
+func certificate(cfg Config, shared azcore.ClientOptions, private bool) (func() (azcore.TokenCredential, error), error) {
+	raw, err := os.ReadFile(cfg.CertificateFile)
+	if err != nil {
+		return nil, fmt.Errorf("certificate_file: %w", err)
+	}
+	var password []byte
+	if cfg.CertificatePasswordFile != "" {
+		if password, err = os.ReadFile(cfg.CertificatePasswordFile); err != nil {
+			return nil, fmt.Errorf("certificate_password_file: %w", err)
+		}
+		password = []byte(strings.TrimRight(string(password), "\r\n"))
+	}
+	certs, key, err := azidentity.ParseCertificates(raw, password)
+	if err != nil { // The parser's text may quote the key.
+		return nil, errors.New("certificate_file: it holds no certificate with its private key, or the password is wrong")
+	}
+	return func() (azcore.TokenCredential, error) {
+		return azidentity.NewClientCertificateCredential(cfg.TenantID, cfg.ClientID, certs, key,
+			&azidentity.ClientCertificateCredentialOptions{ClientOptions: shared, DisableInstanceDiscovery: private})
+	}, nil
+}
+
+func workload(cfg Config, opts Options, shared azcore.ClientOptions, private bool) (func() (azcore.TokenCredential, error), error) {
+	getenv := opts.Getenv
+	if getenv == nil {
+		getenv = os.Getenv
+	}
+	file := cfg.FederatedTokenFile
+	if file == "" {
+		file = getenv("AZURE_FEDERATED_TOKEN_FILE")
+	}
+	if file == "" {
+		return nil, errors.New("workload_identity: AZURE_FEDERATED_TOKEN_FILE is not set")
+	}
+	return func() (azcore.TokenCredential, error) {
+		return azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
+			ClientOptions: shared, ClientID: cfg.ClientID, TenantID: cfg.TenantID, TokenFilePath: file, DisableInstanceDiscovery: private,
+		})
+	}, nil
+}
+
+// newTransport returns a transport that trusts the authorities of a file besides those of the system.
+func newTransport(caFile string) (http.RoundTripper, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = concurrency + 2
+	if caFile == "" {
+		return transport, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errors.New("it holds no certificate")
+	}
+	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	return transport, nil
+}
+
+// get returns a valid token other than the refused one.
+func (t *tokens) get(ctx context.Context, refused string) (string, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.token.Token != "" && t.token.Token != refused && time.Until(t.token.ExpiresOn) > 2*time.Minute {
+		return t.token.Token, nil
+	}
+	if t.token.Token == refused && refused != "" {
+		fresh, err := t.open()
+		if err != nil {
+			return "", fault.New(fault.Internal, tokenOp, err)
+		}
+		t.credential = fresh
+	}
+	token, err := t.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{t.scope}})
+	if err != nil {
+		return "", classifyToken(ctx, err)
+	}
+	t.token = token
+	return token.Token, nil
+}
+
+// classifyToken explains why there is no access token, and what to do about it.
+func classifyToken(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return trouble(ctx, tokenOp, err)
+	}
+	failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err)
+	if !ok || failed.RawResponse == nil {
+		text := clean(err.Error())
+		if strings.Contains(text, "AADSTS") {
+			return fault.New(fault.Denied, tokenOp, fmt.Errorf("%s: %s", text, tokenAdvice(text)))
+		}
+		return fault.New(fault.Unavailable, tokenOp, errors.New(text))
+	}
+	res := failed.RawResponse
+	var body struct {
+		Code        string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if raw, err := runtime.Payload(res); err == nil {
+		_ = json.Unmarshal(raw, &body)
+	}
+	said := clean(strings.Trim(body.Code+": "+body.Description, ": "))
+	if said == "" {
+		said = fmt.Sprintf("%d %s", res.StatusCode, http.StatusText(res.StatusCode))
+	}
+	switch {
+	case res.StatusCode == http.StatusTooManyRequests:
+		return &fault.Error{Kind: fault.Throttled, Op: tokenOp, RetryAfter: retryAfter(res.Header.Get("Retry-After"), time.Now()), Err: errors.New(said)}
+	case res.StatusCode >= 500, res.StatusCode == http.StatusRequestTimeout, res.StatusCode < 400:
+		return fault.New(fault.Unavailable, tokenOp, errors.New(said))
+	}
+	return fault.New(fault.Denied, tokenOp, fmt.Errorf("%s: %s", said, tokenAdvice(said)))
+}
+
+// tokenAdvice reads the codes of the sign-in service.
+func tokenAdvice(said string) string {
+	for _, a := range []struct{ code, advice string }{
+		{"AADSTS7000215", "the client secret is wrong: give its value, not its id"},
+		{"AADSTS7000222", "the client secret has expired: make a new one"},
+		{"AADSTS700016", "check client_id: the tenant does not know the app, or an administrator has not consented to it"},
+		{"AADSTS700027", "upload the certificate to the app registration, and check the clock of this machine"},
+		{"AADSTS70021", "check the federated credential of the app registration: issuer, subject and audience"},
+		{"AADSTS90002", "check tenant_id and authority: there is no such tenant"},
+		{"AADSTS900", "check tenant_id and authority"},
+	} {
+		if strings.Contains(said, a.code) {
+			return a.advice
+		}
+	}
+	return "check tenant_id, client_id and the credentials of the app registration"
+}

@@ -1,0 +1,212 @@
+package entra
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rollcall/fault"
+	"rollcall/provider/pace"
+)
+
+// item is one request with what became of it.
+type item struct {
+	// op is the method in our words: "users.create".
+	op     string
+	method string
+	url    string // relative to the endpoint
+	body   any
+	prefer string
+	// secret is part of the body and must not come back in an error.
+	secret string
+	// retell says what a refusal means here, where that is not what it means in general. It may call it a success.
+	retell func(error) error
+
+	answer   answer
+	err      error
+	attempts int
+}
+
+func get(op, url string) *item { return &item{op: op, method: http.MethodGet, url: url} }
+
+// decode reads the body of a success.
+func (it *item) decode(to any) error {
+	if it.err != nil {
+		return it.err
+	}
+	if err := json.Unmarshal(it.answer.body, to); err != nil {
+		it.err = fault.Errorf(fault.Unavailable, "%s: the answer is not what was asked for: %s", it.op, clean(err.Error()))
+	}
+	return it.err
+}
+
+// settle keeps an answer.
+func (it *item) settle(a answer) {
+	it.answer = a
+	it.err = without(it.secret, judge(it.op, &a))
+	if it.err != nil && it.retell != nil {
+		it.err = it.retell(it.err)
+	}
+}
+
+// cost returns what the request takes from the quota, as Microsoft publishes it.
+func (it *item) cost() (units, writes float64) {
+	if it.method != http.MethodGet {
+		return 1, 1
+	}
+	units = 1
+	path, query, _ := strings.Cut(it.url, "?")
+	switch {
+	case strings.HasPrefix(path, "/groups/") && strings.HasSuffix(path, "/members"):
+		units = 3
+	case strings.HasPrefix(path, "/users"):
+		units = 2
+	}
+	if strings.Contains(query, "$select=") {
+		units--
+	}
+	return max(1, units), 0
+}
+
+// send makes the requests, in batches. What becomes of each is in its err and answer; requests of one send do not depend
+// on each other.
+func (p *Provider) send(ctx context.Context, items ...*item) {
+	for some := range slices.Chunk(items, mostItems) {
+		p.sendSome(ctx, some)
+	}
+}
+
+// sendSome makes the requests of one batch. Those that were refused for a moment are sent again, alone, when the Caller
+// tries again.
+func (p *Provider) sendSome(ctx context.Context, items []*item) {
+	op, cost := items[0].op, pace.Cost{}
+	if len(items) > 1 {
+		op = "batch"
+	}
+	for _, it := range items {
+		units, writes := it.cost()
+		cost[pace.ResourceUnits] += units
+		if writes > 0 {
+			cost[pace.Writes] += writes
+		}
+	}
+	pending := items
+	err := p.call(ctx, op, cost, func(ctx context.Context) error {
+		p.exchange(ctx, pending)
+		pending = slices.DeleteFunc(slices.Clone(pending), func(it *item) bool { return it.err == nil || !fault.KindOf(it.err).Retryable() })
+		return worst(pending)
+	})
+	for _, it := range pending {
+		if it.err == nil || err != nil && !fault.KindOf(err).Retryable() {
+			it.err = err // Not asked at all, or told to stop.
+		}
+	}
+}
+
+// worst sums up what was refused for a moment, for the Caller: a quota before anything else, and the longest time to wait.
+func worst(pending []*item) error {
+	var out *fault.Error
+	var after time.Duration
+	for _, it := range pending {
+		e, ok := errors.AsType[*fault.Error](it.err)
+		if !ok {
+			continue
+		}
+		after = max(after, e.RetryAfter)
+		if out == nil || e.Kind == fault.Throttled {
+			out = e
+		}
+	}
+	if out == nil {
+		return nil
+	}
+	return &fault.Error{Kind: out.Kind, Op: out.Op, RetryAfter: after, Err: out.Err}
+}
+
+// exchange sends the requests once.
+func (p *Provider) exchange(ctx context.Context, items []*item) {
+	for _, it := range items {
+		it.attempts++
+		it.err = nil
+	}
+	if len(items) == 1 {
+		it := items[0]
+		a, err := p.roundTrip(ctx, it.op, it.method, p.cfg.Endpoint+it.url, it.body, it.prefer)
+		if err != nil {
+			it.err = err
+			return
+		}
+		it.settle(a)
+		return
+	}
+	answers, err := p.batch(ctx, items)
+	for i, it := range items {
+		switch a, ok := answers[strconv.Itoa(i+1)]; {
+		case err != nil:
+			it.err = err
+		case !ok:
+			it.err = fault.Errorf(fault.Unavailable, "%s: the batch came back without an answer to it", it.op)
+		default:
+			it.settle(a)
+		}
+	}
+}
+
+type batchRequest struct {
+	ID      string            `json:"id"`
+	Method  string            `json:"method"`
+	URL     string            `json:"url"`
+	Headers map[string]string `json:"headers,omitempty"`
+	Body    any               `json:"body,omitempty"`
+}
+
+// batch sends several requests as one and returns the answers by id.
+func (p *Provider) batch(ctx context.Context, items []*item) (map[string]answer, error) {
+	requests := make([]batchRequest, 0, len(items))
+	for i, it := range items {
+		r := batchRequest{ID: strconv.Itoa(i + 1), Method: it.method, URL: it.url, Body: it.body}
+		if it.body != nil {
+			r.Headers = map[string]string{"Content-Type": "application/json"}
+			if it.prefer != "" {
+				r.Headers["Prefer"] = it.prefer
+			}
+		}
+		requests = append(requests, r)
+	}
+	a, err := p.roundTrip(ctx, "batch", http.MethodPost, p.cfg.Endpoint+"/$batch", map[string]any{"requests": requests}, "")
+	if err == nil {
+		err = judge("batch", &a)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var body struct {
+		Responses []struct {
+			ID      string
+			Status  int
+			Headers map[string]string
+			Body    json.RawMessage
+		}
+	}
+	if err := json.Unmarshal(a.body, &body); err != nil {
+		return nil, fault.Errorf(fault.Unavailable, "batch: the answer is no batch: %s", clean(err.Error()))
+	}
+	answers := make(map[string]answer, len(body.Responses))
+	for _, r := range body.Responses {
+		if _, twice := answers[r.ID]; twice {
+			continue
+		}
+		one := answer{status: r.Status, header: http.Header{}, body: r.Body}
+		for name, value := range r.Headers {
+			one.header.Set(name, value)
+		}
+		p.strain(ctx, one.header)
+		answers[r.ID] = one
+	}
+	return answers, nil
+}

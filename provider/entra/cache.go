@@ -1,0 +1,121 @@
+package entra
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Cache keeps named blobs between runs. Losing one costs a read from the beginning and nothing else. A blob is saved
+// whole or not at all: a token must never come with another state than its own.
+type Cache interface {
+	// Load returns a blob, nil where there is none.
+	Load(ctx context.Context, name string) ([]byte, error)
+	// Save replaces a blob.
+	Save(ctx context.Context, name string, blob []byte) error
+}
+
+// half is all users, or all groups, as they were when Graph gave the link.
+type half[R any] struct {
+	// Made identifies what it was made with: the tenant and the properties that were asked for.
+	Made string `json:"made"`
+	// Link continues the delta query.
+	Link string `json:"link"`
+	// Began is when it was last read from the beginning, Linked when the link was given.
+	Began  time.Time `json:"began"`
+	Linked time.Time `json:"linked"`
+	Count  int       `json:"count"`
+
+	objects map[string]*R
+	// changed says that it differs from what the cache has, pages how many pages it took since, saved which link is there.
+	changed bool
+	pages   int
+	saved   time.Time
+}
+
+// encode writes the half as a line about it and a line for each object, by id.
+func (h *half[R]) encode() ([]byte, error) {
+	var b bytes.Buffer
+	h.Count = len(h.objects)
+	out := json.NewEncoder(&b)
+	out.SetEscapeHTML(false)
+	if err := out.Encode(h); err != nil {
+		return nil, err
+	}
+	for _, id := range slices.Sorted(maps.Keys(h.objects)) {
+		if err := out.Encode(h.objects[id]); err != nil {
+			return nil, err
+		}
+	}
+	return b.Bytes(), nil
+}
+
+// decode reads what encode wrote.
+func decode[R any](blob []byte, id func(*R) string) (*half[R], error) {
+	in := json.NewDecoder(bufio.NewReader(bytes.NewReader(blob)))
+	h := &half[R]{}
+	if err := in.Decode(h); err != nil {
+		return nil, err
+	}
+	h.objects = make(map[string]*R, h.Count)
+	for {
+		one := new(R)
+		if err := in.Decode(one); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		h.objects[id(one)] = one
+	}
+	if len(h.objects) != h.Count {
+		return nil, fmt.Errorf("%d objects where %d were written", len(h.objects), h.Count)
+	}
+	return h, nil
+}
+
+// made identifies what a half of this Provider is made with.
+func (p *Provider) made(selection string) string {
+	return strings.Join([]string{"1", p.cfg.Endpoint, p.cfg.TenantID, selection}, " ")
+}
+
+// load reads a half from the cache; an empty one where there is none that fits, or none that can be read.
+func load[R any](ctx context.Context, p *Provider, name, made string, id func(*R) string) *half[R] {
+	empty := &half[R]{Made: made, objects: map[string]*R{}}
+	if p.opts.Cache == nil {
+		return empty
+	}
+	blob, err := p.opts.Cache.Load(ctx, name)
+	if err != nil || blob == nil {
+		return empty
+	}
+	h, err := decode(blob, id)
+	if err != nil || h.Made != made {
+		return empty
+	}
+	h.saved = h.Linked
+	return h
+}
+
+// save writes a half to the cache.
+func save[R any](ctx context.Context, p *Provider, name string, h *half[R]) error {
+	if p.opts.Cache == nil {
+		return nil
+	}
+	blob, err := h.encode()
+	if err != nil {
+		return fmt.Errorf("keep %s: %w", name, err)
+	}
+	if err := p.opts.Cache.Save(ctx, name, blob); err != nil {
+		return fmt.Errorf("keep %s: %w", name, err)
+	}
+	h.changed, h.pages, h.saved = false, 0, h.Linked
+	return nil
+}

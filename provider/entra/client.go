@@ -1,0 +1,206 @@
+package entra
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"rollcall/fault"
+	"rollcall/provider"
+	"rollcall/provider/pace"
+)
+
+var _ provider.Provider = (*Provider)(nil)
+
+// Permissions are the application permissions that the app needs, with an administrator's consent.
+var Permissions = []string{"User.ReadWrite.All", "Group.ReadWrite.All", "Directory.Read.All", "Domain.Read.All"}
+
+// Caller decorates each request: it may wait for quota before, and try again after, an error that is Throttled or
+// Unavailable. The op is the method, "users.create", or "batch"; the cost is that of all requests in a batch. *pace.Caller
+// is one.
+type Caller interface {
+	Call(ctx context.Context, op string, cost pace.Cost, fn func(context.Context) error) error
+}
+
+// Options are what a Provider needs besides its configuration. The zero value works.
+type Options struct {
+	// Caller decorates each request; nil calls directly.
+	Caller Caller
+	// Cache keeps what was read between runs; nil reads everything each time.
+	Cache Cache
+	// Strained is told when Graph says that more than the quota is in use (x-ms-throttle-limit-percentage), before it refuses
+	// anything: share is 1 for all of it. It is called once in ten seconds at most. Nil: nobody is told.
+	Strained func(ctx context.Context, share float64)
+	// Secret is the client secret; New reads Config.ClientSecretFile when it is empty.
+	Secret string
+	// Transport carries the requests; when nil, one of its own that trusts Config.CAFile, too.
+	Transport http.RoundTripper
+	// Getenv looks up AZURE_FEDERATED_TOKEN_FILE; os.Getenv when nil.
+	Getenv func(string) string
+	// Now is the clock; time.Now when nil.
+	Now func() time.Time
+}
+
+// Provider reads and writes one Microsoft Entra tenant.
+type Provider struct {
+	cfg    Config
+	opts   Options
+	base   *url.URL
+	tokens *tokens
+	client *http.Client
+	now    func() time.Time
+
+	userFields, groupFields []string // that the mapping sets, sorted
+
+	facts   facts
+	recent  recent
+	marks   marks
+	deleted deletedUsers
+	seen    seen
+	// allowed are the kinds of write that Graph took from us before.
+	allowed    sync.Map
+	strainedAt atomic.Int64
+}
+
+// New returns a Provider. It makes no request; it reads the files that the configuration names. The error is of kind
+// Invalid.
+func New(cfg Config, opts Options) (*Provider, error) {
+	cfg.SetDefaults()
+	base, err := url.Parse(cfg.Endpoint)
+	if err == nil {
+		err = checkURL(cfg.Endpoint, true)
+	}
+	if err != nil {
+		return nil, fault.Errorf(fault.Invalid, "endpoint: %w", err)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Transport == nil {
+		if opts.Transport, err = newTransport(cfg.CAFile); err != nil {
+			return nil, fault.Errorf(fault.Invalid, "ca_file: %w", err)
+		}
+	}
+	client := &http.Client{
+		Transport: opts.Transport,
+		// A redirect would carry the access token to wherever it points.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	tokens, err := newTokens(cfg, opts, client)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "", err)
+	}
+	p := &Provider{
+		cfg: cfg, opts: opts, base: base, tokens: tokens, client: client, now: opts.Now,
+		userFields: mapped(userSpec, cfg.UserPropertyMappings), groupFields: mapped(groupSpec, cfg.GroupPropertyMappings),
+	}
+	p.recent.now = p.now
+	return p, nil
+}
+
+// call makes one request, or one batch, as the Caller has it. Every request of the package goes through here.
+func (p *Provider) call(ctx context.Context, op string, cost pace.Cost, fn func(context.Context) error) error {
+	once := func(ctx context.Context) error {
+		timed, cancel := context.WithTimeout(ctx, p.cfg.RequestTimeout)
+		defer cancel()
+		return fn(timed)
+	}
+	if p.opts.Caller == nil {
+		return once(ctx)
+	}
+	if err := p.opts.Caller.Call(ctx, op, cost, once); err != nil {
+		return trouble(ctx, op, err)
+	}
+	return nil
+}
+
+// mostBody is the largest answer that is read: a page of delta with thousands of members is a few megabytes.
+const mostBody = 64 << 20
+
+// roundTrip sends one request and reads its answer to the end, whatever it says. A token that is refused is replaced once: it
+// may have been withdrawn before its time.
+func (p *Provider) roundTrip(ctx context.Context, op, method, target string, body any, prefer string) (answer, error) {
+	var payload []byte
+	if body != nil {
+		var err error
+		if payload, err = json.Marshal(body); err != nil {
+			return answer{}, fault.New(fault.Internal, op, err)
+		}
+	}
+	refusedToken := ""
+	for {
+		token, err := p.tokens.get(ctx, refusedToken)
+		if err != nil {
+			return answer{}, trouble(ctx, op, err)
+		}
+		a, err := p.once(ctx, method, target, payload, prefer, token)
+		if err != nil {
+			return answer{}, trouble(ctx, op, err)
+		}
+		if a.status != http.StatusUnauthorized || refusedToken != "" {
+			p.strain(ctx, a.header)
+			return a, nil
+		}
+		refusedToken = token
+	}
+}
+
+func (p *Provider) once(ctx context.Context, method, target string, payload []byte, prefer, token string) (answer, error) {
+	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(payload))
+	if err != nil {
+		return answer{}, err
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Accept", "application/json")
+	if len(payload) > 0 {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if prefer != "" {
+		req.Header.Set("Prefer", prefer)
+	}
+	res, err := p.client.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(res.Body, mostBody+1))
+	if err != nil {
+		return answer{}, err
+	}
+	if len(text) > mostBody {
+		return answer{}, errors.New("the answer is too large")
+	}
+	return answer{res.StatusCode, res.Header, text}, nil
+}
+
+// strain reads how much of the quota is in use, and tells who wants to know.
+func (p *Provider) strain(ctx context.Context, h http.Header) {
+	const window = 10 * time.Second
+	share, err := strconv.ParseFloat(strings.TrimSpace(h.Get("X-Ms-Throttle-Limit-Percentage")), 64)
+	if err != nil || share <= 1 || p.opts.Strained == nil {
+		return
+	}
+	now, last := p.now().UnixNano(), p.strainedAt.Load()
+	if (last == 0 || now-last >= int64(window)) && p.strainedAt.CompareAndSwap(last, now) {
+		p.opts.Strained(context.WithoutCancel(ctx), share)
+	}
+}
+
+// local returns a link that Graph gave as a path below the endpoint. A link to anywhere else would carry the access token
+// there.
+func (p *Provider) local(op, link string) (string, error) {
+	u, err := url.Parse(link)
+	if err != nil || u.Scheme != p.base.Scheme || u.Host != p.base.Host || !strings.HasPrefix(link, p.cfg.Endpoint+"/") {
+		return "", fault.Errorf(fault.Unavailable, "%s: Graph gave a link that does not begin with the endpoint", op)
+	}
+	return strings.TrimPrefix(link, p.cfg.Endpoint), nil
+}

@@ -1,0 +1,229 @@
+package entra
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"rollcall/fault"
+)
+
+const (
+	// factsKept is for how long reads believe what they know of domains and administrators.
+	factsKept = 24 * time.Hour
+	// domainsKept is for how long writes believe a list of domains.
+	domainsKept = 10 * time.Minute
+)
+
+// facts are what the tenant is like: read when something is written, else once a day.
+type facts struct {
+	mu   sync.Mutex
+	have knowledge
+}
+
+// knowledge is what is kept of it.
+type knowledge struct {
+	Made      string    `json:"made"`
+	Domains   []string  `json:"domains"`
+	DomainsAt time.Time `json:"domains_at"`
+	// Roles are the ids of the activated roles.
+	Roles    []string  `json:"roles"`
+	Admins   []string  `json:"admins"`
+	AdminsAt time.Time `json:"admins_at"`
+}
+
+// known returns what is known, from the cache where another process may have learnt more.
+func (p *Provider) known(ctx context.Context) knowledge {
+	p.facts.mu.Lock()
+	defer p.facts.mu.Unlock()
+	if p.opts.Cache == nil {
+		return p.facts.have
+	}
+	blob, err := p.opts.Cache.Load(ctx, "tenant")
+	var k knowledge
+	if err == nil && blob != nil && json.Unmarshal(blob, &k) == nil && k.Made == p.made("") {
+		if k.DomainsAt.After(p.facts.have.DomainsAt) {
+			p.facts.have.Domains, p.facts.have.DomainsAt = k.Domains, k.DomainsAt
+		}
+		if k.AdminsAt.After(p.facts.have.AdminsAt) {
+			p.facts.have.Roles, p.facts.have.Admins, p.facts.have.AdminsAt = k.Roles, k.Admins, k.AdminsAt
+		}
+	}
+	return p.facts.have
+}
+
+// learn keeps what change makes of the facts. What cannot be kept is read again: that is no error.
+func (p *Provider) learn(ctx context.Context, change func(*knowledge)) {
+	p.facts.mu.Lock()
+	defer p.facts.mu.Unlock()
+	change(&p.facts.have)
+	if p.opts.Cache == nil {
+		return
+	}
+	k := p.facts.have
+	k.Made = p.made("")
+	if blob, err := json.Marshal(k); err == nil {
+		_ = p.opts.Cache.Save(ctx, "tenant", blob)
+	}
+}
+
+// factsOf returns the verified domains and the administrators for a read.
+func (p *Provider) factsOf(ctx context.Context) (domains []string, administrators map[string]bool, err error) {
+	k := p.known(ctx)
+	if domains = k.Domains; p.now().Sub(k.DomainsAt) >= factsKept {
+		if domains, err = p.readDomains(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	if p.now().Sub(k.AdminsAt) < factsKept {
+		return domains, set(k.Admins), nil
+	}
+	administrators, err = p.readAdministrators(ctx)
+	return domains, administrators, err
+}
+
+func set(ids []string) map[string]bool {
+	m := make(map[string]bool, len(ids))
+	for _, id := range ids {
+		m[id] = true
+	}
+	return m
+}
+
+// readDomains lists the verified domains, in lower case.
+func (p *Provider) readDomains(ctx context.Context) ([]string, error) {
+	var names []string
+	err := p.list(ctx, []*item{get("domains.list", "/domains?$select=id,isVerified")}, func(_ int, r raw) {
+		name, verified := "", false
+		r.text("id", &name)
+		if r.flag("isVerified", &verified); verified && name != "" {
+			names = append(names, strings.ToLower(name))
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
+		return nil, fault.Errorf(fault.Unavailable, "domains.list: no verified domain where every tenant has one")
+	}
+	slices.Sort(names)
+	p.learn(ctx, func(k *knowledge) { k.Domains, k.DomainsAt = names, p.now() })
+	return names, nil
+}
+
+// checkDomain refuses an address that the tenant cannot have.
+func (p *Provider) checkDomain(ctx context.Context, address string) error {
+	local, domain, ok := strings.Cut(address, "@")
+	if !ok || local == "" {
+		return fault.Errorf(fault.Invalid, "%q is no address", address)
+	}
+	k := p.known(ctx)
+	names := k.Domains
+	if p.now().Sub(k.DomainsAt) >= domainsKept {
+		var err error
+		if names, err = p.readDomains(ctx); err != nil {
+			return err
+		}
+	}
+	if !slices.Contains(names, strings.ToLower(domain)) {
+		return fault.Errorf(fault.Invalid, "%s is not in a verified domain of this tenant (%s)", address, strings.Join(names, ", "))
+	}
+	return nil
+}
+
+// readAdministrators returns the ids of the members of every activated role. Others may be read in the same requests:
+// their items are sent, and judged by the caller.
+func (p *Provider) readAdministrators(ctx context.Context, others ...*item) (map[string]bool, error) {
+	a := &roles{p: p, members: map[string]*item{}, ids: map[string]bool{}}
+	for _, id := range p.known(ctx).Roles {
+		a.ask(id)
+	}
+	list := get("directoryRoles.list", "/directoryRoles?$select=id")
+	p.send(ctx, slices.Concat(others, []*item{list}, slices.Collect(maps.Values(a.members)))...)
+	active, err := a.active(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.collect(ctx, active); err != nil {
+		return nil, err
+	}
+	p.learn(ctx, func(k *knowledge) {
+		k.Roles, k.Admins, k.AdminsAt = active, slices.Sorted(maps.Keys(a.ids)), p.now()
+	})
+	return a.ids, nil
+}
+
+// roles reads who has a role.
+type roles struct {
+	p       *Provider
+	members map[string]*item // by role
+	ids     map[string]bool
+}
+
+func (a *roles) ask(role string) {
+	a.members[role] = get("directoryRoles.members", "/directoryRoles/"+role+"/members?$select=id")
+}
+
+// active returns the activated roles, and asks for the members of those that were not known before.
+func (a *roles) active(ctx context.Context, list *item) ([]string, error) {
+	var active []string
+	var unknown []*item
+	rest, err := a.p.turn(list, func(r raw) {
+		id := ""
+		if r.text("id", &id); !isObjectID(id) {
+			return
+		}
+		active = append(active, id)
+		if a.members[id] == nil {
+			a.ask(id)
+			unknown = append(unknown, a.members[id])
+		}
+	})
+	if err == nil && rest != "" {
+		err = fault.Errorf(fault.Unavailable, "directoryRoles.list: the roles came in pages, which they never do")
+	}
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(active)
+	a.p.send(ctx, unknown...)
+	return active, nil
+}
+
+// collect gathers the members of the roles, and of the groups that have one.
+func (a *roles) collect(ctx context.Context, active []string) error {
+	var groups []string
+	each := func(r raw) {
+		id, kind := "", ""
+		r.text("id", &id)
+		r.text("@odata.type", &kind)
+		a.ids[id] = true
+		if strings.HasSuffix(kind, ".group") && isObjectID(id) {
+			groups = append(groups, id)
+		}
+	}
+	var more []*item
+	for _, role := range active {
+		rest, err := a.p.turn(a.members[role], each)
+		if err != nil {
+			return err
+		}
+		if rest != "" {
+			more = append(more, get("directoryRoles.members", rest))
+		}
+	}
+	if err := a.p.list(ctx, more, func(_ int, r raw) { each(r) }); err != nil {
+		return err
+	}
+	members, err := a.p.listMembers(ctx, groups)
+	for _, list := range members {
+		for _, id := range list {
+			a.ids[id] = true
+		}
+	}
+	return err
+}

@@ -1,0 +1,232 @@
+package entra
+
+import (
+	"context"
+	"net/url"
+	"slices"
+	"strings"
+
+	"rollcall/directory"
+	"rollcall/plan"
+	"rollcall/provider"
+)
+
+// lookUp reads single entries: by remote id, by anchor and, for users, by address, all in one batch.
+//
+// For a user it also reads the groups of ours that the user is a direct member of, whether or not the lookup names them.
+// They are in the state with the user as their only member; those of the lookup that the user is not in have no members
+// and nothing but their ids. A plan limited to the user (Input.Only) compares just that.
+func (p *Provider) lookUp(ctx context.Context, q provider.Query) (plan.State, error) {
+	domains, administrators, err := p.factsOf(ctx)
+	if err != nil {
+		return plan.State{}, err
+	}
+	l := &looking{p: p, q: &q, administrators: administrators, at: map[string]int{}, state: plan.State{Domains: domains}}
+	for _, lookup := range q.Lookups {
+		if lookup.Kind == directory.User {
+			err = l.user(ctx, lookup)
+		} else {
+			err = l.group(ctx, lookup)
+		}
+		if err != nil {
+			return plan.State{}, err
+		}
+	}
+	return l.state, nil
+}
+
+// looking is one read of single entries under way.
+type looking struct {
+	p              *Provider
+	q              *provider.Query
+	administrators map[string]bool
+	state          plan.State
+	at             map[string]int // index in state.Objects by remote id
+}
+
+// add puts an object into the state, once.
+func (l *looking) add(o plan.Object) *plan.Object {
+	i, there := l.at[o.RemoteID]
+	if !there {
+		i = len(l.state.Objects)
+		l.at[o.RemoteID] = i
+		l.state.Objects = append(l.state.Objects, o)
+	}
+	return &l.state.Objects[i]
+}
+
+func (l *looking) addUser(u *user) { l.add(l.p.describeUser(u, l.q, l.administrators)) }
+
+// user looks for a user, for what has its address, and for its memberships.
+func (l *looking) user(ctx context.Context, lookup provider.Lookup) error {
+	byAnchor := get("users.list", "/users?$filter="+url.QueryEscape("onPremisesImmutableId eq "+quoted(encodeAnchor(lookup.ID)))+"&"+userSelection(l.p.userFields))
+	items := []*item{byAnchor}
+	var byID, byAddress, groups *item
+	if isObjectID(lookup.RemoteID) {
+		byID, groups = l.p.getByID(directory.User, lookup.RemoteID), memberships(lookup.RemoteID)
+		items = append(items, byID, groups)
+	}
+	if strings.Contains(lookup.Address, "@") {
+		byAddress = get("users.get", "/users/"+url.PathEscape(lookup.Address)+"?"+userSelection(l.p.userFields))
+		items = append(items, byAddress)
+	}
+	l.p.send(ctx, items...)
+	if err := l.single(byID); err != nil {
+		return err
+	}
+	found, err := collect([]*item{byAnchor}, l.p.readUser, func(u *user) string { return u.ID })
+	if err != nil {
+		return err
+	}
+	for _, id := range sortedKeys(found) {
+		l.addUser(found[id])
+	}
+	if err := l.single(byAddress); err != nil {
+		return err
+	}
+	mine := l.carrying(lookup.Ref)
+	if len(mine) == 0 {
+		l.missing(lookup)
+	}
+	if len(mine) == 1 && mine[0] != lookup.RemoteID {
+		groups = memberships(mine[0])
+		l.p.send(ctx, groups)
+	}
+	if len(mine) != 1 {
+		groups = nil
+	}
+	return l.memberships(ctx, lookup, groups, mine)
+}
+
+// single adds the user that was asked for, if there is one.
+func (l *looking) single(it *item) error {
+	if it == nil || notFound(it.err) {
+		return nil
+	}
+	if it.err != nil {
+		return it.err
+	}
+	if u, ok := l.p.readUser(it.answer.body); ok {
+		l.addUser(u)
+	}
+	return nil
+}
+
+// carrying returns the remote ids of the objects that carry the entry's anchor.
+func (l *looking) carrying(ref directory.Ref) []string {
+	var ids []string
+	for i := range l.state.Objects {
+		if l.state.Objects[i].Ref == ref {
+			ids = append(ids, l.state.Objects[i].RemoteID)
+		}
+	}
+	return ids
+}
+
+func (l *looking) missing(lookup provider.Lookup) {
+	if unsettled(l.q.Known[lookup.Ref], *l.q) {
+		l.state.Unsettled = append(l.state.Unsettled, lookup.Ref)
+	}
+}
+
+// memberships lists what a user is a direct member of. A cast to groups would be answered from an index that lags.
+func memberships(user string) *item {
+	return get("users.memberOf", "/users/"+user+"/memberOf?"+groupSelection(nil)+"&$top=999")
+}
+
+// memberships adds the groups with the user as a member, or without.
+func (l *looking) memberships(ctx context.Context, lookup provider.Lookup, it *item, mine []string) error {
+	if it != nil {
+		in, err := l.p.memberOf(ctx, it)
+		if err != nil {
+			return err
+		}
+		for _, g := range in {
+			o := l.p.describeGroup(g, &provider.Query{})
+			o.Members, o.Listed, o.Witness = slices.Clone(mine), false, ""
+			l.add(o)
+		}
+	}
+	for _, g := range lookup.Groups {
+		l.add(plan.Object{Ref: directory.Ref{Kind: directory.Group, ID: g.ID}, RemoteID: g.RemoteID, Active: true})
+	}
+	return nil
+}
+
+// memberOf reads the groups of ours out of a list whose first page is there.
+func (p *Provider) memberOf(ctx context.Context, it *item) ([]*group, error) {
+	var in []*group
+	each := func(r raw) {
+		g := &group{}
+		if g.merge(r, nil); g.ID != "" && groupID(g.Name) != "" {
+			in = append(in, g)
+		}
+	}
+	next, err := p.turn(it, each)
+	if notFound(err) {
+		return nil, nil // So new that no group can have it.
+	}
+	if err != nil || next == "" {
+		return in, err
+	}
+	return in, p.list(ctx, []*item{get(it.op, next)}, func(_ int, r raw) { each(r) })
+}
+
+// group looks for a group, by remote id and by anchor, and reads its members.
+func (l *looking) group(ctx context.Context, lookup provider.Lookup) error {
+	byName := get("groups.get", "/groups(uniqueName="+url.PathEscape(quoted(uniqueName(lookup.ID)))+")?"+groupSelection(l.p.groupFields))
+	items := []*item{byName}
+	if isObjectID(lookup.RemoteID) {
+		items = append(items, l.p.getByID(directory.Group, lookup.RemoteID))
+	}
+	l.p.send(ctx, items...)
+	groups := map[string]*group{}
+	for _, it := range items {
+		if notFound(it.err) {
+			continue
+		}
+		if it.err != nil {
+			return it.err
+		}
+		if g, ok := l.p.readGroup(it.answer.body); ok {
+			groups[g.ID] = g
+		}
+	}
+	return l.groups(ctx, lookup, groups)
+}
+
+// groups adds the groups that were found, those of ours with their members.
+func (l *looking) groups(ctx context.Context, lookup provider.Lookup, groups map[string]*group) error {
+	var ours []string
+	for _, id := range sortedKeys(groups) {
+		if groupID(groups[id].Name) != "" {
+			ours = append(ours, id)
+		}
+	}
+	members, err := l.p.listMembers(ctx, ours)
+	if err != nil {
+		return err
+	}
+	for _, id := range sortedKeys(groups) {
+		list, there := members[id]
+		if slices.Contains(ours, id) && !there {
+			continue
+		}
+		groups[id].Members = list
+		o := l.p.describeGroup(groups[id], &provider.Query{})
+		l.add(o)
+	}
+	if len(l.carrying(lookup.Ref)) == 0 {
+		l.missing(lookup)
+	}
+	return nil
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,252 @@
+package entra
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"rollcall/directory"
+	"rollcall/plan"
+	"rollcall/provider"
+)
+
+// Read implements provider.Provider.
+//
+// Without lookups it continues the delta queries of users and groups, and looks up what the ledger knows and they do not
+// show. Where nothing changed that is two requests.
+func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, error) {
+	p.deleted.forget()
+	if len(q.Lookups) > 0 {
+		p.marks.add(q.Known)
+		return p.lookUp(ctx, q)
+	}
+	p.marks.replace(q.Known)
+	r := reading{p: p, q: &q, users: map[string]*user{}, groups: map[string]*group{}}
+	g, both := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		r.state.Domains, r.administrators, err = p.factsOf(both)
+		return err
+	})
+	g.Go(func() (err error) {
+		r.picture, err = p.look(both)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return plan.State{}, err
+	}
+	if err := r.findKnown(ctx); err != nil {
+		return plan.State{}, err
+	}
+	r.describe()
+	p.keepLong(ctx, r.picture)
+	p.seen.put(r.picture)
+	return r.state, nil
+}
+
+// reading is one full read under way.
+type reading struct {
+	p              *Provider
+	q              *provider.Query
+	picture        *picture
+	administrators map[string]bool
+	// users and groups were looked up. They are not put into the picture: delta would not take them out of it again.
+	users  map[string]*user
+	groups map[string]*group
+	state  plan.State
+}
+
+// describe puts everything into the state.
+func (r *reading) describe() {
+	r.state.Objects = make([]plan.Object, 0, len(r.picture.users.objects)+len(r.picture.groups.objects))
+	users, groups := r.picture.users.objects, r.picture.groups.objects
+	if len(r.users) > 0 {
+		users = maps.Clone(users)
+		maps.Copy(users, r.users)
+	}
+	if len(r.groups) > 0 {
+		groups = maps.Clone(groups)
+		maps.Copy(groups, r.groups)
+	}
+	for _, u := range users {
+		r.state.Objects = append(r.state.Objects, r.p.describeUser(u, r.q, r.administrators))
+	}
+	for _, g := range groups {
+		r.state.Objects = append(r.state.Objects, r.p.describeGroup(g, r.q))
+	}
+	slices.SortFunc(r.state.Objects, func(a, b plan.Object) int {
+		if c := a.Ref.Compare(b.Ref); c != 0 {
+			return c
+		}
+		if a.RemoteID < b.RemoteID {
+			return -1
+		}
+		return 1
+	})
+}
+
+// findKnown looks up what the ledger knows and the picture does not show, or shows without our anchor: delta trails behind
+// writes.
+func (r *reading) findKnown(ctx context.Context) error {
+	anchored := r.anchored()
+	var missing []directory.Ref
+	for ref, link := range r.q.Known {
+		if isObjectID(link.RemoteID) && !anchored[ref] {
+			missing = append(missing, ref)
+		}
+	}
+	slices.SortFunc(missing, directory.Ref.Compare)
+	items := make([]*item, 0, len(missing))
+	for _, ref := range missing {
+		items = append(items, r.p.getByID(ref.Kind, r.q.Known[ref].RemoteID))
+	}
+	r.p.send(ctx, items...)
+	for i, ref := range missing {
+		switch it := items[i]; {
+		case notFound(it.err):
+			if unsettled(r.q.Known[ref], *r.q) {
+				r.state.Unsettled = append(r.state.Unsettled, ref)
+			}
+		case it.err != nil:
+			return it.err
+		default:
+			r.found(ref.Kind, it.answer.body)
+		}
+	}
+	return r.listGroups(ctx)
+}
+
+// anchored returns whose anchors the picture shows.
+func (r *reading) anchored() map[directory.Ref]bool {
+	out := make(map[directory.Ref]bool, len(r.q.Known))
+	for _, u := range r.picture.users.objects {
+		if id, ours := decodeAnchor(u.Anchor); ours {
+			out[directory.Ref{Kind: directory.User, ID: id}] = true
+		}
+	}
+	for _, g := range r.picture.groups.objects {
+		if id := groupID(g.Name); id != "" {
+			out[directory.Ref{Kind: directory.Group, ID: id}] = true
+		}
+	}
+	return out
+}
+
+// found keeps what was looked up.
+func (r *reading) found(kind directory.Kind, body json.RawMessage) {
+	if kind == directory.User {
+		if u, ok := r.p.readUser(body); ok {
+			r.users[u.ID] = u
+		}
+	} else if g, ok := r.p.readGroup(body); ok {
+		r.groups[g.ID] = g
+	}
+}
+
+// listGroups reads the members of the groups of ours that were looked up.
+func (r *reading) listGroups(ctx context.Context) error {
+	var ids []string
+	for id, g := range r.groups {
+		if groupID(g.Name) != "" {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	members, err := r.p.listMembers(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if list, there := members[id]; there {
+			r.groups[id].Members = list
+		} else {
+			delete(r.groups, id)
+		}
+	}
+	return nil
+}
+
+// getByID asks for one object as it is kept.
+func (p *Provider) getByID(kind directory.Kind, id string) *item {
+	if kind == directory.User {
+		return get("users.get", "/users/"+id+"?"+userSelection(p.userFields))
+	}
+	return get("groups.get", "/groups/"+id+"?"+groupSelection(p.groupFields))
+}
+
+// unsettled reports whether an object that is not to be seen may have been created too short a time ago.
+func unsettled(link plan.Link, q provider.Query) bool {
+	return !link.Created.IsZero() && q.Now.Sub(link.Created) < settle
+}
+
+// listUnlisted reads the members of groups of which they are not known.
+func (p *Provider) listUnlisted(ctx context.Context, s *picture) error {
+	var ids []string
+	for id, g := range s.groups.objects {
+		if g.unlisted {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	slices.Sort(ids)
+	members, err := p.listMembers(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if list, there := members[id]; there {
+			s.groups.objects[id].Members, s.groups.objects[id].unlisted = list, false
+		} else {
+			delete(s.groups.objects, id)
+		}
+	}
+	s.groups.changed = true
+	return nil
+}
+
+// marks remembers, of the accounts that the last reads were about, which ones we suspended: a suspension that is not ours
+// is not ours to lift.
+type marks struct {
+	mu   sync.Mutex
+	ours map[string]bool // by remote id
+}
+
+func (m *marks) replace(known map[directory.Ref]plan.Link) {
+	m.mu.Lock()
+	m.ours = map[string]bool{}
+	m.mu.Unlock()
+	m.add(known)
+}
+
+func (m *marks) add(known map[directory.Ref]plan.Link) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ours == nil {
+		m.ours = map[string]bool{}
+	}
+	for _, link := range known {
+		if link.RemoteID != "" && (link.Suspended || m.ours[link.RemoteID]) {
+			m.ours[link.RemoteID] = link.Suspended
+		}
+	}
+}
+
+func (m *marks) has(id string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.ours[id]
+}
+
+func (m *marks) set(id string, ours bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.ours == nil {
+		m.ours = map[string]bool{}
+	}
+	m.ours[id] = ours
+}
