@@ -27,6 +27,9 @@ type Harness struct {
 	UserField, GroupField string
 	// Aliases says that users can have aliases, which Admin.AddUser makes.
 	Aliases bool
+	// Unnamed says that groups have no address: nothing finds one by a name, none is in the way of another, and none is
+	// adopted or re-anchored.
+	Unnamed bool
 	// Now is the provider's clock, and Advance moves it.
 	Now     func() time.Time
 	Advance func(time.Duration)

@@ -38,6 +38,14 @@ func anchor(n int) directory.ID { return directory.ID(fmt.Sprintf("5f3a1c9e-7b42
 
 func (s *session) address(local string) string { return local + "@" + s.Domain }
 
+// addressOf is the address of an entry of that name.
+func (s *session) addressOf(kind directory.Kind, local string) string {
+	if kind == directory.Group && s.Unnamed {
+		return ""
+	}
+	return s.address(local)
+}
+
 // want adds an entry to what is desired, or replaces it.
 func (s *session) want(ref directory.Ref, local string, more ...directory.Attribute) *plan.Desired {
 	fields := s.UserFields
@@ -45,7 +53,7 @@ func (s *session) want(ref directory.Ref, local string, more ...directory.Attrib
 		fields = s.GroupFields
 	}
 	d := &plan.Desired{
-		Ref: ref, Label: local, Source: "corp", Version: "1", Address: s.address(local), Active: true,
+		Ref: ref, Label: local, Source: "corp", Version: "1", Address: s.addressOf(ref.Kind, local), Active: true,
 		Fields: sorted(slices.Concat(fields, more)), Rekey: "number of " + local,
 	}
 	s.desired[ref] = d
