@@ -153,7 +153,8 @@ func (a *applier) observe() {
 		if link.RemoteID != o.RemoteID {
 			link.RemoteID, link.Created = o.RemoteID, time.Time{}
 		}
-		if _, ours := a.links[o.Ref]; o.Active && !ours { // Whoever lifted the suspension: a later one is not ours.
+		// Whoever lifted the suspension: a later one is not ours. A mark that the provider still shows is the plan's business.
+		if _, ours := a.links[o.Ref]; o.Active && o.Suspender != plan.Us && !ours {
 			link.Suspended = false
 		}
 		a.set(o.Ref, link)
