@@ -45,6 +45,15 @@ func (a *App) Containers() ([]jobs.Container, error) {
 			out = append(out, c)
 		}
 	}
+	for i := range a.Config.Providers.MicrosoftEntra {
+		if cfg := &a.Config.Providers.MicrosoftEntra[i]; *cfg.Enabled {
+			c, err := a.microsoftEntra(cfg)
+			if err != nil {
+				return nil, fmt.Errorf("microsoft_entra:%d: %w", cfg.ID, err)
+			}
+			out = append(out, c)
+		}
+	}
 	return out, nil
 }
 

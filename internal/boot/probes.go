@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"rollcall/internal/config"
+	"rollcall/provider/entra"
 	"rollcall/provider/googleworkspace"
 	"rollcall/source/ldap"
 )
@@ -56,6 +57,19 @@ func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []
 		}
 		out = append(out, Probe{fmt.Sprintf("google_workspace:%d", c.ID), func(ctx context.Context) ([]string, error) {
 			tenant, err := googleworkspace.New(c.Config, googleworkspace.Options{})
+			if err != nil {
+				return nil, err
+			}
+			return tenant.Check(ctx)
+		}})
+	}
+	for i := range cfg.Providers.MicrosoftEntra {
+		c := &cfg.Providers.MicrosoftEntra[i]
+		if !*c.Enabled {
+			continue
+		}
+		out = append(out, Probe{fmt.Sprintf("microsoft_entra:%d", c.ID), func(ctx context.Context) ([]string, error) {
+			tenant, err := entra.New(c.Config, entra.Options{Getenv: getenv})
 			if err != nil {
 				return nil, err
 			}

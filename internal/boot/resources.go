@@ -26,6 +26,12 @@ func (a *App) resources() []api.Resource {
 			Container: status.Container(fmt.Sprintf("google_workspace:%d", c.ID)), Name: c.Name, Disabled: !*c.Enabled, Fields: shown(c),
 		})
 	}
+	for i := range a.Config.Providers.MicrosoftEntra {
+		c := &a.Config.Providers.MicrosoftEntra[i]
+		out = append(out, api.Resource{
+			Container: status.Container(fmt.Sprintf("microsoft_entra:%d", c.ID)), Name: c.Name, Disabled: !*c.Enabled, Fields: shown(c),
+		})
+	}
 	return out
 }
 
@@ -55,6 +61,12 @@ func (a *App) settings(c status.Container) (*provider.Settings, bool) {
 	for i := range a.Config.Providers.GoogleWorkspace {
 		p := &a.Config.Providers.GoogleWorkspace[i]
 		if status.Container(fmt.Sprintf("google_workspace:%d", p.ID)) == c {
+			return &p.Settings, true
+		}
+	}
+	for i := range a.Config.Providers.MicrosoftEntra {
+		p := &a.Config.Providers.MicrosoftEntra[i]
+		if status.Container(fmt.Sprintf("microsoft_entra:%d", p.ID)) == c {
 			return &p.Settings, true
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 	"rollcall/mapping"
 	"rollcall/provider"
+	"rollcall/provider/entra"
 	"rollcall/provider/googleworkspace"
 	"rollcall/source/ldap"
 )
@@ -35,12 +36,20 @@ type Sources struct {
 // Providers are the tenants that are written.
 type Providers struct {
 	GoogleWorkspace []GoogleWorkspace `yaml:"google_workspace"`
+	MicrosoftEntra  []MicrosoftEntra  `yaml:"microsoft_entra"`
 }
 
 // GoogleWorkspace is one Google Workspace account.
 type GoogleWorkspace struct {
 	googleworkspace.Config `yaml:",inline"`
 	// Mapping is what its expressions were compiled to.
+	Mapping *mapping.Mapping `yaml:"-"`
+}
+
+// MicrosoftEntra is one Microsoft Entra tenant.
+type MicrosoftEntra struct {
+	entra.Config `yaml:",inline"`
+	// Mapping is what the expressions were compiled to.
 	Mapping *mapping.Mapping `yaml:"-"`
 }
 
@@ -144,6 +153,19 @@ func (c *Config) entries() []entry {
 			defaults: p.SetDefaults, validate: func() error { return p.Validate() },
 			compile: func() (*mapping.Mapping, error) { return p.Config.Mapping() }, mapping: &p.Mapping,
 			secrets: map[string]*string{"credentials_file": &p.CredentialsFile},
+		})
+	}
+	for i := range c.Providers.MicrosoftEntra {
+		p := &c.Providers.MicrosoftEntra[i]
+		out = append(out, entry{
+			typ: "microsoft_entra", path: index("providers.microsoft_entra", i),
+			keys: fields(reflect.TypeFor[MicrosoftEntra]()), settings: &p.Settings,
+			defaults: p.SetDefaults, validate: func() error { return p.Validate() },
+			compile: func() (*mapping.Mapping, error) { return p.Config.Mapping() }, mapping: &p.Mapping,
+			secrets: map[string]*string{
+				"client_secret_file": &p.ClientSecretFile, "certificate_file": &p.CertificateFile, "certificate_password_file": &p.CertificatePasswordFile,
+				"federated_token_file": &p.FederatedTokenFile, "ca_file": &p.CAFile,
+			},
 		})
 	}
 	return out

@@ -10,6 +10,7 @@ import (
 	"rollcall/internal/tokens"
 	"rollcall/mapping"
 	"rollcall/plan"
+	"rollcall/provider/entra"
 	"rollcall/provider/googleworkspace"
 	"rollcall/source/ldap"
 )
@@ -36,11 +37,20 @@ func Reference(sample string) (text string, stale []string) {
 	maps.Copy(meanings, googleMeanings)
 	w.keys(reflect.ValueOf(google), meanings, googleworkspace.Config{}.Validate())
 
+	w.line("## providers.microsoft_entra")
+	microsoft := entra.Config{}
+	microsoft.SetDefaults()
+	meanings = maps.Clone(providerMeanings)
+	maps.Copy(meanings, entraMeanings)
+	w.keys(reflect.ValueOf(microsoft), meanings, entra.Config{}.Validate())
+
 	w.line("## Schedules")
 	w.line("A cron expression of five fields (minute, hour, day of month, month, day of week) in the process's time zone, or one after `CRON_TZ=Europe/Berlin `; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@every 10m`. With several workers each time comes once.")
 	w.mappings()
 	w.line("### Fields of google_workspace")
 	w.fields(googleworkspace.Spec())
+	w.line("### Fields of microsoft_entra")
+	w.fields(entra.Spec())
 	w.tokens()
 	w.environment()
 	return w.String(), w.stale

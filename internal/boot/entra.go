@@ -1,0 +1,34 @@
+package boot
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"rollcall/internal/config"
+	"rollcall/jobs"
+	"rollcall/ledger"
+	"rollcall/provider/entra"
+	"rollcall/provider/pace"
+	"rollcall/status"
+)
+
+// microsoftEntra is the second hop of one Microsoft Entra tenant.
+func (a *App) microsoftEntra(cfg *config.MicrosoftEntra) (jobs.Container, error) {
+	name := status.Container(fmt.Sprintf("microsoft_entra:%d", cfg.ID))
+	quota, err := pace.NewShared(a.Redis, string(name), pace.Config{Rates: cfg.Rates()})
+	if err != nil {
+		return jobs.Container{}, err
+	}
+	calls := new(atomic.Int64)
+	tenant, err := entra.New(cfg.Config, entra.Options{
+		Caller: pace.NewCaller(pace.CallerConfig{Limiter: quota, Timeout: cfg.RequestTimeout, Observe: a.observe(name, calls)}),
+		Cache:  ledger.NewRedisCache(a.Redis, string(name)), Getenv: a.Getenv,
+		// Graph says that the quota is nearly spent before it refuses: everybody slows down then, and nobody is refused.
+		Strained: func(ctx context.Context, _ float64) { _ = quota.Refused(ctx, 0) },
+	})
+	if err != nil {
+		return jobs.Container{}, err
+	}
+	return a.secondHop(name, &cfg.Settings, tenant, cfg.Mapping, calls), nil
+}
