@@ -117,6 +117,9 @@ func (t *Tenant) updateGroup(c *call) (*answer, *apiError) {
 			return t.patchGroup(c, o) // the names are kept where every replica sees them
 		}
 	}
+	if _, binds := c.body[bindMembers]; binds && t.unsettledGroup(c) {
+		return nil, unsettled()
+	}
 	o, err := t.writableGroup(c)
 	if err != nil {
 		return nil, err

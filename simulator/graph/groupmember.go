@@ -1,6 +1,9 @@
 package graph
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // takesMembers says whether an app may change a group's members.
 func takesMembers(o *object) *apiError {
@@ -110,7 +113,7 @@ func (t *Tenant) addMember(c *call) (*answer, *apiError) {
 
 // memberedGroup returns the group of a call that changes members. One that is too new for it is refused as unsettled.
 func (t *Tenant) memberedGroup(c *call) (*object, *apiError) {
-	if o := t.byID[c.vars["group"].value]; o != nil && o.kind == groupKind && !o.deleted() && !t.settled(o, c.now) {
+	if t.unsettledGroup(c) {
 		return nil, unsettled()
 	}
 	group, err := t.writableGroup(c)
@@ -118,6 +121,16 @@ func (t *Tenant) memberedGroup(c *call) (*object, *apiError) {
 		return nil, err
 	}
 	return group, takesMembers(group)
+}
+
+// unsettledGroup says whether a call names a group that replicas do not have yet.
+func (t *Tenant) unsettledGroup(c *call) bool {
+	k := c.vars["group"]
+	o := t.byID[strings.ToLower(k.value)]
+	if k.name == byUnique {
+		o = t.unique.find(byUnique, k.value)
+	}
+	return o != nil && o.kind == groupKind && !o.deleted() && !t.settled(o, c.now)
 }
 
 // removeMember is DELETE members/{id}/$ref.

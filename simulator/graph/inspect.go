@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // local finds a user by id or principal name, or a group by id or uniqueName, as it is now.
@@ -32,6 +33,7 @@ func (t *Tenant) AddMember(group, member string) error {
 		return fmt.Errorf("%s is a member of %s", member, group)
 	}
 	t.join(g, m, t.cfg.Now())
+	g.members.current[m].since = time.Time{} // no delay hides what was seeded
 	return nil
 }
 
