@@ -159,8 +159,12 @@ func (r *remote) preview(d decision, chosen []client.HeldChange, of int) error {
 	fmt.Fprintf(r.stdout, "%s: %d of %s\n", d.name, len(chosen), strings.Replace(waits(of), "wait", "that wait", 1))
 	for _, op := range plan.Ops() {
 		for _, object := range []string{"user", "group"} {
-			if k := (kind{op.String(), object}); n[k] > 0 {
-				fmt.Fprintf(r.stdout, "  %s: %s\n", strings.ReplaceAll(k.op, "_", " "), count(n[k], k.object))
+			k := kind{op.String(), object}
+			if op.Membership() {
+				object = "membership"
+			}
+			if n[k] > 0 {
+				fmt.Fprintf(r.stdout, "  %s: %s\n", strings.ReplaceAll(k.op, "_", " "), count(n[k], object))
 			}
 		}
 	}

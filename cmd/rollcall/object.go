@@ -47,7 +47,7 @@ func objectCommand(e *env) *cobra.Command {
 			r.body(a.Body)
 		} else {
 			for _, m := range a.Value.Messages {
-				fmt.Fprintf(r.stdout, "%-7s  %s\n", m.Level, cell(m.Event))
+				fmt.Fprintf(r.stdout, "%-7s  %s\n", m.Level, sentence(m))
 			}
 		}
 		return quiet(verdictOf(a.Value))

@@ -110,7 +110,7 @@ func (r *remote) complaints(ctx context.Context, w io.Writer, run client.Run) er
 	var lines []string
 	for _, m := range a.Value.Results {
 		if m.Level == client.Warning || m.Level == client.Failure {
-			lines = append(lines, m.Level+": "+cell(m.Event))
+			lines = append(lines, m.Level+": "+sentence(m))
 		}
 	}
 	for i := min(most, len(lines)) - 1; i >= 0; i-- {
@@ -120,4 +120,13 @@ func (r *remote) complaints(ctx context.Context, w io.Writer, run client.Run) er
 		fmt.Fprintf(w, "and %d more: rollcall runs %s %s\n", len(lines)-most, run.Container, run.ID)
 	}
 	return nil
+}
+
+// sentence is what a message says, after whom it is about.
+func sentence(m client.Message) string {
+	id := m.Attribute("id")
+	if id == "" {
+		return cell(m.Event)
+	}
+	return cell(m.Attribute("kind")+" "+label(m.Attribute("label"), id)) + ": " + cell(m.Event)
 }

@@ -115,6 +115,6 @@ func (r *remote) said(m client.Messages, limit int) {
 		fmt.Fprintf(r.stdout, "(the last %d; --limit shows more)\n", limit)
 	}
 	for _, one := range slices.Backward(m.Results) {
-		fmt.Fprintf(r.stdout, "%s  %-7s  %s\n", r.moment(one.Time), one.Level, cell(one.Event))
+		fmt.Fprintf(r.stdout, "%s  %-7s  %s\n", r.moment(one.Time), one.Level, sentence(one))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -49,11 +50,22 @@ func statusCommand(e *env) *cobra.Command {
 
 // chosen returns the named container, or all.
 func (r *remote) chosen(ctx context.Context, args []string) ([]client.Resource, error) {
-	if len(args) == 0 {
-		return r.Resources(ctx)
+	var name status.Container
+	if len(args) > 0 {
+		var err error
+		if name, err = container(args[0]); err != nil {
+			return nil, err
+		}
 	}
-	name, err := container(args[0])
-	return []client.Resource{{Container: name, Enabled: true}}, err
+	all, err := r.Resources(ctx)
+	if err != nil || name == "" {
+		return all, err
+	}
+	i := slices.IndexFunc(all, func(res client.Resource) bool { return res.Container == name })
+	if i < 0 {
+		return nil, fmt.Errorf("the API has no %s: rollcall status says what it has", name)
+	}
+	return all[i : i+1], nil
 }
 
 // standing is where a container stands.

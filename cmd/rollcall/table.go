@@ -51,10 +51,14 @@ func (e *env) clock(t time.Time) string {
 
 // ago prints how long ago something was.
 func (e *env) ago(t time.Time) string {
-	if t.IsZero() {
+	d := e.now().Sub(t)
+	switch {
+	case t.IsZero():
 		return "never"
+	case d < time.Second:
+		return "just now"
 	}
-	return span(max(0, e.now().Sub(t))) + " ago"
+	return span(d) + " ago"
 }
 
 // span prints a duration as people say it: one number and one unit.

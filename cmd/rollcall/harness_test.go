@@ -1,0 +1,254 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/api"
+	"rollcall/directory"
+	"rollcall/internal/redistest"
+	"rollcall/status"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+const (
+	corp   = status.Container("ldap:corp")
+	google = status.Container("google_workspace:1")
+	entra  = status.Container("microsoft_entra:2")
+	off    = status.Container("google_workspace:9")
+
+	goodToken = "token-that-does-everything"
+	readToken = "token-that-reads"
+)
+
+// service is the real API, served, with a store that tests write into as a worker would.
+type service struct {
+	t     *testing.T
+	store *status.Store
+	url   string
+
+	mu  sync.Mutex
+	now time.Time
+	// before is called before each request.
+	before func(*http.Request)
+	// begun is called with each run that is started.
+	begun func(status.Run)
+	// result is what the sync of an object comes to; nil leaves it under way.
+	result *status.Result
+	job    status.Job
+}
+
+func newService(t *testing.T) *service {
+	t.Helper()
+	s := &service{t: t, now: time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)}
+	s.store = status.New(redistest.Start(t), status.Config{Now: s.clock})
+	a, err := api.New(api.Config{
+		Status: s.store, Jobs: s, Directory: s, ObjectWait: time.Millisecond,
+		Authenticate: func(token string) (api.Caller, bool) {
+			scopes := map[string][]string{goodToken: {api.ScopeRead, api.ScopeSync, api.ScopeApprove}, readToken: {api.ScopeRead}}[token]
+			return api.Caller{Name: "ada", Scopes: scopes}, scopes != nil
+		},
+		Resources: []api.Resource{
+			{Container: corp, Name: "Corporate directory"}, {Container: google, Name: "Workspace"}, {Container: entra}, {Container: off, Disabled: true},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.before != nil {
+			s.before(r)
+		}
+		a.ServeHTTP(w, r)
+	}))
+	t.Cleanup(srv.Close)
+	s.url = srv.URL
+	return s
+}
+
+func (s *service) clock() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
+}
+
+func (s *service) pass(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = s.now.Add(d)
+}
+
+func (s *service) start(ctx context.Context, r status.StartRequest) (status.Run, error) {
+	run, err := s.store.Start(ctx, r)
+	if err == nil && s.begun != nil {
+		s.begun(run)
+	}
+	return run, err
+}
+
+func (s *service) StartFull(ctx context.Context, c status.Container, dryRun bool, by string) (status.Run, error) {
+	return s.start(ctx, status.StartRequest{Container: c, DryRun: dryRun, Trigger: status.Trigger{Kind: status.ByAPI, By: by}})
+}
+
+func (s *service) StartApproved(ctx context.Context, c status.Container, by string) (status.Run, error) {
+	return s.start(ctx, status.StartRequest{Container: c, Trigger: status.Trigger{Kind: status.ByApproval, By: by}})
+}
+
+func (s *service) StartObject(ctx context.Context, c status.Container, _ string, ref directory.Ref, by string) (string, error) {
+	job, err := s.store.CreateJob(ctx, status.JobRequest{
+		Container: c, Kind: status.ObjectType(ref.Kind.String()), ObjectID: string(ref.ID), Trigger: status.Trigger{Kind: status.ByAPI, By: by},
+	})
+	if err == nil && s.result != nil {
+		_, err = s.store.FinishJob(ctx, c, job.ID, *s.result)
+	}
+	s.job = job
+	return job.ID, err
+}
+
+func (s *service) Cancel(ctx context.Context, c status.Container, by string) (status.Run, error) {
+	return s.store.Cancel(ctx, c, by)
+}
+
+// Find knows one user.
+func (s *service) Find(_ context.Context, _ status.Container, kind directory.Kind, text string) ([]api.Match, error) {
+	if kind != directory.User || text != "ada@example.com" {
+		return nil, nil
+	}
+	return []api.Match{{Ref: directory.Ref{Kind: kind, ID: "u-1"}, Source: "corp", Label: "ada"}}, nil
+}
+
+// work is what a worker does with a run before it ends it.
+type work struct {
+	plan     status.Planned
+	done     int // users that were created
+	failed   int
+	messages []status.Message
+	end      status.End
+}
+
+// take has a worker take a run; finish has it end it.
+func (s *service) take(run status.Run) *status.Lease {
+	s.t.Helper()
+	lease, err := s.store.Acquire(context.Background(), run.Container, run.ID, run.Epoch, "worker-1")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(lease.Close)
+	return lease
+}
+
+func (s *service) finish(lease *status.Lease, w work) {
+	s.t.Helper()
+	ctx, rec := context.Background(), lease.Recorder()
+	if err := rec.Planned(ctx, w.plan); err != nil {
+		s.t.Fatal(err)
+	}
+	rec.Succeeded(status.User, status.Create, w.done)
+	rec.Failed(status.User, status.Create, w.failed)
+	for _, m := range w.messages {
+		m.Time = s.clock()
+		rec.Log(m)
+	}
+	s.pass(90 * time.Second)
+	if w.end.State == "" {
+		w.end.State = status.Completed
+	}
+	if _, err := lease.Finish(ctx, w.end); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// ran has a run of a container from its start to its end.
+func (s *service) ran(c status.Container, dry bool, w work) {
+	s.t.Helper()
+	run, err := s.store.Start(s.t.Context(), status.StartRequest{Container: c, DryRun: dry, Trigger: status.Trigger{Kind: status.BySchedule, By: "@hourly"}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.pass(time.Second)
+	s.finish(s.take(run), w)
+}
+
+func (s *service) hold(c status.Container, digest string, changes ...status.HeldChange) {
+	s.t.Helper()
+	if err := s.store.SetHeld(s.t.Context(), c, status.HeldSet{Digest: digest, RunID: "r", At: s.clock(), Changes: changes}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// result is what a command came to.
+type result struct {
+	code           int
+	stdout, stderr string
+}
+
+// person is somebody at a terminal, or a script.
+type person struct {
+	env  map[string]string
+	says string // to a question; nobody is there to be asked where it is empty
+}
+
+func (s *service) do(args ...string) result { s.t.Helper(); return s.as(person{}, args...) }
+
+func (s *service) as(p person, args ...string) result {
+	s.t.Helper()
+	var stdout, stderr bytes.Buffer
+	vars := map[string]string{varAPI: s.url, varToken: goodToken}
+	for k, v := range p.env {
+		vars[k] = v
+	}
+	e := &env{
+		getenv: func(k string) string { return vars[k] }, stdin: strings.NewReader(p.says), stdout: &stdout, stderr: &stderr,
+		asks: p.says != "", now: s.clock, every: time.Millisecond,
+	}
+	code := run(s.t.Context(), e, args)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+// want fails the test unless the command ended with this code and said this.
+func (r result) want(t *testing.T, code int, parts ...string) result {
+	t.Helper()
+	if r.code != code {
+		t.Errorf("exit code %d, want %d:\n%s%s", r.code, code, r.stdout, r.stderr)
+	}
+	for _, part := range parts {
+		if !strings.Contains(r.stdout+r.stderr, part) {
+			t.Errorf("%q is missing in:\n%s%s", part, r.stdout, r.stderr)
+		}
+	}
+	return r
+}
+
+var runID = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+
+// golden compares what was printed with a file.
+func (r result) golden(t *testing.T, name string) {
+	t.Helper()
+	path := filepath.Join("testdata", name+".txt")
+	got := runID.ReplaceAllString(r.stdout, "<run>")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got; -update writes it):\n%s", path, diff)
+	}
+}
