@@ -59,14 +59,15 @@ func (a *App) Containers() ([]jobs.Container, error) {
 
 // ldapSource is the first hop of one source.
 func (a *App) ldapSource(cfg *ldap.Config) (jobs.Container, error) {
-	src, err := a.openLDAP(cfg)
+	calls := new(atomic.Int64)
+	src, err := a.openLDAP(cfg, ldap.WithProgress(func() { calls.Add(1) }))
 	if err != nil {
 		return jobs.Container{}, err
 	}
 	name := status.Container("ldap:" + cfg.Slug)
 	links := ledger.NewRedis(a.Redis, string(name))
 	return jobs.Container{
-		Name: name, Schedule: cfg.Schedule,
+		Name: name, Schedule: cfg.Schedule, Calls: calls,
 		Engine: func() *reconcile.Engine {
 			return reconcile.New(reconcile.Config{
 				Source: src, Provider: store.New(store.Config{Redis: a.Redis, Slug: cfg.Slug}), Ledger: links,
@@ -78,8 +79,8 @@ func (a *App) ldapSource(cfg *ldap.Config) (jobs.Container, error) {
 	}, nil
 }
 
-func (a *App) openLDAP(cfg *ldap.Config) (*ldap.Source, error) {
-	options := []ldap.Option{ldap.WithEnv(a.Getenv)}
+func (a *App) openLDAP(cfg *ldap.Config, more ...ldap.Option) (*ldap.Source, error) {
+	options := append([]ldap.Option{ldap.WithEnv(a.Getenv)}, more...)
 	if a.Process.StrictFiles {
 		options = append(options, ldap.WithStrictFiles())
 	}

@@ -130,7 +130,7 @@ func (r *reading) logins(ctx context.Context, x *memberIndex, wanted map[string]
 			filter += anyOf(attr, some, func(v string) (string, error) { return ldap.EscapeFilter(v), nil })
 		}
 		req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: "(&" + s.filter + filter + "))", attrs: s.attrs, paged: true}
-		err := r.dir.search(ctx, req, func(e *ldap.Entry) error {
+		err := r.search(ctx, req, func(e *ldap.Entry) error {
 			if rec, problem := d.record(e, r.now); problem == "" {
 				x.add(&rec)
 			}

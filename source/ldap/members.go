@@ -207,7 +207,7 @@ func (r *reading) lookup(ctx context.Context, dns map[string]string) (map[string
 // lookupOne returns the ID of the object at dn if it is in scope.
 func (r *reading) lookupOne(ctx context.Context, s *scope, dn string) (id directory.ID, err error) {
 	req := request{base: dn, scope: ldap.ScopeBaseObject, filter: s.filter, attrs: []string{s.unique.attr}}
-	err = r.dir.search(ctx, req, func(e *ldap.Entry) error {
+	err = r.search(ctx, req, func(e *ldap.Entry) error {
 		id, _ = s.unique.of(e.GetEqualFoldRawAttributeValues(s.unique.attr))
 		return nil
 	})

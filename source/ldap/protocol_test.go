@@ -10,6 +10,7 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/source/ldap"
 )
 
 var paging = []string{goldap.ControlTypePaging}
@@ -119,6 +120,29 @@ func TestPaging(t *testing.T) {
 				t.Errorf("users (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestProgress: who reads for long shows that it does.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	f := &fake{announces: paging, answer: func(q query) []message {
+		out := make([]message, 0, 501)
+		for i := range 500 {
+			out = append(out, person(fmt.Sprintf("p%d-%d", q.n, i)))
+		}
+		if q.n < 5 {
+			return append(out, page("more"))
+		}
+		return append(out, page(""))
+	}}
+	calls := 0
+	s, err := ldap.New(f.start(t), nil, ldap.WithProgress(func() { calls++ }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(read(t, s).Entries); n != 2500 || calls != 3 {
+		t.Errorf("%d entries with %d signs of progress, want 2500 with 3", n, calls)
 	}
 }
 

@@ -33,6 +33,21 @@ func newReading(s *Source, dir searcher) *reading {
 	return &reading{src: s, dir: dir, now: s.now()}
 }
 
+// search searches and tells how far it came.
+func (r *reading) search(ctx context.Context, req request, each func(*ldap.Entry) error) error {
+	if r.src.progress == nil {
+		return r.dir.search(ctx, req, each)
+	}
+	r.src.progress()
+	n := 0
+	return r.dir.search(ctx, req, func(e *ldap.Entry) error {
+		if n++; n%1000 == 0 {
+			r.src.progress()
+		}
+		return each(e)
+	})
+}
+
 // all reads everything in scope.
 func (r *reading) all(ctx context.Context) error {
 	for _, s := range []*scope{&r.src.user, &r.src.group} {
@@ -80,7 +95,7 @@ func (r *reading) scan(ctx context.Context, s *scope, filter string) ([]record, 
 	var records []record
 	var incomplete bool
 	req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: filter, attrs: s.attrs, paged: true}
-	err := r.dir.search(ctx, req, func(e *ldap.Entry) error {
+	err := r.search(ctx, req, func(e *ldap.Entry) error {
 		rec, problem := d.record(e, r.now)
 		if problem != "" {
 			r.find(s.kind, rec.ID, rec.DN, problem)
@@ -160,7 +175,7 @@ func (r *reading) remainder(ctx context.Context, dn string, p partial) ([][]byte
 	for last := false; !last; {
 		found, start := false, p.next
 		req := request{base: dn, scope: ldap.ScopeBaseObject, filter: "(objectClass=*)", attrs: []string{fmt.Sprintf("%s;range=%d-*", p.name, p.next)}}
-		err := r.dir.search(ctx, req, func(e *ldap.Entry) error {
+		err := r.search(ctx, req, func(e *ldap.Entry) error {
 			for _, a := range e.Attributes {
 				base, next, end, ok := parseRange(a.Name)
 				if !ok || !strings.EqualFold(base, p.name) {

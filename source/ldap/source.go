@@ -23,6 +23,7 @@ type Source struct {
 	now         func() time.Time
 	getenv      func(string) string
 	strictFiles bool
+	progress    func()
 	warnings    []string
 }
 
@@ -39,6 +40,10 @@ func WithEnv(getenv func(string) string) Option { return func(s *Source) { s.get
 
 // WithStrictFiles refuses a password file that everybody may read, instead of warning.
 func WithStrictFiles() Option { return func(s *Source) { s.strictFiles = true } }
+
+// WithProgress has fn called for each search and for each thousand entries of one: a large directory behind a slow line is
+// read for long before there is anything else to tell.
+func WithProgress(fn func()) Option { return func(s *Source) { s.progress = fn } }
 
 // New returns a source. attributes are the LDAP attributes that mappings name; they appear on entries under just these
 // names. Only they and what the package itself needs are asked of the server.
