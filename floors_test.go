@@ -44,6 +44,8 @@ var floors = map[string]int{
 	"reconcile":                               3,
 	"simulator/googleworkspace":               3,
 	"simulator/googleworkspace/discoverytest": 2,
+	"simulator/graph":                         3,
+	"simulator/graph/csdltest":                2,
 
 	// F4: who drives the engine, and who shows what it did.
 	"jobs":            4,

@@ -18,21 +18,23 @@ import (
 	"rollcall/internal/tokens"
 	"rollcall/jobs"
 	simulator "rollcall/simulator/googleworkspace"
+	"rollcall/simulator/graph"
 	"rollcall/status"
 )
 
 const (
-	demoSource   = status.Container("ldap:corp")
-	demoProvider = status.Container("google_workspace:1")
+	demoSource = status.Container("ldap:corp")
+	demoGoogle = status.Container("google_workspace:1")
+	demoEntra  = status.Container("microsoft_entra:1")
 )
 
 func demoCommand(e *env) *cobra.Command {
 	var once bool
 	var listen string
 	c := &cobra.Command{
-		Use: "demo", Short: "Sync a company that does not exist to a simulated tenant",
+		Use: "demo", Short: "Sync a company that does not exist to two simulated tenants",
 		Long: "Starts everything in this process: a Redis, the directory of a company of some 250 people, a simulated Google Workspace\n" +
-			"tenant, the API and a worker. It syncs one day and the next, prints what happened, and serves until Ctrl-C.",
+			"and a simulated Microsoft Entra tenant, the API and a worker. It syncs one day and the next, prints what happened, and serves until Ctrl-C.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), e, listen, once) },
 	}
@@ -45,7 +47,8 @@ func demoCommand(e *env) *cobra.Command {
 type stage struct {
 	*env
 	dir    string
-	tenant *simulator.Tenant
+	google *simulator.Tenant
+	entra  *graph.Tenant
 	app    *boot.App
 	client *jobs.Client
 	token  string
@@ -60,7 +63,7 @@ func runDemo(ctx context.Context, e *env, listen string, once bool) error {
 	defer os.RemoveAll(dir)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	s := &stage{env: e, dir: dir, tenant: newDemoTenant()}
+	s := &stage{env: e, dir: dir, google: newDemoTenant(), entra: newDemoEntra()}
 	if err := s.open(ctx, listen); err != nil {
 		return err
 	}
@@ -113,16 +116,20 @@ func (s *stage) open(ctx context.Context, listen string) error {
 	if err != nil {
 		return err
 	}
-	tenant := &http.Server{Handler: s.tenant.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	tenant := &http.Server{Handler: s.google.Handler(), ReadHeaderTimeout: 10 * time.Second}
 	context.AfterFunc(ctx, func() { _ = tenant.Close() })
 	go func() { _ = tenant.Serve(listener) }() // It ends with the context; until then the syncs would say so.
+	graphURL, err := s.serveEntra(ctx)
+	if err != nil {
+		return err
+	}
 	base := "http://" + listener.Addr().String()
-	key, err := s.tenant.CredentialsJSON(base)
+	key, err := s.google.CredentialsJSON(base)
 	if err != nil {
 		return err
 	}
 	ldif := filepath.Join(s.dir, "people.ldif")
-	yaml := fmt.Sprintf(demoConfig, ldif, base)
+	yaml := fmt.Sprintf(demoConfig, ldif, base) + fmt.Sprintf(demoEntraConfig, s.entra.TenantID(), s.entra.ClientID(), graphURL)
 	for name, data := range map[string][]byte{"people.ldif": demo.LDIF(), "google.json": key, "rollcall.yaml": []byte(yaml)} {
 		if err := os.WriteFile(filepath.Join(s.dir, name), data, 0o600); err != nil {
 			return err

@@ -20,7 +20,7 @@ func (s *stage) play(ctx context.Context) error {
 		title string
 		ldif  []byte
 	}{
-		{"Day one: an empty tenant", demo.LDIF()},
+		{"Day one: two empty tenants", demo.LDIF()},
 		{"The next morning: some joined, some left, somebody has a new name", demo.Next()},
 		{"Once more: nothing changed", demo.Next()},
 	} {
@@ -28,20 +28,23 @@ func (s *stage) play(ctx context.Context) error {
 		if err := os.WriteFile(filepath.Join(s.dir, "people.ldif"), act.ldif, 0o600); err != nil {
 			return err
 		}
-		s.tenant.ResetCalls()
-		source, err := s.sync(ctx, demoSource)
-		if err != nil {
+		s.google.ResetCalls()
+		s.entra.ResetCalls()
+		var runs []status.Run
+		var changes int64
+		for _, c := range []status.Container{demoSource, demoGoogle, demoEntra} {
+			run, err := s.sync(ctx, c)
+			if err != nil {
+				return err
+			}
+			runs = append(runs, run)
+			changes += planned(run)
+		}
+		if err := s.summary(runs); err != nil {
 			return err
 		}
-		provider, err := s.sync(ctx, demoProvider)
-		if err != nil {
-			return err
-		}
-		if err := s.summary(source, provider); err != nil {
-			return err
-		}
-		if planned(source)+planned(provider) == 0 {
-			fmt.Fprintln(s.stdout, "\nThe plan is empty: the tenant is as the directory says.")
+		if changes == 0 {
+			fmt.Fprintln(s.stdout, "\nThe plans are empty: the tenants are as the directory says.")
 			return nil
 		}
 	}
@@ -91,26 +94,28 @@ func seen(run status.Run) client.Run {
 }
 
 // summary prints what the two syncs came to.
-func (s *stage) summary(source, provider status.Run) error {
+func (s *stage) summary(runs []status.Run) error {
 	var out bytes.Buffer
 	t := tabwriter.NewWriter(&out, 0, 4, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tcreated\tupdated\tsuspended\trestored\tdeleted\theld\tfailed\tcalls\t")
-	calls := s.tenant.Calls()
-	for _, row := range []struct {
-		name  string
-		run   status.Run
-		calls string
-	}{{"directory", source, "-"}, {"tenant", provider, fmt.Sprint(calls.Reads + calls.Writes)}} {
+	google := s.google.Calls()
+	calls := map[status.Container]int{demoGoogle: google.Reads + google.Writes, demoEntra: s.entra.Calls().Requests}
+	names := map[status.Container]string{demoSource: "directory", demoGoogle: "Google", demoEntra: "Entra"}
+	for _, run := range runs {
 		for _, o := range status.ObjectTypes() {
 			n := map[status.ChangeType]int64{}
-			for _, p := range row.run.Progress {
+			for _, p := range run.Progress {
 				if p.Object == o {
 					n[p.Change] += p.Succeeded
 				}
 			}
-			fmt.Fprintf(t, "%s %ss\t%d\t%d\t%d\t%d\t%d\t\t\t\t\n", row.name, o, n[status.Create], n[status.Update], n[status.Deactivate], n[status.Activate], n[status.Delete])
+			fmt.Fprintf(t, "%s %ss\t%d\t%d\t%d\t%d\t%d\t\t\t\t\n", names[run.Container], o, n[status.Create], n[status.Update], n[status.Deactivate], n[status.Activate], n[status.Delete])
 		}
-		fmt.Fprintf(t, "%s in all\t\t\t\t\t\t%d\t%d\t%s\t\n", row.name, row.run.Held, row.run.FailedChanges, row.calls)
+		made := "-"
+		if n, remote := calls[run.Container]; remote {
+			made = fmt.Sprint(n)
+		}
+		fmt.Fprintf(t, "%s in all\t\t\t\t\t\t%d\t%d\t%s\t\n", names[run.Container], run.Held, run.FailedChanges, made)
 	}
 	if err := t.Flush(); err != nil {
 		return err
