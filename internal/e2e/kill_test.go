@@ -114,7 +114,8 @@ func (w *world) killed(id string) {
 // Suspensions that a dead worker made are still known for ours.
 func TestKillNineWhileSuspending(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, options{slapd: small(), workers: 2})
+	// Large enough for a daily limit (15) that the seven of whom a dead worker may have counted each do not reach twice.
+	w := newWorld(t, options{slapd: slapdtest.Options{LDIF: slapdtest.Generate(300, 15, 10)}, workers: 2})
 	w.both()
 	before := w.accounts()
 	e := w.editor()
