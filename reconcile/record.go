@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"rollcall/directory"
@@ -33,6 +34,7 @@ func (a *applier) learn(c *plan.Change, r provider.Result) {
 		link.Suspended = !r.Foreign
 	case plan.Restore:
 		link.Suspended = false
+		link.Departed, link.Why = time.Time{}, ""
 	case plan.Delete:
 		a.lost = append(a.lost, c.Ref)
 		delete(a.links, c.Ref)
@@ -45,7 +47,8 @@ func (a *applier) learn(c *plan.Change, r provider.Result) {
 
 // intend notes suspensions before they are made. Where the remote object cannot carry our mark, the ledger has to: a run
 // that dies between the write and its record would leave an account of which nobody knows who suspended it. A note that
-// comes to nothing does no harm, as the next run finds the account active.
+// comes to nothing does no harm, as the next run finds the account active. The clock of the grace period is noted with it:
+// of somebody who left long ago and is suspended only now it begins now.
 func (a *applier) intend(ctx context.Context, batch []plan.Change) error {
 	notes := map[directory.Ref]plan.Link{}
 	a.mu.Lock()
@@ -53,6 +56,9 @@ func (a *applier) intend(ctx context.Context, batch []plan.Change) error {
 		if c := &batch[i]; c.Op == plan.Suspend && !a.mirror() {
 			link := a.link(c.Ref)
 			link.RemoteID, link.Suspended = c.RemoteID, true
+			if t, ok := a.tombstone(c.Ref); ok {
+				link.Departed, link.Why = t.Since, t.Why
+			}
 			a.links[c.Ref], notes[c.Ref] = link, link
 		}
 	}
@@ -61,6 +67,15 @@ func (a *applier) intend(ctx context.Context, batch []plan.Change) error {
 		return nil
 	}
 	return a.cfg.Ledger.PutLinks(ctx, notes)
+}
+
+func (a *applier) tombstone(ref directory.Ref) (plan.Tombstone, bool) {
+	all := a.report.Apply.Tombstones
+	i, ok := slices.BinarySearchFunc(all, ref, func(t plan.Tombstone, ref directory.Ref) int { return t.Ref.Compare(ref) })
+	if !ok {
+		return plan.Tombstone{}, false
+	}
+	return all[i], true
 }
 
 func (a *applier) link(ref directory.Ref) plan.Link {
