@@ -26,17 +26,21 @@ func (r *route) match(segments []string) (map[string]key, bool) {
 	if len(segments) != len(r.pattern) {
 		return nil, false
 	}
-	vars := map[string]key{}
 	for i, want := range r.pattern {
-		if strings.HasPrefix(want, "{") {
-			k, ok := parseKey(segments[i])
-			if !ok {
-				return nil, false
-			}
-			vars[strings.Trim(want, "{}")] = k
-		} else if !strings.EqualFold(want, segments[i]) {
+		if !strings.HasPrefix(want, "{") && !strings.EqualFold(want, segments[i]) {
 			return nil, false
 		}
+	}
+	vars := map[string]key{}
+	for i, want := range r.pattern {
+		if !strings.HasPrefix(want, "{") {
+			continue
+		}
+		k, ok := parseKey(segments[i])
+		if !ok {
+			return nil, false
+		}
+		vars[strings.Trim(want, "{}")] = k
 	}
 	return vars, true
 }

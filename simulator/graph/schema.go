@@ -149,7 +149,7 @@ var groupKind = newKind("group", "groups", "Group",
 		"onPremisesDomainName", "onPremisesLastSyncDateTime", "onPremisesNetBiosName", "onPremisesSamAccountName",
 		"onPremisesSecurityIdentifier", "onPremisesSyncEnabled", "preferredDataLocation", "preferredLanguage", "proxyAddresses",
 		"renewedDateTime", "resourceBehaviorOptions", "resourceProvisioningOptions", "securityEnabled", "securityIdentifier", "theme",
-		"uniqueName", "visibility", "onPremisesProvisioningErrors",
+		"uniqueName", "visibility", "onPremisesProvisioningErrors", "serviceProvisioningErrors",
 	},
 	slices.Concat(
 		[]property{

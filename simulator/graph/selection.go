@@ -8,7 +8,8 @@ import (
 // selected is what $select asks for; nil is the default of the kind.
 type selected struct {
 	names   []string // as shown in @odata.context
-	members bool     // of delta: also the members of groups
+	known   map[*kind][]*property
+	members bool // of delta: also the members of groups
 }
 
 // has says whether a property was asked for.
@@ -19,12 +20,19 @@ func (s *selected) properties(k *kind) []*property {
 	if s == nil {
 		return k.defaults
 	}
+	if list, done := s.known[k]; done {
+		return list
+	}
 	list := make([]*property, 0, len(s.names))
 	for _, name := range s.names {
 		if p := k.properties[name]; p != nil {
 			list = append(list, p)
 		}
 	}
+	if s.known == nil {
+		s.known = map[*kind][]*property{}
+	}
+	s.known[k] = list
 	return list
 }
 

@@ -48,7 +48,7 @@ func (e *exchange) checkQuery() {
 	}
 	typ := e.doc[e.op.typ]
 	for _, name := range e.chosen {
-		_, known := typ.properties[name]
+		known := slices.ContainsFunc(sorted(typ.properties), func(s string) bool { return strings.EqualFold(s, name) }) // as Graph has it
 		if _, related := typ.navigation[name]; !known && (!related || e.op.response != delta) {
 			e.report("$select: %s has no property %q", typ.Name, name)
 		}

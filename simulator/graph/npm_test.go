@@ -1,0 +1,61 @@
+//go:build npm
+
+package graph_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/simulator/graph"
+	"rollcall/simulator/graph/csdltest"
+)
+
+// TestJavaScriptClient runs Microsoft's JavaScript client, which knows nothing of us, against a tenant. It needs node and
+// npm, which fetches the package: go test -tags npm -run JavaScript ./simulator/graph
+func TestJavaScriptClient(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	noError(t, os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "npm"))))
+	run := func(name string, args ...string) []byte {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Dir, cmd.Env, cmd.Stderr = dir, append(os.Environ(), "NODE_EXTRA_CA_CERTS="+filepath.Join(dir, "ca.pem")), t.Output()
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s %v: %v", name, args, err)
+		}
+		return out
+	}
+	authority, err := graph.NewAuthority()
+	noError(t, err)
+	noError(t, os.WriteFile(filepath.Join(dir, "ca.pem"), authority.CA, 0o600))
+	run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+
+	tenant := graph.New(graph.Config{})
+	seedUsers(t, tenant, 20)
+	for i := range 10 {
+		_, err := tenant.AddGroup(graph.Group{DisplayName: fmt.Sprint("Group ", i)})
+		noError(t, err)
+	}
+	server := authority.Start(csdltest.Wrap(t, tenant.Handler()))
+	t.Cleanup(server.Close)
+	var got map[string]any
+	noError(t, json.Unmarshal(run("node", "client.cjs", server.URL, tenant.TenantID(), tenant.ClientID(), tenant.ClientSecret()), &got))
+	u, _ := tenant.User("AdeleV@example.com")
+	want := map[string]any{
+		"created": u.ID, "users": 21.0, "groups": 10.0, "found": []any{u.ID}, "refusal": "404 Request_ResourceNotFound",
+		"batch": map[string]any{"1": 200.0, "2": 204.0, "3": 404.0},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what the client found (-want +got):\n%s", diff)
+	}
+	if members := tenant.Members(tenant.Groups()[0].ID); !cmp.Equal(members, []string{u.ID}) {
+		t.Errorf("members = %v", members)
+	}
+}
