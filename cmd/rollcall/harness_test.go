@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"flag"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +21,7 @@ import (
 	"rollcall/api"
 	"rollcall/directory"
 	"rollcall/internal/redistest"
+	"rollcall/plan"
 	"rollcall/status"
 )
 
@@ -153,7 +156,7 @@ func (s *service) take(run status.Run) *status.Lease {
 func (s *service) finish(lease *status.Lease, w work) {
 	s.t.Helper()
 	ctx, rec := context.Background(), lease.Recorder()
-	if err := rec.Planned(ctx, w.plan); err != nil {
+	if err := errors.Join(s.document(ctx, rec, w.plan.Digest), rec.Planned(ctx, w.plan)); err != nil {
 		s.t.Fatal(err)
 	}
 	rec.Succeeded(status.User, status.Create, w.done)
@@ -169,6 +172,22 @@ func (s *service) finish(lease *status.Lease, w work) {
 	if _, err := lease.Finish(ctx, w.end); err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// document stores a plan of one change.
+func (s *service) document(ctx context.Context, rec *status.Recorder, digest string) error {
+	apply := plan.Plan{Changes: []plan.Change{{Op: plan.Create, Ref: directory.Ref{Kind: directory.User, ID: "u-1"}, Label: "ada", Address: "ada@example.com"}}}
+	summary, err := json.Marshal(plan.Summarize(apply, plan.Plan{}))
+	if err != nil {
+		return err
+	}
+	return rec.SavePlan(ctx, status.PlanHead{Digest: digest, Summary: summary}, func(yield func(string, any) bool) {
+		for row := range plan.Rows(apply, plan.Plan{}) {
+			if !yield(string(row.Kind), row) {
+				return
+			}
+		}
+	})
 }
 
 // ran has a run of a container from its start to its end.

@@ -33,6 +33,9 @@ func (r *remote) outcome(ctx context.Context, w io.Writer, run client.Run) error
 	if run.Held > 0 {
 		fmt.Fprintf(w, "%d held or in conflict: rollcall held %s shows what can be approved, the messages name the rest\n", run.Held, run.Container)
 	}
+	if run.DryRun && !run.PlannedAt.IsZero() {
+		fmt.Fprintf(w, "rollcall runs %s %s --plan shows each change\n", run.Container, run.ID)
+	}
 	if run.Messages == 0 {
 		return nil
 	}

@@ -15,12 +15,14 @@ import (
 func runsCommand(e *env) *cobra.Command {
 	var limit int
 	var cursor string
+	var showPlan bool
 	c := &cobra.Command{
 		Use: "runs CONTAINER [RUN]", Short: "List the runs of a source or provider, or show one with what it said",
 		Args: cobra.RangeArgs(1, 2),
 	}
 	c.Flags().IntVar(&limit, "limit", 20, "how many runs, or messages, to show at most (1 to 1000)")
 	c.Flags().StringVar(&cursor, "cursor", "", "go on where an earlier list ended")
+	c.Flags().BoolVar(&showPlan, "plan", false, "show what the run planned, in place of what it said")
 	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
 		name, err := container(args[0])
 		if err != nil {
@@ -28,6 +30,16 @@ func runsCommand(e *env) *cobra.Command {
 		}
 		if limit < 1 || limit > client.MaxPage {
 			return wrongUse("--limit: want 1 to %d", client.MaxPage)
+		}
+		if showPlan && len(args) < 2 {
+			return wrongUse("--plan: name the run, too")
+		}
+		if showPlan {
+			body, err := r.Plan(ctx, name, args[1], !r.asJSON)
+			if err == nil {
+				r.body(body)
+			}
+			return err
 		}
 		if len(args) > 1 {
 			return r.one(ctx, name, args[1], limit)

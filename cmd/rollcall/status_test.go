@@ -76,6 +76,10 @@ func TestRuns(t *testing.T) {
 	s.do("watch", string(google)).want(t, codeFailure).golden(t, "watch-over")
 	s.do("runs", string(google), id).want(t, codeFailure).golden(t, "run")
 	s.do("runs", string(google), id, "--json").want(t, codeFailure, `{"id":"`+id+`"`)
+	s.do("runs", string(google), id, "--plan").want(t, 0, "create", "ada (u-1)", "ada@example.com")
+	s.do("runs", string(google), id, "--plan", "--json").want(t, 0, `{"run":"`+id+`"`)
+	s.do("runs", string(google), "x", "--plan").want(t, codeFailure)
+	s.do("runs", string(google), "--plan").want(t, codeUsage, "--plan: name the run, too")
 	s.do("runs", string(google), "x").want(t, codeFailure, `no run "x" of google_workspace:1`)
 	s.do("runs", string(google), "--limit", "0").want(t, codeUsage)
 }

@@ -61,6 +61,16 @@ func (c *Client) Run(ctx context.Context, name status.Container, id string) (Ans
 	return a, missing(err, "the API has no run %q of %s: rollcall runs %[2]s lists them", id, name)
 }
 
+// Plan returns a page of the plan of a run: as a table for people, or as JSON.
+func (c *Client) Plan(ctx context.Context, name status.Container, run string, asText bool) ([]byte, error) {
+	q := url.Values{"run": {run}}
+	if asText {
+		q.Set("format", "text")
+	}
+	a, err := get[Text](ctx, c, pathOf(name)+"sync/plan/", q)
+	return a.Body, missing(err, "the API has no run %q of %s: rollcall runs %[2]s lists them", run, name)
+}
+
 // Messages returns the newest messages of a run, newest first.
 func (c *Client) Messages(ctx context.Context, name status.Container, id string, size int) (Answer[Messages], error) {
 	q := url.Values{"page_size": {strconv.Itoa(size)}}

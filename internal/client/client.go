@@ -81,6 +81,9 @@ type Answer[T any] struct {
 	Status int
 }
 
+// Text is an answer that is handed on without being read.
+type Text string
+
 // pathOf returns the path of a container below the base path.
 func pathOf(c status.Container) string {
 	family := "/providers/" + string(c.Kind())
@@ -121,6 +124,10 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any, 
 	const ok, redirects = 200, 300
 	if resp.StatusCode < ok || resp.StatusCode >= redirects {
 		return out, c.refused(resp, out.Body)
+	}
+	if text, is := any(&out.Value).(*Text); is {
+		*text = Text(out.Body)
+		return out, nil
 	}
 	if err := json.Unmarshal(out.Body, &out.Value); err != nil {
 		return out, &Error{Kind: fault.Internal, Status: resp.StatusCode, Text: c.address + " answers, but not like Rollcall's API: is the address right?", Err: err}

@@ -87,6 +87,7 @@ func TestRequests(t *testing.T) {
 		func() error { _, err := c.Runs(ctx, google, "7", 3); return err },
 		func() error { _, err := c.Run(ctx, google, "../x?y"); return err },
 		func() error { _, err := c.Messages(ctx, google, "r", 5); return err },
+		func() error { _, err := c.Plan(ctx, google, "r", true); return err },
 		func() error { _, err := c.Held(ctx, google, 10, 20); return err },
 		func() error { _, err := c.Decide(ctx, google, "d1", client.Approve, []string{"a"}); return err },
 		func() error { _, err := c.Decide(ctx, google, "d1", client.Reject, nil); return err },
@@ -104,6 +105,7 @@ POST /api/v3/providers/microsoft_entra/2/sync/cancel/
 GET /api/v3/providers/google_workspace/1/sync/runs/?cursor=7&page_size=3
 GET /api/v3/providers/google_workspace/1/sync/runs/..%2Fx%3Fy/
 GET /api/v3/providers/google_workspace/1/sync/runs/r/messages/?page_size=5
+GET /api/v3/providers/google_workspace/1/sync/plan/?format=text&run=r
 GET /api/v3/providers/google_workspace/1/sync/held/?limit=20&offset=10
 POST /api/v3/providers/google_workspace/1/sync/held/d1/approve/ {"entries":["a"]}
 POST /api/v3/providers/google_workspace/1/sync/held/d1/reject/
