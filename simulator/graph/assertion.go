@@ -5,7 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
-	"crypto/sha1" //nolint:gosec // x5t is a SHA-1 thumbprint by definition
+	"crypto/sha1" // x5t is a SHA-1 thumbprint by definition
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
@@ -117,7 +117,7 @@ func (t *Tenant) checkAssertion(assertion, authority string) *loginError {
 // certificate returns the registered certificate that the token's thumbprint names.
 func (j *jwt) certificate(registered []*x509.Certificate) *x509.Certificate {
 	for _, cert := range registered {
-		sum1, sum256 := sha1.Sum(cert.Raw), sha256.Sum256(cert.Raw) //nolint:gosec // see the import
+		sum1, sum256 := sha1.Sum(cert.Raw), sha256.Sum256(cert.Raw)
 		if sameThumbprint(j.header.X5t256, sum256[:]) || j.header.X5t256 == "" && sameThumbprint(j.header.X5t, sum1[:]) {
 			return cert
 		}

@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -104,24 +103,6 @@ func (p *property) convertTexts(k *kind, value any) (any, *apiError) {
 		return nil, invalidValue(p.name, k)
 	}
 	return list, nil
-}
-
-// plain returns a decoded JSON value without the decoder's own types.
-func plain(value any) any {
-	switch v := value.(type) {
-	case json.Number:
-		f, _ := v.Float64()
-		return f
-	case map[string]any:
-		for name := range v {
-			v[name] = plain(v[name])
-		}
-	case []any:
-		for i := range v {
-			v[i] = plain(v[i])
-		}
-	}
-	return value
 }
 
 // needs refuses the creation of an object that lacks one of the properties.
