@@ -69,7 +69,11 @@ func (g *gate) Spent(ctx context.Context) (plan.Budget, error) {
 	if err != nil {
 		return plan.Budget{}, err
 	}
-	b := plan.Budget{User: spent[status.BudgetUsers], Group: spent[status.BudgetGroups], Members: map[directory.ID]int{}}
+	claims, err := g.store.Claims(ctx, g.name)
+	if err != nil {
+		return plan.Budget{}, err
+	}
+	b := plan.Budget{User: spent[status.BudgetUsers], Group: spent[status.BudgetGroups], Members: map[directory.ID]int{}, Claims: claims}
 	for kind, n := range spent {
 		if id, ok := strings.CutPrefix(string(kind), string(status.BudgetMembers(""))); ok {
 			b.Members[directory.ID(id)] = n
@@ -89,7 +93,7 @@ func (g *gate) Verdicts(ctx context.Context) (map[string]plan.Verdict, error) {
 }
 
 // Spend implements reconcile.Gate.
-func (g *gate) Spend(ctx context.Context, c *plan.Change, limit int) (func(), bool, error) {
+func (g *gate) Spend(ctx context.Context, c *plan.Change, limit int) (func(made bool), bool, error) {
 	kind := status.BudgetUsers
 	switch {
 	case c.Op == plan.RemoveMember:
@@ -97,12 +101,12 @@ func (g *gate) Spend(ctx context.Context, c *plan.Change, limit int) (func(), bo
 	case c.Kind == directory.Group:
 		kind = status.BudgetGroups
 	}
-	refund, ok, err := g.store.SpendWithin(ctx, g.name, kind, 1, limit)
+	settle, ok, err := g.store.Claim(ctx, g.name, kind, c.Claim(), limit)
 	if err != nil || !ok {
 		return nil, ok, err
 	}
-	// What cannot be taken back stays counted: the budget errs on the safe side.
-	return func() { _ = refund(context.WithoutCancel(ctx)) }, true, nil
+	// What cannot be settled stays counted, once: the budget errs on the safe side.
+	return func(made bool) { _ = settle(context.WithoutCancel(ctx), made) }, true, nil
 }
 
 // Draining implements reconcile.Gate.

@@ -57,3 +57,13 @@ func (p Plan) ApprovedOnly() Plan {
 	p.Changes = slices.DeleteFunc(slices.Clone(p.Changes), func(c Change) bool { return !c.Approved })
 	return p
 }
+
+// Claim names a destructive change in the budget: the same change has the same name in every plan, so that one that was
+// begun by a worker that died is not counted twice.
+func (c *Change) Claim() string {
+	name := c.Op.String() + " " + c.Ref.String()
+	if c.Member != nil {
+		name += " " + c.Member.String()
+	}
+	return name
+}

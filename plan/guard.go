@@ -62,6 +62,8 @@ type Budget struct {
 	User, Group int
 	// Members is by the group's ID.
 	Members map[directory.ID]int
+	// Claims names changes that are counted above and were perhaps not made: their worker died. See Change.Claim.
+	Claims map[string]bool
 }
 
 func (b Budget) of(k directory.Kind) int {
@@ -156,7 +158,7 @@ func (g *guard) kind(k directory.Kind) {
 		g.hold(RuleEmpty, fmt.Sprintf("no %s is desired any more: all %d would go", k, n), takes)
 	case 2*n > anchored:
 		g.hold(RuleHalf, fmt.Sprintf("%d of %d %ss would go: more than half", n, anchored, k), takes)
-	case n+spent > limit:
+	case g.fresh(takes)+spent > limit:
 		g.hold(RuleLimit, fmt.Sprintf("%d %ss would go and %d went within 24 hours: the limit is %d (%d carry our anchor)", n, k, spent, limit, anchored), takes)
 	}
 }
@@ -166,6 +168,13 @@ func (g *guard) limit(k directory.Kind) int {
 	share := int(float64(g.plan.Counts.Anchored.Of(k)) * g.limits.Share)
 	return min(g.limits.Most, max(g.limits.Least, share))
 }
+
+// fresh counts what is not among the spent already.
+func (g *guard) fresh(pick func(*Change) bool) int {
+	return g.count(func(c *Change) bool { return pick(c) && !g.claimed(c) })
+}
+
+func (g *guard) claimed(c *Change) bool { return len(g.spent.Claims) > 0 && g.spent.Claims[c.Claim()] }
 
 func (g *guard) count(pick func(*Change) bool) (n int) {
 	for i := range g.plan.Changes {
@@ -190,7 +199,7 @@ func (g *guard) memberships() {
 	}
 	leaving := map[directory.ID]int{}
 	for i := range g.plan.Changes {
-		if c := &g.plan.Changes[i]; c.Op == RemoveMember && g.open(i) {
+		if c := &g.plan.Changes[i]; c.Op == RemoveMember && g.open(i) && !g.claimed(c) {
 			leaving[c.ID]++
 		}
 	}

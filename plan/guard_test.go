@@ -174,3 +174,17 @@ func TestTableShowsOddNamesOnOneLine(t *testing.T) {
 		t.Errorf("table has %d lines, want 2:\n%s", got, b.String())
 	}
 }
+
+func TestWhatAWorkerThatDiedHadBegunIsNotCountedTwice(t *testing.T) {
+	t.Parallel()
+	in := company(10, 3) // Three may go; the worker died with all of them begun, and two of them made.
+	in.Desired = append(in.Desired, want("u00000", "u00000@x"), want("u00001", "u00001@x"))
+	p := plan.Compute(in)
+	budget := plan.Budget{User: 3, Claims: map[string]bool{p.Changes[0].Claim(): true}}
+	if apply, held := p.Guard(plan.Limits{}, budget); len(apply.Changes) != 1 || !held.Empty() {
+		t.Errorf("applied %v, held %v; want the one that was begun to go on", lines(apply), lines(held))
+	}
+	if _, held := p.Guard(plan.Limits{}, plan.Budget{User: 3}); len(held.Changes) != 1 {
+		t.Errorf("held %v; want one more to be too many", lines(held))
+	}
+}

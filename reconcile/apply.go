@@ -217,18 +217,13 @@ func (a *applier) superseded(c *plan.Change) {
 // write hands changes to the provider and takes its results.
 func (a *applier) write(ctx context.Context, at []int) error {
 	batch, index := make([]plan.Change, 0, len(at)), make([]int, 0, len(at))
-	refunds := make([]func(), 0, len(at))
-	defer func() {
-		for _, refund := range refunds { // What was not made.
-			refund()
-		}
-	}()
+	settles := make([]func(bool), 0, len(at))
 	for _, i := range at {
 		c := a.report.Apply.Changes[i]
 		err := a.resolve(&c)
-		var refund func()
+		var settle func(bool)
 		if err == nil {
-			refund, err = a.spend(ctx, &c)
+			settle, err = a.spend(ctx, &c)
 		}
 		if err != nil {
 			if err := a.settle(ctx, i, &c, provider.Result{Err: err}); err != nil {
@@ -236,20 +231,24 @@ func (a *applier) write(ctx context.Context, at []int) error {
 			}
 			continue
 		}
-		batch, index, refunds = append(batch, c), append(index, i), append(refunds, refund)
+		batch, index, settles = append(batch, c), append(index, i), append(settles, settle)
 	}
 	if len(batch) == 0 {
 		return nil
 	}
 	if err := a.intend(ctx, batch); err != nil {
+		for _, settle := range settles {
+			settle(false)
+		}
 		return err
 	}
 	bounded, cancel := context.WithTimeout(ctx, writeWithin)
 	defer cancel()
 	var stop error
 	for k, r := range a.cfg.Provider.Apply(bounded, batch) {
-		if r.Err == nil {
-			refunds[k] = func() {}
+		// Whether a write without an answer was made nobody knows: it stays counted until it is begun again.
+		if r.Err == nil || !unheard(r.Err) {
+			settles[k](r.Err == nil)
 		}
 		if err := a.settle(ctx, index[k], &batch[k], r); err != nil && stop == nil {
 			stop = err
@@ -258,18 +257,24 @@ func (a *applier) write(ctx context.Context, at []int) error {
 	return stop
 }
 
+// unheard reports whether an error leaves open what became of a write.
+func unheard(err error) bool {
+	kind := fault.KindOf(err)
+	return kind == fault.Unavailable || kind == fault.Canceled
+}
+
 // spend takes a destructive change from the budget before it is made: whoever dies in between has spent it, and of
-// those who planned at the same time only so many as the limit lets go on. It returns what gives it back.
-func (a *applier) spend(ctx context.Context, c *plan.Change) (refund func(), err error) {
+// those who planned at the same time only so many as the limit lets go on. It returns what settles it.
+func (a *applier) spend(ctx context.Context, c *plan.Change) (settle func(made bool), err error) {
 	if !c.Op.Destructive() || c.Approved {
-		return func() {}, nil
+		return func(bool) {}, nil
 	}
 	limit := a.report.Apply.Limit(c)
-	refund, ok, err := a.run.Gate.Spend(ctx, c, limit)
+	settle, ok, err := a.run.Gate.Spend(ctx, c, limit)
 	if err == nil && !ok {
 		err = fault.Errorf(fault.Unsafe, "others used up the limit since this was planned: %d in 24 hours", limit)
 	}
-	return refund, err
+	return settle, err
 }
 
 // resolve fills in the remote ids of objects that this run made.

@@ -231,7 +231,7 @@ func (g *gateFake) Spent(context.Context) (plan.Budget, error) { return g.budget
 
 func (g *gateFake) Verdicts(context.Context) (map[string]plan.Verdict, error) { return g.verdicts, nil }
 
-func (g *gateFake) Spend(_ context.Context, c *plan.Change, limit int) (func(), bool, error) {
+func (g *gateFake) Spend(_ context.Context, c *plan.Change, limit int) (func(bool), bool, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !c.Op.Membership() {
@@ -242,7 +242,10 @@ func (g *gateFake) Spend(_ context.Context, c *plan.Change, limit int) (func(), 
 		}
 	}
 	g.spent++
-	return func() {
+	return func(made bool) {
+		if made {
+			return
+		}
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.spent--

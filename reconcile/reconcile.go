@@ -77,8 +77,9 @@ type Gate interface {
 	// Verdicts are the decisions of persons that are still valid, by the fingerprint of the change.
 	Verdicts(ctx context.Context) (map[string]plan.Verdict, error)
 	// Spend counts a destructive change that is about to be made, if no more than limit were then made in the window:
-	// ok is false where others were faster. undo takes it back when the change was not made.
-	Spend(ctx context.Context, c *plan.Change, limit int) (undo func(), ok bool, err error)
+	// ok is false where others were faster. settle says whether the change was made; one that was begun and is not settled, because its
+	// worker died or heard no answer, stays counted, and is not counted again by who begins it again.
+	Spend(ctx context.Context, c *plan.Change, limit int) (settle func(made bool), ok bool, err error)
 	// Draining is closed when the run should stop at the next safe point.
 	Draining() <-chan struct{}
 }

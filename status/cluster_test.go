@@ -42,8 +42,8 @@ func TestCluster(t *testing.T) {
 	}
 	_, err = f.Cancel(ctx, corp, "ops")
 	check("Cancel()", err)
-	_, _, err = f.SpendWithin(ctx, corp, status.BudgetUsers, 1, 3)
-	check("SpendWithin()", err)
+	_, _, err = f.Claim(ctx, corp, status.BudgetUsers, "suspend user/1", 3)
+	check("Claim()", err)
 	_, err = f.Spent(ctx, corp)
 	check("Spent()", err)
 	_, err = f.Beat(ctx, "w1")

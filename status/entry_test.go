@@ -1,6 +1,7 @@
 package status_test
 
 import (
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -78,11 +79,10 @@ func TestBudgetWindow(t *testing.T) {
 		spent(map[status.BudgetKind]int{status.BudgetUsers: 6, members: 4})
 		f.move(3 * time.Minute)
 		spent(map[status.BudgetKind]int{status.BudgetUsers: 1, members: 4})
-		if _, ok, err := f.SpendWithin(t.Context(), corp, status.BudgetUsers, 3, 3); ok || err != nil {
-			t.Errorf("SpendWithin(3 of 3, 1 spent) = %v, %v, want it refused", ok, err)
-		}
-		if _, ok, err := f.SpendWithin(t.Context(), corp, status.BudgetUsers, 2, 3); !ok || err != nil {
-			t.Errorf("SpendWithin(2 of 3, 1 spent) = %v, %v, want it granted", ok, err)
+		for i, want := range []bool{true, true, false} { // one is spent, of three
+			if _, ok, err := f.Claim(t.Context(), corp, status.BudgetUsers, fmt.Sprintf("suspend user/%d", i), 3); ok != want || err != nil {
+				t.Errorf("Claim() %d = %v, %v, want %v", i, ok, err, want)
+			}
 		}
 		f.move(25 * time.Hour)
 		spent(map[status.BudgetKind]int{})
@@ -98,9 +98,9 @@ func TestBudgetIsNotOverspentTogether(t *testing.T) {
 		f := open(t, rdb, status.Config{})
 		var granted atomic.Int64
 		var all sync.WaitGroup
-		for range 30 {
+		for i := range 30 {
 			all.Go(func() {
-				if _, ok, err := f.SpendWithin(t.Context(), corp, status.BudgetUsers, 1, 10); err != nil {
+				if _, ok, err := f.Claim(t.Context(), corp, status.BudgetUsers, fmt.Sprintf("suspend user/%d", i), 10); err != nil {
 					t.Error(err)
 				} else if ok {
 					granted.Add(1)
@@ -114,33 +114,51 @@ func TestBudgetIsNotOverspentTogether(t *testing.T) {
 	})
 }
 
-func TestARefundGivesBackWhatWasSpentAndNoMore(t *testing.T) {
+func TestAClaimIsCountedOnce(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
 		f := open(t, rdb, status.Config{})
-		refund, ok, err := f.SpendWithin(t.Context(), corp, status.BudgetUsers, 1, 2)
-		if !ok || err != nil {
-			t.Fatal(ok, err)
+		claim := func(name string, want bool) status.Settle {
+			t.Helper()
+			settle, ok, err := f.Claim(t.Context(), corp, status.BudgetUsers, name, 2)
+			if ok != want || err != nil {
+				t.Fatalf("Claim(%s) = %v, %v, want %v", name, ok, err, want)
+			}
+			return settle
 		}
-		if _, ok, err := f.SpendWithin(t.Context(), corp, status.BudgetUsers, 1, 2); !ok || err != nil {
-			t.Fatal(ok, err)
+		check := func(want int, open ...string) {
+			t.Helper()
+			spent, err := f.Spent(t.Context(), corp)
+			claims, err2 := f.Claims(t.Context(), corp)
+			if err != nil || err2 != nil || spent[status.BudgetUsers] != want || len(claims) != len(open) {
+				t.Errorf("spent %v, claims %v, %v %v; want %d and %v", spent, claims, err, err2, want, open)
+			}
+			for _, name := range open {
+				if !claims[name] {
+					t.Errorf("claims %v, want %s", claims, name)
+				}
+			}
 		}
+		claim("a", true) // Its worker dies.
 		f.move(10 * time.Minute)
-		if err := refund(t.Context()); err != nil {
+		again := claim("a", true)
+		second := claim("b", true)
+		claim("c", false)
+		check(2, "a", "b")
+		if err := again(t.Context(), true); err != nil {
 			t.Fatal(err)
 		}
-		if spent, err := f.Spent(t.Context(), corp); err != nil || spent[status.BudgetUsers] != 1 {
-			t.Errorf("Spent() = %v, %v, want 1", spent, err)
+		check(2, "b")
+		for range 2 { // What was not made is given back, and no more.
+			if err := second(t.Context(), false); err != nil {
+				t.Fatal(err)
+			}
+			check(1)
 		}
+		claim("c", true)
 		f.move(25 * time.Hour)
-		if spent, err := f.Spent(t.Context(), corp); err != nil || len(spent) != 0 {
-			t.Errorf("Spent() a day later = %v, %v, want nothing", spent, err)
-		}
-		if err := refund(t.Context()); err != nil { // It is forgotten: there is nothing to give back.
-			t.Fatal(err)
-		}
-		if _, ok, err := f.SpendWithin(t.Context(), corp, status.BudgetUsers, 3, 2); ok || err != nil {
-			t.Errorf("SpendWithin(3 of 2) = %v, %v, want it refused", ok, err)
-		}
+		check(0)
+		claim("c", true)
+		check(1, "c")
 	})
 }

@@ -53,8 +53,8 @@ func (open) Lock(ctx context.Context, _ string) (func(), bool, error) {
 }
 func (open) Spent(context.Context) (plan.Budget, error)                { return plan.Budget{}, nil }
 func (open) Verdicts(context.Context) (map[string]plan.Verdict, error) { return nil, nil }
-func (open) Spend(context.Context, *plan.Change, int) (func(), bool, error) {
-	return func() {}, true, nil
+func (open) Spend(context.Context, *plan.Change, int) (func(bool), bool, error) {
+	return func(bool) {}, true, nil
 }
 func (open) Draining() <-chan struct{} { return nil }
 
