@@ -73,13 +73,13 @@ var floors = map[string]int{
 // bare packages import the standard library and nothing else.
 var bare = []string{
 	"directory", "fault", "internal/problem", "internal/secret", "internal/demo",
-	"simulator/googleworkspace", "simulator/googleworkspace/discoverytest",
+	"simulator/googleworkspace", "simulator/googleworkspace/discoverytest", "simulator/graph", "simulator/graph/csdltest",
 }
 
 // forTests may be imported by tests only.
 var forTests = []string{
 	"internal/redistest", "internal/slapdtest", "internal/sambatest", "provider/providertest", "source/sourcetest",
-	"simulator/googleworkspace/discoverytest",
+	"simulator/googleworkspace/discoverytest", "simulator/graph/csdltest",
 }
 
 // owners says who alone may import a dependency: the types of a vendor stay in their adapter.

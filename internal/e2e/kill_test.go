@@ -114,8 +114,9 @@ func (w *world) killed(id string) {
 // Suspensions that a dead worker made are still known for ours.
 func TestKillNineWhileSuspending(t *testing.T) {
 	t.Parallel()
-	// Large enough for a daily limit (15) that the seven of whom a dead worker may have counted each do not reach twice.
-	w := newWorld(t, options{slapd: slapdtest.Options{LDIF: slapdtest.Generate(300, 15, 10)}, workers: 2})
+	// The daily limit is seven, and seven leave: what the dead worker had begun must not count twice.
+	o := options{slapd: small(), workers: 2}
+	w := newWorld(t, o)
 	w.both()
 	before := w.accounts()
 	e := w.editor()
