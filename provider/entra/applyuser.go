@@ -92,6 +92,9 @@ func (p *Provider) suspendUsers(ctx context.Context, jobs []*job) {
 	}
 	p.sendPatches(ctx, active, items)
 	for _, j := range active {
+		if j.out.Err == nil {
+			p.returning.end(ctx, p, j.RemoteID)
+		}
 		if j.out.Err != nil && !fault.KindOf(j.out.Err).Retryable() && fault.KindOf(j.out.Err) != fault.Canceled {
 			p.marks.set(j.RemoteID, false)
 		}
@@ -119,6 +122,7 @@ func (p *Provider) restoreUsers(ctx context.Context, jobs []*job) {
 	for _, j := range ours {
 		if j.out.Err == nil {
 			p.marks.set(j.RemoteID, false)
+			p.returning.end(ctx, p, j.RemoteID)
 		}
 	}
 }

@@ -37,7 +37,7 @@ type Options struct {
 	Caller Caller
 	// Cache keeps what was read between runs; nil reads everything each time.
 	Cache Cache
-	// Strained is told when Graph says that more than the quota is in use (x-ms-throttle-limit-percentage), before it refuses
+	// Strained is told when Graph says that the quota is all but used up (x-ms-throttle-limit-percentage), before it refuses
 	// anything: share is 1 for all of it. It is called once in ten seconds at most. Nil: nobody is told.
 	Strained func(ctx context.Context, share float64)
 	// Secret is the client secret; New reads Config.ClientSecretFile when it is empty.
@@ -65,7 +65,9 @@ type Provider struct {
 	recent  recent
 	marks   marks
 	deleted deletedUsers
-	seen    seen
+	// returning are accounts that are half restored.
+	returning returning
+	seen      seen
 	// allowed are the kinds of write that Graph took from us before.
 	allowed    sync.Map
 	strainedAt atomic.Int64
@@ -184,9 +186,12 @@ func (p *Provider) once(ctx context.Context, method, target string, payload []by
 
 // strain reads how much of the quota is in use, and tells who wants to know.
 func (p *Provider) strain(ctx context.Context, h http.Header) {
-	const window = 10 * time.Second
+	const (
+		window = 10 * time.Second
+		most   = 0.99 // more than the part that the limiter is set to use
+	)
 	share, err := strconv.ParseFloat(strings.TrimSpace(h.Get("X-Ms-Throttle-Limit-Percentage")), 64)
-	if err != nil || share <= 1 || p.opts.Strained == nil {
+	if err != nil || share < most || p.opts.Strained == nil {
 		return
 	}
 	now, last := p.now().UnixNano(), p.strainedAt.Load()

@@ -3,8 +3,10 @@ package entra
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"rollcall/fault"
@@ -107,6 +109,14 @@ func (p *Provider) restoreDeleted(ctx context.Context, jobs []*job) {
 			body: map[string]any{"autoReconcileProxyConflict": true, "newUserPrincipalName": j.Address},
 		})
 	}
+	if len(back) == 0 {
+		return
+	}
+	if err := p.returning.begin(ctx, p, slices.Collect(maps.Values(ids))); err != nil {
+		failAll(back, err)
+		p.deleted.forget()
+		return
+	}
 	p.send(ctx, items...)
 	var restored []*job
 	for i, j := range back {
@@ -143,6 +153,7 @@ func (p *Provider) revive(ctx context.Context, jobs []*job, ids map[*job]string)
 			j.end(it)
 			j.out.RemoteID = ids[j]
 			j.out.Note = "restored from the deleted items"
+			p.returning.end(ctx, p, ids[j])
 		default:
 			j.end(it)
 			p.deleted.forget()

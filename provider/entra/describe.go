@@ -27,6 +27,10 @@ func (p *Provider) describeUser(u *user, q *provider.Query, administrators map[s
 		o.ReadOnly = "it is synchronised from another directory (onPremisesSyncEnabled)"
 	}
 	o.Suspender = suspender(&o, q.Known[o.Ref])
+	if !o.Active && o.Anchored() && p.returning.has(u.ID) {
+		o.Suspender = plan.Us
+		p.marks.set(u.ID, true)
+	}
 	return o
 }
 

@@ -20,6 +20,7 @@ import (
 // show. Where nothing changed that is two requests.
 func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, error) {
 	p.deleted.forget()
+	p.returning.load(ctx, p)
 	if len(q.Lookups) > 0 {
 		p.marks.add(q.Known)
 		return p.lookUp(ctx, q)
@@ -42,8 +43,10 @@ func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, erro
 		return plan.State{}, err
 	}
 	r.describe()
-	p.keepLong(ctx, r.picture)
-	p.seen.put(r.picture)
+	if p.opts.Cache != nil {
+		p.keepLong(ctx, r.picture)
+		p.seen.put(r.picture)
+	}
 	return r.state, nil
 }
 

@@ -1,0 +1,211 @@
+package entra_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/directory"
+	"rollcall/simulator/graph"
+)
+
+// trouble is what goes wrong in one seed: refusals of whole requests and of items, lost connections, answers that are lost
+// after the work was done, and replicas that trail behind.
+func trouble(r *rand.Rand) (faults []graph.Fault, lag graph.Consistency) {
+	some := func() float64 { return r.Float64() * 0.12 }
+	faults = []graph.Fault{
+		{Scope: graph.InBatch, Probability: some(), Effect: graph.Refuse, Status: http.StatusTooManyRequests, RetryAfter: 2128 * time.Millisecond},
+		{Scope: graph.Alone, Probability: some(), Effect: graph.Refuse, Status: http.StatusTooManyRequests, RetryAfter: 3 * time.Second},
+		{Probability: some(), Effect: graph.Refuse, Status: []int{500, 502, 503, 504}[r.IntN(4)]},
+		{Probability: some(), Effect: graph.Drop},
+		{Probability: some(), Effect: graph.LoseAnswer},
+		{Probability: some() / 2, Effect: graph.TruncateAnswer},
+		{Method: "groups.update", Probability: some(), Effect: graph.Refuse, Status: http.StatusConflict},
+		{Method: "*.delta", Probability: some() / 2, Effect: graph.Refuse, Status: http.StatusGone},
+	}
+	r.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
+	if r.IntN(2) == 0 {
+		lag = graph.Consistency{Create: time.Duration(r.IntN(20)) * time.Second, Read: time.Duration(r.IntN(20)) * time.Second}
+	}
+	return faults, lag
+}
+
+// TestChaos: whatever goes wrong on the way, the end is the same: everybody has one account, and every group its members.
+func TestChaos(t *testing.T) {
+	t.Parallel()
+	seeds := 50
+	if testing.Short() {
+		seeds = 5
+	}
+	for seed := range seeds {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			r := rand.New(rand.NewPCG(uint64(seed), 7))
+			h := openHop(t, setup{caller: patient(4), unchecked: seed%5 > 0, tenant: graph.Config{Seed: uint64(seed), DeltaPage: 20, DeltaMembers: 30}})
+			boss, err := h.tenant.AddUser(graph.User{UserPrincipalName: "admin@example.com"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := h.tenant.SetAdmin(boss.ID, graph.GlobalAdministrator); err != nil {
+				t.Fatal(err)
+			}
+			if r.IntN(3) > 0 {
+				h.tenant.SetQuota(graph.Quota{Writes: 400 + r.IntN(600), ResourceUnits: 3500, Fractional: true})
+			}
+			faults, lag := trouble(r)
+			h.tenant.SetConsistency(lag)
+			for phase, change := range life() {
+				change(h)
+				h.tenant.Inject(faults...)
+				h.converge(r, phase)
+				h.tenant.ClearFaults()
+			}
+			if n := h.tenant.Calls().ByMethod["members.destroy"]; n != (graph.Count{}) {
+				t.Errorf("%+v requests to DELETE without /$ref, which deletes the member itself", n)
+			}
+		})
+	}
+}
+
+// life is what becomes of a company.
+func life() []func(*hop) {
+	staff := company(60, 8, 15)
+	away := staff[7:12]
+	return []func(*hop){
+		func(h *hop) { h.people.set(staff) },
+		func(h *hop) { // Leavers, people who are disabled, new names, a new group, and moves.
+			next := slices.Concat(staff[:7], staff[12:])
+			for i := range next {
+				e := &next[i]
+				switch {
+				case e.Kind == directory.User && i%11 == 3:
+					e.Active = false
+				case e.Kind == directory.User && i%13 == 5:
+					e.Attributes = e.Attributes.Clone().Set(directory.Mail, fmt.Sprintf("renamed%d@example.com", i))
+				case e.Kind == directory.Group && i%2 == 0:
+					e.Members = slices.Concat(e.Members[3:], []directory.Ref{user(id(1)), user(id(2))})
+					slices.SortFunc(e.Members, directory.Ref.Compare)
+					e.Members = slices.Compact(e.Members)
+				}
+			}
+			h.people.set(append(next, person(70), person(71), crew(20, 1, 2, 3, 70, 71)))
+		},
+		func(h *hop) { h.clock.Advance(26 * time.Hour) }, // Who left is deleted.
+		func(h *hop) { // And some come back.
+			h.people.set(slices.Concat(h.people.entries, away[:3]))
+		},
+		func(h *hop) { h.people.set(staff) },
+	}
+}
+
+func (p *people) set(entries []directory.Entry) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.entries = slices.Clone(entries)
+	for i := range p.entries { // Who is not there is no member of anything.
+		e := &p.entries[i]
+		e.Members = slices.DeleteFunc(slices.Clone(e.Members), func(m directory.Ref) bool {
+			return !slices.ContainsFunc(p.entries, func(e directory.Entry) bool { return e.Ref() == m })
+		})
+	}
+}
+
+// converge runs until nothing is left to do, with other processes in between, and compares the tenant with the directory.
+func (h *hop) converge(r *rand.Rand, phase int) {
+	h.t.Helper()
+	for range 40 {
+		if r.IntN(4) == 0 {
+			h.restart()
+		}
+		report, err := h.run()
+		h.clock.Advance(time.Duration(20+r.IntN(60)) * time.Second)
+		if err == nil && len(report.Apply.Changes) == 0 && h.settled() == "" {
+			return
+		}
+	}
+	h.t.Fatalf("phase %d: no end: %s\n%q", phase, h.settled(), h.said.errors[max(0, len(h.said.errors)-5):])
+}
+
+// settled compares the tenant with what the directory has; empty when it is as it should be.
+func (h *hop) settled() string {
+	h.people.mu.Lock()
+	defer h.people.mu.Unlock()
+	want, got := map[string]string{"admin@example.com": "active"}, map[string]string{}
+	anchors, address := map[string]int{}, map[string]string{}
+	for i := range h.people.entries {
+		e := &h.people.entries[i]
+		if e.Kind == directory.User && e.Active {
+			address[string(e.ID)] = e.Attributes.Get(directory.Mail)
+			want[address[string(e.ID)]] = state(true)
+		}
+	}
+	for _, u := range h.tenant.Users() {
+		got[u.UserPrincipalName] += state(!u.Disabled)
+		anchors[u.OnPremisesImmutableID]++
+	}
+	for _, u := range h.tenant.DeletedUsers() {
+		anchors[u.OnPremisesImmutableID]++
+	}
+	for _, n := range anchors {
+		if n > 1 {
+			return fmt.Sprintf("somebody has %d accounts", n)
+		}
+	}
+	// Who left, or is disabled, is suspended until their time has come; and neither added to groups nor removed.
+	for upn, s := range got {
+		if _, wanted := want[upn]; !wanted && s == state(false) {
+			delete(got, upn)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		return "users (-want +got):\n" + diff
+	}
+	return h.groupsSettled(address)
+}
+
+func (h *hop) groupsSettled(address map[string]string) string {
+	want, got := map[string][]string{}, map[string][]string{}
+	for i := range h.people.entries {
+		if e := &h.people.entries[i]; e.Kind == directory.Group {
+			want[string(e.ID)] = []string{}
+			for _, m := range e.Members {
+				if who, active := address[string(m.ID)]; active {
+					want[string(e.ID)] = append(want[string(e.ID)], who)
+				}
+			}
+			slices.Sort(want[string(e.ID)])
+		}
+	}
+	for _, g := range h.tenant.Groups() {
+		id := g.UniqueName[len("rollcall-"):]
+		if _, wanted := want[id]; !wanted {
+			continue
+		}
+		if got[id] != nil {
+			return "there are two groups " + id
+		}
+		got[id] = []string{}
+		for _, m := range h.tenant.Members(g.ID) {
+			if u, _ := h.tenant.User(m); !u.Disabled {
+				got[id] = append(got[id], u.UserPrincipalName)
+			}
+		}
+		slices.Sort(got[id])
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		return "members (-want +got):\n" + diff
+	}
+	return ""
+}
+
+func state(active bool) string {
+	if active {
+		return "active"
+	}
+	return "suspended"
+}
