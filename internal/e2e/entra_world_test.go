@@ -1,10 +1,14 @@
 package e2e
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -161,17 +165,31 @@ func graphWriting(method string) bool {
 	return false
 }
 
-// pathLog keeps the Graph requests over HTTP, a batch as one.
+// pathLog keeps the Graph requests over HTTP, a batch as one, and the items of batches with their queries.
 type pathLog struct {
-	mu    sync.Mutex
-	paths []string
+	mu           sync.Mutex
+	paths, items []string
 }
 
 func (l *pathLog) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if path, ok := strings.CutPrefix(r.URL.Path, "/v1.0/"); ok {
+			data, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(data))
+			var batch struct {
+				Requests []struct{ Method, URL string }
+			}
+			if path == "$batch" {
+				_ = json.Unmarshal(data, &batch)
+			}
 			l.mu.Lock()
 			l.paths = append(l.paths, r.Method+" "+path)
+			for _, item := range batch.Requests {
+				l.items = append(l.items, item.Method+" "+item.URL)
+			}
+			if path != "$batch" {
+				l.items = append(l.items, r.Method+" /"+path+"?"+r.URL.RawQuery)
+			}
 			l.mu.Unlock()
 		}
 		next.ServeHTTP(rw, r)
@@ -183,6 +201,13 @@ func (l *pathLog) take() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := l.paths
-	l.paths = nil
+	l.paths, l.items = nil, nil
 	return out
+}
+
+// requested returns the requests since take was called last, with their queries: the items of batches, and what was none.
+func (l *pathLog) requested() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.items)
 }
