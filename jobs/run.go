@@ -102,7 +102,11 @@ func (w *Worker) conclude(ctx context.Context, c *Container, lease *status.Lease
 	}
 	switch kind := fault.KindOf(err); kind {
 	case fault.Canceled:
-		return w.handBack(ctx, lease, log)
+		if w.draining() || lease.Context().Err() != nil {
+			return w.handBack(ctx, lease, log)
+		}
+		// Nobody told us to stop: handed back, it would come back for ever.
+		return w.failed(ctx, c, lease, kind, err, log)
 	case fault.Throttled:
 		wait := min(max(fault.RetryAfter(err), shortestDeferral), longestDeferral)
 		lease.Recorder().Log(status.Message{Level: status.Warning, Logger: string(c.Name), Event: fmt.Sprintf("Waiting %s for the quota: %v", wait, err)})

@@ -125,8 +125,10 @@ func (w *Worker) Shutdown() {
 		close(w.drain)
 		w.full.Stop()
 		w.objects.Stop()
-		w.full.Shutdown()
-		w.objects.Shutdown()
+		var servers sync.WaitGroup // Side by side: each may take its time.
+		servers.Go(w.full.Shutdown)
+		servers.Go(w.objects.Shutdown)
+		servers.Wait()
 		if w.stop != nil {
 			w.stop()
 		}
@@ -137,6 +139,16 @@ func (w *Worker) Shutdown() {
 			w.cfg.Log.Warn("retire", "err", err)
 		}
 	})
+}
+
+// draining reports whether the worker was told to stop.
+func (w *Worker) draining() bool {
+	select {
+	case <-w.drain:
+		return true
+	default:
+		return false
+	}
 }
 
 // loop beats, looks after open runs and keeps the schedule.

@@ -183,11 +183,12 @@ func versionIn(ctx context.Context, local *store.Reader, slugs []string, source 
 	return "", nil
 }
 
-// slugs returns the enabled sources that a provider is fed from.
+// slugs returns the sources that a provider is fed from. One that is disabled is not read any more, and its people stay as
+// they were: switching a source off must not look like everybody in it leaving.
 func (a *App) slugs(s *provider.Settings) []string {
 	var out []string
 	for i := range a.Config.Sources.LDAP {
-		if src := &a.Config.Sources.LDAP[i]; config.Uses(s, src.Slug) && src.Enabled {
+		if src := &a.Config.Sources.LDAP[i]; config.Uses(s, src.Slug) {
 			out = append(out, src.Slug)
 		}
 	}

@@ -6,7 +6,7 @@ package config
 var ldapMeanings = map[string]string{
 	"slug":                          "Names the source in paths, queues and `sources`: 1 to 40 letters, digits, `-` or `_`. Do not change it later: it is part of what is stored.",
 	"name":                          "What people call the source; the slug where it is empty.",
-	"enabled":                       "Whether the source is read at all.",
+	"enabled":                       "Whether the source is read. One that is switched off keeps its people as they were; take it out of the file and of `sources` to let them go.",
 	"server_uri":                    "One or several URIs separated by commas, tried in order: `ldap://`, `ldaps://`, or one `file:///….ldif`.",
 	"ca_file":                       "PEM file with the authorities to trust; the system's where it is empty. Certificates are always verified.",
 	"client_certificate_file":       "PEM certificate to present to the server; goes with `client_key_file`.",

@@ -142,6 +142,9 @@ func (p *Provider) putUser(ctx context.Context, c *plan.Change, body *admin.User
 func (p *Provider) updateCall(ctx context.Context, id string, body *admin.User, takesAddress bool) error {
 	return p.callAs(ctx, "users.update", p.settling(takesAddress, id), func(ctx context.Context) error {
 		_, err := p.api.Users.Update(id, body).Fields("id").Context(ctx).Do()
+		if err == nil {
+			p.wrote.Store(true)
+		}
 		return err
 	})
 }
@@ -152,6 +155,9 @@ func (p *Provider) forbidden(ctx context.Context, id string, err error) error {
 	u, found, getErr := p.getUser(ctx, id, nil)
 	if getErr == nil && found && (u.IsAdmin || u.IsDelegatedAdmin) {
 		return fault.Errorf(fault.Conflict, "user %s is an administrator, whom the delegated subject may not change: %w", id, err)
+	}
+	if p.wrote.Load() {
+		return fault.Errorf(fault.Conflict, "Google does not let the delegated subject change user %s, though it may change others: %w", id, err)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	admin "google.golang.org/api/admin/directory/v1"
@@ -48,6 +49,7 @@ type Provider struct {
 
 	userFields []string // that the mapping sets
 	recent     recent
+	wrote      atomic.Bool // that Google took a change of some user from us
 	domains    domainCache
 }
 

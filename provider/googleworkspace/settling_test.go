@@ -214,6 +214,12 @@ func TestAdministratorsAboveUs(t *testing.T) {
 	if r := w.do(c); r.Err == nil || kind(r.Err) != fault.Denied {
 		t.Errorf("403 for an ordinary user = %v, want denied", r.Err)
 	}
+	w.tenant.ClearFaults()
+	w.must(change(plan.Update, user("u1"), id, "name.givenName", "Lisa"))
+	w.tenant.Inject(refuse)
+	if r := w.do(c); r.Err == nil || kind(r.Err) != fault.Conflict {
+		t.Errorf("403 where Google took the same change of others = %v, want a conflict", r.Err)
+	}
 	if err := w.tenant.SetAdmin(id, true); err != nil {
 		t.Fatal(err)
 	}
