@@ -2,7 +2,7 @@
 
 STATICCHECK = go tool -modfile=tools/go.mod staticcheck
 # What `make race` runs: where goroutines, Redis and other processes meet.
-RACE = ./api/... ./directory/store ./internal/... ./jobs/... ./ledger ./provider/... ./reconcile ./status
+RACE = ./api/... ./directory/store ./internal/... ./jobs/... ./ledger ./provider/... ./reconcile ./simulator/graph ./status
 TESTFLAGS =
 FUZZTIME = 30s
 
@@ -31,6 +31,10 @@ race: ## run the concurrent packages' tests under the race detector
 .PHONY: samba
 samba: ## test against a real domain controller (needs root and Samba; see internal/sambatest)
 	go test -tags samba $(TESTFLAGS) ./source/ldap
+
+.PHONY: npm
+npm: ## test the simulated tenants with their vendors' JavaScript clients (needs node and npm)
+	go test -tags npm -run JavaScript $(TESTFLAGS) ./simulator/...
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck
