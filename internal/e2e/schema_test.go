@@ -59,7 +59,9 @@ func answerSchema(doc *openapi3.T, method, path string, code int) *openapi3.Sche
 			continue
 		}
 		if answer := item.GetOperation(method).Responses.Status(code); answer != nil {
-			return answer.Value.Content.Get("application/json").Schema.Value
+			if body := answer.Value.Content.Get("application/json"); body != nil {
+				return body.Schema.Value
+			}
 		}
 	}
 	return nil
