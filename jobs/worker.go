@@ -229,7 +229,7 @@ func (w *Worker) begin(ctx context.Context, name status.Container, by status.Tri
 // retryDelay is for object jobs; full runs are never retried by asynq.
 func retryDelay(n int, err error, _ *asynq.Task) time.Duration {
 	if d := fault.RetryAfter(err); d > 0 {
-		return d
+		return min(d, longestDeferral)
 	}
 	if errors.Is(err, asynq.ErrLeaseExpired) || fault.KindOf(err) == fault.Canceled {
 		return 0

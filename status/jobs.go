@@ -66,7 +66,25 @@ func (s *Store) Job(ctx context.Context, c Container, id string) (Job, error) {
 	if f["id"] == "" {
 		return Job{}, fault.Errorf(fault.NotFound, "job %q: not found", id)
 	}
-	return decodeJob(c, f), nil
+	return s.outlived(decodeJob(c, f)), nil
+}
+
+// jobLife is longer than all attempts of a job take, with the pauses between them.
+const jobLife = 2 * time.Hour
+
+// outlived shows a job that nobody finished in its time for what it is: its worker died at the last attempt, or the queue
+// never got it.
+func (s *Store) outlived(j Job) Job {
+	last := j.CreatedAt
+	if j.StartedAt.After(last) {
+		last = j.StartedAt
+	}
+	if j.State == JobDone || s.cfg.Now().Sub(last) < jobLife {
+		return j
+	}
+	j.State, j.Outcome, j.FinishedAt = JobDone, OutcomeFailed, last.Add(jobLife)
+	j.FailKind, j.FailReason = fault.Unavailable.String(), "nobody finished it: its worker died; ask again"
+	return j
 }
 
 // ListJobs returns object jobs as List returns runs.
@@ -74,7 +92,7 @@ func (s *Store) ListJobs(ctx context.Context, c Container, before Cursor, limit 
 	found, next, err := s.page(ctx, "list jobs", c, "jobs", "job:", before, limit)
 	jobs := make([]Job, len(found))
 	for i, f := range found {
-		jobs[i] = decodeJob(c, f)
+		jobs[i] = s.outlived(decodeJob(c, f))
 	}
 	return jobs, next, err
 }

@@ -2,6 +2,7 @@ package status_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -37,6 +38,30 @@ func TestALockOfADeadWorkerIsTakenOver(t *testing.T) {
 		}
 		if _, ok, err := f.Lock(t.Context(), corp, second.Fence(), "user:2"); ok || err != nil {
 			t.Errorf("Lock() of an object job's entry = %v, %v, want false", ok, err)
+		}
+	})
+}
+
+// TestAJobThatNobodyFinished is shown as failed when its time is over, not as running for days.
+func TestAJobThatNobodyFinished(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		f := open(t, rdb, status.Config{})
+		job, err := f.CreateJob(t.Context(), status.JobRequest{Container: corp, Kind: status.User, ObjectID: "1"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.StartJob(t.Context(), corp, job.ID, "w1", 1); err != nil {
+			t.Fatal(err)
+		}
+		f.move(time.Hour)
+		if got, err := f.Job(t.Context(), corp, job.ID); err != nil || got.State != status.JobRunning {
+			t.Errorf("after an hour the job is %s, %v; want running", got.State, err)
+		}
+		f.move(time.Hour)
+		jobs, _, err := f.ListJobs(t.Context(), corp, 0, 10)
+		if err != nil || len(jobs) != 1 || jobs[0].State != status.JobDone || jobs[0].Outcome != status.OutcomeFailed || jobs[0].FailReason == "" {
+			t.Errorf("after two hours the jobs are %+v, %v; want one that failed", jobs, err)
 		}
 	})
 }
