@@ -1,0 +1,69 @@
+//go:build npm
+
+package googleworkspace_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/simulator/googleworkspace"
+	"rollcall/simulator/googleworkspace/discoverytest"
+)
+
+// TestJavaScriptClient runs Google's JavaScript client, which knows nothing of us, against a tenant. It needs node and
+// npm, which fetches the package: go test -tags npm -run JavaScript ./simulator/googleworkspace
+func TestJavaScriptClient(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	noError(t, os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "npm"))))
+	run := func(name string, args ...string) []byte {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Dir, cmd.Stderr = dir, t.Output()
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("%s %v: %v", name, args, err)
+		}
+		return out
+	}
+	run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+
+	tenant := googleworkspace.New(googleworkspace.Config{Key: sharedKey()})
+	before := len(tenant.Users())
+	for i := range 20 {
+		_, err := tenant.AddUser(googleworkspace.User{PrimaryEmail: fmt.Sprintf("u%d@example.com", i), GivenName: "Liz", FamilyName: "Smith"})
+		noError(t, err)
+	}
+	for i := range 10 {
+		_, err := tenant.AddGroup(googleworkspace.Group{Email: fmt.Sprintf("g%d@example.com", i)})
+		noError(t, err)
+	}
+	server := httptest.NewServer(discoverytest.Wrap(t, tenant.Handler()))
+	t.Cleanup(server.Close)
+	credentials, err := tenant.CredentialsJSON(server.URL)
+	noError(t, err)
+	noError(t, os.WriteFile(filepath.Join(dir, "credentials.json"), credentials, 0o600))
+
+	var got map[string]any
+	noError(t, json.Unmarshal(run("node", "client.cjs", server.URL, "credentials.json", "admin@example.com"), &got))
+	if got["created"] == "" {
+		t.Error("the client created nobody")
+	}
+	delete(got, "created")
+	want := map[string]any{
+		"users": float64(before + 21), "groups": 10.0, "members": []any{"adele@example.com"}, "name": "Smith", "refusal": "404 Resource Not Found: userKey",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what the client found (-want +got):\n%s", diff)
+	}
+	if n := len(tenant.Users()); n != before+20 {
+		t.Errorf("there are %d users, want %d", n, before+20)
+	}
+}
