@@ -29,12 +29,15 @@ type entraWorld struct {
 	// graphRequest is called with the method of each Graph request, items of batches included, before anything is done.
 	graphRequest atomic.Pointer[func(method string)]
 	paths        pathLog
+	secretFile   string
 }
 
 // entraOptions say in what an entraWorld differs from the usual one.
 type entraOptions struct {
 	options
 	graph graph.Config
+	// spy stands in front of the tenant.
+	spy func(http.Handler) http.Handler
 	// lines are further ones of the provider's configuration, "key: value".
 	lines []string
 }
@@ -66,9 +69,14 @@ func newEntraWorld(t testing.TB, o entraOptions) *entraWorld {
 	if err := w.graph.SetAdmin(bossAddress, graph.GlobalAdministrator); err != nil {
 		t.Fatal(err)
 	}
-	server := entraAuthority().Start(w.paths.wrap(csdltest.Wrap(t, w.graph.Handler())))
+	handler := w.paths.wrap(csdltest.Wrap(t, w.graph.Handler()))
+	if o.spy != nil {
+		handler = o.spy(handler)
+	}
+	server := entraAuthority().Start(handler)
 	t.Cleanup(server.Close)
 	dir := t.TempDir()
+	w.secretFile = filepath.Join(dir, "secret")
 	for name, data := range map[string]string{"ca.pem": string(entraAuthority().CA), "secret": w.graph.ClientSecret()} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
 			t.Fatal(err)
