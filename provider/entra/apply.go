@@ -2,6 +2,7 @@ package entra
 
 import (
 	"context"
+	"net/http"
 	"slices"
 
 	"rollcall/directory"
@@ -181,7 +182,7 @@ func (p *Provider) denied(ctx context.Context, jobs []*job, items []*item) {
 	for i, it := range items {
 		if it.err == nil {
 			p.allowed.Store(it.op, true)
-		} else if fault.KindOf(it.err) == fault.Denied && refused(it.err) != nil {
+		} else if r := refused(it.err); r != nil && r.status == http.StatusForbidden && fault.KindOf(it.err) == fault.Denied {
 			refusals = append(refusals, jobs[i])
 		}
 	}

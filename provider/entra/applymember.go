@@ -40,8 +40,7 @@ func (p *Provider) addMembers(ctx context.Context, jobs []*job) {
 	p.send(ctx, items...)
 	var alone []*job
 	for i, part := range parts {
-		r := refused(items[i].err)
-		if len(part) > 1 && r != nil && r.status == http.StatusBadRequest && !fault.KindOf(items[i].err).Retryable() {
+		if len(part) > 1 && blames(items[i].err) {
 			alone = append(alone, part...)
 			continue
 		}
@@ -51,6 +50,12 @@ func (p *Provider) addMembers(ctx context.Context, jobs []*job) {
 	}
 	p.addAlone(ctx, alone)
 	p.deniedParts(ctx, parts, items)
+}
+
+// blames reports whether Graph refused a request for one of the members in it.
+func blames(err error) bool {
+	r := refused(err)
+	return r != nil && (r.status == http.StatusBadRequest || r.status == http.StatusNotFound) && !fault.KindOf(err).Retryable()
 }
 
 // bind adds some members to a group.
