@@ -1,0 +1,328 @@
+package entra_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/ledger"
+	"rollcall/plan"
+	"rollcall/provider"
+	"rollcall/provider/entra"
+	"rollcall/simulator/graph"
+)
+
+// fill makes so many users and groups of ours, each group with the first five users, and somebody else's of both.
+func (w *world) fill(users, groups int) {
+	w.t.Helper()
+	boss, err := w.tenant.AddUser(graph.User{UserPrincipalName: "admin@example.com"})
+	if err == nil {
+		err = w.tenant.SetAdmin(boss.ID, graph.GlobalAdministrator)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err = w.tenant.AddGroup(graph.Group{DisplayName: "Club"}); err != nil {
+		w.t.Fatal(err)
+	}
+	ids := w.staff(users)
+	for i := range groups {
+		g := w.must(newGroup(id(1000 + i)))
+		for _, u := range ids[:5] {
+			if err := w.tenant.AddMember(g, u); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+	w.requests.take()
+}
+
+func count(s plan.State, pick func(*plan.Object) bool) (n int) {
+	for i := range s.Objects {
+		if pick(&s.Objects[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+func anchored(k directory.Kind) func(*plan.Object) bool {
+	return func(o *plan.Object) bool { return o.Kind == k && o.Anchored() }
+}
+
+// TestDeltaGoesOn: the second read continues where the first one ended, also in another process.
+func TestDeltaGoesOn(t *testing.T) {
+	t.Parallel()
+	s := mapUsers("jobTitle")
+	s.tenant = graph.Config{DeltaPage: 7, DeltaMembers: 3}
+	w := open(t, s)
+	w.fill(20, 3)
+	first := w.read(provider.Query{})
+	if u, g := count(first, anchored(directory.User)), count(first, anchored(directory.Group)); u != 20 || g != 3 {
+		t.Fatalf("first read: %d users and %d groups", u, g)
+	}
+	for _, o := range first.Objects {
+		if o.Kind == directory.Group && o.Anchored() && len(o.Members) != 5 {
+			t.Errorf("members of %s = %v, want five", o.ID, o.Members)
+		}
+	}
+	w.requests.take()
+	w.restart()
+	if again := w.read(provider.Query{}); len(again.Objects) != len(first.Objects) {
+		t.Errorf("second read: %d objects, want %d", len(again.Objects), len(first.Objects))
+	}
+	if got := w.requests.take(); len(got) != 2 {
+		t.Errorf("the second read took %q, want one request for users and one for groups", got)
+	}
+	// What happened in between.
+	u := func(n int) string { return pickRef(first, user(id(n))).RemoteID }
+	g := pickRef(first, group(id(1000))).RemoteID
+	for _, err := range []error{
+		w.tenant.Set(u(0), map[string]any{"jobTitle": "Captain", "accountEnabled": false}),
+		w.tenant.RemoveMember(g, u(1)), w.tenant.AddMember(g, u(10)), w.tenant.Remove(u(2)),
+		w.tenant.Remove(pickRef(first, group(id(1001))).RemoteID),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.restart()
+	next := w.read(provider.Query{})
+	if o := pickRef(next, user(id(0))); o.Active || o.Fields.Get("jobTitle") != "Captain" {
+		t.Errorf("changed user = %+v", o)
+	}
+	want := slices.Sorted(slices.Values([]string{u(0), u(3), u(4), u(10)}))
+	if o := pickRef(next, group(id(1000))); !slices.Equal(o.Members, want) {
+		t.Errorf("members = %v, want %v", o.Members, want)
+	}
+	if pickRef(next, user(id(2))).RemoteID != "" || pickRef(next, group(id(1001))).RemoteID != "" {
+		t.Error("what was deleted is still there")
+	}
+	// Clearing a field shows, too.
+	if err := w.tenant.Set(u(0), map[string]any{"jobTitle": nil}); err != nil {
+		t.Fatal(err)
+	}
+	if o := pickRef(w.read(provider.Query{}), user(id(0))); o.Fields.Get("jobTitle") != "" {
+		t.Errorf("cleared field = %+v", o)
+	}
+}
+
+func pickRef(s plan.State, ref directory.Ref) plan.Object {
+	i := slices.IndexFunc(s.Objects, func(o plan.Object) bool { return o.Ref == ref })
+	if i < 0 {
+		return plan.Object{}
+	}
+	return s.Objects[i]
+}
+
+// TestReadAnew: from the beginning when Graph asks for it, when the link is old, when the mapping asks for other properties,
+// and every few days.
+func TestReadAnew(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*world){
+		"expired":       func(w *world) { w.tenant.ExpireDelta() },
+		"a while later": func(w *world) { w.clock.Advance(73 * time.Hour) },
+		"other fields": func(w *world) {
+			w.cfg.UserPropertyMappings = map[string]string{"department": "cn"}
+			w.restart()
+		},
+		"a week later": func(w *world) { w.clock.Advance(8 * 24 * time.Hour) },
+		"a broken cache": func(w *world) {
+			if err := w.cache.Save(t.Context(), "users", []byte("{half")); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"resync": func(w *world) {
+			w.tenant.Inject(graph.Fault{Method: "*.delta", Status: 400, Code: "syncStateNotFound", Times: 2})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := open(t, setup{tenant: graph.Config{DeltaPage: 7}})
+			w.fill(10, 2)
+			first := w.read(provider.Query{})
+			if err := w.tenant.Remove(pickRef(first, user(id(1))).RemoteID); err != nil {
+				t.Fatal(err)
+			}
+			change(w)
+			w.requests.take()
+			s, err := w.Read(t.Context(), provider.Query{Now: w.clock.Now()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := count(s, anchored(directory.User)); n != 9 {
+				t.Errorf("%d users, want 9", n)
+			}
+			if got := w.requests.take(); len(got) < 3 {
+				t.Errorf("requests = %q, want a read from the beginning", got)
+			}
+		})
+	}
+}
+
+// TestSettle: what this run wrote is not read again by the next one, and a state that cannot be kept is an error.
+func TestSettle(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{tenant: graph.Config{DeltaPage: 7}})
+	w.fill(10, 2)
+	w.read(provider.Query{})
+	w.must(newUser(id(50), "new@example.com"))
+	if err := w.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Settle(t.Context()); err != nil {
+		t.Errorf("Settle() again = %v", err)
+	}
+	w.restart()
+	w.requests.take()
+	w.tenant.ResetCalls()
+	s := w.read(provider.Query{})
+	if n := count(s, anchored(directory.User)); n != 11 {
+		t.Errorf("%d users, want 11", n)
+	}
+	if got := w.requests.take(); len(got) != 2 {
+		t.Errorf("requests = %q, want two", got)
+	}
+	// Nothing was written: nothing is asked.
+	if err := w.Settle(t.Context()); err != nil || len(w.requests.take()) > 0 {
+		t.Errorf("Settle() after a run that wrote nothing = %v", err)
+	}
+	w.opts.Cache = failing{w.cache}
+	w.restart()
+	w.read(provider.Query{})
+	w.must(newUser(id(51), "newer@example.com"))
+	if err := w.Settle(t.Context()); err == nil || !errors.Is(err, errFull) {
+		t.Errorf("Settle() without room = %v", err)
+	}
+}
+
+var errFull = fault.Errorf(fault.Unavailable, "no room")
+
+// failing is a cache that keeps nothing new.
+type failing struct{ entra.Cache }
+
+func (failing) Save(context.Context, string, []byte) error { return errFull }
+
+// TestDoubtfulMembers: where a write shows that delta has a group's members wrong, they are listed.
+func TestDoubtfulMembers(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{tenant: graph.Config{Consistency: graph.Consistency{}}})
+	w.fill(10, 1)
+	s := w.read(provider.Query{})
+	g, u := pickRef(s, group(id(1000))).RemoteID, pickRef(s, user(id(7))).RemoteID
+	// Somebody else adds the member while we are at it, and delta never says so: its page is cut.
+	if err := w.tenant.AddMember(g, u); err != nil {
+		t.Fatal(err)
+	}
+	w.tenant.Inject(graph.Fault{Method: "groups.delta", Effect: graph.EmptyList, Times: 1})
+	w.must(membership(plan.AddMember, id(1000), g, user(id(7)), u))
+	if err := w.Settle(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.tenant.ClearFaults()
+	if o := pickRef(w.read(provider.Query{}), group(id(1000))); !slices.Contains(o.Members, u) {
+		t.Errorf("members = %v, want %s among them", o.Members, u)
+	}
+}
+
+// TestKnownObjectsAreLookedUp: what the ledger knows and a list that was cut short does not show is not gone.
+func TestKnownObjectsAreLookedUp(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{})
+	w.fill(30, 2)
+	s := w.read(provider.Query{})
+	known := map[directory.Ref]plan.Link{}
+	for _, o := range s.Objects {
+		if o.Anchored() {
+			known[o.Ref] = plan.Link{RemoteID: o.RemoteID, Created: w.clock.Now()}
+		}
+	}
+	w.opts.Cache = ledger.NewMemoryCache()
+	w.restart()
+	w.tenant.Inject(graph.Fault{Method: "*.delta", Effect: graph.ShortPage, Times: 2})
+	for range 2 {
+		again := w.read(provider.Query{Known: known})
+		if u, g := count(again, anchored(directory.User)), count(again, anchored(directory.Group)); u != 30 || g != 2 {
+			t.Errorf("%d users and %d groups, want 30 and 2", u, g)
+		}
+		if o := pickRef(again, group(id(1001))); len(o.Members) != 5 {
+			t.Errorf("members = %v, want five", o.Members)
+		}
+	}
+	if err := w.tenant.Remove(known[user(id(3))].RemoteID); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.read(provider.Query{Known: known}); len(s.Unsettled) != 1 || s.Unsettled[0] != user(id(3)) {
+		t.Errorf("unsettled = %v", s.Unsettled)
+	}
+	w.clock.Advance(time.Hour)
+	if s := w.read(provider.Query{Known: known}); len(s.Unsettled) != 0 {
+		t.Errorf("unsettled after an hour = %v", s.Unsettled)
+	}
+}
+
+// TestFactsAreReadOnceADay: domains and administrators cost nothing where nothing is written.
+func TestFactsAreReadOnceADay(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{})
+	w.fill(5, 0)
+	ask := func(what string) bool {
+		t.Helper()
+		w.requests.take()
+		w.tenant.ResetCalls()
+		w.read(provider.Query{})
+		return w.tenant.Calls().ByMethod[what].Granted > 0
+	}
+	w.read(provider.Query{})
+	w.clock.Advance(23 * time.Hour)
+	w.restart()
+	if ask("domains.list") || ask("directoryRoles.list") {
+		t.Error("domains or administrators were read again within a day")
+	}
+	w.clock.Advance(2 * time.Hour)
+	if !ask("domains.list") {
+		t.Error("domains were not read again after a day")
+	}
+	// A write reads them, and the next read knows.
+	w.clock.Advance(time.Hour)
+	w.tenant.ResetCalls()
+	w.must(newUser(id(60), "x@example.com"))
+	if w.tenant.Calls().ByMethod["domains.list"].Granted != 1 {
+		t.Error("a write did not read the domains")
+	}
+}
+
+// TestLookup finds an entry in one request, and one more for what a group has.
+func TestLookup(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{})
+	w.fill(10, 4)
+	s := w.read(provider.Query{})
+	u, g := pickRef(s, user(id(1))).RemoteID, pickRef(s, group(id(1002))).RemoteID
+	w.requests.take()
+	q := provider.Query{Now: w.clock.Now(), Lookups: []provider.Lookup{{Ref: user(id(1)), RemoteID: u, Address: "person1@example.com"}}}
+	state := w.read(q)
+	if got := w.requests.take(); len(got) != 1 {
+		t.Errorf("requests = %q, want one", got)
+	}
+	// All groups of ours that the user is in, whether anybody thought of them or not; and nobody else's.
+	if n := count(state, anchored(directory.Group)); n != 4 || len(state.Objects) != 5 {
+		t.Errorf("%d groups and %d objects, want 4 and 5", n, len(state.Objects))
+	}
+	for _, o := range state.Objects {
+		if o.Kind == directory.Group && !slices.Equal(o.Members, []string{u}) {
+			t.Errorf("members of %s = %v, want the user alone", o.ID, o.Members)
+		}
+	}
+	state = w.read(provider.Query{Now: w.clock.Now(), Lookups: []provider.Lookup{{Ref: group(id(1002)), RemoteID: g}}})
+	if o := pickRef(state, group(id(1002))); len(o.Members) != 5 || !o.Listed {
+		t.Errorf("group = %+v, want five members", o)
+	}
+	if got := w.requests.take(); len(got) != 2 {
+		t.Errorf("requests = %q, want two", got)
+	}
+}
