@@ -92,10 +92,14 @@ func (w *Worker) countCalls(c *Container, rec *status.Recorder) (stop func()) {
 // conclude records the end of a run and tells asynq: the second of the three switches over fault.Kind.
 func (w *Worker) conclude(ctx context.Context, c *Container, lease *status.Lease, report reconcile.Report, err error, log *slog.Logger) error {
 	// What ended the lease is the truth, whatever error it surfaced as.
-	if lease.Context().Err() != nil && errors.Is(context.Cause(lease.Context()), status.ErrStale) {
+	cause := context.Cause(lease.Context())
+	if lease.Context().Err() == nil && errors.Is(err, status.ErrStale) {
+		cause = err // A write learned of it before the next renewal.
+	}
+	if errors.Is(cause, status.ErrStale) {
 		lease.Close()
-		log.WarnContext(ctx, "run left to others", "cause", context.Cause(lease.Context()))
-		return fmt.Errorf("%w: %w", context.Cause(lease.Context()), asynq.RevokeTask)
+		log.WarnContext(ctx, "run left to others", "cause", cause)
+		return fmt.Errorf("%w: %w", cause, asynq.RevokeTask)
 	}
 	if err == nil {
 		return w.completed(ctx, c, lease, report, log)
