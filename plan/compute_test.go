@@ -138,6 +138,10 @@ func TestCompute(t *testing.T) {
 			Desired: []plan.Desired{want("a", "a@x")}, Policy: adopt,
 			State: plan.State{Objects: []plan.Object{with(have("", "1", "a@x"), func(o *plan.Object) { o.Protected = "administrator" })}},
 		}, []string{"held user/a address_taken"}},
+		{"what is never written is never adopted", plan.Input{
+			Desired: []plan.Desired{want("a", "a@x")}, Policy: adopt,
+			State: plan.State{Objects: []plan.Object{with(have("", "1", "a@x"), func(o *plan.Object) { o.ReadOnly = "synchronised" })}},
+		}, []string{"held user/a address_taken"}},
 		{"leaver", plan.Input{
 			Desired: []plan.Desired{want("z", "z@x")}, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x"), have("z", "2", "z@x")}},
 		}, []string{"suspend user/a because absent"}},

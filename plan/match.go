@@ -95,6 +95,8 @@ func (c *computer) blocked(d *Desired, blockers []*Object) {
 		c.hold(d, AddressKept, "%s has the address and is anchored to entry %s", what, o.ID)
 	case o.Protected != "":
 		c.hold(d, AddressTaken, "%s has the address and is protected (%s): it is never adopted", what, o.Protected)
+	case o.ReadOnly != "":
+		c.hold(d, AddressTaken, "%s has the address and is never written: %s", what, o.ReadOnly)
 	case c.in.Policy.Adoption == AdoptByAddress:
 		c.hold(d, AddressTaken, "%s has the address and cannot be adopted: it must be of the same kind and have it as its only name there", what)
 	default:

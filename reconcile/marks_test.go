@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"rollcall/directory"
@@ -109,6 +110,9 @@ func TestAnAnchorThatMayBeSomebodyElses(t *testing.T) {
 	mustRun(t, w)
 	if !stranger.Active {
 		t.Error("an account whose anchor names nothing that we know of was suspended")
+	}
+	if !slices.ContainsFunc(w.said.messages, func(m string) bool { return strings.HasPrefix(m, "1 active accounts carry an anchor of no entry") }) {
+		t.Errorf("nobody is told of the stranger: %q", w.said.messages)
 	}
 	for _, o := range w.tenant.objects {
 		if o.Ref == ref(7) && o.Active {

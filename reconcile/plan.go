@@ -73,6 +73,11 @@ func say(j Journal, v *view, r Report) {
 	if n := len(v.snapshot.Referrals); n > 0 {
 		j.Say(Info, fmt.Sprintf("The server gave %d search result references, which are not followed.", n), map[string]any{"referrals": v.snapshot.Referrals})
 	}
+	if n := len(v.strangers); n > 0 {
+		const some = 10
+		j.Say(Info, fmt.Sprintf("%d active accounts carry an anchor of no entry that is known. It may be another system's, or ours of somebody who left while Redis was lost: they are left alone.", n),
+			map[string]any{"accounts": v.strangers[:min(n, some)]})
+	}
 	for _, f := range v.snapshot.Findings {
 		j.Say(Warning, "Entry cannot be used: "+f.Problem, map[string]any{"kind": f.Kind.String(), "id": string(f.ID), "dn": f.DN})
 	}

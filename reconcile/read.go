@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -30,6 +31,8 @@ type view struct {
 	approval string
 	// stubs is how many objects of the state are known from the ledger alone.
 	stubs int
+	// strangers are the addresses, or remote ids, of active accounts whose anchor names nothing that we know of.
+	strangers []string
 }
 
 // read reads both sides, completely or not at all.
@@ -179,6 +182,9 @@ func (v *view) disown() {
 			continue
 		}
 		o.ID = ""
+		if o.Active && o.ReadOnly == "" {
+			v.strangers = append(v.strangers, cmp.Or(o.Address, o.RemoteID))
+		}
 		if o.Protected == "" {
 			o.Protected = o.Unproven
 		}
