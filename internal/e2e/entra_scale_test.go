@@ -79,7 +79,7 @@ func (w *entraWorld) entraHundredth(people, groups int) map[string]person {
 	}
 	d := deltas(asked)
 	w.Logf("one in a hundred: %d requests, %d of them delta, for %d changes: %v", len(asked), d, made, r.made())
-	if (len(asked)-d)*10 > made {
+	if !underRace && (len(asked)-d)*10 > made { // The smaller directory has too few changes to fill a batch of each kind.
 		w.Errorf("%d requests beside %d for delta for %d changes, want one for ten at most: %q", len(asked)-d, d, made, asked)
 	}
 	if d > 4 {
