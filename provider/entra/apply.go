@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"rollcall/directory"
 	"rollcall/fault"
@@ -176,12 +177,12 @@ func (p *Provider) gone(j *job) error {
 }
 
 // denied tells a target that refuses us from one object that is above us. Graph lets no app change an administrator that
-// is none itself, nor what a restricted administrative unit holds.
+// is none itself, nor what a restricted administrative unit holds: such a refusal comes while the like is taken from us.
 func (p *Provider) denied(ctx context.Context, jobs []*job, items []*item) {
 	var refusals []*job
 	for i, it := range items {
 		if it.err == nil {
-			p.allowed.Store(it.op, true)
+			p.allowed.Store(it.op, p.now())
 		} else if r := refused(it.err); r != nil && r.status == http.StatusForbidden && fault.KindOf(it.err) == fault.Denied {
 			refusals = append(refusals, jobs[i])
 		}
@@ -189,7 +190,8 @@ func (p *Provider) denied(ctx context.Context, jobs []*job, items []*item) {
 	if len(refusals) == 0 {
 		return
 	}
-	_, before := p.allowed.Load(items[0].op)
+	at, once := p.allowed.Load(items[0].op)
+	before := once && p.now().Sub(at.(time.Time)) < time.Minute
 	var administrators map[string]bool
 	if !before && refusals[0].Kind == directory.User {
 		administrators, _ = p.readAdministrators(ctx)

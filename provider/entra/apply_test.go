@@ -421,3 +421,30 @@ func TestCreateGroupTwice(t *testing.T) {
 		t.Errorf("a concurrency violation = %v, want unavailable", r.Err)
 	}
 }
+
+// TestAnotherSystemsAnchors: an account that carries the id of some other system's user is not a leaver of ours.
+func TestAnotherSystemsAnchors(t *testing.T) {
+	t.Parallel()
+	h := openHop(t, setup{caller: patient(3)})
+	h.people.entries = company(10, 1, 5)
+	theirs, err := h.tenant.AddUser(graph.User{UserPrincipalName: "eve@example.com", OnPremisesImmutableID: "1234567890abcdefghijkg=="})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		h.must()
+		h.clock.Advance(25 * time.Hour)
+	}
+	if u, there := h.tenant.User(theirs.ID); !there || u.Disabled {
+		t.Errorf("the account of another system = %+v, there: %v", u, there)
+	}
+	// One whose entry is in the directory is ours, whoever wrote the id.
+	h.people.set(append(h.people.entries, directory.Entry{
+		Kind: directory.User, ID: "d76df8e7-aefc-f746-9b71-d79f8218a392", Source: "corp", Active: true,
+		Attributes: directory.Attributes{{Name: directory.CommonName, Values: []string{"Eve"}}, {Name: directory.Mail, Values: []string{"eve@example.com"}}},
+	}))
+	h.must()
+	if u, _ := h.tenant.User(theirs.ID); u.DisplayName != "Eve" {
+		t.Errorf("the account whose entry came = %+v, want it updated", u)
+	}
+}

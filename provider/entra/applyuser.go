@@ -49,15 +49,22 @@ func (p *Provider) sendPatches(ctx context.Context, jobs []*job, items []*item) 
 
 // checkAddresses ends the jobs whose new address the tenant cannot have.
 func (p *Provider) checkAddresses(ctx context.Context, jobs []*job) {
+	var names []string
 	for _, j := range jobs {
 		address := newAddress(j.Change)
 		if j.Op == plan.Create {
 			address = j.Address
-		}
-		if address == "" && j.Op != plan.Create {
+		} else if address == "" {
 			continue
 		}
-		if err := p.checkDomain(ctx, address); err != nil {
+		if names == nil {
+			var err error
+			if names, err = p.writableDomains(ctx); err != nil {
+				failAll(jobs, err)
+				return
+			}
+		}
+		if err := inDomain(address, names); err != nil {
 			j.fail(err)
 		}
 	}

@@ -68,7 +68,7 @@ type Provider struct {
 	// returning are accounts that are half restored.
 	returning returning
 	seen      seen
-	// allowed are the kinds of write that Graph took from us before.
+	// allowed says when Graph last took a kind of write from us.
 	allowed    sync.Map
 	strainedAt atomic.Int64
 }

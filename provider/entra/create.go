@@ -171,7 +171,7 @@ func (p *Provider) findTaken(ctx context.Context, all []posted) {
 			continue
 		}
 		taken = append(taken, o)
-		byAnchor := get("users.list", "/users?$filter="+url.QueryEscape("onPremisesImmutableId eq "+quoted(encodeAnchor(o.ID)))+"&"+userSelection(nil))
+		byAnchor := get("users.list", "/users?"+filter("onPremisesImmutableId eq "+quoted(encodeAnchor(o.ID)))+"&"+userSelection(nil))
 		items = append(items, p.holder(o.Address, o.item.attempts > 1), byAnchor)
 	}
 	p.send(ctx, items...)

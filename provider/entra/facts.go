@@ -115,19 +115,22 @@ func (p *Provider) readDomains(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// checkDomain refuses an address that the tenant cannot have.
-func (p *Provider) checkDomain(ctx context.Context, address string) error {
+// writableDomains returns the verified domains as of the last few minutes.
+func (p *Provider) writableDomains(ctx context.Context) ([]string, error) {
+	p.facts.mu.Lock()
+	names, fresh := p.facts.have.Domains, p.now().Sub(p.facts.have.DomainsAt) < domainsKept
+	p.facts.mu.Unlock()
+	if fresh {
+		return names, nil
+	}
+	return p.readDomains(ctx)
+}
+
+// inDomain refuses an address that the tenant cannot have.
+func inDomain(address string, names []string) error {
 	local, domain, ok := strings.Cut(address, "@")
 	if !ok || local == "" {
 		return fault.Errorf(fault.Invalid, "%q is no address", address)
-	}
-	k := p.known(ctx)
-	names := k.Domains
-	if p.now().Sub(k.DomainsAt) >= domainsKept {
-		var err error
-		if names, err = p.readDomains(ctx); err != nil {
-			return err
-		}
 	}
 	if !slices.Contains(names, strings.ToLower(domain)) {
 		return fault.Errorf(fault.Invalid, "%s is not in a verified domain of this tenant (%s)", address, strings.Join(names, ", "))

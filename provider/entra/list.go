@@ -97,9 +97,14 @@ const mostIn = 15
 func byIDs(op, set, selection string, ids []string) []*item {
 	var items []*item
 	for some := range slices.Chunk(ids, mostIn) {
-		items = append(items, get(op, "/"+set+"?$filter="+url.QueryEscape("id in ('"+strings.Join(some, "','")+"')")+"&"+selection))
+		items = append(items, get(op, "/"+set+"?"+filter("id in ('"+strings.Join(some, "','")+"')")+"&"+selection))
 	}
 	return items
+}
+
+// filter writes a $filter. A space is %20, as not everybody takes a plus for one.
+func filter(expression string) string {
+	return "$filter=" + strings.ReplaceAll(url.QueryEscape(expression), "+", "%20")
 }
 
 // quoted writes a text as a literal of a filter or a key.

@@ -59,7 +59,7 @@ func (l *looking) addUser(u *user) { l.add(l.p.describeUser(u, l.q, l.administra
 
 // user looks for a user, for what has its address, and for its memberships.
 func (l *looking) user(ctx context.Context, lookup provider.Lookup) error {
-	byAnchor := get("users.list", "/users?$filter="+url.QueryEscape("onPremisesImmutableId eq "+quoted(encodeAnchor(lookup.ID)))+"&"+userSelection(l.p.userFields))
+	byAnchor := get("users.list", "/users?"+filter("onPremisesImmutableId eq "+quoted(encodeAnchor(lookup.ID)))+"&"+userSelection(l.p.userFields))
 	items := []*item{byAnchor}
 	var byID, byAddress, groups *item
 	if isObjectID(lookup.RemoteID) {

@@ -43,6 +43,7 @@ func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, erro
 		return plan.State{}, err
 	}
 	r.describe()
+	p.returning.end(ctx, p, r.back...)
 	if p.opts.Cache != nil {
 		p.keepLong(ctx, r.picture)
 		p.seen.put(r.picture)
@@ -59,7 +60,9 @@ type reading struct {
 	// users and groups were looked up. They are not put into the picture: delta would not take them out of it again.
 	users  map[string]*user
 	groups map[string]*group
-	state  plan.State
+	// back are accounts that were to come back and are active now.
+	back  []string
+	state plan.State
 }
 
 // describe puts everything into the state.
@@ -76,6 +79,9 @@ func (r *reading) describe() {
 	}
 	for _, u := range users {
 		r.state.Objects = append(r.state.Objects, r.p.describeUser(u, r.q, r.administrators))
+		if !u.Disabled && r.p.returning.has(u.ID) {
+			r.back = append(r.back, u.ID)
+		}
 	}
 	for _, g := range groups {
 		r.state.Objects = append(r.state.Objects, r.p.describeGroup(g, r.q))
