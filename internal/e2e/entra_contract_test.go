@@ -42,7 +42,7 @@ func TestEntraContract(t *testing.T) {
 	w.shows(entra, false, "warning", 1)
 
 	// A quota that stays spent defers the run.
-	w.graph.Inject(graph.Fault{Status: http.StatusTooManyRequests, RetryAfter: 40 * time.Second, Times: 1})
+	w.graph.Inject(graph.Fault{Status: http.StatusTooManyRequests, RetryAfter: 40 * time.Second})
 	deferred := w.start(entra)
 	eventually(t, 30*time.Second, "the run is deferred", func() bool { return w.look(entra, deferred.ID).State == "deferred" })
 	w.shows(entra, true, "unknown", 2)

@@ -8,10 +8,12 @@ import (
 )
 
 // entraKilled kills the worker that has the run with signal 9 and waits until another one has ended it well.
-func (w *entraWorld) entraKilled(id string) {
+func (w *entraWorld) entraKilled(id string, release func()) {
 	w.Helper()
+	defer release()
 	has, _ := w.victim(entra, id)
 	has.kill()
+	release()
 	w.onGraph(nil)
 	eventually(w, 25*time.Second, "another worker has the run", func() bool { return w.look(entra, id).Resumes > 0 })
 	if r := w.wait(entra, id); r.Status != "successful" || r.Resumes != 1 {

@@ -142,9 +142,9 @@ func (w *entraWorld) graphWrites() map[string]int {
 
 // at starts an Entra sync and returns when the tenant has been asked for its nth write of a kind ("" is any). Writes are
 // slowed down, so that much is left to do.
-func (w *entraWorld) at(method string, n int64) (id string) {
+func (w *entraWorld) at(method string, n int64) (id string, release func()) {
 	w.Helper()
-	reached := make(chan struct{})
+	reached, free := make(chan struct{}), make(chan struct{})
 	var count atomic.Int64
 	w.onGraph(func(m string) {
 		if !graphWriting(m) {
@@ -152,6 +152,7 @@ func (w *entraWorld) at(method string, n int64) (id string) {
 		}
 		if (method == "" || m == method) && count.Add(1) == n {
 			close(reached)
+			<-free // A busy machine kills slowly: nothing goes on until it has.
 		}
 		time.Sleep(3 * time.Millisecond)
 	})
@@ -161,7 +162,7 @@ func (w *entraWorld) at(method string, n int64) (id string) {
 	case <-time.After(time.Minute):
 		w.Fatalf("the tenant has seen %d of %s, want %d: %v", count.Load(), method, n, w.graph.Calls().ByMethod)
 	}
-	return id
+	return id, sync.OnceFunc(func() { close(free) })
 }
 
 // graphWriting reports whether a method of Graph writes.
