@@ -20,7 +20,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/api"
-	"rollcall/directory"
 	"rollcall/internal/config"
 	"rollcall/internal/tokens"
 	"rollcall/jobs"
@@ -156,23 +155,6 @@ func (a *App) Authenticator() (api.Authenticator, error) {
 		}
 		return c, ok
 	}, nil
-}
-
-// finder looks entries up for the single-object endpoint.
-type finder struct{ app *App }
-
-// Find implements api.Directory.
-func (f *finder) Find(ctx context.Context, c status.Container, kind directory.Kind, text string) ([]api.Match, error) {
-	s, ok := f.app.settings(c)
-	if !ok {
-		return nil, nil
-	}
-	found, err := f.app.reader(f.app.slugs(s)).Find(ctx, kind, text)
-	out := make([]api.Match, 0, len(found))
-	for _, m := range found {
-		out = append(out, api.Match{Ref: m.Ref, Source: m.Source, Label: m.Label})
-	}
-	return out, err
 }
 
 // ServeMetrics serves metrics and health until ctx ends, or only waits for that where they are switched off.

@@ -83,6 +83,11 @@ func TestSingleObject(t *testing.T) {
 	e.set("uid=renamed,"+slapdtest.People, "mail", "renamed@example.org")
 	w.says(modelUser, slapdtest.UUID(6), "Updated renamed@example.org.")
 
+	// Somebody joined since the directory was read.
+	e.person(150, "")
+	w.says(modelUser, strings.ToUpper(slapdtest.UUID(150)), "Created u000150@example.org.")
+	w.says(modelUser, "u000150", "Nothing to change.")
+
 	w.remoteFailure(e)
 	w.departures(e)
 	w.disabled(e)
