@@ -154,7 +154,7 @@ func newAddress(c *plan.Change) string {
 func (p *Provider) settling(ids ...string) func(error) error {
 	return func(err error) error {
 		r := refused(err)
-		fresh := slices.ContainsFunc(ids, p.recent.has)
+		fresh := slices.ContainsFunc(ids, p.recent.Has)
 		switch {
 		case r == nil:
 			return err
@@ -170,7 +170,7 @@ func (p *Provider) settling(ids ...string) func(error) error {
 // gone is the error for an object that the ledger knows and Graph does not.
 func (p *Provider) gone(j *job) error {
 	kind := fault.NotFound
-	if p.recent.has(j.RemoteID) {
+	if p.recent.Has(j.RemoteID) {
 		kind = fault.Unavailable
 	}
 	return fault.Errorf(kind, "%s %s is not there", j.Kind, j.RemoteID)

@@ -37,7 +37,7 @@ func (p *Provider) createGroups(ctx context.Context, jobs []*job) {
 			continue
 		}
 		if g, ok := p.readGroup(items[i].answer.body); ok {
-			p.recent.add(g.ID)
+			p.recent.Add(g.ID)
 			j.out.RemoteID = g.ID
 		} else {
 			found = append(found, j)
@@ -68,7 +68,7 @@ func (p *Provider) identify(ctx context.Context, jobs []*job) {
 		case !ok:
 			j.fail(fault.Errorf(fault.Unavailable, "groups.get: the answer is no group"))
 		default:
-			p.recent.add(g.ID)
+			p.recent.Add(g.ID)
 			j.out.RemoteID = g.ID
 			j.succeed("was already there, with its anchor")
 		}
@@ -91,7 +91,7 @@ func (p *Provider) deleteGroups(ctx context.Context, jobs []*job) {
 	jobs = open(jobs)
 	items := make([]*item, 0, len(jobs))
 	for _, j := range jobs {
-		p.recent.drop(j.RemoteID)
+		p.recent.Drop(j.RemoteID)
 		items = append(items, &item{op: "groups.delete", method: http.MethodDelete, url: "/groups/" + j.RemoteID, retell: missingIsFine})
 	}
 	p.sendPatches(ctx, jobs, items)

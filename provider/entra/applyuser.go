@@ -142,7 +142,7 @@ func (p *Provider) deleteUsers(ctx context.Context, jobs []*job) {
 	for _, j := range jobs {
 		switch {
 		case !j.done:
-			p.recent.drop(j.RemoteID)
+			p.recent.Drop(j.RemoteID)
 			found = append(found, j)
 			items = append(items, &item{op: "users.delete", method: http.MethodDelete, url: "/users/" + j.RemoteID, retell: missingIsFine})
 		case j.out.Err != nil && fault.KindOf(j.out.Err) == fault.NotFound:

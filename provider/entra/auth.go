@@ -22,6 +22,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"rollcall/fault"
+	"rollcall/provider"
 )
 
 // tokenOp is the op of errors that concern the access token and not the request that needed it.
@@ -204,7 +205,7 @@ func classifyToken(ctx context.Context, err error) error {
 	}
 	switch {
 	case res.StatusCode == http.StatusTooManyRequests:
-		return &fault.Error{Kind: fault.Throttled, Op: tokenOp, RetryAfter: retryAfter(res.Header.Get("Retry-After"), time.Now()), Err: errors.New(said)}
+		return &fault.Error{Kind: fault.Throttled, Op: tokenOp, RetryAfter: provider.RetryAfter(res.Header.Get("Retry-After"), time.Now()), Err: errors.New(said)}
 	case res.StatusCode >= 500, res.StatusCode == http.StatusRequestTimeout, res.StatusCode < 400:
 		return fault.New(fault.Unavailable, tokenOp, errors.New(said))
 	}

@@ -62,7 +62,7 @@ type Provider struct {
 	userFields, groupFields []string // that the mapping sets, sorted
 
 	facts   facts
-	recent  recent
+	recent  provider.Recent
 	marks   marks
 	deleted deletedUsers
 	// returning are accounts that are half restored.
@@ -105,7 +105,7 @@ func New(cfg Config, opts Options) (*Provider, error) {
 		cfg: cfg, opts: opts, base: base, tokens: tokens, client: client, now: opts.Now,
 		userFields: mapped(userSpec, cfg.UserPropertyMappings), groupFields: mapped(groupSpec, cfg.GroupPropertyMappings),
 	}
-	p.recent.now = p.now
+	p.recent.Now = p.now
 	return p, nil
 }
 

@@ -48,7 +48,7 @@ func (p *Provider) postUsers(ctx context.Context, jobs []*job) []posted {
 			continue
 		}
 		if u, ok := p.readUser(o.item.answer.body); ok {
-			p.recent.add(u.ID)
+			p.recent.Add(u.ID)
 			o.out.RemoteID = u.ID
 		} else {
 			o.fail(fault.Errorf(fault.Unavailable, "users.create: the answer is no user"))
@@ -122,7 +122,7 @@ func (p *Provider) restoreDeleted(ctx context.Context, jobs []*job) {
 	for i, j := range back {
 		switch it := items[i]; {
 		case it.err == nil:
-			p.recent.add(ids[j])
+			p.recent.Add(ids[j])
 			restored = append(restored, j)
 		case notFound(it.err): // An earlier attempt brought it back, or it is gone for good.
 			restored = append(restored, j)
@@ -206,7 +206,7 @@ func (p *Provider) judgeTaken(o posted, byAddress, byAnchor *item) {
 	switch {
 	case holder != nil:
 		if id, ours := decodeAnchor(holder.Anchor); ours && id == o.ID {
-			p.recent.add(holder.ID)
+			p.recent.Add(holder.ID)
 			o.out.RemoteID = holder.ID
 			o.succeed("was already there, with its anchor")
 			return

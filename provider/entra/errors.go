@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"rollcall/fault"
+	"rollcall/provider"
 )
 
 // answer is what Graph said to one request, of its own or in a batch.
@@ -68,7 +69,7 @@ func judge(op string, a *answer) error {
 		e.Err = fmt.Errorf("%w: %s", r, advice(op, r))
 	}
 	if e.Kind.Retryable() {
-		e.RetryAfter = retryAfter(a.header.Get("Retry-After"), time.Now())
+		e.RetryAfter = provider.RetryAfter(a.header.Get("Retry-After"), time.Now())
 	}
 	return e
 }
@@ -205,18 +206,6 @@ func trouble(ctx context.Context, op string, err error) error {
 		err = u.Err
 	}
 	return fault.New(fault.Unavailable, op, errors.New(clean(err.Error())))
-}
-
-// retryAfter reads a Retry-After header: seconds, also with a fraction, or a date (RFC 9110, section 10.2.3).
-func retryAfter(header string, now time.Time) time.Duration {
-	header = strings.TrimSpace(header)
-	if seconds, err := strconv.ParseFloat(header, 64); err == nil && seconds > 0 && seconds < 1e6 {
-		return time.Duration(seconds * float64(time.Second))
-	}
-	if at, err := http.ParseTime(header); err == nil && at.After(now) {
-		return at.Sub(now)
-	}
-	return 0
 }
 
 // secrets are what must not stand in a text, whoever echoed it.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/fault"
+	"rollcall/provider"
 )
 
 func refusalOf(status int, code, message string) *answer {
@@ -89,8 +90,8 @@ func TestRetryAfter(t *testing.T) {
 		"": 0, "3": 3 * time.Second, "2.128": 2128 * time.Millisecond, " 7 ": 7 * time.Second, "-1": 0, "soon": 0, "1e9": 0,
 		"Mon, 02 Mar 2026 08:00:30 GMT": 30 * time.Second, "Mon, 02 Mar 2026 07:00:00 GMT": 0,
 	} {
-		if got := retryAfter(header, now); got != want {
-			t.Errorf("retryAfter(%q) = %v, want %v", header, got, want)
+		if got := provider.RetryAfter(header, now); got != want {
+			t.Errorf("provider.RetryAfter(%q) = %v, want %v", header, got, want)
 		}
 	}
 }

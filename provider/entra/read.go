@@ -188,7 +188,7 @@ func (p *Provider) getByID(kind directory.Kind, id string) *item {
 
 // unsettled reports whether an object that is not to be seen may have been created too short a time ago.
 func unsettled(link plan.Link, q provider.Query) bool {
-	return !link.Created.IsZero() && q.Now.Sub(link.Created) < settle
+	return !link.Created.IsZero() && q.Now.Sub(link.Created) < provider.Settle
 }
 
 // listUnlisted reads the members of groups of which they are not known.

@@ -78,7 +78,7 @@ func (p *Provider) verifyGroups(ctx context.Context, jobs []*job) {
 	for _, j := range open(jobs) {
 		g := groups[j.RemoteID]
 		switch {
-		case g == nil && p.recent.has(j.RemoteID):
+		case g == nil && p.recent.Has(j.RemoteID):
 			j.fail(p.gone(j))
 		case g == nil:
 			j.succeed("")

@@ -86,7 +86,7 @@ func (p *Provider) settling(takesAddress bool, ids ...string) func(error) error 
 	return func(err error) error {
 		status, _ := code(err)
 		switch {
-		case status == http.StatusNotFound && slices.ContainsFunc(ids, p.recent.has):
+		case status == http.StatusNotFound && slices.ContainsFunc(ids, p.recent.Has):
 			return fault.Errorf(fault.Unavailable, "created moments ago and not yet everywhere: %w", err)
 		case status == http.StatusConflict && !takesAddress:
 			return fault.Errorf(fault.Unavailable, "an earlier change is still settling: %w", err)
@@ -98,7 +98,7 @@ func (p *Provider) settling(takesAddress bool, ids ...string) func(error) error 
 // gone is the error for an object that the ledger knows and Google does not.
 func (p *Provider) gone(c *plan.Change) error {
 	kind := fault.NotFound
-	if p.recent.has(c.RemoteID) {
+	if p.recent.Has(c.RemoteID) {
 		kind = fault.Unavailable
 	}
 	return fault.Errorf(kind, "%s %s is not there", c.Kind, c.RemoteID)

@@ -67,7 +67,7 @@ func (p *Provider) createGroup(ctx context.Context, c *plan.Change) (outcome, er
 		return err
 	})
 	if err == nil {
-		p.recent.add(made.Id)
+		p.recent.Add(made.Id)
 		return outcome{remoteID: made.Id}, nil
 	}
 	if status, _ := code(err); status != http.StatusConflict {
@@ -137,7 +137,7 @@ func (p *Provider) deleteGroup(ctx context.Context, c *plan.Change) error {
 	if err := unprotected(c, p.protectsGroup(g)); err != nil {
 		return err
 	}
-	p.recent.drop(c.RemoteID)
+	p.recent.Drop(c.RemoteID)
 	err = p.callAs(ctx, "groups.delete", p.settling(false), func(ctx context.Context) error {
 		return p.api.Groups.Delete(c.RemoteID).Context(ctx).Do()
 	})
@@ -155,7 +155,7 @@ func (p *Provider) ourGroup(ctx context.Context, c *plan.Change) (g *admin.Group
 		return nil, false, err
 	}
 	if !found {
-		if p.recent.has(c.RemoteID) {
+		if p.recent.Has(c.RemoteID) {
 			return nil, false, p.gone(c)
 		}
 		return nil, false, nil

@@ -52,7 +52,7 @@ func (p *Provider) createUser(ctx context.Context, c *plan.Change) (outcome, err
 		return err
 	})
 	if err == nil {
-		p.recent.add(made.Id)
+		p.recent.Add(made.Id)
 		return outcome{remoteID: made.Id}, nil
 	}
 	err = without(body.Password, err)
@@ -213,7 +213,7 @@ func (p *Provider) deleteUser(ctx context.Context, c *plan.Change) (outcome, err
 		}
 		return outcome{}, err
 	}
-	p.recent.drop(c.RemoteID)
+	p.recent.Drop(c.RemoteID)
 	err := p.callAs(ctx, "users.delete", p.settling(false), func(ctx context.Context) error {
 		return p.api.Users.Delete(c.RemoteID).Context(ctx).Do()
 	})

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/oauth2/google"
 
 	"rollcall/fault"
+	"rollcall/provider"
 )
 
 // tokenOp is the op of errors that concern the access token and not the call that needed it.
@@ -157,7 +158,7 @@ func classifyToken(err error, account, subject string) error {
 	}
 	switch {
 	case status == http.StatusTooManyRequests:
-		return &fault.Error{Kind: fault.Throttled, Op: tokenOp, RetryAfter: retryAfter(r.Response.Header.Get("Retry-After"), time.Now()), Err: errors.New(said)}
+		return &fault.Error{Kind: fault.Throttled, Op: tokenOp, RetryAfter: provider.RetryAfter(r.Response.Header.Get("Retry-After"), time.Now()), Err: errors.New(said)}
 	case status >= 500 || status == http.StatusRequestTimeout:
 		return fault.New(fault.Unavailable, tokenOp, errors.New(said))
 	}

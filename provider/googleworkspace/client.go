@@ -48,7 +48,7 @@ type Provider struct {
 	now    func() time.Time
 
 	userFields []string // that the mapping sets
-	recent     recent
+	recent     provider.Recent
 	wrote      atomic.Bool // that Google took a change of some user from us
 	domains    domainCache
 }
@@ -87,7 +87,7 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	if p.now == nil {
 		p.now = time.Now
 	}
-	p.recent.now, p.domains.now = p.now, p.now
+	p.recent.Now, p.domains.now = p.now, p.now
 	return p, nil
 }
 

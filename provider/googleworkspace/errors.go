@@ -13,6 +13,7 @@ import (
 	"google.golang.org/api/googleapi"
 
 	"rollcall/fault"
+	"rollcall/provider"
 )
 
 // classify says what a caller should do about what Google, or the way to it, answered. The texts are Google's, cut and
@@ -69,7 +70,7 @@ func fromAnswer(op string, g *googleapi.Error) error {
 	}
 	e := fault.New(kindOf(a, g.Body), op, a)
 	if e.Kind.Retryable() {
-		e.RetryAfter = retryAfter(g.Header.Get("Retry-After"), time.Now())
+		e.RetryAfter = provider.RetryAfter(g.Header.Get("Retry-After"), time.Now())
 	}
 	return e
 }
@@ -116,18 +117,6 @@ func kindOf(a *answer, body string) fault.Kind {
 		return fault.Unavailable // Below 400 is a redirect, which something on the way made up.
 	}
 	return fault.Invalid
-}
-
-// retryAfter reads a Retry-After header: seconds, also with a fraction, or a date (RFC 9110, section 10.2.3).
-func retryAfter(header string, now time.Time) time.Duration {
-	header = strings.TrimSpace(header)
-	if seconds, err := strconv.ParseFloat(header, 64); err == nil && seconds > 0 && seconds < 1e6 {
-		return time.Duration(seconds * float64(time.Second))
-	}
-	if at, err := http.ParseTime(header); err == nil && at.After(now) {
-		return at.Sub(now)
-	}
-	return 0
 }
 
 // secrets are what must not stand in a text, whoever echoed it.

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/api/googleapi"
 
 	"rollcall/fault"
+	"rollcall/provider"
 )
 
 // TestEveryStatusHasAKind walks all statuses: none is Internal, and what may pass is tried again.
@@ -121,8 +122,8 @@ func TestRetryAfter(t *testing.T) {
 		"": 0, "3": 3 * time.Second, " 3 ": 3 * time.Second, "0.5": 500 * time.Millisecond, "-1": 0, "soon": 0, "1e300": 0, "NaN": 0,
 		"Mon, 02 Mar 2026 08:01:00 GMT": time.Minute, "Mon, 02 Mar 2026 07:00:00 GMT": 0,
 	} {
-		if got := retryAfter(header, now); got != want {
-			t.Errorf("retryAfter(%q) = %v, want %v", header, got, want)
+		if got := provider.RetryAfter(header, now); got != want {
+			t.Errorf("provider.RetryAfter(%q) = %v, want %v", header, got, want)
 		}
 	}
 	err := classify(t.Context(), "x", &googleapi.Error{Code: 429, Header: http.Header{"Retry-After": {"7"}}})

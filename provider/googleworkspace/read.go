@@ -128,7 +128,7 @@ func (r *reading) findOne(ctx context.Context, ref directory.Ref) error {
 
 // unsettled reports whether an object that is not to be seen may have been created too short a time ago.
 func unsettled(link plan.Link, q provider.Query) bool {
-	return !link.Created.IsZero() && q.Now.Sub(link.Created) < settle
+	return !link.Created.IsZero() && q.Now.Sub(link.Created) < provider.Settle
 }
 
 // getObject reads one user or group by any of its keys, without members.

@@ -91,7 +91,7 @@ func (p *Provider) taken(ctx context.Context, c *plan.Change, patient bool) (out
 		return outcome{}, fault.Errorf(fault.Conflict,
 			"%s is taken by something that cannot be seen: an object created or deleted moments ago, or an unmanaged account", c.Address)
 	case h.kind == c.Kind && len(h.anchors) == 1 && h.anchors[0] == string(c.ID):
-		p.recent.add(h.id)
+		p.recent.Add(h.id)
 		return outcome{remoteID: h.id, note: "was already there, with its anchor"}, nil
 	}
 	return outcome{}, fault.Errorf(fault.Conflict, "%s has the address %s", h, c.Address)
