@@ -2,12 +2,12 @@ package ledger
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/fault"
+	"rollcall/internal/redisfault"
 )
 
 // scan visits every field of a hash, some of them perhaps twice. It reads in pages: Redis is never blocked for long.
@@ -74,22 +74,7 @@ func (w *writer) flush(ctx context.Context) error {
 	return redisFault("write "+w.key, err)
 }
 
-// redisFault classifies what Redis, or the way to it, said.
-func redisFault(op string, err error) error {
-	if err == nil {
-		return nil
-	}
-	kind := fault.Unavailable
-	switch {
-	case errors.Is(err, context.Canceled):
-		kind = fault.Canceled
-	case redis.IsAuthError(err), redis.IsPermissionError(err):
-		kind = fault.Denied
-	case redis.HasErrorPrefix(err, "WRONGTYPE"), redis.HasErrorPrefix(err, "ERR"):
-		kind = fault.Internal
-	}
-	return fault.New(kind, "ledger: "+op, err)
-}
+func redisFault(op string, err error) error { return redisfault.Of("ledger: "+op, err) }
 
 // corrupt reports a value that we did not write, or cannot.
 func corrupt(what, name string, err error) error {

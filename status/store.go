@@ -2,15 +2,14 @@ package status
 
 import (
 	"context"
-	"errors"
 	"strconv"
-	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/fault"
+	"rollcall/internal/redisfault"
 )
 
 // Store reads and changes the runs and object jobs of all containers. It is safe for concurrent use and has no
@@ -53,36 +52,7 @@ func (s *Store) eval(ctx context.Context, op string, sc *redis.Script, c Contain
 	return out[0], out[1:], nil
 }
 
-// redisFault classifies what Redis or the way to it said.
-func redisFault(op string, err error) error {
-	if err == nil {
-		return nil
-	}
-	kind := fault.Unavailable
-	switch {
-	case errors.Is(err, context.Canceled):
-		kind = fault.Canceled
-	case redis.IsAuthError(err), redis.IsPermissionError(err):
-		kind = fault.Denied
-	case isReply(err, "ERR", "WRONGTYPE", "CROSSSLOT"):
-		kind = fault.Internal
-	}
-	return fault.New(kind, "status: "+op, err)
-}
-
-func isReply(err error, words ...string) bool {
-	var reply redis.Error
-	if !errors.As(err, &reply) {
-		return false
-	}
-	word, _, _ := strings.Cut(reply.Error(), " ")
-	for _, w := range words {
-		if word == w {
-			return true
-		}
-	}
-	return false
-}
+func redisFault(op string, err error) error { return redisfault.Of("status: "+op, err) }
 
 func ms(t time.Time) int64 {
 	if t.IsZero() {
