@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -57,7 +58,7 @@ func Open(ctx context.Context, p config.Process, getenv func(string) string, std
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range warnings {
+	for _, w := range append(config.Misspelt(os.Environ()), warnings...) {
 		log.WarnContext(ctx, w)
 	}
 	return With(ctx, p, cfg, getenv, log)
@@ -147,8 +148,11 @@ func (a *App) Authenticator() (api.Authenticator, error) {
 	if w := file.Warning(); w != "" {
 		a.Log.Warn(w)
 	}
+	var said atomic.Value
+	said.Store("")
 	return func(token string) (api.Caller, bool) {
 		id, ok := file.Lookup(token)
+		a.complain(file.Err(), &said)
 		c := api.Caller{Name: id.Name}
 		for _, s := range id.Scopes {
 			c.Scopes = append(c.Scopes, string(s))
@@ -166,6 +170,18 @@ func (a *App) ServeMetrics(ctx context.Context, addr string) error {
 	return Serve(ctx, a.metricsServer(addr), time.Second, func(addr net.Addr) {
 		a.Log.InfoContext(ctx, "metrics listen", "addr", addr.String())
 	})
+}
+
+// complain says once what is wrong with the tokens file since it was edited: until it is right, a token that was taken out
+// of it keeps working.
+func (a *App) complain(err error, said *atomic.Value) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if said.Swap(text) != text && text != "" {
+		a.Log.Error("the tokens file cannot be used: the tokens that were read before keep working", "err", text)
+	}
 }
 
 // Serve serves until ctx ends, then lets requests finish for up to patience. ready is told the address once it listens.
