@@ -1,8 +1,7 @@
 // Package pace keeps calls to a remote tenant within its quota and repeats those that failed for a moment.
 //
 // A [Limiter] hands out slots. [Shared] keeps its state on Redis, so that all workers together keep to the quota of a
-// tenant; [Local] does the same in one process, for commands that work without Redis. Both follow one rule, a virtual
-// schedule (GCRA) with costs: a bucket allows its rate, with a burst of one second; who asks is given the next free
+// tenant. It follows a virtual schedule (GCRA) with costs: a bucket allows its rate, with a burst of one second; who asks is given the next free
 // slot at once and sleeps until then. That is one call to Redis a grant, however many wait.
 //
 // A refusal by the remote side halves the rate, which then grows back by 1 % of its full value a second; a

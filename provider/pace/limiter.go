@@ -42,7 +42,7 @@ type Config struct {
 	MaxWait time.Duration
 	// Floor is the smallest part of its rate that refusals leave. Default 1/32.
 	Floor float64
-	// Now is the clock of the schedule. Default: that of Redis (Shared), that of this machine (Local). For tests.
+	// Now is the clock of the schedule. Default: that of Redis. For tests.
 	Now func() time.Time
 }
 

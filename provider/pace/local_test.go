@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Local is a Limiter within one process, for commands that work without Redis.
+// Local is the same rule as Shared, written a second time in Go: what the scripts are compared with.
 type Local struct {
 	cfg Config
 
