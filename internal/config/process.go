@@ -202,7 +202,8 @@ func checkListen(s string) error {
 // Misspelt warns of variables with our prefix that are close to one of ours. Others may be somebody else's:
 // bind_password_env names any variable.
 func Misspelt(environ []string) []string {
-	var known, warnings []string
+	known := []string{variable("API"), variable("TOKEN"), variable("TOKEN_FILE")} // those of the API's client
+	var warnings []string
 	for _, v := range variables() {
 		known = append(known, v.name)
 	}

@@ -95,7 +95,7 @@ environment: ROLLCALL_OBJECT_WAIT: 1h0m0s: want 0s to 5m`},
 
 func TestMisspeltVariablesAreNamed(t *testing.T) {
 	t.Parallel()
-	got := config.Misspelt([]string{"ROLLCALL_OBJECT_WIAT=1s", "ROLLCALL_LDAP_SECRET=x", "ROLLCALL_LISTEN=:1", "PATH=/bin"})
+	got := config.Misspelt([]string{"ROLLCALL_OBJECT_WIAT=1s", "ROLLCALL_LDAP_SECRET=x", "ROLLCALL_LISTEN=:1", "ROLLCALL_TOKEN_FILE=t", "PATH=/bin"})
 	want := []string{"environment: ROLLCALL_OBJECT_WIAT: unknown variable: did you mean ROLLCALL_OBJECT_WAIT?"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
