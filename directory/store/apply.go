@@ -30,6 +30,14 @@ func (p *Part) Apply(ctx context.Context, batch []plan.Change) []provider.Result
 		return results
 	}
 	todo := jobs(batch)
+	p.turns.RLock()
+	todo = w.attempt(ctx, batch, results, todo)
+	p.turns.RUnlock()
+	if len(todo) == 0 {
+		return results
+	}
+	p.turns.Lock() // Whoever lost the race goes alone: batches side by side cannot starve each other.
+	defer p.turns.Unlock()
 	for range attempts {
 		if len(todo) == 0 {
 			return results

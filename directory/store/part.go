@@ -37,6 +37,8 @@ type Part struct {
 	// birth is what the part's data is marked with if this is its first write ever.
 	birth string
 
+	turns sync.RWMutex // held to write alone, shared to write side by side
+
 	mu        sync.Mutex
 	seen      *glimpse // the part when its state was last read, or nil
 	run       string   // the run that Begin bound, or "" for an object job
