@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -78,7 +79,27 @@ func (j *journal) Done(c *plan.Change, r provider.Result) {
 	} else {
 		j.rec.Succeeded(o, ch, 1)
 	}
+	if !j.name.IsSource() {
+		j.rec.Tried(attemptOf(c, r))
+	}
 	j.log.Debug("change", "op", c.Op.String(), "kind", c.Kind.String(), "id", string(c.ID), "remote_id", c.RemoteID, "err", r.Err)
+}
+
+// attemptOf returns what is kept of a change that was tried, and under which entry: a membership is the member's. What is
+// written to the local directory is not kept so: it is our own, and takes nothing from anybody.
+func attemptOf(c *plan.Change, r provider.Result) (entry string, a status.Attempt) {
+	a = status.Attempt{Op: c.Op.String(), RemoteID: cmp.Or(r.RemoteID, c.RemoteID), RequestID: r.RequestID}
+	for _, f := range c.Fields {
+		a.Fields = append(a.Fields, f.Name)
+	}
+	if r.Err != nil {
+		a.FailKind, a.FailText = fault.KindOf(r.Err).String(), r.Err.Error()
+	}
+	if c.Member == nil {
+		return c.Ref.String(), a
+	}
+	a.Group, a.RemoteID = string(c.ID), ""
+	return c.Member.String(), a
 }
 
 // Say implements reconcile.Journal.
@@ -117,6 +138,9 @@ type notes struct {
 	messages []status.Message
 	// quiet leaves out what concerns the plan as a whole: an object job's answer is about one entry.
 	quiet bool
+	// trail keeps what was tried, in the name of job; nil where nobody wants to know.
+	trail *status.Trail
+	job   string
 }
 
 // Read implements reconcile.Journal.
@@ -126,7 +150,14 @@ func (n *notes) Read(_, _, _ int) {}
 func (n *notes) Planned(context.Context, plan.Plan, plan.Plan) error { return nil }
 
 // Done implements reconcile.Journal.
-func (n *notes) Done(*plan.Change, provider.Result) {}
+func (n *notes) Done(c *plan.Change, r provider.Result) {
+	if n.trail == nil {
+		return
+	}
+	entry, a := attemptOf(c, r)
+	a.RunID, a.Job = n.job, true
+	n.trail.Add(entry, a)
+}
 
 // Say implements reconcile.Journal.
 func (n *notes) Say(level reconcile.Level, event string, attributes map[string]any) {

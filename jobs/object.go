@@ -124,7 +124,11 @@ func (o *objectSync) both(ctx context.Context, c *Container, source string) (sta
 	case first.Failed > 0:
 		return status.OutcomeFailed, nil
 	}
+	o.said.trail, o.said.job = o.cfg.Status.Trail(c.Name), o.job.ID
 	second, err := o.hop(ctx, c, o.job.DryRun)
+	if lost := o.said.trail.Flush(context.WithoutCancel(ctx)); lost != nil {
+		o.cfg.Log.WarnContext(ctx, "what was tried is not kept", "container", string(c.Name), "job_id", o.job.ID, "err", lost)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -27,6 +27,8 @@ func TestCluster(t *testing.T) {
 	l := f.acquire(bumped, "w1")
 	check("Pause()", l.Pause(ctx, f.now().Add(time.Minute)))
 	check("SavePlan()", l.Recorder().SavePlan(ctx, status.PlanHead{}, planned(600, 1)))
+	l.Recorder().Tried("user/1", status.Attempt{Op: "create"})
+	check("Flush()", l.Recorder().Flush(ctx))
 	newest, err := f.NewestPlan(ctx, corp)
 	check("NewestPlan()", err)
 	_, err = f.PlanRows(ctx, newest, 0, 1000)

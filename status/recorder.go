@@ -18,6 +18,7 @@ type Recorder struct {
 	mu      sync.Mutex
 	pending batch // gathers
 	full    chan struct{}
+	trail   *Trail
 
 	flushing sync.Mutex // held while a batch is on its way
 	sent     batch      // on its way, or to be sent again under the same number
@@ -40,7 +41,10 @@ func (b batch) empty() bool { return len(b.counts) == 0 && len(b.messages) == 0 
 const flushMessages = 100
 
 func newRecorder(l *Lease) *Recorder {
-	r := &Recorder{lease: l, full: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{})}
+	r := &Recorder{
+		lease: l, trail: l.store.Trail(l.run.Container),
+		full: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
+	}
 	go r.loop()
 	return r
 }
@@ -60,6 +64,13 @@ func (r *Recorder) Held(n int) { r.count(n, "held") }
 
 // Read counts n entries read, by the present worker.
 func (r *Recorder) Read(o ObjectType, n int) { r.count(n, "r:"+string(o)) }
+
+// Tried keeps what became of one change of an entry ("user/<id>"). Unlike counts it is written also when another worker has
+// the run: it was done.
+func (r *Recorder) Tried(entry string, a Attempt) {
+	a.RunID = r.lease.run.ID
+	r.trail.Add(entry, a)
+}
 
 // Calls counts n requests to the remote side.
 func (r *Recorder) Calls(n int) { r.count(n, "calls") }
@@ -120,6 +131,9 @@ func (r *Recorder) Planned(ctx context.Context, p Planned) error {
 func (r *Recorder) Flush(ctx context.Context) error {
 	r.flushing.Lock()
 	defer r.flushing.Unlock()
+	if err := r.trail.Flush(ctx); err != nil {
+		return err
+	}
 	for {
 		if r.sent.empty() && !r.take() {
 			return nil

@@ -1,0 +1,56 @@
+package jobs_test
+
+import (
+	"context"
+	"testing"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+	"rollcall/status"
+)
+
+// What a run and an object job tried is kept with the entry, good or bad; what goes to the local directory is not.
+func TestWhatWasTriedIsKept(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.remote.before = func(_ context.Context, c plan.Change) error {
+		if c.ID == "u003" {
+			return fault.Errorf(fault.Conflict, "409: somebody has it")
+		}
+		return nil
+	}
+	s.worker("w1")
+	s.until(corp, s.start(corp).ID, status.Completed)
+	run := s.until(google, s.start(google).ID, status.Completed)
+	good, bad := s.tried(google, "user/u001"), s.tried(google, "user/u003")
+	if len(good) != 1 || good[0].Op != "create" || good[0].RunID != run.ID || good[0].RemoteID != "r-u001" || good[0].FailKind != "" || good[0].Job {
+		t.Errorf("a success is kept as %+v", good)
+	}
+	if len(bad) != 1 || bad[0].FailKind != "conflict" || bad[0].FailText != "409: somebody has it" {
+		t.Errorf("a failure is kept as %+v", bad)
+	}
+	if first := s.tried(corp, "user/u001"); len(first) != 0 {
+		t.Errorf("the local directory keeps %+v", first)
+	}
+	id, err := s.client.StartObject(t.Context(), google, "corp", directory.Ref{Kind: directory.User, ID: "u003"}, "tester")
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool {
+		job, err := s.status.Job(t.Context(), google, id)
+		return err == nil && job.State == status.JobDone
+	})
+	if bad = s.tried(google, "user/u003"); len(bad) != 2 || !bad[0].Job || bad[0].RunID != id {
+		t.Errorf("after an object job it is %+v, want that job's first", bad)
+	}
+}
+
+func (s *site) tried(c status.Container, entry string) []status.Attempt {
+	s.t.Helper()
+	out, err := s.status.Attempts(s.t.Context(), c, entry)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return out
+}
