@@ -1,0 +1,187 @@
+package metrics
+
+import (
+	"slices"
+
+	"rollcall/fault"
+	"rollcall/plan"
+	"rollcall/provider/pace"
+	"rollcall/status"
+)
+
+// Kind is the kind of a metric.
+type Kind string
+
+// The kinds.
+const (
+	Gauge     Kind = "gauge"
+	Counter   Kind = "counter"
+	Histogram Kind = "histogram"
+)
+
+// Label is one label of a metric.
+type Label struct {
+	Name string
+	// Values is every value that the label can have; nil where Meaning says what the values are.
+	Values  []string
+	Meaning string
+}
+
+// Metric is one entry of the catalogue.
+type Metric struct {
+	Name   string
+	Kind   Kind
+	Help   string
+	Labels []Label
+	// Absent says when there is no series; empty where there always is one.
+	Absent string
+	// Buckets are the upper bounds of a histogram, in seconds.
+	Buckets []float64
+}
+
+// names returns the names of the labels.
+func (m *Metric) names() []string {
+	out := make([]string, len(m.Labels))
+	for i, l := range m.Labels {
+		out[i] = l.Name
+	}
+	return out
+}
+
+// Section is a part of the catalogue, with who exports it.
+type Section struct {
+	Title   string
+	Text    string
+	Metrics []Metric
+}
+
+// Catalogue returns every metric of ours.
+func Catalogue() []Section {
+	return []Section{
+		{"State", "Exported by the API process, and by `rollcall demo`. It is read from Redis when somebody scrapes, so every API process says the same: " +
+			"aggregate with `max by (…)`. While Redis does not answer, `rollcall_redis_up` is 0 and everything else of this table is absent, " +
+			"but `rollcall_container_info`. Dry runs count nowhere but in `rollcall_run_active` and the progress of the live run.", state},
+		{"Work", "Counted by each worker, and by `rollcall demo`, since it started: `sum by (…)` over the processes. Of the series that can be " +
+			"named beforehand each starts at 0.", work},
+		{"Every process", "Besides these: `go_*` and `process_*`, as Prometheus's client library has them.", both},
+	}
+}
+
+// find returns a metric of the catalogue. One that is not there is a defect, found by the first test.
+func find(name string) *Metric {
+	for _, s := range Catalogue() {
+		if i := slices.IndexFunc(s.Metrics, func(m Metric) bool { return m.Name == name }); i >= 0 {
+			return &s.Metrics[i]
+		}
+	}
+	panic("metrics: " + name + " is not in the catalogue")
+}
+
+// Outcome of what succeeded; what failed has the kind of its error.
+const OK = "ok"
+
+// texts returns a list of texts of some type as strings.
+func texts[T ~string](list []T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = string(v)
+	}
+	return out
+}
+
+func faults() []string {
+	kinds := fault.Kinds()
+	out := make([]string, len(kinds))
+	for i, k := range kinds {
+		out[i] = k.String()
+	}
+	return out
+}
+
+// The labels.
+var (
+	container = Label{Name: "container", Meaning: "the source or provider: `ldap:<slug>`, `google_workspace:<id>`, `microsoft_entra:<id>`"}
+	kind      = Label{Name: "kind", Values: []string{string(status.LDAP), string(status.GoogleWorkspace), string(status.MicrosoftEntra)}}
+	entryKind = Label{Name: "kind", Values: []string{string(status.User), string(status.Group)}}
+	object    = Label{Name: "kind", Values: texts(status.ObjectTypes())}
+	action    = Label{Name: "action", Values: texts(status.ChangeTypes())}
+	outcome   = Label{Name: "outcome", Values: append([]string{OK}, faults()...)}
+	ofFault   = Label{Name: "fault", Values: faults()}
+	result    = Label{Name: "result", Values: texts(Results())}
+	liveState = Label{Name: "state", Values: []string{string(status.Queued), string(status.Running), string(status.Deferred)}}
+	guard     = Label{Name: "guard", Values: texts(plan.Rules())}
+	reason    = Label{Name: "reason", Values: texts(plan.Reasons())}
+	queue     = Label{Name: "queue", Values: []string{"full", "objects"}}
+	taskState = Label{Name: "state", Values: TaskStates()}
+	lane      = Label{Name: "lane", Values: Lanes()}
+	mode      = Label{Name: "mode", Values: Modes()}
+	operation = Label{Name: "operation", Meaning: "the method: `users.insert`, `members.list`, …; `batch` for a batch that was not answered as a whole"}
+	class     = Label{Name: "status", Values: StatusClasses()}
+	jobResult = Label{Name: "result", Values: texts(JobResults())}
+)
+
+// Result is how a run ended.
+type Result string
+
+// The results.
+const (
+	Successful Result = "successful"
+	Warning    Result = "warning"
+	Failed     Result = "failed"
+	Cancelled  Result = "cancelled"
+	Expired    Result = "expired"
+)
+
+// Results returns every result.
+func Results() []Result { return []Result{Successful, Warning, Failed, Cancelled, Expired} }
+
+// ResultOf returns how a run in this state ended; empty for one that is not over.
+func ResultOf(state status.State, as status.TaskStatus) Result {
+	switch state {
+	case status.Completed:
+		if as == status.TaskWarning {
+			return Warning
+		}
+		return Successful
+	case status.Failed:
+		return Failed
+	case status.Cancelled:
+		return Cancelled
+	case status.Expired:
+		return Expired
+	case status.Queued, status.Running, status.Deferred:
+	}
+	return ""
+}
+
+// dryRun is the mode of a dry run, whatever it reads.
+const dryRun = "dry_run"
+
+// Modes returns every mode of a run.
+func Modes() []string { return []string{string(status.Full), string(status.Delta), dryRun} }
+
+// TaskStates returns the states of a queue's tasks.
+func TaskStates() []string { return []string{"pending", "active", "scheduled", "retry", "archived"} }
+
+// UserCreates is the lane of Google's second quota, that of the creation of users.
+const UserCreates = "users.insert"
+
+// Lanes returns what quotas are counted by.
+func Lanes() []string { return []string{pace.Calls, UserCreates, pace.ResourceUnits, pace.Writes} }
+
+// StatusClasses returns the classes of HTTP statuses: 429 has one of its own, and none stands for no answer.
+func StatusClasses() []string { return []string{"2xx", "3xx", "4xx", "429", "5xx", "none"} }
+
+// JobResult is what the sync of a single object came to.
+type JobResult string
+
+// The results of an object job.
+const (
+	JobOK     JobResult = "ok"
+	JobHeld   JobResult = "held"
+	JobFailed JobResult = "failed"
+	JobAbsent JobResult = "absent"
+)
+
+// JobResults returns every result of an object job.
+func JobResults() []JobResult { return []JobResult{JobOK, JobHeld, JobFailed, JobAbsent} }

@@ -1,0 +1,15 @@
+package plan
+
+// Rules returns every guard, for metrics that start at zero.
+func Rules() []Rule {
+	return []Rule{RuleLimit, RuleHalf, RuleEmpty, RuleMembers, RuleDoubt, RuleApproval, RuleFollows, RuleRejected}
+}
+
+// Reasons returns every reason: those of a departure, and those for which an entry is held or left alone.
+func Reasons() []Reason {
+	return []Reason{
+		Absent, Disabled, OutOfScope,
+		NoAddress, ForeignDomain, BadMapping, SameAddress, AddressTaken, AddressKept, Ambiguous, AnchorLost, Unusable, Unsettled,
+		ProtectedObject, SuspendedByElse, SuspendedByWhom, RecreatedEntry,
+	}
+}
