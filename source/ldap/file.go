@@ -183,6 +183,9 @@ func (f *file) search(ctx context.Context, r request, each func(*ldap.Entry) err
 		if err := each(f.entries[i].Entry); err != nil {
 			return err
 		}
+		if r.limit > 0 && given == r.limit {
+			return nil
+		}
 	}
 	// An export of people alone lacks the container above them: what is below proves it.
 	if !seen {
@@ -197,6 +200,9 @@ func noSuchObject(op string) error {
 		&ldap.Error{ResultCode: ldap.LDAPResultNoSuchObject, Err: errors.New("no such object")},
 	})
 }
+
+// contexts implements searcher.
+func (f *file) contexts() []string { return []string{""} }
 
 // referrals implements searcher.
 func (f *file) referrals() []string { return slices.Clone(f.refs) }

@@ -22,6 +22,8 @@ type request struct {
 	attrs  []string
 	// paged asks for pages; a search for one entry needs none.
 	paged bool
+	// limit and seconds, where they are not zero, are what the server may give and take: it says so when it stops.
+	limit, seconds int
 	// sample, where it is not nil, ends the search after the first page and is set when there is more.
 	sample *bool
 }
@@ -32,6 +34,8 @@ type searcher interface {
 	search(ctx context.Context, r request, each func(*ldap.Entry) error) error
 	// referrals returns the search result references so far, sorted and unique.
 	referrals() []string
+	// contexts returns what holds everything that the directory has.
+	contexts() []string
 	// String names the directory in errors.
 	String() string
 	close()
@@ -84,10 +88,13 @@ func (s *session) referrals() []string {
 	return out
 }
 
+// contexts implements searcher.
+func (s *session) contexts() []string { return s.root.contexts }
+
 // search implements searcher with simple paged results (RFC 2696).
 func (s *session) search(ctx context.Context, r request, each func(*ldap.Entry) error) error {
 	op := fmt.Sprintf("search %s on %s", r.base, s)
-	req := ldap.NewSearchRequest(r.base, r.scope, ldap.NeverDerefAliases, 0, 0, false, r.filter, r.attrs, nil)
+	req := ldap.NewSearchRequest(r.base, r.scope, ldap.NeverDerefAliases, r.limit, r.seconds, false, r.filter, r.attrs, nil)
 	if !r.paged {
 		_, err := s.page(ctx, op, req, each)
 		return err
