@@ -19,6 +19,7 @@ const module = "rollcall/"
 var floors = map[string]int{
 	// F0: vocabulary. Standard library only; see bare.
 	"directory":           0,
+	"internal/buildinfo":  0,
 	"fault":               0,
 	"internal/problem":    0,
 	"internal/redisfault": 1,
@@ -74,7 +75,7 @@ var floors = map[string]int{
 
 // bare packages import the standard library and nothing else.
 var bare = []string{
-	"directory", "fault", "internal/problem", "internal/secret", "internal/demo",
+	"directory", "fault", "internal/buildinfo", "internal/problem", "internal/secret", "internal/demo",
 	"simulator/googleworkspace", "simulator/googleworkspace/discoverytest", "simulator/graph", "simulator/graph/csdltest",
 }
 

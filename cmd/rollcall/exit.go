@@ -32,7 +32,7 @@ func exitCodesTopic() *cobra.Command {
   5  the API refused the token, or the token lacks the scope
 
 Without --watch, 0 says only that the run was started. status and runs with a run judge the last run in the same way: 1 if it
-failed, 3 if something is held. The other commands (demo, check, plan, simulate, token) end with 0, 1 or 2.`,
+failed, 3 if something is held. The other commands (demo, check, plan, simulate, token, health, version) end with 0, 1 or 2.`,
 	}
 }
 

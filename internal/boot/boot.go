@@ -66,7 +66,7 @@ func Open(ctx context.Context, p config.Process, getenv func(string) string, std
 
 // With connects a process whose configuration is loaded.
 func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func(string) string, log *slog.Logger) (*App, error) {
-	rdb, closeRedis, err := Connect(ctx, p.RedisURL, log)
+	rdb, closeRedis, err := Connect(ctx, p, log)
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []
 	var out []Probe
 	if p.RedisURL != Embedded {
 		out = append(out, Probe{"redis", func(ctx context.Context) ([]string, error) {
-			_, closeRedis, err := Connect(ctx, p.RedisURL, a.Log)
+			_, closeRedis, err := Connect(ctx, p, a.Log)
 			if err == nil {
 				closeRedis()
 			}

@@ -13,6 +13,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/fault"
+	"rollcall/internal/config"
+	"rollcall/internal/secret"
 )
 
 // Embedded is the URL scheme of a Redis inside this process: for a first look, for `rollcall plan` and for the demo.
@@ -20,25 +22,59 @@ const Embedded = "embedded:"
 
 // Connect connects to Redis: redis://, rediss://, redis-cluster://, redis-sentinel:// (with ?master_name=), or embedded:.
 // It returns when Redis answered, and warns of settings under which tasks get lost.
-func Connect(ctx context.Context, target string, log *slog.Logger) (rdb redis.UniversalClient, closeFunc func(), err error) {
+func Connect(ctx context.Context, p config.Process, log *slog.Logger) (rdb redis.UniversalClient, closeFunc func(), err error) {
 	redis.SetLogger(quiet{log})
-	if target == Embedded {
+	if p.RedisURL == Embedded {
 		return embedded(log)
 	}
-	if rdb, err = client(target); err != nil {
+	pass, warning, err := passwordFile(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	if warning != "" {
+		log.WarnContext(ctx, warning)
+	}
+	if rdb, err = client(p.RedisURL, pass); err != nil {
 		return nil, nil, err
 	}
 	ping, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if err := rdb.Ping(ping).Err(); err != nil {
 		_ = rdb.Close()
-		return nil, nil, fault.Errorf(fault.Unavailable, "redis at %s: %w", hostOf(target), err)
+		return nil, nil, fault.Errorf(fault.Unavailable, "redis at %s: %w", hostOf(p.RedisURL), err)
 	}
 	warn(ctx, rdb, log)
 	return rdb, func() { _ = rdb.Close() }, nil
 }
 
-func client(target string) (redis.UniversalClient, error) {
+// credentials gives a new connection its user and password.
+type credentials func(context.Context) (user, password string, err error)
+
+// passwordFile returns what reads ROLLCALL_REDIS_PASSWORD_FILE for a user, or nil where none is set. The file is read for
+// every connection: a password is changed by adding the new one to Redis, writing the file, and taking the old one away.
+func passwordFile(p config.Process) (of func(user string) credentials, warning string, err error) {
+	if p.RedisPasswordFile == "" {
+		return nil, "", nil
+	}
+	read := func() (secret.Value, string, error) {
+		v, warning, err := secret.FromFile(p.RedisPasswordFile, p.StrictFiles)
+		if err != nil {
+			return "", "", fault.Errorf(fault.Invalid, "ROLLCALL_REDIS_PASSWORD_FILE: %w", err)
+		}
+		return v, warning, nil
+	}
+	if _, warning, err = read(); err != nil {
+		return nil, "", err
+	}
+	return func(user string) credentials {
+		return func(context.Context) (string, string, error) {
+			v, _, err := read()
+			return user, v.Reveal(), err
+		}
+	}, warning, nil
+}
+
+func client(target string, pass func(user string) credentials) (redis.UniversalClient, error) {
 	scheme, rest, _ := strings.Cut(target, "://")
 	switch scheme {
 	case "redis", "rediss", "unix":
@@ -46,17 +82,26 @@ func client(target string) (redis.UniversalClient, error) {
 		if err != nil {
 			return nil, badURL(err)
 		}
+		if pass != nil {
+			o.CredentialsProviderContext = pass(o.Username)
+		}
 		return redis.NewClient(o), nil
 	case "redis-cluster", "rediss-cluster":
 		o, err := redis.ParseClusterURL(strings.TrimSuffix(scheme, "-cluster") + "://" + rest)
 		if err != nil {
 			return nil, badURL(err)
 		}
+		if pass != nil {
+			o.CredentialsProviderContext = pass(o.Username)
+		}
 		return redis.NewClusterClient(o), nil
 	case "redis-sentinel", "rediss-sentinel":
 		o, err := redis.ParseFailoverURL(strings.TrimSuffix(scheme, "-sentinel") + "://" + rest)
 		if err != nil {
 			return nil, badURL(err)
+		}
+		if pass != nil {
+			o.CredentialsProviderContext = pass(o.Username)
 		}
 		return redis.NewFailoverClient(o), nil
 	}

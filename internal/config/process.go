@@ -22,16 +22,17 @@ const Prefix = "ROLLCALL"
 
 // Process is what the environment says of one process. The doc tag is the meaning, for docs/configuration.md.
 type Process struct {
-	RedisURL         string        `envconfig:"REDIS_URL" default:"redis://127.0.0.1:6379/0" doc:"Where Redis is: redis://, rediss:// (TLS), redis-cluster://, redis-sentinel://host:port?master_name=name, or embedded: for one inside the process (for a first look: it forgets everything at exit)."`
-	Config           string        `envconfig:"CONFIG" default:"rollcall.yaml" doc:"The file with sources and providers."`
-	Listen           string        `envconfig:"LISTEN" default:"127.0.0.1:8080" doc:"Where the API listens."`
-	MetricsListen    string        `envconfig:"METRICS_LISTEN" doc:"Where metrics and health are served: by default 127.0.0.1:9464 in the API process and 127.0.0.1:9465 in a worker; off serves none."`
-	TokensFile       string        `envconfig:"TOKENS_FILE" doc:"Who may call the API; see Tokens file."`
-	InsecureNoTokens bool          `envconfig:"INSECURE_NO_TOKENS" default:"false" doc:"Serve the API to everybody who can connect. Without a tokens file the API does not start unless this is true."`
-	ObjectWait       time.Duration `envconfig:"OBJECT_WAIT" default:"20s" doc:"How long the sync of a single object is waited for before the API answers 202."`
-	LogLevel         string        `envconfig:"LOG_LEVEL" default:"info" doc:"debug, info, warn or error."`
-	LogFormat        string        `envconfig:"LOG_FORMAT" default:"json" doc:"json or text."`
-	StrictFiles      bool          `envconfig:"STRICT_FILES" default:"false" doc:"Refuse secret files that others can read; otherwise that is a warning. Files that others can write are always refused."`
+	RedisURL          string        `envconfig:"REDIS_URL" default:"redis://127.0.0.1:6379/0" doc:"Where Redis is: redis://, rediss:// (TLS), redis-cluster://, redis-sentinel://host:port?master_name=name, or embedded: for one inside the process (for a first look: it forgets everything at exit)."`
+	RedisPasswordFile string        `envconfig:"REDIS_PASSWORD_FILE" doc:"A file with the password of Redis, in place of one in ROLLCALL_REDIS_URL. It is read for every new connection, so that it can be changed while processes run. A secret file."`
+	Config            string        `envconfig:"CONFIG" default:"rollcall.yaml" doc:"The file with sources and providers."`
+	Listen            string        `envconfig:"LISTEN" default:"127.0.0.1:8080" doc:"Where the API listens."`
+	MetricsListen     string        `envconfig:"METRICS_LISTEN" doc:"Where metrics and health are served: by default 127.0.0.1:9464 in the API process and 127.0.0.1:9465 in a worker; off serves none."`
+	TokensFile        string        `envconfig:"TOKENS_FILE" doc:"Who may call the API; see Tokens file."`
+	InsecureNoTokens  bool          `envconfig:"INSECURE_NO_TOKENS" default:"false" doc:"Serve the API to everybody who can connect. Without a tokens file the API does not start unless this is true."`
+	ObjectWait        time.Duration `envconfig:"OBJECT_WAIT" default:"20s" doc:"How long the sync of a single object is waited for before the API answers 202."`
+	LogLevel          string        `envconfig:"LOG_LEVEL" default:"info" doc:"debug, info, warn or error."`
+	LogFormat         string        `envconfig:"LOG_FORMAT" default:"json" doc:"json or text."`
+	StrictFiles       bool          `envconfig:"STRICT_FILES" default:"false" doc:"Refuse secret files that others can read; otherwise that is a warning. Files that others can write are always refused."`
 }
 
 // Where metrics are served by default.
@@ -147,6 +148,9 @@ func (p *Process) validate() error {
 	if err := checkRedis(p.RedisURL); err != nil {
 		fail("REDIS_URL", "%w", err)
 	}
+	if p.RedisPasswordFile != "" && carriesPassword(p.RedisURL) {
+		fail("REDIS_PASSWORD_FILE", "it and a password in %s exclude each other", variable("REDIS_URL"))
+	}
 	if err := checkListen(p.Listen); err != nil {
 		fail("LISTEN", "%w", err)
 	}
@@ -189,6 +193,15 @@ func checkRedis(s string) error {
 		return errors.New("names no master: add ?master_name=")
 	}
 	return nil
+}
+
+func carriesPassword(redisURL string) bool {
+	u, err := url.Parse(redisURL)
+	if err != nil || u.User == nil {
+		return false
+	}
+	_, has := u.User.Password()
+	return has
 }
 
 func checkListen(s string) error {

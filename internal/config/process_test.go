@@ -34,13 +34,13 @@ func TestProcessDefaults(t *testing.T) {
 // TestProcessEnvironment cannot run in parallel: it changes the environment.
 func TestProcessEnvironment(t *testing.T) {
 	for name, value := range map[string]string{
-		"REDIS_URL": "embedded:", "CONFIG": "c.yaml", "LISTEN": ":1", "METRICS_LISTEN": ":2", "TOKENS_FILE": "", "INSECURE_NO_TOKENS": "1",
+		"REDIS_URL": "embedded:", "REDIS_PASSWORD_FILE": "p", "CONFIG": "c.yaml", "LISTEN": ":1", "METRICS_LISTEN": ":2", "TOKENS_FILE": "", "INSECURE_NO_TOKENS": "1",
 		"OBJECT_WAIT": "1m", "LOG_LEVEL": "debug", "LOG_FORMAT": "text", "STRICT_FILES": "true",
 	} {
 		t.Setenv("ROLLCALL_"+name, value)
 	}
 	want := config.Process{
-		RedisURL: "embedded:", Config: "c.yaml", Listen: ":1", MetricsListen: ":2", InsecureNoTokens: true, ObjectWait: time.Minute,
+		RedisURL: "embedded:", RedisPasswordFile: "p", Config: "c.yaml", Listen: ":1", MetricsListen: ":2", InsecureNoTokens: true, ObjectWait: time.Minute,
 		LogLevel: "debug", LogFormat: "text", StrictFiles: true,
 	}
 	got, err := config.LoadProcess(os.Getenv)
@@ -72,6 +72,8 @@ environment: ROLLCALL_OBJECT_WAIT: 1h0m0s: want 0s to 5m`},
 		{"redis host", map[string]string{"REDIS_URL": "redis:///0"}, "environment: ROLLCALL_REDIS_URL: names no host"},
 		{"redis URL", map[string]string{"REDIS_URL": "redis://:hunter2@h:port"}, "environment: ROLLCALL_REDIS_URL: is no URL"},
 		{"sentinel", map[string]string{"REDIS_URL": "redis-sentinel://h:26379"}, "environment: ROLLCALL_REDIS_URL: names no master: add ?master_name="},
+		{"two passwords", map[string]string{"REDIS_URL": "redis://:hunter2@h", "REDIS_PASSWORD_FILE": "x"}, "environment: ROLLCALL_REDIS_PASSWORD_FILE: it and a password in ROLLCALL_REDIS_URL exclude each other"},
+		{"a user and a file", map[string]string{"REDIS_URL": "redis://rollcall@h", "REDIS_PASSWORD_FILE": "x"}, ""},
 		{"metrics off", map[string]string{"METRICS_LISTEN": "off"}, ""},
 		{"embedded", map[string]string{"REDIS_URL": "embedded:"}, ""},
 		{"cluster", map[string]string{"REDIS_URL": "redis-cluster://h:7000?addr=h:7001"}, ""},

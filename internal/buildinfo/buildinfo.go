@@ -1,0 +1,52 @@
+// Package buildinfo says which build this is: for `rollcall version` and for the metric rollcall_build_info.
+//
+// The Go toolchain writes down the commit where it finds a repository. Where it finds none, as in the build of the image, the
+// linker sets the variables:
+//
+//	go build -ldflags "-X rollcall/internal/buildinfo.version=v1.2.3 -X rollcall/internal/buildinfo.revision=$(git rev-parse HEAD)"
+package buildinfo
+
+import "runtime/debug"
+
+// Set by the linker, or empty.
+var version, revision string
+
+// Info names a build.
+type Info struct {
+	// Version is that of a release; devel otherwise.
+	Version string
+	// Revision is the commit; unknown where nobody said it. A plus sign at its end stands for changes beyond it.
+	Revision string
+	// Go is the version of the toolchain.
+	Go string
+}
+
+// Read returns what is known of this program.
+func Read() Info {
+	b, _ := debug.ReadBuildInfo()
+	return read(version, revision, b)
+}
+
+func read(version, revision string, b *debug.BuildInfo) Info {
+	info := Info{Version: version, Revision: revision}
+	modified := ""
+	if b != nil {
+		info.Go = b.GoVersion
+		for _, s := range b.Settings {
+			switch {
+			case s.Key == "vcs.revision" && info.Revision == "":
+				info.Revision = s.Value
+			case s.Key == "vcs.modified" && s.Value == "true" && revision == "":
+				modified = "+"
+			}
+		}
+	}
+	if info.Version == "" {
+		info.Version = "devel"
+	}
+	if info.Revision == "" {
+		info.Revision = "unknown"
+	}
+	info.Revision += modified
+	return info
+}
