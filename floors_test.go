@@ -37,6 +37,7 @@ var floors = map[string]int{
 	"status":        2,
 
 	// F3: adapters, the engine that knows only ports, simulators and conformance suites.
+	"status/watch":                            3,
 	"source/ldap":                             3,
 	"directory/store":                         3,
 	"provider/googleworkspace":                3,

@@ -15,6 +15,7 @@ type API struct {
 	mux       *http.ServeMux
 	resources registry
 	now       func() time.Time
+	events    *events
 }
 
 var _ http.Handler = (*API)(nil)
@@ -29,7 +30,7 @@ func New(cfg Config) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &API{cfg: cfg, mux: http.NewServeMux(), resources: resources, now: cfg.Status.Config().Now}
+	a := &API{cfg: cfg, mux: http.NewServeMux(), resources: resources, now: cfg.Status.Config().Now, events: newEvents(cfg)}
 	for _, rt := range a.routes() {
 		h := a.endpoint(rt)
 		a.mux.Handle(prefix+rt.path+"{$}", h)

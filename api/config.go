@@ -52,6 +52,10 @@ type Config struct {
 	ObjectWait time.Duration
 	// TaskMessages is how many messages a run shows in the sync status, the newest ones. Default 100.
 	TaskMessages int
+	// EventEvery is how often a run is read while its events are listened to. Default 1 s.
+	EventEvery time.Duration
+	// MaxEventStreams is how many streams of events may be open at once. Default 256.
+	MaxEventStreams int
 	// Addr is where NewServer listens. Default ":8000".
 	Addr string
 }
@@ -60,6 +64,8 @@ type Config struct {
 const (
 	defaultObjectWait   = 20 * time.Second
 	defaultTaskMessages = 100
+	defaultEventEvery   = time.Second
+	defaultEventStreams = 256
 	defaultAddr         = ":8000"
 
 	// maxBody is the largest request body, in bytes.
@@ -81,20 +87,26 @@ func (c Config) withDefaults() (Config, error) {
 	if c.TaskMessages <= 0 {
 		c.TaskMessages = defaultTaskMessages
 	}
+	if c.EventEvery <= 0 {
+		c.EventEvery = defaultEventEvery
+	}
+	if c.MaxEventStreams <= 0 {
+		c.MaxEventStreams = defaultEventStreams
+	}
 	if c.Addr == "" {
 		c.Addr = defaultAddr
 	}
 	return c, nil
 }
 
-// NewServer returns a server for the API of cfg, with limits on how slowly a client may talk. A program that serves
+// NewServer returns a server for the API of cfg, with limits on how slowly a client may talk. Its Shutdown ends the streams of events. A program that serves
 // more than the API puts its own handler around Server.Handler.
 func NewServer(cfg Config) (*http.Server, error) {
 	a, err := New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &http.Server{
+	srv := &http.Server{
 		Addr:              a.cfg.Addr,
 		Handler:           a,
 		ReadHeaderTimeout: 10 * time.Second,
@@ -103,5 +115,7 @@ func NewServer(cfg Config) (*http.Server, error) {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.cfg.Log.Handler(), slog.LevelWarn),
-	}, nil
+	}
+	srv.RegisterOnShutdown(a.events.stop)
+	return srv, nil
 }

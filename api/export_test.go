@@ -3,6 +3,7 @@ package api
 import (
 	"maps"
 	"slices"
+	"time"
 )
 
 // Routes returns the methods of every path below the base path.
@@ -18,4 +19,12 @@ func Routes() map[string][]string {
 func FaultAnswer(err error) (int, any, map[string]string) {
 	a := faultAnswer(err)
 	return a.status, a.body, a.header
+}
+
+// OpenEvents returns how many readers and how many streams of events there are.
+func OpenEvents(a *API) (readers, streams int) { return a.events.hub.Readers(), len(a.events.slots) }
+
+// SetEventTimes sets after how long a silent stream says something, and how long a client may take to read.
+func SetEventTimes(a *API, heartbeat, writeTime time.Duration) {
+	a.events.heartbeat, a.events.writeTime = heartbeat, writeTime
 }

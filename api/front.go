@@ -99,6 +99,10 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, out answer) {
 	for name, value := range out.header {
 		w.Header().Set(name, value)
 	}
+	if s, is := out.body.(*eventStream); is {
+		a.stream(w, r, s)
+		return
+	}
 	if out.body == nil {
 		w.WriteHeader(out.status)
 		return

@@ -50,6 +50,7 @@ func (a *API) routes() []route {
 		add(one+"sync/", post(a.start, 0))
 		add(one+"sync/cancel/", post(a.cancel, 0))
 		add(one+"sync/status/", get(ScopeRead, a.syncStatus))
+		add(one+"sync/events/", get(ScopeRead, a.syncEvents))
 		add(one+"sync/plan/", get(ScopeRead, a.syncPlan))
 		add(one+"sync/runs/", get(ScopeRead, a.runs))
 		add(one+"sync/runs/{run}/", get(ScopeRead, a.run))

@@ -59,6 +59,13 @@ func TestCluster(t *testing.T) {
 	if check("Leave()", err); !turn.Go {
 		t.Errorf("Leave() = %+v, want go", turn)
 	}
+	_, said, err := f.Follow(ctx, corp, run.ID, "")
+	if check("Follow()", err); len(said) > 0 {
+		_, _, err = f.RunOfMessage(ctx, corp, said[0].ID, 10)
+		check("RunOfMessage()", err)
+	}
+	_, _, err = f.RunAfter(ctx, corp, 0)
+	check("RunAfter()", err)
 	done := make(chan error, 1)
 	go func() {
 		_, err := f.WaitJob(ctx, google, job.ID, 10*time.Second)
