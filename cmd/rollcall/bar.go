@@ -13,7 +13,7 @@ import (
 )
 
 // bar shows a run as it goes: on a terminal one line that is written over, elsewhere a line at the end and, if phases is
-// set, one whenever the run comes to something else.
+// set, one whenever the run comes to something else or a tenth further. What wants attention is shown above it.
 type bar struct {
 	*env
 	w      io.Writer
@@ -21,24 +21,99 @@ type bar struct {
 	live   bool
 	phases bool
 	phase  string
+	tenth  int64
 	last   string
+
+	over  bool     // the run was over when it was shown first
+	shown int      // how many complaints were shown
+	rest  []string // the last of those that were not
+	more  int      // how many were before the rest
 }
+
+const (
+	// mostShown is how many complaints are shown as they come, mostAfter how many of the others at the end.
+	mostShown = 20
+	mostAfter = 10
+)
 
 func newBar(e *env, w io.Writer, name status.Container, phases bool) *bar {
 	f, is := w.(*os.File)
 	return &bar{env: e, w: w, name: name, phases: phases, live: is && terminal(f)}
 }
 
+// event shows what became of the run.
+func (b *bar) event(e client.Event) {
+	switch m := e.Message; e.Name {
+	case client.EventRun, client.EventEnd:
+		if b.last == "" {
+			b.over = !e.Run.State.Open()
+		}
+		b.show(e.Run)
+	case client.EventMessage:
+		if m.Level == client.Warning || m.Level == client.Failure {
+			b.complain(m.Level + ": " + sentence(m))
+		}
+	case client.EventGap:
+		b.complain("warning: some earlier messages are not kept any more")
+	}
+}
+
 func (b *bar) show(run client.Run) {
 	b.last = fmt.Sprintf("  %-20s %s", b.name, b.line(run))
-	phase := string(run.State) + run.PlannedAt.String()
+	phase, tenth := string(run.State)+run.PlannedAt.String(), b.tenth
+	if done, expected := run.Done(); expected > 0 {
+		tenth = done * 10 / expected
+	}
 	switch {
-	case b.live: // Without wrapping: a line that is too long for the window could not be written over.
-		fmt.Fprint(b.w, "\r\x1b[K\x1b[?7l"+b.last+"\x1b[?7h")
-	case b.phases && phase != b.phase && run.State.Open():
+	case b.live:
+		b.draw()
+	case b.phases && run.State.Open() && (phase != b.phase || tenth > b.tenth):
 		fmt.Fprintln(b.w, b.last)
 	}
-	b.phase = phase
+	b.phase, b.tenth = phase, tenth
+}
+
+// draw writes the line over itself, without wrapping: one that is too long for the window could not be written over.
+func (b *bar) draw() { fmt.Fprint(b.w, "\r\x1b[K\x1b[?7l"+b.last+"\x1b[?7h") }
+
+// above prints a line above that which is written over.
+func (b *bar) above(w io.Writer, text string) {
+	if b.live {
+		fmt.Fprint(b.w, "\r\x1b[K")
+	}
+	fmt.Fprintln(w, text)
+	if b.live && b.last != "" {
+		b.draw()
+	}
+}
+
+// note says what became of the connection.
+func (b *bar) note(text string) { b.above(b.stderr, "rollcall: "+text) }
+
+// complain shows a warning or an error while the run goes on, if there were not too many before.
+func (b *bar) complain(text string) {
+	switch {
+	case !b.over && b.shown < mostShown:
+		b.shown++
+		b.above(b.w, text)
+		return
+	case len(b.rest) == mostAfter:
+		b.rest = b.rest[1:]
+		b.more++
+	case !b.over && len(b.rest) == 0:
+		b.above(b.w, "(further warnings and errors are counted, and the last ones shown at the end)")
+	}
+	b.rest = append(b.rest, text)
+}
+
+// complaints prints at the end what was not shown while the run went on.
+func (b *bar) complaints(run client.Run) {
+	for _, text := range b.rest {
+		fmt.Fprintln(b.w, text)
+	}
+	if b.more > 0 {
+		fmt.Fprintf(b.w, "and %d more: rollcall runs %s %s\n", b.more, run.Container, run.ID)
+	}
 }
 
 func (b *bar) end() {
@@ -73,7 +148,7 @@ func (b *bar) line(run client.Run) string {
 		text += ", " + span(duration(run))
 	case run.PausedUntil.After(b.now()):
 		text += ", paused by the remote side until " + b.clock(run.PausedUntil)
-	case !run.Ends.IsZero():
+	case !run.Ends.IsZero() && done < expected:
 		text += ", ends in about " + span(max(0, run.Ends.Sub(b.now()))) + " at " + b.clock(run.Ends)
 	}
 	return text

@@ -17,6 +17,8 @@ const (
 	codeHeld    = 3
 	codeLive    = 4
 	codeRefused = 5
+	// codeInterrupted is what a shell makes of Ctrl-C.
+	codeInterrupted = 130
 )
 
 func exitCodesTopic() *cobra.Command {
@@ -30,6 +32,7 @@ func exitCodesTopic() *cobra.Command {
   3  something waits for a person: changes are held, or entries are in conflict
   4  a run is live already, and another one was not started
   5  the API refused the token, or the token lacks the scope
+  130  Ctrl-C: nothing more is known here, and the run goes on
 
 Without --watch, 0 says only that the run was started. status and runs with a run judge the last run in the same way: 1 if it
 failed, 3 if something is held. The other commands (demo, check, plan, simulate, token, health, version) end with 0, 1 or 2.`,
@@ -84,6 +87,8 @@ func (e *env) end(err error) int {
 		switch {
 		case refusal.Kind == fault.Denied:
 			return codeRefused
+		case refusal.Kind == fault.Canceled:
+			return codeInterrupted
 		case refusal.Kind == fault.Conflict && refusal.Run != nil:
 			return codeLive
 		}

@@ -47,6 +47,10 @@ type service struct {
 	now time.Time
 	// before is called before each request.
 	before func(*http.Request)
+	// old has the API have no events.
+	old bool
+	// cutAll cuts every connection.
+	cutAll func()
 	// begun is called with each run that is started.
 	begun func(status.Run)
 	// result is what the sync of an object comes to; nil leaves it under way.
@@ -59,7 +63,7 @@ func newService(t *testing.T) *service {
 	s := &service{t: t, now: time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)}
 	s.store = status.New(redistest.Start(t), status.Config{Now: s.clock})
 	a, err := api.New(api.Config{
-		Status: s.store, Jobs: s, Directory: s, ObjectWait: time.Millisecond,
+		Status: s.store, Jobs: s, Directory: s, ObjectWait: time.Millisecond, EventEvery: time.Millisecond,
 		Authenticate: func(token string) (api.Caller, bool) {
 			scopes := map[string][]string{goodToken: {api.ScopeRead, api.ScopeSync, api.ScopeApprove}, readToken: {api.ScopeRead}}[token]
 			return api.Caller{Name: "ada", Scopes: scopes}, scopes != nil
@@ -75,10 +79,13 @@ func newService(t *testing.T) *service {
 		if s.before != nil {
 			s.before(r)
 		}
+		if s.old && hide(w, r) {
+			return
+		}
 		a.ServeHTTP(w, r)
 	}))
 	t.Cleanup(srv.Close)
-	s.url = srv.URL
+	s.url, s.cutAll = srv.URL, srv.CloseClientConnections
 	return s
 }
 
@@ -218,23 +225,45 @@ type result struct {
 type person struct {
 	env  map[string]string
 	says string // to a question; nobody is there to be asked where it is empty
+	// hears is called with each thing that is printed.
+	hears func(string)
+	// ctx ends when the person presses Ctrl-C.
+	ctx context.Context
 }
 
 func (s *service) do(args ...string) result { s.t.Helper(); return s.as(person{}, args...) }
 
 func (s *service) as(p person, args ...string) result {
 	s.t.Helper()
-	var stdout, stderr bytes.Buffer
+	var stdout, stderr heard
 	vars := map[string]string{varAPI: s.url, varToken: goodToken}
 	for k, v := range p.env {
 		vars[k] = v
+	}
+	if stdout.hears = p.hears; p.ctx == nil {
+		p.ctx = s.t.Context()
 	}
 	e := &env{
 		getenv: func(k string) string { return vars[k] }, stdin: strings.NewReader(p.says), stdout: &stdout, stderr: &stderr,
 		asks: p.says != "", now: s.clock, every: time.Millisecond,
 	}
-	code := run(s.t.Context(), e, args)
+	code := run(p.ctx, e, args)
 	return result{code, stdout.String(), stderr.String()}
+}
+
+// heard is what was printed.
+type heard struct {
+	bytes.Buffer
+	hears func(string)
+}
+
+// Write implements io.Writer.
+func (h *heard) Write(b []byte) (int, error) {
+	n, err := h.Buffer.Write(b)
+	if h.hears != nil {
+		h.hears(string(b))
+	}
+	return n, err
 }
 
 // want fails the test unless the command ended with this code and said this.

@@ -66,7 +66,7 @@ func (r *remote) wait(ctx context.Context, name status.Container, id string) (cl
 		}
 		select {
 		case <-ctx.Done():
-			return a, fmt.Errorf("no longer waited for: the sync of this entry goes on as job %s", id)
+			return a, &exit{codeInterrupted, fmt.Errorf("no longer waited for: the sync of this entry goes on as job %s", id)}
 		case <-tick.C:
 		}
 	}

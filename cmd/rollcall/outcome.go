@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"strconv"
@@ -25,7 +24,8 @@ func judge(run status.Run) int {
 }
 
 // outcome prints what a run came to, and what it said that wants attention.
-func (r *remote) outcome(ctx context.Context, w io.Writer, run client.Run) error {
+func (r *remote) outcome(run client.Run, b *bar) error {
+	w := r.stdout
 	fmt.Fprintf(w, "%s: %s\n", run.Container, r.ended(run))
 	if err := changes(w, run.Run); err != nil {
 		return err
@@ -36,10 +36,8 @@ func (r *remote) outcome(ctx context.Context, w io.Writer, run client.Run) error
 	if run.DryRun && !run.PlannedAt.IsZero() {
 		fmt.Fprintf(w, "rollcall runs %s %s --plan shows each change\n", run.Container, run.ID)
 	}
-	if run.Messages == 0 {
-		return nil
-	}
-	return r.complaints(ctx, w, run)
+	b.complaints(run)
+	return nil
 }
 
 // ended says in words how a run ended.
@@ -101,28 +99,6 @@ func changes(w io.Writer, run status.Run) error {
 		return nil
 	}
 	return t.Flush()
-}
-
-// complaints prints the last warnings and errors of a run, oldest first.
-func (r *remote) complaints(ctx context.Context, w io.Writer, run client.Run) error {
-	const most = 10
-	a, err := r.Messages(ctx, run.Container, run.ID, client.MaxPage)
-	if err != nil {
-		return err
-	}
-	var lines []string
-	for _, m := range a.Value.Results {
-		if m.Level == client.Warning || m.Level == client.Failure {
-			lines = append(lines, m.Level+": "+sentence(m))
-		}
-	}
-	for i := min(most, len(lines)) - 1; i >= 0; i-- {
-		fmt.Fprintln(w, lines[i])
-	}
-	if len(lines) > most {
-		fmt.Fprintf(w, "and %d more: rollcall runs %s %s\n", len(lines)-most, run.Container, run.ID)
-	}
-	return nil
 }
 
 // sentence is what a message says, after whom it is about.

@@ -67,7 +67,7 @@ func TestRuns(t *testing.T) {
 	}})
 	var id string
 	s.before = func(r *http.Request) {
-		if found := runID.FindString(r.URL.Path); found != "" {
+		if found := runID.FindString(r.URL.String()); found != "" {
 			id = found
 		}
 	}

@@ -4,17 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"rollcall/fault"
 	"rollcall/internal/client"
 	"rollcall/status"
 )
-
-// pollEvery is how often a run is looked at while somebody watches.
-const pollEvery = 300 * time.Millisecond
 
 func syncCommand(e *env) *cobra.Command {
 	var dryRun, watch bool
@@ -46,53 +41,6 @@ func syncCommand(e *env) *cobra.Command {
 		fmt.Fprintf(r.stdout, "%s: run %s is %s; rollcall watch %[1]s shows how it goes\n", name, a.Value.ID, a.Value.State)
 		return nil
 	})
-}
-
-func watchCommand(e *env) *cobra.Command {
-	c := &cobra.Command{
-		Use: "watch CONTAINER [RUN]", Short: "Show the progress of the newest run until its end, and what it came to",
-		Args: cobra.RangeArgs(1, 2),
-	}
-	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := container(args[0])
-		if err != nil {
-			return err
-		}
-		if len(args) > 1 {
-			return r.watch(ctx, name, args[1])
-		}
-		a, err := r.Runs(ctx, name, "", 1)
-		if err != nil {
-			return err
-		}
-		if len(a.Value.Results) == 0 {
-			return fmt.Errorf("%s: there was no run yet", name)
-		}
-		return r.watch(ctx, name, a.Value.Results[0].ID)
-	})
-}
-
-// watch shows a run until it is over. The error has the exit code that it deserves.
-func (r *remote) watch(ctx context.Context, name status.Container, id string) error {
-	w := r.stdout
-	if r.asJSON {
-		w = r.stderr
-	}
-	b := newBar(r.env, w, name, true)
-	a, err := r.Client.Watch(ctx, name, id, r.every, b.show)
-	b.end()
-	if err != nil && client.KindOf(err) == fault.Canceled {
-		return fmt.Errorf("no longer watched: the run goes on; rollcall watch %s shows it, rollcall cancel %[1]s ends it", name)
-	}
-	if err != nil {
-		return err
-	}
-	if r.asJSON {
-		r.body(a.Body)
-	} else if err := r.outcome(ctx, w, a.Value); err != nil {
-		return err
-	}
-	return quiet(judge(a.Value.Run))
 }
 
 // inTheWay says which run keeps another one from being started.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -50,30 +49,6 @@ func TestSync(t *testing.T) {
 	r := s.do("sync", string(google), "--dry-run", "--json").want(t, 0)
 	if !strings.HasPrefix(r.stdout, `{"id":"`) || !strings.Contains(r.stdout, `"dry_run":true`) {
 		t.Errorf("the answer as JSON is %s", r.stdout)
-	}
-}
-
-// TestWatch: whoever watches sees the run come to something, and its end.
-func TestWatch(t *testing.T) {
-	t.Parallel()
-	s := newService(t)
-	run := s.live(google)
-	looks, lease := 0, (*status.Lease)(nil)
-	s.before = func(r *http.Request) {
-		if !strings.HasSuffix(r.URL.Path, run.ID+"/") {
-			return
-		}
-		switch looks++; looks {
-		case 2:
-			lease = s.take(run)
-		case 3:
-			s.finish(lease, work{plan: newcomers, done: 3})
-		}
-	}
-	s.do("watch", string(google)).want(t, 0).golden(t, "watch")
-	s.before = nil
-	if r := s.do("watch", string(google), run.ID, "--json").want(t, 0); !strings.HasPrefix(r.stdout, `{"id":"`+run.ID) || strings.Count(r.stdout, "\n") != 1 {
-		t.Errorf("as JSON: %s", r.stdout)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"rollcall/directory"
 	"rollcall/fault"
@@ -174,29 +173,4 @@ func missing(err error, format string, args ...any) error {
 		e.Text = fmt.Sprintf(format, args...)
 	}
 	return err
-}
-
-// Watch asks for a run every so often and shows it, until it is over. A short absence of the API is waited out: the run
-// goes on without it.
-func (c *Client) Watch(ctx context.Context, name status.Container, id string, every time.Duration, show func(Run)) (Answer[Run], error) {
-	const patience = time.Minute
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for heard := time.Now(); ; {
-		a, err := c.Run(ctx, name, id)
-		switch {
-		case err == nil:
-			heard = time.Now()
-			if show(a.Value); !a.Value.State.Open() {
-				return a, nil
-			}
-		case KindOf(err) != fault.Unavailable || time.Since(heard) > patience:
-			return a, err
-		}
-		select {
-		case <-ctx.Done():
-			return a, &Error{Kind: fault.Canceled, Text: "interrupted", Err: ctx.Err()}
-		case <-tick.C:
-		}
-	}
 }

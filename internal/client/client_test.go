@@ -1,14 +1,11 @@
 package client_test
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"rollcall/directory"
 	"rollcall/fault"
@@ -192,50 +189,5 @@ func TestAllHeld(t *testing.T) {
 	n, pages[1] = 0, `{"digest":"d2","count":3,"changes":[{"id":"c"}]}`
 	if all, err := c.AllHeld(t.Context(), google); !errors.Is(err, client.ErrChanged) {
 		t.Errorf("AllHeld() of a set that changes = %+v, %v; want ErrChanged", all, err)
-	}
-}
-
-// TestWatch: a short absence of the API is waited out, a long one is not.
-func TestWatch(t *testing.T) {
-	t.Parallel()
-	const open, over = `{"id":"r","state":"running"}`, `{"id":"r","state":"completed"}`
-	for _, tt := range []struct {
-		name  string
-		away  time.Duration
-		shown int
-		kind  fault.Kind // of the error; Internal for none
-	}{{"always there", 0, 11, fault.Internal}, {"away for a while", 8 * time.Second, 3, fault.Internal}, {"away for long", 2 * time.Minute, 1, fault.Unavailable}} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				began, shown := time.Now(), 0
-				c := newClient(t, func(*http.Request) (*http.Response, error) {
-					switch since := time.Since(began); {
-					case since > 0 && since <= tt.away:
-						return nil, errors.New("connection refused")
-					case since < 10*time.Second:
-						return reply(http.StatusOK, open), nil
-					}
-					return reply(http.StatusOK, over), nil
-				})
-				a, err := c.Watch(t.Context(), google, "r", time.Second, func(client.Run) { shown++ })
-				if (err != nil) != (tt.kind != fault.Internal) || err != nil && client.KindOf(err) != tt.kind {
-					t.Errorf("Watch() = %v", err)
-				}
-				if shown != tt.shown || err == nil && a.Value.State != status.Completed {
-					t.Errorf("%d runs were shown, the last %s; want %d", shown, a.Value.State, tt.shown)
-				}
-			})
-		})
-	}
-}
-
-func TestWatchIsInterrupted(t *testing.T) {
-	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	c := newClient(t, func(*http.Request) (*http.Response, error) { return reply(http.StatusOK, `{"state":"queued"}`), nil })
-	_, err := c.Watch(ctx, google, "r", time.Hour, func(client.Run) { cancel() })
-	if err == nil || client.KindOf(err) != fault.Canceled {
-		t.Errorf("Watch() = %v, want fault.Canceled", err)
 	}
 }

@@ -31,6 +31,8 @@ type Runs struct {
 
 // Message is one line of what a run or a job said.
 type Message struct {
+	// ID is the message's place among those of its run.
+	ID    string    `json:"id"`
 	Time  time.Time `json:"timestamp"`
 	Level string    `json:"log_level"`
 	Event string    `json:"event"`
