@@ -59,14 +59,19 @@ func Open(c FileConfig) (*File, error) {
 }
 
 // Lookup returns whom a presented token belongs to, by the file as it is now.
-func (f *File) Lookup(token string) (Identity, bool) {
+func (f *File) Lookup(token string) (Identity, bool) { return f.present().Lookup(token) }
+
+// Recall returns whom the token with this mark belongs to, by the file as it is now.
+func (f *File) Recall(mark string) (Identity, bool) { return f.present().Recall(mark) }
+
+// present returns the file as it is now.
+func (f *File) present() *List {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.now().Sub(f.checked) >= f.every {
 		f.reload()
 	}
-	list := f.list
-	f.mu.Unlock()
-	return list.Lookup(token)
+	return f.list
 }
 
 // Err returns what is wrong with the file since it last changed, or nil. Until it is right, the tokens that were read

@@ -45,10 +45,16 @@ func ParseScope(s string) (Scope, error) {
 type Identity struct {
 	Name   string
 	Scopes []Scope
+
+	mark string
 }
 
 // May reports whether the token allows the scope.
 func (i Identity) May(s Scope) bool { return slices.Contains(i.Scopes, s) }
+
+// Mark stands for the token where something begun with it outlives the request: List.Recall knows it for as long as the
+// token is in the file. It opens nothing and is not the hash that the file has.
+func (i Identity) Mark() string { return i.mark }
 
 type entry struct {
 	Identity
@@ -73,6 +79,15 @@ func (l *List) Lookup(token string) (Identity, bool) {
 		return Identity{}, false
 	}
 	return l.entries[found].Identity, true
+}
+
+// Recall returns whom the token with this mark belongs to.
+func (l *List) Recall(mark string) (Identity, bool) {
+	i := slices.IndexFunc(l.entries, func(e entry) bool { return e.mark == mark })
+	if i < 0 || mark == "" {
+		return Identity{}, false
+	}
+	return l.entries[i].Identity, true
 }
 
 // nameForm keeps names fit for a log line and for the file.
@@ -154,6 +169,8 @@ func parseLine(text string) (entry, error) {
 		return entry{}, fmt.Errorf("the hash has to be %d hexadecimal digits", 2*sha256.Size)
 	}
 	copy(e.hash[:], hash)
+	mark := sha256.Sum256(append([]byte("mark of a token\n"), hash...))
+	e.mark = hex.EncodeToString(mark[:])
 	return e, nil
 }
 

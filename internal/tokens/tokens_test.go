@@ -43,6 +43,44 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+// What a token was used to begin is known by its mark, until the token is taken out or made anew.
+func TestRecall(t *testing.T) {
+	t.Parallel()
+	_, anew, err := tokens.New("old", tokens.Read)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parse := func(text string) *tokens.List {
+		l, err := tokens.Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	}
+	before := parse("old read " + hash)
+	who, _ := before.Lookup("secret")
+	mark := who.Mark()
+	if mark == "" || strings.Contains(hash, mark) {
+		t.Errorf("Mark() = %q", mark)
+	}
+	if who, ok := parse("renamed sync " + hash).Recall(mark); !ok || who.Name != "renamed" || !who.May(tokens.Sync) {
+		t.Errorf("Recall() = %+v, %v, want the token as it stands now", who, ok)
+	}
+	for _, other := range []string{"", anew} {
+		if who, ok := parse(other).Recall(mark); ok {
+			t.Errorf("Recall() = %+v in the file %q", who, other)
+		}
+	}
+	for _, wrong := range []string{"", hash, strings.TrimPrefix(hash, "sha256:"), "secret"} {
+		if who, ok := before.Recall(wrong); ok {
+			t.Errorf("Recall(%q) = %+v", wrong, who)
+		}
+	}
+	if who, ok := before.Lookup(mark); ok {
+		t.Errorf("the mark is taken for a token: %+v", who)
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	if _, _, err := tokens.New("two words", tokens.Read); err == nil {
@@ -125,7 +163,14 @@ func TestFileIsReadAgainWhenItChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := func() bool { _, ok := f.Lookup("secret"); return ok }
+	who, _ := f.Lookup("secret")
+	known := func() bool {
+		_, ok := f.Lookup("secret")
+		if _, recalled := f.Recall(who.Mark()); recalled != ok {
+			t.Errorf("the token is known: %v, its mark: %v", ok, recalled)
+		}
+		return ok
+	}
 	if !known() || f.Err() != nil || f.Warning() != "" {
 		t.Fatalf("known %v, %v, %q", known(), f.Err(), f.Warning())
 	}
