@@ -175,6 +175,9 @@ func (w *Worker) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := w.announce(ctx); err != nil {
+		return err
+	}
 	names := make([]status.Container, 0, len(w.cfg.Containers))
 	for _, c := range w.cfg.Containers {
 		names = append(names, c.Name)
@@ -188,6 +191,13 @@ func (w *Worker) look(ctx context.Context) error {
 		}
 	}
 	return errors.Join(append(errs, w.tick(ctx))...)
+}
+
+// announce has both queues known to those who look into asynq, as asynq itself has a queue known when a process puts its
+// first task there, and never again: not before the first object job, and not after Redis lost what it had.
+func (w *Worker) announce(ctx context.Context) error {
+	const queues = "asynq:queues"
+	return w.cfg.Redis.SAdd(ctx, queues, FullQueue, ObjectQueue).Err()
 }
 
 // requeue puts a run into the queue. A dead task under the run's epoch (asynq archived it, and it still has the ID) makes

@@ -1,0 +1,243 @@
+package jobs_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/hibiken/asynq"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/jobs"
+	"rollcall/status"
+)
+
+// What can be clicked in asynqmon does no harm: what a queue was told is not what a run is.
+
+// task returns the name of a run's task.
+func task(run status.Run) string { return fmt.Sprintf("%s:%d", run.ID, run.Epoch) }
+
+// queued starts a run that waits in a paused queue.
+func (s *site) queued(insp *asynq.Inspector) status.Run {
+	s.t.Helper()
+	s.listed(insp)
+	if err := insp.PauseQueue(jobs.FullQueue); err != nil {
+		s.t.Fatal(err)
+	}
+	run := s.start(google)
+	if live, err := s.status.IsRunning(s.t.Context(), google); err != nil || !live {
+		s.t.Fatalf("a run in a paused queue is live: %v, %v", live, err)
+	}
+	return run
+}
+
+// listed waits until both queues are known, without a task in them.
+func (s *site) listed(insp *asynq.Inspector) {
+	s.t.Helper()
+	waitFor(s.t, func() bool {
+		queues, err := insp.Queues()
+		return err == nil && len(queues) == 2
+	})
+}
+
+func (s *site) resume(insp *asynq.Inspector) {
+	s.t.Helper()
+	if err := insp.UnpauseQueue(jobs.FullQueue); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// count returns how many runs of the provider there are.
+func (s *site) count() int {
+	s.t.Helper()
+	runs, _, err := s.status.List(s.t.Context(), google, 0, 10)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return len(runs)
+}
+
+// empty waits until the queue of full syncs has no task in any state.
+func (s *site) empty(insp *asynq.Inspector) {
+	s.t.Helper()
+	waitFor(s.t, func() bool {
+		info, err := insp.GetQueueInfo(jobs.FullQueue)
+		return err == nil && info.Size == 0
+	})
+}
+
+func TestQueuesAreKnownToTheDashboard(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	insp := asynq.NewInspectorFromRedisClient(s.rdb)
+	s.worker("w1")
+	s.listed(insp)
+	if err := s.rdb.FlushDB(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	s.listed(insp)
+	if err := insp.DeleteQueue(jobs.FullQueue, false); err != nil {
+		t.Fatal(err)
+	}
+	s.listed(insp)
+	s.until(google, s.start(google).ID, status.Completed)
+}
+
+func TestADeletedTaskComesBack(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	insp := asynq.NewInspectorFromRedisClient(s.rdb)
+	s.worker("w1")
+	run := s.queued(insp)
+	if err := insp.DeleteTask(jobs.FullQueue, task(run)); err != nil {
+		t.Fatal(err)
+	}
+	s.resume(insp)
+	if got := s.until(google, run.ID, status.Completed); got.Epoch != run.Epoch || s.remote.count() != 20 {
+		t.Errorf("epoch %d, %d objects, want %d and 20", got.Epoch, s.remote.count(), run.Epoch)
+	}
+}
+
+// A queued task that somebody archives is in the way of the run under its epoch. The run goes on under the next; the archived
+// task never ran, and does nothing when it does.
+func TestAnArchivedQueuedTaskComesBack(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	insp := asynq.NewInspectorFromRedisClient(s.rdb)
+	s.worker("w1")
+	run := s.queued(insp)
+	if err := insp.ArchiveTask(jobs.FullQueue, task(run)); err != nil {
+		t.Fatal(err)
+	}
+	s.resume(insp)
+	if got := s.until(google, run.ID, status.Completed); got.Epoch <= run.Epoch {
+		t.Errorf("epoch %d, want one after %d", got.Epoch, run.Epoch)
+	}
+	if err := insp.RunTask(jobs.FullQueue, task(run)); err != nil {
+		t.Fatal(err)
+	}
+	s.empty(insp)
+	if n := s.count(); n != 1 {
+		t.Errorf("%d runs, want 1", n)
+	}
+}
+
+// asynq's own cancel ends an attempt and no run: who cancels a run does so through the API.
+func TestACancelledAttemptGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	insp := asynq.NewInspectorFromRedisClient(s.rdb)
+	reached, goOn := gated(s)
+	defer goOn()
+	s.worker("w1")
+	run := s.start(google)
+	<-reached
+	if err := insp.CancelProcessing(task(run)); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool {
+		got, err := s.status.Get(t.Context(), google, run.ID)
+		return err == nil && got.Epoch > run.Epoch
+	})
+	goOn()
+	if got := s.until(google, run.ID, status.Completed); s.remote.count() != 20 || got.CancelledBy != "" {
+		t.Errorf("%d objects, cancelled by %q", s.remote.count(), got.CancelledBy)
+	}
+	if n := s.count(); n != 1 {
+		t.Errorf("%d runs, want 1", n)
+	}
+}
+
+// A paused queue keeps its runs waiting, however long. They can be cancelled, and leave nothing behind.
+func TestAPausedQueueKeepsItsRuns(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	insp := asynq.NewInspectorFromRedisClient(s.rdb)
+	s.worker("w1")
+	run := s.queued(insp)
+	waitFor(t, func() bool { // It would have expired without the reaper, which also has it enqueued again and again.
+		got, err := s.status.Get(t.Context(), google, run.ID)
+		return err == nil && got.ExpiresAt.After(run.ExpiresAt.Add(s.status.Config().RunTTL))
+	})
+	info, err := insp.GetQueueInfo(jobs.FullQueue)
+	if err != nil || info.Pending != 1 {
+		t.Errorf("%+v, %v, want one task", info, err)
+	}
+	if _, err := s.client.Cancel(t.Context(), google, "boss"); err != nil {
+		t.Fatal(err)
+	}
+	s.resume(insp)
+	s.empty(insp)
+	if n := s.count(); n != 1 || s.remote.count() != 0 {
+		t.Errorf("%d runs and %d objects, want 1 and none", n, s.remote.count())
+	}
+}
+
+// "Run all" over the archive starts one run of a container at most, and none beside a live one.
+func TestRunningTheWholeArchiveStartsOneRun(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	insp := asynq.NewInspectorFromRedisClient(s.rdb)
+	s.source.err = fault.Errorf(fault.Denied, "bad password")
+	s.worker("w1")
+	for n := range 3 {
+		s.until(google, s.start(google).ID, status.Failed)
+		waitFor(t, func() bool {
+			info, err := insp.GetQueueInfo(jobs.FullQueue)
+			return err == nil && info.Archived == n+1
+		})
+	}
+	s.source.mu.Lock()
+	s.source.err = nil
+	s.source.mu.Unlock()
+	reached, goOn := gated(s)
+	if _, err := insp.RunAllArchivedTasks(jobs.FullQueue); err != nil {
+		t.Fatal(err)
+	}
+	<-reached
+	waitFor(t, func() bool {
+		info, err := insp.GetQueueInfo(jobs.FullQueue)
+		return err == nil && info.Size == 1 && info.Active == 1
+	})
+	goOn()
+	s.empty(insp)
+	if n := s.count(); n != 4 || s.remote.count() != 20 {
+		t.Errorf("%d runs and %d objects, want 4 and 20", n, s.remote.count())
+	}
+}
+
+// An object job whose task is deleted is not carried out. It keeps no other job of its entry waiting.
+func TestADeletedObjectTaskIsInNobodysWay(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	insp := asynq.NewInspectorFromRedisClient(s.rdb)
+	s.worker("w1")
+	s.until(corp, s.start(corp).ID, status.Completed)
+	s.until(google, s.start(google).ID, status.Completed)
+	s.join()
+	ref := directory.Ref{Kind: directory.User, ID: "u020"}
+	if err := insp.PauseQueue(jobs.ObjectQueue); err != nil {
+		t.Fatal(err)
+	}
+	lost, err := s.client.StartObject(t.Context(), google, "corp", ref, "tester")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := insp.DeleteTask(jobs.ObjectQueue, lost); err != nil {
+		t.Fatal(err)
+	}
+	next, err := s.client.StartObject(t.Context(), google, "corp", ref, "tester")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := insp.UnpauseQueue(jobs.ObjectQueue); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool {
+		job, err := s.status.Job(t.Context(), google, next)
+		return err == nil && job.State == status.JobDone && job.Outcome == status.OutcomeCreated
+	})
+	if job, err := s.status.Job(t.Context(), google, lost); err != nil || job.State == status.JobDone {
+		t.Errorf("the job whose task was deleted is %+v, %v", job, err)
+	}
+}
