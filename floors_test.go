@@ -56,6 +56,8 @@ var floors = map[string]int{
 	"api":             4,
 	"internal/config": 4,
 	"internal/tokens": 1,
+	// Serves asynqmon, and names no type of asynq: asynqmon takes anything that can make a Redis client.
+	"internal/dashboard": 4,
 
 	// F5: what the programs share.
 	"internal/boot":   5,
@@ -89,6 +91,8 @@ var forTests = []string{
 // owners says who alone may import a dependency: the types of a vendor stay in their adapter.
 var owners = map[string][]string{
 	"github.com/hibiken/asynq":             {"jobs"},
+	"github.com/hibiken/asynqmon":          {"internal/dashboard"},
+	"github.com/chromedp":                  {}, // a browser, for a test
 	"google.golang.org/api":                {"provider/googleworkspace"},
 	"github.com/go-ldap":                   {"source/ldap", "internal/slapdtest", "internal/sambatest"},
 	"github.com/go-asn1-ber":               {"source/ldap"},

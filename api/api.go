@@ -42,6 +42,9 @@ func New(cfg Config) (*API, error) {
 // prefix is the base path of the contract.
 const prefix = "/api/v3"
 
+// DashboardRoot is where Config.Dashboard is.
+const DashboardRoot = "/asynqmon/"
+
 // ServeHTTP implements http.Handler.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.front(w, r, a.dispatch)
@@ -55,6 +58,10 @@ func (a *API) dispatch(w http.ResponseWriter, r *http.Request) {
 		return
 	case "/readyz":
 		a.serve(w, r, public(a.readyz))
+		return
+	}
+	if a.cfg.Dashboard != nil && strings.HasPrefix(r.URL.Path+"/", DashboardRoot) {
+		a.cfg.Dashboard.ServeHTTP(w, r)
 		return
 	}
 	if strings.HasPrefix(r.URL.Path, rpcRoot) {

@@ -47,7 +47,10 @@ type Config struct {
 	Resources []Resource
 	// Authenticate says who holds a token. Nil lets everybody do everything: whoever leaves it out has asked the operator.
 	Authenticate Authenticator
-	Log          *slog.Logger // default: discard
+	// Dashboard is the web interface of the job queues, at and below DashboardRoot; nil is none. It is no part of the JSON API: it
+	// sees to who may enter by itself, and answers people.
+	Dashboard http.Handler
+	Log       *slog.Logger // default: discard
 	// ObjectWait is how long a single-object sync is waited for. Default 20 s.
 	ObjectWait time.Duration
 	// TaskMessages is how many messages a run shows in the sync status, the newest ones. Default 100.

@@ -14,6 +14,9 @@
 //
 //	front (request id, panics, headers, log) ─▶ path check ─▶ http.ServeMux ─▶ endpoint (token, method, resource) ─▶ handler
 //
+// The dashboard of the job queues, at and below DashboardRoot, is not part of any of this: it goes from front straight to
+// Config.Dashboard.
+//
 // Handlers return a value or an error and never write: what an error becomes on the wire is decided in one place, by
 // its fault.Kind. Nothing here executes work: that is package jobs, behind the interface Jobs.
 package api

@@ -42,6 +42,42 @@ func TestNotFound(t *testing.T) {
 	h.do(http.MethodPost, "/sources/ldap/nobody/sync/", "").is(http.StatusNotFound, detailNotFound)
 }
 
+// The dashboard has everything at and below its root, and answers in its own way. It is no part of the JSON API: no route, not in
+// the document, and not below the base path.
+func TestTheDashboardIsApart(t *testing.T) {
+	t.Parallel()
+	board := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", "its own")
+		_, _ = w.Write([]byte(r.Method + " " + r.URL.Path))
+	})
+	h := newHarness(t, nil, func(c *api.Config) { c.Dashboard = board })
+	for _, path := range []string{"/asynqmon", "/asynqmon/", "/asynqmon/login", "/asynqmon/api/queues/full:pause", "/asynqmon//x", "/asynqmon/../livez"} {
+		for _, method := range []string{"GET", "POST", "DELETE"} {
+			w := httptest.NewRecorder()
+			h.api.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))
+			if got := w.Body.String(); w.Code != http.StatusOK || got != method+" "+path {
+				t.Errorf("%s %s: %d %s", method, path, w.Code, got)
+			}
+			if w.Header().Get("Content-Security-Policy") != "its own" || w.Header().Get("X-Request-Id") == "" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+				t.Errorf("%s %s: headers %v", method, path, w.Header())
+			}
+		}
+	}
+	without := newHarness(t, nil, nil)
+	for _, path := range []string{"/api/v3/asynqmon/", "/asynqmons/", "/x/asynqmon/"} {
+		h.get(path).is(http.StatusNotFound, detailNotFound)
+	}
+	without.get("/asynqmon/").is(http.StatusNotFound, detailNotFound)
+	for path := range api.Routes() {
+		if strings.HasPrefix(path, api.DashboardRoot) {
+			t.Errorf("%s is a route", path)
+		}
+	}
+	if strings.Contains(string(api.Document()), api.DashboardRoot) {
+		t.Error("the document has the dashboard")
+	}
+}
+
 func TestMethods(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil, nil)

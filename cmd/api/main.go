@@ -38,11 +38,11 @@ func run(ctx context.Context, getenv func(string) string, stderr io.Writer, read
 	if p.RedisURL == boot.Embedded {
 		return fmt.Errorf("ROLLCALL_REDIS_URL: %s is for one process, and the worker is another: give both a Redis, or run `rollcall demo`", boot.Embedded)
 	}
-	auth, err := app.Authenticator()
+	known, err := app.Tokens()
 	if err != nil {
 		return err
 	}
-	srv, err := app.API(auth)
+	srv, err := app.API(known)
 	if err != nil {
 		return err
 	}

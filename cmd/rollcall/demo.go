@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rollcall/api"
 	"rollcall/internal/boot"
 	"rollcall/internal/config"
 	"rollcall/internal/demo"
@@ -52,7 +51,7 @@ type stage struct {
 	app    *boot.App
 	client *jobs.Client
 	token  string
-	lookup func(string) (api.Caller, bool)
+	known  *tokens.List
 }
 
 func runDemo(ctx context.Context, e *env, listen string, once bool) error {
@@ -76,7 +75,7 @@ func runDemo(ctx context.Context, e *env, listen string, once bool) error {
 		return err
 	}
 	defer worker.Shutdown()
-	srv, err := s.app.API(s.lookup)
+	srv, err := s.app.API(s.known)
 	if err != nil {
 		return err
 	}
@@ -156,20 +155,9 @@ func (s *stage) makeToken() error {
 	if err != nil {
 		return err
 	}
-	list, err := tokens.Parse([]byte(line))
-	if err != nil {
-		return err
-	}
 	s.token = token
-	s.lookup = func(t string) (api.Caller, bool) {
-		id, ok := list.Lookup(t)
-		c := api.Caller{Name: id.Name}
-		for _, scope := range id.Scopes {
-			c.Scopes = append(c.Scopes, string(scope))
-		}
-		return c, ok
-	}
-	return nil
+	s.known, err = tokens.Parse([]byte(line))
+	return err
 }
 
 // demoConfig is a configuration as anybody would write it, but for the rate: the simulated tenant has no quota.
@@ -207,6 +195,8 @@ Serving on http://%[1]s until Ctrl-C. Try:
   curl -s -H 'Authorization: Bearer %[2]s' -H 'Content-Type: application/json' \
     -d '{"sync_object_model":"authentik.core.models.User","sync_object_id":"%[3]s"}' \
     http://%[1]s/api/v3/providers/google_workspace/1/sync/object/
+
+and the queues in a browser, with the same token: http://%[1]s/asynqmon/
 `
 	fmt.Fprintf(s.stdout, lines, addr, s.token, demo.Somebody)
 }

@@ -13,7 +13,6 @@ import (
 	"os"
 	"os/signal"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,7 +21,7 @@ import (
 
 	"rollcall/api"
 	"rollcall/internal/config"
-	"rollcall/internal/tokens"
+	"rollcall/internal/dashboard"
 	"rollcall/jobs"
 	"rollcall/status"
 )
@@ -123,42 +122,16 @@ func WorkerName() string {
 	return fmt.Sprintf("%s-%d", host, os.Getpid())
 }
 
-// API returns the server of the HTTP API.
-func (a *App) API(auth api.Authenticator) (*http.Server, error) {
+// API returns the server of the HTTP API and of the dashboard. known says who holds a token; nil lets everybody do everything.
+func (a *App) API(known dashboard.Tokens) (*http.Server, error) {
+	board, err := dashboard.New(dashboard.Config{Redis: a.Redis, Tokens: known, Log: a.Log})
+	if err != nil {
+		return nil, err
+	}
 	return api.NewServer(api.Config{
 		Status: a.Status, Jobs: jobs.NewClient(a.Redis, a.Status), Directory: &finder{a}, Resources: a.resources(),
-		Authenticate: auth, Log: a.Log, ObjectWait: a.Process.ObjectWait, Addr: a.Process.Listen,
+		Authenticate: authenticator(known), Dashboard: board, Log: a.Log, ObjectWait: a.Process.ObjectWait, Addr: a.Process.Listen,
 	})
-}
-
-// Authenticator opens the tokens file. Without one the process does not start unless it was told so in so many words;
-// the Authenticator is nil then.
-func (a *App) Authenticator() (api.Authenticator, error) {
-	if a.Process.TokensFile == "" {
-		if !a.Process.InsecureNoTokens {
-			return nil, errors.New("ROLLCALL_TOKENS_FILE: is not set: make a token with `rollcall token NAME read,sync` and put its line into a file; to let everybody who can connect do everything, set ROLLCALL_INSECURE_NO_TOKENS=true")
-		}
-		a.Log.Warn("the API asks for no tokens: everybody who can connect may do everything")
-		return nil, nil
-	}
-	file, err := tokens.Open(tokens.FileConfig{Path: a.Process.TokensFile, Strict: a.Process.StrictFiles})
-	if err != nil {
-		return nil, fmt.Errorf("ROLLCALL_TOKENS_FILE: %w", err)
-	}
-	if w := file.Warning(); w != "" {
-		a.Log.Warn(w)
-	}
-	var said atomic.Value
-	said.Store("")
-	return func(token string) (api.Caller, bool) {
-		id, ok := file.Lookup(token)
-		a.complain(file.Err(), &said)
-		c := api.Caller{Name: id.Name}
-		for _, s := range id.Scopes {
-			c.Scopes = append(c.Scopes, string(s))
-		}
-		return c, ok
-	}, nil
 }
 
 // ServeMetrics serves metrics and health until ctx ends, or only waits for that where they are switched off.
@@ -170,18 +143,6 @@ func (a *App) ServeMetrics(ctx context.Context, addr string) error {
 	return Serve(ctx, a.metricsServer(addr), time.Second, func(addr net.Addr) {
 		a.Log.InfoContext(ctx, "metrics listen", "addr", addr.String())
 	})
-}
-
-// complain says once what is wrong with the tokens file since it was edited: until it is right, a token that was taken out
-// of it keeps working.
-func (a *App) complain(err error, said *atomic.Value) {
-	text := ""
-	if err != nil {
-		text = err.Error()
-	}
-	if said.Swap(text) != text && text != "" {
-		a.Log.Error("the tokens file cannot be used: the tokens that were read before keep working", "err", text)
-	}
 }
 
 // Serve serves until ctx ends, then lets requests finish for up to patience. ready is told the address once it listens.

@@ -1,0 +1,81 @@
+package boot
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"rollcall/api"
+	"rollcall/internal/dashboard"
+	"rollcall/internal/tokens"
+)
+
+// Tokens opens the tokens file. Without one the process does not start unless it was told so in so many words; what is
+// returned is nil then.
+func (a *App) Tokens() (dashboard.Tokens, error) {
+	if a.Process.TokensFile == "" {
+		if !a.Process.InsecureNoTokens {
+			return nil, errors.New("ROLLCALL_TOKENS_FILE: is not set: make a token with `rollcall token NAME read,sync` and put its line into a file; to let everybody who can connect do everything, set ROLLCALL_INSECURE_NO_TOKENS=true")
+		}
+		a.Log.Warn("the API asks for no tokens: everybody who can connect may do everything")
+		return nil, nil
+	}
+	file, err := tokens.Open(tokens.FileConfig{Path: a.Process.TokensFile, Strict: a.Process.StrictFiles})
+	if err != nil {
+		return nil, fmt.Errorf("ROLLCALL_TOKENS_FILE: %w", err)
+	}
+	if w := file.Warning(); w != "" {
+		a.Log.Warn(w)
+	}
+	known := &knownTokens{file: file, app: a}
+	known.said.Store("")
+	return known, nil
+}
+
+// knownTokens is the tokens file, with a word in the log when it was edited badly.
+type knownTokens struct {
+	file *tokens.File
+	app  *App
+	said atomic.Value
+}
+
+// Lookup implements dashboard.Tokens.
+func (k *knownTokens) Lookup(token string) (tokens.Identity, bool) {
+	id, ok := k.file.Lookup(token)
+	k.app.complain(k.file.Err(), &k.said)
+	return id, ok
+}
+
+// Recall implements dashboard.Tokens.
+func (k *knownTokens) Recall(mark string) (tokens.Identity, bool) {
+	id, ok := k.file.Recall(mark)
+	k.app.complain(k.file.Err(), &k.said)
+	return id, ok
+}
+
+// complain says once what is wrong with the tokens file since it was edited: until it is right, a token that was taken out
+// of it keeps working.
+func (a *App) complain(err error, said *atomic.Value) {
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if said.Swap(text) != text && text != "" {
+		a.Log.Error("the tokens file cannot be used: the tokens that were read before keep working", "err", text)
+	}
+}
+
+// authenticator is known in the words of package api.
+func authenticator(known dashboard.Tokens) api.Authenticator {
+	if known == nil {
+		return nil
+	}
+	return func(token string) (api.Caller, bool) {
+		id, ok := known.Lookup(token)
+		c := api.Caller{Name: id.Name}
+		for _, s := range id.Scopes {
+			c.Scopes = append(c.Scopes, string(s))
+		}
+		return c, ok
+	}
+}

@@ -1,0 +1,195 @@
+// Package dashboard serves asynqmon, the web interface of the job queues, below Root and behind the API's tokens.
+//
+// asynqmon knows no users, trusts every page that sends it a form, and loads fonts from elsewhere. So it is never reached
+// directly:
+//
+//	cross-origin check ─▶ who is it (bearer token or session) ─▶ may he (read to look, sync to act) ─▶ asynqmon
+//
+// A person signs in with an API token and gets a session, which Redis keeps, so that all replicas of the API know it.
+// The session is worth what the token is worth at that moment: a token that was taken out of the tokens file takes its
+// sessions along. The page that a browser gets is rewritten once at start, see page.go, so that a strict policy lets it work
+// and nothing is asked of other hosts.
+//
+// What is refused is refused in plain text, as asynqmon does: its interface shows the text to the person.
+package dashboard
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/hibiken/asynqmon"
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/internal/tokens"
+)
+
+// The paths. Everything below Root that is none of the others is asynqmon's.
+const (
+	Root        = "/asynqmon/"
+	signInPath  = Root + "login"
+	signOutPath = Root + "logout"
+	apiRoot     = Root + "api/"
+)
+
+// Tokens says whom a token belongs to, as tokens.File does.
+type Tokens interface {
+	Lookup(token string) (tokens.Identity, bool)
+	// Recall returns whom the token with this tokens.Identity.Mark belongs to.
+	Recall(mark string) (tokens.Identity, bool)
+}
+
+// Config is what a Dashboard needs. Redis is required.
+type Config struct {
+	Redis redis.UniversalClient
+	// Tokens says who may sign in. Nil lets everybody do everything, as in package api.
+	Tokens Tokens
+	Log    *slog.Logger // default: discard
+	// Life is how long a session lasts. Default 12 h.
+	Life time.Duration
+	// Pause is how long somebody waits who gave a wrong token. Default 1 s.
+	Pause time.Duration
+}
+
+// Dashboard is the handler of everything at and below Root.
+type Dashboard struct {
+	cfg Config
+	// look and act are asynqmon for those who may only read, and for those who may also start and cancel.
+	look, act view
+	guesses   chan struct{}
+}
+
+// view is asynqmon with what it lets do, and its page.
+type view struct {
+	app  http.Handler
+	page page
+}
+
+// New returns a Dashboard.
+func New(cfg Config) (*Dashboard, error) {
+	if cfg.Redis == nil {
+		return nil, errors.New("dashboard: Redis is needed")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Life <= 0 {
+		cfg.Life = 12 * time.Hour
+	}
+	if cfg.Pause <= 0 {
+		cfg.Pause = time.Second
+	}
+	d := &Dashboard{cfg: cfg, guesses: make(chan struct{}, mostGuesses)}
+	var err, err2 error
+	d.look, err = newView(cfg.Redis, true)
+	d.act, err2 = newView(cfg.Redis, false)
+	return d, errors.Join(err, err2)
+}
+
+// connection is the process's own Redis client in the form that asynqmon takes one. asynqmon's Close would close it, and is
+// never called: asynqmon holds nothing else.
+type connection struct{ redis.UniversalClient }
+
+// MakeRedisClient implements asynq.RedisConnOpt.
+func (c connection) MakeRedisClient() any { return c.UniversalClient }
+
+func newView(rdb redis.UniversalClient, readOnly bool) (view, error) {
+	app := asynqmon.New(asynqmon.Options{RootPath: strings.TrimSuffix(Root, "/"), RedisConnOpt: connection{rdb}, ReadOnly: readOnly})
+	page, err := newPage(app)
+	return view{app, page}, err
+}
+
+// crossOrigin refuses what a browser sends on behalf of another site.
+var crossOrigin = http.NewCrossOriginProtection()
+
+// ServeHTTP implements http.Handler.
+func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	protect(w.Header())
+	p := r.URL.Path
+	switch {
+	case crossOrigin.Check(r) != nil:
+		http.Error(w, "Cross-origin requests are not allowed.", http.StatusForbidden)
+	case p+"/" == Root && looks(r):
+		http.Redirect(w, r, Root, http.StatusSeeOther)
+	case !strings.HasPrefix(p, Root) || path.Clean(p) != strings.TrimSuffix(p, "/"):
+		http.Error(w, "Not found.", http.StatusNotFound)
+	case p == signInPath:
+		d.signIn(w, r)
+	case p == signOutPath:
+		d.signOut(w, r)
+	default:
+		d.enter(w, r)
+	}
+}
+
+// protect sets the headers that hold where nothing else is said.
+func protect(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+// looks reports whether a request changes nothing.
+func looks(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
+// enter lets in who may.
+func (d *Dashboard) enter(w http.ResponseWriter, r *http.Request) {
+	who, known, err := d.who(r)
+	scope := tokens.Read
+	if !looks(r) {
+		scope = tokens.Sync
+	}
+	switch {
+	case err != nil:
+		d.unavailable(w, r, err)
+	case !known && isNavigation(r):
+		http.Redirect(w, r, signInPath, http.StatusSeeOther)
+	case !known:
+		http.Error(w, "Not signed in, or not any more: reload the page to sign in. Programs send an API token as Authorization: Bearer.", http.StatusForbidden)
+	case !who.May(scope):
+		http.Error(w, "The token "+who.Name+" lacks the scope "+string(scope)+".", http.StatusForbidden)
+	case who.May(tokens.Sync):
+		d.serve(w, r, d.act, who)
+	default:
+		d.serve(w, r, d.look, who)
+	}
+}
+
+// serve answers somebody who may see what he asks for.
+func (d *Dashboard) serve(w http.ResponseWriter, r *http.Request, v view, who tokens.Identity) {
+	switch p := r.URL.Path; {
+	case strings.HasPrefix(p, apiRoot):
+		if !looks(r) {
+			d.cfg.Log.InfoContext(r.Context(), "dashboard action", "method", r.Method, "path", p, "by", who.Name)
+		}
+		const maxBody = 1 << 20
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		w.Header().Set("Content-Type", "application/json") // asynqmon leaves it to be guessed; its errors set their own
+		v.app.ServeHTTP(w, r)
+	case !looks(r):
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "Only GET and HEAD are allowed here.", http.StatusMethodNotAllowed)
+	case strings.Contains(path.Base(p), "."):
+		v.app.ServeHTTP(&asset{ResponseWriter: w}, r)
+	case d.cfg.Tokens == nil:
+		v.page.write(w, "")
+	default:
+		v.page.write(w, who.Name)
+	}
+}
+
+// isNavigation reports whether a person looks at the answer.
+func isNavigation(r *http.Request) bool {
+	return looks(r) && !strings.HasPrefix(r.URL.Path, apiRoot) && strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+func (d *Dashboard) unavailable(w http.ResponseWriter, r *http.Request, err error) {
+	d.cfg.Log.WarnContext(r.Context(), "dashboard session", "err", err)
+	w.Header().Set("Retry-After", "5")
+	http.Error(w, "Redis is unavailable. Try again later.", http.StatusServiceUnavailable)
+}

@@ -1,0 +1,108 @@
+package dashboard
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"html"
+	"net/http"
+	"regexp"
+	"strings"
+)
+
+// page is the one HTML page of asynqmon's interface, with marks where something is put in for each answer.
+type page string
+
+const (
+	nonceMark = "NONCE-OF-THE-ANSWER"
+	whoMark   = "NAME-OF-THE-TOKEN"
+
+	head = `<head><meta property="csp-nonce" content="` + nonceMark + `">`
+	// session stands in the free corner of asynqmon's bar: asynqmon knows of no session.
+	session = `<style nonce="` + nonceMark + `">.rollcall-session { position: fixed; top: 22px; right: 24px; z-index: 1300; color: #4379ff; font: 14px/1.5 Roboto, Helvetica, Arial, sans-serif; }</style>` +
+		`<a class="rollcall-session" href="` + signInPath + `">` + whoMark + `: sign out</a>`
+	root = `<div id="root">`
+)
+
+// nonce returns what a policy and the elements that it lets in have in common, once.
+func nonce() string { return rand.Text() }
+
+var (
+	// foreignLink is a link element that has the browser ask another host (asynqmon has two, for fonts that it can do without).
+	foreignLink = regexp.MustCompile(`<link [^>]*href="(?:https?:)?//[^>]*>`)
+	// manifest is asked for without a cookie, and the dashboard is no app to be installed.
+	manifest = regexp.MustCompile(`<link rel="manifest"[^>]*>`)
+	// outside is what must not be left.
+	outside = regexp.MustCompile(`(?:href|src)="(?:https?:)?//`)
+)
+
+// newPage takes the page from asynqmon and makes it fit for a policy that lets in what it names and nothing else: its own
+// scripts, two of which stand in the page, and the style elements that they make, which carry the nonce of this meta
+// element (a convention of JSS, which asynqmon's interface is styled with).
+func newPage(app http.Handler) (page, error) {
+	r, err := http.NewRequest(http.MethodGet, Root, nil) //nolint:noctx // it goes nowhere
+	if err != nil {
+		return "", err
+	}
+	got := buffer{header: http.Header{}}
+	app.ServeHTTP(&got, r)
+	text := foreignLink.ReplaceAllString(got.String(), "")
+	text = manifest.ReplaceAllString(text, "")
+	text = strings.ReplaceAll(text, "<script", `<script nonce="`+nonceMark+`"`)
+	text = strings.Replace(text, "<head>", head, 1)
+	text = strings.Replace(text, root, session+root, 1)
+	switch {
+	case !strings.Contains(text, head) || !strings.Contains(text, session) || !strings.Contains(text, "<script"):
+		return "", errors.New("dashboard: asynqmon's page is not what it was")
+	case outside.MatchString(text):
+		return "", fmt.Errorf("dashboard: asynqmon's page asks another host: %s", outside.FindString(text))
+	}
+	return page(text), nil
+}
+
+// write answers with the page. who is the token that the session was begun with; nothing where there is no session to end.
+func (p page) write(w http.ResponseWriter, who string) {
+	n, text := nonce(), string(p)
+	if who == "" {
+		text = strings.Replace(text, session, "", 1)
+	}
+	text = strings.NewReplacer(nonceMark, n, whoMark, html.EscapeString(who)).Replace(text)
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'nonce-"+n+"'; style-src 'nonce-"+n+
+		"'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, _ = w.Write([]byte(text)) // the client is gone: nobody is left to be told
+}
+
+// buffer is an http.ResponseWriter that keeps the body.
+type buffer struct {
+	bytes.Buffer
+	header http.Header
+}
+
+// Header implements http.ResponseWriter.
+func (b *buffer) Header() http.Header { return b.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (b *buffer) WriteHeader(int) {}
+
+// asset lets through what asynqmon has as a file. For a file that it does not have it sends its page as it came, which
+// shows in that it names no type.
+type asset struct {
+	http.ResponseWriter
+	missing bool
+}
+
+// Write implements http.ResponseWriter.
+func (a *asset) Write(b []byte) (int, error) {
+	switch {
+	case a.missing:
+		return len(b), nil
+	case a.Header().Get("Content-Type") == "":
+		a.missing = true
+		http.Error(a.ResponseWriter, "Not found.", http.StatusNotFound)
+		return len(b), nil
+	}
+	a.Header().Set("Cache-Control", "private, max-age=86400")
+	return a.ResponseWriter.Write(b)
+}

@@ -1,0 +1,90 @@
+package dashboard
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/internal/tokens"
+)
+
+// cookieName is the cookie of a session. Its value is a random number: it says nothing of the token.
+const cookieName = "rollcall_dashboard"
+
+// everybody is who looks where no tokens are asked for.
+var everybody = tokens.Identity{Name: "anonymous", Scopes: tokens.Scopes()}
+
+// sessionKey is where Redis keeps the mark of the token that a session was begun with. It has the hash of the session's
+// id, so that who can read Redis can enter none.
+func sessionKey(id string) string {
+	hash := sha256.Sum256([]byte(id))
+	return "rollcall:{dashboard}:session:" + hex.EncodeToString(hash[:])
+}
+
+// who says who sends a request: by its bearer token (RFC 6750) if it has one, else by its session. An Authorization header of
+// another scheme is for a proxy on the way.
+func (d *Dashboard) who(r *http.Request) (who tokens.Identity, known bool, err error) {
+	if d.cfg.Tokens == nil {
+		return everybody, true, nil
+	}
+	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "bearer") {
+		who, known = d.cfg.Tokens.Lookup(strings.TrimSpace(token))
+		return who, known, nil
+	}
+	id := sessionID(r)
+	if id == "" {
+		return who, false, nil
+	}
+	mark, err := d.cfg.Redis.Get(r.Context(), sessionKey(id)).Result()
+	if errors.Is(err, redis.Nil) {
+		return who, false, nil
+	}
+	if err != nil {
+		return who, false, err
+	}
+	who, known = d.cfg.Tokens.Recall(mark)
+	return who, known, nil
+}
+
+// sessionID returns the id of the session that a request claims, or nothing.
+func sessionID(r *http.Request) string {
+	c, err := r.Cookie(cookieName)
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
+// begin gives somebody a session in place of the one that he may have.
+func (d *Dashboard) begin(w http.ResponseWriter, r *http.Request, who tokens.Identity) error {
+	if err := d.end(r); err != nil {
+		return err
+	}
+	id := rand.Text()
+	if err := d.cfg.Redis.Set(r.Context(), sessionKey(id), who.Mark(), d.cfg.Life).Err(); err != nil {
+		return err
+	}
+	http.SetCookie(w, cookie(r, id, int(d.cfg.Life.Seconds())))
+	return nil
+}
+
+// end forgets the session of a request.
+func (d *Dashboard) end(r *http.Request) error {
+	if id := sessionID(r); id != "" {
+		return d.cfg.Redis.Del(r.Context(), sessionKey(id)).Err()
+	}
+	return nil
+}
+
+// cookie goes back to the dashboard alone, and over TLS alone where it came that way. The proxy that ends TLS says so.
+func cookie(r *http.Request, value string, maxAge int) *http.Cookie {
+	return &http.Cookie{
+		Name: cookieName, Value: value, Path: Root, MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Secure: r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https"),
+	}
+}
