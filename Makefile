@@ -21,7 +21,7 @@ build: ## build the programs to bin/
 	go build -trimpath -o bin/ ./cmd/...
 
 .PHONY: test
-test: ## run all tests (they need redis-server and slapd; see CONTRIBUTING.md)
+test: ## run all tests (they need redis-server, slapd and chromium; see CONTRIBUTING.md)
 	go test $(TESTFLAGS) ./...
 
 .PHONY: race
