@@ -17,6 +17,9 @@ type Jobs interface {
 	StartFull(ctx context.Context, c status.Container, dryRun bool, by string) (status.Run, error)
 	// StartApproved starts a run that carries out what was approved and is still planned, and nothing else.
 	StartApproved(ctx context.Context, c status.Container, by string) (status.Run, error)
+	// StartRevert starts a run that takes back what another run changed; the error is fault.NotFound where there is no such run, and
+	// fault.Conflict, in words for a person, where it cannot be undone.
+	StartRevert(ctx context.Context, c status.Container, runID string, dryRun bool, by string) (status.Run, error)
 	// StartObject starts the sync of one entry of a source to a provider and returns the job's id.
 	StartObject(ctx context.Context, c status.Container, source string, ref directory.Ref, by string) (jobID string, err error)
 	// Cancel closes the open run of a container; the error is fault.NotFound when there is none.

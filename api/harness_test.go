@@ -81,6 +81,16 @@ func (f *fakeJobs) StartApproved(ctx context.Context, c status.Container, by str
 	return f.store.Start(ctx, status.StartRequest{Container: c, Trigger: status.Trigger{Kind: status.ByApproval, By: by}})
 }
 
+func (f *fakeJobs) StartRevert(ctx context.Context, c status.Container, runID string, dryRun bool, by string) (status.Run, error) {
+	if f.err != nil {
+		return status.Run{}, f.err
+	}
+	if _, err := f.store.Get(ctx, c, runID); err != nil {
+		return status.Run{}, err
+	}
+	return f.store.Start(ctx, status.StartRequest{Container: c, DryRun: dryRun, Trigger: status.Trigger{Kind: status.ByRevert, By: by, Of: runID}})
+}
+
 func (f *fakeJobs) StartObject(ctx context.Context, c status.Container, source string, ref directory.Ref, by string) (string, error) {
 	if f.err != nil {
 		return "", f.err

@@ -61,6 +61,9 @@ func (a *API) routes() []route {
 		if f.kind == status.LDAP {
 			continue // a single object goes to a provider
 		}
+		for path, m := range a.reverts() {
+			add(one+path, m)
+		}
 		add(one+"sync/object/", post(a.syncObject, a.cfg.ObjectWait))
 		add(one+"sync/objects/", get(ScopeRead, a.objects))
 		add(one+"sync/objects/{job}/", get(ScopeRead, a.object))

@@ -50,11 +50,14 @@ type runView struct {
 type triggerView struct {
 	Kind status.TriggerKind `json:"kind"`
 	By   string             `json:"by"`
+	Of   string             `json:"of,omitempty"`
 }
+
+func viewTrigger(t status.Trigger) triggerView { return triggerView{t.Kind, t.By, t.Of} }
 
 func newRunView(r status.Run, now time.Time) runView {
 	v := runView{
-		ID: r.ID, Container: r.Container, Mode: r.Mode, DryRun: r.DryRun, Trigger: triggerView(r.Trigger),
+		ID: r.ID, Container: r.Container, Mode: r.Mode, DryRun: r.DryRun, Trigger: viewTrigger(r.Trigger),
 		State: r.State, Status: r.TaskStatus(),
 		CreatedAt: stamp(r.CreatedAt), StartedAt: orNull(r.StartedAt), FinishedAt: orNull(r.FinishedAt),
 		Duration: r.Duration(now).Seconds(), LastProgressAt: orNull(r.LastProgressAt),
@@ -103,7 +106,7 @@ type jobView struct {
 func newJobView(j status.Job) jobView {
 	v := jobView{
 		ID: j.ID, Container: j.Container, Kind: j.Kind, ObjectID: j.ObjectID, DryRun: j.DryRun,
-		Trigger: triggerView(j.Trigger), State: j.State,
+		Trigger: viewTrigger(j.Trigger), State: j.State,
 		CreatedAt: stamp(j.CreatedAt), StartedAt: orNull(j.StartedAt), FinishedAt: orNull(j.FinishedAt),
 		Worker: j.Worker, Attempts: j.Attempts, FailKind: j.FailKind, FailReason: j.FailReason,
 		Messages: logEvents(j.Container, j.Messages),

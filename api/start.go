@@ -27,12 +27,7 @@ func (a *API) start(r *request) (answer, error) {
 	}
 	run, err := a.cfg.Jobs.StartFull(r.Context(), r.container(), dryRun, r.by)
 	if live, ok := errors.AsType[*status.LiveError](err); ok {
-		out := refused{Detail: "A run is live: wait for its end, or cancel it."}
-		if live.Run.State != "" {
-			view := newRunView(live.Run, a.now())
-			out.Run = &view
-		}
-		return answer{status: http.StatusConflict, body: out}, nil
+		return a.refuseStart(live), nil
 	}
 	if err != nil {
 		return answer{}, err
@@ -41,6 +36,15 @@ func (a *API) start(r *request) (answer, error) {
 		status: http.StatusAccepted, body: newRunView(run, a.now()),
 		header: map[string]string{"Location": r.URL.EscapedPath() + "runs/" + url.PathEscape(run.ID) + "/"},
 	}, nil
+}
+
+func (a *API) refuseStart(live *status.LiveError) answer {
+	out := refused{Detail: "A run is live: wait for its end, or cancel it."}
+	if live.Run.State != "" {
+		view := newRunView(live.Run, a.now())
+		out.Run = &view
+	}
+	return answer{status: http.StatusConflict, body: out}
 }
 
 func startOptions(r *request) (dryRun bool, err error) {

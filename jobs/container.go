@@ -92,6 +92,14 @@ func (g *gate) Verdicts(ctx context.Context) (map[string]plan.Verdict, error) {
 	return out, err
 }
 
+// Pins implements reconcile.Gate.
+func (g *gate) Pins(ctx context.Context) ([]plan.Pin, error) { return g.store.Pins(ctx, g.name) }
+
+// Pin implements reconcile.Gate.
+func (g *gate) Pin(ctx context.Context, keep []plan.Pin, forget []directory.Ref) error {
+	return g.store.Pin(ctx, g.name, keep, forget)
+}
+
 // Spend implements reconcile.Gate.
 func (g *gate) Spend(ctx context.Context, c *plan.Change, limit int) (func(made bool), bool, error) {
 	kind := status.BudgetUsers

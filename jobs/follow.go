@@ -115,7 +115,7 @@ func (w *Worker) wants(ctx context.Context, c *Container) bool {
 	if last.State.Open() && !last.DryRun { // It is under way, and what it reads is what there is.
 		return false
 	}
-	return last.DryRun || last.Trigger.Kind == status.ByApproval || last.State != status.Completed || last.FailedChanges > 0 ||
+	return last.DryRun || last.Trigger.Kind == status.ByApproval || last.Trigger.Kind == status.ByRevert || last.State != status.Completed || last.FailedChanges > 0 ||
 		w.cfg.Now().Sub(last.FinishedAt) > 24*time.Hour
 }
 

@@ -114,7 +114,7 @@ func changeType(c *plan.Change) (status.ObjectType, status.ChangeType) {
 		o = status.Group
 	}
 	switch c.Op {
-	case plan.Create:
+	case plan.Create, plan.Undelete:
 		return o, status.Create
 	case plan.Suspend:
 		return o, status.Deactivate

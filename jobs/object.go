@@ -194,7 +194,7 @@ func became(op plan.Op) status.Outcome {
 		return status.OutcomeCreated
 	case plan.Suspend:
 		return status.OutcomeSuspended
-	case plan.Restore:
+	case plan.Restore, plan.Undelete:
 		return status.OutcomeRestored
 	case plan.Delete:
 		return status.OutcomeDeleted
@@ -211,6 +211,8 @@ func past(c *plan.Change) string {
 		return "Suspended " + c.Address + ": the entry is " + string(c.Why) + "."
 	case plan.Restore:
 		return "Restored " + c.Address + "."
+	case plan.Undelete:
+		return "Brought back " + c.Address + "."
 	case plan.Delete:
 		return "Deleted " + c.Address + ": the entry is " + string(c.Why) + "."
 	case plan.Adopt:

@@ -49,8 +49,12 @@ func (w *Worker) run(ctx context.Context, task *asynq.Task) error {
 func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (reconcile.Report, error) {
 	stop := w.countCalls(c, lease.Recorder())
 	defer stop()
+	undo, err := w.undone(lease.Context(), lease.Run())
+	if err != nil {
+		return reconcile.Report{}, err
+	}
 	report, err := c.Engine().Execute(lease.Context(), reconcile.Run{
-		ID: lease.Run().ID, DryRun: lease.Run().DryRun, ApprovedOnly: lease.Run().Trigger.Kind == status.ByApproval,
+		ID: lease.Run().ID, DryRun: lease.Run().DryRun, ApprovedOnly: lease.Run().Trigger.Kind == status.ByApproval, Undo: undo,
 		Gate:    &gate{w.cfg.Status, c.Name, lease, w.drain},
 		Journal: &journal{rec: lease.Recorder(), name: c.Name, log: log, logger: string(c.Name), planned: w.planned(c, lease.Run())},
 	})

@@ -21,6 +21,7 @@ func Compute(in Input) Plan {
 		}
 	}
 	c.departures()
+	c.undelete()
 	c.memberships()
 	return c.finish()
 }
@@ -47,6 +48,9 @@ type computer struct {
 	spoken map[*Object]bool
 	waves  map[directory.Ref]int
 	held   map[directory.Ref]bool
+	// kept names entries whose account is not deleted though its time has come: pinned. back are pins whose account is to be brought back.
+	kept map[directory.Ref]bool
+	back []Pin
 }
 
 func newComputer(in *Input) *computer {
@@ -57,7 +61,7 @@ func newComputer(in *Input) *computer {
 		byRemote: make(map[string]*Object, len(in.State.Objects)), byAddress: map[string][]*Object{},
 		unusable: map[directory.Ref]string{}, departed: map[directory.Ref]directory.Departure{}, claims: map[string][]*Desired{},
 		target: map[directory.Ref]string{}, owner: map[string]directory.Ref{}, spoken: map[*Object]bool{},
-		waves: map[directory.Ref]int{}, held: map[directory.Ref]bool{},
+		waves: map[directory.Ref]int{}, held: map[directory.Ref]bool{}, kept: map[directory.Ref]bool{},
 	}
 	c.plan.Doubts = slices.Concat(in.Doubts, in.State.Doubts)
 	byRef := func(a, b Desired) int { return a.Ref.Compare(b.Ref) }
@@ -71,6 +75,7 @@ func newComputer(in *Input) *computer {
 		c.departed[d.Ref] = d
 	}
 	c.indexObjects()
+	c.pinned()
 	c.indexDesired()
 	for _, k := range directory.Kinds {
 		n := in.State.Others.Of(k)
@@ -232,7 +237,9 @@ func (c *computer) matched(d *Desired, o *Object) {
 func (c *computer) activate(d *Desired, o *Object) {
 	switch {
 	case c.in.Capabilities.Mirror || o.Suspender == Us:
-		c.plan.Changes = append(c.plan.Changes, c.change(Restore, d, o))
+		ch := c.change(Restore, d, o)
+		ch.Inactive = true
+		c.plan.Changes = append(c.plan.Changes, ch)
 	case o.Suspender == Unknown:
 		c.report(d.Ref, d.Label, SuspendedByWhom, "the account is suspended and nothing says by whom: activate it by hand if it should be active")
 	default:

@@ -60,7 +60,7 @@ func (c *computer) leave(o *Object, why Reason) {
 	if o.Kind == directory.Group {
 		action = p.GroupDeleteAction
 	}
-	due := action == ActionDelete && !c.in.Now.Before(since.Add(p.DeleteAfter))
+	due := action == ActionDelete && !c.kept[o.Ref] && !c.in.Now.Before(since.Add(p.DeleteAfter))
 	suspends := o.Kind == directory.User && o.Active && action != ActionDoNothing
 	switch {
 	case suspends && (!due || p.DeleteAfter > 0):
@@ -71,7 +71,7 @@ func (c *computer) leave(o *Object, why Reason) {
 	case due:
 		c.depart(Delete, o, why)
 	default:
-		c.note(o.Ref, c.label(o), why, c.waiting(action, since))
+		c.note(o.Ref, c.label(o), why, c.waiting(o.Ref, action, since))
 	}
 	c.bury(o.Ref, since, why)
 }
@@ -87,7 +87,10 @@ func (c *computer) since(ref directory.Ref) time.Time {
 	return c.in.Now
 }
 
-func (c *computer) waiting(action Action, since time.Time) string {
+func (c *computer) waiting(ref directory.Ref, action Action, since time.Time) string {
+	if c.kept[ref] {
+		return "left its source; it is pinned, and not deleted, until the pin is lifted"
+	}
 	if action == ActionDelete {
 		return "is deleted after " + since.Add(c.in.Policy.DeleteAfter).UTC().Format(time.RFC3339) + " unless it comes back"
 	}
@@ -95,7 +98,12 @@ func (c *computer) waiting(action Action, since time.Time) string {
 }
 
 func (c *computer) depart(op Op, o *Object, why Reason) {
-	ch := Change{Op: op, Ref: o.Ref, RemoteID: o.RemoteID, Label: c.label(o), Address: o.Address, Why: why, Version: c.in.Versions[o.Ref]}
+	ch := Change{Op: op, Ref: o.Ref, RemoteID: o.RemoteID, Label: c.label(o), Address: o.Address, Why: why, Version: c.in.Versions[o.Ref], Inactive: op == Delete && !o.Active}
+	if op == Delete && !c.in.Capabilities.Mirror { // What it was, for whoever wants it back.
+		for _, f := range o.Fields {
+			ch.Fields = append(ch.Fields, FieldChange{Name: f.Name, Before: f.Values})
+		}
+	}
 	if d := c.desired[o.Ref]; d != nil {
 		ch.Source, ch.Version = d.Source, d.Version
 	} else if d, ok := c.departed[o.Ref]; ok {

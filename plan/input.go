@@ -129,6 +129,8 @@ type Capabilities struct {
 	Mirror bool
 	// RenameKeepsAddress says that a renamed object keeps its old address as an alias.
 	RenameKeepsAddress bool
+	// UndeleteWithin is how long a deleted account can be brought back; zero where it cannot.
+	UndeleteWithin time.Duration
 	// Normal says how values of a field are compared, by field name; AddressField for the address.
 	Normal map[string]Normal
 }
@@ -176,6 +178,8 @@ type Input struct {
 	// Doubts are the source's reasons not to believe absences; those of the provider are in State.
 	Doubts []string
 	Links  map[directory.Ref]Link
+	// Pins keep what an undone run had changed as it was before; sorted by Ref.
+	Pins []Pin
 	// Only, when set, limits the plan to these entries: an object job.
 	Only         []directory.Ref
 	Capabilities Capabilities

@@ -13,6 +13,7 @@ import (
 // tenant is a naive provider: it does what a change says.
 type tenant struct {
 	objects map[string]*plan.Object
+	deleted map[string]*plan.Object
 	next    int
 }
 
@@ -40,6 +41,9 @@ func (t *tenant) apply(tb testing.TB, c plan.Change) {
 	if o == nil && c.RemoteID == "" {
 		o = t.remote(c.Ref)
 	}
+	if c.Op == plan.Undelete {
+		o = t.deleted[c.RemoteID]
+	}
 	if (o == nil) != (c.Op == plan.Create) {
 		tb.Fatalf("%s %s: object %v", c.Op, c.Ref, o)
 	}
@@ -62,7 +66,16 @@ func (t *tenant) apply(tb testing.TB, c plan.Change) {
 		o.Active, o.Suspender = true, plan.Nobody
 	case plan.Delete:
 		delete(t.objects, o.RemoteID)
+		if t.deleted == nil {
+			t.deleted = map[string]*plan.Object{}
+		}
+		t.deleted[o.RemoteID] = o
+		for _, g := range t.objects {
+			g.Members = slices.DeleteFunc(g.Members, func(id string) bool { return id == o.RemoteID })
+		}
 		return
+	case plan.Undelete:
+		t.objects[o.RemoteID] = o
 	case plan.AddMember:
 		o.Members = append(o.Members, t.remote(*c.Member).RemoteID)
 		return

@@ -27,6 +27,8 @@ const (
 	Restore
 	// Create makes the account or group, with its anchor.
 	Create
+	// Undelete brings back an account that was deleted, as far back as the provider can: see Capabilities.UndeleteWithin.
+	Undelete
 	// AddMember adds Member to the group.
 	AddMember
 	// RemoveMember removes Member from the group.
@@ -38,13 +40,13 @@ const (
 )
 
 var opNames = [...]string{
-	Update: "update", Adopt: "adopt", Reanchor: "reanchor", Restore: "restore", Create: "create",
+	Update: "update", Adopt: "adopt", Reanchor: "reanchor", Restore: "restore", Create: "create", Undelete: "undelete",
 	AddMember: "add_member", RemoveMember: "remove_member", Suspend: "suspend", Delete: "delete",
 }
 
 // Ops returns every operation in a fixed order.
 func Ops() []Op {
-	return []Op{Update, Adopt, Reanchor, Restore, Create, AddMember, RemoveMember, Suspend, Delete}
+	return []Op{Update, Adopt, Reanchor, Restore, Create, Undelete, AddMember, RemoveMember, Suspend, Delete}
 }
 
 // String returns the operation as it appears in logs, metrics and JSON.
@@ -101,7 +103,8 @@ type Change struct {
 	Version string `json:"version,omitempty"`
 	// Wave orders changes of one stage: a rename that frees an address comes a wave before the one that takes it.
 	Wave int `json:"wave,omitempty"`
-	// Inactive says that the entry is created disabled: only a mirror keeps such entries.
+	// Inactive says that the entry is created disabled, which only a mirror keeps; of a Restore and a Delete that the account
+	// was suspended until then, and of an Undelete that it comes back so.
 	Inactive bool `json:"inactive,omitempty"`
 	// Approved says that a person let the change go: no guard holds it, and it spends no budget.
 	Approved bool `json:"approved,omitempty"`
@@ -157,6 +160,7 @@ const (
 	Absent     Reason = "absent"       // the entry is no longer in its source
 	Disabled   Reason = "disabled"     // the entry is disabled in its source
 	OutOfScope Reason = "out_of_scope" // the entry exists; the provider's scope leaves it out
+	Reverted   Reason = "reverted"     // a person undid the run that brought it
 )
 
 // The reasons for which an entry is held or left alone.
@@ -209,6 +213,10 @@ type Plan struct {
 	Tombstones []Tombstone `json:"tombstones,omitempty"`
 	// Doubts are reasons not to believe what is missing; any of them holds the destructive changes.
 	Doubts []string `json:"doubts,omitempty"`
+	// Pins are those that still keep something, without what the source wants by itself now; Lapsed names the entries whose
+	// pins have ended. Both are sorted by Ref.
+	Pins   []Pin           `json:"-"`
+	Lapsed []directory.Ref `json:"-"`
 	// Counts says how many entries the plan was made of.
 	Counts Counts `json:"counts"`
 

@@ -200,6 +200,7 @@ type gateFake struct {
 	mu       sync.Mutex
 	budget   plan.Budget
 	verdicts map[string]plan.Verdict
+	pins     map[directory.Ref]plan.Pin
 	spent    int
 	taken    int // of the limits of users and groups
 	others   int // what others take right after the plan
@@ -230,6 +231,27 @@ func (g *gateFake) Lock(ctx context.Context, entry string) (func(), bool, error)
 func (g *gateFake) Spent(context.Context) (plan.Budget, error) { return g.budget, nil }
 
 func (g *gateFake) Verdicts(context.Context) (map[string]plan.Verdict, error) { return g.verdicts, nil }
+
+func (g *gateFake) Pins(context.Context) ([]plan.Pin, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.SortedFunc(maps.Values(g.pins), func(a, b plan.Pin) int { return a.Ref.Compare(b.Ref) }), nil
+}
+
+func (g *gateFake) Pin(_ context.Context, keep []plan.Pin, forget []directory.Ref) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.pins == nil {
+		g.pins = map[directory.Ref]plan.Pin{}
+	}
+	for _, p := range keep {
+		g.pins[p.Ref] = p
+	}
+	for _, ref := range forget {
+		delete(g.pins, ref)
+	}
+	return nil
+}
 
 func (g *gateFake) Spend(_ context.Context, c *plan.Change, limit int) (func(bool), bool, error) {
 	g.mu.Lock()

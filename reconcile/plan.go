@@ -14,7 +14,7 @@ import (
 func (e *Engine) plan(run Run, v *view, spent plan.Budget, verdicts map[string]plan.Verdict) (Report, error) {
 	in := plan.Input{
 		Desired: v.desired.Desired, Departed: v.snapshot.Departed, OutOfScope: v.desired.OutOfScope, Findings: v.snapshot.Findings,
-		Versions: v.snapshot.Versions, State: v.state, Doubts: v.doubts, Links: v.links, Only: run.Only,
+		Versions: v.snapshot.Versions, State: v.state, Doubts: v.doubts, Links: v.links, Pins: v.pins, Only: run.Only,
 		Capabilities: e.cfg.Provider.Capabilities(), Policy: e.cfg.Policy, Now: v.at,
 	}
 	limits := e.cfg.Limits
@@ -25,7 +25,10 @@ func (e *Engine) plan(run Run, v *view, spent plan.Budget, verdicts map[string]p
 	if run.ApprovedOnly && !e.mirror() {
 		apply = apply.ApprovedOnly()
 	}
-	report := Report{Apply: apply, Held: held, Snapshot: v.snapshot, OutOfScope: v.desired.Decisions}
+	if run.Undo != nil {
+		apply = apply.About(v.undoes)
+	}
+	report := Report{Apply: apply, Held: held, Snapshot: v.snapshot, OutOfScope: v.desired.Decisions, Pinned: len(v.undoes)}
 	return report, e.unproven(run, v, apply)
 }
 

@@ -31,6 +31,8 @@ type view struct {
 	approval string
 	// stubs is how many objects of the state are known from the ledger alone.
 	stubs int
+	// pins are those that were kept, with those of this run's undo, which undoes has alone.
+	pins, undoes []plan.Pin
 	// strangers are the addresses, or remote ids, of active accounts whose anchor names nothing that we know of.
 	strangers []string
 }

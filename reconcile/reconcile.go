@@ -76,6 +76,10 @@ type Gate interface {
 	Spent(ctx context.Context) (plan.Budget, error)
 	// Verdicts are the decisions of persons that are still valid, by the fingerprint of the change.
 	Verdicts(ctx context.Context) (map[string]plan.Verdict, error)
+	// Pins are what persons had undone: it stays as it was before, until the source changes.
+	Pins(ctx context.Context) ([]plan.Pin, error)
+	// Pin keeps pins, in place of those of the same entries, and forgets others.
+	Pin(ctx context.Context, keep []plan.Pin, forget []directory.Ref) error
 	// Spend counts a destructive change that is about to be made, if no more than limit were then made in the window:
 	// ok is false where others were faster. settle says whether the change was made; one that was begun and is not settled, because its
 	// worker died or heard no answer, stays counted, and is not counted again by who begins it again.
@@ -127,8 +131,10 @@ type Run struct {
 	// ApprovedOnly limits the run to what a person approved and is still planned. A run of a source carries out its whole
 	// plan, what was approved with it.
 	ApprovedOnly bool
-	Gate         Gate
-	Journal      Journal
+	// Undo, where it is set, pins what another run changed as it was before, and limits the run to taking that back.
+	Undo    *plan.Undone
+	Gate    Gate
+	Journal Journal
 }
 
 // Report sums up a run.
@@ -144,6 +150,8 @@ type Report struct {
 	OutOfScope []mapping.Decision
 	// Results of an object job's changes, in the order of Apply.Changes; nil for others.
 	Results map[int]provider.Result
+	// Pinned is how many entries an undo pinned.
+	Pinned int
 }
 
 // Execute carries out one run: it reads, plans, applies what the guards let through, and records. The error, of a kind
@@ -161,6 +169,9 @@ func (e *Engine) Execute(ctx context.Context, run Run) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	if err := e.pins(ctx, run, view); err != nil {
+		return Report{}, err
+	}
 	report, err := e.plan(run, view, spent, verdicts)
 	if err != nil {
 		return report, err
@@ -171,6 +182,11 @@ func (e *Engine) Execute(ctx context.Context, run Run) (Report, error) {
 	}
 	if run.DryRun {
 		return report, nil
+	}
+	if run.Undo != nil { // Kept before anything is taken back: the next run must not do again what this one undoes.
+		if err := run.Gate.Pin(ctx, view.pins, nil); err != nil {
+			return report, err
+		}
 	}
 	err = e.apply(ctx, run, view, &report)
 	return report, err

@@ -35,6 +35,9 @@ func (a *applier) learn(c *plan.Change, r provider.Result) {
 	case plan.Restore:
 		link.Suspended = false
 		link.Departed, link.Why = time.Time{}, ""
+	case plan.Undelete:
+		link.RemoteID, link.Suspended = c.RemoteID, c.Inactive
+		a.remote[c.Ref] = c.RemoteID
 	case plan.Delete:
 		a.lost = append(a.lost, c.Ref)
 		delete(a.links, c.Ref)
@@ -107,6 +110,9 @@ func (a *applier) record(ctx context.Context, carriedOut bool) error {
 		return nil
 	}
 	if err := a.confirm(ctx); err != nil {
+		return err
+	}
+	if err := a.unpin(ctx); err != nil {
 		return err
 	}
 	if s, ok := a.cfg.Provider.(Settler); ok {

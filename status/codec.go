@@ -20,7 +20,7 @@ func decodeRun(c Container, f map[string]string) Run {
 		Container: c,
 		Mode:      Mode(f["mode"]),
 		DryRun:    f["dry_run"] == "1",
-		Trigger:   Trigger{Kind: TriggerKind(f["trigger"]), By: f["by"]},
+		Trigger:   Trigger{Kind: TriggerKind(f["trigger"]), By: f["by"], Of: f["of"]},
 		State:     State(f["state"]),
 
 		CreatedAt:      fromMS(f["created_at"]),

@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -75,4 +76,14 @@ func (s *Store) Decisions(ctx context.Context, c Container) (map[string]Decision
 		err = s.rdb.HDel(ctx, key, stale...).Err()
 	}
 	return out, redisFault("decisions", err)
+}
+
+// Undecide forgets what was decided about changes, by their fingerprints.
+func (s *Store) Undecide(ctx context.Context, c Container, fingerprints []string) error {
+	for chunk := range slices.Chunk(fingerprints, pinsAtOnce) {
+		if err := s.rdb.HDel(ctx, prefix(c)+"decisions", chunk...).Err(); err != nil {
+			return redisFault("undecide", err)
+		}
+	}
+	return nil
 }

@@ -3,7 +3,6 @@ package status
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -31,6 +30,10 @@ type PlanHead struct {
 	// Sections are the rows, in order.
 	Sections []PlanSection `json:"sections"`
 
+	// Earlier is how many plans with something to apply the run had before this one: it was resumed as often.
+	Earlier int `json:"-"`
+
+	key  string
 	text string // as it is stored: says whether the plan is still the same
 }
 
@@ -78,17 +81,29 @@ func (h PlanHead) index() string {
 
 // Plan returns what a run planned, or fault.NotFound: it has no plan yet, or none any more.
 func (s *Store) Plan(ctx context.Context, c Container, runID string) (PlanHead, error) {
-	text, err := s.rdb.HGet(ctx, planKey(c, runID), "head").Result()
-	if errors.Is(err, redis.Nil) {
-		return PlanHead{}, fault.Errorf(fault.NotFound, "plan of run %q: not found", runID)
-	}
+	return s.planAt(ctx, planKey(c, runID), runID)
+}
+
+// EarlierPlan returns the nth plan that a run had, from 1 to h.Earlier.
+func (s *Store) EarlierPlan(ctx context.Context, h PlanHead, n int) (PlanHead, error) {
+	return s.planAt(ctx, fmt.Sprintf("%s:%d", planKey(h.Container, h.RunID), n), h.RunID)
+}
+
+func (s *Store) planAt(ctx context.Context, key, runID string) (PlanHead, error) {
+	found, err := s.rdb.HMGet(ctx, key, "head", "earlier").Result()
 	if err != nil {
 		return PlanHead{}, redisFault("plan", err)
 	}
-	h := PlanHead{text: text}
+	text, there := found[0].(string)
+	if !there {
+		return PlanHead{}, fault.Errorf(fault.NotFound, "plan of run %q: not found", runID)
+	}
+	h := PlanHead{key: key, text: text}
 	if err := json.Unmarshal([]byte(text), &h); err != nil {
 		return PlanHead{}, fault.New(fault.Internal, "status: plan", err)
 	}
+	earlier, _ := found[1].(string)
+	h.Earlier = int(parseInt(earlier))
 	return h, nil
 }
 
@@ -125,7 +140,7 @@ func (s *Store) PlanRows(ctx context.Context, h PlanHead, from, limit int) ([]js
 	for n := from / planChunk; n <= (to-1)/planChunk; n++ {
 		fields = append(fields, chunkField(n))
 	}
-	found, err := s.rdb.HMGet(ctx, planKey(h.Container, h.RunID), fields...).Result()
+	found, err := s.rdb.HMGet(ctx, h.key, fields...).Result()
 	if err != nil {
 		return nil, redisFault("plan rows", err)
 	}

@@ -146,8 +146,8 @@ func TestPlanOfWhoHasTheRun(t *testing.T) {
 		if n := rdb.ZCard(t.Context(), "rollcall:{ldap:corp}:plans").Val(); n != 0 {
 			t.Errorf("the run is in both indexes")
 		}
-		if keys := rdb.Keys(t.Context(), "*:plan:*").Val(); len(keys) > 0 {
-			t.Errorf("drafts are left: %v", keys)
+		if keys := rdb.Keys(t.Context(), "*:plan:*").Val(); len(keys) != 1 || !strings.HasSuffix(keys[0], ":plan:1") {
+			t.Errorf("beside the plan are %v, want the first worker's alone and no drafts", keys)
 		}
 	})
 }

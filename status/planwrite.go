@@ -95,7 +95,7 @@ func (w *planWriter) close(ctx context.Context) error {
 	if err != nil {
 		return fault.New(fault.Internal, "status: save plan", fmt.Errorf("head: %w", err))
 	}
-	return w.set(ctx, "head", text, "bytes", w.bytes+len(text))
+	return w.set(ctx, "head", text, "bytes", w.bytes+len(text), "idle", flag(w.head.Idle))
 }
 
 func (w *planWriter) set(ctx context.Context, fields ...any) error {

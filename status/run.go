@@ -44,6 +44,7 @@ const (
 	BySchedule  TriggerKind = "schedule"     // a cron expression
 	AfterSource TriggerKind = "after_source" // a source run that changed something
 	ByApproval  TriggerKind = "approval"     // held changes were approved
+	ByRevert    TriggerKind = "revert"       // a person had another run undone
 	ByRerun     TriggerKind = "rerun"        // the task of a closed run was run again by hand
 )
 
@@ -52,6 +53,8 @@ type Trigger struct {
 	Kind TriggerKind `json:"kind"`
 	// By is the name of the API token, the cron expression or the run id of the source, by kind.
 	By string `json:"by,omitempty"`
+	// Of is the id of the run that is undone.
+	Of string `json:"of,omitempty"`
 }
 
 // MaxFailReason is the longest fail reason in characters, as the sessions API has it. A longer one is cut.

@@ -62,7 +62,7 @@ func (s *Store) Start(ctx context.Context, req StartRequest) (Run, error) {
 		req.ID, ms(now), c.RunTTL.Milliseconds(), c.KeepRuns.Milliseconds(), c.KeepMessages.Milliseconds(),
 		c.MaxRuns, ms(now.Add(-c.KeepRuns)),
 		"mode", string(req.Mode), "dry_run", flag(req.DryRun),
-		"trigger", string(req.Trigger.Kind), "by", cut(req.Trigger.By, maxName))
+		"trigger", string(req.Trigger.Kind), "by", cut(req.Trigger.By, maxName), "of", cut(req.Trigger.Of, maxName))
 	if err != nil {
 		return Run{}, err
 	}

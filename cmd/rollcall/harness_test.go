@@ -117,6 +117,13 @@ func (s *service) StartApproved(ctx context.Context, c status.Container, by stri
 	return s.start(ctx, status.StartRequest{Container: c, Trigger: status.Trigger{Kind: status.ByApproval, By: by}})
 }
 
+func (s *service) StartRevert(ctx context.Context, c status.Container, runID string, dryRun bool, by string) (status.Run, error) {
+	if _, err := s.store.Get(ctx, c, runID); err != nil {
+		return status.Run{}, err
+	}
+	return s.start(ctx, status.StartRequest{Container: c, DryRun: dryRun, Trigger: status.Trigger{Kind: status.ByRevert, By: by, Of: runID}})
+}
+
 func (s *service) StartObject(ctx context.Context, c status.Container, _ string, ref directory.Ref, by string) (string, error) {
 	job, err := s.store.CreateJob(ctx, status.JobRequest{
 		Container: c, Kind: status.ObjectType(ref.Kind.String()), ObjectID: string(ref.ID), Trigger: status.Trigger{Kind: status.ByAPI, By: by},

@@ -31,15 +31,7 @@ func syncCommand(e *env) *cobra.Command {
 		if err != nil {
 			return r.inTheWay(err)
 		}
-		if watch {
-			return r.watch(ctx, name, a.Value.ID)
-		}
-		if r.asJSON {
-			r.body(a.Body)
-			return nil
-		}
-		fmt.Fprintf(r.stdout, "%s: run %s is %s; rollcall watch %[1]s shows how it goes\n", name, a.Value.ID, a.Value.State)
-		return nil
+		return r.begun(ctx, name, a, watch)
 	})
 }
 
@@ -62,6 +54,8 @@ func (e *env) trigger(run client.Run) string {
 		return run.Trigger.By
 	case status.ByApproval:
 		return "approval of " + run.Trigger.By
+	case status.ByRevert:
+		return "undo by " + run.Trigger.By + " of " + run.Trigger.Of
 	case status.BySchedule:
 		return "schedule " + run.Trigger.By
 	case status.AfterSource:

@@ -174,3 +174,26 @@ func missing(err error, format string, args ...any) error {
 	}
 	return err
 }
+
+// Revert starts a run that takes back what another one changed.
+func (c *Client) Revert(ctx context.Context, name status.Container, run string, dryRun bool) (Answer[Run], error) {
+	a, err := post[Run](ctx, c, pathOf(name)+"sync/runs/"+url.PathEscape(run)+"/revert/", map[string]bool{"dry_run": dryRun}, callTime)
+	return a, missing(err, "the API has no run %q of %s that could be undone: rollcall runs %[2]s lists them", run, name)
+}
+
+// Pins returns a part of what is pinned.
+func (c *Client) Pins(ctx context.Context, name status.Container, offset, limit int) (Answer[Pins], error) {
+	q := url.Values{"offset": {strconv.Itoa(offset)}, "limit": {strconv.Itoa(limit)}}
+	a, err := get[Pins](ctx, c, pathOf(name)+"sync/pins/", q)
+	return a, missing(err, "the API has no provider %s: rollcall status says what it has", name)
+}
+
+// Lift ends pins, those of the entries or, without any, all.
+func (c *Client) Lift(ctx context.Context, name status.Container, entries []string) (Answer[Lifted], error) {
+	body := map[string]any{}
+	if len(entries) > 0 {
+		body["entries"] = entries
+	}
+	a, err := post[Lifted](ctx, c, pathOf(name)+"sync/pins/lift/", body, callTime)
+	return a, missing(err, "the API has no provider %s: rollcall status says what it has", name)
+}

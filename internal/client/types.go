@@ -101,3 +101,14 @@ type Job struct {
 	Outcome  status.Outcome  `json:"outcome"`
 	Messages []Message       `json:"messages"`
 }
+
+// Pins is what an undo keeps as it was.
+type Pins struct {
+	Count int        `json:"count"`
+	Pins  []plan.Pin `json:"pins"`
+}
+
+// Lifted is the answer to a lift.
+type Lifted struct {
+	Count int `json:"count"`
+}

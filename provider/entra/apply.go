@@ -117,6 +117,8 @@ func (p *Provider) changeUsers(ctx context.Context, op plan.Op, jobs []*job) {
 		p.restoreUsers(ctx, jobs)
 	case plan.Delete:
 		p.deleteUsers(ctx, jobs)
+	case plan.Undelete:
+		p.undeleteUsers(ctx, jobs)
 	default:
 		failAll(jobs, fault.Errorf(fault.Internal, "%s of a user", op))
 	}

@@ -17,7 +17,8 @@ type returning struct {
 	ids map[string]time.Time
 }
 
-// returningLife is how long an account is believed to be on its way.
+// returningLife is how long an account is believed to be on its way: for as long as Entra keeps deleted users
+// (learn.microsoft.com/graph/api/directory-deleteditems-restore).
 const returningLife = 30 * 24 * time.Hour
 
 // load takes over what other processes began.

@@ -25,6 +25,8 @@ func (p *Provider) changeUser(ctx context.Context, c *plan.Change) (outcome, err
 		return p.restoreUser(ctx, c)
 	case plan.Delete:
 		return p.deleteUser(ctx, c)
+	case plan.Undelete:
+		return p.undeleteUser(ctx, c)
 	}
 	return outcome{}, fault.Errorf(fault.Internal, "%s of a user", c.Op)
 }

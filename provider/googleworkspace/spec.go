@@ -72,5 +72,5 @@ func (p *Provider) Capabilities() plan.Capabilities {
 	for _, name := range []string{"orgUnitPath", "recoveryEmail", "includeInGlobalAddressList", "relations.manager"} {
 		normal[name] |= plan.Fold
 	}
-	return plan.Capabilities{BatchSize: 1, Concurrency: concurrency, RenameKeepsAddress: true, Normal: normal}
+	return plan.Capabilities{BatchSize: 1, Concurrency: concurrency, RenameKeepsAddress: true, UndeleteWithin: undeleteWithin, Normal: normal}
 }

@@ -149,3 +149,42 @@ func testAdministrators(t *testing.T, s *session) {
 		t.Errorf("an administrator who left is not left alone:\n%s", ops(p))
 	}
 }
+
+// testUndelete: what was deleted comes back as it was, with its id, for as long as the provider keeps it.
+func testUndelete(t *testing.T, s *session) {
+	active, blocked := userRef(anchor(1)), userRef(anchor(2))
+	ids := map[directory.Ref]string{
+		active: s.user(active.ID, "ann", one(s.UserField, "Field")), blocked: s.user(blocked.ID, "bob", one(s.UserField, "Field")),
+	}
+	s.must(change(plan.Suspend, blocked, ids[blocked]))
+	before := s.Admin.Count(directory.User)
+	for _, ref := range []directory.Ref{active, blocked} {
+		s.must(change(plan.Delete, ref, ids[ref]))
+	}
+	s.Advance(time.Hour)
+	for _, ref := range []directory.Ref{active, blocked} {
+		c := change(plan.Undelete, ref, ids[ref])
+		c.Address, c.Inactive = s.desired[ref].Address, ref == blocked
+		c.Fields = []plan.FieldChange{{Name: s.UserField, After: []string{"Again"}}}
+		if got := s.must(c); got != ids[ref] {
+			t.Errorf("%s came back as %q, want %q", ref, got, ids[ref])
+		}
+		s.want(ref, map[directory.Ref]string{active: "ann", blocked: "bob"}[ref], one(s.UserField, "Again"))
+	}
+	s.suspended(ids[active], false)
+	s.suspended(ids[blocked], true)
+	if after := s.Admin.Count(directory.User); after != before {
+		t.Errorf("%d users, want the %d of before", after, before)
+	}
+	if o := s.object(ids[blocked]); s.provenance(blocked, o) != plan.Us {
+		t.Error("the suspension of the account that came back is no longer ours")
+	}
+	if p := s.settled(); len(p.Changes) != 1 || p.Changes[0].Op != plan.Restore {
+		t.Errorf("the plan after the return is not the one restore:\n%s", ops(p))
+	}
+	s.must(change(plan.Delete, active, ids[active]))
+	s.Advance(s.Provider.Capabilities().UndeleteWithin + time.Hour)
+	c := change(plan.Undelete, active, ids[active])
+	c.Address = s.desired[active].Address
+	s.refused(c, fault.Invalid)
+}

@@ -104,6 +104,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"WithoutAnchorNothingIsTaken", testWithoutAnchor},
 		{"ForeignObjects", testForeignObjects},
 		{"Adoption", testAdoption},
+		{"Undelete", testUndelete},
 		{"Administrators", testAdministrators},
 		{"Reanchor", testReanchor},
 		{"Members", testMembers},

@@ -164,6 +164,8 @@ func (s *session) apply(c plan.Change) provider.Result {
 		link.Suspended = true
 	case plan.Restore:
 		link = plan.Link{RemoteID: c.RemoteID, Created: link.Created}
+	case plan.Undelete:
+		link = plan.Link{RemoteID: c.RemoteID, Suspended: c.Inactive}
 	case plan.Delete:
 		delete(s.links, c.Ref)
 		return r

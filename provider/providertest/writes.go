@@ -79,6 +79,12 @@ func (s *session) steps() []func() plan.Change {
 			return change(plan.Adopt, h, s.Admin.AddUser(s.t, User{Address: s.address("guest")}))
 		},
 		func() plan.Change { return change(plan.Delete, userRef(anchor(9)), user) },
+		func() plan.Change {
+			c := change(plan.Undelete, userRef(anchor(9)), user)
+			c.Address = s.address("anna")
+			return c
+		},
+		func() plan.Change { return change(plan.Delete, userRef(anchor(9)), user) },
 		func() plan.Change { return change(plan.Delete, g, group) },
 	}
 }

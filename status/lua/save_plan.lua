@@ -1,5 +1,6 @@
 -- id epoch token now draft index max keep max_bytes
--- The draft becomes the plan of the run. Of each index the newest max stay, of both together as many as max_bytes allow;
+-- The draft becomes the plan of the run. One that the run had before, because it was resumed, is kept beside it as plan:1, plan:2 …
+-- if there was something to apply: some of it was, and a person may want it undone. Of each index the newest max stay, of both together as many as max_bytes allow;
 -- the newest always does.
 local id, now, draft, keep = ARGV[1], tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[8])
 local rec = record(id)
@@ -8,7 +9,20 @@ if not holds(id, ARGV[2], ARGV[3]) then
   return { 'stale' }
 end
 if redis.call('EXISTS', draft) == 1 then -- else asked again after a lost answer
-  redis.call('RENAME', draft, rec .. ':plan')
+  local plan = rec .. ':plan'
+  local earlier = int(redis.call('HGET', plan, 'earlier'))
+  local bytes = int(redis.call('HGET', draft, 'bytes'))
+  if redis.call('HGET', plan, 'idle') == '0' then
+    earlier = earlier + 1
+    redis.call('RENAME', plan, plan .. ':' .. earlier)
+  end
+  if earlier > 0 then
+    redis.call('HSET', draft, 'earlier', earlier)
+    bytes = bytes + int(redis.call('HGET', plan .. ':' .. earlier, 'bytes'))
+    redis.call('HSET', draft, 'bytes', bytes)
+  end
+  redis.call('RENAME', draft, plan)
+  for n = 1, earlier do redis.call('PEXPIRE', plan .. ':' .. n, keep) end
 end
 redis.call('PEXPIRE', rec .. ':plan', keep)
 
@@ -32,6 +46,7 @@ for n, p in ipairs(all) do
   local plan = record(p.id) .. ':plan'
   local bytes = int(redis.call('HGET', plan, 'bytes'))
   if n > 1 and (p.place > tonumber(ARGV[7]) or p.score < now - keep or total + bytes > tonumber(ARGV[9])) then
+    for e = 1, int(redis.call('HGET', plan, 'earlier')) do redis.call('DEL', plan .. ':' .. e) end
     redis.call('DEL', plan)
     redis.call('ZREM', p.index, p.id)
   else

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"rollcall/internal/client"
+	"rollcall/plan"
+	"rollcall/status"
+)
+
+func revertCommand(e *env) *cobra.Command {
+	var dryRun, watch, yes bool
+	c := &cobra.Command{
+		Use: "revert CONTAINER RUN", Short: "Undo a run of a provider",
+		Long: "Starts a run that takes back what another one changed: whom it suspended is restored, members that it removed are added again,\n" +
+			"deleted accounts are brought back as far as the provider can (Google 20 days, Entra 30), old values are set, and what it created\n" +
+			"goes as a leaver does. The guards and approvals are those of every run. The entries concerned are pinned: the next sync leaves\n" +
+			"them so until their source changes or rollcall lift ends the pin. With --dry-run the plan is shown and nothing is kept.",
+		Example: "  rollcall revert google_workspace:1 RUN --dry-run --watch\n  rollcall revert google_workspace:1 RUN --yes --watch",
+		Args:    cobra.ExactArgs(2),
+	}
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "plan and write nothing")
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	c.Flags().BoolVarP(&watch, "watch", "w", false, "show the progress until the end")
+	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
+		name, err := container(args[0])
+		if err != nil {
+			return err
+		}
+		sure, err := r.sureToRevert(ctx, name, args[1], yes || dryRun)
+		if err != nil {
+			return err
+		}
+		if !sure {
+			fmt.Fprintln(r.stdout, "Nothing was undone.")
+			return quiet(codeHeld)
+		}
+		a, err := r.Revert(ctx, name, args[1], dryRun)
+		if err != nil {
+			return r.inTheWay(err)
+		}
+		return r.begun(ctx, name, a, watch)
+	})
+}
+
+// sureToRevert shows what the run did and asks, where somebody is to be asked.
+func (r *remote) sureToRevert(ctx context.Context, name status.Container, id string, yes bool) (bool, error) {
+	if yes {
+		return true, nil
+	}
+	if !r.asks || r.asJSON {
+		return false, wrongUse("nobody is there to be asked: say --yes, or look first with --dry-run")
+	}
+	a, err := r.Run(ctx, name, id)
+	if err != nil {
+		return false, err
+	}
+	done, _ := a.Value.Done()
+	fmt.Fprintf(r.stdout, "%s: run %s of %s, started by %s, made %s\n", name, id, r.moment(a.Value.CreatedAt), cell(r.trigger(a.Value)), count(done, "change"))
+	for _, p := range a.Value.Progress {
+		if p.Succeeded > 0 {
+			fmt.Fprintf(r.stdout, "  %s %s: %d\n", p.Object, p.Change, p.Succeeded)
+		}
+	}
+	fmt.Fprint(r.stdout, "\nTake that back, at once? [y/N] ")
+	return r.ask(ctx)
+}
+
+// begun says that a run was started, or shows it.
+func (r *remote) begun(ctx context.Context, name status.Container, a client.Answer[client.Run], watch bool) error {
+	switch {
+	case watch:
+		return r.watch(ctx, name, a.Value.ID)
+	case r.asJSON:
+		r.body(a.Body)
+	default:
+		fmt.Fprintf(r.stdout, "%s: run %s is %s; rollcall watch %[1]s shows how it goes\n", name, a.Value.ID, a.Value.State)
+	}
+	return nil
+}
+
+func pinsCommand(e *env) *cobra.Command {
+	var limit, offset int
+	c := &cobra.Command{
+		Use: "pins CONTAINER", Short: "Show what an undo keeps as it was",
+		Long: "Shows the entries of a provider that are kept as they were before a run that was undone, whatever their source says.",
+		Args: cobra.ExactArgs(1),
+	}
+	c.Flags().IntVar(&limit, "limit", 100, "how many entries to show at most (1 to 1000)")
+	c.Flags().IntVar(&offset, "offset", 0, "how many entries to pass over")
+	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
+		name, err := container(args[0])
+		if err != nil {
+			return err
+		}
+		if limit < 1 || limit > client.MaxPage || offset < 0 {
+			return wrongUse("--limit: want 1 to %d; --offset: want 0 or more", client.MaxPage)
+		}
+		a, err := r.Pins(ctx, name, offset, limit)
+		if err != nil {
+			return err
+		}
+		switch {
+		case r.asJSON:
+			r.body(a.Body)
+			return nil
+		case a.Value.Count == 0:
+			fmt.Fprintf(r.stdout, "%s: nothing is pinned\n", name)
+			return nil
+		}
+		return r.pinTable(name, a.Value, offset)
+	})
+}
+
+func (r *remote) pinTable(name status.Container, pins client.Pins, offset int) error {
+	t := newTable(r.stdout, "KIND", "ENTRY", "KEPT", "UNDOES", "BY", "SINCE")
+	for i := range pins.Pins {
+		p := &pins.Pins[i]
+		t.row(p.Kind.String(), label(p.Label, string(p.ID)), kept(p), p.Run, p.By, r.moment(p.At))
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if next := offset + len(pins.Pins); next < pins.Count {
+		fmt.Fprintf(r.stdout, "and %d more: rollcall pins %s --offset %d\n", pins.Count-next, name, next)
+	}
+	fmt.Fprintf(r.stdout, "\nLet the source decide again, for all or some (--entry ID):\n  rollcall lift %s\n", name)
+	return nil
+}
+
+// kept says what a pin keeps.
+func kept(p *plan.Pin) string {
+	var parts []string
+	switch p.Account {
+	case plan.StandsActive, plan.StandsSuspended:
+		parts = append(parts, "account "+string(p.Account))
+	case plan.StandsNone:
+		parts = append(parts, "no account")
+	}
+	if p.Address != "" {
+		parts = append(parts, "address "+p.Address)
+	}
+	for _, f := range p.Fields {
+		parts = append(parts, f.Name)
+	}
+	for _, g := range p.Groups {
+		how := "in "
+		if !g.Member {
+			how = "not in "
+		}
+		parts = append(parts, how+label(g.Label, string(g.ID)))
+	}
+	return strings.Join(parts, ", ")
+}
+
+func liftCommand(e *env) *cobra.Command {
+	var entries []string
+	var yes bool
+	c := &cobra.Command{
+		Use: "lift CONTAINER", Short: "End pins: let the source decide again",
+		Long: "Ends the pins of a provider, all of them or those of the entries that --entry names. What the source says happens with the next\n" +
+			"sync, within the guards.",
+		Args: cobra.ExactArgs(1),
+	}
+	c.Flags().StringArrayVar(&entries, "entry", nil, "an entry's id; may be repeated (default: everything)")
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
+		name, err := container(args[0])
+		if err != nil {
+			return err
+		}
+		if !yes {
+			sure, err := r.sureToLift(ctx, name, entries)
+			if err != nil {
+				return err
+			}
+			if !sure {
+				fmt.Fprintln(r.stdout, "Nothing was lifted.")
+				return quiet(codeHeld)
+			}
+		}
+		a, err := r.Lift(ctx, name, entries)
+		if err != nil {
+			return err
+		}
+		if r.asJSON {
+			r.body(a.Body)
+			return nil
+		}
+		fmt.Fprintf(r.stdout, "%s: %s lifted; the next sync does what the source says\n", name, count(a.Value.Count, "pin"))
+		return nil
+	})
+}
+
+func (r *remote) sureToLift(ctx context.Context, name status.Container, entries []string) (bool, error) {
+	if !r.asks || r.asJSON {
+		return false, wrongUse("nobody is there to be asked: say --yes")
+	}
+	n := len(entries)
+	if n == 0 {
+		a, err := r.Pins(ctx, name, 0, 1)
+		if err != nil {
+			return false, err
+		}
+		n = a.Value.Count
+	}
+	fmt.Fprintf(r.stdout, "%s: let the source decide again about %s, with the next sync? [y/N] ", name, count(n, "pinned object"))
+	return r.ask(ctx)
+}

@@ -1,0 +1,131 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"rollcall/fault"
+	"rollcall/plan"
+	"rollcall/status"
+)
+
+// StartRevert starts a run that takes back what another run of the same provider changed. The error is fault.NotFound where there
+// is no such run, and fault.Conflict, in words for the one who asked, where it cannot be undone.
+func (c *Client) StartRevert(ctx context.Context, container status.Container, runID string, dryRun bool, by string) (status.Run, error) {
+	undone, err := c.status.Get(ctx, container, runID)
+	if err != nil {
+		return status.Run{}, err
+	}
+	if _, err := revertible(ctx, c.status, undone); err != nil {
+		return status.Run{}, err
+	}
+	return c.Start(ctx, container, dryRun, status.Trigger{Kind: status.ByRevert, By: by, Of: runID})
+}
+
+// revertible returns the plans of a run that can be undone, the oldest first: a run that was resumed has planned more than once.
+func revertible(ctx context.Context, st *status.Store, run status.Run) ([]status.PlanHead, error) {
+	switch {
+	case run.Container.Kind() == status.LDAP:
+		return nil, fault.Errorf(fault.Conflict, "A run of a source changes the local copy alone, which follows its source: undo the run of the provider.")
+	case run.State.Open():
+		return nil, fault.Errorf(fault.Conflict, "The run is live: cancel it first, or wait for its end.")
+	case run.DryRun:
+		return nil, fault.Errorf(fault.Conflict, "The run was a dry run: it changed nothing.")
+	case run.PlannedAt.IsZero():
+		return nil, fault.Errorf(fault.Conflict, "The run ended before it had a plan: it changed nothing.")
+	}
+	heads, err := plansOf(ctx, st, run)
+	switch {
+	case err != nil && fault.KindOf(err) == fault.NotFound:
+		return nil, fault.Errorf(fault.Conflict, "What the run changed is no longer on record: plans are kept for 30 days, and the newest 20 of them.")
+	case err != nil:
+		return nil, err
+	case slices.ContainsFunc(heads, func(h status.PlanHead) bool { return !h.Complete() }):
+		return nil, fault.Errorf(fault.Conflict, "The run's plan was too long to be kept whole, so what it changed is not on record.")
+	case !slices.ContainsFunc(heads, func(h status.PlanHead) bool { return !h.Idle }):
+		return nil, fault.Errorf(fault.Conflict, "The run changed nothing.")
+	}
+	return heads, nil
+}
+
+func plansOf(ctx context.Context, st *status.Store, run status.Run) ([]status.PlanHead, error) {
+	last, err := st.Plan(ctx, run.Container, run.ID)
+	if err != nil {
+		return nil, err
+	}
+	heads := make([]status.PlanHead, 0, last.Earlier+1)
+	for n := range last.Earlier {
+		h, err := st.EarlierPlan(ctx, last, n+1)
+		if err != nil {
+			return nil, err
+		}
+		heads = append(heads, h)
+	}
+	return append(heads, last), nil
+}
+
+// undone returns what a run that reverts another takes back; nil for every other run.
+func (w *Worker) undone(ctx context.Context, run status.Run) (*plan.Undone, error) {
+	if run.Trigger.Kind != status.ByRevert {
+		return nil, nil
+	}
+	of, err := w.cfg.Status.Get(ctx, run.Container, run.Trigger.Of)
+	if err != nil {
+		return nil, err
+	}
+	heads, err := revertible(ctx, w.cfg.Status, of)
+	if err != nil {
+		return nil, err
+	}
+	u := &plan.Undone{Run: of.ID, At: of.FinishedAt, By: run.Trigger.By}
+	for _, head := range heads {
+		if u.Changes, err = w.appendChanges(ctx, u.Changes, head); err != nil {
+			return nil, err
+		}
+	}
+	if run.DryRun {
+		return u, nil
+	}
+	// Whoever takes it back no longer approves of it.
+	prints := make([]string, 0, len(u.Changes))
+	for i := range u.Changes {
+		if c := &u.Changes[i]; c.Approved {
+			c.Approved = false
+			prints = append(prints, c.Fingerprint())
+		}
+	}
+	return u, w.cfg.Status.Undecide(ctx, run.Container, prints)
+}
+
+// appendChanges reads what a plan was to apply.
+func (w *Worker) appendChanges(ctx context.Context, to []plan.Change, head status.PlanHead) ([]plan.Change, error) {
+	for from, size := 0, applied(head); from < size; {
+		rows, err := w.cfg.Status.PlanRows(ctx, head, from, min(planRowsAtOnce, size-from))
+		if err != nil {
+			return nil, err
+		}
+		for _, text := range rows {
+			var row plan.Row
+			if err := json.Unmarshal(text, &row); err != nil {
+				return nil, fault.Errorf(fault.Internal, "plan of run %s: %w", head.RunID, err)
+			}
+			to = append(to, row.Change)
+		}
+		from += len(rows)
+	}
+	return to, nil
+}
+
+// planRowsAtOnce is how many rows of a plan are read in one go.
+const planRowsAtOnce = 5000
+
+// applied is how many of the plan's first rows are changes that were to be applied.
+func applied(head status.PlanHead) int {
+	for _, s := range head.Sections {
+		if s.Name == string(plan.RowChange) {
+			return s.Kept
+		}
+	}
+	return 0
+}

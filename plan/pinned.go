@@ -1,0 +1,204 @@
+package plan
+
+import (
+	"slices"
+	"time"
+
+	"rollcall/directory"
+)
+
+// pinned lays the pins over what is desired, before anything is compared: what a pin keeps is what should be. A pin that has
+// ended, and what of a pin the source wants by itself, goes: see Plan.Pins and Plan.Lapsed.
+func (c *computer) pinned() {
+	if len(c.in.Pins) == 0 {
+		return
+	}
+	l := overlay{computer: c, at: make(map[directory.Ref]int, len(c.in.Desired)), members: map[directory.Ref]map[directory.Ref]bool{}}
+	c.in.Desired = slices.Clone(c.in.Desired)
+	for i := range c.in.Desired {
+		l.at[c.in.Desired[i].Ref] = i
+	}
+	for _, pin := range c.in.Pins {
+		if pin.Version == c.in.Versions[pin.Ref] {
+			pin = l.keep(pin)
+		} else {
+			pin = Pin{Ref: pin.Ref}
+		}
+		if pin.Empty() {
+			c.plan.Lapsed = append(c.plan.Lapsed, pin.Ref)
+		} else {
+			c.plan.Pins = append(c.plan.Pins, pin)
+		}
+	}
+	for ref, want := range l.members {
+		d := &c.in.Desired[l.at[ref]]
+		d.Members = withMembers(d.Members, want)
+	}
+	slices.SortFunc(c.in.Desired, func(a, b Desired) int { return a.Ref.Compare(b.Ref) })
+}
+
+// overlay is the work of pinned.
+type overlay struct {
+	*computer
+	at      map[directory.Ref]int                    // where in in.Desired an entry is
+	members map[directory.Ref]map[directory.Ref]bool // by group: who should be a member, and who not
+}
+
+// want returns what the source wants of an entry, or nil.
+func (l *overlay) want(ref directory.Ref) *Desired {
+	if i, ok := l.at[ref]; ok {
+		return &l.in.Desired[i]
+	}
+	return nil
+}
+
+// keep lays one pin over what is desired and returns what of it is still needed.
+func (l *overlay) keep(p Pin) Pin {
+	if l.account(&p) {
+		p.Account, p.Deleted = "", time.Time{}
+	}
+	if p.Deleted.IsZero() {
+		l.fields(&p)
+	}
+	groups := make([]PinnedMembership, 0, len(p.Groups))
+	for _, m := range p.Groups {
+		if !l.membership(p.Ref, m) {
+			groups = append(groups, m)
+		}
+	}
+	p.Groups = groups
+	return p
+}
+
+// account reports whether the source wants the account as the pin has it.
+func (l *overlay) account(p *Pin) (satisfied bool) {
+	d, objects := l.want(p.Ref), l.anchored[p.Ref]
+	wanted := d != nil && d.Active && d.Held == ""
+	switch p.Account {
+	case StandsActive:
+		if !wanted {
+			l.activated(p, d, objects)
+		}
+		return wanted
+	case StandsSuspended:
+		if !p.Deleted.IsZero() && len(objects) == 0 {
+			l.back = append(l.back, *p)
+		}
+		l.kept[p.Ref] = true
+		if wanted {
+			d.Active, d.Why = false, Reverted
+		}
+		return !wanted && p.Deleted.IsZero()
+	case StandsNone:
+		if wanted {
+			d.Active, d.Why = false, Reverted
+		}
+		return !wanted
+	}
+	return true
+}
+
+// activated makes an account desired that the source does not want, as it is: nothing but its state is ours to say.
+func (l *overlay) activated(p *Pin, d *Desired, objects []*Object) {
+	if len(objects) == 0 {
+		if !p.Deleted.IsZero() {
+			l.back = append(l.back, *p)
+		}
+		return
+	}
+	as := Desired{
+		Ref: p.Ref, Label: p.Label, Source: l.departed[p.Ref].Source, Version: l.in.Versions[p.Ref],
+		Address: objects[0].Address, Active: true,
+	}
+	if d != nil {
+		as.Source, as.Version = d.Source, d.Version
+		*d = as
+		return
+	}
+	l.at[p.Ref] = len(l.in.Desired)
+	l.in.Desired = append(l.in.Desired, as)
+	delete(l.outOfScope, p.Ref)
+}
+
+// fields overrules the mapped fields. Those that the source wants so by itself, and those that are mapped no longer, go.
+func (l *overlay) fields(p *Pin) {
+	d := l.want(p.Ref)
+	if d == nil || d.Held != "" {
+		return
+	}
+	if d.Address == p.Address {
+		p.Address = ""
+	} else if p.Address != "" {
+		d.Address = p.Address
+	}
+	var still directory.Attributes
+	mapped := d.Fields
+	d.Fields = slices.Clone(d.Fields)
+	for _, f := range p.Fields {
+		i := slices.IndexFunc(mapped, func(a directory.Attribute) bool { return a.Name == f.Name })
+		if i >= 0 && !l.in.Capabilities.Normal[f.Name].equal(mapped[i].Values, f.Values) {
+			d.Fields[i].Values = f.Values
+			still = append(still, f)
+		}
+	}
+	p.Fields = still
+}
+
+// membership reports whether the source wants the membership as the pin has it.
+func (l *overlay) membership(ref directory.Ref, m PinnedMembership) (satisfied bool) {
+	group := directory.Ref{Kind: directory.Group, ID: m.ID}
+	d := l.want(group)
+	if d == nil {
+		return false
+	}
+	i, found := slices.BinarySearchFunc(d.Members, ref, func(m Member, ref directory.Ref) int { return m.Ref.Compare(ref) })
+	if found == m.Member && (!found || !d.Members[i].Passive) {
+		return true
+	}
+	if l.members[group] == nil {
+		l.members[group] = map[directory.Ref]bool{}
+	}
+	l.members[group][ref] = m.Member
+	return false
+}
+
+func withMembers(members []Member, want map[directory.Ref]bool) []Member {
+	out := make([]Member, 0, len(members)+len(want))
+	for _, m := range members {
+		if _, said := want[m.Ref]; !said {
+			out = append(out, m)
+		}
+	}
+	for ref, in := range want {
+		if in {
+			out = append(out, Member{Ref: ref})
+		}
+	}
+	slices.SortFunc(out, func(a, b Member) int { return a.Ref.Compare(b.Ref) })
+	return out
+}
+
+// undelete brings accounts back that an undone run deleted.
+func (c *computer) undelete() {
+	for i := range c.back {
+		p := &c.back[i]
+		within := c.in.Capabilities.UndeleteWithin
+		switch blockers := c.byAddress[p.Address]; {
+		case !c.concerns(p.Ref):
+		case !c.in.Now.Before(p.Deleted.Add(within)):
+			c.report(p.Ref, p.Label, Reverted, "its account %s was deleted on %s, and can no longer be brought back: lift the pin", p.RemoteID, p.Deleted.UTC().Format(time.RFC3339))
+		case len(blockers) > 0:
+			c.report(p.Ref, p.Label, AddressKept, "%s %s (%s) has the address of the deleted account %s", blockers[0].Kind, blockers[0].Address, blockers[0].RemoteID, p.RemoteID)
+		default:
+			c.target[p.Ref], c.owner[p.RemoteID] = p.RemoteID, p.Ref
+			ch := Change{
+				Op: Undelete, Ref: p.Ref, RemoteID: p.RemoteID, Label: p.Label, Address: p.Address, Why: Reverted,
+				Source: c.departed[p.Ref].Source, Version: c.in.Versions[p.Ref], Inactive: p.Account == StandsSuspended,
+			}
+			for _, f := range p.Fields {
+				ch.Fields = append(ch.Fields, FieldChange{Name: f.Name, After: f.Values})
+			}
+			c.plan.Changes = append(c.plan.Changes, ch)
+		}
+	}
+}

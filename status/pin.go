@@ -1,0 +1,66 @@
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+)
+
+// pinsAtOnce is how many pins go into one command.
+const pinsAtOnce = 1000
+
+func pinKey(c Container) string { return prefix(c) + "pins" }
+
+// Pins returns what persons had undone in a container and is kept so, sorted by entry. They stay until they are forgotten: a
+// pin that was lost would let the next sync do again what was undone, within its guards.
+func (s *Store) Pins(ctx context.Context, c Container) ([]plan.Pin, error) {
+	all, err := s.rdb.HGetAll(ctx, pinKey(c)).Result()
+	if err != nil {
+		return nil, redisFault("pins", err)
+	}
+	out := make([]plan.Pin, 0, len(all))
+	for ref, text := range all {
+		var p plan.Pin
+		if err := json.Unmarshal([]byte(text), &p); err != nil {
+			return nil, fault.Errorf(fault.Internal, "status: pin of %s: %w", ref, err)
+		}
+		out = append(out, p)
+	}
+	slices.SortFunc(out, func(a, b plan.Pin) int { return a.Ref.Compare(b.Ref) })
+	return out, nil
+}
+
+// Pin keeps pins, in place of those of the same entries, and forgets others, all in one step.
+func (s *Store) Pin(ctx context.Context, c Container, keep []plan.Pin, forget []directory.Ref) error {
+	fields := make([]any, 0, 2*len(keep))
+	for i := range keep {
+		text, err := json.Marshal(keep[i])
+		if err != nil {
+			return fault.New(fault.Internal, "status: pin", err)
+		}
+		fields = append(fields, keep[i].Ref.String(), text)
+	}
+	gone := make([]string, 0, len(forget))
+	for _, ref := range forget {
+		gone = append(gone, ref.String())
+	}
+	if len(fields)+len(gone) == 0 {
+		return nil
+	}
+	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		for chunk := range slices.Chunk(fields, 2*pinsAtOnce) {
+			p.HSet(ctx, pinKey(c), chunk...)
+		}
+		for chunk := range slices.Chunk(gone, pinsAtOnce) {
+			p.HDel(ctx, pinKey(c), chunk...)
+		}
+		return nil
+	})
+	return redisFault("pin", err)
+}
