@@ -8,7 +8,7 @@ func Rules() []Rule {
 // Reasons returns every reason: those of a departure, and those for which an entry is held or left alone.
 func Reasons() []Reason {
 	return []Reason{
-		Absent, Disabled, OutOfScope,
+		Absent, Disabled, OutOfScope, Reverted,
 		NoAddress, ForeignDomain, BadMapping, SameAddress, AddressTaken, AddressKept, Ambiguous, AnchorLost, Unusable, Unsettled,
 		ProtectedObject, SuspendedByElse, SuspendedByWhom, RecreatedEntry,
 	}
