@@ -27,8 +27,8 @@ func exitCodesTopic() *cobra.Command {
 		Long: `The commands that call the API end with one of these codes:
 
   0  done and clean: for sync --watch and watch, the run completed, nothing is held and nothing failed
-  1  failure: of the run, of one of its changes, of the API, or of the connection to it
-  2  wrong use: an unknown command, flag, container or value, or a question that nobody is there to answer
+  1  failure: of the run, of one of its changes, of the API, or of the connection to it; or there is no such container or run
+  2  wrong use: an unknown command or flag, a value that cannot be one, or a question that nobody is there to answer
   3  something waits for a person: changes are held, or entries are in conflict
   4  a run is live already, and another one was not started
   5  the API refused the token, or the token lacks the scope

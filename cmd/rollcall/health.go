@@ -24,6 +24,8 @@ func healthCommand(e *env) *cobra.Command {
 		Long: "Asks for /readyz where the API process or a worker serves its metrics (ROLLCALL_METRICS_LISTEN), and ends with 0 if it is\n" +
 			"ready and with 1 if not. It is what a container without a shell can be asked by: see docker-compose.yml.",
 		Args: cobra.ExactArgs(1),
+
+		ValidArgs: []string{"api", "worker"},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			addr, err := healthAddr(e, args[0])
 			if err != nil {

@@ -4,7 +4,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"time"
 
@@ -51,7 +53,7 @@ func run(ctx context.Context, e *env, args []string) int {
 	root.SetErr(e.stderr)
 	c, err := root.ExecuteContextC(ctx)
 	if err != nil && !begun {
-		err = wrongUse("%w\nSee %s --help.", err, c.CommandPath())
+		err = wrongUse("%w\nUsage: %s\nSee %s --help.", err, c.UseLine(), c.CommandPath())
 	}
 	return e.end(err)
 }
@@ -79,6 +81,18 @@ type env struct {
 func terminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// configured is process for commands that cannot do without a configuration.
+func (e *env) configured() (config.Process, error) {
+	p, err := e.process()
+	if err != nil {
+		return p, err
+	}
+	if _, err := os.Stat(p.Config); errors.Is(err, fs.ErrNotExist) {
+		return p, wrongUse("%s: there is no such file: --config or ROLLCALL_CONFIG says where the configuration is, and rollcall demo needs none", p.Config)
+	}
+	return p, nil
 }
 
 // process reads the environment; the flag wins over ROLLCALL_CONFIG.

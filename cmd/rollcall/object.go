@@ -12,8 +12,6 @@ import (
 	"rollcall/status"
 )
 
-const cmdObject = "object"
-
 func objectCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: cmdObject + " PROVIDER user|group ID", Short: "Sync one user or group to a provider, now",

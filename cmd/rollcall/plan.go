@@ -22,7 +22,7 @@ func planCommand(e *env) *cobra.Command {
 		Example: "  rollcall plan google_workspace:1\n  rollcall plan ldap:corp --json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := e.process()
+			p, err := e.configured()
 			if err != nil {
 				return err
 			}
@@ -48,6 +48,7 @@ func planCommand(e *env) *cobra.Command {
 			return writePlan(e.stdout, report, notes)
 		},
 	}
+	c.ValidArgsFunction = completeLocal(e)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }

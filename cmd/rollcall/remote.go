@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -83,43 +82,6 @@ func container(text string) (status.Container, error) {
 		return "", &exit{codeUsage, err}
 	}
 	return c, nil
-}
-
-// complete completes arguments with what the API has, if it can be asked. Whoever waits for his shell does not wait for long.
-func (r *remote) complete(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	const patience = 2 * time.Second
-	ctx, cancel := context.WithTimeout(cmd.Context(), patience)
-	defer cancel()
-	var out []string
-	if name := cmd.Name(); r.open() == nil {
-		switch {
-		case len(args) == 0:
-			out = r.containers(ctx, name == cmdObject)
-		case len(args) == 1 && name == cmdObject:
-			out = []string{"user", "group"}
-		case len(args) == 1 && (name == string(client.Approve) || name == string(client.Reject)):
-			held, err := r.Held(ctx, status.Container(args[0]), 0, 1)
-			if err == nil && held.Value.Digest != "" {
-				out = []string{cobra.CompletionWithDesc(held.Value.Digest, count(held.Value.Count, "change"))}
-			}
-		}
-	}
-	return out, cobra.ShellCompDirectiveNoFileComp
-}
-
-// containers returns the names of all containers, or of the providers, with what people call them.
-func (r *remote) containers(ctx context.Context, providers bool) []string {
-	all, err := r.Resources(ctx)
-	if err != nil {
-		return nil
-	}
-	var out []string
-	for _, res := range all {
-		if !providers || !res.Container.IsSource() {
-			out = append(out, cobra.CompletionWithDesc(string(res.Container), cell(res.Name)))
-		}
-	}
-	return out
 }
 
 // joined prints several answers as one document, by container.

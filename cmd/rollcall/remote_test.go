@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -125,18 +128,104 @@ func TestCompletion(t *testing.T) {
 		"object":                     "google_workspace:1\tWorkspace\ngoogle_workspace:9\t9\nmicrosoft_entra:2\t2\n",
 		"object google_workspace:1":  "user\ngroup\n",
 		"approve google_workspace:1": "d1\t1 change\n",
+		"token":                      "",
+		"token me":                   "read\nsync\napprove\n",
+		"token me sync":              "read\napprove\n",
+		"health":                     "api\nworker\n",
 		"held google_workspace:1":    "",
 	} {
 		args := append(append([]string{"__complete"}, strings.Fields(line)...), "")
-		if r := s.do(args...); r.stdout != want+":4\n" {
-			t.Errorf("%s completes to %q, want %q", line, r.stdout, want)
+		out := s.do(args...).stdout
+		at := strings.LastIndex(out, ":") + 1
+		got, directive := out[:at-1], strings.TrimSpace(out[at:])
+		if got != want || directive != "4" && directive != "36" {
+			t.Errorf("%s completes to %q (%s), want %q and no files", line, got, directive, want)
 		}
 	}
 	r := s.as(person{env: map[string]string{varToken: "wrong"}}, "__complete", "sync", "")
-	if r.stdout != ":4\n" {
+	if r.stdout != ":36\n" {
 		t.Errorf("without a token: %q, want nothing", r.stdout)
 	}
 	s.do("completion", "bash").want(t, 0, "rollcall")
+}
+
+// TestCompletionOfRuns: the ids of runs, with what became of them.
+func TestCompletionOfRuns(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.ran(google, false, work{plan: newcomers, done: 3})
+	run := s.live(google)
+	for _, command := range []string{"watch", "runs", "sessions"} {
+		r := s.do("__complete", command, string(google), "")
+		if first, rest, _ := strings.Cut(r.stdout, "\n"); first != run.ID+"\tqueued 2026-03-01 09:31:31" || !strings.Contains(rest, "\tcompleted 2026-03-01 09:30:00\n") {
+			t.Errorf("%s completes to %q", command, r.stdout)
+		}
+	}
+}
+
+// TestCompletionWithoutTheAPI: the containers of the configuration.
+func TestCompletionWithoutTheAPI(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	file := filepath.Join(t.TempDir(), "rollcall.yaml")
+	text := "sources:\n  ldap:\n    - slug: corp\n      server_uri: file:///x.ldif\n      base_dn: dc=example,dc=com\n      object_uniqueness_field: entryUUID\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{file: "ldap:corp\n:36\n", file + "x": ":36\n"} {
+		if r := s.do("__complete", "--config", path, "plan", ""); r.stdout != want {
+			t.Errorf("plan completes to %q, want %q: %s", r.stdout, want, r.stderr)
+		}
+	}
+}
+
+// TestUnreachableOverTLS: what is wrong is said in words.
+func TestUnreachableOverTLS(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	secure := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+	deaf, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = deaf.Close() })
+	go func() {
+		for {
+			c, err := deaf.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 1<<10))
+			_ = c.Close()
+		}
+	}()
+	for addr, want := range map[string]string{
+		secure.URL: "SSL_CERT_FILE",
+		strings.Replace(secure.URL, "https", "http", 1): "speaks HTTPS",
+		strings.Replace(s.url, "http", "https", 1):      "speaks plain HTTP",
+		"http://" + deaf.Addr().String():                "speaks no HTTP",
+	} {
+		r := s.do("status", "--api", addr).want(t, codeFailure, want)
+		if strings.Contains(r.stderr, "Is it running?") {
+			t.Errorf("%s: %s", addr, r.stderr)
+		}
+	}
+}
+
+// TestLocalWrongUse: what commands without the API say of a wrong use.
+func TestLocalWrongUse(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	gone := filepath.Join(t.TempDir(), "none.yaml")
+	s.do("check", "--config", gone).want(t, codeUsage, gone, "ROLLCALL_CONFIG", "rollcall demo")
+	s.do("plan", "ldap:corp", "--config", gone).want(t, codeUsage, "ROLLCALL_CONFIG")
+	s.do("plan").want(t, codeUsage, "Usage: rollcall plan CONTAINER")
+	s.do("token", "me", "read,write").want(t, codeUsage, `unknown scope "write"`)
+	s.do("token", "a b", "read").want(t, codeUsage, `"a b": the name has to be`)
+	s.do("sessions").want(t, codeUsage, "Usage: rollcall runs CONTAINER [RUN]")
 }
 
 func TestExitCodesAreExplained(t *testing.T) {

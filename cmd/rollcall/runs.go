@@ -17,8 +17,12 @@ func runsCommand(e *env) *cobra.Command {
 	var cursor string
 	var showPlan bool
 	c := &cobra.Command{
-		Use: "runs CONTAINER [RUN]", Short: "List the runs of a source or provider, or show one with what it said",
-		Args: cobra.RangeArgs(1, 2),
+		Use: cmdRuns + " CONTAINER [RUN]", Short: "List the runs of a source or provider, or show one with what it said",
+		Aliases: []string{"sessions"},
+		Long: "Lists the runs of a source or provider, newest first, or shows one: how it ended, what it changed and what it said or, with\n" +
+			"--plan, what it planned. With a run it ends with 1 if that failed and with 3 if something was held.",
+		Example: "  rollcall runs google_workspace:1\n  rollcall runs google_workspace:1 RUN --plan",
+		Args:    cobra.RangeArgs(1, 2),
 	}
 	c.Flags().IntVar(&limit, "limit", 20, "how many runs, or messages, to show at most (1 to 1000)")
 	c.Flags().StringVar(&cursor, "cursor", "", "go on where an earlier list ended")

@@ -179,7 +179,11 @@ func (r *remote) hints(all []standing) {
 			hint("%s: %s for a decision: rollcall held %[1]s", s.Container, waits(s.waiting))
 		}
 		if over := s.last.Held - int64(s.waiting); s.last.ID != "" && over > 0 {
-			hint("%s: %d held or in conflict otherwise: rollcall runs %[1]s %[3]s", s.Container, over, s.last.ID)
+			also := ""
+			if s.waiting > 0 {
+				also = " otherwise"
+			}
+			hint("%s: %d held or in conflict%s: rollcall runs %[1]s %[4]s", s.Container, over, also, s.last.ID)
 		}
 	}
 }

@@ -16,7 +16,7 @@ func syncCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "sync CONTAINER", Short: "Start a full sync",
 		Long: "Starts a full sync of a source or provider. It is carried out by a worker, whether anybody watches or not.\n" +
-			"What it ends with is said by rollcall help exit-codes.",
+			"What it ends with is said by rollcall help exit-codes. With --watch it goes on as rollcall watch does, also as to --json.",
 		Example: "  rollcall sync ldap:corp --watch\n  rollcall sync google_workspace:1 --dry-run --watch",
 		Args:    cobra.ExactArgs(1),
 	}

@@ -16,18 +16,20 @@ func tokenCommand(e *env) *cobra.Command {
 			"standard output. Scopes: read looks, sync starts and cancels syncs, approve lets held changes go.",
 		Example: "  rollcall token helpdesk read,sync >> tokens",
 		Args:    cobra.MinimumNArgs(2),
+
+		ValidArgsFunction: completeScopes,
 		RunE: func(_ *cobra.Command, args []string) error {
 			var scopes []tokens.Scope
 			for _, word := range strings.FieldsFunc(strings.Join(args[1:], ","), func(r rune) bool { return r == ',' || r == ' ' }) {
 				s, err := tokens.ParseScope(word)
 				if err != nil {
-					return err
+					return &exit{codeUsage, err}
 				}
 				scopes = append(scopes, s)
 			}
 			token, line, err := tokens.New(args[0], scopes...)
 			if err != nil {
-				return err
+				return wrongUse("%q: %w", args[0], err)
 			}
 			fmt.Fprintln(e.stderr, "token (shown once):", token)
 			_, err = fmt.Fprintln(e.stdout, line)

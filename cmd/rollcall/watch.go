@@ -18,7 +18,7 @@ const pollEvery = 300 * time.Millisecond
 
 func watchCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
-		Use: "watch CONTAINER [RUN]", Short: "Show the progress of the newest run until its end, and what it came to",
+		Use: cmdWatch + " CONTAINER [RUN]", Short: "Show the progress of the newest run until its end, and what it came to",
 		Long: "Shows how a run goes, the newest one where none is named: its progress, when it will be over, and its warnings and errors as they\n" +
 			"come. On a terminal one line is written over, elsewhere there is a line whenever the run comes to something else or a tenth\n" +
 			"further. Ctrl-C ends the watching and not the run. With --json each event is a line: {\"event\": \"run\", \"message\", \"gap\" or at last\n" +

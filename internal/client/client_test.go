@@ -1,8 +1,11 @@
 package client_test
 
 import (
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -159,6 +162,24 @@ func TestLiveRun(t *testing.T) {
 	}
 	if done, expected := e.Run.Done(); done != 3 || expected != 7 {
 		t.Errorf("Done() = %d of %d, want 3 of 7", done, expected)
+	}
+}
+
+// TestAdvice: what to do about an API that does not answer.
+func TestAdvice(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[string]error{
+		"Is the name right?":          &net.DNSError{Err: "no such host", Name: "api.example.com"},
+		"SSL_CERT_FILE":               x509.UnknownAuthorityError{},
+		"for another name":            x509.HostnameError{Certificate: &x509.Certificate{}, Host: "api.example.com"},
+		"has to be renewed":           x509.CertificateInvalidError{Reason: x509.Expired},
+		"Is it running?":              errors.New("connection refused"),
+		"What is there speaks no HTT": io.EOF,
+	} {
+		c := newClient(t, func(*http.Request) (*http.Response, error) { return nil, fmt.Errorf("call: %w", err) })
+		if _, err := c.Status(t.Context(), google); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error = %v, want %q", err, want)
+		}
 	}
 }
 

@@ -3,10 +3,13 @@ package client
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -58,7 +61,30 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		text = "no answer in time"
 	}
-	return &Error{Kind: fault.Unavailable, Err: err, Text: fmt.Sprintf("cannot reach the API at %s: %s\nIs it running? --api or ROLLCALL_API says where it is.", c.address, text)}
+	return &Error{Kind: fault.Unavailable, Err: err, Text: fmt.Sprintf("cannot reach the API at %s: %s\n%s", c.address, text, advice(cause))}
+}
+
+// advice says what to do about an API that does not answer.
+func advice(err error) string {
+	_, foreign := errors.AsType[x509.UnknownAuthorityError](err)
+	_, wrongName := errors.AsType[x509.HostnameError](err)
+	_, unusable := errors.AsType[x509.CertificateInvalidError](err)
+	_, unknown := errors.AsType[*net.DNSError](err)
+	switch {
+	case foreign:
+		return "Nobody whom this machine trusts has signed its certificate: SSL_CERT_FILE names a file with the certificate of who has."
+	case wrongName:
+		return "Its certificate is for another name: use the one that it has, with --api or ROLLCALL_API."
+	case unusable:
+		return "Its certificate cannot be used: it has to be renewed."
+	case strings.Contains(err.Error(), "HTTP response to HTTPS client"):
+		return "It speaks plain HTTP: the address begins with http://, not https://."
+	case unknown:
+		return "Is the name right? --api or ROLLCALL_API says where the API is."
+	case errors.Is(err, io.EOF):
+		return "What is there speaks no HTTP: is it https://? --api or ROLLCALL_API says where the API is."
+	}
+	return "Is it running? --api or ROLLCALL_API says where it is."
 }
 
 // refused makes an Error of an answer that is none of success.
@@ -71,6 +97,9 @@ func (c *Client) refused(resp *http.Response, body []byte) error {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) != nil {
 		e.Body = nil
+		if e.Text = fmt.Sprintf("%s speaks HTTPS: the address begins with https://, not http://", c.address); strings.Contains(string(body), "HTTPS server") {
+			return e
+		}
 		e.Text = fmt.Sprintf("%s answers with %s, and not like Rollcall's API: is the address right?", c.address, resp.Status)
 		return e
 	}
@@ -87,7 +116,7 @@ func (c *Client) refused(resp *http.Response, body []byte) error {
 	case e.Kind == fault.Denied && strings.Contains(e.Text, "permission"):
 		e.Text = "the API refuses: the token lacks the scope for this (read looks, sync starts and cancels, approve decides about held changes)"
 	case e.Kind == fault.Denied:
-		e.Text = "the API refuses the token: " + e.Text
+		e.Text = "the API refuses the token: " + e.Text + "\nIs its line in the API's tokens file (ROLLCALL_TOKENS_FILE)? rollcall token makes a new one."
 	case e.Kind == fault.Unavailable:
 		e.Text = "the API cannot answer now: " + e.Text
 	}

@@ -93,6 +93,8 @@ func (l *List) Recall(mark string) (Identity, bool) {
 // nameForm keeps names fit for a log line and for the file.
 var nameForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
 
+var errName = errors.New("the name has to be 1 to 64 letters, digits or . _ @ -")
+
 // hashPrefix is the only kind of hash there is; naming it leaves room for another.
 const hashPrefix = "sha256:"
 
@@ -147,7 +149,7 @@ func parseLine(text string) (entry, error) {
 		return entry{}, fmt.Errorf("it has %d parts, want name scope[,scope] sha256:<hex>", len(parts))
 	}
 	if !nameForm.MatchString(parts[0]) {
-		return entry{}, errors.New("the name has to be 1 to 64 letters, digits or . _ @ -")
+		return entry{}, errName
 	}
 	e := entry{Identity: Identity{Name: parts[0]}}
 	for s := range strings.SplitSeq(parts[1], ",") {
@@ -181,6 +183,9 @@ const Prefix = "rct_"
 func New(name string, scopes ...Scope) (token, line string, err error) {
 	if len(scopes) == 0 {
 		return "", "", errors.New("a token without a scope allows nothing: give read, sync or approve")
+	}
+	if !nameForm.MatchString(name) {
+		return "", "", errName
 	}
 	names := make([]string, len(scopes))
 	for i, s := range scopes {

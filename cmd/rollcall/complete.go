@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rollcall/internal/client"
+	"rollcall/internal/config"
+	"rollcall/internal/tokens"
+	"rollcall/status"
+)
+
+// The commands whose arguments are completed in ways of their own.
+const (
+	cmdObject = "object"
+	cmdRuns   = "runs"
+	cmdWatch  = "watch"
+)
+
+// noFiles is what a shell is told: names of files are no arguments of ours, and the order is meant.
+const noFiles = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+
+// complete completes arguments with what the API has, if it can be asked. Whoever waits for his shell does not wait for long.
+func (r *remote) complete(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	const patience = 2 * time.Second
+	ctx, cancel := context.WithTimeout(cmd.Context(), patience)
+	defer cancel()
+	var out []string
+	if name := cmd.Name(); r.open() == nil {
+		switch {
+		case len(args) == 0:
+			out = r.containers(ctx, name == cmdObject)
+		case len(args) == 1 && name == cmdObject:
+			out = []string{"user", "group"}
+		case len(args) == 1 && (name == cmdRuns || name == cmdWatch):
+			out = r.recent(ctx, status.Container(args[0]))
+		case len(args) == 1 && (name == string(client.Approve) || name == string(client.Reject)):
+			held, err := r.Held(ctx, status.Container(args[0]), 0, 1)
+			if err == nil && held.Value.Digest != "" {
+				out = []string{cobra.CompletionWithDesc(held.Value.Digest, count(held.Value.Count, "change"))}
+			}
+		}
+	}
+	return out, noFiles
+}
+
+// recent returns the newest runs, with how they ended.
+func (r *remote) recent(ctx context.Context, name status.Container) []string {
+	const some = 20
+	a, err := r.Runs(ctx, name, "", some)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, run := range a.Value.Results {
+		out = append(out, cobra.CompletionWithDesc(run.ID, string(run.State)+" "+r.moment(run.CreatedAt)))
+	}
+	return out
+}
+
+// containers returns the names of all containers, or of the providers, with what people call them.
+func (r *remote) containers(ctx context.Context, providers bool) []string {
+	all, err := r.Resources(ctx)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, res := range all {
+		if !providers || !res.Container.IsSource() {
+			out = append(out, cobra.CompletionWithDesc(string(res.Container), cell(res.Name)))
+		}
+	}
+	return out
+}
+
+// completeLocal completes the one container of a command that works without the API, from the configuration if it can be read.
+func completeLocal(e *env) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+		p, err := e.process()
+		if err != nil || len(args) > 0 {
+			return nil, noFiles
+		}
+		cfg, _, err := config.Load(p.Config, config.Options{Getenv: e.getenv, Strict: p.StrictFiles})
+		if err != nil {
+			return nil, noFiles
+		}
+		var out []string
+		for i := range cfg.Sources.LDAP {
+			out = append(out, string(status.LDAP)+":"+cfg.Sources.LDAP[i].Slug)
+		}
+		for i := range cfg.Providers.GoogleWorkspace {
+			out = append(out, fmt.Sprintf("%s:%d", status.GoogleWorkspace, cfg.Providers.GoogleWorkspace[i].ID))
+		}
+		for i := range cfg.Providers.MicrosoftEntra {
+			out = append(out, fmt.Sprintf("%s:%d", status.MicrosoftEntra, cfg.Providers.MicrosoftEntra[i].ID))
+		}
+		return out, noFiles
+	}
+}
+
+// completeScopes completes the scopes of a token, which stand behind its name: those that are not there yet.
+func completeScopes(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var out []string
+	for _, s := range tokens.Scopes() {
+		if len(args) > 0 && !slices.Contains(strings.Split(strings.Join(args[1:], ","), ","), string(s)) {
+			out = append(out, string(s))
+		}
+	}
+	return out, noFiles
+}
