@@ -171,6 +171,9 @@ func (o *objectSync) outcome(r reconcile.Report) (status.Outcome, error) {
 			outcome = became(c.Op)
 		}
 	}
+	if pin := slices.IndexFunc(r.Apply.Pins, func(p plan.Pin) bool { return p.Ref == o.ref }); pin >= 0 {
+		o.say(status.Info, "The entry is pinned: it stays as it was before run "+r.Apply.Pins[pin].Run+", which was undone, until its source changes or the pin is lifted.")
+	}
 	out := slices.IndexFunc(r.OutOfScope, func(d mapping.Decision) bool { return d.Ref == o.ref })
 	switch {
 	case len(r.Held.Changes) > 0 || slices.ContainsFunc(r.Apply.Held, func(h plan.Held) bool { return h.Ref == o.ref }):

@@ -2,9 +2,12 @@ package jobs_test
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
+	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/status"
@@ -78,5 +81,29 @@ func TestAnUndoKnowsWhatAnEarlierWorkerDid(t *testing.T) {
 	pins, err := s.status.Pins(t.Context(), google)
 	if err != nil || len(pins) != 20 {
 		t.Errorf("%d entries are pinned, err %v; want all 20", len(pins), err)
+	}
+}
+
+// Who asks for the sync of somebody who is pinned is told so.
+func TestAnObjectJobNamesThePin(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.worker("w1")
+	s.until(corp, s.start(corp).ID, status.Completed)
+	s.until(google, s.start(google).ID, status.Completed)
+	ref := directory.Ref{Kind: directory.User, ID: "u004"}
+	version, err := s.source.version(t.Context(), "corp", ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pin := plan.Pin{Ref: ref, Run: "mistake", Version: version, Groups: []plan.PinnedMembership{{ID: "g", Member: true}}}
+	if err := s.status.Pin(t.Context(), google, []plan.Pin{pin}, nil); err != nil {
+		t.Fatal(err)
+	}
+	job := object(s, ref)
+	if !slices.ContainsFunc(job.Messages, func(m status.Message) bool {
+		return strings.Contains(m.Event, "pinned") && strings.Contains(m.Event, "mistake")
+	}) {
+		t.Errorf("the messages do not name the pin: %+v", job.Messages)
 	}
 }
