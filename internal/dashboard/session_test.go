@@ -10,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/internal/dashboard"
 	"rollcall/internal/redistest"
 	"rollcall/internal/tokens"
 )
@@ -169,6 +170,24 @@ func TestSessionFollowsItsToken(t *testing.T) {
 		t.Errorf("a token that was taken out: %s", text)
 	}
 	d.want(d.get("/asynqmon/", with(cookie)), http.StatusSeeOther)
+}
+
+// All replicas of the API know a session.
+func TestSessionHoldsAtEveryReplica(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	cookie := with(d.signIn(d.both))
+	other := *d
+	file, err := tokens.Open(tokens.FileConfig{Path: d.file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if other.Dashboard, err = dashboard.New(dashboard.Config{Redis: d.rdb, Tokens: file}); err != nil {
+		t.Fatal(err)
+	}
+	other.want(other.get("/asynqmon/api/queues", cookie), http.StatusOK)
+	other.want(other.do(http.MethodPost, "/asynqmon/logout", "", cookie), http.StatusSeeOther)
+	d.want(d.get("/asynqmon/api/queues", cookie), http.StatusForbidden)
 }
 
 func TestRedisIsAway(t *testing.T) {
