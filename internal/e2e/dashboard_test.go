@@ -82,7 +82,7 @@ func (b *browser) quiet() {
 func (w *world) after(r run) (next run) {
 	w.Helper()
 	var page struct{ Results []run }
-	eventually(w, time.Minute, "a run after "+r.ID, func() bool {
+	eventually(w, 2*time.Minute, "a run after "+r.ID, func() bool {
 		w.get(corp+"sync/runs/", &page)
 		return len(page.Results) > 0 && page.Results[0].ID != r.ID && !page.Results[0].open()
 	})
