@@ -45,6 +45,7 @@ var floors = map[string]int{
 	"provider/providertest":                   3,
 	"source/sourcetest":                       3,
 	"reconcile":                               3,
+	"explain":                                 3,
 	"simulator/googleworkspace":               3,
 	"simulator/googleworkspace/discoverytest": 2,
 	"simulator/graph":                         3,

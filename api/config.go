@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/directory"
+	"rollcall/explain"
 	"rollcall/status"
 )
 
@@ -32,6 +33,13 @@ type Directory interface {
 	Find(ctx context.Context, c status.Container, kind directory.Kind, text string) ([]Match, error)
 }
 
+// Explainer says how an entry stands with every source and provider, and why.
+type Explainer interface {
+	// Explain gathers what is known and asks the live directories and the tenants. What cannot be asked is said in the
+	// document; an error means that nothing can be said.
+	Explain(ctx context.Context, q explain.Query) (explain.Document, error)
+}
+
 // Match is an entry that Directory found.
 type Match struct {
 	Ref directory.Ref
@@ -46,6 +54,8 @@ type Config struct {
 	Status    *status.Store
 	Jobs      Jobs
 	Directory Directory
+	// Explainer is who answers /explain/; without one that is 404.
+	Explainer Explainer
 	// Resources are the configured sources and providers.
 	Resources []Resource
 	// Authenticate says who holds a token. Nil lets everybody do everything: whoever leaves it out has asked the operator.
@@ -76,8 +86,9 @@ const (
 
 	// maxBody is the largest request body, in bytes.
 	maxBody = 1 << 20
-	// requestTime bounds a request, beside what it waits for an object job.
+	// requestTime bounds a request, beside what it waits for an object job, and explainTime what an explanation may take besides.
 	requestTime = 30 * time.Second
+	explainTime = 30 * time.Second
 )
 
 func (c Config) withDefaults() (Config, error) {
@@ -117,7 +128,7 @@ func NewServer(cfg Config) (*http.Server, error) {
 		Handler:           a,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       requestTime,
-		WriteTimeout:      a.cfg.ObjectWait + 2*requestTime, // longer than any handler works
+		WriteTimeout:      max(a.cfg.ObjectWait, explainTime) + 2*requestTime, // longer than any handler works
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.cfg.Log.Handler(), slog.LevelWarn),

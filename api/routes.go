@@ -41,7 +41,10 @@ var families = []*family{
 
 // routes returns every path below the base path.
 func (a *API) routes() []route {
-	out := []route{{path: "/schema/", methods: public(a.schema)}}
+	out := []route{
+		{path: "/schema/", methods: public(a.schema)},
+		{path: "/explain/", methods: methods{http.MethodGet: {scope: ScopeRead, handle: a.explain, wait: explainTime}}},
+	}
 	for _, f := range families {
 		one := f.base + "{" + f.key + "}/"
 		add := func(path string, m methods) { out = append(out, route{path: path, family: f, methods: m}) }

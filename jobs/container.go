@@ -35,6 +35,11 @@ type gate struct {
 	drain <-chan struct{}
 }
 
+// NewGate returns the gate of a container for who holds no lease: an object job, or an explanation.
+func NewGate(store *status.Store, name status.Container) reconcile.Gate {
+	return &gate{store: store, name: name}
+}
+
 func (g *gate) fence() status.Fence {
 	if g.lease == nil {
 		return status.Fence{}

@@ -55,10 +55,10 @@ func (m *Mapping) Desire(in Input) (Result, error) {
 			r.twice(entry.Ref())
 			continue
 		}
-		d, rule := e.desired(entry, users == nil || users[int32(i)])
-		if rule != "" {
+		d, out := e.desired(entry, users == nil || users[int32(i)])
+		if out.Rule != "" {
 			r.OutOfScope = append(r.OutOfScope, entry.Ref())
-			r.Decisions = append(r.Decisions, Decision{entry.Ref(), rule})
+			r.Decisions = append(r.Decisions, out)
 			passive[i] = true
 			continue
 		}
@@ -109,22 +109,22 @@ type evaluation struct {
 	domains []string
 }
 
-// desired returns the entry as the provider should have it, or the rule that leaves it out.
-func (v *evaluation) desired(e *directory.Entry, member bool) (plan.Desired, string) {
+// desired returns the entry as the provider should have it, or the decision that leaves it out.
+func (v *evaluation) desired(e *directory.Entry, member bool) (plan.Desired, Decision) {
 	s := v.side(e.Kind)
 	d := plan.Desired{Ref: e.Ref(), Label: e.Label(), Source: e.Source, Active: e.Active || e.Kind == directory.Group}
-	switch {
-	case v.exclude.match(e):
-		return d, ExcludeKey
-	case e.Kind == directory.User && !member:
-		return d, FilterGroupKey
+	if pattern, out := v.exclude.match(e); out {
+		return d, Decision{e.Ref(), ExcludeKey, pattern}
+	}
+	if e.Kind == directory.User && !member {
+		return d, Decision{e.Ref(), FilterGroupKey, v.filterGroup}
 	}
 	v.load(s, e)
 	h := holder{Desired: &d}
 	if s.filter != nil {
 		in, err := v.truth(s.filter)
 		if err == nil && !in {
-			return d, s.filter.key
+			return d, Decision{e.Ref(), s.filter.key, s.filter.source}
 		}
 		h.failed(s.filter, err)
 	}
@@ -144,7 +144,7 @@ func (v *evaluation) desired(e *directory.Entry, member bool) (plan.Desired, str
 	h.failed(&s.rekey, err)
 	d.Rekey = rekey
 	h.finish()
-	return d, ""
+	return d, Decision{}
 }
 
 // address fills in the address.

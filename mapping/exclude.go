@@ -33,10 +33,15 @@ func newExcluder(patterns []string) (excluder, error) {
 // fold makes case not count, and lets * match a slash as it does anything else.
 func fold(s string) string { return strings.ReplaceAll(strings.ToLower(s), "/", "\x00") }
 
-// match reports whether a pattern takes the entry out.
-func (x excluder) match(e *directory.Entry) bool {
+// unfold makes a pattern readable again.
+func unfold(p string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(p, "\x00", "/"), `\\`, `\`)
+}
+
+// match returns the pattern that takes the entry out, in lower case, and whether there is one.
+func (x excluder) match(e *directory.Entry) (string, bool) {
 	if len(x) == 0 {
-		return false
+		return "", false
 	}
 	name := directory.UserName
 	if e.Kind == directory.Group {
@@ -47,9 +52,9 @@ func (x excluder) match(e *directory.Entry) bool {
 		text = fold(text)
 		for _, p := range x {
 			if ok, err := path.Match(p, text); text != "" && ok && err == nil {
-				return true
+				return unfold(p), true
 			}
 		}
 	}
-	return false
+	return "", false
 }

@@ -13,6 +13,8 @@ type Decision struct {
 	directory.Ref
 	// Rule is the configuration's key that decided: exclude, filter_group, user_filter or group_filter.
 	Rule string
+	// Setting is what the key is set to: the pattern that takes the entry out, the group, the expression that is false.
+	Setting string
 }
 
 // scope finds the users that filter_group lets in. A nil map lets in everybody. Doubts say what is not known about it.

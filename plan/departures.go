@@ -44,7 +44,7 @@ func (c *computer) gone(o *Object) (Reason, bool) {
 		return OutOfScope, true
 	}
 	// An object job never concludes that an entry departed: only a run that read everything does.
-	return Absent, len(c.only) == 0
+	return Absent, len(c.only) == 0 || c.in.Whole
 }
 
 // leave applies the leaver policy to one object.

@@ -131,13 +131,16 @@ func Collect(rows []Row) (apply, held Plan) {
 // krbPrincipalKey, ipaNTHash.
 var secretField = regexp.MustCompile(`(?i)passw|pwd|secret|credential|private_?key|api_?key|token|principalkey|nthash`)
 
+// Secret reports whether a name is one of those that directories keep passwords and keys under, or a text names one.
+func Secret(text string) bool { return secretField.MatchString(text) }
+
 // redactor remembers which names of fields are those of secrets: a plan has a few names and a million fields.
 type redactor map[string]bool
 
 func (r redactor) hides(f FieldChange) bool {
 	hide, known := r[f.Name]
 	if !known {
-		hide = secretField.MatchString(f.Name)
+		hide = Secret(f.Name)
 		r[f.Name] = hide
 	}
 	return hide

@@ -162,6 +162,18 @@ type Policy struct {
 	Adoption    Adoption
 }
 
+// Due returns when the account of somebody who left at since is deleted, and whether it is at all.
+func (p *Policy) Due(k directory.Kind, since time.Time) (due time.Time, deleted bool) {
+	return since.Add(p.DeleteAfter), p.action(k) == ActionDelete
+}
+
+func (p *Policy) action(k directory.Kind) Action {
+	if k == directory.Group {
+		return p.GroupDeleteAction
+	}
+	return p.UserDeleteAction
+}
+
 // Input is everything that Compute looks at.
 type Input struct {
 	// Desired has each Ref at most once.
@@ -181,7 +193,9 @@ type Input struct {
 	// Pins keep what an undone run had changed as it was before; sorted by Ref.
 	Pins []Pin
 	// Only, when set, limits the plan to these entries: an object job.
-	Only         []directory.Ref
+	Only []directory.Ref
+	// Whole says that Desired and OutOfScope are everything that the source has also where Only is set: who is in neither left.
+	Whole        bool
 	Capabilities Capabilities
 	Policy       Policy
 	Now          time.Time

@@ -14,7 +14,7 @@ import (
 func (e *Engine) plan(run Run, v *view, spent plan.Budget, verdicts map[string]plan.Verdict) (Report, error) {
 	in := plan.Input{
 		Desired: v.desired.Desired, Departed: v.snapshot.Departed, OutOfScope: v.desired.OutOfScope, Findings: v.snapshot.Findings,
-		Versions: v.snapshot.Versions, State: v.state, Doubts: v.doubts, Links: v.links, Pins: v.pins, Only: run.Only,
+		Versions: v.snapshot.Versions, State: v.state, Doubts: v.doubts, Links: v.links, Pins: v.pins, Only: run.Only, Whole: run.whole,
 		Capabilities: e.cfg.Provider.Capabilities(), Policy: e.cfg.Policy, Now: v.at,
 	}
 	limits := e.cfg.Limits

@@ -29,6 +29,8 @@ type view struct {
 	doubts   []string
 	// approval says why everything waits for a person; empty where it does not.
 	approval string
+	// sourceRead and stateRead say how far the reading came.
+	sourceRead, stateRead bool
 	// stubs is how many objects of the state are known from the ledger alone.
 	stubs int
 	// pins are those that were kept, with those of this run's undo, which undoes has alone.
@@ -37,51 +39,53 @@ type view struct {
 	strangers []string
 }
 
-// read reads both sides, completely or not at all.
+// read reads both sides, completely or not at all: with an error, what was read before it is for explanations only.
 func (e *Engine) read(ctx context.Context, run Run) (*view, error) {
 	v := &view{at: e.cfg.Now()}
 	var err error
 	if v.facts, err = e.cfg.Ledger.Facts(ctx); err != nil {
-		return nil, err
+		return v, err
 	}
 	if v.links, err = e.cfg.Ledger.Links(ctx); err != nil {
-		return nil, err
+		return v, err
 	}
 	groups, err := e.cfg.Ledger.Groups(ctx)
 	if err != nil {
-		return nil, err
+		return v, err
 	}
 	if c, ok := e.cfg.Provider.(Committer); ok {
 		if v.readAt, err = c.Clock(ctx); err != nil {
-			return nil, err
+			return v, err
 		}
 	}
 	if v.snapshot, err = e.cfg.Source.Read(ctx, e.question(run)); err != nil {
-		return nil, fmt.Errorf("read source: %w", err)
+		return v, fmt.Errorf("read source: %w", err)
 	}
+	v.sourceRead = true
 	q := provider.Query{Known: v.links, Groups: groups, Now: v.at}
 	if e.mirror() { // The mirror is asked for what differs, so what is desired comes first.
 		if v.desired, err = e.cfg.Desire(v.snapshot, plan.State{}); err != nil {
-			return nil, err
+			return v, err
 		}
 		q.Versions = versions(v.desired.Desired)
 	}
 	if len(run.Only) > 0 {
 		if q.Lookups, err = e.lookups(v, run.Only, groups); err != nil {
-			return nil, err
+			return v, err
 		}
 	}
 	if v.state, err = e.cfg.Provider.Read(ctx, q); err != nil {
-		return nil, fmt.Errorf("read provider: %w", err)
+		return v, fmt.Errorf("read provider: %w", err)
 	}
+	v.stateRead = true
 	if !e.mirror() {
 		if v.desired, err = e.cfg.Desire(v.snapshot, v.state); err != nil {
-			return nil, err
+			return v, err
 		}
 	}
 	v.disown()
 	if len(run.Only) > 0 && !e.mirror() {
-		v.stub(groups)
+		v.stub(groups, run.Only)
 	}
 	return v, e.believe(v, len(run.Only) == 0)
 }
@@ -215,8 +219,8 @@ func (v *view) refs() map[directory.Ref]bool {
 }
 
 // stub adds what the ledger knows of objects that an object job does not look up: who is who among the members of a
-// group, how many objects are ours, and how large groups are.
-func (v *view) stub(groups map[directory.ID]plan.Confirmed) {
+// group, how many objects are ours, and how large groups are. What was looked up and is not there is gone.
+func (v *view) stub(groups map[directory.ID]plan.Confirmed, only []directory.Ref) {
 	seen := map[string]bool{}
 	for i := range v.state.Objects {
 		o := &v.state.Objects[i]
@@ -226,7 +230,7 @@ func (v *view) stub(groups map[directory.ID]plan.Confirmed) {
 		}
 	}
 	for ref, link := range v.links {
-		if link.RemoteID != "" && !seen[link.RemoteID] {
+		if link.RemoteID != "" && !seen[link.RemoteID] && !slices.Contains(only, ref) {
 			o := plan.Object{Ref: ref, RemoteID: link.RemoteID, Active: true}
 			if ref.Kind == directory.Group {
 				o.ReadOnly = "its members were not looked up"

@@ -135,6 +135,9 @@ type Run struct {
 	Undo    *plan.Undone
 	Gate    Gate
 	Journal Journal
+
+	// whole says that a run of a few entries concludes of them what a full one would: to explain, never to write.
+	whole bool
 }
 
 // Report sums up a run.

@@ -49,6 +49,21 @@ func (r *Reader) Version(ctx context.Context, source string, ref directory.Ref) 
 	return t.digest, nil
 }
 
+// Entry returns one entry of the part, and its departure; nil for what is not there. It works while the part is being written.
+func (p *Part) Entry(ctx context.Context, ref directory.Ref) (*directory.Entry, *directory.Departure, error) {
+	s, err := p.some(ctx, []directory.Ref{ref})
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(s.entries) > 0 {
+		return &s.entries[0].Entry, nil, nil
+	}
+	if len(s.departed) > 0 {
+		return nil, &s.departed[0], nil
+	}
+	return nil, nil, nil
+}
+
 // Match is an entry that was found.
 type Match struct {
 	directory.Ref

@@ -129,7 +129,7 @@ func (a *App) API(known dashboard.Tokens) (*http.Server, error) {
 		return nil, err
 	}
 	return api.NewServer(api.Config{
-		Status: a.Status, Jobs: jobs.NewClient(a.Redis, a.Status), Directory: &finder{a}, Resources: a.resources(),
+		Status: a.Status, Jobs: jobs.NewClient(a.Redis, a.Status), Directory: &finder{a}, Explainer: newExplainer(a), Resources: a.resources(),
 		Authenticate: authenticator(known), Dashboard: board, Log: a.Log, ObjectWait: a.Process.ObjectWait, Addr: a.Process.Listen,
 	})
 }

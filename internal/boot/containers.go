@@ -57,6 +57,56 @@ func (a *App) Containers() ([]jobs.Container, error) {
 	return out, nil
 }
 
+// provider builds one provider by its container's name.
+func (a *App) provider(name status.Container) (jobs.Container, error) {
+	for i := range a.Config.Providers.GoogleWorkspace {
+		if cfg := &a.Config.Providers.GoogleWorkspace[i]; googleName(cfg) == name {
+			return a.googleWorkspace(cfg)
+		}
+	}
+	for i := range a.Config.Providers.MicrosoftEntra {
+		if cfg := &a.Config.Providers.MicrosoftEntra[i]; entraName(cfg) == name {
+			return a.microsoftEntra(cfg)
+		}
+	}
+	return jobs.Container{}, fault.Errorf(fault.Invalid, "provider %q is not configured", name)
+}
+
+// providers names the providers, enabled or not.
+func (a *App) providers() []status.Container {
+	var out []status.Container
+	for i := range a.Config.Providers.GoogleWorkspace {
+		out = append(out, googleName(&a.Config.Providers.GoogleWorkspace[i]))
+	}
+	for i := range a.Config.Providers.MicrosoftEntra {
+		out = append(out, entraName(&a.Config.Providers.MicrosoftEntra[i]))
+	}
+	return out
+}
+
+// mapping returns a provider's compiled mapping.
+func (a *App) mapping(name status.Container) *mapping.Mapping {
+	for i := range a.Config.Providers.GoogleWorkspace {
+		if cfg := &a.Config.Providers.GoogleWorkspace[i]; googleName(cfg) == name {
+			return cfg.Mapping
+		}
+	}
+	for i := range a.Config.Providers.MicrosoftEntra {
+		if cfg := &a.Config.Providers.MicrosoftEntra[i]; entraName(cfg) == name {
+			return cfg.Mapping
+		}
+	}
+	return nil
+}
+
+func googleName(cfg *config.GoogleWorkspace) status.Container {
+	return status.Container(fmt.Sprintf("google_workspace:%d", cfg.ID))
+}
+
+func entraName(cfg *config.MicrosoftEntra) status.Container {
+	return status.Container(fmt.Sprintf("microsoft_entra:%d", cfg.ID))
+}
+
 // ldapSource is the first hop of one source.
 func (a *App) ldapSource(cfg *ldap.Config) (jobs.Container, error) {
 	calls := new(atomic.Int64)
@@ -96,7 +146,7 @@ func (a *App) openLDAP(cfg *ldap.Config, more ...ldap.Option) (*ldap.Source, err
 
 // googleWorkspace is the second hop of one Google Workspace account.
 func (a *App) googleWorkspace(cfg *config.GoogleWorkspace) (jobs.Container, error) {
-	name := status.Container(fmt.Sprintf("google_workspace:%d", cfg.ID))
+	name := googleName(cfg)
 	rate := pace.Config{Rates: map[string]float64{pace.Calls: cfg.MaxRequestsPerSecond}}
 	quota, err := pace.NewShared(a.Redis, string(name), rate)
 	if err != nil {

@@ -2,7 +2,6 @@ package boot
 
 import (
 	"context"
-	"fmt"
 	"sync/atomic"
 
 	"rollcall/internal/config"
@@ -10,12 +9,11 @@ import (
 	"rollcall/ledger"
 	"rollcall/provider/entra"
 	"rollcall/provider/pace"
-	"rollcall/status"
 )
 
 // microsoftEntra is the second hop of one Microsoft Entra tenant.
 func (a *App) microsoftEntra(cfg *config.MicrosoftEntra) (jobs.Container, error) {
-	name := status.Container(fmt.Sprintf("microsoft_entra:%d", cfg.ID))
+	name := entraName(cfg)
 	quota, err := pace.NewShared(a.Redis, string(name), pace.Config{Rates: cfg.Rates()})
 	if err != nil {
 		return jobs.Container{}, err

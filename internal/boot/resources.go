@@ -2,7 +2,6 @@ package boot
 
 import (
 	"encoding/json"
-	"fmt"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -23,13 +22,13 @@ func (a *App) resources() []api.Resource {
 	for i := range a.Config.Providers.GoogleWorkspace {
 		c := &a.Config.Providers.GoogleWorkspace[i]
 		out = append(out, api.Resource{
-			Container: status.Container(fmt.Sprintf("google_workspace:%d", c.ID)), Name: c.Name, Disabled: !*c.Enabled, Fields: shown(c),
+			Container: googleName(c), Name: c.Name, Disabled: !*c.Enabled, Fields: shown(c),
 		})
 	}
 	for i := range a.Config.Providers.MicrosoftEntra {
 		c := &a.Config.Providers.MicrosoftEntra[i]
 		out = append(out, api.Resource{
-			Container: status.Container(fmt.Sprintf("microsoft_entra:%d", c.ID)), Name: c.Name, Disabled: !*c.Enabled, Fields: shown(c),
+			Container: entraName(c), Name: c.Name, Disabled: !*c.Enabled, Fields: shown(c),
 		})
 	}
 	return out
@@ -60,13 +59,13 @@ func shown(cfg any) map[string]any {
 func (a *App) settings(c status.Container) (*provider.Settings, bool) {
 	for i := range a.Config.Providers.GoogleWorkspace {
 		p := &a.Config.Providers.GoogleWorkspace[i]
-		if status.Container(fmt.Sprintf("google_workspace:%d", p.ID)) == c {
+		if googleName(p) == c {
 			return &p.Settings, true
 		}
 	}
 	for i := range a.Config.Providers.MicrosoftEntra {
 		p := &a.Config.Providers.MicrosoftEntra[i]
-		if status.Container(fmt.Sprintf("microsoft_entra:%d", p.ID)) == c {
+		if entraName(p) == c {
 			return &p.Settings, true
 		}
 	}

@@ -1,0 +1,59 @@
+package explain
+
+import (
+	"fmt"
+	"strings"
+)
+
+// conclude says whether the query led to an entry, and sums up.
+func (d *Document) conclude(in *Input) {
+	what := fmt.Sprintf("the %s %q", d.Query.By, d.Query.Value)
+	switch {
+	case len(in.Candidates) > 0:
+		d.Found = Several
+		d.Verdict = fmt.Sprintf("%d entries have %s: ask by the id of one of them.", len(in.Candidates), what)
+	case d.Entry != nil:
+		d.Found = Known
+		d.Verdict = d.sum()
+	default:
+		d.Found = NotFound
+		var asked, not []string
+		for i := range d.Sources {
+			switch s := &d.Sources[i]; {
+			case s.Live.Problem != "":
+				d.Found, not = Uncertain, append(not, fmt.Sprintf("%s (%s)", s.Container, s.Live.Problem))
+			case s.Live.Asked:
+				asked = append(asked, string(s.Container))
+			}
+		}
+		d.Verdict = "Nobody in the local directory has " + what
+		if len(asked) > 0 {
+			d.Verdict += ", and nobody in the live directory of " + strings.Join(asked, ", ")
+		}
+		if len(not) > 0 {
+			d.Verdict += ". Could not be asked: " + strings.Join(not, "; ")
+		}
+		d.Verdict += "."
+	}
+}
+
+// sum is the whole in one sentence: who it is, and the code of each provider.
+func (d *Document) sum() string {
+	var parts []string
+	for i := range d.Providers {
+		p := &d.Providers[i]
+		text := strings.ReplaceAll(string(p.Code), "_", " ")
+		if p.Reason != "" {
+			text += " (" + p.Reason + ")"
+		}
+		parts = append(parts, fmt.Sprintf("%s: %s", p.Container, text))
+	}
+	text := fmt.Sprintf("%s %s", d.Entry.Kind, d.Entry.Label)
+	if d.Entry.Source != "" {
+		text += " of ldap:" + d.Entry.Source
+	}
+	if len(parts) == 0 {
+		return text + ": no provider is fed from its source."
+	}
+	return text + ". " + strings.Join(parts, "; ") + "."
+}

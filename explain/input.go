@@ -1,0 +1,131 @@
+package explain
+
+import (
+	"time"
+
+	"rollcall/directory"
+	"rollcall/ledger"
+	"rollcall/mapping"
+	"rollcall/plan"
+	"rollcall/source"
+	"rollcall/status"
+)
+
+// Input is everything that was gathered about one entry.
+type Input struct {
+	Query Query
+	Now   time.Time
+	// Ref is the entry; its ID is empty where nobody is known by the query.
+	Ref directory.Ref
+	// Candidates are several entries that the query names: there is nothing else then.
+	Candidates []Candidate
+	Sources    []SourceInput
+	Providers  []ProviderInput
+}
+
+// SourceInput is what was gathered of one source.
+type SourceInput struct {
+	Container status.Container
+	Enabled   bool
+	// Completed says that a sync has completed; the times are those of the last one. Writing is the run that writes now.
+	Completed           bool
+	ReadAt, CompletedAt time.Time
+	Writing             string
+	// Stored is what the local directory has of the entry, Departure when it left.
+	Stored    *directory.Entry
+	Departure *directory.Departure
+	// Location is what the live directory answered; LocateErr why it did not. Neither is there where it was not asked.
+	Location  *source.Location
+	LocateErr error
+	Held      status.HeldSet
+	Decisions map[string]status.Decision
+}
+
+// sighting returns the live entry.
+func (s *SourceInput) sighting() *source.Sighting {
+	if s.Location == nil || len(s.Location.Sightings) == 0 {
+		return nil
+	}
+	return &s.Location.Sightings[0]
+}
+
+// ProviderInput is what was gathered of one provider.
+type ProviderInput struct {
+	Container status.Container
+	Policy    plan.Policy
+	Hop       Hop
+	Mapping   []mapping.Value
+	Attempts  []status.Attempt
+	Held      status.HeldSet
+	Decisions map[string]status.Decision
+	Pins      []Pin
+	// Err says why nothing could be gathered of the provider.
+	Err error
+}
+
+// Hop is what the engine says of the entry: reconcile.Explanation, which see.
+type Hop struct {
+	Apply, Held          plan.Plan
+	Link                 plan.Link
+	Facts                ledger.Facts
+	Entry                *directory.Entry
+	Departure            *directory.Departure
+	Finding              *directory.Finding
+	OutOfScope           *mapping.Decision
+	Desired              *plan.Desired
+	Groups               []plan.Desired
+	Objects              []plan.Object
+	Unproven             error
+	SourceErr, RemoteErr error
+}
+
+// Of explains an entry.
+func Of(in Input) Document {
+	d := Document{
+		Query: in.Query, At: Moment(in.Now), Candidates: in.Candidates, Sources: []Source{}, Providers: []Provider{},
+	}
+	if d.Candidates == nil {
+		d.Candidates = []Candidate{}
+	}
+	for i := range in.Sources {
+		d.Sources = append(d.Sources, sourceOf(&in.Sources[i], in.Ref))
+	}
+	d.Entry = entryOf(&in)
+	for i := range in.Providers {
+		d.Providers = append(d.Providers, providerOf(&in.Providers[i], &in, d.Sources))
+	}
+	d.conclude(&in)
+	return d
+}
+
+// entryOf returns the entry as the local directory has it, else as a live one does.
+func entryOf(in *Input) *Entry {
+	for i := range in.Sources {
+		if e := in.Sources[i].Stored; e != nil {
+			return shown(e, e.DN, true)
+		}
+	}
+	for i := range in.Sources {
+		s := &in.Sources[i]
+		seen := s.sighting()
+		switch {
+		case seen == nil:
+		case seen.Entry != nil:
+			return shown(seen.Entry, seen.DN, false)
+		default:
+			return &Entry{Ref: seen.Ref, Label: seen.DN, Source: s.Container.Name(), DN: seen.DN, Attributes: directory.Attributes{}}
+		}
+	}
+	for i := range in.Sources {
+		if d := in.Sources[i].Departure; d != nil {
+			return &Entry{Ref: d.Ref, Label: d.Label, Source: d.Source, Attributes: directory.Attributes{}}
+		}
+	}
+	return nil
+}
+
+func shown(e *directory.Entry, dn string, stored bool) *Entry {
+	return &Entry{
+		Ref: e.Ref(), Label: e.Label(), Source: e.Source, DN: dn, Active: e.Active, Stored: stored, Attributes: withoutSecrets(e.Attributes),
+	}
+}

@@ -1,0 +1,178 @@
+package explain
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/mapping"
+	"rollcall/plan"
+	"rollcall/status"
+)
+
+// providerOf says how the entry stands with a provider.
+func providerOf(in *ProviderInput, all *Input, sources []Source) Provider {
+	values, hidden := values(in.Mapping)
+	p := Provider{
+		Container: in.Container, Mapping: values, Groups: groups(in.Hop.Groups), Match: matchOf(&in.Hop, all.Ref), Scope: scopeOf(&in.Hop),
+		Departure: departureOf(in, all.Ref), Next: rows(in.Hop.Apply, in.Hop.Held, hidden), Outcomes: outcomes(in.Attempts),
+		Held: holds(in.Held, in.Decisions, all.Ref), Decisions: decisions(in.Decisions, all.Ref), Pins: append([]Pin{}, in.Pins...),
+		Unasked: []string{}, LastFull: moment(in.Hop.Facts.LastFull),
+	}
+	if d := in.Hop.Desired; d != nil {
+		p.Desired = &Desired{Address: d.Address, Active: d.Active, Why: string(d.Why), Held: string(d.Held), Detail: d.Detail}
+		if len(hidden) > 0 && d.Detail != "" { // It may quote what an expression gave.
+			p.Desired.Detail = problems(values)
+		}
+	}
+	for _, err := range []error{in.Err, in.Hop.SourceErr, in.Hop.RemoteErr} {
+		if err != nil {
+			p.Unasked = append(p.Unasked, err.Error())
+		}
+	}
+	j := judge{in: in, p: &p, ref: all.Ref, sources: sources}
+	p.Code, p.Reason, p.Verdict = j.verdict()
+	return p
+}
+
+func problems(values []mapping.Value) string {
+	text := ""
+	for _, v := range values {
+		if v.Problem != "" {
+			text += v.Field + ": " + v.Problem + "; "
+		}
+	}
+	return text
+}
+
+func scopeOf(h *Hop) Scope {
+	yes, no := true, false
+	switch {
+	case h.OutOfScope != nil:
+		return Scope{In: &no, Rule: h.OutOfScope.Rule, Setting: h.OutOfScope.Setting}
+	case h.Desired != nil:
+		return Scope{In: &yes}
+	}
+	return Scope{}
+}
+
+func groups(in []plan.Desired) []Group {
+	out := make([]Group, len(in))
+	for i := range in {
+		out[i] = Group{in[i].ID, in[i].Label}
+	}
+	return out
+}
+
+// matchOf is by what the remote object was found, with everything that speaks for or against it.
+func matchOf(h *Hop, ref directory.Ref) Match {
+	m := Match{By: Nothing, Objects: []Object{}}
+	anchored := 0
+	for i := range h.Objects {
+		o := &h.Objects[i]
+		if o.Ref == ref {
+			anchored++
+		}
+		m.Objects = append(m.Objects, objectOf(o))
+	}
+	if l := h.Link; l.RemoteID != "" {
+		m.Link = &Link{RemoteID: l.RemoteID, CreatedAt: moment(l.Created), Suspended: l.Suspended, DepartedAt: moment(l.Departed)}
+	}
+	planned := func(op plan.Op) bool {
+		return slices.ContainsFunc(slices.Concat(h.Apply.Changes, h.Held.Changes), func(c plan.Change) bool { return c.Op == op && c.Ref == ref })
+	}
+	switch {
+	case anchored > 1:
+		m.By = Ambiguous
+	case anchored == 1:
+		m.By = ByAnchor
+	case planned(plan.Adopt):
+		m.By = ByAdoption
+	case planned(plan.Reanchor):
+		m.By = ByReanchor
+	case m.Link != nil && (h.RemoteErr != nil || len(m.Objects) > 0):
+		m.By = ByLedger
+	}
+	return m
+}
+
+var suspenders = map[plan.Suspender]string{plan.Us: "us", plan.Else: "somebody_else", plan.Unknown: "unknown"}
+
+func objectOf(o *plan.Object) Object {
+	out := Object{
+		Kind: o.Kind, RemoteID: o.RemoteID, Address: o.Address, Aliases: append([]string{}, o.Aliases...), Anchor: o.ID,
+		Active: o.Active, Protected: o.Protected, ReadOnly: o.ReadOnly,
+	}
+	if !o.Active {
+		out.SuspendedBy = suspenders[o.Suspender]
+	}
+	return out
+}
+
+// departureOf is since when the entry is gone, as the plan has it or else the ledger.
+func departureOf(in *ProviderInput, ref directory.Ref) *Departure {
+	h := &in.Hop
+	since, why := h.Link.Departed, h.Link.Why
+	for _, t := range h.Apply.Tombstones {
+		if t.Ref == ref {
+			since, why = t.Since, t.Why
+		}
+	}
+	if since.IsZero() && h.Departure != nil {
+		since, why = h.Departure.Left, plan.Absent
+	}
+	if since.IsZero() {
+		return nil
+	}
+	d := &Departure{Since: moment(since), Why: string(why)}
+	if due, deleted := in.Policy.Due(ref.Kind, since); deleted && len(h.Objects) > 0 {
+		d.DeletedAfter = moment(due)
+	}
+	return d
+}
+
+func outcomes(in []status.Attempt) []Outcome {
+	out := make([]Outcome, len(in))
+	for i, a := range in {
+		out[i] = Outcome{a, Moment(a.At)}
+	}
+	return out
+}
+
+// holds returns the held changes that concern the entry. Values of fields are left to the held set.
+func holds(set status.HeldSet, decided map[string]status.Decision, ref directory.Ref) []Hold {
+	out := []Hold{}
+	for _, c := range set.Changes {
+		own := c.ID == string(ref.ID) && c.Kind == ref.Kind.String()
+		if ref.ID == "" || !own && c.Member != string(ref.ID) {
+			continue
+		}
+		h := Hold{HeldChange: c, Digest: set.Digest, RunID: set.RunID, At: Moment(set.At)}
+		h.Fields = nil
+		if d, is := decided[c.Fingerprint]; is {
+			one := decisionOf(d)
+			h.Decision = &one
+		}
+		out = append(out, h)
+	}
+	return out
+}
+
+func decisionOf(d status.Decision) Decision {
+	return Decision{Fingerprint: d.Fingerprint, Verdict: d.Verdict, By: d.By, Op: d.Op, At: Moment(d.At), Expires: Moment(d.Expires)}
+}
+
+// decisions returns those about the entry, oldest first.
+func decisions(all map[string]status.Decision, ref directory.Ref) []Decision {
+	out := []Decision{}
+	for _, d := range all {
+		if ref.ID != "" && d.ID == string(ref.ID) {
+			out = append(out, decisionOf(d))
+		}
+	}
+	slices.SortFunc(out, func(a, b Decision) int {
+		return cmp.Or(time.Time(a.At).Compare(time.Time(b.At)), cmp.Compare(a.Fingerprint, b.Fingerprint))
+	})
+	return out
+}

@@ -1,0 +1,152 @@
+package explain
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/source"
+)
+
+// sourceOf says what a source has to do with the entry.
+func sourceOf(in *SourceInput, ref directory.Ref) Source {
+	s := Source{
+		Container: in.Container, ReadAt: moment(in.ReadAt), CompletedAt: moment(in.CompletedAt), Stored: in.Stored != nil,
+		Live: liveOf(in), Held: holds(in.Held, in.Decisions, ref),
+	}
+	if in.Writing != "" {
+		s.Writing = &in.Writing
+	}
+	if in.Departure != nil {
+		s.DepartedAt = moment(in.Departure.Left)
+	}
+	s.Code, s.Verdict = judgeSource(in)
+	s.Verdict = fmt.Sprintf("%s: %s", in.Container, s.Verdict)
+	if len(s.Held) > 0 {
+		s.Verdict += fmt.Sprintf(" A guard holds its %s in the local directory (%s): %s", s.Held[0].Op, s.Held[0].Guard, approveWith(in.Container, &s.Held[0]))
+	}
+	return s
+}
+
+func liveOf(in *SourceInput) Live {
+	l := Live{Asked: in.Location != nil && in.LocateErr == nil, Searched: []string{}, Unsearched: []string{}, Rules: []source.Rule{}}
+	if in.LocateErr != nil {
+		l.Problem = in.LocateErr.Error()
+	}
+	if in.Location == nil {
+		return l
+	}
+	l.Server = in.Location.Server
+	l.Searched, l.Unsearched = append(l.Searched, in.Location.Searched...), append(l.Unsearched, in.Location.Unsearched...)
+	if seen := in.sighting(); seen != nil {
+		l.Present, l.DN, l.ID = true, seen.DN, string(seen.ID)
+		l.Rules = append(l.Rules, seen.Rules...)
+		l.Changed = changed(in.Stored, seen)
+	}
+	return l
+}
+
+// changed reports whether a live user is not as it is stored. Members are not looked at, so that of groups nothing is said.
+func changed(stored *directory.Entry, seen *source.Sighting) bool {
+	return stored != nil && seen.Entry != nil && stored.Kind == directory.User && stored.Digest() != seen.Entry.Digest()
+}
+
+// judgeSource goes from what is decided to what is not known.
+func judgeSource(in *SourceInput) (SourceCode, string) {
+	seen := in.sighting()
+	if !in.Enabled {
+		return Disabled, "the source is switched off (enabled: false) and is not read."
+	}
+	if seen != nil {
+		if broken := seen.Broken(); broken != nil {
+			return leftOut(in, seen, broken)
+		}
+	}
+	switch {
+	case in.Stored != nil:
+		return stored(in, seen)
+	case !in.Completed:
+		return NeverRead, "it was never read: no sync of this source has completed. Run it first." + there(seen)
+	case seen != nil:
+		return Joined, fmt.Sprintf("it is at %s, in scope, and not in the local directory yet: the source was last read %s. The next sync of this source brings it.", seen.DN, when(in.ReadAt))
+	case in.Departure != nil:
+		return Departed, fmt.Sprintf("it left: the local directory has known that since %s.%s", when(in.Departure.Left), unasked(in))
+	case in.LocateErr != nil:
+		return NotAsked, fmt.Sprintf("the local directory does not have it, and the live one could not be asked: %v.", in.LocateErr)
+	}
+	return Absent, "neither the local directory nor the live one has it." + searched(in)
+}
+
+// codes says what kind of rule a key is.
+var codes = map[string]SourceCode{
+	"base_dn": OutsideBase, "additional_user_dn": OutsideBase, "additional_group_dn": OutsideBase,
+	"user_object_filter": FilteredOut, "group_object_filter": FilteredOut, "sync_users": NotWanted, "sync_groups": NotWanted,
+}
+
+func leftOut(in *SourceInput, seen *source.Sighting, broken *source.Rule) (SourceCode, string) {
+	code := cmp.Or(codes[broken.Key], Unusable)
+	text := fmt.Sprintf("it is left out by %s: %s.", broken.Key, broken.Detail)
+	if code == Unusable {
+		text = fmt.Sprintf("%s cannot be used (%s): %s.", seen.DN, broken.Key, broken.Detail)
+	}
+	switch {
+	case in.Stored != nil:
+		text += " The local directory still has it: the next sync of this source takes it out."
+	case in.Departure != nil:
+		text += " It left the local directory " + when(in.Departure.Left) + "."
+	}
+	return code, text
+}
+
+func stored(in *SourceInput, seen *source.Sighting) (SourceCode, string) {
+	at := fmt.Sprintf("it was read at %s; the source was last read %s.", in.Stored.DN, when(in.ReadAt))
+	if !in.Stored.Active {
+		at = fmt.Sprintf("it was read at %s, where it is disabled; the source was last read %s.", in.Stored.DN, when(in.ReadAt))
+	}
+	switch {
+	case in.LocateErr != nil || in.Location == nil:
+		return Read, at + unasked(in)
+	case seen == nil:
+		return Leaving, at + " The live directory no longer has it: the next full sync of this source concludes that it left."
+	case changed(in.Stored, seen):
+		return Read, at + " It has changed in the live directory since: the next sync of this source brings that."
+	}
+	return Read, at
+}
+
+func there(seen *source.Sighting) string {
+	if seen == nil {
+		return ""
+	}
+	return " The live directory has it, at " + seen.DN + "."
+}
+
+func unasked(in *SourceInput) string {
+	if in.LocateErr == nil {
+		return ""
+	}
+	return fmt.Sprintf(" The live directory could not be asked: %v.", in.LocateErr)
+}
+
+func searched(in *SourceInput) string {
+	if in.Location == nil || len(in.Location.Searched)+len(in.Location.Unsearched) == 0 {
+		return ""
+	}
+	text := ""
+	if list := in.Location.Searched; len(list) > 0 {
+		text = " Searched on " + in.Location.Server + ": " + strings.Join(list, "; ") + "."
+	}
+	if list := in.Location.Unsearched; len(list) > 0 {
+		text += " Not searched: " + strings.Join(list, "; ") + "."
+	}
+	return text
+}
+
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.UTC().Format(time.RFC3339)
+}

@@ -1,0 +1,276 @@
+package explain
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"rollcall/directory"
+	"rollcall/plan"
+	"rollcall/status"
+)
+
+// judge finds the sentence for one provider: the gravest thing that is true of the entry there.
+type judge struct {
+	in      *ProviderInput
+	p       *Provider
+	ref     directory.Ref
+	sources []Source
+}
+
+func (j *judge) verdict() (code Code, reason, text string) {
+	h := &j.in.Hop
+	switch {
+	case j.in.Err != nil:
+		return Unknown, "", fmt.Sprintf("%s could not be asked: %v.", j.in.Container, j.in.Err)
+	case j.ref.ID == "":
+		return j.notRead()
+	case h.SourceErr != nil:
+		return NotReady, "", fmt.Sprintf("Nothing can be said or done for %s now: %v.%s", j.in.Container, h.SourceErr, j.known())
+	case h.RemoteErr != nil:
+		return j.unreachable()
+	}
+	if code, reason, text, is := j.held(); is {
+		return code, reason, text
+	}
+	if i := slices.IndexFunc(h.Apply.Held, func(x plan.Held) bool { return x.Ref == j.ref }); i >= 0 {
+		return Conflict, string(h.Apply.Held[i].Reason), j.conflict(&h.Apply.Held[i])
+	}
+	switch {
+	case h.OutOfScope != nil:
+		return OutOfScope, h.OutOfScope.Rule, fmt.Sprintf("%s leaves it out by %s (%s): %s", j.in.Container, h.OutOfScope.Rule, h.OutOfScope.Setting, j.consequence())
+	case h.Entry == nil && (h.Departure != nil || j.departing()):
+		return Left, string(plan.Absent), fmt.Sprintf("It left its source%s: %s", j.since(), j.consequence())
+	case h.Entry == nil:
+		return j.notRead()
+	case h.Desired != nil && !h.Desired.Active:
+		return Inactive, string(plan.Disabled), fmt.Sprintf("It is disabled at its source%s: %s", j.since(), j.consequence())
+	case len(h.Apply.Changes) > 0:
+		return Pending, "", j.pending()
+	}
+	if i := j.note(plan.SuspendedByElse); i >= 0 {
+		return LeftAlone, string(plan.SuspendedByElse), fmt.Sprintf("Left alone: %s.", h.Apply.Notes[i].Detail)
+	}
+	return InStep, "", fmt.Sprintf("In step: %s carries its anchor and nothing differs.", j.account())
+}
+
+// notRead is the verdict for an entry that the local directory does not have: the source says why.
+func (j *judge) notRead() (Code, string, string) {
+	var best *Source
+	for i := range j.sources {
+		if s := &j.sources[i]; best == nil || rank[s.Code] > rank[best.Code] {
+			best = s
+		}
+	}
+	if best == nil {
+		return NotRead, "", "Nothing is provisioned: no source is configured for it."
+	}
+	return NotRead, string(best.Code), "Nothing is provisioned: the local directory does not have it. " + best.Verdict
+}
+
+// rank says which source's word explains more.
+var rank = map[SourceCode]int{
+	Absent: 1, Disabled: 2, NeverRead: 3, NotAsked: 4, Departed: 5, NotWanted: 6, OutsideBase: 7, FilteredOut: 8, Unusable: 9, Joined: 10,
+	Leaving: 11, Read: 12,
+}
+
+// unreachable says what is known without the tenant.
+func (j *judge) unreachable() (Code, string, string) {
+	h := &j.in.Hop
+	text := fmt.Sprintf("%s could not be asked: %v.", j.in.Container, h.RemoteErr)
+	switch {
+	case h.OutOfScope != nil:
+		text += fmt.Sprintf(" Its scope leaves the entry out by %s (%s).", h.OutOfScope.Rule, h.OutOfScope.Setting)
+	case h.Desired != nil && h.Desired.Held != "":
+		text += fmt.Sprintf(" The entry would be held: %s.", h.Desired.Detail)
+	case h.Desired != nil:
+		text += fmt.Sprintf(" The mapping gives the address %s.", h.Desired.Address)
+	}
+	return Unknown, "", text + j.known()
+}
+
+// known is what the ledger says.
+func (j *judge) known() string {
+	if j.in.Hop.Link.RemoteID == "" {
+		return ""
+	}
+	return fmt.Sprintf(" By our records its account is %s.", j.in.Hop.Link.RemoteID)
+}
+
+// held is the verdict where a guard holds something: what the newest plan holds and is still planned, else what the next one
+// would hold.
+func (j *judge) held() (Code, string, string, bool) {
+	planned := map[string]bool{}
+	for _, list := range [][]plan.Change{j.in.Hop.Apply.Changes, j.in.Hop.Held.Changes} {
+		for i := range list {
+			planned[list[i].Fingerprint()] = true
+		}
+	}
+	for i := range j.p.Held {
+		h := &j.p.Held[i]
+		own := h.ID == string(j.ref.ID) && h.Member == ""
+		if own && !planned[h.Fingerprint] {
+			continue // Done meanwhile, or no longer wanted.
+		}
+		return Held, h.Guard, j.hold(h), true
+	}
+	if list := j.in.Hop.Held.Changes; len(list) > 0 {
+		c := &list[0]
+		return Held, string(c.Guard), fmt.Sprintf("The next run would hold its %s by the guard %s: %s.", phrase(c, j.ref), c.Guard, c.Held), true
+	}
+	return "", "", "", false
+}
+
+func (j *judge) hold(h *Hold) string {
+	text := fmt.Sprintf("Held by the guard %s: its %s waits since %s, because %s.", h.Guard, strings.ReplaceAll(h.Op, "_", " of "), when(h.At.Time()), strings.TrimSuffix(h.Reason, "."))
+	switch d := h.Decision; {
+	case d != nil && d.Verdict == string(plan.Approved):
+		return text + fmt.Sprintf(" %s approved it: the next run carries it out, until %s.", d.By, when(d.Expires.Time()))
+	case d != nil:
+		return text + fmt.Sprintf(" %s rejected it: it stays held until %s.", d.By, when(d.Expires.Time()))
+	}
+	return text + " " + approveWith(j.in.Container, h)
+}
+
+func approveWith(c status.Container, h *Hold) string {
+	return fmt.Sprintf("To let it go: rollcall approve %s %s --entry %s", c, h.Digest, h.Fingerprint)
+}
+
+// conflict is the verdict where nothing can be done until somebody acts, in the plan's own words.
+func (j *judge) conflict(x *plan.Held) string {
+	heads := map[plan.Reason]string{
+		plan.NoAddress: "No account: it has no usable address", plan.ForeignDomain: "No account: its address is in a domain that the tenant has not verified",
+		plan.SameAddress: "Held back: its address is not its alone", plan.AddressTaken: "Held back: its name is taken by something that is not ours",
+		plan.AddressKept: "Held back: its name is taken by another account of ours", plan.Ambiguous: "Held back: it cannot be told which account is its",
+		plan.AnchorLost: "Held back: its account no longer carries our anchor", plan.Unusable: "Left as it is: the entry cannot be used",
+		plan.BadMapping: "Held back: the mapping failed", plan.ProtectedObject: "Never touched: its account is protected",
+		plan.SuspendedByWhom: "Left as it is: nobody can say who suspended its account", plan.Unsettled: "Waiting for the tenant",
+	}
+	detail := x.Detail
+	if j.p.Desired != nil && j.p.Desired.Held != "" {
+		detail = cmp.Or(j.p.Desired.Detail, detail)
+	}
+	return fmt.Sprintf("%s: %s.%s", cmp.Or(heads[x.Reason], "Held back"), strings.TrimSuffix(detail, "."), j.lastFailure())
+}
+
+// departing reports whether the plan treats the entry as one that left.
+func (j *judge) departing() bool {
+	return slices.ContainsFunc(j.in.Hop.Apply.Tombstones, func(t plan.Tombstone) bool { return t.Ref == j.ref })
+}
+
+func (j *judge) since() string {
+	if d := j.p.Departure; d != nil {
+		return " (since " + when(d.Since.Time()) + ")"
+	}
+	return ""
+}
+
+// consequence says what becomes of the account of somebody who should have none.
+func (j *judge) consequence() string {
+	h := &j.in.Hop
+	for i := range h.Apply.Changes {
+		c := &h.Apply.Changes[i]
+		if c.Ref != j.ref || c.Op != plan.Suspend && c.Op != plan.Delete {
+			continue
+		}
+		text := fmt.Sprintf("the next run would %s its account %s", c.Op, c.Address)
+		if due := j.p.Departure; c.Op == plan.Suspend && due != nil && due.DeletedAfter != nil {
+			text += ", which is deleted after " + when(due.DeletedAfter.Time()) + " unless it comes back"
+		}
+		return text + "." + j.lastFailure()
+	}
+	if !slices.ContainsFunc(h.Objects, func(o plan.Object) bool { return o.Ref == j.ref }) {
+		return "it has no account, and none is made." + j.lastFailure()
+	}
+	for _, reason := range []plan.Reason{plan.Absent, plan.Disabled, plan.OutOfScope} {
+		if i := j.note(reason); i >= 0 {
+			return fmt.Sprintf("%s, %s.", j.account(), h.Apply.Notes[i].Detail)
+		}
+	}
+	return j.account() + " stays as it is."
+}
+
+// account names the remote object and how it stands.
+func (j *judge) account() string {
+	for i := range j.in.Hop.Objects {
+		o := &j.in.Hop.Objects[i]
+		if o.Ref != j.ref {
+			continue
+		}
+		noun := "its account"
+		if o.Kind == directory.Group {
+			noun = "its group"
+		}
+		text := fmt.Sprintf("%s %s (%s)", noun, o.Address, o.RemoteID)
+		if !o.Active {
+			text += map[plan.Suspender]string{plan.Us: ", suspended by us", plan.Else: ", suspended by somebody else"}[o.Suspender]
+		}
+		return text
+	}
+	return "it"
+}
+
+func (j *judge) note(reason plan.Reason) int {
+	return slices.IndexFunc(j.in.Hop.Apply.Notes, func(n plan.Note) bool { return n.Ref == j.ref && n.Reason == reason })
+}
+
+// pending says what the next run would do.
+func (j *judge) pending() string {
+	h := &j.in.Hop
+	var parts []string
+	members := map[plan.Op]int{}
+	for i := range h.Apply.Changes {
+		c := &h.Apply.Changes[i]
+		if c.Op.Membership() {
+			members[c.Op]++
+			continue
+		}
+		parts = append(parts, phrase(c, j.ref))
+	}
+	for _, m := range []struct {
+		op   plan.Op
+		text string
+	}{{plan.AddMember, "add it to groups (%d)"}, {plan.RemoveMember, "remove it from groups (%d)"}} {
+		if n := members[m.op]; n > 0 {
+			parts = append(parts, fmt.Sprintf(m.text, n))
+		}
+	}
+	text := "The next run has to do: " + strings.Join(parts, ", ") + "."
+	if h.Unproven != nil {
+		text += " It has to be a full one: " + h.Unproven.Error() + "."
+	}
+	return text + j.lastFailure()
+}
+
+// phrase says what a change does.
+func phrase(c *plan.Change, ref directory.Ref) string {
+	text := strings.ReplaceAll(c.Op.String(), "_", " of ")
+	if c.Ref != ref || c.Op.Membership() {
+		return text + " in " + c.Label
+	}
+	if c.Address != "" {
+		text += " " + c.Address
+	}
+	if c.Op == plan.Update {
+		var names []string
+		for _, f := range c.Fields {
+			names = append(names, f.Name)
+		}
+		text += " (" + strings.Join(names, ", ") + ")"
+	}
+	return text
+}
+
+// lastFailure says how the last attempt went, where it failed.
+func (j *judge) lastFailure() string {
+	if len(j.in.Attempts) == 0 || j.in.Attempts[0].FailKind == "" {
+		return ""
+	}
+	a := j.in.Attempts[0]
+	text := fmt.Sprintf(" The last attempt (%s, %s) failed: %s", a.Op, when(a.At), strings.TrimSuffix(a.FailText, "."))
+	if a.RequestID != "" {
+		text += " (request " + a.RequestID + ")"
+	}
+	return text + "."
+}
