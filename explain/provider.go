@@ -140,7 +140,8 @@ func outcomes(in []status.Attempt) []Outcome {
 	return out
 }
 
-// holds returns the held changes that concern the entry. Values of fields are left to the held set.
+// holds returns the held changes that concern the entry, its own before its memberships. Values of fields are left to the
+// held set.
 func holds(set status.HeldSet, decided map[string]status.Decision, ref directory.Ref) []Hold {
 	out := []Hold{}
 	for _, c := range set.Changes {
@@ -156,6 +157,7 @@ func holds(set status.HeldSet, decided map[string]status.Decision, ref directory
 		}
 		out = append(out, h)
 	}
+	slices.SortStableFunc(out, func(a, b Hold) int { return cmp.Compare(a.Member, b.Member) })
 	return out
 }
 

@@ -35,7 +35,11 @@ func (j *judge) verdict() (code Code, reason, text string) {
 		return code, reason, text
 	}
 	if i := slices.IndexFunc(h.Apply.Held, func(x plan.Held) bool { return x.Ref == j.ref }); i >= 0 {
-		return Conflict, string(h.Apply.Held[i].Reason), j.conflict(&h.Apply.Held[i])
+		x := &h.Apply.Held[i]
+		if x.Reason == plan.Unsettled { // It takes patience and nobody.
+			return Pending, string(x.Reason), j.conflict(x)
+		}
+		return Conflict, string(x.Reason), j.conflict(x)
 	}
 	switch {
 	case h.OutOfScope != nil:
@@ -107,13 +111,19 @@ func (j *judge) held() (Code, string, string, bool) {
 			planned[list[i].Fingerprint()] = true
 		}
 	}
+	var first *Hold // what is held of the entry itself goes before its memberships
 	for i := range j.p.Held {
 		h := &j.p.Held[i]
 		own := h.ID == string(j.ref.ID) && h.Member == ""
-		if own && !planned[h.Fingerprint] {
-			continue // Done meanwhile, or no longer wanted.
-		}
-		return Held, h.Guard, j.hold(h), true
+		switch {
+		case own && planned[h.Fingerprint]:
+			return Held, h.Guard, j.hold(h), true
+		case !own && first == nil:
+			first = h
+		} // What else is held was done meanwhile, or is no longer wanted.
+	}
+	if first != nil {
+		return Held, first.Guard, j.hold(first), true
 	}
 	if list := j.in.Hop.Held.Changes; len(list) > 0 {
 		c := &list[0]
@@ -123,7 +133,7 @@ func (j *judge) held() (Code, string, string, bool) {
 }
 
 func (j *judge) hold(h *Hold) string {
-	text := fmt.Sprintf("Held by the guard %s: its %s waits since %s, because %s.", h.Guard, strings.ReplaceAll(h.Op, "_", " of "), when(h.At.Time()), strings.TrimSuffix(h.Reason, "."))
+	text := fmt.Sprintf("Held by the guard %s: its %s waits since %s, because %s.", h.Guard, opText(h.Op), when(h.At.Time()), strings.TrimSuffix(h.Reason, "."))
 	switch d := h.Decision; {
 	case d != nil && d.Verdict == string(plan.Approved):
 		return text + fmt.Sprintf(" %s approved it: the next run carries it out, until %s.", d.By, when(d.Expires.Time()))
@@ -245,7 +255,7 @@ func (j *judge) pending() string {
 
 // phrase says what a change does.
 func phrase(c *plan.Change, ref directory.Ref) string {
-	text := strings.ReplaceAll(c.Op.String(), "_", " of ")
+	text := opText(c.Op.String())
 	if c.Ref != ref || c.Op.Membership() {
 		return text + " in " + c.Label
 	}
@@ -260,6 +270,17 @@ func phrase(c *plan.Change, ref directory.Ref) string {
 		text += " (" + strings.Join(names, ", ") + ")"
 	}
 	return text
+}
+
+// opText is an operation in words.
+func opText(op string) string {
+	switch op {
+	case plan.AddMember.String():
+		return "membership"
+	case plan.RemoveMember.String():
+		return "removal from a group"
+	}
+	return op
 }
 
 // lastFailure says how the last attempt went, where it failed.

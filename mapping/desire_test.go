@@ -240,3 +240,23 @@ func TestResultIsSortedThoughTheSnapshotIsNot(t *testing.T) {
 		t.Errorf("Members = %s", s)
 	}
 }
+
+// A decision says what decided, as it is configured: people read it.
+func TestDecisionsSayWhatDecided(t *testing.T) {
+	t.Parallel()
+	slash := with(user("eve"), "userName", `svc/eve`)
+	r := desire(t, compile(t, mapping.Options{
+		Exclude: []string{"nobody", "SVC/*", `uid=d\2cn,*`}, FilterGroup: "staff", UserFilter: `userName != "fay"`,
+	}), nil, slash, user("bob"), user("fay"), group("staff", "u/fay"))
+	got := map[directory.ID]mapping.Decision{}
+	for _, d := range r.Decisions {
+		got[d.ID] = d
+	}
+	for id, want := range map[directory.ID][2]string{
+		"eve": {mapping.ExcludeKey, "svc/*"}, "bob": {mapping.FilterGroupKey, "staff"}, "fay": {mapping.UserFilterKey, `userName != "fay"`},
+	} {
+		if d := got[id]; d.Rule != want[0] || d.Setting != want[1] {
+			t.Errorf("%s is left out by %s: %q, want %s: %q", id, d.Rule, d.Setting, want[0], want[1])
+		}
+	}
+}

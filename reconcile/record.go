@@ -162,6 +162,10 @@ func (a *applier) observe() {
 		rekeys[a.view.desired.Desired[i].Ref] = a.view.desired.Desired[i].Rekey
 	}
 	present := make(map[directory.Ref]bool, len(a.view.state.Objects))
+	carriers := make(map[directory.Ref]int, len(a.view.state.Objects))
+	for i := range a.view.state.Objects {
+		carriers[a.view.state.Objects[i].Ref]++
+	}
 	bare := map[string]bool{} // remote ids of objects without an anchor of ours
 	for i := range a.view.state.Objects {
 		o := &a.view.state.Objects[i]
@@ -173,6 +177,9 @@ func (a *applier) observe() {
 		link := a.link(o.Ref)
 		if link.RemoteID != o.RemoteID {
 			link.RemoteID, link.Created = o.RemoteID, time.Time{}
+		}
+		if carriers[o.Ref] > 1 { // Nobody can say which it is: whoever looks again must find all of them.
+			link.RemoteID = ""
 		}
 		// Whoever lifted the suspension: a later one is not ours. A mark that the provider still shows is the plan's business.
 		if _, ours := a.links[o.Ref]; o.Active && o.Suspender != plan.Us && !ours {

@@ -21,8 +21,8 @@ import (
 
 // How long a live directory, and everything about one provider, may take to answer.
 const (
-	askSource   = 10 * time.Second
-	askProvider = 15 * time.Second
+	askSource   = 8 * time.Second
+	askProvider = 8 * time.Second
 )
 
 // explainer gathers what explain.Of puts together. It reads: the local directory, the live ones, the ledger, the tenants
@@ -207,6 +207,9 @@ func (x *explainer) provider(ctx context.Context, name status.Container, in *exp
 	defer cancel()
 	// One struct has the engine's findings, the other is what explain takes: they have the same fields.
 	p.Hop = explain.Hop(c.Engine().Explain(ctx, in.Ref, jobs.NewGate(x.app.Status, name)))
+	if p.Hop.RemoteErr != nil && ctx.Err() != nil { // The last retry's words say less.
+		p.Hop.RemoteErr = fault.Errorf(fault.Unavailable, "no answer within %s: the tenant is down or slow, or its quota is spent", askProvider)
+	}
 	if e := subject(in, p.Hop.Entry); e != nil {
 		p.Mapping = x.app.mapping(name).Evaluate(e)
 	}

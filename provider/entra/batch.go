@@ -205,6 +205,9 @@ func (p *Provider) batch(ctx context.Context, items []*item) (map[string]answer,
 		for name, value := range r.Headers {
 			one.header.Set(name, value)
 		}
+		if one.header.Get("Request-Id") == "" { // Parts of a batch need have none: the whole has.
+			one.header.Set("Request-Id", a.requestID())
+		}
 		p.strain(ctx, one.header)
 		answers[r.ID] = one
 	}

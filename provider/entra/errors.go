@@ -26,8 +26,20 @@ type answer struct {
 
 func (a *answer) ok() bool { return a.status >= 200 && a.status < 300 }
 
-// requestID is Graph's name for the request, for its support.
-func (a *answer) requestID() string { return a.header.Get("Request-Id") }
+// requestID is Graph's name for the request, for its support. A refusal names the request itself, also within a batch.
+func (a *answer) requestID() string {
+	var body struct {
+		Error struct {
+			InnerError struct {
+				RequestID string `json:"request-id"`
+			}
+		}
+	}
+	if !a.ok() && json.Unmarshal(a.body, &body) == nil && body.Error.InnerError.RequestID != "" {
+		return body.Error.InnerError.RequestID
+	}
+	return a.header.Get("Request-Id")
+}
 
 // refusal is an answer that is no success.
 type refusal struct {
