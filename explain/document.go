@@ -327,8 +327,20 @@ type Decision struct {
 
 // Pin keeps the entry as it was before a run that a person undid, until its source changes.
 type Pin struct {
-	RunID  string   `json:"run_id"`
-	By     string   `json:"by"`
-	At     Moment   `json:"at"`
-	Fields []string `json:"fields"`
+	RunID string `json:"run_id"`
+	By    string `json:"by"`
+	At    Moment `json:"at"`
+	// Account is how the account stands: active, suspended or none; empty where that is left to the source.
+	Account string `json:"account,omitempty"`
+	Address string `json:"address,omitempty"`
+	// Fields are the names of those that are kept, Groups the memberships.
+	Fields []string           `json:"fields"`
+	Groups []PinnedMembership `json:"groups"`
+}
+
+// PinnedMembership says whether the entry stays a member of a group.
+type PinnedMembership struct {
+	ID     directory.ID `json:"id"`
+	Label  string       `json:"label"`
+	Member bool         `json:"member"`
 }

@@ -58,7 +58,6 @@ type ProviderInput struct {
 	Attempts  []status.Attempt
 	Held      status.HeldSet
 	Decisions map[string]status.Decision
-	Pins      []Pin
 	// Err says why nothing could be gathered of the provider.
 	Err error
 }
@@ -75,6 +74,7 @@ type Hop struct {
 	Desired              *plan.Desired
 	Groups               []plan.Desired
 	Objects              []plan.Object
+	Pin                  *plan.Pin
 	Unproven             error
 	SourceErr, RemoteErr error
 }

@@ -17,7 +17,7 @@ func providerOf(in *ProviderInput, all *Input, sources []Source) Provider {
 	p := Provider{
 		Container: in.Container, Mapping: values, Groups: groups(in.Hop.Groups), Match: matchOf(&in.Hop, all.Ref), Scope: scopeOf(&in.Hop),
 		Departure: departureOf(in, all.Ref), Next: rows(in.Hop.Apply, in.Hop.Held, hidden), Outcomes: outcomes(in.Attempts),
-		Held: holds(in.Held, in.Decisions, all.Ref), Decisions: decisions(in.Decisions, all.Ref), Pins: append([]Pin{}, in.Pins...),
+		Held: holds(in.Held, in.Decisions, all.Ref), Decisions: decisions(in.Decisions, all.Ref), Pins: pins(in.Hop.Pin),
 		Unasked: []string{}, LastFull: moment(in.Hop.Facts.LastFull),
 	}
 	if d := in.Hop.Desired; d != nil {
@@ -126,10 +126,25 @@ func departureOf(in *ProviderInput, ref directory.Ref) *Departure {
 		return nil
 	}
 	d := &Departure{Since: moment(since), Why: string(why)}
-	if due, deleted := in.Policy.Due(ref.Kind, since); deleted && len(h.Objects) > 0 {
+	kept := h.Pin != nil && h.Pin.Account != ""
+	if due, deleted := in.Policy.Due(ref.Kind, since); deleted && !kept && len(h.Objects) > 0 {
 		d.DeletedAfter = moment(due)
 	}
 	return d
+}
+
+func pins(p *plan.Pin) []Pin {
+	if p == nil {
+		return []Pin{}
+	}
+	out := Pin{RunID: p.Run, By: p.By, At: Moment(p.At), Account: string(p.Account), Address: p.Address, Fields: []string{}, Groups: []PinnedMembership{}}
+	for _, f := range p.Fields {
+		out.Fields = append(out.Fields, f.Name)
+	}
+	for _, g := range p.Groups {
+		out.Groups = append(out.Groups, PinnedMembership{g.ID, g.Label, g.Member})
+	}
+	return []Pin{out}
 }
 
 func outcomes(in []status.Attempt) []Outcome {

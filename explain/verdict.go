@@ -20,6 +20,15 @@ type judge struct {
 }
 
 func (j *judge) verdict() (code Code, reason, text string) {
+	code, reason, text = j.judge()
+	if pin := j.in.Hop.Pin; pin != nil && j.in.Hop.SourceErr == nil && j.in.Hop.RemoteErr == nil {
+		text += fmt.Sprintf(" It is pinned: %s undid run %s, and what that run changed of it stays as it was until its source changes.", pin.By, pin.Run)
+	}
+	return code, reason, text
+}
+
+// judge goes from what is not known to what is well.
+func (j *judge) judge() (code Code, reason, text string) {
 	h := &j.in.Hop
 	switch {
 	case j.in.Err != nil:

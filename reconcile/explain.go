@@ -31,6 +31,8 @@ type Explanation struct {
 	Groups []plan.Desired
 	// Objects are the remote objects that concern it: that carry its anchor, that the ledger links, that have its address.
 	Objects []plan.Object
+	// Pin keeps it as it was before a run that a person undid; nil where nothing does.
+	Pin *plan.Pin
 	// Unproven says why the sync of this entry alone would be refused.
 	Unproven error
 	// SourceErr says why the source of this hop could not be read, and RemoteErr why the provider could not: there is no plan
@@ -68,8 +70,20 @@ func (e *Engine) Explain(ctx context.Context, ref directory.Ref, gate Gate) Expl
 		x.SourceErr = err
 		return x
 	}
+	if err := e.pins(ctx, run, v); err != nil {
+		x.SourceErr = err
+		return x
+	}
+	for i := range v.pins {
+		if v.pins[i].Ref == ref {
+			x.Pin = &v.pins[i]
+		}
+	}
 	report, err := e.plan(run, v, spent, verdicts)
 	x.Apply, x.Held, x.Unproven = report.Apply, report.Held, err
+	if slices.Contains(report.Apply.Lapsed, ref) {
+		x.Pin = nil // It has ended.
+	}
 	return x
 }
 

@@ -6,10 +6,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"rollcall/directory"
+	"rollcall/directory/store"
 	"rollcall/explain"
 	"rollcall/internal/slapdtest"
 	"rollcall/mapping"
+	"rollcall/plan"
 	google "rollcall/simulator/googleworkspace"
 	"rollcall/simulator/graph"
 )
@@ -284,6 +288,27 @@ func TestExplainFromAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	says(t, o.explain(explain.ByUserName, "bea"), workspace, explain.Pending, "unsettled", "not yet visible")
+
+	// What a person had undone stays so, and is named.
+	kept, _, err := store.New(store.Config{Redis: o.app.Redis, Slug: "corp"}).Entry(t.Context(), directory.Ref{Kind: directory.User, ID: directory.ID(id(1))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pin := plan.Pin{Ref: kept.Ref(), Run: "run-7", By: "grace", At: time.Now(), Version: kept.Digest(), Fields: directory.Attributes{{Name: "name.givenName", Values: []string{"Augusta"}}}}
+	if err := o.app.Status.Pin(t.Context(), workspace, []plan.Pin{pin}, nil); err != nil {
+		t.Fatal(err)
+	}
+	pinned := says(t, o.explain(explain.ByUserName, "ada"), workspace, explain.Pending, "", "It is pinned: grace undid run run-7")
+	if len(pinned.Pins) != 1 || !slices.Equal(pinned.Pins[0].Fields, []string{"name.givenName"}) || len(pinned.Next) != 1 {
+		t.Errorf("pinned: %+v", pinned)
+	}
+	pin.Version = "older"
+	if err := o.app.Status.Pin(t.Context(), workspace, []plan.Pin{pin}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if p := says(t, o.explain(explain.ByUserName, "ada"), workspace, explain.InStep, ""); len(p.Pins) != 0 {
+		t.Errorf("a pin that has ended is shown: %+v", p.Pins)
+	}
 
 	// A tenant that is down takes nothing from the rest.
 	o.googleServer.Close()
