@@ -51,8 +51,8 @@ func (p *people) Read(_ context.Context, q directory.Query) (s directory.Snapsho
 	return s, p.err
 }
 
-func (p *people) version(_ context.Context, _ string, ref directory.Ref) (string, error) {
-	return (&directory.Entry{Kind: ref.Kind, ID: ref.ID, Source: "corp", Active: true}).Digest(), nil
+func (p *people) version(_ context.Context, _ string, ref directory.Ref) (string, time.Time, error) {
+	return (&directory.Entry{Kind: ref.Kind, ID: ref.ID, Source: "corp", Active: true}).Digest(), time.Time{}, nil
 }
 
 // tenant is a provider that keeps ids. before is called ahead of each write.

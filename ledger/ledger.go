@@ -52,6 +52,8 @@ type Ledger interface {
 type Facts struct {
 	// LastFull is when the last full run completed; zero while the ledger may be missing links that exist.
 	LastFull time.Time `json:"last_full,omitzero"`
+	// ReadAt is when the last full run that was to carry out all of its plan began to read.
+	ReadAt time.Time `json:"read_at,omitzero"`
 	// LastRun is the id of the last good run, full or not.
 	LastRun string `json:"last_run,omitempty"`
 	// Referrals are the search result references of the last good run. A set that differs is a doubt.

@@ -64,7 +64,7 @@ func (c *computer) leave(o *Object, why Reason) {
 	suspends := o.Kind == directory.User && o.Active && action != ActionDoNothing
 	switch {
 	case suspends && (!due || p.DeleteAfter > 0):
-		c.depart(Suspend, o, why)
+		c.depart(Suspend, o, why).Since = since
 		if due { // Suspended late: the grace period is the time that somebody is locked out and can still come back.
 			since = c.in.Now
 		}
@@ -97,7 +97,7 @@ func (c *computer) waiting(ref directory.Ref, action Action, since time.Time) st
 	return "left its source; nothing more is done to its account"
 }
 
-func (c *computer) depart(op Op, o *Object, why Reason) {
+func (c *computer) depart(op Op, o *Object, why Reason) *Change {
 	ch := Change{Op: op, Ref: o.Ref, RemoteID: o.RemoteID, Label: c.label(o), Address: o.Address, Why: why, Version: c.in.Versions[o.Ref], Inactive: op == Delete && !o.Active}
 	if op == Delete && !c.in.Capabilities.Mirror { // What it was, for whoever wants it back.
 		for _, f := range o.Fields {
@@ -110,6 +110,7 @@ func (c *computer) depart(op Op, o *Object, why Reason) {
 		ch.Source = d.Source
 	}
 	c.plan.Changes = append(c.plan.Changes, ch)
+	return &c.plan.Changes[len(c.plan.Changes)-1]
 }
 
 func (c *computer) bury(ref directory.Ref, since time.Time, why Reason) {

@@ -101,6 +101,9 @@ type Change struct {
 	// that is absent. The engine reads the version again before it writes.
 	Source  string `json:"source,omitempty"`
 	Version string `json:"version,omitempty"`
+	// Since is since when the change has been due, for who measures how long changes take: when the entry left, or was last
+	// changed in the local directory. Zero where that is not known, or where the change answers something else, such as drift.
+	Since time.Time `json:"-"`
 	// Wave orders changes of one stage: a rename that frees an address comes a wave before the one that takes it.
 	Wave int `json:"wave,omitempty"`
 	// Inactive says that the entry is created disabled, which only a mirror keeps; of a Restore and a Delete that the account

@@ -187,8 +187,9 @@ func (a *applier) admit(ctx context.Context, i int) (unlock func(), ok bool, err
 		a.mu.Unlock()
 		return nil, false, nil
 	}
-	now, err := a.cfg.Version(ctx, c.Source, c.Ref)
+	now, since, err := a.cfg.Version(ctx, c.Source, c.Ref)
 	if err == nil && now == c.Version {
+		a.due(c, since)
 		return unlock, true, nil
 	}
 	unlock()
@@ -196,6 +197,18 @@ func (a *applier) admit(ctx context.Context, i int) (unlock func(), ok bool, err
 		a.superseded(c)
 	}
 	return nil, false, err
+}
+
+// due notes since when a change has been due: since its entry was changed, where the last full run cannot have seen that.
+// Otherwise the change answers something else: drift, a new mapping.
+func (a *applier) due(c *plan.Change, changed time.Time) {
+	seen := a.view.facts.ReadAt
+	if seen.IsZero() {
+		seen = a.view.facts.LastFull
+	}
+	if changed.After(seen) && (c.Since.IsZero() || changed.Before(c.Since)) {
+		c.Since = changed
+	}
 }
 
 // lockName is the entry that a change writes: for a membership the pair, so that a large group's members can be

@@ -21,6 +21,8 @@ import (
 type sourceFake struct {
 	snapshot directory.Snapshot
 	err      error
+	// changed is when entries were last changed.
+	changed map[directory.Ref]time.Time
 }
 
 func (s *sourceFake) Read(context.Context, directory.Query) (directory.Snapshot, error) {
@@ -34,13 +36,13 @@ func (s *sourceFake) Read(context.Context, directory.Query) (directory.Snapshot,
 	return out, s.err
 }
 
-func (s *sourceFake) version(_ context.Context, _ string, ref directory.Ref) (string, error) {
+func (s *sourceFake) version(_ context.Context, _ string, ref directory.Ref) (string, time.Time, error) {
 	for i := range s.snapshot.Entries {
 		if e := &s.snapshot.Entries[i]; e.Ref() == ref {
-			return e.Digest(), nil
+			return e.Digest(), s.changed[ref], nil
 		}
 	}
-	return "", nil
+	return "", time.Time{}, nil
 }
 
 // desire maps an entry to itself at example.com.
@@ -283,11 +285,19 @@ func (g *gateFake) Draining() <-chan struct{} { return g.drain }
 type journalFake struct {
 	mu       sync.Mutex
 	messages []string
+	// since is since when changes were due that were made, by "op ref".
+	since map[string]time.Time
 }
 
 func (j *journalFake) Read(int, int, int)                                  {}
 func (j *journalFake) Planned(context.Context, plan.Plan, plan.Plan) error { return nil }
-func (j *journalFake) Done(*plan.Change, provider.Result)                  {}
+func (j *journalFake) Done(c *plan.Change, r provider.Result) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.since != nil && r.Err == nil {
+		j.since[c.Op.String()+" "+c.Ref.String()] = c.Since
+	}
+}
 func (j *journalFake) Say(_ reconcile.Level, event string, _ map[string]any) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -28,9 +28,10 @@ type Config struct {
 	// Desire turns what the source has into what the provider should have.
 	Desire func(directory.Snapshot, plan.State) (mapping.Result, error)
 	Ledger ledger.Ledger
-	// Version reads the version that an entry has now, "" where it is absent. The engine compares it right before each
-	// write, so that an older plan never overwrites a newer write. Nil where the provider compares by itself.
-	Version func(ctx context.Context, source string, ref directory.Ref) (string, error)
+	// Version reads the version that an entry has now, "" where it is absent, and when that version was read from its source,
+	// zero where nobody knows. The engine compares the version right before each write, so that an older plan never overwrites a
+	// newer write. Nil where the provider compares by itself.
+	Version func(ctx context.Context, source string, ref directory.Ref) (version string, since time.Time, err error)
 	Policy  plan.Policy
 	Limits  plan.Limits
 	// Approval is require_approval; empty means provider.ApprovalGuard.

@@ -41,9 +41,12 @@ func decodeRun(c Container, f map[string]string) Run {
 		Read:          decodeRead(f),
 		Held:          parseInt(f["held"]),
 		FailedChanges: parseInt(f["failed"]),
+		Faults:        decodeFaults(f),
 		Calls:         parseInt(f["calls"]),
 		Messages:      parseInt(f["messages"]),
 		PlanDigest:    f["plan_digest"],
+		ReadAt:        fromMS(f["read_at"]),
+		Changed:       f["changed"] == "1",
 		PlannedAt:     fromMS(f["planned_at"]),
 
 		FailReason:  f["fail_reason"],
@@ -55,8 +58,8 @@ func decodeRun(c Container, f map[string]string) Run {
 	}
 }
 
-// Counters are fields of the hash: s:user:create (succeeded), f:user:create (failed), e:user:create (expected) and
-// r:user (read).
+// Counters are fields of the hash: s:user:create (succeeded), f:user:create (failed), e:user:create (expected), k:conflict
+// (failed, by the kind of error) and r:user (read).
 func counter(letter string, o ObjectType, c ChangeType) string {
 	return strings.Join([]string{letter, string(o), string(c)}, ":")
 }
@@ -87,6 +90,19 @@ func decodeRead(f map[string]string) map[ObjectType]int64 {
 				out = map[ObjectType]int64{}
 			}
 			out[o] = n
+		}
+	}
+	return out
+}
+
+func decodeFaults(f map[string]string) map[string]int64 {
+	var out map[string]int64
+	for name, n := range f {
+		if kind, ok := strings.CutPrefix(name, "k:"); ok {
+			if out == nil {
+				out = map[string]int64{}
+			}
+			out[kind] = parseInt(n)
 		}
 	}
 	return out

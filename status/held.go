@@ -50,18 +50,39 @@ const (
 
 func heldKey(c Container, digest string) string { return prefix(c) + "held:" + digest }
 
+func heldCountsKey(c Container) string { return prefix(c) + "held:counts" }
+
+// heldCounts is a set in numbers, for who asks often: the set itself can be megabytes.
+type heldCounts struct {
+	Digest string           `json:"digest"`
+	Guards map[string]int64 `json:"guards"`
+}
+
+func (h *HeldSet) byGuard() map[string]int64 {
+	out := map[string]int64{}
+	for i := range h.Changes {
+		out[h.Changes[i].Guard]++
+	}
+	return out
+}
+
 // SetHeld records what the newest plan of a container holds; an empty set says that nothing waits any more.
 func (s *Store) SetHeld(ctx context.Context, c Container, set HeldSet) error {
 	current := prefix(c) + "held"
 	if len(set.Changes) == 0 {
-		return redisFault("set held", s.rdb.Del(ctx, current).Err())
+		return redisFault("set held", s.rdb.Del(ctx, current, heldCountsKey(c)).Err())
 	}
 	data, err := squeeze(set)
 	if err != nil {
 		return fault.New(fault.Internal, "set held", err)
 	}
+	counts, err := json.Marshal(heldCounts{set.Digest, set.byGuard()})
+	if err != nil {
+		return fault.New(fault.Internal, "set held", err)
+	}
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.Set(ctx, heldKey(c, set.Digest), data, keepHeld)
+		p.Set(ctx, heldCountsKey(c), counts, keepHeld)
 		p.Set(ctx, current, set.Digest, 0)
 		return nil
 	})

@@ -87,6 +87,8 @@ type Summary struct {
 	CompletedAt  time.Time
 	SuccessfulID string
 	SuccessfulAt time.Time
+	// CompletedReadAt is when the newest run that reached its end, and carried out all of its plan, began to read.
+	CompletedReadAt time.Time
 }
 
 // Summary returns what a container's last runs came to, in one round trip.
@@ -100,14 +102,18 @@ func (s *Store) Summary(ctx context.Context, c Container) (Summary, error) {
 	if err != nil {
 		return Summary{}, redisFault("summary", err)
 	}
-	f := meta.Val()
+	return decodeSummary(meta.Val(), live.Val() > 0), nil
+}
+
+func decodeSummary(f map[string]string, live bool) Summary {
 	return Summary{
-		Live:   live.Val() > 0,
+		Live:   live,
 		LastID: f["last_id"], LastAt: fromMS(f["last_at"]), LastState: State(f["last_state"]),
 		LastStatus:  taskStatus(State(f["last_state"]), parseInt(f["last_failed"]), parseInt(f["last_held"])),
 		CompletedID: f["completed_id"], CompletedAt: fromMS(f["completed_at"]),
 		SuccessfulID: f["successful_id"], SuccessfulAt: fromMS(f["successful_at"]),
-	}, nil
+		CompletedReadAt: fromMS(f["completed_read_at"]),
+	}
 }
 
 // page reads records by an index, newest first. An index entry may outlive its record: such are dropped and replaced

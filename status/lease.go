@@ -76,6 +76,12 @@ func (l *Lease) Pause(ctx context.Context, until time.Time) error {
 	return l.eval(ctx, "pause", pauseScript, ms(until))
 }
 
+// Leaver records since when the one is gone who waits longest to be suspended, as it is after what the run did; zero when
+// nobody waits.
+func (l *Lease) Leaver(ctx context.Context, since time.Time) error {
+	return l.eval(ctx, "leaver", leaverScript, ms(since))
+}
+
 // eval runs a script that acts for the holder of the lease.
 func (l *Lease) eval(ctx context.Context, op string, sc *redis.Script, args ...any) error {
 	word, _, err := l.store.eval(ctx, op, sc, l.run.Container, append([]any{l.run.ID, l.run.Epoch, l.token}, args...)...)

@@ -52,6 +52,12 @@ type Planned struct {
 	Digest   string
 	Held     int64
 	Expected []Expectation
+	// ReadAt is when the run began to read what the plan was made of; zero for a plan that is carried out only in part.
+	ReadAt time.Time
+	// HeldEntries counts the entries about which nothing can be done, by the reason.
+	HeldEntries map[string]int64
+	// LeaverSince is since when the one is gone who waits longest to be suspended; zero when nobody waits.
+	LeaverSince time.Time
 }
 
 // Done returns how many changes were tried so far and how many are expected in all.

@@ -59,6 +59,9 @@ func (r *Recorder) Failed(o ObjectType, c ChangeType, n int) {
 	r.count(n, counter("f", o, c), "done", "failed")
 }
 
+// FailedBy counts n of them by the kind of error.
+func (r *Recorder) FailedBy(kind string, n int) { r.count(n, "k:"+kind) }
+
 // Held counts n changes that are held for a person since the plan was made.
 func (r *Recorder) Held(n int) { r.count(n, "held") }
 
@@ -116,7 +119,10 @@ func (r *Recorder) Planned(ctx context.Context, p Planned) error {
 	for _, e := range p.Expected {
 		counts[string(e.Object)+":"+string(e.Change)] += e.Count
 	}
-	args := []any{ms(r.lease.store.cfg.Now()), p.Digest, p.Held}
+	args := []any{ms(r.lease.store.cfg.Now()), p.Digest, p.Held, ms(p.ReadAt), ms(p.LeaverSince), len(p.HeldEntries)}
+	for reason, n := range p.HeldEntries {
+		args = append(args, reason, n)
+	}
 	for _, o := range ObjectTypes() {
 		for _, c := range ChangeTypes() {
 			name := string(o) + ":" + string(c)

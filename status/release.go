@@ -17,7 +17,7 @@ func (l *Lease) Finish(ctx context.Context, e End) (Run, error) {
 	if e.State != Completed && e.State != Failed {
 		return Run{}, fault.Errorf(fault.Internal, "finish run %s as %q", l.run.ID, e.State)
 	}
-	var fields []any
+	fields := []any{"changed", flag(e.Changed)}
 	if e.State == Failed {
 		fields = []any{"fail_kind", e.FailKind, "fail_reason", cut(e.FailReason, MaxFailReason)}
 	}

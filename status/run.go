@@ -95,11 +95,17 @@ type Run struct {
 	// Held counts the changes that wait for a person; FailedChanges those that were tried in vain.
 	Held          int64 `json:"held"`
 	FailedChanges int64 `json:"failed_changes"`
+	// Faults counts the changes that failed by the kind of error, a fault.Kind.
+	Faults map[string]int64 `json:"faults,omitempty"`
 	// Calls counts the requests to the remote side.
 	Calls int64 `json:"calls"`
 	// Messages counts the messages written; the stream keeps about the last thousand.
 	Messages   int64  `json:"messages"`
 	PlanDigest string `json:"plan_digest,omitempty"`
+	// ReadAt is when the run began to read what its plan was made of; zero before, and for a run that carries out only a part.
+	ReadAt time.Time `json:"read_at,omitzero"`
+	// Changed is set for a completed run after which those who follow the container should look at it.
+	Changed bool `json:"changed,omitempty"`
 	// PlannedAt is when the (last) plan was made and applying began.
 	PlannedAt time.Time `json:"planned_at,omitzero"`
 
@@ -124,4 +130,6 @@ type End struct {
 	// FailKind and FailReason say why a run failed: a fault.Kind and a sentence without personal data.
 	FailKind   string
 	FailReason string
+	// Changed says of a completed run that those who follow the container should look at it.
+	Changed bool
 }

@@ -21,6 +21,7 @@ var (
 	flushScript    = containerScript("flush")
 	plannedScript  = containerScript("planned")
 	savePlanScript = containerScript("save_plan")
+	leaverScript   = containerScript("leaver")
 	pauseScript    = containerScript("pause")
 	lockScript     = containerScript("lock")
 	unlockScript   = containerScript("unlock")

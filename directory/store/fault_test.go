@@ -23,7 +23,7 @@ func calls(p *store.Part) map[string]func(context.Context) error {
 		"Begin":      func(ctx context.Context) error { return p.Begin(ctx, "r", at(0)) },
 		"Clock":      func(ctx context.Context) error { _, err := p.Clock(ctx); return err },
 		"Read":       func(ctx context.Context) error { _, err := r.Read(ctx, directory.Query{}); return err },
-		"Version":    func(ctx context.Context) error { _, err := r.Version(ctx, "corp", userRef("a")); return err },
+		"Version":    func(ctx context.Context) error { _, _, err := r.Version(ctx, "corp", userRef("a")); return err },
 		"Find":       func(ctx context.Context) error { _, err := r.Find(ctx, directory.User, "a"); return err },
 		"Apply create": func(ctx context.Context) error {
 			return p.Apply(ctx, []plan.Change{{Op: plan.Create, Ref: userRef("a")}})[0].Err

@@ -14,39 +14,39 @@ import (
 	"rollcall/fault"
 )
 
-// Version returns the version of an entry that is stored now, "" for one that is not there: what the engine compares
-// right before each remote write. It fails with fault.Unavailable where the source has never
+// Version returns the version of an entry that is stored now, "" for one that is not there, and when the source was read
+// for it: what the engine compares right before each remote write. It fails with fault.Unavailable where the source has never
 // completed a sync, because what is absent from a directory that was lost has not left.
-func (r *Reader) Version(ctx context.Context, source string, ref directory.Ref) (string, error) {
+func (r *Reader) Version(ctx context.Context, source string, ref directory.Ref) (version string, readAt time.Time, err error) {
 	i := slices.IndexFunc(r.parts, func(p *Part) bool { return p.slug == source })
 	if i < 0 {
-		return "", fault.Errorf(fault.Internal, "the local directory has no source %q", source)
+		return "", readAt, fault.Errorf(fault.Internal, "the local directory has no source %q", source)
 	}
 	p := r.parts[i]
 	var text, generation *redis.StringCmd
-	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+	_, err = p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		text, generation = pipe.HGet(ctx, p.keys.digest, ref.String()), pipe.HGet(ctx, p.keys.meta, "generation")
 		return nil
 	})
 	if err != nil && !errors.Is(err, redis.Nil) {
-		return "", redisFault("read version", err)
+		return "", readAt, redisFault("read version", err)
 	}
 	for _, cmd := range []*redis.StringCmd{text, generation} {
 		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
-			return "", redisFault("read version", err)
+			return "", readAt, redisFault("read version", err)
 		}
 	}
 	if generation.Val() == "" {
-		return "", (&glimpse{}).ready(p)
+		return "", readAt, (&glimpse{}).ready(p)
 	}
 	if text.Val() == "" {
-		return "", nil
+		return "", readAt, nil
 	}
 	t, ok := parseToken(text.Val())
 	if !ok {
-		return "", p.unreadable(text.Val(), ref.String())
+		return "", readAt, p.unreadable(text.Val(), ref.String())
 	}
-	return t.digest, nil
+	return t.digest, fromMicros(t.readAt), nil
 }
 
 // Entry returns one entry of the part, and its departure; nil for what is not there. It works while the part is being written.

@@ -14,19 +14,20 @@ import (
 // glimpse is what a part says of itself at one moment. Two that are equal in birth, generation and mark have the same
 // run's entries between them.
 type glimpse struct {
-	birth       string // a random text that lives as long as the data
-	generation  int64
-	run         string // the mark
-	since       int64
-	readAt      int64
-	completedAt int64
-	seq         int64 // rises with every write
+	birth         string // a random text that lives as long as the data
+	generation    int64
+	run           string // the mark
+	since         int64
+	readAt        int64
+	completedAt   int64
+	completedRead int64 // when the source was read for the last run that completed
+	seq           int64 // rises with every write
 
 	users, groups, gone int // what is stored
 	counted, digests    int // entries as the scripts counted them, and tokens
 }
 
-var metaFields = []string{"birth", "generation", "run", "since", "read_at", "completed_at", "seq", "users", "groups"}
+var metaFields = []string{"birth", "generation", "run", "since", "read_at", "completed_at", "seq", "users", "groups", "completed_read_at"}
 
 // glimpse reads it in one round trip.
 func (p *Part) glimpse(ctx context.Context) (*glimpse, error) {
@@ -46,7 +47,7 @@ func (p *Part) glimpse(ctx context.Context) (*glimpse, error) {
 	return &glimpse{
 		birth: text(0), generation: number(1), run: text(2), since: number(3), readAt: number(4), completedAt: number(5), seq: number(6),
 		users: int(users.Val()), groups: int(groups.Val()), gone: int(gone.Val()),
-		counted: int(number(7) + number(8)), digests: int(digests.Val()),
+		completedRead: number(9), counted: int(number(7) + number(8)), digests: int(digests.Val()),
 	}, nil
 }
 

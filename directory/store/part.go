@@ -100,8 +100,8 @@ type Status struct {
 	Since time.Time
 	// ReadAt is when the source was read for the last run that began.
 	ReadAt time.Time
-	// CompletedAt is when the last run completed.
-	CompletedAt time.Time
+	// CompletedAt is when the last run completed, and CompletedReadAt when the source was read for it.
+	CompletedAt, CompletedReadAt time.Time
 	// Users, Groups and Gone count what is stored: entries, and tombstones of those that left.
 	Users, Groups, Gone int
 }
@@ -117,7 +117,7 @@ func (p *Part) Status(ctx context.Context) (Status, error) {
 	}
 	return Status{
 		Generation: g.generation, Run: g.run, Since: fromMicros(g.since), ReadAt: fromMicros(g.readAt),
-		CompletedAt: fromMicros(g.completedAt), Users: g.users, Groups: g.groups, Gone: g.gone,
+		CompletedAt: fromMicros(g.completedAt), CompletedReadAt: fromMicros(g.completedRead), Users: g.users, Groups: g.groups, Gone: g.gone,
 	}, nil
 }
 

@@ -110,7 +110,7 @@ func TestAfterRedisWasLostTheSourceRunsFirst(t *testing.T) {
 		r := d.reader()
 		d.must(d.rdb.FlushDB(t.Context()).Err())
 		d.unavailable(r, "has never completed a sync: run it first")
-		_, err := r.Version(t.Context(), "corp", userRef("ada"))
+		_, _, err := r.Version(t.Context(), "corp", userRef("ada"))
 		d.kind("Version() of a lost directory", err, fault.Unavailable)
 		d.sync("corp", "r2", at(1), s)
 		d.equal("Entries", d.read(r).Entries, s.Entries)

@@ -56,13 +56,13 @@ func TestVersion(t *testing.T) {
 		d.sync("corp", "r1", at(0), snapshot(e))
 		r := d.reader()
 		for ref, want := range map[directory.Ref]string{e.Ref(): e.Digest(), userRef("nobody"): ""} {
-			got, err := r.Version(t.Context(), "corp", ref)
+			got, since, err := r.Version(t.Context(), "corp", ref)
 			d.must(err)
-			if got != want {
-				d.Errorf("Version(%s) = %q, want %q", ref, got, want)
+			if got != want || since.Equal(at(0)) != (want != "") || since.IsZero() != (want == "") {
+				d.Errorf("Version(%s) = %q since %v, want %q", ref, got, since, want)
 			}
 		}
-		_, err := r.Version(t.Context(), "acme", e.Ref())
+		_, _, err := r.Version(t.Context(), "acme", e.Ref())
 		d.kind("Version() of another source", err, fault.Internal)
 	})
 }

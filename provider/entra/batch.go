@@ -137,23 +137,25 @@ func (p *Provider) exchange(ctx context.Context, items []*item) {
 	if len(items) == 1 {
 		it := items[0]
 		a, err := p.roundTrip(ctx, it.op, it.method, p.cfg.Endpoint+it.url, it.body, it.prefer)
-		if err != nil {
-			it.err = err
-			return
+		if it.err = err; err == nil {
+			it.settle(a)
 		}
-		it.settle(a)
+		p.opts.Observe(it.op, a.status, it.err)
 		return
 	}
 	answers, err := p.batch(ctx, items)
 	for i, it := range items {
-		switch a, ok := answers[strconv.Itoa(i+1)]; {
-		case err != nil:
+		if err != nil {
 			it.err = err
-		case !ok:
-			it.err = fault.Errorf(fault.Unavailable, "%s: the batch came back without an answer to it", it.op)
-		default:
-			it.settle(a)
+			continue
 		}
+		a, ok := answers[strconv.Itoa(i+1)]
+		if ok {
+			it.settle(a)
+		} else {
+			it.err = fault.Errorf(fault.Unavailable, "%s: the batch came back without an answer to it", it.op)
+		}
+		p.opts.Observe(it.op, a.status, it.err)
 	}
 }
 
@@ -183,6 +185,7 @@ func (p *Provider) batch(ctx context.Context, items []*item) (map[string]answer,
 		err = judge("batch", &a)
 	}
 	if err != nil {
+		p.opts.Observe("batch", a.status, err)
 		return nil, err
 	}
 	var body struct {

@@ -37,6 +37,9 @@ type Options struct {
 	Caller Caller
 	// Cache keeps what was read between runs; nil reads everything each time.
 	Cache Cache
+	// Observe is told of every request that was made, those in a batch one by one: the HTTP status of its answer, zero where
+	// there was none, and what became of it. Of a batch that was refused as a whole it is told once, as "batch". Nil: nobody is told.
+	Observe func(op string, status int, err error)
 	// Strained is told when Graph says that the quota is all but used up (x-ms-throttle-limit-percentage), before it refuses
 	// anything: share is 1 for all of it. It is called once in ten seconds at most. Nil: nobody is told.
 	Strained func(ctx context.Context, share float64)
@@ -86,6 +89,9 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now
+	}
+	if opts.Observe == nil {
+		opts.Observe = func(string, int, error) {}
 	}
 	if opts.Transport == nil {
 		if opts.Transport, err = newTransport(cfg.CAFile); err != nil {

@@ -83,15 +83,15 @@ func (p *people) Read(context.Context, directory.Query) (directory.Snapshot, err
 	return s, nil
 }
 
-func (p *people) version(_ context.Context, _ string, ref directory.Ref) (string, error) {
+func (p *people) version(_ context.Context, _ string, ref directory.Ref) (string, time.Time, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.entries {
 		if p.entries[i].Ref() == ref {
-			return p.entries[i].Digest(), nil
+			return p.entries[i].Digest(), time.Time{}, nil
 		}
 	}
-	return "", nil
+	return "", time.Time{}, nil
 }
 
 // id makes an ID in the form that directories give out.

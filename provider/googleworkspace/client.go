@@ -34,6 +34,9 @@ type Options struct {
 	Credentials []byte
 	// Caller decorates each call; nil calls directly.
 	Caller Caller
+	// Observe is told of every request that was made: the HTTP status of its answer, zero where there was none, and what
+	// became of it. Nil: nobody is told.
+	Observe func(op string, status int, err error)
 	// Transport carries the requests; http.DefaultTransport when nil.
 	Transport http.RoundTripper
 	// Now is the clock; time.Now when nil.
@@ -42,10 +45,11 @@ type Options struct {
 
 // Provider reads and writes one Google Workspace account.
 type Provider struct {
-	cfg    Config
-	api    *admin.Service
-	caller Caller
-	now    func() time.Time
+	cfg     Config
+	api     *admin.Service
+	caller  Caller
+	observe func(op string, status int, err error)
+	now     func() time.Time
 
 	userFields []string // that the mapping sets
 	recent     provider.Recent
@@ -83,7 +87,7 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	if err != nil {
 		return nil, fault.New(fault.Internal, "new service", err)
 	}
-	p := &Provider{cfg: cfg, api: api, caller: opts.Caller, now: opts.Now, userFields: cfg.mapped()}
+	p := &Provider{cfg: cfg, api: api, caller: opts.Caller, observe: opts.Observe, now: opts.Now, userFields: cfg.mapped()}
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -96,7 +100,12 @@ func (p *Provider) call(ctx context.Context, op string, fn func(context.Context)
 	once := func(ctx context.Context) error {
 		timed, cancel := context.WithTimeout(ctx, p.cfg.RequestTimeout)
 		defer cancel()
-		return classify(ctx, op, fn(timed))
+		answered := fn(timed)
+		err := classify(ctx, op, answered)
+		if p.observe != nil {
+			p.observe(op, statusOf(answered), err)
+		}
+		return err
 	}
 	if p.caller == nil {
 		return once(ctx)

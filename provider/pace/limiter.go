@@ -71,7 +71,7 @@ func (c Config) Validate() error {
 	if len(c.Rates) == 0 {
 		errs = append(errs, errors.New("no rates"))
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Rates)) {
+	for _, name := range c.buckets() {
 		if rate := c.Rates[name]; !(rate > 0) {
 			errs = append(errs, fmt.Errorf("rate of %s: %v is not positive", name, rate))
 		}
@@ -81,6 +81,9 @@ func (c Config) Validate() error {
 	}
 	return nil
 }
+
+// buckets returns the names of the buckets, sorted.
+func (c Config) buckets() []string { return slices.Sorted(maps.Keys(c.Rates)) }
 
 // charge is one bucket's part of a cost, in the time that it takes at the full rate.
 type charge struct {

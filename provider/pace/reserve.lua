@@ -15,13 +15,27 @@ end
 
 local from = math.max(now, pause) -- nothing goes out during a pause, and nothing is saved up in it
 local start, set, last = from, {}, from
+local minute = math.floor(now / 60000000)
 for i = 5, #ARGV, 2 do
-  local free = math.max(tonumber(redis.call('HGET', KEYS[1], 'b:' .. ARGV[i]) or 0), from)
+  local name = ARGV[i]
+  local b = redis.call('HMGET', KEYS[1], 'b:' .. name, 'm:' .. name, 'n:' .. name, 'p:' .. name)
+  local free = math.max(tonumber(b[1] or 0), from)
   free = free + tonumber(ARGV[i + 1]) / factor
   start = math.max(start, free - tonumber(ARGV[3]))
   last = math.max(last, free)
-  set[#set + 1] = 'b:' .. ARGV[i]
+  set[#set + 1] = 'b:' .. name
   set[#set + 1] = string.format('%.0f', free)
+
+  -- What was taken in this minute and in the one before, for who looks on.
+  local at, taken, before = tonumber(b[2] or 0), tonumber(b[3] or 0), tonumber(b[4] or 0)
+  if at ~= minute then
+    before = at == minute - 1 and taken or 0
+    taken = 0
+  end
+  for field, v in pairs({ m = minute, n = taken + tonumber(ARGV[i + 1]), p = before }) do
+    set[#set + 1] = field .. ':' .. name
+    set[#set + 1] = string.format('%.0f', v)
+  end
 end
 
 local wait = math.ceil(start - now)

@@ -48,13 +48,17 @@ local function close(id, state, now, keep, keep_log, ...)
   redis.call('DEL', key('run'), key('lease'), key('open'))
   redis.call('PEXPIRE', rec, keep)
   redis.call('PEXPIRE', rec .. ':log', keep_log)
-  local f = redis.call('HMGET', rec, 'dry_run', 'failed', 'held')
+  redis.call('RPUSH', key('ended'), id) -- for the one who counts how runs end
+  redis.call('LTRIM', key('ended'), -1000, -1)
+  redis.call('PEXPIRE', key('ended'), keep)
+  local f = redis.call('HMGET', rec, 'dry_run', 'failed', 'held', 'read_at')
   if f[1] == '1' then return end
   local meta = key('meta')
   redis.call('HSET', meta, 'last_id', id, 'last_state', state, 'last_at', now,
     'last_failed', int(f[2]), 'last_held', int(f[3]))
   if state ~= 'completed' then return end
   redis.call('HSET', meta, 'completed_id', id, 'completed_at', now)
+  if f[4] then redis.call('HSET', meta, 'completed_read_at', f[4]) end
   if int(f[2]) == 0 and int(f[3]) == 0 then
     redis.call('HSET', meta, 'successful_id', id, 'successful_at', now)
   end

@@ -12,5 +12,5 @@ if not m[4] or tonumber(m[3] or '0') > 0 then
   redis.call('HINCRBY', KEYS[1], 'generation', 1)
 end
 redis.call('HDEL', KEYS[1], 'run', 'since', 'changes')
-redis.call('HSET', KEYS[1], 'completed_at', ARGV[3], 'last_run', ARGV[1], 'last_changed', changed)
+redis.call('HSET', KEYS[1], 'completed_at', ARGV[3], 'completed_read_at', ARGV[2], 'last_run', ARGV[1], 'last_changed', changed)
 return { 'ok', changed, m[7] or '0' }
