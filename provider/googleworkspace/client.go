@@ -100,15 +100,24 @@ func (p *Provider) call(ctx context.Context, op string, fn func(context.Context)
 	once := func(ctx context.Context) error {
 		timed, cancel := context.WithTimeout(ctx, p.cfg.RequestTimeout)
 		defer cancel()
-		answered := fn(timed)
-		err := classify(ctx, op, answered)
-		if p.observe != nil {
-			p.observe(op, statusOf(answered), err)
-		}
+		err := classify(ctx, op, fn(timed))
+		p.tell(op, err)
 		return err
 	}
 	if p.caller == nil {
 		return once(ctx)
 	}
 	return p.caller.Call(ctx, op, once)
+}
+
+// tell tells the observer what became of a request.
+func (p *Provider) tell(op string, err error) {
+	if p.observe == nil {
+		return
+	}
+	status, _ := code(err)
+	if err == nil {
+		status = http.StatusOK
+	}
+	p.observe(op, status, err)
 }

@@ -75,17 +75,6 @@ func fromAnswer(op string, g *googleapi.Error) error {
 	return e
 }
 
-// statusOf returns the HTTP status of what Google answered, zero where it did not.
-func statusOf(err error) int {
-	if err == nil {
-		return http.StatusOK
-	}
-	if g, ok := errors.AsType[*googleapi.Error](err); ok {
-		return g.Code
-	}
-	return 0
-}
-
 // reasons are those of Google's reasons that say more than the status does.
 var reasons = map[string]fault.Kind{
 	"userRateLimitExceeded": fault.Throttled, "rateLimitExceeded": fault.Throttled, "quotaExceeded": fault.Throttled,

@@ -60,6 +60,8 @@ type setup struct {
 	tenant simulator.Config
 	config func(*googleworkspace.Config)
 	caller googleworkspace.Caller
+	// observe is told of every request.
+	observe func(op string, status int, err error)
 	// unchecked lets requests pass that a test makes wrong on purpose.
 	unchecked bool
 }
@@ -89,7 +91,7 @@ func open(t *testing.T, s setup) *world {
 	}
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	w.Provider, err = googleworkspace.New(cfg, googleworkspace.Options{Credentials: key, Caller: s.caller, Now: w.clock.Now, Transport: transport})
+	w.Provider, err = googleworkspace.New(cfg, googleworkspace.Options{Credentials: key, Caller: s.caller, Observe: s.observe, Now: w.clock.Now, Transport: transport})
 	if err != nil {
 		t.Fatal(err)
 	}
