@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"sync"
+	"time"
 
 	"rollcall/directory"
 	"rollcall/fault"
@@ -21,6 +22,9 @@ type journal struct {
 	name   status.Container
 	log    *slog.Logger
 	logger string
+	tally  *tally
+	// began is when the run began to read; zero for one that carries out only a part of its plan.
+	began time.Time
 	// planned is told of the plan before anything of it is applied.
 	planned func(ctx context.Context, apply plan.Plan) error
 }
@@ -40,7 +44,14 @@ func (j *journal) Planned(ctx context.Context, apply, held plan.Plan) error {
 		o, c := changeType(&apply.Changes[i])
 		counts[status.Expectation{Object: o, Change: c}]++
 	}
-	p := status.Planned{Digest: apply.Digest(), Held: int64(len(held.Changes) + len(apply.Held))}
+	j.tally.planned(apply, held)
+	since, _ := j.tally.longest()
+	p := status.Planned{
+		Digest: apply.Digest(), Held: int64(len(held.Changes) + len(apply.Held)), ReadAt: j.began, LeaverSince: since, HeldEntries: map[string]int64{},
+	}
+	for i := range apply.Held {
+		p.HeldEntries[string(apply.Held[i].Reason)]++
+	}
 	for e, n := range counts {
 		e.Count = n
 		p.Expected = append(p.Expected, e)
@@ -73,11 +84,13 @@ func (j *journal) document(ctx context.Context, digest string, apply, held plan.
 
 // Done implements reconcile.Journal.
 func (j *journal) Done(c *plan.Change, r provider.Result) {
+	j.tally.done(c, r)
 	o, ch := changeType(c)
-	if r.Err != nil {
-		j.rec.Failed(o, ch, 1)
-	} else {
+	if r.Err == nil {
 		j.rec.Succeeded(o, ch, 1)
+	} else if kind := fault.KindOf(r.Err); kind != fault.Throttled && kind != fault.Canceled { // Those are made yet, by this run.
+		j.rec.Failed(o, ch, 1)
+		j.rec.FailedBy(kind.String(), 1)
 	}
 	if !j.name.IsSource() {
 		j.rec.Tried(attemptOf(c, r))

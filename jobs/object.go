@@ -51,6 +51,7 @@ func (w *Worker) object(ctx context.Context, task *asynq.Task) error {
 			if _, err := w.cfg.Status.FinishJob(ctx, args.Container, id, result); err != nil {
 				return fmt.Errorf("finish job: %w", err)
 			}
+			w.cfg.Metrics.ObjectJob(args.Container, result.Outcome)
 		}
 		if turn, err = w.cfg.Status.Leave(ctx, args.Container, job.Kind, job.ObjectID, job.ID); err != nil {
 			return fmt.Errorf("leave: %w: %w", err, asynq.RevokeTask)
@@ -138,7 +139,7 @@ func (o *objectSync) both(ctx context.Context, c *Container, source string) (sta
 func (o *objectSync) hop(ctx context.Context, c *Container, dryRun bool) (reconcile.Report, error) {
 	return c.Engine().Execute(ctx, reconcile.Run{
 		ID: o.job.ID, Only: []directory.Ref{o.ref}, DryRun: dryRun,
-		Gate: &gate{store: o.cfg.Status, name: c.Name, drain: o.drain}, Journal: o.said,
+		Gate: &gate{store: o.cfg.Status, name: c.Name, drain: o.drain}, Journal: counted{o.said, o.tally(c.Name)},
 	})
 }
 

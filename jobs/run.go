@@ -53,10 +53,18 @@ func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (r
 	if err != nil {
 		return reconcile.Report{}, err
 	}
+	approved := lease.Run().Trigger.Kind == status.ByApproval
+	tally, began := w.tally(c.Name), w.cfg.Now()
+	if undo != nil || approved && !c.Name.IsSource() {
+		began = time.Time{}
+	}
+	defer keepLeavers(lease, tally)
 	report, err := c.Engine().Execute(lease.Context(), reconcile.Run{
-		ID: lease.Run().ID, DryRun: lease.Run().DryRun, ApprovedOnly: lease.Run().Trigger.Kind == status.ByApproval, Undo: undo,
-		Gate:    &gate{w.cfg.Status, c.Name, lease, w.drain},
-		Journal: &journal{rec: lease.Recorder(), name: c.Name, log: log, logger: string(c.Name), planned: w.planned(c, lease.Run())},
+		ID: lease.Run().ID, DryRun: lease.Run().DryRun, ApprovedOnly: approved, Undo: undo,
+		Gate: &gate{w.cfg.Status, c.Name, lease, w.drain},
+		Journal: &journal{
+			rec: lease.Recorder(), name: c.Name, log: log, logger: string(c.Name), tally: tally, began: began, planned: w.planned(c, lease.Run()),
+		},
 	})
 	if err == nil { // What failed is planned again soon; until then the last plan's word stands.
 		err = w.keepHeld(lease.Context(), lease.Run(), report.Held)
@@ -102,6 +110,9 @@ func (w *Worker) conclude(ctx context.Context, c *Container, lease *status.Lease
 	}
 	if errors.Is(cause, status.ErrStale) {
 		lease.Close()
+		if !errors.Is(cause, status.ErrCancelled) {
+			w.cfg.Metrics.LeaseLost(c.Name)
+		}
 		log.WarnContext(ctx, "run left to others", "cause", cause)
 		return fmt.Errorf("%w: %w", cause, asynq.RevokeTask)
 	}
@@ -131,7 +142,7 @@ func (w *Worker) completed(ctx context.Context, c *Container, lease *status.Leas
 	lease.Recorder().Log(status.Message{
 		Logger: string(c.Name), Event: fmt.Sprintf("Finished: %d changes made, %d failed, %d held.", report.Applied, report.Failed, len(report.Held.Changes)+len(report.Apply.Held)),
 	})
-	run, err := lease.Finish(ctx, status.End{State: status.Completed})
+	run, err := lease.Finish(ctx, status.End{State: status.Completed, Changed: report.Changed})
 	if err != nil {
 		return revoke(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/fault"
+	"rollcall/internal/metrics"
 	"rollcall/status"
 )
 
@@ -30,8 +31,10 @@ type WorkerConfig struct {
 	ReapEvery time.Duration
 	// ShutdownTimeout is how long handlers may take to reach a safe point; 25 s.
 	ShutdownTimeout time.Duration
-	Log             *slog.Logger
-	Now             func() time.Time
+	// Metrics counts what the worker does. Default: nobody looks.
+	Metrics *metrics.Work
+	Log     *slog.Logger
+	Now     func() time.Time
 }
 
 func (c WorkerConfig) withDefaults() WorkerConfig {
@@ -42,6 +45,9 @@ func (c WorkerConfig) withDefaults() WorkerConfig {
 	set(&c.ShutdownTimeout, 25*time.Second)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = metrics.NewWork()
 	}
 	if c.Now == nil {
 		c.Now = time.Now
@@ -80,6 +86,7 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	}
 	for i := range cfg.Containers {
 		w.containers[cfg.Containers[i].Name] = &cfg.Containers[i]
+		cfg.Metrics.Expect(cfg.Containers[i].Name)
 	}
 	var err error
 	if w.schedule, err = newSchedule(cfg.Containers, cfg.Now()); err != nil {
@@ -185,12 +192,24 @@ func (w *Worker) look(ctx context.Context) error {
 	reaped, err := w.cfg.Status.Reap(ctx, names, true)
 	errs := []error{err}
 	for _, r := range reaped {
+		if r.Action == status.Resume {
+			w.cfg.Metrics.Resumed(r.Run.Container)
+		}
 		w.cfg.Log.InfoContext(ctx, "looked after a run", "action", string(r.Action), "container", string(r.Run.Container), "run_id", r.Run.ID, "epoch", r.Run.Epoch)
 		if r.NeedsEnqueue() {
 			errs = append(errs, w.requeue(ctx, r.Run))
 		}
 	}
-	return errors.Join(append(errs, w.tick(ctx))...)
+	return errors.Join(append(errs, w.count(ctx, names), w.tick(ctx))...)
+}
+
+// count counts the runs that have ended: those that were cancelled or given up have no worker that could.
+func (w *Worker) count(ctx context.Context, names []status.Container) error {
+	ended, err := w.cfg.Status.Ended(ctx, names)
+	for _, run := range ended {
+		w.cfg.Metrics.RunEnded(run)
+	}
+	return err
 }
 
 // announce has both queues known to those who look into asynq, as asynq itself has a queue known when a process puts its

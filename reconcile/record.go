@@ -144,7 +144,7 @@ func (a *applier) commit(ctx context.Context, whole bool) error {
 func (a *applier) facts(ctx context.Context) error {
 	f := a.view.facts
 	f.LastFull, f.LastRun, f.Plan = a.cfg.Now(), a.run.ID, a.report.Apply.Digest()
-	if !a.run.ApprovedOnly || a.mirror() {
+	if a.run.Undo == nil && (!a.run.ApprovedOnly || a.mirror()) {
 		f.ReadAt = a.view.at
 	}
 	if a.view.approval == "" || a.report.Held.Empty() { // A scope counts as seen when nothing of it waits for a person.

@@ -29,18 +29,22 @@ const (
 
 func demoCommand(e *env) *cobra.Command {
 	var once bool
-	var listen string
+	var at addresses
 	c := &cobra.Command{
 		Use: "demo", Short: "Sync a company that does not exist to two simulated tenants",
 		Long: "Starts everything in this process: a Redis, the directory of a company of some 250 people, a simulated Google Workspace\n" +
 			"and a simulated Microsoft Entra tenant, the API and a worker. It syncs one day and the next, prints what happened, and serves until Ctrl-C.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), e, listen, once) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), e, at, once) },
 	}
 	c.Flags().BoolVar(&once, "once", false, "end after the syncs: with 0 when the last one planned nothing, and 1 otherwise")
-	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8080", "address of the API")
+	c.Flags().StringVar(&at.api, "listen", "127.0.0.1:8080", "address of the API")
+	c.Flags().StringVar(&at.metrics, "metrics-listen", config.APIMetrics, "address of the metrics, which --once does not serve; off for none")
 	return c
 }
+
+// addresses are where the demonstration is served.
+type addresses struct{ api, metrics string }
 
 // stage is the demonstration's world.
 type stage struct {
@@ -54,7 +58,7 @@ type stage struct {
 	known  *tokens.List
 }
 
-func runDemo(ctx context.Context, e *env, listen string, once bool) error {
+func runDemo(ctx context.Context, e *env, at addresses, once bool) error {
 	dir, err := os.MkdirTemp("", "rollcall-demo-")
 	if err != nil {
 		return err
@@ -63,7 +67,7 @@ func runDemo(ctx context.Context, e *env, listen string, once bool) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	s := &stage{env: e, dir: dir, google: newDemoTenant(), entra: newDemoEntra()}
-	if err := s.open(ctx, listen); err != nil {
+	if err := s.open(ctx, at.api); err != nil {
 		return err
 	}
 	defer s.app.Close()
@@ -79,7 +83,7 @@ func runDemo(ctx context.Context, e *env, listen string, once bool) error {
 	if err != nil {
 		return err
 	}
-	serving, bound := make(chan error, 1), make(chan net.Addr, 1)
+	serving, bound := make(chan error, 2), make(chan net.Addr, 1)
 	go func() { serving <- boot.Serve(ctx, srv, 2*time.Second, func(a net.Addr) { bound <- a }) }()
 	var addr net.Addr
 	select {
@@ -87,13 +91,20 @@ func runDemo(ctx context.Context, e *env, listen string, once bool) error {
 	case err := <-serving:
 		return fmt.Errorf("%w: choose another address with --listen", err)
 	}
+	if !once {
+		go func() {
+			if err := s.app.ServeMetrics(ctx, at.metrics); err != nil {
+				serving <- fmt.Errorf("%w: choose another address with --metrics-listen", err)
+			}
+		}()
+	}
 	if err := s.play(ctx); err != nil {
 		return err
 	}
 	if once {
 		return nil
 	}
-	s.invite(addr)
+	s.invite(addr, at.metrics)
 	return <-serving
 }
 
@@ -186,7 +197,7 @@ providers:
 `
 
 // invite prints what to try.
-func (s *stage) invite(addr net.Addr) {
+func (s *stage) invite(addr net.Addr, metrics string) {
 	const lines = `
 Serving on http://%[1]s until Ctrl-C. Try:
 
@@ -199,4 +210,7 @@ Serving on http://%[1]s until Ctrl-C. Try:
 and the queues in a browser, with the same token: http://%[1]s/asynqmon/
 `
 	fmt.Fprintf(s.stdout, lines, addr, s.token, demo.Somebody)
+	if metrics != config.NoMetrics {
+		fmt.Fprintf(s.stdout, "  curl -s http://%s/metrics\n", metrics)
+	}
 }

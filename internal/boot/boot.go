@@ -22,6 +22,7 @@ import (
 	"rollcall/api"
 	"rollcall/internal/config"
 	"rollcall/internal/dashboard"
+	"rollcall/internal/metrics"
 	"rollcall/jobs"
 	"rollcall/status"
 )
@@ -36,8 +37,8 @@ type App struct {
 	Status  *status.Store
 	Metrics *prometheus.Registry
 
-	remote *remoteMetrics
-	close  func()
+	work  *metrics.Work
+	close func()
 }
 
 // Signals returns a context that ends when the process is asked to stop. A second signal ends it at once.
@@ -71,9 +72,8 @@ func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func
 	}
 	a := &App{
 		Process: p, Config: cfg, Getenv: getenv, Log: log, Redis: rdb, Status: status.New(rdb, status.Config{}),
-		Metrics: prometheus.NewRegistry(), close: closeRedis,
+		Metrics: metrics.NewRegistry(), work: metrics.NewWork(), close: closeRedis,
 	}
-	a.remote = newRemoteMetrics(a.Metrics)
 	return a, nil
 }
 
@@ -110,7 +110,10 @@ func (a *App) Worker(name string) (*jobs.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return jobs.NewWorker(jobs.WorkerConfig{Redis: a.Redis, Status: a.Status, Containers: all, Name: name, Log: a.Log})
+	if err := a.export(a.work); err != nil {
+		return nil, err
+	}
+	return jobs.NewWorker(jobs.WorkerConfig{Redis: a.Redis, Status: a.Status, Containers: all, Name: name, Metrics: a.work, Log: a.Log})
 }
 
 // WorkerName tells this process from others.
@@ -126,6 +129,13 @@ func WorkerName() string {
 func (a *App) API(known dashboard.Tokens) (*http.Server, error) {
 	board, err := dashboard.New(dashboard.Config{Redis: a.Redis, Tokens: known, Log: a.Log})
 	if err != nil {
+		return nil, err
+	}
+	state, err := a.state()
+	if err != nil {
+		return nil, err
+	}
+	if err := a.export(state); err != nil {
 		return nil, err
 	}
 	return api.NewServer(api.Config{

@@ -147,21 +147,16 @@ func (a *App) openLDAP(cfg *ldap.Config, more ...ldap.Option) (*ldap.Source, err
 // googleWorkspace is the second hop of one Google Workspace account.
 func (a *App) googleWorkspace(cfg *config.GoogleWorkspace) (jobs.Container, error) {
 	name := googleName(cfg)
-	rate := pace.Config{Rates: map[string]float64{pace.Calls: cfg.MaxRequestsPerSecond}}
-	quota, err := pace.NewShared(a.Redis, string(name), rate)
-	if err != nil {
-		return jobs.Container{}, err
-	}
-	creates, err := pace.NewShared(a.Redis, string(name)+":users.insert", rate)
+	quota, creates, err := a.googleQuotas(cfg)
 	if err != nil {
 		return jobs.Container{}, err
 	}
 	calls := new(atomic.Int64)
-	shape := pace.CallerConfig{Limiter: quota, Timeout: cfg.RequestTimeout, Observe: a.observe(name, calls)}
+	shape := pace.CallerConfig{Limiter: quota, Timeout: cfg.RequestTimeout, Observe: a.observeCalls(name, calls)}
 	c := googleCaller{all: pace.NewCaller(shape)}
 	shape.Limiter = within{quota, creates}
 	c.creates = pace.NewCaller(shape)
-	tenant, err := googleworkspace.New(cfg.Config, googleworkspace.Options{Caller: c})
+	tenant, err := googleworkspace.New(cfg.Config, googleworkspace.Options{Caller: c, Observe: a.observeRequests(name)})
 	if err != nil {
 		return jobs.Container{}, err
 	}

@@ -1,54 +1,39 @@
 package boot
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"rollcall/provider/pace"
 	"rollcall/status"
 )
 
-// remoteMetrics measure calls to tenants.
-type remoteMetrics struct {
-	requests *prometheus.CounterVec
-	waiting  *prometheus.CounterVec
-	took     *prometheus.HistogramVec
-}
-
-func newRemoteMetrics(reg prometheus.Registerer) *remoteMetrics {
-	m := &remoteMetrics{
-		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rollcall_remote_requests_total", Help: "Requests to a tenant, by what became of them.",
-		}, []string{"container", "operation", "outcome"}),
-		waiting: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "rollcall_remote_quota_wait_seconds_total", Help: "Time spent waiting for a tenant's quota.",
-		}, []string{"container"}),
-		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "rollcall_remote_request_duration_seconds", Help: "Duration of requests to a tenant.",
-			Buckets: []float64{.01, .03, .1, .3, 1, 3, 10, 30},
-		}, []string{"container"}),
-	}
-	reg.MustRegister(m.requests, m.waiting, m.took, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return m
-}
-
-// observe counts the calls of one container.
-func (a *App) observe(name status.Container, calls *atomic.Int64) func(pace.Attempt) {
-	waiting, took := a.remote.waiting.WithLabelValues(string(name)), a.remote.took.WithLabelValues(string(name))
+// observeCalls counts the calls of one container, which are progress, and measures them.
+func (a *App) observeCalls(name status.Container, calls *atomic.Int64) func(pace.Attempt) {
 	return func(at pace.Attempt) {
 		calls.Add(1)
-		a.remote.requests.WithLabelValues(string(name), at.Op, at.Outcome()).Inc()
-		waiting.Add(at.Waited.Seconds())
-		if at.Took > 0 {
-			took.Observe(at.Took.Seconds())
-		}
+		a.work.Call(name, at.Waited, at.Took, at.Number > 1)
 	}
+}
+
+// observeRequests counts the requests of one container by what became of them.
+func (a *App) observeRequests(name status.Container) func(op string, status int, err error) {
+	return func(op string, status int, err error) { a.work.Request(name, op, status, err) }
+}
+
+// export has the process export a collector; one of which it exports the like already is left out.
+func (a *App) export(c prometheus.Collector) error {
+	err := a.Metrics.Register(c)
+	if _, twice := errors.AsType[prometheus.AlreadyRegisteredError](err); twice {
+		return nil
+	}
+	return err
 }
 
 // metricsServer serves /metrics, /livez and /readyz; ready says whether Redis answers.

@@ -94,8 +94,8 @@ var work = []Metric{
 // both is exported by every process.
 var both = []Metric{
 	{Name: "rollcall_build_info", Kind: Gauge, Help: "1; the labels say which build this is.", Labels: []Label{
-		{Name: "version", Meaning: "the module's version, `(devel)` for a build of a working tree"},
-		{Name: "revision", Meaning: "the commit, `unknown` where the build does not know it"},
+		{Name: "version", Meaning: "that of the release, `devel` otherwise"},
+		{Name: "revision", Meaning: "the commit, with a plus sign where there are changes beyond it; `unknown` where nobody said it"},
 		{Name: "goversion", Meaning: "the version of Go"},
 	}},
 }

@@ -1,0 +1,174 @@
+package metrics
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall/fault"
+	"rollcall/status"
+)
+
+// Work counts what a worker does. It is safe for concurrent use.
+type Work struct {
+	runs, changes, requests, waited, retries, losses, resumes, objects *prometheus.CounterVec
+	runTook, lag, leavers, took                                        *prometheus.HistogramVec
+}
+
+var _ prometheus.Collector = (*Work)(nil)
+
+// NewWork returns counters that are at zero.
+func NewWork() *Work {
+	return &Work{
+		runs: counter("rollcall_runs_total"), changes: counter("rollcall_changes_total"), requests: counter("rollcall_remote_requests_total"),
+		waited: counter("rollcall_remote_quota_wait_seconds_total"), retries: counter("rollcall_remote_retries_total"),
+		losses: counter("rollcall_lease_losses_total"), resumes: counter("rollcall_run_resumes_total"), objects: counter("rollcall_object_jobs_total"),
+		runTook: histogram("rollcall_run_duration_seconds"), lag: histogram("rollcall_provisioning_lag_seconds"),
+		leavers: histogram("rollcall_leaver_latency_seconds"), took: histogram("rollcall_remote_request_duration_seconds"),
+	}
+}
+
+func (w *Work) all() []prometheus.Collector {
+	return []prometheus.Collector{
+		w.runs, w.runTook, w.changes, w.lag, w.leavers, w.requests, w.took, w.waited, w.retries, w.losses, w.resumes, w.objects,
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (w *Work) Describe(ch chan<- *prometheus.Desc) {
+	for _, c := range w.all() {
+		c.Describe(ch)
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (w *Work) Collect(ch chan<- prometheus.Metric) {
+	for _, c := range w.all() {
+		c.Collect(ch)
+	}
+}
+
+// Expect makes the series of a container, at zero: whoever looks at increases misses the first one otherwise.
+func (w *Work) Expect(c status.Container) {
+	name := string(c)
+	for _, m := range Modes() {
+		w.runTook.WithLabelValues(name, m)
+		for _, r := range Results() {
+			w.runs.WithLabelValues(name, m, string(r))
+		}
+	}
+	for object, changes := range possible {
+		for _, ch := range changes {
+			for _, o := range outcome.Values {
+				w.changes.WithLabelValues(name, string(object), string(ch), o)
+			}
+		}
+	}
+	w.losses.WithLabelValues(name)
+	w.resumes.WithLabelValues(name)
+	if c.IsSource() {
+		return
+	}
+	w.lag.WithLabelValues(name)
+	w.leavers.WithLabelValues(name)
+	w.took.WithLabelValues(name)
+	w.waited.WithLabelValues(name)
+	w.retries.WithLabelValues(name)
+	for _, r := range JobResults() {
+		w.objects.WithLabelValues(name, string(r))
+	}
+}
+
+// possible is what can become of which object.
+var possible = map[status.ObjectType][]status.ChangeType{
+	status.User:       status.ChangeTypes(),
+	status.Group:      {status.Create, status.Update, status.Delete},
+	status.Membership: {status.Create, status.Delete},
+}
+
+// RunEnded counts a run that is over.
+func (w *Work) RunEnded(run status.Run) {
+	mode := string(run.Mode)
+	if run.DryRun {
+		mode = dryRun
+	}
+	w.runs.WithLabelValues(string(run.Container), mode, string(ResultOf(run.State, run.TaskStatus()))).Inc()
+	if !run.StartedAt.IsZero() {
+		w.runTook.WithLabelValues(string(run.Container), mode).Observe(run.FinishedAt.Sub(run.StartedAt).Seconds())
+	}
+}
+
+// Change counts a change that was tried; err is what became of it.
+func (w *Work) Change(c status.Container, object status.ObjectType, change status.ChangeType, err error) {
+	w.changes.WithLabelValues(string(c), string(object), string(change), outcomeOf(err)).Inc()
+}
+
+// Provisioned measures from when a change was read to its write.
+func (w *Work) Provisioned(c status.Container, lag time.Duration) {
+	w.lag.WithLabelValues(string(c)).Observe(max(0, lag.Seconds()))
+}
+
+// Suspended measures from when somebody left to the suspension.
+func (w *Work) Suspended(c status.Container, latency time.Duration) {
+	w.leavers.WithLabelValues(string(c)).Observe(max(0, latency.Seconds()))
+}
+
+// LeaseLost counts a run that a worker had to leave to others.
+func (w *Work) LeaseLost(c status.Container) { w.losses.WithLabelValues(string(c)).Inc() }
+
+// Resumed counts a run that was handed to another worker.
+func (w *Work) Resumed(c status.Container) { w.resumes.WithLabelValues(string(c)).Inc() }
+
+// ObjectJob counts the sync of a single object.
+func (w *Work) ObjectJob(c status.Container, outcome status.Outcome) {
+	w.objects.WithLabelValues(string(c), string(jobResultOf(outcome))).Inc()
+}
+
+func jobResultOf(o status.Outcome) JobResult {
+	switch o {
+	case status.OutcomeAbsent:
+		return JobAbsent
+	case status.OutcomeHeld:
+		return JobHeld
+	case status.OutcomeFailed:
+		return JobFailed
+	case status.OutcomeCreated, status.OutcomeUpdated, status.OutcomeSuspended, status.OutcomeRestored, status.OutcomeDeleted,
+		status.OutcomeUnchanged, status.OutcomeOutOfScope:
+	}
+	return JobOK
+}
+
+// Request counts a request to a tenant: code is the HTTP status of its answer, zero where there was none.
+func (w *Work) Request(c status.Container, operation string, code int, err error) {
+	w.requests.WithLabelValues(string(c), operation, classOf(code), outcomeOf(err)).Inc()
+}
+
+// Call measures an attempt of a call: how long it waited for the quota, how long the call took (zero: it was not made), and
+// whether it was made before.
+func (w *Work) Call(c status.Container, waited, took time.Duration, again bool) {
+	w.waited.WithLabelValues(string(c)).Add(waited.Seconds())
+	if took > 0 {
+		w.took.WithLabelValues(string(c)).Observe(took.Seconds())
+	}
+	if again {
+		w.retries.WithLabelValues(string(c)).Inc()
+	}
+}
+
+func outcomeOf(err error) string {
+	if err == nil {
+		return OK
+	}
+	return fault.KindOf(err).String()
+}
+
+func classOf(code int) string {
+	switch {
+	case code == 429:
+		return "429"
+	case code >= 200 && code < 600:
+		return strconv.Itoa(code/100) + "xx"
+	}
+	return "none"
+}
