@@ -161,11 +161,11 @@ func TestEventsResume(t *testing.T) {
 func TestEventsListeners(t *testing.T) {
 	t.Parallel()
 	s := newStreaming(t, nil, nil)
-	api.SetEventTimes(s.api, time.Minute, 500*time.Millisecond)
+	api.SetEventTimes(s.api, time.Minute, 5*time.Second)
 	s.serve()
 	run := s.start(google)
 	lease := s.acquire(run)
-	deaf := s.listen(google, "?run="+run.ID, "")
+	deaf := s.listenBy(client(t, true), google, "?run="+run.ID, "")
 	deaf.next()
 	var wg sync.WaitGroup
 	for range 5 {

@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -87,14 +89,17 @@ func (l smallBuffers) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// client returns a client of its own, whose connections nobody shares and which take little unread.
-func client(t testing.TB) *http.Client {
+// client returns a client of its own, whose connections nobody shares; those of one that is deaf take little unread.
+func client(t testing.TB, deaf bool) *http.Client {
 	t.Helper()
-	dialer := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error {
-		return c.Control(func(fd uintptr) {
-			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, bufferSize)
-		})
-	}}
+	var dialer net.Dialer
+	if deaf {
+		dialer.Control = func(_, _ string, c syscall.RawConn) error {
+			return c.Control(func(fd uintptr) {
+				_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, bufferSize)
+			})
+		}
+	}
 	tr := &http.Transport{DialContext: dialer.DialContext}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr}
@@ -120,6 +125,11 @@ type event struct {
 // listen opens a stream of a container: query is "" or "?run=…".
 func (s *streaming) listen(c status.Container, query, after string) *listener {
 	s.t.Helper()
+	return s.listenBy(client(s.t, false), c, query, after)
+}
+
+func (s *streaming) listenBy(by *http.Client, c status.Container, query, after string) *listener {
+	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/api/v3"+paths[c]+"sync/events/"+query, nil)
 	if err != nil {
@@ -129,7 +139,7 @@ func (s *streaming) listen(c status.Container, query, after string) *listener {
 	if after != "" {
 		r.Header.Set("Last-Event-ID", after)
 	}
-	resp, err := client(s.t).Do(r)
+	resp, err := by.Do(r)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -214,7 +224,8 @@ func (l *listener) until(wanted func(event) bool) []event {
 	for {
 		e, more := l.next()
 		if !more {
-			l.t.Fatalf("the stream ended (%v) after %d events: %+v", l.lines.Err(), len(all), all)
+			l.t.Errorf("the stream ended (%v) after %d events, the last one %.300s", l.lines.Err(), len(all), fmt.Sprint(all[max(0, len(all)-1):]))
+			runtime.Goexit() // Also from a goroutine that is not the test's.
 		}
 		if all = append(all, e); wanted(e) {
 			return all
