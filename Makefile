@@ -28,6 +28,10 @@ test: ## run all tests (they need redis-server, slapd and chromium; see CONTRIBU
 race: ## run the concurrent packages' tests under the race detector
 	go test -race $(TESTFLAGS) $(RACE)
 
+.PHONY: deploy
+deploy: ## test the image's build, docker-compose.yml and the Kubernetes manifests (needs promtool and amtool)
+	cd deploy/test && go vet ./... && go test $(TESTFLAGS) ./...
+
 .PHONY: samba
 samba: ## test against a real domain controller (needs root and Samba; see internal/sambatest)
 	go test -tags samba $(TESTFLAGS) ./source/ldap
@@ -55,12 +59,13 @@ fuzz: ## run each fuzz target for FUZZTIME=30s
 	done
 
 .PHONY: check
-check: lint test race ## everything that must pass before a commit is shared
+check: lint test race deploy ## everything that must pass before a commit is shared
 
 .PHONY: generate
 generate: ## write the files that are made by programs
 	go run ./internal/demo/gen
 	go generate ./...
+	cd deploy/test && go test -run TestThePrometheusRule . -update
 
 .PHONY: hooks
 hooks: ## have git run .githooks/pre-commit
