@@ -20,6 +20,7 @@ import (
 
 	"rollcall/api"
 	"rollcall/directory"
+	"rollcall/explain"
 	"rollcall/internal/redistest"
 	"rollcall/plan"
 	"rollcall/status"
@@ -56,6 +57,8 @@ type service struct {
 	// result is what the sync of an object comes to; nil leaves it under way.
 	result *status.Result
 	job    status.Job
+	// knows is what there is to explain, by the query.
+	knows map[explain.Query]explain.Input
 }
 
 func newService(t *testing.T) *service {
@@ -63,7 +66,7 @@ func newService(t *testing.T) *service {
 	s := &service{t: t, now: time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)}
 	s.store = status.New(redistest.Start(t), status.Config{Now: s.clock})
 	a, err := api.New(api.Config{
-		Status: s.store, Jobs: s, Directory: s, ObjectWait: time.Millisecond, EventEvery: time.Millisecond,
+		Status: s.store, Jobs: s, Directory: s, Explainer: s, ObjectWait: time.Millisecond, EventEvery: time.Millisecond,
 		Authenticate: func(token string) (api.Caller, bool) {
 			scopes := map[string][]string{goodToken: {api.ScopeRead, api.ScopeSync, api.ScopeApprove}, readToken: {api.ScopeRead}}[token]
 			return api.Caller{Name: "ada", Scopes: scopes}, scopes != nil
@@ -145,6 +148,13 @@ func (s *service) Find(_ context.Context, _ status.Container, kind directory.Kin
 		return nil, nil
 	}
 	return []api.Match{{Ref: directory.Ref{Kind: kind, ID: "u-1"}, Source: "corp", Label: "ada"}}, nil
+}
+
+// Explain explains what the test knows.
+func (s *service) Explain(_ context.Context, q explain.Query) (explain.Document, error) {
+	in := s.knows[q]
+	in.Query, in.Now = q, s.clock()
+	return explain.Of(in), nil
 }
 
 // work is what a worker does with a run before it ends it.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"rollcall/directory"
+	"rollcall/explain"
 	"rollcall/fault"
 	"rollcall/status"
 )
@@ -135,6 +136,12 @@ func (c *Client) Decide(ctx context.Context, name status.Container, digest strin
 	}
 	a, err := post[Decided](ctx, c, pathOf(name)+"sync/held/"+url.PathEscape(digest)+"/"+string(v)+"/", body, callTime)
 	return a, missing(err, "the API has no held set %q of %s: rollcall held %[2]s says what waits", digest, name)
+}
+
+// Explain says how one entry stands everywhere, and why.
+func (c *Client) Explain(ctx context.Context, q explain.Query) (Answer[explain.Document], error) {
+	a, err := call[explain.Document](ctx, c, http.MethodGet, "/explain/?"+url.Values{string(q.By): {q.Value}}.Encode(), nil, explainTime)
+	return a, missing(err, "%s has no explain: it is an older version of the API", c.address)
 }
 
 // models are the closed names of the contract.

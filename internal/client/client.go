@@ -43,6 +43,8 @@ const (
 	// callTime is how long one call may take. The sync of one object may be waited for on the other side.
 	callTime   = 30 * time.Second
 	objectTime = 3 * time.Minute
+	// explainTime is for an answer for which the other side asks directories and tenants.
+	explainTime = 90 * time.Second
 	// maxBody is more than any answer has.
 	maxBody = 256 << 20
 )

@@ -1,0 +1,90 @@
+package explain_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/explain"
+	"rollcall/mapping"
+	"rollcall/plan"
+	"rollcall/status"
+)
+
+var (
+	now  = time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)
+	user = directory.Ref{Kind: directory.User, ID: "u-1"}
+)
+
+// input is somebody who would be suspended, with passwords wherever a directory may have them.
+func input() explain.Input {
+	e := &directory.Entry{Kind: directory.User, ID: "u-1", Source: "corp", Attributes: directory.Attributes{{Name: "userPassword", Values: []string{"hunter2"}}}}
+	change := plan.Change{Op: plan.Suspend, Ref: user, RemoteID: "r-1", Address: "ada@example.com", Why: plan.OutOfScope}
+	update := plan.Change{Op: plan.Update, Ref: user, RemoteID: "r-1", Fields: []plan.FieldChange{
+		{Name: "notes", Before: []string{"hunter1"}, After: []string{"hunter2"}}, {Name: "pwdHint", After: []string{"hunter3"}},
+	}}
+	held := status.HeldSet{Digest: "d", RunID: "run", At: now, Changes: []status.HeldChange{
+		{Fingerprint: "f-m", Op: "remove_member", Kind: "group", ID: "g-1", Member: "u-1", Guard: "follows", Reason: "a departure is held"},
+		{Fingerprint: change.Fingerprint(), Op: "suspend", Kind: "user", ID: "u-1", Guard: "limit", Reason: "the limit is 3", Fields: update.Fields},
+		{Fingerprint: "f-o", Op: "suspend", Kind: "user", ID: "u-2", Guard: "limit", Reason: "the limit is 3"},
+	}}
+	return explain.Input{
+		Query: explain.Query{By: explain.ByID, Value: "u-1"}, Now: now, Ref: user,
+		Sources: []explain.SourceInput{{Container: "ldap:corp", Enabled: true, Completed: true, Stored: e}},
+		Providers: []explain.ProviderInput{{
+			Container: "google_workspace:1", Held: held, Policy: plan.Policy{UserDeleteAction: plan.ActionDelete, DeleteAfter: time.Hour},
+			Mapping: []mapping.Value{{Field: "notes", Expression: "ldap.userPassword", Values: []string{"hunter2"}, Problem: `"hunter2" is too long`}},
+			Hop: explain.Hop{
+				Entry: e, OutOfScope: &mapping.Decision{Ref: user, Rule: "exclude", Setting: "svc-*"}, Objects: []plan.Object{{Ref: user, RemoteID: "r-1", Address: "ada@example.com", Active: true}},
+				Apply: plan.Plan{Changes: []plan.Change{update, change}, Tombstones: []plan.Tombstone{{Ref: user, Since: now, Why: plan.OutOfScope}}},
+			},
+		}},
+	}
+}
+
+func TestNoSecretIsShown(t *testing.T) {
+	t.Parallel()
+	in := input()
+	in.Providers[0].Hop.Desired = &plan.Desired{Ref: user, Held: plan.BadMapping, Detail: `notes: "hunter2" is too long`}
+	text, err := json.Marshal(explain.Of(in))
+	if err != nil || strings.Contains(string(text), "hunter") {
+		t.Errorf("the document has a secret: %v\n%s", err, text)
+	}
+}
+
+// The entry's own change that a guard holds goes before its memberships, and names what was decided.
+func TestHeldVerdicts(t *testing.T) {
+	t.Parallel()
+	in := input()
+	p := explain.Of(in).Providers[0]
+	own := in.Providers[0].Held.Changes[1].Fingerprint
+	if p.Code != explain.Held || p.Reason != "limit" || len(p.Held) != 2 || !strings.Contains(p.Verdict, "rollcall approve google_workspace:1 d --entry "+own) {
+		t.Errorf("held: %s (%s): %s; %+v", p.Code, p.Reason, p.Verdict, p.Held)
+	}
+	in.Providers[0].Decisions = map[string]status.Decision{own: {Fingerprint: own, Verdict: "approved", By: "grace", ID: "u-1", Expires: now.Add(time.Hour)}}
+	if p = explain.Of(in).Providers[0]; !strings.Contains(p.Verdict, "grace approved it: the next run carries it out, until 2026-03-01T10:30:00Z") || len(p.Decisions) != 1 {
+		t.Errorf("approved: %s", p.Verdict)
+	}
+	// What was held is no longer planned: the plan's word counts.
+	in.Providers[0].Held.Changes = in.Providers[0].Held.Changes[1:]
+	in.Providers[0].Hop.Apply.Changes = nil
+	if p = explain.Of(in).Providers[0]; p.Code != explain.OutOfScope || p.Reason != "exclude" {
+		t.Errorf("no longer planned: %s (%s): %s", p.Code, p.Reason, p.Verdict)
+	}
+}
+
+func TestDeparture(t *testing.T) {
+	t.Parallel()
+	in := input()
+	in.Providers[0].Held = status.HeldSet{}
+	d := explain.Of(in).Providers[0]
+	if d.Departure == nil || !d.Departure.DeletedAfter.Time().Equal(now.Add(time.Hour)) || !strings.Contains(d.Verdict, "suspend its account ada@example.com, which is deleted after 2026-03-01T10:30:00Z") {
+		t.Errorf("%+v: %s", d.Departure, d.Verdict)
+	}
+	in.Providers[0].Hop.Pin = &plan.Pin{Ref: user, Run: "run-7", By: "grace", Account: plan.StandsSuspended}
+	if d = explain.Of(in).Providers[0]; d.Departure.DeletedAfter != nil || !strings.Contains(d.Verdict, "It is pinned: grace undid run run-7") {
+		t.Errorf("pinned: %+v: %s", d.Departure, d.Verdict)
+	}
+}
