@@ -2,7 +2,9 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"time"
 
 	"rollcall/directory"
 	"rollcall/ledger"
@@ -41,13 +43,13 @@ type Explanation struct {
 }
 
 // Explain reads what concerns one entry and plans it as a full run would. It writes nothing. What cannot be read is said in the
-// explanation.
-func (e *Engine) Explain(ctx context.Context, ref directory.Ref, gate Gate) Explanation {
-	run := Run{Only: []directory.Ref{ref}, DryRun: true, Gate: gate, whole: !e.mirror()}
+// explanation. The provider may take as long as within to answer.
+func (e *Engine) Explain(ctx context.Context, ref directory.Ref, gate Gate, within time.Duration) Explanation {
+	run := Run{Only: []directory.Ref{ref}, DryRun: true, Gate: gate, whole: !e.mirror(), within: within}
 	v, err := e.read(ctx, run)
 	x := Explanation{Facts: v.facts, Link: v.links[ref]}
 	if err != nil && v.sourceRead && !v.stateRead {
-		x.RemoteErr, err = err, nil
+		x.RemoteErr, err = errors.Unwrap(err), nil // without the engine's "read provider"
 		if !e.mirror() { // The mapping can be shown; which domains are verified is not known.
 			v.desired, err = e.cfg.Desire(v.snapshot, plan.State{})
 		}

@@ -74,7 +74,7 @@ func (e *Engine) read(ctx context.Context, run Run) (*view, error) {
 			return v, err
 		}
 	}
-	if v.state, err = e.cfg.Provider.Read(ctx, q); err != nil {
+	if v.state, err = e.remote(ctx, run, q); err != nil {
 		return v, fmt.Errorf("read provider: %w", err)
 	}
 	v.stateRead = true
@@ -88,6 +88,20 @@ func (e *Engine) read(ctx context.Context, run Run) (*view, error) {
 		v.stub(groups, run.Only)
 	}
 	return v, e.believe(v, len(run.Only) == 0)
+}
+
+// remote reads the provider, for no longer than the run wants to wait.
+func (e *Engine) remote(ctx context.Context, run Run, q provider.Query) (plan.State, error) {
+	if run.within == 0 {
+		return e.cfg.Provider.Read(ctx, q)
+	}
+	bounded, cancel := context.WithTimeout(ctx, run.within)
+	defer cancel()
+	state, err := e.cfg.Provider.Read(bounded, q)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil { // The words of the last of many tries say less.
+		err = fault.Errorf(fault.Unavailable, "no answer within %s: the tenant is down or slow, or its quota is spent", run.within)
+	}
+	return state, err
 }
 
 func (e *Engine) mirror() bool { return e.cfg.Provider.Capabilities().Mirror }

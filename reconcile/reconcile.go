@@ -139,6 +139,8 @@ type Run struct {
 
 	// whole says that a run of a few entries concludes of them what a full one would: to explain, never to write.
 	whole bool
+	// within bounds the reading of the provider, where it is not zero.
+	within time.Duration
 }
 
 // Report sums up a run.

@@ -19,7 +19,7 @@ import (
 	"rollcall/status"
 )
 
-// How long a live directory, and everything about one provider, may take to answer.
+// How long a live directory and a tenant may take to answer.
 const (
 	askSource   = 8 * time.Second
 	askProvider = 8 * time.Second
@@ -203,13 +203,8 @@ func (x *explainer) provider(ctx context.Context, name status.Container, in *exp
 		p.Err = err
 		return p, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, askProvider)
-	defer cancel()
 	// One struct has the engine's findings, the other is what explain takes: they have the same fields.
-	p.Hop = explain.Hop(c.Engine().Explain(ctx, in.Ref, jobs.NewGate(x.app.Status, name)))
-	if p.Hop.RemoteErr != nil && ctx.Err() != nil { // The last retry's words say less.
-		p.Hop.RemoteErr = fault.Errorf(fault.Unavailable, "no answer within %s: the tenant is down or slow, or its quota is spent", askProvider)
-	}
+	p.Hop = explain.Hop(c.Engine().Explain(ctx, in.Ref, jobs.NewGate(x.app.Status, name), askProvider))
 	if e := subject(in, p.Hop.Entry); e != nil {
 		p.Mapping = x.app.mapping(name).Evaluate(e)
 	}
