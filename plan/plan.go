@@ -7,6 +7,7 @@ package plan
 
 import (
 	"cmp"
+	"strings"
 	"time"
 
 	"rollcall/directory"
@@ -183,6 +184,14 @@ const (
 	SuspendedByWhom Reason = "suspended_by_whom" // nobody can say who suspended the account: it stays so
 	RecreatedEntry  Reason = "reanchor"          // the directory was re-created: offered for approval
 )
+
+// Because says it in a sentence: "because the entry is disabled".
+func (r Reason) Because() string {
+	if r == Reverted {
+		return "because the run that brought it was undone"
+	}
+	return "because the entry is " + strings.ReplaceAll(string(r), "_", " ")
+}
 
 // Held is an entry about which nothing can be done until somebody acts.
 type Held struct {

@@ -122,7 +122,7 @@ func (c *Change) describe() string {
 	case AddMember, RemoveMember:
 		return label(c.MemberLabel, c.Member.ID)
 	case Suspend, Delete:
-		return c.Address + " because the entry is " + strings.ReplaceAll(string(c.Why), "_", " ")
+		return c.Address + " " + c.Why.Because()
 	case Create, Restore:
 		return c.Address
 	case Reanchor:

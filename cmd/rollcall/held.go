@@ -102,7 +102,7 @@ func what(c client.HeldChange) string {
 	case c.From != "":
 		return c.Address + ", until now anchored to " + c.From
 	case c.Why != "":
-		return c.Address + " because the entry is " + strings.ReplaceAll(c.Why, "_", " ")
+		return c.Address + " " + plan.Reason(c.Why).Because()
 	}
 	parts := []string{c.Address}
 	for _, f := range c.Fields {
