@@ -126,7 +126,7 @@ func (r *remote) standings(all []standing) error {
 		fmt.Fprintln(r.stdout, "The API has no sources and no providers.")
 		return nil
 	}
-	t := newTable(r.stdout, "CONTAINER", "NOW", "LAST RUN", "LAST SUCCESS", "HELD", "FAILED")
+	t := newTable(r.stdout, "CONTAINER", "NOW", "LAST RUN", "LAST CLEAN", "HELD", "FAILED")
 	for _, s := range all {
 		last, held, failed := "", "", ""
 		if s.last.ID != "" {
