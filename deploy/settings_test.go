@@ -202,6 +202,10 @@ func TestGrafanaFindsWhatItIsGiven(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	home := settings(t, "../docker-compose.yml")["grafana"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+	if _, err := os.Stat("grafana/dashboards/" + filepath.Base(home)); err != nil {
+		t.Errorf("Grafana's home: %v", err)
+	}
 	if len(providers.Providers) != 1 || !strings.Contains(string(compose), "source: ./deploy/grafana/dashboards\n        target: "+providers.Providers[0].Options.Path+"\n") {
 		t.Errorf("the dashboards are looked for in %v, where docker-compose.yml mounts nothing", providers)
 	}
