@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// process is one of the two programs under way.
+// process is one of the two programs, or another that a test needs, under way.
 type process struct {
 	name string
 	cmd  *exec.Cmd
@@ -36,14 +36,19 @@ func launch(t testing.TB, name string, env ...string) *process {
 // spawn starts a program that the test itself waits for.
 func spawn(t testing.TB, name string, env ...string) *process {
 	t.Helper()
-	p := &process{name: name, log: filepath.Join(t.TempDir(), name+".log"), done: make(chan struct{})}
+	return begin(t, name, exec.Command(program(t, name)), append([]string{"ROLLCALL_METRICS_LISTEN=off"}, env...)) //nolint:noctx // stop ends it
+}
+
+// begin starts a command with this environment and no other.
+func begin(t testing.TB, name string, cmd *exec.Cmd, env []string) *process {
+	t.Helper()
+	p := &process{name: name, cmd: cmd, log: filepath.Join(t.TempDir(), name+".log"), done: make(chan struct{})}
 	out, err := os.Create(p.log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.cmd = exec.Command(program(t, name)) //nolint:noctx // stop ends it
 	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = out, out, dieWithParent()
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "ROLLCALL_METRICS_LISTEN=off"}, env...)
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
