@@ -1,0 +1,115 @@
+package metrics_test
+
+import (
+	"testing"
+	"time"
+
+	"rollcall/internal/metrics"
+	"rollcall/status"
+)
+
+var changed = execution{took: time.Minute, end: status.End{State: status.Completed, Changed: true}}
+
+func TestDueByItsSchedule(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, metrics.Container{Name: corp, Gap: time.Hour}, metrics.Container{Name: google})
+	started := s.now()
+	s.move(10 * time.Minute)
+	s.due("never run", corp, started.Add(2*time.Hour))
+	s.due("without a schedule", google, time.Time{})
+	first := s.now()
+	s.run(corp, execution{took: time.Minute, end: status.End{State: status.Failed, FailKind: "denied"}})
+	s.due("never succeeded", corp, first.Add(2*time.Hour))
+	ended := s.run(corp, changed).FinishedAt
+	s.due("succeeded", corp, ended.Add(2*time.Hour))
+	s.move(time.Hour)
+	s.run(corp, execution{end: status.End{State: status.Failed, FailKind: "denied"}})
+	s.run(corp, execution{dry: true})
+	s.due("failed since, and a dry run", corp, ended.Add(2*time.Hour))
+}
+
+func TestDueAfterItsSource(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, metrics.Container{Name: corp, Gap: time.Hour}, metrics.Container{Name: acme},
+		metrics.Container{Name: google, Sources: []status.Container{corp, acme}, Follows: true})
+	s.run(corp, execution{took: time.Minute})
+	s.due("nothing has changed", google, time.Time{})
+	s.run(google, execution{took: time.Minute})
+
+	first := s.run(corp, changed).FinishedAt
+	s.due("the source has changed", google, first.Add(2*time.Hour))
+	s.move(time.Hour)
+	s.run(corp, changed)
+	s.run(corp, execution{})
+	s.due("and changed again", google, first.Add(2*time.Hour))
+	s.run(google, execution{end: status.End{State: status.Failed, FailKind: "unavailable"}})
+	s.run(google, execution{dry: true})
+	s.due("the provider failed", google, first.Add(2*time.Hour))
+	s.move(time.Minute)
+	s.run(google, execution{took: time.Minute})
+	s.due("the provider succeeded", google, time.Time{})
+
+	s.move(time.Minute)
+	other := s.run(acme, changed).FinishedAt
+	s.due("a source without a schedule has changed", google, other.Add(24*time.Hour))
+	s.move(23*time.Hour + 30*time.Minute)
+	s.run(corp, changed)
+	s.due("and another, which is later due", google, other.Add(24*time.Hour))
+}
+
+// TestDueIsNotMovedByARunThatReadBefore: what a provider read before its source changed does not follow the change.
+func TestDueIsNotMovedByARunThatReadBefore(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, metrics.Container{Name: corp, Gap: time.Hour}, metrics.Container{Name: google, Sources: []status.Container{corp}, Follows: true})
+	s.run(google, execution{})
+	s.move(time.Minute)
+	run, err := s.store.Start(t.Context(), status.StartRequest{Container: google})
+	s.must(err)
+	l, err := s.store.Acquire(t.Context(), google, run.ID, run.Epoch, "w1")
+	s.must(err)
+	defer l.Close()
+	s.must(l.Recorder().Planned(t.Context(), status.Planned{ReadAt: s.now()}))
+	ended := s.run(corp, changed).FinishedAt
+	s.move(time.Minute)
+	_, err = l.Finish(t.Context(), status.End{State: status.Completed})
+	s.must(err)
+	s.due("the run that was under way has ended", google, ended.Add(2*time.Hour))
+}
+
+// TestDueOfAProviderThatIsNew: what its source changed before anybody knew of it is not late.
+func TestDueOfAProviderThatIsNew(t *testing.T) {
+	t.Parallel()
+	c := []metrics.Container{{Name: corp, Gap: time.Hour}, {Name: google, Sources: []status.Container{corp}, Follows: true}}
+	s := newSite(t, c...)
+	s.run(corp, changed)
+	s.move(100 * time.Hour)
+	known := s.now()
+	s.run(google, execution{end: status.End{State: status.Failed, FailKind: "denied"}})
+	s.due("its first run failed", google, known.Add(2*time.Hour))
+}
+
+func TestLeaversWhoWait(t *testing.T) {
+	t.Parallel()
+	const key = "rollcall_leaver_pending_seconds{container=google_workspace:1}"
+	s := newSite(t, metrics.Container{Name: corp}, metrics.Container{Name: google, Sources: []status.Container{corp}, Suspends: true})
+	leaves := execution{does: func(r *status.Recorder) { r.Succeeded(status.User, status.Delete, 1) }}
+	s.run(corp, leaves)
+	s.value("before the first plan", key, 0)
+	s.value("of a source", "rollcall_leaver_pending_seconds{container=ldap:corp}", -1)
+	s.move(time.Minute)
+	s.run(google, execution{})
+	s.move(time.Minute)
+	s.run(corp, execution{does: func(r *status.Recorder) { r.Succeeded(status.User, status.Update, 1) }})
+	s.value("somebody was renamed", key, 0)
+	s.run(corp, execution{does: func(r *status.Recorder) { r.Succeeded(status.User, status.Deactivate, 1) }})
+	s.move(time.Hour)
+	s.value("somebody was disabled, and nobody looked", key, 3600)
+	s.run(corp, leaves)
+	s.value("and somebody left", key, 3600)
+	gone := s.now().Add(-2 * time.Hour)
+	s.run(google, execution{plan: status.Planned{LeaverSince: gone}, end: status.End{State: status.Failed, FailKind: "denied"}})
+	s.value("planned, and not suspended", key, 7200)
+	s.move(time.Minute)
+	s.run(google, execution{})
+	s.value("nobody waits", key, 0)
+}
