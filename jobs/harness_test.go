@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/directory"
+	"rollcall/internal/metrics"
 	"rollcall/internal/redistest"
 	"rollcall/jobs"
 	"rollcall/ledger"
@@ -116,6 +117,8 @@ type site struct {
 	// mirror and first stand in for local and the ledger of the first hop, where they are not nil.
 	mirror provider.Provider
 	first  ledger.Ledger
+	// work is what the workers count.
+	work *metrics.Work
 }
 
 func newSite(t *testing.T) *site {
@@ -170,7 +173,7 @@ func (s *site) containers() []jobs.Container {
 func (s *site) worker(name string) *jobs.Worker {
 	s.t.Helper()
 	w, err := jobs.NewWorker(jobs.WorkerConfig{
-		Redis: s.rdb, Status: s.status, Containers: s.containers(), Name: name,
+		Redis: s.rdb, Status: s.status, Containers: s.containers(), Name: name, Metrics: s.work,
 		TaskCheckInterval: 20 * time.Millisecond, ReapEvery: 100 * time.Millisecond, ShutdownTimeout: 5 * time.Second,
 	})
 	if err != nil {
