@@ -1,0 +1,81 @@
+package boot_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/internal/metrics"
+	"rollcall/status"
+)
+
+// TestWhatIsExportedIsTheCatalogue: after syncs of everything each metric of the catalogue is there, with the labels and the
+// values that it says and no others, and nothing else of ours is.
+func TestWhatIsExportedIsTheCatalogue(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, officeOptions{ldif: staff(), source: append(slices.Clone(onlyStaff), `schedule: "0 3 * * *"`), both: []string{"filter_group: cloud"}})
+	o.sync(corp, workspace, entra)
+	o.call(http.MethodPost, paths[workspace]+"sync/object/", `{"sync_object_model":"authentik.core.models.User","sync_object_id":"ada"}`, http.StatusOK, &struct{}{})
+	if _, err := o.app.Status.Start(t.Context(), status.StartRequest{Container: workspace}); err != nil { // one that is live
+		t.Fatal(err)
+	}
+	catalogue := map[string]*metrics.Metric{}
+	for _, s := range metrics.Catalogue() {
+		for i := range s.Metrics {
+			catalogue[s.Metrics[i].Name] = &s.Metrics[i]
+		}
+	}
+	families, err := o.app.Metrics.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		name := f.GetName()
+		if strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") {
+			continue
+		}
+		m := catalogue[name]
+		if m == nil {
+			t.Errorf("%s is not in the catalogue", name)
+			continue
+		}
+		delete(catalogue, name)
+		if kind := strings.ToLower(f.GetType().String()); kind != string(m.Kind) || f.GetHelp() != m.Help {
+			t.Errorf("%s is a %s and says %q", name, kind, f.GetHelp())
+		}
+		for _, sample := range f.GetMetric() {
+			labels := map[string]string{}
+			for _, l := range sample.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+			}
+			checkLabels(t, m, labels)
+		}
+	}
+	for name := range catalogue {
+		t.Errorf("%s is in the catalogue and not exported", name)
+	}
+}
+
+func checkLabels(t *testing.T, m *metrics.Metric, labels map[string]string) {
+	t.Helper()
+	for _, l := range m.Labels {
+		v, there := labels[l.Name]
+		switch {
+		case !there:
+			t.Errorf("%s has no label %s", m.Name, l.Name)
+		case l.Values != nil && !slices.Contains(l.Values, v):
+			t.Errorf("%s: label %s is %q, want one of %v", m.Name, l.Name, v, l.Values)
+		case l.Name == "container" && !slices.Contains([]status.Container{corp, workspace, entra}, status.Container(v)):
+			t.Errorf("%s: container %q is none of ours", m.Name, v)
+		case strings.ContainsAny(v, "@=") || strings.Contains(v, "ada"):
+			t.Errorf("%s: label %s is %q: that may name somebody", m.Name, l.Name, v)
+		}
+		delete(labels, l.Name)
+	}
+	if diff := cmp.Diff(map[string]string{}, labels); diff != "" {
+		t.Errorf("%s has labels that the catalogue does not know (-want +got)\n%s", m.Name, diff)
+	}
+}
