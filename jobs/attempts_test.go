@@ -2,7 +2,9 @@ package jobs_test
 
 import (
 	"context"
+	"strings"
 	"testing"
+	"time"
 
 	"rollcall/directory"
 	"rollcall/fault"
@@ -53,4 +55,20 @@ func (s *site) tried(c status.Container, entry string) []status.Attempt {
 		s.t.Fatal(err)
 	}
 	return out
+}
+
+// A job for a container that the worker does not know fails at once and says why: its configuration is not the API's.
+func TestAnObjectJobOfAContainerThatTheWorkerDoesNotKnow(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.worker("w1")
+	const other = status.Container("google_workspace:9")
+	id, err := s.client.StartObject(t.Context(), other, "corp", directory.Ref{Kind: directory.User, ID: "u003"}, "tester")
+	if err != nil {
+		t.Fatal(err)
+	}
+	job, err := s.status.WaitJob(t.Context(), other, id, 20*time.Second)
+	if err != nil || job.State != status.JobDone || job.Outcome != status.OutcomeFailed || !strings.Contains(job.FailReason, "in its configuration") {
+		t.Errorf("the job is %+v, %v; want it failed with the reason", job, err)
+	}
 }

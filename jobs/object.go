@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -30,7 +31,7 @@ func (w *Worker) object(ctx context.Context, task *asynq.Task) error {
 	}
 	c, ok := w.containers[args.Container]
 	if !ok {
-		return fmt.Errorf("container %q is not configured here: %w", args.Container, asynq.SkipRetry)
+		return w.unknown(ctx, args)
 	}
 	tries, _ := asynq.GetRetryCount(ctx)
 	job, err := w.cfg.Status.StartJob(ctx, args.Container, args.JobID, w.cfg.Name, tries+1)
@@ -58,6 +59,16 @@ func (w *Worker) object(ctx context.Context, task *asynq.Task) error {
 		}
 	}
 	return nil
+}
+
+// unknown ends a job of a container that this worker's configuration does not have: whoever waits for it is told.
+func (w *Worker) unknown(ctx context.Context, args ObjectArgs) error {
+	cause := fault.Errorf(fault.Invalid, "the worker %s has no %s in its configuration: give all processes the same one and restart them", w.cfg.Name, args.Container)
+	_, err := w.cfg.Status.FinishJob(ctx, args.Container, args.JobID, status.Result{
+		Outcome: status.OutcomeFailed, FailKind: fault.Invalid.String(), FailReason: cause.Error(),
+		Messages: []status.Message{{Level: status.Error, Logger: string(args.Container), Event: "Failed: " + cause.Error(), Attributes: map[string]any{"reason": fault.Invalid.String()}}},
+	})
+	return fmt.Errorf("%w: %w", errors.Join(cause, err), asynq.SkipRetry)
 }
 
 func firstError(errs ...error) error {

@@ -36,6 +36,12 @@ func (s *Store) Pins(ctx context.Context, c Container) ([]plan.Pin, error) {
 	return out, nil
 }
 
+// CountPins returns how many entries of a container are pinned.
+func (s *Store) CountPins(ctx context.Context, c Container) (int64, error) {
+	n, err := s.rdb.HLen(ctx, pinKey(c)).Result()
+	return n, redisFault("count pins", err)
+}
+
 // Pin keeps pins, in place of those of the same entries, and forgets others, all in one step.
 func (s *Store) Pin(ctx context.Context, c Container, keep []plan.Pin, forget []directory.Ref) error {
 	fields := make([]any, 0, 2*len(keep))

@@ -4,7 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/directory"
 	"rollcall/internal/metrics"
+	"rollcall/plan"
 	"rollcall/status"
 )
 
@@ -112,4 +114,15 @@ func TestLeaversWhoWait(t *testing.T) {
 	s.move(time.Minute)
 	s.run(google, execution{})
 	s.value("nobody waits", key, 0)
+}
+
+func TestPinnedEntries(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, metrics.Container{Name: corp}, metrics.Container{Name: google, Sources: []status.Container{corp}})
+	s.value("of a source", "rollcall_pinned_entries{container=ldap:corp}", -1)
+	s.value("before an undo", "rollcall_pinned_entries{container=google_workspace:1}", 0)
+	s.must(s.store.Pin(t.Context(), google, []plan.Pin{
+		{Ref: directory.Ref{Kind: directory.User, ID: "a"}, Account: plan.StandsActive}, {Ref: directory.Ref{Kind: directory.User, ID: "b"}, Account: plan.StandsNone},
+	}, nil))
+	s.value("after it", "rollcall_pinned_entries{container=google_workspace:1}", 2)
 }

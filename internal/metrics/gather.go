@@ -110,6 +110,11 @@ func (s *State) container(ctx context.Context, to *sheet, c *Container) error {
 		return errors.Join(append(errs, err)...)
 	}
 	if !c.Name.IsSource() {
+		pinned, err := s.cfg.Status.CountPins(ctx, c.Name)
+		if err != nil {
+			return errors.Join(append(errs, err)...)
+		}
+		to.set("rollcall_pinned_entries", float64(pinned), name)
 		to.set("rollcall_leaver_pending_seconds", s.since(earliest(st.LeaverSince, left)), name)
 	}
 	due, err := s.due(ctx, c, &st, changed)

@@ -41,6 +41,8 @@ var state = []Metric{
 		Help: "Changes that wait for a person, by the guard that holds them."},
 	{Name: "rollcall_held_entries", Kind: Gauge, Labels: []Label{container, reason},
 		Help: "Entries about which the newest run that planned could do nothing, by the reason."},
+	{Name: "rollcall_pinned_entries", Kind: Gauge, Labels: []Label{container}, Absent: "for sources",
+		Help: "Entries that an undo keeps as they were, whatever their source says."},
 	{Name: "rollcall_failed_changes", Kind: Gauge, Labels: []Label{container, ofFault},
 		Help: "Changes of the newest run that is over that failed, by the kind of error."},
 	{Name: "rollcall_source_age_seconds", Kind: Gauge, Labels: []Label{container}, Absent: "for providers, and before the first such run",
