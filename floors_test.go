@@ -22,6 +22,7 @@ var floors = map[string]int{
 	"internal/buildinfo":  0,
 	"fault":               0,
 	"internal/problem":    0,
+	"internal/scrub":      0,
 	"internal/redisfault": 1,
 	"internal/secret":     0,
 
@@ -80,7 +81,7 @@ var floors = map[string]int{
 
 // bare packages import the standard library and nothing else.
 var bare = []string{
-	"directory", "fault", "internal/buildinfo", "internal/problem", "internal/secret", "internal/demo", "deploy/grafana",
+	"directory", "fault", "internal/buildinfo", "internal/problem", "internal/scrub", "internal/secret", "internal/demo", "deploy/grafana",
 	"simulator/googleworkspace", "simulator/googleworkspace/discoverytest", "simulator/graph", "simulator/graph/csdltest",
 }
 

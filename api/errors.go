@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/fault"
+	"rollcall/internal/scrub"
 )
 
 // statusClientClosed is what the log shows for a client that went away. Nobody reads it.
@@ -74,9 +75,9 @@ func (a *API) failure(r *http.Request, err error) answer {
 	case ctx.Err() != nil && kind == fault.Canceled:
 		out.status = statusClientClosed
 	case out.status == http.StatusInternalServerError:
-		a.cfg.Log.ErrorContext(ctx, "request failed", "request_id", requestID(r), "err", err)
+		a.cfg.Log.ErrorContext(ctx, "request failed", "request_id", requestID(r), "err", scrub.Error(err))
 	case out.status > http.StatusInternalServerError:
-		a.cfg.Log.WarnContext(ctx, "request failed", "request_id", requestID(r), "kind", kind.String(), "err", err)
+		a.cfg.Log.WarnContext(ctx, "request failed", "request_id", requestID(r), "kind", kind.String(), "err", scrub.Error(err))
 	}
 	return out
 }

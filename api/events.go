@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/fault"
+	"rollcall/internal/scrub"
 	"rollcall/status"
 	"rollcall/status/watch"
 )
@@ -159,7 +160,7 @@ func (s *eventStream) close(err error) {
 		text = "The run is not kept any more."
 	case known && fault.KindOf(err) != fault.Canceled:
 		text = "A system behind this service is unavailable. Come back."
-		s.cfg.Log.Warn("event stream ended", "container", s.container, "kind", fault.KindOf(err).String(), "err", err)
+		s.cfg.Log.Warn("event stream ended", "container", s.container, "kind", fault.KindOf(err).String(), "err", scrub.Error(err))
 	default: // The client is gone, or does not read.
 		return
 	}

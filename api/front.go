@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"rollcall/internal/scrub"
 )
 
 const requestIDHeader = "X-Request-Id"
@@ -85,7 +88,7 @@ func (a *API) recover(w *recorder, r *http.Request) {
 	if v == http.ErrAbortHandler { //nolint:errorlint // compared as net/http does
 		panic(v)
 	}
-	a.cfg.Log.ErrorContext(r.Context(), "panic", "request_id", requestID(r), "panic", v, "stack", string(debug.Stack()))
+	a.cfg.Log.ErrorContext(r.Context(), "panic", "request_id", requestID(r), "panic", scrub.Text(fmt.Sprint(v)), "stack", string(debug.Stack()))
 	if w.status == 0 {
 		a.write(w, r, internalError)
 	}

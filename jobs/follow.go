@@ -55,7 +55,7 @@ func (w *Worker) follow(ctx context.Context, c *Container, run status.Run, chang
 func (w *Worker) after(ctx context.Context, source *Container, run status.Run, changed bool) {
 	mark, err := w.cfg.Redis.Get(ctx, followKey(source.Name)).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		w.cfg.Log.ErrorContext(ctx, "read what is to be followed", "container", string(source.Name), "err", err)
+		w.cfg.Log.ErrorContext(ctx, "read what is to be followed", "container", string(source.Name), "run_id", run.ID, "err", err)
 	}
 	changed = changed || !errors.Is(err, redis.Nil) // What cannot be read may be there.
 	all := true
@@ -69,7 +69,7 @@ func (w *Worker) after(ctx context.Context, source *Container, run status.Run, c
 		}
 		if err := w.startAfter(ctx, c, run); err != nil {
 			all = false
-			w.cfg.Log.ErrorContext(ctx, "start the provider after its source", "container", string(c.Name), "err", err)
+			w.cfg.Log.ErrorContext(ctx, "start the provider after its source", "container", string(c.Name), "run_id", run.ID, "err", err)
 		}
 	}
 	if all && mark != "" {

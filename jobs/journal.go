@@ -82,6 +82,14 @@ func (j *journal) document(ctx context.Context, digest string, apply, held plan.
 	})
 }
 
+// Applied implements reconcile.Follower.
+func (j *journal) Applied(r *reconcile.Report) {
+	j.log.Info("applied", "changes", r.Applied, "failed", r.Failed, "superseded", r.Superseded)
+}
+
+// Recorded implements reconcile.Follower.
+func (j *journal) Recorded() { j.log.Info("recorded") }
+
 // Done implements reconcile.Journal.
 func (j *journal) Done(c *plan.Change, r provider.Result) {
 	j.tally.done(c, r)

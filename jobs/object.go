@@ -53,6 +53,7 @@ func (w *Worker) object(ctx context.Context, task *asynq.Task) error {
 				return fmt.Errorf("finish job: %w", err)
 			}
 			w.cfg.Metrics.ObjectJob(args.Container, result.Outcome)
+			w.cfg.Log.InfoContext(ctx, "object job ended", "container", string(c.Name), "job_id", id, "outcome", string(result.Outcome), "reason", result.FailKind)
 		}
 		if turn, err = w.cfg.Status.Leave(ctx, args.Container, job.Kind, job.ObjectID, job.ID); err != nil {
 			return fmt.Errorf("leave: %w: %w", err, asynq.RevokeTask)
@@ -100,8 +101,9 @@ func (w *Worker) syncObject(ctx context.Context, c *Container, source string, jo
 	}
 	kind := fault.KindOf(err)
 	text := err.Error()
+	w.cfg.Log.DebugContext(ctx, "why the object job failed", "container", string(c.Name), "job_id", job.ID, "err", err)
 	if kind == fault.Internal {
-		w.cfg.Log.ErrorContext(ctx, "sync object", "container", string(c.Name), "job_id", job.ID, "err", err)
+		w.cfg.Log.ErrorContext(ctx, "object job failed", "container", string(c.Name), "job_id", job.ID, "reason", kind.String())
 	}
 	said.add(status.Message{Level: status.Error, Logger: string(c.Name), Event: "Failed: " + text, Attributes: map[string]any{"reason": kind.String()}})
 	return status.Result{Outcome: status.OutcomeFailed, FailKind: kind.String(), FailReason: text, Messages: said.messages}, err

@@ -113,7 +113,7 @@ func (w *Worker) conclude(ctx context.Context, c *Container, lease *status.Lease
 		if !errors.Is(cause, status.ErrCancelled) {
 			w.cfg.Metrics.LeaseLost(c.Name)
 		}
-		log.WarnContext(ctx, "run left to others", "cause", cause)
+		log.WarnContext(ctx, "run left to others", "cause", whyStale(cause))
 		return fmt.Errorf("%w: %w", cause, asynq.RevokeTask)
 	}
 	if err == nil {
@@ -138,6 +138,17 @@ func (w *Worker) conclude(ctx context.Context, c *Container, lease *status.Lease
 	return w.failed(ctx, c, lease, fault.Internal, err, log)
 }
 
+// whyStale says why a run is no longer ours without the name of who ended it.
+func whyStale(cause error) string {
+	switch {
+	case errors.Is(cause, status.ErrCancelled):
+		return "it was cancelled"
+	case errors.Is(cause, status.ErrUnreachable):
+		return "its lease could not be renewed"
+	}
+	return "it went on without us"
+}
+
 func (w *Worker) completed(ctx context.Context, c *Container, lease *status.Lease, report reconcile.Report, log *slog.Logger) error {
 	lease.Recorder().Log(status.Message{
 		Logger: string(c.Name), Event: fmt.Sprintf("Finished: %d changes made, %d failed, %d held.", report.Applied, report.Failed, len(report.Held.Changes)+len(report.Apply.Held)),
@@ -159,7 +170,8 @@ func (w *Worker) failed(ctx context.Context, c *Container, lease *status.Lease, 
 	if err != nil {
 		return revoke(err)
 	}
-	log.ErrorContext(ctx, "run failed", "reason", kind.String(), "err", cause)
+	log.ErrorContext(ctx, "run failed", "reason", kind.String()) // The run's messages have the text, which may name people.
+	log.DebugContext(ctx, "why the run failed", "err", cause)
 	w.follow(ctx, c, run, false)
 	return fmt.Errorf("%w: %w", cause, asynq.SkipRetry)
 }
@@ -170,7 +182,11 @@ func (w *Worker) handBack(ctx context.Context, lease *status.Lease, log *slog.Lo
 	if err == nil {
 		err = w.client.enqueue(context.WithoutCancel(ctx), run)
 	}
-	log.InfoContext(ctx, "run handed back", "err", err)
+	if err != nil {
+		log.WarnContext(ctx, "run is not handed back: another worker finds it", "reason", fault.KindOf(err).String())
+	} else {
+		log.InfoContext(ctx, "run handed back")
+	}
 	return fmt.Errorf("handed back: %w", asynq.RevokeTask)
 }
 

@@ -56,10 +56,18 @@ func (e *Engine) apply(ctx context.Context, run Run, v *view, report *Report) er
 		return err
 	}
 	err := a.stages(ctx)
+	follower, _ := run.Journal.(Follower)
+	if follower != nil {
+		follower.Applied(report)
+	}
 	// What was done is recorded also when the run was told to stop.
 	settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	return errors.Join(err, a.record(settle, err == nil))
+	recorded := a.record(settle, err == nil)
+	if follower != nil && recorded == nil {
+		follower.Recorded()
+	}
+	return errors.Join(err, recorded)
 }
 
 // begin marks what is about to be written, so that a death in between leaves nothing believed that is not so.

@@ -101,6 +101,14 @@ type Journal interface {
 	Say(level Level, event string, attributes map[string]any)
 }
 
+// Follower is a Journal that is told how the run goes on after its plan.
+type Follower interface {
+	// Applied reports what became of the plan, also where the run was stopped.
+	Applied(r *Report)
+	// Recorded reports that what is known now was written down.
+	Recorded()
+}
+
 // Level is the level of a message.
 type Level string
 

@@ -1,0 +1,25 @@
+package scrub_test
+
+import (
+	"testing"
+
+	"rollcall/internal/scrub"
+)
+
+func TestText(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"dial tcp 10.0.0.1:389: connection refused":                 "dial tcp 10.0.0.1:389: connection refused",
+		"409 duplicate: Entity already exists: ada@example.org.":    "409 duplicate: Entity already exists: <address>",
+		`the address "zoë.o-brien+x@example.org" is taken`:          `the address "<address>" is taken`,
+		"redis://:hunter2@10.0.0.1: timeout":                        "redis://:<address>: timeout",
+		`search "uid=ada,ou=people,dc=example,dc=org": busy`:        `search "<name>": busy`,
+		"no such object (CN=Zoë O'Brien\\, Jr.,OU=People,DC=x): 32": "no such object (<name>): 32",
+		"read source: uid=ada,ou=people is referred":                "read source: <name>",
+		"run is running, epoch=3, foo=bar":                          "run is running, epoch=3, foo=bar",
+	} {
+		if got := scrub.Text(text); got != want {
+			t.Errorf("Text(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
