@@ -37,8 +37,8 @@ samba: ## test against a real domain controller (needs root and Samba; see inter
 	go test -tags samba $(TESTFLAGS) ./source/ldap
 
 .PHONY: npm
-npm: ## test the simulated tenants with their vendors' JavaScript clients (needs node and npm)
-	go test -tags npm -run JavaScript $(TESTFLAGS) ./simulator/...
+npm: ## test the simulated tenants with their vendors' JavaScript clients, the dashboard with Grafana's types (needs node and npm)
+	go test -tags npm -run JavaScript $(TESTFLAGS) ./simulator/... ./deploy
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck

@@ -263,12 +263,32 @@ func TestDashboardAsksForWhatIsThere(t *testing.T) {
 			}
 		}
 	}
-	unseen := map[string]string{
-		"rollcall_last_run_fault": "the alerts tell a denial from a directory that cannot be read, and rollcall runs says why a run failed",
-	}
 	for _, n := range slices.Sorted(maps.Keys(catalogue)) {
-		if why, meant := unseen[n]; used[n] == meant {
-			t.Errorf("%s: shown is %v, and the reason not to show it %q", n, used[n], why)
+		if !used[n] {
+			t.Errorf("nothing shows %s", n)
+		}
+	}
+}
+
+// A panel that makes one number of the series of a metric has one for each of its values.
+func TestDashboardKnowsEveryValue(t *testing.T) {
+	t.Parallel()
+	d, _ := readDashboard(t)
+	text, err := os.ReadFile("../" + metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := strings.Join(slices.Collect(maps.Values(d.exprs())), "\n")
+	for _, m := range []struct{ metric, label string }{{"last_run_result", "result"}, {"last_run_fault", "fault"}, {"run_active", "state"}} {
+		row := regexp.MustCompile("(?m)^\\| `" + m.label + "` \\| [^|]*`" + m.metric + "`[^|]*\\| (.*) \\|$").FindStringSubmatch(string(text))
+		if row == nil {
+			t.Errorf("%s has no values of the label %s of %s", metrics, m.label, m.metric)
+			continue
+		}
+		for _, value := range strings.Fields(strings.ReplaceAll(row[1], "`", "")) {
+			if want := fmt.Sprintf(`* rollcall_%s{container=~"$container",%s=%q}`, m.metric, m.label, value); !strings.Contains(all, want) {
+				t.Errorf("nothing asks for %s", want)
+			}
 		}
 	}
 }

@@ -60,6 +60,12 @@ var results = []word{
 	{0, "none yet", quiet}, {1, "successful", good}, {2, "warning", look}, {3, "cancelled", look}, {4, "expired", bad}, {5, "failed", bad},
 }
 
+// faults are why a run can fail.
+var faults = []word{
+	{0, "–", quiet}, {1, "internal", bad}, {2, "invalid", bad}, {3, "not_found", bad}, {4, "conflict", bad}, {5, "denied", bad},
+	{6, "throttled", bad}, {7, "unavailable", bad}, {8, "unsafe", bad}, {9, "canceled", bad},
+}
+
 // states are what a run can be doing.
 var states = []word{{0, "idle", quiet}, {1, "queued", look}, {2, "running", busy}, {3, "deferred", look}}
 
@@ -81,9 +87,10 @@ func containers() *panel {
 	sum := func(labels, metric string) string {
 		return fmt.Sprintf("sum by (container) (max by (container, %s) (%s))", labels, metric)
 	}
-	p := table("Sources and providers", "One line for each source that is read and each provider that is written. A negative number under “due in” is how long the next success is overdue; "+
+	p := table("Sources and providers", "One line for each source that is read and each provider that is written. “because” is the kind of error that ended the newest run. A negative number under “due in” is how long the next success is overdue; "+
 		"“not synced” are people and groups about which nothing could be done, and the messages of the run name them; “leaver waits” is how long somebody has been gone who is not suspended.").
 		column("result", coded("rollcall_last_run_result", "result", results), result...).
+		column("because", coded("rollcall_last_run_fault", "fault", faults), set("mappings", words(faults...))).
 		column("ended ago", `time() - max by (container) (rollcall_last_run_timestamp_seconds{container=~"$container"})`, seconds...).
 		column("took", `max by (container) (rollcall_last_run_duration_seconds{container=~"$container"})`, set("unit", "s")).
 		column("due in", `max by (container) (rollcall_sync_expected_by_timestamp_seconds{container=~"$container"}) - time()`,

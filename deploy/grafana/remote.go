@@ -18,7 +18,7 @@ func requests() []*panel {
 			size(12, 8).runbook("capacity"),
 
 		graph("Requests that failed", "By the kind of error. not_found and conflict are answers, and need not be wrong; throttled is the quota.").
-			over(`sum by (container, outcome) (rate(rollcall_remote_requests_total{container=~"$container",outcome!="ok"}[$__rate_interval])) > 0`, "{{container}} {{outcome}}").
+			over(`sum by (container, outcome) (rate(rollcall_remote_requests_total{container=~"$container",outcome!="ok"}[$__rate_interval]))`, "{{container}} {{outcome}}").
 			unit("reqps").noValue("none failed").size(12, 7).runbook("rollcallerrorratio"),
 		graph("Retries", "Requests that were made again because they had failed for a moment. Nobody need act while the runs succeed.").
 			over(`sum by (container) (rate(rollcall_remote_retries_total{container=~"$container"}[$__rate_interval]))`, "{{container}}").
