@@ -124,6 +124,7 @@ func TestPanelsAreComplete(t *testing.T) {
 	d, _ := readDashboard(t)
 	chosen := ref{"prometheus", "${datasource}"}
 	types := []string{"stat", "timeseries", "heatmap", "state-timeline", "bargauge", "table", "text"}
+	units := []string{"short", "s", "percentunit", "reqps", "bytes", "dateTimeFromNow"}
 	titles := map[string]bool{}
 	for _, p := range d.all() {
 		if p.Title == "" || titles[p.Title] {
@@ -139,8 +140,8 @@ func TestPanelsAreComplete(t *testing.T) {
 		if !strings.HasSuffix(p.Description, ".") {
 			t.Errorf("%s: description %q, want sentences", p.Title, p.Description)
 		}
-		if p.FieldConfig.Defaults.Unit == "" {
-			t.Errorf("%s has no unit", p.Title)
+		if u := p.FieldConfig.Defaults.Unit; !slices.Contains(units, u) {
+			t.Errorf("%s has the unit %q, want one of %q", p.Title, u, units)
 		}
 		if p.Datasource != chosen || len(p.Targets) == 0 {
 			t.Errorf("%s: data source %v and %d queries, want %v and some", p.Title, p.Datasource, len(p.Targets), chosen)

@@ -88,7 +88,7 @@ func containers() *panel {
 		return fmt.Sprintf("sum by (container) (max by (container, %s) (%s))", labels, metric)
 	}
 	p := table("Sources and providers", "One line for each source that is read and each provider that is written. “because” is the kind of error that ended the newest run. A negative number under “due in” is how long the next success is overdue; "+
-		"“not synced” are people and groups about which nothing could be done, and the messages of the run name them; “leaver waits” is how long somebody has been gone who is not suspended.").
+		"“not synced” are people and groups about which nothing could be done, and the messages of the run name them; “pinned” are those that an undo keeps as they were; “leaver waits” is how long somebody has been gone who is not suspended.").
 		column("result", coded("rollcall_last_run_result", "result", results), result...).
 		column("because", coded("rollcall_last_run_fault", "fault", faults), set("mappings", words(faults...))).
 		column("ended ago", `time() - max by (container) (rollcall_last_run_timestamp_seconds{container=~"$container"})`, seconds...).
@@ -98,10 +98,11 @@ func containers() *panel {
 		column("held", sum("guard", `rollcall_held_changes{container=~"$container",guard!="rejected"}`), warn(step{1, look})...).
 		column("failed", sum("fault", `rollcall_failed_changes{container=~"$container"}`), warn(step{1, look})...).
 		column("not synced", sum("reason", `rollcall_held_entries{container=~"$container"}`)).
+		column("pinned", `max by (container) (rollcall_pinned_entries{container=~"$container"})`).
 		column("users", `max by (container) (rollcall_directory_entries{container=~"$container",kind="user"})`).
 		column("groups", `max by (container) (rollcall_directory_entries{container=~"$container",kind="group"})`).
 		column("leaver waits", `max by (container) (rollcall_leaver_pending_seconds{container=~"$container"})`, append(seconds, warn(step{24 * 3600, bad})...)...)
-	return p.unit("short").noValue("–").size(16, 8).runbook("reading-the-status")
+	return p.unit("short").noValue("–").size(width, 7).runbook("reading-the-status")
 }
 
 func alerts() *panel {
@@ -115,5 +116,5 @@ func alerts() *panel {
 	rename["alertname"], rename["container"], rename["severity"] = "alert", "about", "urgency"
 	// A single question has a plain name.
 	rename["Value"] = rename["Value #A"]
-	return p.unit("short").noValue("No alert fires").size(8, 8).runbook("alerts")
+	return p.unit("short").noValue("No alert fires").size(width, 5).runbook("alerts")
 }
