@@ -50,7 +50,7 @@ func (e *Engine) Explain(ctx context.Context, ref directory.Ref, gate Gate, with
 	x := Explanation{Facts: v.facts, Link: v.links[ref]}
 	if err != nil && v.sourceRead && !v.stateRead {
 		x.RemoteErr, err = errors.Unwrap(err), nil // without the engine's "read provider"
-		if !e.mirror() { // The mapping can be shown; which domains are verified is not known.
+		if !e.mirror() {                           // The mapping can be shown; which domains are verified is not known.
 			v.desired, err = e.cfg.Desire(v.snapshot, plan.State{})
 		}
 	}
