@@ -62,7 +62,7 @@ var results = []word{
 
 // faults are why a run can fail.
 var faults = []word{
-	{0, "–", quiet}, {1, "internal", bad}, {2, "invalid", bad}, {3, "not_found", bad}, {4, "conflict", bad}, {5, "denied", bad},
+	{0, "–", plain}, {1, "internal", bad}, {2, "invalid", bad}, {3, "not_found", bad}, {4, "conflict", bad}, {5, "denied", bad},
 	{6, "throttled", bad}, {7, "unavailable", bad}, {8, "unsafe", bad}, {9, "canceled", bad},
 }
 
@@ -80,7 +80,7 @@ func coded(metric, label string, list []word) string {
 
 func containers() *panel {
 	warn := func(steps ...step) []object {
-		return []object{set("thresholds", thresholds(quiet, steps...)), set("custom.cellOptions", object{"type": "color-text"})}
+		return []object{set("thresholds", thresholds(plain, steps...)), set("custom.cellOptions", object{"type": "color-text"})}
 	}
 	seconds := []object{set("unit", "s"), set("decimals", 0)}
 	result := []object{set("mappings", words(results...)), set("custom.cellOptions", object{"type": "color-background", "mode": "basic"})}
@@ -94,7 +94,7 @@ func containers() *panel {
 		column("ended ago", `time() - max by (container) (rollcall_last_run_timestamp_seconds{container=~"$container"})`, seconds...).
 		column("took", `max by (container) (rollcall_last_run_duration_seconds{container=~"$container"})`, set("unit", "s")).
 		column("due in", `max by (container) (rollcall_sync_expected_by_timestamp_seconds{container=~"$container"}) - time()`,
-			append(seconds, set("thresholds", thresholds(bad, step{0, quiet})), set("custom.cellOptions", object{"type": "color-text"}))...).
+			append(seconds, set("thresholds", thresholds(bad, step{0, plain})), set("custom.cellOptions", object{"type": "color-text"}))...).
 		column("held", sum("guard", `rollcall_held_changes{container=~"$container",guard!="rejected"}`), warn(step{1, look})...).
 		column("failed", sum("fault", `rollcall_failed_changes{container=~"$container"}`), warn(step{1, look})...).
 		column("not synced", sum("reason", `rollcall_held_entries{container=~"$container"}`)).

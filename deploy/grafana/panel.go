@@ -11,7 +11,8 @@ const (
 	good  = "green"
 	look  = "orange" // somebody should look at it
 	bad   = "red"
-	quiet = "text"
+	plain = "text" // as the text around it
+	quiet = "#6e7077"
 	busy  = "blue"
 )
 
