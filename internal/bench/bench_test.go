@@ -23,12 +23,14 @@ import (
 	"rollcall/status"
 )
 
-// lab is everything but the processes: slapd, redis-server, a simulated tenant and a worker in this process.
+// lab is slapd, redis-server, a simulated tenant and what it takes to start runs.
 type lab struct {
 	slapd  *slapdtest.Server
 	tenant *simulator.Tenant
 	app    *boot.App
 	client *jobs.Client
+	file   string // the configuration
+	redis  string // its URL
 }
 
 const settings = `sources:
@@ -71,14 +73,21 @@ func newLab(b *testing.B, users, groups, members int, rate float64, quota simula
 	must(b, err)
 	log, err := boot.NewLog(os.Stderr, "error", "text")
 	must(b, err)
-	l.app, err = boot.With(b.Context(), config.Process{RedisURL: redistest.URL(b)}, cfg, os.Getenv, log)
+	l.file, l.redis = file, redistest.URL(b)
+	l.app, err = boot.With(b.Context(), config.Process{RedisURL: l.redis}, cfg, os.Getenv, log)
 	must(b, err)
 	b.Cleanup(l.app.Close)
+	l.client = jobs.NewClient(l.app.Redis, l.app.Status)
+	return l
+}
+
+// work starts a worker in this process.
+func (l *lab) work(b *testing.B) *lab {
+	b.Helper()
 	w, err := l.app.Worker("bench")
 	must(b, err)
 	must(b, w.Start(b.Context()))
 	b.Cleanup(w.Shutdown)
-	l.client = jobs.NewClient(l.app.Redis, l.app.Status)
 	return l
 }
 
@@ -123,7 +132,7 @@ func (l *lab) ldapsearch(b *testing.B) time.Duration {
 
 // BenchmarkSourceUnchanged is a source sync of 10,000 users and 1,000 groups in which nothing changed.
 func BenchmarkSourceUnchanged(b *testing.B) {
-	l := newLab(b, 10_000, 1_000, 20, 39.2, simulator.Quota{})
+	l := newLab(b, 10_000, 1_000, 20, 39.2, simulator.Quota{}).work(b)
 	l.sync(b, "ldap:corp")
 	var ours, theirs time.Duration
 	for b.Loop() {
@@ -141,7 +150,12 @@ func BenchmarkSourceUnchanged(b *testing.B) {
 
 // peak is the most memory that this process, slapd and redis-server not counted, ever had resident.
 func peak(b *testing.B) float64 {
-	data, err := os.ReadFile("/proc/self/status")
+	return resident(b, "self")
+}
+
+// resident is the most memory that a process ever had, in MB.
+func resident(b *testing.B, pid string) float64 {
+	data, err := os.ReadFile("/proc/" + pid + "/status")
 	if err != nil {
 		b.Logf("no peak memory on %s", runtime.GOOS)
 		return 0
@@ -157,7 +171,7 @@ func peak(b *testing.B) float64 {
 
 // BenchmarkGoogleUnchanged counts the calls of a Google sync in which nothing changed: list pages and at most five.
 func BenchmarkGoogleUnchanged(b *testing.B) {
-	l := newLab(b, 2_000, 300, 20, 100_000, simulator.Quota{})
+	l := newLab(b, 2_000, 300, 20, 100_000, simulator.Quota{}).work(b)
 	l.sync(b, "ldap:corp")
 	for range 2 { // The second lists the groups that the first one filled.
 		l.sync(b, "google_workspace:1")
@@ -181,7 +195,7 @@ func BenchmarkGoogleUnchanged(b *testing.B) {
 func BenchmarkFirstProvisioning(b *testing.B) {
 	for b.Loop() {
 		b.StopTimer()
-		l := newLab(b, 600, 60, 15, 39.2, simulator.Quota{QueriesPerSecond: 40})
+		l := newLab(b, 600, 60, 15, 39.2, simulator.Quota{QueriesPerSecond: 40}).work(b)
 		l.sync(b, "ldap:corp")
 		b.StartTimer()
 		_, took := l.sync(b, "google_workspace:1")

@@ -52,16 +52,18 @@ type options struct {
 // world is everything there is: a directory, a tenant, Redis and the two programs between them.
 type world struct {
 	testing.TB
-	ldap    *slapdtest.Server
-	tenant  *simulator.Tenant
-	redis   *redis.Client
-	addr    string // of Redis
-	env     []string
-	token   string // of the requests; at first that of somebody who may do everything
-	reader  string // the token of somebody who may only read
-	api     *process
-	base    string // of the API
-	workers []*process
+	ldap   *slapdtest.Server
+	tenant *simulator.Tenant
+	redis  *redis.Client
+	addr   string // of Redis
+	// killRedis ends it for good.
+	killRedis func()
+	env       []string
+	token     string // of the requests; at first that of somebody who may do everything
+	reader    string // the token of somebody who may only read
+	api       *process
+	base      string // of the API
+	workers   []*process
 	// request is called with the method of each request to the tenant before anything is done about it.
 	request atomic.Pointer[func(method string)]
 
@@ -81,7 +83,7 @@ var tenantKey = sync.OnceValue(func() *rsa.PrivateKey {
 func newWorld(t testing.TB, o options) *world {
 	t.Helper()
 	w := &world{TB: t}
-	w.addr, _ = redistest.TCP(t, o.redis...)
+	w.addr, w.killRedis = redistest.TCP(t, o.redis...)
 	w.redis = redis.NewClient(&redis.Options{Addr: w.addr})
 	t.Cleanup(func() { _ = w.redis.Close() })
 	o.slapd.LDIF = orgUnits + o.slapd.LDIF
