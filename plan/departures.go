@@ -55,13 +55,10 @@ func (c *computer) leave(o *Object, why Reason) {
 		c.bury(o.Ref, since, why)
 		return
 	}
-	p := c.in.Policy
-	action := p.UserDeleteAction
-	if o.Kind == directory.Group {
-		action = p.GroupDeleteAction
-	}
-	due := action == ActionDelete && !c.kept[o.Ref] && !c.in.Now.Before(since.Add(p.DeleteAfter))
-	suspends := o.Kind == directory.User && o.Active && action != ActionDoNothing
+	p := &c.in.Policy
+	end, deleted := p.Due(o.Kind, since)
+	due := deleted && !c.kept[o.Ref] && !c.in.Now.Before(end)
+	suspends := o.Kind == directory.User && o.Active && p.action(o.Kind) != ActionDoNothing
 	switch {
 	case suspends && (!due || p.DeleteAfter > 0):
 		c.depart(Suspend, o, why).Since = since
@@ -71,7 +68,7 @@ func (c *computer) leave(o *Object, why Reason) {
 	case due:
 		c.depart(Delete, o, why)
 	default:
-		c.note(o.Ref, c.label(o), why, c.waiting(o.Ref, action, since))
+		c.note(o.Ref, c.label(o), why, c.waiting(o.Ref, since))
 	}
 	c.bury(o.Ref, since, why)
 }
@@ -87,12 +84,12 @@ func (c *computer) since(ref directory.Ref) time.Time {
 	return c.in.Now
 }
 
-func (c *computer) waiting(ref directory.Ref, action Action, since time.Time) string {
+func (c *computer) waiting(ref directory.Ref, since time.Time) string {
 	if c.kept[ref] {
 		return "left its source; it is pinned, and not deleted, until the pin is lifted"
 	}
-	if action == ActionDelete {
-		return "is deleted after " + since.Add(c.in.Policy.DeleteAfter).UTC().Format(time.RFC3339) + " unless it comes back"
+	if end, deleted := c.in.Policy.Due(ref.Kind, since); deleted {
+		return "is deleted after " + end.UTC().Format(time.RFC3339) + " unless it comes back"
 	}
 	return "left its source; nothing more is done to its account"
 }
