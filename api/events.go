@@ -98,8 +98,10 @@ type eventStream struct {
 	cursor status.Cursor
 	// after is the id of the last message that the client had.
 	after string
-	w     *eventWriter
-	beat  *time.Ticker
+	// mayStill reports whether the client would be let in now.
+	mayStill func() bool
+	w        *eventWriter
+	beat     *time.Ticker
 }
 
 // begin finds the run to begin with: the named one, that in which the stream was cut, or the newest if it is not over.
@@ -130,6 +132,10 @@ func (s *eventStream) begin(ctx context.Context, id string) error {
 func (a *API) stream(w http.ResponseWriter, r *http.Request, s *eventStream) {
 	defer func() { <-a.events.slots }()
 	s.w = newEventWriter(w, a.events.writeTime)
+	s.mayStill = func() bool {
+		caller, err := a.authenticate(r)
+		return err == nil && caller.may(ScopeRead)
+	}
 	s.beat = time.NewTicker(a.events.heartbeat)
 	defer s.beat.Stop()
 	s.w.retry(retryMillis)
@@ -147,8 +153,11 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, s *eventStream) {
 	s.close(err)
 }
 
-// errStopping ends a stream because the process does.
-var errStopping = errors.New("the process stops")
+// errStopping ends a stream because the process does, errRevoked because its token does not let in any more.
+var (
+	errStopping = errors.New("the process stops")
+	errRevoked  = errors.New("the token is not valid any more")
+)
 
 // close says why a stream ends that the client did not end.
 func (s *eventStream) close(err error) {
@@ -156,6 +165,8 @@ func (s *eventStream) close(err error) {
 	switch _, known := errors.AsType[*fault.Error](err); {
 	case errors.Is(err, errStopping):
 		text = "The service is stopping. Come back."
+	case errors.Is(err, errRevoked):
+		text = "The token is not valid any more, or lacks the scope read."
 	case known && fault.KindOf(err) == fault.NotFound:
 		text = "The run is not kept any more."
 	case known && fault.KindOf(err) != fault.Canceled:
@@ -236,13 +247,17 @@ func (s *eventStream) tell(news watch.News, first bool) error {
 	return s.w.send()
 }
 
-// wait waits until there may be more, and keeps the stream alive meanwhile.
+// wait waits until there may be more, and keeps the stream alive meanwhile, for as long as its token lets in: a stream may
+// outlive the token that opened it by days.
 func (s *eventStream) wait(ctx context.Context, more <-chan struct{}) error {
 	for {
 		select {
 		case <-more:
 			return nil
 		case <-s.beat.C:
+			if !s.mayStill() {
+				return errRevoked
+			}
 			s.w.comment("still here")
 			if err := s.w.send(); err != nil {
 				return err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -393,5 +394,39 @@ func TestEventsRefused(t *testing.T) {
 			r.Header.Set("Authorization", "Bearer "+token)
 		}
 		h.send(r).want(code)
+	}
+}
+
+// TestEventsEndWithTheirToken: a stream does not outlive the token, or the scope, with which it was opened.
+func TestEventsEndWithTheirToken(t *testing.T) {
+	t.Parallel()
+	var now atomic.Pointer[api.Caller]
+	s := newStreaming(t, nil, func(c *api.Config) {
+		c.Authenticate = func(string) (api.Caller, bool) {
+			caller := now.Load()
+			return *caller, caller.Name != ""
+		}
+	})
+	api.SetEventTimes(s.api, 5*time.Millisecond, 10*time.Second)
+	reader := &api.Caller{Name: "reader", Scopes: []string{api.ScopeRead}}
+	now.Store(reader)
+	s.serve()
+	run := s.start(google)
+	for what, after := range map[string]*api.Caller{"no token": {}, "no scope": {Name: "reader", Scopes: []string{api.ScopeSync}}} {
+		now.Store(reader)
+		one, following := s.listen(google, "?run="+run.ID, ""), s.listen(corp, "", "")
+		for following.beats < 3 && following.lines.Scan() { // Whoever may stay, stays.
+			if strings.HasPrefix(following.lines.Text(), ":") {
+				following.beats++
+			}
+		}
+		now.Store(after)
+		for _, l := range []*listener{one, following} {
+			all := l.until(named("closing"))
+			if text := all[len(all)-1].text; !strings.Contains(text, "token is not valid any more") {
+				t.Errorf("%s: the stream ends with %q", what, text)
+			}
+			l.ended()
+		}
 	}
 }
