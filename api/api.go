@@ -16,6 +16,8 @@ type API struct {
 	resources registry
 	now       func() time.Time
 	events    *events
+	// explaining has as many places as explanations may be asked for at once: each reads whole directories.
+	explaining chan struct{}
 }
 
 var _ http.Handler = (*API)(nil)
@@ -30,7 +32,10 @@ func New(cfg Config) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &API{cfg: cfg, mux: http.NewServeMux(), resources: resources, now: cfg.Status.Config().Now, events: newEvents(cfg)}
+	a := &API{
+		cfg: cfg, mux: http.NewServeMux(), resources: resources, now: cfg.Status.Config().Now, events: newEvents(cfg),
+		explaining: make(chan struct{}, cfg.MaxExplanations),
+	}
 	for _, rt := range a.routes() {
 		h := a.endpoint(rt)
 		a.mux.Handle(prefix+rt.path+"{$}", h)

@@ -72,6 +72,8 @@ type Config struct {
 	EventEvery time.Duration
 	// MaxEventStreams is how many streams of events may be open at once. Default 256.
 	MaxEventStreams int
+	// MaxExplanations is how many explanations may be asked for at once. Default 8.
+	MaxExplanations int
 	// Addr is where NewServer listens. Default ":8000".
 	Addr string
 }
@@ -82,6 +84,7 @@ const (
 	defaultTaskMessages = 100
 	defaultEventEvery   = time.Second
 	defaultEventStreams = 256
+	defaultExplanations = 8
 	defaultAddr         = ":8000"
 
 	// maxBody is the largest request body, in bytes.
@@ -109,6 +112,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.MaxEventStreams <= 0 {
 		c.MaxEventStreams = defaultEventStreams
+	}
+	if c.MaxExplanations <= 0 {
+		c.MaxExplanations = defaultExplanations
 	}
 	if c.Addr == "" {
 		c.Addr = defaultAddr

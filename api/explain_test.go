@@ -17,9 +17,16 @@ import (
 type fakeExplainer struct {
 	asked explain.Query
 	err   error
+	// asking, where it is set, gets each question, and answer is waited for.
+	asking, answer chan struct{}
 }
 
 func (f *fakeExplainer) Explain(_ context.Context, q explain.Query) (explain.Document, error) {
+	if f.asking != nil {
+		f.asking <- struct{}{}
+		<-f.answer
+		return explain.Of(explain.Input{Query: q}), f.err
+	}
 	f.asked = q
 	return explain.Of(explain.Input{Query: q}), f.err
 }
@@ -64,4 +71,35 @@ func TestExplainRefusesOtherParameters(t *testing.T) {
 	h.do(http.MethodPost, "/api/v3/explain/?id=1", "").want(http.StatusMethodNotAllowed)
 	h.get("/api/v3/explain").want(http.StatusNotFound)
 	newHarness(t, nil, nil).get("/api/v3/explain/?id=1").want(http.StatusNotFound)
+}
+
+// TestExplainIsBounded: whole directories are read for each, so that there is an end to how many are asked for at once.
+func TestExplainIsBounded(t *testing.T) {
+	t.Parallel()
+	f := &fakeExplainer{asking: make(chan struct{}), answer: make(chan struct{})}
+	h := newHarness(t, nil, func(c *api.Config) { c.Explainer, c.MaxExplanations = f, 2 })
+	codes := make(chan int)
+	for range 2 {
+		go func() {
+			w := httptest.NewRecorder()
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/explain/?id=1", nil)
+			r.Header.Set("Authorization", "Bearer "+readToken)
+			h.api.ServeHTTP(w, r)
+			codes <- w.Code
+		}()
+		<-f.asking
+	}
+	refused := h.get("/explain/?id=1")
+	refused.is(http.StatusServiceUnavailable, `{"detail":"Too many explanations are asked for at once. Try again later."}`)
+	if refused.Header().Get("Retry-After") == "" {
+		t.Error("nobody says when to come back")
+	}
+	close(f.answer)
+	for range 2 {
+		if code := <-codes; code != http.StatusOK {
+			t.Errorf("one that was asked in time: %d", code)
+		}
+	}
+	go func() { <-f.asking }()
+	h.get("/explain/?id=1").want(http.StatusOK)
 }

@@ -130,6 +130,13 @@ func New(cfg Config) *Engine {
 	return &Engine{cfg}
 }
 
+// From returns an engine like this one that reads another source in place of its own: what several engines read is then read once.
+func (e *Engine) From(s source.Source) *Engine {
+	cfg := e.cfg
+	cfg.Source = s
+	return &Engine{cfg}
+}
+
 // Run is one execution.
 type Run struct {
 	ID string

@@ -19,17 +19,18 @@ import (
 	"rollcall/status"
 )
 
-// How long a live directory and a tenant may take to answer.
+// How long a live directory and a tenant may take to answer, and how long an explanation waits for those before it.
 const (
 	askSource   = 8 * time.Second
 	askProvider = 8 * time.Second
+	awaitTurn   = 20 * time.Second
 )
 
 // explainer gathers what explain.Of puts together. It reads: the local directory, the live ones, the ledger, the tenants
 // through their shared quota. It writes nothing.
 type explainer struct {
 	app *App
-	// turn lets one explanation at a time read the whole local directory, which is large.
+	// turn lets one explanation at a time look for the entry: an LDIF file and the local directory are read whole, and large.
 	turn chan struct{}
 
 	mu    sync.Mutex
@@ -42,6 +43,14 @@ func newExplainer(a *App) *explainer {
 
 // Explain implements api.Explainer.
 func (x *explainer) Explain(ctx context.Context, q explain.Query) (explain.Document, error) {
+	select {
+	case x.turn <- struct{}{}:
+		defer func() { <-x.turn }()
+	case <-time.After(awaitTurn):
+		return explain.Document{}, fault.Errorf(fault.Unavailable, "explain: others were not done within %s", awaitTurn)
+	case <-ctx.Done():
+		return explain.Document{}, fault.New(fault.Unavailable, "explain", ctx.Err())
+	}
 	in := explain.Input{Query: q, Now: time.Now()}
 	found, err := x.known(ctx, q)
 	if err != nil {
@@ -149,22 +158,17 @@ func (x *explainer) held(ctx context.Context, c status.Container) (status.HeldSe
 	return set, decisions, err
 }
 
-// providers explains the entry for each provider that is fed from its source, one after the other: each reads the whole
-// local directory.
+// providers explains the entry for each provider that is fed from its source, one after the other: each has the whole local
+// directory before it, which is read once.
 func (x *explainer) providers(ctx context.Context, in *explain.Input) ([]explain.ProviderInput, error) {
-	select {
-	case x.turn <- struct{}{}:
-		defer func() { <-x.turn }()
-	case <-ctx.Done():
-		return nil, fault.New(fault.Unavailable, "explain", ctx.Err())
-	}
+	local := localOnce{x.app, map[string]*readOnce{}}
 	var out []explain.ProviderInput
 	for _, name := range x.app.providers() {
 		s, _ := x.app.settings(name)
 		if !s.On() || !feeds(in, s) {
 			continue
 		}
-		p, err := x.provider(ctx, name, in)
+		p, err := x.provider(ctx, name, in, local)
 		if err != nil {
 			return nil, err
 		}
@@ -186,7 +190,7 @@ func feeds(in *explain.Input, settings *provider.Settings) bool {
 	return false
 }
 
-func (x *explainer) provider(ctx context.Context, name status.Container, in *explain.Input) (explain.ProviderInput, error) {
+func (x *explainer) provider(ctx context.Context, name status.Container, in *explain.Input, local localOnce) (explain.ProviderInput, error) {
 	p := explain.ProviderInput{Container: name}
 	var err error
 	if p.Held, p.Decisions, err = x.held(ctx, name); err != nil {
@@ -203,8 +207,13 @@ func (x *explainer) provider(ctx context.Context, name status.Container, in *exp
 		p.Err = err
 		return p, nil
 	}
+	within := patience(ctx)
+	if within <= 0 {
+		p.Err = fault.Errorf(fault.Unavailable, "no time was left: others took long to answer; ask again")
+		return p, nil
+	}
 	// One struct has the engine's findings, the other is what explain takes: they have the same fields.
-	p.Hop = explain.Hop(c.Engine().Explain(ctx, in.Ref, jobs.NewGate(x.app.Status, name), askProvider))
+	p.Hop = explain.Hop(c.Engine().From(local.of(c.Sources)).Explain(ctx, in.Ref, jobs.NewGate(x.app.Status, name), within))
 	if e := subject(in, p.Hop.Entry); e != nil {
 		p.Mapping = x.app.mapping(name).Evaluate(e)
 	}

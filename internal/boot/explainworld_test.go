@@ -39,7 +39,7 @@ const (
 
 // office is a directory, two simulated tenants, Redis, a worker and the API, all in this process.
 type office struct {
-	*testing.T
+	testing.TB
 	ldap   *slapdtest.Server
 	tenant *google.Tenant
 	graph  *graph.Tenant
@@ -126,9 +126,9 @@ providers:
       max_writes_per_second: 100000%[8]s
 `
 
-func newOffice(t *testing.T, opts officeOptions) *office {
+func newOffice(t testing.TB, opts officeOptions) *office {
 	t.Helper()
-	o := &office{T: t, log: &lockedBuffer{}}
+	o := &office{TB: t, log: &lockedBuffer{}}
 	dir := t.TempDir()
 	uri := "file://" + filepath.Join(dir, "people.ldif")
 	if !opts.file {
