@@ -47,11 +47,14 @@ type pinsView struct {
 // pinView is a pin with times as the API writes them.
 type pinView struct {
 	plan.Pin
+	Ended   *stamp `json:"ended,omitempty"`
 	At      stamp  `json:"at"`
 	Deleted *stamp `json:"deleted,omitempty"`
 }
 
-func newPinView(p plan.Pin) pinView { return pinView{p, stamp(p.At), orNull(p.Deleted)} }
+func newPinView(p plan.Pin) pinView {
+	return pinView{p, orNull(p.Ended), stamp(p.At), orNull(p.Deleted)}
+}
 
 // pins lists what an undo keeps as it was.
 func (a *API) pins(r *request) (answer, error) {

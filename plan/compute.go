@@ -48,9 +48,11 @@ type computer struct {
 	spoken map[*Object]bool
 	waves  map[directory.Ref]int
 	held   map[directory.Ref]bool
-	// kept names entries whose account is not deleted though its time has come: pinned. back are pins whose account is to be brought back.
-	kept map[directory.Ref]bool
-	back []Pin
+	// kept names entries whose account is not deleted though its time has come: pinned. back are pins whose account is to be brought
+	// back, returns names their entries.
+	kept    map[directory.Ref]bool
+	back    []Pin
+	returns map[directory.Ref]bool
 }
 
 func newComputer(in *Input) *computer {
@@ -61,7 +63,7 @@ func newComputer(in *Input) *computer {
 		byRemote: make(map[string]*Object, len(in.State.Objects)), byAddress: map[string][]*Object{},
 		unusable: map[directory.Ref]string{}, departed: map[directory.Ref]directory.Departure{}, claims: map[string][]*Desired{},
 		target: map[directory.Ref]string{}, owner: map[string]directory.Ref{}, spoken: map[*Object]bool{},
-		waves: map[directory.Ref]int{}, held: map[directory.Ref]bool{}, kept: map[directory.Ref]bool{},
+		waves: map[directory.Ref]int{}, held: map[directory.Ref]bool{}, kept: map[directory.Ref]bool{}, returns: map[directory.Ref]bool{},
 	}
 	c.plan.Doubts = slices.Concat(in.Doubts, in.State.Doubts)
 	byRef := func(a, b Desired) int { return a.Ref.Compare(b.Ref) }
@@ -149,6 +151,7 @@ func (c *computer) concerns(ref directory.Ref) bool { return len(c.only) == 0 ||
 func (c *computer) entry(d *Desired) {
 	objects := c.anchored[d.Ref]
 	switch {
+	case c.returns[d.Ref]: // Its account is brought back: see undelete.
 	case len(objects) > 1:
 		c.hold(d, Ambiguous, "%d remote objects carry its anchor (%s): remove it from all but one", len(objects), remoteIDs(objects))
 	case !d.Active && !c.in.Capabilities.Mirror:

@@ -75,7 +75,13 @@ func (t *tenant) apply(tb testing.TB, c plan.Change) {
 		}
 		return
 	case plan.Undelete:
+		delete(t.deleted, o.RemoteID)
 		t.objects[o.RemoteID] = o
+		if c.Inactive && o.Active {
+			o.Active, o.Suspender = false, plan.Us
+		} else if !c.Inactive && o.Suspender == plan.Us {
+			o.Active, o.Suspender = true, plan.Nobody
+		}
 	case plan.AddMember:
 		o.Members = append(o.Members, t.remote(*c.Member).RemoteID)
 		return

@@ -26,13 +26,15 @@ type Pin struct {
 	directory.Ref
 	// Label is what a person calls the entry.
 	Label string `json:"label,omitempty"`
-	// Run is the run that was undone, By the name of who undid it, At when.
-	Run string    `json:"run"`
-	By  string    `json:"by,omitempty"`
-	At  time.Time `json:"at"`
+	// Run is the run that was undone, Ended when it had ended, By the name of who undid it, At when.
+	Run   string    `json:"run"`
+	Ended time.Time `json:"ended,omitzero"`
+	By    string    `json:"by,omitempty"`
+	At    time.Time `json:"at"`
 	// Version is the entry's version in the local directory when it was pinned; empty for one that is absent there.
 	Version string `json:"version,omitempty"`
-	// Account is how the account stands. RemoteID is its id, Deleted when the undone run deleted it, or zero.
+	// Account is how the account stands. RemoteID is its id, Deleted when the undone run deleted it, or zero: such a one is brought
+	// back with Fields, also for a source that wants it by itself now, and is the source's again when it is there and wanted.
 	Account  Standing  `json:"account,omitempty"`
 	RemoteID string    `json:"remote_id,omitempty"`
 	Deleted  time.Time `json:"deleted,omitzero"`
@@ -76,12 +78,12 @@ type Undone struct {
 
 // Undo returns the pins that take back what a run changed, sorted by Ref, and the entries of which something cannot be
 // taken back, with the reason. versions are those that the source has now: an entry that changed since the run was planned is
-// left to the source.
+// left to the source. But an account that was deleted is brought back in any case: another one would not have what it had.
 func Undo(u Undone, versions map[directory.Ref]string, now time.Time) (pins []Pin, cannot []Note) {
 	b := undoing{
 		undone: &u, pins: map[directory.Ref]*Pin{}, refused: map[directory.Ref]string{},
 		pin: func(ref directory.Ref, label string) *Pin {
-			return &Pin{Ref: ref, Label: label, Run: u.Run, By: u.By, At: now, Version: versions[ref]}
+			return &Pin{Ref: ref, Label: label, Run: u.Run, Ended: u.At, By: u.By, At: now, Version: versions[ref]}
 		},
 	}
 	for i := range u.Changes {
@@ -89,6 +91,9 @@ func Undo(u Undone, versions map[directory.Ref]string, now time.Time) (pins []Pi
 		switch {
 		case c.Op.Membership():
 			b.membership(c)
+		case c.Version != versions[c.Ref] && c.Op == Delete && c.Kind == directory.User:
+			b.change(c)
+			b.pins[c.Ref].Account = StandsSuspended // Unless the source wants it.
 		case c.Version != versions[c.Ref]:
 			b.refuse(c.Ref, c.Label, "its source entry changed since: the source decides")
 		default:
@@ -202,8 +207,9 @@ func (b *undoing) fields(p *Pin, c *Change) {
 	}
 }
 
-// MergePins returns the pins of before with those of now, which are right where both speak of one thing. A pin that was made of
-// another version of its entry has ended.
+// MergePins returns the pins of before with those of now, which are right where both speak of one thing; but of two runs in a
+// row the first one says how it was, in whichever order they are undone. A pin that was made of another version of its entry
+// has ended.
 func MergePins(before, now []Pin) []Pin {
 	fresh := make(map[directory.Ref]int, len(now))
 	out := slices.Clone(now)
@@ -215,7 +221,10 @@ func MergePins(before, now []Pin) []Pin {
 		switch {
 		case !both:
 			out = append(out, old)
-		case old.Version == out[i].Version:
+		case old.Version != out[i].Version:
+		case out[i].Ended.After(old.Ended) && out[i].Ended.Before(old.At):
+			out[i] = old.over(out[i])
+		default:
 			out[i] = out[i].over(old)
 		}
 	}
@@ -226,7 +235,10 @@ func MergePins(before, now []Pin) []Pin {
 // over returns the pin with what old says besides.
 func (p Pin) over(old Pin) Pin {
 	if p.Account == "" {
-		p.Account, p.Deleted = old.Account, old.Deleted
+		p.Account = old.Account
+	}
+	if p.Deleted.IsZero() {
+		p.Deleted = old.Deleted
 	}
 	if p.Address == "" {
 		p.Address = old.Address

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -19,9 +20,12 @@ func (c *computer) pinned() {
 		l.at[c.in.Desired[i].Ref] = i
 	}
 	for _, pin := range c.in.Pins {
-		if pin.Version == c.in.Versions[pin.Ref] {
+		_, unusable := c.unusable[pin.Ref]
+		switch {
+		case unusable: // What it says nobody knows: nothing happens to it, and the pin stays.
+		case pin.Version == c.in.Versions[pin.Ref]:
 			pin = l.keep(pin)
-		} else {
+		default:
 			pin = Pin{Ref: pin.Ref}
 		}
 		if pin.Empty() {
@@ -55,6 +59,9 @@ func (l *overlay) want(ref directory.Ref) *Desired {
 // keep lays one pin over what is desired and returns what of it is still needed.
 func (l *overlay) keep(p Pin) Pin {
 	if l.account(&p) {
+		if !p.Deleted.IsZero() { // They were for bringing it back.
+			p.Address, p.Fields = "", nil
+		}
 		p.Account, p.Deleted = "", time.Time{}
 	}
 	if p.Deleted.IsZero() {
@@ -74,35 +81,53 @@ func (l *overlay) keep(p Pin) Pin {
 func (l *overlay) account(p *Pin) (satisfied bool) {
 	d, objects := l.want(p.Ref), l.anchored[p.Ref]
 	wanted := d != nil && d.Active && d.Held == ""
-	switch p.Account {
-	case StandsActive:
-		if !wanted {
-			l.activated(p, d, objects)
-		}
-		return wanted
-	case StandsSuspended:
-		if !p.Deleted.IsZero() && len(objects) == 0 {
-			l.back = append(l.back, *p)
-		}
-		l.kept[p.Ref] = true
-		if wanted {
-			d.Active, d.Why = false, Reverted
-		}
-		return !wanted && p.Deleted.IsZero()
-	case StandsNone:
+	switch {
+	case p.Account == "":
+		return true
+	case p.Account == StandsNone:
 		if wanted {
 			d.Active, d.Why = false, Reverted
 		}
 		return !wanted
+	case !p.Deleted.IsZero() && len(objects) == 0:
+		return l.gone(*p, wanted)
+	case !p.Deleted.IsZero() && wanted:
+		if objects[0].RemoteID != p.RemoteID && l.concerns(p.Ref) {
+			l.note(p.Ref, p.Label, Reverted, fmt.Sprintf("has a new account %s: the deleted one, %s, does not come back", objects[0].RemoteID, p.RemoteID))
+		}
+		return true
+	case p.Account == StandsActive:
+		if !wanted {
+			l.activated(p, d, objects)
+		}
+		return wanted
 	}
-	return true
+	l.kept[p.Ref] = true
+	if wanted {
+		d.Active, d.Why = false, Reverted
+	}
+	return !wanted && p.Deleted.IsZero()
+}
+
+// gone has an account brought back that an undone run deleted, and reports whether that is over: the source wants one, and it is
+// too late for the old one.
+func (l *overlay) gone(p Pin, wanted bool) (over bool) {
+	if wanted && !l.in.Now.Before(p.Deleted.Add(l.in.Capabilities.UndeleteWithin)) {
+		return true
+	}
+	if wanted { // The source decides whether it is active.
+		p.Account = StandsActive
+	}
+	l.back = append(l.back, p)
+	l.returns[p.Ref] = true
+	return false
 }
 
 // activated makes an account desired that the source does not want, as it is: nothing but its state is ours to say.
 func (l *overlay) activated(p *Pin, d *Desired, objects []*Object) {
 	if len(objects) == 0 {
-		if !p.Deleted.IsZero() {
-			l.back = append(l.back, *p)
+		if l.concerns(p.Ref) {
+			l.note(p.Ref, p.Label, Reverted, fmt.Sprintf("its account %s is not there any more: undo the run that deleted it, too, or lift the pin", p.RemoteID))
 		}
 		return
 	}
@@ -194,6 +219,9 @@ func (c *computer) undelete() {
 			ch := Change{
 				Op: Undelete, Ref: p.Ref, RemoteID: p.RemoteID, Label: p.Label, Address: p.Address, Why: Reverted,
 				Source: c.departed[p.Ref].Source, Version: c.in.Versions[p.Ref], Inactive: p.Account == StandsSuspended,
+			}
+			if d := c.desired[p.Ref]; d != nil {
+				ch.Source = d.Source
 			}
 			for _, f := range p.Fields {
 				ch.Fields = append(ch.Fields, FieldChange{Name: f.Name, After: f.Values})

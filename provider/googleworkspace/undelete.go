@@ -51,10 +51,16 @@ func (p *Provider) undeleteUser(ctx context.Context, c *plan.Change) (outcome, e
 		return outcome{}, err
 	}
 	suspend := c.Inactive && !current.Suspended
-	if suspend {
+	lift := !c.Inactive && current.Suspended && suspender(current, e.marks) == plan.Us // Somebody else's suspension stays.
+	switch {
+	case suspend:
 		e.marks.suspended = p.now().UTC().Format(time.RFC3339)
+	case lift:
+		e.marks.suspended = ""
 	}
-	to := e.seal(suspend)
-	to.Suspended = suspend
+	to := e.seal(suspend || lift)
+	if to.Suspended = suspend; lift {
+		to.ForceSendFields = append(to.ForceSendFields, "Suspended")
+	}
 	return outcome{note: "brought back from the deleted users"}, p.putUser(ctx, c, to)
 }

@@ -182,6 +182,17 @@ func testUndelete(t *testing.T, s *session) {
 	if p := s.settled(); len(p.Changes) != 1 || p.Changes[0].Op != plan.Restore {
 		t.Errorf("the plan after the return is not the one restore:\n%s", ops(p))
 	}
+	// One that we had suspended, and that is wanted again, comes back active.
+	s.must(change(plan.Suspend, active, ids[active]))
+	s.must(change(plan.Delete, active, ids[active]))
+	s.Advance(time.Hour)
+	again := change(plan.Undelete, active, ids[active])
+	again.Address = s.desired[active].Address
+	s.must(again)
+	s.suspended(ids[active], false)
+	if p := s.settled(); len(p.Changes) > 0 {
+		t.Errorf("the plan after a wanted account came back is not empty:\n%s", ops(p))
+	}
 	s.must(change(plan.Delete, active, ids[active]))
 	s.Advance(s.Provider.Capabilities().UndeleteWithin + time.Hour)
 	c := change(plan.Undelete, active, ids[active])

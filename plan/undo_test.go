@@ -1,0 +1,229 @@
+package plan_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/directory"
+	"rollcall/plan"
+)
+
+// deleted is a team of which ann and bob were deleted by mistake, bob after he had been suspended; the pins undo that.
+func deleted(t *testing.T, lost func(in *plan.Input)) (in plan.Input, remote *tenant, mistake plan.Plan) {
+	t.Helper()
+	in, remote = staffed()
+	carry(t, &in, remote)
+	in.Policy.UserDeleteAction, in.Policy.DeleteAfter = plan.ActionDelete, 0
+	lost(&in)
+	remote.remote(user("bob")).Active, remote.remote(user("bob")).Suspender = false, plan.Us
+	return in, remote, carry(t, &in, remote)
+}
+
+// Who is wanted again before the undo gets the old account back, not a new one.
+func TestUndoOfDeletionsThatTheSourceRegrets(t *testing.T) {
+	t.Parallel()
+	back := func(t *testing.T, in plan.Input, remote *tenant, before map[directory.Ref]string) {
+		t.Helper()
+		check(t, "the undo", carry(t, &in, remote),
+			"undelete user/ann title:>T because reverted", "undelete user/bob title:>T because reverted", "add_member group/all user/ann", "add_member group/all user/bob")
+		for ref, id := range before {
+			if o := remote.remote(ref); o == nil || o.RemoteID != id {
+				t.Errorf("%s is %+v, want the account %s", ref, o, id)
+			}
+		}
+		carry(t, &in, remote) // Whoever came back suspended, and is wanted, is activated.
+		check(t, "the next sync", carry(t, &in, remote))
+		if len(in.Pins) != 0 {
+			t.Errorf("pins are left: %+v", in.Pins)
+		}
+		for ref := range before {
+			if !remote.remote(ref).Active {
+				t.Errorf("%s is still suspended", ref)
+			}
+		}
+	}
+	t.Run("the scope was put right", func(t *testing.T) {
+		t.Parallel()
+		everybody, _ := staffed()
+		ids := map[directory.Ref]string{}
+		in, remote, mistake := deleted(t, func(in *plan.Input) {
+			in.OutOfScope = []directory.Ref{user("ann"), user("bob")}
+			in.Desired = []plan.Desired{in.Desired[2], team("all", "all@x", "cid")}
+		})
+		for id, o := range remote.deleted {
+			ids[o.Ref] = id
+		}
+		in.Desired, in.OutOfScope = everybody.Desired, nil
+		in.Pins = undo(t, mistake.Changes, in)
+		back(t, in, remote, ids)
+	})
+	t.Run("the source was mended", func(t *testing.T) {
+		t.Parallel()
+		everybody, _ := staffed()
+		ids := map[directory.Ref]string{}
+		in, remote, mistake := deleted(t, func(in *plan.Input) { leave(in, "ann", "bob") })
+		for id, o := range remote.deleted {
+			ids[o.Ref] = id
+		}
+		in.Desired, in.Versions = everybody.Desired, everybody.Versions
+		in.Pins = undo(t, mistake.Changes, in)
+		back(t, in, remote, ids)
+	})
+}
+
+// Who is back in the source, but disabled, comes back suspended and is not deleted again.
+func TestUndoOfDeletionsOfWhoIsDisabledNow(t *testing.T) {
+	t.Parallel()
+	everybody, _ := staffed()
+	in, remote, mistake := deleted(t, func(in *plan.Input) { leave(in, "ann", "bob") })
+	in.Desired, in.Versions = everybody.Desired, everybody.Versions
+	in.Desired[0].Active, in.Desired[0].Why = false, plan.Disabled
+	in.Pins = undo(t, mistake.Changes, in)
+	carry(t, &in, remote)
+	if o := remote.remote(user("ann")); o == nil || o.Active {
+		t.Errorf("ann is %+v, want her back and suspended", o)
+	}
+	check(t, "the next sync", carry(t, &in, remote), "note user/ann disabled")
+}
+
+// When it is too late to bring an account back and the source wants one, it gets a new one.
+func TestUndoOfDeletionsTooLateForWhoIsWanted(t *testing.T) {
+	t.Parallel()
+	everybody, _ := staffed()
+	in, remote, mistake := deleted(t, func(in *plan.Input) { leave(in, "ann", "bob") })
+	in.Desired, in.Versions = everybody.Desired, everybody.Versions
+	in.Pins = undo(t, mistake.Changes, in)
+	in.Now = in.Now.Add(21 * 24 * time.Hour)
+	check(t, "too late", carry(t, &in, remote), "create user/ann", "create user/bob", "add_member group/all user/ann", "add_member group/all user/bob")
+	check(t, "the next sync", carry(t, &in, remote))
+}
+
+// A sync was faster than the undo and made new accounts: they stay, and the plan says that the old ones do not come back.
+func TestUndoOfDeletionsAfterNewAccounts(t *testing.T) {
+	t.Parallel()
+	everybody, _ := staffed()
+	in, remote, mistake := deleted(t, func(in *plan.Input) { leave(in, "ann", "bob") })
+	in.Desired, in.Versions = everybody.Desired, everybody.Versions
+	carry(t, &in, remote)
+	in.Pins = undo(t, mistake.Changes, in)
+	check(t, "the undo", carry(t, &in, remote), "note user/ann reverted", "note user/bob reverted")
+	check(t, "the next sync", carry(t, &in, remote))
+}
+
+// The suspension is undone of somebody whom a later run deleted: that run has to be undone, too.
+func TestUndoOfOneOfTwoRuns(t *testing.T) {
+	t.Parallel()
+	in, remote := staffed()
+	in.Policy.UserDeleteAction = plan.ActionDelete
+	carry(t, &in, remote)
+	leave(&in, "ann")
+	at := in.Now
+	suspended := carry(t, &in, remote)
+	in.Links = map[directory.Ref]plan.Link{user("ann"): {Departed: at}}
+	in.Now = at.Add(721 * time.Hour)
+	gone := carry(t, &in, remote)
+	check(t, "the second run", gone, "delete user/ann title:T> because absent")
+
+	first := plan.Undone{Run: "first", At: at, Changes: suspended.Changes}
+	second := plan.Undone{Run: "second", At: in.Now, Changes: gone.Changes}
+	in.Now = in.Now.Add(time.Hour)
+	pin := func(old []plan.Pin, u plan.Undone) []plan.Pin {
+		pins, _ := plan.Undo(u, in.Versions, in.Now)
+		in.Now = in.Now.Add(time.Hour)
+		return plan.MergePins(old, pins)
+	}
+	in.Links = nil
+	alone := in
+	alone.Pins, alone.State = pin(nil, first), remote.state()
+	check(t, "the undo of the first run alone", plan.Compute(alone), "note user/ann reverted")
+	for _, order := range [][]plan.Undone{{first, second}, {second, first}} {
+		both := in
+		for _, u := range order {
+			both.Pins = pin(both.Pins, u)
+		}
+		both.State = remote.state()
+		p := plan.Compute(both)
+		check(t, "the undo of both runs, "+order[0].Run+" first", p, "undelete user/ann title:>T because reverted", "add_member group/all user/ann")
+		if len(p.Changes) > 0 && p.Changes[0].Inactive {
+			t.Errorf("%s first: ann comes back suspended, want her as before the first run", order[0].Run)
+		}
+	}
+}
+
+// Two runs in a row are undone in either order, and the undo of an undo is what the first undo undid.
+func TestUndoInEitherOrder(t *testing.T) {
+	t.Parallel()
+	in, remote := staffed()
+	carry(t, &in, remote)
+	title := func(to string) plan.Undone {
+		in.Now = in.Now.Add(time.Hour)
+		in.Desired[0].Fields = fields("title", to)
+		p := carry(t, &in, remote)
+		check(t, "a run", p, "update user/ann title:"+remoteTitle(p)+">"+to)
+		return plan.Undone{Run: to, At: in.Now, Changes: p.Changes}
+	}
+	in.Desired = append([]plan.Desired(nil), in.Desired...)
+	first, second := title("U"), title("W")
+	revert := func(u plan.Undone) plan.Undone {
+		in.Now = in.Now.Add(time.Hour)
+		pins, _ := plan.Undo(u, in.Versions, in.Now)
+		in.Pins = plan.MergePins(in.Pins, pins)
+		p := carry(t, &in, remote)
+		return plan.Undone{Run: "undo of " + u.Run, At: in.Now.Add(time.Minute), Changes: p.Changes}
+	}
+	is := func(what, want string) {
+		t.Helper()
+		if got := remote.remote(user("ann")).Fields.Get("title"); got != want {
+			t.Errorf("%s: the title is %q, want %q", what, got, want)
+		}
+		check(t, "a sync after "+what, carry(t, &in, remote))
+	}
+	undoFirst := revert(first)
+	is("the undo of the first", "T")
+	revert(second)
+	is("the undo of the second after the first", "T")
+	revert(undoFirst)
+	is("the undo of an undo", "W")
+	if len(in.Pins) != 0 {
+		t.Errorf("pins are left: %+v", in.Pins)
+	}
+	revert(second)
+	is("the undo of the second", "U")
+	revert(first)
+	is("the undo of the first after the second", "T")
+	revert(first)
+	is("the undo of the first, again", "T")
+}
+
+func remoteTitle(p plan.Plan) string {
+	if len(p.Changes) == 0 || len(p.Changes[0].Fields) == 0 {
+		return ""
+	}
+	return p.Changes[0].Fields[0].Before[0]
+}
+
+// An entry that cannot be read for a while keeps its pin, and nothing happens to it.
+func TestPinOfAnUnusableEntry(t *testing.T) {
+	t.Parallel()
+	in, remote := staffed()
+	carry(t, &in, remote)
+	sound := in
+	in.Desired = append([]plan.Desired(nil), in.Desired...)
+	in.Desired[0].Active, in.Desired[0].Why = false, plan.Disabled
+	disabled := in
+	mistake := carry(t, &in, remote)
+	in.Pins = undo(t, mistake.Changes, in)
+	carry(t, &in, remote)
+	pins := in.Pins
+
+	in.Desired, in.Versions = sound.Desired[1:], mapsWithout(in.Versions, []string{"ann"})
+	in.Findings = []directory.Finding{{Ref: user("ann"), Problem: "two sources have it"}}
+	check(t, "while it is unusable", carry(t, &in, remote), "held user/ann unusable")
+	if diff := cmp.Diff(pins, in.Pins); diff != "" {
+		t.Fatalf("pins while it is unusable (-want +got):\n%s", diff)
+	}
+	in.Desired, in.Versions, in.Findings = disabled.Desired, disabled.Versions, nil
+	check(t, "when it can be read again", carry(t, &in, remote))
+}
