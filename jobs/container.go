@@ -101,8 +101,13 @@ func (g *gate) Verdicts(ctx context.Context) (map[string]plan.Verdict, error) {
 func (g *gate) Pins(ctx context.Context) ([]plan.Pin, error) { return g.store.Pins(ctx, g.name) }
 
 // Pin implements reconcile.Gate.
-func (g *gate) Pin(ctx context.Context, keep []plan.Pin, forget []directory.Ref) error {
-	return g.store.Pin(ctx, g.name, keep, forget)
+func (g *gate) Pin(ctx context.Context, pins []plan.Pin) error {
+	return g.store.Pin(ctx, g.name, pins, nil)
+}
+
+// Repin implements reconcile.Gate.
+func (g *gate) Repin(ctx context.Context, change []plan.Pin, forget []directory.Ref) error {
+	return g.store.Repin(ctx, g.name, change, forget)
 }
 
 // Spend implements reconcile.Gate.

@@ -240,14 +240,25 @@ func (g *gateFake) Pins(context.Context) ([]plan.Pin, error) {
 	return slices.SortedFunc(maps.Values(g.pins), func(a, b plan.Pin) int { return a.Ref.Compare(b.Ref) }), nil
 }
 
-func (g *gateFake) Pin(_ context.Context, keep []plan.Pin, forget []directory.Ref) error {
+func (g *gateFake) Pin(_ context.Context, pins []plan.Pin) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.pins == nil {
 		g.pins = map[directory.Ref]plan.Pin{}
 	}
-	for _, p := range keep {
+	for _, p := range pins {
 		g.pins[p.Ref] = p
+	}
+	return nil
+}
+
+func (g *gateFake) Repin(_ context.Context, change []plan.Pin, forget []directory.Ref) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range change {
+		if _, there := g.pins[p.Ref]; there {
+			g.pins[p.Ref] = p
+		}
 	}
 	for _, ref := range forget {
 		delete(g.pins, ref)
@@ -287,10 +298,17 @@ type journalFake struct {
 	messages []string
 	// since is since when changes were due that were made, by "op ref".
 	since map[string]time.Time
+	// onPlan is called when the plan is stored.
+	onPlan func()
 }
 
-func (j *journalFake) Read(int, int, int)                                  {}
-func (j *journalFake) Planned(context.Context, plan.Plan, plan.Plan) error { return nil }
+func (j *journalFake) Read(int, int, int) {}
+func (j *journalFake) Planned(context.Context, plan.Plan, plan.Plan) error {
+	if j.onPlan != nil {
+		j.onPlan()
+	}
+	return nil
+}
 func (j *journalFake) Done(c *plan.Change, r provider.Result) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

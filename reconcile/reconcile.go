@@ -79,8 +79,10 @@ type Gate interface {
 	Verdicts(ctx context.Context) (map[string]plan.Verdict, error)
 	// Pins are what persons had undone: it stays as it was before, until the source changes.
 	Pins(ctx context.Context) ([]plan.Pin, error)
-	// Pin keeps pins, in place of those of the same entries, and forgets others.
-	Pin(ctx context.Context, keep []plan.Pin, forget []directory.Ref) error
+	// Pin keeps pins, in place of those of the same entries.
+	Pin(ctx context.Context, pins []plan.Pin) error
+	// Repin changes pins and forgets others; those that a person lifted since Pins stay lifted.
+	Repin(ctx context.Context, change []plan.Pin, forget []directory.Ref) error
 	// Spend counts a destructive change that is about to be made, if no more than limit were then made in the window:
 	// ok is false where others were faster. settle says whether the change was made; one that was begun and is not settled, because its
 	// worker died or heard no answer, stays counted, and is not counted again by who begins it again.
@@ -205,7 +207,7 @@ func (e *Engine) Execute(ctx context.Context, run Run) (Report, error) {
 		return report, nil
 	}
 	if run.Undo != nil { // Kept before anything is taken back: the next run must not do again what this one undoes.
-		if err := run.Gate.Pin(ctx, view.pins, nil); err != nil {
+		if err := run.Gate.Pin(ctx, view.fresh()); err != nil {
 			return report, err
 		}
 	}

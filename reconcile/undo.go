@@ -59,7 +59,17 @@ func (a *applier) unpin(ctx context.Context) error {
 	if n := len(lapsed); n > 0 {
 		a.run.Journal.Say(Info, fmt.Sprintf("%d pins have ended: the source changed, or says the same again.", n), nil)
 	}
-	return a.run.Gate.Pin(ctx, keep, lapsed)
+	return a.run.Gate.Repin(ctx, keep, lapsed)
+}
+
+// fresh returns the pins of this run's undo, with what was kept of the same entries before.
+func (v *view) fresh() []plan.Pin {
+	out := make([]plan.Pin, 0, len(v.undoes))
+	for i := range v.undoes { // Both are sorted, and every pin of the undo is among the pins.
+		at, _ := slices.BinarySearchFunc(v.pins, v.undoes[i].Ref, func(p plan.Pin, ref directory.Ref) int { return p.Ref.Compare(ref) })
+		out = append(out, v.pins[at])
+	}
+	return out
 }
 
 func samePin(a, b *plan.Pin) bool {

@@ -151,3 +151,49 @@ func TestAnUndoIsGuarded(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestAPinThatIsLiftedMeanwhile: a run that read the pins before does not bring them back.
+func TestAPinThatIsLiftedMeanwhile(t *testing.T) {
+	t.Parallel()
+	w, _, mistake := mistaken(t)
+	if _, err := w.undo(t, mistake, false); err != nil {
+		t.Fatal(err)
+	}
+	lift := func(change plan.Change, _ bool) error {
+		w.gate.mu.Lock()
+		defer w.gate.mu.Unlock()
+		clear(w.gate.pins)
+		return nil
+	}
+	// Of u002 the source wants a part by itself, so that its pin is written anew at the end of the run.
+	for i := range w.source.snapshot.Entries {
+		if e := &w.source.snapshot.Entries[i]; e.ID == "g000" {
+			e.Members = slices.Insert(slices.Clone(e.Members), 2, ref(2))
+		}
+	}
+	w.source.snapshot.Entries = append(w.source.snapshot.Entries, person(20))
+	w.tenant.hook = lift
+	mustRun(t, w)
+	if len(w.gate.pins) != 0 {
+		t.Errorf("pins that were lifted during a run are back: %+v", w.gate.pins)
+	}
+
+	// Nor does the undo of another run.
+	w.tenant.hook = nil
+	if _, err := w.undo(t, mistake, false); err != nil {
+		t.Fatal(err)
+	}
+	other := reconcile.Report{}
+	other.Apply.Changes = slices.DeleteFunc(slices.Clone(mistake.Apply.Changes), func(c plan.Change) bool { return c.ID != "u004" })
+	w.said.onPlan = func() {
+		w.gate.mu.Lock()
+		defer w.gate.mu.Unlock()
+		clear(w.gate.pins)
+	}
+	if _, err := w.undo(t, other, false); err != nil {
+		t.Fatal(err)
+	}
+	if len(w.gate.pins) != 1 {
+		t.Errorf("pinned are %+v, want u004 alone", w.gate.pins)
+	}
+}

@@ -44,13 +44,9 @@ func (s *Store) CountPins(ctx context.Context, c Container) (int64, error) {
 
 // Pin keeps pins, in place of those of the same entries, and forgets others, all in one step.
 func (s *Store) Pin(ctx context.Context, c Container, keep []plan.Pin, forget []directory.Ref) error {
-	fields := make([]any, 0, 2*len(keep))
-	for i := range keep {
-		text, err := json.Marshal(keep[i])
-		if err != nil {
-			return fault.New(fault.Internal, "status: pin", err)
-		}
-		fields = append(fields, keep[i].Ref.String(), text)
+	fields, err := pinFields(keep)
+	if err != nil {
+		return err
 	}
 	gone := make([]string, 0, len(forget))
 	for _, ref := range forget {
@@ -59,7 +55,7 @@ func (s *Store) Pin(ctx context.Context, c Container, keep []plan.Pin, forget []
 	if len(fields)+len(gone) == 0 {
 		return nil
 	}
-	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+	_, err = s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		for chunk := range slices.Chunk(fields, 2*pinsAtOnce) {
 			p.HSet(ctx, pinKey(c), chunk...)
 		}
@@ -69,4 +65,33 @@ func (s *Store) Pin(ctx context.Context, c Container, keep []plan.Pin, forget []
 		return nil
 	})
 	return redisFault("pin", err)
+}
+
+// Repin changes pins and forgets others, for a run that read them when it began: what a person lifted since stays lifted.
+func (s *Store) Repin(ctx context.Context, c Container, change []plan.Pin, forget []directory.Ref) error {
+	fields, err := pinFields(change)
+	if err != nil {
+		return err
+	}
+	for _, ref := range forget {
+		fields = append(fields, ref.String(), "")
+	}
+	for chunk := range slices.Chunk(fields, 2*pinsAtOnce) {
+		if _, _, err := s.eval(ctx, "repin", repinScript, c, chunk...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func pinFields(pins []plan.Pin) ([]any, error) {
+	fields := make([]any, 0, 2*len(pins))
+	for i := range pins {
+		text, err := json.Marshal(pins[i])
+		if err != nil {
+			return nil, fault.New(fault.Internal, "status: pin", err)
+		}
+		fields = append(fields, pins[i].Ref.String(), text)
+	}
+	return fields, nil
 }

@@ -48,6 +48,14 @@ func TestPins(t *testing.T) {
 		if diff := cmp.Diff(want[:1], pinned()); diff != "" {
 			t.Errorf("after one was changed and one forgotten (-want +got):\n%s", diff)
 		}
+		lifted := plan.Pin{Ref: directory.Ref{Kind: directory.User, ID: "lifted"}, Account: plan.StandsActive}
+		want[0].Address = "other@x"
+		if err := f.Repin(t.Context(), corp, []plan.Pin{want[0], lifted}, []directory.Ref{want[1].Ref}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want[:1], pinned()); diff != "" {
+			t.Errorf("after a run that had read a pin that was lifted since (-want +got):\n%s", diff)
+		}
 		if other, err := f.Pins(t.Context(), "google_workspace:7"); err != nil || len(other) != 0 {
 			t.Errorf("pins of another container: %v, %v", other, err)
 		}
@@ -60,7 +68,7 @@ func TestPins(t *testing.T) {
 		if err := f.Pin(t.Context(), corp, many, nil); err != nil || len(pinned()) != 2501 {
 			t.Errorf("%d pins, err %v; want 2501", len(pinned()), err)
 		}
-		if err := f.Pin(t.Context(), corp, nil, refs); err != nil || len(pinned()) != 1 {
+		if err := f.Repin(t.Context(), corp, nil, refs); err != nil || len(pinned()) != 1 {
 			t.Errorf("%d pins, err %v; want 1", len(pinned()), err)
 		}
 	})

@@ -30,6 +30,7 @@ var (
 	jobSetScript   = containerScript("job_set")
 	enterScript    = containerScript("enter")
 	leaveScript    = containerScript("leave")
+	repinScript    = containerScript("repin")
 
 	beatScript = redis.NewScript(lua("beat"))
 )

@@ -54,7 +54,8 @@ func (open) Lock(ctx context.Context, _ string) (func(), bool, error) {
 }
 func (open) Spent(context.Context) (plan.Budget, error)                { return plan.Budget{}, nil }
 func (open) Pins(context.Context) ([]plan.Pin, error)                  { return nil, nil }
-func (open) Pin(context.Context, []plan.Pin, []directory.Ref) error    { return nil }
+func (open) Pin(context.Context, []plan.Pin) error                     { return nil }
+func (open) Repin(context.Context, []plan.Pin, []directory.Ref) error  { return nil }
 func (open) Verdicts(context.Context) (map[string]plan.Verdict, error) { return nil, nil }
 func (open) Spend(context.Context, *plan.Change, int) (func(bool), bool, error) {
 	return func(bool) {}, true, nil

@@ -130,7 +130,8 @@ func (gate) Lock(ctx context.Context, _ string) (func(), bool, error) {
 }
 func (gate) Spent(context.Context) (plan.Budget, error)                { return plan.Budget{}, nil }
 func (gate) Pins(context.Context) ([]plan.Pin, error)                  { return nil, nil }
-func (gate) Pin(context.Context, []plan.Pin, []directory.Ref) error    { return nil }
+func (gate) Pin(context.Context, []plan.Pin) error                     { return nil }
+func (gate) Repin(context.Context, []plan.Pin, []directory.Ref) error  { return nil }
 func (gate) Verdicts(context.Context) (map[string]plan.Verdict, error) { return nil, nil }
 func (gate) Spend(context.Context, *plan.Change, int) (func(bool), bool, error) {
 	return func(bool) {}, true, nil
