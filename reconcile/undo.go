@@ -53,6 +53,9 @@ func (a *applier) unpin(ctx context.Context) error {
 	keep := slices.Clone(a.report.Apply.Pins)
 	keep = slices.DeleteFunc(keep, func(p plan.Pin) bool { return samePin(&p, before[p.Ref]) })
 	lapsed := a.report.Apply.Lapsed
+	if len(a.report.Apply.Doubts) > 0 { // What the source seems to have changed may be what it failed to say.
+		lapsed = nil
+	}
 	if len(keep)+len(lapsed) == 0 {
 		return nil
 	}

@@ -197,3 +197,30 @@ func TestAPinThatIsLiftedMeanwhile(t *testing.T) {
 		t.Errorf("pinned are %+v, want u004 alone", w.gate.pins)
 	}
 }
+
+// TestPinsOutliveADoubtfulRead: an entry that a doubtful read lacks, and that is back in the next, is still pinned.
+func TestPinsOutliveADoubtfulRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.source.snapshot.Entries = company()
+	mustRun(t, w)
+	disabled := company()
+	disabled[4].Active = false
+	w.source.snapshot.Entries = disabled
+	mistake, err := w.run(t.Context())
+	if err != nil || mistake.Applied == 0 {
+		t.Fatalf("the mistake made %d changes, err %v", mistake.Applied, err)
+	}
+	if _, err := w.undo(t, mistake, false); err != nil {
+		t.Fatal(err)
+	}
+	before := w.tenant.picture()
+	w.source.snapshot.Entries = slices.DeleteFunc(slices.Clone(disabled), func(e directory.Entry) bool { return e.ID == "u004" })
+	w.source.snapshot.Doubts = []string{"a part of the directory did not answer"}
+	mustRun(t, w)
+	w.source.snapshot.Entries, w.source.snapshot.Doubts = disabled, nil
+	mustRun(t, w)
+	if diff := cmp.Diff(before, w.tenant.picture()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
