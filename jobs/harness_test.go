@@ -30,8 +30,19 @@ const (
 type people struct {
 	mu     sync.Mutex
 	n      int
+	idle   int // disabled ones, besides
 	absent map[directory.ID]bool
 	err    error
+	// secret is the value of a field that everybody should have; approval is require_approval.
+	secret   string
+	approval provider.Approval
+}
+
+// configured returns what the provider's configuration says now.
+func (p *people) configured() (secret string, approval provider.Approval) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.secret, p.approval
 }
 
 func (p *people) Read(_ context.Context, q directory.Query) (s directory.Snapshot, err error) {
@@ -49,6 +60,10 @@ func (p *people) Read(_ context.Context, q directory.Query) (s directory.Snapsho
 		s.Entries = append(s.Entries, e)
 		s.Versions[e.Ref()] = e.Digest()
 	}
+	for i := range p.idle {
+		e := directory.Entry{Kind: directory.User, ID: directory.ID(fmt.Sprintf("x%03d", i)), Source: "corp"}
+		s.Entries, s.Versions[e.Ref()] = append(s.Entries, e), e.Digest()
+	}
 	return s, p.err
 }
 
@@ -60,6 +75,7 @@ func (p *people) version(_ context.Context, _ string, ref directory.Ref) (string
 type tenant struct {
 	mu     sync.Mutex
 	have   map[directory.Ref]bool
+	fields map[directory.Ref]directory.Attributes
 	mirror bool
 	before func(context.Context, plan.Change) error
 }
@@ -72,7 +88,7 @@ func (t *tenant) Read(context.Context, provider.Query) (s plan.State, err error)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for ref := range t.have {
-		s.Objects = append(s.Objects, plan.Object{Ref: ref, RemoteID: "r-" + string(ref.ID), Address: string(ref.ID) + "@x", Active: true})
+		s.Objects = append(s.Objects, plan.Object{Ref: ref, RemoteID: "r-" + string(ref.ID), Address: string(ref.ID) + "@x", Active: true, Fields: t.fields[ref].Clone()})
 	}
 	return s, nil
 }
@@ -87,9 +103,12 @@ func (t *tenant) Apply(ctx context.Context, batch []plan.Change) []provider.Resu
 		}
 		t.mu.Lock()
 		if t.have == nil {
-			t.have = map[directory.Ref]bool{}
+			t.have, t.fields = map[directory.Ref]bool{}, map[directory.Ref]directory.Attributes{}
 		}
 		t.have[c.Ref] = true
+		for _, f := range c.Fields {
+			t.fields[c.Ref] = t.fields[c.Ref].Set(f.Name, f.After...)
+		}
 		t.mu.Unlock()
 		out[i].RemoteID = "r-" + string(c.ID)
 	}
@@ -136,7 +155,10 @@ func (s *site) containers() []jobs.Container {
 	desire := func(sn directory.Snapshot, _ plan.State) (r mapping.Result, _ error) {
 		for i := range sn.Entries {
 			e := &sn.Entries[i]
-			r.Desired = append(r.Desired, plan.Desired{Ref: e.Ref(), Address: string(e.ID) + "@x", Label: string(e.ID), Active: true, Source: "corp", Version: sn.Versions[e.Ref()]})
+			r.Desired = append(r.Desired, plan.Desired{Ref: e.Ref(), Address: string(e.ID) + "@x", Label: string(e.ID), Active: e.Active, Source: "corp", Version: sn.Versions[e.Ref()]})
+			if !e.Active {
+				r.Desired[i].Why = plan.Disabled
+			}
 		}
 		return r, nil
 	}
@@ -164,9 +186,24 @@ func (s *site) containers() []jobs.Container {
 			return reconcile.New(reconcile.Config{Source: s.source, Provider: mirror, Desire: plain, Ledger: first})
 		}},
 		{Name: google, Sources: []string{"corp"}, Schedule: schedule, Engine: func() *reconcile.Engine {
-			return reconcile.New(reconcile.Config{Source: s.source, Provider: s.remote, Desire: desire, Ledger: s.ledger, Version: s.source.version})
+			secret, approval := s.source.configured()
+			mapped := func(sn directory.Snapshot, st plan.State) (mapping.Result, error) {
+				r, err := desire(sn, st)
+				for i := range r.Desired {
+					r.Desired[i].Fields = r.Desired[i].Fields.Set("wifi_password", secretOf(secret)...)
+				}
+				return r, err
+			}
+			return reconcile.New(reconcile.Config{Source: s.source, Provider: s.remote, Desire: mapped, Ledger: s.ledger, Version: s.source.version, Approval: approval})
 		}},
 	}
+}
+
+func secretOf(value string) []string {
+	if value == "" {
+		return nil
+	}
+	return []string{value}
 }
 
 // worker starts a worker that is shut down at the end of the test.

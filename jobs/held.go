@@ -18,10 +18,10 @@ func (w *Worker) keepHeld(ctx context.Context, run status.Run, held plan.Plan) e
 
 func heldSet(runID string, now time.Time, held plan.Plan) status.HeldSet {
 	set := status.HeldSet{Digest: held.HeldDigest(), RunID: runID, At: now.UTC()}
-	for i := range held.Changes {
-		c := &held.Changes[i]
+	for row := range plan.Rows(plan.Plan{}, held) { // without the values of secrets
+		c, print := &row.Change, held.Changes[len(set.Changes)].Fingerprint()
 		h := status.HeldChange{
-			Fingerprint: c.Fingerprint(), Op: c.Op.String(), Kind: c.Kind.String(), ID: string(c.ID), Label: c.Label, Address: c.Address,
+			Fingerprint: print, Op: c.Op.String(), Kind: c.Kind.String(), ID: string(c.ID), Label: c.Label, Address: c.Address,
 			RemoteID: c.RemoteID, Why: string(c.Why), Guard: string(c.Guard), Reason: c.Held, From: string(c.From),
 		}
 		if c.Member != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"rollcall/fault"
+	"rollcall/internal/secret"
 	"rollcall/plan"
 	"rollcall/status"
 )
@@ -41,7 +42,7 @@ func revertible(ctx context.Context, st *status.Store, run status.Run) ([]status
 		return nil, fault.Errorf(fault.Conflict, "What the run changed is no longer on record: plans are kept for 30 days, and the newest 20 of them.")
 	case err != nil:
 		return nil, err
-	case slices.ContainsFunc(heads, func(h status.PlanHead) bool { return !h.Complete() }):
+	case slices.ContainsFunc(heads, func(h status.PlanHead) bool { total, kept := applied(h); return kept < total }):
 		return nil, fault.Errorf(fault.Conflict, "The run's plan was too long to be kept whole, so what it changed is not on record.")
 	case !slices.ContainsFunc(heads, func(h status.PlanHead) bool { return !h.Idle }):
 		return nil, fault.Errorf(fault.Conflict, "The run changed nothing.")
@@ -88,19 +89,48 @@ func (w *Worker) undone(ctx context.Context, run status.Run) (*plan.Undone, erro
 		return u, nil
 	}
 	// Whoever takes it back no longer approves of it.
-	prints := make([]string, 0, len(u.Changes))
-	for i := range u.Changes {
-		if c := &u.Changes[i]; c.Approved {
-			c.Approved = false
-			prints = append(prints, c.Fingerprint())
-		}
+	prints, err := w.approvals(ctx, run.Container, u.Changes)
+	if err != nil {
+		return nil, err
 	}
 	return u, w.cfg.Status.Undecide(ctx, run.Container, prints)
 }
 
+// approvals returns the fingerprints of the approvals that changes were made with. Of a change whose values were secret, and so are
+// not in the plan, the fingerprint is no longer known: those of its entry and operation are meant.
+func (w *Worker) approvals(ctx context.Context, container status.Container, changes []plan.Change) ([]string, error) {
+	type about struct{ op, id string }
+	var prints []string
+	unknown := map[about]bool{}
+	for i := range changes {
+		switch c := &changes[i]; {
+		case !c.Approved:
+		case slices.ContainsFunc(c.Fields, redacted):
+			unknown[about{c.Op.String(), string(c.ID)}] = true
+		default:
+			prints = append(prints, c.Fingerprint())
+		}
+	}
+	if len(unknown) == 0 {
+		return prints, nil
+	}
+	decisions, err := w.cfg.Status.Decisions(ctx, container)
+	for print, d := range decisions {
+		if d.Verdict == string(plan.Approved) && unknown[about{d.Op, d.ID}] {
+			prints = append(prints, print)
+		}
+	}
+	return prints, err
+}
+
+func redacted(f plan.FieldChange) bool {
+	return slices.Contains(f.Before, secret.Redacted) || slices.Contains(f.After, secret.Redacted)
+}
+
 // appendChanges reads what a plan was to apply.
 func (w *Worker) appendChanges(ctx context.Context, to []plan.Change, head status.PlanHead) ([]plan.Change, error) {
-	for from, size := 0, applied(head); from < size; {
+	_, size := applied(head)
+	for from := 0; from < size; {
 		rows, err := w.cfg.Status.PlanRows(ctx, head, from, min(planRowsAtOnce, size-from))
 		if err != nil {
 			return nil, err
@@ -120,12 +150,12 @@ func (w *Worker) appendChanges(ctx context.Context, to []plan.Change, head statu
 // planRowsAtOnce is how many rows of a plan are read in one go.
 const planRowsAtOnce = 5000
 
-// applied is how many of the plan's first rows are changes that were to be applied.
-func applied(head status.PlanHead) int {
+// applied is how many changes were to be applied, and how many of them are kept: the plan's first rows.
+func applied(head status.PlanHead) (total, kept int) {
 	for _, s := range head.Sections {
 		if s.Name == string(plan.RowChange) {
-			return s.Kept
+			return s.Total, s.Kept
 		}
 	}
-	return 0
+	return 0, 0
 }

@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -9,7 +10,9 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/jobs"
 	"rollcall/plan"
+	"rollcall/provider"
 	"rollcall/status"
 )
 
@@ -105,5 +108,69 @@ func TestAnObjectJobNamesThePin(t *testing.T) {
 		return strings.Contains(m.Event, "pinned") && strings.Contains(m.Event, "mistake")
 	}) {
 		t.Errorf("the messages do not name the pin: %+v", job.Messages)
+	}
+}
+
+// TestAnUndoVoidsApprovalsOfSecrets: the values are kept nowhere, and the approval of what is undone is void all the same.
+func TestAnUndoVoidsApprovalsOfSecrets(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.worker("w1")
+	s.until(google, s.start(google).ID, status.Completed)
+	s.source.mu.Lock()
+	s.source.secret, s.source.approval = "hunter2", provider.ApprovalAlways
+	s.source.mu.Unlock()
+	s.until(google, s.start(google).ID, status.Completed)
+	held, err := s.status.Held(t.Context(), google)
+	if err != nil || len(held.Changes) != 20 {
+		t.Fatalf("%d changes are held, err %v; want 20", len(held.Changes), err)
+	}
+	if text := fmt.Sprint(held); strings.Contains(text, "hunter2") {
+		t.Errorf("a secret is kept with what is held: %s", text)
+	}
+	if _, err := s.status.Decide(t.Context(), google, string(plan.Approved), "ops", held.Changes); err != nil {
+		t.Fatal(err)
+	}
+	run, err := s.client.StartApproved(t.Context(), google, "ops")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done := s.until(google, run.ID, status.Completed); done.FailedChanges != 0 || done.Held != 0 {
+		t.Fatalf("the approved run failed at %d changes and holds %d, want none", done.FailedChanges, done.Held)
+	}
+	undo, err := s.client.StartRevert(t.Context(), google, run.ID, false, "ops")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.until(google, undo.ID, status.Completed)
+	if left, err := s.status.Decisions(t.Context(), google); err != nil || len(left) != 0 {
+		t.Errorf("%d approvals of what was undone are left, err %v", len(left), err)
+	}
+}
+
+// TestNotesThatWereCutDoNotKeepARunFromBeingUndone: what a run left alone is nothing to be taken back.
+func TestNotesThatWereCutDoNotKeepARunFromBeingUndone(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.status = status.New(s.rdb, status.Config{MaxPlanRows: 10})
+	s.client = jobs.NewClient(s.rdb, s.status)
+	s.source.n = 5
+	s.source.idle = 15
+	s.worker("w1")
+	run := s.until(google, s.start(google).ID, status.Completed)
+	if head, err := s.status.Plan(t.Context(), google, run.ID); err != nil || head.Complete() {
+		t.Fatalf("the plan %+v is whole, err %v; want one whose notes were cut", head, err)
+	}
+	undo, err := s.client.StartRevert(t.Context(), google, run.ID, true, "ops")
+	if err != nil {
+		t.Fatalf("StartRevert() = %v, want a run", err)
+	}
+	s.until(google, undo.ID, status.Completed)
+	s.source.mu.Lock()
+	s.source.n = 25
+	s.source.mu.Unlock()
+	long := s.until(google, s.start(google).ID, status.Completed)
+	if _, err := s.client.StartRevert(t.Context(), google, long.ID, true, "ops"); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("StartRevert() of a run whose changes were cut = %v, want a conflict", err)
 	}
 }
