@@ -16,21 +16,16 @@ import (
 )
 
 func heldCommand(e *env) *cobra.Command {
-	var limit, offset int
 	c := &cobra.Command{
 		Use: "held CONTAINER", Short: "Show the changes that wait for a decision",
 		Long: "Shows the changes that a guard holds, why, and what was decided about them. It ends with 3 if there are any.",
 		Args: cobra.ExactArgs(1),
 	}
-	c.Flags().IntVar(&limit, "limit", 100, "how many changes to show at most (1 to 1000)")
-	c.Flags().IntVar(&offset, "offset", 0, "how many changes to pass over")
+	part := partFlags(c, "changes")
 	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := container(args[0])
+		name, limit, offset, err := part(args[0])
 		if err != nil {
 			return err
-		}
-		if limit < 1 || limit > client.MaxPage || offset < 0 {
-			return wrongUse("--limit: want 1 to %d; --offset: want 0 or more", client.MaxPage)
 		}
 		a, err := r.Held(ctx, name, offset, limit)
 		if err != nil {
@@ -49,6 +44,19 @@ func heldCommand(e *env) *cobra.Command {
 		}
 		return err
 	})
+}
+
+// partFlags adds the flags of a list of which a part is shown. What it returns reads them, and the container.
+func partFlags(c *cobra.Command, things string) func(arg string) (name status.Container, limit, offset int, err error) {
+	limit := c.Flags().Int("limit", 100, "how many "+things+" to show at most (1 to 1000)")
+	offset := c.Flags().Int("offset", 0, "how many "+things+" to pass over")
+	return func(arg string) (status.Container, int, int, error) {
+		name, err := container(arg)
+		if err == nil && (*limit < 1 || *limit > client.MaxPage || *offset < 0) {
+			err = wrongUse("--limit: want 1 to %d; --offset: want 0 or more", client.MaxPage)
+		}
+		return name, *limit, *offset, err
+	}
 }
 
 func (r *remote) holds(name status.Container, held client.Held, offset int) error {

@@ -84,21 +84,16 @@ func (r *remote) begun(ctx context.Context, name status.Container, a client.Answ
 }
 
 func pinsCommand(e *env) *cobra.Command {
-	var limit, offset int
 	c := &cobra.Command{
 		Use: "pins CONTAINER", Short: "Show what an undo keeps as it was",
 		Long: "Shows the entries of a provider that are kept as they were before a run that was undone, whatever their source says.",
 		Args: cobra.ExactArgs(1),
 	}
-	c.Flags().IntVar(&limit, "limit", 100, "how many entries to show at most (1 to 1000)")
-	c.Flags().IntVar(&offset, "offset", 0, "how many entries to pass over")
+	part := partFlags(c, "entries")
 	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := container(args[0])
+		name, limit, offset, err := part(args[0])
 		if err != nil {
 			return err
-		}
-		if limit < 1 || limit > client.MaxPage || offset < 0 {
-			return wrongUse("--limit: want 1 to %d; --offset: want 0 or more", client.MaxPage)
 		}
 		a, err := r.Pins(ctx, name, offset, limit)
 		if err != nil {
