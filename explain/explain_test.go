@@ -8,6 +8,7 @@ import (
 
 	"rollcall/directory"
 	"rollcall/explain"
+	"rollcall/fault"
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/status"
@@ -46,11 +47,28 @@ func input() explain.Input {
 
 func TestNoSecretIsShown(t *testing.T) {
 	t.Parallel()
-	in := input()
-	in.Providers[0].Hop.Desired = &plan.Desired{Ref: user, Held: plan.BadMapping, Detail: `notes: "hunter2" is too long`}
-	text, err := json.Marshal(explain.Of(in))
-	if err != nil || strings.Contains(string(text), "hunter") {
-		t.Errorf("the document has a secret: %v\n%s", err, text)
+	const quotes = `notes: "hunter2" is too long`
+	desired := &plan.Desired{Ref: user, Held: plan.BadMapping, Detail: quotes}
+	for what, hop := range map[string]explain.Hop{
+		"planned":            input().Providers[0].Hop,
+		"in conflict":        {Apply: plan.Plan{Held: []plan.Held{{Ref: user, Reason: plan.BadMapping, Detail: quotes}}}},
+		"the tenant is down": {RemoteErr: fault.Errorf(fault.Unavailable, "no answer")},
+	} {
+		in := input()
+		if in.Providers[0].Hop = hop; what != "planned" {
+			in.Providers[0].Held = status.HeldSet{}
+		}
+		in.Providers[0].Hop.Desired = desired
+		text, err := json.Marshal(explain.Of(in))
+		if err != nil || strings.Contains(string(text), "hunter") {
+			t.Errorf("%s: the document has a secret: %v\n%s", what, err, text)
+		}
+		if in = input(); what == "in conflict" { // Without a value of a field that is hidden, the words are the planner's.
+			in.Providers[0].Held, in.Providers[0].Hop, in.Providers[0].Mapping = status.HeldSet{}, hop, nil
+			if v := explain.Of(in).Providers[0].Verdict; !strings.Contains(v, "too long") {
+				t.Errorf("nothing is secret, and the verdict is %q", v)
+			}
+		}
 	}
 }
 

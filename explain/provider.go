@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"rollcall/directory"
-	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/status"
 )
@@ -14,6 +13,9 @@ import (
 // providerOf says how the entry stands with a provider.
 func providerOf(in *ProviderInput, all *Input, sources []Source) Provider {
 	values, hidden := values(in.Mapping)
+	if len(hidden) > 0 {
+		in = censored(in, all.Ref, values)
+	}
 	p := Provider{
 		Container: in.Container, Mapping: values, Groups: groups(in.Hop.Groups), Match: matchOf(&in.Hop, all.Ref), Scope: scopeOf(&in.Hop),
 		Departure: departureOf(in, all.Ref), Next: rows(in.Hop.Apply, in.Hop.Held, hidden), Outcomes: outcomes(in.Attempts),
@@ -22,9 +24,6 @@ func providerOf(in *ProviderInput, all *Input, sources []Source) Provider {
 	}
 	if d := in.Hop.Desired; d != nil {
 		p.Desired = &Desired{Address: d.Address, Active: d.Active, Why: string(d.Why), Held: string(d.Held), Detail: d.Detail}
-		if len(hidden) > 0 && d.Detail != "" { // It may quote what an expression gave.
-			p.Desired.Detail = problems(values)
-		}
 	}
 	for _, err := range []error{in.Err, in.Hop.SourceErr, in.Hop.RemoteErr} {
 		if err != nil {
@@ -34,16 +33,6 @@ func providerOf(in *ProviderInput, all *Input, sources []Source) Provider {
 	j := judge{in: in, p: &p, ref: all.Ref, sources: sources}
 	p.Code, p.Reason, p.Verdict = j.verdict()
 	return p
-}
-
-func problems(values []mapping.Value) string {
-	text := ""
-	for _, v := range values {
-		if v.Problem != "" {
-			text += v.Field + ": " + v.Problem + "; "
-		}
-	}
-	return text
 }
 
 func scopeOf(h *Hop) Scope {

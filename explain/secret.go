@@ -1,6 +1,10 @@
 package explain
 
 import (
+	"cmp"
+	"slices"
+	"strings"
+
 	"rollcall/directory"
 	"rollcall/internal/secret"
 	"rollcall/mapping"
@@ -35,6 +39,31 @@ func values(in []mapping.Value) (out []mapping.Value, hidden map[string]bool) {
 		out[i] = v
 	}
 	return out, hidden
+}
+
+// censored returns the input of a provider of which some values are secret without the words that may quote them: those of the
+// mapping, in place of which stand the problems that may be shown.
+func censored(in *ProviderInput, ref directory.Ref, values []mapping.Value) *ProviderInput {
+	var known []string
+	for _, v := range values {
+		if v.Problem != "" {
+			known = append(known, v.Field+": "+v.Problem)
+		}
+	}
+	text := cmp.Or(strings.Join(known, "; "), secret.Redacted)
+	out := *in
+	if d := in.Hop.Desired; d != nil && d.Detail != "" {
+		safe := *d
+		safe.Detail = text
+		out.Hop.Desired = &safe
+	}
+	out.Hop.Apply.Held = slices.Clone(in.Hop.Apply.Held)
+	for i := range out.Hop.Apply.Held {
+		if h := &out.Hop.Apply.Held[i]; h.Ref == ref && h.Reason == plan.BadMapping {
+			h.Detail = text
+		}
+	}
+	return &out
 }
 
 // rows returns the plan as the rows of a document, without the values of hidden fields.
