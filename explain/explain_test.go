@@ -11,6 +11,7 @@ import (
 	"rollcall/fault"
 	"rollcall/mapping"
 	"rollcall/plan"
+	"rollcall/source"
 	"rollcall/status"
 )
 
@@ -104,5 +105,24 @@ func TestDeparture(t *testing.T) {
 	in.Providers[0].Hop.Pin = &plan.Pin{Ref: user, Run: "run-7", By: "grace", Account: plan.StandsSuspended}
 	if d = explain.Of(in).Providers[0]; d.Departure.DeletedAfter != nil || !strings.Contains(d.Verdict, "It is pinned: grace undid run run-7") {
 		t.Errorf("pinned: %+v: %s", d.Departure, d.Verdict)
+	}
+}
+
+// A live directory that did not search is not one that does not have the entry.
+func TestALiveDirectoryThatDidNotSearch(t *testing.T) {
+	t.Parallel()
+	in := input()
+	in.Sources[0].Location = &source.Location{Server: "ldap://dc1", Unsearched: []string{"search dc=x: time limit"}, Incomplete: true}
+	d := explain.Of(in)
+	if s := d.Sources[0]; s.Code != explain.Read || s.Live.Asked || s.Live.Problem == "" || !strings.Contains(s.Verdict, "could not be asked: search dc=x: time limit") || !d.Partial() {
+		t.Errorf("who is stored: %s %+v", s.Code, s)
+	}
+	in.Sources[0].Location.Incomplete = false // What was not searched is elsewhere.
+	if s := explain.Of(in).Sources[0]; s.Code != explain.Leaving {
+		t.Errorf("who is not where Read looks: %s %+v", s.Code, s)
+	}
+	in.Sources[0].Location.Incomplete, in.Sources[0].Stored, in.Ref = true, nil, directory.Ref{}
+	if d := explain.Of(in); d.Found != explain.Uncertain || d.Sources[0].Code != explain.NotAsked || !strings.Contains(d.Verdict, "Could not be asked: ldap:corp (search dc=x: time limit)") {
+		t.Errorf("who is not stored: %+v", d)
 	}
 }

@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"strings"
 	"time"
 
 	"rollcall/directory"
@@ -47,6 +48,17 @@ func (s *SourceInput) sighting() *source.Sighting {
 		return nil
 	}
 	return &s.Location.Sightings[0]
+}
+
+// unanswered says why the live directory did not answer; empty where it did, or was not asked.
+func (s *SourceInput) unanswered() string {
+	switch l := s.Location; {
+	case s.LocateErr != nil:
+		return s.LocateErr.Error()
+	case l != nil && l.Incomplete && len(l.Sightings) == 0:
+		return strings.Join(l.Unsearched, "; ")
+	}
+	return ""
 }
 
 // ProviderInput is what was gathered of one provider.

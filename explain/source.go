@@ -31,10 +31,8 @@ func sourceOf(in *SourceInput, ref directory.Ref) Source {
 }
 
 func liveOf(in *SourceInput) Live {
-	l := Live{Asked: in.Location != nil && in.LocateErr == nil, Searched: []string{}, Unsearched: []string{}, Rules: []source.Rule{}}
-	if in.LocateErr != nil {
-		l.Problem = in.LocateErr.Error()
-	}
+	l := Live{Problem: in.unanswered(), Searched: []string{}, Unsearched: []string{}, Rules: []source.Rule{}}
+	l.Asked = in.Location != nil && l.Problem == ""
 	if in.Location == nil {
 		return l
 	}
@@ -73,8 +71,8 @@ func judgeSource(in *SourceInput) (SourceCode, string) {
 		return Joined, fmt.Sprintf("it is at %s, in scope, and not in the local directory yet: the source was last read %s. The next sync of this source brings it.", seen.DN, when(in.ReadAt))
 	case in.Departure != nil:
 		return Departed, fmt.Sprintf("it left: the local directory has known that since %s.%s", when(in.Departure.Left), unasked(in))
-	case in.LocateErr != nil:
-		return NotAsked, fmt.Sprintf("the local directory does not have it, and the live one could not be asked: %v.", in.LocateErr)
+	case in.unanswered() != "":
+		return NotAsked, "the local directory does not have it, and the live one could not be asked: " + in.unanswered() + "."
 	}
 	return Absent, "neither the local directory nor the live one has it." + searched(in)
 }
@@ -106,7 +104,7 @@ func stored(in *SourceInput, seen *source.Sighting) (SourceCode, string) {
 		at = fmt.Sprintf("it was read at %s, where it is disabled; the source was last read %s.", in.Stored.DN, when(in.ReadAt))
 	}
 	switch {
-	case in.LocateErr != nil || in.Location == nil:
+	case in.unanswered() != "" || in.Location == nil:
 		return Read, at + unasked(in)
 	case seen == nil:
 		return Leaving, at + " The live directory no longer has it: the next full sync of this source concludes that it left."
@@ -124,10 +122,10 @@ func there(seen *source.Sighting) string {
 }
 
 func unasked(in *SourceInput) string {
-	if in.LocateErr == nil {
+	if in.unanswered() == "" {
 		return ""
 	}
-	return fmt.Sprintf(" The live directory could not be asked: %v.", in.LocateErr)
+	return " The live directory could not be asked: " + in.unanswered() + "."
 }
 
 func searched(in *SourceInput) string {

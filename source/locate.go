@@ -33,6 +33,9 @@ type Location struct {
 	Searched []string
 	// Unsearched are places that could not be searched, each with the reason.
 	Unsearched []string
+	// Incomplete says that one of them is a place where Read looks, or the only place that was asked for: that nothing was
+	// found says nothing then.
+	Incomplete bool
 	// Sightings are what was found; none is an answer.
 	Sightings []Sighting
 }

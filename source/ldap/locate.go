@@ -141,6 +141,8 @@ func (l *locating) search(ctx context.Context, r request) ([]*ldap.Entry, error)
 		l.out.Searched = append(l.out.Searched, place(r.base)) // Nothing is there, or nothing that we may see.
 	case answered:
 		l.out.Unsearched = append(l.out.Unsearched, err.Error())
+		read := slices.ContainsFunc(l.scopes(), func(s *scope) bool { return s.base == r.base })
+		l.out.Incomplete = l.out.Incomplete || read || l.wanted.DN != ""
 	default:
 		return nil, err
 	}
@@ -271,10 +273,10 @@ func (l *locating) matches(ctx context.Context, dn, filter string) (bool, error)
 	found := false
 	r := request{base: dn, scope: ldap.ScopeBaseObject, filter: filter, attrs: []string{ldapNoAttributes}, limit: 1, seconds: locateSeconds}
 	err := l.dir.search(ctx, r, func(*ldap.Entry) error { found = true; return nil })
-	if hasCode(err, ldap.LDAPResultNoSuchObject) {
-		return false, nil // It left meanwhile.
+	if found || hasCode(err, ldap.LDAPResultNoSuchObject) {
+		return found, nil // One is all that there can be; or it left meanwhile.
 	}
-	return found, err
+	return false, err
 }
 
 // ldapNoAttributes asks for entries without attributes (RFC 4511, section 4.5.1.8).

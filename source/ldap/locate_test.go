@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	goldap "github.com/go-ldap/ldap/v3"
+
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/internal/slapdtest"
@@ -144,5 +146,34 @@ func TestLocateIsBounded(t *testing.T) {
 		if l := locate(t, open(t, c), source.Wanted{DN: slapdtest.UserDN(0), Kind: directory.User}); len(l.Sightings) != 1 || l.Sightings[0].Broken().Key != "sync_users" {
 			t.Errorf("Locate() = %+v, want one who is left out by sync_users", l)
 		}
+	}
+}
+
+// A server that stops before it has searched, or sends us elsewhere, has not said that nobody is there.
+func TestLocateIncomplete(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		code       uint16
+		w          source.Wanted
+		incomplete bool
+	}{
+		{0, source.Wanted{ID: "1"}, false},
+		{goldap.LDAPResultNoSuchObject, source.Wanted{ID: "1"}, false},
+		{goldap.LDAPResultTimeLimitExceeded, source.Wanted{Mail: "ada@example.org"}, true},
+		{goldap.LDAPResultAdminLimitExceeded, source.Wanted{UserName: "ada"}, true},
+		{goldap.LDAPResultSizeLimitExceeded, source.Wanted{ID: "1"}, true},
+		{goldap.LDAPResultReferral, source.Wanted{DN: "uid=ada,dc=elsewhere"}, true},
+	} {
+		f := fake{announces: []string{goldap.ControlTypePaging}, answer: func(query) []message { return []message{done(tc.code, "")} }}
+		l := locate(t, open(t, f.start(t)), tc.w)
+		if l.Incomplete != tc.incomplete || (len(l.Unsearched) > 0) != tc.incomplete || len(l.Sightings) != 0 {
+			t.Errorf("code %d, %+v: %+v, want incomplete: %t", tc.code, tc.w, l, tc.incomplete)
+		}
+	}
+	f := fake{announces: []string{goldap.ControlTypePaging}, answer: func(query) []message {
+		return []message{person("ada"), done(goldap.LDAPResultSizeLimitExceeded, "")}
+	}}
+	if l := locate(t, open(t, f.start(t)), source.Wanted{UserName: "ada"}); l.Incomplete || len(l.Sightings) == 0 {
+		t.Errorf("more than a handful: %+v", l)
 	}
 }
