@@ -196,6 +196,8 @@ const (
 	NotRead    Code = "not_read"     // the local directory does not have it; its source says why
 	NotReady   Code = "not_ready"    // the local directory cannot be read for this provider
 	Unknown    Code = "unknown"      // the provider could not be asked
+	// SwitchedOff is that of a provider that is disabled: it is not asked.
+	SwitchedOff Code = "switched_off"
 )
 
 // Provider is how the entry stands with one provider.

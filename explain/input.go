@@ -70,6 +70,8 @@ type ProviderInput struct {
 	Attempts  []status.Attempt
 	Held      status.HeldSet
 	Decisions map[string]status.Decision
+	// Off says that the provider is switched off: nothing was gathered of it.
+	Off bool
 	// Err says why nothing could be gathered of the provider.
 	Err error
 }

@@ -31,6 +31,8 @@ func (j *judge) verdict() (code Code, reason, text string) {
 func (j *judge) judge() (code Code, reason, text string) {
 	h := &j.in.Hop
 	switch {
+	case j.in.Off:
+		return SwitchedOff, "", fmt.Sprintf("%s is switched off (enabled: false): it is neither read nor written.", j.in.Container)
 	case j.in.Err != nil:
 		return Unknown, "", fmt.Sprintf("%s could not be asked: %v.", j.in.Container, j.in.Err)
 	case j.ref.ID == "":
@@ -53,6 +55,8 @@ func (j *judge) judge() (code Code, reason, text string) {
 	switch {
 	case h.OutOfScope != nil:
 		return OutOfScope, h.OutOfScope.Rule, fmt.Sprintf("%s leaves it out by %s (%s): %s", j.in.Container, h.OutOfScope.Rule, h.OutOfScope.Setting, j.consequence())
+	case h.Finding != nil:
+		return Conflict, string(plan.Unusable), fmt.Sprintf("Nothing is done about it: %s.", strings.TrimSuffix(h.Finding.Problem, "."))
 	case h.Entry == nil && (h.Departure != nil || j.departing()):
 		return Left, string(plan.Absent), fmt.Sprintf("It left its source%s: %s", j.since(), j.consequence())
 	case h.Entry == nil:
@@ -221,13 +225,24 @@ func (j *judge) account() string {
 		if o.Kind == directory.Group {
 			noun = "its group"
 		}
-		text := fmt.Sprintf("%s %s (%s)", noun, o.Address, o.RemoteID)
+		text := fmt.Sprintf("%s %s (%s)", noun, cmp.Or(o.Address, j.called()), o.RemoteID)
 		if !o.Active {
 			text += map[plan.Suspender]string{plan.Us: ", suspended by us", plan.Else: ", suspended by somebody else"}[o.Suspender]
 		}
 		return text
 	}
 	return "it"
+}
+
+// called is what people call the entry: not all groups have an address.
+func (j *judge) called() string {
+	switch h := &j.in.Hop; {
+	case h.Desired != nil:
+		return cmp.Or(h.Desired.Label, string(j.ref.ID))
+	case h.Departure != nil:
+		return cmp.Or(h.Departure.Label, string(j.ref.ID))
+	}
+	return string(j.ref.ID)
 }
 
 func (j *judge) note(reason plan.Reason) int {

@@ -16,7 +16,9 @@ type Locator interface {
 
 // Wanted says what to look for: one of its texts.
 type Wanted struct {
-	ID       directory.ID
+	ID directory.ID
+	// Or are other spellings of the ID.
+	Or       []directory.ID
 	DN       string
 	Mail     string
 	UserName string

@@ -165,7 +165,11 @@ func (x *explainer) providers(ctx context.Context, in *explain.Input) ([]explain
 	var out []explain.ProviderInput
 	for _, name := range x.app.providers() {
 		s, _ := x.app.settings(name)
-		if !s.On() || !feeds(in, s) {
+		if !feeds(in, s) {
+			continue
+		}
+		if !s.On() {
+			out = append(out, explain.ProviderInput{Container: name, Off: true})
 			continue
 		}
 		p, err := x.provider(ctx, name, in, local)

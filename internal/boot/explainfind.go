@@ -2,12 +2,15 @@ package boot
 
 import (
 	"context"
+	"encoding/base64"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
 
 	"rollcall/directory"
 	"rollcall/explain"
+	"rollcall/provider/entra"
 	"rollcall/source"
 	"rollcall/source/ldap"
 )
@@ -20,14 +23,25 @@ type stored struct {
 	departure *directory.Departure
 }
 
-// known finds the entry in the local directory: by its id or DN of either kind, else among the users.
+// known finds the entry in the local directory: by its id in one of its spellings, its DN or mail address among users and groups;
+// by a name among the users, and where none of them has it among the groups.
 func (x *explainer) known(ctx context.Context, q explain.Query) ([]stored, error) {
-	kinds := []directory.Kind{directory.User}
-	if q.By == explain.ByID {
-		kinds = directory.Kinds[:]
+	for _, text := range spellings(q) {
+		q.Value = text
+		out, err := x.spelt(ctx, q)
+		if err != nil || len(out) > 0 {
+			return out, err
+		}
 	}
+	return nil, nil
+}
+
+func (x *explainer) spelt(ctx context.Context, q explain.Query) ([]stored, error) {
 	var out []stored
-	for _, kind := range kinds {
+	for _, kind := range directory.Kinds {
+		if q.By == explain.ByUserName && slices.ContainsFunc(out, func(s stored) bool { return s.entry != nil }) {
+			break
+		}
 		for i := range x.app.Config.Sources.LDAP {
 			slug := x.app.Config.Sources.LDAP[i].Slug
 			some, err := x.inPart(ctx, slug, kind, q)
@@ -38,6 +52,28 @@ func (x *explainer) known(ctx context.Context, q explain.Query) ([]stored, error
 		}
 	}
 	return oneOfEach(out), nil
+}
+
+// spellings returns what a query may mean: the text itself, and of an id what people have in hand for it. Windows writes GUIDs in
+// braces, Entra has them as onPremisesImmutableId, in base64: by us of the canonical text, by others of an objectGUID's bytes.
+func spellings(q explain.Query) []string {
+	out := []string{q.Value}
+	if q.By != explain.ByID {
+		return out
+	}
+	if u, err := uuid.Parse(q.Value); err == nil {
+		out = append(out, u.String())
+	}
+	if id, is := entra.ID(q.Value); is {
+		out = append(out, string(id))
+	}
+	if raw, err := base64.StdEncoding.DecodeString(q.Value); err == nil && len(raw) == len(uuid.UUID{}) {
+		slices.Reverse(raw[:4]) // The first three groups of an objectGUID are little-endian.
+		slices.Reverse(raw[4:6])
+		slices.Reverse(raw[6:8])
+		out = append(out, uuid.UUID(raw).String())
+	}
+	return slices.Compact(out)
 }
 
 func (x *explainer) inPart(ctx context.Context, slug string, kind directory.Kind, q explain.Query) ([]stored, error) {
@@ -70,7 +106,11 @@ func names(e *directory.Entry, q explain.Query) bool {
 		}
 		return false
 	case explain.ByUserName:
-		return strings.EqualFold(e.Attributes.Get(directory.UserName), q.Value)
+		called := []string{directory.UserName}
+		if e.Kind == directory.Group {
+			called = []string{directory.CommonName, directory.DisplayName}
+		}
+		return slices.ContainsFunc(called, func(name string) bool { return strings.EqualFold(e.Attributes.Get(name), q.Value) })
 	case explain.ByID:
 	}
 	return strings.EqualFold(string(e.ID), q.Value) || strings.Contains(q.Value, "=") && strings.EqualFold(e.DN, q.Value)
@@ -152,15 +192,19 @@ func wanted(q explain.Query, ref directory.Ref) source.Wanted {
 	case ref.ID != "":
 		return source.Wanted{ID: ref.ID, Kind: ref.Kind}
 	case q.By == explain.ByEmail:
-		return source.Wanted{Mail: q.Value, Kind: directory.User}
+		return source.Wanted{Mail: q.Value}
 	case q.By == explain.ByUserName:
-		return source.Wanted{UserName: q.Value, Kind: directory.User}
-	case isDN(q.Value):
-		return source.Wanted{DN: q.Value}
-	case uuid.Validate(q.Value) == nil:
-		return source.Wanted{ID: directory.ID(strings.ToLower(q.Value))}
+		return source.Wanted{UserName: q.Value}
 	}
-	return source.Wanted{ID: directory.ID(q.Value)}
+	texts := spellings(q)
+	if len(texts) == 1 && isDN(q.Value) {
+		return source.Wanted{DN: q.Value}
+	}
+	w := source.Wanted{ID: directory.ID(q.Value)}
+	for _, text := range texts[1:] {
+		w.Or = append(w.Or, directory.ID(text))
+	}
+	return w
 }
 
 func isDN(text string) bool {

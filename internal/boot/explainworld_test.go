@@ -213,7 +213,7 @@ func (o *office) call(method, path, body string, want int, to any) {
 }
 
 var paths = map[status.Container]string{
-	corp: "/sources/ldap/corp/", workspace: "/providers/google_workspace/1/", entra: "/providers/microsoft_entra/1/",
+	corp: "/sources/ldap/corp/", "ldap:other": "/sources/ldap/other/", workspace: "/providers/google_workspace/1/", entra: "/providers/microsoft_entra/1/",
 }
 
 // sync runs containers, one after the other, to their end.

@@ -81,3 +81,6 @@ func groupID(name string) directory.ID {
 	}
 	return directory.ID(id)
 }
+
+// ID returns the ID whose onPremisesImmutableId a text is, and false where it is none.
+func ID(anchor string) (directory.ID, bool) { return decodeAnchor(anchor) }

@@ -100,11 +100,13 @@ func (l *locating) filter() string {
 	switch w := l.wanted; {
 	case w.ID != "":
 		seen := map[string]bool{}
-		for _, s := range l.scopes() {
-			text, err := s.unique.assertion(string(w.ID))
-			if key := strings.ToLower(s.unique.attr); err == nil && !seen[key] {
-				seen[key] = true
-				b.WriteString("(" + s.unique.attr + "=" + text + ")")
+		for _, id := range append([]directory.ID{w.ID}, w.Or...) {
+			for _, s := range l.scopes() {
+				text, err := s.unique.assertion(string(id))
+				if key := strings.ToLower(s.unique.attr + "=" + text); err == nil && !seen[key] {
+					seen[key] = true
+					b.WriteString("(" + s.unique.attr + "=" + text + ")")
+				}
 			}
 		}
 	case w.Mail != "": // The other two are where Active Directory has addresses besides.
@@ -113,7 +115,11 @@ func (l *locating) filter() string {
 		equal("proxyAddresses", "smtp:"+w.Mail)
 	case w.UserName != "":
 		at := slices.IndexFunc(l.user.outputs, func(o output) bool { return o.name == directory.UserName })
-		for _, attr := range l.user.outputs[at].from {
+		names := l.user.outputs[at].from
+		if w.Kind != directory.User && !slices.Contains(names, "cn") { // which is what groups are called
+			names = append(slices.Clone(names), "cn")
+		}
+		for _, attr := range names {
 			equal(attr, w.UserName)
 		}
 	}
