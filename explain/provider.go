@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"rollcall/directory"
+	"rollcall/internal/secret"
+	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/status"
 )
@@ -13,7 +15,7 @@ import (
 // providerOf says how the entry stands with a provider.
 func providerOf(in *ProviderInput, all *Input, sources []Source) Provider {
 	values, hidden := values(in.Mapping)
-	if len(hidden) > 0 {
+	if slices.ContainsFunc(values, func(v mapping.Value) bool { return v.Problem == secret.Redacted }) {
 		in = censored(in, all.Ref, values)
 	}
 	p := Provider{

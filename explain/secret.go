@@ -41,8 +41,8 @@ func values(in []mapping.Value) (out []mapping.Value, hidden map[string]bool) {
 	return out, hidden
 }
 
-// censored returns the input of a provider of which some values are secret without the words that may quote them: those of the
-// mapping, in place of which stand the problems that may be shown.
+// censored returns the input of a provider whose mapping failed over something secret without the words that may quote it, in
+// place of which stand the problems that may be shown.
 func censored(in *ProviderInput, ref directory.Ref, values []mapping.Value) *ProviderInput {
 	var known []string
 	for _, v := range values {
