@@ -2,6 +2,9 @@ package plan
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +36,8 @@ type Pin struct {
 	At    time.Time `json:"at"`
 	// Version is the entry's version in the local directory when it was pinned; empty for one that is absent there.
 	Version string `json:"version,omitempty"`
+	// Want identifies what was desired of a group then, but for its members: their coming and going ends no pin of the group.
+	Want string `json:"want,omitempty"`
 	// Account is how the account stands. RemoteID is its id, Deleted when the undone run deleted it, or zero: such a one is brought
 	// back with Fields, also for a source that wants it by itself now, and is the source's again when it is there and wanted.
 	Account  Standing  `json:"account,omitempty"`
@@ -57,6 +62,24 @@ func (p *Pin) Empty() bool {
 	return p.Account == "" && p.Address == "" && len(p.Fields) == 0 && len(p.Groups) == 0
 }
 
+// holds reports whether the source says of the entry what it said when it was pinned.
+func (p *Pin) holds(version, want string) bool {
+	return p.Version == version || p.Want != "" && p.Want == want
+}
+
+// want identifies what is desired of a group but for its members; empty for anything else.
+func (d *Desired) want() string {
+	if d == nil || d.Kind != directory.Group {
+		return ""
+	}
+	text, err := json.Marshal([]any{d.Address, d.Active, d.Held, d.Fields})
+	if err != nil {
+		return "" // Texts only: it cannot fail.
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:12])
+}
+
 // field returns what the pin says of a field.
 func (p *Pin) field(name string) ([]string, bool) {
 	i := slices.IndexFunc(p.Fields, func(a directory.Attribute) bool { return a.Name == name })
@@ -78,13 +101,19 @@ type Undone struct {
 
 // Undo returns the pins that take back what a run changed, sorted by Ref, and the entries of which something cannot be
 // taken back, with the reason. versions are those that the source has now: an entry that changed since the run was planned is
-// left to the source. But an account that was deleted is brought back in any case: another one would not have what it had.
-func Undo(u Undone, versions map[directory.Ref]string, now time.Time) (pins []Pin, cannot []Note) {
+// left to the source, as is what of a group is no longer desired as the run made it. But an account that was deleted is brought
+// back in any case: another one would not have what it had.
+func Undo(u Undone, desired []Desired, versions map[directory.Ref]string, now time.Time) (pins []Pin, cannot []Note) {
 	b := undoing{
-		undone: &u, pins: map[directory.Ref]*Pin{}, refused: map[directory.Ref]string{},
-		pin: func(ref directory.Ref, label string) *Pin {
-			return &Pin{Ref: ref, Label: label, Run: u.Run, Ended: u.At, By: u.By, At: now, Version: versions[ref]}
-		},
+		undone: &u, pins: map[directory.Ref]*Pin{}, refused: map[directory.Ref]string{}, groups: map[directory.Ref]*Desired{},
+	}
+	for i := range desired {
+		if d := &desired[i]; d.Kind == directory.Group {
+			b.groups[d.Ref] = d
+		}
+	}
+	b.pin = func(ref directory.Ref, label string) *Pin {
+		return &Pin{Ref: ref, Label: label, Run: u.Run, Ended: u.At, By: u.By, At: now, Version: versions[ref], Want: b.groups[ref].want()}
 	}
 	for i := range u.Changes {
 		c := &u.Changes[i]
@@ -94,6 +123,8 @@ func Undo(u Undone, versions map[directory.Ref]string, now time.Time) (pins []Pi
 		case c.Version != versions[c.Ref] && c.Op == Delete && c.Kind == directory.User:
 			b.change(c)
 			b.pins[c.Ref].Account = StandsSuspended // Unless the source wants it.
+		case c.Version != versions[c.Ref] && b.groups[c.Ref] != nil:
+			b.group(*c, b.groups[c.Ref])
 		case c.Version != versions[c.Ref]:
 			b.refuse(c.Ref, c.Label, "its source entry changed since: the source decides")
 		default:
@@ -117,6 +148,7 @@ type undoing struct {
 	pin     func(directory.Ref, string) *Pin
 	pins    map[directory.Ref]*Pin
 	refused map[directory.Ref]string
+	groups  map[directory.Ref]*Desired
 	cannot  []Note
 }
 
@@ -161,6 +193,22 @@ func (b *undoing) change(c *Change) {
 		b.refuse(c.Ref, c.Label, "its account was brought back by this run and is not deleted again")
 	case AddMember, RemoveMember:
 	}
+}
+
+// group takes back a change of a group whose entry changed since. It may be that only members came or went: what is desired as the
+// run made it is taken back.
+func (b *undoing) group(c Change, d *Desired) {
+	made := len(c.Fields)
+	c.Fields = slices.DeleteFunc(slices.Clone(c.Fields), func(f FieldChange) bool {
+		if f.Name == AddressField {
+			return !slices.Equal(f.After, values(d.Address))
+		}
+		return !slices.Equal(f.After, d.Fields.Values(f.Name))
+	})
+	if c.Op == Update && len(c.Fields) < made {
+		b.refuse(c.Ref, c.Label, "its source entry changed since: the source decides")
+	}
+	b.change(&c)
 }
 
 // account takes back what became of an account. Of several changes, as a run has them that was resumed, the first says how it
@@ -221,8 +269,9 @@ func MergePins(before, now []Pin) []Pin {
 		switch {
 		case !both:
 			out = append(out, old)
-		case old.Version != out[i].Version:
+		case !old.holds(out[i].Version, out[i].Want):
 		case out[i].Ended.After(old.Ended) && out[i].Ended.Before(old.At):
+			old.Version, old.Want = out[i].Version, out[i].Want
 			out[i] = old.over(out[i])
 		default:
 			out[i] = out[i].over(old)

@@ -16,7 +16,7 @@ import (
 // undo returns what takes back a plan that was carried out, as a run that reverts another does.
 func undo(t *testing.T, changes []plan.Change, in plan.Input) []plan.Pin {
 	t.Helper()
-	pins, _ := plan.Undo(plan.Undone{Run: "mistake", At: in.Now, By: "ops", Changes: changes}, in.Versions, in.Now)
+	pins, _ := plan.Undo(plan.Undone{Run: "mistake", At: in.Now, By: "ops", Changes: changes}, in.Desired, in.Versions, in.Now)
 	return pins
 }
 
@@ -144,7 +144,7 @@ func TestUndoOfFields(t *testing.T) {
 	}
 	mistake := carry(t, &in, remote)
 	in.Versions[user("cid")] = "newer" // Somebody worked on this entry since.
-	pins, cannot := plan.Undo(plan.Undone{Run: "mistake", Changes: mistake.Changes}, in.Versions, now)
+	pins, cannot := plan.Undo(plan.Undone{Run: "mistake", Changes: mistake.Changes}, in.Desired, in.Versions, now)
 	if len(pins) != 2 || len(cannot) != 1 || cannot[0].ID != "cid" {
 		t.Fatalf("%d pins, cannot %+v; want 2, and cid left to its source", len(pins), cannot)
 	}

@@ -23,7 +23,7 @@ func (c *computer) pinned() {
 		_, unusable := c.unusable[pin.Ref]
 		switch {
 		case unusable: // What it says nobody knows: nothing happens to it, and the pin stays.
-		case pin.Version == c.in.Versions[pin.Ref]:
+		case pin.holds(c.in.Versions[pin.Ref], l.want(pin.Ref).want()):
 			pin = l.keep(pin)
 		default:
 			pin = Pin{Ref: pin.Ref}

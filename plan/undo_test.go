@@ -1,6 +1,8 @@
 package plan_test
 
 import (
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -130,7 +132,7 @@ func TestUndoOfOneOfTwoRuns(t *testing.T) {
 	second := plan.Undone{Run: "second", At: in.Now, Changes: gone.Changes}
 	in.Now = in.Now.Add(time.Hour)
 	pin := func(old []plan.Pin, u plan.Undone) []plan.Pin {
-		pins, _ := plan.Undo(u, in.Versions, in.Now)
+		pins, _ := plan.Undo(u, in.Desired, in.Versions, in.Now)
 		in.Now = in.Now.Add(time.Hour)
 		return plan.MergePins(old, pins)
 	}
@@ -168,7 +170,7 @@ func TestUndoInEitherOrder(t *testing.T) {
 	first, second := title("U"), title("W")
 	revert := func(u plan.Undone) plan.Undone {
 		in.Now = in.Now.Add(time.Hour)
-		pins, _ := plan.Undo(u, in.Versions, in.Now)
+		pins, _ := plan.Undo(u, in.Desired, in.Versions, in.Now)
 		in.Pins = plan.MergePins(in.Pins, pins)
 		p := carry(t, &in, remote)
 		return plan.Undone{Run: "undo of " + u.Run, At: in.Now.Add(time.Minute), Changes: p.Changes}
@@ -226,4 +228,49 @@ func TestPinOfAnUnusableEntry(t *testing.T) {
 	}
 	in.Desired, in.Versions, in.Findings = disabled.Desired, disabled.Versions, nil
 	check(t, "when it can be read again", carry(t, &in, remote))
+}
+
+// Groups change with every member that comes or goes: that ends no pin of theirs, and is in the way of no undo.
+func TestUndoOfGroupsWhoseMembersChange(t *testing.T) {
+	t.Parallel()
+	crew := func(in *plan.Input, id, version string, title string, members ...directory.Ref) {
+		d := team(id, id+"@x")
+		d.Version, d.Fields = version, fields("title", title)
+		for _, m := range members {
+			d.Members = append(d.Members, plan.Member{Ref: m})
+		}
+		in.Desired = append(slices.DeleteFunc(slices.Clone(in.Desired), func(o plan.Desired) bool { return o.Ref == d.Ref }), d)
+		in.Versions = maps.Clone(in.Versions)
+		in.Versions[d.Ref] = version
+	}
+	in, remote := staffed()
+	crew(&in, "team", "1", "Team", user("ann"))
+	crew(&in, "all", "1", "All", group("team"), user("cid"))
+	carry(t, &in, remote)
+	crew(&in, "team", "1", "WRONG", user("ann")) // The mapping is wrong, and the nested group is lost.
+	crew(&in, "all", "2", "All", user("cid"))
+	mistake := carry(t, &in, remote)
+	check(t, "the mistake", mistake, "update group/team title:Team>WRONG", "remove_member group/all group/team")
+
+	crew(&in, "team", "2", "WRONG", user("ann"), user("bob"))
+	carry(t, &in, remote)
+	pins, cannot := plan.Undo(plan.Undone{Run: "mistake", Changes: mistake.Changes}, in.Desired, in.Versions, in.Now)
+	if len(cannot) != 0 {
+		t.Errorf("not undone: %+v", cannot)
+	}
+	in.Pins = pins
+	check(t, "the undo", carry(t, &in, remote), "update group/team title:WRONG>Team", "add_member group/all group/team")
+	crew(&in, "team", "3", "WRONG", user("bob"))
+	check(t, "a sync after members changed", carry(t, &in, remote), "remove_member group/team user/ann")
+	if len(in.Pins) != 1 {
+		t.Errorf("%d pins are left, want that of the team", len(in.Pins))
+	}
+	// What the source has changed itself is its own.
+	edited := in
+	crew(&edited, "team", "4", "Edited", user("bob"))
+	if pins, cannot = plan.Undo(plan.Undone{Run: "mistake", Changes: mistake.Changes}, edited.Desired, edited.Versions, in.Now); len(cannot) != 1 || len(pins) != 1 || len(pins[0].Fields) != 0 {
+		t.Errorf("pins %+v, not undone %+v; want the membership alone, and the title left to the source", pins, cannot)
+	}
+	crew(&in, "team", "4", "Edited", user("bob"))
+	check(t, "a sync after the group was edited", carry(t, &in, remote), "update group/team title:Team>Edited", "remove_member group/all group/team")
 }

@@ -27,7 +27,7 @@ func (e *Engine) pins(ctx context.Context, run Run, v *view) error {
 	if run.Undo == nil {
 		return nil
 	}
-	fresh, cannot := plan.Undo(*run.Undo, v.snapshot.Versions, v.at)
+	fresh, cannot := plan.Undo(*run.Undo, v.desired.Desired, v.snapshot.Versions, v.at)
 	v.undoes = fresh
 	v.pins = plan.MergePins(kept, fresh)
 	run.Journal.Say(Info, fmt.Sprintf("Undoing run %s: %d entries are kept as they were before it, until their source changes or the pin is lifted.", run.Undo.Run, len(fresh)), nil)
