@@ -146,6 +146,26 @@ func TestAnUndoVoidsApprovalsOfSecrets(t *testing.T) {
 	if left, err := s.status.Decisions(t.Context(), google); err != nil || len(left) != 0 {
 		t.Errorf("%d approvals of what was undone are left, err %v", len(left), err)
 	}
+
+	// The undo waits for approval like everything else, is carried out with it, and stays.
+	if held, err = s.status.Held(t.Context(), google); err != nil || len(held.Changes) != 20 {
+		t.Fatalf("the undo holds %d changes, err %v; want 20", len(held.Changes), err)
+	}
+	if _, err := s.status.Decide(t.Context(), google, string(plan.Approved), "ops", held.Changes); err != nil {
+		t.Fatal(err)
+	}
+	if run, err = s.client.StartApproved(t.Context(), google, "ops"); err != nil {
+		t.Fatal(err)
+	}
+	s.until(google, run.ID, status.Completed)
+	s.remote.mu.Lock()
+	if f := s.remote.fields[directory.Ref{Kind: directory.User, ID: "u004"}]; len(f) != 0 {
+		t.Errorf("after the approved undo u004 has %v", f)
+	}
+	s.remote.mu.Unlock()
+	if next := s.until(google, s.start(google).ID, status.Completed); next.Held != 0 {
+		t.Errorf("the next sync holds %d changes, want none", next.Held)
+	}
 }
 
 // TestNotesThatWereCutDoNotKeepARunFromBeingUndone: what a run left alone is nothing to be taken back.
