@@ -1,8 +1,10 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"rollcall/directory"
@@ -14,7 +16,10 @@ func (c *computer) pinned() {
 	if len(c.in.Pins) == 0 {
 		return
 	}
-	l := overlay{computer: c, at: make(map[directory.Ref]int, len(c.in.Desired)), members: map[directory.Ref]map[directory.Ref]bool{}}
+	l := overlay{
+		computer: c, activated: map[directory.Ref]bool{}, names: map[directory.Kind]map[string]bool{},
+		at: make(map[directory.Ref]int, len(c.in.Desired)), members: map[directory.Ref]map[directory.Ref]bool{},
+	}
 	c.in.Desired = slices.Clone(c.in.Desired)
 	for i := range c.in.Desired {
 		l.at[c.in.Desired[i].Ref] = i
@@ -44,8 +49,10 @@ func (c *computer) pinned() {
 // overlay is the work of pinned.
 type overlay struct {
 	*computer
-	at      map[directory.Ref]int                    // where in in.Desired an entry is
-	members map[directory.Ref]map[directory.Ref]bool // by group: who should be a member, and who not
+	activated map[directory.Ref]bool                   // entries whose account is kept active though the source does not want it
+	names     map[directory.Kind]map[string]bool       // see mapped
+	at        map[directory.Ref]int                    // where in in.Desired an entry is
+	members   map[directory.Ref]map[directory.Ref]bool // by group: who should be a member, and who not
 }
 
 // want returns what the source wants of an entry, or nil.
@@ -64,7 +71,7 @@ func (l *overlay) keep(p Pin) Pin {
 		}
 		p.Account, p.Deleted = "", time.Time{}
 	}
-	if p.Deleted.IsZero() {
+	if p.Deleted.IsZero() && !l.activated[p.Ref] {
 		l.fields(&p)
 	}
 	groups := make([]PinnedMembership, 0, len(p.Groups))
@@ -98,7 +105,7 @@ func (l *overlay) account(p *Pin) (satisfied bool) {
 		return true
 	case p.Account == StandsActive:
 		if !wanted {
-			l.activated(p, d, objects)
+			l.activate(p, d, objects)
 		}
 		return wanted
 	}
@@ -123,8 +130,9 @@ func (l *overlay) gone(p Pin, wanted bool) (over bool) {
 	return false
 }
 
-// activated makes an account desired that the source does not want, as it is: nothing but its state is ours to say.
-func (l *overlay) activated(p *Pin, d *Desired, objects []*Object) {
+// activate makes an account desired that the source does not want, as it is: nothing but its state is ours to say, and what else is
+// pinned.
+func (l *overlay) activate(p *Pin, d *Desired, objects []*Object) {
 	if len(objects) == 0 {
 		if l.concerns(p.Ref) {
 			l.note(p.Ref, p.Label, Reverted, fmt.Sprintf("its account %s is not there any more: undo the run that deleted it, too, or lift the pin", p.RemoteID))
@@ -135,6 +143,16 @@ func (l *overlay) activated(p *Pin, d *Desired, objects []*Object) {
 		Ref: p.Ref, Label: p.Label, Source: l.departed[p.Ref].Source, Version: l.in.Versions[p.Ref],
 		Address: objects[0].Address, Active: true,
 	}
+	if p.Deleted.IsZero() {
+		as.Address = cmp.Or(p.Address, as.Address)
+		for _, f := range p.Fields {
+			if l.mapped(p.Kind)[f.Name] {
+				as.Fields = append(as.Fields, f)
+			}
+		}
+		slices.SortFunc(as.Fields, func(a, b directory.Attribute) int { return strings.Compare(a.Name, b.Name) })
+	}
+	l.activated[p.Ref] = true
 	if d != nil {
 		as.Source, as.Version = d.Source, d.Version
 		*d = as
@@ -143,6 +161,21 @@ func (l *overlay) activated(p *Pin, d *Desired, objects []*Object) {
 	l.at[p.Ref] = len(l.in.Desired)
 	l.in.Desired = append(l.in.Desired, as)
 	delete(l.outOfScope, p.Ref)
+}
+
+// mapped returns the names of the fields that are mapped: no other is ours to write.
+func (l *overlay) mapped(k directory.Kind) map[string]bool {
+	if l.names[k] == nil {
+		l.names[k] = map[string]bool{}
+		for i := range l.in.Desired {
+			if d := &l.in.Desired[i]; d.Kind == k {
+				for _, f := range d.Fields {
+					l.names[k][f.Name] = true
+				}
+			}
+		}
+	}
+	return l.names[k]
 }
 
 // fields overrules the mapped fields. Those that the source wants so by itself, and those that are mapped no longer, go.

@@ -274,3 +274,34 @@ func TestUndoOfGroupsWhoseMembersChange(t *testing.T) {
 	crew(&in, "team", "4", "Edited", user("bob"))
 	check(t, "a sync after the group was edited", carry(t, &in, remote), "update group/team title:Team>Edited", "remove_member group/all group/team")
 }
+
+// Somebody is changed by mistake, and then suspended by mistake; both are undone.
+func TestUndoOfFieldsOfWhoIsSuspended(t *testing.T) {
+	t.Parallel()
+	for _, gone := range []string{"disabled", "out of scope"} {
+		in, remote := staffed()
+		carry(t, &in, remote)
+		in.Desired = slices.Clone(in.Desired)
+		in.Desired[0].Fields, in.Desired[0].Address = fields("title", "WRONG", "phone", "1"), "wrong@x"
+		fieldsOf := carry(t, &in, remote)
+		var mistake plan.Plan
+		if gone == "disabled" {
+			in.Desired[0].Active, in.Desired[0].Why = false, plan.Disabled
+		} else {
+			for i := range 3 { // The others have the field, too: that it is mapped shows.
+				in.Desired[i].Fields = append(in.Desired[i].Fields[:0:0], fields("phone", "", "title", "T")...)
+			}
+			in.Desired, in.OutOfScope = in.Desired[1:], []directory.Ref{user("ann")}
+		}
+		mistake = carry(t, &in, remote)
+		in.Pins = plan.MergePins(undo(t, mistake.Changes, in), undo(t, fieldsOf.Changes, in))
+		carry(t, &in, remote)
+		if o := remote.remote(user("ann")); !o.Active || o.Address != "ann@x" || o.Fields.Get("title") != "T" || o.Fields.Get("phone") != "" {
+			t.Errorf("%s: ann = %+v, want her as before", gone, o)
+		}
+		check(t, gone+": the next sync", carry(t, &in, remote))
+		if len(in.Pins) != 1 || len(in.Pins[0].Fields) != 2 || in.Pins[0].Address != "ann@x" {
+			t.Errorf("%s: pins = %+v, want all that was undone", gone, in.Pins)
+		}
+	}
+}
