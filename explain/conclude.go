@@ -34,6 +34,9 @@ func (d *Document) conclude(in *Input) {
 			d.Verdict += ". Could not be asked: " + strings.Join(not, "; ")
 		}
 		d.Verdict += "."
+		for i := range d.Providers {
+			d.Verdict += " " + d.Providers[i].Verdict
+		}
 	}
 }
 

@@ -198,6 +198,8 @@ const (
 	Unknown    Code = "unknown"      // the provider could not be asked
 	// SwitchedOff is that of a provider that is disabled: it is not asked.
 	SwitchedOff Code = "switched_off"
+	// NotOurs is that of a provider that has what was asked for, and no directory has.
+	NotOurs Code = "not_ours"
 )
 
 // Provider is how the entry stands with one provider.

@@ -126,3 +126,13 @@ func TestALiveDirectoryThatDidNotSearch(t *testing.T) {
 		t.Errorf("who is not stored: %+v", d)
 	}
 }
+
+// What is stored of a source whose state was lost, or whose first sync is under way, is said to be just that.
+func TestAnEntryOfASourceThatNeverCompleted(t *testing.T) {
+	t.Parallel()
+	in := input()
+	in.Sources[0].Completed = false
+	if v := explain.Of(in).Sources[0].Verdict; !strings.Contains(v, "No sync of this source has completed") {
+		t.Error(v)
+	}
+}

@@ -72,6 +72,8 @@ type ProviderInput struct {
 	Decisions map[string]status.Decision
 	// Off says that the provider is switched off: nothing was gathered of it.
 	Off bool
+	// Strangers are the remote objects that have the address which was asked for, where no directory knows it.
+	Strangers []plan.Object
 	// Err says why nothing could be gathered of the provider.
 	Err error
 }

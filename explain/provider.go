@@ -32,6 +32,9 @@ func providerOf(in *ProviderInput, all *Input, sources []Source) Provider {
 			p.Unasked = append(p.Unasked, err.Error())
 		}
 	}
+	for i := range in.Strangers {
+		p.Match.Objects = append(p.Match.Objects, objectOf(&in.Strangers[i]))
+	}
 	j := judge{in: in, p: &p, ref: all.Ref, sources: sources}
 	p.Code, p.Reason, p.Verdict = j.verdict()
 	return p

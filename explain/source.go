@@ -99,9 +99,12 @@ func leftOut(in *SourceInput, seen *source.Sighting, broken *source.Rule) (Sourc
 }
 
 func stored(in *SourceInput, seen *source.Sighting) (SourceCode, string) {
-	at := fmt.Sprintf("it was read at %s; the source was last read %s.", in.Stored.DN, when(in.ReadAt))
+	at := "it was read at " + in.Stored.DN
 	if !in.Stored.Active {
-		at = fmt.Sprintf("it was read at %s, where it is disabled; the source was last read %s.", in.Stored.DN, when(in.ReadAt))
+		at += ", where it is disabled"
+	}
+	if at += "; the source was last read " + when(in.ReadAt) + "."; !in.Completed {
+		at += " No sync of this source has completed: run it again."
 	}
 	switch {
 	case in.unanswered() != "" || in.Location == nil:

@@ -35,6 +35,8 @@ func (j *judge) judge() (code Code, reason, text string) {
 		return SwitchedOff, "", fmt.Sprintf("%s is switched off (enabled: false): it is neither read nor written.", j.in.Container)
 	case j.in.Err != nil:
 		return Unknown, "", fmt.Sprintf("%s could not be asked: %v.", j.in.Container, j.in.Err)
+	case len(j.in.Strangers) > 0:
+		return NotOurs, "", j.stranger(&j.in.Strangers[0])
 	case j.ref.ID == "":
 		return j.notRead()
 	case h.SourceErr != nil:
@@ -70,6 +72,15 @@ func (j *judge) judge() (code Code, reason, text string) {
 		return LeftAlone, string(plan.SuspendedByElse), fmt.Sprintf("Left alone: %s.", h.Apply.Notes[i].Detail)
 	}
 	return InStep, "", fmt.Sprintf("In step: %s carries its anchor and nothing differs.", j.account())
+}
+
+// stranger is the verdict on an account that no directory knows.
+func (j *judge) stranger(o *plan.Object) string {
+	text := fmt.Sprintf("%s has the %s %s (%s), ", j.in.Container, o.Kind, o.Address, o.RemoteID)
+	if o.ID != "" {
+		return text + fmt.Sprintf("which carries the anchor of the id %s: no directory has an entry with it. A full run says what becomes of it.", o.ID)
+	}
+	return text + "which carries no anchor of ours: it is left alone."
 }
 
 // notRead is the verdict for an entry that the local directory does not have: the source says why.

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
+
+	"github.com/google/uuid"
 
 	"rollcall/directory"
 	"rollcall/ledger"
 	"rollcall/mapping"
 	"rollcall/plan"
+	"rollcall/provider"
 )
 
 // Explanation is what the next run would do about one entry, and what it would decide that from. It comes out of the code
@@ -87,6 +91,17 @@ func (e *Engine) Explain(ctx context.Context, ref directory.Ref, gate Gate, with
 		x.Pin = nil // It has ended.
 	}
 	return x
+}
+
+// Holders returns the remote objects that have an address, whoever they belong to. The provider may take as long as within to answer.
+func (e *Engine) Holders(ctx context.Context, address string, within time.Duration) ([]plan.Object, error) {
+	q := provider.Query{Now: e.cfg.Now()}
+	for _, kind := range directory.Kinds { // Looked up as an entry that nobody is: only the address can be found.
+		q.Lookups = append(q.Lookups, provider.Lookup{Ref: directory.Ref{Kind: kind, ID: directory.ID(uuid.NewString())}, Address: address})
+	}
+	state, err := e.remote(ctx, Run{within: within}, q)
+	has := func(text string) bool { return strings.EqualFold(text, address) }
+	return slices.DeleteFunc(state.Objects, func(o plan.Object) bool { return !has(o.Address) && !slices.ContainsFunc(o.Aliases, has) }), err
 }
 
 // look finds what the view has of the entry.

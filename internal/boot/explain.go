@@ -51,38 +51,46 @@ func (x *explainer) Explain(ctx context.Context, q explain.Query) (explain.Docum
 	case <-ctx.Done():
 		return explain.Document{}, fault.New(fault.Unavailable, "explain", ctx.Err())
 	}
-	in := explain.Input{Query: q, Now: time.Now()}
-	found, err := x.known(ctx, q)
-	if err != nil {
-		return explain.Document{}, err
-	}
-	if len(found) > 1 {
-		in.Candidates = candidates(found)
-		return explain.Of(in), nil
-	}
-	if len(found) == 1 {
-		in.Ref = found[0].ref
-	}
-	if in.Sources, err = x.sources(ctx, q, found); err != nil {
-		return explain.Document{}, err
-	}
-	if len(found) == 0 {
-		in.Ref, in.Candidates = seen(in.Sources)
-		if err := x.recall(ctx, &in); err != nil {
-			return explain.Document{}, err
-		}
-	}
-	if len(in.Candidates) > 0 {
-		in.Sources = nil
-		return explain.Of(in), nil
-	}
-	if in.Ref.ID != "" || anySeen(in.Sources) {
-		in.Providers, err = x.providers(ctx, &in)
+	in, err := x.gather(ctx, q)
+	if err == nil && q.By == explain.ByEmail && nobody(&in) {
+		err = x.askTenants(ctx, &in)
 	}
 	if err != nil {
 		return explain.Document{}, err
 	}
 	return explain.Of(in), nil
+}
+
+func (x *explainer) gather(ctx context.Context, q explain.Query) (explain.Input, error) {
+	in := explain.Input{Query: q, Now: time.Now()}
+	found, err := x.known(ctx, q)
+	if err != nil {
+		return in, err
+	}
+	if len(found) > 1 {
+		in.Candidates = candidates(found)
+		return in, nil
+	}
+	if len(found) == 1 {
+		in.Ref = found[0].ref
+	}
+	if in.Sources, err = x.sources(ctx, q, found); err != nil {
+		return in, err
+	}
+	if len(found) == 0 {
+		in.Ref, in.Candidates = seen(in.Sources)
+		if err := x.recall(ctx, &in); err != nil {
+			return in, err
+		}
+	}
+	if len(in.Candidates) > 0 {
+		in.Sources = nil
+		return in, nil
+	}
+	if !nobody(&in) {
+		in.Providers, err = x.providers(ctx, &in)
+	}
+	return in, err
 }
 
 // sources asks every source, side by side.

@@ -186,6 +186,11 @@ func anySeen(sources []explain.SourceInput) bool {
 	return false
 }
 
+// nobody reports whether no directory knows whom a query names.
+func nobody(in *explain.Input) bool {
+	return in.Ref.ID == "" && len(in.Candidates) == 0 && !anySeen(in.Sources)
+}
+
 // wanted says what to ask a live directory for: by the entry's id once it is known.
 func wanted(q explain.Query, ref directory.Ref) source.Wanted {
 	switch {

@@ -10,6 +10,7 @@ import (
 
 	"rollcall/explain"
 	"rollcall/internal/slapdtest"
+	google "rollcall/simulator/googleworkspace"
 )
 
 // TestExplainGroupsByNameAndMail: a group is no user who is left out.
@@ -92,4 +93,43 @@ func TestExplainTwoSources(t *testing.T) {
 		t.Errorf("one name in two sources: %+v", d)
 	}
 	says(t, o.explain(explain.ByID, id(7)), entra, explain.Pending, "", "create")
+}
+
+// TestExplainWhoIsInATenantAlone: an address that no directory has is looked for in the tenants.
+func TestExplainWhoIsInATenantAlone(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, officeOptions{ldif: smallStaff(), file: true})
+	o.sync(corp, workspace, entra)
+	foreign, err := o.tenant.AddUser(google.User{PrimaryEmail: mail("only"), GivenName: "Only", FamilyName: "There"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := o.explain(explain.ByEmail, "ONLY@example.org")
+	p := says(t, d, workspace, explain.NotOurs, "", mail("only"), foreign.ID, "no anchor of ours")
+	if d.Found != explain.NotFound || len(d.Providers) != 1 || len(p.Match.Objects) != 1 || !strings.Contains(d.Verdict, foreign.ID) {
+		t.Errorf("a foreign account: %+v", d)
+	}
+	if _, err := o.tenant.AddUser(google.User{PrimaryEmail: mail("late"), GivenName: "L", FamilyName: "L", ExternalIDs: []google.ExternalID{{Type: "custom", CustomType: "rollcall", Value: id(77)}}}); err != nil {
+		t.Fatal(err)
+	}
+	says(t, o.explain(explain.ByEmail, mail("late")), workspace, explain.NotOurs, "", "anchor of the id "+id(77))
+	boss := o.explain(explain.ByEmail, "boss@example.org") // who is in Entra alone
+	says(t, boss, entra, explain.NotOurs, "", "boss@example.org")
+	o.googleServer.Close()
+	if d := o.explain(explain.ByEmail, "nobody@example.org"); !d.Partial() || !strings.Contains(d.Verdict, "google_workspace:1 could not be asked") {
+		t.Errorf("a tenant that is down: %+v", d)
+	}
+}
+
+// TestExplainByAnAddressThatOnlyTheTenantHas: the anchor on the account leads to the entry.
+func TestExplainByAnAddressThatOnlyTheTenantHas(t *testing.T) {
+	t.Parallel()
+	ldif := smallStaff() + slapdtest.Entry("cn=derived,"+slapdtest.Groups, "objectClass", "groupOfNames", "entryUUID", id(52), "cn", "derived", "member", dn("ada"))
+	o := newOffice(t, officeOptions{ldif: ldif, file: true})
+	o.sync(corp, workspace)
+	d := o.explain(explain.ByEmail, "derived@example.org") // the domain is the provider's, the entry has no mail
+	if d.Entry == nil || string(d.Entry.ID) != id(52) || d.Query.Value != "derived@example.org" {
+		t.Fatalf("a group by the address that it was given: %+v", d)
+	}
+	says(t, d, workspace, explain.InStep, "", "its group derived@example.org")
 }
