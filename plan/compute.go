@@ -183,7 +183,11 @@ func (c *computer) rivals(d *Desired) string {
 	var labels []string
 	for _, r := range c.claims[d.Address] {
 		if r.Ref != d.Ref {
-			labels = append(labels, fmt.Sprintf("%s %q (%s)", r.Kind, r.Label, r.ID))
+			pinned := ""
+			if r.Active && r.Why == Reverted {
+				pinned = ", pinned by an undo"
+			}
+			labels = append(labels, fmt.Sprintf("%s %q (%s%s)", r.Kind, r.Label, r.ID, pinned))
 		}
 	}
 	return clip(labels)

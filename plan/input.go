@@ -15,7 +15,7 @@ type Desired struct {
 	Source, Version string
 	// Address is the name that must be unique in the tenant, in lower case; empty where names do not exist.
 	Address string
-	// Active is false for one that should be suspended; Why says why.
+	// Active is false for one that should be suspended; Why says why, or that a pin keeps it active.
 	Active bool
 	Why    Reason
 	// Fields are the mapped fields, sorted by name. What is not here is not ours to write.

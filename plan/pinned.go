@@ -125,6 +125,7 @@ func (l *overlay) gone(p Pin, wanted bool) (over bool) {
 	if wanted { // The source decides whether it is active.
 		p.Account = StandsActive
 	}
+	p.Fields = l.ours(&p)
 	l.back = append(l.back, p)
 	l.returns[p.Ref] = true
 	return false
@@ -141,16 +142,11 @@ func (l *overlay) activate(p *Pin, d *Desired, objects []*Object) {
 	}
 	as := Desired{
 		Ref: p.Ref, Label: p.Label, Source: l.departed[p.Ref].Source, Version: l.in.Versions[p.Ref],
-		Address: objects[0].Address, Active: true,
+		Address: objects[0].Address, Active: true, Why: Reverted,
 	}
 	if p.Deleted.IsZero() {
 		as.Address = cmp.Or(p.Address, as.Address)
-		for _, f := range p.Fields {
-			if l.mapped(p.Kind)[f.Name] {
-				as.Fields = append(as.Fields, f)
-			}
-		}
-		slices.SortFunc(as.Fields, func(a, b directory.Attribute) int { return strings.Compare(a.Name, b.Name) })
+		as.Fields = l.ours(p)
 	}
 	l.activated[p.Ref] = true
 	if d != nil {
@@ -163,7 +159,19 @@ func (l *overlay) activate(p *Pin, d *Desired, objects []*Object) {
 	delete(l.outOfScope, p.Ref)
 }
 
-// mapped returns the names of the fields that are mapped: no other is ours to write.
+// ours returns the pinned fields that are still mapped, sorted by name: no other is ours to write.
+func (l *overlay) ours(p *Pin) (out directory.Attributes) {
+	mapped := l.mapped(p.Kind)
+	for _, f := range p.Fields {
+		if mapped[f.Name] {
+			out = append(out, f)
+		}
+	}
+	slices.SortFunc(out, func(a, b directory.Attribute) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// mapped returns the names of the fields that are mapped.
 func (l *overlay) mapped(k directory.Kind) map[string]bool {
 	if l.names[k] == nil {
 		l.names[k] = map[string]bool{}

@@ -3,6 +3,7 @@ package plan_test
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -304,4 +305,38 @@ func TestUndoOfFieldsOfWhoIsSuspended(t *testing.T) {
 			t.Errorf("%s: pins = %+v, want all that was undone", gone, in.Pins)
 		}
 	}
+}
+
+// The directory was re-created while somebody is pinned: the message names the pin, and without it the account is offered.
+func TestPinOfSomebodyWithANewID(t *testing.T) {
+	t.Parallel()
+	in, remote := staffed()
+	in.Desired[0].Rekey = "17"
+	carry(t, &in, remote)
+	in.Links = map[directory.Ref]plan.Link{user("ann"): {Rekey: "17"}}
+	leave(&in, "ann")
+	mistake := carry(t, &in, remote)
+	in.Pins = undo(t, mistake.Changes, in)
+	carry(t, &in, remote)
+	again := want("ann-2", "ann@x", "title", "T")
+	again.Rekey = "17"
+	in.Desired = append(in.Desired, again)
+	p := carry(t, &in, remote)
+	check(t, "while she is pinned", p, "held user/ann-2 same_address")
+	if len(p.Held) > 0 && !strings.Contains(p.Held[0].Detail, "pinned") {
+		t.Errorf("the message is %q, want it to name the pin", p.Held[0].Detail)
+	}
+	in.Pins, in.State = nil, remote.state()
+	check(t, "after the pin was lifted", plan.Compute(in), "reanchor user/ann-2", "remove_member group/all user/ann")
+}
+
+// A field that is no longer mapped is not written, also to an account that is brought back.
+func TestUndoWritesMappedFieldsOnly(t *testing.T) {
+	t.Parallel()
+	in, remote, mistake := deleted(t, func(in *plan.Input) { leave(in, "ann", "bob") })
+	in.Desired = slices.Clone(in.Desired)
+	in.Desired[0].Fields = fields("phone", "1")
+	in.Pins = undo(t, mistake.Changes, in)
+	check(t, "the undo", carry(t, &in, remote), "update user/cid phone:>1", "undelete user/ann because reverted", "undelete user/bob because reverted",
+		"add_member group/all user/ann", "add_member group/all user/bob")
 }
