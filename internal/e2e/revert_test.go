@@ -151,3 +151,43 @@ func TestEntraRevertOfDeletions(t *testing.T) {
 	}
 	w.graphSame(before)
 }
+
+// The directory is mended before the deletions are undone: the accounts of before come back, active and with their groups, and no sync
+// makes new ones.
+func TestEntraRevertOfDeletionsThatTheDirectoryRegrets(t *testing.T) {
+	t.Parallel()
+	const leavers = 3
+	w := newEntraWorld(t, entraOptions{options: options{slapd: small()}, lines: []string{"user_delete_action: delete", "delete_after: 1s"}})
+	w.hop()
+	before := w.entraState()
+	ids := map[int]string{}
+	e := w.editor()
+	for n := range leavers {
+		ids[n] = w.account(n).ID
+		e.remove(slapdtest.UserDN(n))
+	}
+	w.sync(corp)
+	w.sync(entra)
+	var deleted run
+	eventually(t, 30*time.Second, "the accounts are deleted", func() bool {
+		deleted = w.sync(entra)
+		return len(w.graph.DeletedUsers()) == leavers
+	})
+	for n := range leavers {
+		e.person(n, "")
+	}
+	w.sync(corp)
+	if r := w.revert(entra, deleted.ID, ""); r.made()["user create"] != leavers || r.Status != "successful" {
+		t.Errorf("the undo is %s and made %v: %s", r.Status, r.made(), r.Reason)
+	}
+	w.sync(entra)
+	for n, id := range ids {
+		if got := w.account(n).ID; got != id {
+			t.Errorf("person %d has the account %s, want %s back", n, got, id)
+		}
+	}
+	w.graphSame(before)
+	if n := w.pins(entra).Count; n != 0 {
+		t.Errorf("%d entries are still pinned, want none: the source has them", n)
+	}
+}
