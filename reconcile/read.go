@@ -155,8 +155,8 @@ func list(s []string) string {
 func (e *Engine) lookups(v *view, only []directory.Ref, groups map[directory.ID]plan.Confirmed) ([]provider.Lookup, error) {
 	desired := v.desired
 	if !e.mirror() {
-		var err error // The verified domains are not known yet; addresses are all that is wanted here.
-		if desired, err = e.cfg.Desire(v.snapshot, plan.State{}); err != nil {
+		var err error // The verified domains are not known yet; addresses and groups are all that is wanted here.
+		if desired, err = e.cfg.Desire(around(v.snapshot, only), plan.State{}); err != nil {
 			return nil, err
 		}
 	}
@@ -175,6 +175,18 @@ func (e *Engine) lookups(v *view, only []directory.Ref, groups map[directory.ID]
 		out = append(out, l)
 	}
 	return out, nil
+}
+
+// around is a snapshot of the entries and every group: what their own mapping, scope and memberships need.
+func around(s directory.Snapshot, only []directory.Ref) directory.Snapshot {
+	all := s.Entries
+	s.Entries = nil
+	for i := range all {
+		if e := &all[i]; e.Kind == directory.Group || slices.Contains(only, e.Ref()) {
+			s.Entries = append(s.Entries, *e)
+		}
+	}
+	return s
 }
 
 // concernsMember reports whether the user should be in the group, or was when its members were last confirmed.

@@ -1,0 +1,49 @@
+package reconcile_test
+
+import (
+	"context"
+	"testing"
+
+	"rollcall/directory"
+	"rollcall/mapping"
+	"rollcall/plan"
+	"rollcall/provider"
+	"rollcall/reconcile"
+)
+
+// asked records what a tenant is asked for.
+type asked struct {
+	*tenantFake
+	lookups []provider.Lookup
+}
+
+func (a *asked) Read(ctx context.Context, q provider.Query) (plan.State, error) {
+	a.lookups = q.Lookups
+	return a.tenantFake.Read(ctx, q)
+}
+
+// What to look for of one entry is known without mapping everybody: from the entry and the groups.
+func TestLookupsMapTheEntryAndTheGroupsAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.source.snapshot.Entries = company()
+	mustRun(t, w)
+	tenant, mapped := &asked{tenantFake: w.tenant}, []int{}
+	e := reconcile.New(reconcile.Config{
+		Source: w.source, Provider: tenant, Ledger: w.ledger, Version: w.source.version, Policy: w.policy,
+		Desire: func(s directory.Snapshot, state plan.State) (mapping.Result, error) {
+			mapped = append(mapped, len(s.Entries))
+			return desire(s, state)
+		},
+	})
+	x := e.Explain(t.Context(), ref(2), w.gate, 0)
+	if x.SourceErr != nil || x.RemoteErr != nil || len(x.Apply.Changes) != 0 {
+		t.Fatalf("explained: %+v", x)
+	}
+	if want := len(company()); len(mapped) != 2 || mapped[0] != 4 || mapped[1] != want {
+		t.Errorf("mapped %v entries, want 4 (one and three groups) and %d", mapped, want)
+	}
+	if l := tenant.lookups; len(l) != 1 || l[0].Address != "u002@example.com" || l[0].RemoteID == "" || len(l[0].Groups) != 2 || l[0].Groups[0].ID != "g000" || l[0].Groups[1].ID != "g001" {
+		t.Errorf("looked for %+v, want u002 in g000 and g001", l)
+	}
+}
