@@ -48,6 +48,8 @@ type office struct {
 	app                       *boot.App
 	api                       http.Handler
 	log                       *lockedBuffer
+	// rest ends the worker, when all that it had in hand is done.
+	rest func()
 }
 
 // lockedBuffer is a log that is read while it is written.
@@ -187,7 +189,8 @@ func (o *office) open(file string) {
 	if err := worker.Start(context.WithoutCancel(o.Context())); err != nil {
 		o.Fatal(err)
 	}
-	o.Cleanup(worker.Shutdown)
+	o.rest = worker.Shutdown
+	o.Cleanup(o.rest)
 	srv, err := o.app.API(nil)
 	if err != nil {
 		o.Fatal(err)
