@@ -10,6 +10,7 @@ import (
 // entraRefused runs an Entra sync that has to fail for a reason that names the source, without a call that writes.
 func (w *entraWorld) entraRefused(because ...string) {
 	w.Helper()
+	w.graphServing.ended(w)
 	w.graph.ResetCalls()
 	r := w.finish(entra)
 	if r.State != "failed" || r.Status != "error" || !hasAll(r.Reason, because...) {

@@ -29,6 +29,7 @@ type entraWorld struct {
 	// graphRequest is called with the method of each Graph request, items of batches included, before anything is done.
 	graphRequest atomic.Pointer[func(method string)]
 	paths        pathLog
+	graphServing busy
 	secretFile   string
 }
 
@@ -69,7 +70,7 @@ func newEntraWorld(t testing.TB, o entraOptions) *entraWorld {
 	if err := w.graph.SetAdmin(bossAddress, graph.GlobalAdministrator); err != nil {
 		t.Fatal(err)
 	}
-	handler := w.paths.wrap(csdltest.Wrap(t, w.graph.Handler()))
+	handler := w.graphServing.wrap(w.paths.wrap(csdltest.Wrap(t, w.graph.Handler())))
 	if o.spy != nil {
 		handler = o.spy(handler)
 	}

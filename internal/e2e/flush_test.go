@@ -21,6 +21,7 @@ func (w *world) flush() {
 // refused runs a provider sync that has to fail for a reason that names the source, without a call that writes.
 func (w *world) refused(because ...string) {
 	w.Helper()
+	w.serving.ended(w)
 	w.tenant.ResetCalls()
 	r := w.finish(google)
 	if r.State != "failed" || r.Status != "error" || !hasAll(r.Reason, because...) {

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -52,10 +53,11 @@ type options struct {
 // world is everything there is: a directory, a tenant, Redis and the two programs between them.
 type world struct {
 	testing.TB
-	ldap   *slapdtest.Server
-	tenant *simulator.Tenant
-	redis  *redis.Client
-	addr   string // of Redis
+	ldap    *slapdtest.Server
+	tenant  *simulator.Tenant
+	redis   *redis.Client
+	addr    string // of Redis
+	serving busy   // the tenant
 	// killRedis ends it for good.
 	killRedis func()
 	env       []string
@@ -95,7 +97,7 @@ func newWorld(t testing.TB, o options) *world {
 		}
 	}
 	w.tenant = simulator.New(o.tenant)
-	handler := w.record(discoverytest.Wrap(t, w.tenant.Handler()))
+	handler := w.serving.wrap(w.record(discoverytest.Wrap(t, w.tenant.Handler())))
 	if o.spy != nil {
 		handler = o.spy(handler)
 	}
@@ -168,6 +170,23 @@ func (w *world) onRequest(f func(method string)) {
 		return
 	}
 	w.request.Store(&f)
+}
+
+// busy counts the requests that a tenant has under way: one goes on although the worker that made it has gone.
+type busy struct{ atomic.Int64 }
+
+func (b *busy) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		b.Add(1)
+		defer b.Add(-1)
+		next.ServeHTTP(rw, r)
+	})
+}
+
+// ended waits until the tenant has done what it was asked to.
+func (b *busy) ended(t testing.TB) {
+	t.Helper()
+	eventually(t, time.Minute, "the tenant has done what it was asked to", func() bool { return b.Load() == 0 })
 }
 
 // record keeps the requests that reach the tenant.
