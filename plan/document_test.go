@@ -113,3 +113,15 @@ func TestSummary(t *testing.T) {
 		t.Errorf("WriteCounts() = %v: %s", err, counts.String())
 	}
 }
+
+func TestSecretFieldsAreKnownByTheirNames(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"userPassword": true, "unicodePwd": true, "sambaNTPassword": true, "sambaLMPassword": true, "lmHash": true, "ipaNTHash": true, "olcRootPW": true,
+		"krbPrincipalKey": true, "apiKey": true, "title": false, "mail": false, "displayName": false, "employeeNumber": false,
+	} {
+		if got := plan.Secret(name); got != want {
+			t.Errorf("Secret(%q) = %v, want %v", name, got, want)
+		}
+	}
+}
