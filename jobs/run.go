@@ -110,11 +110,7 @@ func (w *Worker) conclude(ctx context.Context, c *Container, lease *status.Lease
 	}
 	if errors.Is(cause, status.ErrStale) {
 		lease.Close()
-		if !errors.Is(cause, status.ErrCancelled) {
-			w.cfg.Metrics.LeaseLost(c.Name)
-		}
-		log.WarnContext(ctx, "run left to others", "cause", whyStale(cause))
-		return fmt.Errorf("%w: %w", cause, asynq.RevokeTask)
+		return w.left(ctx, c, cause, log)
 	}
 	if err == nil {
 		return w.completed(ctx, c, lease, report, log)
@@ -129,13 +125,24 @@ func (w *Worker) conclude(ctx context.Context, c *Container, lease *status.Lease
 	case fault.Throttled:
 		wait := min(max(fault.RetryAfter(err), shortestDeferral), longestDeferral)
 		lease.Recorder().Log(status.Message{Level: status.Warning, Logger: string(c.Name), Event: fmt.Sprintf("Waiting %s for the quota: %v", wait, err)})
-		_, err := lease.Defer(ctx, w.cfg.Now().Add(wait), "quota")
+		if _, err := lease.Defer(ctx, w.cfg.Now().Add(wait), "quota"); err != nil {
+			return w.left(ctx, c, err, log)
+		}
 		log.InfoContext(ctx, "run deferred", "for", wait.String())
-		return revoke(err)
+		return nil
 	case fault.Invalid, fault.NotFound, fault.Conflict, fault.Denied, fault.Unavailable, fault.Unsafe, fault.Internal:
 		return w.failed(ctx, c, lease, kind, err, log)
 	}
 	return w.failed(ctx, c, lease, fault.Internal, err, log)
+}
+
+// left ends a task whose run is no longer ours, or whose end could not be recorded: the reaper sees to it then.
+func (w *Worker) left(ctx context.Context, c *Container, cause error, log *slog.Logger) error {
+	if errors.Is(cause, status.ErrStale) && !errors.Is(cause, status.ErrCancelled) {
+		w.cfg.Metrics.LeaseLost(c.Name)
+	}
+	log.WarnContext(ctx, "run left to others", "cause", whyStale(cause))
+	return fmt.Errorf("%w: %w", cause, asynq.RevokeTask)
 }
 
 // whyStale says why a run is no longer ours without the name of who ended it.
@@ -145,6 +152,8 @@ func whyStale(cause error) string {
 		return "it was cancelled"
 	case errors.Is(cause, status.ErrUnreachable):
 		return "its lease could not be renewed"
+	case !errors.Is(cause, status.ErrStale):
+		return "its end could not be recorded"
 	}
 	return "it went on without us"
 }
@@ -155,7 +164,7 @@ func (w *Worker) completed(ctx context.Context, c *Container, lease *status.Leas
 	})
 	run, err := lease.Finish(ctx, status.End{State: status.Completed, Changed: report.Changed})
 	if err != nil {
-		return revoke(err)
+		return w.left(ctx, c, err, log)
 	}
 	log.InfoContext(ctx, "run completed", "applied", report.Applied, "failed", report.Failed, "held", len(report.Held.Changes), "conflicts", len(report.Apply.Held))
 	w.follow(ctx, c, run, report.Changed)
@@ -168,7 +177,7 @@ func (w *Worker) failed(ctx context.Context, c *Container, lease *status.Lease, 
 	lease.Recorder().Log(status.Message{Level: status.Error, Logger: string(c.Name), Event: "Failed: " + reason, Attributes: map[string]any{"reason": kind.String()}})
 	run, err := lease.Finish(ctx, status.End{State: status.Failed, FailKind: kind.String(), FailReason: reason})
 	if err != nil {
-		return revoke(err)
+		return w.left(ctx, c, err, log)
 	}
 	log.ErrorContext(ctx, "run failed", "reason", kind.String()) // The run's messages have the text, which may name people.
 	log.DebugContext(ctx, "why the run failed", "err", cause)
