@@ -19,6 +19,7 @@ import (
 
 // sourceFake answers with a snapshot, or an error.
 type sourceFake struct {
+	mu       sync.Mutex // of what is changed while a run is under way
 	snapshot directory.Snapshot
 	err      error
 	// changed is when entries were last changed.
@@ -37,6 +38,8 @@ func (s *sourceFake) Read(context.Context, directory.Query) (directory.Snapshot,
 }
 
 func (s *sourceFake) version(_ context.Context, _ string, ref directory.Ref) (string, time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i := range s.snapshot.Entries {
 		if e := &s.snapshot.Entries[i]; e.Ref() == ref {
 			return e.Digest(), s.changed[ref], nil

@@ -152,6 +152,8 @@ func TestLaw13AnOlderPlanGivesWay(t *testing.T) {
 	w.source.snapshot.Entries = company()
 	w.tenant.hook = func(c plan.Change, after bool) error {
 		if !after && c.Ref == ref(0) { // While the first is written, the directory moves on.
+			w.source.mu.Lock()
+			defer w.source.mu.Unlock()
 			w.source.snapshot.Entries[9].Attributes = directory.Attributes{{Name: directory.CommonName, Values: []string{"Renamed"}}}
 		}
 		return nil
