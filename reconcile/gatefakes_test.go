@@ -1,0 +1,191 @@
+package reconcile_test
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/ledger"
+	"rollcall/plan"
+	"rollcall/provider"
+	"rollcall/reconcile"
+)
+
+// gateFake lets everything through and counts.
+type gateFake struct {
+	mu       sync.Mutex
+	budget   plan.Budget
+	verdicts map[string]plan.Verdict
+	pins     map[directory.Ref]plan.Pin
+	spent    int
+	taken    int // of the limits of users and groups
+	others   int // what others take right after the plan
+	locked   map[string]bool
+	drain    chan struct{}
+	err      error
+}
+
+func (g *gateFake) Check(ctx context.Context) error {
+	if g.err != nil {
+		return g.err
+	}
+	return ctx.Err()
+}
+
+func (g *gateFake) Lock(ctx context.Context, entry string) (func(), bool, error) {
+	if err := g.Check(ctx); err != nil {
+		return nil, false, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.locked[entry] {
+		return nil, false, nil
+	}
+	return func() {}, true, nil
+}
+
+func (g *gateFake) Spent(context.Context) (plan.Budget, error) { return g.budget, nil }
+
+func (g *gateFake) Verdicts(context.Context) (map[string]plan.Verdict, error) { return g.verdicts, nil }
+
+func (g *gateFake) Pins(context.Context) ([]plan.Pin, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.SortedFunc(maps.Values(g.pins), func(a, b plan.Pin) int { return a.Ref.Compare(b.Ref) }), nil
+}
+
+func (g *gateFake) Pin(_ context.Context, pins []plan.Pin) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.pins == nil {
+		g.pins = map[directory.Ref]plan.Pin{}
+	}
+	for _, p := range pins {
+		g.pins[p.Ref] = p
+	}
+	return nil
+}
+
+func (g *gateFake) Repin(_ context.Context, change []plan.Pin, forget []directory.Ref) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range change {
+		if _, there := g.pins[p.Ref]; there {
+			g.pins[p.Ref] = p
+		}
+	}
+	for _, ref := range forget {
+		delete(g.pins, ref)
+	}
+	return nil
+}
+
+func (g *gateFake) Spend(_ context.Context, c *plan.Change, limit int) (func(bool), bool, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !c.Op.Membership() {
+		g.taken, g.others = g.taken+g.others, 0
+		if g.taken++; g.taken > limit {
+			g.taken--
+			return nil, false, nil
+		}
+	}
+	g.spent++
+	return func(made bool) {
+		if made {
+			return
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.spent--
+		if !c.Op.Membership() {
+			g.taken--
+		}
+	}, true, nil
+}
+
+func (g *gateFake) Draining() <-chan struct{} { return g.drain }
+
+// journalFake keeps messages.
+type journalFake struct {
+	mu       sync.Mutex
+	messages []string
+	// since is since when changes were due that were made, by "op ref".
+	since map[string]time.Time
+	// onPlan is called when the plan is stored.
+	onPlan func()
+}
+
+func (j *journalFake) Read(int, int, int) {}
+func (j *journalFake) Planned(context.Context, plan.Plan, plan.Plan) error {
+	if j.onPlan != nil {
+		j.onPlan()
+	}
+	return nil
+}
+func (j *journalFake) Done(c *plan.Change, r provider.Result) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.since != nil && r.Err == nil {
+		j.since[c.Op.String()+" "+c.Ref.String()] = c.Since
+	}
+}
+func (j *journalFake) Say(_ reconcile.Level, event string, _ map[string]any) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.messages = append(j.messages, event)
+}
+
+// ledgerFake dies at the nth write.
+type ledgerFake struct {
+	ledger.Ledger
+	left int
+}
+
+var errDead = fault.Errorf(fault.Unavailable, "the ledger is out of reach")
+
+func (l *ledgerFake) die() error {
+	if l.left--; l.left == -1 {
+		return errDead
+	}
+	return nil
+}
+
+func (l *ledgerFake) PutLinks(ctx context.Context, links map[directory.Ref]plan.Link) error {
+	if err := l.die(); err != nil {
+		return err
+	}
+	return l.Ledger.PutLinks(ctx, links)
+}
+
+func (l *ledgerFake) DropLinks(ctx context.Context, refs ...directory.Ref) error {
+	if err := l.die(); err != nil {
+		return err
+	}
+	return l.Ledger.DropLinks(ctx, refs...)
+}
+
+func (l *ledgerFake) Confirm(ctx context.Context, g map[directory.ID]plan.Confirmed) error {
+	if err := l.die(); err != nil {
+		return err
+	}
+	return l.Ledger.Confirm(ctx, g)
+}
+
+func (l *ledgerFake) Unconfirm(ctx context.Context, ids ...directory.ID) error {
+	if err := l.die(); err != nil {
+		return err
+	}
+	return l.Ledger.Unconfirm(ctx, ids...)
+}
+
+func (l *ledgerFake) SetFacts(ctx context.Context, f ledger.Facts) error {
+	if err := l.die(); err != nil {
+		return err
+	}
+	return l.Ledger.SetFacts(ctx, f)
+}
