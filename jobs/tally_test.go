@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,12 +51,12 @@ func (s *site) counted(names ...string) map[string]float64 {
 func (s *site) wantCounted(want map[string]float64, names ...string) {
 	s.t.Helper()
 	diff := ""
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if diff = cmp.Diff(want, s.counted(names...)); diff == "" {
-			return
+	defer func() {
+		if diff != "" {
+			s.t.Logf("counted (-want +got)\n%s", diff)
 		}
-	}
-	s.t.Fatalf("counted (-want +got)\n%s", diff)
+	}()
+	waitFor(s.t, func() bool { diff = cmp.Diff(want, s.counted(names...)); return diff == "" })
 }
 
 func (s *site) hire(n int) {

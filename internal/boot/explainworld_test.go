@@ -28,6 +28,7 @@ import (
 	google "rollcall/simulator/googleworkspace"
 	"rollcall/simulator/graph"
 	"rollcall/status"
+	"rollcall/status/watch"
 )
 
 const (
@@ -219,30 +220,38 @@ var paths = map[status.Container]string{
 	corp: "/sources/ldap/corp/", "ldap:other": "/sources/ldap/other/", workspace: "/providers/google_workspace/1/", entra: "/providers/microsoft_entra/1/",
 }
 
-// sync runs containers, one after the other, to their end.
+// sync runs containers, one after the other, to their good end.
 func (o *office) sync(names ...status.Container) {
 	o.Helper()
 	for _, name := range names {
-		var run struct {
-			ID string `json:"id"`
+		if run := o.begin(name); run.State != status.Completed {
+			o.Fatalf("the run of %s is %s: %s", name, run.State, run.FailReason)
 		}
-		o.call(http.MethodPost, paths[name]+"sync/", "", http.StatusAccepted, &run)
-		o.done(name, run.ID)
 	}
 }
 
-// done waits for the end of a run.
-func (o *office) done(name status.Container, id string) {
+// begin starts a sync and waits for its end, however it comes.
+func (o *office) begin(name status.Container) status.Run {
 	o.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		run, err := o.app.Status.Get(o.Context(), name, id)
-		switch {
-		case err != nil || !run.State.Open() && run.State != status.Completed:
-			o.Fatalf("the run of %s is %s: %s; %v", name, run.State, run.FailReason, err)
-		case !run.State.Open():
-			return
-		case time.Now().After(deadline):
-			o.Fatalf("the run of %s is %s after a minute", name, run.State)
+	var started struct {
+		ID string `json:"id"`
+	}
+	o.call(http.MethodPost, paths[name]+"sync/", "", http.StatusAccepted, &started)
+	listener := watch.New(o.app.Status, 10*time.Millisecond).Run(name, started.ID, "")
+	defer listener.Close()
+	patience := time.After(time.Minute)
+	for {
+		news, more, err := listener.Take()
+		if err != nil {
+			o.Fatalf("the run of %s: %v", name, err)
+		}
+		if news.Run.ID != "" && !news.Run.State.Open() {
+			return news.Run
+		}
+		select {
+		case <-more:
+		case <-patience:
+			o.Fatalf("the run of %s is %s after a minute", name, news.Run.State)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -18,22 +17,6 @@ import (
 // odd are people whose names would be noticed anywhere.
 var odd = []struct{ uid, mail string }{
 	{"zoë.ünlü", "Zoe.Uenlue+x@example.org"}, {"o'brien-x", "o'brien-x@example.org"}, {"李小龙", "bruce_li@example.org"}, {"qqrenée", "qqrenee@elsewhere.example"},
-}
-
-// begin starts a sync and waits for its end, however it comes.
-func (o *office) begin(name status.Container) status.Run {
-	o.Helper()
-	var started struct {
-		ID string `json:"id"`
-	}
-	o.call(http.MethodPost, paths[name]+"sync/", "", http.StatusAccepted, &started)
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if run, err := o.app.Status.Get(o.Context(), name, started.ID); err == nil && !run.State.Open() {
-			return run
-		}
-	}
-	o.Fatalf("the run of %s does not end", name)
-	return status.Run{}
 }
 
 // lines reads the log, of which every line has to be JSON.
