@@ -149,6 +149,20 @@ type Finding struct {
 	Problem string `json:"problem"`
 }
 
+// Coverage says how many entries of a kind have one attribute that the source reads. A sudden fall is more likely a right
+// that was taken away than a change of every entry.
+type Coverage struct {
+	Kind Kind `json:"kind"`
+	// Name is the attribute in the source's own spelling, for messages: "userAccountControl".
+	Name string `json:"name"`
+	// Entries is how many entries have a value. It is zero for an attribute that the source asked for and no entry has.
+	Entries int `json:"entries"`
+	// Attributes are the names under which entries carry its values (FamilyName for sn); empty where they do not.
+	Attributes []string `json:"attributes,omitempty"`
+	// Activity is set where the attribute decides whether an entry is active.
+	Activity bool `json:"activity,omitempty"`
+}
+
 // Snapshot is one complete answer of a source.
 type Snapshot struct {
 	// Entries is sorted by Ref: users first, then groups.
@@ -165,6 +179,8 @@ type Snapshot struct {
 	Notes []string
 	// Doubts are reasons not to believe absences in this snapshot. Any doubt holds the destructive lane.
 	Doubts []string
+	// Coverage is sorted by kind and name. A source fills it in when it reads everything.
+	Coverage []Coverage
 	// Versions maps what the snapshot's entries were computed from; see Digest. Only the local directory fills it.
 	Versions map[Ref]string
 }
