@@ -11,8 +11,8 @@ import (
 	"rollcall/provider"
 )
 
-// attempts is how often a write is tried again because somebody wrote the entry between our read and our write. Only
-// a batch beside this one, or an object job, can.
+// attempts is how often a write is repeated when the entry was written between our read and our write. Only another
+// batch of the same run or an object job can do that.
 const attempts = 20
 
 var (
@@ -20,7 +20,7 @@ var (
 	errMoved = fault.New(fault.Conflict, "local directory", errors.New("this entry was written by somebody else since the state was read"))
 )
 
-// Apply implements provider.Provider. The changes of one entry are carried out together and in order: the entry is
+// Apply implements provider.Provider. The changes of one entry are carried out together and in order. The entry is
 // read, changed in memory, and written if it is still what was read. Begin comes first.
 func (p *Part) Apply(ctx context.Context, batch []plan.Change) []provider.Result {
 	results := make([]provider.Result, len(batch))
@@ -141,8 +141,8 @@ func (w *writer) attempt(ctx context.Context, batch []plan.Change, results []pro
 	return again
 }
 
-// fetch reads the entries. The tokens come first: one that is older than its entry makes the write fail, and the next
-// attempt read both again.
+// fetch reads the entries. The tokens are read first. A token that is older than its entry makes the write fail, and
+// the next attempt reads both again.
 func (w *writer) fetch(ctx context.Context, batch []plan.Change, todo []*job) error {
 	refs := make([]directory.Ref, len(todo))
 	for i, j := range todo {

@@ -1,15 +1,15 @@
-// Package store is the local directory: Rollcall's own copy, on Redis, of what its sources hold.
+// Package store is the local directory, Rollcall's own copy of its sources' data, on Redis.
 //
-// It stands between the two hops. A Part is one source's share of it and a provider: the engine mirrors the source
-// into it. A Reader is all parts together and a source: the engine provisions tenants from it.
+// It stands between the two hops. A Part is one source's share of the directory and a provider; the engine mirrors
+// the source into it. A Reader is all parts together and a source; the engine provisions tenants from it.
 //
 // # The promise
 //
 // A provider never sees an unfinished directory. A source run marks its part dirty before its first write (Begin) and
 // clears the mark after its last (Commit), which raises the part's generation in the same script if anything changed.
-// Reader.Read takes every part's mark and generation before and after, and fails with fault.Unavailable while a part is
-// dirty, has never been completed or changed meanwhile. After Redis lost its data every part has never been completed:
-// the sources run first, the providers after.
+// Reader.Read takes every part's mark and generation before and after. It fails with fault.Unavailable while a part
+// is dirty, has never been completed, or changed meanwhile. After a loss of Redis' data every part counts as never
+// completed, so that the sources run first and the providers after them.
 //
 //	          Begin                 Commit
 //	never ──────────▶ dirty ─────────────────▶ clean
@@ -20,16 +20,16 @@
 //
 // # Who may write
 //
-// Every write says when the source was read for it, and an older read never overwrites a newer one:
+// Every write carries the time at which the source was read for it. An older read never overwrites a newer one:
 //
-//   - A run writes only while the mark is its own: the run's id and the time of its read. A run that was taken over
-//     gets fault.Canceled, one whose mark was lost with Redis fault.Unavailable.
+//   - A run writes only while the mark has its own id and the time of its read. A run that was taken over gets
+//     fault.Canceled. A run whose mark was lost with Redis gets fault.Unavailable.
 //   - An object job writes one entry and sets no mark. It is refused where a run has read the source since.
-//   - An entry that was stored by a newer read, or that somebody else wrote since this Part read the state, is refused
-//     with fault.Conflict. Neither costs more than the comparison of one short text, because each entry's token
-//     (digest, activity, time of the read, sequence number) is compared and replaced in the script that writes it.
+//   - An entry that a newer read stored, or that another writer changed since this Part read the state, is refused with
+//     fault.Conflict. The check costs the comparison of one short text, because each entry's token (digest, activity,
+//     time of the read, sequence number) is compared and replaced in the script that writes it.
 //
-// The times are compared across workers. Part.Clock gives times that only ever rise, from Redis.
+// The times are comparable across workers, because Part.Clock takes ever-rising times from Redis.
 //
 // # Keys
 //

@@ -64,7 +64,7 @@ func TestACanceledCallIsCanceled(t *testing.T) {
 	}
 }
 
-// TestWhatWeDidNotWriteIsABug: no value that cannot be read is taken for one that is not there.
+// TestWhatWeDidNotWriteIsABug checks that an unreadable value is not taken for a missing one.
 func TestWhatWeDidNotWriteIsABug(t *testing.T) {
 	each(t, func(d *dir) {
 		for key, field := range map[string]string{"user": "ada", "digest": "user/ada", "gone": "user/bob"} {

@@ -36,7 +36,7 @@ func Desired(s directory.Snapshot) []plan.Desired {
 	return out
 }
 
-// tidy returns the entry as it is stored: an empty value is none.
+// tidy returns the entry as it is stored, without empty values.
 func tidy(e directory.Entry) directory.Entry {
 	empty := func(v string) bool { return v == "" }
 	bare := func(a directory.Attribute) bool { return len(a.Values) == 0 }
@@ -75,8 +75,8 @@ func byName(a, b directory.Attribute) int {
 	return 0
 }
 
-// SetFields makes the fields of a change the entry's: the inverse of what Desired does. The values are taken over, not
-// copied.
+// SetFields makes the fields of a change the entry's, which is the inverse of what Desired does. The values are taken
+// over, not copied.
 func SetFields(e *directory.Entry, fields []plan.FieldChange) {
 	for _, f := range fields {
 		value := ""

@@ -14,9 +14,9 @@ import (
 	"rollcall/fault"
 )
 
-// Version returns the version of an entry that is stored now, "" for one that is not there, and when the source was read
-// for it: what the engine compares right before each remote write. It fails with fault.Unavailable where the source has never
-// completed a sync, because what is absent from a directory that was lost has not left.
+// Version returns the version of an entry that is stored now, "" where there is none, and when the source was read
+// for it. The engine compares it right before each remote write. It fails with fault.Unavailable where the source has
+// never completed a sync, because an entry that is absent from a lost directory has not left.
 func (r *Reader) Version(ctx context.Context, source string, ref directory.Ref) (version string, readAt time.Time, err error) {
 	i := slices.IndexFunc(r.parts, func(p *Part) bool { return p.slug == source })
 	if i < 0 {
@@ -75,9 +75,10 @@ type Match struct {
 	Departed time.Time
 }
 
-// Find returns the entries of a kind that a text names, in any case: by ID; else a user by userName, a group by cn or
-// displayName, both by a mail address or the DN. Entries that left are found only where no other is. Several matches
-// are for the caller to refuse; none is not an error. It works while a source is being written.
+// Find returns the entries of a kind that a text names, in any letter case. The text is an ID, else a user's
+// userName, a group's cn or displayName, or for both a mail address or DN. Entries that left are found only where no
+// present entry is. Several matches are for the caller to refuse, and none is not an error. It works while a source
+// is being written.
 func (r *Reader) Find(ctx context.Context, kind directory.Kind, text string) ([]Match, error) {
 	text = strings.TrimSpace(text)
 	if text == "" {

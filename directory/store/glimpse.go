@@ -51,7 +51,7 @@ func (p *Part) glimpse(ctx context.Context) (*glimpse, error) {
 	}, nil
 }
 
-// whole says what is missing if some of the keys were lost and others not: evicted, expired or deleted by hand.
+// whole returns an error if some of the keys were lost (evicted, expired or deleted by hand) and others were not.
 func (g *glimpse) whole(p *Part) error {
 	if n := g.users + g.groups; n != g.counted || n != g.digests {
 		return p.damaged(fmt.Sprintf("%d entries are stored, %d were written and %d have a digest", n, g.counted, g.digests))
@@ -59,8 +59,8 @@ func (g *glimpse) whole(p *Part) error {
 	return nil
 }
 
-// damaged says what to do about a part that has lost some of its data. It does not repair itself: what evicted one key
-// will evict the next.
+// damaged returns the advice for a part that has lost some of its data. The part does not repair itself, because
+// whatever evicted one key evicts the next.
 func (p *Part) damaged(what string) error {
 	return fault.Errorf(fault.Unavailable, "the local directory of source %s is damaged (%s): Redis must neither evict nor expire keys; "+
 		"delete the keys %s and sync the source again", p.container(), what, "rollcall:{"+p.container()+"}:dir:*")

@@ -9,7 +9,7 @@ import (
 	"rollcall/fault"
 )
 
-// tombstone is what is kept of an entry that left: since when, and enough to name and find it.
+// tombstone is what is kept of an entry that left, namely the time and enough to name and find it.
 type tombstone struct {
 	Left   time.Time `json:"left"`
 	ReadAt int64     `json:"read_at"` // microseconds

@@ -63,7 +63,7 @@ func random(rng *rand.Rand) directory.Snapshot {
 	return snapshot(entries...)
 }
 
-// TestDeadRunsDeletionsAreRemembered: what a run deleted before it died has left, and since then.
+// TestDeadRunsDeletionsAreRemembered checks that what a run deleted before it died has left, and since then.
 func TestDeadRunsDeletionsAreRemembered(t *testing.T) {
 	each(t, func(d *dir) {
 		d.sync("corp", "r1", at(0), snapshot(user("ada"), user("bob")))

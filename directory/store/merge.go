@@ -54,8 +54,8 @@ func claimed(list []*stored) directory.Finding {
 	}
 }
 
-// departed merges what left the sources: what another source has has not left, and what left several left with the
-// last of them.
+// departed merges the departures of the sources. An entry that another source has has not left, and an entry that
+// several sources lost left with the last of them.
 func departed(shares []share, here func(directory.Ref) bool) []directory.Departure {
 	var out []directory.Departure
 	for _, s := range shares {

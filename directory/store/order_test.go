@@ -12,7 +12,7 @@ import (
 	"rollcall/provider"
 )
 
-// object is an object job: it reads one entry's state and writes it.
+// object is an object job, which reads one entry's state and writes it.
 func (d *dir) object(p *store.Part, readAt int, e directory.Entry) error {
 	d.Helper()
 	changes := d.lookUp(p, e)
@@ -55,7 +55,7 @@ func TestObjectJobWritesOneEntry(t *testing.T) {
 	})
 }
 
-// One person who is disabled is not everybody: a guard that sees one entry alone would think so.
+// A guard that sees one disabled entry alone would take it for the whole directory.
 func TestGuardOfAnObjectJobCountsTheOthers(t *testing.T) {
 	each(t, func(d *dir) {
 		d.sync("corp", "r1", at(0), snapshot(user("ada"), user("bob"), user("eve")))
@@ -113,7 +113,8 @@ func TestAnOlderReadNeverOverwritesANewerOne(t *testing.T) {
 	})
 }
 
-// TestNoMixture: a plan that was made from one state is not carried out on another, though its read is the newest.
+// TestNoMixture checks that a plan made from one state is not carried out on another, even where its read is the
+// newest.
 func TestNoMixture(t *testing.T) {
 	each(t, func(d *dir) {
 		d.sync("corp", "r1", at(0), snapshot(user("ada", "title", "t0", "room", "r0")))

@@ -19,7 +19,7 @@ type Config struct {
 	Redis redis.UniversalClient
 	// Slug is the source's: "corp" of ldap:corp.
 	Slug string
-	// Now is the clock for what people read: when an entry left, when a run began. Default time.Now.
+	// Now is the clock for times that people read, such as departures and starts of runs. Default time.Now.
 	Now func() time.Time
 	// KeepGone is how long it is remembered that an entry left. It must exceed every provider's grace period.
 	// Default 400 days.
@@ -102,11 +102,11 @@ type Status struct {
 	ReadAt time.Time
 	// CompletedAt is when the last run completed, and CompletedReadAt when the source was read for it.
 	CompletedAt, CompletedReadAt time.Time
-	// Users, Groups and Gone count what is stored: entries, and tombstones of those that left.
+	// Users, Groups and Gone count the stored entries and the tombstones of those that left.
 	Users, Groups, Gone int
 }
 
-// Ready reports whether the part is complete: providers may read it.
+// Ready reports whether the part is complete, so that providers may read it.
 func (s Status) Ready() bool { return s.Generation > 0 && s.Run == "" }
 
 // Status returns what the part says of itself. It costs the same for any number of entries.

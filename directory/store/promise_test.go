@@ -117,7 +117,8 @@ func TestAfterRedisWasLostTheSourceRunsFirst(t *testing.T) {
 	})
 }
 
-// TestRedisIsLostDuringARun loses it at every step: no end of that run may make half a directory look like a whole one.
+// TestRedisIsLostDuringARun loses Redis at every step. The rest of that run must not make half a directory look
+// whole.
 func TestRedisIsLostDuringARun(t *testing.T) {
 	each(t, func(d *dir) {
 		old, s := snapshot(user("ada"), user("bob")), snapshot(user("ada"), user("bob"), user("cyd"))

@@ -13,7 +13,7 @@ import (
 	"rollcall/source"
 )
 
-// Reader reads the local directory: all its parts as one source. It is safe for concurrent use.
+// Reader reads the local directory, with all its parts as one source. It is safe for concurrent use.
 type Reader struct{ parts []*Part }
 
 var _ source.Source = (*Reader)(nil)
@@ -23,9 +23,10 @@ func NewReader(parts ...*Part) *Reader {
 	return &Reader{slices.SortedFunc(slices.Values(parts), func(a, b *Part) int { return cmp.Compare(a.slug, b.slug) })}
 }
 
-// Read implements source.Source. It fails with fault.Unavailable, and says of which source and what to do, while a part
-// is being written, has never been completed, or changed during the read. An entry that two sources have is a finding
-// and in neither: it is not absent, and whose it is nobody can say. Versions are those that were stored.
+// Read implements source.Source. It fails with fault.Unavailable, naming the source and the remedy, while a part is
+// being written, has never been completed, or changed during the read. An entry that two sources have becomes a
+// finding and belongs to neither. It is not absent, and its owner cannot be determined. Versions are those that were
+// stored.
 func (r *Reader) Read(ctx context.Context, q directory.Query) (directory.Snapshot, error) {
 	if len(r.parts) == 0 {
 		return directory.Snapshot{}, fault.Errorf(fault.Invalid, "the local directory has no sources")
@@ -113,7 +114,7 @@ func tidyEntries(list []*stored) []*stored {
 	return slices.CompactFunc(list, func(a, b *stored) bool { return a.Ref() == b.Ref() })
 }
 
-// everything reads the whole part: one goroutine waits for pages, two decode them.
+// everything reads the whole part. One goroutine waits for pages and two decode them.
 func (p *Part) everything(ctx context.Context) (share, error) {
 	type page struct {
 		kind  directory.Kind

@@ -75,7 +75,7 @@ func (d *decoder) decode(kind directory.Kind, id, text string) (*stored, error) 
 	return s, nil
 }
 
-// attributes returns lists of a name and its values as attributes, whose values share one array.
+// attributes returns lists of a name and its values as attributes, which share one array of values.
 func (d *decoder) attributes(lists [][]string) directory.Attributes {
 	n := 0
 	for _, list := range lists {

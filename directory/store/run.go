@@ -8,15 +8,15 @@ import (
 	"rollcall/fault"
 )
 
-// Begin says who writes from now on, and when the source was read for it.
+// Begin marks the start of writing and the time at which the source was read for it.
 //
-// A run is named: its part is marked dirty, which keeps providers out until Commit. The mark of a run that died is
-// taken over. Begin again by the same run and read does nothing. It is called after Read and before the first write,
-// and fails with fault.Unavailable if the part is not any more what Read saw, or was lost, and with fault.Canceled if a run
-// with a newer read has begun.
+// A run has a name. Its part is marked dirty, which keeps providers out until Commit. The mark of a run that died is
+// taken over. A second Begin of the same run and read does nothing. Begin comes after Read and before the first
+// write. It fails with fault.Unavailable if the part is no longer what Read saw, or was lost, and with fault.Canceled
+// if a run with a newer read has begun.
 //
-// An object job has no name and sets no mark. It needs a Part of its own: on that of a run under way it gets
-// fault.Internal, because its writes and the run's could not be told apart.
+// An object job has no name and sets no mark. It needs a Part of its own. On the Part of a running run it gets
+// fault.Internal, because its writes could not be told from the run's.
 func (p *Part) Begin(ctx context.Context, run string, readAt time.Time) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -51,9 +51,9 @@ func (p *Part) Begin(ctx context.Context, run string, readAt time.Time) error {
 	}
 }
 
-// Commit says that the run has made its last write: providers may read the part. It reports whether anything changed
-// since the last Commit, object jobs included. It fails with fault.Canceled if another run has taken over and with
-// fault.Unavailable if the mark was lost with Redis; the part stays as it is then. An object job needs no Commit.
+// Commit ends the writing of a run, so that providers may read the part. It reports whether anything changed since
+// the last Commit, object jobs included. It fails with fault.Canceled if another run has taken over, and with
+// fault.Unavailable if the mark was lost with Redis; the part then stays as it is. An object job needs no Commit.
 func (p *Part) Commit(ctx context.Context, run string) (changed bool, err error) {
 	p.mu.Lock()
 	bound, readAt := p.run, p.readAt
@@ -78,8 +78,8 @@ func (p *Part) Commit(ctx context.Context, run string) (changed bool, err error)
 	return out[1] == "1", nil
 }
 
-// Clock returns the time as Redis has it, later than every time that it returned for this part before: what Begin
-// wants to know, taken right before the source is read. Clocks of workers differ; this one does not.
+// Clock returns Redis' time, always later than any time that it returned for this part before. Begin takes that time,
+// read right before the source. The clocks of workers differ; this one does not.
 func (p *Part) Clock(ctx context.Context) (time.Time, error) {
 	us, err := clockScript.Run(ctx, p.rdb, []string{p.keys.meta}).Int64()
 	if err != nil {

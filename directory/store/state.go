@@ -10,11 +10,11 @@ import (
 	"rollcall/provider"
 )
 
-// Read implements provider.Provider. Of an entry that is stored in the version of q.Versions only the version is read,
-// which is what makes a run over an unchanged directory cheap.
+// Read implements provider.Provider. Of an entry that is stored in the version of q.Versions only the version is
+// read, which makes a run over an unchanged directory cheap.
 //
-// The Part remembers what it saw: Begin fails if the part is another by then, and Apply refuses to change an entry
-// that somebody else has written since.
+// The Part remembers the state that it read. Begin fails if the part has changed since, and Apply refuses to change
+// an entry that another writer has changed since.
 func (p *Part) Read(ctx context.Context, q provider.Query) (plan.State, error) {
 	g, err := p.glimpse(ctx)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"rollcall/fault"
 )
 
-// token is what is kept of an entry besides the entry: enough to plan an unchanged one, and to compare and swap it.
+// token is the summary of an entry that is enough to plan an unchanged entry, and to compare and swap a changed one.
 // Its text is "<digest> <0|1> <read at, in microseconds> <sequence number>".
 type token struct {
 	digest string

@@ -8,13 +8,13 @@ import (
 	"rollcall/directory"
 )
 
-// How much one script writes at most: some milliseconds in which Redis does nothing else.
+// The most that one script writes, which blocks Redis for some milliseconds.
 const (
 	writesAtOnce = 200
 	bytesAtOnce  = 1 << 20
 )
 
-// encode returns what the script is told of the job: what the entry becomes, or nil where it leaves.
+// encode returns the arguments of the script for the job. The entry becomes the given one, or leaves where it is nil.
 func (w *writer) encode(j *job, becomes *directory.Entry, digest string) (args []any, size int, err error) {
 	var text []byte
 	var before, after []string
@@ -59,7 +59,7 @@ func without(a, b []string) []string {
 	return out
 }
 
-// write writes the first few jobs with one script. It returns how many, and those whose entries moved.
+// write writes the first few jobs with one script. It returns how many it wrote, and those whose entries moved.
 func (w *writer) write(ctx context.Context, list []*job) (n int, moved []*job, err error) {
 	args, size := []any{w.run, w.readAt, w.birth, 0}, 0
 	for n < len(list) && n < writesAtOnce && size < bytesAtOnce {

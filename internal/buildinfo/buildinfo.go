@@ -1,6 +1,6 @@
-// Package buildinfo says which build this is: for `rollcall version` and for the metric rollcall_build_info.
+// Package buildinfo tells which build this is, for `rollcall version` and for the metric rollcall_build_info.
 //
-// The Go toolchain writes down the commit where it finds a repository. Where it finds none, as in the build of the image, the
+// The Go toolchain records the commit where it finds a repository. Elsewhere, as in the build of the image, the
 // linker sets the variables:
 //
 //	go build -ldflags "-X rollcall/internal/buildinfo.version=v1.2.3 -X rollcall/internal/buildinfo.revision=$(git rev-parse HEAD)"
@@ -15,7 +15,8 @@ var version, revision string
 type Info struct {
 	// Version is that of a release; devel otherwise.
 	Version string
-	// Revision is the commit; unknown where nobody said it. A plus sign at its end stands for changes beyond it.
+	// Revision is the commit; "unknown" where the build did not record it. A plus sign at its end stands for
+	// uncommitted changes.
 	Revision string
 	// Go is the version of the toolchain.
 	Go string

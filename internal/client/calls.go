@@ -61,7 +61,7 @@ func (c *Client) Run(ctx context.Context, name status.Container, id string) (Ans
 	return a, missing(err, "the API has no run %q of %s: rollcall runs %[2]s lists them", id, name)
 }
 
-// Plan returns a page of the plan of a run: as a table for people, or as JSON.
+// Plan returns a page of the plan of a run, as a table for people or as JSON.
 func (c *Client) Plan(ctx context.Context, name status.Container, run string, asText bool) ([]byte, error) {
 	q := url.Values{"run": {run}}
 	if asText {
@@ -128,7 +128,7 @@ const (
 	Reject  Verdict = "reject"
 )
 
-// Decide decides about the changes of a held set: those that entries list by id or fingerprint, or all.
+// Decide decides about the changes of a held set, either all of them or those that entries list by id or fingerprint.
 func (c *Client) Decide(ctx context.Context, name status.Container, digest string, v Verdict, entries []string) (Answer[Decided], error) {
 	var body any
 	if len(entries) > 0 {

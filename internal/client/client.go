@@ -67,7 +67,7 @@ func New(c Config) (*Client, error) {
 	address := strings.TrimSuffix(strings.TrimRight(c.Address, "/"), basePath)
 	return &Client{
 		address: strings.TrimRight(address, "/"), token: c.Token,
-		// A redirect would send the request, and perhaps the token, to somewhere that nobody named.
+		// A redirect could send the request, and its token, to a host that the operator did not name.
 		http: &http.Client{Transport: c.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
 }
@@ -75,7 +75,7 @@ func New(c Config) (*Client, error) {
 // Address returns where the API is, without the base path.
 func (c *Client) Address() string { return c.address }
 
-// Answer is what the API answered: read, and as it is.
+// Answer is an answer of the API, decoded and as received.
 type Answer[T any] struct {
 	Value T
 	Body  []byte

@@ -63,7 +63,7 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-// TestRequests: what goes onto the wire.
+// TestRequests compares the requests on the wire.
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	var got []string
@@ -165,7 +165,7 @@ func TestLiveRun(t *testing.T) {
 	}
 }
 
-// TestAdvice: what to do about an API that does not answer.
+// TestAdvice checks the advice that follows when the API does not answer.
 func TestAdvice(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
@@ -183,7 +183,7 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
-// TestRedirect: the token goes to nobody who was not named.
+// TestRedirect checks that the token is sent to no host but the configured one.
 func TestRedirect(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, func(r *http.Request) (*http.Response, error) {

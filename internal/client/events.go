@@ -23,7 +23,7 @@ type Event struct {
 	Name string `json:"event"`
 	// ID is that of a message.
 	ID string `json:"id,omitempty"`
-	// Data is what the API sent: a run, a message, or a sentence as {"detail": …}.
+	// Data is the payload as sent: a run, a message, or a sentence as {"detail": …}.
 	Data json.RawMessage `json:"data"`
 
 	Run     Run     `json:"-"` // of EventRun and EventEnd
@@ -50,8 +50,8 @@ func (e *Event) detail() string {
 	return body.Detail
 }
 
-// eventReader reads server-sent events (WHATWG HTML, section 9.2), as far as an API sends them: it takes the id of an event for
-// that of its message only.
+// eventReader reads server-sent events (WHATWG HTML, section 9.2) as far as an API sends them. The id of an event
+// applies to its own message only.
 type eventReader struct {
 	lines *bufio.Reader
 	// heard is called for each line, a comment too.

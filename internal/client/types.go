@@ -17,7 +17,7 @@ type Resource struct {
 // Run is a run, with what the API adds to its record.
 type Run struct {
 	status.Run
-	// Ends is when an open run is expected to be over; zero while nobody can say.
+	// Ends is the estimated end of an open run; zero while there is no estimate.
 	Ends time.Time `json:"estimated_end"`
 	// Seconds is how long it has taken since a worker first took it.
 	Seconds float64 `json:"duration"`
@@ -36,7 +36,7 @@ type Message struct {
 	Time  time.Time `json:"timestamp"`
 	Level string    `json:"log_level"`
 	Event string    `json:"event"`
-	// Attributes are facts about it: kind, id and label name the entry, where it is about one.
+	// Attributes are facts about the message. Where it concerns an entry, kind, id and label name that entry.
 	Attributes map[string]any `json:"attributes"`
 }
 
@@ -46,7 +46,7 @@ func (m Message) Attribute(name string) string {
 	return text
 }
 
-// The levels that want somebody's attention.
+// The levels that call for attention.
 const (
 	Warning = "warning"
 	Failure = "error"

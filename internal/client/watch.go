@@ -26,7 +26,7 @@ type Watching struct {
 }
 
 const (
-	// patience is how long the API may be away: the run goes on without it.
+	// patience is how long the API may be away. The run goes on meanwhile.
 	patience = time.Minute
 	// firstWord is how long a stream may take to begin. Beyond, something in between gathers it.
 	firstWord = 5 * time.Second

@@ -49,7 +49,7 @@ func message(id string) string {
 	return fmt.Sprintf("event: message\nid: %s\ndata: {\"id\":%q,\"event\":\"x\"}\n\n", id, id)
 }
 
-// TestWatchStream: a stream that is cut goes on where it was, and what is not whole is not shown.
+// TestWatchStream checks that an interrupted stream resumes where it was, and that incomplete events are not shown.
 func TestWatchStream(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -87,7 +87,7 @@ func TestWatchStream(t *testing.T) {
 	})
 }
 
-// TestWatchWithoutStream: where no event comes through, for whatever reason, the run is asked for.
+// TestWatchWithoutStream checks that the run is polled where no event arrives, for whatever reason.
 func TestWatchWithoutStream(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]func(r *http.Request) (*http.Response, error){
@@ -144,7 +144,8 @@ func untilDone(r *http.Request, text ...string) io.ReadCloser {
 	return in
 }
 
-// TestWatchGoesBackToTheStream: a stream that was refused for now is tried again, and a silent one is left.
+// TestWatchGoesBackToTheStream checks that a stream that was refused for now is tried again, and that a silent one is
+// given up.
 func TestWatchGoesBackToTheStream(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -183,7 +184,8 @@ func TestWatchIsRefused(t *testing.T) {
 	}
 }
 
-// TestWatchWhileTheAPIIsAway: a short absence of the API is waited out, a long one is not, with a stream or without.
+// TestWatchWhileTheAPIIsAway checks that a short absence of the API is waited out and a long one is not, with a
+// stream or without.
 func TestWatchWhileTheAPIIsAway(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -1,16 +1,16 @@
 // Package dashboard serves asynqmon, the web interface of the job queues, below Root and behind the API's tokens.
 //
-// asynqmon knows no users, trusts every page that sends it a form, and loads fonts from elsewhere. So it is never reached
-// directly:
+// asynqmon has no users, trusts every page that sends it a form, and loads fonts from other hosts. The package
+// therefore puts its own checks in front of it:
 //
-//	cross-origin check ─▶ who is it (bearer token or session) ─▶ may he (read to look, sync to act) ─▶ asynqmon
+//	cross-origin check ─▶ identity (bearer token or session) ─▶ scope (read to look, sync to act) ─▶ asynqmon
 //
-// A person signs in with an API token and gets a session, which Redis keeps, so that all replicas of the API know it.
-// The session is worth what the token is worth at that moment: a token that was taken out of the tokens file takes its
-// sessions along. The page that a browser gets is rewritten once at start, see page.go, so that a strict policy lets it work
-// and nothing is asked of other hosts.
+// A person signs in with an API token and gets a session. Redis keeps the sessions, so that all replicas of the API
+// have them. A session has the rights that its token has at that moment, and ends when the token leaves the tokens
+// file. The page for browsers is rewritten once at start (see page.go), so that it works under a strict policy and
+// makes no request to other hosts.
 //
-// What is refused is refused in plain text, as asynqmon does: its interface shows the text to the person.
+// Refusals are plain text, as asynqmon's own are, because its interface shows the text to the person.
 package dashboard
 
 import (
@@ -35,22 +35,22 @@ const (
 	apiRoot     = Root + "api/"
 )
 
-// Tokens says whom a token belongs to, as tokens.File does.
+// Tokens recognises tokens, as tokens.File does.
 type Tokens interface {
 	Lookup(token string) (tokens.Identity, bool)
-	// Recall returns whom the token with this tokens.Identity.Mark belongs to.
+	// Recall returns the identity of the token with this tokens.Identity.Mark.
 	Recall(mark string) (tokens.Identity, bool)
 }
 
 // Config is what a Dashboard needs. Redis is required.
 type Config struct {
 	Redis redis.UniversalClient
-	// Tokens says who may sign in. Nil lets everybody do everything, as in package api.
+	// Tokens are the tokens that may sign in. Nil grants every right to every request, as in package api.
 	Tokens Tokens
 	Log    *slog.Logger // default: discard
 	// Life is how long a session lasts. Default 12 h.
 	Life time.Duration
-	// Pause is how long somebody waits who gave a wrong token. Default 1 s.
+	// Pause delays the answer to a wrong token. Default 1 s.
 	Pause time.Duration
 }
 
@@ -89,8 +89,8 @@ func New(cfg Config) (*Dashboard, error) {
 	return d, errors.Join(err, err2)
 }
 
-// connection is the process's own Redis client in the form that asynqmon takes one. asynqmon's Close would close it, and is
-// never called: asynqmon holds nothing else.
+// connection is the process's own Redis client in the form that asynqmon accepts. asynqmon's Close is never called,
+// because it would close that client and asynqmon has nothing else to release.
 type connection struct{ redis.UniversalClient }
 
 // MakeRedisClient implements asynq.RedisConnOpt.
@@ -160,7 +160,7 @@ func (d *Dashboard) enter(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve answers somebody who may see what he asks for.
+// serve answers a request whose identity has the needed scope.
 func (d *Dashboard) serve(w http.ResponseWriter, r *http.Request, v view, who tokens.Identity) {
 	switch p := r.URL.Path; {
 	case strings.HasPrefix(p, apiRoot):

@@ -23,7 +23,7 @@ const (
 	running = "/asynqmon/api/queues/full/archived_tasks/" + task + ":run"
 )
 
-// Who may read looks, and who may sync acts: with a session as with a bearer token.
+// The scope read may look and the scope sync may act, with a session as with a bearer token.
 func TestScopes(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

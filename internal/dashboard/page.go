@@ -19,7 +19,7 @@ const (
 	whoMark   = "NAME-OF-THE-TOKEN"
 
 	head = `<head><meta property="csp-nonce" content="` + nonceMark + `">`
-	// session stands in the free corner of asynqmon's bar: asynqmon knows of no session.
+	// session stands in the free corner of asynqmon's bar, because asynqmon has no notion of a session.
 	session = `<style nonce="` + nonceMark + `">.rollcall-session { position: fixed; top: 22px; right: 24px; z-index: 1300; color: #4379ff; font: 14px/1.5 Roboto, Helvetica, Arial, sans-serif; }</style>` +
 		`<a class="rollcall-session" href="` + signInPath + `">` + whoMark + `: sign out</a>`
 	root = `<div id="root">`
@@ -37,9 +37,9 @@ var (
 	outside = regexp.MustCompile(`(?:href|src)="(?:https?:)?//`)
 )
 
-// newPage takes the page from asynqmon and makes it fit for a policy that lets in what it names and nothing else: its own
-// scripts, two of which stand in the page, and the style elements that they make, which carry the nonce of this meta
-// element (a convention of JSS, which asynqmon's interface is styled with).
+// newPage takes the page from asynqmon and makes it fit for a policy that allows only what the policy names. Those
+// are the page's own scripts, two of which are inline, and the style elements that they make. The style elements
+// carry the nonce of this meta element, a convention of JSS, the style library of asynqmon's interface.
 func newPage(app http.Handler) (page, error) {
 	r, err := http.NewRequest(http.MethodGet, Root, nil) //nolint:noctx // it goes nowhere
 	if err != nil {
@@ -61,7 +61,7 @@ func newPage(app http.Handler) (page, error) {
 	return page(text), nil
 }
 
-// write answers with the page. who is the token that the session was begun with; nothing where there is no session to end.
+// write answers with the page. The name is that of the session's token; it is empty where there is no session to end.
 func (p page) write(w http.ResponseWriter, who string) {
 	n, text := nonce(), string(p)
 	if who == "" {

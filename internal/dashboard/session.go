@@ -13,10 +13,10 @@ import (
 	"rollcall/internal/tokens"
 )
 
-// cookieName is the cookie of a session. Its value is a random number: it says nothing of the token.
+// cookieName is the cookie of a session. Its value is a random number that reveals nothing about the token.
 const cookieName = "rollcall_dashboard"
 
-// everybody is who looks where no tokens are asked for.
+// everybody is the identity of every request where no tokens are configured.
 var everybody = tokens.Identity{Name: "anonymous", Scopes: tokens.Scopes()}
 
 // sessionKey is where Redis keeps the mark of the token that a session was begun with. It has the hash of the session's
@@ -26,8 +26,8 @@ func sessionKey(id string) string {
 	return "rollcall:{dashboard}:session:" + hex.EncodeToString(hash[:])
 }
 
-// who says who sends a request: by its bearer token (RFC 6750) if it has one, else by its session. An Authorization header of
-// another scheme is for a proxy on the way.
+// who returns the identity of a request by its bearer token (RFC 6750) if it has one, else by its session. An
+// Authorization header of another scheme is meant for a proxy on the way and is ignored.
 func (d *Dashboard) who(r *http.Request) (who tokens.Identity, known bool, err error) {
 	if d.cfg.Tokens == nil {
 		return everybody, true, nil
@@ -60,7 +60,7 @@ func sessionID(r *http.Request) string {
 	return c.Value
 }
 
-// begin gives somebody a session in place of the one that he may have.
+// begin starts a session, in place of an earlier one of the same browser.
 func (d *Dashboard) begin(w http.ResponseWriter, r *http.Request, who tokens.Identity) error {
 	if err := d.end(r); err != nil {
 		return err

@@ -20,14 +20,15 @@ type signInForm struct {
 	Nonce string
 	// Problem is why the last attempt failed.
 	Problem string
-	// Who is signed in, if anybody is.
+	// Who is the signed-in identity; nil without one.
 	Who *tokens.Identity
-	// Elsewhere is set where the person followed a link from another site: then browsers hold the session's cookie back.
+	// Elsewhere is set where the person followed a link from another site, because browsers then withhold the
+	// session's cookie.
 	Elsewhere bool
 }
 
-// mostGuesses is how many wrong tokens are answered at a time. Nobody guesses 32 random bytes; this keeps those who try from
-// being a load.
+// mostGuesses is how many wrong tokens are answered at a time. A token of 32 random bytes cannot be guessed; the
+// bound keeps attempts from becoming a load.
 const mostGuesses = 8
 
 // signIn shows the form, and takes it. It works without JavaScript.

@@ -1,9 +1,9 @@
-// Package demo has the directory of a company that does not exist, as LDIF: some 250 people and 40 nested and
-// overlapping groups, with all that makes a directory awkward (names in many scripts, people without an address or with
-// somebody else's, disabled accounts, escaped DNs, groups that contain each other). `rollcall demo` reads it; so can
-// everybody, as source/ldap reads any export.
+// Package demo has the directory of a fictitious company as LDIF, with some 250 people and 40 nested and overlapping
+// groups. It contains what makes directories awkward: names in many scripts, missing and shared addresses, disabled
+// accounts, escaped DNs, and groups that contain each other. `rollcall demo` reads it, and so can source/ldap, like
+// any export.
 //
-// Both files are written by the generator in gen; its comments say who is who.
+// The generator in gen writes both files; its comments describe the people.
 package demo
 
 import (
@@ -26,15 +26,15 @@ const Domain = "example.com"
 // LDIF returns the company today.
 func LDIF() []byte { return bytes.Clone(people) }
 
-// Next returns the company the next morning: four joined, three left, one is disabled and one is back, one has a new
-// name and address, one moved to another unit, and some memberships changed. That is within the guards.
+// Next returns the company the next morning. Four people joined, three left, one is disabled, one is back, one has a
+// new name and address, one moved to another unit, and some memberships changed. The changes are within the guards.
 func Next() []byte { return bytes.Clone(next) }
 
-// Stranger is an account that is in the tenant before anybody comes with a directory.
+// Stranger is an account that is in the tenant before the first sync.
 type Stranger struct{ Address, GivenName, FamilyName string }
 
-// Foreign are those of the demonstration: one has the address that somebody in the directory would get, one has nothing
-// to do with it.
+// Foreign are the demonstration's strangers. The first has the address that an entry of the directory would get; the
+// second has no counterpart there.
 var Foreign = []Stranger{
 	{"x-pnovak@" + Domain, "Petr", "Novák"},
 	{"webmaster@" + Domain, "Web", "Master"},

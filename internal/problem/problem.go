@@ -1,8 +1,8 @@
 // Package problem carries mistakes in a configuration from the code that finds them to the person who made them.
 //
-// Who checks a value knows the field by name and nothing of files; who read the file knows on which line the field
-// stands. An Error holds the field's path in between: adapters and mappings return them, internal/config adds the
-// line. Everything that is wrong is reported at once, so errors are joined and All takes them apart again.
+// The code that checks a value has the field's name and no file; the code that reads the file has the line of each
+// field. An Error holds the field's path in between. Adapters and mappings return Errors, and internal/config adds
+// the line. All mistakes are reported at once, so errors are joined and All takes them apart again.
 package problem
 
 import (

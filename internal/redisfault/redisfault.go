@@ -1,4 +1,5 @@
-// Package redisfault classifies what Redis, or the way to it, said: once, for everything that keeps something there.
+// Package redisfault classifies the errors of Redis and of the connection to it, once for all packages that store
+// data there.
 package redisfault
 
 import (
@@ -12,7 +13,8 @@ import (
 	"rollcall/fault"
 )
 
-// ours are the first words of answers to a command that Redis does not take from us: bugs.
+// ours are the first words of the answers to a command that Redis refuses because the command is wrong, which is a
+// bug.
 var ours = []string{"ERR", "WRONGTYPE", "CROSSSLOT"}
 
 // Of returns err with its kind, nil for none: Denied for refused credentials or rights, Internal for a command that

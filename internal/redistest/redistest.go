@@ -1,8 +1,8 @@
-// Package redistest gives tests a Redis: a real redis-server, shared by the tests of one package, and miniredis.
+// Package redistest gives tests a Redis, either a real redis-server that the tests of one package share or miniredis.
 //
-// What stands on Lua, expiries and pub/sub is only tested where it runs, so every suite runs on the real server. It also
-// runs on miniredis, because the demo does. The server is started by the first test that asks, keeps nothing, listens
-// on a unix socket and dies with the test process, however that ends. Each test has a database of its own.
+// Lua, expiries and pub/sub must be tested where they run, so every suite runs on the real server. It also runs on
+// miniredis, because the demo uses it. The first test that needs the server starts it. The server persists nothing,
+// listens on a unix socket, and dies with the test process, however that ends. Each test has a database of its own.
 package redistest
 
 import (
@@ -20,10 +20,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// databases is how many databases a shared server has: the number of tests that can use it at once.
+// databases is how many databases a shared server has, which is the number of tests that can use it at once.
 const databases = 512
 
-// guard starts the server and kills it, by its pid, when its standard input ends: that happens when the test process
+// guard starts the server and kills it, by its pid, when its standard input ends. That happens when the test process
 // ends, be it by a panic or a kill.
 const guard = `dir=$1; shift; "$@" >"$dir/log" 2>&1 & pid=$!; read -r _; kill -9 $pid; wait $pid; rm -rf "$dir"`
 

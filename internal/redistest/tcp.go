@@ -33,7 +33,8 @@ func TCP(t testing.TB, args ...string) (addr string, kill func()) {
 	return "", nil
 }
 
-// Cluster returns a client of a Redis Cluster of one node that has all slots: scripts that touch two of them fail.
+// Cluster returns a client of a Redis Cluster of one node that has all slots. Scripts that touch two slots fail
+// there.
 func Cluster(t testing.TB) *redis.ClusterClient {
 	t.Helper()
 	ctx := context.Background()

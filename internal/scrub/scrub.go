@@ -1,5 +1,6 @@
-// Package scrub takes what names people out of texts that go into the log: a remote side quotes addresses and names of
-// entries in what it answers. Where a run or an answer keeps the whole text, the log has the kind of the error alone.
+// Package scrub removes what names people from texts that go into the log, because a remote side quotes addresses and
+// names of entries in its answers. Where a run or an answer keeps the whole text, the log has only the kind of the
+// error.
 package scrub
 
 import "regexp"
@@ -7,7 +8,8 @@ import "regexp"
 var (
 	// address is a mail address, and what a URL may have before its host.
 	address = regexp.MustCompile(`[^\s"'<>()\[\],;:=]+@[\p{L}\p{N}.\-]+`)
-	// name is a distinguished name, or the end of one (RFC 4514). Its values may have blanks: it ends with what cannot be in one.
+	// name is a distinguished name, or the end of one (RFC 4514). Its values may contain blanks, so it ends with a
+	// character that cannot be part of a name.
 	name = regexp.MustCompile(`(?i)\b(?:cn|uid|ou|dc|sn|mail|givenname|samaccountname|userprincipalname)\s*=\s*(?:\\.|[^"<>;()\\\n])+`)
 )
 

@@ -50,8 +50,8 @@ func (v Value) MarshalJSON() ([]byte, error) { return fmt.Appendf(nil, "%q", v.S
 // LogValue implements slog.LogValuer.
 func (v Value) LogValue() slog.Value { return slog.StringValue(v.String()) }
 
-// FromFile reads a secret from a file and drops one newline at its end. A file that everybody may write is refused.
-// One that everybody may read gives a warning, or an error when strict is set.
+// FromFile reads a secret from a file and drops one newline at its end. A world-writable file is refused. A
+// world-readable file gives a warning, or an error when strict is set.
 func FromFile(path string, strict bool) (value Value, warning string, err error) {
 	f, err := os.Open(path)
 	if err != nil {

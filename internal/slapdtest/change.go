@@ -19,8 +19,8 @@ func (s *Server) conn(t testing.TB, dn string) *ldap.Conn {
 	return c
 }
 
-// Add adds an entry; attributes are name, value pairs. Operational attributes may be among them: slapd's relax rules
-// control lets RootDN set them.
+// Add adds an entry; attributes are name, value pairs. They may include operational attributes, because slapd's relax
+// rules control lets RootDN set them.
 func (s *Server) Add(t testing.TB, dn string, pairs ...string) {
 	t.Helper()
 	const relax = "1.3.6.1.4.1.4203.666.5.12"
@@ -63,7 +63,7 @@ func (s *Server) Limit(t testing.TB, size string) {
 	s.must(t, s.conn(t, "cn=config").Modify(req))
 }
 
-// Access replaces the access rules of the running server; none lets everybody read everything.
+// Access replaces the access rules of the running server. Without rules every client may read everything.
 func (s *Server) Access(t testing.TB, rules ...string) {
 	t.Helper()
 	values := make([]string, len(rules))

@@ -21,7 +21,7 @@ func configLDIF(dir string, o *Options) string {
 	for _, schema := range []string{"core", "cosine", "nis", "inetorgperson"} {
 		fmt.Fprintf(&b, "include: file:///etc/ldap/schema/%s.ldif\n", schema)
 	}
-	// What other vendors' entries need: attribute names are theirs, OIDs are from a range for examples.
+	// The schema has the attribute names of other vendors, with OIDs from a range for examples.
 	b.WriteString(vendorSchema)
 	b.WriteString("\ndn: olcDatabase=frontend,cn=config\nobjectClass: olcDatabaseConfig\nobjectClass: olcFrontendConfig\nolcDatabase: frontend\n")
 	b.WriteString("olcSizeLimit: " + orDefault(o.SizeLimit, "unlimited") + "\n\n")

@@ -1,6 +1,6 @@
-// Package slapdtest runs a real OpenLDAP server for tests: on a free loopback port, with its own configuration and
-// data in a temporary directory, gone when the test ends. It needs slapd from the distribution (Debian: apt-get
-// install slapd) and no rights; a start takes 0.1 s, with 10,000 entries 0.3 s.
+// Package slapdtest runs a real OpenLDAP server for tests, on a free loopback port. Its configuration and data are in
+// a temporary directory that is deleted when the test ends. It needs slapd from the distribution (Debian: apt-get
+// install slapd) and no rights. A start takes 0.1 s, with 10,000 entries 0.3 s.
 package slapdtest
 
 import (
@@ -32,7 +32,7 @@ const (
 type Options struct {
 	// LDIF is added below the tree, as Generate and Entry write it. It may carry operational attributes.
 	LDIF string
-	// SizeLimit is olcSizeLimit for everybody but RootDN: a number, or "size.soft=… size.hard=…".
+	// SizeLimit is olcSizeLimit for all clients but RootDN, as a number or "size.soft=… size.hard=…".
 	SizeLimit string
 	// ReaderLimits are olcLimits for Reader, such as "size.prtotal=5" or "time=1".
 	ReaderLimits string
@@ -40,7 +40,7 @@ type Options struct {
 	TLS bool
 	// PPolicy loads the password policy overlay, which brings pwdAccountLockedTime.
 	PPolicy bool
-	// Access are olcAccess rules; everybody may read everything without them.
+	// Access are olcAccess rules. Without them every client may read everything.
 	Access []string
 }
 
@@ -74,7 +74,7 @@ func Start(t testing.TB, o Options) *Server {
 	conf := filepath.Join(s.dir, "conf")
 	run(t, slapadd, []string{"-n", "0", "-F", conf}, configLDIF(s.dir, &o))
 	run(t, slapadd, []string{"-n", "1", "-q", "-F", conf}, baseLDIF+o.LDIF)
-	// Another process may take a free port before slapd does: try another then.
+	// Another process may take a free port before slapd does; another port is tried then.
 	for range 5 {
 		s.URL = "ldap://" + freePort(t)
 		if o.TLS {
@@ -108,7 +108,7 @@ func (s *Server) Restart(t testing.TB) {
 	s.must(t, s.start(binary(t, "slapd")))
 }
 
-// Freeze stops the server's process from running until the returned function is called: a server that hangs.
+// Freeze stops the server's process until the returned function is called, which simulates a server that hangs.
 func (s *Server) Freeze(t testing.TB) (thaw func()) {
 	t.Helper()
 	s.mu.Lock()

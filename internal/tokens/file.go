@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// File is a tokens file that is read again when it has changed: a token that was taken out stops working without a
-// restart. It may be used from several goroutines at once.
+// File is a tokens file that is read again when it has changed, so that a removed token stops working without a
+// restart. It is safe for concurrent use.
 type File struct {
 	path   string
 	strict bool
@@ -42,7 +42,7 @@ type FileConfig struct {
 	Now func() time.Time
 }
 
-// Open reads a tokens file. One that everybody may write is refused.
+// Open reads a tokens file. A world-writable file is refused.
 func Open(c FileConfig) (*File, error) {
 	f := &File{path: c.Path, strict: c.Strict, every: c.Every, now: c.Now}
 	if f.every == 0 {
@@ -58,10 +58,10 @@ func Open(c FileConfig) (*File, error) {
 	return f, nil
 }
 
-// Lookup returns whom a presented token belongs to, by the file as it is now.
+// Lookup returns the identity of a presented token, by the file as it is now.
 func (f *File) Lookup(token string) (Identity, bool) { return f.present().Lookup(token) }
 
-// Recall returns whom the token with this mark belongs to, by the file as it is now.
+// Recall returns the identity of the token with this mark, by the file as it is now.
 func (f *File) Recall(mark string) (Identity, bool) { return f.present().Recall(mark) }
 
 // present returns the file as it is now.
@@ -74,8 +74,8 @@ func (f *File) present() *List {
 	return f.list
 }
 
-// Err returns what is wrong with the file since it last changed, or nil. Until it is right, the tokens that were read
-// before keep working: a slip of the editor must not lock everybody out.
+// Err returns what is wrong with the file since it last changed, or nil. Until the file is mended, the tokens that
+// were read before keep working, so that a slip of the editor does not lock every client out.
 func (f *File) Err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1,8 +1,8 @@
-// Package tokens says who may call the API: it reads the tokens file and recognises a presented token.
+// Package tokens reads the tokens file and recognises presented tokens.
 //
-// The file has one token a line, "name scope[,scope] sha256:<hex>", and "#" comments. It holds hashes alone: who can
-// read it can call nothing. A plain SHA-256 is enough, as a token is 32 random bytes and not a password that
-// somebody could guess. Names are for logs and for "started by".
+// The file has one token a line, "name scope[,scope] sha256:<hex>", and "#" comments. It contains only hashes, so
+// that reading it gives no access. A plain SHA-256 is enough, because a token is 32 random bytes and cannot be
+// guessed like a password. The names appear in logs and in the "started by" of runs.
 package tokens
 
 import (
@@ -61,14 +61,14 @@ type entry struct {
 	hash [sha256.Size]byte
 }
 
-// List is a tokens file. The zero List knows nobody.
+// List is a tokens file. The zero List has no tokens.
 type List struct{ entries []entry }
 
 // Len returns how many tokens there are.
 func (l *List) Len() int { return len(l.entries) }
 
-// Lookup returns whom a presented token belongs to. It compares with every entry, each in constant time, so that the
-// time it takes says nothing of any of them.
+// Lookup returns the identity of a presented token. It compares the token with every entry in constant time, so that
+// the duration of the call reveals nothing about the entries.
 func (l *List) Lookup(token string) (Identity, bool) {
 	hash := sha256.Sum256([]byte(token))
 	found := -1
@@ -81,7 +81,7 @@ func (l *List) Lookup(token string) (Identity, bool) {
 	return l.entries[found].Identity, true
 }
 
-// Recall returns whom the token with this mark belongs to.
+// Recall returns the identity of the token with this mark.
 func (l *List) Recall(mark string) (Identity, bool) {
 	i := slices.IndexFunc(l.entries, func(e entry) bool { return e.mark == mark })
 	if i < 0 || mark == "" {

@@ -10,7 +10,8 @@ import (
 	"rollcall/status"
 )
 
-// story is a run and what it said, as far as it was read. What the slice has is never written again: listeners read it.
+// story is a run and its messages, as far as they were read. The elements of the slice never change, because
+// listeners read them without a lock.
 type story struct {
 	run status.Run
 	// version is another with each change of run; 0 before the first reading.
@@ -21,7 +22,7 @@ type story struct {
 	over     bool             // nothing more is to come
 }
 
-// lateReads is how often a cancelled run is read once more: its worker may still report what it did.
+// lateReads is how often a cancelled run is read once more, because its worker may still report what it did.
 const lateReads = 2
 
 // reader reads one run and what it said since the last time.
@@ -120,15 +121,15 @@ type Listener struct {
 	next    int // the number of the next message
 }
 
-// Run begins to listen to a run, from the message on that follows the one with id after (empty: from the oldest kept). Close must
-// be called.
+// Run begins to listen to a run, from the message that follows the one with id after (empty means from the oldest
+// kept). Close must be called.
 func (h *Hub) Run(c status.Container, id, after string) *Listener {
 	s, leave := join(h, h.runs, string(c)+" "+id, h.reader(c, id))
 	return &Listener{feed: s, leave: leave, after: after}
 }
 
-// Take returns what is new, without waiting, and a channel that is closed when there may be more. The error is that of the last
-// reading: fault.NotFound where the run is not kept any more, fault.Unavailable where Redis is away.
+// Take returns what is new without waiting, and a channel that is closed when there may be more. The error is that of
+// the last reading. It is fault.NotFound where the run is no longer kept, and fault.Unavailable where Redis is away.
 func (l *Listener) Take() (News, <-chan struct{}, error) {
 	st, more, err := l.feed.now()
 	if err != nil || st.version == 0 {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// shared is something that one goroutine reads every so often for everybody who wants to know.
+// shared is a value that one goroutine reads at a fixed pace for all listeners.
 type shared[T any] struct {
 	mu      sync.Mutex
 	value   T

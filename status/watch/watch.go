@@ -1,12 +1,13 @@
-// Package watch tells many listeners what becomes of runs. However many listen, a run is read by one goroutine, at a fixed
-// pace and in one round trip; it ends with the last listener, or when the run is over.
+// Package watch tells many listeners what becomes of runs. Each run is read by one goroutine, at a fixed pace and in
+// one round trip, however many listeners there are. The goroutine ends with the last listener, or when the run is
+// over.
 //
-// A listener has no buffer of its own, only a place in the messages that all share, of which as many are kept as Redis keeps. Who
-// is slow finds the newest state of the run and every message since, and keeps nobody waiting; who is so slow that messages
-// were dropped meanwhile is told so.
+// A listener has no buffer of its own. It has a place in the messages that all listeners share, of which as many are
+// kept as Redis keeps. A slow listener gets the newest state of the run and every message since, and delays no other.
+// A listener that is too slow for the kept messages is told that it missed some.
 //
-// Redis is asked again and again and does not call: a run is a hash that changes several times a second, and a connection that
-// blocks for each run that somebody watches would cost more than a read a second.
+// Redis is polled and does not notify. A run is a hash that changes several times a second, and a blocking connection
+// for each watched run would cost more than one read a second.
 package watch
 
 import (
@@ -64,8 +65,8 @@ func (l *Head) Newest() (status.Cursor, <-chan struct{}, error) { return l.now()
 // Close ends the listening.
 func (l *Head) Close() { l.leave() }
 
-// join returns the reader of a key, a new one where there is none, and what its user calls once when he leaves: who is the last
-// ends the reader.
+// join returns the reader of a key, made where there is none, and a function that its user calls once when leaving.
+// The last user to leave ends the reader.
 func join[K comparable, T any](h *Hub, all map[K]*shared[T], key K, read reading[T]) (*shared[T], func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -110,7 +110,7 @@ func numbers(from, to int) []string {
 	return out
 }
 
-// TestListeners: all hear everything in order, whenever they come, from one reader.
+// TestListeners checks that all listeners get every message in order from one reader, whenever they join.
 func TestListeners(t *testing.T) {
 	t.Parallel()
 	f := open(t, redistest.Start(t), status.Config{})
@@ -182,7 +182,7 @@ func TestWhoListensSlowly(t *testing.T) {
 	}
 }
 
-// TestMissed: who comes for what is not kept any more is told so, and who misses nothing is not.
+// TestMissed checks that a listener is told of messages that are no longer kept, and only of those.
 func TestMissed(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t)
@@ -205,7 +205,7 @@ func TestMissed(t *testing.T) {
 	}
 }
 
-// TestCancelled: what a worker still reports after a cancel is heard.
+// TestCancelled checks that the reports of a worker after a cancellation are heard.
 func TestCancelled(t *testing.T) {
 	t.Parallel()
 	f := open(t, redistest.Start(t), status.Config{})
