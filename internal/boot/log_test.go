@@ -43,7 +43,7 @@ func TestTheLogTellsTheRunsAndNamesNobody(t *testing.T) {
 	}
 	o := newOffice(t, officeOptions{ldif: text, source: onlyStaff, both: []string{"user_delete_action: delete"}})
 	said := "Entity already exists: " + odd[0].mail + " (uid=" + odd[1].uid + ",ou=people,dc=example,dc=org), ask " + odd[2].uid
-	o.tenant.Inject(google.Fault{Method: "directory.users.insert", Nth: 3, Times: 1, Status: 409, Reason: "duplicate", Message: said})
+	o.tenant.Inject(google.Fault{Method: "directory.users.insert", Nth: 3, Times: 1, Status: 409, Code: "duplicate", Message: said})
 	o.graph.Inject(graph.Fault{Method: "users.create", Nth: 3, Times: 1, Status: 400, Code: "Request_BadRequest", Message: said})
 	runs := map[string]status.State{}
 	for _, name := range []status.Container{corp, workspace, entra} {
@@ -53,7 +53,7 @@ func TestTheLogTellsTheRunsAndNamesNobody(t *testing.T) {
 			t.Fatalf("the run of %s is %s with %d failed changes: %s", name, run.State, run.FailedChanges, run.FailReason)
 		}
 	}
-	o.tenant.Inject(google.Fault{Method: "directory.users.*", Status: 403, Reason: "forbidden", Message: said})
+	o.tenant.Inject(google.Fault{Method: "directory.users.*", Status: 403, Code: "forbidden", Message: said})
 	failed := o.begin(workspace)
 	if failed.State != status.Failed || !strings.Contains(failed.FailReason, odd[0].mail) {
 		t.Fatalf("the run is %s: %s, want the refusal in its reason", failed.State, failed.FailReason)

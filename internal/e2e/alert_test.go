@@ -18,7 +18,7 @@ func TestAlert(t *testing.T) {
 	const failed = `rollcall_last_run_result{job="rollcall-api",container="google_workspace:1",result="failed"}`
 	m.since(failed, 0)
 
-	w.tenant.Inject(simulator.Fault{Method: "directory.domains.list", Effect: simulator.Refuse, Status: http.StatusForbidden, Reason: "forbidden"})
+	w.tenant.Inject(simulator.Fault{Method: "directory.domains.list", Effect: simulator.Refuse, Status: http.StatusForbidden, Code: "forbidden"})
 	if r := w.finish(google); r.State != "failed" || r.FailKind != "denied" {
 		t.Fatalf("the run is %s (%s), want failed (denied): %s", r.State, r.FailKind, r.Reason)
 	}

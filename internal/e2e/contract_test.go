@@ -61,7 +61,7 @@ func TestContract(t *testing.T) {
 	w.converged(nil)
 
 	// Failed.
-	w.tenant.Inject(simulator.Fault{Method: "directory.domains.list", Effect: simulator.Refuse, Status: 403, Reason: "forbidden", Message: "Not Authorized to access this resource/api"})
+	w.tenant.Inject(simulator.Fault{Method: "directory.domains.list", Effect: simulator.Refuse, Status: 403, Code: "forbidden", Message: "Not Authorized to access this resource/api"})
 	if r := w.finish(google); r.State != "failed" || r.FailKind != "denied" {
 		t.Errorf("the run is %s (%s), want failed (denied)", r.State, r.FailKind)
 	}
@@ -108,7 +108,7 @@ func TestContractDeferred(t *testing.T) {
 	w := newWorld(t, options{slapd: small()})
 	w.sync(corp)
 	w.tenant.Inject(simulator.Fault{
-		Effect: simulator.Refuse, Status: http.StatusTooManyRequests, Reason: "rateLimitExceeded", Message: "Rate Limit Exceeded", RetryAfter: 40 * time.Second, Times: 1,
+		Effect: simulator.Refuse, Status: http.StatusTooManyRequests, Code: "rateLimitExceeded", Message: "Rate Limit Exceeded", RetryAfter: 40 * time.Second, Times: 1,
 	})
 	id := w.start(google).ID
 	eventually(t, 30*time.Second, "the run is deferred", func() bool { return w.look(google, id).State == "deferred" })

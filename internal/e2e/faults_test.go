@@ -13,11 +13,11 @@ import (
 // weather is everything that may go wrong between us and Google, each with some probability.
 func weather() []simulator.Fault {
 	return []simulator.Fault{
-		{Effect: simulator.Refuse, Status: http.StatusTooManyRequests, Reason: "rateLimitExceeded", Message: "Rate Limit Exceeded", Probability: 0.01},
-		{Effect: simulator.Refuse, Status: http.StatusForbidden, Reason: "quotaExceeded", Message: "Quota exceeded", Probability: 0.01},
-		{Effect: simulator.Refuse, Status: http.StatusForbidden, Reason: "userRateLimitExceeded", Message: "User Rate Limit Exceeded", Probability: 0.01},
-		{Effect: simulator.Refuse, Status: http.StatusServiceUnavailable, Reason: "backendError", Probability: 0.02},
-		{Effect: simulator.Refuse, Status: http.StatusInternalServerError, Reason: "internalError", Probability: 0.01},
+		{Effect: simulator.Refuse, Status: http.StatusTooManyRequests, Code: "rateLimitExceeded", Message: "Rate Limit Exceeded", Probability: 0.01},
+		{Effect: simulator.Refuse, Status: http.StatusForbidden, Code: "quotaExceeded", Message: "Quota exceeded", Probability: 0.01},
+		{Effect: simulator.Refuse, Status: http.StatusForbidden, Code: "userRateLimitExceeded", Message: "User Rate Limit Exceeded", Probability: 0.01},
+		{Effect: simulator.Refuse, Status: http.StatusServiceUnavailable, Code: "backendError", Probability: 0.02},
+		{Effect: simulator.Refuse, Status: http.StatusInternalServerError, Code: "internalError", Probability: 0.01},
 		{Effect: simulator.Drop, Probability: 0.02},
 		{Effect: simulator.LoseAnswer, Probability: 0.04},
 		{Effect: simulator.TruncateAnswer, Probability: 0.03},

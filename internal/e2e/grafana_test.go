@@ -199,7 +199,7 @@ func TestGrafanaDashboard(t *testing.T) {
 	w.object(modelUser, slapdtest.UUID(2))
 	v.shows("after a sync", always...)
 
-	w.tenant.Inject(simulator.Fault{Method: "directory.users.update", Effect: simulator.Refuse, Status: http.StatusBadRequest, Reason: "invalid", Times: 1})
+	w.tenant.Inject(simulator.Fault{Method: "directory.users.update", Effect: simulator.Refuse, Status: http.StatusBadRequest, Code: "invalid", Times: 1})
 	e.set(slapdtest.UserDN(2), "title", "Director")
 	e.person(151, "")
 	e.set(slapdtest.UserDN(151), "mail", "somebody@elsewhere.example")
@@ -208,7 +208,7 @@ func TestGrafanaDashboard(t *testing.T) {
 		t.Fatalf("%d changes failed, want 1", r.Failed)
 	}
 	v.shows("after a failure", afterFailure...)
-	w.tenant.Inject(simulator.Fault{Method: "directory.domains.list", Effect: simulator.Refuse, Status: http.StatusForbidden, Reason: "forbidden"})
+	w.tenant.Inject(simulator.Fault{Method: "directory.domains.list", Effect: simulator.Refuse, Status: http.StatusForbidden, Code: "forbidden"})
 	w.finish(google)
 	v.hears("firing", "RollcallSyncFailed", "google_workspace:1")
 	v.shows("while an alert fires", inAnAlert...)

@@ -101,7 +101,7 @@ func TestSingleObject(t *testing.T) {
 func (w *world) remoteFailure(e *editor) {
 	w.Helper()
 	e.set(slapdtest.UserDN(7), "title", "Director")
-	w.tenant.Inject(simulator.Fault{Method: "directory.users.update", Effect: simulator.Refuse, Status: 400, Reason: "invalid", Message: "Invalid Input: the tenant is in a mood", Times: 1})
+	w.tenant.Inject(simulator.Fault{Method: "directory.users.update", Effect: simulator.Refuse, Status: 400, Code: "invalid", Message: "Invalid Input: the tenant is in a mood", Times: 1})
 	w.says(modelUser, slapdtest.UUID(7), "error: ", "the tenant is in a mood")
 	w.tenant.ClearFaults()
 	w.says(modelUser, slapdtest.UUID(7), "Updated u000007@example.org.")

@@ -229,10 +229,10 @@ func TestCheck(t *testing.T) {
 			nil, "administrator"},
 		{"another domain for groups", setup{config: func(c *googleworkspace.Config) { c.DefaultGroupEmailDomain = "example.net" }}, nil, "default_group_email_domain"},
 		{"no right to read groups", setup{}, []simulator.Fault{{
-			Method: "directory.groups.list", Effect: simulator.Refuse, Status: 403, Reason: "forbidden", Message: "Not Authorized to access this resource/api",
+			Method: "directory.groups.list", Effect: simulator.Refuse, Status: 403, Code: "forbidden", Message: "Not Authorized to access this resource/api",
 		}}, "the privilege Groups"},
 		{"the API is off", setup{}, []simulator.Fault{{
-			Effect: simulator.Refuse, Status: 403, Reason: "accessNotConfigured", Message: "Access Not Configured",
+			Effect: simulator.Refuse, Status: 403, Code: "accessNotConfigured", Message: "Access Not Configured",
 		}}, "enable the Admin SDK API"},
 	} {
 		w := open(t, tc.setup)

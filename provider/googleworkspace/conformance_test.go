@@ -122,10 +122,10 @@ func (a adminOf) Break(f providertest.Failure) {
 	fault := map[providertest.Failure]simulator.Fault{
 		providertest.LoseAnswer: {Effect: simulator.LoseAnswer},
 		providertest.Throttle: {
-			Effect: simulator.Refuse, Status: http.StatusForbidden, Reason: "quotaExceeded", Message: "Quota exceeded", RetryAfter: 3 * time.Second,
+			Effect: simulator.Refuse, Status: http.StatusForbidden, Code: "quotaExceeded", Message: "Quota exceeded", RetryAfter: 3 * time.Second,
 		},
 		providertest.CutRead: {Effect: simulator.TruncateAnswer},
-		providertest.Crash:   {Effect: simulator.Refuse, Status: http.StatusInternalServerError, Reason: "internalError"},
+		providertest.Crash:   {Effect: simulator.Refuse, Status: http.StatusInternalServerError, Code: "internalError"},
 	}[f]
 	fault.Times = 1
 	a.ClearFaults()

@@ -27,7 +27,7 @@ func TestObserve(t *testing.T) {
 	remote := w.must(newUser("liz", "liz@example.com"))
 	clear(seen)
 	w.tenant.Inject(
-		simulator.Fault{Method: "directory.users.*", Times: 1, Status: 429, Reason: "rateLimitExceeded"},
+		simulator.Fault{Method: "directory.users.*", Times: 1, Status: 429, Code: "rateLimitExceeded"},
 		simulator.Fault{Method: "directory.users.*", Times: 1, Effect: simulator.Drop},
 	)
 	w.must(change(plan.Update, user("liz"), remote, "includeInGlobalAddressList", "false"))

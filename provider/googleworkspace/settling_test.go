@@ -56,7 +56,7 @@ func TestLostCreateIsAwaited(t *testing.T) {
 func TestInvisibleHolder(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{caller: again{}})
-	w.tenant.Inject(simulator.Fault{Method: "directory.users.insert", Effect: simulator.Refuse, Status: http.StatusConflict, Reason: "duplicate", Message: "Entity already exists."})
+	w.tenant.Inject(simulator.Fault{Method: "directory.users.insert", Effect: simulator.Refuse, Status: http.StatusConflict, Code: "duplicate", Message: "Entity already exists."})
 	r := w.do(newUser("u1", "liz@example.com"))
 	if kind(r.Err) != fault.Conflict || !strings.Contains(r.Err.Error(), "cannot be seen") {
 		t.Errorf("create of what nobody can see = %v, want a conflict that says so", r.Err)
@@ -105,7 +105,7 @@ func TestRenameAnswered409ThoughDone(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.tenant.Inject(simulator.Fault{
-		Method: "directory.users.update", Times: 1, Effect: simulator.Refuse, Status: http.StatusConflict, Reason: "duplicate", Message: "Entity already exists.",
+		Method: "directory.users.update", Times: 1, Effect: simulator.Refuse, Status: http.StatusConflict, Code: "duplicate", Message: "Entity already exists.",
 	})
 	w.must(rename(user("u1"), id, "elisabeth@example.com", "name.givenName", "Elisabeth"))
 	if got := w.object(id); got.Address != "elisabeth@example.com" || got.Fields.Get("name.givenName") != "Elisabeth" {
@@ -121,8 +121,8 @@ func TestOwnAliasBecomesTheAddress(t *testing.T) {
 	w.must(rename(user("u1"), liz, "elisabeth@example.com"))
 	w.must(rename(group("g1"), sales, "all@example.com"))
 	w.tenant.Inject(
-		simulator.Fault{Method: "directory.users.update", Times: 1, Effect: simulator.Refuse, Status: http.StatusConflict, Reason: "duplicate"},
-		simulator.Fault{Method: "directory.groups.patch", Times: 1, Effect: simulator.Refuse, Status: http.StatusConflict, Reason: "duplicate"})
+		simulator.Fault{Method: "directory.users.update", Times: 1, Effect: simulator.Refuse, Status: http.StatusConflict, Code: "duplicate"},
+		simulator.Fault{Method: "directory.groups.patch", Times: 1, Effect: simulator.Refuse, Status: http.StatusConflict, Code: "duplicate"})
 	w.must(rename(user("u1"), liz, "liz@example.com"))
 	w.must(rename(group("g1"), sales, "sales@example.com"))
 	for id, want := range map[string]string{liz: "liz@example.com", sales: "sales@example.com"} {
@@ -183,7 +183,7 @@ func TestMemberByAddress(t *testing.T) {
 	w := open(t, setup{})
 	liz, sales := w.must(newUser("u1", "liz@example.com")), w.must(newGroup("g1", "sales@example.com"))
 	w.tenant.Inject(simulator.Fault{
-		Method: "directory.members.insert", Times: 1, Effect: simulator.Refuse, Status: http.StatusBadRequest, Reason: "required", Message: "Missing required field: email",
+		Method: "directory.members.insert", Times: 1, Effect: simulator.Refuse, Status: http.StatusBadRequest, Code: "required", Message: "Missing required field: email",
 	})
 	w.must(membership(plan.AddMember, "g1", sales, user("u1"), liz))
 	if m := w.tenant.Members(sales); len(m) != 1 || m[0].ID != liz {
@@ -207,7 +207,7 @@ func TestAdministratorsAboveUs(t *testing.T) {
 	w := open(t, setup{})
 	id := w.must(newUser("u1", "liz@example.com"))
 	refuse := simulator.Fault{
-		Method: "directory.users.update", Effect: simulator.Refuse, Status: http.StatusForbidden, Reason: "forbidden", Message: "Not Authorized to access this resource/api",
+		Method: "directory.users.update", Effect: simulator.Refuse, Status: http.StatusForbidden, Code: "forbidden", Message: "Not Authorized to access this resource/api",
 	}
 	w.tenant.Inject(refuse)
 	c := change(plan.Update, user("u1"), id, "name.givenName", "Elisabeth")

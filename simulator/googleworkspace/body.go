@@ -1,20 +1,20 @@
 package googleworkspace
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
 	"maps"
-	"net/http"
 	"slices"
 )
 
 // maxBody is far above any request of this API.
 const maxBody = 4 << 20
 
-// readBody reads a request's JSON object. No body is an empty object.
-func readBody(r *http.Request) (map[string]any, *apiError) {
-	body, err := decodeObject(io.LimitReader(r.Body, maxBody))
+// readBody decodes a request's JSON object. No body is an empty object.
+func readBody(raw []byte) (map[string]any, *apiError) {
+	body, err := decodeObject(bytes.NewReader(raw))
 	if errors.Is(err, io.EOF) {
 		return map[string]any{}, nil
 	}

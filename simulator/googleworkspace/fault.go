@@ -2,152 +2,37 @@ package googleworkspace
 
 import (
 	"context"
-	"hash/fnv"
-	"math"
+	"maps"
 	"net/http"
-	"path"
-	"strings"
-	"sync"
-	"time"
+
+	"rollcall/simulator/fault"
 )
 
-// Effect is what a fault does to a call.
-type Effect uint8
+// The faults of package fault, under the names that this package's callers use.
+type (
+	Effect = fault.Effect
+	Fault  = fault.Fault
+)
 
-// The effects.
+// The effects; see package fault.
 const (
-	// Refuse answers Status, Reason and Message instead of doing anything.
-	Refuse Effect = iota
-	// Drop closes the connection before anything is done. (Go's HTTP client repeats a GET by itself when that
-	// happens on a connection which it has used before: two such faults in a row reach its caller.)
-	Drop
-	// LoseAnswer does what was asked and closes the connection without an answer.
-	LoseAnswer
-	// TruncateAnswer does what was asked and closes the connection in the middle of the answer's body.
-	TruncateAnswer
-	// Delay waits for Fault.Delay before anything is done.
-	Delay
-	// ShortPage answers a list with the first half of a page and says that it is the last one.
-	ShortPage
-	// EmptyList answers a list with nothing in it.
-	EmptyList
+	Refuse         = fault.Refuse
+	Drop           = fault.Drop
+	LoseAnswer     = fault.LoseAnswer
+	TruncateAnswer = fault.TruncateAnswer
+	Delay          = fault.Delay
+	ShortPage      = fault.ShortPage
+	EmptyList      = fault.EmptyList
 )
-
-// Fault is one thing that goes wrong. Of several that match a call, the first one strikes.
-type Fault struct {
-	// Method is the method id, "directory.users.insert"; it may be a pattern of path.Match,
-	// "directory.members.*". Empty is every method. TokenMethod is the token endpoint, which nothing but its
-	// full name matches; there, Reason and Message are the OAuth error and its description.
-	Method string
-	// Key narrows the fault to calls whose URL path contains it, without regard to case.
-	Key string
-	// Nth is the first matching call that the fault strikes, counted from 1; 0 is the first.
-	Nth int
-	// Times is how many calls it strikes; 0 is every one from then on.
-	Times int
-	// Probability of striking, when not zero. The draw depends on Config.Seed and the count of matching calls alone.
-	Probability float64
-
-	// Effect is what happens.
-	Effect Effect
-	// Status of a Refuse; 503 when zero.
-	Status int
-	// Reason of a Refuse; "backendError" when empty.
-	Reason string
-	// Message of a Refuse; one that goes with the status when empty.
-	Message string
-	// RetryAfter is sent with a Refuse when not zero.
-	RetryAfter time.Duration
-	// Delay is how long the Delay effect waits.
-	Delay time.Duration
-}
 
 // TokenMethod names the token endpoint in Fault.Method.
 const TokenMethod = "oauth2.token"
 
 // Inject adds faults; each begins to count matching calls now.
-func (t *Tenant) Inject(faults ...Fault) { t.faults.add(faults...) }
+func (t *Tenant) Inject(faults ...Fault) { t.faults.Inject(faults...) }
 
 // ClearFaults removes all faults.
-func (t *Tenant) ClearFaults() {
-	t.faults.mu.Lock()
-	defer t.faults.mu.Unlock()
-	t.faults.rules = nil
-}
-
-type faultState struct {
-	mu    sync.Mutex
-	seed  uint64
-	added uint64
-	rules []*faultRule
-}
-
-type faultRule struct {
-	Fault
-	number, seen uint64
-	struck       int
-}
-
-func (s *faultState) add(faults ...Fault) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, f := range faults {
-		s.added++
-		s.rules = append(s.rules, &faultRule{Fault: f, number: s.added})
-	}
-}
-
-// next counts a call and returns the fault that it meets, or nil.
-func (s *faultState) next(method, urlPath string) *Fault {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var hit *Fault
-	for _, r := range s.rules {
-		if !r.matches(method, urlPath) {
-			continue
-		}
-		r.seen++
-		if hit == nil && r.strikes(s.seed) {
-			r.struck++
-			f := r.Fault
-			hit = &f
-		}
-	}
-	return hit
-}
-
-func (r *faultRule) matches(method, urlPath string) bool {
-	if r.Key != "" && !strings.Contains(strings.ToLower(urlPath), strings.ToLower(r.Key)) {
-		return false
-	}
-	if r.Method == TokenMethod || method == TokenMethod {
-		return r.Method == method
-	}
-	ok, err := path.Match(r.Method, method)
-	return r.Method == "" || err == nil && ok
-}
-
-func (r *faultRule) strikes(seed uint64) bool {
-	if r.seen < uint64(r.Nth) || r.Times > 0 && r.struck >= r.Times {
-		return false
-	}
-	return r.Probability == 0 || draw(seed, r.number, r.seen) < r.Probability
-}
-
-// draw returns a number in [0,1) that depends on its arguments alone.
-func draw(numbers ...uint64) float64 {
-	h := fnv.New64a()
-	for _, n := range numbers {
-		for range 8 {
-			_, _ = h.Write([]byte{byte(n)})
-			n >>= 8
-		}
-	}
-	x := h.Sum64() // FNV alone is weak in its high bits; this is the finalizer of MurmurHash3
-	x = (x ^ x>>33) * 0xff51afd7ed558ccd
-	x = (x ^ x>>33) * 0xc4ceb9fe1a85ec53
-	return float64((x^x>>33)>>11) / math.Exp2(53)
-}
+func (t *Tenant) ClearFaults() { t.faults.Clear() }
 
 // before is what a fault does ahead of the work.
 func (t *Tenant) before(ctx context.Context, f *Fault, entry *Call) *apiError {
@@ -159,20 +44,20 @@ func (t *Tenant) before(ctx context.Context, f *Fault, entry *Call) *apiError {
 	case Delay:
 		t.cfg.Wait(ctx, f.Delay)
 	case Refuse:
-		return f.refusal()
+		return refusalOf(f)
 	}
 	return nil
 }
 
 // beforeToken is the same at the token endpoint, which is not among the counted calls.
 func (t *Tenant) beforeToken(ctx context.Context) *oauthError {
-	f := t.faults.next(TokenMethod, "/token")
+	f := t.faults.Next(fault.Call{Method: TokenMethod, Path: "/token"})
 	switch {
 	case f == nil:
 	case f.Effect == Delay:
 		t.cfg.Wait(ctx, f.Delay)
 	case f.Effect == Refuse:
-		e := f.refusal()
+		e := refusalOf(f)
 		return &oauthError{e.code, e.reason, e.message}
 	default:
 		panic(http.ErrAbortHandler)
@@ -180,8 +65,9 @@ func (t *Tenant) beforeToken(ctx context.Context) *oauthError {
 	return nil
 }
 
-func (f *Fault) refusal() *apiError {
-	e := &apiError{code: f.Status, reason: f.Reason, message: f.Message, retryAfter: f.RetryAfter}
+// refusalOf words a refusal.
+func refusalOf(f *Fault) *apiError {
+	e := &apiError{code: f.Status, reason: f.Code, message: f.Message, retryAfter: f.RetryAfter}
 	if e.code == 0 {
 		e.code = http.StatusServiceUnavailable
 	}
@@ -192,4 +78,40 @@ func (f *Fault) refusal() *apiError {
 		e.message = http.StatusText(e.code)
 	}
 	return e
+}
+
+// shorten is what ShortPage and EmptyList do to a list's answer.
+func shorten(f *Fault, items string, value any) any {
+	answer, ok := value.(map[string]any)
+	if !ok || f.Effect != ShortPage && f.Effect != EmptyList {
+		return value
+	}
+	answer = maps.Clone(answer)
+	delete(answer, "nextPageToken")
+	list := half(answer[items])
+	if list == nil || f.Effect == EmptyList {
+		delete(answer, items)
+	} else {
+		answer[items] = list
+	}
+	return answer
+}
+
+// half returns the first half of a list of any type that an answer holds; nil when nothing is left.
+func half(list any) any {
+	switch l := list.(type) {
+	case []*rendered:
+		if len(l) > 1 {
+			return l[:len(l)/2]
+		}
+	case []map[string]any:
+		if len(l) > 1 {
+			return l[:len(l)/2]
+		}
+	case []any:
+		if len(l) > 1 {
+			return l[:len(l)/2]
+		}
+	}
+	return nil
 }

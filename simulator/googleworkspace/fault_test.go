@@ -19,7 +19,7 @@ func TestFaultRefuses(t *testing.T) {
 	t.Parallel()
 	tenant, s := open(t, googleworkspace.Config{})
 	tenant.Inject(googleworkspace.Fault{
-		Method: "directory.groups.*", Nth: 2, Times: 1, Status: 429, Reason: "rateLimitExceeded", RetryAfter: 3 * time.Second,
+		Method: "directory.groups.*", Nth: 2, Times: 1, Status: 429, Code: "rateLimitExceeded", RetryAfter: 3 * time.Second,
 	})
 	insertGroup(t, s, "a@example.com")
 	insertUser(t, s, "x@example.com")

@@ -2,6 +2,7 @@ package googleworkspace
 
 import (
 	"bytes"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -9,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"rollcall/simulator/fault"
 )
 
 // call is one request of the Directory API on its way through.
@@ -16,6 +19,7 @@ type call struct {
 	route *route
 	vars  map[string]string
 	query url.Values
+	raw   []byte
 	body  map[string]any
 	now   time.Time
 }
@@ -55,9 +59,9 @@ func (t *Tenant) serveAPI(w http.ResponseWriter, r *http.Request) {
 	c := &call{route: route, vars: vars, query: r.URL.Query(), now: t.cfg.Now()}
 	entry := Call{Time: c.now, Method: route.id, Path: r.URL.Path}
 
-	fault, refusal := t.admit(r, c)
-	if refusal == nil && fault != nil {
-		refusal = t.before(r.Context(), fault, &entry)
+	spoilt, refusal := t.admit(r, c)
+	if refusal == nil && spoilt != nil {
+		refusal = t.before(r.Context(), spoilt, &entry)
 	}
 	if refusal != nil {
 		entry.Status, entry.Refused = refusal.code, true
@@ -66,17 +70,19 @@ func (t *Tenant) serveAPI(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	value, apiErr := t.execute(r, c)
-	if apiErr == nil && fault != nil && route.items != "" {
-		value = shorten(fault, route.items, value)
+	value, apiErr := t.execute(c)
+	if apiErr == nil && spoilt != nil && route.items != "" {
+		value = shorten(spoilt, route.items, value)
 	}
 	entry.Status = status(value, apiErr)
 	t.calls.add(entry)
-	if fault != nil && fault.Effect == LoseAnswer {
+	if spoilt != nil && spoilt.Effect == LoseAnswer {
 		panic(http.ErrAbortHandler)
 	}
-	if fault != nil && fault.Effect == TruncateAnswer {
-		truncate(w, value, apiErr)
+	if spoilt != nil && spoilt.Effect == TruncateAnswer {
+		data := encode(value, apiErr)
+		header(w, value, apiErr, len(data))
+		fault.Truncate(w, status(value, apiErr), data)
 	}
 	if etag := etagOf(value); etag != "" && r.Method == http.MethodGet && r.Header.Get("If-None-Match") == etag {
 		w.WriteHeader(http.StatusNotModified)
@@ -93,11 +99,17 @@ func (t *Tenant) admit(r *http.Request, c *call) (*Fault, *apiError) {
 	if err := t.quota.take(c.now, c.route.id); err != nil {
 		return nil, err
 	}
-	return t.faults.next(c.route.id, r.URL.Path), nil
+	if c.route.body {
+		var err error
+		if c.raw, err = io.ReadAll(io.LimitReader(r.Body, maxBody)); err != nil {
+			return nil, parseError()
+		}
+	}
+	return t.faults.Next(fault.Call{Method: c.route.id, Path: r.URL.Path, Body: c.raw}), nil
 }
 
-// execute reads the request, carries it out and cuts the answer to the fields asked for.
-func (t *Tenant) execute(r *http.Request, c *call) (any, *apiError) {
+// execute decodes the request, carries it out and cuts the answer to the fields asked for.
+func (t *Tenant) execute(c *call) (any, *apiError) {
 	for _, name := range slices.Sorted(maps.Keys(c.query)) {
 		if !slices.Contains(commonParams, name) && !slices.Contains(c.route.params, name) {
 			return nil, invalid("Invalid JSON payload received. Unknown name %q: Cannot bind query parameter.", name)
@@ -108,7 +120,7 @@ func (t *Tenant) execute(r *http.Request, c *call) (any, *apiError) {
 		return nil, err
 	}
 	if c.route.body {
-		if c.body, err = readBody(r); err != nil {
+		if c.body, err = readBody(c.raw); err != nil {
 			return nil, err
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"rollcall/simulator/fault"
 )
 
 // Config describes a tenant. The zero value is a tenant with the domain example.com, no delays, no quota
@@ -83,7 +85,7 @@ type Tenant struct {
 
 	auth   tokenStore
 	quota  quotaState
-	faults faultState
+	faults fault.Set
 	calls  callLog
 
 	keyOnce sync.Once
@@ -115,8 +117,8 @@ func New(cfg Config) *Tenant {
 	t.account = newServiceAccount(t.cfg.CustomerID)
 	t.routes = routes()
 	t.quota.set(t.cfg.Quota)
-	t.faults.seed = t.cfg.Seed
-	t.faults.add(t.cfg.Faults...)
+	t.faults.Seed, t.faults.SignIn = t.cfg.Seed, TokenMethod
+	t.faults.Inject(t.cfg.Faults...)
 	t.calls.keep = t.cfg.CallLog
 	now := t.cfg.Now()
 	for i, name := range t.cfg.Domains {

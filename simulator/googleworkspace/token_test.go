@@ -215,7 +215,7 @@ func TestTokenFaults(t *testing.T) {
 	t.Parallel()
 	e := openEndpoint(t, googleworkspace.Config{Faults: []googleworkspace.Fault{
 		{}, // every method of the Directory API, and not the token endpoint
-		{Method: googleworkspace.TokenMethod, Times: 1, Status: 500, Reason: "internal_failure", Message: "Backend Error"},
+		{Method: googleworkspace.TokenMethod, Times: 1, Status: 500, Code: "internal_failure", Message: "Backend Error"},
 		{Method: googleworkspace.TokenMethod, Nth: 2, Effect: googleworkspace.Drop},
 	}})
 	token := e.assertion().sign(t)

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"rollcall/simulator/fault"
 )
 
 const maxSteps = 20
@@ -162,7 +164,7 @@ func (t *Tenant) shuffle(c *call, n int) []int {
 	}
 	seed := t.requests.Add(1)
 	slices.SortFunc(order, func(a, b int) int {
-		if draw(t.cfg.Seed, seed, uint64(a)) < draw(t.cfg.Seed, seed, uint64(b)) {
+		if fault.Draw(t.cfg.Seed, seed, uint64(a)) < fault.Draw(t.cfg.Seed, seed, uint64(b)) {
 			return -1
 		}
 		return 1

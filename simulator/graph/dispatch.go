@@ -3,6 +3,8 @@ package graph
 import (
 	"net/http"
 	"strconv"
+
+	"rollcall/simulator/fault"
 )
 
 // answer takes a call through everything: hook, quota, faults, permission, rules. The effect says how the answer is to
@@ -23,8 +25,12 @@ func (t *Tenant) answer(c *call) (*answer, Effect) {
 		t.calls.add(entry)
 		return refuse(c, limited), Refuse
 	}
-	fault := t.faults.next(c.route.id, c.path, c.item)
-	if a, effect, stopped := t.before(c, fault, &entry); stopped {
+	matched := fault.Call{Method: c.route.id, Path: c.path, Body: c.raw, Item: c.item}
+	if c.route.id == batchMethod {
+		matched.Body = nil // Its items are matched one by one.
+	}
+	spoilt := t.faults.Next(matched)
+	if a, effect, stopped := t.before(c, spoilt, &entry); stopped {
 		return a, effect
 	}
 	a, err := t.execute(c)
@@ -34,7 +40,7 @@ func (t *Tenant) answer(c *call) (*answer, Effect) {
 	use.mark(a.header)
 	entry.Status = a.status
 	t.calls.add(entry)
-	return t.after(c, fault, a)
+	return t.after(c, spoilt, a)
 }
 
 // execute carries a call out under the lock that it needs.

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"rollcall/simulator/fault"
 )
 
 // Handler returns the tenant's HTTP face: the sign-in service and Graph v1.0 at one address. MSAL takes no authority
@@ -69,7 +71,7 @@ func send(w http.ResponseWriter, r *http.Request, c *call, a *answer, end Effect
 	h.Set("Client-Request-Id", c.ids.client)
 	h.Set("Cache-Control", "no-cache")
 	if end == TruncateAnswer {
-		truncate(w, a)
+		fault.Truncate(w, a.status, a.body)
 	}
 	if len(a.body) > 1024 && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")

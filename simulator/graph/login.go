@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"rollcall/simulator/fault"
 )
 
 // serveLogin answers the paths of the sign-in service.
@@ -83,12 +85,12 @@ func (t *Tenant) serveToken(w http.ResponseWriter, r *http.Request, authority st
 	if r.Method != http.MethodPost {
 		return loginRefusal(http.StatusBadRequest, "invalid_request", 900561, "The endpoint only accepts POST requests. Received a %s request.", r.Method)
 	}
-	if f := t.faults.next(TokenMethod, r.URL.Path, false); f != nil {
+	if f := t.faults.Next(fault.Call{Method: TokenMethod, Path: r.URL.Path}); f != nil {
 		switch f.Effect {
 		case Delay:
 			t.cfg.Wait(r.Context(), f.Delay)
 		case Refuse:
-			return f.loginRefusal(w)
+			return faultyLogin(w, f)
 		default:
 			panic(http.ErrAbortHandler)
 		}
@@ -109,8 +111,8 @@ func (t *Tenant) serveToken(w http.ResponseWriter, r *http.Request, authority st
 	return nil
 }
 
-func (f *Fault) loginRefusal(w http.ResponseWriter) *loginError {
-	e := f.refusal()
+func faultyLogin(w http.ResponseWriter, f *Fault) *loginError {
+	e := refusalOf(f)
 	if f.Code == "" {
 		e.code = "temporarily_unavailable"
 	}

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"rollcall/simulator/fault"
 )
 
 // Tenant is one Entra tenant. It is safe for concurrent use.
@@ -31,7 +33,7 @@ type Tenant struct {
 
 	requests atomic.Uint64
 	quota    quotaState
-	faults   faultState
+	faults   fault.Set
 	calls    callLog
 }
 
@@ -48,8 +50,8 @@ func New(cfg Config) *Tenant {
 		routes: routes(),
 	}
 	t.quota.set(cfg.Quota)
-	t.faults.seed = cfg.Seed
-	t.faults.add(cfg.Faults...)
+	t.faults.Seed, t.faults.SignIn = cfg.Seed, TokenMethod
+	t.faults.Inject(cfg.Faults...)
 	t.calls.keep = cfg.CallLog
 	t.nextGone.Store(never)
 	t.addDomains()
