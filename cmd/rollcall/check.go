@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,13 +13,13 @@ import (
 )
 
 func checkCommand(e *env) *cobra.Command {
-	var offline bool
+	var offline, noRedis bool
 	c := &cobra.Command{
 		Use: "check", Short: "Validate the configuration and try each connection",
 		Long: "Reads the configuration (--config, else ROLLCALL_CONFIG, else rollcall.yaml), names every mistake in it with file and line, and\n" +
 			"then tries Redis, each source and each provider: what was found, or why it failed. It writes nothing anywhere. It ends with 1 if\n" +
-			"anything failed.",
-		Example: "  rollcall check\n  rollcall check --offline --config /etc/rollcall/rollcall.yaml",
+			"anything failed. Redis is needed for syncs and not for `rollcall plan`: with --no-redis it may be missing.",
+		Example: "  rollcall check\n  rollcall check --no-redis\n  rollcall check --offline --config /etc/rollcall/rollcall.yaml",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := e.configured()
@@ -36,29 +37,31 @@ func checkCommand(e *env) *cobra.Command {
 			if offline {
 				return nil
 			}
-			return tryAll(cmd.Context(), e, p, cfg)
+			return tryAll(cmd.Context(), e, boot.Probes(p, cfg, e.getenv), noRedis)
 		},
 	}
 	c.Flags().BoolVar(&offline, "offline", false, "check the file only")
+	c.Flags().BoolVar(&noRedis, "no-redis", false, "do not fail where no Redis answers")
 	return c
 }
 
-// tryAll tries each connection and goes on after a failure.
-func tryAll(ctx context.Context, e *env, p config.Process, cfg *config.Config) error {
+// tryAll tries each connection and goes on after a failure. With noRedis, a missing Redis is no failure.
+func tryAll(ctx context.Context, e *env, probes []boot.Probe, noRedis bool) error {
 	var failed bool
-	for _, probe := range boot.Probes(p, cfg, e.getenv) {
+	for _, probe := range probes {
 		within, cancel := context.WithTimeout(ctx, time.Minute)
 		lines, err := probe.Try(within)
 		cancel()
 		for _, l := range lines {
 			fmt.Fprintf(e.stdout, "%s: %s\n", probe.Name, l)
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+			fmt.Fprintf(e.stdout, "%s: ok\n", probe.Name)
+		case !noRedis || !errors.Is(err, boot.ErrNoRedis):
 			failed = true
 			fmt.Fprintf(e.stdout, "%s: FAILED: %v\n", probe.Name, err)
-			continue
 		}
-		fmt.Fprintf(e.stdout, "%s: ok\n", probe.Name)
 	}
 	if failed {
 		return errQuiet

@@ -2,10 +2,14 @@ package boot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
 
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/fault"
 	"rollcall/internal/config"
 	"rollcall/provider/entra"
 	"rollcall/provider/googleworkspace"
@@ -15,22 +19,19 @@ import (
 // Probe tries one connection.
 type Probe struct {
 	Name string
-	// Try connects and reports what it saw; the error says what to do.
+	// Try connects and reports what it saw; the error says what to do. It is ErrNoRedis where no Redis answers.
 	Try func(context.Context) ([]string, error)
 }
+
+// ErrNoRedis is the failure of the probe for Redis where no Redis answers.
+var ErrNoRedis = errors.New("no answer")
 
 // Probes returns one for Redis and for each enabled source and provider.
 func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []Probe {
 	a := &App{Process: p, Config: cfg, Getenv: getenv, Log: slog.New(slog.DiscardHandler)}
 	var out []Probe
 	if p.RedisURL != Embedded {
-		out = append(out, Probe{"redis", func(ctx context.Context) ([]string, error) {
-			_, closeRedis, err := Connect(ctx, p, a.Log)
-			if err == nil {
-				closeRedis()
-			}
-			return nil, err
-		}})
+		out = append(out, Probe{"redis", func(ctx context.Context) ([]string, error) { return a.tryRedis(ctx) }})
 	}
 	for i := range cfg.Sources.LDAP {
 		c := &cfg.Sources.LDAP[i]
@@ -77,6 +78,20 @@ func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []
 		}})
 	}
 	return out
+}
+
+// tryRedis connects to Redis and leaves. A Redis that answers with a refusal is there, and its configuration is wrong.
+func (a *App) tryRedis(ctx context.Context) ([]string, error) {
+	_, closeRedis, err := Connect(ctx, a.Process, a.Log)
+	if err == nil {
+		closeRedis()
+		return nil, nil
+	}
+	var reply redis.Error
+	if fault.KindOf(err) == fault.Unavailable && !errors.As(err, &reply) {
+		return []string{"not reachable; needed for syncs, not for `plan`"}, fmt.Errorf("%w: %w", ErrNoRedis, err)
+	}
+	return nil, err
 }
 
 // describe says in words what a server showed.

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/internal/redistest"
+)
+
+// checked writes a configuration with one source, an export, and returns its path.
+func checked(t *testing.T, export string) string {
+	t.Helper()
+	people := filepath.Join(t.TempDir(), "people.ldif")
+	if err := os.WriteFile(people, []byte(export), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "rollcall.yaml")
+	text := fmt.Sprintf("sources:\n  ldap:\n    - slug: corp\n      server_uri: file://%s\n      base_dn: dc=example,dc=com\n"+
+		"      object_uniqueness_field: entryUUID\n", people)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// closed returns an address where nothing listens.
+func closed(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return l.Addr().String()
+}
+
+// A missing Redis is named with its consequence, and with --no-redis it is no failure. Other failures still are.
+func TestCheckWithoutRedis(t *testing.T) {
+	t.Parallel()
+	const note = "redis: not reachable; needed for syncs, not for `plan`\n"
+	good := checked(t, "dn: dc=example,dc=com\nobjectClass: domain\ndc: example\nentryUUID: 8d5c0f5e-0000-4000-8000-000000000001\n")
+	bad := checked(t, "this is no export\n")
+	gone := "redis://" + closed(t) + "/0"
+	there, _ := redistest.TCP(t)
+	locked, _ := redistest.TCP(t)
+	rdb := redis.NewClient(&redis.Options{Addr: locked})
+	t.Cleanup(func() { _ = rdb.Close() })
+	if err := rdb.ConfigSet(t.Context(), "requirepass", "hunter2").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name, file, redis string
+		args              []string
+		code              int
+		want, never       string
+	}{
+		{"missing", good, gone, nil, 1, note + "redis: FAILED: no answer: ", ""},
+		{"missing and not needed", good, gone, []string{"--no-redis"}, 0, note + "ldap:corp: ", "FAILED"},
+		{"missing and not needed, and the export is damaged", bad, gone, []string{"--no-redis"}, 1, "ldap:corp: FAILED: ", "redis: FAILED"},
+		{"there and not needed", good, "redis://" + there + "/0", []string{"--no-redis"}, 0, "redis: ok\n", "not reachable"},
+		{"there and refusing", good, "redis://" + locked + "/0", []string{"--no-redis"}, 1, "redis: FAILED: ", "not reachable"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			args := append([]string{"check", "--config", test.file}, test.args...)
+			code, stdout, stderr := alone(t, map[string]string{"ROLLCALL_REDIS_URL": test.redis}, args...)
+			if code != test.code || !strings.Contains(stdout, test.want) || test.never != "" && strings.Contains(stdout, test.never) {
+				t.Errorf("check ended with %d and said\n%s%s\nwant %d, %q and no %q", code, stdout, stderr, test.code, test.want, test.never)
+			}
+		})
+	}
+}
