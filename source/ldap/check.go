@@ -96,8 +96,8 @@ func (s *Source) checkServer(ctx context.Context, srv server) (*Report, error) {
 func (r *Report) describe(se *session) {
 	r.Family, r.Vendor, r.Version, r.Contexts = string(se.root.family), se.root.vendor, se.root.version, se.root.contexts
 	r.Paging = se.root.supports(ldap.ControlTypePaging)
-	if state, ok := se.conn.TLSConnectionState(); ok {
-		r.TLS = tls.VersionName(state.Version)
+	if conn, ok := se.raw.Conn.(*tls.Conn); ok {
+		r.TLS = tls.VersionName(conn.ConnectionState().Version)
 	}
 	if !r.Paging {
 		r.Warnings = append(r.Warnings, "the server does not announce paged results: everything comes in one answer, or not at all")

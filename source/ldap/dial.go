@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 
+	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
 
 	"rollcall/fault"
@@ -40,7 +41,7 @@ func (s *Source) connect(ctx context.Context) (*session, error) {
 	return nil, fault.New(kind, "", errors.Join(errs...))
 }
 
-// connectTo dials, starts TLS and binds, in that order, within connect_timeout.
+// connectTo dials, starts TLS where that is configured, and binds, in that order, within connect_timeout.
 func (s *Source) connectTo(parent context.Context, srv server) (*session, error) {
 	op := "connect to " + srv.String()
 	tlsConfig, err := s.tlsConfig(srv)
@@ -54,17 +55,22 @@ func (s *Source) connectTo(parent context.Context, srv server) (*session, error)
 	ctx, cancel := context.WithTimeoutCause(parent, s.cfg.ConnectTimeout, fmt.Errorf("no connection within connect_timeout: %w", context.DeadlineExceeded))
 	defer cancel()
 	raw, err := dial(ctx, srv, tlsConfig)
+	if err == nil && srv.scheme == "ldap" && s.cfg.StartTLS {
+		raw, err = startTLS(ctx, raw, tlsConfig)
+	}
 	if err != nil {
 		return nil, classify(ctx, op, err)
 	}
 	// Closing the socket is what ends go-ldap's calls, which know no context.
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
 	se := newSession(raw, srv, s.cfg.RequestTimeout, uint32(s.cfg.PageSize)) //nolint:gosec // validated
-	if err := s.greet(se.conn, srv, tlsConfig, password); err != nil {
-		err = classify(ctx, op, err)
-		stop()
-		se.close()
-		return nil, err
+	if s.cfg.BindCN != "" {
+		if err := se.conn.Bind(s.cfg.BindCN, password.Reveal()); err != nil {
+			err = classify(ctx, op, se.explained(err))
+			stop()
+			se.close()
+			return nil, err
+		}
 	}
 	if !stop() {
 		se.close()
@@ -84,17 +90,39 @@ func dial(ctx context.Context, srv server, tlsConfig *tls.Config) (net.Conn, err
 	return (&net.Dialer{}).DialContext(ctx, "tcp", srv.addr)
 }
 
-// greet starts TLS where it is asked for and binds. Nothing that is secret is sent before TLS is up (RFC 4513, 3.1).
-func (s *Source) greet(conn *ldap.Conn, srv server, tlsConfig *tls.Config, password secret.Value) error {
-	if srv.scheme == "ldap" && s.cfg.StartTLS {
-		if err := conn.StartTLS(tlsConfig); err != nil {
-			return fmt.Errorf("StartTLS: %w", err)
-		}
+// startTLS asks for TLS (RFC 4511, section 4.14) and returns the encrypted connection. Nothing that is secret is sent
+// before (RFC 4513, section 3.1). It stands in for go-ldap's, which keeps only the text of a certificate's error.
+func startTLS(ctx context.Context, raw net.Conn, c *tls.Config) (net.Conn, error) {
+	stop := context.AfterFunc(ctx, func() { raw.Close() })
+	defer stop()
+	conn := tls.Client(raw, c)
+	err := askForTLS(raw)
+	if err == nil {
+		err = conn.HandshakeContext(ctx)
 	}
-	if s.cfg.BindCN == "" {
-		return nil
+	if err != nil {
+		raw.Close()
+		return nil, fmt.Errorf("StartTLS: %w", err)
 	}
-	return conn.Bind(s.cfg.BindCN, password.Reveal())
+	return conn, nil
+}
+
+func askForTLS(raw net.Conn) error {
+	const oid = "1.3.6.1.4.1.1466.20037"
+	request := ber.NewSequence("message")
+	request.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 0x53544c53, "message ID"))
+	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationExtendedRequest, nil, "extended request")
+	op.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, oid, "name"))
+	request.AppendChild(op)
+	if _, err := raw.Write(request.Bytes()); err != nil {
+		return err
+	}
+	// One byte at a time: what follows the answer belongs to TLS.
+	answer, err := ber.ReadPacket(raw)
+	if err != nil {
+		return err
+	}
+	return ldap.GetLDAPError(answer)
 }
 
 // tlsConfig verifies the server always. Files are read for every connection: certificates are renewed while we run.

@@ -3,9 +3,9 @@ package ldap
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -52,14 +52,45 @@ var verdicts = map[uint16]verdict{
 	ldap.ErrorEmptyPassword:                     {fault.Denied, "the bind password is empty"},
 }
 
-// adReasons are the sub-codes by which Active Directory explains a refused bind.
-var adReasons = map[string]string{
-	"525": "there is no such user", "52e": "the password is wrong", "530": "not at this hour", "531": "not from this machine",
-	"532": "the password has expired", "533": "the account is disabled", "701": "the account has expired",
-	"773": "the password must be changed first", "775": "the account is locked out",
+// refusal is one way in which a server refuses a bind account, told by a part of the server's own text.
+type refusal struct{ text, reason, advice string }
+
+// refusals has the texts that say more than the result code: the sub-codes of Active Directory ([MS-ERREF], section 2.2,
+// in hexadecimal), and the texts of 389 Directory Server, FreeIPA and eDirectory. With any of them the server has
+// refused the account, whatever its result code is: 389 answers a disabled account with unwillingToPerform (53).
+var refusals = []refusal{
+	{"data 525,", "there is no such account", "check bind_cn"},
+	{"data 52e,", "the password or the name is wrong", "check bind_cn and the bind password"},
+	{"data 530,", "the account may not sign in at this hour", "widen its logon hours"},
+	{"data 531,", "the account may not sign in from this machine", "allow this machine in its logon workstations"},
+	{"data 532,", "the password has expired", "set a new password, and let the password of a service account not expire"},
+	{"data 533,", "the account is disabled", "enable it, or use another bind_cn"},
+	{"data 701,", "the account has expired", "set its expiry date (accountExpires) later or to never"},
+	{"data 773,", "the password must be changed first", "clear \"must change password at next logon\" or set a new password"},
+	{"data 775,", "the account is locked out", "unlock it, and find out which machine tries a wrong password"},
+	{"Account inactivated", "the account is disabled", "enable it (dsidm account unlock, ipa user-enable), or use another bind_cn"},
+	{"Exceed password retry limit", "the account is locked out", "unlock it, and find out which machine tries a wrong password"},
+	{"password expired", "the password has expired", "set a new password, and let the password of a service account not expire"},
+	{"(-220)", "the account is disabled or has expired", "enable it in eDirectory, or use another bind_cn"},
+	{"(-197)", "the account is locked after wrong passwords", "unlock it in eDirectory"},
 }
 
-var adSubCode = regexp.MustCompile(`AcceptSecurityContext error, data ([0-9a-f]+)`)
+// refused returns what is wrong with the bind account, where the server says so.
+func refused(err *ldap.Error) (refusal, bool) {
+	if err.Err == nil {
+		return refusal{}, false
+	}
+	said := strings.ToLower(err.Err.Error())
+	for _, r := range refusals {
+		if strings.HasPrefix(r.text, "data ") && !strings.Contains(said, "acceptsecuritycontext error") {
+			continue
+		}
+		if strings.Contains(said, strings.ToLower(r.text)) {
+			return r, true
+		}
+	}
+	return refusal{}, false
+}
 
 // classify turns what go-ldap returned for op ("search ou=… on ldap://…") into an error with a kind. ctx is the
 // operation's: its cause, where it has one, is the reason for whatever the connection said afterwards.
@@ -73,8 +104,8 @@ func classify(ctx context.Context, op string, err error) error {
 	default:
 		return fault.New(fault.KindOf(cause), op, cause)
 	}
-	if untrusted(err) {
-		return fault.New(fault.Invalid, op, fmt.Errorf("the server's certificate is not trusted: check ca_file and tls_server_name: %w", err))
+	if text := untrusted(err); text != "" {
+		return fault.New(fault.Invalid, op, fmt.Errorf("%s: %w", text, err))
 	}
 	var le *ldap.Error
 	if !errors.As(err, &le) || le.ResultCode == ldap.ErrorNetwork {
@@ -85,8 +116,9 @@ func classify(ctx context.Context, op string, err error) error {
 		v = verdict{fault.Unavailable, "see the server's log"}
 	}
 	name := ldap.LDAPResultCodeMap[le.ResultCode]
-	if m := adSubCode.FindStringSubmatch(le.Err.Error()); m != nil && adReasons[m[1]] != "" {
-		return fault.New(v.kind, op, &resultError{fmt.Sprintf("%s (%d): %s (data %s): %s", name, le.ResultCode, adReasons[m[1]], m[1], v.hint), le})
+	if r, ok := refused(le); ok {
+		return fault.New(fault.Denied, op, &resultError{fmt.Sprintf("%s (%d): the bind account is refused, %s: %s: the server says %q",
+			name, le.ResultCode, r.reason, r.advice, le.Err.Error()), le})
 	}
 	said := ""
 	if le.Err != nil && le.Err.Error() != "" {
@@ -95,10 +127,19 @@ func classify(ctx context.Context, op string, err error) error {
 	return fault.New(v.kind, op, &resultError{fmt.Sprintf("%s (%d): %s%s", name, le.ResultCode, v.hint, said), le})
 }
 
-// untrusted reports whether TLS failed over a certificate. For StartTLS go-ldap leaves only the text of the cause.
-func untrusted(err error) bool {
-	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
-	return ok || err != nil && strings.Contains(err.Error(), "failed to verify certificate")
+// untrusted says why a certificate was refused; "" for any other error.
+func untrusted(err error) string {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok {
+		return ""
+	}
+	if host, ok := errors.AsType[x509.HostnameError](err); ok {
+		if c := host.Certificate; len(c.DNSNames)+len(c.IPAddresses) == 0 {
+			return fmt.Sprintf("the server's certificate (subject %q) has no subjectAltName, so that it is valid for no name at all: "+
+				"give the server a certificate with its host name in subjectAltName; ca_file and tls_server_name cannot help", c.Subject)
+		}
+		return "the server's certificate is for other names: use one of them in server_uri, or set tls_server_name"
+	}
+	return "the server's certificate is not trusted: check ca_file and tls_server_name"
 }
 
 // resultError is a result code in our words.

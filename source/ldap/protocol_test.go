@@ -39,7 +39,8 @@ func TestIncompleteAnswers(t *testing.T) {
 		{"garbage", []message{{raw: []byte("\x30\x82\xff\xffHTTP/1.1 400 Bad Request\r\n\r\n")}, {hangUp: true}}, fault.Unavailable, "the connection failed"},
 		{"entry without attributes list", []message{{raw: []byte("\x30\x0a\x02\x01\x03\x64\x05\x04\x03cn=")}, page("")}, fault.Unavailable, ""},
 		{"another operation's answer", []message{result(goldap.ApplicationModifyResponse, 0, "")}, fault.Unavailable, "unknown tag"},
-		{"notice of disconnection", []message{{op: result(goldap.ApplicationExtendedResponse, 52, "bye").op, id: &notice}, {hangUp: true}}, fault.Unavailable, ""},
+		{"notice of disconnection", []message{{op: result(goldap.ApplicationExtendedResponse, 52, "bye").op, id: &notice}, {hangUp: true}}, fault.Unavailable, `Unavailable (52): the server is shutting down or offline: the server says "the server closed the connection: bye"`},
+		{"notice that the account is unwelcome", []message{{op: result(goldap.ApplicationExtendedResponse, 8, "sign").op, id: &notice}, {hangUp: true}}, fault.Denied, "sign"},
 		{"success without the paging control", []message{done(0, "")}, fault.Unavailable, "announces paging"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -54,17 +55,35 @@ func TestIncompleteAnswers(t *testing.T) {
 	}
 }
 
-func TestRefusedBindsOfActiveDirectory(t *testing.T) {
+// TestRefusedBindAccounts has the texts by which servers say what is wrong with the bind account.
+func TestRefusedBindAccounts(t *testing.T) {
 	t.Parallel()
-	for data, want := range map[string]string{
-		"52e": "the password is wrong", "533": "the account is disabled", "775": "the account is locked out", "123": "check bind_cn",
+	const ad = "80090308: LdapErr: DSID-0C09042A, comment: AcceptSecurityContext error, data %s, v3839"
+	for _, tc := range []struct {
+		code uint16
+		said string
+		want []string
+	}{
+		{goldap.LDAPResultInvalidCredentials, fmt.Sprintf(ad, "52e"), []string{"the password or the name is wrong"}},
+		{goldap.LDAPResultInvalidCredentials, fmt.Sprintf(ad, "532"), []string{"the password has expired", "set a new password"}},
+		{goldap.LDAPResultInvalidCredentials, fmt.Sprintf(ad, "533"), []string{"the account is disabled", "enable it"}},
+		{goldap.LDAPResultInvalidCredentials, fmt.Sprintf(ad, "701"), []string{"the account has expired", "accountExpires"}},
+		{goldap.LDAPResultInvalidCredentials, fmt.Sprintf(ad, "773"), []string{"the password must be changed first"}},
+		{goldap.LDAPResultInvalidCredentials, fmt.Sprintf(ad, "775"), []string{"the account is locked out", "unlock it"}},
+		{goldap.LDAPResultInvalidCredentials, fmt.Sprintf(ad, "123"), []string{"check bind_cn"}},
+		{goldap.LDAPResultUnwillingToPerform, "Account inactivated. Contact system administrator.", []string{"the account is disabled", "enable it"}},
+		{goldap.LDAPResultConstraintViolation, "Exceed password retry limit. Please try later.", []string{"the account is locked out"}},
+		{goldap.LDAPResultInvalidCredentials, "password expired!", []string{"the password has expired"}},
+		{goldap.LDAPResultUnwillingToPerform, "NDS error: log account expired (-220)", []string{"the account is disabled or has expired"}},
 	} {
-		f := &fake{bind: result(goldap.ApplicationBindResponse, goldap.LDAPResultInvalidCredentials,
-			fmt.Sprintf("80090308: LdapErr: DSID-0C09042A, comment: AcceptSecurityContext error, data %s, v3839", data))}
+		f := &fake{bind: result(goldap.ApplicationBindResponse, tc.code, tc.said)}
 		c := f.start(t)
 		c.BindCN, c.BindPasswordEnv = "reader@example.org", "HOME"
-		if err := refuse(t, open(t, c), fault.Denied); !strings.Contains(err.Error(), want) {
-			t.Errorf("data %s: Read() = %v, want it to say %q", data, err, want)
+		err := refuse(t, open(t, c), fault.Denied)
+		for _, want := range append(tc.want, tc.said) {
+			if !strings.Contains(fmt.Sprint(err), want) {
+				t.Errorf("%q: Read() = %v, want it to say %q", tc.said, err, want)
+			}
 		}
 	}
 }
@@ -100,6 +119,12 @@ func TestPaging(t *testing.T) {
 		}, want: []string{"a"}},
 		{name: "nobody", announces: paging, answer: func(query) []message { return []message{page("")} }},
 		{name: "no paging", announces: []string{}, answer: func(query) []message { return []message{person("b"), person("a"), done(0, "")} }, want: []string{"a", "b"}},
+		{name: "a page without the control after a cookie", announces: []string{}, answer: func(q query) []message {
+			if q.n == 1 {
+				return []message{person("a"), page("x")}
+			}
+			return []message{done(0, "")}
+		}, fail: "gave a cookie for another page"},
 		{name: "hidden root DSE", answer: func(query) []message { return []message{person("a"), page("")} }, want: []string{"a"}},
 		{name: "the same page forever", announces: paging, answer: func(query) []message { return []message{person("a"), person("b"), page("x")} }, fail: "repeats a page"},
 		{name: "a circle of pages", announces: paging, answer: func(q query) []message {

@@ -1,7 +1,9 @@
 package ldap
 
 import (
+	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
 
 	"rollcall/fault"
@@ -47,7 +50,7 @@ type searcher interface {
 // drops an entry and goes on. Here a timer, or the caller's context, closes the socket instead.
 type session struct {
 	server   server
-	raw      net.Conn
+	raw      *wiretap
 	conn     *ldap.Conn
 	timeout  time.Duration
 	pageSize uint32
@@ -58,9 +61,53 @@ type session struct {
 }
 
 func newSession(raw net.Conn, srv server, timeout time.Duration, pageSize uint32) *session {
-	conn := ldap.NewConn(raw, srv.scheme == "ldaps")
+	tap := &wiretap{Conn: raw}
+	_, encrypted := raw.(*tls.Conn)
+	conn := ldap.NewConn(tap, encrypted)
 	conn.Start()
-	return &session{server: srv, raw: raw, conn: conn, timeout: timeout, pageSize: pageSize, refs: map[string]struct{}{}}
+	return &session{server: srv, raw: tap, conn: conn, timeout: timeout, pageSize: pageSize, refs: map[string]struct{}{}}
+}
+
+// wiretap keeps the end of what the server sent. go-ldap drops the unsolicited notification with which a server says
+// why it is about to close the connection (RFC 4511, section 4.4.1); the wiretap still has it.
+type wiretap struct {
+	net.Conn
+	mu   sync.Mutex
+	tail []byte
+}
+
+// Read implements net.Conn.
+func (w *wiretap) Read(p []byte) (int, error) {
+	const kept = 4096
+	n, err := w.Conn.Read(p)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tail = append(w.tail, p[:n]...)
+	if more := len(w.tail) - kept; more > 0 {
+		w.tail = append(w.tail[:0], w.tail[more:]...)
+	}
+	return n, err
+}
+
+// notice returns the server's notice of disconnection as a result, or nil. Such a notice is an extended response with
+// the message ID 0.
+func (w *wiretap) notice() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	at := bytes.LastIndex(w.tail, []byte{byte(ber.TagInteger), 1, 0, 0x60 | ldap.ApplicationExtendedResponse})
+	if at < 0 {
+		return nil
+	}
+	op, err := ber.DecodePacketErr(w.tail[at+3:])
+	if err != nil || len(op.Children) < 3 {
+		return nil //nolint:nilerr // these bytes are no notice
+	}
+	code, _ := op.Children[0].Value.(int64)
+	said := "the server closed the connection"
+	if text := op.Children[2].Data.String(); text != "" {
+		said += ": " + text
+	}
+	return &ldap.Error{ResultCode: uint16(code), Err: errors.New(said)} //nolint:gosec // result codes are small
 }
 
 var _ searcher = (*session)(nil)
@@ -116,7 +163,7 @@ func (s *session) search(ctx context.Context, r request, each func(*ldap.Entry) 
 		if len(cookie) == 0 {
 			return nil
 		}
-		if r.sample != nil {
+		if r.sample != nil && !loop.fresh {
 			*r.sample = true
 			return nil
 		}
@@ -159,7 +206,7 @@ func (s *session) page(parent context.Context, op string, req *ldap.SearchReques
 		}
 	}
 	if err := s.ended(ctx, res); err != nil {
-		return nil, classify(ctx, op, err)
+		return nil, classify(ctx, op, s.explained(err))
 	}
 	if paging == nil {
 		return nil, s.unpaged(op, req, entries)
@@ -183,11 +230,30 @@ func (s *session) ended(ctx context.Context, res ldap.Response) error {
 	return nil
 }
 
-// unpaged judges an end without a paging control. A server that does not page gave everything at once; one that says it
-// pages stopped early.
+// explained returns the server's own reason for the end of the connection in place of err, where it gave one.
+func (s *session) explained(err error) error {
+	if le, ok := errors.AsType[*ldap.Error](err); ok && le.ResultCode < ldap.ErrorNetwork {
+		return err // a result, which the server gave for this very operation
+	}
+	if notice := s.raw.notice(); notice != nil {
+		return notice
+	}
+	return err
+}
+
+// unpaged judges an end without a paging control. A server that does not page gives everything at once. A server that
+// gave a cookie, or announces paging, stopped early: only a control with an empty cookie says that the list is complete
+// (RFC 2696, section 3).
 func (s *session) unpaged(op string, req *ldap.SearchRequest, entries int) error {
-	if entries > 0 && len(req.Controls) > 0 && s.root.supports(ldap.ControlTypePaging) {
-		return fault.Errorf(fault.Unavailable, "%s: the server announces paging and ended a page without its control: the answer may be incomplete", op)
+	if len(req.Controls) == 0 {
+		return nil
+	}
+	const incomplete = "%s: the server %s and ended a page without its control: the answer may be incomplete"
+	if paging, ok := req.Controls[0].(*ldap.ControlPaging); ok && len(paging.Cookie) > 0 {
+		return fault.Errorf(fault.Unavailable, incomplete, op, "gave a cookie for another page")
+	}
+	if entries > 0 && s.root.supports(ldap.ControlTypePaging) {
+		return fault.Errorf(fault.Unavailable, incomplete, op, "announces paging")
 	}
 	return nil
 }
