@@ -1,18 +1,17 @@
 package ldap
 
 import (
-	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/go-ldap/ldap/v3"
-	"github.com/go-ldap/ldif"
 
 	"rollcall/fault"
 )
@@ -67,80 +66,80 @@ func fileKind(err error) fault.Kind {
 	return fault.Unavailable
 }
 
-// parse reads record by record, so that errors name the line where a record begins.
+// parse reads record by record.
 func (f *file) parse(ctx context.Context, r io.Reader) error {
-	in := newLDIFRecords(r)
-	text := bufio.NewReader(nil)
+	in, err := newLDIFReader(ctx, r)
+	if err != nil {
+		return fault.New(fault.Invalid, "", fmt.Errorf("%s: %w", f.path, err))
+	}
 	for {
-		if err := ctx.Err(); err != nil {
-			return classify(ctx, "read "+f.String(), err)
-		}
 		rec, err := in.next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err == nil {
-			err = f.add(rec, text)
+			err = f.add(rec)
 		}
-		if err != nil {
+		switch {
+		case ctx.Err() != nil:
+			return classify(ctx, "read "+f.String(), ctx.Err())
+		case err != nil:
 			return fault.New(fault.Invalid, "", fmt.Errorf("%s, record at line %d: %w", f.path, rec.line, err))
 		}
 	}
 }
 
-// add takes one record: an entry, or what ldapsearch writes about its search.
-func (f *file) add(rec ldifRecord, text *bufio.Reader) error {
-	if handled, err := f.remark(rec); handled || err != nil {
+// add takes one record: an entry, or what ldapsearch writes about its search. The root DSE, which has the empty DN, is
+// passed over. An entry that is given twice and is the same both times is one entry.
+func (f *file) add(rec ldifRecord) error {
+	if handled, err := f.remark(&rec); handled || err != nil {
 		return err
 	}
-	text.Reset(bytes.NewReader(rec.text()))
-	var l ldif.LDIF
-	if err := ldif.Unmarshal(text, &l); err != nil {
-		if parse, ok := errors.AsType[*ldif.ParseError](err); ok {
-			return errors.New(parse.Message)
-		}
+	e, err := rec.entry()
+	if err != nil || e.DN == "" {
 		return err
 	}
-	for _, e := range l.Entries {
-		if e.Entry == nil {
-			return errors.New("it is a change, not an entry: an export of entries is needed (ldapsearch -LLL, slapcat); where every record is an added entry, as ldifde writes them, remove the changetype lines")
-		}
-		norm, err := NormalizeDN(e.Entry.DN)
-		if err != nil {
-			return err
-		}
-		if first, taken := f.byDN[norm]; taken {
-			return fmt.Errorf("the DN %q is that of the record at line %d too", e.Entry.DN, f.entries[first].line)
-		}
-		f.byDN[norm] = len(f.entries)
-		f.entries = append(f.entries, fileEntry{e.Entry, norm, rec.line})
+	norm, err := NormalizeDN(e.DN)
+	if err != nil {
+		return err
 	}
+	if at, taken := f.byDN[norm]; taken {
+		first := f.entries[at]
+		if reflect.DeepEqual(first.Attributes, e.Attributes) {
+			return nil
+		}
+		return fmt.Errorf("the DN %q is that of the record at line %d too, with other values", e.DN, first.line)
+	}
+	f.byDN[norm] = len(f.entries)
+	f.entries = append(f.entries, fileEntry{e, norm, rec.line})
 	return nil
 }
 
-// remark handles the records with which ldapsearch reports references and the result code of the search.
-func (f *file) remark(rec ldifRecord) (handled bool, err error) {
+// remark handles the records with which ldapsearch reports references and the result code of the search, and drops the
+// version line, which may stand before the first DN.
+func (f *file) remark(rec *ldifRecord) (handled bool, err error) {
+	if name, _, _ := strings.Cut(rec.lines[0], ":"); strings.EqualFold(name, "version") {
+		rec.lines = rec.lines[1:]
+	}
 	if len(rec.lines) == 0 {
 		return true, nil
 	}
-	name, _ := splitLine(rec.lines[0])
-	switch name {
-	case "ref":
-		for _, line := range rec.lines {
-			if name, value := splitLine(line); name == "ref" {
-				f.refs = append(f.refs, value)
-			}
-		}
-		return true, nil
-	case "search", "result":
-		for _, line := range rec.lines {
-			if name, value := splitLine(line); name == "result" && value != "0" && value != "0 Success" {
-				return false, fmt.Errorf("the export is incomplete: ldapsearch ended with result %s", value)
-			}
-		}
-		return true, nil
+	first, _, _ := strings.Cut(strings.ToLower(rec.lines[0]), ":")
+	if first != "ref" && first != "search" && first != "result" {
+		return false, nil
 	}
-	return false, nil
+	for _, line := range rec.lines {
+		name, value, err := splitLine(line)
+		switch result := string(value); {
+		case err != nil:
+			return false, err
+		case strings.EqualFold(name, "ref"):
+			f.refs = append(f.refs, result)
+		case strings.EqualFold(name, "result") && result != "0" && result != "0 Success":
+			return false, fmt.Errorf("the export is incomplete: ldapsearch ended with result %s", result)
+		}
+	}
+	return true, nil
 }
 
 // search implements searcher.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/text/encoding/unicode"
 
 	"rollcall/directory"
 	"rollcall/fault"
@@ -67,17 +68,46 @@ func TestFileSyntax(t *testing.T) {
 	}
 }
 
+// TestFilesAsToolsWriteThem: each is the export of one person as another tool, or another setting of one, writes it.
+func TestFilesAsToolsWriteThem(t *testing.T) {
+	t.Parallel()
+	want := read(t, open(t, fileConfig(t, ada))).Entries
+	utf16, err := unicode.UTF16(unicode.BigEndian, unicode.UseBOM).NewEncoder().String(strings.ReplaceAll(ada, "\n", "\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		"key words in capitals":         "VERSION: 1\n" + strings.Replace(ada, "dn:", "DN:", 1),
+		"a blank on the separator line": "dn: ou=people,dc=example,dc=org\nobjectClass: organizationalUnit\n \n" + strings.TrimSuffix(ada, "\n") + " \t\n",
+		"ldifde":                        strings.ReplaceAll(strings.Replace(ada, "objectClass", "changetype: add\nobjectClass", 1), "\n", "\r\n"),
+		"the root DSE":                  "dn:\nobjectClass: top\nnamingContexts: dc=example,dc=org\n\ndn:\n\n" + ada,
+		"UTF-16 from PowerShell":        utf16,
+		"the same record twice":         ada + strings.Replace(ada, "uid=ada,", "UID=Ada,", 1),
+		"controls":                      strings.Replace(ada, "objectClass", "control: 1.2.3 true\nchangetype: ADD\nobjectClass", 1),
+		"a photo in many lines":         strings.Replace(ada, "\n\n", "\njpegPhoto::\n"+strings.Repeat(" /9j/\n", 100_000)+"\n", 1),
+		"a value with a line of blanks": strings.Replace(ada, "\n\n", "\ndescription: a\n  \n b\n\n", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(want, read(t, open(t, fileConfig(t, content))).Entries); diff != "" {
+				t.Errorf("entries (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestFileRefused(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, content, want string }{
-		{"change", ada + "dn: uid=bob,dc=example,dc=org\nchangetype: delete\n\n", "people.ldif, record at line 10: it is a change"},
-		{"added entry", "dn: uid=bob,dc=example,dc=org\nchangetype: add\nobjectClass: person\ncn: b\n\n", "record at line 1: it is a change"},
-		{"rename", ada + "\n\ndn: uid=bob,dc=example,dc=org\nchangetype: modrdn\nnewrdn: cn=x\ndeleteoldrdn: 1\n\n", "record at line 12: unsupported changetype"},
+		{"change", ada + "dn: uid=bob,dc=example,dc=org\nchangetype: delete\n\n", "people.ldif, record at line 10: it is a change (changetype: delete)"},
+		{"UTF-16 without a mark", "d\x00n\x00:\x00", "UTF-16 or UTF-32 without a byte order mark"},
+		{"bad UTF-16", "\xff\xfed\x00\x00\xd8\n\x00", "record at line 1: the line has characters that are not UTF-16"},
+		{"rename", ada + "\n\ndn: uid=bob,dc=example,dc=org\nchangetype: modrdn\nnewrdn: cn=x\ndeleteoldrdn: 1\n\n", "record at line 12: it is a change (changetype: modrdn)"},
 		{"cut off", strings.TrimSuffix(ada, "g\n\n"), "line 8: the file ends in the middle of a line"},
-		{"same DN", ada + strings.Replace(ada, "uid=ada,", "UID=Ada,", 1), "record at line 10: the DN"},
+		{"same DN", ada + strings.Replace(ada, "cn: Ada King", "cn: Ada", 1), "record at line 10: the DN"},
 		{"URL", "dn: uid=bob,dc=example,dc=org\ncn:< file:///etc/passwd\n\n", "is a URL"},
 		{"no DN", "cn: bob\n\n", "missing 'dn:'"},
-		{"no colon", "dn: uid=bob,dc=example,dc=org\ncn bob\n\n", "has no colon"},
+		{"no colon", "dn: uid=bob,dc=example,dc=org\ncn bob\n\n", "does not begin with an attribute and a colon"},
 		{"bad base64", "dn: uid=bob,dc=example,dc=org\ncn:: %%\n\n", "illegal base64"},
 		{"size limit", ada + "search: 2\nresult: 4 Size limit exceeded\n\n", "the export is incomplete: ldapsearch ended with result 4 Size limit exceeded"},
 		{"no operational attributes", strings.Replace(ada, "entryUUID: 11111111-0000-4000-8000-00000000000A\n", "", 1), "export operational attributes too"},

@@ -6,13 +6,15 @@ import (
 	"testing"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"rollcall/fault"
 )
 
 // FuzzFile parses anything as LDIF: it may refuse it, and never panics.
 func FuzzFile(f *testing.F) {
 	for _, seed := range []string{
 		"version: 1\n\ndn: cn=a\ncn: a\n\n", "dn: cn=a\nchangetype: add\ncn: a\n\n", "dn:: Y249YQ==\ncn:: YQ==\n\n", "dn: cn=a\n cn: b\n\n", "# x\n y\n\n",
-		"dn: cn=a\ncontrol: 1.2\n\n", "dn: cn=a\nchangetype: modify\nadd: x\n-\n\n", "search: 2\nresult: 0 Success\n\n", "dn: cn=a\nversion: 1\n\n", ":\n\n", "dn:\n\n",
+		"dn: cn=a\ncontrol: 1.2\n\n", "dn: cn=a\nchangetype: modify\nadd: x\n-\n\n", "search: 2\nresult: 0 Success\n\n", "dn: cn=a\nversion: 1\n\n", ":\n\n", "dn:\n\n", "version: 1\ndn: cn=a\n\n", "dn: cn=a\n \n\n",
 	} {
 		f.Add(seed)
 	}
@@ -44,4 +46,27 @@ func FuzzFilter(f *testing.F) {
 			t.Errorf("%s is %d, its negation %d", filter, match(e), inverse(e))
 		}
 	})
+}
+
+// endless is a value that never ends; it cancels a context on the way.
+type endless struct {
+	cancel context.CancelFunc
+	reads  int
+}
+
+func (e *endless) Read(p []byte) (int, error) {
+	if e.reads++; e.reads == 100 {
+		e.cancel()
+	}
+	return copy(p, "dn: cn=a\n"+strings.Repeat(" a\n", 1000)), nil
+}
+
+// TestParsingIsCancelable: a context ends the reading in the middle of a value.
+func TestParsingIsCancelable(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	out := &file{path: "x.ldif", byDN: map[string]int{}}
+	if err := out.parse(ctx, &endless{cancel: cancel}); fault.KindOf(err) != fault.Canceled {
+		t.Errorf("parse() = %v, want an error of kind canceled", err)
+	}
 }
