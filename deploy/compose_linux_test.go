@@ -21,14 +21,14 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// service is what is tried of a service of docker-compose.yml: its commands.
+// service is the tested part of a service of docker-compose.yml, its commands.
 type service struct {
 	Command     []string
 	Environment map[string]string
 	Healthcheck struct{ Test []string }
 }
 
-// variable is a variable of a compose file, with the value that counts where nobody sets it.
+// variable is a variable of a compose file, with its default.
 var variable = regexp.MustCompile(`\$\{[A-Z_]+:-([^}]*)\}`)
 
 // compose reads docker-compose.yml with no variable set.
@@ -71,8 +71,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// host is a machine without containers: every service is a process, every address is on loopback, and the directories that a
-// container would see are others.
+// host is a machine without containers. Every service is a process, every address is on loopback, and the directories
+// of a container are replaced.
 type host struct {
 	*testing.T
 	services map[string]service

@@ -19,7 +19,7 @@ type syncStatus struct {
 	Tasks    []struct{ Messages []struct{ Event string } }
 }
 
-// finished is the last word of a run about its changes: how many were made, and how many failed.
+// finished is a run's last message about its changes, with the numbers made and failed.
 var finished = regexp.MustCompile(`Finished: (\d+) changes made, (\d+) failed`)
 
 func (s syncStatus) changes(t *testing.T) (made, failed int) {

@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestJavaScriptDashboardTypes has the compiler of TypeScript compare the dashboard with the types that Grafana publishes. It
-// needs node and npm, which fetches them: go test -tags npm -run JavaScript ./deploy
+// TestJavaScriptDashboardTypes compares the dashboard with the types that Grafana publishes, by the TypeScript
+// compiler. It needs node and npm, which fetches them: go test -tags npm -run JavaScript ./deploy
 func TestJavaScriptDashboardTypes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -100,7 +100,7 @@ func (d *dashboard) exprs() map[string]string {
 	return out
 }
 
-// It is not parallel: with -update it writes what the others read.
+// It is not parallel, because -update writes what the other tests read.
 func TestDashboardIsUpToDate(t *testing.T) {
 	want := grafana.Dashboard()
 	if *update {
@@ -159,7 +159,8 @@ func TestPanelsAreComplete(t *testing.T) {
 	}
 }
 
-// What is provisioned: deploy/grafana/provisioning names the data source, and a bookmark the dashboard.
+// The test covers what is provisioned. deploy/grafana/provisioning names the data source, and a bookmark the
+// dashboard.
 func TestDashboardVariables(t *testing.T) {
 	t.Parallel()
 	d, _ := readDashboard(t)

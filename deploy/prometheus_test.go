@@ -1,4 +1,5 @@
-// Package deploy_test checks what is shipped for running Rollcall: the alerts, their unit tests and their runbooks.
+// Package deploy_test checks what is shipped for running Rollcall, such as the alerts, their unit tests and their
+// runbooks.
 package deploy_test
 
 import (
@@ -222,7 +223,7 @@ func TestUnitTestsUseWhatIsExported(t *testing.T) {
 	}
 }
 
-// A rule that asks for what nobody exports or records would never fire.
+// A rule that asks for a metric that is neither exported nor recorded would never fire.
 func TestRulesAskForWhatIsThere(t *testing.T) {
 	t.Parallel()
 	catalogue := exported(t)

@@ -17,7 +17,7 @@ import (
 	"rollcall/simulator/googleworkspace"
 )
 
-// settings are the variables of a process that some file sets, by name: a service of docker-compose.yml or a container.
+// settings are the variables that a file sets for a process, by the name of the compose service or container.
 func settings(t *testing.T, path string) map[string]map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(path)

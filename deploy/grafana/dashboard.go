@@ -3,8 +3,8 @@ package grafana
 // schemaVersion is that of Grafana 12; older and newer ones read it, too.
 const schemaVersion = 42
 
-// Where things are for the browser of whoever looks. Both are text boxes above the dashboard, and these are what they have
-// at first.
+// The places of other pages for the viewer's browser. Both are text boxes above the dashboard, and these are their
+// first values.
 const (
 	apiURL  = "http://127.0.0.1:8080"
 	docsURL = "https://example.com/rollcall/docs"

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// glance is the first screen: one line of numbers, then what they are made of.
+// glance is the first screen, with one line of numbers and then what they are made of.
 func glance() []*panel {
 	return []*panel{
 		health(), lastSuccess(),
@@ -31,8 +31,8 @@ const quotaLeft = `
 (1 - max by (container) (rollcall_quota_used_ratio{container=~"$container"}))
   * on (container) (max by (container) (rollcall_quota_paused_seconds{container=~"$container"}) == bool 0)`
 
-// health is what the alerts say. rollcall:leaver_objective:seconds is recorded wherever the rules are loaded: without them
-// there is no alert, and that would not be health.
+// health is the state of the alerts. rollcall:leaver_objective:seconds is recorded wherever the rules are loaded.
+// Without the rules there is no alert, which does not mean health.
 func health() *panel {
 	of := func(severity string) string { return strings.TrimSuffix(firing, "}") + `,severity="` + severity + `"}` }
 	return stat("Health", "What the alerts say. Healthy: none fires. Warning: something is for the next working day. Critical: something is for a person now. The table below names them.").
@@ -69,7 +69,8 @@ var faults = []word{
 // states are what a run can be doing.
 var states = []word{{0, "idle", quiet}, {1, "queued", look}, {2, "running", busy}, {3, "deferred", look}}
 
-// coded returns a query that makes one number of a metric that has a series for each word: that of the series that is 1.
+// coded returns a query that makes one number of a metric with a series for each word, the number of the series that
+// is 1.
 func coded(metric, label string, list []word) string {
 	var of []string
 	for _, w := range list[1:] {

@@ -68,7 +68,7 @@ type target struct {
 	Expr       string `json:"expr"`
 	Legend     string `json:"legendFormat"`
 	Format     string `json:"format"`
-	// One of them is set: the values over the time that is shown, or that of its end.
+	// One of them is set, Range for the values over the shown time or Instant for the value at its end.
 	Range   bool `json:"range"`
 	Instant bool `json:"instant"`
 }

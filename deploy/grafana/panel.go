@@ -56,7 +56,7 @@ func bars(title, description string) *panel {
 	return p
 }
 
-// heatmap shows how a histogram is spread over time: the fuller a cell, the more often.
+// heatmap shows how a histogram is spread over time. A fuller cell means more observations.
 func heatmap(title, description, query string) *panel {
 	p := newPanel("heatmap", title, description, object{
 		"calculate": false, "cellGap": 1, "showValue": "never",
@@ -136,8 +136,8 @@ func (p *panel) labels(expr string) *panel {
 	return p
 }
 
-// organize returns a part of the transformation that names the columns of a table. They are merged before: lines with the
-// same labels are one line.
+// organize returns a part of the transformation that names the columns of a table. The lines are merged first, so
+// that lines with the same labels are one line.
 func (p *panel) organize(part string) object {
 	if p.Transformations == nil {
 		p.Transformations = []object{
@@ -189,7 +189,7 @@ func (p *panel) ofQuery(letter string, properties ...object) *panel {
 	return p.override(object{"id": "byFrameRefID", "options": letter}, properties...)
 }
 
-// limits colours numbers: the first colour is that of the least, and each further one begins at its value.
+// limits colours numbers. The first colour is that of the least, and each further one begins at its value.
 func (p *panel) limits(first string, steps ...step) *panel {
 	return p.with("thresholds", thresholds(first, steps...))
 }

@@ -127,7 +127,7 @@ func TestServicesAreHardened(t *testing.T) {
 	}
 }
 
-// Only the API and Grafana are published, and only on this machine: a worker with a port could not be there twice.
+// Only the API and Grafana are published, and only on this machine, because two workers cannot share one port.
 func TestPorts(t *testing.T) {
 	t.Parallel()
 	got := map[string]string{}

@@ -23,7 +23,7 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// shipped fails the test unless a file, or something in a folder, is there for everybody who clones the project.
+// shipped fails the test unless a file, or something in a folder, is part of every clone of the project.
 func shipped(t *testing.T, path string) {
 	t.Helper()
 	top, err := filepath.Abs(root)

@@ -130,7 +130,7 @@ func buildContext(t *testing.T, dir string) string {
 	return dir
 }
 
-// The build sees sources and nothing else: no configuration, token or key that lies about.
+// The build sees only sources, and no configuration, token or key that lies beside them.
 func TestTheBuildSeesOnlySources(t *testing.T) {
 	t.Parallel()
 	dir := buildContext(t, t.TempDir())
@@ -165,7 +165,7 @@ func goBuild(t *testing.T) string {
 	return ""
 }
 
-// build runs that command over a copy of what the build sees, for one program. The cache of Go is everybody's: it knows
+// build runs that command over a copy of what the build sees, for one program. The build cache is shared. It knows
 // packages by what they are compiled from, and the path is part of that unless the command keeps it out.
 func build(t *testing.T, dir string) (program string) {
 	t.Helper()

@@ -22,7 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// object makes an empty object of a kind: what is rendered has to fit it, and to know no other field.
+// object makes an empty object of a kind, so that a rendered object with an unknown field is refused.
 var objects = map[string]func() any{
 	"v1/Namespace":                            func() any { return new(core.Namespace) },
 	"v1/ServiceAccount":                       func() any { return new(core.ServiceAccount) },

@@ -1,5 +1,5 @@
-// Package bench measures whole syncs, each beside a reference in the same run: absolute times on shared machines mean
-// little, ratios do. Timings live here and not in tests.
+// Package bench measures whole syncs, each beside a reference in the same run, because absolute times on shared
+// machines mean little and ratios do. Timings live here and not in tests.
 package bench
 
 import (
@@ -169,7 +169,8 @@ func resident(b *testing.B, pid string) float64 {
 	return 0
 }
 
-// BenchmarkGoogleUnchanged counts the calls of a Google sync in which nothing changed: list pages and at most five.
+// BenchmarkGoogleUnchanged counts the calls of a Google sync in which nothing changed, which are the list pages and
+// at most five more.
 func BenchmarkGoogleUnchanged(b *testing.B) {
 	l := newLab(b, 2_000, 300, 20, 100_000, simulator.Quota{}).work(b)
 	l.sync(b, "ldap:corp")

@@ -14,8 +14,9 @@ import (
 	"rollcall/simulator/googleworkspace"
 )
 
-// BenchmarkCapacity measures what docs/operations.md says under Capacity: the memory of Redis and of a worker, for a directory
-// whose groups have ten members each, one group to ten people. The largest size takes minutes:
+// BenchmarkCapacity measures the figures of docs/operations.md, Capacity, which are the memory of Redis and of a
+// worker. The groups of the directory have ten members each, with one group to ten people. The largest size takes
+// minutes:
 //
 //	go test ./internal/bench -run '^$' -bench Capacity -benchtime 1x -timeout 60m
 func BenchmarkCapacity(b *testing.B) {

@@ -53,7 +53,7 @@ func (w *world) decide(container, digest, verdict string, entries ...string) (r 
 	return r
 }
 
-// A loss that is true is let go by a person, hop by hop: in part, with exceptions, and never for who came back.
+// A real loss is approved hop by hop, in part and with exceptions, and never for a person who came back.
 func TestApproval(t *testing.T) {
 	t.Parallel()
 	const lost = 45
@@ -123,7 +123,7 @@ func TestApproval(t *testing.T) {
 	}
 }
 
-// approvable returns the entries of a set that nobody has decided about: all but the second person.
+// approvable returns the undecided entries of a set, except the second person.
 func approvable(h waiting) (ids []string) {
 	for _, c := range h.Changes {
 		if c.Op == "suspend" && c.ID != slapdtest.UUID(1) {

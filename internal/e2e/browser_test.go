@@ -18,8 +18,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// browser is a headless Chromium with one tab. It can reach loopback and nothing else, and notes whom pages ask and what goes
-// wrong in them.
+// browser is a headless Chromium with one tab. It reaches only loopback, and records the hosts that pages ask for and
+// the errors in them.
 type browser struct {
 	testing.TB
 	ctx  context.Context

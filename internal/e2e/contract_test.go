@@ -102,7 +102,7 @@ func (w *world) refusesAnother(container, live string) {
 	}
 }
 
-// A quota that stays spent defers the run: it waits without a worker and is shown as live.
+// A quota that stays spent defers the run, which waits without a worker and is shown as live.
 func TestContractDeferred(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small()})

@@ -44,8 +44,8 @@ func (w *world) idle() (calls int) {
 	return c.Reads + c.Writes + c.Refused
 }
 
-// A directory of ten thousand people arrives in the tenant as it is, costs next to nothing while it stays as it is, and what
-// changes in it changes there: just that.
+// A directory of ten thousand people arrives in the tenant unchanged, costs next to nothing while it stays the same,
+// and each later change changes just its own objects.
 func TestTenThousandPeopleConverge(t *testing.T) {
 	t.Parallel()
 	people, groups := 10_000, 1_000
@@ -110,7 +110,7 @@ func (w *world) change(people, groups int, left map[string]person) {
 			want["user activate"]++
 		}
 		e.set(slapdtest.UserDN(n+1), "title", "Director")
-		// Marriage: another login, another DN, another address.
+		// A marriage changes the login name, the DN and the address.
 		name := fmt.Sprintf("renamed%06d", n+2)
 		dn := e.rename(slapdtest.UserDN(n+2), "uid="+name, "")
 		e.set(dn, "mail", name+"@example.org")
@@ -122,10 +122,10 @@ func (w *world) change(people, groups int, left map[string]person) {
 		}
 		e.rename(slapdtest.UserDN(n+3), rdn(slapdtest.UserDN(n+3)), parent)
 		want["user update"] += 3
-		// Somebody new.
+		// A person joins.
 		e.person(people+n, "")
 		want["user create"]++
-		// Somebody leaves.
+		// A person leaves.
 		id := slapdtest.UUID(n + 4)
 		left[id] = before.People[id]
 		e.remove(slapdtest.UserDN(n + 4))

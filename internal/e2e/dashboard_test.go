@@ -9,8 +9,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// An operator whose source sync failed signs in to the dashboard with his token, finds the task among the archived ones and
-// runs it again: a new run of the source begins. Then somebody looks who may only look.
+// An operator whose source sync failed signs in to the dashboard with a token, finds the task among the archived ones
+// and runs it again, which begins a new run of the source. Then a token with the scope read may look and not act.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small()})

@@ -30,7 +30,7 @@ type state struct {
 	Teams  map[string]team
 }
 
-// directory reads what the tenant should have. It asks as the administrator, to whom no limit applies.
+// directory reads what the tenant should have. It binds as the administrator, who has no limits.
 func (w *world) directory() state {
 	w.Helper()
 	c := w.ldap.Conn(w)
@@ -126,8 +126,8 @@ func first(resource map[string]any, array, field string) string {
 	return text
 }
 
-// converged fails the test unless the tenant is as the directory says. Who left the directory is listed in left: their
-// accounts are suspended and in no group.
+// converged fails the test unless the tenant is as the directory says. The accounts of the people in left must be
+// suspended and in no group.
 func (w *world) converged(left map[string]person) {
 	w.Helper()
 	want, got := w.directory(), w.accounts()

@@ -58,7 +58,7 @@ func (e *editor) removeTree(dn, filter string) {
 	}
 }
 
-// add adds an entry with an entryUUID of our choice: a backup that is restored, or somebody new.
+// add adds an entry with a chosen entryUUID, either a restored backup or a new person.
 func (e *editor) add(dn string, pairs ...string) {
 	e.Helper()
 	const relax = "1.3.6.1.4.1.4203.666.5.12"

@@ -10,7 +10,7 @@ import (
 	gocmp "github.com/google/go-cmp/cmp"
 )
 
-// anchorOf decodes an onPremisesImmutableId as the documentation of Rollcall has it: base64 of the bytes of a UUID.
+// anchorOf decodes an onPremisesImmutableId as Rollcall's documentation describes it, base64 of the bytes of a UUID.
 func anchorOf(immutable string) string {
 	raw, err := base64.StdEncoding.DecodeString(immutable)
 	if err != nil || len(raw) != 16 {
@@ -20,7 +20,7 @@ func anchorOf(immutable string) string {
 	return strings.Join([]string{s[:8], s[8:12], s[12:16], s[16:20], s[20:]}, "-")
 }
 
-// wanted is the directory as the Entra tenant should have it: groups have no address there, and nobody has a unit.
+// wanted is the directory as the Entra tenant should have it. Groups have no address there, and people have no unit.
 func (w *entraWorld) wanted() state {
 	w.Helper()
 	s := w.directory()
@@ -74,8 +74,8 @@ func (w *entraWorld) entraState() state {
 	return s
 }
 
-// graphConverged fails the test unless the Entra tenant is as the directory says. Who left is listed in left: their
-// accounts are suspended and in no group. There are so many strangers beside them.
+// graphConverged fails the test unless the Entra tenant is as the directory says. The accounts of the people in left
+// must be suspended and in no group. The tenant has the given number of strangers besides.
 func (w *entraWorld) graphConverged(left map[string]person, strangers int) {
 	w.Helper()
 	want, got := w.wanted(), w.entraState()

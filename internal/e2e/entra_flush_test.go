@@ -21,8 +21,8 @@ func (w *entraWorld) entraRefused(because ...string) {
 	}
 }
 
-// Redis holds nothing of an Entra tenant that a slow run cannot learn again, but for who suspended whom: those accounts
-// stay suspended, and a person is told.
+// Everything that Redis holds of an Entra tenant can be learnt again by a slow run, except who suspended an account.
+// Those accounts stay suspended, and a message names them.
 func TestEntraFlushAll(t *testing.T) {
 	t.Parallel()
 	w := newEntraWorld(t, entraOptions{options: options{slapd: small()}})
@@ -46,7 +46,7 @@ func TestEntraFlushAll(t *testing.T) {
 	w.graphConverged(left, 0)
 	w.graphIdle()
 
-	// The ledger knew that the suspension was ours. Without it nobody does, and it is not lifted.
+	// Only the ledger recorded that the suspension was ours. Without it the suspension is not lifted.
 	e.person(3, "")
 	w.sync(corp)
 	w.graph.ResetCalls()
@@ -68,7 +68,7 @@ func TestEntraFlushAll(t *testing.T) {
 	w.graphIdle()
 }
 
-// Somebody who comes back after the account was deleted gets that account back, and no twin.
+// A person who comes back after the deletion of the account gets that account back, and no twin.
 func TestEntraRestoresDeletedAccounts(t *testing.T) {
 	t.Parallel()
 	w := newEntraWorld(t, entraOptions{options: options{slapd: small()}, lines: []string{"user_delete_action: delete", "delete_after: 1s"}})

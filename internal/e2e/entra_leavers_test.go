@@ -6,7 +6,8 @@ import (
 	"rollcall/internal/slapdtest"
 )
 
-// Who is disabled in LDAP is disabled in both tenants, who left is suspended in both, and the way back undoes both.
+// An entry that is disabled in LDAP is disabled in both tenants, an entry that left is suspended in both, and the way
+// back undoes both.
 func TestBothTenants(t *testing.T) {
 	t.Parallel()
 	w := newEntraWorld(t, entraOptions{options: options{slapd: small()}})
@@ -87,7 +88,7 @@ func TestEntraForeignSuspension(t *testing.T) {
 	if !w.account(1).Disabled {
 		t.Error("who was disabled by hand was enabled by a single-object sync")
 	}
-	// The other way round: we suspend, somebody lifts it, and somebody suspends again.
+	// In the other order, we suspend, an administrator lifts the suspension, and an administrator suspends again.
 	e.lock(2, true)
 	w.hop()
 	e.lock(2, false)

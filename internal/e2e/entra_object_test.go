@@ -106,7 +106,7 @@ func TestEntraSingleObject(t *testing.T) {
 	w.entraWrongRequests()
 }
 
-// entraWrongRequests are answered with 400 and the field that is wrong, and reach nobody.
+// entraWrongRequests are answered with 400 and the wrong field, and reach no tenant.
 func (w *entraWorld) entraWrongRequests() {
 	w.Helper()
 	w.graph.ResetCalls()

@@ -7,8 +7,8 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// Of a directory that is half gone when Redis is lost, nobody loses anything: an onPremisesImmutableId of which nothing here
-// remembers the entry may be another system's. The run says so.
+// No account loses anything when half of the directory is missing as Redis is lost. An onPremisesImmutableId whose
+// entry is not recorded here may be another system's, and the run says so.
 func TestEntraFlushAllAndHalfTheDirectory(t *testing.T) {
 	t.Parallel()
 	w := newEntraWorld(t, entraOptions{options: options{slapd: small()}})
@@ -84,7 +84,7 @@ func TestEntraRenamesAndLostLinks(t *testing.T) {
 	}
 	w.graphIdle()
 
-	// Somebody changes members by hand: what is ours comes back, what is not stays.
+	// An administrator changes members by hand. Our members come back, and foreign ones stay.
 	const group = 2
 	key := "rollcall-" + slapdtest.UUID(slapdtest.GroupUUIDs+group)
 	lost := w.graph.Members(key)[0]

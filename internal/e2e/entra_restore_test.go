@@ -9,7 +9,7 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// A worker that dies while it brings people back from the deleted items leaves nobody disabled and makes nobody twice.
+// A worker that dies while it restores deleted users leaves no account disabled and makes no twin.
 func TestEntraKillNineWhileRestoring(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"deletedItems.restore", "users.update"} {
@@ -45,7 +45,7 @@ func TestEntraKillNineWhileRestoring(t *testing.T) {
 	}
 }
 
-// Redis loses everything in the middle of an Entra sync: the run stops, and the next one does nothing twice.
+// Redis loses everything in the middle of an Entra sync. The run stops, and the next one does nothing twice.
 func TestEntraFlushAllMidSync(t *testing.T) {
 	t.Parallel()
 	w := newEntraWorld(t, entraOptions{options: options{slapd: small(), workers: 2}})

@@ -14,7 +14,7 @@ import (
 	"rollcall/internal/slapdtest"
 )
 
-// graphSpy keeps the secrets that go to an Entra tenant: initial passwords, in batches or not, and access tokens.
+// graphSpy keeps the secrets that go to an Entra tenant, which are initial passwords and access tokens.
 type graphSpy struct {
 	mu      sync.Mutex
 	secrets map[string]string

@@ -71,7 +71,7 @@ func TestEntraForeignAccount(t *testing.T) {
 	}
 }
 
-// What somebody else manages is read and named, and never written, although it carries our anchor.
+// An object that another system manages is read and named, and never written, although it carries our anchor.
 func TestEntraReadOnlyObjects(t *testing.T) {
 	t.Parallel()
 	w := newEntraWorld(t, entraOptions{options: options{slapd: small()}})
@@ -171,7 +171,7 @@ func TestEntraAdministrators(t *testing.T) {
 		}
 		w.mentions(entra, r.ID, slapdtest.UUID(n), "administrator")
 	}
-	// Who is no administrator goes the usual way.
+	// An account without an administrator role is treated as usual.
 	e.remove(slapdtest.UserDN(9))
 	w.sync(corp)
 	w.finish(entra)

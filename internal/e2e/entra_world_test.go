@@ -39,7 +39,7 @@ type entraOptions struct {
 	graph graph.Config
 	// spy stands in front of the tenant.
 	spy func(http.Handler) http.Handler
-	// lines are further ones of the provider's configuration, "key: value".
+	// lines are further lines of the provider's configuration, as "key: value".
 	lines []string
 }
 
@@ -215,7 +215,7 @@ func (l *pathLog) take() []string {
 	return out
 }
 
-// requested returns the requests since take was called last, with their queries: the items of batches, and what was none.
+// requested returns the requests since the last call of take, with their queries. Batches are listed by their items.
 func (l *pathLog) requested() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

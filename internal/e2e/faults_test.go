@@ -24,8 +24,8 @@ func weather() []simulator.Fault {
 	}
 }
 
-// Whatever the network and the remote side do, a few runs later the tenant is as the directory says: no twin, no
-// membership lost, nothing deleted.
+// After any fault of the network or the remote side, a few runs later the tenant is as the directory says. There is
+// no twin, no lost membership and no deletion.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	seeds := uint64(10)

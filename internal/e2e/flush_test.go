@@ -56,7 +56,7 @@ func TestFlushAll(t *testing.T) {
 	w.refused("ldap:corp", "has never completed a sync", "run it first")
 	w.idleAfterFlush(left)
 
-	// Somebody comes back whose departure nothing but the mark on the account remembers.
+	// A person comes back whose departure is recorded only by the mark on the account.
 	w.flush()
 	e.person(3, "")
 	delete(left, slapdtest.UUID(3))
@@ -76,7 +76,7 @@ func (w *world) idleAfterFlush(left map[string]person) {
 	w.idle()
 }
 
-// A directory that is half gone is not believed, although nothing here remembers the other half.
+// A directory that is half gone is in doubt, although nothing here remembers the other half.
 func TestFlushAllAndHalfTheDirectory(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small()})
@@ -95,7 +95,7 @@ func TestFlushAllAndHalfTheDirectory(t *testing.T) {
 	w.same(before)
 }
 
-// Redis loses everything in the middle of a provider sync: the run stops before its next write.
+// Redis loses everything in the middle of a provider sync. The run stops before its next write.
 func TestFlushAllMidSync(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small(), workers: 2})
@@ -121,7 +121,7 @@ func TestFlushAllMidSync(t *testing.T) {
 // people is how many make a source run write for long enough to be caught at it.
 const people = 2000
 
-// A provider never sees a directory that is being written, nor one whose writer died; the source run is resumed.
+// A provider never sees a directory that is being written, or one whose writer died. The source run is resumed.
 func TestProviderDuringSourceRun(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: slapdtest.Options{LDIF: slapdtest.Generate(people, 30, 10)}, workers: 2})

@@ -57,7 +57,7 @@ func TestForeignSuspension(t *testing.T) {
 	if !w.user(address(1)).Suspended {
 		t.Error("who was suspended by hand was restored by a single-object sync")
 	}
-	// The other way round: we suspend, somebody lifts it, and somebody suspends again.
+	// In the other order, we suspend, an administrator lifts the suspension, and an administrator suspends again.
 	e.set(slapdtest.UserDN(2), "objectClass", "inetOrgPerson", "vendorObject")
 	e.set(slapdtest.UserDN(2), "nsAccountLock", "TRUE")
 	w.both()
@@ -71,7 +71,7 @@ func TestForeignSuspension(t *testing.T) {
 	}
 }
 
-// What somebody added to an account survives whatever we write there.
+// What an administrator added to an account survives every write.
 func TestForeignElements(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small()})

@@ -31,7 +31,8 @@ func TestAdministrators(t *testing.T) {
 	w.says(modelUser, slapdtest.UUID(8), "Nothing to change.")
 }
 
-// A role that somebody gave to a member stays, also where we are told to add them, and so does a member who is not ours.
+// A role that an administrator gave to a member stays, also where the member is added again. A foreign member stays
+// too.
 func TestForeignMembers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small()})

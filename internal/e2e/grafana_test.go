@@ -68,7 +68,7 @@ func questions(t testing.TB) map[string]question {
 	return out
 }
 
-// viewer asks Prometheus what Grafana would ask for somebody who looks at the dashboard.
+// viewer asks Prometheus what Grafana would ask for a viewer of the dashboard.
 type viewer struct {
 	*monitor
 	since     time.Time
@@ -148,7 +148,7 @@ func (v *viewer) shows(when string, names ...string) {
 	})
 }
 
-// Some panels have something to show only at times. Those for whom a success is overdue are not shown here: that takes
+// Some panels are empty at most times. The panels about an overdue success are not shown here, because that takes
 // longer than a test.
 var (
 	beforeAnyRun = []string{"Since the last success C"}
@@ -158,8 +158,8 @@ var (
 	overdue      = []string{"Since the last success B"}
 )
 
-// Every query of the dashboard is understood by Prometheus, and each has an answer when there is something to show: most of
-// them after any sync, with no failure and nothing special.
+// Prometheus understands every query of the dashboard, and each has an answer when there is something to show. Most
+// of them have one after any sync without failures.
 func TestGrafanaDashboard(t *testing.T) {
 	t.Parallel()
 	start := time.Now()

@@ -71,8 +71,8 @@ func (w *world) undisturbed(users, groups int) {
 	w.idle()
 }
 
-// A worker that is killed in the middle of a provider sync loses nothing and doubles nothing: within 25 seconds another
-// one has its run.
+// A worker that is killed in the middle of a provider sync loses and doubles nothing. Another worker has its run
+// within 25 seconds.
 func TestKillNineMidSync(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -114,7 +114,7 @@ func (w *world) killed(id string) {
 // Suspensions that a dead worker made are still known for ours.
 func TestKillNineWhileSuspending(t *testing.T) {
 	t.Parallel()
-	// The daily limit is seven, and seven leave: what the dead worker had begun must not count twice.
+	// The daily limit is seven, and seven leave. What the dead worker had begun must not count twice.
 	o := options{slapd: small(), workers: 2}
 	w := newWorld(t, o)
 	w.both()

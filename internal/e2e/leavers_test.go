@@ -19,7 +19,7 @@ func (e *editor) lock(n int, locked bool) {
 	e.set(slapdtest.UserDN(n), "nsAccountLock")
 }
 
-// Absent, disabled and out of scope are treated alike and named apart; whoever comes back is as before.
+// Absent, disabled and out of scope are treated alike and named apart. A person who comes back is as before.
 func TestLeaversAreSuspendedAndComeBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small(), provider: []string{`user_filter: ldap.departmentNumber != "gone"`}})
@@ -51,8 +51,8 @@ func TestLeaversAreSuspendedAndComeBack(t *testing.T) {
 	w.idle()
 }
 
-// With user_delete_action: delete an account is suspended first and deleted after the grace period; coming back in time
-// cancels, coming back too late makes a new account.
+// With user_delete_action: delete an account is suspended first and deleted after the grace period. A return in time
+// cancels the deletion, and a return after it makes a new account.
 func TestLeaversAreDeletedAfterTheGracePeriod(t *testing.T) {
 	t.Parallel()
 	const grace = 4 * time.Second

@@ -1,9 +1,9 @@
-// Package e2e tests the service from outside: the two programs as processes, a real redis-server, a real slapd, and the
-// simulated tenant in the test's own process with every request and answer checked against Google's discovery document.
+// Package e2e tests the service from outside. The two programs run as processes beside a real redis-server and a real
+// slapd. The simulated tenant runs in the test's own process, with every request and answer checked against Google's
+// discovery document.
 //
-// What a test knows of the service it learns from the HTTP API; what became of the tenant it learns from the tenant. What
-// should have become of it is computed here from an LDAP search of its own, so that no code of the service is its own
-// witness.
+// A test learns the state of the service from the HTTP API and the state of the tenant from the tenant. The expected
+// state is computed here from an LDAP search of its own, so that no code of the service is its own witness.
 package e2e
 
 import (

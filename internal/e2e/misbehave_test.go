@@ -38,7 +38,7 @@ func TestDirectoryMisbehaves(t *testing.T) {
 	w := newWorld(t, options{slapd: small(), reader: true, source: []string{"page_size: 20", "request_timeout: 2s", "connect_timeout: 2s"}})
 	w.both()
 
-	// The bind account loses its rights: the search succeeds and finds nobody.
+	// The bind account loses its rights, so that the search succeeds and finds no people.
 	w.ldap.Access(t, `to dn.children="ou=people,dc=example,dc=org" by dn.exact="`+slapdtest.Reader+`" none by * read`, "to * by * read")
 	w.fails("no users where there were 150")
 	// It may not even see that the subtree exists.
@@ -66,7 +66,7 @@ func TestDirectoryMisbehaves(t *testing.T) {
 	w.fails("no users where there were 150")
 }
 
-// Half of the directory is gone. Nobody is suspended, no membership ends, and who is new still arrives.
+// Half of the directory is gone. No account is suspended, no membership ends, and new people still arrive.
 func TestHalfTheDirectory(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small()})

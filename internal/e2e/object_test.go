@@ -32,8 +32,9 @@ func (w *world) object(model, id string) (int, string) {
 	return code, strings.Join(lines, "\n")
 }
 
-// says syncs one entry, which has to be answered with these texts, and fails the test if the tenant was listed: it may be
-// asked who carries an anchor, which groups one user is in, and who is in one group.
+// says syncs one entry and compares the answer with these texts. It fails the test if the tenant was listed. Allowed
+// questions are those for the carrier of an anchor, the groups of one user, and the membership of one user in one
+// group.
 func (w *world) says(model, id string, texts ...string) {
 	w.Helper()
 	w.recorded()
@@ -83,7 +84,7 @@ func TestSingleObject(t *testing.T) {
 	e.set("uid=renamed,"+slapdtest.People, "mail", "renamed@example.org")
 	w.says(modelUser, slapdtest.UUID(6), "Updated renamed@example.org.")
 
-	// Somebody joined since the directory was read.
+	// A person joined since the directory was read.
 	e.person(150, "")
 	w.says(modelUser, strings.ToUpper(slapdtest.UUID(150)), "Created u000150@example.org.")
 	w.says(modelUser, "u000150", "Nothing to change.")
@@ -107,7 +108,7 @@ func (w *world) remoteFailure(e *editor) {
 	w.says(modelUser, slapdtest.UUID(7), "Updated u000007@example.org.")
 }
 
-// departures shows that one object's sync never concludes that somebody left.
+// departures shows that the sync of one object never concludes a departure.
 func (w *world) departures(e *editor) {
 	w.Helper()
 	e.remove(slapdtest.UserDN(8))
@@ -133,7 +134,7 @@ func (w *world) disabled(e *editor) {
 	w.same(before)
 }
 
-// wrongRequests are answered with 400 and the field that is wrong, and reach nobody.
+// wrongRequests are answered with 400 and the wrong field, and reach no tenant.
 func (w *world) wrongRequests() {
 	w.Helper()
 	w.tenant.ResetCalls()

@@ -10,8 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Redis crashes in the middle of a provider sync and comes back with what it had written: the run goes on, or it is over
-// and says so; nothing is done twice.
+// Redis crashes in the middle of a provider sync and comes back with what it had written. The run goes on, or it is
+// over and says so, and nothing is done twice.
 func TestRedisCrashes(t *testing.T) {
 	t.Parallel()
 	for name, milliseconds := range map[string]int{"for a moment": 1500, "for longer than a lease": 17_000} {

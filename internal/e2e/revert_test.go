@@ -33,8 +33,8 @@ func (w *world) revert(container, id, query string) run {
 	return w.wait(container, r.ID)
 }
 
-// Five hundred people are suspended by an approved mistake. It is undone: all are back with their groups, and the next sync does
-// not repeat it until the source changes or the pin is lifted.
+// Five hundred people are suspended by an approved mistake. The undo brings all back with their groups, and the next
+// sync does not repeat the mistake until the source changes or the pin is lifted.
 func TestRevert(t *testing.T) {
 	t.Parallel()
 	const people, lost = 800, 500
@@ -71,7 +71,7 @@ func TestRevert(t *testing.T) {
 	}
 	w.same(before)
 
-	// One comes back to the directory and leaves in earnest: the pin has ended.
+	// One person comes back to the directory and really leaves, which ends the pin.
 	e.person(7, "")
 	w.both()
 	e.remove(slapdtest.UserDN(7))
@@ -80,7 +80,7 @@ func TestRevert(t *testing.T) {
 		t.Errorf("who left in earnest is not suspended: %v", r.made())
 	}
 
-	// One pin is lifted, then all: the source decides, within the guards.
+	// One pin is lifted, then all, after which the source decides within the guards.
 	one := slapdtest.UUID(8)
 	if code, data := w.call(http.MethodPost, google+"sync/pins/lift/", `{"entries": ["`+one+`"]}`); code != http.StatusOK {
 		t.Fatalf("lift = %d %s", code, data)
@@ -96,7 +96,7 @@ func TestRevert(t *testing.T) {
 	}
 }
 
-// refusesRevert asks for what cannot be undone, and as somebody who may not.
+// refusesRevert asks for what cannot be undone, and asks with a token that lacks the scope.
 func (w *world) refusesRevert(id string) {
 	w.Helper()
 	w.token, w.reader = w.reader, w.token
@@ -117,8 +117,8 @@ func (w *world) refusesRevert(id string) {
 	}
 }
 
-// People who were deleted come back from the deleted items: first as they were when the run began, suspended, then, when the run that
-// suspended them is undone too, active and in their groups.
+// Deleted people come back from the deleted items. They are first as they were when the run began, suspended. When
+// the run that suspended them is undone too, they are active and in their groups.
 func TestEntraRevertOfDeletions(t *testing.T) {
 	t.Parallel()
 	const leavers = 3
@@ -152,8 +152,8 @@ func TestEntraRevertOfDeletions(t *testing.T) {
 	w.graphSame(before)
 }
 
-// The directory is mended before the deletions are undone: the accounts of before come back, active and with their groups, and no sync
-// makes new ones.
+// The directory is mended before the deletions are undone. The earlier accounts come back, active and with their
+// groups, and no sync makes new ones.
 func TestEntraRevertOfDeletionsThatTheDirectoryRegrets(t *testing.T) {
 	t.Parallel()
 	const leavers = 3

@@ -37,7 +37,7 @@ func TestProviderFollowsItsSource(t *testing.T) {
 	if _, n := w.settled(); n != 1 {
 		t.Errorf("nothing changed, and the provider ran %d times, want once", n)
 	}
-	// While the provider works on what was, the directory moves on: it runs again.
+	// The directory changes while the provider works on its earlier state, so the provider runs again.
 	e := w.editor()
 	e.set(slapdtest.UserDN(1), "title", "Director")
 	entered, release := make(chan struct{}, 1), make(chan struct{})

@@ -22,8 +22,8 @@ var contract = sync.OnceValues(func() (*openapi3.T, error) {
 	return openapi3.NewLoader().LoadFromData(data)
 })
 
-// checkContract checks an answer against the contract, where it is about the path: generated clients refuse an answer
-// for one unknown value of an enum or one missing key.
+// checkContract checks an answer against the contract where the contract has the path. Generated clients refuse an
+// answer for one unknown value of an enum or one missing key.
 func checkContract(t testing.TB, method, path string, resp *http.Response, data []byte) {
 	t.Helper()
 	path, _, _ = strings.Cut(path, "?")

@@ -50,7 +50,7 @@ func (w *world) everything() string {
 	return all.String()
 }
 
-// eavesdropper keeps the secrets that go to the tenant: initial passwords and access tokens.
+// eavesdropper keeps the secrets that go to the tenant, which are initial passwords and access tokens.
 type eavesdropper struct {
 	mu      sync.Mutex
 	secrets map[string]string

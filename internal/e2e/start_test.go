@@ -98,7 +98,7 @@ func TestBadStart(t *testing.T) {
 	}
 }
 
-// A process that cannot do its work, or would let everybody in, does not start.
+// A process that cannot do its work, or would grant access without a token, does not start.
 func TestRefusesToStart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{workers: -1})

@@ -35,9 +35,9 @@ type options struct {
 	slapd slapdtest.Options
 	// uri is the source's server_uri in place of slapd's own.
 	uri func(*slapdtest.Server) string
-	// reader binds as slapdtest.Reader, to whom limits and access rules apply.
+	// reader binds as slapdtest.Reader, which limits and access rules apply to.
 	reader bool
-	// source and provider are further lines of their configuration, "key: value".
+	// source and provider are further lines of their configuration, as "key: value".
 	source, provider []string
 	tenant           simulator.Config
 	// env is further environment of both programs.
@@ -50,7 +50,7 @@ type options struct {
 	redis []string
 }
 
-// world is everything there is: a directory, a tenant, Redis and the two programs between them.
+// world is the whole installation, with a directory, a tenant, Redis and the two programs.
 type world struct {
 	testing.TB
 	ldap    *slapdtest.Server
@@ -172,7 +172,7 @@ func (w *world) onRequest(f func(method string)) {
 	w.request.Store(&f)
 }
 
-// busy counts the requests that a tenant has under way: one goes on although the worker that made it has gone.
+// busy counts the requests that a tenant is handling, one of which may outlive the worker that made it.
 type busy struct{ atomic.Int64 }
 
 func (b *busy) wrap(next http.Handler) http.Handler {
@@ -208,7 +208,7 @@ func (w *world) recorded() []string {
 	return out
 }
 
-// configuration is as anybody would write it, but for the rate: the simulated tenant has no quota of its own.
+// configuration is an ordinary one but for the rate, because the simulated tenant has no quota of its own.
 const configuration = `sources:
   ldap:
     - slug: corp

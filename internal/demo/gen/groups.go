@@ -30,8 +30,8 @@ func (g *group) comment() string {
 	return "group " + g.cn
 }
 
-// members are the DNs as people and programs write them: every third by another program, which likes capitals, blanks
-// and hexadecimal escapes (RFC 4514, section 2.4, allows all three).
+// members are the DNs in two spellings. Every third is written with capitals, blanks and hexadecimal escapes (RFC
+// 4514, section 2.4, allows all three).
 func (g *group) members() []string {
 	var out []string
 	for _, p := range g.people {
@@ -81,7 +81,7 @@ func (c *company) group(cn string) *group {
 	panic("no group " + cn)
 }
 
-// every returns the people for whom yes is true, but for those who left.
+// every returns the present people for which yes is true.
 func (c *company) every(yes func(i int, p *person) bool) []*person {
 	var out []*person
 	for i, p := range c.people {
@@ -97,7 +97,7 @@ func (c *company) nth(n, first int) []*person {
 	return c.every(func(i int, _ *person) bool { return i%n == first })
 }
 
-// organise forms the groups: units and offices, nested, and what goes across them.
+// organise forms the groups, which are nested units and offices and some groups across them.
 func (c *company) organise() {
 	for i := range units {
 		u := &units[i]

@@ -21,13 +21,13 @@ var namespace = uuid.NewSHA1(uuid.NameSpaceDNS, []byte("directory."+domain))
 
 func entryUUID(key string) string { return uuid.NewSHA1(namespace, []byte(key)).String() }
 
-// file writes LDIF (RFC 2849), as slapcat does: without a version, which slapadd would take for an entry.
+// file writes LDIF (RFC 2849) as slapcat does, without a version line, which slapadd would take for an entry.
 type file struct {
 	bytes.Buffer
 	some bool // an entry was begun
 }
 
-// entry begins an entry: a comment, its DN and its classes.
+// entry begins an entry with a comment, its DN and its classes.
 func (f *file) entry(comment, dn, id string, classes ...string) {
 	if f.some {
 		f.WriteString("\n")

@@ -1,8 +1,8 @@
-// Command gen writes the directory of the demo: people.ldif, and next.ldif with the same company a morning later.
+// Command gen writes the directory of the demo, people.ldif, and the same company a morning later, next.ldif:
 //
 //	go run ./internal/demo/gen
 //
-// It is deterministic: a change here is a change in the two files, and nothing else is.
+// It is deterministic, so that a change of the program is the only reason for a change of the files.
 package main
 
 import (
@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 )
 
-// Who is concerned by the morning; see company.morning.
+// The people of the morning; see company.morning.
 const (
 	renamedUID  = "awojcik"
 	disabledUID = "hgauthier"

@@ -49,8 +49,8 @@ func (c *company) special() {
 
 func unitFormer() *unit { return &units[len(units)-1] }
 
-// morning is what happened until the next day. It stays within the guards: three people leave and one is disabled, of
-// some 250.
+// morning is what happened until the next day. It stays within the guards, as three people leave and one is disabled,
+// of some 250.
 func (c *company) morning() {
 	joiners := []*person{
 		{given: "Yara", sn: "Haddad", cn: "Yara Haddad", latin: "Yara Haddad, who joined", uid: "yhaddad", unit: unitOf("Platform"), city: "Berlin"},
@@ -70,13 +70,13 @@ func (c *company) morning() {
 		p.left = true
 		c.leave(p)
 	}
-	// Agnieszka Wójcik has married: cn, sn and mail change, the account stays.
+	// Agnieszka Wójcik has married. Her cn, sn and mail change, and the account stays.
 	bride := c.must(renamedUID)
 	bride.sn, bride.cn, bride.latin = "Nowak-"+bride.sn, bride.given+" Nowak-"+bride.sn, bride.latin+", now Nowak"
 	bride.mail = []string{"agnieszka.nowak@" + domain}
 	c.must(disabledUID).locked = lockedByAdmin
 	c.must("olindqvist").locked = "" // back from parental leave
-	// Somebody moves to another unit: the DN changes, and what refers to it.
+	// A person moves to another unit, which changes the DN and every reference to it.
 	mover := c.must(movedUID)
 	c.group(mover.unit.group).remove(mover)
 	mover.unit, mover.title, mover.manager = unitOf("Sales EMEA"), "Sales Engineer", c.head(unitOf("Sales EMEA"))
