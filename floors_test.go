@@ -45,6 +45,7 @@ var floors = map[string]int{
 	"provider/entra":                          3,
 	"provider/providertest":                   3,
 	"source/sourcetest":                       3,
+	"ledger/ledgertest":                       3,
 	"reconcile":                               3,
 	"explain":                                 3,
 	"simulator/fault":                         2,
@@ -88,7 +89,7 @@ var bare = []string{
 
 // forTests may be imported by tests only.
 var forTests = []string{
-	"internal/redistest", "internal/slapdtest", "internal/sambatest", "provider/providertest", "source/sourcetest",
+	"internal/redistest", "internal/slapdtest", "internal/sambatest", "provider/providertest", "source/sourcetest", "ledger/ledgertest",
 	"simulator/googleworkspace/discoverytest", "simulator/graph/csdltest",
 }
 

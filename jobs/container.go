@@ -27,58 +27,48 @@ type Container struct {
 	Calls *atomic.Int64
 }
 
-// gate implements reconcile.Gate on status: for a run with its lease, for an object job without one.
-type gate struct {
+// memory implements reconcile.Memory on status.
+type memory struct {
 	store *status.Store
 	name  status.Container
-	lease *status.Lease
-	drain <-chan struct{}
 }
 
-// NewGate returns the gate of a container for who holds no lease: an object job, or an explanation.
-func NewGate(store *status.Store, name status.Container) reconcile.Gate {
-	return &gate{store: store, name: name}
+// NewMemory returns the decisions, pins and budget of a container.
+func NewMemory(store *status.Store, name status.Container) reconcile.Memory {
+	return memory{store, name}
 }
 
-func (g *gate) fence() status.Fence {
-	if g.lease == nil {
-		return status.Fence{}
+// Load implements reconcile.Memory.
+func (m memory) Load(ctx context.Context) (r reconcile.Remembered, err error) {
+	if r.Spent, err = m.spent(ctx); err != nil {
+		return r, err
 	}
-	return g.lease.Fence()
+	decisions, err := m.store.Decisions(ctx, m.name)
+	if err != nil {
+		return r, err
+	}
+	r.Verdicts = make(map[string]plan.Verdict, len(decisions))
+	for print, d := range decisions {
+		r.Verdicts[print] = plan.Verdict(d.Verdict)
+	}
+	if !m.name.IsSource() { // An undo pins accounts.
+		r.Pins, err = m.store.Pins(ctx, m.name)
+	}
+	return r, err
 }
 
-// Check implements reconcile.Gate.
-func (g *gate) Check(ctx context.Context) error {
-	if g.lease == nil {
-		return ctx.Err()
-	}
-	return g.lease.Check(ctx)
-}
-
-// Lock implements reconcile.Gate.
-func (g *gate) Lock(ctx context.Context, entry string) (func(), bool, error) {
-	if err := g.Check(ctx); err != nil {
-		return nil, false, err
-	}
-	unlock, ok, err := g.store.Lock(ctx, g.name, g.fence(), entry)
-	if err != nil || !ok {
-		return nil, ok, err
-	}
-	// An unlock that fails leaves the lock to expire; the write under it has happened either way.
-	return func() { _ = unlock(ctx) }, true, nil
-}
-
-// Spent implements reconcile.Gate.
-func (g *gate) Spent(ctx context.Context) (plan.Budget, error) {
-	spent, err := g.store.Spent(ctx, g.name)
+func (m memory) spent(ctx context.Context) (plan.Budget, error) {
+	spent, err := m.store.Spent(ctx, m.name)
 	if err != nil {
 		return plan.Budget{}, err
 	}
-	claims, err := g.store.Claims(ctx, g.name)
+	claims, err := m.store.Claims(ctx, m.name)
 	if err != nil {
 		return plan.Budget{}, err
 	}
-	b := plan.Budget{User: spent[status.BudgetUsers], Group: spent[status.BudgetGroups], Members: map[directory.ID]int{}, Claims: claims}
+	b := plan.Budget{
+		User: spent[status.BudgetUsers], Group: spent[status.BudgetGroups], Members: map[directory.ID]int{}, Claims: claims,
+	}
 	for kind, n := range spent {
 		if id, ok := strings.CutPrefix(string(kind), string(status.BudgetMembers(""))); ok {
 			b.Members[directory.ID(id)] = n
@@ -87,31 +77,16 @@ func (g *gate) Spent(ctx context.Context) (plan.Budget, error) {
 	return b, nil
 }
 
-// Verdicts implements reconcile.Gate.
-func (g *gate) Verdicts(ctx context.Context) (map[string]plan.Verdict, error) {
-	decisions, err := g.store.Decisions(ctx, g.name)
-	out := make(map[string]plan.Verdict, len(decisions))
-	for print, d := range decisions {
-		out[print] = plan.Verdict(d.Verdict)
+// Keep implements reconcile.Memory.
+func (m memory) Keep(ctx context.Context, changes reconcile.PinChanges) error {
+	if err := m.store.Pin(ctx, m.name, changes.Set, nil); err != nil {
+		return err
 	}
-	return out, err
+	return m.store.Repin(ctx, m.name, changes.Update, changes.Remove)
 }
 
-// Pins implements reconcile.Gate.
-func (g *gate) Pins(ctx context.Context) ([]plan.Pin, error) { return g.store.Pins(ctx, g.name) }
-
-// Pin implements reconcile.Gate.
-func (g *gate) Pin(ctx context.Context, pins []plan.Pin) error {
-	return g.store.Pin(ctx, g.name, pins, nil)
-}
-
-// Repin implements reconcile.Gate.
-func (g *gate) Repin(ctx context.Context, change []plan.Pin, forget []directory.Ref) error {
-	return g.store.Repin(ctx, g.name, change, forget)
-}
-
-// Spend implements reconcile.Gate.
-func (g *gate) Spend(ctx context.Context, c *plan.Change, limit int) (func(made bool), bool, error) {
+// Spend implements reconcile.Memory.
+func (m memory) Spend(ctx context.Context, c *plan.Change, limit int) (func(made bool), bool, error) {
 	kind := status.BudgetUsers
 	switch {
 	case c.Op == plan.RemoveMember:
@@ -119,13 +94,10 @@ func (g *gate) Spend(ctx context.Context, c *plan.Change, limit int) (func(made 
 	case c.Kind == directory.Group:
 		kind = status.BudgetGroups
 	}
-	settle, ok, err := g.store.Claim(ctx, g.name, kind, c.Claim(), limit)
+	settle, ok, err := m.store.Claim(ctx, m.name, kind, c.Claim(), limit)
 	if err != nil || !ok {
 		return nil, ok, err
 	}
-	// What cannot be settled stays counted, once: the budget errs on the safe side.
+	// A change that cannot be settled stays counted, once: the budget errs on the safe side.
 	return func(made bool) { _ = settle(context.WithoutCancel(ctx), made) }, true, nil
 }
-
-// Draining implements reconcile.Gate.
-func (g *gate) Draining() <-chan struct{} { return g.drain }

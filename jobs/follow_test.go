@@ -10,6 +10,7 @@ import (
 
 	"rollcall/fault"
 	"rollcall/ledger"
+	"rollcall/ledger/ledgertest"
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/reconcile"
@@ -37,7 +38,7 @@ func (m *mirror) Commit(context.Context, string) (changed bool, _ error) {
 
 // forgetful is a ledger that does not take the facts of a run as long as it is out of reach.
 type forgetful struct {
-	ledger.Ledger
+	reconcile.Ledger
 	out atomic.Bool
 }
 
@@ -51,7 +52,7 @@ func (f *forgetful) SetFacts(ctx context.Context, facts ledger.Facts) error {
 // following is a site whose provider has followed its source once.
 func following(t *testing.T) (*site, *forgetful) {
 	t.Helper()
-	s, first := newSite(t), &forgetful{Ledger: ledger.NewMemory()}
+	s, first := newSite(t), &forgetful{Ledger: ledgertest.NewMemory()}
 	s.follow, s.first, s.mirror = true, first, &mirror{tenant: s.local}
 	s.worker("w1")
 	s.until(corp, s.start(corp).ID, status.Completed)
@@ -92,9 +93,9 @@ func TestAProviderFollowsAChangeWhoseRunDidNotEndWell(t *testing.T) {
 	s.runs(2)
 }
 
-// interlude runs do before the first command that sets a key.
+// interlude runs do before the first script that sets a mark.
 type interlude struct {
-	key  string
+	mark status.Mark
 	do   func()
 	done atomic.Bool
 }
@@ -103,7 +104,8 @@ func (i *interlude) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (i *interlude) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if args := cmd.Args(); len(args) > 1 && cmd.Name() == "set" && args[1] == i.key && i.done.CompareAndSwap(false, true) {
+		args := cmd.Args()
+		if len(args) > 5 && args[4] == "set" && args[5] == string(i.mark) && i.done.CompareAndSwap(false, true) {
 			i.do()
 		}
 		return next(ctx, cmd)
@@ -114,6 +116,14 @@ func (i *interlude) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 	return next
 }
 
+// noMark makes sure that a mark is not set.
+func (s *site) noMark(mark status.Mark) {
+	s.t.Helper()
+	if value, err := s.status.Marked(s.t.Context(), google, mark); value != "" || err != nil {
+		s.t.Errorf("the mark %s is %q, err %v; want none", mark, value, err)
+	}
+}
+
 // The provider's run ends in the moment in which the source's finds it under way.
 func TestAProviderFollowsAChangeThatCameWhileItsRunEnded(t *testing.T) {
 	t.Parallel()
@@ -122,7 +132,7 @@ func TestAProviderFollowsAChangeThatCameWhileItsRunEnded(t *testing.T) {
 	s.join()
 	s.until(corp, s.start(corp).ID, status.Completed) // Its provider run waits at its write.
 	<-reached
-	s.rdb.(*redis.Client).AddHook(&interlude{key: "rollcall:{google_workspace:1}:again", do: func() {
+	s.rdb.(*redis.Client).AddHook(&interlude{mark: status.Again, do: func() {
 		goOn()
 		s.runs(2)
 	}})
@@ -145,23 +155,29 @@ func TestAProviderUnderWayIsNotWantedForNothing(t *testing.T) {
 	s.until(corp, s.start(corp).ID, status.Completed)
 	goOn()
 	s.runs(2)
-	if n, err := s.rdb.Exists(t.Context(), "rollcall:{google_workspace:1}:again").Result(); n != 0 || err != nil {
-		t.Errorf("the provider is to run again, err %v", err)
-	}
+	s.noMark(status.Again)
 	s.until(corp, s.start(corp).ID, status.Completed)
 	s.runs(2)
 }
 
-// Whoever was to start the provider again died before it did.
+// The worker that was to start the provider again died before it did. An older version kept the mark under its own key.
 func TestAProviderThatWasToRunAgainFollowsTheNextSourceRun(t *testing.T) {
 	t.Parallel()
-	s, _ := following(t)
-	if err := s.rdb.Set(t.Context(), "rollcall:{google_workspace:1}:again", "somebody", time.Minute).Err(); err != nil {
-		t.Fatal(err)
-	}
-	s.until(corp, s.start(corp).ID, status.Completed)
-	s.runs(2)
-	if n, err := s.rdb.Exists(t.Context(), "rollcall:{google_workspace:1}:again").Result(); n != 0 || err != nil {
-		t.Errorf("the mark is still there, err %v", err)
+	for name, set := range map[string]func(s *site) error{
+		"mark": func(s *site) error { return s.status.SetMark(s.t.Context(), google, status.Again, "a-run") },
+		"key of an older version": func(s *site) error {
+			return s.rdb.Set(s.t.Context(), "rollcall:{google_workspace:1}:again", "a-run", time.Minute).Err()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := following(t)
+			if err := set(s); err != nil {
+				t.Fatal(err)
+			}
+			s.until(corp, s.start(corp).ID, status.Completed)
+			s.runs(2)
+			s.noMark(status.Again)
+		})
 	}
 }

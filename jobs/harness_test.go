@@ -13,7 +13,7 @@ import (
 	"rollcall/internal/metrics"
 	"rollcall/internal/redistest"
 	"rollcall/jobs"
-	"rollcall/ledger"
+	"rollcall/ledger/ledgertest"
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/provider"
@@ -67,7 +67,7 @@ func (p *people) Read(_ context.Context, q directory.Query) (s directory.Snapsho
 	return s, p.err
 }
 
-func (p *people) version(_ context.Context, _ string, ref directory.Ref) (string, time.Time, error) {
+func (p *people) Version(_ context.Context, _ string, ref directory.Ref) (string, time.Time, error) {
 	return (&directory.Entry{Kind: ref.Kind, ID: ref.ID, Source: "corp", Active: true}).Digest(), time.Time{}, nil
 }
 
@@ -130,12 +130,12 @@ type site struct {
 	source *people
 	local  *tenant
 	remote *tenant
-	ledger ledger.Ledger
+	ledger reconcile.Ledger
 	// follow makes the provider follow its source.
 	follow bool
 	// mirror and first stand in for local and the ledger of the first hop, where they are not nil.
 	mirror provider.Provider
-	first  ledger.Ledger
+	first  reconcile.Ledger
 	// work is what the workers count.
 	work *metrics.Work
 }
@@ -147,7 +147,7 @@ func newSite(t *testing.T) *site {
 		RunTTL: 3 * time.Second, LeaseTTL: 1500 * time.Millisecond, WorkerTTL: 2 * time.Second, RequeueAfter: 300 * time.Millisecond, FlushEvery: 20 * time.Millisecond,
 	})
 	return &site{
-		t: t, rdb: rdb, status: st, client: jobs.NewClient(rdb, st), source: &people{n: 20}, local: &tenant{mirror: true}, remote: &tenant{}, ledger: ledger.NewMemory(),
+		t: t, rdb: rdb, status: st, client: jobs.NewClient(rdb, st), source: &people{n: 20}, local: &tenant{mirror: true}, remote: &tenant{}, ledger: ledgertest.NewMemory(),
 	}
 }
 
@@ -177,7 +177,7 @@ func (s *site) containers() []jobs.Container {
 	if s.mirror != nil {
 		mirror = s.mirror
 	}
-	var first ledger.Ledger = ledger.NewMemory()
+	var first reconcile.Ledger = ledgertest.NewMemory()
 	if s.first != nil {
 		first = s.first
 	}
@@ -194,7 +194,7 @@ func (s *site) containers() []jobs.Container {
 				}
 				return r, err
 			}
-			return reconcile.New(reconcile.Config{Source: s.source, Provider: s.remote, Desire: mapped, Ledger: s.ledger, Version: s.source.version, Approval: approval})
+			return reconcile.New(reconcile.Config{Source: s.source, Provider: s.remote, Desire: mapped, Ledger: s.ledger, Approval: approval})
 		}},
 	}
 }

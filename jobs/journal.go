@@ -23,10 +23,8 @@ type journal struct {
 	log    *slog.Logger
 	logger string
 	tally  *tally
-	// began is when the run began to read; zero for one that carries out only a part of its plan.
+	// began is when the run began to read; zero for a run that carries out only a part of its plan.
 	began time.Time
-	// planned is told of the plan before anything of it is applied.
-	planned func(ctx context.Context, apply plan.Plan) error
 }
 
 // Read implements reconcile.Journal.
@@ -47,7 +45,8 @@ func (j *journal) Planned(ctx context.Context, apply, held plan.Plan) error {
 	j.tally.planned(apply, held)
 	since, _ := j.tally.longest()
 	p := status.Planned{
-		Digest: apply.Digest(), Held: int64(len(held.Changes) + len(apply.Held)), ReadAt: j.began, LeaverSince: since, HeldEntries: map[string]int64{},
+		Digest: apply.Digest(), Held: int64(len(held.Changes) + len(apply.Held)), ReadAt: j.began, LeaverSince: since,
+		HeldEntries: map[string]int64{}, Follow: j.name.IsSource() && !apply.Empty(),
 	}
 	for i := range apply.Held {
 		p.HeldEntries[string(apply.Held[i].Reason)]++
@@ -55,9 +54,6 @@ func (j *journal) Planned(ctx context.Context, apply, held plan.Plan) error {
 	for e, n := range counts {
 		e.Count = n
 		p.Expected = append(p.Expected, e)
-	}
-	if err := j.planned(ctx, apply); err != nil {
-		return err
 	}
 	if err := j.document(ctx, p.Digest, apply, held); err != nil {
 		return err
@@ -82,13 +78,13 @@ func (j *journal) document(ctx context.Context, digest string, apply, held plan.
 	})
 }
 
-// Applied implements reconcile.Follower.
-func (j *journal) Applied(r *reconcile.Report) {
+// Applied implements reconcile.Journal.
+func (j *journal) Applied(r *reconcile.Report, recorded error) {
 	j.log.Info("applied", "changes", r.Applied, "failed", r.Failed, "superseded", r.Superseded)
+	if recorded == nil {
+		j.log.Info("recorded")
+	}
 }
-
-// Recorded implements reconcile.Follower.
-func (j *journal) Recorded() { j.log.Info("recorded") }
 
 // Done implements reconcile.Journal.
 func (j *journal) Done(c *plan.Change, r provider.Result) {
@@ -169,6 +165,9 @@ func (n *notes) Read(_, _, _ int) {}
 
 // Planned implements reconcile.Journal.
 func (n *notes) Planned(context.Context, plan.Plan, plan.Plan) error { return nil }
+
+// Applied implements reconcile.Journal.
+func (n *notes) Applied(*reconcile.Report, error) {}
 
 // Done implements reconcile.Journal.
 func (n *notes) Done(c *plan.Change, r provider.Result) {

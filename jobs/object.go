@@ -150,9 +150,13 @@ func (o *objectSync) both(ctx context.Context, c *Container, source string) (sta
 }
 
 func (o *objectSync) hop(ctx context.Context, c *Container, dryRun bool) (reconcile.Report, error) {
+	scope := reconcile.Entries(o.ref)
+	if dryRun {
+		scope = scope.DryRun()
+	}
 	return c.Engine().Execute(ctx, reconcile.Run{
-		ID: o.job.ID, Only: []directory.Ref{o.ref}, DryRun: dryRun,
-		Gate: &gate{store: o.cfg.Status, name: c.Name, drain: o.drain}, Journal: counted{o.said, o.tally(c.Name)},
+		ID: o.job.ID, Scope: scope, Lease: o.cfg.Status.Unleased(c.Name, o.drain), Memory: NewMemory(o.cfg.Status, c.Name),
+		Journal: counted{o.said, o.tally(c.Name)},
 	})
 }
 

@@ -66,11 +66,8 @@ func plansOf(ctx context.Context, st *status.Store, run status.Run) ([]status.Pl
 	return append(heads, last), nil
 }
 
-// undone returns what a run that reverts another takes back; nil for every other run.
+// undone returns what a run that reverts another takes back.
 func (w *Worker) undone(ctx context.Context, run status.Run) (*plan.Undone, error) {
-	if run.Trigger.Kind != status.ByRevert {
-		return nil, nil
-	}
 	of, err := w.cfg.Status.Get(ctx, run.Container, run.Trigger.Of)
 	if err != nil {
 		return nil, err

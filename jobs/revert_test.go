@@ -95,7 +95,7 @@ func TestAnObjectJobNamesThePin(t *testing.T) {
 	s.until(corp, s.start(corp).ID, status.Completed)
 	s.until(google, s.start(google).ID, status.Completed)
 	ref := directory.Ref{Kind: directory.User, ID: "u004"}
-	version, _, err := s.source.version(t.Context(), "corp", ref)
+	version, _, err := s.source.Version(t.Context(), "corp", ref)
 	if err != nil {
 		t.Fatal(err)
 	}

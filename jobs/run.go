@@ -49,27 +49,46 @@ func (w *Worker) run(ctx context.Context, task *asynq.Task) error {
 func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (reconcile.Report, error) {
 	stop := w.countCalls(c, lease.Recorder())
 	defer stop()
-	undo, err := w.undone(lease.Context(), lease.Run())
+	scope, err := w.scope(lease.Context(), lease.Run())
 	if err != nil {
 		return reconcile.Report{}, err
 	}
-	approved := lease.Run().Trigger.Kind == status.ByApproval
-	tally, began := w.tally(c.Name), w.cfg.Now()
-	if undo != nil || approved && !c.Name.IsSource() {
-		began = time.Time{}
+	tally, began := w.tally(c.Name), time.Time{}
+	if kind := lease.Run().Trigger.Kind; c.Name.IsSource() || kind != status.ByApproval && kind != status.ByRevert {
+		began = w.cfg.Now()
 	}
 	defer keepLeavers(lease, tally)
+	lease.DrainOn(w.drain)
 	report, err := c.Engine().Execute(lease.Context(), reconcile.Run{
-		ID: lease.Run().ID, DryRun: lease.Run().DryRun, ApprovedOnly: approved, Undo: undo,
-		Gate: &gate{w.cfg.Status, c.Name, lease, w.drain},
+		ID: lease.Run().ID, Scope: scope, Lease: lease, Memory: NewMemory(w.cfg.Status, c.Name),
 		Journal: &journal{
-			rec: lease.Recorder(), name: c.Name, log: log, logger: string(c.Name), tally: tally, began: began, planned: w.planned(c, lease.Run()),
+			rec: lease.Recorder(), name: c.Name, log: log, logger: string(c.Name), tally: tally, began: began,
 		},
 	})
 	if err == nil { // What failed is planned again soon; until then the last plan's word stands.
 		err = w.keepHeld(lease.Context(), lease.Run(), report.Held)
 	}
 	return report, err
+}
+
+// scope says what a run is about, by its trigger.
+func (w *Worker) scope(ctx context.Context, run status.Run) (reconcile.Scope, error) {
+	scope := reconcile.Full()
+	switch run.Trigger.Kind {
+	case status.ByApproval:
+		scope = reconcile.Approved()
+	case status.ByRevert:
+		undo, err := w.undone(ctx, run)
+		if err != nil {
+			return scope, err
+		}
+		scope = reconcile.Undoing(undo)
+	case status.ByAPI, status.BySchedule, status.AfterSource, status.ByRerun:
+	}
+	if run.DryRun {
+		scope = scope.DryRun()
+	}
+	return scope, nil
 }
 
 // countCalls tells the recorder of calls to the remote side once a second: they are progress too.

@@ -7,46 +7,13 @@
 // again. Losing it costs one slow run, never a duplicate and never a deletion. So nothing here is transactional
 // beyond one entry, and the last writer wins: runs and object jobs write an entry's link under that entry's lock.
 //
-// Redis is the ledger that stays; Memory is for a plan without Redis, which therefore plans like a first run. Both are
-// safe for concurrent use.
+// Redis is the ledger. It is safe for concurrent use, and its errors are of kind Unavailable where Redis cannot be
+// reached.
 package ledger
 
 import (
-	"context"
-	"slices"
 	"time"
-
-	"rollcall/directory"
-	"rollcall/plan"
 )
-
-// Ledger is the ledger of one container. It is ten methods because it is three small things with one lifetime: links,
-// confirmed members, facts. Errors are of kind Unavailable where Redis cannot be reached; see package fault.
-type Ledger interface {
-	// Links returns every link.
-	Links(ctx context.Context) (map[directory.Ref]plan.Link, error)
-	// LinksOf returns the links of some entries; one that has none is not in the map.
-	LinksOf(ctx context.Context, refs ...directory.Ref) (map[directory.Ref]plan.Link, error)
-	// PutLinks replaces the links of these entries and leaves all others alone.
-	PutLinks(ctx context.Context, links map[directory.Ref]plan.Link) error
-	// DropLinks forgets the links of these entries.
-	DropLinks(ctx context.Context, refs ...directory.Ref) error
-
-	// Groups returns what was confirmed of every group's members, by the group's ID.
-	Groups(ctx context.Context) (map[directory.ID]plan.Confirmed, error)
-	// ConfirmedOf returns what was confirmed of some groups; one that is unconfirmed is not in the map.
-	ConfirmedOf(ctx context.Context, ids ...directory.ID) (map[directory.ID]plan.Confirmed, error)
-	// Confirm replaces what is known of these groups.
-	Confirm(ctx context.Context, groups map[directory.ID]plan.Confirmed) error
-	// Unconfirm forgets what was confirmed of these groups: the next run lists their members. It is called before a
-	// group's members are changed, so that a death in between leaves the group unconfirmed.
-	Unconfirm(ctx context.Context, ids ...directory.ID) error
-
-	// Facts returns the facts of the last good run; those of a new ledger are zero.
-	Facts(ctx context.Context) (Facts, error)
-	// SetFacts replaces the facts.
-	SetFacts(ctx context.Context, f Facts) error
-}
 
 // Facts are what one run leaves for the next to compare itself with.
 type Facts struct {
@@ -71,9 +38,3 @@ type Facts struct {
 // Complete reports whether every object that carries our anchor has its link: a full run has completed since the
 // ledger began.
 func (f Facts) Complete() bool { return !f.LastFull.IsZero() }
-
-// clone returns a copy that shares nothing with f.
-func (f Facts) clone() Facts {
-	f.Referrals = slices.Clone(f.Referrals)
-	return f
-}

@@ -1,6 +1,7 @@
 package ledger_test
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"rollcall/fault"
 	"rollcall/internal/redistest"
 	"rollcall/ledger"
+	"rollcall/ledger/ledgertest"
 	"rollcall/plan"
 )
 
@@ -23,18 +25,32 @@ var (
 	now   = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 )
 
+// store is what both ledgers can do.
+type store interface {
+	Links(ctx context.Context) (map[directory.Ref]plan.Link, error)
+	LinksOf(ctx context.Context, refs ...directory.Ref) (map[directory.Ref]plan.Link, error)
+	PutLinks(ctx context.Context, links map[directory.Ref]plan.Link) error
+	DropLinks(ctx context.Context, refs ...directory.Ref) error
+	Groups(ctx context.Context) (map[directory.ID]plan.Confirmed, error)
+	ConfirmedOf(ctx context.Context, ids ...directory.ID) (map[directory.ID]plan.Confirmed, error)
+	Confirm(ctx context.Context, groups map[directory.ID]plan.Confirmed) error
+	Unconfirm(ctx context.Context, ids ...directory.ID) error
+	Facts(ctx context.Context) (ledger.Facts, error)
+	SetFacts(ctx context.Context, f ledger.Facts) error
+}
+
 // TestLedger runs one suite on every ledger.
 func TestLedger(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
-		run  func(*testing.T, ledger.Ledger)
+		run  func(*testing.T, store)
 	}{
 		{"links", testLinks}, {"members", testMembers}, {"facts", testFacts}, {"size", testSize},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			t.Run("memory", func(t *testing.T) { t.Parallel(); tc.run(t, ledger.NewMemory()) })
+			t.Run("memory", func(t *testing.T) { t.Parallel(); tc.run(t, ledgertest.NewMemory()) })
 			redistest.Each(t, func(t *testing.T, rdb *redis.Client) { tc.run(t, ledger.NewRedis(rdb, "google_workspace:1")) })
 		})
 	}
@@ -47,7 +63,7 @@ func TestLedgerOnCluster(t *testing.T) {
 	testMembers(t, ledger.NewRedis(rdb, "microsoft_entra:1"))
 }
 
-func testLinks(t *testing.T, l ledger.Ledger) {
+func testLinks(t *testing.T, l store) {
 	ctx := t.Context()
 	links := map[directory.Ref]plan.Link{
 		ada:   {RemoteID: "1", Created: now, Rekey: "E1", Suspended: true},
@@ -66,7 +82,7 @@ func testLinks(t *testing.T, l ledger.Ledger) {
 	want(t, "Links() after a change")(l.Links(ctx))(map[directory.Ref]plan.Link{ada: {RemoteID: "4"}, staff: links[staff]})
 }
 
-func testMembers(t *testing.T, l ledger.Ledger) {
+func testMembers(t *testing.T, l store) {
 	ctx := t.Context()
 	groups := map[directory.ID]plan.Confirmed{
 		"none": {Witness: "0", VerifyBy: now},
@@ -82,7 +98,7 @@ func testMembers(t *testing.T, l ledger.Ledger) {
 	want(t, "ConfirmedOf() after a change")(l.ConfirmedOf(ctx, "many"))(map[directory.ID]plan.Confirmed{"many": groups["one"]})
 }
 
-func testFacts(t *testing.T, l ledger.Ledger) {
+func testFacts(t *testing.T, l store) {
 	ctx := t.Context()
 	f, err := l.Facts(ctx)
 	if err != nil || f.Complete() {
@@ -97,7 +113,7 @@ func testFacts(t *testing.T, l ledger.Ledger) {
 }
 
 // testSize writes more than one page of everything, and a group of 50,000.
-func testSize(t *testing.T, l ledger.Ledger) {
+func testSize(t *testing.T, l store) {
 	ctx := t.Context()
 	links, groups := map[directory.Ref]plan.Link{}, map[directory.ID]plan.Confirmed{}
 	var refs []directory.Ref

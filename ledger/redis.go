@@ -30,15 +30,13 @@ type Redis struct {
 	links, members, facts string
 }
 
-var _ Ledger = (*Redis)(nil)
-
 // NewRedis returns the ledger of a container, such as "google_workspace:1". It does not connect.
 func NewRedis(rdb redis.UniversalClient, container string) *Redis {
 	prefix := "rollcall:{" + container + "}:ledger:"
 	return &Redis{rdb: rdb, links: prefix + "links", members: prefix + "members", facts: prefix + "facts"}
 }
 
-// Links implements Ledger.
+// Links returns every link.
 func (r *Redis) Links(ctx context.Context) (map[directory.Ref]plan.Link, error) {
 	n, err := r.rdb.HLen(ctx, r.links).Result()
 	if err != nil {
@@ -49,7 +47,7 @@ func (r *Redis) Links(ctx context.Context) (map[directory.Ref]plan.Link, error) 
 	return whole(out, err)
 }
 
-// LinksOf implements Ledger.
+// LinksOf returns the links of some entries. An entry without a link is not in the map.
 func (r *Redis) LinksOf(ctx context.Context, refs ...directory.Ref) (map[directory.Ref]plan.Link, error) {
 	out := make(map[directory.Ref]plan.Link, len(refs))
 	fields := make([]string, len(refs))
@@ -73,7 +71,7 @@ func addLink(to map[directory.Ref]plan.Link, field, value string) error {
 	return nil
 }
 
-// PutLinks implements Ledger.
+// PutLinks replaces the links of these entries and leaves all others alone.
 func (r *Redis) PutLinks(ctx context.Context, links map[directory.Ref]plan.Link) error {
 	w := r.writer(r.links)
 	for ref, l := range links {
@@ -88,7 +86,7 @@ func (r *Redis) PutLinks(ctx context.Context, links map[directory.Ref]plan.Link)
 	return w.flush(ctx)
 }
 
-// DropLinks implements Ledger.
+// DropLinks deletes the links of these entries.
 func (r *Redis) DropLinks(ctx context.Context, refs ...directory.Ref) error {
 	fields := make([]string, len(refs))
 	for i, ref := range refs {
@@ -97,14 +95,14 @@ func (r *Redis) DropLinks(ctx context.Context, refs ...directory.Ref) error {
 	return r.drop(ctx, r.links, fields)
 }
 
-// Groups implements Ledger.
+// Groups returns the confirmed members of every group, by the group's ID.
 func (r *Redis) Groups(ctx context.Context) (map[directory.ID]plan.Confirmed, error) {
 	out := map[directory.ID]plan.Confirmed{}
 	err := r.scan(ctx, r.members, groupsAtOnce, func(field, value string) error { return addConfirmed(out, field, value) })
 	return whole(out, err)
 }
 
-// ConfirmedOf implements Ledger.
+// ConfirmedOf returns the confirmed members of some groups. An unconfirmed group is not in the map.
 func (r *Redis) ConfirmedOf(ctx context.Context, ids ...directory.ID) (map[directory.ID]plan.Confirmed, error) {
 	out := make(map[directory.ID]plan.Confirmed, len(ids))
 	err := r.get(ctx, r.members, groupsAtOnce, fieldsOf(ids), func(field, value string) error { return addConfirmed(out, field, value) })
@@ -120,7 +118,7 @@ func addConfirmed(to map[directory.ID]plan.Confirmed, field, value string) error
 	return nil
 }
 
-// Confirm implements Ledger.
+// Confirm replaces what is known of these groups.
 func (r *Redis) Confirm(ctx context.Context, groups map[directory.ID]plan.Confirmed) error {
 	w := r.writer(r.members)
 	for id, c := range groups {
@@ -135,12 +133,12 @@ func (r *Redis) Confirm(ctx context.Context, groups map[directory.ID]plan.Confir
 	return w.flush(ctx)
 }
 
-// Unconfirm implements Ledger.
+// Unconfirm deletes what is known of these groups, so that the next run lists their members.
 func (r *Redis) Unconfirm(ctx context.Context, ids ...directory.ID) error {
 	return r.drop(ctx, r.members, fieldsOf(ids))
 }
 
-// Facts implements Ledger.
+// Facts returns the facts of the last good run; those of a new ledger are zero.
 func (r *Redis) Facts(ctx context.Context) (Facts, error) {
 	var f Facts
 	text, err := r.rdb.Get(ctx, r.facts).Bytes()
@@ -156,7 +154,7 @@ func (r *Redis) Facts(ctx context.Context) (Facts, error) {
 	return f, nil
 }
 
-// SetFacts implements Ledger.
+// SetFacts replaces the facts.
 func (r *Redis) SetFacts(ctx context.Context, f Facts) error {
 	text, err := json.Marshal(f)
 	if err != nil {

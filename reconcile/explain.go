@@ -16,76 +16,65 @@ import (
 	"rollcall/provider"
 )
 
-// Explanation is what the next run would do about one entry, and what it would decide that from. It comes out of the code
-// that decides: the same reading, mapping, planning and guards, over one entry.
+// Explanation is what the next run would do about one entry, and the facts that lead to it. The engine makes it with
+// the code of a run: the same reading, mapping, planning and guards, over one entry.
 type Explanation struct {
-	// Apply and Held are the plan for the entry alone. A guard that counts what leaves counts this entry, and what the last 24
-	// hours have seen: what a full run holds because of others is in that run's held set.
+	// Apply and Held are the plan for the entry alone. A guard that counts departures counts this entry and those of the
+	// last 24 hours. What a full run holds because of other entries is in the held set of that run.
 	Apply, Held plan.Plan
-	// Link is what the ledger knows of its remote object, Facts what it knows of the provider.
+	// Link is the entry's link in the ledger, Facts what the ledger knows about the provider.
 	Link  plan.Link
 	Facts ledger.Facts
-	// Entry is the entry in the source of this hop, Departure its departure from there, Finding why it cannot be used; nil for
-	// what it does not have.
+	// Entry is the entry in the source of this hop, Departure its departure from there, Finding why it cannot be used.
+	// Each is nil where there is none.
 	Entry     *directory.Entry
 	Departure *directory.Departure
 	Finding   *directory.Finding
-	// OutOfScope is the provider's rule that leaves it out, Desired what the provider should have.
+	// OutOfScope is the provider's rule that leaves the entry out, Desired its desired state.
 	OutOfScope *mapping.Decision
 	Desired    *plan.Desired
-	// Groups are those that it should be a member of.
+	// Groups are the groups that it should be a member of.
 	Groups []plan.Desired
-	// Objects are the remote objects that concern it: that carry its anchor, that the ledger links, that have its address.
+	// Objects are the remote objects that carry the anchor, that the ledger links, or that have the address.
 	Objects []plan.Object
-	// Pin keeps it as it was before a run that a person undid; nil where nothing does.
+	// Pin keeps the entry as it was before a run that was undone; nil where there is none.
 	Pin *plan.Pin
 	// Unproven says why the sync of this entry alone would be refused.
 	Unproven error
-	// SourceErr says why the source of this hop could not be read, and RemoteErr why the provider could not: there is no plan
-	// then.
+	// SourceErr says why the source of this hop could not be read, and RemoteErr why the provider could not. There is no
+	// plan then.
 	SourceErr, RemoteErr error
 }
 
-// Explain reads what concerns one entry and plans it as a full run would. It writes nothing. What cannot be read is said in the
-// explanation. The provider may take as long as within to answer.
-func (e *Engine) Explain(ctx context.Context, ref directory.Ref, gate Gate, within time.Duration) Explanation {
-	run := Run{Only: []directory.Ref{ref}, DryRun: true, Gate: gate, whole: !e.mirror(), within: within}
-	v, err := e.read(ctx, run)
+// Explain reads what concerns one entry and plans it as a full run would. It writes nothing. The explanation says what
+// could not be read. The provider may take as long as within to answer.
+func (e *Engine) Explain(ctx context.Context, ref directory.Ref, memory Memory, within time.Duration) Explanation {
+	s, err := e.hop().restrict(Explaining(ref, within))
+	if err != nil {
+		return Explanation{SourceErr: err}
+	}
+	v, err := e.read(ctx, s, memory)
 	x := Explanation{Facts: v.facts, Link: v.links[ref]}
 	if err != nil && v.sourceRead && !v.stateRead {
 		x.RemoteErr, err = errors.Unwrap(err), nil // without the engine's "read provider"
-		if !e.mirror() {                           // The mapping can be shown; which domains are verified is not known.
+		if len(v.desired.Desired) == 0 {           // The mapping can be shown without the tenant's domains.
 			v.desired, err = e.cfg.Desire(v.snapshot, plan.State{})
 		}
 	}
-	x.look(v, ref)
-	switch {
-	case err != nil:
-		x.SourceErr = err
-		return x
-	case x.RemoteErr != nil:
-		return x
-	}
-	spent, err := gate.Spent(ctx)
+	x.find(v, ref)
 	if err != nil {
 		x.SourceErr = err
 		return x
 	}
-	verdicts, err := gate.Verdicts(ctx)
-	if err != nil {
-		x.SourceErr = err
+	if x.RemoteErr != nil {
 		return x
 	}
-	if err := e.pins(ctx, run, v); err != nil {
-		x.SourceErr = err
-		return x
-	}
-	for i := range v.pins {
-		if v.pins[i].Ref == ref {
-			x.Pin = &v.pins[i]
+	for i := range v.memory.Pins {
+		if v.memory.Pins[i].Ref == ref {
+			x.Pin = &v.memory.Pins[i]
 		}
 	}
-	report, err := e.plan(run, v, spent, verdicts)
+	report, err := e.plan(s, v)
 	x.Apply, x.Held, x.Unproven = report.Apply, report.Held, err
 	if slices.Contains(report.Apply.Lapsed, ref) {
 		x.Pin = nil // It has ended.
@@ -93,19 +82,22 @@ func (e *Engine) Explain(ctx context.Context, ref directory.Ref, gate Gate, with
 	return x
 }
 
-// Holders returns the remote objects that have an address, whoever they belong to. The provider may take as long as within to answer.
+// Holders returns the remote objects that have an address. The provider may take as long as within to answer.
 func (e *Engine) Holders(ctx context.Context, address string, within time.Duration) ([]plan.Object, error) {
 	q := provider.Query{Now: e.cfg.Now()}
-	for _, kind := range directory.Kinds { // Looked up as an entry that nobody is: only the address can be found.
-		q.Lookups = append(q.Lookups, provider.Lookup{Ref: directory.Ref{Kind: kind, ID: directory.ID(uuid.NewString())}, Address: address})
+	for _, kind := range directory.Kinds { // The id is of no entry, so that only the address can be found.
+		id := directory.ID(uuid.NewString())
+		q.Lookups = append(q.Lookups, provider.Lookup{Ref: directory.Ref{Kind: kind, ID: id}, Address: address})
 	}
-	state, err := e.remote(ctx, Run{within: within}, q)
+	state, err := e.remote(ctx, within, q)
 	has := func(text string) bool { return strings.EqualFold(text, address) }
-	return slices.DeleteFunc(state.Objects, func(o plan.Object) bool { return !has(o.Address) && !slices.ContainsFunc(o.Aliases, has) }), err
+	return slices.DeleteFunc(state.Objects, func(o plan.Object) bool {
+		return !has(o.Address) && !slices.ContainsFunc(o.Aliases, has)
+	}), err
 }
 
-// look finds what the view has of the entry.
-func (x *Explanation) look(v *view, ref directory.Ref) {
+// find takes from the view what concerns the entry.
+func (x *Explanation) find(v *view, ref directory.Ref) {
 	for i := range v.snapshot.Entries {
 		if e := &v.snapshot.Entries[i]; e.Ref() == ref {
 			x.Entry = e

@@ -10,7 +10,7 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
-	"rollcall/ledger"
+	"rollcall/ledger/ledgertest"
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/provider"
@@ -37,7 +37,7 @@ func (s *sourceFake) Read(context.Context, directory.Query) (directory.Snapshot,
 	return out, s.err
 }
 
-func (s *sourceFake) version(_ context.Context, _ string, ref directory.Ref) (string, time.Time, error) {
+func (s *sourceFake) Version(_ context.Context, _ string, ref directory.Ref) (string, time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range s.snapshot.Entries {
@@ -204,7 +204,7 @@ func (t *tenantFake) picture() map[string]string {
 type world struct {
 	source *sourceFake
 	tenant *tenantFake
-	ledger ledger.Ledger
+	ledger reconcile.Ledger
 	gate   *gateFake
 	said   *journalFake
 	policy plan.Policy
@@ -216,7 +216,7 @@ type world struct {
 
 func newWorld() *world {
 	return &world{
-		source: &sourceFake{}, tenant: newTenant(), ledger: ledger.NewMemory(), gate: &gateFake{}, said: &journalFake{},
+		source: &sourceFake{}, tenant: newTenant(), ledger: ledgertest.NewMemory(), gate: &gateFake{}, said: &journalFake{},
 		policy: plan.Policy{UserDeleteAction: plan.ActionSuspend, GroupDeleteAction: plan.ActionDoNothing, DeleteAfter: 720 * time.Hour},
 		now:    time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
 	}
@@ -224,13 +224,21 @@ func newWorld() *world {
 
 func (w *world) engine() *reconcile.Engine {
 	return reconcile.New(reconcile.Config{
-		Source: w.source, Provider: w.tenant, Desire: desire, Ledger: w.ledger, Version: w.source.version, Policy: w.policy,
+		Source: w.source, Provider: w.tenant, Desire: desire, Ledger: w.ledger, Policy: w.policy,
 		Approval: w.approval, Scope: w.scope, Now: func() time.Time { return w.now },
 	})
 }
 
 func (w *world) run(ctx context.Context, only ...directory.Ref) (reconcile.Report, error) {
-	return w.engine().Execute(ctx, reconcile.Run{ID: "run", Only: only, Gate: w.gate, Journal: w.said})
+	scope := reconcile.Full()
+	if len(only) > 0 {
+		scope = reconcile.Entries(only...)
+	}
+	return w.engine().Execute(ctx, w.runOf("run", scope))
+}
+
+func (w *world) runOf(id string, scope reconcile.Scope) reconcile.Run {
+	return reconcile.Run{ID: id, Scope: scope, Lease: w.gate, Memory: w.gate, Journal: w.said}
 }
 
 func person(i int) directory.Entry {

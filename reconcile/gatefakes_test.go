@@ -15,7 +15,7 @@ import (
 	"rollcall/reconcile"
 )
 
-// gateFake lets everything through and counts.
+// gateFake is a lease and a memory. It lets everything through and counts.
 type gateFake struct {
 	mu       sync.Mutex
 	budget   plan.Budget
@@ -48,37 +48,28 @@ func (g *gateFake) Lock(ctx context.Context, entry string) (func(), bool, error)
 	return func() {}, true, nil
 }
 
-func (g *gateFake) Spent(context.Context) (plan.Budget, error) { return g.budget, nil }
-
-func (g *gateFake) Verdicts(context.Context) (map[string]plan.Verdict, error) { return g.verdicts, nil }
-
-func (g *gateFake) Pins(context.Context) ([]plan.Pin, error) {
+func (g *gateFake) Load(context.Context) (reconcile.Remembered, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return slices.SortedFunc(maps.Values(g.pins), func(a, b plan.Pin) int { return a.Ref.Compare(b.Ref) }), nil
+	pins := slices.SortedFunc(maps.Values(g.pins), func(a, b plan.Pin) int { return a.Ref.Compare(b.Ref) })
+	return reconcile.Remembered{Spent: g.budget, Verdicts: g.verdicts, Pins: pins}, nil
 }
 
-func (g *gateFake) Pin(_ context.Context, pins []plan.Pin) error {
+func (g *gateFake) Keep(_ context.Context, changes reconcile.PinChanges) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.pins == nil {
 		g.pins = map[directory.Ref]plan.Pin{}
 	}
-	for _, p := range pins {
+	for _, p := range changes.Set {
 		g.pins[p.Ref] = p
 	}
-	return nil
-}
-
-func (g *gateFake) Repin(_ context.Context, change []plan.Pin, forget []directory.Ref) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, p := range change {
+	for _, p := range changes.Update {
 		if _, there := g.pins[p.Ref]; there {
 			g.pins[p.Ref] = p
 		}
 	}
-	for _, ref := range forget {
+	for _, ref := range changes.Remove {
 		delete(g.pins, ref)
 	}
 	return nil
@@ -127,6 +118,7 @@ func (j *journalFake) Planned(context.Context, plan.Plan, plan.Plan) error {
 	}
 	return nil
 }
+func (j *journalFake) Applied(*reconcile.Report, error) {}
 func (j *journalFake) Done(c *plan.Change, r provider.Result) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -142,7 +134,7 @@ func (j *journalFake) Say(_ reconcile.Level, event string, _ map[string]any) {
 
 // ledgerFake dies at the nth write.
 type ledgerFake struct {
-	ledger.Ledger
+	reconcile.Ledger
 	left int
 }
 

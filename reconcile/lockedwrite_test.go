@@ -34,8 +34,8 @@ func TestLaw13AWriteEndsBeforeItsLockDoes(t *testing.T) {
 	w := newWorld()
 	w.source.snapshot.Entries = company()
 	tenant := &timedFake{tenantFake: w.tenant}
-	engine := reconcile.New(reconcile.Config{Source: w.source, Provider: tenant, Desire: desire, Ledger: w.ledger, Version: w.source.version})
-	if _, err := engine.Execute(t.Context(), reconcile.Run{ID: "run", Gate: w.gate, Journal: w.said}); err != nil {
+	engine := reconcile.New(reconcile.Config{Source: w.source, Provider: tenant, Desire: desire, Ledger: w.ledger})
+	if _, err := engine.Execute(t.Context(), w.runOf("run", reconcile.Full())); err != nil {
 		t.Fatal(err)
 	}
 	lock := status.New(nil, status.Config{}).Config().LockTTL

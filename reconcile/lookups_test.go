@@ -30,7 +30,7 @@ func TestLookupsMapTheEntryAndTheGroupsAlone(t *testing.T) {
 	mustRun(t, w)
 	tenant, mapped := &asked{tenantFake: w.tenant}, []int{}
 	e := reconcile.New(reconcile.Config{
-		Source: w.source, Provider: tenant, Ledger: w.ledger, Version: w.source.version, Policy: w.policy,
+		Source: w.source, Provider: tenant, Ledger: w.ledger, Policy: w.policy,
 		Desire: func(s directory.Snapshot, state plan.State) (mapping.Result, error) {
 			mapped = append(mapped, len(s.Entries))
 			return desire(s, state)

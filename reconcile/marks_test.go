@@ -48,7 +48,7 @@ func (t *markless) Apply(ctx context.Context, batch []plan.Change) []provider.Re
 
 func (w *world) withoutMarks() (*markless, *reconcile.Engine) {
 	t := &markless{tenantFake: w.tenant}
-	return t, reconcile.New(reconcile.Config{Source: w.source, Provider: t, Desire: desire, Ledger: w.ledger, Version: w.source.version, Policy: w.policy})
+	return t, reconcile.New(reconcile.Config{Source: w.source, Provider: t, Desire: desire, Ledger: w.ledger, Policy: w.policy})
 }
 
 // TestASuspensionIsNotedBeforeItIsMade kills the run between the write and its record: the person comes back all the same.
@@ -58,7 +58,7 @@ func TestASuspensionIsNotedBeforeItIsMade(t *testing.T) {
 	w.source.snapshot.Entries = company()
 	tenant, engine := w.withoutMarks()
 	run := func() error {
-		_, err := engine.Execute(t.Context(), reconcile.Run{Gate: w.gate, Journal: w.said})
+		_, err := engine.Execute(t.Context(), w.runOf("", reconcile.Full()))
 		return err
 	}
 	if err := run(); err != nil {

@@ -24,7 +24,7 @@ func TestAnApprovalOfASourceCarriesOutTheWholePlan(t *testing.T) {
 	engine := func() *reconcile.Engine {
 		return reconcile.New(reconcile.Config{Source: w.source, Provider: localFake{w.tenant}, Desire: desire, Ledger: w.ledger})
 	}
-	run := reconcile.Run{ID: "run", Gate: w.gate, Journal: w.said}
+	run := w.runOf("run", reconcile.Full())
 	if _, err := engine().Execute(t.Context(), run); err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func TestAnApprovalOfASourceCarriesOutTheWholePlan(t *testing.T) {
 		w.gate.verdicts[r.Held.Changes[i].Fingerprint()] = plan.Approved
 	}
 	w.source.snapshot.Entries = append(w.source.snapshot.Entries, person(20))
-	run.ApprovedOnly = true
+	run.Scope = reconcile.Approved()
 	if _, err := engine().Execute(t.Context(), run); err != nil {
 		t.Fatal(err)
 	}

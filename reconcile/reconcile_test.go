@@ -13,7 +13,7 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
-	"rollcall/ledger"
+	"rollcall/ledger/ledgertest"
 	"rollcall/plan"
 	"rollcall/provider"
 )
@@ -67,7 +67,7 @@ func TestLaw3LosingTheLedgerCostsNothing(t *testing.T) {
 	w.source.snapshot.Entries = slices.Delete(company(), 5, 6) // u005, in no crew
 	mustRun(t, w)
 	want := w.tenant.picture()
-	w.ledger = ledger.NewMemory()
+	w.ledger = ledgertest.NewMemory()
 	quiet(t, w)
 	if diff := cmp.Diff(want, w.tenant.picture()); diff != "" {
 		t.Errorf("after the ledger was lost (-want +got):\n%s", diff)

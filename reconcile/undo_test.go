@@ -15,10 +15,11 @@ import (
 
 func (w *world) undo(t *testing.T, of reconcile.Report, dryRun bool) (reconcile.Report, error) {
 	t.Helper()
-	return w.engine().Execute(t.Context(), reconcile.Run{
-		ID: "undo", DryRun: dryRun, Gate: w.gate, Journal: w.said,
-		Undo: &plan.Undone{Run: "mistake", At: w.now, By: "ops", Changes: of.Apply.Changes},
-	})
+	scope := reconcile.Undoing(&plan.Undone{Run: "mistake", At: w.now, By: "ops", Changes: of.Apply.Changes})
+	if dryRun {
+		scope = scope.DryRun()
+	}
+	return w.engine().Execute(t.Context(), w.runOf("undo", scope))
 }
 
 // mistaken is a world in which two people of a crew were lost by mistake, and somebody was renamed.

@@ -4,6 +4,7 @@ package source
 
 import (
 	"context"
+	"time"
 
 	"rollcall/directory"
 )
@@ -18,4 +19,13 @@ import (
 // Read may be called from several goroutines at once.
 type Source interface {
 	Read(ctx context.Context, q directory.Query) (directory.Snapshot, error)
+}
+
+// Versioner is a source that can tell the version of a single entry cheaply: the local directory. The engine compares
+// versions right before each write, so that an older plan never overwrites a newer write.
+type Versioner interface {
+	// Version returns the present version of an entry, empty where the entry is absent, and the time at which that
+	// version was read from its own source, zero where that is unknown. name is the slug of the entry's source; an empty
+	// name means any source.
+	Version(ctx context.Context, name string, ref directory.Ref) (version string, since time.Time, err error)
 }

@@ -21,8 +21,9 @@ type Lease struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	safe     atomic.Pointer[time.Time] // until when nobody else can hold the lease, less the margin
-	watchdog *time.Timer               // ends the context then, whatever a renewal is waiting for
+	safe     atomic.Pointer[time.Time] // the lease is certainly ours until then; a margin is subtracted
+	watchdog *time.Timer               // ends the context then, also while a renewal waits for its answer
+	draining <-chan struct{}
 	stopOnce sync.Once
 	release  chan struct{} // closed to stop renewing
 	stopped  chan struct{} // closed when renewing has stopped
@@ -34,7 +35,7 @@ func newLease(ctx context.Context, s *Store, run Run, token string, sent time.Ti
 		release: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	l.ctx, l.cancel = context.WithCancelCause(ctx)
-	l.watchdog = time.AfterFunc(s.cfg.LeaseTTL, l.bark)
+	l.watchdog = time.AfterFunc(s.cfg.LeaseTTL, l.expire)
 	l.renewed(sent)
 	l.recorder = newRecorder(l)
 	go l.keep()
@@ -51,8 +52,8 @@ func (l *Lease) Context() context.Context { return l.ctx }
 // Recorder returns what counts and logs for this run.
 func (l *Lease) Recorder() *Recorder { return l.recorder }
 
-// Check is the cheap fencing check right before a remote write: it asks nobody. It fails when the context of the lease
-// has ended, or when the last renewal is so long ago that somebody else may hold the lease.
+// Check is the cheap fencing check right before a remote write. It makes no call. It fails when the context of the lease
+// has ended, or when the last renewal is so long ago that another worker may hold the lease.
 func (l *Lease) Check(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
@@ -66,7 +67,22 @@ func (l *Lease) Check(ctx context.Context) error {
 	return nil
 }
 
-// Fence returns what other scripts on the same container check, and what Lock wants.
+// DrainOn sets the channel that Draining returns.
+func (l *Lease) DrainOn(draining <-chan struct{}) { l.draining = draining }
+
+// Draining is closed when the worker that has the lease shuts down.
+func (l *Lease) Draining() <-chan struct{} { return l.draining }
+
+// Lock takes the short lock of one entry, and makes sure that the run is still ours. ok is false while the lock is held
+// elsewhere.
+func (l *Lease) Lock(ctx context.Context, entry string) (unlock func(), ok bool, err error) {
+	if err := l.Check(ctx); err != nil {
+		return nil, false, err
+	}
+	return l.store.hold(ctx, l.run.Container, l.Fence(), entry)
+}
+
+// Fence returns what other scripts on the same container check, and what Store.Lock takes.
 func (l *Lease) Fence() Fence {
 	return Fence{Key: prefix(l.run.Container) + "lease", Token: l.token, run: l.run.ID}
 }
@@ -76,8 +92,8 @@ func (l *Lease) Pause(ctx context.Context, until time.Time) error {
 	return l.eval(ctx, "pause", pauseScript, ms(until))
 }
 
-// Leaver records since when the one is gone who waits longest to be suspended, as it is after what the run did; zero when
-// nobody waits.
+// Leaver records the departure time of the entry that has waited longest for suspension, as of the end of the run; zero
+// where none waits.
 func (l *Lease) Leaver(ctx context.Context, since time.Time) error {
 	return l.eval(ctx, "leaver", leaverScript, ms(since))
 }
@@ -99,9 +115,9 @@ func (l *Lease) renewed(sent time.Time) {
 	l.watchdog.Reset(time.Until(until))
 }
 
-// bark ends the context when no renewal has moved the deadline. Renewing goes on: should Redis come back while the
-// run is still ours, its end can be recorded.
-func (l *Lease) bark() {
+// expire ends the context when no renewal has moved the deadline. Renewing goes on, so that the end of the run can be
+// recorded if Redis comes back while the run is still ours.
+func (l *Lease) expire() {
 	if !time.Now().Before(l.deadline()) {
 		l.cancel(stale("renew", l.run.ID, ErrUnreachable))
 	}
@@ -109,8 +125,8 @@ func (l *Lease) bark() {
 
 func (l *Lease) deadline() time.Time { return *l.safe.Load() }
 
-// concerns reports whether a message of the cancel channel makes a look at the lease worth while: it names the run, or
-// says that listening (again) has begun, before which a message may have been missed.
+// concerns reports whether a message of the cancel channel is a reason to renew now. It names the run, or it says that
+// the subscription has just begun and may have missed a message.
 func (l *Lease) concerns(m any) bool {
 	switch m := m.(type) {
 	case *redis.Message:

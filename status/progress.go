@@ -54,6 +54,8 @@ type Planned struct {
 	Expected []Expectation
 	// ReadAt is when the run began to read what the plan was made of; zero for a plan that is carried out only in part.
 	ReadAt time.Time
+	// Follow sets the Follow mark: the run is about to change what others read.
+	Follow bool
 	// HeldEntries counts the entries about which nothing can be done, by the reason.
 	HeldEntries map[string]int64
 	// LeaverSince is since when the one is gone who waits longest to be suspended; zero when nobody waits.

@@ -31,6 +31,7 @@ var (
 	enterScript    = containerScript("enter")
 	leaveScript    = containerScript("leave")
 	repinScript    = containerScript("repin")
+	markScript     = containerScript("mark")
 
 	beatScript = redis.NewScript(lua("beat"))
 )

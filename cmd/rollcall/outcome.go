@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"rollcall/internal/client"
@@ -101,11 +102,12 @@ func changes(w io.Writer, run status.Run) error {
 	return t.Flush()
 }
 
-// sentence is what a message says, after whom it is about.
+// sentence is the text of a message. A text that does not name its entry is preceded by the name.
 func sentence(m client.Message) string {
 	id := m.Attribute("id")
-	if id == "" {
+	name := label(m.Attribute("label"), id)
+	if id == "" || strings.Contains(m.Event, name) {
 		return cell(m.Event)
 	}
-	return cell(m.Attribute("kind")+" "+label(m.Attribute("label"), id)) + ": " + cell(m.Event)
+	return cell(m.Attribute("kind")+" "+name) + ": " + cell(m.Event)
 }

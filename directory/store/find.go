@@ -14,15 +14,26 @@ import (
 	"rollcall/fault"
 )
 
-// Version returns the version of an entry that is stored now, "" where there is none, and when the source was read
-// for it. The engine compares it right before each remote write. It fails with fault.Unavailable where the source has
-// never completed a sync, because an entry that is absent from a lost directory has not left.
-func (r *Reader) Version(ctx context.Context, source string, ref directory.Ref) (version string, readAt time.Time, err error) {
+// Version implements source.Versioner. It fails with fault.Unavailable where the source has never completed a sync,
+// because an entry that is absent from a lost directory has not left.
+func (r *Reader) Version(ctx context.Context, source string, ref directory.Ref) (string, time.Time, error) {
+	if source == "" { // The ledger that had the source was lost.
+		for _, p := range r.parts {
+			if v, since, err := p.version(ctx, ref); err != nil || v != "" {
+				return v, since, err
+			}
+		}
+		return "", time.Time{}, nil
+	}
 	i := slices.IndexFunc(r.parts, func(p *Part) bool { return p.slug == source })
 	if i < 0 {
-		return "", readAt, fault.Errorf(fault.Internal, "the local directory has no source %q", source)
+		return "", time.Time{}, fault.Errorf(fault.Internal, "the local directory has no source %q", source)
 	}
-	p := r.parts[i]
+	return r.parts[i].version(ctx, ref)
+}
+
+// version returns the stored version of an entry, "" where it is absent, and when the source was read for it.
+func (p *Part) version(ctx context.Context, ref directory.Ref) (version string, readAt time.Time, err error) {
 	var text, generation *redis.StringCmd
 	_, err = p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		text, generation = pipe.HGet(ctx, p.keys.digest, ref.String()), pipe.HGet(ctx, p.keys.meta, "generation")

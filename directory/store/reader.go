@@ -16,7 +16,10 @@ import (
 // Reader reads the local directory, with all its parts as one source. It is safe for concurrent use.
 type Reader struct{ parts []*Part }
 
-var _ source.Source = (*Reader)(nil)
+var (
+	_ source.Source    = (*Reader)(nil)
+	_ source.Versioner = (*Reader)(nil)
+)
 
 // NewReader returns a reader of these parts.
 func NewReader(parts ...*Part) *Reader {

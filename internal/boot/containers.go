@@ -200,32 +200,15 @@ func (a *App) secondHop(name status.Container, s *provider.Settings, tenant prov
 	return jobs.Container{
 		Name: name, Schedule: s.Schedule, Sources: slugs, Calls: calls,
 		Engine: func() *reconcile.Engine {
-			local := a.reader(slugs)
 			return reconcile.New(reconcile.Config{
-				Source: local, Provider: tenant, Ledger: links, Policy: s.Policy(), Approval: s.RequireApproval, Scope: scopeOf(slugs, m),
-				Version: func(ctx context.Context, source string, ref directory.Ref) (string, time.Time, error) {
-					return versionIn(ctx, local, slugs, source, ref)
-				},
+				Source: a.reader(slugs), Provider: tenant, Ledger: links,
+				Policy: s.Policy(), Approval: s.RequireApproval, Scope: scopeOf(slugs, m),
 				Desire: func(snapshot directory.Snapshot, state plan.State) (mapping.Result, error) {
 					return m.Desire(mapping.Input{Snapshot: snapshot, Domains: state.Domains})
 				},
 			})
 		},
 	}
-}
-
-// versionIn asks the source of an entry for its version; where the source is not known (an entry that is gone from a
-// ledger that was lost) all of them.
-func versionIn(ctx context.Context, local *store.Reader, slugs []string, source string, ref directory.Ref) (string, time.Time, error) {
-	if source != "" {
-		return local.Version(ctx, source, ref)
-	}
-	for _, slug := range slugs {
-		if v, since, err := local.Version(ctx, slug, ref); err != nil || v != "" {
-			return v, since, err
-		}
-	}
-	return "", time.Time{}, nil
 }
 
 // slugs returns the sources that a provider is fed from. One that is disabled is not read any more, and its people stay as

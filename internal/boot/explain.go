@@ -225,7 +225,7 @@ func (x *explainer) provider(ctx context.Context, name status.Container, in *exp
 		return p, nil
 	}
 	// One struct has the engine's findings, the other is what explain takes: they have the same fields.
-	p.Hop = explain.Hop(c.Engine().From(local.of(c.Sources)).Explain(ctx, in.Ref, jobs.NewGate(x.app.Status, name), within))
+	p.Hop = explain.Hop(c.Engine().From(local.of(c.Sources)).Explain(ctx, in.Ref, jobs.NewMemory(x.app.Status, name), within))
 	if e := subject(in, p.Hop.Entry); e != nil {
 		p.Mapping = x.app.mapping(name).Evaluate(e)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"sync"
 
-	"rollcall/directory"
 	"rollcall/jobs"
 	"rollcall/plan"
 	"rollcall/provider"
@@ -41,28 +40,20 @@ func fill(ctx context.Context, all []jobs.Container, slug string, said *listener
 		return err
 	}
 	said.prefix = string(source.Name) + ": "
-	_, err = source.Engine().Execute(ctx, reconcile.Run{ID: "plan", Gate: open{}, Journal: said})
+	_, err = source.Engine().Execute(ctx, reconcile.Run{ID: "plan", Scope: reconcile.Full(), Lease: open{}, Journal: said})
 	return err
 }
 
-// open is the gate of a process that is alone.
+// open is the lease of a process that is alone.
 type open struct{}
 
 func (open) Check(ctx context.Context) error { return ctx.Err() }
 func (open) Lock(ctx context.Context, _ string) (func(), bool, error) {
 	return func() {}, true, ctx.Err()
 }
-func (open) Spent(context.Context) (plan.Budget, error)                { return plan.Budget{}, nil }
-func (open) Pins(context.Context) ([]plan.Pin, error)                  { return nil, nil }
-func (open) Pin(context.Context, []plan.Pin) error                     { return nil }
-func (open) Repin(context.Context, []plan.Pin, []directory.Ref) error  { return nil }
-func (open) Verdicts(context.Context) (map[string]plan.Verdict, error) { return nil, nil }
-func (open) Spend(context.Context, *plan.Change, int) (func(bool), bool, error) {
-	return func(bool) {}, true, nil
-}
 func (open) Draining() <-chan struct{} { return nil }
 
-// listener keeps what a person should read.
+// listener keeps messages.
 type listener struct {
 	mu     sync.Mutex
 	prefix string
@@ -72,13 +63,10 @@ type listener struct {
 func (l *listener) Read(int, int, int)                                  {}
 func (l *listener) Planned(context.Context, plan.Plan, plan.Plan) error { return nil }
 func (l *listener) Done(*plan.Change, provider.Result)                  {}
+func (l *listener) Applied(*reconcile.Report, error)                    {}
 
-func (l *listener) Say(level reconcile.Level, event string, attributes map[string]any) {
+func (l *listener) Say(_ reconcile.Level, event string, _ map[string]any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	line := l.prefix + event
-	if dn, ok := attributes["dn"].(string); ok && dn != "" {
-		line += " (" + dn + ")"
-	}
-	l.lines = append(l.lines, line)
+	l.lines = append(l.lines, l.prefix+event)
 }

@@ -13,7 +13,7 @@ import (
 
 	"rollcall/internal/metrics"
 	"rollcall/internal/redistest"
-	"rollcall/ledger"
+	"rollcall/ledger/ledgertest"
 	"rollcall/status"
 )
 
@@ -85,7 +85,7 @@ func registry(t testing.TB, cfg metrics.StateConfig) *prometheus.Registry {
 	t.Helper()
 	for i := range cfg.Containers {
 		if cfg.Containers[i].Facts == nil {
-			cfg.Containers[i].Facts = ledger.NewMemory().Facts
+			cfg.Containers[i].Facts = ledgertest.NewMemory().Facts
 		}
 	}
 	if cfg.Queues == nil {

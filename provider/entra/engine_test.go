@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"rollcall/directory"
-	"rollcall/ledger"
+	"rollcall/ledger/ledgertest"
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/provider"
@@ -20,7 +20,7 @@ import (
 type hop struct {
 	*world
 	engine *reconcile.Engine
-	ledger *ledger.Memory
+	ledger *ledgertest.Memory
 	people *people
 	gate   *gate
 	said   *journal
@@ -28,7 +28,7 @@ type hop struct {
 
 func openHop(t *testing.T, s setup) *hop {
 	t.Helper()
-	h := &hop{world: open(t, s), ledger: ledger.NewMemory(), people: &people{}, gate: &gate{}, said: &journal{}}
+	h := &hop{world: open(t, s), ledger: ledgertest.NewMemory(), people: &people{}, gate: &gate{}, said: &journal{}}
 	h.restart()
 	return h
 }
@@ -42,7 +42,7 @@ func (h *hop) restart() {
 		h.t.Fatal(err)
 	}
 	h.engine = reconcile.New(reconcile.Config{
-		Source: h.people, Provider: h.Provider, Ledger: h.ledger, Version: h.people.version, Now: h.clock.Now,
+		Source: h.people, Provider: h.Provider, Ledger: h.ledger, Now: h.clock.Now,
 		Policy: plan.Policy{UserDeleteAction: plan.ActionDelete, GroupDeleteAction: plan.ActionDelete, DeleteAfter: 24 * time.Hour},
 		Limits: plan.Limits{Most: 1 << 20, Least: 1 << 20, MemberShare: 1},
 		Desire: func(s directory.Snapshot, state plan.State) (mapping.Result, error) {
@@ -52,7 +52,11 @@ func (h *hop) restart() {
 }
 
 func (h *hop) run(only ...directory.Ref) (reconcile.Report, error) {
-	return h.engine.Execute(h.t.Context(), reconcile.Run{ID: "run", Only: only, Gate: h.gate, Journal: h.said})
+	scope := reconcile.Full()
+	if len(only) > 0 {
+		scope = reconcile.Entries(only...)
+	}
+	return h.engine.Execute(h.t.Context(), reconcile.Run{ID: "run", Scope: scope, Lease: h.gate, Journal: h.said})
 }
 
 // must runs, and every change has to succeed.
@@ -83,7 +87,7 @@ func (p *people) Read(context.Context, directory.Query) (directory.Snapshot, err
 	return s, nil
 }
 
-func (p *people) version(_ context.Context, _ string, ref directory.Ref) (string, time.Time, error) {
+func (p *people) Version(_ context.Context, _ string, ref directory.Ref) (string, time.Time, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.entries {
@@ -128,14 +132,6 @@ func (gate) Check(ctx context.Context) error { return ctx.Err() }
 func (gate) Lock(ctx context.Context, _ string) (func(), bool, error) {
 	return func() {}, true, ctx.Err()
 }
-func (gate) Spent(context.Context) (plan.Budget, error)                { return plan.Budget{}, nil }
-func (gate) Pins(context.Context) ([]plan.Pin, error)                  { return nil, nil }
-func (gate) Pin(context.Context, []plan.Pin) error                     { return nil }
-func (gate) Repin(context.Context, []plan.Pin, []directory.Ref) error  { return nil }
-func (gate) Verdicts(context.Context) (map[string]plan.Verdict, error) { return nil, nil }
-func (gate) Spend(context.Context, *plan.Change, int) (func(bool), bool, error) {
-	return func(bool) {}, true, nil
-}
 func (gate) Draining() <-chan struct{} { return nil }
 
 // journal keeps what went wrong.
@@ -147,6 +143,7 @@ type journal struct {
 func (j *journal) Read(int, int, int)                                  {}
 func (j *journal) Planned(context.Context, plan.Plan, plan.Plan) error { return nil }
 func (j *journal) Done(*plan.Change, provider.Result)                  {}
+func (j *journal) Applied(*reconcile.Report, error)                    {}
 func (j *journal) Say(level reconcile.Level, event string, about map[string]any) {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -1,8 +1,8 @@
--- id epoch token now digest held read_at leaver_since reasons | reason count ... | object:change count ...
--- read_at is 0 for a plan that is carried out only in part.
+-- id epoch token now digest held read_at leaver_since reasons follow | reason count ... | object:change count ...
+-- read_at is 0 for a plan that is carried out only in part. follow is 1 when others have to follow what is about to be written.
 local id, rec = ARGV[1], record(ARGV[1])
 if not holds(id, ARGV[2], ARGV[3]) then return { 'stale' } end
-local from = 10 + 2 * tonumber(ARGV[9])
+local from = 11 + 2 * tonumber(ARGV[9])
 for at = from, #ARGV, 2 do
   local name = ARGV[at]
   local f = redis.call('HMGET', rec, 's:' .. name, 'f:' .. name)
@@ -19,5 +19,6 @@ local meta, reasons = key('meta'), key('conflicts')
 redis.call('HSET', meta, 'leaver_since', ARGV[8])
 if ARGV[7] ~= '0' then redis.call('HSET', meta, 'read_at', ARGV[7]) end
 redis.call('DEL', reasons)
-if from > 10 then redis.call('HSET', reasons, unpack(ARGV, 10, from - 1)) end
+if from > 11 then redis.call('HSET', reasons, unpack(ARGV, 11, from - 1)) end
+if ARGV[10] == '1' then redis.call('HSET', meta, 'mark:follow', id) end
 return { 'ok' }

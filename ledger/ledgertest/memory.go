@@ -1,4 +1,5 @@
-package ledger
+// Package ledgertest has a ledger for tests.
+package ledgertest
 
 import (
 	"context"
@@ -7,39 +8,38 @@ import (
 	"sync"
 
 	"rollcall/directory"
+	"rollcall/ledger"
 	"rollcall/plan"
 )
 
-// Memory is a ledger that is forgotten with the process.
+// Memory is a ledger in memory. It implements reconcile.Ledger.
 type Memory struct {
 	mu     sync.Mutex
 	links  map[directory.Ref]plan.Link
 	groups map[directory.ID]plan.Confirmed
-	facts  Facts
+	facts  ledger.Facts
 }
-
-var _ Ledger = (*Memory)(nil)
 
 // NewMemory returns an empty ledger.
 func NewMemory() *Memory {
 	return &Memory{links: map[directory.Ref]plan.Link{}, groups: map[directory.ID]plan.Confirmed{}}
 }
 
-// Links implements Ledger.
+// Links returns every link.
 func (m *Memory) Links(context.Context) (map[directory.Ref]plan.Link, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return maps.Clone(m.links), nil
 }
 
-// LinksOf implements Ledger.
+// LinksOf returns the links of some entries.
 func (m *Memory) LinksOf(_ context.Context, refs ...directory.Ref) (map[directory.Ref]plan.Link, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return pick(m.links, refs), nil
 }
 
-// PutLinks implements Ledger.
+// PutLinks replaces the links of these entries.
 func (m *Memory) PutLinks(_ context.Context, links map[directory.Ref]plan.Link) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -47,7 +47,7 @@ func (m *Memory) PutLinks(_ context.Context, links map[directory.Ref]plan.Link) 
 	return nil
 }
 
-// DropLinks implements Ledger.
+// DropLinks deletes the links of these entries.
 func (m *Memory) DropLinks(_ context.Context, refs ...directory.Ref) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -55,21 +55,21 @@ func (m *Memory) DropLinks(_ context.Context, refs ...directory.Ref) error {
 	return nil
 }
 
-// Groups implements Ledger.
+// Groups returns the confirmed members of every group.
 func (m *Memory) Groups(context.Context) (map[directory.ID]plan.Confirmed, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return maps.Clone(m.groups), nil
 }
 
-// ConfirmedOf implements Ledger.
+// ConfirmedOf returns the confirmed members of some groups.
 func (m *Memory) ConfirmedOf(_ context.Context, ids ...directory.ID) (map[directory.ID]plan.Confirmed, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return pick(m.groups, ids), nil
 }
 
-// Confirm implements Ledger.
+// Confirm replaces what is known of these groups.
 func (m *Memory) Confirm(_ context.Context, groups map[directory.ID]plan.Confirmed) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -80,7 +80,7 @@ func (m *Memory) Confirm(_ context.Context, groups map[directory.ID]plan.Confirm
 	return nil
 }
 
-// Unconfirm implements Ledger.
+// Unconfirm deletes what is known of these groups.
 func (m *Memory) Unconfirm(_ context.Context, ids ...directory.ID) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -88,18 +88,21 @@ func (m *Memory) Unconfirm(_ context.Context, ids ...directory.ID) error {
 	return nil
 }
 
-// Facts implements Ledger.
-func (m *Memory) Facts(context.Context) (Facts, error) {
+// Facts returns the facts.
+func (m *Memory) Facts(context.Context) (ledger.Facts, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.facts.clone(), nil
+	f := m.facts
+	f.Referrals = slices.Clone(f.Referrals)
+	return f, nil
 }
 
-// SetFacts implements Ledger.
-func (m *Memory) SetFacts(_ context.Context, f Facts) error {
+// SetFacts replaces the facts.
+func (m *Memory) SetFacts(_ context.Context, f ledger.Facts) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.facts = f.clone()
+	f.Referrals = slices.Clone(f.Referrals)
+	m.facts = f
 	return nil
 }
 

@@ -1,0 +1,101 @@
+package reconcile
+
+import (
+	"context"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+	"rollcall/provider"
+)
+
+// mirror is the hop to the local directory. The local directory compares versions by itself, in the write, and is
+// published as a whole.
+type mirror struct{ *Engine }
+
+// restrict implements hop. The local directory is one complete answer of its source: a run cannot publish a part of its
+// plan, and one entry alone proves no departure.
+func (m mirror) restrict(s Scope) (Scope, error) {
+	if s.undo != nil {
+		return s, fault.Errorf(fault.Invalid,
+			"a run of a source cannot be undone: it changed only the local copy, which follows its source")
+	}
+	if s.approvedOnly {
+		s.approvedOnly = false
+		s.rights |= completes
+	}
+	if s.limited() {
+		s.rights &^= concludes
+	}
+	return s, nil
+}
+
+// read implements hop. The local directory returns only what differs from the desired versions, so the source comes
+// first.
+func (m mirror) read(ctx context.Context, s Scope, v *view) (err error) {
+	if c, ok := m.cfg.Provider.(Committer); ok {
+		if v.readAt, err = c.Clock(ctx); err != nil {
+			return err
+		}
+	}
+	if err := m.source(ctx, directory.Query{Refs: s.refs}, v); err != nil {
+		return err
+	}
+	if v.desired, err = m.cfg.Desire(v.snapshot, plan.State{}); err != nil {
+		return err
+	}
+	q := provider.Query{Versions: make(map[directory.Ref]string, len(v.desired.Desired))}
+	for i := range v.desired.Desired {
+		q.Versions[v.desired.Desired[i].Ref] = v.desired.Desired[i].Version
+	}
+	q.Lookups = v.lookups(s, v.desired.Desired)
+	return m.state(ctx, s, q, v)
+}
+
+// begin implements hop.
+func (m mirror) begin(ctx context.Context, a *applier) error {
+	if err := a.run.Lease.Check(ctx); err != nil {
+		return err
+	}
+	c, ok := m.cfg.Provider.(Committer)
+	if !ok {
+		return nil
+	}
+	name := a.run.ID
+	if a.run.Scope.limited() {
+		name = ""
+	}
+	return c.Begin(ctx, name, a.view.readAt)
+}
+
+// write implements hop.
+func (m mirror) write(ctx context.Context, a *applier, at []int) error {
+	if err := a.run.Lease.Check(ctx); err != nil {
+		return err
+	}
+	return a.send(ctx, at)
+}
+
+// prepare implements hop.
+func (m mirror) prepare(context.Context, *applier, []plan.Change) error { return nil }
+
+// learn implements hop.
+func (m mirror) learn(*applier, *plan.Change, provider.Result) {}
+
+// record makes the local directory readable again and remembers what it was made of.
+func (m mirror) record(ctx context.Context, a *applier, complete bool) error {
+	if !complete || !a.run.Scope.may(keepsFacts) {
+		return nil
+	}
+	if err := a.run.Lease.Check(ctx); err != nil {
+		return err
+	}
+	if c, ok := m.cfg.Provider.(Committer); ok {
+		changed, err := c.Commit(ctx, a.run.ID)
+		if err != nil {
+			return err
+		}
+		a.report.Changed = changed
+	}
+	return a.facts(ctx)
+}

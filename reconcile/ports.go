@@ -1,0 +1,140 @@
+package reconcile
+
+import (
+	"context"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/ledger"
+	"rollcall/plan"
+	"rollcall/provider"
+)
+
+// Lease is the right of one worker to write. *status.Lease is the lease of a run.
+type Lease interface {
+	// Check fails when the run may no longer write. It makes no call.
+	Check(ctx context.Context) error
+	// Lock takes the short lock of one entry and makes sure that the run may still write. ok is false while the lock
+	// is held elsewhere.
+	Lock(ctx context.Context, entry string) (unlock func(), ok bool, err error)
+	// Draining is closed when the run should stop at the next safe point.
+	Draining() <-chan struct{}
+}
+
+// Memory keeps the decisions about a container, its pins and its budget between runs.
+type Memory interface {
+	// Load returns what is valid now.
+	Load(ctx context.Context) (Remembered, error)
+	// Keep changes pins.
+	Keep(ctx context.Context, changes PinChanges) error
+	// Spend counts a destructive change that is about to be made; ok is false if the window would then hold more than
+	// limit. settle reports whether the change was made. A change that is never settled stays counted, and beginning
+	// it again does not count it twice.
+	Spend(ctx context.Context, c *plan.Change, limit int) (settle func(made bool), ok bool, err error)
+}
+
+// Remembered is what a Memory returns.
+type Remembered struct {
+	// Spent counts the destructive changes of the last 24 hours.
+	Spent plan.Budget
+	// Verdicts are the valid decisions by the fingerprint of the change.
+	Verdicts map[string]plan.Verdict
+	// Pins keep entries as they were before a run that was undone.
+	Pins []plan.Pin
+}
+
+// PinChanges changes the pins of a container.
+type PinChanges struct {
+	// Set adds pins, in place of those of the same entries.
+	Set []plan.Pin
+	// Update replaces pins that are still kept. A pin that was lifted meanwhile stays lifted.
+	Update []plan.Pin
+	// Remove removes the pins of these entries.
+	Remove []directory.Ref
+}
+
+// Journal receives the progress of a run. Its methods are called from several goroutines.
+type Journal interface {
+	// Read reports the size of the source.
+	Read(users, groups, memberships int)
+	// Planned stores the plan before anything of it is applied.
+	Planned(ctx context.Context, apply, held plan.Plan) error
+	// Done reports the result of a change.
+	Done(c *plan.Change, r provider.Result)
+	// Applied reports the outcome of the whole plan, also where the run was stopped. recorded tells whether the
+	// outcome was written to the ledger.
+	Applied(r *Report, recorded error)
+	// Say records a message for the status endpoints. Attributes add detail to the text.
+	Say(level Level, event string, attributes map[string]any)
+}
+
+// Level is the level of a message.
+type Level string
+
+// The levels.
+const (
+	Info    Level = "info"
+	Warning Level = "warning"
+	Error   Level = "error"
+)
+
+// Ledger is the index of the remote objects of one container: three small ports that live and die together.
+// *ledger.Redis implements it.
+type Ledger interface {
+	Links
+	Groups
+	FactStore
+}
+
+// Links relates entries to remote objects.
+type Links interface {
+	// Links returns every link.
+	Links(ctx context.Context) (map[directory.Ref]plan.Link, error)
+	// PutLinks replaces the links of these entries.
+	PutLinks(ctx context.Context, links map[directory.Ref]plan.Link) error
+	// DropLinks deletes the links of these entries.
+	DropLinks(ctx context.Context, refs ...directory.Ref) error
+}
+
+// Groups keeps the confirmed members of groups.
+type Groups interface {
+	// Groups returns the confirmed members of every group, by the group's ID.
+	Groups(ctx context.Context) (map[directory.ID]plan.Confirmed, error)
+	// Confirm replaces what is known of these groups.
+	Confirm(ctx context.Context, groups map[directory.ID]plan.Confirmed) error
+	// Unconfirm deletes what is known of these groups: the next run lists their members. The engine calls it before it
+	// changes members, so that a death in between leaves the group unconfirmed.
+	Unconfirm(ctx context.Context, ids ...directory.ID) error
+}
+
+// FactStore keeps what one run leaves for the next to compare itself with.
+type FactStore interface {
+	// Facts returns the facts of the last good run; those of a new ledger are zero.
+	Facts(ctx context.Context) (ledger.Facts, error)
+	// SetFacts replaces the facts.
+	SetFacts(ctx context.Context, f ledger.Facts) error
+}
+
+// Committer is a provider whose readers must never see it half written: the local directory. A run calls Begin with its
+// id after it read the state and before its first write, and Commit after the last one. An object job begins without an
+// id and commits nothing.
+type Committer interface {
+	// Clock returns the time by which reads are ordered. The engine calls it right before it reads the source.
+	Clock(ctx context.Context) (time.Time, error)
+	// Begin marks the provider as being written by run, with what was read at readAt.
+	Begin(ctx context.Context, run string, readAt time.Time) error
+	// Commit clears the mark, and reports whether anything changed since the last one.
+	Commit(ctx context.Context, run string) (changed bool, err error)
+}
+
+// Settler is a provider that keeps its view of the tenant between runs. Settle is called at the end of a full run that
+// carried out its plan, so that the next run does not read this run's writes again.
+type Settler interface {
+	Settle(ctx context.Context) error
+}
+
+// Batcher is a provider that takes several changes at once where they go well together. Batch returns how many of the
+// leading changes, all of one stage, go into the next Apply. It takes precedence over Capabilities.BatchSize.
+type Batcher interface {
+	Batch(changes []plan.Change) int
+}

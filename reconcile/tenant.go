@@ -1,0 +1,282 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+	"rollcall/provider"
+	"rollcall/source"
+)
+
+// tenant is the hop to a tenant. Each write is made under the lock of its entry, in the version that was planned.
+type tenant struct{ *Engine }
+
+// restrict implements hop.
+func (t tenant) restrict(s Scope) (Scope, error) { return s, nil }
+
+// read implements hop. Scope, nested groups and addresses can only be judged over the whole local directory, so it is
+// read as a whole also for a single entry. The tenant's domains come before the mapping.
+func (t tenant) read(ctx context.Context, s Scope, v *view) (err error) {
+	if err := t.source(ctx, directory.Query{}, v); err != nil {
+		return err
+	}
+	var q provider.Query
+	if s.limited() { // The domains are not known yet. Addresses and groups are all that the lookups need.
+		near, err := t.cfg.Desire(around(v.snapshot, s), plan.State{})
+		if err != nil {
+			return err
+		}
+		q.Lookups = v.lookups(s, near.Desired)
+	}
+	if err := t.state(ctx, s, q, v); err != nil {
+		return err
+	}
+	if v.desired, err = t.cfg.Desire(v.snapshot, v.state); err != nil {
+		return err
+	}
+	v.rejectUnproven()
+	if s.limited() {
+		v.addLinked(s)
+	}
+	return nil
+}
+
+// around returns a snapshot of the scope's entries and of every group. Their own mapping, scope and memberships need no
+// more.
+func around(all directory.Snapshot, s Scope) directory.Snapshot {
+	entries := all.Entries
+	all.Entries = nil
+	for i := range entries {
+		if e := &entries[i]; e.Kind == directory.Group || s.has(e.Ref()) {
+			all.Entries = append(all.Entries, *e)
+		}
+	}
+	return all
+}
+
+// rejectUnproven makes an object foreign if its anchor may belong to another system and names no known entry: neither
+// one that is present or departed nor one that the ledger links. A foreign object keeps its name and is never taken
+// over.
+func (v *view) rejectUnproven() {
+	var known map[directory.Ref]bool
+	for i := range v.state.Objects {
+		o := &v.state.Objects[i]
+		if o.Unproven == "" || !o.Anchored() || v.links[o.Ref].RemoteID != "" {
+			continue
+		}
+		if known == nil {
+			known = v.refs()
+		}
+		if known[o.Ref] {
+			continue
+		}
+		o.ID = ""
+		if o.Active && o.ReadOnly == "" {
+			v.strangers = append(v.strangers, cmp.Or(o.Address, o.RemoteID))
+		}
+		if o.Protected == "" {
+			o.Protected = o.Unproven
+		}
+	}
+}
+
+// addLinked adds the linked objects that a limited scope did not look up: they say who the members of a group are, how
+// many objects are ours, and how large groups are. An object that was looked up and not found is gone.
+func (v *view) addLinked(s Scope) {
+	seen := map[string]bool{}
+	for i := range v.state.Objects {
+		o := &v.state.Objects[i]
+		seen[o.RemoteID] = true
+		if c, ok := v.groups[o.ID]; ok && o.Kind == directory.Group && o.Size == 0 {
+			o.Size = max(len(o.Members), len(c.Members))
+		}
+	}
+	for ref, link := range v.links {
+		if link.RemoteID == "" || seen[link.RemoteID] || s.has(ref) {
+			continue
+		}
+		o := plan.Object{Ref: ref, RemoteID: link.RemoteID, Active: true}
+		if ref.Kind == directory.Group {
+			o.ReadOnly = "its members were not looked up"
+		}
+		v.state.Objects = append(v.state.Objects, o)
+	}
+}
+
+// begin implements hop. The members of a group that is about to change are unconfirmed first.
+func (t tenant) begin(ctx context.Context, a *applier) error {
+	if _, ok := t.cfg.Source.(source.Versioner); !ok {
+		return fault.Errorf(fault.Internal, "the source of a tenant cannot tell the versions of its entries")
+	}
+	if err := a.run.Lease.Check(ctx); err != nil {
+		return err
+	}
+	for i := range a.report.Apply.Changes {
+		if c := &a.report.Apply.Changes[i]; c.Op.Membership() {
+			a.touched[c.ID] = true
+		}
+	}
+	ids := make([]directory.ID, 0, len(a.touched))
+	for id := range a.touched {
+		ids = append(ids, id)
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return t.cfg.Ledger.Unconfirm(ctx, ids...)
+}
+
+// write implements hop.
+func (t tenant) write(ctx context.Context, a *applier, at []int) error {
+	ready := make([]int, 0, len(at))
+	for _, i := range at {
+		unlock, ok, err := t.admit(ctx, a, i)
+		if err != nil {
+			return err
+		}
+		if ok {
+			defer unlock()
+			ready = append(ready, i)
+		}
+	}
+	return a.send(ctx, ready)
+}
+
+// admit takes the entry's lock and makes sure that the plan is not older than the entry. A busy lock moves the change
+// to the end of the run.
+func (t tenant) admit(ctx context.Context, a *applier, i int) (unlock func(), ok bool, err error) {
+	c := &a.report.Apply.Changes[i]
+	unlock, ok, err = a.run.Lease.Lock(ctx, lockName(c))
+	if err != nil {
+		return nil, false, err
+	}
+	if !ok {
+		a.mu.Lock()
+		a.late = append(a.late, i)
+		a.mu.Unlock()
+		return nil, false, nil
+	}
+	now, since, err := t.cfg.Source.(source.Versioner).Version(ctx, c.Source, c.Ref)
+	if err == nil && now == c.Version {
+		a.due(c, since)
+		return unlock, true, nil
+	}
+	unlock()
+	if err == nil {
+		a.superseded(c)
+	}
+	return nil, false, err
+}
+
+// lockName is the entry that a change writes. For a membership it is the pair, so that the members of a large group can
+// be written concurrently.
+func lockName(c *plan.Change) string {
+	if c.Member != nil {
+		return c.Ref.String() + "+" + c.Member.String()
+	}
+	return c.Ref.String()
+}
+
+// prepare notes suspensions in the ledger before they are made. Where the remote object cannot carry our mark,
+// the ledger must: otherwise a death between the write and its record leaves an account with an unknown suspender. A
+// note without a suspension does no harm, because the next run finds the account active. The note starts the clock of
+// the grace period, too: a late suspension gets a whole one.
+func (t tenant) prepare(ctx context.Context, a *applier, batch []plan.Change) error {
+	notes := map[directory.Ref]plan.Link{}
+	a.mu.Lock()
+	for i := range batch {
+		if c := &batch[i]; c.Op == plan.Suspend {
+			link := a.link(c.Ref)
+			link.RemoteID, link.Suspended = c.RemoteID, true
+			if t, ok := a.tombstone(c.Ref); ok {
+				link.Departed, link.Why = t.Since, t.Why
+			}
+			a.links[c.Ref], notes[c.Ref] = link, link
+		}
+	}
+	a.mu.Unlock()
+	if len(notes) == 0 {
+		return nil
+	}
+	return t.cfg.Ledger.PutLinks(ctx, notes)
+}
+
+func (a *applier) tombstone(ref directory.Ref) (plan.Tombstone, bool) {
+	all := a.report.Apply.Tombstones
+	i, ok := slices.BinarySearchFunc(all, ref, func(t plan.Tombstone, ref directory.Ref) int { return t.Ref.Compare(ref) })
+	if !ok {
+		return plan.Tombstone{}, false
+	}
+	return all[i], true
+}
+
+// learn implements hop.
+func (t tenant) learn(a *applier, c *plan.Change, r provider.Result) {
+	if c.Op.Membership() {
+		return
+	}
+	link := a.link(c.Ref)
+	switch c.Op {
+	case plan.Create:
+		link = plan.Link{RemoteID: r.RemoteID, Created: t.cfg.Now()}
+		a.remote[c.Ref] = r.RemoteID
+	case plan.Adopt, plan.Reanchor:
+		link.RemoteID = c.RemoteID
+		a.remote[c.Ref] = c.RemoteID
+		if c.From != "" {
+			a.lost = append(a.lost, directory.Ref{Kind: c.Kind, ID: c.From})
+		}
+	case plan.Suspend:
+		link.Suspended = !r.Foreign
+	case plan.Restore:
+		link.Suspended = false
+		link.Departed, link.Why = time.Time{}, ""
+	case plan.Undelete:
+		link.RemoteID, link.Suspended = c.RemoteID, c.Inactive
+		a.remote[c.Ref] = c.RemoteID
+	case plan.Delete:
+		a.lost = append(a.lost, c.Ref)
+		delete(a.links, c.Ref)
+		return
+	default:
+		return
+	}
+	a.links[c.Ref] = link
+}
+
+// record implements hop. Only a run that read everything and carried out its plan concludes departures, confirms
+// members and keeps facts.
+func (t tenant) record(ctx context.Context, a *applier, complete bool) error {
+	a.report.Changed = a.report.Applied > 0
+	if a.run.Scope.may(confirms) {
+		a.observe()
+		a.recordDepartures()
+	}
+	if err := t.cfg.Ledger.PutLinks(ctx, a.links); err != nil {
+		return err
+	}
+	if err := t.cfg.Ledger.DropLinks(ctx, a.lost...); err != nil {
+		return err
+	}
+	if !complete || !a.run.Scope.may(confirms) {
+		return nil
+	}
+	if err := a.confirm(ctx); err != nil {
+		return err
+	}
+	if err := a.endPins(ctx); err != nil {
+		return err
+	}
+	if s, ok := t.cfg.Provider.(Settler); ok {
+		if err := s.Settle(ctx); err != nil {
+			a.run.Journal.Say(Warning,
+				"The view of the tenant was not kept; the next run reads more: "+err.Error(), nil)
+		}
+	}
+	return a.facts(ctx)
+}
