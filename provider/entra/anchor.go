@@ -1,8 +1,13 @@
 package entra
 
 import (
+	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"net/http"
+	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -67,8 +72,14 @@ func isObjectID(s string) bool {
 	return ok
 }
 
-// groupPrefix begins the uniqueName of every group of ours.
-const groupPrefix = "rollcall-"
+const (
+	// groupPrefix begins the uniqueName of every group of ours.
+	groupPrefix = "rollcall-"
+	// markPrefix begins the mail nickname of a group that was given to another entry.
+	markPrefix = "rollcall-entry-"
+	// longestNickname is how long Graph lets a mail nickname be.
+	longestNickname = 64
+)
 
 // uniqueName returns the uniqueName of a group.
 func uniqueName(id directory.ID) string { return groupPrefix + string(id) }
@@ -80,6 +91,83 @@ func groupID(name string) directory.ID {
 		return ""
 	}
 	return directory.ID(id)
+}
+
+var markable = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// nicknameMark returns the mail nickname that gives a group to another entry than its uniqueName says. It is empty where
+// the configuration maps the nickname, or the ID cannot stand in one.
+func (p *Provider) nicknameMark(id directory.ID) string {
+	mark := markPrefix + string(id)
+	if slices.Contains(p.groupFields, "mailNickname") || len(mark) > longestNickname || !markable.MatchString(string(id)) {
+		return ""
+	}
+	return mark
+}
+
+// entryOf returns the ID of the entry to which a group belongs, "" for a group that is not ours: the entry that its mail
+// nickname names, or that its uniqueName names. Where the nickname cannot name it, the ledger does.
+func (p *Provider) entryOf(g *group) directory.ID {
+	if g == nil || groupID(g.Name) == "" {
+		return ""
+	}
+	if id, marked := strings.CutPrefix(g.Nickname, markPrefix); marked && p.nicknameMark(directory.ID(id)) == g.Nickname {
+		return directory.ID(id)
+	}
+	if id := p.marks.entry(g.ID); id != "" && p.nicknameMark(id) == "" {
+		return id
+	}
+	return groupID(g.Name)
+}
+
+// deriveNickname gives a new object the mail nickname that a text makes, unless the mapping gives it one.
+func (it *item) deriveNickname(id directory.ID, text string) {
+	body := it.body.(map[string]any)
+	if _, mapped := body["mailNickname"]; mapped {
+		return
+	}
+	it.nickname = safeNickname(id)
+	body["mailNickname"] = nickname(text, it.nickname)
+}
+
+// nickname makes a mail nickname of a text: ASCII without spaces and the signs that Graph refuses, without a dot at either
+// end or dots in a row.
+func nickname(text, otherwise string) string {
+	var b strings.Builder
+	for _, r := range text {
+		refused := r <= ' ' || r >= 0x7f || strings.ContainsRune("@()\\[]\";:<>,", r)
+		if !refused && (r != '.' || !strings.HasSuffix(b.String(), ".")) {
+			b.WriteRune(r)
+		}
+	}
+	name := strings.Trim(b.String(), ".")
+	if len(name) > longestNickname {
+		name = strings.TrimRight(name[:longestNickname], ".")
+	}
+	if name == "" {
+		return otherwise
+	}
+	return name
+}
+
+// safeNickname returns a mail nickname that Graph takes and no other object has. It depends on the ID alone.
+func safeNickname(id directory.ID) string {
+	sum := sha256.Sum256([]byte(id))
+	return groupPrefix + hex.EncodeToString(sum[:16])
+}
+
+// sendCreates makes requests that create objects. A request that is refused for a derived mail nickname is made again with
+// the safe one.
+func (p *Provider) sendCreates(ctx context.Context, items []*item) {
+	p.send(ctx, items...)
+	var again []*item
+	for _, it := range items {
+		if r := refused(it.err); it.nickname != "" && r != nil && r.status == http.StatusBadRequest && r.concerns("mailNickname") {
+			it.body.(map[string]any)["mailNickname"] = it.nickname
+			again = append(again, it)
+		}
+	}
+	p.send(ctx, again...)
 }
 
 // ID returns the ID whose onPremisesImmutableId a text is, and false where it is none.

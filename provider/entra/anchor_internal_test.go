@@ -2,6 +2,7 @@ package entra
 
 import (
 	"encoding/base64"
+	"strings"
 	"testing"
 
 	"rollcall/directory"
@@ -77,6 +78,8 @@ func TestNickname(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"Liz.Smith": "Liz.Smith", "All (of) Sales; EMEA": "AllofSalesEMEA", "Müller & Söhne": "Mller&Shne", "日本": "otherwise",
+		"Example Inc.": "ExampleInc", ".a . b...c.": "a.b.c", "...": "otherwise", strings.Repeat("ab.", 40): strings.Repeat("ab.", 21) + "a",
+		strings.Repeat("x", 63) + ".y": strings.Repeat("x", 63),
 	} {
 		if got := nickname(text, "otherwise"); got != want {
 			t.Errorf("nickname(%q) = %q, want %q", text, got, want)

@@ -2,9 +2,9 @@ package entra
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"slices"
-	"time"
 
 	"rollcall/directory"
 	"rollcall/fault"
@@ -22,13 +22,13 @@ type job struct {
 // fail ends a job.
 func (j *job) fail(err error) { j.out.Err, j.done = err, true }
 
-// succeed ends a job; note says what a person should know.
+// succeed ends a job; note is something that an administrator should know.
 func (j *job) succeed(note string) { j.out.Err, j.out.Note, j.done = nil, note, true }
 
-// end takes what became of the job's request.
+// end ends a job with the outcome of its request.
 func (j *job) end(it *item) {
 	j.out.RequestID = it.answer.requestID()
-	j.out.Err, j.done = it.err, true
+	j.out.Err, j.done = it.named(), true
 }
 
 // open returns the jobs that have not ended.
@@ -53,11 +53,29 @@ func (p *Provider) Apply(ctx context.Context, batch []plan.Change) []provider.Re
 	}
 	results := make([]provider.Result, len(jobs))
 	for i, j := range jobs {
-		if results[i] = j.out; !j.done {
-			results[i].Err = fault.Errorf(fault.Internal, "%s of %s came to no end", j.Op, j.Ref)
+		switch {
+		case !j.done:
+			j.fail(fault.Errorf(fault.Internal, "%s of %s came to no end", j.Op, j.Ref))
+		case j.out.Err != nil:
+			j.out.Err = p.ofObject(ctx, j)
 		}
+		results[i] = j.out
 	}
 	return results
+}
+
+// ofObject returns the error of a job as one of its object, where that is what Graph refused. A refusal below 500 that
+// repeating the request did not cure says nothing about the target.
+func (p *Provider) ofObject(ctx context.Context, j *job) error {
+	r, kind := refused(j.out.Err), fault.KindOf(j.out.Err)
+	switch {
+	case r == nil:
+	case kind == refusedObject && r.forbidden() && j.Kind == directory.User && !j.Op.Membership() && slices.Contains(p.known(ctx).Admins, j.RemoteID):
+		return fault.Errorf(refusedObject, "user %s is an administrator, whom the app may not change: %w", j.RemoteID, r)
+	case kind == fault.Unavailable && r.status >= 400 && r.status < 500 && r.status != http.StatusRequestTimeout && r.status != http.StatusTooEarly:
+		return fault.Errorf(refusedObject, "%w", j.out.Err)
+	}
+	return j.out.Err
 }
 
 // apply carries out changes of one operation and one kind.
@@ -86,7 +104,7 @@ func (p *Provider) apply(ctx context.Context, jobs []*job) {
 	}
 }
 
-// unaddressed ends a job whose remote id is none: what has no object cannot lose anything.
+// unaddressed ends a job whose remote id is none. An object that does not exist cannot lose anything.
 func (p *Provider) unaddressed(j *job) {
 	if j.RemoteID != "" && (j.Op == plan.Delete || j.Op == plan.RemoveMember) {
 		j.succeed("")
@@ -129,8 +147,10 @@ func (p *Provider) changeGroups(ctx context.Context, op plan.Op, jobs []*job) {
 	case plan.Create:
 		p.createGroups(ctx, jobs)
 	case plan.Update:
-		p.updateGroups(ctx, jobs)
-	case plan.Adopt, plan.Reanchor:
+		p.updateGroups(ctx, jobs, func(j *job) map[string]any { return map[string]any{} })
+	case plan.Reanchor:
+		p.reanchorGroups(ctx, jobs)
+	case plan.Adopt:
 		failAll(jobs, fault.Errorf(fault.Conflict, "the uniqueName of a group, which is its anchor, cannot be changed"))
 	case plan.Suspend, plan.Restore:
 		for _, j := range jobs {
@@ -143,16 +163,22 @@ func (p *Provider) changeGroups(ctx context.Context, op plan.Op, jobs []*job) {
 	}
 }
 
-// newAddress returns the address that a change gives the object; "" where it leaves it alone.
-func newAddress(c *plan.Change) string {
-	if slices.ContainsFunc(c.Fields, func(f plan.FieldChange) bool { return f.Name == plan.AddressField }) {
-		return c.Address
+// sendPatches ends jobs with the outcome of their requests. A request that changes nothing is not made.
+func (p *Provider) sendPatches(ctx context.Context, jobs []*job, items []*item) {
+	var real []*item
+	for _, it := range items {
+		if body, ok := it.body.(map[string]any); !ok || len(body) > 0 {
+			real = append(real, it)
+		}
 	}
-	return ""
+	p.send(ctx, real...)
+	for i, j := range jobs {
+		j.end(items[i])
+	}
 }
 
-// settling retells errors that a little patience cures: that one of the objects does not exist, where this process just
-// created it.
+// settling makes an error Unavailable that patience cures: the answer that an object does not exist which was created moments
+// ago.
 func (p *Provider) settling(ids ...string) func(error) error {
 	return func(err error) error {
 		r := refused(err)
@@ -169,7 +195,7 @@ func (p *Provider) settling(ids ...string) func(error) error {
 	}
 }
 
-// gone is the error for an object that the ledger knows and Graph does not.
+// gone is the error for an object that the ledger knows and Graph does not have.
 func (p *Provider) gone(j *job) error {
 	kind := fault.NotFound
 	if p.recent.Has(j.RemoteID) {
@@ -178,32 +204,37 @@ func (p *Provider) gone(j *job) error {
 	return fault.Errorf(kind, "%s %s is not there", j.Kind, j.RemoteID)
 }
 
-// denied tells a target that refuses us from one object that is above us. Graph lets no app change an administrator that
-// is none itself, nor what a restricted administrative unit holds: such a refusal comes while the like is taken from us.
-func (p *Provider) denied(ctx context.Context, jobs []*job, items []*item) {
-	var refusals []*job
-	for i, it := range items {
-		if it.err == nil {
-			p.allowed.Store(it.op, p.now())
-		} else if r := refused(it.err); r != nil && r.status == http.StatusForbidden && fault.KindOf(it.err) == fault.Denied {
-			refusals = append(refusals, jobs[i])
+// missingIsFine makes the answer that the object does not exist a success.
+func missingIsFine(err error) error {
+	if notFound(err) {
+		return nil
+	}
+	return err
+}
+
+// remoteIDs returns the remote ids of jobs, each once.
+func remoteIDs(jobs []*job) []string {
+	ids := make([]string, 0, len(jobs))
+	for _, j := range jobs {
+		ids = append(ids, j.RemoteID)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// collect reads the objects of lists by id.
+func collect[R any](items []*item, read func(json.RawMessage) (*R, bool), id func(*R) string) (map[string]*R, error) {
+	out := map[string]*R{}
+	for _, it := range items {
+		list, err := first(it)
+		if err != nil {
+			return nil, err
+		}
+		for _, body := range list {
+			if one, ok := read(body); ok {
+				out[id(one)] = one
+			}
 		}
 	}
-	if len(refusals) == 0 {
-		return
-	}
-	at, once := p.allowed.Load(items[0].op)
-	before := once && p.now().Sub(at.(time.Time)) < time.Minute
-	var administrators map[string]bool
-	if !before && refusals[0].Kind == directory.User {
-		administrators, _ = p.readAdministrators(ctx)
-	}
-	for _, j := range refusals {
-		switch {
-		case administrators[j.RemoteID]:
-			j.fail(fault.Errorf(fault.Conflict, "user %s is an administrator, whom the app may not change: %w", j.RemoteID, refused(j.out.Err)))
-		case before:
-			j.fail(fault.Errorf(fault.Conflict, "%s %s is one that the app may not change, where it may change others: %w", j.Kind, j.RemoteID, refused(j.out.Err)))
-		}
-	}
+	return out, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,21 +29,48 @@ import (
 // tokenOp is the op of errors that concern the access token and not the request that needed it.
 const tokenOp = "token"
 
-// publicAuthorities are the sign-in services that Microsoft vouches for; of others it knows nothing to tell.
+// publicAuthorities are the sign-in services for which Microsoft's instance discovery has an answer.
 var publicAuthorities = []string{
 	"login.microsoftonline.com", "login.microsoft.com", "login.windows.net", "sts.windows.net",
 	"login.microsoftonline.us", "login.chinacloudapi.cn", "login.partner.microsoftonline.cn",
 }
 
-// tokens fetches access tokens and keeps the newest until it is about to expire or is refused.
+// access is an access token.
+type access struct {
+	text string
+	// roles are the application permissions that the token carries; nil where it does not tell.
+	roles []string
+}
+
+// readAccess reads the claims of a token. Microsoft does not promise their format, so they serve for nothing but to tell a
+// missing permission from an object that is out of reach.
+func readAccess(text string) access {
+	var claims struct {
+		AppID string   `json:"appid"`
+		Azp   string   `json:"azp"`
+		Roles []string `json:"roles"`
+	}
+	parts := strings.Split(text, ".")
+	if len(parts) != 3 {
+		return access{text: text}
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil || json.Unmarshal(payload, &claims) != nil || claims.AppID+claims.Azp == "" {
+		return access{text: text}
+	}
+	return access{text, append([]string{}, claims.Roles...)}
+}
+
+// tokens fetches access tokens. It keeps the newest one until that is about to expire or is refused.
 type tokens struct {
 	scope string
-	// open returns a credential that has no token yet: azidentity keeps tokens, and gives one out again that was refused.
+	// open returns a credential without a token. Azidentity caches tokens, and would return one again that was refused.
 	open func() (azcore.TokenCredential, error)
 
 	mu         sync.Mutex
 	credential azcore.TokenCredential
-	token      azcore.AccessToken
+	token      access
+	expires    time.Time
 }
 
 func newTokens(cfg Config, opts Options, client *http.Client) (*tokens, error) {
@@ -134,7 +162,7 @@ func workload(cfg Config, opts Options, shared azcore.ClientOptions, private boo
 	}, nil
 }
 
-// newTransport returns a transport that trusts the authorities of a file besides those of the system.
+// newTransport returns a transport that trusts the certificate authorities of a file besides those of the system.
 func newTransport(caFile string) (http.RoundTripper, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = concurrency + 2
@@ -157,28 +185,28 @@ func newTransport(caFile string) (http.RoundTripper, error) {
 }
 
 // get returns a valid token other than the refused one.
-func (t *tokens) get(ctx context.Context, refused string) (string, error) {
+func (t *tokens) get(ctx context.Context, refused string) (access, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.token.Token != "" && t.token.Token != refused && time.Until(t.token.ExpiresOn) > 2*time.Minute {
-		return t.token.Token, nil
+	if t.token.text != "" && t.token.text != refused && time.Until(t.expires) > 2*time.Minute {
+		return t.token, nil
 	}
-	if t.token.Token == refused && refused != "" {
+	if t.token.text == refused && refused != "" {
 		fresh, err := t.open()
 		if err != nil {
-			return "", fault.New(fault.Internal, tokenOp, err)
+			return access{}, fault.New(fault.Internal, tokenOp, err)
 		}
 		t.credential = fresh
 	}
 	token, err := t.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{t.scope}})
 	if err != nil {
-		return "", classifyToken(ctx, err)
+		return access{}, classifyToken(ctx, err)
 	}
-	t.token = token
-	return token.Token, nil
+	t.token, t.expires = readAccess(token.Token), token.ExpiresOn
+	return t.token, nil
 }
 
-// classifyToken explains why there is no access token, and what to do about it.
+// classifyToken classifies a failed sign-in and says what to do about it.
 func classifyToken(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return trouble(ctx, tokenOp, err)
@@ -212,7 +240,7 @@ func classifyToken(ctx context.Context, err error) error {
 	return fault.New(fault.Denied, tokenOp, fmt.Errorf("%s: %s", said, tokenAdvice(said)))
 }
 
-// tokenAdvice reads the codes of the sign-in service.
+// tokenAdvice returns advice for the error codes of the sign-in service.
 func tokenAdvice(said string) string {
 	for _, a := range []struct{ code, advice string }{
 		{"AADSTS7000215", "the client secret is wrong: give its value, not its id"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -14,9 +15,9 @@ import (
 	"rollcall/provider/pace"
 )
 
-// item is one request with what became of it.
+// item is one request with its outcome.
 type item struct {
-	// op is the method in our words: "users.create".
+	// op names the method: "users.create".
 	op     string
 	method string
 	url    string // relative to the endpoint
@@ -24,7 +25,9 @@ type item struct {
 	prefer string
 	// secret is part of the body and must not come back in an error.
 	secret string
-	// retell says what a refusal means here, where that is not what it means in general. It may call it a success.
+	// nickname is the mail nickname to use where Graph refuses the one in the body; empty where that one is not derived.
+	nickname string
+	// retell replaces the error of a refusal that means something else here than in general; nil makes it a success.
 	retell func(error) error
 
 	answer   answer
@@ -45,6 +48,21 @@ func (it *item) decode(to any) error {
 	return it.err
 }
 
+// named returns the error of the request with the field and the value that Graph refused.
+func (it *item) named() error {
+	r := refused(it.err)
+	body, _ := it.body.(map[string]any)
+	if r == nil || r.status != http.StatusBadRequest || fault.KindOf(it.err).Retryable() {
+		return it.err
+	}
+	for _, name := range sortedKeys(body) {
+		if value := fmt.Sprint(body[name]); name != "passwordProfile" && body[name] != nil && r.concerns(name) && !strings.Contains(it.err.Error(), value) {
+			return fault.Errorf(fault.KindOf(it.err), "%w (%s: %q)", it.err, name, clean(value))
+		}
+	}
+	return it.err
+}
+
 // settle keeps an answer.
 func (it *item) settle(a answer) {
 	it.answer = a
@@ -54,7 +72,7 @@ func (it *item) settle(a answer) {
 	}
 }
 
-// cost returns what the request takes from the quota, as Microsoft publishes it.
+// cost returns what the request costs of the quota, as Microsoft publishes it.
 func (it *item) cost() (units, writes float64) {
 	if it.method != http.MethodGet {
 		return 1, 1
@@ -73,16 +91,16 @@ func (it *item) cost() (units, writes float64) {
 	return max(1, units), 0
 }
 
-// send makes the requests, in batches. What becomes of each is in its err and answer; requests of one send do not depend
-// on each other.
+// send makes the requests, in batches. The outcome of each is in its err and answer. Requests of one send do not depend on
+// each other.
 func (p *Provider) send(ctx context.Context, items ...*item) {
 	for some := range slices.Chunk(items, mostItems) {
 		p.sendSome(ctx, some)
 	}
 }
 
-// sendSome makes the requests of one batch. Those that were refused for a moment are sent again, alone, when the Caller
-// tries again.
+// sendSome makes the requests of one batch. When the Caller repeats the call, only those are sent again that failed for a
+// moment.
 func (p *Provider) sendSome(ctx context.Context, items []*item) {
 	op, cost := items[0].op, pace.Cost{}
 	if len(items) > 1 {
@@ -103,12 +121,13 @@ func (p *Provider) sendSome(ctx context.Context, items []*item) {
 	})
 	for _, it := range pending {
 		if it.err == nil || err != nil && !fault.KindOf(err).Retryable() {
-			it.err = err // Not asked at all, or told to stop.
+			it.err = err // Not sent at all, or canceled.
 		}
 	}
 }
 
-// worst sums up what was refused for a moment, for the Caller: a quota before anything else, and the longest time to wait.
+// worst returns one error for the requests that failed for a moment: a throttled one where there is one, with the longest
+// time to wait.
 func worst(pending []*item) error {
 	var out *fault.Error
 	var after time.Duration
@@ -136,14 +155,48 @@ func (p *Provider) exchange(ctx context.Context, items []*item) {
 	}
 	if len(items) == 1 {
 		it := items[0]
-		a, err := p.roundTrip(ctx, it.op, it.method, p.cfg.Endpoint+it.url, it.body, it.prefer)
+		a, err := p.roundTrip(ctx, it.op, it.method, p.cfg.Endpoint+it.url, it.body, it.prefer, "")
 		if it.err = err; err == nil {
 			it.settle(a)
 		}
 		p.opts.Observe(it.op, a.status, it.err)
+	} else {
+		p.exchangeBatch(ctx, items, "")
+		if again := unauthorized(items); len(again) > 0 { // Only the items: the batch itself was accepted.
+			p.exchangeBatch(ctx, again, again[0].answer.token.text)
+		}
+	}
+	p.judgeUnauthorized(ctx, items)
+}
+
+// unauthorized returns the items that Graph refused with 401.
+func unauthorized(items []*item) []*item {
+	return slices.DeleteFunc(slices.Clone(items), func(it *item) bool {
+		r := refused(it.err)
+		return r == nil || r.status != http.StatusUnauthorized
+	})
+}
+
+// judgeUnauthorized decides what a second 401, with a new token, concerns: where Graph takes the token for another request,
+// it is the single object, else the target. The test is a request, so that all workers decide alike.
+func (p *Provider) judgeUnauthorized(ctx context.Context, items []*item) {
+	twice := slices.DeleteFunc(unauthorized(items), func(it *item) bool { return !slices.Contains(ofOneObject, it.op) })
+	if len(twice) == 0 {
 		return
 	}
-	answers, err := p.batch(ctx, items)
+	a, err := p.once(ctx, http.MethodGet, p.cfg.Endpoint+"/domains?$select=id", nil, "", twice[0].answer.token)
+	if err != nil || a.status == http.StatusUnauthorized {
+		return
+	}
+	for _, it := range twice {
+		it.err = fault.New(refusedObject, it.op, fmt.Errorf("Graph does not take the access token for this request, though it "+
+			"takes it for others; the token was renewed once: %w", refused(it.err)))
+	}
+}
+
+// exchangeBatch sends the requests as one batch; refused is a token that was refused before, or empty.
+func (p *Provider) exchangeBatch(ctx context.Context, items []*item, refused string) {
+	answers, err := p.batch(ctx, items, refused)
 	for i, it := range items {
 		if err != nil {
 			it.err = err
@@ -168,7 +221,7 @@ type batchRequest struct {
 }
 
 // batch sends several requests as one and returns the answers by id.
-func (p *Provider) batch(ctx context.Context, items []*item) (map[string]answer, error) {
+func (p *Provider) batch(ctx context.Context, items []*item, refused string) (map[string]answer, error) {
 	requests := make([]batchRequest, 0, len(items))
 	for i, it := range items {
 		r := batchRequest{ID: strconv.Itoa(i + 1), Method: it.method, URL: it.url, Body: it.body}
@@ -180,7 +233,7 @@ func (p *Provider) batch(ctx context.Context, items []*item) (map[string]answer,
 		}
 		requests = append(requests, r)
 	}
-	a, err := p.roundTrip(ctx, "batch", http.MethodPost, p.cfg.Endpoint+"/$batch", map[string]any{"requests": requests}, "")
+	a, err := p.roundTrip(ctx, "batch", http.MethodPost, p.cfg.Endpoint+"/$batch", map[string]any{"requests": requests}, "", refused)
 	if err == nil {
 		err = judge("batch", &a)
 	}
@@ -204,7 +257,7 @@ func (p *Provider) batch(ctx context.Context, items []*item) (map[string]answer,
 		if _, twice := answers[r.ID]; twice {
 			continue
 		}
-		one := answer{status: r.Status, header: http.Header{}, body: r.Body}
+		one := answer{status: r.Status, header: http.Header{}, body: r.Body, token: a.token}
 		for name, value := range r.Headers {
 			one.header.Set(name, value)
 		}

@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,11 +36,11 @@ type Options struct {
 	Caller Caller
 	// Cache keeps what was read between runs; nil reads everything each time.
 	Cache Cache
-	// Observe is told of every request that was made, those in a batch one by one: the HTTP status of its answer, zero where
-	// there was none, and what became of it. Of a batch that was refused as a whole it is told once, as "batch". Nil: nobody is told.
+	// Observe is called for every request, for those in a batch one by one: with the HTTP status of the answer, zero where
+	// there was none, and the error. For a batch that failed as a whole it is called once, with "batch". Nil discards it.
 	Observe func(op string, status int, err error)
-	// Strained is told when Graph says that the quota is all but used up (x-ms-throttle-limit-percentage), before it refuses
-	// anything: share is 1 for all of it. It is called once in ten seconds at most. Nil: nobody is told.
+	// Strained is called when Graph reports that the quota is nearly used up (x-ms-throttle-limit-percentage), before it
+	// refuses anything. A share of 1 is all of it. It is called at most once in ten seconds. Nil discards it.
 	Strained func(ctx context.Context, share float64)
 	// Secret is the client secret; New reads Config.ClientSecretFile when it is empty.
 	Secret string
@@ -69,10 +68,8 @@ type Provider struct {
 	marks   marks
 	deleted deletedUsers
 	// returning are accounts that are half restored.
-	returning returning
-	seen      seen
-	// allowed says when Graph last took a kind of write from us.
-	allowed    sync.Map
+	returning  returning
+	seen       seen
 	strainedAt atomic.Int64
 }
 
@@ -115,7 +112,7 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	return p, nil
 }
 
-// call makes one request, or one batch, as the Caller has it. Every request of the package goes through here.
+// call makes one request or one batch through the Caller. Every request of the package goes through here.
 func (p *Provider) call(ctx context.Context, op string, cost pace.Cost, fn func(context.Context) error) error {
 	once := func(ctx context.Context) error {
 		timed, cancel := context.WithTimeout(ctx, p.cfg.RequestTimeout)
@@ -134,9 +131,9 @@ func (p *Provider) call(ctx context.Context, op string, cost pace.Cost, fn func(
 // mostBody is the largest answer that is read: a page of delta with thousands of members is a few megabytes.
 const mostBody = 64 << 20
 
-// roundTrip sends one request and reads its answer to the end, whatever it says. A token that is refused is replaced once: it
-// may have been withdrawn before its time.
-func (p *Provider) roundTrip(ctx context.Context, op, method, target string, body any, prefer string) (answer, error) {
+// roundTrip sends one request and reads its answer to the end, whatever its status. A refused token is replaced once, as it
+// may have been withdrawn before its time. refused is a token that was refused before, or empty.
+func (p *Provider) roundTrip(ctx context.Context, op, method, target string, body any, prefer, refused string) (answer, error) {
 	var payload []byte
 	if body != nil {
 		var err error
@@ -144,9 +141,8 @@ func (p *Provider) roundTrip(ctx context.Context, op, method, target string, bod
 			return answer{}, fault.New(fault.Internal, op, err)
 		}
 	}
-	refusedToken := ""
 	for {
-		token, err := p.tokens.get(ctx, refusedToken)
+		token, err := p.tokens.get(ctx, refused)
 		if err != nil {
 			return answer{}, trouble(ctx, op, err)
 		}
@@ -154,20 +150,20 @@ func (p *Provider) roundTrip(ctx context.Context, op, method, target string, bod
 		if err != nil {
 			return answer{}, trouble(ctx, op, err)
 		}
-		if a.status != http.StatusUnauthorized || refusedToken != "" {
+		if a.status != http.StatusUnauthorized || refused != "" {
 			p.strain(ctx, a.header)
 			return a, nil
 		}
-		refusedToken = token
+		refused = token.text
 	}
 }
 
-func (p *Provider) once(ctx context.Context, method, target string, payload []byte, prefer, token string) (answer, error) {
+func (p *Provider) once(ctx context.Context, method, target string, payload []byte, prefer string, token access) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(payload))
 	if err != nil {
 		return answer{}, err
 	}
-	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Authorization", "Bearer "+token.text)
 	req.Header.Set("Accept", "application/json")
 	if len(payload) > 0 {
 		req.Header.Set("Content-Type", "application/json")
@@ -187,10 +183,10 @@ func (p *Provider) once(ctx context.Context, method, target string, payload []by
 	if len(text) > mostBody {
 		return answer{}, errors.New("the answer is too large")
 	}
-	return answer{res.StatusCode, res.Header, text}, nil
+	return answer{res.StatusCode, res.Header, text, token}, nil
 }
 
-// strain reads how much of the quota is in use, and tells who wants to know.
+// strain reads how much of the quota is in use and reports it to Options.Strained.
 func (p *Provider) strain(ctx context.Context, h http.Header) {
 	const (
 		window = 10 * time.Second
@@ -206,8 +202,8 @@ func (p *Provider) strain(ctx context.Context, h http.Header) {
 	}
 }
 
-// local returns a link that Graph gave as a path below the endpoint. A link to anywhere else would carry the access token
-// there.
+// local returns a link from Graph as a path below the endpoint. A link to another host is an error, because the access token
+// would be sent there.
 func (p *Provider) local(op, link string) (string, error) {
 	u, err := url.Parse(link)
 	if err != nil || u.Scheme != p.base.Scheme || u.Host != p.base.Host || !strings.HasPrefix(link, p.cfg.Endpoint+"/") {

@@ -2,30 +2,38 @@ package entra
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
 	"sync"
+	"time"
 
 	"rollcall/directory"
 	"rollcall/fault"
 )
 
-// deletedUsers knows the accounts of ours among the deleted items, where Entra keeps them for thirty days. They are listed
-// once after each read, when something is created for the first time.
+// returningLife is how long Entra keeps deleted users (learn.microsoft.com/graph/api/directory-deleteditems-restore).
+const returningLife = 30 * 24 * time.Hour
+
+// deletedUsers are the accounts of ours among the deleted items. They are listed when something is created for the first
+// time after a read.
 type deletedUsers struct {
 	mu   sync.Mutex
 	byID map[directory.ID]deletedUser
 }
 
-// deletedUser is one of them.
-type deletedUser struct{ id, upn, since string }
+type deletedUser struct{ id, since string }
 
-// forget has the list read again.
+// forget makes the next create list the deleted items again.
 func (d *deletedUsers) forget() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.byID = nil
 }
 
-// take returns the account that was deleted last of those that carry the anchor, and takes it off the list.
+// take returns the account that was deleted last of those with the anchor, and removes it from the list.
 func (d *deletedUsers) take(id directory.ID) (deletedUser, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -42,23 +50,225 @@ func (p *Provider) listDeleted(ctx context.Context) error {
 		return nil
 	}
 	found := map[directory.ID]deletedUser{}
-	list := get("deletedItems.list", "/directory/deletedItems/microsoft.graph.user?$select=id,userPrincipalName,onPremisesImmutableId,deletedDateTime&$top=999")
+	list := get("deletedItems.list", "/directory/deletedItems/microsoft.graph.user?$select=id,onPremisesImmutableId,deletedDateTime&$top=999")
 	err := p.list(ctx, []*item{list}, func(_ int, r raw) {
 		var u deletedUser
 		anchor := ""
 		r.text("id", &u.id)
-		r.text("userPrincipalName", &u.upn)
 		r.text("deletedDateTime", &u.since)
 		r.text("onPremisesImmutableId", &anchor)
 		if id, ours := decodeAnchor(anchor); ours && isObjectID(u.id) && u.since >= found[id].since {
 			found[id] = u
 		}
 	})
-	if err == nil && list.err != nil {
-		err = fault.Errorf(fault.Unavailable, "deletedItems.list: %w", list.err)
-	}
 	if err == nil {
+		err = list.err
+	}
+	switch r := refused(err); {
+	case err == nil:
 		p.deleted.byID = found
+		return nil
+	case r != nil && r.status < 500 && fault.KindOf(err) != fault.Throttled: // It holds up the creation of accounts, and nothing else.
+		return fault.Errorf(refusedObject, "not created, because it is not known whether a deleted account of this entry can be restored: %w", err)
 	}
 	return err
+}
+
+// restoreDeleted ends the jobs whose account was among the deleted items and is restored. A job whose account is no longer
+// there stays open.
+func (p *Provider) restoreDeleted(ctx context.Context, jobs []*job) {
+	if len(jobs) == 0 {
+		return
+	}
+	if err := p.listDeleted(ctx); err != nil {
+		failAll(jobs, err)
+		return
+	}
+	var back []*job
+	ids := map[*job]string{}
+	for _, j := range jobs {
+		if u, found := p.deleted.take(j.ID); found {
+			ids[j] = u.id
+			back = append(back, j)
+		}
+	}
+	back = p.undelete(ctx, back, ids, func(j *job) map[string]any {
+		return map[string]any{"autoReconcileProxyConflict": true, "newUserPrincipalName": j.Address}
+	})
+	items := make([]*item, 0, len(back))
+	for _, j := range back {
+		body := map[string]any{"accountEnabled": true, "userPrincipalName": j.Address}
+		patch(body, j.Fields)
+		items = append(items, p.patchUser(ids[j], body))
+	}
+	p.send(ctx, items...)
+	for i, j := range back {
+		switch it := items[i]; {
+		case notFound(it.err) && fault.KindOf(it.err) == fault.NotFound:
+			// The account is gone for good: a new one is made.
+		case it.err == nil:
+			j.end(it)
+			j.out.RemoteID = ids[j]
+			j.out.Note = "restored from the deleted items"
+			p.returning.end(ctx, p, ids[j])
+		default:
+			j.end(it)
+			p.deleted.forget()
+		}
+	}
+}
+
+// undelete restores deleted accounts. They come back blocked, and the jobs that it returns have to complete them. A job
+// whose account is not among the deleted items is among these: an earlier attempt restored it, or it is gone for good, which
+// the next request tells.
+func (p *Provider) undelete(ctx context.Context, jobs []*job, ids map[*job]string, body func(*job) map[string]any) []*job {
+	if len(jobs) == 0 {
+		return nil
+	}
+	var active []string
+	items := make([]*item, 0, len(jobs))
+	for _, j := range jobs {
+		if !j.Inactive {
+			active = append(active, ids[j])
+		}
+		items = append(items, &item{
+			op: "deletedItems.restore", method: http.MethodPost, url: "/directory/deletedItems/" + ids[j] + "/restore", body: body(j),
+		})
+	}
+	if err := p.returning.begin(ctx, p, active); err != nil {
+		failAll(jobs, err)
+		p.deleted.forget()
+		return nil
+	}
+	p.send(ctx, items...)
+	for i, j := range jobs {
+		switch it := items[i]; {
+		case it.err == nil:
+			p.recent.Add(ids[j])
+		case notFound(it.err):
+		case fault.KindOf(it.err) == fault.Conflict:
+			j.fail(fault.Errorf(fault.Conflict, "the deleted account %s of this entry cannot be restored as %s: %w", ids[j], j.Address, it.err))
+		default:
+			j.end(it)
+			p.deleted.forget()
+		}
+	}
+	return open(jobs)
+}
+
+// undeleteUsers restores deleted accounts and then sets the fields to what they were. An account that was active is
+// activated with its fields.
+func (p *Provider) undeleteUsers(ctx context.Context, jobs []*job) {
+	ids := map[*job]string{}
+	for _, j := range jobs {
+		ids[j] = j.RemoteID
+	}
+	p.deleted.forget()
+	p.undelete(ctx, jobs, ids, func(*job) map[string]any { return map[string]any{"autoReconcileProxyConflict": true} })
+	p.reinstate(ctx, open(jobs))
+}
+
+// reinstate gives accounts that came back what they had.
+func (p *Provider) reinstate(ctx context.Context, jobs []*job) {
+	users := p.verifyUsers(ctx, jobs, false, own)
+	var back []*job
+	var items []*item
+	for _, j := range jobs {
+		if j.done {
+			if j.out.Err != nil && fault.KindOf(j.out.Err) == fault.NotFound {
+				j.fail(fault.Errorf(fault.Invalid, "user %s is gone for good: Entra keeps deleted users for 30 days", j.RemoteID))
+			}
+			continue
+		}
+		body := map[string]any{}
+		if !j.Inactive && users[j.RemoteID].Disabled {
+			body["accountEnabled"] = true
+		}
+		patch(body, j.Fields)
+		back, items = append(back, j), append(items, p.patchUser(j.RemoteID, body))
+	}
+	p.sendPatches(ctx, back, items)
+	for _, j := range back {
+		if j.out.Err != nil {
+			continue
+		}
+		j.out.Note = "restored from the deleted items"
+		p.marks.set(j.RemoteID, j.Inactive)
+		p.returning.end(ctx, p, j.RemoteID)
+	}
+}
+
+// returning are the accounts that are being restored. They come back blocked, and a second request activates them. Should
+// that request be lost, the blocked account is ours to activate, although the ledger forgot it when it was deleted.
+type returning struct {
+	mu  sync.Mutex
+	ids map[string]time.Time
+}
+
+// load takes over what other processes began.
+func (r *returning) load(ctx context.Context, p *Provider) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ids == nil {
+		r.ids = map[string]time.Time{}
+	}
+	if p.opts.Cache == nil {
+		return
+	}
+	blob, err := p.opts.Cache.Load(ctx, "returning")
+	if err != nil || blob == nil {
+		return
+	}
+	kept := map[string]time.Time{}
+	if json.Unmarshal(blob, &kept) == nil {
+		maps.DeleteFunc(kept, func(_ string, since time.Time) bool { return p.now().Sub(since) > returningLife })
+		r.ids = kept
+	}
+}
+
+func (r *returning) has(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, on := r.ids[id]
+	return on
+}
+
+// begin notes accounts before they are restored.
+func (r *returning) begin(ctx context.Context, p *Provider, ids []string) error {
+	return r.change(ctx, p, func() {
+		for _, id := range ids {
+			r.ids[id] = p.now()
+		}
+	})
+}
+
+// end forgets accounts that are active, or were blocked again.
+func (r *returning) end(ctx context.Context, p *Provider, ids ...string) {
+	if slices.ContainsFunc(ids, r.has) { // What cannot be saved is forgotten by the next read.
+		_ = r.change(ctx, p, func() {
+			for _, id := range ids {
+				delete(r.ids, id)
+			}
+		})
+	}
+}
+
+func (r *returning) change(ctx context.Context, p *Provider, do func()) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ids == nil {
+		r.ids = map[string]time.Time{}
+	}
+	do()
+	if p.opts.Cache == nil {
+		return nil
+	}
+	blob, err := json.Marshal(r.ids)
+	if err == nil {
+		err = p.opts.Cache.Save(ctx, "returning", blob)
+	}
+	if err != nil {
+		return fmt.Errorf("note what is restored: %w", err)
+	}
+	return nil
 }

@@ -63,7 +63,7 @@ func (p *Provider) protects(u *user, administrators map[string]bool) string {
 // describeGroup describes a group in the planner's words, with the members that are known of one of ours.
 func (p *Provider) describeGroup(g *group, q *provider.Query) plan.Object {
 	o := plan.Object{
-		Ref: directory.Ref{Kind: directory.Group, ID: groupID(g.Name)}, RemoteID: g.ID, Active: true,
+		Ref: directory.Ref{Kind: directory.Group, ID: p.entryOf(g)}, RemoteID: g.ID, Active: true,
 		Fields: attributes(p.groupFields, g.Fields), ReadOnly: g.readOnly(),
 	}
 	if pattern := p.cfg.Protects(g.ID); pattern != "" {

@@ -17,16 +17,18 @@ import (
 	"rollcall/provider"
 )
 
-// answer is what Graph said to one request, of its own or in a batch.
+// answer is the response to one request, of its own or in a batch.
 type answer struct {
 	status int
 	header http.Header
 	body   json.RawMessage
+	// token is the access token that the request was sent with.
+	token access
 }
 
 func (a *answer) ok() bool { return a.status >= 200 && a.status < 300 }
 
-// requestID is Graph's name for the request, for its support. A refusal names the request itself, also within a batch.
+// requestID returns Graph's id of the request, for Microsoft's support. A refusal names it also within a batch.
 func (a *answer) requestID() string {
 	var body struct {
 		Error struct {
@@ -46,8 +48,8 @@ type refusal struct {
 	status  int
 	code    string
 	message string
-	// targets are the properties whose value another object has.
-	targets []string
+	// targets are the properties whose value another object has, properties all that the refusal is about.
+	targets, properties []string
 }
 
 func (r *refusal) Error() string {
@@ -64,21 +66,21 @@ func refused(err error) *refusal {
 	return r
 }
 
-// notFound reports whether Graph answered that there is no such thing, whatever the kind of the error became.
+// notFound reports whether Graph answered that the object does not exist, whatever the kind of the error is.
 func notFound(err error) bool {
 	r := refused(err)
 	return r != nil && (r.status == http.StatusNotFound || invalidID(r))
 }
 
-// judge says what a caller should do about an answer; nil for a success.
+// judge classifies an answer; it returns nil for a success.
 func judge(op string, a *answer) error {
 	if a.ok() {
 		return nil
 	}
 	r := parseRefusal(a)
-	e := fault.New(kindOf(r), op, r)
-	if e.Kind == fault.Denied {
-		e.Err = fmt.Errorf("%w: %s", r, advice(op, r))
+	e := fault.New(kindOf(op, r, a.token.roles), op, r)
+	if text := advice(op, r, a.token.roles); text != "" {
+		e.Err = fmt.Errorf("%w: %s", r, text)
 	}
 	if e.Kind.Retryable() {
 		e.RetryAfter = provider.RetryAfter(a.header.Get("Retry-After"), time.Now())
@@ -99,7 +101,11 @@ func parseRefusal(a *answer) *refusal {
 	if r.message == "" {
 		r.message = http.StatusText(a.status)
 	}
+	for _, m := range property.FindAllStringSubmatch(r.message, -1) {
+		r.properties = append(r.properties, m[1])
+	}
 	for _, d := range body.Error.Details {
+		r.properties = append(r.properties, d.Target)
 		if d.Code == "ObjectConflict" || d.Code == "ConflictingObjects" {
 			r.targets = append(r.targets, d.Target)
 		}
@@ -107,10 +113,8 @@ func parseRefusal(a *answer) *refusal {
 	return r
 }
 
-// codes are those of Graph's codes that say more than the status does.
+// codes are the codes of Graph that say more than the status of the answer.
 var codes = map[string]fault.Kind{
-	"Authorization_RequestDenied": fault.Denied, "Authorization_IdentityNotFound": fault.Denied, "InvalidAuthenticationToken": fault.Denied,
-	"Directory_QuotaExceeded":          fault.Denied,
 	"Directory_ConcurrencyViolation":   fault.Unavailable,
 	"Request_ThrottledTemporarily":     fault.Throttled,
 	"TooManyRequests":                  fault.Throttled,
@@ -125,14 +129,27 @@ var codes = map[string]fault.Kind{
 	"Request_MultipleObjectsWithSameKeyValue": fault.Conflict,
 }
 
-func kindOf(r *refusal) fault.Kind {
+// forbidden reports whether Graph refused the rights of the app.
+func (r *refusal) forbidden() bool {
+	switch r.code {
+	case "Authorization_RequestDenied", "Authorization_IdentityNotFound":
+		return r.status < 500
+	}
+	return r.status == http.StatusForbidden || r.status == http.StatusPaymentRequired
+}
+
+func kindOf(op string, r *refusal, roles []string) fault.Kind {
 	if k, ok := codes[r.code]; ok && r.status < 500 {
 		return k
 	}
 	switch {
+	case r.noRoom() != "":
+		return refusedObject
+	case r.forbidden():
+		return denial(op, roles)
 	case r.status == http.StatusTooManyRequests:
 		return fault.Throttled
-	case r.status == http.StatusUnauthorized, r.status == http.StatusPaymentRequired, r.status == http.StatusForbidden, r.status == http.StatusProxyAuthRequired:
+	case r.status == http.StatusUnauthorized, r.status == http.StatusProxyAuthRequired, r.code == "InvalidAuthenticationToken" && r.status < 500:
 		return fault.Denied
 	case r.status == http.StatusNotFound, r.status == http.StatusGone, invalidID(r):
 		return fault.NotFound
@@ -145,33 +162,109 @@ func kindOf(r *refusal) fault.Kind {
 	case r.status == http.StatusNotImplemented:
 		return fault.Invalid
 	case r.status >= 500, r.status < 400:
-		return fault.Unavailable // Below 400 is a redirect, which something on the way made up.
+		return fault.Unavailable // Below 400 is a redirect, which does not come from Graph.
 	}
 	return fault.Invalid
 }
 
-// duplicate reports whether another object has the value: Graph says so with 400.
+// refusedObject is the kind of a refusal that concerns one object.
+const refusedObject = fault.Conflict
+
+// needs are the application permissions of a request, by the part of the op before the dot. Each of them is enough; the
+// first is the one that Rollcall asks for.
+var needs = map[string][]string{
+	"users":          {"User.ReadWrite.All", "Directory.ReadWrite.All"},
+	"groups":         {"Group.ReadWrite.All", "Directory.ReadWrite.All"},
+	"members":        {"Group.ReadWrite.All", "GroupMember.ReadWrite.All", "Directory.ReadWrite.All"},
+	"deletedItems":   {"User.ReadWrite.All", "User.DeleteRestore.All", "Directory.ReadWrite.All"},
+	"directoryRoles": {"Directory.Read.All", "RoleManagement.Read.Directory", "Directory.ReadWrite.All"},
+	"domains":        {"Domain.Read.All", "Directory.Read.All", "Directory.ReadWrite.All"},
+}
+
+func needed(op string) []string {
+	kind, _, _ := strings.Cut(op, ".")
+	return needs[kind]
+}
+
+// ofOneObject are the requests that concern a single object. A refusal of any other request concerns the target.
+var ofOneObject = []string{
+	"users.get", "users.create", "users.update", "users.delete", "users.memberOf", "groups.get", "groups.create", "groups.update",
+	"groups.delete", "members.list", "members.add", "members.remove", "deletedItems.restore",
+}
+
+// denial returns the kind of a refusal of rights: Denied for a listing, and where the access token shows that the app has
+// none of the permissions for the request. Otherwise the app has the right, and this object is out of its reach: an
+// administrator's account, a group with a role, an object in a restricted administrative unit. The decision depends on
+// nothing but the request and its token, so that all workers decide alike.
+func denial(op string, roles []string) fault.Kind {
+	if slices.Contains(ofOneObject, op) && !lacks(op, roles) {
+		return refusedObject
+	}
+	return fault.Denied
+}
+
+// lacks reports whether the roles of an access token show that the app has no permission for the request.
+func lacks(op string, roles []string) bool {
+	return roles != nil && !slices.ContainsFunc(needed(op), func(p string) bool { return slices.Contains(roles, p) })
+}
+
+var (
+	licences  = regexp.MustCompile(`(?i)\blicen[cs]e|\bsubscription`)
+	exhausted = regexp.MustCompile(`(?i)\bquota\b|limit\b.*\b(exceeded|reached)|\b(exceed|reach)\w* .*\b(limit|maximum)|(not enough|no available|insufficient) (licen|quota|seat|unit)|CountViolation|QuotaExceeded`)
+	privilege = regexp.MustCompile(`(?i)privilege|permission|\blength\b|\bcharacters\b`)
+)
+
+// noRoom returns what the tenant has no room for; it is empty where the refusal is about something else.
+func (r *refusal) noRoom() string {
+	text := r.code + " " + r.message
+	switch r.status {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusPaymentRequired, http.StatusConflict, http.StatusUnprocessableEntity:
+	default:
+		return ""
+	}
+	switch {
+	case r.status == http.StatusPaymentRequired && r.message != "":
+		return "licences"
+	case !exhausted.MatchString(text) || privilege.MatchString(text):
+		return ""
+	case licences.MatchString(text):
+		return "licences"
+	case strings.Contains(strings.ToLower(text), "principal"):
+		return "directory objects that this app created"
+	case strings.Contains(strings.ToLower(text), "member"):
+		return "members of the group"
+	}
+	return "directory objects, of which deleted ones count for 30 days"
+}
+
+// duplicate reports whether another object has the value. Graph answers 400 in this case.
 func duplicate(r *refusal) bool {
 	return r.status == http.StatusBadRequest && (len(r.targets) > 0 ||
 		strings.Contains(r.message, "already exists") || strings.Contains(r.message, "conflicting object"))
 }
 
-// concerns reports whether a duplicate is about the property.
-func (r *refusal) concerns(property string) bool {
-	return slices.Contains(r.targets, property) || strings.Contains(r.message, property)
+// concerns reports whether the refusal is about the property.
+func (r *refusal) concerns(property string) bool { return slices.Contains(r.properties, property) }
+
+// property finds the names of properties in a message.
+var property = regexp.MustCompile(`(?i)\bpropert(?:y|ies):? '?(\w+)`)
+
+// names reports whether the message names the object.
+func (r *refusal) names(id string) bool {
+	return strings.Contains(strings.ToLower(r.message), strings.ToLower(id))
 }
 
-// unreplicated is what a reference to an object gets that has not reached every replica, or that does not exist.
+// unreplicated reports whether a request refers to an object that has not reached every replica, or does not exist.
 func unreplicated(r *refusal) bool {
 	return r.status == http.StatusBadRequest && strings.Contains(r.message, "objects being referenced do not exist")
 }
 
-// alreadyMember is what adding somebody who is a member gets.
+// alreadyMember reports whether an object was added to a group that has it.
 func alreadyMember(r *refusal) bool {
 	return r != nil && r.status == http.StatusBadRequest && strings.Contains(r.message, "references already exist")
 }
 
-// noMember is what removing somebody who is no member gets.
+// noMember reports whether an object was removed from a group that does not have it.
 func noMember(r *refusal) bool {
 	return r != nil && (r.status == http.StatusNotFound || r.status == http.StatusBadRequest && strings.Contains(r.message, "references do not exist"))
 }
@@ -180,27 +273,38 @@ func invalidID(r *refusal) bool {
 	return r.status == http.StatusBadRequest && strings.Contains(r.message, "Invalid object identifier")
 }
 
-// advice says what to do about a denial.
-func advice(op string, r *refusal) string {
+// advice says what to do about a refusal; it is empty where the refusal speaks for itself.
+func advice(op string, r *refusal, roles []string) string {
+	if what := r.noRoom(); what != "" {
+		return "the tenant has no room for more " + what
+	}
 	if r.status == http.StatusUnauthorized {
 		return "check tenant_id, endpoint and authority: Graph does not take the access token"
 	}
-	if r.code == "Directory_QuotaExceeded" {
-		return "the tenant, or the app, has as many objects as it may have"
+	if _, known := codes[r.code]; known || !r.forbidden() {
+		return ""
 	}
-	kind, _, _ := strings.Cut(op, ".")
-	permission := map[string]string{
-		"users": "User.ReadWrite.All", "groups": "Group.ReadWrite.All", "members": "Group.ReadWrite.All", "deletedItems": "User.ReadWrite.All",
-		"directoryRoles": "Directory.Read.All", "domains": "Domain.Read.All", "organization": "Organization.Read.All",
-	}[kind]
-	if permission == "" {
-		permission = strings.Join(Permissions, ", ")
+	permissions := needed(op)
+	if permissions == nil {
+		permissions = []string{strings.Join(Permissions, ", ")}
 	}
-	return "grant the app the application permission " + permission + ", with an administrator's consent"
+	grant := "grant the app the application permission " + permissions[0] + ", with an administrator's consent"
+	switch has := slices.IndexFunc(permissions, func(p string) bool { return slices.Contains(roles, p) }); {
+	case lacks(op, roles):
+		return grant
+	case has >= 0 && slices.Contains(ofOneObject, op):
+		return "the app has " + permissions[has] + ", which does not reach this object: it may be an administrator, hold a role or be in a " +
+			"restricted administrative unit"
+	case has >= 0:
+		return "the app has " + permissions[has] + ", and Graph refuses all the same: check the conditional access policies for the app"
+	case slices.Contains(ofOneObject, op):
+		return "either the app has no " + permissions[0] + ", or this object is out of its reach: an administrator, a group with a role, a " +
+			"restricted administrative unit"
+	}
+	return grant
 }
 
-// trouble classifies what happened on the way to an answer. ctx is that of the caller: a deadline of ours is not the
-// caller's cancellation.
+// trouble classifies an error without an answer. ctx is the caller's: a deadline of our own is no cancellation.
 func trouble(ctx context.Context, op string, err error) error {
 	if err == nil {
 		return nil
@@ -220,7 +324,7 @@ func trouble(ctx context.Context, op string, err error) error {
 	return fault.New(fault.Unavailable, op, errors.New(clean(err.Error())))
 }
 
-// secrets are what must not stand in a text, whoever echoed it.
+// secrets are parts of a text that must never be shown. A remote side may echo them.
 var secrets = regexp.MustCompile(`(?i)bearer\s+\S+|eyJ[\w\-]{8,}\.[\w.\-]+|client_(secret|assertion)"?\s*[=:]\s*\S+`)
 
 // clean cuts a text to one line without secrets.
@@ -233,7 +337,7 @@ func clean(text string) string {
 	return text
 }
 
-// without returns the error with a secret of its own taken out of its text.
+// without returns the error without a secret in its text.
 func without(secret string, err error) error {
 	e, ok := errors.AsType[*fault.Error](err)
 	if !ok || secret == "" || !strings.Contains(e.Error(), secret) {
@@ -242,7 +346,8 @@ func without(secret string, err error) error {
 	clean := func(s string) string { return strings.ReplaceAll(s, secret, "<redacted>") }
 	out := &fault.Error{Kind: e.Kind, Op: e.Op, RetryAfter: e.RetryAfter, Err: errors.New(clean(e.Err.Error()))}
 	if r := refused(err); r != nil {
-		out.Err = &refusal{r.status, r.code, clean(r.message), r.targets}
+		r = &refusal{r.status, r.code, clean(r.message), r.targets, r.properties}
+		out.Err = fmt.Errorf("%w%s", r, strings.TrimPrefix(clean(e.Err.Error()), r.Error()))
 	}
 	return out
 }

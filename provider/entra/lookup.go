@@ -172,15 +172,21 @@ func (p *Provider) memberOf(ctx context.Context, it *item) ([]*group, error) {
 	return in, p.list(ctx, []*item{get(it.op, next)}, func(_ int, r raw) { each(r) })
 }
 
-// group looks for a group, by remote id and by anchor, and reads its members.
+// group finds a group, by remote id and by anchor, and reads its members.
 func (l *looking) group(ctx context.Context, lookup provider.Lookup) error {
-	byName := get("groups.get", "/groups(uniqueName="+url.PathEscape(quoted(uniqueName(lookup.ID)))+")?"+groupSelection(l.p.groupFields))
-	items := []*item{byName}
+	items := []*item{get("groups.get", groupByName(lookup.ID)+"?"+groupSelection(l.p.groupFields))}
 	if isObjectID(lookup.RemoteID) {
 		items = append(items, l.p.getByID(directory.Group, lookup.RemoteID))
 	}
-	l.p.send(ctx, items...)
-	groups := map[string]*group{}
+	var byMark []*item
+	if mark := l.p.nicknameMark(lookup.ID); mark != "" {
+		byMark = append(byMark, get("groups.list", "/groups?"+filter("mailNickname eq "+quoted(mark))+"&"+groupSelection(l.p.groupFields)))
+	}
+	l.p.send(ctx, append(items, byMark...)...)
+	groups, err := collect(byMark, l.p.readGroup, func(g *group) string { return g.ID })
+	if err != nil {
+		return err
+	}
 	for _, it := range items {
 		if notFound(it.err) {
 			continue

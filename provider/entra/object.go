@@ -22,8 +22,9 @@ type user struct {
 // group is what is kept of a group.
 type group struct {
 	ID string `json:"i"`
-	// Name is the uniqueName.
-	Name string `json:"n,omitempty"`
+	// Name is the uniqueName, Nickname the mailNickname.
+	Name     string `json:"n,omitempty"`
+	Nickname string `json:"k,omitempty"`
 	// Dynamic, Roles, Synced and Mail say why it is not ours to write: a membership rule, assignable to roles, synchronised
 	// from elsewhere, managed by Exchange.
 	Dynamic bool     `json:"d,omitempty"`
@@ -44,6 +45,9 @@ func userSelection(fields []string) string {
 
 // groupSelection returns a $select of groups, with mapped fields.
 func groupSelection(fields []string) string {
+	if !slices.Contains(fields, "mailNickname") {
+		fields = append([]string{"mailNickname"}, fields...)
+	}
 	return "$select=" + strings.Join(append([]string{"id", "uniqueName", "groupTypes", "mailEnabled", "isAssignableToRole", "onPremisesSyncEnabled"}, fields...), ",")
 }
 
@@ -107,6 +111,7 @@ func (u *user) merge(r raw, fields []string) {
 func (g *group) merge(r raw, fields []string) {
 	r.text("id", &g.ID)
 	r.text("uniqueName", &g.Name)
+	r.text("mailNickname", &g.Nickname)
 	r.flag("isAssignableToRole", &g.Roles)
 	r.flag("onPremisesSyncEnabled", &g.Synced)
 	r.flag("mailEnabled", &g.Mail)

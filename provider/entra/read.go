@@ -137,7 +137,7 @@ func (r *reading) anchored() map[directory.Ref]bool {
 		}
 	}
 	for _, g := range r.picture.groups.objects {
-		if id := groupID(g.Name); id != "" {
+		if id := r.p.entryOf(g); id != "" {
 			out[directory.Ref{Kind: directory.Group, ID: id}] = true
 		}
 	}
@@ -218,16 +218,17 @@ func (p *Provider) listUnlisted(ctx context.Context, s *picture) error {
 	return nil
 }
 
-// marks remembers, of the accounts that the last reads were about, which ones we suspended: a suspension that is not ours
-// is not ours to lift.
+// marks is what Graph has no place for and the ledger knew at the last reads: which accounts we suspended, as only our own
+// suspensions may be lifted, and which entries groups belong to.
 type marks struct {
-	mu   sync.Mutex
-	ours map[string]bool // by remote id
+	mu      sync.Mutex
+	ours    map[string]bool         // by remote id
+	entries map[string]directory.ID // of groups, by remote id
 }
 
 func (m *marks) replace(known map[directory.Ref]plan.Link) {
 	m.mu.Lock()
-	m.ours = map[string]bool{}
+	m.ours, m.entries = map[string]bool{}, map[string]directory.ID{}
 	m.mu.Unlock()
 	m.add(known)
 }
@@ -235,13 +236,28 @@ func (m *marks) replace(known map[directory.Ref]plan.Link) {
 func (m *marks) add(known map[directory.Ref]plan.Link) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.ours == nil {
-		m.ours = map[string]bool{}
-	}
-	for _, link := range known {
-		if link.RemoteID != "" && (link.Suspended || m.ours[link.RemoteID]) {
+	m.init()
+	entries := map[string]directory.ID{}
+	for ref, link := range known {
+		if link.RemoteID == "" {
+			continue
+		}
+		if link.Suspended || m.ours[link.RemoteID] {
 			m.ours[link.RemoteID] = link.Suspended
 		}
+		if ref.Kind == directory.Group {
+			if _, twice := entries[link.RemoteID]; twice {
+				ref.ID = "" // Of two entries none is known to have it.
+			}
+			entries[link.RemoteID] = ref.ID
+		}
+	}
+	maps.Copy(m.entries, entries)
+}
+
+func (m *marks) init() {
+	if m.ours == nil {
+		m.ours, m.entries = map[string]bool{}, map[string]directory.ID{}
 	}
 }
 
@@ -254,8 +270,21 @@ func (m *marks) has(id string) bool {
 func (m *marks) set(id string, ours bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.ours == nil {
-		m.ours = map[string]bool{}
-	}
+	m.init()
 	m.ours[id] = ours
+}
+
+// entry returns the entry that a group belongs to, or "" where that is not known.
+func (m *marks) entry(group string) directory.ID {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.entries[group]
+}
+
+// give makes a group that of an entry.
+func (m *marks) give(group string, entry directory.ID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.init()
+	m.entries[group] = entry
 }

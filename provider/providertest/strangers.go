@@ -103,10 +103,6 @@ func testReanchor(t *testing.T, s *session) {
 	group := s.group(anchor(3), "staff")
 	c = change(plan.Reanchor, groupRef(anchor(4)), group)
 	c.From = anchor(3)
-	if s.Unnamed {
-		s.refused(c, fault.Conflict)
-		return
-	}
 	s.must(c)
 	if o := s.object(group); o.ID != anchor(4) {
 		t.Errorf("reanchored group = %+v, want %s", o, anchor(4))

@@ -58,14 +58,15 @@ func (t *Tenant) federated(upn string) bool {
 	return slices.ContainsFunc(t.cfg.FederatedDomains, func(name string) bool { return strings.EqualFold(name, domain) })
 }
 
-// isNickname says whether a mail alias is one: ASCII without @ ( ) \ [ ] " ; : < > , and space.
+// isNickname reports whether a mail nickname is valid: ASCII without @ ( ) \ [ ] " ; : < > , and space, and no dot at either
+// end or beside another.
 func isNickname(s string) bool {
 	for _, c := range s {
 		if c > unicode.MaxASCII || c < ' ' || strings.ContainsRune(`@()\[]";:<>, `, c) {
 			return false
 		}
 	}
-	return s != ""
+	return s != "" && !strings.HasPrefix(s, ".") && !strings.HasSuffix(s, ".") && !strings.Contains(s, "..")
 }
 
 func isAddress(s string) bool {

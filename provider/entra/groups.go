@@ -1,0 +1,177 @@
+package entra
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"rollcall/directory"
+	"rollcall/fault"
+)
+
+// groupByName is the path of a group by its uniqueName.
+func groupByName(id directory.ID) string {
+	return "/groups(uniqueName=" + url.PathEscape(quoted(uniqueName(id))) + ")"
+}
+
+// createGroups makes security groups, or finds those that earlier attempts made: the same request does both. A group that was
+// given to another entry keeps its uniqueName and must not be found for the first one, so the groups are read before.
+func (p *Provider) createGroups(ctx context.Context, jobs []*job) {
+	p.readGroups(ctx, jobs)
+	jobs = open(jobs)
+	items := make([]*item, 0, len(jobs))
+	for _, j := range jobs {
+		body := map[string]any{"displayName": label(j)}
+		patch(body, j.Fields)
+		body["mailEnabled"], body["securityEnabled"] = false, true
+		it := &item{op: "groups.create", method: http.MethodPatch, url: groupByName(j.ID), body: body, prefer: "create-if-missing"}
+		name, _ := body["displayName"].(string)
+		it.deriveNickname(j.ID, name)
+		items = append(items, it)
+	}
+	p.sendCreates(ctx, items)
+	var found []*job
+	for i, j := range jobs {
+		j.end(items[i])
+		if j.out.Err != nil {
+			continue
+		}
+		if g, ok := p.readGroup(items[i].answer.body); ok {
+			p.recent.Add(g.ID)
+			j.out.RemoteID = g.ID
+		} else {
+			found = append(found, j)
+		}
+	}
+	p.identify(ctx, found)
+}
+
+// readGroups ends the jobs whose uniqueName belongs to the group of another entry.
+func (p *Provider) readGroups(ctx context.Context, jobs []*job) {
+	items := make([]*item, 0, len(jobs))
+	for _, j := range jobs {
+		items = append(items, get("groups.get", groupByName(j.ID)+"?"+groupSelection(nil)))
+	}
+	p.send(ctx, items...)
+	for i, j := range jobs {
+		if notFound(items[i].err) {
+			continue
+		}
+		if j.end(items[i]); j.out.Err != nil {
+			continue
+		}
+		g, ok := p.readGroup(items[i].answer.body)
+		switch id := p.entryOf(g); {
+		case !ok:
+			j.fail(fault.Errorf(fault.Unavailable, "groups.get: the answer is no group"))
+		case id != j.ID:
+			j.fail(fault.Errorf(fault.Conflict, "group %s has the uniqueName of this entry and was given to entry %s: delete one of the two entries", g.ID, id))
+		default:
+			j.done = false
+		}
+	}
+}
+
+// identify reads the ids of groups that were there already.
+func (p *Provider) identify(ctx context.Context, jobs []*job) {
+	items := make([]*item, 0, len(jobs))
+	for _, j := range jobs {
+		it := get("groups.get", groupByName(j.ID)+"?$select=id")
+		it.retell = func(err error) error {
+			if notFound(err) {
+				return fault.Errorf(fault.Unavailable, "created moments ago and not yet everywhere: %w", err)
+			}
+			return err
+		}
+		items = append(items, it)
+	}
+	p.send(ctx, items...)
+	for i, j := range jobs {
+		g, ok := p.readGroup(items[i].answer.body)
+		switch {
+		case items[i].err != nil:
+			j.fail(items[i].err)
+		case !ok:
+			j.fail(fault.Errorf(fault.Unavailable, "groups.get: the answer is no group"))
+		default:
+			p.recent.Add(g.ID)
+			j.out.RemoteID = g.ID
+			j.succeed("was already there, with its anchor")
+		}
+	}
+}
+
+// updateGroups changes mapped fields and the properties of base.
+func (p *Provider) updateGroups(ctx context.Context, jobs []*job, base func(*job) map[string]any) {
+	items := make([]*item, 0, len(jobs))
+	for _, j := range jobs {
+		body := base(j)
+		patch(body, j.Fields)
+		items = append(items, &item{op: "groups.update", method: http.MethodPatch, url: "/groups/" + j.RemoteID, body: body, retell: p.settling(j.RemoteID)})
+	}
+	p.sendPatches(ctx, jobs, items)
+}
+
+// reanchorGroups gives groups to the entries that took the place of theirs. The uniqueName of a group can never be changed,
+// so the group keeps it. The new ID goes into the mail nickname where that is free for it, and into the ledger.
+func (p *Provider) reanchorGroups(ctx context.Context, jobs []*job) {
+	p.verifyGroups(ctx, jobs, func(j *job) []directory.ID { return []directory.ID{j.ID, j.From} })
+	for _, j := range jobs {
+		if j.done && j.out.Err == nil { // What verifyGroups takes for a success is none here: the group is gone.
+			j.fail(fault.Errorf(fault.NotFound, "group %s is not there", j.RemoteID))
+		}
+	}
+	jobs = open(jobs)
+	p.updateGroups(ctx, jobs, func(j *job) map[string]any {
+		if mark := p.nicknameMark(j.ID); mark != "" {
+			return map[string]any{"mailNickname": mark}
+		}
+		return map[string]any{}
+	})
+	for _, j := range jobs {
+		if j.out.Err == nil {
+			p.marks.give(j.RemoteID, j.ID)
+			j.out.Note = "the group keeps its uniqueName, which names entry " + string(j.From)
+		}
+	}
+}
+
+// deleteGroups deletes groups of ours. Entra does not restore every security group.
+func (p *Provider) deleteGroups(ctx context.Context, jobs []*job) {
+	p.verifyGroups(ctx, jobs, own)
+	jobs = open(jobs)
+	items := make([]*item, 0, len(jobs))
+	for _, j := range jobs {
+		p.recent.Drop(j.RemoteID)
+		items = append(items, &item{op: "groups.delete", method: http.MethodDelete, url: "/groups/" + j.RemoteID, retell: missingIsFine})
+	}
+	p.sendPatches(ctx, jobs, items)
+}
+
+// verifyGroups reads the groups that are about to lose something and ends the jobs whose group does not carry one of the
+// anchors. A group that is gone ends them with success: it has nothing to lose.
+func (p *Provider) verifyGroups(ctx context.Context, jobs []*job, anchors func(*job) []directory.ID) {
+	items := byIDs("groups.list", "groups", groupSelection(nil), remoteIDs(jobs))
+	p.send(ctx, items...)
+	groups, err := collect(items, p.readGroup, func(g *group) string { return g.ID })
+	if err != nil {
+		failAll(jobs, err)
+		return
+	}
+	for _, j := range open(jobs) {
+		g := groups[j.RemoteID]
+		switch {
+		case g == nil && p.recent.Has(j.RemoteID):
+			j.fail(p.gone(j))
+		case g == nil:
+			j.succeed("")
+		case groupID(g.Name) == "" || !slices.Contains(anchors(j), p.entryOf(g)):
+			j.fail(fault.Errorf(fault.Conflict, "group %s does not carry the anchor of the entry (uniqueName %q)", j.RemoteID, g.Name))
+		case g.readOnly() != "":
+			j.fail(fault.Errorf(fault.Conflict, "%s: group %s is not written: %s", j.Op, j.RemoteID, g.readOnly()))
+		case p.cfg.Protects(g.ID) != "" && !j.Op.Membership():
+			j.fail(fault.Errorf(fault.Conflict, "%s: group %s is protected by the configuration", j.Op, j.RemoteID))
+		}
+	}
+}

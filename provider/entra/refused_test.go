@@ -1,0 +1,266 @@
+package entra_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+	"rollcall/provider"
+	"rollcall/simulator/graph"
+)
+
+// TestOneRefusedObject: a 403 for one object is a failure of this object, whatever the operation, for a worker that has just
+// started, too.
+func TestOneRefusedObject(t *testing.T) {
+	t.Parallel()
+	restricted := graph.Fault{Status: http.StatusForbidden, Code: "Authorization_RequestDenied", Message: "Insufficient privileges to complete the operation."}
+	for name, tc := range map[string]struct {
+		method string
+		make   func(w *world, n int) plan.Change
+	}{
+		"create": {"users.create", func(w *world, n int) plan.Change { return newUser(id(n), person(n).Attributes.Get(directory.Mail)) }},
+		"update": {"users.update", func(w *world, n int) plan.Change {
+			return change(plan.Update, user(id(n)), w.made(n), "displayName", "X")
+		}},
+		"rename":         {"users.update", func(w *world, n int) plan.Change { return rename(user(id(n)), w.made(n), "x@example.com") }},
+		"suspend":        {"users.update", func(w *world, n int) plan.Change { return change(plan.Suspend, user(id(n)), w.made(n)) }},
+		"delete":         {"users.delete", func(w *world, n int) plan.Change { return change(plan.Delete, user(id(n)), w.made(n)) }},
+		"create a group": {"groups.update", func(w *world, n int) plan.Change { return newGroup(id(n)) }},
+		"update a group": {"groups.update", func(w *world, n int) plan.Change {
+			return change(plan.Update, group(id(n)), w.must(newGroup(id(n))), "displayName", "X")
+		}},
+		"delete a group": {"groups.delete", func(w *world, n int) plan.Change { return change(plan.Delete, group(id(n)), w.must(newGroup(id(n)))) }},
+		"add a member": {"members.add", func(w *world, n int) plan.Change {
+			return membership(plan.AddMember, id(900+n), w.must(newGroup(id(900+n))), user(id(n)), w.made(n))
+		}},
+		"remove a member": {"members.remove", func(w *world, n int) plan.Change {
+			c := membership(plan.AddMember, id(900+n), w.must(newGroup(id(900+n))), user(id(n)), w.made(n))
+			w.must(c)
+			c.Op = plan.RemoveMember
+			return c
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := open(t, setup{})
+			if _, err := w.tenant.AddUser(graph.User{UserPrincipalName: "admin@example.com"}); err != nil {
+				t.Fatal(err)
+			}
+			batch := []plan.Change{tc.make(w, 1), tc.make(w, 2)}
+			restricted.Method, restricted.Times = tc.method, 1
+			w.tenant.Inject(restricted)
+			w.restart()
+			r := w.Apply(t.Context(), batch)
+			if r[0].Err == nil {
+				slices.Reverse(r) // Requests of a batch are carried out in any order.
+			}
+			if r[0].Err == nil || kind(r[0].Err) != fault.Conflict || r[1].Err != nil {
+				t.Fatalf("results = %v, %v; want one refused and the other done", r[0].Err, r[1].Err)
+			}
+			if text := r[0].Err.Error(); strings.Contains(text, "grant the app") || !strings.Contains(text, "reach this object") {
+				t.Errorf("%s: wrong advice for an app that has the permission", text)
+			}
+		})
+	}
+}
+
+// made makes a user of ours and returns its remote id.
+func (w *world) made(n int) string {
+	w.t.Helper()
+	return w.must(newUser(id(n), person(n).Attributes.Get(directory.Mail)))
+}
+
+// TestFullTenant: a tenant without room fails what is created, and says of what it has none.
+func TestFullTenant(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		fault graph.Fault
+		says  string
+	}{
+		"objects": {graph.Fault{Status: 403, Code: "Directory_QuotaExceeded", Message: "The directory object quota limit for the Tenant has been exceeded."}, "no room for more directory objects"},
+		"app":     {graph.Fault{Status: 403, Code: "Directory_QuotaExceeded", Message: "The directory object quota limit for the Principal has been exceeded."}, "that this app created"},
+		"licence": {graph.Fault{Status: 400, Message: "License assignment failed because there are not enough licenses available."}, "licences"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := open(t, setup{})
+			known := w.made(1)
+			tc.fault.Method = "*.create"
+			w.tenant.Inject(tc.fault)
+			tc.fault.Method, tc.fault.Key = "groups.update", "uniqueName"
+			w.tenant.Inject(tc.fault)
+			w.restart()
+			r := w.Apply(t.Context(), []plan.Change{newUser(id(2), "new@example.com"), newGroup(id(3)), change(plan.Suspend, user(id(1)), known)})
+			for _, made := range r[:2] {
+				if made.Err == nil || kind(made.Err) != fault.Conflict || !strings.Contains(made.Err.Error(), tc.says) || strings.Contains(made.Err.Error(), "address") {
+					t.Errorf("create in a full tenant = %v, want it to say %q", made.Err, tc.says)
+				}
+			}
+			if r[2].Err != nil {
+				t.Errorf("suspend = %v, want it done", r[2].Err)
+			}
+		})
+	}
+}
+
+// TestUnauthorizedItem: a 401 for an item of a batch costs a new token, and only this item is sent again, once.
+func TestUnauthorizedItem(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{caller: patient(3)})
+	ids := w.staff(5)
+	updates := func(to string) []provider.Result {
+		var batch []plan.Change
+		for i, remote := range ids {
+			batch = append(batch, change(plan.Update, user(id(i)), remote, "displayName", to))
+		}
+		w.tenant.ResetCalls()
+		return w.Apply(t.Context(), batch)
+	}
+	expired := graph.Fault{Method: "users.update", Key: ids[2], Status: http.StatusUnauthorized, Code: "InvalidAuthenticationToken", Times: 1}
+	w.tenant.Inject(expired)
+	for i, r := range updates("Liz") {
+		if r.Err != nil {
+			t.Errorf("update %d = %v", i, r.Err)
+		}
+	}
+	expired.Times = 0
+	w.tenant.Inject(expired)
+	for i, r := range updates("Elisabeth") {
+		if want := i == 2; (r.Err != nil) != want || want && (kind(r.Err) != fault.Conflict || !strings.Contains(r.Err.Error(), "access token")) {
+			t.Errorf("update %d = %v", i, r.Err)
+		}
+	}
+	if n := w.tenant.Calls().ByMethod["users.update"]; n.Granted+n.Refused != 6 {
+		t.Errorf("%+v requests, want the five and one repetition", n)
+	}
+	w.tenant.ClearFaults() // Reading, too.
+	w.tenant.Inject(graph.Fault{Method: "groups.delta", Status: http.StatusUnauthorized, Times: 1}, graph.Fault{Method: "users.list", Scope: graph.InBatch, Status: http.StatusUnauthorized, Times: 1})
+	w.read(provider.Query{})
+	w.must(change(plan.Suspend, user(id(1)), ids[1]))
+}
+
+// TestOneMissingMember: of several members that one request adds, a missing one alone waits.
+func TestOneMissingMember(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{caller: patient(3)})
+	ids := w.staff(12)
+	g := w.must(newGroup(id(900)))
+	if err := w.tenant.Remove(ids[4]); err != nil {
+		t.Fatal(err)
+	}
+	var batch []plan.Change
+	for i, remote := range ids {
+		batch = append(batch, membership(plan.AddMember, id(900), g, user(id(i)), remote))
+	}
+	for i, r := range w.Apply(t.Context(), batch) {
+		if want := i == 4; (r.Err != nil) != want || want && kind(r.Err).Retryable() {
+			t.Errorf("member %d = %v (%v)", i, r.Err, kind(r.Err))
+		}
+	}
+	if n := len(w.tenant.Members(g)); n != 11 {
+		t.Errorf("%d members, want 11", n)
+	}
+}
+
+// TestForbiddenGroup: a group that may not be written costs a few requests, and the members of other groups are added.
+func TestForbiddenGroup(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{})
+	ids := w.staff(60)
+	g, other := w.must(newGroup(id(900))), w.must(newGroup(id(901)))
+	w.tenant.Inject(graph.Fault{Key: "groups/" + g, Status: http.StatusForbidden, Code: "Authorization_RequestDenied"})
+	w.tenant.ResetCalls()
+	var batch []plan.Change
+	for i, remote := range ids {
+		batch = append(batch, membership(plan.AddMember, id(900), g, user(id(i)), remote))
+	}
+	batch = append(batch, membership(plan.AddMember, id(901), other, user(id(0)), ids[0]))
+	for i, r := range w.Apply(t.Context(), batch) {
+		if want := i < 60; (r.Err != nil) != want || want && kind(r.Err) != fault.Conflict {
+			t.Errorf("member %d = %v (%v)", i, r.Err, kind(r.Err))
+		}
+	}
+	n := 0
+	for _, c := range w.tenant.Calls().Log {
+		if c.Write && c.Item {
+			n++
+		}
+	}
+	if n != 3+20 { // The member of the other group is added by a request of its own.
+		t.Errorf("%d writes in batches, want three with twenty members and twenty alone", n)
+	}
+}
+
+// TestDerivedNicknames: an object is made whatever its name is, and whoever has the nickname.
+func TestDerivedNicknames(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{})
+	names := []string{"Example Inc.", "...", "A..B", "Vertrieb (Süd); \"EMEA\"", "日本", strings.Repeat("long.", 50)}
+	for i, name := range names {
+		made := w.must(plan.Change{Op: plan.Create, Ref: group(id(i)), Fields: fields("displayName", name)})
+		if g, _ := w.tenant.Group(made); g.DisplayName != name || g.MailNickname == "" {
+			t.Errorf("group %q = %+v", name, g)
+		}
+	}
+	w.tenant.Inject(
+		graph.Fault{Method: "groups.update", Status: 400, Message: "Another object with the same value for property mailNickname already exists.", Times: 1},
+		graph.Fault{Method: "users.create", Status: 400, Message: "Invalid value specified for property 'mailNickname' of resource 'User'.", Times: 1},
+	)
+	g, _ := w.tenant.Group(w.must(newGroup(id(20))))
+	u, _ := w.tenant.User(w.must(newUser(id(21), "liz@example.com")))
+	for _, nickname := range []string{g.MailNickname, u.MailNickname} {
+		if !strings.HasPrefix(nickname, "rollcall-") || len(nickname) > 64 {
+			t.Errorf("nickname = %q, want one that no other object has", nickname)
+		}
+	}
+}
+
+// TestRefusedValueIsNamed: the text of a refusal has the field and the value.
+func TestRefusedValueIsNamed(t *testing.T) {
+	t.Parallel()
+	s := mapUsers("usageLocation")
+	s.unchecked = true
+	w := open(t, s)
+	r := w.do(newUser(id(1), "liz@example.com", "usageLocation", "xx"))
+	if kind(r.Err) != fault.Invalid || !strings.Contains(r.Err.Error(), `usageLocation: "xx"`) {
+		t.Errorf("create = %v, want the field and the value named", r.Err)
+	}
+}
+
+// TestRecreatedGroup: a group that is given to another entry keeps its uniqueName. It is known for the entry's also where the
+// ledger is lost, and never made for either entry again.
+func TestRecreatedGroup(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{})
+	if _, err := w.tenant.AddUser(graph.User{UserPrincipalName: "admin@example.com"}); err != nil {
+		t.Fatal(err)
+	}
+	made := w.must(newGroup(id(1)))
+	c := change(plan.Reanchor, group(id(2)), made)
+	c.From = id(1)
+	w.must(c)
+	w.must(c)
+	w.clock.Advance(time.Hour)
+	w.restart()
+	if o := w.object(made); o.Ref != group(id(2)) {
+		t.Errorf("the group = %+v, want it that of the new entry", o)
+	}
+	if s := w.read(provider.Query{Lookups: []provider.Lookup{{Ref: group(id(2))}}}); len(s.Objects) != 1 || s.Objects[0].RemoteID != made {
+		t.Errorf("looked up without a ledger: %+v", s.Objects)
+	}
+	if r := w.do(newGroup(id(1))); kind(r.Err) != fault.Conflict || !strings.Contains(r.Err.Error(), string(id(2))) {
+		t.Errorf("create for the former entry = %v, want a conflict that names the entry which has the group", r.Err)
+	}
+	ann := w.made(5)
+	w.must(membership(plan.AddMember, id(2), made, user(id(5)), ann))
+	w.must(membership(plan.RemoveMember, id(2), made, user(id(5)), ann))
+	if r := w.do(change(plan.Delete, group(id(1)), made)); kind(r.Err) != fault.Conflict {
+		t.Errorf("delete for the former entry = %v", r.Err)
+	}
+	w.must(change(plan.Delete, group(id(2)), made))
+}
