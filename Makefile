@@ -4,6 +4,8 @@ STATICCHECK = go tool -modfile=tools/go.mod staticcheck
 # What `make race` runs: where goroutines, Redis and other processes meet.
 RACE = ./api/... ./directory/store ./internal/... ./jobs/... ./ledger ./provider/... ./reconcile ./simulator/graph ./status
 TESTFLAGS =
+# What has to pass before a commit is shared. .ci/run runs these one by one.
+CHECKS = lint test race deploy npm samba once
 FUZZTIME = 30s
 
 .DEFAULT_GOAL = help
@@ -11,6 +13,10 @@ FUZZTIME = 30s
 .PHONY: help
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# only selects the tests in files with a build tag, and their packages.
+tagged = $$(grep -rl --include='*_test.go' '^//go:build $(1)$$' .)
+only = -tags $(1) -run "^($$(sed -n 's/^func \(Test[A-Za-z0-9_]*\).*/\1/p' $(tagged) | paste -sd '|' -))$$" $$(dirname $(tagged) | sort -u)
 
 .PHONY: demo
 demo: ## sync a company that does not exist to a simulated tenant, and serve the API
@@ -20,25 +26,34 @@ demo: ## sync a company that does not exist to a simulated tenant, and serve the
 build: ## build the programs to bin/
 	go build -trimpath -o bin/ ./cmd/...
 
+.PHONY: once
+once: ## run the demo through, and end
+	go run ./cmd/rollcall demo --once
+
 .PHONY: test
-test: ## run all tests (they need redis-server, slapd and chromium; see CONTRIBUTING.md)
+test: ## run all tests (programs that they need are installed with apt)
+	@tools/setup test
 	go test $(TESTFLAGS) ./...
 
 .PHONY: race
 race: ## run the concurrent packages' tests under the race detector
+	@tools/setup test race
 	go test -race $(TESTFLAGS) $(RACE)
 
 .PHONY: deploy
-deploy: ## test the image's build, docker-compose.yml and the Kubernetes manifests (needs promtool and amtool)
+deploy: ## test the image's build, docker-compose.yml and the Kubernetes manifests
+	@tools/setup deploy
 	cd deploy/test && go vet ./... && go test $(TESTFLAGS) ./...
 
 .PHONY: samba
-samba: ## test against a real domain controller (needs root and Samba; see internal/sambatest)
-	go test -tags samba $(TESTFLAGS) ./source/ldap
+samba: ## test against a real domain controller, whose port needs root
+	@tools/setup samba
+	go test $(if $(filter 0,$(shell id -u)),,-exec sudo) $(TESTFLAGS) $(call only,samba)
 
 .PHONY: npm
-npm: ## test the simulated tenants with their vendors' JavaScript clients, the dashboard with Grafana's types (needs node and npm)
-	go test -tags npm -run JavaScript $(TESTFLAGS) ./simulator/... ./deploy
+npm: ## test the simulated tenants with their vendors' JavaScript clients, the dashboard with Grafana's types
+	@tools/setup npm
+	go test $(TESTFLAGS) $(call only,npm)
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck
@@ -48,10 +63,12 @@ lint: ## gofmt, go vet, staticcheck
 
 .PHONY: bench
 bench: ## run the benchmarks
+	@tools/setup test
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME=30s
+	@tools/setup test
 	@set -e; for dir in $$(git grep -l '^func Fuzz' -- '*_test.go' | xargs -n1 dirname | sort -u); do \
 		for target in $$(go test -list '^Fuzz' ./$$dir | grep '^Fuzz'); do \
 			go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$dir; \
@@ -59,7 +76,11 @@ fuzz: ## run each fuzz target for FUZZTIME=30s
 	done
 
 .PHONY: check
-check: lint test race deploy ## everything that must pass before a commit is shared
+check: $(CHECKS) ## everything that must pass before a commit is shared
+
+.PHONY: checks
+checks:
+	@echo $(CHECKS)
 
 .PHONY: generate
 generate: ## write the files that are made by programs
