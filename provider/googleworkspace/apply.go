@@ -12,7 +12,7 @@ import (
 	"rollcall/provider"
 )
 
-// Apply implements provider.Provider: one change after the other. Whoever wants more at once calls it several times.
+// Apply implements provider.Provider. It carries out one change after the other.
 func (p *Provider) Apply(ctx context.Context, batch []plan.Change) []provider.Result {
 	results := make([]provider.Result, len(batch))
 	for i := range batch {
@@ -37,7 +37,7 @@ func (p *Provider) apply(ctx context.Context, c *plan.Change) provider.Result {
 	if out.remoteID == "" {
 		out.remoteID = c.RemoteID
 	}
-	return provider.Result{RemoteID: out.remoteID, Note: out.note, Foreign: out.foreign, Err: err}
+	return provider.Result{RemoteID: out.remoteID, Note: out.note, Foreign: out.foreign, Err: detailed(c, err)}
 }
 
 func (p *Provider) carryOut(ctx context.Context, c *plan.Change) (outcome, error) {
@@ -72,22 +72,31 @@ func code(err error) (status int, reason string) {
 // callAs is call for a method whose errors mean something else in its circumstances; retell sees the classified error
 // before the Caller does.
 func (p *Provider) callAs(ctx context.Context, op string, retell func(error) error, fn func(context.Context) error) error {
-	return p.call(ctx, op, func(ctx context.Context) error {
+	err := p.call(ctx, op, func(ctx context.Context) error {
 		if err := classify(ctx, op, fn(ctx)); err != nil {
 			return retell(err)
 		}
 		return nil
 	})
+	if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind == fault.Unavailable && fault.KindOf(e.Err) == fault.NotFound {
+		return fault.New(fault.NotFound, "", e.Err) // Patience did not help.
+	}
+	return err
 }
 
-// settling retells errors that a little patience cures: 404 for an object that this process just created, and, unless
-// the write itself takes an address, 409 for one whose address was just changed.
-func (p *Provider) settling(takesAddress bool, ids ...string) func(error) error {
+// patience is how often a 404 is tried again. A new object shows everywhere after some seconds, and until then no worker
+// can tell it from an object that is gone.
+const patience = 3
+
+// settling returns a function that makes errors Unavailable that a little patience cures: a 404, unless gone says that it
+// is an answer, and a 409 of a write that takes no address, since the address may just have been changed.
+func settling(takesAddress, gone bool) func(error) error {
+	patient := patiently()
 	return func(err error) error {
 		status, _ := code(err)
 		switch {
-		case status == http.StatusNotFound && slices.ContainsFunc(ids, p.recent.Has):
-			return fault.Errorf(fault.Unavailable, "created moments ago and not yet everywhere: %w", err)
+		case status == http.StatusNotFound && !gone:
+			return patient(err)
 		case status == http.StatusConflict && !takesAddress:
 			return fault.Errorf(fault.Unavailable, "an earlier change is still settling: %w", err)
 		}
@@ -95,16 +104,24 @@ func (p *Provider) settling(takesAddress bool, ids ...string) func(error) error 
 	}
 }
 
-// gone is the error for an object that the ledger knows and Google does not.
-func (p *Provider) gone(c *plan.Change) error {
-	kind := fault.NotFound
-	if p.recent.Has(c.RemoteID) {
-		kind = fault.Unavailable
+// patiently returns a function that makes the first errors that are NotFound Unavailable.
+func patiently() func(error) error {
+	left := patience
+	return func(err error) error {
+		if fault.KindOf(err) != fault.NotFound || left == 0 {
+			return err
+		}
+		left--
+		return fault.Errorf(fault.Unavailable, "not there, or not yet everywhere: %w", err)
 	}
-	return fault.Errorf(kind, "%s %s is not there", c.Kind, c.RemoteID)
 }
 
-// carries refuses an object that does not carry the wanted anchor: somebody took it out of our hands.
+// gone is the error for an object that the ledger knows and Google does not show.
+func gone(c *plan.Change) error {
+	return fault.Errorf(fault.NotFound, "%s %s is not there", c.Kind, c.RemoteID)
+}
+
+// carries refuses an object that does not carry one of the wanted anchors.
 func carries(c *plan.Change, anchors []string, want ...directory.ID) error {
 	id, problem := one(anchors)
 	switch {

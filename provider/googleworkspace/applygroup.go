@@ -67,7 +67,6 @@ func (p *Provider) createGroup(ctx context.Context, c *plan.Change) (outcome, er
 		return err
 	})
 	if err == nil {
-		p.recent.Add(made.Id)
 		return outcome{remoteID: made.Id}, nil
 	}
 	if status, _ := code(err); status != http.StatusConflict {
@@ -83,7 +82,7 @@ func (p *Provider) claimGroup(ctx context.Context, c *plan.Change) error {
 		return err
 	}
 	if !found {
-		return p.gone(c)
+		return gone(c)
 	}
 	if err := unprotected(c, p.protectsGroup(g)); err != nil {
 		return err
@@ -122,7 +121,7 @@ func (p *Provider) patchGroup(ctx context.Context, c *plan.Change, body *admin.G
 }
 
 func (p *Provider) patchCall(ctx context.Context, id string, body *admin.Group, takesAddress bool) error {
-	return p.callAs(ctx, "groups.patch", p.settling(takesAddress, id), func(ctx context.Context) error {
+	return p.callAs(ctx, "groups.patch", settling(takesAddress, false), func(ctx context.Context) error {
 		_, err := p.api.Groups.Patch(id, body).Fields("id").Context(ctx).Do()
 		return err
 	})
@@ -137,8 +136,7 @@ func (p *Provider) deleteGroup(ctx context.Context, c *plan.Change) error {
 	if err := unprotected(c, p.protectsGroup(g)); err != nil {
 		return err
 	}
-	p.recent.Drop(c.RemoteID)
-	err = p.callAs(ctx, "groups.delete", p.settling(false), func(ctx context.Context) error {
+	err = p.callAs(ctx, "groups.delete", settling(false, true), func(ctx context.Context) error {
 		return p.api.Groups.Delete(c.RemoteID).Context(ctx).Do()
 	})
 	if err != nil && fault.KindOf(err) != fault.NotFound {
@@ -155,9 +153,6 @@ func (p *Provider) ourGroup(ctx context.Context, c *plan.Change) (g *admin.Group
 		return nil, false, err
 	}
 	if !found {
-		if p.recent.Has(c.RemoteID) {
-			return nil, false, p.gone(c)
-		}
 		return nil, false, nil
 	}
 	anchors, _ := groupAnchors(g)

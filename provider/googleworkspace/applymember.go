@@ -22,7 +22,7 @@ func (p *Provider) changeMember(ctx context.Context, c *plan.Change) (outcome, e
 	return outcome{}, p.removeMember(ctx, c)
 }
 
-// addMember makes somebody a member. One who is a member already keeps the role that they have.
+// addMember makes an account a member. A member keeps its role.
 func (p *Provider) addMember(ctx context.Context, c *plan.Change) error {
 	err := p.insertMember(ctx, c, &admin.Member{Id: c.MemberRemoteID, Role: "MEMBER"})
 	if fault.KindOf(err) != fault.Invalid || err == nil {
@@ -37,18 +37,12 @@ func (p *Provider) addMember(ctx context.Context, c *plan.Change) error {
 }
 
 func (p *Provider) insertMember(ctx context.Context, c *plan.Change, body *admin.Member) error {
+	patient := settling(false, false)
 	return p.callAs(ctx, "members.insert", func(err error) error {
 		if alreadyMember(err) {
 			return nil
 		}
-		missing := []string{c.RemoteID, c.MemberRemoteID}
-		switch text := err.Error(); {
-		case strings.Contains(text, "groupKey"):
-			missing = missing[:1]
-		case strings.Contains(text, "memberKey"):
-			missing = missing[1:]
-		}
-		return p.settling(false, missing...)(err)
+		return patient(err)
 	}, func(ctx context.Context) error {
 		_, err := p.api.Members.Insert(c.RemoteID, body).Fields("id").Context(ctx).Do()
 		return err
@@ -69,12 +63,12 @@ func (p *Provider) removeMember(ctx context.Context, c *plan.Change) error {
 	if _, found, err := p.ourGroup(ctx, c); err != nil || !found {
 		return err
 	}
-	settling := p.settling(false)
+	patient := settling(false, true)
 	return p.callAs(ctx, "members.delete", func(err error) error {
 		if notMember(err) {
 			return nil
 		}
-		return settling(err)
+		return patient(err)
 	}, func(ctx context.Context) error {
 		return p.api.Members.Delete(c.RemoteID, c.MemberRemoteID).Context(ctx).Do()
 	})
@@ -87,10 +81,10 @@ func alreadyMember(err error) bool {
 	return status == http.StatusConflict && (reason == "duplicate" || reason == "" && strings.Contains(strings.ToLower(err.Error()), "already exists"))
 }
 
-// notMember reports whether an answer says that there is no such membership: 404, or 400 "Missing required field:
-// memberKey" for an account that does not exist any more.
+// notMember reports whether an answer says that there is no such membership: 404, 412 for a deleted account, or 400
+// "Missing required field: memberKey" for an account that does not exist any more.
 func notMember(err error) bool {
 	status, reason := code(err)
-	return status == http.StatusNotFound ||
+	return fault.KindOf(err) == fault.NotFound ||
 		status == http.StatusBadRequest && reason == "required" && strings.Contains(err.Error(), "memberKey")
 }

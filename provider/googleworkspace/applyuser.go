@@ -1,7 +1,10 @@
 package googleworkspace
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"net/http"
 	"time"
 
@@ -54,7 +57,6 @@ func (p *Provider) createUser(ctx context.Context, c *plan.Change) (outcome, err
 		return err
 	})
 	if err == nil {
-		p.recent.Add(made.Id)
 		return outcome{remoteID: made.Id}, nil
 	}
 	err = without(body.Password, err)
@@ -66,15 +68,19 @@ func (p *Provider) createUser(ctx context.Context, c *plan.Change) (outcome, err
 
 // read reads the user that a change is about, with what the change needs to know.
 func (p *Provider) read(ctx context.Context, c *plan.Change) (*admin.User, error) {
-	var names []string
-	for _, f := range c.Fields {
-		names = append(names, f.Name)
-	}
-	u, found, err := p.getUser(ctx, c.RemoteID, names)
+	u, found, err := p.getUser(ctx, c.RemoteID, names(c.Fields))
 	if err == nil && !found {
-		return nil, p.gone(c)
+		return nil, gone(c)
 	}
 	return u, err
+}
+
+func names(fields []plan.FieldChange) []string {
+	out := make([]string, 0, len(fields))
+	for _, f := range fields {
+		out = append(out, f.Name)
+	}
+	return out
 }
 
 // updateUser changes mapped fields. The account is read first only where an array changes: else Google merges.
@@ -135,37 +141,31 @@ func (p *Provider) putUser(ctx context.Context, c *plan.Change, body *admin.User
 			}
 			return p.updateCall(ctx, c.RemoteID, body, again)
 		})
-	case status == http.StatusForbidden && fault.KindOf(err) == fault.Denied: // Not every refusal comes with a reason.
-		return p.forbidden(ctx, c.RemoteID, err)
+	case status == http.StatusForbidden && fault.KindOf(err) == refused && !noRoom(err):
+		return p.refusedUser(ctx, c.RemoteID, err)
 	}
 	return err
 }
 
 func (p *Provider) updateCall(ctx context.Context, id string, body *admin.User, takesAddress bool) error {
-	return p.callAs(ctx, "users.update", p.settling(takesAddress, id), func(ctx context.Context) error {
+	return p.callAs(ctx, "users.update", settling(takesAddress, false), func(ctx context.Context) error {
 		_, err := p.api.Users.Update(id, body).Fields("id").Context(ctx).Do()
-		if err == nil {
-			p.wrote.Store(true)
-		}
 		return err
 	})
 }
 
-// forbidden tells a target that refuses us from one account that is above us: only a super administrator may change
-// an administrator.
-func (p *Provider) forbidden(ctx context.Context, id string, err error) error {
+// refusedUser says why Google may refuse to change this one user: only a super administrator may change an administrator,
+// and a delegated administrator may be limited to an organizational unit.
+func (p *Provider) refusedUser(ctx context.Context, id string, err error) error {
 	u, found, getErr := p.getUser(ctx, id, nil)
 	if getErr == nil && found && (u.IsAdmin || u.IsDelegatedAdmin) {
-		return fault.Errorf(fault.Conflict, "user %s is an administrator, whom the delegated subject may not change: %w", id, err)
+		return fault.Errorf(refused, "user %s is an administrator, which the delegated subject may not change: %w", id, err)
 	}
-	if p.wrote.Load() {
-		return fault.Errorf(fault.Conflict, "Google does not let the delegated subject change user %s, though it may change others: %w", id, err)
-	}
-	return err
+	return fault.Errorf(refused, "Google refuses this change of user %s: the delegated subject's role may not reach this account: %w", id, err)
 }
 
-// suspendUser blocks an account and marks it in one write. One that is suspended already keeps its state: the mark would
-// claim somebody else's suspension.
+// suspendUser blocks an account and marks it in one write. An account that is suspended already gets no mark, which would
+// claim a suspension that is not ours.
 func (p *Provider) suspendUser(ctx context.Context, c *plan.Change) (outcome, error) {
 	current, err := p.harm(ctx, c)
 	if err != nil {
@@ -175,7 +175,7 @@ func (p *Provider) suspendUser(ctx context.Context, c *plan.Change) (outcome, er
 		if suspender(current, marksOf(current)) == plan.Us {
 			return outcome{}, nil
 		}
-		return outcome{foreign: true, note: "was already suspended, by somebody else: it stays theirs to lift"}, nil
+		return outcome{foreign: true, note: "was already suspended in the tenant by another hand, which has to lift that"}, nil
 	}
 	e := newEdit(current)
 	e.marks.suspended = p.now().UTC().Format(time.RFC3339)
@@ -198,7 +198,7 @@ func (p *Provider) restoreUser(ctx context.Context, c *plan.Change) (outcome, er
 		return outcome{}, nil
 	}
 	if current.Suspended && suspender(current, m) != plan.Us {
-		return outcome{}, fault.Errorf(fault.Conflict, "user %s was suspended by somebody else: it stays so", c.RemoteID)
+		return outcome{}, fault.Errorf(fault.Conflict, "user %s was suspended in the tenant, not by us: it stays so", c.RemoteID)
 	}
 	e := newEdit(current)
 	e.marks.suspended = ""
@@ -215,14 +215,16 @@ func (p *Provider) deleteUser(ctx context.Context, c *plan.Change) (outcome, err
 		}
 		return outcome{}, err
 	}
-	p.recent.Drop(c.RemoteID)
-	err := p.callAs(ctx, "users.delete", p.settling(false), func(ctx context.Context) error {
+	err := p.callAs(ctx, "users.delete", settling(false, true), func(ctx context.Context) error {
 		return p.api.Users.Delete(c.RemoteID).Context(ctx).Do()
 	})
-	if err != nil && fault.KindOf(err) != fault.NotFound {
-		return outcome{}, err
+	switch status, _ := code(err); {
+	case err == nil || fault.KindOf(err) == fault.NotFound:
+		return outcome{}, nil
+	case status == http.StatusForbidden && fault.KindOf(err) == refused:
+		return outcome{}, p.refusedUser(ctx, c.RemoteID, err)
 	}
-	return outcome{}, nil
+	return outcome{}, err
 }
 
 // harm reads a user that is about to lose something, and refuses one that is not ours to take from.
@@ -235,4 +237,68 @@ func (p *Provider) harm(ctx context.Context, c *plan.Change) (*admin.User, error
 		return nil, err
 	}
 	return current, unprotected(c, p.protectsUser(current))
+}
+
+// undeleteWithin is how long Google keeps a deleted user (developers.google.com/workspace/admin/directory, "Restore a user").
+const undeleteWithin = 20 * 24 * time.Hour
+
+// undeleteUser brings a deleted account back, with its id, its anchor and what it owned, and then sets the fields of the
+// change. users.undelete itself takes nothing but the organizational unit.
+func (p *Provider) undeleteUser(ctx context.Context, c *plan.Change) (outcome, error) {
+	where := ""
+	for _, f := range c.Fields {
+		if f.Name == "orgUnitPath" && len(f.After) > 0 {
+			where = f.After[0]
+		}
+	}
+	body := &admin.UserUndelete{OrgUnitPath: cmp.Or(where, "/")}
+	undeleted := p.call(ctx, "users.undelete", func(ctx context.Context) error {
+		return p.api.Users.Undelete(c.RemoteID, body).Context(ctx).Do()
+	})
+	switch status, _ := code(undeleted); {
+	case undeleted == nil:
+	case status == http.StatusConflict:
+		return outcome{}, fault.Errorf(fault.Conflict, "the deleted user %s cannot be restored while another object has its old address: %w", c.RemoteID, undeleted)
+	case fault.KindOf(undeleted) != fault.NotFound && fault.KindOf(undeleted) != fault.Invalid:
+		return outcome{}, undeleted
+	}
+	var current *admin.User
+	err := p.callAs(ctx, "users.get", patiently(), func(ctx context.Context) (err error) {
+		current, err = p.api.Users.Get(c.RemoteID).Projection("basic").Fields(selection(names(c.Fields))).Context(ctx).Do()
+		return err
+	})
+	switch {
+	case err != nil && undeleted != nil && fault.KindOf(err) == fault.NotFound:
+		return outcome{}, fault.Errorf(fault.Invalid, "user %s is gone for good: Google keeps deleted users for 20 days", c.RemoteID)
+	case err != nil:
+		return outcome{}, err
+	}
+	e := newEdit(current)
+	if err := carries(c, e.marks.anchors, c.ID); err != nil {
+		return outcome{}, err
+	}
+	if err := e.set(c.Fields); err != nil {
+		return outcome{}, err
+	}
+	suspend := c.Inactive && !current.Suspended
+	lift := !c.Inactive && current.Suspended && suspender(current, e.marks) == plan.Us // A suspension that is not ours stays.
+	switch {
+	case suspend:
+		e.marks.suspended = p.now().UTC().Format(time.RFC3339)
+	case lift:
+		e.marks.suspended = ""
+	}
+	to := e.seal(suspend || lift)
+	if to.Suspended = suspend; lift {
+		to.ForceSendFields = append(to.ForceSendFields, "Suspended")
+	}
+	return outcome{note: "restored from the deleted users"}, p.putUser(ctx, c, to)
+}
+
+// newPassword returns a password that is not kept: people sign in by SSO, or reset it. It has 240 random bits, and
+// each class of characters that a password policy may ask for; Google takes 8 to 100 characters.
+func newPassword() string {
+	secret := make([]byte, 30)
+	_, _ = rand.Read(secret) // It never fails: crypto/rand ends the program instead.
+	return "aA1-" + base64.RawURLEncoding.EncodeToString(secret)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"os"
-	"sync/atomic"
 	"time"
 
 	admin "google.golang.org/api/admin/directory/v1"
@@ -34,8 +33,8 @@ type Options struct {
 	Credentials []byte
 	// Caller decorates each call; nil calls directly.
 	Caller Caller
-	// Observe is told of every request that was made: the HTTP status of its answer, zero where there was none, and what
-	// became of it. Nil: nobody is told.
+	// Observe is called after every request with the HTTP status of the answer (zero without one) and the error. Nil
+	// discards it.
 	Observe func(op string, status int, err error)
 	// Transport carries the requests; http.DefaultTransport when nil.
 	Transport http.RoundTripper
@@ -52,8 +51,6 @@ type Provider struct {
 	now     func() time.Time
 
 	userFields []string // that the mapping sets
-	recent     provider.Recent
-	wrote      atomic.Bool // that Google took a change of some user from us
 	domains    domainCache
 }
 
@@ -91,7 +88,7 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	if p.now == nil {
 		p.now = time.Now
 	}
-	p.recent.Now, p.domains.now = p.now, p.now
+	p.domains.now = p.now
 	return p, nil
 }
 

@@ -6,19 +6,21 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"google.golang.org/api/googleapi"
 
+	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/plan"
 	"rollcall/provider"
 )
 
-// classify says what a caller should do about what Google, or the way to it, answered. The texts are Google's, cut and
-// without secrets; the vendor's error does not leave the package. ctx is that of the caller: a deadline of ours is not
-// the caller's cancellation.
+// classify returns an error of the method op with its kind. The texts are Google's, cut and without secrets; the vendor's
+// error does not leave the package. ctx is that of the caller: a deadline of ours is not the caller's cancellation.
 func classify(ctx context.Context, op string, err error) error {
 	if err == nil {
 		return nil
@@ -68,23 +70,28 @@ func fromAnswer(op string, g *googleapi.Error) error {
 	if a.message == "" {
 		a.message = http.StatusText(g.Code)
 	}
-	e := fault.New(kindOf(a, g.Body), op, a)
+	e := fault.New(kindOf(op, a, g.Body), op, a)
 	if e.Kind.Retryable() {
 		e.RetryAfter = provider.RetryAfter(g.Header.Get("Retry-After"), time.Now())
 	}
 	return e
 }
 
+// listings are the methods whose refusal says that the target refuses us. Every other method is about one object.
+var listings = []string{"users.list", "groups.list", "domains.list", "orgunits.list"}
+
+// refused is the kind of a refusal that concerns one object.
+const refused = fault.Conflict
+
 // reasons are those of Google's reasons that say more than the status does.
 var reasons = map[string]fault.Kind{
 	"userRateLimitExceeded": fault.Throttled, "rateLimitExceeded": fault.Throttled, "quotaExceeded": fault.Throttled,
-	"servingLimitExceeded": fault.Throttled, "concurrentLimitExceeded": fault.Throttled,
-	"forbidden": fault.Denied, "domainCannotUseApis": fault.Denied, "accessNotConfigured": fault.Denied,
-	"insufficientPermissions": fault.Denied, "dailyLimitExceeded": fault.Denied, "authError": fault.Denied,
-	"limitExceeded": fault.Invalid, "aborted": fault.Unavailable, "backendError": fault.Unavailable,
+	"servingLimitExceeded": fault.Throttled, "concurrentLimitExceeded": fault.Throttled, "dailyLimitExceeded": fault.Throttled,
+	"accessNotConfigured": fault.Denied, "insufficientPermissions": fault.Denied, "authError": fault.Denied,
+	"limitExceeded": refused, "aborted": fault.Unavailable, "backendError": fault.Unavailable,
 }
 
-// texts are plain answers that come without a reason, by the text that tells them.
+// texts are parts of answers that say more than the reason does, or that come without one.
 var texts = []struct {
 	text string
 	kind fault.Kind
@@ -92,10 +99,26 @@ var texts = []struct {
 	{"Request rate higher than configured", fault.Throttled},
 	{"Quota exceeded for the current request", fault.Throttled},
 	{"User creation is not complete", fault.Unavailable},
-	{"Cyclic memberships not allowed", fault.Conflict},
+	{userDeleted, fault.NotFound},
+	{"Type not supported: userKey", fault.NotFound},  // The key is that of a group.
+	{"Type not supported: groupKey", fault.NotFound}, // The key is that of a user.
 }
 
-func kindOf(a *answer, body string) fault.Kind {
+// userDeleted is Google's answer (412) to a key of a deleted user.
+const userDeleted = "User is deleted"
+
+// full matches what Google says where an account has no room for another object, such as "Domain user limit reached".
+var full = regexp.MustCompile(`(?i)\blimit (was |has been )?(reached|exceeded)|enough (available )?licen[sc]es|insufficient licen[sc]es`)
+
+// noRoom reports whether an answer says that the account, or a group, has no room for another object.
+func noRoom(err error) bool {
+	a, ok := errors.AsType[*answer](err)
+	return ok && a.code < 500 && fault.KindOf(err) == refused && (a.reason == "limitExceeded" || full.MatchString(a.message))
+}
+
+// kindOf classifies an answer by its contents and the method alone: what this process did before, and when, has no part
+// in it.
+func kindOf(op string, a *answer, body string) fault.Kind {
 	for _, t := range texts {
 		if strings.Contains(a.message, t.text) || strings.Contains(body, t.text) {
 			return t.kind
@@ -107,19 +130,33 @@ func kindOf(a *answer, body string) fault.Kind {
 	switch {
 	case a.code == http.StatusTooManyRequests:
 		return fault.Throttled
-	case a.code == http.StatusUnauthorized, a.code == http.StatusPaymentRequired, a.code == http.StatusForbidden, a.code == http.StatusProxyAuthRequired:
+	case a.code == http.StatusUnauthorized, a.code == http.StatusPaymentRequired, a.code == http.StatusProxyAuthRequired:
 		return fault.Denied
+	case a.code == http.StatusForbidden && slices.Contains(listings, op):
+		return fault.Denied
+	case a.code == http.StatusForbidden, a.code == http.StatusPreconditionFailed:
+		return refused
 	case a.code == http.StatusNotFound, a.code == http.StatusGone:
 		return fault.NotFound
-	case a.code == http.StatusConflict, a.code == http.StatusPreconditionFailed:
+	case a.code == http.StatusConflict:
 		return fault.Conflict
 	case a.code == http.StatusRequestTimeout, a.code == http.StatusTooEarly, a.code >= 500, a.code < 400:
-		return fault.Unavailable // Below 400 is a redirect, which something on the way made up.
+		return fault.Unavailable // A status below 400 is a redirect, which comes from something on the way.
 	}
 	return fault.Invalid
 }
 
-// secrets are what must not stand in a text, whoever echoed it.
+// ofOneObject reports whether an error concerns the one object that was asked for, and neither the target nor the moment.
+func ofOneObject(err error) bool {
+	switch fault.KindOf(err) {
+	case fault.Invalid, fault.Conflict, fault.NotFound:
+		return true
+	default:
+		return false
+	}
+}
+
+// secrets matches what must not stand in a text.
 var secrets = regexp.MustCompile(`(?i)bearer\s+\S+|ya29\.[\w.\-]+|eyJ[\w\-]{8,}\.[\w.\-]+|assertion=\S+`)
 
 // clean cuts a text to one line without secrets.
@@ -140,4 +177,68 @@ func without(secret string, err error) error {
 	}
 	text := strings.ReplaceAll(e.Err.Error(), secret, "<redacted>")
 	return &fault.Error{Kind: e.Kind, Op: e.Op, RetryAfter: e.RetryAfter, Err: errors.New(text)}
+}
+
+// rejected are the fields that Google names in its own words when it refuses a value.
+var rejected = []struct{ said, field string }{
+	{"INVALID_OU_ID", "orgUnitPath"}, {"FamilyName", "name.familyName"}, {"GivenName", "name.givenName"}, {"display_name", "name.displayName"},
+	{"primary_user_email", plan.AddressField}, {"recovery_email", "recoveryEmail"}, {"recovery_phone", "recoveryPhone"},
+}
+
+// detailed adds to the error of a change what Google leaves out: the field and the value that were refused, and of what
+// the account has no room for another.
+func detailed(c *plan.Change, err error) error {
+	if err == nil {
+		return nil
+	}
+	kind := fault.KindOf(err)
+	if noRoom(err) {
+		return fault.Errorf(kind, "the tenant has no room for another %s: %w", roomFor(c), err)
+	}
+	status, _ := code(err)
+	if kind != fault.Invalid || status != http.StatusBadRequest || c.Op.Membership() {
+		return err
+	}
+	for _, r := range rejected {
+		if !strings.Contains(err.Error(), r.said) {
+			continue
+		}
+		value, sent := sentValue(c, r.field)
+		switch {
+		case sent && r.field == "orgUnitPath":
+			return fault.Errorf(kind, "orgUnitPath: the tenant has no organizational unit %q: %w", value, err)
+		case sent:
+			return fault.Errorf(kind, "%s: Google refuses the value %q: %w", r.field, value, err)
+		}
+	}
+	if len(c.Fields) == 1 {
+		value, _ := sentValue(c, c.Fields[0].Name)
+		return fault.Errorf(kind, "%s: Google refuses the value %q: %w", c.Fields[0].Name, value, err)
+	}
+	return fault.Errorf(kind, "Google refuses one of the values of %s: %w", strings.Join(names(c.Fields), ", "), err)
+}
+
+// sentValue returns the value that a change sends for a field.
+func sentValue(c *plan.Change, field string) (string, bool) {
+	for _, f := range c.Fields {
+		if f.Name == field && field != plan.AddressField {
+			return after(f), true
+		}
+	}
+	address := newAddress(c)
+	if c.Op == plan.Create {
+		address = c.Address
+	}
+	return address, field == plan.AddressField && address != ""
+}
+
+// roomFor names what a change would have added.
+func roomFor(c *plan.Change) string {
+	switch {
+	case c.Op.Membership():
+		return "member of group " + c.Label
+	case c.Op == plan.Create && c.Kind == directory.Group:
+		return "group"
+	}
+	return "user, or no license for one"
 }

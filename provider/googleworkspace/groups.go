@@ -2,6 +2,7 @@ package googleworkspace
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +24,12 @@ const groupSelection googleapi.Field = "id,email,name,description,aliases,nonEdi
 func (p *Provider) listGroups(ctx context.Context, userKey string, each func(*admin.Group)) error {
 	return pages("groups.list", func(token string) (string, error) {
 		var page *admin.Groups
-		err := p.call(ctx, "groups.list", func(ctx context.Context) (err error) {
+		err := p.callAs(ctx, "groups.list", func(err error) error {
+			if status, _ := code(err); userKey != "" && status == http.StatusForbidden && fault.KindOf(err) == fault.Denied {
+				return fault.Errorf(refused, "the groups of user %s cannot be read: %w", userKey, err)
+			}
+			return err
+		}, func(ctx context.Context) (err error) {
 			call := p.api.Groups.List().MaxResults(groupsPage)
 			if userKey != "" {
 				call.UserKey(userKey) // "Cannot be used with the customer parameter."

@@ -54,6 +54,8 @@ type world struct {
 	t      *testing.T
 	tenant *simulator.Tenant
 	clock  *clock
+	// restart replaces the Provider by one that remembers nothing.
+	restart func()
 }
 
 type setup struct {
@@ -91,10 +93,13 @@ func open(t *testing.T, s setup) *world {
 	}
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	w.Provider, err = googleworkspace.New(cfg, googleworkspace.Options{Credentials: key, Caller: s.caller, Observe: s.observe, Now: w.clock.Now, Transport: transport})
-	if err != nil {
-		t.Fatal(err)
+	w.restart = func() {
+		w.Provider, err = googleworkspace.New(cfg, googleworkspace.Options{Credentials: key, Caller: s.caller, Observe: s.observe, Now: w.clock.Now, Transport: transport})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
+	w.restart()
 	return w
 }
 

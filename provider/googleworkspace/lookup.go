@@ -2,6 +2,7 @@ package googleworkspace
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -65,7 +66,10 @@ func (l *looking) entry(ctx context.Context, lookup provider.Lookup) error {
 	}
 	if lookup.Kind == directory.Group {
 		for _, i := range found {
-			if _, err := l.p.fillMembers(ctx, &l.state.Objects[i]); err != nil {
+			if l.state.Objects[i].ReadOnly != "" {
+				continue
+			}
+			if err := l.p.fillMembers(ctx, &l.state.Objects[i]); err != nil {
 				return err
 			}
 		}
@@ -84,7 +88,10 @@ func (l *looking) anchored(ctx context.Context, lookup provider.Lookup) (found [
 	if lookup.RemoteID != "" {
 		o, ok, err := l.p.getObject(ctx, lookup.Kind, lookup.RemoteID)
 		if err != nil {
-			return nil, err
+			if o, err = unreadable(lookup.Ref, lookup.RemoteID, err); err != nil {
+				return nil, err
+			}
+			ok = true
 		}
 		if ok {
 			i := l.add(o)
@@ -132,6 +139,13 @@ func (l *looking) byAddress(ctx context.Context, lookup provider.Lookup) error {
 	}
 	for _, kind := range kinds {
 		o, ok, err := l.p.getObject(ctx, kind, address)
+		if err != nil && ofOneObject(err) { // Something has the address, and nothing else is known of it.
+			l.add(plan.Object{
+				Ref: directory.Ref{Kind: kind}, RemoteID: address, Address: address, Active: true, Suspender: plan.Unknown,
+				ReadOnly: fmt.Sprintf("it cannot be read: %v", err),
+			})
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -139,7 +153,7 @@ func (l *looking) byAddress(ctx context.Context, lookup provider.Lookup) error {
 			continue
 		}
 		if i := l.add(o); kind == directory.Group && o.Ref == lookup.Ref && !l.state.Objects[i].Listed {
-			_, err = l.p.fillMembers(ctx, &l.state.Objects[i])
+			err = l.p.fillMembers(ctx, &l.state.Objects[i])
 		}
 		return err
 	}

@@ -2,16 +2,15 @@ package googleworkspace
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 	admin "google.golang.org/api/admin/directory/v1"
 
 	"rollcall/directory"
-	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
 )
@@ -111,7 +110,10 @@ func (r *reading) findOne(ctx context.Context, ref directory.Ref) error {
 	link := r.q.Known[ref]
 	o, found, err := r.p.getObject(ctx, ref.Kind, link.RemoteID)
 	if err != nil {
-		return err
+		if o, err = unreadable(ref, link.RemoteID, err); err != nil {
+			return err
+		}
+		found = true
 	}
 	switch {
 	case found && ref.Kind == directory.User:
@@ -126,7 +128,17 @@ func (r *reading) findOne(ctx context.Context, ref directory.Ref) error {
 	return nil
 }
 
-// unsettled reports whether an object that is not to be seen may have been created too short a time ago.
+// unreadable returns a stand-in for an object of ours that Google refuses to show: it is there, and it is left alone. It
+// returns the error where that is not about the one object.
+func unreadable(ref directory.Ref, remoteID string, err error) (plan.Object, error) {
+	if !ofOneObject(err) {
+		return plan.Object{}, err
+	}
+	why := fmt.Sprintf("%s %s cannot be read: %v", ref.Kind, remoteID, err)
+	return plan.Object{Ref: ref, RemoteID: remoteID, Active: true, Suspender: plan.Unknown, ReadOnly: why}, nil
+}
+
+// unsettled reports whether an object that does not show may have been created too short a time ago.
 func unsettled(link plan.Link, q provider.Query) bool {
 	return !link.Created.IsZero() && q.Now.Sub(link.Created) < provider.Settle
 }
@@ -151,7 +163,6 @@ func (p *Provider) getObject(ctx context.Context, kind directory.Kind, key strin
 func (r *reading) readMembers(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(concurrency)
-	gone := make([]bool, len(r.state.Objects))
 	for i := range r.state.Objects {
 		o := &r.state.Objects[i]
 		if o.Kind != directory.Group || !o.Anchored() {
@@ -161,45 +172,30 @@ func (r *reading) readMembers(ctx context.Context) error {
 			o.Members = c.Members
 			continue
 		}
-		g.Go(func() error {
-			found, err := r.p.fillMembers(ctx, o)
-			gone[i] = !found
-			return err
-		})
+		g.Go(func() error { return r.p.fillMembers(ctx, o) })
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	kept := r.state.Objects[:0]
-	for i := range r.state.Objects {
-		if !gone[i] {
-			kept = append(kept, r.state.Objects[i])
-		}
-	}
-	r.state.Objects = kept
-	return nil
+	return g.Wait()
 }
 
-// fillMembers lists the members of a group that was just seen; found is false when it is gone since.
-func (p *Provider) fillMembers(ctx context.Context, o *plan.Object) (found bool, err error) {
+// fillMembers lists the members of a group that was just seen. A group whose members do not show is read-only: it is
+// neither empty nor absent.
+func (p *Provider) fillMembers(ctx context.Context, o *plan.Object) error {
 	members, found, err := p.listMembers(ctx, o.RemoteID)
-	if err != nil {
-		return true, err
+	switch {
+	case err != nil && !ofOneObject(err):
+		return err
+	case err != nil:
+		o.ReadOnly = fmt.Sprintf("the members of group %s cannot be read: %v", o.Address, err)
+		return nil
+	case !found:
+		o.ReadOnly = fmt.Sprintf("group %s was listed, and its members are not there: it is new, or was deleted just now", o.Address)
+		return nil
 	}
-	if found {
-		o.Members, o.Listed = members, true
-		// Fewer than Google says there are: not a list for the ledger to believe. Some where there are said to be none: not
-		// a count, and it would not move either.
-		if n, err := strconv.Atoi(o.Witness); err != nil || len(members) < n || n == 0 && len(members) > 0 {
-			o.Witness = ""
-		}
-		return true, nil
+	o.Members, o.Listed = members, true
+	// A list with fewer members than the count is not for the ledger to keep. A list of some where the count is zero has
+	// members that do not count, and the count would not move with them.
+	if n, err := strconv.Atoi(o.Witness); err != nil || len(members) < n || n == 0 && len(members) > 0 {
+		o.Witness = ""
 	}
-	if _, found, err = p.getGroup(ctx, o.RemoteID); err != nil {
-		return true, err
-	}
-	if found {
-		return true, fault.Errorf(fault.Unavailable, "members.list: Google does not yet know the members of group %s", strings.ToLower(o.Address))
-	}
-	return false, nil
+	return nil
 }

@@ -91,7 +91,6 @@ func (p *Provider) taken(ctx context.Context, c *plan.Change, patient bool) (out
 		return outcome{}, fault.Errorf(fault.Conflict,
 			"%s is taken by something that cannot be seen: an object created or deleted moments ago, or an unmanaged account", c.Address)
 	case h.kind == c.Kind && len(h.anchors) == 1 && h.anchors[0] == string(c.ID):
-		p.recent.Add(h.id)
 		return outcome{remoteID: h.id, note: "was already there, with its anchor"}, nil
 	}
 	return outcome{}, fault.Errorf(fault.Conflict, "%s has the address %s", h, c.Address)
@@ -152,7 +151,7 @@ func (p *Provider) renamed(ctx context.Context, c *plan.Change, write func(ctx c
 // dropAlias takes the address, which is to become the object's own, from its aliases.
 func (p *Provider) dropAlias(ctx context.Context, c *plan.Change) error {
 	op := c.Kind.String() + "s.aliases.delete"
-	err := p.callAs(ctx, op, p.settling(false), func(ctx context.Context) error {
+	err := p.callAs(ctx, op, settling(false, true), func(ctx context.Context) error {
 		if c.Kind == directory.Group {
 			return p.api.Groups.Aliases.Delete(c.RemoteID, c.Address).Context(ctx).Do()
 		}

@@ -80,7 +80,8 @@ func pages(op string, read func(token string) (next string, err error)) error {
 	}
 }
 
-// getUser reads one user by id, address or alias; found is false for one that Google does not know.
+// getUser reads one user by id, address or alias; found is false where Google knows no user by that key, where the user is
+// deleted, and where the key is that of a group.
 func (p *Provider) getUser(ctx context.Context, key string, names []string) (u *admin.User, found bool, err error) {
 	err = p.call(ctx, "users.get", func(ctx context.Context) (err error) {
 		u, err = p.api.Users.Get(key).Projection("basic").Fields(selection(names)).Context(ctx).Do()
@@ -92,7 +93,7 @@ func (p *Provider) getUser(ctx context.Context, key string, names []string) (u *
 	if err == nil && u.Id == "" {
 		return nil, false, fault.Errorf(fault.Unavailable, "users.get: the answer is no user")
 	}
-	return u, err == nil && u.DeletionTime == "", err // A deleted user is shown for a while to who asks for it.
+	return u, err == nil && u.DeletionTime == "", err // A deleted user may be shown for a while.
 }
 
 // userObject describes a user in the planner's words.

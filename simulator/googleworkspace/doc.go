@@ -24,6 +24,8 @@
 //     missing or not of 8 to 100 characters: 400 invalid "Invalid Password"; a malformed address: 400
 //     invalid "Invalid Input: primary_user_email"; an unknown orgUnitPath: 400 invalid "Invalid Input:
 //     INVALID_OU_ID".
+//   - A key of a deleted user, its id, is 412 conditionNotMet "User is deleted." in every method of users; the address
+//     of a group is 400 badRequest "Type not supported: userKey" there.
 //   - members.delete and members.get: an account that is not a member is 404 notFound "Resource Not Found:
 //     memberKey", a key that names no account at all is 400 required "Missing required field: memberKey".
 //   - hasMember answers 400 invalid "Invalid Input: memberKey" for a key outside the customer's domains.

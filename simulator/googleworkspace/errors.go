@@ -41,6 +41,11 @@ func badRequest() *apiError {
 	return &apiError{code: http.StatusBadRequest, reason: "badRequest", message: "Bad Request"}
 }
 
+// wrongType is the answer to a key that names an object of another kind.
+func wrongType(key string) *apiError {
+	return &apiError{code: http.StatusBadRequest, reason: "badRequest", message: "Type not supported: " + key}
+}
+
 func parseError() *apiError {
 	return &apiError{code: http.StatusBadRequest, reason: "parseError", message: "Parse Error"}
 }

@@ -20,7 +20,9 @@ func TestUserDeleteAndUndelete(t *testing.T) {
 
 	noError(t, s.Users.Delete("liz@example.com").Do())
 	_, err := s.Users.Get(u.Id).Do()
-	wantError(t, err, 404, "notFound", "Resource Not Found: userKey")
+	wantError(t, err, 412, "conditionNotMet", "User is deleted.")
+	_, err = s.Users.Get("team@example.com").Do()
+	wantError(t, err, 400, "badRequest", "Type not supported: userKey")
 	if members := tenant.Members(g.Id); len(members) != 0 {
 		t.Errorf("members = %v, want the deleted user gone", members)
 	}
@@ -51,6 +53,8 @@ func TestUserDeleteAndUndelete(t *testing.T) {
 	noError(t, s.Users.Delete(u.Id).Do())
 	clock.Advance(21 * 24 * time.Hour)
 	err = s.Users.Undelete(u.Id, &admin.UserUndelete{OrgUnitPath: "/"}).Do()
+	wantError(t, err, 404, "notFound", "Resource Not Found: userKey")
+	_, err = s.Users.Get(u.Id).Do()
 	wantError(t, err, 404, "notFound", "Resource Not Found: userKey")
 	if left := tenant.DeletedUsers(); len(left) != 0 {
 		t.Errorf("deleted users after 21 days = %v", left)

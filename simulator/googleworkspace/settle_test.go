@@ -109,7 +109,7 @@ func TestReadsTrailWrites(t *testing.T) {
 	}
 	clock.Advance(time.Second)
 	_, err = s.Users.Get(u.Id).Do()
-	wantError(t, err, 404, "notFound", "Resource Not Found: userKey")
+	wantError(t, err, 412, "conditionNotMet", "User is deleted.")
 	list, err := s.Members.List(g.Id).Do()
 	noError(t, err)
 	if len(list.Members) != 0 {

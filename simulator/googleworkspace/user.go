@@ -124,8 +124,11 @@ func (t *Tenant) readUser(key string, now time.Time) (*userRec, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	if u == nil || !u.visible(now, t.cfg.Consistency.Read) {
+	switch {
+	case u == nil || now.Before(u.visibleFrom) || u.deleted() && now.Sub(u.deletedAt) > undeleteWindow:
 		return nil, notFound("userKey")
+	case !u.visible(now, t.cfg.Consistency.Read):
+		return nil, conditionNotMet("User is deleted.")
 	}
 	return u, nil
 }
@@ -136,8 +139,10 @@ func (t *Tenant) writeUser(key string, now time.Time) (*userRec, *apiError) {
 	switch {
 	case err != nil:
 		return nil, err
-	case u == nil || u.deleted():
+	case u == nil || u.deleted() && now.Sub(u.deletedAt) > undeleteWindow:
 		return nil, notFound("userKey")
+	case u.deleted():
+		return nil, conditionNotMet("User is deleted.")
 	case now.Before(u.visibleFrom):
 		return nil, conditionNotMet("User creation is not complete.")
 	case now.Before(u.busyUntil):
@@ -153,6 +158,9 @@ func (t *Tenant) userByKey(key string) (*userRec, *apiError) {
 	}
 	if !t.ours(domainOf(key)) {
 		return nil, forbidden()
+	}
+	if t.addresses[key].group != nil {
+		return nil, wrongType("userKey")
 	}
 	return t.addresses[key].user, nil
 }
