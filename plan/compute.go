@@ -44,10 +44,13 @@ type computer struct {
 	target map[directory.Ref]string
 	// owner maps the remote ids of objects that are, or become, ours to their entries.
 	owner map[string]directory.Ref
-	// spoken names objects that a Reanchor claims: they are not departures.
-	spoken map[*Object]bool
-	waves  map[directory.Ref]int
-	held   map[directory.Ref]bool
+	// former maps entries that were created again to the objects that they had under their old ID, heir such an object to
+	// its one new entry. disputed are objects that several entries may have had. See recognise.
+	former   map[directory.Ref][]*Object
+	heir     map[*Object]*Desired
+	disputed map[*Object]bool
+	waves    map[directory.Ref]int
+	held     map[directory.Ref]bool
 	// kept names entries whose account is not deleted though its time has come: pinned. back are pins whose account is to be brought
 	// back, returns names their entries.
 	kept    map[directory.Ref]bool
@@ -62,7 +65,8 @@ func newComputer(in *Input) *computer {
 		anchored: make(map[directory.Ref][]*Object, len(in.State.Objects)),
 		byRemote: make(map[string]*Object, len(in.State.Objects)), byAddress: map[string][]*Object{},
 		unusable: map[directory.Ref]string{}, departed: map[directory.Ref]directory.Departure{}, claims: map[string][]*Desired{},
-		target: map[directory.Ref]string{}, owner: map[string]directory.Ref{}, spoken: map[*Object]bool{},
+		target: map[directory.Ref]string{}, owner: map[string]directory.Ref{},
+		former: map[directory.Ref][]*Object{}, heir: map[*Object]*Desired{}, disputed: map[*Object]bool{},
 		waves: map[directory.Ref]int{}, held: map[directory.Ref]bool{}, kept: map[directory.Ref]bool{}, returns: map[directory.Ref]bool{},
 	}
 	c.plan.Doubts = slices.Concat(in.Doubts, in.State.Doubts)
@@ -79,6 +83,7 @@ func newComputer(in *Input) *computer {
 	c.indexObjects()
 	c.pinned()
 	c.indexDesired()
+	c.recognise()
 	for _, k := range directory.Kinds {
 		n := in.State.Others.Of(k)
 		c.plan.Counts.Anchored.add(k, n)
@@ -137,7 +142,7 @@ func (c *computer) indexDesired() {
 		if d.Active {
 			c.plan.Counts.Desired.add(d.Kind, 1)
 		}
-		// Who is disabled and has no account claims no address.
+		// A disabled entry without an account does not reserve its address.
 		if d.Held == "" && d.Address != "" && (d.Active || len(c.anchored[d.Ref]) > 0) {
 			c.claims[d.Address] = append(c.claims[d.Address], d)
 		}
@@ -158,24 +163,29 @@ func (c *computer) entry(d *Desired) {
 		if len(objects) == 0 {
 			c.note(d.Ref, d.Label, d.Why, "has no account, and none is made")
 		} // One with an account is a departure: see departures.
-	case d.Held != "":
+	case d.Held != "" && len(c.former[d.Ref]) == 0:
 		c.hold(d, d.Held, "%s", d.Detail)
-	case c.yields(d):
+	case c.leavesAddress(d):
 		c.hold(d, SameAddress, "%s is also the address of %s", d.Address, c.rivals(d))
 	case len(objects) == 1:
 		c.matched(d, objects[0])
+	case len(c.former[d.Ref]) > 0:
+		c.recreated(d)
 	default:
 		c.unmatched(d)
 	}
 }
 
-// yields reports whether d has to leave its address to another: of several that claim one, the entry whose anchor the
-// account carries keeps it.
-func (c *computer) yields(d *Desired) bool {
+// leavesAddress reports whether d has to leave its address to another entry: of several that claim one, the entry whose
+// account has the address keeps it.
+func (c *computer) leavesAddress(d *Desired) bool {
 	if len(c.claims[d.Address]) < 2 {
 		return false
 	}
 	objects := c.anchored[d.Ref]
+	if len(objects) == 0 {
+		objects = c.former[d.Ref]
+	}
 	return len(objects) != 1 || objects[0].Address != d.Address
 }
 
@@ -277,11 +287,8 @@ func (c *computer) unmatched(d *Desired) {
 		case c.adoptable(d, o):
 			c.adopt(d, o)
 			return
-		case c.recreated(d, o):
-			c.reanchor(d, o)
-			return
-		case c.moves(o, d.Address) && c.wave(c.desired[o.Ref], nil) >= 0:
-			c.waves[d.Ref] = c.waves[o.Ref] + 1
+		case c.moves(o, d.Address) && c.wave(c.desired[c.entryOf(o)], nil) >= 0:
+			c.waves[d.Ref] = c.waves[c.entryOf(o)] + 1
 			c.create(d)
 			return
 		}

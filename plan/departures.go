@@ -11,7 +11,7 @@ import (
 func (c *computer) departures() {
 	for i := range c.in.State.Objects {
 		o := &c.in.State.Objects[i]
-		if !o.Anchored() || !c.concerns(o.Ref) || c.spoken[o] {
+		if !o.Anchored() || !c.concerns(o.Ref) || c.heir[o] != nil || c.disputed[o] {
 			continue
 		}
 		why, gone := c.gone(o)
@@ -52,7 +52,7 @@ func (c *computer) leave(o *Object, why Reason) {
 	since := c.since(o.Ref)
 	if o.ReadOnly != "" || o.Protected != "" {
 		c.report(o.Ref, c.label(o), ProtectedObject, "left its source (%s) and is never suspended or deleted: %s", why, o.ReadOnly+o.Protected)
-		c.bury(o.Ref, since, why)
+		c.tombstone(o.Ref, since, why)
 		return
 	}
 	p := &c.in.Policy
@@ -62,7 +62,7 @@ func (c *computer) leave(o *Object, why Reason) {
 	switch {
 	case suspends && (!due || p.DeleteAfter > 0):
 		c.depart(Suspend, o, why).Since = since
-		if due { // Suspended late: the grace period is the time that somebody is locked out and can still come back.
+		if due { // A late suspension begins the grace period, in which the account can still come back.
 			since = c.in.Now
 		}
 	case due:
@@ -70,7 +70,7 @@ func (c *computer) leave(o *Object, why Reason) {
 	default:
 		c.note(o.Ref, c.label(o), why, c.waiting(o.Ref, since))
 	}
-	c.bury(o.Ref, since, why)
+	c.tombstone(o.Ref, since, why)
 }
 
 // since returns when the entry departed: as the ledger has it, else as the source says, else now.
@@ -96,7 +96,7 @@ func (c *computer) waiting(ref directory.Ref, since time.Time) string {
 
 func (c *computer) depart(op Op, o *Object, why Reason) *Change {
 	ch := Change{Op: op, Ref: o.Ref, RemoteID: o.RemoteID, Label: c.label(o), Address: o.Address, Why: why, Version: c.in.Versions[o.Ref], Inactive: op == Delete && !o.Active}
-	if op == Delete && !c.in.Capabilities.Mirror { // What it was, for whoever wants it back.
+	if op == Delete && !c.in.Capabilities.Mirror { // The old values, so that a deletion can be undone.
 		for _, f := range o.Fields {
 			ch.Fields = append(ch.Fields, FieldChange{Name: f.Name, Before: f.Values})
 		}
@@ -110,7 +110,7 @@ func (c *computer) depart(op Op, o *Object, why Reason) *Change {
 	return &c.plan.Changes[len(c.plan.Changes)-1]
 }
 
-func (c *computer) bury(ref directory.Ref, since time.Time, why Reason) {
+func (c *computer) tombstone(ref directory.Ref, since time.Time, why Reason) {
 	c.plan.Tombstones = append(c.plan.Tombstones, Tombstone{ref, since, why, c.in.Links[ref].Departed.IsZero()})
 }
 

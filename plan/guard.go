@@ -82,6 +82,7 @@ func (p Plan) Guard(l Limits, spent Budget) (apply, held Plan) {
 	g.decided()
 	g.approval()
 	g.doubts()
+	g.pairs()
 	for _, k := range directory.Kinds {
 		g.kind(k)
 	}
@@ -131,10 +132,72 @@ func (g *guard) decided() {
 }
 
 func (g *guard) approval() {
-	g.hold(RuleApproval, "a re-created directory is re-anchored only with approval", func(c *Change) bool { return c.Op == Reanchor })
+	g.hold(RuleApproval, "an entry that was created again is re-anchored only with approval", func(c *Change) bool { return c.Op == Reanchor })
 	if why := g.limits.Approval; why != "" {
 		g.hold(RuleApproval, why, func(*Change) bool { return true })
 	}
+}
+
+// pairs guards what a mirror does to entries that were created again. A few go on. What would pass a limit is one question
+// for all of them, because half of the answer would make members of a group out of IDs that are not there.
+func (g *guard) pairs() {
+	paired := func(c *Change) bool { return c.Paired }
+	created := func(k directory.Kind) func(*Change) bool {
+		return func(c *Change) bool { return c.Paired && c.Op == Create && c.Kind == k }
+	}
+	users, groups := g.countAll(created(directory.User)), g.countAll(created(directory.Group))
+	if users+groups == 0 {
+		return
+	}
+	many := fmt.Sprintf("%s and %s have new ids: are they the same? Approve all or none", counted(users, "person", "people"), counted(groups, "group", "groups"))
+	approved := g.countAll(func(c *Change) bool { return c.Paired && c.Op == Create && c.Approved }) == users+groups
+	for i := range g.plan.Changes {
+		if c := &g.plan.Changes[i]; c.Paired {
+			c.Approved = approved
+		}
+	}
+	for _, rule := range []Rule{RuleRejected, RuleDoubt, RuleApproval} {
+		if why := g.verdictOf(paired, rule); why != "" {
+			g.hold(rule, why, paired)
+			return
+		}
+	}
+	if g.passes(directory.User, users) || g.passes(directory.Group, groups) {
+		g.hold(RuleApproval, many, paired)
+	}
+}
+
+// counted says how many of something there are.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// passes reports whether n of a kind are more than a day may see.
+func (g *guard) passes(k directory.Kind, n int) bool {
+	return n > 0 && (n+g.spent.of(k) > g.limit(k) || 2*n > g.plan.Counts.Anchored.Of(k) && n > 1)
+}
+
+// verdictOf returns why a rule holds one of the changes; empty where it holds none.
+func (g *guard) verdictOf(pick func(*Change) bool, rule Rule) string {
+	for i := range g.plan.Changes {
+		if g.verdicts[i].rule == rule && pick(&g.plan.Changes[i]) {
+			return g.verdicts[i].why
+		}
+	}
+	return ""
+}
+
+// countAll counts changes whatever has been decided about them.
+func (g *guard) countAll(pick func(*Change) bool) (n int) {
+	for i := range g.plan.Changes {
+		if pick(&g.plan.Changes[i]) {
+			n++
+		}
+	}
+	return n
 }
 
 func (g *guard) doubts() {
@@ -146,7 +209,7 @@ func (g *guard) doubts() {
 
 // kind guards the deletions and suspensions of one kind of entry.
 func (g *guard) kind(k directory.Kind) {
-	takes := func(c *Change) bool { return c.Kind == k && (c.Op == Suspend || c.Op == Delete) }
+	takes := func(c *Change) bool { return c.Kind == k && !c.Paired && (c.Op == Suspend || c.Op == Delete) }
 	n := g.count(takes)
 	if n == 0 {
 		return
@@ -187,7 +250,7 @@ func (g *guard) count(pick func(*Change) bool) (n int) {
 
 // memberships guards the removals of members: of all groups together, and of each.
 func (g *guard) memberships() {
-	removes := func(c *Change) bool { return c.Op == RemoveMember }
+	removes := func(c *Change) bool { return c.Op == RemoveMember && !c.Paired }
 	total, n := g.plan.Counts.Anchored.Membership, g.count(removes)
 	if total > g.limits.MemberFloor {
 		switch {
@@ -199,12 +262,12 @@ func (g *guard) memberships() {
 	}
 	leaving := map[directory.ID]int{}
 	for i := range g.plan.Changes {
-		if c := &g.plan.Changes[i]; c.Op == RemoveMember && g.open(i) && !g.claimed(c) {
+		if c := &g.plan.Changes[i]; removes(c) && g.open(i) && !g.claimed(c) {
 			leaving[c.ID]++
 		}
 	}
 	for i := range g.plan.Changes {
-		if c := &g.plan.Changes[i]; c.Op == RemoveMember && g.open(i) {
+		if c := &g.plan.Changes[i]; removes(c) && g.open(i) {
 			if why := g.drains(c.ID, leaving[c.ID]); why != "" {
 				g.verdicts[i] = verdict{RuleMembers, why}
 			}
@@ -263,15 +326,24 @@ func (p Plan) Limit(c *Change) int {
 	return p.caps.user
 }
 
-// follows holds the memberships of those whose departure is held: they are still believed to be there.
+// follows holds what belongs to a change that is held: the memberships of an entry whose departure is held, and all that
+// is planned for an entry whose re-anchoring is held.
 func (g *guard) follows() {
-	held := map[directory.Ref]bool{}
+	leaving, renewed := map[directory.Ref]bool{}, map[directory.Ref]bool{}
 	for i := range g.plan.Changes {
-		if c := &g.plan.Changes[i]; g.verdicts[i].rule != "" && (c.Op == Suspend || c.Op == Delete) {
-			held[c.Ref] = true
+		c := &g.plan.Changes[i]
+		if g.verdicts[i].rule == "" {
+			continue
+		}
+		leaving[c.Ref] = leaving[c.Ref] || c.Op == Suspend || c.Op == Delete
+		renewed[c.Ref] = renewed[c.Ref] || c.Op == Reanchor
+	}
+	g.hold(RuleFollows, "the member's own departure is held", func(c *Change) bool { return c.Op == RemoveMember && !c.Paired && leaving[*c.Member] })
+	for i := range g.plan.Changes { // Approval of a part does not carry out what needs the other part.
+		if c := &g.plan.Changes[i]; g.verdicts[i].rule == "" && renewed[c.Ref] {
+			g.verdicts[i] = verdict{RuleFollows, "the re-anchoring of the entry is held"}
 		}
 	}
-	g.hold(RuleFollows, "the member's own departure is held", func(c *Change) bool { return c.Op == RemoveMember && held[*c.Member] })
 }
 
 func (g *guard) split() (apply, held Plan) {

@@ -67,6 +67,8 @@ type Object struct {
 	// Unproven says why the anchor may be somebody else's, where a provider's mark does not name us; empty when it is surely
 	// ours. Such an object is foreign unless something that we know of has that ID.
 	Unproven string
+	// Stub is set where the object is known from the ledger alone and was not read (an object job).
+	Stub bool
 	// Members of a group of ours, by remote id, sorted; foreign members too.
 	Members []string
 	// Size is how many members the group has in all, where Members is only some of them (an object job); else zero.
@@ -100,6 +102,9 @@ type Link struct {
 	RemoteID string `json:"remote_id,omitempty"`
 	// Created is when we created the object, or zero when we found it.
 	Created time.Time `json:"created,omitzero"`
+	// Anchor is the ID that the object carries where that is not the entry's own: the entry was created again, and the
+	// provider cannot change the anchor of an object.
+	Anchor directory.ID `json:"anchor,omitempty"`
 	// Rekey is the entry's Rekey when it was last written.
 	Rekey string `json:"rekey,omitempty"`
 	// Suspended says that we suspended the account: for providers that cannot carry the mark.
@@ -129,6 +134,9 @@ type Capabilities struct {
 	Mirror bool
 	// RenameKeepsAddress says that a renamed object keeps its old address as an alias.
 	RenameKeepsAddress bool
+	// FixedAnchors are the kinds of object whose anchor cannot be changed. The ledger records the new ID of an entry that was
+	// created again, and the object keeps the old one.
+	FixedAnchors []directory.Kind
 	// UndeleteWithin is how long a deleted account can be brought back; zero where it cannot.
 	UndeleteWithin time.Duration
 	// Normal says how values of a field are compared, by field name; AddressField for the address.

@@ -55,7 +55,7 @@ func (t *tenant) apply(tb testing.TB, c plan.Change) {
 		t.next++
 		o = &plan.Object{Ref: c.Ref, RemoteID: fmt.Sprintf("n%d", t.next), Active: true, Address: c.Address}
 		t.objects[o.RemoteID] = o
-	case plan.Adopt:
+	case plan.Adopt, plan.Reanchor:
 		o.Ref = c.Ref
 	case plan.Suspend:
 		o.Active, o.Suspender = false, plan.Us
@@ -83,7 +83,11 @@ func (t *tenant) apply(tb testing.TB, c plan.Change) {
 			o.Active, o.Suspender = true, plan.Nobody
 		}
 	case plan.AddMember:
-		o.Members = append(o.Members, t.remote(*c.Member).RemoteID)
+		member := c.MemberRemoteID
+		if member == "" {
+			member = t.remote(*c.Member).RemoteID
+		}
+		o.Members = append(o.Members, member)
 		return
 	case plan.RemoveMember:
 		o.Members = slices.DeleteFunc(o.Members, func(id string) bool { return id == c.MemberRemoteID })
@@ -97,7 +101,7 @@ func (t *tenant) apply(tb testing.TB, c plan.Change) {
 		o.Fields = o.Fields.Set(f.Name, f.After...)
 	}
 	for _, other := range t.objects {
-		if other != o && other.Address == o.Address {
+		if other != o && o.Address != "" && other.Address == o.Address {
 			tb.Fatalf("%s %s: address %s is taken by %v", c.Op, c.Ref, o.Address, other)
 		}
 	}

@@ -22,32 +22,13 @@ func (c *computer) adopt(d *Desired, o *Object) {
 	c.plan.Changes = append(c.plan.Changes, ch)
 }
 
-// recreated reports whether d looks like the entry that o is anchored to, under a new ID: the old ID is gone, and the
-// address and the rekey fact agree.
-func (c *computer) recreated(d *Desired, o *Object) bool {
-	if !o.Anchored() || o.Kind != d.Kind || o.Address != d.Address || d.Rekey == "" || o.Protected != "" || o.ReadOnly != "" {
-		return false
-	}
-	if _, there := c.desired[o.Ref]; there || c.unusable[o.Ref] != "" || c.outOfScope[o.Ref] || len(c.anchored[o.Ref]) != 1 {
-		return false
-	}
-	return strings.EqualFold(c.in.Links[o.Ref].Rekey, d.Rekey)
-}
-
-func (c *computer) reanchor(d *Desired, o *Object) {
-	ch := c.change(Reanchor, d, o)
-	ch.From, ch.Fields = o.ID, c.diff(d, o)
-	c.spoken[o] = true
-	c.plan.Changes = append(c.plan.Changes, ch)
-}
-
 // moves reports whether o, one of ours, gives the address up in this plan.
 func (c *computer) moves(o *Object, address string) bool {
 	if c.in.Capabilities.RenameKeepsAddress || !o.Anchored() || o.Address != address || o.ReadOnly != "" {
 		return false
 	}
-	d := c.desired[o.Ref]
-	return d != nil && d.Active && d.Held == "" && d.Address != address && c.concerns(d.Ref) && !c.yields(d) && len(c.anchored[o.Ref]) == 1
+	d := c.desired[c.entryOf(o)]
+	return d != nil && d.Active && d.Held == "" && d.Address != address && c.concerns(d.Ref) && !c.leavesAddress(d) && len(c.anchored[o.Ref]) == 1 && !c.disputed[o]
 }
 
 // wave returns after how many other renames the rename of d can happen, or -1 where something is in its way.
@@ -57,13 +38,14 @@ func (c *computer) wave(d *Desired, behind []directory.Ref) int {
 	}
 	w := 0
 	for _, o := range c.byAddress[d.Address] {
-		if o.Ref == d.Ref {
+		entry := c.entryOf(o)
+		if entry == d.Ref {
 			continue
 		}
-		if slices.Contains(behind, o.Ref) || !c.moves(o, d.Address) {
+		if slices.Contains(behind, entry) || !c.moves(o, d.Address) {
 			return -1
 		}
-		before := c.wave(c.desired[o.Ref], append(behind, d.Ref))
+		before := c.wave(c.desired[entry], append(behind, d.Ref))
 		if before < 0 {
 			return -1
 		}

@@ -18,11 +18,27 @@ func (c *computer) memberships() {
 		switch {
 		case len(objects) == 1 && objects[0].ReadOnly == "":
 			c.members(d, objects[0])
+		case len(objects) == 0 && len(c.former[d.Ref]) == 1:
+			c.inherited(d, c.former[d.Ref][0])
 		case len(objects) == 0:
 			if remote, ok := c.target[d.Ref]; ok {
 				c.members(d, c.byRemote[remote]) // Adopted, or nil for one that is created.
 			}
 		}
+	}
+}
+
+// inherited plans the members of a group that was created again. They wait with it: see guard.follows.
+func (c *computer) inherited(d *Desired, o *Object) {
+	before := len(c.plan.Changes)
+	switch {
+	case c.in.Capabilities.Mirror:
+		c.members(d, nil)
+		for i := before; i < len(c.plan.Changes); i++ {
+			c.plan.Changes[i].Paired = true
+		}
+	case c.heir[o] == d && o.ReadOnly == "" && !o.Stub:
+		c.members(d, o)
 	}
 }
 
@@ -62,9 +78,12 @@ func (c *computer) memberRef(remote string) (directory.Ref, bool) {
 }
 
 func (c *computer) member(d *Desired, o *Object, m Member, current map[directory.Ref]string) {
-	if _, is := current[m.Ref]; is {
+	if remote, is := current[m.Ref]; is {
 		c.plan.Counts.Desired.Membership++
 		c.plan.Counts.Unchanged.Membership++
+		if c.in.Capabilities.Mirror && remote != m.Ref.String() {
+			c.renumber(d, o, m.Ref, remote)
+		}
 		return
 	}
 	remote, exists := c.target[m.Ref]
@@ -84,10 +103,26 @@ func (c *computer) member(d *Desired, o *Object, m Member, current map[directory
 	c.plan.Changes = append(c.plan.Changes, ch)
 }
 
+// renumber plans what a mirror does to a membership of an entry that was created again: the new ID takes the place of
+// the old one.
+func (c *computer) renumber(d *Desired, o *Object, ref directory.Ref, remote string) {
+	old, ok := ParseRef(remote)
+	if !ok {
+		return
+	}
+	add, remove := c.change(AddMember, d, o), c.change(RemoveMember, d, o)
+	add.Member, add.MemberRemoteID, add.MemberLabel, add.Paired = &ref, ref.String(), c.memberLabel(ref), true
+	remove.Member, remove.MemberRemoteID, remove.MemberLabel, remove.Paired = &old, remote, c.memberLabel(ref), true
+	c.plan.Changes = append(c.plan.Changes, add, remove)
+}
+
 func (c *computer) leavers(d *Desired, o *Object, desired map[directory.Ref]bool, current map[directory.Ref]string) {
 	var gone []directory.Ref
-	for ref := range current {
+	for ref, remote := range current {
 		_, unusable := c.unusable[ref]
+		if o := c.byRemote[remote]; o != nil && c.disputed[o] {
+			continue
+		}
 		if !desired[ref] && !unusable && (c.concerns(d.Ref) || c.concerns(ref)) {
 			gone = append(gone, ref)
 		}
@@ -103,6 +138,9 @@ func (c *computer) leavers(d *Desired, o *Object, desired map[directory.Ref]bool
 	for _, ref := range gone {
 		ch := c.change(RemoveMember, d, o)
 		ch.Member, ch.MemberRemoteID, ch.MemberLabel = &ref, current[ref], c.memberLabel(ref)
+		if old, ok := ParseRef(current[ref]); ok && c.in.Capabilities.Mirror {
+			ch.Member = &old
+		}
 		c.plan.Changes = append(c.plan.Changes, ch)
 	}
 }

@@ -96,7 +96,7 @@ type Change struct {
 	MemberLabel string `json:"member_label,omitempty"`
 	// Why says what led to a destructive change: absent, disabled, out of scope.
 	Why Reason `json:"why,omitempty"`
-	// From is the ID that a Reanchor replaces.
+	// From is the ID that a Reanchor replaces, or that the entry had before a mirror creates it again.
 	From directory.ID `json:"from,omitempty"`
 	// Source and Version say which entry, in which version, the change was computed from; Version is empty for an entry
 	// that is absent. The engine reads the version again before it writes.
@@ -116,6 +116,9 @@ type Change struct {
 	Held string `json:"held,omitempty"`
 	// Guard names the rule that held it.
 	Guard Rule `json:"guard,omitempty"`
+	// Paired is set where a mirror puts an entry with a new ID in the place of the one with the old ID: the creation, the
+	// deletion, and the memberships that go from one to the other are carried out together or not at all.
+	Paired bool `json:"-"`
 }
 
 // stage is the apply order: names are freed, objects are made, then referred to, and harm comes last.

@@ -327,7 +327,7 @@ func TestPinOfSomebodyWithANewID(t *testing.T) {
 		t.Errorf("the message is %q, want it to name the pin", p.Held[0].Detail)
 	}
 	in.Pins, in.State = nil, remote.state()
-	check(t, "after the pin was lifted", plan.Compute(in), "reanchor user/ann-2", "remove_member group/all user/ann")
+	check(t, "after the pin was lifted", plan.Compute(in), "reanchor user/ann-2", "remove_member group/all user/ann-2")
 }
 
 // A field that is no longer mapped is not written, also to an account that is brought back.

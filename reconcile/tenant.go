@@ -100,7 +100,7 @@ func (v *view) addLinked(s Scope) {
 		if link.RemoteID == "" || seen[link.RemoteID] || s.has(ref) {
 			continue
 		}
-		o := plan.Object{Ref: ref, RemoteID: link.RemoteID, Active: true}
+		o := plan.Object{Ref: ref, RemoteID: link.RemoteID, Active: true, Stub: true}
 		if ref.Kind == directory.Group {
 			o.ReadOnly = "its members were not looked up"
 		}
@@ -229,6 +229,7 @@ func (t tenant) learn(a *applier, c *plan.Change, r provider.Result) {
 		link.RemoteID = c.RemoteID
 		a.remote[c.Ref] = c.RemoteID
 		if c.From != "" {
+			link = a.reanchored(c)
 			a.lost = append(a.lost, directory.Ref{Kind: c.Kind, ID: c.From})
 		}
 	case plan.Suspend:

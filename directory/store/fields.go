@@ -10,7 +10,7 @@ import (
 // The facts of an entry that are no attributes travel among the fields under these names, which no attribute can have
 // (RFC 4512, section 2.5), so that one diff sees all of them.
 const (
-	FieldDN     = "@dn"
+	FieldDN     = plan.MirrorDN
 	FieldSource = "@source"
 )
 

@@ -1,0 +1,179 @@
+package plan_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/directory"
+	"rollcall/plan"
+)
+
+func rekeyed(d plan.Desired, fact string) plan.Desired {
+	d.Rekey = fact
+	return d
+}
+
+// again is a staff of three and their groups, of which person a and group g have new ids in the directory.
+func again() plan.Input {
+	inner := team("inner", "", "c")
+	g := team("g2", "", "a2", "b")
+	g.Members = append(g.Members, plan.Member{Ref: group("inner")})
+	return plan.Input{
+		Now: now, Policy: suspend,
+		Desired: []plan.Desired{
+			rekeyed(want("a2", "a@x"), "1"), rekeyed(want("b", "b@x"), "2"), rekeyed(want("c", "c@x"), "3"), rekeyed(g, "team"), rekeyed(inner, "inner"),
+		},
+		Links: map[directory.Ref]plan.Link{
+			user("a1"): {RemoteID: "1", Rekey: "1"}, user("b"): {RemoteID: "2", Rekey: "2"}, user("c"): {RemoteID: "3", Rekey: "3"},
+			group("g1"): {RemoteID: "7", Rekey: "TEAM"}, group("inner"): {RemoteID: "8", Rekey: "inner"},
+		},
+		State: plan.State{Objects: []plan.Object{
+			have("a1", "1", "a@x"), have("b", "2", "b@x"), have("c", "3", "c@x"),
+			teamObject("g1", "7", "", "1", "2", "8"), teamObject("inner", "8", "", "3"),
+		}},
+	}
+}
+
+func held(p plan.Plan) map[string]plan.Rule {
+	out := map[string]plan.Rule{}
+	for i := range p.Changes {
+		out[p.Changes[i].Claim()] = p.Changes[i].Guard
+	}
+	return out
+}
+
+func TestLaw5AReCreatedEntryIsOneAccount(t *testing.T) {
+	t.Parallel()
+	offered := map[string]plan.Rule{"reanchor user/a2": plan.RuleApproval, "reanchor group/g2": plan.RuleApproval}
+	for name, tc := range map[string]struct {
+		change func(*plan.Input)
+		apply  []string
+		held   map[string]plan.Rule
+	}{
+		"nothing else happens":                 {func(*plan.Input) {}, []string{}, offered},
+		"the address changed at the same time": {func(in *plan.Input) { in.Desired[0].Address = "ada@x" }, []string{}, offered},
+		"the ledger is lost": {func(in *plan.Input) {
+			clear(in.Links)
+			in.Desired[3].Fields, in.State.Objects[3].Fields = fields("displayName", "Team"), fields("displayName", "team")
+		}, []string{}, offered},
+		"a membership really ends": {func(in *plan.Input) { in.Desired[4].Members = nil; in.State.Objects[4].Members = []string{"1", "3"} },
+			[]string{"remove_member group/inner user/a2", "remove_member group/inner user/c"}, offered},
+		"a membership begins": {func(in *plan.Input) { in.Desired[4].Members = []plan.Member{{Ref: user("a2")}, {Ref: user("c")}} },
+			[]string{"add_member group/inner user/a2"}, offered},
+		"the group changes too": {func(in *plan.Input) { in.Desired[3].Members = in.Desired[3].Members[1:] }, []string{}, map[string]plan.Rule{
+			"reanchor user/a2": plan.RuleApproval, "reanchor group/g2": plan.RuleApproval, "remove_member group/g2 user/a2": plan.RuleFollows,
+		}},
+		"the old account was suspended": {func(in *plan.Input) { in.State.Objects[0].Active, in.State.Objects[0].Suspender = false, plan.Us }, []string{},
+			map[string]plan.Rule{"reanchor user/a2": plan.RuleApproval, "reanchor group/g2": plan.RuleApproval, "restore user/a2": plan.RuleFollows}},
+		"one object": {func(in *plan.Input) { in.Only = []directory.Ref{group("inner")}; in.State.Objects[0].Stub = true }, []string{}, map[string]plan.Rule{}},
+		"a new group is made": {func(in *plan.Input) { in.Desired = append(in.Desired, rekeyed(team("other", "", "a2"), "other")) },
+			[]string{"create group/other", "add_member group/other user/a2"}, offered},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := again()
+			tc.change(&in)
+			apply, waits := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+			if diff := cmp.Diff(tc.apply, lines(apply)); diff != "" {
+				t.Errorf("applied (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(tc.held, held(waits)); diff != "" {
+				t.Errorf("held (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLaw5ApprovingAPartLosesNoMembership(t *testing.T) {
+	t.Parallel()
+	for _, part := range [][]string{{"reanchor user/a2"}, {"reanchor group/g2"}, {"reanchor user/a2", "reanchor group/g2"}} {
+		in := again()
+		verdicts := map[string]plan.Verdict{}
+		for _, c := range plan.Compute(in).Changes {
+			for _, claim := range part {
+				if c.Claim() == claim {
+					verdicts[c.Fingerprint()] = plan.Approved
+				}
+			}
+		}
+		apply, _ := plan.Compute(in).Guard(plan.Limits{Verdicts: verdicts}, plan.Budget{})
+		if diff := cmp.Diff(part, lines(apply)); diff != "" {
+			t.Errorf("approved %v: applied (-want +got):\n%s", part, diff)
+		}
+		remote := &tenant{objects: map[string]*plan.Object{}}
+		for i := range in.State.Objects {
+			remote.objects[in.State.Objects[i].RemoteID] = &in.State.Objects[i]
+		}
+		for _, c := range apply.Changes {
+			remote.apply(t, c)
+		}
+		in.State = remote.state()
+		apply, _ = plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+		if !apply.Empty() {
+			t.Errorf("after %v the next plan is %v", part, lines(apply))
+		}
+	}
+}
+
+// Two entries that look like the former owner of one account are named; the account and its memberships stay.
+func TestLaw5AnAccountThatTwoEntriesMayHaveHadStays(t *testing.T) {
+	t.Parallel()
+	in := again()
+	in.Desired = append(in.Desired, rekeyed(want("a3", "a3@x"), "1"))
+	apply, waits := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+	if diff := cmp.Diff([]string{"held user/a2 reanchor", "held user/a3 reanchor"}, lines(apply)); diff != "" || len(waits.Changes) != 1 {
+		t.Errorf("applied (-want +got):\n%s\nheld %v", diff, held(waits))
+	}
+}
+
+// local is a directory of n people in one group, of whom the first few have new ids.
+func local(n, renewed int) plan.Input {
+	in := plan.Input{Now: now, Capabilities: plan.Capabilities{Mirror: true}}
+	var members, old []string
+	for i := range n {
+		id, was := fmt.Sprintf("u%03d", i), fmt.Sprintf("u%03d", i)
+		if i < renewed {
+			id = "new" + id
+		}
+		name := fmt.Sprintf("uid%d", i)
+		in.Desired = append(in.Desired, want(id, "", directory.UserName, name))
+		in.State.Objects = append(in.State.Objects, have(was, "user/"+was, "", directory.UserName, name))
+		members, old = append(members, id), append(old, "user/"+was)
+	}
+	in.Desired = append(in.Desired, team("g", "", members...))
+	in.State.Objects = append(in.State.Objects, teamObject("g", "group/g", "", old...))
+	return in
+}
+
+func TestLaw5ARecreatedDirectoryIsOneQuestion(t *testing.T) {
+	t.Parallel()
+	in := local(40, 2)
+	apply, waits := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+	if !waits.Empty() || len(apply.Changes) != 2*4 {
+		t.Errorf("two of forty: applied %v, held %v", lines(apply), held(waits))
+	}
+	in = local(40, 30)
+	p := plan.Compute(in)
+	apply, waits = p.Guard(plan.Limits{}, plan.Budget{})
+	reasons := map[string]bool{}
+	for _, c := range waits.Changes {
+		reasons[c.Held] = true
+	}
+	if !apply.Empty() || len(reasons) != 1 || !strings.HasPrefix(waits.Changes[0].Held, "30 people and 0 groups have new ids") {
+		t.Errorf("thirty of forty: applied %v, reasons %v", lines(apply), reasons)
+	}
+	verdicts := map[string]plan.Verdict{}
+	for _, c := range waits.Changes {
+		verdicts[c.Fingerprint()] = plan.Approved
+	}
+	if apply, waits = p.Guard(plan.Limits{Verdicts: verdicts}, plan.Budget{}); !waits.Empty() || len(apply.Changes) != 30*4 {
+		t.Errorf("approved: applied %d changes, held %v", len(apply.Changes), held(waits))
+	}
+	delete(verdicts, p.Changes[0].Fingerprint())
+	if apply, _ = p.Guard(plan.Limits{Verdicts: verdicts}, plan.Budget{}); !apply.Empty() {
+		t.Errorf("approved in part: applied %v, want all or nothing", lines(apply))
+	}
+}
