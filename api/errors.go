@@ -95,6 +95,8 @@ func faultAnswer(err error) answer {
 		return plain(http.StatusConflict, err.Error())
 	case fault.Denied:
 		return plain(http.StatusBadGateway, "A system behind this service refused its credentials.")
+	case fault.Refused:
+		return plain(http.StatusBadGateway, "A system behind this service refused this one object.")
 	case fault.Throttled:
 		return retryLater(plain(http.StatusServiceUnavailable, "A quota is spent. Try again later."), fault.RetryAfter(err))
 	case fault.Unavailable:

@@ -31,6 +31,7 @@ func TestEveryFaultHasAnAnswer(t *testing.T) {
 		fault.Unavailable: {code: 503, retry: "13"},
 		fault.Unsafe:      {code: 409, shown: true},
 		fault.Canceled:    {code: 503, retry: "5"},
+		fault.Refused:     {code: 502},
 	}
 	for _, kind := range fault.Kinds() {
 		w, known := want[kind]

@@ -1,8 +1,19 @@
 // Package fault names the kinds of error that Rollcall tells apart.
 //
-// A kind answers one question: what should the caller do about it? Adapters classify what their
-// remote said at their edge; everything above them reads the kind and never the text. Three
-// exhaustive switches do so: the engine (reconcile), the job handlers (jobs) and the HTTP API (api).
+// A kind answers one question: what should the caller do about it? Adapters classify the answers of
+// their remote side; everything above them reads the kind and never the text. Three exhaustive switches
+// do so: the engine (reconcile), the job handlers (jobs) and the HTTP API (api).
+//
+// Adapters tell the kinds of a refusal apart by what was refused:
+//
+//	the token, the credentials, a listing      Denied: the target; the run ends
+//	one object, by right, policy or quota      Refused: that object; everything else goes on
+//	a value that the remote side never takes   Invalid, with Field: that object, until the value changes
+//	a name that is taken, a precondition       Conflict: that object
+//	a rate or a number of calls                Throttled: its lane waits
+//
+// So a 403 for one user or group is Refused whatever its text, and so are a tenant without room (licences,
+// object quota) and a write that gets 401 again after the token was renewed.
 package fault
 
 import (
@@ -15,9 +26,9 @@ import (
 // Kind says what the caller should do about an error.
 type Kind uint8
 
-// The kinds. The zero value is Internal: what nobody classified is a bug until somebody does.
+// The kinds. The zero value is Internal, so an unclassified error counts as a bug.
 const (
-	// Internal is a bug or an error that nobody classified. The run fails.
+	// Internal is a bug or an unclassified error. The run fails.
 	Internal Kind = iota
 	// Invalid means that the entry, the request or the configuration is wrong. It holds one entry.
 	Invalid
@@ -25,21 +36,24 @@ const (
 	NotFound
 	// Conflict means that something else has the name, or that a match is ambiguous. It holds one entry.
 	Conflict
-	// Denied means that the target refused our credentials or rights. It stops the target and asks for a person.
+	// Denied means that the target refused our credentials, or our right to list it. It stops the target until the
+	// credentials or rights change.
 	Denied
-	// Throttled means that a quota is spent; RetryAfter may say for how long. It pauses the target.
+	// Throttled means that a rate is exceeded or a quota of calls spent; RetryAfter may say for how long.
 	Throttled
 	// Unavailable means a network error, a timeout or a failure of the remote side. It is tried again.
 	Unavailable
-	// Unsafe means that a guard tripped. Nothing is broken: a person has to look.
+	// Unsafe means that a guard tripped. Nothing is broken; a decision is needed.
 	Unsafe
 	// Canceled means that we were told to stop. The run is handed back.
 	Canceled
+	// Refused means that the target refused a call about one object, by right, policy or quota. It fails that object.
+	Refused
 )
 
 var names = [...]string{
 	Internal: "internal", Invalid: "invalid", NotFound: "not_found", Conflict: "conflict", Denied: "denied",
-	Throttled: "throttled", Unavailable: "unavailable", Unsafe: "unsafe", Canceled: "canceled",
+	Throttled: "throttled", Unavailable: "unavailable", Unsafe: "unsafe", Canceled: "canceled", Refused: "refused",
 }
 
 // Kinds returns every kind, for tests that walk them all and for metrics that start at zero.
@@ -66,7 +80,9 @@ type Error struct {
 	Op string
 	// RetryAfter is how long the remote side asked us to wait; zero when it did not say.
 	RetryAfter time.Duration
-	Err        error
+	// Field is the mapped field whose value was rejected, where the remote side says so.
+	Field string
+	Err   error
 }
 
 // Error implements error.
@@ -114,6 +130,14 @@ func RetryAfter(err error) time.Duration {
 		return e.RetryAfter
 	}
 	return 0
+}
+
+// RejectedField returns the mapped field whose value was rejected, or "".
+func RejectedField(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Field
+	}
+	return ""
 }
 
 // Retryable reports whether the same call may succeed a little later.

@@ -149,7 +149,7 @@ func (w *Worker) conclude(ctx context.Context, c *Container, lease *status.Lease
 		}
 		log.InfoContext(ctx, "run deferred", "for", wait.String())
 		return nil
-	case fault.Invalid, fault.NotFound, fault.Conflict, fault.Denied, fault.Unavailable, fault.Unsafe, fault.Internal:
+	case fault.Invalid, fault.NotFound, fault.Conflict, fault.Denied, fault.Unavailable, fault.Unsafe, fault.Refused, fault.Internal:
 		return w.failed(ctx, c, lease, kind, err, log)
 	}
 	return w.failed(ctx, c, lease, fault.Internal, err, log)

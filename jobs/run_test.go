@@ -57,7 +57,7 @@ func TestEveryKindOfFaultEndsARun(t *testing.T) {
 			switch kind {
 			case fault.Throttled:
 				want = status.Deferred
-			case fault.Canceled, fault.Internal, fault.Invalid, fault.NotFound, fault.Conflict, fault.Denied, fault.Unavailable, fault.Unsafe:
+			case fault.Canceled, fault.Internal, fault.Invalid, fault.NotFound, fault.Conflict, fault.Denied, fault.Unavailable, fault.Unsafe, fault.Refused:
 			}
 			s.worker("w1")
 			run := s.start(google)

@@ -274,7 +274,7 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 	kind := fault.KindOf(r.Err)
 	stop := fmt.Errorf("%s: %w", describe(c), r.Err)
 	switch kind {
-	case fault.Invalid, fault.Conflict, fault.NotFound, fault.Unsafe:
+	case fault.Invalid, fault.Conflict, fault.NotFound, fault.Unsafe, fault.Refused:
 		if kind == fault.NotFound && !c.Op.Membership() {
 			a.lost = append(a.lost, c.Ref)
 		}

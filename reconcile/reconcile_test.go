@@ -184,6 +184,7 @@ func TestLaw11OneBadEntryIsNamedAndABadTargetStops(t *testing.T) {
 		{fault.Unavailable, false},
 		{fault.Unsafe, false},
 		{fault.Canceled, true},
+		{fault.Refused, false},
 	} {
 		w := newWorld()
 		w.source.snapshot.Entries = company()
@@ -197,7 +198,7 @@ func TestLaw11OneBadEntryIsNamedAndABadTargetStops(t *testing.T) {
 		if got := err != nil; got != tc.stops || err != nil && fault.KindOf(err) != tc.kind {
 			t.Errorf("%s: Execute() = %v, stops %v want %v", tc.kind, err, got, tc.stops)
 		}
-		if len(fault.Kinds()) != 9 {
+		if len(fault.Kinds()) != 10 {
 			t.Error("a new kind of fault needs a row here")
 		}
 	}

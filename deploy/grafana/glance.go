@@ -63,7 +63,7 @@ var results = []word{
 // faults are why a run can fail.
 var faults = []word{
 	{0, "–", plain}, {1, "internal", bad}, {2, "invalid", bad}, {3, "not_found", bad}, {4, "conflict", bad}, {5, "denied", bad},
-	{6, "throttled", bad}, {7, "unavailable", bad}, {8, "unsafe", bad}, {9, "canceled", bad},
+	{6, "throttled", bad}, {7, "unavailable", bad}, {8, "unsafe", bad}, {9, "canceled", bad}, {10, "refused", bad},
 }
 
 // states are what a run can be doing.
