@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"rollcall/status"
+	"rollcall/container"
 )
 
 // API answers HTTP requests. It is safe for concurrent use.
@@ -119,7 +119,7 @@ type request struct {
 }
 
 // container returns the container that the path names.
-func (r *request) container() status.Container { return r.resource.Container }
+func (r *request) container() container.ID { return r.resource.Container }
 
 // answer is what goes onto the wire. A nil body sends none.
 type answer struct {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/explain"
 	"rollcall/status"
@@ -15,22 +16,22 @@ import (
 // Jobs starts and cancels work.
 type Jobs interface {
 	// StartFull starts a full sync in the name of a token; the error is a *status.LiveError while one is live.
-	StartFull(ctx context.Context, c status.Container, dryRun bool, by string) (status.Run, error)
+	StartFull(ctx context.Context, c container.ID, dryRun bool, by string) (status.Run, error)
 	// StartApproved starts a run that carries out what was approved and is still planned, and nothing else.
-	StartApproved(ctx context.Context, c status.Container, by string) (status.Run, error)
+	StartApproved(ctx context.Context, c container.ID, by string) (status.Run, error)
 	// StartRevert starts a run that takes back what another run changed; the error is fault.NotFound where there is no such run, and
 	// fault.Conflict, in words for a person, where it cannot be undone.
-	StartRevert(ctx context.Context, c status.Container, runID string, dryRun bool, by string) (status.Run, error)
+	StartRevert(ctx context.Context, c container.ID, runID string, dryRun bool, by string) (status.Run, error)
 	// StartObject starts the sync of one entry of a source to a provider and returns the job's id.
-	StartObject(ctx context.Context, c status.Container, source string, ref directory.Ref, by string) (jobID string, err error)
+	StartObject(ctx context.Context, c container.ID, source string, ref directory.Ref, by string) (jobID string, err error)
 	// Cancel closes the open run of a container; the error is fault.NotFound when there is none.
-	Cancel(ctx context.Context, c status.Container, by string) (status.Run, error)
+	Cancel(ctx context.Context, c container.ID, by string) (status.Run, error)
 }
 
 // Directory finds entries among those that a provider is fed from.
 type Directory interface {
 	// Find returns the entry with the unique id text or, where no entry has it, those whose anchor, username or mail it is.
-	Find(ctx context.Context, c status.Container, kind directory.Kind, text string) ([]Match, error)
+	Find(ctx context.Context, c container.ID, kind directory.Kind, text string) ([]Match, error)
 }
 
 // Explainer says how an entry stands with every source and provider, and why.

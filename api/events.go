@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/internal/scrub"
 	"rollcall/status"
@@ -90,7 +91,7 @@ func streamHeader() map[string]string {
 // eventStream is one stream, which ends with its client.
 type eventStream struct {
 	*API
-	container status.Container
+	container container.ID
 	// single is whether the stream ends with the run.
 	single bool
 	// run is the one that is followed; without an ID, the first one after cursor is waited for.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rollcall/api"
+	"rollcall/container"
 	"rollcall/status"
 )
 
@@ -271,7 +272,7 @@ func TestEventsLifeOfARun(t *testing.T) {
 		t.Errorf("deferred: %+v", got)
 	}
 	s.clock.Add(2 * time.Minute)
-	woken, err := s.store.Reap(t.Context(), []status.Container{google}, true)
+	woken, err := s.store.Reap(t.Context(), []container.ID{google}, true)
 	if err != nil || len(woken) != 1 {
 		t.Fatalf("Reap() = %+v, %v", woken, err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/api"
+	"rollcall/container"
 	"rollcall/status"
 )
 
@@ -123,12 +124,12 @@ type event struct {
 }
 
 // listen opens a stream of a container: query is "" or "?run=…".
-func (s *streaming) listen(c status.Container, query, after string) *listener {
+func (s *streaming) listen(c container.ID, query, after string) *listener {
 	s.t.Helper()
 	return s.listenBy(client(s.t, false), c, query, after)
 }
 
-func (s *streaming) listenBy(by *http.Client, c status.Container, query, after string) *listener {
+func (s *streaming) listenBy(by *http.Client, c container.ID, query, after string) *listener {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/api/v3"+paths[c]+"sync/events/"+query, nil)

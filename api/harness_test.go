@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/api"
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/internal/redistest"
 	"rollcall/status"
@@ -67,21 +68,21 @@ type fakeJobs struct {
 	source  string
 }
 
-func (f *fakeJobs) StartFull(ctx context.Context, c status.Container, dryRun bool, by string) (status.Run, error) {
+func (f *fakeJobs) StartFull(ctx context.Context, c container.ID, dryRun bool, by string) (status.Run, error) {
 	if f.err != nil {
 		return status.Run{}, f.err
 	}
 	return f.store.Start(ctx, status.StartRequest{Container: c, DryRun: dryRun, Trigger: status.Trigger{Kind: status.ByAPI, By: by}})
 }
 
-func (f *fakeJobs) StartApproved(ctx context.Context, c status.Container, by string) (status.Run, error) {
+func (f *fakeJobs) StartApproved(ctx context.Context, c container.ID, by string) (status.Run, error) {
 	if f.err != nil {
 		return status.Run{}, f.err
 	}
 	return f.store.Start(ctx, status.StartRequest{Container: c, Trigger: status.Trigger{Kind: status.ByApproval, By: by}})
 }
 
-func (f *fakeJobs) StartRevert(ctx context.Context, c status.Container, runID string, dryRun bool, by string) (status.Run, error) {
+func (f *fakeJobs) StartRevert(ctx context.Context, c container.ID, runID string, dryRun bool, by string) (status.Run, error) {
 	if f.err != nil {
 		return status.Run{}, f.err
 	}
@@ -91,7 +92,7 @@ func (f *fakeJobs) StartRevert(ctx context.Context, c status.Container, runID st
 	return f.store.Start(ctx, status.StartRequest{Container: c, DryRun: dryRun, Trigger: status.Trigger{Kind: status.ByRevert, By: by, Of: runID}})
 }
 
-func (f *fakeJobs) StartObject(ctx context.Context, c status.Container, source string, ref directory.Ref, by string) (string, error) {
+func (f *fakeJobs) StartObject(ctx context.Context, c container.ID, source string, ref directory.Ref, by string) (string, error) {
 	if f.err != nil {
 		return "", f.err
 	}
@@ -115,7 +116,7 @@ func (f *fakeJobs) StartObject(ctx context.Context, c status.Container, source s
 	return job.ID, err
 }
 
-func (f *fakeJobs) Cancel(ctx context.Context, c status.Container, by string) (status.Run, error) {
+func (f *fakeJobs) Cancel(ctx context.Context, c container.ID, by string) (status.Run, error) {
 	if f.err != nil {
 		return status.Run{}, f.err
 	}
@@ -128,7 +129,7 @@ type fakeDirectory struct {
 	err     error
 }
 
-func (f *fakeDirectory) Find(_ context.Context, _ status.Container, kind directory.Kind, text string) ([]api.Match, error) {
+func (f *fakeDirectory) Find(_ context.Context, _ container.ID, kind directory.Kind, text string) ([]api.Match, error) {
 	var out []api.Match
 	for _, m := range f.entries[text] {
 		if m.Ref.Kind == kind {
@@ -139,14 +140,14 @@ func (f *fakeDirectory) Find(_ context.Context, _ status.Container, kind directo
 }
 
 const (
-	corp   = status.Container("ldap:corp")
-	google = status.Container("google_workspace:1")
-	entra  = status.Container("microsoft_entra:2")
-	off    = status.Container("google_workspace:9")
+	corp   = container.ID("ldap:corp")
+	google = container.ID("google_workspace:1")
+	entra  = container.ID("microsoft_entra:2")
+	off    = container.ID("google_workspace:9")
 )
 
 // paths maps containers to their resources' paths.
-var paths = map[status.Container]string{
+var paths = map[container.ID]string{
 	corp: "/sources/ldap/corp/", google: "/providers/google_workspace/1/", entra: "/providers/microsoft_entra/2/",
 	off: "/providers/google_workspace/9/",
 }
@@ -255,7 +256,7 @@ func read[T any](r response) T {
 }
 
 // start starts a run of a container.
-func (h *harness) start(c status.Container) status.Run {
+func (h *harness) start(c container.ID) status.Run {
 	h.t.Helper()
 	run, err := h.store.Start(h.t.Context(), status.StartRequest{Container: c, Trigger: status.Trigger{Kind: status.ByAPI, By: "ops"}})
 	if err != nil {
@@ -289,7 +290,7 @@ func (h *harness) finish(run status.Run, end status.End, work func(*status.Recor
 }
 
 // lose takes the keys that keep a container's run live, as when nobody renews them.
-func (h *harness) lose(c status.Container) {
+func (h *harness) lose(c container.ID) {
 	h.t.Helper()
 	if err := h.rdb.Del(h.t.Context(), "rollcall:{"+string(c)+"}:run", "rollcall:{"+string(c)+"}:lease").Err(); err != nil {
 		h.t.Fatal(err)

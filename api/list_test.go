@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rollcall/api"
+	"rollcall/container"
 	"rollcall/internal/secret"
-	"rollcall/status"
 )
 
 // Secrets stay out, whatever brings them in.
@@ -64,7 +64,7 @@ func TestListPages(t *testing.T) {
 	h := newHarness(t, nil, func(c *api.Config) {
 		c.Resources = nil
 		for _, r := range []struct{ slug, name string }{{"b", "Beta"}, {"a", "Alpha"}, {"c", "Gamma"}, {"d", "Delta"}, {"e", "beta two"}} {
-			c.Resources = append(c.Resources, api.Resource{Container: status.Container("ldap:" + r.slug), Name: r.name})
+			c.Resources = append(c.Resources, api.Resource{Container: container.ID("ldap:" + r.slug), Name: r.name})
 		}
 	})
 	type pagination struct{ Next, Previous, Count, Current, Total, Start, End int }

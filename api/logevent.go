@@ -1,6 +1,9 @@
 package api
 
-import "rollcall/status"
+import (
+	"rollcall/container"
+	"rollcall/status"
+)
 
 // logEvent is one message in the contract's form.
 type logEvent struct {
@@ -23,7 +26,7 @@ func logLevel(l status.Level) string {
 	return "info"
 }
 
-func newLogEvent(c status.Container, m status.Message) logEvent {
+func newLogEvent(c container.ID, m status.Message) logEvent {
 	e := logEvent{
 		Timestamp: stamp(m.Time), LogLevel: logLevel(m.Level), Logger: m.Logger, Event: m.Event, Attributes: m.Attributes,
 	}
@@ -36,7 +39,7 @@ func newLogEvent(c status.Container, m status.Message) logEvent {
 	return e
 }
 
-func logEvents(c status.Container, in []status.Message) []logEvent {
+func logEvents(c container.ID, in []status.Message) []logEvent {
 	out := make([]logEvent, len(in))
 	for i, m := range in {
 		out[i] = newLogEvent(c, m)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/status"
@@ -18,7 +19,7 @@ import (
 // planView is a run's plan, a page of its rows with it.
 type planView struct {
 	Run       string               `json:"run"`
-	Container status.Container     `json:"container"`
+	Container container.ID         `json:"container"`
 	DryRun    bool                 `json:"dry_run"`
 	Digest    string               `json:"digest"`
 	PlannedAt stamp                `json:"planned_at"`

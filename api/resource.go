@@ -10,13 +10,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"rollcall/container"
 	"rollcall/internal/secret"
-	"rollcall/status"
 )
 
 // Resource is one configured source or provider.
 type Resource struct {
-	Container status.Container
+	Container container.ID
 	// Name is what people call it.
 	Name string
 	// Disabled resources are shown and not synced.
@@ -39,7 +39,7 @@ type registry []*resource
 func newRegistry(in []Resource) (registry, error) {
 	var out registry
 	var errs []error
-	seen := map[status.Container]bool{}
+	seen := map[container.ID]bool{}
 	for _, r := range in {
 		res, err := newResource(r)
 		if err != nil {
@@ -107,7 +107,7 @@ func (r *resource) pk() any {
 }
 
 // find returns the resource that a path names: by slug or number, a source also by its UUID.
-func (g registry) find(kind status.ContainerKind, key string) *resource {
+func (g registry) find(kind string, key string) *resource {
 	var byPK *resource
 	for _, r := range g {
 		switch {
@@ -122,7 +122,7 @@ func (g registry) find(kind status.ContainerKind, key string) *resource {
 }
 
 // of returns the resources of one kind.
-func (g registry) of(kind status.ContainerKind) []*resource {
+func (g registry) of(kind string) []*resource {
 	var out []*resource
 	for _, r := range g {
 		if r.Container.Kind() == kind {

@@ -6,12 +6,12 @@ import (
 	"slices"
 	"strings"
 
-	"rollcall/status"
+	"rollcall/container"
 )
 
 // family is one kind of resource, in the words of the contract.
 type family struct {
-	kind status.ContainerKind
+	kind string
 	base string // the path of the list
 	key  string // the name of the path parameter
 	// task and description name a full sync in the sync status.
@@ -23,17 +23,17 @@ type family struct {
 
 var families = []*family{
 	{
-		kind: status.LDAP, base: "/sources/ldap/", key: "slug",
+		kind: container.LDAP, base: "/sources/ldap/", key: "slug",
 		task: "ldap_sync", description: "Synchronization of an LDAP Source",
 		verbose: "LDAP Source", plural: "LDAP Sources",
 	},
 	{
-		kind: status.GoogleWorkspace, base: "/providers/google_workspace/", key: "id",
+		kind: "google_workspace", base: "/providers/google_workspace/", key: "id",
 		task: "google_workspace_sync", description: "Run full sync for Google Workspace provider",
 		verbose: "Google Workspace Provider", plural: "Google Workspace Providers", secret: "credentials",
 	},
 	{
-		kind: status.MicrosoftEntra, base: "/providers/microsoft_entra/", key: "id",
+		kind: "microsoft_entra", base: "/providers/microsoft_entra/", key: "id",
 		task: "microsoft_entra_sync", description: "Run full sync for Microsoft Entra provider",
 		verbose: "Microsoft Entra Provider", plural: "Microsoft Entra Providers", secret: "client_secret",
 	},
@@ -61,7 +61,7 @@ func (a *API) routes() []route {
 		for path, m := range a.approvals() {
 			add(one+path, m)
 		}
-		if f.kind == status.LDAP {
+		if f.kind == container.LDAP {
 			continue // a single object goes to a provider
 		}
 		for path, m := range a.reverts() {

@@ -3,13 +3,14 @@ package api
 import (
 	"time"
 
+	"rollcall/container"
 	"rollcall/status"
 )
 
 // runView is a run in the service's own form: everything that is known about it.
 type runView struct {
 	ID        string            `json:"id"`
-	Container status.Container  `json:"container"`
+	Container container.ID      `json:"container"`
 	Mode      status.Mode       `json:"mode"`
 	DryRun    bool              `json:"dry_run"`
 	Trigger   triggerView       `json:"trigger"`
@@ -86,7 +87,7 @@ func newRunView(r status.Run, now time.Time) runView {
 // jobView is an object job.
 type jobView struct {
 	ID         string            `json:"id"`
-	Container  status.Container  `json:"container"`
+	Container  container.ID      `json:"container"`
 	Kind       status.ObjectType `json:"kind"`
 	ObjectID   string            `json:"object_id"`
 	DryRun     bool              `json:"dry_run"`

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/status"
 )
@@ -37,7 +38,7 @@ type sessionPage struct {
 
 // sessionQuery is what a list was asked for.
 type sessionQuery struct {
-	container status.Container
+	container container.ID
 	size      int
 	token     string
 	filter    string
@@ -89,7 +90,7 @@ func (a *API) session(r *request) (answer, error) {
 	if id, err := uuid.Parse(text); err != nil || id.String() != text { // nothing else becomes a part of a Redis key
 		return unknown, nil
 	}
-	all := make([]status.Container, 0, len(a.resources))
+	all := make([]container.ID, 0, len(a.resources))
 	for _, res := range a.resources {
 		all = append(all, res.Container)
 	}
@@ -103,7 +104,7 @@ func (a *API) session(r *request) (answer, error) {
 	return ok(map[string]session{"session": newSession(run)}), nil
 }
 
-func (a *API) configured(c status.Container) bool {
+func (a *API) configured(c container.ID) bool {
 	for _, res := range a.resources {
 		if res.Container == c {
 			return true
@@ -118,7 +119,7 @@ func parseSessionQuery(raw string) (sessionQuery, error) {
 	if err != nil {
 		return sessionQuery{}, invalidField("query", "cannot be read: %v.", err)
 	}
-	q := sessionQuery{container: status.Container(v.Get("subjectContainerId")), token: v.Get("pageToken"), filter: v.Get("filter"), size: defaultSessions}
+	q := sessionQuery{container: container.ID(v.Get("subjectContainerId")), token: v.Get("pageToken"), filter: v.Get("filter"), size: defaultSessions}
 	wrong := invalid{}
 	for _, p := range []struct {
 		name string

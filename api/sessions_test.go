@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"rollcall/api"
+	"rollcall/container"
 	"rollcall/status"
 )
 
@@ -84,7 +85,7 @@ func TestSessionsInEveryState(t *testing.T) {
 		{"expired", func(h *harness, run status.Run) {
 			h.lose(run.Container)
 			h.clock.Add(2 * time.Hour)
-			if _, err := h.store.Reap(h.t.Context(), []status.Container{run.Container}, true); err != nil {
+			if _, err := h.store.Reap(h.t.Context(), []container.ID{run.Container}, true); err != nil {
 				h.t.Fatal(err)
 			}
 		}, idp.SessionStatus_EXPIRED, "nobody executed the run any more"},

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/api"
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/internal/redistest"
@@ -47,7 +48,7 @@ func TestSyncObject(t *testing.T) {
 			t.Parallel()
 			h := newHarness(t, nil, nil)
 			h.jobs.result = &test.result
-			for _, c := range []status.Container{google, entra} {
+			for _, c := range []container.ID{google, entra} {
 				for _, base := range []string{"/api/v3", ""} {
 					got := read[objectResult](h.do(http.MethodPost, base+paths[c]+"sync/object/", objectBody("User", "u-1")).want(http.StatusOK))
 					if len(got.Messages) != 1 || got.Messages[0].LogLevel+" "+got.Messages[0].Event != test.want {

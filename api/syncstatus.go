@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"rollcall/container"
 	"rollcall/status"
 )
 
@@ -46,7 +47,7 @@ func (a *API) syncStatus(r *request) (answer, error) {
 
 // recent returns the open run, if there is one, and the last ones that are over. Two reads may straddle the start or
 // the end of a run; then they are made again, so that the answer does not contradict itself.
-func (a *API) recent(ctx context.Context, c status.Container) (status.Summary, []status.Run, error) {
+func (a *API) recent(ctx context.Context, c container.ID) (status.Summary, []status.Run, error) {
 	const attempts = 3
 	for n := 1; ; n++ {
 		summary, err := a.cfg.Status.Summary(ctx, c)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/internal/redistest"
 	"rollcall/status"
 )
@@ -41,14 +42,14 @@ type message struct {
 	Attributes map[string]any
 }
 
-var containers = []status.Container{corp, google, entra}
+var containers = []container.ID{corp, google, entra}
 
 // Each state of a run, as the sync status has to show it.
 func TestSyncStatus(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name    string
-		arrange func(*harness, status.Container)
+		arrange func(*harness, container.ID)
 		running bool
 		status  string // of every row; empty = no rows
 		last    string // last_sync_status; empty = missing
@@ -56,11 +57,11 @@ func TestSyncStatus(t *testing.T) {
 	}{
 		{name: "never run"},
 		{
-			name: "queued", arrange: func(h *harness, c status.Container) { h.start(c); h.clock.Add(3 * time.Second) },
+			name: "queued", arrange: func(h *harness, c container.ID) { h.start(c); h.clock.Add(3 * time.Second) },
 			running: true, status: "unknown",
 		},
 		{
-			name: "running", arrange: func(h *harness, c status.Container) {
+			name: "running", arrange: func(h *harness, c container.ID) {
 				lease := h.acquire(h.start(c))
 				lease.Recorder().Log(status.Message{Event: "Read 3 users."})
 				if err := lease.Recorder().Flush(h.t.Context()); err != nil {
@@ -71,7 +72,7 @@ func TestSyncStatus(t *testing.T) {
 			running: true, status: "unknown", event: "Read 3 users.",
 		},
 		{
-			name: "deferred", arrange: func(h *harness, c status.Container) {
+			name: "deferred", arrange: func(h *harness, c container.ID) {
 				if _, err := h.acquire(h.start(c)).Defer(h.t.Context(), h.clock.Now().Add(time.Minute), "the quota is spent"); err != nil {
 					h.t.Fatal(err)
 				}
@@ -79,7 +80,7 @@ func TestSyncStatus(t *testing.T) {
 			running: true, status: "unknown", event: "Waits until 2026-03-01T09:31:00Z: the quota is spent",
 		},
 		{
-			name: "finished", arrange: func(h *harness, c status.Container) {
+			name: "finished", arrange: func(h *harness, c container.ID) {
 				h.finish(h.start(c), status.End{State: status.Completed}, func(r *status.Recorder) {
 					r.Succeeded(status.User, status.Create, 2)
 					r.Log(status.Message{Event: "All done."})
@@ -88,7 +89,7 @@ func TestSyncStatus(t *testing.T) {
 			status: "successful", last: "done", event: "All done.",
 		},
 		{
-			name: "finished with failures", arrange: func(h *harness, c status.Container) {
+			name: "finished with failures", arrange: func(h *harness, c container.ID) {
 				h.finish(h.start(c), status.End{State: status.Completed}, func(r *status.Recorder) {
 					for _, o := range status.ObjectTypes() {
 						r.Failed(o, status.Update, 1)
@@ -98,19 +99,19 @@ func TestSyncStatus(t *testing.T) {
 			status: "warning", last: "warning",
 		},
 		{
-			name: "held", arrange: func(h *harness, c status.Container) {
+			name: "held", arrange: func(h *harness, c container.ID) {
 				h.finish(h.start(c), status.End{State: status.Completed}, func(r *status.Recorder) { r.Held(4) })
 			},
 			status: "warning", last: "warning",
 		},
 		{
-			name: "failed", arrange: func(h *harness, c status.Container) {
+			name: "failed", arrange: func(h *harness, c container.ID) {
 				h.finish(h.start(c), status.End{State: status.Failed, FailKind: "denied", FailReason: "the bind was refused"}, nil)
 			},
 			status: "error", last: "error", event: "Failed: the bind was refused",
 		},
 		{
-			name: "cancelled", arrange: func(h *harness, c status.Container) {
+			name: "cancelled", arrange: func(h *harness, c container.ID) {
 				h.start(c)
 				if _, err := h.store.Cancel(h.t.Context(), c, "ops@example.com"); err != nil {
 					h.t.Fatal(err)
@@ -119,18 +120,18 @@ func TestSyncStatus(t *testing.T) {
 			status: "warning", last: "warning", event: "run cancelled",
 		},
 		{
-			name: "expired", arrange: func(h *harness, c status.Container) {
+			name: "expired", arrange: func(h *harness, c container.ID) {
 				h.start(c)
 				h.lose(c)
 				h.clock.Add(2 * time.Hour)
-				if _, err := h.store.Reap(h.t.Context(), []status.Container{c}, false); err != nil {
+				if _, err := h.store.Reap(h.t.Context(), []container.ID{c}, false); err != nil {
 					h.t.Fatal(err)
 				}
 			},
 			status: "error", last: "error", event: "nobody executed the run any more",
 		},
 		{
-			name: "kept alive by nobody", arrange: func(h *harness, c status.Container) {
+			name: "kept alive by nobody", arrange: func(h *harness, c container.ID) {
 				h.start(c)
 				h.lose(c)
 				h.clock.Add(time.Minute)
@@ -157,7 +158,7 @@ func TestSyncStatus(t *testing.T) {
 	}
 }
 
-func check(t *testing.T, c status.Container, got syncStatus, running bool, state, last, event string) {
+func check(t *testing.T, c container.ID, got syncStatus, running bool, state, last, event string) {
 	t.Helper()
 	if got.IsRunning != running {
 		t.Errorf("%s: is_running = %v, want %v", c, got.IsRunning, running)
@@ -206,7 +207,7 @@ func deref(s *string) string {
 func TestSyncStatusNames(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil, nil)
-	want := map[status.Container][]string{
+	want := map[container.ID][]string{
 		corp:   {"ldap_sync|corp:users:%s|Synchronization of an LDAP Source", "ldap_sync|corp:groups:%s|Synchronization of an LDAP Source", "ldap_sync|corp:membership:%s|Synchronization of an LDAP Source"},
 		google: {"google_workspace_sync|%s|Run full sync for Google Workspace provider"},
 		entra:  {"microsoft_entra_sync|%s|Run full sync for Microsoft Entra provider"},

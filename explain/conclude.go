@@ -3,6 +3,8 @@ package explain
 import (
 	"fmt"
 	"strings"
+
+	"rollcall/container"
 )
 
 // conclude says whether the query led to an entry, and sums up.
@@ -53,7 +55,7 @@ func (d *Document) sum() string {
 	}
 	text := fmt.Sprintf("%s %s", d.Entry.Kind, d.Entry.Label)
 	if d.Entry.Source != "" {
-		text += " of ldap:" + d.Entry.Source
+		text += " of " + container.Source(d.Entry.Source).String()
 	}
 	if len(parts) == 0 {
 		return text + ": no provider is fed from its source."

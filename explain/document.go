@@ -8,6 +8,7 @@ package explain
 import (
 	"time"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/mapping"
 	"rollcall/plan"
@@ -149,9 +150,9 @@ const (
 
 // Source is what one source says.
 type Source struct {
-	Container status.Container `json:"container"`
-	Code      SourceCode       `json:"code"`
-	Verdict   string           `json:"verdict"`
+	Container container.ID `json:"container"`
+	Code      SourceCode   `json:"code"`
+	Verdict   string       `json:"verdict"`
 	// ReadAt is when the source was last read, CompletedAt when a sync last completed; Writing is the run that writes now.
 	ReadAt      *Moment `json:"read_at"`
 	CompletedAt *Moment `json:"completed_at"`
@@ -204,8 +205,8 @@ const (
 
 // Provider is how the entry stands with one provider.
 type Provider struct {
-	Container status.Container `json:"container"`
-	Code      Code             `json:"code"`
+	Container container.ID `json:"container"`
+	Code      Code         `json:"code"`
 	// Reason is a plan.Reason, a plan.Rule, a key of the configuration or a SourceCode, by the code.
 	Reason  string `json:"reason,omitempty"`
 	Verdict string `json:"verdict"`

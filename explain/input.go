@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/ledger"
 	"rollcall/mapping"
@@ -26,7 +27,7 @@ type Input struct {
 
 // SourceInput is what was gathered of one source.
 type SourceInput struct {
-	Container status.Container
+	Container container.ID
 	Enabled   bool
 	// Completed says that a sync has completed; the times are those of the last one. Writing is the run that writes now.
 	Completed           bool
@@ -63,7 +64,7 @@ func (s *SourceInput) unanswered() string {
 
 // ProviderInput is what was gathered of one provider.
 type ProviderInput struct {
-	Container status.Container
+	Container container.ID
 	Policy    plan.Policy
 	Hop       Hop
 	Mapping   []mapping.Value

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strings"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/plan"
-	"rollcall/status"
 )
 
 // judge finds the sentence for one provider: the gravest thing that is true of the entry there.
@@ -167,7 +167,7 @@ func (j *judge) hold(h *Hold) string {
 	return text + " " + approveWith(j.in.Container, h)
 }
 
-func approveWith(c status.Container, h *Hold) string {
+func approveWith(c container.ID, h *Hold) string {
 	return fmt.Sprintf("To let it go: rollcall approve %s %s --entry %s", c, h.Digest, h.Fingerprint)
 }
 

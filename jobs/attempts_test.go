@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
@@ -48,7 +49,7 @@ func TestWhatWasTriedIsKept(t *testing.T) {
 	}
 }
 
-func (s *site) tried(c status.Container, entry string) []status.Attempt {
+func (s *site) tried(c container.ID, entry string) []status.Attempt {
 	s.t.Helper()
 	out, err := s.status.Attempts(s.t.Context(), c, entry)
 	if err != nil {
@@ -62,7 +63,7 @@ func TestAnObjectJobOfAContainerThatTheWorkerDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.worker("w1")
-	const other = status.Container("google_workspace:9")
+	const other = container.ID("google_workspace:9")
 	id, err := s.client.StartObject(t.Context(), other, "corp", directory.Ref{Kind: directory.User, ID: "u003"}, "tester")
 	if err != nil {
 		t.Fatal(err)

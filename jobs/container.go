@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/plan"
 	"rollcall/reconcile"
@@ -16,7 +17,7 @@ const AfterSource = "after_source"
 
 // Container is one source or provider as a worker sees it.
 type Container struct {
-	Name status.Container
+	Name container.ID
 	// Engine makes the engine of one execution.
 	Engine func() *reconcile.Engine
 	// Schedule is a cron expression, AfterSource, or empty.
@@ -30,11 +31,11 @@ type Container struct {
 // memory implements reconcile.Memory on status.
 type memory struct {
 	store *status.Store
-	name  status.Container
+	name  container.ID
 }
 
 // NewMemory returns the decisions, pins and budget of a container.
-func NewMemory(store *status.Store, name status.Container) reconcile.Memory {
+func NewMemory(store *status.Store, name container.ID) reconcile.Memory {
 	return memory{store, name}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"rollcall/container"
 	"rollcall/status"
 )
 
@@ -64,7 +65,7 @@ func (w *Worker) startAfter(ctx context.Context, c *Container, source status.Run
 }
 
 // clearMark clears a mark. A mark that stays costs a run.
-func (w *Worker) clearMark(ctx context.Context, c status.Container, mark status.Mark, value string) {
+func (w *Worker) clearMark(ctx context.Context, c container.ID, mark status.Mark, value string) {
 	if err := w.cfg.Status.ClearMark(ctx, c, mark, value); err != nil {
 		w.cfg.Log.WarnContext(ctx, "clear a mark", "container", string(c), "mark", string(mark), "err", err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/internal/metrics"
 	"rollcall/internal/redistest"
@@ -22,8 +23,8 @@ import (
 )
 
 const (
-	corp   = status.Container("ldap:corp")
-	google = status.Container("google_workspace:1")
+	corp   = container.ID("ldap:corp")
+	google = container.ID("google_workspace:1")
 )
 
 // people is a source of n users; one of them may be missing.
@@ -224,7 +225,7 @@ func (s *site) worker(name string) *jobs.Worker {
 }
 
 // until waits for the run to come into the state.
-func (s *site) until(c status.Container, id string, want status.State) status.Run {
+func (s *site) until(c container.ID, id string, want status.State) status.Run {
 	s.t.Helper()
 	deadline := time.After(20 * time.Second)
 	tick := time.NewTicker(10 * time.Millisecond)
@@ -242,7 +243,7 @@ func (s *site) until(c status.Container, id string, want status.State) status.Ru
 	}
 }
 
-func (s *site) start(c status.Container) status.Run {
+func (s *site) start(c container.ID) status.Run {
 	s.t.Helper()
 	run, err := s.client.StartFull(s.t.Context(), c, false, "tester")
 	if err != nil {

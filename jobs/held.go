@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"rollcall/container"
 	"rollcall/plan"
 	"rollcall/status"
 )
@@ -36,6 +37,6 @@ func heldSet(runID string, now time.Time, held plan.Plan) status.HeldSet {
 }
 
 // StartApproved starts the run that carries out what was approved, and nothing else.
-func (c *Client) StartApproved(ctx context.Context, container status.Container, by string) (status.Run, error) {
+func (c *Client) StartApproved(ctx context.Context, container container.ID, by string) (status.Run, error) {
 	return c.Start(ctx, container, false, status.Trigger{Kind: status.ByApproval, By: by})
 }

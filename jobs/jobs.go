@@ -19,6 +19,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/status"
@@ -38,9 +39,9 @@ const (
 
 // RunArgs is the payload of a full sync: ids only, as asynqmon shows it to everybody.
 type RunArgs struct {
-	Container status.Container `json:"container"`
-	RunID     string           `json:"run_id"`
-	Epoch     int64            `json:"epoch"`
+	Container container.ID `json:"container"`
+	RunID     string       `json:"run_id"`
+	Epoch     int64        `json:"epoch"`
 }
 
 // taskID makes enqueuing idempotent: a run has at most one task under each epoch.
@@ -48,8 +49,8 @@ func (a RunArgs) taskID() string { return fmt.Sprintf("%s:%d", a.RunID, a.Epoch)
 
 // ObjectArgs is the payload of a single-object sync.
 type ObjectArgs struct {
-	Container status.Container `json:"container"`
-	JobID     string           `json:"job_id"`
+	Container container.ID `json:"container"`
+	JobID     string       `json:"job_id"`
 	// Source is the slug of the source that has the entry.
 	Source string `json:"source"`
 }
@@ -74,7 +75,7 @@ func NewClient(rdb redis.UniversalClient, st *status.Store) *Client {
 }
 
 // Start starts a full sync. While one is live the error is a *status.LiveError with it.
-func (c *Client) Start(ctx context.Context, container status.Container, dryRun bool, by status.Trigger) (status.Run, error) {
+func (c *Client) Start(ctx context.Context, container container.ID, dryRun bool, by status.Trigger) (status.Run, error) {
 	run, err := c.status.Start(ctx, status.StartRequest{Container: container, DryRun: dryRun, Trigger: by})
 	if err != nil {
 		return run, err
@@ -87,7 +88,7 @@ func (c *Client) Start(ctx context.Context, container status.Container, dryRun b
 }
 
 // StartFull starts a full sync for the holder of a token.
-func (c *Client) StartFull(ctx context.Context, container status.Container, dryRun bool, by string) (status.Run, error) {
+func (c *Client) StartFull(ctx context.Context, container container.ID, dryRun bool, by string) (status.Run, error) {
 	return c.Start(ctx, container, dryRun, status.Trigger{Kind: status.ByAPI, By: by})
 }
 
@@ -103,7 +104,7 @@ func (c *Client) enqueue(ctx context.Context, run status.Run) error {
 }
 
 // StartObject starts the sync of one entry and returns the job's id.
-func (c *Client) StartObject(ctx context.Context, container status.Container, source string, ref directory.Ref, by string) (string, error) {
+func (c *Client) StartObject(ctx context.Context, container container.ID, source string, ref directory.Ref, by string) (string, error) {
 	job, err := c.status.CreateJob(ctx, status.JobRequest{
 		Container: container, Kind: status.ObjectType(ref.Kind.String()), ObjectID: string(ref.ID),
 		Trigger: status.Trigger{Kind: status.ByAPI, By: by},
@@ -121,7 +122,7 @@ func (c *Client) StartObject(ctx context.Context, container status.Container, so
 }
 
 // Cancel closes the live run of a container.
-func (c *Client) Cancel(ctx context.Context, container status.Container, by string) (status.Run, error) {
+func (c *Client) Cancel(ctx context.Context, container container.ID, by string) (status.Run, error) {
 	return c.status.Cancel(ctx, container, by)
 }
 

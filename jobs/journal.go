@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
@@ -19,7 +20,7 @@ import (
 // journal implements reconcile.Journal on a run's recorder.
 type journal struct {
 	rec    *status.Recorder
-	name   status.Container
+	name   container.ID
 	log    *slog.Logger
 	logger string
 	tally  *tally

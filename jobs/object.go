@@ -10,6 +10,7 @@ import (
 
 	"github.com/hibiken/asynq"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/mapping"
@@ -118,7 +119,7 @@ type objectSync struct {
 }
 
 func (o *objectSync) both(ctx context.Context, c *Container, source string) (status.Outcome, error) {
-	from, ok := o.containers[status.Container("ldap:"+source)]
+	from, ok := o.containers[container.Source(source)]
 	if !ok {
 		return "", fault.Errorf(fault.Invalid, "source %q is not configured here", source)
 	}

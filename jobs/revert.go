@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 
+	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/internal/secret"
 	"rollcall/plan"
@@ -13,7 +14,7 @@ import (
 
 // StartRevert starts a run that takes back what another run of the same provider changed. The error is fault.NotFound where there
 // is no such run, and fault.Conflict, in words for the one who asked, where it cannot be undone.
-func (c *Client) StartRevert(ctx context.Context, container status.Container, runID string, dryRun bool, by string) (status.Run, error) {
+func (c *Client) StartRevert(ctx context.Context, container container.ID, runID string, dryRun bool, by string) (status.Run, error) {
 	undone, err := c.status.Get(ctx, container, runID)
 	if err != nil {
 		return status.Run{}, err
@@ -27,7 +28,7 @@ func (c *Client) StartRevert(ctx context.Context, container status.Container, ru
 // revertible returns the plans of a run that can be undone, the oldest first: a run that was resumed has planned more than once.
 func revertible(ctx context.Context, st *status.Store, run status.Run) ([]status.PlanHead, error) {
 	switch {
-	case run.Container.Kind() == status.LDAP:
+	case run.Container.Kind() == container.LDAP:
 		return nil, fault.Errorf(fault.Conflict, "A run of a source changes the local copy alone, which follows its source: undo the run of the provider.")
 	case run.State.Open():
 		return nil, fault.Errorf(fault.Conflict, "The run is live: cancel it first, or wait for its end.")
@@ -95,7 +96,7 @@ func (w *Worker) undone(ctx context.Context, run status.Run) (*plan.Undone, erro
 
 // approvals returns the fingerprints of the approvals that changes were made with. Of a change whose values were secret, and so are
 // not in the plan, the fingerprint is no longer known: those of its entry and operation are meant.
-func (w *Worker) approvals(ctx context.Context, container status.Container, changes []plan.Change) ([]string, error) {
+func (w *Worker) approvals(ctx context.Context, container container.ID, changes []plan.Change) ([]string, error) {
 	type about struct{ op, id string }
 	var prints []string
 	unknown := map[about]bool{}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/jobs"
@@ -20,7 +21,7 @@ func TestWhatCannotBeUndone(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.worker("w1")
-	refused := func(what string, c status.Container, id string, want fault.Kind) {
+	refused := func(what string, c container.ID, id string, want fault.Kind) {
 		t.Helper()
 		if _, err := s.client.StartRevert(t.Context(), c, id, false, "ops"); err == nil || fault.KindOf(err) != want {
 			t.Errorf("StartRevert() of %s = %v, want %v", what, err, want)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/robfig/cron/v3"
 
-	"rollcall/status"
+	"rollcall/container"
 )
 
 // schedule knows when which container is due. Every worker has one; which of them starts the run is settled on Redis.
@@ -18,14 +18,14 @@ type schedule struct {
 }
 
 type scheduled struct {
-	name status.Container
+	name container.ID
 	spec string
 	cron cron.Schedule
 	next time.Time
 }
 
 type dueRun struct {
-	name status.Container
+	name container.ID
 	spec string
 	at   time.Time
 }

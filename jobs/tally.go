@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/internal/metrics"
 	"rollcall/plan"
@@ -15,7 +16,7 @@ import (
 // tally counts and measures what one execution does to one container, and remembers who waits to be suspended.
 type tally struct {
 	work *metrics.Work
-	name status.Container
+	name container.ID
 	now  func() time.Time
 
 	mu      sync.Mutex
@@ -23,7 +24,7 @@ type tally struct {
 	waiting map[directory.Ref]time.Time
 }
 
-func (w *Worker) tally(name status.Container) *tally {
+func (w *Worker) tally(name container.ID) *tally {
 	return &tally{work: w.cfg.Metrics, name: name, now: w.cfg.Now}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/internal/metrics"
 	"rollcall/status"
@@ -66,7 +67,7 @@ type Worker struct {
 	cfg        WorkerConfig
 	client     *Client
 	inspector  *asynq.Inspector
-	containers map[status.Container]*Container
+	containers map[container.ID]*Container
 	schedule   *schedule
 	full       *asynq.Server
 	objects    *asynq.Server
@@ -82,7 +83,7 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	cfg = cfg.withDefaults()
 	w := &Worker{
 		cfg: cfg, client: NewClient(cfg.Redis, cfg.Status), inspector: asynq.NewInspectorFromRedisClient(cfg.Redis),
-		containers: map[status.Container]*Container{}, drain: make(chan struct{}),
+		containers: map[container.ID]*Container{}, drain: make(chan struct{}),
 	}
 	for i := range cfg.Containers {
 		w.containers[cfg.Containers[i].Name] = &cfg.Containers[i]
@@ -185,7 +186,7 @@ func (w *Worker) look(ctx context.Context) error {
 	if err := w.announce(ctx); err != nil {
 		return err
 	}
-	names := make([]status.Container, 0, len(w.cfg.Containers))
+	names := make([]container.ID, 0, len(w.cfg.Containers))
 	for _, c := range w.cfg.Containers {
 		names = append(names, c.Name)
 	}
@@ -204,7 +205,7 @@ func (w *Worker) look(ctx context.Context) error {
 }
 
 // count counts the runs that have ended: those that were cancelled or given up have no worker that could.
-func (w *Worker) count(ctx context.Context, names []status.Container) error {
+func (w *Worker) count(ctx context.Context, names []container.ID) error {
 	ended, err := w.cfg.Status.Ended(ctx, names)
 	for _, run := range ended {
 		w.cfg.Metrics.RunEnded(run)
@@ -246,7 +247,7 @@ func (w *Worker) tick(ctx context.Context) error {
 }
 
 // begin starts a run; one that is live already is as good.
-func (w *Worker) begin(ctx context.Context, name status.Container, by status.Trigger) error {
+func (w *Worker) begin(ctx context.Context, name container.ID, by status.Trigger) error {
 	_, err := w.client.Start(ctx, name, false, by)
 	if live, ok := errors.AsType[*status.LiveError](err); ok {
 		w.cfg.Log.InfoContext(ctx, "not started: a run is live", "container", string(name), "run_id", live.Run.ID, "trigger", string(by.Kind))

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"rollcall/container"
 )
 
 // ErrHeld means that another worker executes the run under the same epoch, as when its task was delivered twice.
@@ -19,7 +21,7 @@ var ErrHeld = errors.New("another worker holds the lease")
 // that the task carries; an older one, or a run that is over, is refused with an error that wraps ErrStale (kind
 // fault.Canceled). The lease is renewed in the background until Finish, Defer, HandBack or Close, also after ctx is
 // done, so that a worker that was told to stop can still record how far it came.
-func (s *Store) Acquire(ctx context.Context, c Container, runID string, epoch int64, worker string) (*Lease, error) {
+func (s *Store) Acquire(ctx context.Context, c container.ID, runID string, epoch int64, worker string) (*Lease, error) {
 	token := leaseToken(epoch, worker)
 	sent := time.Now()
 	word, flat, err := s.eval(ctx, "acquire", acquireScript, c, runID, epoch, token, ms(s.cfg.Now()),

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/fault"
 )
 
@@ -46,10 +47,10 @@ const (
 )
 
 // attemptKey is a list, newest first: "user/<id>" names the entry.
-func attemptKey(c Container, entry string) string { return prefix(c) + "tried:" + entry }
+func attemptKey(c container.ID, entry string) string { return prefix(c) + "tried:" + entry }
 
 // Attempts returns what was last tried for an entry ("user/<id>", as directory.Ref prints it), newest first.
-func (s *Store) Attempts(ctx context.Context, c Container, entry string) ([]Attempt, error) {
+func (s *Store) Attempts(ctx context.Context, c container.ID, entry string) ([]Attempt, error) {
 	lines, err := s.rdb.LRange(ctx, attemptKey(c, entry), 0, -1).Result()
 	if err != nil {
 		return nil, redisFault("attempts", err)
@@ -72,7 +73,7 @@ func (s *Store) Attempts(ctx context.Context, c Container, entry string) ([]Atte
 // lost its run meanwhile. Add may be called concurrently.
 type Trail struct {
 	store     *Store
-	container Container
+	container container.ID
 
 	mu      sync.Mutex
 	pending []tried
@@ -83,7 +84,7 @@ type Trail struct {
 type tried struct{ entry, line string }
 
 // Trail returns a trail of a container.
-func (s *Store) Trail(c Container) *Trail { return &Trail{store: s, container: c} }
+func (s *Store) Trail(c container.ID) *Trail { return &Trail{store: s, container: c} }
 
 // Add keeps an attempt until the next Flush. Its time is now, where it has none.
 func (t *Trail) Add(entry string, a Attempt) {

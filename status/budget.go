@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"rollcall/container"
 	"rollcall/fault"
 )
 
@@ -22,7 +23,7 @@ func BudgetMembers(groupID string) BudgetKind { return BudgetKind("members:" + g
 
 // Spend counts n destructive changes of a kind and returns how many there were in the rolling window, these included.
 // Runs and object jobs share the count. It is exact to the minute, and late rather than early in forgetting.
-func (s *Store) Spend(ctx context.Context, c Container, kind BudgetKind, n int) (total int, err error) {
+func (s *Store) Spend(ctx context.Context, c container.ID, kind BudgetKind, n int) (total int, err error) {
 	total, _, err = s.spend(ctx, c, kind, n, "", s.minute(), "")
 	return total, err
 }
@@ -34,7 +35,7 @@ type Settle func(ctx context.Context, made bool) error
 // Claim counts a destructive change that is about to be made, only if the window then holds no more than limit, and reports
 // whether it did so. It is one step: a run and an object job cannot both take what is left. name identifies the change:
 // whoever begins it again, because the last worker died on the way, has it counted already.
-func (s *Store) Claim(ctx context.Context, c Container, kind BudgetKind, name string, limit int) (settle Settle, ok bool, err error) {
+func (s *Store) Claim(ctx context.Context, c container.ID, kind BudgetKind, name string, limit int) (settle Settle, ok bool, err error) {
 	minute := s.minute()
 	if _, ok, err = s.spend(ctx, c, kind, 1, max(0, limit), minute, name); err != nil || !ok {
 		return nil, false, err
@@ -50,7 +51,7 @@ func (s *Store) Claim(ctx context.Context, c Container, kind BudgetKind, name st
 }
 
 // Claims returns the claims that nobody has settled yet.
-func (s *Store) Claims(ctx context.Context, c Container) (map[string]bool, error) {
+func (s *Store) Claims(ctx context.Context, c container.ID) (map[string]bool, error) {
 	all, err := s.rdb.HGetAll(ctx, prefix(c)+"spent:claims").Result()
 	if err != nil {
 		return nil, redisFault("claims", err)
@@ -65,7 +66,7 @@ func (s *Store) Claims(ctx context.Context, c Container) (map[string]bool, error
 	return out, nil
 }
 
-func (s *Store) spend(ctx context.Context, c Container, kind BudgetKind, n int, limit any, minute int64, claim string) (int, bool, error) {
+func (s *Store) spend(ctx context.Context, c container.ID, kind BudgetKind, n int, limit any, minute int64, claim string) (int, bool, error) {
 	if kind == "" || n < 0 {
 		return 0, false, fault.Errorf(fault.Internal, "spend %d of %q", n, kind)
 	}
@@ -78,7 +79,7 @@ func (s *Store) spend(ctx context.Context, c Container, kind BudgetKind, n int, 
 
 // Spent returns how many destructive changes of each kind there were in the rolling window. A kind without any is
 // missing.
-func (s *Store) Spent(ctx context.Context, c Container) (map[BudgetKind]int, error) {
+func (s *Store) Spent(ctx context.Context, c container.ID) (map[BudgetKind]int, error) {
 	_, flat, err := s.eval(ctx, "spent", spendScript, c, s.budgetArgs(0, "", "", s.minute(), "")...)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/container"
 	"rollcall/internal/redistest"
 	"rollcall/status"
 )
@@ -74,7 +75,7 @@ func TestCluster(t *testing.T) {
 	_, err = f.FinishJob(ctx, google, job.ID, status.Result{Outcome: status.OutcomeUnchanged})
 	check("FinishJob()", err)
 	check("WaitJob()", <-done)
-	if _, err := f.Find(ctx, []status.Container{google, corp}, run.ID); err != nil {
+	if _, err := f.Find(ctx, []container.ID{google, corp}, run.ID); err != nil {
 		t.Errorf("Find() = %v, want nil", err)
 	}
 	runs, _, err := f.List(ctx, corp, 0, 10)

@@ -3,6 +3,8 @@ package status
 import (
 	"context"
 	"slices"
+
+	"rollcall/container"
 )
 
 // Turn is the answer of Enter: whether a job may work on its entry now, and for whom it does so.
@@ -18,7 +20,7 @@ type Turn struct {
 
 // Enter asks for the turn of a job at one entry, so that two jobs for one entry coalesce. A job that enters again (its
 // first worker died, or it is retried) gets its turn back, and with it those that wait.
-func (s *Store) Enter(ctx context.Context, c Container, kind ObjectType, entryID, jobID string) (Turn, error) {
+func (s *Store) Enter(ctx context.Context, c container.ID, kind ObjectType, entryID, jobID string) (Turn, error) {
 	word, rest, err := s.eval(ctx, "enter", enterScript, c,
 		slot(kind, entryID), jobID, s.cfg.JobTTL.Milliseconds(), s.cfg.KeepJobs.Milliseconds())
 	if err != nil {
@@ -34,18 +36,18 @@ func (s *Store) Enter(ctx context.Context, c Container, kind ObjectType, entryID
 // Leave ends a turn after the results were recorded. When others came meanwhile, the turn goes on (Go is true): the
 // caller works on the entry again, and this time for the jobs in For. The error wraps ErrStale when the turn had
 // passed to another job.
-func (s *Store) Leave(ctx context.Context, c Container, kind ObjectType, entryID, jobID string) (Turn, error) {
+func (s *Store) Leave(ctx context.Context, c container.ID, kind ObjectType, entryID, jobID string) (Turn, error) {
 	return s.leave(ctx, c, kind, entryID, jobID, "1")
 }
 
 // Abandon ends a turn without a result, because the job is to be tried again: who waits is carried over to the next
 // that enters.
-func (s *Store) Abandon(ctx context.Context, c Container, kind ObjectType, entryID, jobID string) error {
+func (s *Store) Abandon(ctx context.Context, c container.ID, kind ObjectType, entryID, jobID string) error {
 	_, err := s.leave(ctx, c, kind, entryID, jobID, "0")
 	return err
 }
 
-func (s *Store) leave(ctx context.Context, c Container, kind ObjectType, entryID, jobID, answered string) (Turn, error) {
+func (s *Store) leave(ctx context.Context, c container.ID, kind ObjectType, entryID, jobID, answered string) (Turn, error) {
 	word, rest, err := s.eval(context.WithoutCancel(ctx), "leave", leaveScript, c,
 		slot(kind, entryID), jobID, s.cfg.JobTTL.Milliseconds(), s.cfg.KeepJobs.Milliseconds(), answered)
 	switch {

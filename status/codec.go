@@ -2,6 +2,8 @@ package status
 
 import (
 	"strings"
+
+	"rollcall/container"
 )
 
 // pairs makes a map of a flat list of names and values, as scripts return a hash.
@@ -14,7 +16,7 @@ func pairs(flat []string) map[string]string {
 }
 
 // decodeRun makes a Run of the fields of its hash. A run without fields has no ID.
-func decodeRun(c Container, f map[string]string) Run {
+func decodeRun(c container.ID, f map[string]string) Run {
 	return Run{
 		ID:        f["id"],
 		Container: c,

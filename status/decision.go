@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/fault"
 )
 
@@ -28,7 +29,7 @@ type Decision struct {
 }
 
 // Decide records a person's verdict about changes, in place of an earlier one.
-func (s *Store) Decide(ctx context.Context, c Container, verdict, by string, changes []HeldChange) ([]Decision, error) {
+func (s *Store) Decide(ctx context.Context, c container.ID, verdict, by string, changes []HeldChange) ([]Decision, error) {
 	now := s.cfg.Now()
 	out := make([]Decision, 0, len(changes))
 	fields := make([]any, 0, 2*len(changes))
@@ -55,7 +56,7 @@ func (s *Store) Decide(ctx context.Context, c Container, verdict, by string, cha
 }
 
 // Decisions returns the decisions that are valid, by fingerprint. Those that have expired are forgotten.
-func (s *Store) Decisions(ctx context.Context, c Container) (map[string]Decision, error) {
+func (s *Store) Decisions(ctx context.Context, c container.ID) (map[string]Decision, error) {
 	key := prefix(c) + "decisions"
 	all, err := s.rdb.HGetAll(ctx, key).Result()
 	if err != nil {
@@ -79,7 +80,7 @@ func (s *Store) Decisions(ctx context.Context, c Container) (map[string]Decision
 }
 
 // Undecide forgets what was decided about changes, by their fingerprints.
-func (s *Store) Undecide(ctx context.Context, c Container, fingerprints []string) error {
+func (s *Store) Undecide(ctx context.Context, c container.ID, fingerprints []string) error {
 	for chunk := range slices.Chunk(fingerprints, pinsAtOnce) {
 		if err := s.rdb.HDel(ctx, prefix(c)+"decisions", chunk...).Err(); err != nil {
 			return redisFault("undecide", err)

@@ -1,7 +1,7 @@
 // Package status keeps runs and object jobs on Redis. Every status endpoint reads what it writes, the workers
 // execute what it says, and nothing else decides who may run.
 //
-// A run is one full or delta sync of one [Container]. Its states:
+// A run is one full or delta sync of one container. Its states:
 //
 //	 Start        Acquire           Finish
 //	──────▶ queued ─────▶ running ─────────▶ completed | failed

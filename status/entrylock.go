@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/google/uuid"
+
+	"rollcall/container"
 )
 
 // Fence identifies the holder of a run on Redis. A script on the same container that finds another value than Token at
@@ -22,7 +24,7 @@ type Unlock func(ctx context.Context) error
 // same step. It does not wait: ok is false while the lock is held elsewhere. The error wraps ErrStale when the fence does
 // not hold. entry names kind and id. The lock expires after Config.LockTTL, and the lock of a run whose lease is gone is
 // taken over by the run's next worker.
-func (s *Store) Lock(ctx context.Context, c Container, f Fence, entry string) (unlock Unlock, ok bool, err error) {
+func (s *Store) Lock(ctx context.Context, c container.ID, f Fence, entry string) (unlock Unlock, ok bool, err error) {
 	token := uuid.NewString()
 	word, _, err := s.eval(ctx, "lock", lockScript, c, entry, token, s.cfg.LockTTL.Milliseconds(), f.Token)
 	switch {
@@ -43,7 +45,7 @@ func (s *Store) Lock(ctx context.Context, c Container, f Fence, entry string) (u
 }
 
 // hold is Lock in the form of the engine's lease.
-func (s *Store) hold(ctx context.Context, c Container, f Fence, entry string) (func(), bool, error) {
+func (s *Store) hold(ctx context.Context, c container.ID, f Fence, entry string) (func(), bool, error) {
 	unlock, ok, err := s.Lock(ctx, c, f, entry)
 	if err != nil || !ok {
 		return nil, ok, err
@@ -55,12 +57,12 @@ func (s *Store) hold(ctx context.Context, c Container, f Fence, entry string) (f
 // Unleased is the right of an object job to write: it has the locks of entries, and no lease.
 type Unleased struct {
 	store     *Store
-	container Container
+	container container.ID
 	draining  <-chan struct{}
 }
 
 // Unleased returns the right of an object job to write. draining is closed when its worker shuts down.
-func (s *Store) Unleased(c Container, draining <-chan struct{}) *Unleased {
+func (s *Store) Unleased(c container.ID, draining <-chan struct{}) *Unleased {
 	return &Unleased{s, c, draining}
 }
 

@@ -6,13 +6,14 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/fault"
 )
 
 // Follow returns a run and at most MaxList messages, oldest first, that follow the one with id after (empty: from the oldest
 // kept), in one round trip. The record is read before the messages: those of a run that is over are all there, but for what a
 // cancelled worker still reports. The error is fault.NotFound where the run is not kept.
-func (s *Store) Follow(ctx context.Context, c Container, id, after string) (Run, []Message, error) {
+func (s *Store) Follow(ctx context.Context, c container.ID, id, after string) (Run, []Message, error) {
 	from := "-"
 	if after != "" {
 		from = "(" + after
@@ -35,7 +36,7 @@ func (s *Store) Follow(ctx context.Context, c Container, id, after string) (Run,
 }
 
 // RunAfter returns the oldest run of a container that is newer than a cursor, and false where there is none.
-func (s *Store) RunAfter(ctx context.Context, c Container, after Cursor) (Run, bool, error) {
+func (s *Store) RunAfter(ctx context.Context, c container.ID, after Cursor) (Run, bool, error) {
 	ids, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
 		Key: prefix(c) + "runs", Start: "(" + strconv.FormatInt(int64(after), 10), Stop: "+inf", ByScore: true, Count: MaxList,
 	}).Result()
@@ -53,7 +54,7 @@ func (s *Store) RunAfter(ctx context.Context, c Container, after Cursor) (Run, b
 
 // RunOfMessage returns the run, among the newest limit runs of a container, that has the message with this id, and false where
 // none has: the id of a message does not say whose it is.
-func (s *Store) RunOfMessage(ctx context.Context, c Container, message string, limit int) (Run, bool, error) {
+func (s *Store) RunOfMessage(ctx context.Context, c container.ID, message string, limit int) (Run, bool, error) {
 	runs, _, err := s.List(ctx, c, 0, limit)
 	if err != nil || len(runs) == 0 {
 		return Run{}, false, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/fault"
 )
 
@@ -48,9 +49,9 @@ const (
 	DecisionTTL = 72 * time.Hour
 )
 
-func heldKey(c Container, digest string) string { return prefix(c) + "held:" + digest }
+func heldKey(c container.ID, digest string) string { return prefix(c) + "held:" + digest }
 
-func heldCountsKey(c Container) string { return prefix(c) + "held:counts" }
+func heldCountsKey(c container.ID) string { return prefix(c) + "held:counts" }
 
 // heldCounts is a set in numbers, for who asks often: the set itself can be megabytes.
 type heldCounts struct {
@@ -67,7 +68,7 @@ func (h *HeldSet) byGuard() map[string]int64 {
 }
 
 // SetHeld records what the newest plan of a container holds; an empty set says that nothing waits any more.
-func (s *Store) SetHeld(ctx context.Context, c Container, set HeldSet) error {
+func (s *Store) SetHeld(ctx context.Context, c container.ID, set HeldSet) error {
 	current := prefix(c) + "held"
 	if len(set.Changes) == 0 {
 		return redisFault("set held", s.rdb.Del(ctx, current, heldCountsKey(c)).Err())
@@ -90,7 +91,7 @@ func (s *Store) SetHeld(ctx context.Context, c Container, set HeldSet) error {
 }
 
 // Held returns what the newest plan of a container holds; the Digest of an empty set is empty.
-func (s *Store) Held(ctx context.Context, c Container) (HeldSet, error) {
+func (s *Store) Held(ctx context.Context, c container.ID) (HeldSet, error) {
 	digest, err := s.rdb.Get(ctx, prefix(c)+"held").Result()
 	if errors.Is(err, redis.Nil) {
 		return HeldSet{Changes: []HeldChange{}}, nil
@@ -106,7 +107,7 @@ func (s *Store) Held(ctx context.Context, c Container) (HeldSet, error) {
 }
 
 // HeldBy returns a set by its digest, also one that was superseded within a week; else the error is fault.NotFound.
-func (s *Store) HeldBy(ctx context.Context, c Container, digest string) (HeldSet, error) {
+func (s *Store) HeldBy(ctx context.Context, c container.ID, digest string) (HeldSet, error) {
 	data, err := s.rdb.Get(ctx, heldKey(c, digest)).Bytes()
 	if errors.Is(err, redis.Nil) {
 		return HeldSet{}, fault.Errorf(fault.NotFound, "held set %q: not found", digest)

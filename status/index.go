@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/fault"
 )
 
@@ -15,7 +16,7 @@ const MaxList = 1000
 
 // List returns at most limit runs of a container, newest first, that are older than before (zero: from the newest),
 // and the cursor of what follows, zero at the end. It costs the same at any depth and length of the index.
-func (s *Store) List(ctx context.Context, c Container, before Cursor, limit int) ([]Run, Cursor, error) {
+func (s *Store) List(ctx context.Context, c container.ID, before Cursor, limit int) ([]Run, Cursor, error) {
 	found, next, err := s.page(ctx, "list", c, "runs", "run:", before, limit)
 	runs := make([]Run, len(found))
 	for i, f := range found {
@@ -25,12 +26,12 @@ func (s *Store) List(ctx context.Context, c Container, before Cursor, limit int)
 }
 
 // Get returns one run of a container, or fault.NotFound.
-func (s *Store) Get(ctx context.Context, c Container, id string) (Run, error) {
-	return s.Find(ctx, []Container{c}, id)
+func (s *Store) Get(ctx context.Context, c container.ID, id string) (Run, error) {
+	return s.Find(ctx, []container.ID{c}, id)
 }
 
 // Find looks a run up in several containers at once, or returns fault.NotFound.
-func (s *Store) Find(ctx context.Context, containers []Container, id string) (Run, error) {
+func (s *Store) Find(ctx context.Context, containers []container.ID, id string) (Run, error) {
 	if id == "" || len(containers) == 0 {
 		return Run{}, fault.Errorf(fault.NotFound, "run %q: not found", id)
 	}
@@ -53,7 +54,7 @@ func (s *Store) Find(ctx context.Context, containers []Container, id string) (Ru
 }
 
 // Live returns the live run of a container, and false when there is none.
-func (s *Store) Live(ctx context.Context, c Container) (Run, bool, error) {
+func (s *Store) Live(ctx context.Context, c container.ID) (Run, bool, error) {
 	id, err := s.rdb.Get(ctx, prefix(c)+"run").Result()
 	if err == redis.Nil {
 		return Run{}, false, nil
@@ -69,7 +70,7 @@ func (s *Store) Live(ctx context.Context, c Container) (Run, bool, error) {
 }
 
 // IsRunning reports whether a run of the container is live: exactly then a start is refused.
-func (s *Store) IsRunning(ctx context.Context, c Container) (bool, error) {
+func (s *Store) IsRunning(ctx context.Context, c container.ID) (bool, error) {
 	n, err := s.rdb.Exists(ctx, prefix(c)+"run").Result()
 	return n > 0, redisFault("is running", err)
 }
@@ -92,7 +93,7 @@ type Summary struct {
 }
 
 // Summary returns what a container's last runs came to, in one round trip.
-func (s *Store) Summary(ctx context.Context, c Container) (Summary, error) {
+func (s *Store) Summary(ctx context.Context, c container.ID) (Summary, error) {
 	var live *redis.IntCmd
 	var meta *redis.MapStringStringCmd
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -118,7 +119,7 @@ func decodeSummary(f map[string]string, live bool) Summary {
 
 // page reads records by an index, newest first. An index entry may outlive its record: such are dropped and replaced
 // by what follows.
-func (s *Store) page(ctx context.Context, op string, c Container, index, records string, before Cursor, limit int) ([]map[string]string, Cursor, error) {
+func (s *Store) page(ctx context.Context, op string, c container.ID, index, records string, before Cursor, limit int) ([]map[string]string, Cursor, error) {
 	limit = min(max(limit, 1), MaxList)
 	var out []map[string]string
 	for {

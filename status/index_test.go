@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/internal/redistest"
 	"rollcall/status"
@@ -188,11 +189,11 @@ func TestFindAndSummary(t *testing.T) {
 		if r := f.get(bad); r.FailKind != "denied" || r.FailReason != "no" {
 			t.Errorf("the failed run says %q, %q", r.FailKind, r.FailReason)
 		}
-		found, err := f.Find(t.Context(), []status.Container{"google_workspace:1", corp}, dry)
+		found, err := f.Find(t.Context(), []container.ID{"google_workspace:1", corp}, dry)
 		if err != nil || found.ID != dry || found.Container != corp || !found.DryRun {
 			t.Errorf("Find() = %+v, %v, want the dry run", found, err)
 		}
-		_, err = f.Find(t.Context(), []status.Container{"google_workspace:1"}, dry)
+		_, err = f.Find(t.Context(), []container.ID{"google_workspace:1"}, dry)
 		wantKind(t, "Find() elsewhere", err, fault.NotFound)
 		if _, live, err := f.Live(t.Context(), corp); live || err != nil {
 			t.Errorf("Live() = %v, %v, want none", live, err)

@@ -3,6 +3,8 @@ package status
 import (
 	"encoding/json"
 	"time"
+
+	"rollcall/container"
 )
 
 // JobState is where an object job stands.
@@ -38,13 +40,13 @@ const MaxJobMessages = 100
 // Job is the record of one single-object sync. It is not a run: it has an index of its own and never shows in
 // is_running, tasks or sessions.
 type Job struct {
-	ID        string     `json:"id"` // a UUID
-	Container Container  `json:"container"`
-	Kind      ObjectType `json:"kind"`      // User or Group
-	ObjectID  string     `json:"object_id"` // the directory id
-	DryRun    bool       `json:"dry_run"`
-	Trigger   Trigger    `json:"trigger"`
-	State     JobState   `json:"state"`
+	ID        string       `json:"id"` // a UUID
+	Container container.ID `json:"container"`
+	Kind      ObjectType   `json:"kind"`      // User or Group
+	ObjectID  string       `json:"object_id"` // the directory id
+	DryRun    bool         `json:"dry_run"`
+	Trigger   Trigger      `json:"trigger"`
+	State     JobState     `json:"state"`
 
 	CreatedAt  time.Time `json:"created_at"`
 	StartedAt  time.Time `json:"started_at,omitzero"`
@@ -63,7 +65,7 @@ type Job struct {
 
 // JobRequest asks for a single-object sync.
 type JobRequest struct {
-	Container Container
+	Container container.ID
 	Kind      ObjectType
 	ObjectID  string
 	DryRun    bool
@@ -80,7 +82,7 @@ type Result struct {
 	Messages   []Message
 }
 
-func decodeJob(c Container, f map[string]string) Job {
+func decodeJob(c container.ID, f map[string]string) Job {
 	j := Job{
 		ID: f["id"], Container: c, Kind: ObjectType(f["kind"]), ObjectID: f["object_id"], DryRun: f["dry_run"] == "1",
 		Trigger: Trigger{Kind: TriggerKind(f["trigger"]), By: f["by"]}, State: JobState(f["state"]),

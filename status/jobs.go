@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/fault"
 )
 
@@ -25,13 +26,13 @@ func (s *Store) CreateJob(ctx context.Context, req JobRequest) (Job, error) {
 
 // StartJob records that a worker executes a job, for the attempt'th time (1 is the first). The error is
 // fault.NotFound for a job that is forgotten; a job that is over is returned as it is.
-func (s *Store) StartJob(ctx context.Context, c Container, id, worker string, attempt int) (Job, error) {
+func (s *Store) StartJob(ctx context.Context, c container.ID, id, worker string, attempt int) (Job, error) {
 	return s.setJob(ctx, c, id, "state", string(JobRunning), "started_at", ms(s.cfg.Now()),
 		"worker", cut(worker, maxName), "attempts", attempt)
 }
 
 // FinishJob records the result of a job, once, and wakes who waits for it.
-func (s *Store) FinishJob(ctx context.Context, c Container, id string, r Result) (Job, error) {
+func (s *Store) FinishJob(ctx context.Context, c container.ID, id string, r Result) (Job, error) {
 	now := s.cfg.Now()
 	messages, err := encodeMessages(r.Messages, now)
 	if err != nil {
@@ -46,7 +47,7 @@ func (s *Store) FinishJob(ctx context.Context, c Container, id string, r Result)
 	return job, nil
 }
 
-func (s *Store) setJob(ctx context.Context, c Container, id string, fields ...any) (Job, error) {
+func (s *Store) setJob(ctx context.Context, c container.ID, id string, fields ...any) (Job, error) {
 	word, flat, err := s.eval(ctx, "set job", jobSetScript, c, append([]any{id, s.cfg.KeepJobs.Milliseconds()}, fields...)...)
 	if err != nil {
 		return Job{}, err
@@ -58,7 +59,7 @@ func (s *Store) setJob(ctx context.Context, c Container, id string, fields ...an
 }
 
 // Job returns one object job, or fault.NotFound.
-func (s *Store) Job(ctx context.Context, c Container, id string) (Job, error) {
+func (s *Store) Job(ctx context.Context, c container.ID, id string) (Job, error) {
 	f, err := s.rdb.HGetAll(ctx, prefix(c)+"job:"+id).Result()
 	if err != nil {
 		return Job{}, redisFault("job", err)
@@ -88,7 +89,7 @@ func (s *Store) outlived(j Job) Job {
 }
 
 // ListJobs returns object jobs as List returns runs.
-func (s *Store) ListJobs(ctx context.Context, c Container, before Cursor, limit int) ([]Job, Cursor, error) {
+func (s *Store) ListJobs(ctx context.Context, c container.ID, before Cursor, limit int) ([]Job, Cursor, error) {
 	found, next, err := s.page(ctx, "list jobs", c, "jobs", "job:", before, limit)
 	jobs := make([]Job, len(found))
 	for i, f := range found {
@@ -102,7 +103,7 @@ const lookAgain = 2 * time.Second
 
 // WaitJob returns the job as soon as it is done, or as it is after at most the given time. It waits on a
 // subscription of its own, takes no connection of the pool and does not poll.
-func (s *Store) WaitJob(ctx context.Context, c Container, id string, atMost time.Duration) (Job, error) {
+func (s *Store) WaitJob(ctx context.Context, c container.ID, id string, atMost time.Duration) (Job, error) {
 	wait, cancel := context.WithTimeout(ctx, atMost)
 	defer cancel()
 	sub := s.rdb.Subscribe(wait, jobChannel(c, id))
@@ -124,4 +125,4 @@ func (s *Store) WaitJob(ctx context.Context, c Container, id string, atMost time
 	}
 }
 
-func jobChannel(c Container, id string) string { return prefix(c) + "job:" + id + ":done" }
+func jobChannel(c container.ID, id string) string { return prefix(c) + "job:" + id + ":done" }

@@ -9,12 +9,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/internal/redistest"
 	"rollcall/status"
 )
 
-const google = status.Container("google_workspace:1")
+const google = container.ID("google_workspace:1")
 
 func (f *fixture) job() status.Job {
 	f.t.Helper()

@@ -9,11 +9,12 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/status"
 )
 
-const corp = status.Container("ldap:corp")
+const corp = container.ID("ldap:corp")
 
 // clock is a time that stands still until it is moved.
 type clock struct{ at atomic.Int64 }
@@ -73,7 +74,7 @@ func (f *fixture) get(id string) status.Run {
 // reap returns what the reaper did with the run of corp: one thing or nothing.
 func (f *fixture) reap() status.Reaped {
 	f.t.Helper()
-	all, err := f.Reap(f.t.Context(), []status.Container{"google_workspace:7", corp}, true)
+	all, err := f.Reap(f.t.Context(), []container.ID{"google_workspace:7", corp}, true)
 	if err != nil || len(all) > 1 {
 		f.t.Fatalf("Reap() = %v, %v, want at most one run", all, err)
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"rollcall/container"
 )
 
 // Level is the weight of a message.
@@ -65,7 +67,7 @@ func (m Message) attributes() string {
 
 // Messages returns at most limit messages of a run, newest first, that precede the message with id before (empty: from
 // the newest), and the id to go on before, empty at the end. The place stays valid while new messages arrive.
-func (s *Store) Messages(ctx context.Context, c Container, runID, before string, limit int) ([]Message, string, error) {
+func (s *Store) Messages(ctx context.Context, c container.ID, runID, before string, limit int) ([]Message, string, error) {
 	from := "+"
 	if before != "" {
 		from = "(" + before
@@ -77,7 +79,7 @@ func (s *Store) Messages(ctx context.Context, c Container, runID, before string,
 
 // MessagesAfter returns at most limit messages, oldest first, that follow the message with id after (empty: from the
 // oldest kept), and the id to go on after, empty when there are no more yet.
-func (s *Store) MessagesAfter(ctx context.Context, c Container, runID, after string, limit int) ([]Message, string, error) {
+func (s *Store) MessagesAfter(ctx context.Context, c container.ID, runID, after string, limit int) ([]Message, string, error) {
 	from := "-"
 	if after != "" {
 		from = "(" + after

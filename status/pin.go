@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
@@ -15,11 +16,11 @@ import (
 // pinsAtOnce is how many pins go into one command.
 const pinsAtOnce = 1000
 
-func pinKey(c Container) string { return prefix(c) + "pins" }
+func pinKey(c container.ID) string { return prefix(c) + "pins" }
 
 // Pins returns what persons had undone in a container and is kept so, sorted by entry. They stay until they are forgotten: a
 // pin that was lost would let the next sync do again what was undone, within its guards.
-func (s *Store) Pins(ctx context.Context, c Container) ([]plan.Pin, error) {
+func (s *Store) Pins(ctx context.Context, c container.ID) ([]plan.Pin, error) {
 	all, err := s.rdb.HGetAll(ctx, pinKey(c)).Result()
 	if err != nil {
 		return nil, redisFault("pins", err)
@@ -37,13 +38,13 @@ func (s *Store) Pins(ctx context.Context, c Container) ([]plan.Pin, error) {
 }
 
 // CountPins returns how many entries of a container are pinned.
-func (s *Store) CountPins(ctx context.Context, c Container) (int64, error) {
+func (s *Store) CountPins(ctx context.Context, c container.ID) (int64, error) {
 	n, err := s.rdb.HLen(ctx, pinKey(c)).Result()
 	return n, redisFault("count pins", err)
 }
 
 // Pin keeps pins, in place of those of the same entries, and forgets others, all in one step.
-func (s *Store) Pin(ctx context.Context, c Container, keep []plan.Pin, forget []directory.Ref) error {
+func (s *Store) Pin(ctx context.Context, c container.ID, keep []plan.Pin, forget []directory.Ref) error {
 	fields, err := pinFields(keep)
 	if err != nil {
 		return err
@@ -68,7 +69,7 @@ func (s *Store) Pin(ctx context.Context, c Container, keep []plan.Pin, forget []
 }
 
 // Repin changes pins and forgets others, for a run that read them when it began: what a person lifted since stays lifted.
-func (s *Store) Repin(ctx context.Context, c Container, change []plan.Pin, forget []directory.Ref) error {
+func (s *Store) Repin(ctx context.Context, c container.ID, change []plan.Pin, forget []directory.Ref) error {
 	fields, err := pinFields(change)
 	if err != nil {
 		return err

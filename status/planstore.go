@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/fault"
 )
 
@@ -17,10 +18,10 @@ const planChunk = 500
 
 // PlanHead says what a run planned, without the rows.
 type PlanHead struct {
-	Container Container `json:"container"`
-	RunID     string    `json:"run_id"`
-	DryRun    bool      `json:"dry_run"`
-	Digest    string    `json:"digest"`
+	Container container.ID `json:"container"`
+	RunID     string       `json:"run_id"`
+	DryRun    bool         `json:"dry_run"`
+	Digest    string       `json:"digest"`
 	// At is when the plan was made; a run that was resumed planned again.
 	At time.Time `json:"at"`
 	// Idle says that there is nothing to apply. Such plans do not displace others.
@@ -63,7 +64,7 @@ func (h PlanHead) Complete() bool {
 	return true
 }
 
-func planKey(c Container, runID string) string { return prefix(c) + "run:" + runID + ":plan" }
+func planKey(c container.ID, runID string) string { return prefix(c) + "run:" + runID + ":plan" }
 
 // The indexes of a container's plans: those with something to apply, and the others. Each has its own bound, so that a
 // hundred quiet runs do not displace the plan that changed something.
@@ -80,7 +81,7 @@ func (h PlanHead) index() string {
 }
 
 // Plan returns what a run planned, or fault.NotFound: it has no plan yet, or none any more.
-func (s *Store) Plan(ctx context.Context, c Container, runID string) (PlanHead, error) {
+func (s *Store) Plan(ctx context.Context, c container.ID, runID string) (PlanHead, error) {
 	return s.planAt(ctx, planKey(c, runID), runID)
 }
 
@@ -108,7 +109,7 @@ func (s *Store) planAt(ctx context.Context, key, runID string) (PlanHead, error)
 }
 
 // NewestPlan returns the newest plan of a container, or fault.NotFound.
-func (s *Store) NewestPlan(ctx context.Context, c Container) (PlanHead, error) {
+func (s *Store) NewestPlan(ctx context.Context, c container.ID) (PlanHead, error) {
 	cmds := [2]*redis.ZSliceCmd{}
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, index := range []string{planIndex, idlePlanIndex} {

@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/redis/go-redis/v9"
+
+	"rollcall/container"
 )
 
 // Action is what the reaper did with a run.
@@ -35,7 +37,7 @@ func (r Reaped) NeedsEnqueue() bool {
 // runs live, resumes runs whose worker is gone and closes those that are beyond help. With alive false (no worker
 // beats) it keeps and resumes nothing. Any number of reapers may run: each run is handed to one of them. An error of
 // one container does not keep the others from being looked after.
-func (s *Store) Reap(ctx context.Context, containers []Container, alive bool) ([]Reaped, error) {
+func (s *Store) Reap(ctx context.Context, containers []container.ID, alive bool) ([]Reaped, error) {
 	open, err := s.open(ctx, containers)
 	if err != nil {
 		return nil, err
@@ -52,7 +54,7 @@ func (s *Store) Reap(ctx context.Context, containers []Container, alive bool) ([
 }
 
 // open returns the containers that have an open run, in one round trip.
-func (s *Store) open(ctx context.Context, containers []Container) ([]Container, error) {
+func (s *Store) open(ctx context.Context, containers []container.ID) ([]container.ID, error) {
 	if len(containers) == 0 {
 		return nil, nil
 	}
@@ -65,7 +67,7 @@ func (s *Store) open(ctx context.Context, containers []Container) ([]Container, 
 	}); err != nil {
 		return nil, redisFault("reap", err)
 	}
-	var out []Container
+	var out []container.ID
 	for i, c := range containers {
 		if cmds[i].Val() > 0 {
 			out = append(out, c)
@@ -74,7 +76,7 @@ func (s *Store) open(ctx context.Context, containers []Container) ([]Container, 
 	return out, nil
 }
 
-func (s *Store) reap(ctx context.Context, c Container, alive bool) (Reaped, bool, error) {
+func (s *Store) reap(ctx context.Context, c container.ID, alive bool) (Reaped, bool, error) {
 	f := s.cfg
 	word, flat, err := s.eval(ctx, "reap", reapScript, c,
 		ms(f.Now()), flag(alive), f.RunTTL.Milliseconds(), f.RequeueAfter.Milliseconds(), f.StallAfter.Milliseconds(),
@@ -91,7 +93,7 @@ func (s *Store) reap(ctx context.Context, c Container, alive bool) (Reaped, bool
 
 // Bump puts a queued run under a new epoch, for a caller that cannot enqueue it under its present one because a dead
 // task of that name is in the way. The error wraps ErrStale when the run was taken or bumped meanwhile.
-func (s *Store) Bump(ctx context.Context, c Container, id string, epoch int64) (Run, error) {
+func (s *Store) Bump(ctx context.Context, c container.ID, id string, epoch int64) (Run, error) {
 	word, flat, err := s.eval(ctx, "bump", bumpScript, c, id, epoch, ms(s.cfg.Now()), s.cfg.RunTTL.Milliseconds())
 	if err != nil {
 		return Run{}, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/internal/redistest"
 	"rollcall/status"
 )
@@ -22,7 +23,7 @@ func TestReapKeepsAQueuedRunAliveAndEnqueuesItAgain(t *testing.T) {
 		}
 		f.move(6 * time.Second)
 		f.drop("run") // as when no worker was there for half a minute
-		if all, err := f.Reap(t.Context(), []status.Container{corp}, false); err != nil || len(all) != 0 || f.running() {
+		if all, err := f.Reap(t.Context(), []container.ID{corp}, false); err != nil || len(all) != 0 || f.running() {
 			t.Errorf("Reap() without workers = %v, %v, want nothing and the run not live", all, err)
 		}
 		if got := f.reap(); got.Action != status.Enqueue || got.Run.Epoch != run.Epoch || !got.Run.ExpiresAt.Equal(f.now().Add(24*time.Second)) {

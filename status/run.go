@@ -2,6 +2,8 @@ package status
 
 import (
 	"time"
+
+	"rollcall/container"
 )
 
 // State is where a run stands.
@@ -62,12 +64,12 @@ const MaxFailReason = 256
 
 // Run is the record of one execution of one full or delta sync.
 type Run struct {
-	ID        string    `json:"id"` // a UUID
-	Container Container `json:"container"`
-	Mode      Mode      `json:"mode"`
-	DryRun    bool      `json:"dry_run"`
-	Trigger   Trigger   `json:"trigger"`
-	State     State     `json:"state"`
+	ID        string       `json:"id"` // a UUID
+	Container container.ID `json:"container"`
+	Mode      Mode         `json:"mode"`
+	DryRun    bool         `json:"dry_run"`
+	Trigger   Trigger      `json:"trigger"`
+	State     State        `json:"state"`
 
 	CreatedAt     time.Time `json:"created_at"`
 	StartedAt     time.Time `json:"started_at,omitzero"`  // the first time a worker took it

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/fault"
 )
 
@@ -29,7 +30,7 @@ type Standing struct {
 }
 
 // Standing returns what can be said of a container, in two round trips whatever was planned and held.
-func (s *Store) Standing(ctx context.Context, c Container) (Standing, error) {
+func (s *Store) Standing(ctx context.Context, c container.ID) (Standing, error) {
 	var live, held, counts *redis.StringCmd
 	var meta, reasons *redis.MapStringStringCmd
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -57,7 +58,7 @@ func (s *Store) Standing(ctx context.Context, c Container) (Standing, error) {
 }
 
 // found returns a run, or nil where there is none.
-func (s *Store) found(ctx context.Context, c Container, id string) (*Run, error) {
+func (s *Store) found(ctx context.Context, c container.ID, id string) (*Run, error) {
 	if id == "" {
 		return nil, nil
 	}
@@ -73,7 +74,7 @@ func (s *Store) found(ctx context.Context, c Container, id string) (*Run, error)
 
 // heldCounts returns the held set with this digest in numbers. Where they are not those of the set, as for one that was
 // stored before there were any, the set is read.
-func (s *Store) heldCounts(ctx context.Context, c Container, digest, text string) (map[string]int64, error) {
+func (s *Store) heldCounts(ctx context.Context, c container.ID, digest, text string) (map[string]int64, error) {
 	var counts heldCounts
 	if digest == "" {
 		return map[string]int64{}, nil
@@ -97,7 +98,7 @@ func numbers(f map[string]string) map[string]int64 {
 }
 
 // FirstKnown returns when the oldest run of a container that is kept was started; zero when there is none.
-func (s *Store) FirstKnown(ctx context.Context, c Container) (time.Time, error) {
+func (s *Store) FirstKnown(ctx context.Context, c container.ID) (time.Time, error) {
 	oldest, err := s.rdb.ZRangeWithScores(ctx, prefix(c)+"runs", 0, 0).Result()
 	if err != nil {
 		return time.Time{}, redisFault("first run", err)
@@ -113,7 +114,7 @@ const endedAtOnce = 50
 
 // Ended hands out the runs that have ended, however that came about and whoever ended them: each run once, to one of those
 // who ask. One whose record is no longer kept is not handed out.
-func (s *Store) Ended(ctx context.Context, containers []Container) ([]Run, error) {
+func (s *Store) Ended(ctx context.Context, containers []container.ID) ([]Run, error) {
 	if len(containers) == 0 {
 		return nil, nil
 	}

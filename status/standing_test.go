@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/internal/redistest"
 	"rollcall/status"
 )
@@ -150,7 +151,7 @@ func TestEndedHandsOutEachRunOnce(t *testing.T) {
 
 		got := map[string]status.State{}
 		for range 2 {
-			runs, err := f.Ended(t.Context(), []status.Container{"google_workspace:7", corp})
+			runs, err := f.Ended(t.Context(), []container.ID{"google_workspace:7", corp})
 			f.must(err)
 			for _, r := range runs {
 				if _, twice := got[r.ID]; twice {

@@ -8,12 +8,13 @@ import (
 
 	"github.com/google/uuid"
 
+	"rollcall/container"
 	"rollcall/fault"
 )
 
 // StartRequest asks for a run.
 type StartRequest struct {
-	Container Container
+	Container container.ID
 	Mode      Mode // default Full
 	DryRun    bool
 	Trigger   Trigger
@@ -83,7 +84,7 @@ func stale(op, id string, causes ...error) error {
 
 // Cancel closes the open run of a container as cancelled and tells its worker at once; by is the name of who asked.
 // The error is fault.NotFound when no run is open.
-func (s *Store) Cancel(ctx context.Context, c Container, by string) (Run, error) {
+func (s *Store) Cancel(ctx context.Context, c container.ID, by string) (Run, error) {
 	word, flat, err := s.eval(ctx, "cancel", cancelScript, c,
 		ms(s.cfg.Now()), s.cfg.KeepRuns.Milliseconds(), s.cfg.KeepMessages.Milliseconds(), cut(by, maxName))
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/internal/redisfault"
 )
@@ -28,7 +29,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Store {
 func (s *Store) Config() Config { return s.cfg }
 
 // prefix is what every key of a container begins with. The braces are the hash tag.
-func prefix(c Container) string { return "rollcall:{" + string(c) + "}:" }
+func prefix(c container.ID) string { return "rollcall:{" + string(c) + "}:" }
 
 const (
 	// workersKey has a hash tag of its own: it belongs to no container.
@@ -38,7 +39,7 @@ const (
 )
 
 // eval runs a script on one container. Its first answer is a word, what follows is data.
-func (s *Store) eval(ctx context.Context, op string, sc *redis.Script, c Container, args ...any) (string, []string, error) {
+func (s *Store) eval(ctx context.Context, op string, sc *redis.Script, c container.ID, args ...any) (string, []string, error) {
 	if err := c.Validate(); err != nil {
 		return "", nil, err
 	}

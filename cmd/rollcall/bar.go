@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/container"
 	"rollcall/internal/client"
 	"rollcall/plan"
 	"rollcall/status"
@@ -17,7 +18,7 @@ import (
 type bar struct {
 	*env
 	w      io.Writer
-	name   status.Container
+	name   container.ID
 	live   bool
 	phases bool
 	phase  string
@@ -36,7 +37,7 @@ const (
 	mostAfter = 10
 )
 
-func newBar(e *env, w io.Writer, name status.Container, phases bool) *bar {
+func newBar(e *env, w io.Writer, name container.ID, phases bool) *bar {
 	f, is := w.(*os.File)
 	return &bar{env: e, w: w, name: name, phases: phases, live: is && terminal(f)}
 }

@@ -9,10 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rollcall/container"
 	"rollcall/internal/client"
 	"rollcall/internal/config"
 	"rollcall/internal/tokens"
-	"rollcall/status"
 )
 
 // The commands whose arguments are completed in ways of their own.
@@ -38,9 +38,9 @@ func (r *remote) complete(cmd *cobra.Command, args []string, _ string) ([]string
 		case len(args) == 1 && name == cmdObject:
 			out = []string{"user", "group"}
 		case len(args) == 1 && (name == cmdRuns || name == cmdWatch):
-			out = r.recent(ctx, status.Container(args[0]))
+			out = r.recent(ctx, container.ID(args[0]))
 		case len(args) == 1 && (name == string(client.Approve) || name == string(client.Reject)):
-			held, err := r.Held(ctx, status.Container(args[0]), 0, 1)
+			held, err := r.Held(ctx, container.ID(args[0]), 0, 1)
 			if err == nil && held.Value.Digest != "" {
 				out = []string{cobra.CompletionWithDesc(held.Value.Digest, count(held.Value.Count, "change"))}
 			}
@@ -50,7 +50,7 @@ func (r *remote) complete(cmd *cobra.Command, args []string, _ string) ([]string
 }
 
 // recent returns the newest runs, with how they ended.
-func (r *remote) recent(ctx context.Context, name status.Container) []string {
+func (r *remote) recent(ctx context.Context, name container.ID) []string {
 	const some = 20
 	a, err := r.Runs(ctx, name, "", some)
 	if err != nil {
@@ -91,13 +91,13 @@ func completeLocal(e *env) cobra.CompletionFunc {
 		}
 		var out []string
 		for i := range cfg.Sources.LDAP {
-			out = append(out, string(status.LDAP)+":"+cfg.Sources.LDAP[i].Slug)
+			out = append(out, container.LDAP+":"+cfg.Sources.LDAP[i].Slug)
 		}
 		for i := range cfg.Providers.GoogleWorkspace {
-			out = append(out, fmt.Sprintf("%s:%d", status.GoogleWorkspace, cfg.Providers.GoogleWorkspace[i].ID))
+			out = append(out, fmt.Sprintf("%s:%d", "google_workspace", cfg.Providers.GoogleWorkspace[i].ID))
 		}
 		for i := range cfg.Providers.MicrosoftEntra {
-			out = append(out, fmt.Sprintf("%s:%d", status.MicrosoftEntra, cfg.Providers.MicrosoftEntra[i].ID))
+			out = append(out, fmt.Sprintf("%s:%d", "microsoft_entra", cfg.Providers.MicrosoftEntra[i].ID))
 		}
 		return out, noFiles
 	}

@@ -10,15 +10,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rollcall/container"
 	"rollcall/internal/client"
 	"rollcall/plan"
-	"rollcall/status"
 )
 
 // decision is what approve and reject were told.
 type decision struct {
 	verdict client.Verdict
-	name    status.Container
+	name    container.ID
 	digest  string
 	entries []string
 	yes     bool
@@ -51,7 +51,7 @@ func decideCommand(e *env, d *decision) *cobra.Command {
 	c.Flags().StringArrayVar(&d.entries, "entry", nil, "an entry's id or a change's fingerprint; may be repeated (default: everything)")
 	c.Flags().BoolVarP(&d.yes, "yes", "y", false, "do not ask")
 	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := container(args[0])
+		name, err := containerID(args[0])
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rollcall/container"
 	"rollcall/internal/boot"
 	"rollcall/internal/config"
 	"rollcall/internal/demo"
@@ -18,13 +19,12 @@ import (
 	"rollcall/jobs"
 	simulator "rollcall/simulator/googleworkspace"
 	"rollcall/simulator/graph"
-	"rollcall/status"
 )
 
 const (
-	demoSource = status.Container("ldap:corp")
-	demoGoogle = status.Container("google_workspace:1")
-	demoEntra  = status.Container("microsoft_entra:1")
+	demoSource = container.ID("ldap:corp")
+	demoGoogle = container.ID("google_workspace:1")
+	demoEntra  = container.ID("microsoft_entra:1")
 )
 
 func demoCommand(e *env) *cobra.Command {

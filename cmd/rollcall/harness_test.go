@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rollcall/api"
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/explain"
 	"rollcall/internal/redistest"
@@ -29,10 +30,10 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 const (
-	corp   = status.Container("ldap:corp")
-	google = status.Container("google_workspace:1")
-	entra  = status.Container("microsoft_entra:2")
-	off    = status.Container("google_workspace:9")
+	corp   = container.ID("ldap:corp")
+	google = container.ID("google_workspace:1")
+	entra  = container.ID("microsoft_entra:2")
+	off    = container.ID("google_workspace:9")
 
 	goodToken = "token-that-does-everything"
 	readToken = "token-that-reads"
@@ -112,22 +113,22 @@ func (s *service) start(ctx context.Context, r status.StartRequest) (status.Run,
 	return run, err
 }
 
-func (s *service) StartFull(ctx context.Context, c status.Container, dryRun bool, by string) (status.Run, error) {
+func (s *service) StartFull(ctx context.Context, c container.ID, dryRun bool, by string) (status.Run, error) {
 	return s.start(ctx, status.StartRequest{Container: c, DryRun: dryRun, Trigger: status.Trigger{Kind: status.ByAPI, By: by}})
 }
 
-func (s *service) StartApproved(ctx context.Context, c status.Container, by string) (status.Run, error) {
+func (s *service) StartApproved(ctx context.Context, c container.ID, by string) (status.Run, error) {
 	return s.start(ctx, status.StartRequest{Container: c, Trigger: status.Trigger{Kind: status.ByApproval, By: by}})
 }
 
-func (s *service) StartRevert(ctx context.Context, c status.Container, runID string, dryRun bool, by string) (status.Run, error) {
+func (s *service) StartRevert(ctx context.Context, c container.ID, runID string, dryRun bool, by string) (status.Run, error) {
 	if _, err := s.store.Get(ctx, c, runID); err != nil {
 		return status.Run{}, err
 	}
 	return s.start(ctx, status.StartRequest{Container: c, DryRun: dryRun, Trigger: status.Trigger{Kind: status.ByRevert, By: by, Of: runID}})
 }
 
-func (s *service) StartObject(ctx context.Context, c status.Container, _ string, ref directory.Ref, by string) (string, error) {
+func (s *service) StartObject(ctx context.Context, c container.ID, _ string, ref directory.Ref, by string) (string, error) {
 	job, err := s.store.CreateJob(ctx, status.JobRequest{
 		Container: c, Kind: status.ObjectType(ref.Kind.String()), ObjectID: string(ref.ID), Trigger: status.Trigger{Kind: status.ByAPI, By: by},
 	})
@@ -138,12 +139,12 @@ func (s *service) StartObject(ctx context.Context, c status.Container, _ string,
 	return job.ID, err
 }
 
-func (s *service) Cancel(ctx context.Context, c status.Container, by string) (status.Run, error) {
+func (s *service) Cancel(ctx context.Context, c container.ID, by string) (status.Run, error) {
 	return s.store.Cancel(ctx, c, by)
 }
 
 // Find knows one user.
-func (s *service) Find(_ context.Context, _ status.Container, kind directory.Kind, text string) ([]api.Match, error) {
+func (s *service) Find(_ context.Context, _ container.ID, kind directory.Kind, text string) ([]api.Match, error) {
 	if kind != directory.User || text != "ada@example.com" {
 		return nil, nil
 	}
@@ -215,7 +216,7 @@ func (s *service) document(ctx context.Context, rec *status.Recorder, digest str
 }
 
 // ran has a run of a container from its start to its end.
-func (s *service) ran(c status.Container, dry bool, w work) {
+func (s *service) ran(c container.ID, dry bool, w work) {
 	s.t.Helper()
 	run, err := s.store.Start(s.t.Context(), status.StartRequest{Container: c, DryRun: dry, Trigger: status.Trigger{Kind: status.BySchedule, By: "@hourly"}})
 	if err != nil {
@@ -225,7 +226,7 @@ func (s *service) ran(c status.Container, dry bool, w work) {
 	s.finish(s.take(run), w)
 }
 
-func (s *service) hold(c status.Container, digest string, changes ...status.HeldChange) {
+func (s *service) hold(c container.ID, digest string, changes ...status.HeldChange) {
 	s.t.Helper()
 	if err := s.store.SetHeld(s.t.Context(), c, status.HeldSet{Digest: digest, RunID: "r", At: s.clock(), Changes: changes}); err != nil {
 		s.t.Fatal(err)

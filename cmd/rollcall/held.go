@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rollcall/container"
 	"rollcall/internal/client"
 	"rollcall/plan"
-	"rollcall/status"
 )
 
 func heldCommand(e *env) *cobra.Command {
@@ -47,11 +47,11 @@ func heldCommand(e *env) *cobra.Command {
 }
 
 // partFlags adds the flags of a list of which a part is shown. What it returns reads them, and the container.
-func partFlags(c *cobra.Command, things string) func(arg string) (name status.Container, limit, offset int, err error) {
+func partFlags(c *cobra.Command, things string) func(arg string) (name container.ID, limit, offset int, err error) {
 	limit := c.Flags().Int("limit", 100, "how many "+things+" to show at most (1 to 1000)")
 	offset := c.Flags().Int("offset", 0, "how many "+things+" to pass over")
-	return func(arg string) (status.Container, int, int, error) {
-		name, err := container(arg)
+	return func(arg string) (container.ID, int, int, error) {
+		name, err := containerID(arg)
 		if err == nil && (*limit < 1 || *limit > client.MaxPage || *offset < 0) {
 			err = wrongUse("--limit: want 1 to %d; --offset: want 0 or more", client.MaxPage)
 		}
@@ -59,7 +59,7 @@ func partFlags(c *cobra.Command, things string) func(arg string) (name status.Co
 	}
 }
 
-func (r *remote) holds(name status.Container, held client.Held, offset int) error {
+func (r *remote) holds(name container.ID, held client.Held, offset int) error {
 	fmt.Fprintf(r.stdout, "%s: %s, held by the run of %s\n", name, waits(held.Count), r.moment(held.At))
 	reasons(r.stdout, held.Changes)
 	fmt.Fprintln(r.stdout)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/internal/client"
 	"rollcall/status"
@@ -21,7 +22,7 @@ func objectCommand(e *env) *cobra.Command {
 		Args:    cobra.ExactArgs(3),
 	}
 	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := container(args[0])
+		name, err := containerID(args[0])
 		if err != nil {
 			return err
 		}
@@ -53,7 +54,7 @@ func objectCommand(e *env) *cobra.Command {
 }
 
 // wait waits for a job that takes longer than the API waits.
-func (r *remote) wait(ctx context.Context, name status.Container, id string) (client.Answer[client.Job], error) {
+func (r *remote) wait(ctx context.Context, name container.ID, id string) (client.Answer[client.Job], error) {
 	fmt.Fprintf(r.stderr, "still under way (job %s)\n", id)
 	tick := time.NewTicker(r.every)
 	defer tick.Stop()

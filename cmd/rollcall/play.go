@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"rollcall/container"
 	"rollcall/internal/client"
 	"rollcall/internal/demo"
 	"rollcall/status"
@@ -32,7 +33,7 @@ func (s *stage) play(ctx context.Context) error {
 		s.entra.ResetCalls()
 		var runs []status.Run
 		var changes int64
-		for _, c := range []status.Container{demoSource, demoGoogle, demoEntra} {
+		for _, c := range []container.ID{demoSource, demoGoogle, demoEntra} {
 			run, err := s.sync(ctx, c)
 			if err != nil {
 				return err
@@ -61,7 +62,7 @@ func planned(run status.Run) (n int64) {
 }
 
 // sync starts a full sync and shows its progress until it ends.
-func (s *stage) sync(ctx context.Context, c status.Container) (status.Run, error) {
+func (s *stage) sync(ctx context.Context, c container.ID) (status.Run, error) {
 	run, err := s.client.StartFull(ctx, c, false, "demo")
 	if err != nil {
 		return run, err
@@ -99,8 +100,8 @@ func (s *stage) summary(runs []status.Run) error {
 	t := tabwriter.NewWriter(&out, 0, 4, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tcreated\tupdated\tsuspended\trestored\tdeleted\theld\tfailed\tcalls\t")
 	google := s.google.Calls()
-	calls := map[status.Container]int{demoGoogle: google.Reads + google.Writes, demoEntra: s.entra.Calls().Requests}
-	names := map[status.Container]string{demoSource: "directory", demoGoogle: "Google", demoEntra: "Entra"}
+	calls := map[container.ID]int{demoGoogle: google.Reads + google.Writes, demoEntra: s.entra.Calls().Requests}
+	names := map[container.ID]string{demoSource: "directory", demoGoogle: "Google", demoEntra: "Entra"}
 	for _, run := range runs {
 		for _, o := range status.ObjectTypes() {
 			n := map[status.ChangeType]int64{}

@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rollcall/container"
 	"rollcall/internal/client"
 	"rollcall/internal/secret"
-	"rollcall/status"
 )
 
 // The environment of the commands that call the API. A token is never the value of a flag: others can see those.
@@ -75,9 +75,9 @@ func (r *remote) open() error {
 // body prints an answer as it is.
 func (r *remote) body(b []byte) { fmt.Fprintln(r.stdout, strings.TrimRight(string(b), "\n")) }
 
-// container reads the name of a container.
-func container(text string) (status.Container, error) {
-	c, err := status.ParseContainer(text)
+// containerID reads the id of a container.
+func containerID(text string) (container.ID, error) {
+	c, err := container.Parse(text)
 	if err != nil {
 		return "", &exit{codeUsage, err}
 	}
@@ -85,7 +85,7 @@ func container(text string) (status.Container, error) {
 }
 
 // joined prints several answers as one document, by container.
-func (r *remote) joined(bodies map[status.Container]json.RawMessage) error {
+func (r *remote) joined(bodies map[container.ID]json.RawMessage) error {
 	enc := json.NewEncoder(r.stdout)
 	enc.SetEscapeHTML(false)
 	return enc.Encode(bodies)

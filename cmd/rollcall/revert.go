@@ -7,9 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rollcall/container"
 	"rollcall/internal/client"
 	"rollcall/plan"
-	"rollcall/status"
 )
 
 func revertCommand(e *env) *cobra.Command {
@@ -27,7 +27,7 @@ func revertCommand(e *env) *cobra.Command {
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "show the progress until the end")
 	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := container(args[0])
+		name, err := containerID(args[0])
 		if err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ func revertCommand(e *env) *cobra.Command {
 }
 
 // sureToRevert shows what the run did and asks, where somebody is to be asked.
-func (r *remote) sureToRevert(ctx context.Context, name status.Container, id string, yes bool) (bool, error) {
+func (r *remote) sureToRevert(ctx context.Context, name container.ID, id string, yes bool) (bool, error) {
 	if yes {
 		return true, nil
 	}
@@ -71,7 +71,7 @@ func (r *remote) sureToRevert(ctx context.Context, name status.Container, id str
 }
 
 // begun says that a run was started, or shows it.
-func (r *remote) begun(ctx context.Context, name status.Container, a client.Answer[client.Run], watch bool) error {
+func (r *remote) begun(ctx context.Context, name container.ID, a client.Answer[client.Run], watch bool) error {
 	switch {
 	case watch:
 		return r.watch(ctx, name, a.Value.ID)
@@ -111,7 +111,7 @@ func pinsCommand(e *env) *cobra.Command {
 	})
 }
 
-func (r *remote) pinTable(name status.Container, pins client.Pins, offset int) error {
+func (r *remote) pinTable(name container.ID, pins client.Pins, offset int) error {
 	t := newTable(r.stdout, "KIND", "ENTRY", "KEPT", "UNDOES", "BY", "SINCE")
 	for i := range pins.Pins {
 		p := &pins.Pins[i]
@@ -164,7 +164,7 @@ func liftCommand(e *env) *cobra.Command {
 	c.Flags().StringArrayVar(&entries, "entry", nil, "an entry's id; may be repeated (default: everything)")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := container(args[0])
+		name, err := containerID(args[0])
 		if err != nil {
 			return err
 		}
@@ -191,7 +191,7 @@ func liftCommand(e *env) *cobra.Command {
 	})
 }
 
-func (r *remote) sureToLift(ctx context.Context, name status.Container, entries []string) (bool, error) {
+func (r *remote) sureToLift(ctx context.Context, name container.ID, entries []string) (bool, error) {
 	if !r.asks || r.asJSON {
 		return false, wrongUse("nobody is there to be asked: say --yes")
 	}

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rollcall/container"
 	"rollcall/internal/client"
-	"rollcall/status"
 )
 
 func runsCommand(e *env) *cobra.Command {
@@ -28,7 +28,7 @@ func runsCommand(e *env) *cobra.Command {
 	c.Flags().StringVar(&cursor, "cursor", "", "go on where an earlier list ended")
 	c.Flags().BoolVar(&showPlan, "plan", false, "show what the run planned, in place of what it said")
 	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := container(args[0])
+		name, err := containerID(args[0])
 		if err != nil {
 			return err
 		}
@@ -60,7 +60,7 @@ func runsCommand(e *env) *cobra.Command {
 	})
 }
 
-func (r *remote) list(name status.Container, runs client.Runs, limit int) error {
+func (r *remote) list(name container.ID, runs client.Runs, limit int) error {
 	if len(runs.Results) == 0 {
 		fmt.Fprintf(r.stdout, "%s: there was no run yet\n", name)
 		return nil
@@ -92,7 +92,7 @@ func (r *remote) list(name status.Container, runs client.Runs, limit int) error 
 }
 
 // one shows one run, with what it said.
-func (r *remote) one(ctx context.Context, name status.Container, id string, limit int) error {
+func (r *remote) one(ctx context.Context, name container.ID, id string, limit int) error {
 	a, err := r.Run(ctx, name, id)
 	if err != nil {
 		return err

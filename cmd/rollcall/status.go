@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rollcall/container"
 	"rollcall/internal/client"
 	"rollcall/status"
 )
@@ -26,7 +27,7 @@ func statusCommand(e *env) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		standings, bodies := make([]standing, len(list)), map[status.Container]json.RawMessage{}
+		standings, bodies := make([]standing, len(list)), map[container.ID]json.RawMessage{}
 		for i, res := range list {
 			if standings[i], err = r.standing(ctx, res); err != nil {
 				return err
@@ -50,10 +51,10 @@ func statusCommand(e *env) *cobra.Command {
 
 // chosen returns the named container, or all.
 func (r *remote) chosen(ctx context.Context, args []string) ([]client.Resource, error) {
-	var name status.Container
+	var name container.ID
 	if len(args) > 0 {
 		var err error
-		if name, err = container(args[0]); err != nil {
+		if name, err = containerID(args[0]); err != nil {
 			return nil, err
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"testing"
 
+	"rollcall/container"
 	"rollcall/status"
 )
 
@@ -85,7 +86,7 @@ func TestRuns(t *testing.T) {
 }
 
 // live starts a run that nobody has taken yet.
-func (s *service) live(c status.Container) status.Run {
+func (s *service) live(c container.ID) status.Run {
 	s.t.Helper()
 	run, err := s.store.Start(s.t.Context(), status.StartRequest{Container: c, Trigger: status.Trigger{Kind: status.ByAPI, By: "ops"}})
 	if err != nil {

@@ -23,7 +23,7 @@ func syncCommand(e *env) *cobra.Command {
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "plan and write nothing")
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "show the progress until the end")
 	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := container(args[0])
+		name, err := containerID(args[0])
 		if err != nil {
 			return err
 		}
@@ -71,7 +71,7 @@ func cancelCommand(e *env) *cobra.Command {
 		Args: cobra.ExactArgs(1),
 	}
 	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := container(args[0])
+		name, err := containerID(args[0])
 		if err != nil {
 			return err
 		}

@@ -8,9 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/internal/client"
-	"rollcall/status"
 )
 
 // pollEvery is how often the API is asked for what it does not tell by itself.
@@ -27,7 +27,7 @@ func watchCommand(e *env) *cobra.Command {
 		Args:    cobra.RangeArgs(1, 2),
 	}
 	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := container(args[0])
+		name, err := containerID(args[0])
 		if err != nil {
 			return err
 		}
@@ -46,7 +46,7 @@ func watchCommand(e *env) *cobra.Command {
 }
 
 // watch shows a run until it is over. The error has the exit code that it deserves.
-func (r *remote) watch(ctx context.Context, name status.Container, id string) error {
+func (r *remote) watch(ctx context.Context, name container.ID, id string) error {
 	b := newBar(r.env, r.stdout, name, true)
 	how := client.Watching{Every: r.every, Show: b.event, Note: b.note}
 	if r.asJSON {

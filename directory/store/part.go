@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/plan"
 	"rollcall/provider"
@@ -65,7 +66,7 @@ func New(cfg Config) *Part {
 func (p *Part) Slug() string { return p.slug }
 
 // container is what people call the source.
-func (p *Part) container() string { return "ldap:" + p.slug }
+func (p *Part) container() string { return container.Source(p.slug).String() }
 
 // Capabilities implements provider.Provider. What is absent from the source is deleted here at once, and remembered.
 func (p *Part) Capabilities() plan.Capabilities {
@@ -76,7 +77,7 @@ func (p *Part) Capabilities() plan.Capabilities {
 type keys struct{ meta, user, group, digest, gone, name string }
 
 func keysOf(slug string) keys {
-	k := func(name string) string { return "rollcall:{ldap:" + slug + "}:dir:" + name }
+	k := func(name string) string { return "rollcall:{" + container.Source(slug).String() + "}:dir:" + name }
 	return keys{k("meta"), k("user"), k("group"), k("digest"), k("gone"), k("name")}
 }
 

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/container"
 	"rollcall/internal/boot"
 	"rollcall/internal/config"
 	"rollcall/internal/redistest"
@@ -99,7 +100,7 @@ func must(b *testing.B, err error) {
 }
 
 // sync runs one full sync and returns how long its worker took.
-func (l *lab) sync(b *testing.B, c status.Container) (status.Run, time.Duration) {
+func (l *lab) sync(b *testing.B, c container.ID) (status.Run, time.Duration) {
 	b.Helper()
 	run, err := l.client.StartFull(b.Context(), c, false, "bench")
 	must(b, err)

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/directory/store"
 	"rollcall/fault"
@@ -21,7 +22,6 @@ import (
 	"rollcall/provider/pace"
 	"rollcall/reconcile"
 	"rollcall/source/ldap"
-	"rollcall/status"
 )
 
 // Containers builds every source and provider that is enabled: the one place where adapters are named.
@@ -58,7 +58,7 @@ func (a *App) Containers() ([]jobs.Container, error) {
 }
 
 // provider builds one provider by its container's name.
-func (a *App) provider(name status.Container) (jobs.Container, error) {
+func (a *App) provider(name container.ID) (jobs.Container, error) {
 	for i := range a.Config.Providers.GoogleWorkspace {
 		if cfg := &a.Config.Providers.GoogleWorkspace[i]; googleName(cfg) == name {
 			return a.googleWorkspace(cfg)
@@ -73,8 +73,8 @@ func (a *App) provider(name status.Container) (jobs.Container, error) {
 }
 
 // providers names the providers, enabled or not.
-func (a *App) providers() []status.Container {
-	var out []status.Container
+func (a *App) providers() []container.ID {
+	var out []container.ID
 	for i := range a.Config.Providers.GoogleWorkspace {
 		out = append(out, googleName(&a.Config.Providers.GoogleWorkspace[i]))
 	}
@@ -85,7 +85,7 @@ func (a *App) providers() []status.Container {
 }
 
 // mapping returns a provider's compiled mapping.
-func (a *App) mapping(name status.Container) *mapping.Mapping {
+func (a *App) mapping(name container.ID) *mapping.Mapping {
 	for i := range a.Config.Providers.GoogleWorkspace {
 		if cfg := &a.Config.Providers.GoogleWorkspace[i]; googleName(cfg) == name {
 			return cfg.Mapping
@@ -99,12 +99,12 @@ func (a *App) mapping(name status.Container) *mapping.Mapping {
 	return nil
 }
 
-func googleName(cfg *config.GoogleWorkspace) status.Container {
-	return status.Container(fmt.Sprintf("google_workspace:%d", cfg.ID))
+func googleName(cfg *config.GoogleWorkspace) container.ID {
+	return container.ID(fmt.Sprintf("google_workspace:%d", cfg.ID))
 }
 
-func entraName(cfg *config.MicrosoftEntra) status.Container {
-	return status.Container(fmt.Sprintf("microsoft_entra:%d", cfg.ID))
+func entraName(cfg *config.MicrosoftEntra) container.ID {
+	return container.ID(fmt.Sprintf("microsoft_entra:%d", cfg.ID))
 }
 
 // ldapSource is the first hop of one source.
@@ -114,7 +114,7 @@ func (a *App) ldapSource(cfg *ldap.Config) (jobs.Container, error) {
 	if err != nil {
 		return jobs.Container{}, err
 	}
-	name := status.Container("ldap:" + cfg.Slug)
+	name := container.Source(cfg.Slug)
 	links := ledger.NewRedis(a.Redis, string(name))
 	return jobs.Container{
 		Name: name, Schedule: cfg.Schedule, Calls: calls,
@@ -139,7 +139,7 @@ func (a *App) openLDAP(cfg *ldap.Config, more ...ldap.Option) (*ldap.Source, err
 		return nil, err
 	}
 	for _, w := range src.Warnings() {
-		a.Log.Warn(w, "container", "ldap:"+cfg.Slug)
+		a.Log.Warn(w, "container", container.Source(cfg.Slug))
 	}
 	return src, nil
 }
@@ -194,7 +194,7 @@ func (l within) Refused(ctx context.Context, retryAfter time.Duration) error {
 }
 
 // secondHop is what all providers share.
-func (a *App) secondHop(name status.Container, s *provider.Settings, tenant provider.Provider, m *mapping.Mapping, calls *atomic.Int64) jobs.Container {
+func (a *App) secondHop(name container.ID, s *provider.Settings, tenant provider.Provider, m *mapping.Mapping, calls *atomic.Int64) jobs.Container {
 	slugs := a.slugs(s)
 	links := ledger.NewRedis(a.Redis, string(name))
 	return jobs.Container{

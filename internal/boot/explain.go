@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/directory/store"
 	"rollcall/explain"
@@ -34,11 +35,11 @@ type explainer struct {
 	turn chan struct{}
 
 	mu    sync.Mutex
-	built map[status.Container]*jobs.Container
+	built map[container.ID]*jobs.Container
 }
 
 func newExplainer(a *App) *explainer {
-	return &explainer{app: a, turn: make(chan struct{}, 1), built: map[status.Container]*jobs.Container{}}
+	return &explainer{app: a, turn: make(chan struct{}, 1), built: map[container.ID]*jobs.Container{}}
 }
 
 // Explain implements api.Explainer.
@@ -105,7 +106,7 @@ func (x *explainer) sources(ctx context.Context, q explain.Query, found []stored
 }
 
 func (x *explainer) source(ctx context.Context, cfg *ldap.Config, q explain.Query, found []stored) (explain.SourceInput, error) {
-	in := explain.SourceInput{Container: status.Container("ldap:" + cfg.Slug), Enabled: cfg.Enabled}
+	in := explain.SourceInput{Container: container.Source(cfg.Slug), Enabled: cfg.Enabled}
 	state, err := x.part(cfg.Slug).Status(ctx)
 	if err != nil {
 		return in, err
@@ -157,7 +158,7 @@ func (x *explainer) locate(ctx context.Context, cfg *ldap.Config, w source.Wante
 	return &found, err
 }
 
-func (x *explainer) held(ctx context.Context, c status.Container) (status.HeldSet, map[string]status.Decision, error) {
+func (x *explainer) held(ctx context.Context, c container.ID) (status.HeldSet, map[string]status.Decision, error) {
 	set, err := x.app.Status.Held(ctx, c)
 	if err != nil {
 		return set, nil, err
@@ -202,7 +203,7 @@ func feeds(in *explain.Input, settings *provider.Settings) bool {
 	return false
 }
 
-func (x *explainer) provider(ctx context.Context, name status.Container, in *explain.Input, local localOnce) (explain.ProviderInput, error) {
+func (x *explainer) provider(ctx context.Context, name container.ID, in *explain.Input, local localOnce) (explain.ProviderInput, error) {
 	p := explain.ProviderInput{Container: name}
 	var err error
 	if p.Held, p.Decisions, err = x.held(ctx, name); err != nil {
@@ -234,7 +235,7 @@ func (x *explainer) provider(ctx context.Context, name status.Container, in *exp
 
 // container builds a provider once. It is not built at the start: what is wrong with a tenant's credentials must not keep
 // the API from starting.
-func (x *explainer) container(name status.Container) (*jobs.Container, error) {
+func (x *explainer) container(name container.ID) (*jobs.Container, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if c := x.built[name]; c != nil {

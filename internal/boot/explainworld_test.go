@@ -20,6 +20,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 
 	"rollcall/api"
+	"rollcall/container"
 	"rollcall/explain"
 	"rollcall/internal/boot"
 	"rollcall/internal/config"
@@ -33,9 +34,9 @@ import (
 
 const (
 	domain    = "example.org"
-	corp      = status.Container("ldap:corp")
-	workspace = status.Container("google_workspace:1")
-	entra     = status.Container("microsoft_entra:1")
+	corp      = container.ID("ldap:corp")
+	workspace = container.ID("google_workspace:1")
+	entra     = container.ID("microsoft_entra:1")
 )
 
 // office is a directory, two simulated tenants, Redis, a worker and the API, all in this process.
@@ -216,12 +217,12 @@ func (o *office) call(method, path, body string, want int, to any) {
 	}
 }
 
-var paths = map[status.Container]string{
+var paths = map[container.ID]string{
 	corp: "/sources/ldap/corp/", "ldap:other": "/sources/ldap/other/", workspace: "/providers/google_workspace/1/", entra: "/providers/microsoft_entra/1/",
 }
 
 // sync runs containers, one after the other, to their good end.
-func (o *office) sync(names ...status.Container) {
+func (o *office) sync(names ...container.ID) {
 	o.Helper()
 	for _, name := range names {
 		if run := o.begin(name); run.State != status.Completed {
@@ -231,7 +232,7 @@ func (o *office) sync(names ...status.Container) {
 }
 
 // begin starts a sync and waits for its end, however it comes.
-func (o *office) begin(name status.Container) status.Run {
+func (o *office) begin(name container.ID) status.Run {
 	o.Helper()
 	var started struct {
 		ID string `json:"id"`
@@ -295,7 +296,7 @@ func explanationSchema(t *office) *openapi3.Schema {
 }
 
 // provider and source pick a part of a document.
-func provider(t *testing.T, d explain.Document, name status.Container) explain.Provider {
+func provider(t *testing.T, d explain.Document, name container.ID) explain.Provider {
 	t.Helper()
 	for _, p := range d.Providers {
 		if p.Container == name {
@@ -315,7 +316,7 @@ func source(t *testing.T, d explain.Document) explain.Source {
 }
 
 // says fails the test unless a provider's code, reason and verdict are these.
-func says(t *testing.T, d explain.Document, name status.Container, code explain.Code, reason string, parts ...string) explain.Provider {
+func says(t *testing.T, d explain.Document, name container.ID, code explain.Code, reason string, parts ...string) explain.Provider {
 	t.Helper()
 	p := provider(t, d, name)
 	if p.Code != code || p.Reason != reason {

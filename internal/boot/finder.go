@@ -8,13 +8,13 @@ import (
 	"github.com/google/uuid"
 
 	"rollcall/api"
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/directory/store"
 	"rollcall/fault"
 	"rollcall/internal/config"
 	"rollcall/provider"
 	"rollcall/source/ldap"
-	"rollcall/status"
 )
 
 // finder looks entries up for the single-object endpoint.
@@ -22,7 +22,7 @@ type finder struct{ app *App }
 
 // Find implements api.Directory. Somebody who joined since the last sync of a source is not in the local directory yet: an id
 // that is not there is asked of the sources.
-func (f *finder) Find(ctx context.Context, c status.Container, kind directory.Kind, text string) ([]api.Match, error) {
+func (f *finder) Find(ctx context.Context, c container.ID, kind directory.Kind, text string) ([]api.Match, error) {
 	s, ok := f.app.settings(c)
 	if !ok {
 		return nil, nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"rollcall/container"
 	google "rollcall/simulator/googleworkspace"
 	"rollcall/simulator/graph"
 	"rollcall/status"
@@ -46,7 +47,7 @@ func TestTheLogTellsTheRunsAndNamesNobody(t *testing.T) {
 	o.tenant.Inject(google.Fault{Method: "directory.users.insert", Nth: 3, Times: 1, Status: 409, Code: "duplicate", Message: said})
 	o.graph.Inject(graph.Fault{Method: "users.create", Nth: 3, Times: 1, Status: 400, Code: "Request_BadRequest", Message: said})
 	runs := map[string]status.State{}
-	for _, name := range []status.Container{corp, workspace, entra} {
+	for _, name := range []container.ID{corp, workspace, entra} {
 		run := o.begin(name)
 		runs[run.ID] = status.Completed
 		if name != corp && run.FailedChanges == 0 || run.State != status.Completed {

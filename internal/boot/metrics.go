@@ -10,12 +10,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"rollcall/container"
 	"rollcall/provider/pace"
-	"rollcall/status"
 )
 
 // observeCalls counts the calls of one container, which are progress, and measures them.
-func (a *App) observeCalls(name status.Container, calls *atomic.Int64) func(pace.Attempt) {
+func (a *App) observeCalls(name container.ID, calls *atomic.Int64) func(pace.Attempt) {
 	return func(at pace.Attempt) {
 		calls.Add(1)
 		a.work.Call(name, at.Waited, at.Took, at.Number > 1)
@@ -23,7 +23,7 @@ func (a *App) observeCalls(name status.Container, calls *atomic.Int64) func(pace
 }
 
 // observeRequests counts the requests of one container by what became of them.
-func (a *App) observeRequests(name status.Container) func(op string, status int, err error) {
+func (a *App) observeRequests(name container.ID) func(op string, status int, err error) {
 	return func(op string, status int, err error) { a.work.Request(name, op, status, err) }
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"rollcall/container"
 	"rollcall/internal/metrics"
 	"rollcall/status"
 )
@@ -68,7 +69,7 @@ func checkLabels(t *testing.T, m *metrics.Metric, labels map[string]string) {
 			t.Errorf("%s has no label %s", m.Name, l.Name)
 		case l.Values != nil && !slices.Contains(l.Values, v):
 			t.Errorf("%s: label %s is %q, want one of %v", m.Name, l.Name, v, l.Values)
-		case l.Name == "container" && !slices.Contains([]status.Container{corp, workspace, entra}, status.Container(v)):
+		case l.Name == "container" && !slices.Contains([]container.ID{corp, workspace, entra}, container.ID(v)):
 			t.Errorf("%s: container %q is none of ours", m.Name, v)
 		case strings.ContainsAny(v, "@=") || strings.Contains(v, "ada"):
 			t.Errorf("%s: label %s is %q: that may name somebody", m.Name, l.Name, v)

@@ -4,11 +4,11 @@ import (
 	"context"
 	"sync"
 
+	"rollcall/container"
 	"rollcall/jobs"
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/reconcile"
-	"rollcall/status"
 )
 
 // Offline plans a container without Redis and without writing anywhere: for a provider its sources are read into a
@@ -23,7 +23,7 @@ func (a *App) Offline(ctx context.Context, name string) (reconcile.Report, []str
 		return reconcile.Report{}, nil, err
 	}
 	said := &listener{}
-	if c.Name.Kind() != status.LDAP {
+	if c.Name.Kind() != container.LDAP {
 		for _, slug := range c.Sources {
 			if err := fill(ctx, all, slug, said); err != nil {
 				return reconcile.Report{}, said.lines, err
@@ -35,7 +35,7 @@ func (a *App) Offline(ctx context.Context, name string) (reconcile.Report, []str
 }
 
 func fill(ctx context.Context, all []jobs.Container, slug string, said *listener) error {
-	source, err := Container(all, "ldap:"+slug)
+	source, err := Container(all, container.Source(slug).String())
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/internal/config"
 	"rollcall/provider/entra"
@@ -38,7 +39,7 @@ func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []
 		if !c.Enabled {
 			continue
 		}
-		out = append(out, Probe{"ldap:" + c.Slug, func(ctx context.Context) ([]string, error) {
+		out = append(out, Probe{container.Source(c.Slug).String(), func(ctx context.Context) ([]string, error) {
 			src, err := a.openLDAP(c)
 			if err != nil {
 				return nil, err

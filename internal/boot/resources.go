@@ -7,8 +7,8 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"rollcall/api"
+	"rollcall/container"
 	"rollcall/provider"
-	"rollcall/status"
 )
 
 // resources shows the configuration to the API: under the names of the file, secrets left out. What the file says of
@@ -17,7 +17,7 @@ func (a *App) resources() []api.Resource {
 	var out []api.Resource
 	for i := range a.Config.Sources.LDAP {
 		c := &a.Config.Sources.LDAP[i]
-		out = append(out, api.Resource{Container: status.Container("ldap:" + c.Slug), Name: c.Name, Disabled: !c.Enabled, Fields: shown(c)})
+		out = append(out, api.Resource{Container: container.Source(c.Slug), Name: c.Name, Disabled: !c.Enabled, Fields: shown(c)})
 	}
 	for i := range a.Config.Providers.GoogleWorkspace {
 		c := &a.Config.Providers.GoogleWorkspace[i]
@@ -56,7 +56,7 @@ func shown(cfg any) map[string]any {
 }
 
 // settings returns the settings of a provider.
-func (a *App) settings(c status.Container) (*provider.Settings, bool) {
+func (a *App) settings(c container.ID) (*provider.Settings, bool) {
 	for i := range a.Config.Providers.GoogleWorkspace {
 		p := &a.Config.Providers.GoogleWorkspace[i]
 		if googleName(p) == c {

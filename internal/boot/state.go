@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"rollcall/container"
 	"rollcall/directory/store"
 	"rollcall/internal/config"
 	"rollcall/internal/metrics"
@@ -13,7 +14,6 @@ import (
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/provider/pace"
-	"rollcall/status"
 )
 
 // state returns what exports the state of everything that is configured. It opens no adapter: the API process needs none of
@@ -33,7 +33,7 @@ func (a *App) measured() ([]metrics.Container, error) {
 	var out []metrics.Container
 	for i := range a.Config.Sources.LDAP {
 		if cfg := &a.Config.Sources.LDAP[i]; cfg.Enabled {
-			c := metrics.Container{Name: status.Container("ldap:" + cfg.Slug), ReadAt: a.copyReadAt(cfg.Slug)}
+			c := metrics.Container{Name: container.Source(cfg.Slug), ReadAt: a.copyReadAt(cfg.Slug)}
 			if err := a.measure(&c, cfg.Schedule); err != nil {
 				return nil, err
 			}
@@ -78,10 +78,10 @@ func (a *App) measured() ([]metrics.Container, error) {
 }
 
 // tenant is what metrics know of every provider.
-func (a *App) tenant(name status.Container, s *provider.Settings) metrics.Container {
+func (a *App) tenant(name container.ID, s *provider.Settings) metrics.Container {
 	c := metrics.Container{Name: name, Follows: s.Schedule == jobs.AfterSource, Suspends: s.UserDeleteAction != plan.ActionDoNothing}
 	for _, slug := range a.slugs(s) {
-		c.Sources = append(c.Sources, status.Container("ldap:"+slug))
+		c.Sources = append(c.Sources, container.Source(slug))
 	}
 	return c
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/explain"
 	"rollcall/fault"
@@ -40,13 +41,13 @@ func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
 }
 
 // Status returns what a container is doing.
-func (c *Client) Status(ctx context.Context, name status.Container) (Answer[SyncStatus], error) {
+func (c *Client) Status(ctx context.Context, name container.ID) (Answer[SyncStatus], error) {
 	a, err := get[SyncStatus](ctx, c, pathOf(name)+"sync/status/", nil)
 	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
 }
 
 // Runs lists the runs of a container from a cursor on, newest first.
-func (c *Client) Runs(ctx context.Context, name status.Container, cursor string, size int) (Answer[Runs], error) {
+func (c *Client) Runs(ctx context.Context, name container.ID, cursor string, size int) (Answer[Runs], error) {
 	q := url.Values{"page_size": {strconv.Itoa(size)}}
 	if cursor != "" {
 		q.Set("cursor", cursor)
@@ -56,13 +57,13 @@ func (c *Client) Runs(ctx context.Context, name status.Container, cursor string,
 }
 
 // Run returns one run.
-func (c *Client) Run(ctx context.Context, name status.Container, id string) (Answer[Run], error) {
+func (c *Client) Run(ctx context.Context, name container.ID, id string) (Answer[Run], error) {
 	a, err := get[Run](ctx, c, pathOf(name)+"sync/runs/"+url.PathEscape(id)+"/", nil)
 	return a, missing(err, "the API has no run %q of %s: rollcall runs %[2]s lists them", id, name)
 }
 
 // Plan returns a page of the plan of a run, as a table for people or as JSON.
-func (c *Client) Plan(ctx context.Context, name status.Container, run string, asText bool) ([]byte, error) {
+func (c *Client) Plan(ctx context.Context, name container.ID, run string, asText bool) ([]byte, error) {
 	q := url.Values{"run": {run}}
 	if asText {
 		q.Set("format", "text")
@@ -72,26 +73,26 @@ func (c *Client) Plan(ctx context.Context, name status.Container, run string, as
 }
 
 // Messages returns the newest messages of a run, newest first.
-func (c *Client) Messages(ctx context.Context, name status.Container, id string, size int) (Answer[Messages], error) {
+func (c *Client) Messages(ctx context.Context, name container.ID, id string, size int) (Answer[Messages], error) {
 	q := url.Values{"page_size": {strconv.Itoa(size)}}
 	a, err := get[Messages](ctx, c, pathOf(name)+"sync/runs/"+url.PathEscape(id)+"/messages/", q)
 	return a, missing(err, "the API has no run %q of %s: rollcall runs %[2]s lists them", id, name)
 }
 
 // Start starts a full sync. Where a run is live already, the Error has it.
-func (c *Client) Start(ctx context.Context, name status.Container, dryRun bool) (Answer[Run], error) {
+func (c *Client) Start(ctx context.Context, name container.ID, dryRun bool) (Answer[Run], error) {
 	a, err := post[Run](ctx, c, pathOf(name)+"sync/", map[string]bool{"dry_run": dryRun}, callTime)
 	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
 }
 
 // Cancel ends the live run of a container.
-func (c *Client) Cancel(ctx context.Context, name status.Container) (Answer[Run], error) {
+func (c *Client) Cancel(ctx context.Context, name container.ID) (Answer[Run], error) {
 	a, err := post[Run](ctx, c, pathOf(name)+"sync/cancel/", nil, callTime)
 	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
 }
 
 // Held returns a part of what waits for a person.
-func (c *Client) Held(ctx context.Context, name status.Container, offset, limit int) (Answer[Held], error) {
+func (c *Client) Held(ctx context.Context, name container.ID, offset, limit int) (Answer[Held], error) {
 	q := url.Values{"offset": {strconv.Itoa(offset)}, "limit": {strconv.Itoa(limit)}}
 	a, err := get[Held](ctx, c, pathOf(name)+"sync/held/", q)
 	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
@@ -101,7 +102,7 @@ func (c *Client) Held(ctx context.Context, name status.Container, offset, limit 
 var ErrChanged = errors.New("what is held changed while it was read: look again")
 
 // AllHeld returns everything that waits for a person.
-func (c *Client) AllHeld(ctx context.Context, name status.Container) (Held, error) {
+func (c *Client) AllHeld(ctx context.Context, name container.ID) (Held, error) {
 	var all Held
 	for {
 		a, err := c.Held(ctx, name, len(all.Changes), MaxPage)
@@ -129,7 +130,7 @@ const (
 )
 
 // Decide decides about the changes of a held set, either all of them or those that entries list by id or fingerprint.
-func (c *Client) Decide(ctx context.Context, name status.Container, digest string, v Verdict, entries []string) (Answer[Decided], error) {
+func (c *Client) Decide(ctx context.Context, name container.ID, digest string, v Verdict, entries []string) (Answer[Decided], error) {
 	var body any
 	if len(entries) > 0 {
 		body = map[string][]string{"entries": entries}
@@ -151,7 +152,7 @@ var models = map[directory.Kind]string{
 
 // Object syncs one user or group to a provider and waits for the result as long as the API does. If that was not long
 // enough, the job has an ID and is not done.
-func (c *Client) Object(ctx context.Context, name status.Container, kind directory.Kind, id string) (Answer[Job], error) {
+func (c *Client) Object(ctx context.Context, name container.ID, kind directory.Kind, id string) (Answer[Job], error) {
 	a, err := post[Job](ctx, c, pathOf(name)+"sync/object/", map[string]string{
 		"sync_object_model": models[kind], "sync_object_id": id,
 	}, objectTime)
@@ -168,7 +169,7 @@ func (c *Client) Object(ctx context.Context, name status.Container, kind directo
 }
 
 // Job returns the sync of a single object.
-func (c *Client) Job(ctx context.Context, name status.Container, id string) (Answer[Job], error) {
+func (c *Client) Job(ctx context.Context, name container.ID, id string) (Answer[Job], error) {
 	a, err := get[Job](ctx, c, pathOf(name)+"sync/objects/"+url.PathEscape(id)+"/", nil)
 	return a, missing(err, "the API has no job %q of %s", id, name)
 }
@@ -183,20 +184,20 @@ func missing(err error, format string, args ...any) error {
 }
 
 // Revert starts a run that takes back what another one changed.
-func (c *Client) Revert(ctx context.Context, name status.Container, run string, dryRun bool) (Answer[Run], error) {
+func (c *Client) Revert(ctx context.Context, name container.ID, run string, dryRun bool) (Answer[Run], error) {
 	a, err := post[Run](ctx, c, pathOf(name)+"sync/runs/"+url.PathEscape(run)+"/revert/", map[string]bool{"dry_run": dryRun}, callTime)
 	return a, missing(err, "the API has no run %q of %s that could be undone: rollcall runs %[2]s lists them", run, name)
 }
 
 // Pins returns a part of what is pinned.
-func (c *Client) Pins(ctx context.Context, name status.Container, offset, limit int) (Answer[Pins], error) {
+func (c *Client) Pins(ctx context.Context, name container.ID, offset, limit int) (Answer[Pins], error) {
 	q := url.Values{"offset": {strconv.Itoa(offset)}, "limit": {strconv.Itoa(limit)}}
 	a, err := get[Pins](ctx, c, pathOf(name)+"sync/pins/", q)
 	return a, missing(err, "the API has no provider %s: rollcall status says what it has", name)
 }
 
 // Lift ends pins, those of the entries or, without any, all.
-func (c *Client) Lift(ctx context.Context, name status.Container, entries []string) (Answer[Lifted], error) {
+func (c *Client) Lift(ctx context.Context, name container.ID, entries []string) (Answer[Lifted], error) {
 	body := map[string]any{}
 	if len(entries) > 0 {
 		body["entries"] = entries

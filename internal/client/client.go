@@ -13,9 +13,9 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/internal/secret"
-	"rollcall/status"
 )
 
 // DefaultAddress is where the API listens when nothing else was said.
@@ -87,7 +87,7 @@ type Answer[T any] struct {
 type Text string
 
 // pathOf returns the path of a container below the base path.
-func pathOf(c status.Container) string {
+func pathOf(c container.ID) string {
 	family := "/providers/" + string(c.Kind())
 	if c.IsSource() {
 		family = "/sources/" + string(c.Kind())

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/internal/client"
@@ -29,7 +30,7 @@ func reply(code int, body string) *http.Response {
 }
 
 const (
-	google = status.Container("google_workspace:1")
+	google = container.ID("google_workspace:1")
 	token  = secret.Value("rct_nobody-may-see-this")
 )
 

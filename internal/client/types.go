@@ -3,15 +3,16 @@ package client
 import (
 	"time"
 
+	"rollcall/container"
 	"rollcall/plan"
 	"rollcall/status"
 )
 
 // Resource is a source or provider of the API.
 type Resource struct {
-	Container status.Container `json:"container"`
-	Name      string           `json:"name"`
-	Enabled   bool             `json:"enabled"`
+	Container container.ID `json:"container"`
+	Name      string       `json:"name"`
+	Enabled   bool         `json:"enabled"`
 }
 
 // Run is a run, with what the API adds to its record.

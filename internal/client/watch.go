@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/container"
 	"rollcall/fault"
-	"rollcall/status"
 )
 
 // Watching says how a run is watched.
@@ -41,7 +41,7 @@ const (
 // Watch shows what becomes of a run until it is over, from its first message on, and returns the run. It follows the API's stream
 // of events and goes on where that was cut. Where there is none (the API is older, a proxy holds it back), it asks for the run every so
 // often. A short absence of the API is waited out.
-func (c *Client) Watch(ctx context.Context, name status.Container, id string, how Watching) (Answer[Run], error) {
+func (c *Client) Watch(ctx context.Context, name container.ID, id string, how Watching) (Answer[Run], error) {
 	w := &watch{Client: c, Watching: how, name: name, id: id, heard: time.Now()}
 	if w.Note == nil {
 		w.Note = func(string) {}
@@ -68,7 +68,7 @@ func (c *Client) Watch(ctx context.Context, name status.Container, id string, ho
 type watch struct {
 	*Client
 	Watching
-	name status.Container
+	name container.ID
 	id   string
 
 	after   string // the id of the last message that was shown

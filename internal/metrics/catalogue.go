@@ -3,6 +3,7 @@ package metrics
 import (
 	"slices"
 
+	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider/pace"
@@ -100,24 +101,24 @@ func faults() []string {
 
 // The labels.
 var (
-	container = Label{Name: "container", Meaning: "the source or provider: `ldap:<slug>`, `google_workspace:<id>`, `microsoft_entra:<id>`"}
-	kind      = Label{Name: "kind", Values: []string{string(status.LDAP), string(status.GoogleWorkspace), string(status.MicrosoftEntra)}}
-	entryKind = Label{Name: "kind", Values: []string{string(status.User), string(status.Group)}}
-	object    = Label{Name: "kind", Values: texts(status.ObjectTypes())}
-	action    = Label{Name: "action", Values: texts(status.ChangeTypes())}
-	outcome   = Label{Name: "outcome", Values: append([]string{OK}, faults()...)}
-	ofFault   = Label{Name: "fault", Values: faults()}
-	result    = Label{Name: "result", Values: texts(Results())}
-	liveState = Label{Name: "state", Values: []string{string(status.Queued), string(status.Running), string(status.Deferred)}}
-	guard     = Label{Name: "guard", Values: texts(plan.Rules())}
-	reason    = Label{Name: "reason", Values: texts(plan.Reasons())}
-	queue     = Label{Name: "queue", Values: []string{"full", "objects"}}
-	taskState = Label{Name: "state", Values: TaskStates()}
-	lane      = Label{Name: "lane", Values: Lanes()}
-	mode      = Label{Name: "mode", Values: Modes()}
-	operation = Label{Name: "operation", Meaning: "the method: `users.insert`, `members.list`, …; `batch` for a batch that was not answered as a whole"}
-	class     = Label{Name: "status", Values: StatusClasses()}
-	jobResult = Label{Name: "result", Values: texts(JobResults())}
+	ofContainer = Label{Name: "container", Meaning: "the source or provider: `ldap:<slug>`, `google_workspace:<id>`, `microsoft_entra:<id>`"}
+	kind        = Label{Name: "kind", Values: []string{container.LDAP, "google_workspace", "microsoft_entra"}}
+	entryKind   = Label{Name: "kind", Values: []string{string(status.User), string(status.Group)}}
+	object      = Label{Name: "kind", Values: texts(status.ObjectTypes())}
+	action      = Label{Name: "action", Values: texts(status.ChangeTypes())}
+	outcome     = Label{Name: "outcome", Values: append([]string{OK}, faults()...)}
+	ofFault     = Label{Name: "fault", Values: faults()}
+	result      = Label{Name: "result", Values: texts(Results())}
+	liveState   = Label{Name: "state", Values: []string{string(status.Queued), string(status.Running), string(status.Deferred)}}
+	guard       = Label{Name: "guard", Values: texts(plan.Rules())}
+	reason      = Label{Name: "reason", Values: texts(plan.Reasons())}
+	queue       = Label{Name: "queue", Values: []string{"full", "objects"}}
+	taskState   = Label{Name: "state", Values: TaskStates()}
+	lane        = Label{Name: "lane", Values: Lanes()}
+	mode        = Label{Name: "mode", Values: Modes()}
+	operation   = Label{Name: "operation", Meaning: "the method: `users.insert`, `members.list`, …; `batch` for a batch that was not answered as a whole"}
+	class       = Label{Name: "status", Values: StatusClasses()}
+	jobResult   = Label{Name: "result", Values: texts(JobResults())}
 )
 
 // Result is how a run ended.

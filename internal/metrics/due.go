@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"rollcall/container"
 	"rollcall/status"
 )
 
@@ -12,7 +13,7 @@ const unscheduled = 12 * time.Hour
 
 // due returns when the next success is due at the latest; zero where nothing is. changed is, by source, the end of the oldest
 // run that changed something and that no success has followed.
-func (s *State) due(ctx context.Context, c *Container, st *status.Standing, changed map[status.Container]time.Time) (time.Time, error) {
+func (s *State) due(ctx context.Context, c *Container, st *status.Standing, changed map[container.ID]time.Time) (time.Time, error) {
 	if c.Gap == 0 && len(changed) == 0 {
 		return time.Time{}, nil
 	}
@@ -39,7 +40,7 @@ func (s *State) due(ctx context.Context, c *Container, st *status.Standing, chan
 	return due, nil
 }
 
-func (s *State) gapOf(source status.Container) time.Duration {
+func (s *State) gapOf(source container.ID) time.Duration {
 	for i := range s.cfg.Containers {
 		if c := &s.cfg.Containers[i]; c.Name == source && c.Gap > 0 {
 			return c.Gap
@@ -48,7 +49,7 @@ func (s *State) gapOf(source status.Container) time.Duration {
 	return unscheduled
 }
 
-type scanKey struct{ provider, source status.Container }
+type scanKey struct{ provider, source container.ID }
 
 // scan is what is known of a source's runs that a provider has not seen. It is kept between scrapes: a source that runs every
 // minute makes a long list while its provider is out of order.
@@ -61,7 +62,7 @@ type scan struct {
 // unseen returns what happened at the sources of a provider since it read them: by source, the end of the oldest run that
 // changed something and that no success followed, where the provider follows its sources; and the end of the oldest run in
 // which somebody left since the provider last planned, where it suspends who left.
-func (s *State) unseen(ctx context.Context, c *Container, st *status.Standing) (changed map[status.Container]time.Time, left time.Time, err error) {
+func (s *State) unseen(ctx context.Context, c *Container, st *status.Standing) (changed map[container.ID]time.Time, left time.Time, err error) {
 	if !c.Follows && !c.Suspends {
 		return nil, left, nil
 	}
@@ -73,7 +74,7 @@ func (s *State) unseen(ctx context.Context, c *Container, st *status.Standing) (
 	if read.IsZero() {
 		read = followed
 	}
-	changed = map[status.Container]time.Time{}
+	changed = map[container.ID]time.Time{}
 	for _, source := range c.Sources {
 		sc, err := s.scan(ctx, scanKey{c.Name, source}, followed, read)
 		if err != nil {

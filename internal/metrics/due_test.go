@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/internal/metrics"
 	"rollcall/plan"
@@ -33,7 +34,7 @@ func TestDueByItsSchedule(t *testing.T) {
 func TestDueAfterItsSource(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, metrics.Container{Name: corp, Gap: time.Hour}, metrics.Container{Name: acme},
-		metrics.Container{Name: google, Sources: []status.Container{corp, acme}, Follows: true})
+		metrics.Container{Name: google, Sources: []container.ID{corp, acme}, Follows: true})
 	s.run(corp, execution{took: time.Minute})
 	s.due("nothing has changed", google, time.Time{})
 	s.run(google, execution{took: time.Minute})
@@ -62,7 +63,7 @@ func TestDueAfterItsSource(t *testing.T) {
 // TestDueIsNotMovedByARunThatReadBefore: what a provider read before its source changed does not follow the change.
 func TestDueIsNotMovedByARunThatReadBefore(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, metrics.Container{Name: corp, Gap: time.Hour}, metrics.Container{Name: google, Sources: []status.Container{corp}, Follows: true})
+	s := newSite(t, metrics.Container{Name: corp, Gap: time.Hour}, metrics.Container{Name: google, Sources: []container.ID{corp}, Follows: true})
 	s.run(google, execution{})
 	s.move(time.Minute)
 	run, err := s.store.Start(t.Context(), status.StartRequest{Container: google})
@@ -81,7 +82,7 @@ func TestDueIsNotMovedByARunThatReadBefore(t *testing.T) {
 // TestDueOfAProviderThatIsNew: what its source changed before anybody knew of it is not late.
 func TestDueOfAProviderThatIsNew(t *testing.T) {
 	t.Parallel()
-	c := []metrics.Container{{Name: corp, Gap: time.Hour}, {Name: google, Sources: []status.Container{corp}, Follows: true}}
+	c := []metrics.Container{{Name: corp, Gap: time.Hour}, {Name: google, Sources: []container.ID{corp}, Follows: true}}
 	s := newSite(t, c...)
 	s.run(corp, changed)
 	s.move(100 * time.Hour)
@@ -93,7 +94,7 @@ func TestDueOfAProviderThatIsNew(t *testing.T) {
 func TestLeaversWhoWait(t *testing.T) {
 	t.Parallel()
 	const key = "rollcall_leaver_pending_seconds{container=google_workspace:1}"
-	s := newSite(t, metrics.Container{Name: corp}, metrics.Container{Name: google, Sources: []status.Container{corp}, Suspends: true})
+	s := newSite(t, metrics.Container{Name: corp}, metrics.Container{Name: google, Sources: []container.ID{corp}, Suspends: true})
 	leaves := execution{does: func(r *status.Recorder) { r.Succeeded(status.User, status.Delete, 1) }}
 	s.run(corp, leaves)
 	s.value("before the first plan", key, 0)
@@ -118,7 +119,7 @@ func TestLeaversWhoWait(t *testing.T) {
 
 func TestPinnedEntries(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, metrics.Container{Name: corp}, metrics.Container{Name: google, Sources: []status.Container{corp}})
+	s := newSite(t, metrics.Container{Name: corp}, metrics.Container{Name: google, Sources: []container.ID{corp}})
 	s.value("of a source", "rollcall_pinned_entries{container=ldap:corp}", -1)
 	s.value("before an undo", "rollcall_pinned_entries{container=google_workspace:1}", 0)
 	s.must(s.store.Pin(t.Context(), google, []plan.Pin{

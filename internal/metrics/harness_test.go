@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/internal/metrics"
 	"rollcall/internal/redistest"
 	"rollcall/ledger/ledgertest"
@@ -18,9 +19,9 @@ import (
 )
 
 const (
-	corp   = status.Container("ldap:corp")
-	acme   = status.Container("ldap:acme")
-	google = status.Container("google_workspace:1")
+	corp   = container.ID("ldap:corp")
+	acme   = container.ID("ldap:acme")
+	google = container.ID("google_workspace:1")
 )
 
 // scrape returns every sample of a registry: name{label=value,…}, labels sorted. Of a histogram it is the count.
@@ -116,7 +117,7 @@ type execution struct {
 }
 
 // run executes a run of a container; the clock is at its end then.
-func (s *site) run(c status.Container, x execution) status.Run {
+func (s *site) run(c container.ID, x execution) status.Run {
 	s.Helper()
 	run, err := s.store.Start(s.Context(), status.StartRequest{Container: c, DryRun: x.dry})
 	s.must(err)
@@ -151,7 +152,7 @@ func (s *site) value(when, key string, want float64) {
 }
 
 // due checks when the next success is due; the zero time for nothing.
-func (s *site) due(when string, c status.Container, want time.Time) {
+func (s *site) due(when string, c container.ID, want time.Time) {
 	s.Helper()
 	n := -1.0
 	if !want.IsZero() {

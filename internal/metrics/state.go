@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/ledger"
 	"rollcall/provider/pace"
@@ -18,11 +19,11 @@ import (
 
 // Container is one source or provider as State sees it.
 type Container struct {
-	Name status.Container
+	Name container.ID
 	// Gap is the longest gap of its cron schedule; zero where it has none.
 	Gap time.Duration
 	// Sources are those that a provider is fed from; Follows says that it runs after each of their runs that changed something.
-	Sources []status.Container
+	Sources []container.ID
 	Follows bool
 	// Suspends says that a provider suspends who left.
 	Suspends bool

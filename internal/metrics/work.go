@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/status"
 )
@@ -50,7 +51,7 @@ func (w *Work) Collect(ch chan<- prometheus.Metric) {
 }
 
 // Expect makes the series of a container, at zero: whoever looks at increases misses the first one otherwise.
-func (w *Work) Expect(c status.Container) {
+func (w *Work) Expect(c container.ID) {
 	name := string(c)
 	for _, m := range Modes() {
 		w.runTook.WithLabelValues(name, m)
@@ -100,28 +101,28 @@ func (w *Work) RunEnded(run status.Run) {
 }
 
 // Change counts a change that was tried; err is what became of it.
-func (w *Work) Change(c status.Container, object status.ObjectType, change status.ChangeType, err error) {
+func (w *Work) Change(c container.ID, object status.ObjectType, change status.ChangeType, err error) {
 	w.changes.WithLabelValues(string(c), string(object), string(change), outcomeOf(err)).Inc()
 }
 
 // Provisioned measures from when a change was read to its write.
-func (w *Work) Provisioned(c status.Container, lag time.Duration) {
+func (w *Work) Provisioned(c container.ID, lag time.Duration) {
 	w.lag.WithLabelValues(string(c)).Observe(max(0, lag.Seconds()))
 }
 
 // Suspended measures from when somebody left to the suspension.
-func (w *Work) Suspended(c status.Container, latency time.Duration) {
+func (w *Work) Suspended(c container.ID, latency time.Duration) {
 	w.leavers.WithLabelValues(string(c)).Observe(max(0, latency.Seconds()))
 }
 
 // LeaseLost counts a run that a worker had to leave to others.
-func (w *Work) LeaseLost(c status.Container) { w.losses.WithLabelValues(string(c)).Inc() }
+func (w *Work) LeaseLost(c container.ID) { w.losses.WithLabelValues(string(c)).Inc() }
 
 // Resumed counts a run that was handed to another worker.
-func (w *Work) Resumed(c status.Container) { w.resumes.WithLabelValues(string(c)).Inc() }
+func (w *Work) Resumed(c container.ID) { w.resumes.WithLabelValues(string(c)).Inc() }
 
 // ObjectJob counts the sync of a single object.
-func (w *Work) ObjectJob(c status.Container, outcome status.Outcome) {
+func (w *Work) ObjectJob(c container.ID, outcome status.Outcome) {
 	w.objects.WithLabelValues(string(c), string(jobResultOf(outcome))).Inc()
 }
 
@@ -140,13 +141,13 @@ func jobResultOf(o status.Outcome) JobResult {
 }
 
 // Request counts a request to a tenant: code is the HTTP status of its answer, zero where there was none.
-func (w *Work) Request(c status.Container, operation string, code int, err error) {
+func (w *Work) Request(c container.ID, operation string, code int, err error) {
 	w.requests.WithLabelValues(string(c), operation, classOf(code), outcomeOf(err)).Inc()
 }
 
 // Call measures an attempt of a call: how long it waited for the quota, how long the call took (zero: it was not made), and
 // whether it was made before.
-func (w *Work) Call(c status.Container, waited, took time.Duration, again bool) {
+func (w *Work) Call(c container.ID, waited, took time.Duration, again bool) {
 	w.waited.WithLabelValues(string(c)).Add(waited.Seconds())
 	if took > 0 {
 		w.took.WithLabelValues(string(c)).Observe(took.Seconds())

@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strings"
 
+	"rollcall/container"
 	"rollcall/status"
 )
 
@@ -26,7 +27,7 @@ type story struct {
 const lateReads = 2
 
 // reader reads one run and what it said since the last time.
-func (h *Hub) reader(c status.Container, id string) reading[story] {
+func (h *Hub) reader(c container.ID, id string) reading[story] {
 	return func(ctx context.Context, st story) (story, verdict, error) {
 		before := st
 		for {
@@ -123,7 +124,7 @@ type Listener struct {
 
 // Run begins to listen to a run, from the message that follows the one with id after (empty means from the oldest
 // kept). Close must be called.
-func (h *Hub) Run(c status.Container, id, after string) *Listener {
+func (h *Hub) Run(c container.ID, id, after string) *Listener {
 	s, leave := join(h, h.runs, string(c)+" "+id, h.reader(c, id))
 	return &Listener{feed: s, leave: leave, after: after}
 }

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"rollcall/container"
 	"rollcall/status"
 )
 
@@ -25,12 +26,12 @@ type Hub struct {
 
 	mu    sync.Mutex
 	runs  map[string]*shared[story]
-	heads map[status.Container]*shared[status.Cursor]
+	heads map[container.ID]*shared[status.Cursor]
 }
 
 // New returns a Hub that reads what is listened to every so often.
 func New(store *status.Store, every time.Duration) *Hub {
-	return &Hub{store: store, every: every, runs: map[string]*shared[story]{}, heads: map[status.Container]*shared[status.Cursor]{}}
+	return &Hub{store: store, every: every, runs: map[string]*shared[story]{}, heads: map[container.ID]*shared[status.Cursor]{}}
 }
 
 // Readers returns how many runs and containers are read at present.
@@ -47,7 +48,7 @@ type Head struct {
 }
 
 // Head begins to listen to a container. Close must be called.
-func (h *Hub) Head(c status.Container) *Head {
+func (h *Hub) Head(c container.ID) *Head {
 	s, leave := join(h, h.heads, c, func(ctx context.Context, before status.Cursor) (status.Cursor, verdict, error) {
 		runs, _, err := h.store.List(ctx, c, 0, 1)
 		if err != nil || len(runs) == 0 || runs[0].Cursor == before {

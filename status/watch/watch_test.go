@@ -10,13 +10,14 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/internal/redistest"
 	"rollcall/status"
 	"rollcall/status/watch"
 )
 
-const corp = status.Container("ldap:corp")
+const corp = container.ID("ldap:corp")
 
 // fixture is a run that a worker executes.
 type fixture struct {
