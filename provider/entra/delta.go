@@ -177,7 +177,7 @@ func (p *Provider) mergeGroup(h *half[group], id string, r raw) {
 		return
 	}
 	if known && !was {
-		g.unlisted = true
+		g.Unlisted = true
 	}
 	if list, ok := r["members@delta"]; ok {
 		var members []raw

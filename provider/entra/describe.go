@@ -69,7 +69,7 @@ func (p *Provider) describeGroup(g *group, q *provider.Query) plan.Object {
 	if pattern := p.cfg.Protects(g.ID); pattern != "" {
 		o.Protected = "protected by the configuration (" + pattern + ")"
 	}
-	if !o.Anchored() {
+	if !o.Anchored() || g.unreadable != "" {
 		return o
 	}
 	o.Members, o.Listed, o.Witness = g.Members, true, witness(g.Members)
@@ -82,6 +82,8 @@ func (p *Provider) describeGroup(g *group, q *provider.Query) plan.Object {
 // readOnly says why a group is never written.
 func (g *group) readOnly() string {
 	switch {
+	case g.unreadable != "":
+		return g.unreadable
 	case g.Synced:
 		return "it is synchronised from another directory (onPremisesSyncEnabled)"
 	case g.Dynamic:

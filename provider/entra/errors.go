@@ -237,6 +237,12 @@ func (r *refusal) noRoom() string {
 	return "directory objects, of which deleted ones count for 30 days"
 }
 
+// ofOne reports whether the error of a request that reads one object concerns this object: it does not exist, or is out of
+// reach.
+func ofOne(err error) bool {
+	return notFound(err) || refused(err) != nil && fault.KindOf(err) == refusedObject
+}
+
 // duplicate reports whether another object has the value. Graph answers 400 in this case.
 func duplicate(r *refusal) bool {
 	return r.status == http.StatusBadRequest && (len(r.targets) > 0 ||

@@ -222,10 +222,15 @@ func (a *roles) collect(ctx context.Context, active []string) error {
 	if err := a.p.list(ctx, more, func(_ int, r raw) { each(r) }); err != nil {
 		return err
 	}
-	members, err := a.p.listMembers(ctx, groups)
+	members, failed, err := a.p.listMembers(ctx, groups)
 	for _, list := range members {
 		for _, id := range list {
 			a.ids[id] = true
+		}
+	}
+	for _, group := range sortedKeys(failed) {
+		if err == nil && !notFound(failed[group]) { // Without them nobody may be suspended.
+			err = fault.Errorf(fault.Denied, "the administrators in group %s cannot be read: %w", group, failed[group])
 		}
 	}
 	return err

@@ -16,8 +16,8 @@ type listPage struct {
 	Next  string `json:"@odata.nextLink"`
 }
 
-// list reads several lists to their ends, side by side. A list of something that does not exist is left with its item's
-// err, for which see notFound; any other error is returned.
+// list reads several lists to their ends, side by side. Where Graph refuses to list one object, because it does not exist or
+// is out of reach, the error is left in the item of its list. Any other error is returned.
 func (p *Provider) list(ctx context.Context, items []*item, each func(index int, r raw)) error {
 	visited := map[string]bool{}
 	pending := slices.Clone(items)
@@ -29,7 +29,7 @@ func (p *Provider) list(ctx context.Context, items []*item, each func(index int,
 			}
 			next, err := p.turn(it, func(r raw) { each(i, r) })
 			switch {
-			case err != nil && !notFound(err):
+			case err != nil && !ofOne(err):
 				return err
 			case err != nil, next == "":
 				items[i].err = err
@@ -64,8 +64,8 @@ func (p *Provider) turn(it *item, each func(raw)) (next string, err error) {
 	return p.local(it.op, page.Next)
 }
 
-// listMembers returns the direct members of groups, sorted; a group that does not exist is not in the map.
-func (p *Provider) listMembers(ctx context.Context, groups []string) (map[string][]string, error) {
+// listMembers returns the direct members of groups, sorted, and the errors of groups that cannot be read.
+func (p *Provider) listMembers(ctx context.Context, groups []string) (map[string][]string, map[string]error, error) {
 	items := make([]*item, 0, len(groups))
 	for _, id := range groups {
 		items = append(items, get("members.list", "/groups/"+id+"/members?$select=id&$top=999"))
@@ -78,16 +78,38 @@ func (p *Provider) listMembers(ctx context.Context, groups []string) (map[string
 		}
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	out := make(map[string][]string, len(groups))
+	listed, failed := make(map[string][]string, len(groups)), map[string]error{}
 	for i, id := range groups {
-		if items[i].err == nil {
+		if failed[id] = items[i].err; items[i].err == nil {
+			delete(failed, id)
 			slices.Sort(members[i])
-			out[id] = slices.Compact(members[i])
+			listed[id] = slices.Compact(members[i])
 		}
 	}
-	return out, nil
+	return listed, failed, nil
+}
+
+// fill gives groups their members. A group whose members cannot be read is neither empty nor absent: it is left alone.
+func (p *Provider) fill(ctx context.Context, groups map[string]*group, ids []string) error {
+	slices.Sort(ids)
+	members, failed, err := p.listMembers(ctx, ids)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		g := groups[id]
+		g.Members, g.Unlisted, g.unreadable = members[id], failed[id] != nil, ""
+		switch err := failed[id]; {
+		case err == nil:
+		case notFound(err):
+			g.unreadable = "group " + id + " was found, and its members were not: it is new, or was deleted just now"
+		default:
+			g.unreadable = "the members of group " + id + " cannot be read: " + err.Error()
+		}
+	}
+	return nil
 }
 
 // mostIn is how many values the operator in takes.

@@ -1,7 +1,9 @@
 package entra
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -11,7 +13,7 @@ import (
 	"rollcall/provider"
 )
 
-// lookUp reads single entries: by remote id, by anchor and, for users, by address, all in one batch.
+// lookUp reads single entries by remote id, by anchor and, for users, by address, in one batch.
 //
 // For a user it also reads the groups of ours that the user is a direct member of, whether or not the lookup names them.
 // They are in the state with the user as their only member; those of the lookup that the user is not in have no members
@@ -71,7 +73,8 @@ func (l *looking) user(ctx context.Context, lookup provider.Lookup) error {
 		items = append(items, byAddress)
 	}
 	l.p.send(ctx, items...)
-	if err := l.single(byID); err != nil {
+	err := l.single(byID, func(err error) plan.Object { return unreadable(lookup.Ref, lookup.RemoteID, err) })
+	if err != nil {
 		return err
 	}
 	found, err := collect([]*item{byAnchor}, l.p.readUser, func(u *user) string { return u.ID })
@@ -81,7 +84,12 @@ func (l *looking) user(ctx context.Context, lookup provider.Lookup) error {
 	for _, id := range sortedKeys(found) {
 		l.addUser(found[id])
 	}
-	if err := l.single(byAddress); err != nil {
+	err = l.single(byAddress, func(err error) plan.Object { // An account has the address, and nothing else is known of it.
+		o := unreadable(directory.Ref{Kind: directory.User}, lookup.Address, err)
+		o.Address = strings.ToLower(lookup.Address)
+		return o
+	})
+	if err != nil {
 		return err
 	}
 	mine := l.carrying(lookup.Ref)
@@ -98,16 +106,18 @@ func (l *looking) user(ctx context.Context, lookup provider.Lookup) error {
 	return l.memberships(ctx, lookup, groups, mine)
 }
 
-// single adds the user that was asked for, if there is one.
-func (l *looking) single(it *item) error {
-	if it == nil || notFound(it.err) {
-		return nil
-	}
-	if it.err != nil {
+// single adds the user of an answer, if there is one. Where Graph does not show the user, it adds the stand-in.
+func (l *looking) single(it *item, standIn func(error) plan.Object) error {
+	switch {
+	case it == nil || notFound(it.err):
+	case it.err != nil && ofOne(it.err):
+		l.add(standIn(it.err))
+	case it.err != nil:
 		return it.err
-	}
-	if u, ok := l.p.readUser(it.answer.body); ok {
-		l.addUser(u)
+	default:
+		if u, ok := l.p.readUser(it.answer.body); ok {
+			l.addUser(u)
+		}
 	}
 	return nil
 }
@@ -134,12 +144,17 @@ func memberships(user string) *item {
 	return get("users.memberOf", "/users/"+user+"/memberOf?"+groupSelection(nil)+"&$top=999")
 }
 
-// memberships adds the groups with the user as a member, or without.
+// memberships adds the groups with the user as a member, or without. Where Graph does not list them, the groups of the lookup
+// are left alone.
 func (l *looking) memberships(ctx context.Context, lookup provider.Lookup, it *item, mine []string) error {
+	why := ""
 	if it != nil {
 		in, err := l.p.memberOf(ctx, it)
-		if err != nil {
+		if err != nil && !ofOne(err) {
 			return err
+		}
+		if err != nil {
+			why = fmt.Sprintf("the groups of user %s cannot be read: %v", mine[0], err)
 		}
 		for _, g := range in {
 			o := l.p.describeGroup(g, &provider.Query{})
@@ -148,7 +163,8 @@ func (l *looking) memberships(ctx context.Context, lookup provider.Lookup, it *i
 		}
 	}
 	for _, g := range lookup.Groups {
-		l.add(plan.Object{Ref: directory.Ref{Kind: directory.Group, ID: g.ID}, RemoteID: g.RemoteID, Active: true})
+		ref := directory.Ref{Kind: directory.Group, ID: g.ID}
+		l.add(plan.Object{Ref: ref, RemoteID: g.RemoteID, Active: true, ReadOnly: why})
 	}
 	return nil
 }
@@ -188,13 +204,13 @@ func (l *looking) group(ctx context.Context, lookup provider.Lookup) error {
 		return err
 	}
 	for _, it := range items {
-		if notFound(it.err) {
-			continue
-		}
-		if it.err != nil {
+		switch g, ok := l.p.readGroup(it.answer.body); {
+		case notFound(it.err):
+		case it.err != nil && ofOne(it.err):
+			l.add(unreadable(lookup.Ref, cmp.Or(lookup.RemoteID, uniqueName(lookup.ID)), it.err))
+		case it.err != nil:
 			return it.err
-		}
-		if g, ok := l.p.readGroup(it.answer.body); ok {
+		case ok:
 			groups[g.ID] = g
 		}
 	}
@@ -209,18 +225,11 @@ func (l *looking) groups(ctx context.Context, lookup provider.Lookup, groups map
 			ours = append(ours, id)
 		}
 	}
-	members, err := l.p.listMembers(ctx, ours)
-	if err != nil {
+	if err := l.p.fill(ctx, groups, ours); err != nil {
 		return err
 	}
 	for _, id := range sortedKeys(groups) {
-		list, there := members[id]
-		if slices.Contains(ours, id) && !there {
-			continue
-		}
-		groups[id].Members = list
-		o := l.p.describeGroup(groups[id], &provider.Query{})
-		l.add(o)
+		l.add(l.p.describeGroup(groups[id], &provider.Query{}))
 	}
 	if len(l.carrying(lookup.Ref)) == 0 {
 		l.missing(lookup)

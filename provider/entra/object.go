@@ -34,8 +34,10 @@ type group struct {
 	Fields  []string `json:"f,omitempty"`
 	// Members of a group of ours, sorted; those of other groups are not kept.
 	Members []string `json:"o,omitempty"`
-	// unlisted says that the members are not known: the group has become ours since it was read.
-	unlisted bool
+	// Unlisted is set while the members are not known: the group has become ours since it was read, or could not be read.
+	Unlisted bool `json:"x,omitempty"`
+	// unreadable is why the members could not be read.
+	unreadable string
 }
 
 // selection returns a $select of users, with mapped fields.

@@ -1,8 +1,10 @@
 package entra
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -67,7 +69,7 @@ type reading struct {
 
 // describe puts everything into the state.
 func (r *reading) describe() {
-	r.state.Objects = make([]plan.Object, 0, len(r.picture.users.objects)+len(r.picture.groups.objects))
+	r.state.Objects = slices.Grow(r.state.Objects, len(r.picture.users.objects)+len(r.picture.groups.objects))
 	users, groups := r.picture.users.objects, r.picture.groups.objects
 	if len(r.users) > 0 {
 		users = maps.Clone(users)
@@ -87,13 +89,7 @@ func (r *reading) describe() {
 		r.state.Objects = append(r.state.Objects, r.p.describeGroup(g, r.q))
 	}
 	slices.SortFunc(r.state.Objects, func(a, b plan.Object) int {
-		if c := a.Ref.Compare(b.Ref); c != 0 {
-			return c
-		}
-		if a.RemoteID < b.RemoteID {
-			return -1
-		}
-		return 1
+		return cmp.Or(a.Ref.Compare(b.Ref), cmp.Compare(a.RemoteID, b.RemoteID))
 	})
 }
 
@@ -119,6 +115,8 @@ func (r *reading) findKnown(ctx context.Context) error {
 			if unsettled(r.q.Known[ref], *r.q) {
 				r.state.Unsettled = append(r.state.Unsettled, ref)
 			}
+		case it.err != nil && ofOne(it.err):
+			r.state.Objects = append(r.state.Objects, unreadable(ref, r.q.Known[ref].RemoteID, it.err))
 		case it.err != nil:
 			return it.err
 		default:
@@ -128,7 +126,13 @@ func (r *reading) findKnown(ctx context.Context) error {
 	return r.listGroups(ctx)
 }
 
-// anchored returns whose anchors the picture shows.
+// unreadable returns a stand-in for an object of ours that Graph does not show: it exists, and it is left alone.
+func unreadable(ref directory.Ref, remoteID string, err error) plan.Object {
+	why := fmt.Sprintf("%s %s cannot be read: %v", ref.Kind, remoteID, err)
+	return plan.Object{Ref: ref, RemoteID: remoteID, Active: true, Suspender: plan.Unknown, ReadOnly: why}
+}
+
+// anchored returns the entries whose anchors the picture shows.
 func (r *reading) anchored() map[directory.Ref]bool {
 	out := make(map[directory.Ref]bool, len(r.q.Known))
 	for _, u := range r.picture.users.objects {
@@ -163,19 +167,7 @@ func (r *reading) listGroups(ctx context.Context) error {
 			ids = append(ids, id)
 		}
 	}
-	slices.Sort(ids)
-	members, err := r.p.listMembers(ctx, ids)
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if list, there := members[id]; there {
-			r.groups[id].Members = list
-		} else {
-			delete(r.groups, id)
-		}
-	}
-	return nil
+	return r.p.fill(ctx, r.groups, ids)
 }
 
 // getByID asks for one object as it is kept.
@@ -191,31 +183,19 @@ func unsettled(link plan.Link, q provider.Query) bool {
 	return !link.Created.IsZero() && q.Now.Sub(link.Created) < provider.Settle
 }
 
-// listUnlisted reads the members of groups of which they are not known.
+// listUnlisted reads the members of the groups whose members are not known.
 func (p *Provider) listUnlisted(ctx context.Context, s *picture) error {
 	var ids []string
 	for id, g := range s.groups.objects {
-		if g.unlisted {
+		if g.Unlisted {
 			ids = append(ids, id)
 		}
 	}
 	if len(ids) == 0 {
 		return nil
 	}
-	slices.Sort(ids)
-	members, err := p.listMembers(ctx, ids)
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if list, there := members[id]; there {
-			s.groups.objects[id].Members, s.groups.objects[id].unlisted = list, false
-		} else {
-			delete(s.groups.objects, id)
-		}
-	}
 	s.groups.changed = true
-	return nil
+	return p.fill(ctx, s.groups.objects, ids)
 }
 
 // marks is what Graph has no place for and the ledger knew at the last reads: which accounts we suspended, as only our own

@@ -264,3 +264,60 @@ func TestRecreatedGroup(t *testing.T) {
 	}
 	w.must(change(plan.Delete, group(id(2)), made))
 }
+
+// TestOneUnreadableObject: an account or a group of ours that Graph does not show, or no longer, is named and left alone. It
+// is neither absent nor empty, and everything else is read.
+func TestOneUnreadableObject(t *testing.T) {
+	t.Parallel()
+	refuse := func(key string) graph.Fault {
+		return graph.Fault{Key: key, Status: http.StatusForbidden, Code: "Authorization_RequestDenied", Message: "Insufficient privileges."}
+	}
+	w := open(t, setup{})
+	w.fill(10, 2)
+	s := w.read(provider.Query{})
+	ann, g := pickRef(s, user(id(1))).RemoteID, pickRef(s, group(id(1000))).RemoteID
+	known := map[directory.Ref]plan.Link{
+		user(id(1)): {RemoteID: ann}, user(id(90)): {RemoteID: "5f3a1c9e-7b42-4d60-9e11-999999999990"}, group(id(1000)): {RemoteID: g},
+	}
+	w.tenant.Inject(refuse("users/5f3a1c9e-7b42-4d60-9e11-999999999990"), refuse("groups/"+g+"/members"))
+	// The group has become ours since it was read: its members have to be listed.
+	for _, name := range []any{nil, "rollcall-" + string(id(1000))} {
+		if err := w.tenant.Set(g, map[string]any{"uniqueName": name}); err != nil {
+			t.Fatal(err)
+		}
+		s = w.read(provider.Query{Known: known})
+		if err := w.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // In this process and in another one.
+		if o := pickRef(s, user(id(90))); o.ReadOnly == "" || !strings.Contains(o.ReadOnly, "cannot be read") {
+			t.Errorf("an account that Graph does not show = %+v", o)
+		}
+		if o := pickRef(s, group(id(1000))); !strings.Contains(o.ReadOnly, "cannot be read") || o.Listed {
+			t.Errorf("a group whose members Graph does not show = %+v", o)
+		}
+		if o := pickRef(s, group(id(1001))); o.ReadOnly != "" || len(o.Members) != 5 {
+			t.Errorf("another group = %+v", o)
+		}
+		if err := w.Settle(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.restart()
+		s = w.read(provider.Query{Known: known})
+	}
+	w.tenant.Inject(refuse("users/" + ann))
+	s = w.read(provider.Query{Known: known, Lookups: []provider.Lookup{
+		{Ref: user(id(1)), RemoteID: ann, Groups: []provider.GroupRef{{ID: id(1000), RemoteID: g}}}, {Ref: group(id(1000)), RemoteID: g},
+	}})
+	if o := pickRef(s, user(id(1))); o.RemoteID != ann || o.ReadOnly == "" {
+		t.Errorf("an account that Graph does not show, looked up = %+v", o)
+	}
+	if o := pickRef(s, group(id(1000))); o.RemoteID != g || o.ReadOnly == "" {
+		t.Errorf("a group that Graph does not show, looked up = %+v", o)
+	}
+	w.tenant.ClearFaults()
+	if o := pickRef(w.read(provider.Query{Known: known}), group(id(1000))); o.ReadOnly != "" || len(o.Members) != 5 {
+		t.Errorf("the group when it can be read again = %+v", o)
+	}
+}

@@ -69,7 +69,7 @@ func (p *Provider) Settle(ctx context.Context) error {
 func (p *Provider) relist(ctx context.Context, s *picture, doubtful map[string]bool) error {
 	for _, id := range slices.Sorted(maps.Keys(doubtful)) {
 		if g := s.groups.objects[id]; g != nil && groupID(g.Name) != "" {
-			g.unlisted = true
+			g.Unlisted = true
 		}
 	}
 	return p.listUnlisted(ctx, s)
