@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// Attribute is a name with its values, in the order in which the source gave them.
+// Attribute is a name with its values. LDAP's are sets, whose order means nothing (RFC 4511, section 4.1.7): a source gives
+// the value that is in the entry's own RDN first and the others in byte order, so that an equal set is an equal list.
 type Attribute struct {
 	Name   string
 	Values []string

@@ -80,7 +80,7 @@ const (
 	GivenName      = "givenName"      //
 	FamilyName     = "familyName"     // sn
 	CommonName     = "cn"             //
-	Mail           = "mail"           // every value, in the directory's order
+	Mail           = "mail"           // every value
 	EmployeeNumber = "employeeNumber" //
 	Description    = "description"    //
 )
@@ -126,6 +126,9 @@ func (e *Entry) LogValue() slog.Value {
 type Query struct {
 	// Refs limits the read to these entries. One that is not there is reported in Snapshot.Absent.
 	Refs []Ref
+	// Known are entries that the caller knows. An entry whose ID differs from a known one only in what the matching rule of
+	// its attribute ignores (Ben and ben, for uid) has the known one, so that its anchor is found again.
+	Known []Ref
 }
 
 // All reports whether the query is for everything in scope.
@@ -145,7 +148,9 @@ type Departure struct {
 type Finding struct {
 	// Ref may have an empty ID where that is what is missing.
 	Ref
-	DN      string `json:"dn,omitempty"`
+	DN string `json:"dn,omitempty"`
+	// Label is what the entry is called, where that could be read.
+	Label   string `json:"label,omitempty"`
 	Problem string `json:"problem"`
 }
 
@@ -181,6 +186,8 @@ type Snapshot struct {
 	Doubts []string
 	// Coverage is sorted by kind and name. A source fills it in when it reads everything.
 	Coverage []Coverage
+	// Position is how far the server was that answered; zero where the source does not tell.
+	Position Position
 	// Versions maps what the snapshot's entries were computed from; see Digest. Only the local directory fills it.
 	Versions map[Ref]string
 }

@@ -17,6 +17,9 @@ func configLDIF(dir string, o *Options) string {
 	if o.PPolicy {
 		b.WriteString("olcModuleLoad: ppolicy\n")
 	}
+	if o.SyncProv {
+		b.WriteString("olcModuleLoad: syncprov\n")
+	}
 	b.WriteString("\ndn: cn=schema,cn=config\nobjectClass: olcSchemaConfig\ncn: schema\n\n")
 	for _, schema := range []string{"core", "cosine", "nis", "inetorgperson"} {
 		fmt.Fprintf(&b, "include: file:///etc/ldap/schema/%s.ldif\n", schema)
@@ -37,6 +40,9 @@ func configLDIF(dir string, o *Options) string {
 	}
 	if o.PPolicy {
 		b.WriteString("\ndn: olcOverlay=ppolicy,olcDatabase={1}mdb,cn=config\nobjectClass: olcOverlayConfig\nobjectClass: olcPPolicyConfig\nolcOverlay: ppolicy\n")
+	}
+	if o.SyncProv {
+		b.WriteString("\ndn: olcOverlay=syncprov,olcDatabase={1}mdb,cn=config\nobjectClass: olcOverlayConfig\nobjectClass: olcSyncProvConfig\nolcOverlay: syncprov\n")
 	}
 	return b.String()
 }

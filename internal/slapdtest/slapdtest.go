@@ -40,6 +40,8 @@ type Options struct {
 	TLS bool
 	// PPolicy loads the password policy overlay, which brings pwdAccountLockedTime.
 	PPolicy bool
+	// SyncProv loads the overlay that keeps contextCSN, the position of the server.
+	SyncProv bool
 	// Access are olcAccess rules. Without them every client may read everything.
 	Access []string
 }

@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// activityAttributes decide whether an account is active; see activity. Active Directory's come first.
+var activityAttributes = []string{"userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime", "shadowExpire"}
+
 // activity has the first values of the attributes by which directories disable accounts; empty where absent.
 type activity struct {
 	userAccountControl, accountExpires, nsAccountLock, pwdAccountLockedTime, shadowExpire string
@@ -14,7 +17,7 @@ type activity struct {
 // active reports whether an account is enabled. What counts, by family:
 //
 //   - Active Directory: ACCOUNTDISABLE (2) in userAccountControl, and accountExpires in the past. LOCKOUT does not
-//     count: it ends by itself. Where userAccountControl is there, only these two are looked at.
+//     count: it ends by itself. Where userAccountControl is there, only these two count.
 //   - FreeIPA and 389 Directory Server: nsAccountLock is TRUE.
 //   - OpenLDAP's ppolicy: pwdAccountLockedTime is 000001010000Z, which an administrator's lock is; any other time is a
 //     lockout after wrong passwords.
@@ -22,7 +25,7 @@ type activity struct {
 func (a *activity) active(now time.Time) bool {
 	if a.userAccountControl != "" {
 		const accountDisable = 2
-		flags, _ := strconv.ParseInt(a.userAccountControl, 10, 64) // what is no number disables nobody
+		flags, _ := strconv.ParseInt(a.userAccountControl, 10, 64) // a text that is no number disables no account
 		return flags&accountDisable == 0 && !a.expired(now)
 	}
 	switch {

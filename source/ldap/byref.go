@@ -18,7 +18,7 @@ func (r *reading) refs(ctx context.Context, refs []directory.Ref) error {
 	refs = slices.Clone(refs)
 	slices.SortFunc(refs, directory.Ref.Compare)
 	refs = slices.Compact(refs)
-	for _, s := range []*scope{&r.src.user, &r.src.group} {
+	for _, s := range r.scopes() {
 		var ids []directory.ID
 		for _, ref := range refs {
 			if ref.Kind == s.kind {
@@ -38,7 +38,8 @@ func (r *reading) refs(ctx context.Context, refs []directory.Ref) error {
 	return r.resolveThese(ctx)
 }
 
-// byID reads the entries of one kind with these IDs.
+// byID reads the entries of one kind with these IDs. A filter compares as the server does, or as files do without a
+// schema: what it finds beyond the IDs is not wanted.
 func (r *reading) byID(ctx context.Context, s *scope, ids []directory.ID) ([]record, error) {
 	var records []record
 	for some := range slices.Chunk(ids, batch) {
@@ -52,7 +53,7 @@ func (r *reading) byID(ctx context.Context, s *scope, ids []directory.ID) ([]rec
 		}
 		records = append(records, more...)
 	}
-	return r.distinct(records), nil
+	return slices.DeleteFunc(records, func(rec record) bool { return !slices.Contains(ids, rec.ID) }), nil
 }
 
 // anyOf returns a filter for entries whose attribute has one of the values; "" when no value is possible.
@@ -89,7 +90,7 @@ func (r *reading) note(refs []directory.Ref) {
 
 // resolveThese resolves the members of the groups that were read, looking up just these members.
 func (r *reading) resolveThese(ctx context.Context) error {
-	x := newMemberIndex(r.src.group.members, 0)
+	x := newMemberIndex(r.group.members, 0)
 	wanted := map[string]string{}
 	for i := range r.groups {
 		for _, v := range r.groups[i].values {
@@ -113,7 +114,7 @@ func (r *reading) resolveThese(ctx context.Context) error {
 
 // logins adds the users with these login names to the index.
 func (r *reading) logins(ctx context.Context, x *memberIndex, wanted map[string]string) error {
-	s := &r.src.user
+	s := &r.user
 	if !s.enabled {
 		return nil
 	}
@@ -123,7 +124,7 @@ func (r *reading) logins(ctx context.Context, x *memberIndex, wanted map[string]
 	}
 	slices.Sort(values)
 	at := slices.IndexFunc(s.outputs, func(o output) bool { return o.name == directory.UserName })
-	d := newDecoder(s)
+	d := newDecoder(s, r.dir.about().types)
 	for some := range slices.Chunk(values, batch) {
 		filter := "(|"
 		for _, attr := range s.outputs[at].from {
@@ -131,7 +132,7 @@ func (r *reading) logins(ctx context.Context, x *memberIndex, wanted map[string]
 		}
 		req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: "(&" + s.filter + filter + "))", attrs: s.attrs, paged: true}
 		err := r.search(ctx, req, func(e *ldap.Entry) error {
-			if rec, problem := d.record(e, r.now); problem == "" {
+			if rec := r.record(d, e); rec.ID != "" {
 				x.add(&rec)
 			}
 			return nil

@@ -112,7 +112,7 @@ func (s *Source) sample(ctx context.Context, dir searcher, sc *scope, out *Sampl
 	out.Searched = true
 	wide := *sc
 	wide.attrs = slices.Concat(sc.attrs, identifiers, []string{"objectClass"})
-	d := newDecoder(&wide)
+	d := newDecoder(&wide, dir.about().types)
 	have, computers := map[string]int{}, 0
 	req := request{base: sc.base, scope: ldap.ScopeWholeSubtree, filter: sc.filter, attrs: wide.attrs, paged: true, sample: &out.More}
 	err := dir.search(ctx, req, func(e *ldap.Entry) error {
@@ -125,8 +125,8 @@ func (s *Source) sample(ctx context.Context, dir searcher, sc *scope, out *Sampl
 		if slices.ContainsFunc(e.GetEqualFoldAttributeValues("objectClass"), func(c string) bool { return strings.EqualFold(c, "computer") }) {
 			computers++
 		}
-		switch rec, problem := d.record(e, s.now()); {
-		case problem != "":
+		switch rec := d.record(e, s.now()); {
+		case rec.problem != "":
 			out.Unusable++
 		case !rec.Active:
 			out.Disabled++

@@ -2,6 +2,7 @@ package ldap_test
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,7 +94,7 @@ func attributes(e *directory.Entry, names map[directory.Ref]string) (pairs []str
 		if e.Kind == directory.Group && name == directory.DisplayName {
 			continue // it is cn again
 		}
-		for _, v := range a.Values {
+		for _, v := range slices.Backward(a.Values) { // the order of values means nothing
 			pairs = append(pairs, name, v)
 		}
 	}

@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-ldap/ldap/v3"
+	"golang.org/x/text/encoding/charmap"
 
 	"rollcall/directory"
 )
@@ -16,8 +18,10 @@ import (
 // record is an entry on its way into a snapshot.
 type record struct {
 	directory.Entry
-	// norm is the normalised DN.
-	norm string
+	// norm is the normalised DN; key is equal for IDs that are one to the attribute's matching rule.
+	norm, key string
+	// problem says why the entry cannot be used.
+	problem string
 	// values are the membership attribute's, of a group.
 	values []string
 	// rest lists attributes of which the server gave only the first values.
@@ -33,32 +37,38 @@ type partial struct {
 // decoder turns the answers of one search into records. It belongs to one reading.
 type decoder struct {
 	scope *scope
-	// slots maps attribute names, as the server spells them, to a place in values; -1 for what nobody asked for.
+	types *schema
+	// slots maps attribute names, as the server spells them, to a place in values; -1 for what was not asked for.
 	slots  map[string]int
-	names  map[string]int // lower case
-	count  int
+	names  map[string]int // by the schema's key
+	asked  []string       // by place, as it was asked for
+	counts []int          // by place, how many entries have a value
 	values [][]string
 	raw    [][][]byte
 	plan   []planned
-	unique int
-	member int
-	active [5]int
+	// The places of single attributes; -1 for one that the kind does not have.
+	unique, member, conflict, class int
+	active                          [5]int
+	// users is how many entries are accounts of Active Directory; hidden counts those without userAccountControl and
+	// accountExpires.
+	users  int
+	hidden [2]int
 }
 
-// planned is an output with the slots of its attributes.
+// planned is an output with the places of its attributes.
 type planned struct {
 	name string
 	from []int
 	text []func([]byte) (string, error)
 }
 
-func newDecoder(s *scope) *decoder {
-	d := &decoder{scope: s, slots: map[string]int{}, names: map[string]int{}, member: -1}
+func newDecoder(s *scope, types *schema) *decoder {
+	d := &decoder{scope: s, types: types, slots: map[string]int{}, names: map[string]int{}, member: -1}
 	for _, o := range s.outputs {
 		p := planned{name: o.name}
 		for _, attr := range o.from {
 			p.from = append(p.from, d.slot(attr))
-			p.text = append(p.text, binaryText(attr))
+			p.text = append(p.text, d.binaryText(attr))
 		}
 		d.plan = append(d.plan, p)
 	}
@@ -69,20 +79,21 @@ func newDecoder(s *scope) *decoder {
 	for i, attr := range activityAttributes {
 		d.active[i] = d.slot(attr)
 	}
-	d.values, d.raw = make([][]string, d.count), make([][][]byte, d.count)
+	d.conflict, d.class = d.slot(conflictAttribute), d.slot("objectClass")
+	d.values, d.raw, d.counts = make([][]string, len(d.asked)), make([][][]byte, len(d.asked)), make([]int, len(d.asked))
 	return d
 }
 
-// slot returns the place of a wanted attribute. Names are compared without case (RFC 4512, section 2.5); an attribute
-// with options (cn;lang-de) is another one, and wanted only where it is named so.
+// slot returns the place of a wanted attribute. All names of a type have one place; an attribute with options (cn;lang-de)
+// is another one, and wanted only where it is named so.
 func (d *decoder) slot(attr string) int {
-	key := strings.ToLower(attr)
+	key := d.types.key(attr)
 	if at, ok := d.names[key]; ok {
 		return at
 	}
-	d.names[key] = d.count
-	d.count++
-	return d.count - 1
+	d.names[key] = len(d.asked)
+	d.asked = append(d.asked, attr)
+	return len(d.asked) - 1
 }
 
 // find returns the place of an attribute of an answer.
@@ -91,7 +102,7 @@ func (d *decoder) find(name string) int {
 	if ok {
 		return at
 	}
-	at, ok = d.names[strings.ToLower(name)]
+	at, ok = d.names[d.types.key(name)]
 	if !ok {
 		at = -1
 	}
@@ -99,32 +110,74 @@ func (d *decoder) find(name string) int {
 	return at
 }
 
-// record decodes an entry. The second result says why it cannot be used; the record has a DN even then.
-func (d *decoder) record(e *ldap.Entry, now time.Time) (rec record, problem string) {
+// record decodes an entry. It has a DN, and an ID and a name where they can be read, even where it has a problem.
+func (d *decoder) record(e *ldap.Entry, now time.Time) (rec record) {
 	clear(d.values)
 	clear(d.raw)
 	for _, a := range e.Attributes {
 		d.take(a, &rec)
 	}
+	for slot := range d.counts {
+		d.counts[slot] += min(1, len(d.values[slot]))
+	}
 	rec.Kind, rec.DN = d.scope.kind, e.DN
 	norm, err := NormalizeDN(e.DN)
-	if err != nil {
-		return rec, "its DN cannot be read: " + err.Error()
+	switch {
+	case err != nil:
+		rec.problem = "its DN cannot be read: " + err.Error()
+	case !utf8.ValidString(e.DN):
+		rec.problem = "its DN is " + notText([]byte(e.DN))
 	}
 	rec.norm = norm
-	if rec.ID, problem = d.scope.unique.of(d.raw[d.unique]); problem != "" {
-		return rec, problem
+	id, problem := d.scope.unique.of(d.raw[d.unique])
+	rec.ID, rec.key = id, d.scope.unique.key(id)
+	rec.blame(problem)
+	if len(d.values[d.conflict]) > 0 || conflictName(e.DN) {
+		rec.blame("it is a conflict object of replication: repair it in the directory, by merging it with the entry of the same name or deleting it")
 	}
-	rec.Attributes = d.attributes()
+	rec.Attributes, problem = d.attributes(e.DN)
+	rec.blame(problem)
 	rec.Active = true
 	if d.scope.kind == directory.User {
 		act := activity{d.first(d.active[0]), d.first(d.active[1]), d.first(d.active[2]), d.first(d.active[3]), d.first(d.active[4])}
 		rec.Active = act.active(now)
+		d.audit()
 	}
 	if d.member >= 0 {
 		rec.values = d.values[d.member]
+		rec.blameMembers(d.scope.members)
 	}
-	return rec, ""
+	return rec
+}
+
+// blame keeps the first problem.
+func (r *record) blame(problem string) {
+	if r.problem == "" {
+		r.problem = problem
+	}
+}
+
+func (r *record) blameMembers(attr string) {
+	for _, v := range r.values {
+		if !utf8.ValidString(v) {
+			r.blame(fmt.Sprintf("a value of its %s is %s", attr, notText([]byte(v))))
+		}
+	}
+}
+
+// audit counts the accounts of Active Directory that lack what the server gives to every account ([MS-SAMR], sections
+// 3.1.1.8.1 and 3.1.1.8.10). Contacts have neither attribute.
+func (d *decoder) audit() {
+	classes := d.values[d.class]
+	if len(classes) > 0 && !slices.ContainsFunc(classes, func(c string) bool { return strings.EqualFold(c, "user") }) {
+		return
+	}
+	d.users++
+	for i := range d.hidden {
+		if len(d.values[d.active[i]]) == 0 {
+			d.hidden[i]++
+		}
+	}
 }
 
 func (d *decoder) first(slot int) string {
@@ -164,35 +217,41 @@ func (d *decoder) put(at int, a *ldap.EntryAttribute) {
 	d.raw[at] = slices.Concat(d.raw[at], a.ByteValues)
 }
 
-// attributes builds the list in the order of the plan, which is sorted.
-func (d *decoder) attributes() directory.Attributes {
-	out := make(directory.Attributes, 0, len(d.plan))
+// attributes builds the list in the order of the plan, which is sorted. A value that is not text is left out and named.
+func (d *decoder) attributes(dn string) (out directory.Attributes, problem string) {
+	out = make(directory.Attributes, 0, len(d.plan))
 	for i := range d.plan {
 		p := &d.plan[i]
 		for j, slot := range p.from {
-			if v := d.text(slot, p.text[j]); len(v) > 0 {
-				out = append(out, directory.Attribute{Name: p.name, Values: v})
+			v, bad := d.text(slot, p.text[j])
+			if bad != "" && problem == "" {
+				problem = fmt.Sprintf("its %s is %s", d.asked[slot], bad)
+			}
+			if len(v) > 0 {
+				out = append(out, directory.Attribute{Name: p.name, Values: d.inOrder(v, slot, dn)})
 				break
 			}
 		}
 	}
-	return out
+	return out, problem
 }
 
-// text returns an attribute's values as text: empty ones are none, and what is not text is given in base64.
-func (d *decoder) text(slot int, special func([]byte) (string, error)) []string {
+// text returns an attribute's values as text: empty ones are none. Of binary attributes it is base64, of which special
+// knows better forms. Any other value that is not UTF-8 is bad (RFC 4517, section 3.3.6).
+func (d *decoder) text(slot int, special func([]byte) (string, error)) (out []string, bad string) {
 	values := d.values[slot]
-	clean := special == nil
-	for _, v := range values {
-		clean = clean && v != "" && utf8.ValidString(v)
+	if special == nil {
+		clean := true
+		for _, v := range values {
+			if !utf8.ValidString(v) {
+				return nil, notText([]byte(v))
+			}
+			clean = clean && v != ""
+		}
+		if clean {
+			return values, ""
+		}
 	}
-	if clean {
-		return values
-	}
-	if special == nil && slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) }) {
-		special = base64Text
-	}
-	var out []string
 	for _, raw := range d.raw[slot] {
 		if len(raw) == 0 {
 			continue
@@ -206,22 +265,78 @@ func (d *decoder) text(slot int, special func([]byte) (string, error)) []string 
 		}
 		out = append(out, text)
 	}
-	return out
+	return out, ""
+}
+
+// inOrder returns a set of values in its one order: first the value by which the entry is called (RFC 4512, section
+// 2.3.1), then the others in byte order.
+func (d *decoder) inOrder(values []string, slot int, dn string) []string {
+	if len(values) < 2 {
+		return values
+	}
+	values = slices.Clone(values)
+	slices.Sort(values)
+	values = slices.Compact(values)
+	for _, part := range ownRDN(dn) {
+		if part.final || d.find(part.attr) != slot {
+			continue
+		}
+		own := prepare(part.value)
+		if at := slices.IndexFunc(values, func(v string) bool { return prepare(v) == own }); at > 0 {
+			named := values[at]
+			values = slices.Insert(slices.Delete(values, at, at+1), 0, named)
+		}
+	}
+	return values
+}
+
+// notText describes a value that is not UTF-8, and what it would be in the encoding that is the usual cause.
+func notText(raw []byte) string {
+	const most = 60
+	raw = raw[:min(len(raw), most)]
+	guess, err := charmap.ISO8859_1.NewDecoder().Bytes(raw)
+	if err != nil {
+		return fmt.Sprintf("not UTF-8: %q", raw)
+	}
+	return fmt.Sprintf("not UTF-8: %q (ISO 8859-1? Then it reads %q. Write it to the directory as UTF-8)", raw, guess)
 }
 
 func base64Text(raw []byte) (string, error) { return base64.StdEncoding.EncodeToString(raw), nil }
 
-// binaryText returns how an attribute becomes text that is never text by itself; nil for all others.
-func binaryText(attr string) func([]byte) (string, error) {
-	switch name := strings.ToLower(attr); {
-	case name == "objectguid":
+// binaryText returns how the values of a binary attribute become text; nil for an attribute whose values are text.
+func (d *decoder) binaryText(attr string) func([]byte) (string, error) {
+	switch key := d.types.key(attr); key {
+	case "objectguid":
 		return guidText
-	case name == "objectsid":
+	case "objectsid":
 		return sidText
-	case name == "ms-ds-consistencyguid", name == "jpegphoto", name == "thumbnailphoto", strings.HasSuffix(name, ";binary"):
-		return base64Text
+	default:
+		if k := d.types.kind(attr); strings.HasSuffix(key, ";binary") || k != nil && k.binary {
+			return base64Text
+		}
 	}
 	return nil
+}
+
+// coverage returns how many entries have each attribute that was asked for.
+func (d *decoder) coverage() []directory.Coverage {
+	var out []directory.Coverage
+	for _, attr := range d.scope.attrs {
+		slot := d.find(attr)
+		if slot < 0 || slices.ContainsFunc(out, func(c directory.Coverage) bool { return d.find(c.Name) == slot }) {
+			continue
+		}
+		c := directory.Coverage{Kind: d.scope.kind, Name: attr, Entries: d.counts[slot]}
+		for _, p := range d.plan {
+			if slices.Contains(p.from, slot) {
+				c.Attributes = append(c.Attributes, p.name)
+			}
+		}
+		c.Activity = d.scope.kind == directory.User && slices.Contains(d.active[:], slot)
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b directory.Coverage) int { return strings.Compare(a.Name, b.Name) })
+	return out
 }
 
 // parseRange reads "member;range=0-1499" or "member;range=1500-*" ([MS-ADTS], section 3.1.1.3.1.3.3). next is where to go
@@ -257,12 +372,18 @@ func (d *decoder) extend(rec *record, attr string, values [][]byte) {
 	at := d.find(attr)
 	if at == d.member {
 		rec.values = slices.Concat(rec.values, texts)
+		rec.blameMembers(d.scope.members)
 	}
 	d.values[at], d.raw[at] = texts, values
 	for i := range d.plan {
 		p := &d.plan[i]
 		if j := slices.Index(p.from, at); j >= 0 {
-			rec.Attributes = rec.Attributes.Set(p.name, slices.Concat(rec.Attributes.Values(p.name), d.text(at, p.text[j]))...)
+			more, bad := d.text(at, p.text[j])
+			if bad != "" {
+				rec.blame(fmt.Sprintf("its %s is %s", attr, bad))
+			}
+			all := d.inOrder(slices.Concat(rec.Attributes.Values(p.name), more), at, rec.DN)
+			rec.Attributes = rec.Attributes.Set(p.name, all...)
 		}
 	}
 }

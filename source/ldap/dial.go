@@ -76,7 +76,11 @@ func (s *Source) connectTo(parent context.Context, srv server) (*session, error)
 		se.close()
 		return nil, classify(ctx, op, context.Cause(ctx))
 	}
-	if err := se.probe(parent); err != nil {
+	err = se.probe(parent)
+	if err == nil {
+		err = se.refuseCatalog()
+	}
+	if err != nil {
 		se.close()
 		return nil, err
 	}

@@ -105,37 +105,61 @@ func (p *dnParser) rdn(out *strings.Builder) error {
 	return nil
 }
 
-// pair reads one type=value up to, and without, the separator that follows.
+// pair reads one type=value up to, and without, the separator that follows, and returns it in the form that is compared.
 func (p *dnParser) pair() (string, error) {
-	p.skipBlanks()
-	eq := strings.IndexAny(p.rest, "=,;+\\\"")
-	if eq < 0 || p.rest[eq] != '=' {
-		return "", errors.New("it has a part without a type and an equals sign")
-	}
-	name := strings.TrimRight(p.rest[:eq], " \t\r\n")
-	if !attributeType(trimOID(name)) {
-		return "", fmt.Errorf("%q is not the name of an attribute", name)
-	}
-	p.rest = p.rest[eq+1:]
-	p.skipBlanks()
-	value, err := p.value()
+	part, err := p.naming()
 	if err != nil {
 		return "", err
 	}
-	return shortType(name) + "=" + value, nil
+	if part.final {
+		return shortType(part.attr) + "=" + part.value, nil
+	}
+	return shortType(part.attr) + "=" + escapeValue(prepare(part.value)), nil
 }
 
-// value reads a value and returns it prepared and escaped.
-func (p *dnParser) value() (string, error) {
+// naming is one type=value of an RDN as it is written, without escapes. A final value has no text: it is in #hex form.
+type naming struct {
+	attr, value string
+	final       bool
+}
+
+// ownRDN returns the parts of a DN's first RDN; nil where it cannot be read.
+func ownRDN(dn string) (parts []naming) {
+	p := dnParser{rest: dn}
+	for {
+		part, err := p.naming()
+		if err != nil {
+			return nil
+		}
+		parts = append(parts, part)
+		if p.skipBlanks(); !strings.HasPrefix(p.rest, "+") {
+			return parts
+		}
+		p.rest = p.rest[1:]
+	}
+}
+
+func (p *dnParser) naming() (out naming, err error) {
+	p.skipBlanks()
+	eq := strings.IndexAny(p.rest, "=,;+\\\"")
+	if eq < 0 || p.rest[eq] != '=' {
+		return out, errors.New("it has a part without a type and an equals sign")
+	}
+	out.attr = strings.TrimRight(p.rest[:eq], " \t\r\n")
+	if !attributeType(trimOID(out.attr)) {
+		return out, fmt.Errorf("%q is not the name of an attribute", out.attr)
+	}
+	p.rest = p.rest[eq+1:]
+	p.skipBlanks()
 	switch {
 	case strings.HasPrefix(p.rest, "#"):
-		return p.hexValue()
+		out.value, out.final, err = p.hexValue()
 	case strings.HasPrefix(p.rest, `"`):
-		raw, err := p.quoted()
-		return escapeValue(prepare(raw)), err
+		out.value, err = p.quoted()
+	default:
+		out.value, err = p.unescape(",;+", true)
 	}
-	raw, err := p.unescape(",;+", true)
-	return escapeValue(prepare(raw)), err
+	return out, err
 }
 
 func (p *dnParser) skipBlanks() { p.rest = strings.TrimLeft(p.rest, " \t\r\n") }

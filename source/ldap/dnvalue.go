@@ -13,36 +13,15 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// typeNames maps the other names of the common naming attributes to the one under which they are compared
-// (RFC 4519; RFC 4514, section 3).
-var typeNames = map[string]string{
-	"2.5.4.3": "cn", "commonname": "cn",
-	"2.5.4.4": "sn", "surname": "sn",
-	"2.5.4.5":  "serialnumber",
-	"2.5.4.6":  "c",
-	"2.5.4.7":  "l",
-	"2.5.4.8":  "st",
-	"2.5.4.9":  "street",
-	"2.5.4.10": "o",
-	"2.5.4.11": "ou",
-	"2.5.4.12": "title",
-	"2.5.4.41": "name",
-	"2.5.4.42": "givenname", "gn": "givenname",
-	"2.5.4.45":    "x500uniqueidentifier",
-	"2.5.4.46":    "dnqualifier",
-	"countryname": "c", "localityname": "l", "stateorprovincename": "st", "streetaddress": "street",
-	"organizationname": "o", "organizationalunitname": "ou",
-	"0.9.2342.19200300.100.1.1": "uid", "userid": "uid",
-	"0.9.2342.19200300.100.1.3": "mail", "rfc822mailbox": "mail",
-	"0.9.2342.19200300.100.1.25": "dc", "domaincomponent": "dc",
-	"1.2.840.113549.1.9.1": "emailaddress", "email": "emailaddress", "e": "emailaddress", "pkcs9email": "emailaddress",
-}
-
-// shortType returns the name under which an attribute type is compared.
+// shortType returns the name under which an attribute type is compared: its preferred one in the standard schemas, in
+// lower case. In DNs streetAddress is another name of street, as in RFC 2256; elsewhere it is Active Directory's.
 func shortType(name string) string {
 	name = strings.ToLower(trimOID(name))
-	if short, ok := typeNames[name]; ok {
-		return short
+	if name == "streetaddress" {
+		return "street"
+	}
+	if k := standardSchema.kinds[name]; k != nil {
+		return strings.ToLower(k.names[0])
 	}
 	return name
 }
@@ -73,8 +52,7 @@ func canonicalType(name string) bool {
 			return false
 		}
 	}
-	_, alias := typeNames[strings.ToLower(name)]
-	return !alias
+	return strings.EqualFold(shortType(name), name)
 }
 
 // attributeType reports whether name is a short name or an OID (RFC 4512, section 1.4).
@@ -195,9 +173,9 @@ func isASCII(s string) bool {
 	return true
 }
 
-// hexValue reads the #hex form: the BER encoding of the value (RFC 4514, section 2.4). A string type is compared by
-// its text; any other by its bytes.
-func (p *dnParser) hexValue() (string, error) {
+// hexValue reads the #hex form: the BER encoding of the value (RFC 4514, section 2.4). A string type has a text; of any
+// other type the form itself is the value, which is final.
+func (p *dnParser) hexValue() (text string, final bool, err error) {
 	end := 1
 	for end < len(p.rest) && isHex(p.rest[end]) {
 		end++
@@ -206,17 +184,17 @@ func (p *dnParser) hexValue() (string, error) {
 	p.rest = p.rest[end:]
 	p.skipBlanks()
 	if p.rest != "" && !strings.ContainsRune(",;+", rune(p.rest[0])) {
-		return "", errors.New("a #hex value goes on with something that is not hexadecimal")
+		return "", false, errors.New("a #hex value goes on with something that is not hexadecimal")
 	}
 	der, err := hex.DecodeString(digits)
 	if err != nil || len(der) == 0 {
-		return "", errors.New("a #hex value is not pairs of hexadecimal digits")
+		return "", false, errors.New("a #hex value is not pairs of hexadecimal digits")
 	}
 	text, ok := berText(der)
 	if !ok {
-		return "#" + hex.EncodeToString(der), nil
+		return "#" + hex.EncodeToString(der), true, nil
 	}
-	return escapeValue(prepare(text)), nil
+	return text, false, nil
 }
 
 func berText(der []byte) (text string, ok bool) {

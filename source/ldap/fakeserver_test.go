@@ -18,7 +18,12 @@ type fake struct {
 	bind message
 	// announces are the supportedControls of its root DSE; nil hides the root DSE.
 	announces []string
+	// family adds to the root DSE what tells the family.
+	family []attr
 }
+
+// activeDirectory is what a domain controller says about itself.
+var activeDirectory = []attr{{"supportedCapabilities", []string{"1.2.840.113556.1.4.800"}}}
 
 // query is a search request as far as fakes look at it.
 type query struct {
@@ -98,7 +103,7 @@ func (f *fake) root() []message {
 	if f.announces == nil {
 		return []message{done(goldap.LDAPResultInsufficientAccessRights, "no")}
 	}
-	return []message{entry("", "supportedControl", f.announces...), done(0, "")}
+	return []message{entryOf("", append(f.family, attr{"supportedControl", f.announces})...), done(0, "")}
 }
 
 func parseQuery(req *ber.Packet) query {

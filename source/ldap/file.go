@@ -200,8 +200,8 @@ func noSuchObject(op string) error {
 	})
 }
 
-// contexts implements searcher.
-func (f *file) contexts() []string { return []string{""} }
+// about implements searcher.
+func (f *file) about() *rootDSE { return fileRoot() }
 
 // referrals implements searcher.
 func (f *file) referrals() []string { return slices.Clone(f.refs) }

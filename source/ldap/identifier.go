@@ -3,6 +3,7 @@ package ldap
 import (
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -19,22 +20,32 @@ type identifier struct {
 	decode func(raw []byte) (string, error)
 	// assertion returns the value for a filter, escaped (RFC 4515, section 3); an error says that no entry can have the ID.
 	assertion func(id string) (string, error)
+	// ignoreCase is set where the attribute's matching rule takes Ben and ben for one value.
+	ignoreCase bool
 }
 
-func identifierFor(attr string) identifier {
-	switch strings.ToLower(attr) {
+func identifierFor(attr string, types *schema) identifier {
+	switch types.key(attr) {
 	case "entryuuid", "objectidentifier":
-		return identifier{attr, lowerText, textAssertion}
+		return identifier{attr, lowerText, textAssertion, false}
 	case "objectguid", "ms-ds-consistencyguid":
-		return identifier{attr, guidText, guidAssertion}
+		return identifier{attr, guidText, guidAssertion, false}
 	case "objectsid":
-		return identifier{attr, sidText, sidAssertion}
+		return identifier{attr, sidText, sidAssertion, false}
 	}
-	return identifier{attr, plainText, textAssertion}
+	return identifier{attr, plainText, textAssertion, types.ignoresCase(attr)}
+}
+
+// key returns a text that is equal for IDs that the attribute's matching rule takes for equal.
+func (i *identifier) key(id directory.ID) string {
+	if i.ignoreCase {
+		return prepare(string(id))
+	}
+	return string(id)
 }
 
 // of returns the ID of an entry with these values, or what is wrong with them.
-func (i identifier) of(values [][]byte) (id directory.ID, problem string) {
+func (i *identifier) of(values [][]byte) (id directory.ID, problem string) {
 	switch {
 	case len(values) == 0 || len(values) == 1 && len(values[0]) == 0:
 		return "", "it has no " + i.attr + ": the bind account may not see it, or object_uniqueness_field names the wrong attribute"
@@ -50,7 +61,7 @@ func (i identifier) of(values [][]byte) (id directory.ID, problem string) {
 
 func plainText(raw []byte) (string, error) {
 	if !utf8.Valid(raw) {
-		return "", fmt.Errorf("%d bytes that are not text", len(raw))
+		return "", errors.New(notText(raw))
 	}
 	return string(raw), nil
 }

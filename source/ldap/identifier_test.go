@@ -34,9 +34,9 @@ func TestIdentifier(t *testing.T) {
 		{attr: "uid", problem: "it has no uid"},
 		{attr: "uid", values: []string{""}, problem: "it has no uid"},
 		{attr: "uid", values: []string{"a", "b"}, problem: "2 values"},
-		{attr: "uid", values: []string{"\xff"}, problem: "not text"},
+		{attr: "uid", values: []string{"\xff"}, problem: "not UTF-8"},
 	} {
-		i := identifierFor(tc.attr)
+		i := identifierFor(tc.attr, standardSchema)
 		var raw [][]byte
 		for _, v := range tc.values {
 			raw = append(raw, []byte(v))
@@ -57,7 +57,7 @@ func TestIdentifier(t *testing.T) {
 		"objectSid":  {"", "S-1", "S-1-x", "T-1-5-21", "S-1-5-4294967296", "S-1-5--1", "S-999-5"},
 	} {
 		for _, id := range ids {
-			if got, err := identifierFor(attr).assertion(id); err == nil {
+			if got, err := identifierFor(attr, standardSchema).assertion(id); err == nil {
 				t.Errorf("%s assertion of %q = %q, want an error", attr, id, got)
 			}
 		}
@@ -143,6 +143,19 @@ func TestFamilies(t *testing.T) {
 	} {
 		if got := parseRootDSE(ldap.NewEntry("", attrs)).family; got != want {
 			t.Errorf("family of %v = %s, want %s", attrs, got, want)
+		}
+	}
+}
+
+// TestGlobalCatalog: its ports are refused on Active Directory and mean nothing elsewhere.
+func TestGlobalCatalog(t *testing.T) {
+	t.Parallel()
+	for port, want := range map[string]bool{"389": false, "636": false, "3268": true, "3269": true} {
+		for family, applies := range map[family]bool{activeDirectory: true, openLDAP: false} {
+			s := &session{server: server{scheme: "ldap", addr: "dc1.example.org:" + port}, root: &rootDSE{family: family}}
+			if err := s.refuseCatalog(); (err != nil) != (want && applies) {
+				t.Errorf("%s on port %s: %v", family, port, err)
+			}
 		}
 	}
 }

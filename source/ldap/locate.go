@@ -81,7 +81,7 @@ func (l *locating) bases() []string {
 	for _, s := range l.scopes() {
 		all = append(all, s.base)
 	}
-	all = append(append(all, l.cfg.BaseDN), l.dir.contexts()...)
+	all = append(append(all, l.cfg.BaseDN), l.dir.about().contexts...)
 	var out, norms []string
 	for _, base := range all {
 		norm, err := NormalizeDN(base)
@@ -191,7 +191,7 @@ func met(s *source.Sighting) (n int) {
 
 // sight judges an entry by the rules of one kind, in the order in which Read applies them.
 func (l *locating) sight(ctx context.Context, s *scope, e *ldap.Entry) (*source.Sighting, error) {
-	rec, problem := newDecoder(s).record(e, l.now())
+	rec := newDecoder(s, l.dir.about().types).record(e, l.now())
 	out := &source.Sighting{Ref: directory.Ref{Kind: s.kind, ID: rec.ID}, DN: e.DN}
 	rule := func(key, setting string, ok bool, detail string) {
 		if ok {
@@ -208,8 +208,8 @@ func (l *locating) sight(ctx context.Context, s *scope, e *ldap.Entry) (*source.
 		return nil, err
 	}
 	rule(s.kind.String()+"_object_filter", s.filter, len(failed) == 0, mismatch(s.filter, failed))
-	rule(l.uniqueKey(s), s.unique.attr, problem == "", problem)
-	if problem == "" {
+	rule(l.uniqueKey(s), s.unique.attr, rec.problem == "", rec.problem)
+	if rec.problem == "" {
 		entry := rec.Entry
 		entry.Source = l.cfg.Slug
 		out.Entry = &entry

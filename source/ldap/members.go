@@ -29,13 +29,14 @@ type memberIndex struct {
 }
 
 func newMemberIndex(field string, size int) *memberIndex {
+	key := standardSchema.key(field)
 	return &memberIndex{
-		byLogin: strings.EqualFold(field, "memberUid"), uidSuffix: strings.EqualFold(field, "uniqueMember"),
+		byLogin: key == "memberuid", uidSuffix: key == "uniquemember",
 		refs: make(map[string]directory.Ref, size), ambiguous: map[string]bool{},
 	}
 }
 
-// key returns the form in which a value is looked up; "" for one that names nobody.
+// key returns the form in which a value is looked up; "" for one that names no entry.
 func (x *memberIndex) key(value string) string {
 	if x.byLogin {
 		return prepare(value)
@@ -80,7 +81,7 @@ func withoutUID(value string) string {
 
 // resolveAll turns the membership values of all groups into references.
 func (r *reading) resolveAll(ctx context.Context) error {
-	x := newMemberIndex(r.src.group.members, len(r.users)+len(r.groups))
+	x := newMemberIndex(r.group.members, len(r.users)+len(r.groups))
 	for _, records := range [][]record{r.users, r.groups, r.held} {
 		for i := range records {
 			x.add(&records[i])
@@ -88,7 +89,7 @@ func (r *reading) resolveAll(ctx context.Context) error {
 	}
 	unknown := r.unknown(x)
 	if len(unknown) > 0 && len(unknown) <= secondLook {
-		// Somebody who was moved between the two searches is under the new DN in the group alone.
+		// An entry that was moved between the two searches has its new DN in the group alone.
 		if err := r.lookAgain(ctx, x, unknown); err != nil {
 			return err
 		}
@@ -115,7 +116,7 @@ func (r *reading) unknown(x *memberIndex) map[string]string {
 }
 
 func (r *reading) mayBeInScope(key string) bool {
-	for _, s := range []*scope{&r.src.user, &r.src.group} {
+	for _, s := range r.scopes() {
 		if s.enabled && under(key, s.baseNorm) {
 			return key != ""
 		}
@@ -141,9 +142,12 @@ func (r *reading) lookAgain(ctx context.Context, x *memberIndex, unknown map[str
 	return nil
 }
 
-// assign fills in Members. A value that names nobody in scope is normal (another OU, a computer) and only counted.
+// assign fills in Members. A value that names no entry in scope is normal (another OU, a computer): it is left out, and
+// the first of them are named.
 func (r *reading) assign(x *memberIndex) {
+	const named = 20
 	outside, groups := 0, 0
+	var examples []string
 	doubtful := map[string]bool{}
 	for i := range r.groups {
 		g := &r.groups[i]
@@ -158,7 +162,9 @@ func (r *reading) assign(x *memberIndex) {
 			case ok:
 				members = append(members, ref)
 			default:
-				outside++
+				if outside++; outside <= named {
+					examples = append(examples, fmt.Sprintf("%s of %s", v, g.DN))
+				}
 			}
 		}
 		if outside > before {
@@ -168,10 +174,14 @@ func (r *reading) assign(x *memberIndex) {
 		g.Members, g.values = slices.Clip(slices.Compact(members)), nil
 	}
 	if outside > 0 {
-		r.notes = append(r.notes, fmt.Sprintf("%d members of %d groups are neither users nor groups in scope and were left out", outside, groups))
+		note := fmt.Sprintf("%d members of %d groups are neither users nor groups in scope and were left out: %s", outside, groups, strings.Join(examples, "; "))
+		if outside > named {
+			note += fmt.Sprintf("; and %d more", outside-named)
+		}
+		r.notes = append(r.notes, note)
 	}
 	for _, login := range slices.Sorted(maps.Keys(doubtful)) {
-		r.doubts = append(r.doubts, fmt.Sprintf("several users have the login name %q that %s refers to: the memberships are left out", login, r.src.group.members))
+		r.doubts = append(r.doubts, fmt.Sprintf("several users have the login name %q that %s refers to: the memberships are left out", login, r.group.members))
 	}
 }
 
@@ -183,7 +193,7 @@ func (r *reading) lookup(ctx context.Context, dns map[string]string) (map[string
 	g.SetLimit(lookups)
 	for key, value := range dns {
 		g.Go(func() error {
-			for _, s := range []*scope{&r.src.user, &r.src.group} {
+			for _, s := range r.scopes() {
 				if !s.enabled || !under(key, s.baseNorm) {
 					continue
 				}
@@ -208,7 +218,8 @@ func (r *reading) lookup(ctx context.Context, dns map[string]string) (map[string
 func (r *reading) lookupOne(ctx context.Context, s *scope, dn string) (id directory.ID, err error) {
 	req := request{base: dn, scope: ldap.ScopeBaseObject, filter: s.filter, attrs: []string{s.unique.attr}}
 	err = r.search(ctx, req, func(e *ldap.Entry) error {
-		id, _ = s.unique.of(e.GetEqualFoldRawAttributeValues(s.unique.attr))
+		id, _ = s.unique.of(rawValues(e, s.unique.attr, r.dir.about().types))
+		id = r.spelled(s.kind, id, s.unique.key(id))
 		return nil
 	})
 	// An object that is gone, hidden or elsewhere is not in scope.
@@ -216,4 +227,14 @@ func (r *reading) lookupOne(ctx context.Context, s *scope, dn string) (id direct
 		return "", nil
 	}
 	return id, err
+}
+
+// rawValues returns the values of an attribute under whichever of its names the server gave them.
+func rawValues(e *ldap.Entry, attr string, types *schema) [][]byte {
+	for _, a := range e.Attributes {
+		if types.key(a.Name) == types.key(attr) {
+			return a.ByteValues
+		}
+	}
+	return nil
 }

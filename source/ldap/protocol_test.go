@@ -190,7 +190,7 @@ func TestReferencesAreNamed(t *testing.T) {
 func ranged(total, perAnswer, end int) func(q query) []message {
 	values := func(from, to int) (out []string) {
 		for i := from; i < min(to, end); i++ {
-			out = append(out, fmt.Sprintf("uid=u%d,dc=example,dc=org", i%4))
+			out = append(out, fmt.Sprintf("uid=u%d,dc=example,dc=org", i))
 		}
 		return out
 	}

@@ -19,18 +19,85 @@ type reading struct {
 	src *Source
 	dir searcher
 	now time.Time
+	// user and group are the source's, as this directory's schema and family have them.
+	user, group scope
+	// known are the IDs that the caller knows, by kind and key.
+	known    map[directory.Kind]map[string]directory.ID
+	position directory.Position
 
 	users, groups []record
-	// held are records that were seen under an ID that is not theirs alone. Members still refer to them.
+	// held are records that cannot be used and whose ID is known. Members still refer to them.
 	held     []record
 	absent   []directory.Ref
 	findings []directory.Finding
+	coverage []directory.Coverage
 	doubts   []string
 	notes    []string
 }
 
-func newReading(s *Source, dir searcher) *reading {
-	return &reading{src: s, dir: dir, now: s.now()}
+// newReading prepares a read: it finds out how far the server is, and reads its schema where attributes are used that
+// the standard schemas do not have.
+func newReading(ctx context.Context, s *Source, dir searcher, q directory.Query) (*reading, error) {
+	r := &reading{src: s, dir: dir, now: s.now(), user: s.user, group: s.group, known: map[directory.Kind]map[string]directory.ID{}}
+	if se, ok := dir.(*session); ok {
+		var err error
+		if r.position, err = se.position(ctx, s.cfg.BaseDN); err != nil {
+			return nil, err
+		}
+		if se.root.family != activeDirectory && slices.ContainsFunc(r.scopes(), (*scope).special) {
+			if err := se.readSchema(ctx); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if !r.position.IsZero() {
+		r.notes = append(r.notes, "read from "+r.position.String())
+	}
+	root := dir.about()
+	for _, sc := range r.scopes() {
+		sc.unique = identifierFor(sc.unique.attr, root.types)
+		switch root.family {
+		case activeDirectory:
+			sc.attrs = append(slices.Clone(sc.attrs), "objectClass")
+		case openLDAP:
+		default:
+			sc.attrs = append(slices.Clone(sc.attrs), conflictAttribute)
+		}
+	}
+	for _, ref := range slices.Concat(q.Known, q.Refs) {
+		if sc := r.scope(ref.Kind); sc.unique.ignoreCase {
+			if r.known[ref.Kind] == nil {
+				r.known[ref.Kind] = map[string]directory.ID{}
+			}
+			r.known[ref.Kind][sc.unique.key(ref.ID)] = ref.ID
+		}
+	}
+	return r, nil
+}
+
+// scopes returns both kinds, users first.
+func (r *reading) scopes() []*scope { return []*scope{&r.user, &r.group} }
+
+func (r *reading) scope(kind directory.Kind) *scope {
+	if kind == directory.Group {
+		return &r.group
+	}
+	return &r.user
+}
+
+// record decodes an entry and gives it the ID under which it is known.
+func (r *reading) record(d *decoder, e *ldap.Entry) record {
+	rec := d.record(e, r.now)
+	rec.ID = r.spelled(rec.Kind, rec.ID, rec.key)
+	return rec
+}
+
+// spelled returns the known ID that is equal to one by the attribute's matching rule, else the ID itself.
+func (r *reading) spelled(kind directory.Kind, id directory.ID, key string) directory.ID {
+	if known, ok := r.known[kind][key]; ok && id != "" {
+		return known
+	}
+	return id
 }
 
 // search searches and tells how far it came.
@@ -50,22 +117,27 @@ func (r *reading) search(ctx context.Context, req request, each func(*ldap.Entry
 
 // all reads everything in scope.
 func (r *reading) all(ctx context.Context) error {
-	for _, s := range []*scope{&r.src.user, &r.src.group} {
+	for _, s := range r.scopes() {
 		if !s.enabled {
 			continue
 		}
-		missing := len(r.findings)
 		records, err := r.scan(ctx, s, s.filter)
 		if err != nil {
 			return err
 		}
-		missing = len(r.findings) - missing
-		if missing > 0 && len(records) == 0 && !slices.ContainsFunc(r.held, func(h record) bool { return h.Kind == s.kind }) {
-			return r.noIdentifier(s, missing)
+		nameless := 0
+		for _, f := range r.findings {
+			if f.Kind == s.kind && f.ID == "" {
+				nameless++
+			}
+		}
+		held := slices.ContainsFunc(r.held, func(h record) bool { return h.Kind == s.kind })
+		if nameless > 0 && len(records) == 0 && !held {
+			return r.noIdentifier(s, nameless)
 		}
 		r.keep(s, records)
-		if missing > 0 {
-			r.doubts = append(r.doubts, fmt.Sprintf("%d of the %ss that were read cannot be told from others (see the findings): someone we know may be among them", missing, s.kind))
+		if nameless > 0 {
+			r.doubts = append(r.doubts, fmt.Sprintf("%d of the %ss that were read cannot be told from others (see the findings): a known entry may be among them", nameless, s.kind))
 		}
 	}
 	return r.resolveAll(ctx)
@@ -89,55 +161,89 @@ func (r *reading) keep(s *scope, records []record) {
 	r.groups = records
 }
 
-// scan searches one scope and returns its usable records, sorted by ID.
+// scan searches one scope and returns its usable records, sorted by ID. The others become findings.
 func (r *reading) scan(ctx context.Context, s *scope, filter string) ([]record, error) {
-	d := newDecoder(s)
+	d := newDecoder(s, r.dir.about().types)
 	var records []record
 	var incomplete bool
 	req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: filter, attrs: s.attrs, paged: true}
 	err := r.search(ctx, req, func(e *ldap.Entry) error {
-		rec, problem := d.record(e, r.now)
-		if problem != "" {
-			r.find(s.kind, rec.ID, rec.DN, problem)
+		rec := r.record(d, e)
+		if rec.ID == "" {
+			r.find(&rec, rec.problem)
 			return nil
 		}
 		incomplete = incomplete || len(rec.rest) > 0
 		records = append(records, rec)
 		return nil
 	})
+	if err == nil {
+		err = r.visible(d)
+	}
+	if err == nil && incomplete {
+		err = r.complete(ctx, d, records)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if incomplete {
-		if err := r.complete(ctx, d, records); err != nil {
-			return nil, err
+	if filter == s.filter {
+		r.coverage = append(r.coverage, d.coverage()...)
+	}
+	return r.usable(records), nil
+}
+
+// visible fails a read in which accounts of Active Directory lack an attribute that decides whether they are active. The
+// server gives both to every account, so the bind account may not read them, and every account would count as active.
+func (r *reading) visible(d *decoder) error {
+	if d.scope.kind != directory.User || r.dir.about().family != activeDirectory {
+		return nil
+	}
+	account := r.src.cfg.BindCN
+	if account == "" {
+		account = "an anonymous client"
+	}
+	for i, n := range d.hidden {
+		if n > 0 {
+			return fault.Errorf(fault.Denied, "read users on %s: %d of %d accounts have no %s, which Active Directory gives to each of them: "+
+				"%s may not read it. Grant it the right to read the property set \"Account Restrictions\" of user objects "+
+				"(or membership in \"Pre-Windows 2000 Compatible Access\")", r.dir, n, d.users, activityAttributes[i], account)
 		}
 	}
-	return r.distinct(records), nil
+	return nil
 }
 
-func (r *reading) find(kind directory.Kind, id directory.ID, dn, problem string) {
-	r.findings = append(r.findings, directory.Finding{Ref: directory.Ref{Kind: kind, ID: id}, DN: dn, Problem: problem})
+func (r *reading) find(rec *record, problem string) {
+	f := directory.Finding{Ref: rec.Ref(), DN: rec.DN, Problem: problem}
+	if label := rec.Label(); label != string(rec.ID) {
+		f.Label = label
+	}
+	r.findings = append(r.findings, f)
 }
 
-// distinct sorts records by ID and sets aside those that share one: which of them we know cannot be told.
-func (r *reading) distinct(records []record) []record {
-	slices.SortStableFunc(records, func(a, b record) int { return cmp.Compare(a.ID, b.ID) })
+// usable sorts records by ID and sets aside those that have a problem or share an ID: which of them is the known one
+// cannot be told. An entry that the server gave twice is one entry.
+func (r *reading) usable(records []record) []record {
+	slices.SortStableFunc(records, func(a, b record) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.norm, b.norm)) })
+	records = slices.CompactFunc(records, func(a, b record) bool { return a.key == b.key && a.norm == b.norm })
 	out := records[:0]
 	for i := 0; i < len(records); {
 		end := i + 1
-		for end < len(records) && records[end].ID == records[i].ID {
+		for end < len(records) && records[end].key == records[i].key {
 			end++
 		}
-		if end == i+1 {
-			out = append(out, records[i])
-			i = end
-			continue
+		switch rec := records[i]; {
+		case end > i+1:
+			r.shared(records[i:end])
+		case rec.problem != "":
+			r.find(&rec, rec.problem)
+			r.held = append(r.held, rec)
+		default:
+			out = append(out, rec)
 		}
-		r.shared(records[i:end])
 		i = end
 	}
 	clear(records[len(out):])
+	slices.SortFunc(out, func(a, b record) int { return cmp.Compare(a.ID, b.ID) })
 	return out
 }
 
@@ -149,7 +255,7 @@ func (r *reading) shared(same []record) {
 				others = append(others, same[j].DN)
 			}
 		}
-		r.find(rec.Kind, rec.ID, rec.DN, fmt.Sprintf("it shares its unique id with %s: make object_uniqueness_field unique, or read again if the entry was moved just now", strings.Join(others, " and ")))
+		r.find(&rec, fmt.Sprintf("it shares its unique id with %s: make object_uniqueness_field unique, or read again if the entry was moved just now", strings.Join(others, " and ")))
 		r.held = append(r.held, rec)
 	}
 }
@@ -212,5 +318,6 @@ func (r *reading) snapshot() directory.Snapshot {
 	slices.SortFunc(r.absent, directory.Ref.Compare)
 	return directory.Snapshot{
 		Entries: entries, Absent: r.absent, Findings: r.findings, Doubts: r.doubts, Notes: r.notes, Referrals: r.dir.referrals(),
+		Coverage: r.coverage, Position: r.position,
 	}
 }

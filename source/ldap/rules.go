@@ -29,26 +29,26 @@ func sidRule(v string) (string, bool) {
 	return strings.ToUpper(v), true
 }
 
-// dnAttributes are the common attributes of syntax DN.
-var dnAttributes = []string{
-	"member", "memberof", "uniquemember", "owner", "manager", "seealso", "secretary", "roleoccupant", "distinguishedname",
-	"entrydn", "aliasedobjectname", "creatorsname", "modifiersname", "managedby", "directreports", "managedobjects", "parent",
-	"lastknownparent", "objectcategory", "memberuser", "primarygroup",
-}
-
-// ruleFor returns the equality rule of an attribute. Without a schema it goes by the name; nearly everything that people
-// filter by is compared by caseIgnoreMatch.
+// ruleFor returns the equality rule of an attribute by the standard schemas. Nearly everything that filters ask for is
+// compared by caseIgnoreMatch, so attributes that they do not have are, too.
 func ruleFor(attr string) rule {
-	base, _, _ := strings.Cut(strings.ToLower(attr), ";")
-	switch {
-	case slices.Contains(dnAttributes, base):
-		return dnRule
-	case base == "objectguid" || base == "ms-ds-consistencyguid":
-		return bytesRule
+	kind := standardSchema.kind(attr)
+	switch base, _, _ := strings.Cut(strings.ToLower(attr), ";"); {
 	case base == "objectsid":
 		return sidRule
+	case slices.Contains(linkAttributes, base), kind != nil && kind.dn:
+		return dnRule
+	case kind != nil && kind.binary:
+		return bytesRule
+	case kind != nil && kind.exact:
+		return exactRule
 	}
 	return ignoreCaseRule
+}
+
+// linkAttributes are attributes of syntax DN that the standard schemas do not have.
+var linkAttributes = []string{
+	"aliasedobjectname", "directreports", "managedobjects", "parent", "lastknownparent", "objectcategory", "memberuser", "primarygroup",
 }
 
 // valuesOf returns an entry's values of an attribute and its subtypes by options (RFC 4512, section 2.5.2).
@@ -103,4 +103,26 @@ func isClass(class, want string) bool {
 		}
 	}
 	return true
+}
+
+// conflictAttribute marks the conflict objects of 389 Directory Server and FreeIPA.
+const conflictAttribute = "nsds5ReplConflict"
+
+// conflictName reports whether an entry's own RDN is what replication leaves where one name was added on two servers: on
+// Active Directory a value that ends with a line feed, CNF: and a GUID; on 389 Directory Server an RDN with nsuniqueid.
+func conflictName(dn string) bool {
+	if !strings.Contains(dn, "CNF:") && !strings.Contains(strings.ToLower(dn), "nsuniqueid=") {
+		return false
+	}
+	for _, part := range ownRDN(dn) {
+		if strings.EqualFold(part.attr, "nsuniqueid") {
+			return true
+		}
+		if _, guid, ok := strings.Cut(part.value, "\nCNF:"); ok {
+			if _, err := guidAssertion(strings.TrimSpace(guid)); err == nil {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -37,8 +37,8 @@ type searcher interface {
 	search(ctx context.Context, r request, each func(*ldap.Entry) error) error
 	// referrals returns the search result references so far, sorted and unique.
 	referrals() []string
-	// contexts returns what holds everything that the directory has.
-	contexts() []string
+	// about returns what the directory says about itself.
+	about() *rootDSE
 	// String names the directory in errors.
 	String() string
 	close()
@@ -135,8 +135,8 @@ func (s *session) referrals() []string {
 	return out
 }
 
-// contexts implements searcher.
-func (s *session) contexts() []string { return s.root.contexts }
+// about implements searcher.
+func (s *session) about() *rootDSE { return s.root }
 
 // search implements searcher with simple paged results (RFC 2696).
 func (s *session) search(ctx context.Context, r request, each func(*ldap.Entry) error) error {

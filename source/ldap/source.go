@@ -113,7 +113,10 @@ func (s *Source) Read(ctx context.Context, q directory.Query) (directory.Snapsho
 		return directory.Snapshot{}, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
 	}
 	defer open.close()
-	r := newReading(s, open)
+	r, err := newReading(ctx, s, open, q)
+	if err != nil {
+		return directory.Snapshot{}, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
+	}
 	if q.All() {
 		err = r.all(ctx)
 	} else {
@@ -138,21 +141,29 @@ type scope struct {
 	outputs  []output
 }
 
+// special reports whether the scope uses attributes of which only the server's schema knows the names or the matching
+// rule.
+func (s *scope) special() bool {
+	switch standardSchema.key(s.unique.attr) {
+	case "entryuuid", "objectguid", "objectsid", "ms-ds-consistencyguid", "nsuniqueid", "ipauniqueid":
+	default:
+		return true
+	}
+	return slices.ContainsFunc(s.attrs, func(attr string) bool { return standardSchema.kind(attr) == nil })
+}
+
 // output is one attribute of an entry: the first of some LDAP attributes that has a value.
 type output struct {
 	name string
 	from []string
 }
 
-// activityAttributes tell disabled accounts; see active.
-var activityAttributes = []string{"userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime", "shadowExpire"}
-
 func userScope(c *Config, extra []string) scope {
 	login := []string{"uid", "sAMAccountName", "cn"}
 	if c.UserNameField != "" {
 		login = []string{c.UserNameField}
 	}
-	s := scope{kind: directory.User, enabled: c.SyncUsers, base: c.userBase(), filter: c.UserObjectFilter, unique: identifierFor(c.userUniqueness())}
+	s := scope{kind: directory.User, enabled: c.SyncUsers, base: c.userBase(), filter: c.UserObjectFilter, unique: identifierFor(c.userUniqueness(), standardSchema)}
 	s.outputs = []output{
 		{directory.UserName, login},
 		{directory.DisplayName, []string{"displayName"}},
@@ -167,7 +178,7 @@ func userScope(c *Config, extra []string) scope {
 }
 
 func groupScope(c *Config, extra []string) scope {
-	s := scope{kind: directory.Group, enabled: c.SyncGroups, base: c.groupBase(), filter: c.GroupObjectFilter, unique: identifierFor(c.groupUniqueness()), members: c.GroupMembershipField}
+	s := scope{kind: directory.Group, enabled: c.SyncGroups, base: c.groupBase(), filter: c.GroupObjectFilter, unique: identifierFor(c.groupUniqueness(), standardSchema), members: c.GroupMembershipField}
 	s.outputs = []output{
 		{directory.DisplayName, []string{"cn"}},
 		{directory.CommonName, []string{"cn"}},
@@ -190,6 +201,9 @@ func (s *scope) finish(extra, more []string) {
 	ask := slices.Concat([]string{s.unique.attr}, more)
 	for _, o := range s.outputs {
 		ask = append(ask, o.from...)
+	}
+	for i, attr := range ask {
+		ask[i] = preferred(attr)
 	}
 	slices.SortFunc(ask, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
 	s.attrs = slices.CompactFunc(ask, strings.EqualFold)

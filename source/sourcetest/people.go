@@ -22,7 +22,7 @@ func People() []directory.Entry {
 		mail                 []string
 		disabled             bool
 	}{
-		{login: "ada", cn: "Ada King", given: "Ada", sn: "King", mail: []string{"ada@example.org", "King@example.org", "a@example.org"}},
+		{login: "ada", cn: "Ada King", given: "Ada", sn: "King", mail: []string{"King@example.org", "a@example.org", "ada@example.org"}},
 		{login: "BOB", cn: "King, Bob", given: "Bob", sn: "King"},
 		{login: "jürgen", cn: "Jürgen Groß", given: "Jürgen", sn: "Groß", mail: []string{"juergen@example.org"}},
 		{login: "off", cn: "Switched Off", sn: "Off", disabled: true},

@@ -1,0 +1,125 @@
+package directory
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Position says how far a server had come when it was read: which server it was, and the number of the last change that
+// it had. It is written down before the read begins, so what was read is at least as new. The zero Position is that of a
+// source that does not tell.
+type Position struct {
+	// Server identifies the server that was read: the invocationId of a domain controller, say. Two positions with the
+	// same Server are compared by its own number alone, where it has one. It is empty where the servers of a directory
+	// only have their numbers.
+	Server string `json:"server,omitempty"`
+	// Name is what people call the server, for messages: its URI and family.
+	Name string `json:"name,omitempty"`
+	// Seen maps each origin of changes (a domain controller, a server ID) to the number of its last change that the
+	// server had. Numbers of one origin are decimal, or texts of one length; they only grow.
+	Seen map[string]string `json:"seen,omitempty"`
+	// Changed is the time of the last of these changes; zero where the numbers do not tell.
+	Changed time.Time `json:"changed,omitzero"`
+}
+
+// Order is how one position compares with another.
+type Order int8
+
+// The orders. Incomparable positions are those of which neither contains the other.
+const (
+	Incomparable Order = iota
+	Older
+	Same
+	Newer
+)
+
+// String returns the order in words.
+func (o Order) String() string {
+	return [...]string{"incomparable", "older", "the same", "newer"}[o]
+}
+
+// IsZero reports whether nothing is known.
+func (p Position) IsZero() bool { return len(p.Seen) == 0 }
+
+// Compare says how p compares with o: Newer where p has every change that o has, and more. An origin that a position
+// does not have counts as number zero, because changes are only added.
+func (p Position) Compare(o Position) Order {
+	if p.IsZero() || o.IsZero() {
+		return Incomparable
+	}
+	if p.Server != "" && p.Server == o.Server && p.Seen[p.Server] != "" && o.Seen[p.Server] != "" {
+		return order(compareNumbers(p.Seen[p.Server], o.Seen[p.Server]))
+	}
+	more, less, common := false, false, false
+	for origin, n := range p.Seen {
+		c := compareNumbers(n, o.Seen[origin])
+		more, less = more || c > 0, less || c < 0
+		common = common || o.Seen[origin] != ""
+	}
+	for origin := range o.Seen {
+		less = less || p.Seen[origin] == ""
+	}
+	switch {
+	case !common || more && less:
+		return Incomparable
+	case more:
+		return Newer
+	case less:
+		return Older
+	}
+	return Same
+}
+
+func order(c int) Order { return Same + Order(c) } //nolint:gosec // -1, 0 or 1
+
+// compareNumbers compares two numbers of one origin; an empty one is less than any other.
+func compareNumbers(a, b string) int {
+	if decimal(a) && decimal(b) {
+		a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
+		if c := cmp.Compare(len(a), len(b)); c != 0 {
+			return c
+		}
+	}
+	return strings.Compare(a, b)
+}
+
+func decimal(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+// String names the server and its numbers, the server's own first.
+func (p Position) String() string {
+	if p.IsZero() {
+		return strings.TrimSpace(p.Name + " (position unknown)")
+	}
+	origins := make([]string, 0, len(p.Seen))
+	for origin := range p.Seen {
+		origins = append(origins, origin)
+	}
+	slices.SortFunc(origins, func(a, b string) int {
+		switch p.Server {
+		case a:
+			return -1
+		case b:
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
+	const most = 4
+	var parts []string
+	for i, origin := range origins {
+		if i == most {
+			parts = append(parts, fmt.Sprintf("%d more", len(origins)-most))
+			break
+		}
+		parts = append(parts, origin+" at "+p.Seen[origin])
+	}
+	text := p.Name + " (" + strings.Join(parts, ", ")
+	if !p.Changed.IsZero() {
+		text += ", last change " + p.Changed.UTC().Format(time.RFC3339)
+	}
+	return text + ")"
+}
