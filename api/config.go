@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/explain"
 	"rollcall/status"
@@ -50,9 +51,10 @@ type Match struct {
 	Label string
 }
 
-// Config is what an API needs. Status, Jobs and Directory are required.
+// Config is what an API needs. Status, Decisions, Jobs and Directory are required.
 type Config struct {
 	Status    *status.Store
+	Decisions *decisions.Store
 	Jobs      Jobs
 	Directory Directory
 	// Explainer is who answers /explain/; without one that is 404.
@@ -96,8 +98,8 @@ const (
 )
 
 func (c Config) withDefaults() (Config, error) {
-	if c.Status == nil || c.Jobs == nil || c.Directory == nil {
-		return c, errors.New("api: Status, Jobs and Directory are needed")
+	if c.Status == nil || c.Decisions == nil || c.Jobs == nil || c.Directory == nil {
+		return c, errors.New("api: Status, Decisions, Jobs and Directory are needed")
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

@@ -118,7 +118,7 @@ func TestConfigIsChecked(t *testing.T) {
 		t.Error("New() accepts nothing")
 	}
 	h := newHarness(t, nil, nil)
-	_, err := api.NewServer(api.Config{Status: h.store, Jobs: h.jobs, Directory: h.directory, Resources: []api.Resource{
+	_, err := api.NewServer(api.Config{Status: h.store, Decisions: h.decisions, Jobs: h.jobs, Directory: h.directory, Resources: []api.Resource{
 		{Container: corp}, {Container: corp}, {Container: "ldap:"}, {Container: google, Fields: map[string]any{"x": func() {}}},
 	}})
 	for _, want := range []string{"ldap:corp: there are two", `container "ldap:"`, "google_workspace:1: json"} {
@@ -126,7 +126,7 @@ func TestConfigIsChecked(t *testing.T) {
 			t.Errorf("NewServer() = %v, want %q", err, want)
 		}
 	}
-	srv, err := api.NewServer(api.Config{Status: h.store, Jobs: h.jobs, Directory: h.directory})
+	srv, err := api.NewServer(api.Config{Status: h.store, Decisions: h.decisions, Jobs: h.jobs, Directory: h.directory})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"rollcall/api"
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/internal/redistest"
 	"rollcall/status"
@@ -158,6 +159,7 @@ type harness struct {
 	rdb       *redis.Client
 	clock     *clock
 	store     *status.Store
+	decisions *decisions.Store
 	jobs      *fakeJobs
 	directory *fakeDirectory
 	log       *bytes.Buffer
@@ -172,6 +174,7 @@ func newHarness(t testing.TB, rdb *redis.Client, change func(*api.Config)) *harn
 	}
 	h := &harness{t: t, rdb: rdb, clock: &clock{now: time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)}, log: &bytes.Buffer{}}
 	h.store = status.New(rdb, status.Config{Now: h.clock.Now})
+	h.decisions = decisions.New(rdb, decisions.Config{Now: h.clock.Now})
 	h.jobs = &fakeJobs{store: h.store}
 	alice := api.Match{Ref: directory.Ref{Kind: directory.User, ID: "u-1"}, Source: "corp", Label: "alice"}
 	twin := api.Match{Ref: directory.Ref{Kind: directory.User, ID: "u-2"}, Source: "corp", Label: "alice"}
@@ -180,7 +183,7 @@ func newHarness(t testing.TB, rdb *redis.Client, change func(*api.Config)) *harn
 		"u-1": {alice}, "7": {alice}, "alice": {alice, twin}, "g-1": {staff},
 	}}
 	cfg := api.Config{
-		Status: h.store, Jobs: h.jobs, Directory: h.directory, Authenticate: authenticate,
+		Status: h.store, Decisions: h.decisions, Jobs: h.jobs, Directory: h.directory, Authenticate: authenticate,
 		Log:        slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		ObjectWait: 50 * time.Millisecond, TaskMessages: 5,
 		Resources: []api.Resource{

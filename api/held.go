@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"rollcall/decisions"
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/status"
@@ -23,7 +24,7 @@ type heldView struct {
 
 // heldChange is one held change with what was decided about it.
 type heldChange struct {
-	status.HeldChange
+	decisions.HeldChange
 	Decision *decisionView `json:"decision"`
 }
 
@@ -36,11 +37,11 @@ type decisionView struct {
 
 // held shows what the newest plan holds, with what was decided.
 func (a *API) held(r *request) (answer, error) {
-	set, err := a.cfg.Status.Held(r.Context(), r.container())
+	set, err := a.cfg.Decisions.Held(r.Context(), r.container())
 	if err != nil {
 		return answer{}, err
 	}
-	decisions, err := a.cfg.Status.Decisions(r.Context(), r.container())
+	decisions, err := a.cfg.Decisions.Decisions(r.Context(), r.container())
 	if err != nil {
 		return answer{}, err
 	}
@@ -108,7 +109,7 @@ func (a *API) approve(r *request) (answer, error) {
 		view := newRunView(live, a.now())
 		return answer{status: http.StatusConflict, body: refused{Detail: "A run is live: approve when it has ended, because it may hold other changes.", Run: &view}}, nil
 	}
-	if _, err := a.cfg.Status.Decide(r.Context(), r.container(), string(plan.Approved), r.by, changes); err != nil {
+	if _, err := a.cfg.Decisions.Decide(r.Context(), r.container(), string(plan.Approved), r.by, changes); err != nil {
 		return answer{}, err
 	}
 	run, err := a.cfg.Jobs.StartApproved(r.Context(), r.container(), r.by)
@@ -130,19 +131,19 @@ func (a *API) reject(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if _, err := a.cfg.Status.Decide(r.Context(), r.container(), string(plan.Rejected), r.by, changes); err != nil {
+	if _, err := a.cfg.Decisions.Decide(r.Context(), r.container(), string(plan.Rejected), r.by, changes); err != nil {
 		return answer{}, err
 	}
 	return ok(decided{Verdict: string(plan.Rejected), Count: len(changes), Expires: a.expiry()}), nil
 }
 
 func (a *API) expiry() stamp {
-	return stamp(a.now().Add(status.DecisionTTL).Truncate(time.Microsecond))
+	return stamp(a.now().Add(decisions.DecisionTTL).Truncate(time.Microsecond))
 }
 
 // chosen returns the changes that a decision is about: those of the named set, as the body limits them, that still wait
 // unchanged. A set that was superseded will do as long as one of its changes still waits.
-func (a *API) chosen(r *request) ([]status.HeldChange, error) {
+func (a *API) chosen(r *request) ([]decisions.HeldChange, error) {
 	entries, all, err := entriesOf(r)
 	if err != nil {
 		return nil, err
@@ -150,14 +151,14 @@ func (a *API) chosen(r *request) ([]status.HeldChange, error) {
 	if err := r.resource.check(); err != nil {
 		return nil, err
 	}
-	set, err := a.cfg.Status.HeldBy(r.Context(), r.container(), r.PathValue("digest"))
+	set, err := a.cfg.Decisions.HeldBy(r.Context(), r.container(), r.PathValue("digest"))
 	if fault.KindOf(err) == fault.NotFound && err != nil {
 		return nil, &problem{http.StatusNotFound, detail{Detail: "Not found."}}
 	}
 	if err != nil {
 		return nil, err
 	}
-	current, err := a.cfg.Status.Held(r.Context(), r.container())
+	current, err := a.cfg.Decisions.Held(r.Context(), r.container())
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +167,7 @@ func (a *API) chosen(r *request) ([]status.HeldChange, error) {
 		waits[c.Fingerprint] = true
 	}
 	named := map[string]bool{}
-	var out []status.HeldChange
+	var out []decisions.HeldChange
 	for _, c := range set.Changes {
 		if !all && !entries[c.Fingerprint] && !entries[c.ID] {
 			continue

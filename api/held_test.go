@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/status"
+	"rollcall/decisions"
 )
 
 type heldSet struct {
@@ -21,11 +21,11 @@ type heldSet struct {
 
 func hold(t *testing.T, h *harness, digest string, prints ...string) {
 	t.Helper()
-	set := status.HeldSet{Digest: digest, RunID: "r", At: h.clock.Now()}
+	set := decisions.HeldSet{Digest: digest, RunID: "r", At: h.clock.Now()}
 	for _, p := range prints {
-		set.Changes = append(set.Changes, status.HeldChange{Fingerprint: p, Op: "suspend", Kind: "user", ID: "id-" + p, Guard: "limit", Reason: "too many"})
+		set.Changes = append(set.Changes, decisions.HeldChange{Fingerprint: p, Op: "suspend", Kind: "user", ID: "id-" + p, Guard: "limit", Reason: "too many"})
 	}
-	if err := h.store.SetHeld(t.Context(), google, set); err != nil {
+	if err := h.decisions.SetHeld(t.Context(), google, set); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -80,9 +80,9 @@ func TestApproveWhatWasSuperseded(t *testing.T) {
 	if got.Count != 1 {
 		t.Errorf("approved %d, want the one that still waits", got.Count)
 	}
-	decisions, err := h.store.Decisions(t.Context(), google)
-	if err != nil || len(decisions) != 1 || decisions["b"].Expires != h.clock.Now().Add(72*time.Hour) {
-		t.Errorf("decisions %+v, %v; want one about b, for 72 hours", decisions, err)
+	decided, err := h.decisions.Decisions(t.Context(), google)
+	if err != nil || len(decided) != 1 || decided["b"].Expires != h.clock.Now().Add(72*time.Hour) {
+		t.Errorf("decisions %+v, %v; want one about b, for 72 hours", decided, err)
 	}
 	hold(t, h, "d3", "x")
 	h.do(http.MethodPost, base+"d1/reject/", "").want(http.StatusConflict)

@@ -58,7 +58,7 @@ func newPinView(p plan.Pin) pinView {
 
 // pins lists what an undo keeps as it was.
 func (a *API) pins(r *request) (answer, error) {
-	all, err := a.cfg.Status.Pins(r.Context(), r.container())
+	all, err := a.cfg.Decisions.Pins(r.Context(), r.container())
 	if err != nil {
 		return answer{}, err
 	}
@@ -84,7 +84,7 @@ func (a *API) lift(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	pins, err := a.cfg.Status.Pins(r.Context(), r.container())
+	pins, err := a.cfg.Decisions.Pins(r.Context(), r.container())
 	if err != nil {
 		return answer{}, err
 	}
@@ -108,7 +108,7 @@ func (a *API) lift(r *request) (answer, error) {
 	if len(refs) == 0 {
 		return answer{}, conflict("Nothing is pinned.")
 	}
-	if err := a.cfg.Status.Pin(r.Context(), r.container(), nil, refs); err != nil {
+	if err := a.cfg.Decisions.Pin(r.Context(), r.container(), nil, refs); err != nil {
 		return answer{}, err
 	}
 	return ok(liftedView{len(refs)}), nil

@@ -31,7 +31,7 @@ func pinned(t *testing.T, h *harness, ids ...directory.ID) {
 			Fields: directory.Attributes{{Name: "phone"}, {Name: "title", Values: []string{"T"}}}, Groups: []plan.PinnedMembership{{ID: "g", Member: true}},
 		})
 	}
-	if err := h.store.Pin(t.Context(), google, pins, nil); err != nil {
+	if err := h.decisions.Pin(t.Context(), google, pins, nil); err != nil {
 		t.Fatal(err)
 	}
 }

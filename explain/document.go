@@ -9,11 +9,11 @@ import (
 	"time"
 
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/source"
-	"rollcall/status"
 )
 
 // By says what a query names an entry by. It is the name of the parameter.
@@ -307,13 +307,13 @@ type Departure struct {
 
 // Outcome is one change that was tried, newest first.
 type Outcome struct {
-	status.Attempt
+	decisions.Attempt
 	At Moment `json:"at"`
 }
 
 // Hold is a held change with the set that it is in and what was decided.
 type Hold struct {
-	status.HeldChange
+	decisions.HeldChange
 	Digest   string    `json:"digest"`
 	RunID    string    `json:"run_id"`
 	At       Moment    `json:"at"`

@@ -6,13 +6,13 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/explain"
 	"rollcall/fault"
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/source"
-	"rollcall/status"
 )
 
 var (
@@ -27,7 +27,7 @@ func input() explain.Input {
 	update := plan.Change{Op: plan.Update, Ref: user, RemoteID: "r-1", Fields: []plan.FieldChange{
 		{Name: "notes", Before: []string{"hunter1"}, After: []string{"hunter2"}}, {Name: "pwdHint", After: []string{"hunter3"}},
 	}}
-	held := status.HeldSet{Digest: "d", RunID: "run", At: now, Changes: []status.HeldChange{
+	held := decisions.HeldSet{Digest: "d", RunID: "run", At: now, Changes: []decisions.HeldChange{
 		{Fingerprint: "f-m", Op: "remove_member", Kind: "group", ID: "g-1", Member: "u-1", Guard: "follows", Reason: "a departure is held"},
 		{Fingerprint: change.Fingerprint(), Op: "suspend", Kind: "user", ID: "u-1", Guard: "limit", Reason: "the limit is 3", Fields: update.Fields},
 		{Fingerprint: "f-o", Op: "suspend", Kind: "user", ID: "u-2", Guard: "limit", Reason: "the limit is 3"},
@@ -57,7 +57,7 @@ func TestNoSecretIsShown(t *testing.T) {
 	} {
 		in := input()
 		if in.Providers[0].Hop = hop; what != "planned" {
-			in.Providers[0].Held = status.HeldSet{}
+			in.Providers[0].Held = decisions.HeldSet{}
 		}
 		in.Providers[0].Hop.Desired = desired
 		text, err := json.Marshal(explain.Of(in))
@@ -65,7 +65,7 @@ func TestNoSecretIsShown(t *testing.T) {
 			t.Errorf("%s: the document has a secret: %v\n%s", what, err, text)
 		}
 		if in = input(); what == "in conflict" { // Without a value of a field that is hidden, the words are the planner's.
-			in.Providers[0].Held, in.Providers[0].Hop, in.Providers[0].Mapping = status.HeldSet{}, hop, nil
+			in.Providers[0].Held, in.Providers[0].Hop, in.Providers[0].Mapping = decisions.HeldSet{}, hop, nil
 			if v := explain.Of(in).Providers[0].Verdict; !strings.Contains(v, "too long") {
 				t.Errorf("nothing is secret, and the verdict is %q", v)
 			}
@@ -82,7 +82,7 @@ func TestHeldVerdicts(t *testing.T) {
 	if p.Code != explain.Held || p.Reason != "limit" || len(p.Held) != 2 || !strings.Contains(p.Verdict, "rollcall approve google_workspace:1 d --entry "+own) {
 		t.Errorf("held: %s (%s): %s; %+v", p.Code, p.Reason, p.Verdict, p.Held)
 	}
-	in.Providers[0].Decisions = map[string]status.Decision{own: {Fingerprint: own, Verdict: "approved", By: "grace", ID: "u-1", Expires: now.Add(time.Hour)}}
+	in.Providers[0].Decisions = map[string]decisions.Decision{own: {Fingerprint: own, Verdict: "approved", By: "grace", ID: "u-1", Expires: now.Add(time.Hour)}}
 	if p = explain.Of(in).Providers[0]; !strings.Contains(p.Verdict, "grace approved it: the next run carries it out, until 2026-03-01T10:30:00Z") || len(p.Decisions) != 1 {
 		t.Errorf("approved: %s", p.Verdict)
 	}
@@ -97,7 +97,7 @@ func TestHeldVerdicts(t *testing.T) {
 func TestDeparture(t *testing.T) {
 	t.Parallel()
 	in := input()
-	in.Providers[0].Held = status.HeldSet{}
+	in.Providers[0].Held = decisions.HeldSet{}
 	d := explain.Of(in).Providers[0]
 	if d.Departure == nil || !d.Departure.DeletedAfter.Time().Equal(now.Add(time.Hour)) || !strings.Contains(d.Verdict, "suspend its account ada@example.com, which is deleted after 2026-03-01T10:30:00Z") {
 		t.Errorf("%+v: %s", d.Departure, d.Verdict)

@@ -5,12 +5,12 @@ import (
 	"time"
 
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/ledger"
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/source"
-	"rollcall/status"
 )
 
 // Input is everything that was gathered about one entry.
@@ -39,8 +39,8 @@ type SourceInput struct {
 	// Location is what the live directory answered; LocateErr why it did not. Neither is there where it was not asked.
 	Location  *source.Location
 	LocateErr error
-	Held      status.HeldSet
-	Decisions map[string]status.Decision
+	Held      decisions.HeldSet
+	Decisions map[string]decisions.Decision
 }
 
 // sighting returns the live entry.
@@ -68,9 +68,9 @@ type ProviderInput struct {
 	Policy    plan.Policy
 	Hop       Hop
 	Mapping   []mapping.Value
-	Attempts  []status.Attempt
-	Held      status.HeldSet
-	Decisions map[string]status.Decision
+	Attempts  []decisions.Attempt
+	Held      decisions.HeldSet
+	Decisions map[string]decisions.Decision
 	// Off says that the provider is switched off: nothing was gathered of it.
 	Off bool
 	// Strangers are the remote objects that have the address which was asked for, where no directory knows it.

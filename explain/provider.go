@@ -5,11 +5,11 @@ import (
 	"slices"
 	"time"
 
+	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/internal/secret"
 	"rollcall/mapping"
 	"rollcall/plan"
-	"rollcall/status"
 )
 
 // providerOf says how the entry stands with a provider.
@@ -21,7 +21,7 @@ func providerOf(in *ProviderInput, all *Input, sources []Source) Provider {
 	p := Provider{
 		Container: in.Container, Mapping: values, Groups: groups(in.Hop.Groups), Match: matchOf(&in.Hop, all.Ref), Scope: scopeOf(&in.Hop),
 		Departure: departureOf(in, all.Ref), Next: rows(in.Hop.Apply, in.Hop.Held, hidden), Outcomes: outcomes(in.Attempts),
-		Held: holds(in.Held, in.Decisions, all.Ref), Decisions: decisions(in.Decisions, all.Ref), Pins: pins(in.Hop.Pin),
+		Held: holds(in.Held, in.Decisions, all.Ref), Decisions: about(in.Decisions, all.Ref), Pins: pins(in.Hop.Pin),
 		Unasked: []string{}, LastFull: moment(in.Hop.Facts.LastFull),
 	}
 	if d := in.Hop.Desired; d != nil {
@@ -141,7 +141,7 @@ func pins(p *plan.Pin) []Pin {
 	return []Pin{out}
 }
 
-func outcomes(in []status.Attempt) []Outcome {
+func outcomes(in []decisions.Attempt) []Outcome {
 	out := make([]Outcome, len(in))
 	for i, a := range in {
 		out[i] = Outcome{a, Moment(a.At)}
@@ -151,7 +151,7 @@ func outcomes(in []status.Attempt) []Outcome {
 
 // holds returns the held changes that concern the entry, its own before its memberships. Values of fields are left to the
 // held set.
-func holds(set status.HeldSet, decided map[string]status.Decision, ref directory.Ref) []Hold {
+func holds(set decisions.HeldSet, decided map[string]decisions.Decision, ref directory.Ref) []Hold {
 	out := []Hold{}
 	for _, c := range set.Changes {
 		own := c.ID == string(ref.ID) && c.Kind == ref.Kind.String()
@@ -170,12 +170,12 @@ func holds(set status.HeldSet, decided map[string]status.Decision, ref directory
 	return out
 }
 
-func decisionOf(d status.Decision) Decision {
+func decisionOf(d decisions.Decision) Decision {
 	return Decision{Fingerprint: d.Fingerprint, Verdict: d.Verdict, By: d.By, Op: d.Op, At: Moment(d.At), Expires: Moment(d.Expires)}
 }
 
-// decisions returns those about the entry, oldest first.
-func decisions(all map[string]status.Decision, ref directory.Ref) []Decision {
+// about returns the decisions about the entry, oldest first.
+func about(all map[string]decisions.Decision, ref directory.Ref) []Decision {
 	out := []Decision{}
 	for _, d := range all {
 		if ref.ID != "" && d.ID == string(ref.ID) {

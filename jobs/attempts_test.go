@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
@@ -49,9 +50,9 @@ func TestWhatWasTriedIsKept(t *testing.T) {
 	}
 }
 
-func (s *site) tried(c container.ID, entry string) []status.Attempt {
+func (s *site) tried(c container.ID, entry string) []decisions.Attempt {
 	s.t.Helper()
-	out, err := s.status.Attempts(s.t.Context(), c, entry)
+	out, err := s.decisions.Attempts(s.t.Context(), c, entry)
 	if err != nil {
 		s.t.Fatal(err)
 	}

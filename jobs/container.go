@@ -6,10 +6,10 @@ import (
 	"sync/atomic"
 
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/plan"
 	"rollcall/reconcile"
-	"rollcall/status"
 )
 
 // AfterSource is the schedule of a provider that is synced after each source run that changed something.
@@ -28,14 +28,14 @@ type Container struct {
 	Calls *atomic.Int64
 }
 
-// memory implements reconcile.Memory on status.
+// memory implements reconcile.Memory on decisions.
 type memory struct {
-	store *status.Store
+	store *decisions.Store
 	name  container.ID
 }
 
 // NewMemory returns the decisions, pins and budget of a container.
-func NewMemory(store *status.Store, name container.ID) reconcile.Memory {
+func NewMemory(store *decisions.Store, name container.ID) reconcile.Memory {
 	return memory{store, name}
 }
 
@@ -44,12 +44,12 @@ func (m memory) Load(ctx context.Context) (r reconcile.Remembered, err error) {
 	if r.Spent, err = m.spent(ctx); err != nil {
 		return r, err
 	}
-	decisions, err := m.store.Decisions(ctx, m.name)
+	decided, err := m.store.Decisions(ctx, m.name)
 	if err != nil {
 		return r, err
 	}
-	r.Verdicts = make(map[string]plan.Verdict, len(decisions))
-	for print, d := range decisions {
+	r.Verdicts = make(map[string]plan.Verdict, len(decided))
+	for print, d := range decided {
 		r.Verdicts[print] = plan.Verdict(d.Verdict)
 	}
 	if !m.name.IsSource() { // An undo pins accounts.
@@ -68,10 +68,10 @@ func (m memory) spent(ctx context.Context) (plan.Budget, error) {
 		return plan.Budget{}, err
 	}
 	b := plan.Budget{
-		User: spent[status.BudgetUsers], Group: spent[status.BudgetGroups], Members: map[directory.ID]int{}, Claims: claims,
+		User: spent[decisions.BudgetUsers], Group: spent[decisions.BudgetGroups], Members: map[directory.ID]int{}, Claims: claims,
 	}
 	for kind, n := range spent {
-		if id, ok := strings.CutPrefix(string(kind), string(status.BudgetMembers(""))); ok {
+		if id, ok := strings.CutPrefix(string(kind), string(decisions.BudgetMembers(""))); ok {
 			b.Members[directory.ID(id)] = n
 		}
 	}
@@ -88,12 +88,12 @@ func (m memory) Keep(ctx context.Context, changes reconcile.PinChanges) error {
 
 // Spend implements reconcile.Memory.
 func (m memory) Spend(ctx context.Context, c *plan.Change, limit int) (func(made bool), bool, error) {
-	kind := status.BudgetUsers
+	kind := decisions.BudgetUsers
 	switch {
 	case c.Op == plan.RemoveMember:
-		kind = status.BudgetMembers(string(c.ID))
+		kind = decisions.BudgetMembers(string(c.ID))
 	case c.Kind == directory.Group:
-		kind = status.BudgetGroups
+		kind = decisions.BudgetGroups
 	}
 	settle, ok, err := m.store.Claim(ctx, m.name, kind, c.Claim(), limit)
 	if err != nil || !ok {

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/internal/metrics"
 	"rollcall/internal/redistest"
@@ -124,14 +125,15 @@ func (t *tenant) count() int {
 
 // site is a whole set-up on one Redis.
 type site struct {
-	t      *testing.T
-	rdb    redis.UniversalClient
-	status *status.Store
-	client *jobs.Client
-	source *people
-	local  *tenant
-	remote *tenant
-	ledger reconcile.Ledger
+	t         *testing.T
+	rdb       redis.UniversalClient
+	status    *status.Store
+	decisions *decisions.Store
+	client    *jobs.Client
+	source    *people
+	local     *tenant
+	remote    *tenant
+	ledger    reconcile.Ledger
 	// follow makes the provider follow its source.
 	follow bool
 	// mirror and first stand in for local and the ledger of the first hop, where they are not nil.
@@ -148,7 +150,7 @@ func newSite(t *testing.T) *site {
 		RunTTL: 3 * time.Second, LeaseTTL: 1500 * time.Millisecond, WorkerTTL: 2 * time.Second, RequeueAfter: 300 * time.Millisecond, FlushEvery: 20 * time.Millisecond,
 	})
 	return &site{
-		t: t, rdb: rdb, status: st, client: jobs.NewClient(rdb, st), source: &people{n: 20}, local: &tenant{mirror: true}, remote: &tenant{}, ledger: ledgertest.NewMemory(),
+		t: t, rdb: rdb, status: st, decisions: decisions.New(rdb, decisions.Config{}), client: jobs.NewClient(rdb, st), source: &people{n: 20}, local: &tenant{mirror: true}, remote: &tenant{}, ledger: ledgertest.NewMemory(),
 	}
 }
 
@@ -211,7 +213,7 @@ func secretOf(value string) []string {
 func (s *site) worker(name string) *jobs.Worker {
 	s.t.Helper()
 	w, err := jobs.NewWorker(jobs.WorkerConfig{
-		Redis: s.rdb, Status: s.status, Containers: s.containers(), Name: name, Metrics: s.work,
+		Redis: s.rdb, Status: s.status, Decisions: s.decisions, Containers: s.containers(), Name: name, Metrics: s.work,
 		TaskCheckInterval: 20 * time.Millisecond, ReapEvery: 100 * time.Millisecond, ShutdownTimeout: 5 * time.Second,
 	})
 	if err != nil {

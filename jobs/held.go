@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/plan"
 	"rollcall/status"
 )
@@ -14,14 +15,14 @@ func (w *Worker) keepHeld(ctx context.Context, run status.Run, held plan.Plan) e
 	if run.DryRun {
 		return nil
 	}
-	return w.cfg.Status.SetHeld(context.WithoutCancel(ctx), run.Container, heldSet(run.ID, w.cfg.Now(), held))
+	return w.cfg.Decisions.SetHeld(context.WithoutCancel(ctx), run.Container, heldSet(run.ID, w.cfg.Now(), held))
 }
 
-func heldSet(runID string, now time.Time, held plan.Plan) status.HeldSet {
-	set := status.HeldSet{Digest: held.HeldDigest(), RunID: runID, At: now.UTC()}
+func heldSet(runID string, now time.Time, held plan.Plan) decisions.HeldSet {
+	set := decisions.HeldSet{Digest: held.HeldDigest(), RunID: runID, At: now.UTC()}
 	for row := range plan.Rows(plan.Plan{}, held) { // without the values of secrets
 		c, print := &row.Change, held.Changes[len(set.Changes)].Fingerprint()
-		h := status.HeldChange{
+		h := decisions.HeldChange{
 			Fingerprint: print, Op: c.Op.String(), Kind: c.Kind.String(), ID: string(c.ID), Label: c.Label, Address: c.Address,
 			RemoteID: c.RemoteID, Why: string(c.Why), Guard: string(c.Guard), Reason: c.Held, From: string(c.From),
 		}

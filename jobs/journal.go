@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
@@ -20,6 +21,8 @@ import (
 // journal implements reconcile.Journal on a run's recorder.
 type journal struct {
 	rec    *status.Recorder
+	trail  *decisions.Trail
+	run    string
 	name   container.ID
 	log    *slog.Logger
 	logger string
@@ -98,15 +101,17 @@ func (j *journal) Done(c *plan.Change, r provider.Result) {
 		j.rec.FailedBy(kind.String(), 1)
 	}
 	if !j.name.IsSource() {
-		j.rec.Tried(attemptOf(c, r))
+		entry, a := attemptOf(c, r)
+		a.RunID = j.run
+		j.trail.Add(entry, a)
 	}
 	j.log.Debug("change", "op", c.Op.String(), "kind", c.Kind.String(), "id", string(c.ID), "remote_id", c.RemoteID, "err", r.Err)
 }
 
 // attemptOf returns what is kept of a change that was tried, and under which entry: a membership is the member's. What is
 // written to the local directory is not kept so: it is our own, and takes nothing from anybody.
-func attemptOf(c *plan.Change, r provider.Result) (entry string, a status.Attempt) {
-	a = status.Attempt{Op: c.Op.String(), RemoteID: cmp.Or(r.RemoteID, c.RemoteID), RequestID: r.RequestID}
+func attemptOf(c *plan.Change, r provider.Result) (entry string, a decisions.Attempt) {
+	a = decisions.Attempt{Op: c.Op.String(), RemoteID: cmp.Or(r.RemoteID, c.RemoteID), RequestID: r.RequestID}
 	for _, f := range c.Fields {
 		a.Fields = append(a.Fields, f.Name)
 	}
@@ -156,8 +161,8 @@ type notes struct {
 	messages []status.Message
 	// quiet leaves out what concerns the plan as a whole: an object job's answer is about one entry.
 	quiet bool
-	// trail keeps what was tried, in the name of job; nil where nobody wants to know.
-	trail *status.Trail
+	// trail keeps what was tried, in the name of job; nil keeps nothing.
+	trail *decisions.Trail
 	job   string
 }
 

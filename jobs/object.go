@@ -139,7 +139,7 @@ func (o *objectSync) both(ctx context.Context, c *Container, source string) (sta
 	case first.Failed > 0:
 		return status.OutcomeFailed, nil
 	}
-	o.said.trail, o.said.job = o.cfg.Status.Trail(c.Name), o.job.ID
+	o.said.trail, o.said.job = o.cfg.Decisions.Trail(c.Name), o.job.ID
 	second, err := o.hop(ctx, c, o.job.DryRun)
 	if lost := o.said.trail.Flush(context.WithoutCancel(ctx)); lost != nil {
 		o.cfg.Log.WarnContext(ctx, "what was tried is not kept", "container", string(c.Name), "job_id", o.job.ID, "err", lost)
@@ -156,7 +156,7 @@ func (o *objectSync) hop(ctx context.Context, c *Container, dryRun bool) (reconc
 		scope = scope.DryRun()
 	}
 	return c.Engine().Execute(ctx, reconcile.Run{
-		ID: o.job.ID, Scope: scope, Lease: o.cfg.Status.Unleased(c.Name, o.drain), Memory: NewMemory(o.cfg.Status, c.Name),
+		ID: o.job.ID, Scope: scope, Lease: o.cfg.Status.Unleased(c.Name, o.drain), Memory: NewMemory(o.cfg.Decisions, c.Name),
 		Journal: counted{o.said, o.tally(c.Name)},
 	})
 }

@@ -91,7 +91,7 @@ func (w *Worker) undone(ctx context.Context, run status.Run) (*plan.Undone, erro
 	if err != nil {
 		return nil, err
 	}
-	return u, w.cfg.Status.Undecide(ctx, run.Container, prints)
+	return u, w.cfg.Decisions.Undecide(ctx, run.Container, prints)
 }
 
 // approvals returns the fingerprints of the approvals that changes were made with. Of a change whose values were secret, and so are
@@ -112,7 +112,7 @@ func (w *Worker) approvals(ctx context.Context, container container.ID, changes 
 	if len(unknown) == 0 {
 		return prints, nil
 	}
-	decisions, err := w.cfg.Status.Decisions(ctx, container)
+	decisions, err := w.cfg.Decisions.Decisions(ctx, container)
 	for print, d := range decisions {
 		if d.Verdict == string(plan.Approved) && unknown[about{d.Op, d.ID}] {
 			prints = append(prints, print)

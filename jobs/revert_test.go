@@ -82,7 +82,7 @@ func TestAnUndoKnowsWhatAnEarlierWorkerDid(t *testing.T) {
 	if over.Trigger != (status.Trigger{Kind: status.ByRevert, By: "ops", Of: run.ID}) || over.Held != 20 {
 		t.Errorf("the undo was started by %+v and holds %d changes, want the 20 that the guards hold", over.Trigger, over.Held)
 	}
-	pins, err := s.status.Pins(t.Context(), google)
+	pins, err := s.decisions.Pins(t.Context(), google)
 	if err != nil || len(pins) != 20 {
 		t.Errorf("%d entries are pinned, err %v; want all 20", len(pins), err)
 	}
@@ -101,7 +101,7 @@ func TestAnObjectJobNamesThePin(t *testing.T) {
 		t.Fatal(err)
 	}
 	pin := plan.Pin{Ref: ref, Run: "mistake", Version: version, Groups: []plan.PinnedMembership{{ID: "g", Member: true}}}
-	if err := s.status.Pin(t.Context(), google, []plan.Pin{pin}, nil); err != nil {
+	if err := s.decisions.Pin(t.Context(), google, []plan.Pin{pin}, nil); err != nil {
 		t.Fatal(err)
 	}
 	job := object(s, ref)
@@ -122,14 +122,14 @@ func TestAnUndoVoidsApprovalsOfSecrets(t *testing.T) {
 	s.source.secret, s.source.approval = "hunter2", provider.ApprovalAlways
 	s.source.mu.Unlock()
 	s.until(google, s.start(google).ID, status.Completed)
-	held, err := s.status.Held(t.Context(), google)
+	held, err := s.decisions.Held(t.Context(), google)
 	if err != nil || len(held.Changes) != 20 {
 		t.Fatalf("%d changes are held, err %v; want 20", len(held.Changes), err)
 	}
 	if text := fmt.Sprint(held); strings.Contains(text, "hunter2") {
 		t.Errorf("a secret is kept with what is held: %s", text)
 	}
-	if _, err := s.status.Decide(t.Context(), google, string(plan.Approved), "ops", held.Changes); err != nil {
+	if _, err := s.decisions.Decide(t.Context(), google, string(plan.Approved), "ops", held.Changes); err != nil {
 		t.Fatal(err)
 	}
 	run, err := s.client.StartApproved(t.Context(), google, "ops")
@@ -144,15 +144,15 @@ func TestAnUndoVoidsApprovalsOfSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.until(google, undo.ID, status.Completed)
-	if left, err := s.status.Decisions(t.Context(), google); err != nil || len(left) != 0 {
+	if left, err := s.decisions.Decisions(t.Context(), google); err != nil || len(left) != 0 {
 		t.Errorf("%d approvals of what was undone are left, err %v", len(left), err)
 	}
 
 	// The undo waits for approval like everything else, is carried out with it, and stays.
-	if held, err = s.status.Held(t.Context(), google); err != nil || len(held.Changes) != 20 {
+	if held, err = s.decisions.Held(t.Context(), google); err != nil || len(held.Changes) != 20 {
 		t.Fatalf("the undo holds %d changes, err %v; want 20", len(held.Changes), err)
 	}
-	if _, err := s.status.Decide(t.Context(), google, string(plan.Approved), "ops", held.Changes); err != nil {
+	if _, err := s.decisions.Decide(t.Context(), google, string(plan.Approved), "ops", held.Changes); err != nil {
 		t.Fatal(err)
 	}
 	if run, err = s.client.StartApproved(t.Context(), google, "ops"); err != nil {

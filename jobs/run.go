@@ -59,10 +59,12 @@ func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (r
 	}
 	defer keepLeavers(lease, tally)
 	lease.DrainOn(w.drain)
+	trail := w.cfg.Decisions.Trail(c.Name)
+	lease.Recorder().Beside(trail.Flush)
 	report, err := c.Engine().Execute(lease.Context(), reconcile.Run{
-		ID: lease.Run().ID, Scope: scope, Lease: lease, Memory: NewMemory(w.cfg.Status, c.Name),
+		ID: lease.Run().ID, Scope: scope, Lease: lease, Memory: NewMemory(w.cfg.Decisions, c.Name),
 		Journal: &journal{
-			rec: lease.Recorder(), name: c.Name, log: log, logger: string(c.Name), tally: tally, began: began,
+			rec: lease.Recorder(), trail: trail, run: lease.Run().ID, name: c.Name, log: log, logger: string(c.Name), tally: tally, began: began,
 		},
 	})
 	if err == nil { // What failed is planned again soon; until then the last plan's word stands.

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/fault"
 	"rollcall/internal/metrics"
 	"rollcall/status"
@@ -21,6 +22,7 @@ import (
 type WorkerConfig struct {
 	Redis      redis.UniversalClient
 	Status     *status.Store
+	Decisions  *decisions.Store
 	Containers []Container
 	// Name tells this worker from others: host name and process id, say.
 	Name string

@@ -28,7 +28,6 @@ func TestCluster(t *testing.T) {
 	l := f.acquire(bumped, "w1")
 	check("Pause()", l.Pause(ctx, f.now().Add(time.Minute)))
 	check("SavePlan()", l.Recorder().SavePlan(ctx, status.PlanHead{}, planned(600, 1)))
-	l.Recorder().Tried("user/1", status.Attempt{Op: "create"})
 	check("Flush()", l.Recorder().Flush(ctx))
 	newest, err := f.NewestPlan(ctx, corp)
 	check("NewestPlan()", err)
@@ -45,10 +44,6 @@ func TestCluster(t *testing.T) {
 	}
 	_, err = f.Cancel(ctx, corp, "ops")
 	check("Cancel()", err)
-	_, _, err = f.Claim(ctx, corp, status.BudgetUsers, "suspend user/1", 3)
-	check("Claim()", err)
-	_, err = f.Spent(ctx, corp)
-	check("Spent()", err)
 	_, err = f.Beat(ctx, "w1")
 	check("Beat()", err)
 	job := f.job()

@@ -6,15 +6,6 @@ import (
 	"rollcall/container"
 )
 
-// pairs makes a map of a flat list of names and values, as scripts return a hash.
-func pairs(flat []string) map[string]string {
-	m := make(map[string]string, len(flat)/2)
-	for i := 0; i+1 < len(flat); i += 2 {
-		m[flat[i]] = flat[i+1]
-	}
-	return m
-}
-
 // decodeRun makes a Run of the fields of its hash. A run without fields has no ID.
 func decodeRun(c container.ID, f map[string]string) Run {
 	return Run{

@@ -57,8 +57,6 @@ type Config struct {
 	// LockTTL is how long an entry stays locked by a worker that died. It must exceed the longest remote write with
 	// its waits and retries. Default 60 s.
 	LockTTL time.Duration
-	// BudgetWindow is the rolling window of the destructive budget. Default 24 hours.
-	BudgetWindow time.Duration
 }
 
 const day = 24 * time.Hour
@@ -90,7 +88,6 @@ func (c Config) withDefaults() Config {
 	set(&c.MaxJobs, 1000)
 	set(&c.JobTTL, 2*time.Minute)
 	set(&c.LockTTL, time.Minute)
-	set(&c.BudgetWindow, day)
 	return c
 }
 

@@ -1,5 +1,5 @@
 // Package status keeps runs and object jobs on Redis. Every status endpoint reads what it writes, the workers
-// execute what it says, and nothing else decides who may run.
+// execute what it says, and nothing else decides who may run. Package decisions keeps what outlives a run.
 //
 // A run is one full or delta sync of one container. Its states:
 //

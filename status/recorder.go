@@ -18,7 +18,7 @@ type Recorder struct {
 	mu      sync.Mutex
 	pending batch // gathers
 	full    chan struct{}
-	trail   *Trail
+	beside  func(context.Context) error // what else each flush writes
 
 	flushing sync.Mutex // held while a batch is on its way
 	sent     batch      // on its way, or to be sent again under the same number
@@ -42,8 +42,8 @@ const flushMessages = 100
 
 func newRecorder(l *Lease) *Recorder {
 	r := &Recorder{
-		lease: l, trail: l.store.Trail(l.run.Container),
-		full: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
+		lease: l,
+		full:  make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	go r.loop()
 	return r
@@ -68,11 +68,12 @@ func (r *Recorder) Held(n int) { r.count(n, "held") }
 // Read counts n entries read, by the present worker.
 func (r *Recorder) Read(o ObjectType, n int) { r.count(n, "r:"+string(o)) }
 
-// Tried keeps what became of one change of an entry ("user/<id>"). Unlike counts it is written also when another worker has
-// the run: it was done.
-func (r *Recorder) Tried(entry string, a Attempt) {
-	a.RunID = r.lease.run.ID
-	r.trail.Add(entry, a)
+// Beside has every flush call f first, which writes what is kept of the run elsewhere. Unlike counts it is written also when
+// another worker has the run.
+func (r *Recorder) Beside(f func(context.Context) error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.beside = f
 }
 
 // Calls counts n requests to the remote side.
@@ -137,8 +138,13 @@ func (r *Recorder) Planned(ctx context.Context, p Planned) error {
 func (r *Recorder) Flush(ctx context.Context) error {
 	r.flushing.Lock()
 	defer r.flushing.Unlock()
-	if err := r.trail.Flush(ctx); err != nil {
-		return err
+	r.mu.Lock()
+	beside := r.beside
+	r.mu.Unlock()
+	if beside != nil {
+		if err := beside(ctx); err != nil {
+			return err
+		}
 	}
 	for {
 		if r.sent.empty() && !r.take() {

@@ -178,3 +178,20 @@ func TestMessages(t *testing.T) {
 		}
 	})
 }
+
+// What is kept elsewhere of a run is written with its counts, also when the run is lost.
+func TestRecorderBeside(t *testing.T) {
+	t.Parallel()
+	f := open(t, redistest.Start(t), status.Config{FlushEvery: time.Hour})
+	l := f.acquire(f.start(), "w1")
+	var flushed atomic.Int64
+	l.Recorder().Beside(func(context.Context) error { flushed.Add(1); return nil })
+	if err := l.Recorder().Flush(t.Context()); err != nil || flushed.Load() != 1 {
+		t.Errorf("Flush() = %v after %d calls, want 1", err, flushed.Load())
+	}
+	f.drop("lease", "run", "open")
+	l.Close()
+	if flushed.Load() != 2 {
+		t.Errorf("%d calls after the run was lost, want 2", flushed.Load())
+	}
+}

@@ -25,12 +25,10 @@ var (
 	pauseScript    = containerScript("pause")
 	lockScript     = containerScript("lock")
 	unlockScript   = containerScript("unlock")
-	spendScript    = containerScript("spend")
 	jobAddScript   = containerScript("job_add")
 	jobSetScript   = containerScript("job_set")
 	enterScript    = containerScript("enter")
 	leaveScript    = containerScript("leave")
-	repinScript    = containerScript("repin")
 	markScript     = containerScript("mark")
 
 	beatScript = redis.NewScript(lua("beat"))

@@ -2,7 +2,6 @@ package status
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -12,7 +11,7 @@ import (
 	"rollcall/fault"
 )
 
-// Standing is what can be said of a container at a glance, for who asks every few seconds. Dry runs count as Open only.
+// Standing is what can be said of a container at a glance. Metrics ask for it every few seconds. Dry runs count as Open only.
 type Standing struct {
 	Summary
 	// Last is the run that ended last; nil before the first, and when its record is no longer kept.
@@ -24,18 +23,16 @@ type Standing struct {
 	// LeaverSince is since when the one is gone who waits longest to be suspended, as far as the newest plan knew; zero when
 	// nobody waits.
 	LeaverSince time.Time
-	// HeldEntries counts the entries about which the newest plan could do nothing, by the reason; HeldChanges the changes
-	// that wait for a person, by the guard.
-	HeldEntries, HeldChanges map[string]int64
+	// HeldEntries counts the entries about which the newest plan could do nothing, by the reason.
+	HeldEntries map[string]int64
 }
 
-// Standing returns what can be said of a container, in two round trips whatever was planned and held.
+// Standing returns what can be said of a container, in two round trips whatever was planned.
 func (s *Store) Standing(ctx context.Context, c container.ID) (Standing, error) {
-	var live, held, counts *redis.StringCmd
+	var live *redis.StringCmd
 	var meta, reasons *redis.MapStringStringCmd
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		live, meta = p.Get(ctx, prefix(c)+"run"), p.HGetAll(ctx, prefix(c)+"meta")
-		held, counts = p.Get(ctx, prefix(c)+"held"), p.Get(ctx, heldCountsKey(c))
 		reasons = p.HGetAll(ctx, prefix(c)+"conflicts")
 		return nil
 	})
@@ -46,9 +43,6 @@ func (s *Store) Standing(ctx context.Context, c container.ID) (Standing, error) 
 	st := Standing{
 		Summary: decodeSummary(f, live.Val() != ""), ReadAt: fromMS(f["read_at"]), LeaverSince: fromMS(f["leaver_since"]),
 		HeldEntries: numbers(reasons.Val()),
-	}
-	if st.HeldChanges, err = s.heldCounts(ctx, c, held.Val(), counts.Val()); err != nil {
-		return Standing{}, err
 	}
 	if st.Last, err = s.found(ctx, c, st.LastID); err != nil {
 		return Standing{}, err
@@ -70,23 +64,6 @@ func (s *Store) found(ctx context.Context, c container.ID, id string) (*Run, err
 		return nil, nil
 	}
 	return nil, err
-}
-
-// heldCounts returns the held set with this digest in numbers. Where they are not those of the set, as for one that was
-// stored before there were any, the set is read.
-func (s *Store) heldCounts(ctx context.Context, c container.ID, digest, text string) (map[string]int64, error) {
-	var counts heldCounts
-	if digest == "" {
-		return map[string]int64{}, nil
-	}
-	if json.Unmarshal([]byte(text), &counts) == nil && counts.Digest == digest {
-		return counts.Guards, nil
-	}
-	set, err := s.HeldBy(ctx, c, digest)
-	if err != nil && fault.KindOf(err) == fault.NotFound {
-		return map[string]int64{}, nil
-	}
-	return set.byGuard(), err
 }
 
 func numbers(f map[string]string) map[string]int64 {

@@ -32,7 +32,7 @@ func TestStanding(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
 		f := open(t, rdb, status.Config{})
-		if st := f.standing(); st.Last != nil || st.Open != nil || !st.LastAt.IsZero() || len(st.HeldChanges)+len(st.HeldEntries) > 0 {
+		if st := f.standing(); st.Last != nil || st.Open != nil || !st.LastAt.IsZero() || len(st.HeldEntries) > 0 {
 			t.Errorf("Standing() of nothing = %+v", st)
 		}
 		if first, err := f.FirstKnown(t.Context(), corp); err != nil || !first.IsZero() {
@@ -54,7 +54,6 @@ func TestStanding(t *testing.T) {
 			t.Errorf("HeldEntries (-want +got)\n%s", diff)
 		}
 		f.must(l.Leaver(t.Context(), time.Time{}))
-		f.must(f.SetHeld(t.Context(), corp, status.HeldSet{Digest: "d", Changes: []status.HeldChange{{Guard: "limit"}, {Guard: "half"}, {Guard: "limit"}}}))
 		_, err := l.Finish(t.Context(), status.End{State: status.Completed, Changed: true})
 		f.must(err)
 		st = f.standing()
@@ -63,9 +62,6 @@ func TestStanding(t *testing.T) {
 		}
 		if diff := cmp.Diff(map[string]int64{"conflict": 2, "invalid": 1}, st.Last.Faults); diff != "" {
 			t.Errorf("Faults (-want +got)\n%s", diff)
-		}
-		if diff := cmp.Diff(map[string]int64{"limit": 2, "half": 1}, st.HeldChanges); diff != "" {
-			t.Errorf("HeldChanges (-want +got)\n%s", diff)
 		}
 		if first, err := f.FirstKnown(t.Context(), corp); err != nil || !first.Equal(began) {
 			t.Errorf("FirstKnown() = %v, %v, want %v", first, err, began)
@@ -100,21 +96,6 @@ func TestStandingOfADryRun(t *testing.T) {
 	f.must(err)
 	if st := f.standing(); !st.ReadAt.Equal(read) || !st.CompletedReadAt.Equal(read) || st.HeldEntries["mapping"] != 1 {
 		t.Errorf("Standing() after a run of a part = %+v, want what was read at %v", st, read)
-	}
-}
-
-// TestHeldCountsOfAnOlderSet: a set that was stored before its numbers were is counted.
-func TestHeldCountsOfAnOlderSet(t *testing.T) {
-	t.Parallel()
-	f := open(t, redistest.Start(t), status.Config{})
-	f.must(f.SetHeld(t.Context(), corp, status.HeldSet{Digest: "d", Changes: []status.HeldChange{{Guard: "limit"}, {Guard: "doubt"}}}))
-	f.drop("held:counts")
-	if diff := cmp.Diff(map[string]int64{"limit": 1, "doubt": 1}, f.standing().HeldChanges); diff != "" {
-		t.Errorf("HeldChanges (-want +got)\n%s", diff)
-	}
-	f.must(f.SetHeld(t.Context(), corp, status.HeldSet{}))
-	if n := len(f.standing().HeldChanges); n > 0 {
-		t.Errorf("HeldChanges of an empty set have %d guards", n)
 	}
 }
 

@@ -2,15 +2,16 @@ package status
 
 import (
 	"context"
-	"strconv"
+	"crypto/rand"
+	"errors"
 	"time"
-	"unicode/utf8"
 
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/internal/redisfault"
+	"rollcall/internal/stored"
 )
 
 // Store reads and changes the runs and object jobs of all containers. It is safe for concurrent use and has no
@@ -28,8 +29,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Store {
 // Config returns the configuration with its defaults filled in.
 func (s *Store) Config() Config { return s.cfg }
 
-// prefix is what every key of a container begins with. The braces are the hash tag.
-func prefix(c container.ID) string { return "rollcall:{" + string(c) + "}:" }
+func prefix(c container.ID) string { return stored.Prefix(string(c)) }
 
 const (
 	// workersKey has a hash tag of its own: it belongs to no container.
@@ -55,34 +55,37 @@ func (s *Store) eval(ctx context.Context, op string, sc *redis.Script, c contain
 
 func redisFault(op string, err error) error { return redisfault.Of("status: "+op, err) }
 
-func ms(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
-}
+func ms(t time.Time) int64 { return stored.Millis(t) }
 
-func fromMS(s string) time.Time {
-	n := parseInt(s)
-	if n == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(n).UTC()
-}
+func fromMS(s string) time.Time { return stored.Time(s) }
 
-// parseInt reads an integer that a script may have written as a float; anything else is zero.
-func parseInt(s string) int64 {
-	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return n
-	}
-	f, _ := strconv.ParseFloat(s, 64)
-	return int64(f)
-}
+func parseInt(s string) int64 { return stored.Int(s) }
 
-// cut shortens s to at most n characters.
-func cut(s string, n int) string {
-	if utf8.RuneCountInString(s) <= n {
-		return s
+func pairs(flat []string) map[string]string { return stored.Pairs(flat) }
+
+func cut(s string, n int) string { return stored.Cut(s, n) }
+
+// keySize is the size of a key, in bytes.
+const keySize = 32
+
+// Key returns the random key of a name, which all processes on one Redis share. The first call makes it. It signs page
+// tokens and the like. When Redis loses it, tokens that were given out are refused.
+func (s *Store) Key(ctx context.Context, name string) ([]byte, error) {
+	where := "rollcall:{keys}:" + name
+	key, err := s.rdb.Get(ctx, where).Bytes()
+	if errors.Is(err, redis.Nil) {
+		fresh := make([]byte, keySize)
+		_, _ = rand.Read(fresh) // never fails
+		if err := s.rdb.SetNX(ctx, where, fresh, 0).Err(); err != nil {
+			return nil, redisFault("key", err)
+		}
+		key, err = s.rdb.Get(ctx, where).Bytes() // ours, or that of who was faster
 	}
-	return string([]rune(s)[:n-1]) + "…"
+	if err != nil {
+		return nil, redisFault("key", err)
+	}
+	if len(key) != keySize {
+		return nil, fault.Errorf(fault.Internal, "status: key %s has %d bytes", name, len(key))
+	}
+	return key, nil
 }

@@ -4,13 +4,13 @@ import (
 	"strings"
 	"testing"
 
+	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/explain"
 	"rollcall/fault"
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/source"
-	"rollcall/status"
 )
 
 var ada = directory.Entry{
@@ -33,11 +33,11 @@ func explanation(s *service) explain.Input {
 		}},
 		Providers: []explain.ProviderInput{
 			{
-				Container: google, Mapping: values, Attempts: []status.Attempt{{At: s.clock(), RunID: "run-1", Op: "create", Fields: []string{"name.givenName"}, RemoteID: "r-1"}},
+				Container: google, Mapping: values, Attempts: []decisions.Attempt{{At: s.clock(), RunID: "run-1", Op: "create", Fields: []string{"name.givenName"}, RemoteID: "r-1"}},
 				Hop: explain.Hop{Entry: &ada, Desired: &desired, Link: plan.Link{RemoteID: "r-1"}, Objects: []plan.Object{object}},
 			},
 			{
-				Container: entra, Mapping: values, Attempts: []status.Attempt{{
+				Container: entra, Mapping: values, Attempts: []decisions.Attempt{{
 					At: s.clock(), RunID: "run-2", Op: "create", FailKind: "conflict", FailText: "409: somebody has it", RequestID: "req-9",
 				}},
 				Hop: explain.Hop{

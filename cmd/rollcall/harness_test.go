@@ -20,6 +20,7 @@ import (
 
 	"rollcall/api"
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/explain"
 	"rollcall/internal/redistest"
@@ -41,9 +42,10 @@ const (
 
 // service is the real API, served, with a store that tests write into as a worker would.
 type service struct {
-	t     *testing.T
-	store *status.Store
-	url   string
+	t         *testing.T
+	store     *status.Store
+	decisions *decisions.Store
+	url       string
 
 	mu  sync.Mutex
 	now time.Time
@@ -65,9 +67,11 @@ type service struct {
 func newService(t *testing.T) *service {
 	t.Helper()
 	s := &service{t: t, now: time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)}
-	s.store = status.New(redistest.Start(t), status.Config{Now: s.clock})
+	rdb := redistest.Start(t)
+	s.store = status.New(rdb, status.Config{Now: s.clock})
+	s.decisions = decisions.New(rdb, decisions.Config{Now: s.clock})
 	a, err := api.New(api.Config{
-		Status: s.store, Jobs: s, Directory: s, Explainer: s, ObjectWait: time.Millisecond, EventEvery: time.Millisecond,
+		Status: s.store, Decisions: s.decisions, Jobs: s, Directory: s, Explainer: s, ObjectWait: time.Millisecond, EventEvery: time.Millisecond,
 		Authenticate: func(token string) (api.Caller, bool) {
 			scopes := map[string][]string{goodToken: {api.ScopeRead, api.ScopeSync, api.ScopeApprove}, readToken: {api.ScopeRead}}[token]
 			return api.Caller{Name: "ada", Scopes: scopes}, scopes != nil
@@ -226,9 +230,9 @@ func (s *service) ran(c container.ID, dry bool, w work) {
 	s.finish(s.take(run), w)
 }
 
-func (s *service) hold(c container.ID, digest string, changes ...status.HeldChange) {
+func (s *service) hold(c container.ID, digest string, changes ...decisions.HeldChange) {
 	s.t.Helper()
-	if err := s.store.SetHeld(s.t.Context(), c, status.HeldSet{Digest: digest, RunID: "r", At: s.clock(), Changes: changes}); err != nil {
+	if err := s.decisions.SetHeld(s.t.Context(), c, decisions.HeldSet{Digest: digest, RunID: "r", At: s.clock(), Changes: changes}); err != nil {
 		s.t.Fatal(err)
 	}
 }

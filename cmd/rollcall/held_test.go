@@ -4,12 +4,13 @@ import (
 	"strings"
 	"testing"
 
+	"rollcall/decisions"
 	"rollcall/plan"
 	"rollcall/status"
 )
 
-func leaver(name string) status.HeldChange {
-	return status.HeldChange{
+func leaver(name string) decisions.HeldChange {
+	return decisions.HeldChange{
 		Fingerprint: "f-" + name, Op: "suspend", Kind: "user", ID: "u-" + name, Label: name, Address: name + "@example.com", Why: "out_of_scope",
 		Guard: "limit", Reason: "3 users would go: the limit is 2",
 	}
@@ -20,12 +21,12 @@ func holdAll(s *service) {
 	odd.Label = "Zoë\t\u202eGnirts\x1b[2J\nsuspend  user  admin"
 	s.hold(
 		google, "d1", leaver("a"), leaver("b"), odd,
-		status.HeldChange{Fingerprint: "f-m", Op: "remove_member", Kind: "group", ID: "g-1", Label: "staff", Member: "u-a", MemberLabel: "a", Guard: "follows", Reason: "a departure is held"},
-		status.HeldChange{
+		decisions.HeldChange{Fingerprint: "f-m", Op: "remove_member", Kind: "group", ID: "g-1", Label: "staff", Member: "u-a", MemberLabel: "a", Guard: "follows", Reason: "a departure is held"},
+		decisions.HeldChange{
 			Fingerprint: "f-u", Op: "adopt", Kind: "user", ID: "u-n", Address: "n@example.com", Guard: "approval", Reason: "adoptions are asked for",
 			Fields: []plan.FieldChange{{Name: "name.givenName", Before: []string{"N"}, After: []string{"Nina"}}},
 		},
-		status.HeldChange{Fingerprint: "f-r", Op: "reanchor", Kind: "user", ID: "u-new", Address: "r@example.com", From: "u-old", Guard: "approval", Reason: "adoptions are asked for"},
+		decisions.HeldChange{Fingerprint: "f-r", Op: "reanchor", Kind: "user", ID: "u-new", Address: "r@example.com", From: "u-old", Guard: "approval", Reason: "adoptions are asked for"},
 	)
 }
 
@@ -44,7 +45,7 @@ func TestHeld(t *testing.T) {
 
 func (s *service) verdicts() map[string]string {
 	s.t.Helper()
-	found, err := s.store.Decisions(s.t.Context(), google)
+	found, err := s.decisions.Decisions(s.t.Context(), google)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func TestPins(t *testing.T) {
 		},
 		{Ref: directory.Ref{Kind: directory.User, ID: "u-2"}, Run: "r1", By: "ops", At: at, Account: plan.StandsNone},
 	}
-	if err := s.store.Pin(t.Context(), google, pins, nil); err != nil {
+	if err := s.decisions.Pin(t.Context(), google, pins, nil); err != nil {
 		t.Fatal(err)
 	}
 	s.do("pins", string(google)).want(t, 0, "ann (u-1)", "account active, address ann@example.com, name.givenName, in staff (g-1), not in g-2", "no account", "rollcall lift google_workspace:1")

@@ -20,6 +20,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/api"
+	"rollcall/decisions"
 	"rollcall/internal/config"
 	"rollcall/internal/dashboard"
 	"rollcall/internal/metrics"
@@ -29,13 +30,14 @@ import (
 
 // App is one process.
 type App struct {
-	Process config.Process
-	Config  *config.Config
-	Getenv  func(string) string
-	Log     *slog.Logger
-	Redis   redis.UniversalClient
-	Status  *status.Store
-	Metrics *prometheus.Registry
+	Process   config.Process
+	Config    *config.Config
+	Getenv    func(string) string
+	Log       *slog.Logger
+	Redis     redis.UniversalClient
+	Status    *status.Store
+	Decisions *decisions.Store
+	Metrics   *prometheus.Registry
 
 	work  *metrics.Work
 	close func()
@@ -71,7 +73,8 @@ func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func
 		return nil, err
 	}
 	a := &App{
-		Process: p, Config: cfg, Getenv: getenv, Log: log, Redis: rdb, Status: status.New(rdb, status.Config{}),
+		Process: p, Config: cfg, Getenv: getenv, Log: log, Redis: rdb,
+		Status: status.New(rdb, status.Config{}), Decisions: decisions.New(rdb, decisions.Config{}),
 		Metrics: metrics.NewRegistry(), work: metrics.NewWork(), close: closeRedis,
 	}
 	return a, nil
@@ -113,7 +116,7 @@ func (a *App) Worker(name string) (*jobs.Worker, error) {
 	if err := a.export(a.work); err != nil {
 		return nil, err
 	}
-	return jobs.NewWorker(jobs.WorkerConfig{Redis: a.Redis, Status: a.Status, Containers: all, Name: name, Metrics: a.work, Log: a.Log})
+	return jobs.NewWorker(jobs.WorkerConfig{Redis: a.Redis, Status: a.Status, Decisions: a.Decisions, Containers: all, Name: name, Metrics: a.work, Log: a.Log})
 }
 
 // WorkerName tells this process from others.
@@ -139,7 +142,7 @@ func (a *App) API(known dashboard.Tokens) (*http.Server, error) {
 		return nil, err
 	}
 	return api.NewServer(api.Config{
-		Status: a.Status, Jobs: jobs.NewClient(a.Redis, a.Status), Directory: &finder{a}, Explainer: newExplainer(a), Resources: a.resources(),
+		Status: a.Status, Decisions: a.Decisions, Jobs: jobs.NewClient(a.Redis, a.Status), Directory: &finder{a}, Explainer: newExplainer(a), Resources: a.resources(),
 		Authenticate: authenticator(known), Dashboard: board, Log: a.Log, ObjectWait: a.Process.ObjectWait, Addr: a.Process.Listen,
 	})
 }

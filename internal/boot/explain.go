@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/directory/store"
 	"rollcall/explain"
@@ -17,7 +18,6 @@ import (
 	"rollcall/provider"
 	"rollcall/source"
 	"rollcall/source/ldap"
-	"rollcall/status"
 )
 
 // How long a live directory and a tenant may take to answer, and how long an explanation waits for those before it.
@@ -158,12 +158,12 @@ func (x *explainer) locate(ctx context.Context, cfg *ldap.Config, w source.Wante
 	return &found, err
 }
 
-func (x *explainer) held(ctx context.Context, c container.ID) (status.HeldSet, map[string]status.Decision, error) {
-	set, err := x.app.Status.Held(ctx, c)
+func (x *explainer) held(ctx context.Context, c container.ID) (decisions.HeldSet, map[string]decisions.Decision, error) {
+	set, err := x.app.Decisions.Held(ctx, c)
 	if err != nil {
 		return set, nil, err
 	}
-	decisions, err := x.app.Status.Decisions(ctx, c)
+	decisions, err := x.app.Decisions.Decisions(ctx, c)
 	return set, decisions, err
 }
 
@@ -212,7 +212,7 @@ func (x *explainer) provider(ctx context.Context, name container.ID, in *explain
 	if in.Ref.ID == "" { // Nobody knows whom to ask the tenant for.
 		return p, nil
 	}
-	if p.Attempts, err = x.app.Status.Attempts(ctx, name, in.Ref.String()); err != nil {
+	if p.Attempts, err = x.app.Decisions.Attempts(ctx, name, in.Ref.String()); err != nil {
 		return p, err
 	}
 	c, err := x.container(name)
@@ -226,7 +226,7 @@ func (x *explainer) provider(ctx context.Context, name container.ID, in *explain
 		return p, nil
 	}
 	// One struct has the engine's findings, the other is what explain takes: they have the same fields.
-	p.Hop = explain.Hop(c.Engine().From(local.of(c.Sources)).Explain(ctx, in.Ref, jobs.NewMemory(x.app.Status, name), within))
+	p.Hop = explain.Hop(c.Engine().From(local.of(c.Sources)).Explain(ctx, in.Ref, jobs.NewMemory(x.app.Decisions, name), within))
 	if e := subject(in, p.Hop.Entry); e != nil {
 		p.Mapping = x.app.mapping(name).Evaluate(e)
 	}

@@ -295,7 +295,7 @@ func TestExplainFromAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	pin := plan.Pin{Ref: kept.Ref(), Run: "run-7", By: "grace", At: time.Now(), Version: kept.Digest(), Fields: directory.Attributes{{Name: "name.givenName", Values: []string{"Augusta"}}}}
-	if err := o.app.Status.Pin(t.Context(), workspace, []plan.Pin{pin}, nil); err != nil {
+	if err := o.app.Decisions.Pin(t.Context(), workspace, []plan.Pin{pin}, nil); err != nil {
 		t.Fatal(err)
 	}
 	pinned := says(t, o.explain(explain.ByUserName, "ada"), workspace, explain.Pending, "", "It is pinned: grace undid run run-7")
@@ -303,7 +303,7 @@ func TestExplainFromAFile(t *testing.T) {
 		t.Errorf("pinned: %+v", pinned)
 	}
 	pin.Version = "older"
-	if err := o.app.Status.Pin(t.Context(), workspace, []plan.Pin{pin}, nil); err != nil {
+	if err := o.app.Decisions.Pin(t.Context(), workspace, []plan.Pin{pin}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if p := says(t, o.explain(explain.ByUserName, "ada"), workspace, explain.InStep, ""); len(p.Pins) != 0 {

@@ -24,7 +24,7 @@ func (a *App) state() (*metrics.State, error) {
 		return nil, err
 	}
 	return metrics.NewState(metrics.StateConfig{
-		Redis: a.Redis, Status: a.Status, Containers: all, Queues: jobs.Queues(a.Redis), Log: a.Log,
+		Redis: a.Redis, Status: a.Status, Decisions: a.Decisions, Containers: all, Queues: jobs.Queues(a.Redis), Log: a.Log,
 	}), nil
 }
 

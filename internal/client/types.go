@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/plan"
 	"rollcall/status"
 )
@@ -77,7 +78,7 @@ type Held struct {
 
 // HeldChange is one change that waits, with what was decided about it.
 type HeldChange struct {
-	status.HeldChange
+	decisions.HeldChange
 	Fields   []plan.FieldChange `json:"fields"`
 	Decision *struct {
 		Verdict string    `json:"verdict"`

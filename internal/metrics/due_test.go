@@ -122,7 +122,7 @@ func TestPinnedEntries(t *testing.T) {
 	s := newSite(t, metrics.Container{Name: corp}, metrics.Container{Name: google, Sources: []container.ID{corp}})
 	s.value("of a source", "rollcall_pinned_entries{container=ldap:corp}", -1)
 	s.value("before an undo", "rollcall_pinned_entries{container=google_workspace:1}", 0)
-	s.must(s.store.Pin(t.Context(), google, []plan.Pin{
+	s.must(s.decisions.Pin(t.Context(), google, []plan.Pin{
 		{Ref: directory.Ref{Kind: directory.User, ID: "a"}, Account: plan.StandsActive}, {Ref: directory.Ref{Kind: directory.User, ID: "b"}, Account: plan.StandsNone},
 	}, nil))
 	s.value("after it", "rollcall_pinned_entries{container=google_workspace:1}", 2)

@@ -98,11 +98,15 @@ func (s *State) container(ctx context.Context, to *sheet, c *Container) error {
 	if err != nil {
 		return err
 	}
+	held, err := s.cfg.Decisions.HeldCounts(ctx, c.Name)
+	if err != nil {
+		return err
+	}
 	name := string(c.Name)
 	to.at("rollcall_last_success_timestamp_seconds", st.CompletedAt, name)
 	s.last(to, name, &st)
 	live(to, name, st.Open)
-	to.counts("rollcall_held_changes", guard.Values, st.HeldChanges, name)
+	to.counts("rollcall_held_changes", guard.Values, held, name)
 	to.counts("rollcall_held_entries", reason.Values, st.HeldEntries, name)
 	errs := []error{s.copyAge(ctx, to, c), entries(ctx, to, c), quotas(ctx, to, c)}
 	changed, left, err := s.unseen(ctx, c, &st)
@@ -110,7 +114,7 @@ func (s *State) container(ctx context.Context, to *sheet, c *Container) error {
 		return errors.Join(append(errs, err)...)
 	}
 	if !c.Name.IsSource() {
-		pinned, err := s.cfg.Status.CountPins(ctx, c.Name)
+		pinned, err := s.cfg.Decisions.CountPins(ctx, c.Name)
 		if err != nil {
 			return errors.Join(append(errs, err)...)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/internal/metrics"
 	"rollcall/internal/redistest"
 	"rollcall/ledger/ledgertest"
@@ -68,8 +69,9 @@ func (c *clock) move(d time.Duration) { c.at.Add(d.Milliseconds()) }
 type site struct {
 	testing.TB
 	*clock
-	store *status.Store
-	reg   *prometheus.Registry
+	store     *status.Store
+	decisions *decisions.Store
+	reg       *prometheus.Registry
 }
 
 // newSite returns a site of these containers; what they leave out is filled in.
@@ -78,7 +80,8 @@ func newSite(t testing.TB, containers ...metrics.Container) *site {
 	s := &site{TB: t, clock: newClock()}
 	rdb := redistest.Start(t)
 	s.store = status.New(rdb, status.Config{Now: s.now})
-	s.reg = registry(t, metrics.StateConfig{Redis: rdb, Status: s.store, Containers: containers, Now: s.now})
+	s.decisions = decisions.New(rdb, decisions.Config{Now: s.now})
+	s.reg = registry(t, metrics.StateConfig{Redis: rdb, Status: s.store, Decisions: s.decisions, Containers: containers, Now: s.now})
 	return s
 }
 

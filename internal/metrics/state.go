@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/fault"
 	"rollcall/ledger"
 	"rollcall/provider/pace"
@@ -54,6 +55,7 @@ type Queue struct {
 type StateConfig struct {
 	Redis      redis.UniversalClient
 	Status     *status.Store
+	Decisions  *decisions.Store
 	Containers []Container
 	Queues     func(context.Context) ([]Queue, error)
 	// Timeout is how long a scrape waits for Redis. Default 3 s.

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"rollcall/decisions"
 	"rollcall/fault"
 	"rollcall/internal/metrics"
 	"rollcall/internal/redistest"
@@ -44,7 +45,7 @@ func TestStateOfRuns(t *testing.T) {
 	s.run(google, execution{took: 90 * time.Second, end: status.End{State: status.Failed, FailKind: "unavailable"}, plan: status.Planned{
 		Held: 1, HeldEntries: map[string]int64{string(plan.NoAddress): 2},
 	}, does: func(r *status.Recorder) { r.Failed(status.User, status.Create, 3); r.FailedBy("conflict", 3) }})
-	s.must(s.store.SetHeld(t.Context(), google, status.HeldSet{Digest: "d", Changes: []status.HeldChange{{Guard: "limit"}, {Guard: "limit"}}}))
+	s.must(s.decisions.SetHeld(t.Context(), google, decisions.HeldSet{Digest: "d", Changes: []decisions.HeldChange{{Guard: "limit"}, {Guard: "limit"}}}))
 	run, err := s.store.Start(t.Context(), status.StartRequest{Container: google, DryRun: true})
 	s.must(err)
 	want := map[string]float64{
@@ -101,7 +102,7 @@ func TestStateOfQuotasCopiesAndQueues(t *testing.T) {
 	}
 	now := time.Now()
 	reg := registry(t, metrics.StateConfig{
-		Redis: rdb, Status: st, Now: func() time.Time { return now },
+		Redis: rdb, Status: st, Decisions: decisions.New(rdb, decisions.Config{}), Now: func() time.Time { return now },
 		Containers: []metrics.Container{
 			{Name: corp, ReadAt: func(context.Context) (time.Time, error) { return now.Add(-time.Minute), nil }},
 			{Name: acme, ReadAt: func(context.Context) (time.Time, error) { return time.Time{}, nil }},
@@ -147,7 +148,7 @@ func onlyKnown(t *testing.T, when string, reg *prometheus.Registry) {
 func TestWithoutRedis(t *testing.T) {
 	t.Parallel()
 	rdb := unreachable(t)
-	reg := registry(t, metrics.StateConfig{Redis: rdb, Status: status.New(rdb, status.Config{}), Containers: []metrics.Container{{Name: corp}}})
+	reg := registry(t, metrics.StateConfig{Redis: rdb, Status: status.New(rdb, status.Config{}), Decisions: decisions.New(rdb, decisions.Config{}), Containers: []metrics.Container{{Name: corp}}})
 	onlyKnown(t, "without Redis", reg)
 }
 
@@ -156,7 +157,7 @@ func TestRedisGoesInTheMiddle(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t)
 	reg := registry(t, metrics.StateConfig{
-		Redis: rdb, Status: status.New(rdb, status.Config{}), Containers: []metrics.Container{{Name: corp}},
+		Redis: rdb, Status: status.New(rdb, status.Config{}), Decisions: decisions.New(rdb, decisions.Config{}), Containers: []metrics.Container{{Name: corp}},
 		Queues: func(context.Context) ([]metrics.Queue, error) { return nil, fault.Errorf(fault.Unavailable, "gone") },
 	})
 	onlyKnown(t, "when Redis goes", reg)
@@ -169,7 +170,7 @@ func TestScrapesShareOneReading(t *testing.T) {
 	release := make(chan struct{})
 	var asked atomic.Int64
 	reg := registry(t, metrics.StateConfig{
-		Redis: rdb, Status: status.New(rdb, status.Config{}), Containers: []metrics.Container{{Name: corp}}, Timeout: 200 * time.Millisecond,
+		Redis: rdb, Status: status.New(rdb, status.Config{}), Decisions: decisions.New(rdb, decisions.Config{}), Containers: []metrics.Container{{Name: corp}}, Timeout: 200 * time.Millisecond,
 		Queues: func(context.Context) ([]metrics.Queue, error) {
 			if asked.Add(1) == 1 {
 				<-release // as a client that does not know of the context

@@ -1,4 +1,4 @@
-package status_test
+package decisions_test
 
 import (
 	"testing"
@@ -7,27 +7,27 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/decisions"
 	"rollcall/fault"
 	"rollcall/internal/redistest"
-	"rollcall/status"
 )
 
 func TestHeldSets(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
-		f := open(t, rdb, status.Config{})
+		f := open(t, rdb)
 		if set, err := f.Held(t.Context(), corp); err != nil || set.Digest != "" || len(set.Changes) > 0 {
 			t.Errorf("Held() of nothing = %+v, %v", set, err)
 		}
-		first := status.HeldSet{Digest: "d1", RunID: "r1", At: time.Unix(1, 0).UTC(), Changes: []status.HeldChange{{Fingerprint: "a", Op: "suspend", Kind: "user", ID: "1", Guard: "limit", Reason: "too many"}}}
+		first := decisions.HeldSet{Digest: "d1", RunID: "r1", At: time.Unix(1, 0).UTC(), Changes: []decisions.HeldChange{{Fingerprint: "a", Op: "suspend", Kind: "user", ID: "1", Guard: "limit", Reason: "too many"}}}
 		second := first
 		second.Digest = "d2"
-		for _, set := range []status.HeldSet{first, second} {
+		for _, set := range []decisions.HeldSet{first, second} {
 			if err := f.SetHeld(t.Context(), corp, set); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for _, want := range []status.HeldSet{first, second} {
+		for _, want := range []decisions.HeldSet{first, second} {
 			got, err := f.HeldBy(t.Context(), corp, want.Digest)
 			if diff := cmp.Diff(want, got); diff != "" || err != nil {
 				t.Errorf("HeldBy(%s): %v (-want +got):\n%s", want.Digest, err, diff)
@@ -36,7 +36,7 @@ func TestHeldSets(t *testing.T) {
 		if set, err := f.Held(t.Context(), corp); err != nil || set.Digest != "d2" {
 			t.Errorf("Held() = %q, %v, want d2", set.Digest, err)
 		}
-		if err := f.SetHeld(t.Context(), corp, status.HeldSet{}); err != nil {
+		if err := f.SetHeld(t.Context(), corp, decisions.HeldSet{}); err != nil {
 			t.Fatal(err)
 		}
 		if set, err := f.Held(t.Context(), corp); err != nil || set.Digest != "" {
@@ -51,12 +51,12 @@ func TestHeldSets(t *testing.T) {
 func TestDecisionsExpire(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
-		f := open(t, rdb, status.Config{})
+		f := open(t, rdb)
 		decide := func(verdict string, prints ...string) {
 			t.Helper()
-			var changes []status.HeldChange
+			var changes []decisions.HeldChange
 			for _, p := range prints {
-				changes = append(changes, status.HeldChange{Fingerprint: p, Op: "suspend", ID: "1"})
+				changes = append(changes, decisions.HeldChange{Fingerprint: p, Op: "suspend", ID: "1"})
 			}
 			if _, err := f.Decide(t.Context(), corp, verdict, "boss", changes); err != nil {
 				t.Fatal(err)
@@ -75,14 +75,36 @@ func TestDecisionsExpire(t *testing.T) {
 			return out
 		}
 		decide("approved", "a", "b")
-		f.move(71 * time.Hour)
+		f.Advance(71 * time.Hour)
 		decide("rejected", "b")
 		if diff := cmp.Diff(map[string]string{"a": "approved by boss", "b": "rejected by boss"}, verdicts()); diff != "" {
 			t.Errorf("Decisions() (-want +got):\n%s", diff)
 		}
-		f.move(time.Hour)
+		f.Advance(time.Hour)
 		if diff := cmp.Diff(map[string]string{"b": "rejected by boss"}, verdicts()); diff != "" {
 			t.Errorf("Decisions() after 72 hours (-want +got):\n%s", diff)
 		}
+	})
+}
+
+func TestHeldCounts(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		f := open(t, rdb)
+		check := func(want map[string]int64) {
+			t.Helper()
+			got, err := f.HeldCounts(t.Context(), corp)
+			f.must(err)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("HeldCounts() (-want +got)\n%s", diff)
+			}
+		}
+		check(map[string]int64{})
+		f.must(f.SetHeld(t.Context(), corp, decisions.HeldSet{Digest: "d", Changes: []decisions.HeldChange{{Guard: "limit"}, {Guard: "doubt"}, {Guard: "limit"}}}))
+		check(map[string]int64{"limit": 2, "doubt": 1})
+		f.must(rdb.Del(t.Context(), "rollcall:{ldap:corp}:held:counts").Err()) // as of an earlier version
+		check(map[string]int64{"limit": 2, "doubt": 1})
+		f.must(f.SetHeld(t.Context(), corp, decisions.HeldSet{}))
+		check(map[string]int64{})
 	})
 }

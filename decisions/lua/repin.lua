@@ -1,7 +1,7 @@
 -- entry pin [entry pin ...]
 -- Each pin takes the place of the entry's; an empty one ends it. A pin that is not there any more was lifted meanwhile by a
 -- person, and stays so.
-local pins = key('pins')
+local pins = KEYS[1] .. 'pins'
 for at = 1, #ARGV, 2 do
   if ARGV[at + 1] == '' then
     redis.call('HDEL', pins, ARGV[at])

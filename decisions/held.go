@@ -1,18 +1,16 @@
-package status
+package decisions
 
 import (
-	"bytes"
-	"compress/flate"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/container"
 	"rollcall/fault"
+	"rollcall/internal/stored"
 )
 
 // HeldChange is one change that waits for a person.
@@ -43,17 +41,14 @@ type HeldSet struct {
 	Changes []HeldChange `json:"changes"`
 }
 
-// keepHeld is how long a set that was superseded can still be named in a decision; DecisionTTL how long one is valid.
-const (
-	keepHeld    = 7 * day
-	DecisionTTL = 72 * time.Hour
-)
+// keepHeld is how long a set that was superseded can still be named in a decision.
+const keepHeld = 7 * day
 
 func heldKey(c container.ID, digest string) string { return prefix(c) + "held:" + digest }
 
 func heldCountsKey(c container.ID) string { return prefix(c) + "held:counts" }
 
-// heldCounts is a set in numbers, for who asks often: the set itself can be megabytes.
+// heldCounts is a set in numbers, for metrics: the set itself can be megabytes.
 type heldCounts struct {
 	Digest string           `json:"digest"`
 	Guards map[string]int64 `json:"guards"`
@@ -73,7 +68,7 @@ func (s *Store) SetHeld(ctx context.Context, c container.ID, set HeldSet) error 
 	if len(set.Changes) == 0 {
 		return redisFault("set held", s.rdb.Del(ctx, current, heldCountsKey(c)).Err())
 	}
-	data, err := squeeze(set)
+	data, err := stored.Pack(set)
 	if err != nil {
 		return fault.New(fault.Internal, "set held", err)
 	}
@@ -100,7 +95,7 @@ func (s *Store) Held(ctx context.Context, c container.ID) (HeldSet, error) {
 		return HeldSet{}, redisFault("held", err)
 	}
 	set, err := s.HeldBy(ctx, c, digest)
-	if fault.KindOf(err) == fault.NotFound && err != nil { // Nobody planned for a week: what waits is not known any more.
+	if fault.KindOf(err) == fault.NotFound && err != nil { // No plan was made for a week, and the set has expired.
 		return HeldSet{Changes: []HeldChange{}}, nil
 	}
 	return set, err
@@ -116,29 +111,31 @@ func (s *Store) HeldBy(ctx context.Context, c container.ID, digest string) (Held
 		return HeldSet{}, redisFault("held", err)
 	}
 	var set HeldSet
-	if err := expand(data, &set); err != nil {
+	if err := stored.Unpack(data, &set); err != nil {
 		return HeldSet{}, fault.New(fault.Internal, "held", err)
 	}
 	return set, nil
 }
 
-func squeeze(v any) ([]byte, error) {
-	var b bytes.Buffer
-	w, err := flate.NewWriter(&b, flate.DefaultCompression)
+// HeldCounts returns how many changes wait for a person, by the guard that holds them. Where the numbers are not those of
+// the newest set, as for one that an earlier version stored, the set is read.
+func (s *Store) HeldCounts(ctx context.Context, c container.ID) (map[string]int64, error) {
+	got, err := s.rdb.MGet(ctx, prefix(c)+"held", heldCountsKey(c)).Result()
 	if err != nil {
-		return nil, err
+		return nil, redisFault("held", err)
 	}
-	if err := errors.Join(json.NewEncoder(w).Encode(v), w.Close()); err != nil {
-		return nil, err
+	digest, _ := got[0].(string)
+	text, _ := got[1].(string)
+	if digest == "" {
+		return map[string]int64{}, nil
 	}
-	return b.Bytes(), nil
-}
-
-func expand(data []byte, v any) error {
-	r := flate.NewReader(bytes.NewReader(data))
-	text, err := io.ReadAll(r)
-	if err != nil {
-		return err
+	var counts heldCounts
+	if json.Unmarshal([]byte(text), &counts) == nil && counts.Digest == digest {
+		return counts.Guards, nil
 	}
-	return json.Unmarshal(text, v)
+	set, err := s.HeldBy(ctx, c, digest)
+	if err != nil && fault.KindOf(err) == fault.NotFound {
+		return map[string]int64{}, nil
+	}
+	return set.byGuard(), err
 }

@@ -1,4 +1,4 @@
-package status_test
+package decisions_test
 
 import (
 	"context"
@@ -11,20 +11,20 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/decisions"
 	"rollcall/internal/redistest"
-	"rollcall/status"
 )
 
 // attempt is one with everything in it.
-func attempt(f *fixture) status.Attempt {
-	return status.Attempt{
-		At: f.now(), RunID: uuid.NewString(), Job: true, Op: "update", Fields: []string{"address", "name.givenName"},
+func attempt(f *fixture) decisions.Attempt {
+	return decisions.Attempt{
+		At: f.Now(), RunID: uuid.NewString(), Job: true, Op: "update", Fields: []string{"address", "name.givenName"},
 		Group: "cn=odd id", RemoteID: "108273645546372819283", RequestID: uuid.NewString(),
-		FailKind: "conflict", FailText: "409: somebody\thas\nit",
+		FailKind: "conflict", FailText: "409: it is\ttaken\nthere",
 	}
 }
 
-func (f *fixture) attempts(entry string) []status.Attempt {
+func (f *fixture) attempts(entry string) []decisions.Attempt {
 	f.t.Helper()
 	out, err := f.Attempts(f.t.Context(), google, entry)
 	if err != nil {
@@ -36,19 +36,19 @@ func (f *fixture) attempts(entry string) []status.Attempt {
 func TestAttempts(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
-		f := open(t, rdb, status.Config{})
+		f := open(t, rdb)
 		trail := f.Trail(google)
 		full := attempt(f)
 		trail.Add("user/1", full)
-		trail.Add("user/2", status.Attempt{Op: "create", RunID: "~not-a-uuid", RemoteID: "~~x"})
+		trail.Add("user/2", decisions.Attempt{Op: "create", RunID: "~not-a-uuid", RemoteID: "~~x"})
 		if err := trail.Flush(t.Context()); err != nil {
 			t.Fatalf("Flush() = %v", err)
 		}
-		full.FailText = "409: somebody has it"
-		if diff := cmp.Diff([]status.Attempt{full}, f.attempts("user/1")); diff != "" {
+		full.FailText = "409: it is taken there"
+		if diff := cmp.Diff([]decisions.Attempt{full}, f.attempts("user/1")); diff != "" {
 			t.Errorf("Attempts() (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff([]status.Attempt{{At: f.now(), Op: "create", RunID: "~not-a-uuid", RemoteID: "~~x"}}, f.attempts("user/2")); diff != "" {
+		if diff := cmp.Diff([]decisions.Attempt{{At: f.Now(), Op: "create", RunID: "~not-a-uuid", RemoteID: "~~x"}}, f.attempts("user/2")); diff != "" {
 			t.Errorf("Attempts() (-want +got):\n%s", diff)
 		}
 		if got := f.attempts("user/3"); len(got) != 0 {
@@ -60,19 +60,19 @@ func TestAttempts(t *testing.T) {
 // The newest are kept, in bounds, and not for ever.
 func TestAttemptsAreBounded(t *testing.T) {
 	t.Parallel()
-	f := open(t, redistest.Start(t), status.Config{})
+	f := open(t, redistest.Start(t))
 	trail := f.Trail(google)
 	for i := range 1200 {
-		f.move(time.Second)
-		trail.Add("user/1", status.Attempt{Op: "add_member", Group: fmt.Sprint(i)})
+		f.Advance(time.Second)
+		trail.Add("user/1", decisions.Attempt{Op: "add_member", Group: fmt.Sprint(i)})
 	}
-	trail.Add("user/2", status.Attempt{Op: "update", Fields: strings.Split(strings.Repeat("x,", 99)+"x", ","), FailText: strings.Repeat("é", 5000)})
+	trail.Add("user/2", decisions.Attempt{Op: "update", Fields: strings.Split(strings.Repeat("x,", 99)+"x", ","), FailText: strings.Repeat("é", 5000)})
 	if err := trail.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	got := f.attempts("user/1")
-	if len(got) != status.MaxAttempts || got[0].Group != "1199" || got[1].Group != "1198" {
-		t.Errorf("Attempts() = %+v, want the newest %d, newest first", got, status.MaxAttempts)
+	if len(got) != decisions.MaxAttempts || got[0].Group != "1199" || got[1].Group != "1198" {
+		t.Errorf("Attempts() = %+v, want the newest %d, newest first", got, decisions.MaxAttempts)
 	}
 	if long := f.attempts("user/2")[0]; len(long.Fields) > 32 || len([]rune(long.FailText)) > 200 {
 		t.Errorf("an attempt of %d fields and %d characters was kept", len(long.Fields), len([]rune(long.FailText)))
@@ -86,19 +86,19 @@ func TestAttemptsAreBounded(t *testing.T) {
 // What Redis did not take is written when it is back, and what it took twice is shown once.
 func TestAttemptsSurviveAnAbsence(t *testing.T) {
 	t.Parallel()
-	f := open(t, redistest.Start(t), status.Config{})
+	f := open(t, redistest.Start(t))
 	trail := f.Trail(google)
-	trail.Add("user/1", status.Attempt{Op: "create"})
+	trail.Add("user/1", decisions.Attempt{Op: "create"})
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := trail.Flush(gone); err == nil {
 		t.Fatal("Flush() without Redis = nil")
 	}
-	trail.Add("user/1", status.Attempt{Op: "update"})
+	trail.Add("user/1", decisions.Attempt{Op: "update"})
 	if err := trail.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	trail.Add("user/1", status.Attempt{Op: "update"}) // the same again, as when an answer was lost
+	trail.Add("user/1", decisions.Attempt{Op: "update"}) // the same again, as when an answer was lost
 	if err := trail.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -108,44 +108,25 @@ func TestAttemptsSurviveAnAbsence(t *testing.T) {
 	}
 }
 
-// A run writes its attempts with its counts, and what it did stays done when it loses the run.
-func TestRecorderTried(t *testing.T) {
-	t.Parallel()
-	f := open(t, redistest.Start(t), status.Config{FlushEvery: time.Hour})
-	run := f.start()
-	l := f.acquire(run, "w1")
-	l.Recorder().Tried("user/1", status.Attempt{Op: "create", RemoteID: "r1"})
-	if err := l.Recorder().Flush(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	l.Recorder().Tried("user/1", status.Attempt{Op: "suspend"})
-	f.drop("lease", "run", "open")
-	l.Close()
-	got, err := f.Attempts(t.Context(), corp, "user/1")
-	if err != nil || len(got) != 2 || got[0].Op != "suspend" || got[1].RemoteID != "r1" || got[0].RunID != run.ID {
-		t.Errorf("Attempts() = %+v, %v, want both of run %s", got, err, run.ID)
-	}
-}
-
 // BenchmarkAttemptMemory reports what a real Redis needs for the attempts of one entry: one that was created, one that
 // was created and put into seven groups, and one with eight long failures.
 func BenchmarkAttemptMemory(b *testing.B) {
 	rdb := redistest.Start(b)
-	store := status.New(rdb, status.Config{})
+	store := decisions.New(rdb, decisions.Config{})
 	run := uuid.NewString()
-	created := status.Attempt{RunID: run, Op: "create", RemoteID: uuid.NewString(), RequestID: uuid.NewString(), Fields: []string{
+	created := decisions.Attempt{RunID: run, Op: "create", RemoteID: uuid.NewString(), RequestID: uuid.NewString(), Fields: []string{
 		"displayName", "givenName", "surname", "mailNickname", "usageLocation", "jobTitle", "department", "employeeId",
 	}}
-	member := func() status.Attempt {
-		return status.Attempt{RunID: run, Op: "add_member", Group: uuid.NewString(), RequestID: uuid.NewString()}
+	member := func() decisions.Attempt {
+		return decisions.Attempt{RunID: run, Op: "add_member", Group: uuid.NewString(), RequestID: uuid.NewString()}
 	}
-	failed := func() status.Attempt {
+	failed := func() decisions.Attempt {
 		a := member()
 		a.FailKind, a.FailText = "conflict", strings.Repeat("x", 300)
 		return a
 	}
 	for b.Loop() {
-		for name, list := range map[string][]status.Attempt{
+		for name, list := range map[string][]decisions.Attempt{
 			"created":   {created},
 			"in_groups": {created, member(), member(), member(), member(), member(), member(), member()},
 			"failures":  {failed(), failed(), failed(), failed(), failed(), failed(), failed(), failed()},

@@ -1,4 +1,4 @@
-package status_test
+package decisions_test
 
 import (
 	"fmt"
@@ -10,13 +10,12 @@ import (
 	"rollcall/directory"
 	"rollcall/internal/redistest"
 	"rollcall/plan"
-	"rollcall/status"
 )
 
 func TestPins(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
-		f := open(t, rdb, status.Config{})
+		f := open(t, rdb)
 		pinned := func() []plan.Pin {
 			t.Helper()
 			pins, err := f.Pins(t.Context(), corp)
@@ -30,10 +29,10 @@ func TestPins(t *testing.T) {
 		}
 		want := []plan.Pin{
 			{
-				Ref: directory.Ref{Kind: directory.User, ID: "a"}, Label: "ann", Run: "r", By: "ops", At: f.now(), Version: "v", Account: plan.StandsSuspended, RemoteID: "1", Deleted: f.now(),
+				Ref: directory.Ref{Kind: directory.User, ID: "a"}, Label: "ann", Run: "r", By: "ops", At: f.Now(), Version: "v", Account: plan.StandsSuspended, RemoteID: "1", Deleted: f.Now(),
 				Address: "a@x", Fields: directory.Attributes{{Name: "title"}, {Name: "x", Values: []string{"1", "2"}}}, Groups: []plan.PinnedMembership{{ID: "g", Label: "all", Member: true}, {ID: "h"}},
 			},
-			{Ref: directory.Ref{Kind: directory.Group, ID: "a"}, Run: "r", At: f.now(), Address: "g@x"},
+			{Ref: directory.Ref{Kind: directory.Group, ID: "a"}, Run: "r", At: f.Now(), Address: "g@x"},
 		}
 		if err := f.Pin(t.Context(), corp, want, nil); err != nil {
 			t.Fatal(err)

@@ -1,4 +1,4 @@
-package status
+package decisions
 
 import (
 	"context"
@@ -29,7 +29,7 @@ func (s *Store) Pins(ctx context.Context, c container.ID) ([]plan.Pin, error) {
 	for ref, text := range all {
 		var p plan.Pin
 		if err := json.Unmarshal([]byte(text), &p); err != nil {
-			return nil, fault.Errorf(fault.Internal, "status: pin of %s: %w", ref, err)
+			return nil, fault.Errorf(fault.Internal, "decisions: pin of %s: %w", ref, err)
 		}
 		out = append(out, p)
 	}
@@ -90,7 +90,7 @@ func pinFields(pins []plan.Pin) ([]any, error) {
 	for i := range pins {
 		text, err := json.Marshal(pins[i])
 		if err != nil {
-			return nil, fault.New(fault.Internal, "status: pin", err)
+			return nil, fault.New(fault.Internal, "decisions: pin", err)
 		}
 		fields = append(fields, pins[i].Ref.String(), text)
 	}

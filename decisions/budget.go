@@ -1,0 +1,90 @@
+package decisions
+
+import (
+	"context"
+	"time"
+
+	"rollcall/container"
+	"rollcall/internal/stored"
+)
+
+// BudgetKind is what destructive changes are counted by within a container: the users, the groups, or the members of
+// one group.
+type BudgetKind string
+
+// The kinds of budget that every container has.
+const (
+	BudgetUsers  BudgetKind = "user"
+	BudgetGroups BudgetKind = "group"
+)
+
+// BudgetMembers returns the kind that counts removals from one group.
+func BudgetMembers(groupID string) BudgetKind { return BudgetKind("members:" + groupID) }
+
+// Settle says what became of a claim. A change that was not made gives its claim back. A claim that is never settled,
+// because its worker died or the outcome of the write is unknown, stays counted, once.
+type Settle func(ctx context.Context, made bool) error
+
+// Claim counts a destructive change that is about to be made, only if the window then holds no more than limit, and reports
+// whether it did so. It is one step: a run and an object job cannot both take the last place. name identifies the change:
+// one that is begun again, because its worker died, is counted already. The count is exact to the minute, and forgets late
+// rather than early.
+func (s *Store) Claim(ctx context.Context, c container.ID, kind BudgetKind, name string, limit int) (settle Settle, ok bool, err error) {
+	minute := stored.Millis(s.cfg.Now().Truncate(time.Minute))
+	spend := func(ctx context.Context, op string, n int) (string, error) {
+		word, _, err := s.eval(ctx, op, spendScript, c, s.budgetArgs(n, max(0, limit), minute, kind, name)...)
+		return word, err
+	}
+	word, err := spend(ctx, "claim", 1)
+	if err != nil || word != "ok" {
+		return nil, false, err
+	}
+	return func(ctx context.Context, made bool) error {
+		n := -1
+		if made {
+			n = 0
+		}
+		_, err := spend(ctx, "settle", n)
+		return err
+	}, true, nil
+}
+
+// Claims returns the claims that are not settled.
+func (s *Store) Claims(ctx context.Context, c container.ID) (map[string]bool, error) {
+	all, err := s.rdb.HGetAll(ctx, prefix(c)+"spent:claims").Result()
+	if err != nil {
+		return nil, redisFault("claims", err)
+	}
+	since := s.windowStart()
+	out := make(map[string]bool, len(all))
+	for name, minute := range all {
+		if stored.Int(minute) >= since {
+			out[name] = true
+		}
+	}
+	return out, nil
+}
+
+// Spent returns how many destructive changes of each kind there were in the rolling window. A kind without any is
+// missing.
+func (s *Store) Spent(ctx context.Context, c container.ID) (map[BudgetKind]int, error) {
+	_, flat, err := s.eval(ctx, "spent", spendScript, c, s.budgetArgs(0, 0, 0, "", "")...)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[BudgetKind]int, len(flat)/2)
+	for kind, n := range stored.Pairs(flat) {
+		out[BudgetKind(kind)] = int(stored.Int(n))
+	}
+	return out, nil
+}
+
+// windowStart is the first minute that counts. What was spent within a minute stands for its end, so that nothing is
+// forgotten early.
+func (s *Store) windowStart() int64 {
+	return stored.Millis(s.cfg.Now().Add(-s.cfg.BudgetWindow - time.Minute))
+}
+
+func (s *Store) budgetArgs(n, limit int, minute int64, kind BudgetKind, claim string) []any {
+	return []any{n, limit, minute, s.windowStart(), (s.cfg.BudgetWindow + 2*time.Minute).Milliseconds(), string(kind), claim}
+}

@@ -1,0 +1,169 @@
+// Package decisions keeps on Redis what outlives a run of a container: what persons decided about held changes, the pins
+// of undone runs, the set of changes that waits for a person, the budget of destructive changes, and what was last tried
+// for each entry.
+//
+// Every key of one container has the hash tag of that container, and no script touches two tags, so that all of this works
+// on Redis Cluster. Data carries the time of [Config].Now; expiries are those of Redis.
+package decisions
+
+import (
+	"context"
+	"embed"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/container"
+	"rollcall/fault"
+	"rollcall/internal/redisfault"
+	"rollcall/internal/stored"
+)
+
+const day = 24 * time.Hour
+
+// Config sets the clock and the window of a Store. The zero Config has the defaults.
+type Config struct {
+	// Now is the clock for everything that is data. Default time.Now.
+	Now func() time.Time
+	// BudgetWindow is the rolling window of the destructive budget. Default 24 hours.
+	BudgetWindow time.Duration
+}
+
+// Store reads and changes what is kept of all containers. It is safe for concurrent use and has no goroutine of its own.
+type Store struct {
+	rdb redis.UniversalClient
+	cfg Config
+}
+
+// New returns a Store on rdb. It does not connect.
+func New(rdb redis.UniversalClient, cfg Config) *Store {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.BudgetWindow == 0 {
+		cfg.BudgetWindow = day
+	}
+	return &Store{rdb: rdb, cfg: cfg}
+}
+
+func prefix(c container.ID) string { return stored.Prefix(string(c)) }
+
+func redisFault(op string, err error) error { return redisfault.Of("decisions: "+op, err) }
+
+//go:embed lua/*.lua
+var luaFiles embed.FS
+
+// The scripts on one container. KEYS[1] is the prefix of its keys.
+var (
+	spendScript = script("spend")
+	repinScript = script("repin")
+)
+
+// script returns an embedded script. A missing one is a defect of the build, found by the first test.
+func script(name string) *redis.Script {
+	text, err := luaFiles.ReadFile("lua/" + name + ".lua")
+	if err != nil {
+		panic(err)
+	}
+	return redis.NewScript(string(text))
+}
+
+// eval runs a script on one container. Its first answer is a word; data follows.
+func (s *Store) eval(ctx context.Context, op string, sc *redis.Script, c container.ID, args ...any) (string, []string, error) {
+	if err := c.Validate(); err != nil {
+		return "", nil, err
+	}
+	out, err := sc.Run(ctx, s.rdb, []string{prefix(c)}, args...).StringSlice()
+	if err != nil {
+		return "", nil, redisFault(op, err)
+	}
+	if len(out) == 0 {
+		return "", nil, fault.Errorf(fault.Internal, "decisions: %s: empty answer", op)
+	}
+	return out[0], out[1:], nil
+}
+
+// DecisionTTL is how long a decision is valid.
+const DecisionTTL = 72 * time.Hour
+
+// maxName is the longest name of a token that is stored, in characters.
+const maxName = 200
+
+// Decision is what a person decided about one held change. It is valid for DecisionTTL, and for as long as the entry
+// is unchanged.
+type Decision struct {
+	Fingerprint string `json:"fingerprint"`
+	// Verdict is approved or rejected.
+	Verdict string `json:"verdict"`
+	// By is the name of the API token, At when it decided.
+	By      string    `json:"by"`
+	At      time.Time `json:"at"`
+	Expires time.Time `json:"expires"`
+	// Op, ID and Label say what it was about.
+	Op    string `json:"op"`
+	ID    string `json:"id"`
+	Label string `json:"label,omitempty"`
+}
+
+// Decide records a person's verdict about changes, in place of an earlier one.
+func (s *Store) Decide(ctx context.Context, c container.ID, verdict, by string, changes []HeldChange) ([]Decision, error) {
+	now := s.cfg.Now()
+	out := make([]Decision, 0, len(changes))
+	fields := make([]any, 0, 2*len(changes))
+	for _, ch := range changes {
+		d := Decision{
+			Fingerprint: ch.Fingerprint, Verdict: verdict, By: stored.Cut(by, maxName), At: now, Expires: now.Add(DecisionTTL), Op: ch.Op, ID: ch.ID, Label: ch.Label,
+		}
+		text, err := json.Marshal(d)
+		if err != nil {
+			return nil, fault.New(fault.Internal, "decide", err)
+		}
+		out, fields = append(out, d), append(fields, d.Fingerprint, text)
+	}
+	if len(fields) == 0 {
+		return out, nil
+	}
+	key := prefix(c) + "decisions"
+	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		p.HSet(ctx, key, fields...)
+		p.Expire(ctx, key, DecisionTTL+time.Hour)
+		return nil
+	})
+	return out, redisFault("decide", err)
+}
+
+// Decisions returns the decisions that are valid, by fingerprint. Those that have expired are forgotten.
+func (s *Store) Decisions(ctx context.Context, c container.ID) (map[string]Decision, error) {
+	key := prefix(c) + "decisions"
+	all, err := s.rdb.HGetAll(ctx, key).Result()
+	if err != nil {
+		return nil, redisFault("decisions", err)
+	}
+	now := s.cfg.Now()
+	out := make(map[string]Decision, len(all))
+	var stale []string
+	for print, text := range all {
+		var d Decision
+		if err := json.Unmarshal([]byte(text), &d); err != nil || !now.Before(d.Expires) {
+			stale = append(stale, print)
+			continue
+		}
+		out[print] = d
+	}
+	if len(stale) > 0 {
+		err = s.rdb.HDel(ctx, key, stale...).Err()
+	}
+	return out, redisFault("decisions", err)
+}
+
+// Undecide forgets what was decided about changes, by their fingerprints.
+func (s *Store) Undecide(ctx context.Context, c container.ID, fingerprints []string) error {
+	for chunk := range slices.Chunk(fingerprints, pinsAtOnce) {
+		if err := s.rdb.HDel(ctx, prefix(c)+"decisions", chunk...).Err(); err != nil {
+			return redisFault("undecide", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+// Package stored has the forms in which values are kept on Redis.
+package stored
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/json"
+	"errors"
+	"io"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// Prefix returns the beginning of every key of a container. The braces are the hash tag, which keeps all of them in one
+// slot of a Redis Cluster.
+func Prefix(container string) string { return "rollcall:{" + container + "}:" }
+
+// Millis returns a time as milliseconds since 1970, and zero for the zero time.
+func Millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// Time reads what Millis returned.
+func Time(s string) time.Time {
+	n := Int(s)
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(n).UTC()
+}
+
+// Int reads an integer, which a script may have written as a float. Anything else is zero.
+func Int(s string) int64 {
+	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return n
+	}
+	f, _ := strconv.ParseFloat(s, 64)
+	return int64(f)
+}
+
+// Pairs makes a map of a flat list of names and values, the form in which scripts return a hash.
+func Pairs(flat []string) map[string]string {
+	m := make(map[string]string, len(flat)/2)
+	for i := 0; i+1 < len(flat); i += 2 {
+		m[flat[i]] = flat[i+1]
+	}
+	return m
+}
+
+// Cut shortens s to at most n characters.
+func Cut(s string, n int) string {
+	if utf8.RuneCountInString(s) <= n {
+		return s
+	}
+	return string([]rune(s)[:n-1]) + "…"
+}
+
+// Pack returns v as compressed JSON.
+func Pack(v any) ([]byte, error) {
+	var b bytes.Buffer
+	w, err := flate.NewWriter(&b, flate.DefaultCompression)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(json.NewEncoder(w).Encode(v), w.Close()); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// Unpack reads what Pack returned.
+func Unpack(data []byte, v any) error {
+	text, err := io.ReadAll(flate.NewReader(bytes.NewReader(data)))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, v)
+}
