@@ -180,6 +180,7 @@ func (j *judge) conflict(x *plan.Held) string {
 		plan.AnchorLost: "Held back: its account no longer carries our anchor", plan.Unusable: "Left as it is: the entry cannot be used",
 		plan.BadMapping: "Held back: the mapping failed", plan.ProtectedObject: "Never touched: its account is protected",
 		plan.SuspendedByWhom: "Left as it is: nobody can say who suspended its account", plan.Unsettled: "Waiting for the tenant",
+		plan.Unreadable: "Left as it is: the tenant does not show it", plan.Restorable: "Held back: its deleted account has to be restored first",
 	}
 	detail := x.Detail
 	if j.p.Desired != nil && j.p.Desired.Held != "" {

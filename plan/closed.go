@@ -10,6 +10,6 @@ func Reasons() []Reason {
 	return []Reason{
 		Absent, Disabled, OutOfScope, Reverted,
 		NoAddress, ForeignDomain, BadMapping, SameAddress, AddressTaken, AddressKept, Ambiguous, AnchorLost, Unusable, Unsettled,
-		ProtectedObject, SuspendedByElse, SuspendedByWhom, RecreatedEntry,
+		Unreadable, Restorable, ProtectedObject, SuspendedByElse, SuspendedByWhom, RecreatedEntry,
 	}
 }

@@ -223,7 +223,7 @@ func remoteIDs(objects []*Object) string {
 // matched plans an entry whose remote object carries its anchor.
 func (c *computer) matched(d *Desired, o *Object) {
 	if o.ReadOnly != "" {
-		c.hold(d, ProtectedObject, "%s", o.ReadOnly)
+		c.hold(d, o.untouched(), "%s", o.ReadOnly)
 		return
 	}
 	if d.Address != o.Address && !c.mayTake(d, o) {
@@ -275,6 +275,9 @@ func (c *computer) unmatched(d *Desired) {
 			c.hold(d, AnchorLost, "its account %s (%s) no longer carries our anchor: put it back, or delete the account", o.Address, o.RemoteID)
 			return
 		}
+	}
+	if c.undeleted(d) {
+		return
 	}
 	blockers := c.byAddress[d.Address]
 	if len(blockers) == 0 || d.Address == "" {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"time"
 
 	"rollcall/directory"
@@ -51,7 +52,7 @@ func (c *computer) gone(o *Object) (Reason, bool) {
 func (c *computer) leave(o *Object, why Reason) {
 	since := c.since(o.Ref)
 	if o.ReadOnly != "" || o.Protected != "" {
-		c.report(o.Ref, c.label(o), ProtectedObject, "left its source (%s) and is never suspended or deleted: %s", why, o.ReadOnly+o.Protected)
+		c.report(o.Ref, c.label(o), o.untouched(), "left its source (%s), and its account is not suspended or deleted: %s", why, cmp.Or(o.ReadOnly, o.Protected))
 		c.tombstone(o.Ref, since, why)
 		return
 	}

@@ -62,8 +62,10 @@ type Object struct {
 	Version string
 	// Protected says why the object is never adopted, suspended or deleted; empty when it may be.
 	Protected string
-	// ReadOnly says why the object is never written at all; empty when it may be.
-	ReadOnly string
+	// ReadOnly says why the object is never written at all; empty when it may be. Unreadable is set where the reason is
+	// that the object, or its members, could not be read: it is there, and what is not known of it is not taken for empty.
+	ReadOnly   string
+	Unreadable bool
 	// Unproven says why the anchor may be somebody else's, where a provider's mark does not name us; empty when it is surely
 	// ours. Such an object is foreign unless something that we know of has that ID.
 	Unproven string
@@ -93,8 +95,22 @@ type State struct {
 	Others Tally
 	// Unsettled names entries whose object was created moments ago and is not yet visible.
 	Unsettled []directory.Ref
+	// Deleted are the deleted accounts that carry our anchor and can still be restored; see provider.Restorer.
+	Deleted []Deleted
+	// DeletedUnknown says why Deleted could not be read; empty where it was read, or is not needed. No account is created
+	// then, since it may be the twin of one that can be restored.
+	DeletedUnknown string
 	// Doubts are reasons not to believe the state; they hold the destructive lane.
 	Doubts []string
+}
+
+// Deleted is a deleted account that can be restored until Capabilities.UndeleteWithin after At.
+type Deleted struct {
+	directory.Ref
+	RemoteID string
+	// Address is the address that the account had, and comes back with.
+	Address string
+	At      time.Time
 }
 
 // Link is what the ledger knows of one entry's remote object.

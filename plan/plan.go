@@ -182,6 +182,8 @@ const (
 	AnchorLost      Reason = "anchor_lost"       // the object that we know no longer carries our anchor
 	Unusable        Reason = "unusable"          // the source gave the entry in a form that cannot be used
 	Unsettled       Reason = "unsettled"         // created moments ago and not yet visible
+	Unreadable      Reason = "unreadable"        // the tenant does not show the object, or the members of the group
+	Restorable      Reason = "restorable"        // its deleted account has to be restored first, and something is in the way
 	ProtectedObject Reason = "protected"         // an administrator, or an account that the configuration protects
 	SuspendedByElse Reason = "suspended_by_else" // somebody else suspended the account: it stays so
 	SuspendedByWhom Reason = "suspended_by_whom" // nobody can say who suspended the account: it stays so

@@ -25,6 +25,13 @@ type Provider interface {
 	Apply(ctx context.Context, batch []plan.Change) []Result
 }
 
+// Restorer is a Provider that can restore deleted accounts and leaves it to the planner which ones. The engine asks it,
+// once a run, before accounts are created.
+type Restorer interface {
+	// Deleted returns the deleted accounts that carry an anchor of ours and can still be restored.
+	Deleted(ctx context.Context) ([]plan.Deleted, error)
+}
+
 // Result is what became of one change.
 type Result struct {
 	// RemoteID is the object's immutable remote id, where it is known now.

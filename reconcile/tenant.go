@@ -3,6 +3,7 @@ package reconcile
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -43,7 +44,37 @@ func (t tenant) read(ctx context.Context, s Scope, v *view) (err error) {
 	if s.limited() {
 		v.addLinked(s)
 	}
+	return t.deleted(ctx, s, v)
+}
+
+// deleted reads the deleted accounts where an active user has none, since the user's may be among them. A refusal holds the
+// creation of accounts and nothing else.
+func (t tenant) deleted(ctx context.Context, s Scope, v *view) error {
+	r, ok := t.cfg.Provider.(provider.Restorer)
+	if !ok || !v.lacksAccounts(s) {
+		return nil
+	}
+	var err error
+	v.state.Deleted, err = r.Deleted(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case fault.KindOf(err).Retryable() || fault.KindOf(err) == fault.Canceled:
+		return fmt.Errorf("read provider: %w", err)
+	}
+	v.state.DeletedUnknown = err.Error()
 	return nil
+}
+
+// lacksAccounts reports whether an active user of the scope has no account.
+func (v *view) lacksAccounts(s Scope) bool {
+	has := make(map[directory.Ref]bool, len(v.state.Objects))
+	for i := range v.state.Objects {
+		has[v.state.Objects[i].Ref] = true
+	}
+	return slices.ContainsFunc(v.desired.Desired, func(d plan.Desired) bool {
+		return d.Kind == directory.User && d.Active && d.Held == "" && !has[d.Ref] && (!s.limited() || slices.Contains(s.refs, d.Ref))
+	})
 }
 
 // around returns a snapshot of the scope's entries and of every group. Their own mapping, scope and memberships need no

@@ -13,7 +13,10 @@ import (
 	"rollcall/provider"
 )
 
-var _ provider.Provider = (*Provider)(nil)
+var (
+	_ provider.Provider = (*Provider)(nil)
+	_ provider.Restorer = (*Provider)(nil)
+)
 
 // Scopes are what the service account must be allowed in the admin console (Security, API controls, Domain-wide
 // delegation).

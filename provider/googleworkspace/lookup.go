@@ -142,7 +142,7 @@ func (l *looking) byAddress(ctx context.Context, lookup provider.Lookup) error {
 		if err != nil && ofOneObject(err) { // Something has the address, and nothing else is known of it.
 			l.add(plan.Object{
 				Ref: directory.Ref{Kind: kind}, RemoteID: address, Address: address, Active: true, Suspender: plan.Unknown,
-				ReadOnly: fmt.Sprintf("it cannot be read: %v", err),
+				Unreadable: true, ReadOnly: fmt.Sprintf("it cannot be read: %v", err),
 			})
 			return nil
 		}

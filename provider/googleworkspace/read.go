@@ -135,7 +135,7 @@ func unreadable(ref directory.Ref, remoteID string, err error) (plan.Object, err
 		return plan.Object{}, err
 	}
 	why := fmt.Sprintf("%s %s cannot be read: %v", ref.Kind, remoteID, err)
-	return plan.Object{Ref: ref, RemoteID: remoteID, Active: true, Suspender: plan.Unknown, ReadOnly: why}, nil
+	return plan.Object{Ref: ref, RemoteID: remoteID, Active: true, Suspender: plan.Unknown, ReadOnly: why, Unreadable: true}, nil
 }
 
 // unsettled reports whether an object that does not show may have been created too short a time ago.
@@ -185,9 +185,11 @@ func (p *Provider) fillMembers(ctx context.Context, o *plan.Object) error {
 	case err != nil && !ofOneObject(err):
 		return err
 	case err != nil:
+		o.Unreadable = true
 		o.ReadOnly = fmt.Sprintf("the members of group %s cannot be read: %v", o.Address, err)
 		return nil
 	case !found:
+		o.Unreadable = true
 		o.ReadOnly = fmt.Sprintf("group %s was listed, and its members are not there: it is new, or was deleted just now", o.Address)
 		return nil
 	}

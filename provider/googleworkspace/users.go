@@ -3,6 +3,7 @@ package googleworkspace
 import (
 	"context"
 	"strings"
+	"time"
 
 	admin "google.golang.org/api/admin/directory/v1"
 	"google.golang.org/api/googleapi"
@@ -63,6 +64,35 @@ func (p *Provider) listUsers(ctx context.Context, query string, each func(*admin
 		}
 		return page.NextPageToken, nil
 	})
+}
+
+// Deleted implements provider.Restorer.
+func (p *Provider) Deleted(ctx context.Context) (deleted []plan.Deleted, err error) {
+	err = pages("users.list", func(token string) (string, error) {
+		var page *admin.Users
+		err := p.call(ctx, "users.list", func(ctx context.Context) (err error) {
+			call := p.api.Users.List().Customer(p.cfg.Customer).MaxResults(usersPage).Projection("basic").ShowDeleted("true")
+			if token != "" {
+				call.PageToken(token)
+			}
+			page, err = call.Fields("kind,nextPageToken,users(id,primaryEmail,deletionTime,externalIds)").Context(ctx).Do()
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+		for _, u := range page.Users {
+			id, _ := one(marksOf(u).anchors)
+			at, err := time.Parse(time.RFC3339, u.DeletionTime)
+			if err == nil && id != "" {
+				deleted = append(deleted, plan.Deleted{
+					Ref: directory.Ref{Kind: directory.User, ID: id}, RemoteID: u.Id, Address: strings.ToLower(u.PrimaryEmail), At: at,
+				})
+			}
+		}
+		return page.NextPageToken, nil
+	})
+	return deleted, err
 }
 
 // pages reads pages until there is no next one. A page token that comes twice would never end, or would hide a part.

@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -198,4 +199,40 @@ func testUndelete(t *testing.T, s *session) {
 	c := change(plan.Undelete, active, ids[active])
 	c.Address = s.desired[active].Address
 	s.refused(c, fault.Invalid)
+}
+
+// testDeletedComesBack: an entry whose account was deleted gets the same account again, for as long as the provider keeps
+// it, with and without a ledger, and with a new address. After that it gets a new one.
+func testDeletedComesBack(t *testing.T, s *session) {
+	ref, staff := userRef(anchor(1)), groupRef(anchor(2))
+	id := s.user(ref.ID, "ann", one(s.UserField, "Field"))
+	s.want(staff, "staff").Members = []plan.Member{{Ref: ref}}
+	s.settled()
+	group := s.links[staff].RemoteID
+	for _, local := range []string{"ann", "anna"} {
+		s.Advance(time.Hour)
+		s.Admin.Delete(t, directory.User, id)
+		s.Advance(time.Hour)
+		clear(s.links)
+		s.want(ref, local, one(s.UserField, "Again"))
+		s.sync()
+		s.Advance(time.Hour) // A provider that restores in the place of a creation may have more to do.
+		s.settled()
+		s.suspended(id, false)
+		if o := s.object(id); o.Ref != ref || o.Address != s.address(local) || o.Fields.Get(s.UserField) != "Again" {
+			t.Errorf("the account that came back = %+v, want it as the entry has it", o)
+		}
+		if got := s.Admin.Members(group); !slices.Equal(got, []string{id}) {
+			t.Errorf("members = %v, want %s", got, id)
+		}
+	}
+	s.Admin.Delete(t, directory.User, id)
+	s.Advance(s.Provider.Capabilities().UndeleteWithin + time.Hour)
+	s.settled()
+	if _, exists := s.Admin.Suspended(id); exists {
+		t.Error("the account came back after its time")
+	}
+	if n := s.Admin.Count(directory.User); n != 2 {
+		t.Errorf("%d users, want the administrator and the new account", n)
+	}
 }

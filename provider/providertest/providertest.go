@@ -105,6 +105,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"ForeignObjects", testForeignObjects},
 		{"Adoption", testAdoption},
 		{"Undelete", testUndelete},
+		{"DeletedAccountComesBack", testDeletedComesBack},
 		{"Administrators", testAdministrators},
 		{"Reanchor", testReanchor},
 		{"Members", testMembers},

@@ -107,6 +107,12 @@ func (s *session) compute() plan.Plan {
 	for _, ref := range slices.SortedFunc(maps.Keys(s.desired), directory.Ref.Compare) {
 		in.Desired = append(in.Desired, *s.desired[ref])
 	}
+	if r, ok := s.Provider.(provider.Restorer); ok {
+		var err error
+		if in.State.Deleted, err = r.Deleted(s.t.Context()); err != nil {
+			s.t.Fatalf("Deleted() = %v", err)
+		}
+	}
 	return plan.Compute(in)
 }
 
