@@ -141,7 +141,7 @@ func (p *Provider) putUser(ctx context.Context, c *plan.Change, body *admin.User
 			}
 			return p.updateCall(ctx, c.RemoteID, body, again)
 		})
-	case status == http.StatusForbidden && fault.KindOf(err) == refused && !noRoom(err):
+	case status == http.StatusForbidden && fault.KindOf(err) == fault.Refused && !noRoom(err):
 		return p.refusedUser(ctx, c.RemoteID, err)
 	}
 	return err
@@ -159,9 +159,9 @@ func (p *Provider) updateCall(ctx context.Context, id string, body *admin.User, 
 func (p *Provider) refusedUser(ctx context.Context, id string, err error) error {
 	u, found, getErr := p.getUser(ctx, id, nil)
 	if getErr == nil && found && (u.IsAdmin || u.IsDelegatedAdmin) {
-		return fault.Errorf(refused, "user %s is an administrator, which the delegated subject may not change: %w", id, err)
+		return fault.Errorf(fault.Refused, "user %s is an administrator, which the delegated subject may not change: %w", id, err)
 	}
-	return fault.Errorf(refused, "Google refuses this change of user %s: the delegated subject's role may not reach this account: %w", id, err)
+	return fault.Errorf(fault.Refused, "Google refuses this change of user %s: the delegated subject's role may not reach this account: %w", id, err)
 }
 
 // suspendUser blocks an account and marks it in one write. An account that is suspended already gets no mark, which would
@@ -221,7 +221,7 @@ func (p *Provider) deleteUser(ctx context.Context, c *plan.Change) (outcome, err
 	switch status, _ := code(err); {
 	case err == nil || fault.KindOf(err) == fault.NotFound:
 		return outcome{}, nil
-	case status == http.StatusForbidden && fault.KindOf(err) == refused:
+	case status == http.StatusForbidden && fault.KindOf(err) == fault.Refused:
 		return outcome{}, p.refusedUser(ctx, c.RemoteID, err)
 	}
 	return outcome{}, err

@@ -3,6 +3,7 @@ package googleworkspace
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -80,15 +81,12 @@ func fromAnswer(op string, g *googleapi.Error) error {
 // listings are the methods whose refusal says that the target refuses us. Every other method is about one object.
 var listings = []string{"users.list", "groups.list", "domains.list", "orgunits.list"}
 
-// refused is the kind of a refusal that concerns one object.
-const refused = fault.Conflict
-
 // reasons are those of Google's reasons that say more than the status does.
 var reasons = map[string]fault.Kind{
 	"userRateLimitExceeded": fault.Throttled, "rateLimitExceeded": fault.Throttled, "quotaExceeded": fault.Throttled,
 	"servingLimitExceeded": fault.Throttled, "concurrentLimitExceeded": fault.Throttled, "dailyLimitExceeded": fault.Throttled,
 	"accessNotConfigured": fault.Denied, "insufficientPermissions": fault.Denied, "authError": fault.Denied,
-	"limitExceeded": refused, "aborted": fault.Unavailable, "backendError": fault.Unavailable,
+	"limitExceeded": fault.Refused, "aborted": fault.Unavailable, "backendError": fault.Unavailable,
 }
 
 // texts are parts of answers that say more than the reason does, or that come without one.
@@ -113,7 +111,7 @@ var full = regexp.MustCompile(`(?i)\blimit (was |has been )?(reached|exceeded)|e
 // noRoom reports whether an answer says that the account, or a group, has no room for another object.
 func noRoom(err error) bool {
 	a, ok := errors.AsType[*answer](err)
-	return ok && a.code < 500 && fault.KindOf(err) == refused && (a.reason == "limitExceeded" || full.MatchString(a.message))
+	return ok && a.code < 500 && fault.KindOf(err) == fault.Refused && (a.reason == "limitExceeded" || full.MatchString(a.message))
 }
 
 // kindOf classifies an answer by its contents and the method alone: what this process did before, and when, has no part
@@ -134,11 +132,11 @@ func kindOf(op string, a *answer, body string) fault.Kind {
 		return fault.Denied
 	case a.code == http.StatusForbidden && slices.Contains(listings, op):
 		return fault.Denied
-	case a.code == http.StatusForbidden, a.code == http.StatusPreconditionFailed:
-		return refused
+	case a.code == http.StatusForbidden, full.MatchString(a.message):
+		return fault.Refused
 	case a.code == http.StatusNotFound, a.code == http.StatusGone:
 		return fault.NotFound
-	case a.code == http.StatusConflict:
+	case a.code == http.StatusConflict, a.code == http.StatusPreconditionFailed:
 		return fault.Conflict
 	case a.code == http.StatusRequestTimeout, a.code == http.StatusTooEarly, a.code >= 500, a.code < 400:
 		return fault.Unavailable // A status below 400 is a redirect, which comes from something on the way.
@@ -149,7 +147,7 @@ func kindOf(op string, a *answer, body string) fault.Kind {
 // ofOneObject reports whether an error concerns the one object that was asked for, and neither the target nor the moment.
 func ofOneObject(err error) bool {
 	switch fault.KindOf(err) {
-	case fault.Invalid, fault.Conflict, fault.NotFound:
+	case fault.Invalid, fault.Conflict, fault.NotFound, fault.Refused:
 		return true
 	default:
 		return false
@@ -200,22 +198,23 @@ func detailed(c *plan.Change, err error) error {
 		return err
 	}
 	for _, r := range rejected {
-		if !strings.Contains(err.Error(), r.said) {
-			continue
-		}
-		value, sent := sentValue(c, r.field)
-		switch {
-		case sent && r.field == "orgUnitPath":
-			return fault.Errorf(kind, "orgUnitPath: the tenant has no organizational unit %q: %w", value, err)
-		case sent:
-			return fault.Errorf(kind, "%s: Google refuses the value %q: %w", r.field, value, err)
+		if value, sent := sentValue(c, r.field); sent && strings.Contains(err.Error(), r.said) {
+			return refusedValue(r.field, value, err)
 		}
 	}
 	if len(c.Fields) == 1 {
 		value, _ := sentValue(c, c.Fields[0].Name)
-		return fault.Errorf(kind, "%s: Google refuses the value %q: %w", c.Fields[0].Name, value, err)
+		return refusedValue(c.Fields[0].Name, value, err)
 	}
 	return fault.Errorf(kind, "Google refuses one of the values of %s: %w", strings.Join(names(c.Fields), ", "), err)
+}
+
+func refusedValue(field, value string, err error) error {
+	text := fmt.Sprintf("%s: Google refuses the value %q", field, value)
+	if strings.Contains(err.Error(), "INVALID_OU_ID") {
+		text = fmt.Sprintf("orgUnitPath: the tenant has no organizational unit %q", value)
+	}
+	return &fault.Error{Kind: fault.Invalid, Field: field, Err: fmt.Errorf("%s: %w", text, err)}
 }
 
 // sentValue returns the value that a change sends for a field.

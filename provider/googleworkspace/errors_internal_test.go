@@ -21,8 +21,8 @@ import (
 func TestEveryStatusHasAKind(t *testing.T) {
 	t.Parallel()
 	special := map[int]fault.Kind{
-		401: fault.Denied, 402: fault.Denied, 403: refused, 407: fault.Denied, 404: fault.NotFound, 410: fault.NotFound,
-		409: fault.Conflict, 412: refused, 408: fault.Unavailable, 425: fault.Unavailable, 429: fault.Throttled,
+		401: fault.Denied, 402: fault.Denied, 403: fault.Refused, 407: fault.Denied, 404: fault.NotFound, 410: fault.NotFound,
+		409: fault.Conflict, 412: fault.Conflict, 408: fault.Unavailable, 425: fault.Unavailable, 429: fault.Throttled,
 	}
 	for status := 300; status < 600; status++ {
 		want, ok := special[status]
@@ -57,21 +57,21 @@ func TestReasons(t *testing.T) {
 		{403, "rateLimitExceeded", "Rate Limit Exceeded", fault.Throttled},
 		{403, "quotaExceeded", "Quota exceeded", fault.Throttled},
 		{403, "", "Request rate higher than configured.", fault.Throttled},
-		{403, "forbidden", "Not Authorized to access this resource/api", refused},
-		{403, "domainCannotUseApis", "Domain cannot use apis.", refused},
-		{403, "notAuthorized", "Not Authorized", refused},
+		{403, "forbidden", "Not Authorized to access this resource/api", fault.Refused},
+		{403, "domainCannotUseApis", "Domain cannot use apis.", fault.Refused},
+		{403, "notAuthorized", "Not Authorized", fault.Refused},
 		{403, "accessNotConfigured", "Access Not Configured.", fault.Denied},
 		{403, "insufficientPermissions", "Request had insufficient authentication scopes.", fault.Denied},
 		{403, "dailyLimitExceeded", "Daily Limit Exceeded", fault.Throttled},
-		{403, "limitExceeded", "Domain user limit reached", refused},
-		{412, "limitExceeded", "Domain user limit reached.", refused},
+		{403, "limitExceeded", "Domain user limit reached", fault.Refused},
+		{412, "limitExceeded", "Domain user limit reached.", fault.Refused},
 		{412, "conditionNotMet", "User is deleted.", fault.NotFound},
 		{400, "badRequest", "Type not supported: userKey", fault.NotFound},
 		{404, "notFound", "Resource Not Found: userKey", fault.NotFound},
 		{409, "duplicate", "Entity already exists.", fault.Conflict},
 		{409, "aborted", "The operation was aborted.", fault.Unavailable},
 		{412, "conditionNotMet", "User creation is not complete.", fault.Unavailable},
-		{412, "conditionNotMet", "Cyclic memberships not allowed", refused},
+		{412, "conditionNotMet", "Cyclic memberships not allowed", fault.Conflict},
 		{429, "rateLimitExceeded", "Rate Limit Exceeded", fault.Throttled},
 		{500, "internalError", "Internal Error", fault.Unavailable},
 		{503, "backendError", "Service unavailable", fault.Unavailable},

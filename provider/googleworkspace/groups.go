@@ -26,7 +26,7 @@ func (p *Provider) listGroups(ctx context.Context, userKey string, each func(*ad
 		var page *admin.Groups
 		err := p.callAs(ctx, "groups.list", func(err error) error {
 			if status, _ := code(err); userKey != "" && status == http.StatusForbidden && fault.KindOf(err) == fault.Denied {
-				return fault.Errorf(refused, "the groups of user %s cannot be read: %w", userKey, err)
+				return fault.Errorf(fault.Refused, "the groups of user %s cannot be read: %w", userKey, err)
 			}
 			return err
 		}, func(ctx context.Context) (err error) {

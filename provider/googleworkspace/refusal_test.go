@@ -31,7 +31,7 @@ func TestRefusedObject(t *testing.T) {
 	w.must(membership(plan.AddMember, "g1", sales, user("u2"), bob))
 	for _, restarted := range []bool{false, true} {
 		for _, refusal := range refusals {
-			refusal.Method = "directory.*.*"
+			want := map[int]fault.Kind{403: fault.Refused, 412: fault.Conflict}[refusal.Status]
 			for method, c := range map[string]plan.Change{
 				"insert": newUser("u3", "eve@example.com"),
 				"update": change(plan.Update, user("u1"), liz, "name.givenName", "Elisabeth"),
@@ -50,7 +50,7 @@ func TestRefusedObject(t *testing.T) {
 				for _, refusal.Method = range writes {
 					w.tenant.Inject(refusal)
 				}
-				if r := w.do(c); r.Err == nil || kind(r.Err) != fault.Conflict || !strings.Contains(r.Err.Error(), refusal.Message) {
+				if r := w.do(c); r.Err == nil || kind(r.Err) != want || !strings.Contains(r.Err.Error(), refusal.Message) {
 					t.Errorf("%s refused with %s (restarted %v) = %v (%v), want this object refused", method, refusal.Code, restarted, r.Err, kind(r.Err))
 				}
 			}
@@ -105,7 +105,7 @@ func TestFullTenant(t *testing.T) {
 		{add, 403, "limitExceeded", "Group member limit reached", "no room for another member of group sales"},
 	} {
 		w.tenant.Inject(simulator.Fault{Method: "directory.*.insert", Times: 1, Status: tc.status, Code: tc.reason, Message: tc.message})
-		if r := w.do(tc.change); r.Err == nil || kind(r.Err) != fault.Conflict || !strings.Contains(r.Err.Error(), tc.want) {
+		if r := w.do(tc.change); r.Err == nil || kind(r.Err) != fault.Refused || !strings.Contains(r.Err.Error(), tc.want) {
 			t.Errorf("%s with %q = %v (%v), want it to say %q", tc.change.Op, tc.message, r.Err, kind(r.Err), tc.want)
 		}
 	}

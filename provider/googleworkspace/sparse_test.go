@@ -81,7 +81,7 @@ func TestAnAdministratorAboveUsNeedsNoReason(t *testing.T) {
 		"GET users/7": `{"id":"7","primaryEmail":"u1@example.com","isAdmin":true,"externalIds":[{"type":"custom","customType":"rollcall","value":"u1"}]}`,
 	})
 	c := change(plan.Update, user("u1"), "7", "name.givenName", "Ann")
-	if r := p.Apply(t.Context(), []plan.Change{c})[0]; r.Err == nil || kind(r.Err) != fault.Conflict {
-		t.Errorf("Apply() = %v, want a conflict", r.Err)
+	if r := p.Apply(t.Context(), []plan.Change{c})[0]; r.Err == nil || kind(r.Err) != fault.Refused {
+		t.Errorf("Apply() = %v, want a refusal", r.Err)
 	}
 }
