@@ -1,6 +1,6 @@
 # `make` alone says what there is.
 
-STATICCHECK = go tool -modfile=tools/go.mod staticcheck
+GOLANGCI = go tool -modfile=tools/go.mod golangci-lint
 # What `make race` runs: where goroutines, Redis and other processes meet.
 RACE = ./api/... ./directory/store ./internal/... ./jobs/... ./ledger ./provider/... ./reconcile ./simulator/graph ./status
 TESTFLAGS =
@@ -56,10 +56,8 @@ npm: ## test the simulated tenants with their vendors' JavaScript clients, the d
 	go test $(TESTFLAGS) $(call only,npm)
 
 .PHONY: lint
-lint: ## gofmt, go vet, staticcheck
-	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; fi
-	go vet ./...
-	$(STATICCHECK) ./...
+lint: ## gofmt, go vet, staticcheck and the other linters of .golangci.yml
+	$(GOLANGCI) run --allow-parallel-runners --timeout 15m ./...
 
 .PHONY: bench
 bench: ## run the benchmarks

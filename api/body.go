@@ -50,14 +50,12 @@ func parseJSON(data []byte) (any, error) {
 	var v any
 	switch err := dec.Decode(&v); {
 	case errors.Is(err, io.EOF):
-		//lint:ignore ST1005 a text of the contract's server
-		return nil, errors.New("Expecting value: line 1 column 1 (char 0)")
+		return nil, errors.New("Expecting value: line 1 column 1 (char 0)") //nolint:staticcheck // a text of the contract's server
 	case err != nil:
 		return nil, err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		//lint:ignore ST1005 the same
-		return nil, errors.New("Extra data after the value")
+		return nil, errors.New("Extra data after the value") //nolint:staticcheck // the same
 	}
 	return v, nil
 }

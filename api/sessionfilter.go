@@ -67,7 +67,7 @@ func syntaxError(err error) error {
 	if errors.Is(err, io.EOF) {
 		return errors.New("ends too early")
 	}
-	if at, ok := err.(interface { //nolint:errorlint // it is the innermost
+	if at, ok := err.(interface {
 		Message() string
 		Position() filtering.Position
 	}); ok {

@@ -31,7 +31,7 @@ func decode[T proto.Message](r response, into T) T {
 	return into
 }
 
-// sessions lists sessions with these parameters: name, value, …
+// sessions lists sessions with these parameters: name, value, ….
 func (h *harness) sessions(params ...string) *idp.ListSessionsResponse {
 	h.t.Helper()
 	return decode(h.get(sessionsQuery(params...)).want(http.StatusOK), &idp.ListSessionsResponse{})

@@ -10,7 +10,7 @@ import (
 )
 
 // TestJavaScriptDashboardTypes compares the dashboard with the types that Grafana publishes, by the TypeScript
-// compiler. It needs node and npm, which fetches them: go test -tags npm -run JavaScript ./deploy
+// compiler. It needs node and npm, which fetches them: go test -tags npm -run JavaScript ./deploy.
 func TestJavaScriptDashboardTypes(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

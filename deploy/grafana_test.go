@@ -287,7 +287,7 @@ func TestDashboardKnowsEveryValue(t *testing.T) {
 			t.Errorf("%s has no values of the label %s of %s", metrics, m.label, m.metric)
 			continue
 		}
-		for _, value := range strings.Fields(strings.ReplaceAll(row[1], "`", "")) {
+		for value := range strings.FieldsSeq(strings.ReplaceAll(row[1], "`", "")) {
 			if want := fmt.Sprintf(`* rollcall_%s{container=~"$container",%s=%q}`, m.metric, m.label, value); !strings.Contains(all, want) {
 				t.Errorf("nothing asks for %s", want)
 			}

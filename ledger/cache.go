@@ -85,7 +85,7 @@ func (c *RedisCache) Load(ctx context.Context, name string) ([]byte, error) {
 	for i := range h.parts {
 		part, err := c.rdb.Get(ctx, c.part(name, h, i)).Bytes()
 		if errors.Is(err, redis.Nil) {
-			return nil, nil //nolint:nilnil // none, and no error
+			return nil, nil // none, and no error
 		}
 		if err != nil {
 			return nil, redisFault("load "+name, err)

@@ -3,6 +3,7 @@ package mapping
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr"
@@ -110,8 +111,8 @@ func orgUnit(dn, base string) (string, error) {
 		parts = parts[:len(parts)-len(below)]
 	}
 	var path strings.Builder
-	for i := len(parts) - 1; i >= 0; i-- {
-		for _, a := range parts[i] {
+	for _, part := range slices.Backward(parts) {
+		for _, a := range part {
 			if !strings.EqualFold(a.name, "ou") {
 				continue
 			}

@@ -197,7 +197,7 @@ func unknownField(key string, kind directory.Kind, spec []Field) string {
 
 func (c *compiler) filter(key, source string) (*expression, error) {
 	if source == "" {
-		return nil, nil //nolint:nilnil // no filter, no error
+		return nil, nil // no filter, no error
 	}
 	e, err := c.compile(key, key, source, truthResult)
 	return &e, err

@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -56,7 +57,7 @@ func (s *Store) Find(ctx context.Context, containers []container.ID, id string) 
 // Live returns the live run of a container, and false when there is none.
 func (s *Store) Live(ctx context.Context, c container.ID) (Run, bool, error) {
 	id, err := s.rdb.Get(ctx, prefix(c)+"run").Result()
-	if err == redis.Nil {
+	if errors.Is(err, redis.Nil) {
 		return Run{}, false, nil
 	}
 	if err != nil {

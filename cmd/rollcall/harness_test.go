@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -259,9 +260,7 @@ func (s *service) as(p person, args ...string) result {
 	s.t.Helper()
 	var stdout, stderr heard
 	vars := map[string]string{varAPI: s.url, varToken: goodToken}
-	for k, v := range p.env {
-		vars[k] = v
-	}
+	maps.Copy(vars, p.env)
 	if stdout.hears = p.hears; p.ctx == nil {
 		p.ctx = s.t.Context()
 	}

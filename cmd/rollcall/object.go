@@ -81,10 +81,10 @@ func verdictOf(j client.Job) int {
 		return codeHeld
 	}
 	for _, m := range j.Messages {
-		switch {
-		case m.Level == client.Failure:
+		switch m.Level {
+		case client.Failure:
 			return codeFailure
-		case m.Level == client.Warning:
+		case client.Warning:
 			code = codeHeld
 		}
 	}

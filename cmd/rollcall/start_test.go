@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -58,9 +59,7 @@ func TestStartRefuses(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			all := map[string]string{"ROLLCALL_CONFIG": vars["ROLLCALL_CONFIG"]}
-			for k, v := range test.vars {
-				all[k] = v
-			}
+			maps.Copy(all, test.vars)
 			code, _, stderr := alone(t, all, append([]string{"start"}, test.args...)...)
 			if code != test.code || !strings.Contains(stderr, test.says) {
 				t.Errorf("start ended with %d and said %q, want %d and %q", code, stderr, test.code, test.says)

@@ -32,7 +32,7 @@ func (s *scans) DialHook(next redis.DialHook) redis.DialHook {
 
 func (s *scans) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if args := cmd.Args(); cmd.Name() == "hscan" && strings.HasSuffix(args[1].(string), ":dir:user") && args[2] == uint64(0) { //nolint:errcheck // a key is a string
+		if args := cmd.Args(); cmd.Name() == "hscan" && strings.HasSuffix(args[1].(string), ":dir:user") && args[2] == uint64(0) {
 			s.Add(1)
 		}
 		return next(ctx, cmd)

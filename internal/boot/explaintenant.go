@@ -41,7 +41,7 @@ func (x *explainer) askTenants(ctx context.Context, in *explain.Input) error {
 // whose gathers what is known of the entry whose anchor an object carries; nil where nobody knows one.
 func (x *explainer) whose(ctx context.Context, o *plan.Object) (*explain.Input, error) {
 	if o.ID == "" {
-		return nil, nil //nolint:nilnil // there is none, and that is no error
+		return nil, nil // there is none, and that is no error
 	}
 	in, err := x.gather(ctx, explain.Query{By: explain.ByID, Value: string(o.ID)})
 	if err != nil || nobody(&in) {

@@ -55,7 +55,7 @@ func (d *decoder) line(path string) int {
 
 // reset gives list elements the defaults that are not zero.
 func reset(v reflect.Value) {
-	if c, ok := v.Addr().Interface().(*ldap.Config); ok {
+	if c, ok := reflect.TypeAssert[*ldap.Config](v.Addr()); ok {
 		*c = ldap.DefaultConfig()
 	}
 }

@@ -116,8 +116,7 @@ func (w *writer) keys(v reflect.Value, meanings map[string]string, missing error
 // keyOrder returns the keys as the struct has them.
 func keyOrder(t reflect.Type) []string {
 	var keys []string
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		name, opts, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		switch {
 		case strings.Contains(opts, "inline"):
@@ -137,7 +136,7 @@ func defaultOf(v reflect.Value) any {
 		}
 		v = v.Elem()
 	}
-	if s, ok := v.Interface().(fmt.Stringer); ok { // a duration: 10m, not 10m0s
+	if s, ok := reflect.TypeAssert[fmt.Stringer](v); ok { // a duration: 10m, not 10m0s
 		text := s.String()
 		if strings.HasSuffix(text, "m0s") {
 			text = strings.TrimSuffix(text, "0s")
@@ -236,8 +235,7 @@ type envVariable struct{ name, typ, def, doc string }
 func variables() []envVariable {
 	var out []envVariable
 	t := reflect.TypeFor[Process]()
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		out = append(out, envVariable{variable(f.Tag.Get("envconfig")), shortType(f.Type), f.Tag.Get("default"), f.Tag.Get("doc")})
 	}
 	return out

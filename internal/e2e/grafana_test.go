@@ -79,7 +79,7 @@ type viewer struct {
 // ask sends a query to a path of Prometheus's API and decodes the data of the answer.
 func (v *viewer) ask(path string, form url.Values, data any) {
 	v.Helper()
-	resp, err := http.Get(v.prometheus + "/api/v1/" + path + "?" + form.Encode()) //nolint:noctx // on this machine
+	resp, err := http.Get(v.prometheus + "/api/v1/" + path + "?" + form.Encode())
 	if err != nil {
 		v.Fatal(err)
 	}

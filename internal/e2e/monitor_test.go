@@ -85,7 +85,7 @@ func (m *monitor) start(name, config, data string, args ...string) (p *process, 
 	}
 	args = append(args, "--config.file="+file, data+"="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0",
 		"--web.external-url=http://127.0.0.1/", "--log.format=json")
-	p = begin(m, name, exec.Command(path, args...), nil) //nolint:noctx // stop ends it
+	p = begin(m, name, exec.Command(path, args...), nil)
 	m.Cleanup(func() { p.stop(m) })
 	return p, p.says(m, "Listening on")["address"].(string)
 }
@@ -144,7 +144,7 @@ type sample struct {
 // samples returns the samples of a range of one series, oldest first.
 func (m *monitor) samples(query string) (out []sample) {
 	m.Helper()
-	resp, err := http.Get(m.prometheus + "/api/v1/query?query=" + url.QueryEscape(query)) //nolint:noctx // on this machine
+	resp, err := http.Get(m.prometheus + "/api/v1/query?query=" + url.QueryEscape(query))
 	if err != nil {
 		m.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func launch(t testing.TB, name string, env ...string) *process {
 // spawn starts a program that the test itself waits for.
 func spawn(t testing.TB, name string, env ...string) *process {
 	t.Helper()
-	return begin(t, name, exec.Command(program(t, name)), append([]string{"ROLLCALL_METRICS_LISTEN=off"}, env...)) //nolint:noctx // stop ends it
+	return begin(t, name, exec.Command(program(t, name)), append([]string{"ROLLCALL_METRICS_LISTEN=off"}, env...))
 }
 
 // begin starts a command with this environment and no other.

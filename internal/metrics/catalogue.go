@@ -78,7 +78,7 @@ func find(name string) *Metric {
 	panic("metrics: " + name + " is not in the catalogue")
 }
 
-// Outcome of what succeeded; what failed has the kind of its error.
+// OK is the outcome of what succeeded. What failed has the kind of its error.
 const OK = "ok"
 
 // texts returns a list of texts of some type as strings.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -166,13 +167,8 @@ func (s *State) fill(r *reading) {
 
 // away reports whether any of the errors means that Redis did not answer.
 func away(err error) bool {
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // of errors.Join
-		for _, e := range many.Unwrap() {
-			if away(e) {
-				return true
-			}
-		}
-		return false
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		return slices.ContainsFunc(many.Unwrap(), away)
 	}
 	kind := fault.KindOf(err)
 	return kind == fault.Unavailable || kind == fault.Canceled

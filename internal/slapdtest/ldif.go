@@ -36,8 +36,10 @@ func UUID(n int) string { return fmt.Sprintf("%08x-0000-4000-8000-%012x", n, n) 
 // GroupUUIDs is the first number of the groups' entryUUIDs.
 const GroupUUIDs = 0x40000000
 
-// UserDN and GroupDN return the DNs that Generate uses.
-func UserDN(n int) string  { return fmt.Sprintf("uid=u%06d,%s", n, People) }
+// UserDN returns the DN that Generate gives to a user.
+func UserDN(n int) string { return fmt.Sprintf("uid=u%06d,%s", n, People) }
+
+// GroupDN returns the DN that Generate gives to a group.
 func GroupDN(n int) string { return fmt.Sprintf("cn=g%05d,%s", n, Groups) }
 
 // Generate writes users and groups with members each, spread over the users.

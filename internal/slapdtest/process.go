@@ -18,7 +18,7 @@ type process struct {
 }
 
 func startProcess(name string, args ...string) (*process, error) {
-	p := &process{cmd: exec.Command(name, args...), done: make(chan struct{})} //nolint:noctx // it outlives no test: kill ends it
+	p := &process{cmd: exec.Command(name, args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	p.cmd.SysProcAttr = dieWithParent()
 	if err := p.cmd.Start(); err != nil {

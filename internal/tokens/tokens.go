@@ -192,7 +192,7 @@ func New(name string, scopes ...Scope) (token, line string, err error) {
 		names[i] = string(s)
 	}
 	secret := make([]byte, 32)
-	rand.Read(secret) //nolint:errcheck // it never fails
+	rand.Read(secret)
 	token = Prefix + base64.RawURLEncoding.EncodeToString(secret)
 	hash := sha256.Sum256([]byte(token))
 	line = name + " " + strings.Join(names, ",") + " " + hashPrefix + hex.EncodeToString(hash[:])

@@ -189,6 +189,7 @@ func (p *Provider) judgeUnauthorized(ctx context.Context, items []*item) {
 		return
 	}
 	for _, it := range twice {
+		//nolint:staticcheck // Graph is a name
 		it.err = fault.New(refusedObject, it.op, fmt.Errorf("Graph does not take the access token for this request, though it "+
 			"takes it for others; the token was renewed once: %w", refused(it.err)))
 	}

@@ -2,6 +2,7 @@ package googleworkspace
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -154,10 +155,8 @@ func aliases(primary string, lists ...[]string) []string {
 // protectsUser says why a user is never adopted, suspended or deleted; "" when it may be.
 func (p *Provider) protectsUser(u *admin.User) string {
 	addresses := append(aliases("", u.Aliases, u.NonEditableAliases), strings.ToLower(u.PrimaryEmail))
-	for _, a := range addresses {
-		if a == p.cfg.DelegatedSubject {
-			return "the administrator in whose name we act"
-		}
+	if slices.Contains(addresses, p.cfg.DelegatedSubject) {
+		return "the administrator in whose name we act"
 	}
 	if u.IsAdmin || u.IsDelegatedAdmin {
 		return "administrator"

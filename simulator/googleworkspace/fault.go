@@ -8,11 +8,11 @@ import (
 	"rollcall/simulator/fault"
 )
 
-// The faults of package fault, under the names that this package's callers use.
-type (
-	Effect = fault.Effect
-	Fault  = fault.Fault
-)
+// Effect is fault.Effect, for callers of this package.
+type Effect = fault.Effect
+
+// Fault is fault.Fault, for callers of this package.
+type Fault = fault.Fault
 
 // The effects; see package fault.
 const (

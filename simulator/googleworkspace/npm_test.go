@@ -18,7 +18,7 @@ import (
 )
 
 // TestJavaScriptClient runs Google's JavaScript client, which knows nothing of us, against a tenant. It needs node and
-// npm, which fetches the package: go test -tags npm -run JavaScript ./simulator/googleworkspace
+// npm, which fetches the package: go test -tags npm -run JavaScript ./simulator/googleworkspace.
 func TestJavaScriptClient(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

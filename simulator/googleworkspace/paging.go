@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// pageTokenLife is how long a page token is good for: "The page token is only valid for three days."
+// pageTokenLife is how long a page token is good for: "The page token is only valid for three days.".
 const pageTokenLife = 72 * time.Hour
 
 // pageToken says where a page begins: after a key, not at a number, so that nothing is skipped when objects

@@ -27,9 +27,7 @@ func render(doc map[string]any, volatile ...string) *rendered {
 		}
 	}
 	r := &rendered{doc: doc, etag: etag(encodeJSON(doc))}
-	for name, v := range kept {
-		doc[name] = v
-	}
+	maps.Copy(doc, kept)
 	doc["etag"] = r.etag
 	r.json = encodeJSON(doc)
 	return r

@@ -84,7 +84,7 @@ func (e endpoint) post(t *testing.T, grant, token string) (int, map[string]any) 
 	t.Helper()
 	resp, err := http.PostForm(e.url+"/token", url.Values{"grant_type": {grant}, "assertion": {token}})
 	noError(t, err)
-	defer resp.Body.Close() //nolint:errcheck // read to the end below
+	defer resp.Body.Close()
 	var body map[string]any
 	noError(t, json.NewDecoder(resp.Body).Decode(&body))
 	return resp.StatusCode, body
@@ -188,7 +188,7 @@ func TestAccessTokenIsChecked(t *testing.T) {
 
 	resp, err := http.Get(e.url + "/admin/directory/v1/users/1")
 	noError(t, err)
-	defer resp.Body.Close() //nolint:errcheck // read to the end below
+	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	noError(t, err)
 	if resp.StatusCode != 401 || !strings.Contains(string(body), `"reason":"required"`) || resp.Header.Get("WWW-Authenticate") == "" {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -99,9 +100,7 @@ func marshal(v any) []byte {
 func refuse(c *call, e *apiError) *answer {
 	a := newAnswer(e.status, marshal(e.body(c.ids, c.now)))
 	a.header.Set("Content-Type", "application/json")
-	for name, values := range e.header {
-		a.header[name] = values
-	}
+	maps.Copy(a.header, e.header)
 	if e.retryAfter > 0 {
 		a.header.Set("Retry-After", strconv.FormatFloat(e.retryAfter.Seconds(), 'f', -1, 64))
 	}

@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -111,9 +112,7 @@ func (l *callLog) snapshot() Calls {
 	defer l.mu.Unlock()
 	s := l.counts
 	s.ByMethod = map[string]Count{}
-	for method, count := range l.counts.ByMethod {
-		s.ByMethod[method] = count
-	}
+	maps.Copy(s.ByMethod, l.counts.ByMethod)
 	s.Log = slices.Clone(l.log[max(0, len(l.log)-l.keep):])
 	return s
 }

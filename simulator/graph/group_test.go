@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -87,9 +88,7 @@ func TestGroupRules(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			body := newGroup("team")
-			for field, value := range tc.change {
-				body[field] = value
-			}
+			maps.Copy(body, tc.change)
 			r := c.do("POST", "groups", body)
 			if r.Status != 400 {
 				t.Fatalf("status %d %s, want 400", r.Status, r.Raw)

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"compress/gzip"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -64,9 +65,7 @@ func send(w http.ResponseWriter, r *http.Request, c *call, a *answer, end Effect
 		panic(http.ErrAbortHandler)
 	}
 	h := w.Header()
-	for name, values := range a.header {
-		h[name] = values
-	}
+	maps.Copy(h, a.header)
 	h.Set("Request-Id", c.ids.request)
 	h.Set("Client-Request-Id", c.ids.client)
 	h.Set("Cache-Control", "no-cache")

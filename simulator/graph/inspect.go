@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -168,9 +169,7 @@ func userOf(s state) User {
 		OnPremisesImmutableID: textOf(p, byImmutable), Disabled: !flagOf(p, "accountEnabled"), Synced: flagOf(p, "onPremisesSyncEnabled"),
 		Properties: map[string]any{},
 	}
-	for name, value := range p {
-		u.Properties[name] = value
-	}
+	maps.Copy(u.Properties, p)
 	return u
 }
 

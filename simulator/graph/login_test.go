@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/url"
@@ -90,9 +91,7 @@ func TestSignInIsRefused(t *testing.T) {
 		"kind of jwt": {"", url.Values{"client_assertion": {"a.b"}}, 400, "invalid_request", "AADSTS50027: "},
 	} {
 		form := credentials(tenant)
-		for field, value := range tc.change {
-			form[field] = value
-		}
+		maps.Copy(form, tc.change)
 		where := tc.tenant
 		if where == "" {
 			where = tenant.TenantID()
@@ -155,9 +154,7 @@ func TestSignInWithCertificate(t *testing.T) {
 			"iss": tenant.ClientID(), "sub": tenant.ClientID(), "aud": c.server.URL + "/" + tenant.TenantID() + "/oauth2/v2.0/token",
 			"nbf": now, "exp": now + 600,
 		}
-		for name, value := range change {
-			all[name] = value
-		}
+		maps.Copy(all, change)
 		return all
 	}
 	ps := object{"alg": "PS256", "typ": "JWT", "x5t#S256": base64.StdEncoding.EncodeToString(sum256[:])}

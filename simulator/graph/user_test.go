@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -76,9 +77,7 @@ func TestUserRules(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			body := newUser("liz")
-			for field, value := range tc.change {
-				body[field] = value
-			}
+			maps.Copy(body, tc.change)
 			r := c.do("POST", "users", body)
 			if r.Status != 400 {
 				t.Fatalf("status %d %s, want 400", r.Status, r.Raw)

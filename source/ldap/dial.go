@@ -63,7 +63,7 @@ func (s *Source) connectTo(parent context.Context, srv server) (*session, error)
 	}
 	// Closing the socket is what ends go-ldap's calls, which know no context.
 	stop := context.AfterFunc(ctx, func() { raw.Close() })
-	se := newSession(raw, srv, s.cfg.RequestTimeout, uint32(s.cfg.PageSize)) //nolint:gosec // validated
+	se := newSession(raw, srv, s.cfg.RequestTimeout, uint32(s.cfg.PageSize)) // validated
 	if s.cfg.BindCN != "" {
 		if err := se.conn.Bind(s.cfg.BindCN, password.Reveal()); err != nil {
 			err = classify(ctx, op, se.explained(err))

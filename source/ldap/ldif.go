@@ -47,7 +47,7 @@ func newLDIFReader(ctx context.Context, r io.Reader) (*ldifReader, error) {
 
 // cancelable is a reader that ends with its context.
 type cancelable struct {
-	ctx context.Context //nolint:containedctx // a reader has no other way to learn of it
+	ctx context.Context // a reader has no other way to learn of it
 	io.Reader
 }
 

@@ -254,13 +254,13 @@ func (l *locating) failing(ctx context.Context, dn, filter string) ([]string, er
 	}
 	packet, err := ldap.CompileFilter(filter)
 	if err != nil || packet.Tag != ldap.FilterAnd {
-		return []string{filter}, nil //nolint:nilerr // the server has judged it, whatever the library makes of it
+		return []string{filter}, nil // the server has judged it, whatever the library makes of it
 	}
 	var failed []string
 	for _, child := range packet.Children {
 		clause, err := ldap.DecompileFilter(child)
 		if err != nil {
-			return []string{filter}, nil //nolint:nilerr // the same
+			return []string{filter}, nil // the same
 		}
 		some, err := l.failing(ctx, dn, clause)
 		if err != nil {

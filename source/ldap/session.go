@@ -100,14 +100,14 @@ func (w *wiretap) notice() error {
 	}
 	op, err := ber.DecodePacketErr(w.tail[at+3:])
 	if err != nil || len(op.Children) < 3 {
-		return nil //nolint:nilerr // these bytes are no notice
+		return nil // these bytes are no notice
 	}
 	code, _ := op.Children[0].Value.(int64)
 	said := "the server closed the connection"
 	if text := op.Children[2].Data.String(); text != "" {
 		said += ": " + text
 	}
-	return &ldap.Error{ResultCode: uint16(code), Err: errors.New(said)} //nolint:gosec // result codes are small
+	return &ldap.Error{ResultCode: uint16(code), Err: errors.New(said)} // result codes are small
 }
 
 var _ searcher = (*session)(nil)

@@ -156,10 +156,8 @@ func (c *company) add(p *person) *person {
 
 func (c *company) taken(mail string) bool {
 	for _, p := range c.people {
-		for _, m := range p.mail {
-			if m == mail {
-				return true
-			}
+		if slices.Contains(p.mail, mail) {
+			return true
 		}
 	}
 	return false

@@ -177,7 +177,7 @@ func findings(t *testing.T, e exchange) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // it is in memory
+	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil || string(body) != e.answer {
 		t.Errorf("the answer did not pass through the transport: %q, %v", body, err)
@@ -234,7 +234,7 @@ func TestBrokenAnswersAreNotJudged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // the connection is gone
+	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err == nil || string(body) != `{"uid":` {
 		t.Errorf("read %q, %v, want the half and an error", body, err)

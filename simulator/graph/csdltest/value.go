@@ -120,7 +120,7 @@ func (e *exchange) value(typ, name string, value any) {
 	if value == nil {
 		return
 	}
-	ok := true
+	var ok bool
 	switch typ {
 	case "Edm.String", "Edm.Guid":
 		_, ok = value.(string)
