@@ -1,0 +1,219 @@
+// Package preview compares what two configurations want of the same live directory and tenant. An operator reads it
+// before a changed file is put in place. It decides nothing: the plan of the new configuration, with its guards, says
+// what would be held.
+package preview
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"rollcall/directory"
+	"rollcall/mapping"
+	"rollcall/plan"
+)
+
+// Effect is what a changed configuration does to one entry.
+type Effect string
+
+// The effects, in the order in which people read them: harm first.
+const (
+	LeavesScope Effect = "leaves_scope"
+	Deactivated Effect = "deactivated"
+	LeavesGroup Effect = "leaves_group"
+	Activated   Effect = "activated"
+	Address     Effect = "address"
+	Fields      Effect = "fields"
+	Unmapped    Effect = "cannot_be_mapped"
+	Mapped      Effect = "can_be_mapped"
+	EntersScope Effect = "enters_scope"
+	JoinsGroup  Effect = "joins_group"
+)
+
+// Effects returns every effect, harm first.
+func Effects() []Effect {
+	return []Effect{
+		LeavesScope, Deactivated, LeavesGroup, Activated, Address, Fields, Unmapped, Mapped, EntersScope, JoinsGroup,
+	}
+}
+
+// Difference is one effect on one entry.
+type Difference struct {
+	Effect Effect `json:"effect"`
+	directory.Ref
+	Label string `json:"label,omitempty"`
+	// Member and MemberLabel name the member of a group that joins or leaves it.
+	Member      *directory.Ref `json:"member,omitempty"`
+	MemberLabel string         `json:"member_label,omitempty"`
+	// Changes are the fields that differ, or the address, before and after.
+	Changes []plan.FieldChange `json:"changes,omitempty"`
+	// Detail is the rule of the scope that now decides, or why the entry cannot be mapped.
+	Detail string `json:"detail,omitempty"`
+}
+
+// Container is the comparison of one source or provider.
+type Container struct {
+	Name string `json:"container"`
+	// Note says that only one of the two files has the container; empty where both do.
+	Note        string       `json:"note,omitempty"`
+	Differences []Difference `json:"differences"`
+	// Apply is what the new configuration would change now, and Held what a guard would hold of it.
+	Apply plan.Plan `json:"plan"`
+	Held  plan.Plan `json:"held_by_guards"`
+}
+
+// Harm counts the harmful changes that a guard would hold.
+func (c *Container) Harm() (n int) {
+	for i := range c.Held.Changes {
+		switch h := &c.Held.Changes[i]; {
+		case h.Op.Destructive():
+			n++
+		case h.Guard != plan.RuleApproval && h.Guard != plan.RuleFollows:
+			n++
+		}
+	}
+	return n
+}
+
+// Of returns the differences with one effect.
+func (c *Container) Of(e Effect) []Difference {
+	return slices.Collect(func(yield func(Difference) bool) {
+		for _, d := range c.Differences {
+			if d.Effect == e && !yield(d) {
+				return
+			}
+		}
+	})
+}
+
+// Compare returns what differs between two desired states of one container, sorted by effect and entry.
+func Compare(before, after mapping.Result) []Difference {
+	c := comparison{
+		was: index(before.Desired), is: index(after.Desired), rules: map[directory.Ref]mapping.Decision{},
+		differences: []Difference{},
+	}
+	for _, d := range after.Decisions {
+		c.rules[d.Ref] = d
+	}
+	for _, d := range before.Desired {
+		if _, stays := c.is[d.Ref]; !stays {
+			c.leaves(d)
+		}
+	}
+	for i := range after.Desired {
+		d := &after.Desired[i]
+		if was, known := c.was[d.Ref]; known {
+			c.compare(was, d)
+		} else {
+			c.add(Difference{Effect: EntersScope, Ref: d.Ref, Label: d.Label, Detail: d.Detail})
+		}
+	}
+	order := Effects()
+	slices.SortStableFunc(c.differences, func(a, b Difference) int {
+		return cmp.Or(cmp.Compare(slices.Index(order, a.Effect), slices.Index(order, b.Effect)), a.Ref.Compare(b.Ref))
+	})
+	return c.differences
+}
+
+type comparison struct {
+	was, is     map[directory.Ref]*plan.Desired
+	rules       map[directory.Ref]mapping.Decision
+	differences []Difference
+}
+
+func index(desired []plan.Desired) map[directory.Ref]*plan.Desired {
+	out := make(map[directory.Ref]*plan.Desired, len(desired))
+	for i := range desired {
+		out[desired[i].Ref] = &desired[i]
+	}
+	return out
+}
+
+func (c *comparison) add(d Difference) { c.differences = append(c.differences, d) }
+
+func (c *comparison) leaves(d plan.Desired) {
+	detail := "the source no longer has it"
+	if rule, ok := c.rules[d.Ref]; ok {
+		detail = fmt.Sprintf("%s (%s)", rule.Rule, rule.Setting)
+	}
+	c.add(Difference{Effect: LeavesScope, Ref: d.Ref, Label: d.Label, Detail: detail})
+}
+
+func (c *comparison) compare(was, is *plan.Desired) {
+	entry := func(e Effect, detail string, changes ...plan.FieldChange) {
+		c.add(Difference{Effect: e, Ref: is.Ref, Label: is.Label, Detail: detail, Changes: changes})
+	}
+	switch {
+	case was.Active && !is.Active:
+		entry(Deactivated, string(is.Why))
+	case !was.Active && is.Active:
+		entry(Activated, string(was.Why))
+	}
+	switch {
+	case was.Held == "" && is.Held != "":
+		entry(Unmapped, is.Detail)
+		return
+	case was.Held != "" && is.Held == "":
+		entry(Mapped, was.Detail)
+		return
+	}
+	if was.Address != is.Address {
+		entry(Address, "", plan.FieldChange{Name: plan.AddressField, Before: text(was.Address), After: text(is.Address)})
+	}
+	if changes := fields(was.Fields, is.Fields); len(changes) > 0 {
+		entry(Fields, "", changes...)
+	}
+	c.members(was, is)
+}
+
+func text(v string) []string {
+	if v == "" {
+		return nil
+	}
+	return []string{v}
+}
+
+// fields compares two sorted lists. A field that only one mapping has is compared with no values.
+func fields(was, is directory.Attributes) (out []plan.FieldChange) {
+	for _, f := range is {
+		if before := was.Values(f.Name); !slices.Equal(before, f.Values) {
+			out = append(out, plan.FieldChange{Name: f.Name, Before: before, After: f.Values})
+		}
+	}
+	for _, f := range was {
+		if !slices.ContainsFunc(is, func(a directory.Attribute) bool { return a.Name == f.Name }) {
+			out = append(out, plan.FieldChange{Name: f.Name, Before: f.Values})
+		}
+	}
+	return out
+}
+
+func (c *comparison) members(was, is *plan.Desired) {
+	contains := func(list []plan.Member, ref directory.Ref) bool {
+		_, found := slices.BinarySearchFunc(list, ref, func(m plan.Member, ref directory.Ref) int {
+			return m.Ref.Compare(ref)
+		})
+		return found
+	}
+	for _, m := range was.Members {
+		if !contains(is.Members, m.Ref) {
+			c.member(LeavesGroup, is, m.Ref)
+		}
+	}
+	for _, m := range is.Members {
+		if !contains(was.Members, m.Ref) {
+			c.member(JoinsGroup, is, m.Ref)
+		}
+	}
+}
+
+func (c *comparison) member(e Effect, group *plan.Desired, ref directory.Ref) {
+	label := string(ref.ID)
+	for _, list := range []map[directory.Ref]*plan.Desired{c.is, c.was} {
+		if d := list[ref]; d != nil && d.Label != "" {
+			label = d.Label
+			break
+		}
+	}
+	c.add(Difference{Effect: e, Ref: group.Ref, Label: group.Label, Member: &ref, MemberLabel: label})
+}
