@@ -193,14 +193,14 @@ func (o *objectSync) outcome(r reconcile.Report) (status.Outcome, error) {
 	if pin := slices.IndexFunc(r.Apply.Pins, func(p plan.Pin) bool { return p.Ref == o.ref }); pin >= 0 {
 		o.say(status.Info, "The entry is pinned: it stays as it was before run "+r.Apply.Pins[pin].Run+", which was undone, until its source changes or the pin is lifted.")
 	}
-	out := slices.IndexFunc(r.OutOfScope, func(d mapping.Decision) bool { return d.Ref == o.ref })
+	out := slices.IndexFunc(r.Desired.Decisions, func(d mapping.Decision) bool { return d.Ref == o.ref })
 	switch {
 	case len(r.Held.Changes) > 0 || slices.ContainsFunc(r.Apply.Held, func(h plan.Held) bool { return h.Ref == o.ref }):
 		return status.OutcomeHeld, nil
 	case r.Superseded > 0:
 		return "", fault.Errorf(fault.Unavailable, "the entry was changed meanwhile")
 	case out >= 0:
-		o.say(status.Info, "The entry is out of scope: "+r.OutOfScope[out].Rule+".")
+		o.say(status.Info, "The entry is out of scope: "+r.Desired.Decisions[out].Rule+".")
 		if outcome == status.OutcomeUnchanged {
 			return status.OutcomeOutOfScope, nil
 		}

@@ -130,9 +130,14 @@ func (c *Change) describe() string {
 	}
 	parts := make([]string, 0, len(c.Fields))
 	for _, f := range c.Fields {
-		parts = append(parts, fmt.Sprintf("%s: %s → %s", f.Name, show(f.Before), show(f.After)))
+		parts = append(parts, f.String())
 	}
 	return strings.Join(parts, ", ")
+}
+
+// String returns the field with both values, on one line.
+func (f FieldChange) String() string {
+	return fmt.Sprintf("%s: %s → %s", f.Name, show(f.Before), show(f.After))
 }
 
 func show(values []string) string {

@@ -27,7 +27,7 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 		apply = apply.About(v.undo)
 	}
 	report := Report{
-		Apply: apply, Held: held, Snapshot: v.snapshot, OutOfScope: v.desired.Decisions, Pinned: len(v.undo),
+		Apply: apply, Held: held, Snapshot: v.snapshot, Desired: v.desired, Pinned: len(v.undo),
 	}
 	return report, e.unproven(s, v, apply)
 }

@@ -78,8 +78,8 @@ type Report struct {
 	Changed bool
 	// Snapshot is the answer of the source. An object job needs its Absent and Findings.
 	Snapshot directory.Snapshot
-	// OutOfScope names the entries that the provider's scope leaves out, each with the rule.
-	OutOfScope []mapping.Decision
+	// Desired is the desired state of the provider, with the entries that its scope leaves out and the rule for each.
+	Desired mapping.Result
 	// Results are those of an object job's changes, by index in Apply.Changes; nil for other runs.
 	Results map[int]provider.Result
 	// Pinned is how many entries an undo pinned.

@@ -35,7 +35,8 @@ func exitCodesTopic() *cobra.Command {
   130  Ctrl-C: nothing more is known here, and the run goes on
 
 Without --watch, 0 says only that the run was started. status and runs with a run judge the last run in the same way: 1 if it
-failed, 3 if something is held. The other commands (demo, check, plan, simulate, token, health, version) end with 0, 1 or 2.`,
+failed, 3 if something is held. preview ends with 3 if a guard would hold something harmful. The other commands (demo, check,
+plan, simulate, token, health, version) end with 0, 1 or 2.`,
 	}
 }
 

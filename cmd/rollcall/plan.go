@@ -22,13 +22,9 @@ func planCommand(e *env) *cobra.Command {
 		Example: "  rollcall plan google_workspace:1\n  rollcall plan ldap:corp --json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := e.configured()
+			p, err := e.offline()
 			if err != nil {
 				return err
-			}
-			p.RedisURL = boot.Embedded
-			if p.LogLevel == "" || p.LogLevel == "info" {
-				p.LogLevel = "error" // A plan is read by a person: its notes are part of it.
 			}
 			app, err := boot.Open(cmd.Context(), p, e.getenv, e.stderr)
 			if err != nil {

@@ -25,7 +25,7 @@ func (a *App) Offline(ctx context.Context, name string) (reconcile.Report, []str
 	said := &listener{}
 	if c.Name.Kind() != container.LDAP {
 		for _, slug := range c.Sources {
-			if err := fill(ctx, all, slug, said); err != nil {
+			if _, err := fill(ctx, all, container.Source(slug), said); err != nil {
 				return reconcile.Report{}, said.lines, err
 			}
 		}
@@ -34,14 +34,15 @@ func (a *App) Offline(ctx context.Context, name string) (reconcile.Report, []str
 	return report, said.lines, err
 }
 
-func fill(ctx context.Context, all []jobs.Container, slug string, said *listener) error {
-	source, err := Container(all, container.Source(slug).String())
+// fill reads a source into the local directory.
+func fill(ctx context.Context, all []jobs.Container, id container.ID, said *listener) (reconcile.Report, error) {
+	source, err := Container(all, id.String())
 	if err != nil {
-		return err
+		return reconcile.Report{}, err
 	}
-	said.prefix = string(source.Name) + ": "
-	_, err = source.Engine().Execute(ctx, reconcile.Run{ID: "plan", Scope: reconcile.Full(), Lease: open{}, Journal: said})
-	return err
+	said.prefix = id.String() + ": "
+	run := reconcile.Run{ID: "plan", Scope: reconcile.Full(), Lease: open{}, Journal: said}
+	return source.Engine().Execute(ctx, run)
 }
 
 // open is the lease of a process that is alone.
