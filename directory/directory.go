@@ -8,6 +8,7 @@ package directory
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"time"
@@ -126,9 +127,10 @@ func (e *Entry) LogValue() slog.Value {
 type Query struct {
 	// Refs limits the read to these entries. One that is not there is reported in Snapshot.Absent.
 	Refs []Ref
-	// Known are entries that the caller knows. An entry whose ID differs from a known one only in what the matching rule of
-	// its attribute ignores (Ben and ben, for uid) has the known one, so that its anchor is found again.
-	Known []Ref
+	// Known lists the entries that the caller knows. A source asks for them where IDs have more than one spelling: an entry
+	// whose ID differs from a known one only in what the matching rule of its attribute ignores (Ben and ben, for uid)
+	// has the known one, so that its anchor is found again. Nil knows none.
+	Known func(context.Context) ([]Ref, error)
 }
 
 // All reports whether the query is for everything in scope.

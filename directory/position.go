@@ -28,17 +28,19 @@ type Position struct {
 // Order is how one position compares with another.
 type Order int8
 
-// The orders. Incomparable positions are those of which neither contains the other.
+// The orders. Incomparable positions have no origin of changes in common. Diverged ones have, and each has changes that
+// the other one lacks.
 const (
 	Incomparable Order = iota
 	Older
 	Same
 	Newer
+	Diverged
 )
 
 // String returns the order in words.
 func (o Order) String() string {
-	return [...]string{"incomparable", "older", "the same", "newer"}[o]
+	return [...]string{"incomparable", "older", "the same", "newer", "diverged"}[o]
 }
 
 // IsZero reports whether nothing is known.
@@ -63,8 +65,10 @@ func (p Position) Compare(o Position) Order {
 		less = less || p.Seen[origin] == ""
 	}
 	switch {
-	case !common || more && less:
+	case !common:
 		return Incomparable
+	case more && less:
+		return Diverged
 	case more:
 		return Newer
 	case less:

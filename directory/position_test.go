@@ -30,7 +30,7 @@ func TestPositionCompare(t *testing.T) {
 		{"its own number decides", position("A", "A", "5000"), position("A", "A", "4857", "B", "10"), directory.Newer},
 		{"two controllers without vectors", position("B", "B", "200"), position("A", "A", "4857"), directory.Incomparable},
 		{"a controller that has all of the other's", position("B", "B", "200", "A", "4857"), position("A", "A", "4857", "B", "150"), directory.Newer},
-		{"a controller that lags", position("B", "B", "200", "A", "4800"), position("A", "A", "4857", "B", "150"), directory.Incomparable},
+		{"a controller that lags", position("B", "B", "200", "A", "4800"), position("A", "A", "4857", "B", "150"), directory.Diverged},
 		{"a controller that lags and has nothing of its own", position("B", "B", "150", "A", "4800"), position("A", "A", "4857", "B", "150"), directory.Older},
 		{"a restored controller with a new invocation", position("C", "C", "4860"), position("A", "A", "4857"), directory.Incomparable},
 		{"the same CSN", position("", "001", csn1), position("", "001", csn1), directory.Same},
@@ -67,6 +67,7 @@ func TestPositionLaws(t *testing.T) {
 	}
 	mirror := map[directory.Order]directory.Order{
 		directory.Incomparable: directory.Incomparable, directory.Older: directory.Newer, directory.Same: directory.Same, directory.Newer: directory.Older,
+		directory.Diverged: directory.Diverged,
 	}
 	for range 20_000 {
 		x, y, z := random(), random(), random()

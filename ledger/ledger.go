@@ -28,6 +28,8 @@ type Facts struct {
 	// Scope is a digest of the scope and the mapping that the last good run used. One that differs makes the next plan
 	// a first plan.
 	Scope string `json:"scope,omitempty"`
+	// Positions are how far the servers of a source were when they were read.
+	Positions Positions `json:"positions,omitzero"`
 	// Plan is the digest of the last plan that was applied.
 	Plan string `json:"plan,omitempty"`
 	// Users and Groups are how many entries the last good run read.

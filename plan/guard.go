@@ -34,6 +34,11 @@ type Limits struct {
 	MemberFloor int
 	// Approval, where it is not empty, holds every change for a person, and says why.
 	Approval string
+	// Stale, where it is not empty, says why the read may be older than an earlier one. It holds every change but new
+	// entries and new memberships.
+	Stale string
+	// Returning are entries that were there before. Their creation is no new entry: an older read brings them back.
+	Returning map[directory.Ref]bool
 	// Verdicts are what persons decided, by the change's fingerprint. What is approved passes every guard and counts against none.
 	Verdicts map[string]Verdict
 }
@@ -81,6 +86,7 @@ func (p Plan) Guard(l Limits, spent Budget) (apply, held Plan) {
 	g := guard{plan: &p, limits: l.withDefaults(), spent: spent, verdicts: make([]verdict, len(p.Changes))}
 	g.decided()
 	g.approval()
+	g.stale()
 	g.doubts()
 	g.pairs()
 	for _, k := range directory.Kinds {
@@ -198,6 +204,15 @@ func (g *guard) countAll(pick func(*Change) bool) (n int) {
 		}
 	}
 	return n
+}
+
+func (g *guard) stale() {
+	if g.limits.Stale == "" {
+		return
+	}
+	g.hold(RuleDoubt, g.limits.Stale, func(c *Change) bool {
+		return c.Op != AddMember && (c.Op != Create || g.limits.Returning[c.Ref])
+	})
 }
 
 func (g *guard) doubts() {

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"fmt"
 
 	"rollcall/directory"
 	"rollcall/fault"
@@ -38,7 +39,14 @@ func (m mirror) read(ctx context.Context, s Scope, v *view) (err error) {
 			return err
 		}
 	}
-	if err := m.source(ctx, directory.Query{Refs: s.refs}, v); err != nil {
+	question := directory.Query{Refs: s.refs}
+	if i, ok := m.cfg.Provider.(Inventory); ok {
+		question.Known = i.Known
+	}
+	if err := m.source(ctx, question, v); err != nil {
+		return err
+	}
+	if err := m.position(ctx, s, v); err != nil {
 		return err
 	}
 	if v.desired, err = m.cfg.Desire(v.snapshot, plan.State{}); err != nil {
@@ -50,6 +58,40 @@ func (m mirror) read(ctx context.Context, s Scope, v *view) (err error) {
 	}
 	q.Lookups = v.lookups(s, v.desired.Desired)
 	return m.state(ctx, s, q, v)
+}
+
+// position compares the position of the source with what was read before. An older read fails the run. One that cannot be
+// proved to be as new is a doubt. What was not believed is kept, so that it can be accepted.
+func (m mirror) position(ctx context.Context, s Scope, v *view) error {
+	known := v.facts.Positions
+	order, with := known.Judge(v.snapshot.Position)
+	if order == directory.Newer {
+		v.believed = true
+		return nil
+	}
+	if s.may(keepsFacts) {
+		v.facts.Positions.Doubt(v.snapshot.Position)
+		if err := m.cfg.Ledger.SetFacts(ctx, v.facts); err != nil {
+			return err
+		}
+	}
+	accept := fmt.Sprintf("If this server is right from now on: rollcall accept-server %s", m.cfg.Container)
+	if order == directory.Older {
+		return fault.Errorf(fault.Unsafe, "read from an older server: %s was read after %s: nothing is changed, and the next run goes on "+
+			"by itself when the server has caught up. %s", v.snapshot.Position, with, accept)
+	}
+	v.stale = fmt.Sprintf("it cannot be told whether the server is as new as the last one: %s was read after %s. New entries and "+
+		"memberships go on. %s", v.snapshot.Position, with, accept)
+	i, ok := m.cfg.Provider.(Inventory)
+	if !ok {
+		return nil
+	}
+	refs, err := i.Known(ctx)
+	v.known = make(map[directory.Ref]bool, len(refs))
+	for _, ref := range refs {
+		v.known[ref] = true
+	}
+	return err
 }
 
 // begin implements hop.

@@ -19,6 +19,7 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 	limits := e.cfg.Limits
 	v.approval = e.approval(v)
 	limits.Approval, limits.Verdicts = v.approval, v.memory.Verdicts
+	limits.Stale, limits.Returning = v.stale, v.known
 	apply, held := plan.Compute(in).Guard(limits, v.memory.Spent)
 	if s.approvedOnly {
 		apply = apply.ApprovedOnly()

@@ -127,6 +127,11 @@ type Committer interface {
 	Commit(ctx context.Context, run string) (changed bool, err error)
 }
 
+// Inventory is a provider that lists the entries that it has or had: the local directory.
+type Inventory interface {
+	Known(ctx context.Context) ([]directory.Ref, error)
+}
+
 // Settler is a provider that keeps its view of the tenant between runs. Settle is called at the end of a full run that
 // carried out its plan, so that the next run does not read this run's writes again.
 type Settler interface {

@@ -28,6 +28,11 @@ type view struct {
 	facts    ledger.Facts
 	memory   Remembered
 	doubts   []string
+	// believed says that the position of the source is at least that of the last read.
+	believed bool
+	// stale says why the source may be older than in the last read; known are then the entries that were there before.
+	stale string
+	known map[directory.Ref]bool
 	// approval says why every change waits for a decision; empty where it does not.
 	approval string
 	// sourceRead and stateRead say how far the reading came.
@@ -113,6 +118,9 @@ func (e *Engine) translated(ctx context.Context, q provider.Query) (plan.State, 
 // check fails the run where an answer is complete in form and still cannot be true, and collects doubts.
 func (e *Engine) check(v *view, s Scope) error {
 	v.doubts = slices.Concat(v.snapshot.Doubts, v.desired.Doubts)
+	if v.stale != "" {
+		v.doubts = append(v.doubts, v.stale)
+	}
 	if s.limited() {
 		return nil
 	}

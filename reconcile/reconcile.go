@@ -36,6 +36,8 @@ type Config struct {
 	Approval provider.Approval
 	// Scope identifies the configuration of scope and mapping, so that a change of it can be noticed.
 	Scope string
+	// Container is what commands call the container, such as ldap:corp. Messages name it.
+	Container string
 	// Now defaults to time.Now.
 	Now func() time.Time
 }

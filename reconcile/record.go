@@ -40,6 +40,9 @@ func (a *applier) facts(ctx context.Context) error {
 	if len(a.view.doubts) == 0 || a.report.Held.Empty() {
 		f.Referrals = a.view.snapshot.Referrals
 	}
+	if a.view.believed {
+		f.Positions.Believe(a.view.snapshot.Position)
+	}
 	return a.cfg.Ledger.SetFacts(ctx, f)
 }
 

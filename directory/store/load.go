@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rollcall/directory"
+	"rollcall/plan"
 )
 
 // How many fields of a hash one command reads. Users are some 500 bytes; groups can be megabytes.
@@ -112,4 +113,23 @@ func (p *Part) loadSome(ctx context.Context, kind directory.Kind, refs []directo
 		}
 	}
 	return nil
+}
+
+// Known returns every entry that the part has or had, in the spelling of its ID.
+func (p *Part) Known(ctx context.Context) ([]directory.Ref, error) {
+	var refs []directory.Ref
+	for _, key := range []string{p.keys.gone, p.keys.digest} { // A present entry is the last word on its spelling.
+		err := p.scan(ctx, key, tokensAtOnce, func(page []string) error {
+			for i := 0; i+1 < len(page); i += 2 {
+				if ref, ok := plan.ParseRef(page[i]); ok {
+					refs = append(refs, ref)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return refs, nil
 }

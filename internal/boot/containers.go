@@ -120,7 +120,7 @@ func (a *App) ldapSource(cfg *ldap.Config) (jobs.Container, error) {
 		Name: name, Schedule: cfg.Schedule, Calls: calls,
 		Engine: func() *reconcile.Engine {
 			return reconcile.New(reconcile.Config{
-				Source: src, Provider: store.New(store.Config{Redis: a.Redis, Slug: cfg.Slug}), Ledger: links,
+				Source: src, Provider: store.New(store.Config{Redis: a.Redis, Slug: cfg.Slug}), Ledger: links, Container: string(name),
 				Desire: func(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
 					return mapping.Result{Desired: store.Desired(s)}, nil
 				},

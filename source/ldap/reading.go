@@ -64,15 +64,29 @@ func newReading(ctx context.Context, s *Source, dir searcher, q directory.Query)
 			sc.attrs = append(slices.Clone(sc.attrs), conflictAttribute)
 		}
 	}
-	for _, ref := range slices.Concat(q.Known, q.Refs) {
-		if sc := r.scope(ref.Kind); sc.unique.ignoreCase {
-			if r.known[ref.Kind] == nil {
-				r.known[ref.Kind] = map[string]directory.ID{}
-			}
-			r.known[ref.Kind][sc.unique.key(ref.ID)] = ref.ID
+	return r, r.remember(ctx, q)
+}
+
+// remember keeps the known IDs of the kinds whose IDs have more than one spelling.
+func (r *reading) remember(ctx context.Context, q directory.Query) error {
+	var refs []directory.Ref
+	if q.Known != nil && (r.user.unique.ignoreCase || r.group.unique.ignoreCase) {
+		var err error
+		if refs, err = q.Known(ctx); err != nil {
+			return err
 		}
 	}
-	return r, nil
+	for _, ref := range slices.Concat(refs, q.Refs) {
+		sc := r.scope(ref.Kind)
+		if !sc.unique.ignoreCase {
+			continue
+		}
+		if r.known[ref.Kind] == nil {
+			r.known[ref.Kind] = map[string]directory.ID{}
+		}
+		r.known[ref.Kind][sc.unique.key(ref.ID)] = ref.ID
+	}
+	return nil
 }
 
 // scopes returns both kinds, users first.

@@ -1,6 +1,7 @@
 package ldap_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -156,7 +157,8 @@ func TestIDsByTheirMatchingRule(t *testing.T) {
 	for name, c := range map[string]ldap.Config{"server": config(server), "file": fileConfig(t, content)} {
 		c.UserObjectUniquenessField, c.GroupObjectUniquenessField = "uid", "cn"
 		s := open(t, c)
-		for _, q := range []directory.Query{{Known: known}, {Refs: known}} {
+		list := func(context.Context) ([]directory.Ref, error) { return known, nil }
+		for _, q := range []directory.Query{{Known: list}, {Refs: known}} {
 			snap, err := s.Read(t.Context(), q)
 			if err != nil {
 				t.Fatal(err)

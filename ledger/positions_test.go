@@ -1,0 +1,77 @@
+package ledger_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/directory"
+	"rollcall/ledger"
+)
+
+func at(server string, pairs ...string) directory.Position {
+	p := directory.Position{Server: server, Name: "ldap://" + server, Seen: map[string]string{}}
+	for i := 0; i < len(pairs); i += 2 {
+		p.Seen[pairs[i]] = pairs[i+1]
+	}
+	return p
+}
+
+func TestPositions(t *testing.T) {
+	t.Parallel()
+	var p ledger.Positions
+	judge := func(now directory.Position, want directory.Order) {
+		t.Helper()
+		order, with := p.Judge(now)
+		if order != want {
+			t.Errorf("Judge(%v) = %v (with %v), want %v", now, order, with, want)
+		}
+		if order == directory.Newer {
+			p.Believe(now)
+		} else {
+			p.Doubt(now)
+		}
+	}
+	accept := func() {
+		t.Helper()
+		if _, ok := p.Accept(); !ok {
+			t.Error("Accept() has nothing to accept")
+		}
+	}
+	if _, ok := p.Accept(); ok || !p.IsZero() {
+		t.Error("Accept() of nothing succeeds")
+	}
+	judge(directory.Position{}, directory.Newer) // a server that keeps no position
+	judge(at("A", "A", "10"), directory.Newer)
+	judge(at("A", "A", "10"), directory.Newer)
+	judge(at("A", "A", "9"), directory.Older) // a snapshot
+	judge(at("A", "A", "11"), directory.Newer)
+	judge(at("B", "B", "5"), directory.Incomparable) // another server
+	judge(at("B", "B", "6"), directory.Incomparable) // a doubt stays one
+	judge(at("A", "A", "12"), directory.Newer)
+	judge(at("B", "B", "7"), directory.Incomparable)
+	accept()
+	judge(at("B", "B", "8"), directory.Newer)
+	judge(at("A", "A", "11"), directory.Older) // back on a known server, which was put back meanwhile
+	judge(at("A", "A", "13"), directory.Newer)
+	judge(at("B", "B", "9", "A", "12"), directory.Incomparable) // it lags, and that can be told
+	judge(at("B", "B", "9", "A", "13"), directory.Newer)        // it has caught up
+	judge(at("B", "B", "3"), directory.Older)
+	accept() // restored on purpose
+	judge(at("B", "B", "4"), directory.Newer)
+	judge(directory.Position{Name: "ldap://B"}, directory.Incomparable) // it no longer shows its position
+	accept()
+	judge(directory.Position{Name: "ldap://B"}, directory.Newer)
+
+	p.Believe(at("A", "A", "1"))
+	p.Doubt(at("B", "B", "2"))
+	text, err := json.Marshal(ledger.Facts{Positions: p})
+	var back ledger.Facts
+	if err == nil {
+		err = json.Unmarshal(text, &back)
+	}
+	if diff := cmp.Diff(p, back.Positions); err != nil || diff != "" {
+		t.Errorf("facts as JSON: %v (-want +got):\n%s", err, diff)
+	}
+}
