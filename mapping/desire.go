@@ -166,6 +166,12 @@ func (v *evaluation) address(s *side, h *holder) {
 		h.hold(reason, detail)
 		return
 	}
+	if s.checkAddress != nil {
+		if err := s.checkAddress(address); err != nil {
+			h.failed(&s.address, err)
+			return
+		}
+	}
 	h.Address = address
 }
 
@@ -198,6 +204,12 @@ func (v *evaluation) field(f *field) ([]string, error) {
 	for _, value := range values {
 		if n := utf8.RuneCountInString(value); f.MaxLength > 0 && n > f.MaxLength {
 			return nil, fmt.Errorf("%s has %d characters, %d are allowed", quote(value), n, f.MaxLength)
+		}
+		if f.Check == nil {
+			continue
+		}
+		if err := f.Check(value); err != nil {
+			return nil, err
 		}
 	}
 	return values, nil

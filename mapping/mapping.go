@@ -69,10 +69,12 @@ type Mapping struct {
 type side struct {
 	kind    directory.Kind
 	address expression
-	active  *expression // users only
-	filter  *expression
-	rekey   expression
-	fields  []field // sorted by name
+	// checkAddress is the remote side's rule for addresses; nil takes every address.
+	checkAddress func(address string) error
+	active       *expression // users only
+	filter       *expression
+	rekey        expression
+	fields       []field // sorted by name
 	// variables and attributes are what the expressions read together.
 	variables []Variable
 	// attributes keeps every spelling, as expressions look names up in a map; sorted and unique.
@@ -121,6 +123,7 @@ func Compile(spec Spec, opts Options) (*Mapping, error) {
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	m.user.checkAddress, m.group.checkAddress = spec.CheckUserAddress, spec.CheckGroupAddress
 	m.user.collect()
 	m.group.collect()
 	return m, nil

@@ -16,6 +16,9 @@ type Field struct {
 	Required bool
 	// MaxLength in characters (not bytes); 0 means no limit. A longer value holds the entry.
 	MaxLength int
+	// Check returns why the remote side never takes a value, with the vendor's page; nil takes every value. Such a value
+	// holds the entry.
+	Check func(value string) error
 	// Many says that the expression may give a list.
 	Many bool
 	// Bool says that the value is a truth: the expression gives true or false (a text of the directory that says so will
@@ -32,4 +35,7 @@ type Spec struct {
 	User, Group []Field
 	// UserAddress and GroupAddress are the default expressions of the address (plan.AddressField in the configuration).
 	UserAddress, GroupAddress string
+	// CheckUserAddress and CheckGroupAddress return why the remote side never takes an address, with the vendor's page; nil
+	// takes every address. Such an address holds the entry.
+	CheckUserAddress, CheckGroupAddress func(address string) error
 }

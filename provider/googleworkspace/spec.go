@@ -8,12 +8,12 @@ import (
 // The lengths are those of the Users and Groups references. Where Google gives none for a field but a size for the array
 // that it is in (phones 1 KB, externalIds and relations 2 KB, …) the limit leaves room for other elements.
 var userSpec = []mapping.Field{
-	{Name: "name.givenName", Default: "givenName", Required: true, MaxLength: 60, Doc: "First name."},
-	{Name: "name.familyName", Default: "coalesce(familyName, cn)", Required: true, MaxLength: 60, Doc: "Last name."},
+	{Name: "name.givenName", Default: "givenName", Required: true, MaxLength: 60, Check: checkName, Doc: "First name."},
+	{Name: "name.familyName", Default: "coalesce(familyName, cn)", Required: true, MaxLength: 60, Check: checkName, Doc: "Last name."},
 	{Name: "name.displayName", MaxLength: 256, Doc: "Name that is shown; Google makes one of the other two where it is empty."},
-	{Name: "orgUnitPath", Required: true, MaxLength: 1024, Doc: "Path of the organizational unit, which must exist: /Staff/Berlin. Give / for the root."},
+	{Name: "orgUnitPath", Required: true, MaxLength: 1024, Check: checkOrgUnit, Doc: "Path of the organizational unit, which must exist: /Staff/Berlin. Give / for the root."},
 	{Name: "recoveryEmail", MaxLength: 254, Doc: "Address for account recovery."},
-	{Name: "recoveryPhone", MaxLength: 16, Doc: "Phone number for account recovery, in E.164 form: +4930123456."},
+	{Name: "recoveryPhone", MaxLength: 16, Check: checkPhone, Doc: "Phone number for account recovery, in E.164 form: +4930123456."},
 	{Name: "includeInGlobalAddressList", Required: true, Bool: true, Doc: "Shown in the global directory."},
 	{Name: "organizations.title", MaxLength: 256, Doc: "Job title, in the primary organization."},
 	{Name: "organizations.department", MaxLength: 256, Doc: "Department, in the primary organization."},
@@ -40,8 +40,9 @@ var groupSpec = []mapping.Field{
 func Spec() mapping.Spec {
 	return mapping.Spec{
 		User: append([]mapping.Field(nil), userSpec...), Group: append([]mapping.Field(nil), groupSpec...),
-		UserAddress:  "lower(mail)",
-		GroupAddress: `slug(cn) + "@" + domain`,
+		UserAddress:      "lower(mail)",
+		GroupAddress:     `slug(cn) + "@" + domain`,
+		CheckUserAddress: checkUserAddress, CheckGroupAddress: checkGroupAddress,
 	}
 }
 

@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// allowedMarks are the characters besides letters and digits that the help center allows in the local part
-// of an address.
-const allowedMarks = "-_'."
+// forbiddenMarks are the ASCII characters that the help center forbids in the local part of an address, and those that
+// RFC 5322 allows between quotes only.
+const forbiddenMarks = "&=<>+,!\"()[]:;\\@"
 
-// validLocalPart checks the rules for usernames and group addresses: at most 64 letters, digits, dashes,
-// underscores, apostrophes and single periods inside.
+// validLocalPart checks the rules for usernames and group addresses: at most 64 ASCII characters without blanks and
+// the forbidden ones, and single periods inside.
 func validLocalPart(local string) bool {
 	if local == "" || len(local) > 64 || strings.Contains(local, "..") || strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") {
 		return false
 	}
 	return !strings.ContainsFunc(local, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && !strings.ContainsRune(allowedMarks, r)
+		return r <= ' ' || r > '~' || strings.ContainsRune(forbiddenMarks, r)
 	})
 }
 
