@@ -118,9 +118,6 @@ type Link struct {
 	RemoteID string `json:"remote_id,omitempty"`
 	// Created is when we created the object, or zero when we found it.
 	Created time.Time `json:"created,omitzero"`
-	// Anchor is the ID that the object carries where that is not the entry's own: the entry was created again, and the
-	// provider cannot change the anchor of an object.
-	Anchor directory.ID `json:"anchor,omitempty"`
 	// Rekey is the entry's Rekey when it was last written.
 	Rekey string `json:"rekey,omitempty"`
 	// Suspended says that we suspended the account: for providers that cannot carry the mark.
@@ -150,9 +147,6 @@ type Capabilities struct {
 	Mirror bool
 	// RenameKeepsAddress says that a renamed object keeps its old address as an alias.
 	RenameKeepsAddress bool
-	// FixedAnchors are the kinds of object whose anchor cannot be changed. The ledger records the new ID of an entry that was
-	// created again, and the object keeps the old one.
-	FixedAnchors []directory.Kind
 	// UndeleteWithin is how long a deleted account can be brought back; zero where it cannot.
 	UndeleteWithin time.Duration
 	// Normal says how values of a field are compared, by field name; AddressField for the address.

@@ -43,7 +43,6 @@ type applier struct {
 	lost  []directory.Ref
 	// touched are the groups whose members this run changes.
 	touched map[directory.ID]bool
-	carried carried
 	// late are the changes whose entries were locked.
 	late []int
 	down int
@@ -55,7 +54,7 @@ func (e *Engine) applier(run Run, v *view, report *Report) *applier {
 	}
 	return &applier{
 		Engine: e, hop: e.hop(), run: run, view: v, report: report, remote: map[directory.Ref]string{},
-		links: map[directory.Ref]plan.Link{}, touched: map[directory.ID]bool{}, carried: carry(v.links),
+		links: map[directory.Ref]plan.Link{}, touched: map[directory.ID]bool{},
 	}
 }
 
@@ -174,7 +173,7 @@ func (a *applier) send(ctx context.Context, at []int) error {
 	bounded, cancel := context.WithTimeout(ctx, writeWithin)
 	defer cancel()
 	var stop error
-	for k, r := range a.carriedOut(bounded, batch) {
+	for k, r := range a.cfg.Provider.Apply(bounded, batch) {
 		// The outcome of a write without a response is unknown. It stays counted until the change is begun again.
 		if r.Err == nil || !unanswered(r.Err) {
 			settles[k](r.Err == nil)

@@ -96,23 +96,16 @@ func (e *Engine) state(ctx context.Context, s Scope, q provider.Query, v *view) 
 // remote reads the provider. Zero within means no bound.
 func (e *Engine) remote(ctx context.Context, within time.Duration, q provider.Query) (plan.State, error) {
 	if within == 0 {
-		return e.translated(ctx, q)
+		return e.cfg.Provider.Read(ctx, q)
 	}
 	bounded, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	state, err := e.translated(bounded, q)
+	state, err := e.cfg.Provider.Read(bounded, q)
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil { // The error of the last attempt would say less.
 		err = fault.Errorf(fault.Unavailable,
 			"no answer within %s: the tenant is down or slow, or its quota is spent", within)
 	}
 	return state, err
-}
-
-// translated reads the provider in the IDs that the entries have now.
-func (e *Engine) translated(ctx context.Context, q provider.Query) (plan.State, error) {
-	c := carry(q.Known)
-	state, err := e.cfg.Provider.Read(ctx, c.query(q))
-	return c.state(state, q.Known), err
 }
 
 // check fails the run where an answer is complete in form and still cannot be true, and collects doubts.

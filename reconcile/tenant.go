@@ -260,8 +260,10 @@ func (t tenant) learn(a *applier, c *plan.Change, r provider.Result) {
 		link.RemoteID = c.RemoteID
 		a.remote[c.Ref] = c.RemoteID
 		if c.From != "" {
-			link = a.reanchored(c)
-			a.lost = append(a.lost, directory.Ref{Kind: c.Kind, ID: c.From})
+			old := directory.Ref{Kind: c.Kind, ID: c.From}
+			link = a.link(old)
+			link.RemoteID = c.RemoteID
+			a.lost = append(a.lost, old)
 		}
 	case plan.Suspend:
 		link.Suspended = !r.Foreign

@@ -106,7 +106,7 @@ func (p *Provider) nicknameMark(id directory.ID) string {
 }
 
 // entryOf returns the ID of the entry to which a group belongs, "" for a group that is not ours: the entry that its mail
-// nickname names, or that its uniqueName names. Where the nickname cannot name it, the ledger does.
+// nickname names, else the ledger, else its uniqueName.
 func (p *Provider) entryOf(g *group) directory.ID {
 	if g == nil || groupID(g.Name) == "" {
 		return ""
@@ -114,7 +114,7 @@ func (p *Provider) entryOf(g *group) directory.ID {
 	if id, marked := strings.CutPrefix(g.Nickname, markPrefix); marked && p.nicknameMark(directory.ID(id)) == g.Nickname {
 		return directory.ID(id)
 	}
-	if id := p.marks.entry(g.ID); id != "" && p.nicknameMark(id) == "" {
+	if id := p.marks.entry(g.ID); id != "" {
 		return id
 	}
 	return groupID(g.Name)

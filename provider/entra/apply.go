@@ -70,10 +70,10 @@ func (p *Provider) ofObject(ctx context.Context, j *job) error {
 	r, kind := refused(j.out.Err), fault.KindOf(j.out.Err)
 	switch {
 	case r == nil:
-	case kind == refusedObject && r.forbidden() && j.Kind == directory.User && !j.Op.Membership() && slices.Contains(p.known(ctx).Admins, j.RemoteID):
-		return fault.Errorf(refusedObject, "user %s is an administrator, whom the app may not change: %w", j.RemoteID, r)
+	case kind == fault.Refused && r.forbidden() && j.Kind == directory.User && !j.Op.Membership() && slices.Contains(p.known(ctx).Admins, j.RemoteID):
+		return fault.Errorf(fault.Refused, "user %s is an administrator, whom the app may not change: %w", j.RemoteID, r)
 	case kind == fault.Unavailable && r.status >= 400 && r.status < 500 && r.status != http.StatusRequestTimeout && r.status != http.StatusTooEarly:
-		return fault.Errorf(refusedObject, "%w", j.out.Err)
+		return fault.Errorf(fault.Refused, "%w", j.out.Err)
 	}
 	return j.out.Err
 }

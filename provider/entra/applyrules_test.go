@@ -154,7 +154,7 @@ func TestCreateGroupTwice(t *testing.T) {
 		t.Errorf("adoption of a group = %v, want a conflict", r.Err)
 	}
 	w.tenant.Inject(graph.Fault{Method: "groups.update", Status: http.StatusConflict, Times: 1})
-	if r := w.do(change(plan.Update, group("it's/a group"), made, "description", "x")); kind(r.Err) != fault.Conflict {
+	if r := w.do(change(plan.Update, group("it's/a group"), made, "description", "x")); kind(r.Err) != fault.Refused {
 		t.Errorf("a concurrency violation that repeating does not cure = %v, want it about the group", r.Err)
 	}
 }

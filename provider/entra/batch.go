@@ -189,9 +189,8 @@ func (p *Provider) judgeUnauthorized(ctx context.Context, items []*item) {
 		return
 	}
 	for _, it := range twice {
-		//nolint:staticcheck // Graph is a name
-		it.err = fault.New(refusedObject, it.op, fmt.Errorf("Graph does not take the access token for this request, though it "+
-			"takes it for others; the token was renewed once: %w", refused(it.err)))
+		it.err = fault.New(fault.Refused, it.op, fmt.Errorf("the access token is not taken for this request, though Graph "+
+			"takes it for others: it was renewed once: %w", refused(it.err)))
 	}
 }
 

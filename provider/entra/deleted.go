@@ -69,7 +69,7 @@ func (p *Provider) listDeleted(ctx context.Context) error {
 		p.deleted.byID = found
 		return nil
 	case r != nil && r.status < 500 && fault.KindOf(err) != fault.Throttled: // It holds up the creation of accounts, and nothing else.
-		return fault.Errorf(refusedObject, "not created, because it is not known whether a deleted account of this entry can be restored: %w", err)
+		return fault.Errorf(fault.Refused, "not created, because it is not known whether a deleted account of this entry can be restored: %w", err)
 	}
 	return err
 }

@@ -144,7 +144,7 @@ func kindOf(op string, r *refusal, roles []string) fault.Kind {
 	}
 	switch {
 	case r.noRoom() != "":
-		return refusedObject
+		return fault.Refused
 	case r.forbidden():
 		return denial(op, roles)
 	case r.status == http.StatusTooManyRequests:
@@ -166,9 +166,6 @@ func kindOf(op string, r *refusal, roles []string) fault.Kind {
 	}
 	return fault.Invalid
 }
-
-// refusedObject is the kind of a refusal that concerns one object.
-const refusedObject = fault.Conflict
 
 // needs are the application permissions of a request, by the part of the op before the dot. Each of them is enough; the
 // first is the one that Rollcall asks for.
@@ -198,7 +195,7 @@ var ofOneObject = []string{
 // nothing but the request and its token, so that all workers decide alike.
 func denial(op string, roles []string) fault.Kind {
 	if slices.Contains(ofOneObject, op) && !lacks(op, roles) {
-		return refusedObject
+		return fault.Refused
 	}
 	return fault.Denied
 }
@@ -240,7 +237,7 @@ func (r *refusal) noRoom() string {
 // ofOne reports whether the error of a request that reads one object concerns this object: it does not exist, or is out of
 // reach.
 func ofOne(err error) bool {
-	return notFound(err) || refused(err) != nil && fault.KindOf(err) == refusedObject
+	return notFound(err) || refused(err) != nil && fault.KindOf(err) == fault.Refused
 }
 
 // duplicate reports whether another object has the value. Graph answers 400 in this case.

@@ -46,7 +46,7 @@ func TestObserve(t *testing.T) {
 	clear(seen)
 	w.tenant.Inject(graph.Fault{Method: "users.update", Status: 403, Code: "Authorization_RequestDenied"})
 	w.Apply(t.Context(), []plan.Change{change(plan.Update, user(id(0)), ids[0], "jobTitle", "Captain")})
-	if diff := cmp.Diff(map[string]int{"users.update 403 conflict": 1}, seen); diff != "" {
+	if diff := cmp.Diff(map[string]int{"users.update 403 refused": 1}, seen); diff != "" {
 		t.Errorf("observed of one alone (-want +got)\n%s", diff)
 	}
 }

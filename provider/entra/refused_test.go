@@ -59,7 +59,7 @@ func TestOneRefusedObject(t *testing.T) {
 			if r[0].Err == nil {
 				slices.Reverse(r) // Requests of a batch are carried out in any order.
 			}
-			if r[0].Err == nil || kind(r[0].Err) != fault.Conflict || r[1].Err != nil {
+			if r[0].Err == nil || kind(r[0].Err) != fault.Refused || r[1].Err != nil {
 				t.Fatalf("results = %v, %v; want one refused and the other done", r[0].Err, r[1].Err)
 			}
 			if text := r[0].Err.Error(); strings.Contains(text, "grant the app") || !strings.Contains(text, "reach this object") {
@@ -97,7 +97,7 @@ func TestFullTenant(t *testing.T) {
 			w.restart()
 			r := w.Apply(t.Context(), []plan.Change{newUser(id(2), "new@example.com"), newGroup(id(3)), change(plan.Suspend, user(id(1)), known)})
 			for _, made := range r[:2] {
-				if made.Err == nil || kind(made.Err) != fault.Conflict || !strings.Contains(made.Err.Error(), tc.says) || strings.Contains(made.Err.Error(), "address") {
+				if made.Err == nil || kind(made.Err) != fault.Refused || !strings.Contains(made.Err.Error(), tc.says) || strings.Contains(made.Err.Error(), "address") {
 					t.Errorf("create in a full tenant = %v, want it to say %q", made.Err, tc.says)
 				}
 			}
@@ -131,7 +131,7 @@ func TestUnauthorizedItem(t *testing.T) {
 	expired.Times = 0
 	w.tenant.Inject(expired)
 	for i, r := range updates("Elisabeth") {
-		if want := i == 2; (r.Err != nil) != want || want && (kind(r.Err) != fault.Conflict || !strings.Contains(r.Err.Error(), "access token")) {
+		if want := i == 2; (r.Err != nil) != want || want && (kind(r.Err) != fault.Refused || !strings.Contains(r.Err.Error(), "access token")) {
 			t.Errorf("update %d = %v", i, r.Err)
 		}
 	}
@@ -181,7 +181,7 @@ func TestForbiddenGroup(t *testing.T) {
 	}
 	batch = append(batch, membership(plan.AddMember, id(901), other, user(id(0)), ids[0]))
 	for i, r := range w.Apply(t.Context(), batch) {
-		if want := i < 60; (r.Err != nil) != want || want && kind(r.Err) != fault.Conflict {
+		if want := i < 60; (r.Err != nil) != want || want && kind(r.Err) != fault.Refused {
 			t.Errorf("member %d = %v (%v)", i, r.Err, kind(r.Err))
 		}
 	}

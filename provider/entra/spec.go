@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"rollcall/directory"
 	"rollcall/mapping"
 	"rollcall/plan"
 )
@@ -101,10 +100,7 @@ func (p *Provider) Capabilities() plan.Capabilities {
 	for _, name := range []string{"mail", "usageLocation", "preferredLanguage"} {
 		normal[name] |= plan.Fold
 	}
-	return plan.Capabilities{
-		BatchSize: mostItems, Concurrency: concurrency, UndeleteWithin: returningLife, Normal: normal,
-		FixedAnchors: []directory.Kind{directory.Group}, // uniqueName
-	}
+	return plan.Capabilities{BatchSize: mostItems, Concurrency: concurrency, UndeleteWithin: returningLife, Normal: normal}
 }
 
 // Batch implements reconcile.Batcher: how many of the leading changes, all of one stage, one Apply takes. New members go by

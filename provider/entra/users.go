@@ -107,7 +107,7 @@ func (p *Provider) findTaken(ctx context.Context, jobs []*job, posts []*item) {
 	}
 	p.deleted.forget()
 	p.restoreDeleted(ctx, deleted)
-	failAll(deleted, fault.Errorf(refusedObject, "an account with the anchor of this entry exists and Graph does not show it yet, "+
+	failAll(deleted, fault.Errorf(fault.Refused, "an account with the anchor of this entry exists and Graph does not show it yet, "+
 		"neither among the users nor among the deleted items: the next run tries again"))
 }
 

@@ -1,0 +1,188 @@
+package entra_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/ledger/ledgertest"
+	"rollcall/plan"
+	"rollcall/reconcile"
+	"rollcall/simulator/graph"
+)
+
+// approving is a memory in which everything that is held is approved by its fingerprint.
+type approving struct{ verdicts map[string]plan.Verdict }
+
+func (a approving) Load(context.Context) (reconcile.Remembered, error) {
+	return reconcile.Remembered{Verdicts: a.verdicts}, nil
+}
+func (approving) Keep(context.Context, reconcile.PinChanges) error { return nil }
+func (approving) Spend(context.Context, *plan.Change, int) (func(bool), bool, error) {
+	return func(bool) {}, true, nil
+}
+
+// company opens a hop with some people and one group, all provisioned, and an administrator.
+func openCompany(t *testing.T, persons int) *hop {
+	t.Helper()
+	h := openHop(t, setup{caller: patient(3)})
+	boss, err := h.tenant.AddUser(graph.User{UserPrincipalName: "admin@example.com"})
+	if err == nil {
+		err = h.tenant.SetAdmin(boss.ID, graph.GlobalAdministrator)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.people.entries = company(persons, 1, persons/2)
+	h.must()
+	h.clock.Advance(time.Hour)
+	return h
+}
+
+func (h *hop) disabled(n int) bool {
+	u, ok := h.tenant.User(person(n).Attributes.Get(directory.Mail))
+	return ok && u.Disabled
+}
+
+// day changes the directory: two people join, one leaves, one is renamed.
+func (h *hop) day(leaver int) {
+	h.people.mu.Lock()
+	defer h.people.mu.Unlock()
+	e := &h.people.entries[leaver]
+	e.Active = false
+	other := &h.people.entries[leaver+1]
+	other.Attributes = other.Attributes.Clone().Set(directory.CommonName, "Renamed")
+	h.people.entries = append(h.people.entries, person(500), person(501))
+}
+
+// TestARunGoesOn: what Graph refuses for one object, or for every object that is created, leaves the rest of the run alone,
+// for a worker that has just started, too.
+func TestARunGoesOn(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		fault  graph.Fault
+		failed int
+		says   string
+	}{
+		"one account": {graph.Fault{Method: "users.create", Status: 403, Code: "Authorization_RequestDenied", Message: "Insufficient privileges to complete the operation.", Times: 1}, 1, "does not reach this object"},
+		"a full tenant": {
+			graph.Fault{Method: "users.create", Status: 403, Code: "Directory_QuotaExceeded", Message: "The directory object quota limit for the Tenant has been exceeded."}, 2, "no room",
+		},
+		"a deleted items list": {graph.Fault{Method: "deletedItems.list", Status: 403}, 2, "deleted account"},
+		"an expired item":      {graph.Fault{Method: "users.create", Scope: graph.InBatch, Status: http.StatusUnauthorized, Times: 1}, 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := openCompany(t, 12)
+			h.day(3)
+			h.tenant.Inject(tc.fault)
+			h.restart()
+			h.clock.Advance(time.Hour)
+			r, err := h.run()
+			if err != nil || r.Failed != tc.failed {
+				t.Errorf("run = %v, %d failed, want %d: %q", err, r.Failed, tc.failed, h.said.errors)
+			}
+			if !h.disabled(3) {
+				t.Error("the leaver is active")
+			}
+			if u, _ := h.tenant.User(person(4).Attributes.Get(directory.Mail)); u.DisplayName != "Renamed" {
+				t.Errorf("the changed account = %+v", u)
+			}
+			if text := strings.Join(h.said.errors, "\n"); !strings.Contains(text, tc.says) || strings.Contains(text, "taken") {
+				t.Errorf("messages = %q, want them to say %q", text, tc.says)
+			}
+			h.tenant.ClearFaults()
+			h.must()
+			if r := h.must(); len(r.Apply.Changes) > 0 {
+				t.Errorf("the plan after that = %+v", r.Apply.Changes)
+			}
+		})
+	}
+}
+
+// TestEveryWriteUnauthorized: where Graph takes the token for nothing, the run fails and names it.
+func TestEveryWriteUnauthorized(t *testing.T) {
+	t.Parallel()
+	h := openCompany(t, 12)
+	h.day(3)
+	h.tenant.Inject(graph.Fault{Method: "users.[cu]*", Status: http.StatusUnauthorized})
+	h.tenant.ResetCalls()
+	r, err := h.run()
+	if err == nil && r.Failed == 0 || !strings.Contains(strings.Join(h.said.errors, "\n"), "access token") {
+		t.Errorf("run = %v, %d failed: %q", err, r.Failed, h.said.errors)
+	}
+	for method, n := range h.tenant.Calls().ByMethod {
+		if strings.HasPrefix(method, "users.create") && n.Granted+n.Refused > 4 {
+			t.Errorf("%d requests to create two accounts, want each twice", n.Granted+n.Refused)
+		}
+	}
+}
+
+// TestRecreatedGroupIsOne: a group that was created again in the directory keeps its object and its members, from the
+// question to the approval and after it, and also where the ledger is lost.
+func TestRecreatedGroupIsOne(t *testing.T) {
+	t.Parallel()
+	h := openCompany(t, 12)
+	made := h.tenant.Groups()[0]
+	before := h.tenant.Members(made.ID)
+	h.people.mu.Lock()
+	for i := range h.people.entries {
+		if e := &h.people.entries[i]; e.Kind == directory.Group {
+			e.ID = id(2_000_000)
+		}
+	}
+	h.people.mu.Unlock()
+	r := h.must()
+	if len(r.Held.Changes) != 1 || r.Held.Changes[0].Op != plan.Reanchor || len(r.Apply.Changes) > 0 {
+		t.Fatalf("held %+v, applied %+v; want the one question", r.Held.Changes, r.Apply.Changes)
+	}
+	h.clock.Advance(time.Hour)
+	run := reconcile.Run{ID: "run", Scope: reconcile.Full(), Lease: h.gate, Journal: h.said}
+	run.Memory = approving{map[string]plan.Verdict{r.Held.Changes[0].Fingerprint(): plan.Approved}}
+	if r, err := h.engine.Execute(t.Context(), run); err != nil || r.Failed > 0 || r.Applied != 1 {
+		t.Fatalf("approved = %v, %d failed, %d applied: %q", err, r.Failed, r.Applied, h.said.errors)
+	}
+	h.clock.Advance(time.Hour)
+	h.ledger = ledgertest.NewMemory()
+	h.restart()
+	for range 2 {
+		if r := h.must(); len(r.Apply.Changes)+len(r.Held.Changes) > 0 {
+			t.Errorf("the next plan = %+v, held %+v", r.Apply.Changes, r.Held.Changes)
+		}
+		h.clock.Advance(time.Hour)
+	}
+	if groups := h.tenant.Groups(); len(groups) != 1 || groups[0].ID != made.ID || len(h.tenant.Members(made.ID)) != len(before) {
+		t.Errorf("groups = %+v, members %v; want the one of before with %v", groups, h.tenant.Members(made.ID), before)
+	}
+}
+
+// TestDeletedByHand: a deleted account in the recycle bin is an answer. It is restored where it would be created, also
+// where the list of deleted items is older than the deletion.
+func TestDeletedByHandIsRestored(t *testing.T) {
+	t.Parallel()
+	h := openCompany(t, 12)
+	ann, _ := h.tenant.User(person(1).Attributes.Get(directory.Mail))
+	bob, _ := h.tenant.User(person(2).Attributes.Get(directory.Mail))
+	if err := h.tenant.Remove(ann.ID); err != nil {
+		t.Fatal(err)
+	}
+	h.day(3)
+	h.must()
+	if u, there := h.tenant.User(ann.ID); !there || u.Disabled || !h.disabled(3) {
+		t.Errorf("the deleted account = %+v, %v; want it restored", u, there)
+	}
+	h.must(user(id(501))) // It lists the deleted items.
+	h.world.must(newUser(id(600), "x@example.com"))
+	if err := h.tenant.Remove(bob.ID); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.world.must(newUser(id(2), bob.UserPrincipalName)); got != bob.ID {
+		t.Errorf("create gave %s, want the deleted %s restored", got, bob.ID)
+	}
+	if n := len(h.tenant.DeletedUsers()); n != 0 {
+		t.Errorf("%d deleted accounts are left", n)
+	}
+}
