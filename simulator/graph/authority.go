@@ -17,7 +17,7 @@ import (
 )
 
 // Authority is a certificate authority of its own with one server certificate. MSAL takes no authority without TLS, so
-// whoever serves a tenant serves it with this and gives the CA to the client.
+// a server of a tenant uses it and gives the CA to the client.
 type Authority struct {
 	// CA is the authority's certificate in PEM, for ca_file, NODE_EXTRA_CA_CERTS and the like.
 	CA []byte

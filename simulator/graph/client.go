@@ -8,7 +8,7 @@ import (
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-// checkClient checks the grant type and who is asking.
+// checkClient checks the grant type and the client.
 func (t *Tenant) checkClient(r *http.Request, authority string) *loginError {
 	form := r.PostForm
 	switch grant := form.Get("grant_type"); grant {

@@ -16,7 +16,8 @@ type Config struct {
 	DisplayName string
 	// Domains are the verified domains, the default one first; example.com when empty.
 	Domains []string
-	// FederatedDomains are those of Domains whose users sign in elsewhere: a new user there needs an onPremisesImmutableId.
+	// FederatedDomains are those of Domains with users that sign in elsewhere. A new user there needs an
+	// onPremisesImmutableId.
 	FederatedDomains []string
 	// UnverifiedDomains have been added and not been proved.
 	UnverifiedDomains []string

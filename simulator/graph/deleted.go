@@ -33,14 +33,14 @@ func (t *Tenant) remove(o *object, now time.Time) {
 	t.graves = append(t.graves, o)
 	t.scheduleNext()
 	if o.kind == groupKind && t.cfg.HardDeleteGroups && !isUnified(o.now.props) {
-		t.bury(o, now)
+		t.purgeItem(o, now)
 	}
 }
 
 func plainID(o *object) string { return strings.ReplaceAll(o.id, "-", "") }
 
-// bury deletes a deleted item for good.
-func (t *Tenant) bury(o *object, now time.Time) {
+// purgeItem deletes a deleted item for good.
+func (t *Tenant) purgeItem(o *object, now time.Time) {
 	t.unique.release(o, o.now.props, true)
 	delete(t.byID, o.id)
 	t.collection(o.kind).drop(o)
@@ -65,7 +65,7 @@ func (t *Tenant) purge(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for len(t.graves) > 0 && !now.Before(t.graves[0].now.from.Add(t.cfg.Retention)) {
-		t.bury(t.graves[0], now)
+		t.purgeItem(t.graves[0], now)
 	}
 }
 
@@ -99,7 +99,7 @@ func (t *Tenant) deletePermanently(c *call) (*answer, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	t.bury(o, c.now)
+	t.purgeItem(o, c.now)
 	return noContent(), nil
 }
 

@@ -2,7 +2,7 @@
 // Microsoft Graph v1.0.
 //
 // It exists so that the demo, `rollcall simulate` and the tests of the Entra adapter meet the awkward parts of the real
-// service: strict rules, its error bodies, batches whose items fail one by one, change tracking, throttling, writes that
+// service: strict rules, its error bodies, batches with items that fail one by one, change tracking, throttling, writes that
 // show late and answers that get lost. Everything that a client can see follows Microsoft's public documentation;
 // package csdltest checks requests and answers against the published metadata and samples. Nothing here knows
 // Rollcall, and any client of Graph works against it.

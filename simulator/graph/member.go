@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// memberList is who belongs to a group, in the order of joining.
+// memberList is the members of a group, in the order of joining.
 type memberList struct {
-	list    []*membership // also who left a moment ago and may still be shown
+	list    []*membership // also members that left a moment ago and may still be shown
 	current map[*object]*membership
 }
 

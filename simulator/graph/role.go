@@ -8,7 +8,7 @@ import (
 // Role is a directory role, by the name that the documentation has for it.
 type Role string
 
-// Some roles. A role counts as activated once somebody has it; GlobalAdministrator always is.
+// Some roles. A role counts as activated once it has a member; GlobalAdministrator always is.
 const (
 	GlobalAdministrator Role = "Global Administrator"
 	UserAdministrator   Role = "User Administrator"

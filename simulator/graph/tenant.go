@@ -37,7 +37,7 @@ type Tenant struct {
 	calls    callLog
 }
 
-// New returns a tenant that holds its domains and the role of global administrators, and nobody.
+// New returns a tenant without users, with its domains and the role of global administrators.
 func New(cfg Config) *Tenant {
 	cfg = withDefaults(cfg)
 	secret := sha256.Sum256(fmt.Append(nil, "tokens of ", cfg.TenantID, cfg.Seed))

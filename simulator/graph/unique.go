@@ -2,7 +2,7 @@ package graph
 
 import "strings"
 
-// uniqueIndex knows who has each value that only one object may have, and finds objects by it.
+// uniqueIndex maps each value that must be unique to the object that has it.
 type uniqueIndex map[string]map[string]*object
 
 // What has to be unique. A deleted item frees its names and keeps its immutable id.
@@ -23,7 +23,7 @@ func newUniqueIndex() uniqueIndex {
 	return u
 }
 
-// find returns who has a value, or nil.
+// find returns the object that has a value, or nil.
 func (u uniqueIndex) find(name, value string) *object {
 	if name != byImmutable {
 		value = strings.ToLower(value)
@@ -56,7 +56,7 @@ func (u uniqueIndex) each(k *kind, props map[string]any, do func(name, value str
 	}
 }
 
-// taken returns the first property whose value another object has; "" when none does.
+// taken returns the first property with a value that another object has, or "".
 func (u uniqueIndex) taken(o *object, k *kind, props map[string]any) string {
 	conflict := ""
 	u.each(k, props, func(name, value string) {

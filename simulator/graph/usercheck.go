@@ -35,10 +35,11 @@ func (t *Tenant) checkUser(fields map[string]any) *apiError {
 	return nil
 }
 
-// checkUPN checks a principal name: letters, digits and ' . - _ ! # ^ ~, at most 64 of them, at a verified domain.
+// checkUPN checks a principal name: letters, digits and ' . - _ ! # ^ ~, at most 64 of them and no dot at their end, at a
+// verified domain of at most 48 characters.
 func (t *Tenant) checkUPN(name string) *apiError {
 	local, domain, found := strings.Cut(name, "@")
-	if !found || local == "" || len(local) > 64 || strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") {
+	if !found || local == "" || len(local) > 64 || len(domain) > 48 || strings.HasSuffix(local, ".") {
 		return invalidValue(byUPN, userKind)
 	}
 	for _, c := range local {
