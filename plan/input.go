@@ -108,7 +108,7 @@ type State struct {
 type Deleted struct {
 	directory.Ref
 	RemoteID string
-	// Address is the address that the account had, and comes back with.
+	// Address is the address that the account had, and comes back with; empty where it can come back with any.
 	Address string
 	At      time.Time
 }

@@ -30,11 +30,12 @@ func (c *computer) undeleted(d *Desired) bool {
 	if del == nil {
 		return false
 	}
+	name := strings.TrimSpace(del.Address + " (" + del.RemoteID + ")")
 	until := del.At.Add(c.in.Capabilities.UndeleteWithin).UTC().Format(time.RFC3339)
 	for _, address := range []string{del.Address, d.Address} {
 		for _, o := range c.byAddress[address] {
-			c.hold(d, Restorable, "its deleted account %s (%s) can be restored until %s, and %s %s (%s) has the address %s: take the address from it",
-				del.Address, del.RemoteID, until, o.Kind, o.Address, o.RemoteID, address)
+			c.hold(d, Restorable, "its deleted account %s can be restored until %s, and %s %s (%s) has the address %s: take the address from it",
+				name, until, o.Kind, o.Address, o.RemoteID, address)
 			return true
 		}
 	}

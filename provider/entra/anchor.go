@@ -135,8 +135,7 @@ func (it *item) deriveNickname(id directory.ID, text string) {
 func nickname(text, otherwise string) string {
 	var b strings.Builder
 	for _, r := range text {
-		refused := r <= ' ' || r >= 0x7f || strings.ContainsRune("@()\\[]\";:<>,", r)
-		if !refused && (r != '.' || !strings.HasSuffix(b.String(), ".")) {
+		if !refusedInNickname(r) && (r != '.' || !strings.HasSuffix(b.String(), ".")) {
 			b.WriteRune(r)
 		}
 	}
@@ -170,5 +169,5 @@ func (p *Provider) sendCreates(ctx context.Context, items []*item) {
 	p.send(ctx, again...)
 }
 
-// ID returns the ID whose onPremisesImmutableId a text is, and false where it is none.
+// ID decodes an onPremisesImmutableId. It returns false for a text that Rollcall never writes.
 func ID(anchor string) (directory.ID, bool) { return decodeAnchor(anchor) }

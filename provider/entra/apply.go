@@ -104,7 +104,7 @@ func (p *Provider) apply(ctx context.Context, jobs []*job) {
 	}
 }
 
-// unaddressed ends a job whose remote id is none. An object that does not exist cannot lose anything.
+// unaddressed ends a job without a valid remote id. An object that does not exist cannot lose anything.
 func (p *Provider) unaddressed(j *job) {
 	if j.RemoteID != "" && (j.Op == plan.Delete || j.Op == plan.RemoveMember) {
 		j.succeed("")

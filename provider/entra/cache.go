@@ -11,11 +11,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
 // Cache keeps named blobs between runs. Losing one costs a read from the beginning and nothing else. A blob is saved
-// whole or not at all: a token must never come with another state than its own.
+// as a whole, because a token must never come with another state than its own.
 type Cache interface {
 	// Load returns a blob, nil where there is none.
 	Load(ctx context.Context, name string) ([]byte, error)
@@ -35,7 +36,7 @@ type half[R any] struct {
 	Count  int       `json:"count"`
 
 	objects map[string]*R
-	// changed says that it differs from what the cache has, pages how many pages it took since, saved which link is there.
+	// changed is set while the half differs from the cache. pages counts the pages since, saved is the time of the link there.
 	changed bool
 	pages   int
 	saved   time.Time
@@ -81,7 +82,7 @@ func decode[R any](blob []byte, id func(*R) string) (*half[R], error) {
 	return h, nil
 }
 
-// made identifies what a half of this Provider is made with.
+// made identifies the tenant and the properties that a half of this Provider is made with.
 func (p *Provider) made(selection string) string {
 	return strings.Join([]string{"1", p.cfg.Endpoint, p.cfg.TenantID, selection}, " ")
 }
@@ -118,4 +119,91 @@ func save[R any](ctx context.Context, p *Provider, name string, h *half[R]) erro
 	}
 	h.changed, h.pages, h.saved = false, 0, h.Linked
 	return nil
+}
+
+// seen is the state between a Read and the Settle after it.
+type seen struct {
+	mu      sync.Mutex
+	picture *picture
+	// wrote is set after a write. doubtful are groups whose members differ from the picture.
+	wrote    bool
+	doubtful map[string]bool
+}
+
+func (s *seen) put(p *picture) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.picture, s.wrote, s.doubtful = p, false, map[string]bool{}
+}
+
+func (s *seen) take() (p *picture, wrote bool, doubtful map[string]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, wrote, doubtful = s.picture, s.wrote, s.doubtful
+	s.picture, s.doubtful = nil, nil
+	return p, wrote, doubtful
+}
+
+// note records a write.
+func (s *seen) note() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.wrote = true
+}
+
+// doubt records that the members of a group differ from the picture.
+func (s *seen) doubt(group string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.doubtful != nil {
+		s.doubtful[group] = true
+	}
+}
+
+// Settle implements reconcile.Settler. It follows the delta queries over the writes of this run and keeps the picture with
+// the links to their ends.
+func (p *Provider) Settle(ctx context.Context) error {
+	s, wrote, doubtful := p.seen.take()
+	if s == nil || p.opts.Cache == nil {
+		return nil
+	}
+	if wrote {
+		if err := p.advance(ctx, s); err != nil {
+			return err
+		}
+	}
+	if err := p.relist(ctx, s, doubtful); err != nil {
+		return err
+	}
+	return p.keep(ctx, s)
+}
+
+// relist reads the members of groups again that delta had wrong, or that were changed by hand meanwhile.
+func (p *Provider) relist(ctx context.Context, s *picture, doubtful map[string]bool) error {
+	for _, id := range slices.Sorted(maps.Keys(doubtful)) {
+		if g := s.groups.objects[id]; g != nil && groupID(g.Name) != "" {
+			g.Unlisted = true
+		}
+	}
+	return p.listUnlisted(ctx, s)
+}
+
+// keep saves changes, and links that would grow too old.
+func (p *Provider) keep(ctx context.Context, s *picture) error {
+	var errs []error
+	if s.users.changed || s.users.Linked.Sub(s.users.saved) >= relink {
+		errs = append(errs, save(ctx, p, "users", s.users))
+	}
+	if s.groups.changed || s.groups.Linked.Sub(s.groups.saved) >= relink {
+		errs = append(errs, save(ctx, p, "groups", s.groups))
+	}
+	return errors.Join(errs...)
+}
+
+// keepLong saves a picture that took long to read, so that it need not be read again when the run fails. Settle reports
+// errors.
+func (p *Provider) keepLong(ctx context.Context, s *picture) {
+	if s.users.pages+s.groups.pages >= keepAfter || s.users.saved.IsZero() || s.groups.saved.IsZero() {
+		_ = p.keep(ctx, s)
+	}
 }

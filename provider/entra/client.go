@@ -18,7 +18,10 @@ import (
 	"rollcall/provider/pace"
 )
 
-var _ provider.Provider = (*Provider)(nil)
+var (
+	_ provider.Provider = (*Provider)(nil)
+	_ provider.Restorer = (*Provider)(nil)
+)
 
 // Permissions are the application permissions that the app needs, with an administrator's consent.
 var Permissions = []string{"User.ReadWrite.All", "Group.ReadWrite.All", "Directory.Read.All", "Domain.Read.All"}

@@ -12,6 +12,7 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/plan"
 )
 
 // returningLife is how long Entra keeps deleted users (learn.microsoft.com/graph/api/directory-deleteditems-restore).
@@ -69,13 +70,31 @@ func (p *Provider) listDeleted(ctx context.Context) error {
 		p.deleted.byID = found
 		return nil
 	case r != nil && r.status < 500 && fault.KindOf(err) != fault.Throttled: // It holds up the creation of accounts, and nothing else.
-		return fault.Errorf(fault.Refused, "not created, because it is not known whether a deleted account of this entry can be restored: %w", err)
+		return fault.Errorf(fault.Refused, "it is not known whether a deleted account can be restored: %w", err)
 	}
 	return err
 }
 
-// restoreDeleted ends the jobs whose account was among the deleted items and is restored. A job whose account is no longer
-// there stays open.
+// Deleted implements provider.Restorer. A restored account can take any address, so the former ones are not named.
+func (p *Provider) Deleted(ctx context.Context) ([]plan.Deleted, error) {
+	if err := p.listDeleted(ctx); err != nil {
+		return nil, err
+	}
+	p.deleted.mu.Lock()
+	defer p.deleted.mu.Unlock()
+	out := make([]plan.Deleted, 0, len(p.deleted.byID))
+	for _, id := range slices.Sorted(maps.Keys(p.deleted.byID)) {
+		u := p.deleted.byID[id]
+		at, err := time.Parse(time.RFC3339, u.since)
+		if err != nil {
+			at = p.now()
+		}
+		out = append(out, plan.Deleted{Ref: directory.Ref{Kind: directory.User, ID: id}, RemoteID: u.id, At: at})
+	}
+	return out, nil
+}
+
+// restoreDeleted restores the accounts that are among the deleted items, and ends their jobs. The other jobs stay open.
 func (p *Provider) restoreDeleted(ctx context.Context, jobs []*job) {
 	if len(jobs) == 0 {
 		return
@@ -118,9 +137,9 @@ func (p *Provider) restoreDeleted(ctx context.Context, jobs []*job) {
 	}
 }
 
-// undelete restores deleted accounts. They come back blocked, and the jobs that it returns have to complete them. A job
-// whose account is not among the deleted items is among these: an earlier attempt restored it, or it is gone for good, which
-// the next request tells.
+// undelete restores deleted accounts. They come back blocked, and the jobs that it returns have to complete them. Among
+// these are the jobs of accounts that are not deleted items: an earlier attempt restored them, or they are gone for good,
+// which the next request shows.
 func (p *Provider) undelete(ctx context.Context, jobs []*job, ids map[*job]string, body func(*job) map[string]any) []*job {
 	if len(jobs) == 0 {
 		return nil
@@ -159,12 +178,19 @@ func (p *Provider) undelete(ctx context.Context, jobs []*job, ids map[*job]strin
 // undeleteUsers restores deleted accounts and then sets the fields to what they were. An account that was active is
 // activated with its fields.
 func (p *Provider) undeleteUsers(ctx context.Context, jobs []*job) {
+	p.checkAddresses(ctx, jobs)
 	ids := map[*job]string{}
-	for _, j := range jobs {
+	for _, j := range open(jobs) {
 		ids[j] = j.RemoteID
+		p.deleted.take(j.ID)
 	}
-	p.deleted.forget()
-	p.undelete(ctx, jobs, ids, func(*job) map[string]any { return map[string]any{"autoReconcileProxyConflict": true} })
+	p.undelete(ctx, open(jobs), ids, func(j *job) map[string]any {
+		body := map[string]any{"autoReconcileProxyConflict": true}
+		if address := newAddress(j.Change); address != "" {
+			body["newUserPrincipalName"] = address
+		}
+		return body
+	})
 	p.reinstate(ctx, open(jobs))
 }
 
@@ -185,6 +211,9 @@ func (p *Provider) reinstate(ctx context.Context, jobs []*job) {
 			body["accountEnabled"] = true
 		}
 		patch(body, j.Fields)
+		if address := newAddress(j.Change); address != "" {
+			body["userPrincipalName"] = address
+		}
 		back, items = append(back, j), append(items, p.patchUser(j.RemoteID, body))
 	}
 	p.sendPatches(ctx, back, items)

@@ -15,13 +15,13 @@ import (
 )
 
 const (
-	// readAnew is how long a delta query is continued before everything is read again, which bounds what it could have missed.
+	// readAnew is how long a delta query is continued before everything is read again, which bounds what it may have missed.
 	readAnew = 72 * time.Hour
 	// linkLife is how long a link is used; Graph promises seven days.
 	linkLife = 6 * 24 * time.Hour
 	// keepAfter is how many pages are worth keeping before the run is over.
 	keepAfter = 10
-	// relink is when a link is replaced in the cache though nothing changed.
+	// relink is the age at which a link is replaced in the cache without a change.
 	relink = 24 * time.Hour
 )
 
@@ -83,7 +83,7 @@ func (p *Provider) advance(ctx context.Context, s *picture) error {
 	return p.listUnlisted(ctx, s)
 }
 
-// follow reads a delta query to its end: from where the half ends, or from the beginning where that is due.
+// follow reads a delta query to its end, from the end of the half, or from the beginning where that is due.
 func follow[R any](ctx context.Context, p *Provider, op, first string, h *half[R], merge func(id string, r raw, removed bool)) error {
 	now := p.now()
 	if h.Link != "" && now.Sub(h.Began) < readAnew && now.Sub(h.Linked) < linkLife {
@@ -163,7 +163,7 @@ func (p *Provider) deltaPage(ctx context.Context, op, url string) (deltaPage, er
 	return page, nil
 }
 
-// mergeGroup takes over what a page says of a group.
+// mergeGroup merges a page's properties of a group.
 func (p *Provider) mergeGroup(h *half[group], id string, r raw) {
 	g, known := h.objects[id]
 	if !known {
@@ -186,7 +186,7 @@ func (p *Provider) mergeGroup(h *half[group], id string, r raw) {
 	}
 }
 
-// mergeMembers adds and removes members; the last word on a member counts.
+// mergeMembers adds and removes members. The last change of a member counts.
 func (g *group) mergeMembers(changes []raw) {
 	in := make(map[string]bool, len(changes))
 	for _, m := range changes {
@@ -205,7 +205,7 @@ func (g *group) mergeMembers(changes []raw) {
 	g.Members = kept
 }
 
-// prune removes what is gone from the groups that it was in.
+// prune removes deleted objects from the groups that they were in.
 func (s *picture) prune(gone map[string]bool) {
 	if len(gone) == 0 {
 		return

@@ -48,7 +48,7 @@ type refusal struct {
 	status  int
 	code    string
 	message string
-	// targets are the properties whose value another object has, properties all that the refusal is about.
+	// targets are the properties with a value that another object has. properties are all that the refusal is about.
 	targets, properties []string
 }
 

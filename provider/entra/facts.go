@@ -3,6 +3,8 @@ package entra
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -13,19 +15,19 @@ import (
 )
 
 const (
-	// factsKept is for how long reads believe what they know of domains and administrators.
+	// factsKept is how long reads use known domains and administrators.
 	factsKept = 24 * time.Hour
-	// domainsKept is for how long writes believe a list of domains.
+	// domainsKept is how long writes use a list of domains.
 	domainsKept = 10 * time.Minute
 )
 
-// facts are what the tenant is like: read when something is written, else once a day.
+// facts are the domains and administrators of the tenant. They are read before writes, else once a day.
 type facts struct {
 	mu   sync.Mutex
 	have knowledge
 }
 
-// knowledge is what is kept of it.
+// knowledge is the part of the facts that is kept.
 type knowledge struct {
 	Made      string    `json:"made"`
 	Domains   []string  `json:"domains"`
@@ -36,7 +38,7 @@ type knowledge struct {
 	AdminsAt time.Time `json:"admins_at"`
 }
 
-// known returns what is known, from the cache where another process may have learnt more.
+// known returns the facts, from the cache where another process may have read newer ones.
 func (p *Provider) known(ctx context.Context) knowledge {
 	p.facts.mu.Lock()
 	defer p.facts.mu.Unlock()
@@ -56,7 +58,7 @@ func (p *Provider) known(ctx context.Context) knowledge {
 	return p.facts.have
 }
 
-// learn keeps what change makes of the facts. What cannot be kept is read again: that is no error.
+// learn changes the facts and keeps them. Facts that cannot be kept are read again, so that is no error.
 func (p *Provider) learn(ctx context.Context, change func(*knowledge)) {
 	p.facts.mu.Lock()
 	defer p.facts.mu.Unlock()
@@ -138,8 +140,8 @@ func inDomain(address string, names []string) error {
 	return nil
 }
 
-// readAdministrators returns the ids of the members of every activated role. Others may be read in the same requests:
-// their items are sent, and judged by the caller.
+// readAdministrators returns the ids of the members of every activated role. The items of others are sent in the same
+// requests and judged by the caller.
 func (p *Provider) readAdministrators(ctx context.Context, others ...*item) (map[string]bool, error) {
 	a := &roles{p: p, members: map[string]*item{}, ids: map[string]bool{}}
 	for _, id := range p.known(ctx).Roles {
@@ -160,7 +162,7 @@ func (p *Provider) readAdministrators(ctx context.Context, others ...*item) (map
 	return a.ids, nil
 }
 
-// roles reads who has a role.
+// roles reads the members of roles.
 type roles struct {
 	p       *Provider
 	members map[string]*item // by role
@@ -229,9 +231,44 @@ func (a *roles) collect(ctx context.Context, active []string) error {
 		}
 	}
 	for _, group := range sortedKeys(failed) {
-		if err == nil && !notFound(failed[group]) { // Without them nobody may be suspended.
+		if err == nil && !notFound(failed[group]) { // Without them no account may be suspended.
 			err = fault.Errorf(fault.Denied, "the administrators in group %s cannot be read: %w", group, failed[group])
 		}
 	}
 	return err
+}
+
+// Check tries what a run needs, without writing: an access token, the domains, and a first page of users, groups, deleted
+// users and administrators. It returns a line for each thing that is right. The error joins what is wrong, each with
+// advice. The domains serve the next run, too.
+func (p *Provider) Check(ctx context.Context) (good []string, err error) {
+	domains, err := p.readDomains(ctx)
+	if err != nil {
+		if e, ok := errors.AsType[*fault.Error](err); !ok || e.Op == tokenOp || fault.KindOf(err) != fault.Denied {
+			return nil, err
+		}
+	} else {
+		good = append(good, "access token for the tenant; verified domains: "+strings.Join(domains, ", "))
+	}
+	bad := []error{err}
+	for _, c := range []struct {
+		what string
+		item *item
+	}{
+		{"users can be read, with every mapped field", get("users.list", "/users?"+userSelection(p.userFields)+"&$top=1")},
+		{"groups can be read, with every mapped field", get("groups.list", "/groups?"+groupSelection(p.groupFields)+"&$top=1")},
+		{"deleted users can be read", get("deletedItems.list", "/directory/deletedItems/microsoft.graph.user?$select=id&$top=1")},
+	} {
+		if p.send(ctx, c.item); c.item.err != nil {
+			bad = append(bad, c.item.err)
+			continue
+		}
+		good = append(good, c.what)
+	}
+	if administrators, err := p.readAdministrators(ctx); err != nil {
+		bad = append(bad, err)
+	} else {
+		good = append(good, fmt.Sprintf("administrators can be read: there are %d, who are never suspended or deleted", len(administrators)))
+	}
+	return good, errors.Join(bad...)
 }

@@ -47,7 +47,7 @@ func (p *Provider) createGroups(ctx context.Context, jobs []*job) {
 	p.identify(ctx, found)
 }
 
-// readGroups ends the jobs whose uniqueName belongs to the group of another entry.
+// readGroups ends a job where the uniqueName belongs to the group of another entry.
 func (p *Provider) readGroups(ctx context.Context, jobs []*job) {
 	items := make([]*item, 0, len(jobs))
 	for _, j := range jobs {
@@ -149,7 +149,7 @@ func (p *Provider) deleteGroups(ctx context.Context, jobs []*job) {
 	p.sendPatches(ctx, jobs, items)
 }
 
-// verifyGroups reads the groups that are about to lose something and ends the jobs whose group does not carry one of the
+// verifyGroups reads the groups that are about to lose something, and ends the jobs of groups that carry none of the
 // anchors. A group that is gone ends them with success: it has nothing to lose.
 func (p *Provider) verifyGroups(ctx context.Context, jobs []*job, anchors func(*job) []directory.ID) {
 	items := byIDs("groups.list", "groups", groupSelection(nil), remoteIDs(jobs))

@@ -91,7 +91,7 @@ func (p *Provider) listMembers(ctx context.Context, groups []string) (map[string
 	return listed, failed, nil
 }
 
-// fill gives groups their members. A group whose members cannot be read is neither empty nor absent: it is left alone.
+// fill gives groups their members. A group with unreadable members is neither empty nor absent. It is left alone.
 func (p *Provider) fill(ctx context.Context, groups map[string]*group, ids []string) error {
 	slices.Sort(ids)
 	members, failed, err := p.listMembers(ctx, ids)
@@ -124,7 +124,7 @@ func byIDs(op, set, selection string, ids []string) []*item {
 	return items
 }
 
-// filter writes a $filter. A space is %20, as not everybody takes a plus for one.
+// filter writes a $filter. A space is %20, because a plus is not a space everywhere.
 func filter(expression string) string {
 	return "$filter=" + strings.ReplaceAll(url.QueryEscape(expression), "+", "%20")
 }

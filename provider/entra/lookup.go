@@ -16,8 +16,8 @@ import (
 // lookUp reads single entries by remote id, by anchor and, for users, by address, in one batch.
 //
 // For a user it also reads the groups of ours that the user is a direct member of, whether or not the lookup names them.
-// They are in the state with the user as their only member; those of the lookup that the user is not in have no members
-// and nothing but their ids. A plan limited to the user (Input.Only) compares just that.
+// They are in the state with the user as their only member. The other groups of the lookup have their ids and no members.
+// A plan limited to the user (Input.Only) compares nothing else.
 func (p *Provider) lookUp(ctx context.Context, q provider.Query) (plan.State, error) {
 	domains, administrators, err := p.factsOf(ctx)
 	if err != nil {
@@ -59,7 +59,7 @@ func (l *looking) add(o plan.Object) *plan.Object {
 
 func (l *looking) addUser(u *user) { l.add(l.p.describeUser(u, l.q, l.administrators)) }
 
-// user looks for a user, for what has its address, and for its memberships.
+// user finds a user, the object that has its address, and its memberships.
 func (l *looking) user(ctx context.Context, lookup provider.Lookup) error {
 	byAnchor := get("users.list", "/users?"+filter("onPremisesImmutableId eq "+quoted(encodeAnchor(lookup.ID)))+"&"+userSelection(l.p.userFields))
 	items := []*item{byAnchor}
@@ -139,7 +139,7 @@ func (l *looking) missing(lookup provider.Lookup) {
 	}
 }
 
-// memberships lists what a user is a direct member of. A cast to groups would be answered from an index that lags.
+// memberships lists the groups and roles of a user. A cast to groups would be answered from an index that lags.
 func memberships(user string) *item {
 	return get("users.memberOf", "/users/"+user+"/memberOf?"+groupSelection(nil)+"&$top=999")
 }
@@ -164,12 +164,12 @@ func (l *looking) memberships(ctx context.Context, lookup provider.Lookup, it *i
 	}
 	for _, g := range lookup.Groups {
 		ref := directory.Ref{Kind: directory.Group, ID: g.ID}
-		l.add(plan.Object{Ref: ref, RemoteID: g.RemoteID, Active: true, ReadOnly: why})
+		l.add(plan.Object{Ref: ref, RemoteID: g.RemoteID, Active: true, ReadOnly: why, Unreadable: why != ""})
 	}
 	return nil
 }
 
-// memberOf reads the groups of ours out of a list whose first page is there.
+// memberOf reads the groups of ours from a list, of which the item has the first page.
 func (p *Provider) memberOf(ctx context.Context, it *item) ([]*group, error) {
 	var in []*group
 	each := func(r raw) {

@@ -1,12 +1,19 @@
 package entra
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"io"
 	"slices"
 	"strings"
+
+	"rollcall/directory"
+	"rollcall/plan"
+	"rollcall/provider"
 )
 
-// user is what is kept of a user.
+// user is the part of a user that is kept.
 type user struct {
 	ID string `json:"i"`
 	// UPN is the userPrincipalName as Graph shows it, Anchor the onPremisesImmutableId.
@@ -19,20 +26,20 @@ type user struct {
 	Fields []string `json:"f,omitempty"`
 }
 
-// group is what is kept of a group.
+// group is the part of a group that is kept.
 type group struct {
 	ID string `json:"i"`
 	// Name is the uniqueName, Nickname the mailNickname.
 	Name     string `json:"n,omitempty"`
 	Nickname string `json:"k,omitempty"`
-	// Dynamic, Roles, Synced and Mail say why it is not ours to write: a membership rule, assignable to roles, synchronised
-	// from elsewhere, managed by Exchange.
+	// Dynamic, Roles, Synced and Mail are reasons not to write the group: a membership rule, assignable to roles,
+	// synchronised from elsewhere, managed by Exchange.
 	Dynamic bool     `json:"d,omitempty"`
 	Roles   bool     `json:"r,omitempty"`
 	Synced  bool     `json:"s,omitempty"`
 	Mail    bool     `json:"m,omitempty"`
 	Fields  []string `json:"f,omitempty"`
-	// Members of a group of ours, sorted; those of other groups are not kept.
+	// Members of a group of ours, sorted. The members of other groups are not kept.
 	Members []string `json:"o,omitempty"`
 	// Unlisted is set while the members are not known: the group has become ours since it was read, or could not be read.
 	Unlisted bool `json:"x,omitempty"`
@@ -53,7 +60,7 @@ func groupSelection(fields []string) string {
 	return "$select=" + strings.Join(append([]string{"id", "uniqueName", "groupTypes", "mailEnabled", "isAssignableToRole", "onPremisesSyncEnabled"}, fields...), ",")
 }
 
-// raw is one object as JSON gave it. A property that is not there is as it was; null is empty.
+// raw is the JSON of one object. A missing property is unchanged, null is empty.
 type raw map[string]json.RawMessage
 
 func (r raw) text(name string, to *string) {
@@ -95,7 +102,7 @@ func (r raw) fields(names []string, to *[]string) {
 	}
 }
 
-// merge takes over what Graph says of the user.
+// merge takes over the properties of the user.
 func (u *user) merge(r raw, fields []string) {
 	r.text("id", &u.ID)
 	r.text("userPrincipalName", &u.UPN)
@@ -109,7 +116,7 @@ func (u *user) merge(r raw, fields []string) {
 	r.fields(fields, &u.Fields)
 }
 
-// merge takes over what Graph says of the group, without its members.
+// merge takes over the properties of the group, without its members.
 func (g *group) merge(r raw, fields []string) {
 	r.text("id", &g.ID)
 	r.text("uniqueName", &g.Name)
@@ -145,4 +152,109 @@ func (p *Provider) readGroup(body json.RawMessage) (*group, bool) {
 	g := &group{}
 	g.merge(r, p.groupFields)
 	return g, g.ID != ""
+}
+
+// describeUser describes a user in the planner's words.
+func (p *Provider) describeUser(u *user, q *provider.Query, administrators map[string]bool) plan.Object {
+	o := plan.Object{
+		Ref: directory.Ref{Kind: directory.User}, RemoteID: u.ID, Address: strings.ToLower(u.UPN), Active: !u.Disabled,
+		Fields: attributes(p.userFields, u.Fields), Protected: p.protects(u, administrators),
+	}
+	if id, ours := decodeAnchor(u.Anchor); ours {
+		o.ID = id
+		o.Unproven = "it carries an onPremisesImmutableId that may be another system's"
+	} else if u.Anchor != "" && o.Protected == "" {
+		o.Protected = "it carries the onPremisesImmutableId of another system"
+	}
+	if u.Synced {
+		o.ReadOnly = "it is synchronised from another directory (onPremisesSyncEnabled)"
+	}
+	o.Suspender = suspender(&o, q.Known[o.Ref])
+	if !o.Active && o.Anchored() && p.returning.has(u.ID) {
+		o.Suspender = plan.Us
+		p.marks.set(u.ID, true)
+	}
+	return o
+}
+
+// suspender returns who suspended an account, which the ledger alone knows. An active account with our mark was activated
+// by hand, or is shown as it was before. Either way the mark has to go before the account is suspended by hand.
+func suspender(o *plan.Object, link plan.Link) plan.Suspender {
+	known := o.Anchored() && link.RemoteID == o.RemoteID
+	switch {
+	case known && link.Suspended:
+		return plan.Us
+	case o.Active:
+		return plan.Nobody
+	case known:
+		return plan.Else
+	}
+	return plan.Unknown
+}
+
+// protects returns why a user is never adopted, suspended or deleted, or "".
+func (p *Provider) protects(u *user, administrators map[string]bool) string {
+	if administrators[u.ID] {
+		return "administrator"
+	}
+	if pattern := p.cfg.Protects(u.ID, strings.ToLower(u.UPN)); pattern != "" {
+		return "protected by the configuration (" + pattern + ")"
+	}
+	return ""
+}
+
+// describeGroup describes a group in the planner's words, with the members of a group that is ours.
+func (p *Provider) describeGroup(g *group, q *provider.Query) plan.Object {
+	o := plan.Object{
+		Ref: directory.Ref{Kind: directory.Group, ID: p.entryOf(g)}, RemoteID: g.ID, Active: true,
+		Fields: attributes(p.groupFields, g.Fields), ReadOnly: g.readOnly(), Unreadable: g.unreadable != "",
+	}
+	if pattern := p.cfg.Protects(g.ID); pattern != "" {
+		o.Protected = "protected by the configuration (" + pattern + ")"
+	}
+	if !o.Anchored() || g.unreadable != "" {
+		return o
+	}
+	o.Members, o.Listed, o.Witness = g.Members, true, witness(g.Members)
+	if c := q.Groups[o.ID]; c.Holds(o.Witness, q.Now) {
+		o.Members, o.Listed = c.Members, false
+	}
+	return o
+}
+
+// readOnly returns why a group is never written, or "".
+func (g *group) readOnly() string {
+	switch {
+	case g.unreadable != "":
+		return g.unreadable
+	case g.Synced:
+		return "it is synchronised from another directory (onPremisesSyncEnabled)"
+	case g.Dynamic:
+		return "its members come from a rule (dynamic membership)"
+	case g.Roles:
+		return "it can be assigned to administrators' roles (isAssignableToRole)"
+	case g.Mail:
+		return "it is enabled for mail: Exchange or Microsoft 365 manages it"
+	}
+	return ""
+}
+
+// witness is a digest of members. The ledger keeps members for object jobs, and is not written while the digest is the same.
+func witness(members []string) string {
+	h := sha256.New()
+	for _, m := range members {
+		_, _ = io.WriteString(h, m)
+		_, _ = h.Write([]byte{'\n'})
+	}
+	return hex.EncodeToString(h.Sum(nil)[:12])
+}
+
+func attributes(names, values []string) directory.Attributes {
+	out := make(directory.Attributes, 0, len(names))
+	for i, name := range names {
+		if i < len(values) && values[i] != "" {
+			out = append(out, directory.Attribute{Name: name, Values: values[i : i+1 : i+1]})
+		}
+	}
+	return out
 }

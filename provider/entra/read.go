@@ -18,11 +18,16 @@ import (
 
 // Read implements provider.Provider.
 //
-// Without lookups it continues the delta queries of users and groups, and looks up what the ledger knows and they do not
-// show. Where nothing changed that is two requests.
+// Without lookups it continues the delta queries of users and groups, and looks up the objects that the ledger knows and
+// they do not show. Where nothing changed that is two requests.
 func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, error) {
 	p.deleted.forget()
 	p.returning.load(ctx, p)
+	for _, link := range q.Known {
+		if unsettled(link, q) { // Another process may have created it.
+			p.recent.Add(link.RemoteID)
+		}
+	}
 	if len(q.Lookups) > 0 {
 		p.marks.add(q.Known)
 		return p.lookUp(ctx, q)
@@ -59,10 +64,10 @@ type reading struct {
 	q              *provider.Query
 	picture        *picture
 	administrators map[string]bool
-	// users and groups were looked up. They are not put into the picture: delta would not take them out of it again.
+	// users and groups were looked up. They stay out of the picture, because delta would not remove them again.
 	users  map[string]*user
 	groups map[string]*group
-	// back are accounts that were to come back and are active now.
+	// back are restored accounts that are active now.
 	back  []string
 	state plan.State
 }
@@ -93,8 +98,8 @@ func (r *reading) describe() {
 	})
 }
 
-// findKnown looks up what the ledger knows and the picture does not show, or shows without our anchor: delta trails behind
-// writes.
+// findKnown looks up the objects that the ledger knows and the picture does not show, or shows without our anchor. Delta
+// trails behind writes.
 func (r *reading) findKnown(ctx context.Context) error {
 	anchored := r.anchored()
 	var missing []directory.Ref
@@ -129,10 +134,10 @@ func (r *reading) findKnown(ctx context.Context) error {
 // unreadable returns a stand-in for an object of ours that Graph does not show: it exists, and it is left alone.
 func unreadable(ref directory.Ref, remoteID string, err error) plan.Object {
 	why := fmt.Sprintf("%s %s cannot be read: %v", ref.Kind, remoteID, err)
-	return plan.Object{Ref: ref, RemoteID: remoteID, Active: true, Suspender: plan.Unknown, ReadOnly: why}
+	return plan.Object{Ref: ref, RemoteID: remoteID, Active: true, Suspender: plan.Unknown, ReadOnly: why, Unreadable: true}
 }
 
-// anchored returns the entries whose anchors the picture shows.
+// anchored returns the entries of the anchors that the picture shows.
 func (r *reading) anchored() map[directory.Ref]bool {
 	out := make(map[directory.Ref]bool, len(r.q.Known))
 	for _, u := range r.picture.users.objects {
@@ -148,7 +153,7 @@ func (r *reading) anchored() map[directory.Ref]bool {
 	return out
 }
 
-// found keeps what was looked up.
+// found keeps an object that was looked up.
 func (r *reading) found(kind directory.Kind, body json.RawMessage) {
 	if kind == directory.User {
 		if u, ok := r.p.readUser(body); ok {
@@ -170,7 +175,7 @@ func (r *reading) listGroups(ctx context.Context) error {
 	return r.p.fill(ctx, r.groups, ids)
 }
 
-// getByID asks for one object as it is kept.
+// getByID returns the request for one object.
 func (p *Provider) getByID(kind directory.Kind, id string) *item {
 	if kind == directory.User {
 		return get("users.get", "/users/"+id+"?"+userSelection(p.userFields))
@@ -178,12 +183,12 @@ func (p *Provider) getByID(kind directory.Kind, id string) *item {
 	return get("groups.get", "/groups/"+id+"?"+groupSelection(p.groupFields))
 }
 
-// unsettled reports whether an object that is not to be seen may have been created too short a time ago.
+// unsettled reports whether an object that does not show may have been created too short a time ago.
 func unsettled(link plan.Link, q provider.Query) bool {
 	return !link.Created.IsZero() && q.Now.Sub(link.Created) < provider.Settle
 }
 
-// listUnlisted reads the members of the groups whose members are not known.
+// listUnlisted reads the members of the groups with unknown members.
 func (p *Provider) listUnlisted(ctx context.Context, s *picture) error {
 	var ids []string
 	for id, g := range s.groups.objects {

@@ -13,8 +13,8 @@ var userSpec = []mapping.Field{
 	{Name: "displayName", Default: "coalesce(displayName, cn)", Required: true, MaxLength: 256, Doc: "Name that is shown."},
 	{Name: "givenName", Default: "givenName", MaxLength: 64, Doc: "First name."},
 	{Name: "surname", Default: "familyName", MaxLength: 64, Doc: "Last name."},
-	{Name: "mailNickname", MaxLength: 64, Doc: "Mail alias, without a domain; when it is not mapped, a new user gets what stands before the @."},
-	{Name: "mail", MaxLength: 256, Doc: "Mail address, for tenants where no mailbox sets it."},
+	{Name: "mailNickname", MaxLength: 64, Check: checkNickname, Doc: "Mail alias, without a domain; when it is not mapped, a new user gets one made of the part before the @."},
+	{Name: "mail", MaxLength: 256, Check: checkMail, Doc: "Mail address, for tenants where no mailbox sets it."},
 	{Name: "jobTitle", MaxLength: 128, Doc: "Job title."},
 	{Name: "department", MaxLength: 64, Doc: "Department."},
 	{Name: "companyName", MaxLength: 64, Doc: "Name of the company."},
@@ -29,22 +29,24 @@ var userSpec = []mapping.Field{
 	{Name: "state", MaxLength: 128, Doc: "State or province."},
 	{Name: "postalCode", MaxLength: 40, Doc: "Postal code."},
 	{Name: "country", MaxLength: 128, Doc: "Country or region."},
-	{Name: "usageLocation", MaxLength: 2, Doc: "Two-letter country code (ISO 3166), which licences need."},
+	{Name: "usageLocation", MaxLength: 2, Check: checkCountry, Doc: "Two-letter country code (ISO 3166), which licences need."},
 	{Name: "preferredLanguage", MaxLength: 64, Doc: "Language and region: de-DE."},
 }
 
 var groupSpec = []mapping.Field{
 	{Name: "displayName", Default: "cn", Required: true, MaxLength: 256, Doc: "Name that is shown."},
 	{Name: "description", MaxLength: 1024, Doc: "Description."},
-	{Name: "mailNickname", MaxLength: 64, Doc: "Mail alias; when it is not mapped, a new group gets one made of its name."},
+	{Name: "mailNickname", MaxLength: 64, Check: checkNickname, Doc: "Mail alias; when it is not mapped, a new group gets one made of its name."},
 }
 
 // Spec returns the fields that mappings may set, with their defaults. Groups have no address.
 func Spec() mapping.Spec {
-	return mapping.Spec{User: slices.Clone(userSpec), Group: slices.Clone(groupSpec), UserAddress: "lower(mail)"}
+	return mapping.Spec{
+		User: slices.Clone(userSpec), Group: slices.Clone(groupSpec), UserAddress: "lower(mail)", CheckUserAddress: checkUPN,
+	}
 }
 
-// mapped returns the names of the fields that the configuration maps, sorted: nothing else is read or written.
+// mapped returns the names of the mapped fields, sorted. No other fields are read or written.
 func mapped(spec []mapping.Field, set map[string]string) []string {
 	var names []string
 	for _, f := range spec {
@@ -62,7 +64,7 @@ func isList(field string) bool { return field == "businessPhones" }
 // mandatory are the fields that cannot be cleared.
 var mandatory = []string{"displayName", "mailNickname"}
 
-// patch puts changed fields into the body of a request. Blanks around a value do not count, so they are not sent.
+// patch puts changed fields into the body of a request, without blanks around the values.
 func patch(body map[string]any, fields []plan.FieldChange) {
 	for _, f := range fields {
 		value := ""
@@ -84,10 +86,10 @@ func patch(body map[string]any, fields []plan.FieldChange) {
 }
 
 const (
-	// mostItems is how many requests a batch takes, and mostMembers how many members one request adds.
+	// mostItems is the number of requests in a batch, and mostMembers that of members that one request adds.
 	mostItems   = 20
 	mostMembers = 20
-	// concurrency is how many batches are under way at once: the quota of writes is used up by one or two.
+	// concurrency is the number of batches at a time. One or two use up the quota of writes.
 	concurrency = 4
 )
 
@@ -103,9 +105,8 @@ func (p *Provider) Capabilities() plan.Capabilities {
 	return plan.Capabilities{BatchSize: mostItems, Concurrency: concurrency, UndeleteWithin: returningLife, Normal: normal}
 }
 
-// Batch implements reconcile.Batcher: how many of the leading changes, all of one stage, one Apply takes. New members go by
-// twenty into one request and twenty of those into a batch; where objects are read again before they lose something,
-// one reading serves several batches.
+// Batch implements reconcile.Batcher. Twenty new members go into one request, and twenty requests into a batch. Where objects
+// are read again before they lose something, one reading serves several batches.
 func (p *Provider) Batch(changes []plan.Change) int {
 	switch changes[0].Op {
 	case plan.AddMember:

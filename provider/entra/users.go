@@ -71,7 +71,7 @@ func newPassword() string {
 	return "aA1-" + base64.RawURLEncoding.EncodeToString(secret)
 }
 
-// label is the name of an object whose name is not mapped.
+// label is the name of an object without a mapped name.
 func label(j *job) string {
 	if j.Label != "" {
 		return j.Label
@@ -85,9 +85,9 @@ func clash(err error) bool {
 	return r != nil && fault.KindOf(err) == fault.Conflict && (duplicate(r) || r.status == http.StatusConflict)
 }
 
-// findTaken ends the jobs whose account Graph did not make because another object has the address or the anchor: with
-// success where an earlier attempt made the account, else with a Conflict that names the other object. An account with the
-// anchor that was deleted meanwhile is restored.
+// findTaken finds the objects that have the address or the anchor of accounts that Graph did not make. An account that an
+// earlier attempt made is a success, any other object a Conflict that names it. An account with the anchor that was deleted
+// meanwhile is restored.
 func (p *Provider) findTaken(ctx context.Context, jobs []*job, posts []*item) {
 	var items []*item
 	for i, j := range jobs {
@@ -111,8 +111,8 @@ func (p *Provider) findTaken(ctx context.Context, jobs []*job, posts []*item) {
 		"neither among the users nor among the deleted items: the next run tries again"))
 }
 
-// holder asks which user has an address. After an attempt whose answer got lost it is asked again for a while, because
-// reads trail behind writes.
+// holder returns the request for the user with an address. After an attempt with a lost answer it is repeated for a while,
+// because reads trail behind writes.
 func (p *Provider) holder(address string, patient bool) *item {
 	it := get("users.get", "/users/"+url.PathEscape(address)+"?"+userSelection(nil))
 	it.retell = func(err error) error {
@@ -214,7 +214,7 @@ func (p *Provider) patchUser(id string, body map[string]any) *item {
 	return &item{op: "users.update", method: http.MethodPatch, url: "/users/" + id, body: body, retell: p.settling(id)}
 }
 
-// checkAddresses ends the jobs whose new address the tenant cannot have.
+// checkAddresses ends the jobs with a new address that the tenant cannot have.
 func (p *Provider) checkAddresses(ctx context.Context, jobs []*job) {
 	var names []string
 	for _, j := range jobs {
@@ -320,7 +320,7 @@ func (p *Provider) deleteUsers(ctx context.Context, jobs []*job) {
 }
 
 // verifyUsers reads the accounts that are about to be taken over or to lose something, together with the current
-// administrators, and ends the jobs whose account Rollcall may not touch. anchors returns the anchors that the account of a
+// administrators, and ends the jobs of accounts that Rollcall may not touch. anchors returns the anchors that the account of a
 // job may carry, "" for an account without one. The result has the accounts by id.
 func (p *Provider) verifyUsers(ctx context.Context, jobs []*job, harms bool, anchors func(*job) []directory.ID) map[string]*user {
 	items := byIDs("users.list", "users", userSelection(nil), remoteIDs(jobs))
