@@ -19,11 +19,11 @@ import (
 const uuidLength = 36
 
 // encodeAnchor returns the onPremisesImmutableId of an ID: base64 of sixteen bytes for a UUID in its canonical text
-// (lower case, RFC 9562), in the order in which the text has them; of the text for any other ID. A text of sixteen bytes
-// is preceded by a zero byte, as it would read like a UUID.
+// (lower case, RFC 9562), in the order in which the text has them; of the text for any other ID. A text of sixteen
+// bytes is preceded by a zero byte, as it would read like a UUID.
 //
-// Entra Connect writes the bytes of objectGUID as Active Directory stores them, with three fields reversed. Ours are
-// never mistaken for them.
+// Entra Connect writes the bytes of objectGUID as Active Directory stores them, with three fields reversed. Ours
+// are never mistaken for them.
 func encodeAnchor(id directory.ID) string {
 	if raw, ok := parseUUID(string(id)); ok {
 		return base64.StdEncoding.EncodeToString(raw)
@@ -95,23 +95,25 @@ func groupID(name string) directory.ID {
 
 var markable = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
-// nicknameMark returns the mail nickname that gives a group to another entry than its uniqueName says. It is empty where
-// the configuration maps the nickname, or the ID cannot stand in one.
+// nicknameMark returns the mail nickname that gives a group to another entry than its uniqueName says. It is empty
+// where the configuration maps the nickname, or the ID cannot stand in one.
 func (p *Provider) nicknameMark(id directory.ID) string {
 	mark := markPrefix + string(id)
-	if slices.Contains(p.groupFields, "mailNickname") || len(mark) > longestNickname || !markable.MatchString(string(id)) {
+	if slices.Contains(p.groupFields, "mailNickname") || len(mark) > longestNickname ||
+		!markable.MatchString(string(id)) {
 		return ""
 	}
 	return mark
 }
 
-// entryOf returns the ID of the entry to which a group belongs, "" for a group that is not ours: the entry that its mail
-// nickname names, else the ledger, else its uniqueName.
+// entryOf returns the ID of the entry to which a group belongs, "" for a group that is not ours: the entry that its
+// mail nickname names, else the ledger, else its uniqueName.
 func (p *Provider) entryOf(g *group) directory.ID {
 	if g == nil || groupID(g.Name) == "" {
 		return ""
 	}
-	if id, marked := strings.CutPrefix(g.Nickname, markPrefix); marked && p.nicknameMark(directory.ID(id)) == g.Nickname {
+	if id, marked := strings.CutPrefix(g.Nickname, markPrefix); marked &&
+		p.nicknameMark(directory.ID(id)) == g.Nickname {
 		return directory.ID(id)
 	}
 	if id := p.marks.entry(g.ID); id != "" {
@@ -130,8 +132,8 @@ func (it *item) deriveNickname(id directory.ID, text string) {
 	body["mailNickname"] = nickname(text, it.nickname)
 }
 
-// nickname makes a mail nickname of a text: ASCII without spaces and the signs that Graph refuses, without a dot at either
-// end or dots in a row.
+// nickname makes a mail nickname of a text: ASCII without spaces and the signs that Graph refuses, without a dot at
+// either end or dots in a row.
 func nickname(text, otherwise string) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -155,13 +157,14 @@ func safeNickname(id directory.ID) string {
 	return groupPrefix + hex.EncodeToString(sum[:16])
 }
 
-// sendCreates makes requests that create objects. A request that is refused for a derived mail nickname is made again with
-// the safe one.
+// sendCreates makes requests that create objects. A request that is refused for a derived mail nickname is made
+// again with the safe one.
 func (p *Provider) sendCreates(ctx context.Context, items []*item) {
 	p.send(ctx, items...)
 	var again []*item
 	for _, it := range items {
-		if r := refused(it.err); it.nickname != "" && r != nil && r.status == http.StatusBadRequest && r.concerns("mailNickname") {
+		if r := refused(it.err); it.nickname != "" && r != nil && r.status == http.StatusBadRequest &&
+			r.concerns("mailNickname") {
 			it.body.(map[string]any)["mailNickname"] = it.nickname
 			again = append(again, it)
 		}

@@ -70,9 +70,11 @@ func (p *Provider) ofObject(ctx context.Context, j *job) error {
 	r, kind := refused(j.out.Err), fault.KindOf(j.out.Err)
 	switch {
 	case r == nil:
-	case kind == fault.Refused && r.forbidden() && j.Kind == directory.User && !j.Op.Membership() && slices.Contains(p.known(ctx).Admins, j.RemoteID):
-		return fault.Errorf(fault.Refused, "user %s is an administrator, whom the app may not change: %w", j.RemoteID, r)
-	case kind == fault.Unavailable && r.status >= 400 && r.status < 500 && r.status != http.StatusRequestTimeout && r.status != http.StatusTooEarly:
+	case kind == fault.Refused && r.forbidden() && j.Kind == directory.User && !j.Op.Membership() &&
+		slices.Contains(p.known(ctx).Admins, j.RemoteID):
+		return fault.Errorf(fault.Refused, "user %s is an administrator, which the app may not change: %w", j.RemoteID, r)
+	case kind == fault.Unavailable && r.status >= 400 && r.status < 500 && r.status != http.StatusRequestTimeout &&
+		r.status != http.StatusTooEarly:
 		return fault.Errorf(fault.Refused, "%w", j.out.Err)
 	}
 	return j.out.Err
@@ -177,8 +179,8 @@ func (p *Provider) sendPatches(ctx context.Context, jobs []*job, items []*item) 
 	}
 }
 
-// settling makes an error Unavailable that patience cures: the answer that an object does not exist which was created moments
-// ago.
+// settling makes an error Unavailable that patience cures: the answer that an object does not exist which was
+// created moments ago.
 func (p *Provider) settling(ids ...string) func(error) error {
 	return func(err error) error {
 		r := refused(err)

@@ -30,8 +30,8 @@ func (w *world) staff(n int) []string {
 	return ids
 }
 
-// TestItemsAreRepeatedAlone: an item that is refused for a moment is sent again by itself, after its own time; the others
-// are not.
+// TestItemsAreRepeatedAlone: an item that is refused for a moment is sent again by itself, after its own time; the
+// others are not.
 func TestItemsAreRepeatedAlone(t *testing.T) {
 	t.Parallel()
 	s := mapUsers("jobTitle")
@@ -44,7 +44,8 @@ func TestItemsAreRepeatedAlone(t *testing.T) {
 		graph.Fault{Method: "users.update", Key: ids[3], Times: 1, Status: 429, RetryAfter: 2128 * time.Millisecond},
 		graph.Fault{Method: "users.update", Key: ids[7], Times: 2, Status: 429, RetryAfter: 5 * time.Second},
 		graph.Fault{Method: "users.update", Key: ids[9], Times: 1, Status: 503},
-		graph.Fault{Method: "users.update", Key: ids[11], Status: 400, Code: "Request_BadRequest", Message: "Invalid value."},
+		graph.Fault{Method: "users.update", Key: ids[11], Status: 400, Code: "Request_BadRequest",
+			Message: "Invalid value."},
 	)
 	began := w.clock.Now()
 	var batch []plan.Change
@@ -87,7 +88,8 @@ func TestPatienceEnds(t *testing.T) {
 		batch = append(batch, change(plan.Update, user(id(i)), remote, "jobTitle", "Sailor"))
 	}
 	r := w.Apply(t.Context(), batch)
-	if r[0].Err != nil || r[2].Err != nil || kind(r[1].Err) != fault.Throttled || fault.RetryAfter(r[1].Err) != 1500*time.Millisecond {
+	if r[0].Err != nil || r[2].Err != nil || kind(r[1].Err) != fault.Throttled ||
+		fault.RetryAfter(r[1].Err) != 1500*time.Millisecond {
 		t.Errorf("results = %v", r)
 	}
 }
@@ -98,7 +100,8 @@ func TestCreateUser(t *testing.T) {
 	remote := w.must(newUser(id(1), "liz.smith@example.com", "businessPhones", " +49 30 1 ", "usageLocation", "DE"))
 	u, _ := w.tenant.User(remote)
 	want := map[string]any{
-		"userPrincipalName": "liz.smith@example.com", "accountEnabled": true, "displayName": "Liz Smith", "mailNickname": "liz.smith",
+		"userPrincipalName": "liz.smith@example.com", "accountEnabled": true, "displayName": "Liz " +
+			"Smith", "mailNickname": "liz.smith",
 		"usageLocation": "DE", "onPremisesImmutableId": "XzocnntCTWCeEQAAAAAAAQ==",
 	}
 	for name, value := range want {
@@ -110,7 +113,8 @@ func TestCreateUser(t *testing.T) {
 		t.Errorf("businessPhones = %s", got)
 	}
 	w.must(change(plan.Update, user(id(1)), remote, "businessPhones", "", "usageLocation", ""))
-	if u, _ := w.tenant.User(remote); u.Properties["usageLocation"] != nil || fmt.Sprint(u.Properties["businessPhones"]) != "[]" && u.Properties["businessPhones"] != nil {
+	if u, _ := w.tenant.User(remote); u.Properties["usageLocation"] != nil ||
+		fmt.Sprint(u.Properties["businessPhones"]) != "[]" && u.Properties["businessPhones"] != nil {
 		t.Errorf("cleared fields = %v, %v", u.Properties["usageLocation"], u.Properties["businessPhones"])
 	}
 }
@@ -136,7 +140,8 @@ func TestConflictsNameWhatIsInTheWay(t *testing.T) {
 	if kind(r.Err) != fault.Conflict || !strings.Contains(r.Err.Error(), taken.ID) {
 		t.Errorf("rename = %v, want a conflict that names %s", r.Err, taken.ID)
 	}
-	if r := w.do(newUser(id(3), "x@elsewhere.example")); kind(r.Err) != fault.Invalid || !strings.Contains(r.Err.Error(), "verified domain") {
+	if r := w.do(newUser(id(3), "x@elsewhere.example")); kind(r.Err) != fault.Invalid ||
+		!strings.Contains(r.Err.Error(), "verified domain") {
 		t.Errorf("create in another domain = %v", r.Err)
 	}
 }
@@ -158,7 +163,8 @@ func TestRestoreDeleted(t *testing.T) {
 	}
 	w.read(provider.Query{})
 	batch := []plan.Change{
-		newUser(id(0), "anna@example.com", "jobTitle", "Captain"), newUser(id(1), "person1@example.com"), newUser(id(4), "new@example.com"),
+		newUser(id(0), "anna@example.com", "jobTitle", "Captain"), newUser(id(1),
+			"person1@example.com"), newUser(id(4), "new@example.com"),
 	}
 	r := w.Apply(t.Context(), batch)
 	if r[0].Err != nil || r[0].RemoteID != ids[0] || !strings.Contains(r[0].Note, "restored") {
@@ -182,7 +188,8 @@ func TestRestoreDeleted(t *testing.T) {
 	}
 }
 
-// TestHalfRestored: the account came back and its activation was lost. It is ours to activate, also for another process.
+// TestHalfRestored: the account came back and its activation was lost. It is ours to activate, also for another
+// process.
 func TestHalfRestored(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -207,7 +214,8 @@ func TestHalfRestored(t *testing.T) {
 	if err := w.tenant.Set(ids[0], map[string]any{"accountEnabled": false}); err != nil {
 		t.Fatal(err)
 	}
-	if o, _ := find(w.read(provider.Query{Known: map[directory.Ref]plan.Link{user(id(0)): {RemoteID: ids[0]}}}), ids[0]); o.Suspender != plan.Else {
+	if o, _ := find(w.read(provider.Query{Known: map[directory.Ref]plan.Link{user(id(0)): {RemoteID: ids[0]}}}),
+		ids[0]); o.Suspender != plan.Else {
 		t.Errorf("suspended later = %v, want somebody else", o.Suspender)
 	}
 }
@@ -248,7 +256,8 @@ func TestAdministratorsByGroup(t *testing.T) {
 	if err := w.tenant.AddMember(admins.ID, ids[0]); err != nil {
 		t.Fatal(err)
 	}
-	if r := w.do(change(plan.Delete, user(id(0)), ids[0])); kind(r.Err) != fault.Conflict || !strings.Contains(r.Err.Error(), "administrator") {
+	if r := w.do(change(plan.Delete, user(id(0)), ids[0])); kind(r.Err) != fault.Conflict ||
+		!strings.Contains(r.Err.Error(), "administrator") {
 		t.Errorf("delete of an administrator = %v", r.Err)
 	}
 	s := w.read(provider.Query{})
@@ -268,7 +277,8 @@ func TestAdministratorsByGroup(t *testing.T) {
 	// An app that may not write at all is denied.
 	w.tenant.SetPermissions("User.Read.All", "Group.Read.All", "Directory.Read.All", "Domain.Read.All")
 	w.restart()
-	if r := w.do(newUser(id(5), "x@example.com")); kind(r.Err) != fault.Denied || !strings.Contains(r.Err.Error(), "User.ReadWrite.All") {
+	if r := w.do(newUser(id(5), "x@example.com")); kind(r.Err) != fault.Denied ||
+		!strings.Contains(r.Err.Error(), "User.ReadWrite.All") {
 		t.Errorf("create by an app that may only read = %v, want denied", r.Err)
 	}
 }

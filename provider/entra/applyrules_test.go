@@ -23,11 +23,13 @@ func TestReadOnlyObjects(t *testing.T) {
 	if _, err := w.tenant.AddUser(graph.User{UserPrincipalName: "admin@example.com"}); err != nil {
 		t.Fatal(err)
 	}
-	synced, err := w.tenant.AddUser(graph.User{UserPrincipalName: "ann@example.com", Synced: true, OnPremisesImmutableID: "AAAAAAAAAAAAAAAAAAAAAA=="})
+	synced, err := w.tenant.AddUser(graph.User{UserPrincipalName: "ann@example.com", Synced: true,
+		OnPremisesImmutableID: "AAAAAAAAAAAAAAAAAAAAAA=="})
 	if err != nil {
 		t.Fatal(err)
 	}
-	foreign, err := w.tenant.AddUser(graph.User{UserPrincipalName: "bob@example.com", OnPremisesImmutableID: "not base64"})
+	foreign, err := w.tenant.AddUser(graph.User{UserPrincipalName: "bob@example.com",
+		OnPremisesImmutableID: "not base64"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +56,8 @@ func TestReadOnlyObjects(t *testing.T) {
 	if o, _ := find(s, foreign.ID); o.Anchored() || o.Protected == "" {
 		t.Errorf("user with an id of another system = %+v, want it foreign and never adopted", o)
 	}
-	if r := w.do(change(plan.Suspend, user("00000000-0000-0000-0000-000000000000"), synced.ID)); kind(r.Err) != fault.Conflict {
+	if r := w.do(change(plan.Suspend, user("00000000-0000-0000-0000-000000000000"),
+		synced.ID)); kind(r.Err) != fault.Conflict {
 		t.Errorf("suspend of a synchronised user = %v", r.Err)
 	}
 	if r := w.do(change(plan.Adopt, user(id(1)), foreign.ID)); kind(r.Err) != fault.Conflict {
@@ -164,7 +167,8 @@ func TestAnotherSystemsAnchors(t *testing.T) {
 	t.Parallel()
 	h := openHop(t, setup{caller: patient(3)})
 	h.people.entries = company(10, 1, 5)
-	theirs, err := h.tenant.AddUser(graph.User{UserPrincipalName: "eve@example.com", OnPremisesImmutableID: "1234567890abcdefghijkg=="})
+	theirs, err := h.tenant.AddUser(graph.User{UserPrincipalName: "eve@example.com",
+		OnPremisesImmutableID: "1234567890abcdefghijkg=="})
 	if err != nil {
 		t.Fatal(err)
 	}

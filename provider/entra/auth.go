@@ -42,8 +42,8 @@ type access struct {
 	roles []string
 }
 
-// readAccess reads the claims of a token. Microsoft does not promise their format, so they serve for nothing but to tell a
-// missing permission from an object that is out of reach.
+// readAccess reads the claims of a token. Microsoft does not promise their format, so they serve for nothing but to
+// tell a missing permission from an object that is out of reach.
 func readAccess(text string) access {
 	var claims struct {
 		AppID string   `json:"appid"`
@@ -61,11 +61,14 @@ func readAccess(text string) access {
 	return access{text, append([]string{}, claims.Roles...)}
 }
 
+// opens returns a new credential.
+type opens func() (azcore.TokenCredential, error)
+
 // tokens fetches access tokens. It keeps the newest one until that is about to expire or is refused.
 type tokens struct {
 	scope string
 	// open returns a credential without a token. Azidentity caches tokens, and would return one again that was refused.
-	open func() (azcore.TokenCredential, error)
+	open opens
 
 	mu         sync.Mutex
 	credential azcore.TokenCredential
@@ -98,7 +101,7 @@ func newTokens(cfg Config, opts Options, client *http.Client) (*tokens, error) {
 }
 
 // opener reads the files that the configuration names.
-func opener(cfg Config, opts Options, shared azcore.ClientOptions, private bool) (func() (azcore.TokenCredential, error), error) {
+func opener(cfg Config, opts Options, shared azcore.ClientOptions, private bool) (opens, error) {
 	switch {
 	case cfg.CertificateFile != "":
 		return certificate(cfg, shared, private)
@@ -121,7 +124,7 @@ func opener(cfg Config, opts Options, shared azcore.ClientOptions, private bool)
 	}, nil
 }
 
-func certificate(cfg Config, shared azcore.ClientOptions, private bool) (func() (azcore.TokenCredential, error), error) {
+func certificate(cfg Config, shared azcore.ClientOptions, private bool) (opens, error) {
 	raw, err := os.ReadFile(cfg.CertificateFile)
 	if err != nil {
 		return nil, fmt.Errorf("certificate_file: %w", err)
@@ -135,7 +138,7 @@ func certificate(cfg Config, shared azcore.ClientOptions, private bool) (func() 
 	}
 	certs, key, err := azidentity.ParseCertificates(raw, password)
 	if err != nil { // The parser's text may quote the key.
-		return nil, errors.New("certificate_file: it holds no certificate with its private key, or the password is wrong")
+		return nil, errors.New("certificate_file: no certificate with its private key, or a wrong password")
 	}
 	return func() (azcore.TokenCredential, error) {
 		return azidentity.NewClientCertificateCredential(cfg.TenantID, cfg.ClientID, certs, key,
@@ -143,7 +146,7 @@ func certificate(cfg Config, shared azcore.ClientOptions, private bool) (func() 
 	}, nil
 }
 
-func workload(cfg Config, opts Options, shared azcore.ClientOptions, private bool) (func() (azcore.TokenCredential, error), error) {
+func workload(cfg Config, opts Options, shared azcore.ClientOptions, private bool) (opens, error) {
 	getenv := opts.Getenv
 	if getenv == nil {
 		getenv = os.Getenv
@@ -157,7 +160,8 @@ func workload(cfg Config, opts Options, shared azcore.ClientOptions, private boo
 	}
 	return func() (azcore.TokenCredential, error) {
 		return azidentity.NewWorkloadIdentityCredential(&azidentity.WorkloadIdentityCredentialOptions{
-			ClientOptions: shared, ClientID: cfg.ClientID, TenantID: cfg.TenantID, TokenFilePath: file, DisableInstanceDiscovery: private,
+			ClientOptions: shared, ClientID: cfg.ClientID, TenantID: cfg.TenantID, TokenFilePath: file,
+			DisableInstanceDiscovery: private,
 		})
 	}, nil
 }
@@ -233,7 +237,8 @@ func classifyToken(ctx context.Context, err error) error {
 	}
 	switch {
 	case res.StatusCode == http.StatusTooManyRequests:
-		return &fault.Error{Kind: fault.Throttled, Op: tokenOp, RetryAfter: provider.RetryAfter(res.Header.Get("Retry-After"), time.Now()), Err: errors.New(said)}
+		return &fault.Error{Kind: fault.Throttled, Op: tokenOp,
+			RetryAfter: provider.RetryAfter(res.Header.Get("Retry-After"), time.Now()), Err: errors.New(said)}
 	case res.StatusCode >= 500, res.StatusCode == http.StatusRequestTimeout, res.StatusCode < 400:
 		return fault.New(fault.Unavailable, tokenOp, errors.New(said))
 	}
@@ -245,7 +250,7 @@ func tokenAdvice(said string) string {
 	for _, a := range []struct{ code, advice string }{
 		{"AADSTS7000215", "the client secret is wrong: give its value, not its id"},
 		{"AADSTS7000222", "the client secret has expired: make a new one"},
-		{"AADSTS700016", "check client_id: the tenant does not know the app, or an administrator has not consented to it"},
+		{"AADSTS700016", "check client_id: the tenant does not know the app, or no administrator consented to it"},
 		{"AADSTS700027", "upload the certificate to the app registration, and check the clock of this machine"},
 		{"AADSTS70021", "check the federated credential of the app registration: issuer, subject and audience"},
 		{"AADSTS90002", "check tenant_id and authority: there is no such tenant"},

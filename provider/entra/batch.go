@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rollcall/fault"
+	"rollcall/plan"
 	"rollcall/provider/pace"
 )
 
@@ -25,7 +26,8 @@ type item struct {
 	prefer string
 	// secret is part of the body and must not come back in an error.
 	secret string
-	// nickname is the mail nickname to use where Graph refuses the one in the body; empty where that one is not derived.
+	// nickname is the mail nickname to use where Graph refuses the one in the body; empty where that one is not
+	// derived.
 	nickname string
 	// retell replaces the error of a refusal that means something else here than in general; nil makes it a success.
 	retell func(error) error
@@ -43,7 +45,8 @@ func (it *item) decode(to any) error {
 		return it.err
 	}
 	if err := json.Unmarshal(it.answer.body, to); err != nil {
-		it.err = fault.Errorf(fault.Unavailable, "%s: the answer is not what was asked for: %s", it.op, clean(err.Error()))
+		it.err = fault.Errorf(fault.Unavailable, "%s: the answer is not what was asked for: %s", it.op,
+			clean(err.Error()))
 	}
 	return it.err
 }
@@ -56,9 +59,20 @@ func (it *item) named() error {
 		return it.err
 	}
 	for _, name := range sortedKeys(body) {
-		if value := fmt.Sprint(body[name]); name != "passwordProfile" && body[name] != nil && r.concerns(name) && !strings.Contains(it.err.Error(), value) {
-			return fault.Errorf(fault.KindOf(it.err), "%w (%s: %q)", it.err, name, clean(value))
+		if name == "passwordProfile" || body[name] == nil || !r.concerns(name) {
+			continue
 		}
+		e := fault.Errorf(fault.KindOf(it.err), "%w", it.err)
+		if value := fmt.Sprint(body[name]); !strings.Contains(it.err.Error(), value) {
+			e = fault.Errorf(e.Kind, "%w (%s: %q)", it.err, name, clean(value))
+		}
+		switch {
+		case name == "userPrincipalName":
+			e.Field = plan.AddressField
+		case name != "mailNickname" || it.nickname == "":
+			e.Field = name
+		}
+		return e
 	}
 	return it.err
 }
@@ -91,16 +105,16 @@ func (it *item) cost() (units, writes float64) {
 	return max(1, units), 0
 }
 
-// send makes the requests, in batches. The outcome of each is in its err and answer. Requests of one send do not depend on
-// each other.
+// send makes the requests, in batches. The outcome of each is in its err and answer. Requests of one send do not
+// depend on each other.
 func (p *Provider) send(ctx context.Context, items ...*item) {
 	for some := range slices.Chunk(items, mostItems) {
 		p.sendSome(ctx, some)
 	}
 }
 
-// sendSome makes the requests of one batch. When the Caller repeats the call, only those are sent again that failed for a
-// moment.
+// sendSome makes the requests of one batch. When the Caller repeats the call, only those are sent again that failed
+// for a moment.
 func (p *Provider) sendSome(ctx context.Context, items []*item) {
 	op, cost := items[0].op, pace.Cost{}
 	if len(items) > 1 {
@@ -116,7 +130,10 @@ func (p *Provider) sendSome(ctx context.Context, items []*item) {
 	pending := items
 	err := p.call(ctx, op, cost, func(ctx context.Context) error {
 		p.exchange(ctx, pending)
-		pending = slices.DeleteFunc(slices.Clone(pending), func(it *item) bool { return it.err == nil || !fault.KindOf(it.err).Retryable() })
+		pending = slices.DeleteFunc(slices.Clone(pending), func(it *item) bool {
+			return it.err == nil ||
+				!fault.KindOf(it.err).Retryable()
+		})
 		return worst(pending)
 	})
 	for _, it := range pending {
@@ -126,8 +143,8 @@ func (p *Provider) sendSome(ctx context.Context, items []*item) {
 	}
 }
 
-// worst returns one error for the requests that failed for a moment: a throttled one where there is one, with the longest
-// time to wait.
+// worst returns one error for the requests that failed for a moment: a throttled one where there is one, with the
+// longest time to wait.
 func worst(pending []*item) error {
 	var out *fault.Error
 	var after time.Duration
@@ -177,8 +194,8 @@ func unauthorized(items []*item) []*item {
 	})
 }
 
-// judgeUnauthorized decides what a second 401, with a new token, concerns: where Graph takes the token for another request,
-// it is the single object, else the target. The test is a request, so that all workers decide alike.
+// judgeUnauthorized decides what a second 401, with a new token, concerns: where Graph takes the token for another
+// request, it is the single object, else the target. The test is a request, so that all workers decide alike.
 func (p *Provider) judgeUnauthorized(ctx context.Context, items []*item) {
 	twice := slices.DeleteFunc(unauthorized(items), func(it *item) bool { return !slices.Contains(ofOneObject, it.op) })
 	if len(twice) == 0 {
@@ -189,8 +206,9 @@ func (p *Provider) judgeUnauthorized(ctx context.Context, items []*item) {
 		return
 	}
 	for _, it := range twice {
-		it.err = fault.New(fault.Refused, it.op, fmt.Errorf("the access token is not taken for this request, though Graph "+
-			"takes it for others: it was renewed once: %w", refused(it.err)))
+		it.err = fault.New(fault.Refused, it.op,
+			fmt.Errorf("the access token is not taken for this request, though Graph "+
+				"takes it for others: it was renewed once: %w", refused(it.err)))
 	}
 }
 
@@ -233,7 +251,8 @@ func (p *Provider) batch(ctx context.Context, items []*item, refused string) (ma
 		}
 		requests = append(requests, r)
 	}
-	a, err := p.roundTrip(ctx, "batch", http.MethodPost, p.cfg.Endpoint+"/$batch", map[string]any{"requests": requests}, "", refused)
+	a, err := p.roundTrip(ctx, "batch", http.MethodPost, p.cfg.Endpoint+"/$batch",
+		map[string]any{"requests": requests}, "", refused)
 	if err == nil {
 		err = judge("batch", &a)
 	}

@@ -50,14 +50,16 @@ func TestBudget(t *testing.T) {
 		t.Errorf("applied %d changes, want %d", r.Applied, changes)
 	}
 	if graphWrites := int(calls.Writes); requests*15 > graphWrites {
-		t.Errorf("%d requests for %d writes (%d changes), want one for fifteen at most", requests, graphWrites, r.Applied)
+		t.Errorf("%d requests for %d writes (%d changes), want one for fifteen at most", requests, graphWrites,
+			r.Applied)
 	}
 	t.Logf("first: %d requests, %d writes, %d changes", requests, calls.Writes, r.Applied)
 
 	h.clock.Advance(time.Hour)
 	r = h.must()
 	if again := h.requests.take(); r.Applied != 0 || len(again) > 6 {
-		t.Errorf("a run that finds nothing to do applied %d changes and made %d requests: %q", r.Applied, len(again), again)
+		t.Errorf("a run that finds nothing to do applied %d changes and made %d requests: %q", r.Applied, len(again),
+			again)
 	}
 	h.clock.Advance(time.Hour)
 	h.restart()

@@ -36,7 +36,8 @@ type half[R any] struct {
 	Count  int       `json:"count"`
 
 	objects map[string]*R
-	// changed is set while the half differs from the cache. pages counts the pages since, saved is the time of the link there.
+	// changed is set while the half differs from the cache. pages counts the pages since, saved is the time of the
+	// link there.
 	changed bool
 	pages   int
 	saved   time.Time
@@ -160,8 +161,8 @@ func (s *seen) doubt(group string) {
 	}
 }
 
-// Settle implements reconcile.Settler. It follows the delta queries over the writes of this run and keeps the picture with
-// the links to their ends.
+// Settle implements reconcile.Settler. It follows the delta queries over the writes of this run and keeps the
+// picture with the links to their ends.
 func (p *Provider) Settle(ctx context.Context) error {
 	s, wrote, doubtful := p.seen.take()
 	if s == nil || p.opts.Cache == nil {

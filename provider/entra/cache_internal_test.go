@@ -10,11 +10,13 @@ import (
 )
 
 func manyUsers(n int) *half[user] {
-	h := &half[user]{Made: "x", Link: "/users/delta?$deltatoken=x", Linked: time.Unix(1_800_000_000, 0).UTC(), objects: map[string]*user{}}
+	h := &half[user]{Made: "x", Link: "/users/delta?$deltatoken=x", Linked: time.Unix(1_800_000_000, 0).UTC(),
+		objects: map[string]*user{}}
 	for i := range n {
 		id := fmt.Sprintf("%08x-7b42-4d60-9e11-5f3a1c9e0000", i)
 		h.objects[id] = &user{
-			ID: id, UPN: fmt.Sprintf("person%07d@example.com", i), Anchor: "XzocnntCTWCeEQAAAAAAAQ==", Disabled: i%50 == 0,
+			ID: id, UPN: fmt.Sprintf("person%07d@example.com",
+				i), Anchor: "XzocnntCTWCeEQAAAAAAAQ==", Disabled: i%50 == 0,
 			Fields: []string{fmt.Sprintf("Person %07d", i), "Given", "Surname", "Department of Whatever"},
 		}
 	}

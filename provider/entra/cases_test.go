@@ -58,8 +58,8 @@ func (h *hop) day(leaver int) {
 	h.people.entries = append(h.people.entries, person(500), person(501))
 }
 
-// TestARunGoesOn: what Graph refuses for one object, or for every object that is created, leaves the rest of the run alone,
-// for a worker that has just started, too.
+// TestARunGoesOn: what Graph refuses for one object, or for every object that is created, leaves the rest of the
+// run alone, for a worker that has just started, too.
 func TestARunGoesOn(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -67,12 +67,15 @@ func TestARunGoesOn(t *testing.T) {
 		failed int
 		says   string
 	}{
-		"one account": {graph.Fault{Method: "users.create", Status: 403, Code: "Authorization_RequestDenied", Message: "Insufficient privileges to complete the operation.", Times: 1}, 1, "does not reach this object"},
+		"one account": {graph.Fault{Method: "users.create", Status: 403, Code: "Authorization_RequestDenied",
+			Message: "Insufficient privileges to complete the operation.", Times: 1}, 1, "does not reach this object"},
 		"a full tenant": {
-			graph.Fault{Method: "users.create", Status: 403, Code: "Directory_QuotaExceeded", Message: "The directory object quota limit for the Tenant has been exceeded."}, 2, "no room",
+			graph.Fault{Method: "users.create", Status: 403, Code: "Directory_QuotaExceeded",
+				Message: "The directory object quota limit for the Tenant has been exceeded."}, 2, "no room",
 		},
 		"a deleted items list": {graph.Fault{Method: "deletedItems.list", Status: 403}, 0, "deleted account"},
-		"an expired item":      {graph.Fault{Method: "users.create", Scope: graph.InBatch, Status: http.StatusUnauthorized, Times: 1}, 0, ""},
+		"an expired item": {graph.Fault{Method: "users.create", Scope: graph.InBatch,
+			Status: http.StatusUnauthorized, Times: 1}, 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -91,7 +94,8 @@ func TestARunGoesOn(t *testing.T) {
 			if u, _ := h.tenant.User(person(4).Attributes.Get(directory.Mail)); u.DisplayName != "Renamed" {
 				t.Errorf("the changed account = %+v", u)
 			}
-			if text := strings.Join(h.said.errors, "\n"); !strings.Contains(text, tc.says) || strings.Contains(text, "taken") {
+			if text := strings.Join(h.said.errors, "\n"); !strings.Contains(text, tc.says) ||
+				strings.Contains(text, "taken") {
 				t.Errorf("messages = %q, want them to say %q", text, tc.says)
 			}
 			h.tenant.ClearFaults()
@@ -154,7 +158,8 @@ func TestRecreatedGroupIsOne(t *testing.T) {
 		}
 		h.clock.Advance(time.Hour)
 	}
-	if groups := h.tenant.Groups(); len(groups) != 1 || groups[0].ID != made.ID || len(h.tenant.Members(made.ID)) != len(before) {
+	if groups := h.tenant.Groups(); len(groups) != 1 || groups[0].ID != made.ID ||
+		len(h.tenant.Members(made.ID)) != len(before) {
 		t.Errorf("groups = %+v, members %v; want the one of before with %v", groups, h.tenant.Members(made.ID), before)
 	}
 }

@@ -14,13 +14,15 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// trouble is what goes wrong in one seed: refusals of whole requests and of items, lost connections, answers that are lost
-// after the work was done, and replicas that trail behind.
+// trouble is what goes wrong in one seed: refusals of whole requests and of items, lost connections, answers that
+// are lost after the work was done, and replicas that trail behind.
 func trouble(r *rand.Rand) (faults []graph.Fault, lag graph.Consistency) {
 	some := func() float64 { return r.Float64() * 0.12 }
 	faults = []graph.Fault{
-		{Scope: graph.InBatch, Probability: some(), Effect: graph.Refuse, Status: http.StatusTooManyRequests, RetryAfter: 2128 * time.Millisecond},
-		{Scope: graph.Alone, Probability: some(), Effect: graph.Refuse, Status: http.StatusTooManyRequests, RetryAfter: 3 * time.Second},
+		{Scope: graph.InBatch, Probability: some(), Effect: graph.Refuse, Status: http.StatusTooManyRequests,
+			RetryAfter: 2128 * time.Millisecond},
+		{Scope: graph.Alone, Probability: some(), Effect: graph.Refuse, Status: http.StatusTooManyRequests,
+			RetryAfter: 3 * time.Second},
 		{Probability: some(), Effect: graph.Refuse, Status: []int{500, 502, 503, 504}[r.IntN(4)]},
 		{Probability: some(), Effect: graph.Drop},
 		{Probability: some(), Effect: graph.LoseAnswer},
@@ -30,12 +32,14 @@ func trouble(r *rand.Rand) (faults []graph.Fault, lag graph.Consistency) {
 	}
 	r.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
 	if r.IntN(2) == 0 {
-		lag = graph.Consistency{Create: time.Duration(r.IntN(20)) * time.Second, Read: time.Duration(r.IntN(20)) * time.Second}
+		lag = graph.Consistency{Create: time.Duration(r.IntN(20)) * time.Second,
+			Read: time.Duration(r.IntN(20)) * time.Second}
 	}
 	return faults, lag
 }
 
-// TestChaos: whatever goes wrong on the way, the end is the same: everybody has one account, and every group its members.
+// TestChaos: whatever goes wrong on the way, the end is the same: everybody has one account, and every group its
+// members.
 func TestChaos(t *testing.T) {
 	t.Parallel()
 	seeds := 50
@@ -46,7 +50,8 @@ func TestChaos(t *testing.T) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			r := rand.New(rand.NewPCG(uint64(seed), 7))
-			h := openHop(t, setup{caller: patient(4), unchecked: seed%5 > 0, tenant: graph.Config{Seed: uint64(seed), DeltaPage: 20, DeltaMembers: 30}})
+			h := openHop(t, setup{caller: patient(4), unchecked: seed%5 > 0,
+				tenant: graph.Config{Seed: uint64(seed), DeltaPage: 20, DeltaMembers: 30}})
 			boss, err := h.tenant.AddUser(graph.User{UserPrincipalName: "admin@example.com"})
 			if err != nil {
 				t.Fatal(err)
@@ -115,7 +120,8 @@ func (p *people) set(entries []directory.Entry) {
 	}
 }
 
-// converge runs until nothing is left to do, with other processes in between, and compares the tenant with the directory.
+// converge runs until nothing is left to do, with other processes in between, and compares the tenant with the
+// directory.
 func (h *hop) converge(r *rand.Rand, phase int) {
 	h.t.Helper()
 	for range 40 {

@@ -27,8 +27,8 @@ var (
 var Permissions = []string{"User.ReadWrite.All", "Group.ReadWrite.All", "Directory.Read.All", "Domain.Read.All"}
 
 // Caller decorates each request: it may wait for quota before, and try again after, an error that is Throttled or
-// Unavailable. The op is the method, "users.create", or "batch"; the cost is that of all requests in a batch. *pace.Caller
-// is one.
+// Unavailable. The op is the method, "users.create", or "batch"; the cost is that of all requests in a batch.
+// *pace.Caller is one.
 type Caller interface {
 	Call(ctx context.Context, op string, cost pace.Cost, fn func(context.Context) error) error
 }
@@ -39,11 +39,12 @@ type Options struct {
 	Caller Caller
 	// Cache keeps what was read between runs; nil reads everything each time.
 	Cache Cache
-	// Observe is called for every request, for those in a batch one by one: with the HTTP status of the answer, zero where
-	// there was none, and the error. For a batch that failed as a whole it is called once, with "batch". Nil discards it.
+	// Observe is called for every request, for those in a batch one by one: with the HTTP status of the answer, zero
+	// where there was none, and the error. For a batch that failed as a whole it is called once, with "batch". Nil
+	// discards it.
 	Observe func(op string, status int, err error)
-	// Strained is called when Graph reports that the quota is nearly used up (x-ms-throttle-limit-percentage), before it
-	// refuses anything. A share of 1 is all of it. It is called at most once in ten seconds. Nil discards it.
+	// Strained is called when Graph reports that the quota is nearly used up (x-ms-throttle-limit-percentage), before
+	// it refuses anything. A share of 1 is all of it. It is called at most once in ten seconds. Nil discards it.
 	Strained func(ctx context.Context, share float64)
 	// Secret is the client secret; New reads Config.ClientSecretFile when it is empty.
 	Secret string
@@ -109,7 +110,8 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	}
 	p := &Provider{
 		cfg: cfg, opts: opts, base: base, tokens: tokens, client: client, now: opts.Now,
-		userFields: mapped(userSpec, cfg.UserPropertyMappings), groupFields: mapped(groupSpec, cfg.GroupPropertyMappings),
+		userFields: mapped(userSpec, cfg.UserPropertyMappings), groupFields: mapped(groupSpec,
+			cfg.GroupPropertyMappings),
 	}
 	p.recent.Now = p.now
 	return p, nil
@@ -134,9 +136,10 @@ func (p *Provider) call(ctx context.Context, op string, cost pace.Cost, fn func(
 // mostBody is the largest answer that is read: a page of delta with thousands of members is a few megabytes.
 const mostBody = 64 << 20
 
-// roundTrip sends one request and reads its answer to the end, whatever its status. A refused token is replaced once, as it
-// may have been withdrawn before its time. refused is a token that was refused before, or empty.
-func (p *Provider) roundTrip(ctx context.Context, op, method, target string, body any, prefer, refused string) (answer, error) {
+// roundTrip sends one request and reads its answer to the end, whatever its status. A refused token is replaced
+// once, as it may have been withdrawn before its time. refused is a token that was refused before, or empty.
+func (p *Provider) roundTrip(ctx context.Context, op, method, target string, body any, prefer,
+	refused string) (answer, error) {
 	var payload []byte
 	if body != nil {
 		var err error
@@ -161,7 +164,8 @@ func (p *Provider) roundTrip(ctx context.Context, op, method, target string, bod
 	}
 }
 
-func (p *Provider) once(ctx context.Context, method, target string, payload []byte, prefer string, token access) (answer, error) {
+func (p *Provider) once(ctx context.Context, method, target string, payload []byte, prefer string,
+	token access) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, target, bytes.NewReader(payload))
 	if err != nil {
 		return answer{}, err
@@ -205,11 +209,12 @@ func (p *Provider) strain(ctx context.Context, h http.Header) {
 	}
 }
 
-// local returns a link from Graph as a path below the endpoint. A link to another host is an error, because the access token
-// would be sent there.
+// local returns a link from Graph as a path below the endpoint. A link to another host is an error, because the
+// access token would be sent there.
 func (p *Provider) local(op, link string) (string, error) {
 	u, err := url.Parse(link)
-	if err != nil || u.Scheme != p.base.Scheme || u.Host != p.base.Host || !strings.HasPrefix(link, p.cfg.Endpoint+"/") {
+	if err != nil || u.Scheme != p.base.Scheme || u.Host != p.base.Host ||
+		!strings.HasPrefix(link, p.cfg.Endpoint+"/") {
 		return "", fault.Errorf(fault.Unavailable, "%s: Graph gave a link that does not begin with the endpoint", op)
 	}
 	return strings.TrimPrefix(link, p.cfg.Endpoint), nil

@@ -34,7 +34,8 @@ func serve(t *testing.T, h http.HandlerFunc) *entra.Provider {
 		login.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	p, err := entra.New(config(server.URL, tenant.TenantID(), tenant.ClientID()), entra.Options{Secret: tenant.ClientSecret(), Transport: server.Client().Transport})
+	p, err := entra.New(config(server.URL, tenant.TenantID(), tenant.ClientID()),
+		entra.Options{Secret: tenant.ClientSecret(), Transport: server.Client().Transport})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,8 @@ func TestLeaksNoSecret(t *testing.T) {
 			t.Fatalf("create = %v, want invalid", r[0].Err)
 		}
 		for _, secret := range append(seen, "simulated-secret") {
-			if text := fmt.Sprintf("%v %+v %#v", r[0].Err, r[0], r[0].Err); secret == "" || strings.Contains(text, secret) {
+			if text := fmt.Sprintf("%v %+v %#v", r[0].Err, r[0], r[0].Err); secret == "" ||
+				strings.Contains(text, secret) {
 				t.Errorf("%s has %q in it", text, secret)
 			}
 		}
@@ -109,7 +111,10 @@ func TestLeaksNoSecret(t *testing.T) {
 // TestRedirectsAreNotFollowed: they would carry the token to wherever they point.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") }))
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter,
+		*http.Request) {
+		t.Error("the redirect was followed")
+	}))
 	t.Cleanup(elsewhere.Close)
 	p := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
@@ -119,11 +124,14 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-// TestOddAnswers: what something on the way made up is no list, a list that never ends is an error, and a link to another
-// place is not followed.
+// TestOddAnswers: what something on the way made up is no list, a list that never ends is an error, and a link to
+// another place is not followed.
 func TestOddAnswers(t *testing.T) {
 	t.Parallel()
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("a link to another host was followed") }))
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter,
+		*http.Request) {
+		t.Error("a link to another host was followed")
+	}))
 	t.Cleanup(elsewhere.Close)
 	for name, users := range map[string]string{
 		"an empty object":          `{}`,
@@ -152,7 +160,8 @@ func TestOddAnswers(t *testing.T) {
 				text = strings.ReplaceAll(strings.ReplaceAll(text, "BASE", "https://"+r.Host+"/v1.0"), "HOST", r.Host)
 				_, _ = io.WriteString(w, text)
 			})
-			if s, err := p.Read(t.Context(), provider.Query{}); err == nil || kind(err) != fault.Unavailable || len(s.Objects) > 0 {
+			if s, err := p.Read(t.Context(), provider.Query{}); err == nil || kind(err) != fault.Unavailable ||
+				len(s.Objects) > 0 {
 				t.Errorf("Read() = %d objects, %v, want unavailable", len(s.Objects), err)
 			}
 		})
@@ -167,10 +176,14 @@ func TestSignInErrors(t *testing.T) {
 		want  fault.Kind
 		says  string
 	}{
-		{graph.Fault{Status: 401, Code: "invalid_client", Message: "AADSTS7000215: Invalid client secret provided."}, fault.Denied, "give its value, not its id"},
-		{graph.Fault{Status: 401, Code: "invalid_client", Message: "AADSTS7000222: The provided client secret keys are expired."}, fault.Denied, "expired"},
-		{graph.Fault{Status: 400, Code: "unauthorized_client", Message: "AADSTS700016: Application not found."}, fault.Denied, "client_id"},
-		{graph.Fault{Status: 400, Code: "invalid_request", Message: "AADSTS90002: Tenant not found."}, fault.Denied, "tenant_id"},
+		{graph.Fault{Status: 401, Code: "invalid_client", Message: "AADSTS7000215: Invalid client secret provided."},
+			fault.Denied, "give its value, not its id"},
+		{graph.Fault{Status: 401, Code: "invalid_client",
+			Message: "AADSTS7000222: The provided client secret keys are expired."}, fault.Denied, "expired"},
+		{graph.Fault{Status: 400, Code: "unauthorized_client", Message: "AADSTS700016: Application not found."},
+			fault.Denied, "client_id"},
+		{graph.Fault{Status: 400, Code: "invalid_request", Message: "AADSTS90002: Tenant not found."}, fault.Denied,
+			"tenant_id"},
 		{graph.Fault{Status: 429, RetryAfter: 4 * time.Second}, fault.Throttled, ""},
 		{graph.Fault{Status: 503}, fault.Unavailable, ""},
 		{graph.Fault{Effect: graph.Drop}, fault.Unavailable, ""},
@@ -202,18 +215,23 @@ func TestNewReadsItsFiles(t *testing.T) {
 		change func(*entra.Config)
 		says   string
 	}{
-		"no secret":         {func(c *entra.Config) { c.ClientSecretFile = filepath.Join(dir, "none") }, "client_secret_file"},
-		"an empty secret":   {func(c *entra.Config) { c.ClientSecretFile = file("empty", "\n") }, "client_secret_file"},
-		"no certificate":    {func(c *entra.Config) { c.CertificateFile = file("not", "a certificate: hunter2") }, "certificate_file"},
-		"no authority":      {func(c *entra.Config) { c.CAFile = file("ca", "no certificate") }, "ca_file"},
-		"no token file":     {func(c *entra.Config) { c.ClientSecretFile, c.WorkloadIdentity = "", true }, "AZURE_FEDERATED_TOKEN_FILE"},
+		"no secret": {func(c *entra.Config) { c.ClientSecretFile = filepath.Join(dir, "none") },
+			"client_secret_file"},
+		"an empty secret": {func(c *entra.Config) { c.ClientSecretFile = file("empty", "\n") }, "client_secret_file"},
+		"no certificate": {func(c *entra.Config) { c.CertificateFile = file("not", "a certificate: hunter2") },
+			"certificate_file"},
+		"no authority": {func(c *entra.Config) { c.CAFile = file("ca", "no certificate") }, "ca_file"},
+		"no token file": {func(c *entra.Config) { c.ClientSecretFile, c.WorkloadIdentity = "", true },
+			"AZURE_FEDERATED_TOKEN_FILE"},
 		"no ca file at all": {func(c *entra.Config) { c.CAFile = filepath.Join(dir, "none") }, "ca_file"},
 	} {
-		cfg := config("https://localhost", "5f3a1c9e-7b42-4d60-9e11-000000000001", "5f3a1c9e-7b42-4d60-9e11-000000000002")
+		cfg := config("https://localhost", "5f3a1c9e-7b42-4d60-9e11-000000000001",
+			"5f3a1c9e-7b42-4d60-9e11-000000000002")
 		cfg.ClientSecretFile = file("secret", "hunter2\n")
 		tc.change(&cfg)
 		_, err := entra.New(cfg, entra.Options{Getenv: func(string) string { return "" }})
-		if err == nil || kind(err) != fault.Invalid || !strings.Contains(err.Error(), tc.says) || strings.Contains(err.Error(), "hunter2") {
+		if err == nil || kind(err) != fault.Invalid || !strings.Contains(err.Error(), tc.says) ||
+			strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: New() = %v, want it to say %s", name, err, tc.says)
 		}
 	}
@@ -267,13 +285,15 @@ func TestCheck(t *testing.T) {
 		"Group.ReadWrite.All": "groups.list", "Directory.Read.All": "directoryRoles.list",
 	} {
 		var rest []string
-		for _, p := range []string{"User.ReadWrite.All", "Group.ReadWrite.All", "Directory.Read.All", "Domain.Read.All"} {
+		for _, p := range []string{"User.ReadWrite.All", "Group.ReadWrite.All", "Directory.Read.All",
+			"Domain.Read.All"} {
 			if p != permission && (permission != "Group.ReadWrite.All" || p != "Directory.Read.All") {
 				rest = append(rest, p)
 			}
 		}
 		w := open(t, setup{tenant: graph.Config{App: graph.App{Permissions: rest}}})
-		if _, err := w.Check(t.Context()); err == nil || !strings.Contains(err.Error(), permission) || !strings.Contains(err.Error(), says) {
+		if _, err := w.Check(t.Context()); err == nil || !strings.Contains(err.Error(), permission) ||
+			!strings.Contains(err.Error(), says) {
 			t.Errorf("without %s: Check() = %v, want it to say so", permission, err)
 		}
 	}

@@ -19,8 +19,8 @@ import (
 const (
 	DefaultAuthority = "https://login.microsoftonline.com/"
 	DefaultEndpoint  = "https://graph.microsoft.com/v1.0"
-	// DefaultRequestsPerSecond is 98 % of the 8,000 resource units in ten seconds that a tenant of more than 500 users grants an
-	// app; smaller tenants grant 5,000 (from 50 users) or 3,500.
+	// DefaultRequestsPerSecond is 98 % of the 8,000 resource units in ten seconds that a tenant of more than 500 users
+	// grants an app; smaller tenants grant 5,000 (from 50 users) or 3,500.
 	DefaultRequestsPerSecond = 784
 	// DefaultWritesPerSecond is 98 % of the 3,000 writes in 150 seconds.
 	DefaultWritesPerSecond = 19.6
@@ -36,15 +36,16 @@ type Config struct {
 	ClientID string `yaml:"client_id"`
 	// ClientSecretFile holds a client secret of the app. It, a certificate or a workload identity is needed.
 	ClientSecretFile string `yaml:"client_secret_file"`
-	// CertificateFile holds a certificate of the app with its private key, as PEM or PKCS #12; CertificatePasswordFile the
-	// password of the latter.
+	// CertificateFile holds a certificate of the app with its private key, as PEM or PKCS #12; CertificatePasswordFile
+	// the password of the latter.
 	CertificateFile         string `yaml:"certificate_file"`
 	CertificatePasswordFile string `yaml:"certificate_password_file"`
 	// FederatedTokenFile holds the token of a workload identity (Kubernetes).
 	FederatedTokenFile string `yaml:"federated_token_file"`
 	// WorkloadIdentity takes the path of that file from AZURE_FEDERATED_TOKEN_FILE.
 	WorkloadIdentity bool `yaml:"workload_identity"`
-	// Authority is the sign-in service: https://login.microsoftonline.us/ or https://login.chinacloudapi.cn/ for other clouds.
+	// Authority is the sign-in service: https://login.microsoftonline.us/ or https://login.chinacloudapi.cn/ for other
+	// clouds.
 	Authority string `yaml:"authority"`
 	// Endpoint is Microsoft Graph with its version: https://graph.microsoft.us/v1.0 and so on.
 	Endpoint string `yaml:"endpoint"`
@@ -136,9 +137,12 @@ func (c *Config) checkCredentials() error {
 	}
 	switch {
 	case len(given) == 0:
-		return problem.Field("client_secret_file", "is needed, or certificate_file, federated_token_file or workload_identity: true")
+		return problem.Field("client_secret_file",
+			"is needed, or certificate_file, federated_token_file or workload_identity: true")
 	case len(given) > 1:
-		return problem.Field("client_secret_file", "there are %d ways to sign in: keep one of client_secret_file, certificate_file, federated_token_file and workload_identity", len(given))
+		return problem.Field("client_secret_file",
+			"there are %d ways to sign in: keep one of client_secret_file, certificate_file, federated_token_file "+
+				"and workload_identity", len(given))
 	case c.CertificatePasswordFile != "" && c.CertificateFile == "":
 		return problem.Field("certificate_password_file", "there is no certificate_file")
 	}

@@ -19,14 +19,16 @@ const (
 )
 
 func valid() entra.Config {
-	return entra.Config{Settings: provider.Settings{ID: 1, Name: "Example"}, TenantID: someTenant, ClientID: someClient, ClientSecretFile: "secret"}
+	return entra.Config{Settings: provider.Settings{ID: 1, Name: "Example"}, TenantID: someTenant,
+		ClientID: someClient, ClientSecretFile: "secret"}
 }
 
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	c := valid()
 	c.SetDefaults()
-	if c.Authority != entra.DefaultAuthority || c.Endpoint != "https://graph.microsoft.com/v1.0" || c.RequestTimeout != time.Minute {
+	if c.Authority != entra.DefaultAuthority || c.Endpoint != "https://graph.microsoft.com/v1.0" ||
+		c.RequestTimeout != time.Minute {
 		t.Errorf("SetDefaults() = %+v", c)
 	}
 	if r := c.Rates(); r[pace.ResourceUnits] != 784 || r[pace.Writes] != 19.6 {

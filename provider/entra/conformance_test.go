@@ -122,9 +122,10 @@ var writes = []string{"*.create", "*.update", "*.delete", "members.add", "member
 func (a adminOf) Break(f providertest.Failure) {
 	fault := map[providertest.Failure]graph.Fault{
 		providertest.LoseAnswer: {Effect: graph.LoseAnswer},
-		providertest.Throttle:   {Effect: graph.Refuse, Status: http.StatusTooManyRequests, RetryAfter: 3 * time.Second},
-		providertest.CutRead:    {Effect: graph.TruncateAnswer},
-		providertest.Crash:      {Effect: graph.Refuse, Status: http.StatusInternalServerError},
+		providertest.Throttle: {Effect: graph.Refuse, Status: http.StatusTooManyRequests,
+			RetryAfter: 3 * time.Second},
+		providertest.CutRead: {Effect: graph.TruncateAnswer},
+		providertest.Crash:   {Effect: graph.Refuse, Status: http.StatusInternalServerError},
 	}[f]
 	fault.Times = 1
 	a.ClearFaults()

@@ -77,8 +77,12 @@ func TestWorkloadIdentity(t *testing.T) {
 	if err := os.WriteFile(file, []byte(part([]byte(`{"alg":"RS256","typ":"JWT"}`))+"."+part(claims)+"."+part([]byte("signed"))), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	app := graph.App{Federated: []graph.FederatedCredential{{Issuer: "https://cluster.example.com", Subject: "system:serviceaccount:rollcall:worker"}}}
-	w := open(t, setup{tenant: graph.Config{App: app}, config: func(c *entra.Config) { c.ClientSecretFile, c.FederatedTokenFile = "", file }})
+	app := graph.App{Federated: []graph.FederatedCredential{{Issuer: "https://cluster.example.com",
+		Subject: "system:serviceaccount:rollcall:worker"}}}
+	w := open(t, setup{tenant: graph.Config{App: app}, config: func(c *entra.Config) {
+		c.ClientSecretFile,
+			c.FederatedTokenFile = "", file
+	}})
 	if _, err := w.Check(t.Context()); err != nil {
 		t.Errorf("Check() with a file that is named = %v", err)
 	}

@@ -18,8 +18,8 @@ import (
 // returningLife is how long Entra keeps deleted users (learn.microsoft.com/graph/api/directory-deleteditems-restore).
 const returningLife = 30 * 24 * time.Hour
 
-// deletedUsers are the accounts of ours among the deleted items. They are listed when something is created for the first
-// time after a read.
+// deletedUsers are the accounts of ours among the deleted items. They are listed when something is created for the
+// first time after a read.
 type deletedUsers struct {
 	mu   sync.Mutex
 	byID map[directory.ID]deletedUser
@@ -51,7 +51,8 @@ func (p *Provider) listDeleted(ctx context.Context) error {
 		return nil
 	}
 	found := map[directory.ID]deletedUser{}
-	list := get("deletedItems.list", "/directory/deletedItems/microsoft.graph.user?$select=id,onPremisesImmutableId,deletedDateTime&$top=999")
+	list := get("deletedItems.list",
+		"/directory/deletedItems/microsoft.graph.user?$select=id,onPremisesImmutableId,deletedDateTime&$top=999")
 	err := p.list(ctx, []*item{list}, func(_ int, r raw) {
 		var u deletedUser
 		anchor := ""
@@ -69,7 +70,8 @@ func (p *Provider) listDeleted(ctx context.Context) error {
 	case err == nil:
 		p.deleted.byID = found
 		return nil
-	case r != nil && r.status < 500 && fault.KindOf(err) != fault.Throttled: // It holds up the creation of accounts, and nothing else.
+	case r != nil && r.status < 500 &&
+		fault.KindOf(err) != fault.Throttled: // It holds up the creation of accounts, and nothing else.
 		return fault.Errorf(fault.Refused, "it is not known whether a deleted account can be restored: %w", err)
 	}
 	return err
@@ -137,10 +139,11 @@ func (p *Provider) restoreDeleted(ctx context.Context, jobs []*job) {
 	}
 }
 
-// undelete restores deleted accounts. They come back blocked, and the jobs that it returns have to complete them. Among
-// these are the jobs of accounts that are not deleted items: an earlier attempt restored them, or they are gone for good,
-// which the next request shows.
-func (p *Provider) undelete(ctx context.Context, jobs []*job, ids map[*job]string, body func(*job) map[string]any) []*job {
+// undelete restores deleted accounts. They come back blocked, and the jobs that it returns have to complete them.
+// Among these are the jobs of accounts that are not deleted items: an earlier attempt restored them, or they are
+// gone for good, which the next request shows.
+func (p *Provider) undelete(ctx context.Context, jobs []*job, ids map[*job]string,
+	body func(*job) map[string]any) []*job {
 	if len(jobs) == 0 {
 		return nil
 	}
@@ -151,7 +154,8 @@ func (p *Provider) undelete(ctx context.Context, jobs []*job, ids map[*job]strin
 			active = append(active, ids[j])
 		}
 		items = append(items, &item{
-			op: "deletedItems.restore", method: http.MethodPost, url: "/directory/deletedItems/" + ids[j] + "/restore", body: body(j),
+			op: "deletedItems.restore", method: http.MethodPost, url: "/directory/deletedItems/" + ids[j] +
+				"/restore", body: body(j),
 		})
 	}
 	if err := p.returning.begin(ctx, p, active); err != nil {
@@ -166,7 +170,8 @@ func (p *Provider) undelete(ctx context.Context, jobs []*job, ids map[*job]strin
 			p.recent.Add(ids[j])
 		case notFound(it.err):
 		case fault.KindOf(it.err) == fault.Conflict:
-			j.fail(fault.Errorf(fault.Conflict, "the deleted account %s of this entry cannot be restored as %s: %w", ids[j], j.Address, it.err))
+			j.fail(fault.Errorf(fault.Conflict, "the deleted account %s of this entry cannot be restored as %s: %w",
+				ids[j], j.Address, it.err))
 		default:
 			j.end(it)
 			p.deleted.forget()
@@ -202,7 +207,8 @@ func (p *Provider) reinstate(ctx context.Context, jobs []*job) {
 	for _, j := range jobs {
 		if j.done {
 			if j.out.Err != nil && fault.KindOf(j.out.Err) == fault.NotFound {
-				j.fail(fault.Errorf(fault.Invalid, "user %s is gone for good: Entra keeps deleted users for 30 days", j.RemoteID))
+				j.fail(fault.Errorf(fault.Invalid, "user %s is gone for good: Entra keeps deleted users for 30 days",
+					j.RemoteID))
 			}
 			continue
 		}
@@ -227,8 +233,9 @@ func (p *Provider) reinstate(ctx context.Context, jobs []*job) {
 	}
 }
 
-// returning are the accounts that are being restored. They come back blocked, and a second request activates them. Should
-// that request be lost, the blocked account is ours to activate, although the ledger forgot it when it was deleted.
+// returning are the accounts that are being restored. They come back blocked, and a second request activates them.
+// Should that request be lost, the blocked account is ours to activate, although the ledger forgot it when it was
+// deleted.
 type returning struct {
 	mu  sync.Mutex
 	ids map[string]time.Time

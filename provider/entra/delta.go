@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	// readAnew is how long a delta query is continued before everything is read again, which bounds what it may have missed.
+	// readAnew is how long a delta query is continued before everything is read again, which bounds what it may have
+	// missed.
 	readAnew = 72 * time.Hour
 	// linkLife is how long a link is used; Graph promises seven days.
 	linkLife = 6 * 24 * time.Hour
@@ -41,7 +42,8 @@ func (p *Provider) look(ctx context.Context) (*picture, error) {
 		return nil, err
 	}
 	if len(s.users.objects) == 0 {
-		return nil, fault.Errorf(fault.Unavailable, "users.delta: there is no user where a tenant has an administrator at least")
+		return nil, fault.Errorf(fault.Unavailable,
+			"users.delta: there is no user where a tenant has an administrator at least")
 	}
 	return s, nil
 }
@@ -51,29 +53,31 @@ func (p *Provider) advance(ctx context.Context, s *picture) error {
 	gone, goneGroups := map[string]bool{}, map[string]bool{}
 	g, both := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return follow(both, p, "users.delta", "/users/delta?"+userSelection(p.userFields), s.users, func(id string, r raw, removed bool) {
-			if removed {
-				delete(s.users.objects, id)
-				gone[id] = true
-				return
-			}
-			delete(gone, id)
-			if s.users.objects[id] == nil {
-				s.users.objects[id] = &user{}
-			}
-			s.users.objects[id].merge(r, p.userFields)
-		})
+		return follow(both, p, "users.delta", "/users/delta?"+userSelection(p.userFields), s.users,
+			func(id string, r raw, removed bool) {
+				if removed {
+					delete(s.users.objects, id)
+					gone[id] = true
+					return
+				}
+				delete(gone, id)
+				if s.users.objects[id] == nil {
+					s.users.objects[id] = &user{}
+				}
+				s.users.objects[id].merge(r, p.userFields)
+			})
 	})
 	g.Go(func() error {
-		return follow(both, p, "groups.delta", "/groups/delta?"+groupSelection(p.groupFields)+",members", s.groups, func(id string, r raw, removed bool) {
-			if removed {
-				delete(s.groups.objects, id)
-				goneGroups[id] = true
-				return
-			}
-			delete(goneGroups, id)
-			p.mergeGroup(s.groups, id, r)
-		})
+		return follow(both, p, "groups.delta", "/groups/delta?"+groupSelection(p.groupFields)+",members", s.groups,
+			func(id string, r raw, removed bool) {
+				if removed {
+					delete(s.groups.objects, id)
+					goneGroups[id] = true
+					return
+				}
+				delete(goneGroups, id)
+				p.mergeGroup(s.groups, id, r)
+			})
 	})
 	if err := g.Wait(); err != nil {
 		return err
@@ -84,7 +88,8 @@ func (p *Provider) advance(ctx context.Context, s *picture) error {
 }
 
 // follow reads a delta query to its end, from the end of the half, or from the beginning where that is due.
-func follow[R any](ctx context.Context, p *Provider, op, first string, h *half[R], merge func(id string, r raw, removed bool)) error {
+func follow[R any](ctx context.Context, p *Provider, op, first string, h *half[R],
+	merge func(id string, r raw, removed bool)) error {
 	now := p.now()
 	if h.Link != "" && now.Sub(h.Began) < readAnew && now.Sub(h.Linked) < linkLife {
 		if err := p.followFrom(ctx, op, h.Link, &h.Link, &h.changed, &h.pages, merge); !expired(err) {
@@ -104,7 +109,8 @@ func expired(err error) bool {
 		return false
 	}
 	switch strings.ToLower(r.code) {
-	case "resyncrequired", "syncstatenotfound", "syncstateinvalid", "directory_resyncrequired", "directory_expiredpagetoken":
+	case "resyncrequired", "syncstatenotfound", "syncstateinvalid", "directory_resyncrequired",
+		"directory_expiredpagetoken":
 		return true
 	}
 	return r.status == http.StatusGone
@@ -117,7 +123,8 @@ type deltaPage struct {
 	Delta string `json:"@odata.deltaLink"`
 }
 
-func (p *Provider) followFrom(ctx context.Context, op, from string, link *string, changed *bool, pages *int, merge func(string, raw, bool)) error {
+func (p *Provider) followFrom(ctx context.Context, op, from string, link *string, changed *bool, pages *int,
+	merge func(string, raw, bool)) error {
 	visited := map[string]bool{}
 	for at := from; ; {
 		page, err := p.deltaPage(ctx, op, at)
@@ -142,7 +149,8 @@ func (p *Provider) followFrom(ctx context.Context, op, from string, link *string
 			return err
 		}
 		if visited[at] {
-			return fault.Errorf(fault.Unavailable, "%s: Graph gave one link twice: the query cannot be read to its end", op)
+			return fault.Errorf(fault.Unavailable,
+				"%s: Graph gave one link twice: the query cannot be read to its end", op)
 		}
 		visited[at] = true
 	}

@@ -43,7 +43,8 @@ func (h *hop) restart() {
 	}
 	h.engine = reconcile.New(reconcile.Config{
 		Source: h.people, Provider: h.Provider, Ledger: h.ledger, Now: h.clock.Now,
-		Policy: plan.Policy{UserDeleteAction: plan.ActionDelete, GroupDeleteAction: plan.ActionDelete, DeleteAfter: 24 * time.Hour},
+		Policy: plan.Policy{UserDeleteAction: plan.ActionDelete, GroupDeleteAction: plan.ActionDelete,
+			DeleteAfter: 24 * time.Hour},
 		Limits: plan.Limits{Most: 1 << 20, Least: 1 << 20, MemberShare: 1},
 		Desire: func(s directory.Snapshot, state plan.State) (mapping.Result, error) {
 			return m.Desire(mapping.Input{Snapshot: s, Domains: state.Domains})
@@ -79,7 +80,8 @@ type people struct {
 func (p *people) Read(context.Context, directory.Query) (directory.Snapshot, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := directory.Snapshot{Entries: slices.Clone(p.entries), Departed: slices.Clone(p.gone), Versions: map[directory.Ref]string{}}
+	s := directory.Snapshot{Entries: slices.Clone(p.entries), Departed: slices.Clone(p.gone),
+		Versions: map[directory.Ref]string{}}
 	slices.SortFunc(s.Entries, func(a, b directory.Entry) int { return a.Ref().Compare(b.Ref()) })
 	for i := range s.Entries {
 		s.Versions[s.Entries[i].Ref()] = s.Entries[i].Digest()

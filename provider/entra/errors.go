@@ -149,7 +149,8 @@ func kindOf(op string, r *refusal, roles []string) fault.Kind {
 		return denial(op, roles)
 	case r.status == http.StatusTooManyRequests:
 		return fault.Throttled
-	case r.status == http.StatusUnauthorized, r.status == http.StatusProxyAuthRequired, r.code == "InvalidAuthenticationToken" && r.status < 500:
+	case r.status == http.StatusUnauthorized, r.status == http.StatusProxyAuthRequired,
+		r.code == "InvalidAuthenticationToken" && r.status < 500:
 		return fault.Denied
 	case r.status == http.StatusNotFound, r.status == http.StatusGone, invalidID(r):
 		return fault.NotFound
@@ -157,7 +158,8 @@ func kindOf(op string, r *refusal, roles []string) fault.Kind {
 		return fault.Conflict
 	case unreplicated(r):
 		return fault.Unavailable
-	case r.status == http.StatusRequestTimeout, r.status == http.StatusTooEarly, r.status == http.StatusLocked, r.status == http.StatusFailedDependency:
+	case r.status == http.StatusRequestTimeout, r.status == http.StatusTooEarly, r.status == http.StatusLocked,
+		r.status == http.StatusFailedDependency:
 		return fault.Unavailable
 	case r.status == http.StatusNotImplemented:
 		return fault.Invalid
@@ -185,14 +187,14 @@ func needed(op string) []string {
 
 // ofOneObject are the requests that concern a single object. A refusal of any other request concerns the target.
 var ofOneObject = []string{
-	"users.get", "users.create", "users.update", "users.delete", "users.memberOf", "groups.get", "groups.create", "groups.update",
-	"groups.delete", "members.list", "members.add", "members.remove", "deletedItems.restore",
+	"users.get", "users.create", "users.update", "users.delete", "users.memberOf", "groups.get", "groups.create",
+	"groups.update", "groups.delete", "members.list", "members.add", "members.remove", "deletedItems.restore",
 }
 
-// denial returns the kind of a refusal of rights: Denied for a listing, and where the access token shows that the app has
-// none of the permissions for the request. Otherwise the app has the right, and this object is out of its reach: an
-// administrator's account, a group with a role, an object in a restricted administrative unit. The decision depends on
-// nothing but the request and its token, so that all workers decide alike.
+// denial returns the kind of a refusal of rights: Denied for a listing, and where the access token shows that the
+// app has none of the permissions for the request. Otherwise the app has the right, and this object is out of its
+// reach: an administrator's account, a group with a role, an object in a restricted administrative unit. The
+// decision depends on nothing but the request and its token, so that all workers decide alike.
 func denial(op string, roles []string) fault.Kind {
 	if slices.Contains(ofOneObject, op) && !lacks(op, roles) {
 		return fault.Refused
@@ -207,7 +209,8 @@ func lacks(op string, roles []string) bool {
 
 var (
 	licences  = regexp.MustCompile(`(?i)\blicen[cs]e|\bsubscription`)
-	exhausted = regexp.MustCompile(`(?i)\bquota\b|limit\b.*\b(exceeded|reached)|\b(exceed|reach)\w* .*\b(limit|maximum)|(not enough|no available|insufficient) (licen|quota|seat|unit)|CountViolation|QuotaExceeded`)
+	exhausted = regexp.MustCompile(`(?i)\bquota\b|limit\b.*\b(exceeded|reached)|\b(exceed|reach)\w* .*\b(limit|maximum)|` +
+		`(not enough|no available|insufficient) (licen|quota|seat|unit)|CountViolation|QuotaExceeded`)
 	privilege = regexp.MustCompile(`(?i)privilege|permission|\blength\b|\bcharacters\b`)
 )
 
@@ -215,7 +218,8 @@ var (
 func (r *refusal) noRoom() string {
 	text := r.code + " " + r.message
 	switch r.status {
-	case http.StatusBadRequest, http.StatusForbidden, http.StatusPaymentRequired, http.StatusConflict, http.StatusUnprocessableEntity:
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusPaymentRequired, http.StatusConflict,
+		http.StatusUnprocessableEntity:
 	default:
 		return ""
 	}
@@ -234,8 +238,8 @@ func (r *refusal) noRoom() string {
 	return "directory objects, of which deleted ones count for 30 days"
 }
 
-// ofOne reports whether the error of a request that reads one object concerns this object: it does not exist, or is out of
-// reach.
+// ofOne reports whether the error of a request that reads one object concerns this object: it does not exist, or is
+// out of reach.
 func ofOne(err error) bool {
 	return notFound(err) || refused(err) != nil && fault.KindOf(err) == fault.Refused
 }
@@ -269,7 +273,8 @@ func alreadyMember(r *refusal) bool {
 
 // noMember reports whether an object was removed from a group that does not have it.
 func noMember(r *refusal) bool {
-	return r != nil && (r.status == http.StatusNotFound || r.status == http.StatusBadRequest && strings.Contains(r.message, "references do not exist"))
+	return r != nil && (r.status == http.StatusNotFound || r.status == http.StatusBadRequest &&
+		strings.Contains(r.message, "references do not exist"))
 }
 
 func invalidID(r *refusal) bool {
@@ -296,12 +301,15 @@ func advice(op string, r *refusal, roles []string) string {
 	case lacks(op, roles):
 		return grant
 	case has >= 0 && slices.Contains(ofOneObject, op):
-		return "the app has " + permissions[has] + ", which does not reach this object: it may be an administrator, hold a role or be in a " +
+		return "the app has " + permissions[has] +
+			", which does not reach this object: it may be an administrator, hold a role or be in a " +
 			"restricted administrative unit"
 	case has >= 0:
-		return "the app has " + permissions[has] + ", and Graph refuses all the same: check the conditional access policies for the app"
+		return "the app has " + permissions[has] +
+			", and Graph refuses all the same: check the conditional access policies for the app"
 	case slices.Contains(ofOneObject, op):
-		return "either the app has no " + permissions[0] + ", or this object is out of its reach: an administrator, a group with a role, a " +
+		return "either the app has no " + permissions[0] +
+			", or this object is out of its reach: an administrator, a group with a role, a " +
 			"restricted administrative unit"
 	}
 	return grant

@@ -29,13 +29,17 @@ func TestJudge(t *testing.T) {
 		{429, "", "", fault.Throttled},
 		{403, "Request_ThrottledTemporarily", "", fault.Throttled},
 		{403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.", fault.Refused},
-		{403, "Directory_QuotaExceeded", "The directory object quota limit for the Tenant has been exceeded.", fault.Refused},
+		{403, "Directory_QuotaExceeded", "The directory object quota limit for the Tenant has been exceeded.",
+			fault.Refused},
 		{401, "InvalidAuthenticationToken", "Access token has expired or is not yet valid.", fault.Denied},
-		{404, "Request_ResourceNotFound", "Resource 'x' does not exist or one of its queried reference-property objects are not present.", fault.NotFound},
+		{404, "Request_ResourceNotFound",
+			"Resource 'x' does not exist or one of its queried reference-property objects are not " +
+				"present.", fault.NotFound},
 		{400, bad, "Invalid object identifier 'x'.", fault.NotFound},
 		{400, bad, "Another object with the same value for property userPrincipalName already exists.", fault.Conflict},
 		{400, "Request_MultipleObjectsWithSameKeyValue", "", fault.Conflict},
-		{400, bad, "The source resource object or one of the objects being referenced do not exist.", fault.Unavailable},
+		{400, bad, "The source resource object or one of the objects being referenced do not exist.",
+			fault.Unavailable},
 		{400, bad, "A value is required for property 'displayName' of resource 'User'.", fault.Invalid},
 		{400, "Request_UnsupportedQuery", "", fault.Invalid},
 		{409, "Directory_ConcurrencyViolation", "", fault.Unavailable},
@@ -55,7 +59,8 @@ func TestJudge(t *testing.T) {
 		if ok := status < 300; ok != (err == nil) || err != nil && fault.KindOf(err) == fault.Internal {
 			t.Errorf("%d is %v", status, err)
 		}
-		if retry := status < 400 || status >= 500 && status != 501 || status == 429 || status == 408 || status == 423 || status == 424 || status == 425; status >= 300 && fault.KindOf(err).Retryable() != retry {
+		if retry := status < 400 || status >= 500 && status != 501 || status == 429 || status == 408 ||
+			status == 423 || status == 424 || status == 425; status >= 300 && fault.KindOf(err).Retryable() != retry {
 			t.Errorf("%d is %v", status, fault.KindOf(err))
 		}
 	}
@@ -67,7 +72,8 @@ func TestDenialsSayWhatToGrant(t *testing.T) {
 		"users.update": "User.ReadWrite.All", "members.add": "Group.ReadWrite.All", "directoryRoles.list": "Directory.Read.All", "domains.list": "Domain.Read.All",
 		"batch": "Domain.Read.All",
 	} {
-		err := judge(op, refusalOf(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation."))
+		err := judge(op, refusalOf(403, "Authorization_RequestDenied",
+			"Insufficient privileges to complete the operation."))
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %q does not say %s", op, err, want)
 		}
@@ -87,7 +93,8 @@ func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
 	for header, want := range map[string]time.Duration{
-		"": 0, "3": 3 * time.Second, "2.128": 2128 * time.Millisecond, " 7 ": 7 * time.Second, "-1": 0, "soon": 0, "1e9": 0,
+		"": 0, "3": 3 * time.Second, "2.128": 2128 * time.Millisecond, " 7 " +
+			"": 7 * time.Second, "-1": 0, "soon": 0, "1e9": 0,
 		"Mon, 02 Mar 2026 08:00:30 GMT": 30 * time.Second, "Mon, 02 Mar 2026 07:00:00 GMT": 0,
 	} {
 		if got := provider.RetryAfter(header, now); got != want {
@@ -99,7 +106,8 @@ func TestRetryAfter(t *testing.T) {
 func TestClean(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{"Bearer abc.def", "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln", "client_secret=hunter2", `client_assertion: xyz`} {
-		if got := clean("it said: " + secret + " and went"); strings.Contains(got, secret) || !strings.Contains(got, "<redacted>") {
+		if got := clean("it said: " + secret + " and went"); strings.Contains(got, secret) ||
+			!strings.Contains(got, "<redacted>") {
 			t.Errorf("clean(%q) = %q", secret, got)
 		}
 	}
@@ -122,7 +130,8 @@ func TestCost(t *testing.T) {
 		{&item{method: http.MethodDelete, url: "/groups/1/members/2/$ref"}, 1, 1},
 	} {
 		if units, writes := tc.item.cost(); units != tc.units || writes != tc.writes {
-			t.Errorf("%s %s costs %v units and %v writes, want %v and %v", tc.item.method, tc.item.url, units, writes, tc.units, tc.writes)
+			t.Errorf("%s %s costs %v units and %v writes, want %v and %v", tc.item.method, tc.item.url, units, writes,
+				tc.units, tc.writes)
 		}
 	}
 }

@@ -135,7 +135,8 @@ func inDomain(address string, names []string) error {
 		return fault.Errorf(fault.Invalid, "%q is no address", address)
 	}
 	if !slices.Contains(names, strings.ToLower(domain)) {
-		return fault.Errorf(fault.Invalid, "%s is not in a verified domain of this tenant (%s)", address, strings.Join(names, ", "))
+		return fault.Errorf(fault.Invalid, "%s is not in a verified domain of this tenant (%s)", address,
+			strings.Join(names, ", "))
 	}
 	return nil
 }
@@ -238,9 +239,9 @@ func (a *roles) collect(ctx context.Context, active []string) error {
 	return err
 }
 
-// Check tries what a run needs, without writing: an access token, the domains, and a first page of users, groups, deleted
-// users and administrators. It returns a line for each thing that is right. The error joins what is wrong, each with
-// advice. The domains serve the next run, too.
+// Check tries what a run needs, without writing: an access token, the domains, and a first page of users, groups,
+// deleted users and administrators. It returns a line for each thing that is right. The error joins what is wrong,
+// each with advice. The domains serve the next run, too.
 func (p *Provider) Check(ctx context.Context) (good []string, err error) {
 	domains, err := p.readDomains(ctx)
 	if err != nil {
@@ -255,9 +256,12 @@ func (p *Provider) Check(ctx context.Context) (good []string, err error) {
 		what string
 		item *item
 	}{
-		{"users can be read, with every mapped field", get("users.list", "/users?"+userSelection(p.userFields)+"&$top=1")},
-		{"groups can be read, with every mapped field", get("groups.list", "/groups?"+groupSelection(p.groupFields)+"&$top=1")},
-		{"deleted users can be read", get("deletedItems.list", "/directory/deletedItems/microsoft.graph.user?$select=id&$top=1")},
+		{"users can be read, with every mapped field",
+			get("users.list", "/users?"+userSelection(p.userFields)+"&$top=1")},
+		{"groups can be read, with every mapped field",
+			get("groups.list", "/groups?"+groupSelection(p.groupFields)+"&$top=1")},
+		{"deleted users can be read", get("deletedItems.list",
+			"/directory/deletedItems/microsoft.graph.user?$select=id&$top=1")},
 	} {
 		if p.send(ctx, c.item); c.item.err != nil {
 			bad = append(bad, c.item.err)
@@ -268,7 +272,8 @@ func (p *Provider) Check(ctx context.Context) (good []string, err error) {
 	if administrators, err := p.readAdministrators(ctx); err != nil {
 		bad = append(bad, err)
 	} else {
-		good = append(good, fmt.Sprintf("administrators can be read: there are %d, who are never suspended or deleted", len(administrators)))
+		good = append(good, fmt.Sprintf("administrators can be read: there are %d, who are never suspended or "+
+			"deleted", len(administrators)))
 	}
 	return good, errors.Join(bad...)
 }

@@ -15,8 +15,9 @@ func groupByName(id directory.ID) string {
 	return "/groups(uniqueName=" + url.PathEscape(quoted(uniqueName(id))) + ")"
 }
 
-// createGroups makes security groups, or finds those that earlier attempts made: the same request does both. A group that was
-// given to another entry keeps its uniqueName and must not be found for the first one, so the groups are read before.
+// createGroups makes security groups, or finds those that earlier attempts made: the same request does both. A
+// group that was given to another entry keeps its uniqueName and must not be found for the first one, so the groups
+// are read before.
 func (p *Provider) createGroups(ctx context.Context, jobs []*job) {
 	p.readGroups(ctx, jobs)
 	jobs = open(jobs)
@@ -25,7 +26,8 @@ func (p *Provider) createGroups(ctx context.Context, jobs []*job) {
 		body := map[string]any{"displayName": label(j)}
 		patch(body, j.Fields)
 		body["mailEnabled"], body["securityEnabled"] = false, true
-		it := &item{op: "groups.create", method: http.MethodPatch, url: groupByName(j.ID), body: body, prefer: "create-if-missing"}
+		it := &item{op: "groups.create", method: http.MethodPatch, url: groupByName(j.ID), body: body,
+			prefer: "create-if-missing"}
 		name, _ := body["displayName"].(string)
 		it.deriveNickname(j.ID, name)
 		items = append(items, it)
@@ -66,7 +68,9 @@ func (p *Provider) readGroups(ctx context.Context, jobs []*job) {
 		case !ok:
 			j.fail(fault.Errorf(fault.Unavailable, "groups.get: the answer is no group"))
 		case id != j.ID:
-			j.fail(fault.Errorf(fault.Conflict, "group %s has the uniqueName of this entry and was given to entry %s: delete one of the two entries", g.ID, id))
+			j.fail(fault.Errorf(fault.Conflict,
+				"group %s has the uniqueName of this entry and was given to entry %s: delete one of the two "+
+					"entries", g.ID, id))
 		default:
 			j.done = false
 		}
@@ -108,13 +112,15 @@ func (p *Provider) updateGroups(ctx context.Context, jobs []*job, base func(*job
 	for _, j := range jobs {
 		body := base(j)
 		patch(body, j.Fields)
-		items = append(items, &item{op: "groups.update", method: http.MethodPatch, url: "/groups/" + j.RemoteID, body: body, retell: p.settling(j.RemoteID)})
+		items = append(items, &item{op: "groups.update", method: http.MethodPatch, url: "/groups/" + j.RemoteID,
+			body: body, retell: p.settling(j.RemoteID)})
 	}
 	p.sendPatches(ctx, jobs, items)
 }
 
-// reanchorGroups gives groups to the entries that took the place of theirs. The uniqueName of a group can never be changed,
-// so the group keeps it. The new ID goes into the mail nickname where that is free for it, and into the ledger.
+// reanchorGroups gives groups to the entries that took the place of theirs. The uniqueName of a group can never be
+// changed, so the group keeps it. The new ID goes into the mail nickname where that is free for it, and into the
+// ledger.
 func (p *Provider) reanchorGroups(ctx context.Context, jobs []*job) {
 	p.verifyGroups(ctx, jobs, func(j *job) []directory.ID { return []directory.ID{j.ID, j.From} })
 	for _, j := range jobs {
@@ -144,7 +150,8 @@ func (p *Provider) deleteGroups(ctx context.Context, jobs []*job) {
 	items := make([]*item, 0, len(jobs))
 	for _, j := range jobs {
 		p.recent.Drop(j.RemoteID)
-		items = append(items, &item{op: "groups.delete", method: http.MethodDelete, url: "/groups/" + j.RemoteID, retell: missingIsFine})
+		items = append(items, &item{op: "groups.delete", method: http.MethodDelete, url: "/groups/" + j.RemoteID,
+			retell: missingIsFine})
 	}
 	p.sendPatches(ctx, jobs, items)
 }
@@ -167,7 +174,8 @@ func (p *Provider) verifyGroups(ctx context.Context, jobs []*job, anchors func(*
 		case g == nil:
 			j.succeed("")
 		case groupID(g.Name) == "" || !slices.Contains(anchors(j), p.entryOf(g)):
-			j.fail(fault.Errorf(fault.Conflict, "group %s does not carry the anchor of the entry (uniqueName %q)", j.RemoteID, g.Name))
+			j.fail(fault.Errorf(fault.Conflict, "group %s does not carry the anchor of the entry (uniqueName %q)",
+				j.RemoteID, g.Name))
 		case g.readOnly() != "":
 			j.fail(fault.Errorf(fault.Conflict, "%s: group %s is not written: %s", j.Op, j.RemoteID, g.readOnly()))
 		case p.cfg.Protects(g.ID) != "" && !j.Op.Membership():

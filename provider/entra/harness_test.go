@@ -116,7 +116,8 @@ func open(t *testing.T, s setup) *world {
 	if err := w.cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	w.opts = entra.Options{Secret: w.tenant.ClientSecret(), Now: w.clock.Now, Transport: server.Client().Transport, Strained: s.strained}
+	w.opts = entra.Options{Secret: w.tenant.ClientSecret(), Now: w.clock.Now, Transport: server.Client().Transport,
+		Strained: s.strained}
 	if !s.uncached {
 		w.cache = ledger.NewMemoryCache()
 		w.opts.Cache = w.cache
@@ -139,7 +140,8 @@ func (w *world) restart() {
 
 func config(url, tenant, client string) entra.Config {
 	return entra.Config{
-		Settings: provider.Settings{ID: 1, Name: "Example"}, TenantID: tenant, ClientID: client, ClientSecretFile: "secret",
+		Settings: provider.Settings{ID: 1,
+			Name: "Example"}, TenantID: tenant, ClientID: client, ClientSecretFile: "secret",
 		Authority: url + "/", Endpoint: url + "/v1.0",
 	}
 }
@@ -243,7 +245,8 @@ func fields(pairs ...string) []plan.FieldChange {
 
 // newUser is a Create of a user with a name and further fields.
 func newUser(id directory.ID, address string, more ...string) plan.Change {
-	return plan.Change{Op: plan.Create, Ref: user(id), Address: address, Fields: fields(append([]string{"displayName", "Liz Smith"}, more...)...)}
+	return plan.Change{Op: plan.Create, Ref: user(id), Address: address,
+		Fields: fields(append([]string{"displayName", "Liz Smith"}, more...)...)}
 }
 
 func newGroup(id directory.ID) plan.Change {

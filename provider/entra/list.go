@@ -16,8 +16,8 @@ type listPage struct {
 	Next  string `json:"@odata.nextLink"`
 }
 
-// list reads several lists to their ends, side by side. Where Graph refuses to list one object, because it does not exist or
-// is out of reach, the error is left in the item of its list. Any other error is returned.
+// list reads several lists to their ends, side by side. Where Graph refuses to list one object, because it does not
+// exist or is out of reach, the error is left in the item of its list. Any other error is returned.
 func (p *Provider) list(ctx context.Context, items []*item, each func(index int, r raw)) error {
 	visited := map[string]bool{}
 	pending := slices.Clone(items)
@@ -37,7 +37,8 @@ func (p *Provider) list(ctx context.Context, items []*item, each func(index int,
 				left--
 				continue
 			case visited[next]:
-				return fault.Errorf(fault.Unavailable, "%s: Graph gave one link twice: the list cannot be read to its end", it.op)
+				return fault.Errorf(fault.Unavailable,
+					"%s: Graph gave one link twice: the list cannot be read to its end", it.op)
 			}
 			visited[next] = true
 			pending[i] = get(it.op, next)

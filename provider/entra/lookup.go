@@ -15,15 +15,16 @@ import (
 
 // lookUp reads single entries by remote id, by anchor and, for users, by address, in one batch.
 //
-// For a user it also reads the groups of ours that the user is a direct member of, whether or not the lookup names them.
-// They are in the state with the user as their only member. The other groups of the lookup have their ids and no members.
-// A plan limited to the user (Input.Only) compares nothing else.
+// For a user it also reads the groups of ours that the user is a direct member of, whether or not the lookup names
+// them. They are in the state with the user as their only member. The other groups of the lookup have their ids and
+// no members. A plan limited to the user (Input.Only) compares nothing else.
 func (p *Provider) lookUp(ctx context.Context, q provider.Query) (plan.State, error) {
 	domains, administrators, err := p.factsOf(ctx)
 	if err != nil {
 		return plan.State{}, err
 	}
-	l := &looking{p: p, q: &q, administrators: administrators, at: map[string]int{}, state: plan.State{Domains: domains}}
+	l := &looking{p: p, q: &q, administrators: administrators, at: map[string]int{},
+		state: plan.State{Domains: domains}}
 	for _, lookup := range q.Lookups {
 		if lookup.Kind == directory.User {
 			err = l.user(ctx, lookup)
@@ -61,7 +62,8 @@ func (l *looking) addUser(u *user) { l.add(l.p.describeUser(u, l.q, l.administra
 
 // user finds a user, the object that has its address, and its memberships.
 func (l *looking) user(ctx context.Context, lookup provider.Lookup) error {
-	byAnchor := get("users.list", "/users?"+filter("onPremisesImmutableId eq "+quoted(encodeAnchor(lookup.ID)))+"&"+userSelection(l.p.userFields))
+	byAnchor := get("users.list",
+		"/users?"+filter("onPremisesImmutableId eq "+quoted(encodeAnchor(lookup.ID)))+"&"+userSelection(l.p.userFields))
 	items := []*item{byAnchor}
 	var byID, byAddress, groups *item
 	if isObjectID(lookup.RemoteID) {
@@ -84,11 +86,12 @@ func (l *looking) user(ctx context.Context, lookup provider.Lookup) error {
 	for _, id := range sortedKeys(found) {
 		l.addUser(found[id])
 	}
-	err = l.single(byAddress, func(err error) plan.Object { // An account has the address, and nothing else is known of it.
-		o := unreadable(directory.Ref{Kind: directory.User}, lookup.Address, err)
-		o.Address = strings.ToLower(lookup.Address)
-		return o
-	})
+	err = l.single(byAddress,
+		func(err error) plan.Object { // An account has the address, and nothing else is known of it.
+			o := unreadable(directory.Ref{Kind: directory.User}, lookup.Address, err)
+			o.Address = strings.ToLower(lookup.Address)
+			return o
+		})
 	if err != nil {
 		return err
 	}
@@ -144,8 +147,8 @@ func memberships(user string) *item {
 	return get("users.memberOf", "/users/"+user+"/memberOf?"+groupSelection(nil)+"&$top=999")
 }
 
-// memberships adds the groups with the user as a member, or without. Where Graph does not list them, the groups of the lookup
-// are left alone.
+// memberships adds the groups with the user as a member, or without. Where Graph does not list them, the groups of
+// the lookup are left alone.
 func (l *looking) memberships(ctx context.Context, lookup provider.Lookup, it *item, mine []string) error {
 	why := ""
 	if it != nil {
@@ -196,7 +199,8 @@ func (l *looking) group(ctx context.Context, lookup provider.Lookup) error {
 	}
 	var byMark []*item
 	if mark := l.p.nicknameMark(lookup.ID); mark != "" {
-		byMark = append(byMark, get("groups.list", "/groups?"+filter("mailNickname eq "+quoted(mark))+"&"+groupSelection(l.p.groupFields)))
+		byMark = append(byMark, get("groups.list",
+			"/groups?"+filter("mailNickname eq "+quoted(mark))+"&"+groupSelection(l.p.groupFields)))
 	}
 	l.p.send(ctx, append(items, byMark...)...)
 	groups, err := collect(byMark, l.p.readGroup, func(g *group) string { return g.ID })

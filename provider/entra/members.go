@@ -24,8 +24,8 @@ type part struct {
 	item *item
 }
 
-// addMembers adds members, up to twenty to a group in one request. Graph adds all of them or none. Where it refuses, the
-// members that it names are added alone, and the others again together.
+// addMembers adds members, up to twenty to a group in one request. Graph adds all of them or none. Where it
+// refuses, the members that it names are added alone, and the others again together.
 func (p *Provider) addMembers(ctx context.Context, jobs []*job) {
 	jobs = memberless(jobs)
 	byGroup := map[string][]*job{}
@@ -57,7 +57,8 @@ func (p *Provider) bind(group string, jobs []*job) *part {
 	for _, j := range jobs {
 		links = append(links, p.link(j.MemberRemoteID))
 	}
-	it := &item{op: "members.add", method: http.MethodPatch, url: "/groups/" + group, body: map[string]any{"members@odata.bind": links}}
+	it := &item{op: "members.add", method: http.MethodPatch, url: "/groups/" + group,
+		body: map[string]any{"members@odata.bind": links}}
 	it.retell = func(err error) error {
 		switch r := refused(err); {
 		case r == nil || !notFound(err) && !unreplicated(r):
@@ -80,8 +81,8 @@ func (p *Provider) addOne(j *job) *part {
 // link is how a request refers to another object.
 func (p *Provider) link(id string) string { return p.cfg.Endpoint + "/directoryObjects/" + id }
 
-// sendParts makes the requests. Those with several members go first, because a member that has to be waited for holds up
-// its whole batch.
+// sendParts makes the requests. Those with several members go first, because a member that has to be waited for
+// holds up its whole batch.
 func (p *Provider) sendParts(ctx context.Context, parts []*part) {
 	var together, alone []*item
 	for _, part := range parts {
@@ -95,8 +96,8 @@ func (p *Provider) sendParts(ctx context.Context, parts []*part) {
 	p.send(ctx, alone...)
 }
 
-// divide ends the jobs of parts that succeeded, of single members, and of parts that nothing is gained by dividing. It returns
-// smaller parts for the rest.
+// divide ends the jobs of parts that succeeded, of single members, and of parts that nothing is gained by dividing.
+// It returns smaller parts for the rest.
 func (p *Provider) divide(ctx context.Context, parts []*part) []*part {
 	var again []*part
 	forbidden := map[string][]*part{}
@@ -120,11 +121,13 @@ func (p *Provider) divide(ctx context.Context, parts []*part) []*part {
 // divisible reports whether the refusal of several members may be about some of them only.
 func divisible(err error) bool {
 	r, kind := refused(err), fault.KindOf(err)
-	return r.status >= 400 && r.status < 500 && r.status != http.StatusUnauthorized && kind != fault.Denied && kind != fault.Throttled
+	return r.status >= 400 && r.status < 500 && r.status != http.StatusUnauthorized && kind != fault.Denied &&
+		kind != fault.Throttled
 }
 
-// tryForbidden adds the members of the first of several forbidden parts of a group alone. Where each is forbidden, too, it
-// is the group that cannot be written, and the other parts end. Otherwise it returns their members, each alone.
+// tryForbidden adds the members of the first of several forbidden parts of a group alone. Where each is forbidden,
+// too, it is the group that cannot be written, and the other parts end. Otherwise it returns their members, each
+// alone.
 func (p *Provider) tryForbidden(ctx context.Context, parts []*part) []*part {
 	tried := p.alone(parts[0].jobs)
 	p.sendParts(ctx, tried)
@@ -153,8 +156,8 @@ func (p *Provider) alone(jobs []*job) []*part {
 	return parts
 }
 
-// split divides a refused part: the members that Graph names, each alone, and the others together. Where it names none, each
-// is alone.
+// split divides a refused part: the members that Graph names, each alone, and the others together. Where it names
+// none, each is alone.
 func (p *Provider) split(whole *part) []*part {
 	r := refused(whole.item.err)
 	var named, others []*job
@@ -171,7 +174,8 @@ func (p *Provider) split(whole *part) []*part {
 	return append(p.alone(named), p.bind(others[0].RemoteID, others))
 }
 
-// joined ends the jobs of a part with the outcome of its request. A member that is there already was not known to be one.
+// joined ends the jobs of a part with the outcome of its request. A member that is there already was not known to
+// be one.
 func (p *Provider) joined(part *part) {
 	for _, j := range part.jobs {
 		if j.end(part.item); alreadyMember(refused(part.item.err)) {
@@ -201,5 +205,6 @@ func (p *Provider) removeMembers(ctx context.Context, jobs []*job) {
 
 // removeOne removes the reference to a member. Without the /$ref at its end, Graph would delete the member itself.
 func removeOne(j *job) *item {
-	return &item{op: "members.remove", method: http.MethodDelete, url: "/groups/" + j.RemoteID + "/members/" + j.MemberRemoteID + "/$ref"}
+	return &item{op: "members.remove", method: http.MethodDelete, url: "/groups/" + j.RemoteID + "/members/" +
+		j.MemberRemoteID + "/$ref"}
 }

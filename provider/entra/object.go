@@ -41,7 +41,8 @@ type group struct {
 	Fields  []string `json:"f,omitempty"`
 	// Members of a group of ours, sorted. The members of other groups are not kept.
 	Members []string `json:"o,omitempty"`
-	// Unlisted is set while the members are not known: the group has become ours since it was read, or could not be read.
+	// Unlisted is set while the members are not known: the group has become ours since it was read, or could not be
+	// read.
 	Unlisted bool `json:"x,omitempty"`
 	// unreadable is why the members could not be read.
 	unreadable string
@@ -49,7 +50,8 @@ type group struct {
 
 // selection returns a $select of users, with mapped fields.
 func userSelection(fields []string) string {
-	return "$select=" + strings.Join(append([]string{"id", "userPrincipalName", "accountEnabled", "onPremisesImmutableId", "onPremisesSyncEnabled"}, fields...), ",")
+	return "$select=" + strings.Join(append([]string{"id", "userPrincipalName", "accountEnabled",
+		"onPremisesImmutableId", "onPremisesSyncEnabled"}, fields...), ",")
 }
 
 // groupSelection returns a $select of groups, with mapped fields.
@@ -57,7 +59,8 @@ func groupSelection(fields []string) string {
 	if !slices.Contains(fields, "mailNickname") {
 		fields = append([]string{"mailNickname"}, fields...)
 	}
-	return "$select=" + strings.Join(append([]string{"id", "uniqueName", "groupTypes", "mailEnabled", "isAssignableToRole", "onPremisesSyncEnabled"}, fields...), ",")
+	return "$select=" + strings.Join(append([]string{"id", "uniqueName", "groupTypes", "mailEnabled",
+		"isAssignableToRole", "onPremisesSyncEnabled"}, fields...), ",")
 }
 
 // raw is the JSON of one object. A missing property is unchanged, null is empty.
@@ -177,8 +180,9 @@ func (p *Provider) describeUser(u *user, q *provider.Query, administrators map[s
 	return o
 }
 
-// suspender returns who suspended an account, which the ledger alone knows. An active account with our mark was activated
-// by hand, or is shown as it was before. Either way the mark has to go before the account is suspended by hand.
+// suspender returns who suspended an account, which the ledger alone knows. An active account with our mark was
+// activated by hand, or is shown as it was before. Either way the mark has to go before the account is suspended by
+// hand.
 func suspender(o *plan.Object, link plan.Link) plan.Suspender {
 	known := o.Anchored() && link.RemoteID == o.RemoteID
 	switch {
@@ -239,7 +243,8 @@ func (g *group) readOnly() string {
 	return ""
 }
 
-// witness is a digest of members. The ledger keeps members for object jobs, and is not written while the digest is the same.
+// witness is a digest of members. The ledger keeps members for object jobs, and is not written while the digest is
+// the same.
 func witness(members []string) string {
 	h := sha256.New()
 	for _, m := range members {

@@ -32,14 +32,16 @@ func TestObserve(t *testing.T) {
 	w.tenant.Inject(
 		graph.Fault{Method: "batch", Times: 1, Status: 503},
 		graph.Fault{Method: "users.update", Key: ids[3], Times: 1, Status: 429},
-		graph.Fault{Method: "users.update", Key: ids[11], Status: 400, Code: "Request_BadRequest", Message: "Invalid value."},
+		graph.Fault{Method: "users.update", Key: ids[11], Status: 400, Code: "Request_BadRequest",
+			Message: "Invalid value."},
 	)
 	var batch []plan.Change
 	for i, remote := range ids {
 		batch = append(batch, change(plan.Update, user(id(i)), remote, "jobTitle", "Sailor"))
 	}
 	w.Apply(t.Context(), batch)
-	want := map[string]int{"batch 503 unavailable": 1, "users.update 429 throttled": 1, "users.update 400 invalid": 1, "users.update 204 ok": 19}
+	want := map[string]int{"batch 503 unavailable": 1, "users.update 429 throttled": 1, "users.update 400 invalid": 1,
+		"users.update 204 ok": 19}
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Errorf("observed (-want +got)\n%s", diff)
 	}

@@ -18,8 +18,8 @@ import (
 
 // Read implements provider.Provider.
 //
-// Without lookups it continues the delta queries of users and groups, and looks up the objects that the ledger knows and
-// they do not show. Where nothing changed that is two requests.
+// Without lookups it continues the delta queries of users and groups, and looks up the objects that the ledger
+// knows and they do not show. Where nothing changed that is two requests.
 func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, error) {
 	p.deleted.forget()
 	p.returning.load(ctx, p)
@@ -98,8 +98,8 @@ func (r *reading) describe() {
 	})
 }
 
-// findKnown looks up the objects that the ledger knows and the picture does not show, or shows without our anchor. Delta
-// trails behind writes.
+// findKnown looks up the objects that the ledger knows and the picture does not show, or shows without our anchor.
+// Delta trails behind writes.
 func (r *reading) findKnown(ctx context.Context) error {
 	anchored := r.anchored()
 	var missing []directory.Ref
@@ -134,7 +134,8 @@ func (r *reading) findKnown(ctx context.Context) error {
 // unreadable returns a stand-in for an object of ours that Graph does not show: it exists, and it is left alone.
 func unreadable(ref directory.Ref, remoteID string, err error) plan.Object {
 	why := fmt.Sprintf("%s %s cannot be read: %v", ref.Kind, remoteID, err)
-	return plan.Object{Ref: ref, RemoteID: remoteID, Active: true, Suspender: plan.Unknown, ReadOnly: why, Unreadable: true}
+	return plan.Object{Ref: ref, RemoteID: remoteID, Active: true, Suspender: plan.Unknown, ReadOnly: why,
+		Unreadable: true}
 }
 
 // anchored returns the entries of the anchors that the picture shows.
@@ -203,8 +204,8 @@ func (p *Provider) listUnlisted(ctx context.Context, s *picture) error {
 	return p.fill(ctx, s.groups.objects, ids)
 }
 
-// marks is what Graph has no place for and the ledger knew at the last reads: which accounts we suspended, as only our own
-// suspensions may be lifted, and which entries groups belong to.
+// marks is what Graph has no place for and the ledger knew at the last reads: which accounts we suspended, as only
+// our own suspensions may be lifted, and which entries groups belong to.
 type marks struct {
 	mu      sync.Mutex
 	ours    map[string]bool         // by remote id

@@ -119,8 +119,8 @@ func pickRef(s plan.State, ref directory.Ref) plan.Object {
 	return s.Objects[i]
 }
 
-// TestReadAnew: from the beginning when Graph asks for it, when the link is old, when the mapping asks for other properties,
-// and every few days.
+// TestReadAnew: from the beginning when Graph asks for it, when the link is old, when the mapping asks for other
+// properties, and every few days.
 func TestReadAnew(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*world){
@@ -304,7 +304,8 @@ func TestLookup(t *testing.T) {
 	s := w.read(provider.Query{})
 	u, g := pickRef(s, user(id(1))).RemoteID, pickRef(s, group(id(1002))).RemoteID
 	w.requests.take()
-	q := provider.Query{Now: w.clock.Now(), Lookups: []provider.Lookup{{Ref: user(id(1)), RemoteID: u, Address: "person1@example.com"}}}
+	q := provider.Query{Now: w.clock.Now(), Lookups: []provider.Lookup{{Ref: user(id(1)), RemoteID: u,
+		Address: "person1@example.com"}}}
 	state := w.read(q)
 	if got := w.requests.take(); len(got) != 1 {
 		t.Errorf("requests = %q, want one", got)

@@ -14,27 +14,43 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// TestOneRefusedObject: a 403 for one object is a failure of this object, whatever the operation, for a worker that has just
-// started, too.
+// TestOneRefusedObject: a 403 for one object is a failure of this object, whatever the operation, for a worker that
+// has just started, too.
 func TestOneRefusedObject(t *testing.T) {
 	t.Parallel()
-	restricted := graph.Fault{Status: http.StatusForbidden, Code: "Authorization_RequestDenied", Message: "Insufficient privileges to complete the operation."}
+	restricted := graph.Fault{Status: http.StatusForbidden, Code: "Authorization_RequestDenied",
+		Message: "Insufficient privileges to complete the operation."}
 	for name, tc := range map[string]struct {
 		method string
 		make   func(w *world, n int) plan.Change
 	}{
-		"create": {"users.create", func(w *world, n int) plan.Change { return newUser(id(n), person(n).Attributes.Get(directory.Mail)) }},
+		"create": {"users.create", func(w *world, n int) plan.Change {
+			return newUser(id(n),
+				person(n).Attributes.Get(directory.Mail))
+		}},
 		"update": {"users.update", func(w *world, n int) plan.Change {
 			return change(plan.Update, user(id(n)), w.made(n), "displayName", "X")
 		}},
-		"rename":         {"users.update", func(w *world, n int) plan.Change { return rename(user(id(n)), w.made(n), "x@example.com") }},
-		"suspend":        {"users.update", func(w *world, n int) plan.Change { return change(plan.Suspend, user(id(n)), w.made(n)) }},
-		"delete":         {"users.delete", func(w *world, n int) plan.Change { return change(plan.Delete, user(id(n)), w.made(n)) }},
+		"rename": {"users.update", func(w *world, n int) plan.Change {
+			return rename(user(id(n)), w.made(n),
+				"x@example.com")
+		}},
+		"suspend": {"users.update", func(w *world, n int) plan.Change {
+			return change(plan.Suspend,
+				user(id(n)), w.made(n))
+		}},
+		"delete": {"users.delete", func(w *world, n int) plan.Change {
+			return change(plan.Delete, user(id(n)),
+				w.made(n))
+		}},
 		"create a group": {"groups.update", func(w *world, n int) plan.Change { return newGroup(id(n)) }},
 		"update a group": {"groups.update", func(w *world, n int) plan.Change {
 			return change(plan.Update, group(id(n)), w.must(newGroup(id(n))), "displayName", "X")
 		}},
-		"delete a group": {"groups.delete", func(w *world, n int) plan.Change { return change(plan.Delete, group(id(n)), w.must(newGroup(id(n)))) }},
+		"delete a group": {"groups.delete", func(w *world, n int) plan.Change {
+			return change(plan.Delete,
+				group(id(n)), w.must(newGroup(id(n))))
+		}},
 		"add a member": {"members.add", func(w *world, n int) plan.Change {
 			return membership(plan.AddMember, id(900+n), w.must(newGroup(id(900+n))), user(id(n)), w.made(n))
 		}},
@@ -62,7 +78,8 @@ func TestOneRefusedObject(t *testing.T) {
 			if r[0].Err == nil || kind(r[0].Err) != fault.Refused || r[1].Err != nil {
 				t.Fatalf("results = %v, %v; want one refused and the other done", r[0].Err, r[1].Err)
 			}
-			if text := r[0].Err.Error(); strings.Contains(text, "grant the app") || !strings.Contains(text, "reach this object") {
+			if text := r[0].Err.Error(); strings.Contains(text, "grant the app") ||
+				!strings.Contains(text, "reach this object") {
 				t.Errorf("%s: wrong advice for an app that has the permission", text)
 			}
 		})
@@ -82,9 +99,13 @@ func TestFullTenant(t *testing.T) {
 		fault graph.Fault
 		says  string
 	}{
-		"objects": {graph.Fault{Status: 403, Code: "Directory_QuotaExceeded", Message: "The directory object quota limit for the Tenant has been exceeded."}, "no room for more directory objects"},
-		"app":     {graph.Fault{Status: 403, Code: "Directory_QuotaExceeded", Message: "The directory object quota limit for the Principal has been exceeded."}, "that this app created"},
-		"licence": {graph.Fault{Status: 400, Message: "License assignment failed because there are not enough licenses available."}, "licences"},
+		"objects": {graph.Fault{Status: 403, Code: "Directory_QuotaExceeded",
+			Message: "The directory object quota limit for the Tenant has been exceeded."}, "no room for more " +
+			"directory objects"},
+		"app": {graph.Fault{Status: 403, Code: "Directory_QuotaExceeded",
+			Message: "The directory object quota limit for the Principal has been exceeded."}, "that this app created"},
+		"licence": {graph.Fault{Status: 400,
+			Message: "License assignment failed because there are not enough licenses available."}, "licences"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -95,9 +116,11 @@ func TestFullTenant(t *testing.T) {
 			tc.fault.Method, tc.fault.Key = "groups.update", "uniqueName"
 			w.tenant.Inject(tc.fault)
 			w.restart()
-			r := w.Apply(t.Context(), []plan.Change{newUser(id(2), "new@example.com"), newGroup(id(3)), change(plan.Suspend, user(id(1)), known)})
+			r := w.Apply(t.Context(), []plan.Change{newUser(id(2), "new@example.com"), newGroup(id(3)),
+				change(plan.Suspend, user(id(1)), known)})
 			for _, made := range r[:2] {
-				if made.Err == nil || kind(made.Err) != fault.Refused || !strings.Contains(made.Err.Error(), tc.says) || strings.Contains(made.Err.Error(), "address") {
+				if made.Err == nil || kind(made.Err) != fault.Refused ||
+					!strings.Contains(made.Err.Error(), tc.says) || strings.Contains(made.Err.Error(), "address") {
 					t.Errorf("create in a full tenant = %v, want it to say %q", made.Err, tc.says)
 				}
 			}
@@ -121,7 +144,8 @@ func TestUnauthorizedItem(t *testing.T) {
 		w.tenant.ResetCalls()
 		return w.Apply(t.Context(), batch)
 	}
-	expired := graph.Fault{Method: "users.update", Key: ids[2], Status: http.StatusUnauthorized, Code: "InvalidAuthenticationToken", Times: 1}
+	expired := graph.Fault{Method: "users.update", Key: ids[2], Status: http.StatusUnauthorized,
+		Code: "InvalidAuthenticationToken", Times: 1}
 	w.tenant.Inject(expired)
 	for i, r := range updates("Liz") {
 		if r.Err != nil {
@@ -131,7 +155,8 @@ func TestUnauthorizedItem(t *testing.T) {
 	expired.Times = 0
 	w.tenant.Inject(expired)
 	for i, r := range updates("Elisabeth") {
-		if want := i == 2; (r.Err != nil) != want || want && (kind(r.Err) != fault.Refused || !strings.Contains(r.Err.Error(), "access token")) {
+		if want := i == 2; (r.Err != nil) != want || want &&
+			(kind(r.Err) != fault.Refused || !strings.Contains(r.Err.Error(), "access token")) {
 			t.Errorf("update %d = %v", i, r.Err)
 		}
 	}
@@ -139,7 +164,8 @@ func TestUnauthorizedItem(t *testing.T) {
 		t.Errorf("%+v requests, want the five and one repetition", n)
 	}
 	w.tenant.ClearFaults() // Reading, too.
-	w.tenant.Inject(graph.Fault{Method: "groups.delta", Status: http.StatusUnauthorized, Times: 1}, graph.Fault{Method: "users.list", Scope: graph.InBatch, Status: http.StatusUnauthorized, Times: 1})
+	w.tenant.Inject(graph.Fault{Method: "groups.delta", Status: http.StatusUnauthorized, Times: 1},
+		graph.Fault{Method: "users.list", Scope: graph.InBatch, Status: http.StatusUnauthorized, Times: 1})
 	w.read(provider.Query{})
 	w.must(change(plan.Suspend, user(id(1)), ids[1]))
 }
@@ -208,8 +234,10 @@ func TestDerivedNicknames(t *testing.T) {
 		}
 	}
 	w.tenant.Inject(
-		graph.Fault{Method: "groups.update", Status: 400, Message: "Another object with the same value for property mailNickname already exists.", Times: 1},
-		graph.Fault{Method: "users.create", Status: 400, Message: "Invalid value specified for property 'mailNickname' of resource 'User'.", Times: 1},
+		graph.Fault{Method: "groups.update", Status: 400,
+			Message: "Another object with the same value for property mailNickname already exists.", Times: 1},
+		graph.Fault{Method: "users.create", Status: 400,
+			Message: "Invalid value specified for property 'mailNickname' of resource 'User'.", Times: 1},
 	)
 	g, _ := w.tenant.Group(w.must(newGroup(id(20))))
 	u, _ := w.tenant.User(w.must(newUser(id(21), "liz@example.com")))
@@ -227,13 +255,13 @@ func TestRefusedValueIsNamed(t *testing.T) {
 	s.unchecked = true
 	w := open(t, s)
 	r := w.do(newUser(id(1), "liz@example.com", "usageLocation", "xx"))
-	if kind(r.Err) != fault.Invalid || !strings.Contains(r.Err.Error(), `usageLocation: "xx"`) {
+	if kind(r.Err) != fault.Invalid || !strings.Contains(r.Err.Error(), `usageLocation: "xx"`) || fault.RejectedField(r.Err) != "usageLocation" {
 		t.Errorf("create = %v, want the field and the value named", r.Err)
 	}
 }
 
-// TestRecreatedGroup: a group that is given to another entry keeps its uniqueName. It is known for the entry's also where the
-// ledger is lost, and never made for either entry again.
+// TestRecreatedGroup: a group that is given to another entry keeps its uniqueName. It is known for the entry's also
+// where the ledger is lost, and never made for either entry again.
 func TestRecreatedGroup(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -250,7 +278,8 @@ func TestRecreatedGroup(t *testing.T) {
 	if o := w.object(made); o.Ref != group(id(2)) {
 		t.Errorf("the group = %+v, want it that of the new entry", o)
 	}
-	if s := w.read(provider.Query{Lookups: []provider.Lookup{{Ref: group(id(2))}}}); len(s.Objects) != 1 || s.Objects[0].RemoteID != made {
+	if s := w.read(provider.Query{Lookups: []provider.Lookup{{Ref: group(id(2))}}}); len(s.Objects) != 1 ||
+		s.Objects[0].RemoteID != made {
 		t.Errorf("looked up without a ledger: %+v", s.Objects)
 	}
 	if r := w.do(newGroup(id(1))); kind(r.Err) != fault.Conflict || !strings.Contains(r.Err.Error(), string(id(2))) {
@@ -265,12 +294,13 @@ func TestRecreatedGroup(t *testing.T) {
 	w.must(change(plan.Delete, group(id(2)), made))
 }
 
-// TestOneUnreadableObject: an account or a group of ours that Graph does not show, or no longer, is named and left alone. It
-// is neither absent nor empty, and everything else is read.
+// TestOneUnreadableObject: an account or a group of ours that Graph does not show, or no longer, is named and left
+// alone. It is neither absent nor empty, and everything else is read.
 func TestOneUnreadableObject(t *testing.T) {
 	t.Parallel()
 	refuse := func(key string) graph.Fault {
-		return graph.Fault{Key: key, Status: http.StatusForbidden, Code: "Authorization_RequestDenied", Message: "Insufficient privileges."}
+		return graph.Fault{Key: key, Status: http.StatusForbidden, Code: "Authorization_RequestDenied",
+			Message: "Insufficient privileges."}
 	}
 	w := open(t, setup{})
 	w.fill(10, 2)
@@ -308,7 +338,8 @@ func TestOneUnreadableObject(t *testing.T) {
 	}
 	w.tenant.Inject(refuse("users/" + ann))
 	s = w.read(provider.Query{Known: known, Lookups: []provider.Lookup{
-		{Ref: user(id(1)), RemoteID: ann, Groups: []provider.GroupRef{{ID: id(1000), RemoteID: g}}}, {Ref: group(id(1000)), RemoteID: g},
+		{Ref: user(id(1)), RemoteID: ann, Groups: []provider.GroupRef{{ID: id(1000),
+			RemoteID: g}}}, {Ref: group(id(1000)), RemoteID: g},
 	}})
 	if o := pickRef(s, user(id(1))); o.RemoteID != ann || o.ReadOnly == "" {
 		t.Errorf("an account that Graph does not show, looked up = %+v", o)

@@ -24,16 +24,19 @@ func checkUPN(address string) error {
 	local, domain, _ := strings.Cut(address, "@")
 	for _, r := range local {
 		if r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && !strings.ContainsRune("'.-_!#^~", r) {
-			return fmt.Errorf("a userPrincipalName takes letters, digits and ' . - _ ! # ^ ~ before the @, and no %q, as in %q (%s)", r, address, upnPage)
+			return fmt.Errorf("a userPrincipalName takes letters, digits and ' . - _ ! # ^ ~ before the @, and no "+
+				"%q, as in %q (%s)", r, address, upnPage)
 		}
 	}
 	switch {
 	case strings.HasSuffix(local, "."):
 		return fmt.Errorf("a userPrincipalName takes no period right before the @, as in %q (%s)", address, upnPage)
 	case len(local) > longestLocal:
-		return fmt.Errorf("%q has %d characters before the @, a userPrincipalName takes %d (%s)", address, len(local), longestLocal, upnPage)
+		return fmt.Errorf("%q has %d characters before the @, a userPrincipalName takes %d (%s)", address, len(local),
+			longestLocal, upnPage)
 	case len(domain) > longestDomain:
-		return fmt.Errorf("%q has %d characters after the @, a userPrincipalName takes %d (%s)", address, len(domain), longestDomain, upnPage)
+		return fmt.Errorf("%q has %d characters after the @, a userPrincipalName takes %d (%s)", address, len(domain),
+			longestDomain, upnPage)
 	}
 	return nil
 }
@@ -42,7 +45,8 @@ func checkUPN(address string) error {
 func checkNickname(nickname string) error {
 	for _, r := range nickname {
 		if refusedInNickname(r) {
-			return fmt.Errorf(`mailNickname takes ASCII without spaces and @ ( ) \ [ ] " ; : < > , and no %q, as in %q (%s)`, r, nickname, groupPage)
+			return fmt.Errorf(`mailNickname takes ASCII without spaces and @ ( ) \ [ ] " ; : < > , and no %q, as in %q (%s)`,
+				r, nickname, groupPage)
 		}
 	}
 	return nil
@@ -64,8 +68,12 @@ func checkMail(mail string) error {
 
 // checkCountry is the rule for the usage location.
 func checkCountry(code string) error {
-	if len(code) != 2 || strings.ContainsFunc(code, func(r rune) bool { return r > unicode.MaxASCII || !unicode.IsLetter(r) }) {
-		return fmt.Errorf("usageLocation takes a country code of two letters, such as DE, and not %q (%s)", code, userPage)
+	if len(code) != 2 || strings.ContainsFunc(code, func(r rune) bool {
+		return r > unicode.MaxASCII ||
+			!unicode.IsLetter(r)
+	}) {
+		return fmt.Errorf("usageLocation takes a country code of two letters, such as DE, and not %q (%s)", code,
+			userPage)
 	}
 	return nil
 }

@@ -42,12 +42,14 @@ func TestRules(t *testing.T) {
 		}
 		e := person(1)
 		e.Attributes = e.Attributes.Clone().Set(tc.field, tc.value)
-		r, err := m.Desire(mapping.Input{Snapshot: directory.Snapshot{Entries: []directory.Entry{e}}, Domains: []string{"example.com"}})
+		r, err := m.Desire(mapping.Input{Snapshot: directory.Snapshot{Entries: []directory.Entry{e}},
+			Domains: []string{"example.com"}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		d := r.Desired[0]
-		if held := d.Held == plan.BadMapping && strings.Contains(d.Detail, tc.value) && strings.Contains(d.Detail, "https://learn.microsoft.com/"); held != (tc.says != "") ||
+		if held := d.Held == plan.BadMapping && strings.Contains(d.Detail, tc.value) &&
+			strings.Contains(d.Detail, "https://learn.microsoft.com/"); held != (tc.says != "") ||
 			!strings.Contains(d.Detail, tc.says) || tc.says == "" && d.Held != "" {
 			t.Errorf("%s = %q: %q %q, want it to say %q", tc.field, tc.value, d.Held, d.Detail, tc.says)
 		}

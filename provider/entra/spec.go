@@ -102,11 +102,12 @@ func (p *Provider) Capabilities() plan.Capabilities {
 	for _, name := range []string{"mail", "usageLocation", "preferredLanguage"} {
 		normal[name] |= plan.Fold
 	}
-	return plan.Capabilities{BatchSize: mostItems, Concurrency: concurrency, UndeleteWithin: returningLife, Normal: normal}
+	return plan.Capabilities{BatchSize: mostItems, Concurrency: concurrency, UndeleteWithin: returningLife,
+		Normal: normal}
 }
 
-// Batch implements reconcile.Batcher. Twenty new members go into one request, and twenty requests into a batch. Where objects
-// are read again before they lose something, one reading serves several batches.
+// Batch implements reconcile.Batcher. Twenty new members go into one request, and twenty requests into a batch.
+// Where objects are read again before they lose something, one reading serves several batches.
 func (p *Provider) Batch(changes []plan.Change) int {
 	switch changes[0].Op {
 	case plan.AddMember:

@@ -14,8 +14,8 @@ import (
 	"rollcall/plan"
 )
 
-// createUsers makes accounts with their anchors. An account of ours among the deleted items is restored instead: it belongs
-// to the same entry.
+// createUsers makes accounts with their anchors. An account of ours among the deleted items is restored instead: it
+// belongs to the same entry.
 func (p *Provider) createUsers(ctx context.Context, jobs []*job) {
 	p.checkAddresses(ctx, jobs)
 	p.restoreDeleted(ctx, open(jobs))
@@ -63,8 +63,9 @@ func (p *Provider) postUser(j *job) *item {
 	return it
 }
 
-// newPassword returns a random password that is stored nowhere: people sign in by SSO, or reset it. It has 240 random bits
-// and each class of characters that a password policy may ask for. Entra takes 8 to 256 characters of three classes.
+// newPassword returns a random password that is stored nowhere: people sign in by SSO, or reset it. It has 240
+// random bits and each class of characters that a password policy may ask for. Entra takes 8 to 256 characters of
+// three classes.
 func newPassword() string {
 	secret := make([]byte, 30)
 	_, _ = rand.Read(secret) // It never fails: crypto/rand ends the program instead.
@@ -85,13 +86,14 @@ func clash(err error) bool {
 	return r != nil && fault.KindOf(err) == fault.Conflict && (duplicate(r) || r.status == http.StatusConflict)
 }
 
-// findTaken finds the objects that have the address or the anchor of accounts that Graph did not make. An account that an
-// earlier attempt made is a success, any other object a Conflict that names it. An account with the anchor that was deleted
-// meanwhile is restored.
+// findTaken finds the objects that have the address or the anchor of accounts that Graph did not make. An account
+// that an earlier attempt made is a success, any other object a Conflict that names it. An account with the anchor
+// that was deleted meanwhile is restored.
 func (p *Provider) findTaken(ctx context.Context, jobs []*job, posts []*item) {
 	var items []*item
 	for i, j := range jobs {
-		byAnchor := get("users.list", "/users?"+filter("onPremisesImmutableId eq "+quoted(encodeAnchor(j.ID)))+"&"+userSelection(nil))
+		byAnchor := get("users.list",
+			"/users?"+filter("onPremisesImmutableId eq "+quoted(encodeAnchor(j.ID)))+"&"+userSelection(nil))
 		items = append(items, p.holder(j.Address, posts[i].attempts > 1), byAnchor)
 	}
 	p.send(ctx, items...)
@@ -107,12 +109,13 @@ func (p *Provider) findTaken(ctx context.Context, jobs []*job, posts []*item) {
 	}
 	p.deleted.forget()
 	p.restoreDeleted(ctx, deleted)
-	failAll(deleted, fault.Errorf(fault.Refused, "an account with the anchor of this entry exists and Graph does not show it yet, "+
-		"neither among the users nor among the deleted items: the next run tries again"))
+	failAll(deleted, fault.Errorf(fault.Refused,
+		"an account with the anchor of this entry exists and Graph does not show it yet, "+
+			"neither among the users nor among the deleted items: the next run tries again"))
 }
 
-// holder returns the request for the user with an address. After an attempt with a lost answer it is repeated for a while,
-// because reads trail behind writes.
+// holder returns the request for the user with an address. After an attempt with a lost answer it is repeated for a
+// while, because reads trail behind writes.
 func (p *Provider) holder(address string, patient bool) *item {
 	it := get("users.get", "/users/"+url.PathEscape(address)+"?"+userSelection(nil))
 	it.retell = func(err error) error {
@@ -144,7 +147,8 @@ func (p *Provider) judgeTaken(j *job, byAddress, byAnchor *item) {
 			j.succeed("was already there, with its anchor")
 			return
 		}
-		j.fail(fault.Errorf(fault.Conflict, "user %s (%s) has the address %s", strings.ToLower(holder.UPN), holder.ID, j.Address))
+		j.fail(fault.Errorf(fault.Conflict, "user %s (%s) has the address %s", strings.ToLower(holder.UPN), holder.ID,
+			j.Address))
 	case byAddress.err != nil && !notFound(byAddress.err):
 		j.fail(byAddress.err)
 	case err != nil:
@@ -160,8 +164,9 @@ func (p *Provider) judgeTaken(j *job, byAddress, byAnchor *item) {
 
 // hidden is the error for an address that Graph calls taken and that no user has as the name to sign in.
 func hidden(j *job) error {
-	return fault.Errorf(fault.Conflict, "another object has the address %s, which is not a user's name: the alias of a user, a group or a "+
-		"contact: %w", j.Address, j.out.Err)
+	return fault.Errorf(fault.Conflict,
+		"another object has the address %s, which is not a user's name: the alias of a user, a group or a "+
+			"contact: %w", j.Address, j.out.Err)
 }
 
 // nameHolders names the objects that have the addresses of refused renames.
@@ -177,7 +182,8 @@ func (p *Provider) nameHolders(ctx context.Context, jobs []*job) {
 	p.send(ctx, items...)
 	for i, j := range clashes {
 		if u, ok := p.readUser(items[i].answer.body); items[i].err == nil && ok {
-			j.fail(fault.Errorf(fault.Conflict, "user %s (%s) has the address %s", strings.ToLower(u.UPN), u.ID, j.Address))
+			j.fail(fault.Errorf(fault.Conflict, "user %s (%s) has the address %s", strings.ToLower(u.UPN), u.ID,
+				j.Address))
 			continue
 		}
 		j.fail(hidden(j))
@@ -192,7 +198,8 @@ func newAddress(c *plan.Change) string {
 	return ""
 }
 
-// updateUsers changes mapped fields and the properties of base. A change of the address is a rename, which keeps the account.
+// updateUsers changes mapped fields and the properties of base. A change of the address is a rename, which keeps
+// the account.
 func (p *Provider) updateUsers(ctx context.Context, jobs []*job, base func(*job) map[string]any) {
 	p.checkAddresses(ctx, jobs)
 	jobs = open(jobs)
@@ -237,7 +244,8 @@ func (p *Provider) checkAddresses(ctx context.Context, jobs []*job) {
 	}
 }
 
-// claimUsers puts our anchor on accounts: Adopt on one without an anchor, Reanchor on one with the anchor of another entry.
+// claimUsers puts our anchor on accounts: Adopt on one without an anchor, Reanchor on one with the anchor of
+// another entry.
 func (p *Provider) claimUsers(ctx context.Context, jobs []*job) {
 	p.verifyUsers(ctx, jobs, true, func(j *job) []directory.ID { return []directory.ID{j.ID, j.From} })
 	p.updateUsers(ctx, open(jobs), func(j *job) map[string]any {
@@ -245,8 +253,8 @@ func (p *Provider) claimUsers(ctx context.Context, jobs []*job) {
 	})
 }
 
-// suspendUsers blocks accounts. An account that is blocked already keeps its state. Its suspension is foreign unless it is
-// known for ours.
+// suspendUsers blocks accounts. An account that is blocked already keeps its state. Its suspension is foreign
+// unless it is known for ours.
 func (p *Provider) suspendUsers(ctx context.Context, jobs []*job) {
 	users := p.verifyUsers(ctx, jobs, true, own)
 	var items []*item
@@ -275,8 +283,8 @@ func (p *Provider) suspendUsers(ctx context.Context, jobs []*job) {
 	}
 }
 
-// restoreUsers lifts suspensions of ours. An account with our mark gets the write also where it is shown as active: reads
-// trail behind writes.
+// restoreUsers lifts suspensions of ours. An account with our mark gets the write also where it is shown as active:
+// reads trail behind writes.
 func (p *Provider) restoreUsers(ctx context.Context, jobs []*job) {
 	users := p.verifyUsers(ctx, jobs, false, own)
 	var items []*item
@@ -287,7 +295,8 @@ func (p *Provider) restoreUsers(ctx context.Context, jobs []*job) {
 			ours = append(ours, j)
 			items = append(items, p.patchUser(j.RemoteID, map[string]any{"accountEnabled": true}))
 		case users[j.RemoteID].Disabled:
-			j.fail(fault.Errorf(fault.Conflict, "user %s was suspended, and not by Rollcall: it stays suspended", j.RemoteID))
+			j.fail(fault.Errorf(fault.Conflict, "user %s was suspended, and not by Rollcall: it stays suspended",
+				j.RemoteID))
 		default:
 			j.succeed("")
 		}
@@ -311,7 +320,8 @@ func (p *Provider) deleteUsers(ctx context.Context, jobs []*job) {
 		case !j.done:
 			p.recent.Drop(j.RemoteID)
 			found = append(found, j)
-			items = append(items, &item{op: "users.delete", method: http.MethodDelete, url: "/users/" + j.RemoteID, retell: missingIsFine})
+			items = append(items, &item{op: "users.delete", method: http.MethodDelete, url: "/users/" + j.RemoteID,
+				retell: missingIsFine})
 		case j.out.Err != nil && fault.KindOf(j.out.Err) == fault.NotFound:
 			j.succeed("")
 		}
@@ -320,9 +330,10 @@ func (p *Provider) deleteUsers(ctx context.Context, jobs []*job) {
 }
 
 // verifyUsers reads the accounts that are about to be taken over or to lose something, together with the current
-// administrators, and ends the jobs of accounts that Rollcall may not touch. anchors returns the anchors that the account of a
-// job may carry, "" for an account without one. The result has the accounts by id.
-func (p *Provider) verifyUsers(ctx context.Context, jobs []*job, harms bool, anchors func(*job) []directory.ID) map[string]*user {
+// administrators, and ends the jobs of accounts that Rollcall may not touch. anchors returns the anchors that the
+// account of a job may carry, "" for an account without one. The result has the accounts by id.
+func (p *Provider) verifyUsers(ctx context.Context, jobs []*job, harms bool,
+	anchors func(*job) []directory.ID) map[string]*user {
 	items := byIDs("users.list", "users", userSelection(nil), remoteIDs(jobs))
 	var administrators map[string]bool
 	var err error

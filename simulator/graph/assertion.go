@@ -125,7 +125,8 @@ func (j *jwt) certificate(registered []*x509.Certificate) *x509.Certificate {
 	return nil
 }
 
-// sameThumbprint compares in both alphabets of base64: RFC 7515 wants the one for URLs, and MSAL for Go writes the other.
+// sameThumbprint compares in both alphabets of base64: RFC 7515 wants the one for URLs, and MSAL for Go writes the
+// other.
 func sameThumbprint(text string, sum []byte) bool {
 	text = strings.TrimRight(text, "=")
 	return text == base64.RawURLEncoding.EncodeToString(sum) || text == base64.RawStdEncoding.EncodeToString(sum)

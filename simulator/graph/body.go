@@ -38,7 +38,8 @@ func readRaw(r *http.Request) ([]byte, *apiError) {
 	return raw, nil
 }
 
-// decode reads the JSON object in the body of a call. An empty body is an object without properties where that is allowed.
+// decode reads the JSON object in the body of a call. An empty body is an object without properties where that is
+// allowed.
 func (c *call) decode(mayBeEmpty bool) *apiError {
 	if len(bytes.TrimSpace(c.raw)) == 0 {
 		if !mayBeEmpty {

@@ -27,8 +27,8 @@ const (
 	EmptyList      = fault.EmptyList
 )
 
-// The scopes; see package fault. An item of a batch has no connection of its own: Drop answers it 503, and LoseAnswer and
-// TruncateAnswer answer it 504 after it was carried out.
+// The scopes; see package fault. An item of a batch has no connection of its own: Drop answers it 503, and
+// LoseAnswer and TruncateAnswer answer it 504 after it was carried out.
 const (
 	Anywhere = fault.Anywhere
 	Alone    = fault.Alone

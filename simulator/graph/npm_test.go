@@ -16,8 +16,8 @@ import (
 	"rollcall/simulator/graph/csdltest"
 )
 
-// TestJavaScriptClient runs Microsoft's JavaScript client, which knows nothing of us, against a tenant. It needs node and
-// npm, which fetches the package: go test -tags npm -run JavaScript ./simulator/graph.
+// TestJavaScriptClient runs Microsoft's JavaScript client, which knows nothing of us, against a tenant. It needs
+// node and npm, which fetches the package: go test -tags npm -run JavaScript ./simulator/graph.
 func TestJavaScriptClient(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

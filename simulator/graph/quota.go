@@ -103,8 +103,8 @@ func (t *Tenant) throttle(c *call) (usage, *apiError) {
 	return use, e
 }
 
-// bucket is a token bucket; without a size it never runs dry. Its level sinks below zero while refused calls go on, down
-// to where 180 % are used, which is the most that Graph reports.
+// bucket is a token bucket; without a size it never runs dry. Its level sinks below zero while refused calls go on,
+// down to where 180 % are used, which is the most that Graph reports.
 type bucket struct {
 	size, rate, level float64
 	at                time.Time

@@ -122,8 +122,8 @@ func compareShape(t *testing.T, sample csdltest.Sample, got reply) {
 	}
 }
 
-// optional says what a documented answer has that need not be there: the examples of mixed collections show properties of
-// types other than ours, and @odata.id is sent to callers of full metadata.
+// optional says what a documented answer has that need not be there: the examples of mixed collections show
+// properties of types other than ours, and @odata.id is sent to callers of full metadata.
 func optional(sample csdltest.Sample, name string) bool {
 	return name == "@odata.id" || strings.HasSuffix(sample.URL, "/members") && name == "mail"
 }

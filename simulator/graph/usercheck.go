@@ -35,8 +35,8 @@ func (t *Tenant) checkUser(fields map[string]any) *apiError {
 	return nil
 }
 
-// checkUPN checks a principal name: letters, digits and ' . - _ ! # ^ ~, at most 64 of them and no dot at their end, at a
-// verified domain of at most 48 characters.
+// checkUPN checks a principal name: letters, digits and ' . - _ ! # ^ ~, at most 64 of them and no dot at their
+// end, at a verified domain of at most 48 characters.
 func (t *Tenant) checkUPN(name string) *apiError {
 	local, domain, found := strings.Cut(name, "@")
 	if !found || local == "" || len(local) > 64 || len(domain) > 48 || strings.HasSuffix(local, ".") {
@@ -59,8 +59,8 @@ func (t *Tenant) federated(upn string) bool {
 	return slices.ContainsFunc(t.cfg.FederatedDomains, func(name string) bool { return strings.EqualFold(name, domain) })
 }
 
-// isNickname reports whether a mail nickname is valid: ASCII without @ ( ) \ [ ] " ; : < > , and space, and no dot at either
-// end or beside another.
+// isNickname reports whether a mail nickname is valid: ASCII without @ ( ) \ [ ] " ; : < > , and space, and no dot
+// at either end or beside another.
 func isNickname(s string) bool {
 	for _, c := range s {
 		if c > unicode.MaxASCII || c < ' ' || strings.ContainsRune(`@()\[]";:<>, `, c) {
