@@ -59,6 +59,8 @@ type Config struct {
 	Directory Directory
 	// Explainer is who answers /explain/; without one that is 404.
 	Explainer Explainer
+	// Facts returns what the runs of a container compare themselves with; without it there are no paths for servers.
+	Facts func(container.ID) Facts
 	// Resources are the configured sources and providers.
 	Resources []Resource
 	// Authenticate says who holds a token. Nil lets everybody do everything: whoever leaves it out has asked the operator.

@@ -62,6 +62,9 @@ func (a *API) routes() []route {
 			add(one+path, m)
 		}
 		if f.kind == container.LDAP {
+			for path, m := range a.servers() {
+				add(one+path, m)
+			}
 			continue // a single object goes to a provider
 		}
 		for path, m := range a.reverts() {

@@ -25,6 +25,7 @@ import (
 	"rollcall/directory"
 	"rollcall/explain"
 	"rollcall/internal/redistest"
+	"rollcall/ledger"
 	"rollcall/plan"
 	"rollcall/status"
 )
@@ -61,6 +62,8 @@ type service struct {
 	// result is what the sync of an object comes to; nil leaves it under way.
 	result *status.Result
 	job    status.Job
+	// facts are what runs leave for the next.
+	facts func(container.ID) api.Facts
 	// knows is what there is to explain, by the query.
 	knows map[explain.Query]explain.Input
 }
@@ -71,7 +74,9 @@ func newService(t *testing.T) *service {
 	rdb := redistest.Start(t)
 	s.store = status.New(rdb, status.Config{Now: s.clock})
 	s.decisions = decisions.New(rdb, decisions.Config{Now: s.clock})
+	s.facts = func(c container.ID) api.Facts { return ledger.NewRedis(rdb, string(c)) }
 	a, err := api.New(api.Config{
+		Facts:  s.facts,
 		Status: s.store, Decisions: s.decisions, Jobs: s, Directory: s, Explainer: s, ObjectWait: time.Millisecond, EventEvery: time.Millisecond,
 		Authenticate: func(token string) (api.Caller, bool) {
 			scopes := map[string][]string{goodToken: {api.ScopeRead, api.ScopeSync, api.ScopeApprove}, readToken: {api.ScopeRead}}[token]

@@ -41,7 +41,7 @@ func run(ctx context.Context, e *env, args []string) int {
 		root.AddCommand(c)
 	}
 	for _, c := range []*cobra.Command{
-		syncCommand(e), watchCommand(e), statusCommand(e), runsCommand(e), heldCommand(e), approveCommand(e), rejectCommand(e), objectCommand(e), explainCommand(e), cancelCommand(e), revertCommand(e), pinsCommand(e), liftCommand(e),
+		syncCommand(e), watchCommand(e), statusCommand(e), runsCommand(e), heldCommand(e), approveCommand(e), rejectCommand(e), objectCommand(e), explainCommand(e), cancelCommand(e), revertCommand(e), pinsCommand(e), liftCommand(e), acceptServerCommand(e),
 	} {
 		c.GroupID = groupAPI
 		root.AddCommand(c)

@@ -77,6 +77,8 @@ type standing struct {
 	// open is the newest run if it is not over; last the newest one that is and that was no dry run.
 	open, last client.Run
 	waiting    int
+	// server is where a source was read last, and in doubt what was not believed.
+	server client.Server
 }
 
 func (r *remote) standing(ctx context.Context, res client.Resource) (standing, error) {
@@ -101,6 +103,11 @@ func (r *remote) standing(ctx context.Context, res client.Resource) (standing, e
 	}
 	held, err := r.Held(ctx, res.Container, 0, 1)
 	s.waiting = held.Value.Count
+	if err == nil && res.Container.IsSource() {
+		if server, err := r.Server(ctx, res.Container); err == nil { // An older API has none.
+			s.server = server.Value
+		}
+	}
 	return s, err
 }
 
@@ -175,6 +182,12 @@ func (r *remote) hints(all []standing) {
 		}
 		if s.last.ID != "" && s.last.FailedChanges > 0 {
 			hint("%s: %s failed: rollcall runs %[1]s %[3]s", s.Container, count(s.last.FailedChanges, "change"), s.last.ID)
+		}
+		if s.server.Text != "" {
+			hint("%s: last read from %s", s.Container, s.server.Text)
+		}
+		if s.server.PendingText != "" {
+			hint("%s: in doubt is %s: rollcall accept-server %[1]s", s.Container, s.server.PendingText)
 		}
 		if s.waiting > 0 {
 			hint("%s: %s for a decision: rollcall held %[1]s", s.Container, waits(s.waiting))

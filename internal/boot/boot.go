@@ -20,11 +20,13 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/api"
+	"rollcall/container"
 	"rollcall/decisions"
 	"rollcall/internal/config"
 	"rollcall/internal/dashboard"
 	"rollcall/internal/metrics"
 	"rollcall/jobs"
+	"rollcall/ledger"
 	"rollcall/status"
 )
 
@@ -143,6 +145,7 @@ func (a *App) API(known dashboard.Tokens) (*http.Server, error) {
 	}
 	return api.NewServer(api.Config{
 		Status: a.Status, Decisions: a.Decisions, Jobs: jobs.NewClient(a.Redis, a.Status), Directory: &finder{a}, Explainer: newExplainer(a), Resources: a.resources(),
+		Facts:        func(c container.ID) api.Facts { return ledger.NewRedis(a.Redis, string(c)) },
 		Authenticate: authenticator(known), Dashboard: board, Log: a.Log, ObjectWait: a.Process.ObjectWait, Addr: a.Process.Listen,
 	})
 }

@@ -205,3 +205,15 @@ func (c *Client) Lift(ctx context.Context, name container.ID, entries []string) 
 	a, err := post[Lifted](ctx, c, pathOf(name)+"sync/pins/lift/", body, callTime)
 	return a, missing(err, "the API has no provider %s: rollcall status says what it has", name)
 }
+
+// Server says which server a source was read from last.
+func (c *Client) Server(ctx context.Context, name container.ID) (Answer[Server], error) {
+	a, err := get[Server](ctx, c, pathOf(name)+"sync/server/", nil)
+	return a, missing(err, "the API has no source %s: rollcall status says what it has", name)
+}
+
+// AcceptServer takes the server in doubt as the right one.
+func (c *Client) AcceptServer(ctx context.Context, name container.ID) (Answer[Server], error) {
+	a, err := post[Server](ctx, c, pathOf(name)+"sync/server/accept/", nil, callTime)
+	return a, missing(err, "the API has no source %s: rollcall status says what it has", name)
+}

@@ -110,6 +110,12 @@ type Pins struct {
 	Pins  []plan.Pin `json:"pins"`
 }
 
+// Server says which server a source was read from last, and which one is in doubt.
+type Server struct {
+	Text        string `json:"text"`
+	PendingText string `json:"pending_text"`
+}
+
 // Lifted is the answer to a lift.
 type Lifted struct {
 	Count int `json:"count"`

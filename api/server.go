@@ -1,0 +1,85 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"rollcall/directory"
+	"rollcall/ledger"
+)
+
+// Facts are what the runs of one container compare themselves with.
+type Facts interface {
+	Facts(ctx context.Context) (ledger.Facts, error)
+	SetFacts(ctx context.Context, f ledger.Facts) error
+}
+
+// serverView says which server a source was read from, and how far it was.
+type serverView struct {
+	Text        string              `json:"text"`
+	Reference   directory.Position  `json:"reference,omitzero"`
+	Pending     *directory.Position `json:"pending,omitempty"`
+	PendingText string              `json:"pending_text"`
+}
+
+// acceptedView is the answer to an acceptance.
+type acceptedView struct {
+	Accepted directory.Position `json:"accepted"`
+	Text     string             `json:"text"`
+}
+
+// server shows the position of the last believed read, and of one that is in doubt.
+func (a *API) server(r *request) (answer, error) {
+	if a.cfg.Facts == nil {
+		return notFound(), nil
+	}
+	f, err := a.cfg.Facts(r.container()).Facts(r.Context())
+	if err != nil {
+		return answer{}, err
+	}
+	view := serverView{Reference: f.Positions.Reference, Pending: f.Positions.Pending}
+	if !view.Reference.IsZero() {
+		view.Text = view.Reference.String()
+	}
+	if view.Pending != nil {
+		view.PendingText = view.Pending.String()
+	}
+	return ok(view), nil
+}
+
+// acceptServer makes the server in doubt the one with which the next reads are compared. A live run would overwrite the
+// acceptance with what it read before it, so there must be none.
+func (a *API) acceptServer(r *request) (answer, error) {
+	if a.cfg.Facts == nil {
+		return notFound(), nil
+	}
+	_, live, err := a.cfg.Status.Live(r.Context(), r.container())
+	if err != nil {
+		return answer{}, err
+	}
+	if live {
+		return answer{}, conflict("A run is live: wait for its end, or cancel it.")
+	}
+	facts := a.cfg.Facts(r.container())
+	f, err := facts.Facts(r.Context())
+	if err != nil {
+		return answer{}, err
+	}
+	accepted, pending := f.Positions.Accept()
+	if !pending {
+		return answer{}, conflict("No server is in doubt.")
+	}
+	if err := facts.SetFacts(r.Context(), f); err != nil {
+		return answer{}, err
+	}
+	a.cfg.Log.InfoContext(r.Context(), "server accepted", "container", r.container(), "by", r.by, "server", accepted.String())
+	return ok(acceptedView{accepted, accepted.String()}), nil
+}
+
+// servers are the routes of a source's server.
+func (a *API) servers() map[string]methods {
+	return map[string]methods{
+		"sync/server/":        get(ScopeRead, a.server),
+		"sync/server/accept/": {http.MethodPost: {scope: ScopeApprove, handle: a.acceptServer}},
+	}
+}
