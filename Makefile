@@ -7,6 +7,8 @@ TESTFLAGS =
 # What has to pass before a commit is shared. .ci/run runs these one by one.
 CHECKS = lint test race deploy npm samba once
 FUZZTIME = 30s
+VERSION = $(shell git describe --tags --always --dirty)
+PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL = help
 
@@ -79,6 +81,22 @@ check: $(CHECKS) ## everything that must pass before a commit is shared
 .PHONY: checks
 checks:
 	@echo $(CHECKS)
+
+# The same sources give the same archives, byte by byte: no paths, no build ids, and the time of the commit. GNU tar.
+.PHONY: dist
+dist: ## build archives for PLATFORMS in dist/, with SHA-256 checksums (see docs/releasing.md)
+	@rm -rf dist && mkdir dist
+	@set -e; time=$$(git log -1 --format=%ct); revision=$$(git rev-parse HEAD); for platform in $(PLATFORMS); do \
+		os=$${platform%/*} arch=$${platform#*/}; name=rollcall-$(VERSION)-$$os-$$arch; echo $$name; mkdir dist/$$name; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= \
+			-X rollcall/internal/buildinfo.version=$(VERSION) -X rollcall/internal/buildinfo.revision=$$revision" \
+			-o dist/$$name/ ./cmd/...; \
+		cp LICENSE README.md CHANGELOG.md dist/$$name; \
+		tar -C dist --sort=name --mtime=@$$time --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -cf - $$name | \
+			gzip -9n >dist/$$name.tar.gz; \
+		rm -r dist/$$name; \
+	done
+	@cd dist && sha256sum *.tar.gz >SHA256SUMS && cat SHA256SUMS
 
 .PHONY: generate
 generate: ## write the files that are made by programs

@@ -1,0 +1,45 @@
+package deploy_test
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"rollcall/internal/config"
+)
+
+// The units set variables that the programs know, and are alike but for the program and its tokens.
+func TestSystemdUnits(t *testing.T) {
+	t.Parallel()
+	var known []string
+	for f := range reflect.TypeFor[config.Process]().Fields() {
+		known = append(known, config.Prefix+"_"+f.Tag.Get("envconfig"))
+	}
+	variable := regexp.MustCompile(`ROLLCALL_\w+`)
+	text := map[string]string{}
+	for _, name := range []string{"api", "worker"} {
+		b, err := os.ReadFile("systemd/rollcall-" + name + ".service")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text[name] = string(b)
+		for _, v := range variable.FindAllString(text[name], -1) {
+			if !slices.Contains(known, v) {
+				t.Errorf("the unit of %s names %s, which no program knows", name, v)
+			}
+		}
+		if !strings.Contains(text[name], "\nExecStart=/usr/local/lib/rollcall/"+name+"\n") {
+			t.Errorf("the unit of %s does not start it", name)
+		}
+	}
+	hardening := func(unit string) string {
+		_, after, _ := strings.Cut(unit, "\nUMask=")
+		return after
+	}
+	if a, w := hardening(text["api"]), hardening(text["worker"]); a == "" || a != w {
+		t.Errorf("the units are hardened differently:\n%s\n%s", a, w)
+	}
+}
