@@ -30,6 +30,9 @@ type Facts struct {
 	Scope string `json:"scope,omitempty"`
 	// Positions are how far the servers of a source were when they were read.
 	Positions Positions `json:"positions,omitzero"`
+	// Refused names changes that the target refused in the last full run, by plan.Change.Claim. The next run tries them
+	// after the others of their stage.
+	Refused []string `json:"refused,omitempty"`
 	// Plan is the digest of the last plan that was applied.
 	Plan string `json:"plan,omitempty"`
 	// Users and Groups are how many entries the last good run read.

@@ -223,7 +223,7 @@ func TestCompute(t *testing.T) {
 				have("a", "1", "a@x"), have("b", "2", "b@x"), have("c", "3", "c@x"), have("d", "4", "d@x"), have("", "9", "f@x"),
 				teamObject("g", "7", "g@x", "1", "3", "9", "external"),
 			}},
-		}, []string{"add_member group/g user/b", "remove_member group/g user/c"}},
+		}, []string{"remove_member group/g user/c", "add_member group/g user/b"}},
 		{"a new group and its members", plan.Input{
 			Desired: []plan.Desired{want("a", "a@x"), team("g", "g@x", "a", "unknown")},
 		}, []string{"create user/a", "create group/g", "add_member group/g user/a"}},
@@ -243,7 +243,7 @@ func TestCompute(t *testing.T) {
 			State: plan.State{Objects: []plan.Object{
 				have("a", "user/a", "", "cn", "A", "title", "x"), have("c", "user/c", "", "cn", "C"), have("gone", "user/gone", ""),
 			}},
-		}, []string{"update user/a title:x>", "create user/b", "suspend user/a because disabled", "delete user/gone because absent"}},
+		}, []string{"suspend user/a because disabled", "update user/a title:x>", "create user/b", "delete user/gone because absent"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -1,7 +1,7 @@
 // Package plan decides what a sync has to do, and nothing else: Compute is a pure function from the desired and the
 // current state to a Plan, Guard is the brake on the destructive part of it.
 //
-// A plan is a value. It is sorted in the order in which it is applied (create before refer, harm last), it prints as
+// A plan is a value. It is sorted in the order in which it is applied (access is taken away first, objects are created before others refer to them, deletions come last), it prints as
 // a table and as JSON, and the same input gives the same bytes. A dry run is a run that stops here.
 package plan
 
@@ -121,16 +121,65 @@ type Change struct {
 	Paired bool `json:"-"`
 }
 
-// stage is the apply order: names are freed, objects are made, then referred to, and harm comes last.
+// Lane is a part of a plan that succeeds or fails on its own. The lanes are in apply order: access is taken away first,
+// then names are freed and objects made before others refer to them, and deletions come last.
+type Lane uint8
+
+// The lanes.
+const (
+	LaneSuspend Lane = iota
+	LaneRemove
+	LaneUpdate
+	LaneCreate
+	LaneGroups
+	LaneAdd
+	LaneDelete
+)
+
+// Lanes is the number of lanes.
+const Lanes = int(LaneDelete) + 1
+
+var laneNames = [...]string{
+	LaneSuspend: "suspensions", LaneRemove: "removals of members", LaneUpdate: "updates of users", LaneCreate: "creations of users",
+	LaneGroups: "groups", LaneAdd: "additions of members", LaneDelete: "deletions",
+}
+
+// String names the lane in messages.
+func (l Lane) String() string { return laneNames[l] }
+
+// Lane returns the lane of the change.
+func (c *Change) Lane() Lane {
+	switch c.Op {
+	case Suspend:
+		return LaneSuspend
+	case RemoveMember:
+		return LaneRemove
+	case AddMember:
+		return LaneAdd
+	case Delete:
+		return LaneDelete
+	case Create, Undelete:
+		if c.Kind == directory.User {
+			return LaneCreate
+		}
+	case Update, Adopt, Reanchor, Restore:
+		if c.Kind == directory.User {
+			return LaneUpdate
+		}
+	}
+	return LaneGroups
+}
+
+// stage is the apply order within the lanes.
 func (c *Change) stage() int {
 	user := c.Kind == directory.User
 	switch c.Op {
+	case Suspend:
+		return 0
+	case RemoveMember:
+		return 1
 	case AddMember:
 		return 20
-	case RemoveMember:
-		return 21
-	case Suspend:
-		return 22
 	case Delete:
 		if user {
 			return 24
@@ -138,7 +187,7 @@ func (c *Change) stage() int {
 		return 23
 	}
 	if user {
-		return int(c.Op)
+		return 1 + int(c.Op)
 	}
 	return 10 + int(c.Op)
 }

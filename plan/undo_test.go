@@ -251,7 +251,7 @@ func TestUndoOfGroupsWhoseMembersChange(t *testing.T) {
 	crew(&in, "team", "1", "WRONG", user("ann")) // The mapping is wrong, and the nested group is lost.
 	crew(&in, "all", "2", "All", user("cid"))
 	mistake := carry(t, &in, remote)
-	check(t, "the mistake", mistake, "update group/team title:Team>WRONG", "remove_member group/all group/team")
+	check(t, "the mistake", mistake, "remove_member group/all group/team", "update group/team title:Team>WRONG")
 
 	crew(&in, "team", "2", "WRONG", user("ann"), user("bob"))
 	carry(t, &in, remote)
@@ -273,7 +273,7 @@ func TestUndoOfGroupsWhoseMembersChange(t *testing.T) {
 		t.Errorf("pins %+v, not undone %+v; want the membership alone, and the title left to the source", pins, cannot)
 	}
 	crew(&in, "team", "4", "Edited", user("bob"))
-	check(t, "a sync after the group was edited", carry(t, &in, remote), "update group/team title:Team>Edited", "remove_member group/all group/team")
+	check(t, "a sync after the group was edited", carry(t, &in, remote), "remove_member group/all group/team", "update group/team title:Team>Edited")
 }
 
 // Somebody is changed by mistake, and then suspended by mistake; both are undone.
@@ -327,7 +327,7 @@ func TestPinOfSomebodyWithANewID(t *testing.T) {
 		t.Errorf("the message is %q, want it to name the pin", p.Held[0].Detail)
 	}
 	in.Pins, in.State = nil, remote.state()
-	check(t, "after the pin was lifted", plan.Compute(in), "reanchor user/ann-2", "remove_member group/all user/ann-2")
+	check(t, "after the pin was lifted", plan.Compute(in), "remove_member group/all user/ann-2", "reanchor user/ann-2")
 }
 
 // A field that is no longer mapped is not written, also to an account that is brought back.

@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"rollcall/directory"
@@ -31,6 +32,10 @@ type Restorer interface {
 	// Deleted returns the deleted accounts that carry an anchor of ours and can still be restored.
 	Deleted(ctx context.Context) ([]plan.Deleted, error)
 }
+
+// ErrSuperseded is wrapped by the error of a change that gave way: a newer version of its entry was written since the state
+// was read. The change is planned anew from a new read. It is no failure.
+var ErrSuperseded = errors.New("a newer version of the entry was written")
 
 // Result is what became of one change.
 type Result struct {

@@ -2,11 +2,8 @@ package reconcile
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"rollcall/directory"
 	"rollcall/fault"
@@ -14,7 +11,7 @@ import (
 	"rollcall/provider"
 )
 
-// mostUnavailable is how many writes in a row may fail for reasons of the remote side before the target counts as down.
+// mostUnavailable is how many writes in a row may have no answer before the target counts as down.
 const mostUnavailable = 10
 
 // busyFor is how long a change waits for an entry's lock at the end of the run. The lock of a dead worker expires
@@ -45,81 +42,40 @@ type applier struct {
 	touched map[directory.ID]bool
 	// late are the changes whose entries were locked.
 	late []int
+	// down counts writes in a row without an answer.
 	down int
+
+	lanes [plan.Lanes]lane
+	// refused are the changes that were refused, refusedBefore those of the last run, by their claim.
+	refused       []string
+	refusedBefore map[string]bool
+	// postponed are the changes to try once more in the second pass. unmade are entries whose object is among them, and
+	// namesWait reports whether an address may depend on one of them.
+	postponed  []int
+	unmade     map[directory.Ref]bool
+	namesWait  bool
+	secondPass bool
+	// gains counts the open additions of a member; losses are its removals, which wait for them; ready are those whose
+	// gains are settled.
+	gains  map[directory.Ref]int
+	losses map[directory.Ref][]int
+	ready  []int
+	// deferral, internal and denied are errors of the run that are reported after every lane was tried.
+	deferral, internal, denied error
 }
 
 func (e *Engine) applier(run Run, v *view, report *Report) *applier {
 	if run.Scope.limited() {
 		report.Results = map[int]provider.Result{}
 	}
+	before := make(map[string]bool, len(v.facts.Refused))
+	for _, claim := range v.facts.Refused {
+		before[claim] = true
+	}
 	return &applier{
-		Engine: e, hop: e.hop(), run: run, view: v, report: report, remote: map[directory.Ref]string{},
+		Engine: e, refusedBefore: before, hop: e.hop(), run: run, view: v, report: report, remote: map[directory.Ref]string{},
 		links: map[directory.Ref]plan.Link{}, touched: map[directory.ID]bool{},
-	}
-}
-
-// apply applies the plan stage by stage. The changes of one stage do not depend on each other.
-func (a *applier) apply(ctx context.Context) error {
-	changes := a.report.Apply.Changes
-	for from := 0; from < len(changes); {
-		to := from + 1
-		for to < len(changes) && changes[to].Stage() == changes[from].Stage() {
-			to++
-		}
-		if err := a.stage(ctx, from, to); err != nil {
-			return err
-		}
-		from = to
-	}
-	return a.latecomers(ctx)
-}
-
-func (a *applier) stage(ctx context.Context, from, to int) error {
-	caps := a.cfg.Provider.Capabilities()
-	g, stop := errgroup.WithContext(ctx)
-	g.SetLimit(max(1, caps.Concurrency))
-	for from < to && stop.Err() == nil {
-		next := from + a.size(a.report.Apply.Changes[from:to])
-		batch := indexes(from, next)
-		from = next
-		g.Go(func() error {
-			// A write in progress is finished although a neighbour failed: it gets ctx, not stop.
-			if stop.Err() != nil {
-				return nil
-			}
-			return a.batch(ctx, batch)
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	return ctx.Err()
-}
-
-// size is how many of the changes go into one Apply.
-func (a *applier) size(changes []plan.Change) int {
-	size := a.cfg.Provider.Capabilities().BatchSize
-	if b, ok := a.cfg.Provider.(Batcher); ok {
-		size = b.Batch(changes)
-	}
-	return min(max(1, size), len(changes))
-}
-
-func indexes(from, to int) []int {
-	out := make([]int, 0, to-from)
-	for i := from; i < to; i++ {
-		out = append(out, i)
-	}
-	return out
-}
-
-// batch applies a few changes of one stage.
-func (a *applier) batch(ctx context.Context, at []int) error {
-	select {
-	case <-a.run.Lease.Draining():
-		return errDraining
-	default:
-		return a.hop.write(ctx, a, at)
+		unmade: map[directory.Ref]bool{}, gains: map[directory.Ref]int{}, losses: map[directory.Ref][]int{},
 	}
 }
 
@@ -138,6 +94,7 @@ func (a *applier) due(c *plan.Change, changed time.Time) {
 func (a *applier) superseded(c *plan.Change) {
 	a.mu.Lock()
 	a.report.Superseded++
+	a.gained(c)
 	a.mu.Unlock()
 	a.run.Journal.Say(Info, "Left to the next run: "+describe(c)+": the entry was changed during this run.", about(c))
 }
@@ -217,8 +174,7 @@ func (a *applier) resolve(c *plan.Change) error {
 	}
 	mirror := a.cfg.Provider.Capabilities().Mirror // Its objects are named by their entries.
 	if c.Op.Membership() && !mirror && (c.RemoteID == "" || c.MemberRemoteID == "") {
-		return fault.Errorf(fault.NotFound,
-			"the group or the member's account was not made in this run: the next run adds it")
+		return fault.Errorf(fault.NotFound, "the group or the member's account could not be made")
 	}
 	return nil
 }
@@ -231,7 +187,7 @@ func (a *applier) latecomers(ctx context.Context) error {
 		waiting := a.late
 		a.late = nil
 		for _, i := range waiting {
-			if err := a.batch(ctx, []int{i}); err != nil {
+			if err := a.batch(ctx, a.report.Apply.Changes[i].Lane(), []int{i}); err != nil {
 				return err
 			}
 		}
@@ -251,47 +207,4 @@ func (a *applier) latecomers(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// settle judges one result: the first of the three switches over fault.Kind. An error stops the run.
-func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.Result) error {
-	a.run.Journal.Done(c, r)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.report.Results != nil {
-		a.report.Results[i] = r
-	}
-	if r.Err == nil {
-		a.report.Applied++
-		a.down = 0
-		if r.Note != "" {
-			a.run.Journal.Say(Info, r.Note, about(c))
-		}
-		a.hop.learn(a, c, r)
-		return nil
-	}
-	kind := fault.KindOf(r.Err)
-	stop := fmt.Errorf("%s: %w", describe(c), r.Err)
-	switch kind {
-	case fault.Invalid, fault.Conflict, fault.NotFound, fault.Unsafe, fault.Refused:
-		if kind == fault.NotFound && !c.Op.Membership() {
-			a.lost = append(a.lost, c.Ref)
-		}
-		stop = nil
-	case fault.Unavailable:
-		if a.down++; a.down < mostUnavailable && ctx.Err() == nil {
-			stop = nil
-		}
-	case fault.Throttled, fault.Denied, fault.Canceled, fault.Internal:
-	}
-	if kind != fault.Throttled && kind != fault.Canceled {
-		a.report.Failed++
-		m := about(c)
-		m["reason"] = kind.String()
-		if r.RequestID != "" {
-			m["request_id"] = r.RequestID
-		}
-		a.run.Journal.Say(Error, "Failed: "+describe(c)+": "+r.Err.Error(), m)
-	}
-	return stop
 }

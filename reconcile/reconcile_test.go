@@ -179,7 +179,7 @@ func TestLaw11OneBadEntryIsNamedAndABadTargetStops(t *testing.T) {
 		{fault.Invalid, false},
 		{fault.NotFound, false},
 		{fault.Conflict, false},
-		{fault.Denied, true},
+		{fault.Denied, false}, // A denied target refuses its token or its listing, and every write.
 		{fault.Throttled, true},
 		{fault.Unavailable, false},
 		{fault.Unsafe, false},

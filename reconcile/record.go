@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"rollcall/directory"
@@ -17,6 +18,9 @@ func (a *applier) record(ctx context.Context, complete bool) error {
 	return err
 }
 
+// mostRemembered bounds the refused changes that are remembered.
+const mostRemembered = 5000
+
 // link returns the newest link of an entry.
 func (a *applier) link(ref directory.Ref) plan.Link {
 	if l, ok := a.links[ref]; ok {
@@ -28,6 +32,8 @@ func (a *applier) link(ref directory.Ref) plan.Link {
 // facts keeps what the next run compares itself with.
 func (a *applier) facts(ctx context.Context) error {
 	f := a.view.facts
+	f.Refused = slices.Sorted(slices.Values(a.refused))
+	f.Refused = f.Refused[:min(len(f.Refused), mostRemembered)]
 	f.LastFull, f.LastRun, f.Plan = a.cfg.Now(), a.run.ID, a.report.Apply.Digest()
 	if a.run.Scope.may(completes) {
 		f.ReadAt = a.view.at

@@ -101,7 +101,7 @@ func (m *Memory) Facts(context.Context) (ledger.Facts, error) {
 func (m *Memory) SetFacts(_ context.Context, f ledger.Facts) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	f.Referrals = slices.Clone(f.Referrals)
+	f.Referrals, f.Refused = slices.Clone(f.Referrals), slices.Clone(f.Refused)
 	m.facts = f
 	return nil
 }

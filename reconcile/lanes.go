@@ -1,0 +1,315 @@
+package reconcile
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"rollcall/directory"
+	"rollcall/plan"
+)
+
+// mostRefused is how many different objects a lane may have refused, with none accepted, before it is given up.
+const mostRefused = 20
+
+// lane is the state of one part of a plan. The applier's lock guards it.
+type lane struct {
+	// accepted reports whether any change succeeded; refused has the objects that were refused.
+	accepted bool
+	refused  map[directory.Ref]bool
+	// throttled is the answer that closed the lane for this pass.
+	throttled error
+	// skipped counts the changes that were not tried because the lane was given up.
+	skipped int
+}
+
+func (l *lane) refuse(ref directory.Ref) {
+	if l.refused == nil {
+		l.refused = map[directory.Ref]bool{}
+	}
+	l.refused[ref] = true
+}
+
+// givenUp reports whether no further change is tried. Suspensions are never given up.
+func (a *applier) givenUp(of plan.Lane) bool {
+	l := &a.lanes[of]
+	return of != plan.LaneSuspend && !l.accepted && len(l.refused) >= mostRefused
+}
+
+// apply applies the plan lane by lane. A lane collects its own failures. A change that was throttled or unavailable is
+// tried once more after all other lanes. Deletions come last.
+func (a *applier) apply(ctx context.Context) error {
+	byLane := a.split()
+	for of := range plan.LaneDelete {
+		if err := a.lane(ctx, of, byLane[of]); err != nil {
+			return err
+		}
+	}
+	if err := a.latecomers(ctx); err != nil {
+		return err
+	}
+	if err := a.retry(ctx); err != nil {
+		return err
+	}
+	// A loss is carried out also where the gain failed, is held or is deferred.
+	if err := a.lane(ctx, plan.LaneRemove, a.remainingLosses()); err != nil {
+		return err
+	}
+	if a.deferral == nil { // A deferred run deletes when everything else is done.
+		if err := a.lane(ctx, plan.LaneDelete, byLane[plan.LaneDelete]); err != nil {
+			return err
+		}
+	}
+	if err := a.latecomers(ctx); err != nil {
+		return err
+	}
+	return a.verdict()
+}
+
+// split sorts the changes into lanes, by their index in the plan. The removal of a member that gains a membership in the
+// same plan is no part of a lane: it follows the gain.
+func (a *applier) split() (byLane [plan.Lanes][]int) {
+	if !a.cfg.Provider.Capabilities().Mirror { // No reader sees the local directory half written.
+		for _, changes := range [][]plan.Change{a.report.Apply.Changes, a.report.Held.Changes} {
+			for i := range changes {
+				if c := &changes[i]; c.Op == plan.AddMember {
+					a.gains[*c.Member]++
+				}
+			}
+		}
+	}
+	for i := range a.report.Apply.Changes {
+		c := &a.report.Apply.Changes[i]
+		if c.Op == plan.RemoveMember && a.gains[*c.Member] > 0 {
+			a.losses[*c.Member] = append(a.losses[*c.Member], i)
+			continue
+		}
+		byLane[c.Lane()] = append(byLane[c.Lane()], i)
+	}
+	if len(a.refusedBefore) > 0 {
+		for of := range byLane {
+			a.refusedLast(byLane[of])
+		}
+	}
+	return byLane
+}
+
+// refusedLast moves the changes that were refused in the last run to the end of their stage. Otherwise objects that are
+// refused for good could have a lane given up before it comes to a new object.
+func (a *applier) refusedLast(at []int) {
+	changes := a.report.Apply.Changes
+	slices.SortStableFunc(at, func(i, k int) int {
+		if r := cmp.Compare(changes[i].Stage(), changes[k].Stage()); r != 0 {
+			return r
+		}
+		before, after := a.refusedBefore[changes[i].Claim()], a.refusedBefore[changes[k].Claim()]
+		switch {
+		case before == after:
+			return 0
+		case before:
+			return 1
+		}
+		return -1
+	})
+}
+
+// lane applies changes of one lane, stage by stage. The changes of one stage do not depend on each other.
+func (a *applier) lane(ctx context.Context, of plan.Lane, at []int) error {
+	changes := a.report.Apply.Changes
+	for len(at) > 0 {
+		n := 1
+		for n < len(at) && changes[at[n]].Stage() == changes[at[0]].Stage() {
+			n++
+		}
+		if err := a.stage(ctx, of, at[:n]); err != nil {
+			return err
+		}
+		at = at[n:]
+	}
+	return nil
+}
+
+func (a *applier) stage(ctx context.Context, of plan.Lane, at []int) error {
+	g, stop := errgroup.WithContext(ctx)
+	g.SetLimit(max(1, a.cfg.Provider.Capabilities().Concurrency))
+	for len(at) > 0 && stop.Err() == nil {
+		n := a.size(at)
+		batch := at[:n]
+		at = at[n:]
+		g.Go(func() error {
+			// A write in progress is finished although a neighbour failed: it gets ctx, not stop.
+			if stop.Err() != nil {
+				return nil
+			}
+			return a.batch(ctx, of, batch)
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+// size is how many of the changes go into one Apply.
+func (a *applier) size(at []int) int {
+	size := a.cfg.Provider.Capabilities().BatchSize
+	if b, ok := a.cfg.Provider.(Batcher); ok {
+		size = b.Batch(a.window(at))
+	}
+	return min(max(1, size), len(at))
+}
+
+// window returns the leading changes, without a copy where they are adjacent in the plan.
+func (a *applier) window(at []int) []plan.Change {
+	all := a.report.Apply.Changes
+	if first, last := at[0], at[len(at)-1]; last-first == len(at)-1 {
+		return all[first : last+1]
+	}
+	const most = 1000
+	out := make([]plan.Change, 0, min(len(at), most))
+	for _, i := range at[:min(len(at), most)] {
+		out = append(out, all[i])
+	}
+	return out
+}
+
+// batch applies a few changes of one stage, and after them the losses of the members that have all their gains.
+func (a *applier) batch(ctx context.Context, of plan.Lane, at []int) error {
+	select {
+	case <-a.run.Lease.Draining():
+		return errDraining
+	default:
+	}
+	if at = a.open(of, at); len(at) > 0 {
+		if err := a.hop.write(ctx, a, at); err != nil {
+			return err
+		}
+	}
+	for ready := a.readyLosses(); len(ready) > 0; {
+		n := a.size(ready)
+		if err := a.batch(ctx, plan.LaneRemove, ready[:n]); err != nil {
+			return err
+		}
+		ready = ready[n:]
+	}
+	return nil
+}
+
+// open returns the changes that may be tried now. It postpones those of a throttled lane, and those that depend on a
+// postponed change.
+func (a *applier) open(of plan.Lane, at []int) []int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.givenUp(of) {
+		a.lanes[of].skipped += len(at)
+		for _, i := range at {
+			c := &a.report.Apply.Changes[i]
+			if a.refusedBefore[c.Claim()] {
+				a.refused = append(a.refused, c.Claim())
+			}
+			a.gained(c)
+		}
+		return nil
+	}
+	out := make([]int, 0, len(at))
+	for _, i := range at {
+		if a.lanes[of].throttled != nil || a.depends(&a.report.Apply.Changes[i]) {
+			a.postpone(i)
+			continue
+		}
+		out = append(out, i)
+	}
+	return out
+}
+
+// depends reports whether a change needs a postponed one: the object that it refers to, or the address that it takes.
+func (a *applier) depends(c *plan.Change) bool {
+	if c.Member != nil {
+		return c.RemoteID == "" && a.unmade[c.Ref] || c.MemberRemoteID == "" && a.unmade[*c.Member]
+	}
+	return c.Wave > 0 && a.namesWait
+}
+
+// postpone has a change tried once more after all other lanes. The caller holds the lock.
+func (a *applier) postpone(i int) {
+	a.postponed = append(a.postponed, i)
+	switch c := &a.report.Apply.Changes[i]; c.Op {
+	case plan.Create, plan.Adopt, plan.Reanchor, plan.Undelete:
+		a.unmade[c.Ref], a.namesWait = true, true
+	case plan.Update:
+		a.namesWait = true
+	case plan.Restore, plan.AddMember, plan.RemoveMember, plan.Suspend, plan.Delete:
+	}
+}
+
+// retry tries the postponed changes once more, in plan order. A change that is throttled again defers the run.
+func (a *applier) retry(ctx context.Context) error {
+	waiting := a.postponed
+	slices.Sort(waiting)
+	a.postponed, a.namesWait, a.secondPass = nil, false, true
+	clear(a.unmade)
+	var byLane [plan.Lanes][]int
+	for _, i := range waiting {
+		of := a.report.Apply.Changes[i].Lane()
+		byLane[of] = append(byLane[of], i)
+	}
+	for of := range byLane {
+		a.lanes[of].throttled = nil
+		if err := a.lane(ctx, plan.Lane(of), byLane[of]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gained notes that an addition of a member is settled, well or not. With the last one its losses are ready. The caller
+// holds the lock.
+func (a *applier) gained(c *plan.Change) {
+	if c.Op != plan.AddMember || a.gains[*c.Member] == 0 {
+		return
+	}
+	if a.gains[*c.Member]--; a.gains[*c.Member] == 0 {
+		a.ready = append(a.ready, a.losses[*c.Member]...)
+		delete(a.losses, *c.Member)
+	}
+}
+
+func (a *applier) readyLosses() []int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	ready := a.ready
+	a.ready = nil
+	return ready
+}
+
+func (a *applier) remainingLosses() []int {
+	at := a.readyLosses()
+	for _, losses := range a.losses {
+		at = append(at, losses...)
+	}
+	clear(a.losses)
+	slices.Sort(at)
+	return at
+}
+
+// verdict is the error of the run as a whole, after every lane was tried. It names the lanes that were given up.
+func (a *applier) verdict() error {
+	for of := range a.lanes {
+		if n := a.lanes[of].skipped; n > 0 {
+			a.run.Journal.Say(Error, fmt.Sprintf("%d changes (%s) were not tried: %d objects were refused and none was accepted.",
+				n, plan.Lane(of), len(a.lanes[of].refused)), nil)
+		}
+	}
+	switch {
+	case a.deferral != nil:
+		return a.deferral
+	case a.internal != nil:
+		return a.internal
+	case a.denied != nil && a.report.Applied == 0:
+		return a.denied
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"rollcall/fault"
+	"rollcall/internal/secret"
+	"rollcall/plan"
+	"rollcall/provider"
+)
+
+// settle judges one result: the first of the three switches over fault.Kind. A failure belongs to its object; an error
+// stops the run.
+func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.Result) error {
+	if errors.Is(r.Err, provider.ErrSuperseded) {
+		a.superseded(c)
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.report.Results != nil {
+		a.report.Results[i] = r
+	}
+	l := &a.lanes[c.Lane()]
+	if r.Err == nil {
+		a.succeeded(l, c, r)
+		return nil
+	}
+	kind := fault.KindOf(r.Err)
+	if kind != fault.Unavailable {
+		a.down = 0
+	}
+	err := fmt.Errorf("%s: %w", describe(c), r.Err)
+	switch kind {
+	case fault.Canceled:
+		return err
+	case fault.Throttled:
+		l.throttled = err
+		if a.secondPass {
+			a.deferral = err
+		}
+		a.postpone(i)
+		return nil
+	case fault.Unavailable:
+		if a.down++; a.down >= mostUnavailable || ctx.Err() != nil {
+			return err
+		}
+		if !a.secondPass {
+			a.postpone(i)
+			return nil
+		}
+	case fault.Refused, fault.Denied:
+		l.refuse(c.Ref)
+		a.refused = append(a.refused, c.Claim())
+		if kind == fault.Denied {
+			a.denied = err
+		}
+	case fault.NotFound:
+		if !c.Op.Membership() {
+			a.lost = append(a.lost, c.Ref)
+		}
+	case fault.Internal:
+		a.internal = err
+	case fault.Invalid, fault.Conflict, fault.Unsafe:
+	}
+	a.failed(c, r)
+	return nil
+}
+
+// succeeded takes what a successful change says. The caller holds the lock.
+func (a *applier) succeeded(l *lane, c *plan.Change, r provider.Result) {
+	a.run.Journal.Done(c, r)
+	l.accepted = true
+	a.report.Applied++
+	a.down = 0
+	if r.Note != "" {
+		a.run.Journal.Say(Info, r.Note, about(c))
+	}
+	a.hop.learn(a, c, r)
+	a.gained(c)
+}
+
+// failed names a change that failed. The caller holds the lock.
+func (a *applier) failed(c *plan.Change, r provider.Result) {
+	a.run.Journal.Done(c, r)
+	a.report.Failed++
+	m := about(c)
+	m["reason"] = fault.KindOf(r.Err).String()
+	if r.RequestID != "" {
+		m["request_id"] = r.RequestID
+	}
+	a.run.Journal.Say(Error, "Failed: "+describe(c)+": "+rejected(c, r.Err)+r.Err.Error(), m)
+	a.gained(c)
+}
+
+// rejected names the field and the value that the remote side rejected, where it says so.
+func rejected(c *plan.Change, err error) string {
+	name := fault.RejectedField(err)
+	if name == "" {
+		return ""
+	}
+	value := c.Address
+	for _, f := range c.Fields {
+		if f.Name == name {
+			value = strings.Join(f.After, ", ")
+		}
+	}
+	if plan.Secret(name) {
+		value = secret.Redacted
+	}
+	return fmt.Sprintf("%s %q: ", name, value)
+}
