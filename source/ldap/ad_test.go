@@ -3,6 +3,7 @@
 package ldap_test
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -93,14 +94,28 @@ func TestActiveDirectory(t *testing.T) {
 	if got := read(t, open(t, c), directory.Ref{Kind: directory.User, ID: directory.ID(sid)}); len(got.Entries) != 1 {
 		t.Errorf("read by objectSid = %v, want one entry", got.Entries)
 	}
+	if later := read(t, s).Position; snap.Position.IsZero() || later.Compare(snap.Position) != directory.Newer || !strings.Contains(later.Name, "Active Directory DC1") {
+		t.Errorf("positions %v and %v, want a newer one after changes", snap.Position, later)
+	}
 	report := check(t, c)[0]
+	if len(report.Warnings) != 1 || !strings.Contains(report.Warnings[0], "groups are built into Active Directory") {
+		t.Errorf("Check() warns %q, want the built-in groups", report.Warnings)
+	}
+	every := c.GroupObjectFilter
+	c.GroupObjectFilter = "(&(objectClass=group)(!(isCriticalSystemObject=TRUE)))"
+	report = check(t, c)[0]
+	c.GroupObjectFilter = every
 	if report.Family != "Active Directory" || !report.Paging || len(report.Warnings) > 0 {
 		t.Errorf("Check() = %+v, want Active Directory without warnings", report)
 	}
 	c.ObjectUniquenessField = "entryUUID"
 	refuse(t, open(t, c), fault.Invalid)
-	if warnings := check(t, c)[0].Warnings; len(warnings) != 2 || !strings.Contains(warnings[0], "objectGUID is on all of them") {
-		t.Errorf("Check() warns %q, want objectGUID recommended for users and groups", warnings)
+	if _, err := open(t, c).Check(t.Context()); !strings.Contains(fmt.Sprint(err), "objectGUID is on all of them") {
+		t.Errorf("Check() = %v, want objectGUID recommended", err)
+	}
+	c.ObjectUniquenessField, c.UserObjectFilter = "objectGUID", "(objectClass=inetOrgPerson)"
+	if _, err := open(t, c).Check(t.Context()); !strings.Contains(fmt.Sprint(err), "is written for another family of servers and finds 0 users; on Active Directory") {
+		t.Errorf("Check() = %v, want the filter of another family named", err)
 	}
 	c.BindCN = "Nobody@" + sambatest.Realm
 	refuse(t, open(t, c), fault.Denied)

@@ -11,6 +11,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"rollcall/directory"
+	"rollcall/fault"
 )
 
 // Report is what Check found out about one server or file.
@@ -25,8 +26,8 @@ type Report struct {
 	Paging bool
 	// Users and Groups are what the first page of each search has.
 	Users, Groups Sample
-	// Warnings are things that a person should look at.
-	Warnings []string
+	// Warnings are questionable. Problems make a sync fail, or come to nothing.
+	Warnings, Problems []string
 }
 
 // Sample is one kind of entry as its first page shows it.
@@ -44,8 +45,8 @@ type Sample struct {
 	Example string
 }
 
-// Check connects to each server in turn, binds and looks at the first page of both searches. It returns a report for
-// every server that it reached, and the errors of the others, joined.
+// Check connects to each server in turn, binds and reads the first page of both searches. It returns a report for every
+// server that it reached. The error joins the errors of the others and the problems of all: a sync would fail on them.
 func (s *Source) Check(ctx context.Context) ([]Report, error) {
 	var reports []Report
 	var errs []error
@@ -57,6 +58,9 @@ func (s *Source) Check(ctx context.Context) ([]Report, error) {
 		}
 		report.Warnings = append(slices.Clone(s.warnings), report.Warnings...)
 		reports = append(reports, *report)
+		for _, problem := range report.Problems {
+			errs = append(errs, fault.Errorf(fault.Invalid, "source %s: %s: %s", s.cfg.Slug, srv, problem))
+		}
 	}
 	return reports, errors.Join(errs...)
 }
@@ -77,20 +81,55 @@ func (s *Source) checkServer(ctx context.Context, srv server) (*Report, error) {
 		}
 		dir = se
 		report.describe(se)
-	}
-	defer dir.close()
-	for _, kind := range []struct {
-		scope  *scope
-		sample *Sample
-	}{{&s.user, &report.Users}, {&s.group, &report.Groups}} {
-		if !kind.scope.enabled {
-			continue
-		}
-		if err := s.sample(ctx, dir, kind.scope, kind.sample, report); err != nil {
+		if err := s.checkSchema(ctx, se); err != nil {
+			se.close()
 			return nil, err
 		}
 	}
-	return report, nil
+	defer dir.close()
+	r, err := newReading(ctx, s, dir, directory.Query{})
+	if err != nil {
+		return nil, err
+	}
+	c := checking{reading: r, report: report, have: map[string]bool{}}
+	return report, c.run(ctx)
+}
+
+// checkSchema reads the server's schema. Active Directory's is large and takes long, so it is asked for the attributes of
+// the configuration alone.
+func (s *Source) checkSchema(ctx context.Context, se *session) error {
+	_, container, ok := strings.Cut(se.root.subschema, ",") // CN=Aggregate,CN=Schema,…
+	if se.root.family != activeDirectory || !ok {
+		return se.readSchema(ctx)
+	}
+	filter := anyOf("lDAPDisplayName", s.configured(), func(attr string) (string, error) { return ldap.EscapeFilter(attr), nil })
+	types := &schema{kinds: map[string]*attributeKind{}, complete: true}
+	values, err := se.valuesAt(ctx, request{base: container, scope: ldap.ScopeSingleLevel, filter: filter, attrs: []string{"lDAPDisplayName"}, paged: true})
+	for _, v := range values {
+		kind := standardSchema.kind(string(v))
+		if kind == nil {
+			kind = &attributeKind{names: []string{string(v)}}
+		}
+		types.kinds[strings.ToLower(string(v))] = kind
+	}
+	if len(values) > 0 {
+		se.root.types = types
+	}
+	return err
+}
+
+// configured returns the attributes that the configuration names, as the server knows them.
+func (s *Source) configured() []string {
+	names := slices.Concat(s.mapped, []string{s.user.unique.attr, s.group.unique.attr, s.cfg.UserNameField, s.group.members})
+	for _, filter := range []string{s.user.filter, s.group.filter} {
+		if packet, err := ldap.CompileFilter(filter); err == nil {
+			walkFilter(packet, func(attr, _ string) { names = append(names, attr) })
+		}
+	}
+	for i, name := range names {
+		names[i], _, _ = strings.Cut(preferred(name), ";")
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
 func (r *Report) describe(se *session) {
@@ -100,63 +139,216 @@ func (r *Report) describe(se *session) {
 		r.TLS = tls.VersionName(conn.ConnectionState().Version)
 	}
 	if !r.Paging {
-		r.Warnings = append(r.Warnings, "the server does not announce paged results: everything comes in one answer, or not at all")
+		r.warn("the server does not announce paged results: everything comes in one answer, or not at all")
 	}
+}
+
+func (r *Report) warn(format string, args ...any) {
+	r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...))
+}
+
+func (r *Report) fail(format string, args ...any) {
+	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
+}
+
+// checking is the check of one server under way. It reads as a sync does, the first page of each kind.
+type checking struct {
+	*reading
+	report *Report
+	// have are the keys of the attributes that some entry of the samples has.
+	have map[string]bool
+}
+
+func (c *checking) run(ctx context.Context) error {
+	for _, s := range c.scopes() {
+		if !s.enabled {
+			continue
+		}
+		out := &c.report.Users
+		if s.kind == directory.Group {
+			out = &c.report.Groups
+		}
+		if err := c.sample(ctx, s, out); err != nil {
+			return err
+		}
+	}
+	c.names()
+	return nil
 }
 
 // identifiers are the unique ids that directories have, by family.
 var identifiers = []string{"entryUUID", "objectGUID", "ipaUniqueID", "nsUniqueId"}
 
-// sample looks at a first page. It asks for the other families' identifiers too, to say which one the entries have.
-func (s *Source) sample(ctx context.Context, dir searcher, sc *scope, out *Sample, report *Report) error {
-	out.Searched = true
-	wide := *sc
-	wide.attrs = slices.Concat(sc.attrs, identifiers, []string{"objectClass"})
-	d := newDecoder(&wide, dir.about().types)
-	have, computers := map[string]int{}, 0
-	req := request{base: sc.base, scope: ldap.ScopeWholeSubtree, filter: sc.filter, attrs: wide.attrs, paged: true, sample: &out.More}
-	err := dir.search(ctx, req, func(e *ldap.Entry) error {
-		if out.Count++; out.Count == 1 {
-			out.Example = e.DN
-		}
-		for _, attr := range identifiers {
-			have[attr] += min(1, len(e.GetEqualFoldRawAttributeValues(attr)))
-		}
-		if slices.ContainsFunc(e.GetEqualFoldAttributeValues("objectClass"), func(c string) bool { return strings.EqualFold(c, "computer") }) {
-			computers++
-		}
-		switch rec := d.record(e, s.now()); {
-		case rec.problem != "":
-			out.Unusable++
-		case !rec.Active:
-			out.Disabled++
-		}
-		return nil
-	})
-	if err == nil {
-		report.judge(sc, out, have, computers)
-	}
-	return err
+// page is what the first page of a search has.
+type page struct {
+	records []record
+	have    map[string]int // by identifier
+	classes map[string]int // by object class, in lower case
+	builtin []string       // DNs of groups with isCriticalSystemObject
 }
 
-// judge turns what a page shows into warnings.
-func (r *Report) judge(sc *scope, out *Sample, have map[string]int, computers int) {
-	warn := func(format string, args ...any) { r.Warnings = append(r.Warnings, fmt.Sprintf(format, args...)) }
-	if out.Count == 0 {
-		warn("no %ss below %s match %s", sc.kind, sc.base, sc.filter)
+// sample reads a first page. It asks for the identifiers of all families, to say which one the entries have.
+func (c *checking) sample(ctx context.Context, s *scope, out *Sample) error {
+	out.Searched = true
+	wide := *s
+	wide.attrs = slices.Concat(s.attrs, identifiers, []string{"objectClass", "isCriticalSystemObject"})
+	d := newDecoder(&wide, c.dir.about().types)
+	p := page{have: map[string]int{}, classes: map[string]int{}}
+	req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: s.filter, attrs: wide.attrs, paged: true, sample: &out.More}
+	err := c.dir.search(ctx, req, func(e *ldap.Entry) error {
+		for _, attr := range identifiers {
+			p.have[attr] += min(1, len(e.GetEqualFoldRawAttributeValues(attr)))
+		}
+		for _, class := range e.GetEqualFoldAttributeValues("objectClass") {
+			p.classes[strings.ToLower(class)]++
+		}
+		if strings.EqualFold(e.GetEqualFoldAttributeValue("isCriticalSystemObject"), "TRUE") {
+			p.builtin = append(p.builtin, e.DN)
+		}
+		rec := c.record(d, e)
+		rec.values, rec.Attributes = nil, nil
+		p.records = append(p.records, rec)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
+	for i, attr := range d.asked {
+		if d.counts[i] > 0 {
+			c.have[d.types.key(attr)] = true
+		}
+	}
+	out.count(p.records)
+	if err := c.visible(d); err != nil {
+		c.report.fail("%v", err)
+	}
+	c.judgeIDs(s, out, &p)
+	c.judgeValues(s, p.records)
+	c.judgeScope(s, out, &p)
+	return c.judgeFilter(ctx, s, out)
+}
+
+func (out *Sample) count(records []record) {
+	out.Count = len(records)
+	for i := range records {
+		if i == 0 {
+			out.Example = records[i].DN
+		}
+		switch {
+		case records[i].ID == "":
+			out.Unusable++
+		case !records[i].Active:
+			out.Disabled++
+		}
+	}
+}
+
+// judgeIDs reports entries without a unique id, and entries that share one.
+func (c *checking) judgeIDs(s *scope, out *Sample, p *page) {
 	if out.Unusable > 0 {
 		better := "no other identifier that is known is on all of them"
 		// What the family is known for goes before what merely happens to be there.
-		for _, attr := range slices.Concat([]string{family(r.Family).uniqueness()}, identifiers) {
-			if have[attr] == out.Count {
+		for _, attr := range slices.Concat([]string{family(c.report.Family).uniqueness()}, identifiers) {
+			if p.have[attr] == out.Count {
 				better = attr + " is on all of them"
 				break
 			}
 		}
-		warn("%d of %d %ss have no usable %s: %s", out.Unusable, out.Count, sc.kind, sc.unique.attr, better)
+		say := c.report.warn
+		if out.Unusable == out.Count {
+			say = c.report.fail
+		}
+		at := slices.IndexFunc(p.records, func(rec record) bool { return rec.ID == "" })
+		say("%d of %d %ss have no usable %s, such as %s: %s", out.Unusable, out.Count, s.kind, s.unique.attr, p.records[at].DN, better)
 	}
-	if computers > 0 && sc.kind == directory.User {
-		warn("%d of %d users are computers: use a filter such as (&(objectCategory=person)(objectClass=user))", computers, out.Count)
+	seen := map[string]record{}
+	for _, rec := range p.records {
+		first, taken := seen[rec.key]
+		if taken && rec.ID != "" && first.norm != rec.norm {
+			c.report.fail("the %ss %s and %s share the unique id %q: neither can be synced; make %s unique", s.kind, first.DN, rec.DN, rec.ID, s.unique.attr)
+		}
+		seen[rec.key] = rec
+	}
+}
+
+// judgeValues names the first entries that a sync would hold.
+func (c *checking) judgeValues(s *scope, records []record) {
+	const most = 5
+	n := 0
+	for _, rec := range records {
+		if rec.ID == "" || rec.problem == "" {
+			continue
+		}
+		if n++; n <= most {
+			c.report.warn("the %s %s will be held: %s", s.kind, rec.DN, rec.problem)
+		}
+	}
+	if n > most {
+		c.report.warn("%d more %ss will be held for such reasons", n-most, s.kind)
+	}
+}
+
+// judgeScope counts what is usually not meant to be in scope.
+func (c *checking) judgeScope(s *scope, out *Sample, p *page) {
+	if out.Count == 0 {
+		c.report.warn("no %ss below %s match %s", s.kind, s.base, s.filter)
+	}
+	proper := families[family(c.report.Family)]
+	for _, class := range []string{"computer", "contact", "msds-groupmanagedserviceaccount"} {
+		if n := p.classes[class]; n > 0 && s.kind == directory.User {
+			c.report.warn("%d of %d users are of the class %s, which are no people: use user_object_filter: %s", n, out.Count, class, families[activeDirectory].user)
+		}
+	}
+	if n := len(p.builtin); n > 0 && s.kind == directory.Group {
+		c.report.warn("%d of %d groups are built into Active Directory, such as %s: leave them out with group_object_filter: %s", n, out.Count, p.builtin[0], proper.group)
+	}
+}
+
+// names reports attributes of the configuration that the server's schema does not have, or that no entry has.
+func (c *checking) names() {
+	types := c.dir.about().types
+	cfg := &c.src.cfg
+	known := func(key, attr, consequence string) bool {
+		if attr != "" && !types.knows(attr) {
+			c.report.fail("%s: the server's schema has no attribute %q: %s", key, attr, consequence)
+			return false
+		}
+		return true
+	}
+	if c.user.enabled {
+		known(c.src.uniqueKey(&c.user), c.user.unique.attr, "no user can be told from another")
+		if known("user_name_field", cfg.UserNameField, "no user has a login name") && cfg.UserNameField != "" {
+			c.unused("user_name_field", cfg.UserNameField, c.report.Users.Count)
+		}
+	}
+	if c.group.enabled {
+		known(c.src.uniqueKey(&c.group), c.group.unique.attr, "no group can be told from another")
+		if known("group_membership_field", c.group.members, "every group would be empty") {
+			c.unused("group_membership_field", c.group.members, c.report.Groups.Count)
+		}
+	}
+	for _, s := range c.scopes() {
+		packet, err := ldap.CompileFilter(s.filter)
+		if err != nil || !s.enabled {
+			continue
+		}
+		walkFilter(packet, func(attr, _ string) {
+			known(s.kind.String()+"_object_filter", attr, "that part of the filter matches nothing")
+		})
+	}
+	for _, attr := range c.src.mapped {
+		if !types.knows(attr) {
+			c.report.warn("a mapping asks for ldap.%s: the server's schema has no such attribute", attr)
+			continue
+		}
+		c.unused("a mapping", "ldap."+attr, c.report.Users.Count+c.report.Groups.Count)
+	}
+}
+
+// unused warns of an attribute that no entry of the samples has.
+func (c *checking) unused(key, attr string, entries int) {
+	name := strings.TrimPrefix(attr, "ldap.")
+	if entries > 0 && !c.have[c.dir.about().types.key(name)] {
+		c.report.warn("%s: none of the entries on the first page has %s: is the name right, and may the bind account read it?", key, attr)
 	}
 }

@@ -34,13 +34,69 @@ func TestCheck(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Check() (-want +got):\n%s", diff)
 	}
-	c.ObjectUniquenessField, c.SyncGroups = "objectGUID", false
-	if got := check(t, c)[0]; len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "10 of 10 users have no usable objectGUID: entryUUID is on all of them") {
-		t.Errorf("Check() warns %q, want that objectGUID is not there and entryUUID is", got.Warnings)
-	}
 	c.UserObjectFilter = "(uid=nobody)"
 	if got := check(t, c)[0]; len(got.Warnings) != 1 || !strings.Contains(got.Warnings[0], "no users below") {
 		t.Errorf("Check() warns %q, want that nobody is there", got.Warnings)
+	}
+}
+
+// TestCheckFailsWhereASyncWould has configurations and directories, each with one mistake. The first has none.
+func TestCheckFailsWhereASyncWould(t *testing.T) {
+	t.Parallel()
+	server := slapdtest.Start(t, slapdtest.Options{LDIF: slapdtest.Generate(30, 2, 3)})
+	for _, tc := range []struct {
+		name   string
+		change func(*ldap.Config)
+		mapped string
+		file   string
+		fails  string
+		warns  string
+	}{
+		{name: "a good configuration"},
+		{name: "ids of another family", change: func(c *ldap.Config) { c.ObjectUniquenessField = "objectGUID" },
+			fails: "30 of 30 users have no usable objectGUID, such as " + slapdtest.UserDN(0) + ": entryUUID is on all of them"},
+		{name: "ids of groups alone", change: func(c *ldap.Config) { c.GroupObjectUniquenessField = "gidNumberr" },
+			fails: `group_object_uniqueness_field: the server's schema has no attribute "gidNumberr"`},
+		{name: "membership", change: func(c *ldap.Config) { c.GroupMembershipField = "members" },
+			fails: `group_membership_field: the server's schema has no attribute "members": every group would be empty`},
+		{name: "membership that no group has", change: func(c *ldap.Config) { c.GroupMembershipField = "uniqueMember" },
+			warns: "group_membership_field: none of the entries on the first page has uniqueMember"},
+		{name: "login name", change: func(c *ldap.Config) { c.UserNameField = "uidd" }, fails: `user_name_field: the server's schema has no attribute "uidd"`},
+		{name: "filter", change: func(c *ldap.Config) { c.UserObjectFilter = "(&(objectClass=person)(!(emplyeeType=x)))" },
+			fails: `user_object_filter: the server's schema has no attribute "emplyeeType"`},
+		{name: "mapping", mapped: "telephon", warns: "a mapping asks for ldap.telephon: the server's schema has no such attribute"},
+		{name: "mapping that no entry has", mapped: "roomNumber", warns: "a mapping: none of the entries on the first page has ldap.roomNumber"},
+		{name: "another name of an attribute", mapped: "surname"},
+		{name: "filters of another family", change: func(c *ldap.Config) { c.UserObjectFilter = "(&(objectCategory=person)(objectClass=user))" },
+			fails: "is written for another family of servers and finds 0 users; on OpenLDAP this one finds 30: user_object_filter: (objectClass=inetOrgPerson)"},
+		{name: "shared ids", file: someone("a") + someone("b", "cn", "x") + strings.Replace(someone("c"), uuid("c"), uuid("a"), 1), fails: "share the unique id"},
+		{name: "not UTF-8", file: someone("a", "title", "x") + someone("b", "title", "\xe9"), mapped: "title", warns: "the user uid=b," + slapdtest.People + ` will be held: its title is not UTF-8: "\xe9"`},
+		{name: "no id at all", file: slapdtest.Entry("uid=a,"+slapdtest.People, "objectClass", "inetOrgPerson", "uid", "a"), fails: "1 of 1 users have no usable entryUUID"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			c := config(server)
+			if tc.file != "" {
+				c = fileConfig(t, tc.file+team("g", "member", "uid=a,"+slapdtest.People))
+			}
+			if tc.change != nil {
+				tc.change(&c)
+			}
+			var mapped []string
+			if tc.mapped != "" {
+				mapped = []string{tc.mapped}
+			}
+			reports, err := open(t, c, mapped...).Check(t.Context())
+			if (err != nil) != (tc.fails != "") || !strings.Contains(fmt.Sprint(err), tc.fails) {
+				t.Errorf("Check() = %v, want %q", err, tc.fails)
+			}
+			if len(reports) != 1 {
+				t.Fatalf("%d reports, want one", len(reports))
+			}
+			if warnings := strings.Join(reports[0].Warnings, "\n"); !strings.Contains(warnings, tc.warns) || tc.warns == "" && tc.fails == "" && warnings != "" {
+				t.Errorf("Check() warns %q, want %q", warnings, tc.warns)
+			}
+		})
 	}
 }
 

@@ -118,6 +118,28 @@ func equality(attr string, r rule, value string) predicate {
 	})
 }
 
+// walkFilter calls each for every attribute of a filter, with the value that an equality asks for.
+func walkFilter(p *ber.Packet, each func(attr, value string)) {
+	switch p.Tag {
+	case ldap.FilterAnd, ldap.FilterOr, ldap.FilterNot:
+		for _, child := range p.Children {
+			walkFilter(child, each)
+		}
+	case ldap.FilterPresent:
+		each(p.Data.String(), "")
+	case ldap.FilterExtensibleMatch:
+		for _, part := range p.Children {
+			if part.Tag == ldap.MatchingRuleAssertionType {
+				each(part.Data.String(), "")
+			}
+		}
+	case ldap.FilterEqualityMatch:
+		each(p.Children[0].Data.String(), p.Children[1].Data.String())
+	default:
+		each(p.Children[0].Data.String(), "")
+	}
+}
+
 func compileSubstrings(p *ber.Packet) predicate {
 	attr := p.Children[0].Data.String()
 	var initial, final string

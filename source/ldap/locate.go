@@ -228,11 +228,11 @@ func (l *locating) baseKey(s *scope) string {
 	return "base_dn"
 }
 
-func (l *locating) uniqueKey(s *scope) string {
+func (src *Source) uniqueKey(s *scope) string {
 	switch {
-	case s.kind == directory.User && l.cfg.UserObjectUniquenessField != "":
+	case s.kind == directory.User && src.cfg.UserObjectUniquenessField != "":
 		return "user_object_uniqueness_field"
-	case s.kind == directory.Group && l.cfg.GroupObjectUniquenessField != "":
+	case s.kind == directory.Group && src.cfg.GroupObjectUniquenessField != "":
 		return "group_object_uniqueness_field"
 	}
 	return "object_uniqueness_field"

@@ -67,7 +67,9 @@ func (s *schema) ignoresCase(description string) bool {
 
 // knows reports whether an attribute of this name can exist.
 func (s *schema) knows(description string) bool {
-	return !s.complete || s.kinds[strings.ToLower(strings.Split(trimOID(description), ";")[0])] != nil
+	base, _, _ := strings.Cut(strings.ToLower(trimOID(description)), ";")
+	standard, _, _ := strings.Cut(strings.ToLower(preferred(description)), ";")
+	return !s.complete || s.kinds[base] != nil || s.kinds[standard] != nil
 }
 
 // standardSchema has the attribute types of RFC 4512, 4519, 4523, 4524, 4530, 2798 and 2307, and those of Active

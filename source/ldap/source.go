@@ -19,6 +19,8 @@ type Source struct {
 	servers []server
 	user    scope
 	group   scope
+	// mapped are the attributes that mappings name.
+	mapped []string
 
 	now         func() time.Time
 	getenv      func(string) string
@@ -62,7 +64,7 @@ func New(cfg Config, attributes []string, options ...Option) (*Source, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, op, err)
 	}
-	s := &Source{cfg: cfg, servers: servers, now: time.Now, getenv: os.Getenv}
+	s := &Source{cfg: cfg, servers: servers, now: time.Now, getenv: os.Getenv, mapped: attributes}
 	for _, o := range options {
 		o(s)
 	}
