@@ -110,3 +110,34 @@ func TestAServerThatCannotBeComparedIsDoubted(t *testing.T) {
 		t.Errorf("held %v after the server was accepted", r.Held.Changes)
 	}
 }
+
+// asking is a source that asks for the known entries.
+type asking struct {
+	*sourceFake
+	known []directory.Ref
+}
+
+func (a *asking) Read(ctx context.Context, q directory.Query) (directory.Snapshot, error) {
+	refs, err := q.Known(ctx)
+	if err != nil {
+		return directory.Snapshot{}, err
+	}
+	a.known = refs
+	return a.sourceFake.Read(ctx, q)
+}
+
+// TestASourceCanAskForTheKnownEntries: that is how an ID in another letter case stays the same entry.
+func TestASourceCanAskForTheKnownEntries(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.source.snapshot.Entries = company()
+	source := &asking{sourceFake: w.source}
+	local := inventory{localFake{w.tenant}, []directory.Ref{ref(3)}}
+	engine := reconcile.New(reconcile.Config{Source: source, Provider: local, Desire: desire, Ledger: w.ledger})
+	for _, scope := range []reconcile.Scope{reconcile.Full(), reconcile.Entries(ref(3))} {
+		source.known = nil
+		if _, err := engine.Execute(t.Context(), w.runOf("run", scope)); err != nil || len(source.known) != 1 {
+			t.Errorf("Execute() = %v, the source knows of %v, want one entry", err, source.known)
+		}
+	}
+}
