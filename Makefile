@@ -92,8 +92,8 @@ dist: ## build archives for PLATFORMS in dist/, with SHA-256 checksums (see docs
 			-X rollcall/internal/buildinfo.version=$(VERSION) -X rollcall/internal/buildinfo.revision=$$revision" \
 			-o dist/$$name/ ./cmd/...; \
 		cp LICENSE README.md CHANGELOG.md dist/$$name; \
-		tar -C dist --sort=name --mtime=@$$time --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -cf - $$name | \
-			gzip -9n >dist/$$name.tar.gz; \
+		tar -C dist --sort=name --mtime=@$$time --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
+			-I 'gzip -9n' -cf dist/$$name.tar.gz $$name; \
 		rm -r dist/$$name; \
 	done
 	@cd dist && sha256sum *.tar.gz >SHA256SUMS && cat SHA256SUMS
