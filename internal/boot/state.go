@@ -116,6 +116,7 @@ func (a *App) googleQuotas(cfg *config.GoogleWorkspace) (all, creates *pace.Shar
 	if all, err = pace.NewShared(a.Redis, string(googleName(cfg)), rate); err != nil {
 		return nil, nil, err
 	}
+	rate.Rates = map[string]float64{pace.Calls: cfg.UserCreatesPerSecond()}
 	creates, err = pace.NewShared(a.Redis, string(googleName(cfg))+":users.insert", rate)
 	return all, creates, err
 }

@@ -64,7 +64,7 @@ var googleMeanings = map[string]string{
 	"customer":                   "The customerId of the account.",
 	"default_group_email_domain": "The domain of the addresses that are made for groups: `domain` in expressions.",
 	"endpoint":                   "Root of the API; plain http is for tests on this machine only.",
-	"max_requests_per_second":    "What all workers together may use of the quota.",
+	"max_requests_per_second":    "What all workers together may use of the quota. A quarter of it may create users: Google allows 40 calls and 10 new users a second.",
 }
 
 var entraMeanings = map[string]string{

@@ -139,6 +139,23 @@ func (a adminOf) Break(f providertest.Failure) {
 	}
 }
 
+func (a adminOf) Refuse(text string) {
+	refusal := graph.Fault{
+		Status: http.StatusForbidden, Code: "Authorization_RequestDenied", Message: "Insufficient privileges to complete the operation.",
+	}
+	for _, refusal.Method = range writes {
+		refusal.Key, refusal.Body = text, ""
+		a.Inject(refusal)
+		refusal.Key, refusal.Body = "", text
+		a.Inject(refusal)
+	}
+}
+
+// HideMembers hides nothing: a full read takes members from the delta query.
+func (a adminOf) HideMembers(string) bool { return false }
+
+func (a adminOf) Mend() { a.ClearFaults() }
+
 var _ providertest.Admin = adminOf{}
 
 var _ entra.Caller = (*pace.Caller)(nil)

@@ -39,6 +39,10 @@ type Config struct {
 	MaxRequestsPerSecond float64 `yaml:"max_requests_per_second"`
 }
 
+// UserCreatesPerSecond is how many users all workers together create. Google publishes 40 calls, and 10 new users in a domain,
+// a second; so a quarter of the calls may create users, also where the quota of the calls was raised.
+func (c *Config) UserCreatesPerSecond() float64 { return c.MaxRequestsPerSecond / 4 }
+
 // SetDefaults fills in what was left out.
 func (c *Config) SetDefaults() {
 	c.Settings.SetDefaults()

@@ -139,6 +139,25 @@ func (a adminOf) Break(f providertest.Failure) {
 	}
 }
 
+func (a adminOf) Refuse(text string) {
+	refusal := simulator.Fault{Status: http.StatusForbidden, Code: "forbidden", Message: "Not Authorized to access this resource/api"}
+	for _, refusal.Method = range append([]string{"directory.users.undelete"}, writes...) {
+		refusal.Key, refusal.Body = text, ""
+		a.Inject(refusal)
+		refusal.Key, refusal.Body = "", text
+		a.Inject(refusal)
+	}
+}
+
+func (a adminOf) HideMembers(groupID string) bool {
+	a.Inject(simulator.Fault{
+		Method: "directory.members.list", Key: groupID, Status: http.StatusForbidden, Code: "domainCannotUseApis", Message: "Domain cannot use apis.",
+	})
+	return true
+}
+
+func (a adminOf) Mend() { a.ClearFaults() }
+
 var _ providertest.Admin = adminOf{}
 
 var _ googleworkspace.Caller = again{}

@@ -64,6 +64,12 @@ type Admin interface {
 
 	// Break makes one coming call go wrong, in the way that is asked for.
 	Break(f Failure)
+	// Refuse makes the tenant refuse every write whose path or body has the text, for lack of rights over this object,
+	// and HideMembers makes it refuse to list the members of one group. Both last until Mend. HideMembers returns false
+	// where the next full read does not list the members of single groups.
+	Refuse(text string)
+	HideMembers(groupID string) bool
+	Mend()
 }
 
 // Failure is what goes wrong.
@@ -94,6 +100,8 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"EveryChangeTwice", testEveryChangeTwice},
 		{"LostAnswers", testLostAnswers},
 		{"Failures", testFailures},
+		{"RefusedObjects", testRefusedObjects},
+		{"UnreadableGroup", testUnreadableGroup},
 		{"CutReadFails", testCutReadFails},
 		{"CanceledApply", testCanceledApply},
 		{"RenameKeepsTheAccount", testRename},

@@ -1,0 +1,77 @@
+package providertest
+
+import (
+	"slices"
+	"testing"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+)
+
+// testRefusedObjects: a write that the tenant refuses for one object fails this object, whatever the operation and whatever
+// the provider did before. Another object is written meanwhile, and the refused one when the tenant allows it.
+func testRefusedObjects(t *testing.T, s *session) {
+	other := s.user(anchor(20), "other")
+	values := []string{"One", "Two"}
+	for i, step := range s.steps() {
+		c := step()
+		text := c.RemoteID
+		switch {
+		case c.Op == plan.Create && c.Kind == directory.User:
+			text = c.Address
+		case c.Op == plan.Create:
+			text = string(c.ID)
+		}
+		s.Admin.Refuse(text)
+		before := s.counts()
+		r := s.apply(c)
+		if kind := fault.KindOf(r.Err); r.Err == nil || kind != fault.Refused && kind != fault.Conflict {
+			t.Errorf("%s, refused = %v (%v), want a failure of this object", name(c), r.Err, fault.KindOf(r.Err))
+		}
+		if after := s.counts(); after != before {
+			t.Errorf("%s, refused, changed the number of objects from %v to %v", name(c), before, after)
+		}
+		s.must(s.update(userRef(anchor(20)), other, s.UserField, values[i%2]))
+		s.Admin.Mend()
+		s.must(c)
+	}
+}
+
+// testUnreadableGroup: a group whose members are not shown is neither empty nor absent. It is held, all others are brought in
+// step, and it is when its members are shown again.
+func testUnreadableGroup(t *testing.T, s *session) {
+	ann, bob := userRef(anchor(1)), userRef(anchor(2))
+	s.want(ann, "ann")
+	s.want(bob, "bob")
+	hidden, open := s.want(groupRef(anchor(3)), "hidden"), s.want(groupRef(anchor(4)), "open")
+	hidden.Members, open.Members = []plan.Member{{Ref: ann}}, []plan.Member{{Ref: ann}}
+	s.settled()
+	annID, bobID, hiddenID := s.links[ann].RemoteID, s.links[bob].RemoteID, s.links[hidden.Ref].RemoteID
+	clear(s.confirmed)
+	s.Admin.AddMember(t, hiddenID, bobID) // A change by hand makes a provider that lists members by their count list them.
+	if !s.Admin.HideMembers(hiddenID) {
+		return
+	}
+	hidden.Members, open.Members = nil, []plan.Member{{Ref: bob}}
+	p := s.sync()
+	if len(p.Held) != 1 || p.Held[0].Ref != hidden.Ref || p.Held[0].Reason != plan.Unreadable {
+		t.Errorf("with a group whose members are not shown, held = %+v, want this group as unreadable", p.Held)
+	}
+	for _, c := range p.Changes {
+		if c.Ref == hidden.Ref {
+			t.Errorf("a group whose members are not shown is changed: %s", name(c))
+		}
+	}
+	if got := s.Admin.Members(s.links[open.Ref].RemoteID); !slices.Equal(got, []string{bobID}) {
+		t.Errorf("members of the other group = %v, want %s", got, bobID)
+	}
+	if got := s.Admin.Members(hiddenID); !slices.Contains(got, annID) {
+		t.Errorf("members of the group = %v, want %s among them", got, annID)
+	}
+	s.Admin.Mend()
+	s.settled()
+	if got := s.Admin.Members(hiddenID); len(got) != 0 {
+		t.Errorf("members of the group that is shown again = %v, want none", got)
+	}
+}
