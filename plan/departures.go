@@ -52,7 +52,11 @@ func (c *computer) gone(o *Object) (Reason, bool) {
 func (c *computer) leave(o *Object, why Reason) {
 	since := c.since(o.Ref)
 	if o.ReadOnly != "" || o.Protected != "" {
-		c.report(o.Ref, c.label(o), o.untouched(), "left its source (%s), and its account is not suspended or deleted: %s", why, cmp.Or(o.ReadOnly, o.Protected))
+		never := "is never suspended or deleted"
+		if o.Unreadable {
+			never = "is not suspended or deleted until it can be read"
+		}
+		c.report(o.Ref, c.label(o), o.untouched(), "left its source (%s) and %s: %s", why, never, cmp.Or(o.ReadOnly, o.Protected))
 		c.tombstone(o.Ref, since, why)
 		return
 	}
