@@ -51,7 +51,8 @@ func (it *item) decode(to any) error {
 	return it.err
 }
 
-// named returns the error of the request with the field and the value that Graph refused.
+// named returns the error of the request with the field that Graph refused. The text has the value of a field that
+// is not mapped.
 func (it *item) named() error {
 	r := refused(it.err)
 	body, _ := it.body.(map[string]any)
@@ -63,13 +64,12 @@ func (it *item) named() error {
 			continue
 		}
 		e := fault.Errorf(fault.KindOf(it.err), "%w", it.err)
-		if value := fmt.Sprint(body[name]); !strings.Contains(it.err.Error(), value) {
-			e = fault.Errorf(e.Kind, "%w (%s: %q)", it.err, name, clean(value))
-		}
 		switch {
 		case name == "userPrincipalName":
 			e.Field = plan.AddressField
-		case name != "mailNickname" || it.nickname == "":
+		case name == "mailNickname" && it.nickname != "":
+			e.Err = fmt.Errorf("%w (%s: %q)", it.err, name, body[name])
+		default:
 			e.Field = name
 		}
 		return e

@@ -2,6 +2,8 @@ package entra_test
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"testing"
@@ -25,7 +27,7 @@ func (approving) Spend(context.Context, *plan.Change, int) (func(bool), bool, er
 	return func(bool) {}, true, nil
 }
 
-// company opens a hop with some people and one group, all provisioned, and an administrator.
+// openCompany opens a hop with some people and one group, all provisioned, and an administrator.
 func openCompany(t *testing.T, persons int) *hop {
 	t.Helper()
 	h := openHop(t, setup{caller: patient(3)})
@@ -43,7 +45,7 @@ func openCompany(t *testing.T, persons int) *hop {
 }
 
 func (h *hop) disabled(n int) bool {
-	u, ok := h.tenant.User(person(n).Attributes.Get(directory.Mail))
+	u, ok := h.tenant.User(mailOf(n))
 	return ok && u.Disabled
 }
 
@@ -91,7 +93,7 @@ func TestARunGoesOn(t *testing.T) {
 			if !h.disabled(3) {
 				t.Error("the leaver is active")
 			}
-			if u, _ := h.tenant.User(person(4).Attributes.Get(directory.Mail)); u.DisplayName != "Renamed" {
+			if u, _ := h.tenant.User(mailOf(4)); u.DisplayName != "Renamed" {
 				t.Errorf("the changed account = %+v", u)
 			}
 			if text := strings.Join(h.said.errors, "\n"); !strings.Contains(text, tc.says) ||
@@ -169,8 +171,8 @@ func TestRecreatedGroupIsOne(t *testing.T) {
 func TestDeletedByHandIsRestored(t *testing.T) {
 	t.Parallel()
 	h := openCompany(t, 12)
-	ann, _ := h.tenant.User(person(1).Attributes.Get(directory.Mail))
-	bob, _ := h.tenant.User(person(2).Attributes.Get(directory.Mail))
+	ann, _ := h.tenant.User(mailOf(1))
+	bob, _ := h.tenant.User(mailOf(2))
 	if err := h.tenant.Remove(ann.ID); err != nil {
 		t.Fatal(err)
 	}
@@ -191,3 +193,53 @@ func TestDeletedByHandIsRestored(t *testing.T) {
 		t.Errorf("%d deleted accounts are left", n)
 	}
 }
+
+// TestRandomRefusals: whatever objects Graph refuses to write, all others end as they should, and every other leaver is out.
+func TestRandomRefusals(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			r := rand.New(rand.NewPCG(seed, 11))
+			h := openCompany(t, 30)
+			refused := map[int]bool{}
+			h.people.mu.Lock()
+			for n := range 40 {
+				if n >= 30 {
+					h.people.entries = append(h.people.entries, person(n)) // Joins.
+				} else if e := &h.people.entries[n]; n%4 == 0 {
+					e.Active = false
+				} else if n%4 == 1 {
+					e.Attributes = e.Attributes.Clone().Set(directory.CommonName, "Renamed")
+				}
+				if r.IntN(4) > 0 {
+					continue
+				}
+				refused[n] = true
+				f := graph.Fault{Status: 403, Code: "Authorization_RequestDenied", Method: "users.[cud]*", Body: mailOf(n)}
+				if u, there := h.tenant.User(mailOf(n)); there {
+					f.Key, f.Body = "users/"+u.ID, ""
+				}
+				h.tenant.Inject(f)
+			}
+			h.people.mu.Unlock()
+			h.restart()
+			if _, err := h.run(); err != nil {
+				t.Fatal(err)
+			}
+			for n := range 40 {
+				u, there := h.tenant.User(mailOf(n))
+				want := n%4 != 0 || n >= 30
+				switch {
+				case refused[n]:
+				case !there || u.Disabled == want:
+					t.Errorf("person %d: there %v, disabled %v", n, there, u.Disabled)
+				case n < 30 && n%4 == 1 && u.DisplayName != "Renamed":
+					t.Errorf("person %d is %q", n, u.DisplayName)
+				}
+			}
+		})
+	}
+}
+
+func mailOf(n int) string { return person(n).Attributes.Get(directory.Mail) }
