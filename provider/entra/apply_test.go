@@ -210,7 +210,7 @@ func TestHalfRestored(t *testing.T) {
 	if u, _ := w.tenant.User(ids[0]); u.Disabled {
 		t.Error("the account is still blocked")
 	}
-	// From now on a suspension is somebody else's.
+	// From now on a suspension is foreign.
 	if err := w.tenant.Set(ids[0], map[string]any{"accountEnabled": false}); err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +220,7 @@ func TestHalfRestored(t *testing.T) {
 	}
 }
 
-// TestForeignSuspension says whose a suspension is that was there already.
+// TestForeignSuspension: a suspension that was there already is not ours.
 func TestForeignSuspension(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -231,7 +231,7 @@ func TestForeignSuspension(t *testing.T) {
 	if r := w.do(change(plan.Suspend, user(id(0)), ids[0])); r.Err != nil || !r.Foreign || r.Note == "" {
 		t.Errorf("suspend of a suspended account = %+v, want it foreign", r)
 	}
-	// One whose answer got lost is ours.
+	// A suspension with a lost answer is ours.
 	w.tenant.Inject(graph.Fault{Method: "users.update", Effect: graph.LoseAnswer, Times: 1})
 	if r := w.do(change(plan.Suspend, user(id(1)), ids[1])); kind(r.Err) != fault.Unavailable {
 		t.Fatalf("suspend = %v", r.Err)

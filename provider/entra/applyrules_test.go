@@ -106,7 +106,7 @@ func TestMembersGoTogether(t *testing.T) {
 	if got, want := w.tenant.Members(g), slices.Sorted(slices.Values(ids[:35])); !slices.Equal(got, want) {
 		t.Errorf("%d members, want %d", len(got), len(want))
 	}
-	// Removing somebody never deletes them.
+	// The removal of a member never deletes the account.
 	batch = nil
 	for i := range 40 {
 		batch = append(batch, membership(plan.RemoveMember, id(900), g, user(id(i)), ids[i]))
@@ -179,7 +179,7 @@ func TestAnotherSystemsAnchors(t *testing.T) {
 	if u, there := h.tenant.User(theirs.ID); !there || u.Disabled {
 		t.Errorf("the account of another system = %+v, there: %v", u, there)
 	}
-	// One whose entry is in the directory is ours, whoever wrote the id.
+	// An account is ours when its entry is in the directory, whatever product wrote the id.
 	h.people.set(append(h.people.entries, directory.Entry{
 		Kind: directory.User, ID: "d76df8e7-aefc-f746-9b71-d79f8218a392", Source: "corp", Active: true,
 		Attributes: directory.Attributes{{Name: directory.CommonName, Values: []string{"Eve"}}, {Name: directory.Mail, Values: []string{"eve@example.com"}}},

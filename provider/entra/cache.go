@@ -126,7 +126,7 @@ func save[R any](ctx context.Context, p *Provider, name string, h *half[R]) erro
 type seen struct {
 	mu      sync.Mutex
 	picture *picture
-	// wrote is set after a write. doubtful are groups whose members differ from the picture.
+	// wrote is set after a write. doubtful are groups with other members than the picture has.
 	wrote    bool
 	doubtful map[string]bool
 }

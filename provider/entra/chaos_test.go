@@ -38,7 +38,7 @@ func trouble(r *rand.Rand) (faults []graph.Fault, lag graph.Consistency) {
 	return faults, lag
 }
 
-// TestChaos: whatever goes wrong on the way, the end is the same: everybody has one account, and every group its
+// TestChaos: whatever goes wrong on the way, the end is the same: each person has one account, and every group its
 // members.
 func TestChaos(t *testing.T) {
 	t.Parallel()

@@ -21,7 +21,7 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// serve returns a Provider whose sign-in works and whose Graph is the test's own.
+// serve returns a Provider with a sign-in that works and the test's own Graph.
 func serve(t *testing.T, h http.HandlerFunc) *entra.Provider {
 	t.Helper()
 	tenant := graph.New(graph.Config{})
@@ -299,7 +299,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestStrain: that the quota is all but used up is told before Graph refuses anything, and not over and over.
+// TestStrain: a quota that is nearly used up is reported before Graph refuses anything, and once in ten seconds.
 func TestStrain(t *testing.T) {
 	t.Parallel()
 	var told []float64

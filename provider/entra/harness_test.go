@@ -146,7 +146,7 @@ func config(url, tenant, client string) entra.Config {
 	}
 }
 
-// mapUsers returns a setup whose mapping sets fields of users, and the description of groups.
+// mapUsers returns a setup with a mapping of fields of users, and of the description of groups.
 func mapUsers(names ...string) setup {
 	return setup{config: func(c *entra.Config) {
 		c.UserPropertyMappings = map[string]string{}

@@ -11,8 +11,8 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// TestObserve: whoever counts requests is told of each item of a batch, also of those that are refused for good, and of
-// a batch that is refused as a whole.
+// TestObserve: each item of a batch is observed, also one that is refused for good, and a batch that is refused as
+// a whole.
 func TestObserve(t *testing.T) {
 	t.Parallel()
 	s := mapUsers("jobTitle")

@@ -16,7 +16,7 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// fill makes so many users and groups of ours, each group with the first five users, and somebody else's of both.
+// fill makes so many users and groups of ours, each group with the first five users, and a foreign one of both.
 func (w *world) fill(users, groups int) {
 	w.t.Helper()
 	boss, err := w.tenant.AddUser(graph.User{UserPrincipalName: "admin@example.com"})
@@ -310,7 +310,7 @@ func TestLookup(t *testing.T) {
 	if got := w.requests.take(); len(got) != 1 {
 		t.Errorf("requests = %q, want one", got)
 	}
-	// All groups of ours that the user is in, whether anybody thought of them or not; and nobody else's.
+	// All groups of ours that the user is in, whether the lookup names them or not, and no foreign ones.
 	if n := count(state, anchored(directory.Group)); n != 4 || len(state.Objects) != 5 {
 		t.Errorf("%d groups and %d objects, want 4 and 5", n, len(state.Objects))
 	}

@@ -222,7 +222,7 @@ func TestForbiddenGroup(t *testing.T) {
 	}
 }
 
-// TestDerivedNicknames: an object is made whatever its name is, and whoever has the nickname.
+// TestDerivedNicknames: an object is made whatever its name is, also where another object has the nickname.
 func TestDerivedNicknames(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})

@@ -25,8 +25,8 @@ type Authority struct {
 	Certificate tls.Certificate
 }
 
-// NewAuthority makes an authority whose server certificate is good for the hosts, names or addresses; without any for
-// localhost and the loopback addresses.
+// NewAuthority makes an authority with a server certificate that is good for the hosts, names or addresses; without
+// any for localhost and the loopback addresses.
 func NewAuthority(hosts ...string) (*Authority, error) {
 	if len(hosts) == 0 {
 		hosts = []string{"localhost", "127.0.0.1", "::1"}

@@ -17,7 +17,7 @@ type deltaToken struct {
 	IDs     []string `json:"i,omitempty"` // of a scoping filter
 	Log     int      `json:"l"`           // entries of the log that the client knows
 	Listing bool     `json:"f,omitempty"` // still in the first listing, after:
-	After   uint64   `json:"a,omitempty"` // this object, whose members were shown up to
+	After   uint64   `json:"a,omitempty"` // this object, with its members up to
 	Member  uint64   `json:"n,omitempty"` // this membership
 }
 

@@ -86,7 +86,7 @@ func contoso(user object) object {
 	return user
 }
 
-// compareShape wants each field of the documented answer in ours, except links, whose presence depends on the size.
+// compareShape wants each field of the documented answer in ours, except links, which depend on the size.
 func compareShape(t *testing.T, sample csdltest.Sample, got reply) {
 	t.Helper()
 	var want object

@@ -6,7 +6,7 @@
 // pages, in operation.go.
 //
 // A request is checked for a documented path and verb; query options that the method takes, with $select of properties
-// that exist and $top within limits; a body whose properties exist and have the right type, with what is required for a
+// that exist and $top within limits; a body with properties that exist and have the right type, with what is required for a
 // creation; at most 20 references. A DELETE of a member without /$ref is a finding: it deletes the user. An answer is
 // checked for its context, properties and their types, links that are absolute, the annotations of delta, and headers;
 // an error for Graph's form. Batches are checked as a whole and item by item. Anything wrong fails the test with one

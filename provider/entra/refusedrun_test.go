@@ -194,7 +194,8 @@ func TestDeletedByHandIsRestored(t *testing.T) {
 	}
 }
 
-// TestRandomRefusals: whatever objects Graph refuses to write, all others end as they should, and every other leaver is out.
+// TestRandomRefusals: whatever objects Graph refuses to write, all others end as they should, and every other
+// leaver is out.
 func TestRandomRefusals(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(8) {
