@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -225,27 +226,18 @@ func became(op plan.Op) status.Outcome {
 	return status.OutcomeUpdated
 }
 
+// past says what was done.
 func past(c *plan.Change) string {
+	done := c.Op.Past()
+	done = strings.ToUpper(done[:1]) + done[1:] + " "
 	switch c.Op {
-	case plan.Create:
-		return "Created " + c.Address + "."
-	case plan.Suspend:
-		return "Suspended " + c.Address + ": the entry is " + string(c.Why) + "."
-	case plan.Restore:
-		return "Restored " + c.Address + "."
-	case plan.Undelete:
-		return "Brought back " + c.Address + "."
-	case plan.Delete:
-		return "Deleted " + c.Address + ": the entry is " + string(c.Why) + "."
-	case plan.Adopt:
-		return "Adopted " + c.Address + "."
-	case plan.Reanchor:
-		return "Re-anchored " + c.Address + "."
 	case plan.AddMember:
-		return "Added " + c.MemberLabel + " to " + c.Label + "."
+		return done + c.MemberLabel + " to " + c.Label + "."
 	case plan.RemoveMember:
-		return "Removed " + c.MemberLabel + " from " + c.Label + "."
-	case plan.Update:
+		return done + c.MemberLabel + " from " + c.Label + "."
+	case plan.Suspend, plan.Delete:
+		return done + c.Address + ": the entry is " + string(c.Why) + "."
+	case plan.Create, plan.Update, plan.Restore, plan.Undelete, plan.Adopt, plan.Reanchor:
 	}
-	return "Updated " + c.Address + "."
+	return done + c.Address + "."
 }

@@ -109,8 +109,8 @@ func TestSummary(t *testing.T) {
 		t.Errorf("Summarize() (-want +got):\n%s", diff)
 	}
 	var counts bytes.Buffer
-	if err := plan.WriteCounts(&counts, apply, held); err != nil || !strings.Contains(counts.String(), "held by a guard") {
-		t.Errorf("WriteCounts() = %v: %s", err, counts.String())
+	if err := plan.Summarize(apply, held).Write(&counts); err != nil || !strings.Contains(counts.String(), "held by a guard") {
+		t.Errorf("Write() = %v: %s", err, counts.String())
 	}
 }
 

@@ -40,9 +40,18 @@ const (
 	Delete
 )
 
-var opNames = [...]string{
-	Update: "update", Adopt: "adopt", Reanchor: "reanchor", Restore: "restore", Create: "create", Undelete: "undelete",
-	AddMember: "add_member", RemoveMember: "remove_member", Suspend: "suspend", Delete: "delete",
+// opWords has the words for each operation: its name in logs, metrics and JSON, and what people say for it.
+var opWords = [...]struct{ name, verb, past string }{
+	Update:       {"update", "update", "updated"},
+	Adopt:        {"adopt", "adopt", "adopted"},
+	Reanchor:     {"reanchor", "re-anchor", "re-anchored"},
+	Restore:      {"restore", "restore", "restored"},
+	Create:       {"create", "create", "created"},
+	Undelete:     {"undelete", "bring back", "brought back"},
+	AddMember:    {"add_member", "add member", "added"},
+	RemoveMember: {"remove_member", "remove member", "removed"},
+	Suspend:      {"suspend", "suspend", "suspended"},
+	Delete:       {"delete", "delete", "deleted"},
 }
 
 // Ops returns every operation in a fixed order.
@@ -52,11 +61,17 @@ func Ops() []Op {
 
 // String returns the operation as it appears in logs, metrics and JSON.
 func (o Op) String() string {
-	if o >= Update && int(o) < len(opNames) {
-		return opNames[o]
+	if o >= Update && int(o) < len(opWords) {
+		return opWords[o].name
 	}
 	return "op?"
 }
+
+// Verb returns what people say for the operation: "bring back".
+func (o Op) Verb() string { return opWords[o].verb }
+
+// Past returns the verb in the past: "brought back".
+func (o Op) Past() string { return opWords[o].past }
 
 // MarshalText implements encoding.TextMarshaler.
 func (o Op) MarshalText() ([]byte, error) { return []byte(o.String()), nil }

@@ -42,8 +42,8 @@ func (p Plan) Tallies() map[Op]Tally {
 	return out
 }
 
-// WriteTable prints the plan for a person: a line a change, then what is held, then the notes. Held says which
-// changes of it a guard holds.
+// WriteTable prints each row of a plan in full: the changes, then what a guard holds, then the notes. Print makes a text
+// for a terminal.
 func WriteTable(w io.Writer, apply, held Plan) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	row := func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) }
@@ -79,9 +79,6 @@ func WriteTable(w io.Writer, apply, held Plan) error {
 	return t.Flush()
 }
 
-// WriteCounts prints the totals: what would be created, adopted, changed, left alone, held or is in conflict.
-func WriteCounts(w io.Writer, apply, held Plan) error { return Summarize(apply, held).Write(w) }
-
 // Write prints the totals for a person.
 func (s Summary) Write(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
@@ -94,7 +91,7 @@ func (s Summary) Write(w io.Writer) error {
 	line("foreign in the tenant", s.Counts.Foreign)
 	for _, op := range Ops() {
 		if c, ok := s.Changes[op]; ok {
-			line("to "+strings.ReplaceAll(op.String(), "_", " "), c)
+			line("to "+op.Verb(), c)
 		}
 	}
 	line("left alone", s.Counts.Unchanged)

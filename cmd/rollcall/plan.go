@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -13,13 +14,14 @@ import (
 )
 
 func planCommand(e *env) *cobra.Command {
-	var asJSON bool
+	var asJSON, all bool
 	c := &cobra.Command{
 		Use: "plan CONTAINER", Short: "Print what a sync would do, and do nothing",
-		Long: "Reads the directory and the tenant, prints what would be created, adopted, changed, suspended, left alone or is in\n" +
-			"conflict, with counts, and writes nothing. It needs neither Redis nor the API. Without Rollcall's own records of\n" +
-			"earlier runs it plans like a first run: grace periods start now and no budget is spent.",
-		Example: "  rollcall plan google_workspace:1\n  rollcall plan ldap:corp --json",
+		Long: "Reads the directory and the tenant, prints the totals and what would be created, adopted, changed, suspended, left\n" +
+			"alone or is in conflict, and writes nothing. It needs neither Redis nor the API. Without Rollcall's own records of\n" +
+			"earlier runs it plans like a first run: grace periods start now and no budget is spent. Colours are used on a\n" +
+			"terminal, unless NO_COLOR is set.",
+		Example: "  rollcall plan google_workspace:1\n  rollcall plan google_workspace:1 --all\n  rollcall plan ldap:corp --json",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := e.offline()
@@ -41,32 +43,32 @@ func planCommand(e *env) *cobra.Command {
 			if asJSON {
 				return writeJSON(e.stdout, report)
 			}
-			return writePlan(e.stdout, report, notes)
+			return writePlan(e.stdout, report, notes, plan.Style{All: all, Color: e.colors(e.stdout)})
 		},
 	}
 	c.ValidArgsFunction = completeLocal(e)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&all, "all", false, "print every change and every member")
 	return c
 }
 
-func writePlan(w io.Writer, r reconcile.Report, notes []string) error {
+// colors reports whether w is a terminal whose user wants colours. See https://no-color.org.
+func (e *env) colors(w io.Writer) bool {
+	f, is := w.(*os.File)
+	return is && terminal(f) && e.getenv("NO_COLOR") == "" && e.getenv("TERM") != "dumb"
+}
+
+func writePlan(w io.Writer, r reconcile.Report, notes []string, style plan.Style) error {
 	for _, n := range notes {
 		fmt.Fprintln(w, n)
 	}
-	for _, f := range r.Snapshot.Findings {
-		fmt.Fprintf(w, "cannot be used: %s %s %s: %s\n", f.Kind, f.ID, f.DN, f.Problem)
-	}
 	for _, d := range r.Apply.Doubts {
-		fmt.Fprintln(w, "doubt:", d)
+		fmt.Fprintln(w, "doubt:", plan.Clean(d))
 	}
-	if len(notes) > 0 {
+	if len(notes)+len(r.Apply.Doubts) > 0 {
 		fmt.Fprintln(w)
 	}
-	if err := plan.WriteTable(w, r.Apply, r.Held); err != nil {
-		return err
-	}
-	fmt.Fprintln(w)
-	if err := plan.WriteCounts(w, r.Apply, r.Held); err != nil {
+	if err := plan.Print(w, r.Apply, r.Held, r.Snapshot.Findings, style); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(w, "\nNothing was written.")

@@ -1,0 +1,112 @@
+package plan_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/directory"
+	"rollcall/plan"
+)
+
+func printed(t *testing.T, apply, held plan.Plan, findings []directory.Finding, style plan.Style) string {
+	t.Helper()
+	var b strings.Builder
+	if err := plan.Print(&b, apply, held, findings, style); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(b.String()) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 100 && !style.Color {
+			t.Errorf("%d characters: %s", n, line)
+		}
+	}
+	return b.String()
+}
+
+// memberships returns n changes of the members of a group.
+func memberships(op plan.Op, group string, n int) []plan.Change {
+	out := make([]plan.Change, n)
+	for i := range out {
+		member := directory.Ref{Kind: directory.User, ID: directory.ID(fmt.Sprint("u", i))}
+		out[i] = plan.Change{Op: op, Ref: directory.Ref{Kind: directory.Group, ID: directory.ID(group)}, Label: group, Member: &member, MemberLabel: fmt.Sprint("person ", i)}
+	}
+	return out
+}
+
+func TestPrintBeginsWithTheTotalsAndGroupsMembers(t *testing.T) {
+	t.Parallel()
+	ada := directory.Ref{Kind: directory.User, ID: "u-ada"}
+	long := strings.Repeat("a long title ", 20)
+	apply := plan.Plan{Changes: []plan.Change{
+		{Op: plan.Update, Ref: ada, Label: "ada", Address: "ada@example.com", Fields: []plan.FieldChange{{Name: "title", After: []string{long}}, {Name: "userPassword", After: []string{"hunter2"}}}},
+		{Op: plan.Suspend, Ref: directory.Ref{Kind: directory.User, ID: "u-bob"}, Label: "bob", Address: "bob@example.com", Why: plan.Disabled},
+	}, Held: []plan.Held{{Ref: ada, Label: strings.Repeat("x", 60), Reason: plan.NoAddress, Detail: "the entry has no address"}}}
+	apply.Changes = append(apply.Changes, memberships(plan.AddMember, "team 37", 35)...)
+	apply.Changes = append(apply.Changes, memberships(plan.AddMember, "all", 3)...)
+	apply.Changes = append(apply.Changes, memberships(plan.RemoveMember, "all", 1)...)
+	held := plan.Plan{Changes: memberships(plan.RemoveMember, "staff", 9)}
+	for i := range held.Changes {
+		held.Changes[i].Guard, held.Changes[i].Held = "limit", "9 of 10 members would go"
+	}
+	findings := []directory.Finding{{Ref: ada, DN: "uid=x", Problem: "two values"}}
+
+	brief := printed(t, apply, held, findings, plan.Style{})
+	_, body, _ := strings.Cut(brief, "in conflict")
+	want := []string{
+		"CHANGES", "  update user   ada (u-ada)  title: (none) → \"a long title a long title", "  suspend user  bob (u-bob)  bob@example.com because the entry is disabled",
+		"MEMBERS", "  all: +3 -1 members", "  team 37: +35 members", "HELD MEMBERS", "  staff: -9 members  limit: 9 of 10 members would go", "IN CONFLICT", "CANNOT BE USED",
+	}
+	at := 0
+	for _, text := range want {
+		i := strings.Index(body[at:], text)
+		if i < 0 {
+			t.Fatalf("no %q after the totals, in this order:\n%s", text, brief)
+		}
+		at += i
+	}
+	if strings.Contains(brief, "hunter2") || strings.Contains(brief, "\x1b") || strings.Contains(brief, "person 4") {
+		t.Errorf("a secret, a colour or a single member is printed:\n%s", brief)
+	}
+	all := printed(t, apply, held, findings, plan.Style{All: true})
+	if n := strings.Count(all, "person "); n != 35+3+1 {
+		t.Errorf("%d members, want each of 39:\n%s", n, all)
+	}
+	if joined := strings.Join(strings.Fields(all), " "); !strings.Contains(joined, strings.TrimSpace(long)) {
+		t.Errorf("a long value is not printed in full:\n%s", all)
+	}
+	if text := printed(t, apply, held, findings, plan.Style{Color: true}); !strings.Contains(text, "\x1b[31msuspend user") || !strings.Contains(text, "\x1b[32mteam 37") {
+		t.Errorf("no colours:\n%q", text)
+	}
+}
+
+func TestPrintEndsASectionThatIsLong(t *testing.T) {
+	t.Parallel()
+	var apply plan.Plan
+	for i := range 40 {
+		apply.Changes = append(apply.Changes, plan.Change{Op: plan.Create, Ref: directory.Ref{Kind: directory.User, ID: directory.ID(fmt.Sprint("u", i))}, Address: fmt.Sprintf("p%d@example.com", i)})
+	}
+	if text := printed(t, apply, plan.Plan{}, nil, plan.Style{}); !strings.Contains(text, "  and 15 more: --all shows them\n") || strings.Contains(text, "p25@") {
+		t.Errorf("a section of 40 changes is\n%s", text)
+	}
+	if n := strings.Count(printed(t, apply, plan.Plan{}, nil, plan.Style{All: true}), "create user"); n != 40 {
+		t.Errorf("--all prints %d changes, want 40", n)
+	}
+}
+
+func TestWordsForOperations(t *testing.T) {
+	t.Parallel()
+	got := map[string]string{}
+	for _, op := range plan.Ops() {
+		got[op.String()] = op.Verb() + ", " + op.Past()
+	}
+	want := map[string]string{
+		"update": "update, updated", "adopt": "adopt, adopted", "reanchor": "re-anchor, re-anchored", "restore": "restore, restored", "create": "create, created",
+		"undelete": "bring back, brought back", "add_member": "add member, added", "remove_member": "remove member, removed", "suspend": "suspend, suspended", "delete": "delete, deleted",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
