@@ -126,5 +126,5 @@ func (c *computer) label(o *Object) string {
 	if d := c.departed[o.Ref]; d.Label != "" {
 		return d.Label
 	}
-	return o.Address
+	return cmp.Or(o.Label, o.Address)
 }

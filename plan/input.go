@@ -51,7 +51,9 @@ type Object struct {
 	// Kind, and ID as the anchor on the object says; the ID of a foreign object is empty.
 	directory.Ref
 	RemoteID string
-	Address  string
+	// Label is what people call the object. A provider without addresses gives it.
+	Label   string
+	Address string
 	// Aliases are other addresses that the object occupies, in lower case.
 	Aliases   []string
 	Active    bool

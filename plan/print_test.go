@@ -110,3 +110,22 @@ func TestWordsForOperations(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
+
+// A mirror has no addresses: the changes that a source run holds are named by the entries that the local directory has.
+func TestAMirrorNamesWhatLeaves(t *testing.T) {
+	t.Parallel()
+	gone := plan.Object{Ref: directory.Ref{Kind: directory.User, ID: "u-gone"}, RemoteID: "user/u-gone", Label: "grace", Active: true, Version: "1"}
+	group := directory.Ref{Kind: directory.Group, ID: "g"}
+	team := plan.Object{Ref: group, RemoteID: "group/g", Label: "staff", Active: true, Version: "1", Listed: true, Members: []string{"user/u-gone"}}
+	p := plan.Compute(plan.Input{
+		Now: now, Capabilities: plan.Capabilities{Mirror: true}, State: plan.State{Objects: []plan.Object{gone, team}},
+		Desired: []plan.Desired{{Ref: group, Label: "staff", Active: true, Version: "2"}},
+	})
+	got := map[string]bool{}
+	for _, c := range p.Changes {
+		got[c.Op.String()+" "+c.Label+" "+c.MemberLabel] = true
+	}
+	if !got["delete grace "] || !got["remove_member staff grace"] {
+		t.Errorf("changes %v, want the deletion of grace and of her membership of staff, by name", got)
+	}
+}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -17,12 +18,16 @@ import (
 
 func heldCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
-		Use: "held CONTAINER", Short: "Show the changes that wait for a decision",
-		Long: "Shows the changes that a guard holds, why, and what was decided about them. It ends with 3 if there are any.",
-		Args: cobra.ExactArgs(1),
+		Use: "held [CONTAINER]", Short: "Show the changes that wait for a decision",
+		Long: "Shows the changes that a guard holds, why, and what was decided about them: those of one source or provider, or of all.\n" +
+			"It ends with 3 if there are any.",
+		Args: cobra.MaximumNArgs(1),
 	}
 	part := partFlags(c, "changes")
 	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
+		if len(args) == 0 {
+			return r.heldEverywhere(ctx, part)
+		}
 		name, limit, offset, err := part(args[0])
 		if err != nil {
 			return err
@@ -44,6 +49,49 @@ func heldCommand(e *env) *cobra.Command {
 		}
 		return err
 	})
+}
+
+// heldEverywhere shows what waits in each container that the API has. As JSON it is one object, by container.
+func (r *remote) heldEverywhere(ctx context.Context, part func(string) (container.ID, int, int, error)) error {
+	all, err := r.Resources(ctx)
+	if err != nil {
+		return err
+	}
+	bodies, waiting := map[container.ID]json.RawMessage{}, 0
+	for _, res := range all {
+		name, limit, offset, err := part(string(res.Container))
+		if err != nil {
+			return err
+		}
+		a, err := r.Held(ctx, name, offset, limit)
+		if err != nil {
+			return err
+		}
+		bodies[name] = a.Body
+		if a.Value.Count == 0 {
+			continue
+		}
+		if waiting > 0 && !r.asJSON {
+			fmt.Fprintln(r.stdout)
+		}
+		waiting += a.Value.Count
+		if r.asJSON {
+			continue
+		}
+		if err := r.holds(name, a.Value, offset); err != nil {
+			return err
+		}
+	}
+	switch {
+	case r.asJSON:
+		err = r.joined(bodies)
+	case waiting == 0:
+		fmt.Fprintln(r.stdout, "Nothing waits for a decision.")
+	}
+	if err == nil && waiting > 0 {
+		err = quiet(codeHeld)
+	}
+	return err
 }
 
 // partFlags adds the flags of a list of which a part is shown. What it returns reads them, and the container.

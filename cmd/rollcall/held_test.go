@@ -34,10 +34,16 @@ func TestHeld(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	s.do("held", string(google)).want(t, 0, "nothing waits")
+	s.do("held").want(t, 0, "Nothing waits for a decision.")
 	holdAll(s)
 	s.do("reject", string(google), "--entry", "f-m", "--yes").want(t, 0, "1 change rejected, until 2026-03-04 09:30:00")
 	s.do("held", string(google)).want(t, codeHeld).golden(t, "held")
 	s.do("held", string(google), "--limit", "4").want(t, codeHeld, "and 2 more: rollcall held google_workspace:1 --offset 4")
+	s.hold(corp, "d9", leaver("gone"))
+	s.do("held").want(t, codeHeld, "google_workspace:1: 6 changes wait", "ldap:corp: 1 change waits", "gone (u-gone)", "rollcall approve ldap:corp d9")
+	if r := s.do("held", "--json").want(t, codeHeld); !strings.Contains(r.stdout, `"ldap:corp":{"digest":"d9"`) || !strings.Contains(r.stdout, `"google_workspace:1":{"digest":"d1"`) {
+		t.Errorf("all as JSON: %s", r.stdout)
+	}
 	if r := s.do("held", string(google), "--json").want(t, codeHeld); !strings.HasPrefix(r.stdout, `{"digest":"d1"`) {
 		t.Errorf("as JSON: %s", r.stdout)
 	}

@@ -151,7 +151,7 @@ func TestLookups(t *testing.T) {
 		staff := s.Entries[2]
 		d.equal("Objects", state.Objects, []plan.Object{
 			{Ref: userRef("ada"), RemoteID: "user/ada", Active: true, Version: s.Entries[0].Digest()},
-			{Ref: groupRef("staff"), RemoteID: "group/staff", Active: true, Version: staff.Digest(), Fields: directory.Attributes{
+			{Ref: groupRef("staff"), RemoteID: "group/staff", Label: "The staff", Active: true, Version: staff.Digest(), Fields: directory.Attributes{
 				{Name: store.FieldDN, Values: []string{staff.DN}}, {Name: store.FieldSource, Values: []string{"corp"}},
 				{Name: directory.DisplayName, Values: []string{"The staff"}},
 			}, Members: []string{"group/inner", "user/bob"}, Listed: true},
