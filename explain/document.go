@@ -309,6 +309,8 @@ type Departure struct {
 type Outcome struct {
 	decisions.Attempt
 	At Moment `json:"at"`
+	// GroupLabel is the name of the group, where the local directory has it.
+	GroupLabel string `json:"group_label,omitempty"`
 }
 
 // Hold is a held change with the set that it is in and what was decided.

@@ -12,6 +12,7 @@ import (
 	"rollcall/fault"
 	"rollcall/mapping"
 	"rollcall/plan"
+	"rollcall/reconcile"
 	"rollcall/source"
 )
 
@@ -34,11 +35,11 @@ func input() explain.Input {
 	}}
 	return explain.Input{
 		Query: explain.Query{By: explain.ByID, Value: "u-1"}, Now: now, Ref: user,
-		Sources: []explain.SourceInput{{Container: "ldap:corp", Enabled: true, Completed: true, Stored: e}},
+		Sources: []explain.SourceInput{{Container: "ldap:corp", Enabled: true, Copy: explain.Copy{Completed: true}, Stored: e}},
 		Providers: []explain.ProviderInput{{
 			Container: "google_workspace:1", Held: held, Policy: plan.Policy{UserDeleteAction: plan.ActionDelete, DeleteAfter: time.Hour},
 			Mapping: []mapping.Value{{Field: "notes", Expression: "ldap.userPassword", Values: []string{"hunter2"}, Problem: `"hunter2" is too long`}},
-			Hop: explain.Hop{
+			Hop: reconcile.Explanation{
 				Entry: e, OutOfScope: &mapping.Decision{Ref: user, Rule: "exclude", Setting: "svc-*"}, Objects: []plan.Object{{Ref: user, RemoteID: "r-1", Address: "ada@example.com", Active: true}},
 				Apply: plan.Plan{Changes: []plan.Change{update, change}, Tombstones: []plan.Tombstone{{Ref: user, Since: now, Why: plan.OutOfScope}}},
 			},
@@ -50,7 +51,7 @@ func TestNoSecretIsShown(t *testing.T) {
 	t.Parallel()
 	const quotes = `notes: "hunter2" is too long`
 	desired := &plan.Desired{Ref: user, Held: plan.BadMapping, Detail: quotes}
-	for what, hop := range map[string]explain.Hop{
+	for what, hop := range map[string]reconcile.Explanation{
 		"planned":            input().Providers[0].Hop,
 		"in conflict":        {Apply: plan.Plan{Held: []plan.Held{{Ref: user, Reason: plan.BadMapping, Detail: quotes}}}},
 		"the tenant is down": {RemoteErr: fault.Errorf(fault.Unavailable, "no answer")},
@@ -134,5 +135,29 @@ func TestAnEntryOfASourceThatNeverCompleted(t *testing.T) {
 	in.Sources[0].Completed = false
 	if v := explain.Of(in).Sources[0].Verdict; !strings.Contains(v, "No sync of this source has completed") {
 		t.Error(v)
+	}
+}
+
+// A suspension that the tenant refused is tried again; the sentence does not promise it. A group is named, not its id.
+func TestWhatWasRefusedIsNotPromised(t *testing.T) {
+	t.Parallel()
+	in := input()
+	hop := &in.Providers[0].Hop
+	in.Providers[0].Held, hop.Held = decisions.HeldSet{}, plan.Plan{}
+	hop.Apply = plan.Plan{Changes: []plan.Change{{Op: plan.Suspend, Ref: in.Ref, Address: "ada@example.com", Why: plan.OutOfScope}}}
+	verdict := func(attempts ...decisions.Attempt) explain.Provider {
+		in.Providers[0].Attempts = attempts
+		return explain.Of(in).Providers[0]
+	}
+	if got := verdict().Verdict; !strings.Contains(got, "the next run would suspend its account ada@example.com") {
+		t.Errorf("the verdict on a leaver is %q", got)
+	}
+	in.Providers[0].GroupLabels = map[directory.ID]string{"g-1": "staff"}
+	got := verdict(decisions.Attempt{Op: "suspend", FailKind: "denied", FailText: "403: no right"}, decisions.Attempt{Op: "add_member", Group: "g-1"})
+	if strings.Contains(got.Verdict, "would suspend") || !strings.Contains(got.Verdict, "tries again to suspend") || !strings.Contains(got.Verdict, "403: no right") {
+		t.Errorf("the verdict after a refusal is %q", got.Verdict)
+	}
+	if got.Outcomes[1].GroupLabel != "staff" {
+		t.Errorf("the outcome names the group %q, want staff", got.Outcomes[1].GroupLabel)
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"rollcall/container"
 	"rollcall/decisions"
 	"rollcall/directory"
-	"rollcall/ledger"
 	"rollcall/mapping"
 	"rollcall/plan"
+	"rollcall/reconcile"
 	"rollcall/source"
 )
 
@@ -17,7 +17,7 @@ import (
 type Input struct {
 	Query Query
 	Now   time.Time
-	// Ref is the entry; its ID is empty where nobody is known by the query.
+	// Ref is the entry; its ID is empty where the query finds none.
 	Ref directory.Ref
 	// Candidates are several entries that the query names: there is nothing else then.
 	Candidates []Candidate
@@ -25,14 +25,19 @@ type Input struct {
 	Providers  []ProviderInput
 }
 
-// SourceInput is what was gathered of one source.
-type SourceInput struct {
-	Container container.ID
-	Enabled   bool
+// Copy says how the local copy of a source stands.
+type Copy struct {
 	// Completed says that a sync has completed; the times are those of the last one. Writing is the run that writes now.
 	Completed           bool
 	ReadAt, CompletedAt time.Time
 	Writing             string
+}
+
+// SourceInput is what was gathered of one source.
+type SourceInput struct {
+	Container container.ID
+	Enabled   bool
+	Copy
 	// Stored is what the local directory has of the entry, Departure when it left.
 	Stored    *directory.Entry
 	Departure *directory.Departure
@@ -66,34 +71,20 @@ func (s *SourceInput) unanswered() string {
 type ProviderInput struct {
 	Container container.ID
 	Policy    plan.Policy
-	Hop       Hop
-	Mapping   []mapping.Value
-	Attempts  []decisions.Attempt
-	Held      decisions.HeldSet
-	Decisions map[string]decisions.Decision
+	// Hop is what the engine says of the entry.
+	Hop      reconcile.Explanation
+	Mapping  []mapping.Value
+	Attempts []decisions.Attempt
+	// GroupLabels are the names of the groups among the attempts.
+	GroupLabels map[directory.ID]string
+	Held        decisions.HeldSet
+	Decisions   map[string]decisions.Decision
 	// Off says that the provider is switched off: nothing was gathered of it.
 	Off bool
 	// Strangers are the remote objects that have the address which was asked for, where no directory knows it.
 	Strangers []plan.Object
 	// Err says why nothing could be gathered of the provider.
 	Err error
-}
-
-// Hop is what the engine says of the entry: reconcile.Explanation, which see.
-type Hop struct {
-	Apply, Held          plan.Plan
-	Link                 plan.Link
-	Facts                ledger.Facts
-	Entry                *directory.Entry
-	Departure            *directory.Departure
-	Finding              *directory.Finding
-	OutOfScope           *mapping.Decision
-	Desired              *plan.Desired
-	Groups               []plan.Desired
-	Objects              []plan.Object
-	Pin                  *plan.Pin
-	Unproven             error
-	SourceErr, RemoteErr error
 }
 
 // Of explains an entry.

@@ -10,6 +10,7 @@ import (
 	"rollcall/internal/secret"
 	"rollcall/mapping"
 	"rollcall/plan"
+	"rollcall/reconcile"
 )
 
 // providerOf says how the entry stands with a provider.
@@ -20,7 +21,7 @@ func providerOf(in *ProviderInput, all *Input, sources []Source) Provider {
 	}
 	p := Provider{
 		Container: in.Container, Mapping: values, Groups: groups(in.Hop.Groups), Match: matchOf(&in.Hop, all.Ref), Scope: scopeOf(&in.Hop),
-		Departure: departureOf(in, all.Ref), Next: rows(in.Hop.Apply, in.Hop.Held, hidden), Outcomes: outcomes(in.Attempts),
+		Departure: departureOf(in, all.Ref), Next: rows(in.Hop.Apply, in.Hop.Held, hidden), Outcomes: outcomes(in.Attempts, in.GroupLabels),
 		Held: holds(in.Held, in.Decisions, all.Ref), Decisions: about(in.Decisions, all.Ref), Pins: pins(in.Hop.Pin),
 		Unasked: []string{}, LastFull: moment(in.Hop.Facts.LastFull),
 	}
@@ -40,7 +41,7 @@ func providerOf(in *ProviderInput, all *Input, sources []Source) Provider {
 	return p
 }
 
-func scopeOf(h *Hop) Scope {
+func scopeOf(h *reconcile.Explanation) Scope {
 	yes, no := true, false
 	switch {
 	case h.OutOfScope != nil:
@@ -60,7 +61,7 @@ func groups(in []plan.Desired) []Group {
 }
 
 // matchOf is by what the remote object was found, with everything that speaks for or against it.
-func matchOf(h *Hop, ref directory.Ref) Match {
+func matchOf(h *reconcile.Explanation, ref directory.Ref) Match {
 	m := Match{By: Nothing, Objects: []Object{}}
 	anchored := 0
 	for i := range h.Objects {
@@ -141,10 +142,10 @@ func pins(p *plan.Pin) []Pin {
 	return []Pin{out}
 }
 
-func outcomes(in []decisions.Attempt) []Outcome {
+func outcomes(in []decisions.Attempt, groups map[directory.ID]string) []Outcome {
 	out := make([]Outcome, len(in))
 	for i, a := range in {
-		out[i] = Outcome{a, Moment(a.At)}
+		out[i] = Outcome{a, Moment(a.At), groups[directory.ID(a.Group)]}
 	}
 	return out
 }

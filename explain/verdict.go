@@ -201,7 +201,7 @@ func (j *judge) since() string {
 	return ""
 }
 
-// consequence says what becomes of the account of somebody who should have none.
+// consequence says what becomes of the account of an entry that should have none.
 func (j *judge) consequence() string {
 	h := &j.in.Hop
 	for i := range h.Apply.Changes {
@@ -209,11 +209,15 @@ func (j *judge) consequence() string {
 		if c.Ref != j.ref || c.Op != plan.Suspend && c.Op != plan.Delete {
 			continue
 		}
-		text := fmt.Sprintf("the next run would %s its account %s", c.Op, c.Address)
+		text := "the next run would"
+		if len(j.in.Attempts) > 0 && j.in.Attempts[0].Op == c.Op.String() && j.in.Attempts[0].FailKind != "" {
+			text = "the next run tries again to" // The tenant may refuse again.
+		}
+		text += fmt.Sprintf(" %s its account %s", c.Op.Verb(), c.Address)
 		if due := j.p.Departure; c.Op == plan.Suspend && due != nil && due.DeletedAfter != nil {
 			text += ", which is deleted after " + when(due.DeletedAfter.Time()) + " unless it comes back"
 		}
-		return text + "." + j.lastFailure()
+		return text + "." + j.unproven() + j.lastFailure()
 	}
 	if !slices.ContainsFunc(h.Objects, func(o plan.Object) bool { return o.Ref == j.ref }) {
 		return "it has no account, and none is made." + j.lastFailure()
@@ -283,10 +287,15 @@ func (j *judge) pending() string {
 		}
 	}
 	text := "The next run has to do: " + strings.Join(parts, ", ") + "."
-	if h.Unproven != nil {
-		text += " It has to be a full one: " + h.Unproven.Error() + "."
+	return text + j.unproven() + j.lastFailure()
+}
+
+// unproven says why a sync of the entry alone would be refused.
+func (j *judge) unproven() string {
+	if err := j.in.Hop.Unproven; err != nil {
+		return " It has to be a full run: " + err.Error() + "."
 	}
-	return text + j.lastFailure()
+	return ""
 }
 
 // phrase says what a change does.

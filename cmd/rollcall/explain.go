@@ -198,10 +198,17 @@ func (r *remote) history(p *explain.Provider) error {
 			if c.Held != "" {
 				held = " (held: " + cell(c.Held) + ")"
 			}
-			fmt.Fprintf(r.stdout, "next run: %s %s%s\n", c.Op, cell(cmp.Or(c.MemberLabel, c.Address, c.Label)), held)
+			fmt.Fprintf(r.stdout, "next run: %s %s%s\n", c.Op.Verb(), subject(c), held)
 		case plan.RowConflict, plan.RowNote:
 			fmt.Fprintf(r.stdout, "next run: %s: %s\n", row.Kind, cell(row.Entry.Detail))
 		}
+	}
+	if len(p.Groups) > 0 {
+		names := make([]string, len(p.Groups))
+		for i, g := range p.Groups {
+			names[i] = cell(cmp.Or(g.Label, string(g.ID)))
+		}
+		fmt.Fprintf(r.stdout, "groups: %s\n", strings.Join(names, ", "))
 	}
 	if len(p.Outcomes) == 0 {
 		return nil
@@ -213,7 +220,18 @@ func (r *remote) history(p *explain.Provider) error {
 		if o.FailKind != "" {
 			came = o.FailKind + ": " + o.FailText
 		}
-		t.row(r.moment(o.At.Time()), o.Op, cmp.Or(o.Group, strings.Join(o.Fields, ", ")), came, o.RequestID, o.RunID)
+		t.row(r.moment(o.At.Time()), o.Op, cmp.Or(o.GroupLabel, o.Group, strings.Join(o.Fields, ", ")), came, o.RequestID, o.RunID)
 	}
 	return t.flush()
+}
+
+// subject names what a change is about: the account, or the member and the group by their names.
+func subject(c *plan.Change) string {
+	switch {
+	case c.Op == plan.AddMember:
+		return cell(c.MemberLabel) + " to " + cell(cmp.Or(c.Label, string(c.ID)))
+	case c.Op == plan.RemoveMember:
+		return cell(c.MemberLabel) + " from " + cell(cmp.Or(c.Label, string(c.ID)))
+	}
+	return cell(cmp.Or(c.Address, c.Label))
 }

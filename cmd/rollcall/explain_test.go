@@ -10,6 +10,7 @@ import (
 	"rollcall/fault"
 	"rollcall/mapping"
 	"rollcall/plan"
+	"rollcall/reconcile"
 	"rollcall/source"
 )
 
@@ -26,7 +27,7 @@ func explanation(s *service) explain.Input {
 	return explain.Input{
 		Ref: ada.Ref(),
 		Sources: []explain.SourceInput{{
-			Container: corp, Enabled: true, Completed: true, ReadAt: s.clock(), CompletedAt: s.clock(), Stored: &ada,
+			Container: corp, Enabled: true, Copy: explain.Copy{Completed: true, ReadAt: s.clock(), CompletedAt: s.clock()}, Stored: &ada,
 			Location: &source.Location{Server: "ldap://ldap", Searched: []string{"ou=people,dc=example,dc=com"}, Sightings: []source.Sighting{{
 				Ref: ada.Ref(), DN: ada.DN, Entry: &ada, Rules: []source.Rule{{Key: "user_object_filter", Setting: "(objectClass=person)", Met: true}},
 			}}},
@@ -34,13 +35,13 @@ func explanation(s *service) explain.Input {
 		Providers: []explain.ProviderInput{
 			{
 				Container: google, Mapping: values, Attempts: []decisions.Attempt{{At: s.clock(), RunID: "run-1", Op: "create", Fields: []string{"name.givenName"}, RemoteID: "r-1"}},
-				Hop: explain.Hop{Entry: &ada, Desired: &desired, Link: plan.Link{RemoteID: "r-1"}, Objects: []plan.Object{object}},
+				Hop: reconcile.Explanation{Entry: &ada, Desired: &desired, Link: plan.Link{RemoteID: "r-1"}, Objects: []plan.Object{object}},
 			},
 			{
 				Container: entra, Mapping: values, Attempts: []decisions.Attempt{{
 					At: s.clock(), RunID: "run-2", Op: "create", FailKind: "conflict", FailText: "409: somebody has it", RequestID: "req-9",
 				}},
-				Hop: explain.Hop{
+				Hop: reconcile.Explanation{
 					Entry: &ada, Desired: &desired, Objects: []plan.Object{{Ref: directory.Ref{Kind: directory.User}, RemoteID: "r-9", Address: "ada@example.com", Active: true}},
 					Apply: plan.Plan{Held: []plan.Held{{Ref: ada.Ref(), Label: "ada", Reason: plan.AddressTaken, Detail: "user ada@example.com (r-9) has the address and is not ours"}}},
 				},
@@ -72,7 +73,7 @@ func TestExplainExitCodes(t *testing.T) {
 	s := newService(t)
 	ok, deaf := explanation(s), explanation(s)
 	ok.Providers = ok.Providers[:1]
-	deaf.Providers = []explain.ProviderInput{{Container: google, Hop: explain.Hop{
+	deaf.Providers = []explain.ProviderInput{{Container: google, Hop: reconcile.Explanation{
 		Entry: &ada, Link: plan.Link{RemoteID: "r-1"}, RemoteErr: fault.Errorf(fault.Unavailable, "no answer"),
 	}}}
 	s.knows = map[explain.Query]explain.Input{

@@ -1,4 +1,4 @@
-package boot
+package explain
 
 import (
 	"context"
@@ -9,14 +9,11 @@ import (
 	"github.com/google/uuid"
 
 	"rollcall/directory"
-	"rollcall/explain"
-	"rollcall/provider/entra"
 	"rollcall/source"
-	"rollcall/source/ldap"
 )
 
-// stored is an entry of the local directory, or one that left it.
-type stored struct {
+// match is an entry of the local directory, or one that left it.
+type match struct {
 	ref       directory.Ref
 	slug      string
 	entry     *directory.Entry
@@ -25,8 +22,8 @@ type stored struct {
 
 // known finds the entry in the local directory: by its id in one of its spellings, its DN or mail address among users and groups;
 // by a name among the users, and where none of them has it among the groups.
-func (x *explainer) known(ctx context.Context, q explain.Query) ([]stored, error) {
-	for _, text := range spellings(q) {
+func (x *Explainer) known(ctx context.Context, q Query) ([]match, error) {
+	for _, text := range x.spellings(q) {
 		q.Value = text
 		out, err := x.spelt(ctx, q)
 		if err != nil || len(out) > 0 {
@@ -36,15 +33,14 @@ func (x *explainer) known(ctx context.Context, q explain.Query) ([]stored, error
 	return nil, nil
 }
 
-func (x *explainer) spelt(ctx context.Context, q explain.Query) ([]stored, error) {
-	var out []stored
+func (x *Explainer) spelt(ctx context.Context, q Query) ([]match, error) {
+	var out []match
 	for _, kind := range directory.Kinds {
-		if q.By == explain.ByUserName && slices.ContainsFunc(out, func(s stored) bool { return s.entry != nil }) {
+		if q.By == ByUserName && slices.ContainsFunc(out, func(s match) bool { return s.entry != nil }) {
 			break
 		}
-		for i := range x.app.Config.Sources.LDAP {
-			slug := x.app.Config.Sources.LDAP[i].Slug
-			some, err := x.inPart(ctx, slug, kind, q)
+		for i := range x.cfg.Sources {
+			some, err := inSource(ctx, &x.cfg.Sources[i], kind, q)
 			if err != nil {
 				return nil, err
 			}
@@ -54,17 +50,17 @@ func (x *explainer) spelt(ctx context.Context, q explain.Query) ([]stored, error
 	return oneOfEach(out), nil
 }
 
-// spellings returns what a query may mean: the text itself, and of an id what people have in hand for it. Windows writes GUIDs in
-// braces, Entra has them as onPremisesImmutableId, in base64: by us of the canonical text, by others of an objectGUID's bytes.
-func spellings(q explain.Query) []string {
+// spellings returns what a query may mean: the text itself, and for an id its other spellings. Windows writes GUIDs in
+// braces; some tools show the bytes of an objectGUID in base64; providers have spellings of their own.
+func (x *Explainer) spellings(q Query) []string {
 	out := []string{q.Value}
-	if q.By != explain.ByID {
+	if q.By != ByID {
 		return out
 	}
 	if u, err := uuid.Parse(q.Value); err == nil {
 		out = append(out, u.String())
 	}
-	if id, is := entra.ID(q.Value); is {
+	if id := x.cfg.AnchorID(q.Value); id != "" {
 		out = append(out, string(id))
 	}
 	if raw, err := base64.StdEncoding.DecodeString(q.Value); err == nil && len(raw) == len(uuid.UUID{}) {
@@ -76,53 +72,53 @@ func spellings(q explain.Query) []string {
 	return slices.Compact(out)
 }
 
-func (x *explainer) inPart(ctx context.Context, slug string, kind directory.Kind, q explain.Query) ([]stored, error) {
-	found, err := x.app.reader([]string{slug}).Find(ctx, kind, q.Value)
+func inSource(ctx context.Context, s *SourceAccess, kind directory.Kind, q Query) ([]match, error) {
+	refs, err := s.Find(ctx, kind, q.Value)
 	if err != nil {
 		return nil, err
 	}
-	var out []stored
-	for _, m := range found {
-		e, d, err := x.part(slug).Entry(ctx, m.Ref)
+	var out []match
+	for _, ref := range refs {
+		e, d, err := s.Entry(ctx, ref)
 		if err != nil {
 			return nil, err
 		}
 		if e == nil && d == nil || e != nil && !names(e, q) {
 			continue
 		}
-		out = append(out, stored{m.Ref, slug, e, d})
+		out = append(out, match{ref, s.Container.Name(), e, d})
 	}
 	return out, nil
 }
 
 // names reports whether the query names the entry by what it says.
-func names(e *directory.Entry, q explain.Query) bool {
+func names(e *directory.Entry, q Query) bool {
 	switch q.By {
-	case explain.ByEmail:
+	case ByEmail:
 		for _, mail := range e.Attributes.Values(directory.Mail) {
 			if strings.EqualFold(mail, q.Value) {
 				return true
 			}
 		}
 		return false
-	case explain.ByUserName:
+	case ByUserName:
 		called := []string{directory.UserName}
 		if e.Kind == directory.Group {
 			called = []string{directory.CommonName, directory.DisplayName}
 		}
 		return slices.ContainsFunc(called, func(name string) bool { return strings.EqualFold(e.Attributes.Get(name), q.Value) })
-	case explain.ByID:
+	case ByID:
 	}
 	return strings.EqualFold(string(e.ID), q.Value) || strings.Contains(q.Value, "=") && strings.EqualFold(e.DN, q.Value)
 }
 
-// oneOfEach drops who left where somebody is there, and an entry that several sources have: each source says so itself.
-func oneOfEach(in []stored) []stored {
+// oneOfEach drops departed entries where a present one has the name, and repeats of an entry that several sources have.
+func oneOfEach(in []match) []match {
 	here := false
 	for _, s := range in {
 		here = here || s.entry != nil
 	}
-	var out []stored
+	var out []match
 	seen := map[directory.Ref]bool{}
 	for _, s := range in {
 		if (s.entry == nil && here) || seen[s.ref] {
@@ -134,10 +130,10 @@ func oneOfEach(in []stored) []stored {
 	return out
 }
 
-func candidates(found []stored) []explain.Candidate {
-	var out []explain.Candidate
+func candidates(found []match) []Candidate {
+	var out []Candidate
 	for _, s := range found {
-		c := explain.Candidate{Ref: s.ref, Source: s.slug}
+		c := Candidate{Ref: s.ref, Source: s.slug}
 		if s.entry != nil {
 			c.Label, c.DN = s.entry.Label(), s.entry.DN
 		} else {
@@ -148,9 +144,9 @@ func candidates(found []stored) []explain.Candidate {
 	return out
 }
 
-// seen returns whom the live directories know by the query: one, or several to choose from.
-func seen(sources []explain.SourceInput) (directory.Ref, []explain.Candidate) {
-	var out []explain.Candidate
+// seen returns the entry that the live directories find for the query, or several to choose from.
+func seen(sources []SourceInput) (directory.Ref, []Candidate) {
+	var out []Candidate
 	ids := map[directory.Ref]bool{}
 	for i := range sources {
 		s := &sources[i]
@@ -158,7 +154,7 @@ func seen(sources []explain.SourceInput) (directory.Ref, []explain.Candidate) {
 			continue
 		}
 		for _, one := range s.Location.Sightings {
-			c := explain.Candidate{Ref: one.Ref, Label: one.DN, Source: s.Container.Name(), DN: one.DN}
+			c := Candidate{Ref: one.Ref, Label: one.DN, Source: s.Container.Name(), DN: one.DN}
 			if one.Entry != nil {
 				c.Label = one.Entry.Label()
 			}
@@ -177,7 +173,7 @@ func seen(sources []explain.SourceInput) (directory.Ref, []explain.Candidate) {
 	return directory.Ref{}, out
 }
 
-func anySeen(sources []explain.SourceInput) bool {
+func anySeen(sources []SourceInput) bool {
 	for i := range sources {
 		if l := sources[i].Location; l != nil && len(l.Sightings) > 0 {
 			return true
@@ -186,23 +182,23 @@ func anySeen(sources []explain.SourceInput) bool {
 	return false
 }
 
-// nobody reports whether no directory knows whom a query names.
-func nobody(in *explain.Input) bool {
+// unknown reports whether no directory has an entry for the query.
+func unknown(in *Input) bool {
 	return in.Ref.ID == "" && len(in.Candidates) == 0 && !anySeen(in.Sources)
 }
 
 // wanted says what to ask a live directory for: by the entry's id once it is known.
-func wanted(q explain.Query, ref directory.Ref) source.Wanted {
+func (x *Explainer) wanted(q Query, ref directory.Ref) source.Wanted {
 	switch {
 	case ref.ID != "":
 		return source.Wanted{ID: ref.ID, Kind: ref.Kind}
-	case q.By == explain.ByEmail:
+	case q.By == ByEmail:
 		return source.Wanted{Mail: q.Value}
-	case q.By == explain.ByUserName:
+	case q.By == ByUserName:
 		return source.Wanted{UserName: q.Value}
 	}
-	texts := spellings(q)
-	if len(texts) == 1 && isDN(q.Value) {
+	texts := x.spellings(q)
+	if len(texts) == 1 && x.cfg.IsDN(q.Value) {
 		return source.Wanted{DN: q.Value}
 	}
 	w := source.Wanted{ID: directory.ID(q.Value)}
@@ -210,9 +206,4 @@ func wanted(q explain.Query, ref directory.Ref) source.Wanted {
 		w.Or = append(w.Or, directory.ID(text))
 	}
 	return w
-}
-
-func isDN(text string) bool {
-	_, err := ldap.NormalizeDN(text)
-	return err == nil && strings.Contains(text, "=")
 }

@@ -1,0 +1,404 @@
+package explain
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"rollcall/container"
+	"rollcall/decisions"
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/mapping"
+	"rollcall/plan"
+	"rollcall/reconcile"
+	"rollcall/source"
+)
+
+// How long a live directory and a tenant may take to answer, and how long an explanation waits for those before it.
+const (
+	askSource   = 8 * time.Second
+	askProvider = 8 * time.Second
+	awaitTurn   = 20 * time.Second
+)
+
+// Config is what an Explainer asks.
+type Config struct {
+	Sources   []SourceAccess
+	Providers []ProviderAccess
+	Decisions *decisions.Store
+	// Local opens the local directory of some sources.
+	Local func(slugs []string) source.Source
+	// Memory returns what the guards of a provider remember.
+	Memory func(container.ID) reconcile.Memory
+	// AnchorID returns the id that a provider's spelling of an anchor stands for; empty where a text is none.
+	AnchorID func(text string) directory.ID
+	// IsDN reports whether a text is a distinguished name.
+	IsDN func(text string) bool
+}
+
+// SourceAccess is a configured source: its part of the local directory, and the live directory.
+type SourceAccess struct {
+	Container container.ID
+	Enabled   bool
+	// Copy says how old the local copy is.
+	Copy func(context.Context) (Copy, error)
+	// Find returns the stored entries, present or departed, that a text may name.
+	Find func(ctx context.Context, kind directory.Kind, text string) ([]directory.Ref, error)
+	// Entry returns a stored entry, or its departure; nil where there is none.
+	Entry func(context.Context, directory.Ref) (*directory.Entry, *directory.Departure, error)
+	// Locate searches the live directory.
+	Locate func(context.Context, source.Wanted) (*source.Location, error)
+}
+
+// ProviderAccess is a configured provider.
+type ProviderAccess struct {
+	Container container.ID
+	On        bool
+	Policy    plan.Policy
+	// Sources are the slugs that the provider is fed from.
+	Sources []string
+	Mapping *mapping.Mapping
+	// Open connects the provider and returns what makes an engine for one explanation.
+	Open func() (func() *reconcile.Engine, error)
+}
+
+// Explainer gathers what Of puts together. It reads the local directory, the live ones, the ledger, and the tenants
+// through their shared quota. It writes nothing.
+type Explainer struct {
+	cfg Config
+	// turn lets one explanation at a time search: an LDIF file and the local directory are read whole.
+	turn chan struct{}
+
+	mu     sync.Mutex
+	opened map[container.ID]func() *reconcile.Engine
+}
+
+// New returns an Explainer. It does not connect.
+func New(cfg Config) *Explainer {
+	return &Explainer{cfg: cfg, turn: make(chan struct{}, 1), opened: map[container.ID]func() *reconcile.Engine{}}
+}
+
+// Explain gathers what is known of an entry, and asks the live directories and the tenants. The document says what could
+// not be asked; an error means that nothing can be said.
+func (x *Explainer) Explain(ctx context.Context, q Query) (Document, error) {
+	select {
+	case x.turn <- struct{}{}:
+		defer func() { <-x.turn }()
+	case <-time.After(awaitTurn):
+		return Document{}, fault.Errorf(fault.Unavailable, "explain: others were not done within %s", awaitTurn)
+	case <-ctx.Done():
+		return Document{}, fault.New(fault.Unavailable, "explain", ctx.Err())
+	}
+	in, err := x.gather(ctx, q)
+	if err == nil && q.By == ByEmail && unknown(&in) {
+		err = x.askTenants(ctx, &in)
+	}
+	if err != nil {
+		return Document{}, err
+	}
+	return Of(in), nil
+}
+
+func (x *Explainer) gather(ctx context.Context, q Query) (Input, error) {
+	in := Input{Query: q, Now: time.Now()}
+	found, err := x.known(ctx, q)
+	if err != nil {
+		return in, err
+	}
+	if len(found) > 1 {
+		in.Candidates = candidates(found)
+		return in, nil
+	}
+	if len(found) == 1 {
+		in.Ref = found[0].ref
+	}
+	if in.Sources, err = x.sources(ctx, q, found); err != nil {
+		return in, err
+	}
+	if len(found) == 0 {
+		in.Ref, in.Candidates = seen(in.Sources)
+		if err := x.recall(ctx, &in); err != nil {
+			return in, err
+		}
+	}
+	if len(in.Candidates) > 0 {
+		in.Sources = nil
+		return in, nil
+	}
+	if !unknown(&in) {
+		in.Providers, err = x.providers(ctx, &in)
+	}
+	return in, err
+}
+
+// sources asks every source, side by side.
+func (x *Explainer) sources(ctx context.Context, q Query, found []match) ([]SourceInput, error) {
+	out := make([]SourceInput, len(x.cfg.Sources))
+	g, ctx := errgroup.WithContext(ctx)
+	for i := range x.cfg.Sources {
+		g.Go(func() (err error) { out[i], err = x.source(ctx, &x.cfg.Sources[i], q, found); return err })
+	}
+	return out, g.Wait()
+}
+
+func (x *Explainer) source(ctx context.Context, s *SourceAccess, q Query, found []match) (SourceInput, error) {
+	in := SourceInput{Container: s.Container, Enabled: s.Enabled}
+	copied, err := s.Copy(ctx)
+	if err != nil {
+		return in, err
+	}
+	in.Copy = copied
+	if in.Held, in.Decisions, err = x.held(ctx, in.Container); err != nil {
+		return in, err
+	}
+	var ref directory.Ref
+	if len(found) == 1 {
+		ref = found[0].ref
+		if in.Stored, in.Departure, err = s.Entry(ctx, ref); err != nil {
+			return in, err
+		}
+	}
+	if s.Enabled {
+		ctx, cancel := context.WithTimeout(ctx, askSource)
+		defer cancel()
+		in.Location, in.LocateErr = s.Locate(ctx, x.wanted(q, ref))
+	}
+	return in, nil
+}
+
+// recall reads from the local directory the entry that only a live one found by the query, for example by a new address.
+func (x *Explainer) recall(ctx context.Context, in *Input) (err error) {
+	for i := range in.Sources {
+		s := &in.Sources[i]
+		if in.Ref.ID == "" {
+			return nil
+		}
+		if s.Stored, s.Departure, err = x.cfg.Sources[i].Entry(ctx, in.Ref); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *Explainer) held(ctx context.Context, c container.ID) (decisions.HeldSet, map[string]decisions.Decision, error) {
+	set, err := x.cfg.Decisions.Held(ctx, c)
+	if err != nil {
+		return set, nil, err
+	}
+	decided, err := x.cfg.Decisions.Decisions(ctx, c)
+	return set, decided, err
+}
+
+// providers explains the entry for each provider that is fed from its source, one after the other. The local directory is
+// read once for all of them.
+func (x *Explainer) providers(ctx context.Context, in *Input) ([]ProviderInput, error) {
+	local := localOnce{x.cfg.Local, map[string]*readOnce{}}
+	var out []ProviderInput
+	for i := range x.cfg.Providers {
+		access := &x.cfg.Providers[i]
+		if !feeds(in, access) {
+			continue
+		}
+		if !access.On {
+			out = append(out, ProviderInput{Container: access.Container, Off: true})
+			continue
+		}
+		p, err := x.provider(ctx, access, in, local)
+		if err != nil {
+			return nil, err
+		}
+		p.Policy = access.Policy
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// feeds reports whether one of the sources that have something to do with the entry feeds a provider.
+func feeds(in *Input, p *ProviderAccess) bool {
+	for i := range in.Sources {
+		s := &in.Sources[i]
+		concerned := s.Stored != nil || s.Departure != nil || s.Location != nil && len(s.Location.Sightings) > 0
+		if concerned && slices.Contains(p.Sources, s.Container.Name()) {
+			return true
+		}
+	}
+	return false
+}
+
+func (x *Explainer) provider(ctx context.Context, access *ProviderAccess, in *Input, local localOnce) (ProviderInput, error) {
+	p := ProviderInput{Container: access.Container}
+	var err error
+	if p.Held, p.Decisions, err = x.held(ctx, access.Container); err != nil {
+		return p, err
+	}
+	if in.Ref.ID == "" { // There is no id to ask the tenant for.
+		return p, nil
+	}
+	if p.Attempts, err = x.cfg.Decisions.Attempts(ctx, access.Container, in.Ref.String()); err != nil {
+		return p, err
+	}
+	if p.GroupLabels, err = x.groupLabels(ctx, p.Attempts); err != nil {
+		return p, err
+	}
+	engine, err := x.engine(access)
+	if err != nil {
+		p.Err = err
+		return p, nil
+	}
+	within := patience(ctx)
+	if within <= 0 {
+		p.Err = fault.Errorf(fault.Unavailable, "no time was left: others took long to answer; ask again")
+		return p, nil
+	}
+	p.Hop = engine.From(local.of(access.Sources)).Explain(ctx, in.Ref, x.cfg.Memory(access.Container), within)
+	if e := subject(in, p.Hop.Entry); e != nil {
+		p.Mapping = access.Mapping.Evaluate(e)
+	}
+	return p, nil
+}
+
+// groupLabels returns the names of the groups of membership changes, as far as the local directory has them.
+func (x *Explainer) groupLabels(ctx context.Context, attempts []decisions.Attempt) (map[directory.ID]string, error) {
+	out := map[directory.ID]string{}
+	for i := range attempts {
+		id := directory.ID(attempts[i].Group)
+		if id == "" || out[id] != "" {
+			continue
+		}
+		for j := range x.cfg.Sources {
+			e, d, err := x.cfg.Sources[j].Entry(ctx, directory.Ref{Kind: directory.Group, ID: id})
+			switch {
+			case err != nil:
+				return nil, err
+			case e != nil:
+				out[id] = e.Label()
+			case d != nil && out[id] == "":
+				out[id] = d.Label
+			}
+		}
+	}
+	return out, nil
+}
+
+// engine opens a provider once. It is not opened at the start: wrong credentials of a tenant must not keep the API from
+// starting.
+func (x *Explainer) engine(access *ProviderAccess) (*reconcile.Engine, error) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	open := x.opened[access.Container]
+	if open == nil {
+		var err error
+		if open, err = access.Open(); err != nil {
+			return nil, err
+		}
+		x.opened[access.Container] = open
+	}
+	return open(), nil
+}
+
+// subject is the entry whose mapping is shown: as the local directory has it, else as the live one does.
+func subject(in *Input, stored *directory.Entry) *directory.Entry {
+	if stored != nil {
+		return stored
+	}
+	for i := range in.Sources {
+		if s := &in.Sources[i]; s.Location != nil && len(s.Location.Sightings) > 0 {
+			return s.Location.Sightings[0].Entry
+		}
+	}
+	return nil
+}
+
+// askTenants asks the tenants for an address that no directory has. The entry whose anchor is on the account is explained; an
+// account that is not ours is named.
+func (x *Explainer) askTenants(ctx context.Context, in *Input) error {
+	for i := range x.cfg.Providers {
+		access := &x.cfg.Providers[i]
+		if !access.On {
+			continue
+		}
+		p := ProviderInput{Container: access.Container}
+		engine, err := x.engine(access)
+		if err == nil {
+			p.Strangers, err = engine.Holders(ctx, in.Query.Value, max(patience(ctx), 1))
+		}
+		if p.Err = err; err == nil && len(p.Strangers) == 0 {
+			continue
+		}
+		in.Providers = append(in.Providers, p)
+		for j := range p.Strangers {
+			whose, err := x.whose(ctx, &p.Strangers[j])
+			if err != nil {
+				return err
+			}
+			if whose != nil {
+				whose.Query = in.Query
+				*in = *whose
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// whose gathers what is known of the entry whose anchor an object carries; nil where there is none.
+func (x *Explainer) whose(ctx context.Context, o *plan.Object) (*Input, error) {
+	if o.ID == "" {
+		return nil, nil // there is none, and that is no error
+	}
+	in, err := x.gather(ctx, Query{By: ByID, Value: string(o.ID)})
+	if err != nil || unknown(&in) {
+		return nil, err
+	}
+	return &in, nil
+}
+
+// localOnce has what one explanation read of the local directory, by the sources that were read.
+type localOnce struct {
+	open func(slugs []string) source.Source
+	read map[string]*readOnce
+}
+
+func (l localOnce) of(slugs []string) source.Source {
+	key := strings.Join(slugs, ",") // which no slug has
+	if l.read[key] == nil {
+		l.read[key] = &readOnce{Source: l.open(slugs)}
+	}
+	return l.read[key]
+}
+
+// readOnce is a source that is read whole once. Its readers follow one another and change nothing of the snapshot.
+type readOnce struct {
+	source.Source
+	done     bool
+	snapshot directory.Snapshot
+	err      error
+}
+
+// Read implements source.Source.
+func (r *readOnce) Read(ctx context.Context, q directory.Query) (directory.Snapshot, error) {
+	if !q.All() {
+		return r.Source.Read(ctx, q)
+	}
+	if !r.done {
+		r.snapshot, r.err = r.Source.Read(ctx, q)
+		r.done = true
+	}
+	return r.snapshot, r.err
+}
+
+// patience is how long the next tenant may take. A tenant that does not answer must not keep back what is known of the
+// others.
+func patience(ctx context.Context) time.Duration {
+	end, bounded := ctx.Deadline()
+	if !bounded {
+		return askProvider
+	}
+	const rest = 10 * time.Second // to read the local directory, to plan and to answer
+	return min(askProvider, time.Until(end)-rest)
+}
