@@ -28,7 +28,7 @@ type acceptedView struct {
 	Text     string             `json:"text"`
 }
 
-// server shows the position of the last believed read, and of one that is in doubt.
+// server shows the position of the last trusted read, and of one that is in doubt.
 func (a *API) server(r *request) (answer, error) {
 	if a.cfg.Facts == nil {
 		return notFound(), nil

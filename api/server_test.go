@@ -23,7 +23,7 @@ func TestServerInUse(t *testing.T) {
 	h.get(path).is(http.StatusOK, `{"text":"","pending_text":""}`)
 	h.do(http.MethodPost, path+"accept/", "").is(http.StatusConflict, `{"detail":"No server is in doubt."}`)
 	var f ledger.Facts
-	f.Positions.Believe(directory.Position{Server: "dc1", Name: "ldap://dc1", Seen: map[string]string{"dc1": "4857"}})
+	f.Positions.Trust(directory.Position{Server: "dc1", Name: "ldap://dc1", Seen: map[string]string{"dc1": "4857"}})
 	f.Positions.Doubt(directory.Position{Server: "dc1", Name: "ldap://dc1", Seen: map[string]string{"dc1": "4854"}})
 	if err := facts.SetFacts(t.Context(), f); err != nil {
 		t.Fatal(err)

@@ -9,18 +9,18 @@ import (
 // Positions are how far the servers of a source were when they were read. They tell a server that lags, or was put back
 // from a snapshot, from one that has everything that was read before.
 type Positions struct {
-	// Reference is the position of the last read that was believed.
+	// Reference is the position of the last read that was trusted.
 	Reference directory.Position `json:"reference,omitzero"`
-	// Servers are the last believed positions of servers that have nothing in common with each other, by server.
+	// Servers are the last trusted positions of servers that have nothing in common with each other, by server.
 	Servers map[string]directory.Position `json:"servers,omitempty"`
-	// Pending is the position of the last read that was not believed. Accept makes it the reference.
+	// Pending is the position of the last read that was not trusted. Accept makes it the reference.
 	Pending *directory.Position `json:"pending,omitempty"`
 }
 
 // IsZero reports whether no position is known.
 func (p Positions) IsZero() bool { return p.Reference.IsZero() && p.Pending == nil }
 
-// Judge compares the position of a read with those that were believed, and returns what it was compared with. The read is
+// Judge compares the position of a read with those that were trusted, and returns what it was compared with. The read is
 // Newer where it is at least as new, Older where it is proved to be older, and Incomparable where neither can be told.
 //
 // A server that has nothing in common with the last one is compared with itself.
@@ -41,8 +41,8 @@ func (p Positions) Judge(now directory.Position) (order directory.Order, with di
 	return order, with
 }
 
-// Believe makes the position of a read the reference.
-func (p *Positions) Believe(now directory.Position) {
+// Trust makes the position of a read the reference.
+func (p *Positions) Trust(now directory.Position) {
 	p.Pending = nil
 	if now.IsZero() {
 		p.Reference = now
@@ -56,16 +56,16 @@ func (p *Positions) Believe(now directory.Position) {
 	p.Reference, p.Servers = now, servers
 }
 
-// Doubt keeps the position of a read that was not believed.
+// Doubt keeps the position of a read that was not trusted.
 func (p *Positions) Doubt(now directory.Position) { p.Pending = &now }
 
-// Accept makes the position that was not believed the reference, and returns it. It returns false where there is none.
+// Accept makes the position that was not trusted the reference, and returns it. It returns false where there is none.
 func (p *Positions) Accept() (directory.Position, bool) {
 	if p.Pending == nil {
 		return directory.Position{}, false
 	}
 	accepted := *p.Pending
-	p.Believe(accepted)
+	p.Trust(accepted)
 	return accepted, true
 }
 

@@ -28,7 +28,7 @@ func TestPositions(t *testing.T) {
 			t.Errorf("Judge(%v) = %v (with %v), want %v", now, order, with, want)
 		}
 		if order == directory.Newer {
-			p.Believe(now)
+			p.Trust(now)
 		} else {
 			p.Doubt(now)
 		}
@@ -64,7 +64,7 @@ func TestPositions(t *testing.T) {
 	accept()
 	judge(directory.Position{Name: "ldap://B"}, directory.Newer)
 
-	p.Believe(at("A", "A", "1"))
+	p.Trust(at("A", "A", "1"))
 	p.Doubt(at("B", "B", "2"))
 	text, err := json.Marshal(ledger.Facts{Positions: p})
 	var back ledger.Facts

@@ -61,12 +61,12 @@ func (m mirror) read(ctx context.Context, s Scope, v *view) (err error) {
 }
 
 // position compares the position of the source with what was read before. An older read fails the run. One that cannot be
-// proved to be as new is a doubt. What was not believed is kept, so that it can be accepted.
+// proved to be as new is a doubt. What was not trusted is kept, so that it can be accepted.
 func (m mirror) position(ctx context.Context, s Scope, v *view) error {
 	known := v.facts.Positions
 	order, with := known.Judge(v.snapshot.Position)
 	if order == directory.Newer {
-		v.believed = true
+		v.trusted = true
 		return nil
 	}
 	if s.may(keepsFacts) {

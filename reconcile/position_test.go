@@ -94,7 +94,7 @@ func TestAServerThatCannotBeComparedIsDoubted(t *testing.T) {
 		t.Errorf("held %v, want the departure, the update and the return", held)
 	}
 	if r = execute(); len(r.Held.Changes) == 0 {
-		t.Error("the second read from the other server is believed")
+		t.Error("the second read from the other server is trusted")
 	}
 	facts, err := w.ledger.Facts(t.Context())
 	if err != nil {

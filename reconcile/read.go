@@ -28,8 +28,8 @@ type view struct {
 	facts    ledger.Facts
 	memory   Remembered
 	doubts   []string
-	// believed says that the position of the source is at least that of the last read.
-	believed bool
+	// trusted says that the position of the source is at least that of the last read.
+	trusted bool
 	// stale says why the source may be older than in the last read; known are then the entries that were there before.
 	stale string
 	known map[directory.Ref]bool

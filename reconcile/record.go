@@ -46,8 +46,8 @@ func (a *applier) facts(ctx context.Context) error {
 	if len(a.view.doubts) == 0 || a.report.Held.Empty() {
 		f.Referrals = a.view.snapshot.Referrals
 	}
-	if a.view.believed {
-		f.Positions.Believe(a.view.snapshot.Position)
+	if a.view.trusted {
+		f.Positions.Trust(a.view.snapshot.Position)
 	}
 	return a.cfg.Ledger.SetFacts(ctx, f)
 }

@@ -12,7 +12,7 @@ func TestAcceptServer(t *testing.T) {
 	s := newService(t)
 	s.do("accept-server", string(corp), "--yes").want(t, codeFailure, "No server is in doubt")
 	var f ledger.Facts
-	f.Positions.Believe(directory.Position{Server: "dc1", Name: "ldap://dc1", Seen: map[string]string{"dc1": "4857"}})
+	f.Positions.Trust(directory.Position{Server: "dc1", Name: "ldap://dc1", Seen: map[string]string{"dc1": "4857"}})
 	f.Positions.Doubt(directory.Position{Server: "dc2", Name: "ldap://dc2", Seen: map[string]string{"dc2": "9"}})
 	if err := s.facts(corp).SetFacts(t.Context(), f); err != nil {
 		t.Fatal(err)

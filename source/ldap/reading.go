@@ -209,7 +209,7 @@ func (r *reading) scan(ctx context.Context, s *scope, filter string) ([]record, 
 // visible fails a read in which accounts of Active Directory lack an attribute that decides whether they are active. The
 // server gives both to every account, so the bind account may not read them, and every account would count as active.
 func (r *reading) visible(d *decoder) error {
-	if d.scope.kind != directory.User || r.dir.about().family != activeDirectory {
+	if d.scope.kind != directory.User || !r.dir.about().domain {
 		return nil
 	}
 	account := r.src.cfg.BindCN

@@ -26,6 +26,8 @@ type rootDSE struct {
 	// subschema is the DN of the server's schema; types has its attributes once they were read.
 	subschema string
 	types     *schema
+	// domain is set for a domain controller: AD LDS, which has no userAccountControl, does not announce it.
+	domain bool
 	// service is the DN of a domain controller's settings, and usn its highestCommittedUSN.
 	service, usn string
 }
@@ -95,17 +97,19 @@ func parseRootDSE(e *ldap.Entry) *rootDSE {
 		subschema: e.GetEqualFoldAttributeValue("subschemaSubentry"), types: standardSchema,
 		service: e.GetEqualFoldAttributeValue("dsServiceName"), usn: e.GetEqualFoldAttributeValue("highestCommittedUSN"),
 	}
+	r.domain = slices.Contains(e.GetEqualFoldAttributeValues("supportedCapabilities"), capabilityActiveDirectory)
 	r.family = familyOf(r, e)
 	return r
 }
 
+// capabilityActiveDirectory is announced by domain controllers alone ([MS-ADTS], section 3.1.1.3.4.3.1).
+const capabilityActiveDirectory = "1.2.840.113556.1.4.800"
+
 // familyOf goes by what each server alone says: Active Directory (and Samba's) by a capability's OID, OpenLDAP by its
 // root's object class, FreeIPA by the naming context of its authority.
 func familyOf(r *rootDSE, e *ldap.Entry) family {
-	const capabilityActiveDirectory = "1.2.840.113556.1.4.800"
 	switch {
-	case slices.Contains(e.GetEqualFoldAttributeValues("supportedCapabilities"), capabilityActiveDirectory),
-		e.GetEqualFoldAttributeValue("forestFunctionality") != "":
+	case r.domain, e.GetEqualFoldAttributeValue("forestFunctionality") != "":
 		return activeDirectory
 	case slices.ContainsFunc(e.GetEqualFoldAttributeValues("objectClass"), func(c string) bool { return strings.EqualFold(c, "OpenLDAProotDSE") }):
 		return openLDAP
