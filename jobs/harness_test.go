@@ -139,6 +139,8 @@ type site struct {
 	// mirror and first stand in for local and the ledger of the first hop, where they are not nil.
 	mirror provider.Provider
 	first  reconcile.Ledger
+	// configured are the containers of the workers; nil means the source and the provider of the other fields.
+	configured []jobs.Container
 	// work is what the workers count.
 	work *metrics.Work
 }
@@ -155,6 +157,9 @@ func newSite(t *testing.T) *site {
 }
 
 func (s *site) containers() []jobs.Container {
+	if s.configured != nil {
+		return s.configured
+	}
 	desire := func(sn directory.Snapshot, _ plan.State) (r mapping.Result, _ error) {
 		for i := range sn.Entries {
 			e := &sn.Entries[i]

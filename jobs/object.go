@@ -17,8 +17,13 @@ import (
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/reconcile"
+	"rollcall/source"
 	"rollcall/status"
 )
+
+// busyFor is how long a job waits for a run that writes the local directory. The run of a worker that died is resumed
+// much earlier.
+const busyFor = time.Hour
 
 // callsFor is how long one attempt of an object job may spend on remote calls: whoever waits for the answer should hear
 // what failed, and not only that nothing is known yet.
@@ -46,7 +51,7 @@ func (w *Worker) object(ctx context.Context, task *asynq.Task) error {
 	}
 	for turn.Go {
 		result, err := w.syncObject(ctx, c, args.Source, job)
-		if err != nil && again(ctx, err) {
+		if err != nil && again(ctx, job, err) {
 			_, noted := w.cfg.Status.NoteJob(context.WithoutCancel(ctx), args.Container, job.ID, result.Messages)
 			return fmt.Errorf("sync object: %w", firstError(err, noted))
 		}
@@ -79,12 +84,17 @@ func firstError(errs ...error) error {
 }
 
 // again reports whether the job is tried again later: it could not be done for reasons that pass.
-func again(ctx context.Context, err error) bool {
+func again(ctx context.Context, job status.Job, err error) bool {
 	n, _ := asynq.GetRetryCount(ctx)
 	most, _ := asynq.GetMaxRetry(ctx)
 	kind := fault.KindOf(err)
-	return kind == fault.Canceled || kind.Retryable() && n < most
+	waits := busy(err) && time.Since(job.CreatedAt) < busyFor
+	return kind == fault.Canceled || waits || kind.Retryable() && n < most
 }
+
+// busy reports whether a run is writing the local directory. The job comes back when that run ends, and the attempt does
+// not count.
+func busy(err error) bool { return errors.Is(err, source.ErrBusy) }
 
 // syncObject runs the engine over one entry, through both hops. The result says what became of it; the error is what
 // kept the job from being done.
@@ -117,38 +127,79 @@ type objectSync struct {
 	job  status.Job
 	said *notes
 	ref  directory.Ref
+	// made is the outcome of the changes that were made.
+	made status.Outcome
 }
 
+// reads is how often a job reads again because another writer was faster.
+const reads = 5
+
+// both carries out both hops. A newer version of the entry is a reason to read again, at once and a few times. Whichever
+// writer is faster has then stored what it read, so that each reading starts from there.
 func (o *objectSync) both(ctx context.Context, c *Container, source string) (status.Outcome, error) {
 	from, ok := o.containers[container.Source(source)]
 	if !ok {
 		return "", fault.Errorf(fault.Invalid, "source %q is not configured here", source)
 	}
-	first, err := o.hop(ctx, from, false)
-	if err != nil {
-		return "", err
+	o.made = status.OutcomeUnchanged
+	said := len(o.said.messages)
+	for n := 1; ; n++ {
+		first, err := o.hop(ctx, from, false)
+		if err != nil {
+			return "", err
+		}
+		if first.Superseded > 0 {
+			if n < reads {
+				o.said.messages = o.said.messages[:said]
+				continue
+			}
+			return "", errSuperseded
+		}
+		if outcome := o.stops(first); outcome != "" {
+			return outcome, nil
+		}
+		second, err := o.second(ctx, c)
+		if err != nil {
+			return "", err
+		}
+		if second.Superseded == 0 || n == reads {
+			return o.outcome(second)
+		}
+		o.said.messages = o.said.messages[:said]
+		o.count(second)
+		said = len(o.said.messages)
 	}
+}
+
+// errSuperseded ends an attempt whose every reading was overtaken.
+var errSuperseded = fault.Errorf(fault.Unavailable, "the entry was changed meanwhile")
+
+// stops returns the outcome of a first hop after which there is no second; empty where there is one.
+func (o *objectSync) stops(first reconcile.Report) status.Outcome {
 	switch {
 	case slices.Contains(first.Snapshot.Absent, o.ref):
 		o.say(status.Warning, "The entry is absent at its source. Nothing was changed: only a full sync concludes that somebody left.")
-		return status.OutcomeAbsent, nil
+		return status.OutcomeAbsent
 	case len(first.Snapshot.Findings) > 0:
-		return status.OutcomeHeld, nil // The engine has named it.
+		return status.OutcomeHeld // The engine has named it.
 	case len(first.Held.Changes) > 0:
 		o.say(status.Warning, "The local directory keeps the entry as it was until the guard's reason is gone.")
-		return status.OutcomeHeld, nil
+		return status.OutcomeHeld
 	case first.Failed > 0:
-		return status.OutcomeFailed, nil
+		return status.OutcomeFailed
 	}
+	return ""
+}
+
+// second carries out the hop to the tenant, and keeps what was tried.
+func (o *objectSync) second(ctx context.Context, c *Container) (reconcile.Report, error) {
 	o.said.trail, o.said.job = o.cfg.Decisions.Trail(c.Name), o.job.ID
-	second, err := o.hop(ctx, c, o.job.DryRun)
+	defer func() { o.said.trail = nil }() // The local directory's changes are not kept.
+	report, err := o.hop(ctx, c, o.job.DryRun)
 	if lost := o.said.trail.Flush(context.WithoutCancel(ctx)); lost != nil {
-		o.cfg.Log.WarnContext(ctx, "what was tried is not kept", "container", string(c.Name), "job_id", o.job.ID, "err", lost)
+		o.cfg.Log.WarnContext(ctx, "attempts are not kept", "container", string(c.Name), "job_id", o.job.ID, "err", lost)
 	}
-	if err != nil {
-		return "", err
-	}
-	return o.outcome(second)
+	return report, err
 }
 
 func (o *objectSync) hop(ctx context.Context, c *Container, dryRun bool) (reconcile.Report, error) {
@@ -170,27 +221,16 @@ func (o *objectSync) say(level status.Level, event string) {
 
 // outcome says what the second hop came to, the gravest thing first.
 func (o *objectSync) outcome(r reconcile.Report) (status.Outcome, error) {
-	outcome := status.OutcomeUnchanged
-	for i := range r.Apply.Changes {
-		c := &r.Apply.Changes[i]
-		res, done := r.Results[i]
-		if !done {
-			continue
+	if err := o.count(r); err != nil {
+		switch kind := fault.KindOf(err); {
+		case kind.Retryable():
+			return "", err
+		case kind == fault.Unsafe: // Others used up the limit since this was planned.
+			return status.OutcomeHeld, nil
 		}
-		if res.Err != nil {
-			switch kind := fault.KindOf(res.Err); {
-			case kind.Retryable():
-				return "", res.Err
-			case kind == fault.Unsafe: // Others used up the limit since this was planned.
-				return status.OutcomeHeld, nil
-			}
-			return status.OutcomeFailed, nil // The engine has named it.
-		}
-		o.say(status.Info, past(c))
-		if outcome == status.OutcomeUnchanged || c.Op == plan.Create {
-			outcome = became(c.Op)
-		}
+		return status.OutcomeFailed, nil // The engine has named it.
 	}
+	outcome := o.made
 	if pin := slices.IndexFunc(r.Apply.Pins, func(p plan.Pin) bool { return p.Ref == o.ref }); pin >= 0 {
 		o.say(status.Info, "The entry is pinned: it stays as it was before run "+r.Apply.Pins[pin].Run+", which was undone, until its source changes or the pin is lifted.")
 	}
@@ -199,7 +239,7 @@ func (o *objectSync) outcome(r reconcile.Report) (status.Outcome, error) {
 	case len(r.Held.Changes) > 0 || slices.ContainsFunc(r.Apply.Held, func(h plan.Held) bool { return h.Ref == o.ref }):
 		return status.OutcomeHeld, nil
 	case r.Superseded > 0:
-		return "", fault.Errorf(fault.Unavailable, "the entry was changed meanwhile")
+		return "", errSuperseded
 	case out >= 0:
 		o.say(status.Info, "The entry is out of scope: "+r.Desired.Decisions[out].Rule+".")
 		if outcome == status.OutcomeUnchanged {
@@ -209,6 +249,25 @@ func (o *objectSync) outcome(r reconcile.Report) (status.Outcome, error) {
 		o.say(status.Info, "Nothing to change.")
 	}
 	return outcome, nil
+}
+
+// count names the changes that were made, in plan order, and returns the error of the first that was not.
+func (o *objectSync) count(r reconcile.Report) error {
+	for i := range r.Apply.Changes {
+		c := &r.Apply.Changes[i]
+		res, done := r.Results[i]
+		if !done {
+			continue
+		}
+		if res.Err != nil {
+			return res.Err
+		}
+		o.say(status.Info, past(c))
+		if o.made == status.OutcomeUnchanged || c.Op == plan.Create {
+			o.made = became(c.Op)
+		}
+	}
+	return nil
 }
 
 func became(op plan.Op) status.Outcome {

@@ -270,7 +270,7 @@ func retryDelay(n int, err error, _ *asynq.Task) time.Duration {
 }
 
 // isFailure says whether an attempt counts.
-func isFailure(err error) bool { return fault.KindOf(err) != fault.Canceled }
+func isFailure(err error) bool { return fault.KindOf(err) != fault.Canceled && !busy(err) }
 
 // asynqLog lets asynq log through slog.
 type asynqLog struct{ log *slog.Logger }

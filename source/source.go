@@ -4,6 +4,8 @@ package source
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"rollcall/directory"
@@ -20,6 +22,13 @@ import (
 type Source interface {
 	Read(ctx context.Context, q directory.Query) (directory.Snapshot, error)
 }
+
+// ErrNotReady is wrapped by the error of a source that has no complete answer: the local directory before the first sync
+// of its source, or after a loss of data. ErrBusy is wrapped, too, where a writer is at work and will be done soon.
+var (
+	ErrNotReady = errors.New("the source is not ready")
+	ErrBusy     = fmt.Errorf("%w: it is being written", ErrNotReady)
+)
 
 // Versioner is a source that can tell the version of a single entry cheaply: the local directory. The engine compares
 // versions right before each write, so that an older plan never overwrites a newer write.

@@ -2,7 +2,7 @@ package store
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"slices"
 
 	"rollcall/directory"
@@ -15,9 +15,12 @@ import (
 // batch of the same run or an object job can do that.
 const attempts = 20
 
+// The errors of a change that gives way to another writer of its entry. The change is planned anew from a new read.
 var (
-	errNewer = fault.New(fault.Conflict, "local directory", errors.New("a newer read of this entry was stored meanwhile"))
-	errMoved = fault.New(fault.Conflict, "local directory", errors.New("this entry was written by somebody else since the state was read"))
+	errNewer = fault.New(fault.Conflict, "local directory",
+		fmt.Errorf("%w: it is of a later read of the source", provider.ErrSuperseded))
+	errMoved = fault.New(fault.Conflict, "local directory",
+		fmt.Errorf("%w after the state was read", provider.ErrSuperseded))
 )
 
 // Apply implements provider.Provider. The changes of one entry are carried out together and in order. The entry is

@@ -7,8 +7,8 @@
 //
 // A provider never sees an unfinished directory. A source run marks its part dirty before its first write (Begin) and
 // clears the mark after its last (Commit), which raises the part's generation in the same script if anything changed.
-// Reader.Read takes every part's mark and generation before and after. It fails with fault.Unavailable while a part
-// is dirty, has never been completed, or changed meanwhile. After a loss of Redis' data every part counts as never
+// Reader.Read takes every part's mark and generation before and after. It fails with source.ErrNotReady while a
+// part is dirty, has never been completed, or changed meanwhile. After a loss of Redis' data every part counts as never
 // completed, so that the sources run first and the providers after them.
 //
 //	          Begin                 Commit
@@ -24,9 +24,9 @@
 //
 //   - A run writes only while the mark has its own id and the time of its read. A run that was taken over gets
 //     fault.Canceled. A run whose mark was lost with Redis gets fault.Unavailable.
-//   - An object job writes one entry and sets no mark. It is refused where a run has read the source since.
-//   - An entry that a newer read stored, or that another writer changed since this Part read the state, is refused with
-//     fault.Conflict. The check costs the comparison of one short text, because each entry's token (digest, activity,
+//   - An object job writes one entry and sets no mark. It gives way where a run has read the source since.
+//   - An entry that a newer read stored, or that another writer changed since this Part read the state, gives way
+//     with provider.ErrSuperseded. The check costs the comparison of one short text, because each entry's token (digest, activity,
 //     time of the read, sequence number) is compared and replaced in the script that writes it.
 //
 // The times are comparable across workers, because Part.Clock takes ever-rising times from Redis.

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/fault"
+	"rollcall/source"
 )
 
 // glimpse is what a part says of itself at one moment. Two that are equal in birth, generation and mark have the same
@@ -62,18 +63,40 @@ func (g *glimpse) whole(p *Part) error {
 // damaged returns the advice for a part that has lost some of its data. The part does not repair itself, because
 // whatever evicted one key evicts the next.
 func (p *Part) damaged(what string) error {
-	return fault.Errorf(fault.Unavailable, "the local directory of source %s is damaged (%s): Redis must neither evict nor expire keys; "+
-		"delete the keys %s and sync the source again", p.container(), what, "rollcall:{"+p.container()+"}:dir:*")
+	return notReady(source.ErrNotReady, "the local directory of source %s is damaged (%s): Redis must neither evict nor "+
+		"expire keys; delete the keys %s and sync the source again", p.container(), what,
+		"rollcall:{"+p.container()+"}:dir:*")
+}
+
+// unready is the reason why a part cannot be read now. Its text says more than the error that it wraps.
+type unready struct {
+	text string
+	is   error
+}
+
+func (u unready) Error() string { return u.text }
+func (u unready) Unwrap() error { return u.is }
+
+// soon is when a part that is being written is worth another look.
+const soon = time.Second
+
+// notReady returns a fault.Unavailable that wraps source.ErrNotReady or source.ErrBusy.
+func notReady(is error, format string, args ...any) error {
+	err := fault.New(fault.Unavailable, "", unready{fmt.Sprintf(format, args...), is})
+	if is == source.ErrBusy {
+		err.RetryAfter = soon
+	}
+	return err
 }
 
 // ready says why the part cannot be read by providers, if so.
 func (g *glimpse) ready(p *Part) error {
 	switch {
 	case g.run != "":
-		return fault.Errorf(fault.Unavailable, "source %s is being written by run %s since %s: wait for it to end, "+
+		return notReady(source.ErrBusy, "source %s is being written by run %s since %s: wait for it to end, "+
 			"or sync the source again if it died", p.container(), g.run, fromMicros(g.since).Format(time.RFC3339))
 	case g.generation == 0:
-		return fault.Errorf(fault.Unavailable, "source %s has never completed a sync: run it first", p.container())
+		return notReady(source.ErrNotReady, "source %s has never completed a sync: run it first", p.container())
 	}
 	return g.whole(p)
 }
@@ -84,7 +107,7 @@ func (g *glimpse) same(p *Part, after *glimpse) error {
 		return err
 	}
 	if g.birth != after.birth || g.generation != after.generation {
-		return fault.Errorf(fault.Unavailable, "source %s changed while it was being read: read it again", p.container())
+		return notReady(source.ErrBusy, "source %s changed while it was being read: read it again", p.container())
 	}
 	return nil
 }
