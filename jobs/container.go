@@ -69,6 +69,7 @@ func (m memory) spent(ctx context.Context) (plan.Budget, error) {
 	}
 	b := plan.Budget{
 		User: spent[decisions.BudgetUsers], Group: spent[decisions.BudgetGroups], Members: map[directory.ID]int{}, Claims: claims,
+		Reactivated: countsOf(spent, plan.BrakeReactivate), Renamed: countsOf(spent, plan.BrakeRename),
 	}
 	for kind, n := range spent {
 		if id, ok := strings.CutPrefix(string(kind), string(decisions.BudgetMembers(""))); ok {
@@ -76,6 +77,27 @@ func (m memory) spent(ctx context.Context) (plan.Budget, error) {
 		}
 	}
 	return b, nil
+}
+
+// budgetOf names the budget that a change is counted in. Departures and removals keep the names that they always had.
+func budgetOf(c *plan.Change) decisions.BudgetKind {
+	switch b := c.Brake(); {
+	case b == plan.BrakeMembers:
+		return decisions.BudgetMembers(string(c.ID))
+	case b == plan.BrakeReactivate || b == plan.BrakeRename:
+		return budgetFor(b, c.Kind)
+	case c.Kind == directory.Group:
+		return decisions.BudgetGroups
+	}
+	return decisions.BudgetUsers
+}
+
+func budgetFor(b plan.Brake, k directory.Kind) decisions.BudgetKind {
+	return decisions.BudgetKind(string(b) + ":" + k.String())
+}
+
+func countsOf(spent map[decisions.BudgetKind]int, b plan.Brake) plan.Tally {
+	return plan.Tally{User: spent[budgetFor(b, directory.User)], Group: spent[budgetFor(b, directory.Group)]}
 }
 
 // Keep implements reconcile.Memory.
@@ -88,14 +110,7 @@ func (m memory) Keep(ctx context.Context, changes reconcile.PinChanges) error {
 
 // Spend implements reconcile.Memory.
 func (m memory) Spend(ctx context.Context, c *plan.Change, limit int) (func(made bool), bool, error) {
-	kind := decisions.BudgetUsers
-	switch {
-	case c.Op == plan.RemoveMember:
-		kind = decisions.BudgetMembers(string(c.ID))
-	case c.Kind == directory.Group:
-		kind = decisions.BudgetGroups
-	}
-	settle, ok, err := m.store.Claim(ctx, m.name, kind, c.Claim(), limit)
+	settle, ok, err := m.store.Claim(ctx, m.name, budgetOf(c), c.Claim(), limit)
 	if err != nil || !ok {
 		return nil, ok, err
 	}

@@ -13,6 +13,8 @@ package ledger
 
 import (
 	"time"
+
+	"rollcall/directory"
 )
 
 // Facts are what one run leaves for the next to compare itself with.
@@ -25,6 +27,8 @@ type Facts struct {
 	LastRun string `json:"last_run,omitempty"`
 	// Referrals are the search result references of the last good run. A set that differs is a doubt.
 	Referrals []string `json:"referrals,omitempty"`
+	// Coverage says how many entries had each attribute that the last good run read.
+	Coverage []directory.Coverage `json:"coverage,omitempty"`
 	// Scope is a digest of the scope and the mapping that the last good run used. One that differs makes the next plan
 	// a first plan.
 	Scope string `json:"scope,omitempty"`

@@ -2,7 +2,7 @@ package plan
 
 // Rules returns every guard, for metrics that start at zero.
 func Rules() []Rule {
-	return []Rule{RuleLimit, RuleHalf, RuleEmpty, RuleMembers, RuleDoubt, RuleApproval, RuleFollows, RuleRejected}
+	return []Rule{RuleLimit, RuleHalf, RuleEmpty, RuleMembers, RuleDoubt, RuleApproval, RuleReactivate, RuleRename, RuleEmptied, RuleCoverage, RuleFollows, RuleRejected}
 }
 
 // Reasons returns every reason: those of a departure, and those for which an entry is held or left alone.

@@ -70,6 +70,7 @@ func newComputer(in *Input) *computer {
 		waves: map[directory.Ref]int{}, held: map[directory.Ref]bool{}, kept: map[directory.Ref]bool{}, returns: map[directory.Ref]bool{},
 	}
 	c.plan.Doubts = slices.Concat(in.Doubts, in.State.Doubts)
+	c.plan.missing, c.plan.forgotten, c.plan.mirror = in.Missing, in.Forgotten, in.Capabilities.Mirror
 	byRef := func(a, b Desired) int { return a.Ref.Compare(b.Ref) }
 	if !slices.IsSortedFunc(in.Desired, byRef) {
 		in.Desired = slices.SortedFunc(slices.Values(in.Desired), byRef)
@@ -229,6 +230,7 @@ func (c *computer) matched(d *Desired, o *Object) {
 	if d.Address != o.Address && !c.mayTake(d, o) {
 		return
 	}
+	c.filled(d, o)
 	changes := len(c.plan.Changes)
 	if fields := c.diff(d, o); len(fields) > 0 {
 		ch := c.change(Update, d, o)
@@ -307,6 +309,7 @@ func (c *computer) create(d *Desired) {
 		}
 	}
 	ch.Wave = c.waves[d.Ref]
+	ch.WasInactive = d.Active && c.in.Links[d.Ref].Inactive
 	ch.Inactive = !d.Active // Only a mirror keeps disabled entries.
 	c.target[d.Ref] = ""
 	c.plan.Changes = append(c.plan.Changes, ch)

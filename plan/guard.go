@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -14,83 +13,37 @@ type Rule string
 
 // The guards.
 const (
-	RuleLimit    Rule = "limit"    // more than the rolling daily limit would go
-	RuleHalf     Rule = "half"     // more than half of a kind would go
-	RuleEmpty    Rule = "empty"    // nothing of a kind is desired any more
-	RuleMembers  Rule = "members"  // too large a share of one group would go
-	RuleDoubt    Rule = "doubt"    // the read is not to be believed where something is missing
-	RuleApproval Rule = "approval" // always for a person to decide: reanchor, and what require_approval asks for
-	RuleFollows  Rule = "follows"  // the change that this one belongs to is held
-	RuleRejected Rule = "rejected" // a person decided against it
+	RuleLimit      Rule = "limit"      // more than the rolling daily limit would go
+	RuleHalf       Rule = "half"       // more than half of a kind would go
+	RuleEmpty      Rule = "empty"      // nothing of a kind is desired any more
+	RuleMembers    Rule = "members"    // too large a share of one group would go
+	RuleDoubt      Rule = "doubt"      // the read is in doubt
+	RuleApproval   Rule = "approval"   // always for a person to decide: reanchor, and what require_approval asks for
+	RuleReactivate Rule = "reactivate" // more accounts than the rolling daily limit would become active again
+	RuleRename     Rule = "rename"     // more addresses than the rolling daily limit would change
+	RuleEmptied    Rule = "emptied"    // too many objects would lose a field
+	RuleCoverage   Rule = "coverage"   // too few entries have an attribute that they had when it was last read
+	RuleFollows    Rule = "follows"    // the change that this one belongs to is held
+	RuleRejected   Rule = "rejected"   // it was decided against
 )
 
-// Limits are the guards' thresholds. The zero value of a field means its default.
-type Limits struct {
-	// Most and Least bound the daily limit, which is Share of the objects that carry our anchor: 500, 3 and 0.05.
-	Most, Least int
-	Share       float64
-	// MemberShare is how much of a group larger than MemberFloor may go in a day: 0.3 and 20.
-	MemberShare float64
-	MemberFloor int
-	// Approval, where it is not empty, holds every change for a person, and says why.
-	Approval string
-	// Stale, where it is not empty, says why the read may be older than an earlier one. It holds every change but new
-	// entries and new memberships.
-	Stale string
-	// Returning are entries that were there before. Their creation is no new entry: an older read brings them back.
-	Returning map[directory.Ref]bool
-	// Verdicts are what persons decided, by the change's fingerprint. What is approved passes every guard and counts against none.
-	Verdicts map[string]Verdict
-}
-
-func (l Limits) withDefaults() Limits {
-	if l.Most == 0 {
-		l.Most = 500
-	}
-	if l.Least == 0 {
-		l.Least = 3
-	}
-	if l.Share == 0 {
-		l.Share = 0.05
-	}
-	if l.MemberShare == 0 {
-		l.MemberShare = 0.3
-	}
-	if l.MemberFloor == 0 {
-		l.MemberFloor = 20
-	}
-	return l
-}
-
-// Budget is what destructive changes the last 24 hours have seen, of runs and object jobs together.
-type Budget struct {
-	User, Group int
-	// Members is by the group's ID.
-	Members map[directory.ID]int
-	// Claims names changes that are counted above and were perhaps not made: their worker died. See Change.Claim.
-	Claims map[string]bool
-}
-
-func (b Budget) of(k directory.Kind) int {
-	if k == directory.User {
-		return b.User
-	}
-	return b.Group
-}
-
-// Guard splits a plan: what may be applied, and what is held with a reason for each change. Only destructive changes
-// are held; joiners and updates go on. What would pass a limit is held whole, not in part. Held entries and notes
-// stay with the part that is applied.
+// Guard splits a plan into what may be applied and what is held, with a reason for each change. Only harm is held: what takes
+// access, names or values away, and what gives access back. Joiners and updates go on. What would pass a limit is held
+// whole, not in part. Held entries and notes stay with the part that is applied.
 func (p Plan) Guard(l Limits, spent Budget) (apply, held Plan) {
 	p.Changes = slices.Clone(p.Changes)
-	g := guard{plan: &p, limits: l.withDefaults(), spent: spent, verdicts: make([]verdict, len(p.Changes))}
+	g := guard{plan: &p, limits: l, spent: spent}
+	g.divide()
 	g.decided()
 	g.approval()
 	g.stale()
 	g.doubts()
+	g.emptied()
 	g.pairs()
 	for _, k := range directory.Kinds {
 		g.kind(k)
+		g.counted(k, BrakeReactivate, RuleReactivate, "%d accounts would become active again and %d did within 24 hours")
+		g.counted(k, BrakeRename, RuleRename, "%d addresses would change and %d did within 24 hours")
 	}
 	g.memberships()
 	g.follows()
@@ -107,6 +60,8 @@ type guard struct {
 	limits   Limits
 	spent    Budget
 	verdicts []verdict
+	// clears are the fields that too many objects would lose.
+	clears map[fieldOf]verdict
 }
 
 // hold holds every change that the condition picks and that nothing has held yet.
@@ -121,7 +76,7 @@ func (g *guard) hold(rule Rule, why string, pick func(*Change) bool) {
 // open reports whether nothing has been decided about a change yet.
 func (g *guard) open(i int) bool { return g.verdicts[i].rule == "" && !g.plan.Changes[i].Approved }
 
-// decided applies what persons decided.
+// decided applies the verdicts.
 func (g *guard) decided() {
 	if len(g.limits.Verdicts) == 0 {
 		return
@@ -132,7 +87,7 @@ func (g *guard) decided() {
 		case Approved:
 			c.Approved = true
 		case Rejected:
-			g.verdicts[i] = verdict{RuleRejected, "a person decided against it"}
+			g.verdicts[i] = verdict{RuleRejected, "it was decided against"}
 		}
 	}
 }
@@ -144,81 +99,42 @@ func (g *guard) approval() {
 	}
 }
 
-// pairs guards what a mirror does to entries that were created again. A few go on. What would pass a limit is one question
-// for all of them, because half of the answer would make members of a group out of IDs that are not there.
-func (g *guard) pairs() {
-	paired := func(c *Change) bool { return c.Paired }
-	created := func(k directory.Kind) func(*Change) bool {
-		return func(c *Change) bool { return c.Paired && c.Op == Create && c.Kind == k }
-	}
-	users, groups := g.countAll(created(directory.User)), g.countAll(created(directory.Group))
-	if users+groups == 0 {
-		return
-	}
-	many := fmt.Sprintf("%s and %s have new ids: are they the same? Approve all or none", counted(users, "person", "people"), counted(groups, "group", "groups"))
-	approved := g.countAll(func(c *Change) bool { return c.Paired && c.Op == Create && c.Approved }) == users+groups
-	for i := range g.plan.Changes {
-		if c := &g.plan.Changes[i]; c.Paired {
-			c.Approved = approved
-		}
-	}
-	for _, rule := range []Rule{RuleRejected, RuleDoubt, RuleApproval} {
-		if why := g.verdictOf(paired, rule); why != "" {
-			g.hold(rule, why, paired)
-			return
-		}
-	}
-	if g.passes(directory.User, users) || g.passes(directory.Group, groups) {
-		g.hold(RuleApproval, many, paired)
-	}
-}
-
-// counted says how many of something there are.
-func counted(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
-// passes reports whether n of a kind are more than a day may see.
-func (g *guard) passes(k directory.Kind, n int) bool {
-	return n > 0 && (n+g.spent.of(k) > g.limit(k) || 2*n > g.plan.Counts.Anchored.Of(k) && n > 1)
-}
-
-// verdictOf returns why a rule holds one of the changes; empty where it holds none.
-func (g *guard) verdictOf(pick func(*Change) bool, rule Rule) string {
-	for i := range g.plan.Changes {
-		if g.verdicts[i].rule == rule && pick(&g.plan.Changes[i]) {
-			return g.verdicts[i].why
-		}
-	}
-	return ""
-}
-
-// countAll counts changes whatever has been decided about them.
-func (g *guard) countAll(pick func(*Change) bool) (n int) {
-	for i := range g.plan.Changes {
-		if pick(&g.plan.Changes[i]) {
-			n++
-		}
-	}
-	return n
-}
-
+// stale holds everything but new entries and new memberships while the read may be older than an earlier one.
 func (g *guard) stale() {
 	if g.limits.Stale == "" {
 		return
 	}
 	g.hold(RuleDoubt, g.limits.Stale, func(c *Change) bool {
-		return c.Op != AddMember && (c.Op != Create || g.limits.Returning[c.Ref])
+		return c.Op != AddMember && (c.Op != Create || c.WasInactive || g.limits.Returning[c.Ref])
 	})
 }
 
+// doubts holds all harm while the read is in doubt, and what depends on our memory while that is new.
 func (g *guard) doubts() {
 	if len(g.plan.Doubts) > 0 {
 		why := "what is missing may not be gone: " + strings.Join(g.plan.Doubts, "; ")
-		g.hold(RuleDoubt, why, func(c *Change) bool { return c.Op.Destructive() })
+		g.hold(RuleDoubt, why, func(c *Change) bool { return c.Brake() != "" || c.Op.Destructive() || c.empties() })
+	}
+	if why := g.plan.forgotten; why != "" {
+		g.hold(RuleDoubt, why, func(c *Change) bool { return c.Brake() == BrakeReactivate || c.Brake() == BrakeRename || c.empties() })
+	}
+}
+
+// doubtOfChanges says why renames and cleared fields are in doubt; empty where they are not.
+func (g *guard) doubtOfChanges() string {
+	return strings.Join(append(slices.Clone(g.plan.Doubts), g.plan.forgotten), "")
+}
+
+// counted guards one kind of harm by its limit. A mirror counts no reactivations: they are counted where they happen, in
+// the tenants.
+func (g *guard) counted(k directory.Kind, b Brake, rule Rule, text string) {
+	if b == BrakeReactivate && g.plan.mirror {
+		return
+	}
+	pick := func(c *Change) bool { return c.Kind == k && c.Brake() == b }
+	n, spent, anchored := g.fresh(pick), g.spent.of(b, k), g.plan.Counts.Anchored.Of(k)
+	if limit := g.limits.of(b, anchored); n > 0 && n+spent > limit {
+		g.hold(rule, fmt.Sprintf(text+": the limit is %d (%d carry our anchor)", n, spent, limit, anchored), pick)
 	}
 }
 
@@ -229,7 +145,7 @@ func (g *guard) kind(k directory.Kind) {
 	if n == 0 {
 		return
 	}
-	anchored, spent := g.plan.Counts.Anchored.Of(k), g.spent.of(k)
+	anchored, spent := g.plan.Counts.Anchored.Of(k), g.spent.of(BrakeLeave, k)
 	limit := g.limit(k)
 	switch {
 	case g.plan.Counts.Desired.Of(k) == 0:
@@ -243,8 +159,7 @@ func (g *guard) kind(k directory.Kind) {
 
 // limit is how many of a kind may go in a day.
 func (g *guard) limit(k directory.Kind) int {
-	share := int(float64(g.plan.Counts.Anchored.Of(k)) * g.limits.Share)
-	return min(g.limits.Most, max(g.limits.Least, share))
+	return g.limits.of(BrakeLeave, g.plan.Counts.Anchored.Of(k))
 }
 
 // fresh counts what is not among the spent already.
@@ -267,7 +182,7 @@ func (g *guard) count(pick func(*Change) bool) (n int) {
 func (g *guard) memberships() {
 	removes := func(c *Change) bool { return c.Op == RemoveMember && !c.Paired }
 	total, n := g.plan.Counts.Anchored.Membership, g.count(removes)
-	if total > g.limits.MemberFloor {
+	if total > orDefault(g.limits.Members.Above, 20) {
 		switch {
 		case n > 0 && g.plan.Counts.Desired.Membership == 0:
 			g.hold(RuleEmpty, fmt.Sprintf("no membership is desired any more: all %d would go", n), removes)
@@ -300,63 +215,55 @@ func (g *guard) drains(id directory.ID, n int) string {
 	return fmt.Sprintf("%d of %d members would leave the group and %d left within 24 hours: the limit is %d", n, g.plan.sizes[id], spent, limit)
 }
 
-// memberLimit is how many members may leave a group in a day.
+// memberLimit is how many members may leave a group in a day. Those that left within the day were members when it began.
 func (g *guard) memberLimit(id directory.ID) int {
-	before := g.plan.sizes[id] + g.spent.Members[id] // Who left within the day was a member when it began.
-	if before <= g.limits.MemberFloor {
-		return math.MaxInt
-	}
-	return int(math.Floor(float64(before) * g.limits.MemberShare))
-}
-
-// caps are the daily limits that a plan was guarded with: whoever applies it takes each destructive change from the
-// budget within them, because others may have spent it since.
-type caps struct {
-	user, group int
-	members     map[directory.ID]int
+	return g.limits.Members.Of(g.plan.sizes[id] + g.spent.Members[id])
 }
 
 func (g *guard) caps() *caps {
-	c := &caps{user: g.limit(directory.User), group: g.limit(directory.Group), members: make(map[directory.ID]int, len(g.plan.sizes))}
+	c := &caps{limits: g.limits.DayLimits, anchored: g.plan.Counts.Anchored, members: make(map[directory.ID]int, len(g.plan.sizes)), mirror: g.plan.mirror}
 	for id := range g.plan.sizes {
 		c.members[id] = g.memberLimit(id)
 	}
 	return c
 }
 
-// Limit returns how many destructive changes of c's kind, or in c's group, a day may see. A plan that was not guarded has
-// no limits.
-func (p Plan) Limit(c *Change) int {
-	switch {
-	case p.caps == nil:
-		return math.MaxInt
-	case c.Op == RemoveMember:
-		if limit, ok := p.caps.members[c.ID]; ok {
-			return limit
-		}
-		return math.MaxInt
-	case c.Kind == directory.Group:
-		return p.caps.group
-	}
-	return p.caps.user
-}
-
-// follows holds what belongs to a change that is held: the memberships of an entry whose departure is held, and all that
-// is planned for an entry whose re-anchoring is held.
+// follows holds what belongs to a change that is held: the memberships of an entry whose departure or creation is held, all
+// that is planned for an entry whose re-anchoring is held, and what needs an address that a held rename would free.
 func (g *guard) follows() {
-	leaving, renewed := map[directory.Ref]bool{}, map[directory.Ref]bool{}
-	for i := range g.plan.Changes {
-		c := &g.plan.Changes[i]
-		if g.verdicts[i].rule == "" {
-			continue
-		}
+	leaving, renewed, unmade := map[directory.Ref]bool{}, map[directory.Ref]bool{}, map[directory.Ref]bool{}
+	kept := map[string]string{} // addresses that stay, by the entry that keeps them
+	note := func(c *Change) {
 		leaving[c.Ref] = leaving[c.Ref] || c.Op == Suspend || c.Op == Delete
 		renewed[c.Ref] = renewed[c.Ref] || c.Op == Reanchor
+		unmade[c.Ref] = unmade[c.Ref] || c.Op == Create
+		for _, f := range c.Fields {
+			if f.Name == AddressField && len(f.Before) > 0 {
+				kept[f.Before[0]] = c.name()
+			}
+		}
 	}
-	g.hold(RuleFollows, "the member's own departure is held", func(c *Change) bool { return c.Op == RemoveMember && !c.Paired && leaving[*c.Member] })
-	for i := range g.plan.Changes { // Approval of a part does not carry out what needs the other part.
-		if c := &g.plan.Changes[i]; g.verdicts[i].rule == "" && renewed[c.Ref] {
+	for i := range g.plan.Changes {
+		if g.verdicts[i].rule != "" {
+			note(&g.plan.Changes[i])
+		}
+	}
+	for i := range g.plan.Changes { // In the order of the waves: one that frees an address comes before one that takes it.
+		c := &g.plan.Changes[i]
+		if g.verdicts[i].rule != "" {
+			continue
+		}
+		by, taken := kept[c.Address]
+		switch {
+		case c.Op == RemoveMember && !c.Paired && !c.Approved && leaving[*c.Member]:
+			g.verdicts[i] = verdict{RuleFollows, "the member's own departure is held"}
+		case renewed[c.Ref]: // Approval of a part does not carry out what needs the other part.
 			g.verdicts[i] = verdict{RuleFollows, "the re-anchoring of the entry is held"}
+		case c.Op == AddMember && !c.Paired && (unmade[c.Ref] || unmade[*c.Member]):
+			g.verdicts[i] = verdict{RuleFollows, "the creation of the member or of the group is held"}
+		case taken && (c.Op == Create || c.Op == Update && c.renames()):
+			g.verdicts[i] = verdict{RuleFollows, fmt.Sprintf("%s has the address until its own change of address is carried out", by)}
+			note(c)
 		}
 	}
 }
@@ -365,7 +272,7 @@ func (g *guard) split() (apply, held Plan) {
 	g.plan.caps = g.caps()
 	apply, held = *g.plan, Plan{Counts: g.plan.Counts, Doubts: g.plan.Doubts, sizes: g.plan.sizes}
 	apply.Changes = make([]Change, 0, len(g.plan.Changes))
-	buried := map[directory.Ref]bool{}
+	leaves := map[directory.Ref]bool{}
 	for i, c := range g.plan.Changes {
 		v := g.verdicts[i]
 		if v.rule == "" {
@@ -374,9 +281,9 @@ func (g *guard) split() (apply, held Plan) {
 		}
 		c.Guard, c.Held = v.rule, v.why
 		held.Changes = append(held.Changes, c)
-		buried[c.Ref] = buried[c.Ref] || c.Op == Suspend || c.Op == Delete
+		leaves[c.Ref] = leaves[c.Ref] || c.Op == Suspend || c.Op == Delete
 	}
-	// Whose departure is held is not yet known to have departed: a bad read must not start the clock.
-	apply.Tombstones = slices.DeleteFunc(slices.Clone(apply.Tombstones), func(t Tombstone) bool { return t.fresh && buried[t.Ref] })
+	// A held departure starts no grace period: the read may have been bad.
+	apply.Tombstones = slices.DeleteFunc(slices.Clone(apply.Tombstones), func(t Tombstone) bool { return t.fresh && leaves[t.Ref] })
 	return apply, held
 }

@@ -124,6 +124,8 @@ type Link struct {
 	Rekey string `json:"rekey,omitempty"`
 	// Suspended says that we suspended the account: for providers that cannot carry the mark.
 	Suspended bool `json:"suspended,omitempty"`
+	// Inactive says that the entry, which has no account, was inactive when it was last seen.
+	Inactive bool `json:"inactive,omitempty"`
 	// Departed is since when the entry has been gone; zero when it is there.
 	Departed time.Time `json:"departed,omitzero"`
 	Why      Reason    `json:"why,omitempty"`
@@ -209,7 +211,11 @@ type Input struct {
 	State    State
 	// Doubts are the source's reasons not to believe absences; those of the provider are in State.
 	Doubts []string
-	Links  map[directory.Ref]Link
+	// Missing are attributes that far fewer entries have than in the last good run. What their absence changes is held.
+	Missing []Missing
+	// Forgotten says why renames, reactivations and emptied fields are in doubt: our own memory was lost.
+	Forgotten string
+	Links     map[directory.Ref]Link
 	// Pins keep what an undone run had changed as it was before; sorted by Ref.
 	Pins []Pin
 	// Only, when set, limits the plan to these entries: an object job.

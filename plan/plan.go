@@ -125,6 +125,8 @@ type Change struct {
 	// Inactive says that the entry is created disabled, which only a mirror keeps; of a Restore and a Delete that the account
 	// was suspended until then, and of an Undelete that it comes back so.
 	Inactive bool `json:"inactive,omitempty"`
+	// WasInactive says of a Create that the entry was inactive when it was last seen.
+	WasInactive bool `json:"-"`
 	// Approved says that a person let the change go: no guard holds it, and it spends no budget.
 	Approved bool `json:"approved,omitempty"`
 	// Held says why the change is not applied; empty for one that is.
@@ -301,8 +303,12 @@ type Plan struct {
 	// Counts says how many entries the plan was made of.
 	Counts Counts `json:"counts"`
 
-	sizes map[directory.ID]int // current members of the groups that lose some
-	caps  *caps                // nil before Guard
+	sizes     map[directory.ID]int // current members of the groups that lose some
+	filled    map[fieldOf]int      // objects that have a value of a field
+	missing   []Missing            // see Input
+	forgotten string               // see Input
+	mirror    bool
+	caps      *caps // nil before Guard
 }
 
 // Counts are totals for a summary and for the guards.

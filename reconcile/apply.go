@@ -148,10 +148,10 @@ func unanswered(err error) bool {
 	return kind == fault.Unavailable || kind == fault.Canceled
 }
 
-// spend takes a destructive change from the budget before it is made. A death after that has spent it, and of several
+// spend takes a counted change from the budget before it is made. A death after that has spent it, and of several
 // runs that planned at the same time only as many changes go on as the limit allows.
 func (a *applier) spend(ctx context.Context, c *plan.Change) (settle func(made bool), err error) {
-	if !c.Op.Destructive() || c.Approved || a.run.Memory == nil {
+	if c.Brake() == "" || c.Approved || a.run.Memory == nil {
 		return func(bool) {}, nil
 	}
 	limit := a.report.Apply.Limit(c)

@@ -78,7 +78,7 @@ func (g *gateFake) Keep(_ context.Context, changes reconcile.PinChanges) error {
 func (g *gateFake) Spend(_ context.Context, c *plan.Change, limit int) (func(bool), bool, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if !c.Op.Membership() {
+	if c.Brake() == plan.BrakeLeave {
 		g.taken, g.others = g.taken+g.others, 0
 		if g.taken++; g.taken > limit {
 			g.taken--
@@ -93,7 +93,7 @@ func (g *gateFake) Spend(_ context.Context, c *plan.Change, limit int) (func(boo
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		g.spent--
-		if !c.Op.Membership() {
+		if c.Brake() == plan.BrakeLeave {
 			g.taken--
 		}
 	}, true, nil

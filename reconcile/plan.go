@@ -3,6 +3,7 @@ package reconcile
 import (
 	"slices"
 
+	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
@@ -13,7 +14,7 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 	in := plan.Input{
 		Desired: v.desired.Desired, Departed: v.snapshot.Departed, OutOfScope: v.desired.OutOfScope,
 		Findings: v.snapshot.Findings, Versions: v.snapshot.Versions, State: v.state, Doubts: v.doubts, Links: v.links,
-		Pins: v.memory.Pins, Only: s.refs, Whole: s.limited() && s.may(concludes),
+		Missing: v.missing(), Forgotten: e.forgotten(v), Pins: v.memory.Pins, Only: s.refs, Whole: s.limited() && s.may(concludes),
 		Capabilities: e.cfg.Provider.Capabilities(), Policy: e.cfg.Policy, Now: v.at,
 	}
 	limits := e.cfg.Limits
@@ -31,6 +32,28 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 		Apply: apply, Held: held, Snapshot: v.snapshot, Desired: v.desired, Pinned: len(v.undo),
 	}
 	return report, e.unproven(s, v, apply)
+}
+
+// missing compares how many entries have each attribute with the last good run.
+func (v *view) missing() []plan.Missing {
+	were := func(k directory.Kind) int {
+		if k == directory.User {
+			return v.facts.Users
+		}
+		return v.facts.Groups
+	}
+	return plan.Missed(v.facts.Coverage, v.snapshot.Coverage, were, v.snapshot.Count)
+}
+
+// forgotten says that the ledger is new though the tenant has objects of ours: what was known of them was lost (law 4).
+func (e *Engine) forgotten(v *view) string {
+	if v.facts.Complete() || e.cfg.Provider.Capabilities().Mirror {
+		return ""
+	}
+	if !slices.ContainsFunc(v.state.Objects, func(o plan.Object) bool { return o.Anchored() }) {
+		return ""
+	}
+	return "what was known of this tenant was lost: this run restores, renames and clears nothing, the next one does"
 }
 
 // approval says why the policy has every change wait for a decision; empty where it does not.

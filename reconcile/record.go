@@ -42,6 +42,7 @@ func (a *applier) facts(ctx context.Context) error {
 		f.Scope = a.cfg.Scope
 	}
 	f.Users, f.Groups = a.view.snapshot.Count(directory.User), a.view.snapshot.Count(directory.Group)
+	f.Coverage = a.coverage()
 	// A changed set of referrals is accepted when nothing is missing with it, or when everything held was approved.
 	if len(a.view.doubts) == 0 || a.report.Held.Empty() {
 		f.Referrals = a.view.snapshot.Referrals
@@ -52,6 +53,28 @@ func (a *applier) facts(ctx context.Context) error {
 	return a.cfg.Ledger.SetFacts(ctx, f)
 }
 
+// coverage returns how many entries have each attribute, for the next run to compare itself with. A fall is accepted when
+// none of its consequences is held.
+func (a *applier) coverage() []directory.Coverage {
+	waits := slices.ContainsFunc(a.report.Held.Changes, func(c plan.Change) bool {
+		return c.Guard == plan.RuleCoverage || c.Guard == plan.RuleRejected || c.Guard == plan.RuleDoubt
+	})
+	now := a.view.snapshot.Coverage
+	if !waits {
+		return now
+	}
+	missing := a.view.missing()
+	now = slices.Clone(now)
+	for i := range now {
+		for _, m := range missing {
+			if m.Kind == now[i].Kind && m.Name == now[i].Name {
+				now[i].Entries = m.Before
+			}
+		}
+	}
+	return now
+}
+
 // observe links every object that carries our anchor, and drops links to objects that are gone or belong to another
 // entry.
 func (a *applier) observe() {
@@ -59,6 +82,7 @@ func (a *applier) observe() {
 	for _, ref := range a.view.state.Unsettled {
 		present[ref] = true
 	}
+	a.observeInactive(present)
 	for i := range a.view.desired.Desired {
 		d := &a.view.desired.Desired[i]
 		if link := a.link(d.Ref); link.RemoteID != "" && d.Rekey != "" {
@@ -76,7 +100,29 @@ func (a *applier) observe() {
 			continue
 		}
 		// An account that still exists and lost its anchor keeps its link. The link prevents a second account.
-		if link.RemoteID == "" || !bare[link.RemoteID] {
+		if !link.Inactive && (link.RemoteID == "" || !bare[link.RemoteID]) {
+			a.lost = append(a.lost, ref)
+		}
+	}
+}
+
+// observeInactive remembers the entries without an account that are inactive. A first account for one of them is a
+// reactivation. An entry whose account is held stays remembered, and one that left or is active is not.
+func (a *applier) observeInactive(present map[directory.Ref]bool) {
+	held := map[directory.Ref]bool{}
+	for i := range a.report.Held.Changes {
+		held[a.report.Held.Changes[i].Ref] = true
+	}
+	inactive := map[directory.Ref]bool{}
+	for i := range a.view.desired.Desired {
+		d := &a.view.desired.Desired[i]
+		inactive[d.Ref] = !present[d.Ref] && (!d.Active || held[d.Ref] && a.view.links[d.Ref].Inactive)
+		if inactive[d.Ref] {
+			a.set(d.Ref, plan.Link{Inactive: true})
+		}
+	}
+	for ref, link := range a.view.links {
+		if link.Inactive && !inactive[ref] && a.link(ref).Inactive {
 			a.lost = append(a.lost, ref)
 		}
 	}

@@ -9,7 +9,7 @@ func changes() []*panel {
 			over(`sum by (container, outcome) (increase(rollcall_changes_total{container=~"$container",outcome!="ok"}[$__rate_interval])) > 0`, "{{container}} {{outcome}}").
 			noValue("none failed").size(12, 8).runbook("rollcallerrorratio"),
 
-		graph("Held changes by guard", "limit: more than is usual in a day. half: more than half of all. empty: nobody is left. members: much of a group. doubt: the read was in doubt. approval: the configuration wants a person. follows: it depends on one that is held. rejected: a person said no.").
+		graph("Held changes by guard", "limit: more than is usual in a day. half: more than half of all. empty: nobody is left. members: much of a group. reactivate: many would become active. rename: many addresses would change. emptied, coverage: many would lose a value. doubt: the read was in doubt. approval: the configuration wants a person. follows: it depends on one that is held. rejected: a person said no.").
 			over(`sum by (guard) (max by (container, guard) (rollcall_held_changes{container=~"$container"}))`, "{{guard}}").
 			unit("short").with("decimals", 0).size(8, 8).runbook("a-guard-held-something"),
 		graph("Entries that are not synced, by reason", "People and groups about which the newest run could do nothing, or that are not to be in the tenant: absent, disabled and out_of_scope are as they should be; the messages of the run name the others.").

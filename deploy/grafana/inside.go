@@ -64,7 +64,7 @@ func processes() []*panel {
 var alertNames = []struct{ name, means string }{
 	{"RollcallSyncFailed", "the newest run failed, or no worker carried it out"},
 	{"RollcallSyncStale", "no run has completed for more than twice the schedule"},
-	{"RollcallChangesHeld", "suspensions, deletions or removals of members wait for a person"},
+	{"RollcallChangesHeld", "changes that take away or bring back wait for a person"},
 	{"RollcallErrorRatio", "one in ten requests or changes fails"},
 	{"RollcallTargetDenied", "the tenant refuses our credentials or rights"},
 	{"RollcallSourceUnreadable", "the directory cannot be read, or its answer is not to be believed"},

@@ -93,7 +93,7 @@ func (m *Memory) Facts(context.Context) (ledger.Facts, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := m.facts
-	f.Referrals = slices.Clone(f.Referrals)
+	f.Referrals, f.Coverage = slices.Clone(f.Referrals), slices.Clone(f.Coverage)
 	return f, nil
 }
 
@@ -101,7 +101,7 @@ func (m *Memory) Facts(context.Context) (ledger.Facts, error) {
 func (m *Memory) SetFacts(_ context.Context, f ledger.Facts) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	f.Referrals, f.Refused = slices.Clone(f.Referrals), slices.Clone(f.Refused)
+	f.Referrals, f.Refused, f.Coverage = slices.Clone(f.Referrals), slices.Clone(f.Refused), slices.Clone(f.Coverage)
 	m.facts = f
 	return nil
 }

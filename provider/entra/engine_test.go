@@ -41,11 +41,13 @@ func (h *hop) restart() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	without := plan.Limit{Least: 1 << 20, Most: 1 << 20} // No brake is under test.
 	h.engine = reconcile.New(reconcile.Config{
 		Source: h.people, Provider: h.Provider, Ledger: h.ledger, Now: h.clock.Now,
 		Policy: plan.Policy{UserDeleteAction: plan.ActionDelete, GroupDeleteAction: plan.ActionDelete,
 			DeleteAfter: 24 * time.Hour},
-		Limits: plan.Limits{Most: 1 << 20, Least: 1 << 20, MemberShare: 1},
+		Limits: plan.Limits{DayLimits: plan.DayLimits{Leave: without, Reactivate: without, Rename: without,
+			Members: plan.MemberLimit{Share: 100}}},
 		Desire: func(s directory.Snapshot, state plan.State) (mapping.Result, error) {
 			return m.Desire(mapping.Input{Snapshot: s, Domains: state.Domains})
 		},

@@ -1,0 +1,337 @@
+package plan_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/directory"
+	"rollcall/plan"
+)
+
+// staff is n people with an account, a title and a name each.
+func staff(n int) plan.Input {
+	in := plan.Input{Now: now, Policy: suspend, Links: map[directory.Ref]plan.Link{}}
+	for i := range n {
+		id := fmt.Sprintf("u%05d", i)
+		in.State.Objects = append(in.State.Objects, have(id, "r"+id, id+"@x", "title", "T", "name", id))
+		in.Desired = append(in.Desired, want(id, id+"@x", "title", "T", "name", id))
+	}
+	return in
+}
+
+func TestLaw12HarmIsBrakedInBothDirections(t *testing.T) {
+	t.Parallel()
+	suspended := func(n int) func(*plan.Input) {
+		return func(in *plan.Input) {
+			for i := range n {
+				in.State.Objects[i].Active, in.State.Objects[i].Suspender = false, plan.Us
+			}
+		}
+	}
+	first := func(n int) func(*plan.Input) {
+		return func(in *plan.Input) {
+			for i := range n {
+				in.Links[in.Desired[i].Ref] = plan.Link{Inactive: true}
+			}
+			in.State.Objects = in.State.Objects[n:]
+		}
+	}
+	renamed := func(n int) func(*plan.Input) {
+		return func(in *plan.Input) {
+			for i := range n {
+				in.Desired[i].Address = "new-" + in.Desired[i].Address
+				in.Desired[i].Fields = in.Desired[i].Fields.Clone().Set("name", "New")
+			}
+		}
+	}
+	cleared := func(n int) func(*plan.Input) {
+		return func(in *plan.Input) {
+			for i := range n {
+				in.Desired[i].Fields = directory.Attributes{{Name: "name", Values: []string{"New"}}, {Name: "title"}}
+			}
+		}
+	}
+	doubted := func(change func(*plan.Input)) func(*plan.Input) {
+		return func(in *plan.Input) { change(in); in.Doubts = []string{"an older server"} }
+	}
+	forgotten := func(change func(*plan.Input)) func(*plan.Input) {
+		return func(in *plan.Input) { change(in); in.Forgotten = "what was known was lost" }
+	}
+	limits := plan.Limits{DayLimits: plan.DayLimits{Rename: plan.Limit{Most: 1, Least: 1}, Reactivate: plan.Limit{Share: 50}}}
+	for _, tc := range []struct {
+		name   string
+		people int
+		change func(*plan.Input)
+		limits plan.Limits
+		spent  plan.Budget
+		apply  int
+		held   map[plan.Rule]int
+	}{
+		{"three come back", 40, suspended(3), plan.Limits{}, plan.Budget{}, 3, map[plan.Rule]int{}},
+		{"four come back", 40, suspended(4), plan.Limits{}, plan.Budget{}, 0, map[plan.Rule]int{plan.RuleReactivate: 4}},
+		{"two more come back", 40, suspended(2), plan.Limits{}, plan.Budget{Reactivated: plan.Tally{User: 2}}, 0, map[plan.Rule]int{plan.RuleReactivate: 2}},
+		{"departures have a budget of their own", 40, suspended(3), plan.Limits{}, plan.Budget{User: 3}, 3, map[plan.Rule]int{}},
+		{"configured", 40, suspended(20), limits, plan.Budget{}, 20, map[plan.Rule]int{}},
+		{"first accounts", 40, first(4), plan.Limits{}, plan.Budget{}, 0, map[plan.Rule]int{plan.RuleReactivate: 4}},
+		{"five percent of a thousand", 1000, suspended(50), plan.Limits{}, plan.Budget{}, 50, map[plan.Rule]int{}},
+		{"more than that", 1000, suspended(51), plan.Limits{}, plan.Budget{}, 0, map[plan.Rule]int{plan.RuleReactivate: 51}},
+		{"three get a new address", 40, renamed(3), plan.Limits{}, plan.Budget{}, 3, map[plan.Rule]int{}},
+		{"four do, and the rest of their changes goes on", 40, renamed(4), plan.Limits{}, plan.Budget{}, 4, map[plan.Rule]int{plan.RuleRename: 4}},
+		{"configured renames", 40, renamed(2), limits, plan.Budget{}, 2, map[plan.Rule]int{plan.RuleRename: 2}},
+		{"a fifth of the titles goes", 100, cleared(20), plan.Limits{}, plan.Budget{}, 20, map[plan.Rule]int{}},
+		{"more titles go", 100, cleared(21), plan.Limits{}, plan.Budget{}, 21, map[plan.Rule]int{plan.RuleEmptied: 21}},
+		{"few had one", 19, cleared(19), plan.Limits{}, plan.Budget{}, 19, map[plan.Rule]int{}},
+		{"a doubt holds who comes back", 40, doubted(suspended(1)), plan.Limits{}, plan.Budget{}, 0, map[plan.Rule]int{plan.RuleDoubt: 1}},
+		{"a doubt holds first accounts of those last seen inactive", 40, doubted(first(1)), plan.Limits{}, plan.Budget{}, 0, map[plan.Rule]int{plan.RuleDoubt: 1}},
+		{"a doubt holds names", 40, doubted(renamed(1)), plan.Limits{}, plan.Budget{}, 1, map[plan.Rule]int{plan.RuleDoubt: 1}},
+		{"a doubt holds emptied fields", 40, doubted(cleared(1)), plan.Limits{}, plan.Budget{}, 1, map[plan.Rule]int{plan.RuleDoubt: 1}},
+		{"a lost memory does, too", 40, forgotten(cleared(1)), plan.Limits{}, plan.Budget{}, 1, map[plan.Rule]int{plan.RuleDoubt: 1}},
+		{"a lost memory holds who comes back", 40, forgotten(suspended(1)), plan.Limits{}, plan.Budget{}, 0, map[plan.Rule]int{plan.RuleDoubt: 1}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			in := staff(tc.people)
+			tc.change(&in)
+			p := plan.Compute(in)
+			apply, waits := p.Guard(tc.limits, tc.spent)
+			if diff := cmp.Diff(tc.held, rules(waits)); diff != "" || len(apply.Changes) != tc.apply {
+				t.Errorf("held (-want +got):\n%s\napplied %v", diff, lines(apply))
+			}
+			tc.limits.Verdicts = map[string]plan.Verdict{}
+			for i := range waits.Changes {
+				tc.limits.Verdicts[waits.Changes[i].Fingerprint()] = plan.Approved
+			}
+			if _, waits = p.Guard(tc.limits, tc.spent); !waits.Empty() {
+				t.Errorf("approved, and still held: %v", lines(waits))
+			}
+		})
+	}
+}
+
+// A held rename keeps its address, and what was to get that address waits with it.
+func TestWhatNeedsTheAddressOfAHeldRenameWaits(t *testing.T) {
+	t.Parallel()
+	in := staff(40)
+	for i := range 4 {
+		in.Desired[i].Address = "new-" + in.Desired[i].Address
+	}
+	in.Desired = append(in.Desired, want("joiner", "u00000@x"), team("g", "g@x", "joiner", "u00009"))
+	apply, waits := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+	if diff := cmp.Diff(map[plan.Rule]int{plan.RuleRename: 4, plan.RuleFollows: 2}, rules(waits)); diff != "" {
+		t.Errorf("held (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"create group/g", "add_member group/g user/u00009"}, lines(apply)); diff != "" {
+		t.Errorf("applied (-want +got):\n%s", diff)
+	}
+}
+
+func TestLaw13Coverage(t *testing.T) {
+	t.Parallel()
+	cover := func(n int, activity bool) []directory.Coverage {
+		return []directory.Coverage{{Kind: directory.User, Name: "x", Entries: n, Activity: activity}}
+	}
+	count := func(n int) func(directory.Kind) int { return func(directory.Kind) int { return n } }
+	for _, tc := range []struct {
+		before, now   int
+		were, entries int
+		activity      bool
+		want          bool
+	}{
+		{20, 15, 100, 100, false, true}, {20, 16, 100, 100, false, false}, {19, 0, 100, 100, false, false},
+		{3, 0, 100, 100, true, true}, {2, 0, 100, 100, true, false}, {6, 3, 100, 100, true, true}, {6, 4, 100, 100, true, false}, {5, 2, 100, 100, true, false},
+		{100, 60, 100, 60, false, false}, // The others left.
+		{100, 40, 100, 60, false, true},
+	} {
+		got := plan.Missed(cover(tc.before, tc.activity), cover(tc.now, tc.activity), count(tc.were), count(tc.entries))
+		if (len(got) > 0) != tc.want {
+			t.Errorf("%+v: Missed() = %v", tc, got)
+		}
+	}
+}
+
+func TestLaw13WhatAnAbsenceChangesIsHeld(t *testing.T) {
+	t.Parallel()
+	in := staff(10)
+	in.Capabilities.Mirror = true
+	in.Desired[0].Fields = directory.Attributes{{Name: "name", Values: []string{"New"}}} // title is gone
+	in.State.Objects[1].Active = false
+	in.Missing = []plan.Missing{
+		{Coverage: directory.Coverage{Kind: directory.User, Name: "personalTitle", Attributes: []string{"title"}, Entries: 1}, Before: 30},
+		{Coverage: directory.Coverage{Kind: directory.User, Name: "nsAccountLock", Activity: true}, Before: 3},
+	}
+	apply, waits := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+	var got []string
+	for _, c := range waits.Changes {
+		got = append(got, string(c.Guard)+" "+c.Op.String()+": "+c.Held)
+	}
+	if diff := cmp.Diff([]string{
+		"coverage update: 1 users have the attribute personalTitle, and 30 had it in the last good run",
+		"coverage restore: 0 users have the attribute nsAccountLock, and 3 had it in the last good run",
+	}, got); diff != "" {
+		t.Errorf("held (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"update user/u00000 name:u00000>New"}, lines(apply)); diff != "" {
+		t.Errorf("applied (-want +got):\n%s", diff)
+	}
+}
+
+// year is a company whose days a test lets pass.
+type year struct {
+	in     plan.Input
+	remote *tenant
+	spent  map[plan.Brake][]time.Time
+	left   map[directory.ID][]time.Time
+	next   int
+}
+
+func newYear(people int) *year {
+	y := &year{in: plan.Input{Now: now, Policy: suspend}, remote: &tenant{objects: map[string]*plan.Object{}}, spent: map[plan.Brake][]time.Time{}, left: map[directory.ID][]time.Time{}}
+	for range people {
+		y.join()
+	}
+	for g := range people / 25 {
+		var members []string
+		for i := range 25 {
+			members = append(members, string(y.in.Desired[g*25+i].ID))
+		}
+		y.in.Desired = append(y.in.Desired, team(fmt.Sprintf("g%03d", g), fmt.Sprintf("g%03d@x", g), members...))
+	}
+	return y
+}
+
+func (y *year) join() {
+	id := fmt.Sprintf("u%05d", y.next)
+	y.next++
+	y.in.Desired = append(y.in.Desired, want(id, id+"@x", "name", id))
+}
+
+func (y *year) recent(times []time.Time) (n int) {
+	for _, at := range times {
+		if y.in.Now.Sub(at) < 24*time.Hour {
+			n++
+		}
+	}
+	return n
+}
+
+// day carries out one run and returns what it holds.
+func (y *year) day(t *testing.T, verdicts map[string]plan.Verdict) plan.Plan {
+	y.in.State = y.remote.state()
+	b := plan.Budget{User: y.recent(y.spent[plan.BrakeLeave]), Members: map[directory.ID]int{}}
+	b.Reactivated.User, b.Renamed.User = y.recent(y.spent[plan.BrakeReactivate]), y.recent(y.spent[plan.BrakeRename])
+	for id, times := range y.left {
+		b.Members[id] = y.recent(times)
+	}
+	apply, waits := plan.Compute(y.in).Guard(plan.Limits{Verdicts: verdicts}, b)
+	for _, c := range apply.Changes {
+		y.remote.apply(t, c)
+		switch brake := c.Brake(); {
+		case c.Approved || brake == "":
+		case brake == plan.BrakeMembers:
+			y.left[c.ID] = append(y.left[c.ID], y.in.Now)
+		default:
+			y.spent[brake] = append(y.spent[brake], y.in.Now)
+		}
+	}
+	return waits
+}
+
+func (y *year) people() (out []*plan.Desired) {
+	for i := range y.in.Desired {
+		if d := &y.in.Desired[i]; d.Kind == directory.User {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+func TestTheBrakesLetOrdinaryDaysPass(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(7, 1))
+	y := newYear(1000)
+	y.day(t, nil)
+	for day := range 200 {
+		y.in.Now = y.in.Now.Add(24 * time.Hour)
+		people := y.people()
+		pick := func() *plan.Desired { return people[r.IntN(len(people))] }
+		if r.IntN(3) > 0 {
+			y.join()
+		}
+		if r.IntN(3) > 0 {
+			d := pick()
+			d.Active, d.Why = false, plan.Disabled
+		}
+		for range r.IntN(3) { // marriages
+			d := pick()
+			d.Address, d.Fields = fmt.Sprintf("n%d-%s@x", day, d.ID), fields("name", fmt.Sprint("Married ", day))
+		}
+		for _, d := range people { // returns
+			if !d.Active && r.IntN(30) == 0 {
+				d.Active, d.Why = true, ""
+			}
+		}
+		y.move(r)
+		if waits := y.day(t, nil); !waits.Empty() {
+			t.Fatalf("day %d holds %v", day, held(waits))
+		}
+	}
+}
+
+// move lets one or two people change teams.
+func (y *year) move(r *rand.Rand) {
+	var teams []*plan.Desired
+	for i := range y.in.Desired {
+		if d := &y.in.Desired[i]; d.Kind == directory.Group && len(d.Members) > 1 {
+			teams = append(teams, d)
+		}
+	}
+	from, to := teams[r.IntN(len(teams))], teams[r.IntN(len(teams))]
+	m := from.Members[0]
+	if from == to || slices.Contains(to.Members, m) {
+		return
+	}
+	from.Members = slices.Clone(from.Members[1:])
+	to.Members = append(slices.Clone(to.Members), m)
+	slices.SortFunc(to.Members, func(a, b plan.Member) int { return a.Ref.Compare(b.Ref) })
+}
+
+func TestStartOfTermIsOneQuestion(t *testing.T) {
+	t.Parallel()
+	y := newYear(1000)
+	y.day(t, nil)
+	for i := range 300 { // Over the summer, slowly.
+		y.in.Desired[i*3].Active, y.in.Desired[i*3].Why = false, plan.Disabled
+		if i%20 == 19 {
+			y.in.Now = y.in.Now.Add(24 * time.Hour)
+			if waits := y.day(t, nil); !waits.Empty() {
+				t.Fatalf("the summer holds %v", held(waits))
+			}
+		}
+	}
+	for i := range 300 {
+		y.in.Desired[i*3].Active, y.in.Desired[i*3].Why = true, ""
+	}
+	y.in.Now = y.in.Now.Add(24 * time.Hour)
+	waits := y.day(t, nil)
+	reasons := map[string]bool{}
+	verdicts := map[string]plan.Verdict{}
+	for _, c := range waits.Changes {
+		reasons[c.Held] = true
+		verdicts[c.Fingerprint()] = plan.Approved
+	}
+	if len(waits.Changes) != 300 || len(reasons) != 1 || !strings.HasPrefix(waits.Changes[0].Held, "300 accounts would become active again") {
+		t.Fatalf("%d are held, because %v", len(waits.Changes), reasons)
+	}
+	if waits = y.day(t, verdicts); !waits.Empty() {
+		t.Errorf("after the approval %v is held", held(waits))
+	}
+	if waits = y.day(t, nil); !waits.Empty() {
+		t.Errorf("the next run holds %v", held(waits))
+	}
+}

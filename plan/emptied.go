@@ -1,0 +1,180 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"rollcall/directory"
+)
+
+// A fall is a doubt where more than fallPercent of at least fallFloor entries lost a value. Of an attribute that decides
+// about activity a fall to nothing from fewFall, or by half from someFall, is one, too.
+const (
+	fallPercent = 20
+	fallFloor   = 20
+	fewFall     = 3
+	someFall    = 6
+)
+
+// fell reports whether a count that was before and is now is a doubt.
+func fell(before, now int) bool {
+	return before >= fallFloor && (before-now)*100 > before*fallPercent
+}
+
+// Missing is an attribute that far fewer entries have than when it was last read.
+type Missing struct {
+	directory.Coverage
+	// Before is how many entries had it then.
+	Before int
+}
+
+// Missed compares two readings of a source. entries and were say how many entries of a kind there are and were: an
+// attribute does not fall because entries left.
+func Missed(before, now []directory.Coverage, were, entries func(directory.Kind) int) (out []Missing) {
+	for _, c := range now {
+		i := slices.IndexFunc(before, func(b directory.Coverage) bool { return b.Kind == c.Kind && strings.EqualFold(b.Name, c.Name) })
+		if i < 0 {
+			continue
+		}
+		had := before[i].Entries
+		if n, was := entries(c.Kind), were(c.Kind); n < was {
+			had = had * n / was
+		}
+		few := c.Activity && (had >= fewFall && c.Entries == 0 || had >= someFall && c.Entries*2 <= had)
+		if few || fell(had, c.Entries) {
+			out = append(out, Missing{c, before[i].Entries})
+		}
+	}
+	return out
+}
+
+// String says what is missing in a sentence.
+func (m Missing) String() string {
+	return fmt.Sprintf("%d %ss have the attribute %s, and %d had it in the last good run", m.Entries, m.Kind, m.Name, m.Before)
+}
+
+// renames reports whether the change gives an object another address.
+func (c *Change) renames() bool {
+	return slices.ContainsFunc(c.Fields, func(f FieldChange) bool { return f.Name == AddressField && len(f.Before) > 0 })
+}
+
+// empties reports whether the change clears a field that had a value.
+func (f *FieldChange) empties() bool { return len(f.Before) > 0 && len(f.After) == 0 }
+
+// empties reports whether the change does nothing but clear fields.
+func (c *Change) empties() bool {
+	return c.Op == Update && len(c.Fields) > 0 && !slices.ContainsFunc(c.Fields, func(f FieldChange) bool { return !f.empties() })
+}
+
+// fieldOf names a field of one kind of entry.
+type fieldOf struct {
+	kind directory.Kind
+	name string
+}
+
+// filled counts the objects that have a value of each field, so that a guard can tell how many lose it.
+func (c *computer) filled(d *Desired, o *Object) {
+	if c.plan.filled == nil {
+		c.plan.filled = map[fieldOf]int{}
+	}
+	fields := o.Fields
+	if d.Version != "" && d.Version == o.Version {
+		fields = d.Fields // The object was not read, as it is as desired.
+	}
+	for i := range fields {
+		if len(fields[i].Values) > 0 {
+			c.plan.filled[fieldOf{d.Kind, fields[i].Name}]++
+		}
+	}
+}
+
+// clearing returns the fields that too many objects would lose, each with the reason.
+func (g *guard) clearing() map[fieldOf]verdict {
+	lost := map[fieldOf]int{}
+	for i := range g.plan.Changes {
+		if c := &g.plan.Changes[i]; c.Op == Update {
+			for k := range c.Fields {
+				if c.Fields[k].empties() {
+					lost[fieldOf{c.Kind, c.Fields[k].Name}]++
+				}
+			}
+		}
+	}
+	out := map[fieldOf]verdict{}
+	for field, n := range lost {
+		if had := g.plan.filled[field]; fell(had, had-n) {
+			out[field] = verdict{RuleEmptied, fmt.Sprintf("%d of %d %ss would lose the field %s: more than %d %%", n, had, field.kind, field.name, fallPercent)}
+		}
+		for _, m := range g.plan.missing {
+			if m.Kind == field.kind && slices.ContainsFunc(m.Attributes, func(name string) bool { return strings.EqualFold(name, field.name) }) {
+				out[field] = verdict{RuleCoverage, m.String()}
+			}
+		}
+	}
+	return out
+}
+
+// divide splits updates in parts where only some of what they do is harmful: the part that a guard may hold is a change of
+// its own, and the rest goes on.
+func (g *guard) divide() {
+	g.clears = g.clearing()
+	doubt := g.doubtOfChanges() != ""
+	renames := map[directory.Kind]bool{}
+	for _, k := range directory.Kinds {
+		n := g.countAll(func(c *Change) bool { return c.Kind == k && c.Brake() == BrakeRename })
+		renames[k] = doubt || n+g.spent.of(BrakeRename, k) > g.limits.of(BrakeRename, g.plan.Counts.Anchored.Of(k))
+	}
+	out := make([]Change, 0, len(g.plan.Changes))
+	for _, c := range g.plan.Changes {
+		if c.Op != Update {
+			out = append(out, c)
+			continue
+		}
+		var parts [3][]FieldChange
+		for _, f := range c.Fields {
+			part := 0
+			switch _, braked := g.clears[fieldOf{c.Kind, f.Name}]; {
+			case f.Name == AddressField && len(f.Before) > 0 && renames[c.Kind]:
+				part = 1
+			case f.empties() && (doubt || braked):
+				part = 2
+			}
+			parts[part] = append(parts[part], f)
+		}
+		for part, fields := range parts {
+			if len(fields) > 0 {
+				one := c
+				one.Fields = fields
+				if part != 1 && len(parts[1]) > 0 {
+					one.Address = parts[1][0].Before[0]
+				}
+				out = append(out, one)
+			}
+		}
+	}
+	g.plan.Changes, g.verdicts = out, make([]verdict, len(out))
+}
+
+// emptied holds what clears too many fields.
+func (g *guard) emptied() {
+	for i := range g.plan.Changes {
+		c := &g.plan.Changes[i]
+		if !g.open(i) || !c.empties() {
+			continue
+		}
+		for _, f := range c.Fields {
+			if v, ok := g.clears[fieldOf{c.Kind, f.Name}]; ok {
+				g.verdicts[i] = v
+				break
+			}
+		}
+	}
+	for _, m := range g.plan.missing {
+		if m.Activity {
+			g.hold(RuleCoverage, m.String(), func(c *Change) bool {
+				return c.Kind == m.Kind && (c.Brake() == BrakeReactivate || c.Op == Suspend && c.Why == Disabled)
+			})
+		}
+	}
+}

@@ -1,0 +1,193 @@
+package plan
+
+import (
+	"math"
+
+	"rollcall/directory"
+	"rollcall/internal/problem"
+)
+
+// Brake names a kind of harm. Each has a budget of its own, which is counted over 24 hours and for each kind of entry.
+type Brake string
+
+// The brakes.
+const (
+	BrakeLeave      Brake = "leave"      // suspensions and deletions
+	BrakeMembers    Brake = "members"    // removals from one group
+	BrakeReactivate Brake = "reactivate" // accounts that become active again, and first accounts of entries last seen inactive
+	BrakeRename     Brake = "rename"     // changes of an address
+)
+
+// Brake returns the budget that the change is counted in; empty for a change that is counted in none.
+func (c *Change) Brake() Brake {
+	switch {
+	case c.Paired:
+		return ""
+	case c.Op == Suspend || c.Op == Delete:
+		return BrakeLeave
+	case c.Op == RemoveMember:
+		return BrakeMembers
+	case c.Op == Restore && c.Inactive, c.Op == Undelete && !c.Inactive, c.Op == Create && c.WasInactive:
+		return BrakeReactivate
+	case c.Op == Update && c.renames():
+		return BrakeRename
+	}
+	return ""
+}
+
+// Limit bounds one kind of harm in a day: Share percent of the objects that carry our anchor, at least Least and at
+// most Most. The zero value of a field means its default.
+type Limit struct {
+	Share int `yaml:"share"`
+	Least int `yaml:"at_least"`
+	Most  int `yaml:"at_most"`
+}
+
+// Of returns how many of n objects a day may see.
+func (l Limit) Of(n int) int {
+	l = l.withDefaults()
+	return min(l.Most, max(l.Least, n*l.Share/100))
+}
+
+func (l Limit) withDefaults() Limit {
+	return Limit{orDefault(l.Share, 5), orDefault(l.Least, 3), orDefault(l.Most, 500)}
+}
+
+func orDefault(n, otherwise int) int {
+	if n == 0 {
+		return otherwise
+	}
+	return n
+}
+
+// MemberLimit bounds the removals from one group in a day: Share percent of a group that has more than Above members.
+type MemberLimit struct {
+	Share int `yaml:"share"`
+	Above int `yaml:"above"`
+}
+
+// Of returns how many members may leave a group of n in a day.
+func (l MemberLimit) Of(n int) int {
+	if n <= orDefault(l.Above, 20) {
+		return math.MaxInt
+	}
+	return n * orDefault(l.Share, 30) / 100
+}
+
+// DayLimits are what the configuration says under limits.
+type DayLimits struct {
+	Leave      Limit       `yaml:"leave"`
+	Reactivate Limit       `yaml:"reactivate"`
+	Rename     Limit       `yaml:"rename"`
+	Members    MemberLimit `yaml:"members"`
+}
+
+// Validate returns what is wrong as problem.Errors with the path of the field below limits.
+func (l DayLimits) Validate() (errs []error) {
+	whole := func(path string, n int) {
+		if n < 0 {
+			errs = append(errs, problem.Field("limits."+path, "%d is negative", n))
+		}
+	}
+	share := func(path string, n int) {
+		if n < 0 || n > 100 {
+			errs = append(errs, problem.Field("limits."+path, "%d is no percentage: want 1 to 100", n))
+		}
+	}
+	for _, named := range []struct {
+		name string
+		Limit
+	}{{"leave", l.Leave}, {"reactivate", l.Reactivate}, {"rename", l.Rename}} {
+		share(named.name+".share", named.Share)
+		whole(named.name+".at_least", named.Least)
+		whole(named.name+".at_most", named.Most)
+		if d := named.withDefaults(); d.Least > d.Most {
+			errs = append(errs, problem.Field("limits."+named.name, "at_least (%d) is more than at_most (%d)", d.Least, d.Most))
+		}
+	}
+	share("members.share", l.Members.Share)
+	whole("members.above", l.Members.Above)
+	return errs
+}
+
+// Limits are the thresholds of the guards, with what was decided.
+type Limits struct {
+	DayLimits
+	// Approval, where it is not empty, holds every change for a decision, and says why.
+	Approval string
+	// Stale, where it is not empty, says why the read may be older than an earlier one. It holds every change but new
+	// entries and new memberships.
+	Stale string
+	// Returning are entries that were there before. Their creation is no new entry: an older read brings them back.
+	Returning map[directory.Ref]bool
+	// Verdicts are the decisions by the change's fingerprint. An approved change passes every guard and counts against none.
+	Verdicts map[string]Verdict
+}
+
+// of returns how many objects of a kind a brake lets go in a day.
+func (l *DayLimits) of(b Brake, anchored int) int {
+	switch b {
+	case BrakeReactivate:
+		return l.Reactivate.Of(anchored)
+	case BrakeRename:
+		return l.Rename.Of(anchored)
+	}
+	return l.Leave.Of(anchored)
+}
+
+// Budget is what the last 24 hours have seen, of runs and object jobs together.
+type Budget struct {
+	// User and Group count suspensions and deletions.
+	User, Group int
+	// Reactivated and Renamed count accounts that became active again and changes of addresses.
+	Reactivated, Renamed Tally
+	// Members counts removals by the group's ID.
+	Members map[directory.ID]int
+	// Claims names changes that are counted above and were perhaps not made: their worker died. See Change.Claim.
+	Claims map[string]bool
+}
+
+func (b *Budget) of(brake Brake, k directory.Kind) int {
+	switch brake {
+	case BrakeReactivate:
+		return b.Reactivated.Of(k)
+	case BrakeRename:
+		return b.Renamed.Of(k)
+	}
+	if k == directory.User {
+		return b.User
+	}
+	return b.Group
+}
+
+// caps are the daily limits that a plan was guarded with. Each counted change is taken from the budget within them when it
+// is applied, because other runs may have spent it since.
+type caps struct {
+	limits   DayLimits
+	anchored Tally
+	members  map[directory.ID]int
+	mirror   bool
+}
+
+// Limit returns how many changes like c a day may see. A plan that was not guarded has no limits.
+func (p Plan) Limit(c *Change) int {
+	if p.caps == nil {
+		return math.MaxInt
+	}
+	switch b := c.Brake(); b {
+	case "":
+		return math.MaxInt
+	case BrakeMembers:
+		if limit, ok := p.caps.members[c.ID]; ok {
+			return limit
+		}
+		return math.MaxInt
+	case BrakeReactivate:
+		if p.caps.mirror {
+			return math.MaxInt
+		}
+		return p.caps.limits.of(b, p.caps.anchored.Of(c.Kind))
+	default:
+		return p.caps.limits.of(b, p.caps.anchored.Of(c.Kind))
+	}
+}
