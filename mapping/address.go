@@ -48,3 +48,13 @@ func someOf(names []string) string {
 	}
 	return strings.Join(sorted, ", ")
 }
+
+// lowerASCII folds the letters that every mail system folds, and no other: the Kelvin sign is not a k.
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
+}

@@ -119,6 +119,8 @@ func (v *evaluation) desired(e *directory.Entry, member bool) (plan.Desired, Dec
 	if e.Kind == directory.User && !member {
 		return d, Decision{e.Ref(), FilterGroupKey, v.filterGroup}
 	}
+	e = v.ordered(e)
+	d.Label = e.Label()
 	v.load(s, e)
 	h := holder{Desired: &d}
 	if s.filter != nil {
@@ -144,6 +146,7 @@ func (v *evaluation) desired(e *directory.Entry, member bool) (plan.Desired, Dec
 	h.failed(&s.rekey, err)
 	d.Rekey = rekey
 	h.finish()
+	v.options(s, e, &d)
 	return d, Decision{}
 }
 
@@ -157,7 +160,7 @@ func (v *evaluation) address(s *side, h *holder) {
 		h.failed(&s.address, err)
 		return
 	}
-	address = strings.TrimSpace(strings.ToLower(address))
+	address = strings.TrimSpace(lowerASCII(address))
 	if address == "" {
 		h.hold(plan.NoAddress, "the address came out empty: "+s.address.source)
 		return

@@ -19,6 +19,7 @@ func TestDesiredUser(t *testing.T) {
 	got := one(t, mapping.Options{User: map[string]string{"phones": "ldap_all.none"}}, ann)
 	want := plan.Desired{
 		Ref: ref("u/ann"), Label: "ann", Source: "corp", Version: ann.Digest(), Address: "ann@example.com", Active: true, Rekey: "7",
+		Options: directory.Attributes{{Name: plan.AddressField, Values: []string{"second@example.com"}}},
 		Fields: directory.Attributes{
 			{Name: "name.familyName", Values: []string{"ann"}},
 			{Name: "name.givenName", Values: []string{"Ann"}},

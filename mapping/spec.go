@@ -2,7 +2,7 @@
 // groups and evaluates the mapping expressions, before anything is compared.
 //
 // Expressions are written in expr-lang/expr and compiled when the configuration is read. They see an entry under
-// SCIM's names (userName, givenName, …) and any attribute of the directory as ldap.<name> (its first value) or
+// SCIM's names (userName, givenName, …) and any attribute of the directory as ldap.<name> (one value) or
 // ldap_all.<name> (all of them). Attributes reports which ones they name, and sources ask for no others.
 package mapping
 

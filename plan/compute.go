@@ -82,6 +82,7 @@ func newComputer(in *Input) *computer {
 		c.departed[d.Ref] = d
 	}
 	c.indexObjects()
+	c.settle()
 	c.pinned()
 	c.indexDesired()
 	c.recognise()

@@ -20,6 +20,9 @@ type Desired struct {
 	Why    Reason
 	// Fields are the mapped fields, sorted by name. What is not here is not ours to write.
 	Fields directory.Attributes
+	// Options are what the address and the fields may be as well, because the directory has several values where one is
+	// needed. An object keeps what it has as long as it is one of them.
+	Options directory.Attributes
 	// Rekey is a fact that outlives a re-created directory (employeeNumber, mail): evidence for a Reanchor.
 	Rekey string
 	// Members of a group, sorted. Passive members (disabled, out of scope, held) are neither added nor removed.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/text/unicode/norm"
+
 	"rollcall/directory"
 )
 
@@ -136,6 +138,7 @@ func (n Normal) list(in []string) []string {
 		if n&Trim != 0 {
 			v = strings.TrimSpace(v)
 		}
+		v = norm.NFC.String(v)
 		if n&Fold != 0 {
 			v = strings.ToLower(v)
 		}
