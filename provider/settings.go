@@ -68,6 +68,8 @@ type Settings struct {
 	GroupPropertyMappings map[string]string `yaml:"group_property_mappings"`
 	// RequireApproval is guard (default), first_run or always.
 	RequireApproval Approval `yaml:"require_approval"`
+	// Limits are how much harm a day may see.
+	Limits plan.DayLimits `yaml:"limits"`
 	// RequestTimeout bounds each call; 60s by default.
 	RequestTimeout time.Duration `yaml:"request_timeout"`
 }
@@ -128,6 +130,7 @@ func (s Settings) Validate() error {
 	if s.RequestTimeout < time.Second {
 		fail("request_timeout", "%v is under a second", s.RequestTimeout)
 	}
+	errs = append(errs, s.Limits.Validate()...)
 	for _, pattern := range s.Protected {
 		if _, err := path.Match(strings.ToLower(pattern), ""); err != nil || strings.TrimSpace(pattern) == "" {
 			fail("protected", "%q is no pattern", pattern)

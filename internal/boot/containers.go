@@ -121,6 +121,7 @@ func (a *App) ldapSource(cfg *ldap.Config) (jobs.Container, error) {
 		Engine: func() *reconcile.Engine {
 			return reconcile.New(reconcile.Config{
 				Source: src, Provider: store.New(store.Config{Redis: a.Redis, Slug: cfg.Slug}), Ledger: links, Container: string(name),
+				Limits: plan.Limits{DayLimits: cfg.Limits},
 				Desire: func(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
 					return mapping.Result{Desired: store.Desired(s)}, nil
 				},
@@ -202,7 +203,7 @@ func (a *App) secondHop(name container.ID, s *provider.Settings, tenant provider
 		Engine: func() *reconcile.Engine {
 			return reconcile.New(reconcile.Config{
 				Source: a.reader(slugs), Provider: tenant, Ledger: links,
-				Policy: s.Policy(), Approval: s.RequireApproval, Scope: scopeOf(slugs, m),
+				Policy: s.Policy(), Limits: plan.Limits{DayLimits: s.Limits}, Approval: s.RequireApproval, Scope: scopeOf(slugs, m),
 				Desire: func(snapshot directory.Snapshot, state plan.State) (mapping.Result, error) {
 					return m.Desire(mapping.Input{Snapshot: snapshot, Domains: state.Domains})
 				},

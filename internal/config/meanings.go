@@ -30,6 +30,7 @@ var ldapMeanings = map[string]string{
 	"page_size":                     "How many entries are asked for at once.",
 	"connect_timeout":               "Bounds connecting, TLS and binding to one server.",
 	"request_timeout":               "How long the server may be silent.",
+	"limits":                        "How much may leave the source in a day; see Limits.",
 	"schedule":                      "When the source is read; see Schedules. Empty leaves it to the API.",
 	"sync_users":                    "Whether users are read.",
 	"sync_groups":                   "Whether groups are read.",
@@ -55,6 +56,7 @@ var providerMeanings = map[string]string{
 	"user_property_mappings":  "Expressions by field; see Mappings.",
 	"group_property_mappings": "Expressions by field; see Mappings.",
 	"require_approval":        "Which plans wait for a person: `guard` (what a guard holds), `first_run` (also the first plan, and the first after a change of scope or mapping) or `always`.",
+	"limits":                  "How much harm a day may see; see Limits.",
 	"request_timeout":         "Bounds each call.",
 }
 

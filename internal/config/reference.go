@@ -46,6 +46,7 @@ func Reference(sample string) (text string, stale []string) {
 
 	w.line("## Schedules")
 	w.line("A cron expression of five fields (minute, hour, day of month, month, day of week) in the process's time zone, or one after `CRON_TZ=Europe/Berlin `; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@every 10m`. With several workers each time comes once.")
+	w.limits()
 	w.mappings()
 	w.line("### Fields of google_workspace")
 	w.fields(googleworkspace.Spec())
@@ -103,7 +104,11 @@ func (w *writer) keys(v reflect.Value, meanings map[string]string, missing error
 		if key == "enabled" {
 			def = "`true`"
 		}
-		rows = append(rows, []string{"`" + key + "`", shortType(known[key].typ), def, meaning})
+		kind := shortType(known[key].typ)
+		if known[key].typ == reflect.TypeFor[plan.DayLimits]() {
+			kind, def = "table", ""
+		}
+		rows = append(rows, []string{"`" + key + "`", kind, def, meaning})
 	}
 	for key := range meanings {
 		if _, ok := known[key]; !ok {
@@ -155,6 +160,20 @@ func shortType(t reflect.Type) string {
 	}
 	name := strings.TrimPrefix(strings.TrimPrefix(typeName(t), "a "), "whole ")
 	return strings.Split(name, " such")[0]
+}
+
+func (w *writer) limits() {
+	w.line("## Limits")
+	w.line("`limits` of a source or a provider bounds each kind of harm in a rolling day. What would pass a limit is held " +
+		"as a whole until it is approved; an approved change does not count. Everything else goes on.")
+	w.line("```yaml\nlimits:\n  leave: {share: 5, at_least: 3, at_most: 500}\n  reactivate: {share: 10}\n  members: {share: 30, above: 20}\n```")
+	const each = "`share` percent of the accounts that carry our anchor, at least `at_least` and at most `at_most`; by default 5, 3 and 500"
+	w.table("key | bounds | values", [][]string{
+		{"`leave`", "suspensions and deletions", each},
+		{"`reactivate`", "accounts that become active again, and first accounts of entries last seen inactive; providers only", each},
+		{"`rename`", "changes of addresses; providers only", each},
+		{"`members`", "removals from one group", "`share` percent of a group with more than `above` members; by default 30 and 20"},
+	})
 }
 
 func (w *writer) mappings() {

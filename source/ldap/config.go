@@ -2,6 +2,8 @@ package ldap
 
 import (
 	"time"
+
+	"rollcall/plan"
 )
 
 // Config describes one source. Field names are those of the HTTP contract where it has the field.
@@ -55,6 +57,8 @@ type Config struct {
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	RequestTimeout time.Duration `yaml:"request_timeout"`
 
+	// Limits are how much may leave the source in a day.
+	Limits plan.DayLimits `yaml:"limits"`
 	// Schedule is when the source is read; the scheduler validates it.
 	Schedule string `yaml:"schedule"`
 	// SyncUsers and SyncGroups are true by default.

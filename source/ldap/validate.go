@@ -29,6 +29,7 @@ func (c Config) Validate() error {
 	c.validateServer(&p)
 	c.validateBind(&p)
 	c.validateScope(&p)
+	p = append(p, c.Limits.Validate()...)
 	if c.PageSize < 1 || c.PageSize > 100_000 {
 		p.add("page_size", "%d: want 1 to 100000", c.PageSize)
 	}
