@@ -93,7 +93,7 @@ func (m *Memory) Facts(context.Context) (ledger.Facts, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := m.facts
-	f.Referrals, f.Coverage = slices.Clone(f.Referrals), slices.Clone(f.Coverage)
+	f.Referrals, f.Refused, f.Coverage = slices.Clone(f.Referrals), slices.Clone(f.Refused), slices.Clone(f.Coverage)
 	return f, nil
 }
 
