@@ -216,7 +216,7 @@ func TestExplainWhoLeft(t *testing.T) {
 	says(t, disabled, workspace, explain.Inactive, "disabled", "disabled at its source", "suspended by us")
 	says(t, disabled, entra, explain.Inactive, "disabled", "suspended by us")
 	protected := o.explain(explain.ByID, id(12))
-	says(t, protected, workspace, explain.Conflict, "protected", "not suspended or deleted", "administrator")
+	says(t, protected, workspace, explain.Conflict, "protected", "never suspended or deleted", "administrator")
 	says(t, protected, entra, explain.Conflict, "protected", "administrator")
 
 	// Four leave the scope: more than the limit of a day.
