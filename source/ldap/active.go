@@ -7,7 +7,8 @@ import (
 )
 
 // activityAttributes decide whether an account is active; see activity. Active Directory's come first.
-var activityAttributes = []string{"userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime", "shadowExpire"}
+var activityAttributes = []string{"userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime",
+	"shadowExpire"}
 
 // activity has the first values of the attributes by which directories disable accounts; empty where absent.
 type activity struct {

@@ -25,17 +25,22 @@ func domain(t *testing.T) (*sambatest.Domain, ldap.Config) {
 	d.Add(t, alumni, "objectClass", "organizationalUnit")
 	// 544 is a normal account that needs no password; 2 more disables it.
 	user := func(name, control string, more ...string) {
-		d.Add(t, "CN="+name+","+people, append([]string{"objectClass", "user", "sAMAccountName", strings.ToLower(name[:3]), "userAccountControl", control}, more...)...)
+		d.Add(t, "CN="+name+","+people, append([]string{"objectClass", "user", "sAMAccountName", strings.ToLower(name[:3]),
+			"userAccountControl", control}, more...)...)
 	}
-	user("Ada King", "544", "givenName", "Ada", "sn", "King", "mail", "ada@example.test", "employeeID", "42", "displayName", "Ada King")
+	user("Ada King", "544", "givenName", "Ada", "sn", "King", "mail", "ada@example.test", "employeeID", "42",
+		"displayName", "Ada King")
 	user(`Bob\, Jr`, "546")
 	user("Carl", "544", "accountExpires", "132223104000000000")
-	d.Add(t, "CN=Staff,"+people, "objectClass", "group", "sAMAccountName", "staff", "member", "CN=Ada King,"+people, "member", `CN=Bob\2C Jr,`+people)
-	d.Add(t, "CN=All,"+people, "objectClass", "group", "sAMAccountName", "all", "member", "CN=Staff,"+people, "member", "CN=Carl,"+people)
+	d.Add(t, "CN=Staff,"+people, "objectClass", "group", "sAMAccountName", "staff", "member", "CN=Ada King,"+people,
+		"member", `CN=Bob\2C Jr,`+people)
+	d.Add(t, "CN=All,"+people, "objectClass", "group", "sAMAccountName", "all", "member", "CN=Staff,"+people, "member",
+		"CN=Carl,"+people)
 	c := ldap.DefaultConfig()
 	c.Slug, c.ServerURI, c.BaseDN = "ad", d.URL, sambatest.Base
 	c.BindCN, c.BindPasswordFile = sambatest.Administrator, d.PasswordFile
-	c.ObjectUniquenessField, c.UserObjectFilter, c.GroupObjectFilter = "objectGUID", "(&(objectCategory=person)(objectClass=user))", "(objectClass=group)"
+	c.ObjectUniquenessField, c.UserObjectFilter, c.GroupObjectFilter = "objectGUID",
+		"(&(objectCategory=person)(objectClass=user))", "(objectClass=group)"
 	c.PageSize = 7
 	return d, c
 }
@@ -55,14 +60,17 @@ func TestActiveDirectory(t *testing.T) {
 	s := open(t, c, "userPrincipalName", "objectSid")
 	snap := read(t, s)
 	entries := byName(snap)
-	ada, bob, carl, staff, all := entries["Ada King"], entries["Bob, Jr"], entries["Carl"], entries["Staff"], entries["All"]
+	ada, bob, carl, staff, all := entries["Ada King"], entries["Bob, Jr"], entries["Carl"], entries["Staff"],
+		entries["All"]
 	if guid := regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`); !guid.MatchString(string(ada.ID)) {
 		t.Errorf("ID = %q, want a GUID", ada.ID)
 	}
 	sid := ada.Attributes.Get("objectSid")
 	want := directory.Attributes{
-		{Name: "cn", Values: []string{"Ada King"}}, {Name: "displayName", Values: []string{"Ada King"}}, {Name: "employeeNumber", Values: []string{"42"}},
-		{Name: "familyName", Values: []string{"King"}}, {Name: "givenName", Values: []string{"Ada"}}, {Name: "mail", Values: []string{"ada@example.test"}},
+		{Name: "cn", Values: []string{"Ada King"}}, {Name: "displayName", Values: []string{"Ada King"}},
+		{Name: "employeeNumber", Values: []string{"42"}},
+		{Name: "familyName", Values: []string{"King"}}, {Name: "givenName", Values: []string{"Ada"}},
+		{Name: "mail", Values: []string{"ada@example.test"}},
 		{Name: "objectSid", Values: []string{sid}}, {Name: "userName", Values: []string{"ada"}},
 	}
 	if diff := cmp.Diff(want, ada.Attributes); diff != "" || !strings.HasPrefix(sid, "S-1-5-21-") {
@@ -80,7 +88,8 @@ func TestActiveDirectory(t *testing.T) {
 
 	d.Move(t, "CN=Ada King,OU=People,"+sambatest.Base, "CN=Ada Lovelace", "OU=Alumni,"+sambatest.Base)
 	again := read(t, s, ada.Ref(), staff.Ref(), directory.Ref{Kind: directory.User, ID: staff.ID})
-	if len(again.Entries) != 2 || !strings.Contains(again.Entries[0].DN, "Lovelace") || !cmp.Equal(again.Entries[1].Members, staff.Members) {
+	if len(again.Entries) != 2 || !strings.Contains(again.Entries[0].DN, "Lovelace") ||
+		!cmp.Equal(again.Entries[1].Members, staff.Members) {
 		t.Errorf("after the move: %v, want the same user and the same members", again.Entries)
 	}
 	if len(again.Absent) != 1 {
@@ -94,7 +103,8 @@ func TestActiveDirectory(t *testing.T) {
 	if got := read(t, open(t, c), directory.Ref{Kind: directory.User, ID: directory.ID(sid)}); len(got.Entries) != 1 {
 		t.Errorf("read by objectSid = %v, want one entry", got.Entries)
 	}
-	if later := read(t, s).Position; snap.Position.IsZero() || later.Compare(snap.Position) != directory.Newer || !strings.Contains(later.Name, "Active Directory DC1") {
+	if later := read(t, s).Position; snap.Position.IsZero() || later.Compare(snap.Position) != directory.Newer ||
+		!strings.Contains(later.Name, "Active Directory DC1") {
 		t.Errorf("positions %v and %v, want a newer one after changes", snap.Position, later)
 	}
 	report := check(t, c)[0]
@@ -114,7 +124,8 @@ func TestActiveDirectory(t *testing.T) {
 		t.Errorf("Check() = %v, want objectGUID recommended", err)
 	}
 	c.ObjectUniquenessField, c.UserObjectFilter = "objectGUID", "(objectClass=inetOrgPerson)"
-	if _, err := open(t, c).Check(t.Context()); !strings.Contains(fmt.Sprint(err), "is written for another family of servers and finds 0 users; on Active Directory") {
+	if _, err := open(t, c).Check(t.Context()); !strings.Contains(fmt.Sprint(err),
+		"is written for another family of servers and finds 0 users; on Active Directory") {
 		t.Errorf("Check() = %v, want the filter of another family named", err)
 	}
 	c.BindCN = "Nobody@" + sambatest.Realm

@@ -51,7 +51,8 @@ func heap() uint64 {
 // ldapsearch times the reference client on the same search.
 func ldapsearch(b *testing.B, s *slapdtest.Server, base string, attrs []string) time.Duration {
 	b.Helper()
-	args := append([]string{"-LLL", "-x", "-H", s.URL, "-D", slapdtest.Reader, "-y", "/dev/stdin", "-b", base, "-E", "pr=1000/noprompt", "(|(objectClass=person)(objectClass=groupOfNames))"}, attrs...)
+	args := append([]string{"-LLL", "-x", "-H", s.URL, "-D", slapdtest.Reader, "-y", "/dev/stdin", "-b", base, "-E",
+		"pr=1000/noprompt", "(|(objectClass=person)(objectClass=groupOfNames))"}, attrs...)
 	cmd := exec.CommandContext(b.Context(), "ldapsearch", args...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -83,7 +84,8 @@ func goLDAP(b *testing.B, s *slapdtest.Server, base string, attrs []string) time
 	}
 	paging := goldap.NewControlPaging(1000)
 	for {
-		req := goldap.NewSearchRequest(base, goldap.ScopeWholeSubtree, 0, 0, 0, false, "(|(objectClass=person)(objectClass=groupOfNames))", attrs, []goldap.Control{paging})
+		req := goldap.NewSearchRequest(base, goldap.ScopeWholeSubtree, 0, 0, 0, false,
+			"(|(objectClass=person)(objectClass=groupOfNames))", attrs, []goldap.Control{paging})
 		res := conn.SearchAsync(b.Context(), req, 64)
 		for res.Next() {
 		}

@@ -130,7 +130,8 @@ func (r *reading) logins(ctx context.Context, x *memberIndex, wanted map[string]
 		for _, attr := range s.outputs[at].from {
 			filter += anyOf(attr, some, func(v string) (string, error) { return ldap.EscapeFilter(v), nil })
 		}
-		req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: "(&" + s.filter + filter + "))", attrs: s.attrs, paged: true}
+		req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: "(&" + s.filter + filter + "))", attrs: s.attrs,
+			paged: true}
 		err := r.search(ctx, req, func(e *ldap.Entry) error {
 			if rec := r.record(d, e); rec.ID != "" {
 				x.add(&rec)

@@ -95,16 +95,18 @@ func (s *Source) checkServer(ctx context.Context, srv server) (*Report, error) {
 	return report, c.run(ctx)
 }
 
-// checkSchema reads the server's schema. Active Directory's is large and takes long, so it is asked for the attributes of
-// the configuration alone.
+// checkSchema reads the server's schema. Active Directory's is large and takes long, so it is asked for the
+// attributes of the configuration alone.
 func (s *Source) checkSchema(ctx context.Context, se *session) error {
 	_, container, ok := strings.Cut(se.root.subschema, ",") // CN=Aggregate,CN=Schema,…
 	if se.root.family != activeDirectory || !ok {
 		return se.readSchema(ctx)
 	}
-	filter := anyOf("lDAPDisplayName", s.configured(), func(attr string) (string, error) { return ldap.EscapeFilter(attr), nil })
+	filter := anyOf("lDAPDisplayName", s.configured(),
+		func(attr string) (string, error) { return ldap.EscapeFilter(attr), nil })
 	types := &schema{kinds: map[string]*attributeKind{}, complete: true}
-	values, err := se.valuesAt(ctx, request{base: container, scope: ldap.ScopeSingleLevel, filter: filter, attrs: []string{"lDAPDisplayName"}, paged: true})
+	values, err := se.valuesAt(ctx, request{base: container, scope: ldap.ScopeSingleLevel, filter: filter,
+		attrs: []string{"lDAPDisplayName"}, paged: true})
 	for _, v := range values {
 		kind := standardSchema.kind(string(v))
 		if kind == nil {
@@ -120,7 +122,8 @@ func (s *Source) checkSchema(ctx context.Context, se *session) error {
 
 // configured returns the attributes that the configuration names, as the server knows them.
 func (s *Source) configured() []string {
-	names := slices.Concat(s.mapped, []string{s.user.unique.attr, s.group.unique.attr, s.cfg.UserNameField, s.group.members})
+	names := slices.Concat(s.mapped, []string{s.user.unique.attr, s.group.unique.attr, s.cfg.UserNameField,
+		s.group.members})
 	for _, filter := range []string{s.user.filter, s.group.filter} {
 		if packet, err := ldap.CompileFilter(filter); err == nil {
 			walkFilter(packet, func(attr, _ string) { names = append(names, attr) })
@@ -194,7 +197,8 @@ func (c *checking) sample(ctx context.Context, s *scope, out *Sample) error {
 	wide.attrs = slices.Concat(s.attrs, identifiers, []string{"objectClass", "isCriticalSystemObject"})
 	d := newDecoder(&wide, c.dir.about().types)
 	p := page{have: map[string]int{}, classes: map[string]int{}}
-	req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: s.filter, attrs: wide.attrs, paged: true, sample: &out.More}
+	req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: s.filter, attrs: wide.attrs, paged: true,
+		sample: &out.More}
 	err := c.dir.search(ctx, req, func(e *ldap.Entry) error {
 		for _, attr := range identifiers {
 			p.have[attr] += min(1, len(e.GetEqualFoldRawAttributeValues(attr)))
@@ -259,13 +263,15 @@ func (c *checking) judgeIDs(s *scope, out *Sample, p *page) {
 			say = c.report.fail
 		}
 		at := slices.IndexFunc(p.records, func(rec record) bool { return rec.ID == "" })
-		say("%d of %d %ss have no usable %s, such as %s: %s", out.Unusable, out.Count, s.kind, s.unique.attr, p.records[at].DN, better)
+		say("%d of %d %ss have no usable %s, such as %s: %s", out.Unusable, out.Count, s.kind, s.unique.attr,
+			p.records[at].DN, better)
 	}
 	seen := map[string]record{}
 	for _, rec := range p.records {
 		first, taken := seen[rec.key]
 		if taken && rec.ID != "" && first.norm != rec.norm {
-			c.report.fail("the %ss %s and %s share the unique id %q: neither can be synced; make %s unique", s.kind, first.DN, rec.DN, rec.ID, s.unique.attr)
+			c.report.fail("the %ss %s and %s share the unique id %q: neither can be synced; make %s unique", s.kind, first.DN,
+				rec.DN, rec.ID, s.unique.attr)
 		}
 		seen[rec.key] = rec
 	}
@@ -296,11 +302,13 @@ func (c *checking) judgeScope(s *scope, out *Sample, p *page) {
 	proper := families[family(c.report.Family)]
 	for _, class := range []string{"computer", "contact", "msds-groupmanagedserviceaccount"} {
 		if n := p.classes[class]; n > 0 && s.kind == directory.User {
-			c.report.warn("%d of %d users are of the class %s, which are no people: use user_object_filter: %s", n, out.Count, class, families[activeDirectory].user)
+			c.report.warn("%d of %d users are of the class %s, which are no people: use user_object_filter: %s", n, out.Count,
+				class, families[activeDirectory].user)
 		}
 	}
 	if n := len(p.builtin); n > 0 && s.kind == directory.Group {
-		c.report.warn("%d of %d groups are built into Active Directory, such as %s: leave them out with group_object_filter: %s", n, out.Count, p.builtin[0], proper.group)
+		c.report.warn("%d of %d groups are built into Active Directory, such as %s: leave them out with "+
+			"group_object_filter: %s", n, out.Count, p.builtin[0], proper.group)
 	}
 }
 
@@ -349,6 +357,7 @@ func (c *checking) names() {
 func (c *checking) unused(key, attr string, entries int) {
 	name := strings.TrimPrefix(attr, "ldap.")
 	if entries > 0 && !c.have[c.dir.about().types.key(name)] {
-		c.report.warn("%s: none of the entries on the first page has %s: is the name right, and may the bind account read it?", key, attr)
+		c.report.warn("%s: none of the entries on the first page has %s: is the name right, and may the bind account "+
+			"read it?", key, attr)
 	}
 }

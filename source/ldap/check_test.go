@@ -61,17 +61,25 @@ func TestCheckFailsWhereASyncWould(t *testing.T) {
 			fails: `group_membership_field: the server's schema has no attribute "members": every group would be empty`},
 		{name: "membership that no group has", change: func(c *ldap.Config) { c.GroupMembershipField = "uniqueMember" },
 			warns: "group_membership_field: none of the entries on the first page has uniqueMember"},
-		{name: "login name", change: func(c *ldap.Config) { c.UserNameField = "uidd" }, fails: `user_name_field: the server's schema has no attribute "uidd"`},
+		{name: "login name", change: func(c *ldap.Config) { c.UserNameField = "uidd" },
+			fails: `user_name_field: the server's schema has no attribute "uidd"`},
 		{name: "filter", change: func(c *ldap.Config) { c.UserObjectFilter = "(&(objectClass=person)(!(emplyeeType=x)))" },
 			fails: `user_object_filter: the server's schema has no attribute "emplyeeType"`},
-		{name: "mapping", mapped: "telephon", warns: "a mapping asks for ldap.telephon: the server's schema has no such attribute"},
-		{name: "mapping that no entry has", mapped: "roomNumber", warns: "a mapping: none of the entries on the first page has ldap.roomNumber"},
+		{name: "mapping", mapped: "telephon", warns: "a mapping asks for ldap.telephon: the server's schema has no such " +
+			"attribute"},
+		{name: "mapping that no entry has", mapped: "roomNumber", warns: "a mapping: none of the entries on the first " +
+			"page has ldap.roomNumber"},
 		{name: "another name of an attribute", mapped: "surname"},
-		{name: "filters of another family", change: func(c *ldap.Config) { c.UserObjectFilter = "(&(objectCategory=person)(objectClass=user))" },
-			fails: "is written for another family of servers and finds 0 users; on OpenLDAP this one finds 30: user_object_filter: (objectClass=inetOrgPerson)"},
-		{name: "shared ids", file: someone("a") + someone("b", "cn", "x") + strings.Replace(someone("c"), uuid("c"), uuid("a"), 1), fails: "share the unique id"},
-		{name: "not UTF-8", file: someone("a", "title", "x") + someone("b", "title", "\xe9"), mapped: "title", warns: "the user uid=b," + slapdtest.People + ` will be held: its title is not UTF-8: "\xe9"`},
-		{name: "no id at all", file: slapdtest.Entry("uid=a,"+slapdtest.People, "objectClass", "inetOrgPerson", "uid", "a"), fails: "1 of 1 users have no usable entryUUID"},
+		{name: "filters of another family",
+			change: func(c *ldap.Config) { c.UserObjectFilter = "(&(objectCategory=person)(objectClass=user))" },
+			fails: "is written for another family of servers and finds 0 users; on OpenLDAP this one finds 30: " +
+				"user_object_filter: (objectClass=inetOrgPerson)"},
+		{name: "shared ids", file: someone("a") + someone("b", "cn", "x") +
+			strings.Replace(someone("c"), uuid("c"), uuid("a"), 1), fails: "share the unique id"},
+		{name: "not UTF-8", file: someone("a", "title", "x") + someone("b", "title", "\xe9"), mapped: "title",
+			warns: "the user uid=b," + slapdtest.People + ` will be held: its title is not UTF-8: "\xe9"`},
+		{name: "no id at all", file: slapdtest.Entry("uid=a,"+slapdtest.People, "objectClass", "inetOrgPerson", "uid", "a"),
+			fails: "1 of 1 users have no usable entryUUID"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -93,7 +101,8 @@ func TestCheckFailsWhereASyncWould(t *testing.T) {
 			if len(reports) != 1 {
 				t.Fatalf("%d reports, want one", len(reports))
 			}
-			if warnings := strings.Join(reports[0].Warnings, "\n"); !strings.Contains(warnings, tc.warns) || tc.warns == "" && tc.fails == "" && warnings != "" {
+			if warnings := strings.Join(reports[0].Warnings, "\n"); !strings.Contains(warnings, tc.warns) || tc.warns == "" &&
+				tc.fails == "" && warnings != "" {
 				t.Errorf("Check() warns %q, want %q", warnings, tc.warns)
 			}
 		})

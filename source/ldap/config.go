@@ -17,7 +17,8 @@ type Config struct {
 
 	// ServerURI is one or several URIs separated by commas, tried in order: ldap://, ldaps://, or one file:///….ldif.
 	ServerURI string `yaml:"server_uri"`
-	// CAFile is a PEM file with the authorities to trust; the system's where it is empty. Certificates are always verified.
+	// CAFile is a PEM file with the authorities to trust; the system's where it is empty. Certificates are always
+	// verified.
 	CAFile string `yaml:"ca_file"`
 	// ClientCertificateFile and ClientKeyFile are a PEM pair to present to the server.
 	ClientCertificateFile string `yaml:"client_certificate_file"`
@@ -53,7 +54,8 @@ type Config struct {
 
 	// PageSize is how many entries are asked for at once.
 	PageSize int `yaml:"page_size"`
-	// ConnectTimeout bounds connecting, TLS and binding to one server; RequestTimeout is how long the server may be silent.
+	// ConnectTimeout bounds connecting, TLS and binding to one server; RequestTimeout is how long the server may be
+	// silent.
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	RequestTimeout time.Duration `yaml:"request_timeout"`
 

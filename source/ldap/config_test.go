@@ -37,7 +37,8 @@ func TestConfigYAML(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := ldap.DefaultConfig()
-	want.Slug, want.ServerURI, want.BindCN, want.BindPasswordFile = "corp", "ldaps://a, ldaps://b:1636", "cn=reader,dc=example,dc=org", "/run/secrets/ldap"
+	want.Slug, want.ServerURI, want.BindCN, want.BindPasswordFile = "corp", "ldaps://a, ldaps://b:1636",
+		"cn=reader,dc=example,dc=org", "/run/secrets/ldap"
 	want.BaseDN, want.SyncGroups, want.RequestTimeout = "dc=example,dc=org", false, 90*time.Second
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("config (-want +got):\n%s", diff)
@@ -67,14 +68,22 @@ func TestValidate(t *testing.T) {
 		{"scheme", func(c *ldap.Config) { c.ServerURI = "http://x" }, `server_uri: "http://x": scheme "http"`},
 		{"no host", func(c *ldap.Config) { c.ServerURI = "ldaps://" }, "server_uri: "},
 		{"path", func(c *ldap.Config) { c.ServerURI = "ldaps://x/dc=org" }, "server_uri: "},
-		{"password in URI", func(c *ldap.Config) { c.ServerURI = "ldaps://u:hunter2@x" }, "server_uri: ldaps://u:xxxxx@x: a name or password"},
+		{"password in URI", func(c *ldap.Config) { c.ServerURI = "ldaps://u:hunter2@x" },
+			"server_uri: ldaps://u:xxxxx@x: a name or password"},
 		{"broken URI", func(c *ldap.Config) { c.ServerURI = "ldaps://u:hunter2%@x" }, "server_uri: one of the URIs"},
-		{"file and server", func(c *ldap.Config) { c.ServerURI = "file:///x.ldif,ldaps://b" }, "server_uri: file:///x.ldif: a file stands alone"},
+		{"file and server", func(c *ldap.Config) { c.ServerURI = "file:///x.ldif,ldaps://b" },
+			"server_uri: file:///x.ldif: a file stands alone"},
 		{"relative file", func(c *ldap.Config) { c.ServerURI = "file:x.ldif" }, "server_uri: "},
-		{"plaintext", func(c *ldap.Config) { c.ServerURI = "ldap://ldap.example.org" }, "server_uri: ldap://ldap.example.org:389 would carry the bind password in the clear"},
+		{"plaintext", func(c *ldap.Config) { c.ServerURI = "ldap://ldap.example.org" },
+			"server_uri: ldap://ldap.example.org:389 would carry the bind password in the clear"},
 		{"plaintext allowed", func(c *ldap.Config) { c.ServerURI, c.AllowPlaintext = "ldap://ldap.example.org", true }, ""},
-		{"plaintext on loopback", func(c *ldap.Config) { c.ServerURI = "ldap://localhost,ldap://127.0.0.2:3389,ldap://[::1]" }, ""},
-		{"plaintext, anonymous", func(c *ldap.Config) { c.ServerURI, c.BindCN, c.BindPasswordFile = "ldap://ldap.example.org", "", "" }, ""},
+		{"plaintext on loopback", func(c *ldap.Config) {
+			c.ServerURI = "ldap://localhost,ldap://127.0.0.2:3389,ldap://[::1]"
+		}, ""},
+		{"plaintext, anonymous", func(c *ldap.Config) {
+			c.ServerURI, c.BindCN,
+				c.BindPasswordFile = "ldap://ldap.example.org", "", ""
+		}, ""},
 		{"StartTLS", func(c *ldap.Config) { c.ServerURI, c.StartTLS = "ldap://ldap.example.org", true }, ""},
 		{"StartTLS on ldaps", func(c *ldap.Config) { c.StartTLS = true }, "start_tls: "},
 		{"half a pair", func(c *ldap.Config) { c.ClientKeyFile = "x" }, "client_certificate_file: "},
@@ -100,7 +109,8 @@ func TestValidate(t *testing.T) {
 			if tc.want == "" && err == nil {
 				return
 			}
-			if text := fmt.Sprint(err); tc.want == "" || !strings.HasPrefix(text, tc.want) || strings.Contains(text, "\n") || strings.Contains(text, "hunter2") {
+			if text := fmt.Sprint(err); tc.want == "" || !strings.HasPrefix(text, tc.want) || strings.Contains(text, "\n") ||
+				strings.Contains(text, "hunter2") {
 				t.Errorf("Validate() = %v, want one problem that begins with %q", err, tc.want)
 			}
 		})

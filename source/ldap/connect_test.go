@@ -33,10 +33,14 @@ func TestTLS(t *testing.T) {
 			c.ServerURI, c.ClientCertificateFile, c.ClientKeyFile = server.LDAPSURL, dir+"/client.pem", dir+"/client.key"
 		}, "", 0},
 		{"server name", func(c *ldap.Config) { c.ServerURI, c.TLSServerName = server.LDAPSURL, "localhost" }, "", 0},
-		{"other server name", func(c *ldap.Config) { c.ServerURI, c.TLSServerName = server.LDAPSURL, "ldap.example.org" }, "valid for localhost", fault.Invalid},
-		{"unknown authority", func(c *ldap.Config) { c.ServerURI, c.CAFile = server.LDAPSURL, "" }, "check ca_file", fault.Invalid},
-		{"unknown authority, StartTLS", func(c *ldap.Config) { c.StartTLS, c.CAFile = true, "" }, "check ca_file", fault.Invalid},
-		{"TLS to a plain port", func(c *ldap.Config) { c.ServerURI = strings.Replace(server.URL, "ldap:", "ldaps:", 1) }, "connect to ldaps://", fault.Unavailable},
+		{"other server name", func(c *ldap.Config) { c.ServerURI, c.TLSServerName = server.LDAPSURL, "ldap.example.org" },
+			"valid for localhost", fault.Invalid},
+		{"unknown authority", func(c *ldap.Config) { c.ServerURI, c.CAFile = server.LDAPSURL, "" }, "check ca_file",
+			fault.Invalid},
+		{"unknown authority, StartTLS", func(c *ldap.Config) { c.StartTLS, c.CAFile = true, "" }, "check ca_file",
+			fault.Invalid},
+		{"TLS to a plain port", func(c *ldap.Config) { c.ServerURI = strings.Replace(server.URL, "ldap:", "ldaps:", 1) },
+			"connect to ldaps://", fault.Unavailable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -59,7 +63,8 @@ func TestTLS(t *testing.T) {
 func TestBind(t *testing.T) {
 	t.Parallel()
 	server := slapdtest.Start(t, slapdtest.Options{LDIF: slapdtest.Generate(3, 0, 0), Access: []string{
-		"to attrs=userPassword by anonymous auth by * none", "to * by anonymous auth by dn.exact=" + slapdtest.Reader + " read by * none",
+		"to attrs=userPassword by anonymous auth by * none",
+		"to * by anonymous auth by dn.exact=" + slapdtest.Reader + " read by * none",
 	}})
 	wrong := filepath.Join(t.TempDir(), "wrong")
 	if err := os.WriteFile(wrong, []byte("not-the-password"), 0o600); err != nil {
@@ -146,7 +151,8 @@ func TestSilentServer(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		stop := func() { cancel(errors.New("shutting down")) }
 		w.stalled.Store(&stop)
-		if _, err := s.Read(ctx, directory.Query{}); fault.KindOf(err) != fault.Canceled || !strings.Contains(err.Error(), "shutting down") {
+		if _, err := s.Read(ctx, directory.Query{}); fault.KindOf(err) != fault.Canceled ||
+			!strings.Contains(err.Error(), "shutting down") {
 			t.Errorf("Read() = %v, want an error of kind canceled with the cause", err)
 		}
 	})

@@ -84,8 +84,8 @@ func newDecoder(s *scope, types *schema) *decoder {
 	return d
 }
 
-// slot returns the place of a wanted attribute. All names of a type have one place; an attribute with options (cn;lang-de)
-// is another one, and wanted only where it is named so.
+// slot returns the place of a wanted attribute. All names of a type have one place; an attribute with options
+// (cn;lang-de) is another one, and wanted only where it is named so.
 func (d *decoder) slot(attr string) int {
 	key := d.types.key(attr)
 	if at, ok := d.names[key]; ok {
@@ -133,13 +133,15 @@ func (d *decoder) record(e *ldap.Entry, now time.Time) (rec record) {
 	rec.ID, rec.key = id, d.scope.unique.key(id)
 	rec.blame(problem)
 	if len(d.values[d.conflict]) > 0 || conflictName(e.DN) {
-		rec.blame("it is a conflict object of replication: repair it in the directory, by merging it with the entry of the same name or deleting it")
+		rec.blame("it is a conflict object of replication: repair it in the directory, by merging it with the entry of " +
+			"the same name or deleting it")
 	}
 	rec.Attributes, problem = d.attributes(e.DN)
 	rec.blame(problem)
 	rec.Active = true
 	if d.scope.kind == directory.User {
-		act := activity{d.first(d.active[0]), d.first(d.active[1]), d.first(d.active[2]), d.first(d.active[3]), d.first(d.active[4])}
+		act := activity{d.first(d.active[0]), d.first(d.active[1]), d.first(d.active[2]), d.first(d.active[3]),
+			d.first(d.active[4])}
 		rec.Active = act.active(now)
 		d.audit()
 	}
@@ -339,8 +341,8 @@ func (d *decoder) coverage() []directory.Coverage {
 	return out
 }
 
-// parseRange reads "member;range=0-1499" or "member;range=1500-*" ([MS-ADTS], section 3.1.1.3.1.3.3). next is where to go
-// on.
+// parseRange reads "member;range=0-1499" or "member;range=1500-*" ([MS-ADTS], section 3.1.1.3.1.3.3). next is where
+// to go on.
 func parseRange(name string) (base string, next int, last, ok bool) {
 	base, options, found := strings.Cut(name, ";")
 	if !found {

@@ -52,7 +52,8 @@ func (s *Source) connectTo(parent context.Context, srv server) (*session, error)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, op, err)
 	}
-	ctx, cancel := context.WithTimeoutCause(parent, s.cfg.ConnectTimeout, fmt.Errorf("no connection within connect_timeout: %w", context.DeadlineExceeded))
+	ctx, cancel := context.WithTimeoutCause(parent, s.cfg.ConnectTimeout,
+		fmt.Errorf("no connection within connect_timeout: %w", context.DeadlineExceeded))
 	defer cancel()
 	raw, err := dial(ctx, srv, tlsConfig)
 	if err == nil && srv.scheme == "ldap" && s.cfg.StartTLS {

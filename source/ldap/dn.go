@@ -105,7 +105,8 @@ func (p *dnParser) rdn(out *strings.Builder) error {
 	return nil
 }
 
-// pair reads one type=value up to, and without, the separator that follows, and returns it in the form that is compared.
+// pair reads one type=value up to, and without, the separator that follows, and returns it in the form that is
+// compared.
 func (p *dnParser) pair() (string, error) {
 	part, err := p.naming()
 	if err != nil {

@@ -199,12 +199,14 @@ func (p *dnParser) hexValue() (text string, final bool, err error) {
 
 func berText(der []byte) (text string, ok bool) {
 	packet, err := ber.DecodePacketErr(der)
-	if err != nil || packet.ClassType != ber.ClassUniversal || packet.TagType != ber.TypePrimitive || len(packet.Bytes()) != len(der) {
+	if err != nil || packet.ClassType != ber.ClassUniversal || packet.TagType != ber.TypePrimitive ||
+		len(packet.Bytes()) != len(der) {
 		return "", false
 	}
 	content := packet.Data.Bytes()
 	switch packet.Tag {
-	case ber.TagOctetString, ber.TagUTF8String, ber.TagPrintableString, ber.TagIA5String, ber.TagVisibleString, ber.TagNumericString:
+	case ber.TagOctetString, ber.TagUTF8String, ber.TagPrintableString, ber.TagIA5String, ber.TagVisibleString,
+		ber.TagNumericString:
 		return string(content), true
 	case ber.TagBMPString:
 		units := make([]uint16, len(content)/2)

@@ -178,7 +178,8 @@ func entryOf(dn string, attrs ...attr) message {
 
 // person is an entry with what a user needs.
 func person(uid string, attrs ...attr) message {
-	return entryOf("uid="+uid+",dc=example,dc=org", append(attrs, attr{"entryUUID", []string{"id-" + uid}}, attr{"uid", []string{uid}})...)
+	return entryOf("uid="+uid+",dc=example,dc=org", append(attrs, attr{"entryUUID", []string{"id-" + uid}},
+		attr{"uid", []string{uid}})...)
 }
 
 func reference(uri string) message {

@@ -22,7 +22,8 @@ var (
 		"person", "inetorgperson", "organizationalperson", "posixaccount", "account", "shadowaccount",
 		"groupofnames", "groupofuniquenames", "groupofmembers", "posixgroup", "ipausergroup", "nestedgroup",
 	}
-	activeDirectoryWords = []string{"user", "group", "objectcategory", "samaccounttype", "samaccountname", "useraccountcontrol", "grouptype"}
+	activeDirectoryWords = []string{"user", "group", "objectcategory", "samaccounttype", "samaccountname",
+		"useraccountcontrol", "grouptype"}
 )
 
 // families has the filters that fit each family.
@@ -54,7 +55,8 @@ func (c *checking) judgeFilter(ctx context.Context, s *scope, out *Sample) error
 		proper = f.group
 	}
 	n, more := 0, false
-	req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: proper, attrs: []string{ldapNoAttributes}, paged: true, sample: &more}
+	req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: proper, attrs: []string{ldapNoAttributes},
+		paged: true, sample: &more}
 	err := c.dir.search(ctx, req, func(*ldap.Entry) error { n++; return nil })
 	if err != nil || n <= out.Count {
 		return err
@@ -63,8 +65,10 @@ func (c *checking) judgeFilter(ctx context.Context, s *scope, out *Sample) error
 	if more {
 		atLeast = "at least "
 	}
-	c.report.fail("%s_object_filter %s is written for another family of servers and finds %d %ss; on %s this one finds %s%d: %s_object_filter: %s (and object_uniqueness_field: %s)",
-		s.kind, s.filter, out.Count, s.kind, c.report.Family, atLeast, n, s.kind, proper, family(c.report.Family).uniqueness())
+	c.report.fail("%s_object_filter %s is written for another family of servers and finds %d %ss; on %s this one "+
+		"finds %s%d: %s_object_filter: %s (and object_uniqueness_field: %s)",
+		s.kind, s.filter, out.Count, s.kind, c.report.Family, atLeast, n, s.kind, proper,
+		family(c.report.Family).uniqueness())
 	return nil
 }
 

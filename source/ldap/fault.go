@@ -25,39 +25,49 @@ type verdict struct {
 // verdicts has the result codes (RFC 4511, appendix A) whose meaning we know. Any other code fails the read as
 // Unavailable: nothing that is not success is part of an answer.
 var verdicts = map[uint16]verdict{
-	ldap.LDAPResultOperationsError:              {fault.Denied, "Active Directory says so to anonymous searches: set bind_cn"},
-	ldap.LDAPResultProtocolError:                {fault.Invalid, "the server did not understand the request"},
-	ldap.LDAPResultTimeLimitExceeded:            {fault.Unavailable, "the server stopped at its time limit: raise it for the bind account, or index what the filter asks for"},
-	ldap.LDAPResultSizeLimitExceeded:            {fault.Invalid, "the server stopped at its size limit and gave only a part: raise it for the bind account (OpenLDAP: olcLimits; 389: nsSizeLimit and nsPagedSizeLimit)"},
-	ldap.LDAPResultAuthMethodNotSupported:       {fault.Denied, "the server refuses simple binds"},
-	ldap.LDAPResultStrongAuthRequired:           {fault.Denied, "the server wants TLS before a bind: use ldaps:// or start_tls"},
-	ldap.LDAPResultReferral:                     {fault.Invalid, "the server sent us elsewhere instead of answering: set base_dn to what it holds, or server_uri to the server that holds it"},
-	ldap.LDAPResultAdminLimitExceeded:           {fault.Invalid, "the server stopped at an administrative limit: raise it for the bind account (389: nsLookThroughLimit), or index what the filter asks for"},
+	ldap.LDAPResultOperationsError: {fault.Denied, "Active Directory says so to anonymous searches: set " +
+		"bind_cn"},
+	ldap.LDAPResultProtocolError: {fault.Invalid, "the server did not understand the request"},
+	ldap.LDAPResultTimeLimitExceeded: {fault.Unavailable, "the server stopped at its time limit: raise it " +
+		"for the bind account, or index what the filter asks for"},
+	ldap.LDAPResultSizeLimitExceeded: {fault.Invalid, "the server stopped at its size limit and gave only " +
+		"a part: raise it for the bind account (OpenLDAP: olcLimits; 389: nsSizeLimit and nsPagedSizeLimit)"},
+	ldap.LDAPResultAuthMethodNotSupported: {fault.Denied, "the server refuses simple binds"},
+	ldap.LDAPResultStrongAuthRequired: {fault.Denied, "the server wants TLS before a bind: use ldaps:// or " +
+		"start_tls"},
+	ldap.LDAPResultReferral: {fault.Invalid, "the server sent us elsewhere instead of answering: " +
+		"set base_dn to what it holds, or server_uri to the server that holds it"},
+	ldap.LDAPResultAdminLimitExceeded: {fault.Invalid, "the server stopped at an administrative limit: " +
+		"raise it for the bind account (389: nsLookThroughLimit), or index what the filter asks for"},
 	ldap.LDAPResultUnavailableCriticalExtension: {fault.Invalid, "the server lacks an extension that the request needs"},
 	ldap.LDAPResultConfidentialityRequired:      {fault.Denied, "the server wants TLS: use ldaps:// or start_tls"},
 	ldap.LDAPResultUndefinedAttributeType:       {fault.Invalid, "the server does not know an attribute of the filter"},
-	ldap.LDAPResultInappropriateMatching:        {fault.Invalid, "the filter compares an attribute in a way that it does not have"},
-	ldap.LDAPResultInvalidAttributeSyntax:       {fault.Invalid, "a value in the filter is not one that its attribute can have"},
-	ldap.LDAPResultNoSuchObject:                 {fault.Invalid, "the base does not exist or the bind account may not see it: check base_dn and the additional DNs"},
-	ldap.LDAPResultAliasProblem:                 {fault.Invalid, "check base_dn"},
-	ldap.LDAPResultInvalidDNSyntax:              {fault.Invalid, "check base_dn and bind_cn"},
-	ldap.LDAPResultInappropriateAuthentication:  {fault.Denied, "the server wants another kind of bind: check bind_cn"},
-	ldap.LDAPResultInvalidCredentials:           {fault.Denied, "check bind_cn and the bind password"},
-	ldap.LDAPResultInsufficientAccessRights:     {fault.Denied, "give the bind account the right to read there"},
-	ldap.LDAPResultBusy:                         {fault.Unavailable, "the server is busy"},
-	ldap.LDAPResultUnavailable:                  {fault.Unavailable, "the server is shutting down or offline"},
-	ldap.LDAPResultUnwillingToPerform:           {fault.Unavailable, "the server refuses for now: see its log"},
-	ldap.LDAPResultAuthorizationDenied:          {fault.Denied, "the bind account may not do this"},
-	ldap.ErrorFilterCompile:                     {fault.Invalid, "check the filter"},
-	ldap.ErrorEmptyPassword:                     {fault.Denied, "the bind password is empty"},
+	ldap.LDAPResultInappropriateMatching: {fault.Invalid, "the filter compares an attribute in a way that it " +
+		"does not have"},
+	ldap.LDAPResultInvalidAttributeSyntax: {fault.Invalid, "a value in the filter is not one that its " +
+		"attribute can have"},
+	ldap.LDAPResultNoSuchObject: {fault.Invalid, "the base does not exist or the bind account may " +
+		"not see it: check base_dn and the additional DNs"},
+	ldap.LDAPResultAliasProblem:                {fault.Invalid, "check base_dn"},
+	ldap.LDAPResultInvalidDNSyntax:             {fault.Invalid, "check base_dn and bind_cn"},
+	ldap.LDAPResultInappropriateAuthentication: {fault.Denied, "the server wants another kind of bind: check bind_cn"},
+	ldap.LDAPResultInvalidCredentials:          {fault.Denied, "check bind_cn and the bind password"},
+	ldap.LDAPResultInsufficientAccessRights:    {fault.Denied, "give the bind account the right to read there"},
+	ldap.LDAPResultBusy:                        {fault.Unavailable, "the server is busy"},
+	ldap.LDAPResultUnavailable:                 {fault.Unavailable, "the server is shutting down or offline"},
+	ldap.LDAPResultUnwillingToPerform:          {fault.Unavailable, "the server refuses for now: see its log"},
+	ldap.LDAPResultAuthorizationDenied:         {fault.Denied, "the bind account may not do this"},
+	ldap.ErrorFilterCompile:                    {fault.Invalid, "check the filter"},
+	ldap.ErrorEmptyPassword:                    {fault.Denied, "the bind password is empty"},
 }
 
 // refusal is one way in which a server refuses a bind account, told by a part of the server's own text.
 type refusal struct{ text, reason, advice string }
 
-// refusals has the texts that say more than the result code: the sub-codes of Active Directory ([MS-ERREF], section 2.2,
-// in hexadecimal), and the texts of 389 Directory Server, FreeIPA and eDirectory. With any of them the server has
-// refused the account, whatever its result code is: 389 answers a disabled account with unwillingToPerform (53).
+// refusals has the texts that say more than the result code: the sub-codes of Active Directory ([MS-ERREF], section
+// 2.2, in hexadecimal), and the texts of 389 Directory Server, FreeIPA and eDirectory. With any of them the server
+// has refused the account, whatever its result code is: 389 answers a disabled account with unwillingToPerform
+// (53).
 var refusals = []refusal{
 	{"data 525,", "there is no such account", "check bind_cn"},
 	{"data 52e,", "the password or the name is wrong", "check bind_cn and the bind password"},
@@ -66,11 +76,15 @@ var refusals = []refusal{
 	{"data 532,", "the password has expired", "set a new password, and let the password of a service account not expire"},
 	{"data 533,", "the account is disabled", "enable it, or use another bind_cn"},
 	{"data 701,", "the account has expired", "set its expiry date (accountExpires) later or to never"},
-	{"data 773,", "the password must be changed first", "clear \"must change password at next logon\" or set a new password"},
+	{"data 773,", "the password must be changed first", "clear \"must change password at next logon\" or set a new " +
+		"password"},
 	{"data 775,", "the account is locked out", "unlock it, and find out which machine tries a wrong password"},
-	{"Account inactivated", "the account is disabled", "enable it (dsidm account unlock, ipa user-enable), or use another bind_cn"},
-	{"Exceed password retry limit", "the account is locked out", "unlock it, and find out which machine tries a wrong password"},
-	{"password expired", "the password has expired", "set a new password, and let the password of a service account not expire"},
+	{"Account inactivated", "the account is disabled", "enable it (dsidm account unlock, ipa user-enable), or use " +
+		"another bind_cn"},
+	{"Exceed password retry limit", "the account is locked out", "unlock it, and find out which machine tries a " +
+		"wrong password"},
+	{"password expired", "the password has expired", "set a new password, and let the password of a service account " +
+		"not expire"},
 	{"(-220)", "the account is disabled or has expired", "enable it in eDirectory, or use another bind_cn"},
 	{"(-197)", "the account is locked after wrong passwords", "unlock it in eDirectory"},
 }
@@ -117,7 +131,8 @@ func classify(ctx context.Context, op string, err error) error {
 	}
 	name := ldap.LDAPResultCodeMap[le.ResultCode]
 	if r, ok := refused(le); ok {
-		return fault.New(fault.Denied, op, &resultError{fmt.Sprintf("%s (%d): the bind account is refused, %s: %s: the server says %q",
+		return fault.New(fault.Denied, op, &resultError{fmt.Sprintf("%s (%d): the bind account is refused, %s: %s: the "+
+			"server says %q",
 			name, le.ResultCode, r.reason, r.advice, le.Err.Error()), le})
 	}
 	said := ""
@@ -134,8 +149,10 @@ func untrusted(err error) string {
 	}
 	if host, ok := errors.AsType[x509.HostnameError](err); ok {
 		if c := host.Certificate; len(c.DNSNames)+len(c.IPAddresses) == 0 {
-			return fmt.Sprintf("the server's certificate (subject %q) has no subjectAltName, so that it is valid for no name at all: "+
-				"give the server a certificate with its host name in subjectAltName; ca_file and tls_server_name cannot help", c.Subject)
+			return fmt.Sprintf("the server's certificate (subject %q) has no subjectAltName, so that it is valid for no "+
+				"name at all: "+
+				"give the server a certificate with its host name in subjectAltName; ca_file and tls_server_name cannot help",
+				c.Subject)
 		}
 		return "the server's certificate is for other names: use one of them in server_uri, or set tls_server_name"
 	}

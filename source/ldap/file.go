@@ -147,7 +147,8 @@ func (f *file) search(ctx context.Context, r request, each func(*ldap.Entry) err
 	op := fmt.Sprintf("search %s in %s", r.base, f)
 	base, err := NormalizeDN(r.base)
 	if err != nil {
-		return fault.New(fault.Invalid, op, &resultError{err.Error(), &ldap.Error{ResultCode: ldap.LDAPResultInvalidDNSyntax, Err: err}})
+		return fault.New(fault.Invalid, op, &resultError{err.Error(),
+			&ldap.Error{ResultCode: ldap.LDAPResultInvalidDNSyntax, Err: err}})
 	}
 	match, err := compileFilter(r.filter)
 	if err != nil {

@@ -13,8 +13,10 @@ import (
 // FuzzFile parses anything as LDIF: it may refuse it, and never panics.
 func FuzzFile(f *testing.F) {
 	for _, seed := range []string{
-		"version: 1\n\ndn: cn=a\ncn: a\n\n", "dn: cn=a\nchangetype: add\ncn: a\n\n", "dn:: Y249YQ==\ncn:: YQ==\n\n", "dn: cn=a\n cn: b\n\n", "# x\n y\n\n",
-		"dn: cn=a\ncontrol: 1.2\n\n", "dn: cn=a\nchangetype: modify\nadd: x\n-\n\n", "search: 2\nresult: 0 Success\n\n", "dn: cn=a\nversion: 1\n\n", ":\n\n", "dn:\n\n", "version: 1\ndn: cn=a\n\n", "dn: cn=a\n \n\n",
+		"version: 1\n\ndn: cn=a\ncn: a\n\n", "dn: cn=a\nchangetype: add\ncn: a\n\n", "dn:: Y249YQ==\ncn:: YQ==\n\n",
+		"dn: cn=a\n cn: b\n\n", "# x\n y\n\n",
+		"dn: cn=a\ncontrol: 1.2\n\n", "dn: cn=a\nchangetype: modify\nadd: x\n-\n\n", "search: 2\nresult: 0 Success\n\n",
+		"dn: cn=a\nversion: 1\n\n", ":\n\n", "dn:\n\n", "version: 1\ndn: cn=a\n\n", "dn: cn=a\n \n\n",
 	} {
 		f.Add(seed)
 	}
@@ -33,10 +35,12 @@ func FuzzFile(f *testing.F) {
 
 // FuzzFilter compiles anything and evaluates it: what go-ldap takes, files take or refuse, and not is its own inverse.
 func FuzzFilter(f *testing.F) {
-	for _, seed := range []string{"(cn=a)", "(&(cn=*a*)(!(uid>=3)))", "(|)", "(cn:2.5.13.2:=A)", "(member=cn=a\\2cb)", "(!(userAccountControl:1.2.840.113556.1.4.803:=2))", "(cn~=x)"} {
+	for _, seed := range []string{"(cn=a)", "(&(cn=*a*)(!(uid>=3)))", "(|)", "(cn:2.5.13.2:=A)", "(member=cn=a\\2cb)",
+		"(!(userAccountControl:1.2.840.113556.1.4.803:=2))", "(cn~=x)"} {
 		f.Add(seed)
 	}
-	e := ldap.NewEntry("cn=a", map[string][]string{"cn": {"a", "B c"}, "uid": {"7"}, "member": {"cn=a\\,b"}, "userAccountControl": {"514"}})
+	e := ldap.NewEntry("cn=a", map[string][]string{"cn": {"a", "B c"}, "uid": {"7"}, "member": {"cn=a\\,b"},
+		"userAccountControl": {"514"}})
 	f.Fuzz(func(t *testing.T, filter string) {
 		match, err := compileFilter(filter)
 		if err != nil {

@@ -18,7 +18,8 @@ import (
 type identifier struct {
 	attr   string
 	decode func(raw []byte) (string, error)
-	// assertion returns the value for a filter, escaped (RFC 4515, section 3); an error says that no entry can have the ID.
+	// assertion returns the value for a filter, escaped (RFC 4515, section 3); an error says that no entry can have
+	// the ID.
 	assertion func(id string) (string, error)
 	// ignoreCase is set where the attribute's matching rule takes Ben and ben for one value.
 	ignoreCase bool
@@ -48,7 +49,8 @@ func (i *identifier) key(id directory.ID) string {
 func (i *identifier) of(values [][]byte) (id directory.ID, problem string) {
 	switch {
 	case len(values) == 0 || len(values) == 1 && len(values[0]) == 0:
-		return "", "it has no " + i.attr + ": the bind account may not see it, or object_uniqueness_field names the wrong attribute"
+		return "", "it has no " + i.attr + ": the bind account may not see it, or object_uniqueness_field names the " +
+			"wrong attribute"
 	case len(values) > 1:
 		return "", fmt.Sprintf("it has %d values of %s, which must be unique", len(values), i.attr)
 	}

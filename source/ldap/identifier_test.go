@@ -18,18 +18,22 @@ func TestIdentifier(t *testing.T) {
 		assertion string
 		problem   string
 	}{
-		{attr: "entryUUID", values: []string{"AAAAAAAA-0000-4000-8000-00000000000F"}, want: "aaaaaaaa-0000-4000-8000-00000000000f", assertion: "aaaaaaaa-0000-4000-8000-00000000000f"},
+		{attr: "entryUUID", values: []string{"AAAAAAAA-0000-4000-8000-00000000000F"},
+			want: "aaaaaaaa-0000-4000-8000-00000000000f", assertion: "aaaaaaaa-0000-4000-8000-00000000000f"},
 		{
 			attr: "objectGUID", values: []string{"\x33\x22\x11\x00\x55\x44\x77\x66\x88\x99\xaa\xbb\xcc\xdd\xee\xff"},
 			want: "00112233-4455-6677-8899-aabbccddeeff", assertion: `\33\22\11\00\55\44\77\66\88\99\aa\bb\cc\dd\ee\ff`,
 		},
 		{attr: "objectguid", values: []string{"short"}, problem: "5 bytes, want 16"},
 		{
-			attr: "objectSid", values: []string{"\x01\x05\x00\x00\x00\x00\x00\x05\x15\x00\x00\x00\x01\x00\x00\x00\xff\xff\xff\xff\x03\x00\x00\x00\xf4\x01\x00\x00"},
-			want: "S-1-5-21-1-4294967295-3-500", assertion: `\01\05\00\00\00\00\00\05\15\00\00\00\01\00\00\00\ff\ff\ff\ff\03\00\00\00\f4\01\00\00`,
+			attr: "objectSid", values: []string{"\x01\x05\x00\x00\x00\x00\x00\x05\x15\x00\x00\x00" +
+				"\x01\x00\x00\x00\xff\xff\xff\xff\x03\x00\x00\x00\xf4\x01\x00\x00"},
+			want:      "S-1-5-21-1-4294967295-3-500",
+			assertion: `\01\05\00\00\00\00\00\05\15\00\00\00\01\00\00\00\ff\ff\ff\ff\03\00\00\00\f4\01\00\00`,
 		},
 		{attr: "objectSid", values: []string{"\x01\x05\x00"}, problem: "not a SID"},
-		{attr: "nsUniqueId", values: []string{"66446001-1dd211b2-82ed9f8b-8a3c0000"}, want: "66446001-1dd211b2-82ed9f8b-8a3c0000", assertion: "66446001-1dd211b2-82ed9f8b-8a3c0000"},
+		{attr: "nsUniqueId", values: []string{"66446001-1dd211b2-82ed9f8b-8a3c0000"},
+			want: "66446001-1dd211b2-82ed9f8b-8a3c0000", assertion: "66446001-1dd211b2-82ed9f8b-8a3c0000"},
 		{attr: "uid", values: []string{"A*(b)"}, want: "A*(b)", assertion: `A\2a\28b\29`},
 		{attr: "uid", problem: "it has no uid"},
 		{attr: "uid", values: []string{""}, problem: "it has no uid"},
@@ -53,8 +57,9 @@ func TestIdentifier(t *testing.T) {
 		}
 	}
 	for attr, ids := range map[string][]string{
-		"objectGUID": {"", "x", "00112233-4455-6677-8899-aabbccddeef", "00112233x4455-6677-8899-aabbccddeeff", "zz112233-4455-6677-8899-aabbccddeeff"},
-		"objectSid":  {"", "S-1", "S-1-x", "T-1-5-21", "S-1-5-4294967296", "S-1-5--1", "S-999-5"},
+		"objectGUID": {"", "x", "00112233-4455-6677-8899-aabbccddeef", "00112233x4455-6677-8899-aabbccddeeff",
+			"zz112233-4455-6677-8899-aabbccddeeff"},
+		"objectSid": {"", "S-1", "S-1-x", "T-1-5-21", "S-1-5-4294967296", "S-1-5--1", "S-999-5"},
 	} {
 		for _, id := range ids {
 			if got, err := identifierFor(attr, standardSchema).assertion(id); err == nil {
@@ -83,7 +88,8 @@ func TestActive(t *testing.T) {
 		{"AD, nonsense", activity{userAccountControl: "x"}, true},
 		{"AD, never expires", activity{userAccountControl: "512", accountExpires: "0"}, true},
 		{"AD, never expires, largest", activity{userAccountControl: "512", accountExpires: "9223372036854775807"}, true},
-		{"AD, expired a second ago", activity{userAccountControl: "512", accountExpires: ticks(now.Add(-time.Second))}, false},
+		{"AD, expired a second ago", activity{userAccountControl: "512", accountExpires: ticks(now.Add(-time.Second))},
+			false},
 		{"AD, expires in a second", activity{userAccountControl: "512", accountExpires: ticks(now.Add(time.Second))}, true},
 		{"AD goes before shadow", activity{userAccountControl: "512", shadowExpire: "1"}, true},
 		{"IPA, locked", activity{nsAccountLock: "TRUE"}, false},
@@ -124,7 +130,8 @@ func TestRangeAndSuffix(t *testing.T) {
 		}
 	}
 	for value, want := range map[string]string{
-		"cn=a,dc=b#'0101'B": "cn=a,dc=b", "cn=a,dc=b#''B": "cn=a,dc=b", "cn=a,dc=b": "cn=a,dc=b", "cn=a#'012'B": "cn=a#'012'B", "'B": "'B", "cn='01'B": "cn='01'B",
+		"cn=a,dc=b#'0101'B": "cn=a,dc=b", "cn=a,dc=b#''B": "cn=a,dc=b", "cn=a,dc=b": "cn=a,dc=b",
+		"cn=a#'012'B": "cn=a#'012'B", "'B": "'B", "cn='01'B": "cn='01'B",
 	} {
 		if got := withoutUID(value); got != want {
 			t.Errorf("withoutUID(%q) = %q, want %q", value, got, want)

@@ -117,8 +117,8 @@ func (l *ldifReader) readLine() (string, error) {
 	return strings.TrimRight(raw, "\r\n"), err
 }
 
-// separates reports whether a line of blanks is meant as an empty one: a record, an empty line or nothing follows it. Else
-// the blanks after the first continue a value.
+// separates reports whether a line of blanks is meant as an empty one: a record, an empty line or nothing follows
+// it. Else the blanks after the first continue a value.
 func (l *ldifReader) separates() bool {
 	ahead, _ := l.in.Peek(3) // Fewer are left at the end.
 	text := string(ahead)

@@ -202,7 +202,8 @@ func (l *locating) sight(ctx context.Context, s *scope, e *ldap.Entry) (*source.
 	switches := map[directory.Kind]string{directory.User: "sync_users", directory.Group: "sync_groups"}
 	rule(switches[s.kind], fmt.Sprint(s.enabled), s.enabled, fmt.Sprintf("%ss are not read from this source", s.kind))
 	norm, err := NormalizeDN(e.DN)
-	rule(l.baseKey(s), s.base, err == nil && under(norm, s.baseNorm), fmt.Sprintf("it is at %s, which is not below %s", e.DN, s.base))
+	rule(l.baseKey(s), s.base, err == nil && under(norm, s.baseNorm),
+		fmt.Sprintf("it is at %s, which is not below %s", e.DN, s.base))
 	failed, err := l.failing(ctx, e.DN, s.filter)
 	if err != nil {
 		return nil, err
@@ -277,7 +278,8 @@ func (l *locating) failing(ctx context.Context, dn, filter string) ([]string, er
 // matches asks whether one entry matches a filter.
 func (l *locating) matches(ctx context.Context, dn, filter string) (bool, error) {
 	found := false
-	r := request{base: dn, scope: ldap.ScopeBaseObject, filter: filter, attrs: []string{ldapNoAttributes}, limit: 1, seconds: locateSeconds}
+	r := request{base: dn, scope: ldap.ScopeBaseObject, filter: filter, attrs: []string{ldapNoAttributes}, limit: 1,
+		seconds: locateSeconds}
 	err := l.dir.search(ctx, r, func(*ldap.Entry) error { found = true; return nil })
 	if found || hasCode(err, ldap.LDAPResultNoSuchObject) {
 		return found, nil // One is all that there can be; or it left meanwhile.

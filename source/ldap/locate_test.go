@@ -26,7 +26,8 @@ var strays = "dn: " + contractors + "\nobjectClass: organizationalUnit\n\n" +
 	stray("f*)(l", slapdtest.People, "employeeNumber", "6", "employeeType", "staff", "title", "Engineer")
 
 func stray(uid, base string, pairs ...string) string {
-	all := append([]string{"objectClass", "inetOrgPerson", "uid", uid, "cn", uid, "sn", "Stray", "mail", uid + "@example.org"}, pairs...)
+	all := append([]string{"objectClass", "inetOrgPerson", "uid", uid, "cn", uid, "sn", "Stray", "mail",
+		uid + "@example.org"}, pairs...)
 	return slapdtest.Entry("uid="+strings.ReplaceAll(uid, "*", `\2a`)+","+base, all...)
 }
 
@@ -69,9 +70,11 @@ func TestLocate(t *testing.T) {
 			{source.Wanted{Mail: "ADA@example.org"}, "1", "", ""},
 			{source.Wanted{ID: "1"}, "1", "", ""},
 			{source.Wanted{DN: "uid=ada," + slapdtest.People}, "1", "", ""},
-			{source.Wanted{UserName: "bea"}, "2", "additional_user_dn", "uid=bea," + contractors + ", which is not below ou=people,dc=example,dc=org"},
+			{source.Wanted{UserName: "bea"}, "2", "additional_user_dn", "uid=bea," + contractors + ", which is not below " +
+				"ou=people,dc=example,dc=org"},
 			{source.Wanted{ID: "3", Kind: directory.User}, "3", "user_object_filter", "it does not match (employeeType=staff)"},
-			{source.Wanted{Mail: "dot@example.org"}, "4", "user_object_filter", "it does not match (employeeType=staff) nor (|(title=Engineer)(title=Manager))"},
+			{source.Wanted{Mail: "dot@example.org"}, "4", "user_object_filter",
+				"it does not match (employeeType=staff) nor (|(title=Engineer)(title=Manager))"},
 			{source.Wanted{Mail: "eve@example.org"}, "", "object_uniqueness_field", "it has no employeeNumber"},
 			{source.Wanted{UserName: "f*)(l"}, "6", "", ""},
 		} {
@@ -89,7 +92,8 @@ func TestLocate(t *testing.T) {
 				broken, detail = r.Key, r.Detail
 			}
 			if got.ID != tc.id || got.Kind != directory.User || broken != tc.broken || !strings.Contains(detail, tc.detail) {
-				t.Errorf("Locate(%+v): %s %q, rule %q, %q; want %q, rule %q, %q", tc.w, got.Kind, got.ID, broken, detail, tc.id, tc.broken, tc.detail)
+				t.Errorf("Locate(%+v): %s %q, rule %q, %q; want %q, rule %q, %q", tc.w, got.Kind, got.ID, broken, detail, tc.id,
+					tc.broken, tc.detail)
 			}
 			if (got.Entry == nil) != (tc.id == "") {
 				t.Errorf("Locate(%+v): entry %v", tc.w, got.Entry)
@@ -103,7 +107,8 @@ func TestLocateNobody(t *testing.T) {
 	t.Parallel()
 	locateEverywhere(t, func(t *testing.T, c ldap.Config) {
 		s := open(t, c)
-		for _, w := range []source.Wanted{{Mail: "*"}, {UserName: "a*"}, {UserName: "ada)(uid=bea"}, {DN: "uid=nobody," + slapdtest.People}, {ID: "99"}} {
+		for _, w := range []source.Wanted{{Mail: "*"}, {UserName: "a*"}, {UserName: "ada)(uid=bea"},
+			{DN: "uid=nobody," + slapdtest.People}, {ID: "99"}} {
 			if l := locate(t, s, w); len(l.Sightings) != 0 || len(l.Searched) == 0 || l.Server == "" {
 				t.Errorf("Locate(%+v) = %+v, want nobody and where it was looked", w, l)
 			}
@@ -118,7 +123,8 @@ func TestLocateOutsideTheBase(t *testing.T) {
 	c := strayConfig(config(server))
 	c.BaseDN, c.AdditionalUserDN, c.AdditionalGroupDN = slapdtest.People, "", ""
 	l := locate(t, open(t, c), source.Wanted{ID: "2"})
-	if len(l.Sightings) != 1 || l.Sightings[0].Broken().Key != "base_dn" || !slices.Contains(l.Searched, slapdtest.Suffix) {
+	if len(l.Sightings) != 1 || l.Sightings[0].Broken().Key != "base_dn" ||
+		!slices.Contains(l.Searched, slapdtest.Suffix) {
 		t.Errorf("Locate() = %+v, want the contractor, outside base_dn", l)
 	}
 	server.Stop()
@@ -132,9 +138,11 @@ func TestLocateIsBounded(t *testing.T) {
 	t.Parallel()
 	var many strings.Builder
 	for i := range 40 {
-		many.WriteString(slapdtest.Entry(slapdtest.UserDN(i), "objectClass", "inetOrgPerson", "uid", "same", "cn", "x", "sn", "x", "entryUUID", slapdtest.UUID(i)))
+		many.WriteString(slapdtest.Entry(slapdtest.UserDN(i), "objectClass", "inetOrgPerson", "uid", "same", "cn", "x",
+			"sn", "x", "entryUUID", slapdtest.UUID(i)))
 	}
-	for _, c := range []ldap.Config{config(slapdtest.Start(t, slapdtest.Options{LDIF: many.String()})), fileConfig(t, many.String())} {
+	for _, c := range []ldap.Config{config(slapdtest.Start(t, slapdtest.Options{LDIF: many.String()})),
+		fileConfig(t, many.String())} {
 		if l := locate(t, open(t, c), source.Wanted{UserName: "same"}); len(l.Sightings) != 10 {
 			t.Errorf("Locate() gives %d entries of %s, want 10", len(l.Sightings), l.Server)
 		}
@@ -143,7 +151,8 @@ func TestLocateIsBounded(t *testing.T) {
 			t.Errorf("Locate() = %+v, want nothing searched", l)
 		}
 		c.SyncUsers = false
-		if l := locate(t, open(t, c), source.Wanted{DN: slapdtest.UserDN(0), Kind: directory.User}); len(l.Sightings) != 1 || l.Sightings[0].Broken().Key != "sync_users" {
+		if l := locate(t, open(t, c), source.Wanted{DN: slapdtest.UserDN(0),
+			Kind: directory.User}); len(l.Sightings) != 1 || l.Sightings[0].Broken().Key != "sync_users" {
 			t.Errorf("Locate() = %+v, want one who is left out by sync_users", l)
 		}
 	}
@@ -164,7 +173,8 @@ func TestLocateIncomplete(t *testing.T) {
 		{goldap.LDAPResultSizeLimitExceeded, source.Wanted{ID: "1"}, true},
 		{goldap.LDAPResultReferral, source.Wanted{DN: "uid=ada,dc=elsewhere"}, true},
 	} {
-		f := fake{announces: []string{goldap.ControlTypePaging}, answer: func(query) []message { return []message{done(tc.code, "")} }}
+		f := fake{announces: []string{goldap.ControlTypePaging},
+			answer: func(query) []message { return []message{done(tc.code, "")} }}
 		l := locate(t, open(t, f.start(t)), tc.w)
 		if l.Incomplete != tc.incomplete || (len(l.Unsearched) > 0) != tc.incomplete || len(l.Sightings) != 0 {
 			t.Errorf("code %d, %+v: %+v, want incomplete: %t", tc.code, tc.w, l, tc.incomplete)

@@ -174,14 +174,16 @@ func (r *reading) assign(x *memberIndex) {
 		g.Members, g.values = slices.Clip(slices.Compact(members)), nil
 	}
 	if outside > 0 {
-		note := fmt.Sprintf("%d members of %d groups are neither users nor groups in scope and were left out: %s", outside, groups, strings.Join(examples, "; "))
+		note := fmt.Sprintf("%d members of %d groups are neither users nor groups in scope and were left out: %s", outside,
+			groups, strings.Join(examples, "; "))
 		if outside > named {
 			note += fmt.Sprintf("; and %d more", outside-named)
 		}
 		r.notes = append(r.notes, note)
 	}
 	for _, login := range slices.Sorted(maps.Keys(doubtful)) {
-		r.doubts = append(r.doubts, fmt.Sprintf("several users have the login name %q that %s refers to: the memberships are left out", login, r.group.members))
+		r.doubts = append(r.doubts, fmt.Sprintf("several users have the login name %q that %s refers to: the "+
+			"memberships are left out", login, r.group.members))
 	}
 }
 
@@ -223,7 +225,8 @@ func (r *reading) lookupOne(ctx context.Context, s *scope, dn string) (id direct
 		return nil
 	})
 	// An object that is gone, hidden or elsewhere is not in scope.
-	if hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInvalidDNSyntax, ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultReferral) {
+	if hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInvalidDNSyntax, ldap.LDAPResultInsufficientAccessRights,
+		ldap.LDAPResultReferral) {
 		return "", nil
 	}
 	return id, err

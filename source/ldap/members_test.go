@@ -17,13 +17,15 @@ func people() string {
 	var b strings.Builder
 	b.WriteString("dn: ou=other," + slapdtest.Suffix + "\nobjectClass: organizationalUnit\nou: other\n\n")
 	user := func(n int, uid, rdn string) {
-		b.WriteString(slapdtest.Entry(rdn+","+slapdtest.People, "objectClass", "inetOrgPerson", "entryUUID", slapdtest.UUID(n), "uid", uid, "cn", "Name "+uid, "sn", uid))
+		b.WriteString(slapdtest.Entry(rdn+","+slapdtest.People, "objectClass", "inetOrgPerson", "entryUUID",
+			slapdtest.UUID(n), "uid", uid, "cn", "Name "+uid, "sn", uid))
 	}
 	user(1, "ada", "uid=ada")
 	user(2, "Bob", `cn=Name Bob`)
 	user(3, "carl, jr", `uid=carl\, jr`)
 	user(4, "dora", "cn=Name dora+uid=dora")
-	b.WriteString(slapdtest.Entry("uid=eve,ou=other,"+slapdtest.Suffix, "objectClass", "inetOrgPerson", "entryUUID", slapdtest.UUID(5), "uid", "eve", "cn", "Eve", "sn", "Eve"))
+	b.WriteString(slapdtest.Entry("uid=eve,ou=other,"+slapdtest.Suffix, "objectClass", "inetOrgPerson", "entryUUID",
+		slapdtest.UUID(5), "uid", "eve", "cn", "Eve", "sn", "Eve"))
 	group := func(n int, class, field string, values ...string) {
 		cn := "g" + string(rune('0'+n))
 		pairs := []string{"objectClass", class, "entryUUID", slapdtest.UUID(slapdtest.GroupUUIDs + n), "cn", cn}
@@ -35,8 +37,10 @@ func people() string {
 		}
 		b.WriteString(slapdtest.Entry("cn="+cn+","+slapdtest.Groups, pairs...))
 	}
-	group(1, "groupOfNames", "member", "UID=Ada, OU=People, DC=Example, DC=org", "cn=name bob,ou=people,dc=example,dc=org", `uid=carl\2C JR,ou=people,dc=example,dc=org`,
-		"uid=dora+cn=Name  Dora,ou=people,dc=example,dc=org", "uid=eve,ou=other,dc=example,dc=org", "uid=nobody,ou=people,dc=example,dc=org", "cn=g2,ou=groups,dc=example,dc=org", "cn=g1,"+slapdtest.Groups)
+	group(1, "groupOfNames", "member", "UID=Ada, OU=People, DC=Example, DC=org",
+		"cn=name bob,ou=people,dc=example,dc=org", `uid=carl\2C JR,ou=people,dc=example,dc=org`,
+		"uid=dora+cn=Name  Dora,ou=people,dc=example,dc=org", "uid=eve,ou=other,dc=example,dc=org",
+		"uid=nobody,ou=people,dc=example,dc=org", "cn=g2,ou=groups,dc=example,dc=org", "cn=g1,"+slapdtest.Groups)
 	group(2, "groupOfUniqueNames", "uniqueMember", "uid=ada,"+slapdtest.People+"#'0101'B", "cn=Name Bob,"+slapdtest.People)
 	group(3, "posixGroup", "memberUid", "ADA", "bob", "carl, jr", "eve", "*")
 	return b.String()
@@ -51,7 +55,8 @@ func TestMembers(t *testing.T) {
 		want          []directory.Ref
 		outside       string
 	}{
-		{"member", "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames))", 1, []directory.Ref{user(1), user(2), user(3), user(4), group(1), group(2)}, "2 members of 1 groups"},
+		{"member", "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames))", 1,
+			[]directory.Ref{user(1), user(2), user(3), user(4), group(1), group(2)}, "2 members of 1 groups"},
 		{"uniqueMember", "(objectClass=groupOfUniqueNames)", 2, []directory.Ref{user(1), user(2)}, ""},
 		{"memberUid", "(objectClass=posixGroup)", 3, []directory.Ref{user(1), user(2), user(3)}, "2 members of 1 groups"},
 	} {
@@ -70,7 +75,8 @@ func TestMembers(t *testing.T) {
 						}
 					}
 				}
-				if notes := strings.Join(snap.Notes, "\n"); !strings.HasPrefix(notes, tc.outside) || (notes == "") != (tc.outside == "") {
+				if notes := strings.Join(snap.Notes, "\n"); !strings.HasPrefix(notes, tc.outside) ||
+					(notes == "") != (tc.outside == "") {
 					t.Errorf("%s: notes = %q, want %q", name, notes, tc.outside)
 				}
 				if len(snap.Findings)+len(snap.Doubts) > 0 {
@@ -95,7 +101,8 @@ func TestMovedMember(t *testing.T) {
 		case strings.Contains(q.filter, "person"):
 			return []message{person("ada"), person("bob"), page("")}
 		}
-		return []message{entryOf("cn=g,dc=example,dc=org", attr{"entryUUID", []string{"g"}}, attr{"member", []string{"uid=ada,ou=new,dc=example,dc=org", "uid=gone,dc=example,dc=org"}}), page("")}
+		return []message{entryOf("cn=g,dc=example,dc=org", attr{"entryUUID", []string{"g"}},
+			attr{"member", []string{"uid=ada,ou=new,dc=example,dc=org", "uid=gone,dc=example,dc=org"}}), page("")}
 	}}
 	c := f.start(t)
 	c.SyncGroups = true
@@ -111,8 +118,10 @@ func TestUnusableEntries(t *testing.T) {
 	t.Parallel()
 	bob := strings.NewReplacer("uid=ada", "uid=bob", "uid: ada", "uid: bob", "00000000000A", "00000000000b").Replace(ada)
 	double := strings.ReplaceAll(bob, "bob", "bob2")
-	nameless := strings.Replace(strings.ReplaceAll(ada, "ada", "eve"), "entryUUID: 11111111-0000-4000-8000-00000000000A\n", "", 1)
-	group := slapdtest.Entry("cn=g,"+slapdtest.Suffix, "objectClass", "groupOfNames", "entryUUID", slapdtest.UUID(9), "cn", "g",
+	nameless := strings.Replace(strings.ReplaceAll(ada, "ada", "eve"), "entryUUID: "+
+		"11111111-0000-4000-8000-00000000000A\n", "", 1)
+	group := slapdtest.Entry("cn=g,"+slapdtest.Suffix, "objectClass", "groupOfNames", "entryUUID", slapdtest.UUID(9),
+		"cn", "g",
 		"member", "uid=bob,ou=people,"+slapdtest.Suffix, "member", "uid=ada,ou=people,"+slapdtest.Suffix)
 	snap := read(t, open(t, fileConfig(t, ada+bob+double+nameless+group)))
 	if diff := cmp.Diff([]string{"ada", "g"}, names(snap)); diff != "" {
@@ -140,8 +149,10 @@ func TestUnusableEntries(t *testing.T) {
 
 func TestSameLoginTwice(t *testing.T) {
 	t.Parallel()
-	other := strings.NewReplacer("uid=ada", "cn=other", "00000000000A", "00000000000b", "uid: ada", "uid: ADA").Replace(ada)
-	group := slapdtest.Entry("cn=g,"+slapdtest.Suffix, "objectClass", "posixGroup", "entryUUID", slapdtest.UUID(9), "cn", "g", "memberUid", "ada")
+	other := strings.NewReplacer("uid=ada", "cn=other", "00000000000A", "00000000000b", "uid: ada",
+		"uid: ADA").Replace(ada)
+	group := slapdtest.Entry("cn=g,"+slapdtest.Suffix, "objectClass", "posixGroup", "entryUUID", slapdtest.UUID(9), "cn",
+		"g", "memberUid", "ada")
 	c := fileConfig(t, ada+other+group)
 	c.GroupObjectFilter, c.GroupMembershipField = "(objectClass=posixGroup)", "memberUid"
 	s := open(t, c)

@@ -18,7 +18,8 @@ func TestPositionOfOpenLDAP(t *testing.T) {
 	again := read(t, s, user(0)).Position
 	server.Set(t, slapdtest.UserDN(0), "title", "Chief")
 	later := read(t, s).Position
-	if first.IsZero() || again.Compare(first) != directory.Same || later.Compare(first) != directory.Newer || first.Compare(later) != directory.Older {
+	if first.IsZero() || again.Compare(first) != directory.Same || later.Compare(first) != directory.Newer ||
+		first.Compare(later) != directory.Older {
 		t.Errorf("positions = %v, %v, %v, want two that are the same and a newer one", first, again, later)
 	}
 	if !strings.Contains(later.Name, server.URL+", OpenLDAP") || time.Since(later.Changed) > time.Minute {
@@ -33,8 +34,8 @@ func TestPositionOfOpenLDAP(t *testing.T) {
 	}
 }
 
-// controller is a domain controller that shows its position: invocation A, a highestCommittedUSN, and a vector with what
-// it has of controller B.
+// controller is a domain controller that shows its position: invocation A, a highestCommittedUSN, and a vector with
+// what it has of controller B.
 func controller(usn string, seenOfB uint64) *fake {
 	settings := "CN=NTDS Settings,CN=DC1,CN=Servers,CN=Sites,CN=Configuration,dc=example,dc=org"
 	vector := binary.LittleEndian.AppendUint32(nil, 2)
@@ -68,7 +69,8 @@ func TestPositionOfActiveDirectory(t *testing.T) {
 		t.Errorf("%v and %v: want the restored one to be older", good, restored)
 	}
 	const a, b = "41414141-4141-4141-4141-414141414141", "42424242-4242-4242-4242-424242424242"
-	if good.Server != a || good.Seen[a] != "4857" || good.Seen[b] != "10" || !strings.Contains(good.Name, "Active Directory DC1") {
+	if good.Server != a || good.Seen[a] != "4857" || good.Seen[b] != "10" ||
+		!strings.Contains(good.Name, "Active Directory DC1") {
 		t.Errorf("position = %+v, want invocation, USN, vector and name", good)
 	}
 }
@@ -76,17 +78,21 @@ func TestPositionOfActiveDirectory(t *testing.T) {
 func TestPositionOf389(t *testing.T) {
 	t.Parallel()
 	position := func(generation, csn string) directory.Position {
-		f := &fake{announces: paging, family: []attr{{"vendorVersion", []string{"389-Directory/2.3.1"}}, {"namingContexts", []string{"dc=example,dc=org"}}},
+		f := &fake{announces: paging, family: []attr{{"vendorVersion", []string{"389-Directory/2.3.1"}},
+			{"namingContexts", []string{"dc=example,dc=org"}}},
 			answer: func(q query) []message {
 				if !strings.Contains(q.filter, "nsTombstone") {
 					return []message{page("")}
 				}
-				return []message{entry(q.base, "nsds50ruv", "{replicageneration} "+generation, "{replica 1 ldap://a:389} 5f000000000000010000 "+csn, "{replica 2 ldap://b:389}"), done(0, "")}
+				return []message{entry(q.base, "nsds50ruv", "{replicageneration} "+generation,
+					"{replica 1 ldap://a:389} 5f000000000000010000 "+csn, "{replica 2 ldap://b:389}"), done(0, "")}
 			}}
 		return read(t, open(t, f.start(t))).Position
 	}
-	old, recent, other := position("5e", "69200000000000010000"), position("5e", "69200001000000010000"), position("5f", "69200001000000010000")
-	if old.Compare(recent) != directory.Older || other.Compare(recent) != directory.Incomparable || recent.Changed.Year() < 2025 {
+	old, recent, other := position("5e", "69200000000000010000"), position("5e", "69200001000000010000"),
+		position("5f", "69200001000000010000")
+	if old.Compare(recent) != directory.Older || other.Compare(recent) != directory.Incomparable ||
+		recent.Changed.Year() < 2025 {
 		t.Errorf("%v, %v, %v: want an older one, and one of another database", old, recent, other)
 	}
 }

@@ -32,15 +32,23 @@ func TestIncompleteAnswers(t *testing.T) {
 		{"busy", []message{done(goldap.LDAPResultBusy, "later")}, fault.Unavailable, `the server says "later"`},
 		{"unavailable", []message{done(goldap.LDAPResultUnavailable, "")}, fault.Unavailable, "Unavailable (52)"},
 		{"operations error", []message{done(goldap.LDAPResultOperationsError, "")}, fault.Denied, "set bind_cn"},
-		{"access", []message{done(goldap.LDAPResultInsufficientAccessRights, "")}, fault.Denied, "Insufficient Access Rights (50)"},
-		{"undefined attribute", []message{done(goldap.LDAPResultUndefinedAttributeType, "")}, fault.Invalid, "Undefined Attribute Type (17)"},
+		{"access", []message{done(goldap.LDAPResultInsufficientAccessRights, "")}, fault.Denied,
+			"Insufficient Access Rights (50)"},
+		{"undefined attribute", []message{done(goldap.LDAPResultUndefinedAttributeType, "")}, fault.Invalid,
+			"Undefined Attribute Type (17)"},
 		{"code that nobody knows", []message{done(4242, "")}, fault.Unavailable, "(4242)"},
 		{"hang-up", []message{{hangUp: true}}, fault.Unavailable, "the connection failed"},
-		{"garbage", []message{{raw: []byte("\x30\x82\xff\xffHTTP/1.1 400 Bad Request\r\n\r\n")}, {hangUp: true}}, fault.Unavailable, "the connection failed"},
-		{"entry without attributes list", []message{{raw: []byte("\x30\x0a\x02\x01\x03\x64\x05\x04\x03cn=")}, page("")}, fault.Unavailable, ""},
-		{"another operation's answer", []message{result(goldap.ApplicationModifyResponse, 0, "")}, fault.Unavailable, "unknown tag"},
-		{"notice of disconnection", []message{{op: result(goldap.ApplicationExtendedResponse, 52, "bye").op, id: &notice}, {hangUp: true}}, fault.Unavailable, `Unavailable (52): the server is shutting down or offline: the server says "the server closed the connection: bye"`},
-		{"notice that the account is unwelcome", []message{{op: result(goldap.ApplicationExtendedResponse, 8, "sign").op, id: &notice}, {hangUp: true}}, fault.Denied, "sign"},
+		{"garbage", []message{{raw: []byte("\x30\x82\xff\xffHTTP/1.1 400 Bad Request\r\n\r\n")}, {hangUp: true}},
+			fault.Unavailable, "the connection failed"},
+		{"entry without attributes list", []message{{raw: []byte("\x30\x0a\x02\x01\x03\x64\x05\x04\x03cn=")}, page("")},
+			fault.Unavailable, ""},
+		{"another operation's answer", []message{result(goldap.ApplicationModifyResponse, 0, "")}, fault.Unavailable,
+			"unknown tag"},
+		{"notice of disconnection", []message{{op: result(goldap.ApplicationExtendedResponse, 52, "bye").op, id: &notice},
+			{hangUp: true}}, fault.Unavailable,
+			`Unavailable (52): the server is shutting down or offline: the server says "the server closed the connection: bye"`},
+		{"notice that the account is unwelcome", []message{{op: result(goldap.ApplicationExtendedResponse, 8, "sign").op,
+			id: &notice}, {hangUp: true}}, fault.Denied, "sign"},
 		{"success without the paging control", []message{done(0, "")}, fault.Unavailable, "announces paging"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -65,16 +73,20 @@ func TestRefusedBindAccounts(t *testing.T) {
 		want []string
 	}{
 		{goldap.LDAPResultInvalidCredentials, fmt.Sprintf(ad, "52e"), []string{"the password or the name is wrong"}},
-		{goldap.LDAPResultInvalidCredentials, fmt.Sprintf(ad, "532"), []string{"the password has expired", "set a new password"}},
+		{goldap.LDAPResultInvalidCredentials, fmt.Sprintf(ad, "532"),
+			[]string{"the password has expired", "set a new password"}},
 		{goldap.LDAPResultInvalidCredentials, fmt.Sprintf(ad, "533"), []string{"the account is disabled", "enable it"}},
 		{goldap.LDAPResultInvalidCredentials, fmt.Sprintf(ad, "701"), []string{"the account has expired", "accountExpires"}},
 		{goldap.LDAPResultInvalidCredentials, fmt.Sprintf(ad, "773"), []string{"the password must be changed first"}},
 		{goldap.LDAPResultInvalidCredentials, fmt.Sprintf(ad, "775"), []string{"the account is locked out", "unlock it"}},
 		{goldap.LDAPResultInvalidCredentials, fmt.Sprintf(ad, "123"), []string{"check bind_cn"}},
-		{goldap.LDAPResultUnwillingToPerform, "Account inactivated. Contact system administrator.", []string{"the account is disabled", "enable it"}},
-		{goldap.LDAPResultConstraintViolation, "Exceed password retry limit. Please try later.", []string{"the account is locked out"}},
+		{goldap.LDAPResultUnwillingToPerform, "Account inactivated. Contact system administrator.",
+			[]string{"the account is disabled", "enable it"}},
+		{goldap.LDAPResultConstraintViolation, "Exceed password retry limit. Please try later.",
+			[]string{"the account is locked out"}},
 		{goldap.LDAPResultInvalidCredentials, "password expired!", []string{"the password has expired"}},
-		{goldap.LDAPResultUnwillingToPerform, "NDS error: log account expired (-220)", []string{"the account is disabled or has expired"}},
+		{goldap.LDAPResultUnwillingToPerform, "NDS error: log account expired (-220)",
+			[]string{"the account is disabled or has expired"}},
 	} {
 		f := &fake{bind: result(goldap.ApplicationBindResponse, tc.code, tc.said)}
 		c := f.start(t)
@@ -118,19 +130,25 @@ func TestPaging(t *testing.T) {
 			return []message{page("go on")}
 		}, want: []string{"a"}},
 		{name: "nobody", announces: paging, answer: func(query) []message { return []message{page("")} }},
-		{name: "no paging", announces: []string{}, answer: func(query) []message { return []message{person("b"), person("a"), done(0, "")} }, want: []string{"a", "b"}},
+		{name: "no paging", announces: []string{}, answer: func(query) []message {
+			return []message{person("b"),
+				person("a"), done(0, "")}
+		}, want: []string{"a", "b"}},
 		{name: "a page without the control after a cookie", announces: []string{}, answer: func(q query) []message {
 			if q.n == 1 {
 				return []message{person("a"), page("x")}
 			}
 			return []message{done(0, "")}
 		}, fail: "gave a cookie for another page"},
-		{name: "hidden root DSE", answer: func(query) []message { return []message{person("a"), page("")} }, want: []string{"a"}},
-		{name: "the same page forever", announces: paging, answer: func(query) []message { return []message{person("a"), person("b"), page("x")} }, fail: "repeats a page"},
+		{name: "hidden root DSE", answer: func(query) []message { return []message{person("a"), page("")} },
+			want: []string{"a"}},
+		{name: "the same page forever", announces: paging,
+			answer: func(query) []message { return []message{person("a"), person("b"), page("x")} }, fail: "repeats a page"},
 		{name: "a circle of pages", announces: paging, answer: func(q query) []message {
 			return []message{person(string(rune('a' + q.n%3))), page(fmt.Sprint(q.n))}
 		}, fail: "repeats a page"},
-		{name: "empty pages forever", announces: paging, answer: func(q query) []message { return []message{page(fmt.Sprint(q.n))} }, fail: "empty pages in a row"},
+		{name: "empty pages forever", announces: paging,
+			answer: func(q query) []message { return []message{page(fmt.Sprint(q.n))} }, fail: "empty pages in a row"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -200,7 +218,8 @@ func ranged(total, perAnswer, end int) func(q query) []message {
 			return []message{person("u0"), person("u1"), person("u2"), person("u3"), page("")}
 		case q.base == "dc=example,dc=org":
 			return []message{
-				entryOf("cn=big,dc=example,dc=org", attr{"CN", []string{"big"}}, attr{"ENTRYUUID", []string{"G"}}, attr{"cn;lang-de", []string{"gross"}},
+				entryOf("cn=big,dc=example,dc=org", attr{"CN", []string{"big"}}, attr{"ENTRYUUID", []string{"G"}},
+					attr{"cn;lang-de", []string{"gross"}},
 					attr{"member", nil}, attr{fmt.Sprintf("member;range=0-%d", perAnswer-1), values(0, perAnswer)}), page(""),
 			}
 		}
@@ -213,7 +232,8 @@ func ranged(total, perAnswer, end int) func(q query) []message {
 		if from >= end {
 			return []message{entryOf(q.base), done(0, "")}
 		}
-		return []message{entry(q.base, fmt.Sprintf("member;range=%d-%s", from, last), values(from, from+perAnswer)...), done(0, "")}
+		return []message{entry(q.base, fmt.Sprintf("member;range=%d-%s", from, last), values(from, from+perAnswer)...),
+			done(0, "")}
 	}
 }
 

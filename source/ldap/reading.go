@@ -38,7 +38,8 @@ type reading struct {
 // newReading prepares a read: it finds out how far the server is, and reads its schema where attributes are used that
 // the standard schemas do not have.
 func newReading(ctx context.Context, s *Source, dir searcher, q directory.Query) (*reading, error) {
-	r := &reading{src: s, dir: dir, now: s.now(), user: s.user, group: s.group, known: map[directory.Kind]map[string]directory.ID{}}
+	r := &reading{src: s, dir: dir, now: s.now(), user: s.user, group: s.group,
+		known: map[directory.Kind]map[string]directory.ID{}}
 	if se, ok := dir.(*session); ok {
 		var err error
 		if r.position, err = se.position(ctx, s.cfg.BaseDN); err != nil {
@@ -151,7 +152,8 @@ func (r *reading) all(ctx context.Context) error {
 		}
 		r.keep(s, records)
 		if nameless > 0 {
-			r.doubts = append(r.doubts, fmt.Sprintf("%d of the %ss that were read cannot be told from others (see the findings): a known entry may be among them", nameless, s.kind))
+			r.doubts = append(r.doubts, fmt.Sprintf("%d of the %ss that were read cannot be told from others (see the "+
+				"findings): a known entry may be among them", nameless, s.kind))
 		}
 	}
 	return r.resolveAll(ctx)
@@ -160,11 +162,13 @@ func (r *reading) all(ctx context.Context) error {
 // noIdentifier is the error for a kind of which no entry can be used: that is a configuration, not an entry.
 func (r *reading) noIdentifier(s *scope, n int) error {
 	problem := r.findings[len(r.findings)-1]
-	hint := "set object_uniqueness_field to an attribute that the entries have: objectGUID for Active Directory, ipaUniqueID for FreeIPA, nsUniqueId for 389, entryUUID for OpenLDAP"
+	hint := "set object_uniqueness_field to an attribute that the entries have: objectGUID for Active Directory, " +
+		"ipaUniqueID for FreeIPA, nsUniqueId for 389, entryUUID for OpenLDAP"
 	if _, file := r.dir.(*file); file {
 		hint = "export operational attributes too, for example with: ldapsearch -LLL … '*' '+'"
 	}
-	return fault.Errorf(fault.Invalid, "read %s: none of the %d %ss found can be used: %s (%s): %s", r.dir, n, s.kind, problem.Problem, problem.DN, hint)
+	return fault.Errorf(fault.Invalid, "read %s: none of the %d %ss found can be used: %s (%s): %s", r.dir, n, s.kind,
+		problem.Problem, problem.DN, hint)
 }
 
 func (r *reading) keep(s *scope, records []record) {
@@ -206,8 +210,9 @@ func (r *reading) scan(ctx context.Context, s *scope, filter string) ([]record, 
 	return r.usable(records), nil
 }
 
-// visible fails a read in which accounts of Active Directory lack an attribute that decides whether they are active. The
-// server gives both to every account, so the bind account may not read them, and every account would count as active.
+// visible fails a read in which accounts of Active Directory lack an attribute that decides whether they are
+// active. The server gives both to every account, so the bind account may not read them, and every account would
+// count as active.
 func (r *reading) visible(d *decoder) error {
 	if d.scope.kind != directory.User || !r.dir.about().domain {
 		return nil
@@ -218,7 +223,8 @@ func (r *reading) visible(d *decoder) error {
 	}
 	for i, n := range d.hidden {
 		if n > 0 {
-			return fault.Errorf(fault.Denied, "read users on %s: %d of %d accounts have no %s, which Active Directory gives to each of them: "+
+			return fault.Errorf(fault.Denied, "read users on %s: %d of %d accounts have no %s, which Active Directory "+
+				"gives to each of them: "+
 				"%s may not read it. Grant it the right to read the property set \"Account Restrictions\" of user objects "+
 				"(or membership in \"Pre-Windows 2000 Compatible Access\")", r.dir, n, d.users, activityAttributes[i], account)
 		}
@@ -237,7 +243,10 @@ func (r *reading) find(rec *record, problem string) {
 // usable sorts records by ID and sets aside those that have a problem or share an ID: which of them is the known one
 // cannot be told. An entry that the server gave twice is one entry.
 func (r *reading) usable(records []record) []record {
-	slices.SortStableFunc(records, func(a, b record) int { return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.norm, b.norm)) })
+	slices.SortStableFunc(records, func(a, b record) int {
+		return cmp.Or(cmp.Compare(a.key, b.key),
+			cmp.Compare(a.norm, b.norm))
+	})
 	records = slices.CompactFunc(records, func(a, b record) bool { return a.key == b.key && a.norm == b.norm })
 	out := records[:0]
 	for i := 0; i < len(records); {
@@ -269,7 +278,8 @@ func (r *reading) shared(same []record) {
 				others = append(others, same[j].DN)
 			}
 		}
-		r.find(&rec, fmt.Sprintf("it shares its unique id with %s: make object_uniqueness_field unique, or read again if the entry was moved just now", strings.Join(others, " and ")))
+		r.find(&rec, fmt.Sprintf("it shares its unique id with %s: make object_uniqueness_field unique, or read again "+
+			"if the entry was moved just now", strings.Join(others, " and ")))
 		r.held = append(r.held, rec)
 	}
 }
@@ -294,7 +304,8 @@ func (r *reading) remainder(ctx context.Context, dn string, p partial) ([][]byte
 	var values [][]byte
 	for last := false; !last; {
 		found, start := false, p.next
-		req := request{base: dn, scope: ldap.ScopeBaseObject, filter: "(objectClass=*)", attrs: []string{fmt.Sprintf("%s;range=%d-*", p.name, p.next)}}
+		req := request{base: dn, scope: ldap.ScopeBaseObject, filter: "(objectClass=*)",
+			attrs: []string{fmt.Sprintf("%s;range=%d-*", p.name, p.next)}}
 		err := r.search(ctx, req, func(e *ldap.Entry) error {
 			for _, a := range e.Attributes {
 				base, next, end, ok := parseRange(a.Name)
@@ -310,7 +321,8 @@ func (r *reading) remainder(ctx context.Context, dn string, p partial) ([][]byte
 			return nil, err
 		}
 		if !found || !last && p.next <= start {
-			return nil, fault.Errorf(fault.Unavailable, "read %s of %s on %s: the server gave the first %d values and not the rest", p.name, dn, r.dir, start)
+			return nil, fault.Errorf(fault.Unavailable, "read %s of %s on %s: the server gave the first %d values and not "+
+				"the rest", p.name, dn, r.dir, start)
 		}
 	}
 	return values, nil
@@ -331,7 +343,8 @@ func (r *reading) snapshot() directory.Snapshot {
 	})
 	slices.SortFunc(r.absent, directory.Ref.Compare)
 	return directory.Snapshot{
-		Entries: entries, Absent: r.absent, Findings: r.findings, Doubts: r.doubts, Notes: r.notes, Referrals: r.dir.referrals(),
-		Coverage: r.coverage, Position: r.position,
+		Entries: entries, Absent: r.absent, Findings: r.findings, Doubts: r.doubts, Notes: r.notes,
+		Referrals: r.dir.referrals(),
+		Coverage:  r.coverage, Position: r.position,
 	}
 }

@@ -73,7 +73,8 @@ var rootAttributes = []string{
 // probe reads the root DSE. One that cannot be read is no error: then nothing is known about the server.
 func (s *session) probe(ctx context.Context) error {
 	s.root = &rootDSE{family: unknownFamily, types: standardSchema}
-	req := ldap.NewSearchRequest("", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", rootAttributes, nil)
+	req := ldap.NewSearchRequest("", ldap.ScopeBaseObject, ldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)",
+		rootAttributes, nil)
 	_, err := s.page(ctx, "read the root DSE of "+s.String(), req, func(e *ldap.Entry) error {
 		s.root = parseRootDSE(e)
 		return nil
@@ -93,7 +94,8 @@ func isResult(err error) bool {
 func parseRootDSE(e *ldap.Entry) *rootDSE {
 	r := &rootDSE{
 		vendor: e.GetEqualFoldAttributeValue("vendorName"), version: e.GetEqualFoldAttributeValue("vendorVersion"),
-		controls: e.GetEqualFoldAttributeValues("supportedControl"), contexts: e.GetEqualFoldAttributeValues("namingContexts"),
+		controls:  e.GetEqualFoldAttributeValues("supportedControl"),
+		contexts:  e.GetEqualFoldAttributeValues("namingContexts"),
 		subschema: e.GetEqualFoldAttributeValue("subschemaSubentry"), types: standardSchema,
 		service: e.GetEqualFoldAttributeValue("dsServiceName"), usn: e.GetEqualFoldAttributeValue("highestCommittedUSN"),
 	}
@@ -111,7 +113,8 @@ func familyOf(r *rootDSE, e *ldap.Entry) family {
 	switch {
 	case r.domain, e.GetEqualFoldAttributeValue("forestFunctionality") != "":
 		return activeDirectory
-	case slices.ContainsFunc(e.GetEqualFoldAttributeValues("objectClass"), func(c string) bool { return strings.EqualFold(c, "OpenLDAProotDSE") }):
+	case slices.ContainsFunc(e.GetEqualFoldAttributeValues("objectClass"),
+		func(c string) bool { return strings.EqualFold(c, "OpenLDAProotDSE") }):
 		return openLDAP
 	case slices.ContainsFunc(r.contexts, func(c string) bool { return strings.EqualFold(c, "o=ipaca") }):
 		return freeIPA
@@ -201,8 +204,9 @@ func (s *session) controllerPosition(ctx context.Context, base string, p *direct
 	return nil
 }
 
-// readVector adds the cursors of an up-to-dateness vector, UPTODATE_VECTOR_V1_EXT or V2_EXT ([MS-DRSR], sections 5.202 and
-// 5.203): a header of 16 bytes with version and count, then an invocationId and a USN each, and in version 2 a time.
+// readVector adds the cursors of an up-to-dateness vector, UPTODATE_VECTOR_V1_EXT or V2_EXT ([MS-DRSR], sections
+// 5.202 and 5.203): a header of 16 bytes with version and count, then an invocationId and a USN each, and in
+// version 2 a time.
 func readVector(raw []byte, seen map[string]string) {
 	const header, id, usn = 16, 16, 8
 	if len(raw) < header {
@@ -238,9 +242,9 @@ func (s *session) contextPosition(ctx context.Context, base string, p *directory
 	return err
 }
 
-// replicaPosition is that of 389 Directory Server: the replica update vector, which is kept in a tombstone. Its values are
-// "{replicageneration} 5f…" and "{replica 1 ldap://host:389} <first CSN> <last CSN>". A vector of another generation is
-// another database.
+// replicaPosition is that of 389 Directory Server: the replica update vector, which is kept in a tombstone. Its
+// values are "{replicageneration} 5f…" and "{replica 1 ldap://host:389} <first CSN> <last CSN>". A vector of
+// another generation is another database.
 func (s *session) replicaPosition(ctx context.Context, base string, p *directory.Position) error {
 	values, err := s.valuesAt(ctx, request{base: base, scope: ldap.ScopeWholeSubtree, attrs: []string{"nsds50ruv"},
 		filter: "(&(nsUniqueId=ffffffff-ffffffff-ffffffff-ffffffff)(objectClass=nsTombstone))"})
@@ -271,9 +275,12 @@ func (s *session) replicaPosition(ctx context.Context, base string, p *directory
 
 // refuseCatalog refuses the Global Catalog of Active Directory, which has only a part of each entry.
 func (s *session) refuseCatalog() error {
-	if s.root.family != activeDirectory || !strings.HasSuffix(s.server.addr, ":3268") && !strings.HasSuffix(s.server.addr, ":3269") {
+	if s.root.family != activeDirectory || !strings.HasSuffix(s.server.addr, ":3268") &&
+		!strings.HasSuffix(s.server.addr, ":3269") {
 		return nil
 	}
-	return fault.New(fault.Invalid, "connect to "+s.String(), fmt.Errorf("this is the port of the Global Catalog, which lacks accountExpires, "+
-		"employeeID, title, department and proxyAddresses, and the members of other domains' global groups: use port 389 or 636"))
+	return fault.New(fault.Invalid, "connect to "+s.String(), fmt.Errorf("this is the port of the Global Catalog, "+
+		"which lacks accountExpires, "+
+		"employeeID, title, department and proxyAddresses, and the members of other domains' global groups: use port "+
+		"389 or 636"))
 }

@@ -48,7 +48,8 @@ func ruleFor(attr string) rule {
 
 // linkAttributes are attributes of syntax DN that the standard schemas do not have.
 var linkAttributes = []string{
-	"aliasedobjectname", "directreports", "managedobjects", "parent", "lastknownparent", "objectcategory", "memberuser", "primarygroup",
+	"aliasedobjectname", "directreports", "managedobjects", "parent", "lastknownparent", "objectcategory", "memberuser",
+	"primarygroup",
 }
 
 // valuesOf returns an entry's values of an attribute and its subtypes by options (RFC 4512, section 2.5.2).
@@ -83,13 +84,16 @@ func describes(asked, name string) bool {
 // superclasses has the object classes of the standard schemas (RFC 4519, 2798, 2307, Active Directory): a server knows
 // that an inetOrgPerson is a person, and an export from OpenLDAP says so only where the entry was written so.
 var superclasses = map[string]string{
-	"person": "top", "organizationalperson": "person", "inetorgperson": "organizationalperson", "residentialperson": "person",
-	"user": "organizationalperson", "computer": "user", "contact": "organizationalperson",
+	"person": "top", "organizationalperson": "person", "inetorgperson": "organizationalperson",
+	"residentialperson": "person",
+	"user":              "organizationalperson", "computer": "user", "contact": "organizationalperson",
 	"msds-managedserviceaccount": "computer", "msds-groupmanagedserviceaccount": "computer",
 	"posixaccount": "top", "shadowaccount": "top", "posixgroup": "top", "account": "top",
 	"group": "top", "groupofnames": "top", "groupofuniquenames": "top", "groupofurls": "top", "groupofmembers": "top",
-	"organization": "top", "organizationalunit": "top", "organizationalrole": "top", "domain": "top", "dcobject": "top", "container": "top",
-	"inetuser": "top", "mailrecipient": "top", "ipaobject": "top", "ipausergroup": "nestedgroup", "nestedgroup": "groupofnames",
+	"organization": "top", "organizationalunit": "top", "organizationalrole": "top", "domain": "top", "dcobject": "top",
+	"container": "top",
+	"inetuser":  "top", "mailrecipient": "top", "ipaobject": "top", "ipausergroup": "nestedgroup",
+	"nestedgroup": "groupofnames",
 }
 
 // isClass reports whether class is want or has it above itself; both are lower case.
@@ -108,8 +112,9 @@ func isClass(class, want string) bool {
 // conflictAttribute marks the conflict objects of 389 Directory Server and FreeIPA.
 const conflictAttribute = "nsds5ReplConflict"
 
-// conflictName reports whether an entry's own RDN is what replication leaves where one name was added on two servers: on
-// Active Directory a value that ends with a line feed, CNF: and a GUID; on 389 Directory Server an RDN with nsuniqueid.
+// conflictName reports whether an entry's own RDN is what replication leaves where one name was added on two
+// servers: on Active Directory a value that ends with a line feed, CNF: and a GUID; on 389 Directory Server an RDN
+// with nsuniqueid.
 func conflictName(dn string) bool {
 	if !strings.Contains(dn, "CNF:") && !strings.Contains(strings.ToLower(dn), "nsuniqueid=") {
 		return false

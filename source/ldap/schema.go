@@ -223,7 +223,8 @@ func (s *session) readSchema(ctx context.Context) error {
 		return nil
 	}
 	var values []string
-	req := request{base: s.root.subschema, scope: ldap.ScopeBaseObject, filter: "(objectClass=*)", attrs: []string{"attributeTypes"}}
+	req := request{base: s.root.subschema, scope: ldap.ScopeBaseObject, filter: "(objectClass=*)",
+		attrs: []string{"attributeTypes"}}
 	err := s.search(ctx, req, func(e *ldap.Entry) error {
 		values = e.GetEqualFoldAttributeValues("attributeTypes")
 		return nil
@@ -279,8 +280,10 @@ func (k *attributeKind) judge(equality, syntax string) {
 	const base = "1.3.6.1.4.1.1466.115.121.1."
 	syntax, _, _ = strings.Cut(strings.Trim(syntax, "'"), "{")
 	rule := strings.ToLower(equality)
-	k.dn = strings.Contains(rule, "distinguishednamematch") || strings.Contains(rule, "uniquemembermatch") || syntax == base+"12"
-	k.binary = slices.Contains([]string{base + "4", base + "5", base + "8", base + "9", base + "10", base + "23", base + "28", base + "40"}, syntax)
+	k.dn = strings.Contains(rule, "distinguishednamematch") || strings.Contains(rule, "uniquemembermatch") ||
+		syntax == base+"12"
+	k.binary = slices.Contains([]string{base + "4", base + "5", base + "8", base + "9", base + "10", base + "23",
+		base + "28", base + "40"}, syntax)
 	switch {
 	case rule != "":
 		k.exact = !strings.HasPrefix(rule, "caseignore") && !k.dn && rule != "uuidmatch" && rule != "telephonenumbermatch"

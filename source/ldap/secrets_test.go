@@ -67,7 +67,8 @@ func TestPasswordFile(t *testing.T) {
 
 func TestClockDecidesExpiry(t *testing.T) {
 	t.Parallel()
-	c := fileConfig(t, strings.Replace(ada, "uid: ada\n", "uid: ada\nuserAccountControl: 512\naccountExpires: 132223104000000000\n", 1)) // 2020-01-01
+	c := fileConfig(t, strings.Replace(ada, "uid: ada\n", "uid: ada\nuserAccountControl: 512\naccountExpires: "+
+		"132223104000000000\n", 1)) // 2020-01-01
 	for year, want := range map[int]bool{2019: true, 2020: false} {
 		s, err := ldap.New(c, nil, ldap.WithClock(func() time.Time { return time.Date(year, 6, 1, 0, 0, 0, 0, time.UTC) }))
 		if err != nil {

@@ -56,10 +56,12 @@ func parseServer(uri string) (server, error) {
 	u, err := url.Parse(uri)
 	if err != nil {
 		// url.Error repeats the URI, which might carry a password: say only what is wrong.
-		return server{}, errors.New("one of the URIs cannot be parsed: want ldap://host[:port], ldaps://host[:port] or file:///path.ldif")
+		return server{}, errors.New("one of the URIs cannot be parsed: want ldap://host[:port], ldaps://host[:port] or " +
+			"file:///path.ldif")
 	}
 	if u.User != nil {
-		return server{}, fmt.Errorf("%s: a name or password does not belong into the URI: use bind_cn and bind_password_file", u.Redacted())
+		return server{}, fmt.Errorf("%s: a name or password does not belong into the URI: use bind_cn and "+
+			"bind_password_file", u.Redacted())
 	}
 	switch scheme := strings.ToLower(u.Scheme); scheme {
 	case "file":

@@ -141,7 +141,8 @@ func (s *session) about() *rootDSE { return s.root }
 // search implements searcher with simple paged results (RFC 2696).
 func (s *session) search(ctx context.Context, r request, each func(*ldap.Entry) error) error {
 	op := fmt.Sprintf("search %s on %s", r.base, s)
-	req := ldap.NewSearchRequest(r.base, r.scope, ldap.NeverDerefAliases, r.limit, r.seconds, false, r.filter, r.attrs, nil)
+	req := ldap.NewSearchRequest(r.base, r.scope, ldap.NeverDerefAliases, r.limit, r.seconds, false, r.filter, r.attrs,
+		nil)
 	if !r.paged {
 		_, err := s.page(ctx, op, req, each)
 		return err
@@ -175,7 +176,8 @@ func (s *session) search(ctx context.Context, r request, each func(*ldap.Entry) 
 }
 
 // page runs one search operation to its end and returns the cookie of the next page.
-func (s *session) page(parent context.Context, op string, req *ldap.SearchRequest, each func(*ldap.Entry) error) ([]byte, error) {
+func (s *session) page(parent context.Context, op string, req *ldap.SearchRequest,
+	each func(*ldap.Entry) error) ([]byte, error) {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() { s.raw.Close() })

@@ -43,8 +43,8 @@ func WithEnv(getenv func(string) string) Option { return func(s *Source) { s.get
 // WithStrictFiles refuses a password file that everybody may read, instead of warning.
 func WithStrictFiles() Option { return func(s *Source) { s.strictFiles = true } }
 
-// WithProgress has fn called for each search and for each thousand entries of one: a large directory behind a slow line is
-// read for long before there is anything else to tell.
+// WithProgress has fn called for each search and for each thousand entries of one: a large directory behind a slow
+// line is read for long before there is anything else to tell.
 func WithProgress(fn func()) Option { return func(s *Source) { s.progress = fn } }
 
 // New returns a source. attributes are the LDAP attributes that mappings name; they appear on entries under just these
@@ -57,7 +57,8 @@ func New(cfg Config, attributes []string, options ...Option) (*Source, error) {
 	}
 	for _, name := range attributes {
 		if !attributeForm.MatchString(name) {
-			return nil, fault.New(fault.Invalid, op, fmt.Errorf("a mapping asks for %q, which is not the name of an LDAP attribute", name))
+			return nil, fault.New(fault.Invalid, op, fmt.Errorf("a mapping asks for %q, which is not the name of an LDAP "+
+				"attribute", name))
 		}
 	}
 	servers, err := parseServers(cfg.ServerURI)
@@ -165,7 +166,8 @@ func userScope(c *Config, extra []string) scope {
 	if c.UserNameField != "" {
 		login = []string{c.UserNameField}
 	}
-	s := scope{kind: directory.User, enabled: c.SyncUsers, base: c.userBase(), filter: c.UserObjectFilter, unique: identifierFor(c.userUniqueness(), standardSchema)}
+	s := scope{kind: directory.User, enabled: c.SyncUsers, base: c.userBase(), filter: c.UserObjectFilter,
+		unique: identifierFor(c.userUniqueness(), standardSchema)}
 	s.outputs = []output{
 		{directory.UserName, login},
 		{directory.DisplayName, []string{"displayName"}},
@@ -180,7 +182,8 @@ func userScope(c *Config, extra []string) scope {
 }
 
 func groupScope(c *Config, extra []string) scope {
-	s := scope{kind: directory.Group, enabled: c.SyncGroups, base: c.groupBase(), filter: c.GroupObjectFilter, unique: identifierFor(c.groupUniqueness(), standardSchema), members: c.GroupMembershipField}
+	s := scope{kind: directory.Group, enabled: c.SyncGroups, base: c.groupBase(), filter: c.GroupObjectFilter,
+		unique: identifierFor(c.groupUniqueness(), standardSchema), members: c.GroupMembershipField}
 	s.outputs = []output{
 		{directory.DisplayName, []string{"cn"}},
 		{directory.CommonName, []string{"cn"}},

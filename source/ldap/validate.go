@@ -33,7 +33,8 @@ func (c Config) Validate() error {
 	if c.PageSize < 1 || c.PageSize > 100_000 {
 		p.add("page_size", "%d: want 1 to 100000", c.PageSize)
 	}
-	for field, d := range map[string]time.Duration{"connect_timeout": c.ConnectTimeout, "request_timeout": c.RequestTimeout} {
+	for field, d := range map[string]time.Duration{"connect_timeout": c.ConnectTimeout,
+		"request_timeout": c.RequestTimeout} {
 		if d < 0 {
 			p.add(field, "%v: want a positive duration such as 30s", d)
 		}
@@ -53,7 +54,8 @@ func (c *Config) validateServer(p *problems) {
 			plain++
 		}
 		if c.exposes(s) {
-			p.add("server_uri", "%s would carry the bind password in the clear: use ldaps://, start_tls: true or, if the network is trusted, allow_plaintext: true", s)
+			p.add("server_uri", "%s would carry the bind password in the clear: use ldaps://, start_tls: true or, if the "+
+				"network is trusted, allow_plaintext: true", s)
 		}
 	}
 	if c.StartTLS && plain == 0 && err == nil {
@@ -112,8 +114,9 @@ func (c *Config) validateScope(p *problems) {
 	}
 	for field, name := range map[string]string{
 		"group_membership_field": c.GroupMembershipField, "object_uniqueness_field": c.ObjectUniquenessField,
-		"user_object_uniqueness_field": c.UserObjectUniquenessField, "group_object_uniqueness_field": c.GroupObjectUniquenessField,
-		"user_name_field": c.UserNameField,
+		"user_object_uniqueness_field":  c.UserObjectUniquenessField,
+		"group_object_uniqueness_field": c.GroupObjectUniquenessField,
+		"user_name_field":               c.UserNameField,
 	} {
 		if name != "" && !attributeForm.MatchString(name) {
 			p.add(field, "%q is not the name of an LDAP attribute", name)

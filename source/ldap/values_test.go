@@ -25,31 +25,39 @@ func uuid(name string) string {
 
 // someone is a person in LDIF; pairs come after what every person has.
 func someone(uid string, pairs ...string) string {
-	return slapdtest.Entry("uid="+uid+","+peopleDN, append([]string{"objectClass", "inetOrgPerson", "entryUUID", uuid(uid), "uid", uid, "cn", uid, "sn", uid}, pairs...)...)
+	return slapdtest.Entry("uid="+uid+","+peopleDN, append([]string{"objectClass", "inetOrgPerson", "entryUUID",
+		uuid(uid), "uid", uid, "cn", uid, "sn", uid}, pairs...)...)
 }
 
 func team(cn string, pairs ...string) string {
-	return slapdtest.Entry("cn="+cn+","+groupsDN, append([]string{"objectClass", "groupOfNames", "entryUUID", uuid(cn), "cn", cn}, pairs...)...)
+	return slapdtest.Entry("cn="+cn+","+groupsDN, append([]string{"objectClass", "groupOfNames", "entryUUID", uuid(cn),
+		"cn", cn}, pairs...)...)
 }
 
-// TestTextThatIsNotUTF8: a value of a text attribute that is not UTF-8 holds its entry, which is named with the attribute.
-// All other entries, and memberships of the held one, go on.
+// TestTextThatIsNotUTF8: a value of a text attribute that is not UTF-8 holds its entry, which is named with the
+// attribute. All other entries, and memberships of the held one, go on.
 func TestTextThatIsNotUTF8(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ bad, attr string }{
-		"family name":            {someone("luis", "givenName", "L", "cn", "x", "sn", "Mu\xf1oz"), `its sn is not UTF-8: "Mu\xf1oz" (ISO 8859-1? Then it reads "Muñoz"`},
-		"a later value":          {someone("luis", "mail", "a@example.org", "mail", "b\xe4@example.org"), "its mail is not UTF-8"},
-		"a cut character":        {someone("luis", "displayName", "Lui\xc3"), "its displayName is not UTF-8"},
-		"mapped attribute":       {someone("luis", "title", "Chef d'\xe9quipe"), "its title is not UTF-8"},
-		"under another name":     {someone("luis", "2.5.4.12", "Chef d'\xe9quipe"), "its title is not UTF-8"},
-		"unique id":              {slapdtest.Entry("uid=luis,"+peopleDN, "objectClass", "inetOrgPerson", "entryUUID", "id-\xff", "uid", "luis", "sn", "x"), "its entryUUID cannot be used: not UTF-8"},
-		"DN":                     {slapdtest.Entry("uid=lu\xeds,"+peopleDN, "objectClass", "inetOrgPerson", "entryUUID", uuid("luis"), "uid", "luis", "sn", "x"), "its DN is not UTF-8"},
-		"member of a group":      {team("odd", "member", "uid=ada,"+peopleDN, "member", "uid=lu\xeds,"+peopleDN), "a value of its member is not UTF-8"},
+		"family name": {someone("luis", "givenName", "L", "cn", "x", "sn", "Mu\xf1oz"),
+			`its sn is not UTF-8: "Mu\xf1oz" (ISO 8859-1? Then it reads "Muñoz"`},
+		"a later value": {someone("luis", "mail", "a@example.org", "mail", "b\xe4@example.org"),
+			"its mail is not UTF-8"},
+		"a cut character":    {someone("luis", "displayName", "Lui\xc3"), "its displayName is not UTF-8"},
+		"mapped attribute":   {someone("luis", "title", "Chef d'\xe9quipe"), "its title is not UTF-8"},
+		"under another name": {someone("luis", "2.5.4.12", "Chef d'\xe9quipe"), "its title is not UTF-8"},
+		"unique id": {slapdtest.Entry("uid=luis,"+peopleDN, "objectClass", "inetOrgPerson", "entryUUID",
+			"id-\xff", "uid", "luis", "sn", "x"), "its entryUUID cannot be used: not UTF-8"},
+		"DN": {slapdtest.Entry("uid=lu\xeds,"+peopleDN, "objectClass", "inetOrgPerson", "entryUUID",
+			uuid("luis"), "uid", "luis", "sn", "x"), "its DN is not UTF-8"},
+		"member of a group": {team("odd", "member", "uid=ada,"+peopleDN, "member", "uid=lu\xeds,"+peopleDN),
+			"a value of its member is not UTF-8"},
 		"description of a group": {team("odd", "description", "Caf\xe9"), "its description is not UTF-8"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := open(t, fileConfig(t, someone("ada")+team("staff", "member", "uid=ada,"+peopleDN, "member", "uid=luis,"+peopleDN)+tc.bad), "title")
+			s := open(t, fileConfig(t, someone("ada")+team("staff", "member", "uid=ada,"+peopleDN, "member",
+				"uid=luis,"+peopleDN)+tc.bad), "title")
 			snap := read(t, s)
 			if got := names(snap); !slices.Equal(got, []string{"ada", "staff"}) {
 				t.Errorf("entries = %v, want ada and staff", got)
@@ -79,10 +87,12 @@ func TestBinaryAttributes(t *testing.T) {
 	}
 }
 
-// TestOrderOfValuesMeansNothing: the same sets give the same snapshot in whatever order a server gives entries and values.
+// TestOrderOfValuesMeansNothing: the same sets give the same snapshot in whatever order a server gives entries and
+// values.
 func TestOrderOfValuesMeansNothing(t *testing.T) {
 	t.Parallel()
-	mails := []string{"mail", "mia.hill@example.org", "mail", "mia@example.org", "mail", "a@example.org", "cn", "Mia", "cn", "Mia Hill", "givenName", "M", "title", "x", "title", "y"}
+	mails := []string{"mail", "mia.hill@example.org", "mail", "mia@example.org", "mail", "a@example.org", "cn", "Mia",
+		"cn", "Mia Hill", "givenName", "M", "title", "x", "title", "y"}
 	members := []string{"member", "uid=mia," + peopleDN, "member", "uid=ada," + peopleDN, "cn", "all hands"}
 	var want directory.Snapshot
 	r := rand.New(rand.NewPCG(7, 7))
@@ -97,7 +107,8 @@ func TestOrderOfValuesMeansNothing(t *testing.T) {
 			t.Fatalf("round %d (-want +got):\n%s", round, diff)
 		}
 	}
-	if staff := want.Entries[2]; staff.Attributes.Get("cn") != "staff" || staff.Attributes.Get(directory.DisplayName) != "staff" {
+	if staff := want.Entries[2]; staff.Attributes.Get("cn") != "staff" ||
+		staff.Attributes.Get(directory.DisplayName) != "staff" {
 		t.Errorf("staff is called %v, want the name in its DN", staff.Attributes)
 	}
 }
@@ -114,8 +125,10 @@ func shuffled(r *rand.Rand, pairs []string) []string {
 // TestNamingValueWins: the value in the entry's own RDN is its name, also where the RDN has several.
 func TestNamingValueWins(t *testing.T) {
 	t.Parallel()
-	content := slapdtest.Entry("cn=Zoë\\, B+uid=zoe,"+peopleDN, "objectClass", "inetOrgPerson", "entryUUID", "1", "uid", "a", "uid", "ZOE", "sn", "B", "cn", "A", "cn", "zoë,  b") +
-		slapdtest.Entry("commonName=staff,"+groupsDN, "objectClass", "groupOfNames", "entryUUID", "2", "cn", "all hands", "cn", "Staff")
+	content := slapdtest.Entry("cn=Zoë\\, B+uid=zoe,"+peopleDN, "objectClass", "inetOrgPerson", "entryUUID", "1", "uid",
+		"a", "uid", "ZOE", "sn", "B", "cn", "A", "cn", "zoë,  b") +
+		slapdtest.Entry("commonName=staff,"+groupsDN, "objectClass", "groupOfNames", "entryUUID", "2", "cn", "all hands",
+			"cn", "Staff")
 	snap := read(t, open(t, fileConfig(t, content)))
 	zoe, staff := snap.Entries[0].Attributes, snap.Entries[1].Attributes
 	if zoe.Get("cn") != "zoë,  b" || zoe.Get(directory.UserName) != "ZOE" || staff.Get("cn") != "Staff" {
@@ -123,20 +136,25 @@ func TestNamingValueWins(t *testing.T) {
 	}
 }
 
-// TestAttributeAliases: an attribute may be named by any of its names or by its number, everywhere (RFC 4512, section 2.5).
+// TestAttributeAliases: an attribute may be named by any of its names or by its number, everywhere (RFC 4512,
+// section 2.5).
 func TestAttributeAliases(t *testing.T) {
 	t.Parallel()
-	content := someone("ada", "mobile", "+41 1", "givenName", "Ada") + slapdtest.Entry("cn=staff,"+groupsDN, "objectClass", "posixGroup", "entryUUID", uuid("staff"), "cn", "staff", "gidNumber", "1", "memberUid", "ada")
+	content := someone("ada", "mobile", "+41 1", "givenName", "Ada") +
+		slapdtest.Entry("cn=staff,"+groupsDN, "objectClass", "posixGroup", "entryUUID", uuid("staff"), "cn", "staff",
+			"gidNumber", "1", "memberUid", "ada")
 	server := slapdtest.Start(t, slapdtest.Options{LDIF: content})
 	asked := []string{"surname", "2.5.4.42", "mobileTelephoneNumber", "0.9.2342.19200300.100.1.41"}
 	for name, c := range map[string]ldap.Config{"server": config(server), "file": fileConfig(t, content)} {
-		c.UserNameField, c.UserObjectFilter, c.GroupObjectFilter, c.GroupMembershipField = "userid", "(&(objectClass=person)(surname=ada))", "(commonName=staff)", "1.3.6.1.1.1.1.12"
+		c.UserNameField, c.UserObjectFilter, c.GroupObjectFilter, c.GroupMembershipField = "userid",
+			"(&(objectClass=person)(surname=ada))", "(commonName=staff)", "1.3.6.1.1.1.1.12"
 		snap := read(t, open(t, c, asked...))
 		if len(snap.Entries) != 2 {
 			t.Fatalf("%s: entries = %v, want ada and staff", name, names(snap))
 		}
 		ada, staff := snap.Entries[0].Attributes, snap.Entries[1]
-		for attr, want := range map[string]string{"surname": "ada", "2.5.4.42": "Ada", "mobileTelephoneNumber": "+41 1", "0.9.2342.19200300.100.1.41": "+41 1", directory.UserName: "ada"} {
+		for attr, want := range map[string]string{"surname": "ada", "2.5.4.42": "Ada", "mobileTelephoneNumber": "+41 1",
+			"0.9.2342.19200300.100.1.41": "+41 1", directory.UserName: "ada"} {
 			if got := ada.Get(attr); got != want {
 				t.Errorf("%s: %s = %q, want %q", name, attr, got, want)
 			}
@@ -147,8 +165,8 @@ func TestAttributeAliases(t *testing.T) {
 	}
 }
 
-// TestIDsByTheirMatchingRule: an ID in another letter case is the known one where the attribute ignores case, and another
-// one where it does not.
+// TestIDsByTheirMatchingRule: an ID in another letter case is the known one where the attribute ignores case, and
+// another one where it does not.
 func TestIDsByTheirMatchingRule(t *testing.T) {
 	t.Parallel()
 	content := someone("Ben") + team("vpn", "member", "uid=BEN,"+peopleDN)
@@ -163,7 +181,8 @@ func TestIDsByTheirMatchingRule(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(snap.Entries) != 2 || snap.Entries[0].Ref() != known[0] || snap.Entries[1].Ref() != known[1] || len(snap.Absent) > 0 {
+			if len(snap.Entries) != 2 || snap.Entries[0].Ref() != known[0] || snap.Entries[1].Ref() != known[1] ||
+				len(snap.Absent) > 0 {
 				t.Fatalf("%s: entries %v, absent %v, want the known IDs", name, snap.Entries, snap.Absent)
 			}
 			if diff := cmp.Diff(known[:1], snap.Entries[1].Members); diff != "" {
@@ -178,7 +197,8 @@ func TestIDsByTheirMatchingRule(t *testing.T) {
 		t.Errorf("IDs that differ in case: %v, findings %v, want two entries", snap.Entries, snap.Findings)
 	}
 	c.ObjectUniquenessField = "employeeNumber"
-	if snap := read(t, open(t, rewrite(t, c, someone("a", "employeeNumber", "x")+someone("b", "employeeNumber", "X")))); len(snap.Findings) != 2 {
+	if snap := read(t, open(t, rewrite(t, c, someone("a", "employeeNumber", "x")+someone("b", "employeeNumber",
+		"X")))); len(snap.Findings) != 2 {
 		t.Errorf("IDs that the rule takes for equal: findings %v, want both", snap.Findings)
 	}
 }
@@ -194,7 +214,8 @@ func TestConflictObjectsOfReplication(t *testing.T) {
 	t.Parallel()
 	const guid = "1fe3ec62-01a3-48f0-a157-c9e6cf7f3cb3"
 	entry := func(dn, id string, pairs ...string) string {
-		return slapdtest.Entry(dn, append([]string{"objectClass", "inetOrgPerson", "entryUUID", id, "uid", id, "sn", "Roe", "mail", "jane@example.org"}, pairs...)...)
+		return slapdtest.Entry(dn, append([]string{"objectClass", "inetOrgPerson", "entryUUID", id, "uid", id, "sn", "Roe",
+			"mail", "jane@example.org"}, pairs...)...)
 	}
 	content := entry("cn=Jane Roe,"+peopleDN, "jane") +
 		entry(`cn=Jane Roe\0ACNF:`+guid+","+peopleDN, "ad", "cn", "Jane Roe\nCNF:"+guid) +
@@ -202,7 +223,8 @@ func TestConflictObjectsOfReplication(t *testing.T) {
 		entry("uid=marked,"+peopleDN, "marked", "nsds5ReplConflict", "namingConflict uid=jane") +
 		entry("cn=CNF:"+guid+","+peopleDN, "cnf") +
 		entry(`uid=below,ou=x\0ACNF:`+guid+","+peopleDN, "below") +
-		slapdtest.Entry(`cn=staff\0ACNF:`+guid+","+groupsDN, "objectClass", "groupOfNames", "entryUUID", "odd", "cn", "staff\nCNF:"+guid)
+		slapdtest.Entry(`cn=staff\0ACNF:`+guid+","+groupsDN, "objectClass", "groupOfNames", "entryUUID", "odd", "cn",
+			"staff\nCNF:"+guid)
 	snap := read(t, open(t, fileConfig(t, content)))
 	if got := names(snap); !slices.Equal(got, []string{"below", "cnf", "jane"}) {
 		t.Errorf("entries = %v, want jane and those that are no conflict objects", got)
@@ -219,7 +241,10 @@ func TestConflictObjectsOfReplication(t *testing.T) {
 
 func TestAnEntryGivenTwiceIsOneEntry(t *testing.T) {
 	t.Parallel()
-	f := &fake{announces: paging, answer: func(query) []message { return []message{person("ada"), person("ada"), page("")} }}
+	f := &fake{announces: paging, answer: func(query) []message {
+		return []message{person("ada"), person("ada"),
+			page("")}
+	}}
 	if snap := read(t, open(t, f.start(t))); len(snap.Entries) != 1 || len(snap.Findings) > 0 {
 		t.Errorf("entries %v, findings %v, want one and none", names(snap), snap.Findings)
 	}
@@ -239,11 +264,14 @@ func TestHiddenActivity(t *testing.T) {
 		answers    []message
 	}{
 		{"all readable", "", []message{user("a", control, expires), contact}},
-		{"control hidden for one", "1 of 2 accounts have no userAccountControl", []message{user("a", control, expires), user("b", expires), contact}},
-		{"expiry hidden for all", "2 of 2 accounts have no accountExpires", []message{user("a", control), user("b", control)}},
+		{"control hidden for one", "1 of 2 accounts have no userAccountControl",
+			[]message{user("a", control, expires), user("b", expires), contact}},
+		{"expiry hidden for all", "2 of 2 accounts have no accountExpires",
+			[]message{user("a", control), user("b", control)}},
 		{"class hidden, too", "1 of 1 accounts have no userAccountControl", []message{person("a")}},
 	} {
-		f := &fake{announces: paging, family: activeDirectory, answer: func(query) []message { return append(tc.answers, page("")) }}
+		f := &fake{announces: paging, family: activeDirectory,
+			answer: func(query) []message { return append(tc.answers, page("")) }}
 		c := f.start(t)
 		c.BindCN, c.BindPasswordEnv = "reader@example.org", "HOME"
 		s := open(t, c)
@@ -251,10 +279,12 @@ func TestHiddenActivity(t *testing.T) {
 			read(t, s)
 			continue
 		}
-		if err := refuse(t, s, fault.Denied); !strings.Contains(fmt.Sprint(err), tc.want) || !strings.Contains(fmt.Sprint(err), "reader@example.org may not read it") {
+		if err := refuse(t, s, fault.Denied); !strings.Contains(fmt.Sprint(err), tc.want) ||
+			!strings.Contains(fmt.Sprint(err), "reader@example.org may not read it") {
 			t.Errorf("%s: Read() = %v, want it to say %q and the bind account", tc.name, err, tc.want)
 		}
-		if _, err := s.Read(t.Context(), directory.Query{Refs: []directory.Ref{{Kind: directory.User, ID: "id-a"}}}); err == nil {
+		if _, err := s.Read(t.Context(), directory.Query{Refs: []directory.Ref{{Kind: directory.User,
+			ID: "id-a"}}}); err == nil {
 			t.Errorf("%s: Read() of one entry gives no error", tc.name)
 		}
 	}
@@ -264,7 +294,8 @@ func TestHiddenActivity(t *testing.T) {
 
 func TestCoverage(t *testing.T) {
 	t.Parallel()
-	snap := read(t, open(t, fileConfig(t, someone("a", "mail", "a@example.org")+someone("b", "nsAccountLock", "true")+team("g", "title", "x")), "title"))
+	snap := read(t, open(t, fileConfig(t, someone("a", "mail", "a@example.org")+someone("b", "nsAccountLock",
+		"true")+team("g", "title", "x")), "title"))
 	got := map[string]directory.Coverage{}
 	for _, c := range snap.Coverage {
 		got[c.Kind.String()+" "+c.Name] = c

@@ -97,7 +97,8 @@ func TestEveryCutFails(t *testing.T) {
 			w.limit.Store(limit)
 			snap, err := s.Read(t.Context(), directory.Query{Refs: refs})
 			if err == nil || fault.KindOf(err) != fault.Unavailable || len(snap.Entries) > 0 {
-				t.Fatalf("%s, cut after %d of %d bytes: %d entries, error %v, want none and one of kind unavailable", name, limit, whole, len(snap.Entries), err)
+				t.Fatalf("%s, cut after %d of %d bytes: %d entries, error %v, want none and one of kind unavailable", name, limit,
+					whole, len(snap.Entries), err)
 			}
 		}
 		w.limit.Store(whole - 1)
