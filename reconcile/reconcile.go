@@ -95,6 +95,9 @@ func (e *Engine) Execute(ctx context.Context, run Run) (Report, error) {
 	if run.Scope, err = e.hop().restrict(run.Scope); err != nil {
 		return Report{}, err
 	}
+	if run.Lease != nil {
+		ctx = provider.WithFence(ctx, run.Lease.Check)
+	}
 	v, err := e.read(ctx, run.Scope, run.Memory)
 	if err != nil {
 		return Report{}, err

@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -66,8 +67,13 @@ func (s *Store) Unleased(c container.ID, draining <-chan struct{}) *Unleased {
 	return &Unleased{s, c, draining}
 }
 
-// Check fails when ctx has ended.
-func (u *Unleased) Check(ctx context.Context) error { return ctx.Err() }
+// Check fails when ctx has ended, or should have: a process that was stopped may be woken before a timer fires.
+func (u *Unleased) Check(ctx context.Context) error {
+	if until, ok := ctx.Deadline(); ok && !time.Now().Before(until) {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
+}
 
 // Lock takes the short lock of one entry. ok is false while the lock is held elsewhere.
 func (u *Unleased) Lock(ctx context.Context, entry string) (unlock func(), ok bool, err error) {

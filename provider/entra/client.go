@@ -152,6 +152,9 @@ func (p *Provider) roundTrip(ctx context.Context, op, method, target string, bod
 		if err != nil {
 			return answer{}, trouble(ctx, op, err)
 		}
+		if err := provider.Fenced(ctx); err != nil {
+			return answer{}, err
+		}
 		a, err := p.once(ctx, method, target, payload, prefer, token)
 		if err != nil {
 			return answer{}, trouble(ctx, op, err)

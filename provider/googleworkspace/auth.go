@@ -108,7 +108,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	res, err := t.base.RoundTrip(signed(req, token))
+	res, err := t.send(signed(req, token))
 	if err != nil || res.StatusCode != http.StatusUnauthorized || req.Body != nil && req.GetBody == nil {
 		return res, err
 	}
@@ -125,7 +125,16 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<16))
 	_ = res.Body.Close()
-	return t.base.RoundTrip(again)
+	return t.send(again)
+}
+
+// send sends a request unless the lease of the run was lost in the wait for the token.
+func (t *transport) send(req *http.Request) (*http.Response, error) {
+	if err := provider.Fenced(req.Context()); err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	return t.base.RoundTrip(req)
 }
 
 func signed(req *http.Request, token *oauth2.Token) *http.Request {

@@ -7,6 +7,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"rollcall/fault"
+	"rollcall/provider"
 )
 
 // CallerConfig says how single calls are made. The zero values are the defaults.
@@ -29,7 +30,7 @@ type Attempt struct {
 	Number int           // 1 is the first
 	Err    error         // nil when it succeeded
 	Waited time.Duration // for the limiter
-	Took   time.Duration // the call itself; zero when the limiter refused it
+	Took   time.Duration // the call itself; zero when the call was not made
 }
 
 // Outcome returns "ok" or the kind of the error, for a metric label.
@@ -87,12 +88,15 @@ func (c *Caller) Call(ctx context.Context, op string, cost Cost, fn func(context
 	}
 }
 
-// attempt waits for the limiter and makes the call once. asked reports whether the call was made at all: what the
-// limiter refuses is a matter of minutes.
+// attempt waits for the limiter and makes the call once, if the lease of the run still holds after the wait. asked
+// reports whether the call was made at all. A refusal by the limiter is a matter of minutes.
 func (c *Caller) attempt(ctx context.Context, op string, cost Cost, number int, fn func(context.Context) error) (asked bool, err error) {
 	a := Attempt{Op: op, Number: number}
 	if c.cfg.Limiter != nil {
 		a.Waited, a.Err = c.cfg.Limiter.Wait(ctx, cost)
+	}
+	if a.Err == nil {
+		a.Err = provider.Fenced(ctx)
 	}
 	if asked = a.Err == nil; asked {
 		began := time.Now()

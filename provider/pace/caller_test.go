@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rollcall/fault"
+	"rollcall/provider"
 	"rollcall/provider/pace"
 )
 
@@ -141,4 +142,58 @@ func TestCallStopsWhenToldTo(t *testing.T) {
 			t.Errorf("Call() after the end = %v, want canceled", err)
 		}
 	})
+}
+
+// frozen is a limiter in whose third wait the process is stopped for 40 seconds.
+type frozen struct {
+	pace.Limiter
+	waits int
+}
+
+func (f *frozen) Wait(ctx context.Context, cost pace.Cost) (time.Duration, error) {
+	waited, err := f.Limiter.Wait(ctx, cost)
+	if f.waits++; f.waits == 3 {
+		time.Sleep(40 * time.Second) // The clock of a synctest bubble.
+	}
+	return waited, err
+}
+
+// The process of a run was stopped in the wait for the quota, and its lease is over. No request begins after it was woken.
+func TestNoRequestBeginsAfterTheLeaseIsOver(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		lost, until := errors.New("the lease is over"), time.Now().Add(10*time.Second)
+		ctx := provider.WithFence(t.Context(), func(context.Context) error {
+			if time.Now().Before(until) {
+				return nil
+			}
+			return fault.New(fault.Canceled, "check", lost)
+		})
+		l := &frozen{Limiter: local(t, pace.Config{Rates: map[string]float64{pace.Calls: 40}})}
+		caller := pace.NewCaller(pace.CallerConfig{Limiter: l})
+		s := &script{answers: []error{nil}}
+		var err error
+		for range 5 {
+			if err = caller.Call(ctx, "users.insert", pace.One(pace.Calls), s.call); err != nil {
+				break
+			}
+		}
+		if !errors.Is(err, lost) || s.calls != 2 {
+			t.Errorf("Call() = %v after %d calls, want the lost lease after 2", err, s.calls)
+		}
+	})
+}
+
+// overdue is a context whose deadline has passed before its timer fired.
+type overdue struct{ context.Context }
+
+func (overdue) Deadline() (time.Time, bool) { return time.Now().Add(-time.Second), true }
+
+func TestNoRequestBeginsAfterItsDeadline(t *testing.T) {
+	t.Parallel()
+	s := &script{answers: []error{nil}}
+	err := pace.NewCaller(pace.CallerConfig{}).Call(overdue{t.Context()}, "users.insert", nil, s.call)
+	if fault.KindOf(err) != fault.Unavailable || s.calls != 0 {
+		t.Errorf("Call() = %v after %d calls, want unavailable without a call", err, s.calls)
+	}
 }

@@ -14,7 +14,7 @@ if at > 8 then redis.call('HSET', rec, 'last_progress_at', ARGV[4]) end
 
 local count = 0
 while at <= #ARGV do
-  redis.call('XADD', rec .. ':log', 'MAXLEN', '~', ARGV[6], '*', 'timestamp', ARGV[at], 'level', ARGV[at + 1],
+  redis.call('XADD', rec .. ':log', 'MAXLEN', '~', ARGV[6], message(), 'timestamp', ARGV[at], 'level', ARGV[at + 1],
     'logger', ARGV[at + 2], 'event', ARGV[at + 3], 'attributes', ARGV[at + 4])
   at, count = at + 5, count + 1
 end

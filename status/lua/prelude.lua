@@ -10,10 +10,22 @@ local function answer(word, id)
   return { word, 'id', id, unpack(redis.call('HGETALL', record(id))) }
 end
 
+-- message returns the id of the next message. It is unique among the runs of the container, because a reader of all of
+-- them goes on after it.
+local function message()
+  local t = redis.call('TIME')
+  local ms, meta = t[1] * 1000 + math.floor(t[2] / 1000), key('meta')
+  local last = redis.call('HMGET', meta, 'message_ms', 'message_seq')
+  local seq = 0
+  if int(last[1]) >= ms then ms, seq = int(last[1]), int(last[2]) + 1 end
+  redis.call('HSET', meta, 'message_ms', string.format('%.0f', ms), 'message_seq', seq)
+  return string.format('%.0f-%d', ms, seq)
+end
+
 -- note writes a message of ours into the run's stream.
 local function note(id, now, level, event, attributes)
   local rec = record(id)
-  redis.call('XADD', rec .. ':log', 'MAXLEN', '~', 1000, '*', 'timestamp', now, 'level', level,
+  redis.call('XADD', rec .. ':log', 'MAXLEN', '~', 1000, message(), 'timestamp', now, 'level', level,
     'logger', 'rollcall.status', 'event', event, 'attributes', cjson.encode(attributes))
   redis.call('HINCRBY', rec, 'messages', 1)
 end
