@@ -12,7 +12,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -163,30 +162,4 @@ func cacheVersion() string {
 	chance := make([]byte, 4)
 	_, _ = rand.Read(chance)
 	return hex.EncodeToString(append(id, chance...))
-}
-
-// MemoryCache is a Cache that is forgotten with the process.
-type MemoryCache struct {
-	mu    sync.Mutex
-	blobs map[string][]byte
-}
-
-var _ Cache = (*MemoryCache)(nil)
-
-// NewMemoryCache returns an empty cache.
-func NewMemoryCache() *MemoryCache { return &MemoryCache{blobs: map[string][]byte{}} }
-
-// Load implements Cache.
-func (c *MemoryCache) Load(_ context.Context, name string) ([]byte, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return bytes.Clone(c.blobs[name]), nil
-}
-
-// Save implements Cache.
-func (c *MemoryCache) Save(_ context.Context, name string, blob []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.blobs[name] = bytes.Clone(blob)
-	return nil
 }

@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"context"
-	"slices"
 
 	"github.com/redis/go-redis/v9"
 
@@ -26,24 +25,6 @@ func (r *Redis) scan(ctx context.Context, key string, count int64, visit func(fi
 			return nil
 		}
 	}
-}
-
-// get visits those of some fields of a hash that exist.
-func (r *Redis) get(ctx context.Context, key string, count int, fields []string, visit func(field, value string) error) error {
-	for some := range slices.Chunk(fields, count) {
-		values, err := r.rdb.HMGet(ctx, key, some...).Result()
-		if err != nil {
-			return redisFault("read "+key, err)
-		}
-		for i, v := range values {
-			if text, ok := v.(string); ok {
-				if err := visit(some[i], text); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
 }
 
 // writer gathers fields of a hash and writes them a megabyte at a time.

@@ -28,11 +28,9 @@ var (
 // store is what both ledgers can do.
 type store interface {
 	Links(ctx context.Context) (map[directory.Ref]plan.Link, error)
-	LinksOf(ctx context.Context, refs ...directory.Ref) (map[directory.Ref]plan.Link, error)
 	PutLinks(ctx context.Context, links map[directory.Ref]plan.Link) error
 	DropLinks(ctx context.Context, refs ...directory.Ref) error
 	Groups(ctx context.Context) (map[directory.ID]plan.Confirmed, error)
-	ConfirmedOf(ctx context.Context, ids ...directory.ID) (map[directory.ID]plan.Confirmed, error)
 	Confirm(ctx context.Context, groups map[directory.ID]plan.Confirmed) error
 	Unconfirm(ctx context.Context, ids ...directory.ID) error
 	Facts(ctx context.Context) (ledger.Facts, error)
@@ -75,7 +73,6 @@ func testLinks(t *testing.T, l store) {
 	want(t, "Links() of a new ledger")(l.Links(ctx))(map[directory.Ref]plan.Link{})
 	must(t, l.PutLinks(ctx, links))
 	want(t, "Links()")(l.Links(ctx))(links)
-	want(t, "LinksOf()")(l.LinksOf(ctx, bob, directory.Ref{Kind: directory.Group, ID: "none"}))(map[directory.Ref]plan.Link{bob: links[bob]})
 
 	must(t, l.PutLinks(ctx, map[directory.Ref]plan.Link{ada: {RemoteID: "4"}}))
 	must(t, l.DropLinks(ctx, bob, bob))
@@ -93,9 +90,7 @@ func testMembers(t *testing.T, l store) {
 	must(t, l.Confirm(ctx, groups))
 	want(t, "Groups()")(l.Groups(ctx))(groups)
 	must(t, l.Unconfirm(ctx, "one", "unheard-of"))
-	want(t, "ConfirmedOf()")(l.ConfirmedOf(ctx, "many", "one"))(map[directory.ID]plan.Confirmed{"many": groups["many"]})
 	must(t, l.Confirm(ctx, map[directory.ID]plan.Confirmed{"many": groups["one"]}))
-	want(t, "ConfirmedOf() after a change")(l.ConfirmedOf(ctx, "many"))(map[directory.ID]plan.Confirmed{"many": groups["one"]})
 }
 
 func testFacts(t *testing.T, l store) {
@@ -129,7 +124,6 @@ func testSize(t *testing.T, l store) {
 	must(t, l.PutLinks(ctx, links))
 	must(t, l.Confirm(ctx, groups))
 	want(t, "Links()")(l.Links(ctx))(links)
-	want(t, "LinksOf()")(l.LinksOf(ctx, refs...))(links)
 	want(t, "Groups()")(l.Groups(ctx))(groups)
 	must(t, l.DropLinks(ctx, refs...))
 	want(t, "Links() when all are dropped")(l.Links(ctx))(map[directory.Ref]plan.Link{})

@@ -47,17 +47,6 @@ func (r *Redis) Links(ctx context.Context) (map[directory.Ref]plan.Link, error) 
 	return whole(out, err)
 }
 
-// LinksOf returns the links of some entries. An entry without a link is not in the map.
-func (r *Redis) LinksOf(ctx context.Context, refs ...directory.Ref) (map[directory.Ref]plan.Link, error) {
-	out := make(map[directory.Ref]plan.Link, len(refs))
-	fields := make([]string, len(refs))
-	for i, ref := range refs {
-		fields[i] = ref.String()
-	}
-	err := r.get(ctx, r.links, linksAtOnce, fields, func(field, value string) error { return addLink(out, field, value) })
-	return whole(out, err)
-}
-
 func addLink(to map[directory.Ref]plan.Link, field, value string) error {
 	ref, ok := plan.ParseRef(field)
 	if !ok {
@@ -99,13 +88,6 @@ func (r *Redis) DropLinks(ctx context.Context, refs ...directory.Ref) error {
 func (r *Redis) Groups(ctx context.Context) (map[directory.ID]plan.Confirmed, error) {
 	out := map[directory.ID]plan.Confirmed{}
 	err := r.scan(ctx, r.members, groupsAtOnce, func(field, value string) error { return addConfirmed(out, field, value) })
-	return whole(out, err)
-}
-
-// ConfirmedOf returns the confirmed members of some groups. An unconfirmed group is not in the map.
-func (r *Redis) ConfirmedOf(ctx context.Context, ids ...directory.ID) (map[directory.ID]plan.Confirmed, error) {
-	out := make(map[directory.ID]plan.Confirmed, len(ids))
-	err := r.get(ctx, r.members, groupsAtOnce, fieldsOf(ids), func(field, value string) error { return addConfirmed(out, field, value) })
 	return whole(out, err)
 }
 

@@ -32,13 +32,6 @@ func (m *Memory) Links(context.Context) (map[directory.Ref]plan.Link, error) {
 	return maps.Clone(m.links), nil
 }
 
-// LinksOf returns the links of some entries.
-func (m *Memory) LinksOf(_ context.Context, refs ...directory.Ref) (map[directory.Ref]plan.Link, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return pick(m.links, refs), nil
-}
-
 // PutLinks replaces the links of these entries.
 func (m *Memory) PutLinks(_ context.Context, links map[directory.Ref]plan.Link) error {
 	m.mu.Lock()
@@ -60,13 +53,6 @@ func (m *Memory) Groups(context.Context) (map[directory.ID]plan.Confirmed, error
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return maps.Clone(m.groups), nil
-}
-
-// ConfirmedOf returns the confirmed members of some groups.
-func (m *Memory) ConfirmedOf(_ context.Context, ids ...directory.ID) (map[directory.ID]plan.Confirmed, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return pick(m.groups, ids), nil
 }
 
 // Confirm replaces what is known of these groups.

@@ -10,7 +10,7 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
-	"rollcall/ledger"
+	"rollcall/ledger/ledgertest"
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/provider/entra"
@@ -119,7 +119,7 @@ func open(t *testing.T, s setup) *world {
 	w.opts = entra.Options{Secret: w.tenant.ClientSecret(), Now: w.clock.Now, Transport: server.Client().Transport,
 		Strained: s.strained}
 	if !s.uncached {
-		w.cache = ledger.NewMemoryCache()
+		w.cache = ledgertest.NewCache()
 		w.opts.Cache = w.cache
 	}
 	if s.caller != nil {

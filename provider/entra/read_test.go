@@ -9,7 +9,7 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
-	"rollcall/ledger"
+	"rollcall/ledger/ledgertest"
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/provider/entra"
@@ -243,7 +243,7 @@ func TestKnownObjectsAreLookedUp(t *testing.T) {
 			known[o.Ref] = plan.Link{RemoteID: o.RemoteID, Created: w.clock.Now()}
 		}
 	}
-	w.opts.Cache = ledger.NewMemoryCache()
+	w.opts.Cache = ledgertest.NewCache()
 	w.restart()
 	w.tenant.Inject(graph.Fault{Method: "*.delta", Effect: graph.ShortPage, Times: 2})
 	for range 2 {

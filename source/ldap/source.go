@@ -34,9 +34,6 @@ var _ source.Source = (*Source)(nil)
 // Option changes how a Source is made.
 type Option func(*Source)
 
-// WithClock replaces the clock, which decides whether an account has expired.
-func WithClock(now func() time.Time) Option { return func(s *Source) { s.now = now } }
-
 // WithEnv replaces os.Getenv for bind_password_env.
 func WithEnv(getenv func(string) string) Option { return func(s *Source) { s.getenv = getenv } }
 
