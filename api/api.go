@@ -101,7 +101,7 @@ type operation struct {
 	// scope is what the token must allow; none lets everybody in.
 	scope  string
 	handle handler
-	// wait is how long the handler may take beyond requestTime.
+	// wait is how long the handler may take beyond Config.RequestTime.
 	wait time.Duration
 }
 

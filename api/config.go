@@ -69,6 +69,9 @@ type Config struct {
 	// sees to who may enter by itself, and answers people.
 	Dashboard http.Handler
 	Log       *slog.Logger // default: discard
+	// RequestTime is how long a request may take over everything it reads, beside the wait for an object job and for an
+	// explanation. Default 4.5 s.
+	RequestTime time.Duration
 	// ObjectWait is how long a single-object sync is waited for. Default 20 s.
 	ObjectWait time.Duration
 	// TaskMessages is how many messages a run shows in the sync status, the newest ones. Default 100.
@@ -94,9 +97,12 @@ const (
 
 	// maxBody is the largest request body, in bytes.
 	maxBody = 1 << 20
-	// requestTime bounds a request, beside what it waits for an object job, and explainTime what an explanation may take besides.
-	requestTime = 30 * time.Second
+	// defaultRequestTime leaves half a second of the five within which every route answers.
+	defaultRequestTime = 4500 * time.Millisecond
+	// explainTime is how long an explanation may take beyond RequestTime.
 	explainTime = 30 * time.Second
+	// readTime is how long a client may take to send a request.
+	readTime = 30 * time.Second
 )
 
 func (c Config) withDefaults() (Config, error) {
@@ -108,6 +114,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.ObjectWait <= 0 {
 		c.ObjectWait = defaultObjectWait
+	}
+	if c.RequestTime <= 0 {
+		c.RequestTime = defaultRequestTime
 	}
 	if c.TaskMessages <= 0 {
 		c.TaskMessages = defaultTaskMessages
@@ -138,8 +147,8 @@ func NewServer(cfg Config) (*http.Server, error) {
 		Addr:              a.cfg.Addr,
 		Handler:           a,
 		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       requestTime,
-		WriteTimeout:      max(a.cfg.ObjectWait, explainTime) + 2*requestTime, // longer than any handler works
+		ReadTimeout:       readTime,
+		WriteTimeout:      max(a.cfg.ObjectWait, explainTime) + readTime + a.cfg.RequestTime, // longer than any handler works
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          slog.NewLogLogger(a.cfg.Log.Handler(), slog.LevelWarn),

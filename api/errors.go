@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/fault"
+	"rollcall/internal/redisfault"
 	"rollcall/internal/scrub"
 )
 
@@ -100,12 +101,23 @@ func faultAnswer(err error) answer {
 	case fault.Throttled:
 		return retryLater(plain(http.StatusServiceUnavailable, "A quota is spent. Try again later."), fault.RetryAfter(err))
 	case fault.Unavailable:
-		return retryLater(plain(http.StatusServiceUnavailable, "A system behind this service is unavailable. Try again later."), fault.RetryAfter(err))
+		return retryLater(plain(http.StatusServiceUnavailable, unavailable(err)+" Try again later."), fault.RetryAfter(err))
 	case fault.Canceled:
 		return retryLater(plain(http.StatusServiceUnavailable, "The service is stopping. Try again."), 0)
 	case fault.Internal:
 	}
 	return internalError
+}
+
+// unavailable says which system does not serve us. Redis is named, because every answer depends on it.
+func unavailable(err error) string {
+	switch why := redisfault.Refusal(err); {
+	case why != "":
+		return "Redis refuses to serve this service: " + why + "."
+	case redisfault.Is(err):
+		return "Redis does not answer this service."
+	}
+	return "A system behind this service is unavailable."
 }
 
 // internalError says nothing: what nobody foresaw may hold anything.

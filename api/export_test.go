@@ -28,3 +28,6 @@ func OpenEvents(a *API) (readers, streams int) { return a.events.hub.Readers(), 
 func SetEventTimes(a *API, heartbeat, writeTime time.Duration) {
 	a.events.heartbeat, a.events.writeTime = heartbeat, writeTime
 }
+
+// RequestTime returns how long a request may take that waits for nothing else.
+func RequestTime(a *API) time.Duration { return a.cfg.RequestTime }

@@ -1,11 +1,13 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"time"
 
 	"rollcall/fault"
+	"rollcall/internal/redisfault"
 )
 
 // health is the body of both probes. It names components and nothing that would help a stranger.
@@ -17,18 +19,22 @@ type health struct {
 // livez says that the process answers. It asks nobody, so that a failing Redis does not get it restarted.
 func (a *API) livez(*request) (answer, error) { return ok(health{Status: "ok"}), nil }
 
-// readyz says whether requests can be served: Redis has to answer. Without workers runs are accepted and wait, so
-// that is shown and is no failure of this process.
+// readyz says whether requests can be served: Redis has to answer and to take writes. Without workers runs are accepted
+// and wait, so that is shown and is no failure of this process.
 func (a *API) readyz(r *request) (answer, error) {
 	const patience = 2 * time.Second
 	ctx, cancel := context.WithTimeout(r.Context(), patience)
 	defer cancel()
-	workers, err := a.cfg.Status.Workers(ctx)
+	var workers []string
+	err := a.cfg.Status.Writable(ctx, a.resources.containers()...)
+	if err == nil {
+		workers, err = a.cfg.Status.Workers(ctx)
+	}
 	switch {
 	case err != nil:
 		a.cfg.Log.WarnContext(ctx, "not ready", "component", "redis", "err", err)
 		return answer{status: http.StatusServiceUnavailable, body: health{
-			Status: "unavailable", Components: map[string]string{"redis": fault.KindOf(err).String()},
+			Status: "unavailable", Components: map[string]string{"redis": cmp.Or(redisfault.Refusal(err), fault.KindOf(err).String())},
 		}}, nil
 	case len(workers) == 0:
 		return ok(health{Status: "ok", Components: map[string]string{"redis": "ok", "workers": "none"}}), nil

@@ -121,6 +121,15 @@ func (g registry) find(kind string, key string) *resource {
 	return byPK
 }
 
+// containers names the resources.
+func (g registry) containers() []container.ID {
+	out := make([]container.ID, len(g))
+	for i, r := range g {
+		out[i] = r.Container
+	}
+	return out
+}
+
 // of returns the resources of one kind.
 func (g registry) of(kind string) []*resource {
 	var out []*resource

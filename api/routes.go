@@ -5,8 +5,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"rollcall/container"
+	"rollcall/internal/redisfault"
 )
 
 // family is one kind of resource, in the words of the contract.
@@ -131,11 +133,46 @@ func (a *API) perform(w http.ResponseWriter, r *http.Request, rt route) (answer,
 			return notFound(), nil
 		}
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), requestTime+op.wait)
-	defer cancel()
+	ctx, end := a.bound(r.Context(), op.wait)
+	defer end()
 	req.Request = r.WithContext(ctx)
 	req.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	return op.handle(req)
+	out, err := op.handle(req)
+	if cause := context.Cause(ctx); redisfault.Is(cause) {
+		return answer{}, cause
+	}
+	return out, err
+}
+
+// bound gives a request one deadline for everything it reads. A request that may take longer, because it waits for
+// something else, ends early when Redis stops answering.
+func (a *API) bound(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
+	limited, cancel := context.WithTimeout(ctx, a.cfg.RequestTime+wait)
+	if wait == 0 {
+		return limited, cancel
+	}
+	watched, lose := context.WithCancelCause(limited)
+	go a.attend(watched, lose)
+	return watched, func() { lose(nil); cancel() }
+}
+
+// attend asks Redis for a sign of life until ctx ends, and ends ctx when there is none.
+func (a *API) attend(ctx context.Context, lose context.CancelCauseFunc) {
+	patience := a.cfg.RequestTime / 2
+	for {
+		one, cancel := context.WithTimeout(ctx, patience)
+		err := a.cfg.Status.Answers(one)
+		cancel()
+		if err != nil {
+			lose(err)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(patience / 2):
+		}
+	}
 }
 
 // public reports whether the path asks for no token.

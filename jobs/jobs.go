@@ -22,6 +22,7 @@ import (
 	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/internal/redisfault"
 	"rollcall/status"
 )
 
@@ -133,5 +134,5 @@ func queueFault(err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	}
-	return fault.New(fault.Unavailable, "enqueue", err)
+	return redisfault.Of("enqueue", err)
 }

@@ -34,6 +34,8 @@ func prefix(c container.ID) string { return stored.Prefix(string(c)) }
 const (
 	// workersKey has a hash tag of its own: it belongs to no container.
 	workersKey = "rollcall:{workers}:alive"
+	// writableKey is written to see whether Redis takes writes.
+	writableKey = "rollcall:{workers}:writable"
 	// cancelChannel carries the ids of runs whose workers must stop.
 	cancelChannel = "rollcall:cancel"
 )
@@ -51,6 +53,25 @@ func (s *Store) eval(ctx context.Context, op string, sc *redis.Script, c contain
 		return "", nil, fault.Errorf(fault.Internal, "status: %s: empty answer", op)
 	}
 	return out[0], out[1:], nil
+}
+
+// Writable reports whether Redis takes writes: those about workers and those of containers, which a Redis Cluster may
+// keep on other nodes.
+func (s *Store) Writable(ctx context.Context, containers ...container.ID) error {
+	const kept = 10 * time.Second
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.Set(ctx, writableKey, 1, kept)
+		for _, c := range containers {
+			p.Set(ctx, prefix(c)+"writable", 1, kept)
+		}
+		return nil
+	})
+	return redisFault("write", err)
+}
+
+// Answers reports whether Redis answers.
+func (s *Store) Answers(ctx context.Context) error {
+	return redisFault("ping", s.rdb.Ping(ctx).Err())
 }
 
 func redisFault(op string, err error) error { return redisfault.Of("status: "+op, err) }

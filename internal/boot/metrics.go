@@ -1,8 +1,10 @@
 package boot
 
 import (
+	"cmp"
+	"context"
+	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -11,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"rollcall/container"
+	"rollcall/fault"
+	"rollcall/internal/redisfault"
 	"rollcall/provider/pace"
 )
 
@@ -36,21 +40,38 @@ func (a *App) export(c prometheus.Collector) error {
 	return err
 }
 
-// metricsServer serves /metrics, /livez and /readyz; ready says whether Redis answers.
+// metricsServer serves /metrics, /livez and /readyz.
 func (a *App) metricsServer(addr string) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(a.Metrics, promhttp.HandlerOpts{Registry: a.Metrics}))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { health(w, nil) })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { health(w, a.Redis.Ping(r.Context()).Err()) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) { health(w, a.ready(r.Context())) })
 	return &http.Server{Addr: addr, Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second}
 }
 
-func health(w http.ResponseWriter, err error) {
-	w.Header().Set("Content-Type", "application/json")
-	if err != nil {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprintln(w, `{"status":"unavailable","components":{"redis":"unavailable"}}`)
-		return
+// ready returns the components that keep the process from its work, by name, and why.
+func (a *App) ready(ctx context.Context) map[string]string {
+	const patience = 2 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	names := make([]container.ID, 0, len(a.Config.Sources.LDAP))
+	for i := range a.Config.Sources.LDAP {
+		names = append(names, container.Source(a.Config.Sources.LDAP[i].Slug))
 	}
-	fmt.Fprintln(w, `{"status":"ok"}`)
+	if err := a.Status.Writable(ctx, append(names, a.providers()...)...); err != nil {
+		a.Log.WarnContext(ctx, "not ready", "component", "redis", "err", err)
+		return map[string]string{"redis": cmp.Or(redisfault.Refusal(err), fault.KindOf(err).String())}
+	}
+	return nil
+}
+
+// health writes whether the process is well. wrong names the components that are not.
+func health(w http.ResponseWriter, wrong map[string]string) {
+	w.Header().Set("Content-Type", "application/json")
+	body := map[string]any{"status": "ok"}
+	if len(wrong) > 0 {
+		body = map[string]any{"status": "unavailable", "components": wrong}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	_ = json.NewEncoder(w).Encode(body)
 }

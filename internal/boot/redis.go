@@ -74,6 +74,7 @@ func passwordFile(p config.Process) (of func(user string) credentials, warning s
 	}, warning, nil
 }
 
+// client returns a client that keeps to the deadlines of contexts: by default only its own timeouts end a command.
 func client(target string, pass func(user string) credentials) (redis.UniversalClient, error) {
 	scheme, rest, _ := strings.Cut(target, "://")
 	switch scheme {
@@ -85,6 +86,7 @@ func client(target string, pass func(user string) credentials) (redis.UniversalC
 		if pass != nil {
 			o.CredentialsProviderContext = pass(o.Username)
 		}
+		o.ContextTimeoutEnabled = true
 		return redis.NewClient(o), nil
 	case "redis-cluster", "rediss-cluster":
 		o, err := redis.ParseClusterURL(strings.TrimSuffix(scheme, "-cluster") + "://" + rest)
@@ -94,6 +96,7 @@ func client(target string, pass func(user string) credentials) (redis.UniversalC
 		if pass != nil {
 			o.CredentialsProviderContext = pass(o.Username)
 		}
+		o.ContextTimeoutEnabled = true
 		return redis.NewClusterClient(o), nil
 	case "redis-sentinel", "rediss-sentinel":
 		o, err := redis.ParseFailoverURL(strings.TrimSuffix(scheme, "-sentinel") + "://" + rest)
@@ -103,6 +106,7 @@ func client(target string, pass func(user string) credentials) (redis.UniversalC
 		if pass != nil {
 			o.CredentialsProviderContext = pass(o.Username)
 		}
+		o.ContextTimeoutEnabled = true
 		return redis.NewFailoverClient(o), nil
 	}
 	return nil, fault.Errorf(fault.Invalid, "ROLLCALL_REDIS_URL: want redis://, rediss://, redis-cluster://, redis-sentinel:// or %s", Embedded)

@@ -133,7 +133,7 @@ func TestRefusals(t *testing.T) {
 		{"unknown", `{"detail":"Not found."}`, "the API has no google_workspace:1: rollcall status says what it has", 404, fault.NotFound},
 		{"fields", `{"b":["Second."],"a":["First.","More."]}`, "First. More. Second.", 400, fault.Invalid},
 		{"off", `{"detail":"This provider is disabled."}`, "This provider is disabled.", 409, fault.Conflict},
-		{"later", `{"detail":"Try again."}`, "the API cannot answer now: Try again.", 503, fault.Unavailable},
+		{"later", `{"detail":"Try again."}`, "answers, but cannot serve this now: Try again.", 503, fault.Unavailable},
 		{"bug", `{"detail":"Internal server error."}`, "Internal server error.", 500, fault.Internal},
 		{"proxy", `<html>`, "not like Rollcall's API", 502, fault.Unavailable},
 		{"strange success", `<html>`, "not like Rollcall's API", 200, fault.Internal},

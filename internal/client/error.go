@@ -118,7 +118,7 @@ func (c *Client) refused(resp *http.Response, body []byte) error {
 	case e.Kind == fault.Denied:
 		e.Text = "the API refuses the token: " + e.Text + "\nIs its line in the API's tokens file (ROLLCALL_TOKENS_FILE)? rollcall token makes a new one."
 	case e.Kind == fault.Unavailable:
-		e.Text = "the API cannot answer now: " + e.Text
+		e.Text = fmt.Sprintf("the API at %s answers, but cannot serve this now: %s", c.address, e.Text)
 	}
 	return e
 }

@@ -32,8 +32,35 @@ func Of(op string, err error) error {
 	case slices.Contains(ours, firstWord(err)):
 		kind = fault.Internal
 	}
-	return fault.New(kind, op, err)
+	return fault.New(kind, op, &failure{err})
 }
+
+// failure marks an error as one of Redis.
+type failure struct{ error }
+
+// Unwrap returns the error.
+func (f *failure) Unwrap() error { return f.error }
+
+// Is reports whether an error came from Of.
+func Is(err error) bool {
+	_, is := errors.AsType[*failure](err)
+	return is
+}
+
+// refusals are the first words of the answers of a Redis that runs and refuses, and what each means.
+var refusals = map[string]string{
+	"OOM":        "out of memory",
+	"READONLY":   "read-only replica",
+	"NOREPLICAS": "too few replicas",
+	"MISCONF":    "cannot save to its disk",
+	"NOPERM":     "the user has no right to write",
+	"LOADING":    "it loads its data",
+	"MASTERDOWN": "the replica has lost its master",
+}
+
+// Refusal returns why Redis refuses, in words that name no host, and nothing where it did not answer or failed
+// otherwise.
+func Refusal(err error) string { return refusals[firstWord(err)] }
 
 // firstWord returns the error code of an answer. (redis.HasErrorPrefix cuts ERR off before it compares.)
 func firstWord(err error) string {

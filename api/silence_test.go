@@ -1,0 +1,154 @@
+package api_test
+
+import (
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/api"
+	"rollcall/internal/redistest"
+)
+
+// silent listens, accepts connections and never answers.
+func silent(t *testing.T) *redis.Client {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { _ = c.Close() })
+		}
+	}()
+	rdb := redis.NewClient(&redis.Options{Addr: l.Addr().String(), ContextTimeoutEnabled: true, ReadTimeout: time.Second})
+	t.Cleanup(func() { _ = rdb.Close() })
+	return rdb
+}
+
+// Every route answers in time while Redis is silent: with 503, Retry-After and the name of Redis, or without Redis.
+func TestEveryRouteAnswersWhileRedisIsSilent(t *testing.T) {
+	t.Parallel()
+	const bound = 4 * time.Second // A request that waits for an object job or an explanation would need 20.
+	rdb := silent(t)
+	names := strings.NewReplacer("{slug}", "corp", "{run}", "0b2c1c1e-4b8e-4f5e-8a53-3a2f0f3a1b11", "{job}",
+		"0b2c1c1e-4b8e-4f5e-8a53-3a2f0f3a1b11", "{digest}", "d", "{id}", "1")
+	routes := api.Routes()
+	routes["/readyz"], routes["/organization-manager/v1/sessions"] = []string{http.MethodGet}, []string{http.MethodGet}
+	for path, methods := range routes {
+		for _, method := range methods {
+			t.Run(method+path, func(t *testing.T) {
+				t.Parallel()
+				h := newHarness(t, rdb, func(c *api.Config) {
+					c.RequestTime, c.ObjectWait = 300*time.Millisecond, 20*time.Second
+				})
+				where, body := names.Replace(path), ""
+				if strings.Contains(path, "microsoft_entra") {
+					where = strings.Replace(where, "/microsoft_entra/1/", "/microsoft_entra/2/", 1)
+				}
+				if strings.HasSuffix(path, "sync/object/") {
+					body = `{"sync_object_model":"authentik.core.models.User","sync_object_id":"u-1"}`
+				}
+				r := httptest.NewRequestWithContext(t.Context(), method, where, strings.NewReader(body))
+				r.Header.Set("Authorization", "Bearer "+bothToken)
+				r.Header.Set("Content-Type", "application/json")
+				w := httptest.NewRecorder()
+				began := time.Now()
+				h.api.ServeHTTP(w, r)
+				if took := time.Since(began); took > bound {
+					t.Errorf("it took %s", took)
+				}
+				switch {
+				case w.Code == http.StatusServiceUnavailable && path == "/readyz":
+				case w.Code == http.StatusServiceUnavailable:
+					if w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "Redis does not answer") {
+						t.Errorf("answer %d %v %s, want Retry-After and Redis named", w.Code, w.Header(), w.Body)
+					}
+				case strings.Contains(path, "/sync/") && !strings.Contains(path, "/server/"): // There are no servers here.
+					t.Errorf("answer %d %s, want 503", w.Code, w.Body)
+				}
+			})
+		}
+	}
+}
+
+// A wait for an object job ends when Redis falls silent in the middle.
+func TestAWaitEndsWhenRedisFallsSilent(t *testing.T) {
+	t.Parallel()
+	addr, _ := redistest.TCP(t)
+	rdb := redis.NewClient(&redis.Options{Addr: addr, ContextTimeoutEnabled: true, ReadTimeout: time.Second})
+	defer rdb.Close()
+	h := newHarness(t, rdb, func(c *api.Config) { c.RequestTime, c.ObjectWait = time.Second, 20*time.Second })
+	const body = `{"sync_object_model":"authentik.core.models.User","sync_object_id":"u-1"}`
+	answered := make(chan response, 1)
+	go func() {
+		answered <- h.do(http.MethodPost, paths[google]+"sync/object/", body)
+	}()
+	for { // The wait subscribes after the job is there.
+		if found, err := rdb.PubSubChannels(t.Context(), "*:done").Result(); err != nil || len(found) > 0 {
+			break
+		}
+	}
+	if err := rdb.Do(t.Context(), "CLIENT", "PAUSE", "60000", "ALL").Err(); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	w := <-answered
+	took, again := time.Since(began), w.Header().Get("Retry-After")
+	if took > 5*time.Second || w.Code != http.StatusServiceUnavailable || again == "" {
+		t.Errorf("answer %d %s after %s, want 503 within 5 s", w.Code, w.Body, took)
+	}
+}
+
+// The API is not ready while Redis refuses writes, says why, and is ready again by itself.
+func TestReadinessIncludesAWrite(t *testing.T) {
+	t.Parallel()
+	addr, _ := redistest.TCP(t)
+	rdb := redis.NewClient(&redis.Options{Addr: addr, MaxRetries: -1})
+	defer rdb.Close()
+	h := newHarness(t, rdb, nil)
+	ready := func() response {
+		return h.send(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", nil))
+	}
+	for _, tt := range []struct{ why, breaks, mends string }{
+		{"out of memory", "CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"},
+		{"read-only replica", "REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"},
+		{"too few replicas", "CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0"},
+		{"the user has no right to write", "ACL SETUSER default -set", "ACL SETUSER default +set"},
+	} {
+		ready().want(http.StatusOK)
+		run := func(command string) {
+			t.Helper()
+			var args []any
+			for _, word := range strings.Fields(command) {
+				args = append(args, word)
+			}
+			if err := rdb.Do(t.Context(), args...).Err(); err != nil {
+				t.Fatalf("%s: %v", command, err)
+			}
+		}
+		run(tt.breaks)
+		ready().is(http.StatusServiceUnavailable, `{"status":"unavailable","components":{"redis":"`+tt.why+`"}}`)
+		run(tt.mends)
+		ready().want(http.StatusOK)
+	}
+}
+
+// The default leaves time for the answer itself.
+func TestRequestsEndWithinFiveSeconds(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil, nil)
+	if got := api.RequestTime(h.api); got >= 5*time.Second {
+		t.Errorf("a request may take %s, want less than 5 s", got)
+	}
+}
