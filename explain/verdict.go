@@ -68,6 +68,9 @@ func (j *judge) judge() (code Code, reason, text string) {
 	case len(h.Apply.Changes) > 0:
 		return Pending, "", j.pending()
 	}
+	if i := j.note(plan.NoAddress); i >= 0 {
+		return OutOfScope, string(plan.NoAddress), fmt.Sprintf("No account: it %s.", h.Apply.Notes[i].Detail)
+	}
 	if i := j.note(plan.SuspendedByElse); i >= 0 {
 		return LeftAlone, string(plan.SuspendedByElse), fmt.Sprintf("Left alone: %s.", h.Apply.Notes[i].Detail)
 	}

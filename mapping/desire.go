@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -163,6 +164,7 @@ func (v *evaluation) address(s *side, h *holder) {
 	address = strings.TrimSpace(lowerASCII(address))
 	if address == "" {
 		h.hold(plan.NoAddress, "the address came out empty: "+s.address.source)
+		h.LeaveOut = cmp.Or(v.noAddress, v.noAddressOf[h.Source]) == plan.AddresslessLeaveOut
 		return
 	}
 	if reason, detail := checkAddress(address, v.domains); reason != "" {

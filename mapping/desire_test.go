@@ -89,6 +89,30 @@ func TestHeld(t *testing.T) {
 	}
 }
 
+func TestWithoutAnAddress(t *testing.T) {
+	t.Parallel()
+	out := map[string]plan.Addressless{"corp": plan.AddresslessLeaveOut}
+	for _, test := range []struct {
+		name string
+		opts mapping.Options
+		e    directory.Entry
+		want bool
+	}{
+		{"held by default", mapping.Options{}, without(user("ann"), "mail"), false},
+		{"left out by the provider", mapping.Options{NoAddress: plan.AddresslessLeaveOut}, without(user("ann"), "mail"), true},
+		{"left out by the source", mapping.Options{NoAddressOf: out}, without(user("ann"), "mail"), true},
+		{"the provider goes before the source", mapping.Options{NoAddress: plan.AddresslessHold, NoAddressOf: out}, without(user("ann"), "mail"), false},
+		{"another source", mapping.Options{NoAddressOf: map[string]plan.Addressless{"lab": plan.AddresslessLeaveOut}}, without(user("ann"), "mail"), false},
+		{"a name is missing, too", mapping.Options{NoAddressOf: out}, without(user("ann"), "mail", "givenName"), true},
+		{"an address that is none", mapping.Options{NoAddressOf: out}, with(user("ann"), "mail", "ann"), false},
+		{"an address", mapping.Options{NoAddressOf: out}, user("ann"), false},
+	} {
+		if d := one(t, test.opts, test.e); d.LeaveOut != test.want || (d.Held == "") != (test.name == "an address") {
+			t.Errorf("%s: LeaveOut = %v, Held = %q, want %v", test.name, d.LeaveOut, d.Held, test.want)
+		}
+	}
+}
+
 func TestActive(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

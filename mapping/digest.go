@@ -11,6 +11,9 @@ import (
 func (m *Mapping) Digest() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %q %q %q\n", m.domain, m.filterGroup, m.exclude, m.nested)
+	if m.noAddress != "" || len(m.noAddressOf) > 0 {
+		fmt.Fprintf(h, "%q %q\n", m.noAddress, m.noAddressOf)
+	}
 	for _, s := range []*side{&m.user, &m.group} {
 		for _, e := range s.expressions() {
 			fmt.Fprintf(h, "%s %q %q\n", s.kind, e.path, e.source)

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"rollcall/mapping"
+	"rollcall/plan"
 )
 
 func TestDigestMovesWithEverySetting(t *testing.T) {
@@ -18,6 +19,8 @@ func TestDigestMovesWithEverySetting(t *testing.T) {
 		{UserFilter: "active"},
 		{GroupFilter: "active"},
 		{RekeyBy: "userName"},
+		{NoAddress: plan.AddresslessLeaveOut},
+		{NoAddressOf: map[string]plan.Addressless{"corp": plan.AddresslessLeaveOut}},
 		{User: map[string]string{"title": "cn"}},
 		{User: map[string]string{"title": "mail"}},
 		{User: map[string]string{"active": "true"}},

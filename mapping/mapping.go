@@ -52,6 +52,9 @@ type Options struct {
 	UserFilter, GroupFilter string
 	// RekeyBy is an attribute's name or an expression: what outlives a re-created directory. Users only.
 	RekeyBy string
+	// NoAddress is what becomes of entries without an address. Where it is empty, NoAddressOf says so by the entry's source.
+	NoAddress   plan.Addressless
+	NoAddressOf map[string]plan.Addressless
 	// Nested is Flatten where it is empty.
 	Nested Nested
 }
@@ -63,6 +66,8 @@ type Mapping struct {
 	filterGroup string
 	exclude     excluder
 	nested      Nested
+	noAddress   plan.Addressless
+	noAddressOf map[string]plan.Addressless
 }
 
 // side is what is compiled for one kind of entry.
@@ -96,7 +101,10 @@ const (
 // path of the field.
 func Compile(spec Spec, opts Options) (*Mapping, error) {
 	c := newCompiler(opts.Domain)
-	m := &Mapping{domain: opts.Domain, filterGroup: strings.TrimSpace(opts.FilterGroup), nested: opts.Nested}
+	m := &Mapping{
+		domain: opts.Domain, filterGroup: strings.TrimSpace(opts.FilterGroup), nested: opts.Nested,
+		noAddress: opts.NoAddress, noAddressOf: opts.NoAddressOf,
+	}
 	var errs []error
 	switch m.nested {
 	case "":

@@ -165,6 +165,8 @@ func (c *computer) entry(d *Desired) {
 		if len(objects) == 0 {
 			c.note(d.Ref, d.Label, d.Why, "has no account, and none is made")
 		} // One with an account is a departure: see departures.
+	case c.leavesOut(d):
+		c.note(d.Ref, d.Label, NoAddress, "is left out because it has no address (no_address: leave_out); it gets an account when it has one")
 	case d.Held != "" && len(c.former[d.Ref]) == 0:
 		c.hold(d, d.Held, "%s", d.Detail)
 	case c.leavesAddress(d):
@@ -176,6 +178,13 @@ func (c *computer) entry(d *Desired) {
 	default:
 		c.unmatched(d)
 	}
+}
+
+// leavesOut reports whether an entry without an address is left out. One that has an account is held: a lost address is no
+// departure.
+func (c *computer) leavesOut(d *Desired) bool {
+	return d.LeaveOut && len(c.anchored[d.Ref])+len(c.former[d.Ref]) == 0 && !c.unsettled[d.Ref] &&
+		c.byRemote[c.in.Links[d.Ref].RemoteID] == nil
 }
 
 // leavesAddress reports whether d has to leave its address to another entry: of several that claim one, the entry whose

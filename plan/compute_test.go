@@ -36,6 +36,13 @@ func have(id, remote, address string, f ...string) plan.Object {
 	return plan.Object{Ref: user(id), RemoteID: remote, Address: address, Active: true, Fields: fields(f...)}
 }
 
+// leftOut is a person without an address where the configuration leaves such people out.
+func leftOut(id string) plan.Desired {
+	d := want(id, "")
+	d.Held, d.Detail, d.LeaveOut = plan.NoAddress, "the address came out empty", true
+	return d
+}
+
 func team(id, address string, members ...string) plan.Desired {
 	d := plan.Desired{Ref: group(id), Label: id, Address: address, Active: true}
 	for _, m := range members {
@@ -152,6 +159,13 @@ func TestCompute(t *testing.T) {
 			Desired: []plan.Desired{func() plan.Desired { d := off(want("a", "")); d.Held = plan.NoAddress; return d }()},
 			State:   plan.State{Objects: []plan.Object{have("a", "1", "a@x")}},
 		}, []string{"suspend user/a because disabled"}},
+		{"without an address, and left out", plan.Input{
+			Desired: []plan.Desired{leftOut("a"), leftOut("b"), leftOut("c"), team("g", "g@x", "a?")},
+			State: plan.State{Objects: []plan.Object{
+				have("b", "2", "b@x"), have("", "3", "c@x"), teamObject("g", "9", "g@x"),
+			}},
+			Links: map[directory.Ref]plan.Link{user("c"): {RemoteID: "3"}},
+		}, []string{"held user/b no_address", "held user/c no_address", "note user/a no_address"}},
 		{"out of scope", plan.Input{
 			OutOfScope: []directory.Ref{user("a")}, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x")}},
 		}, []string{"suspend user/a because out_of_scope"}},

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"rollcall/directory"
+	"rollcall/internal/problem"
 )
 
 // Desired is one entry as the provider should have it, in the provider's own field names.
@@ -30,6 +31,8 @@ type Desired struct {
 	// Held is set when the entry cannot be mapped; Detail says what to do about it.
 	Held   Reason
 	Detail string
+	// LeaveOut is set where the entry is held for want of an address and the configuration leaves such entries out.
+	LeaveOut bool
 }
 
 // Member is a desired member of a group.
@@ -178,6 +181,25 @@ const (
 	AdoptOff       Adoption = "off"
 	AdoptByAddress Adoption = "by_address"
 )
+
+// Addressless is what becomes of an entry that has no address: no_address in the configuration.
+type Addressless string
+
+// The policies for entries without an address.
+const (
+	// AddresslessHold holds the entry as a conflict. It is the default.
+	AddresslessHold Addressless = "hold"
+	// AddresslessLeaveOut leaves an entry without an account out. An entry that has an account is held all the same.
+	AddresslessLeaveOut Addressless = "leave_out"
+)
+
+// Validate reports an unknown policy. An empty one is left to the next setting that applies.
+func (a Addressless) Validate() error {
+	if a == "" || a == AddresslessHold || a == AddresslessLeaveOut {
+		return nil
+	}
+	return problem.Field("no_address", "%q is unknown: want %s or %s", string(a), AddresslessHold, AddresslessLeaveOut)
+}
 
 // Policy is the operator's word on what a plan may contain.
 type Policy struct {

@@ -63,6 +63,10 @@ type Settings struct {
 	Exclude []string `yaml:"exclude"`
 	// RekeyBy is the fact that outlives a re-created directory: an attribute or an expression.
 	RekeyBy string `yaml:"rekey_by"`
+	// NoAddress is hold (default) or leave_out: what becomes of entries without an address. Where it is empty, the entry's
+	// source decides: NoAddressOf has what the sources say, by their slugs.
+	NoAddress   plan.Addressless            `yaml:"no_address"`
+	NoAddressOf map[string]plan.Addressless `yaml:"-"`
 	// UserPropertyMappings and GroupPropertyMappings are expressions by field name; see the provider's list of fields.
 	UserPropertyMappings  map[string]string `yaml:"user_property_mappings"`
 	GroupPropertyMappings map[string]string `yaml:"group_property_mappings"`
@@ -130,6 +134,7 @@ func (s Settings) Validate() error {
 	if s.RequestTimeout < time.Second {
 		fail("request_timeout", "%v is under a second", s.RequestTimeout)
 	}
+	errs = append(errs, s.NoAddress.Validate())
 	errs = append(errs, s.Limits.Validate()...)
 	for _, pattern := range s.Protected {
 		if _, err := path.Match(strings.ToLower(pattern), ""); err != nil || strings.TrimSpace(pattern) == "" {

@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"rollcall/directory"
 	"rollcall/plan"
@@ -80,8 +81,31 @@ func sayPlan(j Journal, r *Report) {
 			j.Say(Info, "Drift: "+named(n.Ref, n.Label)+": "+n.Detail, aboutEntry(n.Ref, n.Label, n.Reason))
 		}
 	}
+	sayLeftOut(j, r.Apply.Notes)
 	j.Say(Info, fmt.Sprintf("Planned %d changes; %d are held by a guard, %d entries are in conflict.",
 		len(r.Apply.Changes), len(r.Held.Changes), len(r.Apply.Held)), nil)
+}
+
+// sayLeftOut says how many entries are left out for want of an address, and names some.
+func sayLeftOut(j Journal, notes []plan.Note) {
+	const some = 10
+	var names []string
+	n := 0
+	for i := range notes {
+		if notes[i].Reason != plan.NoAddress {
+			continue
+		}
+		if n++; n <= some {
+			names = append(names, named(notes[i].Ref, notes[i].Label))
+		}
+	}
+	if n == 0 {
+		return
+	}
+	if n > some {
+		names = append(names, fmt.Sprintf("and %d more", n-some))
+	}
+	j.Say(Info, fmt.Sprintf("Left out because they have no address (no_address: leave_out): %d entries: %s.", n, strings.Join(names, ", ")), nil)
 }
 
 // sayHeld names each guard once, and the entries that it holds up to a bound.

@@ -13,6 +13,8 @@ import (
 	"rollcall/internal/problem"
 	"rollcall/internal/secret"
 	"rollcall/mapping"
+	"rollcall/plan"
+	"rollcall/provider"
 	"rollcall/source/ldap"
 )
 
@@ -44,6 +46,7 @@ func (k *checker) check() {
 	ids := map[string]string{}
 	for _, p := range k.entries() {
 		p.defaults()
+		p.settings.NoAddressOf = k.noAddress(p.settings)
 		if p.settings.Enabled == nil {
 			p.settings.Enabled = new(true)
 		}
@@ -58,6 +61,17 @@ func (k *checker) check() {
 			k.secretFile(join(p.path, field), p.secrets[field])
 		}
 	}
+}
+
+// noAddress returns what the sources of a provider say of entries without an address.
+func (k *checker) noAddress(s *provider.Settings) map[string]plan.Addressless {
+	of := map[string]plan.Addressless{}
+	for i := range k.Sources.LDAP {
+		if src := &k.Sources.LDAP[i]; src.NoAddress != "" && Uses(s, src.Slug) {
+			of[src.Slug] = src.NoAddress
+		}
+	}
+	return of
 }
 
 // once refuses a name that stands twice.

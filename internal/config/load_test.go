@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"rollcall/internal/config"
+	"rollcall/plan"
 )
 
 func TestFileThatIsNotThere(t *testing.T) {
@@ -63,6 +64,19 @@ providers:
 		if got := c.Attributes(slug); !slices.Equal(got, want) {
 			t.Errorf("Attributes(%q) = %q, want %q", slug, got, want)
 		}
+	}
+}
+
+func TestASourceSaysWhatBecomesOfEntriesWithoutAnAddress(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(read(t, "testdata/good.yaml"), "    - slug: corp\n", "    - slug: corp\n      no_address: leave_out\n", 1)
+	c, _, problems := load(t, text, config.Options{})
+	if problems != "" {
+		t.Fatal(problems)
+	}
+	s := c.Providers.GoogleWorkspace[0].Settings
+	if s.NoAddress != "" || s.NoAddressOf["corp"] != plan.AddresslessLeaveOut {
+		t.Errorf("no_address = %q, of the sources %q, want leave_out of corp alone", s.NoAddress, s.NoAddressOf)
 	}
 }
 

@@ -98,7 +98,7 @@ func (c Config) Mapping() (*mapping.Mapping, error) {
 	return mapping.Compile(Spec(), mapping.Options{
 		User: c.UserPropertyMappings, Group: c.GroupPropertyMappings, Domain: c.DefaultGroupEmailDomain,
 		FilterGroup: c.FilterGroup, Exclude: c.Exclude, UserFilter: c.UserFilter, GroupFilter: c.GroupFilter,
-		RekeyBy: c.RekeyBy, Nested: mapping.Nested(c.NestedGroups),
+		RekeyBy: c.RekeyBy, Nested: mapping.Nested(c.NestedGroups), NoAddress: c.NoAddress, NoAddressOf: c.NoAddressOf,
 	})
 }
 

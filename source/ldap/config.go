@@ -59,6 +59,10 @@ type Config struct {
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	RequestTimeout time.Duration `yaml:"request_timeout"`
 
+	// NoAddress is what the providers do with entries without an address, unless they say it themselves: hold, which is the
+	// default, or leave_out.
+	NoAddress plan.Addressless `yaml:"no_address"`
+
 	// Limits are how much may leave the source in a day.
 	Limits plan.DayLimits `yaml:"limits"`
 	// Schedule is when the source is read; the scheduler validates it.

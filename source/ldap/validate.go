@@ -30,6 +30,9 @@ func (c Config) Validate() error {
 	c.validateBind(&p)
 	c.validateScope(&p)
 	p = append(p, c.Limits.Validate()...)
+	if err := c.NoAddress.Validate(); err != nil {
+		p = append(p, err)
+	}
 	if c.PageSize < 1 || c.PageSize > 100_000 {
 		p.add("page_size", "%d: want 1 to 100000", c.PageSize)
 	}
