@@ -12,7 +12,7 @@ import (
 // LDAP is the kind of every source. Every other kind is a type of provider.
 const LDAP = "ldap"
 
-// MaxSlug is the longest slug of a source, in characters: a container id then fits into the 50 characters of the
+// MaxSlug is the longest slug of a source, in characters. It makes a container id fit into the 50 characters of the
 // sessions API.
 const MaxSlug = 40
 
@@ -21,7 +21,7 @@ var (
 	kindPattern = regexp.MustCompile(`^[a-z][a-z0-9_]{0,24}$`)
 )
 
-// ID is the id of one source or provider: "ldap:corp", "google_workspace:1", "microsoft_entra:2".
+// ID is the id of one source or provider, such as "ldap:corp", "google_workspace:1" or "microsoft_entra:2".
 type ID string
 
 // Source returns the id of a source.
@@ -39,31 +39,33 @@ func Parse(s string) (ID, error) {
 	return c, nil
 }
 
-// Validate reports why c is no container id, as fault.Invalid. It accepts the canonical form only, because the id
-// is part of every Redis key. It does not know which types of provider there are.
+// Validate reports why c is not a container id, as fault.Invalid. It accepts the canonical form only, because the id
+// is part of every Redis key. It does not check whether the type of provider exists.
 func (c ID) Validate() error {
 	switch {
 	case c.IsSource():
 		if name := c.Name(); len(name) > MaxSlug || !slugPattern.MatchString(name) {
-			return fault.Errorf(fault.Invalid, "container %q: the slug must be 1 to %d letters, digits, - or _", string(c), MaxSlug)
+			return fault.Errorf(fault.Invalid, "container %q: the slug must be 1 to %d letters, digits, - or _", string(c),
+				MaxSlug)
 		}
 	case kindPattern.MatchString(c.Kind()):
 		if n, err := strconv.ParseInt(c.Name(), 10, 64); err != nil || n < 1 || strconv.FormatInt(n, 10) != c.Name() {
 			return fault.Errorf(fault.Invalid, "container %q: the id must be a positive number", string(c))
 		}
 	default:
-		return fault.Errorf(fault.Invalid, "container %q: unknown kind, want ldap:<slug> for a source or <type>:<id> for a provider", string(c))
+		return fault.Errorf(fault.Invalid,
+			"container %q: unknown kind, want ldap:<slug> for a source or <type>:<id> for a provider", string(c))
 	}
 	return nil
 }
 
-// Kind returns what precedes the colon: LDAP, or the type of a provider.
+// Kind returns the text before the colon, which is LDAP or the type of a provider.
 func (c ID) Kind() string {
 	kind, _, _ := strings.Cut(string(c), ":")
 	return kind
 }
 
-// Name returns what follows the colon: the slug of a source, the number of a provider.
+// Name returns the text after the colon, which is the slug of a source or the number of a provider.
 func (c ID) Name() string {
 	_, name, _ := strings.Cut(string(c), ":")
 	return name

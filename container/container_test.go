@@ -20,8 +20,10 @@ func TestParse(t *testing.T) {
 		}
 	}
 	for _, id := range []string{
-		"", "ldap", "ldap:", "ldap:a b", "ldap:{a}", "ldap:é", "ldap:a:b", "ldap:" + strings.Repeat("x", 41), "LDAP:corp", "{a}:1", "a b:1", ":1", "1",
-		strings.Repeat("k", 26) + ":1", "google_workspace:", "google_workspace:0", "google_workspace:-1", "google_workspace:01", "google_workspace:+1",
+		"", "ldap", "ldap:", "ldap:a b", "ldap:{a}", "ldap:é", "ldap:a:b", "ldap:" + strings.Repeat("x", 41),
+		"LDAP:corp", "{a}:1", "a b:1", ":1", "1",
+		strings.Repeat("k", 26) + ":1", "google_workspace:", "google_workspace:0", "google_workspace:-1",
+		"google_workspace:01", "google_workspace:+1",
 		"microsoft_entra:x", "microsoft_entra:99999999999999999999",
 	} {
 		if c, err := container.Parse(id); err == nil || fault.KindOf(err) != fault.Invalid || c != "" {

@@ -9,15 +9,16 @@ import (
 	"strings"
 )
 
-// Attribute is a name with its values. LDAP's are sets, whose order means nothing (RFC 4511, section 4.1.7): a source gives
-// the value that is in the entry's own RDN first and the others in byte order, so that an equal set is an equal list.
+// Attribute is a name with its values. LDAP values are sets, and their order means nothing (RFC 4511, section 4.1.7).
+// A source puts the value of the entry's own RDN first and the others in byte order, so that equal sets are equal
+// lists.
 type Attribute struct {
 	Name   string
 	Values []string
 }
 
-// Attributes is a list of attributes, sorted by name; names are unique, ignoring case (RFC 4512, section 2.5).
-// A list takes a third of a map's memory, and entries come by the hundred thousand.
+// Attributes is a list of attributes, sorted by name. Names are unique, ignoring case (RFC 4512, section 2.5). A list
+// takes a third of a map's memory, which matters with hundreds of thousands of entries.
 type Attributes []Attribute
 
 // Get returns the first value of the attribute, or "".
@@ -28,7 +29,7 @@ func (a Attributes) Get(name string) string {
 	return ""
 }
 
-// Values returns the values of the attribute, or nil. The caller does not change them.
+// Values returns the values of the attribute, or nil. The caller must not change them.
 func (a Attributes) Values(name string) []string {
 	for i := range a {
 		if strings.EqualFold(a[i].Name, name) {
@@ -38,7 +39,7 @@ func (a Attributes) Values(name string) []string {
 	return nil
 }
 
-// Set returns the list with the attribute's values replaced; no values removes it.
+// Set returns the list with the attribute's values replaced. Without values it removes the attribute.
 func (a Attributes) Set(name string, values ...string) Attributes {
 	i := slices.IndexFunc(a, func(at Attribute) bool { return strings.EqualFold(at.Name, name) })
 	switch {
@@ -50,11 +51,12 @@ func (a Attributes) Set(name string, values ...string) Attributes {
 	case len(values) == 0:
 		return a
 	}
-	at, _ := slices.BinarySearchFunc(a, name, func(at Attribute, name string) int { return strings.Compare(at.Name, name) })
+	at, _ := slices.BinarySearchFunc(a, name,
+		func(at Attribute, name string) int { return strings.Compare(at.Name, name) })
 	return slices.Insert(a, at, Attribute{name, values})
 }
 
-// Clone returns a copy whose values may be changed.
+// Clone returns a deep copy, so that the caller may change its values.
 func (a Attributes) Clone() Attributes {
 	out := slices.Clone(a)
 	for i := range out {
@@ -101,8 +103,8 @@ func (a *Attributes) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Digest returns a short text that is equal for equal entries: the version of the entry. Every fact counts but the
-// order of members, which is fixed.
+// Digest returns a short text that is equal for equal entries. It is the version of the entry. It covers every field;
+// the order of members does not matter because members are sorted.
 func (e *Entry) Digest() string {
 	h := make([]byte, 0, 512)
 	add := func(s string) {

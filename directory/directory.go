@@ -1,9 +1,9 @@
-// Package directory is the vocabulary that the rest of Rollcall speaks: entries, their unique identifiers and
-// the snapshots in which they travel. It knows nothing of LDAP, Redis or any cloud.
+// Package directory has the vocabulary of Rollcall, which is entries, their unique identifiers, and the snapshots
+// that carry them. It does not depend on LDAP, Redis or any cloud.
 //
-// The model follows SCIM 2.0 (RFC 7643): what a source found out about a person is kept under SCIM's names
-// (userName, displayName, givenName, familyName, mail, …); any other attribute that a mapping asks for keeps the
-// name that the mapping gave it.
+// The model follows SCIM 2.0 (RFC 7643). A source stores the facts about a user under SCIM's names (userName,
+// displayName, givenName, familyName, mail, …). Any other attribute that a mapping asks for keeps the name that the
+// mapping gave it.
 package directory
 
 import (
@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// Kind tells users from groups.
+// Kind distinguishes users from groups.
 type Kind uint8
 
 // The kinds of entry.
@@ -23,7 +23,7 @@ const (
 	Group Kind = 2
 )
 
-// Kinds lists both, users first: the order in which everything is read, planned and written.
+// Kinds lists both kinds. Users come first, which is the order of reading, planning and writing.
 var Kinds = [...]Kind{User, Group}
 
 // String returns "user" or "group".
@@ -53,8 +53,8 @@ func (k *Kind) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// ID is the unique, immutable identifier that the source gives an entry (entryUUID, objectGUID in its canonical
-// text, ipaUniqueID, nsUniqueId, …). It survives renames and moves; it is the value of our anchor on remote objects.
+// ID is the unique, immutable identifier that the source gives an entry (entryUUID, objectGUID in its canonical text,
+// ipaUniqueID, nsUniqueId, …). It survives renames and moves, and it is the value of our anchor on remote objects.
 type ID string
 
 // Ref names one entry.
@@ -74,7 +74,7 @@ func (r Ref) Compare(o Ref) int {
 	return cmp.Compare(r.ID, o.ID)
 }
 
-// The attribute names that every source fills in where its directory has the fact.
+// The attribute names that every source fills in if its directory has the value.
 const (
 	UserName       = "userName"       // a user's login name (uid, sAMAccountName)
 	DisplayName    = "displayName"    // a user's displayName, a group's cn
@@ -92,20 +92,21 @@ type Entry struct {
 	ID   ID   `json:"id"`
 	// Source is the slug of the source that the entry was read from.
 	Source string `json:"source"`
-	// DN is where the entry was read. It is for people to read: it is never a key.
+	// DN is where the entry was read. It is only for display and is never a key.
 	DN string `json:"dn,omitempty"`
 	// Active is false for a user who is disabled in the source. Groups are always active.
 	Active bool `json:"active"`
 	// Attributes is sorted by name.
 	Attributes Attributes `json:"attributes,omitempty"`
-	// Members of a group: its direct members as far as they are in scope, sorted and unique.
+	// Members are the direct members of a group that are in scope, sorted and unique.
 	Members []Ref `json:"members,omitempty"`
 }
 
 // Ref returns the entry's kind and ID.
 func (e *Entry) Ref() Ref { return Ref{e.Kind, e.ID} }
 
-// Label returns what a person calls the entry: a user's userName or mail, a group's displayName, else the ID.
+// Label returns the display name of the entry. It is a user's userName or mail, or a group's displayName, or else the
+// ID.
 func (e *Entry) Label() string {
 	for _, name := range []string{UserName, DisplayName, CommonName, Mail} {
 		if e.Kind == Group && name == UserName {
@@ -118,18 +119,18 @@ func (e *Entry) Label() string {
 	return string(e.ID)
 }
 
-// LogValue implements slog.LogValuer: names and addresses never reach a log line.
+// LogValue implements slog.LogValuer, so that names and addresses never reach a log line.
 func (e *Entry) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("kind", e.Kind.String()), slog.String("id", string(e.ID)))
 }
 
-// Query says what to read. The zero Query means everything in scope.
+// Query selects what to read. The zero Query selects everything in scope.
 type Query struct {
-	// Refs limits the read to these entries. One that is not there is reported in Snapshot.Absent.
+	// Refs limits the read to these entries. Missing ones are reported in Snapshot.Absent.
 	Refs []Ref
-	// Known lists the entries that the caller knows. A source asks for them where IDs have more than one spelling: an entry
-	// whose ID differs from a known one only in what the matching rule of its attribute ignores (Ben and ben, for uid)
-	// has the known one, so that its anchor is found again. Nil knows none.
+	// Known lists the entries that the caller knows. A source calls it if its IDs have more than one spelling. An ID
+	// that differs from a known one only in what its attribute's matching rule ignores (Ben and ben, for uid) becomes
+	// the known one, so that its anchor is found again. Nil means that no entries are known.
 	Known func(context.Context) ([]Ref, error)
 }
 
@@ -142,55 +143,59 @@ type Departure struct {
 	Source string `json:"source"`
 	// Left is when a run first concluded that the entry is gone.
 	Left time.Time `json:"left"`
-	// Label is what the entry was called.
+	// Label is the last known label of the entry.
 	Label string `json:"label,omitempty"`
 }
 
-// Finding is an entry that was seen and cannot be used: it is named, held and never taken for absent.
+// Finding is an entry that was seen but cannot be used. It is reported and held, and it never counts as absent.
 type Finding struct {
-	// Ref may have an empty ID where that is what is missing.
+	// Ref has an empty ID if the ID is what is missing.
 	Ref
 	DN string `json:"dn,omitempty"`
-	// Label is what the entry is called, where that could be read.
+	// Label is the label of the entry, if it could be read.
 	Label   string `json:"label,omitempty"`
 	Problem string `json:"problem"`
 }
 
-// Coverage says how many entries of a kind have one attribute that the source reads. A sudden fall is more likely a right
-// that was taken away than a change of every entry.
+// Coverage counts the entries of a kind that have one attribute that the source reads. A sudden fall is more likely a
+// withdrawn permission than a change of every entry.
 type Coverage struct {
 	Kind Kind `json:"kind"`
-	// Name is the attribute in the source's own spelling, for messages: "userAccountControl".
+	// Name is the attribute in the source's own spelling, for messages, such as "userAccountControl".
 	Name string `json:"name"`
-	// Entries is how many entries have a value. It is zero for an attribute that the source asked for and no entry has.
+	// Entries is the number of entries with a value. It is zero for an attribute that the source asked for and no
+	// entry has.
 	Entries int `json:"entries"`
-	// Attributes are the names under which entries carry its values (FamilyName for sn); empty where they do not.
+	// Attributes are the names under which entries carry its values (FamilyName for sn). It is empty if entries do
+	// not carry them.
 	Attributes []string `json:"attributes,omitempty"`
-	// Activity is set where the attribute decides whether an entry is active.
+	// Activity is set if the attribute decides whether an entry is active.
 	Activity bool `json:"activity,omitempty"`
 }
 
-// Snapshot is one complete answer of a source.
+// Snapshot is one complete result of reading a source.
 type Snapshot struct {
-	// Entries is sorted by Ref: users first, then groups.
+	// Entries is sorted by Ref, with users before groups.
 	Entries []Entry
-	// Absent lists what was asked for by Ref and is not there.
+	// Absent lists the requested refs that do not exist.
 	Absent []Ref
-	// Departed lists the entries that left, sorted by Ref. Only the local directory knows them.
+	// Departed lists the entries that left, sorted by Ref. Only the local directory fills it.
 	Departed []Departure
-	// Findings lists entries that were seen and cannot be used.
+	// Findings lists entries that were seen but cannot be used.
 	Findings []Finding
 	// Referrals are the search result references that the server gave, sorted and unique (RFC 4511, section 4.5.3).
 	Referrals []string
-	// Notes are worth a line in the run's messages and change nothing: how many members are outside the scope, say.
+	// Notes are informational messages for the run, such as the number of members outside the scope. They change
+	// nothing.
 	Notes []string
-	// Doubts are reasons not to believe absences in this snapshot. Any doubt holds the destructive lane.
+	// Doubts are reasons not to trust absences in this snapshot. Any doubt holds the destructive lane.
 	Doubts []string
 	// Coverage is sorted by kind and name. A source fills it in when it reads everything.
 	Coverage []Coverage
-	// Position is how far the server was that answered; zero where the source does not tell.
+	// Position is the position of the server that was read. It is zero if the source does not report one.
 	Position Position
-	// Versions maps what the snapshot's entries were computed from; see Digest. Only the local directory fills it.
+	// Versions maps each entry to the version of the data that it was computed from; see Digest. Only the local
+	// directory fills it.
 	Versions map[Ref]string
 }
 

@@ -8,28 +8,28 @@ import (
 	"time"
 )
 
-// Position says how far a server had come when it was read: which server it was, and the number of the last change that
-// it had. It is written down before the read begins, so what was read is at least as new. The zero Position is that of a
-// source that does not tell.
+// Position says how far a server had come when it was read. It names the server and the number of the server's last
+// change. It is noted before the read begins, so the data that was read is at least as new. The zero Position belongs
+// to a source that does not report one.
 type Position struct {
-	// Server identifies the server that was read: the invocationId of a domain controller, say. Two positions with the
-	// same Server are compared by its own number alone, where it has one. It is empty where the servers of a directory
-	// only have their numbers.
+	// Server identifies the server that was read, such as the invocationId of a domain controller. Two positions with
+	// the same Server are compared by its own number alone, if it has one. It is empty in directories where servers
+	// have numbers only.
 	Server string `json:"server,omitempty"`
-	// Name is what people call the server, for messages: its URI and family.
+	// Name is the display name of the server, for messages. It consists of its URI and family.
 	Name string `json:"name,omitempty"`
 	// Seen maps each origin of changes (a domain controller, a server ID) to the number of its last change that the
-	// server had. Numbers of one origin are decimal, or texts of one length; they only grow.
+	// server had. The numbers of one origin only grow. They are either decimal or texts of one length.
 	Seen map[string]string `json:"seen,omitempty"`
-	// Changed is the time of the last of these changes; zero where the numbers do not tell.
+	// Changed is the time of the last of these changes. It is zero if the numbers do not contain a time.
 	Changed time.Time `json:"changed,omitzero"`
 }
 
-// Order is how one position compares with another.
+// Order is the result of comparing two positions.
 type Order int8
 
-// The orders. Incomparable positions have no origin of changes in common. Diverged ones have, and each has changes that
-// the other one lacks.
+// The orders. Incomparable positions have no origin of changes in common. Diverged positions have one, but each has
+// changes that the other lacks.
 const (
 	Incomparable Order = iota
 	Older
@@ -43,11 +43,11 @@ func (o Order) String() string {
 	return [...]string{"incomparable", "older", "the same", "newer", "diverged"}[o]
 }
 
-// IsZero reports whether nothing is known.
+// IsZero reports whether the position is unknown.
 func (p Position) IsZero() bool { return len(p.Seen) == 0 }
 
-// Compare says how p compares with o: Newer where p has every change that o has, and more. An origin that a position
-// does not have counts as number zero, because changes are only added.
+// Compare says how p compares with o. It returns Newer if p has every change that o has, and more. An origin that a
+// position does not have counts as number zero, because changes are only added.
 func (p Position) Compare(o Position) Order {
 	if p.IsZero() || o.IsZero() {
 		return Incomparable
@@ -79,7 +79,7 @@ func (p Position) Compare(o Position) Order {
 
 func order(c int) Order { return Same + Order(c) } //nolint:gosec // -1, 0 or 1
 
-// compareNumbers compares two numbers of one origin; an empty one is less than any other.
+// compareNumbers compares two numbers of one origin. An empty number is less than any other.
 func compareNumbers(a, b string) int {
 	if decimal(a) && decimal(b) {
 		a, b = strings.TrimLeft(a, "0"), strings.TrimLeft(b, "0")
@@ -94,7 +94,7 @@ func decimal(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// String names the server and its numbers, the server's own first.
+// String names the server and its numbers, with the server's own number first.
 func (p Position) String() string {
 	if p.IsZero() {
 		return strings.TrimSpace(p.Name + " (position unknown)")

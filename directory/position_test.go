@@ -29,10 +29,14 @@ func TestPositionCompare(t *testing.T) {
 		{"numbers, not texts", position("A", "A", "10000"), position("A", "A", "9999"), directory.Newer},
 		{"its own number decides", position("A", "A", "5000"), position("A", "A", "4857", "B", "10"), directory.Newer},
 		{"two controllers without vectors", position("B", "B", "200"), position("A", "A", "4857"), directory.Incomparable},
-		{"a controller that has all of the other's", position("B", "B", "200", "A", "4857"), position("A", "A", "4857", "B", "150"), directory.Newer},
-		{"a controller that lags", position("B", "B", "200", "A", "4800"), position("A", "A", "4857", "B", "150"), directory.Diverged},
-		{"a controller that lags and has nothing of its own", position("B", "B", "150", "A", "4800"), position("A", "A", "4857", "B", "150"), directory.Older},
-		{"a restored controller with a new invocation", position("C", "C", "4860"), position("A", "A", "4857"), directory.Incomparable},
+		{"a controller that has all of the other's", position("B", "B", "200", "A", "4857"),
+			position("A", "A", "4857", "B", "150"), directory.Newer},
+		{"a controller that lags", position("B", "B", "200", "A", "4800"), position("A", "A", "4857", "B", "150"),
+			directory.Diverged},
+		{"a controller that lags and has nothing of its own", position("B", "B", "150", "A", "4800"),
+			position("A", "A", "4857", "B", "150"), directory.Older},
+		{"a restored controller with a new invocation", position("C", "C", "4860"), position("A", "A", "4857"),
+			directory.Incomparable},
 		{"the same CSN", position("", "001", csn1), position("", "001", csn1), directory.Same},
 		{"a replica an hour behind", position("", "001", csn1), position("", "001", csn2), directory.Older},
 		{"a new server ID", position("", "001", csn1, "002", csn2), position("", "001", csn1), directory.Newer},
@@ -48,8 +52,8 @@ func TestPositionCompare(t *testing.T) {
 	}
 }
 
-// TestPositionLaws: over random histories, comparing is antisymmetric and transitive, and a server that only adds changes
-// is never older than it was.
+// TestPositionLaws checks over random histories that comparing is antisymmetric and transitive. A server that only
+// adds changes is never older than it was.
 func TestPositionLaws(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
@@ -66,7 +70,8 @@ func TestPositionLaws(t *testing.T) {
 		return p
 	}
 	mirror := map[directory.Order]directory.Order{
-		directory.Incomparable: directory.Incomparable, directory.Older: directory.Newer, directory.Same: directory.Same, directory.Newer: directory.Older,
+		directory.Incomparable: directory.Incomparable, directory.Older: directory.Newer, directory.Same: directory.Same,
+		directory.Newer:    directory.Older,
 		directory.Diverged: directory.Diverged,
 	}
 	for range 20_000 {
@@ -74,7 +79,7 @@ func TestPositionLaws(t *testing.T) {
 		if x.Compare(y) != mirror[y.Compare(x)] {
 			t.Fatalf("%v is %v than %v, which is %v", x, x.Compare(y), y, y.Compare(x))
 		}
-		// Only vectors without a server's own number are compared in whole, and so only their order is transitive.
+		// Only vectors without a server's own number are compared completely, so only their order is transitive.
 		x.Server, y.Server, z.Server = "", "", ""
 		if x.Compare(y) == directory.Newer && y.Compare(z) == directory.Newer && x.Compare(z) == directory.Older {
 			t.Fatalf("%v is newer than %v, that than %v, and the first is older than the last", x, y, z)

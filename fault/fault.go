@@ -1,19 +1,19 @@
-// Package fault names the kinds of error that Rollcall tells apart.
+// Package fault names the kinds of error that Rollcall distinguishes.
 //
-// A kind answers one question: what should the caller do about it? Adapters classify the answers of
-// their remote side; everything above them reads the kind and never the text. Three exhaustive switches
-// do so: the engine (reconcile), the job handlers (jobs) and the HTTP API (api).
+// A kind tells the caller what to do about an error. Adapters classify the responses of their remote side. The code
+// above them reads the kind and never the text. Three exhaustive switches depend on it, in the engine (reconcile),
+// the job handlers (jobs) and the HTTP API (api).
 //
-// Adapters tell the kinds of a refusal apart by what was refused:
+// Adapters choose the kind of a refusal by what was refused:
 //
-//	the token, the credentials, a listing      Denied: the target; the run ends
-//	one object, by right, policy or quota      Refused: that object; everything else goes on
-//	a value that the remote side never takes   Invalid, with Field: that object, until the value changes
-//	a name that is taken, a precondition       Conflict: that object
-//	a rate or a number of calls                Throttled: its lane waits
+//	the token, the credentials, a listing      Denied; the target is affected and the run ends
+//	one object, by right, policy or quota      Refused; that object fails and the rest continues
+//	a value that the remote side never takes   Invalid, with Field; that object fails until the value changes
+//	a name that is taken, a precondition       Conflict; that object fails
+//	a rate or a number of calls                Throttled; its lane waits
 //
-// So a 403 for one user or group is Refused whatever its text, and so are a tenant without room (licences,
-// object quota) and a write that gets 401 again after the token was renewed.
+// A 403 for one user or group is therefore Refused, whatever its text. The same is true of a tenant without room
+// (licences, object quota) and of a write that gets 401 again after the token was renewed.
 package fault
 
 import (
@@ -41,11 +41,11 @@ const (
 	Denied
 	// Throttled means that a rate is exceeded or a quota of calls spent; RetryAfter may say for how long.
 	Throttled
-	// Unavailable means a network error, a timeout or a failure of the remote side. It is tried again.
+	// Unavailable means a network error, a timeout or a failure of the remote side. The call is retried.
 	Unavailable
 	// Unsafe means that a guard tripped. Nothing is broken; a decision is needed.
 	Unsafe
-	// Canceled means that we were told to stop. The run is handed back.
+	// Canceled means that the process was told to stop. The run is handed back.
 	Canceled
 	// Refused means that the target refused a call about one object, by right, policy or quota. It fails that object.
 	Refused
@@ -76,11 +76,11 @@ func (k Kind) String() string {
 // Error is an error with a kind.
 type Error struct {
 	Kind Kind
-	// Op is what was attempted, in the adapter's words: "users.insert", "search".
+	// Op is the attempted operation in the adapter's terms, such as "users.insert" or "search".
 	Op string
-	// RetryAfter is how long the remote side asked us to wait; zero when it did not say.
+	// RetryAfter is how long the remote side asked us to wait. Zero means that it did not say.
 	RetryAfter time.Duration
-	// Field is the mapped field whose value was rejected, where the remote side says so.
+	// Field is the mapped field with the rejected value, if the remote side names it.
 	Field string
 	Err   error
 }
@@ -109,8 +109,8 @@ func Errorf(k Kind, format string, args ...any) *Error {
 	return &Error{Kind: k, Err: fmt.Errorf(format, args...)}
 }
 
-// KindOf returns the kind of err: that of the first Error in its chain, Canceled for a context that was
-// cancelled, Unavailable for one whose deadline passed, and Internal otherwise. A nil error has no kind: do not ask.
+// KindOf returns the kind of err. It is that of the first Error in the chain, Canceled for a cancelled context,
+// Unavailable for an exceeded deadline, and Internal otherwise. The result for a nil error has no meaning.
 func KindOf(err error) Kind {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
@@ -132,7 +132,7 @@ func RetryAfter(err error) time.Duration {
 	return 0
 }
 
-// RejectedField returns the mapped field whose value was rejected, or "".
+// RejectedField returns the mapped field with the rejected value, or "".
 func RejectedField(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Field

@@ -33,7 +33,8 @@ func TestKindOf(t *testing.T) {
 func TestErrorKeepsCauseAndRetryAfter(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("slow down")
-	err := fmt.Errorf("apply: %w", &fault.Error{Kind: fault.Throttled, Op: "users.insert", RetryAfter: 3 * time.Second, Err: cause})
+	err := fmt.Errorf("apply: %w", &fault.Error{Kind: fault.Throttled, Op: "users.insert", RetryAfter: 3 * time.Second,
+		Err: cause})
 	if !errors.Is(err, cause) {
 		t.Errorf("errors.Is(%v, cause) = false, want true", err)
 	}

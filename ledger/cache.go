@@ -17,29 +17,30 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Cache keeps blobs of one container between runs: what a provider saw of its tenant, so that it need not be read again.
-// A blob that is lost costs a slow run and nothing else. Save replaces a blob as a whole: who loads it has the old one
-// or the new one, and never parts of both. Safe for concurrent use.
+// Cache keeps blobs of one container between runs. A blob holds a provider's view of its tenant, so that the tenant
+// need not be read again. Losing a blob only makes the next run slow. Save replaces a blob atomically, so Load
+// returns either the old blob or the new one. A Cache is safe for concurrent use.
 type Cache interface {
-	// Load returns a blob, nil where there is none.
+	// Load returns a blob, or nil if there is none.
 	Load(ctx context.Context, name string) ([]byte, error)
 	// Save replaces a blob.
 	Save(ctx context.Context, name string, blob []byte) error
 }
 
-// cacheLife is how long a blob stays that nobody replaces: Graph's tokens, which are what blobs are good for, live a week.
+// cacheLife is how long a blob stays without being replaced. Blobs hold Graph's delta tokens, which live a week.
 const cacheLife = 14 * 24 * time.Hour
 
-// partLife is how long the parts of a blob stay without a word from its head: of a writer that died, or of a blob that was
-// replaced while somebody was reading it.
+// partLife is how long the parts of a blob stay when its head does not refer to them. That concerns the parts of a
+// writer that died, and of a blob that was replaced during a read.
 const partLife = 10 * time.Minute
 
-// RedisCache is a Cache on Redis. A blob is compressed and cut into parts of a megabyte, so that no command holds Redis up:
+// RedisCache is a Cache on Redis. A blob is compressed and split into parts of a megabyte, so that no command blocks
+// Redis for long:
 //
 //	rollcall:{microsoft_entra:1}:cache:users         head: "<version> <parts> <bytes>"
 //	rollcall:{microsoft_entra:1}:cache:users:<v>:0   part
 //
-// The parts of a version are there before the head names it. The parts of the version before go a while later.
+// The parts of a version are written before the head refers to it. The parts of the previous version expire later.
 type RedisCache struct {
 	rdb    redis.UniversalClient
 	prefix string
@@ -52,7 +53,7 @@ func NewRedisCache(rdb redis.UniversalClient, container string) *RedisCache {
 	return &RedisCache{rdb: rdb, prefix: "rollcall:{" + container + "}:cache:"}
 }
 
-// cacheHead is what the key of a blob holds.
+// cacheHead is the value of a blob's head key.
 type cacheHead struct {
 	version     string
 	parts, size int
@@ -63,7 +64,7 @@ func (h cacheHead) String() string { return fmt.Sprintf("%s %d %d", h.version, h
 func parseCacheHead(text string) (cacheHead, error) {
 	f := strings.Fields(text)
 	if len(f) != 3 {
-		return cacheHead{}, errors.New("it has no three words")
+		return cacheHead{}, errors.New("want three words")
 	}
 	parts, err1 := strconv.Atoi(f[1])
 	size, err2 := strconv.Atoi(f[2])
@@ -74,7 +75,7 @@ func (c *RedisCache) part(name string, h cacheHead, i int) string {
 	return c.prefix + name + ":" + h.version + ":" + strconv.Itoa(i)
 }
 
-// Load implements Cache. A blob of which a part is missing is none.
+// Load implements Cache. A blob with a missing part counts as none.
 func (c *RedisCache) Load(ctx context.Context, name string) ([]byte, error) {
 	h, err := c.head(ctx, name)
 	if err != nil || h.parts == 0 {
@@ -99,7 +100,7 @@ func (c *RedisCache) Load(ctx context.Context, name string) ([]byte, error) {
 	return blob, nil
 }
 
-// head returns the head of a blob; it has no parts where there is no blob.
+// head returns the head of a blob. It has no parts if there is no blob.
 func (c *RedisCache) head(ctx context.Context, name string) (cacheHead, error) {
 	text, err := c.rdb.Get(ctx, c.prefix+name).Result()
 	switch {
@@ -156,7 +157,8 @@ func deflate(blob []byte) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// cacheVersion names a version: by time, for people, and by chance, for two writers at once.
+// cacheVersion returns a new version. It contains the time, for operators, and a random part, for two concurrent
+// writers.
 func cacheVersion() string {
 	id := binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano()))
 	chance := make([]byte, 4)

@@ -20,7 +20,9 @@ import (
 func TestCache(t *testing.T) {
 	t.Parallel()
 	t.Run("memory", func(t *testing.T) { t.Parallel(); testCache(t, ledgertest.NewCache()) })
-	redistest.Each(t, func(t *testing.T, rdb *redis.Client) { testCache(t, ledger.NewRedisCache(rdb, "microsoft_entra:1")) })
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		testCache(t, ledger.NewRedisCache(rdb, "microsoft_entra:1"))
+	})
 }
 
 func TestCacheOnCluster(t *testing.T) {
@@ -28,7 +30,7 @@ func TestCacheOnCluster(t *testing.T) {
 	testCache(t, ledger.NewRedisCache(redistest.Cluster(t), "microsoft_entra:1"))
 }
 
-// noise does not compress: a blob of it has several parts.
+// noise returns bytes that do not compress, so that a blob of them has several parts.
 func noise(n int, seed uint64) []byte {
 	r := rand.New(rand.NewPCG(seed, 1))
 	b := make([]byte, n)
@@ -43,7 +45,8 @@ func testCache(t *testing.T, c ledger.Cache) {
 	if blob, err := c.Load(ctx, "users"); blob != nil || err != nil {
 		t.Errorf("Load() of nothing = %d bytes, %v", len(blob), err)
 	}
-	for i, blob := range [][]byte{[]byte("small"), noise(3<<20, 1), []byte(strings.Repeat("the same again ", 1<<18)), {'x'}, noise(1<<20, 2)} {
+	for i, blob := range [][]byte{[]byte("small"), noise(3<<20, 1), []byte(strings.Repeat("the same again ", 1<<18)),
+		{'x'}, noise(1<<20, 2)} {
 		must(t, c.Save(ctx, "users", blob))
 		must(t, c.Save(ctx, "groups", []byte("others")))
 		got, err := c.Load(ctx, "users")
@@ -53,7 +56,7 @@ func testCache(t *testing.T, c ledger.Cache) {
 	}
 }
 
-// TestCacheIsWholeOrNothing: a part that is missing, and a writer that dies, leave no half blob.
+// TestCacheIsWholeOrNothing checks that neither a missing part nor a writer that dies leaves half a blob.
 func TestCacheIsWholeOrNothing(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
@@ -80,7 +83,7 @@ func TestCacheIsWholeOrNothing(t *testing.T) {
 		if got, err := c.Load(ctx, "users"); got != nil || err != nil {
 			t.Errorf("Load() without a part = %d bytes, %v; want nothing", len(got), err)
 		}
-		// The parts of what was replaced go.
+		// The parts of a replaced blob expire.
 		must(t, c.Save(ctx, "users", []byte("new")))
 		keys, err = rdb.Keys(ctx, "*:cache:users:*:0").Result()
 		must(t, err)

@@ -9,7 +9,8 @@ import (
 	"rollcall/internal/redisfault"
 )
 
-// scan visits every field of a hash, some of them perhaps twice. It reads in pages: Redis is never blocked for long.
+// scan visits every field of a hash, some of them perhaps twice. It reads in pages, so that Redis is never blocked
+// for long.
 func (r *Redis) scan(ctx context.Context, key string, count int64, visit func(field, value string) error) error {
 	for cursor := uint64(0); ; {
 		page, next, err := r.rdb.HScan(ctx, key, cursor, "", count).Result()
@@ -57,7 +58,7 @@ func (w *writer) flush(ctx context.Context) error {
 
 func redisFault(op string, err error) error { return redisfault.Of("ledger: "+op, err) }
 
-// corrupt reports a value that we did not write, or cannot.
+// corrupt reports a value that the ledger cannot have written.
 func corrupt(what, name string, err error) error {
 	return fault.Errorf(fault.Internal, "ledger: %s %s: %w", what, name, err)
 }

@@ -25,7 +25,7 @@ var (
 	now   = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 )
 
-// store is what both ledgers can do.
+// store has the methods that both ledgers share.
 type store interface {
 	Links(ctx context.Context) (map[directory.Ref]plan.Link, error)
 	PutLinks(ctx context.Context, links map[directory.Ref]plan.Link) error
@@ -99,7 +99,8 @@ func testFacts(t *testing.T, l store) {
 	if err != nil || f.Complete() {
 		t.Errorf("Facts() of a new ledger = %+v, %v, want none", f, err)
 	}
-	facts := ledger.Facts{LastFull: now, LastRun: "r", Referrals: []string{"ldap://a", "ldap://b"}, Scope: "s", Plan: "p", Users: 3, Groups: 2}
+	facts := ledger.Facts{LastFull: now, LastRun: "r", Referrals: []string{"ldap://a", "ldap://b"}, Scope: "s",
+		Plan: "p", Users: 3, Groups: 2}
 	must(t, l.SetFacts(ctx, facts))
 	want(t, "Facts()")(l.Facts(ctx))(facts)
 	if !facts.Complete() {
@@ -154,7 +155,8 @@ func TestErrorsHaveKinds(t *testing.T) {
 	if got, err := ledger.NewRedis(rdb, "c:2").Groups(t.Context()); err == nil || got != nil {
 		t.Errorf("Groups() of a damaged value = %v, %v, want an error and nothing else", got, err)
 	}
-	if err := ledger.NewRedis(rdb, "c:2").Confirm(t.Context(), map[directory.ID]plan.Confirmed{"g": {Members: []string{"a\nb"}}}); err == nil {
+	if err := ledger.NewRedis(rdb, "c:2").Confirm(t.Context(),
+		map[directory.ID]plan.Confirmed{"g": {Members: []string{"a\nb"}}}); err == nil {
 		t.Error("Confirm() of a member with a line break = nil, want an error")
 	}
 }
@@ -175,7 +177,7 @@ func BenchmarkGroups(b *testing.B) {
 	}
 }
 
-// members returns n ids of the form that Entra's have.
+// members returns n ids in the form of Entra's ids.
 func members(n int) []string {
 	out := make([]string, n)
 	for i := range out {
@@ -191,7 +193,7 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// want compares what a call returned with what it should.
+// want compares the result of a call with the expected one.
 func want(t *testing.T, what string) func(got any, err error) func(want any) {
 	return func(got any, err error) func(want any) {
 		return func(want any) {

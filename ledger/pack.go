@@ -14,8 +14,8 @@ import (
 	"rollcall/plan"
 )
 
-// head is the first line of a packed group. The members follow, one a line, compressed from smallest bytes on:
-// 50,000 of Entra's ids are 1.8 MB as text and half of that packed.
+// head is the first line of a packed group. The members follow, one per line. Large groups are compressed; 50,000
+// Entra ids are 1.8 MB as text and half of that packed.
 type head struct {
 	Witness  string    `json:"witness"`
 	VerifyBy time.Time `json:"verify_by"`
@@ -23,7 +23,7 @@ type head struct {
 	Packed   int       `json:"packed,omitempty"` // bytes when unpacked; zero where the members are plain
 }
 
-const smallest = 512
+const minPacked = 512
 
 var deflaters = sync.Pool{New: func() any {
 	w, err := flate.NewWriter(nil, flate.BestSpeed)
@@ -54,7 +54,7 @@ func pack(c plan.Confirmed) ([]byte, error) {
 	}
 	h := head{Witness: c.Witness, VerifyBy: c.VerifyBy, Members: len(c.Members)}
 	list := strings.Join(c.Members, "\n")
-	if len(list) >= smallest {
+	if len(list) >= minPacked {
 		h.Packed = len(list)
 	}
 	line, err := json.Marshal(h)
@@ -78,12 +78,12 @@ func pack(c plan.Confirmed) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// unpack reads what pack wrote. The members share one string: ten thousand groups are ten thousand allocations, not
-// one for each membership.
+// unpack reads the output of pack. The members share one string, so that ten thousand groups need ten thousand
+// allocations and not one per membership.
 func unpack(text string) (plan.Confirmed, error) {
 	line, list, ok := strings.Cut(text, "\n")
 	if !ok {
-		return plan.Confirmed{}, errors.New("it has no first line")
+		return plan.Confirmed{}, errors.New("the first line is missing")
 	}
 	var h head
 	if err := json.Unmarshal([]byte(line), &h); err != nil {
@@ -100,7 +100,7 @@ func unpack(text string) (plan.Confirmed, error) {
 		c.Members = strings.Split(list, "\n")
 	}
 	if len(c.Members) != h.Members {
-		return plan.Confirmed{}, fmt.Errorf("it has %d members and should have %d", len(c.Members), h.Members)
+		return plan.Confirmed{}, fmt.Errorf("%d members, want %d", len(c.Members), h.Members)
 	}
 	return c, nil
 }

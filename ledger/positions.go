@@ -6,12 +6,12 @@ import (
 	"rollcall/directory"
 )
 
-// Positions are how far the servers of a source were when they were read. They tell a server that lags, or was put back
-// from a snapshot, from one that has everything that was read before.
+// Positions are the positions of the servers of a source when they were read. They reveal a server that lags, or that
+// was restored from a snapshot.
 type Positions struct {
 	// Reference is the position of the last read that was trusted.
 	Reference directory.Position `json:"reference,omitzero"`
-	// Servers are the last trusted positions of servers that have nothing in common with each other, by server.
+	// Servers are the last trusted positions, by server, of servers that have no origin of changes in common.
 	Servers map[string]directory.Position `json:"servers,omitempty"`
 	// Pending is the position of the last read that was not trusted. Accept makes it the reference.
 	Pending *directory.Position `json:"pending,omitempty"`
@@ -20,10 +20,11 @@ type Positions struct {
 // IsZero reports whether no position is known.
 func (p Positions) IsZero() bool { return p.Reference.IsZero() && p.Pending == nil }
 
-// Judge compares the position of a read with those that were trusted, and returns what it was compared with. The read is
-// Newer where it is at least as new, Older where it is proved to be older, and Incomparable where neither can be told.
+// Judge compares the position of a read with the trusted positions, and returns the one that it was compared with.
+// The read is Newer if it is at least as new, Older if it is proved to be older, and Incomparable if neither can be
+// determined.
 //
-// A server that has nothing in common with the last one is compared with itself.
+// A server without a common origin of changes is compared with its own last position.
 func (p Positions) Judge(now directory.Position) (order directory.Order, with directory.Position) {
 	if p.Reference.IsZero() {
 		return directory.Newer, p.Reference
@@ -56,10 +57,10 @@ func (p *Positions) Trust(now directory.Position) {
 	p.Reference, p.Servers = now, servers
 }
 
-// Doubt keeps the position of a read that was not trusted.
+// Doubt stores the position of a read that was not trusted.
 func (p *Positions) Doubt(now directory.Position) { p.Pending = &now }
 
-// Accept makes the position that was not trusted the reference, and returns it. It returns false where there is none.
+// Accept makes the pending position the reference and returns it. It returns false if no position is pending.
 func (p *Positions) Accept() (directory.Position, bool) {
 	if p.Pending == nil {
 		return directory.Position{}, false

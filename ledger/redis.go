@@ -13,7 +13,8 @@ import (
 	"rollcall/plan"
 )
 
-// How many fields of a hash one command reads or writes. Links are some 150 bytes, a group's members up to a megabyte.
+// The number of hash fields that one command reads or writes. Links are some 150 bytes, a group's members up to a
+// megabyte.
 const (
 	linksAtOnce  = 1000
 	groupsAtOnce = 100
@@ -50,7 +51,7 @@ func (r *Redis) Links(ctx context.Context) (map[directory.Ref]plan.Link, error) 
 func addLink(to map[directory.Ref]plan.Link, field, value string) error {
 	ref, ok := plan.ParseRef(field)
 	if !ok {
-		return corrupt("link", field, errors.New("no such kind of entry"))
+		return corrupt("link", field, errors.New("unknown kind of entry"))
 	}
 	var l plan.Link
 	if err := json.Unmarshal([]byte(value), &l); err != nil {
@@ -60,7 +61,7 @@ func addLink(to map[directory.Ref]plan.Link, field, value string) error {
 	return nil
 }
 
-// PutLinks replaces the links of these entries and leaves all others alone.
+// PutLinks replaces the links of these entries only.
 func (r *Redis) PutLinks(ctx context.Context, links map[directory.Ref]plan.Link) error {
 	w := r.writer(r.links)
 	for ref, l := range links {
@@ -100,7 +101,7 @@ func addConfirmed(to map[directory.ID]plan.Confirmed, field, value string) error
 	return nil
 }
 
-// Confirm replaces what is known of these groups.
+// Confirm replaces the confirmed members of these groups.
 func (r *Redis) Confirm(ctx context.Context, groups map[directory.ID]plan.Confirmed) error {
 	w := r.writer(r.members)
 	for id, c := range groups {
@@ -115,12 +116,12 @@ func (r *Redis) Confirm(ctx context.Context, groups map[directory.ID]plan.Confir
 	return w.flush(ctx)
 }
 
-// Unconfirm deletes what is known of these groups, so that the next run lists their members.
+// Unconfirm deletes the confirmed members of these groups, so that the next run lists them.
 func (r *Redis) Unconfirm(ctx context.Context, ids ...directory.ID) error {
 	return r.drop(ctx, r.members, fieldsOf(ids))
 }
 
-// Facts returns the facts of the last good run; those of a new ledger are zero.
+// Facts returns the facts of the last good run. A new ledger has zero facts.
 func (r *Redis) Facts(ctx context.Context) (Facts, error) {
 	var f Facts
 	text, err := r.rdb.Get(ctx, r.facts).Bytes()
@@ -145,7 +146,7 @@ func (r *Redis) SetFacts(ctx context.Context, f Facts) error {
 	return redisFault("write facts", r.rdb.Set(ctx, r.facts, text, time.Duration(0)).Err())
 }
 
-// whole returns all of a map or none of it.
+// whole returns the complete map, or none with an error.
 func whole[K comparable, V any](m map[K]V, err error) (map[K]V, error) {
 	if err != nil {
 		return nil, err

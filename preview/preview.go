@@ -1,6 +1,6 @@
-// Package preview compares what two configurations want of the same live directory and tenant. An operator reads it
-// before a changed file is put in place. It decides nothing: the plan of the new configuration, with its guards, says
-// what would be held.
+// Package preview compares the desired states that two configurations produce from the same live directory and
+// tenant. An operator reads the comparison before a changed file is put in place. The package decides nothing; the
+// plan of the new configuration, with its guards, says what would be held.
 package preview
 
 import (
@@ -16,7 +16,7 @@ import (
 // Effect is what a changed configuration does to one entry.
 type Effect string
 
-// The effects, in the order in which people read them: harm first.
+// The effects in display order, with harmful ones first.
 const (
 	LeavesScope Effect = "leaves_scope"
 	Deactivated Effect = "deactivated"
@@ -30,7 +30,7 @@ const (
 	JoinsGroup  Effect = "joins_group"
 )
 
-// Effects returns every effect, harm first.
+// Effects returns every effect, with harmful ones first.
 func Effects() []Effect {
 	return []Effect{
 		LeavesScope, Deactivated, LeavesGroup, Activated, Address, Fields, Unmapped, Mapped, EntersScope, JoinsGroup,
@@ -45,19 +45,19 @@ type Difference struct {
 	// Member and MemberLabel name the member of a group that joins or leaves it.
 	Member      *directory.Ref `json:"member,omitempty"`
 	MemberLabel string         `json:"member_label,omitempty"`
-	// Changes are the fields that differ, or the address, before and after.
+	// Changes are the fields or the address that differ, before and after.
 	Changes []plan.FieldChange `json:"changes,omitempty"`
-	// Detail is the rule of the scope that now decides, or why the entry cannot be mapped.
+	// Detail is the rule of the scope that now decides, or the reason why the entry cannot be mapped.
 	Detail string `json:"detail,omitempty"`
 }
 
 // Container is the comparison of one source or provider.
 type Container struct {
 	Name string `json:"container"`
-	// Note says that only one of the two files has the container; empty where both do.
+	// Note says that only one of the two files has the container. It is empty if both do.
 	Note        string       `json:"note,omitempty"`
 	Differences []Difference `json:"differences"`
-	// Apply is what the new configuration would change now, and Held what a guard would hold of it.
+	// Apply is what the new configuration would change now. Held is the part that a guard would hold.
 	Apply plan.Plan `json:"plan"`
 	Held  plan.Plan `json:"held_by_guards"`
 }
@@ -86,7 +86,7 @@ func (c *Container) Of(e Effect) []Difference {
 	})
 }
 
-// Compare returns what differs between two desired states of one container, sorted by effect and entry.
+// Compare returns the differences between two desired states of one container, sorted by effect and entry.
 func Compare(before, after mapping.Result) []Difference {
 	c := comparison{
 		was: index(before.Desired), is: index(after.Desired), rules: map[directory.Ref]mapping.Decision{},

@@ -209,7 +209,7 @@ Serving on http://%[1]s until Ctrl-C. Try:
 
 and the queues in a browser, with the same token: http://%[1]s/asynqmon/
 `
-	fmt.Fprintf(s.stdout, lines, addr, s.token, demo.Somebody)
+	fmt.Fprintf(s.stdout, lines, addr, s.token, demo.SampleUser)
 	if metrics != config.NoMetrics {
 		fmt.Fprintf(s.stdout, "  curl -s http://%s/metrics\n", metrics)
 	}

@@ -97,7 +97,8 @@ type connection struct{ redis.UniversalClient }
 func (c connection) MakeRedisClient() any { return c.UniversalClient }
 
 func newView(rdb redis.UniversalClient, readOnly bool) (view, error) {
-	app := asynqmon.New(asynqmon.Options{RootPath: strings.TrimSuffix(Root, "/"), RedisConnOpt: connection{rdb}, ReadOnly: readOnly})
+	app := asynqmon.New(asynqmon.Options{RootPath: strings.TrimSuffix(Root, "/"), RedisConnOpt: connection{rdb},
+		ReadOnly: readOnly})
 	page, err := newPage(app)
 	return view{app, page}, err
 }
@@ -150,7 +151,8 @@ func (d *Dashboard) enter(w http.ResponseWriter, r *http.Request) {
 	case !known && isNavigation(r):
 		http.Redirect(w, r, signInPath, http.StatusSeeOther)
 	case !known:
-		http.Error(w, "Not signed in, or not any more: reload the page to sign in. Programs send an API token as Authorization: Bearer.", http.StatusForbidden)
+		http.Error(w, "Not signed in, or the session has ended. Reload the page to sign in. "+
+			"Programs send an API token as Authorization: Bearer.", http.StatusForbidden)
 	case !who.May(scope):
 		http.Error(w, "The token "+who.Name+" lacks the scope "+string(scope)+".", http.StatusForbidden)
 	case who.May(tokens.Sync):
@@ -160,7 +162,7 @@ func (d *Dashboard) enter(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve answers a request whose identity has the needed scope.
+// serve answers a request from an identity that has the needed scope.
 func (d *Dashboard) serve(w http.ResponseWriter, r *http.Request, v view, who tokens.Identity) {
 	switch p := r.URL.Path; {
 	case strings.HasPrefix(p, apiRoot):

@@ -39,7 +39,7 @@ func TestScopes(t *testing.T) {
 		"bearer for sync":     {bearer(d.syncer), false, true, false},
 		"bearer for approval": {bearer(d.approver), false, false, false},
 		"wrong bearer":        {bearer("rct_nonsense"), false, false, false},
-		"nobody":              {func(*http.Request) {}, false, false, false},
+		"no token":            {func(*http.Request) {}, false, false, false},
 		"another scheme":      {header("Authorization", "Basic "+d.both), false, false, false},
 		// A proxy that has a sign-in of its own passes it on.
 		"session behind Basic":        {func(r *http.Request) { both(r); r.SetBasicAuth("proxy", "x") }, true, true, true},
@@ -47,9 +47,11 @@ func TestScopes(t *testing.T) {
 	} {
 		code := map[bool]int{true: http.StatusOK, false: http.StatusForbidden}
 		d.want(d.get("/asynqmon/api/queues/full/tasks/"+task, tc.who), code[tc.look])
-		d.want(d.do(http.MethodHead, "/asynqmon/static/js/main.5adda2da.chunk.js", "", tc.who, header("Accept", "*/*")), code[tc.look])
+		d.want(d.do(http.MethodHead, "/asynqmon/static/js/main.5adda2da.chunk.js", "", tc.who, header("Accept", "*/*")),
+			code[tc.look])
 		page := d.want(d.get("/asynqmon/queues/full", tc.who, header("Accept", "*/*")), code[tc.look])
-		if want := `FLAG_READ_ONLY="` + map[bool]string{true: "false", false: "true"}[tc.unlocked] + `"`; tc.look && !strings.Contains(page, want) {
+		if want := `FLAG_READ_ONLY="` + map[bool]string{true: "false", false: "true"}[tc.unlocked] + `"`; tc.look &&
+			!strings.Contains(page, want) {
 			t.Errorf("%s: the page lacks %s", name, want)
 		}
 		if err := d.asq.UnpauseQueue("full"); err != nil && d.paused() {
@@ -82,7 +84,8 @@ func TestCrossOriginRequestsAreRefused(t *testing.T) {
 	withoutTokens := *d
 	withoutTokens.Dashboard = open
 	for _, foreign := range []change{
-		header("Origin", "https://evil.example"), header("Origin", "null"), header("Sec-Fetch-Site", "cross-site"), header("Sec-Fetch-Site", "same-site"),
+		header("Origin", "https://evil.example"), header("Origin", "null"), header("Sec-Fetch-Site", "cross-site"),
+		header("Sec-Fetch-Site", "same-site"),
 	} {
 		d.want(d.do(http.MethodPost, pausing, "", with(cookie), foreign), http.StatusForbidden)
 		d.want(d.do(http.MethodPost, pausing, "", bearer(d.both), foreign), http.StatusForbidden)
@@ -95,8 +98,9 @@ func TestCrossOriginRequestsAreRefused(t *testing.T) {
 	}
 	// A link is followed, and says so.
 	d.want(d.get("/asynqmon/", with(cookie), header("Sec-Fetch-Site", "cross-site")), http.StatusOK)
-	if page := d.want(d.get("/asynqmon/login", header("Sec-Fetch-Site", "cross-site")), http.StatusOK); !strings.Contains(page, "Signed in already?") {
-		t.Errorf("the page for somebody from elsewhere is %s", page)
+	if page := d.want(d.get("/asynqmon/login", header("Sec-Fetch-Site", "cross-site")),
+		http.StatusOK); !strings.Contains(page, "Signed in already?") {
+		t.Errorf("the page for a cross-site request is %s", page)
 	}
 	d.want(d.do(http.MethodPost, pausing, "", with(cookie), header("Sec-Fetch-Site", "same-origin")), http.StatusNoContent)
 	if !d.paused() {
@@ -123,7 +127,8 @@ func TestPolicy(t *testing.T) {
 			}
 			nonce := nonces[0][1]
 			seen[nonce] = true
-			want := "default-src 'none'; script-src 'nonce-" + nonce + "'; style-src 'nonce-" + nonce + "'; img-src 'self' data:; connect-src 'self'; " +
+			want := "default-src 'none'; script-src 'nonce-" + nonce + "'; style-src 'nonce-" + nonce +
+				"'; img-src 'self' data:; connect-src 'self'; " +
 				"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 			if policy != want {
 				t.Errorf("the policy is %s, want %s", policy, want)
@@ -132,7 +137,8 @@ func TestPolicy(t *testing.T) {
 			if scripts != 4 || marked != scripts || !strings.Contains(page, `<meta property="csp-nonce" content="`+nonce+`">`) {
 				t.Errorf("%s: %d of %d scripts carry the nonce: %s", path, marked, scripts, page)
 			}
-			if strings.Contains(page, "//fonts.") || strings.Contains(page, "https:") || strings.Contains(page, "NONCE") || strings.Contains(page, "NAME-OF") {
+			if strings.Contains(page, "//fonts.") || strings.Contains(page, "https:") || strings.Contains(page, "NONCE") ||
+				strings.Contains(page, "NAME-OF") {
 				t.Errorf("%s: the page is %s", path, page)
 			}
 			d.guarded(resp, "no-store")
@@ -150,13 +156,15 @@ func TestPolicy(t *testing.T) {
 func (d *desk) guarded(resp *http.Response, cache string) {
 	d.Helper()
 	for name, want := range map[string]string{
-		"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": cache,
+		"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+		"Cross-Origin-Resource-Policy": "same-origin", "Cache-Control": cache,
 	} {
 		if got := resp.Header.Values(name); len(got) != 1 || got[0] != want {
 			d.Errorf("%d: %s = %q, want %q", resp.StatusCode, name, got, want)
 		}
 	}
-	if policy := resp.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; ") || !strings.HasSuffix(policy, "frame-ancestors 'none'") || strings.Contains(policy, "unsafe") {
+	if policy := resp.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; ") ||
+		!strings.HasSuffix(policy, "frame-ancestors 'none'") || strings.Contains(policy, "unsafe") {
 		d.Errorf("%d: the policy is %s", resp.StatusCode, policy)
 	}
 }
@@ -166,8 +174,10 @@ func TestFilesAndPaths(t *testing.T) {
 	d := newDesk(t)
 	who := with(d.signIn(d.reader))
 	for path, want := range map[string]string{
-		"/asynqmon/static/js/main.5adda2da.chunk.js": "application/javascript; charset=utf-8", "/asynqmon/favicon-32x32.png": "image/png",
-		"/asynqmon/api/queues": "application/json", "/asynqmon/": "text/html; charset=utf-8", "/asynqmon/login": "text/html; charset=utf-8",
+		"/asynqmon/static/js/main.5adda2da.chunk.js": "application/javascript; charset=utf-8",
+		"/asynqmon/favicon-32x32.png":                "image/png",
+		"/asynqmon/api/queues":                       "application/json", "/asynqmon/": "text/html; charset=utf-8",
+		"/asynqmon/login": "text/html; charset=utf-8",
 	} {
 		resp := d.get(path, who)
 		if d.want(resp, http.StatusOK); resp.Header.Get("Content-Type") != want {
@@ -175,7 +185,8 @@ func TestFilesAndPaths(t *testing.T) {
 		}
 	}
 	for _, path := range []string{
-		"/asynqmon/static/js/none.js", "/asynqmon/index.htm", "/asynqmon//", "/asynqmon/../asynqmon/", "/asynqmon/./queues", "/asynqmon/queues//full", "/asynqmons", "/elsewhere/",
+		"/asynqmon/static/js/none.js", "/asynqmon/index.htm", "/asynqmon//", "/asynqmon/../asynqmon/",
+		"/asynqmon/./queues", "/asynqmon/queues//full", "/asynqmons", "/elsewhere/",
 	} {
 		resp := d.get(path, who)
 		if d.want(resp, http.StatusNotFound); resp.Header.Get("Location") != "" {
@@ -187,7 +198,7 @@ func TestFilesAndPaths(t *testing.T) {
 	}
 }
 
-func TestWithoutTokensEverybodyMayDoEverything(t *testing.T) {
+func TestWithoutTokensEveryRequestMayDoEverything(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	var err error
@@ -199,7 +210,8 @@ func TestWithoutTokensEverybodyMayDoEverything(t *testing.T) {
 		t.Errorf("the page is %s", page)
 	}
 	d.want(d.do(http.MethodPost, pausing, ""), http.StatusNoContent)
-	if resp := d.get("/asynqmon/login"); resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/asynqmon/" {
+	if resp := d.get("/asynqmon/login"); resp.StatusCode != http.StatusSeeOther ||
+		resp.Header.Get("Location") != "/asynqmon/" {
 		t.Errorf("the form is answered with %d to %q", resp.StatusCode, resp.Header.Get("Location"))
 	}
 	d.want(d.submit("anything"), http.StatusMethodNotAllowed)
@@ -215,7 +227,8 @@ func TestCluster(t *testing.T) {
 			t.Errorf("%s: %s", path, body)
 		}
 	}
-	if body := d.want(d.get("/asynqmon/api/redis_info", cookie), http.StatusOK); !strings.Contains(body, `"cluster":true`) {
+	if body := d.want(d.get("/asynqmon/api/redis_info", cookie), http.StatusOK); !strings.Contains(body,
+		`"cluster":true`) {
 		t.Errorf("Redis is described as %s", body)
 	}
 	d.want(d.do(http.MethodPost, running, "", cookie), http.StatusNoContent)

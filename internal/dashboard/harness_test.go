@@ -71,12 +71,14 @@ func openDesk(t testing.TB, rdb redis.UniversalClient, pause time.Duration) *des
 		t.Fatal(err)
 	}
 	d.Dashboard, err = dashboard.New(dashboard.Config{
-		Redis: rdb, Tokens: file, Pause: pause, Log: slog.New(slog.NewJSONHandler(d.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Redis: rdb, Tokens: file, Pause: pause, Log: slog.New(slog.NewJSONHandler(d.log,
+			&slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := asynq.NewClientFromRedisClient(rdb).EnqueueContext(t.Context(), asynq.NewTask("run:v1", []byte(`{"container":"ldap:corp"}`)),
+	if _, err := asynq.NewClientFromRedisClient(rdb).EnqueueContext(t.Context(),
+		asynq.NewTask("run:v1", []byte(`{"container":"ldap:corp"}`)),
 		asynq.Queue("full"), asynq.TaskID(task)); err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +140,8 @@ func (d *desk) get(path string, changes ...change) *http.Response {
 func (d *desk) submit(token string, changes ...change) *http.Response {
 	d.Helper()
 	form := header("Content-Type", "application/x-www-form-urlencoded")
-	return d.do(http.MethodPost, "/asynqmon/login", url.Values{"token": {token}}.Encode(), append([]change{form}, changes...)...)
+	return d.do(http.MethodPost, "/asynqmon/login", url.Values{"token": {token}}.Encode(),
+		append([]change{form}, changes...)...)
 }
 
 // signIn returns the cookie of a new session.
@@ -146,7 +149,8 @@ func (d *desk) signIn(token string, changes ...change) *http.Cookie {
 	d.Helper()
 	resp := d.submit(token, changes...)
 	if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/asynqmon/" || len(resp.Cookies()) != 1 {
-		d.Fatalf("signing in is answered with %d to %q and cookies %v", resp.StatusCode, resp.Header.Get("Location"), resp.Cookies())
+		d.Fatalf("signing in is answered with %d to %q and cookies %v", resp.StatusCode, resp.Header.Get("Location"),
+			resp.Cookies())
 	}
 	return resp.Cookies()[0]
 }

@@ -20,7 +20,9 @@ const (
 
 	head = `<head><meta property="csp-nonce" content="` + nonceMark + `">`
 	// session stands in the free corner of asynqmon's bar, because asynqmon has no notion of a session.
-	session = `<style nonce="` + nonceMark + `">.rollcall-session { position: fixed; top: 22px; right: 24px; z-index: 1300; color: #4379ff; font: 14px/1.5 Roboto, Helvetica, Arial, sans-serif; }</style>` +
+	session = `<style nonce="` + nonceMark +
+		`">.rollcall-session { position: fixed; top: 22px; right: 24px; z-index: 1300; ` +
+		`color: #4379ff; font: 14px/1.5 Roboto, Helvetica, Arial, sans-serif; }</style>` +
 		`<a class="rollcall-session" href="` + signInPath + `">` + whoMark + `: sign out</a>`
 	root = `<div id="root">`
 )
@@ -29,7 +31,7 @@ const (
 func nonce() string { return rand.Text() }
 
 var (
-	// foreignLink is a link element that has the browser ask another host (asynqmon has two, for fonts that it can do without).
+	// foreignLink is a link element that refers to another host (asynqmon has two, for fonts that it does not need).
 	foreignLink = regexp.MustCompile(`<link [^>]*href="(?:https?:)?//[^>]*>`)
 	// manifest is asked for without a cookie, and the dashboard is no app to be installed.
 	manifest = regexp.MustCompile(`<link rel="manifest"[^>]*>`)
@@ -54,9 +56,9 @@ func newPage(app http.Handler) (page, error) {
 	text = strings.Replace(text, root, session+root, 1)
 	switch {
 	case !strings.Contains(text, head) || !strings.Contains(text, session) || !strings.Contains(text, "<script"):
-		return "", errors.New("dashboard: asynqmon's page is not what it was")
+		return "", errors.New("dashboard: asynqmon's page has an unexpected form")
 	case outside.MatchString(text):
-		return "", fmt.Errorf("dashboard: asynqmon's page asks another host: %s", outside.FindString(text))
+		return "", fmt.Errorf("dashboard: asynqmon's page refers to another host: %s", outside.FindString(text))
 	}
 	return page(text), nil
 }
@@ -71,7 +73,7 @@ func (p page) write(w http.ResponseWriter, who string) {
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'nonce-"+n+"'; style-src 'nonce-"+n+
 		"'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = w.Write([]byte(text)) // the client is gone: nobody is left to be told
+	_, _ = w.Write([]byte(text)) // the client is gone
 }
 
 // buffer is an http.ResponseWriter that keeps the body.

@@ -16,8 +16,8 @@ import (
 // cookieName is the cookie of a session. Its value is a random number that reveals nothing about the token.
 const cookieName = "rollcall_dashboard"
 
-// everybody is the identity of every request where no tokens are configured.
-var everybody = tokens.Identity{Name: "anonymous", Scopes: tokens.Scopes()}
+// anonymous is the identity of every request if no tokens are configured.
+var anonymous = tokens.Identity{Name: "anonymous", Scopes: tokens.Scopes()}
 
 // sessionKey is where Redis keeps the mark of the token that a session was begun with. It has the hash of the session's
 // id, so that who can read Redis can enter none.
@@ -30,7 +30,7 @@ func sessionKey(id string) string {
 // Authorization header of another scheme is meant for a proxy on the way and is ignored.
 func (d *Dashboard) who(r *http.Request) (who tokens.Identity, known bool, err error) {
 	if d.cfg.Tokens == nil {
-		return everybody, true, nil
+		return anonymous, true, nil
 	}
 	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "bearer") {
 		who, known = d.cfg.Tokens.Lookup(strings.TrimSpace(token))

@@ -22,22 +22,25 @@ func TestSigningInAndOut(t *testing.T) {
 		resp := d.get("/asynqmon/queues/full")
 		d.want(resp, http.StatusSeeOther)
 		if to := resp.Header.Get("Location"); to != "/asynqmon/login" {
-			t.Errorf("somebody unknown is sent to %q", to)
+			t.Errorf("an unknown client is sent to %q", to)
 		}
-		if form := d.want(d.get("/asynqmon/login"), http.StatusOK); !strings.Contains(form, `action="/asynqmon/login"`) || strings.Contains(form, "<script") {
+		if form := d.want(d.get("/asynqmon/login"), http.StatusOK); !strings.Contains(form, `action="/asynqmon/login"`) ||
+			strings.Contains(form, "<script") {
 			t.Errorf("the form is %s", form)
 		}
 		cookie := d.signIn(" " + d.both + "\n") // as pasted
 		var queues struct{ Queues []struct{ Queue string } }
 		body := d.want(d.get("/asynqmon/api/queues", with(cookie)), http.StatusOK)
-		if err := json.Unmarshal([]byte(body), &queues); err != nil || len(queues.Queues) != 1 || queues.Queues[0].Queue != "full" {
+		if err := json.Unmarshal([]byte(body), &queues); err != nil || len(queues.Queues) != 1 ||
+			queues.Queues[0].Queue != "full" {
 			t.Errorf("the queues are %s (%v)", body, err)
 		}
 		if page := d.want(d.get("/asynqmon/", with(cookie)), http.StatusOK); !strings.Contains(page, "both: sign out") {
 			t.Errorf("the page does not say who is signed in: %s", page)
 		}
-		if page := d.want(d.get("/asynqmon/login", with(cookie)), http.StatusOK); !strings.Contains(page, "<strong>both</strong> (read, sync)") || !strings.Contains(page, `action="/asynqmon/logout"`) {
-			t.Errorf("the page of somebody who is signed in is %s", page)
+		if page := d.want(d.get("/asynqmon/login", with(cookie)), http.StatusOK); !strings.Contains(page,
+			"<strong>both</strong> (read, sync)") || !strings.Contains(page, `action="/asynqmon/logout"`) {
+			t.Errorf("the page of a signed-in user is %s", page)
 		}
 		again := d.signIn(d.both, with(cookie))
 		if again.Value == cookie.Value || len(d.sessions()) != 1 {
@@ -72,7 +75,8 @@ func TestCookie(t *testing.T) {
 		"TLS":         {func(r *http.Request) { r.TLS = &tls.ConnectionState{} }, true},
 	} {
 		c := d.signIn(d.reader, tc.change)
-		if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/asynqmon/" || c.Secure != tc.secure || c.MaxAge != 12*60*60 || c.Domain != "" || len(c.Value) < 26 {
+		if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/asynqmon/" || c.Secure != tc.secure ||
+			c.MaxAge != 12*60*60 || c.Domain != "" || len(c.Value) < 26 {
 			t.Errorf("%s: the cookie is %v", name, c)
 		}
 	}
@@ -100,10 +104,12 @@ func TestWrongTokens(t *testing.T) {
 		token, says string
 	}{
 		"unknown": {"rct_nonsense", "not known"}, "empty": {"", "not known"}, "hash": {d.lines["both"], "not known"},
-		"huge": {strings.Repeat("x", 5000), "not known"}, "may not look": {d.syncer, "lacks the scope read"}, "may only approve": {d.approver, "lacks the scope read"},
+		"huge": {strings.Repeat("x", 5000), "not known"}, "may not look": {d.syncer, "lacks the scope read"},
+		"may only approve": {d.approver, "lacks the scope read"},
 	} {
 		resp := d.submit(tc.token)
-		if page := d.want(resp, http.StatusForbidden); !strings.Contains(page, tc.says) || !strings.Contains(page, `name="token"`) {
+		if page := d.want(resp, http.StatusForbidden); !strings.Contains(page, tc.says) ||
+			!strings.Contains(page, `name="token"`) {
 			t.Errorf("%s: %s", name, page)
 		}
 		if len(resp.Cookies()) != 0 {
@@ -112,7 +118,8 @@ func TestWrongTokens(t *testing.T) {
 	}
 	// In a URL a token would end up in logs.
 	d.want(d.do(http.MethodPost, "/asynqmon/login?token="+d.both, ""), http.StatusForbidden)
-	for _, c := range []*http.Cookie{{Name: "rollcall_dashboard", Value: "nonsense"}, {Name: "rollcall_dashboard", Value: d.both}, {Name: "rollcall_dashboard"}} {
+	for _, c := range []*http.Cookie{{Name: "rollcall_dashboard", Value: "nonsense"},
+		{Name: "rollcall_dashboard", Value: d.both}, {Name: "rollcall_dashboard"}} {
 		d.want(d.get("/asynqmon/api/queues", with(c)), http.StatusForbidden)
 	}
 	if left := d.sessions(); len(left) != 0 {
@@ -152,7 +159,8 @@ func TestSessionFollowsItsToken(t *testing.T) {
 	line := d.lines["both"]
 	d.lines["both"] = strings.Replace(line, "both read,sync", "renamed read", 1)
 	d.save()
-	if text := d.want(pause(), http.StatusForbidden); !strings.Contains(text, "renamed") || !strings.Contains(text, "sync") {
+	if text := d.want(pause(), http.StatusForbidden); !strings.Contains(text, "renamed") ||
+		!strings.Contains(text, "sync") {
 		t.Errorf("a token that lost its scope: %s", text)
 	}
 	d.want(d.get("/asynqmon/api/queues", with(cookie)), http.StatusOK)
@@ -166,7 +174,8 @@ func TestSessionFollowsItsToken(t *testing.T) {
 	d.want(d.get("/asynqmon/api/queues", with(cookie)), http.StatusOK)
 	delete(d.lines, "both")
 	d.save()
-	if text := d.want(d.get("/asynqmon/api/queues", with(cookie)), http.StatusForbidden); !strings.Contains(text, "reload the page to sign in") {
+	if text := d.want(d.get("/asynqmon/api/queues", with(cookie)), http.StatusForbidden); !strings.Contains(text,
+		"Reload the page to sign in") {
 		t.Errorf("a token that was taken out: %s", text)
 	}
 	d.want(d.get("/asynqmon/", with(cookie)), http.StatusSeeOther)
@@ -210,7 +219,8 @@ func TestNothingTellsTheToken(t *testing.T) {
 	cookie := d.signIn(d.both)
 	d.submit("rct_a-wrong-one")
 	seen := map[string]string{"the cookie": cookie.String(), "the page": "", "the log": ""}
-	for _, path := range []string{"", "login", "api/queues", "api/queues/full/archived_tasks", "api/servers", "api/redis_info"} {
+	for _, path := range []string{"", "login", "api/queues", "api/queues/full/archived_tasks", "api/servers",
+		"api/redis_info"} {
 		seen[path] = d.want(d.get("/asynqmon/"+path, with(cookie)), http.StatusOK)
 	}
 	d.want(d.do(http.MethodPost, "/asynqmon/api/queues/full:pause", "", with(cookie)), http.StatusNoContent)
@@ -226,7 +236,8 @@ func TestNothingTellsTheToken(t *testing.T) {
 			}
 		}
 	}
-	for _, line := range []string{`"dashboard sign-in","by":"both"`, `"dashboard sign-in refused"`, `"path":"/asynqmon/api/queues/full:pause","by":"both"`} {
+	for _, line := range []string{`"dashboard sign-in","by":"both"`, `"dashboard sign-in refused"`,
+		`"path":"/asynqmon/api/queues/full:pause","by":"both"`} {
 		if !strings.Contains(seen["the log"], line) {
 			t.Errorf("the log does not say %s:\n%s", line, seen["the log"])
 		}

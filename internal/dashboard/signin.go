@@ -20,7 +20,7 @@ type signInForm struct {
 	Nonce string
 	// Problem is why the last attempt failed.
 	Problem string
-	// Who is the signed-in identity; nil without one.
+	// Who is the signed-in identity. It is nil for a request that is not signed in.
 	Who *tokens.Identity
 	// Elsewhere is set where the person followed a link from another site, because browsers then withhold the
 	// session's cookie.
@@ -113,5 +113,5 @@ func (d *Dashboard) show(w http.ResponseWriter, status int, form signInForm) {
 		"'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_ = signInPage.Execute(w, form) // the client is gone: nobody is left to be told
+	_ = signInPage.Execute(w, form) // the client is gone
 }

@@ -14,7 +14,7 @@ import (
 	"rollcall/source/ldap"
 )
 
-// read reads LDIF through the LDAP source with the configuration of the demo.
+// read reads LDIF through the LDAP source with the demo's configuration.
 func read(t *testing.T, ldif []byte) directory.Snapshot {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "people.ldif")
@@ -36,7 +36,7 @@ func read(t *testing.T, ldif []byte) directory.Snapshot {
 	return snap
 }
 
-// desire is what a tenant should have of it.
+// desire returns the desired state of a tenant.
 func desire(t *testing.T, snap directory.Snapshot) mapping.Result {
 	t.Helper()
 	m, err := googleworkspace.Config{DefaultGroupEmailDomain: demo.Domain}.Mapping()
@@ -53,7 +53,8 @@ func desire(t *testing.T, snap directory.Snapshot) mapping.Result {
 func TestCompany(t *testing.T) {
 	t.Parallel()
 	snap := read(t, demo.LDIF())
-	if users, groups := snap.Count(directory.User), snap.Count(directory.Group); users < 245 || users > 260 || groups != 40 {
+	if users, groups := snap.Count(directory.User), snap.Count(directory.Group); users < 245 || users > 260 ||
+		groups != 40 {
 		t.Errorf("%d people and %d groups, want about 250 and 40", users, groups)
 	}
 	if len(snap.Findings) > 0 || len(snap.Doubts) > 0 {
@@ -82,7 +83,8 @@ func TestCompany(t *testing.T) {
 			held[d.Held] = append(held[d.Held], d.Label)
 		}
 	}
-	for reason, want := range map[plan.Reason]string{plan.NoAddress: "tbak", plan.ForeignDomain: "x-rcontreras", plan.BadMapping: "teeranai"} {
+	for reason, want := range map[plan.Reason]string{plan.NoAddress: "tbak", plan.ForeignDomain: "x-rcontreras",
+		plan.BadMapping: "teeranai"} {
 		if !slices.Equal(held[reason], []string{want}) {
 			t.Errorf("held as %s: %v, want %s", reason, held[reason], want)
 		}
@@ -107,7 +109,8 @@ func TestMorning(t *testing.T) {
 		c := &apply.Changes[i]
 		counts[c.Op.String()+" "+c.Kind.String()]++
 	}
-	for what, want := range map[string]int{"create user": 4, "delete user": 3, "suspend user": 1, "restore user": 1, "create group": 0, "delete group": 0} {
+	for what, want := range map[string]int{"create user": 4, "delete user": 3, "suspend user": 1, "restore user": 1,
+		"create group": 0, "delete group": 0} {
 		if counts[what] != want {
 			t.Errorf("%s: %d, want %d", what, counts[what], want)
 		}

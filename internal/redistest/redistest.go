@@ -1,8 +1,8 @@
 // Package redistest gives tests a Redis, either a real redis-server that the tests of one package share or miniredis.
 //
-// Lua, expiries and pub/sub must be tested where they run, so every suite runs on the real server. It also runs on
-// miniredis, because the demo uses it. The first test that needs the server starts it. The server persists nothing,
-// listens on a unix socket, and dies with the test process, however that ends. Each test has a database of its own.
+// Lua, expiries and pub/sub must be tested on the real server, so every suite runs there. It also runs on miniredis,
+// because the demo uses it. The first test that needs the server starts it. The server persists nothing and listens
+// on a unix socket. It ends with the test process, even if that is killed. Each test has its own database.
 package redistest
 
 import (
@@ -23,8 +23,8 @@ import (
 // databases is how many databases a shared server has, which is the number of tests that can use it at once.
 const databases = 512
 
-// guard starts the server and kills it, by its pid, when its standard input ends. That happens when the test process
-// ends, be it by a panic or a kill.
+// guard starts the server and kills it, by its pid, when its standard input ends. That happens whenever the test
+// process ends, also by a panic or a kill.
 const guard = `dir=$1; shift; "$@" >"$dir/log" 2>&1 & pid=$!; read -r _; kill -9 $pid; wait $pid; rm -rf "$dir"`
 
 // shared is the server of this test process. Holding stop keeps its standard input from being closed by the garbage
@@ -34,7 +34,7 @@ type shared struct {
 	stop   func()
 }
 
-// server starts the shared one once. It ends with the process.
+// server starts the shared server once. The server ends with the process.
 var server = sync.OnceValues(func() (s shared, err error) {
 	dir, socket, err := workspace()
 	if err != nil {
@@ -46,7 +46,8 @@ var server = sync.OnceValues(func() (s shared, err error) {
 
 var nextDB atomic.Int64
 
-// Options returns how to reach an empty database of the real server that belongs to t alone.
+// Options returns the options for connecting to an empty database of the real server. No other test uses that
+// database.
 func Options(t testing.TB) *redis.Options {
 	t.Helper()
 	s, err := server()
@@ -59,20 +60,20 @@ func Options(t testing.TB) *redis.Options {
 	return opts
 }
 
-// URL returns Options as a URL, for what parses one.
+// URL returns Options as a URL.
 func URL(t testing.TB) string {
 	t.Helper()
 	opts := Options(t)
 	return fmt.Sprintf("unix://%s?db=%d", opts.Addr, opts.DB)
 }
 
-// Start returns a client of an empty database of the real server that belongs to t alone.
+// Start returns a client of an empty database of the real server. No other test uses that database.
 func Start(t testing.TB) *redis.Client {
 	t.Helper()
 	return client(t, redis.NewClient(Options(t)))
 }
 
-// Mini returns a client of a new miniredis whose keys expire as time passes.
+// Mini returns a client of a new miniredis. Its keys expire as time passes.
 func Mini(t testing.TB) *redis.Client {
 	t.Helper()
 	m := miniredis.RunT(t)
@@ -97,7 +98,7 @@ func Mini(t testing.TB) *redis.Client {
 	return client(t, redis.NewClient(&redis.Options{Addr: m.Addr()}))
 }
 
-// Each runs a test on both, as parallel subtests.
+// Each runs a test on both kinds of Redis, as parallel subtests.
 func Each(t *testing.T, run func(t *testing.T, rdb *redis.Client)) {
 	t.Helper()
 	t.Run("redis", func(t *testing.T) { t.Parallel(); run(t, Start(t)) })
@@ -123,13 +124,13 @@ func workspace() (dir, socket string, err error) {
 	return dir, filepath.Join(dir, "s"), err
 }
 
-// launch starts redis-server under the guard and waits until it answers. The answer stops it.
+// launch starts redis-server under the guard and waits until it responds. Calling stop ends it.
 func launch(dir, network, addr string, args ...string) (stop func(), err error) {
 	server, err := exec.LookPath("redis-server")
 	if err != nil {
 		return nil, fmt.Errorf("%w: install it (Debian and Ubuntu: apt-get install redis-server)", err)
 	}
-	// By its whole path, which it needs to start itself again (DEBUG CRASH-AND-RECOVER).
+	// The server is started by its absolute path, which it needs to restart itself (DEBUG CRASH-AND-RECOVER).
 	args = append([]string{"-c", guard, "sh", dir, server,
 		"--save", "", "--appendonly", "no", "--dir", dir, "--loglevel", "warning"}, args...)
 	cmd := exec.Command("sh", args...)

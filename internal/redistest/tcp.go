@@ -10,8 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// TCP starts a redis-server of t's own and returns its loopback address and what kills it, which the end of t does
-// too. It is for programs that want an address, and for tests that take Redis away.
+// TCP starts a redis-server for t alone and returns its loopback address and a function that kills it. The end of t
+// kills it, too. It is for programs that want an address, and for tests that take Redis away.
 func TCP(t testing.TB, args ...string) (addr string, kill func()) {
 	t.Helper()
 	var err error
@@ -23,7 +23,8 @@ func TCP(t testing.TB, args ...string) (addr string, kill func()) {
 		port := freePort(t)
 		addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 		var stop func()
-		stop, err = launch(dir, "tcp", addr, append([]string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1"}, args...)...)
+		stop, err = launch(dir, "tcp", addr, append([]string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1"},
+			args...)...)
 		if err == nil {
 			t.Cleanup(stop)
 			return addr, stop
@@ -33,8 +34,7 @@ func TCP(t testing.TB, args ...string) (addr string, kill func()) {
 	return "", nil
 }
 
-// Cluster returns a client of a Redis Cluster of one node that has all slots. Scripts that touch two slots fail
-// there.
+// Cluster returns a client of a one-node Redis Cluster that has all slots. Scripts that touch two slots fail there.
 func Cluster(t testing.TB) *redis.ClusterClient {
 	t.Helper()
 	ctx := context.Background()

@@ -1,9 +1,8 @@
-// Package sambatest runs a real Active Directory domain controller, Samba's, for tests. It differs from Microsoft's
-// where that matters little here: it has no MaxPageSize and no MaxValRange.
+// Package sambatest runs a real Active Directory domain controller, Samba's, for tests. Its differences from
+// Microsoft's matter little here; it has no MaxPageSize and no MaxValRange.
 //
-// It needs root, for its LDAP port cannot be chosen, and Samba from the distribution (Debian: apt-get install
-// --no-install-recommends samba-ad-dc samba-ad-provision samba samba-dsdb-modules samba-vfs-modules winbind
-// python3-samba). Tests that use it carry the build tag samba. A domain takes about six seconds to make.
+// It needs root, because its LDAP port cannot be chosen, and Samba's packages; the constant install names them. Tests
+// that use it carry the build tag samba. Making a domain takes about six seconds.
 package sambatest
 
 import (
@@ -29,13 +28,14 @@ const (
 	Password      = "Passw0rd.123"
 )
 
-const install = "install Samba's domain controller (Debian and Ubuntu: apt-get install --no-install-recommends samba-ad-dc samba-ad-provision samba samba-dsdb-modules samba-vfs-modules winbind python3-samba)"
+const install = "install Samba's domain controller (Debian and Ubuntu: apt-get install --no-install-recommends " +
+	"samba-ad-dc samba-ad-provision samba samba-dsdb-modules samba-vfs-modules winbind python3-samba)"
 
 // Domain is one running domain controller.
 type Domain struct {
-	// URL is where it listens.
+	// URL is the address of the server.
 	URL string
-	// PasswordFile has the administrator's password.
+	// PasswordFile is the file with the administrator's password.
 	PasswordFile string
 }
 
@@ -62,7 +62,8 @@ func Start(t testing.TB) *Domain {
 
 func provision(t testing.TB, dir, ip string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "samba-tool", "domain", "provision", "--targetdir="+dir, "--realm="+Realm, "--domain=ADTEST",
+	cmd := exec.CommandContext(t.Context(), "samba-tool", "domain", "provision", "--targetdir="+dir, "--realm="+Realm,
+		"--domain=ADTEST",
 		"--server-role=dc", "--dns-backend=NONE", "--adminpass="+Password, "--host-name=dc1", "--host-ip="+ip,
 		"--option=interfaces="+ip+"/8", "--option=bind interfaces only=yes")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -75,21 +76,24 @@ func provision(t testing.TB, dir, ip string) {
 	}
 }
 
-// run starts the controller with LDAP and what it cannot be without, and waits until it answers.
+// run starts the controller with LDAP and the services that LDAP needs, and waits until it responds.
 func (d *Domain) run(t testing.TB, dir string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	args := []string{"-F", "--no-process-group", "-M", "single", "-s", filepath.Join(dir, "etc", "smb.conf"), "--debug-stdout", "-d", "1"}
+	args := []string{"-F", "--no-process-group", "-M", "single", "-s", filepath.Join(dir, "etc", "smb.conf"),
+		"--debug-stdout", "-d", "1"}
 	for name, value := range map[string]string{
 		"server services": "ldap, cldap, kdc, drepl", "ldap server require strong auth": "no", "tls enabled": "no",
-		"pid directory": dir + "/run", "lock directory": dir + "/lock", "ncalrpc dir": dir + "/ncalrpc", "log file": dir + "/log.samba",
+		"pid directory": dir + "/run", "lock directory": dir + "/lock", "ncalrpc dir": dir + "/ncalrpc",
+		"log file": dir + "/log.samba",
 	} {
 		args = append(args, "--option="+name+"="+value)
 	}
 	cmd := exec.CommandContext(ctx, "samba", args...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	// Its helpers are in a group of their own, so that all of them, and nothing else, end with it.
+	// Its helper processes are in a process group of their own, so that all of them, and no other process, end with
+	// it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = 5 * time.Second
@@ -140,7 +144,7 @@ func (d *Domain) Conn(t testing.TB) *ldap.Conn {
 	return c
 }
 
-// Add adds an object; attributes are name, value pairs.
+// Add adds an object. The attributes are name, value pairs.
 func (d *Domain) Add(t testing.TB, dn string, pairs ...string) {
 	t.Helper()
 	req := ldap.NewAddRequest(dn, nil)
@@ -164,7 +168,7 @@ func (d *Domain) Move(t testing.TB, dn, rdn, parent string) {
 	}
 }
 
-// freeAddress finds a loopback address on which nobody has the LDAP port: the port cannot be chosen, the address can.
+// freeAddress finds a loopback address with a free LDAP port. The port is fixed, so the address varies.
 func freeAddress(t testing.TB) string {
 	t.Helper()
 	for n := 2; n < 250; n++ {

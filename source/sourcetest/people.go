@@ -13,8 +13,8 @@ func id(n int) directory.ID { return directory.ID(fmt.Sprintf("%08x-aaaa-4bbb-8c
 func user(n int) directory.Ref  { return directory.Ref{Kind: directory.User, ID: id(n)} }
 func group(n int) directory.Ref { return directory.Ref{Kind: directory.Group, ID: id(100 + n)} }
 
-// People returns the entries of the suite: a hundred users and some groups, with the names, values and memberships that
-// sources get wrong.
+// People returns the entries of the suite. They are a hundred users and some groups, with names, values and
+// memberships that sources tend to get wrong.
 func People() []directory.Entry {
 	var all []directory.Entry
 	for i, p := range []struct {
@@ -22,7 +22,8 @@ func People() []directory.Entry {
 		mail                 []string
 		disabled             bool
 	}{
-		{login: "ada", cn: "Ada King", given: "Ada", sn: "King", mail: []string{"King@example.org", "a@example.org", "ada@example.org"}},
+		{login: "ada", cn: "Ada King", given: "Ada", sn: "King",
+			mail: []string{"King@example.org", "a@example.org", "ada@example.org"}},
 		{login: "BOB", cn: "King, Bob", given: "Bob", sn: "King"},
 		{login: "jürgen", cn: "Jürgen Groß", given: "Jürgen", sn: "Groß", mail: []string{"juergen@example.org"}},
 		{login: "off", cn: "Switched Off", sn: "Off", disabled: true},
@@ -43,7 +44,8 @@ func People() []directory.Entry {
 		team(0, "staff", "Everybody here", user(2), user(0), user(1), user(3), user(4), user(5)),
 		team(1, "nested", "", group(0), user(9)),
 		team(2, "Köln, Büro", "Groups have names too", user(0)),
-		team(3, "strangers", "", user(0), directory.Ref{Kind: directory.User, ID: id(5000)}, directory.Ref{Kind: directory.Group, ID: id(6000)}),
+		team(3, "strangers", "", user(0), directory.Ref{Kind: directory.User, ID: id(5000)},
+			directory.Ref{Kind: directory.Group, ID: id(6000)}),
 		team(4, "loop-a", "", group(5)),
 		team(5, "loop-b", "", group(4), user(1)),
 		team(6, "everyone", "", everyone...),
@@ -52,7 +54,7 @@ func People() []directory.Entry {
 	return all
 }
 
-// Want returns what a source that holds People gives.
+// Want returns the entries that a source with People must return.
 func Want() []directory.Entry {
 	all := People()
 	known := map[directory.Ref]bool{}

@@ -1,6 +1,7 @@
-// Package sourcetest is the conformance suite of package source: what every source promises, checked on the real one.
+// Package sourcetest is the conformance suite of package source. It checks the contract of source.Source on real
+// sources.
 //
-// A source's tests describe how to build one that holds given entries and call Run:
+// A source's tests describe how to build one that holds given entries, and call Run:
 //
 //	sourcetest.Run(t, sourcetest.Fixture{
 //		Open: func(t *testing.T, entries []directory.Entry) source.Source { … },
@@ -23,16 +24,16 @@ import (
 
 // Fixture builds sources of one kind.
 type Fixture struct {
-	// Open returns a source that holds these entries, and whatever the source's own structure needs. The entries have
-	// ID, Kind, Active, Attributes and, for groups, Members; members may refer to entries that do not exist. DN and
-	// Source are the source's to fill in.
+	// Open returns a source that holds these entries, and any others that the source's own structure needs. The
+	// entries have ID, Kind, Active, Attributes and, for groups, Members. Members may refer to entries that do not
+	// exist. The source fills in DN and Source.
 	Open func(t *testing.T, entries []directory.Entry) source.Source
-	// Broken returns a source that holds these entries and stops in the middle of every read of them. Nil where nothing
-	// can break.
+	// Broken returns a source that holds these entries and stops in the middle of every read of them. It is nil for a
+	// source that cannot break.
 	Broken func(t *testing.T, entries []directory.Entry) source.Source
 }
 
-// Run checks the promises of source.Source.
+// Run checks the contract of source.Source.
 func Run(t *testing.T, f Fixture) {
 	t.Helper()
 	for name, check := range map[string]func(*testing.T, Fixture){
@@ -46,7 +47,8 @@ func Run(t *testing.T, f Fixture) {
 	}
 }
 
-// everything: the zero query gives all entries with all facts, sorted, and findings, absences or doubts about none.
+// everything checks that the zero query returns all entries with all facts, sorted, without findings, absences or
+// doubts.
 func everything(t *testing.T, f Fixture) {
 	snap := read(t, f.Open(t, People()))
 	diff(t, "entries", Want(), strip(snap.Entries))
@@ -67,14 +69,14 @@ func everything(t *testing.T, f Fixture) {
 	}
 }
 
-// empty: a source without entries says so. Whether that can be is for the engine to judge.
+// empty checks that a source without entries returns an empty snapshot. The engine decides whether that is plausible.
 func empty(t *testing.T, f Fixture) {
 	if snap := read(t, f.Open(t, nil)); len(snap.Entries)+len(snap.Findings)+len(snap.Doubts) > 0 {
 		t.Errorf("an empty source gives %+v", snap)
 	}
 }
 
-// byRef: a query gives just what it asks for, and names what is not there.
+// byRef checks that a query returns just the requested entries and reports the missing ones.
 func byRef(t *testing.T, f Fixture) {
 	all := Want()
 	gone := directory.Ref{Kind: directory.User, ID: "99999999-0000-4000-8000-000000000000"}
@@ -84,7 +86,7 @@ func byRef(t *testing.T, f Fixture) {
 	diff(t, "absent", []directory.Ref{gone, wrongKind}, snap.Absent)
 }
 
-// groupByRef: a group that is read alone has the members that it has in a full read.
+// groupByRef checks that a group that is read alone has the same members as in a full read.
 func groupByRef(t *testing.T, f Fixture) {
 	s := f.Open(t, People())
 	for _, want := range Want() {
@@ -95,7 +97,8 @@ func groupByRef(t *testing.T, f Fixture) {
 }
 
 func onlyAbsent(t *testing.T, f Fixture) {
-	gone := []directory.Ref{{Kind: directory.User, ID: "not-even-a-uuid"}, {Kind: directory.User, ID: "*)(objectClass=*"}, {Kind: directory.Group, ID: "x"}}
+	gone := []directory.Ref{{Kind: directory.User, ID: "not-even-a-uuid"},
+		{Kind: directory.User, ID: "*)(objectClass=*"}, {Kind: directory.Group, ID: "x"}}
 	slices.SortFunc(gone, directory.Ref.Compare)
 	snap := read(t, f.Open(t, People()), gone...)
 	diff(t, "absent", gone, snap.Absent)
@@ -124,7 +127,7 @@ func concurrent(t *testing.T, f Fixture) {
 	}
 }
 
-// owned: what Read returns is the caller's to change.
+// owned checks that the caller may change the result of Read.
 func owned(t *testing.T, f Fixture) {
 	s := f.Open(t, People())
 	snap := read(t, s)
@@ -149,7 +152,7 @@ func canceled(t *testing.T, f Fixture) {
 	diff(t, "snapshot beside the error", directory.Snapshot{}, snap)
 }
 
-// broken: a read that cannot be finished is an error and no snapshot.
+// broken checks that a read that cannot be finished returns an error and no snapshot.
 func broken(t *testing.T, f Fixture) {
 	if f.Broken == nil {
 		return
@@ -177,7 +180,7 @@ func read(t *testing.T, s source.Source, refs ...directory.Ref) directory.Snapsh
 	return snap
 }
 
-// strip drops what is the source's own.
+// strip removes the fields that belong to the source.
 func strip(entries []directory.Entry) []directory.Entry {
 	out := slices.Clone(entries)
 	for i := range out {
