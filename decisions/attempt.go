@@ -18,44 +18,46 @@ import (
 	"rollcall/internal/stored"
 )
 
-// Attempt is one change of one entry that was tried at a remote side, and what became of it. It names fields and never has
-// their values.
+// Attempt is one attempted change of one entry at a remote side, with its outcome. It has the names of fields, and no
+// values.
 type Attempt struct {
 	At time.Time `json:"at"`
-	// RunID is the run that tried, or the object job where Job is set.
+	// RunID is the id of the run, or of the object job if Job is set.
 	RunID string `json:"run_id"`
 	Job   bool   `json:"job,omitempty"`
-	// Op is what the change does; see plan.Op.
+	// Op is the operation of the change; see plan.Op.
 	Op string `json:"op"`
-	// Fields are the names of the fields that it sets.
+	// Fields are the names of the changed fields.
 	Fields []string `json:"fields,omitempty"`
-	// Group is the id of the group, where the entry is the member of a membership change.
+	// Group is the id of the group in a membership change. The entry is the member.
 	Group string `json:"group,omitempty"`
-	// RemoteID is the object's, and not there with Group, whose own the ledger has; RequestID is the remote side's name for
-	// the call.
+	// RemoteID is the id of the remote object. It is empty if Group is set, because the ledger has the ids of groups.
+	// RequestID is the remote side's id of the request.
 	RemoteID  string `json:"remote_id,omitempty"`
 	RequestID string `json:"request_id,omitempty"`
-	// FailKind is a fault.Kind and FailText the beginning of what went wrong; both are empty for a success.
+	// FailKind is a fault.Kind and FailText the beginning of the error text. Both are empty after a success.
 	FailKind string `json:"fail_kind,omitempty"`
 	FailText string `json:"fail_text,omitempty"`
 }
 
-// What is kept of attempts: the newest of each entry, for a while. maxAttemptFields and maxAttemptText bound one of them.
+// The newest attempts of each entry are stored for a limited time. maxAttemptFields and maxAttemptText limit the size
+// of one attempt.
 const (
 	MaxAttempts      = 8
 	keepAttempts     = 30 * day
 	maxAttemptFields = 32
 	maxAttemptText   = 200
-	// mostPending is how many attempts wait for a Redis that is away; the oldest are dropped. attemptsAtOnce is how many
-	// one pipeline writes.
+	// mostPending is the largest number of attempts that wait while Redis is unavailable. The oldest are dropped.
+	// attemptsAtOnce is the number of attempts in one pipeline.
 	mostPending    = 10_000
 	attemptsAtOnce = 500
 )
 
-// attemptKey is a list, newest first: "user/<id>" names the entry.
+// attemptKey returns the key of a list of attempts, the newest first. entry is "user/<id>".
 func attemptKey(c container.ID, entry string) string { return prefix(c) + "tried:" + entry }
 
-// Attempts returns what was last tried for an entry ("user/<id>", as directory.Ref prints it), newest first.
+// Attempts returns the last attempts for an entry, the newest first. entry is "user/<id>", as directory.Ref prints
+// it.
 func (s *Store) Attempts(ctx context.Context, c container.ID, entry string) ([]Attempt, error) {
 	lines, err := s.rdb.LRange(ctx, attemptKey(c, entry), 0, -1).Result()
 	if err != nil {
@@ -75,8 +77,8 @@ func (s *Store) Attempts(ctx context.Context, c container.ID, entry string) ([]A
 	return out, nil
 }
 
-// Trail writes attempts of one container, many at once. It needs no lease: what was done was done, also by a worker that
-// lost its run meanwhile. Add may be called concurrently.
+// Trail writes attempts of one container in batches. It needs no lease, because an attempt remains true after its
+// worker lost the run. Add may be called concurrently.
 type Trail struct {
 	store     *Store
 	container container.ID
@@ -89,10 +91,10 @@ type Trail struct {
 
 type tried struct{ entry, line string }
 
-// Trail returns a trail of a container.
+// Trail returns the trail of a container.
 func (s *Store) Trail(c container.ID) *Trail { return &Trail{store: s, container: c} }
 
-// Add keeps an attempt until the next Flush. Its time is now, where it has none.
+// Add stores an attempt at the next Flush. An attempt without a time gets the present time.
 func (t *Trail) Add(entry string, a Attempt) {
 	if a.At.IsZero() {
 		a.At = t.store.cfg.Now()
@@ -106,7 +108,7 @@ func (t *Trail) Add(entry string, a Attempt) {
 	}
 }
 
-// Flush writes what was added. What cannot be written is kept for the next time.
+// Flush writes the added attempts. Attempts that cannot be written are kept for the next Flush.
 func (t *Trail) Flush(ctx context.Context) error {
 	t.flushing.Lock()
 	defer t.flushing.Unlock()
@@ -148,14 +150,14 @@ func (t *Trail) write(ctx context.Context, some []tried) error {
 	return redisFault("write attempts", err)
 }
 
-// An attempt is stored as one line of fields with tabs between them, because there are a few for every entry: JSON would
-// take twice the room. Ids that are UUIDs, as most are, take 23 bytes in place of 36.
+// An attempt is stored as one line of fields separated by tabs. JSON would take twice the memory, and every entry has
+// several attempts. An id that is a UUID takes 23 bytes in place of 36.
 const (
 	packedFields = 10
 	packedJob    = "j"
 )
 
-// pack bounds the attempt and makes one line of it.
+// pack encodes the attempt as one line of limited length.
 func (a Attempt) pack() string {
 	job := ""
 	if a.Job {
@@ -202,7 +204,7 @@ func unpackAttempt(line string) (Attempt, error) {
 	return a, nil
 }
 
-// uuidMark begins an id that was shortened. An id that begins with it by itself is never shortened, and gets a second one.
+// uuidMark begins a shortened id. Any other id that begins with the mark gets a second one.
 const uuidMark = "~"
 
 // shortID shortens a UUID in its canonical form.

@@ -108,8 +108,8 @@ func TestAttemptsSurviveAnAbsence(t *testing.T) {
 	}
 }
 
-// BenchmarkAttemptMemory reports what a real Redis needs for the attempts of one entry: one that was created, one that
-// was created and put into seven groups, and one with eight long failures.
+// BenchmarkAttemptMemory reports the memory of a real Redis for the attempts of one entry. The entries are a created
+// user, a created user with seven memberships, and an entry with eight long failures.
 func BenchmarkAttemptMemory(b *testing.B) {
 	rdb := redistest.Start(b)
 	store := decisions.New(rdb, decisions.Config{})

@@ -8,8 +8,7 @@ import (
 	"rollcall/internal/stored"
 )
 
-// BudgetKind is what destructive changes are counted by within a container: the users, the groups, or the members of
-// one group.
+// BudgetKind is the unit of a budget within a container: the users, the groups, or the members of one group.
 type BudgetKind string
 
 // The kinds of budget that every container has.
@@ -18,17 +17,17 @@ const (
 	BudgetGroups BudgetKind = "group"
 )
 
-// BudgetMembers returns the kind that counts removals from one group.
+// BudgetMembers returns the kind for removals from one group.
 func BudgetMembers(groupID string) BudgetKind { return BudgetKind("members:" + groupID) }
 
-// Settle says what became of a claim. A change that was not made gives its claim back. A claim that is never settled,
-// because its worker died or the outcome of the write is unknown, stays counted, once.
+// Settle reports the outcome of a claim. A change that was not made returns its claim. A claim that is never settled
+// stays counted once: its worker died, or the outcome of the write is unknown.
 type Settle func(ctx context.Context, made bool) error
 
-// Claim counts a destructive change that is about to be made, only if the window then holds no more than limit, and reports
-// whether it did so. It is one step: a run and an object job cannot both take the last place. name identifies the change:
-// one that is begun again, because its worker died, is counted already. The count is exact to the minute, and forgets late
-// rather than early.
+// Claim counts a destructive change before it is made. It fails if the window would then hold more than limit
+// changes. The claim is atomic, so that a run and an object job cannot both take the last place. name identifies the
+// change. A change that begins again after its worker died is counted only once. The count is exact to the minute,
+// and expires late rather than early.
 func (s *Store) Claim(ctx context.Context, c container.ID, kind BudgetKind, name string, limit int) (settle Settle, ok bool, err error) {
 	minute := stored.Millis(s.cfg.Now().Truncate(time.Minute))
 	spend := func(ctx context.Context, op string, n int) (string, error) {
@@ -49,7 +48,7 @@ func (s *Store) Claim(ctx context.Context, c container.ID, kind BudgetKind, name
 	}, true, nil
 }
 
-// Claims returns the claims that are not settled.
+// Claims returns the unsettled claims.
 func (s *Store) Claims(ctx context.Context, c container.ID) (map[string]bool, error) {
 	all, err := s.rdb.HGetAll(ctx, prefix(c)+"spent:claims").Result()
 	if err != nil {
@@ -65,7 +64,7 @@ func (s *Store) Claims(ctx context.Context, c container.ID) (map[string]bool, er
 	return out, nil
 }
 
-// Spent returns how many destructive changes of each kind there were in the rolling window. A kind without any is
+// Spent returns the number of destructive changes of each kind in the rolling window. A kind without changes is
 // missing.
 func (s *Store) Spent(ctx context.Context, c container.ID) (map[BudgetKind]int, error) {
 	_, flat, err := s.eval(ctx, "spent", spendScript, c, s.budgetArgs(0, 0, 0, "", "")...)
@@ -79,8 +78,8 @@ func (s *Store) Spent(ctx context.Context, c container.ID) (map[BudgetKind]int, 
 	return out, nil
 }
 
-// windowStart is the first minute that counts. What was spent within a minute stands for its end, so that nothing is
-// forgotten early.
+// windowStart is the first minute of the window. A change counts until the end of its minute, so that none expires
+// early.
 func (s *Store) windowStart() int64 {
 	return stored.Millis(s.cfg.Now().Add(-s.cfg.BudgetWindow - time.Minute))
 }

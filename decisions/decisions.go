@@ -1,9 +1,9 @@
-// Package decisions keeps on Redis what outlives a run of a container: what persons decided about held changes, the pins
-// of undone runs, the set of changes that waits for a person, the budget of destructive changes, and what was last tried
-// for each entry.
+// Package decisions stores on Redis what outlives a run of a container. This is the decisions of persons about held
+// changes, the pins of undone runs, the set of changes that wait for a person, the budget of destructive changes, and
+// the last attempts for each entry.
 //
-// Every key of one container has the hash tag of that container, and no script touches two tags, so that all of this works
-// on Redis Cluster. Data carries the time of [Config].Now; expiries are those of Redis.
+// Every key of a container has the container's hash tag, and no script uses two tags. The package therefore works on
+// Redis Cluster. Data carries the time of [Config].Now, and Redis applies expiries by its own clock.
 package decisions
 
 import (
@@ -25,13 +25,13 @@ const day = 24 * time.Hour
 
 // Config sets the clock and the window of a Store. The zero Config has the defaults.
 type Config struct {
-	// Now is the clock for everything that is data. Default time.Now.
+	// Now is the clock of all stored times. Default time.Now.
 	Now func() time.Time
 	// BudgetWindow is the rolling window of the destructive budget. Default 24 hours.
 	BudgetWindow time.Duration
 }
 
-// Store reads and changes what is kept of all containers. It is safe for concurrent use and has no goroutine of its own.
+// Store reads and writes the state of all containers. It is safe for concurrent use and starts no goroutine.
 type Store struct {
 	rdb redis.UniversalClient
 	cfg Config
@@ -70,7 +70,7 @@ func script(name string) *redis.Script {
 	return redis.NewScript(string(text))
 }
 
-// eval runs a script on one container. Its first answer is a word; data follows.
+// eval runs a script on one container. The first element of its reply is a word, and data follows.
 func (s *Store) eval(ctx context.Context, op string, sc *redis.Script, c container.ID, args ...any) (string, []string, error) {
 	if err := c.Validate(); err != nil {
 		return "", nil, err
@@ -91,23 +91,23 @@ const DecisionTTL = 72 * time.Hour
 // maxName is the longest name of a token that is stored, in characters.
 const maxName = 200
 
-// Decision is what a person decided about one held change. It is valid for DecisionTTL, and for as long as the entry
-// is unchanged.
+// Decision is the decision of a person about one held change. It is valid for DecisionTTL while the entry is
+// unchanged.
 type Decision struct {
 	Fingerprint string `json:"fingerprint"`
 	// Verdict is approved or rejected.
 	Verdict string `json:"verdict"`
-	// By is the name of the API token, At when it decided.
+	// By is the name of the API token, At the time of the decision.
 	By      string    `json:"by"`
 	At      time.Time `json:"at"`
 	Expires time.Time `json:"expires"`
-	// Op, ID and Label say what it was about.
+	// Op, ID and Label describe the change.
 	Op    string `json:"op"`
 	ID    string `json:"id"`
 	Label string `json:"label,omitempty"`
 }
 
-// Decide records a person's verdict about changes, in place of an earlier one.
+// Decide records a verdict about changes. It replaces earlier decisions.
 func (s *Store) Decide(ctx context.Context, c container.ID, verdict, by string, changes []HeldChange) ([]Decision, error) {
 	now := s.cfg.Now()
 	out := make([]Decision, 0, len(changes))
@@ -134,7 +134,7 @@ func (s *Store) Decide(ctx context.Context, c container.ID, verdict, by string, 
 	return out, redisFault("decide", err)
 }
 
-// Decisions returns the decisions that are valid, by fingerprint. Those that have expired are forgotten.
+// Decisions returns the valid decisions by fingerprint, and deletes the expired ones.
 func (s *Store) Decisions(ctx context.Context, c container.ID) (map[string]Decision, error) {
 	key := prefix(c) + "decisions"
 	all, err := s.rdb.HGetAll(ctx, key).Result()
@@ -158,7 +158,7 @@ func (s *Store) Decisions(ctx context.Context, c container.ID) (map[string]Decis
 	return out, redisFault("decisions", err)
 }
 
-// Undecide forgets what was decided about changes, by their fingerprints.
+// Undecide deletes the decisions about changes, by their fingerprints.
 func (s *Store) Undecide(ctx context.Context, c container.ID, fingerprints []string) error {
 	for chunk := range slices.Chunk(fingerprints, pinsAtOnce) {
 		if err := s.rdb.HDel(ctx, prefix(c)+"decisions", chunk...).Err(); err != nil {

@@ -15,7 +15,7 @@ import (
 
 // HeldChange is one change that waits for a person.
 type HeldChange struct {
-	// Fingerprint identifies the entry, the action and the state before; see plan.Change.Fingerprint.
+	// Fingerprint identifies the entry, the action and the previous state; see plan.Change.Fingerprint.
 	Fingerprint string `json:"fingerprint"`
 	Op          string `json:"op"`
 	Kind        string `json:"kind"`
@@ -32,7 +32,7 @@ type HeldChange struct {
 	Fields      any    `json:"fields,omitempty"` // before and after
 }
 
-// HeldSet is what one plan holds.
+// HeldSet is the set of held changes of one plan.
 type HeldSet struct {
 	// Digest identifies the changes of the set.
 	Digest  string       `json:"digest"`
@@ -41,14 +41,14 @@ type HeldSet struct {
 	Changes []HeldChange `json:"changes"`
 }
 
-// keepHeld is how long a set that was superseded can still be named in a decision.
+// keepHeld is how long a decision can still name a superseded set.
 const keepHeld = 7 * day
 
 func heldKey(c container.ID, digest string) string { return prefix(c) + "held:" + digest }
 
 func heldCountsKey(c container.ID) string { return prefix(c) + "held:counts" }
 
-// heldCounts is a set in numbers, for metrics: the set itself can be megabytes.
+// heldCounts has the size of a set for metrics, because the set itself can have megabytes.
 type heldCounts struct {
 	Digest string           `json:"digest"`
 	Guards map[string]int64 `json:"guards"`
@@ -62,7 +62,7 @@ func (h *HeldSet) byGuard() map[string]int64 {
 	return out
 }
 
-// SetHeld records what the newest plan of a container holds; an empty set says that nothing waits any more.
+// SetHeld records the held changes of the newest plan of a container. An empty set means that no change waits.
 func (s *Store) SetHeld(ctx context.Context, c container.ID, set HeldSet) error {
 	current := prefix(c) + "held"
 	if len(set.Changes) == 0 {
@@ -85,7 +85,7 @@ func (s *Store) SetHeld(ctx context.Context, c container.ID, set HeldSet) error 
 	return redisFault("set held", err)
 }
 
-// Held returns what the newest plan of a container holds; the Digest of an empty set is empty.
+// Held returns the held changes of the newest plan of a container. The Digest of an empty set is empty.
 func (s *Store) Held(ctx context.Context, c container.ID) (HeldSet, error) {
 	digest, err := s.rdb.Get(ctx, prefix(c)+"held").Result()
 	if errors.Is(err, redis.Nil) {
@@ -101,7 +101,8 @@ func (s *Store) Held(ctx context.Context, c container.ID) (HeldSet, error) {
 	return set, err
 }
 
-// HeldBy returns a set by its digest, also one that was superseded within a week; else the error is fault.NotFound.
+// HeldBy returns a set by its digest, also if it was superseded within a week. The error for an unknown one is
+// fault.NotFound.
 func (s *Store) HeldBy(ctx context.Context, c container.ID, digest string) (HeldSet, error) {
 	data, err := s.rdb.Get(ctx, heldKey(c, digest)).Bytes()
 	if errors.Is(err, redis.Nil) {
@@ -117,8 +118,8 @@ func (s *Store) HeldBy(ctx context.Context, c container.ID, digest string) (Held
 	return set, nil
 }
 
-// HeldCounts returns how many changes wait for a person, by the guard that holds them. Where the numbers are not those of
-// the newest set, as for one that an earlier version stored, the set is read.
+// HeldCounts returns the number of changes that wait for a person, by guard. It reads the whole set if the stored
+// counts do not belong to the newest set, as for a set from an earlier version.
 func (s *Store) HeldCounts(ctx context.Context, c container.ID) (map[string]int64, error) {
 	got, err := s.rdb.MGet(ctx, prefix(c)+"held", heldCountsKey(c)).Result()
 	if err != nil {

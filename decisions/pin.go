@@ -13,13 +13,13 @@ import (
 	"rollcall/plan"
 )
 
-// pinsAtOnce is how many pins go into one command.
+// pinsAtOnce is the number of pins in one command.
 const pinsAtOnce = 1000
 
 func pinKey(c container.ID) string { return prefix(c) + "pins" }
 
-// Pins returns what persons had undone in a container and is kept so, sorted by entry. They stay until they are forgotten: a
-// pin that was lost would let the next sync do again what was undone, within its guards.
+// Pins returns the pins of a container, sorted by entry. Pins do not expire. Without its pin, the next sync would
+// repeat an undone change, within the limits of its guards.
 func (s *Store) Pins(ctx context.Context, c container.ID) ([]plan.Pin, error) {
 	all, err := s.rdb.HGetAll(ctx, pinKey(c)).Result()
 	if err != nil {
@@ -37,13 +37,13 @@ func (s *Store) Pins(ctx context.Context, c container.ID) ([]plan.Pin, error) {
 	return out, nil
 }
 
-// CountPins returns how many entries of a container are pinned.
+// CountPins returns the number of pinned entries of a container.
 func (s *Store) CountPins(ctx context.Context, c container.ID) (int64, error) {
 	n, err := s.rdb.HLen(ctx, pinKey(c)).Result()
 	return n, redisFault("count pins", err)
 }
 
-// Pin keeps pins, in place of those of the same entries, and forgets others, all in one step.
+// Pin atomically adds or replaces pins and deletes others.
 func (s *Store) Pin(ctx context.Context, c container.ID, keep []plan.Pin, forget []directory.Ref) error {
 	fields, err := pinFields(keep)
 	if err != nil {
@@ -68,7 +68,8 @@ func (s *Store) Pin(ctx context.Context, c container.ID, keep []plan.Pin, forget
 	return redisFault("pin", err)
 }
 
-// Repin changes pins and forgets others, for a run that read them when it began: what a person lifted since stays lifted.
+// Repin changes and deletes pins for a run that read them at its start. A pin that a person deleted meanwhile stays
+// deleted.
 func (s *Store) Repin(ctx context.Context, c container.ID, change []plan.Pin, forget []directory.Ref) error {
 	fields, err := pinFields(change)
 	if err != nil {

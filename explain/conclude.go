@@ -7,7 +7,7 @@ import (
 	"rollcall/container"
 )
 
-// conclude says whether the query led to an entry, and sums up.
+// conclude sets whether the query led to an entry, and the summary.
 func (d *Document) conclude(in *Input) {
 	what := fmt.Sprintf("the %s %q", d.Query.By, d.Query.Value)
 	switch {
@@ -42,7 +42,7 @@ func (d *Document) conclude(in *Input) {
 	}
 }
 
-// sum is the whole in one sentence: who it is, and the code of each provider.
+// sum returns one sentence with the entry and the code of each provider.
 func (d *Document) sum() string {
 	var parts []string
 	for i := range d.Providers {

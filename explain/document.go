@@ -1,8 +1,11 @@
-// Package explain puts together what is known of one entry and what would become of it: a sentence for each source and each
-// provider, and the evidence behind it. It is data in, document out. It decides nothing: sources say which rule leaves an
-// entry out, mapping decides scope, plan decides changes and guards; here their words are gathered and put into order.
+// Package explain explains one entry: how each source and each provider treats it, with a sentence and the evidence
+// for each.
 //
-// A document holds personal data by its nature, and never a secret: what is one by its name is left out.
+// An [Explainer] gathers the evidence from the sources, the ledger and the tenants. [Of] turns it into a [Document]
+// and has no side effects. The package has no rules of its own. Sources decide which rule excludes an entry, mapping
+// decides the scope, and plan decides changes and guards.
+//
+// A document contains personal data. Values of attributes and fields that are secret by their name are left out.
 package explain
 
 import (
@@ -16,10 +19,10 @@ import (
 	"rollcall/source"
 )
 
-// By says what a query names an entry by. It is the name of the parameter.
+// By is the kind of name that a query gives. It is the name of the API parameter.
 type By string
 
-// The ways to name an entry. ByID takes an entry's unique id or its DN.
+// The kinds of names. ByID takes an entry's unique id or its DN.
 const (
 	ByID       By = "id"
 	ByEmail    By = "email"
@@ -32,7 +35,7 @@ type Query struct {
 	Value string `json:"value"`
 }
 
-// Moment is a time as the API writes it: RFC 3339, microseconds, UTC.
+// Moment is a time in the format of the API: RFC 3339 with microseconds, in UTC.
 type Moment time.Time
 
 // MarshalText implements encoding.TextMarshaler.
@@ -59,10 +62,10 @@ func moment(t time.Time) *Moment {
 	return &m
 }
 
-// Found says whether a query led to an entry.
+// Found is the result of a query.
 type Found string
 
-// What can become of a query.
+// The results of a query.
 const (
 	Known     Found = "found"     // one entry: known to the local directory, or seen in a live one
 	Several   Found = "ambiguous" // several entries: ask by the id of one
@@ -75,7 +78,7 @@ type Document struct {
 	Query Query  `json:"query"`
 	At    Moment `json:"at"`
 	Found Found  `json:"found"`
-	// Verdict is the whole in one sentence; each source and provider has its own.
+	// Verdict sums up the document in one sentence. Each source and provider has its own.
 	Verdict    string      `json:"verdict"`
 	Entry      *Entry      `json:"entry"`
 	Candidates []Candidate `json:"candidates"`
@@ -83,7 +86,7 @@ type Document struct {
 	Sources    []Source    `json:"sources"`
 }
 
-// Waits reports whether something about the entry waits for a person.
+// Waits reports whether a change of the entry waits for a person.
 func (d *Document) Waits() bool {
 	for i := range d.Providers {
 		if c := d.Providers[i].Code; c == Held || c == Conflict {
@@ -93,7 +96,7 @@ func (d *Document) Waits() bool {
 	return d.Found == Several
 }
 
-// Partial reports whether somebody could not be asked.
+// Partial reports whether a source or a provider did not answer.
 func (d *Document) Partial() bool {
 	for i := range d.Providers {
 		if c := d.Providers[i].Code; c == Unknown || c == NotReady {
@@ -108,16 +111,16 @@ func (d *Document) Partial() bool {
 	return d.Found == Uncertain
 }
 
-// Entry is the entry as the local directory has it or, where it is not there, as its live directory shows it.
+// Entry is the entry in the local directory, or in its live directory if the local one does not have it.
 type Entry struct {
 	directory.Ref
 	Label  string `json:"label"`
 	Source string `json:"source"`
 	DN     string `json:"dn"`
 	Active bool   `json:"active"`
-	// Stored says that the local directory has it; what is only live is provisioned nowhere.
+	// Stored reports whether the local directory has the entry. Only stored entries are provisioned.
 	Stored bool `json:"stored"`
-	// Attributes are those that mappings may read.
+	// Attributes are the attributes that mappings may read.
 	Attributes directory.Attributes `json:"attributes"`
 }
 
@@ -129,7 +132,7 @@ type Candidate struct {
 	DN     string `json:"dn"`
 }
 
-// SourceCode says what a source has to do with an entry.
+// SourceCode classifies the relation of a source to an entry.
 type SourceCode string
 
 // The codes of sources.
@@ -148,26 +151,28 @@ const (
 	NotAsked    SourceCode = "unknown"      // the live directory could not be asked
 )
 
-// Source is what one source says.
+// Source explains the entry for one source.
 type Source struct {
 	Container container.ID `json:"container"`
 	Code      SourceCode   `json:"code"`
 	Verdict   string       `json:"verdict"`
-	// ReadAt is when the source was last read, CompletedAt when a sync last completed; Writing is the run that writes now.
+	// ReadAt is the time of the last read, CompletedAt the end of the last completed sync. Writing is the id of the
+	// run that writes now.
 	ReadAt      *Moment `json:"read_at"`
 	CompletedAt *Moment `json:"completed_at"`
 	Writing     *string `json:"writing_run_id"`
-	// Stored says that the local directory has the entry from this source; DepartedAt is when it left.
+	// Stored reports whether the local directory has the entry from this source. DepartedAt is the time of its
+	// departure.
 	Stored     bool    `json:"stored"`
 	DepartedAt *Moment `json:"departed_at"`
 	Live       Live    `json:"live"`
 	Held       []Hold  `json:"held"`
 }
 
-// Live is what the live directory answered.
+// Live is the answer of the live directory.
 type Live struct {
 	Asked bool `json:"asked"`
-	// Problem says why it could not be asked.
+	// Problem is the reason why the directory did not answer.
 	Problem    string   `json:"problem,omitempty"`
 	Server     string   `json:"server,omitempty"`
 	Searched   []string `json:"searched"`
@@ -175,13 +180,13 @@ type Live struct {
 	Present    bool     `json:"present"`
 	DN         string   `json:"dn,omitempty"`
 	ID         string   `json:"id,omitempty"`
-	// Changed says that it is not as the local directory has it.
+	// Changed reports whether the live entry differs from the stored one.
 	Changed bool `json:"changed"`
-	// Rules are those of the source's scope, in order.
+	// Rules are the rules of the source's scope, in order.
 	Rules []source.Rule `json:"rules"`
 }
 
-// Code says how an entry stands with a provider.
+// Code classifies the state of an entry at a provider.
 type Code string
 
 // The codes of providers.
@@ -197,51 +202,51 @@ const (
 	NotRead    Code = "not_read"     // the local directory does not have it; its source says why
 	NotReady   Code = "not_ready"    // the local directory cannot be read for this provider
 	Unknown    Code = "unknown"      // the provider could not be asked
-	// SwitchedOff is that of a provider that is disabled: it is not asked.
+	// SwitchedOff is the code of a disabled provider. A disabled provider is not asked.
 	SwitchedOff Code = "switched_off"
-	// NotOurs is that of a provider that has what was asked for, and no directory has.
+	// NotOurs is the code of a provider that has an account with the address, when no directory has an entry for it.
 	NotOurs Code = "not_ours"
 )
 
-// Provider is how the entry stands with one provider.
+// Provider explains the entry for one provider.
 type Provider struct {
 	Container container.ID `json:"container"`
 	Code      Code         `json:"code"`
-	// Reason is a plan.Reason, a plan.Rule, a key of the configuration or a SourceCode, by the code.
+	// Reason depends on the code: a plan.Reason, a plan.Rule, a key of the configuration or a SourceCode.
 	Reason  string `json:"reason,omitempty"`
 	Verdict string `json:"verdict"`
-	// Scope is what the provider's scope says.
+	// Scope is the decision of the provider's scope.
 	Scope Scope `json:"scope"`
-	// Mapping are the expressions with what they made of the entry; Groups are those that it should be in.
+	// Mapping has each expression with its value for the entry. Groups are the groups that should contain the entry.
 	Mapping []mapping.Value `json:"mapping"`
 	Desired *Desired        `json:"desired"`
 	Groups  []Group         `json:"groups"`
 	Match   Match           `json:"match"`
-	// Departure is since when it is gone and what becomes of its account.
+	// Departure is the time of departure and the fate of the account.
 	Departure *Departure `json:"departure"`
-	// Next is what the next run would do, as the rows of a plan.
+	// Next has the changes of the next run, as rows of a plan.
 	Next     []plan.Row `json:"next"`
 	Outcomes []Outcome  `json:"outcomes"`
-	// Held are changes that concern it in the newest plan, with what was decided.
+	// Held has the held changes of the newest plan that concern the entry, with their decisions.
 	Held      []Hold     `json:"held"`
 	Decisions []Decision `json:"decisions"`
-	// Pins keep it as it was before a run that was undone.
+	// Pins preserve the state from before an undone run.
 	Pins []Pin `json:"pins"`
-	// Unasked says what could not be asked, and why.
+	// Unasked lists what was not asked, with reasons.
 	Unasked []string `json:"unasked"`
-	// LastFull is when a full run last completed; null before the first.
+	// LastFull is the end of the last completed full run; null before the first one.
 	LastFull *Moment `json:"last_full"`
 }
 
 // Scope is the decision of a provider's scope.
 type Scope struct {
-	// In is null where it was not decided.
+	// In is null if the scope was not decided.
 	In      *bool  `json:"in"`
 	Rule    string `json:"rule,omitempty"`
 	Setting string `json:"setting,omitempty"`
 }
 
-// Desired is the entry as the provider should have it.
+// Desired is the desired state of the entry at the provider.
 type Desired struct {
 	Address string `json:"address"`
 	Active  bool   `json:"active"`
@@ -250,16 +255,16 @@ type Desired struct {
 	Detail  string `json:"detail,omitempty"`
 }
 
-// Group is one that the entry should be in.
+// Group is a group that should contain the entry.
 type Group struct {
 	ID    directory.ID `json:"id"`
 	Label string       `json:"label"`
 }
 
-// Matched says by what the remote object was found.
+// Matched is the evidence by which the remote object was found.
 type Matched string
 
-// The ways to find a remote object.
+// The kinds of evidence for a match.
 const (
 	ByAnchor   Matched = "anchor"    // it carries the entry's unique id
 	ByLedger   Matched = "ledger"    // only our records say so: it does not carry the anchor, or was not asked
@@ -276,7 +281,7 @@ type Match struct {
 	Objects []Object `json:"objects"`
 }
 
-// Link is what the ledger knows.
+// Link is the ledger's record of the entry.
 type Link struct {
 	RemoteID   string  `json:"remote_id"`
 	CreatedAt  *Moment `json:"created_at"`
@@ -290,7 +295,7 @@ type Object struct {
 	RemoteID string         `json:"remote_id"`
 	Address  string         `json:"address"`
 	Aliases  []string       `json:"aliases"`
-	// Anchor is the id of the entry whose anchor it carries; empty for a foreign one.
+	// Anchor is the entry id in the object's anchor; empty for an object without our anchor.
 	Anchor      directory.ID `json:"anchor"`
 	Active      bool         `json:"active"`
 	SuspendedBy string       `json:"suspended_by,omitempty"`
@@ -298,22 +303,23 @@ type Object struct {
 	ReadOnly    string       `json:"read_only,omitempty"`
 }
 
-// Departure says since when an entry is gone, why, and when its account is deleted; null where it is not.
+// Departure has the time and the reason of a departure, and when the account is deleted. It is null for a present
+// entry.
 type Departure struct {
 	Since        *Moment `json:"since"`
 	Why          string  `json:"why"`
 	DeletedAfter *Moment `json:"deleted_after"`
 }
 
-// Outcome is one change that was tried, newest first.
+// Outcome is one attempted change. Outcomes are sorted from the newest to the oldest.
 type Outcome struct {
 	decisions.Attempt
 	At Moment `json:"at"`
-	// GroupLabel is the name of the group, where the local directory has it.
+	// GroupLabel is the name of the group, if the local directory has the group.
 	GroupLabel string `json:"group_label,omitempty"`
 }
 
-// Hold is a held change with the set that it is in and what was decided.
+// Hold is a held change with the digest of its set and its decision.
 type Hold struct {
 	decisions.HeldChange
 	Digest   string    `json:"digest"`
@@ -322,7 +328,7 @@ type Hold struct {
 	Decision *Decision `json:"decision"`
 }
 
-// Decision is what a person decided about a change of the entry.
+// Decision is the decision of a person about a change of the entry.
 type Decision struct {
 	Fingerprint string `json:"fingerprint"`
 	Verdict     string `json:"verdict"`
@@ -332,20 +338,20 @@ type Decision struct {
 	Expires     Moment `json:"expires"`
 }
 
-// Pin keeps the entry as it was before a run that a person undid, until its source changes.
+// Pin preserves the state of the entry from before an undone run until its source changes.
 type Pin struct {
 	RunID string `json:"run_id"`
 	By    string `json:"by"`
 	At    Moment `json:"at"`
-	// Account is how the account stands: active, suspended or none; empty where that is left to the source.
+	// Account is active, suspended or none. It is empty if the source decides.
 	Account string `json:"account,omitempty"`
 	Address string `json:"address,omitempty"`
-	// Fields are the names of those that are kept, Groups the memberships.
+	// Fields are the names of the preserved fields. Groups are the preserved memberships.
 	Fields []string           `json:"fields"`
 	Groups []PinnedMembership `json:"groups"`
 }
 
-// PinnedMembership says whether the entry stays a member of a group.
+// PinnedMembership reports whether the entry stays a member of a group.
 type PinnedMembership struct {
 	ID     directory.ID `json:"id"`
 	Label  string       `json:"label"`

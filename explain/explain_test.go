@@ -21,7 +21,7 @@ var (
 	user = directory.Ref{Kind: directory.User, ID: "u-1"}
 )
 
-// input is somebody who would be suspended, with passwords wherever a directory may have them.
+// input is a user whose account would be suspended, with passwords in every place where a directory may have them.
 func input() explain.Input {
 	e := &directory.Entry{Kind: directory.User, ID: "u-1", Source: "corp", Attributes: directory.Attributes{{Name: "userPassword", Values: []string{"hunter2"}}}}
 	change := plan.Change{Op: plan.Suspend, Ref: user, RemoteID: "r-1", Address: "ada@example.com", Why: plan.OutOfScope}
@@ -87,7 +87,7 @@ func TestHeldVerdicts(t *testing.T) {
 	if p = explain.Of(in).Providers[0]; !strings.Contains(p.Verdict, "grace approved it: the next run carries it out, until 2026-03-01T10:30:00Z") || len(p.Decisions) != 1 {
 		t.Errorf("approved: %s", p.Verdict)
 	}
-	// What was held is no longer planned: the plan's word counts.
+	// The held change is no longer planned, and the plan decides.
 	in.Providers[0].Held.Changes = in.Providers[0].Held.Changes[1:]
 	in.Providers[0].Hop.Apply.Changes = nil
 	if p = explain.Of(in).Providers[0]; p.Code != explain.OutOfScope || p.Reason != "exclude" {
@@ -128,7 +128,7 @@ func TestALiveDirectoryThatDidNotSearch(t *testing.T) {
 	}
 }
 
-// What is stored of a source whose state was lost, or whose first sync is under way, is said to be just that.
+// TestAnEntryOfASourceThatNeverCompleted covers a source with lost state and a source during its first sync.
 func TestAnEntryOfASourceThatNeverCompleted(t *testing.T) {
 	t.Parallel()
 	in := input()

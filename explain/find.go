@@ -12,7 +12,7 @@ import (
 	"rollcall/source"
 )
 
-// match is an entry of the local directory, or one that left it.
+// match is an entry of the local directory, or a departed entry.
 type match struct {
 	ref       directory.Ref
 	slug      string
@@ -20,8 +20,8 @@ type match struct {
 	departure *directory.Departure
 }
 
-// known finds the entry in the local directory: by its id in one of its spellings, its DN or mail address among users and groups;
-// by a name among the users, and where none of them has it among the groups.
+// known finds the entry in the local directory. An id, in any of its spellings, a DN or a mail address is searched
+// among users and groups. A name is searched among the users first, and among the groups if no user has it.
 func (x *Explainer) known(ctx context.Context, q Query) ([]match, error) {
 	for _, text := range x.spellings(q) {
 		q.Value = text
@@ -50,8 +50,9 @@ func (x *Explainer) spelt(ctx context.Context, q Query) ([]match, error) {
 	return oneOfEach(out), nil
 }
 
-// spellings returns what a query may mean: the text itself, and for an id its other spellings. Windows writes GUIDs in
-// braces; some tools show the bytes of an objectGUID in base64; providers have spellings of their own.
+// spellings returns the possible meanings of a query: the text itself and, for an id, its other spellings. Windows
+// writes GUIDs in braces, and some tools show the bytes of an objectGUID in base64. Providers have spellings of their
+// own.
 func (x *Explainer) spellings(q Query) []string {
 	out := []string{q.Value}
 	if q.By != ByID {
@@ -91,7 +92,7 @@ func inSource(ctx context.Context, s *SourceAccess, kind directory.Kind, q Query
 	return out, nil
 }
 
-// names reports whether the query names the entry by what it says.
+// names reports whether the query names the entry.
 func names(e *directory.Entry, q Query) bool {
 	switch q.By {
 	case ByEmail:
@@ -112,7 +113,7 @@ func names(e *directory.Entry, q Query) bool {
 	return strings.EqualFold(string(e.ID), q.Value) || strings.Contains(q.Value, "=") && strings.EqualFold(e.DN, q.Value)
 }
 
-// oneOfEach drops departed entries where a present one has the name, and repeats of an entry that several sources have.
+// oneOfEach removes departed entries if a present entry has the name, and duplicates from several sources.
 func oneOfEach(in []match) []match {
 	here := false
 	for _, s := range in {
@@ -144,7 +145,7 @@ func candidates(found []match) []Candidate {
 	return out
 }
 
-// seen returns the entry that the live directories find for the query, or several to choose from.
+// seen returns the entry that the live directories have for the query, or several candidates.
 func seen(sources []SourceInput) (directory.Ref, []Candidate) {
 	var out []Candidate
 	ids := map[directory.Ref]bool{}
@@ -187,7 +188,7 @@ func unknown(in *Input) bool {
 	return in.Ref.ID == "" && len(in.Candidates) == 0 && !anySeen(in.Sources)
 }
 
-// wanted says what to ask a live directory for: by the entry's id once it is known.
+// wanted returns the query for a live directory. It uses the entry's id if the id is known.
 func (x *Explainer) wanted(q Query, ref directory.Ref) source.Wanted {
 	switch {
 	case ref.ID != "":

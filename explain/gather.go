@@ -19,59 +19,59 @@ import (
 	"rollcall/source"
 )
 
-// How long a live directory and a tenant may take to answer, and how long an explanation waits for those before it.
+// Time limits for a live directory, for a tenant, and for the explanations that are queued before this one.
 const (
 	askSource   = 8 * time.Second
 	askProvider = 8 * time.Second
 	awaitTurn   = 20 * time.Second
 )
 
-// Config is what an Explainer asks.
+// Config has the sources of evidence of an Explainer.
 type Config struct {
 	Sources   []SourceAccess
 	Providers []ProviderAccess
 	Decisions *decisions.Store
-	// Local opens the local directory of some sources.
+	// Local returns a source that reads the local directory of some sources.
 	Local func(slugs []string) source.Source
-	// Memory returns what the guards of a provider remember.
+	// Memory returns the stored state of a provider's guards.
 	Memory func(container.ID) reconcile.Memory
-	// AnchorID returns the id that a provider's spelling of an anchor stands for; empty where a text is none.
+	// AnchorID returns the entry id for a provider's spelling of an anchor; empty if the text is not an anchor.
 	AnchorID func(text string) directory.ID
 	// IsDN reports whether a text is a distinguished name.
 	IsDN func(text string) bool
 }
 
-// SourceAccess is a configured source: its part of the local directory, and the live directory.
+// SourceAccess reads one configured source: its part of the local directory and its live directory.
 type SourceAccess struct {
 	Container container.ID
 	Enabled   bool
-	// Copy says how old the local copy is.
+	// Copy returns the age of the local copy.
 	Copy func(context.Context) (Copy, error)
-	// Find returns the stored entries, present or departed, that a text may name.
+	// Find returns the stored entries, present or departed, that match a text.
 	Find func(ctx context.Context, kind directory.Kind, text string) ([]directory.Ref, error)
-	// Entry returns a stored entry, or its departure; nil where there is none.
+	// Entry returns a stored entry or its departure; nil if there is none.
 	Entry func(context.Context, directory.Ref) (*directory.Entry, *directory.Departure, error)
 	// Locate searches the live directory.
 	Locate func(context.Context, source.Wanted) (*source.Location, error)
 }
 
-// ProviderAccess is a configured provider.
+// ProviderAccess reads one configured provider.
 type ProviderAccess struct {
 	Container container.ID
 	On        bool
 	Policy    plan.Policy
-	// Sources are the slugs that the provider is fed from.
+	// Sources are the slugs of the provider's sources.
 	Sources []string
 	Mapping *mapping.Mapping
-	// Open connects the provider and returns what makes an engine for one explanation.
+	// Open connects the provider and returns a constructor of engines. Each explanation uses an engine of its own.
 	Open func() (func() *reconcile.Engine, error)
 }
 
-// Explainer gathers what Of puts together. It reads the local directory, the live ones, the ledger, and the tenants
-// through their shared quota. It writes nothing.
+// Explainer gathers the input of Of. It reads the local directory, the live directories, the ledger and, through
+// their shared quota, the tenants. It writes nothing.
 type Explainer struct {
 	cfg Config
-	// turn lets one explanation at a time search: an LDIF file and the local directory are read whole.
+	// turn admits one search at a time, because an LDIF file and the local directory are read as a whole.
 	turn chan struct{}
 
 	mu     sync.Mutex
@@ -83,8 +83,8 @@ func New(cfg Config) *Explainer {
 	return &Explainer{cfg: cfg, turn: make(chan struct{}, 1), opened: map[container.ID]func() *reconcile.Engine{}}
 }
 
-// Explain gathers what is known of an entry, and asks the live directories and the tenants. The document says what could
-// not be asked; an error means that nothing can be said.
+// Explain gathers the evidence for an entry from the live directories and the tenants. The document lists what did
+// not answer. An error means that there is no document.
 func (x *Explainer) Explain(ctx context.Context, q Query) (Document, error) {
 	select {
 	case x.turn <- struct{}{}:
@@ -136,7 +136,7 @@ func (x *Explainer) gather(ctx context.Context, q Query) (Input, error) {
 	return in, err
 }
 
-// sources asks every source, side by side.
+// sources asks all sources concurrently.
 func (x *Explainer) sources(ctx context.Context, q Query, found []match) ([]SourceInput, error) {
 	out := make([]SourceInput, len(x.cfg.Sources))
 	g, ctx := errgroup.WithContext(ctx)
@@ -171,7 +171,8 @@ func (x *Explainer) source(ctx context.Context, s *SourceAccess, q Query, found 
 	return in, nil
 }
 
-// recall reads from the local directory the entry that only a live one found by the query, for example by a new address.
+// recall reads the entry from the local directory after only a live directory matched the query, for example by a new
+// address.
 func (x *Explainer) recall(ctx context.Context, in *Input) (err error) {
 	for i := range in.Sources {
 		s := &in.Sources[i]
@@ -194,8 +195,8 @@ func (x *Explainer) held(ctx context.Context, c container.ID) (decisions.HeldSet
 	return set, decided, err
 }
 
-// providers explains the entry for each provider that is fed from its source, one after the other. The local directory is
-// read once for all of them.
+// providers explains the entry for each provider of its source, one after the other. All of them share one read of
+// the local directory.
 func (x *Explainer) providers(ctx context.Context, in *Input) ([]ProviderInput, error) {
 	local := localOnce{x.cfg.Local, map[string]*readOnce{}}
 	var out []ProviderInput
@@ -218,7 +219,7 @@ func (x *Explainer) providers(ctx context.Context, in *Input) ([]ProviderInput, 
 	return out, nil
 }
 
-// feeds reports whether one of the sources that have something to do with the entry feeds a provider.
+// feeds reports whether a source that is related to the entry feeds a provider.
 func feeds(in *Input, p *ProviderAccess) bool {
 	for i := range in.Sources {
 		s := &in.Sources[i]
@@ -262,7 +263,8 @@ func (x *Explainer) provider(ctx context.Context, access *ProviderAccess, in *In
 	return p, nil
 }
 
-// groupLabels returns the names of the groups of membership changes, as far as the local directory has them.
+// groupLabels returns the names of the groups in membership changes. A group that the local directory does not have
+// is missing.
 func (x *Explainer) groupLabels(ctx context.Context, attempts []decisions.Attempt) (map[directory.ID]string, error) {
 	out := map[directory.ID]string{}
 	for i := range attempts {
@@ -285,8 +287,7 @@ func (x *Explainer) groupLabels(ctx context.Context, attempts []decisions.Attemp
 	return out, nil
 }
 
-// engine opens a provider once. It is not opened at the start: wrong credentials of a tenant must not keep the API from
-// starting.
+// engine opens a provider on first use. Wrong credentials of a tenant must not prevent the API from starting.
 func (x *Explainer) engine(access *ProviderAccess) (*reconcile.Engine, error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -301,7 +302,7 @@ func (x *Explainer) engine(access *ProviderAccess) (*reconcile.Engine, error) {
 	return open(), nil
 }
 
-// subject is the entry whose mapping is shown: as the local directory has it, else as the live one does.
+// subject returns the entry for the mapping: the stored one, or the live one if there is no stored one.
 func subject(in *Input, stored *directory.Entry) *directory.Entry {
 	if stored != nil {
 		return stored
@@ -314,8 +315,8 @@ func subject(in *Input, stored *directory.Entry) *directory.Entry {
 	return nil
 }
 
-// askTenants asks the tenants for an address that no directory has. The entry whose anchor is on the account is explained; an
-// account that is not ours is named.
+// askTenants searches the tenants for an address that no directory has. An account with our anchor leads to its
+// entry. An account without our anchor is listed.
 func (x *Explainer) askTenants(ctx context.Context, in *Input) error {
 	for i := range x.cfg.Providers {
 		access := &x.cfg.Providers[i]
@@ -332,7 +333,7 @@ func (x *Explainer) askTenants(ctx context.Context, in *Input) error {
 		}
 		in.Providers = append(in.Providers, p)
 		for j := range p.Strangers {
-			whose, err := x.whose(ctx, &p.Strangers[j])
+			whose, err := x.owner(ctx, &p.Strangers[j])
 			if err != nil {
 				return err
 			}
@@ -346,8 +347,8 @@ func (x *Explainer) askTenants(ctx context.Context, in *Input) error {
 	return nil
 }
 
-// whose gathers what is known of the entry whose anchor an object carries; nil where there is none.
-func (x *Explainer) whose(ctx context.Context, o *plan.Object) (*Input, error) {
+// owner gathers the evidence for the entry in an object's anchor; nil if the object has none.
+func (x *Explainer) owner(ctx context.Context, o *plan.Object) (*Input, error) {
 	if o.ID == "" {
 		return nil, nil // there is none, and that is no error
 	}
@@ -358,7 +359,7 @@ func (x *Explainer) whose(ctx context.Context, o *plan.Object) (*Input, error) {
 	return &in, nil
 }
 
-// localOnce has what one explanation read of the local directory, by the sources that were read.
+// localOnce caches the local directory during one explanation, by the sources that were read.
 type localOnce struct {
 	open func(slugs []string) source.Source
 	read map[string]*readOnce
@@ -372,7 +373,7 @@ func (l localOnce) of(slugs []string) source.Source {
 	return l.read[key]
 }
 
-// readOnce is a source that is read whole once. Its readers follow one another and change nothing of the snapshot.
+// readOnce is a source that is read once. Its readers run one after the other and do not modify the snapshot.
 type readOnce struct {
 	source.Source
 	done     bool
@@ -392,8 +393,7 @@ func (r *readOnce) Read(ctx context.Context, q directory.Query) (directory.Snaps
 	return r.snapshot, r.err
 }
 
-// patience is how long the next tenant may take. A tenant that does not answer must not keep back what is known of the
-// others.
+// patience returns the time limit for the next tenant. A silent tenant must not delay the answers of the others.
 func patience(ctx context.Context) time.Duration {
 	end, bounded := ctx.Deadline()
 	if !bounded {

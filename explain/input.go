@@ -13,35 +13,36 @@ import (
 	"rollcall/source"
 )
 
-// Input is everything that was gathered about one entry.
+// Input is all evidence about one entry.
 type Input struct {
 	Query Query
 	Now   time.Time
-	// Ref is the entry; its ID is empty where the query finds none.
+	// Ref is the entry. Its ID is empty if the query matches none.
 	Ref directory.Ref
-	// Candidates are several entries that the query names: there is nothing else then.
+	// Candidates are the matching entries if there are several. The other fields are empty then.
 	Candidates []Candidate
 	Sources    []SourceInput
 	Providers  []ProviderInput
 }
 
-// Copy says how the local copy of a source stands.
+// Copy describes the local copy of a source.
 type Copy struct {
-	// Completed says that a sync has completed; the times are those of the last one. Writing is the run that writes now.
+	// Completed reports whether any sync completed. The times are those of the last one. Writing is the run that
+	// writes now.
 	Completed           bool
 	ReadAt, CompletedAt time.Time
 	Writing             string
 }
 
-// SourceInput is what was gathered of one source.
+// SourceInput is the evidence from one source.
 type SourceInput struct {
 	Container container.ID
 	Enabled   bool
 	Copy
-	// Stored is what the local directory has of the entry, Departure when it left.
+	// Stored is the entry in the local directory, Departure its departure.
 	Stored    *directory.Entry
 	Departure *directory.Departure
-	// Location is what the live directory answered; LocateErr why it did not. Neither is there where it was not asked.
+	// Location is the answer of the live directory, LocateErr its error. Both are nil if the directory was not asked.
 	Location  *source.Location
 	LocateErr error
 	Held      decisions.HeldSet
@@ -56,7 +57,7 @@ func (s *SourceInput) sighting() *source.Sighting {
 	return &s.Location.Sightings[0]
 }
 
-// unanswered says why the live directory did not answer; empty where it did, or was not asked.
+// unanswered returns the reason why the live directory did not answer; empty if it answered or was not asked.
 func (s *SourceInput) unanswered() string {
 	switch l := s.Location; {
 	case s.LocateErr != nil:
@@ -67,23 +68,23 @@ func (s *SourceInput) unanswered() string {
 	return ""
 }
 
-// ProviderInput is what was gathered of one provider.
+// ProviderInput is the evidence from one provider.
 type ProviderInput struct {
 	Container container.ID
 	Policy    plan.Policy
-	// Hop is what the engine says of the entry.
+	// Hop is the engine's explanation of the entry.
 	Hop      reconcile.Explanation
 	Mapping  []mapping.Value
 	Attempts []decisions.Attempt
-	// GroupLabels are the names of the groups among the attempts.
+	// GroupLabels are the names of the groups in the attempts.
 	GroupLabels map[directory.ID]string
 	Held        decisions.HeldSet
 	Decisions   map[string]decisions.Decision
-	// Off says that the provider is switched off: nothing was gathered of it.
+	// Off reports whether the provider is disabled. The other evidence is missing then.
 	Off bool
-	// Strangers are the remote objects that have the address which was asked for, where no directory knows it.
+	// Strangers are the remote objects with the address of the query, if no directory has that address.
 	Strangers []plan.Object
-	// Err says why nothing could be gathered of the provider.
+	// Err is the reason why the provider gave no evidence.
 	Err error
 }
 
@@ -106,7 +107,7 @@ func Of(in Input) Document {
 	return d
 }
 
-// entryOf returns the entry as the local directory has it, else as a live one does.
+// entryOf returns the stored entry, or the live one if there is no stored one.
 func entryOf(in *Input) *Entry {
 	for i := range in.Sources {
 		if e := in.Sources[i].Stored; e != nil {

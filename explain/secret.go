@@ -11,7 +11,7 @@ import (
 	"rollcall/plan"
 )
 
-// withoutSecrets returns the attributes without the values of those that are secret by their name.
+// withoutSecrets removes the values of attributes that are secret by their name.
 func withoutSecrets(in directory.Attributes) directory.Attributes {
 	out := make(directory.Attributes, len(in))
 	for i, a := range in {
@@ -22,8 +22,8 @@ func withoutSecrets(in directory.Attributes) directory.Attributes {
 	return out
 }
 
-// values returns what the mapping made of the entry without what is secret, by the name of the field or by what the
-// expression reads, and the names of those fields.
+// values returns the mapped values without secrets, and the names of the hidden fields. A value is secret by the name
+// of its field or of an attribute in its expression.
 func values(in []mapping.Value) (out []mapping.Value, hidden map[string]bool) {
 	out, hidden = make([]mapping.Value, len(in)), map[string]bool{}
 	for i, v := range in {
@@ -41,8 +41,8 @@ func values(in []mapping.Value) (out []mapping.Value, hidden map[string]bool) {
 	return out, hidden
 }
 
-// censored returns the input of a provider whose mapping failed over something secret without the words that may quote it, in
-// place of which stand the problems that may be shown.
+// censored removes the error text of a mapping that failed on a secret value, because the text may quote the value.
+// The problems of the other fields take its place.
 func censored(in *ProviderInput, ref directory.Ref, values []mapping.Value) *ProviderInput {
 	var known []string
 	for _, v := range values {
@@ -66,7 +66,7 @@ func censored(in *ProviderInput, ref directory.Ref, values []mapping.Value) *Pro
 	return &out
 }
 
-// rows returns the plan as the rows of a document, without the values of hidden fields.
+// rows returns the rows of a plan without the values of hidden fields.
 func rows(apply, held plan.Plan, hidden map[string]bool) []plan.Row {
 	out := []plan.Row{}
 	for row := range plan.Rows(apply, held) {

@@ -10,7 +10,7 @@ import (
 	"rollcall/source"
 )
 
-// sourceOf says what a source has to do with the entry.
+// sourceOf explains the entry for one source.
 func sourceOf(in *SourceInput, ref directory.Ref) Source {
 	s := Source{
 		Container: in.Container, ReadAt: moment(in.ReadAt), CompletedAt: moment(in.CompletedAt), Stored: in.Stored != nil,
@@ -46,12 +46,13 @@ func liveOf(in *SourceInput) Live {
 	return l
 }
 
-// changed reports whether a live user is not as it is stored. Members are not looked at, so that of groups nothing is said.
+// changed reports whether a live user differs from the stored one. It does not compare members and is always false
+// for a group.
 func changed(stored *directory.Entry, seen *source.Sighting) bool {
 	return stored != nil && seen.Entry != nil && stored.Kind == directory.User && stored.Digest() != seen.Entry.Digest()
 }
 
-// judgeSource goes from what is decided to what is not known.
+// judgeSource classifies the source. Rules that decide come first, missing knowledge comes last.
 func judgeSource(in *SourceInput) (SourceCode, string) {
 	seen := in.sighting()
 	if !in.Enabled {
@@ -77,7 +78,7 @@ func judgeSource(in *SourceInput) (SourceCode, string) {
 	return Absent, "neither the local directory nor the live one has it." + searched(in)
 }
 
-// codes says what kind of rule a key is.
+// codes maps the keys of rules to codes.
 var codes = map[string]SourceCode{
 	"base_dn": OutsideBase, "additional_user_dn": OutsideBase, "additional_group_dn": OutsideBase,
 	"user_object_filter": FilteredOut, "group_object_filter": FilteredOut, "sync_users": NotWanted, "sync_groups": NotWanted,

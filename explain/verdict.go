@@ -11,7 +11,7 @@ import (
 	"rollcall/plan"
 )
 
-// judge finds the sentence for one provider: the gravest thing that is true of the entry there.
+// judge finds the verdict for one provider. The most serious fact about the entry decides.
 type judge struct {
 	in      *ProviderInput
 	p       *Provider
@@ -27,7 +27,7 @@ func (j *judge) verdict() (code Code, reason, text string) {
 	return code, reason, text
 }
 
-// judge goes from what is not known to what is well.
+// judge checks missing knowledge first and success last.
 func (j *judge) judge() (code Code, reason, text string) {
 	h := &j.in.Hop
 	switch {
@@ -77,7 +77,7 @@ func (j *judge) judge() (code Code, reason, text string) {
 	return InStep, "", fmt.Sprintf("In step: %s carries its anchor and nothing differs.", j.account())
 }
 
-// stranger is the verdict on an account that no directory knows.
+// stranger returns the verdict on an account that belongs to no entry.
 func (j *judge) stranger(o *plan.Object) string {
 	text := fmt.Sprintf("%s has the %s %s (%s), ", j.in.Container, o.Kind, o.Address, o.RemoteID)
 	if o.ID != "" {
@@ -86,7 +86,7 @@ func (j *judge) stranger(o *plan.Object) string {
 	return text + "which carries no anchor of ours: it is left alone."
 }
 
-// notRead is the verdict for an entry that the local directory does not have: the source says why.
+// notRead returns the verdict on an entry that the local directory does not have. The source has the reason.
 func (j *judge) notRead() (Code, string, string) {
 	var best *Source
 	for i := range j.sources {
@@ -100,13 +100,13 @@ func (j *judge) notRead() (Code, string, string) {
 	return NotRead, string(best.Code), "Nothing is provisioned: the local directory does not have it. " + best.Verdict
 }
 
-// rank says which source's word explains more.
+// rank orders the codes of sources by how much they explain.
 var rank = map[SourceCode]int{
 	Absent: 1, Disabled: 2, NeverRead: 3, NotAsked: 4, Departed: 5, NotWanted: 6, OutsideBase: 7, FilteredOut: 8, Unusable: 9, Joined: 10,
 	Leaving: 11, Read: 12,
 }
 
-// unreachable says what is known without the tenant.
+// unreachable returns the verdict when the tenant did not answer.
 func (j *judge) unreachable() (Code, string, string) {
 	h := &j.in.Hop
 	text := fmt.Sprintf("%s could not be asked: %v.", j.in.Container, h.RemoteErr)
@@ -121,7 +121,7 @@ func (j *judge) unreachable() (Code, string, string) {
 	return Unknown, "", text + j.known()
 }
 
-// known is what the ledger says.
+// known describes the ledger's record.
 func (j *judge) known() string {
 	if j.in.Hop.Link.RemoteID == "" {
 		return ""
@@ -129,8 +129,8 @@ func (j *judge) known() string {
 	return fmt.Sprintf(" By our records its account is %s.", j.in.Hop.Link.RemoteID)
 }
 
-// held is the verdict where a guard holds something: what the newest plan holds and is still planned, else what the next one
-// would hold.
+// held returns the verdict on a held change. A change that the newest plan holds and that is still planned comes
+// before one that only the next plan would hold.
 func (j *judge) held() (Code, string, string, bool) {
 	planned := map[string]bool{}
 	for _, list := range [][]plan.Change{j.in.Hop.Apply.Changes, j.in.Hop.Held.Changes} {
@@ -174,7 +174,7 @@ func approveWith(c container.ID, h *Hold) string {
 	return fmt.Sprintf("To let it go: rollcall approve %s %s --entry %s", c, h.Digest, h.Fingerprint)
 }
 
-// conflict is the verdict where nothing can be done until somebody acts, in the plan's own words.
+// conflict returns the verdict on a conflict that only a person can resolve, with the text of the plan.
 func (j *judge) conflict(x *plan.Held) string {
 	heads := map[plan.Reason]string{
 		plan.NoAddress: "No account: it has no usable address", plan.ForeignDomain: "No account: its address is in a domain that the tenant has not verified",
@@ -192,7 +192,7 @@ func (j *judge) conflict(x *plan.Held) string {
 	return fmt.Sprintf("%s: %s.%s", cmp.Or(heads[x.Reason], "Held back"), strings.TrimSuffix(detail, "."), j.lastFailure())
 }
 
-// departing reports whether the plan treats the entry as one that left.
+// departing reports whether the plan treats the entry as departed.
 func (j *judge) departing() bool {
 	return slices.ContainsFunc(j.in.Hop.Apply.Tombstones, func(t plan.Tombstone) bool { return t.Ref == j.ref })
 }
@@ -204,7 +204,7 @@ func (j *judge) since() string {
 	return ""
 }
 
-// consequence says what becomes of the account of an entry that should have none.
+// consequence describes the fate of the account of a departed entry.
 func (j *judge) consequence() string {
 	h := &j.in.Hop
 	for i := range h.Apply.Changes {
@@ -233,7 +233,7 @@ func (j *judge) consequence() string {
 	return j.account() + " stays as it is."
 }
 
-// account names the remote object and how it stands.
+// account describes the remote object and its state.
 func (j *judge) account() string {
 	for i := range j.in.Hop.Objects {
 		o := &j.in.Hop.Objects[i]
@@ -253,7 +253,7 @@ func (j *judge) account() string {
 	return "it"
 }
 
-// called is what people call the entry: not all groups have an address.
+// called returns the name of the entry for people. Some groups have no address.
 func (j *judge) called() string {
 	switch h := &j.in.Hop; {
 	case h.Desired != nil:
@@ -268,7 +268,7 @@ func (j *judge) note(reason plan.Reason) int {
 	return slices.IndexFunc(j.in.Hop.Apply.Notes, func(n plan.Note) bool { return n.Ref == j.ref && n.Reason == reason })
 }
 
-// pending says what the next run would do.
+// pending describes the changes of the next run.
 func (j *judge) pending() string {
 	h := &j.in.Hop
 	var parts []string
@@ -293,7 +293,7 @@ func (j *judge) pending() string {
 	return text + j.unproven() + j.lastFailure()
 }
 
-// unproven says why a sync of the entry alone would be refused.
+// unproven returns the reason why a sync of the entry alone would be refused.
 func (j *judge) unproven() string {
 	if err := j.in.Hop.Unproven; err != nil {
 		return " It has to be a full run: " + err.Error() + "."
@@ -301,7 +301,7 @@ func (j *judge) unproven() string {
 	return ""
 }
 
-// phrase says what a change does.
+// phrase describes a change in words.
 func phrase(c *plan.Change, ref directory.Ref) string {
 	text := opText(c.Op.String())
 	if c.Ref != ref || c.Op.Membership() {
@@ -331,7 +331,7 @@ func opText(op string) string {
 	return op
 }
 
-// lastFailure says how the last attempt went, where it failed.
+// lastFailure describes the last attempt if it failed.
 func (j *judge) lastFailure() string {
 	if len(j.in.Attempts) == 0 || j.in.Attempts[0].FailKind == "" {
 		return ""

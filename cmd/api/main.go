@@ -1,4 +1,4 @@
-// Command api serves the HTTP API: it puts jobs into queues and shows what became of them.
+// Command api serves the HTTP API. It enqueues jobs and shows their results.
 package main
 
 import (
@@ -24,7 +24,7 @@ func main() {
 	}
 }
 
-// run serves until ctx ends. ready, which may be nil, is told the address of the API.
+// run serves until ctx ends. It sends the address of the API to ready, which may be nil.
 func run(ctx context.Context, getenv func(string) string, stderr io.Writer, ready func(net.Addr)) error {
 	p, err := config.LoadProcess(getenv)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"rollcall/status"
 )
 
-// bar shows a run as it goes: on a terminal one line that is written over, elsewhere a line at the end and, if phases is
-// set, one whenever the run comes to something else or a tenth further. What wants attention is shown above it.
+// bar shows the progress of a run. On a terminal it overwrites one line. Elsewhere it prints one line at the end and,
+// if phases is set, one at each new phase and at each further tenth. Warnings and errors appear above the line.
 type bar struct {
 	*env
 	w      io.Writer
@@ -32,7 +32,8 @@ type bar struct {
 }
 
 const (
-	// mostShown is how many complaints are shown as they come, mostAfter how many of the others at the end.
+	// mostShown is the number of warnings and errors that are shown at once, mostAfter the number of others shown at
+	// the end.
 	mostShown = 20
 	mostAfter = 10
 )
@@ -42,7 +43,7 @@ func newBar(e *env, w io.Writer, name container.ID, phases bool) *bar {
 	return &bar{env: e, w: w, name: name, phases: phases, live: is && terminal(f)}
 }
 
-// event shows what became of the run.
+// event shows an event of the run.
 func (b *bar) event(e client.Event) {
 	switch m := e.Message; e.Name {
 	case client.EventRun, client.EventEnd:
@@ -74,10 +75,10 @@ func (b *bar) show(run client.Run) {
 	b.phase, b.tenth = phase, tenth
 }
 
-// draw writes the line over itself, without wrapping: one that is too long for the window could not be written over.
+// draw overwrites the line. It does not wrap, because a line that is longer than the window could not be overwritten.
 func (b *bar) draw() { fmt.Fprint(b.w, "\r\x1b[K\x1b[?7l"+b.last+"\x1b[?7h") }
 
-// above prints a line above that which is written over.
+// above prints a text above the overwritten line.
 func (b *bar) above(w io.Writer, text string) {
 	if b.live {
 		fmt.Fprint(b.w, "\r\x1b[K")
@@ -88,10 +89,10 @@ func (b *bar) above(w io.Writer, text string) {
 	}
 }
 
-// note says what became of the connection.
+// note reports a change of the connection.
 func (b *bar) note(text string) { b.above(b.stderr, "rollcall: "+text) }
 
-// complain shows a warning or an error while the run goes on, if there were not too many before.
+// complain shows a warning or an error during the run, unless too many were shown before.
 func (b *bar) complain(text string) {
 	switch {
 	case !b.over && b.shown < mostShown:
@@ -107,7 +108,7 @@ func (b *bar) complain(text string) {
 	b.rest = append(b.rest, text)
 }
 
-// complaints prints at the end what was not shown while the run went on.
+// complaints prints at the end what was not shown during the run.
 func (b *bar) complaints(run client.Run) {
 	for _, text := range b.rest {
 		fmt.Fprintln(b.w, text)
@@ -126,7 +127,7 @@ func (b *bar) end() {
 	}
 }
 
-// line says where a run stands.
+// line describes the state of a run.
 func (b *bar) line(run client.Run) string {
 	switch {
 	case run.State == status.Queued:
@@ -155,7 +156,7 @@ func (b *bar) line(run client.Run) string {
 	return text
 }
 
-// gauge draws how much of something is done. Of nothing, everything is done once it is over.
+// gauge draws a proportion. Nothing of nothing is full when the run is over.
 func gauge(done, expected int64, open bool) string {
 	const width = 20
 	filled := width
@@ -167,7 +168,7 @@ func gauge(done, expected int64, open bool) string {
 	return "[" + strings.Repeat("#", filled) + strings.Repeat(".", width-filled) + "]"
 }
 
-// amounts says how many entries were read.
+// amounts describes how many entries were read.
 func amounts(read map[status.ObjectType]int64) string {
 	var parts []string
 	for _, o := range status.ObjectTypes() {

@@ -45,7 +45,7 @@ func checkCommand(e *env) *cobra.Command {
 	return c
 }
 
-// tryAll tries each connection and goes on after a failure. With noRedis, a missing Redis is no failure.
+// tryAll tries each connection and continues after a failure. With noRedis, an unreachable Redis is not a failure.
 func tryAll(ctx context.Context, e *env, probes []boot.Probe, noRedis bool) error {
 	var failed bool
 	for _, probe := range probes {

@@ -15,17 +15,17 @@ import (
 	"rollcall/internal/tokens"
 )
 
-// The commands whose arguments are completed in ways of their own.
+// The commands with completions of their own.
 const (
 	cmdObject = "object"
 	cmdRuns   = "runs"
 	cmdWatch  = "watch"
 )
 
-// noFiles is what a shell is told: names of files are no arguments of ours, and the order is meant.
+// noFiles tells a shell to complete no file names and to keep the order.
 const noFiles = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 
-// complete completes arguments with what the API has, if it can be asked. Whoever waits for his shell does not wait for long.
+// complete completes arguments from the API. It has a short time limit, so that the shell stays responsive.
 func (r *remote) complete(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	const patience = 2 * time.Second
 	ctx, cancel := context.WithTimeout(cmd.Context(), patience)
@@ -49,7 +49,7 @@ func (r *remote) complete(cmd *cobra.Command, args []string, _ string) ([]string
 	return out, noFiles
 }
 
-// recent returns the newest runs, with how they ended.
+// recent returns the newest runs with their results.
 func (r *remote) recent(ctx context.Context, name container.ID) []string {
 	const some = 20
 	a, err := r.Runs(ctx, name, "", some)
@@ -63,7 +63,7 @@ func (r *remote) recent(ctx context.Context, name container.ID) []string {
 	return out
 }
 
-// containers returns the names of all containers, or of the providers, with what people call them.
+// containers returns the ids of all containers, or of the providers, with their names for people.
 func (r *remote) containers(ctx context.Context, providers bool) []string {
 	all, err := r.Resources(ctx)
 	if err != nil {
@@ -78,7 +78,7 @@ func (r *remote) containers(ctx context.Context, providers bool) []string {
 	return out
 }
 
-// completeLocal completes the one container of a command that works without the API, from the configuration if it can be read.
+// completeLocal completes the container argument of a command that works without the API. It reads the configuration.
 func completeLocal(e *env) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		p, err := e.process()
@@ -103,7 +103,7 @@ func completeLocal(e *env) cobra.CompletionFunc {
 	}
 }
 
-// completeScopes completes the scopes of a token, which stand behind its name: those that are not there yet.
+// completeScopes completes the scopes that follow the name of a token, without those that are already given.
 func completeScopes(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var out []string
 	for _, s := range tokens.Scopes() {

@@ -15,7 +15,7 @@ import (
 	"rollcall/plan"
 )
 
-// decision is what approve and reject were told.
+// decision has the arguments of approve and reject.
 type decision struct {
 	verdict client.Verdict
 	name    container.ID
@@ -63,7 +63,7 @@ func decideCommand(e *env, d *decision) *cobra.Command {
 	})
 }
 
-// decide asks, where somebody is to be asked, and tells the API.
+// decide asks for confirmation if it is needed, and sends the decision to the API.
 func (r *remote) decide(ctx context.Context, d decision) error {
 	switch {
 	case !d.yes && (!r.asks || r.asJSON):
@@ -104,7 +104,7 @@ func (r *remote) decide(ctx context.Context, d decision) error {
 	return nil
 }
 
-// confirm shows what would be decided and asks. It fills in the digest of what it showed, so that nothing else is decided.
+// confirm shows the changes and asks. It sets the digest of what it showed, so that the decision covers nothing else.
 func (r *remote) confirm(ctx context.Context, d *decision) (bool, error) {
 	held, err := r.AllHeld(ctx, d.name)
 	if err != nil {
@@ -127,7 +127,7 @@ func (r *remote) confirm(ctx context.Context, d *decision) (bool, error) {
 	return r.ask(ctx)
 }
 
-// choose returns the changes that entries name, by id or fingerprint; all where there are none.
+// choose returns the changes that match entries, by id or fingerprint; all changes without entries.
 func choose(all []client.HeldChange, entries []string) ([]client.HeldChange, error) {
 	if len(entries) == 0 {
 		return all, nil
@@ -148,7 +148,7 @@ func choose(all []client.HeldChange, entries []string) ([]client.HeldChange, err
 	return out, nil
 }
 
-// preview prints what is about to be decided: how many changes of each kind, the rules that hold them, and the first ones.
+// preview prints the changes to decide: the number of each kind, the rules that hold them, and the first ones.
 func (r *remote) preview(d decision, chosen []client.HeldChange, of int) error {
 	const first = 10
 	type kind struct{ op, object string }
@@ -195,7 +195,7 @@ func them(n int) string {
 	return fmt.Sprintf("these %d changes", n)
 }
 
-// ask reads the answer. Whatever is not a yes is a no, and so are the end of the input and Ctrl-C.
+// ask reads the answer. Any answer except a yes is a no. So are the end of the input and Ctrl-C.
 func (r *remote) ask(ctx context.Context) (bool, error) {
 	answer := make(chan string, 1)
 	go func() {

@@ -43,10 +43,10 @@ func demoCommand(e *env) *cobra.Command {
 	return c
 }
 
-// addresses are where the demonstration is served.
+// addresses are the addresses of the demonstration.
 type addresses struct{ api, metrics string }
 
-// stage is the demonstration's world.
+// stage is the environment of the demonstration.
 type stage struct {
 	*env
 	dir    string
@@ -108,8 +108,8 @@ func runDemo(ctx context.Context, e *env, at addresses, once bool) error {
 	return <-serving
 }
 
-// newDemoTenant has what a tenant has before anybody comes with a directory: an administrator, somebody with an address
-// that a newcomer would get, and somebody who has nothing to do with it.
+// newDemoTenant returns a tenant as it is before the first sync. It has an administrator, an account with the address
+// of a new employee, and an unrelated account.
 func newDemoTenant() *simulator.Tenant {
 	t := simulator.New(simulator.Config{Domains: []string{demo.Domain}})
 	for _, u := range demo.Foreign {
@@ -120,7 +120,7 @@ func newDemoTenant() *simulator.Tenant {
 	return t
 }
 
-// open writes the files of a configuration, serves the tenant and connects.
+// open writes the configuration, starts the tenants and connects.
 func (s *stage) open(ctx context.Context, listen string) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -171,7 +171,7 @@ func (s *stage) makeToken() error {
 	return err
 }
 
-// demoConfig is a configuration as anybody would write it, but for the rate: the simulated tenant has no quota.
+// demoConfig is an ordinary configuration except for its rate, because the simulated tenant has no quota.
 const demoConfig = `sources:
   ldap:
     - slug: corp
@@ -196,7 +196,7 @@ providers:
       max_requests_per_second: 400
 `
 
-// invite prints what to try.
+// invite prints commands to try.
 func (s *stage) invite(addr net.Addr, metrics string) {
 	const lines = `
 Serving on http://%[1]s until Ctrl-C. Try:

@@ -12,7 +12,7 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// newDemoEntra has the same strangers as the other tenant.
+// newDemoEntra has the same foreign accounts as the other tenant.
 func newDemoEntra() *graph.Tenant {
 	t := graph.New(graph.Config{Domains: []string{demo.Domain}})
 	for _, u := range demo.Foreign {
@@ -23,8 +23,8 @@ func newDemoEntra() *graph.Tenant {
 	return t
 }
 
-// serveEntra serves the tenant until ctx ends, with the certificate that Microsoft's sign-in library insists on, and writes
-// the files that a client needs.
+// serveEntra serves the tenant until ctx ends, and writes the files that a client needs. Microsoft's sign-in library
+// requires the certificate.
 func (s *stage) serveEntra(ctx context.Context) (base string, err error) {
 	authority, err := graph.NewAuthority("127.0.0.1")
 	if err != nil {
@@ -45,7 +45,7 @@ func (s *stage) serveEntra(ctx context.Context) (base string, err error) {
 	return "https://" + listener.Addr().String(), nil
 }
 
-// demoEntraConfig goes below demoConfig.
+// demoEntraConfig is appended to demoConfig.
 const demoEntraConfig = `  microsoft_entra:
     - id: 1
       name: Simulated tenant

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// documented finds the use of a command: in code that stands in a line, in a line of code, in an alert.
+// documented finds commands in inline code, in code blocks and in alerts.
 var documented = regexp.MustCompile("(?m)(?:`|^    |^        |&& |cmd/)rollcall ([a-z][^`|#&>\n]*)")
 
-// Whatever the documents tell people to type is there: the command, and each of its flags.
+// TestDocumentedCommands checks that every documented command exists with each of its flags.
 func TestDocumentedCommands(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("../../docs/*.md")

@@ -10,14 +10,14 @@ import (
 	"rollcall/internal/client"
 )
 
-// The exit codes. exitCodesTopic and docs/operations.md tell people what they mean.
+// The exit codes. exitCodesTopic and docs/operations.md describe them.
 const (
 	codeFailure = 1
 	codeUsage   = 2
 	codeHeld    = 3
 	codeLive    = 4
 	codeRefused = 5
-	// codeInterrupted is what a shell makes of Ctrl-C.
+	// codeInterrupted is the code of a shell for Ctrl-C.
 	codeInterrupted = 130
 )
 
@@ -40,7 +40,7 @@ plan, simulate, token, health, version) end with 0, 1 or 2.`,
 	}
 }
 
-// exit is an error with an exit code. Without an error inside, everything has been said.
+// exit is an error with an exit code. One without an error inside prints nothing.
 type exit struct {
 	code int
 	err  error
@@ -54,13 +54,13 @@ func (x *exit) Error() string {
 	return x.err.Error()
 }
 
-// Unwrap returns what is inside.
+// Unwrap returns the error inside.
 func (x *exit) Unwrap() error { return x.err }
 
-// errQuiet ends the program with code 1 when everything has been said.
+// errQuiet ends the program with code 1 and prints nothing.
 var errQuiet error = &exit{code: codeFailure}
 
-// quiet ends the program with a code when everything has been said; nil for 0.
+// quiet ends the program with a code and prints nothing; nil for 0.
 func quiet(code int) error {
 	if code == 0 {
 		return nil
@@ -72,7 +72,7 @@ func wrongUse(format string, args ...any) error {
 	return &exit{codeUsage, fmt.Errorf(format, args...)}
 }
 
-// end says what is left to say and returns the exit code.
+// end prints the error, if it has a text, and returns the exit code.
 func (e *env) end(err error) int {
 	if err == nil {
 		return 0

@@ -46,7 +46,7 @@ func explainCommand(e *env) *cobra.Command {
 	})
 }
 
-// waysOf says by what an entry may be named, the likeliest first.
+// waysOf returns the kinds of names that a text may be, the likeliest first.
 func waysOf(by, text string) ([]explain.By, error) {
 	switch way := explain.By(by); {
 	case way == explain.ByID || way == explain.ByEmail || way == explain.ByUserName:
@@ -63,7 +63,7 @@ func waysOf(by, text string) ([]explain.By, error) {
 	return []explain.By{explain.ByUserName, explain.ByID}, nil
 }
 
-// about asks in one way after the other until somebody is found. The first answer is the one where nobody is.
+// about tries the kinds of names in turn until an entry is found. Without an entry it returns the first answer.
 func (r *remote) about(ctx context.Context, ways []explain.By, text string) (first client.Answer[explain.Document], err error) {
 	for i, way := range ways {
 		a, err := r.Explain(ctx, explain.Query{By: way, Value: text})
@@ -77,7 +77,7 @@ func (r *remote) about(ctx context.Context, ways []explain.By, text string) (fir
 	return first, nil
 }
 
-// codeOf returns the exit code that an explanation deserves.
+// codeOf returns the exit code for an explanation.
 func codeOf(d *explain.Document) int {
 	switch {
 	case d.Found == explain.NotFound || d.Partial():
@@ -88,7 +88,7 @@ func codeOf(d *explain.Document) int {
 	return 0
 }
 
-// explained prints an explanation: the verdicts, then the evidence.
+// explained prints an explanation. The verdicts come first, and the evidence follows.
 func (r *remote) explained(d *explain.Document) error {
 	fmt.Fprintln(r.stdout, cell(d.Verdict))
 	if len(d.Candidates) > 0 {
@@ -118,7 +118,7 @@ func codeText(code, reason string) string {
 	return code
 }
 
-// evidence prints what the verdicts stand on, as tables of what there is.
+// evidence prints the evidence for the verdicts as tables.
 func (r *remote) evidence(d *explain.Document) error {
 	if e := d.Entry; e != nil {
 		stored := "in the local directory"
@@ -188,7 +188,7 @@ func stands(o *explain.Object) string {
 	return "suspended by " + strings.ReplaceAll(cmp.Or(o.SuspendedBy, "unknown"), "_", " ")
 }
 
-// history prints what the next run would do and what was last tried.
+// history prints the changes of the next run and the last attempts.
 func (r *remote) history(p *explain.Provider) error {
 	for i := range p.Next {
 		row := &p.Next[i]
@@ -225,7 +225,7 @@ func (r *remote) history(p *explain.Provider) error {
 	return t.flush()
 }
 
-// subject names what a change is about: the account, or the member and the group by their names.
+// subject returns the account of a change, or the names of the member and the group.
 func subject(c *plan.Change) string {
 	switch {
 	case c.Op == plan.AddMember:

@@ -19,7 +19,7 @@ var ada = directory.Entry{
 	Attributes: directory.Attributes{{Name: directory.UserName, Values: []string{"ada"}}},
 }
 
-// explanation has an entry that is in step with one provider and waits for somebody with the other.
+// explanation has an entry that matches one provider and waits for a person at the other.
 func explanation(s *service) explain.Input {
 	object := plan.Object{Ref: ada.Ref(), RemoteID: "r-1", Address: "ada@example.com", Active: true}
 	desired := plan.Desired{Ref: ada.Ref(), Label: "ada", Address: "ada@example.com", Active: true}

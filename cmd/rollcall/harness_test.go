@@ -249,7 +249,7 @@ type result struct {
 	stdout, stderr string
 }
 
-// person is somebody at a terminal, or a script.
+// person is a user at a terminal, or a script.
 type person struct {
 	env  map[string]string
 	says string // to a question; nobody is there to be asked where it is empty

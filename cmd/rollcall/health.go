@@ -14,7 +14,7 @@ import (
 	"rollcall/internal/config"
 )
 
-// healthPatience is how long a process may take to say how it is.
+// healthPatience is the time limit for the answer of a process.
 const healthPatience = 3 * time.Second
 
 func healthCommand(e *env) *cobra.Command {
@@ -42,7 +42,8 @@ func healthCommand(e *env) *cobra.Command {
 	return c
 }
 
-// healthAddr returns where a process answers. What listens everywhere is asked on the loopback address.
+// healthAddr returns the address of a process. A process that listens on all addresses is asked on the loopback
+// address.
 func healthAddr(e *env, name string) (string, error) {
 	addr := name
 	if byDefault, ours := map[string]string{"api": config.APIMetrics, "worker": config.WorkerMetrics}[name]; ours {
@@ -72,7 +73,7 @@ func askHealth(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	// No proxy of the environment stands between a process and itself.
+	// The request ignores the proxy of the environment, because the process is local.
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
 	if err != nil {

@@ -51,7 +51,7 @@ func heldCommand(e *env) *cobra.Command {
 	})
 }
 
-// heldEverywhere shows what waits in each container that the API has. As JSON it is one object, by container.
+// heldEverywhere shows the held changes of every container. As JSON it prints one object, by container.
 func (r *remote) heldEverywhere(ctx context.Context, part func(string) (container.ID, int, int, error)) error {
 	all, err := r.Resources(ctx)
 	if err != nil {
@@ -94,7 +94,7 @@ func (r *remote) heldEverywhere(ctx context.Context, part func(string) (containe
 	return err
 }
 
-// partFlags adds the flags of a list of which a part is shown. What it returns reads them, and the container.
+// partFlags adds the flags of a list that is shown in part. The returned function reads the flags and the container.
 func partFlags(c *cobra.Command, things string) func(arg string) (name container.ID, limit, offset int, err error) {
 	limit := c.Flags().Int("limit", 100, "how many "+things+" to show at most (1 to 1000)")
 	offset := c.Flags().Int("offset", 0, "how many "+things+" to pass over")
@@ -129,7 +129,7 @@ func (r *remote) holds(name container.ID, held client.Held, offset int) error {
 	return nil
 }
 
-// reasons prints each rule that holds something, with its numbers.
+// reasons prints each rule that holds changes, with its numbers.
 func reasons(w io.Writer, changes []client.HeldChange) {
 	n := map[string]int{}
 	for _, c := range changes {
@@ -140,7 +140,7 @@ func reasons(w io.Writer, changes []client.HeldChange) {
 	}
 }
 
-// entry names whom a change is about.
+// entry returns the name of the entry of a change.
 func entry(c client.HeldChange) string { return label(c.Label, c.ID) }
 
 func label(name, id string) string {
@@ -150,7 +150,7 @@ func label(name, id string) string {
 	return name + " (" + id + ")"
 }
 
-// what says what a held change would do.
+// what describes the effect of a held change.
 func what(c client.HeldChange) string {
 	switch {
 	case c.Member != "":

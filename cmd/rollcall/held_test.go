@@ -62,7 +62,7 @@ func (s *service) verdicts() map[string]string {
 	return out
 }
 
-// TestApproveAsks: whoever approves sees what, and has to say yes.
+// TestApproveAsks checks that approve shows the changes and requires a yes.
 func TestApproveAsks(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -87,7 +87,7 @@ func TestApproveAsks(t *testing.T) {
 	}
 }
 
-// TestApproveInAScript: nothing is approved unseen.
+// TestApproveInAScript checks that a script cannot approve changes without naming them.
 func TestApproveInAScript(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

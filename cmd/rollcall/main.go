@@ -1,5 +1,5 @@
-// Command rollcall is the program for people: it starts, shows and approves syncs through the API, and it has a demonstration, the
-// check of a configuration, the plan of a sync, the simulated tenant and the making of tokens.
+// Command rollcall is the command-line program for people. It starts, shows and approves syncs through the API. It
+// also plans a sync, checks a configuration, makes tokens, and runs the demonstration and the simulated tenants.
 package main
 
 import (
@@ -64,26 +64,26 @@ const (
 	groupLocal = "local"
 )
 
-// env is what the commands share.
+// env is the environment of all commands.
 type env struct {
 	getenv         func(string) string
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	file           string
-	// asks is whether somebody sits there who can be asked.
+	// asks reports whether a person at a terminal can be asked.
 	asks bool
 	now  func() time.Time
-	// every is how often a run is looked at while it is watched.
+	// every is the interval at which a watched run is read.
 	every time.Duration
 }
 
-// terminal reports whether f is one, or at least a device.
+// terminal reports whether f is a terminal or another device.
 func terminal(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// configured is process for commands that cannot do without a configuration.
+// configured is process for commands that need a configuration.
 func (e *env) configured() (config.Process, error) {
 	p, err := e.process()
 	if err != nil {
@@ -95,7 +95,7 @@ func (e *env) configured() (config.Process, error) {
 	return p, nil
 }
 
-// process reads the environment; the flag wins over ROLLCALL_CONFIG.
+// process reads the environment. The flag takes precedence over ROLLCALL_CONFIG.
 func (e *env) process() (config.Process, error) {
 	p, err := config.LoadProcess(e.getenv)
 	if e.file != "" {

@@ -53,7 +53,7 @@ func objectCommand(e *env) *cobra.Command {
 	})
 }
 
-// wait waits for a job that takes longer than the API waits.
+// wait waits for a job that is not over when the API answers.
 func (r *remote) wait(ctx context.Context, name container.ID, id string) (client.Answer[client.Job], error) {
 	fmt.Fprintf(r.stderr, "still under way (job %s)\n", id)
 	tick := time.NewTicker(r.every)
@@ -71,7 +71,8 @@ func (r *remote) wait(ctx context.Context, name container.ID, id string) (client
 	}
 }
 
-// verdictOf returns the exit code of the sync of one object: by its outcome or, where only what was said is known, by that.
+// verdictOf returns the exit code of the sync of one object. It depends on the outcome or, without one, on the
+// messages.
 func verdictOf(j client.Job) int {
 	code := 0
 	switch j.Outcome {

@@ -11,7 +11,7 @@ import (
 	"rollcall/status"
 )
 
-// judge returns the exit code of a run that is over.
+// judge returns the exit code of a finished run.
 func judge(run status.Run) int {
 	switch {
 	case run.State.Open():
@@ -24,7 +24,7 @@ func judge(run status.Run) int {
 	return 0
 }
 
-// outcome prints what a run came to, and what it said that wants attention.
+// outcome prints the result of a run with its warnings and errors.
 func (r *remote) outcome(run client.Run, b *bar) error {
 	w := r.stdout
 	fmt.Fprintf(w, "%s: %s\n", run.Container, r.ended(run))
@@ -41,7 +41,7 @@ func (r *remote) outcome(run client.Run, b *bar) error {
 	return nil
 }
 
-// ended says in words how a run ended.
+// ended describes the end of a run in words.
 func (e *env) ended(run client.Run) string {
 	text := string(run.State)
 	if run.DryRun {
@@ -62,7 +62,7 @@ func (e *env) ended(run client.Run) string {
 	return text
 }
 
-// changes prints a line for each type of object that something was done to, or in a dry run would be.
+// changes prints a line for each type of object that the run changed or, in a dry run, would change.
 func changes(w io.Writer, run status.Run) error {
 	heads := map[status.ChangeType]string{
 		status.Create: "created", status.Update: "updated", status.Delete: "deleted", status.Activate: "restored", status.Deactivate: "suspended",
@@ -102,7 +102,7 @@ func changes(w io.Writer, run status.Run) error {
 	return t.Flush()
 }
 
-// sentence is the text of a message. A text that does not name its entry is preceded by the name.
+// sentence returns the text of a message, with the name of its entry in front if the text does not contain it.
 func sentence(m client.Message) string {
 	id := m.Attribute("id")
 	name := label(m.Attribute("label"), id)

@@ -52,7 +52,7 @@ func planCommand(e *env) *cobra.Command {
 	return c
 }
 
-// colors reports whether w is a terminal whose user wants colours. See https://no-color.org.
+// colors reports whether w is a terminal and the user wants colours. See https://no-color.org.
 func (e *env) colors(w io.Writer) bool {
 	f, is := w.(*os.File)
 	return is && terminal(f) && e.getenv("NO_COLOR") == "" && e.getenv("TERM") != "dumb"

@@ -15,7 +15,7 @@ import (
 	"rollcall/status"
 )
 
-// play is the demonstration: one day, the next morning, and a sync that should find nothing to do.
+// play runs the demonstration: a first day, the next morning, and a sync that should find no change.
 func (s *stage) play(ctx context.Context) error {
 	for _, act := range []struct {
 		title string
@@ -53,7 +53,7 @@ func (s *stage) play(ctx context.Context) error {
 	return errQuiet
 }
 
-// planned returns how many changes a run planned.
+// planned returns the number of planned changes of a run.
 func planned(run status.Run) (n int64) {
 	for _, p := range run.Progress {
 		n += p.Expected
@@ -88,13 +88,13 @@ func (s *stage) sync(ctx context.Context, c container.ID) (status.Run, error) {
 	return run, nil
 }
 
-// seen is a run as the API would show it.
+// seen returns a run in the form that the API shows.
 func seen(run status.Run) client.Run {
 	now := time.Now()
 	return client.Run{Run: run, Ends: run.EstimatedEnd(now), Seconds: run.Duration(now).Seconds()}
 }
 
-// summary prints what the two syncs came to.
+// summary prints the results of the two syncs.
 func (s *stage) summary(runs []status.Run) error {
 	var out bytes.Buffer
 	t := tabwriter.NewWriter(&out, 0, 4, 2, ' ', tabwriter.AlignRight)

@@ -63,7 +63,7 @@ func previewCommand(e *env) *cobra.Command {
 	return c
 }
 
-// offline is configured for commands that read directories and tenants in this process and need no Redis.
+// offline is configured for commands that read directories and tenants without Redis.
 func (e *env) offline() (config.Process, error) {
 	p, err := e.configured()
 	p.RedisURL = boot.Embedded
@@ -142,7 +142,7 @@ func differenceText(d *preview.Difference) string {
 	return text
 }
 
-// writeHeld prints what a guard would hold, one line for each reason.
+// writeHeld prints one line for each reason that holds changes.
 func writeHeld(w io.Writer, held *plan.Plan) {
 	type reason struct {
 		op  plan.Op

@@ -15,7 +15,8 @@ import (
 	"rollcall/internal/secret"
 )
 
-// The environment of the commands that call the API. A token is never the value of a flag: others can see those.
+// The environment of the commands that call the API. A token is never the value of a flag, because other users of a
+// machine can see flags.
 const (
 	varAPI       = "ROLLCALL_API"
 	varTokenFile = "ROLLCALL_TOKEN_FILE"
@@ -28,11 +29,12 @@ type remote struct {
 	*env
 	*client.Client
 	address, tokenFile string
-	// asJSON prints the API's answers as they are.
+	// asJSON prints the unchanged answers of the API.
 	asJSON bool
 }
 
-// remoteCommand completes a command that calls the API: its flags, the connection, and the answer to a refusal.
+// remoteCommand completes a command that calls the API. It adds the flags, the connection, and the handling of
+// refusals.
 func remoteCommand(e *env, c *cobra.Command, do func(ctx context.Context, r *remote, args []string) error) *cobra.Command {
 	r := &remote{env: e}
 	c.Flags().StringVar(&r.address, "api", "", "where the API is (default $"+varAPI+" or "+client.DefaultAddress+")")
@@ -52,7 +54,7 @@ func remoteCommand(e *env, c *cobra.Command, do func(ctx context.Context, r *rem
 	return c
 }
 
-// open reads where the API is and who calls.
+// open reads the URL of the API and the token.
 func (r *remote) open() error {
 	token := secret.Value(strings.TrimSpace(r.getenv(varToken)))
 	if file := cmp.Or(r.tokenFile, r.getenv(varTokenFile)); file != "" {
@@ -72,7 +74,7 @@ func (r *remote) open() error {
 	return err
 }
 
-// body prints an answer as it is.
+// body prints an unchanged answer.
 func (r *remote) body(b []byte) { fmt.Fprintln(r.stdout, strings.TrimRight(string(b), "\n")) }
 
 // containerID reads the id of a container.
@@ -84,7 +86,7 @@ func containerID(text string) (container.ID, error) {
 	return c, nil
 }
 
-// joined prints several answers as one document, by container.
+// joined prints several answers as one JSON object, by container.
 func (r *remote) joined(bodies map[container.ID]json.RawMessage) error {
 	enc := json.NewEncoder(r.stdout)
 	enc.SetEscapeHTML(false)

@@ -106,7 +106,7 @@ func TestObject(t *testing.T) {
 	}
 }
 
-// TestObjectTakesLong: a sync that the API does not wait for is waited for here.
+// TestObjectTakesLong covers a sync that outlasts the API's own wait. The command waits for it.
 func TestObjectTakesLong(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -149,7 +149,7 @@ func TestCompletion(t *testing.T) {
 	s.do("completion", "bash").want(t, 0, "rollcall")
 }
 
-// TestCompletionOfRuns: the ids of runs, with what became of them.
+// TestCompletionOfRuns checks that run ids are completed with the results of the runs.
 func TestCompletionOfRuns(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -215,7 +215,7 @@ func TestUnreachableOverTLS(t *testing.T) {
 	}
 }
 
-// TestLocalWrongUse: what commands without the API say of a wrong use.
+// TestLocalWrongUse covers wrong use of the commands that work without the API.
 func TestLocalWrongUse(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

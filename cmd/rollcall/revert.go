@@ -47,7 +47,7 @@ func revertCommand(e *env) *cobra.Command {
 	})
 }
 
-// sureToRevert shows what the run did and asks, where somebody is to be asked.
+// sureToRevert shows the changes of the run and asks for confirmation if it is needed.
 func (r *remote) sureToRevert(ctx context.Context, name container.ID, id string, yes bool) (bool, error) {
 	if yes {
 		return true, nil
@@ -70,7 +70,7 @@ func (r *remote) sureToRevert(ctx context.Context, name container.ID, id string,
 	return r.ask(ctx)
 }
 
-// begun says that a run was started, or shows it.
+// begun reports that a run started, or watches it.
 func (r *remote) begun(ctx context.Context, name container.ID, a client.Answer[client.Run], watch bool) error {
 	switch {
 	case watch:
@@ -127,7 +127,7 @@ func (r *remote) pinTable(name container.ID, pins client.Pins, offset int) error
 	return nil
 }
 
-// kept says what a pin keeps.
+// kept describes what a pin preserves.
 func kept(p *plan.Pin) string {
 	var parts []string
 	switch p.Account {

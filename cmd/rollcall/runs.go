@@ -91,7 +91,7 @@ func (r *remote) list(name container.ID, runs client.Runs, limit int) error {
 	return nil
 }
 
-// one shows one run, with what it said.
+// one shows one run with its messages.
 func (r *remote) one(ctx context.Context, name container.ID, id string, limit int) error {
 	a, err := r.Run(ctx, name, id)
 	if err != nil {
@@ -121,7 +121,7 @@ func (r *remote) one(ctx context.Context, name container.ID, id string, limit in
 	return quiet(judge(run.Run))
 }
 
-// said prints messages, oldest first.
+// said prints messages, the oldest first.
 func (r *remote) said(m client.Messages, limit int) {
 	if len(m.Results) == 0 {
 		return

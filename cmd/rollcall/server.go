@@ -48,7 +48,7 @@ func acceptServerCommand(e *env) *cobra.Command {
 	})
 }
 
-// sureOfServer shows the two servers and asks.
+// sureOfServer shows the two servers and asks for confirmation.
 func (r *remote) sureOfServer(ctx context.Context, name container.ID) (bool, error) {
 	if !r.asks || r.asJSON {
 		return false, wrongUse("no terminal to ask on: say --yes")

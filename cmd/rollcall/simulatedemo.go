@@ -21,7 +21,7 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// The files of a demonstration's directory that others than the configuration name.
+// Files of the demonstration's directory that other programs use, too.
 const (
 	demoConfigFile = "rollcall.yaml" // written last: where it is, everything is
 	demoCAFile     = "entra-ca.pem"
@@ -29,7 +29,7 @@ const (
 	demoTokenFile  = "token"  // for people
 )
 
-// stand is where the demonstration's tenants are served.
+// stand has the addresses of the demonstration's tenants.
 type stand struct {
 	dir, host             string
 	google, entra, health string
@@ -109,7 +109,7 @@ func serveTLS(ctx context.Context, l net.Listener, handler http.Handler, c *tls.
 	return nil
 }
 
-// wellAlways answers health checks: what listens here is ready.
+// wellAlways answers every health check with success, because a listening process is ready.
 func wellAlways() http.Handler {
 	mux := http.NewServeMux()
 	for _, path := range []string{"GET /livez", "GET /readyz"} {
@@ -118,7 +118,7 @@ func wellAlways() http.Handler {
 	return mux
 }
 
-// write writes the directory's files and returns the token.
+// write writes the files of the directory and returns the token.
 func (s stand) write(ca *graph.Authority, google *simulator.Tenant, entra *graph.Tenant, googleURL, entraURL string) (string, error) {
 	key, err := google.CredentialsJSON(googleURL)
 	if err != nil {
@@ -149,7 +149,7 @@ func (s stand) write(ca *graph.Authority, google *simulator.Tenant, entra *graph
 	return token, nil
 }
 
-// onSchedule has the syncs of the demonstration's configuration run by themselves.
+// onSchedule adds schedules to the configuration of the demonstration.
 func onSchedule(yaml string) string {
 	return strings.NewReplacer(
 		"    - slug: corp\n", "    - slug: corp\n      schedule: \"@every 1m\"\n",

@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// openPassword begins the password of Redis that comes with docker-compose.yml.
+// openPassword is the beginning of the Redis password in docker-compose.yml.
 const openPassword = "not-a-secret-"
 
 // starter starts a program in a container of docker-compose.yml.
@@ -49,7 +49,7 @@ func startCommand(e *env) *cobra.Command {
 	return c
 }
 
-// choose returns what the environment has to say besides.
+// choose returns the additional variables of the environment.
 func (s *starter) choose() ([]string, error) {
 	own := s.getenv("ROLLCALL_CONFIG")
 	_, ownErr := os.Stat(own)
@@ -83,7 +83,8 @@ func (s *starter) choose() ([]string, error) {
 	return nil, s.redisPassword()
 }
 
-// with returns an environment with some variables set: of two settings of one variable the first would count.
+// with returns an environment with some variables replaced. If a variable were set twice, the first value would
+// count.
 func with(environ, vars []string) []string {
 	out := slices.Clone(vars)
 	for _, kv := range environ {
@@ -95,7 +96,7 @@ func with(environ, vars []string) []string {
 	return out
 }
 
-// outside is a file as it is called where people edit it.
+// outside returns the path of a file outside the container.
 func (s *starter) outside(file string) string {
 	if s.from == "" {
 		return file
@@ -103,7 +104,7 @@ func (s *starter) outside(file string) string {
 	return s.from + "/" + filepath.Base(file)
 }
 
-// readable says what to do about a file that belongs to somebody else.
+// readable returns advice about a file that belongs to another user.
 func (s *starter) readable(file string) error {
 	f, err := os.Open(file)
 	if err != nil {
@@ -112,7 +113,7 @@ func (s *starter) readable(file string) error {
 	return f.Close()
 }
 
-// redisPassword warns of the password that comes with docker-compose.yml.
+// redisPassword warns about the password in docker-compose.yml.
 func (s *starter) redisPassword() error {
 	file := s.getenv("ROLLCALL_REDIS_PASSWORD_FILE")
 	if file == "" {
@@ -128,7 +129,7 @@ func (s *starter) redisPassword() error {
 	return nil
 }
 
-// otherDatabase keeps what the demonstration stores apart from what is there for good.
+// otherDatabase returns a Redis URL with another database, so that the demonstration does not touch permanent data.
 func otherDatabase(redisURL string) string {
 	u, err := url.Parse(redisURL)
 	if err != nil || strings.Trim(u.Path, "/0") != "" {

@@ -49,7 +49,7 @@ func statusCommand(e *env) *cobra.Command {
 	})
 }
 
-// chosen returns the named container, or all.
+// chosen returns the named container, or all containers.
 func (r *remote) chosen(ctx context.Context, args []string) ([]client.Resource, error) {
 	var name container.ID
 	if len(args) > 0 {
@@ -69,15 +69,15 @@ func (r *remote) chosen(ctx context.Context, args []string) ([]client.Resource, 
 	return all[i : i+1], nil
 }
 
-// standing is where a container stands.
+// standing is the state of a container.
 type standing struct {
 	client.Resource
 	sync client.SyncStatus
 	body []byte
-	// open is the newest run if it is not over; last the newest one that is and that was no dry run.
+	// open is the newest run if it is not over. last is the newest finished run that is not a dry run.
 	open, last client.Run
 	waiting    int
-	// server is where a source was read last, and in doubt what was not believed.
+	// server is the server of the last read of a source. It includes a server whose data was refused.
 	server client.Server
 }
 
@@ -111,7 +111,7 @@ func (r *remote) standing(ctx context.Context, res client.Resource) (standing, e
 	return s, err
 }
 
-// gravest returns the exit code that all containers together deserve.
+// gravest returns the exit code for all containers together.
 func gravest(all []standing) int {
 	code := 0
 	for _, s := range all {
@@ -150,7 +150,7 @@ func (r *remote) standings(all []standing) error {
 	return nil
 }
 
-// now says what a container does.
+// now describes the present activity of a container.
 func (s standing) now() string {
 	done, expected := s.open.Done()
 	const whole = 100
@@ -169,7 +169,7 @@ func (s standing) now() string {
 	return string(s.open.State)
 }
 
-// hints says what to do about what does not stand well.
+// hints prints advice for containers with problems.
 func (r *remote) hints(all []standing) {
 	gap := "\n"
 	hint := func(format string, args ...any) {

@@ -85,7 +85,7 @@ func TestRuns(t *testing.T) {
 	s.do("runs", string(google), "--limit", "0").want(t, codeUsage)
 }
 
-// live starts a run that nobody has taken yet.
+// live starts a run that no worker has taken.
 func (s *service) live(c container.ID) status.Run {
 	s.t.Helper()
 	run, err := s.store.Start(s.t.Context(), status.StartRequest{Container: c, Trigger: status.Trigger{Kind: status.ByAPI, By: "ops"}})

@@ -35,7 +35,7 @@ func syncCommand(e *env) *cobra.Command {
 	})
 }
 
-// inTheWay says which run keeps another one from being started.
+// inTheWay names the run that prevents a start.
 func (r *remote) inTheWay(err error) error {
 	refusal, is := errors.AsType[*client.Error](err)
 	if !is || refusal.Run == nil {
@@ -47,7 +47,7 @@ func (r *remote) inTheWay(err error) error {
 	return err
 }
 
-// trigger says what made a run start.
+// trigger describes what started a run.
 func (e *env) trigger(run client.Run) string {
 	switch run.Trigger.Kind {
 	case status.ByAPI, status.ByRerun:

@@ -9,7 +9,7 @@ import (
 	"rollcall/status"
 )
 
-// TestSyncEndsAsTheRunDid: the exit code of a watched run.
+// TestSyncEndsAsTheRunDid checks the exit code of a watched run.
 func TestSyncEndsAsTheRunDid(t *testing.T) {
 	t.Parallel()
 	held := newcomers

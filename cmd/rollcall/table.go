@@ -11,7 +11,7 @@ import (
 	"rollcall/plan"
 )
 
-// table writes rows in columns. Every cell stays on its line, whatever a directory put into it.
+// table writes rows in columns. A cell is always on one line, whatever a directory contains.
 type table struct{ t *tabwriter.Writer }
 
 func newTable(w io.Writer, head ...string) table {
@@ -29,10 +29,10 @@ func (t table) row(cells ...string) {
 
 func (t table) flush() error { return t.t.Flush() }
 
-// cell makes a text fit for one line of a terminal: plan.Clean, without blanks at its ends.
+// cell makes a text safe for one line of a terminal. See plan.Clean.
 func cell(s string) string { return strings.TrimSpace(plan.Clean(s)) }
 
-// moment prints a time in the reader's zone.
+// moment prints a time in the local time zone.
 func (e *env) moment(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -40,7 +40,7 @@ func (e *env) moment(t time.Time) string {
 	return t.In(e.now().Location()).Format(time.DateTime)
 }
 
-// clock prints a time of today as the time of day.
+// clock prints a time, without the date if it is today.
 func (e *env) clock(t time.Time) string {
 	now := e.now()
 	if t = t.In(now.Location()); t.YearDay() == now.YearDay() && t.Year() == now.Year() {
@@ -49,7 +49,7 @@ func (e *env) clock(t time.Time) string {
 	return t.Format(time.DateTime)
 }
 
-// ago prints how long ago something was.
+// ago prints the age of a time.
 func (e *env) ago(t time.Time) string {
 	d := e.now().Sub(t)
 	switch {
@@ -61,7 +61,7 @@ func (e *env) ago(t time.Time) string {
 	return span(d) + " ago"
 }
 
-// span prints a duration as people say it: one number and one unit.
+// span prints a duration as one number and one unit.
 func span(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
@@ -77,7 +77,7 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%.0f d", d.Hours()/day.Hours())
 }
 
-// count prints a number of things: "1 change", "2 changes".
+// count prints a number of things, such as "1 change" and "2 changes".
 func count[N int | int64](n N, thing string) string {
 	if n == 1 {
 		return fmt.Sprintf("%d %s", n, thing)

@@ -13,7 +13,7 @@ import (
 	"rollcall/internal/client"
 )
 
-// pollEvery is how often the API is asked for what it does not tell by itself.
+// pollEvery is the interval of reading what the API does not stream.
 const pollEvery = 300 * time.Millisecond
 
 func watchCommand(e *env) *cobra.Command {
@@ -45,7 +45,7 @@ func watchCommand(e *env) *cobra.Command {
 	})
 }
 
-// watch shows a run until it is over. The error has the exit code that it deserves.
+// watch shows a run until it is over. The error has the exit code of the run.
 func (r *remote) watch(ctx context.Context, name container.ID, id string) error {
 	b := newBar(r.env, r.stdout, name, true)
 	how := client.Watching{Every: r.every, Show: b.event, Note: b.note}

@@ -14,7 +14,7 @@ import (
 	"rollcall/status"
 )
 
-// TestWatch: whoever watches sees the run come to something, what it complains about, and its end.
+// TestWatch checks that watch shows the progress of a run, its warnings, and its end.
 func TestWatch(t *testing.T) {
 	t.Parallel()
 	for name, old := range map[string]bool{"stream": false, "older API": true} {
@@ -112,7 +112,7 @@ func TestWatchIsInterrupted(t *testing.T) {
 	}
 }
 
-// TestWatchThroughARestart: a stream that is cut goes on, and nothing is shown twice.
+// TestWatchThroughARestart checks that a broken stream continues and repeats nothing.
 func TestWatchThroughARestart(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -140,7 +140,7 @@ func TestWatchThroughARestart(t *testing.T) {
 	}
 }
 
-// TestComplaints: the first ones are shown as they come, and of the others the last ones at the end.
+// TestComplaints checks that the first warnings appear at once, and the last of the others at the end.
 func TestComplaints(t *testing.T) {
 	t.Parallel()
 	for _, over := range []bool{false, true} {
@@ -169,7 +169,7 @@ func TestComplaints(t *testing.T) {
 	}
 }
 
-// TestBarOnATerminal: what is written over is one line, and what is said stands above it.
+// TestBarOnATerminal checks that one line is overwritten and messages appear above it.
 func TestBarOnATerminal(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

@@ -1,4 +1,4 @@
-// Command worker carries out syncs: it reads directories, plans, and writes tenants.
+// Command worker executes syncs. It reads directories, makes plans, and writes to tenants.
 package main
 
 import (
@@ -20,7 +20,7 @@ func main() {
 	}
 }
 
-// run works until ctx ends, then hands back what it has in hand.
+// run works until ctx ends, and then returns its unfinished jobs to the queue.
 func run(ctx context.Context, getenv func(string) string, stderr io.Writer) error {
 	p, err := config.LoadProcess(getenv)
 	if err != nil {
@@ -38,7 +38,7 @@ func run(ctx context.Context, getenv func(string) string, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	// What is under way when the process is told to stop is handed back, not cut off.
+	// A job in progress at shutdown is returned to the queue. It is not cut off.
 	if err := worker.Start(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
