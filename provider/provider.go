@@ -13,67 +13,69 @@ import (
 
 // Provider reads and writes one tenant.
 //
-// Read returns the complete state that the query asks for, or an error: never part of it, because an account that is
-// not in the state is created. Apply carries out each change and returns one result for each, in the same order. It
-// is idempotent: a change that was carried out before (by a run that died before it could say so) succeeds. Right
-// before it takes something away it makes sure that the object still carries the anchor, and refuses otherwise.
+// Read returns the complete state that the query asks for, or an error. A partial state is not allowed, because the
+// planner creates every account that the state lacks. Apply carries out each change and returns one result for each,
+// in the same order. Apply is idempotent. A change that an earlier run carried out before it died succeeds again.
+// Right before a change takes something away, Apply checks that the object still carries the anchor, and refuses the
+// change otherwise.
 //
-// Adapters translate and classify (package fault). They neither retry, log nor decide. Both methods may be called
-// from several goroutines at once.
+// Adapters translate and classify (package fault). They neither retry, log nor decide. Both methods are safe for
+// concurrent use.
 type Provider interface {
 	Capabilities() plan.Capabilities
 	Read(ctx context.Context, q Query) (plan.State, error)
 	Apply(ctx context.Context, batch []plan.Change) []Result
 }
 
-// Restorer is a Provider that can restore deleted accounts and leaves it to the planner which ones. The engine asks it,
+// Restorer is a Provider that can restore deleted accounts and leaves the choice to the planner. The engine asks it
 // once a run, before accounts are created.
 type Restorer interface {
 	// Deleted returns the deleted accounts that carry an anchor of ours and can still be restored.
 	Deleted(ctx context.Context) ([]plan.Deleted, error)
 }
 
-// ErrSuperseded is wrapped by the error of a change that gave way: a newer version of its entry was written since the state
-// was read. The change is planned anew from a new read. It is no failure.
+// ErrSuperseded is wrapped by the error of a change whose entry has a newer version than the plan was made from. The
+// change is not a failure. It is planned again from a new read.
 var ErrSuperseded = errors.New("a newer version of the entry was written")
 
-// Result is what became of one change.
+// Result is the outcome of one change.
 type Result struct {
 	// RemoteID is the object's immutable remote id, where it is known now.
 	RemoteID string
-	// RequestID is the remote side's name for the last call, for its support.
+	// RequestID is the vendor's id of the last request, for its support.
 	RequestID string
-	// Foreign is set when the change was in force already by somebody else's hand: a suspension that is not ours to lift.
+	// Foreign is set when another party had made the change already, such as a suspension that is not ours to lift.
 	Foreign bool
-	// Note says something that a person should know though the change succeeded.
+	// Note is information for the operator about a change that succeeded.
 	Note string
 	// Err is nil for a change that is in force now.
 	Err error
 }
 
-// Query says what to read. The zero Query means everything.
+// Query selects what Read returns. The zero Query selects everything.
 type Query struct {
-	// Lookups limits the read to these entries, and to what stands in their way: no listing of the tenant.
+	// Lookups limits the read to these entries and to the objects that conflict with them. The tenant is not listed.
 	Lookups []Lookup
-	// Known is what the ledger knows of remote objects: an object that was linked and is missing from a listing is looked up by its
+	// Known has the links of the ledger. An object that has a link and is missing from a listing is looked up by its
 	// remote id before it counts as gone.
 	Known map[directory.Ref]plan.Link
-	// Groups is what the ledger last confirmed of groups' members, by the group's ID.
+	// Groups has the members that the ledger last confirmed, by the group's ID.
 	Groups map[directory.ID]plan.Confirmed
-	// Versions are the versions of the entries that are desired: an object that has the same needs no fields. Only the local
-	// directory makes use of it.
+	// Versions has the versions of the desired entries. An object with the same version needs no fields. Only the
+	// local directory uses it.
 	Versions map[directory.Ref]string
 	// Now is the time of the run.
 	Now time.Time
 }
 
-// Lookup names one entry to look for: by its remote id where the ledger knows it, else by its anchor where the
-// provider can search for one, and by its address.
+// Lookup names one entry to read. The entry is found by its remote id where the ledger knows it, else by its anchor
+// where the provider can search for anchors, and by its address.
 type Lookup struct {
 	directory.Ref
 	RemoteID string
 	Address  string
-	// Members asks for the memberships of the entry too: of a group its members, of a user whether it is in Groups.
+	// Members also asks for the memberships of the entry. For a group these are its members; for a user, its
+	// membership in each of Groups.
 	Groups []GroupRef
 }
 

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Recent remembers what this process created in the last minutes: such an object may still be answered with 404. It is safe
-// for concurrent use.
+// Recent remembers the objects that this process created in the last minutes, which may still be answered with 404.
+// It is safe for concurrent use.
 type Recent struct {
 	// Now is the clock.
 	Now func() time.Time
@@ -16,10 +16,10 @@ type Recent struct {
 	new, old map[string]struct{}
 }
 
-// Settle is how long an object that was created may stay out of sight.
+// Settle is how long a created object may stay invisible.
 const Settle = 15 * time.Minute
 
-// Add remembers an object.
+// Add records an object.
 func (r *Recent) Add(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -37,7 +37,7 @@ func (r *Recent) Has(id string) bool {
 	return fresh || older
 }
 
-// Drop forgets an object that was seen and is about to be deleted: 404 means that it is gone.
+// Drop removes an object that was seen and is about to be deleted, so that a later 404 means that it is gone.
 func (r *Recent) Drop(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -45,7 +45,7 @@ func (r *Recent) Drop(id string) {
 	delete(r.old, id)
 }
 
-// rotate keeps two generations, each for as long as an object may take to settle.
+// rotate keeps two generations, each for the time that an object may take to settle.
 func (r *Recent) rotate() {
 	switch age := r.Now().Sub(r.rotated); {
 	case r.new != nil && age < Settle:

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// RetryAfter reads a Retry-After header: seconds, also with a fraction, or a date (RFC 9110, section 10.2.3). It is zero for
-// one that says nothing.
+// RetryAfter parses a Retry-After header. The value is a number of seconds, also with a fraction, or a date (RFC
+// 9110, section 10.2.3). The result is zero for any other text.
 func RetryAfter(header string, now time.Time) time.Duration {
 	header = strings.TrimSpace(header)
 	if seconds, err := strconv.ParseFloat(header, 64); err == nil && seconds > 0 && seconds < 1e6 {

@@ -11,12 +11,12 @@ import (
 	"rollcall/plan"
 )
 
-// Approval says which plans wait for a person.
+// Approval is the policy that decides which plans need an operator's approval.
 type Approval string
 
 // The approval policies.
 const (
-	// ApprovalGuard holds what a guard holds, and nothing else.
+	// ApprovalGuard holds only what a guard holds.
 	ApprovalGuard Approval = "guard"
 	// ApprovalFirstRun also holds a provider's first plan, and the first after a change of scope or mapping.
 	ApprovalFirstRun Approval = "first_run"
@@ -35,33 +35,35 @@ type Settings struct {
 	// ID is the provider's number in paths: /providers/google_workspace/{id}/.
 	ID   int    `yaml:"id"`
 	Name string `yaml:"name"`
-	// Enabled is true when it is left out.
+	// Enabled is true by default.
 	Enabled *bool `yaml:"enabled"`
 	// Sources are the slugs of the sources that are provisioned; none means all of them.
 	Sources []string `yaml:"sources"`
-	// Schedule is a cron expression, or after_source; empty leaves runs to the API.
+	// Schedule is a cron expression, or after_source. If it is empty, only the API starts runs.
 	Schedule string `yaml:"schedule"`
 	// UserDeleteAction is suspend (default), delete (suspend, and delete after DeleteAfter) or do_nothing.
 	UserDeleteAction plan.Action `yaml:"user_delete_action"`
-	// GroupDeleteAction is do_nothing (default), suspend (the same: a group cannot be suspended) or delete.
+	// GroupDeleteAction is do_nothing (default), suspend or delete. Groups cannot be suspended, so suspend does
+	// nothing.
 	GroupDeleteAction plan.Action `yaml:"group_delete_action"`
-	// DeleteAfter is the grace period between an entry's departure and its deletion; 720h by default, and 0s means none.
+	// DeleteAfter is the grace period between an entry's departure and its deletion. The default is 720h, and 0s
+	// means none.
 	DeleteAfter *time.Duration `yaml:"delete_after"`
 	// Adoption is off (default) or by_address.
 	Adoption plan.Adoption `yaml:"adoption"`
-	// Protected lists remote ids, addresses and patterns of addresses (boss@*, *@vip.example.com) of accounts that are never
-	// adopted, suspended or deleted.
+	// Protected lists remote ids, addresses and patterns of addresses (boss@*, *@vip.example.com). These accounts are
+	// never adopted, suspended or deleted.
 	Protected []string `yaml:"protected"`
-	// FilterGroup limits the users in scope to the members of one group: its ID, DN or cn.
+	// FilterGroup limits the users in scope to the members of one group, given by its ID, DN or cn.
 	FilterGroup string `yaml:"filter_group"`
-	// UserFilter and GroupFilter are expressions that are true for what is in scope.
+	// UserFilter and GroupFilter are expressions that are true for the entries in scope.
 	UserFilter  string `yaml:"user_filter"`
 	GroupFilter string `yaml:"group_filter"`
 	// NestedGroups is flatten (default) or keep.
 	NestedGroups string `yaml:"nested_groups"`
-	// Exclude lists entries that are out of scope: by ID, or by patterns of userName, cn (of groups), mail or DN.
+	// Exclude lists entries that are out of scope, by ID or by patterns of userName, cn (of groups), mail or DN.
 	Exclude []string `yaml:"exclude"`
-	// RekeyBy is the fact that outlives a re-created directory: an attribute or an expression.
+	// RekeyBy is an attribute or an expression with a value that stays the same when a directory is created again.
 	RekeyBy string `yaml:"rekey_by"`
 	// NoAddress is hold (default) or leave_out: what becomes of entries without an address. Where it is empty, the entry's
 	// source decides: NoAddressOf has what the sources say, by their slugs.
@@ -72,7 +74,7 @@ type Settings struct {
 	GroupPropertyMappings map[string]string `yaml:"group_property_mappings"`
 	// RequireApproval is guard (default), first_run or always.
 	RequireApproval Approval `yaml:"require_approval"`
-	// Limits are how much harm a day may see.
+	// Limits are the limits of harmful changes in one day.
 	Limits plan.DayLimits `yaml:"limits"`
 	// RequestTimeout bounds each call; 60s by default.
 	RequestTimeout time.Duration `yaml:"request_timeout"`
@@ -81,7 +83,7 @@ type Settings struct {
 // On reports whether the provider is enabled.
 func (s *Settings) On() bool { return s.Enabled == nil || *s.Enabled }
 
-// SetDefaults fills in what was left out.
+// SetDefaults fills in the fields that are not set.
 func (s *Settings) SetDefaults() {
 	orElse(&s.UserDeleteAction, plan.ActionSuspend)
 	orElse(&s.GroupDeleteAction, plan.ActionDoNothing)
@@ -101,16 +103,17 @@ func orElse[T comparable](v *T, otherwise T) {
 	}
 }
 
-// Policy returns the operator's word on what a plan may contain.
+// Policy returns the configured policy for plans.
 func (s Settings) Policy() plan.Policy {
 	s.SetDefaults()
 	return plan.Policy{
-		UserDeleteAction: s.UserDeleteAction, GroupDeleteAction: s.GroupDeleteAction, DeleteAfter: *s.DeleteAfter, Adoption: s.Adoption,
+		UserDeleteAction: s.UserDeleteAction, GroupDeleteAction: s.GroupDeleteAction, DeleteAfter: *s.DeleteAfter,
+		Adoption: s.Adoption,
 	}
 }
 
-// Validate returns everything that is wrong as problem.Errors. Sources, the schedule, the scope and the mappings are
-// checked where they are understood.
+// Validate returns every mistake as problem.Errors. The packages that use the sources, the schedule, the scope and
+// the mappings check these themselves.
 func (s Settings) Validate() error {
 	s.SetDefaults()
 	var errs []error
@@ -138,7 +141,7 @@ func (s Settings) Validate() error {
 	errs = append(errs, s.Limits.Validate()...)
 	for _, pattern := range s.Protected {
 		if _, err := path.Match(strings.ToLower(pattern), ""); err != nil || strings.TrimSpace(pattern) == "" {
-			fail("protected", "%q is no pattern", pattern)
+			fail("protected", "%q is not a valid pattern", pattern)
 		}
 	}
 	return errors.Join(errs...)

@@ -10,27 +10,27 @@ import (
 	"rollcall/provider"
 )
 
-// CallerConfig says how single calls are made. The zero values are the defaults.
+// CallerConfig configures a Caller. The zero values are the defaults.
 type CallerConfig struct {
-	// Limiter is waited for before every attempt. Default: none.
+	// Limiter grants a slot before every attempt. Nil sets no limit.
 	Limiter Limiter
 	// Timeout bounds one attempt. Default 20 s.
 	Timeout time.Duration
-	// Within is how long after its start a call may still be repeated, waits included. Default 30 s.
+	// Within is how long after its start a call may still be repeated, including waits. Default 30 s.
 	Within time.Duration
 	// First and Longest bound the pauses between attempts, which double with a jitter of half. Default 500 ms and 8 s.
 	First, Longest time.Duration
-	// Observe is told of every attempt. Default: nobody.
+	// Observe is called after every attempt. Nil discards attempts.
 	Observe func(Attempt)
 }
 
-// Attempt is what a Caller tells its observer of one attempt.
+// Attempt describes one attempt to the observer.
 type Attempt struct {
 	Op     string
 	Number int           // 1 is the first
-	Err    error         // nil when it succeeded
-	Waited time.Duration // for the limiter
-	Took   time.Duration // the call itself; zero when the call was not made
+	Err    error         // nil for a success
+	Waited time.Duration // time spent in the limiter
+	Took   time.Duration // duration of the call; zero when the call was not made
 }
 
 // Outcome returns "ok" or the kind of the error, for a metric label.
@@ -41,8 +41,8 @@ func (a Attempt) Outcome() string {
 	return fault.KindOf(a.Err).String()
 }
 
-// Caller makes calls to one tenant: within its quota, bounded in time, and again when they failed for a moment. It is
-// safe for concurrent use.
+// Caller makes calls to one tenant within its quota, bounds their time, and repeats calls that failed for a moment.
+// It is safe for concurrent use.
 type Caller struct {
 	cfg CallerConfig
 }
@@ -62,10 +62,10 @@ func set(d *time.Duration, to time.Duration) {
 	}
 }
 
-// Call makes one call, whose fn returns errors that the adapter has classified. It repeats fn for the kinds Throttled
-// and Unavailable, after what the remote side asked for (fault.RetryAfter) or an exponential pause, whichever is
-// longer, as long as Within allows; then it returns the last error. fn must be safe to repeat: an attempt that timed
-// out may have been carried out.
+// Call makes one call. fn returns errors that the adapter has classified. Call repeats fn for the kinds Throttled and
+// Unavailable. The pause is exponential, or what the remote side asked for (fault.RetryAfter) if that is longer. When
+// Within leaves no time for another attempt, Call returns the last error. fn must be safe to repeat, because an
+// attempt that timed out may have been carried out.
 func (c *Caller) Call(ctx context.Context, op string, cost Cost, fn func(context.Context) error) error {
 	began := time.Now()
 	curve := &backoff.ExponentialBackOff{
@@ -89,8 +89,10 @@ func (c *Caller) Call(ctx context.Context, op string, cost Cost, fn func(context
 }
 
 // attempt waits for the limiter and makes the call once, if the lease of the run still holds after the wait. asked
-// reports whether the call was made at all. A refusal by the limiter is a matter of minutes.
-func (c *Caller) attempt(ctx context.Context, op string, cost Cost, number int, fn func(context.Context) error) (asked bool, err error) {
+// reports whether the call was made. A refusal by the limiter lasts for minutes.
+func (c *Caller) attempt(
+	ctx context.Context, op string, cost Cost, number int, fn func(context.Context) error,
+) (asked bool, err error) {
 	a := Attempt{Op: op, Number: number}
 	if c.cfg.Limiter != nil {
 		a.Waited, a.Err = c.cfg.Limiter.Wait(ctx, cost)
@@ -107,7 +109,7 @@ func (c *Caller) attempt(ctx context.Context, op string, cost Cost, number int, 
 		c.cfg.Observe(a)
 	}
 	if asked && a.Err != nil && c.cfg.Limiter != nil && fault.KindOf(a.Err) == fault.Throttled {
-		// What the remote side said counts, whether or not the others can be told.
+		// The error of the remote side counts, even if the other workers cannot be informed.
 		_ = c.cfg.Limiter.Refused(context.WithoutCancel(ctx), fault.RetryAfter(a.Err))
 	}
 	return asked, a.Err
@@ -118,7 +120,7 @@ func (c *Caller) once(ctx context.Context, fn func(context.Context) error) error
 	defer cancel()
 	err := fn(bounded)
 	if err != nil && ctx.Err() != nil {
-		return ended(ctx) // whatever fn made of it: we were told to stop
+		return ended(ctx) // ctx ended, whatever error fn made of it
 	}
 	return err
 }

@@ -13,7 +13,7 @@ import (
 	"rollcall/provider/pace"
 )
 
-// script answers one call after the other; the last answer stays.
+// script gives one answer for each call and repeats the last answer.
 type script struct {
 	mu      sync.Mutex
 	answers []error
@@ -43,13 +43,14 @@ func TestCallRepeatsWhatMaySucceedLater(t *testing.T) {
 		want    string
 		least   time.Duration
 	}{
-		"at once":                  {[]error{nil}, 1, "ok", 0},
-		"after a failure":          {[]error{of(fault.Unavailable, 0), of(fault.Unavailable, 0), nil}, 3, "ok", 750 * time.Millisecond},
+		"at once": {[]error{nil}, 1, "ok", 0},
+		"after a failure": {[]error{of(fault.Unavailable, 0), of(fault.Unavailable, 0), nil}, 3, "ok",
+			750 * time.Millisecond},
 		"after a refusal":          {[]error{of(fault.Throttled, 3*time.Second), nil}, 2, "ok", 3 * time.Second},
 		"an entry that is wrong":   {[]error{of(fault.Invalid, 0)}, 1, "invalid", 0},
 		"a conflict":               {[]error{of(fault.Conflict, 0)}, 1, "conflict", 0},
 		"a target that denies":     {[]error{of(fault.Denied, 0)}, 1, "denied", 0},
-		"nobody classified":        {[]error{errors.New("boom")}, 1, "internal", 0},
+		"an unclassified error":    {[]error{errors.New("boom")}, 1, "internal", 0},
 		"a refusal for minutes":    {[]error{of(fault.Throttled, 5*time.Minute)}, 1, "throttled", 0},
 		"unavailable, for minutes": {[]error{of(fault.Unavailable, 5*time.Minute)}, 1, "unavailable", 0},
 	} {
@@ -57,7 +58,8 @@ func TestCallRepeatsWhatMaySucceedLater(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				s := &script{answers: tc.answers}
-				caller := pace.NewCaller(pace.CallerConfig{Limiter: local(t, pace.Config{Rates: map[string]float64{pace.Calls: 40}})})
+				limiter := local(t, pace.Config{Rates: map[string]float64{pace.Calls: 40}})
+				caller := pace.NewCaller(pace.CallerConfig{Limiter: limiter})
 				began := time.Now()
 				err := caller.Call(t.Context(), "users.insert", pace.One(pace.Calls), s.call)
 				if got := (pace.Attempt{Err: err}).Outcome(); got != tc.want || s.calls != tc.calls {
@@ -113,13 +115,16 @@ func TestRefusalSlowsTheOthersDown(t *testing.T) {
 		l := local(t, pace.Config{Rates: map[string]float64{pace.Calls: 40}})
 		caller := pace.NewCaller(pace.CallerConfig{Limiter: l})
 		s := &script{answers: []error{of(fault.Throttled, time.Minute)}}
-		if err := caller.Call(t.Context(), "users.insert", pace.One(pace.Calls), s.call); fault.RetryAfter(err) != time.Minute {
+		err := caller.Call(t.Context(), "users.insert", pace.One(pace.Calls), s.call)
+		if fault.RetryAfter(err) != time.Minute {
 			t.Errorf("Call() = %v, want the refusal", err)
 		}
 		other := &script{answers: []error{nil}}
-		err := pace.NewCaller(pace.CallerConfig{Limiter: l}).Call(t.Context(), "users.insert", pace.One(pace.Calls), other.call)
+		err = pace.NewCaller(pace.CallerConfig{Limiter: l}).
+			Call(t.Context(), "users.insert", pace.One(pace.Calls), other.call)
 		if fault.KindOf(err) != fault.Throttled || fault.RetryAfter(err) != time.Minute || other.calls != 0 {
-			t.Errorf("another's Call() = %v (%v) after %d calls, want throttled (1m) without a call", err, fault.RetryAfter(err), other.calls)
+			t.Errorf("another's Call() = %v (%v) after %d calls, want throttled (1m) without a call", err,
+				fault.RetryAfter(err), other.calls)
 		}
 	})
 }

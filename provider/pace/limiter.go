@@ -11,11 +11,11 @@ import (
 	"rollcall/fault"
 )
 
-// Buckets that adapters use by these names. A bucket is any name that Config.Rates has.
+// The names of the buckets that adapters use. Every name in Config.Rates is a bucket.
 const (
-	Calls         = "calls"          // Google: every request
-	ResourceUnits = "resource_units" // Graph: every request, by its cost
-	Writes        = "writes"         // Graph: every change
+	Calls         = "calls"          // every request (Google)
+	ResourceUnits = "resource_units" // every request, by its cost (Graph)
+	Writes        = "writes"         // every change (Graph)
 )
 
 // Cost is what one call takes from each bucket, in the units of the bucket's rate.
@@ -26,23 +26,23 @@ func One(bucket string) Cost { return Cost{bucket: 1} }
 
 // Limiter hands out slots of one tenant. Implementations are safe for concurrent use.
 type Limiter interface {
-	// Wait takes a slot that costs so much and sleeps until it has come; it returns how long that took. When it would
-	// take longer than Config.MaxWait, it takes none and returns fault.Throttled with RetryAfter at once.
+	// Wait takes a slot with the given cost, sleeps until the slot's time, and returns how long that took. If the
+	// wait would exceed Config.MaxWait, Wait takes no slot and returns fault.Throttled with RetryAfter at once.
 	Wait(ctx context.Context, cost Cost) (time.Duration, error)
-	// Refused tells that the remote side refused a call for its quota, and how long it asked us to wait (zero: it did
-	// not say). It halves the rate and pauses the tenant. Refusals within a second count as one.
+	// Refused reports that the remote side refused a call for its quota. retryAfter is the time to wait that it asked
+	// for, or zero. Refused halves the rate and pauses the tenant. Refusals within a second count as one.
 	Refused(ctx context.Context, retryAfter time.Duration) error
 }
 
-// Config says how fast a tenant may be called.
+// Config sets how fast a tenant may be called.
 type Config struct {
-	// Rates are the units a second of each bucket. Each must be positive; there is no default.
+	// Rates are the units a second of each bucket. Each must be positive, and there is no default.
 	Rates map[string]float64
-	// MaxWait is the longest wait that is slept through. Default 10 s.
+	// MaxWait is the longest wait during which a caller sleeps. Default 10 s.
 	MaxWait time.Duration
-	// Floor is the smallest part of its rate that refusals leave. Default 1/32.
+	// Floor is the smallest fraction of the rate that remains after refusals. Default 1/32.
 	Floor float64
-	// Now is the clock of the schedule. Default: that of Redis. For tests.
+	// Now is the clock of the schedule, for tests. Default is the clock of Redis.
 	Now func() time.Time
 }
 
@@ -50,8 +50,8 @@ const (
 	defaultMaxWait = 10 * time.Second
 	defaultFloor   = 1.0 / 32
 
-	burst    = time.Second // how far a bucket may run ahead of its rate
-	recovery = 0.01        // how much of the full rate comes back each second
+	burst    = time.Second // the time that a bucket may be ahead of its rate
+	recovery = 0.01        // the fraction of the full rate that returns each second
 	together = time.Second // refusals within this time halve the rate once
 )
 
@@ -91,7 +91,7 @@ type charge struct {
 	micros float64
 }
 
-// charges turns a cost into times, sorted by bucket. A bucket without a rate is a defect of the caller.
+// charges converts a cost into times, sorted by bucket. A bucket without a rate is a bug in the caller.
 func (c Config) charges(cost Cost) ([]charge, error) {
 	out := make([]charge, 0, len(cost))
 	for _, bucket := range slices.Sorted(maps.Keys(cost)) {
@@ -104,7 +104,7 @@ func (c Config) charges(cost Cost) ([]charge, error) {
 	return out, nil
 }
 
-// tooLong refuses a wait beyond the bound.
+// tooLong returns the error for a wait beyond the bound.
 func tooLong(wait time.Duration) error {
 	return &fault.Error{
 		Kind: fault.Throttled, Op: "pace", RetryAfter: wait,
@@ -112,13 +112,13 @@ func tooLong(wait time.Duration) error {
 	}
 }
 
-// overtaken reports whether a pause that began after a slot was given goes on beyond it. Who slept for that slot takes
-// another: nobody calls into a pause. A tenth of a second absorbs the latency of Redis.
+// overtaken reports whether a pause that began after a slot was granted lasts beyond the slot. The caller then takes
+// another slot, because no call is made during a pause. A tenth of a second absorbs the latency of Redis.
 func overtaken(now, slot, pausedUntil time.Time) bool {
 	return pausedUntil.After(now) && pausedUntil.Sub(slot) > 100*time.Millisecond
 }
 
-// sleep waits, or returns the cause why ctx ended.
+// sleep waits for d, or until ctx ends and then returns the cause.
 func sleep(ctx context.Context, d time.Duration) error {
 	if d <= 0 {
 		return ended(ctx)

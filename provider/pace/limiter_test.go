@@ -47,7 +47,7 @@ func shared(t *testing.T, rdb redis.UniversalClient, cfg pace.Config) *pace.Shar
 	return l
 }
 
-// clock is a time that stands still until it is moved.
+// clock is a clock that moves only on request.
 type clock struct{ at atomic.Int64 }
 
 func newClock() *clock {
@@ -58,8 +58,8 @@ func newClock() *clock {
 func (c *clock) now() time.Time       { return time.UnixMicro(c.at.Load()) }
 func (c *clock) move(d time.Duration) { c.at.Add(d.Microseconds()) }
 
-// next returns how far away the limiter says that the next slot is, without waiting for it: a bound of a microsecond
-// makes it refuse, and not take, what is not free now.
+// next returns the time until the next slot without waiting for it. With a MaxWait of a microsecond the limiter
+// refuses a slot that is not free now, and does not take it.
 func next(t *testing.T, l pace.Limiter, cost pace.Cost) time.Duration {
 	t.Helper()
 	_, err := l.Wait(t.Context(), cost)
@@ -145,7 +145,8 @@ func TestRefusalHalvesTheRateAndItGrowsBack(t *testing.T) {
 			{refuse, 20 * time.Millisecond}, // within the same second
 			{func() { c.move(25 * time.Second) }, time.Second / 75},
 			{func() { c.move(25 * time.Second) }, 10 * time.Millisecond},
-			{func() { refuse(); c.move(time.Second); refuse(); c.move(time.Second); refuse() }, 50 * time.Millisecond}, // the floor
+			// the floor
+			{func() { refuse(); c.move(time.Second); refuse(); c.move(time.Second); refuse() }, 50 * time.Millisecond},
 			{func() { c.move(200 * time.Second) }, 10 * time.Millisecond},
 		} {
 			step.do()
@@ -164,7 +165,7 @@ func TestPauseHoldsEverybody(t *testing.T) {
 		if err := l.Refused(t.Context(), 30*time.Second); err != nil {
 			t.Fatal(err)
 		}
-		if err := l.Refused(t.Context(), time.Second); err != nil { // shortens nothing
+		if err := l.Refused(t.Context(), time.Second); err != nil { // does not shorten the pause
 			t.Fatal(err)
 		}
 		if d := next(t, l, pace.One(pace.Calls)); !near(d, 30*time.Second) {
@@ -193,7 +194,7 @@ func TestSharedOnACluster(t *testing.T) {
 	}
 }
 
-// TestLocalAndSharedAgree plays random histories on all three limiters and wants the same answers.
+// TestLocalAndSharedAgree plays random histories on all three limiters and compares their answers.
 func TestLocalAndSharedAgree(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
@@ -220,7 +221,7 @@ func TestLocalAndSharedAgree(t *testing.T) {
 	})
 }
 
-// TestWorkersShareOneRate lets four groups of callers loose on one tenant for a while.
+// TestWorkersShareOneRate runs four groups of callers against one tenant for a while.
 func TestWorkersShareOneRate(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
@@ -265,7 +266,8 @@ func TestWaitSleepsExactly(t *testing.T) {
 		if got, want := time.Since(began), 1500*time.Millisecond; got != want {
 			t.Errorf("5 calls at 2/s took %v, want %v", got, want)
 		}
-		if _, err := l.Wait(t.Context(), pace.Cost{pace.Calls: 100}); fault.KindOf(err) != fault.Throttled || fault.RetryAfter(err) != 50*time.Second {
+		if _, err := l.Wait(t.Context(), pace.Cost{pace.Calls: 100}); fault.KindOf(err) != fault.Throttled ||
+			fault.RetryAfter(err) != 50*time.Second {
 			t.Errorf("Wait(100) = %v (retry after %v), want throttled (50s)", err, fault.RetryAfter(err))
 		}
 	})

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Local is the same rule as Shared, written a second time in Go: what the scripts are compared with.
+// Local is a second implementation of Shared's rule in Go, with which the scripts are compared.
 type Local struct {
 	cfg Config
 
 	mu       sync.Mutex
-	free     map[string]float64 // when each bucket has caught up with its rate
-	pause    float64            // nothing goes out before
-	factor   float64            // the part of the full rate that is used
+	free     map[string]float64 // when each bucket is back at its rate
+	pause    float64            // no call is made before
+	factor   float64            // the fraction of the full rate in use
 	factorAt float64
 	halvedAt float64
 }

@@ -1,6 +1,6 @@
 -- KEYS[1] is the hash of one tenant. Times are microseconds.
--- now ('' = the clock of Redis) max_wait burst floor | bucket cost ...      cost: time at the full rate
--- Answers the wait and what is left of a pause; a wait beyond max_wait took no slot. local.go does the same in Go.
+-- now ('' = the clock of Redis) max_wait burst floor | bucket cost ...      cost is a time at the full rate
+-- Returns the wait and the rest of a pause. A wait beyond max_wait took no slot. Local in local_test.go is the same in Go.
 local now = tonumber(ARGV[1])
 if not now then
   local t = redis.call('TIME')
@@ -13,7 +13,7 @@ if h[2] then
   factor = math.max(tonumber(ARGV[4]), math.min(1, tonumber(h[2]) + (now - tonumber(h[3])) / 1000000 * 0.01))
 end
 
-local from = math.max(now, pause) -- nothing goes out during a pause, and nothing is saved up in it
+local from = math.max(now, pause) -- no call is made during a pause, and a pause adds nothing to the burst
 local start, set, last = from, {}, from
 local minute = math.floor(now / 60000000)
 for i = 5, #ARGV, 2 do
@@ -26,7 +26,7 @@ for i = 5, #ARGV, 2 do
   set[#set + 1] = 'b:' .. name
   set[#set + 1] = string.format('%.0f', free)
 
-  -- What was taken in this minute and in the one before, for who looks on.
+  -- The use in this minute and in the previous one, for Shared.States.
   local at, taken, before = tonumber(b[2] or 0), tonumber(b[3] or 0), tonumber(b[4] or 0)
   if at ~= minute then
     before = at == minute - 1 and taken or 0
@@ -41,7 +41,7 @@ end
 local wait = math.ceil(start - now)
 if wait <= tonumber(ARGV[2]) and #set > 0 then
   redis.call('HSET', KEYS[1], unpack(set))
-  -- long enough for every bucket to run empty and for the rate to grow back
+  -- Every bucket runs empty and the rate recovers before the key expires.
   redis.call('PEXPIRE', KEYS[1], math.ceil((last - now) / 1000) + 120000)
 end
 return { string.format('%.0f', wait), string.format('%.0f', pause - now) }

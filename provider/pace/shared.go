@@ -23,13 +23,13 @@ var (
 	refuseScript  = redis.NewScript(refuseLua)
 )
 
-// Shared is a Limiter whose state is on Redis: all workers that name the same tenant share its quota.
+// Shared is a Limiter with its state on Redis. All workers that name the same tenant share its quota.
 type Shared struct {
 	rdb redis.UniversalClient
 	key string
 	cfg Config
-	// pausedUntil is the end of the last pause that this process heard of, by its own clock in microseconds: who
-	// sleeps for a slot does not call into a pause that began meanwhile.
+	// pausedUntil is the end of the last pause that this process knows of, by its own clock in microseconds. After
+	// its sleep a caller checks for a pause that began meanwhile.
 	pausedUntil atomic.Int64
 }
 
@@ -43,8 +43,8 @@ func NewShared(rdb redis.UniversalClient, tenant string, cfg Config) (*Shared, e
 	return &Shared{rdb: rdb, key: "rollcall:{tenant:" + tenant + "}:pace", cfg: cfg.withDefaults()}, nil
 }
 
-// Wait implements Limiter. When Redis cannot be asked, it returns fault.Unavailable: a quota that nobody counts is not
-// spent.
+// Wait implements Limiter. When Redis is not reachable, it returns fault.Unavailable, because calls that are not
+// counted could exceed the quota.
 func (s *Shared) Wait(ctx context.Context, cost Cost) (time.Duration, error) {
 	charges, err := s.cfg.charges(cost)
 	if err != nil {
@@ -83,7 +83,7 @@ func (s *Shared) reserve(ctx context.Context, charges []charge) (time.Duration, 
 	return micros(out[0]), nil
 }
 
-// heard notes a pause that lasts for another while.
+// heard records a pause that lasts for the given time from now.
 func (s *Shared) heard(left time.Duration) {
 	if left > 0 {
 		s.pausedUntil.Store(s.clock().Add(left).UnixMicro())
@@ -108,7 +108,7 @@ func (s *Shared) now() any {
 	return s.cfg.Now().UnixMicro()
 }
 
-// clock is this process's own view of the time, for what is not on Redis.
+// clock returns this process's own time, for state that is not on Redis.
 func (s *Shared) clock() time.Time {
 	if s.cfg.Now == nil {
 		return time.Now()

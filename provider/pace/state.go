@@ -9,18 +9,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// State is how much of one bucket is in use.
+// State describes the use of one bucket.
 type State struct {
 	Bucket string
-	// Limit is how many units a second go out at most at present.
+	// Limit is the current limit in units a second.
 	Limit float64
-	// Used is the part of Limit that was used in the last minute, 0 to 1.
+	// Used is the fraction of Limit that was used in the last minute, 0 to 1.
 	Used float64
-	// Paused is how long nothing goes out yet, because the remote side asked for it.
+	// Paused is the rest of a pause that the remote side asked for.
 	Paused time.Duration
 }
 
-// States returns how much of each bucket of the tenant is in use, in the order of their names. It takes nothing.
+// States returns the use of each bucket of the tenant, sorted by name. It takes no slot.
 func (s *Shared) States(ctx context.Context) ([]State, error) {
 	var clock *redis.TimeCmd
 	var all *redis.MapStringStringCmd
@@ -38,7 +38,7 @@ func (s *Shared) States(ctx context.Context) ([]State, error) {
 	return s.cfg.states(all.Val(), now), nil
 }
 
-// states reads what reserve.lua and refuse.lua wrote.
+// states parses the fields that reserve.lua and refuse.lua write.
 func (c Config) states(f map[string]string, at time.Time) []State {
 	now := float64(at.UnixMicro())
 	number := func(name string) float64 { n, _ := strconv.ParseFloat(f[name], 64); return n }
@@ -50,7 +50,7 @@ func (c Config) states(f map[string]string, at time.Time) []State {
 	const minute = 60e6
 	var out []State
 	for _, name := range c.buckets() {
-		// The minute before counts for as much of it as is not yet a minute ago.
+		// The previous minute is weighted by the part of it that lies within the last sixty seconds.
 		this, taken, before := number("m:"+name), number("n:"+name), number("p:"+name)
 		switch math.Floor(now/minute) - this {
 		case 0:
@@ -60,7 +60,8 @@ func (c Config) states(f map[string]string, at time.Time) []State {
 			taken, before = 0, 0
 		}
 		taken += before * (1 - math.Mod(now, minute)/minute)
-		out = append(out, State{Bucket: name, Limit: c.Rates[name] * factor, Used: min(1, taken/minute/factor), Paused: paused})
+		out = append(out, State{Bucket: name, Limit: c.Rates[name] * factor, Used: min(1, taken/minute/factor),
+			Paused: paused})
 	}
 	return out
 }

@@ -11,12 +11,13 @@ import (
 	"rollcall/provider/pace"
 )
 
-// TestStates: who looks on sees what is used of which limit, and takes nothing.
+// TestStates checks that States shows the use of each limit and takes no slot.
 func TestStates(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
 		c := newClock()
-		l := shared(t, rdb, pace.Config{Rates: map[string]float64{pace.Writes: 10, pace.ResourceUnits: 40}, MaxWait: 1, Now: c.now})
+		l := shared(t, rdb, pace.Config{Rates: map[string]float64{pace.Writes: 10, pace.ResourceUnits: 40}, MaxWait: 1,
+			Now: c.now})
 		want := func(when string, writes pace.State, unitsUsed float64) {
 			t.Helper()
 			got, err := l.States(t.Context())
@@ -25,7 +26,8 @@ func TestStates(t *testing.T) {
 			}
 			units, w := got[0], got[1]
 			close := func(a, b float64) bool { return math.Abs(a-b) < 0.002 }
-			if w.Bucket != pace.Writes || !close(w.Limit, writes.Limit) || !close(w.Used, writes.Used) || w.Paused != writes.Paused {
+			if w.Bucket != pace.Writes || !close(w.Limit, writes.Limit) || !close(w.Used, writes.Used) ||
+				w.Paused != writes.Paused {
 				t.Errorf("%s: States() of writes = %+v, want %+v", when, w, writes)
 			}
 			if units.Bucket != pace.ResourceUnits || !close(units.Used, unitsUsed) {
@@ -33,14 +35,14 @@ func TestStates(t *testing.T) {
 			}
 		}
 		want("at first", pace.State{Limit: 10}, 0)
-		for range 30 { // five a second for half a minute: half of the quota for half of the time
+		for range 30 { // five a second, half of the quota, for half a minute
 			for range 5 {
 				next(t, l, pace.Cost{pace.Writes: 1, pace.ResourceUnits: 1})
 			}
 			c.move(time.Second)
 		}
 		want("after half a minute", pace.State{Limit: 10, Used: 0.25}, 0.0625)
-		c.move(45 * time.Second) // a quarter into the next minute: three quarters of the last one still count
+		c.move(45 * time.Second) // a quarter of the next minute; three quarters of the last one still count
 		want("in the next minute", pace.State{Limit: 10, Used: 0.1875}, 0.0469)
 		if err := l.Refused(t.Context(), 20*time.Second); err != nil {
 			t.Fatal(err)

@@ -35,7 +35,7 @@ func testLeaverComesBack(t *testing.T, s *session) {
 	}
 }
 
-// provenance is who suspended the account, with what the ledger knows where the provider cannot carry our mark.
+// provenance returns the suspender of the account. Where the provider cannot carry our mark, the ledger decides.
 func (s *session) provenance(ref directory.Ref, o plan.Object) plan.Suspender {
 	if o.Suspender == plan.Unknown && s.links[ref].Suspended {
 		return plan.Us
@@ -67,19 +67,20 @@ func testOthersSuspensionStays(t *testing.T, s *session) {
 		t.Errorf("suspended by an administrator: Active = %v, Suspender = %v", o.Active, o.Suspender)
 	}
 	if p := s.sync(); len(p.Changes) > 0 {
-		t.Errorf("an account that somebody else suspended is not left alone:\n%s", ops(p))
+		t.Errorf("an account with a foreign suspension is not left alone:\n%s", ops(p))
 	}
 	s.refused(change(plan.Restore, ref, id), fault.Conflict)
-	// Our suspension of one that is suspended already succeeds, and claims nothing.
+	// A Suspend of an account that is suspended already succeeds and does not claim the suspension.
 	if r := s.apply(change(plan.Suspend, ref, id)); r.Err != nil {
 		t.Errorf("suspend of a suspended account = %v, want success", r.Err)
 	} else if r.Note == "" {
-		t.Error("suspend of an account that somebody else suspended says nothing about it")
+		t.Error("Suspend of an account with a foreign suspension returns no note")
 	}
 	s.suspended(id, true)
 }
 
-// testLiftedByHand: an administrator lifts our suspension and, later, suspends the account for a reason of their own.
+// testLiftedByHand covers an administrator that lifts our suspension and later suspends the account for another
+// reason.
 func testLiftedByHand(t *testing.T, s *session) {
 	ref := userRef(anchor(1))
 	id := s.user(ref.ID, "ann")
@@ -114,9 +115,9 @@ func testWithoutAnchor(t *testing.T, s *session) {
 	s.refused(change(plan.Restore, u, id), fault.Conflict)
 	s.suspended(id, false)
 	if got := s.Admin.Members(groupID); len(got) != 1 {
-		t.Errorf("members = %v, want the one", got)
+		t.Errorf("members = %v, want one", got)
 	}
-	// Nor may another entry's change reach it.
+	// A change of another entry is refused, too.
 	other := s.user(anchor(3), "bob")
 	s.refused(change(plan.Suspend, u, other), fault.Conflict)
 	s.refused(change(plan.Delete, u, other), fault.Conflict)
@@ -135,7 +136,7 @@ func testAdministrators(t *testing.T, s *session) {
 		t.Errorf("an administrator is not left alone:\n%s", ops(p))
 	}
 	s.refused(change(plan.Adopt, ref, boss), fault.Conflict)
-	// One of ours who became an administrator since the plan was made.
+	// This account of ours became an administrator's after the plan was made.
 	ann := userRef(anchor(2))
 	id := s.user(ann.ID, "ann")
 	s.Admin.MakeAdmin(t, id)
@@ -147,15 +148,17 @@ func testAdministrators(t *testing.T, s *session) {
 	s.suspended(id, false)
 	delete(s.desired, ann)
 	if p := s.sync(); len(p.Changes) > 0 {
-		t.Errorf("an administrator who left is not left alone:\n%s", ops(p))
+		t.Errorf("an administrator that left is not left alone:\n%s", ops(p))
 	}
 }
 
-// testUndelete: what was deleted comes back as it was, with its id, for as long as the provider keeps it.
+// testUndelete checks that a deleted account can be restored with its id and its state, for as long as the provider
+// keeps it.
 func testUndelete(t *testing.T, s *session) {
 	active, blocked := userRef(anchor(1)), userRef(anchor(2))
 	ids := map[directory.Ref]string{
-		active: s.user(active.ID, "ann", one(s.UserField, "Field")), blocked: s.user(blocked.ID, "bob", one(s.UserField, "Field")),
+		active:  s.user(active.ID, "ann", one(s.UserField, "Field")),
+		blocked: s.user(blocked.ID, "bob", one(s.UserField, "Field")),
 	}
 	s.must(change(plan.Suspend, blocked, ids[blocked]))
 	before := s.Admin.Count(directory.User)
@@ -168,22 +171,22 @@ func testUndelete(t *testing.T, s *session) {
 		c.Address, c.Inactive = s.desired[ref].Address, ref == blocked
 		c.Fields = []plan.FieldChange{{Name: s.UserField, After: []string{"Again"}}}
 		if got := s.must(c); got != ids[ref] {
-			t.Errorf("%s came back as %q, want %q", ref, got, ids[ref])
+			t.Errorf("%s was undeleted as %q, want %q", ref, got, ids[ref])
 		}
 		s.want(ref, map[directory.Ref]string{active: "ann", blocked: "bob"}[ref], one(s.UserField, "Again"))
 	}
 	s.suspended(ids[active], false)
 	s.suspended(ids[blocked], true)
 	if after := s.Admin.Count(directory.User); after != before {
-		t.Errorf("%d users, want the %d of before", after, before)
+		t.Errorf("%d users, want %d as before", after, before)
 	}
 	if o := s.object(ids[blocked]); s.provenance(blocked, o) != plan.Us {
-		t.Error("the suspension of the account that came back is no longer ours")
+		t.Error("the suspension of the undeleted account is no longer ours")
 	}
 	if p := s.settled(); len(p.Changes) != 1 || p.Changes[0].Op != plan.Restore {
-		t.Errorf("the plan after the return is not the one restore:\n%s", ops(p))
+		t.Errorf("the plan after the undelete is not a single restore:\n%s", ops(p))
 	}
-	// One that we had suspended, and that is wanted again, comes back active.
+	// An account that we had suspended, and that is wanted again, becomes active.
 	s.must(change(plan.Suspend, active, ids[active]))
 	s.must(change(plan.Delete, active, ids[active]))
 	s.Advance(time.Hour)
@@ -192,7 +195,7 @@ func testUndelete(t *testing.T, s *session) {
 	s.must(again)
 	s.suspended(ids[active], false)
 	if p := s.settled(); len(p.Changes) > 0 {
-		t.Errorf("the plan after a wanted account came back is not empty:\n%s", ops(p))
+		t.Errorf("the plan after the undelete of a wanted account is not empty:\n%s", ops(p))
 	}
 	s.must(change(plan.Delete, active, ids[active]))
 	s.Advance(s.Provider.Capabilities().UndeleteWithin + time.Hour)
@@ -201,8 +204,9 @@ func testUndelete(t *testing.T, s *session) {
 	s.refused(c, fault.Invalid)
 }
 
-// testDeletedComesBack: an entry whose account was deleted gets the same account again, for as long as the provider keeps
-// it, with and without a ledger, and with a new address. After that it gets a new one.
+// testDeletedComesBack checks that an entry with a deleted account gets the same account again, for as long as the
+// provider keeps it. It does so with and without a ledger, and with a new address. After that the entry gets a new
+// account.
 func testDeletedComesBack(t *testing.T, s *session) {
 	ref, staff := userRef(anchor(1)), groupRef(anchor(2))
 	id := s.user(ref.ID, "ann", one(s.UserField, "Field"))
@@ -216,11 +220,11 @@ func testDeletedComesBack(t *testing.T, s *session) {
 		clear(s.links)
 		s.want(ref, local, one(s.UserField, "Again"))
 		s.sync()
-		s.Advance(time.Hour) // A provider that restores in the place of a creation may have more to do.
+		s.Advance(time.Hour) // A provider that restores instead of creating may need another run.
 		s.settled()
 		s.suspended(id, false)
 		if o := s.object(id); o.Ref != ref || o.Address != s.address(local) || o.Fields.Get(s.UserField) != "Again" {
-			t.Errorf("the account that came back = %+v, want it as the entry has it", o)
+			t.Errorf("the restored account = %+v, want the state of the entry", o)
 		}
 		if got := s.Admin.Members(group); !slices.Equal(got, []string{id}) {
 			t.Errorf("members = %v, want %s", got, id)

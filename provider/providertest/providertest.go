@@ -1,9 +1,8 @@
-// Package providertest is the conformance suite of the provider port: every provider of the second hop passes Run.
+// Package providertest is the conformance suite of the provider port. Every provider of the second hop passes Run.
 //
-// It tests what provider.Provider promises and what the laws of docs/design ask of a tenant's adapter, with the real
-// planner in the loop: a plan right after its apply is empty, a write that was done and whose answer got lost is no
-// twin, and nothing that does not carry our anchor is taken away. What the adapter does on the wire is for its own
-// tests.
+// It tests the contract of provider.Provider and the laws in docs/design that apply to a tenant's adapter, together
+// with the real planner. For example, a plan right after its apply is empty. A write with a lost answer makes no
+// second object. Objects without our anchor lose nothing. The adapter's own tests cover its requests.
 package providertest
 
 import (
@@ -15,36 +14,36 @@ import (
 	"rollcall/provider"
 )
 
-// Harness is a fresh tenant, the Provider under test, and what the suite needs to know about the two.
+// Harness is a fresh tenant, the Provider under test, and the properties of both that the suite needs.
 type Harness struct {
 	Provider provider.Provider
 	Admin    Admin
 	// Domain is a verified domain of the tenant.
 	Domain string
-	// UserFields and GroupFields are what a new user and a new group need.
+	// UserFields and GroupFields are the fields that a new user and a new group need.
 	UserFields, GroupFields directory.Attributes
-	// UserField and GroupField are mapped text fields that may be changed and need not be there at creation.
+	// UserField and GroupField are mapped text fields that may be changed and are optional at creation.
 	UserField, GroupField string
-	// Aliases says that users can have aliases, which Admin.AddUser makes.
+	// Aliases is set where users can have aliases, which Admin.AddUser then makes.
 	Aliases bool
-	// Unnamed says that groups have no address: nothing finds one by a name, none is in the way of another, and none is
-	// adopted or re-anchored.
+	// Unnamed is set where groups have no address. Such groups cannot be found by a name, never conflict with each
+	// other, and are neither adopted nor re-anchored.
 	Unnamed bool
 	// Now is the provider's clock, and Advance moves it.
 	Now     func() time.Time
 	Advance func(time.Duration)
 }
 
-// User is a user that an administrator makes.
+// User is a user that an administrator creates.
 type User struct {
 	Address   string
 	Aliases   []string
 	Suspended bool
-	// Admin makes it an administrator.
+	// Admin gives the user an administrator role.
 	Admin bool
 }
 
-// Admin is the tenant's administrator at work, past the Provider. The methods fail the test where they cannot do it.
+// Admin acts as the tenant's administrator, without the Provider. A method that cannot do its work fails the test.
 type Admin interface {
 	AddUser(t *testing.T, u User) (remoteID string)
 	AddGroup(t *testing.T, address string) (remoteID string)
@@ -55,31 +54,31 @@ type Admin interface {
 	AddMember(t *testing.T, groupID, memberID string)
 	Delete(t *testing.T, kind directory.Kind, remoteID string)
 
-	// Count returns how many objects of a kind the tenant has.
+	// Count returns the number of objects of a kind in the tenant.
 	Count(kind directory.Kind) int
-	// Suspended reports whether a user is; exists is false for one that is not there.
+	// Suspended reports whether a user is suspended, and whether it exists.
 	Suspended(userID string) (suspended, exists bool)
 	// Members returns the remote ids of a group's direct members, sorted.
 	Members(groupID string) []string
 
-	// Break makes one coming call go wrong, in the way that is asked for.
+	// Break makes the next matching call fail in the given way.
 	Break(f Failure)
-	// Refuse makes the tenant refuse every write whose path or body has the text, for lack of rights over this object,
-	// and HideMembers makes it refuse to list the members of one group. Both last until Mend. HideMembers returns false
-	// where the next full read does not list the members of single groups.
+	// Refuse makes the tenant refuse, for lack of rights, every write with the text in its path or body. HideMembers
+	// makes it refuse to list the members of one group. Both last until Mend. HideMembers returns false where the
+	// next full read does not list the members of single groups.
 	Refuse(text string)
 	HideMembers(groupID string) bool
 	Mend()
 }
 
-// Failure is what goes wrong.
+// Failure is a way in which a call fails.
 type Failure uint8
 
 // The failures.
 const (
 	// LoseAnswer carries out the next write and closes the connection without an answer.
 	LoseAnswer Failure = iota
-	// Throttle refuses the next write for lack of quota and asks to wait for three seconds.
+	// Throttle refuses the next write for lack of quota and asks for a wait of three seconds.
 	Throttle
 	// CutRead closes the connection in the middle of the next list of users.
 	CutRead
@@ -87,7 +86,7 @@ const (
 	Crash
 )
 
-// Run tests the provider. Each call of open gives a fresh tenant, whose Provider adopts nothing and protects
+// Run tests the provider. Each call of open returns a fresh tenant with a Provider that adopts nothing and protects
 // administrators.
 func Run(t *testing.T, open func(t *testing.T) Harness) {
 	for _, tc := range []struct {
@@ -117,7 +116,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"Administrators", testAdministrators},
 		{"Reanchor", testReanchor},
 		{"Members", testMembers},
-		{"ConfirmedMembersAreBelieved", testConfirmedMembers},
+		{"ConfirmedMembersAreKept", testConfirmedMembers},
 		{"LedgerLost", testLedgerLost},
 		{"DeletedByHand", testDeletedByHand},
 		{"Lookup", testLookup},
@@ -136,11 +135,12 @@ func testCapabilities(t *testing.T, s *session) {
 		t.Errorf("BatchSize = %d, Concurrency = %d, want at least 1", c.BatchSize, c.Concurrency)
 	}
 	if c.Mirror {
-		t.Error("Mirror = true: only the local directory is one")
+		t.Error("Mirror = true, want false for a tenant")
 	}
 }
 
-// policy is what plans are made under: leavers are suspended, and deleted after a day.
+// policy is the policy of all plans. Leavers are suspended, and deleted after a day.
 var policy = plan.Policy{
-	UserDeleteAction: plan.ActionDelete, GroupDeleteAction: plan.ActionDelete, DeleteAfter: 24 * time.Hour, Adoption: plan.AdoptOff,
+	UserDeleteAction: plan.ActionDelete, GroupDeleteAction: plan.ActionDelete, DeleteAfter: 24 * time.Hour,
+	Adoption: plan.AdoptOff,
 }

@@ -9,8 +9,9 @@ import (
 	"rollcall/plan"
 )
 
-// testRefusedObjects: a write that the tenant refuses for one object fails this object, whatever the operation and whatever
-// the provider did before. Another object is written meanwhile, and the refused one when the tenant allows it.
+// testRefusedObjects checks that a write that the tenant refuses for one object fails only this object. The operation
+// and the provider's earlier writes make no difference. Meanwhile another object is written. The refused write
+// succeeds once the tenant allows it.
 func testRefusedObjects(t *testing.T, s *session) {
 	other := s.user(anchor(20), "other")
 	values := []string{"One", "Two"}
@@ -38,8 +39,8 @@ func testRefusedObjects(t *testing.T, s *session) {
 	}
 }
 
-// testUnreadableGroup: a group whose members are not shown is neither empty nor absent. It is held, all others are brought in
-// step, and it is when its members are shown again.
+// testUnreadableGroup checks that a group with hidden members is neither empty nor absent. It is held while all other
+// groups are updated. It is updated when its members are shown again.
 func testUnreadableGroup(t *testing.T, s *session) {
 	ann, bob := userRef(anchor(1)), userRef(anchor(2))
 	s.want(ann, "ann")
@@ -49,18 +50,19 @@ func testUnreadableGroup(t *testing.T, s *session) {
 	s.settled()
 	annID, bobID, hiddenID := s.links[ann].RemoteID, s.links[bob].RemoteID, s.links[hidden.Ref].RemoteID
 	clear(s.confirmed)
-	s.Admin.AddMember(t, hiddenID, bobID) // A change by hand makes a provider that lists members by their count list them.
+	// A provider that lists members only when their count changes lists them now.
+	s.Admin.AddMember(t, hiddenID, bobID)
 	if !s.Admin.HideMembers(hiddenID) {
 		return
 	}
 	hidden.Members, open.Members = nil, []plan.Member{{Ref: bob}}
 	p := s.sync()
 	if len(p.Held) != 1 || p.Held[0].Ref != hidden.Ref || p.Held[0].Reason != plan.Unreadable {
-		t.Errorf("with a group whose members are not shown, held = %+v, want this group as unreadable", p.Held)
+		t.Errorf("with a group with hidden members, held = %+v, want this group as unreadable", p.Held)
 	}
 	for _, c := range p.Changes {
 		if c.Ref == hidden.Ref {
-			t.Errorf("a group whose members are not shown is changed: %s", name(c))
+			t.Errorf("a group with hidden members is changed: %s", name(c))
 		}
 	}
 	if got := s.Admin.Members(s.links[open.Ref].RemoteID); !slices.Equal(got, []string{bobID}) {

@@ -13,7 +13,7 @@ import (
 	"rollcall/provider"
 )
 
-// session is a tenant with what an engine knows of it: the smallest engine that keeps a ledger.
+// session is a tenant with the state that an engine keeps. It is the smallest engine with a ledger.
 type session struct {
 	Harness
 	t         *testing.T
@@ -33,12 +33,12 @@ func newSession(t *testing.T, h Harness) *session {
 func userRef(id directory.ID) directory.Ref  { return directory.Ref{Kind: directory.User, ID: id} }
 func groupRef(id directory.ID) directory.Ref { return directory.Ref{Kind: directory.Group, ID: id} }
 
-// anchor makes an ID in the form that directories give out.
+// anchor returns an ID in the form that directories use.
 func anchor(n int) directory.ID { return directory.ID(fmt.Sprintf("5f3a1c9e-7b42-4d60-9e11-%012d", n)) }
 
 func (s *session) address(local string) string { return local + "@" + s.Domain }
 
-// addressOf is the address of an entry of that name.
+// addressOf returns the address of an entry with the given local part.
 func (s *session) addressOf(kind directory.Kind, local string) string {
 	if kind == directory.Group && s.Unnamed {
 		return ""
@@ -46,7 +46,7 @@ func (s *session) addressOf(kind directory.Kind, local string) string {
 	return s.address(local)
 }
 
-// want adds an entry to what is desired, or replaces it.
+// want adds an entry to the desired state, or replaces it.
 func (s *session) want(ref directory.Ref, local string, more ...directory.Attribute) *plan.Desired {
 	fields := s.UserFields
 	if ref.Kind == directory.Group {
@@ -76,7 +76,7 @@ func (s *session) read() plan.State {
 	if err != nil {
 		s.t.Fatalf("Read() = %v", err)
 	}
-	for _, o := range state.Objects { // What somebody lifted is no longer ours to lift.
+	for _, o := range state.Objects { // A suspension that was lifted by hand is no longer ours.
 		if link := s.links[o.Ref]; o.Anchored() && o.Active && link.Suspended {
 			link.Suspended = false
 			s.links[o.Ref] = link
@@ -100,10 +100,11 @@ func pick(t *testing.T, state plan.State, remoteID string) plan.Object {
 	return state.Objects[i]
 }
 
-// compute plans, as the engine would.
+// compute makes a plan as the engine does.
 func (s *session) compute() plan.Plan {
 	s.t.Helper()
-	in := plan.Input{State: s.read(), Links: s.links, Capabilities: s.Provider.Capabilities(), Policy: s.policy, Now: s.Now()}
+	in := plan.Input{State: s.read(), Links: s.links, Capabilities: s.Provider.Capabilities(), Policy: s.policy,
+		Now: s.Now()}
 	for _, ref := range slices.SortedFunc(maps.Keys(s.desired), directory.Ref.Compare) {
 		in.Desired = append(in.Desired, *s.desired[ref])
 	}
@@ -116,7 +117,7 @@ func (s *session) compute() plan.Plan {
 	return plan.Compute(in)
 }
 
-// sync plans and applies, and returns the plan. Every change has to succeed.
+// sync plans, applies and returns the plan. Every change must succeed.
 func (s *session) sync() plan.Plan {
 	s.t.Helper()
 	p := s.compute()
@@ -138,7 +139,7 @@ func (s *session) sync() plan.Plan {
 	return p
 }
 
-// settled syncs and makes sure that there is nothing left to do.
+// settled syncs and checks that the next plan is empty.
 func (s *session) settled() plan.Plan {
 	s.t.Helper()
 	p := s.sync()
@@ -148,7 +149,7 @@ func (s *session) settled() plan.Plan {
 	return p
 }
 
-// apply carries out one change and keeps the ledger.
+// apply carries out one change and updates the ledger.
 func (s *session) apply(c plan.Change) provider.Result {
 	s.t.Helper()
 	results := s.Provider.Apply(s.t.Context(), []plan.Change{c})
@@ -185,7 +186,7 @@ func (s *session) apply(c plan.Change) provider.Result {
 	return r
 }
 
-// must is apply for a change that has to succeed; it returns the remote id.
+// must applies a change that must succeed, and returns the remote id.
 func (s *session) must(c plan.Change) string {
 	s.t.Helper()
 	r := s.apply(c)
@@ -195,7 +196,7 @@ func (s *session) must(c plan.Change) string {
 	return r.RemoteID
 }
 
-// refused is apply for a change that has to fail in the given way.
+// refused applies a change that must fail with the given kind.
 func (s *session) refused(c plan.Change, want fault.Kind) {
 	s.t.Helper()
 	if r := s.apply(c); r.Err == nil {
@@ -205,13 +206,13 @@ func (s *session) refused(c plan.Change, want fault.Kind) {
 	}
 }
 
-// user makes a user of ours and returns its remote id.
+// user creates a user of ours and returns its remote id.
 func (s *session) user(id directory.ID, local string, more ...directory.Attribute) string {
 	s.t.Helper()
 	return s.make(s.want(userRef(id), local, more...))
 }
 
-// group makes a group of ours and returns its remote id.
+// group creates a group of ours and returns its remote id.
 func (s *session) group(id directory.ID, local string, more ...directory.Attribute) string {
 	s.t.Helper()
 	return s.make(s.want(groupRef(id), local, more...))
@@ -240,13 +241,13 @@ func (s *session) update(ref directory.Ref, remoteID, field, value string) plan.
 	return c
 }
 
-func member(op plan.Op, group directory.ID, groupID string, who directory.Ref, whoID string) plan.Change {
-	return plan.Change{Op: op, Ref: groupRef(group), RemoteID: groupID, Member: &who, MemberRemoteID: whoID}
+func member(op plan.Op, group directory.ID, groupID string, ref directory.Ref, remoteID string) plan.Change {
+	return plan.Change{Op: op, Ref: groupRef(group), RemoteID: groupID, Member: &ref, MemberRemoteID: remoteID}
 }
 
 func name(c plan.Change) string { return c.Op.String() + " " + c.Ref.String() }
 
-// ops lists the changes of a plan, one a line.
+// ops lists the changes of a plan, one on each line.
 func ops(p plan.Plan) string {
 	var b strings.Builder
 	for _, c := range p.Changes {

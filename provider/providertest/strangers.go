@@ -26,7 +26,7 @@ func testForeignObjects(t *testing.T, s *session) {
 	if o := pick(t, state, user); s.Aliases && !slices.Contains(o.Aliases, s.address("nick")) {
 		t.Errorf("aliases of the foreign user = %v, want nick", o.Aliases)
 	}
-	// They block their names, and nothing happens to them.
+	// Foreign objects block their names and are not changed.
 	names := []string{"guest"}
 	if s.Aliases {
 		names = append(names, "nick")
@@ -49,11 +49,11 @@ func testForeignObjects(t *testing.T, s *session) {
 	if after := s.counts(); after != before {
 		t.Errorf("%v objects, want %v", after, before)
 	}
-	// A rename onto one of them is a conflict, too.
+	// A rename to the name of one of them is a conflict, too.
 	clear(s.desired)
 	id := s.user(anchor(5), "ann")
 	s.refused(s.rename(userRef(anchor(5)), id, "guest"), fault.Conflict)
-	// And an address of another domain is the entry's mistake.
+	// An address in another domain is an error of the entry.
 	d := s.want(userRef(anchor(6)), "eve")
 	d.Address = "eve@elsewhere.invalid"
 	s.refused(s.create(d), fault.Invalid)
@@ -74,14 +74,14 @@ func testAdoption(t *testing.T, s *session) {
 	}
 	s.policy.Adoption = plan.AdoptByAddress
 	s.sync()
-	s.settled() // The members of a group are known once it is ours.
+	s.settled() // The members of a group are read once it is ours.
 	if o := s.object(user); o.Ref != u || o.Fields.Get(s.UserField) != "Ours now" {
 		t.Errorf("adopted user = %+v", o)
 	}
 	if o := s.object(group); !s.Unnamed && (o.Ref != g || !slices.Equal(o.Members, []string{user})) {
 		t.Errorf("adopted group = %+v", o)
 	}
-	// What is ours is not adopted for somebody else.
+	// An object of ours is not adopted for another entry.
 	s.refused(change(plan.Adopt, userRef(anchor(3)), user), fault.Conflict)
 	s.refused(change(plan.Adopt, groupRef(anchor(3)), group), fault.Conflict)
 }
@@ -93,7 +93,7 @@ func testReanchor(t *testing.T, s *session) {
 	s.want(fresh, "ann")
 	c := change(plan.Reanchor, fresh, id)
 	c.From = anchor(7)
-	s.refused(c, fault.Conflict) // It carries another anchor.
+	s.refused(c, fault.Conflict) // The account carries another anchor.
 	c.From = old.ID
 	s.must(c)
 	s.settled()
@@ -109,7 +109,7 @@ func testReanchor(t *testing.T, s *session) {
 	}
 }
 
-// testLedgerLost: the anchor is the truth. Without the ledger a run is slower, and the plan is the same.
+// testLedgerLost checks that the anchor is the truth. Without the ledger a run is slower, and the plan is the same.
 func testLedgerLost(t *testing.T, s *session) {
 	for i, local := range []string{"ann", "bob", "eve"} {
 		s.want(userRef(anchor(i)), local)
@@ -120,14 +120,14 @@ func testLedgerLost(t *testing.T, s *session) {
 	clear(s.confirmed)
 	s.want(userRef(anchor(2)), "eva")
 	if p := s.settled(); len(p.Changes) != 1 || p.Changes[0].Op != plan.Update {
-		t.Errorf("plan without a ledger:\n%s\nwant the one rename", ops(p))
+		t.Errorf("plan without a ledger:\n%s\nwant a single rename", ops(p))
 	}
 	if got := s.counts(); got != [2]int{4, 1} {
 		t.Errorf("users and groups = %v, want 4 (with the administrator) and 1", got)
 	}
 }
 
-// testDeletedByHand: what an administrator deleted is gone, however well the ledger remembers it.
+// testDeletedByHand checks that an object that an administrator deleted is gone, although the ledger has its link.
 func testDeletedByHand(t *testing.T, s *session) {
 	u, g := userRef(anchor(1)), groupRef(anchor(2))
 	user, group := s.user(u.ID, "ann"), s.group(g.ID, "staff")

@@ -33,26 +33,27 @@ func testCreateIsReadBack(t *testing.T, s *session) {
 func testPlanAfterApplyIsEmpty(t *testing.T, s *session) {
 	s.want(userRef(anchor(1)), "ann", one(s.UserField, " Blanks  inside and out "))
 	s.want(userRef(anchor(2)), "bob", one(s.UserField, "Jürgen Öztürk-Łukasiewicz"))
-	s.want(groupRef(anchor(3)), "staff", one(s.GroupField, " Blanks ")).Members = []plan.Member{{Ref: userRef(anchor(1))}, {Ref: userRef(anchor(2))}}
+	staff := s.want(groupRef(anchor(3)), "staff", one(s.GroupField, " Blanks "))
+	staff.Members = []plan.Member{{Ref: userRef(anchor(1))}, {Ref: userRef(anchor(2))}}
 	s.want(groupRef(anchor(4)), "board")
 	if p := s.settled(); len(p.Changes) != 6 || len(p.Held) > 0 {
-		t.Errorf("the first plan has not 4 objects and 2 memberships:\n%s", ops(p))
+		t.Errorf("the first plan does not have 4 objects and 2 memberships:\n%s", ops(p))
 	}
 	s.want(userRef(anchor(1)), "ann", one(s.UserField, "Changed"))
-	s.want(userRef(anchor(2)), "bob", directory.Attribute{Name: s.UserField}) // Cleared.
+	s.want(userRef(anchor(2)), "bob", directory.Attribute{Name: s.UserField}) // clears the field
 	s.want(groupRef(anchor(4)), "board", one(s.GroupField, "Changed"))
 	if p := s.settled(); len(p.Changes) != 3 {
-		t.Errorf("the second plan has not the three updates:\n%s", ops(p))
+		t.Errorf("the second plan does not have three updates:\n%s", ops(p))
 	}
 	s.want(groupRef(anchor(4)), "board", directory.Attribute{Name: s.GroupField})
 	s.settled()
 }
 
-// steps returns a life that has every change once.
+// steps returns a sequence that contains every operation once.
 func (s *session) steps() []func() plan.Change {
 	u, g, h := userRef(anchor(1)), groupRef(anchor(2)), userRef(anchor(3))
 	var user, group string
-	renamed := func() plan.Change { return s.rename(g, group, "everybody") }
+	renamed := func() plan.Change { return s.rename(g, group, "team") }
 	if s.Unnamed {
 		renamed = func() plan.Change { return s.update(g, group, s.GroupField, "Newer") }
 	}
@@ -108,7 +109,7 @@ func testEveryChangeTwice(t *testing.T, s *session) {
 			t.Errorf("%s again gave remote id %q, want %q", name(c), second, first)
 		}
 		if after := s.counts(); after != before {
-			t.Errorf("%s again made %v objects of %v", name(c), after, before)
+			t.Errorf("%s again changed the number of objects to %v, want %v", name(c), after, before)
 		}
 	}
 }
@@ -117,7 +118,7 @@ func (s *session) counts() [2]int {
 	return [2]int{s.Admin.Count(directory.User), s.Admin.Count(directory.Group)}
 }
 
-// testLostAnswers: the write was done and nobody said so. The next attempt finds it done.
+// testLostAnswers checks that a write with a lost answer is found done by the next attempt.
 func testLostAnswers(t *testing.T, s *session) {
 	for _, step := range s.steps() {
 		c := step()
@@ -140,7 +141,8 @@ func testFailures(t *testing.T, s *session) {
 	s.Admin.Break(Throttle)
 	r := s.apply(c)
 	if r.Err == nil || fault.KindOf(r.Err) != fault.Throttled || fault.RetryAfter(r.Err) != 3*time.Second {
-		t.Errorf("without quota = %v (kind %v, after %v), want throttled for 3s", r.Err, fault.KindOf(r.Err), fault.RetryAfter(r.Err))
+		t.Errorf("without quota = %v (kind %v, after %v), want throttled for 3s", r.Err, fault.KindOf(r.Err),
+			fault.RetryAfter(r.Err))
 	}
 	s.Admin.Break(Crash)
 	s.refused(c, fault.Unavailable)
@@ -185,18 +187,20 @@ func testCanceledApply(t *testing.T, s *session) {
 func testRename(t *testing.T, s *session) {
 	id, groupID := s.user(anchor(1), "ann"), s.group(anchor(2), "staff")
 	s.want(userRef(anchor(1)), "anna", one(s.UserField, "And more"))
-	s.want(groupRef(anchor(2)), "everybody")
+	s.want(groupRef(anchor(2)), "team")
 	s.settled()
-	for remoteID, want := range map[string]string{id: s.address("anna"), groupID: s.addressOf(directory.Group, "everybody")} {
+	addresses := map[string]string{id: s.address("anna"), groupID: s.addressOf(directory.Group, "team")}
+	for remoteID, want := range addresses {
 		o := s.object(remoteID)
 		if o.Address != want {
 			t.Errorf("address after a rename = %s, want %s", o.Address, want)
 		}
-		if kept := slices.ContainsFunc(o.Aliases, func(a string) bool { return strings.HasSuffix(a, "@"+s.Domain) }); kept != s.Provider.Capabilities().RenameKeepsAddress && want != "" {
+		kept := slices.ContainsFunc(o.Aliases, func(a string) bool { return strings.HasSuffix(a, "@"+s.Domain) })
+		if want != "" && kept != s.Provider.Capabilities().RenameKeepsAddress {
 			t.Errorf("aliases after a rename = %v, and RenameKeepsAddress = %v", o.Aliases, !kept)
 		}
 	}
-	// And back: the old name is its own alias now, where renames keep it.
+	// The reverse rename takes the old name, which is the object's own alias where renames keep it.
 	s.want(userRef(anchor(1)), "ann")
 	s.want(groupRef(anchor(2)), "staff")
 	s.settled()

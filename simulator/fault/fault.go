@@ -1,5 +1,5 @@
-// Package fault decides which calls of a simulated tenant go wrong, and how. Both simulators use it; each of them
-// words the refusals in its vendor's form.
+// Package fault decides which calls of a simulated tenant go wrong, and how. Both simulators use it. Each of them
+// formulates refusals in its vendor's form.
 package fault
 
 import (
@@ -21,59 +21,61 @@ type Effect uint8
 const (
 	// Refuse answers Status, Code and Message instead of doing anything.
 	Refuse Effect = iota
-	// Drop closes the connection before anything is done. (Go's HTTP client repeats a GET by itself when that
-	// happens on a connection which it has used before: two such faults in a row reach its caller.)
+	// Drop closes the connection before anything is done. Go's HTTP client repeats a GET by itself when that happens
+	// on a connection that it has used before. Its caller sees the error only after two such faults in a row.
 	Drop
-	// LoseAnswer does what was asked and closes the connection without an answer.
+	// LoseAnswer carries out the request and closes the connection without an answer.
 	LoseAnswer
-	// TruncateAnswer does what was asked and closes the connection in the middle of the answer's body.
+	// TruncateAnswer carries out the request and closes the connection in the middle of the answer's body.
 	TruncateAnswer
 	// Delay waits for Fault.Delay before anything is done.
 	Delay
-	// ShortPage answers a list with the first half of a page and says that it is the last one.
+	// ShortPage answers a list with the first half of a page and marks it as the last one.
 	ShortPage
-	// EmptyList answers a list with nothing in it.
+	// EmptyList answers a list request with an empty list.
 	EmptyList
 )
 
-// Scope is where a fault strikes.
+// Scope selects the requests that a fault matches.
 type Scope uint8
 
 // The scopes. Google Workspace has no batches here.
 const (
-	// Anywhere is requests of their own and items of batches.
+	// Anywhere matches separate requests and items of batches.
 	Anywhere Scope = iota
-	// Alone is requests of their own, batches among them.
+	// Alone matches separate requests, including whole batches.
 	Alone
-	// InBatch is items of batches.
+	// InBatch matches items of batches.
 	InBatch
 )
 
-// Fault is one thing that goes wrong. Of several that match a call, the first one strikes.
+// Fault is one failure. Of several faults that match a call, the first one applies.
 type Fault struct {
-	// Method is the method's name in the simulator; it may be a pattern of path.Match, "directory.members.*". Empty is
-	// every method but the sign-in, which only its full name matches.
+	// Method is the method's name in the simulator, or a pattern of path.Match such as "directory.members.*". Empty
+	// matches every method except the sign-in, which only its full name matches.
 	Method string
-	// Scope narrows the fault to batches, or away from them.
+	// Scope limits the fault to items of batches, or to separate requests.
 	Scope Scope
-	// Key narrows the fault to calls whose URL path contains it, and Body to those whose body contains it, both
-	// without regard to case. A refused object is both: its creation has its name in the body.
+	// Key limits the fault to calls with a URL path that contains it, and Body to those with a body that contains it.
+	// Both ignore letter case. To refuse one object in every call takes both, because its creation has the name in
+	// the body.
 	Key, Body string
-	// Nth is the first matching call that the fault strikes, counted from 1; 0 is the first.
+	// Nth is the number of the first matching call that the fault applies to, counted from 1. Zero means 1.
 	Nth int
-	// Times is how many calls it strikes; 0 is every one from then on.
+	// Times is the number of calls that the fault applies to. Zero means all calls from then on.
 	Times int
-	// Probability of striking, when not zero. The draw depends on the seed and the count of matching calls alone.
+	// Probability is the chance that the fault applies to a call, when not zero. It depends only on the seed and the
+	// count of matching calls.
 	Probability float64
 
-	// Effect is what happens.
+	// Effect is the kind of failure.
 	Effect Effect
-	// Status of a Refuse; 503 when zero.
+	// Status is the HTTP status of a Refuse. Zero means 503.
 	Status int
-	// Code of a Refuse: Graph's error code, Google's reason, the OAuth error of a sign-in. One that goes with the status
-	// when empty.
+	// Code is the error code of a Refuse, which is Graph's error code, Google's reason, or the OAuth error of a
+	// sign-in. Empty selects a code that fits the status.
 	Code string
-	// Message of a Refuse; one that goes with the status when empty.
+	// Message is the message of a Refuse. Empty selects a message that fits the status.
 	Message string
 	// RetryAfter is sent with a Refuse when not zero.
 	RetryAfter time.Duration
@@ -81,19 +83,19 @@ type Fault struct {
 	Delay time.Duration
 }
 
-// Call is what a fault may match.
+// Call describes a call to be matched.
 type Call struct {
 	Method, Path string
 	Body         []byte
-	// Item says that the call came in a batch.
+	// Item is set for an item of a batch.
 	Item bool
 }
 
-// Set holds the faults of one tenant. It is safe for concurrent use; Seed and SignIn are set before.
+// Set holds the faults of one tenant. It is safe for concurrent use. Seed and SignIn must be set before use.
 type Set struct {
 	// Seed makes the faults with a probability repeatable.
 	Seed uint64
-	// SignIn is the method that only its full name matches.
+	// SignIn is the method that only its full name matches, never a pattern.
 	SignIn string
 
 	mu    sync.Mutex
@@ -107,7 +109,7 @@ type rule struct {
 	struck       int
 }
 
-// Inject adds faults; each begins to count matching calls now.
+// Inject adds faults. Each counts matching calls from now on.
 func (s *Set) Inject(faults ...Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -124,7 +126,7 @@ func (s *Set) Clear() {
 	s.rules = nil
 }
 
-// Next counts a call and returns the fault that it meets, or nil.
+// Next counts a call and returns the fault that applies to it, or nil.
 func (s *Set) Next(c Call) *Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -165,7 +167,7 @@ func (r *rule) strikes(seed uint64) bool {
 	return r.Probability == 0 || Draw(seed, r.number, r.seen) < r.Probability
 }
 
-// Draw returns a number in [0,1) that depends on its arguments alone.
+// Draw returns a number in [0,1) that depends only on its arguments.
 func Draw(numbers ...uint64) float64 {
 	h := fnv.New64a()
 	for _, n := range numbers {
@@ -174,17 +176,17 @@ func Draw(numbers ...uint64) float64 {
 			n >>= 8
 		}
 	}
-	x := h.Sum64() // FNV alone is weak in its high bits; this is the finalizer of MurmurHash3
+	x := h.Sum64() // The finalizer of MurmurHash3, because the high bits of FNV alone are weak.
 	x = (x ^ x>>33) * 0xff51afd7ed558ccd
 	x = (x ^ x>>33) * 0xc4ceb9fe1a85ec53
 	return float64((x^x>>33)>>11) / math.Exp2(53)
 }
 
-// Truncate announces a whole body, sends half of it and closes the connection.
+// Truncate announces a complete body, sends half of it and closes the connection.
 func Truncate(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	_, _ = w.Write(body[:len(body)/2])
-	_ = http.NewResponseController(w).Flush() // so that the first half arrives; the rest never does
+	_ = http.NewResponseController(w).Flush() // The client receives the first half.
 	panic(http.ErrAbortHandler)
 }

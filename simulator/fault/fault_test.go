@@ -6,7 +6,7 @@ import (
 	"rollcall/simulator/fault"
 )
 
-// TestMatching: a fault strikes the calls that it names and no others.
+// TestMatching checks that a fault applies to exactly the calls that it names.
 func TestMatching(t *testing.T) {
 	t.Parallel()
 	insert := fault.Call{Method: "users.insert", Path: "/users", Body: []byte(`{"primaryEmail":"J1@example.com"}`)}
