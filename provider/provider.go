@@ -34,7 +34,7 @@ type Restorer interface {
 	Deleted(ctx context.Context) ([]plan.Deleted, error)
 }
 
-// ErrSuperseded is wrapped by the error of a change whose entry has a newer version than the plan was made from. The
+// ErrSuperseded is wrapped by the error of a change that was planned for an older version of its entry. The
 // change is not a failure. It is planned again from a new read.
 var ErrSuperseded = errors.New("a newer version of the entry was written")
 

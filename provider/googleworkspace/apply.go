@@ -12,7 +12,7 @@ import (
 	"rollcall/provider"
 )
 
-// Apply implements provider.Provider. It carries out one change after the other.
+// Apply implements provider.Provider. It carries out the changes one after the other.
 func (p *Provider) Apply(ctx context.Context, batch []plan.Change) []provider.Result {
 	results := make([]provider.Result, len(batch))
 	for i := range batch {
@@ -25,7 +25,7 @@ func (p *Provider) Apply(ctx context.Context, batch []plan.Change) []provider.Re
 	return results
 }
 
-// outcome is what a change came to, besides its error.
+// outcome is the result of a change, besides its error.
 type outcome struct {
 	remoteID string
 	note     string
@@ -53,7 +53,7 @@ func (p *Provider) carryOut(ctx context.Context, c *plan.Change) (outcome, error
 	return p.changeUser(ctx, c)
 }
 
-// newAddress returns the address that a change gives the object; "" where it leaves it alone.
+// newAddress returns the new address of the object, or "" if the change keeps the address.
 func newAddress(c *plan.Change) string {
 	if slices.ContainsFunc(c.Fields, func(f plan.FieldChange) bool { return f.Name == plan.AddressField }) {
 		return c.Address
@@ -61,7 +61,7 @@ func newAddress(c *plan.Change) string {
 	return ""
 }
 
-// code returns the status and the reason that Google answered, or zero.
+// code returns the status and the reason of Google's answer, or zero values.
 func code(err error) (status int, reason string) {
 	if a, ok := errors.AsType[*answer](err); ok {
 		return a.code, a.reason
@@ -69,29 +69,32 @@ func code(err error) (status int, reason string) {
 	return 0, ""
 }
 
-// callAs is call for a method whose errors mean something else in its circumstances; retell sees the classified error
+// callAs makes a call with errors that have a special meaning in its context. reclassify gets the classified error
 // before the Caller does.
-func (p *Provider) callAs(ctx context.Context, op string, retell func(error) error, fn func(context.Context) error) error {
+func (p *Provider) callAs(
+	ctx context.Context, op string, reclassify func(error) error, fn func(context.Context) error,
+) error {
 	err := p.call(ctx, op, func(ctx context.Context) error {
 		if err := classify(ctx, op, fn(ctx)); err != nil {
-			return retell(err)
+			return reclassify(err)
 		}
 		return nil
 	})
-	if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind == fault.Unavailable && fault.KindOf(e.Err) == fault.NotFound {
-		return fault.New(fault.NotFound, "", e.Err) // Patience did not help.
+	e, ok := errors.AsType[*fault.Error](err)
+	if ok && e.Kind == fault.Unavailable && fault.KindOf(e.Err) == fault.NotFound {
+		return fault.New(fault.NotFound, "", e.Err) // The repetitions did not help.
 	}
 	return err
 }
 
-// patience is how often a 404 is tried again. A new object shows everywhere after some seconds, and until then no worker
-// can tell it from an object that is gone.
+// patience is how often a request is repeated after a 404. A new object becomes visible everywhere after some
+// seconds. Until then no worker can distinguish it from a deleted object.
 const patience = 3
 
-// settling returns a function that makes errors Unavailable that a little patience cures: a 404, unless gone says that it
-// is an answer, and a 409 of a write that takes no address, since the address may just have been changed.
+// settling returns a function that makes temporary errors Unavailable. These are a 404, unless gone is set, which
+// makes 404 an answer, and a 409 to a write without an address. Such a 409 can follow a recent change of the address.
 func settling(takesAddress, gone bool) func(error) error {
-	patient := patiently()
+	patient := retryMissing()
 	return func(err error) error {
 		status, _ := code(err)
 		switch {
@@ -104,24 +107,24 @@ func settling(takesAddress, gone bool) func(error) error {
 	}
 }
 
-// patiently returns a function that makes the first errors that are NotFound Unavailable.
-func patiently() func(error) error {
+// retryMissing returns a function that makes the first NotFound errors Unavailable.
+func retryMissing() func(error) error {
 	left := patience
 	return func(err error) error {
 		if fault.KindOf(err) != fault.NotFound || left == 0 {
 			return err
 		}
 		left--
-		return fault.Errorf(fault.Unavailable, "not there, or not yet everywhere: %w", err)
+		return fault.Errorf(fault.Unavailable, "not found, or not yet visible everywhere: %w", err)
 	}
 }
 
-// gone is the error for an object that the ledger knows and Google does not show.
+// gone returns the error for an object that is in the ledger and not at Google.
 func gone(c *plan.Change) error {
-	return fault.Errorf(fault.NotFound, "%s %s is not there", c.Kind, c.RemoteID)
+	return fault.Errorf(fault.NotFound, "%s %s does not exist", c.Kind, c.RemoteID)
 }
 
-// carries refuses an object that does not carry one of the wanted anchors.
+// carries returns an error unless the object carries one of the wanted anchors.
 func carries(c *plan.Change, anchors []string, want ...directory.ID) error {
 	id, problem := one(anchors)
 	switch {
@@ -135,7 +138,7 @@ func carries(c *plan.Change, anchors []string, want ...directory.ID) error {
 	return fault.Errorf(fault.Conflict, "%s %s carries the anchor of another entry (%s)", c.Kind, c.RemoteID, id)
 }
 
-// unprotected refuses to take over or to harm an object that is protected.
+// unprotected returns an error for an object that is protected.
 func unprotected(c *plan.Change, why string) error {
 	if why == "" {
 		return nil

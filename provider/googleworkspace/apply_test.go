@@ -19,8 +19,10 @@ func TestCreatedUserIsReadBack(t *testing.T) {
 	id := w.must(newUser("u1", "liz@example.com"))
 	got := w.object(id)
 	want := plan.Object{
-		Ref: user("u1"), RemoteID: id, Address: "liz@example.com", Aliases: []string{"liz@example.com.test-google-a.com"}, Active: true,
-		Fields: directory.Attributes{{Name: "name.familyName", Values: []string{"Smith"}}, {Name: "name.givenName", Values: []string{"Liz"}}},
+		Ref: user("u1"), RemoteID: id, Address: "liz@example.com", Aliases: []string{"liz@example.com.test-google-a.com"},
+		Active: true,
+		Fields: directory.Attributes{{Name: "name.familyName", Values: []string{"Smith"}},
+			{Name: "name.givenName", Values: []string{"Liz"}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("read back (-want +got):\n%s", diff)

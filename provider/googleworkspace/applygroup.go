@@ -30,7 +30,7 @@ func (p *Provider) changeGroup(ctx context.Context, c *plan.Change) (outcome, er
 	return outcome{}, fault.Errorf(fault.Internal, "%s of a group", c.Op)
 }
 
-// setGroup puts changed fields into a request; the address is not among them.
+// setGroup puts changed fields, without the address, into a request.
 func setGroup(body *admin.Group, fields []plan.FieldChange) error {
 	for _, f := range fields {
 		value, goName := after(f), ""
@@ -42,7 +42,7 @@ func setGroup(body *admin.Group, fields []plan.FieldChange) error {
 		case "description":
 			body.Description, goName = value, "Description"
 		default:
-			return fault.Errorf(fault.Invalid, "%q is no field of a Google group", f.Name)
+			return fault.Errorf(fault.Invalid, "Google groups have no field %q", f.Name)
 		}
 		if value == "" {
 			body.ForceSendFields = append(body.ForceSendFields, goName)
@@ -75,7 +75,7 @@ func (p *Provider) createGroup(ctx context.Context, c *plan.Change) (outcome, er
 	return p.taken(ctx, c, attempts > 1)
 }
 
-// claimGroup puts our anchor on a group, beside the external ids of others.
+// claimGroup puts our anchor on a group and keeps the external ids of other systems.
 func (p *Provider) claimGroup(ctx context.Context, c *plan.Change) error {
 	g, found, err := p.getGroup(ctx, c.RemoteID)
 	if err != nil {
@@ -98,8 +98,8 @@ func (p *Provider) claimGroup(ctx context.Context, c *plan.Change) error {
 	return p.patchGroup(ctx, c, body)
 }
 
-// patchGroup writes a group, and renames it where the change says so. It is groups.patch whose patch semantics the
-// reference states; of groups.update only the guide says that it leaves alone what is absent.
+// patchGroup writes a group, with its new address if the change has one. It uses groups.patch, because the reference
+// states its patch semantics. For groups.update only the guide says that missing fields are kept.
 func (p *Provider) patchGroup(ctx context.Context, c *plan.Change, body *admin.Group) error {
 	address := newAddress(c)
 	if address != "" {
@@ -127,7 +127,7 @@ func (p *Provider) patchCall(ctx context.Context, id string, body *admin.Group, 
 	})
 }
 
-// deleteGroup deletes a group of ours, for good: Google cannot bring groups back.
+// deleteGroup deletes a group of ours. Google cannot restore groups.
 func (p *Provider) deleteGroup(ctx context.Context, c *plan.Change) error {
 	g, found, err := p.ourGroup(ctx, c)
 	if err != nil || !found {
@@ -145,8 +145,8 @@ func (p *Provider) deleteGroup(ctx context.Context, c *plan.Change) error {
 	return nil
 }
 
-// ourGroup reads the group that a change takes something from, and refuses one that is not ours; found is false for one
-// that is gone.
+// ourGroup reads the group of a removal, and returns an error if the group is not ours. found is false if the group
+// does not exist.
 func (p *Provider) ourGroup(ctx context.Context, c *plan.Change) (g *admin.Group, found bool, err error) {
 	g, found, err = p.getGroup(ctx, c.RemoteID)
 	if err != nil {

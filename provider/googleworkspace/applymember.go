@@ -22,13 +22,13 @@ func (p *Provider) changeMember(ctx context.Context, c *plan.Change) (outcome, e
 	return outcome{}, p.removeMember(ctx, c)
 }
 
-// addMember makes an account a member. A member keeps its role.
+// addMember makes an account a member. An existing member keeps its role.
 func (p *Provider) addMember(ctx context.Context, c *plan.Change) error {
 	err := p.insertMember(ctx, c, &admin.Member{Id: c.MemberRemoteID, Role: "MEMBER"})
 	if fault.KindOf(err) != fault.Invalid || err == nil {
 		return err
 	}
-	// The reference calls the address required; clients in the field send the id, which needs no look-up.
+	// The reference calls the address required. In practice clients send the id, which needs no look-up.
 	address, lookUpErr := p.memberAddress(ctx, c)
 	if lookUpErr != nil || address == "" {
 		return err
@@ -58,7 +58,7 @@ func (p *Provider) memberAddress(ctx context.Context, c *plan.Change) (string, e
 	return o.Address, err
 }
 
-// removeMember ends a membership, whatever its role, in a group that is ours.
+// removeMember ends a membership of any role, in a group that is ours.
 func (p *Provider) removeMember(ctx context.Context, c *plan.Change) error {
 	if _, found, err := p.ourGroup(ctx, c); err != nil || !found {
 		return err
@@ -74,15 +74,18 @@ func (p *Provider) removeMember(ctx context.Context, c *plan.Change) error {
 	})
 }
 
-// alreadyMember reports whether an answer says that there is such a membership: by its reason or, where it has none, by
-// its text.
+// alreadyMember reports whether Google answered that the membership exists, by the reason or, without one, by the
+// text.
 func alreadyMember(err error) bool {
 	status, reason := code(err)
-	return status == http.StatusConflict && (reason == "duplicate" || reason == "" && strings.Contains(strings.ToLower(err.Error()), "already exists"))
+	if status != http.StatusConflict {
+		return false
+	}
+	return reason == "duplicate" || reason == "" && strings.Contains(strings.ToLower(err.Error()), "already exists")
 }
 
-// notMember reports whether an answer says that there is no such membership: 404, 412 for a deleted account, or 400
-// "Missing required field: memberKey" for an account that does not exist any more.
+// notMember reports whether Google answered that the membership does not exist. The answer is 404, 412 for a deleted
+// account, or 400 "Missing required field: memberKey" for an account that no longer exists.
 func notMember(err error) bool {
 	status, reason := code(err)
 	return fault.KindOf(err) == fault.NotFound ||

@@ -34,8 +34,8 @@ func (p *Provider) changeUser(ctx context.Context, c *plan.Change) (outcome, err
 	return outcome{}, fault.Errorf(fault.Internal, "%s of a user", c.Op)
 }
 
-// createUser makes an account with its anchor. An account that has the address and our anchor was made by an earlier
-// attempt, whose answer got lost.
+// createUser creates an account with its anchor. An account with the address and our anchor is the work of an earlier
+// attempt with a lost answer.
 func (p *Provider) createUser(ctx context.Context, c *plan.Change) (outcome, error) {
 	if err := p.checkDomain(ctx, c.Address); err != nil {
 		return outcome{}, err
@@ -66,7 +66,7 @@ func (p *Provider) createUser(ctx context.Context, c *plan.Change) (outcome, err
 	return p.taken(ctx, c, attempts > 1)
 }
 
-// read reads the user that a change is about, with what the change needs to know.
+// read reads the user of a change, with the fields that the change needs.
 func (p *Provider) read(ctx context.Context, c *plan.Change) (*admin.User, error) {
 	u, found, err := p.getUser(ctx, c.RemoteID, names(c.Fields))
 	if err == nil && !found {
@@ -83,7 +83,8 @@ func names(fields []plan.FieldChange) []string {
 	return out
 }
 
-// updateUser changes mapped fields. The account is read first only where an array changes: else Google merges.
+// updateUser changes mapped fields. The account is read first only where an array changes, because Google merges all
+// other fields.
 func (p *Provider) updateUser(ctx context.Context, c *plan.Change) error {
 	current := &admin.User{}
 	if touchesArrays(c.Fields) {
@@ -102,7 +103,8 @@ func (p *Provider) updateUser(ctx context.Context, c *plan.Change) error {
 	return p.putUser(ctx, c, e.seal(false))
 }
 
-// claimUser puts our anchor on an account: Adopt on one that has none, Reanchor on one that has an older one of ours.
+// claimUser puts our anchor on an account. Adopt expects an account without an anchor, Reanchor one with an older
+// anchor of ours.
 func (p *Provider) claimUser(ctx context.Context, c *plan.Change) error {
 	current, err := p.read(ctx, c)
 	if err != nil {
@@ -113,7 +115,7 @@ func (p *Provider) claimUser(ctx context.Context, c *plan.Change) error {
 	}
 	e := newEdit(current)
 	if err := carries(c, e.marks.anchors, c.ID, c.From); err != nil {
-		return err // From is empty for Adopt: no anchor.
+		return err // From is empty for Adopt, which allows no anchor.
 	}
 	e.marks.anchors = []string{string(c.ID)}
 	if err := e.set(c.Fields); err != nil {
@@ -122,7 +124,7 @@ func (p *Provider) claimUser(ctx context.Context, c *plan.Change) error {
 	return p.putUser(ctx, c, e.seal(true))
 }
 
-// putUser writes a user, and renames it where the change says so.
+// putUser writes a user, with its new address if the change has one.
 func (p *Provider) putUser(ctx context.Context, c *plan.Change, body *admin.User) error {
 	address := newAddress(c)
 	if address != "" {
@@ -154,20 +156,22 @@ func (p *Provider) updateCall(ctx context.Context, id string, body *admin.User, 
 	})
 }
 
-// refusedUser says why Google may refuse to change this one user: only a super administrator may change an administrator,
-// and a delegated administrator may be limited to an organizational unit.
+// refusedUser explains why Google refuses a change of this one user. Only a super administrator may change an
+// administrator, and a delegated administrator may be limited to an organizational unit.
 func (p *Provider) refusedUser(ctx context.Context, id string, err error) error {
 	u, found, getErr := p.getUser(ctx, id, nil)
 	if getErr == nil && found && (u.IsAdmin || u.IsDelegatedAdmin) {
-		return fault.Errorf(fault.Refused, "user %s is an administrator, which the delegated subject may not change: %w", id, err)
+		return fault.Errorf(fault.Refused, "user %s is an administrator, which the delegated subject may not change: %w",
+			id, err)
 	}
-	return fault.Errorf(fault.Refused, "Google refuses this change of user %s: the delegated subject's role may not reach this account: %w", id, err)
+	return fault.Errorf(fault.Refused,
+		"Google refuses this change of user %s: the delegated subject's role may not reach this account: %w", id, err)
 }
 
-// suspendUser blocks an account and marks it in one write. An account that is suspended already gets no mark, which would
-// claim a suspension that is not ours.
+// suspendUser suspends an account and marks it in one write. An account that is suspended already gets no mark,
+// because the mark would claim a suspension that is not ours.
 func (p *Provider) suspendUser(ctx context.Context, c *plan.Change) (outcome, error) {
-	current, err := p.harm(ctx, c)
+	current, err := p.readOurs(ctx, c)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -175,7 +179,8 @@ func (p *Provider) suspendUser(ctx context.Context, c *plan.Change) (outcome, er
 		if suspender(current, marksOf(current)) == plan.Us {
 			return outcome{}, nil
 		}
-		return outcome{foreign: true, note: "was already suspended in the tenant by another hand, which has to lift that"}, nil
+		return outcome{foreign: true,
+			note: "was already suspended in the tenant, not by Rollcall, and has to be restored there"}, nil
 	}
 	e := newEdit(current)
 	e.marks.suspended = p.now().UTC().Format(time.RFC3339)
@@ -198,7 +203,8 @@ func (p *Provider) restoreUser(ctx context.Context, c *plan.Change) (outcome, er
 		return outcome{}, nil
 	}
 	if current.Suspended && suspender(current, m) != plan.Us {
-		return outcome{}, fault.Errorf(fault.Conflict, "user %s was suspended in the tenant, not by us: it stays so", c.RemoteID)
+		return outcome{}, fault.Errorf(fault.Conflict,
+			"user %s was suspended in the tenant, not by Rollcall, and stays suspended", c.RemoteID)
 	}
 	e := newEdit(current)
 	e.marks.suspended = ""
@@ -207,9 +213,9 @@ func (p *Provider) restoreUser(ctx context.Context, c *plan.Change) (outcome, er
 	return outcome{}, p.putUser(ctx, c, body)
 }
 
-// deleteUser deletes an account. Google can bring it back for twenty days.
+// deleteUser deletes an account. Google can restore it for twenty days.
 func (p *Provider) deleteUser(ctx context.Context, c *plan.Change) (outcome, error) {
-	if _, err := p.harm(ctx, c); err != nil {
+	if _, err := p.readOurs(ctx, c); err != nil {
 		if fault.KindOf(err) == fault.NotFound {
 			return outcome{}, nil
 		}
@@ -227,8 +233,8 @@ func (p *Provider) deleteUser(ctx context.Context, c *plan.Change) (outcome, err
 	return outcome{}, err
 }
 
-// harm reads a user that is about to lose something, and refuses one that is not ours to take from.
-func (p *Provider) harm(ctx context.Context, c *plan.Change) (*admin.User, error) {
+// readOurs reads a user that a change suspends or deletes, and returns an error if the user is protected or not ours.
+func (p *Provider) readOurs(ctx context.Context, c *plan.Change) (*admin.User, error) {
 	current, err := p.read(ctx, c)
 	if err != nil {
 		return nil, err
@@ -239,11 +245,12 @@ func (p *Provider) harm(ctx context.Context, c *plan.Change) (*admin.User, error
 	return current, unprotected(c, p.protectsUser(current))
 }
 
-// undeleteWithin is how long Google keeps a deleted user (developers.google.com/workspace/admin/directory, "Restore a user").
+// undeleteWithin is how long Google keeps a deleted user (developers.google.com/workspace/admin/directory, "Restore a
+// user").
 const undeleteWithin = 20 * 24 * time.Hour
 
-// undeleteUser brings a deleted account back, with its id, its anchor and what it owned, and then sets the fields of the
-// change. users.undelete itself takes nothing but the organizational unit.
+// undeleteUser restores a deleted account with its id, its anchor and its data, and then sets the fields of the
+// change. users.undelete itself accepts only the organizational unit.
 func (p *Provider) undeleteUser(ctx context.Context, c *plan.Change) (outcome, error) {
 	where := ""
 	for _, f := range c.Fields {
@@ -258,18 +265,20 @@ func (p *Provider) undeleteUser(ctx context.Context, c *plan.Change) (outcome, e
 	switch status, _ := code(undeleted); {
 	case undeleted == nil:
 	case status == http.StatusConflict:
-		return outcome{}, fault.Errorf(fault.Conflict, "the deleted user %s cannot be restored while another object has its old address: %w", c.RemoteID, undeleted)
+		return outcome{}, fault.Errorf(fault.Conflict,
+			"the deleted user %s cannot be restored while another object has its old address: %w", c.RemoteID, undeleted)
 	case fault.KindOf(undeleted) != fault.NotFound && fault.KindOf(undeleted) != fault.Invalid:
 		return outcome{}, undeleted
 	}
 	var current *admin.User
-	err := p.callAs(ctx, "users.get", patiently(), func(ctx context.Context) (err error) {
+	err := p.callAs(ctx, "users.get", retryMissing(), func(ctx context.Context) (err error) {
 		current, err = p.api.Users.Get(c.RemoteID).Projection("basic").Fields(selection(names(c.Fields))).Context(ctx).Do()
 		return err
 	})
 	switch {
 	case err != nil && undeleted != nil && fault.KindOf(err) == fault.NotFound:
-		return outcome{}, fault.Errorf(fault.Invalid, "user %s is gone for good: Google keeps deleted users for 20 days", c.RemoteID)
+		return outcome{}, fault.Errorf(fault.Invalid,
+			"user %s cannot be restored any more, because Google keeps deleted users for 20 days", c.RemoteID)
 	case err != nil:
 		return outcome{}, err
 	}
@@ -281,7 +290,8 @@ func (p *Provider) undeleteUser(ctx context.Context, c *plan.Change) (outcome, e
 		return outcome{}, err
 	}
 	suspend := c.Inactive && !current.Suspended
-	lift := !c.Inactive && current.Suspended && suspender(current, e.marks) == plan.Us // A suspension that is not ours stays.
+	// A suspension that is not ours stays.
+	lift := !c.Inactive && current.Suspended && suspender(current, e.marks) == plan.Us
 	switch {
 	case suspend:
 		e.marks.suspended = p.now().UTC().Format(time.RFC3339)
@@ -295,10 +305,10 @@ func (p *Provider) undeleteUser(ctx context.Context, c *plan.Change) (outcome, e
 	return outcome{note: "restored from the deleted users"}, p.putUser(ctx, c, to)
 }
 
-// newPassword returns a password that is not kept: people sign in by SSO, or reset it. It has 240 random bits, and
-// each class of characters that a password policy may ask for; Google takes 8 to 100 characters.
+// newPassword returns a random password that is stored nowhere. People sign in by SSO, or reset it. The password has
+// 240 random bits and each class of characters that a password policy may require. Google takes 8 to 100 characters.
 func newPassword() string {
 	secret := make([]byte, 30)
-	_, _ = rand.Read(secret) // It never fails: crypto/rand ends the program instead.
+	_, _ = rand.Read(secret) // It never fails; crypto/rand ends the program instead.
 	return "aA1-" + base64.RawURLEncoding.EncodeToString(secret)
 }

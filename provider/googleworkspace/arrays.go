@@ -10,7 +10,7 @@ import (
 	"rollcall/plan"
 )
 
-// candidates returns the elements that may be the slot's, the preferred ones first.
+// candidates returns the elements that match the slot, the preferred ones first.
 func (s slot) candidates(list []map[string]any) []int {
 	var out []int
 	for i, e := range list {
@@ -32,7 +32,7 @@ func (s slot) candidates(list []map[string]any) []int {
 	return out
 }
 
-// ours returns the element that holds the value with our digest, or -1.
+// ours returns the element with the value of our digest, or -1.
 func (s slot) ours(list []map[string]any, owned string) int {
 	if owned == "" {
 		return -1
@@ -45,7 +45,7 @@ func (s slot) ours(list []map[string]any, owned string) int {
 	return -1
 }
 
-// place returns the element that a value of ours goes into, or -1 for a new one.
+// place returns the element that a value of ours replaces, or -1 for a new element.
 func (s slot) place(list []map[string]any, owned, value string) int {
 	if i := s.ours(list, owned); i >= 0 {
 		return i
@@ -62,7 +62,7 @@ func (s slot) place(list []map[string]any, owned, value string) int {
 	return -1
 }
 
-// write returns the list with the slot's value, without changing the elements of the old one.
+// write returns the list with the slot's value. It does not modify the elements of the old list.
 func (s slot) write(list []map[string]any, owned, value string) []map[string]any {
 	list = slices.Clone(list)
 	if value != "" {
@@ -77,7 +77,7 @@ func (s slot) write(list []map[string]any, owned, value string) []map[string]any
 	}
 	i := s.ours(list, owned)
 	if i < 0 {
-		return list // What is there is somebody else's.
+		return list // The elements are foreign.
 	}
 	list[i] = maps.Clone(list[i])
 	delete(list[i], s.member)
@@ -87,19 +87,20 @@ func (s slot) write(list []map[string]any, owned, value string) []map[string]any
 	return list
 }
 
-// hollow reports whether nothing but the frame of an element is left.
+// hollow reports whether an element has nothing left besides its type and flags.
 func (s slot) hollow(e map[string]any) bool {
 	for name, v := range e {
-		if _, frame := s.base[name]; !frame && name != "type" && name != "customType" && name != "primary" && v != "" && v != nil {
+		_, isBase := s.base[name]
+		if !isBase && name != "type" && name != "customType" && name != "primary" && v != "" && v != nil {
 			return false
 		}
 	}
 	return true
 }
 
-// edit collects one write of a user: fields, arrays and marks, over the account as it was read.
+// edit collects one write of a user, with fields, arrays and marks, on top of the account as it was read.
 type edit struct {
-	current *admin.User // as read; empty for one that is created
+	current *admin.User // as read; empty for a new account
 	body    *admin.User
 	marks   marks
 	lists   map[string][]map[string]any // arrays that change
@@ -108,7 +109,7 @@ type edit struct {
 func newEdit(current *admin.User) *edit {
 	e := &edit{current: current, body: &admin.User{}, marks: marksOf(current), lists: map[string][]map[string]any{}}
 	if !current.Suspended {
-		e.marks.suspended = "" // Somebody lifted our suspension: the mark must not speak for a later one.
+		e.marks.suspended = "" // The mark of a lifted suspension must not claim a later one.
 	}
 	return e
 }
@@ -120,7 +121,7 @@ func (e *edit) list(array string) []map[string]any {
 	return elements(*arrays[array].at(e.current))
 }
 
-// set puts the changed fields into the write; the address is not among them.
+// set puts the changed fields, without the address, into the write.
 func (e *edit) set(fields []plan.FieldChange) error {
 	for _, f := range fields {
 		value := after(f)
@@ -133,7 +134,7 @@ func (e *edit) set(fields []plan.FieldChange) error {
 		}
 		s, ok := slots[f.Name]
 		if !ok {
-			return fault.Errorf(fault.Invalid, "%q is no field of a Google user", f.Name)
+			return fault.Errorf(fault.Invalid, "Google users have no field %q", f.Name)
 		}
 		e.lists[s.array] = s.write(e.list(s.array), e.marks.owned[f.Name], value)
 		if delete(e.marks.owned, f.Name); value != "" {
@@ -143,7 +144,7 @@ func (e *edit) set(fields []plan.FieldChange) error {
 	return nil
 }
 
-// seal puts the arrays into the body: foreign elements as they were read, and ours. Marks are written with them.
+// seal puts the arrays, with foreign elements as they were read, into the body. Marks are written with them.
 func (e *edit) seal(withMarks bool) *admin.User {
 	if withMarks || len(e.lists) > 0 {
 		var foreign []map[string]any

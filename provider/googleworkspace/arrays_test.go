@@ -26,7 +26,8 @@ func (w *world) list(id, name string) []any {
 	}
 	var out []any
 	for _, e := range all {
-		if o := e.(map[string]any); o["customType"] != "rollcall" && o["customType"] != "rollcall_suspended" && o["customType"] != "rollcall_fields" {
+		if o := e.(map[string]any); o["customType"] != "rollcall" && o["customType"] != "rollcall_suspended" &&
+			o["customType"] != "rollcall_fields" {
 			out = append(out, o)
 		}
 	}
@@ -42,16 +43,17 @@ func (w *world) edit(id string, fields map[string]any) {
 
 type element = map[string]any
 
-// TestForeignElementsSurvive is law 7: what an administrator put into an array survives every write, with members that
-// this program knows nothing of, and is no difference.
+// TestForeignElementsSurvive checks law 7. An administrator's element in an array survives every write, with members
+// unknown to this program, and is not reported as a difference.
 func TestForeignElementsSurvive(t *testing.T) {
 	t.Parallel()
 	s := mapUsers("phones.work", "phones.mobile", "externalIds.organization", "organizations.title")
-	s.unchecked = true // The discovery document does not know the members that the administrator uses below.
+	s.unchecked = true // The members that the administrator uses below are not in the discovery document.
 	w := open(t, s)
 	id := w.must(newUser("u1", "liz@example.com", "phones.work", "+49 30 1", "externalIds.organization", "4711"))
 	phones := []any{
-		element{"type": "work", "value": "+49 30 1"}, element{"type": "home", "value": "+49 30 2", "note": "by the admin", "weight": 12345678},
+		element{"type": "work", "value": "+49 30 1"}, element{"type": "home", "value": "+49 30 2", "note": "by the admin",
+			"weight": 12345678},
 		element{"type": "work", "value": "+49 30 3", "primary": true}, element{"type": "mobile", "value": "+49 170 1"},
 	}
 	ids := []any{
@@ -62,7 +64,9 @@ func TestForeignElementsSurvive(t *testing.T) {
 	w.edit(id, map[string]any{"phones": phones, "externalIds": append(ids[:3:3], marksOnly(u.Resource["externalIds"])...)})
 
 	got := w.object(id)
-	if n, m, e := got.Fields.Get("phones.work"), got.Fields.Values("phones.mobile"), got.Fields.Get("externalIds.organization"); n != "+49 30 1" || m != nil || e != "4711" {
+	n, m := got.Fields.Get("phones.work"), got.Fields.Values("phones.mobile")
+	e := got.Fields.Get("externalIds.organization")
+	if n != "+49 30 1" || m != nil || e != "4711" {
 		t.Errorf("fields = %+v, want ours alone", got.Fields)
 	}
 	w.must(change(plan.Update, user("u1"), id, "phones.work", "+49 30 9", "organizations.title", "Clerk"))
@@ -70,7 +74,8 @@ func TestForeignElementsSurvive(t *testing.T) {
 	w.must(change(plan.Restore, user("u1"), id))
 	w.must(change(plan.Update, user("u1"), id, "name.givenName", "Elisabeth"))
 	want := []any{
-		element{"type": "work", "value": "+49 30 9"}, element{"type": "home", "value": "+49 30 2", "note": "by the admin", "weight": 12345678.0},
+		element{"type": "work", "value": "+49 30 9"}, element{"type": "home", "value": "+49 30 2", "note": "by the admin",
+			"weight": 12345678.0},
 		element{"type": "work", "value": "+49 30 3", "primary": true}, element{"type": "mobile", "value": "+49 170 1"},
 	}
 	if diff := cmp.Diff(want, w.list(id, "phones")); diff != "" {
@@ -79,7 +84,7 @@ func TestForeignElementsSurvive(t *testing.T) {
 	if diff := cmp.Diff(ids, w.list(id, "externalIds")); diff != "" {
 		t.Errorf("externalIds (-want +got):\n%s", diff)
 	}
-	// Cleared: ours goes, the others stay.
+	// Our cleared elements are removed, and the others stay.
 	w.must(change(plan.Update, user("u1"), id, "phones.work", "", "phones.mobile", "", "externalIds.organization", ""))
 	if diff := cmp.Diff(want[1:], w.list(id, "phones")); diff != "" {
 		t.Errorf("phones after clearing ours (-want +got):\n%s", diff)
@@ -106,23 +111,29 @@ func TestSlots(t *testing.T) {
 		before, want              []any
 	}{
 		{"a phone goes beside another", "phones.work", "phones", "1",
-			[]any{element{"type": "work", "value": "0"}}, []any{element{"type": "work", "value": "0"}, element{"type": "work", "value": "1"}}},
+			[]any{element{"type": "work", "value": "0"}}, []any{element{"type": "work", "value": "0"},
+				element{"type": "work", "value": "1"}}},
 		{"a phone that is there becomes ours", "phones.work", "phones", "1",
-			[]any{element{"type": "work", "value": "1", "primary": true}}, []any{element{"type": "work", "value": "1", "primary": true}}},
+			[]any{element{"type": "work", "value": "1", "primary": true}},
+			[]any{element{"type": "work", "value": "1", "primary": true}}},
 		{"the employee ID has one place", "externalIds.organization", "externalIds", "1",
 			[]any{element{"type": "organization", "value": "0"}}, []any{element{"type": "organization", "value": "1"}}},
 		{"the manager has one place", "relations.manager", "relations", "boss@example.com",
 			[]any{element{"type": "spouse", "value": "x"}, element{"type": "manager", "value": "old@example.com"}},
 			[]any{element{"type": "spouse", "value": "x"}, element{"type": "manager", "value": "boss@example.com"}}},
 		{"the address keeps its other parts", "addresses.work", "addresses", "Main Street 1",
-			[]any{element{"type": "work", "formatted": "Old", "country": "DE"}}, []any{element{"type": "work", "formatted": "Main Street 1", "country": "DE"}}},
+			[]any{element{"type": "work", "formatted": "Old", "country": "DE"}},
+			[]any{element{"type": "work", "formatted": "Main Street 1", "country": "DE"}}},
 		{"the primary organization, wherever it stands", "organizations.title", "organizations", "Clerk",
-			[]any{element{"type": "work", "name": "Other"}, element{"type": "school", "primary": true, "name": "ACME", "fullTimeEquivalent": 50000}},
-			[]any{element{"type": "work", "name": "Other"}, element{"type": "school", "primary": true, "name": "ACME", "fullTimeEquivalent": 50000.0, "title": "Clerk"}}},
+			[]any{element{"type": "work", "name": "Other"},
+				element{"type": "school", "primary": true, "name": "ACME", "fullTimeEquivalent": 50000}},
+			[]any{element{"type": "work", "name": "Other"},
+				element{"type": "school", "primary": true, "name": "ACME", "fullTimeEquivalent": 50000.0, "title": "Clerk"}}},
 		{"a new organization is primary", "organizations.title", "organizations", "Clerk",
 			[]any{element{"type": "school", "name": "MIT"}},
 			[]any{element{"type": "school", "name": "MIT"}, element{"primary": true, "title": "Clerk", "customType": ""}}},
-		{"a new desk", "locations.floorName", "locations", "3", nil, []any{element{"type": "desk", "area": "desk", "floorName": "3"}}},
+		{"a new desk", "locations.floorName", "locations", "3", nil,
+			[]any{element{"type": "desk", "area": "desk", "floorName": "3"}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -148,7 +159,8 @@ func TestSlots(t *testing.T) {
 	}
 }
 
-// TestSeveralFieldsOfOneElement: title and department stand in the same organization, and go separately.
+// TestSeveralFieldsOfOneElement checks that title and department, which are in the same organization, are removed
+// separately.
 func TestSeveralFieldsOfOneElement(t *testing.T) {
 	t.Parallel()
 	w := open(t, mapUsers("organizations.title", "organizations.department"))
@@ -157,7 +169,8 @@ func TestSeveralFieldsOfOneElement(t *testing.T) {
 		t.Errorf("organizations = %v, want one", got)
 	}
 	w.must(change(plan.Update, user("u1"), id, "organizations.title", ""))
-	if o := w.object(id); o.Fields.Get("organizations.department") != "Sales" || o.Fields.Values("organizations.title") != nil {
+	if o := w.object(id); o.Fields.Get("organizations.department") != "Sales" ||
+		o.Fields.Values("organizations.title") != nil {
 		t.Errorf("fields = %+v, want the department alone", o.Fields)
 	}
 	w.must(change(plan.Update, user("u1"), id, "organizations.department", ""))
@@ -166,15 +179,18 @@ func TestSeveralFieldsOfOneElement(t *testing.T) {
 	}
 }
 
-// TestEveryFieldIsReadBack walks the list of fields.
+// TestEveryFieldIsReadBack covers the whole list of fields.
 func TestEveryFieldIsReadBack(t *testing.T) {
 	t.Parallel()
 	values := map[string]string{
-		"name.displayName": "Liz S.", "orgUnitPath": "/Staff", "recoveryEmail": "liz@home.example", "recoveryPhone": "+4930123456",
+		"name.displayName": "Liz S.", "orgUnitPath": "/Staff", "recoveryEmail": "liz@home.example",
+		"recoveryPhone":              "+4930123456",
 		"includeInGlobalAddressList": "false", "organizations.title": "Clerk", "organizations.department": "Sales",
-		"organizations.costCenter": "17", "organizations.description": "intern", "organizations.name": "ACME", "phones.work": "1",
+		"organizations.costCenter": "17", "organizations.description": "intern", "organizations.name": "ACME",
+		"phones.work":   "1",
 		"phones.mobile": "2", "phones.home": "3", "externalIds.organization": "4711", "relations.manager": "boss@example.com",
-		"addresses.work": "Main Street 1", "locations.buildingId": "B1", "locations.floorName": "3", "locations.deskCode": "3-12",
+		"addresses.work": "Main Street 1", "locations.buildingId": "B1", "locations.floorName": "3",
+		"locations.deskCode": "3-12",
 	}
 	var names, pairs []string
 	for name, value := range values {
@@ -195,14 +211,16 @@ func TestEveryFieldIsReadBack(t *testing.T) {
 	}
 	check()
 	values["includeInGlobalAddressList"], values["recoveryPhone"], values["locations.deskCode"] = "true", "", ""
-	w.must(change(plan.Update, user("u1"), id, "includeInGlobalAddressList", "true", "recoveryPhone", "", "locations.deskCode", ""))
+	w.must(change(plan.Update, user("u1"), id, "includeInGlobalAddressList", "true", "recoveryPhone", "",
+		"locations.deskCode", ""))
 	check()
 	if r := w.do(change(plan.Update, user("u1"), id, "shoeSize", "43")); kind(r.Err).String() != "invalid" {
 		t.Errorf("an unknown field = %v, want invalid", r.Err)
 	}
 }
 
-// TestStaleMarkIsRemoved: what somebody else lifted is forgotten with our next write of an array.
+// TestStaleMarkIsRemoved checks that the mark of a suspension that was lifted by hand is removed with our next write
+// of an array.
 func TestStaleMarkIsRemoved(t *testing.T) {
 	t.Parallel()
 	w := open(t, mapUsers("phones.work"))

@@ -20,10 +20,11 @@ import (
 	"rollcall/provider"
 )
 
-// tokenOp is the op of errors that concern the access token and not the call that needed it.
+// tokenOp is the op of errors of the access token, as opposed to the call that needed it.
 const tokenOp = "token"
 
-// tokens fetches access tokens with the service account's key and keeps the newest until it expires or is refused.
+// tokens fetches access tokens with the service account's key. It keeps the newest one until it expires or is
+// refused.
 type tokens struct {
 	mu     sync.Mutex
 	source oauth2.TokenSource
@@ -35,10 +36,10 @@ func newTokens(cfg Config, key []byte, base http.RoundTripper) (*tokens, error) 
 		Type string `json:"type"`
 	}
 	if err := json.Unmarshal(key, &kind); err != nil {
-		return nil, fmt.Errorf("is not the JSON key of a service account") // The parser's text may quote the key.
+		return nil, fmt.Errorf("is not the JSON key of a service account") // The parser's message may contain the key.
 	}
 	if kind.Type != "service_account" {
-		return nil, fmt.Errorf("holds credentials of type %q: want the JSON key of a service account", kind.Type)
+		return nil, fmt.Errorf("holds credentials of type %q, want the JSON key of a service account", kind.Type)
 	}
 	jwt, err := google.JWTConfigFromJSON(key, Scopes...)
 	if err != nil {
@@ -51,8 +52,9 @@ func newTokens(cfg Config, key []byte, base http.RoundTripper) (*tokens, error) 
 		return nil, fmt.Errorf("token_uri: %w", err)
 	}
 	jwt.Subject = cfg.DelegatedSubject
-	// The token request has no caller's context: it serves whoever comes next, too.
-	ctx := context.WithValue(context.Background(), oauth2.HTTPClient, &http.Client{Transport: base, Timeout: cfg.RequestTimeout})
+	// The token request does not use the caller's context, because the token also serves later callers.
+	ctx := context.WithValue(context.Background(), oauth2.HTTPClient,
+		&http.Client{Transport: base, Timeout: cfg.RequestTimeout})
 	return &tokens{source: sourceFunc(func() (*oauth2.Token, error) {
 		token, err := jwt.TokenSource(ctx).Token()
 		if err != nil {
@@ -62,7 +64,8 @@ func newTokens(cfg Config, key []byte, base http.RoundTripper) (*tokens, error) 
 	})}, nil
 }
 
-// readable reports whether the private key can be used: else every call would fail, and look like a network error.
+// readable reports whether the private key is valid. With an invalid key every call would fail with what seems a
+// network error.
 func readable(key []byte) bool {
 	block, _ := pem.Decode(key)
 	if block == nil {
@@ -94,8 +97,8 @@ func (t *tokens) get(refused *oauth2.Token) (*oauth2.Token, error) {
 	return token, nil
 }
 
-// transport signs requests. A token that is refused with 401 is replaced once: it may have been withdrawn before its
-// time.
+// transport signs requests. It replaces a token that is refused with 401 once, because a token may be revoked before
+// its expiry.
 type transport struct {
 	base   http.RoundTripper
 	tokens *tokens
@@ -149,10 +152,10 @@ func closeBody(req *http.Request) {
 	}
 }
 
-// classifyToken explains why there is no access token, and what to do about it.
+// classifyToken returns the reason for a missing access token, with advice.
 func classifyToken(err error, account, subject string) error {
 	r, ok := errors.AsType[*oauth2.RetrieveError](err)
-	if !ok { // The token endpoint was not reached, or said nothing that makes sense.
+	if !ok { // The token endpoint was not reached, or its answer is not valid.
 		return fault.New(fault.Unavailable, tokenOp, errors.New(clean(err.Error())))
 	}
 	var body struct {
@@ -161,27 +164,28 @@ func classifyToken(err error, account, subject string) error {
 	}
 	_ = json.Unmarshal(r.Body, &body)
 	status := r.Response.StatusCode
-	said := clean(strings.Trim(body.Code+": "+body.Description, ": "))
-	if said == "" {
-		said = fmt.Sprintf("%d %s", status, http.StatusText(status))
+	message := clean(strings.Trim(body.Code+": "+body.Description, ": "))
+	if message == "" {
+		message = fmt.Sprintf("%d %s", status, http.StatusText(status))
 	}
 	switch {
 	case status == http.StatusTooManyRequests:
-		return &fault.Error{Kind: fault.Throttled, Op: tokenOp, RetryAfter: provider.RetryAfter(r.Response.Header.Get("Retry-After"), time.Now()), Err: errors.New(said)}
+		retryAfter := provider.RetryAfter(r.Response.Header.Get("Retry-After"), time.Now())
+		return &fault.Error{Kind: fault.Throttled, Op: tokenOp, RetryAfter: retryAfter, Err: errors.New(message)}
 	case status >= 500 || status == http.StatusRequestTimeout:
-		return fault.New(fault.Unavailable, tokenOp, errors.New(said))
+		return fault.New(fault.Unavailable, tokenOp, errors.New(message))
 	}
-	return fault.New(fault.Denied, tokenOp, fmt.Errorf("%s: %s", said, advice(body.Code, account, subject)))
+	return fault.New(fault.Denied, tokenOp, fmt.Errorf("%s: %s", message, advice(body.Code, account, subject)))
 }
 
 func advice(code, account, subject string) string {
 	switch code {
 	case "unauthorized_client", "invalid_scope", "access_denied":
-		return fmt.Sprintf("in the admin console (Security, API controls, Domain-wide delegation) allow the client ID of %s these scopes: %s",
-			account, strings.Join(Scopes, ","))
+		return fmt.Sprintf("in the admin console (Security, API controls, Domain-wide delegation) allow the client ID of %s "+
+			"these scopes: %s", account, strings.Join(Scopes, ","))
 	case "invalid_grant":
-		return fmt.Sprintf("check that delegated_subject %s is an active administrator of this account, that the key of %s was not deleted, and that the clock of this machine is right",
-			subject, account)
+		return fmt.Sprintf("check that delegated_subject %s is an active administrator of this account, "+
+			"that the key of %s was not deleted, and that the clock of this machine is right", subject, account)
 	}
 	return fmt.Sprintf("check the key of %s in credentials_file", account)
 }

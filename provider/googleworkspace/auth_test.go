@@ -17,7 +17,7 @@ import (
 	simulator "rollcall/simulator/googleworkspace"
 )
 
-// keyFor returns a key file whose token endpoint is at url.
+// keyFor returns a key file with its token endpoint at url.
 func keyFor(t *testing.T, url string) []byte {
 	t.Helper()
 	key, err := simulator.New(simulator.Config{Key: sharedKey()}).CredentialsJSON(url)
@@ -27,12 +27,13 @@ func keyFor(t *testing.T, url string) []byte {
 	return key
 }
 
-// serve returns a Provider of a server of the test's own.
+// serve returns a Provider that uses the test's own server.
 func serve(t *testing.T, h http.HandlerFunc) *googleworkspace.Provider {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
-	p, err := googleworkspace.New(config(server.URL), googleworkspace.Options{Credentials: keyFor(t, server.URL), Transport: server.Client().Transport})
+	p, err := googleworkspace.New(config(server.URL),
+		googleworkspace.Options{Credentials: keyFor(t, server.URL), Transport: server.Client().Transport})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,9 +48,12 @@ func TestTokenErrors(t *testing.T) {
 		want   fault.Kind
 		says   []string
 	}{
-		{401, `{"error":"unauthorized_client","error_description":"Client is unauthorized to retrieve access tokens using this method, or client not authorized for any of the scopes requested."}`,
-			fault.Denied, []string{"unauthorized_client", "Domain-wide delegation", "admin.directory.group.member", "iam.gserviceaccount.com"}},
-		{400, `{"error":"invalid_grant","error_description":"Invalid email or User ID"}`, fault.Denied, []string{"invalid_grant", "admin@example.com", "clock"}},
+		{401, `{"error":"unauthorized_client","error_description":"Client is unauthorized to retrieve access ` +
+			`tokens using this method, or client not authorized for any of the scopes requested."}`,
+			fault.Denied, []string{"unauthorized_client", "Domain-wide delegation", "admin.directory.group.member",
+				"iam.gserviceaccount.com"}},
+		{400, `{"error":"invalid_grant","error_description":"Invalid email or User ID"}`, fault.Denied,
+			[]string{"invalid_grant", "admin@example.com", "clock"}},
 		{400, `{"error":"invalid_client"}`, fault.Denied, []string{"credentials_file"}},
 		{404, `not here`, fault.Denied, []string{"404 Not Found"}},
 		{429, `{}`, fault.Throttled, nil},
@@ -73,7 +77,8 @@ func TestTokenErrors(t *testing.T) {
 	}
 }
 
-// TestRefusedTokenIsReplacedOnce: a token may be withdrawn before its time; a second refusal is an answer.
+// TestRefusedTokenIsReplacedOnce checks that a first refusal of a token, which may have been revoked, leads to a new
+// one. A second refusal is final.
 func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -95,7 +100,8 @@ func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 		mu.Unlock()
 		w.WriteHeader(http.StatusUnauthorized)
 	})
-	if r := p.Apply(t.Context(), []plan.Change{change(plan.Update, user("u1"), "1", "name.givenName", "X")}); kind(r[0].Err) != fault.Denied {
+	c := change(plan.Update, user("u1"), "1", "name.givenName", "X")
+	if r := p.Apply(t.Context(), []plan.Change{c}); kind(r[0].Err) != fault.Denied {
 		t.Errorf("a token that is refused twice = %v, want denied", r[0].Err)
 	}
 	if calls != 2 {
@@ -103,7 +109,7 @@ func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 	}
 }
 
-// TestLeaksNoSecret: a remote side that echoes whatever it was sent finds none of it in our errors.
+// TestLeaksNoSecret checks that our errors contain no secret, even if the remote side echoes the whole request.
 func TestLeaksNoSecret(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -148,14 +154,16 @@ func TestLeaksNoSecret(t *testing.T) {
 	}
 }
 
-// TestTokenErrorLeaksNoAssertion: the signed assertion is as good as a password for an hour.
+// TestTokenErrorLeaksNoAssertion checks that errors do not contain the signed assertion, which is as good as a
+// password for an hour.
 func TestTokenErrorLeaksNoAssertion(t *testing.T) {
 	t.Parallel()
 	var assertion string
 	p := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		assertion = r.FormValue("assertion")
 		w.WriteHeader(http.StatusBadRequest)
-		_ = json.NewEncoder(w).Encode(map[string]string{"error": "invalid_grant", "error_description": "no good: " + assertion})
+		_ = json.NewEncoder(w).Encode(map[string]string{"error": "invalid_grant",
+			"error_description": "no good: " + assertion})
 	})
 	_, err := p.Check(t.Context())
 	if err == nil || assertion == "" || strings.Contains(err.Error(), assertion[:40]) {
@@ -163,10 +171,12 @@ func TestTokenErrorLeaksNoAssertion(t *testing.T) {
 	}
 }
 
-// TestRedirectsAreNotFollowed: they would carry the token to wherever they point.
+// TestRedirectsAreNotFollowed checks that a redirect cannot carry the token to another host.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
-	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") }))
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("the redirect was followed")
+	}))
 	t.Cleanup(elsewhere.Close)
 	p := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/token" {
@@ -180,7 +190,8 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-// TestOddAnswers: what something on the way made up is no list, and a list that never ends is an error.
+// TestOddAnswers checks that an answer made up by a proxy is not taken for a list, and that an endless list is an
+// error.
 func TestOddAnswers(t *testing.T) {
 	t.Parallel()
 	for name, users := range map[string]string{
@@ -223,13 +234,20 @@ func TestCheck(t *testing.T) {
 		faults []simulator.Fault
 		says   string
 	}{
-		{"a scope that is not delegated", setup{tenant: simulator.Config{Scopes: googleworkspace.Scopes[:2]}}, nil, "Domain-wide delegation"},
-		{"no such administrator", setup{config: func(c *googleworkspace.Config) { c.DelegatedSubject = "nobody@example.com" }}, nil, "nobody@example.com"},
-		{"a subject who is no administrator", setup{config: func(c *googleworkspace.Config) { c.DelegatedSubject = "user0000@example.com" }},
+		{"a scope that is not delegated", setup{tenant: simulator.Config{Scopes: googleworkspace.Scopes[:2]}}, nil,
+			"Domain-wide delegation"},
+		{"no such administrator",
+			setup{config: func(c *googleworkspace.Config) { c.DelegatedSubject = "nobody@example.com" }}, nil,
+			"nobody@example.com"},
+		{"a subject that is no administrator",
+			setup{config: func(c *googleworkspace.Config) { c.DelegatedSubject = "user0000@example.com" }},
 			nil, "administrator"},
-		{"another domain for groups", setup{config: func(c *googleworkspace.Config) { c.DefaultGroupEmailDomain = "example.net" }}, nil, "default_group_email_domain"},
+		{"another domain for groups",
+			setup{config: func(c *googleworkspace.Config) { c.DefaultGroupEmailDomain = "example.net" }}, nil,
+			"default_group_email_domain"},
 		{"no right to read groups", setup{}, []simulator.Fault{{
-			Method: "directory.groups.list", Effect: simulator.Refuse, Status: 403, Code: "forbidden", Message: "Not Authorized to access this resource/api",
+			Method: "directory.groups.list", Effect: simulator.Refuse, Status: 403, Code: "forbidden",
+			Message: "Not Authorized to access this resource/api",
 		}}, "the privilege Groups"},
 		{"the API is off", setup{}, []simulator.Fault{{
 			Effect: simulator.Refuse, Status: 403, Code: "accessNotConfigured", Message: "Access Not Configured",

@@ -12,12 +12,12 @@ import (
 	"rollcall/fault"
 )
 
-// Check tries what a run needs, without writing: an access token with every scope, the domains, the delegated
-// subject's rights, and a first page of users, groups and members. It returns a line for each thing that is right; the
-// error joins what is wrong, each with what to do about it.
+// Check tests the prerequisites of a run without writing. These are an access token with every scope, the domains,
+// the delegated subject's rights, and a first page of users, groups and members. It returns a line for each success.
+// The error joins the failures, each with advice.
 func (p *Provider) Check(ctx context.Context) ([]string, error) {
 	c := &check{p: p, ctx: ctx}
-	// The token is asked for with all scopes at once: an answer to the first call says that all are delegated.
+	// The token is requested with all scopes at once, so any answer to the first call shows that all are delegated.
 	if !c.domains() {
 		return c.good, errors.Join(c.bad...)
 	}
@@ -39,37 +39,41 @@ func (c *check) wrong(err error, advice string) {
 	c.bad = append(c.bad, fmt.Errorf("%w: %s", err, advice))
 }
 
-// domains reports whether it makes sense to go on.
+// domains checks the domains and reports whether further checks make sense.
 func (c *check) domains() bool {
 	names, err := c.p.readDomains(c.ctx)
 	if err != nil {
 		if e, ok := errors.AsType[*fault.Error](err); ok && e.Op == tokenOp {
-			c.bad = append(c.bad, err) // It has its advice in it.
+			c.bad = append(c.bad, err) // The error contains its advice.
 		} else {
-			c.wrong(err, "enable the Admin SDK API in the service account's project, and give the delegated subject an administrator role that may read domains")
+			c.wrong(err, "enable the Admin SDK API in the service account's project, "+
+				"and give the delegated subject an administrator role that may read domains")
 		}
 		return false
 	}
 	c.ok("access token with all scopes; verified domains: %s", strings.Join(names, ", "))
 	if d := c.p.cfg.DefaultGroupEmailDomain; !slices.Contains(names, d) {
-		c.bad = append(c.bad, fault.Errorf(fault.Invalid, "default_group_email_domain: %s is not a verified domain of this account", d))
+		c.bad = append(c.bad,
+			fault.Errorf(fault.Invalid, "default_group_email_domain: %s is not a verified domain of this account", d))
 	}
 	return true
 }
 
 func (c *check) subject() {
-	u, found, err := c.p.getUser(c.ctx, c.p.cfg.DelegatedSubject, nil)
+	subject := c.p.cfg.DelegatedSubject
+	u, found, err := c.p.getUser(c.ctx, subject, nil)
 	switch {
 	case err != nil:
 		c.wrong(err, "the delegated subject needs an administrator role that may read users")
 	case !found:
-		c.bad = append(c.bad, fault.Errorf(fault.Denied, "delegated_subject: there is no user %s", c.p.cfg.DelegatedSubject))
+		c.bad = append(c.bad, fault.Errorf(fault.Denied, "delegated_subject: the user %s does not exist", subject))
 	case !u.IsAdmin && !u.IsDelegatedAdmin:
-		c.bad = append(c.bad, fault.Errorf(fault.Denied, "delegated_subject: %s is no administrator", c.p.cfg.DelegatedSubject))
+		c.bad = append(c.bad, fault.Errorf(fault.Denied, "delegated_subject: %s is not an administrator", subject))
 	case u.IsAdmin:
-		c.ok("%s is a super administrator", c.p.cfg.DelegatedSubject)
+		c.ok("%s is a super administrator", subject)
 	default:
-		c.ok("%s is a delegated administrator: it needs the rights to read, create, update and delete users and groups", c.p.cfg.DelegatedSubject)
+		c.ok("%s is a delegated administrator; it needs the rights to read, create, update and delete users and groups",
+			subject)
 	}
 }
 

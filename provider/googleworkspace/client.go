@@ -18,30 +18,31 @@ var (
 	_ provider.Restorer = (*Provider)(nil)
 )
 
-// Scopes are what the service account must be allowed in the admin console (Security, API controls, Domain-wide
+// Scopes are the scopes to allow for the service account in the admin console (Security, API controls, Domain-wide
 // delegation).
 var Scopes = []string{
-	admin.AdminDirectoryUserScope, admin.AdminDirectoryGroupScope, admin.AdminDirectoryGroupMemberScope, admin.AdminDirectoryDomainReadonlyScope,
+	admin.AdminDirectoryUserScope, admin.AdminDirectoryGroupScope, admin.AdminDirectoryGroupMemberScope,
+	admin.AdminDirectoryDomainReadonlyScope,
 }
 
-// Caller decorates each call of the API: it may wait for quota before, and try again after, an error that is Throttled
-// or Unavailable. The op is the method, "users.insert".
+// Caller decorates each call of the API. It may wait for quota before the call, and may repeat a call with an error
+// that is Throttled or Unavailable. The op is the method, such as "users.insert".
 type Caller interface {
 	Call(ctx context.Context, op string, fn func(context.Context) error) error
 }
 
-// Options are what a Provider needs besides its configuration. The zero value works.
+// Options are the dependencies of a Provider besides its configuration. The zero value works.
 type Options struct {
-	// Credentials is the content of the key file; New reads Config.CredentialsFile when it is empty.
+	// Credentials is the content of the key file. If it is empty, New reads Config.CredentialsFile.
 	Credentials []byte
-	// Caller decorates each call; nil calls directly.
+	// Caller decorates each call. Nil makes calls directly.
 	Caller Caller
 	// Observe is called after every request with the HTTP status of the answer (zero without one) and the error. Nil
-	// discards it.
+	// discards requests.
 	Observe func(op string, status int, err error)
-	// Transport carries the requests; http.DefaultTransport when nil.
+	// Transport carries the requests. Nil means http.DefaultTransport.
 	Transport http.RoundTripper
-	// Now is the clock; time.Now when nil.
+	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 }
 
@@ -53,7 +54,7 @@ type Provider struct {
 	observe func(op string, status int, err error)
 	now     func() time.Time
 
-	userFields []string // that the mapping sets
+	userFields []string // set by the mapping
 	domains    domainCache
 }
 
@@ -80,7 +81,7 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	}
 	client := &http.Client{
 		Transport: &transport{base: base, tokens: tokens},
-		// A redirect would carry the access token to wherever it points.
+		// A redirect would carry the access token to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	api, err := admin.NewService(context.Background(), option.WithHTTPClient(client), option.WithEndpoint(cfg.Endpoint))
@@ -101,7 +102,7 @@ func (p *Provider) call(ctx context.Context, op string, fn func(context.Context)
 		timed, cancel := context.WithTimeout(ctx, p.cfg.RequestTimeout)
 		defer cancel()
 		err := classify(ctx, op, fn(timed))
-		p.tell(op, err)
+		p.report(op, err)
 		return err
 	}
 	if p.caller == nil {
@@ -110,8 +111,8 @@ func (p *Provider) call(ctx context.Context, op string, fn func(context.Context)
 	return p.caller.Call(ctx, op, once)
 }
 
-// tell tells the observer what became of a request.
-func (p *Provider) tell(op string, err error) {
+// report passes the outcome of a request to Options.Observe.
+func (p *Provider) report(op string, err error) {
 	if p.observe == nil {
 		return
 	}

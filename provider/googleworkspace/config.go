@@ -25,25 +25,25 @@ const (
 type Config struct {
 	provider.Settings `yaml:",inline"`
 
-	// DelegatedSubject is the administrator in whose name the service account acts.
+	// DelegatedSubject is the administrator that the service account impersonates.
 	DelegatedSubject string `yaml:"delegated_subject"`
 	// CredentialsFile is the JSON key of a service account with domain-wide delegation.
 	CredentialsFile string `yaml:"credentials_file"`
-	// Customer is the customerId of the account; my_customer by default.
+	// Customer is the customerId of the account. The default is my_customer.
 	Customer string `yaml:"customer"`
-	// DefaultGroupEmailDomain is the domain of the addresses that are made for groups.
+	// DefaultGroupEmailDomain is the domain of the addresses that are generated for groups.
 	DefaultGroupEmailDomain string `yaml:"default_group_email_domain"`
-	// Endpoint is the root of the API; plain http is for tests on this machine only.
+	// Endpoint is the root of the API. Plain http is only for tests on this machine.
 	Endpoint string `yaml:"endpoint"`
-	// MaxRequestsPerSecond is what all workers together may use of the quota; 39.2 by default.
+	// MaxRequestsPerSecond is the part of the quota that all workers together may use. The default is 39.2.
 	MaxRequestsPerSecond float64 `yaml:"max_requests_per_second"`
 }
 
-// UserCreatesPerSecond is how many users all workers together create. Google publishes 40 calls, and 10 new users in a domain,
-// a second; so a quarter of the calls may create users, also where the quota of the calls was raised.
+// UserCreatesPerSecond is the rate of new users over all workers. Google publishes 40 calls a second, and 10 new
+// users a second in a domain. So a quarter of the calls may create users, also where the quota of calls was raised.
 func (c *Config) UserCreatesPerSecond() float64 { return c.MaxRequestsPerSecond / 4 }
 
-// SetDefaults fills in what was left out.
+// SetDefaults fills in the fields that are not set.
 func (c *Config) SetDefaults() {
 	c.Settings.SetDefaults()
 	if c.Customer == "" {
@@ -62,7 +62,7 @@ func (c *Config) SetDefaults() {
 	c.DefaultGroupEmailDomain = strings.ToLower(strings.TrimSpace(c.DefaultGroupEmailDomain))
 }
 
-// Validate returns everything that is wrong as problem.Errors, the mappings included. It reads no file.
+// Validate returns every mistake, including those of the mappings, as problem.Errors. It reads no file.
 func (c Config) Validate() error {
 	c.SetDefaults()
 	errs := []error{c.Settings.Validate()}
@@ -72,7 +72,7 @@ func (c Config) Validate() error {
 	if c.DelegatedSubject == "" {
 		fail("delegated_subject", "is needed: the address of an administrator")
 	} else if a, err := mail.ParseAddress(c.DelegatedSubject); err != nil || a.Address != c.DelegatedSubject {
-		fail("delegated_subject", "%q is no address", c.DelegatedSubject)
+		fail("delegated_subject", "%q is not an address", c.DelegatedSubject)
 	}
 	if c.CredentialsFile == "" {
 		fail("credentials_file", "is needed: the JSON key of the service account")
@@ -102,11 +102,12 @@ func (c Config) Mapping() (*mapping.Mapping, error) {
 	})
 }
 
-// checkURL allows https anywhere and plain http on this machine: an access token never crosses a network in clear.
+// checkURL allows https anywhere and plain http on this machine, so that an access token never crosses a network in
+// clear.
 func checkURL(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" {
-		return fmt.Errorf("%q is no URL", s)
+		return fmt.Errorf("%q is not a URL", s)
 	}
 	ip := net.ParseIP(u.Hostname())
 	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()

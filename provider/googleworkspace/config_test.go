@@ -53,12 +53,14 @@ func TestConfig(t *testing.T) {
 		t.Errorf("Validate() = %v, want nil", err)
 	}
 	c.SetDefaults()
-	if c.DelegatedSubject != "admin@example.com" || c.Customer != "my_customer" || c.Endpoint != googleworkspace.DefaultEndpoint || !c.On() ||
+	if c.DelegatedSubject != "admin@example.com" || c.Customer != "my_customer" ||
+		c.Endpoint != googleworkspace.DefaultEndpoint || !c.On() ||
 		c.MaxRequestsPerSecond != 10 || c.RequestTimeout != 30*time.Second {
 		t.Errorf("config = %+v", c)
 	}
 	want := plan.Policy{
-		UserDeleteAction: plan.ActionDelete, GroupDeleteAction: plan.ActionDoNothing, DeleteAfter: 240 * time.Hour, Adoption: plan.AdoptByAddress,
+		UserDeleteAction: plan.ActionDelete, GroupDeleteAction: plan.ActionDoNothing, DeleteAfter: 240 * time.Hour,
+		Adoption: plan.AdoptByAddress,
 	}
 	if diff := cmp.Diff(want, c.Policy()); diff != "" {
 		t.Errorf("policy (-want +got):\n%s", diff)
@@ -91,8 +93,10 @@ group_property_mappings: {members: "[]"}
 	}
 	for _, want := range []string{
 		"id", "name", "delegated_subject", "credentials_file", "default_group_email_domain", "endpoint", "user_delete_action",
-		"group_delete_action", "adoption", "require_approval", "nested_groups", "delete_after", "protected", "exclude", "request_timeout",
-		"max_requests_per_second", "user_property_mappings.shoeSize", "user_property_mappings.phones.work", "group_property_mappings.members",
+		"group_delete_action", "adoption", "require_approval", "nested_groups", "delete_after", "protected", "exclude",
+		"request_timeout",
+		"max_requests_per_second", "user_property_mappings.shoeSize", "user_property_mappings.phones.work",
+		"group_property_mappings.members",
 	} {
 		if !got[want] {
 			t.Errorf("Validate() does not name %s", want)
@@ -134,11 +138,11 @@ func TestNewRefuses(t *testing.T) {
 	c = config("http://127.0.0.1:1")
 	c.CredentialsFile = filepath.Join(t.TempDir(), "none.json")
 	if _, err := googleworkspace.New(c, googleworkspace.Options{}); err == nil {
-		t.Error("New() takes a key file that is not there")
+		t.Error("New() accepts a missing key file")
 	}
 }
 
-// TestSpecCompiles: the defaults are expressions that the mapping understands.
+// TestSpecCompiles checks that the defaults of the fields are valid expressions.
 func TestSpecCompiles(t *testing.T) {
 	t.Parallel()
 	c := config("http://127.0.0.1:1")

@@ -34,7 +34,8 @@ type adminOf struct{ *simulator.Tenant }
 func (a adminOf) AddUser(t *testing.T, u providertest.User) string {
 	t.Helper()
 	made, err := a.Tenant.AddUser(simulator.User{
-		PrimaryEmail: u.Address, GivenName: "Some", FamilyName: "Body", Aliases: u.Aliases, Suspended: u.Suspended, IsAdmin: u.Admin,
+		PrimaryEmail: u.Address, GivenName: "Some", FamilyName: "Body", Aliases: u.Aliases, Suspended: u.Suspended,
+		IsAdmin: u.Admin,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -122,7 +123,8 @@ func (a adminOf) Break(f providertest.Failure) {
 	fault := map[providertest.Failure]simulator.Fault{
 		providertest.LoseAnswer: {Effect: simulator.LoseAnswer},
 		providertest.Throttle: {
-			Effect: simulator.Refuse, Status: http.StatusForbidden, Code: "quotaExceeded", Message: "Quota exceeded", RetryAfter: 3 * time.Second,
+			Effect: simulator.Refuse, Status: http.StatusForbidden, Code: "quotaExceeded", Message: "Quota exceeded",
+			RetryAfter: 3 * time.Second,
 		},
 		providertest.CutRead: {Effect: simulator.TruncateAnswer},
 		providertest.Crash:   {Effect: simulator.Refuse, Status: http.StatusInternalServerError, Code: "internalError"},
@@ -134,13 +136,14 @@ func (a adminOf) Break(f providertest.Failure) {
 		a.Inject(fault)
 		return
 	}
-	for _, fault.Method = range writes { // The next write is of one of these kinds; the others wait for the next Break.
+	for _, fault.Method = range writes { // One of these matches the next write, and the next Break removes the others.
 		a.Inject(fault)
 	}
 }
 
 func (a adminOf) Refuse(text string) {
-	refusal := simulator.Fault{Status: http.StatusForbidden, Code: "forbidden", Message: "Not Authorized to access this resource/api"}
+	refusal := simulator.Fault{Status: http.StatusForbidden, Code: "forbidden",
+		Message: "Not Authorized to access this resource/api"}
 	for _, refusal.Method = range append([]string{"directory.users.undelete"}, writes...) {
 		refusal.Key, refusal.Body = text, ""
 		a.Inject(refusal)
@@ -151,7 +154,8 @@ func (a adminOf) Refuse(text string) {
 
 func (a adminOf) HideMembers(groupID string) bool {
 	a.Inject(simulator.Fault{
-		Method: "directory.members.list", Key: groupID, Status: http.StatusForbidden, Code: "domainCannotUseApis", Message: "Domain cannot use apis.",
+		Method: "directory.members.list", Key: groupID, Status: http.StatusForbidden, Code: "domainCannotUseApis",
+		Message: "Domain cannot use apis.",
 	})
 	return true
 }

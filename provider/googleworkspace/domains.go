@@ -12,7 +12,7 @@ import (
 	"rollcall/fault"
 )
 
-// domainsKept is for how long writes believe a list of domains. A full read always asks.
+// domainsKept is how long writes use a list of domains. A full read always fetches it.
 const domainsKept = 10 * time.Minute
 
 type domainCache struct {
@@ -56,7 +56,8 @@ func (p *Provider) readDomains(ctx context.Context) ([]string, error) {
 	}
 	slices.Sort(names)
 	if len(names) == 0 {
-		return nil, fault.Errorf(fault.Unavailable, "domains.list: no verified domain where the delegated subject must have one")
+		return nil, fault.Errorf(fault.Unavailable,
+			"domains.list: the account has no verified domain, although the delegated subject needs one")
 	}
 	p.domains.set(names)
 	return names, nil
@@ -70,7 +71,7 @@ func (p *Provider) verifiedDomains(ctx context.Context) ([]string, error) {
 	return p.readDomains(ctx)
 }
 
-// checkDomain refuses an address that the account cannot have.
+// checkDomain returns an error for an address outside the verified domains.
 func (p *Provider) checkDomain(ctx context.Context, address string) error {
 	names, err := p.verifiedDomains(ctx)
 	if err != nil {
@@ -78,10 +79,11 @@ func (p *Provider) checkDomain(ctx context.Context, address string) error {
 	}
 	local, domain, ok := strings.Cut(address, "@")
 	if !ok || local == "" {
-		return fault.Errorf(fault.Invalid, "%q is no address", address)
+		return fault.Errorf(fault.Invalid, "%q is not an address", address)
 	}
 	if !slices.Contains(names, strings.ToLower(domain)) {
-		return fault.Errorf(fault.Invalid, "%s is not in a verified domain of this account (%s)", address, strings.Join(names, ", "))
+		return fault.Errorf(fault.Invalid, "%s is not in a verified domain of this account (%s)", address,
+			strings.Join(names, ", "))
 	}
 	return nil
 }

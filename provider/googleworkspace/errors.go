@@ -20,14 +20,15 @@ import (
 	"rollcall/provider"
 )
 
-// classify returns an error of the method op with its kind. The texts are Google's, cut and without secrets; the vendor's
-// error does not leave the package. ctx is that of the caller: a deadline of ours is not the caller's cancellation.
+// classify returns the error of the method op with its kind. The texts are Google's, shortened and without secrets.
+// The vendor's error does not leave the package. ctx is the caller's, because our own deadline is not a cancellation
+// by the caller.
 func classify(ctx context.Context, op string, err error) error {
 	if err == nil {
 		return nil
 	}
 	if e, ok := errors.AsType[*fault.Error](err); ok {
-		return e // The token source's, or one of ours.
+		return e // It is from the token source, or one of ours.
 	}
 	if g, ok := errors.AsType[*googleapi.Error](err); ok {
 		return fromAnswer(op, g)
@@ -38,14 +39,15 @@ func classify(ctx context.Context, op string, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fault.New(fault.Unavailable, op, errors.New("no answer in time"))
 	}
-	// What is left happened on the way: a refused or lost connection, an answer that broke off or that is no JSON.
+	// All other errors come from the network, such as a refused or lost connection, a truncated answer, or one that
+	// is not JSON.
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
 	return fault.New(fault.Unavailable, op, errors.New(clean(err.Error())))
 }
 
-// answer is a refusal of Google's.
+// answer is a refusal by Google.
 type answer struct {
 	code    int
 	reason  string
@@ -78,18 +80,19 @@ func fromAnswer(op string, g *googleapi.Error) error {
 	return e
 }
 
-// listings are the methods whose refusal says that the target refuses us. Every other method is about one object.
+// listings are the methods with refusals that concern the target. Every other method concerns one object.
 var listings = []string{"users.list", "groups.list", "domains.list", "orgunits.list"}
 
-// reasons are those of Google's reasons that say more than the status does.
+// reasons maps the reasons of Google that are more specific than the status.
 var reasons = map[string]fault.Kind{
 	"userRateLimitExceeded": fault.Throttled, "rateLimitExceeded": fault.Throttled, "quotaExceeded": fault.Throttled,
-	"servingLimitExceeded": fault.Throttled, "concurrentLimitExceeded": fault.Throttled, "dailyLimitExceeded": fault.Throttled,
+	"servingLimitExceeded": fault.Throttled, "concurrentLimitExceeded": fault.Throttled,
+	"dailyLimitExceeded":  fault.Throttled,
 	"accessNotConfigured": fault.Denied, "insufficientPermissions": fault.Denied, "authError": fault.Denied,
 	"limitExceeded": fault.Refused, "aborted": fault.Unavailable, "backendError": fault.Unavailable,
 }
 
-// texts are parts of answers that say more than the reason does, or that come without one.
+// texts are parts of messages that are more specific than the reason, or that come without one.
 var texts = []struct {
 	text string
 	kind fault.Kind
@@ -98,24 +101,27 @@ var texts = []struct {
 	{"Quota exceeded for the current request", fault.Throttled},
 	{"User creation is not complete", fault.Unavailable},
 	{userDeleted, fault.NotFound},
-	{"Type not supported: userKey", fault.NotFound},  // The key is that of a group.
-	{"Type not supported: groupKey", fault.NotFound}, // The key is that of a user.
+	{"Type not supported: userKey", fault.NotFound},  // a key of a group
+	{"Type not supported: groupKey", fault.NotFound}, // a key of a user
 }
 
 // userDeleted is Google's answer (412) to a key of a deleted user.
 const userDeleted = "User is deleted"
 
-// full matches what Google says where an account has no room for another object, such as "Domain user limit reached".
-var full = regexp.MustCompile(`(?i)\blimit (was |has been )?(reached|exceeded)|enough (available )?licen[sc]es|insufficient licen[sc]es`)
+// full matches Google's messages about an account without room for another object, such as "Domain user limit
+// reached".
+var full = regexp.MustCompile(`(?i)\blimit (was |has been )?(reached|exceeded)|` +
+	`enough (available )?licen[sc]es|insufficient licen[sc]es`)
 
-// noRoom reports whether an answer says that the account, or a group, has no room for another object.
+// noRoom reports whether the account, or a group, has no room for another object according to the answer.
 func noRoom(err error) bool {
 	a, ok := errors.AsType[*answer](err)
-	return ok && a.code < 500 && fault.KindOf(err) == fault.Refused && (a.reason == "limitExceeded" || full.MatchString(a.message))
+	return ok && a.code < 500 && fault.KindOf(err) == fault.Refused &&
+		(a.reason == "limitExceeded" || full.MatchString(a.message))
 }
 
-// kindOf classifies an answer by its contents and the method alone: what this process did before, and when, has no part
-// in it.
+// kindOf classifies an answer only by its contents and the method. Earlier requests of this process and the time do
+// not matter.
 func kindOf(op string, a *answer, body string) fault.Kind {
 	for _, t := range texts {
 		if strings.Contains(a.message, t.text) || strings.Contains(body, t.text) {
@@ -139,12 +145,13 @@ func kindOf(op string, a *answer, body string) fault.Kind {
 	case a.code == http.StatusConflict, a.code == http.StatusPreconditionFailed:
 		return fault.Conflict
 	case a.code == http.StatusRequestTimeout, a.code == http.StatusTooEarly, a.code >= 500, a.code < 400:
-		return fault.Unavailable // A status below 400 is a redirect, which comes from something on the way.
+		return fault.Unavailable // A status below 400 is a redirect, which comes from a proxy.
 	}
 	return fault.Invalid
 }
 
-// ofOneObject reports whether an error concerns the one object that was asked for, and neither the target nor the moment.
+// ofOneObject reports whether an error concerns only the requested object, and neither the target nor a temporary
+// state.
 func ofOneObject(err error) bool {
 	switch fault.KindOf(err) {
 	case fault.Invalid, fault.Conflict, fault.NotFound, fault.Refused:
@@ -154,10 +161,10 @@ func ofOneObject(err error) bool {
 	}
 }
 
-// secrets matches what must not stand in a text.
+// secrets matches the parts of a text that must not be shown.
 var secrets = regexp.MustCompile(`(?i)bearer\s+\S+|ya29\.[\w.\-]+|eyJ[\w\-]{8,}\.[\w.\-]+|assertion=\S+`)
 
-// clean cuts a text to one line without secrets.
+// clean shortens a text to one line without secrets.
 func clean(text string) string {
 	const most = 300
 	text = strings.Join(strings.Fields(secrets.ReplaceAllString(text, "<redacted>")), " ")
@@ -167,7 +174,7 @@ func clean(text string) string {
 	return text
 }
 
-// without returns the error with a secret of its own taken out of its text.
+// without returns the error with a secret removed from its text.
 func without(secret string, err error) error {
 	e, ok := errors.AsType[*fault.Error](err)
 	if !ok || secret == "" || !strings.Contains(e.Error(), secret) {
@@ -177,14 +184,15 @@ func without(secret string, err error) error {
 	return &fault.Error{Kind: e.Kind, Op: e.Op, RetryAfter: e.RetryAfter, Err: errors.New(text)}
 }
 
-// rejected are the fields that Google names in its own words when it refuses a value.
-var rejected = []struct{ said, field string }{
-	{"INVALID_OU_ID", "orgUnitPath"}, {"FamilyName", "name.familyName"}, {"GivenName", "name.givenName"}, {"display_name", "name.displayName"},
+// rejected maps the terms in Google's refusals of values to fields.
+var rejected = []struct{ term, field string }{
+	{"INVALID_OU_ID", "orgUnitPath"}, {"FamilyName", "name.familyName"}, {"GivenName", "name.givenName"},
+	{"display_name", "name.displayName"},
 	{"primary_user_email", plan.AddressField}, {"recovery_email", "recoveryEmail"}, {"recovery_phone", "recoveryPhone"},
 }
 
-// detailed adds to the error of a change what Google leaves out: the field and the value that were refused, and of what
-// the account has no room for another.
+// detailed adds to the error of a change the details that Google omits. These are the refused field and value, or the
+// kind of object that the account has no room for.
 func detailed(c *plan.Change, err error) error {
 	if err == nil {
 		return nil
@@ -198,7 +206,7 @@ func detailed(c *plan.Change, err error) error {
 		return err
 	}
 	for _, r := range rejected {
-		if value, sent := sentValue(c, r.field); sent && strings.Contains(err.Error(), r.said) {
+		if value, sent := sentValue(c, r.field); sent && strings.Contains(err.Error(), r.term) {
 			return refusedValue(r.field, value, err)
 		}
 	}
@@ -231,7 +239,7 @@ func sentValue(c *plan.Change, field string) (string, bool) {
 	return address, field == plan.AddressField && address != ""
 }
 
-// roomFor names what a change would have added.
+// roomFor names the kind of object that a change would have added.
 func roomFor(c *plan.Change) string {
 	switch {
 	case c.Op.Membership():

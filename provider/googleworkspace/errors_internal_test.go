@@ -17,7 +17,7 @@ import (
 	"rollcall/provider"
 )
 
-// TestEveryStatusHasAKind walks all statuses: none is Internal, and what may pass is tried again.
+// TestEveryStatusHasAKind covers all statuses. None may be Internal, and temporary ones must be retryable.
 func TestEveryStatusHasAKind(t *testing.T) {
 	t.Parallel()
 	special := map[int]fault.Kind{
@@ -106,7 +106,8 @@ func TestNetworkErrors(t *testing.T) {
 		err  error
 		want fault.Kind
 	}{
-		{"connection lost", t.Context(), &url.Error{Op: "Get", URL: "https://x/?pageToken=y", Err: io.ErrUnexpectedEOF}, fault.Unavailable},
+		{"connection lost", t.Context(), &url.Error{Op: "Get", URL: "https://x/?pageToken=y", Err: io.ErrUnexpectedEOF},
+			fault.Unavailable},
 		{"half an answer", t.Context(), errors.New("unexpected end of JSON input"), fault.Unavailable},
 		{"our time limit", t.Context(), context.DeadlineExceeded, fault.Unavailable},
 		{"told to stop", canceled, context.Canceled, fault.Canceled},
@@ -123,7 +124,8 @@ func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
 	for header, want := range map[string]time.Duration{
-		"": 0, "3": 3 * time.Second, " 3 ": 3 * time.Second, "0.5": 500 * time.Millisecond, "-1": 0, "soon": 0, "1e300": 0, "NaN": 0,
+		"": 0, "3": 3 * time.Second, " 3 ": 3 * time.Second, "0.5": 500 * time.Millisecond, "-1": 0, "soon": 0,
+		"1e300": 0, "NaN": 0,
 		"Mon, 02 Mar 2026 08:01:00 GMT": time.Minute, "Mon, 02 Mar 2026 07:00:00 GMT": 0,
 	} {
 		if got := provider.RetryAfter(header, now); got != want {
@@ -138,7 +140,8 @@ func TestRetryAfter(t *testing.T) {
 
 func TestTextsAreCutAndClean(t *testing.T) {
 	t.Parallel()
-	got := clean("a\nb  Authorization: Bearer ya29.secret_x assertion=eyJhbGciOiJI.eyJpc3Mi.sig ya29.other-1 " + strings.Repeat("x", 1000))
+	got := clean("a\nb  Authorization: Bearer ya29.secret_x assertion=eyJhbGciOiJI.eyJpc3Mi.sig ya29.other-1 " +
+		strings.Repeat("x", 1000))
 	if strings.ContainsAny(got, "\n") || len([]rune(got)) > 310 {
 		t.Errorf("clean() = %q, want one short line", got)
 	}

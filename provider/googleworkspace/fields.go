@@ -10,11 +10,11 @@ import (
 	"rollcall/plan"
 )
 
-// scalar is a field with one value of its own.
+// scalar is a field with a single value.
 type scalar struct {
 	path string // in the `fields` parameter
 	get  func(*admin.User) string
-	// set puts a value into a request; an empty one clears the field.
+	// set puts a value into a request. An empty value clears the field.
 	set func(*admin.User, string)
 }
 
@@ -23,8 +23,10 @@ var scalars = map[string]scalar{
 	"name.familyName":  nameField("FamilyName", func(n *admin.UserName) *string { return &n.FamilyName }),
 	"name.displayName": nameField("DisplayName", func(n *admin.UserName) *string { return &n.DisplayName }),
 	"orgUnitPath":      textField("orgUnitPath", "OrgUnitPath", func(u *admin.User) *string { return &u.OrgUnitPath }),
-	"recoveryEmail":    textField("recoveryEmail", "RecoveryEmail", func(u *admin.User) *string { return &u.RecoveryEmail }),
-	"recoveryPhone":    textField("recoveryPhone", "RecoveryPhone", func(u *admin.User) *string { return &u.RecoveryPhone }),
+	"recoveryEmail": textField("recoveryEmail", "RecoveryEmail",
+		func(u *admin.User) *string { return &u.RecoveryEmail }),
+	"recoveryPhone": textField("recoveryPhone", "RecoveryPhone",
+		func(u *admin.User) *string { return &u.RecoveryPhone }),
 	"includeInGlobalAddressList": {
 		path: "includeInGlobalAddressList",
 		get: func(u *admin.User) string {
@@ -52,7 +54,7 @@ func textField(path, goName string, at func(*admin.User) *string) scalar {
 	}
 }
 
-// nameField is a part of the name. Google merges the parts, so that one may be sent without the others.
+// nameField is a part of the name. Google merges the parts, so that each may be sent alone.
 func nameField(goName string, at func(*admin.UserName) *string) scalar {
 	return scalar{
 		path: "name(" + strings.ToLower(goName[:1]) + goName[1:] + ")",
@@ -77,13 +79,13 @@ func nameField(goName string, at func(*admin.UserName) *string) scalar {
 type slot struct {
 	array  string
 	member string
-	// matches reports whether an element may be the slot's.
+	// matches reports whether an element can hold the slot's value.
 	matches func(map[string]any) bool
-	// first marks the one to prefer of several that match; nil prefers the first.
+	// first reports whether an element is preferred among several that match. Nil prefers the first one.
 	first func(map[string]any) bool
-	// beside says that several values have their place in Google: ours is put beside others, not in their stead.
+	// beside is set where Google shows several values, so that our value is added and does not replace another.
 	beside bool
-	// base is what a new element has besides the member.
+	// base is the content of a new element besides the member.
 	base map[string]any
 }
 
@@ -100,7 +102,7 @@ func phone(kind string) slot {
 	return s
 }
 
-// organization is a member of the primary organization, the one that the admin console shows.
+// organization is a member of the primary organization, which the admin console shows.
 func organization(member string) slot {
 	primary := func(e map[string]any) bool { p, _ := e["primary"].(bool); return p }
 	return slot{
@@ -114,7 +116,7 @@ func organization(member string) slot {
 
 func desk(member string) slot {
 	s := typed("locations", "desk", member)
-	s.base["area"] = "desk" // It is required, and the admin console writes the same.
+	s.base["area"] = "desk" // Google requires it, and the admin console writes the same.
 	return s
 }
 
@@ -135,7 +137,7 @@ var slots = map[string]slot{
 	"locations.deskCode":        desk("deskCode"),
 }
 
-// arrays are the arrays of a user that slots are in, with the names of the Go fields.
+// arrays are the arrays of a user that contain slots, with the names of the Go fields.
 var arrays = map[string]struct {
 	goName string
 	at     func(*admin.User) *any
@@ -148,7 +150,7 @@ var arrays = map[string]struct {
 	"relations":     {"Relations", func(u *admin.User) *any { return &u.Relations }},
 }
 
-// readFields returns the mapped fields of a user. Of arrays it shows only what is ours.
+// readFields returns the mapped fields of a user. From arrays it returns only our elements.
 func readFields(u *admin.User, m marks, names []string) directory.Attributes {
 	out := make(directory.Attributes, 0, len(names))
 	for _, name := range names {
@@ -169,7 +171,7 @@ func readFields(u *admin.User, m marks, names []string) directory.Attributes {
 	return out
 }
 
-// paths returns what `fields` has to ask for so that the named fields can be read.
+// paths returns the `fields` parameter for the named fields.
 func paths(names []string) []string {
 	var out []string
 	for _, name := range names {
@@ -184,7 +186,7 @@ func paths(names []string) []string {
 	return out
 }
 
-// after returns what a field is to be; "" clears it.
+// after returns the new value of a field, or "" to clear it.
 func after(f plan.FieldChange) string {
 	if len(f.After) == 0 {
 		return ""
@@ -192,7 +194,7 @@ func after(f plan.FieldChange) string {
 	return f.After[0]
 }
 
-// touchesArrays reports whether the fields can only be written by one who knows the account as it is.
+// touchesArrays reports whether one of the fields is in an array. Such a write needs the present account.
 func touchesArrays(fields []plan.FieldChange) bool {
 	return slices.ContainsFunc(fields, func(f plan.FieldChange) bool { _, ok := slots[f.Name]; return ok })
 }

@@ -15,12 +15,13 @@ import (
 	"rollcall/plan"
 )
 
-// groupsPage is the largest page of groups, and of members, that Google gives.
+// groupsPage is Google's largest page of groups and of members.
 const groupsPage = 200
 
-const groupSelection googleapi.Field = "id,email,name,description,aliases,nonEditableAliases,directMembersCount,externalIds"
+const groupSelection googleapi.Field = "id,email,name,description," +
+	"aliases,nonEditableAliases,directMembersCount,externalIds"
 
-// listGroups lists every group of the account or, with a user's id, those that the user is a direct member of.
+// listGroups lists every group of the account or, with a user's id, the groups that have the user as a direct member.
 func (p *Provider) listGroups(ctx context.Context, userKey string, each func(*admin.Group)) error {
 	return pages("groups.list", func(token string) (string, error) {
 		var page *admin.Groups
@@ -52,7 +53,7 @@ func (p *Provider) listGroups(ctx context.Context, userKey string, each func(*ad
 	})
 }
 
-// getGroup reads one group by id, address or alias; found is false for one that Google does not know.
+// getGroup reads one group by id, address or alias. found is false if Google does not know the group.
 func (p *Provider) getGroup(ctx context.Context, key string) (g *admin.Group, found bool, err error) {
 	err = p.call(ctx, "groups.get", func(ctx context.Context) (err error) {
 		g, err = p.api.Groups.Get(key).Fields(groupSelection).Context(ctx).Do()
@@ -62,12 +63,12 @@ func (p *Provider) getGroup(ctx context.Context, key string) (g *admin.Group, fo
 		return nil, false, nil
 	}
 	if err == nil && g.Id == "" {
-		return nil, false, fault.Errorf(fault.Unavailable, "groups.get: the answer is no group")
+		return nil, false, fault.Errorf(fault.Unavailable, "groups.get: the answer is not a group")
 	}
 	return g, err == nil, err
 }
 
-// groupObject describes a group in the planner's words, without its members.
+// groupObject describes a group in the planner's terms, without its members.
 func (p *Provider) groupObject(g *admin.Group) plan.Object {
 	anchors, _ := groupAnchors(g)
 	id, problem := one(anchors)
@@ -77,7 +78,8 @@ func (p *Provider) groupObject(g *admin.Group) plan.Object {
 		Active: true, Protected: p.protectsGroup(g), ReadOnly: problem,
 		Witness: strconv.FormatInt(g.DirectMembersCount, 10),
 	}
-	for _, f := range []directory.Attribute{{Name: "description", Values: []string{g.Description}}, {Name: "name", Values: []string{g.Name}}} {
+	for _, f := range []directory.Attribute{{Name: "description", Values: []string{g.Description}},
+		{Name: "name", Values: []string{g.Name}}} {
 		if f.Values[0] != "" {
 			o.Fields = append(o.Fields, f)
 		}
@@ -85,7 +87,7 @@ func (p *Provider) groupObject(g *admin.Group) plan.Object {
 	return o
 }
 
-// protectsGroup says why a group is never adopted or deleted; "" when it may be.
+// protectsGroup returns why a group is never adopted or deleted, or "".
 func (p *Provider) protectsGroup(g *admin.Group) string {
 	addresses := append(aliases("", g.Aliases, g.NonEditableAliases), strings.ToLower(g.Email))
 	if pattern := p.cfg.Protects(g.Id, addresses...); pattern != "" {
@@ -94,7 +96,7 @@ func (p *Provider) protectsGroup(g *admin.Group) string {
 	return ""
 }
 
-// listMembers returns the remote ids of a group's direct members, sorted; found is false for a group that is gone.
+// listMembers returns the remote ids of a group's direct members, sorted. found is false if the group does not exist.
 func (p *Provider) listMembers(ctx context.Context, groupID string) (members []string, found bool, err error) {
 	err = pages("members.list", func(token string) (string, error) {
 		var page *admin.Members
@@ -111,7 +113,7 @@ func (p *Provider) listMembers(ctx context.Context, groupID string) (members []s
 		}
 		for _, m := range page.Members {
 			key := m.Id
-			if key == "" { // An address outside of Google has none; members.delete takes it, too.
+			if key == "" { // An address outside of Google has no id, and members.delete accepts the address.
 				key = strings.ToLower(m.Email)
 			}
 			members = append(members, key)

@@ -18,7 +18,7 @@ import (
 	"rollcall/simulator/googleworkspace/discoverytest"
 )
 
-// sharedKey spares each test the making of its own key.
+// sharedKey is one key for all tests, because key generation is slow.
 var sharedKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -47,14 +47,13 @@ func (c *clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// world is a simulated tenant and the Provider that looks at it. All traffic is checked against Google's discovery
-// document.
+// world is a simulated tenant with a Provider. All traffic is checked against Google's discovery document.
 type world struct {
 	*googleworkspace.Provider
 	t      *testing.T
 	tenant *simulator.Tenant
 	clock  *clock
-	// restart replaces the Provider by one that remembers nothing.
+	// restart replaces the Provider by one without any state.
 	restart func()
 }
 
@@ -62,9 +61,9 @@ type setup struct {
 	tenant simulator.Config
 	config func(*googleworkspace.Config)
 	caller googleworkspace.Caller
-	// observe is told of every request.
+	// observe is called for every request.
 	observe func(op string, status int, err error)
-	// unchecked lets requests pass that a test makes wrong on purpose.
+	// unchecked permits requests that a test makes wrong on purpose.
 	unchecked bool
 }
 
@@ -94,7 +93,8 @@ func open(t *testing.T, s setup) *world {
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	w.restart = func() {
-		w.Provider, err = googleworkspace.New(cfg, googleworkspace.Options{Credentials: key, Caller: s.caller, Observe: s.observe, Now: w.clock.Now, Transport: transport})
+		w.Provider, err = googleworkspace.New(cfg, googleworkspace.Options{Credentials: key, Caller: s.caller,
+			Observe: s.observe, Now: w.clock.Now, Transport: transport})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,11 +106,12 @@ func open(t *testing.T, s setup) *world {
 func config(url string) googleworkspace.Config {
 	return googleworkspace.Config{
 		Settings:         provider.Settings{ID: 1, Name: "Example"},
-		DelegatedSubject: "admin@example.com", CredentialsFile: "key.json", DefaultGroupEmailDomain: "example.com", Endpoint: url,
+		DelegatedSubject: "admin@example.com", CredentialsFile: "key.json", DefaultGroupEmailDomain: "example.com",
+		Endpoint: url,
 	}
 }
 
-// mapUsers returns a setup whose mapping sets fields of users.
+// mapUsers returns a setup with a mapping of user fields.
 func mapUsers(names ...string) setup {
 	return setup{config: func(c *googleworkspace.Config) {
 		c.UserPropertyMappings = map[string]string{}
@@ -123,7 +124,7 @@ func mapUsers(names ...string) setup {
 	}}
 }
 
-// again calls up to three times, without pauses.
+// again makes up to three attempts, without pauses.
 type again struct{ between func() }
 
 func (a again) Call(ctx context.Context, _ string, fn func(context.Context) error) (err error) {
@@ -148,7 +149,7 @@ func (w *world) do(c plan.Change) provider.Result {
 	return r[0]
 }
 
-// must applies one change that has to succeed, and returns the remote id.
+// must applies one change that must succeed, and returns the remote id.
 func (w *world) must(c plan.Change) string {
 	w.t.Helper()
 	r := w.do(c)
@@ -171,7 +172,7 @@ func (w *world) read(q provider.Query) plan.State {
 	return state
 }
 
-// object returns the object with the remote id out of a full read.
+// object returns the object with the remote id from a full read.
 func (w *world) object(id string) plan.Object {
 	w.t.Helper()
 	o, ok := find(w.read(provider.Query{}), id)

@@ -15,11 +15,12 @@ import (
 	"rollcall/provider"
 )
 
-// lookUp reads single entries: by remote id, by anchor (users; Google cannot search groups for theirs) and by address.
+// lookUp reads single entries by remote id, by anchor and by address. Google cannot search groups by their anchors,
+// so only users are found by anchor.
 //
-// For a user it also reads which of the lookup's groups it is a direct member of, in one call a page with groups.list
-// and the user's id. Such groups are in the state with the user as their only member and with their Size; those that the user
-// is not in have no members and nothing but their ids. A plan limited to the user (Input.Only) compares just that.
+// For a user it also reads which of the lookup's groups have the user as a direct member, with groups.list and the
+// user's id in one call a page. Such groups are in the state with their Size and with the user as their only member.
+// The other groups have no members and only their ids. A plan limited to the user (Input.Only) compares exactly that.
 func (p *Provider) lookUp(ctx context.Context, q provider.Query) (plan.State, error) {
 	domains, err := p.verifiedDomains(ctx)
 	if err != nil {
@@ -34,7 +35,7 @@ func (p *Provider) lookUp(ctx context.Context, q provider.Query) (plan.State, er
 	return l.state, nil
 }
 
-// looking is one read of single entries under way.
+// looking is one read of single entries in progress.
 type looking struct {
 	p     *Provider
 	q     provider.Query
@@ -42,7 +43,7 @@ type looking struct {
 	byID  map[string]int
 }
 
-// add puts an object into the state, once, and returns its place.
+// add puts an object into the state once and returns its index.
 func (l *looking) add(o plan.Object) int {
 	key := o.Kind.String() + o.RemoteID
 	if i, ok := l.byID[key]; ok {
@@ -82,8 +83,8 @@ func (l *looking) entry(ctx context.Context, lookup provider.Lookup) error {
 	return l.memberships(ctx, lookup.Groups, user)
 }
 
-// anchored finds the objects that carry the entry's anchor: by remote id, else by a search. An object that has the
-// remote id and lost the anchor is in the state and not among the found.
+// anchored finds the objects that carry the entry's anchor, by remote id, else by a search. An object with the remote
+// id and without the anchor is in the state and not in the result.
 func (l *looking) anchored(ctx context.Context, lookup provider.Lookup) (found []int, err error) {
 	if lookup.RemoteID != "" {
 		o, ok, err := l.p.getObject(ctx, lookup.Kind, lookup.RemoteID)
@@ -104,7 +105,7 @@ func (l *looking) anchored(ctx context.Context, lookup provider.Lookup) (found [
 		return nil, nil
 	}
 	err = l.p.listUsers(ctx, "externalId="+quote(string(lookup.ID)), func(u *admin.User) {
-		if o := l.p.userObject(u); o.Ref == lookup.Ref { // The search finds the value under any type.
+		if o := l.p.userObject(u); o.Ref == lookup.Ref { // The search ignores the type of the value.
 			found = append(found, l.add(o))
 		}
 	})
@@ -113,7 +114,7 @@ func (l *looking) anchored(ctx context.Context, lookup provider.Lookup) (found [
 
 var plain = regexp.MustCompile(`^[A-Za-z0-9_.\-]+$`)
 
-// quote writes a value of a search clause.
+// quote quotes a value for a search clause.
 func quote(value string) string {
 	if plain.MatchString(value) {
 		return value
@@ -121,12 +122,12 @@ func quote(value string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "'"
 }
 
-// byAddress finds what has the address, as its own or as an alias, unless it is in the state already.
+// byAddress finds the object that has the address, as its own or as an alias, unless it is in the state already.
 func (l *looking) byAddress(ctx context.Context, lookup provider.Lookup) error {
 	address := strings.ToLower(lookup.Address)
 	_, domain, _ := strings.Cut(address, "@")
 	if !slices.Contains(l.state.Domains, domain) {
-		return nil // Nothing of this account can have it, and Google answers 403 to the question.
+		return nil // No object of this account can have the address, and Google answers 403.
 	}
 	for i := range l.state.Objects {
 		if o := &l.state.Objects[i]; o.Address == address || slices.Contains(o.Aliases, address) {
@@ -139,7 +140,7 @@ func (l *looking) byAddress(ctx context.Context, lookup provider.Lookup) error {
 	}
 	for _, kind := range kinds {
 		o, ok, err := l.p.getObject(ctx, kind, address)
-		if err != nil && ofOneObject(err) { // Something has the address, and nothing else is known of it.
+		if err != nil && ofOneObject(err) { // The object with the address is unreadable.
 			l.add(plan.Object{
 				Ref: directory.Ref{Kind: kind}, RemoteID: address, Address: address, Active: true, Suspender: plan.Unknown,
 				Unreadable: true, ReadOnly: fmt.Sprintf("it cannot be read: %v", err),
@@ -160,7 +161,7 @@ func (l *looking) byAddress(ctx context.Context, lookup provider.Lookup) error {
 	return nil
 }
 
-// memberships adds the groups with the user as a member, or without.
+// memberships adds the groups, with the user as a member where it is one.
 func (l *looking) memberships(ctx context.Context, groups []provider.GroupRef, user string) error {
 	if len(groups) == 0 {
 		return nil
@@ -173,7 +174,7 @@ func (l *looking) memberships(ctx context.Context, groups []provider.GroupRef, u
 			in[g.Id] = o
 		})
 		if err != nil && fault.KindOf(err) != fault.NotFound {
-			return err // Not found is a user who is so new that no group can have it.
+			return err // A user that is not found is so new that no group can contain it.
 		}
 	}
 	for _, g := range groups {

@@ -13,7 +13,7 @@ import (
 	simulator "rollcall/simulator/googleworkspace"
 )
 
-// TestObjectJobsListNothing: one entry costs a handful of calls, however large the tenant and however many its groups.
+// TestObjectJobsListNothing checks that one entry costs a handful of calls, for a tenant and groups of any size.
 func TestObjectJobsListNothing(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -36,8 +36,9 @@ func TestObjectJobsListNothing(t *testing.T) {
 		lookup provider.Lookup
 		want   []string
 	}{
-		{lookup, []string{"directory.users.get", "directory.groups.list"}},                                    // The groups of one user.
-		{provider.Lookup{Ref: user("u0"), Address: "user0000@example.com"}, []string{"directory.users.list"}}, // A search.
+		{lookup, []string{"directory.users.get", "directory.groups.list"}},
+		// the groups of one user
+		{provider.Lookup{Ref: user("u0"), Address: "user0000@example.com"}, []string{"directory.users.list"}}, // a search
 		{provider.Lookup{Ref: group("g0"), RemoteID: group0}, []string{"directory.groups.get", "directory.members.list"}},
 	} {
 		w.tenant.ResetCalls()
@@ -51,7 +52,7 @@ func TestObjectJobsListNothing(t *testing.T) {
 	}
 }
 
-// TestGroupsOfALookupSayTheirSize: the guard of a group's members needs it.
+// TestGroupsOfALookupSayTheirSize checks that lookups return the size of groups, which the guard of members needs.
 func TestGroupsOfALookupSayTheirSize(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -67,7 +68,7 @@ func TestGroupsOfALookupSayTheirSize(t *testing.T) {
 	}
 }
 
-// TestIDsThatNeedQuotes: the search finds an anchor with blanks and quotes, and nobody else's.
+// TestIDsThatNeedQuotes checks that the search finds only the right anchor when it contains blanks and quotes.
 func TestIDsThatNeedQuotes(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -95,7 +96,7 @@ func TestProtectedGroups(t *testing.T) {
 	if r := w.do(change(plan.Delete, group("g1"), board)); r.Err == nil || kind(r.Err).String() != "conflict" {
 		t.Errorf("deleting a protected group = %v, want a conflict", r.Err)
 	}
-	// Suspending a group is doing nothing.
+	// Suspend does nothing to a group.
 	if r := w.do(change(plan.Suspend, group("g1"), board)); r.Err != nil || r.Note == "" {
 		t.Errorf("suspending a group = %+v, want a note", r)
 	}

@@ -24,7 +24,7 @@ const (
 	groupPrefix    = "rollcall:"
 )
 
-// elements returns the objects of an array as JSON gave it.
+// elements returns the objects of an array from decoded JSON.
 func elements(array any) []map[string]any {
 	list, _ := array.([]any)
 	out := make([]map[string]any, 0, len(list))
@@ -45,7 +45,7 @@ func text(element map[string]any, name string) string {
 type marks struct {
 	anchors   []string
 	suspended string            // RFC 3339, or ""
-	owned     map[string]string // field name to the digest of the value that is ours
+	owned     map[string]string // digest of our value by field name
 }
 
 func isMark(e map[string]any) bool {
@@ -101,13 +101,14 @@ func (m marks) elements() []any {
 	return out
 }
 
-// digest names a value in rollcall_fields. It tells our value from an edited one and is short: externalIds have 2 KB.
+// digest returns a short name of a value for rollcall_fields. It distinguishes our value from an edited one. It is
+// short because externalIds are limited to 2 KB.
 func digest(value string) string {
 	sum := sha256.Sum256([]byte(strings.ToLower(strings.TrimSpace(value))))
 	return hex.EncodeToString(sum[:4])
 }
 
-// groupAnchors returns the anchors that a group carries, and the external ids that are not ours.
+// groupAnchors returns the anchors of a group, and the external ids that are not ours.
 func groupAnchors(g *admin.Group) (anchors []string, foreign []*admin.ExternalId) {
 	for _, e := range g.ExternalIds {
 		if e == nil {
@@ -127,7 +128,7 @@ func groupAnchor(id directory.ID) *admin.ExternalId {
 	return &admin.ExternalId{Namespace: groupNamespace, Id: groupPrefix + string(id)}
 }
 
-// one returns the anchor of an object. Several are no anchor: which of them is right is not ours to guess.
+// one returns the anchor of an object. Several anchors count as none, because Rollcall does not guess the right one.
 func one(anchors []string) (id directory.ID, problem string) {
 	switch len(anchors) {
 	case 0:
@@ -135,15 +136,15 @@ func one(anchors []string) (id directory.ID, problem string) {
 	case 1:
 		return directory.ID(anchors[0]), ""
 	}
-	return "", fmt.Sprintf("it carries several anchors of ours (%s): remove all but one", strings.Join(anchors, ", "))
+	return "", fmt.Sprintf("it carries several Rollcall anchors (%s); remove all but one", strings.Join(anchors, ", "))
 }
 
-// suspendedTogether is how much later than our mark Google's suspensionTime may be and still be about one suspension:
-// clocks differ, and a write may be slow.
+// suspendedTogether is the largest delay of Google's suspensionTime after our mark that still means one suspension.
+// It allows for different clocks and slow writes.
 const suspendedTogether = 15 * time.Minute
 
-// suspender says who suspended an account. An active account that still has our mark was activated by hand: the mark has to
-// go, or a later suspension by somebody else would pass for ours.
+// suspender returns who suspended an account. An active account with our mark was activated by hand. The mark has to
+// be removed, because otherwise a later foreign suspension would be taken for ours.
 func suspender(u *admin.User, m marks) plan.Suspender {
 	switch {
 	case u.Archived:

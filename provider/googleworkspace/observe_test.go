@@ -10,7 +10,7 @@ import (
 	simulator "rollcall/simulator/googleworkspace"
 )
 
-// TestObserve: whoever counts requests is told the status of each answer, and what became of it.
+// TestObserve checks that Observe gets the status and the error of each answer.
 func TestObserve(t *testing.T) {
 	t.Parallel()
 	s := mapUsers("includeInGlobalAddressList")
@@ -31,7 +31,8 @@ func TestObserve(t *testing.T) {
 		simulator.Fault{Method: "directory.users.*", Times: 1, Effect: simulator.Drop},
 	)
 	w.must(change(plan.Update, user("liz"), remote, "includeInGlobalAddressList", "false"))
-	for key, want := range map[string]int{"users.update 429 throttled": 1, "users.update 0 unavailable": 1, "users.update 200 ok": 1} {
+	for key, want := range map[string]int{"users.update 429 throttled": 1, "users.update 0 unavailable": 1,
+		"users.update 200 ok": 1} {
 		if seen[key] != want {
 			t.Errorf("%s: %d times, want %d; %s", key, seen[key], want, cmp.Diff(nil, seen))
 		}

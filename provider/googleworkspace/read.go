@@ -17,9 +17,9 @@ import (
 
 // Read implements provider.Provider.
 //
-// Without lookups it lists the account: its domains, users and groups, and the members of those groups of ours whose
-// directMembersCount is not what the ledger confirmed. Where nothing changed that is one call a page and one for the
-// domains. Members of groups that are not ours are never read.
+// Without lookups it lists the account's domains, users and groups. It reads the members of those groups of ours with
+// a directMembersCount that differs from the ledger's. An unchanged account costs one call a page and one for the
+// domains. Members of foreign groups are never read.
 func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, error) {
 	if len(q.Lookups) > 0 {
 		return p.lookUp(ctx, q)
@@ -37,7 +37,7 @@ func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, erro
 	return r.state, nil
 }
 
-// reading is one full read under way.
+// reading is one full read in progress.
 type reading struct {
 	p *Provider
 	q provider.Query
@@ -48,7 +48,8 @@ type reading struct {
 	anchored      map[directory.Ref]bool
 }
 
-// add puts an object into the state; one that a later page shows again, because it moved meanwhile, replaces the first.
+// add puts an object into the state. An object that moved during the listing and appears on a later page again
+// replaces the first one.
 func (r *reading) add(seen map[string]int, o plan.Object) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -80,8 +81,8 @@ func (r *reading) list(ctx context.Context) error {
 	return g.Wait()
 }
 
-// findKnown looks up the objects that the ledger knows and no list showed: lists trail behind writes, and lists that
-// Google cut short without a word were seen in the wild.
+// findKnown looks up the objects that are in the ledger and not in a list. Lists lag behind writes, and Google was
+// observed to truncate lists without notice.
 func (r *reading) findKnown(ctx context.Context) error {
 	var missing []directory.Ref
 	for ref, link := range r.q.Known {
@@ -128,17 +129,18 @@ func (r *reading) findOne(ctx context.Context, ref directory.Ref) error {
 	return nil
 }
 
-// unreadable returns a stand-in for an object of ours that Google refuses to show: it is there, and it is left alone. It
-// returns the error where that is not about the one object.
+// unreadable returns a stand-in for an object of ours that Google refuses to show. The object exists and is not
+// changed. An error that concerns more than this object is returned.
 func unreadable(ref directory.Ref, remoteID string, err error) (plan.Object, error) {
 	if !ofOneObject(err) {
 		return plan.Object{}, err
 	}
 	why := fmt.Sprintf("%s %s cannot be read: %v", ref.Kind, remoteID, err)
-	return plan.Object{Ref: ref, RemoteID: remoteID, Active: true, Suspender: plan.Unknown, ReadOnly: why, Unreadable: true}, nil
+	return plan.Object{Ref: ref, RemoteID: remoteID, Active: true, Suspender: plan.Unknown, ReadOnly: why,
+		Unreadable: true}, nil
 }
 
-// unsettled reports whether an object that does not show may have been created too short a time ago.
+// unsettled reports whether an invisible object may have been created too recently to be visible.
 func unsettled(link plan.Link, q provider.Query) bool {
 	return !link.Created.IsZero() && q.Now.Sub(link.Created) < provider.Settle
 }
@@ -159,7 +161,7 @@ func (p *Provider) getObject(ctx context.Context, kind directory.Kind, key strin
 	return p.userObject(u), true, nil
 }
 
-// readMembers fills in the members of our groups: from the ledger where the witness holds, else from Google.
+// readMembers fills in the members of our groups, from the ledger where the witness is unchanged, else from Google.
 func (r *reading) readMembers(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(concurrency)
@@ -177,7 +179,7 @@ func (r *reading) readMembers(ctx context.Context) error {
 	return g.Wait()
 }
 
-// fillMembers lists the members of a group that was just seen. A group whose members do not show is read-only: it is
+// fillMembers lists the members of a group that was just seen. A group with hidden members is read-only. It is
 // neither empty nor absent.
 func (p *Provider) fillMembers(ctx context.Context, o *plan.Object) error {
 	members, found, err := p.listMembers(ctx, o.RemoteID)
@@ -190,12 +192,12 @@ func (p *Provider) fillMembers(ctx context.Context, o *plan.Object) error {
 		return nil
 	case !found:
 		o.Unreadable = true
-		o.ReadOnly = fmt.Sprintf("group %s was listed, and its members are not there: it is new, or was deleted just now", o.Address)
+		o.ReadOnly = fmt.Sprintf("the members of group %s are not found; it is new, or was deleted moments ago", o.Address)
 		return nil
 	}
 	o.Members, o.Listed = members, true
-	// A list with fewer members than the count is not for the ledger to keep. A list of some where the count is zero has
-	// members that do not count, and the count would not move with them.
+	// The ledger must not keep a list with fewer members than the count. The same goes for members beside a count of
+	// zero, because such a count would not change with them.
 	if n, err := strconv.Atoi(o.Witness); err != nil || len(members) < n || n == 0 && len(members) > 0 {
 		o.Witness = ""
 	}

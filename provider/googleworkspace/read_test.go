@@ -17,7 +17,7 @@ import (
 	simulator "rollcall/simulator/googleworkspace"
 )
 
-// fill makes users and groups of ours, with the first user in each group.
+// fill creates users and groups of ours, with the first user in each group.
 func (w *world) fill(users, groups int) {
 	w.t.Helper()
 	var first string
@@ -47,7 +47,8 @@ func (w *world) fill(users, groups int) {
 	}
 }
 
-// TestUnchangedTenantCostsItsPages: where nothing changed, a run is the pages of the lists and one call for the domains.
+// TestUnchangedTenantCostsItsPages checks that a run without changes costs the pages of the lists and one call for
+// the domains.
 func TestUnchangedTenantCostsItsPages(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -56,7 +57,8 @@ func TestUnchangedTenantCostsItsPages(t *testing.T) {
 	if n := w.tenant.Calls().ByMethod["directory.members.list"].Granted; n != 450 {
 		t.Errorf("the first read listed the members of %d groups, want 450", n)
 	}
-	q := provider.Query{Known: map[directory.Ref]plan.Link{}, Groups: map[directory.ID]provider.Confirmed{}, Now: w.clock.Now()}
+	q := provider.Query{Known: map[directory.Ref]plan.Link{}, Groups: map[directory.ID]provider.Confirmed{},
+		Now: w.clock.Now()}
 	for _, o := range first.Objects {
 		if o.Anchored() {
 			q.Known[o.Ref] = plan.Link{RemoteID: o.RemoteID}
@@ -69,7 +71,8 @@ func TestUnchangedTenantCostsItsPages(t *testing.T) {
 	again := w.read(q)
 	methods := w.tenant.Calls().Methods()
 	slices.Sort(methods)
-	want := slices.Concat(slices.Repeat([]string{"directory.domains.list"}, 1), slices.Repeat([]string{"directory.groups.list"}, 3),
+	want := slices.Concat([]string{"directory.domains.list"},
+		slices.Repeat([]string{"directory.groups.list"}, 3),
 		slices.Repeat([]string{"directory.users.list"}, 3))
 	if diff := cmp.Diff(want, methods); diff != "" {
 		t.Errorf("calls of an unchanged tenant (-want +got):\n%s", diff)
@@ -85,7 +88,7 @@ func TestUnchangedTenantCostsItsPages(t *testing.T) {
 	}
 }
 
-// TestForeignGroupsAreNotAskedForMembers: they are nobody's business here.
+// TestForeignGroupsAreNotAskedForMembers checks that the members of foreign groups are not read.
 func TestForeignGroupsAreNotAskedForMembers(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -101,7 +104,8 @@ func TestForeignGroupsAreNotAskedForMembers(t *testing.T) {
 func TestWhatUsersLookLike(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{
-		tenant: simulator.Config{Domains: []string{"example.com", "example.net"}, UnverifiedDomains: []string{"soon.example"}},
+		tenant: simulator.Config{Domains: []string{"example.com", "example.net"},
+			UnverifiedDomains: []string{"soon.example"}},
 		config: func(c *googleworkspace.Config) { c.Protected = []string{"Boss@*", "*@example.net"} },
 	})
 	mark := func(kind, value string) simulator.ExternalID {
@@ -115,16 +119,22 @@ func TestWhatUsersLookLike(t *testing.T) {
 		{simulator.User{PrimaryEmail: "guest@example.com"}, plan.Object{Active: true}},
 		{simulator.User{PrimaryEmail: "ann@example.com", ExternalIDs: []simulator.ExternalID{mark("rollcall", "u1")}},
 			plan.Object{Ref: user("u1"), Active: true}},
-		{simulator.User{PrimaryEmail: "out@example.com", Suspended: true, ExternalIDs: []simulator.ExternalID{mark("rollcall", "u2"), mark("rollcall_suspended", now)}},
+		{simulator.User{PrimaryEmail: "out@example.com", Suspended: true,
+			ExternalIDs: []simulator.ExternalID{mark("rollcall", "u2"), mark("rollcall_suspended", now)}},
 			plan.Object{Ref: user("u2"), Suspender: plan.Us}},
-		{simulator.User{PrimaryEmail: "else@example.com", Suspended: true, ExternalIDs: []simulator.ExternalID{mark("rollcall", "u3")}},
+		{simulator.User{PrimaryEmail: "else@example.com", Suspended: true,
+			ExternalIDs: []simulator.ExternalID{mark("rollcall", "u3")}},
 			plan.Object{Ref: user("u3"), Suspender: plan.Else}},
-		{simulator.User{PrimaryEmail: "kept@example.com", Archived: true, ExternalIDs: []simulator.ExternalID{mark("rollcall", "u4"), mark("rollcall_suspended", now)}},
+		{simulator.User{PrimaryEmail: "kept@example.com", Archived: true,
+			ExternalIDs: []simulator.ExternalID{mark("rollcall", "u4"), mark("rollcall_suspended", now)}},
 			plan.Object{Ref: user("u4"), Suspender: plan.Else}},
-		{simulator.User{PrimaryEmail: "two@example.com", ExternalIDs: []simulator.ExternalID{mark("rollcall", "a"), mark("rollcall", "b")}},
-			plan.Object{Active: true, ReadOnly: "it carries several anchors of ours (a, b): remove all but one"}},
-		{simulator.User{PrimaryEmail: "chief@example.com", IsAdmin: true}, plan.Object{Active: true, Protected: "administrator"}},
-		{simulator.User{PrimaryEmail: "boss@example.com"}, plan.Object{Active: true, Protected: "protected by the configuration (Boss@*)"}},
+		{simulator.User{PrimaryEmail: "two@example.com",
+			ExternalIDs: []simulator.ExternalID{mark("rollcall", "a"), mark("rollcall", "b")}},
+			plan.Object{Active: true, ReadOnly: "it carries several Rollcall anchors (a, b); remove all but one"}},
+		{simulator.User{PrimaryEmail: "chief@example.com", IsAdmin: true},
+			plan.Object{Active: true, Protected: "administrator"}},
+		{simulator.User{PrimaryEmail: "boss@example.com"},
+			plan.Object{Active: true, Protected: "protected by the configuration (Boss@*)"}},
 		{simulator.User{PrimaryEmail: "vip@example.com", Aliases: []string{"vip@example.net"}},
 			plan.Object{Active: true, Protected: "protected by the configuration (*@example.net)"}},
 	} {
@@ -153,7 +163,8 @@ func TestWhatUsersLookLike(t *testing.T) {
 	}
 }
 
-// TestKnownObjectsAreLookedUp: a list trails behind a write, and one that is cut short is no proof of absence.
+// TestKnownObjectsAreLookedUp checks that an object is not gone only because a list lags behind a write or is
+// truncated.
 func TestKnownObjectsAreLookedUp(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -201,20 +212,21 @@ func TestIncompleteReads(t *testing.T) {
 	}
 }
 
-// TestListsThatLeaveOut: a list that ends early and says that it is complete leaves nobody out whom the ledger knows.
+// TestListsThatLeaveOut checks that a list that ends early without notice omits no object that is in the ledger.
 func TestListsThatLeaveOut(t *testing.T) {
 	t.Parallel()
 	for _, effect := range []simulator.Effect{simulator.EmptyList, simulator.ShortPage} {
 		w := open(t, setup{})
 		known := map[directory.Ref]plan.Link{user("u1"): {RemoteID: w.must(newUser("u1", "zzz@example.com"))}}
 		w.tenant.Inject(simulator.Fault{Method: "directory.users.list", Effect: effect})
-		if state := w.read(provider.Query{Known: known}); !slices.ContainsFunc(state.Objects, func(o plan.Object) bool { return o.Ref == user("u1") }) {
+		if state := w.read(provider.Query{Known: known}); !slices.ContainsFunc(state.Objects,
+			func(o plan.Object) bool { return o.Ref == user("u1") }) {
 			t.Errorf("effect %v: the user is not in the state", effect)
 		}
 	}
 }
 
-// TestFewerMembersThanCounted: such a list is used, and is not for the ledger to believe.
+// TestFewerMembersThanCounted checks that such a list is used, but not kept in the ledger.
 func TestFewerMembersThanCounted(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})

@@ -21,8 +21,8 @@ var refusals = []simulator.Fault{
 	{Status: http.StatusPreconditionFailed, Code: "conditionNotMet", Message: "Precondition Failed"},
 }
 
-// TestRefusedObject: a refusal of one object is that object's, whatever the operation, for a Provider that has written
-// before and for one that has just started.
+// TestRefusedObject checks that a refusal concerns only its object, for every operation. The result is the same for a
+// Provider that has written before and for a new one.
 func TestRefusedObject(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -51,7 +51,8 @@ func TestRefusedObject(t *testing.T) {
 					w.tenant.Inject(refusal)
 				}
 				if r := w.do(c); r.Err == nil || kind(r.Err) != want || !strings.Contains(r.Err.Error(), refusal.Message) {
-					t.Errorf("%s refused with %s (restarted %v) = %v (%v), want this object refused", method, refusal.Code, restarted, r.Err, kind(r.Err))
+					t.Errorf("%s refused with %s (restarted %v) = %v (%v), want this object refused", method, refusal.Code,
+						restarted, r.Err, kind(r.Err))
 				}
 			}
 		}
@@ -66,7 +67,7 @@ func TestRefusedObject(t *testing.T) {
 	}
 }
 
-// TestAdministratorsAboveUs: the message says why Google refuses, and does not ask for a right that is there.
+// TestAdministratorsAboveUs checks that the message gives Google's reason, and does not ask for a right that exists.
 func TestAdministratorsAboveUs(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -86,7 +87,7 @@ func TestAdministratorsAboveUs(t *testing.T) {
 	}
 }
 
-// TestFullTenant: the message says of what there is no room.
+// TestFullTenant checks that the message names the kind of object that the tenant has no room for.
 func TestFullTenant(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -99,39 +100,47 @@ func TestFullTenant(t *testing.T) {
 		reason, message string
 		want            string
 	}{
-		{newUser("u2", "eve@example.com"), 403, "limitExceeded", "Domain user limit reached.", "no room for another user, or no license"},
-		{newUser("u2", "eve@example.com"), 412, "conditionNotMet", "There aren't enough available licenses for the specified product-SKU pair.", "no room for another user, or no license"},
+		{newUser("u2", "eve@example.com"), 403, "limitExceeded", "Domain user limit reached.",
+			"no room for another user, or no license"},
+		{newUser("u2", "eve@example.com"), 412, "conditionNotMet",
+			"There aren't enough available licenses for the specified product-SKU pair.",
+			"no room for another user, or no license"},
 		{newGroup("g2", "more@example.com"), 403, "limitExceeded", "Resource limit exceeded", "no room for another group"},
 		{add, 403, "limitExceeded", "Group member limit reached", "no room for another member of group sales"},
 	} {
-		w.tenant.Inject(simulator.Fault{Method: "directory.*.insert", Times: 1, Status: tc.status, Code: tc.reason, Message: tc.message})
+		w.tenant.Inject(simulator.Fault{Method: "directory.*.insert", Times: 1, Status: tc.status, Code: tc.reason,
+			Message: tc.message})
 		if r := w.do(tc.change); r.Err == nil || kind(r.Err) != fault.Refused || !strings.Contains(r.Err.Error(), tc.want) {
 			t.Errorf("%s with %q = %v (%v), want it to say %q", tc.change.Op, tc.message, r.Err, kind(r.Err), tc.want)
 		}
 	}
 }
 
-// TestRefusedValues: a refused value is named with its field.
+// TestRefusedValues checks that the error of a refused value names its field.
 func TestRefusedValues(t *testing.T) {
 	t.Parallel()
 	w := open(t, mapUsers("orgUnitPath", "recoveryPhone", "organizations.title"))
 	id := w.must(newUser("u1", "liz@example.com"))
 	moved := change(plan.Update, user("u1"), id, "name.givenName", "Liz", "orgUnitPath", "/interns")
 	if r := w.do(moved); r.Err == nil || !strings.Contains(r.Err.Error(), `no organizational unit "/interns"`) {
-		t.Errorf("a unit that is not there = %v", r.Err)
+		t.Errorf("an unknown unit = %v", r.Err)
 	}
 	phone := change(plan.Update, user("u1"), id, "name.givenName", "Liz", "recoveryPhone", "030 1234")
-	if r := w.do(phone); r.Err == nil || !strings.Contains(r.Err.Error(), `recoveryPhone: Google refuses the value "030 1234"`) {
+	if r := w.do(phone); r.Err == nil ||
+		!strings.Contains(r.Err.Error(), `recoveryPhone: Google refuses the value "030 1234"`) {
 		t.Errorf("a phone number that Google refuses = %v", r.Err)
 	}
-	w.tenant.Inject(simulator.Fault{Method: "directory.users.update", Status: 400, Code: "invalid", Message: "Invalid Input"})
+	w.tenant.Inject(simulator.Fault{Method: "directory.users.update", Status: 400, Code: "invalid",
+		Message: "Invalid Input"})
 	title := change(plan.Update, user("u1"), id, "organizations.title", "Lead")
-	if r := w.do(title); r.Err == nil || !strings.Contains(r.Err.Error(), `organizations.title: Google refuses the value "Lead"`) {
+	if r := w.do(title); r.Err == nil ||
+		!strings.Contains(r.Err.Error(), `organizations.title: Google refuses the value "Lead"`) {
 		t.Errorf("a refusal that names nothing = %v", r.Err)
 	}
 }
 
-// TestOneUnreadableObject: it is there, cannot be read, and is left alone. Everything else is read.
+// TestOneUnreadableObject checks that an unreadable object counts as present and is not changed, and that all others
+// are read.
 func TestOneUnreadableObject(t *testing.T) {
 	t.Parallel()
 	for _, refusal := range refusals {
@@ -156,7 +165,8 @@ func TestOneUnreadableObject(t *testing.T) {
 		if o, _ := find(state, board); o.ReadOnly != "" || !slices.Equal(o.Members, []string{bob}) {
 			t.Errorf("the other group = %+v", o)
 		}
-		state = w.read(provider.Query{Lookups: []provider.Lookup{{Ref: user("u1"), RemoteID: liz, Address: "liz@example.com"}, {Ref: directory.Ref{Kind: directory.Group, ID: "g1"}, RemoteID: sales}}})
+		state = w.read(provider.Query{Lookups: []provider.Lookup{{Ref: user("u1"), RemoteID: liz,
+			Address: "liz@example.com"}, {Ref: directory.Ref{Kind: directory.Group, ID: "g1"}, RemoteID: sales}}})
 		for _, id := range []string{sales, liz} {
 			if o, ok := find(state, id); !ok || o.ReadOnly == "" || !o.Anchored() {
 				t.Errorf("%s: looked up = %+v (there %v), want it read-only", refusal.Code, o, ok)
@@ -165,19 +175,20 @@ func TestOneUnreadableObject(t *testing.T) {
 	}
 }
 
-// TestGroupThatVanishesWhileItIsRead: it is neither empty nor absent in this run.
+// TestGroupThatVanishesWhileItIsRead checks that such a group is neither empty nor absent in this run.
 func TestGroupThatVanishesWhileItIsRead(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
 	sales := w.must(newGroup("g1", "sales@example.com"))
-	w.tenant.Inject(simulator.Fault{Method: "directory.members.list", Status: 404, Code: "notFound", Message: "Resource Not Found: groupKey"})
+	w.tenant.Inject(simulator.Fault{Method: "directory.members.list", Status: 404, Code: "notFound",
+		Message: "Resource Not Found: groupKey"})
 	if o := w.object(sales); o.ReadOnly == "" || o.Listed {
 		t.Errorf("group = %+v, want it read-only", o)
 	}
 }
 
-// TestDeletedUser: Google answers 412 to a key of a deleted user, and 400 to the address of a group. Both say that there
-// is no such user.
+// TestDeletedUser covers Google's answers 412 to a key of a deleted user and 400 to the address of a group. Both mean
+// that the user does not exist.
 func TestDeletedUser(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -202,7 +213,7 @@ func TestDeletedUser(t *testing.T) {
 	if _, err := w.tenant.UpdateGroup(sales, map[string]any{"email": "all@example.com"}); err != nil {
 		t.Fatal(err)
 	}
-	for _, address := range []string{"all@example.com", "sales@example.com"} { // Its address, and its alias.
+	for _, address := range []string{"all@example.com", "sales@example.com"} { // the address and an alias
 		state := w.read(provider.Query{Lookups: []provider.Lookup{{Ref: user("u2"), Address: address}}})
 		if o, ok := find(state, sales); !ok || o.Kind != directory.Group {
 			t.Errorf("what has the address %s = %+v, want the group", address, state.Objects)

@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// The pages on which Google publishes what names, addresses and fields of users take.
+// The pages on which Google publishes the rules for names, addresses and fields of users.
 const (
 	namesPage     = "https://support.google.com/a/answer/9193374"
 	userReference = "https://developers.google.com/workspace/admin/directory/reference/rest/v1/users"
@@ -16,12 +16,13 @@ const (
 // maxLocalPart is the largest number of characters before the @ of an address.
 const maxLocalPart = 64
 
-// checkUserAddress returns why Google takes no user with the address, or nil. What the page does not forbid passes.
+// checkUserAddress returns why Google refuses a user with the address, or nil. Everything that the page does not
+// forbid passes.
 func checkUserAddress(address string) error {
 	local, _, _ := strings.Cut(address, "@")
 	for _, r := range local {
 		if strings.ContainsRune("&=<>+,!", r) {
-			return fmt.Errorf("Google takes no user name with %q, as in %q (%s)", r, address, namesPage)
+			return fmt.Errorf("Google does not allow %q in a user name, as in %q (%s)", r, address, namesPage)
 		}
 	}
 	if local == "abuse" || local == "postmaster" {
@@ -30,40 +31,42 @@ func checkUserAddress(address string) error {
 	return checkGroupAddress(address)
 }
 
-// checkGroupAddress returns why Google takes no group with the address, or nil.
+// checkGroupAddress returns why Google refuses a group with the address, or nil.
 func checkGroupAddress(address string) error {
 	local, _, _ := strings.Cut(address, "@")
 	if n := utf8.RuneCountInString(local); n > maxLocalPart {
-		return fmt.Errorf("%q has %d characters before the @, Google takes %d (%s)", address, n, maxLocalPart, namesPage)
+		return fmt.Errorf("%q has %d characters before the @, Google allows %d (%s)", address, n, maxLocalPart, namesPage)
 	}
 	for _, r := range local {
 		if r > unicode.MaxASCII {
-			return fmt.Errorf("Google takes no address with %q, as in %q (%s)", r, address, namesPage)
+			return fmt.Errorf("Google does not allow %q in an address, as in %q (%s)", r, address, namesPage)
 		}
 	}
 	if strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") || strings.Contains(local, "..") {
-		return fmt.Errorf("Google takes no address with a period at the beginning or end or two in a row, as in %q (%s)", address, namesPage)
+		return fmt.Errorf("Google allows no period at the beginning or end of an address, or two in a row, as in %q (%s)",
+			address, namesPage)
 	}
 	return nil
 }
 
-// checkName is the rule for first and last names.
+// checkName checks first and last names.
 func checkName(name string) error {
 	if i := strings.IndexAny(name, "<>"); i >= 0 {
-		return fmt.Errorf("Google takes no name with %q, as in %q (%s)", rune(name[i]), name, namesPage)
+		return fmt.Errorf("Google does not allow %q in a name, as in %q (%s)", rune(name[i]), name, namesPage)
 	}
 	return nil
 }
 
-// checkOrgUnit is the rule for full paths of organizational units.
+// checkOrgUnit checks full paths of organizational units.
 func checkOrgUnit(path string) error {
 	if !strings.HasPrefix(path, "/") || strings.Contains(path, "//") {
-		return fmt.Errorf("%q is not the full path of an organizational unit, such as /Staff/Berlin (%s)", path, userReference)
+		return fmt.Errorf("%q is not the full path of an organizational unit, such as /Staff/Berlin (%s)", path,
+			userReference)
 	}
 	return nil
 }
 
-// checkPhone is the rule for the recovery phone number.
+// checkPhone checks the recovery phone number.
 func checkPhone(number string) error {
 	digits, plus := strings.CutPrefix(number, "+")
 	if !plus || digits == "" || strings.ContainsFunc(digits, func(r rune) bool { return r < '0' || r > '9' }) {

@@ -10,8 +10,8 @@ import (
 	"rollcall/provider/googleworkspace"
 )
 
-// TestVendorsRules: what Google never takes is held as a mapping, with the value, the rule and the page. What is odd and
-// allowed is taken.
+// TestVendorsRules checks that a value that Google always refuses is held as a mapping problem, with the value, the
+// rule and the page. Odd values that are allowed pass.
 func TestVendorsRules(t *testing.T) {
 	t.Parallel()
 	m, err := mapping.Compile(googleworkspace.Spec(), mapping.Options{
@@ -24,7 +24,8 @@ func TestVendorsRules(t *testing.T) {
 	entry := func(kind directory.Kind, name, value string) directory.Entry {
 		e := directory.Entry{Kind: kind, ID: "1", Active: true}
 		for name, value := range map[string]string{
-			"cn": "Pat Smith", "givenName": "Pat", "familyName": "Smith", "mail": "pat@example.com", "unit": "/Staff", "phone": "+4930123456",
+			"cn": "Pat Smith", "givenName": "Pat", "familyName": "Smith", "mail": "pat@example.com", "unit": "/Staff",
+			"phone": "+4930123456",
 		} {
 			e.Attributes = e.Attributes.Set(name, value)
 		}
@@ -35,7 +36,7 @@ func TestVendorsRules(t *testing.T) {
 	for _, tc := range []struct {
 		kind        directory.Kind
 		name, value string
-		said        string // empty for a value that Google takes
+		said        string // empty for an allowed value
 	}{
 		{directory.User, "mail", "pl+us@example.com", "'+'"},
 		{directory.User, "mail", "a&b@example.com", "'&'"},
@@ -59,7 +60,8 @@ func TestVendorsRules(t *testing.T) {
 		{directory.Group, "mail", long + "x@example.com", "65 characters before the @"},
 		{directory.Group, "mail", "über@example.com", "'ü'"},
 	} {
-		r, err := m.Desire(mapping.Input{Snapshot: directory.Snapshot{Entries: []directory.Entry{entry(tc.kind, tc.name, tc.value)}}, Domains: []string{"example.com"}})
+		snapshot := directory.Snapshot{Entries: []directory.Entry{entry(tc.kind, tc.name, tc.value)}}
+		r, err := m.Desire(mapping.Input{Snapshot: snapshot, Domains: []string{"example.com"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -71,13 +73,16 @@ func TestVendorsRules(t *testing.T) {
 			continue
 		}
 		page := strings.Contains(d.Detail, "https://")
-		if d.Held != plan.BadMapping || !strings.Contains(d.Detail, tc.said) || !strings.Contains(strings.ToLower(d.Detail), strings.ToLower(tc.value)) || !page {
-			t.Errorf("%s %q: held %q: %s; want mapping, the value, %q and the page", tc.name, tc.value, d.Held, d.Detail, tc.said)
+		if d.Held != plan.BadMapping || !strings.Contains(d.Detail, tc.said) ||
+			!strings.Contains(strings.ToLower(d.Detail), strings.ToLower(tc.value)) || !page {
+			t.Errorf("%s %q: held %q: %s; want mapping, the value, %q and the page", tc.name, tc.value, d.Held, d.Detail,
+				tc.said)
 		}
 	}
-	// The simulated tenant takes the odd addresses and refuses the others.
+	// The simulated tenant accepts the odd addresses and refuses the others.
 	w := open(t, setup{})
-	for address, taken := range map[string]bool{"-o'brien_2%x^@example.com": true, "pl+us@example.com": false, "a..b@example.com": false} {
+	for address, taken := range map[string]bool{"-o'brien_2%x^@example.com": true, "pl+us@example.com": false,
+		"a..b@example.com": false} {
 		if r := w.do(newUser(directory.ID(address), address)); (r.Err == nil) != taken {
 			t.Errorf("create of %s = %v, want it taken: %v", address, r.Err, taken)
 		}

@@ -13,8 +13,8 @@ import (
 	simulator "rollcall/simulator/googleworkspace"
 )
 
-// TestWritesRightAfterACreate: Google needs some seconds, and a Caller that waits gets through. A worker that has just
-// started fares the same as the one that made the objects.
+// TestWritesRightAfterACreate checks that a Caller that waits for Google's few seconds succeeds. A new worker has the
+// same result as the one that created the objects.
 func TestWritesRightAfterACreate(t *testing.T) {
 	t.Parallel()
 	for _, restarted := range []bool{false, true} {
@@ -35,7 +35,7 @@ func TestWritesRightAfterACreate(t *testing.T) {
 	}
 }
 
-// TestWritesToWhatIsGone: patience has an end, and then the answer is that the object is not there.
+// TestWritesToWhatIsGone checks that the attempts end and then the object counts as missing.
 func TestWritesToWhatIsGone(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{caller: again{}})
@@ -59,7 +59,7 @@ func TestWritesToWhatIsGone(t *testing.T) {
 	w.must(membership(plan.RemoveMember, "g1", sales, user("u1"), liz))
 }
 
-// TestLostCreateIsAwaited: the first attempt's answer got lost, and reads do not show the account yet.
+// TestLostCreateIsAwaited covers a create with a lost answer and reads that do not yet show the account.
 func TestLostCreateIsAwaited(t *testing.T) {
 	t.Parallel()
 	var w *world
@@ -74,20 +74,24 @@ func TestLostCreateIsAwaited(t *testing.T) {
 		}
 	}
 	if len(w.tenant.Users()) != 2 || len(w.tenant.Groups()) != 1 {
-		t.Errorf("%d users and %d groups, want 2 (with the administrator) and 1: no twins", len(w.tenant.Users()), len(w.tenant.Groups()))
+		t.Errorf("%d users and %d groups, want 2 (with the administrator) and 1: no twins", len(w.tenant.Users()),
+			len(w.tenant.Groups()))
 	}
 }
 
-// TestInvisibleHolder: a conflict is answered at once where there was no earlier attempt whose work might show later.
+// TestInvisibleHolder checks that a conflict is returned at once without an earlier attempt that could become
+// visible.
 func TestInvisibleHolder(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{caller: again{}})
-	w.tenant.Inject(simulator.Fault{Method: "directory.users.insert", Effect: simulator.Refuse, Status: http.StatusConflict, Code: "duplicate", Message: "Entity already exists."})
+	w.tenant.Inject(simulator.Fault{Method: "directory.users.insert", Effect: simulator.Refuse,
+		Status: http.StatusConflict, Code: "duplicate", Message: "Entity already exists."})
 	r := w.do(newUser("u1", "liz@example.com"))
-	if kind(r.Err) != fault.Conflict || !strings.Contains(r.Err.Error(), "cannot be seen") {
+	if kind(r.Err) != fault.Conflict || !strings.Contains(r.Err.Error(), "is not visible") {
 		t.Errorf("create of what nobody can see = %v, want a conflict that says so", r.Err)
 	}
-	if n := w.tenant.Calls().ByMethod["directory.users.get"].Granted + w.tenant.Calls().ByMethod["directory.users.get"].Refused; n != 1 {
+	gets := w.tenant.Calls().ByMethod["directory.users.get"]
+	if n := gets.Granted + gets.Refused; n != 1 {
 		t.Errorf("the address was looked up %d times, want once", n)
 	}
 }
@@ -107,14 +111,15 @@ func TestWritesRightAfterARename(t *testing.T) {
 			t.Errorf("%s of %s right after a rename = %v, want unavailable", c.Op, c.Ref, r.Err)
 		}
 	}
-	// The rename again, as after a lost answer: it is done.
+	// The repeated rename, as after a lost answer, succeeds.
 	w.must(rename(user("u1"), liz, "elisabeth@example.com"))
 	w.must(rename(group("g1"), sales, "all-of-sales@example.com"))
-	// With something more to write, that has to wait.
-	if r := w.do(rename(user("u1"), liz, "elisabeth@example.com", "name.givenName", "Elisabeth")); kind(r.Err) != fault.Unavailable {
+	// A rename with further fields has to wait.
+	more := rename(user("u1"), liz, "elisabeth@example.com", "name.givenName", "Elisabeth")
+	if r := w.do(more); kind(r.Err) != fault.Unavailable {
 		t.Errorf("rename with another field while it settles = %v, want unavailable", r.Err)
 	}
-	// A second rename has to wait too, and does not stop the others.
+	// A second rename has to wait, too, and does not stop the others.
 	if r := w.do(rename(user("u1"), liz, "eliza@example.com")); r.Err == nil || kind(r.Err) != fault.Conflict {
 		t.Errorf("a second rename while the first settles = %v, want a conflict, which holds this entry alone", r.Err)
 	}
@@ -122,7 +127,7 @@ func TestWritesRightAfterARename(t *testing.T) {
 	w.must(rename(user("u1"), liz, "eliza@example.com"))
 }
 
-// TestRenameAnswered409ThoughDone: googleapis/google-api-go-client#556.
+// TestRenameAnswered409ThoughDone covers googleapis/google-api-go-client#556.
 func TestRenameAnswered409ThoughDone(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -131,7 +136,8 @@ func TestRenameAnswered409ThoughDone(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.tenant.Inject(simulator.Fault{
-		Method: "directory.users.update", Times: 1, Effect: simulator.Refuse, Status: http.StatusConflict, Code: "duplicate", Message: "Entity already exists.",
+		Method: "directory.users.update", Times: 1, Effect: simulator.Refuse, Status: http.StatusConflict,
+		Code: "duplicate", Message: "Entity already exists.",
 	})
 	w.must(rename(user("u1"), id, "elisabeth@example.com", "name.givenName", "Elisabeth"))
 	if got := w.object(id); got.Address != "elisabeth@example.com" || got.Fields.Get("name.givenName") != "Elisabeth" {
@@ -139,7 +145,7 @@ func TestRenameAnswered409ThoughDone(t *testing.T) {
 	}
 }
 
-// TestOwnAliasBecomesTheAddress: where Google takes the alias for a conflict, the alias goes first.
+// TestOwnAliasBecomesTheAddress checks that the alias is removed first where Google treats it as a conflict.
 func TestOwnAliasBecomesTheAddress(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -147,8 +153,10 @@ func TestOwnAliasBecomesTheAddress(t *testing.T) {
 	w.must(rename(user("u1"), liz, "elisabeth@example.com"))
 	w.must(rename(group("g1"), sales, "all@example.com"))
 	w.tenant.Inject(
-		simulator.Fault{Method: "directory.users.update", Times: 1, Effect: simulator.Refuse, Status: http.StatusConflict, Code: "duplicate"},
-		simulator.Fault{Method: "directory.groups.patch", Times: 1, Effect: simulator.Refuse, Status: http.StatusConflict, Code: "duplicate"})
+		simulator.Fault{Method: "directory.users.update", Times: 1, Effect: simulator.Refuse, Status: http.StatusConflict,
+			Code: "duplicate"},
+		simulator.Fault{Method: "directory.groups.patch", Times: 1, Effect: simulator.Refuse, Status: http.StatusConflict,
+			Code: "duplicate"})
 	w.must(rename(user("u1"), liz, "liz@example.com"))
 	w.must(rename(group("g1"), sales, "sales@example.com"))
 	for id, want := range map[string]string{liz: "liz@example.com", sales: "sales@example.com"} {
@@ -163,11 +171,12 @@ func TestOwnAliasBecomesTheAddress(t *testing.T) {
 	}
 }
 
-// TestConflictsNameTheHolder: whoever reads the held entry has to know what to look at.
+// TestConflictsNameTheHolder checks that the error of a held entry names the object in conflict.
 func TestConflictsNameTheHolder(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
-	foreign, err := w.tenant.AddUser(simulator.User{PrimaryEmail: "guest@example.com", GivenName: "A", FamilyName: "B", Aliases: []string{"nick@example.com"}})
+	foreign, err := w.tenant.AddUser(simulator.User{PrimaryEmail: "guest@example.com", GivenName: "A", FamilyName: "B",
+		Aliases: []string{"nick@example.com"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +198,7 @@ func TestConflictsNameTheHolder(t *testing.T) {
 	}
 }
 
-// TestMembersOfAnyRole: an owner stays an owner.
+// TestMembersOfAnyRole checks that an owner stays an owner.
 func TestMembersOfAnyRole(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -203,13 +212,14 @@ func TestMembersOfAnyRole(t *testing.T) {
 	}
 }
 
-// TestMemberByAddress: should Google insist on the address, it is looked up.
+// TestMemberByAddress checks that the address is looked up if Google requires it.
 func TestMemberByAddress(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
 	liz, sales := w.must(newUser("u1", "liz@example.com")), w.must(newGroup("g1", "sales@example.com"))
 	w.tenant.Inject(simulator.Fault{
-		Method: "directory.members.insert", Times: 1, Effect: simulator.Refuse, Status: http.StatusBadRequest, Code: "required", Message: "Missing required field: email",
+		Method: "directory.members.insert", Times: 1, Effect: simulator.Refuse, Status: http.StatusBadRequest,
+		Code: "required", Message: "Missing required field: email",
 	})
 	w.must(membership(plan.AddMember, "g1", sales, user("u1"), liz))
 	if m := w.tenant.Members(sales); len(m) != 1 || m[0].ID != liz {
@@ -231,7 +241,8 @@ func TestForeignExternalIDsOfGroupsSurvive(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
 	other := simulator.GroupExternalID{Namespace: "system/external", ID: "other-tool:7"}
-	g, err := w.tenant.AddGroup(simulator.Group{Email: "club@example.com", ExternalIDs: []simulator.GroupExternalID{other}})
+	g, err := w.tenant.AddGroup(simulator.Group{Email: "club@example.com",
+		ExternalIDs: []simulator.GroupExternalID{other}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,12 +13,13 @@ import (
 	"rollcall/provider/googleworkspace"
 )
 
-// sparse is a tenant that says no more than it has to: no kind, no counts, no reasons.
+// sparse is a tenant with minimal answers, without kinds, counts and reasons.
 func sparse(t *testing.T, answers map[string]string) *googleworkspace.Provider {
 	t.Helper()
 	return serve(t, func(w http.ResponseWriter, r *http.Request) {
 		for path, answer := range map[string]string{
-			"/token": `{"access_token":"x","expires_in":3600}`, "/domains": `{"domains":[{"domainName":"example.com","verified":true}]}`,
+			"/token":   `{"access_token":"x","expires_in":3600}`,
+			"/domains": `{"domains":[{"domainName":"example.com","verified":true}]}`,
 		} {
 			if strings.HasSuffix(r.URL.Path, path) {
 				_, _ = io.WriteString(w, answer)
@@ -37,7 +38,7 @@ func sparse(t *testing.T, answers map[string]string) *googleworkspace.Provider {
 	})
 }
 
-// A search that finds nobody says so with an empty list: what something on the way made up has none.
+// A search without a result has an empty list. An answer that a proxy made up has none.
 func TestASearchThatFindsNobodyNeedsNoKind(t *testing.T) {
 	t.Parallel()
 	p := sparse(t, map[string]string{"GET users": `{"users":[]}`})
@@ -47,12 +48,13 @@ func TestASearchThatFindsNobodyNeedsNoKind(t *testing.T) {
 	}
 }
 
-// A count of none beside a list with members is no count: nothing would ever show that the members changed.
+// A count of zero beside a list with members is not a witness, because it would not change with the members.
 func TestAGroupWithoutACountHasNoWitness(t *testing.T) {
 	t.Parallel()
 	p := sparse(t, map[string]string{
-		"GET users":            `{"users":[{"id":"7","primaryEmail":"u1@example.com"}]}`,
-		"GET groups":           `{"groups":[{"id":"g","email":"g@example.com","externalIds":[{"namespace":"system/external","id":"rollcall:g1"}]}]}`,
+		"GET users": `{"users":[{"id":"7","primaryEmail":"u1@example.com"}]}`,
+		"GET groups": `{"groups":[{"id":"g","email":"g@example.com",` +
+			`"externalIds":[{"namespace":"system/external","id":"rollcall:g1"}]}]}`,
 		"GET groups/g/members": `{"members":[{"id":"7"}]}`,
 	})
 	s, err := p.Read(t.Context(), provider.Query{})
@@ -66,19 +68,21 @@ func TestAGroupWithoutACountHasNoWitness(t *testing.T) {
 
 func TestAMemberAlreadyThereNeedsNoReason(t *testing.T) {
 	t.Parallel()
-	p := sparse(t, map[string]string{"POST groups/g/members": `409 {"error":{"code":409,"message":"Member already exists.","status":"ALREADY_EXISTS"}}`})
+	p := sparse(t, map[string]string{"POST groups/g/members": `409 {"error":{"code":409,` +
+		`"message":"Member already exists.","status":"ALREADY_EXISTS"}}`})
 	c := membership(plan.AddMember, "g1", "g", directory.Ref{Kind: directory.User, ID: "u1"}, "7")
 	if r := p.Apply(t.Context(), []plan.Change{c})[0]; r.Err != nil {
 		t.Errorf("Apply() = %v, want success", r.Err)
 	}
 }
 
-// An administrator whom we may not change is one bad entry, also where the refusal has no reason.
+// A refused change of an administrator concerns one entry, also where the refusal has no reason.
 func TestAnAdministratorAboveUsNeedsNoReason(t *testing.T) {
 	t.Parallel()
 	p := sparse(t, map[string]string{
 		"PUT users/7": `403 {"error":{"code":403,"message":"Not Authorized to access this resource/api"}}`,
-		"GET users/7": `{"id":"7","primaryEmail":"u1@example.com","isAdmin":true,"externalIds":[{"type":"custom","customType":"rollcall","value":"u1"}]}`,
+		"GET users/7": `{"id":"7","primaryEmail":"u1@example.com","isAdmin":true,` +
+			`"externalIds":[{"type":"custom","customType":"rollcall","value":"u1"}]}`,
 	})
 	c := change(plan.Update, user("u1"), "7", "name.givenName", "Ann")
 	if r := p.Apply(t.Context(), []plan.Change{c})[0]; r.Err == nil || kind(r.Err) != fault.Refused {

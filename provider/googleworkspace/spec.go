@@ -5,15 +5,19 @@ import (
 	"rollcall/plan"
 )
 
-// The lengths are those of the Users and Groups references. Where Google gives none for a field but a size for the array
-// that it is in (phones 1 KB, externalIds and relations 2 KB, …) the limit leaves room for other elements.
+// The lengths come from the Users and Groups references. For some fields Google gives only a size of the array that
+// contains them (phones 1 KB, externalIds and relations 2 KB, …). There the limit leaves room for other elements.
 var userSpec = []mapping.Field{
 	{Name: "name.givenName", Default: "givenName", Required: true, MaxLength: 60, Check: checkName, Doc: "First name."},
-	{Name: "name.familyName", Default: "coalesce(familyName, cn)", Required: true, MaxLength: 60, Check: checkName, Doc: "Last name."},
-	{Name: "name.displayName", MaxLength: 256, Doc: "Name that is shown; Google makes one of the other two where it is empty."},
-	{Name: "orgUnitPath", Required: true, MaxLength: 1024, Check: checkOrgUnit, Doc: "Path of the organizational unit, which must exist: /Staff/Berlin. Give / for the root."},
+	{Name: "name.familyName", Default: "coalesce(familyName, cn)", Required: true, MaxLength: 60, Check: checkName,
+		Doc: "Last name."},
+	{Name: "name.displayName", MaxLength: 256,
+		Doc: "Name that is shown; Google makes one of the other two where it is empty."},
+	{Name: "orgUnitPath", Required: true, MaxLength: 1024, Check: checkOrgUnit,
+		Doc: "Path of the organizational unit, which must exist: /Staff/Berlin. Give / for the root."},
 	{Name: "recoveryEmail", MaxLength: 254, Doc: "Address for account recovery."},
-	{Name: "recoveryPhone", MaxLength: 16, Check: checkPhone, Doc: "Phone number for account recovery, in E.164 form: +4930123456."},
+	{Name: "recoveryPhone", MaxLength: 16, Check: checkPhone,
+		Doc: "Phone number for account recovery, in E.164 form: +4930123456."},
 	{Name: "includeInGlobalAddressList", Required: true, Bool: true, Doc: "Shown in the global directory."},
 	{Name: "organizations.title", MaxLength: 256, Doc: "Job title, in the primary organization."},
 	{Name: "organizations.department", MaxLength: 256, Doc: "Department, in the primary organization."},
@@ -46,7 +50,7 @@ func Spec() mapping.Spec {
 	}
 }
 
-// mapped returns the names of the user fields that the configuration maps: Read asks Google for no others.
+// mapped returns the names of the mapped user fields. Read requests no others.
 func (c *Config) mapped() []string {
 	var names []string
 	for _, f := range userSpec {
@@ -57,8 +61,8 @@ func (c *Config) mapped() []string {
 	return names
 }
 
-// concurrency is how many calls are under way at once. Google answers 403 quotaExceeded to too many; the quota of 40
-// a second is used up by far fewer.
+// concurrency is the number of concurrent calls. Google answers 403 quotaExceeded to too many, and far fewer use up
+// the quota of 40 a second.
 const concurrency = 16
 
 // Capabilities implements provider.Provider.
@@ -73,5 +77,6 @@ func (p *Provider) Capabilities() plan.Capabilities {
 	for _, name := range []string{"orgUnitPath", "recoveryEmail", "includeInGlobalAddressList", "relations.manager"} {
 		normal[name] |= plan.Fold
 	}
-	return plan.Capabilities{BatchSize: 1, Concurrency: concurrency, RenameKeepsAddress: true, UndeleteWithin: undeleteWithin, Normal: normal}
+	return plan.Capabilities{BatchSize: 1, Concurrency: concurrency, RenameKeepsAddress: true,
+		UndeleteWithin: undeleteWithin, Normal: normal}
 }

@@ -14,7 +14,7 @@ import (
 	"rollcall/plan"
 )
 
-// holder is what has an address.
+// holder is the object that has an address.
 type holder struct {
 	kind     directory.Kind
 	id       string
@@ -24,7 +24,7 @@ type holder struct {
 	archived bool
 }
 
-// find looks up what has an address; nil when Google shows nothing.
+// find looks up the object that has an address. It returns nil if Google shows none.
 func (p *Provider) find(ctx context.Context, kind directory.Kind, address string) (*holder, error) {
 	kinds := []directory.Kind{directory.User, directory.Group}
 	if kind == directory.Group {
@@ -54,12 +54,14 @@ func (p *Provider) findKind(ctx context.Context, kind directory.Kind, address st
 }
 
 func userHolder(u *admin.User, address string) *holder {
-	return &holder{directory.User, u.Id, u.PrimaryEmail, marksOf(u).anchors, !strings.EqualFold(u.PrimaryEmail, address), u.Archived}
+	return &holder{directory.User, u.Id, u.PrimaryEmail, marksOf(u).anchors,
+		!strings.EqualFold(u.PrimaryEmail, address), u.Archived}
 }
 
 func groupHolder(g *admin.Group, address string) *holder {
 	anchors, _ := groupAnchors(g)
-	return &holder{kind: directory.Group, id: g.Id, primary: g.Email, anchors: anchors, asAlias: !strings.EqualFold(g.Email, address)}
+	return &holder{kind: directory.Group, id: g.Id, primary: g.Email, anchors: anchors,
+		asAlias: !strings.EqualFold(g.Email, address)}
 }
 
 func (h *holder) String() string {
@@ -73,9 +75,9 @@ func (h *holder) String() string {
 	return text
 }
 
-// taken answers a create that Google refused because the address is in use: success where an earlier attempt made the
-// object, else a Conflict that names what has the address. After an attempt whose answer was lost it is looked for with
-// patience: reads trail behind.
+// taken resolves a create that Google refused because the address is in use. It succeeds where an earlier attempt
+// created the object. Otherwise it returns a Conflict that names the object with the address. After an attempt with a
+// lost answer the look-up is repeated, because reads lag behind writes.
 func (p *Provider) taken(ctx context.Context, c *plan.Change, patient bool) (outcome, error) {
 	h, err := p.find(ctx, c.Kind, c.Address)
 	if err != nil {
@@ -89,19 +91,19 @@ func (p *Provider) taken(ctx context.Context, c *plan.Change, patient bool) (out
 	switch {
 	case h == nil:
 		return outcome{}, fault.Errorf(fault.Conflict,
-			"%s is taken by something that cannot be seen: an object created or deleted moments ago, or an unmanaged account", c.Address)
+			"%s is in use by an object that is not visible (created or deleted moments ago, or an unmanaged account)", c.Address)
 	case h.kind == c.Kind && len(h.anchors) == 1 && h.anchors[0] == string(c.ID):
-		return outcome{remoteID: h.id, note: "was already there, with its anchor"}, nil
+		return outcome{remoteID: h.id, note: "already existed with its anchor"}, nil
 	}
 	return outcome{}, fault.Errorf(fault.Conflict, "%s has the address %s", h, c.Address)
 }
 
-// await looks an address up until it shows, as long as the Caller tries; nil when it does not.
+// await looks up an address until it is visible, as long as the Caller tries. Otherwise it returns nil.
 func (p *Provider) await(ctx context.Context, kind directory.Kind, address string) (h *holder, err error) {
 	op := kind.String() + "s.get"
 	err = p.callAs(ctx, op, func(err error) error {
 		if status, _ := code(err); status == http.StatusNotFound {
-			return fault.Errorf(fault.Unavailable, "not yet to be seen: %w", err)
+			return fault.Errorf(fault.Unavailable, "not yet visible: %w", err)
 		}
 		return err
 	}, func(ctx context.Context) error {
@@ -124,16 +126,19 @@ func (p *Provider) await(ctx context.Context, kind directory.Kind, address strin
 	return h, err
 }
 
-// renamed finds out what a 409 to a rename means, and goes on from there. Google was seen to answer it though the
-// rename was done; so it does while an earlier rename settles; and when the address is taken. write sends the change
-// again, with the address or without.
-func (p *Provider) renamed(ctx context.Context, c *plan.Change, write func(ctx context.Context, withAddress bool) error) error {
+// renamed resolves a 409 answer to a rename. Google was observed to send it although the rename was done. It also
+// sends it while an earlier rename settles, and when the address is taken. write sends the change again, with or
+// without the address.
+func (p *Provider) renamed(
+	ctx context.Context, c *plan.Change, write func(ctx context.Context, withAddress bool) error,
+) error {
 	h, err := p.find(ctx, c.Kind, c.Address)
 	switch {
 	case err != nil:
 		return err
 	case h == nil:
-		return fault.Errorf(fault.Conflict, "%s is taken by something that cannot be seen, or an earlier change of the address is still settling", c.Address)
+		return fault.Errorf(fault.Conflict,
+			"%s is in use by an object that is not visible, or an earlier change of the address is still settling", c.Address)
 	case h.kind != c.Kind || h.id != c.RemoteID:
 		return fault.Errorf(fault.Conflict, "%s has the address %s", h, c.Address)
 	case !h.asAlias:
@@ -148,7 +153,7 @@ func (p *Provider) renamed(ctx context.Context, c *plan.Change, write func(ctx c
 	return write(ctx, true)
 }
 
-// dropAlias takes the address, which is to become the object's own, from its aliases.
+// dropAlias removes the object's new address from its aliases.
 func (p *Provider) dropAlias(ctx context.Context, c *plan.Change) error {
 	op := c.Kind.String() + "s.aliases.delete"
 	err := p.callAs(ctx, op, settling(false, true), func(ctx context.Context) error {

@@ -14,15 +14,16 @@ import (
 	"rollcall/plan"
 )
 
-// usersPage is the largest page that Google gives.
+// usersPage is Google's largest page of users.
 const usersPage = 500
 
-// userPaths are what is always asked of a user.
+// userPaths are the fields that every read of a user requests.
 var userPaths = []string{
-	"id", "primaryEmail", "aliases", "nonEditableAliases", "isAdmin", "isDelegatedAdmin", "suspended", "suspensionTime", "archived", "deletionTime", "externalIds",
+	"id", "primaryEmail", "aliases", "nonEditableAliases", "isAdmin", "isDelegatedAdmin", "suspended",
+	"suspensionTime", "archived", "deletionTime", "externalIds",
 }
 
-// selection returns the `fields` of one user with the given mapped fields.
+// selection returns the `fields` parameter of one user with the given mapped fields.
 func selection(names []string) googleapi.Field {
 	all := append([]string(nil), userPaths...)
 	for _, p := range paths(names) {
@@ -33,7 +34,7 @@ func selection(names []string) googleapi.Field {
 	return googleapi.Field(strings.Join(all, ","))
 }
 
-// listUsers lists every user of the account, or what a search finds.
+// listUsers lists every user of the account, or the results of a search.
 func (p *Provider) listUsers(ctx context.Context, query string, each func(*admin.User)) error {
 	size := int64(usersPage)
 	if query != "" {
@@ -55,8 +56,8 @@ func (p *Provider) listUsers(ctx context.Context, query string, each func(*admin
 		if err != nil {
 			return "", err
 		}
-		if page.Kind == "" && page.Users == nil { // An empty list is one; an empty object is anybody's.
-			return "", fault.Errorf(fault.Unavailable, "users.list: the answer is no list of users")
+		if page.Kind == "" && page.Users == nil { // An empty list has a kind.
+			return "", fault.Errorf(fault.Unavailable, "users.list: the answer is not a list of users")
 		}
 		for _, u := range page.Users {
 			if u.DeletionTime == "" {
@@ -96,7 +97,8 @@ func (p *Provider) Deleted(ctx context.Context) (deleted []plan.Deleted, err err
 	return deleted, err
 }
 
-// pages reads pages until there is no next one. A page token that comes twice would never end, or would hide a part.
+// pages reads pages until the last one. A repeated page token is an error, because it would mean an endless or
+// incomplete list.
 func pages(op string, read func(token string) (next string, err error)) error {
 	seen := map[string]bool{}
 	for token := ""; ; {
@@ -105,14 +107,14 @@ func pages(op string, read func(token string) (next string, err error)) error {
 			return err
 		}
 		if seen[next] {
-			return fault.Errorf(fault.Unavailable, "%s: Google gave one page token twice: the list cannot be read to its end", op)
+			return fault.Errorf(fault.Unavailable, "%s: Google repeated a page token, so the list cannot be read to its end", op)
 		}
 		seen[next], token = true, next
 	}
 }
 
-// getUser reads one user by id, address or alias; found is false where Google knows no user by that key, where the user is
-// deleted, and where the key is that of a group.
+// getUser reads one user by id, address or alias. found is false if Google has no user with the key, if the user is
+// deleted, and if the key is that of a group.
 func (p *Provider) getUser(ctx context.Context, key string, names []string) (u *admin.User, found bool, err error) {
 	err = p.call(ctx, "users.get", func(ctx context.Context) (err error) {
 		u, err = p.api.Users.Get(key).Projection("basic").Fields(selection(names)).Context(ctx).Do()
@@ -122,12 +124,12 @@ func (p *Provider) getUser(ctx context.Context, key string, names []string) (u *
 		return nil, false, nil
 	}
 	if err == nil && u.Id == "" {
-		return nil, false, fault.Errorf(fault.Unavailable, "users.get: the answer is no user")
+		return nil, false, fault.Errorf(fault.Unavailable, "users.get: the answer is not a user")
 	}
-	return u, err == nil && u.DeletionTime == "", err // A deleted user may be shown for a while.
+	return u, err == nil && u.DeletionTime == "", err // Google may show a deleted user for a while.
 }
 
-// userObject describes a user in the planner's words.
+// userObject describes a user in the planner's terms.
 func (p *Provider) userObject(u *admin.User) plan.Object {
 	m := marksOf(u)
 	id, problem := one(m.anchors)
@@ -152,7 +154,7 @@ func aliases(primary string, lists ...[]string) []string {
 	return out
 }
 
-// protectsUser says why a user is never adopted, suspended or deleted; "" when it may be.
+// protectsUser returns why a user is never adopted, suspended or deleted, or "".
 func (p *Provider) protectsUser(u *admin.User) string {
 	addresses := append(aliases("", u.Aliases, u.NonEditableAliases), strings.ToLower(u.PrimaryEmail))
 	if slices.Contains(addresses, p.cfg.DelegatedSubject) {
