@@ -16,6 +16,8 @@ const (
 	Follow Mark = "follow"
 	// Again is set at a provider whose run was live when its source changed. The provider runs once more afterwards.
 	Again Mark = "again"
+	// Fired is the last firing of a container's schedule.
+	Fired Mark = "fired"
 )
 
 // Marked returns the value of a mark, empty where it is not set.

@@ -135,3 +135,9 @@ type End struct {
 	// Changed says of a completed run that those who follow the container should look at it.
 	Changed bool
 }
+
+// Partial reports whether the run does less than a full sync: it writes nothing, or carries out only what was approved or
+// taken back.
+func (r Run) Partial() bool {
+	return r.DryRun || r.Trigger.Kind == ByApproval || r.Trigger.Kind == ByRevert
+}

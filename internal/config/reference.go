@@ -46,6 +46,12 @@ func Reference(sample string) (text string, stale []string) {
 
 	w.line("## Schedules")
 	w.line("A cron expression of five fields (minute, hour, day of month, month, day of week) in the process's time zone, or one after `CRON_TZ=Europe/Berlin `; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@every 10m`. With several workers each time comes once.")
+	w.line("The last firing is kept on Redis. A restart or another worker does not move `@every`, and its interval begins when the\n" +
+		"schedule is first seen or was edited. What was missed while no worker lived or Redis was away is made up once, within\n" +
+		"8 seconds of a worker's start, however many times were missed. A full run that is live counts for the time; a dry run\n" +
+		"or the run of an approval does not, and the run starts after it. `after_source` is made up in the same way.")
+	w.line("Daylight saving time: in the night when clocks go forward an hour is missing, and `30 2 * * *` does not come; the next one\n" +
+		"is a day later. When clocks go back, it comes twice. `CRON_TZ=UTC ` or a time outside that hour avoids both.")
 	w.limits()
 	w.mappings()
 	w.line("### Fields of google_workspace")
