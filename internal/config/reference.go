@@ -7,11 +7,11 @@ import (
 	"strings"
 
 	"rollcall/internal/problem"
+	"rollcall/internal/secret"
 	"rollcall/internal/tokens"
 	"rollcall/mapping"
 	"rollcall/plan"
-	"rollcall/provider/entra"
-	"rollcall/provider/googleworkspace"
+	"rollcall/provider/all"
 	"rollcall/source/ldap"
 )
 
@@ -30,19 +30,15 @@ func Reference(sample string) (text string, stale []string) {
 	source := ldap.DefaultConfig()
 	w.keys(reflect.ValueOf(source), ldapMeanings, ldap.Config{SyncUsers: true}.Validate())
 
-	w.line("## providers.google_workspace")
-	google := googleworkspace.Config{}
-	google.SetDefaults()
-	meanings := maps.Clone(providerMeanings)
-	maps.Copy(meanings, googleMeanings)
-	w.keys(reflect.ValueOf(google), meanings, googleworkspace.Config{}.Validate())
-
-	w.line("## providers.microsoft_entra")
-	microsoft := entra.Config{}
-	microsoft.SetDefaults()
-	meanings = maps.Clone(providerMeanings)
-	maps.Copy(meanings, entraMeanings)
-	w.keys(reflect.ValueOf(microsoft), meanings, entra.Config{}.Validate())
+	types := all.Types()
+	for i := range types {
+		cfg, empty := types[i].New(), types[i].New()
+		cfg.SetDefaults()
+		meanings := maps.Clone(providerMeanings)
+		maps.Copy(meanings, types[i].Keys)
+		w.line("## providers." + types[i].Name)
+		w.keys(value(cfg), meanings, empty.Validate())
+	}
 
 	w.line("## Schedules")
 	w.line("A cron expression of five fields (minute, hour, day of month, month, day of week) in the process's time zone, or one after `CRON_TZ=Europe/Berlin `; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@every 10m`. With several workers each time comes once.")
@@ -54,10 +50,10 @@ func Reference(sample string) (text string, stale []string) {
 		"is a day later. When clocks go back, it comes twice. `CRON_TZ=UTC ` or a time outside that hour avoids both.")
 	w.limits()
 	w.mappings()
-	w.line("### Fields of google_workspace")
-	w.fields(googleworkspace.Spec())
-	w.line("### Fields of microsoft_entra")
-	w.fields(entra.Spec())
+	for i := range types {
+		w.line("### Fields of " + types[i].Name)
+		w.fields(types[i].Fields)
+	}
 	w.tokens()
 	w.environment()
 	return w.String(), w.stale
@@ -99,6 +95,9 @@ func (w *writer) keys(v reflect.Value, meanings map[string]string, missing error
 		meaning := meanings[key]
 		if meaning == "" {
 			w.stale = append(w.stale, key+" has no meaning in meanings.go")
+		}
+		if known[key].typ == reflect.TypeFor[secret.File]() {
+			meaning += " A secret file."
 		}
 		def := "`" + fmt.Sprint(defaultOf(v.FieldByIndex(known[key].index))) + "`"
 		switch {
