@@ -13,14 +13,15 @@ import (
 	"rollcall/container"
 )
 
-// ErrHeld means that another worker executes the run under the same epoch, as when its task was delivered twice.
-// It comes beside ErrStale.
+// ErrHeld means that another worker executes the run under the same epoch, for example after a task was delivered
+// twice. The error wraps ErrStale, too.
 var ErrHeld = errors.New("another worker holds the lease")
 
-// Acquire takes the lease of a queued run, or of a running one whose lease is free, for a worker. The epoch is the one
-// that the task carries; an older one, or a run that is over, is refused with an error that wraps ErrStale (kind
-// fault.Canceled). The lease is renewed in the background until Finish, Defer, HandBack or Close, also after ctx is
-// done, so that a worker that was told to stop can still record how far it came.
+// Acquire takes the lease of a queued run for a worker, or of a running one with a free lease. The task carries the
+// epoch. An older epoch or a finished run is refused with an error that wraps ErrStale (kind fault.Canceled).
+//
+// The lease is renewed in the background until Finish, Defer, HandBack or Close, also after ctx is done. A worker
+// that is shutting down can therefore still record its progress.
 func (s *Store) Acquire(ctx context.Context, c container.ID, runID string, epoch int64, worker string) (*Lease, error) {
 	token := leaseToken(epoch, worker)
 	sent := time.Now()
@@ -37,15 +38,15 @@ func (s *Store) Acquire(ctx context.Context, c container.ID, runID string, epoch
 	return newLease(ctx, s, decodeRun(c, pairs(flat)), token, sent), nil
 }
 
-// leaseToken returns the value of the lease key: the epoch, what makes it unique, and who has it.
+// leaseToken returns the value of the lease key: the epoch, a random part, and the worker.
 func leaseToken(epoch int64, worker string) string {
 	return strings.Join([]string{strconv.FormatInt(epoch, 10), uuid.NewString(), cut(worker, maxName)}, ":")
 }
 
-// ErrUnreachable means that the lease could not be renewed in time. It comes beside ErrStale.
+// ErrUnreachable means that the lease could not be renewed in time. The error wraps ErrStale, too.
 var ErrUnreachable = errors.New("the lease could not be renewed")
 
-// renew asks Redis whether the run is still ours, and for more time.
+// renew extends the lease, if the run still belongs to it.
 func (l *Lease) renew(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.store.cfg.RenewEvery)
 	defer cancel()
@@ -66,7 +67,7 @@ func (l *Lease) renew(ctx context.Context) error {
 	return stale("renew", l.run.ID, fmt.Errorf("it is %s", rest[0]))
 }
 
-// keep renews the lease until it is released or somebody else's. Listening for cancels only makes it look sooner.
+// keep renews the lease until it is released or lost. A cancel message triggers an early renewal.
 func (l *Lease) keep() {
 	defer close(l.stopped)
 	ctx, cancel := context.WithCancel(context.Background())

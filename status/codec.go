@@ -6,7 +6,7 @@ import (
 	"rollcall/container"
 )
 
-// decodeRun makes a Run of the fields of its hash. A run without fields has no ID.
+// decodeRun decodes a run from the fields of its hash. A run without fields has no ID.
 func decodeRun(c container.ID, f map[string]string) Run {
 	return Run{
 		ID:        f["id"],
@@ -51,8 +51,9 @@ func decodeRun(c container.ID, f map[string]string) Run {
 	}
 }
 
-// Counters are fields of the hash: s:user:create (succeeded), f:user:create (failed), e:user:create (expected), k:conflict
-// (failed, by the kind of error) and r:user (read).
+// Counters are fields of the hash. The fields s:user:create, f:user:create and e:user:create count successful, failed
+// and expected changes. The field k:conflict counts failures by the kind of error, and r:user counts entries that
+// were read.
 func counter(letter string, o ObjectType, c ChangeType) string {
 	return strings.Join([]string{letter, string(o), string(c)}, ":")
 }

@@ -4,58 +4,60 @@ import (
 	"time"
 )
 
-// Config sets the durations and bounds of a Store. The zero Config has the defaults; tests shorten them.
+// Config sets the durations and limits of a Store. The zero Config has the defaults. Tests use shorter durations.
 type Config struct {
-	// Now is the clock for everything that is data. Default time.Now.
+	// Now is the clock of all stored times. Default time.Now.
 	Now func() time.Time
 
-	// RunTTL is how long a run stays live unrenewed. Default 24 s.
+	// RunTTL is how long a run stays live without a renewal. Default 24 s.
 	RunTTL time.Duration
-	// LeaseTTL is how long a worker holds a run unrenewed. Default 15 s.
+	// LeaseTTL is how long a worker holds a run without a renewal. Default 15 s.
 	LeaseTTL time.Duration
-	// LeaseMargin is how long before its lease can expire a worker that cannot renew it stops. Default LeaseTTL/3.
+	// LeaseMargin is how long before the possible end of its lease a worker stops if it cannot renew. Default
+	// LeaseTTL/3.
 	LeaseMargin time.Duration
-	// RenewEvery is how often a worker renews. Default LeaseTTL/3.
+	// RenewEvery is the interval of renewals. Default LeaseTTL/3.
 	RenewEvery time.Duration
 	// WorkerTTL is how long a worker counts as alive after its last Beat. Default 15 s.
 	WorkerTTL time.Duration
 
-	// RequeueAfter is how long a queued run waits before the reaper has it enqueued again. Default 5 s.
+	// RequeueAfter is how long a queued run waits before the reaper enqueues it again. Default 5 s.
 	RequeueAfter time.Duration
 	// StallAfter is how long a running run may make no progress outside a pause. Default 15 minutes.
 	StallAfter time.Duration
-	// GiveUpAfter is how long an open run that nobody keeps alive can still be resumed. Default 1 hour.
+	// GiveUpAfter is how long an open run without renewals can still be resumed. Default 1 hour.
 	GiveUpAfter time.Duration
-	// MaxStalledResumes is how many resumes in a row may bring no change. Default 5.
+	// MaxStalledResumes is the largest number of consecutive resumes without a change. Default 5.
 	MaxStalledResumes int
 
-	// FlushEvery is how often a Recorder writes. Default 250 ms.
+	// FlushEvery is the interval at which a Recorder writes. Default 250 ms.
 	FlushEvery time.Duration
-	// MaxMessages is about how many messages a run keeps. Default 1000.
+	// MaxMessages is the approximate number of stored messages of a run. Default 1000.
 	MaxMessages int
 
-	// KeepRuns and MaxRuns bound a container's index. Default 90 days and 1000.
+	// KeepRuns and MaxRuns limit the index of a container. Default 90 days and 1000.
 	KeepRuns time.Duration
 	MaxRuns  int
-	// KeepMessages is how long a closed run keeps its messages. Default 30 days.
+	// KeepMessages is how long the messages of a closed run are stored. Default 30 days.
 	KeepMessages time.Duration
-	// KeepPlans is how long a container keeps a plan, MaxPlans how many of those that have something to apply and of those
-	// that have not, MaxPlansBytes what all of them may take up. Default 30 days, 20 and 64 MiB.
+	// KeepPlans is how long a plan is stored. Default 30 days. MaxPlans limits the number of plans with changes and,
+	// separately, of plans without. Default 20. MaxPlansBytes limits the size of all of them. Default 64 MiB.
 	KeepPlans     time.Duration
 	MaxPlans      int
 	MaxPlansBytes int
-	// MaxPlanRows and MaxPlanBytes bound one section of one plan: its changes, say. Default 100,000 and 16 MiB compressed.
+	// MaxPlanRows and MaxPlanBytes limit one section of a plan, such as its changes. Default 100,000 and 16 MiB
+	// compressed.
 	MaxPlanRows  int
 	MaxPlanBytes int
-	// KeepJobs and MaxJobs bound a container's index of object jobs. Default 7 days and 1000.
+	// KeepJobs and MaxJobs limit a container's index of object jobs. Default 7 days and 1000.
 	KeepJobs time.Duration
 	MaxJobs  int
-	// JobTTL is how long an object job that died keeps others of its entry waiting. It must exceed the job's
-	// timeout. Default 2 minutes.
+	// JobTTL is how long an interrupted object job delays other jobs for its entry. It must exceed the timeout of
+	// jobs. Default 2 minutes.
 	JobTTL time.Duration
 
-	// LockTTL is how long an entry stays locked by a worker that died. It must exceed the longest remote write with
-	// its waits and retries. Default 60 s.
+	// LockTTL is how long an entry stays locked after its worker died. It must exceed the longest remote write,
+	// including its waits and retries. Default 60 s.
 	LockTTL time.Duration
 }
 

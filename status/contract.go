@@ -6,7 +6,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// TaskStatus is the task status of the sync status API. The set is closed: clients are generated from it.
+// TaskStatus is the task status of the sync status API. The set is closed, because clients are generated from it.
 type TaskStatus string
 
 // The task statuses.
@@ -17,7 +17,7 @@ const (
 	TaskError      TaskStatus = "error"
 )
 
-// SessionStatus is the status of a session of the synchronization sessions API, a closed set too.
+// SessionStatus is the status of a session in the synchronization sessions API. This set is closed, too.
 type SessionStatus string
 
 // The session statuses.
@@ -29,7 +29,7 @@ const (
 	SessionExpired   SessionStatus = "EXPIRED"
 )
 
-// TaskStatus returns what the sync status API shows for the run.
+// TaskStatus returns the status of the run for the sync status API.
 func (r Run) TaskStatus() TaskStatus { return taskStatus(r.State, r.FailedChanges, r.Held) }
 
 func taskStatus(s State, failed, held int64) TaskStatus {
@@ -48,7 +48,7 @@ func taskStatus(s State, failed, held int64) TaskStatus {
 	return TaskUnknown
 }
 
-// SessionStatus returns what the sessions API shows for the run.
+// SessionStatus returns the status of the run for the sessions API.
 func (r Run) SessionStatus() SessionStatus {
 	switch r.State {
 	case Running:
@@ -64,7 +64,7 @@ func (r Run) SessionStatus() SessionStatus {
 	return SessionPending
 }
 
-// SessionFailReason returns the fail reason that the sessions API shows, at most MaxFailReason characters.
+// SessionFailReason returns the fail reason for the sessions API. It has at most MaxFailReason characters.
 func (r Run) SessionFailReason() string {
 	switch r.State {
 	case Cancelled:
@@ -76,8 +76,8 @@ func (r Run) SessionFailReason() string {
 	return ""
 }
 
-// TaskUUID returns the UUIDv5 of a run and a kind of row ("users", "groups", "membership", or the name of the
-// task): the sync status API shows several rows for one run and wants each to have a UUID of its own.
+// TaskUUID returns the UUIDv5 of a row in the sync status API. One run has several rows, and each needs a UUID of its
+// own. kind is "users", "groups", "membership", or the name of the task.
 func TaskUUID(runID, kind string) uuid.UUID {
 	space, err := uuid.Parse(runID)
 	if err != nil {
@@ -86,7 +86,7 @@ func TaskUUID(runID, kind string) uuid.UUID {
 	return uuid.NewSHA1(space, []byte(kind))
 }
 
-// Duration returns how long the run has been executed or waited since a worker first took it, until now while it is open.
+// Duration returns the time since a worker first took the run, up to the end of the run or to now.
 func (r Run) Duration(now time.Time) time.Duration {
 	switch {
 	case r.StartedAt.IsZero():

@@ -10,9 +10,11 @@ import (
 	"rollcall/fault"
 )
 
-// Follow returns a run and at most MaxList messages, oldest first, that follow the one with id after (empty: from the oldest
-// kept), in one round trip. The record is read before the messages: those of a run that is over are all there, but for what a
-// cancelled worker still reports. The error is fault.NotFound where the run is not kept.
+// Follow returns a run and its messages in one round trip. It returns at most MaxList messages that follow the
+// message with id after, the oldest first. An empty id means from the oldest stored message.
+//
+// The record is read before the messages. All messages of a finished run are therefore present, except later reports
+// of a cancelled worker. The error for an unknown run is fault.NotFound.
 func (s *Store) Follow(ctx context.Context, c container.ID, id, after string) (Run, []Message, error) {
 	from := "-"
 	if after != "" {
@@ -35,7 +37,7 @@ func (s *Store) Follow(ctx context.Context, c container.ID, id, after string) (R
 	return decodeRun(c, record.Val()), messages, err
 }
 
-// RunAfter returns the oldest run of a container that is newer than a cursor, and false where there is none.
+// RunAfter returns the oldest run of a container that is newer than a cursor. It returns false if there is none.
 func (s *Store) RunAfter(ctx context.Context, c container.ID, after Cursor) (Run, bool, error) {
 	ids, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
 		Key: prefix(c) + "runs", Start: "(" + strconv.FormatInt(int64(after), 10), Stop: "+inf", ByScore: true, Count: MaxList,
@@ -52,8 +54,8 @@ func (s *Store) RunAfter(ctx context.Context, c container.ID, after Cursor) (Run
 	return Run{}, false, nil
 }
 
-// RunOfMessage returns the run, among the newest limit runs of a container, that has the message with this id, and false where
-// none has: the id of a message does not say whose it is.
+// RunOfMessage finds the run of a message among the newest limit runs of a container. It returns false if none of
+// them has the message. The id of a message does not contain the id of its run.
 func (s *Store) RunOfMessage(ctx context.Context, c container.ID, message string, limit int) (Run, bool, error) {
 	runs, _, err := s.List(ctx, c, 0, limit)
 	if err != nil || len(runs) == 0 {

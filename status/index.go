@@ -12,11 +12,12 @@ import (
 	"rollcall/fault"
 )
 
-// MaxList is the most that List returns at once.
+// MaxList is the largest number of runs in one List.
 const MaxList = 1000
 
-// List returns at most limit runs of a container, newest first, that are older than before (zero: from the newest),
-// and the cursor of what follows, zero at the end. It costs the same at any depth and length of the index.
+// List returns at most limit runs of a container that are older than before, the newest first. A zero cursor means
+// from the newest. List also returns the cursor of the next page, zero at the end. The cost does not depend on depth
+// or length.
 func (s *Store) List(ctx context.Context, c container.ID, before Cursor, limit int) ([]Run, Cursor, error) {
 	found, next, err := s.page(ctx, "list", c, "runs", "run:", before, limit)
 	runs := make([]Run, len(found))
@@ -31,7 +32,7 @@ func (s *Store) Get(ctx context.Context, c container.ID, id string) (Run, error)
 	return s.Find(ctx, []container.ID{c}, id)
 }
 
-// Find looks a run up in several containers at once, or returns fault.NotFound.
+// Find searches several containers for a run in one round trip. The error for an unknown run is fault.NotFound.
 func (s *Store) Find(ctx context.Context, containers []container.ID, id string) (Run, error) {
 	if id == "" || len(containers) == 0 {
 		return Run{}, fault.Errorf(fault.NotFound, "run %q: not found", id)
@@ -54,7 +55,7 @@ func (s *Store) Find(ctx context.Context, containers []container.ID, id string) 
 	return Run{}, fault.Errorf(fault.NotFound, "run %q: not found", id)
 }
 
-// Live returns the live run of a container, and false when there is none.
+// Live returns the live run of a container, or false if there is none.
 func (s *Store) Live(ctx context.Context, c container.ID) (Run, bool, error) {
 	id, err := s.rdb.Get(ctx, prefix(c)+"run").Result()
 	if errors.Is(err, redis.Nil) {
@@ -70,30 +71,32 @@ func (s *Store) Live(ctx context.Context, c container.ID) (Run, bool, error) {
 	return run, err == nil, err
 }
 
-// IsRunning reports whether a run of the container is live: exactly then a start is refused.
+// IsRunning reports whether a run of the container is live. A start is refused in exactly this case.
 func (s *Store) IsRunning(ctx context.Context, c container.ID) (bool, error) {
 	n, err := s.rdb.Exists(ctx, prefix(c)+"run").Result()
 	return n > 0, redisFault("is running", err)
 }
 
-// Summary is what a container's last runs came to. Dry runs do not count.
+// Summary describes the last runs of a container, except dry runs.
 type Summary struct {
 	Live bool // a run is live
-	// LastID, LastAt and LastStatus are those of the run that ended last; empty, zero and TaskUnknown before the first.
+	// LastID, LastAt and LastStatus describe the last finished run. They are empty, zero and TaskUnknown before the
+	// first.
 	LastID     string
 	LastAt     time.Time
 	LastState  State
 	LastStatus TaskStatus
-	// CompletedAt is the last time that a run reached its end; SuccessfulAt also wants nothing held and nothing failed.
+	// CompletedAt is the end of the last completed run. SuccessfulAt is the end of the last one without held or
+	// failed changes.
 	CompletedID  string
 	CompletedAt  time.Time
 	SuccessfulID string
 	SuccessfulAt time.Time
-	// CompletedReadAt is when the newest run that reached its end, and carried out all of its plan, began to read.
+	// CompletedReadAt is when the newest completed run that executed its whole plan began to read.
 	CompletedReadAt time.Time
 }
 
-// Summary returns what a container's last runs came to, in one round trip.
+// Summary returns the summary of a container in one round trip.
 func (s *Store) Summary(ctx context.Context, c container.ID) (Summary, error) {
 	var live *redis.IntCmd
 	var meta *redis.MapStringStringCmd
@@ -118,8 +121,8 @@ func decodeSummary(f map[string]string, live bool) Summary {
 	}
 }
 
-// page reads records by an index, newest first. An index entry may outlive its record: such are dropped and replaced
-// by what follows.
+// page reads records by an index, the newest first. An index entry can outlive its record. Such entries are deleted,
+// and the next ones take their place.
 func (s *Store) page(ctx context.Context, op string, c container.ID, index, records string, before Cursor, limit int) ([]map[string]string, Cursor, error) {
 	limit = min(max(limit, 1), MaxList)
 	var out []map[string]string
@@ -141,7 +144,7 @@ func (s *Store) page(ctx context.Context, op string, c container.ID, index, reco
 	}
 }
 
-// indexPage returns the ids of a page and the cursor of what follows it, zero at the end.
+// indexPage returns the ids of a page and the cursor of the next page, zero at the end.
 func (s *Store) indexPage(ctx context.Context, op, index string, before Cursor, limit int) ([]string, Cursor, error) {
 	from := "+inf"
 	if before > 0 {
@@ -165,7 +168,7 @@ func (s *Store) indexPage(ctx context.Context, op, index string, before Cursor, 
 	return ids, next, nil
 }
 
-// records reads hashes in one pipeline, and names those that are gone.
+// records reads hashes in one pipeline, and returns the ids of missing ones.
 func (s *Store) records(ctx context.Context, op, prefix string, ids []string) (found []map[string]string, gone []any, err error) {
 	if len(ids) == 0 {
 		return nil, nil, nil

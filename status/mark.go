@@ -6,21 +6,23 @@ import (
 	"rollcall/container"
 )
 
-// Mark is a note in the record of a container about what has to follow. Its value names the source run that caused it.
+// Mark is a note in the record of a container about work that must follow. Its value is the id of the source run that
+// caused it.
 type Mark string
 
 // The marks.
 const (
-	// Follow is set at a source before a run writes there, and cleared when the providers were started: the run may die
-	// after its last write, and the next run finds nothing changed.
+	// Follow is set at a source before a run writes there, and cleared after the providers were started. Without the
+	// mark, a run that died after its last write would leave the providers behind, because the next run finds no
+	// change.
 	Follow Mark = "follow"
-	// Again is set at a provider whose run was live when its source changed. The provider runs once more afterwards.
+	// Again is set at a provider that had a live run when its source changed. The provider runs once more afterwards.
 	Again Mark = "again"
 	// Fired is the last firing of a container's schedule.
 	Fired Mark = "fired"
 )
 
-// Marked returns the value of a mark, empty where it is not set.
+// Marked returns the value of a mark; empty if it is not set.
 func (s *Store) Marked(ctx context.Context, c container.ID, m Mark) (string, error) {
 	return s.mark(ctx, c, "get", m, "")
 }
@@ -31,13 +33,13 @@ func (s *Store) SetMark(ctx context.Context, c container.ID, m Mark, value strin
 	return err
 }
 
-// ClearMark clears a mark that still has this value. A later value is left for its own run.
+// ClearMark clears a mark if it still has this value. A later value belongs to another run.
 func (s *Store) ClearMark(ctx context.Context, c container.ID, m Mark, value string) error {
 	_, err := s.mark(ctx, c, "clear", m, value)
 	return err
 }
 
-// TakeMark clears a mark and returns the value that it had, empty where it was not set.
+// TakeMark clears a mark and returns its value; empty if it was not set.
 func (s *Store) TakeMark(ctx context.Context, c container.ID, m Mark) (string, error) {
 	return s.mark(ctx, c, "take", m, "")
 }

@@ -10,7 +10,7 @@ import (
 	"rollcall/container"
 )
 
-// Level is the weight of a message.
+// Level is the severity of a message.
 type Level string
 
 // The levels of messages.
@@ -20,14 +20,13 @@ const (
 	Error   Level = "error"
 )
 
-// Bounds of one message: longer ones are cut.
+// The largest lengths in one message. Longer texts are cut.
 const (
 	MaxEvent      = 1024 // characters of Event
 	MaxAttributes = 4096 // bytes of Attributes as JSON
 )
 
-// Message is one line of a run's or job's log, shown by the status endpoints to whoever may read them: it names
-// entries by id, never by name or address.
+// Message is one message of a run or job. The status endpoints show it.
 type Message struct {
 	// ID orders the messages of a run; empty for a message that is not stored yet.
 	ID         string         `json:"id,omitempty"`
@@ -38,7 +37,7 @@ type Message struct {
 	Attributes map[string]any `json:"attributes"`
 }
 
-// bounded fills the defaults in and cuts what is too long.
+// bounded sets the defaults and cuts long texts.
 func (m Message) bounded(now time.Time) Message {
 	if m.Time.IsZero() {
 		m.Time = now
@@ -50,7 +49,7 @@ func (m Message) bounded(now time.Time) Message {
 	return m
 }
 
-// attributes returns the attributes as JSON, or a note that they were too long or no JSON.
+// attributes returns the attributes as JSON. Attributes that are too long or invalid are replaced by a note.
 func (m Message) attributes() string {
 	if len(m.Attributes) == 0 {
 		return "{}"
@@ -65,8 +64,9 @@ func (m Message) attributes() string {
 	return string(text)
 }
 
-// Messages returns at most limit messages of a run, newest first, that precede the message with id before (empty: from
-// the newest), and the id to go on before, empty at the end. The place stays valid while new messages arrive.
+// Messages returns at most limit messages of a run that precede the message with id before, the newest first. An
+// empty id means from the newest. Messages also returns the id for the next page, empty at the end. The id stays
+// valid while new messages arrive.
 func (s *Store) Messages(ctx context.Context, c container.ID, runID, before string, limit int) ([]Message, string, error) {
 	from := "+"
 	if before != "" {
@@ -77,8 +77,9 @@ func (s *Store) Messages(ctx context.Context, c container.ID, runID, before stri
 	return messagePage(found, limit, err)
 }
 
-// MessagesAfter returns at most limit messages, oldest first, that follow the message with id after (empty: from the
-// oldest kept), and the id to go on after, empty when there are no more yet.
+// MessagesAfter returns at most limit messages that follow the message with id after, the oldest first. An empty id
+// means from the oldest stored message. It also returns the id for the next call, empty if there are no more messages
+// yet.
 func (s *Store) MessagesAfter(ctx context.Context, c container.ID, runID, after string, limit int) ([]Message, string, error) {
 	from := "-"
 	if after != "" {

@@ -7,8 +7,8 @@ import (
 	"rollcall/fault"
 )
 
-// NoteJob records what an attempt that will be repeated has said so far: who waits in vain for the result is answered
-// with these messages.
+// NoteJob records the messages of an attempt that will be repeated. A caller whose wait for the result ends receives
+// them.
 func (s *Store) NoteJob(ctx context.Context, c container.ID, id string, said []Message) (Job, error) {
 	messages, err := encodeMessages(said, s.cfg.Now())
 	if err != nil {

@@ -15,41 +15,40 @@ import (
 	"rollcall/internal/stored"
 )
 
-// planChunk is how many rows of a plan are compressed together: reading a page expands one or two chunks, however long
-// the plan.
+// planChunk is the number of rows in one compressed chunk. To read a page, one or two chunks are expanded.
 const planChunk = 500
 
-// PlanHead says what a run planned, without the rows.
+// PlanHead describes the plan of a run without its rows.
 type PlanHead struct {
 	Container container.ID `json:"container"`
 	RunID     string       `json:"run_id"`
 	DryRun    bool         `json:"dry_run"`
 	Digest    string       `json:"digest"`
-	// At is when the plan was made; a run that was resumed planned again.
+	// At is when the plan was made. A resumed run plans again.
 	At time.Time `json:"at"`
-	// Idle says that there is nothing to apply. Such plans do not displace others.
+	// Idle reports whether there is nothing to apply. An idle plan does not displace other plans.
 	Idle bool `json:"idle"`
-	// Summary is the plan in numbers: of all of it, also where rows were left out.
+	// Summary has the totals of the whole plan, including rows that are not stored.
 	Summary json.RawMessage `json:"summary"`
-	// Sections are the rows, in order.
+	// Sections describe the rows, in order.
 	Sections []PlanSection `json:"sections"`
 
-	// Earlier is how many plans with something to apply the run had before this one: it was resumed as often.
+	// Earlier is the number of earlier plans of this run with something to apply. The run was resumed after each.
 	Earlier int `json:"-"`
 
 	key  string
 	text string // as it is stored: says whether the plan is still the same
 }
 
-// PlanSection is a run of rows of one kind.
+// PlanSection is a sequence of rows of one kind.
 type PlanSection struct {
 	Name string `json:"row"`
-	// Total is how many rows the plan had, Kept how many of them are stored, the first ones.
+	// Total is the number of rows in the plan. Kept is the number of stored rows, which are the first ones.
 	Total int `json:"total"`
 	Kept  int `json:"kept"`
 }
 
-// Rows returns how many rows are stored.
+// Rows returns the number of stored rows.
 func (h PlanHead) Rows() (n int) {
 	for _, s := range h.Sections {
 		n += s.Kept
@@ -69,8 +68,8 @@ func (h PlanHead) Complete() bool {
 
 func planKey(c container.ID, runID string) string { return prefix(c) + "run:" + runID + ":plan" }
 
-// The indexes of a container's plans: those with something to apply, and the others. Each has its own bound, so that a
-// hundred quiet runs do not displace the plan that changed something.
+// The indexes of a container's plans. Plans with changes and idle plans have separate limits, so that a hundred idle
+// plans do not displace a plan with changes.
 const (
 	planIndex     = "plans"
 	idlePlanIndex = "plans:idle"
@@ -83,12 +82,12 @@ func (h PlanHead) index() string {
 	return planIndex
 }
 
-// Plan returns what a run planned, or fault.NotFound: it has no plan yet, or none any more.
+// Plan returns the plan of a run. The error is fault.NotFound if the run has no plan yet, or if its plan was deleted.
 func (s *Store) Plan(ctx context.Context, c container.ID, runID string) (PlanHead, error) {
 	return s.planAt(ctx, planKey(c, runID), runID)
 }
 
-// EarlierPlan returns the nth plan that a run had, from 1 to h.Earlier.
+// EarlierPlan returns the nth plan of a run, from 1 to h.Earlier.
 func (s *Store) EarlierPlan(ctx context.Context, h PlanHead, n int) (PlanHead, error) {
 	return s.planAt(ctx, fmt.Sprintf("%s:%d", planKey(h.Container, h.RunID), n), h.RunID)
 }
@@ -133,8 +132,8 @@ func (s *Store) NewestPlan(ctx context.Context, c container.ID) (PlanHead, error
 	return s.Plan(ctx, c, id)
 }
 
-// PlanRows returns at most limit rows of a plan from a number on, as they were stored. The error is fault.Conflict when
-// the run has planned again since the head was read.
+// PlanRows returns at most limit stored rows of a plan, beginning with row from. The error is fault.Conflict if the
+// run has planned again since the head was read.
 func (s *Store) PlanRows(ctx context.Context, h PlanHead, from, limit int) ([]json.RawMessage, error) {
 	to := min(from+limit, h.Rows())
 	if from < 0 || from >= to {
@@ -169,13 +168,14 @@ func (s *Store) PlanRows(ctx context.Context, h PlanHead, from, limit int) ([]js
 
 func chunkField(n int) string { return fmt.Sprintf("c%d", n) }
 
-// draftTTL is how long a plan whose worker died while writing it stays.
+// draftTTL is how long an incomplete plan is kept after its worker died.
 const draftTTL = 10 * time.Minute
 
-// SavePlan stores the plan of the run in place of an earlier one. Rows are named by their section, which begin one after
-// another; of the head, Digest, Idle and Summary are the caller's. Of each section as many rows are kept as Config.MaxPlanRows
-// and MaxPlanBytes allow; the head says what was left out. Old plans of the container make room. The error wraps
-// ErrStale when the run is no longer ours.
+// SavePlan stores the plan of the run and replaces an earlier one. Each row comes with the name of its section, and
+// the sections follow one another. The caller sets Digest, Idle and Summary of the head.
+//
+// Config.MaxPlanRows and MaxPlanBytes limit the stored rows of each section, and the head reports what is missing.
+// Old plans of the container are deleted to make room. The error wraps ErrStale if the run belongs to another worker.
 func (r *Recorder) SavePlan(ctx context.Context, h PlanHead, rows iter.Seq2[string, any]) error {
 	l := r.lease
 	h.Container, h.RunID, h.DryRun, h.At = l.run.Container, l.run.ID, l.run.DryRun, l.store.cfg.Now().UTC()
@@ -192,7 +192,7 @@ func (r *Recorder) SavePlan(ctx context.Context, h PlanHead, rows iter.Seq2[stri
 	return l.eval(ctx, "save plan", savePlanScript, ms(h.At), w.key, h.index(), cfg.MaxPlans, cfg.KeepPlans.Milliseconds(), cfg.MaxPlansBytes)
 }
 
-// planWriter writes a plan chunk by chunk under a key of its own: nobody sees it before it is complete.
+// planWriter writes a plan in chunks under a temporary key. Readers see the plan only after it is complete.
 type planWriter struct {
 	store *Store
 	head  PlanHead

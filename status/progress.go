@@ -2,7 +2,7 @@ package status
 
 import "time"
 
-// ObjectType is a type of object that progress is counted by.
+// ObjectType is the type of object in a count.
 type ObjectType string
 
 // The object types.
@@ -12,7 +12,7 @@ const (
 	Membership ObjectType = "membership"
 )
 
-// ChangeType is a type of change that progress is counted by.
+// ChangeType is the type of change in a count.
 type ChangeType string
 
 // The change types.
@@ -30,39 +30,40 @@ func ObjectTypes() []ObjectType { return []ObjectType{User, Group, Membership} }
 // ChangeTypes returns every change type, in the order of Run.Progress.
 func ChangeTypes() []ChangeType { return []ChangeType{Create, Update, Delete, Activate, Deactivate} }
 
-// Progress counts one kind of change.
+// Progress has the counts of one kind of change.
 type Progress struct {
 	Object    ObjectType `json:"object_type"`
 	Change    ChangeType `json:"change_type"`
 	Succeeded int64      `json:"succeeded"`
 	Failed    int64      `json:"failed"`
-	// Expected is how many will have been tried at the end: those tried before the last plan and those in it.
+	// Expected is the number of attempts at the end of the run: those before the last plan and those in it.
 	Expected int64 `json:"expected"`
 }
 
-// Expectation is how many changes of one kind a plan holds.
+// Expectation is the number of changes of one kind in a plan.
 type Expectation struct {
 	Object ObjectType
 	Change ChangeType
 	Count  int64
 }
 
-// Planned is what the engine reports once it has a plan, before it applies it.
+// Planned describes a plan. The engine reports it before it applies the plan.
 type Planned struct {
 	Digest   string
 	Held     int64
 	Expected []Expectation
-	// ReadAt is when the run began to read what the plan was made of; zero for a plan that is carried out only in part.
+	// ReadAt is when the run began to read the input of the plan. It is zero for a plan that is executed only in
+	// part.
 	ReadAt time.Time
-	// Follow sets the Follow mark: the run is about to change what others read.
+	// Follow sets the Follow mark, because the run is about to change the input of other containers.
 	Follow bool
-	// HeldEntries counts the entries about which nothing can be done, by the reason.
+	// HeldEntries counts the entries in conflict by reason.
 	HeldEntries map[string]int64
-	// LeaverSince is since when the one is gone who waits longest to be suspended; zero when nobody waits.
+	// LeaverSince is the departure time of the entry that has waited longest for suspension; zero if none waits.
 	LeaverSince time.Time
 }
 
-// Done returns how many changes were tried so far and how many are expected in all.
+// Done returns the number of attempted changes and the number of all expected ones.
 func (r Run) Done() (done, expected int64) {
 	for _, p := range r.Progress {
 		done += p.Succeeded + p.Failed
@@ -71,8 +72,8 @@ func (r Run) Done() (done, expected int64) {
 	return done, max(done, expected)
 }
 
-// EstimatedEnd returns when the run will be over if it goes on as it did since its last plan; zero when nothing can
-// be said yet, and FinishedAt once it is over.
+// EstimatedEnd extrapolates the end of the run from its speed since the last plan. It is zero if there is no
+// estimate, and FinishedAt for a finished run.
 func (r Run) EstimatedEnd(now time.Time) time.Time {
 	if !r.State.Open() {
 		return r.FinishedAt

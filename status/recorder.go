@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// Recorder counts and logs for a run. It gathers what happens and writes it in one step every Config.FlushEvery, or
-// sooner when much has gathered: counting a change costs no round trip. Counts are exact across lost answers of
-// Redis; what a worker had not flushed when it was killed is lost. After a cancel or the loss of the lease the worker may still
-// report what it had done, until another one takes the run; then it is dropped.
-// Its methods may be called concurrently.
+// Recorder counts and logs for a run. It collects counts and messages and writes them every Config.FlushEvery, or
+// sooner if there are many. Counting a change therefore costs no round trip. Counts remain exact if a reply of Redis
+// is lost. Counts that a killed worker had not written are lost.
+//
+// After a cancel or the loss of its lease, a worker may still report its last changes until another worker takes the
+// run. The methods may be called concurrently.
 type Recorder struct {
 	lease *Lease
 
@@ -29,7 +30,7 @@ type Recorder struct {
 	once    sync.Once
 }
 
-// batch is what is written in one step.
+// batch is the content of one write.
 type batch struct {
 	counts   map[string]int64
 	messages []Message
@@ -37,7 +38,7 @@ type batch struct {
 
 func (b batch) empty() bool { return len(b.counts) == 0 && len(b.messages) == 0 }
 
-// flushMessages is how many gathered messages make a Recorder write at once.
+// flushMessages is the number of collected messages that triggers a write.
 const flushMessages = 100
 
 func newRecorder(l *Lease) *Recorder {
@@ -49,27 +50,27 @@ func newRecorder(l *Lease) *Recorder {
 	return r
 }
 
-// Succeeded counts n changes that were made.
+// Succeeded counts n successful changes.
 func (r *Recorder) Succeeded(o ObjectType, c ChangeType, n int) {
 	r.count(n, counter("s", o, c), "done")
 }
 
-// Failed counts n changes that were tried in vain.
+// Failed counts n failed changes.
 func (r *Recorder) Failed(o ObjectType, c ChangeType, n int) {
 	r.count(n, counter("f", o, c), "done", "failed")
 }
 
-// FailedBy counts n of them by the kind of error.
+// FailedBy counts n failed changes by the kind of error.
 func (r *Recorder) FailedBy(kind string, n int) { r.count(n, "k:"+kind) }
 
-// Held counts n changes that are held for a person since the plan was made.
+// Held counts n changes that were held for a person after planning.
 func (r *Recorder) Held(n int) { r.count(n, "held") }
 
-// Read counts n entries read, by the present worker.
+// Read counts n entries that the present worker read.
 func (r *Recorder) Read(o ObjectType, n int) { r.count(n, "r:"+string(o)) }
 
-// Beside has every flush call f first, which writes what is kept of the run elsewhere. Unlike counts it is written also when
-// another worker has the run.
+// Beside makes every flush call f first. f writes data of the run to another place. Unlike counts, this data is
+// written even if another worker has the run.
 func (r *Recorder) Beside(f func(context.Context) error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -79,7 +80,7 @@ func (r *Recorder) Beside(f func(context.Context) error) {
 // Calls counts n requests to the remote side.
 func (r *Recorder) Calls(n int) { r.count(n, "calls") }
 
-// Log records a message. When Redis is away for long, the oldest are dropped.
+// Log records a message. The oldest messages are dropped if Redis is unavailable for long.
 func (r *Recorder) Log(m Message) {
 	m = m.bounded(r.lease.store.cfg.Now())
 	r.mu.Lock()
@@ -110,8 +111,8 @@ func (r *Recorder) count(n int, names ...string) {
 	}
 }
 
-// Planned records the plan before it is applied: its digest, what it holds and what it will come to. What was done
-// before, by this worker or an earlier one, is added to what is expected.
+// Planned records the plan before it is applied. The expected changes are those of the plan, plus all that this
+// worker or an earlier one has already attempted.
 func (r *Recorder) Planned(ctx context.Context, p Planned) error {
 	if err := r.Flush(ctx); err != nil {
 		return err
@@ -133,8 +134,8 @@ func (r *Recorder) Planned(ctx context.Context, p Planned) error {
 	return r.lease.eval(ctx, "planned", plannedScript, args...)
 }
 
-// Flush writes what has gathered. What cannot be written now is kept for the next time; when another
-// worker has the run it is dropped, and the error wraps ErrStale.
+// Flush writes the collected data. Data that cannot be written is kept for the next flush. If another worker has the
+// run, the data is dropped and the error wraps ErrStale.
 func (r *Recorder) Flush(ctx context.Context) error {
 	r.flushing.Lock()
 	defer r.flushing.Unlock()
@@ -160,7 +161,7 @@ func (r *Recorder) Flush(ctx context.Context) error {
 	}
 }
 
-// take makes what has gathered the batch to be sent, under the next number.
+// take moves the collected data into the next numbered batch.
 func (r *Recorder) take() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -184,7 +185,7 @@ func (r *Recorder) arguments() []any {
 	return args
 }
 
-// loop flushes until the recorder is closed. A failed flush is tried again at the next tick.
+// loop flushes until the recorder is closed. A failed flush is repeated at the next tick.
 func (r *Recorder) loop() {
 	defer close(r.stopped)
 	tick := time.NewTicker(r.lease.store.cfg.FlushEvery)
@@ -201,7 +202,7 @@ func (r *Recorder) loop() {
 	}
 }
 
-// lastFlush bounds the flush of a recorder that is closed.
+// lastFlush is the time limit for the flush of a closed recorder.
 const lastFlush = 2 * time.Second
 
 func (r *Recorder) try(within time.Duration) {

@@ -8,11 +8,12 @@ import (
 	"rollcall/fault"
 )
 
-// releaseTimeout bounds the recording of an end, which goes on after the run's own context has ended.
+// releaseTimeout is the time limit for recording an end. It applies after the run's own context has ended, too.
 const releaseTimeout = 5 * time.Second
 
-// Finish writes what the Recorder holds, closes the run as Completed or Failed and frees both keys, if the run is
-// still ours; otherwise the error wraps ErrStale and nothing is recorded. It works after ctx is done.
+// Finish writes the collected data of the Recorder, closes the run as Completed or Failed, and deletes both keys. If
+// the run belongs to another worker, nothing is recorded and the error wraps ErrStale. Finish works after ctx is
+// done.
 func (l *Lease) Finish(ctx context.Context, e End) (Run, error) {
 	if e.State != Completed && e.State != Failed {
 		return Run{}, fault.Errorf(fault.Internal, "finish run %s as %q", l.run.ID, e.State)
@@ -24,19 +25,20 @@ func (l *Lease) Finish(ctx context.Context, e End) (Run, error) {
 	return l.end(ctx, e.State, fields...)
 }
 
-// Defer gives the worker free and has the run wait until then, for a reason without personal data. The reaper wakes it.
+// Defer releases the worker and makes the run wait until the given time. The reason must not contain personal data.
+// The reaper continues the run.
 func (l *Lease) Defer(ctx context.Context, until time.Time, why string) (Run, error) {
 	return l.end(ctx, Deferred, "deferred_until", ms(until), "defer_reason", cut(why, MaxFailReason))
 }
 
-// HandBack gives the worker free because it shuts down. The run waits for another worker under a new epoch: the caller
-// may enqueue it as Run.ID and Run.Epoch at once; if not, the reaper of another worker does.
+// HandBack releases the worker because it shuts down. The run waits for another worker under a new epoch. The caller
+// may enqueue it as Run.ID and Run.Epoch at once. Otherwise the reaper of another worker does.
 func (l *Lease) HandBack(ctx context.Context) (Run, error) {
 	return l.end(ctx, Queued)
 }
 
-// Close writes what the Recorder holds and stops renewing. On Redis a lease that is still ours then expires, and the
-// run is resumed by another worker. After Finish, Defer and HandBack it does nothing: defer it.
+// Close writes the collected data of the Recorder and stops renewing. The lease then expires on Redis, and another
+// worker resumes the run. After Finish, Defer and HandBack, Close does nothing, so that it can be deferred.
 func (l *Lease) Close() {
 	l.stopOnce.Do(func() { close(l.release) })
 	<-l.stopped
@@ -45,8 +47,8 @@ func (l *Lease) Close() {
 	l.cancel(stale("close", l.run.ID))
 }
 
-// end stops the background work, writes what is left and releases the lease. A failure of Redis leaves the lease to
-// expire: the run is then resumed.
+// end stops the background work, writes the remaining data and releases the lease. If Redis fails, the lease expires
+// and the run is resumed.
 func (l *Lease) end(ctx context.Context, state State, fields ...any) (Run, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()

@@ -6,10 +6,10 @@ import (
 	"rollcall/container"
 )
 
-// State is where a run stands.
+// State is the state of a run.
 type State string
 
-// The states of a run; doc.go draws how they follow each other.
+// The states of a run. The package comment shows the transitions.
 const (
 	Queued    State = "queued"    // waits for a worker
 	Running   State = "running"   // a worker executes it, or did until a moment ago
@@ -25,10 +25,10 @@ func States() []State {
 	return []State{Queued, Running, Deferred, Completed, Failed, Cancelled, Expired}
 }
 
-// Open reports whether a run in this state is not over.
+// Open reports whether a run in this state is unfinished.
 func (s State) Open() bool { return s == Queued || s == Running || s == Deferred }
 
-// Mode is how much of the source a run reads.
+// Mode is the extent of a run's read.
 type Mode string
 
 // The modes of a run.
@@ -37,7 +37,7 @@ const (
 	Delta Mode = "delta"
 )
 
-// TriggerKind is what made a run start.
+// TriggerKind is the kind of event that started a run.
 type TriggerKind string
 
 // The triggers of a run.
@@ -50,19 +50,19 @@ const (
 	ByRerun     TriggerKind = "rerun"        // the task of a closed run was run again by hand
 )
 
-// Trigger says what made a run start, and in whose name.
+// Trigger is the event that started a run.
 type Trigger struct {
 	Kind TriggerKind `json:"kind"`
-	// By is the name of the API token, the cron expression or the run id of the source, by kind.
+	// By is the name of the API token, the cron expression or the id of the source run, depending on the kind.
 	By string `json:"by,omitempty"`
-	// Of is the id of the run that is undone.
+	// Of is the id of the undone run.
 	Of string `json:"of,omitempty"`
 }
 
-// MaxFailReason is the longest fail reason in characters, as the sessions API has it. A longer one is cut.
+// MaxFailReason is the longest fail reason of the sessions API, in characters. A longer one is cut.
 const MaxFailReason = 256
 
-// Run is the record of one execution of one full or delta sync.
+// Run is the record of one full or delta sync.
 type Run struct {
 	ID        string       `json:"id"` // a UUID
 	Container container.ID `json:"container"`
@@ -76,63 +76,64 @@ type Run struct {
 	FinishedAt    time.Time `json:"finished_at,omitzero"` // zero while open
 	DeferredUntil time.Time `json:"deferred_until,omitzero"`
 	DeferReason   string    `json:"defer_reason,omitempty"`
-	// ExpiresAt is, while the run is open, when it stops being live unless somebody renews it.
+	// ExpiresAt is when an open run stops being live without a renewal.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
-	// KeptUntil is when the record of a closed run is deleted at the latest.
+	// KeptUntil is the latest time at which the record of a closed run is deleted.
 	KeptUntil      time.Time `json:"kept_until,omitzero"`
 	LastProgressAt time.Time `json:"last_progress_at,omitzero"`
 	PausedUntil    time.Time `json:"paused_until,omitzero"`
 
-	// Worker is who executes it, or did last.
+	// Worker is the present or last worker.
 	Worker string `json:"worker,omitempty"`
-	// Epoch grows with every change of hands; it fences workers that lost the run.
+	// Epoch grows each time that the run passes to another worker. It fences off workers that lost the run.
 	Epoch int64 `json:"epoch"`
-	// Resumes counts how often a worker was lost.
+	// Resumes is the number of lost workers.
 	Resumes int64 `json:"resumes"`
 
-	// Progress has an entry for each kind of change that was planned or made, in a fixed order.
+	// Progress has an element for each kind of planned or executed change, in a fixed order.
 	Progress []Progress `json:"progress"`
-	// Read counts the entries read by the current or last worker, by object type.
+	// Read counts the entries that the present or last worker read, by object type.
 	Read map[ObjectType]int64 `json:"read,omitempty"`
-	// Held counts the changes that wait for a person; FailedChanges those that were tried in vain.
+	// Held is the number of changes that wait for a person, FailedChanges the number of failed changes.
 	Held          int64 `json:"held"`
 	FailedChanges int64 `json:"failed_changes"`
-	// Faults counts the changes that failed by the kind of error, a fault.Kind.
+	// Faults counts the failed changes by the kind of error, a fault.Kind.
 	Faults map[string]int64 `json:"faults,omitempty"`
-	// Calls counts the requests to the remote side.
+	// Calls is the number of requests to the remote side.
 	Calls int64 `json:"calls"`
-	// Messages counts the messages written; the stream keeps about the last thousand.
+	// Messages is the number of written messages. About the last thousand are stored.
 	Messages   int64  `json:"messages"`
 	PlanDigest string `json:"plan_digest,omitempty"`
-	// ReadAt is when the run began to read what its plan was made of; zero before, and for a run that carries out only a part.
+	// ReadAt is when the run began to read the input of its plan. It is zero before, and for a run that executes only
+	// a part.
 	ReadAt time.Time `json:"read_at,omitzero"`
-	// Changed is set for a completed run after which those who follow the container should look at it.
+	// Changed reports whether a completed run changed the input of its followers.
 	Changed bool `json:"changed,omitempty"`
-	// PlannedAt is when the (last) plan was made and applying began.
+	// PlannedAt is when the last plan was complete and its execution began.
 	PlannedAt time.Time `json:"planned_at,omitzero"`
 
 	FailReason  string `json:"fail_reason,omitempty"` // at most MaxFailReason characters
 	FailKind    string `json:"fail_kind,omitempty"`   // a fault.Kind
 	CancelledBy string `json:"cancelled_by,omitempty"`
 
-	// Cursor is the run's place in its container's index, for List.
+	// Cursor is the position of the run in its container's index, for List.
 	Cursor Cursor `json:"-"`
 
 	doneAtPlan int64 // changes made when the last plan was made
 }
 
-// Cursor is a place in an index, newest first. The zero Cursor is before the newest. It stays valid while runs
-// arrive and while old ones are dropped.
+// Cursor is a position in an index with the newest item first. The zero Cursor is before the newest item. A cursor
+// stays valid when runs are added and deleted.
 type Cursor int64
 
-// End is what a worker reports when a run is over.
+// End is a worker's report about the end of a run.
 type End struct {
 	// State is Completed or Failed.
 	State State
-	// FailKind and FailReason say why a run failed: a fault.Kind and a sentence without personal data.
+	// FailKind and FailReason describe the failure: a fault.Kind and a sentence without personal data.
 	FailKind   string
 	FailReason string
-	// Changed says of a completed run that those who follow the container should look at it.
+	// Changed reports whether a completed run changed the input of its followers.
 	Changed bool
 }
 

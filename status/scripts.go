@@ -9,7 +9,7 @@ import (
 //go:embed lua/*.lua
 var luaFiles embed.FS
 
-// The scripts on one container. Each gets the helpers of prelude.lua, and KEYS[1] is the container's key prefix.
+// The scripts on one container. Each includes the helpers of prelude.lua. KEYS[1] is the key prefix of the container.
 var (
 	startScript    = containerScript("start")
 	acquireScript  = containerScript("acquire")

@@ -11,23 +11,23 @@ import (
 	"rollcall/fault"
 )
 
-// Standing is what can be said of a container at a glance. Metrics ask for it every few seconds. Dry runs count as Open only.
+// Standing is the state of a container for metrics, which read it every few seconds. Dry runs appear only as Open.
 type Standing struct {
 	Summary
-	// Last is the run that ended last; nil before the first, and when its record is no longer kept.
+	// Last is the last finished run. It is nil before the first one and after its record was deleted.
 	Last *Run
-	// Open is the live run, dry or not; nil when there is none.
+	// Open is the live run, including a dry run; nil if there is none.
 	Open *Run
-	// ReadAt is when the newest run that planned, and was to carry out all of its plan, began to read.
+	// ReadAt is when the newest run with a whole plan to execute began to read.
 	ReadAt time.Time
-	// LeaverSince is since when the one is gone who waits longest to be suspended, as far as the newest plan knew; zero when
-	// nobody waits.
+	// LeaverSince is the departure time of the entry that has waited longest for suspension, as of the newest plan.
+	// It is zero if none waits.
 	LeaverSince time.Time
-	// HeldEntries counts the entries about which the newest plan could do nothing, by the reason.
+	// HeldEntries counts the entries in conflict in the newest plan by reason.
 	HeldEntries map[string]int64
 }
 
-// Standing returns what can be said of a container, in two round trips whatever was planned.
+// Standing returns the state of a container in two round trips.
 func (s *Store) Standing(ctx context.Context, c container.ID) (Standing, error) {
 	var live *redis.StringCmd
 	var meta, reasons *redis.MapStringStringCmd
@@ -51,7 +51,7 @@ func (s *Store) Standing(ctx context.Context, c container.ID) (Standing, error) 
 	return st, err
 }
 
-// found returns a run, or nil where there is none.
+// found returns a run, or nil if there is none.
 func (s *Store) found(ctx context.Context, c container.ID, id string) (*Run, error) {
 	if id == "" {
 		return nil, nil
@@ -74,7 +74,7 @@ func numbers(f map[string]string) map[string]int64 {
 	return out
 }
 
-// FirstKnown returns when the oldest run of a container that is kept was started; zero when there is none.
+// FirstKnown returns the start of the oldest stored run of a container; zero if there is none.
 func (s *Store) FirstKnown(ctx context.Context, c container.ID) (time.Time, error) {
 	oldest, err := s.rdb.ZRangeWithScores(ctx, prefix(c)+"runs", 0, 0).Result()
 	if err != nil {
@@ -86,11 +86,11 @@ func (s *Store) FirstKnown(ctx context.Context, c container.ID) (time.Time, erro
 	return time.UnixMilli(int64(oldest[0].Score)).UTC(), nil
 }
 
-// endedAtOnce is how many ended runs of a container are handed out at once.
+// endedAtOnce is the number of finished runs of a container that one call returns.
 const endedAtOnce = 50
 
-// Ended hands out the runs that have ended, however that came about and whoever ended them: each run once, to one of those
-// who ask. One whose record is no longer kept is not handed out.
+// Ended returns finished runs, whatever ended them. It returns each run to one of its callers, once. A run with a
+// deleted record is not returned.
 func (s *Store) Ended(ctx context.Context, containers []container.ID) ([]Run, error) {
 	if len(containers) == 0 {
 		return nil, nil

@@ -12,21 +12,21 @@ import (
 	"rollcall/fault"
 )
 
-// StartRequest asks for a run.
+// StartRequest describes a new run.
 type StartRequest struct {
 	Container container.ID
 	Mode      Mode // default Full
 	DryRun    bool
 	Trigger   Trigger
-	// ID is the UUID of the new run; empty makes one. A start repeated with the same ID finds its own run.
+	// ID is the UUID of the new run. An empty one is generated. A repeated start with the same ID finds its own run.
 	ID string
 }
 
-// ErrStale means that the run went on without the caller: its worker's lease is gone, it has a newer epoch, or it is
-// over. The caller stops, and records nothing.
+// ErrStale means that the run no longer belongs to the caller: its lease is gone, it has a newer epoch, or it is
+// finished. The caller stops and records nothing.
 var ErrStale = errors.New("the run is no longer ours")
 
-// ErrCancelled means that a person cancelled the run. It comes as the cause of a lease's context, beside ErrStale.
+// ErrCancelled means that a person cancelled the run. It is the cause of the lease's context, together with ErrStale.
 var ErrCancelled = errors.New("the run was cancelled")
 
 // LiveError refuses a start because a run of the container is live. Its kind is fault.Conflict.
@@ -45,9 +45,9 @@ func (e *LiveError) Unwrap() error {
 	return fault.New(fault.Conflict, "status: start", errors.New("a run is live"))
 }
 
-// Start records a new queued run, which the caller then enqueues as RunID and Epoch. It is refused with a *LiveError
-// while a run of the container is live. An open run that is not live is closed as expired in the same step.
-// Should the caller die before it enqueues, the reaper has it done.
+// Start records a new queued run. The caller then enqueues it as RunID and Epoch. If the caller dies before, the
+// reaper enqueues it. Start is refused with a *LiveError while a run of the container is live. An open run that is
+// not live is closed as expired in the same step.
 func (s *Store) Start(ctx context.Context, req StartRequest) (Run, error) {
 	if req.ID == "" {
 		req.ID = uuid.NewString()
@@ -74,16 +74,16 @@ func (s *Store) Start(ctx context.Context, req StartRequest) (Run, error) {
 	return run, nil
 }
 
-// maxName is the longest name of a token or worker that is stored, in characters.
+// maxName is the largest stored length of the name of a token or worker, in characters.
 const maxName = 200
 
-// stale says for which run and operation the caller came too late. Its kind is fault.Canceled.
+// stale returns an error for a late operation on a run. Its kind is fault.Canceled.
 func stale(op, id string, causes ...error) error {
 	return fault.New(fault.Canceled, "status: "+op, fmt.Errorf("run %s: %w", id, errors.Join(append(causes, ErrStale)...)))
 }
 
-// Cancel closes the open run of a container as cancelled and tells its worker at once; by is the name of who asked.
-// The error is fault.NotFound when no run is open.
+// Cancel closes the open run of a container as cancelled and notifies its worker. by is the name of the caller. The
+// error is fault.NotFound if no run is open.
 func (s *Store) Cancel(ctx context.Context, c container.ID, by string) (Run, error) {
 	word, flat, err := s.eval(ctx, "cancel", cancelScript, c,
 		ms(s.cfg.Now()), s.cfg.KeepRuns.Milliseconds(), s.cfg.KeepMessages.Milliseconds(), cut(by, maxName))
@@ -98,7 +98,8 @@ func (s *Store) Cancel(ctx context.Context, c container.ID, by string) (Run, err
 	return run, nil
 }
 
-// interrupt makes the worker of a run look at its lease now. Should the message be lost, it looks at its next renewal.
+// interrupt makes the worker of a run check its lease now. If the message is lost, the worker checks at its next
+// renewal.
 func (s *Store) interrupt(ctx context.Context, runID string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()

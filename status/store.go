@@ -14,8 +14,8 @@ import (
 	"rollcall/internal/stored"
 )
 
-// Store reads and changes the runs and object jobs of all containers. It is safe for concurrent use and has no
-// goroutine of its own.
+// Store reads and writes the runs and object jobs of all containers. It is safe for concurrent use and starts no
+// goroutine.
 type Store struct {
 	rdb redis.UniversalClient
 	cfg Config
@@ -26,21 +26,21 @@ func New(rdb redis.UniversalClient, cfg Config) *Store {
 	return &Store{rdb: rdb, cfg: cfg.withDefaults()}
 }
 
-// Config returns the configuration with its defaults filled in.
+// Config returns the configuration with its defaults.
 func (s *Store) Config() Config { return s.cfg }
 
 func prefix(c container.ID) string { return stored.Prefix(string(c)) }
 
 const (
-	// workersKey has a hash tag of its own: it belongs to no container.
+	// workersKey has a hash tag of its own, because it belongs to no container.
 	workersKey = "rollcall:{workers}:alive"
-	// writableKey is written to see whether Redis takes writes.
+	// writableKey is written to check whether Redis accepts writes.
 	writableKey = "rollcall:{workers}:writable"
-	// cancelChannel carries the ids of runs whose workers must stop.
+	// cancelChannel carries the ids of runs with workers that must stop.
 	cancelChannel = "rollcall:cancel"
 )
 
-// eval runs a script on one container. Its first answer is a word, what follows is data.
+// eval runs a script on one container. The first element of its reply is a word, and data follows.
 func (s *Store) eval(ctx context.Context, op string, sc *redis.Script, c container.ID, args ...any) (string, []string, error) {
 	if err := c.Validate(); err != nil {
 		return "", nil, err
@@ -55,8 +55,8 @@ func (s *Store) eval(ctx context.Context, op string, sc *redis.Script, c contain
 	return out[0], out[1:], nil
 }
 
-// Writable reports whether Redis takes writes: those about workers and those of containers, which a Redis Cluster may
-// keep on other nodes.
+// Writable reports whether Redis accepts writes. It writes a key of the workers and one of each container, because a
+// Redis Cluster may have them on different nodes.
 func (s *Store) Writable(ctx context.Context, containers ...container.ID) error {
 	const kept = 10 * time.Second
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
@@ -89,8 +89,8 @@ func cut(s string, n int) string { return stored.Cut(s, n) }
 // keySize is the size of a key, in bytes.
 const keySize = 32
 
-// Key returns the random key of a name, which all processes on one Redis share. The first call makes it. It signs page
-// tokens and the like. When Redis loses it, tokens that were given out are refused.
+// Key returns a random key by its name. All processes on one Redis share it, and the first call generates it. It
+// signs page tokens. If Redis loses the key, earlier tokens are refused.
 func (s *Store) Key(ctx context.Context, name string) ([]byte, error) {
 	where := "rollcall:{keys}:" + name
 	key, err := s.rdb.Get(ctx, where).Bytes()

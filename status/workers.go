@@ -4,19 +4,19 @@ import (
 	"context"
 )
 
-// Beat says that a worker is alive, for Config.WorkerTTL; a worker beats every few seconds. It returns the names of all
-// workers that are alive. Only then are queued and deferred runs kept live.
+// Beat records that a worker is alive for Config.WorkerTTL. A worker calls it every few seconds. Beat returns the
+// names of all live workers. Queued and deferred runs are kept live only while there is one.
 func (s *Store) Beat(ctx context.Context, worker string) ([]string, error) {
 	return s.beat(ctx, "beat", worker)
 }
 
-// Retire says that a worker has stopped.
+// Retire records that a worker has stopped.
 func (s *Store) Retire(ctx context.Context, worker string) error {
 	_, err := s.beat(ctx, "retire", worker)
 	return err
 }
 
-// Workers returns the names of the workers that are alive, sorted by their last beat.
+// Workers returns the names of the live workers, sorted by their last beat.
 func (s *Store) Workers(ctx context.Context) ([]string, error) {
 	return s.beat(ctx, "list", "")
 }
