@@ -7,7 +7,8 @@ import (
 	"rollcall/plan"
 )
 
-// Somebody took the anchor off an account and renamed it. As long as it is there, the entry gets no second one.
+// The anchor of an account was removed and the account renamed. As long as the account exists, the entry gets no
+// second one.
 func TestLaw4AnAccountThatLostItsAnchorIsHeldInEveryRun(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -21,7 +22,8 @@ func TestLaw4AnAccountThatLostItsAnchorIsHeldInEveryRun(t *testing.T) {
 	for n := range 3 {
 		r, err := w.run(t.Context())
 		if err != nil || r.Applied != 0 || len(r.Apply.Held) != 1 || r.Apply.Held[0].Reason != plan.AnchorLost {
-			t.Fatalf("run %d: %d changes, held %+v, err %v; want the entry held because its account lost its anchor", n+1, r.Applied, r.Apply.Held, err)
+			t.Fatalf("run %d: %d changes, held %+v, err %v; want the entry held because its account lost its anchor", n+1,
+				r.Applied, r.Apply.Held, err)
 		}
 	}
 	if got := len(w.tenant.objects); got != 13 {

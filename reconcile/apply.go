@@ -11,20 +11,20 @@ import (
 	"rollcall/provider"
 )
 
-// mostUnavailable is how many writes in a row may have no answer before the target counts as down.
+// mostUnavailable is how many writes in a row may remain without a response before the target counts as down.
 const mostUnavailable = 10
 
 // busyFor is how long a change waits for an entry's lock at the end of the run. The lock of a dead worker expires
 // sooner.
 const busyFor = 75 * time.Second
 
-// writeWithin bounds a write with its waits and retries. It ends well before the locks of its entries, which live for a
-// minute.
+// writeWithin bounds a write including its waits and retries. It ends well before the locks of its entries, which
+// expire after a minute.
 const writeWithin = 50 * time.Second
 
 var errDraining = fault.Errorf(fault.Canceled, "the worker is shutting down")
 
-// applier carries out one plan.
+// applier applies one plan.
 type applier struct {
 	*Engine
 	hop    hop
@@ -35,28 +35,28 @@ type applier struct {
 	mu sync.Mutex
 	// remote maps entries to the remote ids that this run found or made.
 	remote map[directory.Ref]string
-	// links are the links that differ from the ledger's, lost the entries whose links are dropped.
+	// links are the links that differ from the ledger's, and lost are the entries with links to be dropped.
 	links map[directory.Ref]plan.Link
 	lost  []directory.Ref
 	// touched are the groups whose members this run changes.
 	touched map[directory.ID]bool
-	// late are the changes whose entries were locked.
+	// late are the changes of entries that were locked elsewhere.
 	late []int
-	// down counts writes in a row without an answer.
+	// down counts consecutive writes without a response.
 	down int
 
 	lanes [plan.Lanes]lane
-	// refused are the changes that were refused, refusedBefore those of the last run, by their claim.
+	// refused are the claims of the changes that were refused in this run, and refusedBefore those of the last run.
 	refused       []string
 	refusedBefore map[string]bool
-	// postponed are the changes to try once more in the second pass. unmade are entries whose object is among them, and
+	// postponed are the changes to retry in the second pass. unmade are the entries with a postponed creation, and
 	// namesWait reports whether an address may depend on one of them.
 	postponed  []int
 	unmade     map[directory.Ref]bool
 	namesWait  bool
 	secondPass bool
-	// gains counts the open additions of a member; losses are its removals, which wait for them; ready are those whose
-	// gains are settled.
+	// gains counts the open additions of a member. losses are the member's removals, which wait for them. ready are
+	// the losses of members without open gains.
 	gains  map[directory.Ref]int
 	losses map[directory.Ref][]int
 	ready  []int
@@ -79,8 +79,8 @@ func (e *Engine) applier(run Run, v *view, report *Report) *applier {
 	}
 }
 
-// due sets the time since which a change has been due: the last change of its entry, where the last full run cannot
-// have seen that. Otherwise the change has another cause, such as drift or a new mapping.
+// due sets the time since which a change has been due. That is the time of the entry's last change, unless the last
+// full run has seen it already. Otherwise the change has another cause, such as drift or a new mapping.
 func (a *applier) due(c *plan.Change, changed time.Time) {
 	seen := a.view.facts.ReadAt
 	if seen.IsZero() {
@@ -99,7 +99,7 @@ func (a *applier) superseded(c *plan.Change) {
 	a.run.Journal.Say(Info, "Left to the next run: "+describe(c)+": the entry was changed during this run.", about(c))
 }
 
-// send hands changes to the provider and takes their results.
+// send passes changes to the provider and handles their results.
 func (a *applier) send(ctx context.Context, at []int) error {
 	batch, index := make([]plan.Change, 0, len(at)), make([]int, 0, len(at))
 	settles := make([]func(bool), 0, len(at))
@@ -148,8 +148,8 @@ func unanswered(err error) bool {
 	return kind == fault.Unavailable || kind == fault.Canceled
 }
 
-// spend takes a counted change from the budget before it is made. A death after that has spent it, and of several
-// runs that planned at the same time only as many changes go on as the limit allows.
+// spend counts a change against the budget before it is made. A run that dies afterwards has spent it. When several
+// runs plan at the same time, the sum of their changes stays within the limit.
 func (a *applier) spend(ctx context.Context, c *plan.Change) (settle func(made bool), err error) {
 	if c.Brake() == "" || c.Approved || a.run.Memory == nil {
 		return func(bool) {}, nil
@@ -157,7 +157,7 @@ func (a *applier) spend(ctx context.Context, c *plan.Change) (settle func(made b
 	limit := a.report.Apply.Limit(c)
 	settle, ok, err := a.run.Memory.Spend(ctx, c, limit)
 	if err == nil && !ok {
-		err = fault.Errorf(fault.Unsafe, "others used up the limit since this was planned: %d in 24 hours", limit)
+		err = fault.Errorf(fault.Unsafe, "other runs used up the limit after this was planned: %d in 24 hours", limit)
 	}
 	return settle, err
 }
@@ -172,9 +172,9 @@ func (a *applier) resolve(c *plan.Change) error {
 	if c.Member != nil && c.MemberRemoteID == "" {
 		c.MemberRemoteID = a.remote[*c.Member]
 	}
-	mirror := a.cfg.Provider.Capabilities().Mirror // Its objects are named by their entries.
+	mirror := a.cfg.Provider.Capabilities().Mirror // A mirror identifies objects by their entries.
 	if c.Op.Membership() && !mirror && (c.RemoteID == "" || c.MemberRemoteID == "") {
-		return fault.Errorf(fault.NotFound, "the group or the member's account could not be made")
+		return fault.Errorf(fault.NotFound, "the group or the member's account could not be created")
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 	"rollcall/plan"
 )
 
-// Others spent the budget between our plan and our write: what is left is what counts.
+// Other runs spent the budget between this run's plan and its writes. Only the rest of the budget may be spent.
 func TestLaw9TheBudgetIsTakenBeforeTheWrite(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -22,17 +22,18 @@ func TestLaw9TheBudgetIsTakenBeforeTheWrite(t *testing.T) {
 	w.gate.others = 2
 	r, err := w.run(t.Context())
 	if err != nil || r.Applied != 1 || r.Failed != 2 || w.gate.spent != 1 {
-		t.Fatalf("%d applied, %d failed, %d spent, err %v; want one that went and two that were too many", r.Applied, r.Failed, w.gate.spent, err)
+		t.Fatalf("%d applied, %d failed, %d spent, err %v; want one that went and two that were too many", r.Applied,
+			r.Failed, w.gate.spent, err)
 	}
 	if !slices.ContainsFunc(w.said.messages, func(m string) bool {
 		return strings.HasPrefix(m, "Failed: suspend user u00") &&
-			strings.HasSuffix(m, ": others used up the limit since this was planned: 3 in 24 hours")
+			strings.HasSuffix(m, ": other runs used up the limit after this was planned: 3 in 24 hours")
 	}) {
 		t.Errorf("said %q", w.said.messages)
 	}
 }
 
-// What failed took nothing away, and costs nothing.
+// A failed change does not count against the budget.
 func TestLaw9WhatFailedIsNotSpent(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -45,7 +46,7 @@ func TestLaw9WhatFailedIsNotSpent(t *testing.T) {
 	}
 }
 
-// A worker that dies right after its write has spent what it took.
+// A change counts even if the worker dies right after its write.
 func TestLaw9ADeathAfterTheWriteIsSpent(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

@@ -29,8 +29,8 @@ func (r *restorer) Deleted(context.Context) ([]plan.Deleted, error) {
 	return r.deleted, r.err
 }
 
-// The deleted accounts are read when an account would be made, and only then. That they cannot be read holds the joiners and
-// nothing else.
+// The deleted accounts are read only when an account would be created. If they cannot be read, only creations are
+// held.
 func TestDeletedAccountsAreReadBeforeCreates(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -48,7 +48,7 @@ func TestDeletedAccountsAreReadBeforeCreates(t *testing.T) {
 		return r
 	}
 	if run(); tenant.asked != 0 {
-		t.Error("the deleted accounts were read though nobody joined")
+		t.Error("the deleted accounts were read although no entry joined")
 	}
 	w.source.snapshot.Entries = append(w.source.snapshot.Entries[1:], person(20)) // Person 0 left, person 20 joined.
 	tenant.err = fault.New(fault.Denied, "users.list", errors.New("no"))

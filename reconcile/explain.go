@@ -16,38 +16,38 @@ import (
 	"rollcall/provider"
 )
 
-// Explanation is what the next run would do about one entry, and the facts that lead to it. The engine makes it with
-// the code of a run: the same reading, mapping, planning and guards, over one entry.
+// Explanation is what the next run would do about one entry, with the facts that lead to it. The engine makes it with
+// the code of a run. Reading, mapping, planning and guards are the same, applied to one entry.
 type Explanation struct {
-	// Apply and Held are the plan for the entry alone. A guard that counts departures counts this entry and those of the
-	// last 24 hours. What a full run holds because of other entries is in the held set of that run.
+	// Apply and Held are the plan for the entry alone. A guard that counts departures counts this entry and those of
+	// the last 24 hours. Changes that a full run holds because of other entries are in the held set of that run.
 	Apply, Held plan.Plan
-	// Link is the entry's link in the ledger, Facts what the ledger knows about the provider.
+	// Link is the entry's link in the ledger. Facts are the ledger's facts about the provider.
 	Link  plan.Link
 	Facts ledger.Facts
-	// Entry is the entry in the source of this hop, Departure its departure from there, Finding why it cannot be used.
-	// Each is nil where there is none.
+	// Entry is the entry in the source of this hop. Departure is its departure from there. Finding is the reason why
+	// it cannot be used. Each may be nil.
 	Entry     *directory.Entry
 	Departure *directory.Departure
 	Finding   *directory.Finding
-	// OutOfScope is the provider's rule that leaves the entry out, Desired its desired state.
+	// OutOfScope is the provider's rule that excludes the entry, and Desired is its desired state.
 	OutOfScope *mapping.Decision
 	Desired    *plan.Desired
-	// Groups are the groups that it should be a member of.
+	// Groups are the groups in which the entry should be a member.
 	Groups []plan.Desired
 	// Objects are the remote objects that carry the anchor, that the ledger links, or that have the address.
 	Objects []plan.Object
-	// Pin keeps the entry as it was before a run that was undone; nil where there is none.
+	// Pin keeps the entry as it was before a run that was undone. It is nil for an entry without a pin.
 	Pin *plan.Pin
 	// Unproven says why the sync of this entry alone would be refused.
 	Unproven error
-	// SourceErr says why the source of this hop could not be read, and RemoteErr why the provider could not. There is no
-	// plan then.
+	// SourceErr is the error of reading the source of this hop, and RemoteErr that of reading the provider. With
+	// either of them there is no plan.
 	SourceErr, RemoteErr error
 }
 
-// Explain reads what concerns one entry and plans it as a full run would. It writes nothing. The explanation says what
-// could not be read. The provider may take as long as within to answer.
+// Explain reads the data about one entry and plans it as a full run would. It writes nothing. The explanation names
+// what could not be read. within bounds the time for reading the provider.
 func (e *Engine) Explain(ctx context.Context, ref directory.Ref, memory Memory, within time.Duration) Explanation {
 	s, err := e.hop().restrict(Explaining(ref, within))
 	if err != nil {
@@ -82,7 +82,7 @@ func (e *Engine) Explain(ctx context.Context, ref directory.Ref, memory Memory, 
 	return x
 }
 
-// Holders returns the remote objects that have an address. The provider may take as long as within to answer.
+// Holders returns the remote objects that have an address. within bounds the time for reading the provider.
 func (e *Engine) Holders(ctx context.Context, address string, within time.Duration) ([]plan.Object, error) {
 	q := provider.Query{Now: e.cfg.Now()}
 	for _, kind := range directory.Kinds { // The id is of no entry, so that only the address can be found.
@@ -96,7 +96,7 @@ func (e *Engine) Holders(ctx context.Context, address string, within time.Durati
 	}), err
 }
 
-// find takes from the view what concerns the entry.
+// find copies the data about the entry from the view.
 func (x *Explanation) find(v *view, ref directory.Ref) {
 	for i := range v.snapshot.Entries {
 		if e := &v.snapshot.Entries[i]; e.Ref() == ref {

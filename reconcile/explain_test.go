@@ -24,7 +24,7 @@ func (w *world) explain(t *testing.T, ref directory.Ref) reconcile.Explanation {
 	return x
 }
 
-// ops are those of an entry's own changes.
+// ops returns the operations of an entry's own changes.
 func ops(p plan.Plan, ref directory.Ref) (out []plan.Op) {
 	for i := range p.Changes {
 		if c := &p.Changes[i]; c.Ref == ref {
@@ -34,17 +34,19 @@ func ops(p plan.Plan, ref directory.Ref) (out []plan.Op) {
 	return out
 }
 
-// An explanation concludes of one entry what a full run would, and a sync of the entry alone must not.
+// An explanation draws the conclusions of a full run about one entry. The sync of the entry alone must not.
 func TestExplainConcludesDepartures(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.source.snapshot.Entries = company()
-	if x := w.explain(t, ref(5)); !slices.Equal(ops(x.Apply, ref(5)), []plan.Op{plan.Create}) || fault.KindOf(x.Unproven) != fault.Unsafe || x.Facts.Complete() {
+	if x := w.explain(t, ref(5)); !slices.Equal(ops(x.Apply, ref(5)), []plan.Op{plan.Create}) ||
+		fault.KindOf(x.Unproven) != fault.Unsafe || x.Facts.Complete() {
 		t.Errorf("before the first run: %+v", x)
 	}
 	mustRun(t, w)
 	x := w.explain(t, ref(2))
-	if len(x.Apply.Changes) != 0 || len(x.Objects) != 1 || len(x.Groups) != 2 || x.Link.RemoteID != x.Objects[0].RemoteID || x.Desired == nil || x.Entry == nil {
+	if len(x.Apply.Changes) != 0 || len(x.Objects) != 1 || len(x.Groups) != 2 ||
+		x.Link.RemoteID != x.Objects[0].RemoteID || x.Desired == nil || x.Entry == nil {
 		t.Errorf("in step: %+v", x)
 	}
 	w.source.snapshot.Entries = slices.Delete(company(), 5, 6)
@@ -57,22 +59,24 @@ func TestExplainConcludesDepartures(t *testing.T) {
 	}
 }
 
-// deaf is a tenant that does not answer.
+// deaf is a tenant that never responds.
 type deaf struct{ *tenantFake }
 
 func (deaf) Read(context.Context, provider.Query) (plan.State, error) {
 	return plan.State{}, fault.Errorf(fault.Unavailable, "no answer")
 }
 
-// What can be said without one of the sides is said.
+// Without one of the sides, the explanation has the data of the other.
 func TestExplainWithoutASide(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
-	e := reconcile.New(reconcile.Config{Source: w.source, Provider: deaf{w.tenant}, Desire: desire, Ledger: w.ledger, Policy: w.policy})
+	e := reconcile.New(reconcile.Config{Source: w.source, Provider: deaf{w.tenant}, Desire: desire, Ledger: w.ledger,
+		Policy: w.policy})
 	x := e.Explain(t.Context(), ref(5), w.gate, time.Minute)
-	if x.RemoteErr == nil || x.SourceErr != nil || x.Desired == nil || x.Desired.Address != "u005@example.com" || x.Link.RemoteID == "" {
+	if x.RemoteErr == nil || x.SourceErr != nil || x.Desired == nil || x.Desired.Address != "u005@example.com" ||
+		x.Link.RemoteID == "" {
 		t.Errorf("without the tenant: %+v", x)
 	}
 	w.source.err = errors.New("half written")
@@ -81,7 +85,7 @@ func TestExplainWithoutASide(t *testing.T) {
 	}
 }
 
-// Whoever looks an entry up and does not find its account must not take the ledger's word for the account.
+// A lookup that does not find the entry's account outweighs the link in the ledger.
 func TestTheSyncOfOneEntryMakesWhatWasDeletedByHand(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -101,7 +105,8 @@ func TestTheSyncOfOneEntryMakesWhatWasDeletedByHand(t *testing.T) {
 	}
 }
 
-// Of two accounts with one anchor none is ours to choose, also for a sync that looks up only what the ledger knows.
+// With two accounts under one anchor, the engine chooses neither. That is also true of a sync that looks up only the
+// account that the ledger knows.
 func TestAnAmbiguousAnchorIsNotLinked(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

@@ -17,7 +17,7 @@ import (
 	"rollcall/reconcile"
 )
 
-// sourceFake answers with a snapshot, or an error.
+// sourceFake returns a snapshot, or an error.
 type sourceFake struct {
 	mu       sync.Mutex // of what is changed while a run is under way
 	snapshot directory.Snapshot
@@ -54,8 +54,9 @@ func desire(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
 	for i := range s.Entries {
 		e := &s.Entries[i]
 		d := plan.Desired{
-			Ref: e.Ref(), Label: e.Label(), Address: string(e.ID) + "@example.com", Active: e.Active, Version: s.Versions[e.Ref()],
-			Fields: directory.Attributes{{Name: "name", Values: []string{e.Attributes.Get(directory.CommonName)}}},
+			Ref: e.Ref(), Label: e.Label(), Address: string(e.ID) + "@example.com", Active: e.Active,
+			Version: s.Versions[e.Ref()],
+			Fields:  directory.Attributes{{Name: "name", Values: []string{e.Attributes.Get(directory.CommonName)}}},
 		}
 		if !e.Active {
 			d.Why = plan.Disabled
@@ -68,14 +69,15 @@ func desire(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
 	return r, nil
 }
 
-// tenantFake is a tenant with a state. It obeys the port's contract; hook may make a call fail before or after its effect.
+// tenantFake is a tenant with a state. It obeys the port's contract. hook may make a call fail before or after its
+// effect.
 type tenantFake struct {
 	mu      sync.Mutex
 	objects map[string]*plan.Object
 	next    int
 	listed  int
 	applied []string
-	// hook is asked before (after=false) and after each write.
+	// hook is called before (after=false) and after each write.
 	hook func(c plan.Change, after bool) error
 }
 
@@ -93,7 +95,8 @@ func (t *tenantFake) Read(_ context.Context, q provider.Query) (plan.State, erro
 		o := *t.objects[id]
 		o.Fields = o.Fields.Clone()
 		if len(q.Lookups) > 0 && !slices.ContainsFunc(q.Lookups, func(l provider.Lookup) bool {
-			return l.Ref == o.Ref || l.Address == o.Address || slices.ContainsFunc(l.Groups, func(g provider.GroupRef) bool { return g.RemoteID == o.RemoteID })
+			return l.Ref == o.Ref || l.Address == o.Address ||
+				slices.ContainsFunc(l.Groups, func(g provider.GroupRef) bool { return g.RemoteID == o.RemoteID })
 		}) {
 			continue
 		}
@@ -180,7 +183,7 @@ func (t *tenantFake) effect(c plan.Change) provider.Result {
 	return provider.Result{RemoteID: o.RemoteID}
 }
 
-// picture is the end state in a comparable form: what it looks like, without the ids that the tenant gave.
+// picture returns the end state in a comparable form, without the ids that the tenant assigned.
 func (t *tenantFake) picture() map[string]string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -209,7 +212,7 @@ type world struct {
 	said   *journalFake
 	policy plan.Policy
 	now    time.Time
-	// approval and scope are require_approval and what identifies scope and mapping.
+	// approval is require_approval. scope identifies scope and mapping.
 	approval provider.Approval
 	scope    string
 }
@@ -217,8 +220,9 @@ type world struct {
 func newWorld() *world {
 	return &world{
 		source: &sourceFake{}, tenant: newTenant(), ledger: ledgertest.NewMemory(), gate: &gateFake{}, said: &journalFake{},
-		policy: plan.Policy{UserDeleteAction: plan.ActionSuspend, GroupDeleteAction: plan.ActionDoNothing, DeleteAfter: 720 * time.Hour},
-		now:    time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
+		policy: plan.Policy{UserDeleteAction: plan.ActionSuspend, GroupDeleteAction: plan.ActionDoNothing,
+			DeleteAfter: 720 * time.Hour},
+		now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),
 	}
 }
 

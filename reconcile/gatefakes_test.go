@@ -15,7 +15,7 @@ import (
 	"rollcall/reconcile"
 )
 
-// gateFake is a lease and a memory. It lets everything through and counts.
+// gateFake is a lease and a memory. It admits everything and counts.
 type gateFake struct {
 	mu       sync.Mutex
 	budget   plan.Budget
@@ -101,11 +101,11 @@ func (g *gateFake) Spend(_ context.Context, c *plan.Change, limit int) (func(boo
 
 func (g *gateFake) Draining() <-chan struct{} { return g.drain }
 
-// journalFake keeps messages.
+// journalFake stores messages.
 type journalFake struct {
 	mu       sync.Mutex
 	messages []string
-	// since is since when changes were due that were made, by "op ref".
+	// since maps each change that was made, as "op ref", to the time since which it was due.
 	since map[string]time.Time
 	// onPlan is called when the plan is stored.
 	onPlan func()

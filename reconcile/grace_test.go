@@ -10,8 +10,8 @@ import (
 	"rollcall/plan"
 )
 
-// Somebody left long ago and is suspended only now (a guard held it). The grace period begins now, also where the worker
-// dies right after the write.
+// An entry left long ago and its account is suspended only now, because a guard held the change. The grace period
+// begins now, even if the worker dies right after the write.
 func TestLaw10TheGracePeriodOfALateSuspensionSurvivesADeath(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

@@ -17,10 +17,10 @@ const mostRefused = 20
 
 // lane is the state of one part of a plan. The applier's lock guards it.
 type lane struct {
-	// accepted reports whether any change succeeded; refused has the objects that were refused.
+	// accepted reports whether any change succeeded. refused has the objects that were refused.
 	accepted bool
 	refused  map[directory.Ref]bool
-	// throttled is the answer that closed the lane for this pass.
+	// throttled is the error that closed the lane for this pass.
 	throttled error
 	// skipped counts the changes that were not tried because the lane was given up.
 	skipped int
@@ -33,14 +33,14 @@ func (l *lane) refuse(ref directory.Ref) {
 	l.refused[ref] = true
 }
 
-// givenUp reports whether no further change is tried. Suspensions are never given up.
+// givenUp reports whether the lane tries no further changes. Lanes of suspensions are never given up.
 func (a *applier) givenUp(of plan.Lane) bool {
 	l := &a.lanes[of]
 	return of != plan.LaneSuspend && !l.accepted && len(l.refused) >= mostRefused
 }
 
-// apply applies the plan lane by lane. A lane collects its own failures. A change that was throttled or unavailable is
-// tried once more after all other lanes. Deletions come last.
+// apply applies the plan lane by lane. A lane collects its own failures. A change that was throttled or unavailable
+// is retried once after all other lanes. Deletions come last.
 func (a *applier) apply(ctx context.Context) error {
 	byLane := a.split()
 	for of := range plan.LaneDelete {
@@ -54,7 +54,7 @@ func (a *applier) apply(ctx context.Context) error {
 	if err := a.retry(ctx); err != nil {
 		return err
 	}
-	// A loss is carried out also where the gain failed, is held or is deferred.
+	// A loss is carried out even if the gain failed, is held or is deferred.
 	if err := a.lane(ctx, plan.LaneRemove, a.remainingLosses()); err != nil {
 		return err
 	}
@@ -69,8 +69,8 @@ func (a *applier) apply(ctx context.Context) error {
 	return a.verdict()
 }
 
-// split sorts the changes into lanes, by their index in the plan. The removal of a member that gains a membership in the
-// same plan is no part of a lane: it follows the gain.
+// split sorts the changes into lanes, by their index in the plan. The removal of a member that gains a membership in
+// the same plan belongs to no lane, because it follows the gain.
 func (a *applier) split() (byLane [plan.Lanes][]int) {
 	if !a.cfg.Provider.Capabilities().Mirror { // No reader sees the local directory half written.
 		for _, changes := range [][]plan.Change{a.report.Apply.Changes, a.report.Held.Changes} {
@@ -97,8 +97,8 @@ func (a *applier) split() (byLane [plan.Lanes][]int) {
 	return byLane
 }
 
-// refusedLast moves the changes that were refused in the last run to the end of their stage. Otherwise objects that are
-// refused for good could have a lane given up before it comes to a new object.
+// refusedLast moves the changes that were refused in the last run to the end of their stage. Otherwise a lane could
+// be given up because of permanently refused objects before it tries a new object.
 func (a *applier) refusedLast(at []int) {
 	changes := a.report.Apply.Changes
 	slices.SortStableFunc(at, func(i, k int) int {
@@ -140,7 +140,7 @@ func (a *applier) stage(ctx context.Context, of plan.Lane, at []int) error {
 		batch := at[:n]
 		at = at[n:]
 		g.Go(func() error {
-			// A write in progress is finished although a neighbour failed: it gets ctx, not stop.
+			// A write in progress is finished even if another one failed, so it gets ctx and not stop.
 			if stop.Err() != nil {
 				return nil
 			}
@@ -176,7 +176,7 @@ func (a *applier) window(at []int) []plan.Change {
 	return out
 }
 
-// batch applies a few changes of one stage, and after them the losses of the members that have all their gains.
+// batch applies a few changes of one stage. The losses of members with no open gains follow.
 func (a *applier) batch(ctx context.Context, of plan.Lane, at []int) error {
 	select {
 	case <-a.run.Lease.Draining():
@@ -225,7 +225,8 @@ func (a *applier) open(of plan.Lane, at []int) []int {
 	return out
 }
 
-// depends reports whether a change needs a postponed one: the object that it refers to, or the address that it takes.
+// depends reports whether a change needs a postponed one. It may need the object that it refers to, or the address
+// that it takes.
 func (a *applier) depends(c *plan.Change) bool {
 	if c.Member != nil {
 		return c.RemoteID == "" && a.unmade[c.Ref] || c.MemberRemoteID == "" && a.unmade[*c.Member]
@@ -233,7 +234,7 @@ func (a *applier) depends(c *plan.Change) bool {
 	return c.Wave > 0 && a.namesWait
 }
 
-// postpone has a change tried once more after all other lanes. The caller holds the lock.
+// postpone schedules a change for one retry after all other lanes. The caller holds the lock.
 func (a *applier) postpone(i int) {
 	a.postponed = append(a.postponed, i)
 	switch c := &a.report.Apply.Changes[i]; c.Op {
@@ -265,8 +266,8 @@ func (a *applier) retry(ctx context.Context) error {
 	return nil
 }
 
-// gained notes that an addition of a member is settled, well or not. With the last one its losses are ready. The caller
-// holds the lock.
+// gained notes that an addition of a member is settled, successfully or not. The last one makes the member's losses
+// ready. The caller holds the lock.
 func (a *applier) gained(c *plan.Change) {
 	if c.Op != plan.AddMember || a.gains[*c.Member] == 0 {
 		return
@@ -295,12 +296,13 @@ func (a *applier) remainingLosses() []int {
 	return at
 }
 
-// verdict is the error of the run as a whole, after every lane was tried. It names the lanes that were given up.
+// verdict returns the error of the run as a whole after every lane was tried. It reports the lanes that were given
+// up.
 func (a *applier) verdict() error {
 	for of := range a.lanes {
 		if n := a.lanes[of].skipped; n > 0 {
-			a.run.Journal.Say(Error, fmt.Sprintf("%d changes (%s) were not tried: %d objects were refused and none was accepted.",
-				n, plan.Lane(of), len(a.lanes[of].refused)), nil)
+			a.run.Journal.Say(Error, fmt.Sprintf(
+				"%d changes (%s) were not tried: %d objects were refused and none was accepted.", n, plan.Lane(of), len(a.lanes[of].refused)), nil)
 		}
 	}
 	switch {

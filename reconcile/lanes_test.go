@@ -16,7 +16,7 @@ import (
 	"rollcall/reconcile"
 )
 
-// subject is the entry that a write is about: of a membership the member.
+// subject returns the entry that a write affects. For a membership it is the member.
 func subject(c *plan.Change) directory.Ref {
 	if c.Member != nil {
 		return *c.Member
@@ -24,7 +24,7 @@ func subject(c *plan.Change) directory.Ref {
 	return c.Ref
 }
 
-// refusing makes the tenant refuse every write about these entries, and notes the order of the others.
+// refusing makes the tenant refuse every write to these entries, and notes the order of the others.
 func (w *world) refusing(refused map[directory.Ref]bool) {
 	w.tenant.hook = func(c plan.Change, after bool) error {
 		if !after && (refused[subject(&c)] || refused[c.Ref]) {
@@ -34,8 +34,8 @@ func (w *world) refusing(refused map[directory.Ref]bool) {
 	}
 }
 
-// TestLaw10RefusalsHarmNoOtherObject refuses random entries for good. Every other object ends as without refusals, and no
-// leaver stays active.
+// TestLaw10RefusalsHarmNoOtherObject refuses random entries permanently. Every other object ends up as without
+// refusals, and no leaver stays active.
 func TestLaw10RefusalsHarmNoOtherObject(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(60) {
@@ -58,7 +58,7 @@ func TestLaw10RefusalsHarmNoOtherObject(t *testing.T) {
 	}
 }
 
-// without is the picture of the objects that are not among the refused, without their memberships.
+// without returns the picture without the refused objects and their memberships.
 func (t *tenantFake) without(refused map[directory.Ref]bool) map[string]string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -80,7 +80,7 @@ func (t *tenantFake) without(refused map[directory.Ref]bool) map[string]string {
 }
 
 // TestLaw10FivePercentRefusedForGood provisions a company and carries out a day of changes, while the tenant refuses
-// every twentieth person. Every other change is made in one run, and every leaver is suspended before anything is created.
+// every twentieth person. One run makes every other change. Every leaver is suspended before anything is created.
 func TestLaw10FivePercentRefusedForGood(t *testing.T) {
 	t.Parallel()
 	const people = 800
@@ -152,7 +152,8 @@ func count(done []string, op string) (n int) {
 	return n
 }
 
-// A tenant that takes no new account is asked twenty times, and takes everything else. Suspensions are never given up.
+// A tenant that refuses every new account gets twenty attempts, and all other changes are made. Suspensions are never
+// given up.
 func TestLaw10ALaneThatIsRefusedIsGivenUp(t *testing.T) {
 	t.Parallel()
 	for op, want := range map[plan.Op]int{plan.Create: 20, plan.Suspend: 30} {
@@ -166,7 +167,8 @@ func TestLaw10ALaneThatIsRefusedIsGivenUp(t *testing.T) {
 		for i := range 60 {
 			next = append(next, person(700+i))
 		}
-		next = append(slices.DeleteFunc(next, func(e directory.Entry) bool { return e.Kind == directory.Group }), crew(0, 690, 691, 692))
+		next = append(slices.DeleteFunc(next, func(e directory.Entry) bool { return e.Kind == directory.Group }),
+			crew(0, 690, 691, 692))
 		w.source.snapshot.Entries = next
 		asked := 0
 		w.tenant.hook = func(c plan.Change, after bool) error {
@@ -188,7 +190,8 @@ func TestLaw10ALaneThatIsRefusedIsGivenUp(t *testing.T) {
 	}
 }
 
-// A throttled lane is tried again after the others. While it is throttled the run is deferred, with all else done.
+// A throttled lane is retried after the others. If it is still throttled, the run is deferred with all other changes
+// made.
 func TestAThrottledLaneComesLast(t *testing.T) {
 	t.Parallel()
 	for _, forever := range []bool{false, true} {
@@ -220,11 +223,12 @@ func TestAThrottledLaneComesLast(t *testing.T) {
 	}
 }
 
-// A person who moves from one crew to another is added there before the old membership goes. Where the gain fails, the
-// loss is carried out all the same. A person who only loses a membership loses it first.
+// A person who moves from one crew to another is added to the new one before the old membership is removed. If the
+// gain fails, the loss is carried out all the same. If there is no gain, the loss comes early.
 func TestLaw11MakeBeforeBreak(t *testing.T) {
 	t.Parallel()
-	for _, gain := range []error{nil, fault.Errorf(fault.Refused, "locked group"), fault.Errorf(fault.Throttled, "slower")} {
+	for _, gain := range []error{nil, fault.Errorf(fault.Refused, "locked group"),
+		fault.Errorf(fault.Throttled, "slower")} {
 		w := newWorld()
 		w.source.snapshot.Entries = append(company(), crew(3, 5))
 		mustRun(t, w)
@@ -255,7 +259,7 @@ func TestLaw11MakeBeforeBreak(t *testing.T) {
 	}
 }
 
-// A write that gave way to a newer version of its entry is left to the next read. It is no failure.
+// A write that is superseded by a newer version of its entry is left to the next run. It is not a failure.
 func TestASupersededWriteIsNoFailure(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -266,7 +270,8 @@ func TestASupersededWriteIsNoFailure(t *testing.T) {
 		}
 		return nil
 	}
-	engine := reconcile.New(reconcile.Config{Source: w.source, Provider: localFake{w.tenant}, Desire: desire, Ledger: w.ledger})
+	engine := reconcile.New(reconcile.Config{Source: w.source, Provider: localFake{w.tenant}, Desire: desire,
+		Ledger: w.ledger})
 	r, err := engine.Execute(t.Context(), w.runOf("run", reconcile.Full()))
 	if err != nil || r.Failed != 0 || r.Superseded != 1 {
 		t.Errorf("%d failed, %d superseded, %v; want one that gave way", r.Failed, r.Superseded, err)

@@ -11,7 +11,7 @@ import (
 	"rollcall/reconcile"
 )
 
-// asked records what a tenant is asked for.
+// asked records the lookups in a tenant.
 type asked struct {
 	*tenantFake
 	lookups []provider.Lookup
@@ -22,7 +22,7 @@ func (a *asked) Read(ctx context.Context, q provider.Query) (plan.State, error) 
 	return a.tenantFake.Read(ctx, q)
 }
 
-// What to look for of one entry is known without mapping everybody: from the entry and the groups.
+// The lookups for one entry follow from the entry and the groups. No other entry is mapped for them.
 func TestLookupsMapTheEntryAndTheGroupsAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -43,7 +43,8 @@ func TestLookupsMapTheEntryAndTheGroupsAlone(t *testing.T) {
 	if want := len(company()); len(mapped) != 2 || mapped[0] != 4 || mapped[1] != want {
 		t.Errorf("mapped %v entries, want 4 (one and three groups) and %d", mapped, want)
 	}
-	if l := tenant.lookups; len(l) != 1 || l[0].Address != "u002@example.com" || l[0].RemoteID == "" || len(l[0].Groups) != 2 || l[0].Groups[0].ID != "g000" || l[0].Groups[1].ID != "g001" {
+	if l := tenant.lookups; len(l) != 1 || l[0].Address != "u002@example.com" || l[0].RemoteID == "" ||
+		len(l[0].Groups) != 2 || l[0].Groups[0].ID != "g000" || l[0].Groups[1].ID != "g001" {
 		t.Errorf("looked for %+v, want u002 in g000 and g001", l)
 	}
 }

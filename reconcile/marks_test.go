@@ -12,7 +12,7 @@ import (
 	"rollcall/reconcile"
 )
 
-// markless is a tenant that cannot carry our mark: who suspended an account is known to the ledger alone. It takes three
+// markless is a tenant that cannot carry our mark, so only the ledger knows who suspended an account. It takes three
 // changes at once.
 type markless struct {
 	*tenantFake
@@ -48,10 +48,12 @@ func (t *markless) Apply(ctx context.Context, batch []plan.Change) []provider.Re
 
 func (w *world) withoutMarks() (*markless, *reconcile.Engine) {
 	t := &markless{tenantFake: w.tenant}
-	return t, reconcile.New(reconcile.Config{Source: w.source, Provider: t, Desire: desire, Ledger: w.ledger, Policy: w.policy})
+	return t, reconcile.New(reconcile.Config{Source: w.source, Provider: t, Desire: desire, Ledger: w.ledger,
+		Policy: w.policy})
 }
 
-// TestASuspensionIsNotedBeforeItIsMade kills the run between the write and its record: the person comes back all the same.
+// TestASuspensionIsNotedBeforeItIsMade kills the run between the write and its record. The person is restored all the
+// same.
 func TestASuspensionIsNotedBeforeItIsMade(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -90,8 +92,8 @@ func TestASuspensionIsNotedBeforeItIsMade(t *testing.T) {
 	}
 }
 
-// TestAnAnchorThatMayBeSomebodyElses: an object is ours where its anchor names something that we know of.
-func TestAnAnchorThatMayBeSomebodyElses(t *testing.T) {
+// TestAnAnchorThatMayBeForeign checks that an object is ours only if its anchor names a known entry.
+func TestAnAnchorThatMayBeForeign(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.source.snapshot.Entries = company()
@@ -99,7 +101,8 @@ func TestAnAnchorThatMayBeSomebodyElses(t *testing.T) {
 	for _, o := range w.tenant.objects {
 		o.Unproven = "it may be another system's"
 	}
-	stranger := &plan.Object{Ref: directory.Ref{Kind: directory.User, ID: "u999"}, RemoteID: "x", Address: "x@example.com", Active: true, Unproven: "it may be another system's"}
+	stranger := &plan.Object{Ref: directory.Ref{Kind: directory.User, ID: "u999"}, RemoteID: "x",
+		Address: "x@example.com", Active: true, Unproven: "it may be another system's"}
 	w.tenant.objects["x"] = stranger
 	w.ledger = newWorld().ledger
 	if err := w.ledger.PutLinks(t.Context(), nil); err != nil {
@@ -109,14 +112,15 @@ func TestAnAnchorThatMayBeSomebodyElses(t *testing.T) {
 	w.source.snapshot.Entries = slices.Delete(company(), 7, 8)
 	mustRun(t, w)
 	if !stranger.Active {
-		t.Error("an account whose anchor names nothing that we know of was suspended")
+		t.Error("an account with an anchor of no known entry was suspended")
 	}
-	if !slices.ContainsFunc(w.said.messages, func(m string) bool { return strings.HasPrefix(m, "1 active accounts carry an anchor of no entry") }) {
-		t.Errorf("nobody is told of the stranger: %q", w.said.messages)
+	if !slices.ContainsFunc(w.said.messages,
+		func(m string) bool { return strings.HasPrefix(m, "1 active accounts carry an anchor of no entry") }) {
+		t.Errorf("no message names the stranger: %q", w.said.messages)
 	}
 	for _, o := range w.tenant.objects {
 		if o.Ref == ref(7) && o.Active {
-			t.Error("an account whose entry left is not suspended")
+			t.Error("the account of an entry that left is not suspended")
 		}
 	}
 	links, err := w.ledger.Links(t.Context())

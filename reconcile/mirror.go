@@ -14,8 +14,8 @@ import (
 // published as a whole.
 type mirror struct{ *Engine }
 
-// restrict implements hop. The local directory is one complete answer of its source: a run cannot publish a part of its
-// plan, and one entry alone proves no departure.
+// restrict implements hop. The local directory is always one complete copy of its source, so a run cannot publish a
+// part of its plan. A single entry proves no departure.
 func (m mirror) restrict(s Scope) (Scope, error) {
 	if s.undo != nil {
 		return s, fault.Errorf(fault.Invalid,
@@ -60,8 +60,8 @@ func (m mirror) read(ctx context.Context, s Scope, v *view) (err error) {
 	return m.state(ctx, s, q, v)
 }
 
-// position compares the position of the source with what was read before. An older read fails the run. One that cannot be
-// proved to be as new is a doubt. What was not trusted is kept, so that it can be accepted.
+// position compares the position of the source with those of earlier reads. An older read fails the run. A read that
+// is not provably as new is a doubt. An untrusted position is stored, so that it can be accepted.
 func (m mirror) position(ctx context.Context, s Scope, v *view) error {
 	known := v.facts.Positions
 	order, with := known.Judge(v.snapshot.Position)
@@ -75,13 +75,14 @@ func (m mirror) position(ctx context.Context, s Scope, v *view) error {
 			return err
 		}
 	}
-	accept := fmt.Sprintf("If this server is right from now on: rollcall accept-server %s", m.cfg.Container)
+	accept := fmt.Sprintf("To accept the data of this server, run: rollcall accept-server %s", m.cfg.Container)
 	if order == directory.Older {
-		return fault.Errorf(fault.Unsafe, "read from an older server: %s was read after %s: nothing is changed, and the next run goes on "+
-			"by itself when the server has caught up. %s", v.snapshot.Position, with, accept)
+		return fault.Errorf(fault.Unsafe, "read from an older server: %s was read after %s. "+
+			"Nothing was changed. The next run continues by itself once the server has caught up. %s",
+			v.snapshot.Position, with, accept)
 	}
-	v.stale = fmt.Sprintf("it cannot be told whether the server is as new as the last one: %s was read after %s. New entries and "+
-		"memberships go on. %s", v.snapshot.Position, with, accept)
+	v.stale = fmt.Sprintf("the server may be older than the last one: %s was read after %s. "+
+		"New entries and memberships go on. %s", v.snapshot.Position, with, accept)
 	i, ok := m.cfg.Provider.(Inventory)
 	if !ok {
 		return nil
@@ -124,7 +125,7 @@ func (m mirror) prepare(context.Context, *applier, []plan.Change) error { return
 // learn implements hop.
 func (m mirror) learn(*applier, *plan.Change, provider.Result) {}
 
-// record makes the local directory readable again and remembers what it was made of.
+// record makes the local directory readable again and stores the facts about its source.
 func (m mirror) record(ctx context.Context, a *applier, complete bool) error {
 	if !complete || !a.run.Scope.may(keepsFacts) {
 		return nil

@@ -8,21 +8,22 @@ import (
 	"rollcall/reconcile"
 )
 
-// localFake is a local directory: a mirror.
+// localFake is a local directory, a mirror of its source.
 type localFake struct{ *tenantFake }
 
 func (l localFake) Capabilities() plan.Capabilities {
 	return plan.Capabilities{BatchSize: 10, Concurrency: 1, Mirror: true}
 }
 
-// The local directory is one complete answer of its source, or it is not read. Carrying out a part of a plan there, and
-// calling it complete, would take people from one group before they are in the other.
+// The local directory is a complete copy of its source, or it is not read. Publishing a part of a plan would remove
+// people from one group before they are in the other.
 func TestAnApprovalOfASourceCarriesOutTheWholePlan(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.source.snapshot.Entries = company()
 	engine := func() *reconcile.Engine {
-		return reconcile.New(reconcile.Config{Source: w.source, Provider: localFake{w.tenant}, Desire: desire, Ledger: w.ledger})
+		return reconcile.New(reconcile.Config{Source: w.source, Provider: localFake{w.tenant}, Desire: desire,
+			Ledger: w.ledger})
 	}
 	run := w.runOf("run", reconcile.Full())
 	if _, err := engine().Execute(t.Context(), run); err != nil {

@@ -10,7 +10,7 @@ import (
 	"rollcall/plan"
 )
 
-// endPins removes the pins that have ended, and reduces the others to what the source does not want by itself.
+// endPins removes the pins that have ended, and reduces the others to the part that still differs from the source.
 func (a *applier) endPins(ctx context.Context) error {
 	if len(a.view.memory.Pins) == 0 {
 		return nil
@@ -34,7 +34,7 @@ func (a *applier) endPins(ctx context.Context) error {
 	return a.run.Memory.Keep(ctx, PinChanges{Update: update, Remove: lapsed})
 }
 
-// newPins returns the pins of this run's undo, merged with those that the same entries had before.
+// newPins returns the pins of this run's undo, merged with earlier pins of the same entries.
 func (v *view) newPins() []plan.Pin {
 	out := make([]plan.Pin, 0, len(v.undo))
 	for i := range v.undo { // Both are sorted, and every pin of the undo is among the pins.

@@ -9,12 +9,13 @@ import (
 	"rollcall/provider"
 )
 
-// plan computes what to do and splits it at the guards.
+// plan computes the changes and splits them at the guards.
 func (e *Engine) plan(s Scope, v *view) (Report, error) {
 	in := plan.Input{
 		Desired: v.desired.Desired, Departed: v.snapshot.Departed, OutOfScope: v.desired.OutOfScope,
 		Findings: v.snapshot.Findings, Versions: v.snapshot.Versions, State: v.state, Doubts: v.doubts, Links: v.links,
-		Missing: v.missing(), Forgotten: e.forgotten(v), Pins: v.memory.Pins, Only: s.refs, Whole: s.limited() && s.may(concludes),
+		Missing: v.missing(), Forgotten: e.forgotten(v), Pins: v.memory.Pins, Only: s.refs,
+		Whole:        s.limited() && s.may(concludes),
 		Capabilities: e.cfg.Provider.Capabilities(), Policy: e.cfg.Policy, Now: v.at,
 	}
 	limits := e.cfg.Limits
@@ -34,7 +35,7 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 	return report, e.unproven(s, v, apply)
 }
 
-// missing compares how many entries have each attribute with the last good run.
+// missing compares the coverage of each attribute with the last good run.
 func (v *view) missing() []plan.Missing {
 	were := func(k directory.Kind) int {
 		if k == directory.User {
@@ -45,7 +46,8 @@ func (v *view) missing() []plan.Missing {
 	return plan.Missed(v.facts.Coverage, v.snapshot.Coverage, were, v.snapshot.Count)
 }
 
-// forgotten says that the ledger is new though the tenant has objects of ours: what was known of them was lost (law 4).
+// forgotten reports that the ledger is new although the tenant has objects of ours, which means that the ledger was
+// lost (law 4).
 func (e *Engine) forgotten(v *view) string {
 	if v.facts.Complete() || e.cfg.Provider.Capabilities().Mirror {
 		return ""
@@ -56,7 +58,7 @@ func (e *Engine) forgotten(v *view) string {
 	return "what was known of this tenant was lost: this run restores, renames and clears nothing, the next one does"
 }
 
-// approval says why the policy has every change wait for a decision; empty where it does not.
+// approval says why the policy makes every change wait for a decision. It is empty if it does not.
 func (e *Engine) approval(v *view) string {
 	switch e.cfg.Approval {
 	case provider.ApprovalAlways:
@@ -73,8 +75,8 @@ func (e *Engine) approval(v *view) string {
 	return ""
 }
 
-// unproven refuses an object job that would create an object which may exist under another name. Before the first full
-// run nothing proves that no group carries the anchor (law 4). Users can be searched for by their anchor.
+// unproven refuses an object job that would create an object which may exist under another name. Before the first
+// full run nothing proves that no group carries the anchor (law 4). Users can be found by their anchor.
 func (e *Engine) unproven(s Scope, v *view, apply plan.Plan) error {
 	if !s.limited() || e.cfg.Provider.Capabilities().Mirror || v.facts.Complete() {
 		return nil

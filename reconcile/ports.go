@@ -12,7 +12,7 @@ import (
 
 // Lease is the right of one worker to write. *status.Lease is the lease of a run.
 type Lease interface {
-	// Check fails when the run may no longer write. It makes no call.
+	// Check fails if the run may no longer write. It makes no call.
 	Check(ctx context.Context) error
 	// Lock takes the short lock of one entry and makes sure that the run may still write. ok is false while the lock
 	// is held elsewhere.
@@ -21,13 +21,13 @@ type Lease interface {
 	Draining() <-chan struct{}
 }
 
-// Memory keeps the decisions about a container, its pins and its budget between runs.
+// Memory stores the decisions about a container, its pins and its budget between runs.
 type Memory interface {
-	// Load returns what is valid now.
+	// Load returns the presently valid state.
 	Load(ctx context.Context) (Remembered, error)
-	// Keep changes pins.
+	// Keep stores changes of pins.
 	Keep(ctx context.Context, changes PinChanges) error
-	// Spend counts a destructive change that is about to be made; ok is false if the window would then hold more than
+	// Spend counts a destructive change that is about to be made. ok is false if the window would then hold more than
 	// limit. settle reports whether the change was made. A change that is never settled stays counted, and beginning
 	// it again does not count it twice.
 	Spend(ctx context.Context, c *plan.Change, limit int) (settle func(made bool), ok bool, err error)
@@ -45,9 +45,9 @@ type Remembered struct {
 
 // PinChanges changes the pins of a container.
 type PinChanges struct {
-	// Set adds pins, in place of those of the same entries.
+	// Set adds pins and replaces those of the same entries.
 	Set []plan.Pin
-	// Update replaces pins that are still kept. A pin that was lifted meanwhile stays lifted.
+	// Update replaces existing pins. A pin that was lifted meanwhile stays lifted.
 	Update []plan.Pin
 	// Remove removes the pins of these entries.
 	Remove []directory.Ref
@@ -57,12 +57,12 @@ type PinChanges struct {
 type Journal interface {
 	// Read reports the size of the source.
 	Read(users, groups, memberships int)
-	// Planned stores the plan before anything of it is applied.
+	// Planned stores the plan before any part of it is applied.
 	Planned(ctx context.Context, apply, held plan.Plan) error
 	// Done reports the result of a change.
 	Done(c *plan.Change, r provider.Result)
-	// Applied reports the outcome of the whole plan, also where the run was stopped. recorded tells whether the
-	// outcome was written to the ledger.
+	// Applied reports the outcome of the whole plan, even of a stopped run. recorded is the error of writing the
+	// outcome to the ledger.
 	Applied(r *Report, recorded error)
 	// Say records a message for the status endpoints. Attributes add detail to the text.
 	Say(level Level, event string, attributes map[string]any)
@@ -78,7 +78,7 @@ const (
 	Error   Level = "error"
 )
 
-// Ledger is the index of the remote objects of one container: three small ports that live and die together.
+// Ledger is the index of the remote objects of one container. It combines three small ports that share one store.
 // *ledger.Redis implements it.
 type Ledger interface {
 	Links
@@ -96,38 +96,38 @@ type Links interface {
 	DropLinks(ctx context.Context, refs ...directory.Ref) error
 }
 
-// Groups keeps the confirmed members of groups.
+// Groups stores the confirmed members of groups.
 type Groups interface {
 	// Groups returns the confirmed members of every group, by the group's ID.
 	Groups(ctx context.Context) (map[directory.ID]plan.Confirmed, error)
-	// Confirm replaces what is known of these groups.
+	// Confirm replaces the confirmed members of these groups.
 	Confirm(ctx context.Context, groups map[directory.ID]plan.Confirmed) error
-	// Unconfirm deletes what is known of these groups: the next run lists their members. The engine calls it before it
-	// changes members, so that a death in between leaves the group unconfirmed.
+	// Unconfirm deletes the confirmed members of these groups, so that the next run lists them. The engine calls it
+	// before it changes members. A run that dies in between leaves the group unconfirmed.
 	Unconfirm(ctx context.Context, ids ...directory.ID) error
 }
 
-// FactStore keeps what one run leaves for the next to compare itself with.
+// FactStore stores the facts about one run that the next run compares itself with.
 type FactStore interface {
-	// Facts returns the facts of the last good run; those of a new ledger are zero.
+	// Facts returns the facts of the last good run. A new ledger has zero facts.
 	Facts(ctx context.Context) (ledger.Facts, error)
 	// SetFacts replaces the facts.
 	SetFacts(ctx context.Context, f ledger.Facts) error
 }
 
-// Committer is a provider whose readers must never see it half written: the local directory. A run calls Begin with its
-// id after it read the state and before its first write, and Commit after the last one. An object job begins without an
-// id and commits nothing.
+// Committer is a provider that its readers must never see half written, which is the local directory. A run reads the
+// state, calls Begin with its id before its first write, and calls Commit after the last one. An object job begins
+// without an id and commits nothing.
 type Committer interface {
-	// Clock returns the time by which reads are ordered. The engine calls it right before it reads the source.
+	// Clock returns the time that orders reads. The engine calls it right before it reads the source.
 	Clock(ctx context.Context) (time.Time, error)
-	// Begin marks the provider as being written by run, with what was read at readAt.
+	// Begin marks the provider as being written by run, with data that was read at readAt.
 	Begin(ctx context.Context, run string, readAt time.Time) error
-	// Commit clears the mark, and reports whether anything changed since the last one.
+	// Commit clears the mark, and reports whether anything changed since the last Commit.
 	Commit(ctx context.Context, run string) (changed bool, err error)
 }
 
-// Inventory is a provider that lists the entries that it has or had: the local directory.
+// Inventory is a provider that lists its present and former entries, which the local directory does.
 type Inventory interface {
 	Known(ctx context.Context) ([]directory.Ref, error)
 }
@@ -138,7 +138,7 @@ type Settler interface {
 	Settle(ctx context.Context) error
 }
 
-// Batcher is a provider that takes several changes at once where they go well together. Batch returns how many of the
+// Batcher is a provider that takes several changes in one call if they combine well. Batch returns how many of the
 // leading changes, all of one stage, go into the next Apply. It takes precedence over Capabilities.BatchSize.
 type Batcher interface {
 	Batch(changes []plan.Change) int

@@ -12,7 +12,7 @@ import (
 	"rollcall/reconcile"
 )
 
-// inventory is a local directory that knows who was in it before.
+// inventory is a local directory that lists its former entries.
 type inventory struct {
 	localFake
 	had []directory.Ref
@@ -24,12 +24,14 @@ func positionOf(server string, usn int) directory.Position {
 	return directory.Position{Server: server, Name: "ldap://" + server, Seen: map[string]string{server: fmt.Sprint(usn)}}
 }
 
-// TestAnOlderServerFailsTheRun and names both positions and the way out. When it has caught up the next run is clean.
+// TestAnOlderServerFailsTheRun checks that the error names both positions and the remedy. The next run is clean once
+// the server has caught up.
 func TestAnOlderServerFailsTheRun(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	engine := func() *reconcile.Engine {
-		return reconcile.New(reconcile.Config{Source: w.source, Provider: localFake{w.tenant}, Desire: desire, Ledger: w.ledger, Container: "ldap:corp"})
+		return reconcile.New(reconcile.Config{Source: w.source, Provider: localFake{w.tenant}, Desire: desire,
+			Ledger: w.ledger, Container: "ldap:corp"})
 	}
 	execute := func(scope reconcile.Scope) (reconcile.Report, error) {
 		return engine().Execute(t.Context(), w.runOf("run", scope))
@@ -42,7 +44,8 @@ func TestAnOlderServerFailsTheRun(t *testing.T) {
 	w.source.snapshot.Entries, w.source.snapshot.Position = company()[1:], positionOf("dc1", 4854)
 	for _, scope := range []reconcile.Scope{reconcile.Full(), reconcile.Full().DryRun(), reconcile.Entries(ref(0))} {
 		_, err := execute(scope)
-		for _, want := range []string{"read from an older server", "dc1 at 4854", "dc1 at 4857", "rollcall accept-server ldap:corp"} {
+		for _, want := range []string{"read from an older server", "dc1 at 4854", "dc1 at 4857",
+			"rollcall accept-server ldap:corp"} {
 			if fault.KindOf(err) != fault.Unsafe || !strings.Contains(fmt.Sprint(err), want) {
 				t.Errorf("Execute() = %v, want it to say %q", err, want)
 			}
@@ -57,15 +60,16 @@ func TestAnOlderServerFailsTheRun(t *testing.T) {
 	}
 }
 
-// TestAServerThatCannotBeComparedIsDoubted: only new entries and memberships go on. Departures, updates and entries that
-// come back wait, until the server is accepted.
+// TestAServerThatCannotBeComparedIsDoubted checks that only new entries and memberships are carried out. Departures,
+// updates and entries that come back wait until the server is accepted.
 func TestAServerThatCannotBeComparedIsDoubted(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	local := inventory{localFake{w.tenant}, []directory.Ref{ref(20)}}
 	execute := func() reconcile.Report {
 		t.Helper()
-		engine := reconcile.New(reconcile.Config{Source: w.source, Provider: local, Desire: desire, Ledger: w.ledger, Container: "ldap:corp"})
+		engine := reconcile.New(reconcile.Config{Source: w.source, Provider: local, Desire: desire, Ledger: w.ledger,
+			Container: "ldap:corp"})
 		r, err := engine.Execute(t.Context(), w.runOf("run", reconcile.Full()))
 		if err != nil {
 			t.Fatal(err)
@@ -111,7 +115,7 @@ func TestAServerThatCannotBeComparedIsDoubted(t *testing.T) {
 	}
 }
 
-// asking is a source that asks for the known entries.
+// asking is a source that calls Query.Known.
 type asking struct {
 	*sourceFake
 	known []directory.Ref
@@ -126,7 +130,7 @@ func (a *asking) Read(ctx context.Context, q directory.Query) (directory.Snapsho
 	return a.sourceFake.Read(ctx, q)
 }
 
-// TestASourceCanAskForTheKnownEntries: that is how an ID in another letter case stays the same entry.
+// TestASourceCanAskForTheKnownEntries checks that an ID in another letter case remains the same entry.
 func TestASourceCanAskForTheKnownEntries(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

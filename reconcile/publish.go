@@ -9,11 +9,11 @@ import (
 	"rollcall/plan"
 )
 
-// mostNamed bounds how many entries one kind of message names.
+// mostNamed bounds the number of entries that messages of one kind name.
 const mostNamed = 100
 
-// publish reports what was read, stores the plan, and keeps the pins of an undo. All of that comes before the first
-// write, so that the next run does not repeat a change that this one takes back.
+// publish reports the size of the source, stores the plan, and stores the pins of an undo. All of that comes before
+// the first write, so that the next run does not repeat a change that this one takes back.
 func publish(ctx context.Context, run Run, v *view, r *Report) error {
 	sayUndo(run, v)
 	sayRead(run.Journal, v)
@@ -105,10 +105,11 @@ func sayLeftOut(j Journal, notes []plan.Note) {
 	if n > some {
 		names = append(names, fmt.Sprintf("and %d more", n-some))
 	}
-	j.Say(Info, fmt.Sprintf("Left out because they have no address (no_address: leave_out): %d entries: %s.", n, strings.Join(names, ", ")), nil)
+	j.Say(Info, fmt.Sprintf("Left out because they have no address (no_address: leave_out): %d entries: %s.", n,
+		strings.Join(names, ", ")), nil)
 }
 
-// sayHeld names each guard once, and the entries that it holds up to a bound.
+// sayHeld reports each guard once, with the entries that it holds, up to a bound.
 func sayHeld(j Journal, held plan.Plan) {
 	said := map[string]bool{}
 	for i := range held.Changes {
@@ -129,7 +130,7 @@ func sayHeld(j Journal, held plan.Plan) {
 	}
 }
 
-// named names an entry in the text of a message: its kind and its label, or its id where it has none.
+// named formats an entry for the text of a message, with its kind and its label. The id replaces a missing label.
 func named(ref directory.Ref, label string) string {
 	if label == "" {
 		label = string(ref.ID)
@@ -137,7 +138,7 @@ func named(ref directory.Ref, label string) string {
 	return ref.Kind.String() + " " + label
 }
 
-// describe names a change with its entry, and of a membership the member, too.
+// describe names a change with its entry. For a membership it names the member, too.
 func describe(c *plan.Change) string {
 	if c.Member == nil {
 		return c.Op.String() + " " + named(c.Ref, c.Label)

@@ -15,10 +15,10 @@ import (
 	"rollcall/provider"
 )
 
-// view is everything that one run read.
+// view is all the data that one run read.
 type view struct {
 	at time.Time
-	// readAt orders this read of the source among others; see Committer.
+	// readAt orders this read of the source among others. See Committer.
 	readAt   time.Time
 	snapshot directory.Snapshot
 	desired  mapping.Result
@@ -30,22 +30,23 @@ type view struct {
 	doubts   []string
 	// trusted says that the position of the source is at least that of the last read.
 	trusted bool
-	// stale says why the source may be older than in the last read; known are then the entries that were there before.
+	// stale says why the source may be older than in the last read. known are then the entries that existed before.
 	stale string
 	known map[directory.Ref]bool
-	// approval says why every change waits for a decision; empty where it does not.
+	// approval says why every change waits for a decision. It is empty if none does.
 	approval string
-	// sourceRead and stateRead say how far the reading came.
+	// sourceRead and stateRead report which sides have been read.
 	sourceRead, stateRead bool
-	// undo are the pins of this run's undo, which are among the pins in memory, too. notUndone is what cannot be undone.
+	// undo are the pins of this run's undo, which are also among the pins in memory. notUndone are the changes that
+	// cannot be undone.
 	undo      []plan.Pin
 	notUndone []plan.Note
-	// strangers are the addresses, or remote ids, of active accounts whose anchor names no known entry.
+	// strangers are active accounts with an anchor that names no known entry. Each is an address or a remote id.
 	strangers []string
 }
 
-// read reads both sides completely, and the memory. After an error the view holds what was read before it, which is for
-// explanations only.
+// read reads both sides completely, and the memory. After an error the view holds the data that was read before it.
+// Only explanations use such a view.
 func (e *Engine) read(ctx context.Context, s Scope, memory Memory) (*view, error) {
 	v := &view{at: e.cfg.Now()}
 	var err error
@@ -101,14 +102,14 @@ func (e *Engine) remote(ctx context.Context, within time.Duration, q provider.Qu
 	bounded, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	state, err := e.cfg.Provider.Read(bounded, q)
-	if err != nil && bounded.Err() != nil && ctx.Err() == nil { // The error of the last attempt would say less.
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil { // The error of the last attempt would be less precise.
 		err = fault.Errorf(fault.Unavailable,
 			"no answer within %s: the tenant is down or slow, or its quota is spent", within)
 	}
 	return state, err
 }
 
-// check fails the run where an answer is complete in form and still cannot be true, and collects doubts.
+// check fails the run for an answer that is complete in form but implausible, and collects doubts.
 func (e *Engine) check(v *view, s Scope) error {
 	v.doubts = slices.Concat(v.snapshot.Doubts, v.desired.Doubts)
 	if v.stale != "" {
@@ -124,8 +125,8 @@ func (e *Engine) check(v *view, s Scope) error {
 		}
 	}
 	if users > 0 && v.snapshot.Count(directory.User) == 0 {
-		return fault.Errorf(fault.Unsafe, "the source answered with no users where there were %d: nothing is changed; "+
-			"check the base DN, the filter and the rights of the account that we bind as", users)
+		return fault.Errorf(fault.Unsafe, "the source returned no users, but the provider has %d; nothing was changed; "+
+			"check the base DN, the filter and the rights of the bind account", users)
 	}
 	if !v.facts.LastFull.IsZero() && !slices.Equal(v.facts.Referrals, v.snapshot.Referrals) {
 		v.doubts = append(v.doubts,
@@ -142,7 +143,7 @@ func list(s []string) string {
 	return strings.Join(s, ", ")
 }
 
-// lookups returns what to look for in the provider for the entries of a limited scope.
+// lookups returns the lookups in the provider for the entries of a limited scope.
 func (v *view) lookups(s Scope, desired []plan.Desired) []provider.Lookup {
 	var out []provider.Lookup
 	for _, ref := range s.refs {
@@ -162,7 +163,7 @@ func (v *view) lookups(s Scope, desired []plan.Desired) []provider.Lookup {
 	return out
 }
 
-// concernsMember reports whether the user should be in the group, or was when its members were last confirmed.
+// concernsMember reports whether the user should be in the group, or was in it when its members were last confirmed.
 func (v *view) concernsMember(d *plan.Desired, user directory.Ref) bool {
 	if slices.ContainsFunc(d.Members, func(m plan.Member) bool { return m.Ref == user }) {
 		return true
@@ -172,7 +173,7 @@ func (v *view) concernsMember(d *plan.Desired, user directory.Ref) bool {
 	return remote != "" && was
 }
 
-// refs returns every entry that the source has or had, usable or not.
+// refs returns every present and former entry of the source, usable or not.
 func (v *view) refs() map[directory.Ref]bool {
 	refs := make(map[directory.Ref]bool, len(v.desired.Desired))
 	for i := range v.desired.Desired {

@@ -1,12 +1,12 @@
-// Package reconcile is the engine: read, plan, guard, apply, record. It sees ports and never an adapter, so one engine
-// serves both hops: LDAP to the local directory, and the local directory to a tenant.
+// Package reconcile is the engine. It reads, plans, guards, applies and records. It depends on ports and never on an
+// adapter, so one engine serves both hops, from LDAP to the local directory and from the local directory to a tenant.
 //
 //	source.Read ─┐
 //	             ├─▶ desire ─▶ plan.Compute ─▶ Guard ─┬─▶ apply, stage by stage ─▶ record
 //	provider.Read┘                                    └─▶ held for a decision
 //
 // A run that died is resumed by reading and planning again. Its applied changes are no longer in the plan. The ledger
-// is all that one run leaves for the next, and the ledger is only an index.
+// is the only state that one run leaves for the next, and it is only an index.
 package reconcile
 
 import (
@@ -24,8 +24,8 @@ import (
 
 // Config is one hop of one container.
 type Config struct {
-	// Source must be a source.Versioner for a hop to a tenant: the engine compares versions right before each write.
-	// The local directory compares versions by itself.
+	// Source must be a source.Versioner for a hop to a tenant, because the engine compares versions right before each
+	// write. The local directory compares versions by itself.
 	Source   source.Source
 	Provider provider.Provider
 	// Desire turns the contents of the source into the desired state of the provider.
@@ -35,9 +35,9 @@ type Config struct {
 	Limits plan.Limits
 	// Approval is require_approval; empty means provider.ApprovalGuard.
 	Approval provider.Approval
-	// Scope identifies the configuration of scope and mapping, so that a change of it can be noticed.
+	// Scope identifies the configuration of scope and mapping, so that a change of it is detected.
 	Scope string
-	// Container is what commands call the container, such as ldap:corp. Messages name it.
+	// Container is the name of the container in commands and messages, such as ldap:corp.
 	Container string
 	// Now defaults to time.Now.
 	Now func() time.Time
@@ -54,7 +54,7 @@ func New(cfg Config) *Engine {
 	return &Engine{cfg}
 }
 
-// From returns a copy of the engine that reads another source. Several engines can share one read this way.
+// From returns a copy of the engine that reads another source. It lets several engines share one read.
 func (e *Engine) From(s source.Source) *Engine {
 	cfg := e.cfg
 	cfg.Source = s
@@ -67,7 +67,7 @@ type Run struct {
 	Scope Scope
 	// Lease is the right to write. A scope that does not write needs none.
 	Lease Lease
-	// Memory has decisions, pins and budgets. Nil remembers nothing.
+	// Memory has decisions, pins and budgets. A nil Memory is empty.
 	Memory  Memory
 	Journal Journal
 }
@@ -79,18 +79,19 @@ type Report struct {
 	Applied, Failed, Superseded int
 	// Changed reports whether the containers that follow this one have something to do.
 	Changed bool
-	// Snapshot is the answer of the source. An object job needs its Absent and Findings.
+	// Snapshot is the data of the source. An object job needs its Absent and Findings.
 	Snapshot directory.Snapshot
-	// Desired is the desired state of the provider, with the entries that its scope leaves out and the rule for each.
+	// Desired is the desired state of the provider, with the excluded entries and the rule that excludes each.
 	Desired mapping.Result
-	// Results are those of an object job's changes, by index in Apply.Changes; nil for other runs.
+	// Results are the results of an object job's changes, by index in Apply.Changes. Other runs have none.
 	Results map[int]provider.Result
 	// Pinned is how many entries an undo pinned.
 	Pinned int
 }
 
-// Execute carries out one run: it reads, plans, publishes the plan, applies what the guards let through, and records
-// the outcome. The error is that of the run as a whole; fault.KindOf tells its kind. A bad entry is no such error.
+// Execute carries out one run. It reads, plans, publishes the plan, applies the changes that pass the guards, and
+// records the outcome. The error is that of the run as a whole, and fault.KindOf tells its kind. A bad entry is not
+// such an error.
 func (e *Engine) Execute(ctx context.Context, run Run) (Report, error) {
 	var err error
 	if run.Scope, err = e.hop().restrict(run.Scope); err != nil {
@@ -127,23 +128,24 @@ func (e *Engine) Plan(ctx context.Context) (Report, error) {
 	return e.plan(Full(), v)
 }
 
-// hop is what differs between the two hops. mirror writes the local directory, tenant a tenant. It has seven methods
-// because a hop is one decision: two methods for reading and five for writing.
+// hop has the differences between the two hops. mirror writes the local directory, and tenant writes a tenant. It has
+// seven methods, two for reading and five for writing, because they belong together and vary together.
 type hop interface {
 	// restrict takes away the rights that a run of this hop cannot have.
 	restrict(s Scope) (Scope, error)
 	// read reads both sides into v.
 	read(ctx context.Context, s Scope, v *view) error
 
-	// begin marks what is about to be written. A death after that leaves no stale fact behind.
+	// begin marks what is about to be written, so that a run that dies leaves no stale fact.
 	begin(ctx context.Context, a *applier) error
 	// write carries out changes of one stage, which are named by their index in the plan.
 	write(ctx context.Context, a *applier, at []int) error
-	// prepare notes in the ledger what must be known there before the write.
+	// prepare notes in the ledger what must be recorded before the write.
 	prepare(ctx context.Context, a *applier, batch []plan.Change) error
-	// learn keeps what a successful change says about the remote object. The caller holds the applier's lock.
+	// learn stores the facts about the remote object that a successful change reveals. The caller holds the applier's
+	// lock.
 	learn(a *applier, c *plan.Change, r provider.Result)
-	// record writes down what is known now. complete says that the whole plan was tried.
+	// record stores the run's results. complete reports that the whole plan was tried.
 	record(ctx context.Context, a *applier, complete bool) error
 }
 

@@ -43,7 +43,8 @@ func TestAFirstRunProvisionsAndTheNextDoesNothing(t *testing.T) {
 	if got, want := len(w.tenant.objects), 13; got != want {
 		t.Errorf("the tenant has %d objects, want %d", got, want)
 	}
-	if got := w.tenant.picture()["g001@example.com"]; !strings.Contains(got, "[u002@example.com u004@example.com u006@example.com]") {
+	if got := w.tenant.picture()["g001@example.com"]; !strings.Contains(got,
+		"[u002@example.com u004@example.com u006@example.com]") {
 		t.Errorf("crew 1 is %s", got)
 	}
 	quiet(t, w) // lists the changed groups once
@@ -111,7 +112,7 @@ func TestLaw1OtherReferralsHoldTheDestructiveLane(t *testing.T) {
 	if r, err := w.run(t.Context()); err != nil || r.Applied != 1 {
 		t.Errorf("applied %d, err %v; want the suspension", r.Applied, err)
 	}
-	w.source.snapshot.Referrals = nil // Another set, and nobody is missing: it is the new one.
+	w.source.snapshot.Referrals = nil // A different set with nothing missing becomes the new one.
 	mustRun(t, w)
 	w.source.snapshot.Entries = append(slices.Delete(company(), 5, 7), person(20))
 	if r, err := w.run(t.Context()); err != nil || r.Applied != 1 {
@@ -154,7 +155,8 @@ func TestLaw13AnOlderPlanGivesWay(t *testing.T) {
 		if !after && c.Ref == ref(0) { // While the first is written, the directory moves on.
 			w.source.mu.Lock()
 			defer w.source.mu.Unlock()
-			w.source.snapshot.Entries[9].Attributes = directory.Attributes{{Name: directory.CommonName, Values: []string{"Renamed"}}}
+			w.source.snapshot.Entries[9].Attributes = directory.Attributes{{Name: directory.CommonName,
+				Values: []string{"Renamed"}}}
 		}
 		return nil
 	}
@@ -288,14 +290,16 @@ func TestRequireApproval(t *testing.T) {
 		t.Errorf("%d objects, want 14", len(w.tenant.objects))
 	}
 	w.scope, w.source.snapshot.Entries = "two", append(company(), person(20), person(21))
-	if r, err := w.run(t.Context()); err != nil || len(r.Held.Changes) != 1 || r.Held.Changes[0].Guard != plan.RuleApproval {
+	if r, err := w.run(t.Context()); err != nil || len(r.Held.Changes) != 1 ||
+		r.Held.Changes[0].Guard != plan.RuleApproval {
 		t.Errorf("after a change of scope %d are held, err %v; want the joiner", len(r.Held.Changes), err)
 	}
 }
 
 var errKilled = fault.Errorf(fault.Canceled, "killed")
 
-// scenario brings a world to the run that is going to be killed: some join, one changes, one leaves, one comes back.
+// scenario prepares a world for the run that is going to be killed. Some people join, one changes, one leaves and one
+// comes back.
 func scenario(t *testing.T) *world {
 	w := newWorld()
 	w.source.snapshot.Entries = company()
@@ -309,8 +313,8 @@ func scenario(t *testing.T) *world {
 	return w
 }
 
-// TestStopAnywhereRunAgainSameEnd kills a run at every remote call, before and after its effect, and at every write of
-// our own, and runs again: same end, no twin, nothing deleted.
+// TestStopAnywhereRunAgainSameEnd kills a run at every remote call, before and after its effect, and at every write
+// of our own. The next run must reach the same end, without duplicates or deletions.
 func TestStopAnywhereRunAgainSameEnd(t *testing.T) {
 	t.Parallel()
 	calm := scenario(t)

@@ -9,7 +9,7 @@ import (
 	"rollcall/plan"
 )
 
-// record writes down what was done, also when the run was told to stop.
+// record stores the outcome of the run, even of a stopped one.
 func (a *applier) record(ctx context.Context, complete bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
@@ -18,7 +18,7 @@ func (a *applier) record(ctx context.Context, complete bool) error {
 	return err
 }
 
-// mostRemembered bounds the refused changes that are remembered.
+// mostRemembered bounds the number of remembered refused changes.
 const mostRemembered = 5000
 
 // link returns the newest link of an entry.
@@ -29,7 +29,7 @@ func (a *applier) link(ref directory.Ref) plan.Link {
 	return a.view.links[ref]
 }
 
-// facts keeps what the next run compares itself with.
+// facts stores the facts that the next run compares itself with.
 func (a *applier) facts(ctx context.Context) error {
 	f := a.view.facts
 	f.Refused = slices.Sorted(slices.Values(a.refused))
@@ -43,7 +43,7 @@ func (a *applier) facts(ctx context.Context) error {
 	}
 	f.Users, f.Groups = a.view.snapshot.Count(directory.User), a.view.snapshot.Count(directory.Group)
 	f.Coverage = a.coverage()
-	// A changed set of referrals is accepted when nothing is missing with it, or when everything held was approved.
+	// A changed set of referrals is accepted if nothing is missing with it, or if everything held was approved.
 	if len(a.view.doubts) == 0 || a.report.Held.Empty() {
 		f.Referrals = a.view.snapshot.Referrals
 	}
@@ -53,7 +53,7 @@ func (a *applier) facts(ctx context.Context) error {
 	return a.cfg.Ledger.SetFacts(ctx, f)
 }
 
-// coverage returns how many entries have each attribute, for the next run to compare itself with. A fall is accepted when
+// coverage returns the number of entries with each attribute, for comparison by the next run. A fall is accepted if
 // none of its consequences is held.
 func (a *applier) coverage() []directory.Coverage {
 	waits := slices.ContainsFunc(a.report.Held.Changes, func(c plan.Change) bool {
@@ -106,8 +106,8 @@ func (a *applier) observe() {
 	}
 }
 
-// observeInactive remembers the entries without an account that are inactive. A first account for one of them is a
-// reactivation. An entry whose account is held stays remembered, and one that left or is active is not.
+// observeInactive remembers the inactive entries without an account. A first account for one of them is a
+// reactivation. An entry with a held account stays remembered. An entry that left or is active does not.
 func (a *applier) observeInactive(present map[directory.Ref]bool) {
 	held := map[directory.Ref]bool{}
 	for i := range a.report.Held.Changes {
@@ -160,7 +160,7 @@ func (a *applier) observeObjects() (present map[directory.Ref]bool, bare map[str
 	return present, bare
 }
 
-// set keeps a link that differs from the ledger's.
+// set stores a link that differs from the ledger's.
 func (a *applier) set(ref directory.Ref, link plan.Link) {
 	if _, pending := a.links[ref]; pending || a.view.links[ref] != link {
 		a.links[ref] = link
@@ -191,7 +191,7 @@ func (a *applier) recordDepartures() {
 }
 
 // confirm records the members of the groups that this run listed and did not change, with their witness. A group that
-// this run changed stays unconfirmed: the next run lists it once.
+// this run changed stays unconfirmed, and the next run lists it once.
 func (a *applier) confirm(ctx context.Context) error {
 	confirmed := map[directory.ID]plan.Confirmed{}
 	for i := range a.view.state.Objects {

@@ -12,8 +12,8 @@ import (
 	"rollcall/provider"
 )
 
-// settle judges one result: the first of the three switches over fault.Kind. A failure belongs to its object; an error
-// stops the run.
+// settle judges one result. It is the first of the three switches over fault.Kind. A failure belongs to its object;
+// an error stops the run.
 func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.Result) error {
 	if errors.Is(r.Err, provider.ErrSuperseded) {
 		a.superseded(c)
@@ -70,7 +70,7 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 	return nil
 }
 
-// succeeded takes what a successful change says. The caller holds the lock.
+// succeeded records a successful change. The caller holds the lock.
 func (a *applier) succeeded(l *lane, c *plan.Change, r provider.Result) {
 	a.run.Journal.Done(c, r)
 	l.accepted = true
@@ -83,7 +83,7 @@ func (a *applier) succeeded(l *lane, c *plan.Change, r provider.Result) {
 	a.gained(c)
 }
 
-// failed names a change that failed. The caller holds the lock.
+// failed records and reports a failed change. The caller holds the lock.
 func (a *applier) failed(c *plan.Change, r provider.Result) {
 	a.run.Journal.Done(c, r)
 	a.report.Failed++
@@ -96,7 +96,7 @@ func (a *applier) failed(c *plan.Change, r provider.Result) {
 	a.gained(c)
 }
 
-// rejected names the field and the value that the remote side rejected, where it says so.
+// rejected names the field and the value that the remote side rejected, if it reported them.
 func rejected(c *plan.Change, err error) string {
 	name := fault.RejectedField(err)
 	if name == "" {

@@ -9,8 +9,8 @@ import (
 	"rollcall/directory"
 )
 
-// TestSinceWhenAChangeIsDue: a write says since when its entry has been as it is, but only where it is that change that
-// it answers.
+// TestSinceWhenAChangeIsDue checks that a write carries the time of its entry's last change, but only if that change
+// caused the write.
 func TestSinceWhenAChangeIsDue(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -38,7 +38,7 @@ func TestSinceWhenAChangeIsDue(t *testing.T) {
 		}
 	}
 
-	// The next run: one is renamed, one disabled, one is gone, and of one the account was changed by somebody.
+	// Before the next run one entry is renamed, one is disabled and one is gone. One account was changed by hand.
 	w.now = w.now.Add(time.Hour)
 	e := w.source.snapshot.Entries
 	e[0].Attributes = directory.Attributes{{Name: directory.CommonName, Values: []string{"Renamed"}}}
@@ -49,7 +49,7 @@ func TestSinceWhenAChangeIsDue(t *testing.T) {
 	w.source.snapshot.Entries = append(e[:5:5], e[6:]...)
 	for _, o := range w.tenant.objects {
 		if o.Ref == ref(7) {
-			o.Fields = directory.Attributes{{Name: "name", Values: []string{"Somebody else's idea"}}}
+			o.Fields = directory.Attributes{{Name: "name", Values: []string{"A change by hand"}}}
 		}
 	}
 	want := map[string]time.Time{

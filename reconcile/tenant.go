@@ -14,14 +14,14 @@ import (
 	"rollcall/source"
 )
 
-// tenant is the hop to a tenant. Each write is made under the lock of its entry, in the version that was planned.
+// tenant is the hop to a tenant. Each write is made under the lock of its entry and only for the planned version.
 type tenant struct{ *Engine }
 
 // restrict implements hop.
 func (t tenant) restrict(s Scope) (Scope, error) { return s, nil }
 
-// read implements hop. Scope, nested groups and addresses can only be judged over the whole local directory, so it is
-// read as a whole also for a single entry. The tenant's domains come before the mapping.
+// read implements hop. Scope, nested groups and addresses depend on the whole local directory, so it is read
+// completely even for a single entry. The tenant's domains are read before the mapping.
 func (t tenant) read(ctx context.Context, s Scope, v *view) (err error) {
 	if err := t.source(ctx, directory.Query{}, v); err != nil {
 		return err
@@ -47,8 +47,8 @@ func (t tenant) read(ctx context.Context, s Scope, v *view) (err error) {
 	return t.deleted(ctx, s, v)
 }
 
-// deleted reads the deleted accounts where an active user has none, since the user's may be among them. A refusal holds the
-// creation of accounts and nothing else.
+// deleted reads the deleted accounts if an active user has none, because the user's account may be among them. If the
+// read is refused, only the creation of accounts is held.
 func (t tenant) deleted(ctx context.Context, s Scope, v *view) error {
 	r, ok := t.cfg.Provider.(provider.Restorer)
 	if !ok || !v.lacksAccounts(s) {
@@ -73,12 +73,13 @@ func (v *view) lacksAccounts(s Scope) bool {
 		has[v.state.Objects[i].Ref] = true
 	}
 	return slices.ContainsFunc(v.desired.Desired, func(d plan.Desired) bool {
-		return d.Kind == directory.User && d.Active && d.Held == "" && !has[d.Ref] && (!s.limited() || slices.Contains(s.refs, d.Ref))
+		return d.Kind == directory.User && d.Active && d.Held == "" && !has[d.Ref] &&
+			(!s.limited() || slices.Contains(s.refs, d.Ref))
 	})
 }
 
-// around returns a snapshot of the scope's entries and of every group. Their own mapping, scope and memberships need no
-// more.
+// around returns a snapshot of the scope's entries and of every group, which is enough for their mapping, scope and
+// memberships.
 func around(all directory.Snapshot, s Scope) directory.Snapshot {
 	entries := all.Entries
 	all.Entries = nil
@@ -90,9 +91,9 @@ func around(all directory.Snapshot, s Scope) directory.Snapshot {
 	return all
 }
 
-// rejectUnproven makes an object foreign if its anchor may belong to another system and names no known entry: neither
-// one that is present or departed nor one that the ledger links. A foreign object keeps its name and is never taken
-// over.
+// rejectUnproven makes an object foreign if its anchor may belong to another system and names no known entry. An
+// entry is known if it is present, departed or linked by the ledger. A foreign object keeps its name and is never
+// taken over.
 func (v *view) rejectUnproven() {
 	var known map[directory.Ref]bool
 	for i := range v.state.Objects {
@@ -116,8 +117,8 @@ func (v *view) rejectUnproven() {
 	}
 }
 
-// addLinked adds the linked objects that a limited scope did not look up: they say who the members of a group are, how
-// many objects are ours, and how large groups are. An object that was looked up and not found is gone.
+// addLinked adds the linked objects that a limited scope did not look up. They determine the members of a group, the
+// number of our objects, and the sizes of groups. An object that was looked up and not found is gone.
 func (v *view) addLinked(s Scope) {
 	seen := map[string]bool{}
 	for i := range v.state.Objects {
@@ -178,8 +179,8 @@ func (t tenant) write(ctx context.Context, a *applier, at []int) error {
 	return a.send(ctx, ready)
 }
 
-// admit takes the entry's lock and makes sure that the plan is not older than the entry. A busy lock moves the change
-// to the end of the run.
+// admit takes the entry's lock and makes sure that the plan is not older than the entry. A change of a locked entry
+// moves to the end of the run.
 func (t tenant) admit(ctx context.Context, a *applier, i int) (unlock func(), ok bool, err error) {
 	c := &a.report.Apply.Changes[i]
 	unlock, ok, err = a.run.Lease.Lock(ctx, lockName(c))
@@ -204,8 +205,8 @@ func (t tenant) admit(ctx context.Context, a *applier, i int) (unlock func(), ok
 	return nil, false, err
 }
 
-// lockName is the entry that a change writes. For a membership it is the pair, so that the members of a large group can
-// be written concurrently.
+// lockName returns the name of the lock for a change. For a membership it is the pair, so that the members of a large
+// group can be written concurrently.
 func lockName(c *plan.Change) string {
 	if c.Member != nil {
 		return c.Ref.String() + "+" + c.Member.String()
@@ -213,10 +214,10 @@ func lockName(c *plan.Change) string {
 	return c.Ref.String()
 }
 
-// prepare notes suspensions in the ledger before they are made. Where the remote object cannot carry our mark,
-// the ledger must: otherwise a death between the write and its record leaves an account with an unknown suspender. A
-// note without a suspension does no harm, because the next run finds the account active. The note starts the clock of
-// the grace period, too: a late suspension gets a whole one.
+// prepare notes suspensions in the ledger before they are made. The ledger must have the note if the remote object
+// cannot carry our mark. Otherwise a run that dies between the write and its record leaves an account with an unknown
+// suspender. A note without a suspension does no harm, because the next run finds the account active. The note also
+// starts the grace period, so that a late suspension gets a whole one.
 func (t tenant) prepare(ctx context.Context, a *applier, batch []plan.Change) error {
 	notes := map[directory.Ref]plan.Link{}
 	a.mu.Lock()
@@ -284,7 +285,7 @@ func (t tenant) learn(a *applier, c *plan.Change, r provider.Result) {
 }
 
 // record implements hop. Only a run that read everything and carried out its plan concludes departures, confirms
-// members and keeps facts.
+// members and stores facts.
 func (t tenant) record(ctx context.Context, a *applier, complete bool) error {
 	a.report.Changed = a.report.Applied > 0
 	if a.run.Scope.may(confirms) {

@@ -22,17 +22,19 @@ func (w *world) undo(t *testing.T, of reconcile.Report, dryRun bool) (reconcile.
 	return w.engine().Execute(t.Context(), w.runOf("undo", scope))
 }
 
-// mistaken is a world in which two people of a crew were lost by mistake, and somebody was renamed.
+// mistaken is a world in which two people of a crew were lost by mistake and one person was renamed.
 func mistaken(t *testing.T) (w *world, before map[string]string, mistake reconcile.Report) {
 	t.Helper()
 	w = newWorld()
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
 	before = w.tenant.picture()
-	w.source.snapshot.Entries = slices.DeleteFunc(company(), func(e directory.Entry) bool { return e.ID == "u002" || e.ID == "u004" })
+	w.source.snapshot.Entries = slices.DeleteFunc(company(),
+		func(e directory.Entry) bool { return e.ID == "u002" || e.ID == "u004" })
 	for i := range w.source.snapshot.Entries { // The directory forgot them as members, too.
 		e := &w.source.snapshot.Entries[i]
-		e.Members = slices.DeleteFunc(slices.Clone(e.Members), func(r directory.Ref) bool { return r.ID == "u002" || r.ID == "u004" })
+		e.Members = slices.DeleteFunc(slices.Clone(e.Members),
+			func(r directory.Ref) bool { return r.ID == "u002" || r.ID == "u004" })
 	}
 	mistake, err := w.run(t.Context())
 	if err != nil || mistake.Applied != 5 { // Two suspensions and three memberships.
@@ -45,7 +47,8 @@ func TestAnUndoneRunStaysUndone(t *testing.T) {
 	t.Parallel()
 	w, before, mistake := mistaken(t)
 	if r, err := w.undo(t, mistake, true); err != nil || len(r.Apply.Changes) != 5 || len(w.gate.pins) != 0 {
-		t.Fatalf("a dry undo plans %d changes and pins %d, err %v; want 5 and none", len(r.Apply.Changes), len(w.gate.pins), err)
+		t.Fatalf("a dry undo plans %d changes and pins %d, err %v; want 5 and none", len(r.Apply.Changes),
+			len(w.gate.pins), err)
 	}
 	w.source.snapshot.Entries = append(w.source.snapshot.Entries, person(20))
 	r, err := w.undo(t, mistake, false)
@@ -61,13 +64,14 @@ func TestAnUndoneRunStaysUndone(t *testing.T) {
 		t.Errorf("after another sync u002 is %s, want %s", got, before["u002@example.com"])
 	}
 
-	// The source has them back: the pins end, and a departure is one again.
+	// The source has both people back. Their pins end, and a later departure is a departure again.
 	w.source.snapshot.Entries = append(company(), person(20))
 	quiet(t, w)
 	if len(w.gate.pins) != 0 {
 		t.Errorf("pins are left: %+v", w.gate.pins)
 	}
-	w.source.snapshot.Entries = slices.DeleteFunc(append(company(), person(20)), func(e directory.Entry) bool { return e.ID == "u009" || e.ID == "g002" })
+	w.source.snapshot.Entries = slices.DeleteFunc(append(company(), person(20)),
+		func(e directory.Entry) bool { return e.ID == "u009" || e.ID == "g002" })
 	mustRun(t, w)
 	if got := w.tenant.picture()["u009@example.com"]; !strings.Contains(got, "active=false") {
 		t.Errorf("who left in earnest is %s", got)
@@ -103,7 +107,7 @@ func TestAnObjectJobKeepsToPins(t *testing.T) {
 	}
 }
 
-// TestAnUndoThatDies: wherever an undo is cut off, the same run again comes to the same end.
+// TestAnUndoThatDies checks that an undo that is cut off anywhere reaches the same end when it runs again.
 func TestAnUndoThatDies(t *testing.T) {
 	t.Parallel()
 	for cut := range 12 {
@@ -120,7 +124,7 @@ func TestAnUndoThatDies(t *testing.T) {
 			t.Fatalf("cut %d: nothing is pinned before the first write", cut)
 		}
 		w.tenant.hook = nil
-		if err != nil && cut%2 == 0 { // It is resumed; or nobody does, and the next sync goes on from the pins.
+		if err != nil && cut%2 == 0 { // It is resumed. Otherwise the next sync continues from the pins.
 			_, err = w.undo(t, mistake, false)
 		} else {
 			_, err = w.run(t.Context())
@@ -144,7 +148,7 @@ func TestAnUndoIsGuarded(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := w.tenant.picture()
-	r, err := w.undo(t, first, false) // of a first provisioning: everybody would go
+	r, err := w.undo(t, first, false) // It undoes a first provisioning and would remove everything.
 	if err != nil || r.Applied != 0 || len(r.Held.Changes) == 0 {
 		t.Fatalf("the undo made %d changes and holds %d, err %v; want them held", r.Applied, len(r.Held.Changes), err)
 	}
@@ -153,7 +157,7 @@ func TestAnUndoIsGuarded(t *testing.T) {
 	}
 }
 
-// TestAPinThatIsLiftedMeanwhile: a run that read the pins before does not bring them back.
+// TestAPinThatIsLiftedMeanwhile checks that a run that read the pins before does not restore them.
 func TestAPinThatIsLiftedMeanwhile(t *testing.T) {
 	t.Parallel()
 	w, _, mistake := mistaken(t)
@@ -166,7 +170,7 @@ func TestAPinThatIsLiftedMeanwhile(t *testing.T) {
 		clear(w.gate.pins)
 		return nil
 	}
-	// Of u002 the source wants a part by itself, so that its pin is written anew at the end of the run.
+	// The source wants a part of u002's pin by itself, so the pin is rewritten at the end of the run.
 	for i := range w.source.snapshot.Entries {
 		if e := &w.source.snapshot.Entries[i]; e.ID == "g000" {
 			e.Members = slices.Insert(slices.Clone(e.Members), 2, ref(2))
@@ -179,13 +183,14 @@ func TestAPinThatIsLiftedMeanwhile(t *testing.T) {
 		t.Errorf("pins that were lifted during a run are back: %+v", w.gate.pins)
 	}
 
-	// Nor does the undo of another run.
+	// The undo of another run does not restore it either.
 	w.tenant.hook = nil
 	if _, err := w.undo(t, mistake, false); err != nil {
 		t.Fatal(err)
 	}
 	other := reconcile.Report{}
-	other.Apply.Changes = slices.DeleteFunc(slices.Clone(mistake.Apply.Changes), func(c plan.Change) bool { return c.ID != "u004" })
+	other.Apply.Changes = slices.DeleteFunc(slices.Clone(mistake.Apply.Changes),
+		func(c plan.Change) bool { return c.ID != "u004" })
 	w.said.onPlan = func() {
 		w.gate.mu.Lock()
 		defer w.gate.mu.Unlock()
@@ -199,7 +204,8 @@ func TestAPinThatIsLiftedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestPinsOutliveADoubtfulRead: an entry that a doubtful read lacks, and that is back in the next, is still pinned.
+// TestPinsOutliveADoubtfulRead checks that an entry stays pinned if a doubtful read lacks it and the next read has
+// it.
 func TestPinsOutliveADoubtfulRead(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
@@ -216,7 +222,8 @@ func TestPinsOutliveADoubtfulRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := w.tenant.picture()
-	w.source.snapshot.Entries = slices.DeleteFunc(slices.Clone(disabled), func(e directory.Entry) bool { return e.ID == "u004" })
+	w.source.snapshot.Entries = slices.DeleteFunc(slices.Clone(disabled),
+		func(e directory.Entry) bool { return e.ID == "u004" })
 	w.source.snapshot.Doubts = []string{"a part of the directory did not answer"}
 	mustRun(t, w)
 	w.source.snapshot.Entries, w.source.snapshot.Doubts = disabled, nil
