@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// grantedTo is what an access token allows, to whom and until when.
+// grantedTo has the scopes, the subject and the expiry of an access token.
 type grantedTo struct {
 	subject string
 	scopes  []string
@@ -47,14 +47,15 @@ func (s *tokenStore) lookup(token string, now time.Time) (grantedTo, bool) {
 	return g, ok
 }
 
-// IssueToken returns an access token for the tenant's administrator without the detour over the token
-// endpoint, for clients that bring no service account. Without scopes it has all of the tenant's.
+// IssueToken returns an access token for the tenant's administrator, for clients without a service account. It does
+// not involve the token endpoint. Without arguments the token has all of the tenant's scopes.
 func (t *Tenant) IssueToken(scopes ...string) string {
 	if len(scopes) == 0 {
 		scopes = t.cfg.Scopes
 	}
 	return t.auth.issue(grantedTo{
-		subject: strings.ToLower(t.cfg.AdminEmail), scopes: slices.Clone(scopes), until: t.cfg.AuthNow().Add(t.cfg.TokenLifetime),
+		subject: strings.ToLower(t.cfg.AdminEmail), scopes: slices.Clone(scopes),
+		until: t.cfg.AuthNow().Add(t.cfg.TokenLifetime),
 	})
 }
 
@@ -65,8 +66,8 @@ func (t *Tenant) RevokeTokens() {
 	clear(t.auth.tokens)
 }
 
-// authorize checks the access token of a request: that it lives, that it has one of the method's scopes and
-// that the person behind it is an administrator.
+// authorize checks the access token of a request. It must be valid and have one of the method's scopes, and its
+// subject must be an administrator.
 func (t *Tenant) authorize(r *http.Request, route *route) *apiError {
 	token, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	if !ok {

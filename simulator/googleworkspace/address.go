@@ -9,10 +9,11 @@ import (
 // RFC 5322 allows between quotes only.
 const forbiddenMarks = "&=<>+,!\"()[]:;\\@"
 
-// validLocalPart checks the rules for usernames and group addresses: at most 64 ASCII characters without blanks and
-// the forbidden ones, and single periods inside.
+// validLocalPart checks the rules for usernames and group addresses. At most 64 ASCII characters are allowed, without
+// blanks and forbidden ones, and with single periods inside only.
 func validLocalPart(local string) bool {
-	if local == "" || len(local) > 64 || strings.Contains(local, "..") || strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") {
+	if local == "" || len(local) > 64 || strings.Contains(local, "..") || strings.HasPrefix(local, ".") ||
+		strings.HasSuffix(local, ".") {
 		return false
 	}
 	return !strings.ContainsFunc(local, func(r rune) bool {
@@ -25,7 +26,7 @@ func domainOf(address string) string {
 	return strings.ToLower(domain)
 }
 
-// newAddress brings an address that is to be created here into lower case, or says what is wrong with it.
+// newAddress lower-cases a new address, or returns what is wrong with it.
 func (t *Tenant) newAddress(address, field string) (string, *apiError) {
 	address = strings.ToLower(address)
 	local, domain, ok := strings.Cut(address, "@")
@@ -43,7 +44,7 @@ func (t *Tenant) newAddress(address, field string) (string, *apiError) {
 	}
 }
 
-// ours says whether addresses of the domain belong to this customer.
+// ours reports whether addresses of the domain belong to this customer.
 func (t *Tenant) ours(domain string) bool { return t.domain(domain) != nil }
 
 func (t *Tenant) domain(name string) *domainRec {
@@ -59,7 +60,7 @@ func (t *Tenant) otherCustomer(domain string) bool {
 	return slices.ContainsFunc(t.cfg.OtherDomains, func(d string) bool { return strings.EqualFold(d, domain) })
 }
 
-// testAlias is the address outside the customer's domains that Google gives every account of the primary one.
+// testAlias returns the address outside the customer's domains that Google gives every account of the primary one.
 func (t *Tenant) testAlias(address string) (string, bool) {
 	if domainOf(address) != t.domains[0].name {
 		return "", false

@@ -3,7 +3,7 @@ package googleworkspace
 // aliasFields are the fields of the Alias resource.
 var aliasFields = fieldsOf{"alias": text, "etag": readOnly, "id": readOnly, "kind": readOnly, "primaryEmail": readOnly}
 
-// newAlias reads and checks an alias that is to be added to those an account has.
+// newAlias reads and checks an alias that is added to an account's aliases.
 func (t *Tenant) newAlias(resource map[string]any, have []string) (string, *apiError) {
 	body, err := aliasFields.check("alias", resource)
 	if err != nil {
@@ -27,7 +27,8 @@ func (t *Tenant) newAlias(resource map[string]any, have []string) (string, *apiE
 
 func aliasDoc(id, primary, alias string) map[string]any {
 	return map[string]any{
-		"kind": "admin#directory#alias", "id": id, "primaryEmail": primary, "alias": alias, "etag": etag([]byte(id), []byte(alias)),
+		"kind": "admin#directory#alias", "id": id, "primaryEmail": primary, "alias": alias,
+		"etag": etag([]byte(id), []byte(alias)),
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // maxBody is far above any request of this API.
 const maxBody = 4 << 20
 
-// readBody decodes a request's JSON object. No body is an empty object.
+// readBody decodes a request's JSON object. An absent body counts as an empty object.
 func readBody(raw []byte) (map[string]any, *apiError) {
 	body, err := decodeObject(bytes.NewReader(raw))
 	if errors.Is(err, io.EOF) {
@@ -24,7 +24,7 @@ func readBody(raw []byte) (map[string]any, *apiError) {
 	return body, nil
 }
 
-// decodeObject reads one JSON object and nothing behind it. Numbers stay as they were written.
+// decodeObject reads one JSON object and refuses trailing data. Numbers keep their spelling.
 func decodeObject(r io.Reader) (map[string]any, error) {
 	dec := json.NewDecoder(r)
 	dec.UseNumber()
@@ -38,7 +38,7 @@ func decodeObject(r io.Reader) (map[string]any, error) {
 	return body, nil
 }
 
-// kind is what a field of a resource holds.
+// kind is the type of a field of a resource.
 type kind uint8
 
 const (
@@ -53,7 +53,7 @@ const (
 // fieldsOf are the fields of one resource.
 type fieldsOf map[string]kind
 
-// check refuses unknown fields and values of the wrong type, and leaves out what is read-only.
+// check refuses unknown fields and values of the wrong type, and drops read-only fields.
 func (f fieldsOf) check(resource string, body map[string]any) (map[string]any, *apiError) {
 	writable := make(map[string]any, len(body))
 	for _, name := range slices.Sorted(maps.Keys(body)) {
@@ -87,7 +87,7 @@ func (k kind) holds(value any) bool {
 	return false
 }
 
-// str returns a string field; absent and null are empty.
+// str returns a string field. Absent and null are empty.
 func str(doc map[string]any, name string) string {
 	s, _ := doc[name].(string)
 	return s

@@ -12,18 +12,19 @@ type Call struct {
 	Time   time.Time
 	Method string // "directory.users.list"
 	Path   string
-	// Status is the answer's, also where the answer got lost; 0 where the connection was dropped first.
+	// Status is the status of the response, even if the response was lost. It is 0 if the connection was dropped
+	// before the call was carried out.
 	Status int
-	// Refused says that nothing was done: no valid token, quota spent, or a fault in the way.
+	// Refused reports that the call had no effect, because of an invalid token, a spent quota or a fault.
 	Refused bool
 }
 
-// Count is how many calls of one method there were.
+// Count is the number of calls of one method.
 type Count struct{ Granted, Refused int }
 
-// Calls is what was asked of the tenant since the start or the last ResetCalls.
+// Calls has the calls since the start or the last ResetCalls.
 type Calls struct {
-	// Log holds the newest calls in the order in which they ended.
+	// Log has the newest calls in the order in which they ended.
 	Log []Call
 	// ByMethod counts all calls by method id.
 	ByMethod map[string]Count
@@ -33,7 +34,7 @@ type Calls struct {
 	Refused int
 }
 
-// Methods returns the method ids of the log in order, refused calls left out.
+// Methods returns the method ids of the log in order, without refused calls.
 func (c Calls) Methods() []string {
 	var ids []string
 	for _, call := range c.Log {
@@ -97,5 +98,6 @@ func (l *callLog) snapshot() Calls {
 }
 
 func isRead(method string) bool {
-	return strings.HasSuffix(method, ".list") || strings.HasSuffix(method, ".get") || strings.HasSuffix(method, ".hasMember")
+	return strings.HasSuffix(method, ".list") || strings.HasSuffix(method, ".get") ||
+		strings.HasSuffix(method, ".hasMember")
 }

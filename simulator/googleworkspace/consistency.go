@@ -2,27 +2,27 @@ package googleworkspace
 
 import "time"
 
-// Consistency delays what the API shows, as the real service does. All delays are off when zero, and are
-// measured on the tenant's clock.
+// Consistency delays what the API shows, as the real service does. A zero delay is off. Delays are measured on the
+// tenant's clock.
 type Consistency struct {
-	// Create is how long a new user or group stays out of sight: GET answers 404, lists omit it, other writes
-	// to a user answer 412 "User creation is not complete.", members.* of a group answer 404; creating it
-	// again answers 409 all the same.
+	// Create is how long a new user or group is invisible. Meanwhile GET returns 404, lists omit it, other writes to
+	// a user return 412 "User creation is not complete.", and members.* of a group return 404. Creating it again
+	// returns 409.
 	Create time.Duration
-	// Rename is how long writes to a user or group answer 409 after its address was changed.
+	// Rename is how long writes to a user or group return 409 after its address was changed.
 	Rename time.Duration
-	// Read is how far reads trail behind writes: updates, deletions and memberships show that much later.
+	// Read is how long reads trail behind writes. Updates, deletions and memberships show that much later.
 	Read time.Duration
 }
 
-// SetConsistency changes the delays from now on. Objects that exist keep the delays they were made with.
+// SetConsistency changes the delays from now on. Existing objects keep the delays that they were created with.
 func (t *Tenant) SetConsistency(c Consistency) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.cfg.Consistency = c
 }
 
-// record is what users and groups have in common: when they can be seen, and what was to be seen when.
+// record has the common state of users and groups, which is when they are visible and which version is shown when.
 type record struct {
 	visibleFrom time.Time
 	busyUntil   time.Time
@@ -35,7 +35,7 @@ type version struct {
 	doc *rendered
 }
 
-// publish makes doc the newest version; reads show it after the delay.
+// publish makes doc the newest version. Reads show it after the delay.
 func (r *record) publish(doc *rendered, now time.Time, delay time.Duration) {
 	if delay == 0 || len(r.versions) == 0 {
 		r.versions = append(r.versions[:0], version{now, doc})
@@ -50,7 +50,7 @@ func (r *record) publish(doc *rendered, now time.Time, delay time.Duration) {
 	r.versions = append(append([]version(nil), r.versions[current:]...), version{now.Add(delay), doc})
 }
 
-// shown returns what a read shows now.
+// shown returns the version that a read shows now.
 func (r *record) shown(now time.Time) *rendered {
 	doc := r.versions[0].doc
 	for _, v := range r.versions {
@@ -61,10 +61,10 @@ func (r *record) shown(now time.Time) *rendered {
 	return doc
 }
 
-// newest returns what was written last.
+// newest returns the last written version.
 func (r *record) newest() *rendered { return r.versions[len(r.versions)-1].doc }
 
-// visible says whether reads see the object at all.
+// visible reports whether reads show the object at all.
 func (r *record) visible(now time.Time, delay time.Duration) bool {
 	return !now.Before(r.visibleFrom) && (r.deletedAt.IsZero() || now.Before(r.deletedAt.Add(delay)))
 }

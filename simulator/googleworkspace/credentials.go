@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// serviceAccount is the client that the tenant has delegated its domain to.
+// serviceAccount is the client with domain-wide delegation in this tenant.
 type serviceAccount struct {
 	project, email, clientID, keyID string
 }
@@ -25,7 +25,7 @@ func newServiceAccount(customer string) serviceAccount {
 	}
 }
 
-// privateKey makes the service account's key when it is first needed.
+// privateKey creates the service account's key on first use.
 func (t *Tenant) privateKey() (*rsa.PrivateKey, error) {
 	t.keyOnce.Do(func() {
 		if t.key = t.cfg.Key; t.key == nil {
@@ -35,8 +35,8 @@ func (t *Tenant) privateKey() (*rsa.PrivateKey, error) {
 	return t.key, t.keyErr
 }
 
-// CredentialsJSON returns a service account key file, as Google Cloud hands them out, whose token_uri is
-// the token endpoint of this tenant served at baseURL.
+// CredentialsJSON returns a service account key file in the form of Google Cloud. Its token_uri is the token endpoint
+// of this tenant served at baseURL.
 func (t *Tenant) CredentialsJSON(baseURL string) ([]byte, error) {
 	key, err := t.privateKey()
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// domainRec is a domain of the customer; it never changes.
+// domainRec is a domain of the customer. It never changes.
 type domainRec struct {
 	name              string
 	primary, verified bool

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// apiError is an answer of the Google form {"error":{"code","message","errors":[…]}}.
+// apiError is a response in Google's error form {"error":{"code","message","errors":[…]}}.
 type apiError struct {
 	code       int
 	reason     string
@@ -20,7 +20,7 @@ func (e *apiError) Error() string {
 	return fmt.Sprintf("%d %s: %s", e.code, e.reason, e.message)
 }
 
-// body is the JSON document of the answer.
+// body returns the JSON document of the response.
 func (e *apiError) body() map[string]any {
 	return map[string]any{"error": map[string]any{
 		"code":    e.code,
@@ -41,7 +41,7 @@ func badRequest() *apiError {
 	return &apiError{code: http.StatusBadRequest, reason: "badRequest", message: "Bad Request"}
 }
 
-// wrongType is the answer to a key that names an object of another kind.
+// wrongType is the error for a key that names an object of another kind.
 func wrongType(key string) *apiError {
 	return &apiError{code: http.StatusBadRequest, reason: "badRequest", message: "Type not supported: " + key}
 }
@@ -63,7 +63,8 @@ func unknownPath() *apiError {
 }
 
 func wrongMethod(allow string) *apiError {
-	return &apiError{code: http.StatusMethodNotAllowed, reason: "httpMethodNotAllowed", message: "HTTP method not allowed.", allow: allow}
+	return &apiError{code: http.StatusMethodNotAllowed, reason: "httpMethodNotAllowed",
+		message: "HTTP method not allowed.", allow: allow}
 }
 
 func notImplemented() *apiError {
@@ -71,11 +72,13 @@ func notImplemented() *apiError {
 }
 
 func forbidden() *apiError {
-	return &apiError{code: http.StatusForbidden, reason: "forbidden", message: "Not Authorized to access this resource/api"}
+	return &apiError{code: http.StatusForbidden, reason: "forbidden",
+		message: "Not Authorized to access this resource/api"}
 }
 
 func insufficientPermissions() *apiError {
-	return &apiError{code: http.StatusForbidden, reason: "insufficientPermissions", message: "Request had insufficient authentication scopes."}
+	return &apiError{code: http.StatusForbidden, reason: "insufficientPermissions",
+		message: "Request had insufficient authentication scopes."}
 }
 
 func loginRequired() *apiError {

@@ -33,7 +33,8 @@ func Example() {
 		panic(err)
 	}
 	_, err = client.Users.Insert(&admin.User{
-		PrimaryEmail: "Liz@example.com", Password: "correct horse", Name: &admin.UserName{GivenName: "Liz", FamilyName: "Smith"},
+		PrimaryEmail: "Liz@example.com", Password: "correct horse",
+		Name: &admin.UserName{GivenName: "Liz", FamilyName: "Smith"},
 	}).Do()
 	if err != nil {
 		panic(err)

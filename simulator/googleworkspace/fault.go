@@ -28,13 +28,13 @@ const (
 // TokenMethod names the token endpoint in Fault.Method.
 const TokenMethod = "oauth2.token"
 
-// Inject adds faults; each begins to count matching calls now.
+// Inject adds faults. Each begins to count matching calls now.
 func (t *Tenant) Inject(faults ...Fault) { t.faults.Inject(faults...) }
 
 // ClearFaults removes all faults.
 func (t *Tenant) ClearFaults() { t.faults.Clear() }
 
-// before is what a fault does ahead of the work.
+// before applies the part of a fault that precedes the work.
 func (t *Tenant) before(ctx context.Context, f *Fault, entry *Call) *apiError {
 	switch f.Effect {
 	case Drop:
@@ -49,7 +49,7 @@ func (t *Tenant) before(ctx context.Context, f *Fault, entry *Call) *apiError {
 	return nil
 }
 
-// beforeToken is the same at the token endpoint, which is not among the counted calls.
+// beforeToken does the same at the token endpoint, which is not among the counted calls.
 func (t *Tenant) beforeToken(ctx context.Context) *oauthError {
 	f := t.faults.Next(fault.Call{Method: TokenMethod, Path: "/token"})
 	switch {
@@ -65,7 +65,7 @@ func (t *Tenant) beforeToken(ctx context.Context) *oauthError {
 	return nil
 }
 
-// refusalOf words a refusal.
+// refusalOf returns the error of a fault.
 func refusalOf(f *Fault) *apiError {
 	e := &apiError{code: f.Status, reason: f.Code, message: f.Message, retryAfter: f.RetryAfter}
 	if e.code == 0 {
@@ -80,7 +80,7 @@ func refusalOf(f *Fault) *apiError {
 	return e
 }
 
-// shorten is what ShortPage and EmptyList do to a list's answer.
+// shorten applies ShortPage and EmptyList to the result of a list.
 func shorten(f *Fault, items string, value any) any {
 	answer, ok := value.(map[string]any)
 	if !ok || f.Effect != ShortPage && f.Effect != EmptyList {
@@ -97,7 +97,7 @@ func shorten(f *Fault, items string, value any) any {
 	return answer
 }
 
-// half returns the first half of a list of any type that an answer holds; nil when nothing is left.
+// half returns the first half of a list of any type, or nil if nothing is left.
 func half(list any) any {
 	switch l := list.(type) {
 	case []*rendered:

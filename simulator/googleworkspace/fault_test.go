@@ -41,7 +41,7 @@ func TestFaultRefuses(t *testing.T) {
 	noError(t, err)
 }
 
-// TestFaultsOnTheWire: what the client sees is a broken connection; what the tenant did differs.
+// TestFaultsOnTheWire checks that the client sees a broken connection, and how far the tenant carried out the call.
 func TestFaultsOnTheWire(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -54,7 +54,8 @@ func TestFaultsOnTheWire(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tenant, s := open(t, googleworkspace.Config{Faults: []googleworkspace.Fault{{Method: "directory.users.insert", Times: 1, Effect: tc.effect}}})
+			tenant, s := open(t, googleworkspace.Config{Faults: []googleworkspace.Fault{{Method: "directory.users.insert",
+				Times: 1, Effect: tc.effect}}})
 			_, err := s.Users.Insert(newUser("liz@example.com")).Do()
 			var apiErr *googleapi.Error
 			if err == nil || errors.As(err, &apiErr) {
@@ -111,11 +112,13 @@ func TestFaultDelays(t *testing.T) {
 	}
 }
 
-// TestProbabilityRepeats: the same seed strikes the same calls, another seed others, each about as often as told.
+// TestProbabilityRepeats checks that one seed strikes the same calls and another seed different ones, each about as
+// often as configured.
 func TestProbabilityRepeats(t *testing.T) {
 	t.Parallel()
 	struck := func(seed uint64) []int {
-		tenant, s := open(t, googleworkspace.Config{Seed: seed, Faults: []googleworkspace.Fault{{Probability: 0.3, Status: 500}}})
+		tenant, s := open(t, googleworkspace.Config{Seed: seed,
+			Faults: []googleworkspace.Fault{{Probability: 0.3, Status: 500}}})
 		_ = tenant
 		var calls []int
 		for i := range 200 {
@@ -151,14 +154,16 @@ func TestCallsAreLogged(t *testing.T) {
 	wantError(t, err, 404, "notFound", "Resource Not Found: userKey")
 
 	calls := tenant.Calls()
-	want := []string{"directory.groups.insert", "directory.members.insert", "directory.members.list", "directory.users.get"}
+	want := []string{"directory.groups.insert", "directory.members.insert", "directory.members.list",
+		"directory.users.get"}
 	if diff := cmp.Diff(want, calls.Methods()); diff != "" {
 		t.Errorf("log (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(want, hooked); diff != "" {
 		t.Errorf("OnRequest (-want +got):\n%s", diff)
 	}
-	if calls.Reads != 2 || calls.Writes != 2 || calls.Log[3].Status != 404 || calls.Log[0].Path != "/admin/directory/v1/groups" {
+	if calls.Reads != 2 || calls.Writes != 2 || calls.Log[3].Status != 404 ||
+		calls.Log[0].Path != "/admin/directory/v1/groups" {
 		t.Errorf("calls = %+v", calls)
 	}
 	tenant.ResetCalls()

@@ -72,7 +72,7 @@ func (p *fieldParser) path(m mask) bool {
 	return true
 }
 
-// add joins what is asked below a name twice: the wider wins.
+// add joins two selections below one name. The wider one wins.
 func (m mask) add(name string, below mask) {
 	old, seen := m[name]
 	if seen && (old == nil || below == nil) {

@@ -30,7 +30,8 @@ type groupRec struct {
 // groupFields are the fields of the Group resource.
 var groupFields = fieldsOf{
 	"email": text, "name": text, "description": text, "externalIds": array,
-	"adminCreated": readOnly, "aliases": readOnly, "directMembersCount": readOnly, "etag": readOnly, "id": readOnly, "kind": readOnly,
+	"adminCreated": readOnly, "aliases": readOnly, "directMembersCount": readOnly, "etag": readOnly, "id": readOnly,
+	"kind":               readOnly,
 	"nonEditableAliases": readOnly,
 }
 
@@ -133,7 +134,7 @@ func (t *Tenant) createGroup(resource map[string]any, now time.Time, api bool) (
 	return g, nil
 }
 
-// checkGroup applies the rules that hold for insert and update alike.
+// checkGroup applies the common rules of insert and update.
 func (t *Tenant) checkGroup(body map[string]any) *apiError {
 	if utf8.RuneCountInString(str(body, "description")) > maxDescription {
 		return invalid("Invalid Input: description")
@@ -173,7 +174,7 @@ func setGroupFields(g *groupRec, body map[string]any) {
 	g.fields = fields
 }
 
-// groupsUpdate serves PUT and PATCH: both leave what is absent as it is.
+// groupsUpdate serves PUT and PATCH. Both leave absent fields unchanged.
 func (t *Tenant) groupsUpdate(c *call) (any, *apiError) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -205,7 +206,7 @@ func (t *Tenant) updateGroup(g *groupRec, resource map[string]any, now time.Time
 	return nil
 }
 
-// renameGroup gives a group another address; the old one stays as an alias.
+// renameGroup gives a group another address. The old one stays as an alias.
 func (t *Tenant) renameGroup(g *groupRec, address string, now time.Time) *apiError {
 	email, err := t.newAddress(address, "email")
 	if err != nil || email == g.email {

@@ -14,9 +14,11 @@ func TestGroupLifecycle(t *testing.T) {
 	t.Parallel()
 	tenant, s := open(t, googleworkspace.Config{})
 	ids := []*admin.ExternalId{{Namespace: "system/external", Id: "rollcall:1"}}
-	g, err := s.Groups.Insert(&admin.Group{Email: "Sales@example.com", Name: " Sales ", Description: "d", ExternalIds: ids}).Do()
+	g, err := s.Groups.Insert(&admin.Group{Email: "Sales@example.com", Name: " Sales ", Description: "d",
+		ExternalIds: ids}).Do()
 	noError(t, err)
-	if g.Email != "sales@example.com" || g.Name != "Sales" || g.DirectMembersCount != 0 || !g.AdminCreated || len(g.Id) != 15 ||
+	if g.Email != "sales@example.com" || g.Name != "Sales" || g.DirectMembersCount != 0 || !g.AdminCreated ||
+		len(g.Id) != 15 ||
 		g.Kind != "admin#directory#group" || g.Etag == "" || !cmp.Equal(g.ExternalIds, ids) {
 		t.Errorf("group = %+v", g)
 	}
@@ -25,9 +27,11 @@ func TestGroupLifecycle(t *testing.T) {
 	_, err = s.Users.Insert(newUser("sales@example.com")).Do()
 	wantError(t, err, 409, "duplicate", "Entity already exists.")
 
-	renamed, err := s.Groups.Update(g.Id, &admin.Group{Email: "revenue@example.com", Description: "", ForceSendFields: []string{"Description"}}).Do()
+	renamed, err := s.Groups.Update(g.Id, &admin.Group{Email: "revenue@example.com", Description: "",
+		ForceSendFields: []string{"Description"}}).Do()
 	noError(t, err)
-	if renamed.Id != g.Id || renamed.Name != "Sales" || renamed.Description != "" || !cmp.Equal(renamed.Aliases, []string{"sales@example.com"}) {
+	if renamed.Id != g.Id || renamed.Name != "Sales" || renamed.Description != "" ||
+		!cmp.Equal(renamed.Aliases, []string{"sales@example.com"}) {
 		t.Errorf("renamed group = %+v", renamed)
 	}
 	cleared, err := s.Groups.Patch("sales@example.com", &admin.Group{NullFields: []string{"ExternalIds"}}).Do()
@@ -59,11 +63,13 @@ func TestGroupInsertRefuses(t *testing.T) {
 		code            int
 		reason, message string
 	}{
-		"no address":       {&admin.Group{Name: "x"}, 400, "required", "Missing required field: email"},
-		"bad address":      {&admin.Group{Email: "a b@example.com"}, 400, "invalid", "Invalid Input: email"},
-		"foreign domain":   {&admin.Group{Email: "x@nowhere.example"}, 404, "notFound", "Domain not found."},
-		"long description": {&admin.Group{Email: "x@example.com", Description: strings.Repeat("x", 4097)}, 400, "invalid", "Invalid Input: description"},
-		"other namespace": {&admin.Group{Email: "x@example.com", ExternalIds: []*admin.ExternalId{{Namespace: "mine", Id: "1"}}},
+		"no address":     {&admin.Group{Name: "x"}, 400, "required", "Missing required field: email"},
+		"bad address":    {&admin.Group{Email: "a b@example.com"}, 400, "invalid", "Invalid Input: email"},
+		"foreign domain": {&admin.Group{Email: "x@nowhere.example"}, 404, "notFound", "Domain not found."},
+		"long description": {&admin.Group{Email: "x@example.com", Description: strings.Repeat("x", 4097)}, 400, "invalid",
+			"Invalid Input: description"},
+		"other namespace": {&admin.Group{Email: "x@example.com",
+			ExternalIds: []*admin.ExternalId{{Namespace: "mine", Id: "1"}}},
 			400, "invalid", `Invalid Input: externalIds: namespace "mine"`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -77,7 +83,8 @@ func TestGroupInsertRefuses(t *testing.T) {
 func TestGroupNamespacesCanBeWidened(t *testing.T) {
 	t.Parallel()
 	tenant, s := open(t, googleworkspace.Config{GroupNamespaces: []string{"*"}})
-	g, err := s.Groups.Insert(&admin.Group{Email: "x@example.com", ExternalIds: []*admin.ExternalId{{Namespace: "mine", Id: "1"}}}).Do()
+	g, err := s.Groups.Insert(&admin.Group{Email: "x@example.com",
+		ExternalIds: []*admin.ExternalId{{Namespace: "mine", Id: "1"}}}).Do()
 	noError(t, err)
 	got, _ := tenant.Group(g.Id)
 	if !cmp.Equal(got.ExternalIDs, []googleworkspace.GroupExternalID{{Namespace: "mine", ID: "1"}}) {

@@ -50,7 +50,7 @@ func (t *Tenant) groupsList(c *call) (any, *apiError) {
 	return page("admin#directory#groups", "groups", docs, next), nil
 }
 
-// listedGroups reads customer, domain, userKey and query, and says which groups a listing shows.
+// listedGroups reads customer, domain, userKey and query, and returns the filter of a listing.
 func (t *Tenant) listedGroups(c *call) (func(*groupRec) bool, *apiError) {
 	member, query := c.param("userKey"), c.param("query")
 	if member != "" && c.param("customer") != "" {
@@ -108,7 +108,8 @@ func (t *Tenant) memberOfKey(key string, now time.Time) (string, *apiError) {
 // groupsByEmail returns the order of all groups. Deleted ones stay in it while reads trail behind.
 func (t *Tenant) groupsByEmail(now time.Time) order[*groupRec] {
 	if t.groupOrder == nil {
-		maps.DeleteFunc(t.groups, func(_ string, g *groupRec) bool { return g.deleted() && !g.visible(now, t.cfg.Consistency.Read) })
+		maps.DeleteFunc(t.groups,
+			func(_ string, g *groupRec) bool { return g.deleted() && !g.visible(now, t.cfg.Consistency.Read) })
 		o := sorted(slices.Collect(maps.Values(t.groups)), func(g *groupRec) string { return g.email + "\x00" + g.id })
 		t.groupOrder = &o
 	}
@@ -126,7 +127,7 @@ func (t *Tenant) groupsDelete(c *call) (any, *apiError) {
 	return nil, nil
 }
 
-// deleteGroup removes a group for good: unlike a user it cannot be brought back.
+// deleteGroup removes a group permanently. Unlike a user it cannot be restored.
 func (t *Tenant) deleteGroup(g *groupRec, now time.Time) {
 	for _, address := range append([]string{g.email}, g.aliases...) {
 		delete(t.addresses, address)

@@ -14,7 +14,7 @@ import (
 	"rollcall/simulator/fault"
 )
 
-// call is one request of the Directory API on its way through.
+// call is one request of the Directory API in progress.
 type call struct {
 	route *route
 	vars  map[string]string
@@ -26,7 +26,7 @@ type call struct {
 
 func (c *call) param(name string) string { return c.query.Get(name) }
 
-// key returns a path parameter in the case that keys are compared in.
+// key returns a path parameter in lower case, because keys are compared that way.
 func (c *call) key(name string) string { return strings.ToLower(c.vars[name]) }
 
 // commonParams are the query parameters of every method.
@@ -35,9 +35,9 @@ var commonParams = []string{
 	"uploadType", "upload_protocol",
 }
 
-// Handler returns the tenant's HTTP face: the token endpoint and the Directory API.
+// Handler serves the tenant over HTTP, with the token endpoint and the Directory API.
 func (t *Tenant) Handler() http.Handler {
-	// No ServeMux: keys may hold escaped slashes, which it would clean and redirect.
+	// A ServeMux would clean and redirect the escaped slashes that keys may contain.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/token" {
 			t.serveToken(w, r)
@@ -91,7 +91,7 @@ func (t *Tenant) serveAPI(w http.ResponseWriter, r *http.Request) {
 	respond(w, value, apiErr)
 }
 
-// admit checks the token and the quota, and says which fault the call meets.
+// admit checks the token and the quota, and returns the fault that strikes the call.
 func (t *Tenant) admit(r *http.Request, c *call) (*Fault, *apiError) {
 	if err := t.authorize(r, c.route); err != nil {
 		return nil, err
@@ -108,7 +108,7 @@ func (t *Tenant) admit(r *http.Request, c *call) (*Fault, *apiError) {
 	return t.faults.Next(fault.Call{Method: c.route.id, Path: r.URL.Path, Body: c.raw}), nil
 }
 
-// execute decodes the request, carries it out and cuts the answer to the fields asked for.
+// execute decodes the request, carries it out and reduces the result to the requested fields.
 func (t *Tenant) execute(c *call) (any, *apiError) {
 	for _, name := range slices.Sorted(maps.Keys(c.query)) {
 		if !slices.Contains(commonParams, name) && !slices.Contains(c.route.params, name) {
@@ -142,7 +142,7 @@ func status(value any, err *apiError) int {
 	}
 }
 
-// encode returns the answer's body; empty for 204.
+// encode returns the body of the response. It is empty for 204.
 func encode(value any, err *apiError) []byte {
 	if err != nil {
 		value = err.body()

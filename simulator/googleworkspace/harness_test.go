@@ -67,7 +67,9 @@ func openWrong(t *testing.T, cfg googleworkspace.Config) (*googleworkspace.Tenan
 	return openWith(t, cfg, discoverytest.WrapAnswers)
 }
 
-func openWith(t *testing.T, cfg googleworkspace.Config, wrap func(testing.TB, http.Handler) http.Handler) (*googleworkspace.Tenant, *admin.Service) {
+func openWith(
+	t *testing.T, cfg googleworkspace.Config, wrap func(testing.TB, http.Handler) http.Handler,
+) (*googleworkspace.Tenant, *admin.Service) {
 	t.Helper()
 	cfg.Key = sharedKey()
 	tenant := googleworkspace.New(cfg)
@@ -87,7 +89,8 @@ func openWith(t *testing.T, cfg googleworkspace.Config, wrap func(testing.TB, ht
 
 func service(t *testing.T, url string, tokens oauth2.TokenSource) *admin.Service {
 	t.Helper()
-	s, err := admin.NewService(t.Context(), option.WithEndpoint(url), option.WithHTTPClient(oauth2.NewClient(t.Context(), tokens)))
+	s, err := admin.NewService(t.Context(), option.WithEndpoint(url),
+		option.WithHTTPClient(oauth2.NewClient(t.Context(), tokens)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,8 +141,10 @@ func wantError(t *testing.T, err error, code int, reason, message string) {
 	if len(apiErr.Errors) != 1 {
 		t.Fatalf("error = %v, want one entry in errors", apiErr)
 	}
-	if apiErr.Code != code || apiErr.Errors[0].Reason != reason || apiErr.Message != message || apiErr.Errors[0].Message != message {
-		t.Errorf("error = %d %s %q, want %d %s %q", apiErr.Code, apiErr.Errors[0].Reason, apiErr.Message, code, reason, message)
+	if apiErr.Code != code || apiErr.Errors[0].Reason != reason || apiErr.Message != message ||
+		apiErr.Errors[0].Message != message {
+		t.Errorf("error = %d %s %q, want %d %s %q", apiErr.Code, apiErr.Errors[0].Reason, apiErr.Message, code, reason,
+			message)
 	}
 }
 

@@ -40,18 +40,20 @@ func TestUsersListPages(t *testing.T) {
 	seedUsers(t, tenant, 24)
 	var sizes []int
 	var all []string
-	err := s.Users.List().Customer("my_customer").MaxResults(10).OrderBy("email").Pages(t.Context(), func(p *admin.Users) error {
-		sizes = append(sizes, len(p.Users))
-		all = append(all, emailsOf(p.Users)...)
-		return nil
-	})
+	err := s.Users.List().Customer("my_customer").MaxResults(10).OrderBy("email").Pages(t.Context(),
+		func(p *admin.Users) error {
+			sizes = append(sizes, len(p.Users))
+			all = append(all, emailsOf(p.Users)...)
+			return nil
+		})
 	noError(t, err)
 	if !gocmp.Equal(sizes, []int{10, 10, 5}) || !slices.IsSorted(all) || len(slices.Compact(all)) != 25 {
 		t.Errorf("pages of %v with %v", sizes, all)
 	}
 	standard, err := s.Users.List().Customer("C0rollca1").Do()
 	noError(t, err)
-	if len(standard.Users) != 25 || standard.NextPageToken != "" || standard.Kind != "admin#directory#users" || standard.Etag == "" {
+	if len(standard.Users) != 25 || standard.NextPageToken != "" || standard.Kind != "admin#directory#users" ||
+		standard.Etag == "" {
 		t.Errorf("one page = %d users, next %q", len(standard.Users), standard.NextPageToken)
 	}
 }
@@ -91,7 +93,7 @@ func TestPageSizes(t *testing.T) {
 	}
 }
 
-// TestPagesSurviveChanges: what is there throughout is listed once, whatever comes and goes meanwhile.
+// TestPagesSurviveChanges checks that each object that exists throughout is listed once, while others come and go.
 func TestPagesSurviveChanges(t *testing.T) {
 	t.Parallel()
 	tenant, s := open(t, googleworkspace.Config{})
@@ -103,7 +105,8 @@ func TestPagesSurviveChanges(t *testing.T) {
 	noError(t, err)
 	second, err := s.Users.List().Customer("my_customer").MaxResults(5).PageToken(first.NextPageToken).Do()
 	noError(t, err)
-	want := []string{"user04@example.com", "user05@example.com", "user06@example.com", "user07@example.com", "user08@example.com"}
+	want := []string{"user04@example.com", "user05@example.com", "user06@example.com", "user07@example.com",
+		"user08@example.com"}
 	if diff := gocmp.Diff(want, emailsOf(second.Users)); diff != "" {
 		t.Errorf("second page (-want +got):\n%s", diff)
 	}
@@ -114,7 +117,8 @@ func TestUsersListOrder(t *testing.T) {
 	tenant, s := open(t, googleworkspace.Config{})
 	seedUsers(t, tenant, 3)
 	var got []string
-	err := s.Users.List().Domain("example.com").OrderBy("givenName").SortOrder("DESCENDING").MaxResults(2).Pages(t.Context(), func(p *admin.Users) error {
+	list := s.Users.List().Domain("example.com").OrderBy("givenName").SortOrder("DESCENDING").MaxResults(2)
+	err := list.Pages(t.Context(), func(p *admin.Users) error {
 		for _, u := range p.Users {
 			got = append(got, u.Name.GivenName)
 		}
@@ -140,23 +144,39 @@ func TestListParametersAreChecked(t *testing.T) {
 		code            int
 		reason, message string
 	}{
-		"no scope":    {func() error { _, err := s.Users.List().Do(); return err }, 400, "badRequest", "Bad Request"},
-		"customer":    {func() error { _, err := s.Users.List().Customer("C1").Do(); return err }, 400, "invalid", "Invalid Input: INVALID_CUSTOMER_ID"},
-		"domain":      {func() error { _, err := s.Users.List().Domain("x.example").Do(); return err }, 404, "notFound", "Domain not found."},
-		"their's":     {func() error { _, err := s.Users.List().Domain("other.example").Do(); return err }, 403, "forbidden", "Not Authorized to access this resource/api"},
-		"maxResults":  {func() error { _, err := list().MaxResults(501).Do(); return err }, 400, "invalid", "Invalid value '501'. Values must be within the range: [1, 500]"},
-		"zero":        {func() error { _, err := list().MaxResults(0).Do(); return err }, 400, "invalid", "Invalid value '0'. Values must be within the range: [1, 500]"},
-		"orderBy":     {func() error { _, err := list().OrderBy("id").Do(); return err }, 400, "invalid", `Invalid value at 'orderBy', "id"`},
-		"projection":  {func() error { _, err := list().Projection("all").Do(); return err }, 400, "invalid", `Invalid value at 'projection', "all"`},
-		"token":       {func() error { _, err := list().PageToken("x").Do(); return err }, 400, "invalid", "Invalid Input: pageToken"},
-		"its query":   {func() error { _, err := list().Query("a").PageToken(page.NextPageToken).Do(); return err }, 400, "invalid", "Invalid Input: pageToken"},
-		"query":       {func() error { _, err := list().Query("shoeSize=43").Do(); return err }, 400, "invalid", "Invalid Input: query"},
-		"operator":    {func() error { _, err := list().Query("isAdmin:true").Do(); return err }, 400, "invalid", "Invalid Input: query"},
-		"open quote":  {func() error { _, err := list().Query("name='Liz").Do(); return err }, 400, "invalid", "Invalid Input: query"},
-		"fields":      {func() error { _, err := list().Do(param("fields", "users(id")); return err }, 400, "invalid", "Invalid field selection users(id"},
-		"unknown":     {func() error { _, err := list().Do(param("limit", "3")); return err }, 400, "invalid", `Invalid JSON payload received. Unknown name "limit": Cannot bind query parameter.`},
-		"both scopes": {func() error { _, err := s.Groups.List().Customer("my_customer").UserKey("x").Do(); return err }, 400, "badRequest", "Bad Request"},
-		"member":      {func() error { _, err := s.Groups.List().UserKey("nobody@example.com").Do(); return err }, 404, "notFound", "Resource Not Found: userKey"},
+		"no scope": {func() error { _, err := s.Users.List().Do(); return err }, 400, "badRequest", "Bad Request"},
+		"customer": {func() error { _, err := s.Users.List().Customer("C1").Do(); return err }, 400, "invalid",
+			"Invalid Input: INVALID_CUSTOMER_ID"},
+		"domain": {func() error { _, err := s.Users.List().Domain("x.example").Do(); return err }, 404, "notFound",
+			"Domain not found."},
+		"their's": {func() error { _, err := s.Users.List().Domain("other.example").Do(); return err }, 403,
+			"forbidden", "Not Authorized to access this resource/api"},
+		"maxResults": {func() error { _, err := list().MaxResults(501).Do(); return err }, 400, "invalid",
+			"Invalid value '501'. Values must be within the range: [1, 500]"},
+		"zero": {func() error { _, err := list().MaxResults(0).Do(); return err }, 400, "invalid",
+			"Invalid value '0'. Values must be within the range: [1, 500]"},
+		"orderBy": {func() error { _, err := list().OrderBy("id").Do(); return err }, 400, "invalid",
+			`Invalid value at 'orderBy', "id"`},
+		"projection": {func() error { _, err := list().Projection("all").Do(); return err }, 400, "invalid",
+			`Invalid value at 'projection', "all"`},
+		"token": {func() error { _, err := list().PageToken("x").Do(); return err }, 400, "invalid",
+			"Invalid Input: pageToken"},
+		"its query": {func() error { _, err := list().Query("a").PageToken(page.NextPageToken).Do(); return err }, 400,
+			"invalid", "Invalid Input: pageToken"},
+		"query": {func() error { _, err := list().Query("shoeSize=43").Do(); return err }, 400, "invalid",
+			"Invalid Input: query"},
+		"operator": {func() error { _, err := list().Query("isAdmin:true").Do(); return err }, 400, "invalid",
+			"Invalid Input: query"},
+		"open quote": {func() error { _, err := list().Query("name='Liz").Do(); return err }, 400, "invalid",
+			"Invalid Input: query"},
+		"fields": {func() error { _, err := list().Do(param("fields", "users(id")); return err }, 400, "invalid",
+			"Invalid field selection users(id"},
+		"unknown": {func() error { _, err := list().Do(param("limit", "3")); return err }, 400, "invalid",
+			`Invalid JSON payload received. Unknown name "limit": Cannot bind query parameter.`},
+		"both scopes": {func() error { _, err := s.Groups.List().Customer("my_customer").UserKey("x").Do(); return err },
+			400, "badRequest", "Bad Request"},
+		"member": {func() error { _, err := s.Groups.List().UserKey("nobody@example.com").Do(); return err }, 404,
+			"notFound", "Resource Not Found: userKey"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			wantError(t, tc.do(), tc.code, tc.reason, tc.message)
@@ -171,7 +191,8 @@ func TestUsersQuery(t *testing.T) {
 	t.Parallel()
 	tenant, s := open(t, googleworkspace.Config{OrgUnits: []string{"/corp/sales"}})
 	for _, u := range []googleworkspace.User{
-		{PrimaryEmail: "liz@example.com", GivenName: "Liz", FamilyName: "O'Neil Smith", Aliases: []string{"boss@example.com"}, OrgUnitPath: "/corp/sales"},
+		{PrimaryEmail: "liz@example.com", GivenName: "Liz", FamilyName: "O'Neil Smith",
+			Aliases: []string{"boss@example.com"}, OrgUnitPath: "/corp/sales"},
 		{PrimaryEmail: "joe@example.com", GivenName: "Joe", FamilyName: "Smith", Suspended: true,
 			ExternalIDs: []googleworkspace.ExternalID{{Type: "custom", CustomType: "x", Value: "42"}}},
 	} {
@@ -226,13 +247,14 @@ func TestGroupsListAndQuery(t *testing.T) {
 		call *admin.GroupsListCall
 		want []string
 	}{
-		"all":        {all(), []string{"a@example.com", "b@example.com", "c@example.org"}},
-		"descending": {all().OrderBy("email").SortOrder("DESCENDING"), []string{"c@example.org", "b@example.com", "a@example.com"}},
-		"domain":     {s.Groups.List().Domain("example.org"), []string{"c@example.org"}},
-		"member":     {s.Groups.List().UserKey("admin@example.com"), []string{"a@example.com"}},
-		"memberKey":  {all().Query("memberKey=admin@example.com"), []string{"a@example.com"}},
-		"email":      {all().Query("email:b*"), []string{"b@example.com"}},
-		"name":       {all().Query("name='the c@example.org'"), []string{"c@example.org"}},
+		"all": {all(), []string{"a@example.com", "b@example.com", "c@example.org"}},
+		"descending": {all().OrderBy("email").SortOrder("DESCENDING"),
+			[]string{"c@example.org", "b@example.com", "a@example.com"}},
+		"domain":    {s.Groups.List().Domain("example.org"), []string{"c@example.org"}},
+		"member":    {s.Groups.List().UserKey("admin@example.com"), []string{"a@example.com"}},
+		"memberKey": {all().Query("memberKey=admin@example.com"), []string{"a@example.com"}},
+		"email":     {all().Query("email:b*"), []string{"b@example.com"}},
+		"name":      {all().Query("name='the c@example.org'"), []string{"c@example.org"}},
 	} {
 		if diff := gocmp.Diff(tc.want, list(tc.call)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -244,17 +266,20 @@ func TestFields(t *testing.T) {
 	t.Parallel()
 	tenant, s := open(t, googleworkspace.Config{})
 	seedUsers(t, tenant, 3)
-	r, err := s.Users.List().Customer("my_customer").MaxResults(2).Fields("nextPageToken,users(id,primaryEmail,name/givenName)").Do()
+	r, err := s.Users.List().Customer("my_customer").MaxResults(2).
+		Fields("nextPageToken,users(id,primaryEmail,name/givenName)").Do()
 	noError(t, err)
 	if r.Kind != "" || r.NextPageToken == "" || len(r.Users) != 2 {
 		t.Fatalf("list = %+v", r)
 	}
-	if u := r.Users[0]; u.Id == "" || u.PrimaryEmail == "" || u.Name.GivenName == "" || u.Name.FamilyName != "" || u.Etag != "" {
+	if u := r.Users[0]; u.Id == "" || u.PrimaryEmail == "" || u.Name.GivenName == "" || u.Name.FamilyName != "" ||
+		u.Etag != "" {
 		t.Errorf("user = %+v", u)
 	}
 	u, err := s.Users.Get("admin@example.com").Fields("id", "emails/address").Do()
 	noError(t, err)
-	if u.Id == "" || u.PrimaryEmail != "" || !gocmp.Equal(u.Emails.([]any)[0], any(map[string]any{"address": "admin@example.com"})) {
+	if u.Id == "" || u.PrimaryEmail != "" || !gocmp.Equal(u.Emails.([]any)[0],
+		any(map[string]any{"address": "admin@example.com"})) {
 		t.Errorf("user = %+v", u)
 	}
 }

@@ -51,7 +51,7 @@ func (t *Tenant) memberDoc(m *memberRec, full bool) map[string]any {
 	return doc
 }
 
-// externalID is the id of an account outside the customer's domains: the same in every group.
+// externalID returns the id of an account outside the customer's domains. It is the same in every group.
 func (t *Tenant) externalID(address string) string {
 	if !strings.Contains(address, "@") {
 		return address
@@ -73,7 +73,7 @@ func (t *Tenant) findMember(g *groupRec, key string) (*memberRec, *apiError) {
 	}
 }
 
-// accountID returns the id of the user, group or external account that a key names, and whether there is one.
+// accountID returns the id of the user, group or external account that a key names, and whether it exists.
 func (t *Tenant) accountID(key string) (string, bool) {
 	key = strings.ToLower(key)
 	if o, ok := t.addresses[key]; ok {
@@ -162,8 +162,8 @@ func (m *memberRec) set(body map[string]any) *apiError {
 	return nil
 }
 
-// joining returns the id of the account that is to become a member. An address outside the customer's
-// domains is taken on trust; one inside has to exist and to be visible.
+// joining returns the id of the account that becomes a member. An address outside the customer's domains is not
+// checked. An address inside must exist and be visible.
 func (t *Tenant) joining(key string, now time.Time) (string, *apiError) {
 	key = strings.ToLower(key)
 	if strings.Contains(key, "@") && !t.ours(domainOf(key)) {
@@ -182,7 +182,7 @@ func (t *Tenant) joining(key string, now time.Time) (string, *apiError) {
 	return id, nil
 }
 
-// reaches says whether group to is group from or nested below it.
+// reaches reports whether group to is group from or nested below it.
 func (t *Tenant) reaches(from, to string) bool {
 	seen := map[string]bool{}
 	var walk func(id string) bool

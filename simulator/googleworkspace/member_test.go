@@ -85,7 +85,8 @@ func TestCyclicMembershipsAreRefused(t *testing.T) {
 	if m.Type != "GROUP" {
 		t.Errorf("type = %s", m.Type)
 	}
-	for _, pair := range [][2]string{{"c@example.com", "a@example.com"}, {"b@example.com", "a@example.com"}, {"a@example.com", "a@example.com"}} {
+	for _, pair := range [][2]string{{"c@example.com", "a@example.com"}, {"b@example.com", "a@example.com"},
+		{"a@example.com", "a@example.com"}} {
 		_, err := s.Members.Insert(pair[0], &admin.Member{Email: pair[1]}).Do()
 		wantError(t, err, 412, "conditionNotMet", "Cyclic memberships not allowed")
 	}

@@ -63,7 +63,7 @@ func (t *Tenant) membersList(c *call) (any, *apiError) {
 	return page("admin#directory#members", "members", docs, next), nil
 }
 
-// directMembers returns the order of a group's members, with those that left and still show.
+// directMembers returns the order of a group's members, including former ones that still show.
 func (t *Tenant) directMembers(g *groupRec, now time.Time) order[*memberRec] {
 	if len(g.former) > 0 {
 		g.former = slices.DeleteFunc(g.former, func(m *memberRec) bool { return !m.visible(now) })
@@ -77,7 +77,7 @@ func (t *Tenant) directMembers(g *groupRec, now time.Time) order[*memberRec] {
 	return *g.sorted
 }
 
-// derivedMembers adds the members of member groups, at any depth, each account once.
+// derivedMembers adds the members of member groups, at any depth. Each account appears once.
 func (t *Tenant) derivedMembers(g *groupRec, now time.Time) order[*memberRec] {
 	all := map[string]*memberRec{}
 	for _, m := range t.directMembers(g, now).items {
@@ -104,7 +104,7 @@ func (t *Tenant) derivedMembers(g *groupRec, now time.Time) order[*memberRec] {
 	return sorted(slices.Collect(maps.Values(all)), func(m *memberRec) string { return m.id })
 }
 
-// membersHasMember counts nested membership, and knows the customer's own accounts only.
+// membersHasMember includes nested membership, and finds the customer's own accounts only.
 func (t *Tenant) membersHasMember(c *call) (any, *apiError) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

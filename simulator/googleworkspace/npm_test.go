@@ -17,8 +17,9 @@ import (
 	"rollcall/simulator/googleworkspace/discoverytest"
 )
 
-// TestJavaScriptClient runs Google's JavaScript client, which knows nothing of us, against a tenant. It needs node and
-// npm, which fetches the package: go test -tags npm -run JavaScript ./simulator/googleworkspace.
+// TestJavaScriptClient runs Google's JavaScript client, which is independent of this project, against a tenant. It
+// needs node and npm, which fetches the package. Run it with go test -tags npm -run JavaScript
+// ./simulator/googleworkspace.
 func TestJavaScriptClient(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -38,7 +39,8 @@ func TestJavaScriptClient(t *testing.T) {
 	tenant := googleworkspace.New(googleworkspace.Config{Key: sharedKey()})
 	before := len(tenant.Users())
 	for i := range 20 {
-		_, err := tenant.AddUser(googleworkspace.User{PrimaryEmail: fmt.Sprintf("u%d@example.com", i), GivenName: "Liz", FamilyName: "Smith"})
+		_, err := tenant.AddUser(googleworkspace.User{PrimaryEmail: fmt.Sprintf("u%d@example.com", i), GivenName: "Liz",
+			FamilyName: "Smith"})
 		noError(t, err)
 	}
 	for i := range 10 {
@@ -54,11 +56,12 @@ func TestJavaScriptClient(t *testing.T) {
 	var got map[string]any
 	noError(t, json.Unmarshal(run("node", "client.cjs", server.URL, "credentials.json", "admin@example.com"), &got))
 	if got["created"] == "" {
-		t.Error("the client created nobody")
+		t.Error("the client created no user")
 	}
 	delete(got, "created")
 	want := map[string]any{
-		"users": float64(before + 21), "groups": 10.0, "members": []any{"adele@example.com"}, "name": "Smith", "refusal": "404 Resource Not Found: userKey",
+		"users": float64(before + 21), "groups": 10.0, "members": []any{"adele@example.com"}, "name": "Smith",
+		"refusal": "404 Resource Not Found: userKey",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("what the client found (-want +got):\n%s", diff)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// orgUnitRec is an organizational unit, guarded by Tenant.mu; nothing of it changes.
+// orgUnitRec is an organizational unit, guarded by Tenant.mu. It never changes.
 type orgUnitRec struct {
 	id, path, description string
 	parent                *orgUnitRec
@@ -16,7 +16,8 @@ func (o *orgUnitRec) name() string { return o.path[strings.LastIndex(o.path, "/"
 
 func (o *orgUnitRec) doc() map[string]any {
 	doc := map[string]any{
-		"kind": "admin#directory#orgUnit", "name": o.name(), "description": o.description, "orgUnitPath": o.path, "orgUnitId": o.id,
+		"kind": "admin#directory#orgUnit", "name": o.name(), "description": o.description, "orgUnitPath": o.path,
+		"orgUnitId": o.id,
 	}
 	if o.parent != nil {
 		doc["parentOrgUnitPath"], doc["parentOrgUnitId"] = o.parent.path, o.parent.id
@@ -31,7 +32,7 @@ var orgUnitFields = fieldsOf{
 	"etag": readOnly, "kind": readOnly, "orgUnitId": readOnly, "orgUnitPath": readOnly,
 }
 
-// addOrgUnits makes the root and the given paths with everything above them.
+// addOrgUnits creates the root, and the given paths with all units above them.
 func (t *Tenant) addOrgUnits(paths []string) {
 	if t.orgUnit("/") == nil {
 		t.addOrgUnit(nil, "/", "")
@@ -68,7 +69,7 @@ func (t *Tenant) orgUnit(key string) *orgUnitRec {
 	return t.orgUnits[strings.ToLower(key)]
 }
 
-// unitPath returns a unit's path as it is spelled where it was made; the root for the empty path.
+// unitPath returns a unit's path in its original spelling. The empty path names the root.
 func (t *Tenant) unitPath(path string) string {
 	if o := t.orgUnit(path); o != nil {
 		return o.path

@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// pageTokenLife is how long a page token is good for: "The page token is only valid for three days.".
+// pageTokenLife is the lifetime of a page token: "The page token is only valid for three days.".
 const pageTokenLife = 72 * time.Hour
 
-// pageToken says where a page begins: after a key, not at a number, so that nothing is skipped when objects
-// come and go between two pages.
+// pageToken says after which key a page begins. It has no number, so that no object is skipped when others come and
+// go between two pages.
 type pageToken struct {
 	After string `json:"a"`
 	Query string `json:"q"`
 	Until int64  `json:"u"`
 }
 
-// fingerprint names the listing that a token belongs to.
+// fingerprint identifies the listing that a token belongs to.
 func fingerprint(c *call) string {
 	q := url.Values{}
 	for name, values := range c.query {
@@ -62,8 +62,8 @@ func (t *Tenant) after(c *call) (string, *apiError) {
 	return p.After, nil
 }
 
-// pageSize reads maxResults. Above the limit it is refused where the discovery document has a maximum, and
-// cut to the limit where the limit stands in the description only.
+// pageSize reads maxResults. A value above the limit is refused if the discovery document has a maximum. It is
+// reduced to the limit if only the description has one.
 func pageSize(c *call, standard, limit int, refuse bool) (int, *apiError) {
 	s := c.param("maxResults")
 	if s == "" {
@@ -79,7 +79,7 @@ func pageSize(c *call, standard, limit int, refuse bool) (int, *apiError) {
 	return min(n, limit), nil
 }
 
-// enum refuses a query parameter that has none of the values.
+// enum refuses a query parameter with any other value.
 func enum(c *call, name string, values ...string) *apiError {
 	if v := c.param(name); v != "" && !slices.Contains(values, v) {
 		return invalid("Invalid value at '%s', %q", name, v)
@@ -87,7 +87,7 @@ func enum(c *call, name string, values ...string) *apiError {
 	return nil
 }
 
-// order is a sorted list that pages are cut from.
+// order is a sorted list from which pages are cut.
 type order[T any] struct {
 	keys  []string
 	items []T
@@ -111,8 +111,8 @@ func sorted[T any](items []T, key func(T) string) order[T] {
 	return o
 }
 
-// collect returns up to size items behind the key after for which keep says so, and the key to go on after;
-// "" at the end.
+// collect returns up to size items that keep accepts, after the given key. It also returns the key of the next page,
+// which is "" at the end.
 func (o order[T]) collect(after string, backward bool, size int, keep func(T) bool) (found []T, next string) {
 	last := ""
 	visit := func(i int) bool {

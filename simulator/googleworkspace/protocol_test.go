@@ -33,19 +33,22 @@ func TestProtocolErrors(t *testing.T) {
 		code                 int
 		reason, message      string
 	}{
-		"root":            {"GET", "/", "", 404, "notFound", "Not Found"},
-		"unknown path":    {"GET", "/admin/directory/v1/people", "", 404, "notFound", "Not Found"},
-		"no key":          {"GET", users + "/", "", 404, "notFound", "Not Found"},
-		"wrong method":    {"PATCH", users, "{}", 405, "httpMethodNotAllowed", "HTTP method not allowed."},
-		"not served":      {"POST", users + "/1/makeAdmin", `{"status":true}`, 501, "notImplemented", "Not Implemented"},
-		"no JSON":         {"POST", users, `{"primaryEmail":`, 400, "parseError", "Parse Error"},
-		"an array":        {"POST", users, `[]`, 400, "parseError", "Parse Error"},
-		"null":            {"POST", users, `null`, 400, "parseError", "Parse Error"},
-		"two values":      {"POST", users, `{}{}`, 400, "parseError", "Parse Error"},
-		"unknown field":   {"POST", users, `{"mail":"x"}`, 400, "invalid", `Invalid JSON payload received. Unknown name "mail" at 'user': Cannot find field.`},
-		"unknown in name": {"PUT", users + "/admin@example.com", `{"name":{"first":"x"}}`, 400, "invalid", `Invalid JSON payload received. Unknown name "first" at 'user.name': Cannot find field.`},
-		"wrong type":      {"PUT", users + "/admin@example.com", `{"suspended":"yes"}`, 400, "invalid", "Invalid value at 'user.suspended'"},
-		"empty body":      {"POST", users, "", 400, "invalid", "Invalid Input: primary_user_email"},
+		"root":         {"GET", "/", "", 404, "notFound", "Not Found"},
+		"unknown path": {"GET", "/admin/directory/v1/people", "", 404, "notFound", "Not Found"},
+		"no key":       {"GET", users + "/", "", 404, "notFound", "Not Found"},
+		"wrong method": {"PATCH", users, "{}", 405, "httpMethodNotAllowed", "HTTP method not allowed."},
+		"not served":   {"POST", users + "/1/makeAdmin", `{"status":true}`, 501, "notImplemented", "Not Implemented"},
+		"no JSON":      {"POST", users, `{"primaryEmail":`, 400, "parseError", "Parse Error"},
+		"an array":     {"POST", users, `[]`, 400, "parseError", "Parse Error"},
+		"null":         {"POST", users, `null`, 400, "parseError", "Parse Error"},
+		"two values":   {"POST", users, `{}{}`, 400, "parseError", "Parse Error"},
+		"unknown field": {"POST", users, `{"mail":"x"}`, 400, "invalid",
+			`Invalid JSON payload received. Unknown name "mail" at 'user': Cannot find field.`},
+		"unknown in name": {"PUT", users + "/admin@example.com", `{"name":{"first":"x"}}`, 400, "invalid",
+			`Invalid JSON payload received. Unknown name "first" at 'user.name': Cannot find field.`},
+		"wrong type": {"PUT", users + "/admin@example.com", `{"suspended":"yes"}`, 400, "invalid",
+			"Invalid value at 'user.suspended'"},
+		"empty body": {"POST", users, "", 400, "invalid", "Invalid Input: primary_user_email"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -90,7 +93,8 @@ func TestEmptyListHasNoItems(t *testing.T) {
 
 func TestDomainsAndOrgUnits(t *testing.T) {
 	t.Parallel()
-	_, s := open(t, googleworkspace.Config{Domains: []string{"example.com", "example.org"}, UnverifiedDomains: []string{"soon.example"}})
+	_, s := open(t, googleworkspace.Config{Domains: []string{"example.com", "example.org"},
+		UnverifiedDomains: []string{"soon.example"}})
 	domains, err := s.Domains.List("my_customer").Do()
 	noError(t, err)
 	var got []string
@@ -99,7 +103,8 @@ func TestDomainsAndOrgUnits(t *testing.T) {
 			got = append(got, d.DomainName)
 		}
 	}
-	if !cmp.Equal(got, []string{"example.com", "example.org"}) || len(domains.Domains) != 3 || !domains.Domains[0].IsPrimary {
+	if !cmp.Equal(got, []string{"example.com", "example.org"}) || len(domains.Domains) != 3 ||
+		!domains.Domains[0].IsPrimary {
 		t.Errorf("domains = %v of %d", got, len(domains.Domains))
 	}
 	_, err = s.Domains.Get("my_customer", "none.example").Do()

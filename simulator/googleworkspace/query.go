@@ -2,19 +2,19 @@ package googleworkspace
 
 import "strings"
 
-// clause is one part of a search: field, operator and value.
+// clause is one part of a search, with field, operator and value.
 type clause struct {
 	field, op, value string
 	prefix           bool // value* : the field begins with it
 }
 
-// searchField says how a field can be searched and what of a document is compared.
+// searchField says how a field can be searched and which values of a document are compared.
 type searchField struct {
 	ops    string // "=" or "=:" ; ":*" allows the prefix form
 	values func(doc map[string]any) []string
 }
 
-// userQuery are the documented fields of a users search that this tenant knows.
+// userQuery are the documented fields of a users search that this tenant supports.
 var userQuery = map[string]searchField{
 	"email":            {"=:*", userAddresses},
 	"name":             {"=:", func(d map[string]any) []string { return []string{nameOf(d, "fullName")} }},
@@ -32,7 +32,7 @@ var userQuery = map[string]searchField{
 	}},
 }
 
-// groupQuery are those of a groups search; memberKey stands alone and is answered from an index.
+// groupQuery are the fields of a groups search. memberKey stands alone and is served from an index.
 var groupQuery = map[string]searchField{
 	"email": {"=*", func(d map[string]any) []string { return []string{str(d, "email")} }},
 	"name":  {"=*", func(d map[string]any) []string { return []string{str(d, "name")} }},
@@ -67,7 +67,7 @@ func elementValues(doc map[string]any, field string) []string {
 	return list
 }
 
-// unitsAbove lists a user's organizational unit and all above it: the search covers the whole branch.
+// unitsAbove lists a user's organizational unit and all units above it, because a search covers the whole branch.
 func unitsAbove(doc map[string]any) []string {
 	list := []string{"/"}
 	for p := str(doc, "orgUnitPath"); p != "" && p != "/"; p = p[:strings.LastIndex(p, "/")] {
@@ -76,8 +76,8 @@ func unitsAbove(doc map[string]any) []string {
 	return list
 }
 
-// parseQuery turns a search into a test of documents. Clauses are joined by AND; what is not documented, or
-// not known here, is refused.
+// parseQuery turns a search into a test of documents. Clauses are joined by AND. Undocumented and unsupported clauses
+// are refused.
 func parseQuery(query string, fields map[string]searchField) (func(map[string]any) bool, *apiError) {
 	clauses, ok := parseClauses(query)
 	if !ok {
@@ -103,7 +103,8 @@ func (c clause) matches(values []string) bool {
 	want := strings.ToLower(c.value)
 	for _, v := range values {
 		v = strings.ToLower(v)
-		if c.op == "=" && v == want || c.prefix && strings.HasPrefix(v, want) || c.op == ":" && !c.prefix && strings.Contains(v, want) {
+		if c.op == "=" && v == want || c.prefix && strings.HasPrefix(v, want) || c.op == ":" && !c.prefix &&
+			strings.Contains(v, want) {
 			return true
 		}
 	}
@@ -136,7 +137,7 @@ func parseClauses(query string) ([]clause, bool) {
 	return clauses, true
 }
 
-// quoted reads one value off the front.
+// quoted reads one value from the beginning.
 func quoted(s string) (value, rest string, ok bool) {
 	if !strings.HasPrefix(s, "'") {
 		value, rest, _ = strings.Cut(s, " ")

@@ -7,30 +7,30 @@ import (
 	"time"
 )
 
-// Refusal is how the tenant says that a quota is spent.
+// Refusal is the form in which the tenant reports a spent quota.
 type Refusal uint8
 
 // The documented refusals.
 const (
-	// UserRateLimitExceeded is 403 userRateLimitExceeded: the queries per minute of a user and project.
+	// UserRateLimitExceeded is 403 userRateLimitExceeded, the queries per minute of a user and project.
 	UserRateLimitExceeded Refusal = iota
-	// QuotaExceeded is 403 quotaExceeded: too many requests at once for an operation.
+	// QuotaExceeded is 403 quotaExceeded, too many concurrent requests for an operation.
 	QuotaExceeded
-	// RateLimitExceeded is 429 rateLimitExceeded: the limit of the whole account.
+	// RateLimitExceeded is 429 rateLimitExceeded, the limit of the whole account.
 	RateLimitExceeded
 )
 
 // Quota bounds the calls by token buckets on the tenant's clock.
 type Quota struct {
-	// QueriesPerSecond is the rate of all calls together; 0 is no limit. Google's default is 40.
+	// QueriesPerSecond is the rate of all calls together. Zero means no limit. Google's default is 40.
 	QueriesPerSecond float64
-	// Burst is the size of the bucket; one second's worth, at least 1, when zero.
+	// Burst is the size of the bucket. Zero means the calls of one second, and at least 1.
 	Burst int
-	// UserInsertsPerSecond bounds users.insert besides; 0 is no limit. Google's is 10 a domain.
+	// UserInsertsPerSecond also bounds users.insert. Zero means no limit. Google's limit is 10 per domain.
 	UserInsertsPerSecond float64
 	// Refusal is the error that a refused call gets.
 	Refusal Refusal
-	// RetryAfter, when not zero, is sent with each refusal. Google sends none as a rule.
+	// RetryAfter, if not zero, is sent with each refusal. Google usually sends none.
 	RetryAfter time.Duration
 }
 
@@ -52,7 +52,7 @@ func (s *quotaState) set(q Quota) {
 	s.inserts = newBucket(q.UserInsertsPerSecond, 0)
 }
 
-// take spends one call of the quota, or says how it is refused. A refused call costs nothing.
+// take spends one call of the quota, or returns the refusal. A refused call costs nothing.
 func (s *quotaState) take(now time.Time, method string) *apiError {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,7 +70,8 @@ func (s *quotaState) take(now time.Time, method string) *apiError {
 }
 
 func (s *quotaState) refuse(r Refusal) *apiError {
-	e := &apiError{code: http.StatusForbidden, reason: "userRateLimitExceeded", message: "User Rate Limit Exceeded", retryAfter: s.quota.RetryAfter}
+	e := &apiError{code: http.StatusForbidden, reason: "userRateLimitExceeded", message: "User Rate Limit Exceeded",
+		retryAfter: s.quota.RetryAfter}
 	switch r {
 	case QuotaExceeded:
 		e.reason, e.message = "quotaExceeded", "Quota exceeded for the current request"
@@ -80,7 +81,7 @@ func (s *quotaState) refuse(r Refusal) *apiError {
 	return e
 }
 
-// bucket is a token bucket; with no rate it never runs dry.
+// bucket is a token bucket. Without a rate it never runs empty.
 type bucket struct {
 	rate, size, level float64
 	at                time.Time

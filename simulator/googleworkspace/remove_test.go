@@ -28,7 +28,8 @@ func TestUserDeleteAndUndelete(t *testing.T) {
 	}
 	deleted, err := s.Users.List().Customer("my_customer").ShowDeleted("true").Do()
 	noError(t, err)
-	if len(deleted.Users) != 1 || deleted.Users[0].Id != u.Id || deleted.Users[0].DeletionTime != "2026-03-02T08:00:00.000Z" {
+	if len(deleted.Users) != 1 || deleted.Users[0].Id != u.Id ||
+		deleted.Users[0].DeletionTime != "2026-03-02T08:00:00.000Z" {
 		t.Errorf("deleted users = %+v", deleted.Users)
 	}
 
@@ -92,7 +93,8 @@ func TestUserAliases(t *testing.T) {
 	wantError(t, err, 404, "notFound", "Resource Not Found: alias")
 
 	for i := range 30 {
-		_, err = s.Users.Aliases.Insert(u.Id, &admin.Alias{Alias: string(rune('a'+i%26)) + string(rune('a'+i/26)) + "@example.org"}).Do()
+		_, err = s.Users.Aliases.Insert(u.Id, &admin.Alias{Alias: string(rune('a'+i%26)) + string(rune('a'+i/26)) +
+			"@example.org"}).Do()
 		noError(t, err)
 	}
 	_, err = s.Users.Aliases.Insert(u.Id, &admin.Alias{Alias: "one-more@example.org"}).Do()

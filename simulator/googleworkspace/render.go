@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// rendered is a resource as an answer shows it. It never changes once made, so that readers need no lock.
+// rendered is a resource in the form of a response. It is immutable, so that readers need no lock.
 type rendered struct {
 	doc  map[string]any
 	json []byte
@@ -36,8 +36,8 @@ func render(doc map[string]any, volatile ...string) *rendered {
 // MarshalJSON implements json.Marshaler.
 func (r *rendered) MarshalJSON() ([]byte, error) { return r.json, nil }
 
-// writeJSON writes an answer. Rendered documents go in as they are: the encoder would check each of them
-// again, and that is most of the work of a long list.
+// writeJSON writes a response. Rendered documents are copied unchanged, because the encoder would validate each of
+// them again. That would be most of the work of a long list.
 func writeJSON(b *bytes.Buffer, value any) {
 	switch v := value.(type) {
 	case *rendered:
@@ -75,7 +75,7 @@ func encodeJSON(v any) []byte {
 	return data
 }
 
-// etag is a quoted string, as in HTTP and as Google shows it inside the JSON too.
+// etag returns a quoted string, as in HTTP. Google quotes it inside the JSON, too.
 func etag(parts ...[]byte) string {
 	h := fnv.New128a()
 	for _, p := range parts {
@@ -85,7 +85,7 @@ func etag(parts ...[]byte) string {
 	return `"` + base64.RawURLEncoding.EncodeToString(h.Sum(nil)) + `"`
 }
 
-// etagOf returns the etag of an answer, or "".
+// etagOf returns the etag of a result, or "".
 func etagOf(value any) string {
 	switch v := value.(type) {
 	case *rendered:
@@ -97,7 +97,7 @@ func etagOf(value any) string {
 	return ""
 }
 
-// page makes a list answer; an empty list has no field for its items, as at Google.
+// page makes the result of a list. An empty list has no field for its items, as at Google.
 func page[T any](kind, items string, values []T, next string) map[string]any {
 	tags := make([][]byte, len(values))
 	for i, v := range values {
@@ -113,5 +113,5 @@ func page[T any](kind, items string, values []T, next string) map[string]any {
 	return answer
 }
 
-// timestamp is how Google writes an instant.
+// timestamp formats a time as Google does.
 func timestamp(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }

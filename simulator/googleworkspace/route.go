@@ -24,7 +24,7 @@ type route struct {
 	serve    func(*Tenant, *call) (any, *apiError)
 }
 
-// method makes a route from a pattern like the discovery document's, without the common prefix.
+// method makes a route from a pattern in the form of the discovery document, without the common prefix.
 func method(verb, pattern, id string, scopes []string, serve func(*Tenant, *call) (any, *apiError)) route {
 	return route{
 		id: "directory." + id, verb: verb, segments: strings.Split(pattern, "/"), scopes: scopes, serve: serve,

@@ -32,7 +32,8 @@ func seedLarge(b *testing.B) *googleworkspace.Tenant {
 	b.Helper()
 	tenant := googleworkspace.New(googleworkspace.Config{})
 	for i := range 20_000 {
-		if _, err := tenant.AddUser(googleworkspace.User{PrimaryEmail: fmt.Sprintf("u%05d@example.com", i), GivenName: "G", FamilyName: "F"}); err != nil {
+		if _, err := tenant.AddUser(googleworkspace.User{PrimaryEmail: fmt.Sprintf("u%05d@example.com", i),
+			GivenName: "G", FamilyName: "F"}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -42,7 +43,8 @@ func seedLarge(b *testing.B) *googleworkspace.Tenant {
 			b.Fatal(err)
 		}
 		for j := range 20 {
-			if _, err := tenant.AddMember(group, googleworkspace.Member{Email: fmt.Sprintf("u%05d@example.com", (i*10+j)%20_000)}); err != nil {
+			if _, err := tenant.AddMember(group, googleworkspace.Member{Email: fmt.Sprintf("u%05d@example.com",
+				(i*10+j)%20_000)}); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -73,7 +75,8 @@ func BenchmarkTenant(b *testing.B) {
 		n := 0
 		for b.Loop() {
 			n++
-			do("POST", "users", fmt.Sprintf(`{"primaryEmail":"n%d@example.com","password":"12345678","name":{"givenName":"G","familyName":"F"}}`, n))
+			do("POST", "users", fmt.Sprintf(
+				`{"primaryEmail":"n%d@example.com","password":"12345678","name":{"givenName":"G","familyName":"F"}}`, n))
 		}
 	})
 	b.Run("members.insert and delete", func(b *testing.B) {

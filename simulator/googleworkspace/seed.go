@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// User is a user as an administrator knows it. In a snapshot Resource is the whole resource, to be read only;
-// for AddUser it holds further fields of the resource, "phones" say.
+// User is a user from an administrator's view. In a snapshot Resource is the whole resource and must not be changed.
+// For AddUser it has further fields of the resource, such as "phones".
 type User struct {
 	ID, PrimaryEmail      string
 	GivenName, FamilyName string
 	OrgUnitPath           string
 	Suspended             bool
-	// SuspensionReason is "ADMIN" when empty.
+	// SuspensionReason defaults to "ADMIN".
 	SuspensionReason string
 	Archived         bool
 	IsAdmin          bool
 	Aliases          []string
 	ExternalIDs      []ExternalID
-	// Deleted is when the user was deleted; zero for one that is there.
+	// Deleted is when the user was deleted. It is zero for an existing user.
 	Deleted  time.Time
 	Resource map[string]any
 }
@@ -27,7 +27,7 @@ type User struct {
 // ExternalID is an element of a user's externalIds.
 type ExternalID struct{ Type, CustomType, Value string }
 
-// Group is a group as an administrator knows it; see User for Resource.
+// Group is a group from an administrator's view. See User for Resource.
 type Group struct {
 	ID, Email, Name, Description string
 	Aliases                      []string
@@ -38,11 +38,11 @@ type Group struct {
 // GroupExternalID is an element of a group's externalIds.
 type GroupExternalID struct{ Namespace, ID string }
 
-// Member is a member of a group. For AddMember an ID or an Email will do; Role is MEMBER when empty.
+// Member is a member of a group. AddMember needs an ID or an Email. Role defaults to MEMBER.
 type Member struct{ ID, Email, Role, Type string }
 
-// AddUser makes a user as an administrator would in the Admin console: without a password, visible at once,
-// counted nowhere.
+// AddUser creates a user as an administrator would in the Admin console. The user needs no password and is visible at
+// once, and the call is not counted.
 func (t *Tenant) AddUser(u User) (User, error) {
 	doc := maps.Clone(u.Resource)
 	if doc == nil {
@@ -104,7 +104,7 @@ func (t *Tenant) UpdateUser(key string, fields map[string]any) (User, error) {
 	return snapshotUser(u), nil
 }
 
-// SetAdmin makes a user a super administrator, or no longer one.
+// SetAdmin grants or revokes a user's super administrator role.
 func (t *Tenant) SetAdmin(key string, admin bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -137,14 +137,14 @@ func (t *Tenant) ownUser(key string) (*userRec, *apiError) {
 	return u, err
 }
 
-// AddOrgUnit makes an organizational unit and those above it.
+// AddOrgUnit creates an organizational unit and those above it.
 func (t *Tenant) AddOrgUnit(path string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.addOrgUnits([]string{path})
 }
 
-// asJSON brings values such as []string and map[string]string into the form that a request's body has.
+// asJSON converts values such as []string and map[string]string to the form of a decoded request body.
 func asJSON(doc map[string]any) map[string]any {
 	out, err := decodeObject(bytes.NewReader(encodeJSON(doc)))
 	if err != nil {

@@ -23,10 +23,12 @@ func TestSeedAndSnapshot(t *testing.T) {
 	noError(t, err)
 	u, err := s.Users.Get("f@example.com").Do()
 	noError(t, err)
-	if u.Id != seeded.ID || u.SuspensionReason != "ABUSE" || !cmp.Equal(u.Phones, any([]any{map[string]any{"type": "work", "value": "1"}})) {
+	if u.Id != seeded.ID || u.SuspensionReason != "ABUSE" ||
+		!cmp.Equal(u.Phones, any([]any{map[string]any{"type": "work", "value": "1"}})) {
 		t.Errorf("user over the API = %+v", u)
 	}
-	_, err = tenant.UpdateUser(seeded.ID, map[string]any{"suspended": false, "name": map[string]string{"givenName": "Fore"}})
+	_, err = tenant.UpdateUser(seeded.ID, map[string]any{"suspended": false,
+		"name": map[string]string{"givenName": "Fore"}})
 	noError(t, err)
 	noError(t, tenant.SetAdmin(seeded.ID, true))
 	got, ok := tenant.User("foreign@example.com")
@@ -34,7 +36,8 @@ func TestSeedAndSnapshot(t *testing.T) {
 		!cmp.Equal(got.Aliases, []string{"f@example.com"}) || !cmp.Equal(got.ExternalIDs, seeded.ExternalIDs) {
 		t.Errorf("snapshot = %+v", got)
 	}
-	if users := tenant.Users(); len(users) != 2 || users[1].ID != seeded.ID || users[0].PrimaryEmail != "admin@example.com" {
+	if users := tenant.Users(); len(users) != 2 || users[1].ID != seeded.ID ||
+		users[0].PrimaryEmail != "admin@example.com" {
 		t.Errorf("users = %v", users)
 	}
 
@@ -79,7 +82,8 @@ func TestSeedErrors(t *testing.T) {
 	_, noGroup := tenant.UpdateGroup("x", nil)
 	_, noMember := tenant.AddMember("x", googleworkspace.Member{Email: "x"})
 	for _, err := range []error{
-		noDomain, noUser, noGroup, noMember, tenant.SetAdmin("x", true), tenant.DeleteUser("x"), tenant.DeleteGroup("x"), tenant.RemoveMember("x", "y"),
+		noDomain, noUser, noGroup, noMember, tenant.SetAdmin("x", true), tenant.DeleteUser("x"), tenant.DeleteGroup("x"),
+		tenant.RemoveMember("x", "y"),
 	} {
 		if err == nil {
 			t.Error("no error")

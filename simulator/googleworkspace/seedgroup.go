@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// AddGroup makes a group as an administrator would: visible at once, counted nowhere.
+// AddGroup creates a group as an administrator would. The group is visible at once, and the call is not counted.
 func (t *Tenant) AddGroup(g Group) (Group, error) {
 	doc := maps.Clone(g.Resource)
 	if doc == nil {
@@ -72,7 +72,7 @@ func (t *Tenant) DeleteGroup(key string) error {
 	return nil
 }
 
-// AddMember puts a member into a group as an administrator would.
+// AddMember adds a member to a group as an administrator would.
 func (t *Tenant) AddMember(groupKey string, m Member) (Member, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -89,7 +89,7 @@ func (t *Tenant) AddMember(groupKey string, m Member) (Member, error) {
 	return t.snapshotMember(rec), nil
 }
 
-// RemoveMember takes a member out of a group as an administrator would.
+// RemoveMember removes a member from a group as an administrator would.
 func (t *Tenant) RemoveMember(groupKey, memberKey string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -105,7 +105,7 @@ func (t *Tenant) RemoveMember(groupKey, memberKey string) error {
 	return nil
 }
 
-// Group returns the group with the id, address or alias, whatever the API shows of it by now.
+// Group returns the newest version of the group with the id, address or alias, even if the API does not show it yet.
 func (t *Tenant) Group(key string) (Group, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -130,7 +130,7 @@ func (t *Tenant) Groups() []Group {
 	return out
 }
 
-// Members returns the direct members of a group by address; none for a group that is not there.
+// Members returns the direct members of a group by address. A missing group has none.
 func (t *Tenant) Members(groupKey string) []Member {
 	t.mu.RLock()
 	defer t.mu.RUnlock()

@@ -13,7 +13,8 @@ import (
 func TestNewUserIsOutOfSight(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
-	_, s := open(t, googleworkspace.Config{Now: clock.Now, Consistency: googleworkspace.Consistency{Create: 5 * time.Second}})
+	_, s := open(t, googleworkspace.Config{Now: clock.Now,
+		Consistency: googleworkspace.Consistency{Create: 5 * time.Second}})
 	u := insertUser(t, s, "liz@example.com")
 	_, err := s.Users.Get(u.Id).Do()
 	wantError(t, err, 404, "notFound", "Resource Not Found: userKey")
@@ -37,7 +38,8 @@ func TestNewUserIsOutOfSight(t *testing.T) {
 func TestNewGroupIsOutOfSight(t *testing.T) {
 	t.Parallel()
 	clock := newClock()
-	_, s := open(t, googleworkspace.Config{Now: clock.Now, Consistency: googleworkspace.Consistency{Create: 5 * time.Second}})
+	_, s := open(t, googleworkspace.Config{Now: clock.Now,
+		Consistency: googleworkspace.Consistency{Create: 5 * time.Second}})
 	g := insertGroup(t, s, "team@example.com")
 	_, err := s.Members.Insert(g.Id, &admin.Member{Email: "admin@example.com"}).Do()
 	wantError(t, err, 404, "notFound", "Resource Not Found: groupKey")

@@ -14,52 +14,52 @@ import (
 	"rollcall/simulator/fault"
 )
 
-// Config describes a tenant. The zero value is a tenant with the domain example.com, no delays, no quota
-// and no faults.
+// Config describes a tenant. The zero value is a tenant with the domain example.com, without delays, quota and
+// faults.
 type Config struct {
-	// CustomerID is the tenant's customerId; "C0rollca1" when empty.
+	// CustomerID is the tenant's customerId. The default is "C0rollca1".
 	CustomerID string
-	// Domains are the customer's domains, the primary one first; example.com when empty.
+	// Domains are the customer's domains, with the primary one first. The default is example.com.
 	Domains []string
-	// UnverifiedDomains belong to the customer and cannot hold addresses yet.
+	// UnverifiedDomains belong to the customer but cannot have addresses yet.
 	UnverifiedDomains []string
-	// OtherDomains belong to other customers of Google: keys and new addresses there are answered 403.
+	// OtherDomains belong to other customers of Google. Keys and new addresses there return 403.
 	OtherDomains []string
-	// AdminEmail is the super administrator that exists from the start; admin@ the primary domain when empty.
+	// AdminEmail is the super administrator that exists from the start. The default is admin@ the primary domain.
 	AdminEmail string
 	// OrgUnits are the paths of organizational units that exist from the start, besides "/".
 	OrgUnits []string
-	// GroupNamespaces are the namespaces accepted in a group's externalIds; "system/external" when empty,
-	// any when it holds "*".
+	// GroupNamespaces are the namespaces accepted in a group's externalIds. The default is "system/external", and "*"
+	// accepts any.
 	GroupNamespaces []string
-	// Scopes are delegated to the service account; all scopes of the served methods when empty.
+	// Scopes are delegated to the service account. The default is all scopes of the served methods.
 	Scopes []string
 
-	// Key is the service account's key, of 2048 bits or more; one is made when it is first needed if nil.
-	// Tests with many tenants share one, because making it takes a while.
+	// Key is the service account's key, of 2048 bits or more. If nil, a key is created on first use. Tests with many
+	// tenants share one, because creating it takes a while.
 	Key *rsa.PrivateKey
 
-	// Now is the tenant's clock: creation times, delays and quotas. The default is time.Now.
+	// Now is the tenant's clock for creation times, delays and quotas. The default is time.Now.
 	Now func() time.Time
-	// AuthNow is the clock of the token endpoint and of access tokens. It is separate from Now because real
-	// clients sign with the time of day whatever the tenant's clock says. The default is time.Now.
+	// AuthNow is the clock of the token endpoint and of access tokens. It is separate from Now because real clients
+	// sign with the time of day, independently of the tenant's clock. The default is time.Now.
 	AuthNow func() time.Time
-	// Wait is how the Delay effect waits. The default sleeps until the request is given up.
+	// Wait implements the Delay effect. The default sleeps until the request is cancelled.
 	Wait func(context.Context, time.Duration)
-	// TokenLifetime is how long an access token lives; one hour when zero.
+	// TokenLifetime is the lifetime of an access token. The default is one hour.
 	TokenLifetime time.Duration
 
-	// Consistency delays what reads show. Off by default.
+	// Consistency delays what reads show. It is off by default.
 	Consistency Consistency
-	// Quota bounds the calls. Off by default.
+	// Quota bounds the calls. It is off by default.
 	Quota Quota
 	// Faults are injected from the start; see Tenant.Inject.
 	Faults []Fault
-	// Seed makes the faults with a probability, and the ids, repeatable.
+	// Seed makes ids and random faults repeatable.
 	Seed uint64
-	// OnRequest is called with the method id of each Directory API request before anything is done about it.
+	// OnRequest is called with the method id of each Directory API request before the request is processed.
 	OnRequest func(methodID string)
-	// CallLog is how many of the newest calls are kept in the log; 100,000 when zero.
+	// CallLog is the number of newest calls in the log. The default is 100,000.
 	CallLog int
 }
 
@@ -74,7 +74,7 @@ type Tenant struct {
 	nextID     uint64
 	domains    []*domainRec
 	users      map[string]*userRec
-	graves     []grave // deletions, oldest first
+	deletions  []deletion // deletions, oldest first
 	groups     map[string]*groupRec
 	addresses  map[string]owner               // every address in use, lower case
 	memberOf   map[string]map[string]struct{} // member id to group ids
@@ -93,14 +93,14 @@ type Tenant struct {
 	keyErr  error
 }
 
-// owner is who has an address.
+// owner is the user or group that has an address.
 type owner struct {
 	user  *userRec
 	group *groupRec
 }
 
-// New returns a tenant that holds its administrator and nothing else. It panics on addresses that make no
-// sense, which is a mistake in the caller's code.
+// New returns a tenant with its administrator only. It panics on invalid addresses, which are a mistake in the
+// caller's code.
 func New(cfg Config) *Tenant {
 	t := &Tenant{
 		cfg:       withDefaults(cfg),
@@ -128,7 +128,8 @@ func New(cfg Config) *Tenant {
 		t.domains = append(t.domains, &domainRec{name: strings.ToLower(name), created: now})
 	}
 	t.addOrgUnits(t.cfg.OrgUnits)
-	if _, err := t.AddUser(User{PrimaryEmail: t.cfg.AdminEmail, GivenName: "Ada", FamilyName: "Administrator", IsAdmin: true}); err != nil {
+	if _, err := t.AddUser(User{PrimaryEmail: t.cfg.AdminEmail, GivenName: "Ada", FamilyName: "Administrator",
+		IsAdmin: true}); err != nil {
 		panic(fmt.Sprintf("googleworkspace: administrator %s: %v", t.cfg.AdminEmail, err))
 	}
 	return t
@@ -177,12 +178,12 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
-// digest is the source of ids: they look random and repeat with the seed.
+// digest returns the bytes for an id. They look random but repeat with the seed.
 func (t *Tenant) digest(kind, name string) [32]byte {
 	return sha256.Sum256(fmt.Appendf(nil, "%s/%d/%s/%s", t.cfg.CustomerID, t.cfg.Seed, kind, name))
 }
 
-// newUserID returns 21 digits, as Google's user ids are.
+// newUserID returns 21 digits, as in Google's user ids.
 func (t *Tenant) newUserID() string {
 	t.nextID++
 	return t.numericID("user", fmt.Sprint(t.nextID))
@@ -193,7 +194,7 @@ func (t *Tenant) numericID(kind, name string) string {
 	return fmt.Sprintf("1%020d", binary.BigEndian.Uint64(sum[:8]))
 }
 
-// newGroupID returns 15 letters and digits beginning with 0, as Google's group ids are.
+// newGroupID returns 15 letters and digits beginning with 0, as in Google's group ids.
 func (t *Tenant) newGroupID() string {
 	t.nextID++
 	sum := t.digest("group", fmt.Sprint(t.nextID))

@@ -16,10 +16,11 @@ import (
 // The grant of RFC 7523, the token endpoint's only one.
 const jwtBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
-// googleTokenURL is accepted as an audience beside the endpoint's own address: some clients have it built in.
+// googleTokenURL is accepted as an audience besides the endpoint's own address, because some clients have it built
+// in.
 const googleTokenURL = "https://oauth2.googleapis.com/token"
 
-// oauthError is an error of the token endpoint, RFC 6749 section 5.2 in Google's words.
+// oauthError is an error of the token endpoint, RFC 6749 section 5.2, with Google's texts.
 type oauthError struct {
 	status            int
 	code, description string
@@ -68,10 +69,11 @@ func (t *Tenant) grant(r *http.Request) (map[string]any, *oauthError) {
 	token := t.auth.issue(grantedTo{
 		subject: strings.ToLower(claims.Subject), scopes: claims.scopes(), until: t.cfg.AuthNow().Add(t.cfg.TokenLifetime),
 	})
-	return map[string]any{"access_token": token, "expires_in": int(t.cfg.TokenLifetime / time.Second), "token_type": "Bearer"}, nil
+	return map[string]any{"access_token": token, "expires_in": int(t.cfg.TokenLifetime / time.Second),
+		"token_type": "Bearer"}, nil
 }
 
-// claims are those of a service account's assertion.
+// claims are the claims of a service account's assertion.
 type claims struct {
 	Issuer   string `json:"iss"`
 	Subject  string `json:"sub"`
@@ -84,7 +86,7 @@ type claims struct {
 
 func (c claims) scopes() []string { return strings.Fields(c.Scope) }
 
-// verify reads an assertion and checks who signed it, for whom and until when.
+// verify reads an assertion and checks its signature, issuer, audience and validity.
 func (t *Tenant) verify(assertion, host string) (claims, *oauthError) {
 	var (
 		c      claims
@@ -106,10 +108,11 @@ func (t *Tenant) verify(assertion, host string) (claims, *oauthError) {
 	if header.Algorithm != "RS256" || header.KeyID != "" && header.KeyID != t.account.keyID || !t.signed(parts) {
 		return c, grantError("Invalid JWT Signature.")
 	}
-	if u, err := url.Parse(c.Audience); c.Audience != googleTokenURL && (err != nil || u.Host != host || u.Path != "/token") {
+	if u, err := url.Parse(c.Audience); c.Audience != googleTokenURL &&
+		(err != nil || u.Host != host || u.Path != "/token") {
 		return c, grantError("Invalid JWT: The audience is not this token endpoint.")
 	}
-	// One hour is Google's limit; ten minutes allow for clocks that differ.
+	// One hour is Google's limit. Ten minutes allow for clock differences.
 	const slack = 10 * time.Minute
 	issued, expires, now := time.Unix(c.Issued, 0), time.Unix(c.Expires, 0), t.cfg.AuthNow()
 	if issued.After(now.Add(slack)) || expires.Before(now) || expires.Sub(issued) > time.Hour+slack {
@@ -134,7 +137,7 @@ func (t *Tenant) signed(parts []string) bool {
 	return rsa.VerifyPKCS1v15(&key.PublicKey, crypto.SHA256, sum[:], signature) == nil
 }
 
-// delegated checks the scopes and the person that the service account wants to act as.
+// delegated checks the scopes and the user that the service account wants to impersonate.
 func (t *Tenant) delegated(c claims) *oauthError {
 	asked := c.scopes()
 	if len(asked) == 0 {
@@ -150,8 +153,9 @@ func (t *Tenant) delegated(c claims) *oauthError {
 	}
 	for _, s := range asked {
 		if !slices.Contains(t.cfg.Scopes, s) {
-			return &oauthError{http.StatusUnauthorized, "unauthorized_client", "Client is unauthorized to retrieve access tokens " +
-				"using this method, or client not authorized for any of the scopes requested."}
+			return &oauthError{http.StatusUnauthorized, "unauthorized_client",
+				"Client is unauthorized to retrieve access tokens " +
+					"using this method, or client not authorized for any of the scopes requested."}
 		}
 	}
 	t.mu.RLock()

@@ -23,7 +23,7 @@ import (
 	"rollcall/simulator/googleworkspace/discoverytest"
 )
 
-// endpoint is a tenant whose token endpoint a test talks to by hand.
+// endpoint is a tenant with a token endpoint that a test calls directly.
 type endpoint struct {
 	tenant *googleworkspace.Tenant
 	url    string
@@ -57,7 +57,8 @@ func (e endpoint) assertion() assertion {
 	return assertion{
 		header: map[string]any{"alg": "RS256", "typ": "JWT"},
 		claims: map[string]any{
-			"iss": e.email, "sub": "admin@example.com", "aud": e.url + "/token", "iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
+			"iss": e.email, "sub": "admin@example.com", "aud": e.url + "/token", "iat": now.Unix(),
+			"exp":   now.Add(time.Hour).Unix(),
 			"scope": admin.AdminDirectoryUserScope + " " + admin.AdminDirectoryGroupScope,
 		},
 		key: sharedKey(),
@@ -117,12 +118,15 @@ func TestTokenIsGranted(t *testing.T) {
 
 func TestTokenIsRefused(t *testing.T) {
 	t.Parallel()
-	e := openEndpoint(t, googleworkspace.Config{Scopes: []string{admin.AdminDirectoryUserScope, admin.AdminDirectoryGroupScope}})
-	_, err := e.tenant.AddUser(googleworkspace.User{PrimaryEmail: "gone@example.com", GivenName: "G", FamilyName: "G", Suspended: true})
+	e := openEndpoint(t, googleworkspace.Config{Scopes: []string{admin.AdminDirectoryUserScope,
+		admin.AdminDirectoryGroupScope}})
+	_, err := e.tenant.AddUser(googleworkspace.User{PrimaryEmail: "gone@example.com", GivenName: "G", FamilyName: "G",
+		Suspended: true})
 	noError(t, err)
 	foreign, err := rsa.GenerateKey(rand.Reader, 2048)
 	noError(t, err)
-	const lived = "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim."
+	const lived = "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable " +
+		"timeframe. Check your iat and exp values in the JWT claim."
 	set := func(name string, value any) func(*assertion) { return func(a *assertion) { a.claims[name] = value } }
 	at := func(d time.Duration) int64 { return time.Now().Add(d).Unix() }
 	for name, tc := range map[string]struct {
@@ -130,20 +134,25 @@ func TestTokenIsRefused(t *testing.T) {
 		status            int
 		code, description string
 	}{
-		"other key":       {func(a *assertion) { a.key = foreign }, 400, "invalid_grant", "Invalid JWT Signature."},
-		"other key id":    {func(a *assertion) { a.header["kid"] = "x" }, 400, "invalid_grant", "Invalid JWT Signature."},
-		"no algorithm":    {func(a *assertion) { a.header["alg"] = "none" }, 400, "invalid_grant", "Invalid JWT Signature."},
-		"other issuer":    {set("iss", "x@y.iam.gserviceaccount.com"), 400, "invalid_grant", "Invalid grant: account not found"},
-		"other audience":  {set("aud", "http://elsewhere.example/token"), 400, "invalid_grant", "Invalid JWT: The audience is not this token endpoint."},
-		"expired":         {func(a *assertion) { a.claims["iat"], a.claims["exp"] = at(-2*time.Hour), at(-time.Hour) }, 400, "invalid_grant", lived},
-		"lives too long":  {set("exp", at(3*time.Hour)), 400, "invalid_grant", lived},
-		"not yet":         {func(a *assertion) { a.claims["iat"], a.claims["exp"] = at(time.Hour), at(2*time.Hour) }, 400, "invalid_grant", lived},
+		"other key":    {func(a *assertion) { a.key = foreign }, 400, "invalid_grant", "Invalid JWT Signature."},
+		"other key id": {func(a *assertion) { a.header["kid"] = "x" }, 400, "invalid_grant", "Invalid JWT Signature."},
+		"no algorithm": {func(a *assertion) { a.header["alg"] = "none" }, 400, "invalid_grant", "Invalid JWT Signature."},
+		"other issuer": {set("iss", "x@y.iam.gserviceaccount.com"), 400, "invalid_grant",
+			"Invalid grant: account not found"},
+		"other audience": {set("aud", "http://elsewhere.example/token"), 400, "invalid_grant",
+			"Invalid JWT: The audience is not this token endpoint."},
+		"expired": {func(a *assertion) { a.claims["iat"], a.claims["exp"] = at(-2*time.Hour), at(-time.Hour) },
+			400, "invalid_grant", lived},
+		"lives too long": {set("exp", at(3*time.Hour)), 400, "invalid_grant", lived},
+		"not yet": {func(a *assertion) { a.claims["iat"], a.claims["exp"] = at(time.Hour), at(2*time.Hour) }, 400,
+			"invalid_grant", lived},
 		"no such person":  {set("sub", "nobody@example.com"), 400, "invalid_grant", "Invalid email or User ID"},
 		"suspended":       {set("sub", "gone@example.com"), 400, "invalid_grant", "Invalid email or User ID"},
 		"no scope":        {set("scope", ""), 400, "invalid_scope", "Empty or missing scope not allowed."},
 		"no scope at all": {set("scope", "users"), 400, "invalid_scope", "users is not a valid audience string."},
 		"not delegated": {set("scope", admin.AdminDirectoryOrgunitScope), 401, "unauthorized_client",
-			"Client is unauthorized to retrieve access tokens using this method, or client not authorized for any of the scopes requested."},
+			"Client is unauthorized to retrieve access tokens using this method, " +
+				"or client not authorized for any of the scopes requested."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -158,7 +167,8 @@ func TestTokenIsRefused(t *testing.T) {
 	if status, body := e.post(t, "password", ""); status != 400 || body["error"] != "unsupported_grant_type" {
 		t.Errorf("other grant: %d %v", status, body)
 	}
-	if status, body := e.post(t, bearerGrant, "a.b"); status != 400 || body["error_description"] != "Invalid JWT: Failed to parse the assertion." {
+	if status, body := e.post(t, bearerGrant, "a.b"); status != 400 ||
+		body["error_description"] != "Invalid JWT: Failed to parse the assertion." {
 		t.Errorf("no token: %d %v", status, body)
 	}
 }
@@ -175,7 +185,8 @@ func TestAccessTokenIsChecked(t *testing.T) {
 	token := e.tenant.IssueToken()
 	noError(t, get(token))
 	wantError(t, get("ya29.unknown"), 401, "authError", "Invalid Credentials")
-	wantError(t, get(e.tenant.IssueToken(admin.AdminDirectoryGroupScope)), 403, "insufficientPermissions", "Request had insufficient authentication scopes.")
+	wantError(t, get(e.tenant.IssueToken(admin.AdminDirectoryGroupScope)), 403, "insufficientPermissions",
+		"Request had insufficient authentication scopes.")
 	noError(t, get(e.tenant.IssueToken(admin.AdminDirectoryUserReadonlyScope)))
 
 	clock.Advance(time.Hour)
@@ -191,12 +202,13 @@ func TestAccessTokenIsChecked(t *testing.T) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	noError(t, err)
-	if resp.StatusCode != 401 || !strings.Contains(string(body), `"reason":"required"`) || resp.Header.Get("WWW-Authenticate") == "" {
+	if resp.StatusCode != 401 || !strings.Contains(string(body), `"reason":"required"`) ||
+		resp.Header.Get("WWW-Authenticate") == "" {
 		t.Errorf("without a token: %d %s", resp.StatusCode, body)
 	}
 }
 
-// TestServiceAccountAlone: without a person behind it the token is granted, and good for nothing here.
+// TestServiceAccountAlone checks that a token without a user is granted but permits nothing here.
 func TestServiceAccountAlone(t *testing.T) {
 	t.Parallel()
 	e := openEndpoint(t, googleworkspace.Config{})
@@ -219,7 +231,8 @@ func TestTokenFaults(t *testing.T) {
 		{Method: googleworkspace.TokenMethod, Nth: 2, Effect: googleworkspace.Drop},
 	}})
 	token := e.assertion().sign(t)
-	if status, body := e.post(t, bearerGrant, token); status != 500 || body["error"] != "internal_failure" || body["error_description"] != "Backend Error" {
+	if status, body := e.post(t, bearerGrant, token); status != 500 || body["error"] != "internal_failure" ||
+		body["error_description"] != "Backend Error" {
 		t.Errorf("answer = %d %v", status, body)
 	}
 	resp, err := http.PostForm(e.url+"/token", url.Values{"grant_type": {bearerGrant}, "assertion": {token}})

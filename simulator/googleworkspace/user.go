@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// undeleteWindow is how long a deleted user can be brought back.
+// undeleteWindow is how long a deleted user can be restored.
 const undeleteWindow = 20 * 24 * time.Hour
 
 // maxAliases is the limit of aliases of a user or group.
 const maxAliases = 30
 
-// userRec is a user. Everything in it is guarded by Tenant.mu; what hangs off fields is never changed in
-// place, because rendered documents share it.
+// userRec is a user, guarded by Tenant.mu. Values in fields are never changed in place, because rendered documents
+// share them.
 type userRec struct {
 	record
 	id          string
@@ -36,20 +36,26 @@ func (u *userRec) name(part string) string {
 
 // userFields are the fields of the User resource.
 var userFields = fieldsOf{
-	"primaryEmail": text, "password": text, "hashFunction": text, "orgUnitPath": text, "recoveryEmail": text, "recoveryPhone": text,
-	"suspended": flag, "archived": flag, "changePasswordAtNextLogin": flag, "ipWhitelisted": flag,
+	"primaryEmail": text, "password": text, "hashFunction": text, "orgUnitPath": text, "recoveryEmail": text,
+	"recoveryPhone": text,
+	"suspended":     flag, "archived": flag, "changePasswordAtNextLogin": flag, "ipWhitelisted": flag,
 	"includeInGlobalAddressList": flag, "isGuestUser": flag,
 	"name": object, "customSchemas": object, "guestAccountInfo": whole, "gender": whole, "notes": whole,
-	"addresses": array, "emails": array, "externalIds": array, "ims": array, "keywords": array, "languages": array, "locations": array,
-	"organizations": array, "phones": array, "posixAccounts": array, "relations": array, "sshPublicKeys": array, "websites": array,
-	"agreedToTerms": readOnly, "aliases": readOnly, "archivalTime": readOnly, "creationTime": readOnly, "customerId": readOnly,
+	"addresses": array, "emails": array, "externalIds": array, "ims": array, "keywords": array, "languages": array,
+	"locations":     array,
+	"organizations": array, "phones": array, "posixAccounts": array, "relations": array, "sshPublicKeys": array,
+	"websites":      array,
+	"agreedToTerms": readOnly, "aliases": readOnly, "archivalTime": readOnly, "creationTime": readOnly,
+	"customerId":   readOnly,
 	"deletionTime": readOnly, "etag": readOnly, "id": readOnly, "isAdmin": readOnly, "isDelegatedAdmin": readOnly,
-	"isEnforcedIn2Sv": readOnly, "isEnrolledIn2Sv": readOnly, "isMailboxSetup": readOnly, "kind": readOnly, "lastLoginTime": readOnly,
-	"nonEditableAliases": readOnly, "suspensionReason": readOnly, "suspensionTime": readOnly, "thumbnailPhotoEtag": readOnly,
-	"thumbnailPhotoUrl": readOnly,
+	"isEnforcedIn2Sv": readOnly, "isEnrolledIn2Sv": readOnly, "isMailboxSetup": readOnly, "kind": readOnly,
+	"lastLoginTime":      readOnly,
+	"nonEditableAliases": readOnly, "suspensionReason": readOnly, "suspensionTime": readOnly,
+	"thumbnailPhotoEtag": readOnly,
+	"thumbnailPhotoUrl":  readOnly,
 }
 
-// publishUser renders a user after a change and drops the orders it may have moved in.
+// publishUser renders a user after a change and drops the orders in which its place may have changed.
 func (t *Tenant) publishUser(u *userRec, now time.Time) {
 	doc := maps.Clone(u.fields)
 	given, family := u.name("givenName"), u.name("familyName")
@@ -67,7 +73,7 @@ func (t *Tenant) publishUser(u *userRec, now time.Time) {
 	doc["primaryEmail"] = u.email
 	doc["customerId"] = t.cfg.CustomerID
 	doc["creationTime"] = timestamp(u.created)
-	doc["lastLoginTime"] = timestamp(time.Unix(0, 0)) // nobody signs in here; so does Google show "never"
+	doc["lastLoginTime"] = timestamp(time.Unix(0, 0)) // Google shows "never" like this
 	doc["isAdmin"] = u.admin
 	doc["isDelegatedAdmin"] = false
 	doc["agreedToTerms"] = u.admin
@@ -92,7 +98,7 @@ func (t *Tenant) publishUser(u *userRec, now time.Time) {
 	clear(t.userOrder)
 }
 
-// emails lists the addresses that were written and those that the account has, the primary one first.
+// emails lists the written addresses and those of the account, with the primary one first.
 func (t *Tenant) emails(u *userRec) []any {
 	list := []any{map[string]any{"address": u.email, "primary": true}}
 	own := append([]string{u.email}, u.aliases...)
@@ -133,7 +139,7 @@ func (t *Tenant) readUser(key string, now time.Time) (*userRec, *apiError) {
 	return u, nil
 }
 
-// writeUser finds a user for a write, and refuses while an earlier write settles.
+// writeUser finds a user for a write. It refuses while an earlier write is not settled.
 func (t *Tenant) writeUser(key string, now time.Time) (*userRec, *apiError) {
 	u, err := t.userByKey(key)
 	switch {

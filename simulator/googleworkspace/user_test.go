@@ -23,8 +23,10 @@ func TestUserInsertAndGet(t *testing.T) {
 	got, err := s.Users.Insert(u).Do()
 	noError(t, err)
 	if got.PrimaryEmail != "liz@example.com" || got.OrgUnitPath != "/corp/sales" || got.IsAdmin || got.Password != "" ||
-		got.Name.FullName != "Liz Smith" || got.Kind != "admin#directory#user" || got.Etag == "" || got.CustomerId != "C0rollca1" ||
-		got.CreationTime != "2026-03-02T08:00:00.000Z" || got.LastLoginTime != "1970-01-01T00:00:00.000Z" || len(got.Id) != 21 {
+		got.Name.FullName != "Liz Smith" || got.Kind != "admin#directory#user" || got.Etag == "" ||
+		got.CustomerId != "C0rollca1" ||
+		got.CreationTime != "2026-03-02T08:00:00.000Z" || got.LastLoginTime != "1970-01-01T00:00:00.000Z" ||
+		len(got.Id) != 21 {
 		t.Errorf("insert answered %+v", got)
 	}
 	organizations := []any{map[string]any{"title": "SWE", "primary": true, "customType": ""}}
@@ -47,7 +49,8 @@ func TestUserInsertAndGet(t *testing.T) {
 
 func TestUserInsertRefuses(t *testing.T) {
 	t.Parallel()
-	_, s := openWrong(t, googleworkspace.Config{OtherDomains: []string{"other.example"}, UnverifiedDomains: []string{"soon.example"}})
+	_, s := openWrong(t, googleworkspace.Config{OtherDomains: []string{"other.example"},
+		UnverifiedDomains: []string{"soon.example"}})
 	insertGroup(t, s, "team@example.com")
 	taken := insertUser(t, s, "taken@example.com")
 	_, err := s.Users.Aliases.Insert(taken.Id, &admin.Alias{Alias: "nick@example.com"}).Do()
@@ -57,27 +60,39 @@ func TestUserInsertRefuses(t *testing.T) {
 		code            int
 		reason, message string
 	}{
-		"no address":       {func(u *admin.User) { u.PrimaryEmail = "" }, 400, "invalid", "Invalid Input: primary_user_email"},
-		"bad address":      {func(u *admin.User) { u.PrimaryEmail = "a+b@example.com" }, 400, "invalid", "Invalid Input: primary_user_email"},
-		"no password":      {func(u *admin.User) { u.Password = "" }, 400, "invalid", "Invalid Password"},
-		"short password":   {func(u *admin.User) { u.Password = "1234567" }, 400, "invalid", "Invalid Password"},
-		"long password":    {func(u *admin.User) { u.Password = strings.Repeat("x", 101) }, 400, "invalid", "Invalid Password"},
-		"bad hash":         {func(u *admin.User) { u.HashFunction = "SHA-256" }, 400, "invalid", "Invalid Input: hash_function"},
-		"hash of no hash":  {func(u *admin.User) { u.HashFunction = "SHA-1" }, 400, "invalid", "Invalid Password"},
-		"no name":          {func(u *admin.User) { u.Name = nil }, 400, "invalid", "Invalid Given/Family Name: FamilyName"},
-		"no given name":    {func(u *admin.User) { u.Name.GivenName = "" }, 400, "invalid", "Invalid Given/Family Name: GivenName"},
-		"long family name": {func(u *admin.User) { u.Name.FamilyName = strings.Repeat("é", 61) }, 400, "invalid", "Invalid Given/Family Name: FamilyName"},
-		"no such unit":     {func(u *admin.User) { u.OrgUnitPath = "/none" }, 400, "invalid", "Invalid Input: INVALID_OU_ID"},
+		"no address": {func(u *admin.User) { u.PrimaryEmail = "" }, 400, "invalid",
+			"Invalid Input: primary_user_email"},
+		"bad address": {func(u *admin.User) { u.PrimaryEmail = "a+b@example.com" }, 400, "invalid",
+			"Invalid Input: primary_user_email"},
+		"no password":    {func(u *admin.User) { u.Password = "" }, 400, "invalid", "Invalid Password"},
+		"short password": {func(u *admin.User) { u.Password = "1234567" }, 400, "invalid", "Invalid Password"},
+		"long password": {func(u *admin.User) { u.Password = strings.Repeat("x", 101) }, 400, "invalid",
+			"Invalid Password"},
+		"bad hash": {func(u *admin.User) { u.HashFunction = "SHA-256" }, 400, "invalid",
+			"Invalid Input: hash_function"},
+		"hash of no hash": {func(u *admin.User) { u.HashFunction = "SHA-1" }, 400, "invalid", "Invalid Password"},
+		"no name":         {func(u *admin.User) { u.Name = nil }, 400, "invalid", "Invalid Given/Family Name: FamilyName"},
+		"no given name": {func(u *admin.User) { u.Name.GivenName = "" }, 400, "invalid",
+			"Invalid Given/Family Name: GivenName"},
+		"long family name": {func(u *admin.User) { u.Name.FamilyName = strings.Repeat("é", 61) }, 400, "invalid",
+			"Invalid Given/Family Name: FamilyName"},
+		"no such unit": {func(u *admin.User) { u.OrgUnitPath = "/none" }, 400, "invalid", "Invalid Input: INVALID_OU_ID"},
 		"custom type": {func(u *admin.User) { u.ExternalIds = []*admin.UserExternalId{{Type: "custom", Value: "1"}} },
 			400, "invalid", "Invalid Input: externalIds: customType"},
 		"phones above 1 KB": {func(u *admin.User) { u.Phones = []*admin.UserPhone{{Value: strings.Repeat("1", 1024)}} },
 			400, "invalid", "Invalid Input: phones"},
-		"no such domain":    {func(u *admin.User) { u.PrimaryEmail = "liz@nowhere.example" }, 404, "notFound", "Domain not found."},
-		"another's domain":  {func(u *admin.User) { u.PrimaryEmail = "liz@other.example" }, 403, "forbidden", "Not Authorized to access this resource/api"},
-		"unverified domain": {func(u *admin.User) { u.PrimaryEmail = "liz@soon.example" }, 403, "forbidden", "Not Authorized to access this resource/api"},
-		"a user's address":  {func(u *admin.User) { u.PrimaryEmail = "Taken@example.com" }, 409, "duplicate", "Entity already exists."},
-		"a user's alias":    {func(u *admin.User) { u.PrimaryEmail = "nick@example.com" }, 409, "duplicate", "Entity already exists."},
-		"a group's address": {func(u *admin.User) { u.PrimaryEmail = "team@example.com" }, 409, "duplicate", "Entity already exists."},
+		"no such domain": {func(u *admin.User) { u.PrimaryEmail = "liz@nowhere.example" }, 404, "notFound",
+			"Domain not found."},
+		"another's domain": {func(u *admin.User) { u.PrimaryEmail = "liz@other.example" }, 403, "forbidden",
+			"Not Authorized to access this resource/api"},
+		"unverified domain": {func(u *admin.User) { u.PrimaryEmail = "liz@soon.example" }, 403, "forbidden",
+			"Not Authorized to access this resource/api"},
+		"a user's address": {func(u *admin.User) { u.PrimaryEmail = "Taken@example.com" }, 409, "duplicate",
+			"Entity already exists."},
+		"a user's alias": {func(u *admin.User) { u.PrimaryEmail = "nick@example.com" }, 409, "duplicate",
+			"Entity already exists."},
+		"a group's address": {func(u *admin.User) { u.PrimaryEmail = "team@example.com" }, 409, "duplicate",
+			"Entity already exists."},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -142,7 +157,8 @@ func TestUserUpdate(t *testing.T) {
 		t.Error("etag moved without a change")
 	}
 	for _, u := range []*admin.User{
-		{CustomSchemas: map[string]googleapi.RawMessage{"hr": []byte(`{"cost":"7"}`)}}, {NullFields: []string{"CustomSchemas"}},
+		{CustomSchemas: map[string]googleapi.RawMessage{"hr": []byte(`{"cost":"7"}`)}},
+		{NullFields: []string{"CustomSchemas"}},
 	} {
 		same, err = s.Users.Update(cleared.Id, u).Do()
 		noError(t, err)
@@ -188,7 +204,8 @@ func TestUserRenameKeepsIDAndAlias(t *testing.T) {
 	insertMember(t, s, g.Id, "liz@example.com")
 	renamed, err := s.Users.Update(u.Id, &admin.User{PrimaryEmail: "Elizabeth@example.com"}).Do()
 	noError(t, err)
-	if renamed.Id != u.Id || renamed.PrimaryEmail != "elizabeth@example.com" || !cmp.Equal(renamed.Aliases, []string{"liz@example.com"}) {
+	if renamed.Id != u.Id || renamed.PrimaryEmail != "elizabeth@example.com" ||
+		!cmp.Equal(renamed.Aliases, []string{"liz@example.com"}) {
 		t.Errorf("renamed user = %s %s with aliases %v", renamed.Id, renamed.PrimaryEmail, renamed.Aliases)
 	}
 	byAlias, err := s.Users.Get("liz@example.com").Do()

@@ -31,12 +31,14 @@ var elementTypes = map[string][]string{
 	"locations":     {"custom", "default", "desk"},
 	"organizations": {"custom", "domain_only", "school", "unknown", "work"},
 	"relations": {"admin_assistant", "assistant", "brother", "child", "custom", "domestic_partner", "dotted_line_manager",
-		"exec_assistant", "father", "friend", "manager", "mother", "parent", "partner", "referred_by", "relative", "sister", "spouse"},
-	"phones": {"assistant", "callback", "car", "company_main", "custom", "grand_central", "home", "home_fax", "isdn", "main", "mobile",
+		"exec_assistant", "father", "friend", "manager", "mother", "parent", "partner", "referred_by", "relative",
+		"sister", "spouse"},
+	"phones": {"assistant", "callback", "car", "company_main", "custom", "grand_central", "home", "home_fax", "isdn",
+		"main", "mobile",
 		"other", "other_fax", "pager", "radio", "telex", "tty_tdd", "work", "work_fax", "work_mobile", "work_pager"},
 }
 
-// checkUser applies the rules that hold for insert and update alike.
+// checkUser applies the common rules of insert and update.
 func (t *Tenant) checkUser(body map[string]any) *apiError {
 	if err := checkName(body); err != nil {
 		return err
@@ -88,7 +90,7 @@ func checkName(body map[string]any) *apiError {
 	return nil
 }
 
-// checkPassword: 8 to 100 ASCII characters, or a hash in one of three forms.
+// checkPassword requires 8 to 100 ASCII characters, or a hash in one of three forms.
 func checkPassword(body map[string]any) *apiError {
 	hash := str(body, "hashFunction")
 	if hash != "" && hash != "MD5" && hash != "SHA-1" && hash != "crypt" {

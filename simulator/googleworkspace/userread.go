@@ -68,7 +68,7 @@ func (t *Tenant) usersList(c *call) (any, *apiError) {
 	return page("admin#directory#users", "users", docs, next), nil
 }
 
-// listScope reads customer and domain; it returns the domain to narrow to, or "".
+// listScope reads customer and domain. It returns the domain of the listing, or "".
 func (t *Tenant) listScope(c *call) (string, *apiError) {
 	customer, domain := c.param("customer"), strings.ToLower(c.param("domain"))
 	switch {
@@ -88,7 +88,7 @@ func (t *Tenant) listScope(c *call) (string, *apiError) {
 	return domain, nil
 }
 
-// listed says which users a listing shows.
+// listed returns the filter of a listing.
 func (t *Tenant) listed(c *call, domain string, match func(map[string]any) bool) func(*userRec) bool {
 	showDeleted := c.param("showDeleted") == "true"
 	return func(u *userRec) bool {
@@ -100,7 +100,7 @@ func (t *Tenant) listed(c *call, domain string, match func(map[string]any) bool)
 	}
 }
 
-// usersBy returns the order of all users, deleted ones too, building it when a write made it stale.
+// usersBy returns the order of all users, including deleted ones. It is rebuilt after a write made it stale.
 func (t *Tenant) usersBy(orderBy string) order[*userRec] {
 	if o, fresh := t.userOrder[orderBy]; fresh {
 		return o
@@ -114,8 +114,9 @@ func (t *Tenant) usersBy(orderBy string) order[*userRec] {
 	return o
 }
 
-// publicFields are what the domain_public view shows.
-var publicFields = mask{"kind": nil, "id": nil, "etag": nil, "primaryEmail": nil, "name": nil, "emails": nil, "thumbnailPhotoUrl": nil}
+// publicFields are the fields of the domain_public view.
+var publicFields = mask{"kind": nil, "id": nil, "etag": nil, "primaryEmail": nil, "name": nil, "emails": nil,
+	"thumbnailPhotoUrl": nil}
 
 // projection reads projection, customFieldMask and viewType.
 func projection(c *call) (func(*rendered) *rendered, *apiError) {
@@ -149,7 +150,8 @@ func projection(c *call) (func(*rendered) *rendered, *apiError) {
 	}, nil
 }
 
-// User returns the user with the id, primary address or alias, whatever the API shows of it by now.
+// User returns the newest version of the user with the id, primary address or alias, even if the API does not show it
+// yet.
 func (t *Tenant) User(key string) (User, bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -187,7 +189,8 @@ func snapshotUser(u *userRec) User {
 		Resource: u.newest().doc,
 	}
 	for _, e := range elements(u.fields, "externalIds") {
-		s.ExternalIDs = append(s.ExternalIDs, ExternalID{Type: str(e, "type"), CustomType: str(e, "customType"), Value: str(e, "value")})
+		s.ExternalIDs = append(s.ExternalIDs, ExternalID{Type: str(e, "type"), CustomType: str(e, "customType"),
+			Value: str(e, "value")})
 	}
 	return s
 }

@@ -17,18 +17,18 @@ func (t *Tenant) usersDelete(c *call) (any, *apiError) {
 	return nil, nil
 }
 
-// deleteUser takes a user's addresses and memberships away and keeps the rest for undelete.
+// deleteUser removes a user's addresses and memberships and keeps the rest for undelete.
 func (t *Tenant) deleteUser(u *userRec, now time.Time) {
 	for _, address := range append([]string{u.email}, u.aliases...) {
 		delete(t.addresses, address)
 	}
 	t.leaveAll(u.id, now)
 	u.deletedAt = now
-	t.graves = append(t.graves, grave{u, now})
+	t.deletions = append(t.deletions, deletion{u, now})
 	t.publishUser(u, now)
 }
 
-// usersUndelete takes the immutable id alone, as documented.
+// usersUndelete accepts only the immutable id, as documented.
 func (t *Tenant) usersUndelete(c *call) (any, *apiError) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -49,7 +49,8 @@ func (t *Tenant) usersUndelete(c *call) (any, *apiError) {
 	}
 	u.deletedAt = time.Time{}
 	t.addresses[u.email] = owner{user: u}
-	u.aliases = slices.DeleteFunc(slices.Clone(u.aliases), func(a string) bool { _, taken := t.addresses[a]; return taken })
+	u.aliases = slices.DeleteFunc(slices.Clone(u.aliases),
+		func(a string) bool { _, taken := t.addresses[a]; return taken })
 	for _, a := range u.aliases {
 		t.addresses[a] = owner{user: u}
 	}
@@ -58,17 +59,17 @@ func (t *Tenant) usersUndelete(c *call) (any, *apiError) {
 	return nil, nil
 }
 
-// grave is one deletion of a user. The user may have come back since, and even been deleted again.
-type grave struct {
+// deletion is one deletion of a user. The user may have been restored since, and even deleted again.
+type deletion struct {
 	user *userRec
 	at   time.Time
 }
 
-// purge forgets the users that were deleted more than twenty days ago.
+// purge removes the users that were deleted more than twenty days ago.
 func (t *Tenant) purge(now time.Time) {
-	for len(t.graves) > 0 && now.Sub(t.graves[0].at) > undeleteWindow {
-		g := t.graves[0]
-		t.graves = t.graves[1:]
+	for len(t.deletions) > 0 && now.Sub(t.deletions[0].at) > undeleteWindow {
+		g := t.deletions[0]
+		t.deletions = t.deletions[1:]
 		if g.user.deletedAt.Equal(g.at) {
 			delete(t.users, g.user.id)
 			clear(t.userOrder)

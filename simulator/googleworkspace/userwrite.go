@@ -16,8 +16,8 @@ func (t *Tenant) usersInsert(c *call) (any, *apiError) {
 	return u.newest(), nil
 }
 
-// createUser makes a user of a resource. Over the API a password is needed and new users are out of sight
-// for a while; an administrator's own are not.
+// createUser creates a user from a resource. Over the API a password is required and new users are invisible for a
+// while. Neither holds for an administrator's users.
 func (t *Tenant) createUser(resource map[string]any, now time.Time, api bool) (*userRec, *apiError) {
 	body, err := userFields.check("user", resource)
 	if err != nil {
@@ -54,7 +54,7 @@ func (t *Tenant) createUser(resource map[string]any, now time.Time, api bool) (*
 	return u, nil
 }
 
-// usersUpdate is PUT with patch semantics: what is absent stays, null clears, arrays are replaced.
+// usersUpdate is PUT with patch semantics. Absent fields stay, null clears a field, and arrays are replaced.
 func (t *Tenant) usersUpdate(c *call) (any, *apiError) { return t.changeUser(c, false) }
 
 // usersPatch is "unable to clear fields that contain repeated objects".
@@ -91,7 +91,7 @@ func (t *Tenant) updateUser(u *userRec, resource map[string]any, now time.Time, 
 	return nil
 }
 
-// renameUser gives a user another primary address; the old one stays as an alias.
+// renameUser gives a user another primary address. The old one stays as an alias.
 func (t *Tenant) renameUser(u *userRec, address string, now time.Time) *apiError {
 	email, err := t.newAddress(address, "primary_user_email")
 	if err != nil || email == u.email {
@@ -146,7 +146,7 @@ func (t *Tenant) setUserFields(u *userRec, body map[string]any, now time.Time, p
 	}
 }
 
-// merge lays a JSON merge patch over an object; the result shares nothing with old that could be written.
+// merge applies a JSON merge patch to an object. The result shares no mutable data with old.
 func merge(old, patch any) any {
 	p, ok := patch.(map[string]any)
 	if !ok {
@@ -180,7 +180,7 @@ func isEmpty(value any) bool {
 	return false
 }
 
-// normalize brings elements into the form in which Google returns them.
+// normalize converts elements to the form in which Google returns them.
 func normalize(name string, value any) any {
 	if name != "organizations" {
 		return value

@@ -1,16 +1,16 @@
-// Package discoverytest checks HTTP traffic of the Google Directory API against Google's own discovery
-// document, so that neither a client of ours nor a simulator drifts from the API that it was written for.
+// Package discoverytest checks HTTP traffic of the Google Directory API against Google's own discovery document, so
+// that neither our client nor a simulator drifts from the API.
 //
-// The document is the one inside the module google.golang.org/api, found with `go list` when a test runs:
-// nothing is copied, and an update of the module is checked against at once. What the document says in
-// prose only (a limit of maxResults, a field that is read-only) is read from the prose.
+// The document is part of the module google.golang.org/api, and `go list` finds it when a test runs. No copy exists,
+// so an update of the module takes effect at once. Rules that the document states in prose only (a limit of
+// maxResults, a read-only field) are read from the prose.
 //
-// A request is checked for a path and verb that exist; query parameters that are known, of the right type,
-// within limits and enums; a `fields` mask that names fields of the answer; a body whose fields are known,
-// of the right type, not read-only, and complete where the document's annotations demand it. An answer is
-// checked for fields that are known, types (64-bit integers are strings), formats, enums and kinds; an
-// error for Google's form. Anything wrong fails the test with one line that says what and where. Paths
-// outside the Directory API, such as a token endpoint, pass unchecked.
+// A request is checked for an existing path and verb, for known query parameters of the right type and within limits
+// and enums, and for a `fields` mask of existing fields. Its body must have known fields of the right type, no
+// read-only fields, and the fields that the document's annotations require. A response is checked for known fields,
+// types (64-bit integers are strings), formats, enums and kinds. An error is checked for Google's form. Any violation
+// fails the test with one line that names the rule and the place. Paths outside the Directory API, such as a token
+// endpoint, pass unchecked.
 package discoverytest
 
 import (

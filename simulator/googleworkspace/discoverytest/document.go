@@ -40,7 +40,7 @@ type method struct {
 	segments []string
 }
 
-// schema describes a value: a resource, a field or a parameter.
+// schema describes a value, which is a resource, a field or a parameter.
 type schema struct {
 	Ref                  string `json:"$ref"`
 	Type                 string
@@ -94,8 +94,8 @@ func (d *document) collect(resources map[string]*resource) {
 	}
 }
 
-// match returns the method of a request and the values of its path parameters; nil when there is none. A
-// literal path wins over one with parameters: users/watch over users/{userKey}.
+// match returns the method of a request and the values of its path parameters, or nil if there is none. A literal
+// path takes precedence over one with parameters, as users/watch does over users/{userKey}.
 func (d *document) match(r *http.Request) (*method, map[string]string) {
 	segments := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), "/"), "/")
 	var best *method

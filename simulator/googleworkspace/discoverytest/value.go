@@ -9,15 +9,17 @@ import (
 	"time"
 )
 
-// loose are the schemas of fields that the document calls "any" and describes elsewhere: element by element
-// of an array, or as one object. An entry that the document does not have is not checked.
+// loose are the schemas of fields that the document calls "any" and describes elsewhere, either for each element of
+// an array or for one object. An entry that the document does not have is not checked.
 var loose = map[string]struct {
 	schema string
 	array  bool
 }{
-	"User.addresses": {"UserAddress", true}, "User.emails": {"UserEmail", true}, "User.externalIds": {"UserExternalId", true},
-	"User.ims": {"UserIm", true}, "User.keywords": {"UserKeyword", true}, "User.languages": {"UserLanguage", true},
-	"User.locations": {"UserLocation", true}, "User.organizations": {"UserOrganization", true}, "User.phones": {"UserPhone", true},
+	"User.addresses": {"UserAddress", true}, "User.emails": {"UserEmail", true},
+	"User.externalIds": {"UserExternalId", true},
+	"User.ims":         {"UserIm", true}, "User.keywords": {"UserKeyword", true}, "User.languages": {"UserLanguage", true},
+	"User.locations": {"UserLocation", true}, "User.organizations": {"UserOrganization", true},
+	"User.phones":        {"UserPhone", true},
 	"User.posixAccounts": {"UserPosixAccount", true}, "User.relations": {"UserRelation", true},
 	"User.sshPublicKeys": {"UserSshPublicKey", true}, "User.websites": {"UserWebsite", true},
 	"User.gender": {"UserGender", false}, "User.notes": {"UserAbout", false},
@@ -34,8 +36,8 @@ func isElement(schema string) bool {
 	return false
 }
 
-// value checks one value against its schema. method is the id of the method whose request it is part of, and
-// empty in an answer.
+// value checks one value against its schema. method is the id of the method for a value in a request, and empty for
+// one in a response.
 func (s site) value(path string, want *schema, value any, method string) {
 	s.c.t.Helper()
 	name := want.Ref
