@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// jwt is a signed token that has been read and not been checked.
+// jwt is a signed token that has been parsed but not checked.
 type jwt struct {
 	header struct {
 		Alg    string `json:"alg"`
@@ -45,11 +45,12 @@ func parseJWT(token string) (*jwt, bool) {
 	claims, err2 := base64.RawURLEncoding.DecodeString(parts[1])
 	signature, err3 := base64.RawURLEncoding.DecodeString(parts[2])
 	j.signature = signature
-	ok := err1 == nil && err2 == nil && err3 == nil && json.Unmarshal(head, &j.header) == nil && json.Unmarshal(claims, &j.claims) == nil
+	ok := err1 == nil && err2 == nil && err3 == nil && json.Unmarshal(head, &j.header) == nil &&
+		json.Unmarshal(claims, &j.claims) == nil
 	return j, ok
 }
 
-// meantFor says whether the token's audience, a string or a list, holds one of the values.
+// meantFor reports whether the token's audience, a string or a list, has one of the values.
 func (j *jwt) meantFor(values ...string) bool {
 	var one string
 	var list []string
@@ -87,15 +88,16 @@ func (j *jwt) verify(key crypto.PublicKey) bool {
 	return false
 }
 
-// checkAssertion checks a client assertion: one that the app signed with a certificate, or a token of an issuer that is
-// trusted as a federated credential.
+// checkAssertion checks a client assertion. It is either signed with a certificate of the app, or a token of an
+// issuer that is trusted as a federated credential.
 func (t *Tenant) checkAssertion(assertion, authority string) *loginError {
 	j, ok := parseJWT(assertion)
 	if !ok {
 		return loginRefusal(http.StatusUnauthorized, "invalid_client", 50027, "JWT token is invalid or malformed.")
 	}
 	if !j.current(t.cfg.AuthNow()) {
-		return loginRefusal(http.StatusUnauthorized, "invalid_client", 700024, "Client assertion is not within its valid time range.")
+		return loginRefusal(http.StatusUnauthorized, "invalid_client", 700024,
+			"Client assertion is not within its valid time range.")
 	}
 	if j.claims.Issuer != t.cfg.App.ClientID {
 		return t.checkFederated(j)
@@ -103,13 +105,18 @@ func (t *Tenant) checkAssertion(assertion, authority string) *loginError {
 	cert := j.certificate(t.cfg.App.Certificates)
 	switch {
 	case cert == nil:
-		return loginRefusal(http.StatusUnauthorized, "invalid_client", 700027, "The certificate with identifier used to sign the client assertion is not registered on application. [Reason - The key was not found.]")
+		return loginRefusal(http.StatusUnauthorized, "invalid_client", 700027,
+			"The certificate with identifier used to sign the client assertion is not registered on application. [Reason - "+
+				"The key was not found.]")
 	case j.claims.Subject != t.cfg.App.ClientID:
-		return loginRefusal(http.StatusUnauthorized, "invalid_client", 700021, "Client assertion application identifier doesn't match 'client_id' parameter.")
+		return loginRefusal(http.StatusUnauthorized, "invalid_client", 700021,
+			"Client assertion application identifier doesn't match 'client_id' parameter.")
 	case !j.meantFor(authority+"/oauth2/v2.0/token", authority+"/v2.0", authority):
-		return loginRefusal(http.StatusUnauthorized, "invalid_client", 700023, "Client assertion audience claim does not match Realm issuer.")
+		return loginRefusal(http.StatusUnauthorized, "invalid_client", 700023,
+			"Client assertion audience claim does not match Realm issuer.")
 	case !j.verify(cert.PublicKey):
-		return loginRefusal(http.StatusUnauthorized, "invalid_client", 700027, "Client assertion failed signature validation.")
+		return loginRefusal(http.StatusUnauthorized, "invalid_client", 700027,
+			"Client assertion failed signature validation.")
 	}
 	return nil
 }
@@ -125,8 +132,8 @@ func (j *jwt) certificate(registered []*x509.Certificate) *x509.Certificate {
 	return nil
 }
 
-// sameThumbprint compares in both alphabets of base64: RFC 7515 wants the one for URLs, and MSAL for Go writes the
-// other.
+// sameThumbprint compares in both alphabets of base64. RFC 7515 requires the URL alphabet, but MSAL for Go writes the
+// other one.
 func sameThumbprint(text string, sum []byte) bool {
 	text = strings.TrimRight(text, "=")
 	return text == base64.RawURLEncoding.EncodeToString(sum) || text == base64.RawStdEncoding.EncodeToString(sum)
@@ -146,10 +153,12 @@ func (t *Tenant) checkFederated(j *jwt) *loginError {
 		case !j.meantFor(audience):
 			number, what = 700212, "audience"
 		case f.Key != nil && !j.verify(f.Key):
-			return loginRefusal(http.StatusUnauthorized, "invalid_client", 700027, "Client assertion failed signature validation.")
+			return loginRefusal(http.StatusUnauthorized, "invalid_client", 700027,
+				"Client assertion failed signature validation.")
 		default:
 			return nil
 		}
 	}
-	return loginRefusal(http.StatusUnauthorized, "invalid_client", number, "No matching federated identity record found for presented assertion %s.", what)
+	return loginRefusal(http.StatusUnauthorized, "invalid_client", number,
+		"No matching federated identity record found for presented assertion %s.", what)
 }

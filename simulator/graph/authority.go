@@ -16,17 +16,17 @@ import (
 	"time"
 )
 
-// Authority is a certificate authority of its own with one server certificate. MSAL takes no authority without TLS, so
-// a server of a tenant uses it and gives the CA to the client.
+// Authority is a private certificate authority with one server certificate. MSAL requires TLS, so a tenant's server
+// uses the certificate and the client gets the CA.
 type Authority struct {
-	// CA is the authority's certificate in PEM, for ca_file, NODE_EXTRA_CA_CERTS and the like.
+	// CA is the authority's certificate in PEM, for ca_file, NODE_EXTRA_CA_CERTS and similar settings.
 	CA []byte
-	// Certificate is the server's, with its key.
+	// Certificate is the server's certificate with its key.
 	Certificate tls.Certificate
 }
 
-// NewAuthority makes an authority with a server certificate that is good for the hosts, names or addresses; without
-// any for localhost and the loopback addresses.
+// NewAuthority makes an authority with a server certificate for the hosts, which are names or addresses. Without
+// hosts the certificate is for localhost and the loopback addresses.
 func NewAuthority(hosts ...string) (*Authority, error) {
 	if len(hosts) == 0 {
 		hosts = []string{"localhost", "127.0.0.1", "::1"}
@@ -71,12 +71,12 @@ func NewAuthority(hosts ...string) (*Authority, error) {
 	}, nil
 }
 
-// TLSConfig returns what a server needs.
+// TLSConfig returns the configuration of a server.
 func (a *Authority) TLSConfig() *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{a.Certificate}, MinVersion: tls.VersionTLS12}
 }
 
-// Pool returns what a client needs.
+// Pool returns the trusted certificates of a client.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(a.CA)

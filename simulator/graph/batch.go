@@ -30,8 +30,8 @@ type outcome struct {
 	Body    json.RawMessage   `json:"body,omitempty"`
 }
 
-// batch carries out up to twenty requests. What does not depend on something else happens in any order and is answered
-// in another one: the documentation promises neither.
+// batch carries out up to twenty requests. Independent requests run in any order, and the responses come in another
+// order, because the documentation promises neither.
 func (t *Tenant) batch(c *call) (*answer, *apiError) {
 	steps, err := readSteps(c.raw)
 	if err != nil {
@@ -61,14 +61,15 @@ func (t *Tenant) batch(c *call) (*answer, *apiError) {
 	return newAnswer(http.StatusOK, marshal(map[string]any{"responses": list})), nil
 }
 
-// key is the id as it is compared: without regard to case.
+// key returns the id in the form for comparison, which ignores case.
 func (s *step) key() string { return strings.ToLower(s.ID) }
 
 func (s *step) ready(outcomes map[string]outcome) bool {
-	return !slices.ContainsFunc(s.DependsOn, func(id string) bool { _, done := outcomes[strings.ToLower(id)]; return !done })
+	return !slices.ContainsFunc(s.DependsOn,
+		func(id string) bool { _, done := outcomes[strings.ToLower(id)]; return !done })
 }
 
-// readSteps reads a batch and refuses it as a whole when it is not one.
+// readSteps reads a batch, and refuses a malformed one as a whole.
 func readSteps(raw []byte) ([]step, *apiError) {
 	var body struct {
 		Requests []step `json:"requests"`
@@ -110,10 +111,11 @@ func header(values map[string]string) http.Header {
 	return h
 }
 
-// step carries out one request of a batch, unless what it depends on has failed.
+// step carries out one request of a batch, unless a request that it depends on has failed.
 func (t *Tenant) step(c *call, s *step, outcomes map[string]outcome) outcome {
 	item := &call{
-		ctx: c.ctx, method: strings.ToUpper(s.Method), header: header(s.Headers), raw: s.Body, base: c.base, token: c.token, ids: c.ids,
+		ctx: c.ctx, method: strings.ToUpper(s.Method), header: header(s.Headers), raw: s.Body, base: c.base,
+		token: c.token, ids: c.ids,
 		now: t.cfg.Now(), item: true,
 	}
 	path, rawQuery, _ := strings.Cut(s.URL, "?")
@@ -121,8 +123,10 @@ func (t *Tenant) step(c *call, s *step, outcomes map[string]outcome) outcome {
 	var a *answer
 	query, err := url.ParseQuery(rawQuery)
 	switch {
-	case slices.ContainsFunc(s.DependsOn, func(id string) bool { return outcomes[strings.ToLower(id)].Status >= http.StatusBadRequest }):
-		a = refuse(item, refusal(http.StatusFailedDependency, "FailedDependency", "A request that this one depends on has failed."))
+	case slices.ContainsFunc(s.DependsOn,
+		func(id string) bool { return outcomes[strings.ToLower(id)].Status >= http.StatusBadRequest }):
+		a = refuse(item, refusal(http.StatusFailedDependency, "FailedDependency",
+			"A request that this one depends on has failed."))
 	case err != nil || strings.Contains(path, "://") || strings.EqualFold(item.path, "$batch"):
 		a = refuse(item, malformed("Invalid batch request URL '%s'.", s.URL))
 	default:
@@ -143,7 +147,7 @@ func newOutcome(id string, a *answer) outcome {
 	return o
 }
 
-// spell returns a header's name as Graph writes it within a batch.
+// spell returns a header's name in Graph's spelling within a batch.
 func spell(name string) string {
 	switch {
 	case strings.HasPrefix(name, "X-Ms-"):

@@ -51,7 +51,8 @@ func TestBatch(t *testing.T) {
 		step("d", "GET", "/users/nobody@example.com", nil),
 		step("e", "POST", "/users", newUser("liz")),
 	)
-	if diff := cmp.Diff(map[string]int{"a": 201, "b": 204, "c": 200, "d": 404, "e": 400}, statuses(responses)); diff != "" {
+	if diff := cmp.Diff(map[string]int{"a": 201, "b": 204, "c": 200, "d": 404, "e": 400},
+		statuses(responses)); diff != "" {
 		t.Errorf("statuses (-want +got):\n%s", diff)
 	}
 	if body := responses["a"]["body"].(object); body["userPrincipalName"] != "adele@example.com" {
@@ -86,7 +87,7 @@ func TestBatchAnswersInAnyOrder(t *testing.T) {
 		got += item.(object)["id"].(string) + " "
 	}
 	if got == sent {
-		t.Error("the responses come in the order of the requests, which nobody may rely on")
+		t.Error("the responses come in the order of the requests, which the documentation does not promise")
 	}
 }
 
@@ -104,7 +105,8 @@ func TestBatchDependencies(t *testing.T) {
 		after(step("4", "DELETE", "/users/"+liz, nil), "3"),
 		after(step("5", "GET", "/users", nil), "4"),
 	)
-	if diff := cmp.Diff(map[string]int{"1": 201, "2": 204, "3": 404, "4": 424, "5": 424}, statuses(responses)); diff != "" {
+	if diff := cmp.Diff(map[string]int{"1": 201, "2": 204, "3": 404, "4": 424, "5": 424},
+		statuses(responses)); diff != "" {
 		t.Errorf("statuses (-want +got):\n%s", diff)
 	}
 	if got := tenant.Members("x"); !cmp.Equal(got, []string{liz}) {
@@ -144,7 +146,8 @@ func TestWrongBatches(t *testing.T) {
 		}
 	}
 	responses := c.batch(
-		step("1", "GET", "/v1.0/users", nil), step("2", "GET", c.server.URL+"/v1.0/users", nil), step("3", "POST", "/$batch", object{}), get("4"),
+		step("1", "GET", "/v1.0/users", nil), step("2", "GET", c.server.URL+"/v1.0/users", nil),
+		step("3", "POST", "/$batch", object{}), get("4"),
 	)
 	if diff := cmp.Diff(map[string]int{"1": 400, "2": 400, "3": 400, "4": 200}, statuses(responses)); diff != "" {
 		t.Errorf("statuses (-want +got):\n%s", diff)

@@ -26,7 +26,8 @@ func readRaw(r *http.Request) ([]byte, *apiError) {
 		}
 		body = z
 	default:
-		return nil, refusal(http.StatusUnsupportedMediaType, "UnsupportedMediaType", "Unsupported content encoding '%s'.", encoding)
+		return nil, refusal(http.StatusUnsupportedMediaType, "UnsupportedMediaType", "Unsupported content encoding '%s'.",
+			encoding)
 	}
 	raw, err := io.ReadAll(io.LimitReader(body, maxBody+1))
 	switch {
@@ -38,8 +39,8 @@ func readRaw(r *http.Request) ([]byte, *apiError) {
 	return raw, nil
 }
 
-// decode reads the JSON object in the body of a call. An empty body is an object without properties where that is
-// allowed.
+// decode reads the JSON object in the body of a call. If mayBeEmpty is set, an empty body is an object without
+// properties.
 func (c *call) decode(mayBeEmpty bool) *apiError {
 	if len(bytes.TrimSpace(c.raw)) == 0 {
 		if !mayBeEmpty {
@@ -53,7 +54,8 @@ func (c *call) decode(mayBeEmpty bool) *apiError {
 	dec := json.NewDecoder(bytes.NewReader(c.raw))
 	dec.UseNumber()
 	if err := dec.Decode(&c.body); err != nil || c.body == nil {
-		return malformed("Unable to read JSON request payload. Please ensure Content-Type header is set and payload is of valid JSON format.")
+		return malformed("Unable to read JSON request payload. Please ensure Content-Type header is set and payload is " +
+			"of valid JSON format.")
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// call is one Graph request on its way through: of its own, or an item of a batch.
+// call is one Graph request in progress, either an HTTP request or an item of a batch.
 type call struct {
 	ctx    context.Context
 	method string
@@ -31,7 +31,7 @@ type call struct {
 	body  map[string]any
 }
 
-// requestIDs are what names a request in headers and errors.
+// requestIDs are the ids of a request in headers and errors.
 type requestIDs struct{ request, client string }
 
 func (t *Tenant) newRequestIDs(h http.Header) requestIDs {
@@ -43,14 +43,14 @@ func (t *Tenant) newRequestIDs(h http.Header) requestIDs {
 	return requestIDs{request: id, client: client}
 }
 
-// advanced says whether the request asks for the capabilities of the separate query index.
+// advanced reports whether the request asks for the capabilities of the separate query index.
 func (c *call) advanced() bool { return c.eventual() && c.query.Get("$count") == "true" }
 
 func (c *call) eventual() bool {
 	return strings.EqualFold(c.header.Get("ConsistencyLevel"), "eventual")
 }
 
-// prefers says whether the Prefer header holds a preference.
+// prefers reports whether the Prefer header has a preference.
 func (c *call) prefers(preference string) bool {
 	for _, line := range c.header.Values("Prefer") {
 		for p := range strings.SplitSeq(line, ",") {
@@ -62,10 +62,10 @@ func (c *call) prefers(preference string) bool {
 	return false
 }
 
-// granted says whether the app has one of the permissions.
+// granted reports whether the app has one of the permissions.
 func (c *call) granted(anyOf ...string) bool { return c.token.hasAny(anyOf) }
 
-// answer is the answer to a call.
+// answer is the response to a call.
 type answer struct {
 	status int
 	header http.Header
@@ -85,7 +85,7 @@ func newAnswer(status int, body []byte) *answer {
 
 func noContent() *answer { return newAnswer(http.StatusNoContent, nil) }
 
-// marshal encodes what is not on the hot path.
+// marshal encodes values that are not on the hot path.
 func marshal(v any) []byte {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -96,7 +96,7 @@ func marshal(v any) []byte {
 	return bytes.TrimRight(b.Bytes(), "\n")
 }
 
-// refuse makes the answer of an error.
+// refuse makes the response for an error.
 func refuse(c *call, e *apiError) *answer {
 	a := newAnswer(e.status, marshal(e.body(c.ids, c.now)))
 	a.header.Set("Content-Type", "application/json")

@@ -7,41 +7,42 @@ import (
 	"time"
 )
 
-// Call is one Graph request: of its own, or an item of a batch.
+// Call is one Graph request, either an HTTP request or an item of a batch.
 type Call struct {
 	Time   time.Time
 	Method string // "users.create"
 	Path   string // without /v1.0/
-	// Status is the answer's, also where the answer got lost; 0 where the connection was dropped first.
+	// Status is the status of the response, even if the response was lost. It is 0 if the connection was dropped
+	// before the call was carried out.
 	Status int
-	// Write says that the method changes something.
+	// Write reports that the method changes something.
 	Write bool
-	// Item says that the call came in a batch.
+	// Item reports that the call came in a batch.
 	Item bool
-	// Refused says that nothing was done: no valid token, quota spent, or a fault in the way.
+	// Refused reports that the call had no effect, because of an invalid token, a spent quota or a fault.
 	Refused bool
 }
 
-// Count is how many calls of one method there were.
+// Count is the number of calls of one method.
 type Count struct{ Granted, Refused int }
 
-// Calls is what was asked of Graph since the start or the last ResetCalls. Sign-ins are not among it.
+// Calls has the calls of Graph since the start or the last ResetCalls, without sign-ins.
 type Calls struct {
-	// Requests counts HTTP requests: a batch is one.
+	// Requests counts HTTP requests. A batch counts as one.
 	Requests int
 	// BatchItems counts the requests within batches.
 	BatchItems int
-	// Log holds the newest calls in the order in which they ended. A batch comes after its items.
+	// Log has the newest calls in the order in which they ended. A batch comes after its items.
 	Log []Call
 	// ByMethod counts all calls by method, batches and their items.
 	ByMethod map[string]Count
-	// Reads and Writes count the granted calls, items of batches included and batches themselves left out.
+	// Reads and Writes count the granted calls, including the items of batches but not the batches.
 	Reads, Writes int
 	// Refused counts the refused calls.
 	Refused int
 }
 
-// Methods returns the methods of the log in order, refused calls left out.
+// Methods returns the methods of the log in order, without refused calls.
 func (c Calls) Methods() []string {
 	var ids []string
 	for _, call := range c.Log {

@@ -32,11 +32,12 @@ func (p *filterParser) clause() *filter {
 	}
 }
 
-// property resolves a name that may be filtered in this way.
+// property resolves the name of a property that may be filtered in this way.
 func (p *filterParser) property(name string, want rule) *property {
 	prop := p.kind.property(name)
 	if prop == nil {
-		p.fail(malformed("Invalid filter clause: Could not find a property named '%s' on type 'microsoft.graph.%s'.", name, p.kind.name))
+		p.fail(malformed("Invalid filter clause: Could not find a property named '%s' on type 'microsoft.graph.%s'.",
+			name, p.kind.name))
 		return nil
 	}
 	if !prop.is(want) {
@@ -47,7 +48,8 @@ func (p *filterParser) property(name string, want rule) *property {
 }
 
 func (p *filterParser) unfilterable(name string) *filter {
-	return p.fail(unsupported("Unsupported or invalid query filter clause specified for property '%s' of resource '%s'.", name, p.kind.title))
+	return p.fail(unsupported("Unsupported or invalid query filter clause specified for property '%s' of resource "+
+		"'%s'.", name, p.kind.title))
 }
 
 func (p *filterParser) equality(prop *property, negated bool) *filter {
@@ -94,7 +96,7 @@ func (p *filterParser) in(prop *property) *filter {
 	return all
 }
 
-// lambda reads what follows collection/any: (x:x eq 'value').
+// lambda reads the rest of collection/any: (x:x eq 'value').
 func (p *filterParser) lambda(collection string) *filter {
 	p.expect("(")
 	variable := strings.TrimSuffix(p.next(), ":")
@@ -150,7 +152,7 @@ func fits(prop *property, value any) bool {
 	return prop.typ == text && isText || prop.typ == boolean && isFlag
 }
 
-// equal compares as the directory does: without regard to case, except for immutable ids.
+// equal compares as the directory does. It ignores case, except in immutable ids.
 func equal(prop *property, have, want any) bool {
 	a, text := have.(string)
 	b, _ := want.(string)
@@ -189,7 +191,7 @@ func scanFilter(s string) ([]string, bool) {
 	return tokens, len(tokens) > 0
 }
 
-// quotedLength returns how long the quoted string at the beginning is; 0 when it has no end.
+// quotedLength returns the length of the quoted string at the beginning, or 0 for an unterminated one.
 func quotedLength(s string) int {
 	for i := 1; i < len(s); i++ {
 		if s[i] != '\'' {

@@ -7,92 +7,92 @@ import (
 	"time"
 )
 
-// Config describes a tenant. The zero value is a tenant with the domain example.com, an app that may do everything
-// the simulator serves, no delays, no quota and no faults.
+// Config describes a tenant. The zero value is a tenant with the domain example.com and an app with permission for
+// everything that the simulator serves. It has no delays, quota or faults.
 type Config struct {
-	// TenantID is the tenant's id; made from Seed when empty.
+	// TenantID is the tenant's id. The default is derived from Seed.
 	TenantID string
-	// DisplayName of the organization; "Example" when empty.
+	// DisplayName is the name of the organization. The default is "Example".
 	DisplayName string
-	// Domains are the verified domains, the default one first; example.com when empty.
+	// Domains are the verified domains, with the default one first. The default is example.com.
 	Domains []string
-	// FederatedDomains are those of Domains with users that sign in elsewhere. A new user there needs an
-	// onPremisesImmutableId.
+	// FederatedDomains are the Domains with a federated sign-in. A new user there needs an onPremisesImmutableId.
 	FederatedDomains []string
-	// UnverifiedDomains have been added and not been proved.
+	// UnverifiedDomains have been added but not verified.
 	UnverifiedDomains []string
 
 	// App is the app registration that signs in.
 	App App
-	// TokenLifetime is how long an access token lives; one hour when zero.
+	// TokenLifetime is the lifetime of an access token. The default is one hour.
 	TokenLifetime time.Duration
 
-	// HardDeleteGroups deletes security groups for good at once, as older pages of the documentation have it.
+	// HardDeleteGroups deletes security groups permanently at once, as older pages of the documentation describe.
 	// Microsoft 365 groups always go to deleted items.
 	HardDeleteGroups bool
-	// Retention is how long deleted items stay; 30 days when zero.
+	// Retention is how long deleted items stay. The default is 30 days.
 	Retention time.Duration
-	// DeltaLifetime is how long a state token of delta lives; 7 days when zero.
+	// DeltaLifetime is the lifetime of a state token of delta. The default is 7 days.
 	DeltaLifetime time.Duration
-	// DeltaPage is how many objects a page of delta holds; 200 when zero.
+	// DeltaPage is the number of objects in a page of delta. The default is 200.
 	DeltaPage int
-	// DeltaMembers is how many members a page of delta holds; 1,000 when zero. Larger groups spread over pages.
+	// DeltaMembers is the number of members in a page of delta. The default is 1,000. Larger groups are spread over
+	// pages.
 	DeltaMembers int
 
-	// Now is the tenant's clock: creation times, delays, quotas, state tokens. The default is time.Now.
+	// Now is the tenant's clock for creation times, delays, quotas and state tokens. The default is time.Now.
 	Now func() time.Time
 	// AuthNow is the clock of the token endpoint and of access tokens. It is separate from Now because real clients
-	// sign with the time of day whatever the tenant's clock says. The default is time.Now.
+	// sign with the time of day, independently of the tenant's clock. The default is time.Now.
 	AuthNow func() time.Time
-	// Wait is how the Delay effect waits. The default sleeps until the request is given up.
+	// Wait implements the Delay effect. The default sleeps until the request is cancelled.
 	Wait func(context.Context, time.Duration)
 
-	// Consistency delays what reads show. Off by default.
+	// Consistency delays what reads show. It is off by default.
 	Consistency Consistency
-	// Quota bounds the calls. Off by default.
+	// Quota bounds the calls. It is off by default.
 	Quota Quota
 	// Faults are injected from the start; see Tenant.Inject.
 	Faults []Fault
-	// Seed makes ids, the order of batch answers and the faults with a probability repeatable.
+	// Seed makes ids, the order of batch responses and random faults repeatable.
 	Seed uint64
-	// OnRequest is called with the method of each Graph call, batch items included, before anything is done about it.
+	// OnRequest is called with the method of each Graph call, including batch items, before the call is processed.
 	OnRequest func(method string)
-	// CallLog is how many of the newest calls are kept in the log; 100,000 when zero.
+	// CallLog is the number of newest calls in the log. The default is 100,000.
 	CallLog int
 }
 
 // App is an app registration with its service principal in the tenant.
 type App struct {
-	// ClientID is the app's id; made from Config.Seed when empty.
+	// ClientID is the app's id. The default is derived from Config.Seed.
 	ClientID string
-	// Secret is the client secret; "simulated-secret" when empty.
+	// Secret is the client secret. The default is "simulated-secret".
 	Secret string
 	// Certificates may sign client assertions.
 	Certificates []*x509.Certificate
 	// Federated are the workload identities that may sign in as the app.
 	Federated []FederatedCredential
-	// Permissions are the application permissions that an administrator has consented to;
-	// DefaultPermissions when nil.
+	// Permissions are the application permissions that an administrator has consented to. The default is
+	// DefaultPermissions.
 	Permissions []string
-	// Administrator says that the app holds an administrator's role as well, so that it may change administrators.
+	// Administrator reports that the app also has an administrator's role, so that it may change administrators.
 	Administrator bool
 }
 
 // FederatedCredential trusts the tokens of another issuer, as workload identity federation does.
 type FederatedCredential struct {
 	Issuer, Subject string
-	// Audience is "api://AzureADTokenExchange" when empty.
+	// Audience defaults to "api://AzureADTokenExchange".
 	Audience string
-	// Key checks the signature. Without one, any signature passes.
+	// Key checks the signature. Without a key, any signature passes.
 	Key crypto.PublicKey
 }
 
-// defaultPermissions are what a provisioner needs, and no more.
+// defaultPermissions are the permissions that a provisioner needs, and no more.
 var defaultPermissions = []string{
 	"User.ReadWrite.All", "Group.ReadWrite.All", "Directory.Read.All", "Domain.Read.All", "Organization.Read.All",
 }
 
-// DefaultPermissions returns the application permissions of an App that names none.
+// DefaultPermissions returns the application permissions of an App without Permissions.
 func DefaultPermissions() []string { return append([]string(nil), defaultPermissions...) }
 
 func withDefaults(cfg Config) Config {

@@ -10,7 +10,7 @@ import (
 
 const never = math.MaxInt64
 
-// remove moves an object to deleted items. A user leaves its groups, and its principal name gets the id in front, so
+// remove moves an object to deleted items. A user leaves its groups. The id is prepended to its principal name, so
 // that the name is free.
 func (t *Tenant) remove(o *object, now time.Time) {
 	fields := map[string]any{"deletedDateTime": now.UTC().Truncate(time.Second)}
@@ -39,7 +39,7 @@ func (t *Tenant) remove(o *object, now time.Time) {
 
 func plainID(o *object) string { return strings.ReplaceAll(o.id, "-", "") }
 
-// purgeItem deletes a deleted item for good.
+// purgeItem deletes a deleted item permanently.
 func (t *Tenant) purgeItem(o *object, now time.Time) {
 	t.unique.release(o, o.now.props, true)
 	delete(t.byID, o.id)
@@ -57,7 +57,7 @@ func (t *Tenant) scheduleNext() {
 	t.nextGone.Store(next)
 }
 
-// purge deletes what has been a deleted item for too long.
+// purge permanently deletes items after their retention.
 func (t *Tenant) purge(now time.Time) {
 	if now.UnixNano() < t.nextGone.Load() {
 		return
@@ -69,7 +69,7 @@ func (t *Tenant) purge(now time.Time) {
 	}
 }
 
-// deletedItem returns the deleted item that a call names, if the app may touch its kind.
+// deletedItem returns the deleted item that a call names, if the app may change its kind.
 func (t *Tenant) deletedItem(c *call, users, groups []string) (*object, *apiError) {
 	id := c.vars["item"].value
 	o := t.byID[strings.ToLower(id)]
@@ -95,7 +95,8 @@ func (t *Tenant) getDeleted(c *call) (*answer, *apiError) {
 }
 
 func (t *Tenant) deletePermanently(c *call) (*answer, *apiError) {
-	o, err := t.deletedItem(c, []string{"User.DeleteRestore.All", "User.ReadWrite.All", "Directory.ReadWrite.All"}, writeGroups)
+	o, err := t.deletedItem(c, []string{"User.DeleteRestore.All", "User.ReadWrite.All", "Directory.ReadWrite.All"},
+		writeGroups)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +104,7 @@ func (t *Tenant) deletePermanently(c *call) (*answer, *apiError) {
 	return noContent(), nil
 }
 
-// restore brings a deleted item back under its id, a user also to the groups that still exist.
+// restore restores a deleted item under its id. A user also returns to the groups that still exist.
 func (t *Tenant) restore(c *call) (*answer, *apiError) {
 	o, err := t.deletedItem(c, append([]string{"User.DeleteRestore.All"}, writeUsers...), writeGroups)
 	if err != nil {
@@ -135,7 +136,8 @@ func (t *Tenant) restore(c *call) (*answer, *apiError) {
 	return newAnswer(http.StatusOK, renderEntity(c, o.kind, "directoryObjects", props, nil, true)), nil
 }
 
-// restoredProps returns what an object is after its restoration, or which value another object has taken meanwhile.
+// restoredProps returns the properties of an object after its restoration, or the conflict with an object that has
+// taken one of its values meanwhile.
 func (t *Tenant) restoredProps(c *call, o *object) (map[string]any, *apiError) {
 	props := o.patched(map[string]any{"deletedDateTime": nil})
 	if o.kind == userKind {

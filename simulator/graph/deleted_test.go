@@ -28,7 +28,8 @@ func TestDeletedUserComesBack(t *testing.T) {
 	}
 	c.want(204, "DELETE", "groups/"+goes, nil)
 
-	list := "directory/deletedItems/microsoft.graph.user?$select=id,userPrincipalName,onPremisesImmutableId,deletedDateTime"
+	list := "directory/deletedItems/microsoft.graph.user" +
+		"?$select=id,userPrincipalName,onPremisesImmutableId,deletedDateTime"
 	for _, filter := range []string{"", "&$filter=onPremisesImmutableId eq 'QUJD'", "&$filter=id in ('" + id + "')"} {
 		r := c.want(200, "GET", list+filter, nil)
 		if !cmp.Equal(r.field("id"), []string{id}) || r.field("deletedDateTime")[0] == "" {
@@ -70,7 +71,8 @@ func TestRestoreMeetsConflicts(t *testing.T) {
 
 	path := "directory/deletedItems/" + id + "/restore"
 	c.refuse(400, "Request_BadRequest", "userPrincipalName already exists", "POST", path, nil)
-	c.refuse(400, "Request_BadRequest", "proxyAddresses already exists", "POST", path, object{"newUserPrincipalName": "liz2@example.com"})
+	c.refuse(400, "Request_BadRequest", "proxyAddresses already exists", "POST", path,
+		object{"newUserPrincipalName": "liz2@example.com"})
 	r := c.want(200, "POST", path, object{"newUserPrincipalName": "liz2@example.com", "autoReconcileProxyConflict": true})
 	if r.id() != id || r.Body["userPrincipalName"] != "liz2@example.com" {
 		t.Errorf("restored = %s", r.Raw)
@@ -105,7 +107,8 @@ func TestGroupsComeBackOrNot(t *testing.T) {
 	if r := c.want(200, "GET", "users/"+u+"/memberOf", nil); len(r.values()) != 0 {
 		t.Errorf("memberOf shows a deleted group: %s", r.Raw)
 	}
-	if r := c.want(200, "GET", "directory/deletedItems/microsoft.graph.group?$select=id", nil); !cmp.Equal(r.field("id"), []string{g}) {
+	if r := c.want(200, "GET", "directory/deletedItems/microsoft.graph.group?$select=id",
+		nil); !cmp.Equal(r.field("id"), []string{g}) {
 		t.Errorf("deletedItems = %s", r.Raw)
 	}
 	c.want(200, "POST", "directory/deletedItems/"+g+"/restore", nil)

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// deltaToken is a state of change tracking. In $skiptoken it is in the middle of a round, in $deltatoken between two.
+// deltaToken is a state of change tracking. In $skiptoken it is in the middle of a round, and in $deltatoken between
+// two rounds.
 type deltaToken struct {
 	Kind    string   `json:"k"`
 	Epoch   int      `json:"e"`
@@ -55,7 +56,7 @@ func (t *Tenant) delta(c *call, from *collection, k *kind) (*answer, *apiError) 
 	return newAnswer(http.StatusOK, body.end()), nil
 }
 
-// deltaEnd is how much of the log a client may see: with replication lag the newest entries stay hidden.
+// deltaEnd returns the end of the visible part of the log. With replication lag the newest entries stay hidden.
 func (t *Tenant) deltaEnd(from *collection, now time.Time) int {
 	lag := max(t.lag.Create, t.lag.Read)
 	if lag == 0 {
@@ -64,7 +65,7 @@ func (t *Tenant) deltaEnd(from *collection, now time.Time) int {
 	return sort.Search(len(from.log), func(i int) bool { return now.Before(from.log[i].at.Add(lag)) })
 }
 
-// deltaState reads where a request is in the tracking of changes.
+// deltaState reads the position of a request in the tracking of changes.
 func (t *Tenant) deltaState(c *call, from *collection, k *kind) (deltaToken, *apiError) {
 	token := c.query.Get("$deltatoken")
 	latest := token == "latest"
@@ -114,15 +115,15 @@ func (t *Tenant) deltaStart(c *call, from *collection, k *kind, latest bool) (de
 	return d, nil
 }
 
-// ExpireDelta makes the service forget all state tokens: their next use answers 410 with the code resyncRequired and a
-// Location to begin anew, as after maintenance or the migration of a tenant.
+// ExpireDelta invalidates all state tokens, as after maintenance or the migration of a tenant. Their next use returns
+// 410 with the code resyncRequired and a Location for starting over.
 func (t *Tenant) ExpireDelta() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.epoch++
 }
 
-// deltaSelection reads $select, where "members" of groups stands for the relationship.
+// deltaSelection reads $select. For groups "members" stands for the relationship.
 func deltaSelection(c *call, k *kind) (*selected, *apiError) {
 	s, err := selection(c, k)
 	if err != nil || s == nil {
@@ -134,13 +135,14 @@ func deltaSelection(c *call, k *kind) (*selected, *apiError) {
 	return s, s.within(k)
 }
 
-// tracks says whether a change shows to a client that selected some properties.
+// tracks reports whether a change shows to a client that selected some properties.
 func (d *deltaToken) tracks(ch change) bool {
 	switch ch.what {
 	case joined, left:
 		return d.Members
 	case updated:
-		return d.Select == nil || slices.ContainsFunc(ch.fields, func(name string) bool { return slices.Contains(d.Select, name) })
+		return d.Select == nil || slices.ContainsFunc(ch.fields,
+			func(name string) bool { return slices.Contains(d.Select, name) })
 	}
 	return true
 }

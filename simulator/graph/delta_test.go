@@ -85,7 +85,8 @@ func TestDeltaFromNowOn(t *testing.T) {
 	}
 }
 
-// TestDeltaMissesNothing changes things between the pages of a first listing: what the pages do not show comes after.
+// TestDeltaMissesNothing changes objects between the pages of a first listing. The changes that the pages do not show
+// must follow later.
 func TestDeltaMissesNothing(t *testing.T) {
 	t.Parallel()
 	tenant, c := open(t, graph.Config{DeltaPage: 2})
@@ -108,7 +109,7 @@ func TestDeltaMissesNothing(t *testing.T) {
 	}
 }
 
-// follow keeps the members of groups as a client of groups/delta does.
+// follow updates the members of groups as a client of groups/delta does.
 func follow(state map[string][]string, items []object) {
 	for _, item := range items {
 		id := item["id"].(string)

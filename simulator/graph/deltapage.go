@@ -17,7 +17,8 @@ func (p *deltaPage) full() bool {
 	return p.objects >= p.t.cfg.DeltaPage || p.members >= p.t.cfg.DeltaMembers
 }
 
-// list shows what exists, from where the last page ended. A group that is too large for a page comes again on the next.
+// list shows the existing objects, from the end of the last page. A group that is too large for a page continues on
+// the next.
 func (p *deltaPage) list(from *collection) {
 	rest := from.after(p.token.After)
 	if p.token.Member > 0 {
@@ -42,7 +43,7 @@ func (p *deltaPage) list(from *collection) {
 	}
 }
 
-// byOrdinal returns the object with an ordinal, unless it has been deleted for good.
+// byOrdinal returns the object with an ordinal, unless it has been deleted permanently.
 func (t *Tenant) byOrdinal(from *collection, ord uint64) *object {
 	if list := from.after(ord - 1); len(list) > 0 && list[0].ord == ord {
 		return list[0]
@@ -114,7 +115,7 @@ func (p *deltaPage) endMembers(n int) {
 	}
 }
 
-// tracked is what happened to one object within a page.
+// tracked has the changes of one object within a page.
 type tracked struct {
 	object *object
 	what   what // removed, restored, gone or updated
@@ -122,7 +123,7 @@ type tracked struct {
 	gone   map[*object]bool // members: whether they left
 }
 
-// follow shows what changed, from where the client stands. A page is a stretch of the log, so an object may come again
+// follow shows the changes from the client's position. A page is a section of the log, so an object may appear again
 // on the next one.
 func (p *deltaPage) follow(from *collection, end int) {
 	var order []*tracked
@@ -153,7 +154,7 @@ func (p *deltaPage) follow(from *collection, end int) {
 	}
 }
 
-// add notes a change and says whether it was one of members.
+// add notes a change and reports whether it was one of members.
 func (x *tracked) add(ch change) bool {
 	switch ch.what {
 	case joined, left:

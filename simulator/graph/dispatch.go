@@ -7,8 +7,8 @@ import (
 	"rollcall/simulator/fault"
 )
 
-// answer takes a call through everything: hook, quota, faults, permission, rules. The effect says how the answer is to
-// be spoilt on its way; Refuse when it is not.
+// answer passes a call through the hook, the quota, the faults, the permissions and the rules. The effect says how
+// the response is corrupted on its way. It is Refuse for an intact response.
 func (t *Tenant) answer(c *call) (*answer, Effect) {
 	t.purge(c.now)
 	if err := t.find(c); err != nil {
@@ -43,7 +43,7 @@ func (t *Tenant) answer(c *call) (*answer, Effect) {
 	return t.after(c, spoilt, a)
 }
 
-// execute carries a call out under the lock that it needs.
+// execute carries a call out under the required lock.
 func (t *Tenant) execute(c *call) (*answer, *apiError) {
 	if len(c.route.perms) > 0 && !c.granted(c.route.perms...) {
 		return nil, denied()
@@ -69,7 +69,7 @@ func (t *Tenant) execute(c *call) (*answer, *apiError) {
 	return c.route.serve(t, c)
 }
 
-// usage is what a call cost.
+// usage is the cost of a call.
 type usage struct {
 	units   int
 	percent float64 // of the limit that is nearest; 0 is not worth telling

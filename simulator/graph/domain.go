@@ -40,8 +40,10 @@ func (d *domain) render() map[string]any {
 	}
 	return map[string]any{
 		"id": d.name, "authenticationType": d.authentication, "availabilityStatus": nil, "isAdminManaged": true,
-		"isDefault": d.isDefault, "isInitial": d.initial, "isRoot": true, "isVerified": d.verified, "manufacturer": nil, "model": nil,
-		"supportedServices": services, "passwordValidityPeriodInDays": nil, "passwordNotificationWindowInDays": nil, "state": nil,
+		"isDefault": d.isDefault, "isInitial": d.initial, "isRoot": true, "isVerified": d.verified, "manufacturer": nil,
+		"model":             nil,
+		"supportedServices": services, "passwordValidityPeriodInDays": nil, "passwordNotificationWindowInDays": nil,
+		"state": nil,
 	}
 }
 
@@ -54,7 +56,8 @@ func (t *Tenant) listDomains(c *call) (*answer, *apiError) {
 		}
 		list = append(list, shown)
 	}
-	return newAnswer(http.StatusOK, marshal(map[string]any{"@odata.context": c.base + "/$metadata#domains", "value": list})), nil
+	return newAnswer(http.StatusOK, marshal(map[string]any{"@odata.context": c.base + "/$metadata#domains",
+		"value": list})), nil
 }
 
 func (t *Tenant) getDomain(c *call) (*answer, *apiError) {
@@ -71,7 +74,7 @@ func (t *Tenant) getDomain(c *call) (*answer, *apiError) {
 	return newAnswer(http.StatusOK, marshal(shown)), nil
 }
 
-// only cuts a small object to $select.
+// only reduces a small object to $select.
 func (c *call) only(all map[string]any, typ string) (map[string]any, *apiError) {
 	value := c.query.Get("$select")
 	if value == "" {
@@ -82,7 +85,8 @@ func (c *call) only(all map[string]any, typ string) (map[string]any, *apiError) 
 		name = strings.TrimSpace(name)
 		v, known := all[name]
 		if !known {
-			return nil, malformed("Parsing OData Select and Expand failed: Could not find a property named '%s' on type 'microsoft.graph.%s'.", name, typ)
+			return nil, malformed("Parsing OData Select and Expand failed: Could not find a property named '%s' on type "+
+				"'microsoft.graph.%s'.", name, typ)
 		}
 		shown[name] = v
 	}
@@ -94,13 +98,16 @@ func (t *Tenant) listOrganization(c *call) (*answer, *apiError) {
 	for _, d := range t.domains {
 		if d.verified {
 			verified = append(verified, map[string]any{
-				"capabilities": "Email, OfficeCommunicationsOnline", "isDefault": d.isDefault, "isInitial": d.initial, "name": d.name, "type": d.authentication,
+				"capabilities": "Email, OfficeCommunicationsOnline", "isDefault": d.isDefault, "isInitial": d.initial,
+				"name": d.name, "type": d.authentication,
 			})
 		}
 	}
 	shown, err := c.only(map[string]any{
-		"id": t.cfg.TenantID, "deletedDateTime": nil, "displayName": t.cfg.DisplayName, "tenantType": "AAD", "onPremisesSyncEnabled": nil,
-		"verifiedDomains": verified, "businessPhones": []any{}, "technicalNotificationMails": []any{}, "countryLetterCode": nil,
+		"id": t.cfg.TenantID, "deletedDateTime": nil, "displayName": t.cfg.DisplayName, "tenantType": "AAD",
+		"onPremisesSyncEnabled": nil,
+		"verifiedDomains":       verified, "businessPhones": []any{}, "technicalNotificationMails": []any{},
+		"countryLetterCode": nil,
 		"preferredLanguage": nil, "assignedPlans": []any{}, "provisionedPlans": []any{}, "createdDateTime": nil,
 	}, "organization")
 	if err != nil {

@@ -18,7 +18,7 @@ func (t *Tenant) getGroup(c *call) (*answer, *apiError) {
 	return t.entity(c, o, groupKind)
 }
 
-// entity answers one object of a known kind, as reads show it.
+// entity returns one object of a known kind, as reads show it.
 func (t *Tenant) entity(c *call, o *object, k *kind) (*answer, *apiError) {
 	s, err := selection(c, k)
 	if err != nil {
@@ -31,7 +31,7 @@ func (t *Tenant) entity(c *call, o *object, k *kind) (*answer, *apiError) {
 	return newAnswer(http.StatusOK, renderEntity(c, k, k.set, shown.props, s, false)), nil
 }
 
-// getObject answers an object of any kind.
+// getObject returns an object of any kind.
 func (t *Tenant) getObject(c *call) (*answer, *apiError) {
 	id := c.vars["object"].value
 	o := t.byID[id]
@@ -49,7 +49,7 @@ func (t *Tenant) getObject(c *call) (*answer, *apiError) {
 
 const maxIDs = 1000
 
-// getByIDs answers the objects of a list of ids; those that do not exist are left out.
+// getByIDs returns the objects of a list of ids, without those that do not exist.
 func (t *Tenant) getByIDs(c *call) (*answer, *apiError) {
 	ids, ok := c.body["ids"].([]any)
 	if !ok || len(ids) == 0 || len(ids) > maxIDs {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// apiError is a refusal in Graph's form. It says nothing about requests, which the answer adds.
+// apiError is a refusal in Graph's form. The response adds the request ids.
 type apiError struct {
 	status     int
 	code       string
@@ -27,12 +27,12 @@ func refusal(status int, code, format string, args ...any) *apiError {
 	return &apiError{status: status, code: code, message: fmt.Sprintf(format, args...)}
 }
 
-// badRequest is the refusal of the directory itself.
+// badRequest is a refusal by the directory itself.
 func badRequest(format string, args ...any) *apiError {
 	return refusal(http.StatusBadRequest, "Request_BadRequest", format, args...)
 }
 
-// malformed is the refusal of what stands in front of the directory.
+// malformed is a refusal by the layer in front of the directory.
 func malformed(format string, args ...any) *apiError {
 	return refusal(http.StatusBadRequest, "BadRequest", format, args...)
 }
@@ -48,7 +48,8 @@ func (e *apiError) on(target, code string) *apiError {
 }
 
 func invalidValue(name string, k *kind) *apiError {
-	return badRequest("Invalid value specified for property '%s' of resource '%s'.", name, k.title).on(name, "InvalidValue")
+	return badRequest("Invalid value specified for property '%s' of resource '%s'.", name, k.title).on(name,
+		"InvalidValue")
 }
 
 func missingValue(name string, k *kind) *apiError {
@@ -60,7 +61,8 @@ func readOnlyProperty(name string) *apiError {
 }
 
 func conflict(name string) *apiError {
-	return badRequest("Another object with the same value for property %s already exists.", name).on(name, "ObjectConflict")
+	return badRequest("Another object with the same value for property %s already exists.", name).on(name,
+		"ObjectConflict")
 }
 
 func notFound(id string) *apiError {
@@ -68,17 +70,19 @@ func notFound(id string) *apiError {
 		"Resource '%s' does not exist or one of its queried reference-property objects are not present.", id)
 }
 
-// unsettled is what a reference to an object gets that has not reached every replica.
+// unsettled is the error for a reference to an object that has not reached every replica.
 func unsettled() *apiError {
 	return badRequest("The source resource object or one of the objects being referenced do not exist.")
 }
 
 func denied() *apiError {
-	return refusal(http.StatusForbidden, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
+	return refusal(http.StatusForbidden, "Authorization_RequestDenied",
+		"Insufficient privileges to complete the operation.")
 }
 
 func mastered() *apiError {
-	return badRequest("Unable to update the specified properties for on-premises mastered Directory Sync objects or objects currently undergoing migration.")
+	return badRequest("Unable to update the specified properties for on-premises mastered Directory Sync objects or " +
+		"objects currently undergoing migration.")
 }
 
 func notServed() *apiError {
@@ -87,7 +91,9 @@ func notServed() *apiError {
 
 func unauthenticated(message string) *apiError {
 	e := refusal(http.StatusUnauthorized, "InvalidAuthenticationToken", "%s", message)
-	e.header = http.Header{"Www-Authenticate": {`Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", client_id="00000003-0000-0000-c000-000000000000"`}}
+	e.header = http.Header{"Www-Authenticate": {`Bearer realm="", ` +
+		`authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", ` +
+		`client_id="00000003-0000-0000-c000-000000000000"`}}
 	return e
 }
 

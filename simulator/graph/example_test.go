@@ -10,7 +10,7 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// A client signs in with the app's secret and lists the users, over TLS with an authority of its own.
+// A client signs in with the app's secret and lists the users, over TLS with a private authority.
 func Example() {
 	tenant := graph.New(graph.Config{Domains: []string{"example.com"}})
 	if _, err := tenant.AddUser(graph.User{UserPrincipalName: "liz@example.com"}); err != nil {

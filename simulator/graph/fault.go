@@ -27,8 +27,8 @@ const (
 	EmptyList      = fault.EmptyList
 )
 
-// The scopes; see package fault. An item of a batch has no connection of its own: Drop answers it 503, and
-// LoseAnswer and TruncateAnswer answer it 504 after it was carried out.
+// The scopes; see package fault. An item of a batch has no connection of its own. Drop makes it 503. LoseAnswer and
+// TruncateAnswer make it 504 after it was carried out.
 const (
 	Anywhere = fault.Anywhere
 	Alone    = fault.Alone
@@ -38,13 +38,13 @@ const (
 // TokenMethod names the sign-in in Fault.Method.
 const TokenMethod = "login.token"
 
-// Inject adds faults; each begins to count matching calls now.
+// Inject adds faults. Each begins to count matching calls now.
 func (t *Tenant) Inject(faults ...Fault) { t.faults.Inject(faults...) }
 
 // ClearFaults removes all faults.
 func (t *Tenant) ClearFaults() { t.faults.Clear() }
 
-// codes are the error codes that go with a status.
+// codes are the error codes of each status.
 var codes = map[int]string{
 	http.StatusBadRequest:          "Request_BadRequest",
 	http.StatusUnauthorized:        "InvalidAuthenticationToken",
@@ -59,7 +59,7 @@ var codes = map[int]string{
 	http.StatusGatewayTimeout:      "GatewayTimeout",
 }
 
-// before is what a fault does ahead of the work. It says whether that was all.
+// before applies the part of a fault that precedes the work. It reports whether the call ends there.
 func (t *Tenant) before(c *call, f *Fault, entry *Call) (*answer, Effect, bool) {
 	if f == nil {
 		return nil, Refuse, false
@@ -84,7 +84,7 @@ func (t *Tenant) before(c *call, f *Fault, entry *Call) (*answer, Effect, bool) 
 	return refuse(c, e), Refuse, true
 }
 
-// after is what a fault does to the answer.
+// after applies a fault to the response.
 func (t *Tenant) after(c *call, f *Fault, a *answer) (*answer, Effect) {
 	if f == nil {
 		return a, Refuse
@@ -101,7 +101,7 @@ func (t *Tenant) after(c *call, f *Fault, a *answer) (*answer, Effect) {
 	return a, Refuse
 }
 
-// refusalOf words a refusal.
+// refusalOf returns the error of a fault.
 func refusalOf(f *Fault) *apiError {
 	status := f.Status
 	setDefault(&status, http.StatusServiceUnavailable)
@@ -114,7 +114,7 @@ func refusalOf(f *Fault) *apiError {
 	return e
 }
 
-// shorten is what ShortPage and EmptyList do to a list's answer.
+// shorten applies ShortPage and EmptyList to the response of a list.
 func shorten(f *Fault, a *answer) *answer {
 	var body map[string]json.RawMessage
 	var items []json.RawMessage

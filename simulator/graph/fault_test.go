@@ -35,7 +35,8 @@ func TestRefusals(t *testing.T) {
 func TestLostConnections(t *testing.T) {
 	t.Parallel()
 	tenant, c := open(t, graph.Config{})
-	tenant.Inject(graph.Fault{Method: "users.create", Times: 1, Effect: graph.Drop}, graph.Fault{Method: "users.create", Times: 1, Effect: graph.LoseAnswer},
+	tenant.Inject(graph.Fault{Method: "users.create", Times: 1, Effect: graph.Drop},
+		graph.Fault{Method: "users.create", Times: 1, Effect: graph.LoseAnswer},
 		graph.Fault{Method: "users.list", Times: 1, Effect: graph.TruncateAnswer})
 	if r, err := c.try("POST", "users", newUser("liz")); err == nil {
 		t.Errorf("dropped: %d %s", r.Status, r.Raw)
@@ -66,7 +67,8 @@ func TestFaultsInsideBatches(t *testing.T) {
 	)
 	c.want(204, "PATCH", "users/"+u, object{"jobTitle": "alone"}) // out of the fault's scope
 	responses := c.batch(
-		step("1", "PATCH", "/users/"+u, object{"jobTitle": "x"}), step("2", "POST", "/users", newUser("adele")), step("3", "GET", "/users/"+u, nil),
+		step("1", "PATCH", "/users/"+u, object{"jobTitle": "x"}), step("2", "POST", "/users", newUser("adele")),
+		step("3", "GET", "/users/"+u, nil),
 		step("4", "GET", "/groups", nil),
 	)
 	if diff := cmp.Diff(map[string]int{"1": 429, "2": 504, "3": 503, "4": 200}, statuses(responses)); diff != "" {
@@ -82,7 +84,8 @@ func TestFaultsInsideBatches(t *testing.T) {
 		t.Errorf("jobTitle = %q", got.JobTitle)
 	}
 
-	tenant.Inject(graph.Fault{Method: "batch", Times: 1, Status: 503}, graph.Fault{Method: "batch", Nth: 2, Times: 1, Effect: graph.LoseAnswer})
+	tenant.Inject(graph.Fault{Method: "batch", Times: 1, Status: 503},
+		graph.Fault{Method: "batch", Nth: 2, Times: 1, Effect: graph.LoseAnswer})
 	patch := object{"requests": []object{step("1", "PATCH", "/users/"+u, object{"jobTitle": "y"})}}
 	c.refuse(503, "ServiceUnavailable", "", "POST", "$batch", patch)
 	if r, err := c.try("POST", "$batch", patch); err == nil {
@@ -97,7 +100,8 @@ func TestShortenedLists(t *testing.T) {
 	t.Parallel()
 	tenant, c := open(t, graph.Config{})
 	seedUsers(t, tenant, 10)
-	tenant.Inject(graph.Fault{Method: "users.list", Times: 1, Effect: graph.ShortPage}, graph.Fault{Method: "users.list", Times: 1, Effect: graph.EmptyList})
+	tenant.Inject(graph.Fault{Method: "users.list", Times: 1, Effect: graph.ShortPage},
+		graph.Fault{Method: "users.list", Times: 1, Effect: graph.EmptyList})
 	r := c.want(200, "GET", "users?$select=id&$top=8", nil)
 	if len(r.values()) != 4 || r.Body["@odata.nextLink"] != nil {
 		t.Errorf("short page: %d items, next %v", len(r.values()), r.Body["@odata.nextLink"])

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// filter is a $filter expression: a function over properties, and the keys that it narrows a list to.
+// filter is a $filter expression. It has a function over properties, and the keys to which it narrows a list.
 type filter struct {
 	match func(props map[string]any) bool
-	// keys are all values that the property named by index may have, when the expression is so simple.
+	// keys are all values that the property named by index may have, if the expression is that simple.
 	index string
 	keys  []string
 }
 
-// narrow returns the objects that the filter can match, when an index knows them.
+// narrow returns the objects that the filter can match, if an index has them.
 func (f *filter) narrow(t *Tenant) ([]*object, bool) {
 	if f == nil || f.index == "" || f.index != "id" && t.lag.Read > 0 {
 		return nil, false
@@ -31,7 +31,7 @@ func (f *filter) narrow(t *Tenant) ([]*object, bool) {
 	return list, true
 }
 
-// parseFilter reads $filter; nil when there is none.
+// parseFilter reads $filter. It returns nil for none.
 func parseFilter(c *call, k *kind) (*filter, *apiError) {
 	expression := c.query.Get("$filter")
 	if expression == "" {
@@ -73,14 +73,14 @@ func (p *filterParser) syntax() *filter {
 	return p.fail(malformed("Invalid filter clause: Syntax error."))
 }
 
-// needsAdvanced refuses what only the advanced index can do.
+// needsAdvanced refuses an expression that only the advanced index supports.
 func (p *filterParser) needsAdvanced() {
 	if !p.advanced {
 		p.fail(unsupported("Unsupported Query."))
 	}
 }
 
-// peek says whether the next token is the word, in any case.
+// peek reports whether the next token is the word, in any case.
 func (p *filterParser) peek(word string) bool {
 	return len(p.tokens) > 0 && strings.EqualFold(p.tokens[0], word)
 }
@@ -134,7 +134,8 @@ func (p *filterParser) or() *filter {
 
 func (p *filterParser) limit(n int) {
 	if n > maxClauses {
-		p.fail(unsupported("Too many child clauses specified in search filter expression containing 'OR' operators: %d. Max allowed: %d.", n, maxClauses))
+		p.fail(unsupported("Too many child clauses specified in search filter expression containing 'OR' operators: %d. "+
+			"Max allowed: %d.", n, maxClauses))
 	}
 }
 
@@ -142,7 +143,8 @@ func (p *filterParser) and() *filter {
 	f := p.unary()
 	for p.err == nil && p.take("and") {
 		left, right := f, p.unary()
-		f = &filter{match: func(props map[string]any) bool { return left.match(props) && right.match(props) }, index: left.index, keys: left.keys}
+		f = &filter{match: func(props map[string]any) bool { return left.match(props) && right.match(props) },
+			index: left.index, keys: left.keys}
 		if f.index == "" {
 			f.index, f.keys = right.index, right.keys
 		}

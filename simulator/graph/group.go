@@ -21,7 +21,7 @@ func (t *Tenant) createGroup(c *call) (*answer, *apiError) {
 	return t.createdAnswer(c, o), nil
 }
 
-// newGroup creates the group in a call's body; uniqueName comes from the path of an upsert.
+// newGroup creates the group in a call's body. uniqueName comes from the path of an upsert.
 func (t *Tenant) newGroup(c *call, uniqueName string) (*object, *apiError) {
 	fields, err := groupKind.check(c.body, true)
 	if err != nil {
@@ -87,7 +87,7 @@ func (t *Tenant) group(k key, now time.Time) (*object, *apiError) {
 	return o, nil
 }
 
-// writableGroup returns the group of a write, which sees the present.
+// writableGroup returns the group for a write, which sees the present state.
 func (t *Tenant) writableGroup(c *call) (*object, *apiError) {
 	o, err := t.group(c.vars["group"], c.now)
 	if err != nil {
@@ -105,7 +105,8 @@ func (t *Tenant) writableGroup(c *call) (*object, *apiError) {
 	return o, nil
 }
 
-// updateGroup is PATCH by id, and by uniqueName: with the preference create-if-missing the latter creates the group.
+// updateGroup is PATCH by id or by uniqueName. With the preference create-if-missing, PATCH by uniqueName creates the
+// group.
 func (t *Tenant) updateGroup(c *call) (*answer, *apiError) {
 	k := c.vars["group"]
 	if k.name == byUnique {
@@ -181,7 +182,7 @@ func (t *Tenant) deleteGroup(c *call) (*answer, *apiError) {
 	return noContent(), nil
 }
 
-// checkGroup checks what a type and a length do not say.
+// checkGroup checks the rules that types and lengths do not cover.
 func checkGroup(fields map[string]any) *apiError {
 	if nickname, set := fields[byNickname].(string); set && !isNickname(nickname) {
 		return invalidValue(byNickname, groupKind)
@@ -194,7 +195,8 @@ func checkGroup(fields map[string]any) *apiError {
 	}
 	mail, security := flagOf(fields, "mailEnabled"), flagOf(fields, "securityEnabled")
 	if mail != isUnified(fields) && !(mail && fields["mail"] != nil) || !mail && !security {
-		return badRequest("The service does not currently support writes of mail-enabled groups. Please ensure that the mail-enablement property is unset and the security-enablement property is set.")
+		return badRequest("The service does not currently support writes of mail-enabled groups. Please ensure that the " +
+			"mail-enablement property is unset and the security-enablement property is set.")
 	}
 	if isDynamic(fields) && fields["membershipRule"] == nil {
 		return missingValue("membershipRule", groupKind)

@@ -47,7 +47,8 @@ func TestUpsert(t *testing.T) {
 	if got := tenant.Members("rollcall-1"); !cmp.Equal(got, []string{user}) {
 		t.Errorf("Members() = %v", got)
 	}
-	c.want(204, "PATCH", path, object{"displayName": "Team", "mailEnabled": false, "mailNickname": "team", "securityEnabled": true}, "Prefer", "create-if-missing")
+	c.want(204, "PATCH", path, object{"displayName": "Team", "mailEnabled": false, "mailNickname": "team",
+		"securityEnabled": true}, "Prefer", "create-if-missing")
 	c.want(204, "PATCH", path, object{"description": "x"})
 	g := c.want(200, "GET", path+"?$select=id,displayName,description", nil)
 	if g.id() != r.id() || g.Body["displayName"] != "Team" || g.Body["description"] != "x" {
@@ -58,13 +59,14 @@ func TestUpsert(t *testing.T) {
 	}
 	c.want(204, "DELETE", path, nil)
 	again := c.want(201, "PATCH", path, newGroup("team"), "Prefer", "create-if-missing")
-	c.refuse(400, "Request_BadRequest", "uniqueName already exists", "POST", "directory/deletedItems/"+r.id()+"/restore", nil)
+	c.refuse(400, "Request_BadRequest", "uniqueName already exists", "POST",
+		"directory/deletedItems/"+r.id()+"/restore", nil)
 	if again.id() == r.id() {
 		t.Error("the deleted group came back by itself")
 	}
 }
 
-// TestGroupRules plants one mistake at a time.
+// TestGroupRules makes one mistake at a time.
 func TestGroupRules(t *testing.T) {
 	t.Parallel()
 	_, c := openWrong(t, graph.Config{})
@@ -111,7 +113,8 @@ func TestMailNicknames(t *testing.T) {
 	_, c := open(t, graph.Config{})
 	c.createGroup("team")
 	c.createGroup("team") // security groups share a nickname
-	unified := object{"displayName": "Golf", "mailEnabled": true, "mailNickname": "golf", "securityEnabled": false, "groupTypes": []string{"Unified"}}
+	unified := object{"displayName": "Golf", "mailEnabled": true, "mailNickname": "golf", "securityEnabled": false,
+		"groupTypes": []string{"Unified"}}
 	r := c.want(201, "POST", "groups", unified)
 	if r.Body["mail"] != "golf@example.com" || r.Body["visibility"] != "Public" {
 		t.Errorf("answer = %s", r.Raw)

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// takesMembers says whether an app may change a group's members.
+// takesMembers checks whether an app may change a group's members.
 func takesMembers(o *object) *apiError {
 	switch {
 	case isDynamic(o.now.props):
@@ -16,8 +16,8 @@ func takesMembers(o *object) *apiError {
 	return nil
 }
 
-// bound returns the objects that a body adds as members: all of them, or a refusal of all. The group is nil while it is
-// being created.
+// bound returns the objects that a body adds as members. One bad reference refuses all of them. The group is nil
+// while it is being created.
 func (t *Tenant) bound(c *call, group *object) ([]*object, *apiError) {
 	owners, err := bindings(c.body, bindOwners)
 	if err != nil {
@@ -70,7 +70,8 @@ func bindings(body map[string]any, name string) ([]any, *apiError) {
 }
 
 func alreadyMember() *apiError {
-	return badRequest("One or more added object references already exist for the following modified properties: 'members'.")
+	return badRequest("One or more added object references already exist for the following modified properties: " +
+		"'members'.")
 }
 
 // newMember returns the object of a reference that may join a group.
@@ -111,7 +112,8 @@ func (t *Tenant) addMember(c *call) (*answer, *apiError) {
 	return noContent(), nil
 }
 
-// memberedGroup returns the group of a call that changes members. One that is too new for it is refused as unsettled.
+// memberedGroup returns the group of a call that changes members. A group that is too new for it is refused as
+// unsettled.
 func (t *Tenant) memberedGroup(c *call) (*object, *apiError) {
 	if t.unsettledGroup(c) {
 		return nil, unsettled()
@@ -123,7 +125,7 @@ func (t *Tenant) memberedGroup(c *call) (*object, *apiError) {
 	return group, takesMembers(group)
 }
 
-// unsettledGroup says whether a call names a group that replicas do not have yet.
+// unsettledGroup reports whether a call names a group that replicas do not have yet.
 func (t *Tenant) unsettledGroup(c *call) bool {
 	k := c.vars["group"]
 	o := t.byID[strings.ToLower(k.value)]
@@ -156,8 +158,8 @@ func (t *Tenant) membershipOf(c *call) (group, member *object, _ *apiError) {
 	return group, member, nil
 }
 
-// destroyMember is DELETE members/{id}. As documented, without /$ref it deletes the object itself when the app may do
-// that, and is forbidden otherwise.
+// destroyMember is DELETE members/{id}. As documented, without /$ref it deletes the object itself if the app has the
+// permission, and is forbidden otherwise.
 func (t *Tenant) destroyMember(c *call) (*answer, *apiError) {
 	_, o, err := t.membershipOf(c)
 	if err != nil {

@@ -12,10 +12,10 @@ import (
 	"rollcall/simulator/fault"
 )
 
-// Handler returns the tenant's HTTP face: the sign-in service and Graph v1.0 at one address. MSAL takes no authority
-// without TLS; see NewAuthority.
+// Handler serves the tenant over HTTP, with the sign-in service and Graph v1.0 at one address. MSAL requires TLS; see
+// NewAuthority.
 func (t *Tenant) Handler() http.Handler {
-	// No ServeMux: keys may hold escaped slashes, which it would clean and redirect.
+	// A ServeMux would clean and redirect the escaped slashes that keys may contain.
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if path, ok := strings.CutPrefix(r.URL.EscapedPath(), "/v1.0/"); ok {
 			t.serveGraph(w, r, path)
@@ -42,7 +42,7 @@ func (t *Tenant) serveGraph(w http.ResponseWriter, r *http.Request, path string)
 	send(w, r, c, a, end)
 }
 
-// answerHTTP carries out a request and says how its answer is to be spoilt.
+// answerHTTP carries out a request and returns the effect that corrupts its response.
 func (t *Tenant) answerHTTP(c *call, r *http.Request) (*answer, Effect) {
 	var err error
 	if c.query, err = url.ParseQuery(r.URL.RawQuery); err != nil {
@@ -59,7 +59,7 @@ func (t *Tenant) answerHTTP(c *call, r *http.Request) (*answer, Effect) {
 	return t.answer(c)
 }
 
-// send writes an answer, or part of it.
+// send writes a response, or part of it.
 func send(w http.ResponseWriter, r *http.Request, c *call, a *answer, end Effect) {
 	if end == LoseAnswer || end == Drop {
 		panic(http.ErrAbortHandler)

@@ -16,7 +16,7 @@ import (
 	"rollcall/simulator/graph/csdltest"
 )
 
-// clock is a clock that tests move by hand.
+// clock is a clock that tests advance explicitly.
 type clock struct {
 	mu  sync.Mutex
 	now time.Time
@@ -46,7 +46,7 @@ type client struct {
 // object is a JSON object.
 type object = map[string]any
 
-// reply is an answer that has been read.
+// reply is a response that has been read.
 type reply struct {
 	Status int
 	Header http.Header
@@ -60,13 +60,15 @@ func open(t *testing.T, cfg graph.Config) (*graph.Tenant, *client) {
 	return openWith(t, cfg, csdltest.Wrap)
 }
 
-// openWrong is open for tests that send requests which no client should.
+// openWrong is open for tests that send invalid requests.
 func openWrong(t *testing.T, cfg graph.Config) (*graph.Tenant, *client) {
 	t.Helper()
 	return openWith(t, cfg, csdltest.WrapAnswers)
 }
 
-func openWith(t *testing.T, cfg graph.Config, wrap func(testing.TB, http.Handler) http.Handler) (*graph.Tenant, *client) {
+func openWith(
+	t *testing.T, cfg graph.Config, wrap func(testing.TB, http.Handler) http.Handler,
+) (*graph.Tenant, *client) {
 	t.Helper()
 	tenant := graph.New(cfg)
 	server := httptest.NewServer(wrap(t, tenant.Handler()))
@@ -74,7 +76,7 @@ func openWith(t *testing.T, cfg graph.Config, wrap func(testing.TB, http.Handler
 	return tenant, &client{t: t, server: server, token: tenant.IssueToken()}
 }
 
-// do sends a request; header holds pairs of name and value.
+// do sends a request. header has pairs of name and value.
 func (c *client) do(method, path string, body any, header ...string) reply {
 	c.t.Helper()
 	r, err := c.try(method, path, body, header...)
@@ -84,7 +86,7 @@ func (c *client) do(method, path string, body any, header ...string) reply {
 	return r
 }
 
-// escape makes a URL of a path that is easy to read in a test.
+// escape makes a URL from a path that is easy to read in a test.
 func escape(path string) string {
 	path, query, found := strings.Cut(path, "?")
 	if !found {
@@ -137,7 +139,7 @@ func (c *client) try(method, path string, body any, header ...string) (reply, er
 	return out, nil
 }
 
-// want sends a request that has to be answered with a status.
+// want sends a request and requires a status.
 func (c *client) want(status int, method, path string, body any, header ...string) reply {
 	c.t.Helper()
 	r := c.do(method, path, body, header...)
@@ -147,7 +149,7 @@ func (c *client) want(status int, method, path string, body any, header ...strin
 	return r
 }
 
-// refuse sends a request that has to be refused with a status, a code and a text within the message.
+// refuse sends a request and requires a refusal with a status, a code and a text within the message.
 func (c *client) refuse(status int, code, message, method, path string, body any, header ...string) reply {
 	c.t.Helper()
 	r := c.want(status, method, path, body, header...)
@@ -186,7 +188,7 @@ func (r reply) field(name string) []string {
 
 func (r reply) id() string { return r.Body["id"].(string) }
 
-// newUser is the smallest user that Graph takes.
+// newUser is the smallest user that Graph accepts.
 func newUser(name string) object {
 	return object{
 		"accountEnabled": true, "displayName": name, "mailNickname": name, "userPrincipalName": name + "@example.com",

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// local finds a user by id or principal name, or a group by id or uniqueName, as it is now.
+// local finds a user by id or principal name, or a group by id or uniqueName, in its present state.
 func (t *Tenant) local(key string) (*object, error) {
 	o := t.byID[strings.ToLower(key)]
 	for _, name := range []string{byUPN, byUnique} {
@@ -38,7 +38,7 @@ func (t *Tenant) AddMember(group, member string) error {
 	return nil
 }
 
-// RemoveMember ends a membership without HTTP, also one in a directory role, named by its id.
+// RemoveMember ends a membership without HTTP. It also ends one in a directory role, which its id names.
 func (t *Tenant) RemoveMember(group, member string) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -66,8 +66,9 @@ func (t *Tenant) localPair(group, member string) (g, m *object, err error) {
 	return g, m, nil
 }
 
-// Set changes properties of a user or group without HTTP, as an administrator of the tenant would. Names are those of
-// Graph, nil clears. Read-only properties (onPremisesSyncEnabled) may be set, and values are not checked.
+// Set changes properties of a user or group without HTTP, as an administrator of the tenant would. It uses Graph's
+// names, and nil clears a property. Read-only properties (onPremisesSyncEnabled) may be set, and values are not
+// checked.
 func (t *Tenant) Set(key string, properties map[string]any) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -98,13 +99,13 @@ func (t *Tenant) Remove(key string) error {
 	return nil
 }
 
-// Users returns the users in the order in which they were made.
+// Users returns the users in the order of their creation.
 func (t *Tenant) Users() []User { return collect(t, &t.users, false, userOf) }
 
 // DeletedUsers returns the users in deleted items.
 func (t *Tenant) DeletedUsers() []User { return collect(t, &t.users, true, userOf) }
 
-// Groups returns the groups in the order in which they were made.
+// Groups returns the groups in the order of their creation.
 func (t *Tenant) Groups() []Group { return collect(t, &t.groups, false, groupOf) }
 
 // DeletedGroups returns the groups in deleted items.
@@ -144,7 +145,7 @@ func (t *Tenant) Group(key string) (Group, bool) {
 	return groupOf(o.now), true
 }
 
-// Members returns the ids of a group's members, sorted; nil when there is no such group.
+// Members returns the ids of a group's members, sorted. A missing group has none.
 func (t *Tenant) Members(group string) []string {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -164,9 +165,11 @@ func userOf(s state) User {
 	p := s.props
 	u := User{
 		ID: textOf(p, "id"), UserPrincipalName: textOf(p, byUPN), DisplayName: textOf(p, "displayName"),
-		MailNickname: textOf(p, "mailNickname"), GivenName: textOf(p, "givenName"), Surname: textOf(p, "surname"), Mail: textOf(p, "mail"),
+		MailNickname: textOf(p, "mailNickname"), GivenName: textOf(p, "givenName"), Surname: textOf(p, "surname"),
+		Mail:       textOf(p, "mail"),
 		EmployeeID: textOf(p, "employeeId"), Department: textOf(p, "department"), JobTitle: textOf(p, "jobTitle"),
-		OnPremisesImmutableID: textOf(p, byImmutable), Disabled: !flagOf(p, "accountEnabled"), Synced: flagOf(p, "onPremisesSyncEnabled"),
+		OnPremisesImmutableID: textOf(p, byImmutable), Disabled: !flagOf(p, "accountEnabled"),
+		Synced:     flagOf(p, "onPremisesSyncEnabled"),
 		Properties: map[string]any{},
 	}
 	maps.Copy(u.Properties, p)
@@ -176,8 +179,9 @@ func userOf(s state) User {
 func groupOf(s state) Group {
 	p := s.props
 	return Group{
-		ID: textOf(p, "id"), UniqueName: textOf(p, byUnique), DisplayName: textOf(p, "displayName"), MailNickname: textOf(p, byNickname),
-		Description: textOf(p, "description"), Mail: textOf(p, "mail"), Unified: isUnified(p), Dynamic: isDynamic(p),
+		ID: textOf(p, "id"), UniqueName: textOf(p, byUnique), DisplayName: textOf(p, "displayName"),
+		MailNickname: textOf(p, byNickname),
+		Description:  textOf(p, "description"), Mail: textOf(p, "mail"), Unified: isUnified(p), Dynamic: isDynamic(p),
 		Distribution:   flagOf(p, "mailEnabled") && !isUnified(p) && !flagOf(p, "securityEnabled"),
 		RoleAssignable: flagOf(p, "isAssignableToRole"), Synced: flagOf(p, "onPremisesSyncEnabled"),
 	}

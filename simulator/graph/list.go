@@ -24,7 +24,7 @@ func (t *Tenant) listDeletedGroups(c *call) (*answer, *apiError) {
 func (t *Tenant) countUsers(c *call) (*answer, *apiError)  { return t.count(c, &t.users, userKind) }
 func (t *Tenant) countGroups(c *call) (*answer, *apiError) { return t.count(c, &t.groups, groupKind) }
 
-// query is what a list was asked for.
+// query has the parameters of a list.
 type query struct {
 	kind    *kind
 	deleted bool
@@ -51,7 +51,7 @@ func (t *Tenant) readQuery(c *call, k *kind, deleted bool) (query, *apiError) {
 	return q, err
 }
 
-// readOrder reads $orderby, which together with $filter, or by deletedDateTime, is an advanced query.
+// readOrder reads $orderby. Together with $filter, or by deletedDateTime, it makes an advanced query.
 func (q *query) readOrder(c *call) *apiError {
 	value := c.query.Get("$orderby")
 	if value == "" {
@@ -70,13 +70,13 @@ func (q *query) readOrder(c *call) *apiError {
 	return nil
 }
 
-// hit is an object of a list with the state that is shown.
+// hit is an object of a list with the state to show.
 type hit struct {
 	*object
 	props map[string]any
 }
 
-// matches returns the state of an object that belongs to the answer.
+// matches returns the state of an object that belongs to the result.
 func (t *Tenant) matches(c *call, q query, o *object) (map[string]any, bool) {
 	s, ok := t.seen(o, c.now)
 	if !ok || s.deleted != q.deleted || q.filter != nil && !q.filter.match(s.props) {
@@ -85,7 +85,7 @@ func (t *Tenant) matches(c *call, q query, o *object) (map[string]any, bool) {
 	return s.props, true
 }
 
-// all returns everything that belongs to the answer, in order.
+// all returns everything that belongs to the result, in order.
 func (t *Tenant) all(c *call, q query, from []*object) []hit {
 	var hits []hit
 	for _, o := range from {
@@ -109,11 +109,12 @@ func compareValues(a, b any) int {
 	return cmp.Compare(string(appendValue(nil, &property{}, a)), string(appendValue(nil, &property{}, b)))
 }
 
-// candidates returns the objects among which the answer is.
+// candidates returns a superset of the objects in the result.
 func (t *Tenant) candidates(q query, from *collection) []*object {
 	if list, narrow := q.filter.narrow(t); narrow {
 		slices.SortFunc(list, func(a, b *object) int { return cmp.Compare(a.ord, b.ord) })
-		return slices.DeleteFunc(list, func(o *object) bool { return o.kind != q.kind || q.order == nil && o.ord <= q.token.After })
+		return slices.DeleteFunc(list,
+			func(o *object) bool { return o.kind != q.kind || q.order == nil && o.ord <= q.token.After })
 	}
 	if q.order != nil {
 		return from.list
@@ -121,7 +122,7 @@ func (t *Tenant) candidates(q query, from *collection) []*object {
 	return from.after(q.token.After)
 }
 
-// list answers a collection of one kind.
+// list returns a collection of one kind.
 func (t *Tenant) list(c *call, from *collection, k *kind, deleted bool) (*answer, *apiError) {
 	q, err := t.readQuery(c, k, deleted)
 	if err != nil {
@@ -164,7 +165,7 @@ func (t *Tenant) list(c *call, from *collection, k *kind, deleted bool) (*answer
 	return newAnswer(http.StatusOK, p.end()), nil
 }
 
-// count answers /$count, which is an advanced query.
+// count serves /$count, which is an advanced query.
 func (t *Tenant) count(c *call, from *collection, k *kind) (*answer, *apiError) {
 	if !c.eventual() {
 		return nil, badRequest("$count is not currently supported.")

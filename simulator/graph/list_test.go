@@ -10,7 +10,7 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// seedUsers adds users a0, a1, …; every third is disabled.
+// seedUsers adds users a0, a1, … and disables every third one.
 func seedUsers(t testing.TB, tenant *graph.Tenant, n int) []string {
 	t.Helper()
 	var ids []string
@@ -104,7 +104,8 @@ func TestAdvancedQueries(t *testing.T) {
 	tenant, c := open(t, graph.Config{})
 	seedUsers(t, tenant, 6)
 	for _, filter := range []string{
-		"accountEnabled ne true", "not(accountEnabled eq true)", "endsWith(userPrincipalName,'0@example.com')", "surname eq null",
+		"accountEnabled ne true", "not(accountEnabled eq true)", "endsWith(userPrincipalName,'0@example.com')",
+		"surname eq null",
 	} {
 		path := "users?$select=id&$filter=" + filter
 		c.refuse(400, "Request_UnsupportedQuery", "Unsupported Query.", "GET", path, nil)
@@ -124,7 +125,8 @@ func TestAdvancedQueries(t *testing.T) {
 	}
 	r := c.want(200, "GET", "users?$select=displayName&$orderby=displayName desc&$top=2", nil)
 	next := c.want(200, "GET", r.Body["@odata.nextLink"].(string), nil)
-	if diff := cmp.Diff([]string{"Adele 5", "Adele 4", "Adele 3", "Adele 2"}, append(r.field("displayName"), next.field("displayName")...)); diff != "" {
+	if diff := cmp.Diff([]string{"Adele 5", "Adele 4", "Adele 3", "Adele 2"},
+		append(r.field("displayName"), next.field("displayName")...)); diff != "" {
 		t.Errorf("$orderby (-want +got):\n%s", diff)
 	}
 }
@@ -134,13 +136,17 @@ func TestWrongQueries(t *testing.T) {
 	_, c := openWrong(t, graph.Config{})
 	many := strings.Repeat("'11111111-2222-4333-8444-555555555555',", 15) + "'x'"
 	for path, want := range map[string][2]string{
-		"users?$select=id,foo":                       {"BadRequest", "Could not find a property named 'foo' on type 'microsoft.graph.user'."},
-		"groups?$select=userPrincipalName":           {"BadRequest", "Could not find a property named 'userPrincipalName' on type 'microsoft.graph.group'."},
-		"users?$top=1000":                            {"Request_UnsupportedQuery", "Invalid page size specified: '1000'. Must be between 1 and 999 inclusive."},
-		"users?$top=x":                               {"BadRequest", "Invalid value 'x' for $top"},
-		"users?$skip=5":                              {"Request_UnsupportedQuery", "$skip"},
-		"users?$filter=foo eq 'x'":                   {"BadRequest", "Could not find a property named 'foo'"},
-		"users?$filter=officeLocation eq 'x'":        {"Request_UnsupportedQuery", "clause specified for property 'officeLocation' of resource 'User'."},
+		"users?$select=id,foo": {"BadRequest",
+			"Could not find a property named 'foo' on type 'microsoft.graph.user'."},
+		"groups?$select=userPrincipalName": {"BadRequest",
+			"Could not find a property named 'userPrincipalName' on type 'microsoft.graph.group'."},
+		"users?$top=1000": {"Request_UnsupportedQuery",
+			"Invalid page size specified: '1000'. Must be between 1 and 999 inclusive."},
+		"users?$top=x":             {"BadRequest", "Invalid value 'x' for $top"},
+		"users?$skip=5":            {"Request_UnsupportedQuery", "$skip"},
+		"users?$filter=foo eq 'x'": {"BadRequest", "Could not find a property named 'foo'"},
+		"users?$filter=officeLocation eq 'x'": {"Request_UnsupportedQuery",
+			"clause specified for property 'officeLocation' of resource 'User'."},
 		"groups?$filter=uniqueName eq 'x'":           {"Request_UnsupportedQuery", "uniqueName"},
 		"users?$filter=accountEnabled":               {"BadRequest", "Syntax error"},
 		"users?$filter=displayName eq 'x":            {"BadRequest", "Syntax error"},
@@ -156,7 +162,8 @@ func TestWrongQueries(t *testing.T) {
 		c.refuse(400, want[0], want[1], "GET", path, nil)
 	}
 	c.refuse(501, "NotImplemented", "This operation target is not yet supported.", "GET", "users?$select=skills", nil)
-	c.refuse(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.", "PUT", "users", nil)
+	c.refuse(405, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.", "PUT", "users",
+		nil)
 }
 
 func TestGetByIDs(t *testing.T) {
@@ -164,7 +171,8 @@ func TestGetByIDs(t *testing.T) {
 	tenant, c := open(t, graph.Config{})
 	ids := seedUsers(t, tenant, 3)
 	g := c.createGroup("team")
-	r := c.want(200, "POST", "directoryObjects/getByIds", object{"ids": []string{ids[1], g, "11111111-2222-4333-8444-555555555555"}})
+	r := c.want(200, "POST", "directoryObjects/getByIds",
+		object{"ids": []string{ids[1], g, "11111111-2222-4333-8444-555555555555"}})
 	if diff := cmp.Diff([]string{ids[1], g}, r.field("id")); diff != "" {
 		t.Errorf("getByIds (-want +got):\n%s", diff)
 	}
@@ -179,7 +187,8 @@ func TestGetByIDs(t *testing.T) {
 
 func TestDomainsAndOrganization(t *testing.T) {
 	t.Parallel()
-	tenant, c := open(t, graph.Config{Domains: []string{"example.com", "fed.example.com"}, FederatedDomains: []string{"fed.example.com"}, UnverifiedDomains: []string{"new.example.com"}})
+	tenant, c := open(t, graph.Config{Domains: []string{"example.com", "fed.example.com"},
+		FederatedDomains: []string{"fed.example.com"}, UnverifiedDomains: []string{"new.example.com"}})
 	r := c.want(200, "GET", "domains?$select=id,isVerified,isDefault,authenticationType", nil)
 	want := []object{
 		{"id": "example.com", "isVerified": true, "isDefault": true, "authenticationType": "Managed"},

@@ -11,7 +11,7 @@ import (
 	"rollcall/simulator/fault"
 )
 
-// serveLogin answers the paths of the sign-in service.
+// serveLogin serves the paths of the sign-in service.
 func (t *Tenant) serveLogin(w http.ResponseWriter, r *http.Request) {
 	ids := t.newRequestIDs(r.Header)
 	host := baseURL(r)
@@ -26,7 +26,10 @@ func (t *Tenant) serveLogin(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	case !t.isTenant(name):
-		e = loginRefusal(http.StatusBadRequest, "invalid_request", 90002, "Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for the tenant.", name)
+		e = loginRefusal(http.StatusBadRequest, "invalid_request", 90002,
+			"Tenant '%s' not found. Check to make sure you have the correct tenant ID and are signing into the correct "+
+				"cloud. Check with your subscription administrator, this may happen if there are no active subscriptions for "+
+				"the tenant.", name)
 	case rest == "v2.0/.well-known/openid-configuration":
 		sendJSON(w, http.StatusOK, t.openidConfiguration(host, name))
 		return
@@ -50,7 +53,7 @@ func sendJSON(w http.ResponseWriter, status int, value any) {
 	_, _ = w.Write(marshal(value))
 }
 
-// serveInstance says that this host, too, is an authority.
+// serveInstance serves the document that makes this host an authority.
 func (t *Tenant) serveInstance(w http.ResponseWriter, r *http.Request) {
 	sendJSON(w, http.StatusOK, map[string]any{
 		"tenant_discovery_endpoint": baseURL(r) + "/" + t.cfg.TenantID + "/v2.0/.well-known/openid-configuration",
@@ -83,7 +86,8 @@ func (t *Tenant) openidConfiguration(host, name string) map[string]any {
 // serveToken is the client credentials grant.
 func (t *Tenant) serveToken(w http.ResponseWriter, r *http.Request, authority string) *loginError {
 	if r.Method != http.MethodPost {
-		return loginRefusal(http.StatusBadRequest, "invalid_request", 900561, "The endpoint only accepts POST requests. Received a %s request.", r.Method)
+		return loginRefusal(http.StatusBadRequest, "invalid_request", 900561,
+			"The endpoint only accepts POST requests. Received a %s request.", r.Method)
 	}
 	if f := t.faults.Next(fault.Call{Method: TokenMethod, Path: r.URL.Path}); f != nil {
 		switch f.Effect {
@@ -123,20 +127,26 @@ func faultyLogin(w http.ResponseWriter, f *Fault) *loginError {
 }
 
 // graphHosts are the resources of Graph in Microsoft's clouds.
-var graphHosts = []string{"graph.microsoft.com", "graph.microsoft.us", "dod-graph.microsoft.us", "microsoftgraph.chinacloudapi.cn"}
+var graphHosts = []string{"graph.microsoft.com", "graph.microsoft.us", "dod-graph.microsoft.us",
+	"microsoftgraph.chinacloudapi.cn"}
 
-// checkScope wants "https://graph.microsoft.com/.default", or the same of this host.
+// checkScope requires "https://graph.microsoft.com/.default", or the same of this host.
 func checkScope(scope, host string) *loginError {
 	names := slices.DeleteFunc(strings.Fields(scope), func(name string) bool {
 		return slices.Contains([]string{"openid", "offline_access", "profile"}, name) // MSAL adds them to every request
 	})
 	resource, found := strings.CutSuffix(strings.Join(names, " "), "/.default")
 	if !found || len(names) != 1 {
-		return loginRefusal(http.StatusBadRequest, "invalid_scope", 1002012, "The provided value for scope %s is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier (application ID URI).", scope)
+		return loginRefusal(http.StatusBadRequest, "invalid_scope", 1002012,
+			"The provided value for scope %s is not valid. Client credential flows must have a scope value with /.default "+
+				"suffixed to the resource identifier (application ID URI).", scope)
 	}
 	u, err := url.Parse(resource)
 	if err != nil || u.Host != host && !slices.Contains(graphHosts, u.Host) {
-		return loginRefusal(http.StatusBadRequest, "invalid_resource", 500011, "The resource principal named %s was not found in the tenant. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You might have sent your authentication request to the wrong tenant.", resource)
+		return loginRefusal(http.StatusBadRequest, "invalid_resource", 500011,
+			"The resource principal named %s was not found in the tenant. This can happen if the application has not been "+
+				"installed by the administrator of the tenant or consented to by any user in the tenant. You might have sent "+
+				"your authentication request to the wrong tenant.", resource)
 	}
 	return nil
 }

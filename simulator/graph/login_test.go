@@ -23,7 +23,7 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// sharedKey spares each test the making of its own key.
+// sharedKey is one key for all tests, because making a key takes a while.
 var sharedKey = sync.OnceValue(func() *rsa.PrivateKey {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -35,7 +35,8 @@ var sharedKey = sync.OnceValue(func() *rsa.PrivateKey {
 // signIn posts a form to the token endpoint.
 func (c *client) signIn(tenant string, form url.Values) reply {
 	c.t.Helper()
-	r, err := http.NewRequestWithContext(c.t.Context(), "POST", c.server.URL+"/"+tenant+"/oauth2/v2.0/token", strings.NewReader(form.Encode()))
+	r, err := http.NewRequestWithContext(c.t.Context(), "POST", c.server.URL+"/"+tenant+"/oauth2/v2.0/token",
+		strings.NewReader(form.Encode()))
 	noError(c.t, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	resp, err := c.server.Client().Do(r)
@@ -78,16 +79,21 @@ func TestSignInIsRefused(t *testing.T) {
 		code   string
 		number string
 	}{
-		"secret":      {"", url.Values{"client_secret": {"wrong"}}, 401, "invalid_client", "AADSTS7000215: Invalid client secret provided."},
-		"no secret":   {"", url.Values{"client_secret": nil}, 401, "invalid_client", "AADSTS7000218: "},
-		"app":         {"", url.Values{"client_id": {"nobody"}}, 400, "unauthorized_client", "AADSTS700016: Application with identifier 'nobody' was not found"},
-		"no app":      {"", url.Values{"client_id": nil}, 400, "invalid_request", "AADSTS900144: "},
-		"tenant":      {"other.com", nil, 400, "invalid_request", "AADSTS90002: Tenant 'other.com' not found."},
-		"scope":       {"", url.Values{"scope": {"https://graph.microsoft.com/User.Read"}}, 400, "invalid_scope", "AADSTS1002012: "},
-		"resource":    {"", url.Values{"scope": {"https://vault.azure.net/.default"}}, 400, "invalid_resource", "AADSTS500011: "},
-		"grant":       {"", url.Values{"grant_type": {"password"}}, 400, "unsupported_grant_type", "AADSTS70003: "},
-		"no grant":    {"", url.Values{"grant_type": nil}, 400, "invalid_request", "AADSTS900144: "},
-		"bad jwt":     {"", url.Values{"client_assertion": {"a.b"}, "client_assertion_type": {assertionType}}, 401, "invalid_client", "AADSTS50027: "},
+		"secret": {"", url.Values{"client_secret": {"wrong"}}, 401, "invalid_client",
+			"AADSTS7000215: Invalid client secret provided."},
+		"no secret": {"", url.Values{"client_secret": nil}, 401, "invalid_client", "AADSTS7000218: "},
+		"app": {"", url.Values{"client_id": {"nobody"}}, 400, "unauthorized_client",
+			"AADSTS700016: Application with identifier 'nobody' was not found"},
+		"no app": {"", url.Values{"client_id": nil}, 400, "invalid_request", "AADSTS900144: "},
+		"tenant": {"other.com", nil, 400, "invalid_request", "AADSTS90002: Tenant 'other.com' not found."},
+		"scope": {"", url.Values{"scope": {"https://graph.microsoft.com/User.Read"}}, 400, "invalid_scope",
+			"AADSTS1002012: "},
+		"resource": {"", url.Values{"scope": {"https://vault.azure.net/.default"}}, 400, "invalid_resource",
+			"AADSTS500011: "},
+		"grant":    {"", url.Values{"grant_type": {"password"}}, 400, "unsupported_grant_type", "AADSTS70003: "},
+		"no grant": {"", url.Values{"grant_type": nil}, 400, "invalid_request", "AADSTS900144: "},
+		"bad jwt": {"", url.Values{"client_assertion": {"a.b"}, "client_assertion_type": {assertionType}}, 401,
+			"invalid_client", "AADSTS50027: "},
 		"kind of jwt": {"", url.Values{"client_assertion": {"a.b"}}, 400, "invalid_request", "AADSTS50027: "},
 	} {
 		form := credentials(tenant)
@@ -113,7 +119,8 @@ const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 func certificate(t *testing.T) *x509.Certificate {
 	t.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "rollcall"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "rollcall"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, sharedKey().Public(), sharedKey())
 	noError(t, err)
@@ -122,7 +129,7 @@ func certificate(t *testing.T) *x509.Certificate {
 	return cert
 }
 
-// sign makes a JWT. PS256 is what MSAL uses, RS256 what the documentation shows.
+// sign makes a JWT. MSAL uses PS256, and the documentation shows RS256.
 func sign(t *testing.T, header, claims object) string {
 	t.Helper()
 	encode := func(v any) string {
@@ -151,7 +158,8 @@ func TestSignInWithCertificate(t *testing.T) {
 	now := time.Now().Unix()
 	claims := func(change object) object {
 		all := object{
-			"iss": tenant.ClientID(), "sub": tenant.ClientID(), "aud": c.server.URL + "/" + tenant.TenantID() + "/oauth2/v2.0/token",
+			"iss": tenant.ClientID(), "sub": tenant.ClientID(),
+			"aud": c.server.URL + "/" + tenant.TenantID() + "/oauth2/v2.0/token",
 			"nbf": now, "exp": now + 600,
 		}
 		maps.Copy(all, change)
@@ -164,10 +172,11 @@ func TestSignInWithCertificate(t *testing.T) {
 		status         int
 		number         string
 	}{
-		"PS256":         {ps, claims(nil), 200, ""},
-		"RS256":         {rs, claims(nil), 200, ""},
-		"unknown":       {object{"alg": "RS256", "x5t": "AAAA"}, claims(nil), 401, "AADSTS700027"},
-		"wrong alg":     {object{"alg": "none", "x5t": rs["x5t"]}, claims(nil), 401, "AADSTS700027: Client assertion failed signature validation."},
+		"PS256":   {ps, claims(nil), 200, ""},
+		"RS256":   {rs, claims(nil), 200, ""},
+		"unknown": {object{"alg": "RS256", "x5t": "AAAA"}, claims(nil), 401, "AADSTS700027"},
+		"wrong alg": {object{"alg": "none", "x5t": rs["x5t"]}, claims(nil), 401,
+			"AADSTS700027: Client assertion failed signature validation."},
 		"expired":       {ps, claims(object{"exp": now - 600}), 401, "AADSTS700024"},
 		"not yet":       {ps, claims(object{"nbf": now + 600}), 401, "AADSTS700024"},
 		"other subject": {ps, claims(object{"sub": "x"}), 401, "AADSTS700021"},
@@ -187,7 +196,8 @@ func TestSignInWithCertificate(t *testing.T) {
 
 func TestSignInWithFederatedToken(t *testing.T) {
 	t.Parallel()
-	trusted := graph.FederatedCredential{Issuer: "https://cluster", Subject: "system:serviceaccount:rollcall:worker", Key: sharedKey().Public()}
+	trusted := graph.FederatedCredential{Issuer: "https://cluster", Subject: "system:serviceaccount:rollcall:worker",
+		Key: sharedKey().Public()}
 	tenant, c := open(t, graph.Config{App: graph.App{Federated: []graph.FederatedCredential{trusted}}})
 	now := time.Now().Unix()
 	for name, tc := range map[string]struct {
@@ -195,8 +205,9 @@ func TestSignInWithFederatedToken(t *testing.T) {
 		status                    int
 		number                    string
 	}{
-		"good":     {trusted.Issuer, trusted.Subject, "api://AzureADTokenExchange", 200, ""},
-		"issuer":   {"https://other", trusted.Subject, "api://AzureADTokenExchange", 401, "AADSTS700211: No matching federated identity record found"},
+		"good": {trusted.Issuer, trusted.Subject, "api://AzureADTokenExchange", 200, ""},
+		"issuer": {"https://other", trusted.Subject, "api://AzureADTokenExchange", 401,
+			"AADSTS700211: No matching federated identity record found"},
 		"subject":  {trusted.Issuer, "other", "api://AzureADTokenExchange", 401, "AADSTS700213: "},
 		"audience": {trusted.Issuer, trusted.Subject, "other", 401, "AADSTS700212: "},
 	} {
@@ -235,7 +246,8 @@ func TestDiscovery(t *testing.T) {
 	if doc["issuer"] != base+"/v2.0" || doc["token_endpoint"] != base+"/oauth2/v2.0/token" {
 		t.Errorf("openid-configuration = %v", doc)
 	}
-	if doc := get("/common/discovery/instance?api-version=1.1"); doc["tenant_discovery_endpoint"] != base+"/v2.0/.well-known/openid-configuration" {
+	const discovery = "/v2.0/.well-known/openid-configuration"
+	if doc := get("/common/discovery/instance?api-version=1.1"); doc["tenant_discovery_endpoint"] != base+discovery {
 		t.Errorf("instance = %v", doc)
 	}
 	if doc := get("/other/v2.0/.well-known/openid-configuration"); doc["error"] != "invalid_request" {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// loginError is a refusal of the sign-in service.
+// loginError is a refusal by the sign-in service.
 type loginError struct {
 	status  int
 	code    string // of OAuth

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// memberList is the members of a group, in the order of joining.
+// memberList has the members of a group, in the order of joining.
 type memberList struct {
 	list    []*membership // also members that left a moment ago and may still be shown
 	current map[*object]*membership
@@ -31,7 +31,7 @@ func (l *memberList) present() []*membership {
 	return list
 }
 
-// members returns the memberships that a read shows, of those after an ordinal.
+// members returns the memberships after an ordinal that a read shows.
 func (t *Tenant) members(group *object, after uint64, now time.Time) []*membership {
 	lag := t.lag.Read
 	list := group.members.list
@@ -59,7 +59,7 @@ func (t *Tenant) join(group, member *object, now time.Time) {
 	t.record(group, change{at: now, what: joined, member: member})
 }
 
-// leave ends a membership that exists.
+// leave ends an existing membership.
 func (t *Tenant) leave(group, member *object, now time.Time) {
 	l := &group.members
 	m := l.current[member]
@@ -74,13 +74,14 @@ func (t *Tenant) leave(group, member *object, now time.Time) {
 	t.record(group, change{at: now, what: left, member: member})
 }
 
-// forgetLeavers drops the memberships that no read shows any more.
+// forgetLeavers drops the memberships that no read shows any longer.
 func (t *Tenant) forgetLeavers(group *object, now time.Time) {
 	l := &group.members
 	if len(l.list) == len(l.current) {
 		return
 	}
-	l.list = slices.DeleteFunc(l.list, func(m *membership) bool { return !m.left.IsZero() && !now.Before(m.left.Add(t.lag.Read)) })
+	l.list = slices.DeleteFunc(l.list,
+		func(m *membership) bool { return !m.left.IsZero() && !now.Before(m.left.Add(t.lag.Read)) })
 }
 
 func (o *object) enters(group *object) {
@@ -90,12 +91,12 @@ func (o *object) enters(group *object) {
 	o.memberOf[group] = true
 }
 
-// groupsInOrder returns the groups and roles that an object belongs to, the oldest first.
+// groupsInOrder returns the groups and roles of an object, with the oldest first.
 func (o *object) groupsInOrder() []*object {
 	return slices.SortedFunc(maps.Keys(o.memberOf), func(a, b *object) int { return cmp.Compare(a.ord, b.ord) })
 }
 
-// isAdmin says whether an object has a directory role.
+// isAdmin reports whether an object has a directory role.
 func (o *object) isAdmin() bool {
 	for g := range o.memberOf {
 		if g.kind == roleKind {
@@ -114,8 +115,10 @@ func (t *Tenant) referenced(value any, now time.Time) (*object, *apiError) {
 	id := ref[strings.LastIndex(ref, "/")+1:]
 	set := strings.TrimSuffix(ref, "/"+id)
 	set = set[strings.LastIndex(set, "/")+1:]
-	if !strings.HasPrefix(ref, "https://") || !isUUID(id) || !slices.Contains([]string{"directoryObjects", "users", "groups"}, set) {
-		return nil, badRequest("Invalid entity reference '%s'. A reference has the form 'https://graph.microsoft.com/v1.0/directoryObjects/{id}'.", ref)
+	if !strings.HasPrefix(ref, "https://") || !isUUID(id) ||
+		!slices.Contains([]string{"directoryObjects", "users", "groups"}, set) {
+		return nil, badRequest("Invalid entity reference '%s'. A reference has the form "+
+			"'https://graph.microsoft.com/v1.0/directoryObjects/{id}'.", ref)
 	}
 	o := t.byID[strings.ToLower(id)]
 	if o == nil || o.deleted() || o.kind == roleKind || set != "directoryObjects" && set != o.kind.set {

@@ -19,7 +19,9 @@ func TestMembers(t *testing.T) {
 	for _, id := range []string{liz, adele, inner} {
 		c.want(204, "POST", members+"/$ref", ref(id))
 	}
-	c.refuse(400, "Request_BadRequest", "One or more added object references already exist for the following modified properties: 'members'.", "POST", members+"/$ref", ref(liz))
+	c.refuse(400, "Request_BadRequest",
+		"One or more added object references already exist for the following modified properties: 'members'.", "POST",
+		members+"/$ref", ref(liz))
 	r := c.want(200, "GET", members+"?$select=id,displayName", nil)
 	want := []object{
 		{"@odata.type": "#microsoft.graph.user", "id": liz, "displayName": "liz"},
@@ -33,7 +35,8 @@ func TestMembers(t *testing.T) {
 	if diff := cmp.Diff([]object{{"id": liz}, {"id": adele}}, cast.values()); diff != "" {
 		t.Errorf("members/microsoft.graph.user (-want +got):\n%s", diff)
 	}
-	if r := c.want(200, "GET", members+"/microsoft.graph.user/$count", nil, "ConsistencyLevel", "eventual"); string(r.Raw) != "2" {
+	if r := c.want(200, "GET", members+"/microsoft.graph.user/$count", nil, "ConsistencyLevel",
+		"eventual"); string(r.Raw) != "2" {
 		t.Errorf("$count = %s", r.Raw)
 	}
 	if r := c.want(200, "GET", "users/"+liz+"/memberOf?$select=id", nil); !cmp.Equal(r.field("id"), []string{g}) {
@@ -42,7 +45,8 @@ func TestMembers(t *testing.T) {
 
 	c.want(204, "DELETE", members+"/"+liz+"/$ref", nil)
 	c.refuse(404, "Request_ResourceNotFound", "Resource '"+liz+"' does not exist", "DELETE", members+"/"+liz+"/$ref", nil)
-	c.refuse(404, "Request_ResourceNotFound", "does not exist", "POST", members+"/$ref", ref("11111111-2222-4333-8444-555555555555"))
+	c.refuse(404, "Request_ResourceNotFound", "does not exist", "POST", members+"/$ref",
+		ref("11111111-2222-4333-8444-555555555555"))
 	c.refuse(404, "Request_ResourceNotFound", "does not exist", "POST", "groups/"+liz+"/members/$ref", ref(liz))
 }
 
@@ -80,11 +84,13 @@ func TestTwentyMembersAtOnce(t *testing.T) {
 	if diff := cmp.Diff(want, tenant.Members(g)); diff != "" {
 		t.Fatalf("members (-want +got):\n%s", diff)
 	}
-	// One member that is there already, or one that does not exist, refuses all.
-	c.refuse(400, "Request_BadRequest", "already exist", "PATCH", "groups/"+g, object{"members@odata.bind": refs(ids[20], ids[0])})
+	// One existing or unknown member refuses the whole request.
+	c.refuse(400, "Request_BadRequest", "already exist", "PATCH", "groups/"+g,
+		object{"members@odata.bind": refs(ids[20], ids[0])})
 	c.refuse(404, "Request_ResourceNotFound", "does not exist", "PATCH", "groups/"+g,
 		object{"displayName": "x", "members@odata.bind": refs(ids[20], "11111111-2222-4333-8444-555555555555")})
-	c.refuse(400, "Request_BadRequest", "already exist", "PATCH", "groups/"+g, object{"members@odata.bind": refs(ids[20], ids[20])})
+	c.refuse(400, "Request_BadRequest", "already exist", "PATCH", "groups/"+g,
+		object{"members@odata.bind": refs(ids[20], ids[20])})
 	if diff := cmp.Diff(want, tenant.Members(g)); diff != "" {
 		t.Errorf("members after refusals (-want +got):\n%s", diff)
 	}
@@ -105,11 +111,12 @@ func TestMoreThanTwentyAreRefused(t *testing.T) {
 	if n := len(tenant.Members(g)); n != 0 {
 		t.Errorf("%d members", n)
 	}
-	c.refuse(400, "Request_BadRequest", "Invalid entity reference", "POST", "groups/"+g+"/members/$ref", object{"@odata.id": "users/" + ids[0]})
+	c.refuse(400, "Request_BadRequest", "Invalid entity reference", "POST", "groups/"+g+"/members/$ref",
+		object{"@odata.id": "users/" + ids[0]})
 	c.refuse(400, "Request_BadRequest", "@odata.id", "POST", "groups/"+g+"/members/$ref", object{})
 }
 
-// TestDeleteWithoutRefDeletesTheUser is the trap that the documentation warns of.
+// TestDeleteWithoutRefDeletesTheUser checks the trap that the documentation warns of.
 func TestDeleteWithoutRefDeletesTheUser(t *testing.T) {
 	t.Parallel()
 	tenant, c := openWrong(t, graph.Config{})

@@ -6,7 +6,7 @@ func (t *Tenant) listMembers(c *call) (*answer, *apiError)      { return t.membe
 func (t *Tenant) listMemberUsers(c *call) (*answer, *apiError)  { return t.membersOf(c, userKind) }
 func (t *Tenant) listMemberGroups(c *call) (*answer, *apiError) { return t.membersOf(c, groupKind) }
 
-// membersOf answers the members of a group; of one kind when the path ends in a cast.
+// membersOf returns the members of a group. A cast at the end of the path limits them to one kind.
 func (t *Tenant) membersOf(c *call, cast *kind) (*answer, *apiError) {
 	group, err := t.group(c.vars["group"], c.now)
 	if err != nil {
@@ -39,7 +39,7 @@ type related struct {
 	ord uint64
 }
 
-// relatedPage answers one page of a relationship.
+// relatedPage returns one page of a relationship.
 func (t *Tenant) relatedPage(c *call, cast *kind, items []related, top, total int) (*answer, *apiError) {
 	s, err := selection(c, cast)
 	if err != nil {
@@ -92,7 +92,7 @@ func (t *Tenant) countOf(c *call, cast *kind) (*answer, *apiError) {
 func (t *Tenant) listMemberOf(c *call) (*answer, *apiError)       { return t.groupsOf(c, nil) }
 func (t *Tenant) listMemberOfGroups(c *call) (*answer, *apiError) { return t.groupsOf(c, groupKind) }
 
-// groupsOf answers the groups and directory roles that a user is a direct member of.
+// groupsOf returns the groups and directory roles of which a user is a direct member.
 func (t *Tenant) groupsOf(c *call, cast *kind) (*answer, *apiError) {
 	o, err := t.user(c.vars["user"], c.now)
 	if err != nil {

@@ -16,8 +16,8 @@ import (
 	"rollcall/simulator/graph/csdltest"
 )
 
-// TestJavaScriptClient runs Microsoft's JavaScript client, which knows nothing of us, against a tenant. It needs
-// node and npm, which fetches the package: go test -tags npm -run JavaScript ./simulator/graph.
+// TestJavaScriptClient runs Microsoft's JavaScript client, which is independent of this project, against a tenant. It
+// needs node and npm, which fetches the package. Run it with go test -tags npm -run JavaScript ./simulator/graph.
 func TestJavaScriptClient(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -25,7 +25,8 @@ func TestJavaScriptClient(t *testing.T) {
 	run := func(name string, args ...string) []byte {
 		t.Helper()
 		cmd := exec.CommandContext(t.Context(), name, args...)
-		cmd.Dir, cmd.Env, cmd.Stderr = dir, append(os.Environ(), "NODE_EXTRA_CA_CERTS="+filepath.Join(dir, "ca.pem")), t.Output()
+		cmd.Dir, cmd.Env, cmd.Stderr = dir, append(os.Environ(), "NODE_EXTRA_CA_CERTS="+filepath.Join(dir, "ca.pem")),
+			t.Output()
 		out, err := cmd.Output()
 		if err != nil {
 			t.Fatalf("%s %v: %v", name, args, err)
@@ -46,7 +47,8 @@ func TestJavaScriptClient(t *testing.T) {
 	server := authority.Start(csdltest.Wrap(t, tenant.Handler()))
 	t.Cleanup(server.Close)
 	var got map[string]any
-	noError(t, json.Unmarshal(run("node", "client.cjs", server.URL, tenant.TenantID(), tenant.ClientID(), tenant.ClientSecret()), &got))
+	noError(t, json.Unmarshal(run("node", "client.cjs", server.URL, tenant.TenantID(), tenant.ClientID(),
+		tenant.ClientSecret()), &got))
 	u, _ := tenant.User("AdeleV@example.com")
 	want := map[string]any{
 		"created": u.ID, "users": 21.0, "groups": 10.0, "found": []any{u.ID}, "refusal": "404 Request_ResourceNotFound",

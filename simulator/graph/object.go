@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// object is a user, a group or a directory role. Its states are never changed, only followed by another one.
+// object is a user, a group or a directory role. Its states are immutable. A change adds another state.
 type object struct {
 	kind    *kind
 	ord     uint64
@@ -19,17 +19,17 @@ type object struct {
 	former   []*object // the groups to go back to when the object is restored
 }
 
-// state is what an object was from some moment on.
+// state is the state of an object since some moment.
 type state struct {
 	from    time.Time
 	props   map[string]any
 	deleted bool
 }
 
-// deleted says whether the object is a deleted item now.
+// deleted reports whether the object is a deleted item now.
 func (o *object) deleted() bool { return o.now.deleted }
 
-// set follows the current state by another one and forgets what no read can show any more.
+// set adds the next state and drops the states that no read can show any longer.
 func (o *object) set(next state, lag time.Duration, now time.Time) {
 	if lag > 0 && o.now.props != nil {
 		o.past = append(o.past, o.now)
@@ -48,7 +48,7 @@ func (o *object) successor(i int) state {
 	return o.now
 }
 
-// patched returns a copy of the current properties with some of them replaced; nil clears one.
+// patched returns a copy of the current properties with some of them replaced. Nil clears a property.
 func (o *object) patched(fields map[string]any) map[string]any {
 	props := maps.Clone(o.now.props)
 	for name, value := range fields {
@@ -61,10 +61,11 @@ func (o *object) patched(fields map[string]any) map[string]any {
 	return props
 }
 
-// Consistency says how long reads show the past, as a directory of many replicas does.
+// Consistency says how long reads show former states, as a directory with many replicas does.
 type Consistency struct {
-	// Create is how long a new object cannot be found: GET, PATCH and DELETE answer 404, lists and delta leave it out,
-	// and a reference to it is refused with 400. Its names are taken at once, and PATCH by uniqueName finds it.
+	// Create is how long a new object cannot be found. Meanwhile GET, PATCH and DELETE return 404, lists and delta
+	// omit it, and a reference to it is refused with 400. Its names are taken at once, and PATCH by uniqueName finds
+	// it.
 	Create time.Duration
 	// Read is how long GET, lists, members and delta show the state before a change.
 	Read time.Duration
@@ -77,12 +78,12 @@ func (t *Tenant) SetConsistency(c Consistency) {
 	t.lag = c
 }
 
-// settled says whether a new object can be found yet.
+// settled reports whether a new object can be found yet.
 func (t *Tenant) settled(o *object, now time.Time) bool {
 	return !now.Before(o.created.Add(t.lag.Create))
 }
 
-// seen returns the state that a read shows; false when it shows none.
+// seen returns the state that a read shows, or false if it shows none.
 func (t *Tenant) seen(o *object, now time.Time) (state, bool) {
 	if !t.settled(o, now) {
 		return state{}, false
@@ -99,7 +100,7 @@ func (t *Tenant) seen(o *object, now time.Time) (state, bool) {
 	return o.past[0], true
 }
 
-// change is one thing that happened to an object.
+// change is one change of an object.
 type change struct {
 	at     time.Time
 	object *object

@@ -16,20 +16,20 @@ const (
 	maxTop     = 999
 )
 
-// pageToken is where a page of a list ends.
+// pageToken is the end of a page of a list.
 type pageToken struct {
 	Path   string `json:"p"`
 	After  uint64 `json:"a,omitempty"` // ordinal of the last object shown
 	Offset int    `json:"o,omitempty"` // how many objects were shown, in a list with $orderby
 }
 
-// seal makes an opaque token of a value.
+// seal makes an opaque token from a value.
 func (t *Tenant) seal(value any) string {
 	data := marshal(value)
 	return base64.RawURLEncoding.EncodeToString(append(t.mac(data), data...))
 }
 
-// open reads a token of our own making.
+// open reads a token that seal made.
 func (t *Tenant) open(token string, value any) bool {
 	raw, err := base64.RawURLEncoding.DecodeString(token)
 	if err != nil || len(raw) < macSize || !hmac.Equal(raw[:macSize], t.mac(raw[macSize:])) {
@@ -54,7 +54,8 @@ func (c *call) top() (int, *apiError) {
 	}
 	n, err := strconv.Atoi(value)
 	if err != nil {
-		return 0, malformed("Invalid value '%s' for $top query option found. The $top query option requires a non-negative integer value.", value)
+		return 0, malformed("Invalid value '%s' for $top query option found. The $top query option requires a "+
+			"non-negative integer value.", value)
 	}
 	if n < 1 || n > maxTop {
 		return 0, unsupported("Invalid page size specified: '%s'. Must be between 1 and %d inclusive.", value, maxTop)
@@ -75,7 +76,7 @@ func (t *Tenant) position(c *call) (pageToken, *apiError) {
 	return at, nil
 }
 
-// nextLink is the call's own URL with another $skiptoken.
+// nextLink returns the call's own URL with another $skiptoken.
 func (t *Tenant) nextLink(c *call, at pageToken) string {
 	var options []string
 	for name, values := range c.query {

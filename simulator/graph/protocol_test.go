@@ -19,7 +19,8 @@ func TestAccessToken(t *testing.T) {
 	c.want(200, "GET", "users", nil)
 	good := c.token
 	for _, tc := range []struct{ token, message string }{
-		{"", "Access token is empty."}, {"abc", "not well formed"}, {good + "x", "Signing key is invalid."}, {"a.b.c", "Signing key is invalid."},
+		{"", "Access token is empty."}, {"abc", "not well formed"}, {good + "x", "Signing key is invalid."},
+		{"a.b.c", "Signing key is invalid."},
 	} {
 		c.token = tc.token
 		r := c.refuse(401, "InvalidAuthenticationToken", tc.message, "GET", "users", nil)
@@ -119,7 +120,8 @@ func TestEscapedKeys(t *testing.T) {
 	tenant, c := open(t, graph.Config{})
 	u, err := tenant.AddUser(graph.User{UserPrincipalName: "o'brien#1@example.com"})
 	noError(t, err)
-	for _, path := range []string{"users/o'brien%231@example.com", "users('o''brien%231@example.com')", "users(userPrincipalName='o''brien%231@example.com')"} {
+	for _, path := range []string{"users/o'brien%231@example.com", "users('o''brien%231@example.com')",
+		"users(userPrincipalName='o''brien%231@example.com')"} {
 		if r := c.want(200, "GET", path, nil); r.id() != u.ID {
 			t.Errorf("%s = %s", path, r.Raw)
 		}

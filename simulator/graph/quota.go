@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-// Quota bounds the calls of the app in the tenant. Zero fields bound nothing.
+// Quota bounds the calls of the app in the tenant. A zero field means no limit.
 type Quota struct {
-	// ResourceUnits per 10 seconds.
+	// ResourceUnits is the limit per 10 seconds.
 	ResourceUnits int
-	// Writes per 2 minutes and 30 seconds.
+	// Writes is the limit per 2 minutes and 30 seconds.
 	Writes int
-	// Fractional leaves Retry-After with its fraction of a second, as samples of the documentation have it; otherwise
-	// it is rounded up.
+	// Fractional keeps the fraction of a second in Retry-After, as samples of the documentation show. Otherwise it is
+	// rounded up.
 	Fractional bool
 }
 
@@ -25,7 +25,7 @@ const (
 	writeWindow = 150 * time.Second
 )
 
-// DocumentedQuota returns the published limits for a tenant of that many users.
+// DocumentedQuota returns the published limits for a tenant with that many users.
 func DocumentedQuota(users int) Quota {
 	q := Quota{ResourceUnits: 8_000, Writes: 3_000}
 	switch {
@@ -54,7 +54,7 @@ func (s *quotaState) set(q Quota) {
 	s.writes = newBucket(q.Writes, writeWindow)
 }
 
-// units returns what a call costs: $select and a small $top make it cheaper, and nothing costs less than one.
+// units returns the cost of a call. $select and a small $top reduce it, and the minimum is one.
 func (c *call) units() int {
 	n := c.route.cost
 	if c.query.Has("$select") {
@@ -68,7 +68,8 @@ func (c *call) units() int {
 	return max(n, 1)
 }
 
-// throttle spends the cost of a call, or refuses it. What is refused counts as well, so that hammering makes it worse.
+// throttle spends the cost of a call, or refuses it. Refused calls count as well, so that repeating them at once
+// extends the wait.
 func (t *Tenant) throttle(c *call) (usage, *apiError) {
 	if c.route.id == batchMethod {
 		return usage{}, nil // its items count
@@ -98,13 +99,14 @@ func (t *Tenant) throttle(c *call) (usage, *apiError) {
 	}
 	e.header = http.Header{}
 	use.mark(e.header)
-	e.header.Set("X-Ms-Throttle-Scope", fmt.Sprintf("Tenant_Application/%s/%s/%s", limit, t.cfg.App.ClientID, t.cfg.TenantID))
+	e.header.Set("X-Ms-Throttle-Scope", fmt.Sprintf("Tenant_Application/%s/%s/%s", limit, t.cfg.App.ClientID,
+		t.cfg.TenantID))
 	e.header.Set("X-Ms-Throttle-Information", reason)
 	return use, e
 }
 
-// bucket is a token bucket; without a size it never runs dry. Its level sinks below zero while refused calls go on,
-// down to where 180 % are used, which is the most that Graph reports.
+// bucket is a token bucket. Without a size it never runs empty. Refused calls push its level below zero, down to 180
+// % of the limit in use, which is the most that Graph reports.
 type bucket struct {
 	size, rate, level float64
 	at                time.Time
@@ -114,7 +116,7 @@ func newBucket(size int, window time.Duration) bucket {
 	return bucket{size: float64(size), rate: float64(size) / window.Seconds(), level: float64(size)}
 }
 
-// take spends n and returns how long to wait when there is too little.
+// take spends n. If the level is too low, it returns the time to wait.
 func (b *bucket) take(now time.Time, n float64) time.Duration {
 	if b.size == 0 {
 		return 0
@@ -133,7 +135,7 @@ func (b *bucket) take(now time.Time, n float64) time.Duration {
 	return max(time.Duration((n-b.level)/b.rate*float64(time.Second)), time.Millisecond)
 }
 
-// used returns the part of the limit that is spent, up to 1.8.
+// used returns the used part of the limit, up to 1.8.
 func (b *bucket) used() float64 {
 	if b.size == 0 {
 		return 0

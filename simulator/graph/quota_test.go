@@ -22,7 +22,8 @@ func TestCosts(t *testing.T) {
 			t.Errorf("%s costs %s, want %s", path, got, want)
 		}
 	}
-	if got := c.want(200, "POST", "directoryObjects/getByIds", object{"ids": []string{u}}).Header.Get("x-ms-resource-unit"); got != "3" {
+	if got := c.want(200, "POST", "directoryObjects/getByIds",
+		object{"ids": []string{u}}).Header.Get("x-ms-resource-unit"); got != "3" {
 		t.Errorf("getByIds costs %s, want 3", got)
 	}
 	if got := c.want(204, "PATCH", "users/"+u, object{"jobTitle": "x"}).Header.Get("x-ms-resource-unit"); got != "1" {
@@ -47,8 +48,9 @@ func TestResourceUnitsRunOut(t *testing.T) {
 	}
 	r := c.refuse(429, "TooManyRequests", "Too many requests.", "GET", "users", nil)
 	want := map[string]string{
-		"Retry-After": "0.4", "X-Ms-Throttle-Limit-Percentage": "1.02", "X-Ms-Throttle-Information": "ResourceUnitLimitExceeded",
-		"X-Ms-Throttle-Scope": "Tenant_Application/ReadWrite/" + tenant.ClientID() + "/" + tenant.TenantID(),
+		"Retry-After": "0.4", "X-Ms-Throttle-Limit-Percentage": "1.02",
+		"X-Ms-Throttle-Information": "ResourceUnitLimitExceeded",
+		"X-Ms-Throttle-Scope":       "Tenant_Application/ReadWrite/" + tenant.ClientID() + "/" + tenant.TenantID(),
 	}
 	for name, value := range want {
 		if got := r.Header.Get(name); got != value {

@@ -11,8 +11,8 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// TestManyClients has several clients write at once, with items that fail and answers that get lost, while another one
-// follows groups/delta: it ends with what the tenant has.
+// TestManyClients has several clients write concurrently, with failing items and lost responses, while another one
+// follows groups/delta. The follower must end with the tenant's state.
 func TestManyClients(t *testing.T) {
 	t.Parallel()
 	tenant, c := open(t, graph.Config{DeltaPage: 5, DeltaMembers: 9, Faults: []graph.Fault{

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The answers that may hold thousands of objects are written by hand: it is several times as fast as encoding/json.
+// Responses that may have thousands of objects are written directly, which is several times as fast as encoding/json.
 
 // appendString appends a JSON string.
 func appendString(b []byte, s string) []byte {
@@ -90,7 +90,7 @@ func appendProperties(b []byte, list []*property, props map[string]any) []byte {
 	return b
 }
 
-// appendObject writes an object; typed adds its @odata.type, which a collection of several kinds needs.
+// appendObject writes an object. typed adds its @odata.type, which a collection of several kinds needs.
 func appendObject(b []byte, k *kind, props map[string]any, s *selected, typed bool) []byte {
 	b = append(b, '{')
 	list := s.properties(k)
@@ -109,20 +109,20 @@ func appendType(b []byte, k *kind) []byte {
 	return append(b, '"')
 }
 
-// renderEntity writes one object as the whole answer.
+// renderEntity writes one object as the whole response.
 func renderEntity(c *call, k *kind, set string, props map[string]any, s *selected, typed bool) []byte {
 	b := append([]byte(`{"@odata.context":`), marshal(contextURL(c, set, s, true))...)
 	b = append(b, ',')
 	return append(b, appendObject(nil, k, props, s, typed)[1:]...)
 }
 
-// page collects the answer of a collection.
+// page collects the response of a collection.
 type page struct {
 	body  []byte
 	items int
 }
 
-// newPage begins a collection; the caller adds its annotations with note and then its items.
+// newPage begins a collection. The caller adds its annotations with note and then its items.
 func newPage(context string) *page {
 	return &page{body: append([]byte(`{"@odata.context":`), appendString(nil, context)...)}
 }

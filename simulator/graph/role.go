@@ -5,17 +5,17 @@ import (
 	"slices"
 )
 
-// Role is a directory role, by the name that the documentation has for it.
+// Role is the documented name of a directory role.
 type Role string
 
-// Some roles. A role counts as activated once it has a member; GlobalAdministrator always is.
+// Some roles. A role is activated once it has a member. GlobalAdministrator always is.
 const (
 	GlobalAdministrator Role = "Global Administrator"
 	UserAdministrator   Role = "User Administrator"
 	GroupsAdministrator Role = "Groups Administrator"
 )
 
-// templates are the ids that the roles have in every tenant.
+// templates are the role ids that are equal in every tenant.
 var templates = map[Role]string{
 	GlobalAdministrator: "62e90394-69f5-4237-9190-012177145e10",
 	UserAdministrator:   "fe930be7-5e62-47db-91af-98c3a49a38b1",
@@ -47,7 +47,7 @@ func (t *Tenant) role(k key) (*object, *apiError) {
 	return o, nil
 }
 
-// listRoles answers the activated roles, all at once.
+// listRoles returns the activated roles on one page.
 func (t *Tenant) listRoles(c *call) (*answer, *apiError) {
 	s, err := selection(c, roleKind)
 	if err != nil {
@@ -68,7 +68,7 @@ func (t *Tenant) listRoles(c *call) (*answer, *apiError) {
 	return newAnswer(http.StatusOK, p.end()), nil
 }
 
-// listRoleMembers answers the members of a role, all at once.
+// listRoleMembers returns the members of a role on one page.
 func (t *Tenant) listRoleMembers(c *call) (*answer, *apiError) {
 	role, err := t.role(c.vars["role"])
 	if err != nil {
@@ -81,7 +81,7 @@ func (t *Tenant) listRoleMembers(c *call) (*answer, *apiError) {
 	return t.relatedPage(c, directoryObjects, items, max(len(items), 1), len(items))
 }
 
-// SetAdmin gives a user or group a directory role, activating it.
+// SetAdmin assigns a directory role to a user or group, and activates the role.
 func (t *Tenant) SetAdmin(idOrUPN string, r Role) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -18,7 +18,7 @@ type route struct {
 	serve   func(*Tenant, *call) (*answer, *apiError)
 }
 
-// key is a key in a path: of an object by id or principal name, or of an alternate key by its name.
+// key is a key in a path. It names an object by id, by principal name or by an alternate key with its name.
 type key struct{ name, value string }
 
 // match compares a path with a pattern.
@@ -45,7 +45,7 @@ func (r *route) match(segments []string) (map[string]key, bool) {
 	return vars, true
 }
 
-// parseKey reads a segment of split: "id", "'id'" or "name='value'".
+// parseKey reads a segment that split returned, which is "id", "'id'" or "name='value'".
 func parseKey(segment string) (key, bool) {
 	if strings.HasPrefix(segment, "$") || segment == "" {
 		return key{}, false
@@ -73,8 +73,8 @@ func unquote(s string) string {
 	return s
 }
 
-// split cuts an escaped path into segments. Parentheses become a segment of their own, or nothing when empty, and
-// functions and types lose their namespace.
+// split cuts an escaped path into segments. Parentheses become a separate segment, or none if empty. Functions and
+// types lose their namespace.
 func split(path string) ([]string, bool) {
 	var segments []string
 	for part := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
@@ -129,12 +129,13 @@ func (t *Tenant) find(c *call) *apiError {
 		}
 	}
 	if known {
-		return refusal(http.StatusMethodNotAllowed, "Request_BadRequest", "Specified HTTP method is not allowed for the request target.")
+		return refusal(http.StatusMethodNotAllowed, "Request_BadRequest",
+			"Specified HTTP method is not allowed for the request target.")
 	}
 	return malformed("Resource not found for the segment '%s'.", segments[0])
 }
 
-// options refuses query options that a method does not take.
+// checkOptions refuses query options that a method does not have.
 func (c *call) checkOptions() *apiError {
 	for name := range c.query {
 		if !strings.HasPrefix(name, "$") {

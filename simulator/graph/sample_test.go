@@ -17,11 +17,12 @@ const (
 	sampleDeleted = "78bf875b-9343-4edc-9130-0d3958113563"
 )
 
-// sampleTenant holds what the documentation's examples ask for.
+// sampleTenant returns a tenant with the objects of the documentation's examples.
 func sampleTenant(t *testing.T) *client {
 	t.Helper()
 	tenant, c := open(t, graph.Config{Domains: []string{"contoso.com"}})
-	_, err := tenant.AddUser(graph.User{ID: sampleUser, UserPrincipalName: "AdeleV@contoso.com", DisplayName: "Adele Vance", Mail: "a@contoso.com"})
+	_, err := tenant.AddUser(graph.User{ID: sampleUser, UserPrincipalName: "AdeleV@contoso.com",
+		DisplayName: "Adele Vance", Mail: "a@contoso.com"})
 	noError(t, err)
 	for id, name := range map[string]string{sampleGroup: "allcompany", sampleDeleted: "allgone"} {
 		_, err := tenant.AddGroup(graph.Group{ID: id, DisplayName: name, Unified: true, MailNickname: name})
@@ -32,26 +33,28 @@ func sampleTenant(t *testing.T) *client {
 	return c
 }
 
-// sampleURL puts ids that exist into the placeholders of an example.
+// sampleURL replaces the placeholders of an example by existing ids.
 func sampleURL(s csdltest.Sample) string {
 	path := strings.TrimPrefix(s.URL, "https://graph.microsoft.com/v1.0/")
-	group := strings.NewReplacer("groups/{id}", "groups/"+sampleGroup, "{group-id}", sampleGroup, "{directory-object-id}", sampleUser,
+	group := strings.NewReplacer("groups/{id}", "groups/"+sampleGroup, "{group-id}", sampleGroup,
+		"{directory-object-id}", sampleUser,
 		"{object-id}", sampleDeleted, "{id}", sampleUser)
 	return group.Replace(path)
 }
 
-// sampleBodies are requests that the examples' answers belong to.
+// sampleBodies are the requests that belong to the examples' responses.
 var sampleBodies = map[string]object{
 	"getByIds": {"ids": []string{sampleUser, sampleGroup}},
 	"$ref":     nil, // made in the test
 	"groups": {
-		"description": "Self help community for golf", "displayName": "Golf Assist", "groupTypes": []string{"Unified"}, "mailEnabled": true,
+		"description": "Self help community for golf", "displayName": "Golf Assist", "groupTypes": []string{"Unified"},
+		"mailEnabled":  true,
 		"mailNickname": "golfassist", "securityEnabled": false,
 	},
 }
 
-// TestDocumentedExamples sends the documentation's requests: the status is the documented one, and whatever the
-// documented answer shows, ours shows too.
+// TestDocumentedExamples sends the documentation's requests. The status must be the documented one, and our response
+// must have every field of the documented one.
 func TestDocumentedExamples(t *testing.T) {
 	t.Parallel()
 	for _, sample := range csdltest.Samples(t) {
@@ -86,7 +89,7 @@ func contoso(user object) object {
 	return user
 }
 
-// compareShape wants each field of the documented answer in ours, except links, which depend on the size.
+// compareShape requires each field of the documented response in ours, except links, which depend on the size.
 func compareShape(t *testing.T, sample csdltest.Sample, got reply) {
 	t.Helper()
 	var want object
@@ -122,8 +125,8 @@ func compareShape(t *testing.T, sample csdltest.Sample, got reply) {
 	}
 }
 
-// optional says what a documented answer has that need not be there: the examples of mixed collections show
-// properties of types other than ours, and @odata.id is sent to callers of full metadata.
+// optional reports whether our response may lack a field of the documented one. The examples of mixed collections
+// show properties of other types, and only callers that ask for full metadata get @odata.id.
 func optional(sample csdltest.Sample, name string) bool {
 	return name == "@odata.id" || strings.HasSuffix(sample.URL, "/members") && name == "mail"
 }

@@ -11,7 +11,7 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// directOps calls a tenant's handler without a network between.
+// directOps calls a tenant's handler without a network.
 func directOps(b *testing.B, tenant *graph.Tenant) func(method, target, body string) string {
 	token := "Bearer " + tenant.IssueToken()
 	handler := tenant.Handler()
@@ -35,7 +35,8 @@ func seedLarge(b *testing.B) (tenant *graph.Tenant, users, groups []string) {
 	tenant = graph.New(graph.Config{})
 	users = seedUsers(b, tenant, 20_000)
 	for i := range 2_000 {
-		g, err := tenant.AddGroup(graph.Group{DisplayName: fmt.Sprintf("Group %d", i), UniqueName: fmt.Sprintf("rollcall-%d", i)})
+		g, err := tenant.AddGroup(graph.Group{DisplayName: fmt.Sprintf("Group %d", i),
+			UniqueName: fmt.Sprintf("rollcall-%d", i)})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -48,6 +49,11 @@ func seedLarge(b *testing.B) (tenant *graph.Tenant, users, groups []string) {
 	}
 	return tenant, users, groups
 }
+
+// newUserItem is the format of a batch item that creates a user.
+const newUserItem = `{"id":"%d","method":"POST","url":"/users","headers":{"Content-Type":"application/json"},
+	"body":{"accountEnabled":true,"displayName":"n","mailNickname":"n%d","userPrincipalName":"n%d@example.com",
+	"passwordProfile":{"password":"xWwvJ]6NMw+bWH-d"}}}`
 
 // BenchmarkTenant measures single calls on a tenant of 20,000 users and 2,000 groups of 20 members.
 func BenchmarkTenant(b *testing.B) {
@@ -94,8 +100,7 @@ func BenchmarkTenant(b *testing.B) {
 			var items []string
 			for i := range 20 {
 				n++
-				items = append(items, fmt.Sprintf(`{"id":"%d","method":"POST","url":"/users","headers":{"Content-Type":"application/json"},"body":{"accountEnabled":true,
-					"displayName":"n","mailNickname":"n%d","userPrincipalName":"n%d@example.com","passwordProfile":{"password":"xWwvJ]6NMw+bWH-d"}}}`, i, n, n))
+				items = append(items, fmt.Sprintf(newUserItem, i, n, n))
 			}
 			do("POST", "$batch", `{"requests":[`+strings.Join(items, ",")+`]}`)
 		}

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// valueType is the type of a property, as far as it is stored and shown.
+// valueType is the type of a property in storage and in responses.
 type valueType uint8
 
 const (
@@ -18,7 +18,7 @@ const (
 	complexN // a collection of them
 )
 
-// rule is what may be done with a property besides reading it.
+// rule is a set of allowed uses of a property besides reading it.
 type rule uint16
 
 const (
@@ -65,7 +65,7 @@ func newKind(name, set, title string, defaults []string, properties ...property)
 	return k
 }
 
-// property returns the property of that name, or nil. Graph takes names in any case.
+// property returns the property of that name, or nil. Graph ignores the case of names.
 func (k *kind) property(name string) *property {
 	if p := k.properties[name]; p != nil {
 		return p
@@ -84,7 +84,8 @@ func many(typ valueType, r rule, names ...string) []property {
 
 var userKind = newKind("user", "users", "User",
 	[]string{
-		"businessPhones", "displayName", "givenName", "jobTitle", "mail", "mobilePhone", "officeLocation", "preferredLanguage",
+		"businessPhones", "displayName", "givenName", "jobTitle", "mail", "mobilePhone", "officeLocation",
+		"preferredLanguage",
 		"surname", "userPrincipalName", "id",
 	},
 	slices.Concat(
@@ -129,7 +130,8 @@ var userKind = newKind("user", "users", "User",
 		many(text, readOnly, "creationType", "externalUserState", "identityParentId", "legalAgeGroupClassification",
 			"onPremisesDomainName", "onPremisesUserPrincipalName", "securityIdentifier"),
 		many(boolean, readOnly, "isManagementRestricted", "isResourceAccount"),
-		many(moment, readOnly, "createdDateTime", "deletedDateTime", "externalUserStateChangeDateTime", "lastPasswordChangeDateTime",
+		many(moment, readOnly, "createdDateTime", "deletedDateTime", "externalUserStateChangeDateTime",
+			"lastPasswordChangeDateTime",
 			"onPremisesLastSyncDateTime", "signInSessionsValidFromDateTime"),
 		many(texts, readOnly, "imAddresses"),
 		many(complex1, readOnly, "authorizationInfo", "customSecurityAttributes"),
@@ -144,11 +146,14 @@ var userKind = newKind("user", "users", "User",
 
 var groupKind = newKind("group", "groups", "Group",
 	[]string{
-		"id", "deletedDateTime", "classification", "createdDateTime", "description", "displayName", "expirationDateTime", "groupTypes",
+		"id", "deletedDateTime", "classification", "createdDateTime", "description", "displayName", "expirationDateTime",
+		"groupTypes",
 		"isAssignableToRole", "mail", "mailEnabled", "mailNickname", "membershipRule", "membershipRuleProcessingState",
 		"onPremisesDomainName", "onPremisesLastSyncDateTime", "onPremisesNetBiosName", "onPremisesSamAccountName",
-		"onPremisesSecurityIdentifier", "onPremisesSyncEnabled", "preferredDataLocation", "preferredLanguage", "proxyAddresses",
-		"renewedDateTime", "resourceBehaviorOptions", "resourceProvisioningOptions", "securityEnabled", "securityIdentifier", "theme",
+		"onPremisesSecurityIdentifier", "onPremisesSyncEnabled", "preferredDataLocation", "preferredLanguage",
+		"proxyAddresses",
+		"renewedDateTime", "resourceBehaviorOptions", "resourceProvisioningOptions", "securityEnabled",
+		"securityIdentifier", "theme",
 		"uniqueName", "visibility", "onPremisesProvisioningErrors", "serviceProvisioningErrors",
 	},
 	slices.Concat(
@@ -173,14 +178,18 @@ var groupKind = newKind("group", "groups", "Group",
 		},
 		many(text, 0, "preferredDataLocation", "preferredLanguage", "theme"),
 		many(texts, fixed, "resourceBehaviorOptions", "resourceProvisioningOptions"),
-		many(text, readOnly, "accessType", "onPremisesDomainName", "onPremisesNetBiosName", "organizationId", "securityIdentifier"),
+		many(text, readOnly, "accessType", "onPremisesDomainName", "onPremisesNetBiosName", "organizationId",
+			"securityIdentifier"),
 		many(boolean, readOnly, "hasMembersWithLicenseErrors", "isManagementRestricted"),
-		many(moment, readOnly, "createdDateTime", "deletedDateTime", "expirationDateTime", "onPremisesLastSyncDateTime", "renewedDateTime"),
+		many(moment, readOnly, "createdDateTime", "deletedDateTime", "expirationDateTime", "onPremisesLastSyncDateTime",
+			"renewedDateTime"),
 		many(texts, readOnly, "infoCatalogs"),
 		many(texts, readOnly|filterEq, "proxyAddresses"),
 		many(complex1, readOnly, "licenseProcessingState", "onPremisesExtensionAttributes"),
-		many(complexN, readOnly, "assignedLabels", "assignedLicenses", "onPremisesProvisioningErrors", "serviceProvisioningErrors"),
-		many(boolean, elsewhere, "allowExternalSenders", "autoSubscribeNewMembers", "hideFromAddressLists", "hideFromOutlookClients",
+		many(complexN, readOnly, "assignedLabels", "assignedLicenses", "onPremisesProvisioningErrors",
+			"serviceProvisioningErrors"),
+		many(boolean, elsewhere, "allowExternalSenders", "autoSubscribeNewMembers", "hideFromAddressLists",
+			"hideFromOutlookClients",
 			"isArchived", "isFavorite", "isSubscribedByMail", "welcomeMessageEnabled"),
 		many(integer, elsewhere, "unseenConversationsCount", "unseenCount", "unseenMessagesCount"),
 	)...)

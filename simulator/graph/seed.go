@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// User is a user as seeding and inspection have it.
+// User is a user for seeding and inspection.
 type User struct {
-	// ID is the object's id; made when empty.
+	// ID is the object's id. An empty one is generated.
 	ID string
-	// UserPrincipalName is the sign-in name. A deleted user has the id without hyphens in front of it.
+	// UserPrincipalName is the sign-in name. That of a deleted user is prefixed with the id without hyphens.
 	UserPrincipalName string
-	// DisplayName is UserPrincipalName when empty, and MailNickname what stands before its @.
+	// DisplayName defaults to UserPrincipalName, and MailNickname to the part before its @.
 	DisplayName, MailNickname        string
 	GivenName, Surname               string
 	Mail                             string
@@ -21,33 +21,33 @@ type User struct {
 	OnPremisesImmutableID            string
 	// Disabled is the opposite of accountEnabled.
 	Disabled bool
-	// Synced is onPremisesSyncEnabled: Entra Connect owns the user.
+	// Synced is onPremisesSyncEnabled, which means that Entra Connect owns the user.
 	Synced bool
-	// Properties are further properties by their names in Graph.
+	// Properties are further properties, under Graph's names.
 	Properties map[string]any
 }
 
-// Group is a group as seeding and inspection have it. The zero value of the flags is a security group.
+// Group is a group for seeding and inspection. Without flags it is a security group.
 type Group struct {
-	// ID is the object's id; made when empty.
+	// ID is the object's id. An empty one is generated.
 	ID string
 	// UniqueName is the alternate key.
 	UniqueName string
-	// DisplayName is required; MailNickname is made when empty.
+	// DisplayName is required. An empty MailNickname is generated.
 	DisplayName, MailNickname string
 	Description               string
 	Mail                      string
-	// Unified is a Microsoft 365 group, Distribution a mail-enabled one without security.
+	// Unified is a Microsoft 365 group. Distribution is a mail-enabled group without security.
 	Unified, Distribution bool
-	// Dynamic groups have a rule instead of members that one may change.
+	// Dynamic groups have a rule instead of changeable members.
 	Dynamic bool
 	// RoleAssignable is isAssignableToRole.
 	RoleAssignable bool
-	// Synced is onPremisesSyncEnabled: Entra Connect owns the group.
+	// Synced is onPremisesSyncEnabled, which means that Entra Connect owns the group.
 	Synced bool
 }
 
-// AddUser adds a user without HTTP. Only the rules that keep the tenant consistent hold: names have to be free.
+// AddUser adds a user without HTTP. It checks only the rules that keep the tenant consistent, such as free names.
 func (t *Tenant) AddUser(u User) (User, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -91,7 +91,8 @@ func (t *Tenant) AddGroup(g Group) (Group, error) {
 		g.MailNickname = uuidOf("nickname"+g.DisplayName, t.last)[:8]
 	}
 	props := map[string]any{
-		"mailEnabled": g.Unified || g.Distribution, "securityEnabled": !g.Unified && !g.Distribution, "renewedDateTime": t.cfg.Now(),
+		"mailEnabled": g.Unified || g.Distribution, "securityEnabled": !g.Unified &&
+			!g.Distribution, "renewedDateTime": t.cfg.Now(),
 	}
 	types := []string{}
 	if g.Unified {
@@ -109,7 +110,8 @@ func (t *Tenant) AddGroup(g Group) (Group, error) {
 		}
 	}
 	setTexts(props, map[string]string{
-		"displayName": g.DisplayName, "description": g.Description, byNickname: g.MailNickname, "mail": g.Mail, byUnique: g.UniqueName,
+		"displayName": g.DisplayName, "description": g.Description, byNickname: g.MailNickname, "mail": g.Mail,
+		byUnique: g.UniqueName,
 	})
 	if g.Mail != "" {
 		props[byProxy] = []string{"SMTP:" + g.Mail}
@@ -129,7 +131,7 @@ func setTexts(props map[string]any, values map[string]string) {
 	}
 }
 
-// seed stores an object as one that has been there for ever: no delay hides it.
+// seed stores an object as if it had always existed, so that no delay hides it.
 func (t *Tenant) seed(k *kind, id string, props map[string]any) (*object, error) {
 	if id != "" && (!isUUID(id) || t.byID[id] != nil) {
 		return nil, fmt.Errorf("%s %q: the id is malformed or taken", k.name, id)

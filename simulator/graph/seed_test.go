@@ -12,9 +12,11 @@ import (
 func TestSeeding(t *testing.T) {
 	t.Parallel()
 	tenant := graph.New(graph.Config{})
-	u, err := tenant.AddUser(graph.User{UserPrincipalName: "liz@example.com", Disabled: true, Properties: map[string]any{"city": "Oslo"}})
+	u, err := tenant.AddUser(graph.User{UserPrincipalName: "liz@example.com", Disabled: true,
+		Properties: map[string]any{"city": "Oslo"}})
 	noError(t, err)
-	if got, ok := tenant.User("LIZ@example.com"); !ok || !cmp.Equal(got, u) || got.DisplayName != "liz@example.com" || got.MailNickname != "liz" || got.Properties["city"] != "Oslo" {
+	if got, ok := tenant.User("LIZ@example.com"); !ok || !cmp.Equal(got, u) || got.DisplayName != "liz@example.com" ||
+		got.MailNickname != "liz" || got.Properties["city"] != "Oslo" {
 		t.Errorf("User() = %+v", got)
 	}
 	g, err := tenant.AddGroup(graph.Group{DisplayName: "Team", UniqueName: "rollcall-1"})
@@ -24,9 +26,10 @@ func TestSeeding(t *testing.T) {
 		t.Errorf("Members() = %v", got)
 	}
 	for name, err := range map[string]error{
-		"a taken name":      second(tenant.AddUser(graph.User{UserPrincipalName: "liz@example.com"})),
-		"no name":           second(tenant.AddUser(graph.User{})),
-		"unknown property":  second(tenant.AddUser(graph.User{UserPrincipalName: "x@example.com", Properties: map[string]any{"x": 1}})),
+		"a taken name": second(tenant.AddUser(graph.User{UserPrincipalName: "liz@example.com"})),
+		"no name":      second(tenant.AddUser(graph.User{})),
+		"unknown property": second(tenant.AddUser(graph.User{UserPrincipalName: "x@example.com",
+			Properties: map[string]any{"x": 1}})),
 		"taken uniqueName":  second(tenant.AddGroup(graph.Group{DisplayName: "T", UniqueName: "rollcall-1"})),
 		"group, no name":    second(tenant.AddGroup(graph.Group{})),
 		"malformed id":      second(tenant.AddGroup(graph.Group{DisplayName: "T", ID: "x"})),
@@ -73,7 +76,8 @@ func TestSameSeedSameIDs(t *testing.T) {
 func TestMethodsAreNamedOnce(t *testing.T) {
 	t.Parallel()
 	methods := graph.Methods()
-	if slices.Contains(methods, "") || len(slices.Compact(slices.Sorted(slices.Values(methods)))) != len(methods) || !slices.Contains(methods, "members.add") {
+	if slices.Contains(methods, "") || len(slices.Compact(slices.Sorted(slices.Values(methods)))) != len(methods) ||
+		!slices.Contains(methods, "members.add") {
 		t.Errorf("Methods() = %v", methods)
 	}
 }

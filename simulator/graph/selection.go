@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// selected is what $select asks for; nil is the default of the kind.
+// selected is the content of $select. Nil is the default of the kind.
 type selected struct {
 	names   []string // as shown in @odata.context
 	known   map[*kind][]*property
 	members bool // of delta: also the members of groups
 }
 
-// has says whether a property was asked for.
+// has reports whether a property was requested.
 func (s *selected) has(name string) bool { return slices.Contains(s.names, name) }
 
-// properties returns the properties that an answer shows of an object of that kind.
+// properties returns the properties of an object of that kind that a response shows.
 func (s *selected) properties(k *kind) []*property {
 	if s == nil {
 		return k.defaults
@@ -39,7 +39,7 @@ func (s *selected) properties(k *kind) []*property {
 // directoryObjects stands for the kinds of a mixed collection.
 var directoryObjects *kind
 
-// selection reads $select. With directoryObjects for k, a property may be of any kind.
+// selection reads $select. If k is directoryObjects, a property may be of any kind.
 func selection(c *call, k *kind) (*selected, *apiError) {
 	value := c.query.Get("$select")
 	if value == "" {
@@ -54,7 +54,8 @@ func selection(c *call, k *kind) (*selected, *apiError) {
 		}
 		p := lookup(k, name)
 		if p == nil {
-			return nil, malformed("Parsing OData Select and Expand failed: Could not find a property named '%s' on type 'microsoft.graph.%s'.", name, typeName(k))
+			return nil, malformed("Parsing OData Select and Expand failed: Could not find a property named '%s' on type "+
+				"'microsoft.graph.%s'.", name, typeName(k))
 		}
 		if !s.has(p.name) {
 			s.names = append(s.names, p.name)
@@ -82,7 +83,7 @@ func typeName(k *kind) string {
 	return k.name
 }
 
-// within refuses what is not kept in the directory itself, where only that can be listed.
+// within refuses properties that are not stored in the directory itself, for lists that can only show those.
 func (s *selected) within(k *kind) *apiError {
 	if s == nil {
 		return nil

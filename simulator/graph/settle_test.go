@@ -23,7 +23,8 @@ func TestNewObjectsAreOutOfSight(t *testing.T) {
 	g := c.want(201, "PATCH", "groups(uniqueName='x')", newGroup("team"), "Prefer", "create-if-missing").id()
 
 	const code = "Request_ResourceNotFound"
-	c.refuse(404, code, "Resource '"+u+"' does not exist or one of its queried reference-property objects are not present.", "GET", "users/"+u, nil)
+	c.refuse(404, code, "Resource '"+u+"' does not exist or one of its queried reference-property objects are not "+
+		"present.", "GET", "users/"+u, nil)
 	c.refuse(404, code, "", "GET", "users/liz@example.com", nil)
 	c.refuse(404, code, "", "PATCH", "users/"+u, object{"jobTitle": "x"})
 	c.refuse(404, code, "", "GET", "groups/"+g, nil)
@@ -31,7 +32,8 @@ func TestNewObjectsAreOutOfSight(t *testing.T) {
 	c.refuse(400, "Request_BadRequest", unsettledText, "POST", "groups/"+g+"/members/$ref", ref(old))
 	c.refuse(400, "Request_BadRequest", unsettledText, "POST", "groups/"+oldGroup+"/members/$ref", ref(u))
 	c.refuse(400, "Request_BadRequest", unsettledText, "PATCH", "groups/"+g, object{"members@odata.bind": refs(old)})
-	c.refuse(400, "Request_BadRequest", unsettledText, "PATCH", "groups/"+oldGroup, object{"members@odata.bind": refs(old, u)})
+	c.refuse(400, "Request_BadRequest", unsettledText, "PATCH", "groups/"+oldGroup,
+		object{"members@odata.bind": refs(old, u)})
 	if r := c.want(200, "GET", "users?$filter=id in ('"+u+"')", nil); len(r.values()) != 0 {
 		t.Errorf("a list shows the new user: %s", r.Raw)
 	}
@@ -65,7 +67,8 @@ func TestReadsTrailWrites(t *testing.T) {
 
 	c.want(204, "PATCH", "users/"+u, object{"jobTitle": "Lead"})
 	c.want(204, "POST", "groups/"+g+"/members/$ref", ref(u))
-	c.refuse(400, "Request_BadRequest", "already exist", "POST", "groups/"+g+"/members/$ref", ref(u)) // writes see the present
+	c.refuse(400, "Request_BadRequest", "already exist", "POST", "groups/"+g+"/members/$ref",
+		ref(u)) // writes see the present
 	c.want(204, "DELETE", "groups/"+g+"/members/"+other+"/$ref", nil)
 	check := func(title any, members []string, changes int) {
 		t.Helper()
@@ -95,7 +98,8 @@ func TestReadsTrailWrites(t *testing.T) {
 	}
 	clock.Advance(time.Minute)
 	c.refuse(404, "Request_ResourceNotFound", "", "GET", "users/"+u, nil)
-	if r := c.want(200, "GET", "directory/deletedItems/microsoft.graph.user?$select=id", nil); !cmp.Equal(r.field("id"), []string{u}) {
+	if r := c.want(200, "GET", "directory/deletedItems/microsoft.graph.user?$select=id",
+		nil); !cmp.Equal(r.field("id"), []string{u}) {
 		t.Errorf("deletedItems = %s", r.Raw)
 	}
 }

@@ -68,15 +68,15 @@ func (t *Tenant) ClientID() string { return t.cfg.App.ClientID }
 // ClientSecret returns the app's secret.
 func (t *Tenant) ClientSecret() string { return t.cfg.App.Secret }
 
-// collection holds the objects of one kind in the order in which they were made, deleted items included, and what
-// happened to them.
+// collection has the objects of one kind in the order of their creation, including deleted items, and the log of
+// their changes.
 type collection struct {
 	kind *kind
 	list []*object
 	log  []change
 }
 
-// after returns the objects that were made after the one with the given ordinal.
+// after returns the objects created after the one with the given ordinal.
 func (c *collection) after(ord uint64) []*object {
 	i, found := slices.BinarySearchFunc(c.list, ord, func(o *object, ord uint64) int {
 		switch {
@@ -114,7 +114,7 @@ func (t *Tenant) nextOrdinal() uint64 {
 	return t.last
 }
 
-// add makes an object. The caller has checked everything.
+// add creates an object. The caller has checked everything.
 func (t *Tenant) add(k *kind, id string, props map[string]any, now time.Time) *object {
 	o := &object{kind: k, ord: t.nextOrdinal(), id: id, created: now}
 	if o.id == "" {
@@ -141,7 +141,7 @@ func uuidOf(kind string, numbers ...uint64) string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x", sum[:4], sum[4:6], sum[6:8], sum[8:10], sum[10:16])
 }
 
-// isUUID says whether s has the form of an object's id.
+// isUUID reports whether s has the form of an object's id.
 func isUUID(s string) bool {
 	if len(s) != 36 {
 		return false

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// accessToken is what an access token says. It has the claims of a real one and a signature that only we can check.
+// accessToken is the content of an access token. It has the claims of a real one and a signature that only this
+// tenant can check.
 type accessToken struct {
 	Audience string   `json:"aud"`
 	Issuer   string   `json:"iss"`

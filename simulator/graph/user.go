@@ -24,7 +24,8 @@ func (t *Tenant) createUser(c *call) (*answer, *apiError) {
 
 // makeUser checks and stores a new user.
 func (t *Tenant) makeUser(fields map[string]any, now time.Time) (*object, *apiError) {
-	if err := userKind.needs(fields, "accountEnabled", "displayName", "mailNickname", "passwordProfile", "userPrincipalName"); err != nil {
+	if err := userKind.needs(fields, "accountEnabled", "displayName", "mailNickname", "passwordProfile",
+		"userPrincipalName"); err != nil {
 		return nil, err
 	}
 	if err := t.checkUser(fields); err != nil {
@@ -48,7 +49,8 @@ func (t *Tenant) makeUser(fields map[string]any, now time.Time) (*object, *apiEr
 // createdAnswer shows a new object.
 func (t *Tenant) createdAnswer(c *call, o *object) *answer {
 	a := newAnswer(http.StatusCreated, renderEntity(c, o.kind, o.kind.set, o.now.props, nil, false))
-	a.header.Set("Location", fmt.Sprintf("https://graph.microsoft.com/v2/%s/directoryObjects/%s/Microsoft.DirectoryServices.%s",
+	a.header.Set("Location", fmt.Sprintf(
+		"https://graph.microsoft.com/v2/%s/directoryObjects/%s/Microsoft.DirectoryServices.%s",
 		t.cfg.TenantID, o.id, o.kind.title))
 	return a
 }

@@ -35,8 +35,8 @@ func (t *Tenant) checkUser(fields map[string]any) *apiError {
 	return nil
 }
 
-// checkUPN checks a principal name: letters, digits and ' . - _ ! # ^ ~, at most 64 of them and no dot at their
-// end, at a verified domain of at most 48 characters.
+// checkUPN checks a principal name. The local part has letters, digits and ' . - _ ! # ^ ~, at most 64 of them and no
+// dot at the end. The domain is verified and has at most 48 characters.
 func (t *Tenant) checkUPN(name string) *apiError {
 	local, domain, found := strings.Cut(name, "@")
 	if !found || local == "" || len(local) > 64 || len(domain) > 48 || strings.HasSuffix(local, ".") {
@@ -48,7 +48,8 @@ func (t *Tenant) checkUPN(name string) *apiError {
 		}
 	}
 	if d := t.domain(domain); d == nil || !d.verified {
-		return badRequest("The domain portion of the userPrincipalName property is invalid. You must use one of the verified domain names in your organization.").
+		return badRequest("The domain portion of the userPrincipalName property is invalid. You must use one of the "+
+			"verified domain names in your organization.").
 			on(byUPN, "InvalidValue")
 	}
 	return nil
@@ -99,13 +100,15 @@ func checkPassword(profile map[string]any) *apiError {
 		}
 	}
 	if len(password) < 8 || len(password) > 256 || len(classes) < 3 {
-		return badRequest("The specified password does not comply with password complexity requirements. Please provide a different password.").
+		return badRequest("The specified password does not comply with password complexity requirements. Please provide "+
+			"a different password.").
 			on("passwordProfile", "InvalidValue")
 	}
 	return nil
 }
 
-// setAddress keeps proxyAddresses in step with mail: the primary one is the mail, a former one stays an alias.
+// setAddress keeps proxyAddresses in step with mail. The primary address is the mail, and a former one stays as an
+// alias.
 func setAddress(props, before map[string]any) {
 	mail := textOf(props, "mail")
 	if mail == textOf(before, "mail") {

@@ -71,7 +71,8 @@ func (p *property) convert(k *kind, value any) (any, *apiError) {
 }
 
 func wrongType(want string) *apiError {
-	return malformed("Cannot convert a primitive value to the expected type '%s'. See the inner exception for more details.", want)
+	return malformed("Cannot convert a primitive value to the expected type '%s'. See the inner exception for more "+
+		"details.", want)
 }
 
 func convertMoment(value any) (any, *apiError) {
@@ -86,7 +87,8 @@ func convertMoment(value any) (any, *apiError) {
 func (p *property) convertTexts(k *kind, value any) (any, *apiError) {
 	items, ok := value.([]any)
 	if !ok {
-		return nil, malformed("An unexpected 'PrimitiveValue' node was found when reading from the JSON reader. A 'StartArray' node was expected.")
+		return nil, malformed("An unexpected 'PrimitiveValue' node was found when reading from the JSON reader. A " +
+			"'StartArray' node was expected.")
 	}
 	list := make([]string, 0, len(items))
 	for _, item := range items {

@@ -29,7 +29,7 @@ func newChecker(t testing.TB) *checker {
 	return &checker{t: t, doc: doc}
 }
 
-// exchange is one request and its answer: of its own, or an item of a batch.
+// exchange is one request and its response, either of its own or as an item of a batch.
 type exchange struct {
 	*checker
 	op     *operation

@@ -1,16 +1,18 @@
 // Package csdltest checks HTTP traffic of Microsoft Graph against the published metadata (CSDL) and documentation, so
-// that neither a client of ours nor a simulator drifts from the API that it was written for.
+// that neither our client nor a simulator drifts from the API.
 //
-// The metadata of the types that matter and the documentation's own examples lie in testdata, with their license. What
-// the metadata does not say (which methods there are, what they take and answer) is a table made from the reference
-// pages, in operation.go.
+// The metadata of the relevant types and the documentation's own examples are in testdata, with their license. The
+// metadata does not describe the methods with their parameters and results. They are in a table made from the
+// reference pages, in operation.go.
 //
-// A request is checked for a documented path and verb; query options that the method takes, with $select of properties
-// that exist and $top within limits; a body with properties that exist and have the right type, with what is required for a
-// creation; at most 20 references. A DELETE of a member without /$ref is a finding: it deletes the user. An answer is
-// checked for its context, properties and their types, links that are absolute, the annotations of delta, and headers;
-// an error for Graph's form. Batches are checked as a whole and item by item. Anything wrong fails the test with one
-// line that says what and where. Other paths, such as the sign-in, pass unchecked.
+// A request is checked for a documented path and verb, and for query options that the method has, with $select of
+// existing properties and $top within limits. Its body must have existing properties of the right type, the
+// properties required for a creation, and at most 20 references. A DELETE of a member without /$ref is a finding,
+// because it deletes the user.
+//
+// A response is checked for its context, properties and their types, absolute links, the annotations of delta, and
+// headers. An error is checked for Graph's form. Batches are checked as a whole and item by item. Any violation fails
+// the test with one line that names the rule and the place. Other paths, such as the sign-in, pass unchecked.
 package csdltest
 
 import (

@@ -72,7 +72,8 @@ func reference() []*structure {
 		return list
 	}
 	return []*structure{
-		{Name: "directoryRole", BaseType: "graph.directoryObject", Properties: texts("description", "displayName", "roleTemplateId")},
+		{Name: "directoryRole", BaseType: "graph.directoryObject",
+			Properties: texts("description", "displayName", "roleTemplateId")},
 		{Name: "verifiedDomain", Properties: append(texts("capabilities", "name", "type"),
 			propertyType{Name: "isDefault", Type: "Edm.Boolean"}, propertyType{Name: "isInitial", Type: "Edm.Boolean"})},
 		{Name: "employeeOrgData", Properties: texts("costCenter", "division")},

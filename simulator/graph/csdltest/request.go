@@ -48,7 +48,8 @@ func (e *exchange) checkQuery() {
 	}
 	typ := e.doc[e.op.typ]
 	for _, name := range e.chosen {
-		known := slices.ContainsFunc(sorted(typ.properties), func(s string) bool { return strings.EqualFold(s, name) }) // as Graph has it
+		known := slices.ContainsFunc(sorted(typ.properties),
+			func(s string) bool { return strings.EqualFold(s, name) }) // as Graph has it
 		if _, related := typ.navigation[name]; !known && (!related || e.op.response != delta) {
 			e.report("$select: %s has no property %q", typ.Name, name)
 		}
@@ -133,7 +134,8 @@ func (e *exchange) writes(body map[string]any) {
 
 // assigned are properties that the service gives, and the reference pages call read-only.
 var assigned = []string{
-	"id", "createdDateTime", "deletedDateTime", "onPremisesSyncEnabled", "onPremisesLastSyncDateTime", "onPremisesDistinguishedName",
+	"id", "createdDateTime", "deletedDateTime", "onPremisesSyncEnabled", "onPremisesLastSyncDateTime",
+	"onPremisesDistinguishedName",
 	"onPremisesDomainName", "onPremisesSamAccountName", "onPremisesSecurityIdentifier", "onPremisesUserPrincipalName",
 	"proxyAddresses", "uniqueName", "securityIdentifier", "renewedDateTime", "expirationDateTime",
 }

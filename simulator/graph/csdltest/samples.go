@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Sample is an example of the documentation: a request and what Graph answers.
+// Sample is an example of the documentation, with a request and Graph's response.
 type Sample struct {
 	Method, URL string
 	Status      int

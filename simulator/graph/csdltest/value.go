@@ -26,7 +26,8 @@ func (e *exchange) object(typ string, o map[string]any, typed bool) {
 	}
 	for _, name := range sorted(o) {
 		if strings.Contains(name, "@") {
-			if !slices.Contains([]string{"@odata.context", "@odata.type", "@odata.id", "@odata.editLink", "@removed", "members@delta"}, name) {
+			if !slices.Contains([]string{"@odata.context", "@odata.type", "@odata.id", "@odata.editLink", "@removed",
+				"members@delta"}, name) {
 				e.report("unknown annotation %s", name)
 			}
 			continue
@@ -48,7 +49,8 @@ func (e *exchange) object(typ string, o map[string]any, typed bool) {
 }
 
 func (e *exchange) selects(name string) bool {
-	return e.op.response == delta && name == "id" || slices.ContainsFunc(e.chosen, func(s string) bool { return strings.EqualFold(s, name) })
+	return e.op.response == delta && name == "id" ||
+		slices.ContainsFunc(e.chosen, func(s string) bool { return strings.EqualFold(s, name) })
 }
 
 // tracked checks an item of delta.
