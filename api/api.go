@@ -13,8 +13,6 @@ import (
 type API struct {
 	cfg       Config
 	mux       *http.ServeMux
-	families  []*family
-	document  []byte
 	resources registry
 	now       func() time.Time
 	events    *events
@@ -30,18 +28,12 @@ func New(cfg Config) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	kinds := families(cfg.Types)
-	resources, err := newRegistry(cfg.Resources, kinds)
-	if err != nil {
-		return nil, err
-	}
-	document, err := Document(cfg.Types)
+	resources, err := newRegistry(cfg.Resources)
 	if err != nil {
 		return nil, err
 	}
 	a := &API{
-		document: document,
-		cfg:      cfg, mux: http.NewServeMux(), families: kinds, resources: resources, now: cfg.Status.Config().Now, events: newEvents(cfg),
+		cfg: cfg, mux: http.NewServeMux(), resources: resources, now: cfg.Status.Config().Now, events: newEvents(cfg),
 		explaining: make(chan struct{}, cfg.MaxExplanations),
 	}
 	for _, rt := range a.routes() {

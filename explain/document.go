@@ -184,6 +184,8 @@ type Live struct {
 	Changed bool `json:"changed"`
 	// Rules are the rules of the source's scope, in order.
 	Rules []source.Rule `json:"rules"`
+	// LeftOut lists the members of a group that lead to no usable entry, the first 200 of them.
+	LeftOut []source.LeftOut `json:"left_out,omitempty"`
 }
 
 // Code classifies the state of an entry at a provider.

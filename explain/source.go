@@ -40,7 +40,7 @@ func liveOf(in *SourceInput) Live {
 	l.Searched, l.Unsearched = append(l.Searched, in.Location.Searched...), append(l.Unsearched, in.Location.Unsearched...)
 	if seen := in.sighting(); seen != nil {
 		l.Present, l.DN, l.ID = true, seen.DN, string(seen.ID)
-		l.Rules = append(l.Rules, seen.Rules...)
+		l.Rules, l.LeftOut = append(l.Rules, seen.Rules...), seen.LeftOut
 		l.Changed = changed(in.Stored, seen)
 	}
 	return l

@@ -8,7 +8,6 @@ import (
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
-	"rollcall/provider/pace"
 	"rollcall/reconcile"
 )
 
@@ -21,7 +20,7 @@ type stopped struct {
 
 func (s *stopped) Apply(ctx context.Context, batch []plan.Change) []provider.Result {
 	s.gate.err = s.lost
-	if err := pace.Fenced(ctx); err != nil {
+	if err := provider.Fenced(ctx); err != nil {
 		out := make([]provider.Result, len(batch))
 		for i := range out {
 			out[i].Err = err

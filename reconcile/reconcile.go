@@ -18,7 +18,6 @@ import (
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/provider"
-	"rollcall/provider/pace"
 	"rollcall/source"
 )
 
@@ -98,7 +97,7 @@ func (e *Engine) Execute(ctx context.Context, run Run) (Report, error) {
 		return Report{}, err
 	}
 	if run.Lease != nil {
-		ctx = pace.WithFence(ctx, run.Lease.Check)
+		ctx = provider.WithFence(ctx, run.Lease.Check)
 	}
 	v, err := e.read(ctx, run.Scope, run.Memory)
 	if err != nil {

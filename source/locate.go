@@ -50,8 +50,16 @@ type Sighting struct {
 	DN string
 	// Rules are the rules of the source's scope, in the order in which they are applied.
 	Rules []Rule
+	// LeftOut lists the values of a group in scope that lead to no usable entry, the first 200 of them.
+	LeftOut []LeftOut
 	// Entry is the entry as Read would return it, without members. It is nil if the entry cannot be decoded.
 	Entry *directory.Entry
+}
+
+// LeftOut is a membership value that leads to no usable entry.
+type LeftOut struct {
+	Value  string `json:"value"`
+	Reason string `json:"reason"`
 }
 
 // Rule is one condition that an entry must meet to be read.

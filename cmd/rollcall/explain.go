@@ -149,6 +149,14 @@ func (r *remote) rules(s *explain.Source) error {
 	for _, rule := range s.Live.Rules {
 		t.row(rule.Key, rule.Setting, map[bool]string{true: "yes", false: "NO"}[rule.Met], rule.Detail)
 	}
+	if err := t.flush(); err != nil || len(s.Live.LeftOut) == 0 {
+		return err
+	}
+	fmt.Fprintln(r.stdout)
+	t = newTable(r.stdout, "MEMBER LEFT OUT", "WHY")
+	for _, m := range s.Live.LeftOut {
+		t.row(m.Value, m.Reason)
+	}
 	return t.flush()
 }
 

@@ -27,7 +27,6 @@ import (
 	"rollcall/internal/redistest"
 	"rollcall/ledger"
 	"rollcall/plan"
-	"rollcall/provider/all"
 	"rollcall/status"
 )
 
@@ -77,7 +76,7 @@ func newService(t *testing.T) *service {
 	s.decisions = decisions.New(rdb, decisions.Config{Now: s.clock})
 	s.facts = func(c container.ID) api.Facts { return ledger.NewRedis(rdb, string(c)) }
 	a, err := api.New(api.Config{
-		Facts: s.facts, Types: all.Types(),
+		Facts:  s.facts,
 		Status: s.store, Decisions: s.decisions, Jobs: s, Directory: s, Explainer: s, ObjectWait: time.Millisecond, EventEvery: time.Millisecond,
 		Authenticate: func(token string) (api.Caller, bool) {
 			scopes := map[string][]string{goodToken: {api.ScopeRead, api.ScopeSync, api.ScopeApprove}, readToken: {api.ScopeRead}}[token]
@@ -271,7 +270,7 @@ func (s *service) as(p person, args ...string) result {
 		p.ctx = s.t.Context()
 	}
 	e := &env{
-		types: all.Types(), getenv: func(k string) string { return vars[k] }, stdin: strings.NewReader(p.says), stdout: &stdout, stderr: &stderr,
+		getenv: func(k string) string { return vars[k] }, stdin: strings.NewReader(p.says), stdout: &stdout, stderr: &stderr,
 		asks: p.says != "", now: s.clock, every: time.Millisecond,
 	}
 	code := run(p.ctx, e, args)

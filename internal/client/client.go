@@ -16,7 +16,6 @@ import (
 	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/internal/secret"
-	"rollcall/provider"
 )
 
 // DefaultAddress is where the API listens when nothing else was said.
@@ -28,8 +27,6 @@ type Config struct {
 	Address string
 	// Token is the caller's; none is sent where it is empty.
 	Token secret.Value
-	// Types are the types of provider to list.
-	Types []provider.Type
 	// Transport carries requests; http.DefaultTransport where it is nil.
 	Transport http.RoundTripper
 }
@@ -38,7 +35,6 @@ type Config struct {
 type Client struct {
 	address string // without a slash at its end
 	token   secret.Value
-	types   []provider.Type
 	http    *http.Client
 }
 
@@ -70,7 +66,7 @@ func New(c Config) (*Client, error) {
 	}
 	address := strings.TrimSuffix(strings.TrimRight(c.Address, "/"), basePath)
 	return &Client{
-		address: strings.TrimRight(address, "/"), token: c.Token, types: c.Types,
+		address: strings.TrimRight(address, "/"), token: c.Token,
 		// A redirect could send the request, and its token, to a host that the operator did not name.
 		http: &http.Client{Transport: c.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil

@@ -15,7 +15,6 @@ import (
 	"rollcall/fault"
 	"rollcall/internal/client"
 	"rollcall/internal/secret"
-	"rollcall/provider/all"
 	"rollcall/status"
 )
 
@@ -37,7 +36,7 @@ const (
 
 func newClient(t *testing.T, a answers) *client.Client {
 	t.Helper()
-	c, err := client.New(client.Config{Token: token, Types: all.Types(), Transport: a})
+	c, err := client.New(client.Config{Token: token, Transport: a})
 	if err != nil {
 		t.Fatal(err)
 	}

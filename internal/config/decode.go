@@ -3,14 +3,12 @@ package config
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
 
 	"rollcall/internal/problem"
-	"rollcall/provider"
 	"rollcall/source/ldap"
 )
 
@@ -23,13 +21,12 @@ type decoder struct {
 	problems Problems
 	// spoiled are the paths of which something was said while decoding: that they are empty now follows from it.
 	spoiled map[string]bool
-	types   []provider.Type
 	// left bounds the work, as aliases can make a small file large.
 	left int
 }
 
-func newDecoder(file string, types []provider.Type) *decoder {
-	return &decoder{file: file, types: types, lines: map[string]int{}, spoiled: map[string]bool{}, left: 100_000}
+func newDecoder(file string) *decoder {
+	return &decoder{file: file, lines: map[string]int{}, spoiled: map[string]bool{}, left: 100_000}
 }
 
 func value(v any) reflect.Value { return reflect.ValueOf(v).Elem() }
@@ -56,11 +53,40 @@ func (d *decoder) line(path string) int {
 	return 0
 }
 
-// reset gives list elements the defaults that are not zero.
-func reset(v reflect.Value) {
-	if c, ok := reflect.TypeAssert[*ldap.Config](v.Addr()); ok {
-		*c = ldap.DefaultConfig()
+// reset gives list elements the defaults that are not zero: those of the preset that the element names, or the general
+// ones.
+func reset(v reflect.Value, n *yaml.Node) {
+	c, ok := reflect.TypeAssert[*ldap.Config](v.Addr())
+	if !ok {
+		return
 	}
+	*c = ldap.PresetConfig(presetOf(n, 0))
+}
+
+// presetOf returns the preset that a table names, or that is merged into it.
+func presetOf(n *yaml.Node, depth int) (preset string) {
+	const deepest = 10
+	switch {
+	case depth > deepest:
+	case n.Kind == yaml.AliasNode:
+		return presetOf(n.Alias, depth+1)
+	case n.Kind == yaml.SequenceNode && depth > 0: // of a merge, the first wins
+		for _, one := range n.Content {
+			if preset = presetOf(one, depth+1); preset != "" {
+				return preset
+			}
+		}
+	case n.Kind == yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			switch key, value := n.Content[i].Value, n.Content[i+1]; key {
+			case "preset":
+				return value.Value
+			case "<<":
+				preset = presetOf(value, depth+1)
+			}
+		}
+	}
+	return preset
 }
 
 func (d *decoder) decode(n *yaml.Node, v reflect.Value, path string) {
@@ -71,12 +97,6 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, path string) {
 		return
 	}
 	if isNull(n) {
-		return
-	}
-	if list, ok := v.Addr().Interface().(*Providers); ok {
-		if d.is(n, yaml.MappingNode, path, "a table") {
-			d.decodeProviders(n, list, path)
-		}
 		return
 	}
 	switch v.Kind() {
@@ -116,33 +136,6 @@ func (d *decoder) decodeStruct(n *yaml.Node, v reflect.Value, path string) {
 	}
 }
 
-// decodeProviders decodes the list of each type, whatever order the file has them in.
-func (d *decoder) decodeProviders(n *yaml.Node, list *Providers, path string) {
-	lists := map[string]reflect.Value{}
-	known := make([]string, len(d.types))
-	for i := range d.types {
-		t := &d.types[i]
-		known[i] = t.Name
-		lists[t.Name] = reflect.New(reflect.SliceOf(reflect.TypeOf(t.New()).Elem())).Elem()
-	}
-	slices.Sort(known)
-	for _, p := range d.pairs(n, path) {
-		if v, ok := lists[p.key]; ok {
-			d.decode(p.value, v, join(path, p.key))
-		} else {
-			d.unknown(path, p.key, known)
-		}
-	}
-	for i := range d.types {
-		t := &d.types[i]
-		for j, v := range lists[t.Name].Seq2() {
-			cfg := v.Addr().Interface().(provider.Config)
-			at := index(join(path, t.Name), int(j.Int()))
-			*list = append(*list, Provider{Settings: cfg.Common(), Type: t, Config: cfg, path: at})
-		}
-	}
-}
-
 // secretKeys are what people write down though it is a secret, and what to write down instead.
 var secretKeys = map[string]string{
 	"bind_password": "bind_password_file", "password": "a key that ends in _file", "credentials": "credentials_file",
@@ -171,7 +164,7 @@ func (d *decoder) decodeList(n *yaml.Node, v reflect.Value, path string) {
 	for i, el := range n.Content {
 		at := index(path, i)
 		d.lines[at] = el.Line
-		reset(v.Index(i))
+		reset(v.Index(i), el)
 		if isNull(el) {
 			d.spoil(at, "is empty")
 			d.spoiled[path] = true

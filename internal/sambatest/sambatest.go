@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"hash/fnv"
 	"net"
 	"os"
 	"os/exec"
@@ -50,7 +51,7 @@ func Start(t testing.TB) *Domain {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	ip := freeAddress(t)
+	ip := freeAddress(t, dir)
 	provision(t, dir, ip)
 	d := &Domain{URL: "ldap://" + ip, PasswordFile: filepath.Join(dir, "admin.pw")}
 	if err := os.WriteFile(d.PasswordFile, []byte(Password+"\n"), 0o600); err != nil {
@@ -168,11 +169,31 @@ func (d *Domain) Move(t testing.TB, dn, rdn, parent string) {
 	}
 }
 
-// freeAddress finds a loopback address with a free LDAP port. The port is fixed, so the address varies.
-func freeAddress(t testing.TB) string {
+// MakePrimary makes a group the primary group of one of its members, who thereby leaves its member attribute.
+func (d *Domain) MakePrimary(t testing.TB, group, user string) {
 	t.Helper()
-	for n := 2; n < 250; n++ {
-		ip := fmt.Sprintf("127.0.53.%d", (n+os.Getpid())%250+2)
+	c := d.Conn(t)
+	found, err := c.Search(ldap.NewSearchRequest(group, ldap.ScopeBaseObject, ldap.NeverDerefAliases, 1, 0, false,
+		"(objectClass=*)", []string{"primaryGroupToken"}, nil))
+	if err != nil || len(found.Entries) != 1 {
+		t.Fatalf("read %s: %v", group, err)
+	}
+	change := ldap.NewModifyRequest(user, nil)
+	change.Replace("primaryGroupID", found.Entries[0].GetAttributeValues("primaryGroupToken"))
+	if err := c.Modify(change); err != nil {
+		t.Fatalf("make %s the primary group of %s: %v", group, user, err)
+	}
+}
+
+// freeAddress finds a loopback address whose LDAP port is free. The port cannot be chosen; the address can. The name of
+// the domain's own directory keeps tests that run at the same time apart.
+func freeAddress(t testing.TB, dir string) string {
+	t.Helper()
+	h := fnv.New32a()
+	h.Write([]byte(dir))
+	for n := range uint32(250) {
+		at := h.Sum32() + n
+		ip := fmt.Sprintf("127.53.%d.%d", at/250%250+2, at%250+2)
 		l, err := net.Listen("tcp", ip+":389")
 		if err == nil {
 			l.Close()

@@ -15,6 +15,15 @@ import (
 	"time"
 )
 
+// Cache keeps named blobs between runs. Losing one costs a read from the beginning and nothing else. A blob is saved
+// as a whole, because a token must never come with another state than its own.
+type Cache interface {
+	// Load returns a blob, nil where there is none.
+	Load(ctx context.Context, name string) ([]byte, error)
+	// Save replaces a blob.
+	Save(ctx context.Context, name string, blob []byte) error
+}
+
 // half is all users, or all groups, as they were when Graph gave the link.
 type half[R any] struct {
 	// Made identifies what it was made with: the tenant and the properties that were asked for.

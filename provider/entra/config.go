@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"rollcall/internal/problem"
-	"rollcall/internal/secret"
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/provider"
@@ -36,13 +35,13 @@ type Config struct {
 	// ClientID is the id of the app registration.
 	ClientID string `yaml:"client_id"`
 	// ClientSecretFile holds a client secret of the app. It, a certificate or a workload identity is needed.
-	ClientSecretFile secret.File `yaml:"client_secret_file"`
+	ClientSecretFile string `yaml:"client_secret_file"`
 	// CertificateFile holds a certificate of the app with its private key, as PEM or PKCS #12; CertificatePasswordFile
 	// the password of the latter.
-	CertificateFile         secret.File `yaml:"certificate_file"`
-	CertificatePasswordFile secret.File `yaml:"certificate_password_file"`
+	CertificateFile         string `yaml:"certificate_file"`
+	CertificatePasswordFile string `yaml:"certificate_password_file"`
 	// FederatedTokenFile holds the token of a workload identity (Kubernetes).
-	FederatedTokenFile secret.File `yaml:"federated_token_file"`
+	FederatedTokenFile string `yaml:"federated_token_file"`
 	// WorkloadIdentity takes the path of that file from AZURE_FEDERATED_TOKEN_FILE.
 	WorkloadIdentity bool `yaml:"workload_identity"`
 	// Authority is the sign-in service: https://login.microsoftonline.us/ or https://login.chinacloudapi.cn/ for other
@@ -51,7 +50,7 @@ type Config struct {
 	// Endpoint is Microsoft Graph with its version: https://graph.microsoft.us/v1.0 and so on.
 	Endpoint string `yaml:"endpoint"`
 	// CAFile holds more certificate authorities, as PEM: for a private endpoint or the simulator.
-	CAFile secret.PublicFile `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file"`
 	// MaxRequestsPerSecond is what all workers together may use of the quota, in resource units; 784 by default.
 	MaxRequestsPerSecond float64 `yaml:"max_requests_per_second"`
 	// MaxWritesPerSecond is the same for writes; 19.6 by default.

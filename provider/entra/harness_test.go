@@ -54,7 +54,7 @@ type world struct {
 	t      *testing.T
 	tenant *graph.Tenant
 	clock  *clock
-	cache  provider.Cache
+	cache  entra.Cache
 	// requests counts HTTP requests to Graph.
 	requests *counter
 	opts     entra.Options

@@ -12,6 +12,7 @@ import (
 	"rollcall/ledger/ledgertest"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/entra"
 	"rollcall/simulator/graph"
 )
 
@@ -204,7 +205,7 @@ func TestSettle(t *testing.T) {
 var errFull = fault.Errorf(fault.Unavailable, "no room")
 
 // failing is a cache that keeps nothing new.
-type failing struct{ provider.Cache }
+type failing struct{ entra.Cache }
 
 func (failing) Save(context.Context, string, []byte) error { return errFull }
 

@@ -12,7 +12,6 @@ import (
 
 	"rollcall/fault"
 	"rollcall/internal/problem"
-	"rollcall/internal/secret"
 	"rollcall/plan"
 	"rollcall/provider/googleworkspace"
 )
@@ -123,7 +122,7 @@ func TestNewRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := config("http://127.0.0.1:1")
-		c.CredentialsFile = secret.File(file)
+		c.CredentialsFile = file
 		_, err := googleworkspace.New(c, googleworkspace.Options{})
 		if err == nil || fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "credentials_file") {
 			t.Errorf("New() with %s = %v, want credentials_file named", name, err)
@@ -137,7 +136,7 @@ func TestNewRefuses(t *testing.T) {
 		t.Error("New() takes plain http to another machine")
 	}
 	c = config("http://127.0.0.1:1")
-	c.CredentialsFile = secret.File(filepath.Join(t.TempDir(), "none.json"))
+	c.CredentialsFile = filepath.Join(t.TempDir(), "none.json")
 	if _, err := googleworkspace.New(c, googleworkspace.Options{}); err == nil {
 		t.Error("New() accepts a missing key file")
 	}

@@ -7,12 +7,13 @@ import (
 )
 
 // activityAttributes decide whether an account is active; see activity. Active Directory's come first.
-var activityAttributes = []string{"userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime",
-	"shadowExpire"}
+var activityAttributes = [...]string{"userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime",
+	"shadowExpire", "loginDisabled", "loginExpirationTime"}
 
 // activity has the first values of the attributes by which directories disable accounts; empty where absent.
 type activity struct {
 	userAccountControl, accountExpires, nsAccountLock, pwdAccountLockedTime, shadowExpire string
+	loginDisabled, loginExpirationTime                                                    string
 }
 
 // active reports whether an account is enabled. What counts, by family:
@@ -20,6 +21,7 @@ type activity struct {
 //   - Active Directory: ACCOUNTDISABLE (2) in userAccountControl, and accountExpires in the past. LOCKOUT does not
 //     count: it ends by itself. Where userAccountControl is there, only these two count.
 //   - FreeIPA and 389 Directory Server: nsAccountLock is TRUE.
+//   - eDirectory, with its preset: loginDisabled is TRUE, or loginExpirationTime is past.
 //   - OpenLDAP's ppolicy: pwdAccountLockedTime is 000001010000Z, which an administrator's lock is; any other time is a
 //     lockout after wrong passwords.
 //   - RFC 2307's shadowAccount: shadowExpire, in days since 1970, is past.
@@ -30,7 +32,8 @@ func (a *activity) active(now time.Time) bool {
 		return flags&accountDisable == 0 && !a.expired(now)
 	}
 	switch {
-	case strings.EqualFold(a.nsAccountLock, "TRUE"), a.pwdAccountLockedTime == "000001010000Z":
+	case strings.EqualFold(a.nsAccountLock, "TRUE"), a.pwdAccountLockedTime == "000001010000Z",
+		strings.EqualFold(a.loginDisabled, "TRUE"), passed(a.loginExpirationTime, now):
 		return false
 	case a.shadowExpire != "":
 		const day = 24 * 60 * 60
@@ -38,6 +41,12 @@ func (a *activity) active(now time.Time) bool {
 		return err != nil || days <= 0 || now.Unix() < days*day
 	}
 	return true
+}
+
+// passed reads loginExpirationTime, a GeneralizedTime (RFC 4517, section 3.3.13).
+func passed(text string, now time.Time) bool {
+	at, err := time.Parse("20060102150405Z0700", text)
+	return err == nil && !now.Before(at)
 }
 
 // expired reads accountExpires: 100 ns steps since 1601, where 0 and the largest number mean never.

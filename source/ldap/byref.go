@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strings"
 
@@ -91,38 +92,40 @@ func (r *reading) note(refs []directory.Ref) {
 // resolveThese resolves the members of the groups that were read, looking up just these members.
 func (r *reading) resolveThese(ctx context.Context) error {
 	x := newMemberIndex(r.group.members, 0)
-	wanted := map[string]string{}
-	for i := range r.groups {
-		for _, v := range r.groups[i].values {
-			if key := x.key(v); x.byLogin && key != "" || r.mayBeInScope(key) {
-				wanted[key] = v
-			}
-		}
+	if err := r.logins(ctx, x); err != nil {
+		return err
 	}
-	var err error
-	if x.byLogin {
-		err = r.logins(ctx, x, wanted)
-	} else {
-		x.refs, err = r.lookup(ctx, wanted)
-	}
+	found, err := r.lookup(ctx, x, r.unknown(x))
 	if err != nil {
+		return err
+	}
+	maps.Copy(x.refs, found)
+	if err := r.readPrimaries(ctx); err != nil {
+		return err
+	}
+	if err := r.findNamesakes(ctx, x); err != nil {
 		return err
 	}
 	r.assign(x)
 	return nil
 }
 
-// logins adds the users with these login names to the index.
-func (r *reading) logins(ctx context.Context, x *memberIndex, wanted map[string]string) error {
+// logins adds the users to the index whose login names are values of the groups.
+func (r *reading) logins(ctx context.Context, x *memberIndex) error {
 	s := &r.user
 	if !s.enabled {
 		return nil
 	}
-	values := make([]string, 0, len(wanted))
-	for _, v := range wanted {
-		values = append(values, v)
+	var values []string
+	for i := range r.groups {
+		for field, some := range r.groups[i].values {
+			if x.fields[field].byLogin {
+				values = append(values, some...)
+			}
+		}
 	}
 	slices.Sort(values)
+	values = slices.Compact(values)
 	at := slices.IndexFunc(s.outputs, func(o output) bool { return o.name == directory.UserName })
 	d := newDecoder(s, r.dir.about().types)
 	for some := range slices.Chunk(values, batch) {
@@ -133,7 +136,7 @@ func (r *reading) logins(ctx context.Context, x *memberIndex, wanted map[string]
 		req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: "(&" + s.filter + filter + "))", attrs: s.attrs,
 			paged: true}
 		err := r.search(ctx, req, func(e *ldap.Entry) error {
-			if rec := r.record(d, e); rec.ID != "" {
+			if rec := r.record(d, e); rec.ID != "" && !rec.builtIn {
 				x.add(&rec)
 			}
 			return nil

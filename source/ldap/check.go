@@ -41,6 +41,8 @@ type Sample struct {
 	Unusable int
 	// Disabled is how many of them are disabled accounts.
 	Disabled int
+	// BuiltIn is how many further entries are left out as parts of Active Directory.
+	BuiltIn int
 	// Example is the DN of the first.
 	Example string
 }
@@ -87,6 +89,10 @@ func (s *Source) checkServer(ctx context.Context, srv server) (*Report, error) {
 		}
 	}
 	defer dir.close()
+	s, err := s.rooted(dir.about())
+	if err != nil {
+		return nil, err
+	}
 	r, err := newReading(ctx, s, dir, directory.Query{})
 	if err != nil {
 		return nil, err
@@ -122,8 +128,8 @@ func (s *Source) checkSchema(ctx context.Context, se *session) error {
 
 // configured returns the attributes that the configuration names, as the server knows them.
 func (s *Source) configured() []string {
-	names := slices.Concat(s.mapped, []string{s.user.unique.attr, s.group.unique.attr, s.cfg.UserNameField,
-		s.group.members})
+	names := slices.Concat(s.mapped, s.group.members,
+		[]string{s.user.unique.attr, s.group.unique.attr, s.cfg.UserNameField})
 	for _, filter := range []string{s.user.filter, s.group.filter} {
 		if packet, err := ldap.CompileFilter(filter); err == nil {
 			walkFilter(packet, func(attr, _ string) { names = append(names, attr) })
@@ -194,7 +200,7 @@ type page struct {
 func (c *checking) sample(ctx context.Context, s *scope, out *Sample) error {
 	out.Searched = true
 	wide := *s
-	wide.attrs = slices.Concat(s.attrs, identifiers, []string{"objectClass", "isCriticalSystemObject"})
+	wide.attrs = slices.Concat(s.attrs, identifiers, []string{"objectClass", criticalObject})
 	d := newDecoder(&wide, c.dir.about().types)
 	p := page{have: map[string]int{}, classes: map[string]int{}}
 	req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: s.filter, attrs: wide.attrs, paged: true,
@@ -206,10 +212,14 @@ func (c *checking) sample(ctx context.Context, s *scope, out *Sample) error {
 		for _, class := range e.GetEqualFoldAttributeValues("objectClass") {
 			p.classes[strings.ToLower(class)]++
 		}
-		if strings.EqualFold(e.GetEqualFoldAttributeValue("isCriticalSystemObject"), "TRUE") {
+		if !s.leaveBuiltIn && strings.EqualFold(e.GetEqualFoldAttributeValue(criticalObject), "TRUE") {
 			p.builtin = append(p.builtin, e.DN)
 		}
 		rec := c.record(d, e)
+		if rec.builtIn {
+			out.BuiltIn++
+			return nil
+		}
 		rec.values, rec.Attributes = nil, nil
 		p.records = append(p.records, rec)
 		return nil
@@ -331,9 +341,7 @@ func (c *checking) names() {
 	}
 	if c.group.enabled {
 		known(c.src.uniqueKey(&c.group), c.group.unique.attr, "no group can be told from another")
-		if known("group_membership_field", c.group.members, "every group would be empty") {
-			c.unused("group_membership_field", c.group.members, c.report.Groups.Count)
-		}
+		c.memberships(known)
 	}
 	for _, s := range c.scopes() {
 		packet, err := ldap.CompileFilter(s.filter)
@@ -350,6 +358,25 @@ func (c *checking) names() {
 			continue
 		}
 		c.unused("a mapping", "ldap."+attr, c.report.Users.Count+c.report.Groups.Count)
+	}
+}
+
+// memberships checks the membership attributes. Of several, one that the server or its groups do not have is normal.
+func (c *checking) memberships(known func(key, attr, consequence string) bool) {
+	const key = "group_membership_field"
+	if fields := c.group.members; len(fields) == 1 {
+		if known(key, fields[0], "every group would be empty") {
+			c.unused(key, fields[0], c.report.Groups.Count)
+		}
+		return
+	}
+	types := c.dir.about().types
+	if !slices.ContainsFunc(c.group.members, types.knows) {
+		known(key, c.group.members[0], "every group would be empty")
+		return
+	}
+	if !slices.ContainsFunc(c.group.members, func(attr string) bool { return c.have[types.key(attr)] }) {
+		c.unused(key, c.group.members[0], c.report.Groups.Count)
 	}
 }
 

@@ -1,9 +1,9 @@
 package ldap
 
 import (
+	"strings"
 	"time"
 
-	"rollcall/internal/secret"
 	"rollcall/plan"
 )
 
@@ -15,15 +15,17 @@ type Config struct {
 	Name string `yaml:"name"`
 	// Enabled is true by default.
 	Enabled bool `yaml:"enabled"`
+	// Preset names a family of servers whose settings are the defaults of the keys below; see PresetNames.
+	Preset string `yaml:"preset"`
 
 	// ServerURI is one or several URIs separated by commas, tried in order: ldap://, ldaps://, or one file:///….ldif.
 	ServerURI string `yaml:"server_uri"`
 	// CAFile is a PEM file with the authorities to trust; the system's where it is empty. Certificates are always
 	// verified.
-	CAFile secret.PublicFile `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file"`
 	// ClientCertificateFile and ClientKeyFile are a PEM pair to present to the server.
-	ClientCertificateFile secret.PublicFile `yaml:"client_certificate_file"`
-	ClientKeyFile         secret.File       `yaml:"client_key_file"`
+	ClientCertificateFile string `yaml:"client_certificate_file"`
+	ClientKeyFile         string `yaml:"client_key_file"`
 	// StartTLS asks for TLS on an ldap:// connection before anything else is sent.
 	StartTLS bool `yaml:"start_tls"`
 	// TLSServerName is the name that the certificate must carry, where it is not the host of the URI.
@@ -34,17 +36,19 @@ type Config struct {
 	// BindCN is a DN or, for Active Directory, user@domain. Empty binds anonymously.
 	BindCN string `yaml:"bind_cn"`
 	// BindPasswordFile or BindPasswordEnv says where the password is.
-	BindPasswordFile secret.File `yaml:"bind_password_file"`
-	BindPasswordEnv  string      `yaml:"bind_password_env"`
+	BindPasswordFile string `yaml:"bind_password_file"`
+	BindPasswordEnv  string `yaml:"bind_password_env"`
 
-	// BaseDN is where users and groups are searched; the additional DNs are put in front of it.
+	// BaseDN is where users and groups are searched; the additional DNs are put in front of it. With a preset, the
+	// server is asked where it is empty.
 	BaseDN            string `yaml:"base_dn"`
 	AdditionalUserDN  string `yaml:"additional_user_dn"`
 	AdditionalGroupDN string `yaml:"additional_group_dn"`
 	// UserObjectFilter and GroupObjectFilter decide what is in scope (RFC 4515).
 	UserObjectFilter  string `yaml:"user_object_filter"`
 	GroupObjectFilter string `yaml:"group_object_filter"`
-	// GroupMembershipField is the group's attribute with its members: DNs, or login names for memberUid.
+	// GroupMembershipField is the group's attribute with its members: DNs, or login names for memberUid. Several
+	// attributes are separated by commas.
 	GroupMembershipField string `yaml:"group_membership_field"`
 	// ObjectUniquenessField is the immutable identifier. The other two override it for one kind.
 	ObjectUniquenessField      string `yaml:"object_uniqueness_field"`
@@ -53,6 +57,11 @@ type Config struct {
 	// UserNameField is the login name; by default uid, else sAMAccountName, else cn.
 	UserNameField string `yaml:"user_name_field"`
 
+	// PrimaryGroups counts the users whose primaryGroupID names a group as members of that group.
+	PrimaryGroups bool `yaml:"primary_groups"`
+	// LeaveOutBuiltIn leaves out the users and groups that Active Directory marks with isCriticalSystemObject.
+	LeaveOutBuiltIn bool `yaml:"leave_out_built_in"`
+
 	// PageSize is how many entries are asked for at once.
 	PageSize int `yaml:"page_size"`
 	// ConnectTimeout bounds connecting, TLS and binding to one server; RequestTimeout is how long the server may be
@@ -60,8 +69,8 @@ type Config struct {
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	RequestTimeout time.Duration `yaml:"request_timeout"`
 
-	// NoAddress is what the providers do with entries without an address, unless they say it themselves: hold, which is the
-	// default, or leave_out.
+	// NoAddress is what the providers do with entries without an address, unless they say it themselves: hold, which
+	// is the default, or leave_out.
 	NoAddress plan.Addressless `yaml:"no_address"`
 
 	// Limits are how much may leave the source in a day.
@@ -86,7 +95,7 @@ const (
 
 // DefaultConfig returns a Config with the defaults in place, as a YAML document starts with.
 func DefaultConfig() Config {
-	return Config{Enabled: true, SyncUsers: true, SyncGroups: true}.withDefaults()
+	return PresetConfig("")
 }
 
 // withDefaults fills in what is empty and has a default.
@@ -116,22 +125,39 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// UnmarshalYAML starts from the defaults. The signature is the one that keeps a decoder's KnownFields in force.
+// UnmarshalYAML starts from the defaults of the document's preset. The signature is the one that keeps a decoder's
+// KnownFields in force.
 func (c *Config) UnmarshalYAML(unmarshal func(any) error) error {
 	type plain Config
-	*c = DefaultConfig()
+	var named plain
+	if err := unmarshal(&named); err != nil {
+		return err
+	}
+	*c = PresetConfig(named.Preset)
 	return unmarshal((*plain)(c))
 }
 
 // userBase and groupBase are where the two searches start.
-func (c *Config) userBase() string  { return prepend(c.AdditionalUserDN, c.BaseDN) }
-func (c *Config) groupBase() string { return prepend(c.AdditionalGroupDN, c.BaseDN) }
+func (c *Config) userBase() string  { return c.prepend(c.AdditionalUserDN) }
+func (c *Config) groupBase() string { return c.prepend(c.AdditionalGroupDN) }
 
-func prepend(dn, base string) string {
+// prepend puts a DN in front of the base. Of a preset's DN, what the base begins with is not put there again.
+func (c *Config) prepend(dn string) string {
 	if dn == "" {
-		return base
+		return c.BaseDN
 	}
-	return dn + "," + base
+	preset := PresetConfig(c.Preset)
+	if dn != preset.AdditionalUserDN && dn != preset.AdditionalGroupDN {
+		return dn + "," + c.BaseDN
+	}
+	rdns := strings.Split(dn, ",")
+	for i := range rdns {
+		rest := strings.Join(rdns[i:], ",") + ","
+		if len(c.BaseDN) > len(rest) && strings.EqualFold(c.BaseDN[:len(rest)], rest) {
+			return strings.Join(append(rdns[:i:i], c.BaseDN), ",")
+		}
+	}
+	return dn + "," + c.BaseDN
 }
 
 func (c *Config) userUniqueness() string {

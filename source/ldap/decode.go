@@ -22,8 +22,12 @@ type record struct {
 	norm, key string
 	// problem says why the entry cannot be used.
 	problem string
-	// values are the membership attribute's, of a group.
-	values []string
+	// values are those of each membership attribute, of a group.
+	values [][]string
+	// sid is that of a group, or of a user's primary group; see primarySID.
+	sid string
+	// builtIn is set for an entry that is left out as a part of Active Directory.
+	builtIn bool
 	// rest lists attributes of which the server gave only the first values.
 	rest []partial
 }
@@ -47,8 +51,9 @@ type decoder struct {
 	raw    [][][]byte
 	plan   []planned
 	// The places of single attributes; -1 for one that the kind does not have.
-	unique, member, conflict, class int
-	active                          [5]int
+	unique, conflict, class, sid, primary, critical int
+	member, dynamic                                 []int // the places of the membership attributes
+	active                                          [len(activityAttributes)]int
 	// users is how many entries are accounts of Active Directory; hidden counts those without userAccountControl and
 	// accountExpires.
 	users  int
@@ -63,7 +68,8 @@ type planned struct {
 }
 
 func newDecoder(s *scope, types *schema) *decoder {
-	d := &decoder{scope: s, types: types, slots: map[string]int{}, names: map[string]int{}, member: -1}
+	d := &decoder{scope: s, types: types, slots: map[string]int{}, names: map[string]int{}, sid: -1, primary: -1,
+		critical: -1}
 	for _, o := range s.outputs {
 		p := planned{name: o.name}
 		for _, attr := range o.from {
@@ -73,11 +79,25 @@ func newDecoder(s *scope, types *schema) *decoder {
 		d.plan = append(d.plan, p)
 	}
 	d.unique = d.slot(s.unique.attr)
-	if s.members != "" {
-		d.member = d.slot(s.members)
+	for _, attr := range s.members {
+		d.member = append(d.member, d.slot(attr))
+	}
+	if s.leaveBuiltIn {
+		d.critical = d.slot(criticalObject)
+	}
+	if s.dynamic {
+		for _, attr := range dynamicMembers {
+			d.dynamic = append(d.dynamic, d.slot(attr))
+		}
+	}
+	if s.primary {
+		d.sid, d.primary = d.slot(securityID), d.slot(primaryGroup)
 	}
 	for i, attr := range activityAttributes {
-		d.active[i] = d.slot(attr)
+		d.active[i] = -1
+		if slices.Contains(s.activity, attr) {
+			d.active[i] = d.slot(attr)
+		}
 	}
 	d.conflict, d.class = d.slot(conflictAttribute), d.slot("objectClass")
 	d.values, d.raw, d.counts = make([][]string, len(d.asked)), make([][][]byte, len(d.asked)), make([]int, len(d.asked))
@@ -140,15 +160,20 @@ func (d *decoder) record(e *ldap.Entry, now time.Time) (rec record) {
 	rec.blame(problem)
 	rec.Active = true
 	if d.scope.kind == directory.User {
-		act := activity{d.first(d.active[0]), d.first(d.active[1]), d.first(d.active[2]), d.first(d.active[3]),
-			d.first(d.active[4])}
+		var is [len(activityAttributes)]string
+		for i, at := range d.active {
+			is[i] = d.first(at)
+		}
+		act := activity{is[0], is[1], is[2], is[3], is[4], is[5], is[6]}
 		rec.Active = act.active(now)
 		d.audit()
 	}
-	if d.member >= 0 {
-		rec.values = d.values[d.member]
-		rec.blameMembers(d.scope.members)
+	for i, at := range d.member {
+		rec.values = append(rec.values, d.values[at])
+		rec.blameMembers(d.scope.members[i], d.values[at])
 	}
+	rec.blame(d.dynamicGroup())
+	rec.sid, rec.builtIn = d.primarySID(), strings.EqualFold(d.first(d.critical), "TRUE")
 	return rec
 }
 
@@ -159,8 +184,25 @@ func (r *record) blame(problem string) {
 	}
 }
 
-func (r *record) blameMembers(attr string) {
-	for _, v := range r.values {
+// dynamicGroup is the problem of a group whose members are given by a search alone. A server that adds the members
+// itself shows them in a membership attribute.
+func (d *decoder) dynamicGroup() string {
+	for _, at := range d.member {
+		if len(d.values[at]) > 0 {
+			return ""
+		}
+	}
+	for i, at := range d.dynamic {
+		if len(d.values[at]) > 0 {
+			return fmt.Sprintf("its members are given by %s, a search that Rollcall does not run: have the server list them "+
+				"(dynlist), or leave the group out with group_object_filter", dynamicMembers[i])
+		}
+	}
+	return ""
+}
+
+func (r *record) blameMembers(attr string, values []string) {
+	for _, v := range values {
 		if !utf8.ValidString(v) {
 			r.blame(fmt.Sprintf("a value of its %s is %s", attr, notText([]byte(v))))
 		}
@@ -176,17 +218,17 @@ func (d *decoder) audit() {
 	}
 	d.users++
 	for i := range d.hidden {
-		if len(d.values[d.active[i]]) == 0 {
+		if at := d.active[i]; at >= 0 && len(d.values[at]) == 0 {
 			d.hidden[i]++
 		}
 	}
 }
 
 func (d *decoder) first(slot int) string {
-	if v := d.values[slot]; len(v) > 0 {
-		return v[0]
+	if slot < 0 || len(d.values[slot]) == 0 {
+		return ""
 	}
-	return ""
+	return d.values[slot][0]
 }
 
 // take puts an attribute's values into their place. Some servers give one attribute in several parts.
@@ -372,9 +414,9 @@ func (d *decoder) extend(rec *record, attr string, values [][]byte) {
 		texts[i] = string(v)
 	}
 	at := d.find(attr)
-	if at == d.member {
-		rec.values = slices.Concat(rec.values, texts)
-		rec.blameMembers(d.scope.members)
+	if field := slices.Index(d.member, at); field >= 0 {
+		rec.values[field] = slices.Concat(rec.values[field], texts)
+		rec.blameMembers(d.scope.members[field], texts)
 	}
 	d.values[at], d.raw[at] = texts, values
 	for i := range d.plan {

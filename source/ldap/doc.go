@@ -13,6 +13,6 @@
 //	(dial, StartTLS, bind,   (RFC 2696 pages, decoded     (DN, uid → Ref,
 //	 or parse the LDIF)       as they arrive)              RFC 4517 matching)
 //
-// What it does not see: membership by primaryGroupID (Active Directory does not list it in member), what aliases point
+// What it does not see: membership by primaryGroupID without primary_groups, what aliases point
 // to, and what referrals lead to; references are named in the snapshot and never chased.
 package ldap

@@ -37,6 +37,31 @@ func identifierFor(attr string, types *schema) identifier {
 	return identifier{attr, plainText, textAssertion, types.ignoresCase(attr)}
 }
 
+// edirectoryGUID is the identifier of eDirectory: 16 bytes.
+const edirectoryGUID = "GUID"
+
+// identifier returns the identifier with this attribute. Only with its preset is GUID taken for eDirectory's: elsewhere
+// it may be an attribute with any text.
+func (c *Config) identifier(attr string, types *schema) identifier {
+	if c.Preset == PresetEDirectory && strings.EqualFold(attr, edirectoryGUID) {
+		return identifier{attr, uuidText, uuidAssertion, false}
+	}
+	return identifierFor(attr, types)
+}
+
+// uuidText is the text of a GUID whose bytes are stored in the order in which they are written.
+func uuidText(raw []byte) (string, error) {
+	if len(raw) != 16 {
+		return "", fmt.Errorf("%d bytes, want 16", len(raw))
+	}
+	return fmt.Sprintf("%x-%x-%x-%x-%x", raw[:4], raw[4:6], raw[6:8], raw[8:10], raw[10:]), nil
+}
+
+func uuidAssertion(id string) (string, error) {
+	raw, err := guidBytes(id)
+	return escapeBytes(raw), err
+}
+
 // key returns a text that is equal for IDs that the attribute's matching rule takes for equal.
 func (i *identifier) key(id directory.ID) string {
 	if i.ignoreCase {
@@ -85,13 +110,22 @@ func guidText(raw []byte) (string, error) {
 		binary.LittleEndian.Uint16(raw[6:]), raw[8:10], raw[10:]), nil
 }
 
-func guidAssertion(id string) (string, error) {
+// guidBytes returns the bytes of a GUID in the order in which they are written.
+func guidBytes(id string) ([]byte, error) {
 	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
-		return "", fmt.Errorf("%q is not a GUID", id)
+		return nil, fmt.Errorf("%q is not a GUID", id)
 	}
 	b, err := hex.DecodeString(strings.ReplaceAll(id, "-", ""))
 	if err != nil || len(b) != 16 {
-		return "", fmt.Errorf("%q is not a GUID", id)
+		return nil, fmt.Errorf("%q is not a GUID", id)
+	}
+	return b, nil
+}
+
+func guidAssertion(id string) (string, error) {
+	b, err := guidBytes(id)
+	if err != nil {
+		return "", err
 	}
 	order := [16]int{3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15}
 	raw := make([]byte, 16)

@@ -30,6 +30,9 @@ func (s *Source) Locate(ctx context.Context, w source.Wanted) (source.Location, 
 		return source.Location{}, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
 	}
 	defer dir.close()
+	if s, err = s.rooted(dir.about()); err != nil {
+		return source.Location{}, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
+	}
 	l := locating{Source: s, dir: dir, wanted: w, out: source.Location{Server: dir.String()}}
 	if err := l.look(ctx); err != nil {
 		return l.out, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
@@ -191,7 +194,8 @@ func met(s *source.Sighting) (n int) {
 
 // sight judges an entry by the rules of one kind, in the order in which Read applies them.
 func (l *locating) sight(ctx context.Context, s *scope, e *ldap.Entry) (*source.Sighting, error) {
-	rec := newDecoder(s, l.dir.about().types).record(e, l.now())
+	d := newDecoder(s, l.dir.about().types)
+	rec := d.record(e, l.now())
 	out := &source.Sighting{Ref: directory.Ref{Kind: s.kind, ID: rec.ID}, DN: e.DN}
 	rule := func(key, setting string, ok bool, detail string) {
 		if ok {
@@ -209,13 +213,34 @@ func (l *locating) sight(ctx context.Context, s *scope, e *ldap.Entry) (*source.
 		return nil, err
 	}
 	rule(s.kind.String()+"_object_filter", s.filter, len(failed) == 0, mismatch(s.filter, failed))
+	if s.leaveBuiltIn {
+		rule("leave_out_built_in", "true", !rec.builtIn, "it is built into Active Directory ("+criticalObject+")")
+	}
 	rule(l.uniqueKey(s), s.unique.attr, rec.problem == "", rec.problem)
+	if s.kind == directory.Group && out.Broken() == nil {
+		if out.LeftOut, err = l.leftOut(ctx, d, rec); err != nil {
+			return nil, err
+		}
+	}
 	if rec.problem == "" {
 		entry := rec.Entry
 		entry.Source = l.cfg.Slug
 		out.Entry = &entry
 	}
 	return out, nil
+}
+
+// leftOut returns the values of a group in scope that lead to no usable entry.
+func (l *locating) leftOut(ctx context.Context, d *decoder, group record) ([]source.LeftOut, error) {
+	r, err := newReading(ctx, l.Source, l.dir, directory.Query{})
+	if err != nil {
+		return nil, err
+	}
+	r.groups = []record{group}
+	if err = r.complete(ctx, d, r.groups); err == nil {
+		err = r.resolveThese(ctx)
+	}
+	return r.left.values, err
 }
 
 // baseKey and uniqueKey name what decided, as the configuration has it.

@@ -3,6 +3,7 @@ package ldap
 import (
 	"context"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -22,45 +23,64 @@ const (
 
 // memberIndex resolves membership values. Values are DNs, or login names for memberUid (RFC 2307).
 type memberIndex struct {
-	byLogin   bool
-	uidSuffix bool // uniqueMember may have one
+	fields    []memberField
+	logins    bool // a field has login names
 	refs      map[string]directory.Ref
 	ambiguous map[string]bool
+	// reasons says why a value that was looked up leads nowhere, by its key.
+	reasons map[string]string
 }
 
-func newMemberIndex(field string, size int) *memberIndex {
-	key := standardSchema.key(field)
-	return &memberIndex{
-		byLogin: key == "memberuid", uidSuffix: key == "uniquemember",
-		refs: make(map[string]directory.Ref, size), ambiguous: map[string]bool{},
-	}
+// memberField is a membership attribute.
+type memberField struct {
+	attr      string
+	byLogin   bool
+	uidSuffix bool // uniqueMember may have one
 }
 
-// key returns the form in which a value is looked up; "" for one that names no entry.
-func (x *memberIndex) key(value string) string {
-	if x.byLogin {
-		return prepare(value)
+func newMemberIndex(fields []string, size int) *memberIndex {
+	x := &memberIndex{
+		refs: make(map[string]directory.Ref, size), ambiguous: map[string]bool{}, reasons: map[string]string{},
 	}
-	if x.uidSuffix {
-		value = withoutUID(value)
+	for _, attr := range fields {
+		key := standardSchema.key(attr)
+		x.fields = append(x.fields, memberField{attr, key == "memberuid", key == "uniquemember"})
+		x.logins = x.logins || key == "memberuid"
 	}
-	norm, err := NormalizeDN(value)
+	return x
+}
+
+// loginMark begins the keys of login names, which no normalised DN begins with.
+const loginMark = "\x00"
+
+// key returns the form in which a value of a field is looked up; "" for one that names no entry.
+func (x *memberIndex) key(field int, value string) string {
+	f := x.fields[field]
+	if f.byLogin {
+		return loginMark + prepare(value)
+	}
+	norm, err := NormalizeDN(f.dn(value))
 	if err != nil {
 		return ""
 	}
 	return norm
 }
 
+// dn returns the DN of a value.
+func (f *memberField) dn(value string) string {
+	if f.uidSuffix {
+		return withoutUID(value)
+	}
+	return value
+}
+
 // add makes a record known to the index.
 func (x *memberIndex) add(rec *record) {
-	if !x.byLogin {
-		x.refs[rec.norm] = rec.Ref()
+	x.refs[rec.norm] = rec.Ref()
+	if !x.logins || rec.Kind != directory.User {
 		return
 	}
-	if rec.Kind != directory.User {
-		return
-	}
-	login := prepare(rec.Attributes.Get(directory.UserName))
+	login := loginMark + prepare(rec.Attributes.Get(directory.UserName))
 	if known, taken := x.refs[login]; taken && known != rec.Ref() {
 		x.ambiguous[login] = true
 	}
@@ -82,10 +102,8 @@ func withoutUID(value string) string {
 // resolveAll turns the membership values of all groups into references.
 func (r *reading) resolveAll(ctx context.Context) error {
 	x := newMemberIndex(r.group.members, len(r.users)+len(r.groups))
-	for _, records := range [][]record{r.users, r.groups, r.held} {
-		for i := range records {
-			x.add(&records[i])
-		}
+	for rec := range r.seen() {
+		x.add(rec)
 	}
 	unknown := r.unknown(x)
 	if len(unknown) > 0 && len(unknown) <= secondLook {
@@ -98,17 +116,33 @@ func (r *reading) resolveAll(ctx context.Context) error {
 	return nil
 }
 
-// unknown returns the membership values within the searched bases that nothing was read for, by their keys.
-func (r *reading) unknown(x *memberIndex) map[string]string {
-	if x.byLogin {
-		return nil
+// seen returns the records that members may refer to.
+func (r *reading) seen() iter.Seq[*record] {
+	return func(yield func(*record) bool) {
+		for _, records := range [][]record{r.users, r.groups, r.held} {
+			for i := range records {
+				if !yield(&records[i]) {
+					return
+				}
+			}
+		}
 	}
+}
+
+// unknown returns the DNs within the searched bases that are values of groups and for which nothing was read, by their
+// keys.
+func (r *reading) unknown(x *memberIndex) map[string]string {
 	out := map[string]string{}
 	for i := range r.groups {
-		for _, v := range r.groups[i].values {
-			key := x.key(v)
-			if _, ok := x.refs[key]; !ok && r.mayBeInScope(key) {
-				out[key] = v
+		for field, values := range r.groups[i].values {
+			if x.fields[field].byLogin {
+				continue
+			}
+			for _, v := range values {
+				key := x.key(field, v)
+				if _, ok := x.refs[key]; !ok && r.mayBeInScope(key) {
+					out[key] = x.fields[field].dn(v)
+				}
 			}
 		}
 	}
@@ -116,23 +150,18 @@ func (r *reading) unknown(x *memberIndex) map[string]string {
 }
 
 func (r *reading) mayBeInScope(key string) bool {
-	for _, s := range r.scopes() {
-		if s.enabled && under(key, s.baseNorm) {
-			return key != ""
-		}
-	}
-	return false
+	return key != "" && slices.ContainsFunc(r.scopes(), func(s *scope) bool { return s.enabled && under(key, s.baseNorm) })
 }
 
-// lookAgain adds those of the unknown members to the index whose IDs were read under another DN.
+// lookAgain adds an unknown member to the index where its ID was read under another DN.
 func (r *reading) lookAgain(ctx context.Context, x *memberIndex, unknown map[string]string) error {
-	found, err := r.lookup(ctx, unknown)
+	found, err := r.lookup(ctx, x, unknown)
 	if err != nil {
 		return err
 	}
 	read := map[directory.Ref]bool{}
-	for _, ref := range x.refs {
-		read[ref] = true
+	for rec := range r.seen() {
+		read[rec.Ref()] = true
 	}
 	for key, ref := range found {
 		if read[ref] {
@@ -142,94 +171,101 @@ func (r *reading) lookAgain(ctx context.Context, x *memberIndex, unknown map[str
 	return nil
 }
 
-// assign fills in Members. A value that names no entry in scope is normal (another OU, a computer): it is left out, and
-// the first of them are named.
+// assign fills in Members. A value that leads to no entry in scope is normal (another OU, a computer); it is left out
+// and named with the reason.
 func (r *reading) assign(x *memberIndex) {
-	const named = 20
-	outside, groups := 0, 0
-	var examples []string
-	doubtful := map[string]bool{}
+	primary := r.primaryMembers()
 	for i := range r.groups {
 		g := &r.groups[i]
-		before := outside
-		members := make([]directory.Ref, 0, len(g.values))
-		for _, v := range g.values {
-			key := x.key(v)
-			ref, ok := x.refs[key]
-			switch {
-			case x.ambiguous[key]:
-				doubtful[key] = true
-			case ok:
-				members = append(members, ref)
-			default:
-				if outside++; outside <= named {
-					examples = append(examples, fmt.Sprintf("%s of %s", v, g.DN))
+		members := slices.Clone(primary[g.sid])
+		for field, values := range g.values {
+			for _, v := range values {
+				key := x.key(field, v)
+				if ref, ok := x.refs[key]; ok && !x.ambiguous[key] {
+					members = append(members, ref)
+					continue
 				}
+				r.leaveOut(x, g, field, v)
 			}
-		}
-		if outside > before {
-			groups++
 		}
 		slices.SortFunc(members, directory.Ref.Compare)
 		g.Members, g.values = slices.Clip(slices.Compact(members)), nil
-	}
-	if outside > 0 {
-		note := fmt.Sprintf("%d members of %d groups are neither users nor groups in scope and were left out: %s", outside,
-			groups, strings.Join(examples, "; "))
-		if outside > named {
-			note += fmt.Sprintf("; and %d more", outside-named)
+		if g.Members == nil {
+			g.Members = []directory.Ref{}
 		}
+	}
+	if note := r.left.note(); note != "" {
 		r.notes = append(r.notes, note)
 	}
-	for _, login := range slices.Sorted(maps.Keys(doubtful)) {
-		r.doubts = append(r.doubts, fmt.Sprintf("several users have the login name %q that %s refers to: the "+
-			"memberships are left out", login, r.group.members))
+	for _, login := range slices.Sorted(maps.Keys(r.left.ambiguous)) {
+		r.doubts = append(r.doubts, fmt.Sprintf("several users have the login name %q that %s refers to: "+
+			"the memberships are left out", strings.TrimPrefix(login, loginMark), r.left.ambiguous[login]))
 	}
 }
 
-// lookup finds out which of these DNs (by key) are users or groups in scope, one search of one object each.
-func (r *reading) lookup(ctx context.Context, dns map[string]string) (map[string]directory.Ref, error) {
+// lookup finds out which of these DNs (by key) are users or groups in scope, with one search of one object each. The
+// index gets the reasons of the others.
+func (r *reading) lookup(ctx context.Context, x *memberIndex, dns map[string]string) (map[string]directory.Ref, error) {
 	found := make(map[string]directory.Ref, len(dns))
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(lookups)
-	for key, value := range dns {
+	for key, dn := range dns {
 		g.Go(func() error {
-			for _, s := range r.scopes() {
-				if !s.enabled || !under(key, s.baseNorm) {
-					continue
-				}
-				id, err := r.lookupOne(ctx, s, withoutUID(value))
-				if err != nil {
-					return err
-				}
-				if id != "" {
-					mu.Lock()
-					defer mu.Unlock()
-					found[key] = directory.Ref{Kind: s.kind, ID: id}
-					return nil
-				}
+			ref, reason, err := r.lookupOne(ctx, key, dn)
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err != nil:
+			case reason == "":
+				found[key] = ref
+			default:
+				x.reasons[key] = reason
 			}
-			return nil
+			return err
 		})
 	}
 	return found, g.Wait()
 }
 
-// lookupOne returns the ID of the object at dn if it is in scope.
-func (r *reading) lookupOne(ctx context.Context, s *scope, dn string) (id directory.ID, err error) {
-	req := request{base: dn, scope: ldap.ScopeBaseObject, filter: s.filter, attrs: []string{s.unique.attr}}
+// lookupOne returns the entry at dn if it is in scope, or the reason why it is not.
+func (r *reading) lookupOne(ctx context.Context, key, dn string) (ref directory.Ref, reason string, err error) {
+	for _, s := range r.scopes() {
+		if !s.enabled || !under(key, s.baseNorm) {
+			continue
+		}
+		id, exists, err := r.idAt(ctx, s, dn)
+		switch {
+		case err != nil:
+			return ref, "", err
+		case id != "":
+			return directory.Ref{Kind: s.kind, ID: id}, "", nil
+		case exists:
+			reason = "it exists and is not in scope"
+		case reason == "":
+			reason = notThere
+		}
+	}
+	return ref, reason, nil
+}
+
+// idAt returns the ID of the object at dn if it is in the scope, and whether there is an object at all.
+func (r *reading) idAt(ctx context.Context, s *scope, dn string) (id directory.ID, exists bool, err error) {
+	req := request{base: dn, scope: ldap.ScopeBaseObject, filter: s.filter, attrs: []string{s.unique.attr, criticalObject}}
 	err = r.search(ctx, req, func(e *ldap.Entry) error {
+		if s.leaveBuiltIn && strings.EqualFold(e.GetEqualFoldAttributeValue(criticalObject), "TRUE") {
+			return nil
+		}
 		id, _ = s.unique.of(rawValues(e, s.unique.attr, r.dir.about().types))
 		id = r.spelled(s.kind, id, s.unique.key(id))
 		return nil
 	})
 	// An object that is gone, hidden or elsewhere is not in scope.
-	if hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInvalidDNSyntax, ldap.LDAPResultInsufficientAccessRights,
-		ldap.LDAPResultReferral) {
-		return "", nil
+	if hasCode(err, ldap.LDAPResultNoSuchObject, ldap.LDAPResultInvalidDNSyntax,
+		ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultReferral) {
+		return "", false, nil
 	}
-	return id, err
+	return id, true, err
 }
 
 // rawValues returns the values of an attribute under whichever of its names the server gave them.

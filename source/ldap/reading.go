@@ -33,13 +33,19 @@ type reading struct {
 	coverage []directory.Coverage
 	doubts   []string
 	notes    []string
+	left     leftOut
+	// builtIn counts what was left out as a part of Active Directory.
+	builtIn map[directory.Kind]int
+	// primaries are users who were read for their primary group alone.
+	primaries []record
 }
 
 // newReading prepares a read: it finds out how far the server is, and reads its schema where attributes are used that
 // the standard schemas do not have.
 func newReading(ctx context.Context, s *Source, dir searcher, q directory.Query) (*reading, error) {
 	r := &reading{src: s, dir: dir, now: s.now(), user: s.user, group: s.group,
-		known: map[directory.Kind]map[string]directory.ID{}}
+		known:   map[directory.Kind]map[string]directory.ID{},
+		builtIn: map[directory.Kind]int{}}
 	if se, ok := dir.(*session); ok {
 		var err error
 		if r.position, err = se.position(ctx, s.cfg.BaseDN); err != nil {
@@ -56,7 +62,7 @@ func newReading(ctx context.Context, s *Source, dir searcher, q directory.Query)
 	}
 	root := dir.about()
 	for _, sc := range r.scopes() {
-		sc.unique = identifierFor(sc.unique.attr, root.types)
+		sc.unique = s.cfg.identifier(sc.unique.attr, root.types)
 		switch root.family {
 		case activeDirectory:
 			sc.attrs = append(slices.Clone(sc.attrs), "objectClass")
@@ -187,6 +193,10 @@ func (r *reading) scan(ctx context.Context, s *scope, filter string) ([]record, 
 	req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: filter, attrs: s.attrs, paged: true}
 	err := r.search(ctx, req, func(e *ldap.Entry) error {
 		rec := r.record(d, e)
+		if rec.builtIn {
+			r.builtIn[s.kind]++
+			return nil
+		}
 		if rec.ID == "" {
 			r.find(&rec, rec.problem)
 			return nil

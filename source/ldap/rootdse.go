@@ -23,6 +23,8 @@ type rootDSE struct {
 	controls        []string
 	contexts        []string
 	family          family
+	// base is the naming context that the server calls the default.
+	base string
 	// subschema is the DN of the server's schema; types has its attributes once they were read.
 	subschema string
 	types     *schema
@@ -30,6 +32,24 @@ type rootDSE struct {
 	domain bool
 	// service is the DN of a domain controller's settings, and usn its highestCommittedUSN.
 	service, usn string
+}
+
+// defaultBase returns the naming context with the people: the one that the server calls so, or the only one.
+func (r *rootDSE) defaultBase() (string, error) {
+	if r.base != "" {
+		return r.base, nil
+	}
+	var own []string
+	for _, c := range r.contexts {
+		if norm, err := NormalizeDN(c); err == nil && norm != "" && !strings.HasPrefix(norm, "cn=") && norm != "o=ipaca" {
+			own = append(own, c)
+		}
+	}
+	if len(own) == 1 {
+		return own[0], nil
+	}
+	return "", fault.Errorf(fault.Invalid, "base_dn is not set, and the server does not say where its people are "+
+		"(naming contexts %q): set base_dn", r.contexts)
 }
 
 // fileRoot stands in for the root DSE of a file.
@@ -67,7 +87,7 @@ func (r *rootDSE) supports(control string) bool {
 
 var rootAttributes = []string{
 	"vendorName", "vendorVersion", "supportedControl", "namingContexts", "supportedCapabilities", "objectClass",
-	"forestFunctionality", "dsServiceName", "highestCommittedUSN", "subschemaSubentry",
+	"forestFunctionality", "defaultNamingContext", "dsServiceName", "highestCommittedUSN", "subschemaSubentry",
 }
 
 // probe reads the root DSE. One that cannot be read is no error: then nothing is known about the server.
@@ -100,6 +120,7 @@ func parseRootDSE(e *ldap.Entry) *rootDSE {
 		service: e.GetEqualFoldAttributeValue("dsServiceName"), usn: e.GetEqualFoldAttributeValue("highestCommittedUSN"),
 	}
 	r.domain = slices.Contains(e.GetEqualFoldAttributeValues("supportedCapabilities"), capabilityActiveDirectory)
+	r.base = e.GetEqualFoldAttributeValue("defaultNamingContext")
 	r.family = familyOf(r, e)
 	return r
 }

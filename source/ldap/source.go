@@ -113,6 +113,9 @@ func (s *Source) Read(ctx context.Context, q directory.Query) (directory.Snapsho
 		return directory.Snapshot{}, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
 	}
 	defer open.close()
+	if s, err = s.rooted(open.about()); err != nil {
+		return directory.Snapshot{}, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
+	}
 	r, err := newReading(ctx, s, open, q)
 	if err != nil {
 		return directory.Snapshot{}, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
@@ -136,9 +139,17 @@ type scope struct {
 	baseNorm string
 	filter   string
 	unique   identifier
-	members  string // the membership attribute of groups
-	attrs    []string
-	outputs  []output
+	members  []string // the membership attributes of groups
+	// primary is set where a primary group counts as a membership.
+	primary bool
+	// activity are the attributes that decide whether a user is active; in a file without a preset, those of all families.
+	activity []string
+	// leaveBuiltIn is set where entries that Active Directory marks with isCriticalSystemObject are left out.
+	leaveBuiltIn bool
+	// dynamic is set where groups are examined for searches that stand for their members.
+	dynamic bool
+	attrs   []string
+	outputs []output
 }
 
 // special reports whether the scope uses attributes of which only the server's schema knows the names or the matching
@@ -164,7 +175,8 @@ func userScope(c *Config, extra []string) scope {
 		login = []string{c.UserNameField}
 	}
 	s := scope{kind: directory.User, enabled: c.SyncUsers, base: c.userBase(), filter: c.UserObjectFilter,
-		unique: identifierFor(c.userUniqueness(), standardSchema)}
+		unique: c.identifier(c.userUniqueness(), standardSchema), primary: c.PrimaryGroups, activity: c.activities(),
+		leaveBuiltIn: c.LeaveOutBuiltIn}
 	s.outputs = []output{
 		{directory.UserName, login},
 		{directory.DisplayName, []string{"displayName"}},
@@ -174,20 +186,32 @@ func userScope(c *Config, extra []string) scope {
 		{directory.Mail, []string{"mail"}},
 		{directory.EmployeeNumber, []string{"employeeNumber", "employeeID"}},
 	}
-	s.finish(extra, activityAttributes)
+	more := slices.Clone(s.activity)
+	if s.primary {
+		more = append(more, securityID, primaryGroup)
+	}
+	s.finish(extra, more)
 	return s
 }
 
 func groupScope(c *Config, extra []string) scope {
 	s := scope{kind: directory.Group, enabled: c.SyncGroups, base: c.groupBase(), filter: c.GroupObjectFilter,
-		unique: identifierFor(c.groupUniqueness(), standardSchema), members: c.GroupMembershipField}
+		unique: c.identifier(c.groupUniqueness(), standardSchema), members: c.memberFields(), primary: c.PrimaryGroups,
+		leaveBuiltIn: c.LeaveOutBuiltIn, dynamic: c.Preset != ""}
 	s.outputs = []output{
 		{directory.DisplayName, []string{"cn"}},
 		{directory.CommonName, []string{"cn"}},
 		{directory.Description, []string{"description"}},
 		{directory.Mail, []string{"mail"}},
 	}
-	s.finish(extra, []string{c.GroupMembershipField})
+	more := slices.Clone(s.members)
+	if s.primary {
+		more = append(more, securityID)
+	}
+	if s.dynamic {
+		more = append(more, dynamicMembers...)
+	}
+	s.finish(extra, more)
 	return s
 }
 
@@ -203,6 +227,9 @@ func (s *scope) finish(extra, more []string) {
 	ask := slices.Concat([]string{s.unique.attr}, more)
 	for _, o := range s.outputs {
 		ask = append(ask, o.from...)
+	}
+	if s.leaveBuiltIn {
+		ask = append(ask, criticalObject)
 	}
 	for i, attr := range ask {
 		ask[i] = preferred(attr)

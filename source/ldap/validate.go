@@ -81,7 +81,7 @@ func loopback(host string) bool {
 
 func (c *Config) validateBind(p *problems) {
 	sources := 0
-	for _, s := range []string{string(c.BindPasswordFile), c.BindPasswordEnv} {
+	for _, s := range []string{c.BindPasswordFile, c.BindPasswordEnv} {
 		if s != "" {
 			sources++
 		}
@@ -98,7 +98,10 @@ func (c *Config) validateBind(p *problems) {
 }
 
 func (c *Config) validateScope(p *problems) {
-	if c.BaseDN == "" {
+	if c.Preset != "" && !slices.Contains(PresetNames(), c.Preset) {
+		p.add("preset", "%q is unknown: want one of %s", c.Preset, strings.Join(PresetNames(), ", "))
+	}
+	if c.BaseDN == "" && (c.Preset == "" || strings.HasPrefix(c.ServerURI, "file:")) {
 		p.add("base_dn", "it is required")
 	}
 	for field, dn := range map[string]string{
@@ -115,8 +118,16 @@ func (c *Config) validateScope(p *problems) {
 			p.add(field, "%q: %w", filter, err)
 		}
 	}
+	for _, name := range c.memberFields() {
+		if !attributeForm.MatchString(name) {
+			p.add("group_membership_field", "%q is not the name of an LDAP attribute", name)
+		}
+		if slices.ContainsFunc(dynamicMembers, func(d string) bool { return strings.EqualFold(d, name) }) {
+			p.add("group_membership_field", "%s has a search and no members: Rollcall does not resolve dynamic groups", name)
+		}
+	}
 	for field, name := range map[string]string{
-		"group_membership_field": c.GroupMembershipField, "object_uniqueness_field": c.ObjectUniquenessField,
+		"object_uniqueness_field":       c.ObjectUniquenessField,
 		"user_object_uniqueness_field":  c.UserObjectUniquenessField,
 		"group_object_uniqueness_field": c.GroupObjectUniquenessField,
 		"user_name_field":               c.UserNameField,
