@@ -9,14 +9,16 @@ import (
 
 type fenceKey struct{}
 
-// WithFence returns a context under which Fenced also asks check: whether the lease of the run still holds.
+// WithFence returns a context under which Fenced also calls check, which reports whether the lease of the run still
+// holds.
 func WithFence(ctx context.Context, check func(context.Context) error) context.Context {
 	return context.WithValue(ctx, fenceKey{}, check)
 }
 
-// Fenced fails where no request may begin any more. It makes no call. An adapter asks it after its last wait before a
-// request: for the quota, for a token. A process that was stopped may be woken in such a wait, when another worker has
-// taken its run over and no timer has fired yet. So deadlines are compared with the clock.
+// Fenced returns an error if no further request may begin. It makes no request itself. Adapters call it after the
+// last wait before a request, such as the wait for the quota or a token. A stopped process may resume in such a wait,
+// after another worker has taken over its run and before any timer has fired. So deadlines are compared with the
+// clock.
 func Fenced(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return fault.New(fault.KindOf(ctx.Err()), "", context.Cause(ctx))

@@ -65,8 +65,8 @@ type Settings struct {
 	Exclude []string `yaml:"exclude"`
 	// RekeyBy is an attribute or an expression with a value that stays the same when a directory is created again.
 	RekeyBy string `yaml:"rekey_by"`
-	// NoAddress is hold (default) or leave_out: what becomes of entries without an address. Where it is empty, the entry's
-	// source decides: NoAddressOf has what the sources say, by their slugs.
+	// NoAddress is hold (default) or leave_out, for entries without an address. If it is empty, NoAddressOf has the
+	// setting of the entry's source, by slug.
 	NoAddress   plan.Addressless            `yaml:"no_address"`
 	NoAddressOf map[string]plan.Addressless `yaml:"-"`
 	// UserPropertyMappings and GroupPropertyMappings are expressions by field name; see the provider's list of fields.

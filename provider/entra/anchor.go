@@ -15,15 +15,15 @@ import (
 	"rollcall/directory"
 )
 
-// uuidLength is that of the canonical text of a UUID.
+// uuidLength is the length of the canonical text of a UUID.
 const uuidLength = 36
 
-// encodeAnchor returns the onPremisesImmutableId of an ID: base64 of sixteen bytes for a UUID in its canonical text
-// (lower case, RFC 9562), in the order in which the text has them; of the text for any other ID. A text of sixteen
-// bytes is preceded by a zero byte, as it would read like a UUID.
+// encodeAnchor returns the onPremisesImmutableId of an ID. For a UUID in its canonical text (lower case, RFC 9562) it
+// is the base64 of the sixteen bytes, in the order of the text. For any other ID it is the base64 of the text. A text
+// of sixteen bytes is preceded by a zero byte, because it would be decoded as a UUID otherwise.
 //
-// Entra Connect writes the bytes of objectGUID as Active Directory stores them, with three fields reversed. Ours
-// are never mistaken for them.
+// Entra Connect writes the bytes of objectGUID as Active Directory stores them, with three fields reversed. Its
+// anchors are never taken for ours.
 func encodeAnchor(id directory.ID) string {
 	if raw, ok := parseUUID(string(id)); ok {
 		return base64.StdEncoding.EncodeToString(raw)
@@ -34,7 +34,7 @@ func encodeAnchor(id directory.ID) string {
 	return base64.StdEncoding.EncodeToString([]byte(id))
 }
 
-// decodeAnchor is the reverse of encodeAnchor; ok is false for what it never writes.
+// decodeAnchor is the reverse of encodeAnchor. ok is false for an anchor that encodeAnchor never returns.
 func decodeAnchor(anchor string) (id directory.ID, ok bool) {
 	raw, err := base64.StdEncoding.Strict().DecodeString(anchor)
 	if err != nil || len(raw) == 0 {
@@ -52,7 +52,7 @@ func printable(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
-// parseUUID reads the canonical text of a UUID.
+// parseUUID parses the canonical text of a UUID.
 func parseUUID(s string) ([]byte, bool) {
 	if len(s) != uuidLength || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' || strings.ToLower(s) != s {
 		return nil, false
@@ -66,7 +66,7 @@ func formatUUID(raw []byte) string {
 	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }
 
-// isObjectID reports whether s may be the id of an object. Nothing else comes into a path or a filter.
+// isObjectID reports whether s may be the id of an object. Paths and filters contain only such ids.
 func isObjectID(s string) bool {
 	_, ok := parseUUID(strings.ToLower(s))
 	return ok
@@ -75,9 +75,9 @@ func isObjectID(s string) bool {
 const (
 	// groupPrefix begins the uniqueName of every group of ours.
 	groupPrefix = "rollcall-"
-	// markPrefix begins the mail nickname of a group that was given to another entry.
+	// markPrefix begins the mail nickname of a group that was assigned to another entry.
 	markPrefix = "rollcall-entry-"
-	// longestNickname is how long Graph lets a mail nickname be.
+	// longestNickname is the largest length of a mail nickname in Graph.
 	longestNickname = 64
 )
 
@@ -95,8 +95,8 @@ func groupID(name string) directory.ID {
 
 var markable = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 
-// nicknameMark returns the mail nickname that gives a group to another entry than its uniqueName says. It is empty
-// where the configuration maps the nickname, or the ID cannot stand in one.
+// nicknameMark returns the mail nickname that assigns a group to another entry than its uniqueName names. It is empty
+// where the configuration maps the nickname, or a nickname cannot contain the ID.
 func (p *Provider) nicknameMark(id directory.ID) string {
 	mark := markPrefix + string(id)
 	if slices.Contains(p.groupFields, "mailNickname") || len(mark) > longestNickname ||
@@ -106,8 +106,8 @@ func (p *Provider) nicknameMark(id directory.ID) string {
 	return mark
 }
 
-// entryOf returns the ID of the entry to which a group belongs, "" for a group that is not ours: the entry that its
-// mail nickname names, else the ledger, else its uniqueName.
+// entryOf returns the ID of the entry to which a group belongs, or "" for a group that is not ours. The mail nickname
+// decides first, then the ledger, then the uniqueName.
 func (p *Provider) entryOf(g *group) directory.ID {
 	if g == nil || groupID(g.Name) == "" {
 		return ""
@@ -122,7 +122,7 @@ func (p *Provider) entryOf(g *group) directory.ID {
 	return groupID(g.Name)
 }
 
-// deriveNickname gives a new object the mail nickname that a text makes, unless the mapping gives it one.
+// deriveNickname derives the mail nickname of a new object from a text, unless the nickname is mapped.
 func (it *item) deriveNickname(id directory.ID, text string) {
 	body := it.body.(map[string]any)
 	if _, mapped := body["mailNickname"]; mapped {
@@ -132,8 +132,8 @@ func (it *item) deriveNickname(id directory.ID, text string) {
 	body["mailNickname"] = nickname(text, it.nickname)
 }
 
-// nickname makes a mail nickname of a text: ASCII without spaces and the signs that Graph refuses, without a dot at
-// either end or dots in a row.
+// nickname derives a mail nickname from a text. It is ASCII without spaces and the characters that Graph refuses,
+// without a dot at either end and without consecutive dots.
 func nickname(text, otherwise string) string {
 	var b strings.Builder
 	for _, r := range text {
@@ -151,14 +151,14 @@ func nickname(text, otherwise string) string {
 	return name
 }
 
-// safeNickname returns a mail nickname that Graph takes and no other object has. It depends on the ID alone.
+// safeNickname returns a mail nickname that Graph accepts and that no other object has. It depends only on the ID.
 func safeNickname(id directory.ID) string {
 	sum := sha256.Sum256([]byte(id))
 	return groupPrefix + hex.EncodeToString(sum[:16])
 }
 
-// sendCreates makes requests that create objects. A request that is refused for a derived mail nickname is made
-// again with the safe one.
+// sendCreates sends requests that create objects. A request that is refused for a derived mail nickname is repeated
+// with the safe one.
 func (p *Provider) sendCreates(ctx context.Context, items []*item) {
 	p.send(ctx, items...)
 	var again []*item

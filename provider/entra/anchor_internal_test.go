@@ -14,7 +14,7 @@ func TestAnchor(t *testing.T) {
 		id   directory.ID
 		want string
 	}{
-		// The bytes stand in the order of the text.
+		// The bytes are in the order of the text.
 		{"00112233-4455-6677-8899-aabbccddeeff", "ABEiM0RVZneImaq7zN3u/w=="},
 		{"employee-4711", base64.StdEncoding.EncodeToString([]byte("employee-4711"))},
 		{"00112233-4455-6677-8899-AABBCCDDEEFF",
@@ -33,7 +33,7 @@ func TestAnchor(t *testing.T) {
 	}
 }
 
-// TestForeignAnchors: what encodeAnchor never writes is no anchor of ours.
+// TestForeignAnchors checks that a text that encodeAnchor never returns is not an anchor of ours.
 func TestForeignAnchors(t *testing.T) {
 	t.Parallel()
 	for _, anchor := range []string{
@@ -51,7 +51,7 @@ func TestForeignAnchors(t *testing.T) {
 	}
 }
 
-// FuzzAnchor: no two IDs share an anchor, and no anchor has two IDs.
+// FuzzAnchor checks that IDs and anchors correspond one to one.
 func FuzzAnchor(f *testing.F) {
 	f.Add("00112233-4455-6677-8899-aabbccddeeff")
 	f.Add("sixteen-bytes-id")

@@ -22,7 +22,7 @@ type job struct {
 // fail ends a job.
 func (j *job) fail(err error) { j.out.Err, j.done = err, true }
 
-// succeed ends a job; note is something that an administrator should know.
+// succeed ends a job. note is information for the operator.
 func (j *job) succeed(note string) { j.out.Err, j.out.Note, j.done = nil, note, true }
 
 // end ends a job with the outcome of its request.
@@ -36,7 +36,7 @@ func open(jobs []*job) []*job {
 	return slices.DeleteFunc(slices.Clone(jobs), func(j *job) bool { return j.done })
 }
 
-// Apply implements provider.Provider. Changes of one kind go together, in batches.
+// Apply implements provider.Provider. Changes of one kind are sent together, in batches.
 func (p *Provider) Apply(ctx context.Context, batch []plan.Change) []provider.Result {
 	jobs := make([]*job, len(batch))
 	for i := range batch {
@@ -55,7 +55,7 @@ func (p *Provider) Apply(ctx context.Context, batch []plan.Change) []provider.Re
 	for i, j := range jobs {
 		switch {
 		case !j.done:
-			j.fail(fault.Errorf(fault.Internal, "%s of %s came to no end", j.Op, j.Ref))
+			j.fail(fault.Errorf(fault.Internal, "%s of %s has no result", j.Op, j.Ref))
 		case j.out.Err != nil:
 			j.out.Err = p.ofObject(ctx, j)
 		}
@@ -64,8 +64,8 @@ func (p *Provider) Apply(ctx context.Context, batch []plan.Change) []provider.Re
 	return results
 }
 
-// ofObject returns the error of a job as one of its object, where that is what Graph refused. A refusal below 500 that
-// repeating the request did not cure says nothing about the target.
+// ofObject converts the error of a job to an error of its object, if Graph refused the object. A refusal below 500
+// that repeating the request did not cure does not concern the target.
 func (p *Provider) ofObject(ctx context.Context, j *job) error {
 	r, kind := refused(j.out.Err), fault.KindOf(j.out.Err)
 	switch {
@@ -112,7 +112,7 @@ func (p *Provider) unaddressed(j *job) {
 		j.succeed("")
 		return
 	}
-	j.fail(fault.Errorf(fault.NotFound, "%s of %s: there is no object %q", j.Op, j.Ref, j.RemoteID))
+	j.fail(fault.Errorf(fault.NotFound, "%s of %s: object %q does not exist", j.Op, j.Ref, j.RemoteID))
 }
 
 func failAll(jobs []*job, err error) {
@@ -165,7 +165,7 @@ func (p *Provider) changeGroups(ctx context.Context, op plan.Op, jobs []*job) {
 	}
 }
 
-// sendPatches ends jobs with the outcome of their requests. A request that changes nothing is not made.
+// sendPatches ends jobs with the outcome of their requests. A request that changes nothing is not sent.
 func (p *Provider) sendPatches(ctx context.Context, jobs []*job, items []*item) {
 	var real []*item
 	for _, it := range items {
@@ -179,8 +179,8 @@ func (p *Provider) sendPatches(ctx context.Context, jobs []*job, items []*item) 
 	}
 }
 
-// settling makes an error Unavailable that patience cures: the answer that an object does not exist which was
-// created moments ago.
+// settling returns a function that makes a temporary error Unavailable. This is the answer that a recently created
+// object does not exist.
 func (p *Provider) settling(ids ...string) func(error) error {
 	return func(err error) error {
 		r := refused(err)
@@ -189,7 +189,7 @@ func (p *Provider) settling(ids ...string) func(error) error {
 		case r == nil:
 			return err
 		case fresh && (notFound(err) || unreplicated(r)):
-			return fault.Errorf(fault.Unavailable, "created moments ago and not yet everywhere: %w", err)
+			return fault.Errorf(fault.Unavailable, "created moments ago and not yet visible everywhere: %w", err)
 		case unreplicated(r):
 			return fault.Errorf(fault.NotFound, "%w", err)
 		}
@@ -197,16 +197,16 @@ func (p *Provider) settling(ids ...string) func(error) error {
 	}
 }
 
-// gone is the error for an object that the ledger knows and Graph does not have.
+// gone returns the error for an object that is in the ledger and not in Graph.
 func (p *Provider) gone(j *job) error {
 	kind := fault.NotFound
 	if p.recent.Has(j.RemoteID) {
 		kind = fault.Unavailable
 	}
-	return fault.Errorf(kind, "%s %s is not there", j.Kind, j.RemoteID)
+	return fault.Errorf(kind, "%s %s does not exist", j.Kind, j.RemoteID)
 }
 
-// missingIsFine makes the answer that the object does not exist a success.
+// missingIsFine converts the answer that the object does not exist to a success.
 func missingIsFine(err error) error {
 	if notFound(err) {
 		return nil
@@ -224,7 +224,7 @@ func remoteIDs(jobs []*job) []string {
 	return slices.Compact(ids)
 }
 
-// collect reads the objects of lists by id.
+// collect returns the objects of lists by id.
 func collect[R any](items []*item, read func(json.RawMessage) (*R, bool), id func(*R) string) (map[string]*R, error) {
 	out := map[string]*R{}
 	for _, it := range items {

@@ -13,7 +13,7 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// staff makes so many users of ours in one batch and returns their ids.
+// staff creates n users of ours in one batch and returns their ids.
 func (w *world) staff(n int) []string {
 	w.t.Helper()
 	var batch []plan.Change
@@ -30,8 +30,8 @@ func (w *world) staff(n int) []string {
 	return ids
 }
 
-// TestItemsAreRepeatedAlone: an item that is refused for a moment is sent again by itself, after its own time; the
-// others are not.
+// TestItemsAreRepeatedAlone checks that a temporarily refused item is sent again alone, after its own Retry-After,
+// and the others are not.
 func TestItemsAreRepeatedAlone(t *testing.T) {
 	t.Parallel()
 	s := mapUsers("jobTitle")
@@ -75,7 +75,7 @@ func TestItemsAreRepeatedAlone(t *testing.T) {
 	}
 }
 
-// TestPatienceEnds: what stays refused keeps what was said of it, and the rest is done.
+// TestPatienceEnds checks that an item that stays refused keeps its error, and that all others succeed.
 func TestPatienceEnds(t *testing.T) {
 	t.Parallel()
 	s := mapUsers("jobTitle")
@@ -119,7 +119,8 @@ func TestCreateUser(t *testing.T) {
 	}
 }
 
-// TestConflictsNameWhatIsInTheWay: also where only the anchor is.
+// TestConflictsNameWhatIsInTheWay checks that an error names the conflicting object, also where only its anchor
+// conflicts.
 func TestConflictsNameWhatIsInTheWay(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -131,7 +132,7 @@ func TestConflictsNameWhatIsInTheWay(t *testing.T) {
 	if kind(r.Err) != fault.Conflict || !strings.Contains(r.Err.Error(), taken.ID) {
 		t.Errorf("create = %v, want a conflict that names %s", r.Err, taken.ID)
 	}
-	// Ours is there under another name: it is found, not made again.
+	// Our account exists under another name. It is found, and no second one is created.
 	remote := w.must(newUser(id(2), "old@example.com"))
 	if again := w.must(newUser(id(2), "new@example.com")); again != remote {
 		t.Errorf("create gave %s, want %s, which carries the anchor", again, remote)
@@ -146,7 +147,7 @@ func TestConflictsNameWhatIsInTheWay(t *testing.T) {
 	}
 }
 
-// TestRestoreDeleted: who comes back gets their account back, under their new name.
+// TestRestoreDeleted checks that a returning entry gets its deleted account back, under its new name.
 func TestRestoreDeleted(t *testing.T) {
 	t.Parallel()
 	w := open(t, mapUsers("jobTitle"))
@@ -157,7 +158,8 @@ func TestRestoreDeleted(t *testing.T) {
 		w.must(change(plan.Suspend, user(id(i)), ids[i]))
 		w.must(change(plan.Delete, user(id(i)), ids[i]))
 	}
-	other, err := w.tenant.AddUser(graph.User{UserPrincipalName: "person1@example.com"}) // Somebody has the old name.
+	// Another user takes the old name.
+	other, err := w.tenant.AddUser(graph.User{UserPrincipalName: "person1@example.com"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,15 +182,15 @@ func TestRestoreDeleted(t *testing.T) {
 	if r[2].Err != nil || r[2].RemoteID == ids[2] {
 		t.Errorf("the third = %+v, want a new account", r[2])
 	}
-	// After thirty days it is gone for good.
+	// After thirty days the account cannot be restored.
 	w.clock.Advance(31 * 24 * time.Hour)
 	w.read(provider.Query{})
 	if again := w.must(newUser(id(2), "person2@example.com")); again == ids[2] {
-		t.Error("an account that was gone for good came back")
+		t.Error("an account was restored after thirty days")
 	}
 }
 
-// TestHalfRestored: the account came back and its activation was lost. It is ours to activate, also for another
+// TestHalfRestored covers a restored account with a lost activation. Rollcall has to activate it, also from another
 // process.
 func TestHalfRestored(t *testing.T) {
 	t.Parallel()
@@ -220,7 +222,7 @@ func TestHalfRestored(t *testing.T) {
 	}
 }
 
-// TestForeignSuspension: a suspension that was there already is not ours.
+// TestForeignSuspension checks that an existing suspension is not ours.
 func TestForeignSuspension(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -241,7 +243,7 @@ func TestForeignSuspension(t *testing.T) {
 	}
 }
 
-// TestAdministratorsByGroup: who has a role through a group has it.
+// TestAdministratorsByGroup checks that a role that a user has through a group counts.
 func TestAdministratorsByGroup(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -267,14 +269,14 @@ func TestAdministratorsByGroup(t *testing.T) {
 	if o, _ := find(s, admins.ID); o.ReadOnly == "" {
 		t.Errorf("a group that can have roles = %+v, want it read-only", o)
 	}
-	// An update that Graph refuses is about the administrator, not about the app.
+	// A refused update concerns the administrator, not the app.
 	if err := w.tenant.SetAdmin(ids[1], graph.UserAdministrator); err != nil {
 		t.Fatal(err)
 	}
 	if r := w.do(rename(user(id(1)), ids[1], "other@example.com")); kind(r.Err) != fault.Refused {
 		t.Errorf("rename of an administrator = %v (%v), want it refused", r.Err, kind(r.Err))
 	}
-	// An app that may not write at all is denied.
+	// An app without any write permission is denied.
 	w.tenant.SetPermissions("User.Read.All", "Group.Read.All", "Directory.Read.All", "Domain.Read.All")
 	w.restart()
 	if r := w.do(newUser(id(5), "x@example.com")); kind(r.Err) != fault.Denied ||

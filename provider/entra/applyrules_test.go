@@ -16,7 +16,7 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// TestReadOnlyObjects: what others manage is read and never written.
+// TestReadOnlyObjects checks that objects that other systems manage are read and never written.
 func TestReadOnlyObjects(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -35,7 +35,8 @@ func TestReadOnlyObjects(t *testing.T) {
 	}
 	want := map[string]string{}
 	for name, g := range map[string]graph.Group{
-		"dynamic": {Dynamic: true}, "synchronised": {Synced: true}, "roles": {RoleAssignable: true}, "mail": {Unified: true}, "": {},
+		"dynamic": {Dynamic: true}, "synchronised": {Synced: true}, "roles": {RoleAssignable: true},
+		"mail": {Unified: true}, "": {},
 	} {
 		g.DisplayName, g.UniqueName = "Group", "rollcall-"+name
 		made, err := w.tenant.AddGroup(g)
@@ -65,7 +66,8 @@ func TestReadOnlyObjects(t *testing.T) {
 	}
 }
 
-// TestMembersGoTogether: twenty in a request; where Graph refuses them all, the bad one is found.
+// TestMembersGoTogether checks that one request adds twenty members, and that the bad one is found where Graph
+// refuses them all.
 func TestMembersGoTogether(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -88,7 +90,7 @@ func TestMembersGoTogether(t *testing.T) {
 	if got := w.tenant.Calls(); got.Writes != 2 || got.Requests != 1 {
 		t.Errorf("30 members took %d writes in %d requests, want 2 in 1", got.Writes, got.Requests)
 	}
-	// One is a member already, one does not exist: the others join.
+	// One is a member already and one does not exist. The others are added.
 	w.clock.Advance(time.Hour)
 	batch := []plan.Change{membership(plan.AddMember, id(900), g, user(id(99)), "5f3a1c9e-7b42-4d60-9e11-999999999999")}
 	for i := 29; i < 35; i++ {
@@ -121,7 +123,7 @@ func TestMembersGoTogether(t *testing.T) {
 	}
 }
 
-// TestFreshObjectsSettle: what was created a moment ago is waited for.
+// TestFreshObjectsSettle checks that writes wait for recently created objects.
 func TestFreshObjectsSettle(t *testing.T) {
 	t.Parallel()
 	s := mapUsers("jobTitle")
@@ -140,7 +142,7 @@ func TestFreshObjectsSettle(t *testing.T) {
 	}
 }
 
-// TestCreateGroupTwice: the same request makes a group and finds it.
+// TestCreateGroupTwice checks that the same request creates a group and finds it.
 func TestCreateGroupTwice(t *testing.T) {
 	t.Parallel()
 	w := open(t, mapUsers())
@@ -162,7 +164,7 @@ func TestCreateGroupTwice(t *testing.T) {
 	}
 }
 
-// TestAnotherSystemsAnchors: an account that carries the id of some other system's user is not a leaver of ours.
+// TestAnotherSystemsAnchors checks that an account with the id of another system's user is not a leaver of ours.
 func TestAnotherSystemsAnchors(t *testing.T) {
 	t.Parallel()
 	h := openHop(t, setup{caller: patient(3)})
@@ -182,7 +184,8 @@ func TestAnotherSystemsAnchors(t *testing.T) {
 	// An account is ours when its entry is in the directory, whatever product wrote the id.
 	h.people.set(append(h.people.entries, directory.Entry{
 		Kind: directory.User, ID: "d76df8e7-aefc-f746-9b71-d79f8218a392", Source: "corp", Active: true,
-		Attributes: directory.Attributes{{Name: directory.CommonName, Values: []string{"Eve"}}, {Name: directory.Mail, Values: []string{"eve@example.com"}}},
+		Attributes: directory.Attributes{{Name: directory.CommonName, Values: []string{"Eve"}},
+			{Name: directory.Mail, Values: []string{"eve@example.com"}}},
 	}))
 	h.must()
 	if u, _ := h.tenant.User(theirs.ID); u.DisplayName != "Eve" {

@@ -26,10 +26,10 @@ import (
 	"rollcall/provider"
 )
 
-// tokenOp is the op of errors that concern the access token and not the request that needed it.
+// tokenOp is the op of errors of the access token, as opposed to the request that needed it.
 const tokenOp = "token"
 
-// publicAuthorities are the sign-in services for which Microsoft's instance discovery has an answer.
+// publicAuthorities are the sign-in services that Microsoft's instance discovery knows.
 var publicAuthorities = []string{
 	"login.microsoftonline.com", "login.microsoft.com", "login.windows.net", "sts.windows.net",
 	"login.microsoftonline.us", "login.chinacloudapi.cn", "login.partner.microsoftonline.cn",
@@ -38,12 +38,12 @@ var publicAuthorities = []string{
 // access is an access token.
 type access struct {
 	text string
-	// roles are the application permissions that the token carries; nil where it does not tell.
+	// roles are the application permissions in the token, or nil where it does not contain them.
 	roles []string
 }
 
-// readAccess reads the claims of a token. Microsoft does not promise their format, so they serve for nothing but to
-// tell a missing permission from an object that is out of reach.
+// readAccess parses the claims of a token. Microsoft does not promise their format. So they are only used to
+// distinguish a missing permission from an object that is out of reach.
 func readAccess(text string) access {
 	var claims struct {
 		AppID string   `json:"appid"`
@@ -67,7 +67,7 @@ type opens func() (azcore.TokenCredential, error)
 // tokens fetches access tokens. It keeps the newest one until that is about to expire or is refused.
 type tokens struct {
 	scope string
-	// open returns a credential without a token. Azidentity caches tokens, and would return one again that was refused.
+	// open returns a credential without a token. Azidentity caches tokens, and would return a refused one again.
 	open opens
 
 	mu         sync.Mutex
@@ -137,8 +137,8 @@ func certificate(cfg Config, shared azcore.ClientOptions, private bool) (opens, 
 		password = []byte(strings.TrimRight(string(password), "\r\n"))
 	}
 	certs, key, err := azidentity.ParseCertificates(raw, password)
-	if err != nil { // The parser's text may quote the key.
-		return nil, errors.New("certificate_file: no certificate with its private key, or a wrong password")
+	if err != nil { // The parser's message may contain the key.
+		return nil, errors.New("certificate_file: the file has no certificate with its private key, or the password is wrong")
 	}
 	return func() (azcore.TokenCredential, error) {
 		return azidentity.NewClientCertificateCredential(cfg.TenantID, cfg.ClientID, certs, key,
@@ -182,7 +182,7 @@ func newTransport(caFile string) (http.RoundTripper, error) {
 		pool = x509.NewCertPool()
 	}
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("it holds no certificate")
+		return nil, errors.New("the file contains no certificate")
 	}
 	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
 	return transport, nil
@@ -210,7 +210,7 @@ func (t *tokens) get(ctx context.Context, refused string) (access, error) {
 	return t.token, nil
 }
 
-// classifyToken classifies a failed sign-in and says what to do about it.
+// classifyToken classifies a failed sign-in and adds advice.
 func classifyToken(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return trouble(ctx, tokenOp, err)
@@ -231,32 +231,32 @@ func classifyToken(ctx context.Context, err error) error {
 	if raw, err := runtime.Payload(res); err == nil {
 		_ = json.Unmarshal(raw, &body)
 	}
-	said := clean(strings.Trim(body.Code+": "+body.Description, ": "))
-	if said == "" {
-		said = fmt.Sprintf("%d %s", res.StatusCode, http.StatusText(res.StatusCode))
+	message := clean(strings.Trim(body.Code+": "+body.Description, ": "))
+	if message == "" {
+		message = fmt.Sprintf("%d %s", res.StatusCode, http.StatusText(res.StatusCode))
 	}
 	switch {
 	case res.StatusCode == http.StatusTooManyRequests:
 		return &fault.Error{Kind: fault.Throttled, Op: tokenOp,
-			RetryAfter: provider.RetryAfter(res.Header.Get("Retry-After"), time.Now()), Err: errors.New(said)}
+			RetryAfter: provider.RetryAfter(res.Header.Get("Retry-After"), time.Now()), Err: errors.New(message)}
 	case res.StatusCode >= 500, res.StatusCode == http.StatusRequestTimeout, res.StatusCode < 400:
-		return fault.New(fault.Unavailable, tokenOp, errors.New(said))
+		return fault.New(fault.Unavailable, tokenOp, errors.New(message))
 	}
-	return fault.New(fault.Denied, tokenOp, fmt.Errorf("%s: %s", said, tokenAdvice(said)))
+	return fault.New(fault.Denied, tokenOp, fmt.Errorf("%s: %s", message, tokenAdvice(message)))
 }
 
 // tokenAdvice returns advice for the error codes of the sign-in service.
-func tokenAdvice(said string) string {
+func tokenAdvice(message string) string {
 	for _, a := range []struct{ code, advice string }{
-		{"AADSTS7000215", "the client secret is wrong: give its value, not its id"},
-		{"AADSTS7000222", "the client secret has expired: make a new one"},
-		{"AADSTS700016", "check client_id: the tenant does not know the app, or no administrator consented to it"},
+		{"AADSTS7000215", "the client secret is wrong; use its value, not its id"},
+		{"AADSTS7000222", "the client secret has expired; create a new one"},
+		{"AADSTS700016", "check client_id; the tenant does not know the app, or no administrator consented to it"},
 		{"AADSTS700027", "upload the certificate to the app registration, and check the clock of this machine"},
 		{"AADSTS70021", "check the federated credential of the app registration: issuer, subject and audience"},
-		{"AADSTS90002", "check tenant_id and authority: there is no such tenant"},
+		{"AADSTS90002", "check tenant_id and authority; the tenant does not exist"},
 		{"AADSTS900", "check tenant_id and authority"},
 	} {
-		if strings.Contains(said, a.code) {
+		if strings.Contains(message, a.code) {
 			return a.advice
 		}
 	}

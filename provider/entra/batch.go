@@ -18,19 +18,20 @@ import (
 
 // item is one request with its outcome.
 type item struct {
-	// op names the method: "users.create".
+	// op is the name of the method, such as "users.create".
 	op     string
 	method string
 	url    string // relative to the endpoint
 	body   any
 	prefer string
-	// secret is part of the body and must not come back in an error.
+	// secret is a part of the body that must not appear in an error.
 	secret string
-	// nickname is the mail nickname to use where Graph refuses the one in the body; empty where that one is not
-	// derived.
+	// nickname is the mail nickname for a second attempt, if Graph refuses the derived one in the body. It is empty
+	// where the nickname in the body is not derived.
 	nickname string
-	// retell replaces the error of a refusal that means something else here than in general; nil makes it a success.
-	retell func(error) error
+	// reclassify replaces the error of a refusal that has a special meaning here. Nil as the result makes it a
+	// success.
+	reclassify func(error) error
 
 	answer   answer
 	err      error
@@ -45,14 +46,14 @@ func (it *item) decode(to any) error {
 		return it.err
 	}
 	if err := json.Unmarshal(it.answer.body, to); err != nil {
-		it.err = fault.Errorf(fault.Unavailable, "%s: the answer is not what was asked for: %s", it.op,
+		it.err = fault.Errorf(fault.Unavailable, "%s: the answer is not valid: %s", it.op,
 			clean(err.Error()))
 	}
 	return it.err
 }
 
-// named returns the error of the request with the field that Graph refused. The text has the value of a field that
-// is not mapped.
+// named returns the error of the request with the field that Graph refused. The text contains the value of a field
+// that is not mapped.
 func (it *item) named() error {
 	r := refused(it.err)
 	body, _ := it.body.(map[string]any)
@@ -77,16 +78,16 @@ func (it *item) named() error {
 	return it.err
 }
 
-// settle keeps an answer.
+// settle stores an answer.
 func (it *item) settle(a answer) {
 	it.answer = a
 	it.err = without(it.secret, judge(it.op, &a))
-	if it.err != nil && it.retell != nil {
-		it.err = it.retell(it.err)
+	if it.err != nil && it.reclassify != nil {
+		it.err = it.reclassify(it.err)
 	}
 }
 
-// cost returns what the request costs of the quota, as Microsoft publishes it.
+// cost returns the published cost of the request in Microsoft's quotas.
 func (it *item) cost() (units, writes float64) {
 	if it.method != http.MethodGet {
 		return 1, 1
@@ -105,7 +106,7 @@ func (it *item) cost() (units, writes float64) {
 	return max(1, units), 0
 }
 
-// send makes the requests, in batches. The outcome of each is in its err and answer. Requests of one send do not
+// send sends the requests in batches. The outcome of each is in its err and answer. Requests of one send do not
 // depend on each other.
 func (p *Provider) send(ctx context.Context, items ...*item) {
 	for some := range slices.Chunk(items, mostItems) {
@@ -113,8 +114,8 @@ func (p *Provider) send(ctx context.Context, items ...*item) {
 	}
 }
 
-// sendSome makes the requests of one batch. When the Caller repeats the call, only those are sent again that failed
-// for a moment.
+// sendSome sends the requests of one batch. When the Caller repeats the call, only requests with a temporary failure
+// are sent again.
 func (p *Provider) sendSome(ctx context.Context, items []*item) {
 	op, cost := items[0].op, pace.Cost{}
 	if len(items) > 1 {
@@ -138,13 +139,13 @@ func (p *Provider) sendSome(ctx context.Context, items []*item) {
 	})
 	for _, it := range pending {
 		if it.err == nil || err != nil && !fault.KindOf(err).Retryable() {
-			it.err = err // Not sent at all, or canceled.
+			it.err = err // The request was not sent, or was canceled.
 		}
 	}
 }
 
-// worst returns one error for the requests that failed for a moment: a throttled one where there is one, with the
-// longest time to wait.
+// worst returns one error for the requests with temporary failures. A throttled one has priority, and the result has
+// the longest time to wait.
 func worst(pending []*item) error {
 	var out *fault.Error
 	var after time.Duration
@@ -179,7 +180,7 @@ func (p *Provider) exchange(ctx context.Context, items []*item) {
 		p.opts.Observe(it.op, a.status, it.err)
 	} else {
 		p.exchangeBatch(ctx, items, "")
-		if again := unauthorized(items); len(again) > 0 { // Only the items: the batch itself was accepted.
+		if again := unauthorized(items); len(again) > 0 { // The batch itself was accepted.
 			p.exchangeBatch(ctx, again, again[0].answer.token.text)
 		}
 	}
@@ -194,8 +195,9 @@ func unauthorized(items []*item) []*item {
 	})
 }
 
-// judgeUnauthorized decides what a second 401, with a new token, concerns: where Graph takes the token for another
-// request, it is the single object, else the target. The test is a request, so that all workers decide alike.
+// judgeUnauthorized decides whether a second 401, with a new token, concerns the single object or the target. It
+// concerns the object where Graph accepts the token for another request. The test is a request, so that all workers
+// decide alike.
 func (p *Provider) judgeUnauthorized(ctx context.Context, items []*item) {
 	twice := slices.DeleteFunc(unauthorized(items), func(it *item) bool { return !slices.Contains(ofOneObject, it.op) })
 	if len(twice) == 0 {
@@ -207,12 +209,12 @@ func (p *Provider) judgeUnauthorized(ctx context.Context, items []*item) {
 	}
 	for _, it := range twice {
 		it.err = fault.New(fault.Refused, it.op,
-			fmt.Errorf("the access token is not taken for this request, though Graph "+
-				"takes it for others: it was renewed once: %w", refused(it.err)))
+			fmt.Errorf("Graph refuses the access token for this request and accepts it for others, "+
+				"also after the token was renewed: %w", refused(it.err)))
 	}
 }
 
-// exchangeBatch sends the requests as one batch; refused is a token that was refused before, or empty.
+// exchangeBatch sends the requests as one batch. refused is a token that was refused before, or empty.
 func (p *Provider) exchangeBatch(ctx context.Context, items []*item, refused string) {
 	answers, err := p.batch(ctx, items, refused)
 	for i, it := range items {
@@ -224,7 +226,7 @@ func (p *Provider) exchangeBatch(ctx context.Context, items []*item, refused str
 		if ok {
 			it.settle(a)
 		} else {
-			it.err = fault.Errorf(fault.Unavailable, "%s: the batch came back without an answer to it", it.op)
+			it.err = fault.Errorf(fault.Unavailable, "%s: the answer to the batch does not contain this request", it.op)
 		}
 		p.opts.Observe(it.op, a.status, it.err)
 	}
@@ -269,7 +271,7 @@ func (p *Provider) batch(ctx context.Context, items []*item, refused string) (ma
 		}
 	}
 	if err := json.Unmarshal(a.body, &body); err != nil {
-		return nil, fault.Errorf(fault.Unavailable, "batch: the answer is no batch: %s", clean(err.Error()))
+		return nil, fault.Errorf(fault.Unavailable, "batch: the answer is not a batch: %s", clean(err.Error()))
 	}
 	answers := make(map[string]answer, len(body.Responses))
 	for _, r := range body.Responses {
@@ -280,7 +282,7 @@ func (p *Provider) batch(ctx context.Context, items []*item, refused string) (ma
 		for name, value := range r.Headers {
 			one.header.Set(name, value)
 		}
-		if one.header.Get("Request-Id") == "" { // Parts of a batch need have none: the whole has.
+		if one.header.Get("Request-Id") == "" { // Only the whole batch must have an id.
 			one.header.Set("Request-Id", a.requestID())
 		}
 		p.strain(ctx, one.header)

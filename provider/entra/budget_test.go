@@ -9,7 +9,7 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// company is so many persons and groups; each group has so many of the persons.
+// company returns the given numbers of persons and groups. each is the number of persons in a group.
 func company(persons, groups, each int) []directory.Entry {
 	var all []directory.Entry
 	for n := range persons {
@@ -26,11 +26,11 @@ func company(persons, groups, each int) []directory.Entry {
 	return all
 }
 
-// TestBudget counts the requests of a first provisioning, of a run that finds nothing to do, and of one that finds a
-// hundredth changed.
+// TestBudget counts the requests of a first provisioning, of a run without changes, and of a run with a hundredth
+// changed.
 func TestBudget(t *testing.T) {
 	t.Parallel()
-	h := openHop(t, setup{caller: patient(5), unchecked: true}) // Other tests check what is sent.
+	h := openHop(t, setup{caller: patient(5), unchecked: true}) // Other tests check the requests.
 	boss, err := h.tenant.AddUser(graph.User{UserPrincipalName: "admin@example.com"})
 	if err != nil {
 		t.Fatal(err)

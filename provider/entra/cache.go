@@ -15,35 +15,35 @@ import (
 	"time"
 )
 
-// Cache keeps named blobs between runs. Losing one costs a read from the beginning and nothing else. A blob is saved
-// as a whole, because a token must never come with another state than its own.
+// Cache keeps named blobs between runs. The loss of a blob only costs a read from the beginning. A blob is saved as a
+// whole, because a token belongs to exactly one state.
 type Cache interface {
-	// Load returns a blob, nil where there is none.
+	// Load returns a blob, or nil if there is none.
 	Load(ctx context.Context, name string) ([]byte, error)
 	// Save replaces a blob.
 	Save(ctx context.Context, name string, blob []byte) error
 }
 
-// half is all users, or all groups, as they were when Graph gave the link.
+// half contains all users, or all groups, as of the time when Graph returned the link.
 type half[R any] struct {
-	// Made identifies what it was made with: the tenant and the properties that were asked for.
+	// Made identifies the tenant and the requested properties.
 	Made string `json:"made"`
 	// Link continues the delta query.
 	Link string `json:"link"`
-	// Began is when it was last read from the beginning, Linked when the link was given.
+	// Began is the time of the last read from the beginning, Linked that of the link.
 	Began  time.Time `json:"began"`
 	Linked time.Time `json:"linked"`
 	Count  int       `json:"count"`
 
 	objects map[string]*R
-	// changed is set while the half differs from the cache. pages counts the pages since, saved is the time of the
-	// link there.
+	// changed is set while the half differs from the cache. pages counts the pages since the last save. saved is the
+	// time of the saved link.
 	changed bool
 	pages   int
 	saved   time.Time
 }
 
-// encode writes the half as a line about it and a line for each object, by id.
+// encode writes a header line for the half and a line for each object, by id.
 func (h *half[R]) encode() ([]byte, error) {
 	var b bytes.Buffer
 	h.Count = len(h.objects)
@@ -60,7 +60,7 @@ func (h *half[R]) encode() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// decode reads what encode wrote.
+// decode parses the output of encode.
 func decode[R any](blob []byte, id func(*R) string) (*half[R], error) {
 	in := json.NewDecoder(bufio.NewReader(bytes.NewReader(blob)))
 	h := &half[R]{}
@@ -78,17 +78,17 @@ func decode[R any](blob []byte, id func(*R) string) (*half[R], error) {
 		h.objects[id(one)] = one
 	}
 	if len(h.objects) != h.Count {
-		return nil, fmt.Errorf("%d objects where %d were written", len(h.objects), h.Count)
+		return nil, fmt.Errorf("%d objects, want %d", len(h.objects), h.Count)
 	}
 	return h, nil
 }
 
-// made identifies the tenant and the properties that a half of this Provider is made with.
+// made identifies the tenant and the properties that this Provider requests for a half.
 func (p *Provider) made(selection string) string {
 	return strings.Join([]string{"1", p.cfg.Endpoint, p.cfg.TenantID, selection}, " ")
 }
 
-// load reads a half from the cache; an empty one where there is none that fits, or none that can be read.
+// load reads a half from the cache. It returns an empty half if the cache has no matching or readable one.
 func load[R any](ctx context.Context, p *Provider, name, made string, id func(*R) string) *half[R] {
 	empty := &half[R]{Made: made, objects: map[string]*R{}}
 	if p.opts.Cache == nil {
@@ -126,7 +126,7 @@ func save[R any](ctx context.Context, p *Provider, name string, h *half[R]) erro
 type seen struct {
 	mu      sync.Mutex
 	picture *picture
-	// wrote is set after a write. doubtful are groups with other members than the picture has.
+	// wrote is set after a write. doubtful are groups with members that differ from the picture.
 	wrote    bool
 	doubtful map[string]bool
 }
@@ -161,8 +161,8 @@ func (s *seen) doubt(group string) {
 	}
 }
 
-// Settle implements reconcile.Settler. It follows the delta queries over the writes of this run and keeps the
-// picture with the links to their ends.
+// Settle implements reconcile.Settler. It continues the delta queries past the writes of this run, and keeps the
+// picture with the new links.
 func (p *Provider) Settle(ctx context.Context) error {
 	s, wrote, doubtful := p.seen.take()
 	if s == nil || p.opts.Cache == nil {
@@ -189,7 +189,7 @@ func (p *Provider) relist(ctx context.Context, s *picture, doubtful map[string]b
 	return p.listUnlisted(ctx, s)
 }
 
-// keep saves changes, and links that would grow too old.
+// keep saves changes, and links that would become too old.
 func (p *Provider) keep(ctx context.Context, s *picture) error {
 	var errs []error
 	if s.users.changed || s.users.Linked.Sub(s.users.saved) >= relink {
@@ -201,8 +201,8 @@ func (p *Provider) keep(ctx context.Context, s *picture) error {
 	return errors.Join(errs...)
 }
 
-// keepLong saves a picture that took long to read, so that it need not be read again when the run fails. Settle reports
-// errors.
+// keepLong saves a picture that took long to read, for the case that the run fails. It ignores errors, because Settle
+// reports them.
 func (p *Provider) keepLong(ctx context.Context, s *picture) {
 	if s.users.pages+s.groups.pages >= keepAfter || s.users.saved.IsZero() || s.groups.saved.IsZero() {
 		_ = p.keep(ctx, s)

@@ -44,7 +44,7 @@ func TestHalfIsReadBack(t *testing.T) {
 	}
 }
 
-// BenchmarkHalf writes and reads what is kept of 100,000 users.
+// BenchmarkHalf encodes and decodes a half of 100,000 users.
 func BenchmarkHalf(b *testing.B) {
 	h := manyUsers(100_000)
 	for b.Loop() {

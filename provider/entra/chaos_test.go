@@ -14,8 +14,8 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// trouble is what goes wrong in one seed: refusals of whole requests and of items, lost connections, answers that
-// are lost after the work was done, and replicas that trail behind.
+// trouble returns the faults of one seed. They are refused requests and items, lost connections, lost answers after
+// the work was done, and replicas that lag behind.
 func trouble(r *rand.Rand) (faults []graph.Fault, lag graph.Consistency) {
 	some := func() float64 { return r.Float64() * 0.12 }
 	faults = []graph.Fault{
@@ -38,7 +38,7 @@ func trouble(r *rand.Rand) (faults []graph.Fault, lag graph.Consistency) {
 	return faults, lag
 }
 
-// TestChaos: whatever goes wrong on the way, the end is the same: each person has one account, and every group its
+// TestChaos checks that the end state does not depend on faults. Each person has one account, and every group has its
 // members.
 func TestChaos(t *testing.T) {
 	t.Parallel()
@@ -77,13 +77,13 @@ func TestChaos(t *testing.T) {
 	}
 }
 
-// life is what becomes of a company.
+// life returns the changes of a company over time.
 func life() []func(*hop) {
 	staff := company(60, 8, 15)
 	away := staff[7:12]
 	return []func(*hop){
 		func(h *hop) { h.people.set(staff) },
-		func(h *hop) { // Leavers, people who are disabled, new names, a new group, and moves.
+		func(h *hop) { // leavers, disabled people, new names, a new group, and moves
 			next := slices.Concat(staff[:7], staff[12:])
 			for i := range next {
 				e := &next[i]
@@ -100,8 +100,8 @@ func life() []func(*hop) {
 			}
 			h.people.set(append(next, person(70), person(71), crew(20, 1, 2, 3, 70, 71)))
 		},
-		func(h *hop) { h.clock.Advance(26 * time.Hour) }, // Who left is deleted.
-		func(h *hop) { // And some come back.
+		func(h *hop) { h.clock.Advance(26 * time.Hour) }, // The leavers are deleted.
+		func(h *hop) { // Some leavers come back.
 			h.people.set(slices.Concat(h.people.entries, away[:3]))
 		},
 		func(h *hop) { h.people.set(staff) },
@@ -112,7 +112,7 @@ func (p *people) set(entries []directory.Entry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.entries = slices.Clone(entries)
-	for i := range p.entries { // Who is not there is no member of anything.
+	for i := range p.entries { // A missing person is not a member of any group.
 		e := &p.entries[i]
 		e.Members = slices.DeleteFunc(slices.Clone(e.Members), func(m directory.Ref) bool {
 			return !slices.ContainsFunc(p.entries, func(e directory.Entry) bool { return e.Ref() == m })
@@ -137,7 +137,7 @@ func (h *hop) converge(r *rand.Rand, phase int) {
 	h.t.Fatalf("phase %d: no end: %s\n%q", phase, h.settled(), h.said.errors[max(0, len(h.said.errors)-5):])
 }
 
-// settled compares the tenant with what the directory has; empty when it is as it should be.
+// settled compares the tenant with the directory. The result is empty if they agree.
 func (h *hop) settled() string {
 	h.people.mu.Lock()
 	defer h.people.mu.Unlock()
@@ -162,7 +162,8 @@ func (h *hop) settled() string {
 			return fmt.Sprintf("somebody has %d accounts", n)
 		}
 	}
-	// Who left, or is disabled, is suspended until their time has come; and neither added to groups nor removed.
+	// The account of a leaver or a disabled entry is suspended until its time has come. It is neither added to groups
+	// nor removed.
 	for upn, s := range got {
 		if _, wanted := want[upn]; !wanted && s == state(false) {
 			delete(got, upn)

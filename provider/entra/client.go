@@ -26,33 +26,34 @@ var (
 // Permissions are the application permissions that the app needs, with an administrator's consent.
 var Permissions = []string{"User.ReadWrite.All", "Group.ReadWrite.All", "Directory.Read.All", "Domain.Read.All"}
 
-// Caller decorates each request: it may wait for quota before, and try again after, an error that is Throttled or
-// Unavailable. The op is the method, "users.create", or "batch"; the cost is that of all requests in a batch.
-// *pace.Caller is one.
+// Caller decorates each request. It may wait for quota before the request, and may repeat a request with an error
+// that is Throttled or Unavailable. The op is the method, such as "users.create", or "batch". The cost is that of all
+// requests in a batch. *pace.Caller is one.
 type Caller interface {
 	Call(ctx context.Context, op string, cost pace.Cost, fn func(context.Context) error) error
 }
 
-// Options are what a Provider needs besides its configuration. The zero value works.
+// Options are the dependencies of a Provider besides its configuration. The zero value works.
 type Options struct {
-	// Caller decorates each request; nil calls directly.
+	// Caller decorates each request. Nil makes requests directly.
 	Caller Caller
-	// Cache keeps what was read between runs; nil reads everything each time.
+	// Cache keeps the state between runs. Nil reads everything each time.
 	Cache Cache
-	// Observe is called for every request, for those in a batch one by one: with the HTTP status of the answer, zero
-	// where there was none, and the error. For a batch that failed as a whole it is called once, with "batch". Nil
-	// discards it.
+	// Observe is called for every request, including each item of a batch, with the HTTP status of the answer (zero
+	// without one) and the error. For a batch that failed as a whole it is called once, with "batch". Nil discards
+	// requests.
 	Observe func(op string, status int, err error)
 	// Strained is called when Graph reports that the quota is nearly used up (x-ms-throttle-limit-percentage), before
-	// it refuses anything. A share of 1 is all of it. It is called at most once in ten seconds. Nil discards it.
+	// any refusal. A share of 1 is the whole quota. It is called at most once in ten seconds. Nil discards the
+	// report.
 	Strained func(ctx context.Context, share float64)
-	// Secret is the client secret; New reads Config.ClientSecretFile when it is empty.
+	// Secret is the client secret. If it is empty, New reads Config.ClientSecretFile.
 	Secret string
-	// Transport carries the requests; when nil, one of its own that trusts Config.CAFile, too.
+	// Transport carries the requests. Nil means a new transport that also trusts Config.CAFile.
 	Transport http.RoundTripper
-	// Getenv looks up AZURE_FEDERATED_TOKEN_FILE; os.Getenv when nil.
+	// Getenv looks up AZURE_FEDERATED_TOKEN_FILE. Nil means os.Getenv.
 	Getenv func(string) string
-	// Now is the clock; time.Now when nil.
+	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 }
 
@@ -65,7 +66,7 @@ type Provider struct {
 	client *http.Client
 	now    func() time.Time
 
-	userFields, groupFields []string // that the mapping sets, sorted
+	userFields, groupFields []string // set by the mapping, sorted
 
 	facts   facts
 	recent  provider.Recent
@@ -77,8 +78,7 @@ type Provider struct {
 	strainedAt atomic.Int64
 }
 
-// New returns a Provider. It makes no request; it reads the files that the configuration names. The error is of kind
-// Invalid.
+// New returns a Provider. It makes no request and reads the files in the configuration. The error is of kind Invalid.
 func New(cfg Config, opts Options) (*Provider, error) {
 	cfg.SetDefaults()
 	base, err := url.Parse(cfg.Endpoint)
@@ -101,7 +101,7 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	}
 	client := &http.Client{
 		Transport: opts.Transport,
-		// A redirect would carry the access token to wherever it points.
+		// A redirect would carry the access token to another host.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	tokens, err := newTokens(cfg, opts, client)
@@ -133,11 +133,11 @@ func (p *Provider) call(ctx context.Context, op string, cost pace.Cost, fn func(
 	return nil
 }
 
-// mostBody is the largest answer that is read: a page of delta with thousands of members is a few megabytes.
+// mostBody is the size of the largest accepted answer. A page of delta with thousands of members has a few megabytes.
 const mostBody = 64 << 20
 
-// roundTrip sends one request and reads its answer to the end, whatever its status. A refused token is replaced
-// once, as it may have been withdrawn before its time. refused is a token that was refused before, or empty.
+// roundTrip sends one request and reads its answer to the end, whatever its status. A refused token is replaced once,
+// because a token may be revoked before its expiry. refused is a token that was refused before, or empty.
 func (p *Provider) roundTrip(ctx context.Context, op, method, target string, body any, prefer,
 	refused string) (answer, error) {
 	var payload []byte
@@ -200,7 +200,7 @@ func (p *Provider) once(ctx context.Context, method, target string, payload []by
 func (p *Provider) strain(ctx context.Context, h http.Header) {
 	const (
 		window = 10 * time.Second
-		most   = 0.99 // more than the part that the limiter is set to use
+		most   = 0.99 // more than the configured part of the quota
 	)
 	share, err := strconv.ParseFloat(strings.TrimSpace(h.Get("X-Ms-Throttle-Limit-Percentage")), 64)
 	if err != nil || share < most || p.opts.Strained == nil {
@@ -218,7 +218,7 @@ func (p *Provider) local(op, link string) (string, error) {
 	u, err := url.Parse(link)
 	if err != nil || u.Scheme != p.base.Scheme || u.Host != p.base.Host ||
 		!strings.HasPrefix(link, p.cfg.Endpoint+"/") {
-		return "", fault.Errorf(fault.Unavailable, "%s: Graph gave a link that does not begin with the endpoint", op)
+		return "", fault.Errorf(fault.Unavailable, "%s: Graph returned a link that does not begin with the endpoint", op)
 	}
 	return strings.TrimPrefix(link, p.cfg.Endpoint), nil
 }

@@ -21,7 +21,7 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// serve returns a Provider with a sign-in that works and the test's own Graph.
+// serve returns a Provider with a working sign-in that uses the test's own Graph.
 func serve(t *testing.T, h http.HandlerFunc) *entra.Provider {
 	t.Helper()
 	tenant := graph.New(graph.Config{})
@@ -42,7 +42,8 @@ func serve(t *testing.T, h http.HandlerFunc) *entra.Provider {
 	return p
 }
 
-// TestRefusedTokenIsReplacedOnce: a token may be withdrawn before its time; a second refusal is an answer.
+// TestRefusedTokenIsReplacedOnce checks that a first refusal of a token, which may have been revoked, leads to a new
+// one. A second refusal is final.
 func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -54,7 +55,7 @@ func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 	}
 	calls := 0
 	p := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPatch { // What else is asked tells whether the token or the object is refused.
+		if r.Method == http.MethodPatch { // Other requests show whether the token or the object is refused.
 			calls++
 		}
 		w.WriteHeader(http.StatusUnauthorized)
@@ -65,7 +66,7 @@ func TestRefusedTokenIsReplacedOnce(t *testing.T) {
 	}
 }
 
-// TestLeaksNoSecret: a remote side that echoes whatever it was sent finds none of it in our errors.
+// TestLeaksNoSecret checks that our errors contain no secret, even if the remote side echoes the whole request.
 func TestLeaksNoSecret(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -108,7 +109,7 @@ func TestLeaksNoSecret(t *testing.T) {
 	}
 }
 
-// TestRedirectsAreNotFollowed: they would carry the token to wherever they point.
+// TestRedirectsAreNotFollowed checks that a redirect cannot carry the token to another host.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	t.Parallel()
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter,
@@ -124,8 +125,8 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-// TestOddAnswers: what something on the way made up is no list, a list that never ends is an error, and a link to
-// another place is not followed.
+// TestOddAnswers checks that an answer made up by a proxy is not taken for a list, that an endless list is an error,
+// and that links to other hosts are not followed.
 func TestOddAnswers(t *testing.T) {
 	t.Parallel()
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter,
@@ -134,12 +135,14 @@ func TestOddAnswers(t *testing.T) {
 	}))
 	t.Cleanup(elsewhere.Close)
 	for name, users := range map[string]string{
-		"an empty object":          `{}`,
-		"a page of a portal":       `<html>Please sign in</html>`,
-		"no link":                  `{"value":[{"id":"1"}]}`,
-		"both links":               `{"value":[{"id":"1"}],"@odata.nextLink":"BASE/users/delta?a","@odata.deltaLink":"BASE/users/delta?b"}`,
-		"a link twice":             `{"value":[{"id":"1"}],"@odata.nextLink":"BASE/users/delta?$skiptoken=again"}`,
-		"a link to another host":   `{"value":[{"id":"1"}],"@odata.nextLink":"` + elsewhere.URL + `/v1.0/users/delta?$skiptoken=x"}`,
+		"an empty object":    `{}`,
+		"a page of a portal": `<html>Please sign in</html>`,
+		"no link":            `{"value":[{"id":"1"}]}`,
+		"both links": `{"value":[{"id":"1"}],` +
+			`"@odata.nextLink":"BASE/users/delta?a","@odata.deltaLink":"BASE/users/delta?b"}`,
+		"a link twice": `{"value":[{"id":"1"}],"@odata.nextLink":"BASE/users/delta?$skiptoken=again"}`,
+		"a link to another host": `{"value":[{"id":"1"}],"@odata.nextLink":"` + elsewhere.URL +
+			`/v1.0/users/delta?$skiptoken=x"}`,
 		"a link to another scheme": `{"value":[{"id":"1"}],"@odata.nextLink":"http://HOST/v1.0/users/delta?$skiptoken=x"}`,
 		"a link beside the API":    `{"value":[{"id":"1"}],"@odata.nextLink":"https://HOST/v1.0.evil/users"}`,
 		"an object without an id":  `{"value":[{"displayName":"x"}],"@odata.deltaLink":"BASE/users/delta?b"}`,
@@ -168,7 +171,7 @@ func TestOddAnswers(t *testing.T) {
 	}
 }
 
-// TestSignInErrors: the sign-in service's codes become advice.
+// TestSignInErrors checks that the sign-in service's codes lead to advice.
 func TestSignInErrors(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -177,7 +180,7 @@ func TestSignInErrors(t *testing.T) {
 		says  string
 	}{
 		{graph.Fault{Status: 401, Code: "invalid_client", Message: "AADSTS7000215: Invalid client secret provided."},
-			fault.Denied, "give its value, not its id"},
+			fault.Denied, "use its value, not its id"},
 		{graph.Fault{Status: 401, Code: "invalid_client",
 			Message: "AADSTS7000222: The provided client secret keys are expired."}, fault.Denied, "expired"},
 		{graph.Fault{Status: 400, Code: "unauthorized_client", Message: "AADSTS700016: Application not found."},
@@ -237,7 +240,7 @@ func TestNewReadsItsFiles(t *testing.T) {
 	}
 }
 
-// TestCAFile: the simulator, or a private endpoint, is trusted by the file that says so.
+// TestCAFile checks that CAFile makes the Provider trust the simulator or a private endpoint.
 func TestCAFile(t *testing.T) {
 	t.Parallel()
 	tenant := graph.New(graph.Config{})
@@ -299,7 +302,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestStrain: a quota that is nearly used up is reported before Graph refuses anything, and once in ten seconds.
+// TestStrain checks that a nearly used quota is reported before any refusal, and once in ten seconds.
 func TestStrain(t *testing.T) {
 	t.Parallel()
 	var told []float64

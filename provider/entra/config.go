@@ -19,8 +19,8 @@ import (
 const (
 	DefaultAuthority = "https://login.microsoftonline.com/"
 	DefaultEndpoint  = "https://graph.microsoft.com/v1.0"
-	// DefaultRequestsPerSecond is 98 % of the 8,000 resource units in ten seconds that a tenant of more than 500 users
-	// grants an app; smaller tenants grant 5,000 (from 50 users) or 3,500.
+	// DefaultRequestsPerSecond is 98 % of the 8,000 resource units in ten seconds that a tenant of more than 500
+	// users grants an app. Smaller tenants grant 5,000 (from 50 users) or 3,500.
 	DefaultRequestsPerSecond = 784
 	// DefaultWritesPerSecond is 98 % of the 3,000 writes in 150 seconds.
 	DefaultWritesPerSecond = 19.6
@@ -34,30 +34,32 @@ type Config struct {
 	TenantID string `yaml:"tenant_id"`
 	// ClientID is the id of the app registration.
 	ClientID string `yaml:"client_id"`
-	// ClientSecretFile holds a client secret of the app. It, a certificate or a workload identity is needed.
+	// ClientSecretFile holds a client secret of the app. The app needs a secret, a certificate or a workload
+	// identity.
 	ClientSecretFile string `yaml:"client_secret_file"`
-	// CertificateFile holds a certificate of the app with its private key, as PEM or PKCS #12; CertificatePasswordFile
-	// the password of the latter.
+	// CertificateFile holds a certificate of the app with its private key, as PEM or PKCS #12.
+	// CertificatePasswordFile holds the password of a PKCS #12 file.
 	CertificateFile         string `yaml:"certificate_file"`
 	CertificatePasswordFile string `yaml:"certificate_password_file"`
 	// FederatedTokenFile holds the token of a workload identity (Kubernetes).
 	FederatedTokenFile string `yaml:"federated_token_file"`
-	// WorkloadIdentity takes the path of that file from AZURE_FEDERATED_TOKEN_FILE.
+	// WorkloadIdentity takes the path of the token file from AZURE_FEDERATED_TOKEN_FILE.
 	WorkloadIdentity bool `yaml:"workload_identity"`
-	// Authority is the sign-in service: https://login.microsoftonline.us/ or https://login.chinacloudapi.cn/ for other
-	// clouds.
+	// Authority is the sign-in service. Other clouds have https://login.microsoftonline.us/ or
+	// https://login.chinacloudapi.cn/.
 	Authority string `yaml:"authority"`
-	// Endpoint is Microsoft Graph with its version: https://graph.microsoft.us/v1.0 and so on.
+	// Endpoint is Microsoft Graph with its version, such as https://graph.microsoft.us/v1.0.
 	Endpoint string `yaml:"endpoint"`
-	// CAFile holds more certificate authorities, as PEM: for a private endpoint or the simulator.
+	// CAFile holds additional certificate authorities, as PEM, for a private endpoint or the simulator.
 	CAFile string `yaml:"ca_file"`
-	// MaxRequestsPerSecond is what all workers together may use of the quota, in resource units; 784 by default.
+	// MaxRequestsPerSecond is the part of the quota that all workers together may use, in resource units. The default
+	// is 784.
 	MaxRequestsPerSecond float64 `yaml:"max_requests_per_second"`
-	// MaxWritesPerSecond is the same for writes; 19.6 by default.
+	// MaxWritesPerSecond is the same for writes. The default is 19.6.
 	MaxWritesPerSecond float64 `yaml:"max_writes_per_second"`
 }
 
-// SetDefaults fills in what was left out.
+// SetDefaults fills in the fields that are not set.
 func (c *Config) SetDefaults() {
 	c.Settings.SetDefaults()
 	if c.Authority == "" {
@@ -87,7 +89,7 @@ func (c Config) Rates() map[string]float64 {
 
 var domain = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
 
-// Validate returns everything that is wrong as problem.Errors, the mappings included. It reads no file.
+// Validate returns every mistake, including those of the mappings, as problem.Errors. It reads no file.
 func (c Config) Validate() error {
 	c.SetDefaults()
 	errs := []error{c.Settings.Validate()}
@@ -124,7 +126,7 @@ func (c Config) Validate() error {
 	return errors.Join(append(errs, err)...)
 }
 
-// checkCredentials makes sure that there is one way to sign in.
+// checkCredentials checks that exactly one way to sign in is configured.
 func (c *Config) checkCredentials() error {
 	var given []string
 	for field, set := range map[string]bool{
@@ -141,7 +143,7 @@ func (c *Config) checkCredentials() error {
 			"is needed, or certificate_file, federated_token_file or workload_identity: true")
 	case len(given) > 1:
 		return problem.Field("client_secret_file",
-			"there are %d ways to sign in: keep one of client_secret_file, certificate_file, federated_token_file "+
+			"%d ways to sign in are set; keep one of client_secret_file, certificate_file, federated_token_file "+
 				"and workload_identity", len(given))
 	case c.CertificatePasswordFile != "" && c.CertificateFile == "":
 		return problem.Field("certificate_password_file", "there is no certificate_file")
@@ -158,12 +160,12 @@ func (c Config) Mapping() (*mapping.Mapping, error) {
 	})
 }
 
-// checkURL allows https anywhere and, where it makes sense, plain http on this machine: an access token never crosses a
+// checkURL allows https anywhere and, with plainHere, plain http on this machine. An access token never crosses a
 // network in clear.
 func checkURL(s string, plainHere bool) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return fmt.Errorf("%q is no URL", s)
+		return fmt.Errorf("%q is not a URL", s)
 	}
 	ip := net.ParseIP(u.Hostname())
 	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()

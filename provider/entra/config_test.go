@@ -54,7 +54,9 @@ func TestValidate(t *testing.T) {
 		"group_property_mappings.address": func(c *entra.Config) {
 			c.GroupPropertyMappings = map[string]string{plan.AddressField: "cn"}
 		},
-		"user_property_mappings.jobtitle": func(c *entra.Config) { c.UserPropertyMappings = map[string]string{"jobtitle": "cn"} },
+		"user_property_mappings.jobtitle": func(c *entra.Config) {
+			c.UserPropertyMappings = map[string]string{"jobtitle": "cn"}
+		},
 	} {
 		c := valid()
 		change(&c)
@@ -69,13 +71,14 @@ func TestValidate(t *testing.T) {
 		t.Errorf("Validate() of two ways to sign in = %v", err)
 	}
 	c = valid()
-	c.TenantID, c.ClientSecretFile, c.CertificateFile, c.CertificatePasswordFile = "Contoso.onmicrosoft.com", "", "cert", "password"
+	c.TenantID, c.ClientSecretFile, c.CertificateFile, c.CertificatePasswordFile = "Contoso.onmicrosoft.com", "",
+		"cert", "password"
 	if err := c.Validate(); err != nil {
 		t.Errorf("Validate() = %v", err)
 	}
 }
 
-// TestBatch: additions go by twenty into one request and twenty of those into a batch.
+// TestBatch checks that twenty additions fit into one request, and twenty such requests into a batch.
 func TestBatch(t *testing.T) {
 	t.Parallel()
 	p, err := entra.New(valid(), entra.Options{Secret: "x"})

@@ -134,14 +134,15 @@ func (a adminOf) Break(f providertest.Failure) {
 		a.Inject(fault)
 		return
 	}
-	for _, fault.Method = range writes { // The next write is of one of these kinds; the others wait for the next Break.
+	for _, fault.Method = range writes { // One of these matches the next write, and the next Break removes the others.
 		a.Inject(fault)
 	}
 }
 
 func (a adminOf) Refuse(text string) {
 	refusal := graph.Fault{
-		Status: http.StatusForbidden, Code: "Authorization_RequestDenied", Message: "Insufficient privileges to complete the operation.",
+		Status: http.StatusForbidden, Code: "Authorization_RequestDenied",
+		Message: "Insufficient privileges to complete the operation.",
 	}
 	for _, refusal.Method = range writes {
 		refusal.Key, refusal.Body = text, ""
@@ -151,7 +152,7 @@ func (a adminOf) Refuse(text string) {
 	}
 }
 
-// HideMembers hides nothing: a full read takes members from the delta query.
+// HideMembers hides nothing, because a full read gets members from the delta query.
 func (a adminOf) HideMembers(string) bool { return false }
 
 func (a adminOf) Mend() { a.ClearFaults() }

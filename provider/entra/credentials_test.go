@@ -27,7 +27,8 @@ var certificateOnce = sync.OnceValues(func() (*x509.Certificate, []byte) {
 		panic(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "rollcall"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "rollcall"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
@@ -66,7 +67,8 @@ func TestCertificate(t *testing.T) {
 func TestWorkloadIdentity(t *testing.T) {
 	t.Parallel()
 	claims, err := json.Marshal(map[string]any{
-		"iss": "https://cluster.example.com", "sub": "system:serviceaccount:rollcall:worker", "aud": "api://AzureADTokenExchange",
+		"iss": "https://cluster.example.com", "sub": "system:serviceaccount:rollcall:worker",
+		"aud": "api://AzureADTokenExchange",
 		"exp": time.Now().Add(time.Hour).Unix(), "nbf": time.Now().Add(-time.Minute).Unix(), "iat": time.Now().Unix(),
 	})
 	if err != nil {
@@ -74,7 +76,8 @@ func TestWorkloadIdentity(t *testing.T) {
 	}
 	part := base64.RawURLEncoding.EncodeToString
 	file := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(file, []byte(part([]byte(`{"alg":"RS256","typ":"JWT"}`))+"."+part(claims)+"."+part([]byte("signed"))), 0o600); err != nil {
+	if err := os.WriteFile(file,
+		[]byte(part([]byte(`{"alg":"RS256","typ":"JWT"}`))+"."+part(claims)+"."+part([]byte("signed"))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	app := graph.App{Federated: []graph.FederatedCredential{{Issuer: "https://cluster.example.com",

@@ -18,8 +18,7 @@ import (
 // returningLife is how long Entra keeps deleted users (learn.microsoft.com/graph/api/directory-deleteditems-restore).
 const returningLife = 30 * 24 * time.Hour
 
-// deletedUsers are the accounts of ours among the deleted items. They are listed when something is created for the
-// first time after a read.
+// deletedUsers are the accounts of ours among the deleted items. They are listed at the first creation after a read.
 type deletedUsers struct {
 	mu   sync.Mutex
 	byID map[directory.ID]deletedUser
@@ -34,7 +33,7 @@ func (d *deletedUsers) forget() {
 	d.byID = nil
 }
 
-// take returns the account that was deleted last of those with the anchor, and removes it from the list.
+// take returns the account with the anchor that was deleted last, and removes it from the list.
 func (d *deletedUsers) take(id directory.ID) (deletedUser, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -43,7 +42,7 @@ func (d *deletedUsers) take(id directory.ID) (deletedUser, bool) {
 	return u, ok
 }
 
-// listDeleted lists the deleted accounts unless that was done since the last read.
+// listDeleted lists the deleted accounts unless they were listed since the last read.
 func (p *Provider) listDeleted(ctx context.Context) error {
 	p.deleted.mu.Lock()
 	defer p.deleted.mu.Unlock()
@@ -71,13 +70,14 @@ func (p *Provider) listDeleted(ctx context.Context) error {
 		p.deleted.byID = found
 		return nil
 	case r != nil && r.status < 500 &&
-		fault.KindOf(err) != fault.Throttled: // It holds up the creation of accounts, and nothing else.
-		return fault.Errorf(fault.Refused, "it is not known whether a deleted account can be restored: %w", err)
+		fault.KindOf(err) != fault.Throttled: // Only the creation of accounts waits.
+		return fault.Errorf(fault.Refused, "cannot check for a deleted account to restore: %w", err)
 	}
 	return err
 }
 
-// Deleted implements provider.Restorer. A restored account can take any address, so the former ones are not named.
+// Deleted implements provider.Restorer. A restored account can take any address, so the former addresses are not
+// returned.
 func (p *Provider) Deleted(ctx context.Context) ([]plan.Deleted, error) {
 	if err := p.listDeleted(ctx); err != nil {
 		return nil, err
@@ -96,7 +96,8 @@ func (p *Provider) Deleted(ctx context.Context) ([]plan.Deleted, error) {
 	return out, nil
 }
 
-// restoreDeleted restores the accounts that are among the deleted items, and ends their jobs. The other jobs stay open.
+// restoreDeleted restores the accounts that are among the deleted items, and ends their jobs. The other jobs stay
+// open.
 func (p *Provider) restoreDeleted(ctx context.Context, jobs []*job) {
 	if len(jobs) == 0 {
 		return
@@ -126,7 +127,7 @@ func (p *Provider) restoreDeleted(ctx context.Context, jobs []*job) {
 	for i, j := range back {
 		switch it := items[i]; {
 		case notFound(it.err) && fault.KindOf(it.err) == fault.NotFound:
-			// The account is gone for good: a new one is made.
+			// The account cannot be restored any more, so a new one is created.
 		case it.err == nil:
 			j.end(it)
 			j.out.RemoteID = ids[j]
@@ -139,9 +140,9 @@ func (p *Provider) restoreDeleted(ctx context.Context, jobs []*job) {
 	}
 }
 
-// undelete restores deleted accounts. They come back blocked, and the jobs that it returns have to complete them.
-// Among these are the jobs of accounts that are not deleted items: an earlier attempt restored them, or they are
-// gone for good, which the next request shows.
+// undelete restores deleted accounts. Restored accounts are blocked, and the jobs that it returns have to complete
+// them. Among these are the jobs of accounts that are not deleted items. An earlier attempt restored such an account,
+// or it was removed permanently, which the next request shows.
 func (p *Provider) undelete(ctx context.Context, jobs []*job, ids map[*job]string,
 	body func(*job) map[string]any) []*job {
 	if len(jobs) == 0 {
@@ -180,8 +181,8 @@ func (p *Provider) undelete(ctx context.Context, jobs []*job, ids map[*job]strin
 	return open(jobs)
 }
 
-// undeleteUsers restores deleted accounts and then sets the fields to what they were. An account that was active is
-// activated with its fields.
+// undeleteUsers restores deleted accounts and then sets the fields to their former values. An account that was active
+// is activated in the same request.
 func (p *Provider) undeleteUsers(ctx context.Context, jobs []*job) {
 	p.checkAddresses(ctx, jobs)
 	ids := map[*job]string{}
@@ -199,7 +200,7 @@ func (p *Provider) undeleteUsers(ctx context.Context, jobs []*job) {
 	p.reinstate(ctx, open(jobs))
 }
 
-// reinstate gives accounts that came back what they had.
+// reinstate sets the fields of restored accounts.
 func (p *Provider) reinstate(ctx context.Context, jobs []*job) {
 	users := p.verifyUsers(ctx, jobs, false, own)
 	var back []*job
@@ -207,7 +208,8 @@ func (p *Provider) reinstate(ctx context.Context, jobs []*job) {
 	for _, j := range jobs {
 		if j.done {
 			if j.out.Err != nil && fault.KindOf(j.out.Err) == fault.NotFound {
-				j.fail(fault.Errorf(fault.Invalid, "user %s is gone for good: Entra keeps deleted users for 30 days",
+				j.fail(fault.Errorf(fault.Invalid,
+					"user %s cannot be restored any more, because Entra keeps deleted users for 30 days",
 					j.RemoteID))
 			}
 			continue
@@ -233,15 +235,15 @@ func (p *Provider) reinstate(ctx context.Context, jobs []*job) {
 	}
 }
 
-// returning are the accounts that are being restored. They come back blocked, and a second request activates them.
-// Should that request be lost, the blocked account is ours to activate, although the ledger forgot it when it was
-// deleted.
+// returning are the accounts that are being restored. Restored accounts are blocked, and a second request activates
+// them. If that request is lost, Rollcall still has to activate the account, although the ledger has no link for a
+// deleted account.
 type returning struct {
 	mu  sync.Mutex
 	ids map[string]time.Time
 }
 
-// load takes over what other processes began.
+// load reads the restorations that other processes began.
 func (r *returning) load(ctx context.Context, p *Provider) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -269,7 +271,7 @@ func (r *returning) has(id string) bool {
 	return on
 }
 
-// begin notes accounts before they are restored.
+// begin records accounts before they are restored.
 func (r *returning) begin(ctx context.Context, p *Provider, ids []string) error {
 	return r.change(ctx, p, func() {
 		for _, id := range ids {
@@ -278,9 +280,9 @@ func (r *returning) begin(ctx context.Context, p *Provider, ids []string) error 
 	})
 }
 
-// end forgets accounts that are active, or were blocked again.
+// end removes accounts that are active, or were blocked again.
 func (r *returning) end(ctx context.Context, p *Provider, ids ...string) {
-	if slices.ContainsFunc(ids, r.has) { // What cannot be saved is forgotten by the next read.
+	if slices.ContainsFunc(ids, r.has) { // A failure to save is repaired by the next read.
 		_ = r.change(ctx, p, func() {
 			for _, id := range ids {
 				delete(r.ids, id)
@@ -304,7 +306,7 @@ func (r *returning) change(ctx context.Context, p *Provider, do func()) error {
 		err = p.opts.Cache.Save(ctx, "returning", blob)
 	}
 	if err != nil {
-		return fmt.Errorf("note what is restored: %w", err)
+		return fmt.Errorf("save the accounts being restored: %w", err)
 	}
 	return nil
 }

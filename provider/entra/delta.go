@@ -15,25 +15,25 @@ import (
 )
 
 const (
-	// readAnew is how long a delta query is continued before everything is read again, which bounds what it may have
-	// missed.
+	// readAnew is how long a delta query is continued before everything is read again. It bounds the age of missed
+	// changes.
 	readAnew = 72 * time.Hour
-	// linkLife is how long a link is used; Graph promises seven days.
+	// linkLife is how long a link is used. Graph promises seven days.
 	linkLife = 6 * 24 * time.Hour
-	// keepAfter is how many pages are worth keeping before the run is over.
+	// keepAfter is the number of pages that are worth saving before the run is over.
 	keepAfter = 10
 	// relink is the age at which a link is replaced in the cache without a change.
 	relink = 24 * time.Hour
 )
 
-// picture is the tenant as delta shows it.
+// picture is the state of the tenant as returned by delta queries.
 type picture struct {
 	users  *half[user]
 	groups *half[group]
 }
 
-// look brings the picture of the cache up to date.
-func (p *Provider) look(ctx context.Context) (*picture, error) {
+// refresh brings the cached picture up to date.
+func (p *Provider) refresh(ctx context.Context) (*picture, error) {
 	s := &picture{
 		users:  load(ctx, p, "users", p.made(userSelection(p.userFields)), func(u *user) string { return u.ID }),
 		groups: load(ctx, p, "groups", p.made(groupSelection(p.groupFields)), func(g *group) string { return g.ID }),
@@ -48,7 +48,7 @@ func (p *Provider) look(ctx context.Context) (*picture, error) {
 	return s, nil
 }
 
-// advance follows both delta links to their ends. A picture that an error left half way is not to be used.
+// advance continues both delta queries to their ends. After an error the picture must not be used.
 func (p *Provider) advance(ctx context.Context, s *picture) error {
 	gone, goneGroups := map[string]bool{}, map[string]bool{}
 	g, both := errgroup.WithContext(ctx)
@@ -87,7 +87,7 @@ func (p *Provider) advance(ctx context.Context, s *picture) error {
 	return p.listUnlisted(ctx, s)
 }
 
-// follow reads a delta query to its end, from the end of the half, or from the beginning where that is due.
+// follow continues a delta query to its end, or starts it again where that is due.
 func follow[R any](ctx context.Context, p *Provider, op, first string, h *half[R],
 	merge func(id string, r raw, removed bool)) error {
 	now := p.now()
@@ -102,7 +102,7 @@ func follow[R any](ctx context.Context, p *Provider, op, first string, h *half[R
 	return p.followFrom(ctx, op, first, &h.Link, &h.changed, &h.pages, merge)
 }
 
-// expired reports whether Graph no longer knows the link: it asks for a read from the beginning.
+// expired reports whether Graph rejects the link as too old and asks for a read from the beginning.
 func expired(err error) bool {
 	r := refused(err)
 	if r == nil {
@@ -135,7 +135,7 @@ func (p *Provider) followFrom(ctx context.Context, op, from string, link *string
 		for _, r := range page.Value {
 			id := ""
 			if r.text("id", &id); id == "" {
-				return fault.Errorf(fault.Unavailable, "%s: there is an object without an id", op)
+				return fault.Errorf(fault.Unavailable, "%s: the answer has an object without an id", op)
 			}
 			_, removed := r["@removed"]
 			merge(id, r, removed)
@@ -166,12 +166,12 @@ func (p *Provider) deltaPage(ctx context.Context, op, url string) (deltaPage, er
 		return page, err
 	}
 	if page.Value == nil || (page.Next == "") == (page.Delta == "") {
-		return page, fault.Errorf(fault.Unavailable, "%s: the answer is no page of a delta query", op)
+		return page, fault.Errorf(fault.Unavailable, "%s: the answer is not a page of a delta query", op)
 	}
 	return page, nil
 }
 
-// mergeGroup merges a page's properties of a group.
+// mergeGroup merges the properties of a group on a page into the half.
 func (p *Provider) mergeGroup(h *half[group], id string, r raw) {
 	g, known := h.objects[id]
 	if !known {

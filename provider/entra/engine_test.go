@@ -16,7 +16,8 @@ import (
 	"rollcall/reconcile"
 )
 
-// hop is a whole second hop: the engine and the mapping between a directory of the test's own and the simulated tenant.
+// hop is a whole second hop, with the engine and the mapping between a directory of the test and the simulated
+// tenant.
 type hop struct {
 	*world
 	engine *reconcile.Engine
@@ -33,7 +34,7 @@ func openHop(t *testing.T, s setup) *hop {
 	return h
 }
 
-// restart makes another process of it: what is not in the ledger or the cache is forgotten.
+// restart simulates another process, which has only the ledger and the cache.
 func (h *hop) restart() {
 	h.t.Helper()
 	h.world.restart()
@@ -41,7 +42,7 @@ func (h *hop) restart() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	without := plan.Limit{Least: 1 << 20, Most: 1 << 20} // No brake is under test.
+	without := plan.Limit{Least: 1 << 20, Most: 1 << 20} // The brakes are not under test.
 	h.engine = reconcile.New(reconcile.Config{
 		Source: h.people, Provider: h.Provider, Ledger: h.ledger, Now: h.clock.Now,
 		Policy: plan.Policy{UserDeleteAction: plan.ActionDelete, GroupDeleteAction: plan.ActionDelete,
@@ -62,7 +63,7 @@ func (h *hop) run(only ...directory.Ref) (reconcile.Report, error) {
 	return h.engine.Execute(h.t.Context(), reconcile.Run{ID: "run", Scope: scope, Lease: h.gate, Journal: h.said})
 }
 
-// must runs, and every change has to succeed.
+// must runs, and every change must succeed.
 func (h *hop) must(only ...directory.Ref) reconcile.Report {
 	h.t.Helper()
 	r, err := h.run(only...)
@@ -102,7 +103,7 @@ func (p *people) Version(_ context.Context, _ string, ref directory.Ref) (string
 	return "", time.Time{}, nil
 }
 
-// id makes an ID in the form that directories give out.
+// id returns an ID in the form that directories use.
 func id(n int) directory.ID { return directory.ID(fmt.Sprintf("5f3a1c9e-7b42-4d60-9e11-%012d", n)) }
 
 func person(n int) directory.Entry {
@@ -116,7 +117,7 @@ func person(n int) directory.Entry {
 	}
 }
 
-// crew is a group of the persons of those numbers. Groups have other numbers than persons.
+// crew returns a group of the persons with those numbers. Groups have other numbers than persons.
 func crew(n int, members ...int) directory.Entry {
 	e := directory.Entry{
 		Kind: directory.Group, ID: id(1_000_000 + n), Source: "corp", Active: true,
@@ -129,7 +130,7 @@ func crew(n int, members ...int) directory.Entry {
 	return e
 }
 
-// gate lets everything through.
+// gate allows everything.
 type gate struct{}
 
 func (gate) Check(ctx context.Context) error { return ctx.Err() }
@@ -138,7 +139,7 @@ func (gate) Lock(ctx context.Context, _ string) (func(), bool, error) {
 }
 func (gate) Draining() <-chan struct{} { return nil }
 
-// journal keeps what went wrong.
+// journal keeps the failures.
 type journal struct {
 	mu     sync.Mutex
 	errors []string

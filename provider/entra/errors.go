@@ -17,18 +17,18 @@ import (
 	"rollcall/provider"
 )
 
-// answer is the response to one request, of its own or in a batch.
+// answer is the response to a separate request or to an item of a batch.
 type answer struct {
 	status int
 	header http.Header
 	body   json.RawMessage
-	// token is the access token that the request was sent with.
+	// token is the access token of the request.
 	token access
 }
 
 func (a *answer) ok() bool { return a.status >= 200 && a.status < 300 }
 
-// requestID returns Graph's id of the request, for Microsoft's support. A refusal names it also within a batch.
+// requestID returns Graph's id of the request, for Microsoft's support. A refusal contains it also in a batch.
 func (a *answer) requestID() string {
 	var body struct {
 		Error struct {
@@ -43,12 +43,12 @@ func (a *answer) requestID() string {
 	return a.header.Get("Request-Id")
 }
 
-// refusal is an answer that is no success.
+// refusal is an answer other than a success.
 type refusal struct {
 	status  int
 	code    string
 	message string
-	// targets are the properties with a value that another object has. properties are all that the refusal is about.
+	// targets are the properties with a value that another object has. properties are all that the refusal concerns.
 	targets, properties []string
 }
 
@@ -113,7 +113,7 @@ func parseRefusal(a *answer) *refusal {
 	return r
 }
 
-// codes are the codes of Graph that say more than the status of the answer.
+// codes are the codes of Graph that are more specific than the status of the answer.
 var codes = map[string]fault.Kind{
 	"Directory_ConcurrencyViolation":   fault.Unavailable,
 	"Request_ThrottledTemporarily":     fault.Throttled,
@@ -164,13 +164,13 @@ func kindOf(op string, r *refusal, roles []string) fault.Kind {
 	case r.status == http.StatusNotImplemented:
 		return fault.Invalid
 	case r.status >= 500, r.status < 400:
-		return fault.Unavailable // Below 400 is a redirect, which does not come from Graph.
+		return fault.Unavailable // A status below 400 is a redirect, which does not come from Graph.
 	}
 	return fault.Invalid
 }
 
-// needs are the application permissions of a request, by the part of the op before the dot. Each of them is enough; the
-// first is the one that Rollcall asks for.
+// needs are the application permissions for a request, by the part of the op before the dot. Each of them is enough.
+// Rollcall asks for the first one.
 var needs = map[string][]string{
 	"users":          {"User.ReadWrite.All", "Directory.ReadWrite.All"},
 	"groups":         {"Group.ReadWrite.All", "Directory.ReadWrite.All"},
@@ -191,10 +191,10 @@ var ofOneObject = []string{
 	"groups.update", "groups.delete", "members.list", "members.add", "members.remove", "deletedItems.restore",
 }
 
-// denial returns the kind of a refusal of rights: Denied for a listing, and where the access token shows that the
-// app has none of the permissions for the request. Otherwise the app has the right, and this object is out of its
-// reach: an administrator's account, a group with a role, an object in a restricted administrative unit. The
-// decision depends on nothing but the request and its token, so that all workers decide alike.
+// denial returns the kind of a refusal of rights. It is Denied for a listing, and where the access token shows that
+// the app has none of the permissions for the request. Otherwise the app has the right, and this object is out of its
+// reach. Such objects are an administrator's account, a group with a role, and an object in a restricted
+// administrative unit. The decision depends only on the request and its token, so that all workers decide alike.
 func denial(op string, roles []string) fault.Kind {
 	if slices.Contains(ofOneObject, op) && !lacks(op, roles) {
 		return fault.Refused
@@ -214,7 +214,7 @@ var (
 	privilege = regexp.MustCompile(`(?i)privilege|permission|\blength\b|\bcharacters\b`)
 )
 
-// noRoom returns what the tenant has no room for; it is empty where the refusal is about something else.
+// noRoom returns the kind of objects that the tenant has no room for. It is empty for any other refusal.
 func (r *refusal) noRoom() string {
 	text := r.code + " " + r.message
 	switch r.status {
@@ -238,8 +238,8 @@ func (r *refusal) noRoom() string {
 	return "directory objects, of which deleted ones count for 30 days"
 }
 
-// ofOne reports whether the error of a request that reads one object concerns this object: it does not exist, or is
-// out of reach.
+// ofOne reports whether the error of a request for one object concerns this object, which does not exist or is out of
+// reach.
 func ofOne(err error) bool {
 	return notFound(err) || refused(err) != nil && fault.KindOf(err) == fault.Refused
 }
@@ -250,7 +250,7 @@ func duplicate(r *refusal) bool {
 		strings.Contains(r.message, "already exists") || strings.Contains(r.message, "conflicting object"))
 }
 
-// concerns reports whether the refusal is about the property.
+// concerns reports whether the refusal concerns the property.
 func (r *refusal) concerns(property string) bool { return slices.Contains(r.properties, property) }
 
 // property finds the names of properties in a message.
@@ -266,12 +266,12 @@ func unreplicated(r *refusal) bool {
 	return r.status == http.StatusBadRequest && strings.Contains(r.message, "objects being referenced do not exist")
 }
 
-// alreadyMember reports whether an object was added to a group that has it.
+// alreadyMember reports whether an object was added to a group that already contains it.
 func alreadyMember(r *refusal) bool {
 	return r != nil && r.status == http.StatusBadRequest && strings.Contains(r.message, "references already exist")
 }
 
-// noMember reports whether an object was removed from a group that does not have it.
+// noMember reports whether an object was removed from a group that does not contain it.
 func noMember(r *refusal) bool {
 	return r != nil && (r.status == http.StatusNotFound || r.status == http.StatusBadRequest &&
 		strings.Contains(r.message, "references do not exist"))
@@ -281,13 +281,13 @@ func invalidID(r *refusal) bool {
 	return r.status == http.StatusBadRequest && strings.Contains(r.message, "Invalid object identifier")
 }
 
-// advice says what to do about a refusal; it is empty where the refusal speaks for itself.
+// advice returns advice for a refusal. It is empty where the refusal needs none.
 func advice(op string, r *refusal, roles []string) string {
 	if what := r.noRoom(); what != "" {
 		return "the tenant has no room for more " + what
 	}
 	if r.status == http.StatusUnauthorized {
-		return "check tenant_id, endpoint and authority: Graph does not take the access token"
+		return "Graph refuses the access token; check tenant_id, endpoint and authority"
 	}
 	if _, known := codes[r.code]; known || !r.forbidden() {
 		return ""
@@ -306,16 +306,16 @@ func advice(op string, r *refusal, roles []string) string {
 			"restricted administrative unit"
 	case has >= 0:
 		return "the app has " + permissions[has] +
-			", and Graph refuses all the same: check the conditional access policies for the app"
+			", and Graph refuses the request all the same; check the conditional access policies for the app"
 	case slices.Contains(ofOneObject, op):
 		return "either the app has no " + permissions[0] +
-			", or this object is out of its reach: an administrator, a group with a role, a " +
-			"restricted administrative unit"
+			", or this object is out of its reach (an administrator, a group with a role, or in a " +
+			"restricted administrative unit)"
 	}
 	return grant
 }
 
-// trouble classifies an error without an answer. ctx is the caller's: a deadline of our own is no cancellation.
+// trouble classifies an error without an answer. ctx is the caller's, because our own deadline is not a cancellation.
 func trouble(ctx context.Context, op string, err error) error {
 	if err == nil {
 		return nil
@@ -338,7 +338,7 @@ func trouble(ctx context.Context, op string, err error) error {
 // secrets are parts of a text that must never be shown. A remote side may echo them.
 var secrets = regexp.MustCompile(`(?i)bearer\s+\S+|eyJ[\w\-]{8,}\.[\w.\-]+|client_(secret|assertion)"?\s*[=:]\s*\S+`)
 
-// clean cuts a text to one line without secrets.
+// clean shortens a text to one line without secrets.
 func clean(text string) string {
 	const most = 300
 	text = strings.Join(strings.Fields(secrets.ReplaceAllString(text, "<redacted>")), " ")

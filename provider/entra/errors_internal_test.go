@@ -16,7 +16,7 @@ func refusalOf(status int, code, message string) *answer {
 	return &answer{status: status, header: http.Header{}, body: []byte(body)}
 }
 
-// TestJudge walks what Graph is known to answer, and every other status.
+// TestJudge covers Graph's known answers, and every other status.
 func TestJudge(t *testing.T) {
 	t.Parallel()
 	const bad = "Request_BadRequest"
@@ -69,7 +69,8 @@ func TestJudge(t *testing.T) {
 func TestDenialsSayWhatToGrant(t *testing.T) {
 	t.Parallel()
 	for op, want := range map[string]string{
-		"users.update": "User.ReadWrite.All", "members.add": "Group.ReadWrite.All", "directoryRoles.list": "Directory.Read.All", "domains.list": "Domain.Read.All",
+		"users.update": "User.ReadWrite.All", "members.add": "Group.ReadWrite.All",
+		"directoryRoles.list": "Directory.Read.All", "domains.list": "Domain.Read.All",
 		"batch": "Domain.Read.All",
 	} {
 		err := judge(op, refusalOf(403, "Authorization_RequestDenied",
@@ -82,7 +83,8 @@ func TestDenialsSayWhatToGrant(t *testing.T) {
 
 func TestDuplicatesAreToldApart(t *testing.T) {
 	t.Parallel()
-	body := `{"error":{"code":"Request_BadRequest","message":"Another object with the same value already exists.","details":[{"code":"ObjectConflict","target":"userPrincipalName"}]}}`
+	body := `{"error":{"code":"Request_BadRequest","message":"Another object with the same value already exists.",` +
+		`"details":[{"code":"ObjectConflict","target":"userPrincipalName"}]}}`
 	r := refused(judge("users.create", &answer{status: 400, body: []byte(body)}))
 	if !r.concerns("userPrincipalName") || r.concerns("onPremisesImmutableId") {
 		t.Errorf("targets = %q", r.targets)
@@ -105,7 +107,8 @@ func TestRetryAfter(t *testing.T) {
 
 func TestClean(t *testing.T) {
 	t.Parallel()
-	for _, secret := range []string{"Bearer abc.def", "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln", "client_secret=hunter2", `client_assertion: xyz`} {
+	for _, secret := range []string{"Bearer abc.def", "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln",
+		"client_secret=hunter2", `client_assertion: xyz`} {
 		if got := clean("it said: " + secret + " and went"); strings.Contains(got, secret) ||
 			!strings.Contains(got, "<redacted>") {
 			t.Errorf("clean(%q) = %q", secret, got)

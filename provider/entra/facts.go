@@ -21,7 +21,7 @@ const (
 	domainsKept = 10 * time.Minute
 )
 
-// facts are the domains and administrators of the tenant. They are read before writes, else once a day.
+// facts are the domains and administrators of the tenant. They are read before writes, otherwise once a day.
 type facts struct {
 	mu   sync.Mutex
 	have knowledge
@@ -58,7 +58,7 @@ func (p *Provider) known(ctx context.Context) knowledge {
 	return p.facts.have
 }
 
-// learn changes the facts and keeps them. Facts that cannot be kept are read again, so that is no error.
+// learn changes the facts and keeps them. A failure to keep them is ignored, because they are read again.
 func (p *Provider) learn(ctx context.Context, change func(*knowledge)) {
 	p.facts.mu.Lock()
 	defer p.facts.mu.Unlock()
@@ -110,7 +110,7 @@ func (p *Provider) readDomains(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	if len(names) == 0 {
-		return nil, fault.Errorf(fault.Unavailable, "domains.list: no verified domain where every tenant has one")
+		return nil, fault.Errorf(fault.Unavailable, "domains.list: the tenant has no verified domain")
 	}
 	slices.Sort(names)
 	p.learn(ctx, func(k *knowledge) { k.Domains, k.DomainsAt = names, p.now() })
@@ -128,11 +128,11 @@ func (p *Provider) writableDomains(ctx context.Context) ([]string, error) {
 	return p.readDomains(ctx)
 }
 
-// inDomain refuses an address that the tenant cannot have.
+// inDomain returns an error for an address outside the verified domains.
 func inDomain(address string, names []string) error {
 	local, domain, ok := strings.Cut(address, "@")
 	if !ok || local == "" {
-		return fault.Errorf(fault.Invalid, "%q is no address", address)
+		return fault.Errorf(fault.Invalid, "%q is not an address", address)
 	}
 	if !slices.Contains(names, strings.ToLower(domain)) {
 		return fault.Errorf(fault.Invalid, "%s is not in a verified domain of this tenant (%s)", address,
@@ -141,8 +141,8 @@ func inDomain(address string, names []string) error {
 	return nil
 }
 
-// readAdministrators returns the ids of the members of every activated role. The items of others are sent in the same
-// requests and judged by the caller.
+// readAdministrators returns the ids of the members of every activated role. The requests in others are sent together
+// with its own, and their outcomes are left to the caller.
 func (p *Provider) readAdministrators(ctx context.Context, others ...*item) (map[string]bool, error) {
 	a := &roles{p: p, members: map[string]*item{}, ids: map[string]bool{}}
 	for _, id := range p.known(ctx).Roles {
@@ -174,11 +174,11 @@ func (a *roles) ask(role string) {
 	a.members[role] = get("directoryRoles.members", "/directoryRoles/"+role+"/members?$select=id")
 }
 
-// active returns the activated roles, and asks for the members of those that were not known before.
+// active returns the activated roles, and requests the members of those that were not known before.
 func (a *roles) active(ctx context.Context, list *item) ([]string, error) {
 	var active []string
 	var unknown []*item
-	rest, err := a.p.turn(list, func(r raw) {
+	rest, err := a.p.readPage(list, func(r raw) {
 		id := ""
 		if r.text("id", &id); !isObjectID(id) {
 			return
@@ -190,7 +190,7 @@ func (a *roles) active(ctx context.Context, list *item) ([]string, error) {
 		}
 	})
 	if err == nil && rest != "" {
-		err = fault.Errorf(fault.Unavailable, "directoryRoles.list: the roles came in pages, which they never do")
+		err = fault.Errorf(fault.Unavailable, "directoryRoles.list: the list of roles has an unexpected second page")
 	}
 	if err != nil {
 		return nil, err
@@ -200,7 +200,7 @@ func (a *roles) active(ctx context.Context, list *item) ([]string, error) {
 	return active, nil
 }
 
-// collect gathers the members of the roles, and of the groups that have one.
+// collect gathers the members of the roles, and of the groups with a role.
 func (a *roles) collect(ctx context.Context, active []string) error {
 	var groups []string
 	each := func(r raw) {
@@ -214,7 +214,7 @@ func (a *roles) collect(ctx context.Context, active []string) error {
 	}
 	var more []*item
 	for _, role := range active {
-		rest, err := a.p.turn(a.members[role], each)
+		rest, err := a.p.readPage(a.members[role], each)
 		if err != nil {
 			return err
 		}
@@ -232,16 +232,16 @@ func (a *roles) collect(ctx context.Context, active []string) error {
 		}
 	}
 	for _, group := range sortedKeys(failed) {
-		if err == nil && !notFound(failed[group]) { // Without them no account may be suspended.
+		if err == nil && !notFound(failed[group]) { // Without these administrators no account may be suspended.
 			err = fault.Errorf(fault.Denied, "the administrators in group %s cannot be read: %w", group, failed[group])
 		}
 	}
 	return err
 }
 
-// Check tries what a run needs, without writing: an access token, the domains, and a first page of users, groups,
-// deleted users and administrators. It returns a line for each thing that is right. The error joins what is wrong,
-// each with advice. The domains serve the next run, too.
+// Check tests the prerequisites of a run without writing. These are an access token, the domains, and a first page of
+// users, groups, deleted users and administrators. It returns a line for each success. The error joins the failures,
+// each with advice. The next run uses the domains, too.
 func (p *Provider) Check(ctx context.Context) (good []string, err error) {
 	domains, err := p.readDomains(ctx)
 	if err != nil {
@@ -272,7 +272,7 @@ func (p *Provider) Check(ctx context.Context) (good []string, err error) {
 	if administrators, err := p.readAdministrators(ctx); err != nil {
 		bad = append(bad, err)
 	} else {
-		good = append(good, fmt.Sprintf("administrators can be read: there are %d, who are never suspended or "+
+		good = append(good, fmt.Sprintf("administrators can be read; the tenant has %d, which are never suspended or "+
 			"deleted", len(administrators)))
 	}
 	return good, errors.Join(bad...)

@@ -10,14 +10,14 @@ import (
 	"rollcall/fault"
 )
 
-// groupByName is the path of a group by its uniqueName.
+// groupByName returns the path of a group by its uniqueName.
 func groupByName(id directory.ID) string {
 	return "/groups(uniqueName=" + url.PathEscape(quoted(uniqueName(id))) + ")"
 }
 
-// createGroups makes security groups, or finds those that earlier attempts made: the same request does both. A
-// group that was given to another entry keeps its uniqueName and must not be found for the first one, so the groups
-// are read before.
+// createGroups creates security groups, or finds those of earlier attempts, with the same request. A group that was
+// assigned to another entry keeps its uniqueName and must not be found for the first one. So the groups are read
+// before.
 func (p *Provider) createGroups(ctx context.Context, jobs []*job) {
 	p.readGroups(ctx, jobs)
 	jobs = open(jobs)
@@ -66,7 +66,7 @@ func (p *Provider) readGroups(ctx context.Context, jobs []*job) {
 		g, ok := p.readGroup(items[i].answer.body)
 		switch id := p.entryOf(g); {
 		case !ok:
-			j.fail(fault.Errorf(fault.Unavailable, "groups.get: the answer is no group"))
+			j.fail(fault.Errorf(fault.Unavailable, "groups.get: the answer is not a group"))
 		case id != j.ID:
 			j.fail(fault.Errorf(fault.Conflict,
 				"group %s has the uniqueName of this entry and was given to entry %s: delete one of the two "+
@@ -77,14 +77,14 @@ func (p *Provider) readGroups(ctx context.Context, jobs []*job) {
 	}
 }
 
-// identify reads the ids of groups that were there already.
+// identify reads the ids of groups that already existed.
 func (p *Provider) identify(ctx context.Context, jobs []*job) {
 	items := make([]*item, 0, len(jobs))
 	for _, j := range jobs {
 		it := get("groups.get", groupByName(j.ID)+"?$select=id")
-		it.retell = func(err error) error {
+		it.reclassify = func(err error) error {
 			if notFound(err) {
-				return fault.Errorf(fault.Unavailable, "created moments ago and not yet everywhere: %w", err)
+				return fault.Errorf(fault.Unavailable, "created moments ago and not yet visible everywhere: %w", err)
 			}
 			return err
 		}
@@ -97,11 +97,11 @@ func (p *Provider) identify(ctx context.Context, jobs []*job) {
 		case items[i].err != nil:
 			j.fail(items[i].err)
 		case !ok:
-			j.fail(fault.Errorf(fault.Unavailable, "groups.get: the answer is no group"))
+			j.fail(fault.Errorf(fault.Unavailable, "groups.get: the answer is not a group"))
 		default:
 			p.recent.Add(g.ID)
 			j.out.RemoteID = g.ID
-			j.succeed("was already there, with its anchor")
+			j.succeed("already existed with its anchor")
 		}
 	}
 }
@@ -113,19 +113,19 @@ func (p *Provider) updateGroups(ctx context.Context, jobs []*job, base func(*job
 		body := base(j)
 		patch(body, j.Fields)
 		items = append(items, &item{op: "groups.update", method: http.MethodPatch, url: "/groups/" + j.RemoteID,
-			body: body, retell: p.settling(j.RemoteID)})
+			body: body, reclassify: p.settling(j.RemoteID)})
 	}
 	p.sendPatches(ctx, jobs, items)
 }
 
-// reanchorGroups gives groups to the entries that took the place of theirs. The uniqueName of a group can never be
-// changed, so the group keeps it. The new ID goes into the mail nickname where that is free for it, and into the
-// ledger.
+// reanchorGroups assigns groups to the entries that replace their former ones. The uniqueName of a group can never be
+// changed, so the group keeps it. The new ID is written to the ledger and, where the nickname is not mapped, to the
+// mail nickname.
 func (p *Provider) reanchorGroups(ctx context.Context, jobs []*job) {
 	p.verifyGroups(ctx, jobs, func(j *job) []directory.ID { return []directory.ID{j.ID, j.From} })
 	for _, j := range jobs {
-		if j.done && j.out.Err == nil { // What verifyGroups takes for a success is none here: the group is gone.
-			j.fail(fault.Errorf(fault.NotFound, "group %s is not there", j.RemoteID))
+		if j.done && j.out.Err == nil { // A missing group, which verifyGroups counts as a success, is a failure here.
+			j.fail(fault.Errorf(fault.NotFound, "group %s does not exist", j.RemoteID))
 		}
 	}
 	jobs = open(jobs)
@@ -151,13 +151,13 @@ func (p *Provider) deleteGroups(ctx context.Context, jobs []*job) {
 	for _, j := range jobs {
 		p.recent.Drop(j.RemoteID)
 		items = append(items, &item{op: "groups.delete", method: http.MethodDelete, url: "/groups/" + j.RemoteID,
-			retell: missingIsFine})
+			reclassify: missingIsFine})
 	}
 	p.sendPatches(ctx, jobs, items)
 }
 
-// verifyGroups reads the groups that are about to lose something, and ends the jobs of groups that carry none of the
-// anchors. A group that is gone ends them with success: it has nothing to lose.
+// verifyGroups reads the groups that are about to lose something, and ends the jobs of groups without any of the
+// anchors. The jobs of missing groups end with success, because such groups have nothing to lose.
 func (p *Provider) verifyGroups(ctx context.Context, jobs []*job, anchors func(*job) []directory.ID) {
 	items := byIDs("groups.list", "groups", groupSelection(nil), remoteIDs(jobs))
 	p.send(ctx, items...)

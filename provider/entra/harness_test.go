@@ -19,7 +19,7 @@ import (
 	"rollcall/simulator/graph/csdltest"
 )
 
-// sharedAuthority spares each test the making of its own.
+// sharedAuthority is one authority for all tests, because key generation is slow.
 var sharedAuthority = sync.OnceValue(func() *graph.Authority {
 	a, err := graph.NewAuthority()
 	if err != nil {
@@ -48,7 +48,7 @@ func (c *clock) Advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-// world is a simulated tenant and the Provider that looks at it. All traffic is checked against Graph's metadata.
+// world is a simulated tenant with a Provider. All traffic is checked against Graph's metadata.
 type world struct {
 	*entra.Provider
 	t      *testing.T
@@ -91,9 +91,9 @@ type setup struct {
 	tenant graph.Config
 	config func(*entra.Config)
 	caller func(*clock) entra.Caller
-	// uncached has the Provider keep nothing.
+	// uncached makes the Provider keep nothing.
 	uncached bool
-	// unchecked lets requests pass that a test makes wrong on purpose.
+	// unchecked permits requests that a test makes wrong on purpose.
 	unchecked bool
 	strained  func(context.Context, float64)
 }
@@ -129,7 +129,7 @@ func open(t *testing.T, s setup) *world {
 	return w
 }
 
-// restart makes another Provider, as another process would.
+// restart creates another Provider, as another process would.
 func (w *world) restart() {
 	w.t.Helper()
 	var err error
@@ -146,7 +146,7 @@ func config(url, tenant, client string) entra.Config {
 	}
 }
 
-// mapUsers returns a setup with a mapping of fields of users, and of the description of groups.
+// mapUsers returns a setup with a mapping of user fields and of the description of groups.
 func mapUsers(names ...string) setup {
 	return setup{config: func(c *entra.Config) {
 		c.UserPropertyMappings = map[string]string{}
@@ -157,7 +157,7 @@ func mapUsers(names ...string) setup {
 	}}
 }
 
-// again calls up to so many times, and moves the clock by what it would wait.
+// again makes a bounded number of attempts, and moves the clock instead of waiting.
 type again struct {
 	times int
 	clock *clock
@@ -187,7 +187,7 @@ func (w *world) do(c plan.Change) provider.Result {
 	return r[0]
 }
 
-// must applies one change that has to succeed, and returns the remote id.
+// must applies one change that must succeed, and returns the remote id.
 func (w *world) must(c plan.Change) string {
 	w.t.Helper()
 	r := w.do(c)
@@ -210,7 +210,7 @@ func (w *world) read(q provider.Query) plan.State {
 	return state
 }
 
-// object returns the object with the remote id out of a full read.
+// object returns the object with the remote id from a full read.
 func (w *world) object(id string) plan.Object {
 	w.t.Helper()
 	o, ok := find(w.read(provider.Query{}), id)

@@ -16,8 +16,8 @@ type listPage struct {
 	Next  string `json:"@odata.nextLink"`
 }
 
-// list reads several lists to their ends, side by side. Where Graph refuses to list one object, because it does not
-// exist or is out of reach, the error is left in the item of its list. Any other error is returned.
+// list reads several lists to their ends, in parallel. If Graph refuses to list one object, because it does not exist
+// or is out of reach, the error stays in the item of its list. Any other error is returned.
 func (p *Provider) list(ctx context.Context, items []*item, each func(index int, r raw)) error {
 	visited := map[string]bool{}
 	pending := slices.Clone(items)
@@ -27,7 +27,7 @@ func (p *Provider) list(ctx context.Context, items []*item, each func(index int,
 			if it == nil {
 				continue
 			}
-			next, err := p.turn(it, func(r raw) { each(i, r) })
+			next, err := p.readPage(it, func(r raw) { each(i, r) })
 			switch {
 			case err != nil && !ofOne(err):
 				return err
@@ -38,7 +38,7 @@ func (p *Provider) list(ctx context.Context, items []*item, each func(index int,
 				continue
 			case visited[next]:
 				return fault.Errorf(fault.Unavailable,
-					"%s: Graph gave one link twice: the list cannot be read to its end", it.op)
+					"%s: Graph repeated a link, so the list cannot be read to its end", it.op)
 			}
 			visited[next] = true
 			pending[i] = get(it.op, next)
@@ -47,14 +47,14 @@ func (p *Provider) list(ctx context.Context, items []*item, each func(index int,
 	return nil
 }
 
-// turn reads one page and returns where the next one is.
-func (p *Provider) turn(it *item, each func(raw)) (next string, err error) {
+// readPage reads one page and returns the link to the next one.
+func (p *Provider) readPage(it *item, each func(raw)) (next string, err error) {
 	var page listPage
 	if err := it.decode(&page); err != nil {
 		return "", err
 	}
 	if page.Value == nil {
-		return "", fault.Errorf(fault.Unavailable, "%s: the answer is no list", it.op)
+		return "", fault.Errorf(fault.Unavailable, "%s: the answer is not a list", it.op)
 	}
 	for _, r := range page.Value {
 		each(r)
@@ -92,7 +92,7 @@ func (p *Provider) listMembers(ctx context.Context, groups []string) (map[string
 	return listed, failed, nil
 }
 
-// fill gives groups their members. A group with unreadable members is neither empty nor absent. It is left alone.
+// fill gives groups their members. A group with unreadable members is neither empty nor absent, and is not changed.
 func (p *Provider) fill(ctx context.Context, groups map[string]*group, ids []string) error {
 	slices.Sort(ids)
 	members, failed, err := p.listMembers(ctx, ids)
@@ -105,7 +105,7 @@ func (p *Provider) fill(ctx context.Context, groups map[string]*group, ids []str
 		switch err := failed[id]; {
 		case err == nil:
 		case notFound(err):
-			g.unreadable = "group " + id + " was found, and its members were not: it is new, or was deleted just now"
+			g.unreadable = "the members of group " + id + " are not found; it is new, or was deleted moments ago"
 		default:
 			g.unreadable = "the members of group " + id + " cannot be read: " + err.Error()
 		}
@@ -113,10 +113,10 @@ func (p *Provider) fill(ctx context.Context, groups map[string]*group, ids []str
 	return nil
 }
 
-// mostIn is how many values the operator in takes.
+// mostIn is the largest number of values of the operator in.
 const mostIn = 15
 
-// byIDs returns requests for the objects with the ids: a few lists where single requests would be many.
+// byIDs returns requests for the objects with the ids. It uses a few lists instead of many single requests.
 func byIDs(op, set, selection string, ids []string) []*item {
 	var items []*item
 	for some := range slices.Chunk(ids, mostIn) {
@@ -125,15 +125,15 @@ func byIDs(op, set, selection string, ids []string) []*item {
 	return items
 }
 
-// filter writes a $filter. A space is %20, because a plus is not a space everywhere.
+// filter returns a $filter. A space is %20, because a plus is not a space everywhere.
 func filter(expression string) string {
 	return "$filter=" + strings.ReplaceAll(url.QueryEscape(expression), "+", "%20")
 }
 
-// quoted writes a text as a literal of a filter or a key.
+// quoted returns a text as a literal of a filter or a key.
 func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
 
-// first returns the elements of a list that has one page.
+// first returns the elements of a list with one page.
 func first(it *item) ([]json.RawMessage, error) {
 	var page struct {
 		Value []json.RawMessage `json:"value"`

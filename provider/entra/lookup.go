@@ -15,7 +15,7 @@ import (
 
 // lookUp reads single entries by remote id, by anchor and, for users, by address, in one batch.
 //
-// For a user it also reads the groups of ours that the user is a direct member of, whether or not the lookup names
+// For a user it also reads the groups of ours that have the user as a direct member, whether or not the lookup names
 // them. They are in the state with the user as their only member. The other groups of the lookup have their ids and
 // no members. A plan limited to the user (Input.Only) compares nothing else.
 func (p *Provider) lookUp(ctx context.Context, q provider.Query) (plan.State, error) {
@@ -38,7 +38,7 @@ func (p *Provider) lookUp(ctx context.Context, q provider.Query) (plan.State, er
 	return l.state, nil
 }
 
-// looking is one read of single entries under way.
+// looking is one read of single entries in progress.
 type looking struct {
 	p              *Provider
 	q              *provider.Query
@@ -87,7 +87,7 @@ func (l *looking) user(ctx context.Context, lookup provider.Lookup) error {
 		l.addUser(found[id])
 	}
 	err = l.single(byAddress,
-		func(err error) plan.Object { // An account has the address, and nothing else is known of it.
+		func(err error) plan.Object { // The account with the address is unreadable.
 			o := unreadable(directory.Ref{Kind: directory.User}, lookup.Address, err)
 			o.Address = strings.ToLower(lookup.Address)
 			return o
@@ -142,13 +142,13 @@ func (l *looking) missing(lookup provider.Lookup) {
 	}
 }
 
-// memberships lists the groups and roles of a user. A cast to groups would be answered from an index that lags.
+// memberships lists the groups and roles of a user. Graph answers a cast to groups from an index that lags.
 func memberships(user string) *item {
 	return get("users.memberOf", "/users/"+user+"/memberOf?"+groupSelection(nil)+"&$top=999")
 }
 
-// memberships adds the groups with the user as a member, or without. Where Graph does not list them, the groups of
-// the lookup are left alone.
+// memberships adds the groups, with the user as a member where it is one. Where Graph does not list memberships, the
+// groups of the lookup are not changed.
 func (l *looking) memberships(ctx context.Context, lookup provider.Lookup, it *item, mine []string) error {
 	why := ""
 	if it != nil {
@@ -172,7 +172,7 @@ func (l *looking) memberships(ctx context.Context, lookup provider.Lookup, it *i
 	return nil
 }
 
-// memberOf reads the groups of ours from a list, of which the item has the first page.
+// memberOf reads the groups of ours from a list. The item has the first page.
 func (p *Provider) memberOf(ctx context.Context, it *item) ([]*group, error) {
 	var in []*group
 	each := func(r raw) {
@@ -181,9 +181,9 @@ func (p *Provider) memberOf(ctx context.Context, it *item) ([]*group, error) {
 			in = append(in, g)
 		}
 	}
-	next, err := p.turn(it, each)
+	next, err := p.readPage(it, each)
 	if notFound(err) {
-		return nil, nil // So new that no group can have it.
+		return nil, nil // The user is so new that no group can contain it.
 	}
 	if err != nil || next == "" {
 		return in, err
@@ -221,7 +221,7 @@ func (l *looking) group(ctx context.Context, lookup provider.Lookup) error {
 	return l.groups(ctx, lookup, groups)
 }
 
-// groups adds the groups that were found, those of ours with their members.
+// groups adds the groups that were found, and reads the members of those that are ours.
 func (l *looking) groups(ctx context.Context, lookup provider.Lookup, groups map[string]*group) error {
 	var ours []string
 	for _, id := range sortedKeys(groups) {

@@ -24,8 +24,8 @@ type part struct {
 	item *item
 }
 
-// addMembers adds members, up to twenty to a group in one request. Graph adds all of them or none. Where it
-// refuses, the members that it names are added alone, and the others again together.
+// addMembers adds members, up to twenty to a group in one request. Graph adds all of them or none. If it refuses, the
+// members that it names are added alone, and the others together again.
 func (p *Provider) addMembers(ctx context.Context, jobs []*job) {
 	jobs = memberless(jobs)
 	byGroup := map[string][]*job{}
@@ -59,14 +59,14 @@ func (p *Provider) bind(group string, jobs []*job) *part {
 	}
 	it := &item{op: "members.add", method: http.MethodPatch, url: "/groups/" + group,
 		body: map[string]any{"members@odata.bind": links}}
-	it.retell = func(err error) error {
+	it.reclassify = func(err error) error {
 		switch r := refused(err); {
 		case r == nil || !notFound(err) && !unreplicated(r):
 			return err
 		case r.names(group), unreplicated(r) && p.recent.Has(group):
 			return p.settling(group)(err)
 		}
-		return fault.Errorf(fault.NotFound, "%w", err) // No waiting together: the members are divided.
+		return fault.Errorf(fault.NotFound, "%w", err) // The members are divided, so that they do not all wait.
 	}
 	return &part{jobs, it}
 }
@@ -74,15 +74,15 @@ func (p *Provider) bind(group string, jobs []*job) *part {
 func (p *Provider) addOne(j *job) *part {
 	return &part{[]*job{j}, &item{
 		op: "members.add", method: http.MethodPost, url: "/groups/" + j.RemoteID + "/members/$ref",
-		body: map[string]any{"@odata.id": p.link(j.MemberRemoteID)}, retell: p.settling(j.RemoteID, j.MemberRemoteID),
+		body: map[string]any{"@odata.id": p.link(j.MemberRemoteID)}, reclassify: p.settling(j.RemoteID, j.MemberRemoteID),
 	}}
 }
 
-// link is how a request refers to another object.
+// link returns the reference to another object in a request.
 func (p *Provider) link(id string) string { return p.cfg.Endpoint + "/directoryObjects/" + id }
 
-// sendParts makes the requests. Those with several members go first, because a member that has to be waited for
-// holds up its whole batch.
+// sendParts sends the requests. Those with several members go first, because one recently created member delays its
+// whole batch.
 func (p *Provider) sendParts(ctx context.Context, parts []*part) {
 	var together, alone []*item
 	for _, part := range parts {
@@ -96,8 +96,8 @@ func (p *Provider) sendParts(ctx context.Context, parts []*part) {
 	p.send(ctx, alone...)
 }
 
-// divide ends the jobs of parts that succeeded, of single members, and of parts that nothing is gained by dividing.
-// It returns smaller parts for the rest.
+// divide ends the jobs of parts that succeeded, of single members, and of parts that cannot be divided. It returns
+// smaller parts for the rest.
 func (p *Provider) divide(ctx context.Context, parts []*part) []*part {
 	var again []*part
 	forbidden := map[string][]*part{}
@@ -118,16 +118,16 @@ func (p *Provider) divide(ctx context.Context, parts []*part) []*part {
 	return again
 }
 
-// divisible reports whether the refusal of several members may be about some of them only.
+// divisible reports whether the refusal of several members may concern only some of them.
 func divisible(err error) bool {
 	r, kind := refused(err), fault.KindOf(err)
 	return r.status >= 400 && r.status < 500 && r.status != http.StatusUnauthorized && kind != fault.Denied &&
 		kind != fault.Throttled
 }
 
-// tryForbidden adds the members of the first of several forbidden parts of a group alone. Where each is forbidden,
-// too, it is the group that cannot be written, and the other parts end. Otherwise it returns their members, each
-// alone.
+// tryForbidden adds separately the members of the first of several forbidden parts of a group. If all of them are
+// forbidden, the group itself cannot be written, and the other parts end. Otherwise it returns the members of the
+// other parts, each alone.
 func (p *Provider) tryForbidden(ctx context.Context, parts []*part) []*part {
 	tried := p.alone(parts[0].jobs)
 	p.sendParts(ctx, tried)
@@ -156,8 +156,8 @@ func (p *Provider) alone(jobs []*job) []*part {
 	return parts
 }
 
-// split divides a refused part: the members that Graph names, each alone, and the others together. Where it names
-// none, each is alone.
+// split divides a refused part. The members that Graph names are alone, and the others stay together. If Graph names
+// none, each member is alone.
 func (p *Provider) split(whole *part) []*part {
 	r := refused(whole.item.err)
 	var named, others []*job
@@ -174,8 +174,8 @@ func (p *Provider) split(whole *part) []*part {
 	return append(p.alone(named), p.bind(others[0].RemoteID, others))
 }
 
-// joined ends the jobs of a part with the outcome of its request. A member that is there already was not known to
-// be one.
+// joined ends the jobs of a part with the outcome of its request. The picture did not have a member that is already
+// in the group.
 func (p *Provider) joined(part *part) {
 	for _, j := range part.jobs {
 		if j.end(part.item); alreadyMember(refused(part.item.err)) {

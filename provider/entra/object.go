@@ -13,48 +13,48 @@ import (
 	"rollcall/provider"
 )
 
-// user is the part of a user that is kept.
+// user is the stored part of a user.
 type user struct {
 	ID string `json:"i"`
-	// UPN is the userPrincipalName as Graph shows it, Anchor the onPremisesImmutableId.
+	// UPN is the userPrincipalName as Graph returns it, Anchor the onPremisesImmutableId.
 	UPN    string `json:"u,omitempty"`
 	Anchor string `json:"a,omitempty"`
-	// Disabled is set unless accountEnabled is true; Synced for onPremisesSyncEnabled.
+	// Disabled is set unless accountEnabled is true. Synced is onPremisesSyncEnabled.
 	Disabled bool `json:"d,omitempty"`
 	Synced   bool `json:"s,omitempty"`
 	// Fields are the values of the mapped fields, in the order of Provider.userFields.
 	Fields []string `json:"f,omitempty"`
 }
 
-// group is the part of a group that is kept.
+// group is the stored part of a group.
 type group struct {
 	ID string `json:"i"`
 	// Name is the uniqueName, Nickname the mailNickname.
 	Name     string `json:"n,omitempty"`
 	Nickname string `json:"k,omitempty"`
-	// Dynamic, Roles, Synced and Mail are reasons not to write the group: a membership rule, assignable to roles,
-	// synchronised from elsewhere, managed by Exchange.
+	// Dynamic, Roles, Synced and Mail are reasons not to write the group. They stand for a membership rule,
+	// assignable roles, synchronisation from another directory, and management by Exchange.
 	Dynamic bool     `json:"d,omitempty"`
 	Roles   bool     `json:"r,omitempty"`
 	Synced  bool     `json:"s,omitempty"`
 	Mail    bool     `json:"m,omitempty"`
 	Fields  []string `json:"f,omitempty"`
-	// Members of a group of ours, sorted. The members of other groups are not kept.
+	// Members are the sorted members of a group of ours. Those of other groups are not stored.
 	Members []string `json:"o,omitempty"`
-	// Unlisted is set while the members are not known: the group has become ours since it was read, or could not be
-	// read.
+	// Unlisted is set while the members are unknown. Either the group has become ours since it was read, or its
+	// members could not be read.
 	Unlisted bool `json:"x,omitempty"`
-	// unreadable is why the members could not be read.
+	// unreadable is the reason why the members could not be read.
 	unreadable string
 }
 
-// selection returns a $select of users, with mapped fields.
+// userSelection returns a $select of users with mapped fields.
 func userSelection(fields []string) string {
 	return "$select=" + strings.Join(append([]string{"id", "userPrincipalName", "accountEnabled",
 		"onPremisesImmutableId", "onPremisesSyncEnabled"}, fields...), ",")
 }
 
-// groupSelection returns a $select of groups, with mapped fields.
+// groupSelection returns a $select of groups with mapped fields.
 func groupSelection(fields []string) string {
 	if !slices.Contains(fields, "mailNickname") {
 		fields = append([]string{"mailNickname"}, fields...)
@@ -63,7 +63,7 @@ func groupSelection(fields []string) string {
 		"isAssignableToRole", "onPremisesSyncEnabled"}, fields...), ",")
 }
 
-// raw is the JSON of one object. A missing property is unchanged, null is empty.
+// raw is the JSON of one object. A missing property is unchanged, and null is empty.
 type raw map[string]json.RawMessage
 
 func (r raw) text(name string, to *string) {
@@ -84,7 +84,7 @@ func (r raw) flag(name string, to *bool) {
 	_ = json.Unmarshal(value, to)
 }
 
-// fields reads mapped fields; of an array its first element.
+// fields reads mapped fields. Of an array it reads the first element.
 func (r raw) fields(names []string, to *[]string) {
 	if len(*to) != len(names) {
 		*to = make([]string, len(names))
@@ -105,7 +105,7 @@ func (r raw) fields(names []string, to *[]string) {
 	}
 }
 
-// merge takes over the properties of the user.
+// merge copies the properties that are present to the user.
 func (u *user) merge(r raw, fields []string) {
 	r.text("id", &u.ID)
 	r.text("userPrincipalName", &u.UPN)
@@ -119,7 +119,7 @@ func (u *user) merge(r raw, fields []string) {
 	r.fields(fields, &u.Fields)
 }
 
-// merge takes over the properties of the group, without its members.
+// merge copies the properties that are present, without members, to the group.
 func (g *group) merge(r raw, fields []string) {
 	r.text("id", &g.ID)
 	r.text("uniqueName", &g.Name)
@@ -135,7 +135,7 @@ func (g *group) merge(r raw, fields []string) {
 	r.fields(fields, &g.Fields)
 }
 
-// readUser reads one user out of an answer.
+// readUser decodes one user from an answer.
 func (p *Provider) readUser(body json.RawMessage) (*user, bool) {
 	var r raw
 	if json.Unmarshal(body, &r) != nil {
@@ -146,7 +146,7 @@ func (p *Provider) readUser(body json.RawMessage) (*user, bool) {
 	return u, u.ID != ""
 }
 
-// readGroup reads one group out of an answer, without members.
+// readGroup decodes one group from an answer, without members.
 func (p *Provider) readGroup(body json.RawMessage) (*group, bool) {
 	var r raw
 	if json.Unmarshal(body, &r) != nil {
@@ -157,7 +157,7 @@ func (p *Provider) readGroup(body json.RawMessage) (*group, bool) {
 	return g, g.ID != ""
 }
 
-// describeUser describes a user in the planner's words.
+// describeUser describes a user in the planner's terms.
 func (p *Provider) describeUser(u *user, q *provider.Query, administrators map[string]bool) plan.Object {
 	o := plan.Object{
 		Ref: directory.Ref{Kind: directory.User}, RemoteID: u.ID, Address: strings.ToLower(u.UPN), Active: !u.Disabled,
@@ -180,9 +180,9 @@ func (p *Provider) describeUser(u *user, q *provider.Query, administrators map[s
 	return o
 }
 
-// suspender returns who suspended an account, which the ledger alone knows. An active account with our mark was
-// activated by hand, or is shown as it was before. Either way the mark has to go before the account is suspended by
-// hand.
+// suspender returns who suspended an account, which only the ledger knows. An active account with our mark was
+// activated by hand, or Graph shows an old state. In both cases the mark has to be removed before the account is
+// suspended by hand.
 func suspender(o *plan.Object, link plan.Link) plan.Suspender {
 	known := o.Anchored() && link.RemoteID == o.RemoteID
 	switch {
@@ -207,7 +207,7 @@ func (p *Provider) protects(u *user, administrators map[string]bool) string {
 	return ""
 }
 
-// describeGroup describes a group in the planner's words, with the members of a group that is ours.
+// describeGroup describes a group in the planner's terms, with the members of a group that is ours.
 func (p *Provider) describeGroup(g *group, q *provider.Query) plan.Object {
 	o := plan.Object{
 		Ref: directory.Ref{Kind: directory.Group, ID: p.entryOf(g)}, RemoteID: g.ID, Active: true,
@@ -243,8 +243,8 @@ func (g *group) readOnly() string {
 	return ""
 }
 
-// witness is a digest of members. The ledger keeps members for object jobs, and is not written while the digest is
-// the same.
+// witness returns a digest of members. The ledger keeps members for object jobs, and is not written while the digest
+// is the same.
 func witness(members []string) string {
 	h := sha256.New()
 	for _, m := range members {

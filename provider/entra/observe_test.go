@@ -11,8 +11,8 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// TestObserve: each item of a batch is observed, also one that is refused for good, and a batch that is refused as
-// a whole.
+// TestObserve checks that Observe is called for each item of a batch, also for a permanently refused one, and for a
+// batch that is refused as a whole.
 func TestObserve(t *testing.T) {
 	t.Parallel()
 	s := mapUsers("jobTitle")

@@ -18,8 +18,8 @@ import (
 
 // Read implements provider.Provider.
 //
-// Without lookups it continues the delta queries of users and groups, and looks up the objects that the ledger
-// knows and they do not show. Where nothing changed that is two requests.
+// Without lookups it continues the delta queries of users and groups. It then looks up the objects that are in the
+// ledger and not in the picture. An unchanged tenant costs two requests.
 func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, error) {
 	p.deleted.forget()
 	p.returning.load(ctx, p)
@@ -40,7 +40,7 @@ func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, erro
 		return err
 	})
 	g.Go(func() (err error) {
-		r.picture, err = p.look(both)
+		r.picture, err = p.refresh(both)
 		return err
 	})
 	if err := g.Wait(); err != nil {
@@ -58,7 +58,7 @@ func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, erro
 	return r.state, nil
 }
 
-// reading is one full read under way.
+// reading is one full read in progress.
 type reading struct {
 	p              *Provider
 	q              *provider.Query
@@ -98,8 +98,8 @@ func (r *reading) describe() {
 	})
 }
 
-// findKnown looks up the objects that the ledger knows and the picture does not show, or shows without our anchor.
-// Delta trails behind writes.
+// findKnown looks up the objects that are in the ledger and that the picture does not show, or shows without our
+// anchor. Delta lags behind writes.
 func (r *reading) findKnown(ctx context.Context) error {
 	anchored := r.anchored()
 	var missing []directory.Ref
@@ -131,14 +131,14 @@ func (r *reading) findKnown(ctx context.Context) error {
 	return r.listGroups(ctx)
 }
 
-// unreadable returns a stand-in for an object of ours that Graph does not show: it exists, and it is left alone.
+// unreadable returns a stand-in for an object of ours that Graph does not show. The object exists and is not changed.
 func unreadable(ref directory.Ref, remoteID string, err error) plan.Object {
 	why := fmt.Sprintf("%s %s cannot be read: %v", ref.Kind, remoteID, err)
 	return plan.Object{Ref: ref, RemoteID: remoteID, Active: true, Suspender: plan.Unknown, ReadOnly: why,
 		Unreadable: true}
 }
 
-// anchored returns the entries of the anchors that the picture shows.
+// anchored returns the entries of the anchors in the picture.
 func (r *reading) anchored() map[directory.Ref]bool {
 	out := make(map[directory.Ref]bool, len(r.q.Known))
 	for _, u := range r.picture.users.objects {
@@ -154,7 +154,7 @@ func (r *reading) anchored() map[directory.Ref]bool {
 	return out
 }
 
-// found keeps an object that was looked up.
+// found stores an object that was looked up.
 func (r *reading) found(kind directory.Kind, body json.RawMessage) {
 	if kind == directory.User {
 		if u, ok := r.p.readUser(body); ok {
@@ -184,7 +184,7 @@ func (p *Provider) getByID(kind directory.Kind, id string) *item {
 	return get("groups.get", "/groups/"+id+"?"+groupSelection(p.groupFields))
 }
 
-// unsettled reports whether an object that does not show may have been created too short a time ago.
+// unsettled reports whether an invisible object may have been created too recently to be visible.
 func unsettled(link plan.Link, q provider.Query) bool {
 	return !link.Created.IsZero() && q.Now.Sub(link.Created) < provider.Settle
 }
@@ -204,8 +204,8 @@ func (p *Provider) listUnlisted(ctx context.Context, s *picture) error {
 	return p.fill(ctx, s.groups.objects, ids)
 }
 
-// marks is what Graph has no place for and the ledger knew at the last reads: which accounts we suspended, as only
-// our own suspensions may be lifted, and which entries groups belong to.
+// marks are facts that Graph cannot store and that the ledger had at the last reads. They are the accounts that we
+// suspended and the entries of groups. Only our own suspensions may be lifted.
 type marks struct {
 	mu      sync.Mutex
 	ours    map[string]bool         // by remote id
@@ -233,7 +233,7 @@ func (m *marks) add(known map[directory.Ref]plan.Link) {
 		}
 		if ref.Kind == directory.Group {
 			if _, twice := entries[link.RemoteID]; twice {
-				ref.ID = "" // Of two entries none is known to have it.
+				ref.ID = "" // Two entries claim the group.
 			}
 			entries[link.RemoteID] = ref.ID
 		}
@@ -260,14 +260,14 @@ func (m *marks) set(id string, ours bool) {
 	m.ours[id] = ours
 }
 
-// entry returns the entry that a group belongs to, or "" where that is not known.
+// entry returns the entry of a group, or "" if it is not known.
 func (m *marks) entry(group string) directory.ID {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.entries[group]
 }
 
-// give makes a group that of an entry.
+// give assigns a group to an entry.
 func (m *marks) give(group string, entry directory.ID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

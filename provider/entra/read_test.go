@@ -16,7 +16,7 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// fill makes so many users and groups of ours, each group with the first five users, and a foreign one of both.
+// fill creates users and groups of ours, each group with the first five users, and a foreign object of each kind.
 func (w *world) fill(users, groups int) {
 	w.t.Helper()
 	boss, err := w.tenant.AddUser(graph.User{UserPrincipalName: "admin@example.com"})
@@ -54,7 +54,7 @@ func anchored(k directory.Kind) func(*plan.Object) bool {
 	return func(o *plan.Object) bool { return o.Kind == k && o.Anchored() }
 }
 
-// TestDeltaGoesOn: the second read continues where the first one ended, also in another process.
+// TestDeltaGoesOn checks that the second read continues at the end of the first one, also in another process.
 func TestDeltaGoesOn(t *testing.T) {
 	t.Parallel()
 	s := mapUsers("jobTitle")
@@ -78,7 +78,7 @@ func TestDeltaGoesOn(t *testing.T) {
 	if got := w.requests.take(); len(got) != 2 {
 		t.Errorf("the second read took %q, want one request for users and one for groups", got)
 	}
-	// What happened in between.
+	// These changes happened between the reads.
 	u := func(n int) string { return pickRef(first, user(id(n))).RemoteID }
 	g := pickRef(first, group(id(1000))).RemoteID
 	for _, err := range []error{
@@ -102,7 +102,7 @@ func TestDeltaGoesOn(t *testing.T) {
 	if pickRef(next, user(id(2))).RemoteID != "" || pickRef(next, group(id(1001))).RemoteID != "" {
 		t.Error("what was deleted is still there")
 	}
-	// Clearing a field shows, too.
+	// A cleared field is reported, too.
 	if err := w.tenant.Set(u(0), map[string]any{"jobTitle": nil}); err != nil {
 		t.Fatal(err)
 	}
@@ -119,8 +119,8 @@ func pickRef(s plan.State, ref directory.Ref) plan.Object {
 	return s.Objects[i]
 }
 
-// TestReadAnew: from the beginning when Graph asks for it, when the link is old, when the mapping asks for other
-// properties, and every few days.
+// TestReadAnew checks the reasons for a read from the beginning. These are a request by Graph, an old link, changed
+// properties in the mapping, and the age of the last such read.
 func TestReadAnew(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*world){
@@ -137,7 +137,7 @@ func TestReadAnew(t *testing.T) {
 			}
 		},
 		"resync": func(w *world) {
-			for _, method := range []string{"users.delta", "groups.delta"} { // Once each, as they are read side by side.
+			for _, method := range []string{"users.delta", "groups.delta"} { // once each, because they are read in parallel
 				w.tenant.Inject(graph.Fault{Method: method, Status: 400, Code: "syncStateNotFound", Times: 1})
 			}
 		},
@@ -166,7 +166,8 @@ func TestReadAnew(t *testing.T) {
 	}
 }
 
-// TestSettle: what this run wrote is not read again by the next one, and a state that cannot be kept is an error.
+// TestSettle checks that the next run does not read the writes of this one again, and that a failure to save the
+// state is an error.
 func TestSettle(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{tenant: graph.Config{DeltaPage: 7}})
@@ -189,7 +190,7 @@ func TestSettle(t *testing.T) {
 	if got := w.requests.take(); len(got) != 2 {
 		t.Errorf("requests = %q, want two", got)
 	}
-	// Nothing was written: nothing is asked.
+	// Without a write Settle makes no request.
 	if err := w.Settle(t.Context()); err != nil || len(w.requests.take()) > 0 {
 		t.Errorf("Settle() after a run that wrote nothing = %v", err)
 	}
@@ -204,19 +205,19 @@ func TestSettle(t *testing.T) {
 
 var errFull = fault.Errorf(fault.Unavailable, "no room")
 
-// failing is a cache that keeps nothing new.
+// failing is a cache that stores nothing new.
 type failing struct{ entra.Cache }
 
 func (failing) Save(context.Context, string, []byte) error { return errFull }
 
-// TestDoubtfulMembers: where a write shows that delta has a group's members wrong, they are listed.
+// TestDoubtfulMembers checks that the members of a group are listed after a write shows that delta has them wrong.
 func TestDoubtfulMembers(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{tenant: graph.Config{Consistency: graph.Consistency{}}})
 	w.fill(10, 1)
 	s := w.read(provider.Query{})
 	g, u := pickRef(s, group(id(1000))).RemoteID, pickRef(s, user(id(7))).RemoteID
-	// Somebody else adds the member while we are at it, and delta never says so: its page is cut.
+	// Another client adds the member meanwhile, and delta never reports it, because its page is cut.
 	if err := w.tenant.AddMember(g, u); err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +232,8 @@ func TestDoubtfulMembers(t *testing.T) {
 	}
 }
 
-// TestKnownObjectsAreLookedUp: what the ledger knows and a list that was cut short does not show is not gone.
+// TestKnownObjectsAreLookedUp checks that an object in the ledger is not gone only because a truncated list does not
+// contain it.
 func TestKnownObjectsAreLookedUp(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -267,7 +269,7 @@ func TestKnownObjectsAreLookedUp(t *testing.T) {
 	}
 }
 
-// TestFactsAreReadOnceADay: domains and administrators cost nothing where nothing is written.
+// TestFactsAreReadOnceADay checks that domains and administrators cost no request where nothing is written.
 func TestFactsAreReadOnceADay(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -289,7 +291,7 @@ func TestFactsAreReadOnceADay(t *testing.T) {
 	if !ask("domains.list") {
 		t.Error("domains were not read again after a day")
 	}
-	// A write reads them, and the next read knows.
+	// A write reads them, and the next read uses them.
 	w.clock.Advance(time.Hour)
 	w.tenant.ResetCalls()
 	w.must(newUser(id(60), "x@example.com"))
@@ -298,7 +300,7 @@ func TestFactsAreReadOnceADay(t *testing.T) {
 	}
 }
 
-// TestLookup finds an entry in one request, and one more for what a group has.
+// TestLookup checks that one request finds an entry, and one more reads the members of a group.
 func TestLookup(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -312,7 +314,7 @@ func TestLookup(t *testing.T) {
 	if got := w.requests.take(); len(got) != 1 {
 		t.Errorf("requests = %q, want one", got)
 	}
-	// All groups of ours that the user is in, whether the lookup names them or not, and no foreign ones.
+	// The result has all groups of ours with the user, whether the lookup names them or not, and no foreign ones.
 	if n := count(state, anchored(directory.Group)); n != 4 || len(state.Objects) != 5 {
 		t.Errorf("%d groups and %d objects, want 4 and 5", n, len(state.Objects))
 	}

@@ -14,8 +14,8 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// TestOneRefusedObject: a 403 for one object is a failure of this object, whatever the operation, for a worker that
-// has just started, too.
+// TestOneRefusedObject checks that a 403 for one object fails only this object, for every operation and also for a
+// new worker.
 func TestOneRefusedObject(t *testing.T) {
 	t.Parallel()
 	restricted := graph.Fault{Status: http.StatusForbidden, Code: "Authorization_RequestDenied",
@@ -73,7 +73,7 @@ func TestOneRefusedObject(t *testing.T) {
 			w.restart()
 			r := w.Apply(t.Context(), batch)
 			if r[0].Err == nil {
-				slices.Reverse(r) // Requests of a batch are carried out in any order.
+				slices.Reverse(r) // The order of requests in a batch is undefined.
 			}
 			if r[0].Err == nil || kind(r[0].Err) != fault.Refused || r[1].Err != nil {
 				t.Fatalf("results = %v, %v; want one refused and the other done", r[0].Err, r[1].Err)
@@ -86,13 +86,14 @@ func TestOneRefusedObject(t *testing.T) {
 	}
 }
 
-// made makes a user of ours and returns its remote id.
+// made creates a user of ours and returns its remote id.
 func (w *world) made(n int) string {
 	w.t.Helper()
 	return w.must(newUser(id(n), person(n).Attributes.Get(directory.Mail)))
 }
 
-// TestFullTenant: a tenant without room fails what is created, and says of what it has none.
+// TestFullTenant checks that a tenant without room fails only creations, and that the error names the kind of
+// objects.
 func TestFullTenant(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -131,7 +132,8 @@ func TestFullTenant(t *testing.T) {
 	}
 }
 
-// TestUnauthorizedItem: a 401 for an item of a batch costs a new token, and only this item is sent again, once.
+// TestUnauthorizedItem checks that a 401 for an item of a batch costs a new token, and that only this item is sent
+// again, once.
 func TestUnauthorizedItem(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{caller: patient(3)})
@@ -163,14 +165,14 @@ func TestUnauthorizedItem(t *testing.T) {
 	if n := w.tenant.Calls().ByMethod["users.update"]; n.Granted+n.Refused != 6 {
 		t.Errorf("%+v requests, want the five and one repetition", n)
 	}
-	w.tenant.ClearFaults() // Reading, too.
+	w.tenant.ClearFaults() // reads, too
 	w.tenant.Inject(graph.Fault{Method: "groups.delta", Status: http.StatusUnauthorized, Times: 1},
 		graph.Fault{Method: "users.list", Scope: graph.InBatch, Status: http.StatusUnauthorized, Times: 1})
 	w.read(provider.Query{})
 	w.must(change(plan.Suspend, user(id(1)), ids[1]))
 }
 
-// TestOneMissingMember: of several members that one request adds, a missing one alone waits.
+// TestOneMissingMember checks that of several members in one request only a missing one waits.
 func TestOneMissingMember(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{caller: patient(3)})
@@ -193,7 +195,8 @@ func TestOneMissingMember(t *testing.T) {
 	}
 }
 
-// TestForbiddenGroup: a group that may not be written costs a few requests, and the members of other groups are added.
+// TestForbiddenGroup checks that a forbidden group costs a few requests, and that the members of other groups are
+// added.
 func TestForbiddenGroup(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -217,12 +220,13 @@ func TestForbiddenGroup(t *testing.T) {
 			n++
 		}
 	}
-	if n != 3+20 { // The member of the other group is added by a request of its own.
+	if n != 3+20 { // A separate request adds the member of the other group.
 		t.Errorf("%d writes in batches, want three with twenty members and twenty alone", n)
 	}
 }
 
-// TestDerivedNicknames: an object is made whatever its name is, also where another object has the nickname.
+// TestDerivedNicknames checks that an object is created whatever its name is, also where another object has the
+// nickname.
 func TestDerivedNicknames(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -248,7 +252,8 @@ func TestDerivedNicknames(t *testing.T) {
 	}
 }
 
-// TestRefusedValueIsNamed: a refusal has the field, with which the engine names the value, or the value itself.
+// TestRefusedValueIsNamed checks that a refusal has the field, by which the engine finds the value, or the value
+// itself.
 func TestRefusedValueIsNamed(t *testing.T) {
 	t.Parallel()
 	s := mapUsers("usageLocation")
@@ -258,15 +263,16 @@ func TestRefusedValueIsNamed(t *testing.T) {
 	if kind(r.Err) != fault.Invalid || fault.RejectedField(r.Err) != "usageLocation" {
 		t.Errorf("create = %v, want the field named", r.Err)
 	}
-	w.tenant.Inject(graph.Fault{Method: "users.create", Status: 400, Message: "Invalid value specified for property 'mailNickname'."})
+	w.tenant.Inject(graph.Fault{Method: "users.create", Status: 400,
+		Message: "Invalid value specified for property 'mailNickname'."})
 	r = w.do(newUser(id(1), "liz@example.com"))
 	if kind(r.Err) != fault.Invalid || !strings.Contains(r.Err.Error(), `mailNickname: "rollcall-`) {
 		t.Errorf("create = %v, want the nickname in the text", r.Err)
 	}
 }
 
-// TestRecreatedGroup: a group that is given to another entry keeps its uniqueName. It is known for the entry's also
-// where the ledger is lost, and never made for either entry again.
+// TestRecreatedGroup checks that a group that is assigned to another entry keeps its uniqueName. It is recognised as
+// the entry's also without the ledger, and is never created for either entry again.
 func TestRecreatedGroup(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{})
@@ -299,8 +305,8 @@ func TestRecreatedGroup(t *testing.T) {
 	w.must(change(plan.Delete, group(id(2)), made))
 }
 
-// TestOneUnreadableObject: an account or a group of ours that Graph does not show, or no longer, is named and left
-// alone. It is neither absent nor empty, and everything else is read.
+// TestOneUnreadableObject checks that an account or group of ours that Graph does not show, or no longer, is named
+// and not changed. It is neither absent nor empty, and everything else is read.
 func TestOneUnreadableObject(t *testing.T) {
 	t.Parallel()
 	refuse := func(key string) graph.Fault {
@@ -312,10 +318,11 @@ func TestOneUnreadableObject(t *testing.T) {
 	s := w.read(provider.Query{})
 	ann, g := pickRef(s, user(id(1))).RemoteID, pickRef(s, group(id(1000))).RemoteID
 	known := map[directory.Ref]plan.Link{
-		user(id(1)): {RemoteID: ann}, user(id(90)): {RemoteID: "5f3a1c9e-7b42-4d60-9e11-999999999990"}, group(id(1000)): {RemoteID: g},
+		user(id(1)): {RemoteID: ann}, user(id(90)): {RemoteID: "5f3a1c9e-7b42-4d60-9e11-999999999990"},
+		group(id(1000)): {RemoteID: g},
 	}
 	w.tenant.Inject(refuse("users/5f3a1c9e-7b42-4d60-9e11-999999999990"), refuse("groups/"+g+"/members"))
-	// The group has become ours since it was read: its members have to be listed.
+	// The group has become ours since it was read, so its members have to be listed.
 	for _, name := range []any{nil, "rollcall-" + string(id(1000))} {
 		if err := w.tenant.Set(g, map[string]any{"uniqueName": name}); err != nil {
 			t.Fatal(err)
@@ -325,7 +332,7 @@ func TestOneUnreadableObject(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for range 2 { // In this process and in another one.
+	for range 2 { // in this process and in another one
 		if o := pickRef(s, user(id(90))); o.ReadOnly == "" || !strings.Contains(o.ReadOnly, "cannot be read") {
 			t.Errorf("an account that Graph does not show = %+v", o)
 		}

@@ -16,7 +16,7 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// approving is a memory in which everything that is held is approved by its fingerprint.
+// approving is a memory that approves every held change by its fingerprint.
 type approving struct{ verdicts map[string]plan.Verdict }
 
 func (a approving) Load(context.Context) (reconcile.Remembered, error) {
@@ -49,7 +49,7 @@ func (h *hop) disabled(n int) bool {
 	return ok && u.Disabled
 }
 
-// day changes the directory: two people join, one leaves, one is renamed.
+// day changes the directory with two joiners, one leaver and one rename.
 func (h *hop) day(leaver int) {
 	h.people.mu.Lock()
 	defer h.people.mu.Unlock()
@@ -60,8 +60,8 @@ func (h *hop) day(leaver int) {
 	h.people.entries = append(h.people.entries, person(500), person(501))
 }
 
-// TestARunGoesOn: what Graph refuses for one object, or for every object that is created, leaves the rest of the
-// run alone, for a worker that has just started, too.
+// TestARunGoesOn checks that refusals of one object, or of every creation, do not affect the rest of the run. The
+// same holds for a new worker.
 func TestARunGoesOn(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
@@ -109,7 +109,7 @@ func TestARunGoesOn(t *testing.T) {
 	}
 }
 
-// TestEveryWriteUnauthorized: where Graph takes the token for nothing, the run fails and names it.
+// TestEveryWriteUnauthorized checks that the run fails with this error where Graph accepts the token for no request.
 func TestEveryWriteUnauthorized(t *testing.T) {
 	t.Parallel()
 	h := openCompany(t, 12)
@@ -127,8 +127,8 @@ func TestEveryWriteUnauthorized(t *testing.T) {
 	}
 }
 
-// TestRecreatedGroupIsOne: a group that was created again in the directory keeps its object and its members, from the
-// question to the approval and after it, and also where the ledger is lost.
+// TestRecreatedGroupIsOne checks that a group that was created again in the directory keeps its object and its
+// members. This holds before and after the approval, and also without the ledger.
 func TestRecreatedGroupIsOne(t *testing.T) {
 	t.Parallel()
 	h := openCompany(t, 12)
@@ -166,8 +166,8 @@ func TestRecreatedGroupIsOne(t *testing.T) {
 	}
 }
 
-// TestDeletedByHand: a deleted account in the recycle bin is an answer. It is restored where it would be created, also
-// where the list of deleted items is older than the deletion.
+// TestDeletedByHandIsRestored checks that an account that was deleted by hand is restored where it would be created.
+// This holds also where the list of deleted items is older than the deletion.
 func TestDeletedByHandIsRestored(t *testing.T) {
 	t.Parallel()
 	h := openCompany(t, 12)
@@ -181,7 +181,7 @@ func TestDeletedByHandIsRestored(t *testing.T) {
 	if u, there := h.tenant.User(ann.ID); !there || u.Disabled || !h.disabled(3) {
 		t.Errorf("the deleted account = %+v, %v; want it restored", u, there)
 	}
-	h.must(user(id(501))) // It lists the deleted items.
+	h.must(user(id(501))) // The run lists the deleted items.
 	h.world.must(newUser(id(600), "x@example.com"))
 	if err := h.tenant.Remove(bob.ID); err != nil {
 		t.Fatal(err)
@@ -194,8 +194,8 @@ func TestDeletedByHandIsRestored(t *testing.T) {
 	}
 }
 
-// TestRandomRefusals: whatever objects Graph refuses to write, all others end as they should, and every other
-// leaver is out.
+// TestRandomRefusals checks that all objects that Graph does not refuse reach their state, and that every such leaver
+// is suspended.
 func TestRandomRefusals(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(8) {
@@ -207,7 +207,7 @@ func TestRandomRefusals(t *testing.T) {
 			h.people.mu.Lock()
 			for n := range 40 {
 				if n >= 30 {
-					h.people.entries = append(h.people.entries, person(n)) // Joins.
+					h.people.entries = append(h.people.entries, person(n)) // a joiner
 				} else if e := &h.people.entries[n]; n%4 == 0 {
 					e.Active = false
 				} else if n%4 == 1 {

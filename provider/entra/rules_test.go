@@ -10,13 +10,14 @@ import (
 	"rollcall/provider/entra"
 )
 
-// TestRules: what Microsoft's pages forbid is held when planning, with the value and the page; what they allow is made.
+// TestRules checks that a value that Microsoft's pages forbid is held when planning, with the value and the page.
+// Allowed values are created.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 64)
 	for _, tc := range []struct {
 		field, value string
-		says         string // empty for a value that is taken
+		says         string // empty for an allowed value
 	}{
 		{directory.Mail, "pl+us@example.com", `'+'`},
 		{directory.Mail, "a&b@example.com", `'&'`},

@@ -8,12 +8,14 @@ import (
 	"rollcall/plan"
 )
 
-// The lengths are those of the user and group references. The names are Graph's.
+// The lengths come from the user and group references. The names are Graph's.
 var userSpec = []mapping.Field{
-	{Name: "displayName", Default: "coalesce(displayName, cn)", Required: true, MaxLength: 256, Doc: "Name that is shown."},
+	{Name: "displayName", Default: "coalesce(displayName, cn)", Required: true, MaxLength: 256,
+		Doc: "Name that is shown."},
 	{Name: "givenName", Default: "givenName", MaxLength: 64, Doc: "First name."},
 	{Name: "surname", Default: "familyName", MaxLength: 64, Doc: "Last name."},
-	{Name: "mailNickname", MaxLength: 64, Check: checkNickname, Doc: "Mail alias, without a domain; when it is not mapped, a new user gets one made of the part before the @."},
+	{Name: "mailNickname", MaxLength: 64, Check: checkNickname,
+		Doc: "Mail alias, without a domain; when it is not mapped, a new user gets one made of the part before the @."},
 	{Name: "mail", MaxLength: 256, Check: checkMail, Doc: "Mail address, for tenants where no mailbox sets it."},
 	{Name: "jobTitle", MaxLength: 128, Doc: "Job title."},
 	{Name: "department", MaxLength: 64, Doc: "Department."},
@@ -29,14 +31,16 @@ var userSpec = []mapping.Field{
 	{Name: "state", MaxLength: 128, Doc: "State or province."},
 	{Name: "postalCode", MaxLength: 40, Doc: "Postal code."},
 	{Name: "country", MaxLength: 128, Doc: "Country or region."},
-	{Name: "usageLocation", MaxLength: 2, Check: checkCountry, Doc: "Two-letter country code (ISO 3166), which licences need."},
+	{Name: "usageLocation", MaxLength: 2, Check: checkCountry,
+		Doc: "Two-letter country code (ISO 3166), which licences need."},
 	{Name: "preferredLanguage", MaxLength: 64, Doc: "Language and region: de-DE."},
 }
 
 var groupSpec = []mapping.Field{
 	{Name: "displayName", Default: "cn", Required: true, MaxLength: 256, Doc: "Name that is shown."},
 	{Name: "description", MaxLength: 1024, Doc: "Description."},
-	{Name: "mailNickname", MaxLength: 64, Check: checkNickname, Doc: "Mail alias; when it is not mapped, a new group gets one made of its name."},
+	{Name: "mailNickname", MaxLength: 64, Check: checkNickname,
+		Doc: "Mail alias; when it is not mapped, a new group gets one made of its name."},
 }
 
 // Spec returns the fields that mappings may set, with their defaults. Groups have no address.
@@ -64,7 +68,7 @@ func isList(field string) bool { return field == "businessPhones" }
 // mandatory are the fields that cannot be cleared.
 var mandatory = []string{"displayName", "mailNickname"}
 
-// patch puts changed fields into the body of a request, without blanks around the values.
+// patch puts changed fields into the body of a request, with leading and trailing blanks removed.
 func patch(body map[string]any, fields []plan.FieldChange) {
 	for _, f := range fields {
 		value := ""
@@ -86,10 +90,10 @@ func patch(body map[string]any, fields []plan.FieldChange) {
 }
 
 const (
-	// mostItems is the number of requests in a batch, and mostMembers that of members that one request adds.
+	// mostItems is the number of requests in a batch, and mostMembers the number of members that one request adds.
 	mostItems   = 20
 	mostMembers = 20
-	// concurrency is the number of batches at a time. One or two use up the quota of writes.
+	// concurrency is the number of concurrent batches. One or two use up the quota of writes.
 	concurrency = 4
 )
 
@@ -106,8 +110,8 @@ func (p *Provider) Capabilities() plan.Capabilities {
 		Normal: normal}
 }
 
-// Batch implements reconcile.Batcher. Twenty new members go into one request, and twenty requests into a batch.
-// Where objects are read again before they lose something, one reading serves several batches.
+// Batch implements reconcile.Batcher. Twenty new members fit into one request, and twenty requests into a batch.
+// Where objects are read again before they lose something, one read serves several batches.
 func (p *Provider) Batch(changes []plan.Change) int {
 	switch changes[0].Op {
 	case plan.AddMember:
@@ -120,7 +124,7 @@ func (p *Provider) Batch(changes []plan.Change) int {
 	return min(mostItems, len(changes))
 }
 
-// wholeBatch returns how many of the additions fit into one batch.
+// wholeBatch returns the number of additions that fit into one batch.
 func wholeBatch(changes []plan.Change) int {
 	requests, size := 0, 0
 	for i := range changes {

@@ -14,8 +14,8 @@ import (
 	"rollcall/plan"
 )
 
-// createUsers makes accounts with their anchors. An account of ours among the deleted items is restored instead: it
-// belongs to the same entry.
+// createUsers creates accounts with their anchors. An account of ours among the deleted items is restored instead,
+// because it belongs to the same entry.
 func (p *Provider) createUsers(ctx context.Context, jobs []*job) {
 	p.checkAddresses(ctx, jobs)
 	p.restoreDeleted(ctx, open(jobs))
@@ -43,7 +43,7 @@ func (p *Provider) postUsers(ctx context.Context, jobs []*job) {
 			p.recent.Add(u.ID)
 			j.out.RemoteID = u.ID
 		} else {
-			j.fail(fault.Errorf(fault.Unavailable, "users.create: the answer is no user"))
+			j.fail(fault.Errorf(fault.Unavailable, "users.create: the answer is not a user"))
 		}
 	}
 	p.findTaken(ctx, taken, posts)
@@ -63,12 +63,12 @@ func (p *Provider) postUser(j *job) *item {
 	return it
 }
 
-// newPassword returns a random password that is stored nowhere: people sign in by SSO, or reset it. It has 240
-// random bits and each class of characters that a password policy may ask for. Entra takes 8 to 256 characters of
+// newPassword returns a random password that is stored nowhere. People sign in by SSO, or reset it. The password has
+// 240 random bits and each class of characters that a password policy may require. Entra takes 8 to 256 characters of
 // three classes.
 func newPassword() string {
 	secret := make([]byte, 30)
-	_, _ = rand.Read(secret) // It never fails: crypto/rand ends the program instead.
+	_, _ = rand.Read(secret) // It never fails; crypto/rand ends the program instead.
 	return "aA1-" + base64.RawURLEncoding.EncodeToString(secret)
 }
 
@@ -86,9 +86,9 @@ func clash(err error) bool {
 	return r != nil && fault.KindOf(err) == fault.Conflict && (duplicate(r) || r.status == http.StatusConflict)
 }
 
-// findTaken finds the objects that have the address or the anchor of accounts that Graph did not make. An account
-// that an earlier attempt made is a success, any other object a Conflict that names it. An account with the anchor
-// that was deleted meanwhile is restored.
+// findTaken finds the objects with the address or the anchor of accounts that Graph did not create. An account of an
+// earlier attempt is a success, and any other object a Conflict that names it. An account with the anchor that was
+// deleted meanwhile is restored.
 func (p *Provider) findTaken(ctx context.Context, jobs []*job, posts []*item) {
 	var items []*item
 	for i, j := range jobs {
@@ -115,10 +115,10 @@ func (p *Provider) findTaken(ctx context.Context, jobs []*job, posts []*item) {
 }
 
 // holder returns the request for the user with an address. After an attempt with a lost answer it is repeated for a
-// while, because reads trail behind writes.
+// while, because reads lag behind writes.
 func (p *Provider) holder(address string, patient bool) *item {
 	it := get("users.get", "/users/"+url.PathEscape(address)+"?"+userSelection(nil))
-	it.retell = func(err error) error {
+	it.reclassify = func(err error) error {
 		if patient && notFound(err) {
 			return fault.Errorf(fault.Unavailable, "not yet visible: %w", err)
 		}
@@ -144,7 +144,7 @@ func (p *Provider) judgeTaken(j *job, byAddress, byAnchor *item) {
 		if id, ours := decodeAnchor(holder.Anchor); ours && id == j.ID {
 			p.recent.Add(holder.ID)
 			j.out.RemoteID = holder.ID
-			j.succeed("was already there, with its anchor")
+			j.succeed("already existed with its anchor")
 			return
 		}
 		j.fail(fault.Errorf(fault.Conflict, "user %s (%s) has the address %s", strings.ToLower(holder.UPN), holder.ID,
@@ -162,11 +162,12 @@ func (p *Provider) judgeTaken(j *job, byAddress, byAnchor *item) {
 	}
 }
 
-// hidden is the error for an address that Graph calls taken and that no user has as the name to sign in.
+// hidden returns the error for an address that is taken according to Graph and that is not the userPrincipalName of
+// any user.
 func hidden(j *job) error {
 	return fault.Errorf(fault.Conflict,
-		"another object has the address %s, which is not a user's name: the alias of a user, a group or a "+
-			"contact: %w", j.Address, j.out.Err)
+		"another object has the address %s, which is not a userPrincipalName (the alias of a user, a group or "+
+			"a contact): %w", j.Address, j.out.Err)
 }
 
 // nameHolders names the objects that have the addresses of refused renames.
@@ -190,7 +191,7 @@ func (p *Provider) nameHolders(ctx context.Context, jobs []*job) {
 	}
 }
 
-// newAddress returns the address that a change gives the object; "" where the change does not touch it.
+// newAddress returns the new address of the object, or "" if the change keeps the address.
 func newAddress(c *plan.Change) string {
 	if slices.ContainsFunc(c.Fields, func(f plan.FieldChange) bool { return f.Name == plan.AddressField }) {
 		return c.Address
@@ -218,7 +219,7 @@ func (p *Provider) updateUsers(ctx context.Context, jobs []*job, base func(*job)
 
 // patchUser changes one account.
 func (p *Provider) patchUser(id string, body map[string]any) *item {
-	return &item{op: "users.update", method: http.MethodPatch, url: "/users/" + id, body: body, retell: p.settling(id)}
+	return &item{op: "users.update", method: http.MethodPatch, url: "/users/" + id, body: body, reclassify: p.settling(id)}
 }
 
 // checkAddresses ends the jobs with a new address that the tenant cannot have.
@@ -244,7 +245,7 @@ func (p *Provider) checkAddresses(ctx context.Context, jobs []*job) {
 	}
 }
 
-// claimUsers puts our anchor on accounts: Adopt on one without an anchor, Reanchor on one with the anchor of
+// claimUsers puts our anchor on accounts. Adopt expects an account without an anchor, Reanchor one with the anchor of
 // another entry.
 func (p *Provider) claimUsers(ctx context.Context, jobs []*job) {
 	p.verifyUsers(ctx, jobs, true, func(j *job) []directory.ID { return []directory.ID{j.ID, j.From} })
@@ -253,8 +254,8 @@ func (p *Provider) claimUsers(ctx context.Context, jobs []*job) {
 	})
 }
 
-// suspendUsers blocks accounts. An account that is blocked already keeps its state. Its suspension is foreign
-// unless it is known for ours.
+// suspendUsers blocks accounts. An account that is blocked already stays as it is. Its suspension is foreign unless
+// the ledger has it as ours.
 func (p *Provider) suspendUsers(ctx context.Context, jobs []*job) {
 	users := p.verifyUsers(ctx, jobs, true, own)
 	var items []*item
@@ -265,9 +266,9 @@ func (p *Provider) suspendUsers(ctx context.Context, jobs []*job) {
 			j.succeed("")
 		case users[j.RemoteID].Disabled:
 			j.out.Foreign = true
-			j.succeed("was already suspended, and not by Rollcall: the suspension is not Rollcall's to lift")
+			j.succeed("was already suspended in the tenant, not by Rollcall, and has to be restored there")
 		default:
-			p.marks.set(j.RemoteID, true) // Before the write: its answer may get lost.
+			p.marks.set(j.RemoteID, true) // It is set before the write, because the answer may get lost.
 			active = append(active, j)
 			items = append(items, p.patchUser(j.RemoteID, map[string]any{"accountEnabled": false}))
 		}
@@ -283,8 +284,8 @@ func (p *Provider) suspendUsers(ctx context.Context, jobs []*job) {
 	}
 }
 
-// restoreUsers lifts suspensions of ours. An account with our mark gets the write also where it is shown as active:
-// reads trail behind writes.
+// restoreUsers lifts suspensions of ours. An account with our mark is written also where it is shown as active,
+// because reads lag behind writes.
 func (p *Provider) restoreUsers(ctx context.Context, jobs []*job) {
 	users := p.verifyUsers(ctx, jobs, false, own)
 	var items []*item
@@ -295,7 +296,7 @@ func (p *Provider) restoreUsers(ctx context.Context, jobs []*job) {
 			ours = append(ours, j)
 			items = append(items, p.patchUser(j.RemoteID, map[string]any{"accountEnabled": true}))
 		case users[j.RemoteID].Disabled:
-			j.fail(fault.Errorf(fault.Conflict, "user %s was suspended, and not by Rollcall: it stays suspended",
+			j.fail(fault.Errorf(fault.Conflict, "user %s was suspended in the tenant, not by Rollcall, and stays suspended",
 				j.RemoteID))
 		default:
 			j.succeed("")
@@ -321,7 +322,7 @@ func (p *Provider) deleteUsers(ctx context.Context, jobs []*job) {
 			p.recent.Drop(j.RemoteID)
 			found = append(found, j)
 			items = append(items, &item{op: "users.delete", method: http.MethodDelete, url: "/users/" + j.RemoteID,
-				retell: missingIsFine})
+				reclassify: missingIsFine})
 		case j.out.Err != nil && fault.KindOf(j.out.Err) == fault.NotFound:
 			j.succeed("")
 		}
@@ -329,9 +330,9 @@ func (p *Provider) deleteUsers(ctx context.Context, jobs []*job) {
 	p.sendPatches(ctx, found, items)
 }
 
-// verifyUsers reads the accounts that are about to be taken over or to lose something, together with the current
-// administrators, and ends the jobs of accounts that Rollcall may not touch. anchors returns the anchors that the
-// account of a job may carry, "" for an account without one. The result has the accounts by id.
+// verifyUsers reads the accounts that are about to be adopted or to lose something, together with the current
+// administrators. It ends the jobs of accounts that Rollcall may not change. anchors returns the anchors that the
+// account of a job may carry, with "" for none. The result has the accounts by id.
 func (p *Provider) verifyUsers(ctx context.Context, jobs []*job, harms bool,
 	anchors func(*job) []directory.ID) map[string]*user {
 	items := byIDs("users.list", "users", userSelection(nil), remoteIDs(jobs))
@@ -369,10 +370,10 @@ func (p *Provider) verifyUsers(ctx context.Context, jobs []*job, harms bool,
 	return users
 }
 
-// own is the one anchor that an account has to carry to lose something.
+// own returns the only anchor with which an account may lose something.
 func own(j *job) []directory.ID { return []directory.ID{j.ID} }
 
-// carries refuses an account that carries none of the anchors: it was taken out of Rollcall's hands.
+// carries returns an error if an account carries none of the anchors, which means that Rollcall no longer manages it.
 func carries(j *job, u *user, anchors []directory.ID) error {
 	id, ours := decodeAnchor(u.Anchor)
 	switch {

@@ -149,7 +149,7 @@ func TestCallStopsWhenToldTo(t *testing.T) {
 	})
 }
 
-// frozen is a limiter in whose third wait the process is stopped for 40 seconds.
+// frozen is a limiter that simulates a process that is stopped for 40 seconds in its third wait.
 type frozen struct {
 	pace.Limiter
 	waits int
@@ -158,12 +158,13 @@ type frozen struct {
 func (f *frozen) Wait(ctx context.Context, cost pace.Cost) (time.Duration, error) {
 	waited, err := f.Limiter.Wait(ctx, cost)
 	if f.waits++; f.waits == 3 {
-		time.Sleep(40 * time.Second) // The clock of a synctest bubble.
+		time.Sleep(40 * time.Second) // in the time of the synctest bubble
 	}
 	return waited, err
 }
 
-// The process of a run was stopped in the wait for the quota, and its lease is over. No request begins after it was woken.
+// TestNoRequestBeginsAfterTheLeaseIsOver covers a process that is stopped while it waits for the quota. When it
+// resumes, its lease has expired, and it sends no further request.
 func TestNoRequestBeginsAfterTheLeaseIsOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -189,7 +190,7 @@ func TestNoRequestBeginsAfterTheLeaseIsOver(t *testing.T) {
 	})
 }
 
-// overdue is a context whose deadline has passed before its timer fired.
+// overdue is a context with a deadline that has passed before its timer fired.
 type overdue struct{ context.Context }
 
 func (overdue) Deadline() (time.Time, bool) { return time.Now().Add(-time.Second), true }
