@@ -264,7 +264,7 @@ func TestEventsLifeOfARun(t *testing.T) {
 	l := s.listen(google, "?run="+run.ID, "")
 	lease := s.acquire(run)
 	l.until(inState(status.Running))
-	if _, err := lease.Defer(t.Context(), s.clock.Now().Add(time.Minute), "the quota is spent"); err != nil {
+	if _, err := lease.Defer(t.Context(), s.clock.Now().Add(time.Minute), "the quota is spent", status.Outage{}); err != nil {
 		t.Fatal(err)
 	}
 	all := l.until(inState(status.Deferred))

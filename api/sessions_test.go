@@ -66,7 +66,7 @@ func TestSessionsInEveryState(t *testing.T) {
 		{"queued", func(*harness, status.Run) {}, idp.SessionStatus_PENDING, ""},
 		{"running", func(h *harness, run status.Run) { h.acquire(run) }, idp.SessionStatus_OPENED, ""},
 		{"deferred", func(h *harness, run status.Run) {
-			if _, err := h.acquire(run).Defer(h.t.Context(), h.clock.Now().Add(time.Hour), "quota"); err != nil {
+			if _, err := h.acquire(run).Defer(h.t.Context(), h.clock.Now().Add(time.Hour), "quota", status.Outage{}); err != nil {
 				h.t.Fatal(err)
 			}
 		}, idp.SessionStatus_PENDING, ""},

@@ -195,7 +195,7 @@ func TestRunOnItsWay(t *testing.T) {
 	if got["done"] != 5.0 || got["expected"] != 10.0 || got["estimated_end"] != "2026-03-01T09:30:20.000000Z" || got["worker"] != "worker-1" {
 		t.Errorf("run = %v", got)
 	}
-	if _, err := lease.Defer(t.Context(), h.clock.Now().Add(60e9), "quota"); err != nil {
+	if _, err := lease.Defer(t.Context(), h.clock.Now().Add(60e9), "quota", status.Outage{}); err != nil {
 		t.Fatal(err)
 	}
 	got = read[map[string]any](h.get("/providers/google_workspace/1/sync/runs/" + started.ID + "/").want(200))

@@ -73,7 +73,7 @@ func TestSyncStatus(t *testing.T) {
 		},
 		{
 			name: "deferred", arrange: func(h *harness, c container.ID) {
-				if _, err := h.acquire(h.start(c)).Defer(h.t.Context(), h.clock.Now().Add(time.Minute), "the quota is spent"); err != nil {
+				if _, err := h.acquire(h.start(c)).Defer(h.t.Context(), h.clock.Now().Add(time.Minute), "the quota is spent", status.Outage{}); err != nil {
 					h.t.Fatal(err)
 				}
 			},

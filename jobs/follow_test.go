@@ -36,7 +36,7 @@ func (m *mirror) Commit(context.Context, string) (changed bool, _ error) {
 	return m.writes.Swap(0) > 0, nil
 }
 
-// forgetful is a ledger that does not take the facts of a run as long as it is out of reach.
+// forgetful is a ledger that does not take the facts of a run while out is set.
 type forgetful struct {
 	reconcile.Ledger
 	out atomic.Bool
@@ -44,7 +44,7 @@ type forgetful struct {
 
 func (f *forgetful) SetFacts(ctx context.Context, facts ledger.Facts) error {
 	if f.out.Load() {
-		return fault.Errorf(fault.Unavailable, "the ledger is out of reach")
+		return fault.Errorf(fault.Internal, "the ledger takes no facts")
 	}
 	return f.Ledger.SetFacts(ctx, facts)
 }

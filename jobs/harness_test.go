@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -141,18 +142,22 @@ type site struct {
 	first  reconcile.Ledger
 	// configured are the containers of the workers; nil means the source and the provider of the other fields.
 	configured []jobs.Container
+	// now is the clock of workers and records, which ahead moves by skew.
+	now  func() time.Time
+	skew *atomic.Int64
 	// work is what the workers count.
 	work *metrics.Work
 }
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	rdb := redistest.Start(t)
+	rdb, ahead := redistest.Start(t), new(atomic.Int64)
+	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	st := status.New(rdb, status.Config{
-		RunTTL: 3 * time.Second, LeaseTTL: 1500 * time.Millisecond, WorkerTTL: 2 * time.Second, RequeueAfter: 300 * time.Millisecond, FlushEvery: 20 * time.Millisecond,
+		Now: now, RunTTL: 3 * time.Second, LeaseTTL: 1500 * time.Millisecond, WorkerTTL: 2 * time.Second, RequeueAfter: 300 * time.Millisecond, FlushEvery: 20 * time.Millisecond,
 	})
 	return &site{
-		t: t, rdb: rdb, status: st, decisions: decisions.New(rdb, decisions.Config{}), client: jobs.NewClient(rdb, st), source: &people{n: 20}, local: &tenant{mirror: true}, remote: &tenant{}, ledger: ledgertest.NewMemory(),
+		now: now, skew: ahead, t: t, rdb: rdb, status: st, decisions: decisions.New(rdb, decisions.Config{}), client: jobs.NewClient(rdb, st), source: &people{n: 20}, local: &tenant{mirror: true}, remote: &tenant{}, ledger: ledgertest.NewMemory(),
 	}
 }
 
@@ -218,7 +223,7 @@ func secretOf(value string) []string {
 func (s *site) worker(name string) *jobs.Worker {
 	s.t.Helper()
 	w, err := jobs.NewWorker(jobs.WorkerConfig{
-		Redis: s.rdb, Status: s.status, Decisions: s.decisions, Containers: s.containers(), Name: name, Metrics: s.work,
+		Redis: s.rdb, Status: s.status, Decisions: s.decisions, Containers: s.containers(), Name: name, Metrics: s.work, Now: s.now,
 		TaskCheckInterval: 20 * time.Millisecond, ReapEvery: 100 * time.Millisecond, ShutdownTimeout: 5 * time.Second,
 	})
 	if err != nil {
@@ -249,6 +254,9 @@ func (s *site) until(c container.ID, id string, want status.State) status.Run {
 		}
 	}
 }
+
+// ahead moves the clock.
+func (s *site) ahead(d time.Duration) { s.skew.Add(int64(d)) }
 
 func (s *site) start(c container.ID) status.Run {
 	s.t.Helper()

@@ -209,7 +209,7 @@ func (o *objectSync) hop(ctx context.Context, c *Container, dryRun bool) (reconc
 	}
 	return c.Engine().Execute(ctx, reconcile.Run{
 		ID: o.job.ID, Scope: scope, Lease: o.cfg.Status.Unleased(c.Name, o.drain), Memory: NewMemory(o.cfg.Decisions, c.Name),
-		Journal: counted{o.said, o.tally(c.Name)},
+		Journal: counted{o.said, o.tally(c.Name)}, Insist: true,
 	})
 }
 

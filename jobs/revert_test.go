@@ -42,7 +42,7 @@ func TestWhatCannotBeUndone(t *testing.T) {
 	refused("a run that changed nothing", google, idle.ID, fault.Conflict)
 
 	s.source.mu.Lock()
-	s.source.err = fault.Errorf(fault.Unavailable, "away")
+	s.source.err = fault.Errorf(fault.Denied, "bad password")
 	s.source.mu.Unlock()
 	failed := s.until(google, s.start(google).ID, status.Failed)
 	refused("a run without a plan", google, failed.ID, fault.Conflict)

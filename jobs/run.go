@@ -63,6 +63,7 @@ func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (r
 	lease.Recorder().Beside(trail.Flush)
 	report, err := c.Engine().Execute(lease.Context(), reconcile.Run{
 		ID: lease.Run().ID, Scope: scope, Lease: lease, Memory: NewMemory(w.cfg.Decisions, c.Name),
+		Insist: w.insists(lease.Run()),
 		Journal: &journal{
 			rec: lease.Recorder(), trail: trail, run: lease.Run().ID, name: c.Name, log: log, logger: string(c.Name), tally: tally, began: began,
 		},
@@ -146,12 +147,19 @@ func (w *Worker) conclude(ctx context.Context, c *Container, lease *status.Lease
 	case fault.Throttled:
 		wait := min(max(fault.RetryAfter(err), shortestDeferral), longestDeferral)
 		lease.Recorder().Log(status.Message{Level: status.Warning, Logger: string(c.Name), Event: fmt.Sprintf("Waiting %s for the quota: %v", wait, err)})
-		if _, err := lease.Defer(ctx, w.cfg.Now().Add(wait), "quota"); err != nil {
+		if _, err := lease.Defer(ctx, w.cfg.Now().Add(wait), "quota", status.Outage{}); err != nil {
 			return w.left(ctx, c, err, log)
 		}
 		log.InfoContext(ctx, "run deferred", "for", wait.String())
 		return nil
-	case fault.Invalid, fault.NotFound, fault.Conflict, fault.Denied, fault.Unavailable, fault.Unsafe, fault.Refused, fault.Internal:
+	case fault.Unavailable:
+		if passes(c, err) {
+			if ok, err := w.silent(ctx, c, lease, report.Applied > 0, err, log); ok {
+				return err
+			}
+		}
+		return w.failed(ctx, c, lease, kind, err, log)
+	case fault.Invalid, fault.NotFound, fault.Conflict, fault.Denied, fault.Unsafe, fault.Refused, fault.Internal:
 		return w.failed(ctx, c, lease, kind, err, log)
 	}
 	return w.failed(ctx, c, lease, fault.Internal, err, log)

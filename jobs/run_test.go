@@ -55,9 +55,9 @@ func TestEveryKindOfFaultEndsARun(t *testing.T) {
 			s.source.err = fault.Errorf(kind, "the reason")
 			want := status.Failed
 			switch kind {
-			case fault.Throttled:
+			case fault.Throttled, fault.Unavailable:
 				want = status.Deferred
-			case fault.Canceled, fault.Internal, fault.Invalid, fault.NotFound, fault.Conflict, fault.Denied, fault.Unavailable, fault.Unsafe, fault.Refused:
+			case fault.Canceled, fault.Internal, fault.Invalid, fault.NotFound, fault.Conflict, fault.Denied, fault.Unsafe, fault.Refused:
 			}
 			s.worker("w1")
 			run := s.start(google)

@@ -42,8 +42,11 @@ type applier struct {
 	touched map[directory.ID]bool
 	// late are the changes of entries that were locked elsewhere.
 	late []int
-	// down counts consecutive writes without a response.
-	down int
+	// down counts consecutive writes without an answer. silent is set while no write was answered since one was not.
+	// unanswered are the changes that had no answer in the second pass either.
+	down       int
+	silent     bool
+	unanswered []outcome
 
 	lanes [plan.Lanes]lane
 	// refused are the claims of the changes that were refused in this run, and refusedBefore those of the last run.
@@ -62,6 +65,12 @@ type applier struct {
 	ready  []int
 	// deferral, internal and denied are errors of the run that are reported after every lane was tried.
 	deferral, internal, denied error
+}
+
+// outcome is the result of a change, by its index in the plan.
+type outcome struct {
+	at     int
+	result provider.Result
 }
 
 func (e *Engine) applier(run Run, v *view, report *Report) *applier {

@@ -58,6 +58,7 @@ func (a *applier) apply(ctx context.Context) error {
 	if err := a.lane(ctx, plan.LaneRemove, a.remainingLosses()); err != nil {
 		return err
 	}
+	a.silence()
 	if a.deferral == nil { // A deferred run deletes when everything else is done.
 		if err := a.lane(ctx, plan.LaneDelete, byLane[plan.LaneDelete]); err != nil {
 			return err
@@ -299,6 +300,7 @@ func (a *applier) remainingLosses() []int {
 // verdict returns the error of the run as a whole after every lane was tried. It reports the lanes that were given
 // up.
 func (a *applier) verdict() error {
+	a.silence()
 	for of := range a.lanes {
 		if n := a.lanes[of].skipped; n > 0 {
 			a.run.Journal.Say(Error, fmt.Sprintf(

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,10 +76,13 @@ func (e *Engine) read(ctx context.Context, s Scope, memory Memory) (*view, error
 	return v, nil
 }
 
+// ErrReadSource is wrapped by the error of a run whose source could not be read.
+var ErrReadSource = errors.New("read source")
+
 // source reads the source.
 func (e *Engine) source(ctx context.Context, q directory.Query, v *view) (err error) {
 	if v.snapshot, err = e.cfg.Source.Read(ctx, q); err != nil {
-		return fmt.Errorf("read source: %w", err)
+		return fmt.Errorf("%w: %w", ErrReadSource, err)
 	}
 	v.sourceRead = true
 	return nil

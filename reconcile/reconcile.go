@@ -69,6 +69,9 @@ type Run struct {
 	// Memory has decisions, pins and budgets. A nil Memory is empty.
 	Memory  Memory
 	Journal Journal
+	// Insist has changes without an answer fail when everything else is done. Otherwise they end the run with
+	// fault.Unavailable where the provider answers no other change either.
+	Insist bool
 }
 
 // Report sums up a run.

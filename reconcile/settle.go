@@ -31,7 +31,7 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 	}
 	kind := fault.KindOf(r.Err)
 	if kind != fault.Unavailable {
-		a.down = 0
+		a.down, a.silent = 0, false
 	}
 	err := fmt.Errorf("%s: %w", describe(c), r.Err)
 	switch kind {
@@ -49,9 +49,13 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 			return err
 		}
 		if !a.secondPass {
+			a.silent = true
 			a.postpone(i)
 			return nil
 		}
+		a.unanswered = append(a.unanswered, outcome{i, r})
+		a.gained(c)
+		return nil
 	case fault.Refused, fault.Denied:
 		l.refuse(c.Ref)
 		a.refused = append(a.refused, c.Claim())
@@ -67,7 +71,27 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 	case fault.Invalid, fault.Conflict, fault.Unsafe:
 	}
 	a.failed(c, r)
+	a.gained(c)
 	return nil
+}
+
+// silence judges the changes that had no answer twice. Where other changes were answered after them they fail. Otherwise
+// the provider is down, and the run is deferred.
+func (a *applier) silence() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.unanswered) == 0 {
+		return
+	}
+	first := a.unanswered[0]
+	if a.silent && !a.run.Insist {
+		a.deferral = fmt.Errorf("%s: %w", describe(&a.report.Apply.Changes[first.at]), first.result.Err)
+		return
+	}
+	for _, o := range a.unanswered {
+		a.failed(&a.report.Apply.Changes[o.at], o.result)
+	}
+	a.unanswered = nil
 }
 
 // succeeded records a successful change. The caller holds the lock.
@@ -75,7 +99,7 @@ func (a *applier) succeeded(l *lane, c *plan.Change, r provider.Result) {
 	a.run.Journal.Done(c, r)
 	l.accepted = true
 	a.report.Applied++
-	a.down = 0
+	a.down, a.silent = 0, false
 	if r.Note != "" {
 		a.run.Journal.Say(Info, r.Note, about(c))
 	}
@@ -93,7 +117,6 @@ func (a *applier) failed(c *plan.Change, r provider.Result) {
 		m["request_id"] = r.RequestID
 	}
 	a.run.Journal.Say(Error, "Failed: "+describe(c)+": "+rejected(c, r.Err)+r.Err.Error(), m)
-	a.gained(c)
 }
 
 // rejected names the field and the value that the remote side rejected, if it reported them.

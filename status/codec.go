@@ -21,6 +21,7 @@ func decodeRun(c container.ID, f map[string]string) Run {
 		FinishedAt:     fromMS(f["finished_at"]),
 		DeferredUntil:  fromMS(f["deferred_until"]),
 		DeferReason:    f["defer_reason"],
+		Outage:         Outage{Times: parseInt(f["outages"]), Since: fromMS(f["outage_since"])},
 		ExpiresAt:      fromMS(f["expires_at"]),
 		KeptUntil:      fromMS(f["kept_until"]),
 		LastProgressAt: fromMS(f["last_progress_at"]),

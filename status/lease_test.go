@@ -52,7 +52,7 @@ func TestKilledWorkersRunIsResumedUnderANewEpoch(t *testing.T) {
 		wantStale(t, "Flush()", old.Recorder().Flush(t.Context()))
 		_, err := old.Finish(t.Context(), status.End{State: status.Failed})
 		wantStale(t, "Finish()", err)
-		_, err = old.Defer(t.Context(), f.now(), "")
+		_, err = old.Defer(t.Context(), f.now(), "", status.Outage{})
 		wantStale(t, "Defer()", err)
 		_, err = old.HandBack(t.Context())
 		wantStale(t, "HandBack()", err)
@@ -245,7 +245,7 @@ func history(t *testing.T, rdb redis.UniversalClient, random *rand.Rand) {
 				tasks = append(tasks, run)
 			}
 		case op == 9 && len(leases) > 0 && random.IntN(2) == 0:
-			_, _ = some().Defer(t.Context(), f.now().Add(time.Second), "quota")
+			_, _ = some().Defer(t.Context(), f.now().Add(time.Second), "quota", status.Outage{})
 		case op == 9 && len(leases) > 0:
 			_, _ = some().Finish(t.Context(), status.End{State: status.Completed})
 		case op == 7:

@@ -49,11 +49,11 @@ func TestDeferAndWake(t *testing.T) {
 		run := f.start()
 		l := f.acquire(run, "w1")
 		until := f.now().Add(time.Minute)
-		got, err := l.Defer(t.Context(), until, "the quota is spent")
+		got, err := l.Defer(t.Context(), until, "the quota is spent", status.Outage{})
 		if err != nil || got.State != status.Deferred || !got.DeferredUntil.Equal(until) || got.DeferReason == "" || !f.running() {
 			t.Fatalf("Defer() = %+v, %v, want deferred and live", got, err)
 		}
-		if again, err := l.Defer(t.Context(), until, "again"); err != nil || again.State != status.Deferred {
+		if again, err := l.Defer(t.Context(), until, "again", status.Outage{}); err != nil || again.State != status.Deferred {
 			t.Errorf("Defer() after a lost answer = %+v, %v, want deferred", again, err)
 		}
 		_, err = f.Acquire(t.Context(), corp, run.ID, run.Epoch, "w1")

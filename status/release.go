@@ -26,9 +26,11 @@ func (l *Lease) Finish(ctx context.Context, e End) (Run, error) {
 }
 
 // Defer releases the worker and makes the run wait until the given time. The reason must not contain personal data.
-// The reaper continues the run.
-func (l *Lease) Defer(ctx context.Context, until time.Time, why string) (Run, error) {
-	return l.end(ctx, Deferred, "deferred_until", ms(until), "defer_reason", cut(why, MaxFailReason))
+// The outage is what the run waits for; the zero Outage means that the remote side answers. The reaper continues the
+// run.
+func (l *Lease) Defer(ctx context.Context, until time.Time, why string, o Outage) (Run, error) {
+	return l.end(ctx, Deferred, "deferred_until", ms(until), "defer_reason", cut(why, MaxFailReason),
+		"outages", o.Times, "outage_since", ms(o.Since))
 }
 
 // HandBack releases the worker because it shuts down. The run waits for another worker under a new epoch. The caller

@@ -76,6 +76,8 @@ type Run struct {
 	FinishedAt    time.Time `json:"finished_at,omitzero"` // zero while open
 	DeferredUntil time.Time `json:"deferred_until,omitzero"`
 	DeferReason   string    `json:"defer_reason,omitempty"`
+	// Outage is the outage of the remote side that the run waits for, or waited for last.
+	Outage Outage `json:"outage,omitzero"`
 	// ExpiresAt is when an open run stops being live without a renewal.
 	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	// KeptUntil is the latest time at which the record of a closed run is deleted.
@@ -120,6 +122,13 @@ type Run struct {
 	Cursor Cursor `json:"-"`
 
 	doneAtPlan int64 // changes made when the last plan was made
+}
+
+// Outage is a time in which the remote side did not answer a run.
+type Outage struct {
+	// Times counts the executions in a row that ended without an answer, Since is when the first of them did.
+	Times int64     `json:"times"`
+	Since time.Time `json:"since,omitzero"`
 }
 
 // Cursor is a position in an index with the newest item first. The zero Cursor is before the newest item. A cursor

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/errgroup"
 
+	"rollcall/fault"
 	"rollcall/internal/redisfault"
 	"rollcall/status"
 )
@@ -141,6 +142,9 @@ func (s *State) last(to *sheet, name string, st *status.Standing) {
 			ended = run.FailKind
 		}
 		failed = run.Faults
+	}
+	if run := st.Open; run != nil && !run.DryRun && run.Outage.Times > 0 {
+		ended = fault.Unavailable.String()
 	}
 	to.one("rollcall_last_run_fault", ofFault.Values, ended, name)
 	to.counts("rollcall_failed_changes", ofFault.Values, failed, name)

@@ -23,7 +23,7 @@ var state = []Metric{
 	{Name: "rollcall_last_run_result", Kind: Gauge, Labels: []Label{ofContainer, result},
 		Help: "1 for how the newest run that is over ended, 0 for every other result. A warning is a completed run with failed or held changes."},
 	{Name: "rollcall_last_run_fault", Kind: Gauge, Labels: []Label{ofContainer, ofFault},
-		Help: "1 for the kind of error that ended the newest run that is over, 0 for every other and where it did not fail."},
+		Help: "1 for the kind of error that ended the newest run that is over, or for `unavailable` while the live run waits out an outage; 0 for every other."},
 	{Name: "rollcall_sync_expected_by_timestamp_seconds", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "where nothing is due",
 		Help: "When the next success is due at the latest: the last one and twice the longest gap of the cron schedule. With after_source: the end of " +
 			"the oldest source run that changed something and that no success has followed, and twice the longest gap of that source's schedule (a day where it " +

@@ -9,7 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"rollcall/fault"
+	"rollcall/internal/redisfault"
 )
 
 //go:embed reserve.lua
@@ -125,5 +125,5 @@ func redisFault(ctx context.Context, err error) error {
 	if ended := ended(ctx); ended != nil {
 		return ended
 	}
-	return fault.New(fault.Unavailable, "pace", err)
+	return redisfault.Of("pace", err)
 }
