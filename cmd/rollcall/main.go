@@ -36,7 +36,7 @@ func run(ctx context.Context, e *env, args []string) int {
 	}
 	root.PersistentFlags().StringVar(&e.file, "config", "", "configuration file (default $ROLLCALL_CONFIG)")
 	root.AddGroup(&cobra.Group{ID: groupAPI, Title: "Through the API:"}, &cobra.Group{ID: groupLocal, Title: "On this machine:"})
-	for _, c := range []*cobra.Command{demoCommand(e), checkCommand(e), planCommand(e), previewCommand(e), simulateCommand(e), tokenCommand(e), healthCommand(e), versionCommand(e), startCommand(e)} {
+	for _, c := range []*cobra.Command{demoCommand(e), initCommand(e), checkCommand(e), planCommand(e), previewCommand(e), simulateCommand(e), tokenCommand(e), healthCommand(e), versionCommand(e), startCommand(e)} {
 		c.GroupID = groupLocal
 		root.AddCommand(c)
 	}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/internal/config"
+)
+
+// adExport is what ldifde writes of a small domain.
+const adExport = `dn: CN=Ada King,OU=Staff,DC=ad,DC=example,DC=test
+changetype: add
+objectClass: top
+objectClass: person
+objectClass: user
+cn: Ada King
+sn: King
+mail: ada@example.com
+title: Engineer
+objectGUID:: ABEiM0RVZneImaq7zN3u/w==
+userAccountControl: 512
+accountExpires: 0
+sAMAccountName: ada
+sAMAccountType: 805306368
+
+dn: CN=Scan,OU=Staff,DC=ad,DC=example,DC=test
+changetype: add
+objectClass: top
+objectClass: person
+objectClass: user
+cn: Scan
+objectGUID:: ABEiM0RVZneImaq7zN3u/g==
+userAccountControl: 514
+accountExpires: 0
+sAMAccountName: svc-scan
+sAMAccountType: 805306368
+
+dn: CN=Domain Users,CN=Users,DC=ad,DC=example,DC=test
+changetype: add
+objectClass: top
+objectClass: group
+cn: Domain Users
+isCriticalSystemObject: TRUE
+objectGUID:: ABEiM0RVZneImaq7zN3u/Q==
+
+dn: CN=Staff,OU=Staff,DC=ad,DC=example,DC=test
+changetype: add
+objectClass: top
+objectClass: group
+cn: Staff
+member: CN=Ada King,OU=Staff,DC=ad,DC=example,DC=test
+objectGUID:: ABEiM0RVZneImaq7zN3u/A==
+
+`
+
+// TestInit: what is written is a configuration that loads, with the provider, too, once its comment signs are gone. A
+// second run does not overwrite it.
+func TestInit(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	people, file := filepath.Join(dir, "people.ldif"), filepath.Join(dir, "rollcall.yaml")
+	for path, text := range map[string]string{people: adExport, filepath.Join(dir, "google.json"): "{}"} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var out bytes.Buffer
+	e := &env{getenv: func(string) string { return "" }, stdin: &out, stdout: &out, stderr: &out, now: time.Now}
+	args := []string{"init", "file://" + people, "--output", file}
+	if code := run(t.Context(), e, args); code != 0 {
+		t.Fatalf("exit code %d: %s", code, &out)
+	}
+	for _, want := range []string{"preset active_directory, base dc=ad,dc=example,dc=test",
+		"2 users (1 disabled, 1 without mail) and 1 groups are in scope", "1  example.com", "2  ou=Staff,dc=ad"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("output = %s\nwant %q", &out, want)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, provider, ok := strings.Cut(string(text), "# providers:")
+	if !ok || !strings.Contains(provider, "organizations.title: ldap.title") {
+		t.Fatalf("the file has no provider with the mapping of title:\n%s", text)
+	}
+	load := func(text string) *config.Config {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, _, err := config.Load(file, config.Options{})
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		return cfg
+	}
+	if c := load(string(text)); c.Sources.LDAP[0].ObjectUniquenessField != "objectGUID" {
+		t.Errorf("source = %+v, want the preset's unique id", c.Sources.LDAP[0])
+	}
+	load(head + "providers:" + strings.ReplaceAll(provider, "\n# ", "\n"))
+	out.Reset()
+	if code := run(t.Context(), e, args); code != codeUsage || !strings.Contains(out.String(), "is not overwritten") {
+		t.Errorf("a second run: exit code %d: %s", code, &out)
+	}
+}

@@ -1,0 +1,134 @@
+package ldap
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"rollcall/directory"
+	"rollcall/fault"
+)
+
+// Detect connects to the first server of a configuration, or opens its file, and returns the preset that fits and the
+// base of the people. The preset is empty where the family is not known.
+func Detect(ctx context.Context, c Config) (preset, base string, err error) {
+	c.SyncUsers, c.SyncGroups = true, true
+	if c.BaseDN == "" {
+		c.BaseDN = "dc=unknown" // not searched
+	}
+	s, err := New(c, nil)
+	if err != nil {
+		return "", "", err
+	}
+	dir, err := s.open(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	defer dir.close()
+	if f, ok := dir.(*file); ok {
+		return f.preset(), f.root(), nil
+	}
+	root := dir.about()
+	base, err = root.defaultBase()
+	return familyPresets[root.family], base, err
+}
+
+// familyPresets has the preset of each family that a server tells.
+var familyPresets = map[family]string{
+	activeDirectory: PresetActiveDirectory, freeIPA: PresetFreeIPA, directory389: Preset389, openLDAP: PresetOpenLDAP,
+}
+
+// preset returns the preset whose unique id the entries of an export have.
+func (f *file) preset() string {
+	for _, name := range []string{PresetActiveDirectory, PresetFreeIPA, Preset389, PresetOpenLDAP, PresetEDirectory} {
+		unique := PresetConfig(name).ObjectUniquenessField
+		has := func(e fileEntry) bool { return len(e.GetEqualFoldRawAttributeValues(unique)) > 0 }
+		if slices.ContainsFunc(f.entries, has) {
+			return name
+		}
+	}
+	return ""
+}
+
+// root returns the part of the DN that all entries of an export have in common, as the first entry has it.
+func (f *file) root() string {
+	if len(f.entries) == 0 {
+		return ""
+	}
+	dn, err := ldap.ParseDN(f.entries[0].DN)
+	if err != nil {
+		return ""
+	}
+	for i := range dn.RDNs {
+		base := (&ldap.DN{RDNs: dn.RDNs[i:]}).String()
+		norm, err := NormalizeDN(base)
+		if err == nil && !slices.ContainsFunc(f.entries, func(e fileEntry) bool { return !under(e.norm, norm) }) {
+			return base
+		}
+	}
+	return ""
+}
+
+// Survey is what a directory has, as a configuration reads it.
+type Survey struct {
+	Server string
+	// Users and Groups are what is in scope; Inactive and Addressless count users of them.
+	Users, Groups, Inactive, Addressless int
+	// Domains and Containers count users by the domain of mail and by the DN above them.
+	Domains, Containers map[string]int
+	// Filled counts the users who have each of the attributes that were asked for.
+	Filled map[string]int
+	// Findings are entries that cannot be used. Notes are those of the read.
+	Findings []directory.Finding
+	Notes    []string
+}
+
+// Survey reads the directory once and counts what is in it. The attributes are those of New.
+func (s *Source) Survey(ctx context.Context) (*Survey, error) {
+	snap, err := s.Read(ctx, directory.Query{})
+	if err != nil {
+		return nil, err
+	}
+	if len(snap.Entries)+len(snap.Findings) == 0 {
+		return nil, fault.Errorf(fault.Invalid, "source %s: nothing in scope was found: check the base, the preset and the "+
+			"rights of the bind account", s.cfg.Slug)
+	}
+	out := &Survey{Server: s.servers[0].String(), Findings: snap.Findings, Notes: snap.Notes,
+		Domains: map[string]int{}, Containers: map[string]int{}, Filled: map[string]int{}}
+	for i := range snap.Entries {
+		e := &snap.Entries[i]
+		if e.Kind == directory.Group {
+			out.Groups++
+			continue
+		}
+		out.Users++
+		if !e.Active {
+			out.Inactive++
+		}
+		_, domain, ok := strings.Cut(e.Attributes.Get(directory.Mail), "@")
+		if ok {
+			out.Domains[strings.ToLower(domain)]++
+		} else {
+			out.Addressless++
+		}
+		out.Containers[containerOf(e.DN)]++
+		for _, attr := range s.mapped {
+			if e.Attributes.Get(attr) != "" {
+				out.Filled[attr]++
+			}
+		}
+	}
+	return out, nil
+}
+
+// containerOf returns the DN above an entry.
+func containerOf(dn string) string {
+	parsed, err := ldap.ParseDN(dn)
+	if err != nil || len(parsed.RDNs) == 0 {
+		return fmt.Sprintf("%q", dn)
+	}
+	return (&ldap.DN{RDNs: parsed.RDNs[1:]}).String()
+}
