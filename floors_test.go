@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -14,87 +15,91 @@ import (
 
 const module = "rollcall/"
 
-// floors says on which floor each package stands. An import goes to a lower floor or to the same one, so that what decides
-// never depends on what carries out. docs/architecture.md has the picture.
-var floors = map[string]int{
-	// F0: vocabulary. Standard library only; see bare.
-	"container":           1,
-	"directory":           0,
-	"internal/buildinfo":  0,
-	"fault":               0,
-	"internal/problem":    0,
-	"internal/scrub":      0,
-	"internal/redisfault": 1,
-	"internal/stored":     0,
-	"internal/secret":     0,
+// edge is an import that must not be, directly or through other packages of ours.
+type edge struct {
+	from, to []string
+	why      string
+}
 
-	// F1: decides, and does nothing.
-	"plan": 1,
+// Names of packages end in /... where they mean everything below.
+var (
+	vocabulary = []string{
+		"container", "directory", "fault", "internal/buildinfo", "internal/problem", "internal/redisfault", "internal/scrub", "internal/secret", "internal/stored",
+	}
+	ports    = []string{"source", "provider", "provider/pace", "mapping", "ledger", "status", "decisions"}
+	engine   = []string{"reconcile", "explain", "preview", "status/watch"}
+	drivers  = []string{"jobs", "api", "internal/client", "internal/dashboard", "internal/metrics"}
+	wiring   = []string{"provider/all", "internal/config", "internal/boot"}
+	programs = []string{"cmd/..."}
+)
 
-	// F2: ports, and what keeps or computes for them.
-	"mapping":       2,
-	"source":        2,
-	"provider":      2,
-	"provider/pace": 2,
-	"ledger":        2,
-	"status":        2,
-	"decisions":     2,
+// edges are the imports that must not be. What decides never depends on what carries out; packages side by side may import
+// each other. docs/architecture.md has the picture.
+func edges(packages map[string][]string) []edge {
+	var out []edge
+	adapters := adapters(packages)
+	for _, a := range adapters {
+		others := slices.DeleteFunc(slices.Clone(adapters), func(b string) bool { return a == b })
+		out = append(out, edge{[]string{a}, others, "adapters know nothing of each other"})
+	}
+	above := slices.Concat(engine, drivers, wiring)
+	return append(out,
+		edge{vocabulary, slices.Concat([]string{"plan"}, ports, adapters, above), "the vocabulary depends on nothing"},
+		edge{[]string{"plan"}, slices.Concat(ports, adapters, above), "the planner knows only the vocabulary"},
+		edge{ports, slices.Concat(adapters, above), "a port does not know who is behind it"},
+		edge{adapters, above, "an adapter does not know who calls it"},
+		edge{[]string{"directory/store"}, slices.Concat(adapters, above), "the local directory is an adapter, too"},
+		edge{engine, slices.Concat(adapters, []string{"api", "internal/client", "internal/dashboard"}, wiring), "the engine sees ports, never adapters"},
+		edge{[]string{"reconcile"}, []string{"directory/store"}, "the engine sees ports, never adapters"},
+		edge{drivers, slices.Concat(adapters, []string{"directory/store"}, wiring), "who drives the engine is given what it drives"},
+		edge{[]string{"provider/all"}, []string{"internal/config", "internal/boot"}, "the list of types is read, and reads nothing"},
+		edge{[]string{"internal/config"}, slices.Concat([]string{"internal/boot"}, engine, []string{"jobs", "api"}), "a file is checked without a process"},
+		edge{[]string{"..."}, programs, "nothing imports a program"},
+	)
+}
 
-	// F3: adapters, the engine that knows only ports, simulators and conformance suites.
-	"status/watch":              3,
-	"source/ldap":               3,
-	"directory/store":           3,
-	"provider/googleworkspace":  3,
-	"provider/entra":            3,
-	"provider/providertest":     3,
-	"source/sourcetest":         3,
-	"ledger/ledgertest":         3,
-	"reconcile":                 3,
-	"explain":                   3,
-	"preview":                   3,
-	"simulator/fault":           2,
-	"simulator/googleworkspace": 3,
-	"simulator/googleworkspace/discoverytest": 2,
-	"simulator/graph":                         3,
-	"simulator/graph/csdltest":                2,
-	"internal/metrics":                        3,
+// adapters are the packages directly below the ports of sources and providers, without what serves all of them.
+func adapters(packages map[string][]string) []string {
+	var out []string
+	for name := range packages {
+		port, below, _ := strings.Cut(name, "/")
+		serves := slices.Contains(ports, name) || slices.Contains(wiring, name) || slices.Contains(forTests, name)
+		if (port == "source" || port == "provider") && below != "" && !serves {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
 
-	// F4: who drives the engine, and who shows what it did.
-	"jobs":            4,
-	"api":             4,
-	"internal/config": 4,
-	"internal/tokens": 1,
-	// Serves asynqmon, and names no type of asynq: asynqmon takes anything that can make a Redis client.
-	"internal/dashboard": 4,
+// in reports whether a list names a package.
+func in(list []string, name string) bool {
+	return slices.ContainsFunc(list, func(pattern string) bool {
+		under, all := strings.CutSuffix(pattern, "...")
+		return name == pattern || all && strings.HasPrefix(name, under)
+	})
+}
 
-	// F5: what the programs share.
-	"internal/boot":   5,
-	"internal/client": 5,
-	"internal/demo":   0,
-
-	// F6: the programs.
-	"cmd/api":           6,
-	"cmd/worker":        6,
-	"cmd/rollcall":      6,
-	"internal/demo/gen": 6,
-	"deploy/grafana":    6, // writes a dashboard; nothing imports it
-
-	// Helpers of tests; only tests import them.
-	"internal/redistest": 1,
-	"internal/testclock": 0,
-	"internal/slapdtest": 1,
-	"internal/sambatest": 1,
+// reach returns the packages of ours that a package imports, directly or not, each with the one that imports it.
+func reach(packages map[string][]string, from string) map[string]string {
+	by := map[string]string{}
+	for todo := []string{from}; len(todo) > 0; todo = todo[1:] {
+		for _, path := range packages[todo[0]] {
+			to, ours := strings.CutPrefix(path, module)
+			if _, seen := by[to]; ours && !seen {
+				by[to] = todo[0]
+				todo = append(todo, to)
+			}
+		}
+	}
+	return by
 }
 
 // bare packages import the standard library and nothing else.
 var bare = []string{
-	"directory", "fault", "internal/buildinfo", "internal/problem", "internal/scrub", "internal/secret", "internal/stored", "internal/testclock", "internal/demo", "deploy/grafana",
+	"directory", "fault", "internal/buildinfo", "internal/problem", "internal/scrub", "internal/secret", "internal/stored",
+	"internal/testclock", "internal/demo", "deploy/grafana",
 	"simulator/fault", "simulator/googleworkspace", "simulator/googleworkspace/discoverytest", "simulator/graph", "simulator/graph/csdltest",
-}
-
-// apart are the adapters and the engine: they know the ports and never each other.
-var apart = []string{
-	"source/ldap", "directory/store", "provider/googleworkspace", "provider/entra", "reconcile", "simulator/googleworkspace", "simulator/graph",
 }
 
 // forTests may be imported by tests only.
@@ -160,31 +165,30 @@ func imports(t *testing.T) map[string][]string {
 	return out
 }
 
-func TestFloors(t *testing.T) {
+func TestForbiddenImports(t *testing.T) {
 	t.Parallel()
 	packages := imports(t)
-	for name := range floors {
-		if _, there := packages[name]; !there {
-			t.Errorf("%s has a floor and is not there: take it out of the table", name)
+	all := slices.Sorted(maps.Keys(packages))
+	for _, e := range edges(packages) {
+		for _, name := range slices.Concat(e.from, e.to) {
+			if _, there := packages[name]; !there && !strings.HasSuffix(name, "...") {
+				t.Errorf("%s is named in floors_test.go and is not there", name)
+			}
 		}
-	}
-	for from, list := range packages {
-		floor, known := floors[from]
-		if !known {
-			t.Errorf("%s stands on no floor: write it into the table of floors_test.go", from)
-			continue
-		}
-		for _, path := range list {
-			to, ours := strings.CutPrefix(path, module)
-			if !ours {
+		for _, from := range all {
+			if !in(e.from, from) {
 				continue
 			}
-			if other, known := floors[to]; known && other > floor {
-				t.Errorf("%s (F%d) imports %s (F%d): an import goes to a lower floor or stays on its own", from, floor, to, other)
+			for to, by := range reach(packages, from) {
+				if in(e.to, to) && from != to {
+					t.Errorf("%s imports %s, by way of %s: %s", from, to, by, e.why)
+				}
 			}
-			if slices.Contains(apart, from) && slices.Contains(apart, to) {
-				t.Errorf("%s imports %s: adapters and the engine know ports only", from, to)
-			}
+		}
+	}
+	for _, from := range all {
+		for _, path := range packages[from] {
+			to := strings.TrimPrefix(path, module)
 			if slices.Contains(forTests, to) && !slices.Contains(forTests, from) {
 				t.Errorf("%s imports %s, which is for tests", from, to)
 			}

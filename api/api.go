@@ -13,6 +13,8 @@ import (
 type API struct {
 	cfg       Config
 	mux       *http.ServeMux
+	families  []*family
+	document  []byte
 	resources registry
 	now       func() time.Time
 	events    *events
@@ -28,12 +30,18 @@ func New(cfg Config) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	resources, err := newRegistry(cfg.Resources)
+	kinds := families(cfg.Types)
+	resources, err := newRegistry(cfg.Resources, kinds)
+	if err != nil {
+		return nil, err
+	}
+	document, err := Document(cfg.Types)
 	if err != nil {
 		return nil, err
 	}
 	a := &API{
-		cfg: cfg, mux: http.NewServeMux(), resources: resources, now: cfg.Status.Config().Now, events: newEvents(cfg),
+		document: document,
+		cfg:      cfg, mux: http.NewServeMux(), families: kinds, resources: resources, now: cfg.Status.Config().Now, events: newEvents(cfg),
 		explaining: make(chan struct{}, cfg.MaxExplanations),
 	}
 	for _, rt := range a.routes() {

@@ -11,6 +11,7 @@ import (
 	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/explain"
+	"rollcall/provider"
 	"rollcall/status"
 )
 
@@ -59,6 +60,8 @@ type Config struct {
 	Directory Directory
 	// Explainer is who answers /explain/; without one that is 404.
 	Explainer Explainer
+	// Types are the types of provider that there are.
+	Types []provider.Type
 	// Facts returns what the runs of a container compare themselves with; without it there are no paths for servers.
 	Facts func(container.ID) Facts
 	// Resources are the configured sources and providers.

@@ -4,15 +4,26 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"rollcall/provider/all"
 )
 
 // Routes returns the methods of every path below the base path.
 func Routes() map[string][]string {
 	out := map[string][]string{}
-	for _, rt := range (&API{}).routes() {
+	for _, rt := range (&API{families: families(all.Types())}).routes() {
 		out[rt.path] = slices.Sorted(maps.Keys(rt.methods))
 	}
 	return out
+}
+
+// OwnDocument returns the document of all types.
+func OwnDocument() []byte {
+	doc, err := Document(all.Types())
+	if err != nil {
+		panic(err)
+	}
+	return doc
 }
 
 // FaultAnswer returns the status, body and headers that an error becomes.

@@ -19,6 +19,7 @@ import (
 	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/internal/redistest"
+	"rollcall/provider/all"
 	"rollcall/status"
 )
 
@@ -185,7 +186,7 @@ func newHarness(t testing.TB, rdb *redis.Client, change func(*api.Config)) *harn
 	cfg := api.Config{
 		Status: h.store, Decisions: h.decisions, Jobs: h.jobs, Directory: h.directory, Authenticate: authenticate,
 		Log:        slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		ObjectWait: 50 * time.Millisecond, TaskMessages: 5,
+		ObjectWait: 50 * time.Millisecond, TaskMessages: 5, Types: all.Types(),
 		Resources: []api.Resource{
 			{Container: corp, Name: "Corporate directory", Fields: map[string]any{"server_uri": "ldaps://ldap.example.com"}},
 			{Container: google, Name: "Workspace"}, {Container: entra, Name: "Entra"},

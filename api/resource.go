@@ -36,12 +36,12 @@ type resource struct {
 // registry is every resource, in the order of the configuration.
 type registry []*resource
 
-func newRegistry(in []Resource) (registry, error) {
+func newRegistry(in []Resource, families []*family) (registry, error) {
 	var out registry
 	var errs []error
 	seen := map[container.ID]bool{}
 	for _, r := range in {
-		res, err := newResource(r)
+		res, err := newResource(r, families)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("api: resource %s: %w", r.Container, err))
 			continue
@@ -55,7 +55,7 @@ func newRegistry(in []Resource) (registry, error) {
 	return out, errors.Join(errs...)
 }
 
-func newResource(r Resource) (*resource, error) {
+func newResource(r Resource, families []*family) (*resource, error) {
 	if err := r.Container.Validate(); err != nil {
 		return nil, err
 	}
@@ -74,6 +74,9 @@ func newResource(r Resource) (*resource, error) {
 		if f.kind == r.Container.Kind() {
 			res.family = f
 		}
+	}
+	if res.family == nil {
+		return nil, fmt.Errorf("there is no type %s", r.Container.Kind())
 	}
 	res.complete()
 	return res, nil

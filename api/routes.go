@@ -9,6 +9,7 @@ import (
 
 	"rollcall/container"
 	"rollcall/internal/redisfault"
+	"rollcall/provider"
 )
 
 // family is one kind of resource, in the words of the contract.
@@ -23,22 +24,22 @@ type family struct {
 	secret string
 }
 
-var families = []*family{
-	{
+// families returns the sources, and a family for each type of provider.
+func families(types []provider.Type) []*family {
+	out := []*family{{
 		kind: container.LDAP, base: "/sources/ldap/", key: "slug",
 		task: "ldap_sync", description: "Synchronization of an LDAP Source",
 		verbose: "LDAP Source", plural: "LDAP Sources",
-	},
-	{
-		kind: "google_workspace", base: "/providers/google_workspace/", key: "id",
-		task: "google_workspace_sync", description: "Run full sync for Google Workspace provider",
-		verbose: "Google Workspace Provider", plural: "Google Workspace Providers", secret: "credentials",
-	},
-	{
-		kind: "microsoft_entra", base: "/providers/microsoft_entra/", key: "id",
-		task: "microsoft_entra_sync", description: "Run full sync for Microsoft Entra provider",
-		verbose: "Microsoft Entra Provider", plural: "Microsoft Entra Providers", secret: "client_secret",
-	},
+	}}
+	for i := range types {
+		t := &types[i]
+		out = append(out, &family{
+			kind: t.Name, base: "/providers/" + t.Name + "/", key: "id",
+			task: t.Name + "_sync", description: "Run full sync for " + t.Title + " provider",
+			verbose: t.Title + " Provider", plural: t.Title + " Providers", secret: t.Secret,
+		})
+	}
+	return out
 }
 
 // routes returns every path below the base path.
@@ -47,7 +48,7 @@ func (a *API) routes() []route {
 		{path: "/schema/", methods: public(a.schema)},
 		{path: "/explain/", methods: methods{http.MethodGet: {scope: ScopeRead, handle: a.explain, wait: explainTime}}},
 	}
-	for _, f := range families {
+	for _, f := range a.families {
 		one := f.base + "{" + f.key + "}/"
 		add := func(path string, m methods) { out = append(out, route{path: path, family: f, methods: m}) }
 		add(f.base, get(ScopeRead, a.list))

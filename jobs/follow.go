@@ -86,8 +86,7 @@ func (w *Worker) wants(ctx context.Context, c *Container) bool {
 	if last.State.Open() && !last.DryRun { // It reads the present state.
 		return false
 	}
-	partial := last.DryRun || last.Trigger.Kind == status.ByApproval || last.Trigger.Kind == status.ByRevert
-	return partial || last.State != status.Completed || last.FailedChanges > 0 ||
+	return last.Partial() || last.State != status.Completed || last.FailedChanges > 0 ||
 		w.cfg.Now().Sub(last.FinishedAt) > 24*time.Hour
 }
 

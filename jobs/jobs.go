@@ -77,7 +77,11 @@ func NewClient(rdb redis.UniversalClient, st *status.Store) *Client {
 
 // Start starts a full sync. While one is live the error is a *status.LiveError with it.
 func (c *Client) Start(ctx context.Context, container container.ID, dryRun bool, by status.Trigger) (status.Run, error) {
-	run, err := c.status.Start(ctx, status.StartRequest{Container: container, DryRun: dryRun, Trigger: by})
+	return c.start(ctx, status.StartRequest{Container: container, DryRun: dryRun, Trigger: by})
+}
+
+func (c *Client) start(ctx context.Context, req status.StartRequest) (status.Run, error) {
+	run, err := c.status.Start(ctx, req)
 	if err != nil {
 		return run, err
 	}

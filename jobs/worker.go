@@ -70,7 +70,7 @@ type Worker struct {
 	client     *Client
 	inspector  *asynq.Inspector
 	containers map[container.ID]*Container
-	schedule   *schedule
+	schedule   []scheduled
 	full       *asynq.Server
 	objects    *asynq.Server
 
@@ -92,7 +92,7 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 		cfg.Metrics.Expect(cfg.Containers[i].Name)
 	}
 	var err error
-	if w.schedule, err = newSchedule(cfg.Containers, cfg.Now()); err != nil {
+	if w.schedule, err = newSchedule(cfg.Containers); err != nil {
 		return nil, err
 	}
 	w.full = w.server(FullQueue, cfg.FullConcurrency)
@@ -232,20 +232,6 @@ func (w *Worker) requeue(ctx context.Context, run status.Run) error {
 		}
 	}
 	return w.client.enqueue(ctx, run)
-}
-
-// tick starts the runs that the schedule has due: one of the workers does.
-func (w *Worker) tick(ctx context.Context) error {
-	var errs []error
-	for _, due := range w.schedule.due(w.cfg.Now()) {
-		mine, err := w.cfg.Redis.SetNX(ctx, fmt.Sprintf("rollcall:{%s}:cron:%d", due.name, due.at.Unix()), w.cfg.Name, time.Hour).Result()
-		if err != nil || !mine {
-			errs = append(errs, err)
-			continue
-		}
-		errs = append(errs, w.begin(ctx, due.name, status.Trigger{Kind: status.BySchedule, By: due.spec}))
-	}
-	return errors.Join(errs...)
 }
 
 // begin starts a run; one that is live already is as good.

@@ -160,7 +160,7 @@ func (g *guard) divide() {
 func (g *guard) emptied() {
 	for i := range g.plan.Changes {
 		c := &g.plan.Changes[i]
-		if !g.open(i) || !c.empties() {
+		if !g.open(i) || !c.empties() || c.Undoes {
 			continue
 		}
 		for _, f := range c.Fields {

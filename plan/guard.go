@@ -33,6 +33,7 @@ const (
 func (p Plan) Guard(l Limits, spent Budget) (apply, held Plan) {
 	p.Changes = slices.Clone(p.Changes)
 	g := guard{plan: &p, limits: l, spent: spent}
+	g.undone()
 	g.divide()
 	g.decided()
 	g.approval()
@@ -76,6 +77,14 @@ func (g *guard) hold(rule Rule, why string, pick func(*Change) bool) {
 // open reports whether nothing has been decided about a change yet.
 func (g *guard) open(i int) bool { return g.verdicts[i].rule == "" && !g.plan.Changes[i].Approved }
 
+// undone marks what pins ask for.
+func (g *guard) undone() {
+	about := pinned(g.plan.Pins)
+	for i := range g.plan.Changes {
+		g.plan.Changes[i].Undoes = about(&g.plan.Changes[i])
+	}
+}
+
 // decided applies the verdicts.
 func (g *guard) decided() {
 	if len(g.limits.Verdicts) == 0 {
@@ -113,10 +122,12 @@ func (g *guard) stale() {
 func (g *guard) doubts() {
 	if len(g.plan.Doubts) > 0 {
 		why := "what is missing may not be gone: " + strings.Join(g.plan.Doubts, "; ")
-		g.hold(RuleDoubt, why, func(c *Change) bool { return c.Brake() != "" || c.Op.Destructive() || c.empties() })
+		g.hold(RuleDoubt, why, func(c *Change) bool { return c.harm() != "" || c.Op.Destructive() || c.empties() })
 	}
 	if why := g.plan.forgotten; why != "" {
-		g.hold(RuleDoubt, why, func(c *Change) bool { return c.Brake() == BrakeReactivate || c.Brake() == BrakeRename || c.empties() })
+		g.hold(RuleDoubt, why, func(c *Change) bool {
+			return !c.Undoes && (c.Brake() == BrakeReactivate || c.Brake() == BrakeRename || c.empties())
+		})
 	}
 }
 

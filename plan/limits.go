@@ -18,8 +18,17 @@ const (
 	BrakeRename     Brake = "rename"     // changes of an address
 )
 
-// Brake returns the budget that the change is counted in; empty for a change that is counted in none.
+// Brake returns the budget that the change is counted in; empty for a change that is counted in none. An undo gives back
+// accounts, addresses and fields because a person asked for it by the run's name: that is decided, and not counted.
 func (c *Change) Brake() Brake {
+	if b := c.harm(); !c.Undoes || b != BrakeReactivate && b != BrakeRename {
+		return b
+	}
+	return ""
+}
+
+// harm returns the brake for the change, whatever it was asked for.
+func (c *Change) harm() Brake {
 	switch {
 	case c.Paired:
 		return ""

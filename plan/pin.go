@@ -313,20 +313,26 @@ func (p Pin) over(old Pin) Pin {
 
 // About returns the plan with nothing in it but changes of what the pins keep.
 func (p Plan) About(pins []Pin) Plan {
+	about := pinned(pins)
+	p.Changes = slices.DeleteFunc(slices.Clone(p.Changes), func(c Change) bool { return !about(&c) })
+	return p
+}
+
+// pinned returns a function that reports whether a change concerns what the pins keep.
+func pinned(pins []Pin) func(*Change) bool {
 	of := make(map[directory.Ref]*Pin, len(pins))
 	for i := range pins {
 		of[pins[i].Ref] = &pins[i]
 	}
-	p.Changes = slices.DeleteFunc(slices.Clone(p.Changes), func(c Change) bool {
+	return func(c *Change) bool {
 		if c.Member != nil {
 			pin := of[*c.Member]
-			return pin == nil || !slices.ContainsFunc(pin.Groups, func(m PinnedMembership) bool { return m.ID == c.ID })
+			return pin != nil && slices.ContainsFunc(pin.Groups, func(m PinnedMembership) bool { return m.ID == c.ID })
 		}
 		pin := of[c.Ref]
 		if c.Op == Update {
-			return pin == nil || pin.Address == "" && len(pin.Fields) == 0
+			return pin != nil && (pin.Address != "" || len(pin.Fields) > 0)
 		}
-		return pin == nil || pin.Account == ""
-	})
-	return p
+		return pin != nil && pin.Account != ""
+	}
 }

@@ -136,6 +136,8 @@ type Change struct {
 	// Paired is set where a mirror puts an entry with a new ID in the place of the one with the old ID: the creation, the
 	// deletion, and the memberships that go from one to the other are carried out together or not at all.
 	Paired bool `json:"-"`
+	// Undoes is set where a pin asks for the change: a person had a run undone.
+	Undoes bool `json:"-"`
 }
 
 // Lane is a part of a plan that succeeds or fails on its own. The lanes are in apply order: access is taken away first,

@@ -1,5 +1,5 @@
-// Package provider is the port through which the engine reads and writes a tenant. Google Workspace and Microsoft
-// Entra ID are providers of the second hop; the local directory is the provider of the first.
+// Package provider is the port through which the engine reads and writes a tenant. The types of package all are
+// providers of the second hop; the local directory is the provider of the first.
 package provider
 
 import (

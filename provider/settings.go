@@ -32,7 +32,7 @@ const (
 
 // Settings is the part of the configuration that all tenants share. The zero value of a field means its default.
 type Settings struct {
-	// ID is the provider's number in paths: /providers/google_workspace/{id}/.
+	// ID is the provider's number in paths: /providers/<type>/{id}/.
 	ID   int    `yaml:"id"`
 	Name string `yaml:"name"`
 	// Enabled is true by default.
@@ -79,6 +79,9 @@ type Settings struct {
 	// RequestTimeout bounds each call; 60s by default.
 	RequestTimeout time.Duration `yaml:"request_timeout"`
 }
+
+// Common returns the settings, of every configuration that embeds them.
+func (s *Settings) Common() *Settings { return s }
 
 // On reports whether the provider is enabled.
 func (s *Settings) On() bool { return s.Enabled == nil || *s.Enabled }

@@ -8,6 +8,7 @@ import (
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/pace"
 	"rollcall/reconcile"
 )
 
@@ -20,7 +21,7 @@ type stopped struct {
 
 func (s *stopped) Apply(ctx context.Context, batch []plan.Change) []provider.Result {
 	s.gate.err = s.lost
-	if err := provider.Fenced(ctx); err != nil {
+	if err := pace.Fenced(ctx); err != nil {
 		out := make([]provider.Result, len(batch))
 		for i := range out {
 			out[i].Err = err

@@ -180,7 +180,8 @@ func TestLaw10ALaneThatIsRefusedIsGivenUp(t *testing.T) {
 		}
 		before := len(w.tenant.applied)
 		r, err := w.run(t.Context())
-		if err != nil || r.Failed != want || asked < want || asked > want+4 {
+		// Changes that are under way when the lane is given up are counted, too.
+		if err != nil || r.Failed != asked || asked < want || asked > want+4 {
 			t.Errorf("%s: %v, %d failed, %d asked, want %d", op, err, r.Failed, asked, want)
 		}
 		if done := w.tenant.applied[before:]; count(done, "add_member") != 1 {

@@ -18,6 +18,7 @@ import (
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/pace"
 	"rollcall/source"
 )
 
@@ -100,7 +101,7 @@ func (e *Engine) Execute(ctx context.Context, run Run) (Report, error) {
 		return Report{}, err
 	}
 	if run.Lease != nil {
-		ctx = provider.WithFence(ctx, run.Lease.Check)
+		ctx = pace.WithFence(ctx, run.Lease.Check)
 	}
 	v, err := e.read(ctx, run.Scope, run.Memory)
 	if err != nil {

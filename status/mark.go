@@ -18,6 +18,8 @@ const (
 	Follow Mark = "follow"
 	// Again is set at a provider that had a live run when its source changed. The provider runs once more afterwards.
 	Again Mark = "again"
+	// Fired is the last firing of a container's schedule.
+	Fired Mark = "fired"
 )
 
 // Marked returns the value of a mark; empty if it is not set.

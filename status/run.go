@@ -145,3 +145,9 @@ type End struct {
 	// Changed reports whether a completed run changed the input of its followers.
 	Changed bool
 }
+
+// Partial reports whether the run does less than a full sync: it writes nothing, or carries out only what was approved or
+// taken back.
+func (r Run) Partial() bool {
+	return r.DryRun || r.Trigger.Kind == ByApproval || r.Trigger.Kind == ByRevert
+}

@@ -26,7 +26,7 @@ func checkCommand(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg, warnings, err := config.Load(p.Config, config.Options{Getenv: e.getenv, Strict: p.StrictFiles})
+			cfg, warnings, err := config.Load(p.Config, config.Options{Types: e.types, Getenv: e.getenv, Strict: p.StrictFiles})
 			if err != nil {
 				return err
 			}

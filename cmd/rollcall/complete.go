@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -85,19 +84,13 @@ func completeLocal(e *env) cobra.CompletionFunc {
 		if err != nil || len(args) > 0 {
 			return nil, noFiles
 		}
-		cfg, _, err := config.Load(p.Config, config.Options{Getenv: e.getenv, Strict: p.StrictFiles})
+		cfg, _, err := config.Load(p.Config, config.Options{Types: e.types, Getenv: e.getenv, Strict: p.StrictFiles})
 		if err != nil {
 			return nil, noFiles
 		}
 		var out []string
-		for i := range cfg.Sources.LDAP {
-			out = append(out, container.LDAP+":"+cfg.Sources.LDAP[i].Slug)
-		}
-		for i := range cfg.Providers.GoogleWorkspace {
-			out = append(out, fmt.Sprintf("%s:%d", "google_workspace", cfg.Providers.GoogleWorkspace[i].ID))
-		}
-		for i := range cfg.Providers.MicrosoftEntra {
-			out = append(out, fmt.Sprintf("%s:%d", "microsoft_entra", cfg.Providers.MicrosoftEntra[i].ID))
+		for _, name := range cfg.Containers() {
+			out = append(out, name.String())
 		}
 		return out, noFiles
 	}

@@ -145,7 +145,7 @@ func (s *stage) open(ctx context.Context, listen string) error {
 			return err
 		}
 	}
-	cfg, _, err := config.Load(filepath.Join(s.dir, "rollcall.yaml"), config.Options{Getenv: s.getenv})
+	cfg, _, err := config.Load(filepath.Join(s.dir, "rollcall.yaml"), config.Options{Types: s.types, Getenv: s.getenv})
 	if err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ import (
 	"rollcall/internal/redistest"
 	"rollcall/ledger"
 	"rollcall/plan"
+	"rollcall/provider/all"
 	"rollcall/status"
 )
 
@@ -76,7 +77,7 @@ func newService(t *testing.T) *service {
 	s.decisions = decisions.New(rdb, decisions.Config{Now: s.clock})
 	s.facts = func(c container.ID) api.Facts { return ledger.NewRedis(rdb, string(c)) }
 	a, err := api.New(api.Config{
-		Facts:  s.facts,
+		Facts: s.facts, Types: all.Types(),
 		Status: s.store, Decisions: s.decisions, Jobs: s, Directory: s, Explainer: s, ObjectWait: time.Millisecond, EventEvery: time.Millisecond,
 		Authenticate: func(token string) (api.Caller, bool) {
 			scopes := map[string][]string{goodToken: {api.ScopeRead, api.ScopeSync, api.ScopeApprove}, readToken: {api.ScopeRead}}[token]
@@ -270,7 +271,7 @@ func (s *service) as(p person, args ...string) result {
 		p.ctx = s.t.Context()
 	}
 	e := &env{
-		getenv: func(k string) string { return vars[k] }, stdin: strings.NewReader(p.says), stdout: &stdout, stderr: &stderr,
+		types: all.Types(), getenv: func(k string) string { return vars[k] }, stdin: strings.NewReader(p.says), stdout: &stdout, stderr: &stderr,
 		asks: p.says != "", now: s.clock, every: time.Millisecond,
 	}
 	code := run(p.ctx, e, args)

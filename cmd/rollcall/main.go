@@ -14,13 +14,15 @@ import (
 
 	"rollcall/internal/boot"
 	"rollcall/internal/config"
+	"rollcall/provider"
+	"rollcall/provider/all"
 )
 
 func main() {
 	ctx, stop := boot.Signals()
 	defer stop()
 	e := &env{
-		getenv: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		types: all.Types(), getenv: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		asks: terminal(os.Stdin) && terminal(os.Stdout), now: time.Now, every: pollEvery,
 	}
 	os.Exit(run(ctx, e, os.Args[1:]))
@@ -70,6 +72,8 @@ type env struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	file           string
+	// types are the types of provider that there are.
+	types []provider.Type
 	// asks reports whether a person at a terminal can be asked.
 	asks bool
 	now  func() time.Time

@@ -70,7 +70,7 @@ func (r *remote) open() error {
 		}
 	}
 	var err error
-	r.Client, err = client.New(client.Config{Address: cmp.Or(r.address, r.getenv(varAPI)), Token: token})
+	r.Client, err = client.New(client.Config{Address: cmp.Or(r.address, r.getenv(varAPI)), Token: token, Types: r.types})
 	return err
 }
 

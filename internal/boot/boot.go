@@ -144,7 +144,8 @@ func (a *App) API(known dashboard.Tokens) (*http.Server, error) {
 		return nil, err
 	}
 	return api.NewServer(api.Config{
-		Status: a.Status, Decisions: a.Decisions, Jobs: jobs.NewClient(a.Redis, a.Status), Directory: &finder{a}, Explainer: a.explainer(), Resources: a.resources(),
+		Status: a.Status, Decisions: a.Decisions, Jobs: jobs.NewClient(a.Redis, a.Status), Directory: &finder{a}, Explainer: a.explainer(),
+		Types: a.Config.Types, Resources: a.resources(),
 		Facts:        func(c container.ID) api.Facts { return ledger.NewRedis(a.Redis, string(c)) },
 		Authenticate: authenticator(known), Dashboard: board, Log: a.Log, ObjectWait: a.Process.ObjectWait, Addr: a.Process.Listen,
 	})

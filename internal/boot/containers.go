@@ -1,12 +1,10 @@
 package boot
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"rollcall/container"
 	"rollcall/directory"
@@ -18,93 +16,33 @@ import (
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/provider"
-	"rollcall/provider/googleworkspace"
 	"rollcall/provider/pace"
 	"rollcall/reconcile"
 	"rollcall/source/ldap"
 )
 
-// Containers builds every source and provider that is enabled: the one place where adapters are named.
+// Containers builds every source and provider that is enabled.
 func (a *App) Containers() ([]jobs.Container, error) {
 	var out []jobs.Container
 	for i := range a.Config.Sources.LDAP {
 		if cfg := &a.Config.Sources.LDAP[i]; cfg.Enabled {
 			c, err := a.ldapSource(cfg)
 			if err != nil {
-				return nil, fmt.Errorf("ldap:%s: %w", cfg.Slug, err)
+				return nil, fmt.Errorf("%s: %w", container.Source(cfg.Slug), err)
 			}
 			out = append(out, c)
 		}
 	}
-	for i := range a.Config.Providers.GoogleWorkspace {
-		if cfg := &a.Config.Providers.GoogleWorkspace[i]; *cfg.Enabled {
-			c, err := a.googleWorkspace(cfg)
+	for i := range a.Config.Providers {
+		if p := &a.Config.Providers[i]; p.On() {
+			c, err := a.tenant(p)
 			if err != nil {
-				return nil, fmt.Errorf("google_workspace:%d: %w", cfg.ID, err)
-			}
-			out = append(out, c)
-		}
-	}
-	for i := range a.Config.Providers.MicrosoftEntra {
-		if cfg := &a.Config.Providers.MicrosoftEntra[i]; *cfg.Enabled {
-			c, err := a.microsoftEntra(cfg)
-			if err != nil {
-				return nil, fmt.Errorf("microsoft_entra:%d: %w", cfg.ID, err)
+				return nil, fmt.Errorf("%s: %w", p.Container(), err)
 			}
 			out = append(out, c)
 		}
 	}
 	return out, nil
-}
-
-// provider builds one provider by its container's name.
-func (a *App) provider(name container.ID) (jobs.Container, error) {
-	for i := range a.Config.Providers.GoogleWorkspace {
-		if cfg := &a.Config.Providers.GoogleWorkspace[i]; googleName(cfg) == name {
-			return a.googleWorkspace(cfg)
-		}
-	}
-	for i := range a.Config.Providers.MicrosoftEntra {
-		if cfg := &a.Config.Providers.MicrosoftEntra[i]; entraName(cfg) == name {
-			return a.microsoftEntra(cfg)
-		}
-	}
-	return jobs.Container{}, fault.Errorf(fault.Invalid, "provider %q is not configured", name)
-}
-
-// providers names the providers, enabled or not.
-func (a *App) providers() []container.ID {
-	var out []container.ID
-	for i := range a.Config.Providers.GoogleWorkspace {
-		out = append(out, googleName(&a.Config.Providers.GoogleWorkspace[i]))
-	}
-	for i := range a.Config.Providers.MicrosoftEntra {
-		out = append(out, entraName(&a.Config.Providers.MicrosoftEntra[i]))
-	}
-	return out
-}
-
-// mapping returns a provider's compiled mapping.
-func (a *App) mapping(name container.ID) *mapping.Mapping {
-	for i := range a.Config.Providers.GoogleWorkspace {
-		if cfg := &a.Config.Providers.GoogleWorkspace[i]; googleName(cfg) == name {
-			return cfg.Mapping
-		}
-	}
-	for i := range a.Config.Providers.MicrosoftEntra {
-		if cfg := &a.Config.Providers.MicrosoftEntra[i]; entraName(cfg) == name {
-			return cfg.Mapping
-		}
-	}
-	return nil
-}
-
-func googleName(cfg *config.GoogleWorkspace) container.ID {
-	return container.ID(fmt.Sprintf("google_workspace:%d", cfg.ID))
-}
-
-func entraName(cfg *config.MicrosoftEntra) container.ID {
-	return container.ID(fmt.Sprintf("microsoft_entra:%d", cfg.ID))
 }
 
 // ldapSource is the first hop of one source.
@@ -145,57 +83,54 @@ func (a *App) openLDAP(cfg *ldap.Config, more ...ldap.Option) (*ldap.Source, err
 	return src, nil
 }
 
-// googleWorkspace is the second hop of one Google Workspace account.
-func (a *App) googleWorkspace(cfg *config.GoogleWorkspace) (jobs.Container, error) {
-	name := googleName(cfg)
-	quota, creates, err := a.googleQuotas(cfg)
+// tenant is the second hop of one provider.
+func (a *App) tenant(p *config.Provider) (jobs.Container, error) {
+	name := p.Container()
+	quotas, err := a.quotas(p)
 	if err != nil {
 		return jobs.Container{}, err
 	}
 	calls := new(atomic.Int64)
-	shape := pace.CallerConfig{Limiter: quota, Timeout: cfg.RequestTimeout, Observe: a.observeCalls(name, calls)}
-	c := googleCaller{all: pace.NewCaller(shape)}
-	shape.Limiter = within{quota, creates}
-	c.creates = pace.NewCaller(shape)
-	tenant, err := googleworkspace.New(cfg.Config, googleworkspace.Options{Caller: c, Observe: a.observeRequests(name)})
+	env := provider.Env{
+		Limiters: map[string]pace.Limiter{}, Attempt: a.observeCalls(name, calls), Request: a.observeRequests(name),
+		Cache: ledger.NewRedisCache(a.Redis, string(name)), Getenv: a.Getenv,
+	}
+	for _, q := range quotas {
+		env.Limiters[q.Name] = q.Shared
+	}
+	tenant, err := p.Config.Open(env)
 	if err != nil {
 		return jobs.Container{}, err
 	}
-	return a.secondHop(name, &cfg.Settings, tenant, cfg.Mapping, calls), nil
+	return a.secondHop(p, tenant, calls), nil
 }
 
-// googleCaller makes calls of one unit each. Google bounds the creation of users apart from everything else (10 a second
-// and domain): a refusal of one slows down the creation of users, and nothing else.
-type googleCaller struct{ all, creates *pace.Caller }
+// quota is a limit of a tenant with its state on Redis.
+type quota struct {
+	provider.Quota
+	*pace.Shared
+}
 
-// Call implements googleworkspace.Caller.
-func (c googleCaller) Call(ctx context.Context, op string, fn func(context.Context) error) error {
-	if op == "users.insert" {
-		return c.creates.Call(ctx, op, pace.One(pace.Calls), fn)
+// quotas returns the limits of a tenant.
+func (a *App) quotas(p *config.Provider) ([]quota, error) {
+	var out []quota
+	for _, q := range p.Config.Quotas() {
+		key := p.Container().String()
+		if q.Name != "" {
+			key += ":" + q.Name
+		}
+		shared, err := pace.NewShared(a.Redis, key, pace.Config{Rates: q.Rates})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, quota{q, shared})
 	}
-	return c.all.Call(ctx, op, pace.One(pace.Calls), fn)
-}
-
-// within is a quota inside another one: a call waits for both, and a refusal is the inner one's.
-type within struct{ outer, inner pace.Limiter }
-
-// Wait implements pace.Limiter.
-func (l within) Wait(ctx context.Context, cost pace.Cost) (time.Duration, error) {
-	first, err := l.inner.Wait(ctx, cost)
-	if err != nil {
-		return first, err
-	}
-	second, err := l.outer.Wait(ctx, cost)
-	return first + second, err
-}
-
-// Refused implements pace.Limiter.
-func (l within) Refused(ctx context.Context, retryAfter time.Duration) error {
-	return l.inner.Refused(ctx, retryAfter)
+	return out, nil
 }
 
 // secondHop is what all providers share.
-func (a *App) secondHop(name container.ID, s *provider.Settings, tenant provider.Provider, m *mapping.Mapping, calls *atomic.Int64) jobs.Container {
+func (a *App) secondHop(p *config.Provider, tenant provider.Provider, calls *atomic.Int64) jobs.Container {
+	name, s, m := p.Container(), p.Settings, p.Mapping
 	slugs := a.slugs(s)
 	links := ledger.NewRedis(a.Redis, string(name))
 	return jobs.Container{

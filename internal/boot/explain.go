@@ -9,7 +9,6 @@ import (
 	"rollcall/directory/store"
 	"rollcall/explain"
 	"rollcall/jobs"
-	"rollcall/provider/entra"
 	"rollcall/reconcile"
 	"rollcall/source"
 	"rollcall/source/ldap"
@@ -21,7 +20,7 @@ func (a *App) explainer() *explain.Explainer {
 		Decisions: a.Decisions,
 		Local:     func(slugs []string) source.Source { return a.reader(slugs) },
 		Memory:    func(c container.ID) reconcile.Memory { return jobs.NewMemory(a.Decisions, c) },
-		AnchorID:  func(text string) directory.ID { id, _ := entra.ID(text); return id },
+		AnchorID:  a.anchorID,
 		IsDN: func(text string) bool {
 			_, err := ldap.NormalizeDN(text)
 			return err == nil && strings.Contains(text, "=")
@@ -30,17 +29,29 @@ func (a *App) explainer() *explain.Explainer {
 	for i := range a.Config.Sources.LDAP {
 		cfg.Sources = append(cfg.Sources, a.explainedSource(&a.Config.Sources.LDAP[i]))
 	}
-	for _, name := range a.providers() {
-		s, _ := a.settings(name)
+	for i := range a.Config.Providers {
+		p := &a.Config.Providers[i]
 		cfg.Providers = append(cfg.Providers, explain.ProviderAccess{
-			Container: name, On: s.On(), Policy: s.Policy(), Sources: a.slugs(s), Mapping: a.mapping(name),
+			Container: p.Container(), On: p.On(), Policy: p.Policy(), Sources: a.slugs(p.Settings), Mapping: p.Mapping,
 			Open: func() (func() *reconcile.Engine, error) {
-				c, err := a.provider(name)
+				c, err := a.tenant(p)
 				return c.Engine, err
 			},
 		})
 	}
 	return explain.New(cfg)
+}
+
+// anchorID reads the id of an entry out of an anchor as one of the types of provider has it; empty for any other text.
+func (a *App) anchorID(text string) directory.ID {
+	for i := range a.Config.Types {
+		if read := a.Config.Types[i].EntryID; read != nil {
+			if id, is := read(text); is {
+				return id
+			}
+		}
+	}
+	return ""
 }
 
 func (a *App) explainedSource(cfg *ldap.Config) explain.SourceAccess {

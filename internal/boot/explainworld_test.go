@@ -26,6 +26,7 @@ import (
 	"rollcall/internal/config"
 	"rollcall/internal/redistest"
 	"rollcall/internal/slapdtest"
+	"rollcall/provider/all"
 	google "rollcall/simulator/googleworkspace"
 	"rollcall/simulator/graph"
 	"rollcall/status"
@@ -283,7 +284,13 @@ func (o *office) explain(by explain.By, value string) explain.Document {
 	return doc
 }
 
-var document = sync.OnceValues(func() (*openapi3.T, error) { return openapi3.NewLoader().LoadFromData(api.Document()) })
+var document = sync.OnceValues(func() (*openapi3.T, error) {
+	doc, err := api.Document(all.Types())
+	if err != nil {
+		return nil, err
+	}
+	return openapi3.NewLoader().LoadFromData(doc)
+})
 
 // explanationSchema refuses what it does not know.
 func explanationSchema(t *office) *openapi3.Schema {

@@ -23,10 +23,11 @@ type finder struct{ app *App }
 // Find implements api.Directory. Somebody who joined since the last sync of a source is not in the local directory yet: an id
 // that is not there is asked of the sources.
 func (f *finder) Find(ctx context.Context, c container.ID, kind directory.Kind, text string) ([]api.Match, error) {
-	s, ok := f.app.settings(c)
-	if !ok {
+	p := f.app.Config.Provider(c)
+	if p == nil {
 		return nil, nil
 	}
+	s := p.Settings
 	found, err := f.app.reader(f.app.slugs(s)).Find(ctx, kind, text)
 	if err != nil {
 		return nil, err

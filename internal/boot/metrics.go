@@ -54,11 +54,7 @@ func (a *App) ready(ctx context.Context) map[string]string {
 	const patience = 2 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	names := make([]container.ID, 0, len(a.Config.Sources.LDAP))
-	for i := range a.Config.Sources.LDAP {
-		names = append(names, container.Source(a.Config.Sources.LDAP[i].Slug))
-	}
-	if err := a.Status.Writable(ctx, append(names, a.providers()...)...); err != nil {
+	if err := a.Status.Writable(ctx, a.Config.Containers()...); err != nil {
 		a.Log.WarnContext(ctx, "not ready", "component", "redis", "err", err)
 		return map[string]string{"redis": cmp.Or(redisfault.Refusal(err), fault.KindOf(err).String())}
 	}

@@ -24,7 +24,7 @@ func TestWhatIsExportedIsTheCatalogue(t *testing.T) {
 		t.Fatal(err)
 	}
 	catalogue := map[string]*metrics.Metric{}
-	for _, s := range metrics.Catalogue() {
+	for _, s := range metrics.Catalogue(o.app.Config.Types) {
 		for i := range s.Metrics {
 			catalogue[s.Metrics[i].Name] = &s.Metrics[i]
 		}

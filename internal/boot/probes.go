@@ -12,8 +12,7 @@ import (
 	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/internal/config"
-	"rollcall/provider/entra"
-	"rollcall/provider/googleworkspace"
+	"rollcall/provider"
 	"rollcall/source/ldap"
 )
 
@@ -52,26 +51,13 @@ func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []
 			return lines, err
 		}})
 	}
-	for i := range cfg.Providers.GoogleWorkspace {
-		c := &cfg.Providers.GoogleWorkspace[i]
-		if !*c.Enabled {
+	for i := range cfg.Providers {
+		c := &cfg.Providers[i]
+		if !c.On() {
 			continue
 		}
-		out = append(out, Probe{fmt.Sprintf("google_workspace:%d", c.ID), func(ctx context.Context) ([]string, error) {
-			tenant, err := googleworkspace.New(c.Config, googleworkspace.Options{})
-			if err != nil {
-				return nil, err
-			}
-			return tenant.Check(ctx)
-		}})
-	}
-	for i := range cfg.Providers.MicrosoftEntra {
-		c := &cfg.Providers.MicrosoftEntra[i]
-		if !*c.Enabled {
-			continue
-		}
-		out = append(out, Probe{fmt.Sprintf("microsoft_entra:%d", c.ID), func(ctx context.Context) ([]string, error) {
-			tenant, err := entra.New(c.Config, entra.Options{Getenv: getenv})
+		out = append(out, Probe{c.Container().String(), func(ctx context.Context) ([]string, error) {
+			tenant, err := c.Config.Open(provider.Env{Getenv: getenv})
 			if err != nil {
 				return nil, err
 			}

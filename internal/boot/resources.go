@@ -8,7 +8,6 @@ import (
 
 	"rollcall/api"
 	"rollcall/container"
-	"rollcall/provider"
 )
 
 // resources shows the configuration to the API: under the names of the file, secrets left out. What the file says of
@@ -19,17 +18,9 @@ func (a *App) resources() []api.Resource {
 		c := &a.Config.Sources.LDAP[i]
 		out = append(out, api.Resource{Container: container.Source(c.Slug), Name: c.Name, Disabled: !c.Enabled, Fields: shown(c)})
 	}
-	for i := range a.Config.Providers.GoogleWorkspace {
-		c := &a.Config.Providers.GoogleWorkspace[i]
-		out = append(out, api.Resource{
-			Container: googleName(c), Name: c.Name, Disabled: !*c.Enabled, Fields: shown(c),
-		})
-	}
-	for i := range a.Config.Providers.MicrosoftEntra {
-		c := &a.Config.Providers.MicrosoftEntra[i]
-		out = append(out, api.Resource{
-			Container: entraName(c), Name: c.Name, Disabled: !*c.Enabled, Fields: shown(c),
-		})
+	for i := range a.Config.Providers {
+		p := &a.Config.Providers[i]
+		out = append(out, api.Resource{Container: p.Container(), Name: p.Name, Disabled: !p.On(), Fields: shown(p.Config)})
 	}
 	return out
 }
@@ -53,21 +44,4 @@ func shown(cfg any) map[string]any {
 		}
 	}
 	return m
-}
-
-// settings returns the settings of a provider.
-func (a *App) settings(c container.ID) (*provider.Settings, bool) {
-	for i := range a.Config.Providers.GoogleWorkspace {
-		p := &a.Config.Providers.GoogleWorkspace[i]
-		if googleName(p) == c {
-			return &p.Settings, true
-		}
-	}
-	for i := range a.Config.Providers.MicrosoftEntra {
-		p := &a.Config.Providers.MicrosoftEntra[i]
-		if entraName(p) == c {
-			return &p.Settings, true
-		}
-	}
-	return nil, false
 }

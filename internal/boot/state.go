@@ -12,8 +12,6 @@ import (
 	"rollcall/jobs"
 	"rollcall/ledger"
 	"rollcall/plan"
-	"rollcall/provider"
-	"rollcall/provider/pace"
 )
 
 // state returns what exports the state of everything that is configured. It opens no adapter: the API process needs none of
@@ -40,36 +38,13 @@ func (a *App) measured() ([]metrics.Container, error) {
 			out = append(out, c)
 		}
 	}
-	for i := range a.Config.Providers.GoogleWorkspace {
-		cfg := &a.Config.Providers.GoogleWorkspace[i]
-		if !cfg.On() {
+	for i := range a.Config.Providers {
+		p := &a.Config.Providers[i]
+		if !p.On() {
 			continue
 		}
-		c := a.tenant(googleName(cfg), &cfg.Settings)
-		all, creates, err := a.googleQuotas(cfg)
+		c, err := a.measuredTenant(p)
 		if err != nil {
-			return nil, err
-		}
-		c.Quotas = []metrics.Quota{
-			{States: all.States}, {States: creates.States, Lanes: map[string]string{pace.Calls: metrics.UserCreates}},
-		}
-		if err := a.measure(&c, cfg.Schedule); err != nil {
-			return nil, err
-		}
-		out = append(out, c)
-	}
-	for i := range a.Config.Providers.MicrosoftEntra {
-		cfg := &a.Config.Providers.MicrosoftEntra[i]
-		if !cfg.On() {
-			continue
-		}
-		c := a.tenant(entraName(cfg), &cfg.Settings)
-		quota, err := a.entraQuota(cfg)
-		if err != nil {
-			return nil, err
-		}
-		c.Quotas = []metrics.Quota{{States: quota.States}}
-		if err := a.measure(&c, cfg.Schedule); err != nil {
 			return nil, err
 		}
 		out = append(out, c)
@@ -77,13 +52,22 @@ func (a *App) measured() ([]metrics.Container, error) {
 	return out, nil
 }
 
-// tenant is what metrics know of every provider.
-func (a *App) tenant(name container.ID, s *provider.Settings) metrics.Container {
-	c := metrics.Container{Name: name, Follows: s.Schedule == jobs.AfterSource, Suspends: s.UserDeleteAction != plan.ActionDoNothing}
-	for _, slug := range a.slugs(s) {
+// measuredTenant is what metrics know of a provider.
+func (a *App) measuredTenant(p *config.Provider) (metrics.Container, error) {
+	c := metrics.Container{
+		Name: p.Container(), Follows: p.Schedule == jobs.AfterSource, Suspends: p.UserDeleteAction != plan.ActionDoNothing,
+	}
+	for _, slug := range a.slugs(p.Settings) {
 		c.Sources = append(c.Sources, container.Source(slug))
 	}
-	return c
+	quotas, err := a.quotas(p)
+	if err != nil {
+		return c, err
+	}
+	for _, q := range quotas {
+		c.Quotas = append(c.Quotas, metrics.Quota{States: q.States, Lane: q.Lane})
+	}
+	return c, a.measure(&c, p.Schedule)
 }
 
 // measure adds what metrics know of every container.
@@ -108,20 +92,4 @@ func (a *App) copyReadAt(slug string) func(context.Context) (time.Time, error) {
 		}
 		return s.CompletedAt, err
 	}
-}
-
-// googleQuotas returns the quota of an account, and the one of creating users within it.
-func (a *App) googleQuotas(cfg *config.GoogleWorkspace) (all, creates *pace.Shared, err error) {
-	rate := pace.Config{Rates: map[string]float64{pace.Calls: cfg.MaxRequestsPerSecond}}
-	if all, err = pace.NewShared(a.Redis, string(googleName(cfg)), rate); err != nil {
-		return nil, nil, err
-	}
-	rate.Rates = map[string]float64{pace.Calls: cfg.UserCreatesPerSecond()}
-	creates, err = pace.NewShared(a.Redis, string(googleName(cfg))+":users.insert", rate)
-	return all, creates, err
-}
-
-// entraQuota returns the quota of a tenant.
-func (a *App) entraQuota(cfg *config.MicrosoftEntra) (*pace.Shared, error) {
-	return pace.NewShared(a.Redis, string(entraName(cfg)), pace.Config{Rates: cfg.Rates()})
 }

@@ -28,7 +28,11 @@ func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
 		Results []Resource `json:"results"`
 	}
 	var out []Resource
-	for _, path := range []string{"/sources/ldap/", "/providers/google_workspace/", "/providers/microsoft_entra/"} {
+	paths := []string{"/sources/ldap/"}
+	for i := range c.types {
+		paths = append(paths, "/providers/"+c.types[i].Name+"/")
+	}
+	for _, path := range paths {
 		for page := 1; page > 0; {
 			got, err := get[list](ctx, c, path, url.Values{"page": {strconv.Itoa(page)}, "page_size": {strconv.Itoa(MaxPage)}})
 			if err != nil {

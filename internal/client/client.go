@@ -16,6 +16,7 @@ import (
 	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/internal/secret"
+	"rollcall/provider"
 )
 
 // DefaultAddress is where the API listens when nothing else was said.
@@ -27,6 +28,8 @@ type Config struct {
 	Address string
 	// Token is the caller's; none is sent where it is empty.
 	Token secret.Value
+	// Types are the types of provider to list.
+	Types []provider.Type
 	// Transport carries requests; http.DefaultTransport where it is nil.
 	Transport http.RoundTripper
 }
@@ -35,6 +38,7 @@ type Config struct {
 type Client struct {
 	address string // without a slash at its end
 	token   secret.Value
+	types   []provider.Type
 	http    *http.Client
 }
 
@@ -66,7 +70,7 @@ func New(c Config) (*Client, error) {
 	}
 	address := strings.TrimSuffix(strings.TrimRight(c.Address, "/"), basePath)
 	return &Client{
-		address: strings.TrimRight(address, "/"), token: c.Token,
+		address: strings.TrimRight(address, "/"), token: c.Token, types: c.Types,
 		// A redirect could send the request, and its token, to a host that the operator did not name.
 		http: &http.Client{Transport: c.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil

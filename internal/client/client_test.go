@@ -15,6 +15,7 @@ import (
 	"rollcall/fault"
 	"rollcall/internal/client"
 	"rollcall/internal/secret"
+	"rollcall/provider/all"
 	"rollcall/status"
 )
 
@@ -36,7 +37,7 @@ const (
 
 func newClient(t *testing.T, a answers) *client.Client {
 	t.Helper()
-	c, err := client.New(client.Config{Token: token, Transport: a})
+	c, err := client.New(client.Config{Token: token, Types: all.Types(), Transport: a})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,25 +41,27 @@ func (k *checker) check() {
 		k.adopt(path, fields(reflect.TypeFor[ldap.Config]()), s.Validate())
 		k.once(slugs, strings.ToLower(s.Slug), join(path, "slug"), "the slug "+s.Slug)
 		k.schedule(join(path, "schedule"), s.Schedule, false)
-		k.ldapFiles(path, s)
+		k.files(path, value(s))
+		if name := s.BindPasswordEnv; name != "" && k.opts.Getenv(name) == "" {
+			k.fail(join(path, "bind_password_env"), "the environment has no %s, or it is empty", name)
+		}
 	}
 	ids := map[string]string{}
-	for _, p := range k.entries() {
-		p.defaults()
-		p.settings.NoAddressOf = k.noAddress(p.settings)
-		if p.settings.Enabled == nil {
-			p.settings.Enabled = new(true)
+	for i := range k.Providers {
+		p := &k.Providers[i]
+		p.Config.SetDefaults()
+		p.NoAddressOf = k.noAddress(p.Settings)
+		if p.Enabled == nil {
+			p.Enabled = new(true)
 		}
-		k.adopt(p.path, p.keys, p.validate())
-		*p.mapping, _ = p.compile() // what is wrong with it, validate said
-		if p.settings.ID != 0 {
-			k.once(ids, fmt.Sprintf("%s:%d", p.typ, p.settings.ID), join(p.path, "id"), fmt.Sprintf("the id %d", p.settings.ID))
+		k.adopt(p.path, fields(reflect.TypeOf(p.Config).Elem()), p.Config.Validate())
+		p.Mapping, _ = p.Config.Mapping() // what is wrong with it, Validate said
+		if p.ID != 0 {
+			k.once(ids, p.Container().String(), join(p.path, "id"), fmt.Sprintf("the id %d", p.ID))
 		}
-		k.schedule(join(p.path, "schedule"), p.settings.Schedule, true)
+		k.schedule(join(p.path, "schedule"), p.Schedule, true)
 		k.sources(p)
-		for _, field := range sortedKeys(p.secrets) {
-			k.secretFile(join(p.path, field), p.secrets[field])
-		}
+		k.files(p.path, value(p.Config))
 	}
 }
 
@@ -112,7 +114,7 @@ func (k *checker) adopt(path string, known map[string]structField, err error) {
 }
 
 // sources refuses slugs that no source has.
-func (k *checker) sources(p entry) {
+func (k *checker) sources(p *Provider) {
 	var known []string
 	for i := range k.Sources.LDAP {
 		if slug := k.Sources.LDAP[i].Slug; slug != "" {
@@ -122,10 +124,10 @@ func (k *checker) sources(p entry) {
 	if len(known) < len(k.Sources.LDAP) || k.spoiled["sources.ldap"] {
 		return // the one that is meant may be the one without a name
 	}
-	for i, slug := range p.settings.Sources {
+	for i, slug := range p.Sources {
 		path := index(join(p.path, "sources"), i)
 		switch {
-		case slices.Index(p.settings.Sources, slug) < i:
+		case slices.Index(p.Sources, slug) < i:
 			k.fail(path, "the source %q stands here twice", slug)
 		case slices.Contains(known, slug):
 		case problem.Nearest(slug, known) != "":
@@ -165,14 +167,16 @@ func ParseSchedule(spec string) (s cron.Schedule, err error) {
 	return cron.ParseStandard(spec)
 }
 
-// ldapFiles checks the files and variables that a source names.
-func (k *checker) ldapFiles(path string, s *ldap.Config) {
-	k.secretFile(join(path, "bind_password_file"), &s.BindPasswordFile)
-	k.secretFile(join(path, "client_key_file"), &s.ClientKeyFile)
-	k.plainFile(join(path, "ca_file"), &s.CAFile)
-	k.plainFile(join(path, "client_certificate_file"), &s.ClientCertificateFile)
-	if name := s.BindPasswordEnv; name != "" && k.opts.Getenv(name) == "" {
-		k.fail(join(path, "bind_password_env"), "the environment has no %s, or it is empty", name)
+// files checks the files that a source or provider names. Their types say which of them are secret.
+func (k *checker) files(path string, v reflect.Value) {
+	known := fields(v.Type())
+	for _, key := range sortedKeys(known) {
+		switch file := v.FieldByIndex(known[key].index).Addr().Interface().(type) {
+		case *secret.File:
+			k.secretFile(join(path, key), (*string)(file))
+		case *secret.PublicFile:
+			k.plainFile(join(path, key), (*string)(file))
+		}
 	}
 }
 

@@ -9,23 +9,24 @@ package config
 import (
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 
+	"rollcall/container"
 	"rollcall/mapping"
 	"rollcall/provider"
-	"rollcall/provider/entra"
-	"rollcall/provider/googleworkspace"
+	"rollcall/provider/all"
 	"rollcall/source/ldap"
 )
 
 // Config is the file. Paths in it are absolute once it is loaded.
 type Config struct {
 	// File is where it was read.
-	File      string    `yaml:"-"`
-	Sources   Sources   `yaml:"sources"`
-	Providers Providers `yaml:"providers"`
+	File string `yaml:"-"`
+	// Types are the types of provider that the file may have.
+	Types     []provider.Type `yaml:"-"`
+	Sources   Sources         `yaml:"sources"`
+	Providers Providers       `yaml:"providers"`
 }
 
 // Sources are the directories that are read.
@@ -33,30 +34,50 @@ type Sources struct {
 	LDAP []ldap.Config `yaml:"ldap"`
 }
 
-// Providers are the tenants that are written.
-type Providers struct {
-	GoogleWorkspace []GoogleWorkspace `yaml:"google_workspace"`
-	MicrosoftEntra  []MicrosoftEntra  `yaml:"microsoft_entra"`
-}
+// Providers are the tenants that are written, in the order of the types and of the file.
+type Providers []Provider
 
-// GoogleWorkspace is one Google Workspace account.
-type GoogleWorkspace struct {
-	googleworkspace.Config `yaml:",inline"`
-	// Mapping is what its expressions were compiled to.
-	Mapping *mapping.Mapping `yaml:"-"`
-}
-
-// MicrosoftEntra is one Microsoft Entra tenant.
-type MicrosoftEntra struct {
-	entra.Config `yaml:",inline"`
+// Provider is one tenant.
+type Provider struct {
+	*provider.Settings
+	Type   *provider.Type
+	Config provider.Config
 	// Mapping is what the expressions were compiled to.
-	Mapping *mapping.Mapping `yaml:"-"`
+	Mapping *mapping.Mapping
+
+	path string // in the file
+}
+
+// Container returns the id of the provider.
+func (p *Provider) Container() container.ID { return container.Provider(p.Type.Name, p.ID) }
+
+// Provider returns a provider by its id, nil where it is not configured.
+func (c *Config) Provider(id container.ID) *Provider {
+	i := slices.IndexFunc(c.Providers, func(p Provider) bool { return p.Container() == id })
+	if i < 0 {
+		return nil
+	}
+	return &c.Providers[i]
+}
+
+// Containers returns the ids of all sources and providers, enabled or not.
+func (c *Config) Containers() []container.ID {
+	var out []container.ID
+	for i := range c.Sources.LDAP {
+		out = append(out, container.Source(c.Sources.LDAP[i].Slug))
+	}
+	for i := range c.Providers {
+		out = append(out, c.Providers[i].Container())
+	}
+	return out
 }
 
 // Options say how to load.
 type Options struct {
 	// Getenv reads the environment for settings that name a variable; os.Getenv where it is nil.
 	Getenv func(string) string
+	// Types are the types of provider; all.Types where it is nil.
+	Types []provider.Type
 	// Strict makes errors of secret files that others can read.
 	Strict bool
 }
@@ -82,12 +103,15 @@ func Parse(path string, data []byte, opts Options) (*Config, []string, error) {
 	if opts.Getenv == nil {
 		opts.Getenv = os.Getenv
 	}
+	if opts.Types == nil {
+		opts.Types = all.Types()
+	}
 	root, problems := parseDocument(path, data)
 	if problems != nil {
 		return nil, nil, problems
 	}
-	c := &Config{File: path}
-	d := newDecoder(path)
+	c := &Config{File: path, Types: opts.Types}
+	d := newDecoder(path, opts.Types)
 	d.decode(root, value(c), "")
 	if d.left < 0 {
 		return nil, nil, Problems{{File: path, Message: "is too large once its aliases are written out"}}
@@ -109,11 +133,11 @@ func Uses(s *provider.Settings, slug string) bool {
 // Names that differ only in case come once.
 func (c *Config) Attributes(slug string) []string {
 	byName := map[string]string{}
-	for _, p := range c.entries() {
-		if !Uses(p.settings, slug) {
+	for _, p := range c.Providers {
+		if !Uses(p.Settings, slug) {
 			continue
 		}
-		for _, name := range (*p.mapping).Attributes() {
+		for _, name := range p.Mapping.Attributes() {
 			if _, ok := byName[strings.ToLower(name)]; !ok {
 				byName[strings.ToLower(name)] = name
 			}
@@ -125,48 +149,4 @@ func (c *Config) Attributes(slug string) []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// entry is what is checked of a provider of any type.
-type entry struct {
-	// typ is the key in the file and in container names, path where the provider stands.
-	typ, path string
-	// keys are those that the file may have for it.
-	keys     map[string]structField
-	settings *provider.Settings
-	defaults func()
-	validate func() error
-	compile  func() (*mapping.Mapping, error)
-	mapping  **mapping.Mapping
-	// secrets are the fields with the path of a secret file.
-	secrets map[string]*string
-}
-
-// entries lists the providers of every type: a new type is one more loop.
-func (c *Config) entries() []entry {
-	var out []entry
-	for i := range c.Providers.GoogleWorkspace {
-		p := &c.Providers.GoogleWorkspace[i]
-		out = append(out, entry{
-			typ: "google_workspace", path: index("providers.google_workspace", i),
-			keys: fields(reflect.TypeFor[GoogleWorkspace]()), settings: &p.Settings,
-			defaults: p.SetDefaults, validate: func() error { return p.Validate() },
-			compile: func() (*mapping.Mapping, error) { return p.Config.Mapping() }, mapping: &p.Mapping,
-			secrets: map[string]*string{"credentials_file": &p.CredentialsFile},
-		})
-	}
-	for i := range c.Providers.MicrosoftEntra {
-		p := &c.Providers.MicrosoftEntra[i]
-		out = append(out, entry{
-			typ: "microsoft_entra", path: index("providers.microsoft_entra", i),
-			keys: fields(reflect.TypeFor[MicrosoftEntra]()), settings: &p.Settings,
-			defaults: p.SetDefaults, validate: func() error { return p.Validate() },
-			compile: func() (*mapping.Mapping, error) { return p.Config.Mapping() }, mapping: &p.Mapping,
-			secrets: map[string]*string{
-				"client_secret_file": &p.ClientSecretFile, "certificate_file": &p.CertificateFile, "certificate_password_file": &p.CertificatePasswordFile,
-				"federated_token_file": &p.FederatedTokenFile, "ca_file": &p.CAFile,
-			},
-		})
-	}
-	return out
 }

@@ -81,11 +81,11 @@ func TestGoodSample(t *testing.T) {
 	if problems != "" || len(warnings) != 0 {
 		t.Fatalf("Load() = %s, warnings %q", problems, warnings)
 	}
-	s, p := c.Sources.LDAP[0], c.Providers.GoogleWorkspace[0]
+	s, p := c.Sources.LDAP[0], c.Providers[0]
 	if !s.Enabled || !s.SyncUsers || s.Slug != "corp" || s.Schedule != "*/15 * * * *" || s.PageSize != 1000 {
 		t.Errorf("source = %+v", s)
 	}
-	if s.BindPasswordFile != filepath.Join(filepath.Dir(c.File), "secrets/ldap") {
+	if string(s.BindPasswordFile) != filepath.Join(filepath.Dir(c.File), "secrets/ldap") {
 		t.Errorf("bind_password_file = %q, want it absolute", s.BindPasswordFile)
 	}
 	if p.ID != 1 || !p.On() || p.Schedule != config.AfterSource || p.UserDeleteAction != plan.ActionSuspend ||

@@ -3,12 +3,14 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"gopkg.in/yaml.v3"
 
 	"rollcall/internal/problem"
+	"rollcall/provider"
 	"rollcall/source/ldap"
 )
 
@@ -21,12 +23,13 @@ type decoder struct {
 	problems Problems
 	// spoiled are the paths of which something was said while decoding: that they are empty now follows from it.
 	spoiled map[string]bool
+	types   []provider.Type
 	// left bounds the work, as aliases can make a small file large.
 	left int
 }
 
-func newDecoder(file string) *decoder {
-	return &decoder{file: file, lines: map[string]int{}, spoiled: map[string]bool{}, left: 100_000}
+func newDecoder(file string, types []provider.Type) *decoder {
+	return &decoder{file: file, types: types, lines: map[string]int{}, spoiled: map[string]bool{}, left: 100_000}
 }
 
 func value(v any) reflect.Value { return reflect.ValueOf(v).Elem() }
@@ -99,6 +102,12 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, path string) {
 	if isNull(n) {
 		return
 	}
+	if list, ok := v.Addr().Interface().(*Providers); ok {
+		if d.is(n, yaml.MappingNode, path, "a table") {
+			d.decodeProviders(n, list, path)
+		}
+		return
+	}
 	switch v.Kind() {
 	case reflect.Struct:
 		if d.is(n, yaml.MappingNode, path, "a table") {
@@ -133,6 +142,33 @@ func (d *decoder) decodeStruct(n *yaml.Node, v reflect.Value, path string) {
 			continue
 		}
 		d.decode(p.value, v.FieldByIndex(at.index), join(path, p.key))
+	}
+}
+
+// decodeProviders decodes the list of each type, whatever order the file has them in.
+func (d *decoder) decodeProviders(n *yaml.Node, list *Providers, path string) {
+	lists := map[string]reflect.Value{}
+	known := make([]string, len(d.types))
+	for i := range d.types {
+		t := &d.types[i]
+		known[i] = t.Name
+		lists[t.Name] = reflect.New(reflect.SliceOf(reflect.TypeOf(t.New()).Elem())).Elem()
+	}
+	slices.Sort(known)
+	for _, p := range d.pairs(n, path) {
+		if v, ok := lists[p.key]; ok {
+			d.decode(p.value, v, join(path, p.key))
+		} else {
+			d.unknown(path, p.key, known)
+		}
+	}
+	for i := range d.types {
+		t := &d.types[i]
+		for j, v := range lists[t.Name].Seq2() {
+			cfg := v.Addr().Interface().(provider.Config)
+			at := index(join(path, t.Name), int(j.Int()))
+			*list = append(*list, Provider{Settings: cfg.Common(), Type: t, Config: cfg, path: at})
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"rollcall/internal/config"
 	"rollcall/plan"
+	"rollcall/provider/googleworkspace"
 )
 
 func TestFileThatIsNotThere(t *testing.T) {
@@ -74,7 +75,7 @@ func TestASourceSaysWhatBecomesOfEntriesWithoutAnAddress(t *testing.T) {
 	if problems != "" {
 		t.Fatal(problems)
 	}
-	s := c.Providers.GoogleWorkspace[0].Settings
+	s := c.Providers[0].Settings
 	if s.NoAddress != "" || s.NoAddressOf["corp"] != plan.AddresslessLeaveOut {
 		t.Errorf("no_address = %q, of the sources %q, want leave_out of corp alone", s.NoAddress, s.NoAddressOf)
 	}
@@ -87,7 +88,8 @@ func TestMergedKeysMayBeOverridden(t *testing.T) {
 	if problems != "" {
 		t.Fatal(problems)
 	}
-	if p := c.Providers.GoogleWorkspace; len(p) != 2 || p[1].ID != 2 || p[1].Name != "Second" || p[1].DelegatedSubject != "admin@example.com" {
+	if p := c.Providers; len(p) != 2 || p[1].ID != 2 || p[1].Name != "Second" ||
+		p[1].Config.(*googleworkspace.Config).DelegatedSubject != "admin@example.com" {
 		t.Errorf("providers = %+v", p)
 	}
 }

@@ -11,12 +11,12 @@ var ldapMeanings = map[string]string{
 	"server_uri":                    "One or several URIs separated by commas, tried in order: `ldap://`, `ldaps://`, or one `file:///….ldif`.",
 	"ca_file":                       "PEM file with the authorities to trust; the system's where it is empty. Certificates are always verified.",
 	"client_certificate_file":       "PEM certificate to present to the server; goes with `client_key_file`.",
-	"client_key_file":               "PEM key of that certificate. A secret file.",
+	"client_key_file":               "PEM key of that certificate.",
 	"start_tls":                     "Ask for TLS on an `ldap://` connection before anything else is sent.",
 	"tls_server_name":               "The name that the certificate must carry, where it is not the host of the URI.",
 	"allow_plaintext":               "Permit the bind password to cross a network in the clear.",
 	"bind_cn":                       "The DN to bind as or, for Active Directory, `user@domain`. Empty binds anonymously.",
-	"bind_password_file":            "File with the password. A secret file.",
+	"bind_password_file":            "File with the password.",
 	"bind_password_env":             "Name of an environment variable with the password, in place of the file.",
 	"base_dn":                       "Where users and groups are searched. With a `preset`, the server is asked where it is empty.",
 	"additional_user_dn":            "Put in front of `base_dn` for users.",
@@ -63,28 +63,4 @@ var providerMeanings = map[string]string{
 	"require_approval":        "Which plans wait for a person: `guard` (what a guard holds), `first_run` (also the first plan, and the first after a change of scope or mapping) or `always`.",
 	"limits":                  "How much harm a day may see; see Limits.",
 	"request_timeout":         "Bounds each call.",
-}
-
-var googleMeanings = map[string]string{
-	"delegated_subject":          "The administrator in whose name the service account acts.",
-	"credentials_file":           "JSON key of a service account with domain-wide delegation. A secret file.",
-	"customer":                   "The customerId of the account.",
-	"default_group_email_domain": "The domain of the addresses that are made for groups: `domain` in expressions.",
-	"endpoint":                   "Root of the API; plain http is for tests on this machine only.",
-	"max_requests_per_second":    "What all workers together may use of the quota. A quarter of it may create users: Google allows 40 calls and 10 new users a second.",
-}
-
-var entraMeanings = map[string]string{
-	"tenant_id":                 "The tenant's id, or one of its domains.",
-	"client_id":                 "The id of the app registration. It needs the application permissions `User.ReadWrite.All`, `Group.ReadWrite.All`, `Directory.Read.All` and `Domain.Read.All`, with an administrator's consent.",
-	"client_secret_file":        "A client secret of the app. It, `certificate_file` or a workload identity is needed. A secret file.",
-	"certificate_file":          "A certificate of the app with its private key, as PEM or PKCS #12. A secret file.",
-	"certificate_password_file": "The password of that file. A secret file.",
-	"federated_token_file":      "The token of a workload identity (Kubernetes).",
-	"workload_identity":         "Take the path of that token from `AZURE_FEDERATED_TOKEN_FILE`.",
-	"authority":                 "The sign-in service: `https://login.microsoftonline.us/` or `https://login.chinacloudapi.cn/` for other clouds.",
-	"endpoint":                  "Microsoft Graph with its version: `https://graph.microsoft.us/v1.0`, `https://microsoftgraph.chinacloudapi.cn/v1.0`.",
-	"ca_file":                   "More certificate authorities, as PEM: for a private endpoint or the simulator.",
-	"max_requests_per_second":   "What all workers together may use of the quota, in resource units.",
-	"max_writes_per_second":     "The same for writes.",
 }

@@ -7,11 +7,11 @@ import (
 	"strings"
 
 	"rollcall/internal/problem"
+	"rollcall/internal/secret"
 	"rollcall/internal/tokens"
 	"rollcall/mapping"
 	"rollcall/plan"
-	"rollcall/provider/entra"
-	"rollcall/provider/googleworkspace"
+	"rollcall/provider/all"
 	"rollcall/source/ldap"
 )
 
@@ -32,28 +32,30 @@ func Reference(sample string) (text string, stale []string) {
 
 	w.presets()
 
-	w.line("## providers.google_workspace")
-	google := googleworkspace.Config{}
-	google.SetDefaults()
-	meanings := maps.Clone(providerMeanings)
-	maps.Copy(meanings, googleMeanings)
-	w.keys(reflect.ValueOf(google), meanings, googleworkspace.Config{}.Validate())
-
-	w.line("## providers.microsoft_entra")
-	microsoft := entra.Config{}
-	microsoft.SetDefaults()
-	meanings = maps.Clone(providerMeanings)
-	maps.Copy(meanings, entraMeanings)
-	w.keys(reflect.ValueOf(microsoft), meanings, entra.Config{}.Validate())
+	types := all.Types()
+	for i := range types {
+		cfg, empty := types[i].New(), types[i].New()
+		cfg.SetDefaults()
+		meanings := maps.Clone(providerMeanings)
+		maps.Copy(meanings, types[i].Keys)
+		w.line("## providers." + types[i].Name)
+		w.keys(value(cfg), meanings, empty.Validate())
+	}
 
 	w.line("## Schedules")
 	w.line("A cron expression of five fields (minute, hour, day of month, month, day of week) in the process's time zone, or one after `CRON_TZ=Europe/Berlin `; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@every 10m`. With several workers each time comes once.")
+	w.line("The last firing is kept on Redis. A restart or another worker does not move `@every`, and its interval begins when the\n" +
+		"schedule is first seen or was edited. What was missed while no worker lived or Redis was away is made up once, within\n" +
+		"8 seconds of a worker's start, however many times were missed. A full run that is live counts for the time; a dry run\n" +
+		"or the run of an approval does not, and the run starts after it. `after_source` is made up in the same way.")
+	w.line("Daylight saving time: in the night when clocks go forward an hour is missing, and `30 2 * * *` does not come; the next one\n" +
+		"is a day later. When clocks go back, it comes twice. `CRON_TZ=UTC ` or a time outside that hour avoids both.")
 	w.limits()
 	w.mappings()
-	w.line("### Fields of google_workspace")
-	w.fields(googleworkspace.Spec())
-	w.line("### Fields of microsoft_entra")
-	w.fields(entra.Spec())
+	for i := range types {
+		w.line("### Fields of " + types[i].Name)
+		w.fields(types[i].Fields)
+	}
 	w.tokens()
 	w.environment()
 	return w.String(), w.stale
@@ -95,6 +97,9 @@ func (w *writer) keys(v reflect.Value, meanings map[string]string, missing error
 		meaning := meanings[key]
 		if meaning == "" {
 			w.stale = append(w.stale, key+" has no meaning in meanings.go")
+		}
+		if known[key].typ == reflect.TypeFor[secret.File]() {
+			meaning += " A secret file."
 		}
 		def := "`" + fmt.Sprint(defaultOf(v.FieldByIndex(known[key].index))) + "`"
 		switch {

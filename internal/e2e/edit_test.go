@@ -81,6 +81,7 @@ func (e *editor) person(n int, parent string) (dn string) {
 	}
 	e.add(dn, "objectClass", "inetOrgPerson", "entryUUID", slapdtest.UUID(n), "uid", fmt.Sprintf("u%06d", n),
 		"cn", fmt.Sprintf("First%d Last%d", n, n), "sn", fmt.Sprintf("Last%d", n), "givenName", fmt.Sprintf("First%d", n),
+		"displayName", fmt.Sprintf("First%d Last%d", n, n),
 		"mail", fmt.Sprintf("u%06d@example.org", n), "employeeNumber", fmt.Sprint(n),
 		"telephoneNumber", fmt.Sprintf("+1 555 %07d", n), "title", fmt.Sprintf("Engineer %d", n%17))
 	return dn

@@ -52,7 +52,7 @@ func TestLeaversAreSuspendedAndComeBack(t *testing.T) {
 }
 
 // With user_delete_action: delete an account is suspended first and deleted after the grace period. A return in time
-// cancels the deletion, and a return after it makes a new account.
+// cancels the deletion, and a return after it brings the deleted account back.
 func TestLeaversAreDeletedAfterTheGracePeriod(t *testing.T) {
 	t.Parallel()
 	const grace = 4 * time.Second
@@ -90,8 +90,8 @@ func TestLeaversAreDeletedAfterTheGracePeriod(t *testing.T) {
 
 	e.person(1, "")
 	w.both()
-	if again := w.user(address(1)); again.ID == id {
-		t.Error("the deleted account came back from the dead")
+	if again := w.user(address(1)); again.ID != id || again.Suspended {
+		t.Errorf("the account is %s (suspended: %v), want %s again", again.ID, again.Suspended, id)
 	}
 	w.converged(nil)
 }

@@ -6,7 +6,7 @@ import (
 	"rollcall/container"
 	"rollcall/fault"
 	"rollcall/plan"
-	"rollcall/provider/pace"
+	"rollcall/provider"
 	"rollcall/status"
 )
 
@@ -26,6 +26,8 @@ type Label struct {
 	// Values is every value that the label can have; nil where Meaning says what the values are.
 	Values  []string
 	Meaning string
+	// byType returns what a type of provider adds to Values.
+	byType func(*provider.Type) []string
 }
 
 // Metric is one entry of the catalogue.
@@ -56,8 +58,38 @@ type Section struct {
 	Metrics []Metric
 }
 
-// Catalogue returns every metric of ours.
-func Catalogue() []Section {
+// Catalogue returns every metric of ours, with the values of labels that the types of provider have.
+func Catalogue(types []provider.Type) []Section {
+	sections := static()
+	for i := range sections {
+		metrics := slices.Clone(sections[i].Metrics)
+		for j := range metrics {
+			metrics[j].Labels = slices.Clone(metrics[j].Labels)
+			for k := range metrics[j].Labels {
+				metrics[j].Labels[k].add(types)
+			}
+		}
+		sections[i].Metrics = metrics
+	}
+	return sections
+}
+
+// add adds the values that the types have.
+func (l *Label) add(types []provider.Type) {
+	if l.byType == nil {
+		return
+	}
+	l.Values = slices.Clone(l.Values)
+	for i := range types {
+		for _, v := range l.byType(&types[i]) {
+			if !slices.Contains(l.Values, v) {
+				l.Values = append(l.Values, v)
+			}
+		}
+	}
+}
+
+func static() []Section {
 	return []Section{
 		{"State", "Exported by the API process, and by `rollcall demo`. It is read from Redis when somebody scrapes, so every API process says the same: " +
 			"aggregate with `max by (…)`. While Redis does not answer, `rollcall_redis_up` is 0 and everything else of this table is absent, " +
@@ -70,7 +102,7 @@ func Catalogue() []Section {
 
 // find returns a metric of the catalogue. One that is not there is a defect, found by the first test.
 func find(name string) *Metric {
-	for _, s := range Catalogue() {
+	for _, s := range static() {
 		if i := slices.IndexFunc(s.Metrics, func(m Metric) bool { return m.Name == name }); i >= 0 {
 			return &s.Metrics[i]
 		}
@@ -101,8 +133,8 @@ func faults() []string {
 
 // The labels.
 var (
-	ofContainer = Label{Name: "container", Meaning: "the source or provider: `ldap:<slug>`, `google_workspace:<id>`, `microsoft_entra:<id>`"}
-	kind        = Label{Name: "kind", Values: []string{container.LDAP, "google_workspace", "microsoft_entra"}}
+	ofContainer = Label{Name: "container", Meaning: "the source or provider: `ldap:<slug>`, or `<type>:<id>` of a provider"}
+	kind        = Label{Name: "kind", Values: []string{container.LDAP}, byType: func(t *provider.Type) []string { return []string{t.Name} }}
 	entryKind   = Label{Name: "kind", Values: []string{string(status.User), string(status.Group)}}
 	object      = Label{Name: "kind", Values: texts(status.ObjectTypes())}
 	action      = Label{Name: "action", Values: texts(status.ChangeTypes())}
@@ -114,7 +146,7 @@ var (
 	reason      = Label{Name: "reason", Values: texts(plan.Reasons())}
 	queue       = Label{Name: "queue", Values: []string{"full", "objects"}}
 	taskState   = Label{Name: "state", Values: TaskStates()}
-	lane        = Label{Name: "lane", Values: Lanes()}
+	lane        = Label{Name: "lane", byType: (*provider.Type).Lanes}
 	mode        = Label{Name: "mode", Values: Modes()}
 	operation   = Label{Name: "operation", Meaning: "the method: `users.insert`, `members.list`, …; `batch` for a batch that was not answered as a whole"}
 	class       = Label{Name: "status", Values: StatusClasses()}
@@ -163,12 +195,6 @@ func Modes() []string { return []string{string(status.Full), string(status.Delta
 
 // TaskStates returns the states of a queue's tasks.
 func TaskStates() []string { return []string{"pending", "active", "scheduled", "retry", "archived"} }
-
-// UserCreates is the lane of Google's second quota, that of the creation of users.
-const UserCreates = "users.insert"
-
-// Lanes returns what quotas are counted by.
-func Lanes() []string { return []string{pace.Calls, UserCreates, pace.ResourceUnits, pace.Writes} }
 
 // StatusClasses returns the classes of HTTP statuses: 429 has one of its own, and none stands for no answer.
 func StatusClasses() []string { return []string{"2xx", "3xx", "4xx", "429", "5xx", "none"} }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rollcall/internal/metrics"
+	"rollcall/provider/all"
 )
 
 var update = flag.Bool("update", false, "rewrite docs/metrics.md")
@@ -17,7 +18,7 @@ var update = flag.Bool("update", false, "rewrite docs/metrics.md")
 func TestDocsAreUpToDate(t *testing.T) {
 	t.Parallel()
 	const path = "../../docs/metrics.md"
-	want := metrics.Reference()
+	want := metrics.Reference(all.Types())
 	if *update {
 		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
@@ -38,7 +39,7 @@ func TestCatalogueFollowsTheConventions(t *testing.T) {
 	t.Parallel()
 	name := regexp.MustCompile(`^rollcall(_[a-z]+)+$`)
 	seen := map[string]bool{}
-	for _, s := range metrics.Catalogue() {
+	for _, s := range metrics.Catalogue(all.Types()) {
 		for _, m := range s.Metrics {
 			if seen[m.Name] {
 				t.Errorf("%s is there twice", m.Name)

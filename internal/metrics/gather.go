@@ -197,8 +197,8 @@ func quotas(ctx context.Context, to *sheet, c *Container) error {
 		errs = append(errs, err)
 		for _, b := range states {
 			lane := b.Bucket
-			if as, ok := q.Lanes[b.Bucket]; ok {
-				lane = as
+			if q.Lane != nil {
+				lane = q.Lane(lane)
 			}
 			to.set("rollcall_quota_limit_per_second", b.Limit, string(c.Name), lane)
 			to.set("rollcall_quota_used_ratio", b.Used, string(c.Name), lane)

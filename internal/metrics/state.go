@@ -37,10 +37,10 @@ type Container struct {
 	Quotas []Quota
 }
 
-// Quota is a limiter and how its buckets are called as lanes; a bucket that is not named is called as it is.
+// Quota is a limiter, and how a bucket of it is called as a lane. Nil keeps the name of the bucket.
 type Quota struct {
 	States func(context.Context) ([]pace.State, error)
-	Lanes  map[string]string
+	Lane   func(bucket string) string
 }
 
 // Queue is one queue of tasks.

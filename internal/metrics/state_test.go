@@ -17,6 +17,7 @@ import (
 	"rollcall/internal/redistest"
 	"rollcall/ledger"
 	"rollcall/plan"
+	"rollcall/provider"
 	"rollcall/provider/pace"
 	"rollcall/status"
 )
@@ -106,7 +107,7 @@ func TestStateOfQuotasCopiesAndQueues(t *testing.T) {
 		Containers: []metrics.Container{
 			{Name: corp, ReadAt: func(context.Context) (time.Time, error) { return now.Add(-time.Minute), nil }},
 			{Name: acme, ReadAt: func(context.Context) (time.Time, error) { return time.Time{}, nil }},
-			{Name: google, Quotas: []metrics.Quota{{States: states}, {States: states, Lanes: map[string]string{pace.Calls: metrics.UserCreates}}}},
+			{Name: google, Quotas: []metrics.Quota{{States: states}, {States: states, Lane: provider.Quota{Name: "users.insert"}.Lane}}},
 		},
 		Queues: func(context.Context) ([]metrics.Queue, error) {
 			return []metrics.Queue{{Name: "full", Tasks: map[string]int{"archived": 2}, Latency: time.Second}}, nil

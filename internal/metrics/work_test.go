@@ -35,7 +35,7 @@ func described(collectors ...prometheus.Collector) []string {
 // package boot looks up in the registries of a whole process.
 func TestNothingButTheCatalogueIsExported(t *testing.T) {
 	t.Parallel()
-	sections := metrics.Catalogue()
+	sections := metrics.Catalogue(nil)
 	names := func(i int) (out []string) {
 		for _, m := range sections[i].Metrics {
 			out = append(out, m.Name)

@@ -15,6 +15,12 @@ import (
 // Redacted is what a Value shows in place of its text.
 const Redacted = "<redacted>"
 
+// File is the path of a file that holds a secret. Where a configuration has one, the file's mode is checked.
+type File string
+
+// PublicFile is the path of a file that holds no secret, such as a certificate.
+type PublicFile string
+
 // Value is a text that must not be printed.
 type Value string
 

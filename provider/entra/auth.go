@@ -110,7 +110,7 @@ func opener(cfg Config, opts Options, shared azcore.ClientOptions, private bool)
 	}
 	secret := opts.Secret
 	if secret == "" {
-		raw, err := os.ReadFile(cfg.ClientSecretFile)
+		raw, err := os.ReadFile(string(cfg.ClientSecretFile))
 		if err != nil {
 			return nil, fmt.Errorf("client_secret_file: %w", err)
 		}
@@ -125,13 +125,13 @@ func opener(cfg Config, opts Options, shared azcore.ClientOptions, private bool)
 }
 
 func certificate(cfg Config, shared azcore.ClientOptions, private bool) (opens, error) {
-	raw, err := os.ReadFile(cfg.CertificateFile)
+	raw, err := os.ReadFile(string(cfg.CertificateFile))
 	if err != nil {
 		return nil, fmt.Errorf("certificate_file: %w", err)
 	}
 	var password []byte
 	if cfg.CertificatePasswordFile != "" {
-		if password, err = os.ReadFile(cfg.CertificatePasswordFile); err != nil {
+		if password, err = os.ReadFile(string(cfg.CertificatePasswordFile)); err != nil {
 			return nil, fmt.Errorf("certificate_password_file: %w", err)
 		}
 		password = []byte(strings.TrimRight(string(password), "\r\n"))
@@ -151,7 +151,7 @@ func workload(cfg Config, opts Options, shared azcore.ClientOptions, private boo
 	if getenv == nil {
 		getenv = os.Getenv
 	}
-	file := cfg.FederatedTokenFile
+	file := string(cfg.FederatedTokenFile)
 	if file == "" {
 		file = getenv("AZURE_FEDERATED_TOKEN_FILE")
 	}

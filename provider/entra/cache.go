@@ -15,15 +15,6 @@ import (
 	"time"
 )
 
-// Cache keeps named blobs between runs. The loss of a blob only costs a read from the beginning. A blob is saved as a
-// whole, because a token belongs to exactly one state.
-type Cache interface {
-	// Load returns a blob, or nil if there is none.
-	Load(ctx context.Context, name string) ([]byte, error)
-	// Save replaces a blob.
-	Save(ctx context.Context, name string, blob []byte) error
-}
-
 // half contains all users, or all groups, as of the time when Graph returned the link.
 type half[R any] struct {
 	// Made identifies the tenant and the requested properties.

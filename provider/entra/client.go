@@ -38,7 +38,7 @@ type Options struct {
 	// Caller decorates each request. Nil makes requests directly.
 	Caller Caller
 	// Cache keeps the state between runs. Nil reads everything each time.
-	Cache Cache
+	Cache provider.Cache
 	// Observe is called for every request, including each item of a batch, with the HTTP status of the answer (zero
 	// without one) and the error. For a batch that failed as a whole it is called once, with "batch". Nil discards
 	// requests.
@@ -95,7 +95,7 @@ func New(cfg Config, opts Options) (*Provider, error) {
 		opts.Observe = func(string, int, error) {}
 	}
 	if opts.Transport == nil {
-		if opts.Transport, err = newTransport(cfg.CAFile); err != nil {
+		if opts.Transport, err = newTransport(string(cfg.CAFile)); err != nil {
 			return nil, fault.Errorf(fault.Invalid, "ca_file: %w", err)
 		}
 	}
@@ -152,7 +152,7 @@ func (p *Provider) roundTrip(ctx context.Context, op, method, target string, bod
 		if err != nil {
 			return answer{}, trouble(ctx, op, err)
 		}
-		if err := provider.Fenced(ctx); err != nil {
+		if err := pace.Fenced(ctx); err != nil {
 			return answer{}, err
 		}
 		a, err := p.once(ctx, method, target, payload, prefer, token)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"rollcall/fault"
+	"rollcall/internal/secret"
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/provider/entra"
@@ -218,19 +219,19 @@ func TestNewReadsItsFiles(t *testing.T) {
 		change func(*entra.Config)
 		says   string
 	}{
-		"no secret": {func(c *entra.Config) { c.ClientSecretFile = filepath.Join(dir, "none") },
+		"no secret": {func(c *entra.Config) { c.ClientSecretFile = secret.File(filepath.Join(dir, "none")) },
 			"client_secret_file"},
-		"an empty secret": {func(c *entra.Config) { c.ClientSecretFile = file("empty", "\n") }, "client_secret_file"},
-		"no certificate": {func(c *entra.Config) { c.CertificateFile = file("not", "a certificate: hunter2") },
+		"an empty secret": {func(c *entra.Config) { c.ClientSecretFile = secret.File(file("empty", "\n")) }, "client_secret_file"},
+		"no certificate": {func(c *entra.Config) { c.CertificateFile = secret.File(file("not", "a certificate: hunter2")) },
 			"certificate_file"},
-		"no authority": {func(c *entra.Config) { c.CAFile = file("ca", "no certificate") }, "ca_file"},
+		"no authority": {func(c *entra.Config) { c.CAFile = secret.PublicFile(file("ca", "no certificate")) }, "ca_file"},
 		"no token file": {func(c *entra.Config) { c.ClientSecretFile, c.WorkloadIdentity = "", true },
 			"AZURE_FEDERATED_TOKEN_FILE"},
-		"no ca file at all": {func(c *entra.Config) { c.CAFile = filepath.Join(dir, "none") }, "ca_file"},
+		"no ca file at all": {func(c *entra.Config) { c.CAFile = secret.PublicFile(filepath.Join(dir, "none")) }, "ca_file"},
 	} {
 		cfg := config("https://localhost", "5f3a1c9e-7b42-4d60-9e11-000000000001",
 			"5f3a1c9e-7b42-4d60-9e11-000000000002")
-		cfg.ClientSecretFile = file("secret", "hunter2\n")
+		cfg.ClientSecretFile = secret.File(file("secret", "hunter2\n"))
 		tc.change(&cfg)
 		_, err := entra.New(cfg, entra.Options{Getenv: func(string) string { return "" }})
 		if err == nil || kind(err) != fault.Invalid || !strings.Contains(err.Error(), tc.says) ||
@@ -248,11 +249,11 @@ func TestCAFile(t *testing.T) {
 	t.Cleanup(server.Close)
 	cfg := config(server.URL, tenant.TenantID(), tenant.ClientID())
 	dir := t.TempDir()
-	cfg.CAFile, cfg.ClientSecretFile = filepath.Join(dir, "ca.pem"), filepath.Join(dir, "secret")
-	if err := os.WriteFile(cfg.CAFile, sharedAuthority().CA, 0o600); err != nil {
+	cfg.CAFile, cfg.ClientSecretFile = secret.PublicFile(filepath.Join(dir, "ca.pem")), secret.File(filepath.Join(dir, "secret"))
+	if err := os.WriteFile(string(cfg.CAFile), sharedAuthority().CA, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(cfg.ClientSecretFile, []byte(tenant.ClientSecret()+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(string(cfg.ClientSecretFile), []byte(tenant.ClientSecret()+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	p, err := entra.New(cfg, entra.Options{})

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"rollcall/internal/problem"
+	"rollcall/internal/secret"
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/provider"
@@ -36,13 +37,13 @@ type Config struct {
 	ClientID string `yaml:"client_id"`
 	// ClientSecretFile holds a client secret of the app. The app needs a secret, a certificate or a workload
 	// identity.
-	ClientSecretFile string `yaml:"client_secret_file"`
+	ClientSecretFile secret.File `yaml:"client_secret_file"`
 	// CertificateFile holds a certificate of the app with its private key, as PEM or PKCS #12.
 	// CertificatePasswordFile holds the password of a PKCS #12 file.
-	CertificateFile         string `yaml:"certificate_file"`
-	CertificatePasswordFile string `yaml:"certificate_password_file"`
+	CertificateFile         secret.File `yaml:"certificate_file"`
+	CertificatePasswordFile secret.File `yaml:"certificate_password_file"`
 	// FederatedTokenFile holds the token of a workload identity (Kubernetes).
-	FederatedTokenFile string `yaml:"federated_token_file"`
+	FederatedTokenFile secret.File `yaml:"federated_token_file"`
 	// WorkloadIdentity takes the path of the token file from AZURE_FEDERATED_TOKEN_FILE.
 	WorkloadIdentity bool `yaml:"workload_identity"`
 	// Authority is the sign-in service. Other clouds have https://login.microsoftonline.us/ or
@@ -51,7 +52,7 @@ type Config struct {
 	// Endpoint is Microsoft Graph with its version, such as https://graph.microsoft.us/v1.0.
 	Endpoint string `yaml:"endpoint"`
 	// CAFile holds additional certificate authorities, as PEM, for a private endpoint or the simulator.
-	CAFile string `yaml:"ca_file"`
+	CAFile secret.PublicFile `yaml:"ca_file"`
 	// MaxRequestsPerSecond is the part of the quota that all workers together may use, in resource units. The default
 	// is 784.
 	MaxRequestsPerSecond float64 `yaml:"max_requests_per_second"`

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/internal/secret"
 	"rollcall/provider/entra"
 	"rollcall/simulator/graph"
 )
@@ -57,7 +58,7 @@ func TestCertificate(t *testing.T) {
 	}
 	w := open(t, setup{
 		tenant: graph.Config{App: graph.App{Certificates: []*x509.Certificate{cert}}},
-		config: func(c *entra.Config) { c.ClientSecretFile, c.CertificateFile = "", file },
+		config: func(c *entra.Config) { c.ClientSecretFile, c.CertificateFile = "", secret.File(file) },
 	})
 	if _, err := w.Check(t.Context()); err != nil {
 		t.Errorf("Check() with a certificate = %v", err)
@@ -84,7 +85,7 @@ func TestWorkloadIdentity(t *testing.T) {
 		Subject: "system:serviceaccount:rollcall:worker"}}}
 	w := open(t, setup{tenant: graph.Config{App: app}, config: func(c *entra.Config) {
 		c.ClientSecretFile,
-			c.FederatedTokenFile = "", file
+			c.FederatedTokenFile = "", secret.File(file)
 	}})
 	if _, err := w.Check(t.Context()); err != nil {
 		t.Errorf("Check() with a file that is named = %v", err)

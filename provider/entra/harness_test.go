@@ -54,7 +54,7 @@ type world struct {
 	t      *testing.T
 	tenant *graph.Tenant
 	clock  *clock
-	cache  entra.Cache
+	cache  provider.Cache
 	// requests counts HTTP requests to Graph.
 	requests *counter
 	opts     entra.Options

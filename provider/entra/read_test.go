@@ -12,7 +12,6 @@ import (
 	"rollcall/ledger/ledgertest"
 	"rollcall/plan"
 	"rollcall/provider"
-	"rollcall/provider/entra"
 	"rollcall/simulator/graph"
 )
 
@@ -206,7 +205,7 @@ func TestSettle(t *testing.T) {
 var errFull = fault.Errorf(fault.Unavailable, "no room")
 
 // failing is a cache that stores nothing new.
-type failing struct{ entra.Cache }
+type failing struct{ provider.Cache }
 
 func (failing) Save(context.Context, string, []byte) error { return errFull }
 

@@ -18,6 +18,7 @@ import (
 
 	"rollcall/fault"
 	"rollcall/provider"
+	"rollcall/provider/pace"
 )
 
 // tokenOp is the op of errors of the access token, as opposed to the call that needed it.
@@ -133,7 +134,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // send sends a request unless the lease of the run was lost in the wait for the token.
 func (t *transport) send(req *http.Request) (*http.Response, error) {
-	if err := provider.Fenced(req.Context()); err != nil {
+	if err := pace.Fenced(req.Context()); err != nil {
 		closeBody(req)
 		return nil, err
 	}

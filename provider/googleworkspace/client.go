@@ -67,7 +67,7 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	key := opts.Credentials
 	if len(key) == 0 {
 		var err error
-		if key, err = os.ReadFile(cfg.CredentialsFile); err != nil {
+		if key, err = os.ReadFile(string(cfg.CredentialsFile)); err != nil {
 			return nil, fault.Errorf(fault.Invalid, "credentials_file: %w", err)
 		}
 	}

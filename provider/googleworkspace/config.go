@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"rollcall/internal/problem"
+	"rollcall/internal/secret"
 	"rollcall/mapping"
 	"rollcall/provider"
 )
@@ -28,7 +29,7 @@ type Config struct {
 	// DelegatedSubject is the administrator that the service account impersonates.
 	DelegatedSubject string `yaml:"delegated_subject"`
 	// CredentialsFile is the JSON key of a service account with domain-wide delegation.
-	CredentialsFile string `yaml:"credentials_file"`
+	CredentialsFile secret.File `yaml:"credentials_file"`
 	// Customer is the customerId of the account. The default is my_customer.
 	Customer string `yaml:"customer"`
 	// DefaultGroupEmailDomain is the domain of the addresses that are generated for groups.

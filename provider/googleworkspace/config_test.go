@@ -12,6 +12,7 @@ import (
 
 	"rollcall/fault"
 	"rollcall/internal/problem"
+	"rollcall/internal/secret"
 	"rollcall/plan"
 	"rollcall/provider/googleworkspace"
 )
@@ -122,7 +123,7 @@ func TestNewRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := config("http://127.0.0.1:1")
-		c.CredentialsFile = file
+		c.CredentialsFile = secret.File(file)
 		_, err := googleworkspace.New(c, googleworkspace.Options{})
 		if err == nil || fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "credentials_file") {
 			t.Errorf("New() with %s = %v, want credentials_file named", name, err)
@@ -136,7 +137,7 @@ func TestNewRefuses(t *testing.T) {
 		t.Error("New() takes plain http to another machine")
 	}
 	c = config("http://127.0.0.1:1")
-	c.CredentialsFile = filepath.Join(t.TempDir(), "none.json")
+	c.CredentialsFile = secret.File(filepath.Join(t.TempDir(), "none.json"))
 	if _, err := googleworkspace.New(c, googleworkspace.Options{}); err == nil {
 		t.Error("New() accepts a missing key file")
 	}

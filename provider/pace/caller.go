@@ -7,7 +7,6 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"rollcall/fault"
-	"rollcall/provider"
 )
 
 // CallerConfig configures a Caller. The zero values are the defaults.
@@ -98,7 +97,7 @@ func (c *Caller) attempt(
 		a.Waited, a.Err = c.cfg.Limiter.Wait(ctx, cost)
 	}
 	if a.Err == nil {
-		a.Err = provider.Fenced(ctx)
+		a.Err = Fenced(ctx)
 	}
 	if asked = a.Err == nil; asked {
 		began := time.Now()

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"rollcall/fault"
-	"rollcall/provider"
 	"rollcall/provider/pace"
 )
 
@@ -169,7 +168,7 @@ func TestNoRequestBeginsAfterTheLeaseIsOver(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		lost, until := errors.New("the lease is over"), time.Now().Add(10*time.Second)
-		ctx := provider.WithFence(t.Context(), func(context.Context) error {
+		ctx := pace.WithFence(t.Context(), func(context.Context) error {
 			if time.Now().Before(until) {
 				return nil
 			}

@@ -13,6 +13,7 @@ import (
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/internal/sambatest"
+	"rollcall/internal/secret"
 	"rollcall/source/ldap"
 )
 
@@ -38,7 +39,7 @@ func domain(t *testing.T) (*sambatest.Domain, ldap.Config) {
 		"CN=Carl,"+people)
 	c := ldap.DefaultConfig()
 	c.Slug, c.ServerURI, c.BaseDN = "ad", d.URL, sambatest.Base
-	c.BindCN, c.BindPasswordFile = sambatest.Administrator, d.PasswordFile
+	c.BindCN, c.BindPasswordFile = sambatest.Administrator, secret.File(d.PasswordFile)
 	c.ObjectUniquenessField, c.UserObjectFilter, c.GroupObjectFilter = "objectGUID",
 		"(&(objectCategory=person)(objectClass=user))", "(objectClass=group)"
 	c.PageSize = 7

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"rollcall/internal/secret"
 	"rollcall/internal/slapdtest"
 	"rollcall/source/ldap"
 )
@@ -24,7 +25,7 @@ func TestCheck(t *testing.T) {
 	t.Parallel()
 	server := slapdtest.Start(t, slapdtest.Options{LDIF: slapdtest.Generate(30, 2, 3), TLS: true})
 	c := config(server)
-	c.ServerURI, c.CAFile, c.PageSize = server.LDAPSURL, server.CAFile, 10
+	c.ServerURI, c.CAFile, c.PageSize = server.LDAPSURL, secret.PublicFile(server.CAFile), 10
 	got := check(t, c)
 	want := []ldap.Report{{
 		Server: server.LDAPSURL, Family: "OpenLDAP", TLS: "TLS 1.3", Contexts: []string{slapdtest.Suffix}, Paging: true,

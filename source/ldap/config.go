@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/internal/secret"
 	"rollcall/plan"
 )
 
@@ -22,10 +23,10 @@ type Config struct {
 	ServerURI string `yaml:"server_uri"`
 	// CAFile is a PEM file with the authorities to trust; the system's where it is empty. Certificates are always
 	// verified.
-	CAFile string `yaml:"ca_file"`
+	CAFile secret.PublicFile `yaml:"ca_file"`
 	// ClientCertificateFile and ClientKeyFile are a PEM pair to present to the server.
-	ClientCertificateFile string `yaml:"client_certificate_file"`
-	ClientKeyFile         string `yaml:"client_key_file"`
+	ClientCertificateFile secret.PublicFile `yaml:"client_certificate_file"`
+	ClientKeyFile         secret.File       `yaml:"client_key_file"`
 	// StartTLS asks for TLS on an ldap:// connection before anything else is sent.
 	StartTLS bool `yaml:"start_tls"`
 	// TLSServerName is the name that the certificate must carry, where it is not the host of the URI.
@@ -36,8 +37,8 @@ type Config struct {
 	// BindCN is a DN or, for Active Directory, user@domain. Empty binds anonymously.
 	BindCN string `yaml:"bind_cn"`
 	// BindPasswordFile or BindPasswordEnv says where the password is.
-	BindPasswordFile string `yaml:"bind_password_file"`
-	BindPasswordEnv  string `yaml:"bind_password_env"`
+	BindPasswordFile secret.File `yaml:"bind_password_file"`
+	BindPasswordEnv  string      `yaml:"bind_password_env"`
 
 	// BaseDN is where users and groups are searched; the additional DNs are put in front of it. With a preset, the
 	// server is asked where it is empty.

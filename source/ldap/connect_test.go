@@ -13,6 +13,7 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/internal/secret"
 	"rollcall/internal/slapdtest"
 	"rollcall/source/ldap"
 )
@@ -30,7 +31,7 @@ func TestTLS(t *testing.T) {
 		{"ldaps", func(c *ldap.Config) { c.ServerURI = server.LDAPSURL }, "", 0},
 		{"StartTLS", func(c *ldap.Config) { c.StartTLS = true }, "", 0},
 		{"client certificate", func(c *ldap.Config) {
-			c.ServerURI, c.ClientCertificateFile, c.ClientKeyFile = server.LDAPSURL, dir+"/client.pem", dir+"/client.key"
+			c.ServerURI, c.ClientCertificateFile, c.ClientKeyFile = server.LDAPSURL, secret.PublicFile(dir+"/client.pem"), secret.File(dir+"/client.key")
 		}, "", 0},
 		{"server name", func(c *ldap.Config) { c.ServerURI, c.TLSServerName = server.LDAPSURL, "localhost" }, "", 0},
 		{"other server name", func(c *ldap.Config) { c.ServerURI, c.TLSServerName = server.LDAPSURL, "ldap.example.org" },
@@ -45,7 +46,7 @@ func TestTLS(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			c := config(server)
-			c.CAFile, c.ConnectTimeout = server.CAFile, 3*time.Second
+			c.CAFile, c.ConnectTimeout = secret.PublicFile(server.CAFile), 3*time.Second
 			tc.change(&c)
 			if tc.fail == "" {
 				if snap := read(t, open(t, c)); snap.Count(directory.User) != 3 {
@@ -71,7 +72,7 @@ func TestBind(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := config(server)
-	c.BindPasswordFile = wrong
+	c.BindPasswordFile = secret.File(wrong)
 	err := refuse(t, open(t, c), fault.Denied)
 	for _, want := range []string{"source corp", server.URL, "Invalid Credentials (49)", "check bind_cn"} {
 		if !strings.Contains(err.Error(), want) {

@@ -137,7 +137,7 @@ func (s *Source) tlsConfig(srv server) (*tls.Config, error) {
 		c.ServerName = s.cfg.TLSServerName
 	}
 	if s.cfg.CAFile != "" {
-		pem, err := os.ReadFile(s.cfg.CAFile)
+		pem, err := os.ReadFile(string(s.cfg.CAFile))
 		if err != nil {
 			return nil, fmt.Errorf("ca_file: %w", err)
 		}
@@ -147,7 +147,7 @@ func (s *Source) tlsConfig(srv server) (*tls.Config, error) {
 		}
 	}
 	if s.cfg.ClientCertificateFile != "" {
-		pair, err := tls.LoadX509KeyPair(s.cfg.ClientCertificateFile, s.cfg.ClientKeyFile)
+		pair, err := tls.LoadX509KeyPair(string(s.cfg.ClientCertificateFile), string(s.cfg.ClientKeyFile))
 		if err != nil {
 			return nil, fmt.Errorf("client_certificate_file: %w", err)
 		}
@@ -160,7 +160,7 @@ func (s *Source) tlsConfig(srv server) (*tls.Config, error) {
 func (s *Source) password() (value secret.Value, warning string, err error) {
 	switch {
 	case s.cfg.BindPasswordFile != "":
-		value, warning, err = secret.FromFile(s.cfg.BindPasswordFile, s.strictFiles)
+		value, warning, err = secret.FromFile(string(s.cfg.BindPasswordFile), s.strictFiles)
 		if err != nil {
 			err = fmt.Errorf("bind_password_file: %w", err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/internal/secret"
 	"rollcall/internal/slapdtest"
 	"rollcall/source/ldap"
 )
@@ -16,7 +17,7 @@ import (
 func config(s *slapdtest.Server) ldap.Config {
 	c := ldap.DefaultConfig()
 	c.Slug, c.ServerURI, c.BaseDN = "corp", s.URL, slapdtest.Suffix
-	c.BindCN, c.BindPasswordFile = slapdtest.Reader, s.ReaderPasswordFile
+	c.BindCN, c.BindPasswordFile = slapdtest.Reader, secret.File(s.ReaderPasswordFile)
 	c.AdditionalUserDN, c.AdditionalGroupDN = "ou=people", "ou=groups"
 	c.RequestTimeout = 10 * time.Second
 	return c

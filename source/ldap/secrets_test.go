@@ -43,7 +43,7 @@ func TestPasswordFile(t *testing.T) {
 	server := slapdtest.Start(t, slapdtest.Options{LDIF: slapdtest.Generate(1, 0, 0)})
 	c := config(server)
 	c.SyncGroups = false
-	if err := os.Chmod(c.BindPasswordFile, 0o644); err != nil {
+	if err := os.Chmod(string(c.BindPasswordFile), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	s := open(t, c)
@@ -57,7 +57,7 @@ func TestPasswordFile(t *testing.T) {
 		t.Error("New() with strict files takes a password file that everybody may read")
 	}
 	// A new password in the file is used without a restart.
-	if err := os.WriteFile(c.BindPasswordFile, []byte("changed"), 0o600); err != nil {
+	if err := os.WriteFile(string(c.BindPasswordFile), []byte("changed"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Read(t.Context(), directory.Query{}); err == nil {

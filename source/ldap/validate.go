@@ -81,7 +81,7 @@ func loopback(host string) bool {
 
 func (c *Config) validateBind(p *problems) {
 	sources := 0
-	for _, s := range []string{c.BindPasswordFile, c.BindPasswordEnv} {
+	for _, s := range []string{string(c.BindPasswordFile), c.BindPasswordEnv} {
 		if s != "" {
 			sources++
 		}

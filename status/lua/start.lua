@@ -1,7 +1,7 @@
 -- id now run_ttl keep keep_log max since | field value ...
 local id, now, ttl = ARGV[1], ARGV[2], ARGV[3]
+if redis.call('EXISTS', record(id)) == 1 then return answer('ok', id) end -- asked again, perhaps long after
 local holder = redis.call('GET', key('run'))
-if holder == id then return answer('ok', id) end -- asked again after a lost answer
 if holder then return answer('live', holder) end
 
 local open = redis.call('GET', key('open'))
