@@ -88,7 +88,7 @@ func TestSessionsInEveryState(t *testing.T) {
 			if _, err := h.store.Reap(h.t.Context(), []container.ID{run.Container}, true); err != nil {
 				h.t.Fatal(err)
 			}
-		}, idp.SessionStatus_EXPIRED, "nobody executed the run any more"},
+		}, idp.SessionStatus_EXPIRED, "no worker executed the run any longer"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -128,7 +128,7 @@ func TestSyncStatus(t *testing.T) {
 					h.t.Fatal(err)
 				}
 			},
-			status: "error", last: "error", event: "nobody executed the run any more",
+			status: "error", last: "error", event: "no worker executed the run any longer",
 		},
 		{
 			name: "kept alive by nobody", arrange: func(h *harness, c container.ID) {

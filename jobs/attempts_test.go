@@ -14,13 +14,14 @@ import (
 	"rollcall/status"
 )
 
-// What a run and an object job tried is kept with the entry, good or bad; what goes to the local directory is not.
+// The attempts of runs and object jobs are stored with the entry, whether they succeeded or not. Attempts on the
+// local directory are not stored.
 func TestWhatWasTriedIsKept(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.remote.before = func(_ context.Context, c plan.Change) error {
 		if c.ID == "u003" {
-			return fault.Errorf(fault.Conflict, "409: somebody has it")
+			return fault.Errorf(fault.Conflict, "409: the name is taken")
 		}
 		return nil
 	}
@@ -28,10 +29,11 @@ func TestWhatWasTriedIsKept(t *testing.T) {
 	s.until(corp, s.start(corp).ID, status.Completed)
 	run := s.until(google, s.start(google).ID, status.Completed)
 	good, bad := s.tried(google, "user/u001"), s.tried(google, "user/u003")
-	if len(good) != 1 || good[0].Op != "create" || good[0].RunID != run.ID || good[0].RemoteID != "r-u001" || good[0].FailKind != "" || good[0].Job {
+	if len(good) != 1 || good[0].Op != "create" || good[0].RunID != run.ID || good[0].RemoteID != "r-u001" ||
+		good[0].FailKind != "" || good[0].Job {
 		t.Errorf("a success is kept as %+v", good)
 	}
-	if len(bad) != 1 || bad[0].FailKind != "conflict" || bad[0].FailText != "409: somebody has it" {
+	if len(bad) != 1 || bad[0].FailKind != "conflict" || bad[0].FailText != "409: the name is taken" {
 		t.Errorf("a failure is kept as %+v", bad)
 	}
 	if first := s.tried(corp, "user/u001"); len(first) != 0 {
@@ -59,7 +61,7 @@ func (s *site) tried(c container.ID, entry string) []decisions.Attempt {
 	return out
 }
 
-// A job for a container that the worker does not know fails at once and says why: its configuration is not the API's.
+// A job for a container that is not in the worker's configuration fails at once, and the message names the cause.
 func TestAnObjectJobOfAContainerThatTheWorkerDoesNotKnow(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -70,7 +72,8 @@ func TestAnObjectJobOfAContainerThatTheWorkerDoesNotKnow(t *testing.T) {
 		t.Fatal(err)
 	}
 	job, err := s.status.WaitJob(t.Context(), other, id, 20*time.Second)
-	if err != nil || job.State != status.JobDone || job.Outcome != status.OutcomeFailed || !strings.Contains(job.FailReason, "in its configuration") {
+	if err != nil || job.State != status.JobDone || job.Outcome != status.OutcomeFailed ||
+		!strings.Contains(job.FailReason, "in its configuration") {
 		t.Errorf("the job is %+v, %v; want it failed with the reason", job, err)
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"rollcall/status"
 )
 
-// What can be clicked in asynqmon does no harm: what a queue was told is not what a run is.
+// The actions of asynqmon do no harm, because the state of a run does not depend on the state of its task.
 
-// task returns the name of a run's task.
+// task returns the id of a run's task.
 func task(run status.Run) string { return fmt.Sprintf("%s:%d", run.ID, run.Epoch) }
 
 // queued starts a run that waits in a paused queue.
@@ -31,7 +31,7 @@ func (s *site) queued(insp *asynq.Inspector) status.Run {
 	return run
 }
 
-// listed waits until both queues are known, without a task in them.
+// listed waits until both queues are known and have no task.
 func (s *site) listed(insp *asynq.Inspector) {
 	s.t.Helper()
 	waitFor(s.t, func() bool {
@@ -47,7 +47,7 @@ func (s *site) resume(insp *asynq.Inspector) {
 	}
 }
 
-// count returns how many runs of the provider there are.
+// count returns the number of runs of the provider.
 func (s *site) count() int {
 	s.t.Helper()
 	runs, _, err := s.status.List(s.t.Context(), google, 0, 10)
@@ -98,8 +98,8 @@ func TestADeletedTaskComesBack(t *testing.T) {
 	}
 }
 
-// A queued task that somebody archives is in the way of the run under its epoch. The run goes on under the next; the archived
-// task never ran, and does nothing when it does.
+// An archived task blocks its run under the task's epoch. The run goes on under the next epoch. The archived task
+// never ran, and does nothing if it runs later.
 func TestAnArchivedQueuedTaskComesBack(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -122,7 +122,7 @@ func TestAnArchivedQueuedTaskComesBack(t *testing.T) {
 	}
 }
 
-// asynq's own cancel ends an attempt and no run: who cancels a run does so through the API.
+// asynq's own cancel ends an attempt but not the run. Only the API cancels runs.
 func TestACancelledAttemptGoesOn(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -148,7 +148,7 @@ func TestACancelledAttemptGoesOn(t *testing.T) {
 	}
 }
 
-// A paused queue keeps its runs waiting, however long. They can be cancelled, and leave nothing behind.
+// A paused queue keeps its runs waiting for any time. They can be cancelled, and leave nothing behind.
 func TestAPausedQueueKeepsItsRuns(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -173,7 +173,7 @@ func TestAPausedQueueKeepsItsRuns(t *testing.T) {
 	}
 }
 
-// "Run all" over the archive starts one run of a container at most, and none beside a live one.
+// "Run all" over the archive starts at most one run of a container, and none beside a live one.
 func TestRunningTheWholeArchiveStartsOneRun(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -206,8 +206,8 @@ func TestRunningTheWholeArchiveStartsOneRun(t *testing.T) {
 	}
 }
 
-// An object job whose task is deleted is not carried out. It keeps no other job of its entry waiting.
-func TestADeletedObjectTaskIsInNobodysWay(t *testing.T) {
+// An object job with a deleted task is not carried out. It blocks no other job of its entry.
+func TestADeletedObjectTaskBlocksNoOther(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	insp := asynq.NewInspectorFromRedisClient(s.rdb)
@@ -238,6 +238,6 @@ func TestADeletedObjectTaskIsInNobodysWay(t *testing.T) {
 		return err == nil && job.State == status.JobDone && job.Outcome == status.OutcomeCreated
 	})
 	if job, err := s.status.Job(t.Context(), google, lost); err != nil || job.State == status.JobDone {
-		t.Errorf("the job whose task was deleted is %+v, %v", job, err)
+		t.Errorf("the job with the deleted task is %+v, %v", job, err)
 	}
 }

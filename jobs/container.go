@@ -12,19 +12,19 @@ import (
 	"rollcall/reconcile"
 )
 
-// AfterSource is the schedule of a provider that is synced after each source run that changed something.
+// AfterSource is the schedule of a provider that is synced after each source run with changes.
 const AfterSource = "after_source"
 
-// Container is one source or provider as a worker sees it.
+// Container is one source or provider as configured for a worker.
 type Container struct {
 	Name container.ID
 	// Engine makes the engine of one execution.
 	Engine func() *reconcile.Engine
 	// Schedule is a cron expression, AfterSource, or empty.
 	Schedule string
-	// Sources are the slugs that a provider is fed from; empty for a source.
+	// Sources are the slugs of a provider's sources. A source has none.
 	Sources []string
-	// Calls counts requests to the remote side; may be nil.
+	// Calls counts requests to the remote side. It may be nil.
 	Calls *atomic.Int64
 }
 
@@ -68,7 +68,8 @@ func (m memory) spent(ctx context.Context) (plan.Budget, error) {
 		return plan.Budget{}, err
 	}
 	b := plan.Budget{
-		User: spent[decisions.BudgetUsers], Group: spent[decisions.BudgetGroups], Members: map[directory.ID]int{}, Claims: claims,
+		User: spent[decisions.BudgetUsers], Group: spent[decisions.BudgetGroups], Members: map[directory.ID]int{},
+		Claims:      claims,
 		Reactivated: countsOf(spent, plan.BrakeReactivate), Renamed: countsOf(spent, plan.BrakeRename),
 	}
 	for kind, n := range spent {
@@ -79,7 +80,7 @@ func (m memory) spent(ctx context.Context) (plan.Budget, error) {
 	return b, nil
 }
 
-// budgetOf names the budget that a change is counted in. Departures and removals keep the names that they always had.
+// budgetOf returns the budget in which a change is counted. Departures and removals keep their original names.
 func budgetOf(c *plan.Change) decisions.BudgetKind {
 	switch b := c.Brake(); {
 	case b == plan.BrakeMembers:
@@ -114,6 +115,6 @@ func (m memory) Spend(ctx context.Context, c *plan.Change, limit int) (func(made
 	if err != nil || !ok {
 		return nil, ok, err
 	}
-	// A change that cannot be settled stays counted, once: the budget errs on the safe side.
+	// A change that cannot be settled stays counted once, so that the budget errs on the safe side.
 	return func(made bool) { _ = settle(context.WithoutCancel(ctx), made) }, true, nil
 }

@@ -10,8 +10,8 @@ import (
 	"rollcall/status"
 )
 
-// follow starts the runs that a finished run makes due. A provider follows its sources: it runs after each source run that
-// changed something. Marks keep what is still to be followed, so that no death in between loses it; see status.Mark.
+// follow starts the runs that a finished run makes due. A provider runs after each run of its sources that changed
+// something. Marks store the pending runs, so that none is lost when a worker dies; see status.Mark.
 func (w *Worker) follow(ctx context.Context, c *Container, run status.Run, changed bool) {
 	ctx = context.WithoutCancel(ctx)
 	switch {
@@ -40,7 +40,8 @@ func (w *Worker) after(ctx context.Context, source *Container, run status.Run, c
 		}
 		if err := w.startAfter(ctx, c, run); err != nil {
 			all = false
-			w.cfg.Log.ErrorContext(ctx, "start the provider after its source", "container", string(c.Name), "run_id", run.ID, "err", err)
+			w.cfg.Log.ErrorContext(ctx, "start the provider after its source", "container", string(c.Name), "run_id", run.ID,
+				"err", err)
 		}
 	}
 	if all && mark != "" {
@@ -48,8 +49,8 @@ func (w *Worker) after(ctx context.Context, source *Container, run status.Run, c
 	}
 }
 
-// startAfter starts a provider after its source. A provider whose run is live may have read the state before the change,
-// so it is started again when that run ends. The mark is set first, because the run may end at this moment.
+// startAfter starts a provider after its source. A provider with a live run may have read the state before the
+// change, so it is started again when that run ends. The mark is set first, because the run may end at this moment.
 func (w *Worker) startAfter(ctx context.Context, c *Container, source status.Run) error {
 	if err := w.cfg.Status.SetMark(ctx, c.Name, status.Again, source.ID); err != nil {
 		return err
@@ -64,16 +65,16 @@ func (w *Worker) startAfter(ctx context.Context, c *Container, source status.Run
 	return err
 }
 
-// clearMark clears a mark. A mark that stays costs a run.
+// clearMark clears a mark. A mark that stays causes one unnecessary run.
 func (w *Worker) clearMark(ctx context.Context, c container.ID, mark status.Mark, value string) {
 	if err := w.cfg.Status.ClearMark(ctx, c, mark, value); err != nil {
 		w.cfg.Log.WarnContext(ctx, "clear a mark", "container", string(c), "mark", string(mark), "err", err)
 	}
 }
 
-// wants reports whether a provider should follow its source although nothing changed there. It should if it was to run
-// again, if its last run did not carry out its whole plan, or if that run was a day ago, so that deletions and the
-// verification of members fall due.
+// wants reports whether a provider should follow its source although nothing changed there. It should if a repetition
+// is pending, if its last run did not carry out its whole plan, or if that run was a day ago. The daily run makes
+// deletions and verifications of members that have fallen due.
 func (w *Worker) wants(ctx context.Context, c *Container) bool {
 	if mark, err := w.cfg.Status.Marked(ctx, c.Name, status.Again); err == nil && mark != "" {
 		return true
@@ -90,7 +91,7 @@ func (w *Worker) wants(ctx context.Context, c *Container) bool {
 		w.cfg.Now().Sub(last.FinishedAt) > 24*time.Hour
 }
 
-// again starts a provider once more whose source changed during its run.
+// again starts a provider once more if its source changed during its run.
 func (w *Worker) again(ctx context.Context, c *Container) {
 	by, err := w.cfg.Status.TakeMark(ctx, c.Name, status.Again)
 	if err == nil && by == "" {

@@ -17,7 +17,7 @@ import (
 	"rollcall/status"
 )
 
-// mirror is a local directory that says whether anything changed since it was last committed.
+// mirror is a local directory that reports whether anything changed since the last commit.
 type mirror struct {
 	*tenant
 	writes atomic.Int64
@@ -49,7 +49,7 @@ func (f *forgetful) SetFacts(ctx context.Context, facts ledger.Facts) error {
 	return f.Ledger.SetFacts(ctx, facts)
 }
 
-// following is a site whose provider has followed its source once.
+// following is a site with a provider that has followed its source once.
 func following(t *testing.T) (*site, *forgetful) {
 	t.Helper()
 	s, first := newSite(t), &forgetful{Ledger: ledgertest.NewMemory()}
@@ -60,7 +60,7 @@ func following(t *testing.T) (*site, *forgetful) {
 	return s, first
 }
 
-// runs waits until the provider has had so many runs, and the last of them is over.
+// runs waits until the provider has had that many runs and the last one is over.
 func (s *site) runs(n int) {
 	s.t.Helper()
 	waitFor(s.t, func() bool {
@@ -75,8 +75,8 @@ func (s *site) join() {
 	s.source.n++
 }
 
-// A source run that died after its commit has changed the local directory all the same. The next one finds nothing
-// more to change, and the provider follows that one.
+// A source run that died after its commit has changed the local directory. The next run finds nothing to change, and
+// the provider follows that one.
 func TestAProviderFollowsAChangeWhoseRunDidNotEndWell(t *testing.T) {
 	t.Parallel()
 	s, first := following(t)
@@ -93,7 +93,7 @@ func TestAProviderFollowsAChangeWhoseRunDidNotEndWell(t *testing.T) {
 	s.runs(2)
 }
 
-// interlude runs do before the first script that sets a mark.
+// interlude calls do before the first script that sets a mark.
 type interlude struct {
 	mark status.Mark
 	do   func()
@@ -116,7 +116,7 @@ func (i *interlude) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pr
 	return next
 }
 
-// noMark makes sure that a mark is not set.
+// noMark checks that a mark is not set.
 func (s *site) noMark(mark status.Mark) {
 	s.t.Helper()
 	if value, err := s.status.Marked(s.t.Context(), google, mark); value != "" || err != nil {
@@ -124,7 +124,7 @@ func (s *site) noMark(mark status.Mark) {
 	}
 }
 
-// The provider's run ends in the moment in which the source's finds it under way.
+// The provider's run ends at the moment when the end of the source's run finds it live.
 func TestAProviderFollowsAChangeThatCameWhileItsRunEnded(t *testing.T) {
 	t.Parallel()
 	s, _ := following(t)
@@ -144,7 +144,7 @@ func TestAProviderFollowsAChangeThatCameWhileItsRunEnded(t *testing.T) {
 	}
 }
 
-// While a long run is under way its source is read many times and nothing changes there: the run is not made again.
+// During a long run of the provider its source is read many times without changes. The run is not repeated.
 func TestAProviderUnderWayIsNotWantedForNothing(t *testing.T) {
 	t.Parallel()
 	s, _ := following(t)
@@ -160,7 +160,8 @@ func TestAProviderUnderWayIsNotWantedForNothing(t *testing.T) {
 	s.runs(2)
 }
 
-// The worker that was to start the provider again died before it did. An older version kept the mark under its own key.
+// The worker that was to start the provider again died before it did. An older version stored the mark under a key of
+// its own.
 func TestAProviderThatWasToRunAgainFollowsTheNextSourceRun(t *testing.T) {
 	t.Parallel()
 	for name, set := range map[string]func(s *site) error{

@@ -7,11 +7,12 @@ import (
 	"github.com/robfig/cron/v3"
 )
 
-// longestYear is how far a schedule is followed to find its longest gap: every combination of days has come by then but
-// that of the leap day.
+// longestYear is how far a schedule is followed to find its longest gap. Except for the leap day, every combination
+// of days occurs in that time.
 const longestYear = 366 * 24 * time.Hour
 
-// LongestGap returns the longest time between two runs of a cron schedule; zero where there is none, and for one that never comes.
+// LongestGap returns the longest time between two runs of a cron schedule. It is zero without a schedule, and for one
+// without any run.
 func LongestGap(schedule string, now time.Time) (time.Duration, error) {
 	if schedule == "" || schedule == AfterSource {
 		return 0, nil
@@ -23,8 +24,8 @@ func LongestGap(schedule string, now time.Time) (time.Duration, error) {
 	return longestGap(parsed, now), nil
 }
 
-// longestGap looks at every tick of one day, which are the same on every day that has some, and at the first tick of each
-// of the other days: a schedule of every minute has half a million ticks a year.
+// longestGap looks at every tick of one day and at the first tick of each other day. The ticks are the same on every
+// day that has some, and a schedule of every minute has half a million ticks a year.
 func longestGap(c cron.Schedule, now time.Time) time.Duration {
 	if every, ok := c.(cron.ConstantDelaySchedule); ok {
 		return every.Delay

@@ -29,19 +29,19 @@ const (
 	google = container.ID("google_workspace:1")
 )
 
-// people is a source of n users; one of them may be missing.
+// people is a source of n users. One of them may be missing.
 type people struct {
 	mu     sync.Mutex
 	n      int
 	idle   int // disabled ones, besides
 	absent map[directory.ID]bool
 	err    error
-	// secret is the value of a field that everybody should have; approval is require_approval.
+	// secret is the value of a field that every entry should have. approval is require_approval.
 	secret   string
 	approval provider.Approval
 }
 
-// configured returns what the provider's configuration says now.
+// configured returns the present configuration of the provider.
 func (p *people) configured() (secret string, approval provider.Approval) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,7 +74,7 @@ func (p *people) Version(_ context.Context, _ string, ref directory.Ref) (string
 	return (&directory.Entry{Kind: ref.Kind, ID: ref.ID, Source: "corp", Active: true}).Digest(), time.Time{}, nil
 }
 
-// tenant is a provider that keeps ids. before is called ahead of each write.
+// tenant is a provider that stores ids. before is called before each write.
 type tenant struct {
 	mu     sync.Mutex
 	have   map[directory.Ref]bool
@@ -91,7 +91,8 @@ func (t *tenant) Read(context.Context, provider.Query) (s plan.State, err error)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for ref := range t.have {
-		s.Objects = append(s.Objects, plan.Object{Ref: ref, RemoteID: "r-" + string(ref.ID), Address: string(ref.ID) + "@x", Active: true, Fields: t.fields[ref].Clone()})
+		s.Objects = append(s.Objects, plan.Object{Ref: ref, RemoteID: "r-" + string(ref.ID),
+			Address: string(ref.ID) + "@x", Active: true, Fields: t.fields[ref].Clone()})
 	}
 	return s, nil
 }
@@ -124,7 +125,7 @@ func (t *tenant) count() int {
 	return len(t.have)
 }
 
-// site is a whole set-up on one Redis.
+// site is a complete installation on one Redis.
 type site struct {
 	t         *testing.T
 	rdb       redis.UniversalClient
@@ -137,7 +138,7 @@ type site struct {
 	ledger    reconcile.Ledger
 	// follow makes the provider follow its source.
 	follow bool
-	// mirror and first stand in for local and the ledger of the first hop, where they are not nil.
+	// mirror and first replace local and the ledger of the first hop, if they are not nil.
 	mirror provider.Provider
 	first  reconcile.Ledger
 	// configured are the containers of the workers; nil means the source and the provider of the other fields.
@@ -168,7 +169,8 @@ func (s *site) containers() []jobs.Container {
 	desire := func(sn directory.Snapshot, _ plan.State) (r mapping.Result, _ error) {
 		for i := range sn.Entries {
 			e := &sn.Entries[i]
-			r.Desired = append(r.Desired, plan.Desired{Ref: e.Ref(), Address: string(e.ID) + "@x", Label: string(e.ID), Active: e.Active, Source: "corp", Version: sn.Versions[e.Ref()]})
+			r.Desired = append(r.Desired, plan.Desired{Ref: e.Ref(), Address: string(e.ID) + "@x", Label: string(e.ID),
+				Active: e.Active, Source: "corp", Version: sn.Versions[e.Ref()]})
 			if !e.Active {
 				r.Desired[i].Why = plan.Disabled
 			}
@@ -207,7 +209,8 @@ func (s *site) containers() []jobs.Container {
 				}
 				return r, err
 			}
-			return reconcile.New(reconcile.Config{Source: s.source, Provider: s.remote, Desire: mapped, Ledger: s.ledger, Approval: approval})
+			return reconcile.New(reconcile.Config{Source: s.source, Provider: s.remote, Desire: mapped, Ledger: s.ledger,
+				Approval: approval})
 		}},
 	}
 }
@@ -219,7 +222,7 @@ func secretOf(value string) []string {
 	return []string{value}
 }
 
-// worker starts a worker that is shut down at the end of the test.
+// worker starts a worker that is stopped at the end of the test.
 func (s *site) worker(name string) *jobs.Worker {
 	s.t.Helper()
 	w, err := jobs.NewWorker(jobs.WorkerConfig{
@@ -236,7 +239,7 @@ func (s *site) worker(name string) *jobs.Worker {
 	return w
 }
 
-// until waits for the run to come into the state.
+// until waits until the run has the state.
 func (s *site) until(c container.ID, id string, want status.State) status.Run {
 	s.t.Helper()
 	deadline := time.After(20 * time.Second)

@@ -10,7 +10,8 @@ import (
 	"rollcall/status"
 )
 
-// keepHeld records what a run's plan holds for a person to decide. A dry run shows its plan and replaces nothing.
+// keepHeld records the changes of a run's plan that are held for a decision. A dry run shows its plan and replaces
+// nothing.
 func (w *Worker) keepHeld(ctx context.Context, run status.Run, held plan.Plan) error {
 	if run.DryRun {
 		return nil
@@ -37,7 +38,7 @@ func heldSet(runID string, now time.Time, held plan.Plan) decisions.HeldSet {
 	return set
 }
 
-// StartApproved starts the run that carries out what was approved, and nothing else.
+// StartApproved starts the run that carries out only the approved changes.
 func (c *Client) StartApproved(ctx context.Context, container container.ID, by string) (status.Run, error) {
 	return c.Start(ctx, container, false, status.Trigger{Kind: status.ByApproval, By: by})
 }

@@ -1,10 +1,10 @@
 // Package jobs puts work into asynq queues and carries it out. It is the only importer of asynq.
 //
-// asynq carries ids; package status has the truth. A full run is one task that asynq never retries: what becomes of
-// the run (completed, failed, deferred, handed back, taken over by another worker) is decided and recorded here,
-// and the reaper, which every worker runs, puts a run back into the queue when its worker died. Measured on the way
-// here: asynq's own recovery of a killed worker takes one to two minutes, its cancel turns into a retry, and its
-// unique lock outlives or undercuts the work; none of the three is used.
+// asynq carries ids, and package status has the state of runs. A full run is one task that asynq never retries. This
+// package decides and records the outcome of the run (completed, failed, deferred, handed back, taken over by another
+// worker). The reaper, which every worker runs, puts a run back into the queue after its worker died. The package
+// does not use three features of asynq. According to our measurements its recovery of a killed worker takes one to
+// two minutes, its cancel turns into a retry, and its unique lock lasts longer or shorter than the work.
 //
 // There are two queues as two asynq servers, so that single objects never wait behind a full sync.
 package jobs
@@ -32,20 +32,20 @@ const (
 	ObjectQueue = "objects"
 )
 
-// The task types. The number is that of the payload's form.
+// The task types. The number is the version of the payload.
 const (
 	TypeRun    = "run:v1"
 	TypeObject = "object:v1"
 )
 
-// RunArgs is the payload of a full sync: ids only, as asynqmon shows it to everybody.
+// RunArgs is the payload of a full sync. It has ids only, because every user of asynqmon can see it.
 type RunArgs struct {
 	Container container.ID `json:"container"`
 	RunID     string       `json:"run_id"`
 	Epoch     int64        `json:"epoch"`
 }
 
-// taskID makes enqueuing idempotent: a run has at most one task under each epoch.
+// taskID makes enqueuing idempotent, because a run has at most one task under each epoch.
 func (a RunArgs) taskID() string { return fmt.Sprintf("%s:%d", a.RunID, a.Epoch) }
 
 // ObjectArgs is the payload of a single-object sync.
@@ -57,7 +57,8 @@ type ObjectArgs struct {
 }
 
 const (
-	// runTimeout is asynq's bound of a full sync. A first provisioning of 500,000 people at Google's quota takes more than a day.
+	// runTimeout is asynq's limit for a full sync. A first provisioning of 500,000 people at Google's quota takes
+	// more than a day.
 	runTimeout = 14 * 24 * time.Hour
 	// objectTimeout bounds one attempt of a single-object sync.
 	objectTimeout = 60 * time.Second
@@ -85,7 +86,7 @@ func (c *Client) start(ctx context.Context, req status.StartRequest) (status.Run
 	if err != nil {
 		return run, err
 	}
-	// The run is recorded: should the queue be out of reach now, the reaper puts it in.
+	// The run is recorded. If the queue is out of reach now, the reaper enqueues the run later.
 	if err := c.enqueue(ctx, run); err != nil && fault.KindOf(err) != fault.Unavailable {
 		return run, err
 	}
@@ -109,7 +110,9 @@ func (c *Client) enqueue(ctx context.Context, run status.Run) error {
 }
 
 // StartObject starts the sync of one entry and returns the job's id.
-func (c *Client) StartObject(ctx context.Context, container container.ID, source string, ref directory.Ref, by string) (string, error) {
+func (c *Client) StartObject(
+	ctx context.Context, container container.ID, source string, ref directory.Ref, by string,
+) (string, error) {
 	job, err := c.status.CreateJob(ctx, status.JobRequest{
 		Container: container, Kind: status.ObjectType(ref.Kind.String()), ObjectID: string(ref.ID),
 		Trigger: status.Trigger{Kind: status.ByAPI, By: by},

@@ -27,7 +27,7 @@ type journal struct {
 	log    *slog.Logger
 	logger string
 	tally  *tally
-	// began is when the run began to read; zero for a run that carries out only a part of its plan.
+	// began is when the run began to read. It is zero for a run that carries out only a part of its plan.
 	began time.Time
 }
 
@@ -62,11 +62,12 @@ func (j *journal) Planned(ctx context.Context, apply, held plan.Plan) error {
 	if err := j.document(ctx, p.Digest, apply, held); err != nil {
 		return err
 	}
-	j.log.Info("planned", "changes", len(apply.Changes), "held", len(held.Changes), "conflicts", len(apply.Held), "digest", p.Digest)
+	j.log.Info("planned", "changes", len(apply.Changes), "held", len(held.Changes), "conflicts", len(apply.Held),
+		"digest", p.Digest)
 	return j.rec.Planned(ctx, p)
 }
 
-// document stores the plan so that people can read it, before anything of it is done.
+// document stores the plan in readable form before any part of it is carried out.
 func (j *journal) document(ctx context.Context, digest string, apply, held plan.Plan) error {
 	summary, err := json.Marshal(plan.Summarize(apply, held))
 	if err != nil {
@@ -96,7 +97,8 @@ func (j *journal) Done(c *plan.Change, r provider.Result) {
 	o, ch := changeType(c)
 	if r.Err == nil {
 		j.rec.Succeeded(o, ch, 1)
-	} else if kind := fault.KindOf(r.Err); kind != fault.Throttled && kind != fault.Canceled { // Those are made yet, by this run.
+	} else if kind := fault.KindOf(r.Err); kind != fault.Throttled && kind != fault.Canceled {
+		// This run retries throttled and canceled changes.
 		j.rec.Failed(o, ch, 1)
 		j.rec.FailedBy(kind.String(), 1)
 	}
@@ -105,11 +107,12 @@ func (j *journal) Done(c *plan.Change, r provider.Result) {
 		a.RunID = j.run
 		j.trail.Add(entry, a)
 	}
-	j.log.Debug("change", "op", c.Op.String(), "kind", c.Kind.String(), "id", string(c.ID), "remote_id", c.RemoteID, "err", r.Err)
+	j.log.Debug("change", "op", c.Op.String(), "kind", c.Kind.String(), "id", string(c.ID), "remote_id", c.RemoteID,
+		"err", r.Err)
 }
 
-// attemptOf returns what is kept of a change that was tried, and under which entry: a membership is the member's. What is
-// written to the local directory is not kept so: it is our own, and takes nothing from anybody.
+// attemptOf returns the record of an attempted change and the entry that it is stored under. For a membership that is
+// the member. Attempts on the local directory are not stored, because it is our own copy.
 func attemptOf(c *plan.Change, r provider.Result) (entry string, a decisions.Attempt) {
 	a = decisions.Attempt{Op: c.Op.String(), RemoteID: cmp.Or(r.RemoteID, c.RemoteID), RequestID: r.RequestID}
 	for _, f := range c.Fields {
@@ -130,7 +133,7 @@ func (j *journal) Say(level reconcile.Level, event string, attributes map[string
 	j.rec.Log(status.Message{Level: status.Level(level), Logger: j.logger, Event: event, Attributes: attributes})
 }
 
-// changeType says under which heading of the progress a change is counted: the words of contract B.
+// changeType returns the heading of the progress under which a change is counted, in the terms of contract B.
 func changeType(c *plan.Change) (status.ObjectType, status.ChangeType) {
 	o := status.User
 	if c.Kind == directory.Group {
@@ -154,12 +157,12 @@ func changeType(c *plan.Change) (status.ObjectType, status.ChangeType) {
 	return o, status.Update
 }
 
-// notes implements reconcile.Journal for an object job: it gathers messages for the answer.
+// notes implements reconcile.Journal for an object job. It collects messages for the response.
 type notes struct {
 	logger   string
 	mu       sync.Mutex
 	messages []status.Message
-	// quiet leaves out what concerns the plan as a whole: an object job's answer is about one entry.
+	// quiet omits messages about the plan as a whole, because the response of an object job is about one entry.
 	quiet bool
 	// trail keeps what was tried, in the name of job; nil keeps nothing.
 	trail *decisions.Trail

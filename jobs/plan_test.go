@@ -8,7 +8,7 @@ import (
 	"rollcall/status"
 )
 
-// Every run stores its plan, a dry run too: it is a run like any other.
+// Every run stores its plan, including a dry run.
 func TestARunStoresItsPlan(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -36,7 +36,8 @@ func TestARunStoresItsPlan(t *testing.T) {
 		}
 		for _, text := range rows {
 			var row plan.Row
-			if err := json.Unmarshal(text, &row); err != nil || row.Kind != plan.RowChange || row.Change.Op != plan.Create || row.Change.Address == "" {
+			if err := json.Unmarshal(text, &row); err != nil || row.Kind != plan.RowChange || row.Change.Op != plan.Create ||
+				row.Change.Address == "" {
 				t.Errorf("row %s: %v", text, err)
 			}
 		}

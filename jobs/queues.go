@@ -11,7 +11,7 @@ import (
 	"rollcall/internal/redisfault"
 )
 
-// Queues returns what reads how full the queues are. A queue that never had a task is empty.
+// Queues returns a function that reads the sizes of the queues. A queue that never had a task is empty.
 func Queues(rdb redis.UniversalClient) func(context.Context) ([]metrics.Queue, error) {
 	inspector := asynq.NewInspectorFromRedisClient(rdb)
 	return func(context.Context) ([]metrics.Queue, error) {
@@ -28,7 +28,8 @@ func Queues(rdb redis.UniversalClient) func(context.Context) ([]metrics.Queue, e
 				}
 			}
 			out = append(out, metrics.Queue{Name: name, Latency: info.Latency, Tasks: map[string]int{
-				"pending": info.Pending, "active": info.Active, "scheduled": info.Scheduled, "retry": info.Retry, "archived": info.Archived,
+				"pending": info.Pending, "active": info.Active, "scheduled": info.Scheduled, "retry": info.Retry,
+				"archived": info.Archived,
 			}})
 		}
 		return out, nil

@@ -12,9 +12,12 @@ import (
 	"rollcall/status"
 )
 
-// StartRevert starts a run that takes back what another run of the same provider changed. The error is fault.NotFound where there
-// is no such run, and fault.Conflict, in words for the one who asked, where it cannot be undone.
-func (c *Client) StartRevert(ctx context.Context, container container.ID, runID string, dryRun bool, by string) (status.Run, error) {
+// StartRevert starts a run that takes back the changes of another run of the same provider. The error is
+// fault.NotFound if there is no such run. It is fault.Conflict, with a text for the user, if the run cannot be
+// undone.
+func (c *Client) StartRevert(
+	ctx context.Context, container container.ID, runID string, dryRun bool, by string,
+) (status.Run, error) {
 	undone, err := c.status.Get(ctx, container, runID)
 	if err != nil {
 		return status.Run{}, err
@@ -25,26 +28,30 @@ func (c *Client) StartRevert(ctx context.Context, container container.ID, runID 
 	return c.Start(ctx, container, dryRun, status.Trigger{Kind: status.ByRevert, By: by, Of: runID})
 }
 
-// revertible returns the plans of a run that can be undone, the oldest first: a run that was resumed has planned more than once.
+// revertible returns the plans of a run that can be undone, with the oldest first. A run that was resumed has more
+// than one.
 func revertible(ctx context.Context, st *status.Store, run status.Run) ([]status.PlanHead, error) {
 	switch {
 	case run.Container.Kind() == container.LDAP:
-		return nil, fault.Errorf(fault.Conflict, "A run of a source changes the local copy alone, which follows its source: undo the run of the provider.")
+		return nil, fault.Errorf(fault.Conflict,
+			"A run of a source changes only the local copy, which follows its source. Undo the run of the provider instead.")
 	case run.State.Open():
-		return nil, fault.Errorf(fault.Conflict, "The run is live: cancel it first, or wait for its end.")
+		return nil, fault.Errorf(fault.Conflict, "The run is live. Cancel it first, or wait for its end.")
 	case run.DryRun:
-		return nil, fault.Errorf(fault.Conflict, "The run was a dry run: it changed nothing.")
+		return nil, fault.Errorf(fault.Conflict, "The run was a dry run and changed nothing.")
 	case run.PlannedAt.IsZero():
-		return nil, fault.Errorf(fault.Conflict, "The run ended before it had a plan: it changed nothing.")
+		return nil, fault.Errorf(fault.Conflict, "The run ended before it had a plan and changed nothing.")
 	}
 	heads, err := plansOf(ctx, st, run)
 	switch {
 	case err != nil && fault.KindOf(err) == fault.NotFound:
-		return nil, fault.Errorf(fault.Conflict, "What the run changed is no longer on record: plans are kept for 30 days, and the newest 20 of them.")
+		return nil, fault.Errorf(fault.Conflict,
+			"The changes of the run are no longer on record. The newest 20 plans are kept for 30 days.")
 	case err != nil:
 		return nil, err
 	case slices.ContainsFunc(heads, func(h status.PlanHead) bool { total, kept := applied(h); return kept < total }):
-		return nil, fault.Errorf(fault.Conflict, "The run's plan was too long to be kept whole, so what it changed is not on record.")
+		return nil, fault.Errorf(fault.Conflict,
+			"The run's plan was too long to be stored completely, so its changes are not on record.")
 	case !slices.ContainsFunc(heads, func(h status.PlanHead) bool { return !h.Idle }):
 		return nil, fault.Errorf(fault.Conflict, "The run changed nothing.")
 	}
@@ -67,7 +74,7 @@ func plansOf(ctx context.Context, st *status.Store, run status.Run) ([]status.Pl
 	return append(heads, last), nil
 }
 
-// undone returns what a run that reverts another takes back.
+// undone returns the changes that a run that reverts another takes back.
 func (w *Worker) undone(ctx context.Context, run status.Run) (*plan.Undone, error) {
 	of, err := w.cfg.Status.Get(ctx, run.Container, run.Trigger.Of)
 	if err != nil {
@@ -86,7 +93,7 @@ func (w *Worker) undone(ctx context.Context, run status.Run) (*plan.Undone, erro
 	if run.DryRun {
 		return u, nil
 	}
-	// Whoever takes it back no longer approves of it.
+	// An undo also voids the approvals of the undone changes.
 	prints, err := w.approvals(ctx, run.Container, u.Changes)
 	if err != nil {
 		return nil, err
@@ -94,8 +101,9 @@ func (w *Worker) undone(ctx context.Context, run status.Run) (*plan.Undone, erro
 	return u, w.cfg.Decisions.Undecide(ctx, run.Container, prints)
 }
 
-// approvals returns the fingerprints of the approvals that changes were made with. Of a change whose values were secret, and so are
-// not in the plan, the fingerprint is no longer known: those of its entry and operation are meant.
+// approvals returns the fingerprints of the approvals of changes. Secret values are not in the plan, so the
+// fingerprint of a change with such values is unknown. For these it returns the fingerprints with the same entry and
+// operation.
 func (w *Worker) approvals(ctx context.Context, container container.ID, changes []plan.Change) ([]string, error) {
 	type about struct{ op, id string }
 	var prints []string
@@ -125,7 +133,7 @@ func redacted(f plan.FieldChange) bool {
 	return slices.Contains(f.Before, secret.Redacted) || slices.Contains(f.After, secret.Redacted)
 }
 
-// appendChanges reads what a plan was to apply.
+// appendChanges reads the changes that a plan was to apply.
 func (w *Worker) appendChanges(ctx context.Context, to []plan.Change, head status.PlanHead) ([]plan.Change, error) {
 	_, size := applied(head)
 	for from := 0; from < size; {
@@ -145,10 +153,10 @@ func (w *Worker) appendChanges(ctx context.Context, to []plan.Change, head statu
 	return to, nil
 }
 
-// planRowsAtOnce is how many rows of a plan are read in one go.
+// planRowsAtOnce is the number of plan rows in one read.
 const planRowsAtOnce = 5000
 
-// applied is how many changes were to be applied, and how many of them are kept: the plan's first rows.
+// applied returns the number of changes to apply, and how many of them are stored as the plan's first rows.
 func applied(head status.PlanHead) (total, kept int) {
 	for _, s := range head.Sections {
 		if s.Name == string(plan.RowChange) {

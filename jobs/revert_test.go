@@ -48,7 +48,8 @@ func TestWhatCannotBeUndone(t *testing.T) {
 	refused("a run without a plan", google, failed.ID, fault.Conflict)
 }
 
-// TestAnUndoKnowsWhatAnEarlierWorkerDid: the run died in the middle and was planned again; all of it is undone.
+// TestAnUndoKnowsWhatAnEarlierWorkerDid checks that all changes of a run are undone if the run died in the middle and
+// was planned again.
 func TestAnUndoKnowsWhatAnEarlierWorkerDid(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -80,7 +81,8 @@ func TestAnUndoKnowsWhatAnEarlierWorkerDid(t *testing.T) {
 	}
 	over := s.until(google, undo.ID, status.Completed)
 	if over.Trigger != (status.Trigger{Kind: status.ByRevert, By: "ops", Of: run.ID}) || over.Held != 20 {
-		t.Errorf("the undo was started by %+v and holds %d changes, want the 20 that the guards hold", over.Trigger, over.Held)
+		t.Errorf("the undo was started by %+v and holds %d changes, want the 20 that the guards hold", over.Trigger,
+			over.Held)
 	}
 	pins, err := s.decisions.Pins(t.Context(), google)
 	if err != nil || len(pins) != 20 {
@@ -88,7 +90,7 @@ func TestAnUndoKnowsWhatAnEarlierWorkerDid(t *testing.T) {
 	}
 }
 
-// Who asks for the sync of somebody who is pinned is told so.
+// The sync of a pinned entry reports the pin.
 func TestAnObjectJobNamesThePin(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -112,7 +114,8 @@ func TestAnObjectJobNamesThePin(t *testing.T) {
 	}
 }
 
-// TestAnUndoVoidsApprovalsOfSecrets: the values are kept nowhere, and the approval of what is undone is void all the same.
+// TestAnUndoVoidsApprovalsOfSecrets checks that the approval of an undone change is void even though the plan does
+// not store its values.
 func TestAnUndoVoidsApprovalsOfSecrets(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -148,7 +151,7 @@ func TestAnUndoVoidsApprovalsOfSecrets(t *testing.T) {
 		t.Errorf("%d approvals of what was undone are left, err %v", len(left), err)
 	}
 
-	// The undo waits for approval like everything else, is carried out with it, and stays.
+	// The undo waits for approval like every run. It is carried out after the approval, and its effect lasts.
 	if held, err = s.decisions.Held(t.Context(), google); err != nil || len(held.Changes) != 20 {
 		t.Fatalf("the undo holds %d changes, err %v; want 20", len(held.Changes), err)
 	}
@@ -169,7 +172,8 @@ func TestAnUndoVoidsApprovalsOfSecrets(t *testing.T) {
 	}
 }
 
-// TestNotesThatWereCutDoNotKeepARunFromBeingUndone: what a run left alone is nothing to be taken back.
+// TestNotesThatWereCutDoNotKeepARunFromBeingUndone checks that a run with truncated notes can be undone, because
+// notes concern unchanged entries.
 func TestNotesThatWereCutDoNotKeepARunFromBeingUndone(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -180,7 +184,7 @@ func TestNotesThatWereCutDoNotKeepARunFromBeingUndone(t *testing.T) {
 	s.worker("w1")
 	run := s.until(google, s.start(google).ID, status.Completed)
 	if head, err := s.status.Plan(t.Context(), google, run.ID); err != nil || head.Complete() {
-		t.Fatalf("the plan %+v is whole, err %v; want one whose notes were cut", head, err)
+		t.Fatalf("the plan %+v is whole, err %v; want one with truncated notes", head, err)
 	}
 	undo, err := s.client.StartRevert(t.Context(), google, run.ID, true, "ops")
 	if err != nil {
@@ -192,6 +196,6 @@ func TestNotesThatWereCutDoNotKeepARunFromBeingUndone(t *testing.T) {
 	s.source.mu.Unlock()
 	long := s.until(google, s.start(google).ID, status.Completed)
 	if _, err := s.client.StartRevert(t.Context(), google, long.ID, true, "ops"); fault.KindOf(err) != fault.Conflict {
-		t.Errorf("StartRevert() of a run whose changes were cut = %v, want a conflict", err)
+		t.Errorf("StartRevert() of a run with truncated changes = %v, want a conflict", err)
 	}
 }

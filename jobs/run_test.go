@@ -107,7 +107,7 @@ func waitFor(t *testing.T, ok func() bool) {
 	}
 }
 
-// gated makes the tenant wait at its first write until the test lets it go on.
+// gated makes the tenant wait at its first write until the test calls goOn.
 func gated(s *site) (reached <-chan struct{}, goOn func()) {
 	at, free := make(chan struct{}), make(chan struct{})
 	var once sync.Once
@@ -176,9 +176,10 @@ func TestAProviderFollowsItsSource(t *testing.T) {
 	s.until(corp, source.ID, status.Completed)
 	waitFor(t, func() bool {
 		runs, _, err := s.status.List(t.Context(), google, 0, 10)
-		return err == nil && len(runs) == 1 && runs[0].State == status.Completed && runs[0].Trigger == status.Trigger{Kind: status.AfterSource, By: source.ID}
+		return err == nil && len(runs) == 1 && runs[0].State == status.Completed &&
+			runs[0].Trigger == status.Trigger{Kind: status.AfterSource, By: source.ID}
 	})
-	again := s.start(corp) // Nothing changed: nobody follows.
+	again := s.start(corp) // Nothing changed, so no provider follows.
 	s.until(corp, again.ID, status.Completed)
 	if runs, _, err := s.status.List(t.Context(), google, 0, 10); err != nil || len(runs) != 1 {
 		t.Errorf("%d runs, err %v; want the one", len(runs), err)
@@ -211,7 +212,8 @@ func TestObjectJobs(t *testing.T) {
 		id   directory.ID
 		want status.Outcome
 	}{
-		{"u020", status.OutcomeCreated}, {"u020", status.OutcomeUnchanged}, {"u003", status.OutcomeAbsent}, {"u004", status.OutcomeUnchanged},
+		{"u020", status.OutcomeCreated}, {"u020", status.OutcomeUnchanged}, {"u003", status.OutcomeAbsent},
+		{"u004", status.OutcomeUnchanged},
 	} {
 		job := object(s, directory.Ref{Kind: directory.User, ID: tc.id})
 		if job.Outcome != tc.want || len(job.Messages) == 0 {
@@ -219,7 +221,7 @@ func TestObjectJobs(t *testing.T) {
 		}
 	}
 	if s.remote.count() != 21 {
-		t.Errorf("the tenant has %d objects, want 21: nobody deleted, one created", s.remote.count())
+		t.Errorf("the tenant has %d objects, want 21: none deleted, one created", s.remote.count())
 	}
 	runs, _, err := s.status.List(t.Context(), google, 0, 10)
 	if err != nil || len(runs) != 1 {
@@ -240,7 +242,8 @@ func TestAnObjectJobSaysWhatTheRemoteSideSaid(t *testing.T) {
 		return fault.Errorf(fault.Denied, "not authorized to access this resource")
 	}
 	job := object(s, directory.Ref{Kind: directory.User, ID: "u020"})
-	if job.Outcome != status.OutcomeFailed || job.FailKind != "denied" || job.Messages[len(job.Messages)-1].Level != status.Error {
+	if job.Outcome != status.OutcomeFailed || job.FailKind != "denied" ||
+		job.Messages[len(job.Messages)-1].Level != status.Error {
 		t.Errorf("job %+v", job)
 	}
 }

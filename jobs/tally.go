@@ -13,7 +13,8 @@ import (
 	"rollcall/status"
 )
 
-// tally counts and measures what one execution does to one container, and remembers who waits to be suspended.
+// tally counts and measures the work of one execution on one container, and remembers the entries that wait for
+// suspension.
 type tally struct {
 	work *metrics.Work
 	name container.ID
@@ -28,12 +29,12 @@ func (w *Worker) tally(name container.ID) *tally {
 	return &tally{work: w.cfg.Metrics, name: name, now: w.cfg.Now}
 }
 
-// planned notes who is to be suspended, whether or not a guard holds it, and since when they have been gone.
+// planned notes the planned suspensions, held or not, with the departure times of their entries.
 func (t *tally) planned(apply, held plan.Plan) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.known, t.waiting = true, map[directory.Ref]time.Time{}
-	if t.name.IsSource() { // Nobody is suspended there: who left is gone at once.
+	if t.name.IsSource() { // A source has no suspensions. Its leavers are gone at once.
 		return
 	}
 	for _, changes := range [][]plan.Change{apply.Changes, held.Changes} {
@@ -71,8 +72,8 @@ func (t *tally) done(c *plan.Change, r provider.Result) {
 	}
 }
 
-// longest returns since when the one is gone who waits longest to be suspended; zero when nobody waits. known is false
-// where nothing was planned.
+// longest returns the departure time of the entry that has waited longest for suspension, or zero if none waits.
+// known is false if nothing was planned.
 func (t *tally) longest() (since time.Time, known bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -84,7 +85,7 @@ func (t *tally) longest() (since time.Time, known bool) {
 	return since, t.known
 }
 
-// keepLeavers records who still waits when a run stops, for whatever reason. Nothing but a metric depends on it.
+// keepLeavers records the entries that still wait for suspension when a run stops. Only a metric depends on it.
 func keepLeavers(lease *status.Lease, t *tally) {
 	since, known := t.longest()
 	if !known {

@@ -20,7 +20,7 @@ import (
 	"rollcall/status"
 )
 
-// counted returns what was counted under some metrics and is not 0.
+// counted returns the nonzero values of some metrics.
 func (s *site) counted(names ...string) map[string]float64 {
 	s.t.Helper()
 	reg := prometheus.NewRegistry()
@@ -47,7 +47,7 @@ func (s *site) counted(names ...string) map[string]float64 {
 	return out
 }
 
-// wantCounted waits until so much was counted, and no more than that.
+// wantCounted waits until exactly these values were counted.
 func (s *site) wantCounted(want map[string]float64, names ...string) {
 	s.t.Helper()
 	diff := ""
@@ -65,7 +65,7 @@ func (s *site) hire(n int) {
 	s.source.n += n
 }
 
-// TestRunsAreCountedOnce: two workers share what there is to count, whoever ended a run.
+// TestRunsAreCountedOnce checks that two workers together count each run once, whichever of them ended it.
 func TestRunsAreCountedOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -84,7 +84,7 @@ func TestRunsAreCountedOnce(t *testing.T) {
 
 	set(func(_ context.Context, c plan.Change) error {
 		if c.ID == "u003" {
-			return fault.Errorf(fault.Conflict, "409: somebody has it")
+			return fault.Errorf(fault.Conflict, "409: the name is taken")
 		}
 		return nil
 	})
@@ -96,11 +96,12 @@ func TestRunsAreCountedOnce(t *testing.T) {
 		"changes_total create google_workspace:1 user conflict": 1,
 	}, "rollcall_runs_total", "rollcall_run_duration_seconds", "rollcall_changes_total")
 	st, err := s.status.Standing(t.Context(), google)
-	if err != nil || st.Last == nil || st.Last.Faults["conflict"] != 1 || st.ReadAt.IsZero() || st.CompletedReadAt.IsZero() {
+	if err != nil || st.Last == nil || st.Last.Faults["conflict"] != 1 || st.ReadAt.IsZero() ||
+		st.CompletedReadAt.IsZero() {
 		t.Errorf("Standing() = %+v, %v", st, err)
 	}
 
-	// A run that waits for the quota has no worker, and nothing of it has failed; a person ends it.
+	// A run that waits for the quota has no worker and counts no failure. The operator ends it.
 	s.hire(1)
 	set(func(context.Context, plan.Change) error { return fault.Errorf(fault.Throttled, "429") })
 	run := s.until(google, s.start(google).ID, status.Deferred)
@@ -135,7 +136,8 @@ func TestRunsAreCountedOnce(t *testing.T) {
 	}
 	s.until(corp, dry.ID, status.Completed)
 	s.wantCounted(map[string]float64{
-		"runs_total ldap:corp full successful": 1, "runs_total ldap:corp dry_run successful": 1, "runs_total google_workspace:1 full warning": 1,
+		"runs_total ldap:corp full successful": 1, "runs_total ldap:corp dry_run successful": 1,
+		"runs_total google_workspace:1 full warning":   1,
 		"runs_total google_workspace:1 full cancelled": 1, "runs_total google_workspace:1 full successful": 1,
 		"run_resumes_total google_workspace:1": 1, "lease_losses_total google_workspace:1": 1,
 	}, "rollcall_runs_total", "rollcall_run_resumes_total", "rollcall_lease_losses_total")
@@ -160,7 +162,7 @@ func TestObjectJobsAreCounted(t *testing.T) {
 	}, "rollcall_object_jobs_total", "rollcall_changes_total")
 }
 
-// TestQueuesAreRead: on a real Redis and on the embedded one.
+// TestQueuesAreRead runs on a real Redis and on miniredis.
 func TestQueuesAreRead(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
@@ -168,12 +170,14 @@ func TestQueuesAreRead(t *testing.T) {
 		want := func(when string, pending int) {
 			t.Helper()
 			queues, err := read(t.Context())
-			if err != nil || len(queues) != 2 || queues[0].Name != jobs.FullQueue || queues[0].Tasks["pending"] != pending || queues[1].Tasks["pending"] != 0 {
+			if err != nil || len(queues) != 2 || queues[0].Name != jobs.FullQueue || queues[0].Tasks["pending"] != pending ||
+				queues[1].Tasks["pending"] != 0 {
 				t.Errorf("%s: Queues() = %+v, %v, want %d pending", when, queues, err, pending)
 			}
 		}
 		want("at first", 0)
-		if _, err := jobs.NewClient(rdb, status.New(rdb, status.Config{})).StartFull(t.Context(), corp, false, "tester"); err != nil {
+		if _, err := jobs.NewClient(rdb, status.New(rdb, status.Config{})).StartFull(t.Context(), corp, false,
+			"tester"); err != nil {
 			t.Fatal(err)
 		}
 		want("with a run", 1)

@@ -20,12 +20,12 @@ import (
 	"rollcall/status"
 )
 
-// tenancies is how many tenants one directory has in these tests.
+// tenancies is the number of tenants of one directory in these tests.
 const tenancies = 3
 
 func tenancy(n int) container.ID { return container.ID(fmt.Sprintf("google_workspace:%d", n+1)) }
 
-// titles is a source whose entries all have one title. Every read changes the room of every entry, so that each reading
+// titles is a source with the same title in all entries. Every read changes the room of every entry, so that each run
 // has something to write.
 type titles struct {
 	mu    sync.Mutex
@@ -55,7 +55,7 @@ func (s *titles) Read(_ context.Context, q directory.Query) (out directory.Snaps
 	return out, nil
 }
 
-// several is a site whose containers are a source, the real local directory and several tenants.
+// several is a site with a source, the real local directory and several tenants as its containers.
 func several(t *testing.T) (s *site, source *titles, tenants []*tenant) {
 	t.Helper()
 	s, source = newSite(t), &titles{title: "first"}
@@ -95,8 +95,8 @@ func several(t *testing.T) (s *site, source *titles, tenants []*tenant) {
 	return s, source, tenants
 }
 
-// Jobs of one entry for several tenants at once, beside full runs of its source, all succeed. A newer version of the entry
-// in the local directory is a reason to read again.
+// Concurrent jobs of one entry for several tenants, beside full runs of its source, all succeed. A newer version of
+// the entry in the local directory makes a job read again.
 func TestJobsOfOneEntryForSeveralTenantsAllSucceed(t *testing.T) {
 	t.Parallel()
 	s, source, tenants := several(t)
@@ -125,7 +125,7 @@ func TestJobsOfOneEntryForSeveralTenantsAllSucceed(t *testing.T) {
 	}
 }
 
-// succeeds has a job end well, in one attempt, without an error in its messages.
+// succeeds requires that a job succeeds in one attempt, without an error in its messages.
 func (s *site) succeeds(c container.ID, ref directory.Ref) {
 	id, err := s.client.StartObject(s.t.Context(), c, "corp", ref, "tester")
 	if err != nil {
@@ -143,7 +143,7 @@ func (s *site) succeeds(c container.ID, ref directory.Ref) {
 	}
 }
 
-// idleSource waits for the run of the source, in which no change may have failed.
+// idleSource waits for the end of the source's run, and requires that none of its changes failed.
 func (s *site) idleSource() {
 	s.t.Helper()
 	waitFor(s.t, func() bool {

@@ -17,7 +17,7 @@ const (
 	Completed State = "completed" // reached its end; Failed and Held tell how well
 	Failed    State = "failed"    // stopped by an error
 	Cancelled State = "cancelled" // stopped by a person
-	Expired   State = "expired"   // given up: nobody executed it any more
+	Expired   State = "expired"   // given up: no worker executed it any longer
 )
 
 // States returns every state, in the order of a run's life.

@@ -1,6 +1,6 @@
 -- entry pin [entry pin ...]
--- Each pin takes the place of the entry's; an empty one ends it. A pin that is not there any more was lifted meanwhile by a
--- person, and stays so.
+-- Each pin replaces that of its entry, and an empty one ends it. A pin that no longer exists was lifted by an operator
+-- meanwhile and stays lifted.
 local pins = KEYS[1] .. 'pins'
 for at = 1, #ARGV, 2 do
   if ARGV[at + 1] == '' then

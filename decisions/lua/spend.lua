@@ -1,8 +1,8 @@
 -- n limit minute since ttl kind claim
--- n is 1 to claim, 0 to settle a change that was made, -1 to take a claim back. An empty kind asks for the totals.
--- What was spent is summed by kind and minute: the zset orders the sums by time, one hash holds them, another their
--- totals by kind. Sums that left the window are taken off the totals first. A claim names what is about to be made: it is
--- counted once, however often it is begun.
+-- n is 1 to claim a change, 0 to settle a change that was made, and -1 to take a claim back. An empty kind returns the
+-- totals. The spent budget is summed by kind and minute. The zset orders the sums by time, one hash has the sums, and
+-- another has the totals by kind. Sums outside the window are subtracted from the totals first. A claim names a change
+-- that is about to be made. It is counted once, however often the change is begun.
 local function key(name) return KEYS[1] .. name end
 local function int(s) return tonumber(s or 0) or 0 end
 local n, limit, minute, kind, claim = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[6], ARGV[7]

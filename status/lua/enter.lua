@@ -1,5 +1,6 @@
 -- slot job ttl keep
--- busy: the job that works on the entry. dirty: the jobs that came meanwhile. carried: those it answers for.
+-- busy is the job that works on the entry. dirty are the jobs that arrived meanwhile. carried are the jobs that get the
+-- result of busy.
 local slot, job = ARGV[1], ARGV[2]
 local busy, dirty, carried = key('busy:' .. slot), key('dirty:' .. slot), key('carried:' .. slot)
 local holder = redis.call('GET', busy)
@@ -13,7 +14,7 @@ redis.call('SUNIONSTORE', carried, carried, dirty)
 redis.call('DEL', dirty)
 redis.call('SREM', carried, job)
 redis.call('PEXPIRE', carried, ARGV[4])
--- No unpack: it cannot take the eight thousand that one busy entry may have waiting.
+-- unpack cannot pass the eight thousand jobs that may wait for one busy entry.
 local out = redis.call('SMEMBERS', carried)
 table.insert(out, 1, 'go')
 return out

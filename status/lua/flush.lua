@@ -1,8 +1,9 @@
 -- id epoch token now seq max_messages increments | field delta ... | timestamp level logger event attributes ...
 local id, rec = ARGV[1], record(ARGV[1])
--- What the last holder did, it did: it may report so after a cancel, until another worker takes the run.
+-- The last holder may report its work even after a cancel, until another worker takes the run.
 if not holds(id, ARGV[2], ARGV[3]) and redis.call('HGET', rec, 'token') ~= ARGV[3] then return { 'stale' } end
-if int(redis.call('HGET', rec, 'flush')) >= tonumber(ARGV[5]) then return { 'ok' } end -- written, the answer was lost
+-- A call that is repeated after a lost response writes nothing.
+if int(redis.call('HGET', rec, 'flush')) >= tonumber(ARGV[5]) then return { 'ok' } end
 redis.call('HSET', rec, 'flush', ARGV[5])
 
 local at = 8

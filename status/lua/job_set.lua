@@ -1,5 +1,5 @@
 -- id keep | field value ...
--- A job that is over stays as it is.
+-- A finished job does not change.
 local rec = key('job:' .. ARGV[1])
 local state = redis.call('HGET', rec, 'state')
 if not state then return { 'none' } end

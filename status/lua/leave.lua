@@ -1,5 +1,5 @@
 -- slot job ttl keep answered
--- answered: 1 = the job and those it carried have their result; 0 = it will be tried again, they stay carried.
+-- answered is 1 if the job and its carried jobs have their result, and 0 if the job is retried and they stay carried.
 local slot, job = ARGV[1], ARGV[2]
 local busy, dirty, carried = key('busy:' .. slot), key('dirty:' .. slot), key('carried:' .. slot)
 if redis.call('GET', busy) ~= job then return { 'stale' } end

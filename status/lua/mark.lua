@@ -1,5 +1,5 @@
 -- op (get, set, clear or take) mark value
--- A mark is a field of the container's record. Older versions kept it under a key of its own, which is still read.
+-- A mark is a field of the container's record. Older versions stored it under a key of its own, which is still read.
 local op, field, legacy = ARGV[1], 'mark:' .. ARGV[2], key(ARGV[2])
 local now = redis.call('HGET', key('meta'), field) or redis.call('GET', legacy) or ''
 if op == 'set' then

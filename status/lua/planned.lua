@@ -1,5 +1,6 @@
 -- id epoch token now digest held read_at leaver_since reasons follow | reason count ... | object:change count ...
--- read_at is 0 for a plan that is carried out only in part. follow is 1 when others have to follow what is about to be written.
+-- read_at is 0 for a plan that is carried out only in part. follow is 1 if other containers have to follow the changes
+-- that are about to be written.
 local id, rec = ARGV[1], record(ARGV[1])
 if not holds(id, ARGV[2], ARGV[3]) then return { 'stale' } end
 local from = 11 + 2 * tonumber(ARGV[9])
@@ -14,7 +15,7 @@ redis.call('HSET', rec, 'plan_digest', ARGV[5], 'held', ARGV[6], 'planned_at', A
 if ARGV[7] ~= '0' then redis.call('HSET', rec, 'read_at', ARGV[7]) end
 if redis.call('HGET', rec, 'dry_run') == '1' then return { 'ok' } end
 
--- What the newest plan says of the container outlives the run.
+-- The facts of the newest plan about the container outlive the run.
 local meta, reasons = key('meta'), key('conflicts')
 redis.call('HSET', meta, 'leaver_since', ARGV[8])
 if ARGV[7] ~= '0' then redis.call('HSET', meta, 'read_at', ARGV[7]) end

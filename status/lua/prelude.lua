@@ -1,11 +1,11 @@
 -- Shared by every script on one container. KEYS[1] is the key prefix of the container; every key is built from it and
--- so has its hash tag: a script never leaves its slot. Times are milliseconds and come as arguments.
+-- so has its hash tag, and a script never leaves its slot. Times are milliseconds and come as arguments.
 local prefix = KEYS[1]
 local function key(name) return prefix .. name end
 local function record(id) return prefix .. 'run:' .. id end
 local function int(s) return tonumber(s or 0) or 0 end
 
--- answer returns a word and the fields of a run, flat; its id even when the record is gone.
+-- answer returns a word and the fields of a run, flat. The id is included even if the record is gone.
 local function answer(word, id)
   return { word, 'id', id, unpack(redis.call('HGETALL', record(id))) }
 end
@@ -22,7 +22,7 @@ local function message()
   return string.format('%.0f-%d', ms, seq)
 end
 
--- note writes a message of ours into the run's stream.
+-- note writes a message into the run's stream.
 local function note(id, now, level, event, attributes)
   local rec = record(id)
   redis.call('XADD', rec .. ':log', 'MAXLEN', '~', 1000, message(), 'timestamp', now, 'level', level,
@@ -30,8 +30,8 @@ local function note(id, now, level, event, attributes)
   redis.call('HINCRBY', rec, 'messages', 1)
 end
 
--- holds reports whether the worker with this token may act on the run: nobody else has the lease, and the run was
--- not handed on meanwhile.
+-- holds reports whether the worker with this token may act on the run. No other worker may have the lease, and
+-- the run must not have been handed on meanwhile.
 local function holds(id, epoch, token)
   local f = redis.call('HMGET', record(id), 'state', 'epoch')
   if redis.call('GET', key('open')) ~= id or f[1] ~= 'running' or f[2] ~= epoch then return false end
@@ -53,14 +53,14 @@ local function queue(id, now, ttl, enqueued_at)
   live(id, now, ttl)
 end
 
--- close ends the open run: its record, both keys and the summary of the container, in one step.
+-- close ends the open run. It updates its record, both keys and the summary of the container in one step.
 local function close(id, state, now, keep, keep_log, ...)
   local rec = record(id)
   redis.call('HSET', rec, 'state', state, 'finished_at', now, 'kept_until', now + keep, ...)
   redis.call('DEL', key('run'), key('lease'), key('open'))
   redis.call('PEXPIRE', rec, keep)
   redis.call('PEXPIRE', rec .. ':log', keep_log)
-  redis.call('RPUSH', key('ended'), id) -- for the one who counts how runs end
+  redis.call('RPUSH', key('ended'), id) -- for the metric of ended runs
   redis.call('LTRIM', key('ended'), -1000, -1)
   redis.call('PEXPIRE', key('ended'), keep)
   local f = redis.call('HMGET', rec, 'dry_run', 'failed', 'held', 'read_at')
@@ -76,7 +76,8 @@ local function close(id, state, now, keep, keep_log, ...)
   end
 end
 
--- trim drops the oldest of an index: what is older than since, and what is too many. At most 100 of each a call.
+-- trim drops the oldest entries of an index, both those before since and those above the maximum. One call drops at
+-- most 100 of each.
 local function trim(index, records, since, max)
   local function drop(ids)
     for _, id in ipairs(ids) do
@@ -89,7 +90,7 @@ local function trim(index, records, since, max)
   if over > 0 then drop(redis.call('ZRANGE', index, 0, math.min(over, 100) - 1)) end
 end
 
--- place returns the score of a new entry of an index: the time, or a little more, so that no two are equal.
+-- place returns the score of a new entry of an index. It is the time, or a little more if another entry has that score.
 local function place(index, now)
   local newest = redis.call('ZREVRANGE', index, 0, 0, 'WITHSCORES')
   return math.max(int(now), int(newest[2]) + 1)

@@ -8,7 +8,7 @@ local names = { 'state', 'enqueued_at', 'deferred_until', 'last_progress_at', 'p
 local f = {}
 for i, v in ipairs(redis.call('HMGET', rec, unpack(names))) do f[names[i]] = v end
 
-if not f.state then -- the record was lost: nothing to resume
+if not f.state then -- the record was lost, so there is nothing to resume
   redis.call('DEL', key('open'), key('run'), key('lease'))
   return { 'none' }
 end
@@ -20,7 +20,7 @@ local function give_up(word, state, reason)
 end
 
 if redis.call('EXISTS', key('run')) == 0 and now - int(f.expires_at) > tonumber(ARGV[6]) then
-  return give_up('abandoned', 'expired', 'nobody executed the run any more')
+  return give_up('abandoned', 'expired', 'no worker executed the run any longer')
 end
 if not alive then return { 'none' } end
 

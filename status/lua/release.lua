@@ -2,7 +2,7 @@
 -- state is queued (handed back), deferred, completed or failed.
 local id, epoch, token, now, state, ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local rec = record(id)
-if redis.call('HGET', rec, 'released_by') == token then return answer('ok', id) end -- asked again after a lost answer
+if redis.call('HGET', rec, 'released_by') == token then return answer('ok', id) end -- repeated after a lost response
 if not holds(id, epoch, token) then return answer('stale', id) end
 
 redis.call('HSET', rec, 'released_by', token)

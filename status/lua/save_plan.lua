@@ -1,14 +1,14 @@
 -- id epoch token now draft index max keep max_bytes
--- The draft becomes the plan of the run. One that the run had before, because it was resumed, is kept beside it as plan:1, plan:2 …
--- if there was something to apply: some of it was, and a person may want it undone. Of each index the newest max stay, of both together as many as max_bytes allow;
--- the newest always does.
+-- The draft becomes the plan of the run. A resumed run has an earlier plan, which is kept as plan:1, plan:2 … if it
+-- had changes to apply, because some of them were applied and may have to be undone. Each index keeps the newest max plans.
+-- Both together keep as many as max_bytes allow, and always the newest.
 local id, now, draft, keep = ARGV[1], tonumber(ARGV[4]), ARGV[5], tonumber(ARGV[8])
 local rec = record(id)
 if not holds(id, ARGV[2], ARGV[3]) then
   redis.call('DEL', draft)
   return { 'stale' }
 end
-if redis.call('EXISTS', draft) == 1 then -- else asked again after a lost answer
+if redis.call('EXISTS', draft) == 1 then -- otherwise repeated after a lost response
   local plan = rec .. ':plan'
   local earlier = int(redis.call('HGET', plan, 'earlier'))
   local bytes = int(redis.call('HGET', draft, 'bytes'))

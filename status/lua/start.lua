@@ -6,8 +6,9 @@ if holder then return answer('live', holder) end
 
 local open = redis.call('GET', key('open'))
 if open then
-  note(open, now, 'error', 'run expired: nobody executed it any more, and a new one was started', { by = id })
-  close(open, 'expired', now, ARGV[4], ARGV[5], 'fail_kind', 'unavailable', 'fail_reason', 'nobody executed the run any more')
+  note(open, now, 'error', 'run expired: no worker executed it any longer, and a new one was started', { by = id })
+  close(open, 'expired', now, ARGV[4], ARGV[5], 'fail_kind', 'unavailable',
+    'fail_reason', 'no worker executed the run any longer')
 end
 
 local index = key('runs')

@@ -1,6 +1,6 @@
--- Marks the part as being written by a run, unless it is not what the run saw when it read the state.
+-- Marks the part as being written by a run, unless the part has changed since the run read the state.
 -- KEYS: meta
--- ARGV: run read_at now birth seen_birth seen_generation seen_seq; seen_birth is '*' where nothing was seen.
+-- ARGV: run read_at now birth seen_birth seen_generation seen_seq; seen_birth is '*' if nothing was read.
 local run, read_at = ARGV[1], tonumber(ARGV[2])
 local m = redis.call('HMGET', KEYS[1], 'run', 'read_at', 'birth', 'generation', 'run_seq')
 if m[1] == run and m[2] == ARGV[2] then return { 'ok' } end

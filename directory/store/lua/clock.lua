@@ -1,4 +1,4 @@
--- Returns the time in microseconds, later than every time that it returned before.
+-- Returns the time in microseconds. Each returned time is later than all earlier ones.
 -- KEYS: meta
 local t = redis.call('TIME')
 local now = tonumber(t[1]) * 1000000 + tonumber(t[2])

@@ -1,4 +1,4 @@
--- Forgets tombstones that are still what they were when they were judged.
+-- Deletes the tombstones that have not changed since they were judged.
 -- KEYS: gone name meta
 -- ARGV: now count, and for each: ref id tombstone n-names names…
 local at = 3

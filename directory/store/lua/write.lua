@@ -1,9 +1,9 @@
--- Writes entries whose token is still the one that the writer saw.
+-- Writes each entry if its token is still the one that the writer read.
 -- KEYS: meta user group digest gone name
 -- ARGV: run read_at birth count, and for each entry:
 --   ref id key expected-token token-head text counts n-names-to-drop names… n-names-to-add names…
--- An empty run is an object job. An empty token-head deletes; the text is then the tombstone. Returns a word, and
--- "written" or "moved" for each entry.
+-- An empty run is an object job. An empty token-head deletes the entry, and the text is then the tombstone. Returns a
+-- word, and "written" or "moved" for each entry.
 local meta, digest, gone, index = KEYS[1], KEYS[4], KEYS[5], KEYS[6]
 local mark = redis.call('HMGET', meta, 'run', 'read_at')
 if ARGV[1] ~= '' then
