@@ -38,7 +38,7 @@ type applier struct {
 	// links are the links that differ from the ledger's, and lost are the entries with links to be dropped.
 	links map[directory.Ref]plan.Link
 	lost  []directory.Ref
-	// touched are the groups whose members this run changes.
+	// touched are the groups with member changes in this run.
 	touched map[directory.ID]bool
 	// late are the changes of entries that were locked elsewhere.
 	late []int
@@ -188,7 +188,7 @@ func (a *applier) resolve(c *plan.Change) error {
 	return nil
 }
 
-// latecomers applies, in plan order, the changes whose entries were locked elsewhere.
+// latecomers applies, in plan order, the changes of entries that were locked elsewhere.
 func (a *applier) latecomers(ctx context.Context) error {
 	until := time.NewTimer(busyFor)
 	defer until.Stop()

@@ -5,12 +5,12 @@
 //
 //	cross-origin check ─▶ identity (bearer token or session) ─▶ scope (read to look, sync to act) ─▶ asynqmon
 //
-// A person signs in with an API token and gets a session. Redis keeps the sessions, so that all replicas of the API
-// have them. A session has the rights that its token has at that moment, and ends when the token leaves the tokens
-// file. The page for browsers is rewritten once at start (see page.go), so that it works under a strict policy and
-// makes no request to other hosts.
+// A user signs in with an API token and gets a session. Redis stores the sessions, so that all replicas of the API
+// have them. A session has the present rights of its token, and ends when the token leaves the tokens file. The page
+// for browsers is rewritten once at start (see page.go), so that it works under a strict policy and makes no request
+// to other hosts.
 //
-// Refusals are plain text, as asynqmon's own are, because its interface shows the text to the person.
+// Refusals are plain text, like asynqmon's own, because its interface displays the text.
 package dashboard
 
 import (
@@ -27,7 +27,7 @@ import (
 	"rollcall/internal/tokens"
 )
 
-// The paths. Everything below Root that is none of the others is asynqmon's.
+// The paths. asynqmon serves every other path below Root.
 const (
 	Root        = "/asynqmon/"
 	signInPath  = Root + "login"
@@ -42,27 +42,27 @@ type Tokens interface {
 	Recall(mark string) (tokens.Identity, bool)
 }
 
-// Config is what a Dashboard needs. Redis is required.
+// Config configures a Dashboard. Redis is required.
 type Config struct {
 	Redis redis.UniversalClient
 	// Tokens are the tokens that may sign in. Nil grants every right to every request, as in package api.
 	Tokens Tokens
 	Log    *slog.Logger // default: discard
-	// Life is how long a session lasts. Default 12 h.
+	// Life is the lifetime of a session. The default is 12 h.
 	Life time.Duration
-	// Pause delays the answer to a wrong token. Default 1 s.
+	// Pause delays the response to a wrong token. The default is 1 s.
 	Pause time.Duration
 }
 
-// Dashboard is the handler of everything at and below Root.
+// Dashboard is the handler of every path at and below Root.
 type Dashboard struct {
 	cfg Config
-	// look and act are asynqmon for those who may only read, and for those who may also start and cancel.
+	// look is asynqmon for identities that may only read. act is asynqmon for those that may also start and cancel.
 	look, act view
 	guesses   chan struct{}
 }
 
-// view is asynqmon with what it lets do, and its page.
+// view is asynqmon with one set of permissions, and its page.
 type view struct {
 	app  http.Handler
 	page page
@@ -103,7 +103,7 @@ func newView(rdb redis.UniversalClient, readOnly bool) (view, error) {
 	return view{app, page}, err
 }
 
-// crossOrigin refuses what a browser sends on behalf of another site.
+// crossOrigin refuses requests that a browser sends on behalf of another site.
 var crossOrigin = http.NewCrossOriginProtection()
 
 // ServeHTTP implements http.Handler.
@@ -126,7 +126,7 @@ func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// protect sets the headers that hold where nothing else is said.
+// protect sets the default headers.
 func protect(h http.Header) {
 	h.Set("Content-Security-Policy", "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -138,7 +138,7 @@ func protect(h http.Header) {
 // looks reports whether a request changes nothing.
 func looks(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
-// enter lets in who may.
+// enter checks the identity and scope of a request and serves it.
 func (d *Dashboard) enter(w http.ResponseWriter, r *http.Request) {
 	who, known, err := d.who(r)
 	scope := tokens.Read
@@ -185,7 +185,7 @@ func (d *Dashboard) serve(w http.ResponseWriter, r *http.Request, v view, who to
 	}
 }
 
-// isNavigation reports whether a person looks at the answer.
+// isNavigation reports whether the browser displays the response as a page.
 func isNavigation(r *http.Request) bool {
 	return looks(r) && !strings.HasPrefix(r.URL.Path, apiRoot) && strings.Contains(r.Header.Get("Accept"), "text/html")
 }

@@ -23,7 +23,7 @@ const (
 	running = "/asynqmon/api/queues/full/archived_tasks/" + task + ":run"
 )
 
-// The scope read may look and the scope sync may act, with a session as with a bearer token.
+// The scope read permits looking and the scope sync permits acting, with a session and with a bearer token.
 func TestScopes(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -41,7 +41,7 @@ func TestScopes(t *testing.T) {
 		"wrong bearer":        {bearer("rct_nonsense"), false, false, false},
 		"no token":            {func(*http.Request) {}, false, false, false},
 		"another scheme":      {header("Authorization", "Basic "+d.both), false, false, false},
-		// A proxy that has a sign-in of its own passes it on.
+		// A proxy with its own sign-in forwards its header.
 		"session behind Basic":        {func(r *http.Request) { both(r); r.SetBasicAuth("proxy", "x") }, true, true, true},
 		"wrong bearer, right session": {func(r *http.Request) { both(r); bearer("rct_nonsense")(r) }, false, false, false},
 	} {
@@ -96,7 +96,7 @@ func TestCrossOriginRequestsAreRefused(t *testing.T) {
 	if d.paused() || len(d.sessions()) != 1 {
 		t.Errorf("a foreign page did something: paused %v, sessions %v", d.paused(), d.sessions())
 	}
-	// A link is followed, and says so.
+	// A link from another site is followed, and the page says so.
 	d.want(d.get("/asynqmon/", with(cookie), header("Sec-Fetch-Site", "cross-site")), http.StatusOK)
 	if page := d.want(d.get("/asynqmon/login", header("Sec-Fetch-Site", "cross-site")),
 		http.StatusOK); !strings.Contains(page, "Signed in already?") {
@@ -110,7 +110,7 @@ func TestCrossOriginRequestsAreRefused(t *testing.T) {
 
 var noncePattern = regexp.MustCompile(`'nonce-([A-Z2-7]{26})'`)
 
-// The policy lets in what the page names, and the page names nothing of another host.
+// The policy permits everything that the page refers to, and the page refers to no other host.
 func TestPolicy(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -152,7 +152,7 @@ func TestPolicy(t *testing.T) {
 	d.guarded(d.get("/asynqmon/static/js/none.js", both), "no-store")
 }
 
-// guarded checks the headers that every answer has.
+// guarded checks the headers that every response has.
 func (d *desk) guarded(resp *http.Response, cache string) {
 	d.Helper()
 	for name, want := range map[string]string{
@@ -217,7 +217,7 @@ func TestWithoutTokensEveryRequestMayDoEverything(t *testing.T) {
 	d.want(d.submit("anything"), http.StatusMethodNotAllowed)
 }
 
-// asynqmon works over the process's own client, whatever that is connected to.
+// asynqmon works over the process's own client, including a client of a cluster.
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	d := openDesk(t, redistest.Cluster(t), time.Millisecond)

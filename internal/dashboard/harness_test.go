@@ -29,7 +29,7 @@ type desk struct {
 	asq  *asynq.Inspector
 	file string // the tokens file
 	log  *syncBuffer
-	// The tokens, by what they allow, and their lines in the file.
+	// The tokens, named by their rights, and their lines in the file.
 	reader, syncer, both, approver string
 	lines                          map[string]string
 }
@@ -155,7 +155,7 @@ func (d *desk) signIn(token string, changes ...change) *http.Cookie {
 	return resp.Cookies()[0]
 }
 
-// want fails the test unless an answer has this status; it returns the body.
+// want fails the test unless a response has this status. It returns the body.
 func (d *desk) want(resp *http.Response, code int) string {
 	d.Helper()
 	var body bytes.Buffer

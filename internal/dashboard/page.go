@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// page is the one HTML page of asynqmon's interface, with marks where something is put in for each answer.
+// page is the one HTML page of asynqmon's interface, with marks for the values of each response.
 type page string
 
 const (
@@ -19,7 +19,7 @@ const (
 	whoMark   = "NAME-OF-THE-TOKEN"
 
 	head = `<head><meta property="csp-nonce" content="` + nonceMark + `">`
-	// session stands in the free corner of asynqmon's bar, because asynqmon has no notion of a session.
+	// session is in the free corner of asynqmon's bar, because asynqmon does not have sessions.
 	session = `<style nonce="` + nonceMark +
 		`">.rollcall-session { position: fixed; top: 22px; right: 24px; z-index: 1300; ` +
 		`color: #4379ff; font: 14px/1.5 Roboto, Helvetica, Arial, sans-serif; }</style>` +
@@ -27,21 +27,21 @@ const (
 	root = `<div id="root">`
 )
 
-// nonce returns what a policy and the elements that it lets in have in common, once.
+// nonce returns a new nonce for a policy and the elements that it permits.
 func nonce() string { return rand.Text() }
 
 var (
 	// foreignLink is a link element that refers to another host (asynqmon has two, for fonts that it does not need).
 	foreignLink = regexp.MustCompile(`<link [^>]*href="(?:https?:)?//[^>]*>`)
-	// manifest is asked for without a cookie, and the dashboard is no app to be installed.
+	// manifest is removed, because browsers request it without a cookie and the dashboard is not an installable app.
 	manifest = regexp.MustCompile(`<link rel="manifest"[^>]*>`)
-	// outside is what must not be left.
+	// outside matches references to other hosts, which the page must not have.
 	outside = regexp.MustCompile(`(?:href|src)="(?:https?:)?//`)
 )
 
-// newPage takes the page from asynqmon and makes it fit for a policy that allows only what the policy names. Those
-// are the page's own scripts, two of which are inline, and the style elements that they make. The style elements
-// carry the nonce of this meta element, a convention of JSS, the style library of asynqmon's interface.
+// newPage takes the page from asynqmon and prepares it for a strict policy. The policy permits only the page's own
+// scripts, two of which are inline, and the style elements that they make. The style elements carry the nonce of this
+// meta element, a convention of JSS, the style library of asynqmon's interface.
 func newPage(app http.Handler) (page, error) {
 	r, err := http.NewRequest(http.MethodGet, Root, nil) //nolint:noctx // it goes nowhere
 	if err != nil {
@@ -63,7 +63,7 @@ func newPage(app http.Handler) (page, error) {
 	return page(text), nil
 }
 
-// write answers with the page. The name is that of the session's token; it is empty where there is no session to end.
+// write responds with the page. The name is that of the session's token. It is empty if there is no session to end.
 func (p page) write(w http.ResponseWriter, who string) {
 	n, text := nonce(), string(p)
 	if who == "" {
@@ -76,7 +76,7 @@ func (p page) write(w http.ResponseWriter, who string) {
 	_, _ = w.Write([]byte(text)) // the client is gone
 }
 
-// buffer is an http.ResponseWriter that keeps the body.
+// buffer is an http.ResponseWriter that stores the body.
 type buffer struct {
 	bytes.Buffer
 	header http.Header
@@ -88,8 +88,8 @@ func (b *buffer) Header() http.Header { return b.header }
 // WriteHeader implements http.ResponseWriter.
 func (b *buffer) WriteHeader(int) {}
 
-// asset lets through what asynqmon has as a file. For a file that it does not have it sends its page as it came, which
-// shows in that it names no type.
+// asset passes the files of asynqmon on. For a missing file asynqmon sends its page unmodified, which is recognised
+// by its missing content type.
 type asset struct {
 	http.ResponseWriter
 	missing bool

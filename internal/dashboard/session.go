@@ -19,15 +19,15 @@ const cookieName = "rollcall_dashboard"
 // anonymous is the identity of every request if no tokens are configured.
 var anonymous = tokens.Identity{Name: "anonymous", Scopes: tokens.Scopes()}
 
-// sessionKey is where Redis keeps the mark of the token that a session was begun with. It has the hash of the session's
-// id, so that who can read Redis can enter none.
+// sessionKey is the Redis key with the mark of the session's token. It contains the hash of the session's id, so that
+// read access to Redis does not give access to a session.
 func sessionKey(id string) string {
 	hash := sha256.Sum256([]byte(id))
 	return "rollcall:{dashboard}:session:" + hex.EncodeToString(hash[:])
 }
 
-// who returns the identity of a request by its bearer token (RFC 6750) if it has one, else by its session. An
-// Authorization header of another scheme is meant for a proxy on the way and is ignored.
+// who returns the identity of a request by its bearer token (RFC 6750), or else by its session. An Authorization
+// header of another scheme belongs to a proxy and is ignored.
 func (d *Dashboard) who(r *http.Request) (who tokens.Identity, known bool, err error) {
 	if d.cfg.Tokens == nil {
 		return anonymous, true, nil
@@ -51,7 +51,7 @@ func (d *Dashboard) who(r *http.Request) (who tokens.Identity, known bool, err e
 	return who, known, nil
 }
 
-// sessionID returns the id of the session that a request claims, or nothing.
+// sessionID returns the id of the session in the request's cookie, or "".
 func sessionID(r *http.Request) string {
 	c, err := r.Cookie(cookieName)
 	if err != nil {
@@ -60,7 +60,7 @@ func sessionID(r *http.Request) string {
 	return c.Value
 }
 
-// begin starts a session, in place of an earlier one of the same browser.
+// begin starts a session and replaces an earlier one of the same browser.
 func (d *Dashboard) begin(w http.ResponseWriter, r *http.Request, who tokens.Identity) error {
 	if err := d.end(r); err != nil {
 		return err
@@ -73,7 +73,7 @@ func (d *Dashboard) begin(w http.ResponseWriter, r *http.Request, who tokens.Ide
 	return nil
 }
 
-// end forgets the session of a request.
+// end deletes the session of a request.
 func (d *Dashboard) end(r *http.Request) error {
 	if id := sessionID(r); id != "" {
 		return d.cfg.Redis.Del(r.Context(), sessionKey(id)).Err()
@@ -81,7 +81,8 @@ func (d *Dashboard) end(r *http.Request) error {
 	return nil
 }
 
-// cookie goes back to the dashboard alone, and over TLS alone where it came that way. The proxy that ends TLS says so.
+// cookie returns a cookie for the dashboard's paths. It is limited to TLS if the request came over TLS, which a proxy
+// that terminates TLS reports.
 func cookie(r *http.Request, value string, maxAge int) *http.Cookie {
 	return &http.Cookie{
 		Name: cookieName, Value: value, Path: Root, MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteStrictMode,

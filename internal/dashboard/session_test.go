@@ -116,7 +116,7 @@ func TestWrongTokens(t *testing.T) {
 			t.Errorf("%s: the cookies are %v", name, resp.Cookies())
 		}
 	}
-	// In a URL a token would end up in logs.
+	// A token in a URL would be logged, so it is refused.
 	d.want(d.do(http.MethodPost, "/asynqmon/login?token="+d.both, ""), http.StatusForbidden)
 	for _, c := range []*http.Cookie{{Name: "rollcall_dashboard", Value: "nonsense"},
 		{Name: "rollcall_dashboard", Value: d.both}, {Name: "rollcall_dashboard"}} {
@@ -127,7 +127,7 @@ func TestWrongTokens(t *testing.T) {
 	}
 }
 
-// Guessing is slow, and those who guess cannot keep the service busy.
+// Guessing is slow, and many guesses do not block the service.
 func TestManyGuessesAtOnce(t *testing.T) {
 	t.Parallel()
 	d := openDesk(t, redistest.Start(t), time.Hour)
@@ -146,7 +146,7 @@ func TestManyGuessesAtOnce(t *testing.T) {
 	}
 }
 
-// A session is worth what its token is worth now.
+// A session has the present rights of its token.
 func TestSessionFollowsItsToken(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
@@ -181,7 +181,7 @@ func TestSessionFollowsItsToken(t *testing.T) {
 	d.want(d.get("/asynqmon/", with(cookie)), http.StatusSeeOther)
 }
 
-// All replicas of the API know a session.
+// A session is valid at all replicas of the API.
 func TestSessionHoldsAtEveryReplica(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

@@ -15,23 +15,23 @@ var signInHTML string
 
 var signInPage = template.Must(template.New("signin").Parse(signInHTML))
 
-// signInForm is what the page says.
+// signInForm has the values of the page.
 type signInForm struct {
 	Nonce string
 	// Problem is why the last attempt failed.
 	Problem string
 	// Who is the signed-in identity. It is nil for a request that is not signed in.
 	Who *tokens.Identity
-	// Elsewhere is set where the person followed a link from another site, because browsers then withhold the
-	// session's cookie.
+	// Elsewhere is set if the user followed a link from another site, because browsers then withhold the session's
+	// cookie.
 	Elsewhere bool
 }
 
-// mostGuesses is how many wrong tokens are answered at a time. A token of 32 random bytes cannot be guessed; the
-// bound keeps attempts from becoming a load.
+// mostGuesses is the number of wrong tokens that are handled concurrently. A token of 32 random bytes cannot be
+// guessed; the bound limits the load of attempts.
 const mostGuesses = 8
 
-// signIn shows the form, and takes it. It works without JavaScript.
+// signIn shows the form and accepts it. It works without JavaScript.
 func (d *Dashboard) signIn(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case d.cfg.Tokens == nil && looks(r):
@@ -74,7 +74,7 @@ func (d *Dashboard) trySignIn(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// refuse answers a wrong token, after a while.
+// refuse responds to a wrong token after a delay.
 func (d *Dashboard) refuse(w http.ResponseWriter, r *http.Request) {
 	select {
 	case d.guesses <- struct{}{}:
