@@ -155,10 +155,13 @@ func newSite(t *testing.T) *site {
 	rdb, ahead := redistest.Start(t), new(atomic.Int64)
 	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	st := status.New(rdb, status.Config{
-		Now: now, RunTTL: 3 * time.Second, LeaseTTL: 1500 * time.Millisecond, WorkerTTL: 2 * time.Second, RequeueAfter: 300 * time.Millisecond, FlushEvery: 20 * time.Millisecond,
+		Now: now, RunTTL: 3 * time.Second, LeaseTTL: 1500 * time.Millisecond, WorkerTTL: 2 * time.Second,
+		RequeueAfter: 300 * time.Millisecond, FlushEvery: 20 * time.Millisecond,
 	})
 	return &site{
-		now: now, skew: ahead, t: t, rdb: rdb, status: st, decisions: decisions.New(rdb, decisions.Config{}), client: jobs.NewClient(rdb, st), source: &people{n: 20}, local: &tenant{mirror: true}, remote: &tenant{}, ledger: ledgertest.NewMemory(),
+		now: now, skew: ahead, t: t, rdb: rdb, status: st, decisions: decisions.New(rdb, decisions.Config{}),
+		client: jobs.NewClient(rdb, st), source: &people{n: 20}, local: &tenant{mirror: true}, remote: &tenant{},
+		ledger: ledgertest.NewMemory(),
 	}
 }
 
@@ -226,7 +229,8 @@ func secretOf(value string) []string {
 func (s *site) worker(name string) *jobs.Worker {
 	s.t.Helper()
 	w, err := jobs.NewWorker(jobs.WorkerConfig{
-		Redis: s.rdb, Status: s.status, Decisions: s.decisions, Containers: s.containers(), Name: name, Metrics: s.work, Now: s.now,
+		Redis: s.rdb, Status: s.status, Decisions: s.decisions, Containers: s.containers(), Name: name, Metrics: s.work,
+		Now:               s.now,
 		TaskCheckInterval: 20 * time.Millisecond, ReapEvery: 100 * time.Millisecond, ShutdownTimeout: 5 * time.Second,
 	})
 	if err != nil {

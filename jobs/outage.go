@@ -31,14 +31,15 @@ func outagePause(times int64, lasted, asked time.Duration) time.Duration {
 	return min(max(pause, asked), longestDeferral)
 }
 
-// passes reports whether what does not answer is worth waiting for: a tenant, its token server or Redis. A directory is
-// read again by the next run of its source. A local directory that is not ready waits for that run, too.
+// passes reports whether waiting for the unavailable side makes sense. It does for a tenant, its token server and
+// Redis. The next run of a source reads its directory again. A local directory that is not ready waits for that run,
+// too.
 func passes(c *Container, err error) bool {
 	return !errors.Is(err, source.ErrNotReady) && !(c.Name.IsSource() && errors.Is(err, reconcile.ErrReadSource))
 }
 
-// silent defers a run whose remote side does not answer. What was applied meanwhile shows that an earlier outage was over.
-// ok is false where the outage has lasted so long that the run fails.
+// silent defers a run if its remote side does not respond. Changes that were applied meanwhile end an earlier outage.
+// ok is false if the outage has lasted so long that the run fails.
 func (w *Worker) silent(
 	ctx context.Context, c *Container, lease *status.Lease, applied bool, cause error, log *slog.Logger,
 ) (ok bool, err error) {

@@ -26,7 +26,8 @@ func TestAnOutageDefersARun(t *testing.T) {
 	s.worker("w1")
 	run := s.until(google, s.start(google).ID, status.Deferred)
 	if run.Outage.Times != 1 || run.DeferReason != "google_workspace:1 does not answer" {
-		t.Errorf("deferred for %q in the outage %+v, want the first, with the name of the tenant", run.DeferReason, run.Outage)
+		t.Errorf("deferred for %q in the outage %+v, want the first, with the name of the tenant", run.DeferReason,
+			run.Outage)
 	}
 	if wait := run.DeferredUntil.Sub(run.Outage.Since); wait < 14*time.Second || wait > 16*time.Second {
 		t.Errorf("deferred for %v, want 15 s", wait)
@@ -49,7 +50,7 @@ func TestAnOutageDefersARun(t *testing.T) {
 	}
 }
 
-// In an outage that begins between two writes the open changes are not failed: they are made when it is over.
+// If an outage begins between two writes, the open changes do not fail. They are made when it is over.
 func TestAnOutageInTheWritesDefersARun(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -76,7 +77,7 @@ func TestAnOutageInTheWritesDefersARun(t *testing.T) {
 	}
 }
 
-// A local directory without a complete sync is no outage: its source has to run first.
+// A local directory without a complete sync is not an outage, because its source has to run first.
 func TestASourceThatIsNotReadyFailsARun(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

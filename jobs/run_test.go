@@ -57,7 +57,8 @@ func TestEveryKindOfFaultEndsARun(t *testing.T) {
 			switch kind {
 			case fault.Throttled, fault.Unavailable:
 				want = status.Deferred
-			case fault.Canceled, fault.Internal, fault.Invalid, fault.NotFound, fault.Conflict, fault.Denied, fault.Unsafe, fault.Refused:
+			case fault.Canceled, fault.Internal, fault.Invalid, fault.NotFound, fault.Conflict, fault.Denied, fault.Unsafe,
+				fault.Refused:
 			}
 			s.worker("w1")
 			run := s.start(google)

@@ -304,7 +304,8 @@ func (a *applier) verdict() error {
 	for of := range a.lanes {
 		if n := a.lanes[of].skipped; n > 0 {
 			a.run.Journal.Say(Error, fmt.Sprintf(
-				"%d changes (%s) were not tried: %d objects were refused and none was accepted.", n, plan.Lane(of), len(a.lanes[of].refused)), nil)
+				"%d changes (%s) were not tried: %d objects were refused and none was accepted.",
+				n, plan.Lane(of), len(a.lanes[of].refused)), nil)
 		}
 	}
 	switch {

@@ -75,8 +75,8 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 	return nil
 }
 
-// silence judges the changes that had no answer twice. Where other changes were answered after them they fail. Otherwise
-// the provider is down, and the run is deferred.
+// silence judges the changes that got no response twice. They fail if later changes got one. Otherwise the provider
+// is down, and the run is deferred.
 func (a *applier) silence() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
