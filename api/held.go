@@ -20,6 +20,9 @@ type heldView struct {
 	At      *stamp       `json:"at"`
 	Count   int          `json:"count"`
 	Changes []heldChange `json:"changes"`
+	// Conflicts are entries about which nothing can be decided: the first of ConflictCount.
+	ConflictCount int                  `json:"conflict_count"`
+	Conflicts     []decisions.Conflict `json:"conflicts"`
 }
 
 // heldChange is one held change with what was decided about it.
@@ -41,12 +44,13 @@ func (a *API) held(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	decisions, err := a.cfg.Decisions.Decisions(r.Context(), r.container())
+	decided, err := a.cfg.Decisions.Decisions(r.Context(), r.container())
 	if err != nil {
 		return answer{}, err
 	}
 	view := heldView{Count: len(set.Changes), Changes: make([]heldChange, 0, len(set.Changes))}
-	if set.Digest != "" {
+	view.ConflictCount, view.Conflicts = set.ConflictCount, append([]decisions.Conflict{}, set.Conflicts...)
+	if len(set.Changes) > 0 {
 		at := stamp(set.At)
 		view.Digest, view.RunID, view.At = &set.Digest, &set.RunID, &at
 	}
@@ -56,7 +60,7 @@ func (a *API) held(r *request) (answer, error) {
 	}
 	for _, c := range set.Changes[from:to] {
 		h := heldChange{HeldChange: c}
-		if d, decided := decisions[c.Fingerprint]; decided {
+		if d, is := decided[c.Fingerprint]; is {
 			h.Decision = &decisionView{d.Verdict, d.By, stamp(d.At), stamp(d.Expires)}
 		}
 		view.Changes = append(view.Changes, h)

@@ -96,3 +96,22 @@ func TestApprovalNeedsItsScope(t *testing.T) {
 	r.Header.Set("Authorization", "Bearer "+syncToken)
 	h.send(r).want(http.StatusForbidden)
 }
+
+func TestHeldNamesConflicts(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil, nil)
+	set := decisions.HeldSet{Digest: "none", RunID: "r", At: h.clock.Now(), ConflictCount: 2}
+	set.Conflicts = []decisions.Conflict{{Kind: "user", Label: "uid=x", Reason: "unusable", Detail: "uid=x: no id"}}
+	if err := h.decisions.SetHeld(t.Context(), google, set); err != nil {
+		t.Fatal(err)
+	}
+	got := read[struct {
+		Digest        *string              `json:"digest"`
+		Count         int                  `json:"count"`
+		ConflictCount int                  `json:"conflict_count"`
+		Conflicts     []decisions.Conflict `json:"conflicts"`
+	}](h.get(paths[google] + "sync/held/").want(http.StatusOK))
+	if got.Digest != nil || got.Count != 0 || got.ConflictCount != 2 || len(got.Conflicts) != 1 || got.Conflicts[0].Detail != "uid=x: no id" {
+		t.Errorf("held = %+v, want two conflicts, one of them named, and nothing to decide", got)
+	}
+}

@@ -39,6 +39,23 @@ type HeldSet struct {
 	RunID   string       `json:"run_id"`
 	At      time.Time    `json:"at"`
 	Changes []HeldChange `json:"changes"`
+	// Conflicts are entries about which nothing can be decided: they wait until the directory, the tenant or the configuration
+	// is corrected. At most MostConflicts are kept, and ConflictCount says how many there are.
+	Conflicts     []Conflict `json:"conflicts,omitempty"`
+	ConflictCount int        `json:"conflict_count,omitempty"`
+}
+
+// MostConflicts is how many conflicts of a plan are kept.
+const MostConflicts = 1000
+
+// Conflict is an entry about which nothing can be done until its cause is gone.
+type Conflict struct {
+	Kind   string `json:"kind"`
+	ID     string `json:"id"`
+	Label  string `json:"label,omitempty"`
+	Reason string `json:"reason"`
+	// Detail names what is wrong, with the entry's DN or address.
+	Detail string `json:"detail"`
 }
 
 // keepHeld is how long a decision can still name a superseded set.
@@ -65,7 +82,7 @@ func (h *HeldSet) byGuard() map[string]int64 {
 // SetHeld records the held changes of the newest plan of a container. An empty set means that no change waits.
 func (s *Store) SetHeld(ctx context.Context, c container.ID, set HeldSet) error {
 	current := prefix(c) + "held"
-	if len(set.Changes) == 0 {
+	if len(set.Changes)+len(set.Conflicts) == 0 {
 		return redisFault("set held", s.rdb.Del(ctx, current, heldCountsKey(c)).Err())
 	}
 	data, err := stored.Pack(set)

@@ -161,3 +161,19 @@ func TestWhatWasRefusedIsNotPromised(t *testing.T) {
 		t.Errorf("the outcome names the group %q, want staff", got.Outcomes[1].GroupLabel)
 	}
 }
+
+// What the last sync of the source could not use is not brought by the next one, as long as it is as it was.
+func TestAnEntryThatTheLastSyncCouldNotUse(t *testing.T) {
+	t.Parallel()
+	in := input()
+	in.Sources[0].Stored = nil
+	in.Sources[0].Completed = true
+	in.Sources[0].Location = &source.Location{Sightings: []source.Sighting{{Ref: in.Ref, DN: "uid=ada"}}}
+	in.Sources[0].Held.Conflicts = []decisions.Conflict{
+		{Kind: "user", ID: string(in.Ref.ID), Reason: string(plan.Unusable), Detail: "uid=ada: uid=eve has this id, too"},
+	}
+	s := explain.Of(in).Sources[0]
+	if s.Code != explain.Unusable || !strings.Contains(s.Verdict, "uid=eve has this id, too") || strings.Contains(s.Verdict, "brings it") {
+		t.Errorf("%s: %s", s.Code, s.Verdict)
+	}
+}

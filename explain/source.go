@@ -3,10 +3,13 @@ package explain
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"rollcall/decisions"
 	"rollcall/directory"
+	"rollcall/plan"
 	"rollcall/source"
 )
 
@@ -22,7 +25,7 @@ func sourceOf(in *SourceInput, ref directory.Ref) Source {
 	if in.Departure != nil {
 		s.DepartedAt = moment(in.Departure.Left)
 	}
-	s.Code, s.Verdict = judgeSource(in)
+	s.Code, s.Verdict = judgeSource(in, ref)
 	s.Verdict = fmt.Sprintf("%s: %s", in.Container, s.Verdict)
 	if len(s.Held) > 0 {
 		s.Verdict += fmt.Sprintf(" A guard holds its %s in the local directory (%s): %s", s.Held[0].Op, s.Held[0].Guard, approveWith(in.Container, &s.Held[0]))
@@ -53,7 +56,7 @@ func changed(stored *directory.Entry, seen *source.Sighting) bool {
 }
 
 // judgeSource classifies the source. Rules that decide come first, missing knowledge comes last.
-func judgeSource(in *SourceInput) (SourceCode, string) {
+func judgeSource(in *SourceInput, ref directory.Ref) (SourceCode, string) {
 	seen := in.sighting()
 	if !in.Enabled {
 		return Disabled, "the source is switched off (enabled: false) and is not read."
@@ -62,6 +65,14 @@ func judgeSource(in *SourceInput) (SourceCode, string) {
 		if broken := seen.Broken(); broken != nil {
 			return leftOut(in, seen, broken)
 		}
+	}
+	if i := unusable(in, ref, seen); i >= 0 {
+		text := fmt.Sprintf("the last sync of this source could not use it: %s. It stays so until the entry is corrected.",
+			strings.TrimSuffix(in.Held.Conflicts[i].Detail, "."))
+		if in.Stored != nil {
+			text += " The local directory keeps it as it was."
+		}
+		return Unusable, text
 	}
 	switch {
 	case in.Stored != nil:
@@ -76,6 +87,14 @@ func judgeSource(in *SourceInput) (SourceCode, string) {
 		return NotAsked, "the local directory does not have it, and the live one could not be asked: " + in.unanswered() + "."
 	}
 	return Absent, "neither the local directory nor the live one has it." + searched(in)
+}
+
+// unusable returns where the newest run of the source has the entry among those that it could not use, or -1.
+func unusable(in *SourceInput, ref directory.Ref, seen *source.Sighting) int {
+	return slices.IndexFunc(in.Held.Conflicts, func(c decisions.Conflict) bool {
+		byID := ref.ID != "" && c.ID == string(ref.ID) && c.Kind == ref.Kind.String()
+		return c.Reason == string(plan.Unusable) && (byID || seen != nil && c.ID == "" && seen.DN != "" && strings.HasPrefix(c.Detail, seen.DN+":"))
+	})
 }
 
 // codes maps the keys of rules to codes.

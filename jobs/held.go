@@ -10,13 +10,20 @@ import (
 	"rollcall/status"
 )
 
-// keepHeld records the changes of a run's plan that are held for a decision. A dry run shows its plan and replaces
-// nothing.
-func (w *Worker) keepHeld(ctx context.Context, run status.Run, held plan.Plan) error {
+// keepHeld records the changes of a run's plan that are held for a decision, and its conflicts. A dry run shows its plan
+// and replaces nothing.
+func (w *Worker) keepHeld(ctx context.Context, run status.Run, apply, held plan.Plan) error {
 	if run.DryRun {
 		return nil
 	}
-	return w.cfg.Decisions.SetHeld(context.WithoutCancel(ctx), run.Container, heldSet(run.ID, w.cfg.Now(), held))
+	set := heldSet(run.ID, w.cfg.Now(), held)
+	set.ConflictCount = len(apply.Held)
+	for _, h := range apply.Held[:min(len(apply.Held), decisions.MostConflicts)] {
+		set.Conflicts = append(set.Conflicts, decisions.Conflict{
+			Kind: h.Kind.String(), ID: string(h.ID), Label: h.Label, Reason: string(h.Reason), Detail: h.Detail,
+		})
+	}
+	return w.cfg.Decisions.SetHeld(context.WithoutCancel(ctx), run.Container, set)
 }
 
 func heldSet(runID string, now time.Time, held plan.Plan) decisions.HeldSet {

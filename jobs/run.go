@@ -69,7 +69,7 @@ func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (r
 		},
 	})
 	if err == nil { // What failed is planned again soon; until then the last plan's word stands.
-		err = w.keepHeld(lease.Context(), lease.Run(), report.Held)
+		err = w.keepHeld(lease.Context(), lease.Run(), report.Apply, report.Held)
 	}
 	return report, err
 }

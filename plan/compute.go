@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ func Compute(in Input) Plan {
 			c.entry(d)
 		}
 	}
+	c.findings()
 	c.departures()
 	c.undelete()
 	c.memberships()
@@ -35,7 +37,7 @@ type computer struct {
 	anchored   map[directory.Ref][]*Object
 	byRemote   map[string]*Object
 	byAddress  map[string][]*Object
-	unusable   map[directory.Ref]string
+	unusable   map[directory.Ref]bool
 	unsettled  map[directory.Ref]bool
 	outOfScope map[directory.Ref]bool
 	departed   map[directory.Ref]directory.Departure
@@ -64,7 +66,7 @@ func newComputer(in *Input) *computer {
 		desired:  make(map[directory.Ref]*Desired, len(in.Desired)),
 		anchored: make(map[directory.Ref][]*Object, len(in.State.Objects)),
 		byRemote: make(map[string]*Object, len(in.State.Objects)), byAddress: map[string][]*Object{},
-		unusable: map[directory.Ref]string{}, departed: map[directory.Ref]directory.Departure{}, claims: map[string][]*Desired{},
+		unusable: map[directory.Ref]bool{}, departed: map[directory.Ref]directory.Departure{}, claims: map[string][]*Desired{},
 		target: map[directory.Ref]string{}, owner: map[string]directory.Ref{},
 		former: map[directory.Ref][]*Object{}, heir: map[*Object]*Desired{}, disputed: map[*Object]bool{},
 		waves: map[directory.Ref]int{}, held: map[directory.Ref]bool{}, kept: map[directory.Ref]bool{}, returns: map[directory.Ref]bool{},
@@ -76,7 +78,7 @@ func newComputer(in *Input) *computer {
 		in.Desired = slices.SortedFunc(slices.Values(in.Desired), byRef)
 	}
 	for _, f := range in.Findings {
-		c.unusable[f.Ref] = f.Problem
+		c.unusable[f.Ref] = true
 	}
 	for _, d := range in.Departed {
 		c.departed[d.Ref] = d
@@ -343,6 +345,25 @@ func (c *computer) report(ref directory.Ref, label string, reason Reason, format
 	c.plan.Held = append(c.plan.Held, Held{ref, label, reason, fmt.Sprintf(format, args...)})
 }
 
+// findings holds the entries that cannot be used. Their accounts stay as they are.
+func (c *computer) findings() {
+	for i := range c.in.Findings {
+		f := &c.in.Findings[i]
+		if !c.concerns(f.Ref) {
+			continue
+		}
+		label := cmp.Or(f.Label, f.DN)
+		if objects := c.anchored[f.Ref]; label == "" && len(objects) > 0 {
+			label = c.label(objects[0])
+		}
+		detail := f.Problem
+		if f.DN != "" {
+			detail = f.DN + ": " + detail
+		}
+		c.report(f.Ref, label, Unusable, "%s", detail)
+	}
+}
+
 func (c *computer) note(ref directory.Ref, label string, reason Reason, detail string) {
 	c.plan.Notes = append(c.plan.Notes, Note{ref, label, reason, detail})
 }
@@ -350,7 +371,9 @@ func (c *computer) note(ref directory.Ref, label string, reason Reason, detail s
 func (c *computer) finish() Plan {
 	p := &c.plan
 	slices.SortFunc(p.Changes, func(a, b Change) int { return a.compare(&b) })
-	slices.SortFunc(p.Held, func(a, b Held) int { return a.Ref.Compare(b.Ref) })
+	slices.SortFunc(p.Held, func(a, b Held) int {
+		return cmp.Or(a.Ref.Compare(b.Ref), cmp.Compare(a.Label, b.Label), cmp.Compare(a.Detail, b.Detail))
+	})
 	slices.SortFunc(p.Notes, func(a, b Note) int { return a.Ref.Compare(b.Ref) })
 	slices.SortFunc(p.Tombstones, func(a, b Tombstone) int { return a.Ref.Compare(b.Ref) })
 	return *p

@@ -176,6 +176,9 @@ func TestCompute(t *testing.T) {
 		{"an unusable entry is not absent", plan.Input{
 			Findings: []directory.Finding{{Ref: user("a"), Problem: "two entries"}}, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x")}},
 		}, []string{"held user/a unusable"}},
+		{"an unusable entry without an account is named, too", plan.Input{
+			Findings: []directory.Finding{{Ref: user("a"), DN: "uid=a", Problem: "two entries"}, {Ref: user(""), DN: "uid=b", Problem: "no id"}},
+		}, []string{"held user/ unusable", "held user/a unusable"}},
 		{"law 6: ours is lifted", plan.Input{
 			Desired: []plan.Desired{want("a", "a@x")},
 			State:   plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"), func(o *plan.Object) { o.Active, o.Suspender = false, plan.Us })}},

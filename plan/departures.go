@@ -34,9 +34,8 @@ func (c *computer) departures() {
 
 // gone reports whether the object's entry left, and how.
 func (c *computer) gone(o *Object) (Reason, bool) {
-	if problem, ok := c.unusable[o.Ref]; ok {
-		c.report(o.Ref, o.Address, Unusable, "%s", problem)
-		return "", false
+	if c.unusable[o.Ref] {
+		return "", false // It is held: see findings.
 	}
 	if d := c.desired[o.Ref]; d != nil {
 		return d.Why, !d.Active && !c.in.Capabilities.Mirror

@@ -119,11 +119,10 @@ func (c *computer) renumber(d *Desired, o *Object, ref directory.Ref, remote str
 func (c *computer) leavers(d *Desired, o *Object, desired map[directory.Ref]bool, current map[directory.Ref]string) {
 	var gone []directory.Ref
 	for ref, remote := range current {
-		_, unusable := c.unusable[ref]
 		if o := c.byRemote[remote]; o != nil && c.disputed[o] {
 			continue
 		}
-		if !desired[ref] && !unusable && (c.concerns(d.Ref) || c.concerns(ref)) {
+		if !desired[ref] && !c.unusable[ref] && (c.concerns(d.Ref) || c.concerns(ref)) {
 			gone = append(gone, ref)
 		}
 	}

@@ -25,9 +25,8 @@ func (c *computer) pinned() {
 		l.at[c.in.Desired[i].Ref] = i
 	}
 	for _, pin := range c.in.Pins {
-		_, unusable := c.unusable[pin.Ref]
 		switch {
-		case unusable: // What it says nobody knows: nothing happens to it, and the pin stays.
+		case c.unusable[pin.Ref]: // What it says nobody knows: nothing happens to it, and the pin stays.
 		case pin.holds(c.in.Versions[pin.Ref], l.want(pin.Ref).want()):
 			pin = l.keep(pin)
 		default:

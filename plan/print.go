@@ -35,10 +35,9 @@ const (
 	yellow = "33"
 )
 
-// Print writes the plan for a terminal: its totals, then the changes, what a guard holds, conflicts, what is left alone, and
-// the entries that the source could not use.
+// Print writes the plan for a terminal: its totals, then the changes, what a guard holds, conflicts, and what is left alone.
 // Values of secret fields are left out. No line is longer than 100 characters.
-func Print(w io.Writer, apply, held Plan, unusable []directory.Finding, style Style) error {
+func Print(w io.Writer, apply, held Plan, style Style) error {
 	if err := Summarize(apply, held).Write(w); err != nil {
 		return err
 	}
@@ -54,7 +53,6 @@ func Print(w io.Writer, apply, held Plan, unusable []directory.Finding, style St
 		notes[i] = Held(n)
 	}
 	p.entries("LEFT ALONE", notes)
-	p.findings("CANNOT BE USED", unusable)
 	return p.err
 }
 
@@ -154,14 +152,6 @@ func (p *printer) entries(head string, held []Held) {
 	for i, h := range held {
 		reason := strings.ReplaceAll(string(h.Reason), "_", " ")
 		rows[i] = printRow{yellow, reason, Clean(label(h.Label, h.ID)), Clean(h.Detail)}
-	}
-	p.section(head, rows)
-}
-
-func (p *printer) findings(head string, findings []directory.Finding) {
-	rows := make([]printRow, len(findings))
-	for i, f := range findings {
-		rows[i] = printRow{yellow, f.Kind.String(), Clean(cmp.Or(f.DN, string(f.ID))), Clean(f.Problem)}
 	}
 	p.section(head, rows)
 }

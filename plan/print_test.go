@@ -12,10 +12,10 @@ import (
 	"rollcall/plan"
 )
 
-func printed(t *testing.T, apply, held plan.Plan, findings []directory.Finding, style plan.Style) string {
+func printed(t *testing.T, apply, held plan.Plan, style plan.Style) string {
 	t.Helper()
 	var b strings.Builder
-	if err := plan.Print(&b, apply, held, findings, style); err != nil {
+	if err := plan.Print(&b, apply, held, style); err != nil {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(b.String()) {
@@ -51,13 +51,12 @@ func TestPrintBeginsWithTheTotalsAndGroupsMembers(t *testing.T) {
 	for i := range held.Changes {
 		held.Changes[i].Guard, held.Changes[i].Held = "limit", "9 of 10 members would go"
 	}
-	findings := []directory.Finding{{Ref: ada, DN: "uid=x", Problem: "two values"}}
 
-	brief := printed(t, apply, held, findings, plan.Style{})
+	brief := printed(t, apply, held, plan.Style{})
 	_, body, _ := strings.Cut(brief, "in conflict")
 	want := []string{
 		"CHANGES", "  update user   ada (u-ada)  title: (none) → \"a long title a long title", "  suspend user  bob (u-bob)  bob@example.com because the entry is disabled",
-		"MEMBERS", "  all: +3 -1 members", "  team 37: +35 members", "HELD MEMBERS", "  staff: -9 members  limit: 9 of 10 members would go", "IN CONFLICT", "CANNOT BE USED",
+		"MEMBERS", "  all: +3 -1 members", "  team 37: +35 members", "HELD MEMBERS", "  staff: -9 members  limit: 9 of 10 members would go", "IN CONFLICT",
 	}
 	at := 0
 	for _, text := range want {
@@ -70,14 +69,14 @@ func TestPrintBeginsWithTheTotalsAndGroupsMembers(t *testing.T) {
 	if strings.Contains(brief, "hunter2") || strings.Contains(brief, "\x1b") || strings.Contains(brief, "person 4") {
 		t.Errorf("a secret, a colour or a single member is printed:\n%s", brief)
 	}
-	all := printed(t, apply, held, findings, plan.Style{All: true})
+	all := printed(t, apply, held, plan.Style{All: true})
 	if n := strings.Count(all, "person "); n != 35+3+1 {
 		t.Errorf("%d members, want each of 39:\n%s", n, all)
 	}
 	if joined := strings.Join(strings.Fields(all), " "); !strings.Contains(joined, strings.TrimSpace(long)) {
 		t.Errorf("a long value is not printed in full:\n%s", all)
 	}
-	if text := printed(t, apply, held, findings, plan.Style{Color: true}); !strings.Contains(text, "\x1b[31msuspend user") || !strings.Contains(text, "\x1b[32mteam 37") {
+	if text := printed(t, apply, held, plan.Style{Color: true}); !strings.Contains(text, "\x1b[31msuspend user") || !strings.Contains(text, "\x1b[32mteam 37") {
 		t.Errorf("no colours:\n%q", text)
 	}
 }
@@ -88,10 +87,10 @@ func TestPrintEndsASectionThatIsLong(t *testing.T) {
 	for i := range 40 {
 		apply.Changes = append(apply.Changes, plan.Change{Op: plan.Create, Ref: directory.Ref{Kind: directory.User, ID: directory.ID(fmt.Sprint("u", i))}, Address: fmt.Sprintf("p%d@example.com", i)})
 	}
-	if text := printed(t, apply, plan.Plan{}, nil, plan.Style{}); !strings.Contains(text, "  and 15 more: --all shows them\n") || strings.Contains(text, "p25@") {
+	if text := printed(t, apply, plan.Plan{}, plan.Style{}); !strings.Contains(text, "  and 15 more: --all shows them\n") || strings.Contains(text, "p25@") {
 		t.Errorf("a section of 40 changes is\n%s", text)
 	}
-	if n := strings.Count(printed(t, apply, plan.Plan{}, nil, plan.Style{All: true}), "create user"); n != 40 {
+	if n := strings.Count(printed(t, apply, plan.Plan{}, plan.Style{All: true}), "create user"); n != 40 {
 		t.Errorf("--all prints %d changes, want 40", n)
 	}
 }

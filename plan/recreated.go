@@ -50,7 +50,7 @@ func (c *computer) withoutEntry() map[string][]*Object {
 	}
 	left := map[string][]*Object{}
 	for ref, objects := range c.anchored {
-		if len(objects) != 1 || c.desired[ref] != nil || c.unusable[ref] != "" || c.outOfScope[ref] || c.returns[ref] {
+		if len(objects) != 1 || c.desired[ref] != nil || c.unusable[ref] || c.outOfScope[ref] || c.returns[ref] {
 			continue
 		}
 		for _, fact := range c.facts(objects[0]) {

@@ -61,11 +61,6 @@ func sayRead(j Journal, v *view) {
 			"system, or to people who left while Redis was lost: they are left alone.", n),
 			map[string]any{"accounts": v.strangers[:min(n, some)]})
 	}
-	for _, f := range v.snapshot.Findings {
-		m := aboutEntry(f.Ref, "", "")
-		m["dn"] = f.DN
-		j.Say(Warning, "Entry cannot be used: "+named(f.Ref, f.DN)+": "+f.Problem, m)
-	}
 }
 
 func sayPlan(j Journal, r *Report) {

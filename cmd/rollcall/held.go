@@ -20,7 +20,7 @@ func heldCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "held [CONTAINER]", Short: "Show the changes that wait for a decision",
 		Long: "Shows the changes that a guard holds, why, and what was decided about them: those of one source or provider, or of all.\n" +
-			"It ends with 3 if there are any.",
+			"It names the entries in conflict, too, about which nothing can be decided. It ends with 3 if there is anything.",
 		Args: cobra.MaximumNArgs(1),
 	}
 	part := partFlags(c, "changes")
@@ -41,10 +41,11 @@ func heldCommand(e *env) *cobra.Command {
 			r.body(a.Body)
 		case a.Value.Count == 0:
 			fmt.Fprintf(r.stdout, "%s: nothing waits for a decision\n", name)
+			err = r.conflicts(name, a.Value)
 		default:
 			err = r.holds(name, a.Value, offset)
 		}
-		if err == nil && a.Value.Count > 0 {
+		if err == nil && a.Value.Count+a.Value.ConflictCount > 0 {
 			err = quiet(codeHeld)
 		}
 		return err
@@ -68,17 +69,21 @@ func (r *remote) heldEverywhere(ctx context.Context, part func(string) (containe
 			return err
 		}
 		bodies[name] = a.Body
-		if a.Value.Count == 0 {
+		if a.Value.Count+a.Value.ConflictCount == 0 {
 			continue
 		}
 		if waiting > 0 && !r.asJSON {
 			fmt.Fprintln(r.stdout)
 		}
-		waiting += a.Value.Count
-		if r.asJSON {
-			continue
+		waiting += a.Value.Count + a.Value.ConflictCount
+		switch {
+		case r.asJSON:
+		case a.Value.Count == 0:
+			err = r.conflicts(name, a.Value)
+		default:
+			err = r.holds(name, a.Value, offset)
 		}
-		if err := r.holds(name, a.Value, offset); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -126,6 +131,28 @@ func (r *remote) holds(name container.ID, held client.Held, offset int) error {
 		fmt.Fprintf(r.stdout, "and %d more: rollcall held %s --offset %d\n", held.Count-next, name, next)
 	}
 	fmt.Fprintf(r.stdout, "\nLet them go, or keep them held, all or some (--entry ID or FINGERPRINT):\n  rollcall approve %s %s\n  rollcall reject %[1]s %[2]s\n", name, held.Digest)
+	if held.ConflictCount > 0 {
+		fmt.Fprintln(r.stdout)
+	}
+	return r.conflicts(name, held)
+}
+
+// conflicts shows the entries about which nothing can be decided.
+func (r *remote) conflicts(name container.ID, held client.Held) error {
+	if held.ConflictCount == 0 {
+		return nil
+	}
+	fmt.Fprintf(r.stdout, "%s: in conflict until the cause is gone, with nothing to approve: %d\n", name, held.ConflictCount)
+	t := newTable(r.stdout, "KIND", "ENTRY", "REASON", "DETAIL")
+	for _, c := range held.Conflicts {
+		t.row(c.Kind, label(c.Label, c.ID), c.Reason, cell(c.Detail))
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if more := held.ConflictCount - len(held.Conflicts); more > 0 {
+		fmt.Fprintf(r.stdout, "and %d more: rollcall plan shows them all\n", more)
+	}
 	return nil
 }
 

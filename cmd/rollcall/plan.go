@@ -68,7 +68,7 @@ func writePlan(w io.Writer, r reconcile.Report, notes []string, style plan.Style
 	if len(notes)+len(r.Apply.Doubts) > 0 {
 		fmt.Fprintln(w)
 	}
-	if err := plan.Print(w, r.Apply, r.Held, r.Snapshot.Findings, style); err != nil {
+	if err := plan.Print(w, r.Apply, r.Held, style); err != nil {
 		return err
 	}
 	_, err := fmt.Fprintln(w, "\nNothing was written.")

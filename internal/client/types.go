@@ -74,6 +74,9 @@ type Held struct {
 	At      time.Time    `json:"at"`
 	Count   int          `json:"count"`
 	Changes []HeldChange `json:"changes"`
+	// Conflicts are entries about which nothing can be decided: the first of ConflictCount.
+	ConflictCount int                  `json:"conflict_count"`
+	Conflicts     []decisions.Conflict `json:"conflicts"`
 }
 
 // HeldChange is one change that waits, with what was decided about it.
