@@ -108,6 +108,8 @@ type evaluation struct {
 	*machine
 	*Mapping
 	domains []string
+	// entry is the one that is mapped.
+	entry *directory.Entry
 }
 
 // desired returns the entry as the provider should have it, or the decision that leaves it out.
@@ -123,6 +125,7 @@ func (v *evaluation) desired(e *directory.Entry, member bool) (plan.Desired, Dec
 	e = v.ordered(e)
 	d.Label = e.Label()
 	v.load(s, e)
+	v.entry = e
 	h := holder{Desired: &d}
 	if s.filter != nil {
 		in, err := v.truth(s.filter)
@@ -167,6 +170,9 @@ func (v *evaluation) address(s *side, h *holder) {
 		h.LeaveOut = cmp.Or(v.noAddress, v.noAddressOf[h.Source]) == plan.AddresslessLeaveOut
 		return
 	}
+	if err := checkText(address, false); v.withhold(h, plan.AddressField, &s.address, true, err) {
+		return
+	}
 	if reason, detail := checkAddress(address, v.domains); reason != "" {
 		h.hold(reason, detail)
 		return
@@ -187,7 +193,9 @@ func (v *evaluation) fields(s *side, h *holder) {
 		f := &s.fields[i]
 		values, err := v.field(f)
 		if err != nil {
-			h.failed(&f.expression, err)
+			if !v.withhold(h, f.Name, &f.expression, f.Required, err) {
+				h.failed(&f.expression, err)
+			}
 			continue
 		}
 		h.Fields = append(h.Fields, directory.Attribute{Name: f.Name, Values: values})
@@ -207,6 +215,9 @@ func (v *evaluation) field(f *field) ([]string, error) {
 		return nil, fmt.Errorf("it is required and came out empty: %s", f.source)
 	}
 	for _, value := range values {
+		if err := checkText(value, f.MultiLine); err != nil {
+			return nil, err
+		}
 		if n := utf8.RuneCountInString(value); f.MaxLength > 0 && n > f.MaxLength {
 			return nil, fmt.Errorf("%s has %d characters, %d are allowed", quote(value), n, f.MaxLength)
 		}

@@ -39,6 +39,9 @@ func (m *Mapping) Evaluate(e *directory.Entry) []Value {
 		h := holder{Desired: &plan.Desired{}}
 		v.address(s, &h)
 		h.finish()
+		for _, w := range h.Withheld {
+			h.Detail = w.Detail
+		}
 		value := Value{Field: s.address.key, Expression: s.address.source, Problem: h.Detail}
 		if h.Address != "" {
 			value.Values = []string{h.Address}

@@ -20,6 +20,7 @@ func spec() mapping.Spec {
 			{Name: "phones", Many: true},
 			{Name: "hidden", Bool: true},
 			{Name: "title"},
+			{Name: "street", MultiLine: true},
 		},
 		Group: []mapping.Field{{Name: "name", Default: "cn"}, {Name: "description", Default: "description"}},
 	}

@@ -19,6 +19,9 @@ type Field struct {
 	// Check returns why the remote side never takes a value, with the vendor's page; nil takes every value. Such a value
 	// holds the entry.
 	Check func(value string) error
+	// MultiLine says that the value may have several lines: CR, LF and TAB are allowed. Other control characters and bidi
+	// overrides are never written.
+	MultiLine bool
 	// Many says that the expression may give a list.
 	Many bool
 	// Bool says that the value is a truth: the expression gives true or false (a text of the directory that says so will

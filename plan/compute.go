@@ -171,6 +171,7 @@ func (c *computer) entry(d *Desired) {
 		c.note(d.Ref, d.Label, NoAddress, "is left out because it has no address (no_address: leave_out); it gets an account when it has one")
 	case d.Held != "" && len(c.former[d.Ref]) == 0:
 		c.hold(d, d.Held, "%s", d.Detail)
+	case c.withholds(d): // No account can be made without the field.
 	case c.leavesAddress(d):
 		c.hold(d, SameAddress, "%s is also the address of %s", d.Address, c.rivals(d))
 	case len(objects) == 1:
@@ -180,6 +181,24 @@ func (c *computer) entry(d *Desired) {
 	default:
 		c.unmatched(d)
 	}
+}
+
+// withholds names the fields that are left as they are. It holds the entry where it has no account and needs one of them.
+func (c *computer) withholds(d *Desired) bool {
+	var details []string
+	needed := false
+	for _, w := range d.Withheld {
+		details = append(details, w.Detail)
+		needed = needed || w.Required
+	}
+	if len(details) == 0 {
+		return false
+	}
+	c.report(d.Ref, d.Label, BadMapping, "%s", strings.Join(details, "; "))
+	if needed = needed && len(c.anchored[d.Ref]) == 0; needed {
+		c.held[d.Ref] = true
+	}
+	return needed
 }
 
 // leavesOut reports whether an entry without an address is left out. One that has an account is held: a lost address is no
@@ -332,6 +351,7 @@ func (c *computer) change(op Op, d *Desired, o *Object) Change {
 	ch := Change{Op: op, Ref: d.Ref, Label: d.Label, Address: d.Address, Source: d.Source, Version: d.Version}
 	if o != nil {
 		ch.RemoteID = o.RemoteID
+		ch.Address = cmp.Or(ch.Address, o.Address)
 	}
 	return ch
 }

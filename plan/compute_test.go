@@ -43,6 +43,13 @@ func leftOut(id string) plan.Desired {
 	return d
 }
 
+// withheld is a person with a new title and a name that cannot be written.
+func withheld(id string, required bool) plan.Desired {
+	d := want(id, id+"@x", "title", "new")
+	d.Withheld = []plan.Withheld{{Field: "name", Detail: "name: from cn", Required: required}}
+	return d
+}
+
 func team(id, address string, members ...string) plan.Desired {
 	d := plan.Desired{Ref: group(id), Label: id, Address: address, Active: true}
 	for _, m := range members {
@@ -179,6 +186,10 @@ func TestCompute(t *testing.T) {
 		{"an unusable entry without an account is named, too", plan.Input{
 			Findings: []directory.Finding{{Ref: user("a"), DN: "uid=a", Problem: "two entries"}, {Ref: user(""), DN: "uid=b", Problem: "no id"}},
 		}, []string{"held user/ unusable", "held user/a unusable"}},
+		{"a field that cannot be written is named, and the rest goes on", plan.Input{
+			Desired: []plan.Desired{withheld("a", true), withheld("b", true), withheld("c", false)},
+			State:   plan.State{Objects: []plan.Object{have("a", "1", "a@x")}},
+		}, []string{"update user/a title:>new", "create user/c", "held user/a mapping", "held user/b mapping", "held user/c mapping"}},
 		{"law 6: ours is lifted", plan.Input{
 			Desired: []plan.Desired{want("a", "a@x")},
 			State:   plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"), func(o *plan.Object) { o.Active, o.Suspender = false, plan.Us })}},

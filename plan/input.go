@@ -33,6 +33,15 @@ type Desired struct {
 	Detail string
 	// LeaveOut is set where the entry is held for want of an address and the configuration leaves such entries out.
 	LeaveOut bool
+	// Withheld are the fields that are left as they are because their value cannot be written.
+	Withheld []Withheld
+}
+
+// Withheld is a field whose value cannot be written. The rest of the entry goes on.
+type Withheld struct {
+	Field, Detail string
+	// Required is set where no account can be made without the field.
+	Required bool
 }
 
 // Member is a desired member of a group.

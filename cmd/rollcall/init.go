@@ -50,8 +50,8 @@ func initCommand(e *env) *cobra.Command {
 		"the family of the server, where it is not recognised: "+strings.Join(ldap.PresetNames(), ", "))
 	f.StringVar(&in.cfg.BaseDN, "base-dn", "", "where people and groups are, where the server does not say")
 	f.StringVar(&in.cfg.BindCN, "bind-name", "", "the DN to bind as or, for Active Directory, user@domain")
-	f.StringVar(&in.cfg.BindPasswordFile, "bind-password-file", "", "file with the password")
-	f.StringVar(&in.cfg.CAFile, "ca-file", "", "PEM file with the authorities to trust")
+	f.StringVar((*string)(&in.cfg.BindPasswordFile), "bind-password-file", "", "file with the password")
+	f.StringVar((*string)(&in.cfg.CAFile), "ca-file", "", "PEM file with the authorities to trust")
 	f.BoolVar(&in.cfg.StartTLS, "start-tls", false, "ask for TLS on an ldap:// connection")
 	return c
 }
@@ -163,8 +163,8 @@ func draft(cfg *ldap.Config, s *ldap.Survey) string {
 	line("      preset: %s", cfg.Preset)
 	line("      server_uri: %q # several, separated by commas, are tried in order", cfg.ServerURI)
 	optional("bind_cn", cfg.BindCN)
-	optional("bind_password_file", absolute(cfg.BindPasswordFile))
-	optional("ca_file", absolute(cfg.CAFile))
+	optional("bind_password_file", absolute(string(cfg.BindPasswordFile)))
+	optional("ca_file", absolute(string(cfg.CAFile)))
 	if cfg.StartTLS {
 		line("      start_tls: true")
 	}

@@ -210,7 +210,7 @@ func (w *writer) mappings() {
 	w.line("`user_property_mappings` and `group_property_mappings` give a field's value as an expression of the [Expr language](https://expr-lang.org/docs/language-definition). What is not mapped and has no default is left alone on the remote side; what is mapped and comes out empty is emptied there. Expressions are checked when the file is read. One that fails for an entry holds that entry, and no other.")
 	w.line("```yaml\nuser_property_mappings:\n  orgUnitPath: ou(dn, \"ou=people,dc=example,dc=com\")\n  organizations.title: ldap.title\n  phones.work: coalesce(ldap.telephoneNumber, ldap.mobile)\nuser_filter: ldap.employeeType != \"guest\"\n```")
 	w.line("Two keys are there for every provider: `" + plan.AddressField + "` is the address, lower case, which has to be in a verified domain of the tenant; `" + mapping.ActiveField + "` (users) overrides who counts as active.")
-	w.line("Values lose blanks at their ends and control characters other than line ends. Lists lose what is empty or there twice.")
+	w.line("Values lose blanks at their ends. A control character or an override of the direction of text keeps its field as it is, and is named; line ends and tabs may stand in `streetAddress`, `addresses.work` and `description`. Lists lose what is empty or there twice.")
 	w.line("### Variables")
 	var rows [][]string
 	for _, v := range mapping.Variables() {

@@ -26,7 +26,7 @@ var userSpec = []mapping.Field{
 	{Name: "mobilePhone", MaxLength: 64, Doc: "Mobile phone number."},
 	{Name: "businessPhones", MaxLength: 64, Doc: "Work phone number; Graph takes one."},
 	{Name: "faxNumber", MaxLength: 64, Doc: "Fax number."},
-	{Name: "streetAddress", MaxLength: 1024, Doc: "Street."},
+	{Name: "streetAddress", MaxLength: 1024, MultiLine: true, Doc: "Street."},
 	{Name: "city", MaxLength: 128, Doc: "City."},
 	{Name: "state", MaxLength: 128, Doc: "State or province."},
 	{Name: "postalCode", MaxLength: 40, Doc: "Postal code."},
@@ -38,7 +38,7 @@ var userSpec = []mapping.Field{
 
 var groupSpec = []mapping.Field{
 	{Name: "displayName", Default: "cn", Required: true, MaxLength: 256, Doc: "Name that is shown."},
-	{Name: "description", MaxLength: 1024, Doc: "Description."},
+	{Name: "description", MaxLength: 1024, MultiLine: true, Doc: "Description."},
 	{Name: "mailNickname", MaxLength: 64, Check: checkNickname,
 		Doc: "Mail alias; when it is not mapped, a new group gets one made of its name."},
 }

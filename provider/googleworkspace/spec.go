@@ -29,7 +29,7 @@ var userSpec = []mapping.Field{
 	{Name: "phones.home", MaxLength: 64, Doc: "Home phone number."},
 	{Name: "externalIds.organization", MaxLength: 256, Doc: "Employee ID."},
 	{Name: "relations.manager", MaxLength: 254, Doc: "Address of the manager."},
-	{Name: "addresses.work", MaxLength: 1024, Doc: "Work address, as one text."},
+	{Name: "addresses.work", MaxLength: 1024, MultiLine: true, Doc: "Work address, as one text."},
 	{Name: "locations.buildingId", MaxLength: 100, Doc: "Building ID of the desk."},
 	{Name: "locations.floorName", MaxLength: 100, Doc: "Floor of the desk."},
 	{Name: "locations.deskCode", MaxLength: 100, Doc: "Code of the desk."},
@@ -37,7 +37,7 @@ var userSpec = []mapping.Field{
 
 var groupSpec = []mapping.Field{
 	{Name: "name", Default: "cn", Required: true, MaxLength: 73, Doc: "Name that is shown."},
-	{Name: "description", MaxLength: 4096, Doc: "Description."},
+	{Name: "description", MaxLength: 4096, MultiLine: true, Doc: "Description."},
 }
 
 // Spec returns the fields that mappings may set, with their defaults.
