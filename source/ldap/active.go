@@ -18,12 +18,12 @@ type activity struct {
 
 // active reports whether an account is enabled. What counts, by family:
 //
-//   - Active Directory: ACCOUNTDISABLE (2) in userAccountControl, and accountExpires in the past. LOCKOUT does not
-//     count: it ends by itself. Where userAccountControl is there, only these two count.
+//   - Active Directory: ACCOUNTDISABLE (2) in userAccountControl, or accountExpires in the past. LOCKOUT does not
+//     count, because it ends by itself. Where userAccountControl is present, only these two count.
 //   - FreeIPA and 389 Directory Server: nsAccountLock is TRUE.
 //   - eDirectory, with its preset: loginDisabled is TRUE, or loginExpirationTime is past.
-//   - OpenLDAP's ppolicy: pwdAccountLockedTime is 000001010000Z, which an administrator's lock is; any other time is a
-//     lockout after wrong passwords.
+//   - OpenLDAP's ppolicy: pwdAccountLockedTime is 000001010000Z, the mark of an administrator's lock. Any other time is
+//     a lockout after wrong passwords.
 //   - RFC 2307's shadowAccount: shadowExpire, in days since 1970, is past.
 func (a *activity) active(now time.Time) bool {
 	if a.userAccountControl != "" {

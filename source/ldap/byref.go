@@ -39,8 +39,8 @@ func (r *reading) refs(ctx context.Context, refs []directory.Ref) error {
 	return r.resolveThese(ctx)
 }
 
-// byID reads the entries of one kind with these IDs. A filter compares as the server does, or as files do without a
-// schema: what it finds beyond the IDs is not wanted.
+// byID reads the entries of one kind with these IDs. The filter may match more than these IDs,
+// because a server compares by its schema; other entries are dropped.
 func (r *reading) byID(ctx context.Context, s *scope, ids []directory.ID) ([]record, error) {
 	var records []record
 	for some := range slices.Chunk(ids, batch) {

@@ -16,8 +16,8 @@ import (
 	"rollcall/internal/secret"
 )
 
-// connect opens a session on the first server that answers. A server that refuses our credentials ends the search:
-// asking the next one with the same password would only help to lock the account.
+// connect opens a session on the first server that answers. A server that refuses the credentials ends the
+// search: further attempts with the same password could lock the account.
 func (s *Source) connect(ctx context.Context) (*session, error) {
 	var errs []error
 	kind := fault.Invalid
@@ -122,7 +122,7 @@ func askForTLS(raw net.Conn) error {
 	if _, err := raw.Write(request.Bytes()); err != nil {
 		return err
 	}
-	// One byte at a time: what follows the answer belongs to TLS.
+	// The answer is read byte by byte, because the bytes after it belong to TLS.
 	answer, err := ber.ReadPacket(raw)
 	if err != nil {
 		return err
@@ -130,7 +130,8 @@ func askForTLS(raw net.Conn) error {
 	return ldap.GetLDAPError(answer)
 }
 
-// tlsConfig verifies the server always. Files are read for every connection: certificates are renewed while we run.
+// tlsConfig always verifies the server. It reads the files for every connection, because certificates may be renewed
+// while the process runs.
 func (s *Source) tlsConfig(srv server) (*tls.Config, error) {
 	c := &tls.Config{ServerName: srv.host, MinVersion: tls.VersionTLS12}
 	if s.cfg.TLSServerName != "" {

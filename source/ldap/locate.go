@@ -13,7 +13,7 @@ import (
 	"rollcall/source"
 )
 
-// What one search of Locate may bring and take: a handful of entries, and seconds of the server's time.
+// Limits of one search of Locate: the number of entries and the seconds of the server's time.
 const (
 	mostSightings  = 10
 	locateSeconds  = 5
@@ -22,8 +22,8 @@ const (
 
 var _ source.Locator = (*Source)(nil)
 
-// Locate implements source.Locator: in the bases of the configuration without its filters, then in all that the server
-// holds. Whether an entry matches a filter is the server's word: it is asked again for that one entry.
+// Locate implements source.Locator. It searches the bases of the configuration without its filters, then everything that
+// the server holds. The server decides whether an entry matches a filter: a second search asks for that one entry.
 func (s *Source) Locate(ctx context.Context, w source.Wanted) (source.Location, error) {
 	dir, err := s.open(ctx)
 	if err != nil {
@@ -58,7 +58,7 @@ func (l *locating) look(ctx context.Context) error {
 	}
 	filter := l.filter()
 	if filter == "" {
-		return nil // No entry here can have such an id.
+		return nil // No entry can have such an id.
 	}
 	for _, base := range l.bases() {
 		found, err := l.search(ctx, request{base: base, scope: ldap.ScopeWholeSubtree, filter: filter})
@@ -280,13 +280,13 @@ func (l *locating) failing(ctx context.Context, dn, filter string) ([]string, er
 	}
 	packet, err := ldap.CompileFilter(filter)
 	if err != nil || packet.Tag != ldap.FilterAnd {
-		return []string{filter}, nil // the server has judged it, whatever the library makes of it
+		return []string{filter}, nil // the server has decided, and the library cannot split the filter
 	}
 	var failed []string
 	for _, child := range packet.Children {
 		clause, err := ldap.DecompileFilter(child)
 		if err != nil {
-			return []string{filter}, nil // the same
+			return []string{filter}, nil // as above
 		}
 		some, err := l.failing(ctx, dn, clause)
 		if err != nil {
@@ -307,7 +307,7 @@ func (l *locating) matches(ctx context.Context, dn, filter string) (bool, error)
 		seconds: locateSeconds}
 	err := l.dir.search(ctx, r, func(*ldap.Entry) error { found = true; return nil })
 	if found || hasCode(err, ldap.LDAPResultNoSuchObject) {
-		return found, nil // One is all that there can be; or it left meanwhile.
+		return found, nil // There is at most one entry; it may also have left meanwhile.
 	}
 	return false, err
 }

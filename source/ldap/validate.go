@@ -19,7 +19,7 @@ var (
 )
 
 // Validate returns everything that is wrong with the configuration, each problem with the name of its field. It
-// reads no file and connects to nothing: that is Check's part.
+// reads no file and does not connect; Check does both.
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	var p problems
