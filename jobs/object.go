@@ -42,6 +42,10 @@ func (w *Worker) object(ctx context.Context, task *asynq.Task) error {
 	}
 	tries, _ := asynq.GetRetryCount(ctx)
 	job, err := w.cfg.Status.StartJob(ctx, args.Container, args.JobID, w.cfg.Name, tries+1)
+	if err != nil && fault.KindOf(err) == fault.NotFound {
+		w.cfg.Log.ErrorContext(ctx, "object job lost: it has no record", "container", string(args.Container), "job_id", args.JobID)
+		return fmt.Errorf("start job: %w: %w", err, asynq.SkipRetry)
+	}
 	if err != nil {
 		return fmt.Errorf("start job: %w", err)
 	}

@@ -203,7 +203,21 @@ func (w *Worker) look(ctx context.Context) error {
 			errs = append(errs, w.requeue(ctx, r.Run))
 		}
 	}
-	return errors.Join(append(errs, w.count(ctx, names), w.tick(ctx))...)
+	return errors.Join(append(errs, w.count(ctx, names), w.lost(ctx, names), w.tick(ctx))...)
+}
+
+// lost ends the object jobs that no worker will finish any more, and counts them.
+func (w *Worker) lost(ctx context.Context, names []container.ID) error {
+	var errs []error
+	for _, name := range names {
+		ended, err := w.cfg.Status.EndOutlived(ctx, name)
+		for _, job := range ended {
+			w.cfg.Metrics.ObjectJob(name, job.Outcome)
+			w.cfg.Log.ErrorContext(ctx, "object job lost", "container", string(name), "job_id", job.ID)
+		}
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // count counts the runs that have ended: those that were cancelled or given up have no worker that could.

@@ -52,6 +52,8 @@ type Config struct {
 	// KeepJobs and MaxJobs limit a container's index of object jobs. Default 7 days and 1000.
 	KeepJobs time.Duration
 	MaxJobs  int
+	// MaxOpenJobs bounds the object jobs of a container that have no outcome yet. Default 10,000.
+	MaxOpenJobs int
 	// JobTTL is how long an interrupted object job delays other jobs for its entry. It must exceed the timeout of
 	// jobs. Default 2 minutes.
 	JobTTL time.Duration
@@ -88,6 +90,7 @@ func (c Config) withDefaults() Config {
 	set(&c.MaxPlanBytes, 16<<20)
 	set(&c.KeepJobs, 7*day)
 	set(&c.MaxJobs, 1000)
+	set(&c.MaxOpenJobs, 10_000)
 	set(&c.JobTTL, 2*time.Minute)
 	set(&c.LockTTL, time.Minute)
 	return c

@@ -3,6 +3,7 @@ package status
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -127,10 +128,14 @@ func (s *Store) CreateJob(ctx context.Context, req JobRequest) (Job, error) {
 		req.ID = uuid.NewString()
 	}
 	now := s.cfg.Now()
-	_, flat, err := s.eval(ctx, "create job", jobAddScript, req.Container,
-		req.ID, ms(now), s.cfg.KeepJobs.Milliseconds(), s.cfg.MaxJobs, ms(now.Add(-s.cfg.KeepJobs)),
+	word, flat, err := s.eval(ctx, "create job", jobAddScript, req.Container,
+		req.ID, ms(now), s.cfg.KeepJobs.Milliseconds(), s.cfg.MaxJobs, ms(now.Add(-s.cfg.KeepJobs)), s.cfg.MaxOpenJobs,
 		"kind", string(req.Kind), "object_id", req.ObjectID, "dry_run", flag(req.DryRun),
 		"trigger", string(req.Trigger.Kind), "by", cut(req.Trigger.By, maxName))
+	if word == "full" {
+		return Job{}, &fault.Error{Kind: fault.Unavailable, Op: "status: create job", RetryAfter: time.Second, Err: fmt.Errorf(
+			"%s has %d open object jobs: wait until some have ended", req.Container, s.cfg.MaxOpenJobs)}
+	}
 	return decodeJob(req.Container, pairs(flat)), err
 }
 
@@ -158,7 +163,7 @@ func (s *Store) FinishJob(ctx context.Context, c container.ID, id string, r Resu
 }
 
 func (s *Store) setJob(ctx context.Context, c container.ID, id string, fields ...any) (Job, error) {
-	word, flat, err := s.eval(ctx, "set job", jobSetScript, c, append([]any{id, s.cfg.KeepJobs.Milliseconds()}, fields...)...)
+	word, flat, err := s.eval(ctx, "set job", jobSetScript, c, append([]any{id, s.cfg.KeepJobs.Milliseconds(), ms(s.cfg.Now())}, fields...)...)
 	if err != nil {
 		return Job{}, err
 	}
@@ -196,6 +201,33 @@ func (s *Store) outlived(j Job) Job {
 	j.State, j.Outcome, j.FinishedAt = JobDone, OutcomeFailed, last.Add(jobLife)
 	j.FailKind, j.FailReason = fault.Unavailable.String(), "nobody finished it: its worker died; ask again"
 	return j
+}
+
+// EndOutlived records the outcome of the jobs of a container that no worker will finish any more, so that each accepted
+// job has one. It returns these jobs, at most 100.
+func (s *Store) EndOutlived(ctx context.Context, c container.ID) ([]Job, error) {
+	old, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
+		Key: prefix(c) + "jobs:open", Start: "-inf", Stop: ms(s.cfg.Now().Add(-jobLife)), ByScore: true, Count: 100,
+	}).Result()
+	if err != nil {
+		return nil, redisFault("outlived jobs", err)
+	}
+	var ended []Job
+	for _, id := range old {
+		job, err := s.Job(ctx, c, id)
+		if err != nil {
+			return ended, err
+		}
+		if job.State != JobDone {
+			continue
+		}
+		r := Result{Outcome: job.Outcome, FailKind: job.FailKind, FailReason: job.FailReason}
+		if job, err = s.FinishJob(ctx, c, id, r); err != nil {
+			return ended, err
+		}
+		ended = append(ended, job)
+	}
+	return ended, nil
 }
 
 // ListJobs returns object jobs as List returns runs.

@@ -76,14 +76,75 @@ func TestJobIndexIsBounded(t *testing.T) {
 		var last status.Job
 		for range 5 {
 			last = f.job()
+			f.finish(last)
 		}
+		last = f.job() // It makes room by number.
 		jobs, next, err := f.ListJobs(t.Context(), google, 0, 2)
 		if err != nil || len(jobs) != 2 || jobs[0].ID != last.ID || next == 0 {
 			t.Fatalf("ListJobs() = %v, %v, %v, want the newest two", jobs, next, err)
 		}
-		if rest, next, err := f.ListJobs(t.Context(), google, next, 2); err != nil || len(rest) != 1 || next != 0 {
-			t.Errorf("ListJobs() = %v, %v, %v, want the third", rest, next, err)
+		if rest, next, err := f.ListJobs(t.Context(), google, next, 2); err != nil || len(rest) != 2 || next != 0 {
+			t.Errorf("ListJobs() = %v, %v, %v, want the third and the fourth", rest, next, err)
 		}
+	})
+}
+
+func (f *fixture) finish(job status.Job) {
+	f.t.Helper()
+	result := status.Result{Outcome: status.OutcomeUnchanged}
+	if _, err := f.FinishJob(f.t.Context(), google, job.ID, result); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// A job without an outcome is never trimmed, by age or by number. A bound refuses new ones.
+func TestAnOpenJobIsNeverTrimmed(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		f := open(t, rdb, status.Config{MaxJobs: 3, MaxOpenJobs: 20, KeepJobs: time.Hour})
+		var jobs []status.Job
+		for range 20 {
+			jobs = append(jobs, f.job())
+			f.move(10 * time.Minute)
+		}
+		request := status.JobRequest{Container: google, Kind: status.User, ObjectID: "u1"}
+		_, err := f.CreateJob(t.Context(), request)
+		if wantKind(t, "CreateJob() beyond the bound", err, fault.Unavailable); fault.RetryAfter(err) == 0 {
+			t.Errorf("CreateJob() = %v, want one that says when to try again", err)
+		}
+		for _, job := range jobs {
+			if _, err := f.StartJob(t.Context(), google, job.ID, "w1", 1); err != nil {
+				t.Fatalf("StartJob() = %v, want nil", err)
+			}
+			f.finish(job)
+		}
+		if _, err := f.CreateJob(t.Context(), request); err != nil {
+			t.Errorf("CreateJob() after jobs have ended = %v, want nil", err)
+		}
+		if left, _, err := f.ListJobs(t.Context(), google, 0, 100); err != nil || len(left) != 4 {
+			t.Errorf("%d jobs are listed, %v; want the newest three that are done and the open one", len(left), err)
+		}
+	})
+}
+
+// A job that no worker will finish ends once, as failed, and makes room for others.
+func TestALostJobHasAnOutcome(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		f := open(t, rdb, status.Config{MaxOpenJobs: 1})
+		job := f.job()
+		if ended, err := f.EndOutlived(t.Context(), google); err != nil || len(ended) != 0 {
+			t.Errorf("EndOutlived() = %v, %v, want none", ended, err)
+		}
+		f.move(3 * time.Hour)
+		ended, err := f.EndOutlived(t.Context(), google)
+		if err != nil || len(ended) != 1 || ended[0].ID != job.ID || ended[0].Outcome != status.OutcomeFailed {
+			t.Errorf("EndOutlived() = %v, %v, want the lost job", ended, err)
+		}
+		if ended, err = f.EndOutlived(t.Context(), google); err != nil || len(ended) != 0 {
+			t.Errorf("EndOutlived() again = %v, %v, want none", ended, err)
+		}
+		f.job()
 	})
 }
 

@@ -1,13 +1,19 @@
--- id keep | field value ...
--- A finished job does not change.
-local rec = key('job:' .. ARGV[1])
+-- id keep now | field value ...
+-- A job that is over stays as it is. The record of an open job does not expire.
+local id, rec = ARGV[1], key('job:' .. ARGV[1])
 local state = redis.call('HGET', rec, 'state')
 if not state then return { 'none' } end
 local word = 'over'
 if state ~= 'done' then
-  redis.call('HSET', rec, unpack(ARGV, 3))
-  redis.call('PEXPIRE', rec, ARGV[2])
+  redis.call('HSET', rec, unpack(ARGV, 4))
   word = 'ok'
+  if redis.call('HGET', rec, 'state') == 'done' then
+    redis.call('PEXPIRE', rec, ARGV[2])
+    redis.call('ZREM', key('jobs:open'), id)
+    redis.call('ZADD', key('jobs:done'), ARGV[3], id)
+  else
+    redis.call('PERSIST', rec)
+  end
 end
 local out = redis.call('HGETALL', rec)
 table.insert(out, 1, word)
