@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -37,7 +38,10 @@ type WorkerConfig struct {
 	// Metrics counts what the worker does. Default: nobody looks.
 	Metrics *metrics.Work
 	Log     *slog.Logger
-	Now     func() time.Time
+	// Now is the clock that all workers share, Redis' own. Default time.Now.
+	Now func() time.Time
+	// Skew is how far the clock of this host is ahead of it. Default none.
+	Skew func() time.Duration
 }
 
 func (c WorkerConfig) withDefaults() WorkerConfig {
@@ -55,6 +59,9 @@ func (c WorkerConfig) withDefaults() WorkerConfig {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Skew == nil {
+		c.Skew = func() time.Duration { return 0 }
+	}
 	return c
 }
 
@@ -71,8 +78,12 @@ type Worker struct {
 	inspector  *asynq.Inspector
 	containers map[container.ID]*Container
 	schedule   []scheduled
-	full       *asynq.Server
-	objects    *asynq.Server
+
+	mu sync.Mutex
+	// servers are those of both queues, and those that were stopped when the worker stood aside.
+	servers []*asynq.Server
+	taking  bool
+	aside   atomic.Value // why the worker stands aside, a string
 
 	drain  chan struct{}
 	stop   context.CancelFunc
@@ -95,8 +106,6 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	if w.schedule, err = newSchedule(cfg.Containers); err != nil {
 		return nil, err
 	}
-	w.full = w.server(FullQueue, cfg.FullConcurrency)
-	w.objects = w.server(ObjectQueue, cfg.ObjectConcurrency)
 	return w, nil
 }
 
@@ -115,15 +124,8 @@ func (w *Worker) Start(ctx context.Context) error {
 	if _, err := w.cfg.Status.Beat(ctx, w.cfg.Name); err != nil {
 		return err
 	}
-	mux := asynq.NewServeMux()
-	mux.HandleFunc(TypeRun, w.run)
-	mux.HandleFunc(TypeObject, w.object)
-	if err := w.full.Start(mux); err != nil {
-		return fmt.Errorf("start the full queue: %w", err)
-	}
-	if err := w.objects.Start(mux); err != nil {
-		w.full.Shutdown()
-		return fmt.Errorf("start the objects queue: %w", err)
+	if err := w.takePart(ctx); err != nil {
+		return err
 	}
 	w.loops.Go(func() { w.loop(ctx) })
 	return nil
@@ -133,11 +135,11 @@ func (w *Worker) Start(ctx context.Context) error {
 func (w *Worker) Shutdown() {
 	w.closed.Do(func() {
 		close(w.drain)
-		w.full.Stop()
-		w.objects.Stop()
+		w.leaveQueues()
 		var servers sync.WaitGroup // Side by side: each may take its time.
-		servers.Go(w.full.Shutdown)
-		servers.Go(w.objects.Shutdown)
+		for _, s := range w.servers {
+			servers.Go(s.Shutdown)
+		}
 		servers.Wait()
 		if w.stop != nil {
 			w.stop()
@@ -181,6 +183,9 @@ func (w *Worker) loop(ctx context.Context) {
 
 // look is one turn of the loop.
 func (w *Worker) look(ctx context.Context) error {
+	if err := w.takePart(ctx); err != nil || w.Aside() != "" {
+		return err
+	}
 	_, err := w.cfg.Status.Beat(ctx, w.cfg.Name)
 	if err != nil {
 		return err

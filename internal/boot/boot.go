@@ -25,6 +25,7 @@ import (
 	"rollcall/internal/config"
 	"rollcall/internal/dashboard"
 	"rollcall/internal/metrics"
+	"rollcall/internal/redisclock"
 	"rollcall/jobs"
 	"rollcall/ledger"
 	"rollcall/status"
@@ -37,11 +38,14 @@ type App struct {
 	Getenv    func(string) string
 	Log       *slog.Logger
 	Redis     redis.UniversalClient
+	Clock     *redisclock.Clock
 	Status    *status.Store
 	Decisions *decisions.Store
 	Metrics   *prometheus.Registry
 
-	work  *metrics.Work
+	work *metrics.Work
+	// aside says why the worker of this process takes no task; nil without a worker.
+	aside func() string
 	close func()
 }
 
@@ -74,10 +78,18 @@ func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func
 	if err != nil {
 		return nil, err
 	}
+	clock := redisclock.New(rdb, nil)
+	if err := clock.Measure(ctx); err != nil {
+		log.WarnContext(ctx, "the clock of Redis cannot be read: the clock of this host counts", "err", err)
+	}
+	kept, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var keeping sync.WaitGroup
+	keeping.Go(func() { clock.Keep(kept) })
 	a := &App{
-		Process: p, Config: cfg, Getenv: getenv, Log: log, Redis: rdb,
-		Status: status.New(rdb, status.Config{}), Decisions: decisions.New(rdb, decisions.Config{}),
-		Metrics: metrics.NewRegistry(), work: metrics.NewWork(), close: closeRedis,
+		Process: p, Config: cfg, Getenv: getenv, Log: log, Redis: rdb, Clock: clock,
+		Status: status.New(rdb, status.Config{Now: clock.Now}), Decisions: decisions.New(rdb, decisions.Config{Now: clock.Now}),
+		Metrics: metrics.NewRegistry(), work: metrics.NewWork(),
+		close: func() { stop(); keeping.Wait(); closeRedis() },
 	}
 	return a, nil
 }
@@ -118,7 +130,14 @@ func (a *App) Worker(name string) (*jobs.Worker, error) {
 	if err := a.export(a.work); err != nil {
 		return nil, err
 	}
-	return jobs.NewWorker(jobs.WorkerConfig{Redis: a.Redis, Status: a.Status, Decisions: a.Decisions, Containers: all, Name: name, Metrics: a.work, Log: a.Log})
+	w, err := jobs.NewWorker(jobs.WorkerConfig{
+		Redis: a.Redis, Status: a.Status, Decisions: a.Decisions, Containers: all, Name: name, Metrics: a.work, Log: a.Log,
+		Now: a.Clock.Now, Skew: a.Clock.Offset,
+	})
+	if err == nil {
+		a.aside = w.Aside
+	}
+	return w, err
 }
 
 // WorkerName tells this process from others.

@@ -58,7 +58,7 @@ func (a *App) ldapSource(cfg *ldap.Config) (jobs.Container, error) {
 		Name: name, Schedule: cfg.Schedule, Calls: calls,
 		Engine: func() *reconcile.Engine {
 			return reconcile.New(reconcile.Config{
-				Source: src, Provider: store.New(store.Config{Redis: a.Redis, Slug: cfg.Slug}), Ledger: links, Container: string(name),
+				Source: src, Provider: a.part(cfg.Slug), Ledger: links, Container: string(name), Now: a.now(),
 				Limits: plan.Limits{DayLimits: cfg.Limits},
 				Desire: func(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
 					return mapping.Result{Desired: store.Desired(s)}, nil
@@ -137,7 +137,7 @@ func (a *App) secondHop(p *config.Provider, tenant provider.Provider, calls *ato
 		Name: name, Schedule: s.Schedule, Sources: slugs, Calls: calls,
 		Engine: func() *reconcile.Engine {
 			return reconcile.New(reconcile.Config{
-				Source: a.reader(slugs), Provider: tenant, Ledger: links,
+				Source: a.reader(slugs), Provider: tenant, Ledger: links, Now: a.now(),
 				Policy: s.Policy(), Limits: plan.Limits{DayLimits: s.Limits}, Approval: s.RequireApproval, Scope: scopeOf(slugs, m),
 				Desire: func(snapshot directory.Snapshot, state plan.State) (mapping.Result, error) {
 					return m.Desire(mapping.Input{Snapshot: snapshot, Domains: state.Domains})
@@ -159,10 +159,23 @@ func (a *App) slugs(s *provider.Settings) []string {
 	return out
 }
 
+// part returns the local copy of a source.
+func (a *App) part(slug string) *store.Part {
+	return store.New(store.Config{Redis: a.Redis, Slug: slug, Now: a.now()})
+}
+
+// now returns the clock, that of this host in a process without Redis.
+func (a *App) now() func() time.Time {
+	if a.Clock == nil {
+		return time.Now
+	}
+	return a.Clock.Now
+}
+
 func (a *App) reader(slugs []string) *store.Reader {
 	parts := make([]*store.Part, 0, len(slugs))
 	for _, slug := range slugs {
-		parts = append(parts, store.New(store.Config{Redis: a.Redis, Slug: slug}))
+		parts = append(parts, a.part(slug))
 	}
 	return store.NewReader(parts...)
 }

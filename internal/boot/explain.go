@@ -6,7 +6,6 @@ import (
 
 	"rollcall/container"
 	"rollcall/directory"
-	"rollcall/directory/store"
 	"rollcall/explain"
 	"rollcall/jobs"
 	"rollcall/reconcile"
@@ -55,7 +54,7 @@ func (a *App) anchorID(text string) directory.ID {
 }
 
 func (a *App) explainedSource(cfg *ldap.Config) explain.SourceAccess {
-	part := store.New(store.Config{Redis: a.Redis, Slug: cfg.Slug})
+	part := a.part(cfg.Slug)
 	return explain.SourceAccess{
 		Container: container.Source(cfg.Slug), Enabled: cfg.Enabled, Entry: part.Entry,
 		Copy: func(ctx context.Context) (explain.Copy, error) {

@@ -10,7 +10,6 @@ import (
 	"rollcall/api"
 	"rollcall/container"
 	"rollcall/directory"
-	"rollcall/directory/store"
 	"rollcall/fault"
 	"rollcall/internal/config"
 	"rollcall/provider"
@@ -71,7 +70,7 @@ func (f *finder) ask(ctx context.Context, s *provider.Settings, ref directory.Re
 }
 
 func (f *finder) read(ctx context.Context, cfg *ldap.Config, ref directory.Ref) ([]api.Match, error) {
-	state, err := store.New(store.Config{Redis: f.app.Redis, Slug: cfg.Slug}).Status(ctx)
+	state, err := f.app.part(cfg.Slug).Status(ctx)
 	if err != nil || state.Generation == 0 {
 		return nil, err
 	}

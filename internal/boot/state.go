@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"rollcall/container"
-	"rollcall/directory/store"
 	"rollcall/internal/config"
 	"rollcall/internal/metrics"
 	"rollcall/jobs"
@@ -22,7 +21,7 @@ func (a *App) state() (*metrics.State, error) {
 		return nil, err
 	}
 	return metrics.NewState(metrics.StateConfig{
-		Redis: a.Redis, Status: a.Status, Decisions: a.Decisions, Containers: all, Queues: jobs.Queues(a.Redis), Log: a.Log,
+		Redis: a.Redis, Status: a.Status, Decisions: a.Decisions, Containers: all, Queues: jobs.Queues(a.Redis), Log: a.Log, Now: a.now(),
 	}), nil
 }
 
@@ -81,7 +80,7 @@ func (a *App) measure(c *metrics.Container, schedule string) (err error) {
 
 // copyReadAt returns what tells when the local copy of a source was read.
 func (a *App) copyReadAt(slug string) func(context.Context) (time.Time, error) {
-	part := store.New(store.Config{Redis: a.Redis, Slug: slug})
+	part := a.part(slug)
 	return func(ctx context.Context) (time.Time, error) {
 		s, err := part.Status(ctx)
 		switch {
