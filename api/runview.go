@@ -24,7 +24,6 @@ type runView struct {
 	LastProgressAt *stamp  `json:"last_progress_at"`
 	DeferredUntil  *stamp  `json:"deferred_until"`
 	DeferReason    string  `json:"defer_reason"`
-	PausedUntil    *stamp  `json:"paused_until"`
 	ExpiresAt      *stamp  `json:"expires_at"`
 	KeptUntil      *stamp  `json:"kept_until"`
 
@@ -69,7 +68,7 @@ func newRunView(r status.Run, now time.Time) runView {
 		FailKind: r.FailKind, FailReason: r.FailReason, CancelledBy: r.CancelledBy,
 	}
 	if r.State.Open() { // what these say is over with the run
-		v.EstimatedEnd, v.ExpiresAt, v.PausedUntil = orNull(r.EstimatedEnd(now)), orNull(r.ExpiresAt), orNull(r.PausedUntil)
+		v.EstimatedEnd, v.ExpiresAt = orNull(r.EstimatedEnd(now)), orNull(r.ExpiresAt)
 	}
 	if r.State == status.Deferred {
 		v.DeferredUntil, v.DeferReason = orNull(r.DeferredUntil), r.DeferReason
@@ -90,7 +89,6 @@ type jobView struct {
 	Container  container.ID      `json:"container"`
 	Kind       status.ObjectType `json:"kind"`
 	ObjectID   string            `json:"object_id"`
-	DryRun     bool              `json:"dry_run"`
 	Trigger    triggerView       `json:"trigger"`
 	State      status.JobState   `json:"state"`
 	Outcome    *status.Outcome   `json:"outcome"`
@@ -106,7 +104,7 @@ type jobView struct {
 
 func newJobView(j status.Job) jobView {
 	v := jobView{
-		ID: j.ID, Container: j.Container, Kind: j.Kind, ObjectID: j.ObjectID, DryRun: j.DryRun,
+		ID: j.ID, Container: j.Container, Kind: j.Kind, ObjectID: j.ObjectID,
 		Trigger: viewTrigger(j.Trigger), State: j.State,
 		CreatedAt: stamp(j.CreatedAt), StartedAt: orNull(j.StartedAt), FinishedAt: orNull(j.FinishedAt),
 		Worker: j.Worker, Attempts: j.Attempts, FailKind: j.FailKind, FailReason: j.FailReason,

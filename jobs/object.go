@@ -148,7 +148,7 @@ func (o *objectSync) both(ctx context.Context, c *Container, source string) (sta
 	o.made = status.OutcomeUnchanged
 	said := len(o.said.messages)
 	for n := 1; ; n++ {
-		first, err := o.hop(ctx, from, false)
+		first, err := o.hop(ctx, from)
 		if err != nil {
 			return "", err
 		}
@@ -199,20 +199,16 @@ func (o *objectSync) stops(first reconcile.Report) status.Outcome {
 func (o *objectSync) second(ctx context.Context, c *Container) (reconcile.Report, error) {
 	o.said.trail, o.said.job = o.cfg.Decisions.Trail(c.Name), o.job.ID
 	defer func() { o.said.trail = nil }() // The local directory's changes are not kept.
-	report, err := o.hop(ctx, c, o.job.DryRun)
+	report, err := o.hop(ctx, c)
 	if lost := o.said.trail.Flush(context.WithoutCancel(ctx)); lost != nil {
 		o.cfg.Log.WarnContext(ctx, "attempts are not kept", "container", string(c.Name), "job_id", o.job.ID, "err", lost)
 	}
 	return report, err
 }
 
-func (o *objectSync) hop(ctx context.Context, c *Container, dryRun bool) (reconcile.Report, error) {
-	scope := reconcile.Entries(o.ref)
-	if dryRun {
-		scope = scope.DryRun()
-	}
+func (o *objectSync) hop(ctx context.Context, c *Container) (reconcile.Report, error) {
 	return c.Engine().Execute(ctx, reconcile.Run{
-		ID: o.job.ID, Scope: scope, Lease: o.cfg.Status.Unleased(c.Name, o.drain), Memory: NewMemory(o.cfg.Decisions, c.Name),
+		ID: o.job.ID, Scope: reconcile.Entries(o.ref), Lease: o.cfg.Status.Unleased(c.Name, o.drain), Memory: NewMemory(o.cfg.Decisions, c.Name),
 		Journal: counted{o.said, o.tally(c.Name)}, Insist: true,
 	})
 }

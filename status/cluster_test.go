@@ -26,7 +26,6 @@ func TestCluster(t *testing.T) {
 	bumped, err := f.Bump(ctx, corp, run.ID, run.Epoch)
 	check("Bump()", err)
 	l := f.acquire(bumped, "w1")
-	check("Pause()", l.Pause(ctx, f.now().Add(time.Minute)))
 	check("SavePlan()", l.Recorder().SavePlan(ctx, status.PlanHead{}, planned(600, 1)))
 	check("Flush()", l.Recorder().Flush(ctx))
 	newest, err := f.NewestPlan(ctx, corp)

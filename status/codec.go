@@ -25,7 +25,6 @@ func decodeRun(c container.ID, f map[string]string) Run {
 		ExpiresAt:      fromMS(f["expires_at"]),
 		KeptUntil:      fromMS(f["kept_until"]),
 		LastProgressAt: fromMS(f["last_progress_at"]),
-		PausedUntil:    fromMS(f["paused_until"]),
 
 		Worker:  f["worker"],
 		Epoch:   parseInt(f["epoch"]),

@@ -23,7 +23,7 @@ type Config struct {
 
 	// RequeueAfter is how long a queued run waits before the reaper enqueues it again. Default 5 s.
 	RequeueAfter time.Duration
-	// StallAfter is how long a running run may make no progress outside a pause. Default 15 minutes.
+	// StallAfter is how long a running run may make no progress. Default 15 minutes.
 	StallAfter time.Duration
 	// GiveUpAfter is how long an open run without renewals can still be resumed. Default 1 hour.
 	GiveUpAfter time.Duration

@@ -24,7 +24,7 @@ func TestContracts(t *testing.T) {
 		return status.Run{State: s, FailReason: "boom", CancelledBy: "ops"}
 	}
 	got := map[string]shown{}
-	for _, s := range status.States() {
+	for _, s := range []status.State{status.Queued, status.Running, status.Deferred, status.Completed, status.Failed, status.Cancelled, status.Expired} {
 		r := run(s)
 		got[string(s)] = shown{r.TaskStatus(), r.SessionStatus(), r.SessionFailReason()}
 	}

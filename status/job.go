@@ -51,7 +51,6 @@ type Job struct {
 	Container container.ID `json:"container"`
 	Kind      ObjectType   `json:"kind"`      // User or Group
 	ObjectID  string       `json:"object_id"` // the directory id
-	DryRun    bool         `json:"dry_run"`
 	Trigger   Trigger      `json:"trigger"`
 	State     JobState     `json:"state"`
 
@@ -75,7 +74,6 @@ type JobRequest struct {
 	Container container.ID
 	Kind      ObjectType
 	ObjectID  string
-	DryRun    bool
 	Trigger   Trigger
 	// ID is the UUID of the new job; empty makes one.
 	ID string
@@ -91,7 +89,7 @@ type Result struct {
 
 func decodeJob(c container.ID, f map[string]string) Job {
 	j := Job{
-		ID: f["id"], Container: c, Kind: ObjectType(f["kind"]), ObjectID: f["object_id"], DryRun: f["dry_run"] == "1",
+		ID: f["id"], Container: c, Kind: ObjectType(f["kind"]), ObjectID: f["object_id"],
 		Trigger: Trigger{Kind: TriggerKind(f["trigger"]), By: f["by"]}, State: JobState(f["state"]),
 		CreatedAt: fromMS(f["created_at"]), StartedAt: fromMS(f["started_at"]), FinishedAt: fromMS(f["finished_at"]),
 		Worker: f["worker"], Attempts: parseInt(f["attempts"]),
@@ -130,7 +128,7 @@ func (s *Store) CreateJob(ctx context.Context, req JobRequest) (Job, error) {
 	now := s.cfg.Now()
 	word, flat, err := s.eval(ctx, "create job", jobAddScript, req.Container,
 		req.ID, ms(now), s.cfg.KeepJobs.Milliseconds(), s.cfg.MaxJobs, ms(now.Add(-s.cfg.KeepJobs)), s.cfg.MaxOpenJobs,
-		"kind", string(req.Kind), "object_id", req.ObjectID, "dry_run", flag(req.DryRun),
+		"kind", string(req.Kind), "object_id", req.ObjectID,
 		"trigger", string(req.Trigger.Kind), "by", cut(req.Trigger.By, maxName))
 	if word == "full" {
 		return Job{}, &fault.Error{Kind: fault.Unavailable, Op: "status: create job", RetryAfter: time.Second, Err: fmt.Errorf(

@@ -87,11 +87,6 @@ func (l *Lease) Fence() Fence {
 	return Fence{Key: prefix(l.run.Container) + "lease", Token: l.token, run: l.run.ID}
 }
 
-// Pause records that no progress is to be expected until then, as when a tenant asked us to wait.
-func (l *Lease) Pause(ctx context.Context, until time.Time) error {
-	return l.eval(ctx, "pause", pauseScript, ms(until))
-}
-
 // Leaver records the departure time of the entry that has waited longest for suspension, as of the end of the run; zero
 // where none waits.
 func (l *Lease) Leaver(ctx context.Context, since time.Time) error {

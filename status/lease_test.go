@@ -43,7 +43,6 @@ func TestKilledWorkersRunIsResumedUnderANewEpoch(t *testing.T) {
 			_, _, err = f.Lock(t.Context(), corp, old.Fence(), "user:1")
 			wantStale(t, when+": Lock()", err)
 			wantStale(t, when+": Planned()", old.Recorder().Planned(t.Context(), status.Planned{}))
-			wantStale(t, when+": Pause()", old.Pause(t.Context(), f.now().Add(time.Hour)))
 		}
 		check("queued")
 		fresh := f.acquire(got.Run, "w2")

@@ -17,7 +17,7 @@ const (
 	Enqueue   Action = "enqueue"   // queued for a while: its task may be lost. Enqueuing must be idempotent by RunID and Epoch
 	Wake      Action = "wake"      // its deferral is over
 	Resume    Action = "resume"    // its worker is gone
-	Stalled   Action = "stalled"   // closed as failed: no progress for Config.StallAfter outside a pause
+	Stalled   Action = "stalled"   // closed as failed: no progress for Config.StallAfter
 	GivenUp   Action = "given_up"  // closed as expired: too many resumes without progress
 	Abandoned Action = "abandoned" // closed as expired: nobody kept it alive for Config.GiveUpAfter
 )

@@ -20,11 +20,6 @@ const (
 	Expired   State = "expired"   // given up: no worker executed it any longer
 )
 
-// States returns every state, in the order of a run's life.
-func States() []State {
-	return []State{Queued, Running, Deferred, Completed, Failed, Cancelled, Expired}
-}
-
 // Open reports whether a run in this state is unfinished.
 func (s State) Open() bool { return s == Queued || s == Running || s == Deferred }
 
@@ -83,7 +78,6 @@ type Run struct {
 	// KeptUntil is the latest time at which the record of a closed run is deleted.
 	KeptUntil      time.Time `json:"kept_until,omitzero"`
 	LastProgressAt time.Time `json:"last_progress_at,omitzero"`
-	PausedUntil    time.Time `json:"paused_until,omitzero"`
 
 	// Worker is the present or last worker.
 	Worker string `json:"worker,omitempty"`

@@ -22,7 +22,6 @@ var (
 	plannedScript  = containerScript("planned")
 	savePlanScript = containerScript("save_plan")
 	leaverScript   = containerScript("leaver")
-	pauseScript    = containerScript("pause")
 	lockScript     = containerScript("lock")
 	unlockScript   = containerScript("unlock")
 	jobAddScript   = containerScript("job_add")

@@ -148,8 +148,6 @@ func (b *bar) line(run client.Run) string {
 	switch {
 	case !run.State.Open():
 		text += ", " + span(duration(run))
-	case run.PausedUntil.After(b.now()):
-		text += ", paused by the remote side until " + b.clock(run.PausedUntil)
 	case !run.Ends.IsZero() && done < expected:
 		text += ", ends in about " + span(max(0, run.Ends.Sub(b.now()))) + " at " + b.clock(run.Ends)
 	}

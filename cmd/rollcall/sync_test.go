@@ -68,9 +68,6 @@ func TestBar(t *testing.T) {
 		{"[#####...............] 250 of 1000 changes (10 failed), ends in about 5 min at 09:35:00", client.Run{
 			Run: status.Run{State: status.Running, PlannedAt: now, Progress: progress, FailedChanges: 10}, Ends: now.Add(5 * time.Minute),
 		}},
-		{"[#####...............] 250 of 1000 changes, paused by the remote side until 2026-03-02 00:30:00", client.Run{
-			Run: status.Run{State: status.Running, PlannedAt: now, Progress: progress, PausedUntil: now.Add(15 * time.Hour)},
-		}},
 		{"[####################] 0 of 0 changes, 0.5 s", client.Run{Run: status.Run{State: status.Completed, PlannedAt: now}, Seconds: 0.5}},
 		{"1000 changes would be made (a dry run), 3 min", client.Run{Run: status.Run{State: status.Completed, DryRun: true, Progress: progress}, Seconds: 190}},
 	} {

@@ -11,6 +11,6 @@ live(id, now, ARGV[5])
 redis.call('SET', key('lease'), token, 'PX', ARGV[6])
 redis.call('HSET', rec, 'state', 'running', 'worker', ARGV[7], 'token', token, 'last_progress_at', now,
   'expires_at', now + ARGV[6])
-redis.call('HDEL', rec, 'flush', 'paused_until', 'deferred_until', 'r:user', 'r:group', 'r:membership')
+redis.call('HDEL', rec, 'flush', 'deferred_until', 'r:user', 'r:group', 'r:membership')
 if not f[3] then redis.call('HSET', rec, 'started_at', now) end
 return answer('ok', id)

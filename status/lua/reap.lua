@@ -3,7 +3,7 @@ local now, alive, ttl = tonumber(ARGV[1]), ARGV[2] == '1', ARGV[3]
 local id = redis.call('GET', key('open'))
 if not id then return { 'none' } end
 local rec = record(id)
-local names = { 'state', 'enqueued_at', 'deferred_until', 'last_progress_at', 'paused_until', 'done', 'done_at_resume',
+local names = { 'state', 'enqueued_at', 'deferred_until', 'last_progress_at', 'done', 'done_at_resume',
   'stalled', 'expires_at', 'worker' }
 local f = {}
 for i, v in ipairs(redis.call('HMGET', rec, unpack(names))) do f[names[i]] = v end
@@ -41,7 +41,7 @@ if f.state == 'deferred' then
 end
 
 if redis.call('EXISTS', key('lease')) == 1 then
-  if now - math.max(int(f.last_progress_at), int(f.paused_until)) <= tonumber(ARGV[5]) then return { 'none' } end
+  if now - int(f.last_progress_at) <= tonumber(ARGV[5]) then return { 'none' } end
   return give_up('stalled', 'failed', 'no progress for ' .. math.floor(ARGV[5] / 1000) .. ' seconds')
 end
 
