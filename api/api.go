@@ -18,13 +18,13 @@ type API struct {
 	resources registry
 	now       func() time.Time
 	events    *events
-	// explaining has as many places as explanations may be asked for at once: each reads whole directories.
+	// explaining limits concurrent explanations, because each one reads whole directories.
 	explaining chan struct{}
 }
 
 var _ http.Handler = (*API)(nil)
 
-// New returns an API. The error names what is wrong with cfg.
+// New returns an API. The error names the invalid field of cfg.
 func New(cfg Config) (*API, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -55,7 +55,7 @@ func New(cfg Config) (*API, error) {
 // prefix is the base path of the contract.
 const prefix = "/api/v3"
 
-// DashboardRoot is where Config.Dashboard is.
+// DashboardRoot is the path of Config.Dashboard.
 const DashboardRoot = "/asynqmon/"
 
 // ServeHTTP implements http.Handler.
@@ -63,7 +63,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.front(w, r, a.dispatch)
 }
 
-// dispatch leaves to the mux only what it cannot redirect: clean paths that end with a slash and are registered.
+// dispatch sends registered paths with a final slash to the mux. The mux never redirects such a path.
 func (a *API) dispatch(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/livez":
@@ -93,7 +93,7 @@ func (a *API) dispatch(w http.ResponseWriter, r *http.Request) {
 	a.mux.ServeHTTP(w, r)
 }
 
-// route is one path and what its methods do.
+// route is one path with its methods.
 type route struct {
 	path    string
 	family  *family // nil for what belongs to no resource
@@ -101,35 +101,35 @@ type route struct {
 	rpc     bool // errors are google.rpc.Status
 }
 
-// methods maps GET and POST to what they do.
+// methods maps GET and POST to operations.
 type methods map[string]operation
 
-// operation is what one method of one path does.
+// operation is one method of one path.
 type operation struct {
-	// scope is what the token must allow; none lets everybody in.
+	// scope is the required scope of the token. An operation without a scope is public.
 	scope  string
 	handle handler
-	// wait is how long the handler may take beyond Config.RequestTime.
+	// wait is the handler's time limit beyond Config.RequestTime.
 	wait time.Duration
 }
 
 // handler answers a request with a value or an error.
 type handler func(*request) (answer, error)
 
-// request is a request whose token, method and resource are known to be good.
+// request is a request with a valid token, method and resource.
 type request struct {
 	*http.Request
 	// by is the name of the token.
 	by string
-	// resource is the one that the path names; nil for lists.
+	// resource is the resource in the path; nil for lists.
 	resource *resource
 	family   *family
 }
 
-// container returns the container that the path names.
+// container returns the container in the path.
 func (r *request) container() container.ID { return r.resource.Container }
 
-// answer is what goes onto the wire. A nil body sends none.
+// answer is an HTTP response. A nil body sends none.
 type answer struct {
 	status int
 	body   any

@@ -8,7 +8,7 @@ import (
 	"rollcall/internal/tokens"
 )
 
-// The scopes of a token. None includes another.
+// The scopes of a token. No scope includes another.
 const (
 	ScopeRead    = string(tokens.Read)    // whatever only looks
 	ScopeSync    = string(tokens.Sync)    // starting and cancelling work
@@ -17,20 +17,20 @@ const (
 
 // Caller is the holder of a token.
 type Caller struct {
-	// Name is the token's name, which runs and messages carry.
+	// Name is the name of the token. Runs and messages record it.
 	Name   string
 	Scopes []string
 }
 
 func (c Caller) may(scope string) bool { return scope == "" || slices.Contains(c.Scopes, scope) }
 
-// Authenticator says who holds a token, as tokens.File does.
+// Authenticator returns the holder of a token, as tokens.File does.
 type Authenticator func(token string) (Caller, bool)
 
-// nobody is who calls where no tokens are asked for.
-var nobody = Caller{Name: "anonymous", Scopes: []string{ScopeRead, ScopeSync, ScopeApprove}}
+// anonymous is the caller if no tokens are configured.
+var anonymous = Caller{Name: "anonymous", Scopes: []string{ScopeRead, ScopeSync, ScopeApprove}}
 
-// The refusals. They are 403 and never 401, with these texts: clients know them.
+// The refusals. They have status 403, never 401, and these texts, because existing clients expect them.
 var (
 	errNoCredentials = forbidden("Authentication credentials were not provided.")
 	errUnsupported   = forbidden("Unsupported authentication type")
@@ -41,14 +41,14 @@ var (
 
 func forbidden(text string) *problem { return &problem{http.StatusForbidden, detail{Detail: text}} }
 
-// crossOrigin refuses what a browser sends on behalf of another site. Tokens already keep such requests out; without
-// tokens, any page that an operator looks at could start a sync on his own machine.
+// crossOrigin refuses requests that a browser sends for another site. Tokens already prevent these. Without tokens,
+// any page in an operator's browser could start a sync on a local API.
 var crossOrigin = http.NewCrossOriginProtection()
 
 // authenticate reads the Authorization header (RFC 6750; the name of the scheme is case-insensitive).
 func (a *API) authenticate(r *http.Request) (Caller, error) {
 	if a.cfg.Authenticate == nil {
-		return nobody, nil
+		return anonymous, nil
 	}
 	scheme, token, found := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch token = strings.TrimSpace(token); {

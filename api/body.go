@@ -12,8 +12,8 @@ import (
 	"unicode/utf8"
 )
 
-// readObject reads a JSON object. An empty body is an empty object, whatever its media type: that is how the
-// contract's server has it. The texts are those that its clients know.
+// readObject reads a JSON object. An empty body is an empty object, whatever its media type, as in the contract's
+// server. The error texts are those of the contract.
 func readObject(r *request) (map[string]any, error) {
 	data, err := io.ReadAll(r.Body)
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -40,7 +40,7 @@ func readObject(r *request) (map[string]any, error) {
 	return object, nil
 }
 
-// parseJSON reads exactly one value. Numbers keep their text.
+// parseJSON reads exactly one value and keeps the text of numbers.
 func parseJSON(data []byte) (any, error) {
 	if !utf8.Valid(data) {
 		return nil, errors.New("the body is not UTF-8")
@@ -60,7 +60,7 @@ func parseJSON(data []byte) (any, error) {
 	return v, nil
 }
 
-// typeName names a JSON value as the contract's server does.
+// typeName names the type of a JSON value as the contract's server does.
 func typeName(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -80,7 +80,7 @@ func typeName(v any) string {
 	return "dict"
 }
 
-// parseBool reads a flag in any of the spellings that the contract's server takes.
+// parseBool reads a flag in any spelling that the contract's server accepts.
 func parseBool(v any) (on, known bool) {
 	switch v := v.(type) {
 	case bool:

@@ -17,29 +17,31 @@ import (
 
 // Jobs starts and cancels work.
 type Jobs interface {
-	// StartFull starts a full sync in the name of a token; the error is a *status.LiveError while one is live.
+	// StartFull starts a full sync in the name of a token. The error is a *status.LiveError while another run is
+	// live.
 	StartFull(ctx context.Context, c container.ID, dryRun bool, by string) (status.Run, error)
-	// StartApproved starts a run that carries out what was approved and is still planned, and nothing else.
+	// StartApproved starts a run that executes only approved changes, if they are still planned.
 	StartApproved(ctx context.Context, c container.ID, by string) (status.Run, error)
-	// StartRevert starts a run that takes back what another run changed; the error is fault.NotFound where there is no such run, and
-	// fault.Conflict, in words for a person, where it cannot be undone.
+	// StartRevert starts a run that undoes the changes of another run. The error is fault.NotFound for an unknown
+	// run, and fault.Conflict, with a text for people, if the run cannot be undone.
 	StartRevert(ctx context.Context, c container.ID, runID string, dryRun bool, by string) (status.Run, error)
-	// StartObject starts the sync of one entry of a source to a provider and returns the job's id.
+	// StartObject starts the sync of one entry of a source to a provider. It returns the id of the job.
 	StartObject(ctx context.Context, c container.ID, source string, ref directory.Ref, by string) (jobID string, err error)
-	// Cancel closes the open run of a container; the error is fault.NotFound when there is none.
+	// Cancel closes the open run of a container. The error is fault.NotFound if there is none.
 	Cancel(ctx context.Context, c container.ID, by string) (status.Run, error)
 }
 
-// Directory finds entries among those that a provider is fed from.
+// Directory finds entries in the sources of a provider.
 type Directory interface {
-	// Find returns the entry with the unique id text or, where no entry has it, those whose anchor, username or mail it is.
+	// Find returns the entry with the unique id text. If there is none, it returns the entries with this anchor,
+	// username or mail address.
 	Find(ctx context.Context, c container.ID, kind directory.Kind, text string) ([]Match, error)
 }
 
-// Explainer says how an entry stands with every source and provider, and why.
+// Explainer explains the state of an entry at every source and provider.
 type Explainer interface {
-	// Explain gathers what is known and asks the live directories and the tenants. What cannot be asked is said in the
-	// document; an error means that nothing can be said.
+	// Explain asks the live directories and the tenants. The document lists what did not answer. An error means that
+	// there is no document.
 	Explain(ctx context.Context, q explain.Query) (explain.Document, error)
 }
 
@@ -48,48 +50,49 @@ type Match struct {
 	Ref directory.Ref
 	// Source is the slug of the source that has the entry.
 	Source string
-	// Label is what people call the entry.
+	// Label is the name of the entry for people.
 	Label string
 }
 
-// Config is what an API needs. Status, Decisions, Jobs and Directory are required.
+// Config configures an API. Status, Decisions, Jobs and Directory are required.
 type Config struct {
 	Status    *status.Store
 	Decisions *decisions.Store
 	Jobs      Jobs
 	Directory Directory
-	// Explainer is who answers /explain/; without one that is 404.
+	// Explainer answers /explain/. Nil makes that path 404.
 	Explainer Explainer
-	// Types are the types of provider that there are.
+	// Types are the known types of provider.
 	Types []provider.Type
-	// Facts returns what the runs of a container compare themselves with; without it there are no paths for servers.
+	// Facts returns the stored facts of a container. Nil removes the paths of servers.
 	Facts func(container.ID) Facts
 	// Resources are the configured sources and providers.
 	Resources []Resource
-	// Authenticate says who holds a token. Nil lets everybody do everything: whoever leaves it out has asked the operator.
+	// Authenticate returns the holder of a token. Nil permits every request, and the operator must have asked for
+	// that.
 	Authenticate Authenticator
-	// Dashboard is the web interface of the job queues, at and below DashboardRoot; nil is none. It is no part of the JSON API: it
-	// sees to who may enter by itself, and answers people.
+	// Dashboard is the web interface of the job queues, at and below DashboardRoot; nil is none. It is not part of
+	// the JSON API and has access control of its own.
 	Dashboard http.Handler
 	Log       *slog.Logger // default: discard
-	// RequestTime is how long a request may take over everything it reads, beside the wait for an object job and for an
-	// explanation. Default 4.5 s.
+	// RequestTime is the time limit of a request, without the wait for an object job or an explanation. Default 4.5
+	// s.
 	RequestTime time.Duration
-	// ObjectWait is how long a single-object sync is waited for. Default 20 s.
+	// ObjectWait is how long a request waits for a single-object sync. Default 20 s.
 	ObjectWait time.Duration
-	// TaskMessages is how many messages a run shows in the sync status, the newest ones. Default 100.
+	// TaskMessages is the number of newest messages of a run in the sync status. Default 100.
 	TaskMessages int
-	// EventEvery is how often a run is read while its events are listened to. Default 1 s.
+	// EventEvery is the interval at which an event stream reads its run. Default 1 s.
 	EventEvery time.Duration
-	// MaxEventStreams is how many streams of events may be open at once. Default 256.
+	// MaxEventStreams is the largest number of open event streams. Default 256.
 	MaxEventStreams int
-	// MaxExplanations is how many explanations may be asked for at once. Default 8.
+	// MaxExplanations is the largest number of concurrent requests for explanations. Default 8.
 	MaxExplanations int
-	// Addr is where NewServer listens. Default ":8000".
+	// Addr is the address of NewServer. Default ":8000".
 	Addr string
 }
 
-// Defaults and bounds.
+// Defaults and limits.
 const (
 	defaultObjectWait   = 20 * time.Second
 	defaultTaskMessages = 100
@@ -100,11 +103,11 @@ const (
 
 	// maxBody is the largest request body, in bytes.
 	maxBody = 1 << 20
-	// defaultRequestTime leaves half a second of the five within which every route answers.
+	// defaultRequestTime leaves half a second of the five-second limit of every route.
 	defaultRequestTime = 4500 * time.Millisecond
-	// explainTime is how long an explanation may take beyond RequestTime.
+	// explainTime is the time limit of an explanation beyond RequestTime.
 	explainTime = 30 * time.Second
-	// readTime is how long a client may take to send a request.
+	// readTime is the time limit for reading a request.
 	readTime = 30 * time.Second
 )
 
@@ -139,8 +142,8 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// NewServer returns a server for the API of cfg, with limits on how slowly a client may talk. Its Shutdown ends the streams of events. A program that serves
-// more than the API puts its own handler around Server.Handler.
+// NewServer returns a server for the API of cfg with limits for slow clients. Its Shutdown ends the event streams. A
+// program that serves other paths, too, wraps Server.Handler.
 func NewServer(cfg Config) (*http.Server, error) {
 	a, err := New(cfg)
 	if err != nil {

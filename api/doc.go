@@ -1,22 +1,21 @@
-// Package api is Rollcall's HTTP interface: status, single-object sync, starting and cancelling runs, and the
-// resources that they belong to.
+// Package api is Rollcall's HTTP interface. It serves status, syncs of single objects, the start and the end of runs,
+// and the resources that they belong to.
 //
-// The paths, bodies and error texts of the status and object endpoints are those of a contract that existing clients
-// are generated from (testdata/contract-a.json); they are kept to the letter, and the service's own endpoints follow the same
-// style. Every path exists below /api/v3 and without it, ends with a slash and is never redirected to: a client that
-// follows a redirect turns its POST into a GET.
+// The paths, bodies and error texts of the status and object endpoints follow a contract that clients are generated
+// from (testdata/contract-a.json). The service's own endpoints use the same style. Every path is served below /api/v3
+// and without it. Every path ends with a slash and is never redirected, because clients change a redirected POST into
+// a GET.
 //
-// The synchronization sessions, below /organization-manager/, follow a second contract with another style: no base path, no
-// slash at the end, 401 for who gives no credentials, and errors as google.rpc.Status. They are the same handlers behind
-// another way in; rpc.go says what differs.
+// The synchronization sessions, below /organization-manager/, follow a second contract. It has no base path, no final
+// slash, 401 for missing credentials, and errors as google.rpc.Status. The handlers are the same; rpc.go contains the
+// differences.
 //
-// A request goes through
+// A request passes through
 //
 //	front (request id, panics, headers, log) ─▶ path check ─▶ http.ServeMux ─▶ endpoint (token, method, resource) ─▶ handler
 //
-// The dashboard of the job queues, at and below DashboardRoot, is not part of any of this: it goes from front straight to
-// Config.Dashboard.
+// The dashboard of the job queues is separate. Requests at and below DashboardRoot go from front to Config.Dashboard.
 //
-// Handlers return a value or an error and never write: what an error becomes on the wire is decided in one place, by
-// its fault.Kind. Nothing here executes work: that is package jobs, behind the interface Jobs.
+// Handlers return a value or an error and never write. One function converts errors to responses by their fault.Kind.
+// The package executes no work. The interface Jobs connects it to package jobs.
 package api

@@ -12,15 +12,15 @@ import (
 	"rollcall/internal/scrub"
 )
 
-// statusClientClosed is what the log shows for a client that went away. Nobody reads it.
+// statusClientClosed is the status in the log for a client that closed the connection. It is never sent.
 const statusClientClosed = 499
 
-// detail is the body of every error that is not about a field.
+// detail is the body of every error that does not concern a field.
 type detail struct {
 	Detail string `json:"detail"`
 }
 
-// problem is an error with its answer.
+// problem is an error with its response.
 type problem struct {
 	status int
 	body   any
@@ -33,20 +33,20 @@ func badRequest(text string) *problem { return &problem{http.StatusBadRequest, d
 
 func conflict(text string) *problem { return &problem{http.StatusConflict, detail{Detail: text}} }
 
-// invalid maps the names of fields to what is wrong with them. It is the body of a 400.
+// invalid maps the names of fields to their errors. It is the body of a 400.
 type invalid map[string][]string
 
 // Error implements error.
 func (v invalid) Error() string { return fmt.Sprintf("invalid: %v", map[string][]string(v)) }
 
-// nonField is where what concerns the whole request is put.
+// nonField is the key for errors that concern the whole request.
 const nonField = "non_field_errors"
 
 func (v invalid) add(field, format string, args ...any) {
 	v[field] = append(v[field], fmt.Sprintf(format, args...))
 }
 
-// orNil returns v as an error if there is anything in it.
+// orNil returns v as an error, or nil if v is empty.
 func (v invalid) orNil() error {
 	if len(v) == 0 {
 		return nil
@@ -62,7 +62,7 @@ func notFound() answer {
 	return answer{status: http.StatusNotFound, body: detail{Detail: "Not found."}}
 }
 
-// failure makes an answer of an error. What the operator has to see and the client must not is logged here.
+// failure converts an error to a response. It logs details that the operator needs and the client must not see.
 func (a *API) failure(r *http.Request, err error) answer {
 	if p, ok := errors.AsType[*problem](err); ok {
 		return answer{status: p.status, body: p.body}
@@ -83,8 +83,8 @@ func (a *API) failure(r *http.Request, err error) answer {
 	return out
 }
 
-// faultAnswer decides by the kind of an error what the client sees. The text of an error goes out only where it is
-// about what the client asked for; what a remote side or Redis said may name hosts and accounts.
+// faultAnswer converts an error by its kind. The text of an error is sent only if it concerns the request. Texts of a
+// remote side or of Redis may contain the names of hosts and accounts.
 func faultAnswer(err error) answer {
 	plain := func(code int, text string) answer { return answer{status: code, body: detail{Detail: text}} }
 	switch fault.KindOf(err) {
@@ -109,7 +109,7 @@ func faultAnswer(err error) answer {
 	return internalError
 }
 
-// unavailable says which system does not serve us. Redis is named, because every answer depends on it.
+// unavailable names the unavailable system. Redis is named, because every response depends on it.
 func unavailable(err error) string {
 	switch why := redisfault.Refusal(err); {
 	case why != "":
@@ -120,10 +120,10 @@ func unavailable(err error) string {
 	return "A system behind this service is unavailable."
 }
 
-// internalError says nothing: what nobody foresaw may hold anything.
+// internalError has no details, because an unexpected error may contain any text.
 var internalError = answer{status: http.StatusInternalServerError, body: detail{Detail: "Internal server error."}}
 
-// retryLater adds the Retry-After header (RFC 9110, section 10.2.3): whole seconds, rounded up.
+// retryLater adds the Retry-After header (RFC 9110, section 10.2.3) in whole seconds, rounded up.
 func retryLater(a answer, after time.Duration) answer {
 	const least = 5 * time.Second
 	seconds := (max(after, least) + time.Second - 1) / time.Second

@@ -14,7 +14,8 @@ import (
 	"rollcall/status/watch"
 )
 
-// The events of a stream. A message has the id of its place in the run's messages, by which a stream goes on after it was cut.
+// The events of a stream. The id of a message is its position in the messages of the run. A client continues there
+// after a broken connection.
 const (
 	eventRun     = "run"     // a run as it is now, at the beginning and whenever it changed
 	eventMessage = "message" // what the run said
@@ -25,17 +26,17 @@ const (
 
 const (
 	lastEventID = "Last-Event-ID"
-	// heartbeat is how long a stream may be silent: what stands between keeps it open.
+	// heartbeat is the longest silence of a stream. It keeps proxies from closing the connection.
 	heartbeat = 15 * time.Second
-	// writeTime is how long a client may take to read what was sent.
+	// writeTime is the time limit for a client to read what was sent.
 	writeTime = 10 * time.Second
-	// retryMillis is after how long a client comes back whose stream was cut.
+	// retryMillis is how long a client waits before it reconnects.
 	retryMillis = 3000
-	// recentRuns is among how many runs the one is looked for in which a stream was cut.
+	// recentRuns is the number of runs that are searched for the one in which a stream broke.
 	recentRuns = 20
 )
 
-// events is what the streams of one API share.
+// events is the shared state of all streams of one API.
 type events struct {
 	hub       *watch.Hub
 	slots     chan struct{}
@@ -54,8 +55,7 @@ func newEvents(cfg Config) *events {
 	return e
 }
 
-// syncEvents answers with a stream of what becomes of a run: the one that is named or, one after the other, those that the
-// container gets.
+// syncEvents streams the events of a named run or, without a name, of the container's runs one after the other.
 func (a *API) syncEvents(r *request) (answer, error) {
 	q, wrong := r.URL.Query(), invalid{}
 	s := &eventStream{API: a, container: r.container(), after: r.Header.Get(lastEventID), single: q.Has("run")}
@@ -83,29 +83,29 @@ func (a *API) syncEvents(r *request) (answer, error) {
 	return answer{status: http.StatusOK, header: streamHeader(), body: s}, nil
 }
 
-// streamHeader has nothing in between hold the stream back.
+// streamHeader disables caches and buffers between server and client.
 func streamHeader() map[string]string {
 	return map[string]string{"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 }
 
-// eventStream is one stream, which ends with its client.
+// eventStream is the stream of one client.
 type eventStream struct {
 	*API
 	container container.ID
-	// single is whether the stream ends with the run.
+	// single reports whether the stream ends with the run.
 	single bool
-	// run is the one that is followed; without an ID, the first one after cursor is waited for.
+	// run is the followed run. Without an ID, the stream waits for the first run after cursor.
 	run    status.Run
 	cursor status.Cursor
-	// after is the id of the last message that the client had.
+	// after is the id of the last message that the client received.
 	after string
-	// mayStill reports whether the client would be let in now.
+	// mayStill reports whether the client's token is still valid.
 	mayStill func() bool
 	w        *eventWriter
 	beat     *time.Ticker
 }
 
-// begin finds the run to begin with: the named one, that in which the stream was cut, or the newest if it is not over.
+// begin finds the first run: the named one, the one in which the stream broke, or the newest one if it is not over.
 func (s *eventStream) begin(ctx context.Context, id string) error {
 	var err error
 	if s.single {
@@ -129,7 +129,7 @@ func (s *eventStream) begin(ctx context.Context, id string) error {
 	return nil
 }
 
-// stream sends events until the client is gone, the run is over or the process stops.
+// stream sends events until the client disconnects, the run is over or the process stops.
 func (a *API) stream(w http.ResponseWriter, r *http.Request, s *eventStream) {
 	defer func() { <-a.events.slots }()
 	s.w = newEventWriter(w, a.events.writeTime)
@@ -154,13 +154,13 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, s *eventStream) {
 	s.close(err)
 }
 
-// errStopping ends a stream because the process does, errRevoked because its token does not let in any more.
+// errStopping ends a stream when the process stops, errRevoked when its token is no longer valid.
 var (
 	errStopping = errors.New("the process stops")
 	errRevoked  = errors.New("the token is not valid any more")
 )
 
-// close says why a stream ends that the client did not end.
+// close sends the reason for an end that the client did not cause.
 func (s *eventStream) close(err error) {
 	text := ""
 	switch _, known := errors.AsType[*fault.Error](err); {
@@ -201,7 +201,7 @@ func (s *eventStream) await(ctx context.Context) error {
 	}
 }
 
-// follow sends what becomes of one run until it is over.
+// follow sends the events of one run until it is over.
 func (s *eventStream) follow(ctx context.Context) error {
 	listener := s.events.hub.Run(s.container, s.run.ID, s.after)
 	defer listener.Close()
@@ -222,7 +222,7 @@ func (s *eventStream) follow(ctx context.Context) error {
 	}
 }
 
-// tell sends the news of a run: at the beginning the run and what it said, later what it said and what it is by then.
+// tell sends news of a run. At first this is the run and its messages, later the new messages and the changed run.
 func (s *eventStream) tell(news watch.News, first bool) error {
 	run := newRunView(news.Run, s.now())
 	if first {
@@ -248,8 +248,8 @@ func (s *eventStream) tell(news watch.News, first bool) error {
 	return s.w.send()
 }
 
-// wait waits until there may be more, and keeps the stream alive meanwhile, for as long as its token lets in: a stream may
-// outlive the token that opened it by days.
+// wait waits for news and sends heartbeats meanwhile. It ends when the token is no longer valid, because a stream can
+// outlive its token by days.
 func (s *eventStream) wait(ctx context.Context, more <-chan struct{}) error {
 	for {
 		select {

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// eventWriter writes server-sent events (WHATWG HTML, section 9.2). What is written gathers until send, which the client has to
-// read within a time: the server's own limits are those of an answer that ends.
+// eventWriter writes server-sent events (WHATWG HTML, section 9.2). It buffers them until send, which has a time
+// limit of its own. The time limits of the server apply to finite responses only.
 type eventWriter struct {
 	w      http.ResponseWriter
 	rc     *http.ResponseController
@@ -18,14 +18,14 @@ type eventWriter struct {
 	buf    bytes.Buffer
 }
 
-// sendAt is how many bytes are worth being sent.
+// sendAt is the number of buffered bytes that triggers a send.
 const sendAt = 32 << 10
 
 func newEventWriter(w http.ResponseWriter, within time.Duration) *eventWriter {
 	return &eventWriter{w: w, rc: http.NewResponseController(w), within: within}
 }
 
-// event writes an event whose data is JSON, which has no line breaks.
+// event writes an event. Its data is JSON, which contains no line breaks.
 func (e *eventWriter) event(name, id string, data any) {
 	fmt.Fprintf(&e.buf, "event: %s\n", name)
 	if id != "" {
@@ -38,15 +38,15 @@ func (e *eventWriter) event(name, id string, data any) {
 	fmt.Fprintf(&e.buf, "data: %s\n\n", text)
 }
 
-// comment writes what every client passes over.
+// comment writes a line that clients ignore.
 func (e *eventWriter) comment(text string) { fmt.Fprintf(&e.buf, ": %s\n\n", text) }
 
-// retry tells the client after how many milliseconds it comes back when the stream is cut.
+// retry tells the client how many milliseconds to wait before it reconnects.
 func (e *eventWriter) retry(millis int) { fmt.Fprintf(&e.buf, "retry: %d\n\n", millis) }
 
 func (e *eventWriter) full() bool { return e.buf.Len() >= sendAt }
 
-// send has the client read what was written. The error means that it is gone, or reads too slowly.
+// send sends the buffer. An error means that the client is gone or reads too slowly.
 func (e *eventWriter) send() error {
 	if e.buf.Len() == 0 {
 		return nil

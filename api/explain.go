@@ -8,7 +8,7 @@ import (
 	"rollcall/explain"
 )
 
-// explain says of one entry how it stands everywhere, and why.
+// explain explains the state of one entry at every source and provider.
 func (a *API) explain(r *request) (answer, error) {
 	if a.cfg.Explainer == nil {
 		return notFound(), nil
@@ -31,7 +31,7 @@ func (a *API) explain(r *request) (answer, error) {
 	return ok(doc), nil
 }
 
-// explainQuery reads the one parameter that names the entry. Every parameter that is wrong is named.
+// explainQuery reads the parameter that names the entry. The error lists every wrong parameter.
 func explainQuery(r *request) (explain.Query, error) {
 	ways := []explain.By{explain.ByID, explain.ByEmail, explain.ByUserName}
 	wrong, given := invalid{}, []explain.Query{}

@@ -10,7 +10,7 @@ import (
 	expr "google.golang.org/genproto/googleapis/api/expr/v1alpha1"
 )
 
-// present is the value that every field has that is there at all: closedAt:*.
+// present is the value that matches every existing field, as in closedAt:*.
 const present = "*"
 
 // filterValue reads a value: a quoted text, a bare word, or timestamp("…").
@@ -27,8 +27,8 @@ func filterValue(f *filterField, e *expr.Expr) (value string, quoted bool, err e
 	return "", false, fmt.Errorf("the value of %s must be a word or a quoted text", f.name)
 }
 
-// compareText compares an enum or a text. An enum has one of its values; in a text, * stands for anything, and the
-// operator : asks whether it occurs.
+// compareText compares an enum or a text. An enum has one of its values. In a text, * matches any characters, and the
+// operator : searches for a part.
 func compareText(f *filterField, op, value string) (sessionFilter, error) {
 	if f.values != nil && value != present && !slices.Contains(f.values, value) {
 		return nil, fmt.Errorf("%s has no value %q: want one of %s", f.name, value, strings.Join(f.values, ", "))
@@ -50,7 +50,7 @@ func compareText(f *filterField, op, value string) (sessionFilter, error) {
 	return nil, fmt.Errorf("%s cannot be compared by %s: want :, = or !=", f.name, op)
 }
 
-// glob reports whether text has the form of pattern, in which each * stands for any text.
+// glob reports whether text matches pattern. Each * in pattern matches any characters.
 func glob(pattern, text string) bool {
 	parts := strings.Split(pattern, "*")
 	if len(parts) == 1 {
@@ -71,7 +71,7 @@ func glob(pattern, text string) bool {
 	return strings.HasSuffix(text, last)
 }
 
-// compareTime compares a time. What is not there passes no comparison, not even !=.
+// compareTime compares a time. A missing time matches no comparison, not even !=.
 func compareTime(f *filterField, op, value string, quoted bool) (sessionFilter, error) {
 	if op == filtering.FunctionHas || value == present {
 		if value != present || op != filtering.FunctionHas && op != filtering.FunctionEquals {

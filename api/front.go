@@ -18,10 +18,10 @@ const requestIDHeader = "X-Request-Id"
 
 var requestIDPattern = regexp.MustCompile(`^[-._A-Za-z0-9]{1,64}$`)
 
-// requestID returns the id that front gave the request.
+// requestID returns the id that front assigned to the request.
 func requestID(r *http.Request) string { return r.Header.Get(requestIDHeader) }
 
-// recorder notes what was answered, for the log.
+// recorder records the response for the log.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -29,7 +29,7 @@ type recorder struct {
 	by     string
 }
 
-// note tells the log in whose name the request is served.
+// note records the caller of the request for the log.
 func note(w http.ResponseWriter, by string) {
 	if rec, ok := w.(*recorder); ok {
 		rec.by = by
@@ -54,11 +54,11 @@ func (r *recorder) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Unwrap lets http.ResponseController see through.
+// Unwrap returns the wrapped writer for http.ResponseController.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// front is around every request: it gives it an id, catches panics, sets the headers that every answer has and writes
-// the access log. The log has the path and neither the query nor a header: they may hold what is nobody's business.
+// front wraps every request. It assigns an id, recovers from panics, sets common headers and writes the access log.
+// The log contains the path without the query, and no headers, because both may contain secrets.
 func (a *API) front(w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
 	began := time.Now()
 	if !requestIDPattern.MatchString(requestID(r)) {
@@ -79,7 +79,7 @@ func (a *API) front(w http.ResponseWriter, r *http.Request, next http.HandlerFun
 	next(rec, r)
 }
 
-// recover turns a panic into a 500, if nothing was sent yet.
+// recover converts a panic to a 500 if nothing was sent yet.
 func (a *API) recover(w *recorder, r *http.Request) {
 	v := recover()
 	if v == nil {
@@ -94,10 +94,10 @@ func (a *API) recover(w *recorder, r *http.Request) {
 	}
 }
 
-// plainText is the body of an answer that is for people.
+// plainText is the body of a response for people.
 type plainText []byte
 
-// write sends an answer. The body is complete before the first byte goes out.
+// write sends a response. The body is complete before the first byte is sent.
 func (a *API) write(w http.ResponseWriter, r *http.Request, out answer) {
 	for name, value := range out.header {
 		w.Header().Set(name, value)
@@ -127,5 +127,5 @@ func (a *API) write(w http.ResponseWriter, r *http.Request, out answer) {
 	w.Header().Set("Content-Type", media)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(out.status)
-	_, _ = w.Write(body) // the client is gone: nobody is left to be told
+	_, _ = w.Write(body) // an error means that the client is gone
 }

@@ -10,17 +10,17 @@ import (
 	"rollcall/internal/redisfault"
 )
 
-// health is the body of both probes. It names components and nothing that would help a stranger.
+// health is the body of both probes. It names components and no other details.
 type health struct {
 	Status     string            `json:"status"`
 	Components map[string]string `json:"components,omitempty"`
 }
 
-// livez says that the process answers. It asks nobody, so that a failing Redis does not get it restarted.
+// livez reports that the process runs. It asks no other system, so that a failure of Redis causes no restart.
 func (a *API) livez(*request) (answer, error) { return ok(health{Status: "ok"}), nil }
 
-// readyz says whether requests can be served: Redis has to answer and to take writes. Without workers runs are accepted
-// and wait, so that is shown and is no failure of this process.
+// readyz reports whether requests can be served. Redis has to answer and to accept writes. Missing workers are
+// reported, but are not a failure, because runs are accepted and wait.
 func (a *API) readyz(r *request) (answer, error) {
 	const patience = 2 * time.Second
 	ctx, cancel := context.WithTimeout(r.Context(), patience)

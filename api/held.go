@@ -12,9 +12,9 @@ import (
 	"rollcall/status"
 )
 
-// heldView is what waits for a person in one container.
+// heldView lists the held changes of one container.
 type heldView struct {
-	// Digest names the set in a decision; null where nothing waits.
+	// Digest identifies the set in a decision; null if nothing is held.
 	Digest  *string      `json:"digest"`
 	RunID   *string      `json:"run_id"`
 	At      *stamp       `json:"at"`
@@ -25,7 +25,7 @@ type heldView struct {
 	Conflicts     []decisions.Conflict `json:"conflicts"`
 }
 
-// heldChange is one held change with what was decided about it.
+// heldChange is one held change with its decision.
 type heldChange struct {
 	decisions.HeldChange
 	Decision *decisionView `json:"decision"`
@@ -38,7 +38,7 @@ type decisionView struct {
 	Expires stamp  `json:"expires"`
 }
 
-// held shows what the newest plan holds, with what was decided.
+// held shows the held changes of the newest plan with their decisions.
 func (a *API) held(r *request) (answer, error) {
 	set, err := a.cfg.Decisions.Held(r.Context(), r.container())
 	if err != nil {
@@ -68,7 +68,7 @@ func (a *API) held(r *request) (answer, error) {
 	return ok(view), nil
 }
 
-// window reads offset and limit, of a list of n.
+// window reads offset and limit for a list of n items.
 func window(r *request, n int) (from, to int, err error) {
 	const most = 1000
 	wrong := invalid{}
@@ -92,7 +92,7 @@ func window(r *request, n int) (from, to int, err error) {
 	return from, min(from+limit, n), nil
 }
 
-// decided is the answer to a decision.
+// decided is the response to a decision.
 type decided struct {
 	Verdict string   `json:"verdict"`
 	Count   int      `json:"count"`
@@ -100,8 +100,8 @@ type decided struct {
 	Run     *runView `json:"run,omitempty"` // the run that carries out an approval
 }
 
-// approve lets held changes go: all of a set, or those that the body lists by fingerprint or entry id. It starts a run in
-// which only what is approved and still planned happens.
+// approve approves the held changes of a set, or those that the body lists by fingerprint or entry id. It starts a
+// run that executes only approved changes that are still planned.
 func (a *API) approve(r *request) (answer, error) {
 	changes, err := a.chosen(r)
 	if err != nil {
@@ -129,7 +129,7 @@ func (a *API) approve(r *request) (answer, error) {
 	}, nil
 }
 
-// reject keeps held changes held, also where a later plan would let them go.
+// reject keeps changes held, even if a later plan would apply them.
 func (a *API) reject(r *request) (answer, error) {
 	changes, err := a.chosen(r)
 	if err != nil {
@@ -145,8 +145,8 @@ func (a *API) expiry() stamp {
 	return stamp(a.now().Add(decisions.DecisionTTL).Truncate(time.Microsecond))
 }
 
-// chosen returns the changes that a decision is about: those of the named set, as the body limits them, that still wait
-// unchanged. A set that was superseded will do as long as one of its changes still waits.
+// chosen returns the changes of a decision. They belong to the named set, match the list in the body, and still wait
+// unchanged. A superseded set is accepted while one of its changes still waits.
 func (a *API) chosen(r *request) ([]decisions.HeldChange, error) {
 	entries, all, err := entriesOf(r)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// pagination is how the contract's lists say where they are. Next and Previous are page numbers, 0 for none.
+// pagination is the position of a page in a list of the contract. Next and Previous are page numbers, 0 for none.
 type pagination struct {
 	Next       int `json:"next"`
 	Previous   int `json:"previous"`
@@ -26,7 +26,7 @@ type listPage struct {
 
 const defaultPageSize = 100
 
-// list answers with the resources of one kind.
+// list lists the resources of one kind.
 func (a *API) list(r *request) (answer, error) {
 	q := r.URL.Query()
 	found := slices.DeleteFunc(a.resources.of(r.family.kind), func(res *resource) bool {
@@ -60,7 +60,7 @@ func (a *API) list(r *request) (answer, error) {
 
 func byName(x, y *resource) int { return cmp.Compare(x.Name, y.Name) }
 
-// paginate cuts count items into pages and finds the one that was asked for.
+// paginate divides count items into pages and returns the requested one.
 func paginate(count int, page string, size int) (pagination, bool) {
 	pages := max(1, count/size)
 	if count > pages*size {
@@ -92,5 +92,5 @@ func paginate(count int, page string, size int) (pagination, bool) {
 	return p, true
 }
 
-// retrieve answers with one resource.
+// retrieve returns one resource.
 func (a *API) retrieve(r *request) (answer, error) { return ok(r.resource.shown), nil }

@@ -14,7 +14,7 @@ type logEvent struct {
 	Attributes map[string]any `json:"attributes"`
 }
 
-// logLevel maps to the closed set that clients know.
+// logLevel maps a level to the closed set of the contract.
 func logLevel(l status.Level) string {
 	switch l {
 	case status.Warning:

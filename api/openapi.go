@@ -17,16 +17,16 @@ import (
 //go:embed openapi/*.tmpl
 var parts embed.FS
 
-// documented is a family in the words of the templates.
+// documented has the values of a family for the templates.
 type documented struct {
 	Base, Key, Tag, Word, Verbose, Schema, Secret, Description string
-	// Operation begins the names of operations.
+	// Operation is the prefix of operation ids.
 	Operation string
 	Source    bool
 }
 
-// Document returns the OpenAPI document of the API, with the contract's paths unchanged and ours. The paths of sources and of
-// each type of provider come from one template.
+// Document returns the OpenAPI document of the API. It contains the contract's paths unchanged. The paths of sources
+// and of each type of provider come from one template.
 func Document(types []provider.Type) ([]byte, error) {
 	templates, err := template.ParseFS(parts, "openapi/*.tmpl")
 	if err != nil {

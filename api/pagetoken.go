@@ -9,7 +9,7 @@ import (
 	"rollcall/status"
 )
 
-// pageKey names the key that signs page tokens. Every process of the API has the same.
+// pageKey is the name of the key that signs page tokens. Every API process uses the same key.
 const pageKey = "page_tokens"
 
 const (
@@ -17,17 +17,17 @@ const (
 	macSize    = 16
 )
 
-// tokenText is strict: a token has one spelling.
+// tokenText is strict, so that a token has one spelling.
 var tokenText = base64.RawURLEncoding.Strict()
 
-// pageToken returns the token of what follows a place in the list of a container under a filter. It names a place and not
-// a page number, so that it stays valid while new sessions arrive; it is signed, so that it is good for this list only.
+// pageToken returns the token of the next page of a filtered list. The token contains a position and no page number,
+// so that it stays valid when sessions are added. Its signature limits it to this list.
 func pageToken(key []byte, q sessionQuery, at status.Cursor) string {
 	cursor := binary.BigEndian.AppendUint64(nil, uint64(at))
 	return tokenText.EncodeToString(append(cursor, sign(key, cursor, q)...))
 }
 
-// openPageToken returns the place that a token names.
+// openPageToken returns the position in a token.
 func openPageToken(key []byte, q sessionQuery) (status.Cursor, error) {
 	raw, err := tokenText.DecodeString(q.token)
 	if err == nil && len(raw) == cursorSize+macSize && hmac.Equal(raw[cursorSize:], sign(key, raw[:cursorSize], q)) {
@@ -36,8 +36,8 @@ func openPageToken(key []byte, q sessionQuery) (status.Cursor, error) {
 	return 0, invalidField("pageToken", "is not a token of this list: begin with the first page, and keep container and filter.")
 }
 
-// sign covers the place, the container and the filter. The first has a fixed length and the second no zero byte, so that
-// no two lists have the same text.
+// sign covers the position, the container and the filter. The position has a fixed length and the container has no
+// zero byte, so that two lists never sign the same text.
 func sign(key, cursor []byte, q sessionQuery) []byte {
 	mac := hmac.New(sha256.New, key)
 	mac.Write(cursor)

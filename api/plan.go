@@ -16,7 +16,7 @@ import (
 	"rollcall/status"
 )
 
-// planView is a run's plan, a page of its rows with it.
+// planView is the plan of a run with one page of its rows.
 type planView struct {
 	Run       string               `json:"run"`
 	Container container.ID         `json:"container"`
@@ -25,13 +25,13 @@ type planView struct {
 	PlannedAt stamp                `json:"planned_at"`
 	Summary   json.RawMessage      `json:"summary"`
 	Sections  []status.PlanSection `json:"sections"`
-	// Complete says that no row was left out of what is kept; the summary counts all of them either way.
+	// Complete reports whether every row is stored. The summary counts all rows in either case.
 	Complete bool              `json:"complete"`
 	Next     *string           `json:"next"`
 	Results  []json.RawMessage `json:"results"`
 }
 
-// planQuery is what was asked for: which plan, which rows and in which form.
+// planQuery selects a plan, its rows and a format.
 type planQuery struct {
 	run    string
 	made   int64 // when the plan was made whose page is asked for; 0 with the first page
@@ -46,7 +46,7 @@ const (
 	defaultPlanText = 1000 // rows of a table, which is for reading at once
 )
 
-// syncPlan answers with the plan of a run, the newest one where none is named.
+// syncPlan returns the plan of a run, or the newest plan if no run is named.
 func (a *API) syncPlan(r *request) (answer, error) {
 	q, err := parsePlanQuery(r.URL.Query())
 	if err != nil {
@@ -92,7 +92,7 @@ func (a *API) planHead(r *request, q planQuery) (status.PlanHead, error) {
 	return a.cfg.Status.Plan(r.Context(), r.container(), q.run)
 }
 
-// noPlan says why there is none.
+// noPlan returns the reason why there is no plan.
 func (a *API) noPlan(r *request, q planQuery) (answer, error) {
 	out, text := notFound(), "No plan is kept of this container."
 	if q.run != "" {
@@ -114,7 +114,7 @@ func (a *API) noPlan(r *request, q planQuery) (answer, error) {
 	return out, nil
 }
 
-// sectionOf returns where the rows of a kind begin and end; empty means all.
+// sectionOf returns the range of the rows of a kind. An empty kind means all rows.
 func sectionOf(h status.PlanHead, kind plan.RowKind) (from, to int) {
 	if kind == "" {
 		return 0, h.Rows()
@@ -151,8 +151,8 @@ func parsePlanQuery(v url.Values) (planQuery, error) {
 	return q, wrong.orNil()
 }
 
-// planToken names a row of one plan: the run, when it planned, and the number of the row. Without it the newest plan
-// could become another one between two pages.
+// planToken names a row of one plan by the run, the time of the plan and the number of the row. Without the run, the
+// newest plan could change between two pages.
 func planToken(h status.PlanHead, row int) string {
 	return fmt.Sprintf("%s.%d.%d", h.RunID, h.At.UnixMilli(), row)
 }
@@ -168,7 +168,7 @@ func (q *planQuery) open(token string) bool {
 	return err1 == nil && err2 == nil && made > 0 && row > 0
 }
 
-// isUUID reports whether text is an id in the one spelling that becomes a part of a Redis key.
+// isUUID reports whether text is a UUID in canonical form. Only such an id may become part of a Redis key.
 func isUUID(text string) bool {
 	id, err := uuid.Parse(text)
 	return err == nil && id.String() == text

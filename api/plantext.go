@@ -9,7 +9,7 @@ import (
 	"rollcall/status"
 )
 
-// planText prints a page of a plan as a table, and the whole plan in numbers.
+// planText prints a page of a plan as a table, with the totals of the whole plan.
 func planText(h status.PlanHead, rows []json.RawMessage, next string) (answer, error) {
 	all := make([]plan.Row, len(rows))
 	for i, text := range rows {

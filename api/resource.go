@@ -17,23 +17,23 @@ import (
 // Resource is one configured source or provider.
 type Resource struct {
 	Container container.ID
-	// Name is what people call it.
+	// Name is the name for people.
 	Name string
 	// Disabled resources are shown and not synced.
 	Disabled bool
-	// Fields are the settings to show, under their names in the configuration. Secrets in them are redacted here once
-	// more, by the names of the fields.
+	// Fields are the settings by their names in the configuration. Secret fields are redacted here again, by their
+	// names.
 	Fields map[string]any
 }
 
-// resource is a Resource ready to be shown.
+// resource is a Resource in the form for responses.
 type resource struct {
 	Resource
 	family *family
 	shown  map[string]any
 }
 
-// registry is every resource, in the order of the configuration.
+// registry lists every resource in the order of the configuration.
 type registry []*resource
 
 func newRegistry(in []Resource, families []*family) (registry, error) {
@@ -82,7 +82,7 @@ func newResource(r Resource, families []*family) (*resource, error) {
 	return res, nil
 }
 
-// complete redacts the fields and adds those that every resource of the contract has.
+// complete redacts the fields and adds the fields of the contract.
 func (r *resource) complete() {
 	shown, _ := redact("", r.shown).(map[string]any)
 	if shown == nil {
@@ -101,7 +101,7 @@ func (r *resource) complete() {
 	r.shown = shown
 }
 
-// pk returns the primary key that clients know: a number for a provider, a UUID for a source.
+// pk returns the primary key for clients. This is the number of a provider or the UUID of a source.
 func (r *resource) pk() any {
 	if r.Container.IsSource() {
 		return uuid.NewSHA1(uuid.NameSpaceURL, []byte("rollcall:"+r.Container.String())).String()
@@ -109,7 +109,7 @@ func (r *resource) pk() any {
 	return json.Number(r.Container.Name())
 }
 
-// find returns the resource that a path names: by slug or number, a source also by its UUID.
+// find returns the resource by its slug or number. A source is found by its UUID, too.
 func (g registry) find(kind string, key string) *resource {
 	var byPK *resource
 	for _, r := range g {
@@ -124,7 +124,7 @@ func (g registry) find(kind string, key string) *resource {
 	return byPK
 }
 
-// containers names the resources.
+// containers returns the container ids of the resources.
 func (g registry) containers() []container.ID {
 	out := make([]container.ID, len(g))
 	for i, r := range g {
@@ -146,12 +146,12 @@ func (g registry) of(kind string) []*resource {
 
 var (
 	secretName = regexp.MustCompile(`(?i)passw|secret|credential|private_?key|api_?key|token`)
-	// userInfo is what a URI may carry before its host.
+	// userInfo matches the credentials before the host of a URI.
 	userInfo = regexp.MustCompile(`://[^/@\s]*@`)
 )
 
-// redact returns v without what looks like a secret by the name of its field. A path or the name of an environment
-// variable says where a secret is, and a flag is none.
+// redact removes values that are secret by the name of their field. A path, the name of an environment variable and a
+// boolean are not secret.
 func redact(name string, v any) any {
 	where := strings.HasSuffix(name, "_file") || strings.HasSuffix(name, "_env")
 	hide := secretName.MatchString(name) && !where

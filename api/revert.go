@@ -11,7 +11,7 @@ import (
 	"rollcall/status"
 )
 
-// revert starts a run that takes back what another one changed.
+// revert starts a run that undoes another one.
 func (a *API) revert(r *request) (answer, error) {
 	id, err := pathUUID(r, "run")
 	if err != nil {
@@ -38,13 +38,13 @@ func (a *API) revert(r *request) (answer, error) {
 	}, nil
 }
 
-// pinsView is what is pinned in one container.
+// pinsView lists the pins of one container.
 type pinsView struct {
 	Count int       `json:"count"`
 	Pins  []pinView `json:"pins"`
 }
 
-// pinView is a pin with times as the API writes them.
+// pinView is a pin with times in the format of the API.
 type pinView struct {
 	plan.Pin
 	Ended   *stamp `json:"ended,omitempty"`
@@ -56,7 +56,7 @@ func newPinView(p plan.Pin) pinView {
 	return pinView{p, orNull(p.Ended), stamp(p.At), orNull(p.Deleted)}
 }
 
-// pins lists what an undo keeps as it was.
+// pins lists the entries that an undone run left pinned.
 func (a *API) pins(r *request) (answer, error) {
 	all, err := a.cfg.Decisions.Pins(r.Context(), r.container())
 	if err != nil {
@@ -73,12 +73,13 @@ func (a *API) pins(r *request) (answer, error) {
 	return ok(view), nil
 }
 
-// liftedView is the answer to a lift.
+// liftedView is the response to lift.
 type liftedView struct {
 	Count int `json:"count"`
 }
 
-// lift ends pins: all, or those that the body lists by entry id. What the source says happens with the next sync.
+// lift deletes all pins, or those that the body lists by entry id. The next sync then applies the state of the
+// source.
 func (a *API) lift(r *request) (answer, error) {
 	entries, all, err := entriesOf(r)
 	if err != nil {
@@ -114,7 +115,7 @@ func (a *API) lift(r *request) (answer, error) {
 	return ok(liftedView{len(refs)}), nil
 }
 
-// reverts are the routes of undoing.
+// reverts are the routes of undo and of pins.
 func (a *API) reverts() map[string]methods {
 	decide := func(h handler) methods {
 		return methods{http.MethodPost: {scope: ScopeApprove, handle: h}}

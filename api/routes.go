@@ -12,19 +12,19 @@ import (
 	"rollcall/provider"
 )
 
-// family is one kind of resource, in the words of the contract.
+// family is one kind of resource in the vocabulary of the contract.
 type family struct {
 	kind string
 	base string // the path of the list
 	key  string // the name of the path parameter
-	// task and description name a full sync in the sync status.
+	// task and description are the names of a full sync in the sync status.
 	task, description string
 	verbose, plural   string
-	// secret is a field that clients expect in a resource and that is never shown.
+	// secret is a field that clients expect in a resource. Its value is never shown.
 	secret string
 }
 
-// families returns the sources, and a family for each type of provider.
+// families returns one family for sources and one for each type of provider.
 func families(types []provider.Type) []*family {
 	out := []*family{{
 		kind: container.LDAP, base: "/sources/ldap/", key: "slug",
@@ -80,14 +80,15 @@ func (a *API) routes() []route {
 	return out
 }
 
-// endpoint answers for one path. What is wrong is said in the order that clients know: token, method, resource, body.
+// endpoint serves one path. It checks the token, the method, the resource and the body in this order, as the contract
+// does.
 func (a *API) endpoint(rt route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.serveRoute(w, r, rt)
 	})
 }
 
-// serve answers for a path that belongs to no resource.
+// serve serves a path that belongs to no resource.
 func (a *API) serve(w http.ResponseWriter, r *http.Request, m methods) {
 	a.serveRoute(w, r, route{methods: m})
 }
@@ -145,8 +146,8 @@ func (a *API) perform(w http.ResponseWriter, r *http.Request, rt route) (answer,
 	return out, err
 }
 
-// bound gives a request one deadline for everything it reads. A request that may take longer, because it waits for
-// something else, ends early when Redis stops answering.
+// bound sets one deadline for all reads of a request. A request that waits for another event has a longer deadline,
+// and ends early when Redis stops answering.
 func (a *API) bound(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
 	limited, cancel := context.WithTimeout(ctx, a.cfg.RequestTime+wait)
 	if wait == 0 {
@@ -157,7 +158,7 @@ func (a *API) bound(ctx context.Context, wait time.Duration) (context.Context, c
 	return watched, func() { lose(nil); cancel() }
 }
 
-// attend asks Redis for a sign of life until ctx ends, and ends ctx when there is none.
+// attend checks Redis until ctx ends, and cancels the request when Redis stops answering.
 func (a *API) attend(ctx context.Context, lose context.CancelCauseFunc) {
 	patience := a.cfg.RequestTime / 2
 	for {
@@ -176,7 +177,7 @@ func (a *API) attend(ctx context.Context, lose context.CancelCauseFunc) {
 	}
 }
 
-// public reports whether the path asks for no token.
+// public reports whether the path needs no token.
 func (m methods) public() bool {
 	for _, op := range m {
 		if op.scope != "" {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// rpcRoot is what the paths of the sessions API begin with. They follow another style than all others: no slash at the
-// end, no base path, and errors as google.rpc.Status.
+// rpcRoot is the common prefix of the sessions API. Its paths have no final slash and no base path, and its errors
+// are google.rpc.Status.
 const rpcRoot = "/organization-manager/"
 
 // rpcStatus is the body of every error below rpcRoot.
@@ -33,8 +33,7 @@ var rpcCodes = map[int]int{
 	statusClientClosed:             1,  // CANCELLED
 }
 
-// rpcAnswer puts an error, and the answer that was made of it, into the form of google.rpc.Status. Who did not say who he
-// is gets 401 here.
+// rpcAnswer converts an error response to google.rpc.Status. Missing credentials get 401 here.
 func rpcAnswer(out answer, err error) answer {
 	if out.status < http.StatusBadRequest {
 		return out
@@ -51,7 +50,7 @@ func rpcAnswer(out answer, err error) answer {
 	return out
 }
 
-// rpcMessage makes one line of the body of an error.
+// rpcMessage formats the body of an error as one line.
 func rpcMessage(body any) string {
 	switch body := body.(type) {
 	case detail:
@@ -66,7 +65,7 @@ func rpcMessage(body any) string {
 	return ""
 }
 
-// dispatchRPC finds what a path below rpcRoot is about.
+// dispatchRPC routes a path below rpcRoot.
 func (a *API) dispatchRPC(w http.ResponseWriter, r *http.Request) {
 	rt := route{rpc: true}
 	id, one := strings.CutPrefix(r.URL.EscapedPath(), sessionsPath+"/")

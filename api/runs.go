@@ -11,8 +11,8 @@ import (
 	"rollcall/status"
 )
 
-// cursorPage is a part of a list that grows at its head. Next is the cursor of what follows, null at the end: it stays
-// valid while new items arrive.
+// cursorPage is a part of a list that grows at its head. Next is the cursor of the next part; null at the end. A
+// cursor stays valid when items are added.
 type cursorPage[T any] struct {
 	Next    *string `json:"next"`
 	Results []T     `json:"results"`
@@ -71,7 +71,7 @@ func (a *API) runs(r *request) (answer, error) {
 	return ok(newPage(views, next)), nil
 }
 
-// run answers with one run.
+// run returns one run.
 func (a *API) run(r *request) (answer, error) {
 	run, err := a.runOf(r)
 	if err != nil {
@@ -88,7 +88,7 @@ func (a *API) runOf(r *request) (status.Run, error) {
 	return a.cfg.Status.Get(r.Context(), r.container(), id)
 }
 
-// pathUUID reads an id from the path. Nothing else becomes a part of a Redis key.
+// pathUUID reads an id from the path. Only a UUID may become part of a Redis key.
 func pathUUID(r *request, name string) (string, error) {
 	id, err := uuid.Parse(r.PathValue(name))
 	if err != nil || id.String() != r.PathValue(name) {
@@ -97,17 +97,17 @@ func pathUUID(r *request, name string) (string, error) {
 	return id.String(), nil
 }
 
-// streamID is the id of a message.
+// streamID matches the id of a message.
 var streamID = regexp.MustCompile(`^[0-9]{1,20}-[0-9]{1,20}$`)
 
-// messageView is a message with its id, by which a reader goes on.
+// messageView is a message with its id, for continued reading.
 type messageView struct {
 	ID string `json:"id"`
 	logEvent
 }
 
-// runMessages lists the messages of a run: newest first, or with after= (an id; empty from the first) oldest first,
-// to follow a run as it goes.
+// runMessages lists the messages of a run, the newest first. With after=, it lists the messages after that id, the
+// oldest first, so that a client can follow a run. An empty after= means from the first message.
 func (a *API) runMessages(r *request) (answer, error) {
 	run, err := a.runOf(r)
 	if err != nil {
@@ -161,7 +161,7 @@ func (a *API) objects(r *request) (answer, error) {
 	return ok(newPage(views, next)), nil
 }
 
-// object answers with one object job.
+// object returns one object job.
 func (a *API) object(r *request) (answer, error) {
 	id, err := pathUUID(r, "job")
 	if err != nil {

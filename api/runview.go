@@ -7,7 +7,7 @@ import (
 	"rollcall/status"
 )
 
-// runView is a run in the service's own form: everything that is known about it.
+// runView is the complete description of a run in the service's own form.
 type runView struct {
 	ID        string            `json:"id"`
 	Container container.ID      `json:"container"`

@@ -8,13 +8,13 @@ import (
 	"rollcall/ledger"
 )
 
-// Facts are what the runs of one container compare themselves with.
+// Facts are the stored facts with which the runs of one container compare their reads.
 type Facts interface {
 	Facts(ctx context.Context) (ledger.Facts, error)
 	SetFacts(ctx context.Context, f ledger.Facts) error
 }
 
-// serverView says which server a source was read from, and how far it was.
+// serverView names the server of a read and its position.
 type serverView struct {
 	Text        string              `json:"text"`
 	Reference   directory.Position  `json:"reference,omitzero"`
@@ -22,13 +22,13 @@ type serverView struct {
 	PendingText string              `json:"pending_text"`
 }
 
-// acceptedView is the answer to an acceptance.
+// acceptedView is the response to an acceptance.
 type acceptedView struct {
 	Accepted directory.Position `json:"accepted"`
 	Text     string             `json:"text"`
 }
 
-// server shows the position of the last trusted read, and of one that is in doubt.
+// server shows the position of the last trusted read, and of a read that is in doubt.
 func (a *API) server(r *request) (answer, error) {
 	if a.cfg.Facts == nil {
 		return notFound(), nil
@@ -47,8 +47,8 @@ func (a *API) server(r *request) (answer, error) {
 	return ok(view), nil
 }
 
-// acceptServer makes the server in doubt the one with which the next reads are compared. A live run would overwrite the
-// acceptance with what it read before it, so there must be none.
+// acceptServer makes the server in doubt the reference for the next reads. It fails while a run is live, because that
+// run would overwrite the new reference.
 func (a *API) acceptServer(r *request) (answer, error) {
 	if a.cfg.Facts == nil {
 		return notFound(), nil

@@ -8,7 +8,8 @@ import (
 	"rollcall/status"
 )
 
-// session is a run as the sessions API shows it. Its JSON is that of a protocol buffer: camelCase, 64-bit integers as strings.
+// session is a run in the form of the sessions API. Its JSON follows protocol buffers: camelCase, and 64-bit integers
+// as strings.
 type session struct {
 	SessionID       string               `json:"sessionId"`
 	AgentID         string               `json:"agentId"`
@@ -22,7 +23,7 @@ type session struct {
 	SessionType     string               `json:"sessionType"`
 }
 
-// progressEntry counts what was done to one type of object.
+// progressEntry counts the changes of one type of object.
 type progressEntry struct {
 	ObjectType string       `json:"objectType"`
 	ChangeInfo []changeInfo `json:"changeInfo"`
@@ -35,7 +36,7 @@ type changeInfo struct {
 	Failed     string `json:"failed"`
 }
 
-// The session types: what is read from a directory is a sync of it, what goes to a provider has no name here.
+// The session types. A source is a directory sync. The contract has no type for a provider.
 const (
 	sessionOfSource   = "AD_SYNC"
 	sessionOfProvider = "SESSION_TYPE_UNSPECIFIED"
@@ -67,7 +68,7 @@ func syncMode(m status.Mode) string {
 	return "SYNC_MODE_UNSPECIFIED"
 }
 
-// progressEntries groups what was planned or done by the type of the object.
+// progressEntries groups planned and executed changes by the type of object.
 func progressEntries(all []status.Progress) []progressEntry {
 	out := []progressEntry{}
 	for _, p := range all {
@@ -84,7 +85,7 @@ func progressEntries(all []status.Progress) []progressEntry {
 	return out
 }
 
-// closedAt returns when the session was closed; zero while it is open.
+// closedAt returns the end of the session; zero while it is open.
 func (s *session) closedAt() time.Time {
 	if s.ClosedAt == nil {
 		return time.Time{}

@@ -14,10 +14,10 @@ import (
 	"rollcall/status"
 )
 
-// sessionFilter reports whether a session passes. A nil one lets all pass.
+// sessionFilter reports whether a session matches. A nil filter matches every session.
 type sessionFilter func(*session) bool
 
-// filterField is a field that a filter can name. It is an enum, a text or a time.
+// filterField is a field that a filter can use. It is an enum, a text or a time.
 type filterField struct {
 	name   string
 	values []string // of an enum
@@ -25,7 +25,7 @@ type filterField struct {
 	time   func(*session) time.Time
 }
 
-// filterFields are all of them.
+// filterFields lists all fields.
 var filterFields = []filterField{
 	{name: "status", text: func(s *session) string { return string(s.Status) }, values: []string{
 		"SESSION_STATUS_UNSPECIFIED", string(status.SessionOpened), string(status.SessionPending), string(status.SessionCompleted),
@@ -40,8 +40,8 @@ var filterFields = []filterField{
 	{name: "closedAt", time: (*session).closedAt},
 }
 
-// parseSessionFilter reads a filter of AIP-160. The library has the grammar; what the names and values mean is said
-// here, so that an error says which are known.
+// parseSessionFilter parses a filter of AIP-160. The library implements the grammar. Names and values are resolved
+// here, so that an error can list the known ones.
 func parseSessionFilter(text string) (sessionFilter, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
@@ -55,7 +55,7 @@ func parseSessionFilter(text string) (sessionFilter, error) {
 	return compileFilter(parsed.GetExpr())
 }
 
-// syntaxError returns the innermost of the parser's errors: each of the others repeats the filter.
+// syntaxError returns the innermost error of the parser. Each outer error repeats the filter.
 func syntaxError(err error) error {
 	for {
 		inner := errors.Unwrap(err)
@@ -76,7 +76,7 @@ func syntaxError(err error) error {
 	return err
 }
 
-// compileFilter makes a function of an expression.
+// compileFilter compiles an expression.
 func compileFilter(e *expr.Expr) (sessionFilter, error) {
 	call := e.GetCallExpr()
 	if call == nil {
@@ -93,7 +93,7 @@ func compileFilter(e *expr.Expr) (sessionFilter, error) {
 	}
 }
 
-// combine joins what compile makes of the operands of AND, OR and NOT.
+// combine joins the compiled operands of AND, OR and NOT.
 func combine(call *expr.Expr_Call, compile func(*expr.Expr) (sessionFilter, error)) (sessionFilter, error) {
 	want := 2
 	if call.GetFunction() == filtering.FunctionNot {
@@ -134,7 +134,7 @@ func compileComparison(call *expr.Expr_Call) (sessionFilter, error) {
 	return compileOperand(&filterFields[i], call.GetFunction(), call.GetArgs()[1])
 }
 
-// compileOperand compares a field with a value or, where that has one meaning, with several: status = (OPENED OR PENDING).
+// compileOperand compares a field with one value, or with alternatives such as status = (OPENED OR PENDING).
 func compileOperand(f *filterField, op string, e *expr.Expr) (sessionFilter, error) {
 	switch fn := e.GetCallExpr().GetFunction(); fn {
 	case filtering.FunctionAnd, filtering.FunctionFuzzyAnd, filtering.FunctionOr, filtering.FunctionNot:

@@ -15,12 +15,12 @@ import (
 )
 
 const (
-	// sessionsPath lists sessions; one more segment names one.
+	// sessionsPath lists sessions. With one more segment it names one.
 	sessionsPath = "/organization-manager/v1/idp/synchronization-sessions"
 	sessionParam = "sessionId"
 )
 
-// The bounds of the sessions API, in characters, and its default page.
+// The limits of the sessions API, in characters, and its default page size.
 const (
 	maxContainerID  = 50
 	maxSessionID    = 50
@@ -30,13 +30,13 @@ const (
 	defaultSessions = 100
 )
 
-// sessionPage is a part of the list of sessions. An empty token says that it is the last.
+// sessionPage is a part of the list of sessions. An empty token marks the last part.
 type sessionPage struct {
 	Sessions      []session `json:"sessions"`
 	NextPageToken string    `json:"nextPageToken"`
 }
 
-// sessionQuery is what a list was asked for.
+// sessionQuery has the parameters of a list.
 type sessionQuery struct {
 	container container.ID
 	size      int
@@ -80,7 +80,7 @@ func (a *API) sessions(r *request) (answer, error) {
 	return ok(page), nil
 }
 
-// session answers with one session, of whatever container.
+// session returns one session of any container.
 func (a *API) session(r *request) (answer, error) {
 	text := r.PathValue(sessionParam)
 	if utf8.RuneCountInString(text) > maxSessionID {
@@ -113,7 +113,8 @@ func (a *API) configured(c container.ID) bool {
 	return false
 }
 
-// parseSessionQuery checks the parameters. A query that cannot be read is refused: half of it would be another list.
+// parseSessionQuery parses the parameters. An unknown parameter is refused, because ignoring it would return another
+// list.
 func parseSessionQuery(raw string) (sessionQuery, error) {
 	v, err := url.ParseQuery(raw)
 	if err != nil {
@@ -149,13 +150,13 @@ func parseSessionQuery(raw string) (sessionQuery, error) {
 	return q, wrong.orNil()
 }
 
-// The bounds of a scan: how many sessions beyond a full page one request looks at, and with how many it begins.
+// The limits of a scan: the number of sessions beyond a full page that one request reads, and its first step.
 const (
 	scanMore  = 1000
 	scanFirst = 20
 )
 
-// nextStep says how many sessions to look at for so many that pass, after passed of seen did.
+// nextStep estimates how many sessions to read for the wanted number of matches, from the ratio so far.
 func nextStep(seen, passed, wanted int) int {
 	step := 2 * max(seen, scanFirst)
 	if passed > 0 {
@@ -164,8 +165,8 @@ func nextStep(seen, passed, wanted int) int {
 	return min(step, status.MaxList)
 }
 
-// scan reads sessions until a page is full, the list is at its end, or it has looked at so many that the caller should ask
-// again: a filter that few sessions pass makes short and even empty pages, never a request that takes long.
+// scan reads sessions until the page is full, the list ends, or the limit of one request is reached. A filter with
+// few matches returns short or empty pages, so that no request takes long.
 func (a *API) scan(ctx context.Context, q sessionQuery, before status.Cursor) ([]session, status.Cursor, error) {
 	out := make([]session, 0, q.size)
 	left, step := q.size+scanMore, max(q.size, scanFirst)

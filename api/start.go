@@ -9,14 +9,14 @@ import (
 	"rollcall/status"
 )
 
-// refused is the answer to a start while a run is live.
+// refused is the response to a start while a run is live.
 type refused struct {
 	Detail string   `json:"detail"`
 	Run    *runView `json:"run,omitempty"` // missing when its record was lost
 }
 
-// start starts a full sync: with dry_run, in the query or the body, one that writes nothing. A parameter that is not
-// known is refused, because a misspelt dry_run must not become a run that writes.
+// start starts a full sync. With dry_run, in the query or the body, the run writes nothing. Unknown parameters are
+// refused, because a misspelt dry_run must not start a run that writes.
 func (a *API) start(r *request) (answer, error) {
 	dryRun, err := startOptions(r)
 	if err != nil {
@@ -88,7 +88,7 @@ func (a *API) cancel(r *request) (answer, error) {
 	return ok(newRunView(run, a.now())), nil
 }
 
-// check refuses work on what is switched off.
+// check refuses work on a disabled resource.
 func (r *resource) check() error {
 	if r.Disabled {
 		return conflict("This " + r.family.verbose + " is disabled.")

@@ -12,7 +12,7 @@ import (
 	"rollcall/status"
 )
 
-// The fields of a request for a single object, and the closed set of models: clients are generated from them.
+// The fields of a request for a single object, and the closed set of models. Clients are generated from them.
 const (
 	fieldModel    = "sync_object_model"
 	fieldObject   = "sync_object_id"
@@ -25,13 +25,13 @@ const (
 	maxObjectID = 1024
 )
 
-// objectResult is the contract's answer.
+// objectResult is the response of the contract.
 type objectResult struct {
 	Messages []logEvent `json:"messages"`
 }
 
-// syncObject syncs one user or group to a provider and waits for the result: 200 with what came of it, whatever that
-// is, or 202 when it takes longer than a client should wait.
+// syncObject syncs one user or group to a provider and waits for the result. The response is 200 with any result, or
+// 202 if the sync takes too long for a client to wait.
 func (a *API) syncObject(r *request) (answer, error) {
 	body, err := readObject(r)
 	if err != nil {
@@ -70,13 +70,13 @@ func (a *API) syncObject(r *request) (answer, error) {
 	}, nil
 }
 
-// objectOptions reads the body. Every field that is wrong is named.
+// objectOptions reads the body. The error lists every wrong field.
 func objectOptions(body map[string]any) (directory.Kind, string, error) {
 	wrong := invalid{}
 	kind := modelOf(body, wrong)
 	text := objectIDOf(body, wrong)
 	if v, given := body[fieldOverride]; given {
-		// There is no dry run to override: the flag is taken because clients send it.
+		// There is no dry run to override. The flag is accepted because clients send it.
 		if _, known := parseBool(v); !known {
 			wrong.add(fieldOverride, "Must be a valid boolean.")
 		}
@@ -104,7 +104,7 @@ func modelOf(body map[string]any, wrong invalid) directory.Kind {
 	return 0
 }
 
-// objectIDOf takes a number for its text, as the contract's server does: ids were numbers once.
+// objectIDOf accepts a number for its text, as the contract's server does, because ids were once numbers.
 func objectIDOf(body map[string]any, wrong invalid) string {
 	v, given := body[fieldObject]
 	text, isText := v.(string)
@@ -129,7 +129,7 @@ func objectIDOf(body map[string]any, wrong invalid) string {
 	return text
 }
 
-// inWords returns a JSON value as text; a string without its quotes.
+// inWords returns a JSON value as text, and a string without its quotes.
 func inWords(v any) string {
 	if s, isText := v.(string); isText {
 		return s
@@ -138,7 +138,7 @@ func inWords(v any) string {
 	return string(text)
 }
 
-// shorten bounds what is quoted back.
+// shorten limits the length of a quoted value.
 func shorten(s string) string {
 	const most = 100
 	if utf8.RuneCountInString(s) <= most {
@@ -147,7 +147,7 @@ func shorten(s string) string {
 	return string([]rune(s)[:most]) + "…"
 }
 
-// findObject returns the one entry that the text names. Anything else is the caller's error: never guessed.
+// findObject returns the entry that text names. No entry or several entries are an error of the caller.
 func (a *API) findObject(r *request, kind directory.Kind, text string) (Match, error) {
 	found, err := a.cfg.Directory.Find(r.Context(), r.container(), kind, text)
 	switch {
@@ -163,7 +163,8 @@ func (a *API) findObject(r *request, kind directory.Kind, text string) (Match, e
 	return found[0], nil
 }
 
-// jobEvents returns the messages of a job that is over. There is at least one: silence would look like success.
+// jobEvents returns the messages of a finished job. A job without messages gets one, because an empty list would look
+// like success.
 func (a *API) jobEvents(job status.Job) []logEvent {
 	if len(job.Messages) > 0 {
 		return logEvents(job.Container, job.Messages)

@@ -10,11 +10,11 @@ import (
 	"rollcall/status"
 )
 
-// closedTasks is how many runs that are over the sync status shows, beside the live one.
+// closedTasks is the number of finished runs in the sync status, in addition to the live one.
 const closedTasks = 10
 
-// syncStatus is the contract's answer. The last two fields are those of its newer form: they are left out while there
-// is nothing to say, because that form knows them as optional and not as null.
+// syncStatus is the response of the contract. The last two fields belong to its newer form, where they are optional
+// and not nullable. They are omitted if they have no value.
 type syncStatus struct {
 	IsRunning          bool         `json:"is_running"`
 	Tasks              []systemTask `json:"tasks"`
@@ -22,7 +22,7 @@ type syncStatus struct {
 	LastSyncStatus     string       `json:"last_sync_status,omitempty"`
 }
 
-// syncStatus answers what a container is doing and what its last runs came to.
+// syncStatus returns the present activity of a container and the results of its last runs.
 func (a *API) syncStatus(r *request) (answer, error) {
 	c, ctx := r.container(), r.Context()
 	summary, runs, err := a.recent(ctx, c)
@@ -45,8 +45,8 @@ func (a *API) syncStatus(r *request) (answer, error) {
 	return ok(out), nil
 }
 
-// recent returns the open run, if there is one, and the last ones that are over. Two reads may straddle the start or
-// the end of a run; then they are made again, so that the answer does not contradict itself.
+// recent returns the open run, if there is one, and the last finished runs. A run can start or end between the two
+// reads. Both reads are then repeated, so that the response is consistent.
 func (a *API) recent(ctx context.Context, c container.ID) (status.Summary, []status.Run, error) {
 	const attempts = 3
 	for n := 1; ; n++ {
@@ -68,7 +68,7 @@ func (a *API) recent(ctx context.Context, c container.ID) (status.Summary, []sta
 	}
 }
 
-// lastMessages returns the newest messages of a run, oldest first, and says so if there are more.
+// lastMessages returns the newest messages of a run, the oldest first. It adds a note if there are more.
 func (a *API) lastMessages(ctx context.Context, run status.Run) ([]status.Message, error) {
 	if run.Messages == 0 {
 		return nil, nil
@@ -88,10 +88,10 @@ func (a *API) lastMessages(ctx context.Context, run status.Run) ([]status.Messag
 	}), nil
 }
 
-// apiLogger is the logger of messages that are made up here.
+// apiLogger is the logger of messages that the API adds.
 const apiLogger = "rollcall.api"
 
-// lastSyncStatus returns a value of the newer form's enum, or nothing before the first run is over.
+// lastSyncStatus returns a value of the newer form's enum; empty before the first finished run.
 func lastSyncStatus(s status.Summary) string {
 	if s.LastID == "" {
 		return ""
@@ -108,8 +108,7 @@ func lastSyncStatus(s status.Summary) string {
 	return ""
 }
 
-// span returns when a run began and ended, as far as it has. A run that is open and that nobody keeps alive ended
-// for the reader when it was last heard of.
+// span returns the start and the end of a run. An open run without renewals counts as ended at its last progress.
 func span(run status.Run, live bool, now time.Time) (from, to time.Time) {
 	from, to = run.StartedAt, run.FinishedAt
 	if from.IsZero() {

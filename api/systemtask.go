@@ -8,7 +8,7 @@ import (
 	"rollcall/status"
 )
 
-// systemTask is a row of the sync status, its fields in the contract's order.
+// systemTask is a row of the sync status, with its fields in the order of the contract.
 type systemTask struct {
 	UUID            string            `json:"uuid"`
 	Name            string            `json:"name"`
@@ -24,13 +24,13 @@ type systemTask struct {
 	Expiring        bool              `json:"expiring"`
 }
 
-// rowKinds are the rows of one run of a source: clients of the contract know them apart by their uid.
+// rowKinds are the rows of one run of a source. Clients of the contract distinguish them by their uid.
 var rowKinds = []struct {
 	name   string
 	object status.ObjectType
 }{{"users", status.User}, {"groups", status.Group}, {"membership", status.Membership}}
 
-// runRows makes rows of one run.
+// runRows makes the rows of one run.
 type runRows struct {
 	family   *family
 	run      status.Run
@@ -56,7 +56,7 @@ func (v runRows) rows() []systemTask {
 	return out
 }
 
-// row returns a row without status and messages. kind is what makes its UUID differ from that of its neighbours.
+// row returns a row without status and messages. kind makes the UUIDs of the rows of a run different.
 func (v runRows) row(kind, uid string) systemTask {
 	from, to := span(v.run, v.live, v.now)
 	row := systemTask{
@@ -71,8 +71,8 @@ func (v runRows) row(kind, uid string) systemTask {
 	return row
 }
 
-// distribute gives each message to the row of its object type. One that has none belongs to the first row, and to all
-// of them if it says why the run ended.
+// distribute assigns each message to the row of its object type. A message without a type belongs to the first row. A
+// message about the end of the run belongs to every row.
 func (v runRows) distribute() [][]status.Message {
 	out := make([][]status.Message, len(rowKinds))
 	for _, m := range v.messages {
@@ -87,7 +87,7 @@ func (v runRows) distribute() [][]status.Message {
 	return out
 }
 
-// statusLogger is the logger of what package status itself notes: a run was cancelled, resumed or given up.
+// statusLogger is the logger of messages from package status about cancelled, resumed or expired runs.
 const statusLogger = "rollcall.status"
 
 // rowOf returns the index of the row that a message belongs to, or -1.
@@ -104,8 +104,8 @@ func rowOf(m status.Message) int {
 	return -1
 }
 
-// rowStatus returns the status of one row of a source: it may be better than that of the run where the run was
-// completed and what failed or is held was of another type.
+// rowStatus returns the status of one row of a source. It can be better than the status of a completed run if the
+// failed or held changes have another type.
 func (v runRows) rowStatus(o status.ObjectType, messages []status.Message) status.TaskStatus {
 	if v.run.TaskStatus() != status.TaskWarning || v.run.State != status.Completed {
 		return v.run.TaskStatus()
@@ -123,7 +123,7 @@ func (v runRows) rowStatus(o status.ObjectType, messages []status.Message) statu
 	return status.TaskSuccessful
 }
 
-// neverBetter sees to it that the rows do not hide a warning of their run: if none of them carries it, all do.
+// neverBetter keeps the rows from hiding a warning of their run. If no row has the warning, all rows get it.
 func (v runRows) neverBetter(rows []systemTask) {
 	for _, row := range rows {
 		if row.Status == v.run.TaskStatus() {
@@ -135,7 +135,7 @@ func (v runRows) neverBetter(rows []systemTask) {
 	}
 }
 
-// events returns the messages of a row, and with them what the state of the run adds.
+// events returns the messages of a row, and those that follow from the state of the run.
 func (v runRows) events(messages []status.Message) []logEvent {
 	out := logEvents(v.run.Container, messages)
 	add := func(at time.Time, level, text string) {
@@ -155,7 +155,7 @@ func (v runRows) events(messages []status.Message) []logEvent {
 	return out
 }
 
-// mentions reports whether an event says text, in its words or its attributes.
+// mentions reports whether the text or an attribute of an event contains text.
 func mentions(events []logEvent, text string) bool {
 	for _, e := range events {
 		if strings.Contains(e.Event, text) || text != "" && e.Attributes["by"] == text {

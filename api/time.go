@@ -2,7 +2,7 @@ package api
 
 import "time"
 
-// stamp is a time as the contract writes it: RFC 3339, microseconds, Z.
+// stamp is a time in the format of the contract: RFC 3339 with microseconds, in UTC.
 type stamp time.Time
 
 // MarshalText implements encoding.TextMarshaler.
