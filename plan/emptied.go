@@ -131,12 +131,14 @@ func (g *guard) divide() {
 			out = append(out, c)
 			continue
 		}
-		var parts [3][]FieldChange
+		var parts [4][]FieldChange
 		for _, f := range c.Fields {
 			part := 0
 			switch _, braked := g.clears[fieldOf{c.Kind, f.Name}]; {
 			case f.Name == AddressField && len(f.Before) > 0 && renames[c.Kind]:
 				part = 1
+			case f.empties() && (doubt || braked) && g.pins.askField(c.Ref, &f):
+				part = 3
 			case f.empties() && (doubt || braked):
 				part = 2
 			}

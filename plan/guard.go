@@ -32,9 +32,10 @@ const (
 // whole, not in part. Held entries and notes stay with the part that is applied.
 func (p Plan) Guard(l Limits, spent Budget) (apply, held Plan) {
 	p.Changes = slices.Clone(p.Changes)
-	g := guard{plan: &p, limits: l, spent: spent}
+	g := guard{plan: &p, limits: l, spent: spent, pins: byRef(p.Pins)}
 	g.undone()
 	g.divide()
+	g.undone() // Once more: a pin may ask for one part of an update and not for another.
 	g.decided()
 	g.approval()
 	g.stale()
@@ -60,6 +61,7 @@ type guard struct {
 	plan     *Plan
 	limits   Limits
 	spent    Budget
+	pins     pinsOf
 	verdicts []verdict
 	// clears are the fields that too many objects would lose.
 	clears map[fieldOf]verdict
@@ -79,9 +81,8 @@ func (g *guard) open(i int) bool { return g.verdicts[i].rule == "" && !g.plan.Ch
 
 // undone marks what pins ask for.
 func (g *guard) undone() {
-	about := pinned(g.plan.Pins)
 	for i := range g.plan.Changes {
-		g.plan.Changes[i].Undoes = about(&g.plan.Changes[i])
+		g.plan.Changes[i].Undoes = g.pins.ask(&g.plan.Changes[i])
 	}
 }
 

@@ -313,26 +313,53 @@ func (p Pin) over(old Pin) Pin {
 
 // About returns the plan with nothing in it but changes of what the pins keep.
 func (p Plan) About(pins []Pin) Plan {
-	about := pinned(pins)
-	p.Changes = slices.DeleteFunc(slices.Clone(p.Changes), func(c Change) bool { return !about(&c) })
+	of := byRef(pins)
+	p.Changes = slices.DeleteFunc(slices.Clone(p.Changes), func(c Change) bool { return !of.concern(&c) })
 	return p
 }
 
-// pinned returns a function that reports whether a change concerns what the pins keep.
-func pinned(pins []Pin) func(*Change) bool {
-	of := make(map[directory.Ref]*Pin, len(pins))
+// pinsOf are pins by the entry that they keep.
+type pinsOf map[directory.Ref]*Pin
+
+func byRef(pins []Pin) pinsOf {
+	of := make(pinsOf, len(pins))
 	for i := range pins {
 		of[pins[i].Ref] = &pins[i]
 	}
-	return func(c *Change) bool {
-		if c.Member != nil {
-			pin := of[*c.Member]
-			return pin != nil && slices.ContainsFunc(pin.Groups, func(m PinnedMembership) bool { return m.ID == c.ID })
-		}
-		pin := of[c.Ref]
-		if c.Op == Update {
-			return pin != nil && (pin.Address != "" || len(pin.Fields) > 0)
-		}
-		return pin != nil && pin.Account != ""
+	return of
+}
+
+// concern reports whether a change concerns what the pins keep.
+func (of pinsOf) concern(c *Change) bool {
+	if c.Member != nil {
+		pin := of[*c.Member]
+		return pin != nil && slices.ContainsFunc(pin.Groups, func(m PinnedMembership) bool { return m.ID == c.ID })
 	}
+	pin := of[c.Ref]
+	if c.Op == Update {
+		return pin != nil && (pin.Address != "" || len(pin.Fields) > 0)
+	}
+	return pin != nil && pin.Account != ""
+}
+
+// ask reports whether the pins ask for the change. They ask for an update only if they ask for each of its fields: what the
+// mapping or the source changes in the same entry is no part of an undo.
+func (of pinsOf) ask(c *Change) bool {
+	if !of.concern(c) {
+		return false
+	}
+	return c.Op != Update || !slices.ContainsFunc(c.Fields, func(f FieldChange) bool { return !of.askField(c.Ref, &f) })
+}
+
+// askField reports whether the pin of an entry has exactly the value that the field gets.
+func (of pinsOf) askField(ref directory.Ref, f *FieldChange) bool {
+	pin := of[ref]
+	if pin == nil {
+		return false
+	}
+	if f.Name == AddressField {
+		return pin.Address != "" && slices.Equal(f.After, values(pin.Address))
+	}
+	kept, said := pin.field(f.Name)
+	return said && slices.Equal(f.After, kept)
 }

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -339,4 +340,39 @@ func TestUndoWritesMappedFieldsOnly(t *testing.T) {
 	in.Pins = undo(t, mistake.Changes, in)
 	check(t, "the undo", carry(t, &in, remote), "update user/cid phone:>1", "undelete user/ann because reverted", "undelete user/bob because reverted",
 		"add_member group/all user/ann", "add_member group/all user/bob")
+}
+
+// A pin lets go what it keeps, not what the mapping changes in the same entries later.
+func TestAPinDoesNotLiftTheBrakesFromOtherFields(t *testing.T) {
+	t.Parallel()
+	in := plan.Input{Now: now, Policy: suspend}
+	for i := range 300 {
+		id := fmt.Sprintf("u%03d", i)
+		d := want(id, "new."+id+"@x", "name", "", "note", "", "title", "bad")
+		in.Desired = append(in.Desired, d)
+		in.State.Objects = append(in.State.Objects, have(id, "r"+id, id+"@x", "name", "N", "note", "filled", "title", "bad"))
+		pin := plan.Pin{Ref: d.Ref, Fields: fields("note", "", "title", "good")}
+		pin.Fields[0].Values = nil
+		in.Desired[i].Fields = d.Fields.Set("note", "filled")
+		in.Pins = append(in.Pins, pin)
+	}
+	for i := range in.Desired {
+		in.Desired[i].Fields[0].Values = nil
+	}
+	apply, held := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+	got := map[string]int{}
+	for _, c := range apply.Changes {
+		for _, f := range c.Fields {
+			got["applied "+f.Name]++
+		}
+	}
+	for _, c := range held.Changes {
+		for _, f := range c.Fields {
+			got["held "+f.Name+" by "+string(c.Guard)]++
+		}
+	}
+	want := map[string]int{"applied note": 300, "applied title": 300, "held address by rename": 300, "held name by emptied": 300}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("fields (-want +got):\n%s", diff)
+	}
 }
