@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"rollcall/directory"
 	"rollcall/fault"
@@ -45,6 +46,24 @@ func TestASearchThatFindsNobodyNeedsNoKind(t *testing.T) {
 	q := provider.Query{Lookups: []provider.Lookup{{Ref: user("u1"), Address: "u1@example.com"}}}
 	if s, err := p.Read(t.Context(), q); err != nil || len(s.Objects) != 0 {
 		t.Errorf("Read() = %d objects, %v; want none", len(s.Objects), err)
+	}
+}
+
+// An answer that a proxy made up says nothing about deleted accounts. An account of ours with a time of deletion that
+// cannot be read is still a deleted account: the planner restores it and creates no second one.
+func TestDeletedUsersAreNeverMissedSilently(t *testing.T) {
+	t.Parallel()
+	p := sparse(t, map[string]string{"GET users": `{"status":"ok"}`})
+	if deleted, err := p.Deleted(t.Context()); err == nil || kind(err) != fault.Unavailable {
+		t.Errorf("Deleted() = %v, %v; want unavailable", deleted, err)
+	}
+	p = sparse(t, map[string]string{"GET users": `{"users":[{"id":"7","primaryEmail":"u1@example.com",` +
+		`"deletionTime":"yesterday","externalIds":[{"type":"custom","customType":"rollcall","value":"u1"}]},` +
+		`{"id":"8","primaryEmail":"u2@example.com","deletionTime":"yesterday"}]}`})
+	before := time.Now()
+	deleted, err := p.Deleted(t.Context())
+	if err != nil || len(deleted) != 1 || deleted[0].Ref != user("u1") || deleted[0].At.Before(before) {
+		t.Errorf("Deleted() = %+v, %v; want u1, deleted now", deleted, err)
 	}
 }
 

@@ -36,21 +36,51 @@ func selection(names []string) googleapi.Field {
 
 // listUsers lists every user of the account, or the results of a search.
 func (p *Provider) listUsers(ctx context.Context, query string, each func(*admin.User)) error {
-	size := int64(usersPage)
-	if query != "" {
-		size = 10
+	list := func() *admin.UsersListCall {
+		if query != "" {
+			return p.api.Users.List().MaxResults(10).Query(query)
+		}
+		return p.api.Users.List().MaxResults(usersPage)
 	}
+	return p.usersPages(ctx, list, selection(p.userFields), func(u *admin.User) {
+		if u.DeletionTime == "" {
+			each(u)
+		}
+	})
+}
+
+// Deleted implements provider.Restorer. An account of ours with a time that cannot be read counts as deleted now: a
+// second account beside it would be worse than an attempt to restore it too late.
+func (p *Provider) Deleted(ctx context.Context) (deleted []plan.Deleted, err error) {
+	list := func() *admin.UsersListCall { return p.api.Users.List().MaxResults(usersPage).ShowDeleted("true") }
+	err = p.usersPages(ctx, list, "id,primaryEmail,deletionTime,externalIds", func(u *admin.User) {
+		id, _ := one(marksOf(u).anchors)
+		if id == "" {
+			return
+		}
+		at, err := time.Parse(time.RFC3339, u.DeletionTime)
+		if err != nil {
+			at = p.now()
+		}
+		deleted = append(deleted, plan.Deleted{
+			Ref: directory.Ref{Kind: directory.User, ID: id}, RemoteID: u.Id, Address: strings.ToLower(u.PrimaryEmail), At: at,
+		})
+	})
+	return deleted, err
+}
+
+// usersPages reads every page of a list of users, with these fields of each user.
+func (p *Provider) usersPages(ctx context.Context, list func() *admin.UsersListCall, fields googleapi.Field,
+	each func(*admin.User),
+) error {
 	return pages("users.list", func(token string) (string, error) {
 		var page *admin.Users
 		err := p.call(ctx, "users.list", func(ctx context.Context) (err error) {
-			call := p.api.Users.List().Customer(p.cfg.Customer).MaxResults(size).Projection("basic")
-			if query != "" {
-				call.Query(query)
-			}
+			call := list().Customer(p.cfg.Customer).Projection("basic")
 			if token != "" {
 				call.PageToken(token)
 			}
-			page, err = call.Fields("kind,nextPageToken,users(" + selection(p.userFields) + ")").Context(ctx).Do()
+			page, err = call.Fields("kind,nextPageToken,users(" + fields + ")").Context(ctx).Do()
 			return err
 		})
 		if err != nil {
@@ -60,41 +90,10 @@ func (p *Provider) listUsers(ctx context.Context, query string, each func(*admin
 			return "", fault.Errorf(fault.Unavailable, "users.list: the answer is not a list of users")
 		}
 		for _, u := range page.Users {
-			if u.DeletionTime == "" {
-				each(u)
-			}
+			each(u)
 		}
 		return page.NextPageToken, nil
 	})
-}
-
-// Deleted implements provider.Restorer.
-func (p *Provider) Deleted(ctx context.Context) (deleted []plan.Deleted, err error) {
-	err = pages("users.list", func(token string) (string, error) {
-		var page *admin.Users
-		err := p.call(ctx, "users.list", func(ctx context.Context) (err error) {
-			call := p.api.Users.List().Customer(p.cfg.Customer).MaxResults(usersPage).Projection("basic").ShowDeleted("true")
-			if token != "" {
-				call.PageToken(token)
-			}
-			page, err = call.Fields("kind,nextPageToken,users(id,primaryEmail,deletionTime,externalIds)").Context(ctx).Do()
-			return err
-		})
-		if err != nil {
-			return "", err
-		}
-		for _, u := range page.Users {
-			id, _ := one(marksOf(u).anchors)
-			at, err := time.Parse(time.RFC3339, u.DeletionTime)
-			if err == nil && id != "" {
-				deleted = append(deleted, plan.Deleted{
-					Ref: directory.Ref{Kind: directory.User, ID: id}, RemoteID: u.Id, Address: strings.ToLower(u.PrimaryEmail), At: at,
-				})
-			}
-		}
-		return page.NextPageToken, nil
-	})
-	return deleted, err
 }
 
 // pages reads pages until the last one. A repeated page token is an error, because it would mean an endless or
