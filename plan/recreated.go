@@ -57,7 +57,28 @@ func (c *computer) withoutEntry() map[string][]*Object {
 			left[fact] = append(left[fact], objects[0])
 		}
 	}
+	c.dropShared(left)
 	return left
+}
+
+// dropShared removes the facts that do not tell one entry from another, such as the number 0 of all externals: those of
+// several objects, and those of an entry that has an account of its own. In a tenant, addresses and names stay.
+func (c *computer) dropShared(left map[string][]*Object) {
+	maps.DeleteFunc(left, func(f string, objects []*Object) bool {
+		return len(objects) > 1 && (c.in.Capabilities.Mirror || strings.HasPrefix(f, factRekey))
+	})
+	for i := range c.in.Desired {
+		d := &c.in.Desired[i]
+		switch {
+		case len(c.anchored[d.Ref]) == 0:
+		case c.in.Capabilities.Mirror:
+			for _, f := range attributeFacts(d.Kind, d.Fields) {
+				delete(left, f)
+			}
+		case d.Rekey != "":
+			delete(left, fact(factRekey, d.Kind, d.Rekey))
+		}
+	}
 }
 
 // The facts by which an entry is recognised. Each is prefixed, as an address is not a number.
@@ -127,9 +148,9 @@ func groupName(d *Desired) string {
 // mirrored is candidates for the local directory, which has the attributes themselves.
 func (c *computer) mirrored(left map[string][]*Object, d *Desired) (out []*Object) {
 	for _, f := range attributeFacts(d.Kind, d.Fields) {
-		for _, o := range left[f] {
+		for _, o := range left[f] { // At most one: see dropShared.
 			a, b := o.Fields.Get(directory.EmployeeNumber), d.Fields.Get(directory.EmployeeNumber)
-			if !slices.Contains(out, o) && (a == b || a == "" || b == "") {
+			if a == b || a == "" || b == "" {
 				out = append(out, o)
 			}
 		}

@@ -179,3 +179,62 @@ func TestLaw5ARecreatedDirectoryIsOneQuestion(t *testing.T) {
 		t.Errorf("approved in part: applied %v, want all or nothing", lines(apply))
 	}
 }
+
+// externals are a hundred people with the number 0, of whom three left, and a new one.
+func externals(joiner string) plan.Input {
+	in := plan.Input{Now: now, Policy: suspend, Links: map[directory.Ref]plan.Link{}}
+	for i := range 100 {
+		id := fmt.Sprintf("u%02d", i)
+		in.State.Objects = append(in.State.Objects, have(id, "r"+id, id+"@x"))
+		in.Links[user(id)] = plan.Link{RemoteID: "r" + id, Rekey: "0"}
+		if i >= 3 {
+			in.Desired = append(in.Desired, rekeyed(want(id, id+"@x"), "0"))
+		}
+	}
+	in.Desired = append(in.Desired, rekeyed(want("joiner", joiner), "0"))
+	return in
+}
+
+func TestAFactOfManyRecognisesNoEntry(t *testing.T) {
+	t.Parallel()
+	one := externals("new@x")
+	one.Desired = append(one.Desired, rekeyed(want("u00", "u00@x"), "0"), rekeyed(want("u01", "u01@x"), "0"))
+	for name, tc := range map[string]struct {
+		in   plan.Input
+		want []string
+	}{
+		"three leave and one joins": {externals("new@x"), []string{
+			"suspend user/u00 because absent", "suspend user/u01 because absent", "suspend user/u02 because absent", "create user/joiner",
+		}},
+		"one leaves and one joins": {one, []string{"suspend user/u02 because absent", "create user/joiner"}},
+		"the address decides": {externals("u00@x"), []string{
+			"suspend user/u01 because absent", "suspend user/u02 because absent", "reanchor user/joiner",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if diff := cmp.Diff(tc.want, lines(plan.Compute(tc.in))); diff != "" {
+				t.Errorf("planned (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// In the local directory, a leaver and a joiner with the number that many have are two people.
+func TestAMirrorRecognisesNoEntryByAFactOfMany(t *testing.T) {
+	t.Parallel()
+	in := plan.Input{Now: now, Capabilities: plan.Capabilities{Mirror: true}}
+	person := func(name string) []string { return []string{directory.EmployeeNumber, "0", directory.UserName, name} }
+	for _, id := range []string{"a", "b", "c", "d"} {
+		in.State.Objects = append(in.State.Objects, have(id, "user/"+id, "", person(id)...))
+		if id != "a" {
+			in.Desired = append(in.Desired, want(id, "", person(id)...))
+		}
+	}
+	in.Desired = append(in.Desired, want("joiner", "", person("joiner")...))
+	for _, c := range plan.Compute(in).Changes {
+		if c.Paired || c.From != "" {
+			t.Errorf("%s %s takes the place of %q, want two people", c.Op, c.Ref, c.From)
+		}
+	}
+}
