@@ -29,8 +29,6 @@ type leftOut struct {
 	// count is how many values there are, and in counts how many groups they are.
 	count, in int
 	last      string
-	// ambiguous maps the key of a login name that several users have to the attribute that refers to it.
-	ambiguous map[string]string
 	// moved maps the first RDN of the entries in scope to their DNs; nil until it is needed.
 	moved map[string][]string
 }
@@ -38,12 +36,6 @@ type leftOut struct {
 // leaveOut records a value that leads to no usable entry.
 func (r *reading) leaveOut(x *memberIndex, g *record, field int, value string) {
 	l, key := &r.left, x.key(field, value)
-	if x.ambiguous[key] {
-		if l.ambiguous == nil {
-			l.ambiguous = map[string]string{}
-		}
-		l.ambiguous[key] = x.fields[field].attr
-	}
 	if l.count++; l.last != g.norm {
 		l.in, l.last = l.in+1, g.norm
 	}

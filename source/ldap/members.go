@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -172,7 +171,7 @@ func (r *reading) lookAgain(ctx context.Context, x *memberIndex, unknown map[str
 }
 
 // assign fills in Members. A value that leads to no entry in scope is normal (another OU, a computer); it is left out
-// and named with the reason.
+// and named with the reason. A group with a login name that several users have is a finding.
 func (r *reading) assign(x *memberIndex) {
 	primary := r.primaryMembers()
 	for i := range r.groups {
@@ -185,6 +184,10 @@ func (r *reading) assign(x *memberIndex) {
 					members = append(members, ref)
 					continue
 				}
+				if x.ambiguous[key] {
+					g.problem = fmt.Sprintf("its members cannot be resolved: several users have the login name %q (%s)",
+						v, x.fields[field].attr)
+				}
 				r.leaveOut(x, g, field, v)
 			}
 		}
@@ -194,12 +197,15 @@ func (r *reading) assign(x *memberIndex) {
 			g.Members = []directory.Ref{}
 		}
 	}
+	r.groups = slices.DeleteFunc(r.groups, func(g record) bool {
+		if g.problem != "" {
+			r.find(&g, g.problem)
+			r.held = append(r.held, g)
+		}
+		return g.problem != ""
+	})
 	if note := r.left.note(); note != "" {
 		r.notes = append(r.notes, note)
-	}
-	for _, login := range slices.Sorted(maps.Keys(r.left.ambiguous)) {
-		r.doubts = append(r.doubts, fmt.Sprintf("several users have the login name %q that %s refers to: "+
-			"the memberships are left out", strings.TrimPrefix(login, loginMark), r.left.ambiguous[login]))
 	}
 }
 

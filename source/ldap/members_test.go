@@ -147,19 +147,32 @@ func TestUnusableEntries(t *testing.T) {
 	}
 }
 
+// TestSameLoginTwice: a group with a login name that two users have cannot be used. Everything else goes on, departures
+// too.
 func TestSameLoginTwice(t *testing.T) {
 	t.Parallel()
 	other := strings.NewReplacer("uid=ada", "cn=other", "00000000000A", "00000000000b", "uid: ada",
 		"uid: ADA").Replace(ada)
-	group := slapdtest.Entry("cn=g,"+slapdtest.Suffix, "objectClass", "posixGroup", "entryUUID", slapdtest.UUID(9), "cn",
-		"g", "memberUid", "ada")
-	c := fileConfig(t, ada+other+group)
+	of := func(id int, cn, login string) string {
+		return slapdtest.Entry("cn="+cn+","+slapdtest.Suffix, "objectClass", "posixGroup", "entryUUID", string(group(id).ID),
+			"cn", cn, "memberUid", "bob", "memberUid", login)
+	}
+	bob := strings.NewReplacer("ada", "bob", "00000000000A", "00000000000c").Replace(ada)
+	c := fileConfig(t, ada+other+bob+of(8, "g", "ada")+of(9, "h", "bob"))
 	c.GroupObjectFilter, c.GroupMembershipField = "(objectClass=posixGroup)", "memberUid"
 	s := open(t, c)
-	for _, refs := range [][]directory.Ref{nil, {{Kind: directory.Group, ID: directory.ID(slapdtest.UUID(9))}}} {
+	for _, refs := range [][]directory.Ref{nil, {group(8), group(9)}} {
 		snap := read(t, s, refs...)
-		if len(snap.Doubts) != 1 || !strings.Contains(snap.Doubts[0], `"ada"`) {
-			t.Errorf("doubts = %q, want one about ada", snap.Doubts)
+		if len(snap.Doubts) > 0 || len(snap.Absent) > 0 {
+			t.Errorf("doubts = %q, absent = %v, want none", snap.Doubts, snap.Absent)
+		}
+		f := snap.Findings
+		if len(f) != 1 || f[0].Ref != group(8) || !strings.Contains(f[0].Problem, `"ada"`) {
+			t.Errorf("findings = %+v, want the group with ada", f)
+		}
+		last := snap.Entries[len(snap.Entries)-1]
+		if last.Ref() != group(9) || len(last.Members) != 1 {
+			t.Errorf("the last entry is %v with the members %v, want the other group with bob", last.Ref(), last.Members)
 		}
 	}
 }
