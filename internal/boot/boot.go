@@ -1,5 +1,5 @@
-// Package boot is what the programs share: the logger, signals, Redis, the metrics listener and the registry of
-// sources and providers. Everything that the programs are made of is put together here, by hand and in one place.
+// Package boot assembles the programs from their parts: the logger, signals, Redis, the metrics listener, and the
+// sources and providers. It contains all of the wiring.
 package boot
 
 import (
@@ -97,7 +97,7 @@ func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func
 // Close lets go of Redis.
 func (a *App) Close() { a.close() }
 
-// NewLog returns a logger: format is json or text, level debug, info, warn or error.
+// NewLog returns a logger. format is json or text, and level is debug, info, warn or error.
 func NewLog(w io.Writer, level, format string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
@@ -149,7 +149,8 @@ func WorkerName() string {
 	return fmt.Sprintf("%s-%d", host, os.Getpid())
 }
 
-// API returns the server of the HTTP API and of the dashboard. known says who holds a token; nil lets everybody do everything.
+// API returns the server of the HTTP API and of the dashboard. known returns the holder of a token. Nil permits every
+// request.
 func (a *App) API(known dashboard.Tokens) (*http.Server, error) {
 	board, err := dashboard.New(dashboard.Config{Redis: a.Redis, Tokens: known, Log: a.Log})
 	if err != nil {

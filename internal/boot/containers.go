@@ -148,8 +148,8 @@ func (a *App) secondHop(p *config.Provider, tenant provider.Provider, calls *ato
 	}
 }
 
-// slugs returns the sources that a provider is fed from. One that is disabled is not read any more, and its people stay as
-// they were: switching a source off must not look like everybody in it leaving.
+// slugs returns the sources of a provider. A disabled source is no longer read, but its entries stay. Disabling a
+// source must not look like the departure of all its entries.
 func (a *App) slugs(s *provider.Settings) []string {
 	var out []string
 	for i := range a.Config.Sources.LDAP {

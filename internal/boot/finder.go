@@ -19,8 +19,8 @@ import (
 // finder looks entries up for the single-object endpoint.
 type finder struct{ app *App }
 
-// Find implements api.Directory. Somebody who joined since the last sync of a source is not in the local directory yet: an id
-// that is not there is asked of the sources.
+// Find implements api.Directory. The local directory does not have the entries that were added since the last sync.
+// An unknown id is therefore searched in the sources, too.
 func (f *finder) Find(ctx context.Context, c container.ID, kind directory.Kind, text string) ([]api.Match, error) {
 	p := f.app.Config.Provider(c)
 	if p == nil {
@@ -44,13 +44,15 @@ func (f *finder) Find(ctx context.Context, c container.ID, kind directory.Kind, 
 	return out, nil
 }
 
-// plausible reports whether a text may be an id that a directory made: names and addresses are known, or wrong.
+// plausible reports whether a text may be an id from a directory. A name or an address is in the local directory, or
+// wrong.
 func plausible(text string) bool {
 	const shortest, longest = 16, 64
 	return len(text) >= shortest && len(text) <= longest && !strings.ContainsAny(text, "@ \t\n=,*()\\")
 }
 
-// ask looks for one id in the sources that have been synced before: without that nothing can be said of the rest.
+// ask searches for an id in the sources that completed a sync. Without a completed sync, the other entries are
+// unknown.
 func (f *finder) ask(ctx context.Context, s *provider.Settings, ref directory.Ref) ([]api.Match, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

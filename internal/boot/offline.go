@@ -11,8 +11,8 @@ import (
 	"rollcall/reconcile"
 )
 
-// Offline plans a container without Redis and without writing anywhere: for a provider its sources are read into a
-// local directory that lives in this process, and only then is the provider planned. App must be connected to Embedded.
+// Offline plans a container without Redis and without writing to any system. For a provider it first reads the
+// sources into a local directory in this process. The App must be connected to Embedded.
 func (a *App) Offline(ctx context.Context, name string) (reconcile.Report, []string, error) {
 	all, err := a.Containers()
 	if err != nil {

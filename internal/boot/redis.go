@@ -17,11 +17,12 @@ import (
 	"rollcall/internal/secret"
 )
 
-// Embedded is the URL scheme of a Redis inside this process: for a first look, for `rollcall plan` and for the demo.
+// Embedded is the URL scheme of a Redis inside this process. The demo and `rollcall plan` use it.
 const Embedded = "embedded:"
 
-// Connect connects to Redis: redis://, rediss://, redis-cluster://, redis-sentinel:// (with ?master_name=), or embedded:.
-// It returns when Redis answered, and warns of settings under which tasks get lost.
+// Connect connects to Redis by a URL with the scheme redis, rediss, redis-cluster, redis-sentinel (with
+// ?master_name=) or embedded. It returns after the first answer of Redis, and warns about settings that can lose
+// tasks.
 func Connect(ctx context.Context, p config.Process, log *slog.Logger) (rdb redis.UniversalClient, closeFunc func(), err error) {
 	redis.SetLogger(quiet{log})
 	if p.RedisURL == Embedded {
@@ -50,8 +51,9 @@ func Connect(ctx context.Context, p config.Process, log *slog.Logger) (rdb redis
 // credentials gives a new connection its user and password.
 type credentials func(context.Context) (user, password string, err error)
 
-// passwordFile returns what reads ROLLCALL_REDIS_PASSWORD_FILE for a user, or nil where none is set. The file is read for
-// every connection: a password is changed by adding the new one to Redis, writing the file, and taking the old one away.
+// passwordFile returns a reader of ROLLCALL_REDIS_PASSWORD_FILE for a user; nil if the variable is not set. The file
+// is read for every connection. A password can therefore be replaced without a restart: add the new one to Redis,
+// write the file, and remove the old one from Redis.
 func passwordFile(p config.Process) (of func(user string) credentials, warning string, err error) {
 	if p.RedisPasswordFile == "" {
 		return nil, "", nil
@@ -74,7 +76,7 @@ func passwordFile(p config.Process) (of func(user string) credentials, warning s
 	}, warning, nil
 }
 
-// client returns a client that keeps to the deadlines of contexts: by default only its own timeouts end a command.
+// client returns a client that observes the deadlines of contexts. By default, only its own timeouts end a command.
 func client(target string, pass func(user string) credentials) (redis.UniversalClient, error) {
 	scheme, rest, _ := strings.Cut(target, "://")
 	switch scheme {
@@ -134,7 +136,7 @@ func embedded(log *slog.Logger) (redis.UniversalClient, func(), error) {
 		return nil, nil, fmt.Errorf("start the embedded redis: %w", err)
 	}
 	log.Warn("the redis is embedded: its state is lost at exit", "addr", m.Addr())
-	// It keeps no time of its own: keys expire as the clock is moved on.
+	// The embedded server has no clock of its own. Keys expire when its clock is advanced.
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)

@@ -13,8 +13,8 @@ import (
 	"rollcall/plan"
 )
 
-// state returns what exports the state of everything that is configured. It opens no adapter: the API process needs none of
-// their secrets.
+// state returns the exporter for the state of all configured containers. It opens no adapter, because the API process
+// does not need their secrets.
 func (a *App) state() (*metrics.State, error) {
 	all, err := a.measured()
 	if err != nil {

@@ -53,8 +53,8 @@ func (k *knownTokens) Recall(mark string) (tokens.Identity, bool) {
 	return id, ok
 }
 
-// complain says once what is wrong with the tokens file since it was edited: until it is right, a token that was taken out
-// of it keeps working.
+// complain logs an error in the tokens file once for each edit. Until the error is fixed, the previous tokens remain
+// valid, including deleted ones.
 func (a *App) complain(err error, said *atomic.Value) {
 	text := ""
 	if err != nil {

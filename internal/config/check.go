@@ -88,7 +88,7 @@ func (k *checker) once(seen map[string]string, name, path, what string) {
 	seen[name] = path
 }
 
-// adopt takes over what an adapter found: problems with a field, or plain errors that begin with one.
+// adopt adds the problems of an adapter. They concern a field, or are errors with a text that begins with a field.
 func (k *checker) adopt(path string, known map[string]structField, err error) {
 	for _, p := range problem.All(err) {
 		field, message := p.Field, p.Err.Error()

@@ -1,9 +1,8 @@
-// Package config reads what an operator wrote: the YAML file with sources and providers, and the environment of a
-// process.
+// Package config reads the YAML file with sources and providers, and the environment of a process.
 //
-// Each adapter owns its part of the file, with its defaults and its checks; this package puts the parts together,
-// checks what one part says of another, and turns every mistake into one line with the file, the line and the field.
-// All of them are reported at once, as nobody likes to find out one at a time. It opens no connection.
+// Each adapter owns its part of the file with its defaults and checks. This package combines the parts and checks
+// references between them. Each problem becomes one line with the file, the line and the field. All problems are
+// reported at once. The package opens no connection.
 package config
 
 import (
@@ -82,7 +81,7 @@ type Options struct {
 	Strict bool
 }
 
-// maxSize bounds the file: a configuration is never as large.
+// maxSize is the size limit of the file, far above any real configuration.
 const maxSize = 4 << 20
 
 // Load reads and checks the file. The error is of type Problems. Warnings come as whole lines.

@@ -21,7 +21,7 @@ type decoder struct {
 	// lines is where each path stands.
 	lines    map[string]int
 	problems Problems
-	// spoiled are the paths of which something was said while decoding: that they are empty now follows from it.
+	// spoiled has the paths with decoding problems. Later checks ignore their empty values.
 	spoiled map[string]bool
 	types   []provider.Type
 	// left bounds the work, as aliases can make a small file large.
@@ -56,7 +56,7 @@ func (d *decoder) line(path string) int {
 	return 0
 }
 
-// reset gives list elements the defaults that are not zero: those of the preset that the element names, or the general
+// reset sets the defaults of list elements. They come from the preset that the element names, or are the general
 // ones.
 func reset(v reflect.Value, n *yaml.Node) {
 	c, ok := reflect.TypeAssert[*ldap.Config](v.Addr())

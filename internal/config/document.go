@@ -48,7 +48,8 @@ var (
 	indentTab   = regexp.MustCompile(`^ *\t`)
 )
 
-// explain takes the line out of a syntax error. A tab is worth looking for: the library's words on it help nobody.
+// explain separates the line number from a syntax error. A tab has an error of its own, because the library's text
+// about tabs is hard to understand.
 func explain(err error, data []byte) (line int, message string) {
 	if strings.Contains(err.Error(), "cannot start any token") || strings.Contains(err.Error(), "tab character") {
 		for i, text := range strings.Split(string(data), "\n") {

@@ -14,7 +14,7 @@ type Problem struct {
 	File string `json:"file"`
 	// Line is counted from one; 0 where the mistake is in no line.
 	Line int `json:"line,omitempty"`
-	// Field is the path of the field: sources.ldap[0].base_dn.
+	// Field is the path of the field, such as sources.ldap[0].base_dn.
 	Field   string `json:"field,omitempty"`
 	Message string `json:"message"`
 }
@@ -34,7 +34,7 @@ func (p Problem) String() string {
 // Problems are all mistakes of one file, in the order of its lines.
 type Problems []Problem
 
-// Error implements error: one line a problem.
+// Error implements error with one line for each problem.
 func (p Problems) Error() string {
 	lines := make([]string, len(p))
 	for i := range p {

@@ -44,7 +44,7 @@ const (
 // NoMetrics is the value of METRICS_LISTEN that serves none.
 const NoMetrics = "off"
 
-// MetricsAddr returns where metrics are served: otherwise is the program's default.
+// MetricsAddr returns the address for metrics. otherwise is the default of the program.
 func (p *Process) MetricsAddr(otherwise string) string {
 	if p.MetricsListen == "" {
 		return otherwise
@@ -70,7 +70,7 @@ func LoadProcess(getenv func(string) string) (Process, error) {
 	return Process{}, problems
 }
 
-// override sets the variables that getenv knows better: the library reads the environment of the process and no other.
+// override sets the variables from getenv, because the library reads only the environment of the process.
 func (p *Process) override(getenv func(string) string) error {
 	if getenv == nil {
 		return nil
@@ -115,8 +115,8 @@ func set(v reflect.Value, text string) error {
 	return nil
 }
 
-// readable turns the library's error, which names our types, into one about the variable. The value is not shown: the
-// variable may be another than was meant.
+// readable converts an error of the library, which contains Go types, into a problem of the variable. The value is
+// omitted, because it may be the secret of another variable.
 func readable(err error) Problem {
 	e, ok := errors.AsType[*envconfig.ParseError](err)
 	if !ok {
@@ -212,8 +212,8 @@ func checkListen(s string) error {
 	return nil
 }
 
-// Misspelt warns of variables with our prefix that are close to one of ours. Others may be somebody else's:
-// bind_password_env names any variable.
+// Misspelt warns about variables with our prefix that are similar to a known one. Other variables with the prefix are
+// accepted, because bind_password_env can name any variable.
 func Misspelt(environ []string) []string {
 	known := []string{variable("API"), variable("TOKEN"), variable("TOKEN_FILE")} // those of the API's client
 	var warnings []string

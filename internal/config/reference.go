@@ -81,7 +81,7 @@ func (w *writer) table(head string, rows [][]string) {
 	w.WriteString("\n")
 }
 
-// keys writes the keys of a table: what validation asks for where nothing is written is required.
+// keys writes the keys of a table. A key is required if validation refuses its absence.
 func (w *writer) keys(v reflect.Value, meanings map[string]string, missing error) {
 	required := map[string]bool{}
 	for _, p := range problem.All(missing) {

@@ -1,11 +1,11 @@
-// Package metrics is what Rollcall says of itself to Prometheus.
+// Package metrics exports Rollcall's metrics to Prometheus.
 //
-// Catalogue is every metric of ours as data: its name, what it means, its labels with every value that they can have, and
-// the process that exports it. Nothing is registered that is not in the catalogue, and docs/metrics.md is written from it.
+// Catalogue describes every metric as data: its name, its meaning, its labels with all of their values, and the
+// process that exports it. Only metrics of the catalogue can be registered, and docs/metrics.md is generated from it.
 //
-//	State   what is on Redis, read when somebody scrapes: the API process, every one the same
-//	Worker  what workers count while they work: the sum over processes is the truth
-//	Build   which program this is: both
+//	State   the state on Redis, read at each scrape; every API process exports the same values
+//	Worker  counts of the work of a worker process; the sum over all processes is the total
+//	Build   the version of the program; every process exports it
 //
-// No label names a person, an entry or an address: those are in the runs' messages.
+// No label names a person, an entry or an address. The messages of runs contain those.
 package metrics

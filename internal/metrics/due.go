@@ -8,7 +8,7 @@ import (
 	"rollcall/status"
 )
 
-// unscheduled stands in for the gap of a source that has no schedule: a day to follow it in.
+// unscheduled replaces the interval of a source without a schedule. A provider then has a day to follow the source.
 const unscheduled = 12 * time.Hour
 
 // due returns when the next success is due at the latest; zero where nothing is. changed is, by source, the end of the oldest
@@ -51,17 +51,17 @@ func (s *State) gapOf(source container.ID) time.Duration {
 
 type scanKey struct{ provider, source container.ID }
 
-// scan is what is known of a source's runs that a provider has not seen. It is kept between scrapes: a source that runs every
-// minute makes a long list while its provider is out of order.
+// scan is the state of the search for source runs that a provider has not seen. It is kept between scrapes, because
+// such runs can be many while a provider is out of order.
 type scan struct {
 	followed, read time.Time // what it was made for
 	newest         string    // the newest run that it knows
 	changed, left  time.Time // the end of the oldest that changed something, and of the oldest in which somebody left
 }
 
-// unseen returns what happened at the sources of a provider since it read them: by source, the end of the oldest run that
-// changed something and that no success followed, where the provider follows its sources; and the end of the oldest run in
-// which somebody left since the provider last planned, where it suspends who left.
+// unseen returns the events at the sources of a provider since the provider read them. changed has, for each source
+// that the provider follows, the end of the oldest run with changes that no successful run followed. left is the end
+// of the oldest run with a departure since the last plan of the provider, if the provider suspends accounts.
 func (s *State) unseen(ctx context.Context, c *Container, st *status.Standing) (changed map[container.ID]time.Time, left time.Time, err error) {
 	if !c.Follows && !c.Suspends {
 		return nil, left, nil

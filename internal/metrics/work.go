@@ -50,7 +50,7 @@ func (w *Work) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// Expect makes the series of a container, at zero: whoever looks at increases misses the first one otherwise.
+// Expect creates the series of a container with the value zero. Without it, Prometheus would miss the first increase.
 func (w *Work) Expect(c container.ID) {
 	name := string(c)
 	for _, m := range Modes() {
@@ -110,7 +110,7 @@ func (w *Work) Provisioned(c container.ID, lag time.Duration) {
 	w.lag.WithLabelValues(string(c)).Observe(max(0, lag.Seconds()))
 }
 
-// Suspended measures from when somebody left to the suspension.
+// Suspended measures the time from a departure to the suspension.
 func (w *Work) Suspended(c container.ID, latency time.Duration) {
 	w.leavers.WithLabelValues(string(c)).Observe(max(0, latency.Seconds()))
 }
@@ -140,13 +140,13 @@ func jobResultOf(o status.Outcome) JobResult {
 	return JobOK
 }
 
-// Request counts a request to a tenant: code is the HTTP status of its answer, zero where there was none.
+// Request counts a request to a tenant. code is the HTTP status of the response, or zero without a response.
 func (w *Work) Request(c container.ID, operation string, code int, err error) {
 	w.requests.WithLabelValues(string(c), operation, classOf(code), outcomeOf(err)).Inc()
 }
 
-// Call measures an attempt of a call: how long it waited for the quota, how long the call took (zero: it was not made), and
-// whether it was made before.
+// Call measures one attempt of a call. waited is the wait for the quota, and took the duration of the request, or
+// zero if no request was sent. again marks a repeated attempt.
 func (w *Work) Call(c container.ID, waited, took time.Duration, again bool) {
 	w.waited.WithLabelValues(string(c)).Add(waited.Seconds())
 	if took > 0 {
