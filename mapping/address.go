@@ -49,7 +49,7 @@ func someOf(names []string) string {
 	return strings.Join(sorted, ", ")
 }
 
-// lowerASCII folds the letters that every mail system folds, and no other: the Kelvin sign is not a k.
+// lowerASCII folds only the letters that every mail system folds. The Kelvin sign (U+212A) is not a k.
 func lowerASCII(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'A' && r <= 'Z' {

@@ -11,7 +11,8 @@ import (
 	"rollcall/plan"
 )
 
-// The snapshot of one entry and every group says of that entry what the whole one says: an object job looks for just that.
+// The snapshot of one entry and every group gives for that entry what the whole snapshot gives. An object job reads
+// just that.
 func TestDesireOfOneEntryAndEveryGroup(t *testing.T) {
 	t.Parallel()
 	whole := large(60)

@@ -12,9 +12,10 @@ import (
 // mostOptions bounds how many values of one attribute are tried as the one that an account may keep.
 const mostOptions = 8
 
-// ordered returns the entry with the values of each attribute in an order that does not depend on the directory's, because
-// LDAP has none (RFC 4511, section 4.1.7). The value that is taken where one is needed comes first: the one marked as
-// primary (SMTP:), the one in the entry's RDN, one in a verified domain, then the first in byte order.
+// ordered returns the entry with the values of each attribute in an order that does not depend on the directory's,
+// because LDAP has none (RFC 4511, section 4.1.7). The value that is taken where one is needed comes first. That is
+// the value marked as primary (SMTP:), then the one in the entry's RDN, one in a verified domain, and the first in
+// byte order.
 func (v *evaluation) ordered(e *directory.Entry) *directory.Entry {
 	if !slices.ContainsFunc(e.Attributes, func(a directory.Attribute) bool { return len(a.Values) > 1 }) {
 		return e

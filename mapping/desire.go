@@ -22,17 +22,17 @@ type Input struct {
 
 // Result is what one provider should have.
 type Result struct {
-	// Desired is sorted by Ref. One that is held says so, with what is known of it: a user who is disabled is not Active
-	// there too, so that a leaver whose mail is gone can still be suspended.
+	// Desired is sorted by Ref. A held entry says so and has what is known of it. A disabled user is not Active there
+	// either, so that a leaver without a mail address can still be suspended.
 	//
-	// A mapped field that came out empty is among the Fields, without values: it is ours, and should be empty.
+	// A mapped field that came out empty is among the Fields without values, because it is ours and should be empty.
 	Desired []plan.Desired
 	// OutOfScope is sorted by Ref; Decisions says of each, in the same order, why.
 	OutOfScope []directory.Ref
 	Decisions  []Decision
 	// Cycles are the groups that contain themselves, directly or through others; sorted by Ref.
 	Cycles []directory.Ref
-	// Doubts are reasons not to believe that somebody left the scope. They belong with the snapshot's.
+	// Doubts are reasons why an entry may not have left the scope. They belong with the snapshot's.
 	Doubts []string
 }
 
@@ -85,7 +85,7 @@ func (m *Mapping) Desire(in Input) (Result, error) {
 	return r, nil
 }
 
-// twice holds an entry whose id came twice: nobody can say which of the two it is.
+// twice holds an entry whose id occurs twice, because the two cannot be told apart.
 func (r *Result) twice(ref directory.Ref) {
 	if n := len(r.Desired); n > 0 && r.Desired[n-1].Ref == ref {
 		d := &r.Desired[n-1]

@@ -266,7 +266,7 @@ func TestResultIsSortedThoughTheSnapshotIsNot(t *testing.T) {
 	}
 }
 
-// A decision says what decided, as it is configured: people read it.
+// A decision names the rule as it is configured, because people read it.
 func TestDecisionsSayWhatDecided(t *testing.T) {
 	t.Parallel()
 	slash := with(user("eve"), "userName", `svc/eve`)

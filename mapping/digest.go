@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// Digest returns a short text that is equal for equal scopes and mappings: it moves when a change of the configuration
-// may change what a provider should have.
+// Digest returns a short text that is equal for equal scopes and mappings. It changes with the configuration of what
+// a provider should have.
 func (m *Mapping) Digest() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %q %q %q\n", m.domain, m.filterGroup, m.exclude, m.nested)

@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// rdn is one relative distinguished name: usually one attribute with its value, with "+" several (RFC 4514, section 2.2).
+// rdn is one relative distinguished name. It has one attribute with its value, or several joined by "+" (RFC 4514,
+// section 2.2).
 type rdn []ava
 
 // ava is an attribute type and value, unescaped.

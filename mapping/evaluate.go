@@ -15,8 +15,8 @@ type Value struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-// Evaluate shows every expression over one entry, in a fixed order: the filter, active, the address, what survives a
-// re-created directory, then the fields by name. It does not decide anything; Desire does.
+// Evaluate returns the value of every expression for one entry, in a fixed order. The order is the filter, active,
+// the address, the rekey fact, then the fields by name. It decides nothing; Desire does.
 func (m *Mapping) Evaluate(e *directory.Entry) []Value {
 	s := m.side(e.Kind)
 	v := evaluation{machine: newMachine(m.domain), Mapping: m}

@@ -16,7 +16,7 @@ import (
 	"rollcall/internal/problem"
 )
 
-// The bounds of one expression: how large it may be, and how many elements it may make while it runs.
+// The bounds of one expression are its size and the number of elements that it may make while it runs.
 const (
 	maxNodes     = 1000
 	memoryBudget = 100_000
@@ -115,7 +115,8 @@ func (c *compiler) compile(key, path, source string, want result) (expression, e
 	if err != nil {
 		return e, problem.Field(path, "%s", c.explain(err))
 	}
-	// Read afterwards: as a visitor of the compilation (expr.Patch) it would make the checker pass over the arguments of calls.
+	// The tree is read afterwards. As a visitor of the compilation (expr.Patch) the reader would make the checker
+	// skip the arguments of calls.
 	seen, node := &reader{}, program.Node()
 	ast.Walk(&node, seen)
 	seen.finish()

@@ -32,8 +32,8 @@ func Builtins() []string {
 	}
 }
 
-// unsteady are functions of the expression language that do not give the same for the same entry: the clock, and whatever
-// walks a map. A plan is a function of its input.
+// unsteady are functions of the expression language that do not give the same for the same entry, such as the clock
+// and whatever walks a map. A plan is a function of its input.
 var unsteady = []string{"now", "keys", "values", "toPairs"}
 
 func functionOptions() []expr.Option {
@@ -70,7 +70,7 @@ func functionOptions() []expr.Option {
 	return opts
 }
 
-// text is an argument that the checker let through as text or as nobody-knows.
+// text is an argument that the checker accepted as text or as unknown.
 func text(v any) string {
 	switch v := v.(type) {
 	case string:

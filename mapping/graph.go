@@ -6,8 +6,8 @@ import (
 	"rollcall/directory"
 )
 
-// graph is a snapshot's memberships by number: an entry's number is its place in the snapshot, and what was seen but
-// cannot be used (a finding) is numbered after the last entry.
+// graph has the memberships of a snapshot by number. The number of an entry is its place in the snapshot. Findings,
+// which were seen but cannot be used, are numbered after the last entry.
 type graph struct {
 	entries []directory.Entry
 	// broken are the findings that have a Ref.
@@ -56,7 +56,7 @@ func (g *graph) ref(n int32) directory.Ref {
 	return g.broken[int(n)-len(g.entries)]
 }
 
-// isBroken reports whether n is a finding: its members are not known.
+// isBroken reports whether n is a finding, whose members are unknown.
 func (g *graph) isBroken(n int32) bool { return int(n) >= len(g.entries) }
 
 // reach returns the group and every group in it, directly or through others.
@@ -79,13 +79,14 @@ type cluster struct {
 	groups []int32
 	// cyclic is set where a group contains itself, directly or through others.
 	cyclic bool
-	// users are everybody in the cluster, also through other groups; sorted and unique.
+	// users are all users in the cluster, also through other groups; sorted and unique.
 	users []int32
-	// broken is a group within whose members are not known, or -1.
+	// broken is a contained group with unknown members, or -1.
 	broken int32
 }
 
-// clusters returns the cluster of each group (Tarjan's algorithm: what is contained is finished before what contains it).
+// clusters returns the cluster of each group by Tarjan's algorithm, which finishes a contained cluster before its
+// container.
 func (g *graph) clusters() map[int32]*cluster {
 	t := tarjan{graph: g, index: map[int32]int{}, low: map[int32]int{}, done: map[int32]*cluster{}}
 	for i := range g.entries {

@@ -38,7 +38,7 @@ func compile(t testing.TB, opts mapping.Options) *mapping.Mapping {
 	return m
 }
 
-// user is somebody with a mail address; more attributes come in pairs of name and value, one pair a value.
+// user is a person with a mail address. More attributes are pairs of name and value, one pair for each value.
 func user(id string, pairs ...string) directory.Entry {
 	return entry(directory.User, id, append([]string{
 		"cn", "Ann " + id, "givenName", "Ann", "familyName", id, "mail", id + "@example.com", "userName", id,

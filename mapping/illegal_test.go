@@ -11,7 +11,7 @@ import (
 	"rollcall/plan"
 )
 
-// stored is the entry as it is after the first hop: the local directory keeps every character.
+// stored is the entry after the first hop. The local directory keeps every character.
 func stored(t *testing.T, e directory.Entry) directory.Entry {
 	t.Helper()
 	d := store.Desired(directory.Snapshot{Entries: []directory.Entry{e}})[0]

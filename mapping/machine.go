@@ -130,8 +130,8 @@ func cleanAny(list []any) ([]string, error) {
 	return clean(texts...), nil
 }
 
-// clean returns the values as a remote side would keep them: no control characters but line ends, no blanks at the
-// ends, nothing empty, nothing twice.
+// clean returns the values as a remote side would keep them, without control characters other than line ends, without
+// blanks at the ends, and without empty or repeated values.
 func clean(values ...string) []string {
 	out := make([]string, 0, len(values))
 	for _, v := range values {
@@ -152,7 +152,7 @@ func cleanText(s string) string {
 	return strings.TrimSpace(strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\r\n", "\n"))
 }
 
-// plain reports whether s is printable ASCII without blanks at its ends: nearly every value is.
+// plain reports whether s is printable ASCII without blanks at its ends, as nearly every value is.
 func plain(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {

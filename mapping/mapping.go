@@ -17,7 +17,7 @@ type Nested string
 
 // The ways to treat nested groups.
 const (
-	// Flatten gives a group everybody who is in it through other groups, and no groups.
+	// Flatten gives a group all users that are in it through other groups, and no groups.
 	Flatten Nested = "flatten"
 	// Keep gives a group its direct members, groups too. Groups that contain each other are flattened among themselves.
 	Keep Nested = "keep"
@@ -44,13 +44,14 @@ type Options struct {
 	User, Group map[string]string
 	// Domain is default_group_email_domain.
 	Domain string
-	// FilterGroup names a group by its ID, DN or cn: only its members, nested ones too, are in scope as users.
+	// FilterGroup names a group by its ID, DN or cn. Only its members, nested ones too, are in scope as users.
 	FilterGroup string
-	// Exclude lists entries that are out of scope: by ID, or by patterns of userName, cn (of groups), mail or DN.
+	// Exclude lists entries that are out of scope, by ID or by patterns of userName, cn (of groups), mail or DN.
 	Exclude []string
 	// UserFilter and GroupFilter are expressions that are true for what is in scope; empty takes everything.
 	UserFilter, GroupFilter string
-	// RekeyBy is an attribute's name or an expression: what outlives a re-created directory. Users only.
+	// RekeyBy is the attribute or expression for the fact that outlives a re-created directory. It applies to users
+	// only.
 	RekeyBy string
 	// NoAddress is what becomes of entries without an address. Where it is empty, NoAddressOf says so by the entry's source.
 	NoAddress   plan.Addressless

@@ -7,8 +7,9 @@ import (
 	"rollcall/plan"
 )
 
-// members returns whom a group should have, as the setting for nested groups says. A passive member is neither added
-// nor removed. The second result is a group within whose members are not known, or -1: then nobody can say who is in.
+// members returns the members that a group should have, by the setting for nested groups. A passive member is neither
+// added nor removed. The second result is a contained group with unknown members, or -1. The membership is then
+// unknown.
 func (g *graph) members(group int32, clusters map[int32]*cluster, nested Nested, passive []bool) ([]plan.Member, int32) {
 	c := clusters[group]
 	numbers, broken := c.users, c.broken
@@ -28,8 +29,8 @@ func (g *graph) members(group int32, clusters map[int32]*cluster, nested Nested,
 
 func compareMembers(a, b plan.Member) int { return a.Ref.Compare(b.Ref) }
 
-// kept returns a group's direct members. Where groups contain each other, each gets what all of them have, without
-// one another: everybody is in as before, and the circle is gone.
+// kept returns a group's direct members. Groups that contain each other each get the members of all of them, without
+// one another. The circle is gone, and every user is in as before.
 func (g *graph) kept(group int32, c *cluster, clusters map[int32]*cluster) ([]int32, int32) {
 	of := []int32{group}
 	if c.cyclic {

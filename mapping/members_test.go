@@ -11,7 +11,7 @@ import (
 	"rollcall/mapping"
 )
 
-// members renders a group's members: passive ones in brackets.
+// members renders a group's members, with passive ones in brackets.
 func members(r mapping.Result, id string) string {
 	for _, d := range r.Desired {
 		if d.Ref != ref("g/"+id) {
@@ -108,8 +108,8 @@ func TestAGroupWithAnUnreadableGroupInItIsHeld(t *testing.T) {
 	}
 }
 
-// TestNestedGroupsLaws checks over random directories that flattening finds whom a search finds, and that keeping changes
-// nobody's membership and leaves no circle.
+// TestNestedGroupsLaws checks over random directories that flattening finds the users that a search finds. Keeping
+// must change no membership of a user and leave no circle.
 func TestNestedGroupsLaws(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(200) {
@@ -159,7 +159,7 @@ func edges(r mapping.Result) map[directory.Ref][]directory.Ref {
 	return out
 }
 
-// people searches for everybody in a group, and reports whether the group is in itself.
+// people searches for all users in a group, and reports whether the group is in itself.
 func people(in map[directory.Ref][]directory.Ref, group directory.Ref) (users []directory.Ref, circle bool) {
 	seen := map[directory.Ref]bool{}
 	for todo := []directory.Ref{group}; len(todo) > 0; todo = todo[1:] {

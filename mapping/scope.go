@@ -11,13 +11,13 @@ import (
 // Decision says why an entry is out of scope.
 type Decision struct {
 	directory.Ref
-	// Rule is the configuration's key that decided: exclude, filter_group, user_filter or group_filter.
+	// Rule is the key of the configuration that decided, such as exclude, filter_group, user_filter or group_filter.
 	Rule string
-	// Setting is what the key is set to: the pattern that takes the entry out, the group, the expression that is false.
+	// Setting is the value of that key, such as the pattern, the group, or the expression that is false.
 	Setting string
 }
 
-// scope finds the users that filter_group lets in. A nil map lets in everybody. Doubts say what is not known about it.
+// scope finds the users that filter_group lets in. A nil map lets in all users. Doubts are what is unknown about it.
 func (m *Mapping) scope(g *graph) (in map[int32]bool, doubts []string, err error) {
 	if m.filterGroup == "" {
 		return nil, nil, nil
@@ -39,8 +39,8 @@ func (m *Mapping) scope(g *graph) (in map[int32]bool, doubts []string, err error
 	return in, doubts, nil
 }
 
-// findFilterGroup finds the group by its ID, else by its DN, else by its cn. What is not exactly one group is a
-// mistake in the configuration and stops the run: an empty scope would let everybody go.
+// findFilterGroup finds the group by its ID, else by its DN, else by its cn. Anything but exactly one group is a
+// mistake in the configuration and stops the run, because an empty scope would make every account a leaver.
 func (m *Mapping) findFilterGroup(g *graph) (int32, error) {
 	want, dnErr := parseDN(m.filterGroup)
 	tests := []func(e *directory.Entry) bool{

@@ -1,4 +1,4 @@
-// Package mapping turns the local directory into what one provider should have: it decides scope, resolves nested
+// Package mapping turns the local directory into what one provider should have. It decides scope, resolves nested
 // groups and evaluates the mapping expressions, before anything is compared.
 //
 // Expressions are written in expr-lang/expr and compiled when the configuration is read. They see an entry under
@@ -24,8 +24,8 @@ type Field struct {
 	MultiLine bool
 	// Many says that the expression may give a list.
 	Many bool
-	// Bool says that the value is a truth: the expression gives true or false (a text of the directory that says so will
-	// do), and the field holds "true" or "false".
+	// Bool says that the value is a truth. The expression gives true or false, or a text of the directory with that
+	// meaning. The field holds "true" or "false".
 	Bool bool
 	// CreateOnly fields are set when the object is created and never compared again.
 	CreateOnly bool

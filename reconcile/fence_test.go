@@ -12,7 +12,7 @@ import (
 	"rollcall/reconcile"
 )
 
-// stopped is a tenant whose adapter waits before each request. The lease is lost in that wait.
+// stopped is a tenant with an adapter that waits before each request. The lease is lost in that wait.
 type stopped struct {
 	*tenantFake
 	gate *gateFake

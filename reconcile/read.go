@@ -76,7 +76,7 @@ func (e *Engine) read(ctx context.Context, s Scope, memory Memory) (*view, error
 	return v, nil
 }
 
-// ErrReadSource is wrapped by the error of a run whose source could not be read.
+// ErrReadSource is wrapped by the error of a run that could not read its source.
 var ErrReadSource = errors.New("read source")
 
 // source reads the source.

@@ -7,7 +7,7 @@ import (
 	"rollcall/directory"
 )
 
-// TestKnown: a part lists every entry that it has or had, the present ones last.
+// TestKnown checks that a part lists every entry that it has or had, the present ones last.
 func TestKnown(t *testing.T) {
 	each(t, func(d *dir) {
 		d.sync("corp", "r1", at(0), snapshot(user("ada"), user("Bob"), group("staff", userRef("ada"))))

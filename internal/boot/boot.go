@@ -1,5 +1,5 @@
-// Package boot assembles the programs from their parts: the logger, signals, Redis, the metrics listener, and the
-// sources and providers. It contains all of the wiring.
+// Package boot assembles the programs from the logger, signals, Redis, the metrics listener, and the sources and
+// providers. It contains all of the wiring.
 package boot
 
 import (
@@ -72,7 +72,7 @@ func Open(ctx context.Context, p config.Process, getenv func(string) string, std
 	return With(ctx, p, cfg, getenv, log)
 }
 
-// With connects a process whose configuration is loaded.
+// With connects a process with a loaded configuration.
 func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func(string) string, log *slog.Logger) (*App, error) {
 	rdb, closeRedis, err := Connect(ctx, p, log)
 	if err != nil {

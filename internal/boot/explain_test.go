@@ -20,7 +20,7 @@ import (
 
 func id(n int) string { return slapdtest.UUID(n) }
 
-// person writes somebody of the staff.
+// person writes one person of the staff.
 func person(n int, uid string, pairs ...string) string {
 	all := append([]string{"objectClass", "inetOrgPerson", "objectClass", "vendorObject", "entryUUID", id(n), "uid", uid, "cn", uid, "sn", uid, "givenName", uid}, pairs...)
 	return slapdtest.Entry(dn(uid), all...)
@@ -32,7 +32,7 @@ func mail(uid string) string { return uid + "@" + domain }
 
 const elsewhere = "ou=elsewhere," + slapdtest.Suffix
 
-// staff are people of whom nearly each has a reason of his own not to be provisioned.
+// staff are people, nearly each with a different reason not to be provisioned.
 func staff() string {
 	var b strings.Builder
 	staffed := func(n int, uid string, pairs ...string) {
@@ -72,7 +72,7 @@ func staffOffice(t *testing.T) *office {
 	})
 }
 
-// TestExplainWhoIsNotSynced goes through the reasons for which somebody has no account, or one that is not as he wants it.
+// TestExplainWhoIsNotSynced covers the reasons for which a person has no account, or one that is not as expected.
 func TestExplainWhoIsNotSynced(t *testing.T) {
 	t.Parallel()
 	o := staffOffice(t)
@@ -82,7 +82,7 @@ func TestExplainWhoIsNotSynced(t *testing.T) {
 	}
 	says(t, d, workspace, explain.NotReady, "", "never completed a sync")
 
-	// What blocks whom, before anything is provisioned.
+	// These objects block others before anything is provisioned.
 	foreign, err := o.tenant.AddUser(google.User{PrimaryEmail: mail("gil"), GivenName: "Gil", FamilyName: "Foreign"})
 	if err != nil {
 		t.Fatal(err)
@@ -219,7 +219,7 @@ func TestExplainWhoLeft(t *testing.T) {
 	says(t, protected, workspace, explain.Conflict, "protected", "never suspended or deleted", "administrator")
 	says(t, protected, entra, explain.Conflict, "protected", "administrator")
 
-	// Four leave the scope: more than the limit of a day.
+	// Four people leave the scope, which is more than the limit of a day.
 	var members []string
 	for _, uid := range []string{"ada", "gil", "hal", "ivy", "jon", "kim", "nan"} {
 		members = append(members, dn(uid))
@@ -241,8 +241,8 @@ func TestExplainWhoLeft(t *testing.T) {
 	}
 }
 
-// TestExplainFromAFile has what needs no server: entries that cannot be used, several of one name, groups, DNs, and what
-// cannot be asked.
+// TestExplainFromAFile covers what needs no server, such as unusable entries, several entries of one name, groups,
+// DNs, and questions that a file cannot answer.
 func TestExplainFromAFile(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder

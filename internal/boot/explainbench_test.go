@@ -13,8 +13,8 @@ import (
 	"rollcall/internal/slapdtest"
 )
 
-// BenchmarkExplain explains somebody of a large directory to two providers, and says how often the whole local directory could
-// have been read for that: by the time of the processor, as others may be busy too.
+// BenchmarkExplain explains one person of a large directory to two providers. It reports how often the whole local
+// directory could have been read in the same processor time, because other processes may be busy too.
 func BenchmarkExplain(b *testing.B) {
 	const people, groups, each = 20_000, 400, 100
 	var ldif strings.Builder

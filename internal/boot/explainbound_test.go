@@ -43,7 +43,7 @@ func (s *scans) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 	return func(ctx context.Context, cmds []redis.Cmder) error { return next(ctx, cmds) }
 }
 
-// TestExplainReadsTheLocalDirectoryOnce: however many providers there are.
+// TestExplainReadsTheLocalDirectoryOnce checks that the number of providers does not matter.
 func TestExplainReadsTheLocalDirectoryOnce(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, officeOptions{ldif: smallStaff(), file: true})
@@ -58,7 +58,7 @@ func TestExplainReadsTheLocalDirectoryOnce(t *testing.T) {
 	}
 }
 
-// TestExplainAnswersInTime: where the time is spent, the rest is said without asking the tenants.
+// TestExplainAnswersInTime checks that the answer comes without the tenants once the time is spent.
 func TestExplainAnswersInTime(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, officeOptions{ldif: smallStaff(), file: true})

@@ -13,7 +13,7 @@ import (
 	google "rollcall/simulator/googleworkspace"
 )
 
-// TestExplainGroupsByNameAndMail: a group is no user who is left out.
+// TestExplainGroupsByNameAndMail checks that a group is not taken for a user that is left out.
 func TestExplainGroupsByNameAndMail(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, officeOptions{ldif: smallStaff() + slapdtest.Entry("cn=ada,"+slapdtest.Groups, "objectClass", "groupOfNames", "entryUUID", id(51), "cn", "ada", "member", dn("ada")), file: true})
@@ -38,7 +38,7 @@ func TestExplainGroupsByNameAndMail(t *testing.T) {
 	}
 }
 
-// TestExplainOddQueries: what people have in hand for an id, and what only looks like a filter.
+// TestExplainOddQueries covers what people paste as an id, and texts that only resemble a filter.
 func TestExplainOddQueries(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, officeOptions{ldif: smallStaff() + person(3, "jos\u00e9 o'brien (x)*", "mail", "jos\u00e9@example.org"), file: true})
@@ -74,7 +74,7 @@ func TestExplainOddQueries(t *testing.T) {
 	}
 }
 
-// TestExplainTwoSources: one id or one name in two directories, and what is switched off.
+// TestExplainTwoSources covers one id or one name in two directories, and disabled containers.
 func TestExplainTwoSources(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "other.ldif")
@@ -95,7 +95,7 @@ func TestExplainTwoSources(t *testing.T) {
 	says(t, o.explain(explain.ByID, id(7)), entra, explain.Pending, "", "create")
 }
 
-// TestExplainWhoIsInATenantAlone: an address that no directory has is looked for in the tenants.
+// TestExplainWhoIsInATenantAlone checks that an address without an entry is searched in the tenants.
 func TestExplainWhoIsInATenantAlone(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, officeOptions{ldif: smallStaff(), file: true})
@@ -121,7 +121,7 @@ func TestExplainWhoIsInATenantAlone(t *testing.T) {
 	}
 }
 
-// TestExplainByAnAddressThatOnlyTheTenantHas: the anchor on the account leads to the entry.
+// TestExplainByAnAddressThatOnlyTheTenantHas checks that the anchor on the account leads to the entry.
 func TestExplainByAnAddressThatOnlyTheTenantHas(t *testing.T) {
 	t.Parallel()
 	ldif := smallStaff() + slapdtest.Entry("cn=derived,"+slapdtest.Groups, "objectClass", "groupOfNames", "entryUUID", id(52), "cn", "derived", "member", dn("ada"))

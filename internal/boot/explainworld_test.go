@@ -90,9 +90,9 @@ var (
 	})
 )
 
-// officeOptions say what an office is like. Lines are further ones of the configuration: "key: value".
+// officeOptions describe an office. Lines are further lines of the configuration, as "key: value".
 type officeOptions struct {
-	// ldif is the directory: of a slapd, or of a file where file is set.
+	// ldif is the content of the directory, which is a slapd, or a file where file is set.
 	ldif                 string
 	file                 bool
 	source, google, both []string

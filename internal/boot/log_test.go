@@ -15,7 +15,7 @@ import (
 	"rollcall/status"
 )
 
-// odd are people whose names would be noticed anywhere.
+// odd are people with names that stand out in any text.
 var odd = []struct{ uid, mail string }{
 	{"zoë.ünlü", "Zoe.Uenlue+x@example.org"}, {"o'brien-x", "o'brien-x@example.org"}, {"李小龙", "bruce_li@example.org"}, {"qqrenée", "qqrenee@elsewhere.example"},
 }
@@ -34,8 +34,8 @@ func (o *office) lines() []map[string]any {
 	return out
 }
 
-// TestTheLogTellsTheRunsAndNamesNobody: one line a phase, each with its run, and nobody's name or address, although the remote
-// sides quote them in what they refuse.
+// TestTheLogTellsTheRunsAndNamesNobody checks that the log has one line for each phase with its run. It has no name
+// and no address, although the remote sides quote them in their refusals.
 func TestTheLogTellsTheRunsAndNamesNobody(t *testing.T) {
 	t.Parallel()
 	text := staff()

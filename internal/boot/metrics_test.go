@@ -13,8 +13,8 @@ import (
 	"rollcall/status"
 )
 
-// TestWhatIsExportedIsTheCatalogue: after syncs of everything each metric of the catalogue is there, with the labels and the
-// values that it says and no others, and nothing else of ours is.
+// TestWhatIsExportedIsTheCatalogue checks after syncs of everything that each metric of the catalogue is exported
+// with its labels and values, and no other metric of ours.
 func TestWhatIsExportedIsTheCatalogue(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t, officeOptions{ldif: staff(), source: append(slices.Clone(onlyStaff), `schedule: "0 3 * * *"`), both: []string{"filter_group: cloud"}})

@@ -69,7 +69,7 @@ providers:
       key_file: key
 `
 
-// loadAcme loads a configuration with one tenant of the type, whose key has a mode.
+// loadAcme loads a configuration with one tenant of the type. Its key file has the given mode.
 func loadAcme(t *testing.T, mode os.FileMode) (*config.Config, []string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -89,7 +89,7 @@ func loadAcme(t *testing.T, mode os.FileMode) (*config.Config, []string) {
 	return cfg, warnings
 }
 
-// TestNewType: a type of provider has its configuration, container id, check, routes, schemas and metrics by being in the list.
+// TestNewType checks that a type in the list has its configuration, container id, check, routes, schemas and metrics.
 func TestNewType(t *testing.T) {
 	t.Parallel()
 	cfg, warnings := loadAcme(t, 0o600)

@@ -52,8 +52,8 @@ func Connect(ctx context.Context, p config.Process, log *slog.Logger) (rdb redis
 type credentials func(context.Context) (user, password string, err error)
 
 // passwordFile returns a reader of ROLLCALL_REDIS_PASSWORD_FILE for a user; nil if the variable is not set. The file
-// is read for every connection. A password can therefore be replaced without a restart: add the new one to Redis,
-// write the file, and remove the old one from Redis.
+// is read for every connection, so that a password can be replaced without a restart. Add the new one to Redis, write
+// the file, and remove the old one from Redis.
 func passwordFile(p config.Process) (of func(user string) credentials, warning string, err error) {
 	if p.RedisPasswordFile == "" {
 		return nil, "", nil

@@ -52,7 +52,7 @@ func TestRedisPasswordFile(t *testing.T) {
 		t.Fatalf("Set() = %v", err)
 	}
 
-	// The password changes while the process runs: connections that are open go on, and new ones take the new password.
+	// The password changes while the process runs. Open connections go on, and new ones take the new password.
 	if err := rdb.ConfigSet(t.Context(), "requirepass", "second hunter2").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestRedisPasswordFileOfACluster(t *testing.T) {
 	t.Parallel()
 	addr, file := locked(t)
 	_, _, err := boot.Connect(t.Context(), config.Process{RedisURL: "redis-cluster://" + addr, RedisPasswordFile: file}, slog.New(slog.DiscardHandler))
-	// The server is no cluster, and says so only to those whom it knows.
+	// The server is no cluster, and says so only to authenticated clients.
 	if err == nil || !strings.Contains(err.Error(), "cluster support disabled") {
 		t.Errorf("Connect() = %v, want that the server is no cluster", err)
 	}

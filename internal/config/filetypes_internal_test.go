@@ -10,7 +10,8 @@ import (
 	"rollcall/source/ldap"
 )
 
-// TestFilesHaveTypes: a key that ends in _file says by its type whether the file is secret, so that none misses its check.
+// TestFilesHaveTypes checks that each key that ends in _file tells by its type whether the file is secret, so that
+// none misses its check.
 func TestFilesHaveTypes(t *testing.T) {
 	t.Parallel()
 	configs := []reflect.Type{reflect.TypeFor[ldap.Config]()}

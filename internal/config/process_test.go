@@ -31,7 +31,7 @@ func TestProcessDefaults(t *testing.T) {
 	}
 }
 
-// TestProcessEnvironment cannot run in parallel: it changes the environment.
+// TestProcessEnvironment cannot run in parallel, because it changes the environment.
 func TestProcessEnvironment(t *testing.T) {
 	for name, value := range map[string]string{
 		"REDIS_URL": "embedded:", "REDIS_PASSWORD_FILE": "p", "CONFIG": "c.yaml", "LISTEN": ":1", "METRICS_LISTEN": ":2", "TOKENS_FILE": "", "INSECURE_NO_TOKENS": "1",

@@ -34,7 +34,7 @@ func TestDocsAreUpToDate(t *testing.T) {
 	}
 }
 
-// TestCatalogueFollowsTheConventions: names, units and helps are as Prometheus wants them.
+// TestCatalogueFollowsTheConventions checks that names, units and helps are as Prometheus recommends.
 func TestCatalogueFollowsTheConventions(t *testing.T) {
 	t.Parallel()
 	name := regexp.MustCompile(`^rollcall(_[a-z]+)+$`)

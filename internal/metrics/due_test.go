@@ -60,7 +60,8 @@ func TestDueAfterItsSource(t *testing.T) {
 	s.due("and another, which is later due", google, other.Add(24*time.Hour))
 }
 
-// TestDueIsNotMovedByARunThatReadBefore: what a provider read before its source changed does not follow the change.
+// TestDueIsNotMovedByARunThatReadBefore checks that a run that read before the source changed does not count as
+// following the change.
 func TestDueIsNotMovedByARunThatReadBefore(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, metrics.Container{Name: corp, Gap: time.Hour}, metrics.Container{Name: google, Sources: []container.ID{corp}, Follows: true})
@@ -79,7 +80,7 @@ func TestDueIsNotMovedByARunThatReadBefore(t *testing.T) {
 	s.due("the run that was under way has ended", google, ended.Add(2*time.Hour))
 }
 
-// TestDueOfAProviderThatIsNew: what its source changed before anybody knew of it is not late.
+// TestDueOfAProviderThatIsNew checks that changes from before the provider existed are not late.
 func TestDueOfAProviderThatIsNew(t *testing.T) {
 	t.Parallel()
 	c := []metrics.Container{{Name: corp, Gap: time.Hour}, {Name: google, Sources: []container.ID{corp}, Follows: true}}

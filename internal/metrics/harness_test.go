@@ -25,7 +25,8 @@ const (
 	google = container.ID("google_workspace:1")
 )
 
-// scrape returns every sample of a registry: name{label=value,…}, labels sorted. Of a histogram it is the count.
+// scrape returns every sample of a registry as name{label=value,…} with sorted labels. Of a histogram it is the
+// count.
 func scrape(t testing.TB, reg prometheus.Gatherer) map[string]float64 {
 	t.Helper()
 	families, err := reg.Gather()

@@ -153,7 +153,7 @@ func TestWithoutRedis(t *testing.T) {
 	onlyKnown(t, "without Redis", reg)
 }
 
-// TestRedisGoesInTheMiddle: what was read before is not shown as if it were all.
+// TestRedisGoesInTheMiddle checks that a partial reading is not shown as the whole.
 func TestRedisGoesInTheMiddle(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t)
@@ -164,7 +164,8 @@ func TestRedisGoesInTheMiddle(t *testing.T) {
 	onlyKnown(t, "when Redis goes", reg)
 }
 
-// TestScrapesShareOneReading: a Redis that hangs holds one reading, whoever asks and how often, and no scrape.
+// TestScrapesShareOneReading checks that a hanging Redis holds one reading, however many scrapes there are, and no
+// scrape.
 func TestScrapesShareOneReading(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t)
@@ -195,7 +196,7 @@ func TestScrapesShareOneReading(t *testing.T) {
 	}
 }
 
-// TestWhatCannotBeReadIsLeftOut: a part of the state that is damaged hides no other.
+// TestWhatCannotBeReadIsLeftOut checks that a damaged part of the state hides no other part.
 func TestWhatCannotBeReadIsLeftOut(t *testing.T) {
 	t.Parallel()
 	damaged := func(context.Context) (ledger.Facts, error) {

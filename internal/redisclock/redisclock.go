@@ -1,5 +1,5 @@
-// Package redisclock has the one clock of all processes: the clock of Redis. What a process writes about time is read by
-// others, so that a host whose clock is wrong must not mislead them.
+// Package redisclock has the one clock of all processes, the clock of Redis. Times are written by one process and
+// read by others, so a host with a wrong clock must not mislead them.
 package redisclock
 
 import (

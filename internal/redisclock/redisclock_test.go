@@ -10,7 +10,7 @@ import (
 	"rollcall/internal/redistest"
 )
 
-// The clock shows the time of Redis whatever this host believes, and says how far this host is off.
+// The clock shows the time of Redis whatever the host's clock shows, and tells how far this host is off.
 func TestAWrongHostClock(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {

@@ -185,8 +185,8 @@ func (d *Domain) MakePrimary(t testing.TB, group, user string) {
 	}
 }
 
-// freeAddress finds a loopback address whose LDAP port is free. The port cannot be chosen; the address can. The name of
-// the domain's own directory keeps tests that run at the same time apart.
+// freeAddress finds a loopback address with a free LDAP port, because the port cannot be chosen. The name of the
+// domain's own directory keeps concurrent tests apart.
 func freeAddress(t testing.TB, dir string) string {
 	t.Helper()
 	h := fnv.New32a()
