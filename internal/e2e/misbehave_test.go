@@ -40,7 +40,7 @@ func TestDirectoryMisbehaves(t *testing.T) {
 
 	// The bind account loses its rights, so that the search succeeds and finds no people.
 	w.ldap.Access(t, `to dn.children="ou=people,dc=example,dc=org" by dn.exact="`+slapdtest.Reader+`" none by * read`, "to * by * read")
-	w.fails("no users where there were 150")
+	w.fails("no users, but the provider has 150")
 	// It may not even see that the subtree exists.
 	w.ldap.Access(t, `to dn.subtree="ou=people,dc=example,dc=org" by dn.exact="`+slapdtest.Reader+`" none by * read`, "to * by * read")
 	w.fails("ou=people,dc=example,dc=org")
@@ -63,7 +63,7 @@ func TestDirectoryMisbehaves(t *testing.T) {
 	w.idle()
 
 	w.editor().removeTree(slapdtest.People, "(objectClass=inetOrgPerson)")
-	w.fails("no users where there were 150")
+	w.fails("no users, but the provider has 150")
 }
 
 // Half of the directory is gone. No account is suspended, no membership ends, and new people still arrive.
