@@ -171,6 +171,8 @@ type Coverage struct {
 	Attributes []string `json:"attributes,omitempty"`
 	// Activity is set if the attribute decides whether an entry is active.
 	Activity bool `json:"activity,omitempty"`
+	// Members is set if the attribute decides who is a member of a group.
+	Members bool `json:"members,omitempty"`
 }
 
 // Snapshot is one complete result of reading a source.

@@ -335,3 +335,42 @@ func TestStartOfTermIsOneQuestion(t *testing.T) {
 		t.Errorf("the next run holds %v", held(waits))
 	}
 }
+
+// The source no longer shows the members of many groups: nothing is concluded from that. Leavers leave all the same.
+func TestLaw13MembersThatAreNotShownAreKept(t *testing.T) {
+	t.Parallel()
+	in := plan.Input{Now: now, Capabilities: plan.Capabilities{Mirror: true}}
+	for i := range 100 {
+		var ids, remotes []string
+		for j := range 5 {
+			id := fmt.Sprintf("u%02d%d", i, j)
+			ids, remotes = append(ids, id), append(remotes, "user/"+id)
+			in.State.Objects = append(in.State.Objects, have(id, "user/"+id, ""))
+			if id != "u990" {
+				in.Desired = append(in.Desired, want(id, ""))
+			}
+		}
+		id := fmt.Sprintf("g%02d", i)
+		in.State.Objects = append(in.State.Objects, teamObject(id, "group/"+id, "", remotes...))
+		switch {
+		case i < 40:
+			ids = nil
+		case i == 99:
+			ids = ids[1:]
+		}
+		in.Desired = append(in.Desired, team(id, "", ids...))
+	}
+	for _, m := range []directory.Coverage{
+		{Kind: directory.Group, Name: "member", Entries: 60, Members: true},
+		{Kind: directory.User, Name: "primaryGroupID", Entries: 60, Members: true},
+	} {
+		in.Missing = []plan.Missing{{Coverage: m, Before: 100}}
+		apply, waits := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+		if diff := cmp.Diff(map[plan.Rule]int{plan.RuleCoverage: 200}, rules(waits)); diff != "" {
+			t.Errorf("%s: held (-want +got):\n%s", m.Name, diff)
+		}
+		if diff := cmp.Diff([]string{"remove_member group/g99 user/u990", "delete user/u990 because absent"}, lines(apply)); diff != "" {
+			t.Errorf("%s: applied (-want +got):\n%s", m.Name, diff)
+		}
+	}
+}

@@ -179,4 +179,22 @@ func (g *guard) emptied() {
 			})
 		}
 	}
+	g.unseen()
+}
+
+// unseen holds removals of members while an attribute that decides about membership is missing from many entries. Members
+// that leave themselves are no effect of it.
+func (g *guard) unseen() {
+	i := slices.IndexFunc(g.plan.missing, func(m Missing) bool { return m.Members })
+	if i < 0 {
+		return
+	}
+	leaving := map[directory.Ref]bool{}
+	for j := range g.plan.Changes {
+		c := &g.plan.Changes[j]
+		leaving[c.Ref] = leaving[c.Ref] || c.Op == Suspend || c.Op == Delete
+	}
+	g.hold(RuleCoverage, g.plan.missing[i].String(), func(c *Change) bool {
+		return c.Op == RemoveMember && !c.Paired && !c.Undoes && !leaving[*c.Member]
+	})
 }
