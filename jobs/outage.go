@@ -38,16 +38,24 @@ func passes(c *Container, err error) bool {
 	return !errors.Is(err, source.ErrNotReady) && !(c.Name.IsSource() && errors.Is(err, reconcile.ErrReadSource))
 }
 
-// silent defers a run if its remote side does not respond. Changes that were applied meanwhile end an earlier outage.
-// ok is false if the outage has lasted so long that the run fails.
+// unansweredAgain returns the outage after one more execution without an answer. An execution that applied changes for
+// some time ends an earlier outage. A short one does not, because new changes beside a broken object would prolong the
+// outage for ever.
+func unansweredAgain(o status.Outage, now time.Time, applied bool, took time.Duration) status.Outage {
+	if o.Times == 0 || applied && took >= attentive {
+		o = status.Outage{Since: now}
+	}
+	o.Times++
+	return o
+}
+
+// silent defers a run if its remote side does not respond. ok is false if the outage has lasted so long that the run
+// fails.
 func (w *Worker) silent(
 	ctx context.Context, c *Container, lease *status.Lease, applied bool, cause error, log *slog.Logger,
 ) (ok bool, err error) {
-	now, outage := w.cfg.Now(), lease.Run().Outage
-	if applied || outage.Times == 0 {
-		outage = status.Outage{Since: now}
-	}
-	outage.Times++
+	now, run := w.cfg.Now(), lease.Run()
+	outage := unansweredAgain(run.Outage, now, applied, now.Sub(run.LastProgressAt)) // The lease was taken then.
 	lasted := now.Sub(outage.Since)
 	if lasted > patience {
 		return false, nil

@@ -3,6 +3,8 @@ package jobs
 import (
 	"testing"
 	"time"
+
+	"rollcall/status"
 )
 
 func TestOutagePause(t *testing.T) {
@@ -22,6 +24,31 @@ func TestOutagePause(t *testing.T) {
 	} {
 		if got := outagePause(tc.times, tc.lasted, tc.asked); got != tc.want {
 			t.Errorf("outagePause(%d, %v, %v) = %v, want %v", tc.times, tc.lasted, tc.asked, got, tc.want)
+		}
+	}
+}
+
+// One object gives no answer while other changes are made in each execution. They do not begin the outage anew.
+func TestAnObjectWithoutAnswersDoesNotProlongAnOutage(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	first := unansweredAgain(status.Outage{}, start, true, time.Hour)
+	if want := (status.Outage{Times: 1, Since: start}); first != want {
+		t.Errorf("the first time is %+v, want %+v", first, want)
+	}
+	later := start.Add(time.Hour)
+	for _, tc := range []struct {
+		applied bool
+		took    time.Duration
+		want    status.Outage
+	}{
+		{false, time.Second, status.Outage{Times: 2, Since: start}},
+		{true, time.Minute, status.Outage{Times: 2, Since: start}},
+		{false, time.Hour, status.Outage{Times: 2, Since: start}},
+		{true, 20 * time.Minute, status.Outage{Times: 1, Since: later}},
+	} {
+		if got := unansweredAgain(first, later, tc.applied, tc.took); got != tc.want {
+			t.Errorf("applied %v in %v: the outage is %+v, want %+v", tc.applied, tc.took, got, tc.want)
 		}
 	}
 }

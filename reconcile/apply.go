@@ -11,8 +11,12 @@ import (
 	"rollcall/provider"
 )
 
-// mostUnavailable is how many writes in a row may remain without a response before the target counts as down.
+// mostUnavailable is how many different objects in a row may give no answer before the target counts as down.
 const mostUnavailable = 10
+
+// mostMute is how many writes to one object may remain without an answer before a pass tries no more of them. One
+// broken group with many members must not use up the time of the run.
+const mostMute = 3
 
 // busyFor is how long a change waits for an entry's lock at the end of the run. The lock of a dead worker expires
 // sooner.
@@ -42,9 +46,11 @@ type applier struct {
 	touched map[directory.ID]bool
 	// late are the changes of entries that were locked elsewhere.
 	late []int
-	// down counts consecutive writes without an answer. silent is set while no write was answered since one was not.
-	// unanswered are the changes that had no answer in the second pass either.
-	down       int
+	// down are the objects that gave no answer since the last answer. mute are the objects that gave no answer in this
+	// pass. silent is set while no write was answered since one was not. unanswered are the changes that had no answer
+	// in the second pass either.
+	down       map[directory.Ref]bool
+	mute       map[directory.Ref]muteness
 	silent     bool
 	unanswered []outcome
 
@@ -73,6 +79,12 @@ type outcome struct {
 	result provider.Result
 }
 
+// muteness is how many writes to an object had no answer, and the result of the last one.
+type muteness struct {
+	writes int
+	last   provider.Result
+}
+
 func (e *Engine) applier(run Run, v *view, report *Report) *applier {
 	if run.Scope.limited() {
 		report.Results = map[int]provider.Result{}
@@ -84,6 +96,7 @@ func (e *Engine) applier(run Run, v *view, report *Report) *applier {
 	return &applier{
 		Engine: e, refusedBefore: before, hop: e.hop(), run: run, view: v, report: report, remote: map[directory.Ref]string{},
 		links: map[directory.Ref]plan.Link{}, touched: map[directory.ID]bool{},
+		down: map[directory.Ref]bool{}, mute: map[directory.Ref]muteness{},
 		unmade: map[directory.Ref]bool{}, gains: map[directory.Ref]int{}, losses: map[directory.Ref][]int{},
 	}
 }

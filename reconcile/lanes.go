@@ -221,6 +221,9 @@ func (a *applier) open(of plan.Lane, at []int) []int {
 			a.postpone(i)
 			continue
 		}
+		if a.spared(i) {
+			continue
+		}
 		out = append(out, i)
 	}
 	return out
@@ -253,6 +256,7 @@ func (a *applier) retry(ctx context.Context) error {
 	slices.Sort(waiting)
 	a.postponed, a.namesWait, a.secondPass = nil, false, true
 	clear(a.unmade)
+	clear(a.mute)
 	var byLane [plan.Lanes][]int
 	for _, i := range waiting {
 		of := a.report.Apply.Changes[i].Lane()

@@ -31,7 +31,7 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 	}
 	kind := fault.KindOf(r.Err)
 	if kind != fault.Unavailable {
-		a.down, a.silent = 0, false
+		a.answered(c)
 	}
 	err := fmt.Errorf("%s: %w", describe(c), r.Err)
 	switch kind {
@@ -45,16 +45,9 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 		a.postpone(i)
 		return nil
 	case fault.Unavailable:
-		if a.down++; a.down >= mostUnavailable || ctx.Err() != nil {
+		if ctx.Err() != nil || a.noAnswer(i, c, r) {
 			return err
 		}
-		if !a.secondPass {
-			a.silent = true
-			a.postpone(i)
-			return nil
-		}
-		a.unanswered = append(a.unanswered, outcome{i, r})
-		a.gained(c)
 		return nil
 	case fault.Refused, fault.Denied:
 		l.refuse(c.Ref)
@@ -73,6 +66,49 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 	a.failed(c, r)
 	a.gained(c)
 	return nil
+}
+
+// noAnswer notes a write without an answer. It reports whether so many objects in a row gave none that the target
+// counts as down. The caller holds the lock.
+func (a *applier) noAnswer(i int, c *plan.Change, r provider.Result) (down bool) {
+	a.down[c.Ref] = true
+	if len(a.down) >= mostUnavailable {
+		return true
+	}
+	m := a.mute[c.Ref]
+	a.mute[c.Ref] = muteness{writes: m.writes + 1, last: r}
+	if !a.secondPass {
+		a.silent = true
+		a.postpone(i)
+		return false
+	}
+	a.unanswered = append(a.unanswered, outcome{i, r})
+	a.gained(c)
+	return false
+}
+
+// answered notes that the target answered a write. The caller holds the lock.
+func (a *applier) answered(c *plan.Change) {
+	clear(a.down)
+	delete(a.mute, c.Ref)
+	a.silent = false
+}
+
+// spared reports whether a change is not tried because its object gave no answer several times in this pass. The
+// first pass leaves it to the second, which gives it the outcome of the object's last write. The caller holds the lock.
+func (a *applier) spared(i int) bool {
+	c := &a.report.Apply.Changes[i]
+	m := a.mute[c.Ref]
+	if m.writes < mostMute {
+		return false
+	}
+	if !a.secondPass {
+		a.postpone(i)
+		return true
+	}
+	a.unanswered = append(a.unanswered, outcome{i, m.last})
+	a.gained(c)
+	return true
 }
 
 // silence judges the changes that got no response twice. They fail if later changes got one. Otherwise the provider
@@ -99,7 +135,7 @@ func (a *applier) succeeded(l *lane, c *plan.Change, r provider.Result) {
 	a.run.Journal.Done(c, r)
 	l.accepted = true
 	a.report.Applied++
-	a.down, a.silent = 0, false
+	a.answered(c)
 	if r.Note != "" {
 		a.run.Journal.Say(Info, r.Note, about(c))
 	}

@@ -1,0 +1,54 @@
+package reconcile_test
+
+import (
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+)
+
+// A group answers every write with 503. All other objects get their changes, and the broken group costs few writes.
+func TestLaw10AGroupWithoutAnswersHarmsNoOtherObject(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.policy.UserDeleteAction, w.policy.DeleteAfter = plan.ActionDelete, 0
+	var people []directory.Entry
+	var all []int
+	for i := range 60 {
+		people, all = append(people, person(i)), append(all, i)
+	}
+	w.source.snapshot.Entries = append(people[:60:60], crew(0, all[:20]...), crew(1, 59))
+	mustRun(t, w)
+	w.source.snapshot.Entries = append(people[:59:59], crew(0, all[20:50]...), crew(1, all[:20]...), person(60))
+	var asked atomic.Int64
+	w.tenant.hook = func(c plan.Change, after bool) error {
+		if !after && c.Ref == (directory.Ref{Kind: directory.Group, ID: "g000"}) {
+			asked.Add(1)
+			return fault.Errorf(fault.Unavailable, "503 backendError")
+		}
+		return nil
+	}
+	before := len(w.tenant.applied)
+	r, err := w.run(t.Context())
+	if err != nil || r.Failed != 30 {
+		t.Errorf("Execute() = %v, %d failed; want the 30 additions to the broken group", err, r.Failed)
+	}
+	done := w.tenant.applied[before:]
+	added := 0
+	for _, s := range done {
+		if strings.HasPrefix(s, "add_member ") && strings.HasSuffix(s, "g001") {
+			added++
+		}
+	}
+	if added != 20 || count(done, "create") != 1 || count(done, "delete") != 1 {
+		t.Errorf("%d added to the other group, %d created, %d deleted; want 20, 1 and 1", added, count(done, "create"),
+			count(done, "delete"))
+	}
+	// Writes that are under way when the object is given up are counted, too.
+	if asked.Load() > 2*(3+4) {
+		t.Errorf("the broken group was written %d times, want few", asked.Load())
+	}
+}
