@@ -248,7 +248,7 @@ func (g *guard) follows() {
 	note := func(c *Change) {
 		leaving[c.Ref] = leaving[c.Ref] || c.Op == Suspend || c.Op == Delete
 		renewed[c.Ref] = renewed[c.Ref] || c.Op == Reanchor
-		unmade[c.Ref] = unmade[c.Ref] || c.Op == Create
+		unmade[c.Ref] = unmade[c.Ref] || c.Op == Create || c.Op == Undelete
 		for _, f := range c.Fields {
 			if f.Name == AddressField && len(f.Before) > 0 {
 				kept[f.Before[0]] = c.name()
@@ -272,7 +272,7 @@ func (g *guard) follows() {
 		case renewed[c.Ref]: // Approval of a part does not carry out what needs the other part.
 			g.verdicts[i] = verdict{RuleFollows, "the re-anchoring of the entry is held"}
 		case c.Op == AddMember && !c.Paired && (unmade[c.Ref] || unmade[*c.Member]):
-			g.verdicts[i] = verdict{RuleFollows, "the creation of the member or of the group is held"}
+			g.verdicts[i] = verdict{RuleFollows, "the creation or the return of the member or of the group is held"}
 		case taken && (c.Op == Create || c.Op == Update && c.renames()):
 			g.verdicts[i] = verdict{RuleFollows, fmt.Sprintf("%s has the address until its own change of address is carried out", by)}
 			note(c)
