@@ -181,6 +181,45 @@ func TestLaw13WhatAnAbsenceChangesIsHeld(t *testing.T) {
 	}
 }
 
+// A mapping that no longer uses an attribute makes the source ask for it no longer. The local copy then gives its values
+// up: no brake and no doubt holds that. An attribute that was asked for and came from no entry is held.
+func TestAnAttributeThatIsNotAskedForIsNoLoss(t *testing.T) {
+	t.Parallel()
+	asked := []directory.Coverage{{Kind: directory.User, Name: "cn", Attributes: []string{"Name"}, Entries: 30}}
+	none := directory.Coverage{Kind: directory.User, Name: "t", Attributes: []string{"Title"}}
+	hidden := append(slices.Clone(asked), none)
+	groups := []directory.Coverage{{Kind: directory.Group, Name: "cn", Attributes: []string{"cn"}, Entries: 3}}
+	doubts := []string{"the answer was short"}
+	for _, tc := range []struct {
+		name     string
+		mirror   bool
+		coverage []directory.Coverage
+		doubts   []string
+		held     int
+	}{
+		{"not asked for", true, asked, nil, 0},
+		{"not asked for, in doubt", true, asked, doubts, 0},
+		{"asked for", true, hidden, nil, 30},
+		{"asked for, in doubt", true, hidden, doubts, 30},
+		{"what was asked for is not known", true, nil, nil, 30},
+		{"only of groups it is known what was asked for", true, groups, nil, 30},
+		{"a tenant", false, asked, nil, 30},
+	} {
+		in := staff(30)
+		in.Capabilities.Mirror, in.Coverage, in.Doubts = tc.mirror, tc.coverage, tc.doubts
+		for i := range in.Desired {
+			in.Desired[i].Fields = directory.Attributes{{Name: "name", Values: []string{string(in.Desired[i].ID)}}}
+			if !tc.mirror {
+				in.Desired[i].Fields = append(in.Desired[i].Fields, directory.Attribute{Name: "title"})
+			}
+		}
+		apply, held := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+		if len(held.Changes) != tc.held || len(apply.Changes) != 30-tc.held {
+			t.Errorf("%s: %d applied and %d held, want %d held", tc.name, len(apply.Changes), len(held.Changes), tc.held)
+		}
+	}
+}
+
 // year is a company whose days a test lets pass.
 type year struct {
 	in     plan.Input

@@ -73,6 +73,9 @@ func newComputer(in *Input) *computer {
 	}
 	c.plan.Doubts = slices.Concat(in.Doubts, in.State.Doubts)
 	c.plan.missing, c.plan.forgotten, c.plan.mirror = in.Missing, in.Forgotten, in.Capabilities.Mirror
+	if in.Capabilities.Mirror {
+		c.plan.coverage = in.Coverage
+	}
 	byRef := func(a, b Desired) int { return a.Ref.Compare(b.Ref) }
 	if !slices.IsSortedFunc(in.Desired, byRef) {
 		in.Desired = slices.SortedFunc(slices.Values(in.Desired), byRef)

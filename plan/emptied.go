@@ -67,6 +67,31 @@ func (c *Change) empties() bool {
 	return c.Op == Update && len(c.Fields) > 0 && !slices.ContainsFunc(c.Fields, func(f FieldChange) bool { return !f.empties() })
 }
 
+// loses reports whether the change clears a field of a kind of entry, and the source still reads the field. A mapping
+// that no longer uses an attribute takes its values out of the local copy: that is no loss.
+func (p *Plan) loses(k directory.Kind, f *FieldChange) bool {
+	if !f.empties() {
+		return false
+	}
+	asked := false
+	for i := range p.coverage {
+		c := &p.coverage[i]
+		if c.Kind != k {
+			continue
+		}
+		if slices.ContainsFunc(c.Attributes, func(name string) bool { return strings.EqualFold(name, f.Name) }) {
+			return true
+		}
+		asked = true
+	}
+	return !asked
+}
+
+// empties reports whether the change does nothing but clear fields, and one of them is a loss.
+func (g *guard) empties(c *Change) bool {
+	return c.empties() && slices.ContainsFunc(c.Fields, func(f FieldChange) bool { return g.plan.loses(c.Kind, &f) })
+}
+
 // fieldOf names a field of one kind of entry.
 type fieldOf struct {
 	kind directory.Kind
@@ -95,7 +120,7 @@ func (g *guard) clearing() map[fieldOf]verdict {
 	for i := range g.plan.Changes {
 		if c := &g.plan.Changes[i]; c.Op == Update {
 			for k := range c.Fields {
-				if c.Fields[k].empties() {
+				if g.plan.loses(c.Kind, &c.Fields[k]) {
 					lost[fieldOf{c.Kind, c.Fields[k].Name}]++
 				}
 			}
@@ -137,9 +162,9 @@ func (g *guard) divide() {
 			switch _, braked := g.clears[fieldOf{c.Kind, f.Name}]; {
 			case f.Name == AddressField && len(f.Before) > 0 && renames[c.Kind]:
 				part = 1
-			case f.empties() && (doubt || braked) && g.pins.askField(c.Ref, &f):
+			case g.plan.loses(c.Kind, &f) && (doubt || braked) && g.pins.askField(c.Ref, &f):
 				part = 3
-			case f.empties() && (doubt || braked):
+			case g.plan.loses(c.Kind, &f) && (doubt || braked):
 				part = 2
 			}
 			parts[part] = append(parts[part], f)
@@ -162,7 +187,7 @@ func (g *guard) divide() {
 func (g *guard) emptied() {
 	for i := range g.plan.Changes {
 		c := &g.plan.Changes[i]
-		if !g.open(i) || !c.empties() || c.Undoes {
+		if !g.open(i) || !g.empties(c) || c.Undoes {
 			continue
 		}
 		for _, f := range c.Fields {

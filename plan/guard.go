@@ -123,11 +123,11 @@ func (g *guard) stale() {
 func (g *guard) doubts() {
 	if len(g.plan.Doubts) > 0 {
 		why := "what is missing may not be gone: " + strings.Join(g.plan.Doubts, "; ")
-		g.hold(RuleDoubt, why, func(c *Change) bool { return c.harm() != "" || c.Op.Destructive() || c.empties() })
+		g.hold(RuleDoubt, why, func(c *Change) bool { return c.harm() != "" || c.Op.Destructive() || g.empties(c) })
 	}
 	if why := g.plan.forgotten; why != "" {
 		g.hold(RuleDoubt, why, func(c *Change) bool {
-			return !c.Undoes && (c.Brake() == BrakeReactivate || c.Brake() == BrakeRename || c.empties())
+			return !c.Undoes && (c.Brake() == BrakeReactivate || c.Brake() == BrakeRename || g.empties(c))
 		})
 	}
 }

@@ -247,6 +247,8 @@ type Input struct {
 	Doubts []string
 	// Missing are attributes that far fewer entries have than in the last good run. What their absence changes is held.
 	Missing []Missing
+	// Coverage has the attributes that this read of the source asked for. It is empty where that is not known.
+	Coverage []directory.Coverage
 	// Forgotten says why renames, reactivations and emptied fields are in doubt: our own memory was lost.
 	Forgotten string
 	Links     map[directory.Ref]Link

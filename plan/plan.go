@@ -308,6 +308,7 @@ type Plan struct {
 	sizes     map[directory.ID]int // current members of the groups that lose some
 	filled    map[fieldOf]int      // objects that have a value of a field
 	missing   []Missing            // see Input
+	coverage  []directory.Coverage // see Input; nil except in a mirror
 	forgotten string               // see Input
 	mirror    bool
 	caps      *caps // nil before Guard

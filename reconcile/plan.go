@@ -14,7 +14,7 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 	in := plan.Input{
 		Desired: v.desired.Desired, Departed: v.snapshot.Departed, OutOfScope: v.desired.OutOfScope,
 		Findings: v.snapshot.Findings, Versions: v.snapshot.Versions, State: v.state, Doubts: v.doubts, Links: v.links,
-		Missing: v.missing(), Forgotten: e.forgotten(v), Pins: v.memory.Pins, Only: s.refs,
+		Missing: v.missing(), Coverage: v.snapshot.Coverage, Forgotten: e.forgotten(v), Pins: v.memory.Pins, Only: s.refs,
 		Whole:        s.limited() && s.may(concludes),
 		Capabilities: e.cfg.Provider.Capabilities(), Policy: e.cfg.Policy, Now: v.at,
 	}
