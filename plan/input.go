@@ -139,7 +139,7 @@ type Link struct {
 	Rekey string `json:"rekey,omitempty"`
 	// Suspended says that we suspended the account: for providers that cannot carry the mark.
 	Suspended bool `json:"suspended,omitempty"`
-	// Inactive says that the entry, which has no account, was inactive when it was last seen.
+	// Inactive reports that the entry was inactive when it was last seen, and that no account carries its anchor.
 	Inactive bool `json:"inactive,omitempty"`
 	// Departed is since when the entry has been gone; zero when it is there.
 	Departed time.Time `json:"departed,omitzero"`

@@ -82,7 +82,7 @@ func (a *applier) observe() {
 	for _, ref := range a.view.state.Unsettled {
 		present[ref] = true
 	}
-	a.observeInactive(present)
+	a.observeInactive(present, bare)
 	for i := range a.view.desired.Desired {
 		d := &a.view.desired.Desired[i]
 		if link := a.link(d.Ref); link.RemoteID != "" && d.Rekey != "" {
@@ -107,8 +107,9 @@ func (a *applier) observe() {
 }
 
 // observeInactive remembers the inactive entries without an account. A first account for one of them is a
-// reactivation. An entry with a held account stays remembered. An entry that left or is active does not.
-func (a *applier) observeInactive(present map[directory.Ref]bool) {
+// reactivation. An entry with a held account stays remembered. An entry that left or is active does not. An account
+// that lost its anchor keeps its link in any case.
+func (a *applier) observeInactive(present map[directory.Ref]bool, bare map[string]bool) {
 	held := map[directory.Ref]bool{}
 	for i := range a.report.Held.Changes {
 		held[a.report.Held.Changes[i].Ref] = true
@@ -117,12 +118,18 @@ func (a *applier) observeInactive(present map[directory.Ref]bool) {
 	for i := range a.view.desired.Desired {
 		d := &a.view.desired.Desired[i]
 		inactive[d.Ref] = !present[d.Ref] && (!d.Active || held[d.Ref] && a.view.links[d.Ref].Inactive)
-		if inactive[d.Ref] {
-			a.set(d.Ref, plan.Link{Inactive: true})
+		if !inactive[d.Ref] {
+			continue
 		}
+		link := a.link(d.Ref)
+		if !bare[link.RemoteID] {
+			link = plan.Link{}
+		}
+		link.Inactive = true
+		a.set(d.Ref, link)
 	}
 	for ref, link := range a.view.links {
-		if link.Inactive && !inactive[ref] && a.link(ref).Inactive {
+		if now := a.link(ref); link.Inactive && !inactive[ref] && now.Inactive && !bare[now.RemoteID] {
 			a.lost = append(a.lost, ref)
 		}
 	}
@@ -145,6 +152,7 @@ func (a *applier) observeObjects() (present map[directory.Ref]bool, bare map[str
 		}
 		present[o.Ref] = true
 		link := a.link(o.Ref)
+		link.Inactive = false
 		if link.RemoteID != o.RemoteID {
 			link.RemoteID, link.Created = o.RemoteID, time.Time{}
 		}

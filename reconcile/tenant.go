@@ -258,12 +258,12 @@ func (t tenant) learn(a *applier, c *plan.Change, r provider.Result) {
 		link = plan.Link{RemoteID: r.RemoteID, Created: t.cfg.Now()}
 		a.remote[c.Ref] = r.RemoteID
 	case plan.Adopt, plan.Reanchor:
-		link.RemoteID = c.RemoteID
+		link.RemoteID, link.Inactive = c.RemoteID, false
 		a.remote[c.Ref] = c.RemoteID
 		if c.From != "" {
 			old := directory.Ref{Kind: c.Kind, ID: c.From}
 			link = a.link(old)
-			link.RemoteID = c.RemoteID
+			link.RemoteID, link.Inactive = c.RemoteID, false
 			a.lost = append(a.lost, old)
 		}
 	case plan.Suspend:
@@ -272,7 +272,7 @@ func (t tenant) learn(a *applier, c *plan.Change, r provider.Result) {
 		link.Suspended = false
 		link.Departed, link.Why = time.Time{}, ""
 	case plan.Undelete:
-		link.RemoteID, link.Suspended = c.RemoteID, c.Inactive
+		link.RemoteID, link.Suspended, link.Inactive = c.RemoteID, c.Inactive, false
 		a.remote[c.Ref] = c.RemoteID
 	case plan.Delete:
 		a.lost = append(a.lost, c.Ref)
