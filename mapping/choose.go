@@ -9,8 +9,9 @@ import (
 	"rollcall/plan"
 )
 
-// mostOptions bounds how many values of one attribute are tried as the one that an account may keep.
-const mostOptions = 8
+// mostOptions bounds the cost of an attribute with very many values. An entry of Active Directory has no more of one
+// attribute, but for links such as memberOf.
+const mostOptions = 1300
 
 // ordered returns the entry with the values of each attribute in an order that does not depend on the directory's,
 // because LDAP has none (RFC 4511, section 4.1.7). The value that is taken where one is needed comes first. That is
@@ -82,8 +83,8 @@ func (v *evaluation) options(s *side, e *directory.Entry, d *plan.Desired) {
 				named++
 			}
 		}
-		if len(values) < 2 || named == 1 {
-			continue // The naming value wins, so there is nothing to choose from.
+		if len(values) < 2 || named == 1 || !s.reads(e.Attributes[i].Name) {
+			continue // The naming value wins, or the attribute decides about nothing: there is nothing to choose from.
 		}
 		for _, value := range values[1:min(len(values), mostOptions)] {
 			other := *e
@@ -91,11 +92,35 @@ func (v *evaluation) options(s *side, e *directory.Entry, d *plan.Desired) {
 			rest := slices.DeleteFunc(slices.Clone(values), func(x string) bool { return x == value })
 			other.Attributes[i].Values = append([]string{value}, rest...)
 			v.load(s, &other)
-			alternative := plan.Desired{Ref: d.Ref}
-			h := holder{Desired: &alternative}
-			v.fields(s, &h)
-			v.address(s, &h)
-			d.AddOption(&alternative)
+			v.option(s, e.Attributes[i].Name, d)
 		}
 	}
+}
+
+// option notes what the address and the fields that depend on one attribute are for the loaded entry.
+func (v *evaluation) option(s *side, attribute string, d *plan.Desired) {
+	alternative := plan.Desired{Ref: d.Ref}
+	for i := range s.fields {
+		if f := &s.fields[i]; f.reads(attribute) {
+			if values, err := v.field(f); err == nil {
+				alternative.Fields = append(alternative.Fields, directory.Attribute{Name: f.Name, Values: values})
+			}
+		}
+	}
+	if s.address.reads(attribute) {
+		v.address(s, &holder{Desired: &alternative})
+	}
+	d.AddOption(&alternative)
+}
+
+// reads reports whether the address or a field depends on the attribute.
+func (s *side) reads(attribute string) bool {
+	return s.address.reads(attribute) || slices.ContainsFunc(s.fields, func(f field) bool { return f.reads(attribute) })
+}
+
+// reads reports whether the expression depends on the attribute.
+func (e *expression) reads(attribute string) bool {
+	same := func(name string) bool { return strings.EqualFold(name, attribute) }
+	return slices.ContainsFunc(e.attributes, same) || slices.ContainsFunc(e.variables, same) ||
+		attribute == directory.Mail && slices.Contains(e.variables, "mails")
 }

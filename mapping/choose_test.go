@@ -1,6 +1,7 @@
 package mapping_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -80,5 +81,36 @@ func TestLaw14TheOrderOfValuesMeansNothing(t *testing.T) {
 	p := plan.Compute(plan.Input{Desired: first, State: plan.State{Objects: objects}})
 	if len(p.Changes) != 2 || p.Changes[0].Address != "mia.hill@example.com" || p.Changes[1].Fields[0].After[0] != "staff" {
 		t.Errorf("what is no value any more is replaced: %+v", p.Changes)
+	}
+}
+
+// However many values an attribute has, the account keeps the one that it has.
+func TestLaw14OneOfManyValuesStays(t *testing.T) {
+	t.Parallel()
+	m, err := mapping.Compile(choosing, mapping.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mails, titles := []string{}, []string{}
+	for i := range 300 {
+		mails, titles = append(mails, fmt.Sprintf("mia%03d@example.com", i)), append(titles, fmt.Sprintf("T%03d", i))
+	}
+	ref := directory.Ref{Kind: directory.User, ID: "u1"}
+	entry := directory.Entry{Kind: directory.User, ID: "u1", Source: "corp", Active: true, DN: "uid=mia,dc=example", Attributes: directory.Attributes{
+		{Name: directory.Mail, Values: mails}, {Name: "title", Values: titles},
+	}}
+	result, err := m.Desire(mapping.Input{
+		Snapshot: directory.Snapshot{Entries: []directory.Entry{entry}, Versions: map[directory.Ref]string{ref: "v"}}, Domains: []string{"example.com"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range []int{0, 8, 9, 299} {
+		p := plan.Compute(plan.Input{Desired: result.Desired, State: plan.State{Objects: []plan.Object{{
+			Ref: ref, RemoteID: "1", Address: mails[i], Active: true, Fields: directory.Attributes{{Name: "title", Values: titles[i : i+1]}},
+		}}}})
+		if !p.Empty() {
+			t.Errorf("the account with value %d does not keep what it has: %+v", i, p.Changes)
+		}
 	}
 }

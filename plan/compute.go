@@ -30,18 +30,18 @@ func Compute(in Input) Plan {
 
 // computer holds the indexes of one Compute.
 type computer struct {
-	in         *Input
-	plan       Plan
-	only       map[directory.Ref]bool
-	desired    map[directory.Ref]*Desired
-	anchored   map[directory.Ref][]*Object
-	byRemote   map[string]*Object
-	byAddress  map[string][]*Object
-	unusable   map[directory.Ref]bool
-	unsettled  map[directory.Ref]bool
-	outOfScope map[directory.Ref]bool
-	departed   map[directory.Ref]directory.Departure
-	claims     map[string][]*Desired
+	in        *Input
+	plan      Plan
+	only      map[directory.Ref]bool
+	desired   map[directory.Ref]*Desired
+	anchored  map[directory.Ref][]*Object
+	byRemote  map[string]*Object
+	byAddress map[string][]*Object
+	// deletedOf are the accounts that were deleted last and can still be restored. See undeleted.
+	deletedOf                       map[directory.Ref]*Deleted
+	unusable, unsettled, outOfScope map[directory.Ref]bool
+	departed                        map[directory.Ref]directory.Departure
+	claims                          map[string][]*Desired
 	// target maps entries that have, or will have, a remote object to its remote id ("" until it is created).
 	target map[directory.Ref]string
 	// owner maps the remote ids of objects that are, or become, ours to their entries.
@@ -66,7 +66,7 @@ func newComputer(in *Input) *computer {
 		desired:  make(map[directory.Ref]*Desired, len(in.Desired)),
 		anchored: make(map[directory.Ref][]*Object, len(in.State.Objects)),
 		byRemote: make(map[string]*Object, len(in.State.Objects)), byAddress: map[string][]*Object{},
-		unusable: map[directory.Ref]bool{}, departed: map[directory.Ref]directory.Departure{}, claims: map[string][]*Desired{},
+		unusable: map[directory.Ref]bool{}, departed: map[directory.Ref]directory.Departure{}, claims: map[string][]*Desired{}, deletedOf: restorable(in),
 		target: map[directory.Ref]string{}, owner: map[string]directory.Ref{},
 		former: map[directory.Ref][]*Object{}, heir: map[*Object]*Desired{}, disputed: map[*Object]bool{},
 		waves: map[directory.Ref]int{}, held: map[directory.Ref]bool{}, kept: map[directory.Ref]bool{}, returns: map[directory.Ref]bool{},

@@ -26,7 +26,7 @@ func (c *computer) undeleted(d *Desired) bool {
 		c.hold(d, Restorable, "no account is created while the deleted accounts cannot be read: %s", why)
 		return true
 	}
-	del := c.deleted(d)
+	del := c.deletedOf[d.Ref]
 	if del == nil {
 		return false
 	}
@@ -54,16 +54,18 @@ func (c *computer) undeleted(d *Desired) bool {
 	return true
 }
 
-// deleted returns the account of the entry that was deleted last and can still be restored, or nil.
-func (c *computer) deleted(d *Desired) (last *Deleted) {
-	for i := range c.in.State.Deleted {
-		del := &c.in.State.Deleted[i]
-		if del.Ref != d.Ref || !c.in.Now.Before(del.At.Add(c.in.Capabilities.UndeleteWithin)) {
+// restorable returns the account of each entry that was deleted last and can still be restored.
+func restorable(in *Input) map[directory.Ref]*Deleted {
+	out := make(map[directory.Ref]*Deleted, len(in.State.Deleted))
+	for i := range in.State.Deleted {
+		del := &in.State.Deleted[i]
+		if !in.Now.Before(del.At.Add(in.Capabilities.UndeleteWithin)) {
 			continue
 		}
-		if last == nil || del.At.After(last.At) || del.At.Equal(last.At) && strings.Compare(del.RemoteID, last.RemoteID) > 0 {
-			last = del
+		last := out[del.Ref]
+		if last == nil || del.At.After(last.At) || del.At.Equal(last.At) && del.RemoteID > last.RemoteID {
+			out[del.Ref] = del
 		}
 	}
-	return last
+	return out
 }
