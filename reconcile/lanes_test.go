@@ -135,8 +135,8 @@ func firstOf(done []string, op string) int {
 }
 
 func lastOf(done []string, op string) int {
-	for i := len(done) - 1; i >= 0; i-- {
-		if strings.HasPrefix(done[i], op+" ") {
+	for i, d := range slices.Backward(done) {
+		if strings.HasPrefix(d, op+" ") {
 			return i
 		}
 	}

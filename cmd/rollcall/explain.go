@@ -235,10 +235,10 @@ func (r *remote) history(p *explain.Provider) error {
 
 // subject returns the account of a change, or the names of the member and the group.
 func subject(c *plan.Change) string {
-	switch {
-	case c.Op == plan.AddMember:
+	switch c.Op {
+	case plan.AddMember:
 		return cell(c.MemberLabel) + " to " + cell(cmp.Or(c.Label, string(c.ID)))
-	case c.Op == plan.RemoveMember:
+	case plan.RemoveMember:
 		return cell(c.MemberLabel) + " from " + cell(cmp.Or(c.Label, string(c.ID)))
 	}
 	return cell(cmp.Or(c.Address, c.Label))

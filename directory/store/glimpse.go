@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -83,7 +84,7 @@ const soon = time.Second
 // notReady returns a fault.Unavailable that wraps source.ErrNotReady or source.ErrBusy.
 func notReady(is error, format string, args ...any) error {
 	err := fault.New(fault.Unavailable, "", unready{fmt.Sprintf(format, args...), is})
-	if is == source.ErrBusy {
+	if errors.Is(is, source.ErrBusy) {
 		err.RetryAfter = soon
 	}
 	return err

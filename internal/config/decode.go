@@ -102,7 +102,7 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, path string) {
 	if isNull(n) {
 		return
 	}
-	if list, ok := v.Addr().Interface().(*Providers); ok {
+	if list, ok := reflect.TypeAssert[*Providers](v.Addr()); ok {
 		if d.is(n, yaml.MappingNode, path, "a table") {
 			d.decodeProviders(n, list, path)
 		}

@@ -92,16 +92,6 @@ func (m *Memory) SetFacts(_ context.Context, f ledger.Facts) error {
 	return nil
 }
 
-func pick[K comparable, V any](from map[K]V, keys []K) map[K]V {
-	out := make(map[K]V, len(keys))
-	for _, k := range keys {
-		if v, ok := from[k]; ok {
-			out[k] = v
-		}
-	}
-	return out
-}
-
 func drop[K comparable, V any](from map[K]V, keys []K) {
 	for _, k := range keys {
 		delete(from, k)

@@ -209,7 +209,7 @@ func (p *Provider) judgeUnauthorized(ctx context.Context, items []*item) {
 	}
 	for _, it := range twice {
 		it.err = fault.New(fault.Refused, it.op,
-			fmt.Errorf("Graph refuses the access token for this request and accepts it for others, "+
+			fmt.Errorf("the access token is refused by Graph for this request and accepted for others, "+
 				"also after the token was renewed: %w", refused(it.err)))
 	}
 }

@@ -22,11 +22,11 @@ func checkUserAddress(address string) error {
 	local, _, _ := strings.Cut(address, "@")
 	for _, r := range local {
 		if strings.ContainsRune("&=<>+,!", r) {
-			return fmt.Errorf("Google does not allow %q in a user name, as in %q (%s)", r, address, namesPage)
+			return fmt.Errorf("%q in a user name is not allowed by Google, as in %q (%s)", r, address, namesPage)
 		}
 	}
 	if local == "abuse" || local == "postmaster" {
-		return fmt.Errorf("Google reserves %q, so that no user can have %q (%s)", local, address, namesPage)
+		return fmt.Errorf("%q is reserved by Google, so that no user can have %q (%s)", local, address, namesPage)
 	}
 	return checkGroupAddress(address)
 }
@@ -39,11 +39,11 @@ func checkGroupAddress(address string) error {
 	}
 	for _, r := range local {
 		if r > unicode.MaxASCII {
-			return fmt.Errorf("Google does not allow %q in an address, as in %q (%s)", r, address, namesPage)
+			return fmt.Errorf("%q in an address is not allowed by Google, as in %q (%s)", r, address, namesPage)
 		}
 	}
 	if strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") || strings.Contains(local, "..") {
-		return fmt.Errorf("Google allows no period at the beginning or end of an address, or two in a row, as in %q (%s)",
+		return fmt.Errorf("a period at the beginning or end of an address, or two in a row, is not allowed by Google, as in %q (%s)",
 			address, namesPage)
 	}
 	return nil
@@ -52,7 +52,7 @@ func checkGroupAddress(address string) error {
 // checkName checks first and last names.
 func checkName(name string) error {
 	if i := strings.IndexAny(name, "<>"); i >= 0 {
-		return fmt.Errorf("Google does not allow %q in a name, as in %q (%s)", rune(name[i]), name, namesPage)
+		return fmt.Errorf("%q in a name is not allowed by Google, as in %q (%s)", rune(name[i]), name, namesPage)
 	}
 	return nil
 }

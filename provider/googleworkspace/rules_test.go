@@ -47,7 +47,7 @@ func TestVendorsRules(t *testing.T) {
 		{directory.User, "mail", ".a@example.com", "period"},
 		{directory.User, "mail", "a.@example.com", "period"},
 		{directory.User, "mail", long + "x@example.com", "65 characters before the @"},
-		{directory.User, "mail", "Postmaster@example.com", "reserves"},
+		{directory.User, "mail", "Postmaster@example.com", "reserved"},
 		{directory.User, "mail", long + "@example.com", ""},
 		{directory.User, "mail", "-o'brien_2%x^@example.com", ""},
 		{directory.User, "givenName", "Pat <Bob>", "'<'"},
