@@ -24,7 +24,8 @@ type edge struct {
 // Names of packages end in /... where they mean everything below.
 var (
 	vocabulary = []string{
-		"container", "directory", "fault", "internal/buildinfo", "internal/problem", "internal/redisfault", "internal/scrub", "internal/secret", "internal/stored",
+		"container", "directory", "fault", "internal/buildinfo", "internal/problem", "internal/redisfault", "internal/scrub",
+		"internal/secret", "internal/stored",
 	}
 	ports    = []string{"source", "provider", "provider/pace", "mapping", "ledger", "status", "decisions"}
 	engine   = []string{"reconcile", "explain", "preview", "status/watch"}
@@ -33,8 +34,8 @@ var (
 	programs = []string{"cmd/..."}
 )
 
-// edges are the imports that must not be. What decides never depends on what carries out; packages side by side may import
-// each other. docs/architecture.md has the picture.
+// edges are the imports that must not be. What decides never depends on what carries out; packages side by side may
+// import each other. docs/architecture.md has the picture.
 func edges(packages map[string][]string) []edge {
 	var out []edge
 	adapters := adapters(packages)
@@ -49,11 +50,15 @@ func edges(packages map[string][]string) []edge {
 		edge{ports, slices.Concat(adapters, above), "a port does not know who is behind it"},
 		edge{adapters, above, "an adapter does not know who calls it"},
 		edge{[]string{"directory/store"}, slices.Concat(adapters, above), "the local directory is an adapter, too"},
-		edge{engine, slices.Concat(adapters, []string{"api", "internal/client", "internal/dashboard"}, wiring), "the engine sees ports, never adapters"},
+		edge{engine, slices.Concat(adapters, []string{"api", "internal/client", "internal/dashboard"}, wiring),
+			"the engine sees ports, never adapters"},
 		edge{[]string{"reconcile"}, []string{"directory/store"}, "the engine sees ports, never adapters"},
-		edge{drivers, slices.Concat(adapters, []string{"directory/store"}, wiring), "who drives the engine is given what it drives"},
-		edge{[]string{"provider/all"}, []string{"internal/config", "internal/boot"}, "the list of types is read, and reads nothing"},
-		edge{[]string{"internal/config"}, slices.Concat([]string{"internal/boot"}, engine, []string{"jobs", "api"}), "a file is checked without a process"},
+		edge{drivers, slices.Concat(adapters, []string{"directory/store"}, wiring),
+			"who drives the engine is given what it drives"},
+		edge{[]string{"provider/all"}, []string{"internal/config", "internal/boot"},
+			"the list of types is read, and reads nothing"},
+		edge{[]string{"internal/config"}, slices.Concat([]string{"internal/boot"}, engine, []string{"jobs", "api"}),
+			"a file is checked without a process"},
 		edge{[]string{"..."}, programs, "nothing imports a program"},
 	)
 }
@@ -99,12 +104,14 @@ func reach(packages map[string][]string, from string) map[string]string {
 var bare = []string{
 	"directory", "fault", "internal/buildinfo", "internal/problem", "internal/scrub", "internal/secret", "internal/stored",
 	"internal/testclock", "internal/demo", "deploy/grafana",
-	"simulator/fault", "simulator/googleworkspace", "simulator/googleworkspace/discoverytest", "simulator/graph", "simulator/graph/csdltest",
+	"simulator/fault", "simulator/googleworkspace", "simulator/googleworkspace/discoverytest", "simulator/graph",
+	"simulator/graph/csdltest",
 }
 
 // forTests may be imported by tests only.
 var forTests = []string{
-	"internal/redistest", "internal/testclock", "internal/slapdtest", "internal/sambatest", "provider/providertest", "source/sourcetest", "ledger/ledgertest",
+	"internal/redistest", "internal/testclock", "internal/slapdtest", "internal/sambatest", "provider/providertest",
+	"source/sourcetest", "ledger/ledgertest",
 	"simulator/googleworkspace/discoverytest", "simulator/graph/csdltest",
 }
 
@@ -126,8 +133,8 @@ var owners = map[string][]string{
 	"github.com/yandex-cloud/go-genproto":  {}, // the clients' types, for a test
 }
 
-// imports returns what each package of the module imports outside of its tests, files of every platform. It reads the files
-// and does not ask `go list`, so that the result of this test is cached for as long as it is true.
+// imports returns what each package of the module imports outside of its tests, files of every platform. It reads the
+// files and does not ask `go list`, so that the result of this test is cached for as long as it is true.
 func imports(t *testing.T) map[string][]string {
 	t.Helper()
 	out := map[string][]string{}
@@ -201,7 +208,8 @@ func TestVendorsStayInTheirAdapters(t *testing.T) {
 	for from, list := range imports(t) {
 		for _, path := range list {
 			first, _, _ := strings.Cut(path, "/")
-			if slices.Contains(bare, from) && (strings.Contains(first, ".") || strings.HasPrefix(path, module) && path != module+"simulator/fault") {
+			if slices.Contains(bare, from) && (strings.Contains(first, ".") || strings.HasPrefix(path, module) &&
+				path != module+"simulator/fault") {
 				t.Errorf("%s imports %s: it may import the standard library only", from, path)
 			}
 			for vendor, may := range owners {

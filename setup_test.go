@@ -35,7 +35,8 @@ func newMachine(t *testing.T) *machine {
 	}
 	m.program("id", "echo 1000")
 	for _, name := range []string{
-		"go", "git", "redis-server", "slapd", "slapadd", "ldapsearch", "prometheus", "promtool", "alertmanager", "google-chrome",
+		"go", "git", "redis-server", "slapd", "slapadd", "ldapsearch", "prometheus", "promtool", "alertmanager",
+		"google-chrome",
 	} {
 		m.program(name, "")
 	}
@@ -117,14 +118,18 @@ func TestSetupNamesWhatIsMissing(t *testing.T) {
 		lacks   string
 		want    []string
 	}{
-		{"Homebrew", map[string]string{"brew": ""}, []string{"test"}, "redis-server", []string{"missing: redis-server", "brew install redis"}},
-		{"dnf", map[string]string{"dnf": ""}, []string{"race", "test"}, "ldapsearch", []string{"missing: ldapsearch", "dnf install openldap-clients"}},
-		{"neither", nil, []string{"test"}, "redis-server", []string{"missing: redis-server", "packages in Debian: redis-server"}},
+		{"Homebrew", map[string]string{"brew": ""}, []string{"test"}, "redis-server",
+			[]string{"missing: redis-server", "brew install redis"}},
+		{"dnf", map[string]string{"dnf": ""}, []string{"race", "test"}, "ldapsearch",
+			[]string{"missing: ldapsearch", "dnf install openldap-clients"}},
+		{"neither", nil, []string{"test"}, "redis-server", []string{"missing: redis-server",
+			"packages in Debian: redis-server"}},
 		{"apt without sudo", map[string]string{"apt-get": ""}, []string{"test"}, "redis-server",
 			[]string{"as root: apt-get install --no-install-recommends redis-server"}},
 		{"apt that fails", map[string]string{"apt-get": "", "sudo": "exit 1"}, []string{"test"}, "redis-server",
 			[]string{"apt-get failed", "missing: redis-server"}},
-		{"no package", map[string]string{"brew": ""}, []string{"test"}, "alertmanager", []string{"missing: prometheus-alertmanager", "https://prometheus.io/download/"}},
+		{"no package", map[string]string{"brew": ""}, []string{"test"}, "alertmanager",
+			[]string{"missing: prometheus-alertmanager", "https://prometheus.io/download/"}},
 		{"Go", map[string]string{"apt-get": "exit 9"}, []string{"test"}, "go", []string{"missing: go", "https://go.dev/dl/"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -41,7 +41,8 @@ func New(cfg Config) (*API, error) {
 	}
 	a := &API{
 		document: document,
-		cfg:      cfg, mux: http.NewServeMux(), families: kinds, resources: resources, now: cfg.Status.Config().Now, events: newEvents(cfg),
+		cfg:      cfg, mux: http.NewServeMux(), families: kinds, resources: resources, now: cfg.Status.Config().Now,
+		events:     newEvents(cfg),
 		explaining: make(chan struct{}, cfg.MaxExplanations),
 	}
 	for _, rt := range a.routes() {

@@ -27,7 +27,8 @@ func readObject(r *request) (map[string]any, error) {
 	}
 	given := r.Header.Get("Content-Type")
 	if media, _, err := mime.ParseMediaType(given); err != nil && media == "" || media != "application/json" {
-		return nil, &problem{http.StatusUnsupportedMediaType, detail{Detail: `Unsupported media type "` + given + `" in request.`}}
+		return nil, &problem{http.StatusUnsupportedMediaType,
+			detail{Detail: `Unsupported media type "` + given + `" in request.`}}
 	}
 	v, err := parseJSON(data)
 	if err != nil {
@@ -50,7 +51,8 @@ func parseJSON(data []byte) (any, error) {
 	var v any
 	switch err := dec.Decode(&v); {
 	case errors.Is(err, io.EOF):
-		return nil, errors.New("Expecting value: line 1 column 1 (char 0)") //nolint:staticcheck // a text of the contract's server
+		return nil, errors.New(
+			"Expecting value: line 1 column 1 (char 0)") //nolint:staticcheck // a text of the contract's server
 	case err != nil:
 		return nil, err
 	}

@@ -75,7 +75,8 @@ func checkAnswer(t testing.TB, r *http.Request, w *httptest.ResponseRecorder) {
 			t.Errorf("%s: %s: %s\n%s", where, name, problem, w.Body)
 		}
 	}
-	if w.Code >= 400 && w.Code != 400 && !strings.HasSuffix(r.URL.Path, "z") && !strings.HasPrefix(r.URL.Path, "/organization-manager/") {
+	if w.Code >= 400 && w.Code != 400 && !strings.HasSuffix(r.URL.Path, "z") &&
+		!strings.HasPrefix(r.URL.Path, "/organization-manager/") {
 		if m, _ := body.(map[string]any); m == nil || m["detail"] == nil {
 			t.Errorf("%s: no detail: %s", where, w.Body)
 		}
@@ -124,7 +125,8 @@ func matches(pattern, path string) bool {
 // schema does not know.
 func validate(schema *openapi3.Schema, v any) []string {
 	var problems []string
-	if err := schema.VisitJSON(v, openapi3.VisitAsResponse(), openapi3.MultiErrors(), openapi3.EnableFormatValidation()); err != nil {
+	if err := schema.VisitJSON(v, openapi3.VisitAsResponse(), openapi3.MultiErrors(),
+		openapi3.EnableFormatValidation()); err != nil {
 		problems = append(problems, err.Error())
 	}
 	return append(problems, walk(schema, v, "")...)
@@ -137,7 +139,8 @@ func walk(schema *openapi3.Schema, v any, at string) []string {
 	case map[string]any:
 		for name, item := range v {
 			sub := schema.Properties[name]
-			free := schema.AdditionalProperties.Schema != nil || schema.AdditionalProperties.Has != nil && *schema.AdditionalProperties.Has
+			free := schema.AdditionalProperties.Schema != nil || schema.AdditionalProperties.Has != nil &&
+				*schema.AdditionalProperties.Has
 			switch {
 			case sub != nil:
 				problems = append(problems, walk(sub.Value, item, at+"."+name)...)

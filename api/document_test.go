@@ -17,7 +17,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/document.txt")
 
-// TestDocumentIsTheOneOfBefore: what clients are generated from changes only where that is meant. A line is an operation or a schema.
+// TestDocumentIsTheOneOfBefore: what clients are generated from changes only where that is meant. A line is an
+// operation or a schema.
 func TestDocumentIsTheOneOfBefore(t *testing.T) {
 	t.Parallel()
 	var doc struct {

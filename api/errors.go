@@ -78,7 +78,8 @@ func (a *API) failure(r *http.Request, err error) answer {
 	case out.status == http.StatusInternalServerError:
 		a.cfg.Log.ErrorContext(ctx, "request failed", "request_id", requestID(r), "err", scrub.Error(err))
 	case out.status > http.StatusInternalServerError:
-		a.cfg.Log.WarnContext(ctx, "request failed", "request_id", requestID(r), "kind", kind.String(), "err", scrub.Error(err))
+		a.cfg.Log.WarnContext(ctx, "request failed", "request_id", requestID(r), "kind", kind.String(), "err",
+			scrub.Error(err))
 	}
 	return out
 }

@@ -65,7 +65,8 @@ func TestPanic(t *testing.T) {
 func TestRequestIDs(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil, nil)
-	for given, kept := range map[string]bool{"abc-123": true, "a b": false, strings.Repeat("x", 65): false, "x\ny": false} {
+	for given, kept := range map[string]bool{"abc-123": true, "a b": false, strings.Repeat("x", 65): false,
+		"x\ny": false} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/livez?token=query-secret", nil)
 		r.Header.Set("X-Request-Id", given)
 		if got := h.send(r).Header().Get("X-Request-Id"); (got == given) != kept {
@@ -118,9 +119,11 @@ func TestConfigIsChecked(t *testing.T) {
 		t.Error("New() accepts nothing")
 	}
 	h := newHarness(t, nil, nil)
-	_, err := api.NewServer(api.Config{Status: h.store, Decisions: h.decisions, Jobs: h.jobs, Directory: h.directory, Resources: []api.Resource{
-		{Container: corp}, {Container: corp}, {Container: "ldap:"}, {Container: google, Fields: map[string]any{"x": func() {}}},
-	}})
+	_, err := api.NewServer(api.Config{Status: h.store, Decisions: h.decisions, Jobs: h.jobs, Directory: h.directory,
+		Resources: []api.Resource{
+			{Container: corp}, {Container: corp}, {Container: "ldap:"},
+			{Container: google, Fields: map[string]any{"x": func() {}}},
+		}})
 	for _, want := range []string{"ldap:corp: there are two", `container "ldap:"`, "google_workspace:1: json"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("NewServer() = %v, want %q", err, want)
@@ -130,7 +133,8 @@ func TestConfigIsChecked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if srv.ReadHeaderTimeout <= 0 || srv.ReadTimeout <= 0 || srv.IdleTimeout <= 0 || srv.MaxHeaderBytes <= 0 || srv.WriteTimeout <= 20*time.Second {
+	if srv.ReadHeaderTimeout <= 0 || srv.ReadTimeout <= 0 || srv.IdleTimeout <= 0 || srv.MaxHeaderBytes <= 0 ||
+		srv.WriteTimeout <= 20*time.Second {
 		t.Errorf("limits: %+v", srv)
 	}
 }

@@ -77,7 +77,8 @@ func (a *API) syncEvents(r *request) (answer, error) {
 	select {
 	case a.events.slots <- struct{}{}:
 	default:
-		full := answer{status: http.StatusServiceUnavailable, body: detail{Detail: "Too many event streams are open. Try again later, or ask for the run every so often."}}
+		full := answer{status: http.StatusServiceUnavailable,
+			body: detail{Detail: "Too many event streams are open. Try again later, or ask for the run every so often."}}
 		return retryLater(full, 0), nil
 	}
 	return answer{status: http.StatusOK, header: streamHeader(), body: s}, nil
@@ -172,7 +173,8 @@ func (s *eventStream) close(err error) {
 		text = "The run is not kept any more."
 	case known && fault.KindOf(err) != fault.Canceled:
 		text = "A system behind this service is unavailable. Come back."
-		s.cfg.Log.Warn("event stream ended", "container", s.container, "kind", fault.KindOf(err).String(), "err", scrub.Error(err))
+		s.cfg.Log.Warn("event stream ended", "container", s.container, "kind", fault.KindOf(err).String(), "err",
+			scrub.Error(err))
 	default: // The client is gone, or does not read.
 		return
 	}

@@ -56,7 +56,8 @@ func TestEvents(t *testing.T) {
 	if got := texts(l.until(func(e event) bool { return e.text == "2" })); !slices.Equal(got, numbers(0, 3)) {
 		t.Errorf("messages: %v", got)
 	}
-	planned := status.Planned{Digest: "d", Expected: []status.Expectation{{Object: status.User, Change: status.Create, Count: 4}}}
+	planned := status.Planned{Digest: "d", Expected: []status.Expectation{{Object: status.User, Change: status.Create,
+		Count: 4}}}
 	if err := lease.Recorder().Planned(t.Context(), planned); err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +67,8 @@ func TestEvents(t *testing.T) {
 	all := l.until(func(e event) bool {
 		return e.name == "run" && len(e.run.Progress) == 1 && e.run.Progress[0].Succeeded == 1
 	})
-	if got := all[len(all)-1].run.Progress[0]; got.Expected != 4 || got.Object != status.User || got.Change != status.Create {
+	if got := all[len(all)-1].run.Progress[0]; got.Expected != 4 || got.Object != status.User ||
+		got.Change != status.Create {
 		t.Errorf("progress: %+v", got)
 	}
 	say(t, lease, 4, 5)
@@ -154,7 +156,8 @@ func TestEventsResume(t *testing.T) {
 	}
 }
 
-// TestEventsListeners: many hear the same, from one reader, and one that never reads keeps nobody waiting and is cut off.
+// TestEventsListeners: many hear the same, from one reader, and one that never reads keeps nobody waiting and is cut
+// off.
 func TestEventsListeners(t *testing.T) {
 	t.Parallel()
 	s := newStreaming(t, nil, nil)
@@ -264,7 +267,8 @@ func TestEventsLifeOfARun(t *testing.T) {
 	l := s.listen(google, "?run="+run.ID, "")
 	lease := s.acquire(run)
 	l.until(inState(status.Running))
-	if _, err := lease.Defer(t.Context(), s.clock.Now().Add(time.Minute), "the quota is spent", status.Outage{}); err != nil {
+	if _, err := lease.Defer(t.Context(), s.clock.Now().Add(time.Minute), "the quota is spent",
+		status.Outage{}); err != nil {
 		t.Fatal(err)
 	}
 	all := l.until(inState(status.Deferred))
@@ -284,7 +288,8 @@ func TestEventsLifeOfARun(t *testing.T) {
 	}
 	lease.Close()
 	end := l.until(named("end"))
-	if last := end[len(end)-1].run; last.State != status.Cancelled || last.CancelledBy != "ada" || !slices.Contains(texts(end), "run cancelled") {
+	if last := end[len(end)-1].run; last.State != status.Cancelled || last.CancelledBy != "ada" ||
+		!slices.Contains(texts(end), "run cancelled") {
 		t.Errorf("the end: %+v", end)
 	}
 	l.ended()

@@ -26,7 +26,8 @@ func TestEventsOfTheEnded(t *testing.T) {
 	})
 	l := s.listen(google, "?run="+run.ID, "")
 	all := l.until(named("end"))
-	if l.ended(); len(all) != 3 || all[0].run.State != status.Failed || all[1].text != "one" || all[2].run.FailReason != "no" {
+	if l.ended(); len(all) != 3 || all[0].run.State != status.Failed || all[1].text != "one" ||
+		all[2].run.FailReason != "no" {
 		t.Errorf("events: %+v", all)
 	}
 	again := s.listen(google, "?run="+run.ID, all[1].id)
@@ -109,7 +110,8 @@ func TestEventsRefused(t *testing.T) {
 	if w := h.do(http.MethodHead, url, "").want(http.StatusOK); w.Header().Get("Content-Type") != "text/event-stream" {
 		t.Errorf("HEAD: %v", w.Header())
 	}
-	for token, code := range map[string]int{"": http.StatusForbidden, syncToken: http.StatusForbidden, readToken: http.StatusBadRequest} {
+	for token, code := range map[string]int{"": http.StatusForbidden, syncToken: http.StatusForbidden,
+		readToken: http.StatusBadRequest} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 		r.Header.Set("Last-Event-ID", "x")
 		if token != "" {
@@ -134,7 +136,8 @@ func TestEventsEndWithTheirToken(t *testing.T) {
 	now.Store(reader)
 	s.serve()
 	run := s.start(google)
-	for what, after := range map[string]*api.Caller{"no token": {}, "no scope": {Name: "reader", Scopes: []string{api.ScopeSync}}} {
+	for what, after := range map[string]*api.Caller{"no token": {},
+		"no scope": {Name: "reader", Scopes: []string{api.ScopeSync}}} {
 		now.Store(reader)
 		one, following := s.listen(google, "?run="+run.ID, ""), s.listen(corp, "", "")
 		for following.beats < 3 && following.lines.Scan() { // Whoever may stay, stays.

@@ -195,7 +195,8 @@ func (l *listener) read(e *event, data string) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	name := map[string]string{"run": "Run", "end": "Run", "message": "RunMessage", "gap": "GenericError", "closing": "GenericError"}[e.name]
+	name := map[string]string{"run": "Run", "end": "Run", "message": "RunMessage", "gap": "GenericError",
+		"closing": "GenericError"}[e.name]
 	var body map[string]any
 	if err := json.Unmarshal([]byte(data), &body); err != nil || name == "" {
 		l.t.Fatalf("event %q: %q: %v", e.name, data, err)
@@ -225,7 +226,8 @@ func (l *listener) until(wanted func(event) bool) []event {
 	for {
 		e, more := l.next()
 		if !more {
-			l.t.Errorf("the stream ended (%v) after %d events, the last one %.300s", l.lines.Err(), len(all), fmt.Sprint(all[max(0, len(all)-1):]))
+			l.t.Errorf("the stream ended (%v) after %d events, the last one %.300s", l.lines.Err(), len(all),
+				fmt.Sprint(all[max(0, len(all)-1):]))
 			runtime.Goexit() // Also from a goroutine that is not the test's.
 		}
 		if all = append(all, e); wanted(e) {

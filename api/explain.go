@@ -21,7 +21,8 @@ func (a *API) explain(r *request) (answer, error) {
 	case a.explaining <- struct{}{}:
 		defer func() { <-a.explaining }()
 	default:
-		full := answer{status: http.StatusServiceUnavailable, body: detail{Detail: "Too many explanations are asked for at once. Try again later."}}
+		full := answer{status: http.StatusServiceUnavailable,
+			body: detail{Detail: "Too many explanations are asked for at once. Try again later."}}
 		return retryLater(full, 0), nil
 	}
 	doc, err := a.cfg.Explainer.Explain(r.Context(), q)

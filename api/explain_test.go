@@ -35,9 +35,12 @@ func TestExplain(t *testing.T) {
 	t.Parallel()
 	f := &fakeExplainer{}
 	h := newHarness(t, nil, func(c *api.Config) { c.Explainer = f })
-	for by, value := range map[explain.By]string{explain.ByID: "cn=a,dc=b", explain.ByEmail: "ada@example.com", explain.ByUserName: "ada"} {
-		doc := read[explain.Document](h.get("/api/v3/explain/?" + url.Values{string(by): {" " + value}}.Encode()).want(http.StatusOK))
-		if want := (explain.Query{By: by, Value: value}); f.asked != want || doc.Query != want || doc.Found != explain.NotFound {
+	for by, value := range map[explain.By]string{explain.ByID: "cn=a,dc=b", explain.ByEmail: "ada@example.com",
+		explain.ByUserName: "ada"} {
+		doc := read[explain.Document](h.get("/api/v3/explain/?" +
+			url.Values{string(by): {" " + value}}.Encode()).want(http.StatusOK))
+		if want := (explain.Query{By: by, Value: value}); f.asked != want || doc.Query != want ||
+			doc.Found != explain.NotFound {
 			t.Errorf("asked for %+v: asked on for %+v, answered %+v", want, f.asked, doc)
 		}
 	}

@@ -15,7 +15,8 @@ const present = "*"
 
 // filterValue reads a value: a quoted text, a bare word, or timestamp("…").
 func filterValue(f *filterField, e *expr.Expr) (value string, quoted bool, err error) {
-	if call := e.GetCallExpr(); call.GetFunction() == filtering.FunctionTimestamp && f.time != nil && len(call.GetArgs()) == 1 {
+	if call := e.GetCallExpr(); call.GetFunction() == filtering.FunctionTimestamp && f.time != nil &&
+		len(call.GetArgs()) == 1 {
 		e = call.GetArgs()[0]
 	}
 	if word := e.GetIdentExpr().GetName(); word != "" {

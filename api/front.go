@@ -88,7 +88,8 @@ func (a *API) recover(w *recorder, r *http.Request) {
 	if v == http.ErrAbortHandler { //nolint:errorlint // compared as net/http does
 		panic(v)
 	}
-	a.cfg.Log.ErrorContext(r.Context(), "panic", "request_id", requestID(r), "panic", scrub.Text(fmt.Sprint(v)), "stack", string(debug.Stack()))
+	a.cfg.Log.ErrorContext(r.Context(), "panic", "request_id", requestID(r), "panic", scrub.Text(fmt.Sprint(v)), "stack",
+		string(debug.Stack()))
 	if w.status == 0 {
 		a.write(w, r, internalError)
 	}

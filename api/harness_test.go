@@ -74,7 +74,8 @@ func (f *fakeJobs) StartFull(ctx context.Context, c container.ID, dryRun bool, b
 	if f.err != nil {
 		return status.Run{}, f.err
 	}
-	return f.store.Start(ctx, status.StartRequest{Container: c, DryRun: dryRun, Trigger: status.Trigger{Kind: status.ByAPI, By: by}})
+	return f.store.Start(ctx, status.StartRequest{Container: c, DryRun: dryRun,
+		Trigger: status.Trigger{Kind: status.ByAPI, By: by}})
 }
 
 func (f *fakeJobs) StartApproved(ctx context.Context, c container.ID, by string) (status.Run, error) {
@@ -84,17 +85,20 @@ func (f *fakeJobs) StartApproved(ctx context.Context, c container.ID, by string)
 	return f.store.Start(ctx, status.StartRequest{Container: c, Trigger: status.Trigger{Kind: status.ByApproval, By: by}})
 }
 
-func (f *fakeJobs) StartRevert(ctx context.Context, c container.ID, runID string, dryRun bool, by string) (status.Run, error) {
+func (f *fakeJobs) StartRevert(ctx context.Context, c container.ID, runID string, dryRun bool, by string) (status.Run,
+	error) {
 	if f.err != nil {
 		return status.Run{}, f.err
 	}
 	if _, err := f.store.Get(ctx, c, runID); err != nil {
 		return status.Run{}, err
 	}
-	return f.store.Start(ctx, status.StartRequest{Container: c, DryRun: dryRun, Trigger: status.Trigger{Kind: status.ByRevert, By: by, Of: runID}})
+	return f.store.Start(ctx, status.StartRequest{Container: c, DryRun: dryRun,
+		Trigger: status.Trigger{Kind: status.ByRevert, By: by, Of: runID}})
 }
 
-func (f *fakeJobs) StartObject(ctx context.Context, c container.ID, source string, ref directory.Ref, by string) (string, error) {
+func (f *fakeJobs) StartObject(ctx context.Context, c container.ID, source string, ref directory.Ref,
+	by string) (string, error) {
 	if f.err != nil {
 		return "", f.err
 	}
@@ -262,7 +266,8 @@ func read[T any](r response) T {
 // start starts a run of a container.
 func (h *harness) start(c container.ID) status.Run {
 	h.t.Helper()
-	run, err := h.store.Start(h.t.Context(), status.StartRequest{Container: c, Trigger: status.Trigger{Kind: status.ByAPI, By: "ops"}})
+	run, err := h.store.Start(h.t.Context(), status.StartRequest{Container: c,
+		Trigger: status.Trigger{Kind: status.ByAPI, By: "ops"}})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -296,7 +301,8 @@ func (h *harness) finish(run status.Run, end status.End, work func(*status.Recor
 // lose takes the keys that keep a container's run live, as when nobody renews them.
 func (h *harness) lose(c container.ID) {
 	h.t.Helper()
-	if err := h.rdb.Del(h.t.Context(), "rollcall:{"+string(c)+"}:run", "rollcall:{"+string(c)+"}:lease").Err(); err != nil {
+	if err := h.rdb.Del(h.t.Context(), "rollcall:{"+string(c)+"}:run", "rollcall:{"+string(c)+
+		"}:lease").Err(); err != nil {
 		h.t.Fatal(err)
 	}
 }

@@ -34,7 +34,8 @@ func (a *API) readyz(r *request) (answer, error) {
 	case err != nil:
 		a.cfg.Log.WarnContext(ctx, "not ready", "component", "redis", "err", err)
 		return answer{status: http.StatusServiceUnavailable, body: health{
-			Status: "unavailable", Components: map[string]string{"redis": cmp.Or(redisfault.Refusal(err), fault.KindOf(err).String())},
+			Status: "unavailable", Components: map[string]string{"redis": cmp.Or(redisfault.Refusal(err),
+				fault.KindOf(err).String())},
 		}}, nil
 	case len(workers) == 0:
 		return ok(health{Status: "ok", Components: map[string]string{"redis": "ok", "workers": "none"}}), nil

@@ -111,13 +111,15 @@ func (a *API) approve(r *request) (answer, error) {
 		return answer{}, err
 	} else if is {
 		view := newRunView(live, a.now())
-		return answer{status: http.StatusConflict, body: refused{Detail: "A run is live: approve when it has ended, because it may hold other changes.", Run: &view}}, nil
+		return answer{status: http.StatusConflict, body: refused{Detail: "A run is live: approve when it has ended, " +
+			"because it may hold other changes.", Run: &view}}, nil
 	}
 	if _, err := a.cfg.Decisions.Decide(r.Context(), r.container(), string(plan.Approved), r.by, changes); err != nil {
 		return answer{}, err
 	}
 	run, err := a.cfg.Jobs.StartApproved(r.Context(), r.container(), r.by)
-	if live, is := errors.AsType[*status.LiveError](err); is { // It began in between, and knows of the approval or not: the next one does.
+	// It began in between, and knows of the approval or not: the next one does.
+	if live, is := errors.AsType[*status.LiveError](err); is {
 		run, err = live.Run, nil
 	}
 	if err != nil {
@@ -191,7 +193,8 @@ func (a *API) chosen(r *request) ([]decisions.HeldChange, error) {
 		return nil, err
 	}
 	if len(out) == 0 {
-		return nil, conflict("None of these changes waits any more: they were made, are no longer planned, or would do something else by now.")
+		return nil, conflict("None of these changes waits any more: they were made, are no longer planned, or would do " +
+			"something else by now.")
 	}
 	return out, nil
 }
@@ -233,6 +236,7 @@ func (a *API) approvals() map[string]methods {
 		return methods{http.MethodPost: {scope: ScopeApprove, handle: h}}
 	}
 	return map[string]methods{
-		"sync/held/": get(ScopeRead, a.held), "sync/held/{digest}/approve/": decide(a.approve), "sync/held/{digest}/reject/": decide(a.reject),
+		"sync/held/": get(ScopeRead, a.held), "sync/held/{digest}/approve/": decide(a.approve),
+		"sync/held/{digest}/reject/": decide(a.reject),
 	}
 }

@@ -23,7 +23,8 @@ func hold(t *testing.T, h *harness, digest string, prints ...string) {
 	t.Helper()
 	set := decisions.HeldSet{Digest: digest, RunID: "r", At: h.clock.Now()}
 	for _, p := range prints {
-		set.Changes = append(set.Changes, decisions.HeldChange{Fingerprint: p, Op: "suspend", Kind: "user", ID: "id-" + p, Guard: "limit", Reason: "too many"})
+		set.Changes = append(set.Changes, decisions.HeldChange{Fingerprint: p, Op: "suspend", Kind: "user", ID: "id-" + p,
+			Guard: "limit", Reason: "too many"})
 	}
 	if err := h.decisions.SetHeld(t.Context(), google, set); err != nil {
 		t.Fatal(err)
@@ -38,7 +39,8 @@ func TestApproveAndReject(t *testing.T) {
 		t.Errorf("held = %+v, want nothing", got)
 	}
 	hold(t, h, "d1", "a", "b", "c", "d")
-	if got := read[heldSet](h.get(base + "?limit=2&offset=3").want(http.StatusOK)); got.Count != 4 || len(got.Changes) != 1 || got.Changes[0].Fingerprint != "d" {
+	if got := read[heldSet](h.get(base + "?limit=2&offset=3").want(http.StatusOK)); got.Count != 4 ||
+		len(got.Changes) != 1 || got.Changes[0].Fingerprint != "d" {
 		t.Errorf("held = %+v, want the last of four", got)
 	}
 	h.get(base + "?limit=0").want(http.StatusBadRequest)
@@ -63,7 +65,8 @@ func TestApproveAndReject(t *testing.T) {
 		}
 		verdicts = append(verdicts, verdict)
 	}
-	if want := "approved by ops@example.com, approved by ops@example.com, rejected by ops@example.com, -"; strings.Join(verdicts, ", ") != want {
+	if want := "approved by ops@example.com, approved by ops@example.com, rejected by ops@example.com, -"; strings.Join(
+		verdicts, ", ") != want {
 		t.Errorf("verdicts %q, want %q", verdicts, want)
 	}
 	h.do(http.MethodPost, base+"d1/approve/", "").want(http.StatusConflict) // the run that was started is live
@@ -111,7 +114,8 @@ func TestHeldNamesConflicts(t *testing.T) {
 		ConflictCount int                  `json:"conflict_count"`
 		Conflicts     []decisions.Conflict `json:"conflicts"`
 	}](h.get(paths[google] + "sync/held/").want(http.StatusOK))
-	if got.Digest != nil || got.Count != 0 || got.ConflictCount != 2 || len(got.Conflicts) != 1 || got.Conflicts[0].Detail != "uid=x: no id" {
+	if got.Digest != nil || got.Count != 0 || got.ConflictCount != 2 || len(got.Conflicts) != 1 ||
+		got.Conflicts[0].Detail != "uid=x: no id" {
 		t.Errorf("held = %+v, want two conflicts, one of them named, and nothing to decide", got)
 	}
 }

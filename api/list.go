@@ -33,7 +33,8 @@ func (a *API) list(r *request) (answer, error) {
 		name, search := q.Get("name"), strings.ToLower(q.Get("search"))
 		slug := q.Get("slug")
 		return name != "" && name != res.Name || slug != "" && slug != res.Container.Name() ||
-			!strings.Contains(strings.ToLower(res.Name), search) && !strings.Contains(strings.ToLower(res.Container.Name()), search)
+			!strings.Contains(strings.ToLower(res.Name), search) &&
+				!strings.Contains(strings.ToLower(res.Container.Name()), search)
 	})
 	switch q.Get("ordering") {
 	case "name":

@@ -21,13 +21,16 @@ func TestResourcesLeakNoSecret(t *testing.T) {
 			{Container: corp, Name: "Corporate directory", Fields: map[string]any{
 				"server_uri": "ldap://admin:" + hush + "@ldap.example.com", "bind_cn": "cn=reader", "bind_password": hush,
 				"bind_password_file": "/run/secrets/ldap", "bind_password_env": "LDAP_PASSWORD", "sync_users_password": true,
-				"nested": map[string]any{"api_key": hush, "list": []any{map[string]any{"token": hush}}}, "typed": secret.Value(hush),
+				"nested": map[string]any{"api_key": hush, "list": []any{map[string]any{"token": hush}}},
+				"typed":  secret.Value(hush),
 			}},
-			{Container: google, Fields: map[string]any{"credentials": map[string]any{"private_key": hush}, "delegated_subject": "admin@example.com"}},
+			{Container: google, Fields: map[string]any{"credentials": map[string]any{"private_key": hush},
+				"delegated_subject": "admin@example.com"}},
 			{Container: entra, Fields: map[string]any{"client_secret": hush, "tenant_id": "t", "secret_number": 1234567}},
 		}
 	})
-	for _, path := range []string{"/sources/ldap/", "/sources/ldap/corp/", "/providers/google_workspace/1/", "/providers/microsoft_entra/", "/providers/microsoft_entra/2/"} {
+	for _, path := range []string{"/sources/ldap/", "/sources/ldap/corp/", "/providers/google_workspace/1/",
+		"/providers/microsoft_entra/", "/providers/microsoft_entra/2/"} {
 		w := h.get(path).want(http.StatusOK)
 		if strings.Contains(w.Body.String(), hush) || strings.Contains(w.Body.String(), "1234567") {
 			t.Errorf("%s leaks: %s", path, w.Body)
@@ -35,7 +38,8 @@ func TestResourcesLeakNoSecret(t *testing.T) {
 	}
 	got := read[map[string]any](h.get("/sources/ldap/corp/"))
 	for name, want := range map[string]any{
-		"slug": "corp", "name": "Corporate directory", "enabled": true, "container": "ldap:corp", "bind_cn": "cn=reader", "bind_password": secret.Redacted,
+		"slug": "corp", "name": "Corporate directory", "enabled": true, "container": "ldap:corp", "bind_cn": "cn=reader",
+		"bind_password":      secret.Redacted,
 		"bind_password_file": "/run/secrets/ldap", "bind_password_env": "LDAP_PASSWORD", "sync_users_password": true,
 		"server_uri": "ldap://<redacted>@ldap.example.com",
 	} {
@@ -43,12 +47,14 @@ func TestResourcesLeakNoSecret(t *testing.T) {
 			t.Errorf("%s = %v, want %v", name, got[name], want)
 		}
 	}
-	if same := read[map[string]any](h.get("/sources/ldap/" + got["pk"].(string) + "/").want(http.StatusOK)); !cmp.Equal(got, same) {
+	if same := read[map[string]any](h.get("/sources/ldap/" + got["pk"].(string) +
+		"/").want(http.StatusOK)); !cmp.Equal(got, same) {
 		t.Errorf("by its pk: %v", same)
 	}
 	for path, want := range map[string]map[string]any{
-		"/providers/google_workspace/1/": {"pk": 1.0, "name": "1", "credentials": secret.Redacted, "delegated_subject": "admin@example.com"},
-		"/providers/microsoft_entra/2/":  {"pk": 2.0, "client_secret": secret.Redacted, "tenant_id": "t"},
+		"/providers/google_workspace/1/": {"pk": 1.0, "name": "1", "credentials": secret.Redacted,
+			"delegated_subject": "admin@example.com"},
+		"/providers/microsoft_entra/2/": {"pk": 2.0, "client_secret": secret.Redacted, "tenant_id": "t"},
 	} {
 		got := read[map[string]any](h.get(path).want(http.StatusOK))
 		for name, v := range want {
@@ -63,7 +69,8 @@ func TestListPages(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil, func(c *api.Config) {
 		c.Resources = nil
-		for _, r := range []struct{ slug, name string }{{"b", "Beta"}, {"a", "Alpha"}, {"c", "Gamma"}, {"d", "Delta"}, {"e", "beta two"}} {
+		for _, r := range []struct{ slug, name string }{{"b", "Beta"}, {"a", "Alpha"}, {"c", "Gamma"}, {"d", "Delta"},
+			{"e", "beta two"}} {
 			c.Resources = append(c.Resources, api.Resource{Container: container.ID("ldap:" + r.slug), Name: r.name})
 		}
 	})

@@ -46,7 +46,8 @@ func Document(types []provider.Type) ([]byte, error) {
 		}
 		if !d.Source {
 			t := &types[i-1]
-			d.Tag, d.Word, d.Schema, d.Description = "providers", "provider", t.Schema()+"Provider", "A "+t.ProductName()+" tenant"
+			d.Tag, d.Word, d.Schema, d.Description = "providers", "provider", t.Schema()+"Provider", "A "+t.ProductName()+
+				" tenant"
 			products, containers = append(products, t.ProductName()), append(containers, t.Name+":<id>")
 		}
 		data.Families = append(data.Families, d)

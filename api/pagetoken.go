@@ -33,7 +33,8 @@ func openPageToken(key []byte, q sessionQuery) (status.Cursor, error) {
 	if err == nil && len(raw) == cursorSize+macSize && hmac.Equal(raw[cursorSize:], sign(key, raw[:cursorSize], q)) {
 		return status.Cursor(binary.BigEndian.Uint64(raw)), nil
 	}
-	return 0, invalidField("pageToken", "is not a token of this list: begin with the first page, and keep container and filter.")
+	return 0, invalidField("pageToken",
+		"is not a token of this list: begin with the first page, and keep container and filter.")
 }
 
 // sign covers the position, the container and the filter. The position has a fixed length and the container has no

@@ -32,15 +32,18 @@ func planned(n int) (apply, held plan.Plan) {
 	for i := range n {
 		apply.Changes = append(apply.Changes, plan.Change{
 			Op: plan.Create, Ref: ref(fmt.Sprintf("u%04d", i)), Label: "ann", Address: "ann@example.com",
-			Fields: []plan.FieldChange{{Name: "given_name", Before: []string{"An"}, After: []string{"Ann"}}, {Name: "password", After: []string{"hush-hush"}}},
+			Fields: []plan.FieldChange{{Name: "given_name", Before: []string{"An"}, After: []string{"Ann"}},
+				{Name: "password", After: []string{"hush-hush"}}},
 		})
 	}
 	apply.Held = []plan.Held{{Ref: ref("c"), Label: "bob", Reason: plan.NoAddress, Detail: "no mail"}}
 	apply.Notes = []plan.Note{{Ref: ref("n"), Reason: plan.SuspendedByElse, Detail: "somebody else suspended it"}}
 	member := ref("u0000")
 	held.Changes = []plan.Change{
-		{Op: plan.RemoveMember, Ref: directory.Ref{Kind: directory.Group, ID: "g"}, Member: &member, Guard: plan.RuleFollows, Held: "the member's own departure is held"},
-		{Op: plan.Suspend, Ref: ref("h"), Address: "eve@example.com", Why: plan.Absent, Guard: plan.RuleLimit, Held: "too many"},
+		{Op: plan.RemoveMember, Ref: directory.Ref{Kind: directory.Group, ID: "g"}, Member: &member, Guard: plan.RuleFollows,
+			Held: "the member's own departure is held"},
+		{Op: plan.Suspend, Ref: ref("h"), Address: "eve@example.com", Why: plan.Absent, Guard: plan.RuleLimit,
+			Held: "too many"},
 	}
 	return apply, held
 }
@@ -88,11 +91,13 @@ func TestPlan(t *testing.T) {
 			apply, held := planned(150)
 			h.finish(run, status.End{State: status.Completed}, func(r *status.Recorder) { h.savePlan(r, apply, held) })
 			first := read[planAnswer](h.get("/api/v3" + path).want(http.StatusOK))
-			if first.Run != run.ID || !first.DryRun || !first.Complete || len(first.Results) != 100 || first.Digest != apply.Digest() ||
+			if first.Run != run.ID || !first.DryRun || !first.Complete || len(first.Results) != 100 ||
+				first.Digest != apply.Digest() ||
 				first.Summary.Changes[plan.Create].User != 150 || first.Summary.Held[plan.Suspend].User != 1 {
 				t.Errorf("first page %+v", first)
 			}
-			h.finish(h.start(c), status.End{State: status.Completed}, func(r *status.Recorder) { h.savePlan(r, plan.Plan{}, plan.Plan{}) })
+			h.finish(h.start(c), status.End{State: status.Completed},
+				func(r *status.Recorder) { h.savePlan(r, plan.Plan{}, plan.Plan{}) })
 			rest := read[planAnswer](h.get(path + "?page_token=" + url.QueryEscape(first.Next)).want(http.StatusOK))
 			kinds := ""
 			for _, row := range append(first.Results, rest.Results...) {
@@ -101,7 +106,8 @@ func TestPlan(t *testing.T) {
 			if want := strings.Repeat("c", 150) + "hhcn"; kinds != want || rest.Next != "" || rest.Run != run.ID {
 				t.Errorf("rows %s, next %q, want %s", kinds, rest.Next, want)
 			}
-			if f := first.Results[0].Change.Fields; f[0].Before[0] != "An" || f[0].After[0] != "Ann" || f[1].After[0] == "hush-hush" {
+			if f := first.Results[0].Change.Fields; f[0].Before[0] != "An" || f[0].After[0] != "Ann" ||
+				f[1].After[0] == "hush-hush" {
 				t.Errorf("fields %+v", f)
 			}
 			if newest := read[planAnswer](h.get(path)); newest.Run == run.ID || len(newest.Results) != 0 || newest.DryRun {
@@ -109,7 +115,8 @@ func TestPlan(t *testing.T) {
 			}
 			one := read[planAnswer](h.get(path + "?row=held&page_size=1&run=" + run.ID))
 			two := read[planAnswer](h.get(path + "?row=held&page_token=" + one.Next))
-			if len(one.Results) != 1 || len(two.Results) != 1 || two.Results[0].Change.Guard != plan.RuleLimit || two.Next != "" {
+			if len(one.Results) != 1 || len(two.Results) != 1 || two.Results[0].Change.Guard != plan.RuleLimit ||
+				two.Next != "" {
 				t.Errorf("held rows %+v and %+v", one.Results, two.Results)
 			}
 		})
@@ -125,15 +132,18 @@ func TestPlanAsText(t *testing.T) {
 	path := paths[google] + "sync/plan/?format=text"
 	w := h.get(path).want(http.StatusOK)
 	text := w.Body.String()
-	for _, want := range []string{run.ID, apply.Digest(), "create", "ann (u0000)", "limit: too many", "no mail", "somebody else suspended it", "held by a guard", "to create"} {
+	for _, want := range []string{run.ID, apply.Digest(), "create", "ann (u0000)", "limit: too many", "no mail",
+		"somebody else suspended it", "held by a guard", "to create"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the text does not say %q:\n%s", want, text)
 		}
 	}
-	if got := w.Header().Get("Content-Type"); got != "text/plain; charset=utf-8" || strings.Contains(text, "hush") || strings.Contains(text, "There is more") {
+	if got := w.Header().Get("Content-Type"); got != "text/plain; charset=utf-8" || strings.Contains(text, "hush") ||
+		strings.Contains(text, "There is more") {
 		t.Errorf("Content-Type %q:\n%s", got, text)
 	}
-	if part := h.get(path + "&page_size=2").Body.String(); !strings.Contains(part, "There is more: page_token="+run.ID) || strings.Contains(part, "no mail") {
+	if part := h.get(path + "&page_size=2").Body.String(); !strings.Contains(part, "There is more: page_token="+run.ID) ||
+		strings.Contains(part, "no mail") {
 		t.Errorf("first page:\n%s", part)
 	}
 }
@@ -145,10 +155,12 @@ func TestPlanSaysWhatWasLeftOut(t *testing.T) {
 	apply, held := planned(3)
 	h.finish(h.start(google), status.End{State: status.Completed}, func(r *status.Recorder) { h.savePlan(r, apply, held) })
 	got := read[planAnswer](h.get(paths[google] + "sync/plan/"))
-	if got.Complete || got.Sections[0] != (status.PlanSection{Name: "change", Total: 3, Kept: 2}) || got.Summary.Changes[plan.Create].User != 3 || len(got.Results) != 6 {
+	if got.Complete || got.Sections[0] != (status.PlanSection{Name: "change", Total: 3, Kept: 2}) ||
+		got.Summary.Changes[plan.Create].User != 3 || len(got.Results) != 6 {
 		t.Errorf("plan %+v", got)
 	}
-	if text := h.get(paths[google] + "sync/plan/?format=text").Body.String(); !strings.Contains(text, "Only the first 2 of 3 rows (change) are kept.") {
+	if text := h.get(paths[google] + "sync/plan/?format=text").Body.String(); !strings.Contains(text,
+		"Only the first 2 of 3 rows (change) are kept.") {
 		t.Errorf("text:\n%s", text)
 	}
 }
@@ -165,8 +177,10 @@ func TestPlanRefusals(t *testing.T) {
 	h.clock.Add(time.Second)
 	h.savePlan(lease.Recorder(), apply, held)
 	for query, field := range map[string]string{
-		"run=x": "run", "run=" + strings.ToUpper(run.ID): "run", "row=create": "row", "format=yaml": "format", "page_size=0": "page_size", "page_size=1001": "page_size",
-		"page_token=x": "page_token", "page_token=" + run.ID + ".1": "page_token", "page_token=" + run.ID + ".x.1": "page_token", "page_token=" + run.ID + ".1.-1": "page_token",
+		"run=x": "run", "run=" + strings.ToUpper(run.ID): "run", "row=create": "row", "format=yaml": "format",
+		"page_size=0": "page_size", "page_size=1001": "page_size",
+		"page_token=x": "page_token", "page_token=" + run.ID + ".1": "page_token", "page_token=" + run.ID +
+			".x.1": "page_token", "page_token=" + run.ID + ".1.-1": "page_token",
 		"page_token=" + old: "page_token", "page_token=" + old + "&run=7d444840-9dc0-11d1-b245-5ffdce74fad2": "page_token",
 	} {
 		if got := read[map[string][]string](h.get(path + "?" + query).want(http.StatusBadRequest)); len(got[field]) != 1 {
@@ -175,7 +189,8 @@ func TestPlanRefusals(t *testing.T) {
 	}
 	next := read[planAnswer](h.get(path + "?page_size=1")).Next
 	beyond := next[:strings.LastIndex(next, ".")] + ".9223372036854775807"
-	if got := read[planAnswer](h.get(path + "?page_token=" + beyond).want(http.StatusOK)); len(got.Results) != 0 || got.Next != "" {
+	if got := read[planAnswer](h.get(path + "?page_token=" + beyond).want(http.StatusOK)); len(got.Results) != 0 ||
+		got.Next != "" {
 		t.Errorf("behind the end: %+v", got)
 	}
 	h.get(path+"?run=7d444840-9dc0-11d1-b245-5ffdce74fad2").is(http.StatusNotFound, `{"detail":"There is no such run."}`)

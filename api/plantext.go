@@ -26,7 +26,8 @@ func planText(h status.PlanHead, rows []json.RawMessage, next string) (answer, e
 	if h.DryRun {
 		mode = "dry run"
 	}
-	fmt.Fprintf(&b, "%s, %s %s, planned at %s, digest %s\n\n", h.Container, mode, h.RunID, h.At.UTC().Format("2006-01-02T15:04:05Z"), h.Digest)
+	fmt.Fprintf(&b, "%s, %s %s, planned at %s, digest %s\n\n", h.Container, mode, h.RunID,
+		h.At.UTC().Format("2006-01-02T15:04:05Z"), h.Digest)
 	for _, d := range summary.Doubts {
 		fmt.Fprintln(&b, "doubt:", plan.Clean(d))
 	}

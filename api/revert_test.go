@@ -28,7 +28,8 @@ func pinned(t *testing.T, h *harness, ids ...directory.ID) {
 	for _, id := range ids {
 		pins = append(pins, plan.Pin{
 			Ref: directory.Ref{Kind: directory.User, ID: id}, Run: "r", By: "ops", At: h.clock.Now(), Account: plan.StandsActive,
-			Fields: directory.Attributes{{Name: "phone"}, {Name: "title", Values: []string{"T"}}}, Groups: []plan.PinnedMembership{{ID: "g", Member: true}},
+			Fields: directory.Attributes{{Name: "phone"}, {Name: "title", Values: []string{"T"}}},
+			Groups: []plan.PinnedMembership{{ID: "g", Member: true}},
 		})
 	}
 	if err := h.decisions.Pin(t.Context(), google, pins, nil); err != nil {
@@ -75,7 +76,8 @@ func TestPinsAndLift(t *testing.T) {
 	h.do(http.MethodPost, path+"lift/", "").want(http.StatusConflict)
 	pinned(t, h, "a", "b", "c")
 	got := read[pinList](h.get(path + "?offset=1&limit=1").want(http.StatusOK))
-	if got.Count != 3 || len(got.Pins) != 1 || got.Pins[0].ID != "b" || got.Pins[0].Account != "active" || got.Pins[0].Fields["title"][0] != "T" || !got.Pins[0].Groups[0].Member {
+	if got.Count != 3 || len(got.Pins) != 1 || got.Pins[0].ID != "b" || got.Pins[0].Account != "active" ||
+		got.Pins[0].Fields["title"][0] != "T" || !got.Pins[0].Groups[0].Member {
 		t.Errorf("pins = %+v, want the second of three", got)
 	}
 	h.get(path + "?limit=0").want(http.StatusBadRequest)

@@ -17,11 +17,14 @@ func TestNotFound(t *testing.T) {
 	h := newHarness(t, nil, nil)
 	for _, path := range []string{
 		"/", "/api/v3", "/api/v3/", "/api/", "/nowhere/", "/sources/ldap", "/sources/", "/sources/ldap//", "//sources/ldap/",
-		"/sources/ldap/corp", "/sources/ldap/corp/sync", "/sources/ldap/corp/sync/status", "/sources/ldap/nobody/sync/status/",
-		"/sources/ldap/CORP/", "/sources/ldap/corp/sync/object/", "/sources/ldap/corp/sync/objects/", "/sources/ldap/../ldap/corp/", "/sources/./ldap/",
+		"/sources/ldap/corp", "/sources/ldap/corp/sync", "/sources/ldap/corp/sync/status",
+		"/sources/ldap/nobody/sync/status/",
+		"/sources/ldap/CORP/", "/sources/ldap/corp/sync/object/", "/sources/ldap/corp/sync/objects/",
+		"/sources/ldap/../ldap/corp/", "/sources/./ldap/",
 		"/sources/ldap/%2e%2e/", "/sources/ldap/a%2Fb/", "/sources/ldap/corp%20/", "/sources/ldap/{slug}/",
 		"/providers/google_workspace/2/", "/providers/google_workspace/01/", "/providers/google_workspace/x/sync/status/",
-		"/providers/google_workspace/99999999999999999999/", "/providers/microsoft_entra/1/sync/status/", "/providers/okta/1/",
+		"/providers/google_workspace/99999999999999999999/", "/providers/microsoft_entra/1/sync/status/",
+		"/providers/okta/1/",
 		"/providers/google_workspace/1/sync/status/extra/", "/providers/google_workspace/1/sync/runs/x/",
 		"/providers/google_workspace/1/sync/runs/7d444840-9dc0-11d1-b245-5ffdce74fad2/",
 		"/livez/", "/readyz/", "/schema", "/api/v3/livez", "/api/v3/api/v3/schema/",
@@ -37,13 +40,15 @@ func TestNotFound(t *testing.T) {
 			}
 		}
 	}
-	h.do(http.MethodPost, "/providers/google_workspace/1/sync/object", objectBody("User", "u-1")).is(http.StatusNotFound, detailNotFound)
-	h.do(http.MethodPost, "/providers/google_workspace/3/sync/object/", objectBody("User", "u-1")).is(http.StatusNotFound, detailNotFound)
+	h.do(http.MethodPost, "/providers/google_workspace/1/sync/object", objectBody("User", "u-1")).is(http.StatusNotFound,
+		detailNotFound)
+	h.do(http.MethodPost, "/providers/google_workspace/3/sync/object/", objectBody("User", "u-1")).is(http.StatusNotFound,
+		detailNotFound)
 	h.do(http.MethodPost, "/sources/ldap/nobody/sync/", "").is(http.StatusNotFound, detailNotFound)
 }
 
-// The dashboard has everything at and below its root, and answers in its own way. It is no part of the JSON API: no route, not in
-// the document, and not below the base path.
+// The dashboard has everything at and below its root, and answers in its own way. It is no part of the JSON API: no
+// route, not in the document, and not below the base path.
 func TestTheDashboardIsApart(t *testing.T) {
 	t.Parallel()
 	board := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -51,14 +56,16 @@ func TestTheDashboardIsApart(t *testing.T) {
 		_, _ = w.Write([]byte(r.Method + " " + r.URL.Path))
 	})
 	h := newHarness(t, nil, func(c *api.Config) { c.Dashboard = board })
-	for _, path := range []string{"/asynqmon", "/asynqmon/", "/asynqmon/login", "/asynqmon/api/queues/full:pause", "/asynqmon//x", "/asynqmon/../livez"} {
+	for _, path := range []string{"/asynqmon", "/asynqmon/", "/asynqmon/login", "/asynqmon/api/queues/full:pause",
+		"/asynqmon//x", "/asynqmon/../livez"} {
 		for _, method := range []string{"GET", "POST", "DELETE"} {
 			w := httptest.NewRecorder()
 			h.api.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, path, nil))
 			if got := w.Body.String(); w.Code != http.StatusOK || got != method+" "+path {
 				t.Errorf("%s %s: %d %s", method, path, w.Code, got)
 			}
-			if w.Header().Get("Content-Security-Policy") != "its own" || w.Header().Get("X-Request-Id") == "" || w.Header().Get("X-Content-Type-Options") != "nosniff" {
+			if w.Header().Get("Content-Security-Policy") != "its own" || w.Header().Get("X-Request-Id") == "" ||
+				w.Header().Get("X-Content-Type-Options") != "nosniff" {
 				t.Errorf("%s %s: headers %v", method, path, w.Header())
 			}
 		}
@@ -110,7 +117,8 @@ func TestHead(t *testing.T) {
 	h := newHarness(t, nil, nil)
 	srv := httptest.NewServer(h.api)
 	t.Cleanup(srv.Close)
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodHead, srv.URL+"/api/v3/sources/ldap/corp/sync/status/", nil)
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodHead, srv.URL+"/api/v3/sources/ldap/corp/sync/status/",
+		nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,8 @@ func rpcAnswer(out answer, err error) answer {
 	if out.status < http.StatusBadRequest {
 		return out
 	}
-	if p, ok := errors.AsType[*problem](err); ok && (p == errNoCredentials || p == errUnsupported || p == errInvalidToken) {
+	if p, ok := errors.AsType[*problem](err); ok && (p == errNoCredentials || p == errUnsupported ||
+		p == errInvalidToken) {
 		out.status = http.StatusUnauthorized
 		out.header = map[string]string{"WWW-Authenticate": "Bearer"} // RFC 9110, section 11.6.1
 	}

@@ -28,10 +28,12 @@ func TestServerInUse(t *testing.T) {
 	if err := facts.SetFacts(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
-	if body := h.get(path).want(http.StatusOK).Body.String(); !strings.Contains(body, `"pending_text":"ldap://dc1 (dc1 at 4854)"`) {
+	if body := h.get(path).want(http.StatusOK).Body.String(); !strings.Contains(body,
+		`"pending_text":"ldap://dc1 (dc1 at 4854)"`) {
 		t.Errorf("server = %s, want both positions", body)
 	}
-	h.do(http.MethodPost, path+"accept/", "").is(http.StatusOK, `{"accepted":{"server":"dc1","name":"ldap://dc1","seen":{"dc1":"4854"}},"text":"ldap://dc1 (dc1 at 4854)"}`)
+	h.do(http.MethodPost, path+"accept/", "").is(http.StatusOK,
+		`{"accepted":{"server":"dc1","name":"ldap://dc1","seen":{"dc1":"4854"}},"text":"ldap://dc1 (dc1 at 4854)"}`)
 	f, err := facts.Facts(t.Context())
 	if err != nil || f.Positions.Pending != nil || f.Positions.Reference.Seen["dc1"] != "4854" {
 		t.Errorf("positions = %+v, %v, want the accepted one", f.Positions, err)

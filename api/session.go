@@ -44,7 +44,8 @@ const (
 
 func newSession(r status.Run) session {
 	s := session{
-		SessionID: r.ID, AgentID: r.Worker, CreatedAt: stamp(r.CreatedAt), SyncMode: syncMode(r.Mode), Status: r.SessionStatus(),
+		SessionID: r.ID, AgentID: r.Worker, CreatedAt: stamp(r.CreatedAt), SyncMode: syncMode(r.Mode),
+		Status:          r.SessionStatus(),
 		ProgressEntries: progressEntries(r.Progress), FailReason: r.SessionFailReason(), SessionType: sessionOfProvider,
 	}
 	if r.Container.IsSource() {

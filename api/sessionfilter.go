@@ -28,10 +28,12 @@ type filterField struct {
 // filterFields lists all fields.
 var filterFields = []filterField{
 	{name: "status", text: func(s *session) string { return string(s.Status) }, values: []string{
-		"SESSION_STATUS_UNSPECIFIED", string(status.SessionOpened), string(status.SessionPending), string(status.SessionCompleted),
+		"SESSION_STATUS_UNSPECIFIED", string(status.SessionOpened), string(status.SessionPending),
+		string(status.SessionCompleted),
 		string(status.SessionFailed), string(status.SessionExpired),
 	}},
-	{name: "syncMode", text: func(s *session) string { return s.SyncMode }, values: []string{"SYNC_MODE_UNSPECIFIED", "FULL_SYNC", "DELTA"}},
+	{name: "syncMode", text: func(s *session) string { return s.SyncMode },
+		values: []string{"SYNC_MODE_UNSPECIFIED", "FULL_SYNC", "DELTA"}},
 	{name: "sessionType", text: func(s *session) string { return s.SessionType }, values: []string{
 		sessionOfProvider, sessionOfSource, "AD_PASSWORD_HASH", "AD_USER_CONTROL",
 	}},
@@ -127,7 +129,8 @@ func compileComparison(call *expr.Expr_Call) (sessionFilter, error) {
 			known = append(known, f.name)
 		}
 		if name == "" {
-			return nil, fmt.Errorf("what stands before %s must be one of the fields %s", call.GetFunction(), strings.Join(known, ", "))
+			return nil, fmt.Errorf("what stands before %s must be one of the fields %s", call.GetFunction(),
+				strings.Join(known, ", "))
 		}
 		return nil, fmt.Errorf("unknown field %q: want one of %s", name, strings.Join(known, ", "))
 	}

@@ -91,14 +91,22 @@ func TestSessionFiltersThatAreWrong(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil, nil)
 	for filter, word := range map[string]string{
-		"state = COMPLETED": "state", "Status = COMPLETED": "Status", "created_at = \"2026-03-01T09:30:00Z\"": "created_at", "a.b = c": "fields",
-		"status = DONE": "DONE", "status = completed": "completed", "status = \"\"": "status", "status < COMPLETED": "<", "status": "condition", "COMPLETED": "condition",
-		"COMPLETED = status": "COMPLETED", "status = 3": "status", "syncMode = FULL": "FULL", "sessionType = AD": "AD", "agentId > \"a\"": ">",
-		"createdAt > yesterday": "RFC 3339", "createdAt > \"yesterday\"": "RFC 3339", "createdAt > 2026-03-01T09:30:00Z": "column 17", "createdAt = \"2026-03-01\"": "RFC 3339",
-		"createdAt:\"2026-03-01T09:30:00Z\"": "createdAt:*", "createdAt > *": "createdAt", "status != (FAILED OR PENDING)": "!=",
-		"status = COMPLETED AND": "", "status = (COMPLETED": "", "status = \"COMPLETED": "unterminated", "= COMPLETED": "", "status == COMPLETED": "",
-		"now() = x": "fields", "exists(status)": "exists", "AND(status = FAILED)": "", "status = \xff": "", "status = COMPLETED)": "",
-		"agentId = worker-1": "", strings.Repeat("(", 1000): "", strings.Repeat("f(", 500): "", strings.Repeat("NOT ", 250): "",
+		"state = COMPLETED": "state", "Status = COMPLETED": "Status", "created_at = \"2026-03-01T09:30:00Z\"": "created_at",
+		"a.b = c":       "fields",
+		"status = DONE": "DONE", "status = completed": "completed", "status = \"\"": "status", "status < COMPLETED": "<",
+		"status": "condition", "COMPLETED": "condition",
+		"COMPLETED = status": "COMPLETED", "status = 3": "status", "syncMode = FULL": "FULL", "sessionType = AD": "AD",
+		"agentId > \"a\"":       ">",
+		"createdAt > yesterday": "RFC 3339", "createdAt > \"yesterday\"": "RFC 3339",
+		"createdAt > 2026-03-01T09:30:00Z": "column 17", "createdAt = \"2026-03-01\"": "RFC 3339",
+		"createdAt:\"2026-03-01T09:30:00Z\"": "createdAt:*", "createdAt > *": "createdAt",
+		"status != (FAILED OR PENDING)": "!=",
+		"status = COMPLETED AND":        "", "status = (COMPLETED": "", "status = \"COMPLETED": "unterminated", "= COMPLETED": "",
+		"status == COMPLETED": "",
+		"now() = x":           "fields", "exists(status)": "exists", "AND(status = FAILED)": "", "status = \xff": "",
+		"status = COMPLETED)": "",
+		"agentId = worker-1":  "", strings.Repeat("(", 1000): "", strings.Repeat("f(", 500): "",
+		strings.Repeat("NOT ", 250):            "",
 		strings.Repeat("-(", 495) + "status=x": "",
 	} {
 		w := h.get(sessionsQuery("filter", filter))
@@ -136,7 +144,8 @@ func fill(t testing.TB, rdb *redis.Client, n int) {
 				if i%5000 == 7 {
 					worker = "rare"
 				}
-				p.HSet(t.Context(), "rollcall:{ldap:corp}:run:"+id, "id", id, "state", string(state), "seq", i+1, "worker", worker, "created_at", i+1, "finished_at", i+2, "mode", "full")
+				p.HSet(t.Context(), "rollcall:{ldap:corp}:run:"+id, "id", id, "state", string(state), "seq", i+1, "worker", worker,
+					"created_at", i+1, "finished_at", i+2, "mode", "full")
 				p.ZAdd(t.Context(), "rollcall:{ldap:corp}:runs", redis.Z{Score: float64(i + 1), Member: id})
 			}
 			return nil
@@ -147,7 +156,8 @@ func fill(t testing.TB, rdb *redis.Client, n int) {
 	}
 }
 
-// A page costs what it shows, however long the list is; a filter that few pass pages on instead of looking at everything.
+// A page costs what it shows, however long the list is; a filter that few pass pages on instead of looking at
+// everything.
 func TestSessionListCosts(t *testing.T) {
 	t.Parallel()
 	cost := map[string][]int64{}

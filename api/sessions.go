@@ -52,7 +52,8 @@ func (a *API) sessions(r *request) (answer, error) {
 		return answer{}, err
 	}
 	if !a.configured(q.container) {
-		return answer{status: http.StatusNotFound, body: detail{Detail: "subjectContainerId: there is no such container."}}, nil
+		return answer{status: http.StatusNotFound,
+			body: detail{Detail: "subjectContainerId: there is no such container."}}, nil
 	}
 	var key []byte
 	var before status.Cursor
@@ -120,7 +121,8 @@ func parseSessionQuery(raw string) (sessionQuery, error) {
 	if err != nil {
 		return sessionQuery{}, invalidField("query", "cannot be read: %v.", err)
 	}
-	q := sessionQuery{container: container.ID(v.Get("subjectContainerId")), token: v.Get("pageToken"), filter: v.Get("filter"), size: defaultSessions}
+	q := sessionQuery{container: container.ID(v.Get("subjectContainerId")), token: v.Get("pageToken"),
+		filter: v.Get("filter"), size: defaultSessions}
 	wrong := invalid{}
 	for _, p := range []struct {
 		name string

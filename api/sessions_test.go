@@ -66,13 +66,19 @@ func TestSessionsInEveryState(t *testing.T) {
 		{"queued", func(*harness, status.Run) {}, idp.SessionStatus_PENDING, ""},
 		{"running", func(h *harness, run status.Run) { h.acquire(run) }, idp.SessionStatus_OPENED, ""},
 		{"deferred", func(h *harness, run status.Run) {
-			if _, err := h.acquire(run).Defer(h.t.Context(), h.clock.Now().Add(time.Hour), "quota", status.Outage{}); err != nil {
+			if _, err := h.acquire(run).Defer(h.t.Context(), h.clock.Now().Add(time.Hour), "quota",
+				status.Outage{}); err != nil {
 				h.t.Fatal(err)
 			}
 		}, idp.SessionStatus_PENDING, ""},
-		{"completed", func(h *harness, run status.Run) { h.finish(run, status.End{State: status.Completed}, nil) }, idp.SessionStatus_COMPLETED, ""},
+		{"completed", func(h *harness, run status.Run) { h.finish(run, status.End{State: status.Completed}, nil) },
+			idp.SessionStatus_COMPLETED, ""},
 		{"with failures", func(h *harness, run status.Run) {
-			h.finish(run, status.End{State: status.Completed}, func(r *status.Recorder) { r.Failed(status.User, status.Create, 1); r.Held(2) })
+			h.finish(run, status.End{State: status.Completed}, func(r *status.Recorder) {
+				r.Failed(status.User, status.Create,
+					1)
+				r.Held(2)
+			})
 		}, idp.SessionStatus_COMPLETED, ""},
 		{"failed", func(h *harness, run status.Run) {
 			h.finish(run, status.End{State: status.Failed, FailKind: "unavailable", FailReason: strings.Repeat("ü", 300)}, nil)
@@ -105,8 +111,10 @@ func TestSessionsInEveryState(t *testing.T) {
 				t.Fatal(err)
 			}
 			open := now.State.Open()
-			if one.GetStatus() != test.want || one.GetFailReason() != test.reason || one.GetSyncMode() != idp.SyncMode_FULL_SYNC ||
-				one.GetSessionType() != idp.SessionType_AD_SYNC || one.GetAgentId() != now.Worker || !one.GetCreatedAt().AsTime().Equal(now.CreatedAt) {
+			if one.GetStatus() != test.want || one.GetFailReason() != test.reason ||
+				one.GetSyncMode() != idp.SyncMode_FULL_SYNC ||
+				one.GetSessionType() != idp.SessionType_AD_SYNC || one.GetAgentId() != now.Worker ||
+				!one.GetCreatedAt().AsTime().Equal(now.CreatedAt) {
 				t.Errorf("session %v of run %+v", one, now)
 			}
 			if (one.GetClosedAt() != nil) == open || (one.GetExpiresAt() != nil) != open {
@@ -124,7 +132,8 @@ func TestSessionProgressIsLive(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil, nil)
 	rec := h.acquire(h.start(google)).Recorder()
-	if err := rec.Planned(t.Context(), status.Planned{Expected: []status.Expectation{{Object: status.Group, Change: status.Create, Count: 3}}}); err != nil {
+	if err := rec.Planned(t.Context(), status.Planned{Expected: []status.Expectation{{Object: status.Group,
+		Change: status.Create, Count: 3}}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range status.ChangeTypes() {
@@ -135,17 +144,20 @@ func TestSessionProgressIsLive(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := h.sessions("subjectContainerId", string(google)).GetSessions()[0]
-	if got.GetSessionType() != idp.SessionType_SESSION_TYPE_UNSPECIFIED || got.GetStatus() != idp.SessionStatus_OPENED || got.GetAgentId() != "worker-1" {
+	if got.GetSessionType() != idp.SessionType_SESSION_TYPE_UNSPECIFIED || got.GetStatus() != idp.SessionStatus_OPENED ||
+		got.GetAgentId() != "worker-1" {
 		t.Errorf("session %v", got)
 	}
 	var lines []string
 	for _, e := range got.GetProgressEntries() {
 		for _, c := range e.GetChangeInfo() {
-			lines = append(lines, fmt.Sprint(e.GetObjectType(), " ", c.GetChangeType(), " ", c.GetSuccessful(), " ", c.GetFailed()))
+			lines = append(lines, fmt.Sprint(e.GetObjectType(), " ", c.GetChangeType(), " ", c.GetSuccessful(), " ",
+				c.GetFailed()))
 		}
 	}
 	want := []string{
-		"USER CREATE 1099511627776 0", "USER UPDATE 1099511627776 0", "USER DELETE 1099511627776 0", "USER ACTIVATE 1099511627776 0",
+		"USER CREATE 1099511627776 0", "USER UPDATE 1099511627776 0", "USER DELETE 1099511627776 0",
+		"USER ACTIVATE 1099511627776 0",
 		"USER DEACTIVATE 1099511627776 0", "GROUP CREATE 0 0", "MEMBERSHIP DELETE 0 2",
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {
@@ -176,8 +188,10 @@ func TestSessionsRefuseWrongParameters(t *testing.T) {
 	h := newHarness(t, nil, nil)
 	long := func(n int) string { return strings.Repeat("ü", n) }
 	for _, test := range [][2]string{
-		{"subjectContainerId", ""}, {"subjectContainerId", long(51)}, {"pageSize", "-1"}, {"pageSize", "1001"}, {"pageSize", "x"}, {"pageSize", "1.0"},
-		{"pageSize", "9223372036854775808"}, {"pageToken", long(2001)}, {"pageToken", "x"}, {"pageToken", strings.Repeat("A", 32)},
+		{"subjectContainerId", ""}, {"subjectContainerId", long(51)}, {"pageSize", "-1"}, {"pageSize", "1001"},
+		{"pageSize", "x"}, {"pageSize", "1.0"},
+		{"pageSize", "9223372036854775808"}, {"pageToken", long(2001)}, {"pageToken", "x"},
+		{"pageToken", strings.Repeat("A", 32)},
 		{"filter", long(1001)}, {"filter", "status ="}, {"filter", "("},
 	} {
 		h.get(sessionsQuery(test[0], test[1])).wantStatus(http.StatusBadRequest, 3, test[0])
@@ -194,11 +208,13 @@ func TestSessionsRefuseWrongParameters(t *testing.T) {
 	h.get(sessionsURL+"/"+strings.Repeat("x", 51)).wantStatus(http.StatusBadRequest, 3, "sessionId")
 	run := h.start(corp)
 	for _, id := range []string{
-		"7d444840-9dc0-11d1-b245-5ffdce74fad2", "x", "%7Bldap%7D", strings.ToUpper(run.ID) + "0", strings.ReplaceAll(run.ID, "-", ""), run.ID + ":log",
+		"7d444840-9dc0-11d1-b245-5ffdce74fad2", "x", "%7Bldap%7D", strings.ToUpper(run.ID) + "0",
+		strings.ReplaceAll(run.ID, "-", ""), run.ID + ":log",
 	} {
 		h.get(sessionsURL+"/"+id).wantStatus(http.StatusNotFound, 5)
 	}
-	for _, path := range []string{sessionsURL + "/", sessionsURL + "/" + run.ID + "/", sessionsURL + "/a%2Fb", sessionsURL + "s", "/organization-manager/", "/organization-manager/v1"} {
+	for _, path := range []string{sessionsURL + "/", sessionsURL + "/" + run.ID + "/", sessionsURL + "/a%2Fb",
+		sessionsURL + "s", "/organization-manager/", "/organization-manager/v1"} {
 		h.get(path).wantStatus(http.StatusNotFound, 5)
 	}
 	h.do(http.MethodPost, sessionsURL, "{}").wantStatus(http.StatusMethodNotAllowed, 12)
@@ -210,7 +226,8 @@ func TestSessionsAuthentication(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil, nil)
 	for header, want := range map[string][2]int{
-		"": {401, 16}, "Basic eDp5": {401, 16}, "Bearer": {401, 16}, "Bearer nonsense": {401, 16}, "Bearer " + syncToken: {403, 7},
+		"": {401, 16}, "Basic eDp5": {401, 16}, "Bearer": {401, 16}, "Bearer nonsense": {401, 16}, "Bearer " +
+			syncToken: {403, 7},
 	} {
 		for _, path := range []string{sessionsQuery(), sessionsURL + "/x"} {
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
@@ -269,16 +286,20 @@ func TestSessionPages(t *testing.T) {
 	}
 	for _, other := range [][]string{
 		{"filter", "status = FAILED"}, {}, {"filter", "status = COMPLETED", "subjectContainerId", string(google)},
-		{"filter", "status = COMPLETED", "pageToken", token + "A"}, {"filter", "status = COMPLETED", "pageToken", token[:len(token)-1]},
+		{"filter", "status = COMPLETED", "pageToken", token + "A"},
+		{"filter", "status = COMPLETED", "pageToken", token[:len(token)-1]},
 	} {
 		h.get(sessionsQuery(append([]string{"pageToken", token}, other...)...)).wantStatus(400, 3, "pageToken")
 	}
 	// Another process on the same Redis takes it, one on another Redis does not.
-	if list := newHarness(t, h.rdb, nil).sessions("filter", "status = COMPLETED", "pageToken", token); len(list.GetSessions()) == 0 {
+	if list := newHarness(t, h.rdb, nil).sessions("filter", "status = COMPLETED", "pageToken",
+		token); len(list.GetSessions()) == 0 {
 		t.Error("another process found nothing behind the token")
 	}
-	newHarness(t, nil, nil).get(sessionsQuery("filter", "status = COMPLETED", "pageToken", token)).wantStatus(400, 3, "pageToken")
-	if h := newHarness(t, nil, func(c *api.Config) { c.Resources = nil }); h.get(sessionsURL+"/"+want[0]).Code != http.StatusNotFound {
+	newHarness(t, nil, nil).get(sessionsQuery("filter", "status = COMPLETED", "pageToken", token)).wantStatus(400, 3,
+		"pageToken")
+	if h := newHarness(t, nil, func(c *api.Config) { c.Resources = nil }); h.get(sessionsURL+"/"+
+		want[0]).Code != http.StatusNotFound {
 		t.Error("a session was found in no container")
 	}
 }

@@ -130,7 +130,7 @@ func TestReadinessIncludesAWrite(t *testing.T) {
 		run := func(command string) {
 			t.Helper()
 			var args []any
-			for _, word := range strings.FieldsSeq(command) {
+			for word := range strings.FieldsSeq(command) {
 				args = append(args, word)
 			}
 			if err := rdb.Do(t.Context(), args...).Err(); err != nil {

@@ -68,7 +68,8 @@ func TestStartOptions(t *testing.T) {
 		{query: "?dryrun=true", code: 400, want: `{"dryrun":["Unknown parameter."]}`},
 		{body: `{"dry-run":true}`, code: 400, want: `{"dry-run":["Unknown parameter."]}`},
 		{body: `{"dry_run":null}`, code: 400, want: `{"dry_run":["Must be a valid boolean."]}`},
-		{query: "?dry_run=true", body: `{"dry_run":false}`, code: 400, want: `{"dry_run":["This is given in the query and in the body."]}`},
+		{query: "?dry_run=true", body: `{"dry_run":false}`, code: 400,
+			want: `{"dry_run":["This is given in the query and in the body."]}`},
 		{body: `[]`, code: 400, want: `{"non_field_errors":["Invalid data. Expected a dictionary, but got list."]}`},
 	} {
 		t.Run(test.query+test.body, func(t *testing.T) {
@@ -144,7 +145,8 @@ func TestRuns(t *testing.T) {
 	if len(first.Results) != 2 || first.Results[0]["state"] != "queued" || first.Next == nil {
 		t.Fatalf("first = %+v", first)
 	}
-	second := read[page](h.get("/api/v3/providers/google_workspace/1/sync/runs/?page_size=2&cursor=" + *first.Next).want(200))
+	second := read[page](h.get("/api/v3/providers/google_workspace/1/sync/runs/?page_size=2&cursor=" +
+		*first.Next).want(200))
 	if len(second.Results) != 1 || second.Next != nil {
 		t.Fatalf("second = %+v", second)
 	}
@@ -170,10 +172,12 @@ func TestRuns(t *testing.T) {
 	if len(oldest.Results) != 1 || oldest.Results[0]["event"] != "one" || oldest.Next == nil {
 		t.Fatalf("oldest = %+v", oldest)
 	}
-	if follow := read[page](h.get(path + "messages/?after=" + *oldest.Next)); len(follow.Results) != 2 || follow.Results[0]["event"] != "two" {
+	if follow := read[page](h.get(path + "messages/?after=" + *oldest.Next)); len(follow.Results) != 2 ||
+		follow.Results[0]["event"] != "two" {
 		t.Errorf("follow = %+v", follow)
 	}
-	h.get(path+"messages/?cursor=x&after=1-1&page_size=0").is(400, `{"cursor":["This is not the id of a message."],"non_field_errors":["Give cursor or after, not both."],"page_size":["Ensure this value is between 1 and 1000."]}`)
+	h.get(path+"messages/?cursor=x&after=1-1&page_size=0").is(400,
+		`{"cursor":["This is not the id of a message."],"non_field_errors":["Give cursor or after, not both."],"page_size":["Ensure this value is between 1 and 1000."]}`)
 }
 
 // A run on its way shows what is expected of it and when it will be over.
@@ -182,7 +186,8 @@ func TestRunOnItsWay(t *testing.T) {
 	h := newHarness(t, nil, nil)
 	started := h.start(google)
 	lease := h.acquire(started)
-	err := lease.Recorder().Planned(t.Context(), status.Planned{Digest: "d", Expected: []status.Expectation{{Object: status.User, Change: status.Create, Count: 10}}})
+	err := lease.Recorder().Planned(t.Context(), status.Planned{Digest: "d",
+		Expected: []status.Expectation{{Object: status.User, Change: status.Create, Count: 10}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,14 +197,16 @@ func TestRunOnItsWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := read[map[string]any](h.get("/providers/google_workspace/1/sync/runs/" + started.ID + "/").want(200))
-	if got["done"] != 5.0 || got["expected"] != 10.0 || got["estimated_end"] != "2026-03-01T09:30:20.000000Z" || got["worker"] != "worker-1" {
+	if got["done"] != 5.0 || got["expected"] != 10.0 || got["estimated_end"] != "2026-03-01T09:30:20.000000Z" ||
+		got["worker"] != "worker-1" {
 		t.Errorf("run = %v", got)
 	}
 	if _, err := lease.Defer(t.Context(), h.clock.Now().Add(60e9), "quota", status.Outage{}); err != nil {
 		t.Fatal(err)
 	}
 	got = read[map[string]any](h.get("/providers/google_workspace/1/sync/runs/" + started.ID + "/").want(200))
-	if got["state"] != "deferred" || got["defer_reason"] != "quota" || got["deferred_until"] != "2026-03-01T09:31:10.000000Z" {
+	if got["state"] != "deferred" || got["defer_reason"] != "quota" ||
+		got["deferred_until"] != "2026-03-01T09:31:10.000000Z" {
 		t.Errorf("run = %v", got)
 	}
 }

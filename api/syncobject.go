@@ -158,7 +158,8 @@ func (a *API) findObject(r *request, kind directory.Kind, text string) (Match, e
 	case err != nil:
 		return Match{}, err
 	case len(found) > 1:
-		return Match{}, invalidField(fieldObject, "%d %ss match %q: give the unique id of one of them.", len(found), kind, shorten(text))
+		return Match{}, invalidField(fieldObject, "%d %ss match %q: give the unique id of one of them.", len(found), kind,
+			shorten(text))
 	}
 	return found[0], nil
 }

@@ -32,7 +32,8 @@ func TestSyncObject(t *testing.T) {
 		result status.Result
 		want   string
 	}{
-		{status.Result{Outcome: status.OutcomeCreated, Messages: []status.Message{{Event: "Created account 123."}}}, "info Created account 123."},
+		{status.Result{Outcome: status.OutcomeCreated, Messages: []status.Message{{Event: "Created account 123."}}},
+			"info Created account 123."},
 		{status.Result{Outcome: status.OutcomeCreated}, "info Created."},
 		{status.Result{Outcome: status.OutcomeUpdated}, "info Updated."},
 		{status.Result{Outcome: status.OutcomeSuspended}, "info Suspended."},
@@ -50,7 +51,8 @@ func TestSyncObject(t *testing.T) {
 			h.jobs.result = &test.result
 			for _, c := range []container.ID{google, entra} {
 				for _, base := range []string{"/api/v3", ""} {
-					got := read[objectResult](h.do(http.MethodPost, base+paths[c]+"sync/object/", objectBody("User", "u-1")).want(http.StatusOK))
+					got := read[objectResult](h.do(http.MethodPost, base+paths[c]+"sync/object/",
+						objectBody("User", "u-1")).want(http.StatusOK))
 					if len(got.Messages) != 1 || got.Messages[0].LogLevel+" "+got.Messages[0].Event != test.want {
 						t.Errorf("messages = %+v, want %s", got.Messages, test.want)
 					}
@@ -68,7 +70,8 @@ func TestSyncObjectTakesLonger(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
 		h := newHarness(t, rdb, nil)
-		w := h.do(http.MethodPost, "/api/v3/providers/google_workspace/1/sync/object/", objectBody("Group", "g-1")).want(http.StatusAccepted)
+		w := h.do(http.MethodPost, "/api/v3/providers/google_workspace/1/sync/object/",
+			objectBody("Group", "g-1")).want(http.StatusAccepted)
 		place := w.Header().Get("Location")
 		got := read[objectResult](w)
 		if len(got.Messages) != 1 || !strings.Contains(got.Messages[0].Event, "still queued: "+place) {
@@ -103,39 +106,53 @@ func TestSyncObjectRefuses(t *testing.T) {
 		code int
 		want string
 	}{
-		"nothing":          {``, 400, `{"sync_object_id":[` + required + `],"sync_object_model":[` + required + `]}`},
-		"empty object":     {`{}`, 400, `{"sync_object_id":[` + required + `],"sync_object_model":[` + required + `]}`},
-		"nulls":            {`{"sync_object_model":null,"sync_object_id":null}`, 400, `{"sync_object_id":["This field may not be null."],"sync_object_model":["This field may not be null."]}`},
-		"model":            {`{"sync_object_model":"x","sync_object_id":"u-1"}`, 400, `{"sync_object_model":["\"x\" is not a valid choice."]}`},
-		"model blank":      {`{"sync_object_model":"","sync_object_id":"u-1"}`, 400, `{"sync_object_model":["\"\" is not a valid choice."]}`},
-		"model number":     {`{"sync_object_model":5,"sync_object_id":"u-1"}`, 400, `{"sync_object_model":["\"5\" is not a valid choice."]}`},
-		"model list":       {`{"sync_object_model":["x"],"sync_object_id":"u-1"}`, 400, `{"sync_object_model":["\"[\"x\"]\" is not a valid choice."]}`},
-		"id blank":         {objectBody("User", "  "), 400, `{"sync_object_id":["This field may not be blank."]}`},
-		"id list":          {`{"sync_object_model":"authentik.core.models.User","sync_object_id":["u-1"]}`, 400, `{"sync_object_id":["Not a valid string."]}`},
-		"id flag":          {`{"sync_object_model":"authentik.core.models.User","sync_object_id":true}`, 400, `{"sync_object_id":["Not a valid string."]}`},
-		"id with null":     {objectBody("User", `\u0000`), 400, `{"sync_object_id":["Null characters are not allowed."]}`},
-		"id too long":      {objectBody("User", strings.Repeat("é", 1025)), 400, `{"sync_object_id":["Ensure this field has no more than 1024 characters."]}`},
-		"id unknown":       {objectBody("User", "nobody"), 400, `{"sync_object_id":["No user has the id, anchor, username or mail \"nobody\"."]}`},
-		"id of other kind": {objectBody("Group", "u-1"), 400, `{"sync_object_id":["No group has the id, anchor, username or mail \"u-1\"."]}`},
-		"id ambiguous":     {objectBody("User", "alice"), 400, `{"sync_object_id":["2 users match \"alice\": give the unique id of one of them."]}`},
+		"nothing":      {``, 400, `{"sync_object_id":[` + required + `],"sync_object_model":[` + required + `]}`},
+		"empty object": {`{}`, 400, `{"sync_object_id":[` + required + `],"sync_object_model":[` + required + `]}`},
+		"nulls": {`{"sync_object_model":null,"sync_object_id":null}`, 400,
+			`{"sync_object_id":["This field may not be null."],"sync_object_model":["This field may not be null."]}`},
+		"model": {`{"sync_object_model":"x","sync_object_id":"u-1"}`, 400,
+			`{"sync_object_model":["\"x\" is not a valid choice."]}`},
+		"model blank": {`{"sync_object_model":"","sync_object_id":"u-1"}`, 400,
+			`{"sync_object_model":["\"\" is not a valid choice."]}`},
+		"model number": {`{"sync_object_model":5,"sync_object_id":"u-1"}`, 400,
+			`{"sync_object_model":["\"5\" is not a valid choice."]}`},
+		"model list": {`{"sync_object_model":["x"],"sync_object_id":"u-1"}`, 400,
+			`{"sync_object_model":["\"[\"x\"]\" is not a valid choice."]}`},
+		"id blank": {objectBody("User", "  "), 400, `{"sync_object_id":["This field may not be blank."]}`},
+		"id list": {`{"sync_object_model":"authentik.core.models.User","sync_object_id":["u-1"]}`, 400,
+			`{"sync_object_id":["Not a valid string."]}`},
+		"id flag": {`{"sync_object_model":"authentik.core.models.User","sync_object_id":true}`, 400,
+			`{"sync_object_id":["Not a valid string."]}`},
+		"id with null": {objectBody("User", `\u0000`), 400, `{"sync_object_id":["Null characters are not allowed."]}`},
+		"id too long": {objectBody("User", strings.Repeat("é", 1025)), 400,
+			`{"sync_object_id":["Ensure this field has no more than 1024 characters."]}`},
+		"id unknown": {objectBody("User", "nobody"), 400,
+			`{"sync_object_id":["No user has the id, anchor, username or mail \"nobody\"."]}`},
+		"id of other kind": {objectBody("Group", "u-1"), 400,
+			`{"sync_object_id":["No group has the id, anchor, username or mail \"u-1\"."]}`},
+		"id ambiguous": {objectBody("User", "alice"), 400,
+			`{"sync_object_id":["2 users match \"alice\": give the unique id of one of them."]}`},
 		"id number":        {`{"sync_object_model":"authentik.core.models.User","sync_object_id":7}`, 200, ""},
 		"override":         {`{"sync_object_model":"authentik.core.models.User","sync_object_id":"u-1","override_dry_run":true}`, 200, ""},
 		"override in word": {`{"sync_object_model":"authentik.core.models.User","sync_object_id":"u-1","override_dry_run":"yes"}`, 200, ""},
 		"override wrong":   {`{"sync_object_model":"authentik.core.models.User","sync_object_id":"u-1","override_dry_run":null}`, 400, `{"override_dry_run":["Must be a valid boolean."]}`},
-		"dry run":          {`{"sync_object_model":"authentik.core.models.User","sync_object_id":"u-1","dry_run":true}`, 400, `{"dry_run":["A single object has no dry run."]}`},
-		"more fields":      {`{"sync_object_model":"authentik.core.models.User","sync_object_id":"u-1","other":1}`, 200, ""},
-		"list":             {`[]`, 400, `{"non_field_errors":["Invalid data. Expected a dictionary, but got list."]}`},
-		"text":             {`"x"`, 400, `{"non_field_errors":["Invalid data. Expected a dictionary, but got str."]}`},
-		"number":           {`1`, 400, `{"non_field_errors":["Invalid data. Expected a dictionary, but got int."]}`},
-		"fraction":         {`1.5`, 400, `{"non_field_errors":["Invalid data. Expected a dictionary, but got float."]}`},
-		"null":             {`null`, 400, `{"non_field_errors":["Invalid data. Expected a dictionary, but got NoneType."]}`},
-		"flag":             {`true`, 400, `{"non_field_errors":["Invalid data. Expected a dictionary, but got bool."]}`},
-		"half":             {`{"sync_object_model"`, 400, `{"detail":"JSON parse error - unexpected EOF"}`},
-		"deep":             {strings.Repeat("[", 20000), 400, `{"detail":"JSON parse error - invalid character '[' exceeded max depth"}`},
-		"blanks":           {"  \n", 400, `{"detail":"JSON parse error - Expecting value: line 1 column 1 (char 0)"}`},
-		"two values":       {`{} {}`, 400, `{"detail":"JSON parse error - Extra data after the value"}`},
-		"not UTF-8":        {"{\"sync_object_id\":\"\xff\"}", 400, `{"detail":"JSON parse error - the body is not UTF-8"}`},
-		"too large":        {objectBody("User", strings.Repeat("x", 1<<20)), 400, `{"detail":"Request body exceeds 1048576 bytes."}`},
+		"dry run": {`{"sync_object_model":"authentik.core.models.User","sync_object_id":"u-1","dry_run":true}`, 400,
+			`{"dry_run":["A single object has no dry run."]}`},
+		"more fields": {`{"sync_object_model":"authentik.core.models.User","sync_object_id":"u-1","other":1}`, 200, ""},
+		"list":        {`[]`, 400, `{"non_field_errors":["Invalid data. Expected a dictionary, but got list."]}`},
+		"text":        {`"x"`, 400, `{"non_field_errors":["Invalid data. Expected a dictionary, but got str."]}`},
+		"number":      {`1`, 400, `{"non_field_errors":["Invalid data. Expected a dictionary, but got int."]}`},
+		"fraction":    {`1.5`, 400, `{"non_field_errors":["Invalid data. Expected a dictionary, but got float."]}`},
+		"null":        {`null`, 400, `{"non_field_errors":["Invalid data. Expected a dictionary, but got NoneType."]}`},
+		"flag":        {`true`, 400, `{"non_field_errors":["Invalid data. Expected a dictionary, but got bool."]}`},
+		"half":        {`{"sync_object_model"`, 400, `{"detail":"JSON parse error - unexpected EOF"}`},
+		"deep": {strings.Repeat("[", 20000), 400,
+			`{"detail":"JSON parse error - invalid character '[' exceeded max depth"}`},
+		"blanks":     {"  \n", 400, `{"detail":"JSON parse error - Expecting value: line 1 column 1 (char 0)"}`},
+		"two values": {`{} {}`, 400, `{"detail":"JSON parse error - Extra data after the value"}`},
+		"not UTF-8":  {"{\"sync_object_id\":\"\xff\"}", 400, `{"detail":"JSON parse error - the body is not UTF-8"}`},
+		"too large": {objectBody("User", strings.Repeat("x", 1<<20)), 400,
+			`{"detail":"Request body exceeds 1048576 bytes."}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -157,7 +174,8 @@ func TestSyncObjectMediaType(t *testing.T) {
 		"application/json": 200, "Application/JSON; charset=utf-8": 200, "text/plain": 415, "": 415,
 		"application/x-www-form-urlencoded": 415, "application/jsonx": 415, "multipart/form-data": 415, ";": 415,
 	} {
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v3/providers/google_workspace/1/sync/object/", strings.NewReader(objectBody("User", "u-1")))
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost,
+			"/api/v3/providers/google_workspace/1/sync/object/", strings.NewReader(objectBody("User", "u-1")))
 		r.Header.Set("Authorization", "Bearer "+syncToken)
 		r.Header.Set("Content-Type", media)
 		w := h.send(r).want(want)
@@ -191,7 +209,8 @@ func TestSyncObjectFaults(t *testing.T) {
 func TestObjectsAreListed(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil, nil)
-	h.jobs.result = &status.Result{Outcome: status.OutcomeFailed, FailKind: "denied", FailReason: "no", Messages: []status.Message{{Event: "x"}}}
+	h.jobs.result = &status.Result{Outcome: status.OutcomeFailed, FailKind: "denied", FailReason: "no",
+		Messages: []status.Message{{Event: "x"}}}
 	for range 3 {
 		h.do(http.MethodPost, "/providers/microsoft_entra/2/sync/object/", objectBody("User", "u-1")).want(200)
 	}
@@ -207,7 +226,8 @@ func TestObjectsAreListed(t *testing.T) {
 	if len(second.Results) != 1 || second.Next != nil || cmp.Equal(first.Results[1], second.Results[0]) {
 		t.Errorf("second = %+v", second)
 	}
-	h.get("/providers/microsoft_entra/2/sync/objects/?cursor=x").is(400, `{"cursor":["This is not a cursor of this list."]}`)
+	h.get("/providers/microsoft_entra/2/sync/objects/?cursor=x").is(400,
+		`{"cursor":["This is not a cursor of this list."]}`)
 	h.get("/providers/microsoft_entra/2/sync/objects/" + first.Results[0].ID + "/").want(200)
 	h.get("/providers/google_workspace/1/sync/objects/" + first.Results[0].ID + "/").want(404)
 	h.get("/providers/microsoft_entra/2/sync/objects/x/").want(404)
@@ -224,7 +244,8 @@ func FuzzSyncObject(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		h := newHarness(t, rdb, nil)
 		h.jobs.result = &status.Result{Outcome: status.OutcomeUnchanged}
-		if code := h.do(http.MethodPost, "/api/v3/providers/google_workspace/1/sync/object/", string(body)).Code; code != 200 && code != 400 {
+		if code := h.do(http.MethodPost, "/api/v3/providers/google_workspace/1/sync/object/",
+			string(body)).Code; code != 200 && code != 400 {
 			t.Errorf("status %d for %q", code, body)
 		}
 	})

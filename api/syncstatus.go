@@ -83,7 +83,8 @@ func (a *API) lastMessages(ctx context.Context, run status.Run) ([]status.Messag
 	}
 	return slices.Insert(found, 0, status.Message{
 		Time: found[0].Time, Level: status.Info, Logger: apiLogger,
-		Event:      fmt.Sprintf("Only the last %d messages are shown; sync/runs/%s/messages/ has the others.", len(found), run.ID),
+		Event: fmt.Sprintf("Only the last %d messages are shown; sync/runs/%s/messages/ has the others.", len(found),
+			run.ID),
 		Attributes: map[string]any{"messages": run.Messages},
 	}), nil
 }

@@ -73,7 +73,8 @@ func TestSyncStatus(t *testing.T) {
 		},
 		{
 			name: "deferred", arrange: func(h *harness, c container.ID) {
-				if _, err := h.acquire(h.start(c)).Defer(h.t.Context(), h.clock.Now().Add(time.Minute), "the quota is spent", status.Outage{}); err != nil {
+				if _, err := h.acquire(h.start(c)).Defer(h.t.Context(), h.clock.Now().Add(time.Minute), "the quota is spent",
+					status.Outage{}); err != nil {
 					h.t.Fatal(err)
 				}
 			},
@@ -208,7 +209,8 @@ func TestSyncStatusNames(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil, nil)
 	want := map[container.ID][]string{
-		corp:   {"ldap_sync|corp:users:%s|Synchronization of an LDAP Source", "ldap_sync|corp:groups:%s|Synchronization of an LDAP Source", "ldap_sync|corp:membership:%s|Synchronization of an LDAP Source"},
+		corp: {"ldap_sync|corp:users:%s|Synchronization of an LDAP Source", "ldap_sync|corp:groups:%s|Synchronization " +
+			"of an LDAP Source", "ldap_sync|corp:membership:%s|Synchronization of an LDAP Source"},
 		google: {"google_workspace_sync|%s|Run full sync for Google Workspace provider"},
 		entra:  {"microsoft_entra_sync|%s|Run full sync for Microsoft Entra provider"},
 	}
@@ -317,7 +319,8 @@ func TestSyncStatusDistributesMessages(t *testing.T) {
 func TestSyncStatusRowsHideNothing(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil, nil)
-	h.finish(h.start(corp), status.End{State: status.Completed}, func(r *status.Recorder) { r.Failed(status.Group, status.Update, 1) })
+	h.finish(h.start(corp), status.End{State: status.Completed},
+		func(r *status.Recorder) { r.Failed(status.Group, status.Update, 1) })
 	var got []string
 	for _, row := range read[syncStatus](h.get(paths[corp] + "sync/status/")).Tasks {
 		got = append(got, row.Status)
@@ -349,7 +352,8 @@ func TestSyncStatusNamesDryRuns(t *testing.T) {
 	if _, err := h.store.Start(t.Context(), status.StartRequest{Container: google, DryRun: true}); err != nil {
 		t.Fatal(err)
 	}
-	if got := read[syncStatus](h.get(paths[google] + "sync/status/")).Tasks[0].Description; !strings.Contains(got, "dry run") {
+	if got := read[syncStatus](h.get(paths[google] + "sync/status/")).Tasks[0].Description; !strings.Contains(got,
+		"dry run") {
 		t.Errorf("description = %q", got)
 	}
 }

@@ -139,14 +139,16 @@ func (v runRows) neverBetter(rows []systemTask) {
 func (v runRows) events(messages []status.Message) []logEvent {
 	out := logEvents(v.run.Container, messages)
 	add := func(at time.Time, level, text string) {
-		out = append(out, logEvent{Timestamp: stamp(at), LogLevel: level, Logger: apiLogger, Event: text, Attributes: map[string]any{}})
+		out = append(out, logEvent{Timestamp: stamp(at), LogLevel: level, Logger: apiLogger, Event: text,
+			Attributes: map[string]any{}})
 	}
 	_, to := span(v.run, v.live, v.now)
 	switch run := v.run; {
 	case run.State.Open() && !v.live:
 		add(to, "warning", "No worker keeps this run alive. It goes on when one comes back, or is closed as expired.")
 	case run.State == status.Deferred:
-		add(run.DeferredUntil, "info", fmt.Sprintf("Waits until %s: %s", run.DeferredUntil.UTC().Format(time.RFC3339), run.DeferReason))
+		add(run.DeferredUntil, "info", fmt.Sprintf("Waits until %s: %s", run.DeferredUntil.UTC().Format(time.RFC3339),
+			run.DeferReason))
 	case run.State == status.Cancelled && !mentions(out, run.CancelledBy):
 		add(to, "warning", "Cancelled by "+run.CancelledBy+".")
 	case run.FailReason != "" && !mentions(out, run.FailReason):

@@ -195,7 +195,8 @@ func unpackAttempt(line string) (Attempt, error) {
 		return Attempt{}, fmt.Errorf("the time of an attempt: %w", err)
 	}
 	a := Attempt{
-		At: time.UnixMilli(at).UTC(), RunID: longID(parts[1]), Job: parts[2] == packedJob, Op: parts[3], Group: longID(parts[5]),
+		At: time.UnixMilli(at).UTC(), RunID: longID(parts[1]), Job: parts[2] == packedJob, Op: parts[3],
+		Group:    longID(parts[5]),
 		RemoteID: longID(parts[6]), RequestID: longID(parts[7]), FailKind: parts[8], FailText: parts[9],
 	}
 	if parts[4] != "" {

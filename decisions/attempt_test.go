@@ -48,7 +48,8 @@ func TestAttempts(t *testing.T) {
 		if diff := cmp.Diff([]decisions.Attempt{full}, f.attempts("user/1")); diff != "" {
 			t.Errorf("Attempts() (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff([]decisions.Attempt{{At: f.Now(), Op: "create", RunID: "~not-a-uuid", RemoteID: "~~x"}}, f.attempts("user/2")); diff != "" {
+		if diff := cmp.Diff([]decisions.Attempt{{At: f.Now(), Op: "create", RunID: "~not-a-uuid", RemoteID: "~~x"}},
+			f.attempts("user/2")); diff != "" {
 			t.Errorf("Attempts() (-want +got):\n%s", diff)
 		}
 		if got := f.attempts("user/3"); len(got) != 0 {
@@ -66,7 +67,8 @@ func TestAttemptsAreBounded(t *testing.T) {
 		f.Advance(time.Second)
 		trail.Add("user/1", decisions.Attempt{Op: "add_member", Group: fmt.Sprint(i)})
 	}
-	trail.Add("user/2", decisions.Attempt{Op: "update", Fields: strings.Split(strings.Repeat("x,", 99)+"x", ","), FailText: strings.Repeat("é", 5000)})
+	trail.Add("user/2", decisions.Attempt{Op: "update", Fields: strings.Split(strings.Repeat("x,", 99)+"x", ","),
+		FailText: strings.Repeat("é", 5000)})
 	if err := trail.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -114,9 +116,10 @@ func BenchmarkAttemptMemory(b *testing.B) {
 	rdb := redistest.Start(b)
 	store := decisions.New(rdb, decisions.Config{})
 	run := uuid.NewString()
-	created := decisions.Attempt{RunID: run, Op: "create", RemoteID: uuid.NewString(), RequestID: uuid.NewString(), Fields: []string{
-		"displayName", "givenName", "surname", "mailNickname", "usageLocation", "jobTitle", "department", "employeeId",
-	}}
+	created := decisions.Attempt{RunID: run, Op: "create", RemoteID: uuid.NewString(), RequestID: uuid.NewString(),
+		Fields: []string{
+			"displayName", "givenName", "surname", "mailNickname", "usageLocation", "jobTitle", "department", "employeeId",
+		}}
 	member := func() decisions.Attempt {
 		return decisions.Attempt{RunID: run, Op: "add_member", Group: uuid.NewString(), RequestID: uuid.NewString()}
 	}

@@ -28,7 +28,8 @@ type Settle func(ctx context.Context, made bool) error
 // changes. The claim is atomic, so that a run and an object job cannot both take the last place. name identifies the
 // change. A change that begins again after its worker died is counted only once. The count is exact to the minute,
 // and expires late rather than early.
-func (s *Store) Claim(ctx context.Context, c container.ID, kind BudgetKind, name string, limit int) (settle Settle, ok bool, err error) {
+func (s *Store) Claim(ctx context.Context, c container.ID, kind BudgetKind, name string, limit int) (settle Settle,
+	ok bool, err error) {
 	minute := stored.Millis(s.cfg.Now().Truncate(time.Minute))
 	spend := func(ctx context.Context, op string, n int) (string, error) {
 		word, _, err := s.eval(ctx, op, spendScript, c, s.budgetArgs(n, max(0, limit), minute, kind, name)...)
@@ -85,5 +86,6 @@ func (s *Store) windowStart() int64 {
 }
 
 func (s *Store) budgetArgs(n, limit int, minute int64, kind BudgetKind, claim string) []any {
-	return []any{n, limit, minute, s.windowStart(), (s.cfg.BudgetWindow + 2*time.Minute).Milliseconds(), string(kind), claim}
+	return []any{n, limit, minute, s.windowStart(), (s.cfg.BudgetWindow + 2*time.Minute).Milliseconds(), string(kind),
+		claim}
 }

@@ -50,7 +50,8 @@ func TestBudgetWindow(t *testing.T) {
 		f.Advance(3 * time.Minute)
 		spent(map[decisions.BudgetKind]int{decisions.BudgetUsers: 1, members: 4})
 		for i, want := range []bool{true, true, false} { // one is spent, of three
-			if _, ok, err := f.Claim(t.Context(), corp, decisions.BudgetUsers, fmt.Sprintf("suspend user/%d", i), 3); ok != want || err != nil {
+			if _, ok, err := f.Claim(t.Context(), corp, decisions.BudgetUsers, fmt.Sprintf("suspend user/%d", i),
+				3); ok != want || err != nil {
 				t.Errorf("Claim() %d = %v, %v, want %v", i, ok, err, want)
 			}
 		}
@@ -67,7 +68,8 @@ func TestBudgetIsNotOverspentTogether(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 30 {
 			all.Go(func() {
-				if _, ok, err := f.Claim(t.Context(), corp, decisions.BudgetUsers, fmt.Sprintf("suspend user/%d", i), 10); err != nil {
+				if _, ok, err := f.Claim(t.Context(), corp, decisions.BudgetUsers, fmt.Sprintf("suspend user/%d", i),
+					10); err != nil {
 					t.Error(err)
 				} else if ok {
 					granted.Add(1)

@@ -21,7 +21,8 @@ func TestCluster(t *testing.T) {
 	pin := plan.Pin{Ref: directory.Ref{Kind: directory.User, ID: "1"}}
 	f.must(f.Pin(t.Context(), corp, []plan.Pin{pin}, nil))
 	f.must(f.Repin(t.Context(), corp, []plan.Pin{pin}, []directory.Ref{pin.Ref}))
-	f.must(f.SetHeld(t.Context(), corp, decisions.HeldSet{Digest: "d", Changes: []decisions.HeldChange{{Fingerprint: "a"}}}))
+	f.must(f.SetHeld(t.Context(), corp, decisions.HeldSet{Digest: "d",
+		Changes: []decisions.HeldChange{{Fingerprint: "a"}}}))
 	_, err = f.HeldCounts(t.Context(), corp)
 	f.must(err)
 	trail := f.Trail(google)

@@ -71,7 +71,8 @@ func script(name string) *redis.Script {
 }
 
 // eval runs a script on one container. The first element of its reply is a word, and data follows.
-func (s *Store) eval(ctx context.Context, op string, sc *redis.Script, c container.ID, args ...any) (string, []string, error) {
+func (s *Store) eval(ctx context.Context, op string, sc *redis.Script, c container.ID, args ...any) (string, []string,
+	error) {
 	if err := c.Validate(); err != nil {
 		return "", nil, err
 	}
@@ -108,13 +109,15 @@ type Decision struct {
 }
 
 // Decide records a verdict about changes. It replaces earlier decisions.
-func (s *Store) Decide(ctx context.Context, c container.ID, verdict, by string, changes []HeldChange) ([]Decision, error) {
+func (s *Store) Decide(ctx context.Context, c container.ID, verdict, by string, changes []HeldChange) ([]Decision,
+	error) {
 	now := s.cfg.Now()
 	out := make([]Decision, 0, len(changes))
 	fields := make([]any, 0, 2*len(changes))
 	for _, ch := range changes {
 		d := Decision{
-			Fingerprint: ch.Fingerprint, Verdict: verdict, By: stored.Cut(by, maxName), At: now, Expires: now.Add(DecisionTTL), Op: ch.Op, ID: ch.ID, Label: ch.Label,
+			Fingerprint: ch.Fingerprint, Verdict: verdict, By: stored.Cut(by, maxName), At: now, Expires: now.Add(DecisionTTL),
+			Op: ch.Op, ID: ch.ID, Label: ch.Label,
 		}
 		text, err := json.Marshal(d)
 		if err != nil {

@@ -39,8 +39,8 @@ type HeldSet struct {
 	RunID   string       `json:"run_id"`
 	At      time.Time    `json:"at"`
 	Changes []HeldChange `json:"changes"`
-	// Conflicts are entries about which nothing can be decided: they wait until the directory, the tenant or the configuration
-	// is corrected. At most MostConflicts are kept, and ConflictCount says how many there are.
+	// Conflicts are entries about which nothing can be decided: they wait until the directory, the tenant or the
+	// configuration is corrected. At most MostConflicts are kept, and ConflictCount says how many there are.
 	Conflicts     []Conflict `json:"conflicts,omitempty"`
 	ConflictCount int        `json:"conflict_count,omitempty"`
 }

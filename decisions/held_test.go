@@ -19,7 +19,9 @@ func TestHeldSets(t *testing.T) {
 		if set, err := f.Held(t.Context(), corp); err != nil || set.Digest != "" || len(set.Changes) > 0 {
 			t.Errorf("Held() of nothing = %+v, %v", set, err)
 		}
-		first := decisions.HeldSet{Digest: "d1", RunID: "r1", At: time.Unix(1, 0).UTC(), Changes: []decisions.HeldChange{{Fingerprint: "a", Op: "suspend", Kind: "user", ID: "1", Guard: "limit", Reason: "too many"}}}
+		first := decisions.HeldSet{Digest: "d1", RunID: "r1", At: time.Unix(1, 0).UTC(),
+			Changes: []decisions.HeldChange{{Fingerprint: "a", Op: "suspend", Kind: "user", ID: "1", Guard: "limit",
+				Reason: "too many"}}}
 		second := first
 		second.Digest = "d2"
 		for _, set := range []decisions.HeldSet{first, second} {
@@ -100,7 +102,8 @@ func TestHeldCounts(t *testing.T) {
 			}
 		}
 		check(map[string]int64{})
-		f.must(f.SetHeld(t.Context(), corp, decisions.HeldSet{Digest: "d", Changes: []decisions.HeldChange{{Guard: "limit"}, {Guard: "doubt"}, {Guard: "limit"}}}))
+		f.must(f.SetHeld(t.Context(), corp, decisions.HeldSet{Digest: "d",
+			Changes: []decisions.HeldChange{{Guard: "limit"}, {Guard: "doubt"}, {Guard: "limit"}}}))
 		check(map[string]int64{"limit": 2, "doubt": 1})
 		f.must(rdb.Del(t.Context(), "rollcall:{ldap:corp}:held:counts").Err()) // as of an earlier version
 		check(map[string]int64{"limit": 2, "doubt": 1})

@@ -29,8 +29,10 @@ func TestPins(t *testing.T) {
 		}
 		want := []plan.Pin{
 			{
-				Ref: directory.Ref{Kind: directory.User, ID: "a"}, Label: "ann", Run: "r", By: "ops", At: f.Now(), Version: "v", Account: plan.StandsSuspended, RemoteID: "1", Deleted: f.Now(),
-				Address: "a@x", Fields: directory.Attributes{{Name: "title"}, {Name: "x", Values: []string{"1", "2"}}}, Groups: []plan.PinnedMembership{{ID: "g", Label: "all", Member: true}, {ID: "h"}},
+				Ref: directory.Ref{Kind: directory.User, ID: "a"}, Label: "ann", Run: "r", By: "ops", At: f.Now(), Version: "v",
+				Account: plan.StandsSuspended, RemoteID: "1", Deleted: f.Now(),
+				Address: "a@x", Fields: directory.Attributes{{Name: "title"}, {Name: "x", Values: []string{"1", "2"}}},
+				Groups: []plan.PinnedMembership{{ID: "g", Label: "all", Member: true}, {ID: "h"}},
 			},
 			{Ref: directory.Ref{Kind: directory.Group, ID: "a"}, Run: "r", At: f.Now(), Address: "g@x"},
 		}

@@ -91,7 +91,8 @@ func newHost(t *testing.T) *host {
 	}
 	dir := t.TempDir()
 	h := &host{T: t, services: compose(t), bin: bin, own: filepath.Join(dir, "own"), ports: map[string]string{}}
-	demo, data, run, conf := filepath.Join(dir, "demo"), filepath.Join(dir, "data"), filepath.Join(dir, "run"), filepath.Join(dir, "redis.conf")
+	demo, data, run, conf := filepath.Join(dir, "demo"), filepath.Join(dir, "data"), filepath.Join(dir, "run"),
+		filepath.Join(dir, "redis.conf")
 	for _, d := range []string{h.own, demo, data, run} {
 		if err := os.Mkdir(d, 0o700); err != nil {
 			t.Fatal(err)
@@ -101,7 +102,8 @@ func newHost(t *testing.T) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.paths = strings.NewReplacer("/etc/rollcall", h.own, "/run/rollcall-demo", demo, "/run/secrets/redis_password", secret,
+	h.paths = strings.NewReplacer("/etc/rollcall", h.own, "/run/rollcall-demo", demo, "/run/secrets/redis_password",
+		secret,
 		"/run/redis", run, "/etc/redis/redis.conf", conf, "dir /data", "dir "+data)
 	text, err := os.ReadFile("redis/redis.conf")
 	if err != nil {

@@ -37,8 +37,8 @@ func (s syncStatus) changes(t *testing.T) (made, failed int) {
 	return 0, 0
 }
 
-// What `docker compose --profile demo up --scale worker=3` starts syncs the company to both tenants, run as processes with
-// the commands, environments and health checks of docker-compose.yml.
+// What `docker compose --profile demo up --scale worker=3` starts syncs the company to both tenants, run as processes
+// with the commands, environments and health checks of docker-compose.yml.
 func TestTheDemonstrationOfComposeSyncs(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -78,11 +78,13 @@ func TestTheDemonstrationOfComposeSyncs(t *testing.T) {
 		if made, failed := seen.changes(t); made < 1000 || failed != 0 {
 			t.Errorf("%s: %d changes were made and %d failed, want more than 1000 and none", name, made, failed)
 		}
-		if again := people("sync", name, "--watch"); !strings.Contains(again, " 0 of 0 changes") || !strings.Contains(again, "completed") {
+		if again := people("sync", name, "--watch"); !strings.Contains(again, " 0 of 0 changes") ||
+			!strings.Contains(again, "completed") {
 			t.Errorf("%s: another run should find nothing to do: %s", name, again)
 		}
 	}
-	_, said := h.run("redis", "sh", "-c", `REDISCLI_AUTH="$(cat /run/secrets/redis_password)" redis-cli -h 127.0.0.1 info keyspace`)
+	_, said := h.run("redis", "sh", "-c",
+		`REDISCLI_AUTH="$(cat /run/secrets/redis_password)" redis-cli -h 127.0.0.1 info keyspace`)
 	if strings.Contains(said, "db0:") || !strings.Contains(said, "db1:") {
 		t.Errorf("the demonstration is not in a database of its own: %s", said)
 	}
@@ -116,7 +118,8 @@ func TestComposeSaysWhatIsMissing(t *testing.T) {
 	h.write(filepath.Join(h.own, "ldap-password"), "hunter2")
 	h.write(filepath.Join(h.own, "google.json"), googleKey(t))
 	code, said := h.run("check")
-	if code != 0 || !strings.Contains(said, "no mistakes") || !strings.Contains(said, "docs/deployment.md") || strings.Contains(said, "hunter2") {
+	if code != 0 || !strings.Contains(said, "no mistakes") || !strings.Contains(said, "docs/deployment.md") ||
+		strings.Contains(said, "hunter2") {
 		t.Errorf("check ended with %d and said %q, want 0, no mistakes and a word on the password of Redis", code, said)
 	}
 

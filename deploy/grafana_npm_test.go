@@ -36,7 +36,8 @@ func TestJavaScriptDashboardTypes(t *testing.T) {
 		return out
 	}
 	run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	if err := os.WriteFile(filepath.Join(dir, "dashboard.ts"), run("node", "typed.mjs", "dashboard.json"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "dashboard.ts"), run("node", "typed.mjs", "dashboard.json"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	run("node", filepath.Join("node_modules", "typescript", "bin", "tsc"), "--noEmit", "--strict", "--skipLibCheck",

@@ -114,7 +114,8 @@ func TestDashboardIsUpToDate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s is stale; if the change is meant, run go test ./deploy -run Dashboard -update (-want +got)\n%s", dashboardFile, diff)
+		t.Errorf("%s is stale; if the change is meant, run go test ./deploy -run Dashboard -update (-want +got)\n%s",
+			dashboardFile, diff)
 	}
 }
 
@@ -148,7 +149,8 @@ func TestPanelsAreComplete(t *testing.T) {
 		}
 		for _, q := range p.Targets {
 			if q.Datasource != chosen || q.Range == q.Instant {
-				t.Errorf("%s %s: data source %v, range %v, instant %v: want %v, and one of the two", p.Title, q.RefID, q.Datasource, q.Range, q.Instant, chosen)
+				t.Errorf("%s %s: data source %v, range %v, instant %v: want %v, and one of the two", p.Title, q.RefID,
+					q.Datasource, q.Range, q.Instant, chosen)
 			}
 		}
 	}
@@ -172,7 +174,8 @@ func TestDashboardVariables(t *testing.T) {
 		"uid":        "rollcall",
 		"datasource": []any{"datasource", "prometheus", "prometheus"},
 		"container": []any{
-			"query", map[string]any{"query": "label_values(rollcall_container_info, container)", "refId": "container"}, []any{"$__all"},
+			"query", map[string]any{"query": "label_values(rollcall_container_info, container)", "refId": "container"},
+			[]any{"$__all"},
 		},
 		"api":  []any{"textbox", "http://127.0.0.1:8080", "http://127.0.0.1:8080"},
 		"docs": []any{"textbox", "https://example.com/rollcall/docs", "https://example.com/rollcall/docs"},
@@ -190,8 +193,8 @@ func (a place) overlap(b place) bool {
 	return a.X < b.X+b.W && b.X < a.X+a.W && a.Y < b.Y+b.H && b.Y < a.Y+a.H
 }
 
-// Panels have a number of their own and lie side by side, the first line being one line; those of a closed row lie below
-// it, and what follows the row comes up to it.
+// Panels have a number of their own and lie side by side, the first line being one line; those of a closed row lie
+// below it, and what follows the row comes up to it.
 func TestPanelsLieSideBySide(t *testing.T) {
 	t.Parallel()
 	d, _ := readDashboard(t)
@@ -224,7 +227,8 @@ func TestPanelsLieSideBySide(t *testing.T) {
 			first = append(first, p.Title)
 		}
 	}
-	want := []string{"Health", "Since the last success", "Held changes", "Failed changes", "Quota left", "Workers", "Redis"}
+	want := []string{"Health", "Since the last success", "Held changes", "Failed changes", "Quota left", "Workers",
+		"Redis"}
 	if diff := cmp.Diff(want, first); diff != "" {
 		t.Errorf("the first line (-want +got)\n%s", diff)
 	}
@@ -281,14 +285,17 @@ func TestDashboardKnowsEveryValue(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := strings.Join(slices.Collect(maps.Values(d.exprs())), "\n")
-	for _, m := range []struct{ metric, label string }{{"last_run_result", "result"}, {"last_run_fault", "fault"}, {"run_active", "state"}} {
-		row := regexp.MustCompile("(?m)^\\| `" + m.label + "` \\| [^|]*`" + m.metric + "`[^|]*\\| (.*) \\|$").FindStringSubmatch(string(text))
+	for _, m := range []struct{ metric, label string }{{"last_run_result", "result"}, {"last_run_fault", "fault"},
+		{"run_active", "state"}} {
+		row := regexp.MustCompile("(?m)^\\| `" + m.label + "` \\| [^|]*`" + m.metric +
+			"`[^|]*\\| (.*) \\|$").FindStringSubmatch(string(text))
 		if row == nil {
 			t.Errorf("%s has no values of the label %s of %s", metrics, m.label, m.metric)
 			continue
 		}
 		for value := range strings.FieldsSeq(strings.ReplaceAll(row[1], "`", "")) {
-			if want := fmt.Sprintf(`* rollcall_%s{container=~"$container",%s=%q}`, m.metric, m.label, value); !strings.Contains(all, want) {
+			if want := fmt.Sprintf(`* rollcall_%s{container=~"$container",%s=%q}`, m.metric, m.label,
+				value); !strings.Contains(all, want) {
 				t.Errorf("nothing asks for %s", want)
 			}
 		}

@@ -149,7 +149,8 @@ func TestAlertsAreTested(t *testing.T) {
 			for _, f := range c.Firing {
 				fires[c.Alert] = true
 				if container := f.Labels["container"]; !strings.Contains(f.Annotations["summary"], container) {
-					t.Errorf("%s at %s of %q: the summary %q does not name %s", c.Alert, c.EvalTime, g.Name, f.Annotations["summary"], container)
+					t.Errorf("%s at %s of %q: the summary %q does not name %s", c.Alert, c.EvalTime, g.Name, f.Annotations["summary"],
+						container)
 				}
 			}
 		}
@@ -188,7 +189,8 @@ func exported(t *testing.T) map[string][]string {
 		t.Fatal(err)
 	}
 	out := map[string][]string{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `(rollcall_\\w+)` \\| \\w+ \\| ([^|]*)\\|").FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `(rollcall_\\w+)` \\| \\w+ \\| ([^|]*)\\|").FindAllStringSubmatch(
+		string(text), -1) {
 		out[m[1]] = strings.Fields(strings.ReplaceAll(m[2], "`", ""))
 	}
 	return out

@@ -111,8 +111,10 @@ func TestPrometheusScrapesBoth(t *testing.T) {
 			continue
 		}
 		found++
-		if len(s.DNS) != 1 || !slices.Equal(s.DNS[0].Names, []string{name}) || s.DNS[0].Type != "A" || ":"+s.DNS[0].Port != services[name]["ROLLCALL_METRICS_LISTEN"] {
-			t.Errorf("%s looks for %+v, and the service %s listens on %q", s.Name, s.DNS, name, services[name]["ROLLCALL_METRICS_LISTEN"])
+		if len(s.DNS) != 1 || !slices.Equal(s.DNS[0].Names, []string{name}) || s.DNS[0].Type != "A" || ":"+
+			s.DNS[0].Port != services[name]["ROLLCALL_METRICS_LISTEN"] {
+			t.Errorf("%s looks for %+v, and the service %s listens on %q", s.Name, s.DNS, name,
+				services[name]["ROLLCALL_METRICS_LISTEN"])
 		}
 	}
 	if found != 2 {
@@ -158,7 +160,8 @@ func TestExamplesLoad(t *testing.T) {
 		all := strings.NewReplacer("  # microsoft_entra:", "  microsoft_entra:", "\n  #   ", "\n    ").Replace(string(text))
 		for name, yaml := range map[string]string{"as it is": string(text), "all of it": all} {
 			dir := t.TempDir()
-			for file, data := range map[string]string{"rollcall.yaml": yaml, "ldap-password": "x", "google.json": string(key), "entra-secret": "x"} {
+			for file, data := range map[string]string{"rollcall.yaml": yaml, "ldap-password": "x", "google.json": string(key),
+				"entra-secret": "x"} {
 				if err := os.WriteFile(filepath.Join(dir, file), []byte(data), 0o600); err != nil {
 					t.Fatal(err)
 				}
@@ -212,7 +215,8 @@ func TestGrafanaFindsWhatItIsGiven(t *testing.T) {
 	if _, err := os.Stat("grafana/dashboards/" + filepath.Base(home)); err != nil {
 		t.Errorf("Grafana's home: %v", err)
 	}
-	if len(providers.Providers) != 1 || !strings.Contains(string(compose), "source: ./deploy/grafana/dashboards\n        target: "+providers.Providers[0].Options.Path+"\n") {
+	if len(providers.Providers) != 1 || !strings.Contains(string(compose),
+		"source: ./deploy/grafana/dashboards\n        target: "+providers.Providers[0].Options.Path+"\n") {
 		t.Errorf("the dashboards are looked for in %v, where docker-compose.yml mounts nothing", providers)
 	}
 }

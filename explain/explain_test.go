@@ -23,25 +23,34 @@ var (
 
 // input is a user whose account would be suspended, with passwords in every place where a directory may have them.
 func input() explain.Input {
-	e := &directory.Entry{Kind: directory.User, ID: "u-1", Source: "corp", Attributes: directory.Attributes{{Name: "userPassword", Values: []string{"hunter2"}}}}
+	e := &directory.Entry{Kind: directory.User, ID: "u-1", Source: "corp",
+		Attributes: directory.Attributes{{Name: "userPassword", Values: []string{"hunter2"}}}}
 	change := plan.Change{Op: plan.Suspend, Ref: user, RemoteID: "r-1", Address: "ada@example.com", Why: plan.OutOfScope}
 	update := plan.Change{Op: plan.Update, Ref: user, RemoteID: "r-1", Fields: []plan.FieldChange{
-		{Name: "notes", Before: []string{"hunter1"}, After: []string{"hunter2"}}, {Name: "pwdHint", After: []string{"hunter3"}},
+		{Name: "notes", Before: []string{"hunter1"}, After: []string{"hunter2"}},
+		{Name: "pwdHint", After: []string{"hunter3"}},
 	}}
 	held := decisions.HeldSet{Digest: "d", RunID: "run", At: now, Changes: []decisions.HeldChange{
-		{Fingerprint: "f-m", Op: "remove_member", Kind: "group", ID: "g-1", Member: "u-1", Guard: "follows", Reason: "a departure is held"},
-		{Fingerprint: change.Fingerprint(), Op: "suspend", Kind: "user", ID: "u-1", Guard: "limit", Reason: "the limit is 3", Fields: update.Fields},
+		{Fingerprint: "f-m", Op: "remove_member", Kind: "group", ID: "g-1", Member: "u-1", Guard: "follows",
+			Reason: "a departure is held"},
+		{Fingerprint: change.Fingerprint(), Op: "suspend", Kind: "user", ID: "u-1", Guard: "limit", Reason: "the limit is 3",
+			Fields: update.Fields},
 		{Fingerprint: "f-o", Op: "suspend", Kind: "user", ID: "u-2", Guard: "limit", Reason: "the limit is 3"},
 	}}
 	return explain.Input{
 		Query: explain.Query{By: explain.ByID, Value: "u-1"}, Now: now, Ref: user,
-		Sources: []explain.SourceInput{{Container: "ldap:corp", Enabled: true, Copy: explain.Copy{Completed: true}, Stored: e}},
+		Sources: []explain.SourceInput{{Container: "ldap:corp", Enabled: true, Copy: explain.Copy{Completed: true},
+			Stored: e}},
 		Providers: []explain.ProviderInput{{
-			Container: "google_workspace:1", Held: held, Policy: plan.Policy{UserDeleteAction: plan.ActionDelete, DeleteAfter: time.Hour},
-			Mapping: []mapping.Value{{Field: "notes", Expression: "ldap.userPassword", Values: []string{"hunter2"}, Problem: `"hunter2" is too long`}},
+			Container: "google_workspace:1", Held: held, Policy: plan.Policy{UserDeleteAction: plan.ActionDelete,
+				DeleteAfter: time.Hour},
+			Mapping: []mapping.Value{{Field: "notes", Expression: "ldap.userPassword", Values: []string{"hunter2"},
+				Problem: `"hunter2" is too long`}},
 			Hop: reconcile.Explanation{
-				Entry: e, OutOfScope: &mapping.Decision{Ref: user, Rule: "exclude", Setting: "svc-*"}, Objects: []plan.Object{{Ref: user, RemoteID: "r-1", Address: "ada@example.com", Active: true}},
-				Apply: plan.Plan{Changes: []plan.Change{update, change}, Tombstones: []plan.Tombstone{{Ref: user, Since: now, Why: plan.OutOfScope}}},
+				Entry: e, OutOfScope: &mapping.Decision{Ref: user, Rule: "exclude", Setting: "svc-*"},
+				Objects: []plan.Object{{Ref: user, RemoteID: "r-1", Address: "ada@example.com", Active: true}},
+				Apply: plan.Plan{Changes: []plan.Change{update, change},
+					Tombstones: []plan.Tombstone{{Ref: user, Since: now, Why: plan.OutOfScope}}},
 			},
 		}},
 	}
@@ -80,11 +89,14 @@ func TestHeldVerdicts(t *testing.T) {
 	in := input()
 	p := explain.Of(in).Providers[0]
 	own := in.Providers[0].Held.Changes[1].Fingerprint
-	if p.Code != explain.Held || p.Reason != "limit" || len(p.Held) != 2 || !strings.Contains(p.Verdict, "rollcall approve google_workspace:1 d --entry "+own) {
+	if p.Code != explain.Held || p.Reason != "limit" || len(p.Held) != 2 ||
+		!strings.Contains(p.Verdict, "rollcall approve google_workspace:1 d --entry "+own) {
 		t.Errorf("held: %s (%s): %s; %+v", p.Code, p.Reason, p.Verdict, p.Held)
 	}
-	in.Providers[0].Decisions = map[string]decisions.Decision{own: {Fingerprint: own, Verdict: "approved", By: "grace", ID: "u-1", Expires: now.Add(time.Hour)}}
-	if p = explain.Of(in).Providers[0]; !strings.Contains(p.Verdict, "grace approved it: the next run carries it out, until 2026-03-01T10:30:00Z") || len(p.Decisions) != 1 {
+	in.Providers[0].Decisions = map[string]decisions.Decision{own: {Fingerprint: own, Verdict: "approved", By: "grace",
+		ID: "u-1", Expires: now.Add(time.Hour)}}
+	if p = explain.Of(in).Providers[0]; !strings.Contains(p.Verdict,
+		"grace approved it: the next run carries it out, until 2026-03-01T10:30:00Z") || len(p.Decisions) != 1 {
 		t.Errorf("approved: %s", p.Verdict)
 	}
 	// The held change is no longer planned, and the plan decides.
@@ -100,11 +112,13 @@ func TestDeparture(t *testing.T) {
 	in := input()
 	in.Providers[0].Held = decisions.HeldSet{}
 	d := explain.Of(in).Providers[0]
-	if d.Departure == nil || !d.Departure.DeletedAfter.Time().Equal(now.Add(time.Hour)) || !strings.Contains(d.Verdict, "suspend its account ada@example.com, which is deleted after 2026-03-01T10:30:00Z") {
+	if d.Departure == nil || !d.Departure.DeletedAfter.Time().Equal(now.Add(time.Hour)) ||
+		!strings.Contains(d.Verdict, "suspend its account ada@example.com, which is deleted after 2026-03-01T10:30:00Z") {
 		t.Errorf("%+v: %s", d.Departure, d.Verdict)
 	}
 	in.Providers[0].Hop.Pin = &plan.Pin{Ref: user, Run: "run-7", By: "grace", Account: plan.StandsSuspended}
-	if d = explain.Of(in).Providers[0]; d.Departure.DeletedAfter != nil || !strings.Contains(d.Verdict, "It is pinned: grace undid run run-7") {
+	if d = explain.Of(in).Providers[0]; d.Departure.DeletedAfter != nil ||
+		!strings.Contains(d.Verdict, "It is pinned: grace undid run run-7") {
 		t.Errorf("pinned: %+v: %s", d.Departure, d.Verdict)
 	}
 }
@@ -113,9 +127,11 @@ func TestDeparture(t *testing.T) {
 func TestALiveDirectoryThatDidNotSearch(t *testing.T) {
 	t.Parallel()
 	in := input()
-	in.Sources[0].Location = &source.Location{Server: "ldap://dc1", Unsearched: []string{"search dc=x: time limit"}, Incomplete: true}
+	in.Sources[0].Location = &source.Location{Server: "ldap://dc1", Unsearched: []string{"search dc=x: time limit"},
+		Incomplete: true}
 	d := explain.Of(in)
-	if s := d.Sources[0]; s.Code != explain.Read || s.Live.Asked || s.Live.Problem == "" || !strings.Contains(s.Verdict, "could not be asked: search dc=x: time limit") || !d.Partial() {
+	if s := d.Sources[0]; s.Code != explain.Read || s.Live.Asked || s.Live.Problem == "" ||
+		!strings.Contains(s.Verdict, "could not be asked: search dc=x: time limit") || !d.Partial() {
 		t.Errorf("who is stored: %s %+v", s.Code, s)
 	}
 	in.Sources[0].Location.Incomplete = false // What was not searched is elsewhere.
@@ -123,7 +139,8 @@ func TestALiveDirectoryThatDidNotSearch(t *testing.T) {
 		t.Errorf("who is not where Read looks: %s %+v", s.Code, s)
 	}
 	in.Sources[0].Location.Incomplete, in.Sources[0].Stored, in.Ref = true, nil, directory.Ref{}
-	if d := explain.Of(in); d.Found != explain.Uncertain || d.Sources[0].Code != explain.NotAsked || !strings.Contains(d.Verdict, "Could not be asked: ldap:corp (search dc=x: time limit)") {
+	if d := explain.Of(in); d.Found != explain.Uncertain || d.Sources[0].Code != explain.NotAsked ||
+		!strings.Contains(d.Verdict, "Could not be asked: ldap:corp (search dc=x: time limit)") {
 		t.Errorf("who is not stored: %+v", d)
 	}
 }
@@ -144,7 +161,8 @@ func TestWhatWasRefusedIsNotPromised(t *testing.T) {
 	in := input()
 	hop := &in.Providers[0].Hop
 	in.Providers[0].Held, hop.Held = decisions.HeldSet{}, plan.Plan{}
-	hop.Apply = plan.Plan{Changes: []plan.Change{{Op: plan.Suspend, Ref: in.Ref, Address: "ada@example.com", Why: plan.OutOfScope}}}
+	hop.Apply = plan.Plan{Changes: []plan.Change{{Op: plan.Suspend, Ref: in.Ref, Address: "ada@example.com",
+		Why: plan.OutOfScope}}}
 	verdict := func(attempts ...decisions.Attempt) explain.Provider {
 		in.Providers[0].Attempts = attempts
 		return explain.Of(in).Providers[0]
@@ -153,8 +171,10 @@ func TestWhatWasRefusedIsNotPromised(t *testing.T) {
 		t.Errorf("the verdict on a leaver is %q", got)
 	}
 	in.Providers[0].GroupLabels = map[directory.ID]string{"g-1": "staff"}
-	got := verdict(decisions.Attempt{Op: "suspend", FailKind: "denied", FailText: "403: no right"}, decisions.Attempt{Op: "add_member", Group: "g-1"})
-	if strings.Contains(got.Verdict, "would suspend") || !strings.Contains(got.Verdict, "tries again to suspend") || !strings.Contains(got.Verdict, "403: no right") {
+	got := verdict(decisions.Attempt{Op: "suspend", FailKind: "denied", FailText: "403: no right"},
+		decisions.Attempt{Op: "add_member", Group: "g-1"})
+	if strings.Contains(got.Verdict, "would suspend") || !strings.Contains(got.Verdict, "tries again to suspend") ||
+		!strings.Contains(got.Verdict, "403: no right") {
 		t.Errorf("the verdict after a refusal is %q", got.Verdict)
 	}
 	if got.Outcomes[1].GroupLabel != "staff" {
@@ -173,7 +193,8 @@ func TestAnEntryThatTheLastSyncCouldNotUse(t *testing.T) {
 		{Kind: "user", ID: string(in.Ref.ID), Reason: string(plan.Unusable), Detail: "uid=ada: uid=eve has this id, too"},
 	}
 	s := explain.Of(in).Sources[0]
-	if s.Code != explain.Unusable || !strings.Contains(s.Verdict, "uid=eve has this id, too") || strings.Contains(s.Verdict, "brings it") {
+	if s.Code != explain.Unusable || !strings.Contains(s.Verdict, "uid=eve has this id, too") ||
+		strings.Contains(s.Verdict, "brings it") {
 		t.Errorf("%s: %s", s.Code, s.Verdict)
 	}
 }

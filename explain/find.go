@@ -107,7 +107,10 @@ func names(e *directory.Entry, q Query) bool {
 		if e.Kind == directory.Group {
 			called = []string{directory.CommonName, directory.DisplayName}
 		}
-		return slices.ContainsFunc(called, func(name string) bool { return strings.EqualFold(e.Attributes.Get(name), q.Value) })
+		return slices.ContainsFunc(called, func(name string) bool {
+			return strings.EqualFold(e.Attributes.Get(name),
+				q.Value)
+		})
 	case ByID:
 	}
 	return strings.EqualFold(string(e.ID), q.Value) || strings.Contains(q.Value, "=") && strings.EqualFold(e.DN, q.Value)

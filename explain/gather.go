@@ -186,7 +186,8 @@ func (x *Explainer) recall(ctx context.Context, in *Input) (err error) {
 	return nil
 }
 
-func (x *Explainer) held(ctx context.Context, c container.ID) (decisions.HeldSet, map[string]decisions.Decision, error) {
+func (x *Explainer) held(ctx context.Context, c container.ID) (decisions.HeldSet, map[string]decisions.Decision,
+	error) {
 	set, err := x.cfg.Decisions.Held(ctx, c)
 	if err != nil {
 		return set, nil, err
@@ -231,7 +232,8 @@ func feeds(in *Input, p *ProviderAccess) bool {
 	return false
 }
 
-func (x *Explainer) provider(ctx context.Context, access *ProviderAccess, in *Input, local localOnce) (ProviderInput, error) {
+func (x *Explainer) provider(ctx context.Context, access *ProviderAccess, in *Input, local localOnce) (ProviderInput,
+	error) {
 	p := ProviderInput{Container: access.Container}
 	var err error
 	if p.Held, p.Decisions, err = x.held(ctx, access.Container); err != nil {

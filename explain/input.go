@@ -122,7 +122,8 @@ func entryOf(in *Input) *Entry {
 		case seen.Entry != nil:
 			return shown(seen.Entry, seen.DN, false)
 		default:
-			return &Entry{Ref: seen.Ref, Label: seen.DN, Source: s.Container.Name(), DN: seen.DN, Attributes: directory.Attributes{}}
+			return &Entry{Ref: seen.Ref, Label: seen.DN, Source: s.Container.Name(), DN: seen.DN,
+				Attributes: directory.Attributes{}}
 		}
 	}
 	for i := range in.Sources {
@@ -135,6 +136,7 @@ func entryOf(in *Input) *Entry {
 
 func shown(e *directory.Entry, dn string, stored bool) *Entry {
 	return &Entry{
-		Ref: e.Ref(), Label: e.Label(), Source: e.Source, DN: dn, Active: e.Active, Stored: stored, Attributes: withoutSecrets(e.Attributes),
+		Ref: e.Ref(), Label: e.Label(), Source: e.Source, DN: dn, Active: e.Active, Stored: stored,
+		Attributes: withoutSecrets(e.Attributes),
 	}
 }

@@ -20,9 +20,11 @@ func providerOf(in *ProviderInput, all *Input, sources []Source) Provider {
 		in = censored(in, all.Ref, values)
 	}
 	p := Provider{
-		Container: in.Container, Mapping: values, Groups: groups(in.Hop.Groups), Match: matchOf(&in.Hop, all.Ref), Scope: scopeOf(&in.Hop),
-		Departure: departureOf(in, all.Ref), Next: rows(in.Hop.Apply, in.Hop.Held, hidden), Outcomes: outcomes(in.Attempts, in.GroupLabels),
-		Held: holds(in.Held, in.Decisions, all.Ref), Decisions: about(in.Decisions, all.Ref), Pins: pins(in.Hop.Pin),
+		Container: in.Container, Mapping: values, Groups: groups(in.Hop.Groups), Match: matchOf(&in.Hop, all.Ref),
+		Scope:     scopeOf(&in.Hop),
+		Departure: departureOf(in, all.Ref), Next: rows(in.Hop.Apply, in.Hop.Held, hidden),
+		Outcomes: outcomes(in.Attempts, in.GroupLabels),
+		Held:     holds(in.Held, in.Decisions, all.Ref), Decisions: about(in.Decisions, all.Ref), Pins: pins(in.Hop.Pin),
 		Unasked: []string{}, LastFull: moment(in.Hop.Facts.LastFull),
 	}
 	if d := in.Hop.Desired; d != nil {
@@ -72,10 +74,12 @@ func matchOf(h *reconcile.Explanation, ref directory.Ref) Match {
 		m.Objects = append(m.Objects, objectOf(o))
 	}
 	if l := h.Link; l.RemoteID != "" {
-		m.Link = &Link{RemoteID: l.RemoteID, CreatedAt: moment(l.Created), Suspended: l.Suspended, DepartedAt: moment(l.Departed)}
+		m.Link = &Link{RemoteID: l.RemoteID, CreatedAt: moment(l.Created), Suspended: l.Suspended,
+			DepartedAt: moment(l.Departed)}
 	}
 	planned := func(op plan.Op) bool {
-		return slices.ContainsFunc(slices.Concat(h.Apply.Changes, h.Held.Changes), func(c plan.Change) bool { return c.Op == op && c.Ref == ref })
+		return slices.ContainsFunc(slices.Concat(h.Apply.Changes, h.Held.Changes),
+			func(c plan.Change) bool { return c.Op == op && c.Ref == ref })
 	}
 	switch {
 	case anchored > 1:
@@ -132,7 +136,8 @@ func pins(p *plan.Pin) []Pin {
 	if p == nil {
 		return []Pin{}
 	}
-	out := Pin{RunID: p.Run, By: p.By, At: Moment(p.At), Account: string(p.Account), Address: p.Address, Fields: []string{}, Groups: []PinnedMembership{}}
+	out := Pin{RunID: p.Run, By: p.By, At: Moment(p.At), Account: string(p.Account), Address: p.Address,
+		Fields: []string{}, Groups: []PinnedMembership{}}
 	for _, f := range p.Fields {
 		out.Fields = append(out.Fields, f.Name)
 	}
@@ -150,8 +155,8 @@ func outcomes(in []decisions.Attempt, groups map[directory.ID]string) []Outcome 
 	return out
 }
 
-// holds returns the held changes that concern the entry, its own before its memberships. Values of fields are left to the
-// held set.
+// holds returns the held changes that concern the entry, its own before its memberships. Values of fields are left to
+// the held set.
 func holds(set decisions.HeldSet, decided map[string]decisions.Decision, ref directory.Ref) []Hold {
 	out := []Hold{}
 	for _, c := range set.Changes {
@@ -172,7 +177,8 @@ func holds(set decisions.HeldSet, decided map[string]decisions.Decision, ref dir
 }
 
 func decisionOf(d decisions.Decision) Decision {
-	return Decision{Fingerprint: d.Fingerprint, Verdict: d.Verdict, By: d.By, Op: d.Op, At: Moment(d.At), Expires: Moment(d.Expires)}
+	return Decision{Fingerprint: d.Fingerprint, Verdict: d.Verdict, By: d.By, Op: d.Op, At: Moment(d.At),
+		Expires: Moment(d.Expires)}
 }
 
 // about returns the decisions about the entry, oldest first.

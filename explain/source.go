@@ -28,7 +28,8 @@ func sourceOf(in *SourceInput, ref directory.Ref) Source {
 	s.Code, s.Verdict = judgeSource(in, ref)
 	s.Verdict = fmt.Sprintf("%s: %s", in.Container, s.Verdict)
 	if len(s.Held) > 0 {
-		s.Verdict += fmt.Sprintf(" A guard holds its %s in the local directory (%s): %s", s.Held[0].Op, s.Held[0].Guard, approveWith(in.Container, &s.Held[0]))
+		s.Verdict += fmt.Sprintf(" A guard holds its %s in the local directory (%s): %s", s.Held[0].Op, s.Held[0].Guard,
+			approveWith(in.Container, &s.Held[0]))
 	}
 	return s
 }
@@ -80,9 +81,11 @@ func judgeSource(in *SourceInput, ref directory.Ref) (SourceCode, string) {
 	case !in.Completed:
 		return NeverRead, "it was never read: no sync of this source has completed. Run it first." + there(seen)
 	case seen != nil:
-		return Joined, fmt.Sprintf("it is at %s, in scope, and not in the local directory yet: the source was last read %s. The next sync of this source brings it.", seen.DN, when(in.ReadAt))
+		return Joined, fmt.Sprintf("it is at %s, in scope, and not in the local directory yet: the source was last read "+
+			"%s. The next sync of this source brings it.", seen.DN, when(in.ReadAt))
 	case in.Departure != nil:
-		return Departed, fmt.Sprintf("it left: the local directory has known that since %s.%s", when(in.Departure.Left), unasked(in))
+		return Departed, fmt.Sprintf("it left: the local directory has known that since %s.%s", when(in.Departure.Left),
+			unasked(in))
 	case in.unanswered() != "":
 		return NotAsked, "the local directory does not have it, and the live one could not be asked: " + in.unanswered() + "."
 	}
@@ -93,14 +96,16 @@ func judgeSource(in *SourceInput, ref directory.Ref) (SourceCode, string) {
 func unusable(in *SourceInput, ref directory.Ref, seen *source.Sighting) int {
 	return slices.IndexFunc(in.Held.Conflicts, func(c decisions.Conflict) bool {
 		byID := ref.ID != "" && c.ID == string(ref.ID) && c.Kind == ref.Kind.String()
-		return c.Reason == string(plan.Unusable) && (byID || seen != nil && c.ID == "" && seen.DN != "" && strings.HasPrefix(c.Detail, seen.DN+":"))
+		return c.Reason == string(plan.Unusable) && (byID || seen != nil && c.ID == "" && seen.DN != "" &&
+			strings.HasPrefix(c.Detail, seen.DN+":"))
 	})
 }
 
 // codes maps the keys of rules to codes.
 var codes = map[string]SourceCode{
 	"base_dn": OutsideBase, "additional_user_dn": OutsideBase, "additional_group_dn": OutsideBase,
-	"user_object_filter": FilteredOut, "group_object_filter": FilteredOut, "sync_users": NotWanted, "sync_groups": NotWanted,
+	"user_object_filter": FilteredOut, "group_object_filter": FilteredOut, "sync_users": NotWanted,
+	"sync_groups": NotWanted,
 }
 
 func leftOut(in *SourceInput, seen *source.Sighting, broken *source.Rule) (SourceCode, string) {

@@ -22,7 +22,8 @@ type judge struct {
 func (j *judge) verdict() (code Code, reason, text string) {
 	code, reason, text = j.judge()
 	if pin := j.in.Hop.Pin; pin != nil && j.in.Hop.SourceErr == nil && j.in.Hop.RemoteErr == nil {
-		text += fmt.Sprintf(" It is pinned: %s undid run %s, and what that run changed of it stays as it was until its source changes.", pin.By, pin.Run)
+		text += fmt.Sprintf(" It is pinned: %s undid run %s, and what that run changed of it stays as it was until its "+
+			"source changes.", pin.By, pin.Run)
 	}
 	return code, reason, text
 }
@@ -32,7 +33,8 @@ func (j *judge) judge() (code Code, reason, text string) {
 	h := &j.in.Hop
 	switch {
 	case j.in.Off:
-		return SwitchedOff, "", fmt.Sprintf("%s is switched off (enabled: false): it is neither read nor written.", j.in.Container)
+		return SwitchedOff, "", fmt.Sprintf("%s is switched off (enabled: false): it is neither read nor written.",
+			j.in.Container)
 	case j.in.Err != nil:
 		return Unknown, "", fmt.Sprintf("%s could not be asked: %v.", j.in.Container, j.in.Err)
 	case len(j.in.Strangers) > 0:
@@ -40,7 +42,8 @@ func (j *judge) judge() (code Code, reason, text string) {
 	case j.ref.ID == "":
 		return j.notRead()
 	case h.SourceErr != nil:
-		return NotReady, "", fmt.Sprintf("Nothing can be said or done for %s now: %v.%s", j.in.Container, h.SourceErr, j.known())
+		return NotReady, "", fmt.Sprintf("Nothing can be said or done for %s now: %v.%s", j.in.Container, h.SourceErr,
+			j.known())
 	case h.RemoteErr != nil:
 		return j.unreachable()
 	}
@@ -56,9 +59,11 @@ func (j *judge) judge() (code Code, reason, text string) {
 	}
 	switch {
 	case h.OutOfScope != nil:
-		return OutOfScope, h.OutOfScope.Rule, fmt.Sprintf("%s leaves it out by %s (%s): %s", j.in.Container, h.OutOfScope.Rule, h.OutOfScope.Setting, j.consequence())
+		return OutOfScope, h.OutOfScope.Rule, fmt.Sprintf("%s leaves it out by %s (%s): %s", j.in.Container,
+			h.OutOfScope.Rule, h.OutOfScope.Setting, j.consequence())
 	case h.Finding != nil:
-		return Conflict, string(plan.Unusable), fmt.Sprintf("Nothing is done about it: %s.", strings.TrimSuffix(h.Finding.Problem, "."))
+		return Conflict, string(plan.Unusable), fmt.Sprintf("Nothing is done about it: %s.",
+			strings.TrimSuffix(h.Finding.Problem, "."))
 	case h.Entry == nil && (h.Departure != nil || j.departing()):
 		return Left, string(plan.Absent), fmt.Sprintf("It left its source%s: %s", j.since(), j.consequence())
 	case h.Entry == nil:
@@ -81,7 +86,8 @@ func (j *judge) judge() (code Code, reason, text string) {
 func (j *judge) stranger(o *plan.Object) string {
 	text := fmt.Sprintf("%s has the %s %s (%s), ", j.in.Container, o.Kind, o.Address, o.RemoteID)
 	if o.ID != "" {
-		return text + fmt.Sprintf("which carries the anchor of the id %s: no directory has an entry with it. A full run says what becomes of it.", o.ID)
+		return text + fmt.Sprintf("which carries the anchor of the id %s: no directory has an entry with it. A full run "+
+			"says what becomes of it.", o.ID)
 	}
 	return text + "which carries no anchor of ours: it is left alone."
 }
@@ -102,7 +108,8 @@ func (j *judge) notRead() (Code, string, string) {
 
 // rank orders the codes of sources by how much they explain.
 var rank = map[SourceCode]int{
-	Absent: 1, Disabled: 2, NeverRead: 3, NotAsked: 4, Departed: 5, NotWanted: 6, OutsideBase: 7, FilteredOut: 8, Unusable: 9, Joined: 10,
+	Absent: 1, Disabled: 2, NeverRead: 3, NotAsked: 4, Departed: 5, NotWanted: 6, OutsideBase: 7, FilteredOut: 8,
+	Unusable: 9, Joined: 10,
 	Leaving: 11, Read: 12,
 }
 
@@ -154,13 +161,15 @@ func (j *judge) held() (Code, string, string, bool) {
 	}
 	if list := j.in.Hop.Held.Changes; len(list) > 0 {
 		c := &list[0]
-		return Held, string(c.Guard), fmt.Sprintf("The next run would hold its %s by the guard %s: %s.", phrase(c, j.ref), c.Guard, c.Held), true
+		return Held, string(c.Guard), fmt.Sprintf("The next run would hold its %s by the guard %s: %s.", phrase(c, j.ref),
+			c.Guard, c.Held), true
 	}
 	return "", "", "", false
 }
 
 func (j *judge) hold(h *Hold) string {
-	text := fmt.Sprintf("Held by the guard %s: its %s waits since %s, because %s.", h.Guard, opText(h.Op), when(h.At.Time()), strings.TrimSuffix(h.Reason, "."))
+	text := fmt.Sprintf("Held by the guard %s: its %s waits since %s, because %s.", h.Guard, opText(h.Op),
+		when(h.At.Time()), strings.TrimSuffix(h.Reason, "."))
 	switch d := h.Decision; {
 	case d != nil && d.Verdict == string(plan.Approved):
 		return text + fmt.Sprintf(" %s approved it: the next run carries it out, until %s.", d.By, when(d.Expires.Time()))
@@ -177,13 +186,19 @@ func approveWith(c container.ID, h *Hold) string {
 // conflict returns the verdict on a conflict that only a person can resolve, with the text of the plan.
 func (j *judge) conflict(x *plan.Held) string {
 	heads := map[plan.Reason]string{
-		plan.NoAddress: "No account: it has no usable address", plan.ForeignDomain: "No account: its address is in a domain that the tenant has not verified",
-		plan.SameAddress: "Held back: its address is not its alone", plan.AddressTaken: "Held back: its name is taken by something that is not ours",
-		plan.AddressKept: "Held back: its name is taken by another account of ours", plan.Ambiguous: "Held back: it cannot be told which account is its",
-		plan.AnchorLost: "Held back: its account no longer carries our anchor", plan.Unusable: "Left as it is: the entry cannot be used",
-		plan.BadMapping: "Held back: the mapping failed", plan.ProtectedObject: "Never touched: its account is protected",
-		plan.SuspendedByWhom: "Left as it is: nobody can say who suspended its account", plan.Unsettled: "Waiting for the tenant",
-		plan.Unreadable: "Left as it is: the tenant does not show it", plan.Restorable: "Held back: its deleted account has to be restored first",
+		plan.NoAddress:     "No account: it has no usable address",
+		plan.ForeignDomain: "No account: its address is in a domain that the tenant has not verified",
+		plan.SameAddress:   "Held back: its address is not its alone",
+		plan.AddressTaken:  "Held back: its name is taken by something that is not ours",
+		plan.AddressKept:   "Held back: its name is taken by another account of ours",
+		plan.Ambiguous:     "Held back: it cannot be told which account is its",
+		plan.AnchorLost:    "Held back: its account no longer carries our anchor",
+		plan.Unusable:      "Left as it is: the entry cannot be used",
+		plan.BadMapping:    "Held back: the mapping failed", plan.ProtectedObject: "Never touched: its account is protected",
+		plan.SuspendedByWhom: "Left as it is: nobody can say who suspended its account",
+		plan.Unsettled:       "Waiting for the tenant",
+		plan.Unreadable:      "Left as it is: the tenant does not show it",
+		plan.Restorable:      "Held back: its deleted account has to be restored first",
 	}
 	detail := x.Detail
 	if j.p.Desired != nil && j.p.Desired.Held != "" {
@@ -246,7 +261,8 @@ func (j *judge) account() string {
 		}
 		text := fmt.Sprintf("%s %s (%s)", noun, cmp.Or(o.Address, j.called()), o.RemoteID)
 		if !o.Active {
-			text += map[plan.Suspender]string{plan.Us: ", suspended by us", plan.Else: ", suspended by somebody else"}[o.Suspender]
+			text += map[plan.Suspender]string{plan.Us: ", suspended by us",
+				plan.Else: ", suspended by somebody else"}[o.Suspender]
 		}
 		return text
 	}

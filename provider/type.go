@@ -57,7 +57,8 @@ func (t *Type) Lanes() []string {
 	return out
 }
 
-// Config is the configuration of one tenant. It has six methods, as it is both what a file says and what opens the tenant.
+// Config is the configuration of one tenant. It has six methods, as it is both what a file says and what opens the
+// tenant.
 type Config interface {
 	// Common returns the settings that every provider has.
 	Common() *Settings

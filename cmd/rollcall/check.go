@@ -16,11 +16,14 @@ func checkCommand(e *env) *cobra.Command {
 	var offline, noRedis bool
 	c := &cobra.Command{
 		Use: "check", Short: "Validate the configuration and try each connection",
-		Long: "Reads the configuration (--config, else ROLLCALL_CONFIG, else rollcall.yaml), names every mistake in it with file and line, and\n" +
-			"then tries Redis, each source and each provider: what was found, or why it failed. It writes nothing anywhere. It ends with 1 if\n" +
+		Long: "Reads the configuration (--config, else ROLLCALL_CONFIG, else rollcall.yaml), names every mistake in it " +
+			"with file and line, and\n" +
+			"then tries Redis, each source and each provider: what was found, or why it failed. It writes nothing anywhere. " +
+			"It ends with 1 if\n" +
 			"anything failed. Redis is needed for syncs and not for `rollcall plan`: with --no-redis it may be missing.",
-		Example: "  rollcall check\n  rollcall check --no-redis\n  rollcall check --offline --config /etc/rollcall/rollcall.yaml",
-		Args:    cobra.NoArgs,
+		Example: "  rollcall check\n  rollcall check --no-redis\n  rollcall check --offline --config " +
+			"/etc/rollcall/rollcall.yaml",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := e.configured()
 			if err != nil {

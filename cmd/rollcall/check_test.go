@@ -21,7 +21,8 @@ func checked(t *testing.T, export string) string {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "rollcall.yaml")
-	text := fmt.Sprintf("sources:\n  ldap:\n    - slug: corp\n      server_uri: file://%s\n      base_dn: dc=example,dc=com\n"+
+	text := fmt.Sprintf("sources:\n  ldap:\n    - slug: corp\n      server_uri: file://%s\n      base_dn: "+
+		"dc=example,dc=com\n"+
 		"      object_uniqueness_field: entryUUID\n", people)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -46,7 +47,8 @@ func closed(t *testing.T) string {
 func TestCheckWithoutRedis(t *testing.T) {
 	t.Parallel()
 	const note = "redis: not reachable; needed for syncs, not for `plan`\n"
-	good := checked(t, "dn: dc=example,dc=com\nobjectClass: domain\ndc: example\nentryUUID: 8d5c0f5e-0000-4000-8000-000000000001\n")
+	good := checked(t, "dn: dc=example,dc=com\nobjectClass: domain\ndc: example\nentryUUID: "+
+		"8d5c0f5e-0000-4000-8000-000000000001\n")
 	bad := checked(t, "this is no export\n")
 	gone := "redis://" + closed(t) + "/0"
 	there, _ := redistest.TCP(t)
@@ -64,16 +66,20 @@ func TestCheckWithoutRedis(t *testing.T) {
 	}{
 		{"missing", good, gone, nil, 1, note + "redis: FAILED: no answer: ", ""},
 		{"missing and not needed", good, gone, []string{"--no-redis"}, 0, note + "ldap:corp: ", "FAILED"},
-		{"missing and not needed, and the export is damaged", bad, gone, []string{"--no-redis"}, 1, "ldap:corp: FAILED: ", "redis: FAILED"},
+		{"missing and not needed, and the export is damaged", bad, gone, []string{"--no-redis"}, 1, "ldap:corp: FAILED: ",
+			"redis: FAILED"},
 		{"there and not needed", good, "redis://" + there + "/0", []string{"--no-redis"}, 0, "redis: ok\n", "not reachable"},
-		{"there and refusing", good, "redis://" + locked + "/0", []string{"--no-redis"}, 1, "redis: FAILED: ", "not reachable"},
+		{"there and refusing", good, "redis://" + locked + "/0", []string{"--no-redis"}, 1, "redis: FAILED: ",
+			"not reachable"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			args := append([]string{"check", "--config", test.file}, test.args...)
 			code, stdout, stderr := alone(t, map[string]string{"ROLLCALL_REDIS_URL": test.redis}, args...)
-			if code != test.code || !strings.Contains(stdout, test.want) || test.never != "" && strings.Contains(stdout, test.never) {
-				t.Errorf("check ended with %d and said\n%s%s\nwant %d, %q and no %q", code, stdout, stderr, test.code, test.want, test.never)
+			if code != test.code || !strings.Contains(stdout, test.want) || test.never != "" &&
+				strings.Contains(stdout, test.never) {
+				t.Errorf("check ended with %d and said\n%s%s\nwant %d, %q and no %q", code, stdout, stderr, test.code, test.want,
+					test.never)
 			}
 		})
 	}

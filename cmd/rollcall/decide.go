@@ -29,10 +29,14 @@ func approveCommand(e *env) *cobra.Command {
 	d := decision{verdict: client.Approve}
 	c := decideCommand(e, &d)
 	c.Short = "Let held changes go"
-	c.Long = "Shows what is held and, if you say yes, lets it go: all of it, or the entries that --entry names by id or fingerprint. A run\n" +
-		"starts in which only what was approved and is still planned happens. An approval is about one entry, one action and the state\n" +
-		"before, and valid for 72 hours. In a script, --yes and the digest that rollcall held showed: nothing is approved unseen."
-	c.Example = "  rollcall approve google_workspace:1\n  rollcall approve google_workspace:1 DIGEST --entry ID --yes --watch"
+	c.Long = "Shows what is held and, if you say yes, lets it go: all of it, or the entries that --entry names by id " +
+		"or fingerprint. A run\n" +
+		"starts in which only what was approved and is still planned happens. An approval is about one entry, one action " +
+		"and the state\n" +
+		"before, and valid for 72 hours. In a script, --yes and the digest that rollcall held showed: nothing is approved " +
+		"unseen."
+	c.Example = "  rollcall approve google_workspace:1\n  rollcall approve google_workspace:1 DIGEST --entry ID --yes " +
+		"--watch"
 	c.Flags().BoolVarP(&d.watch, "watch", "w", false, "show the progress of the run that carries it out")
 	return c
 }
@@ -41,14 +45,16 @@ func rejectCommand(e *env) *cobra.Command {
 	d := decision{verdict: client.Reject}
 	c := decideCommand(e, &d)
 	c.Short = "Keep held changes held"
-	c.Long = "Shows what is held and, if you say yes, keeps it held for 72 hours, also where a later plan would be within the limits: all of\n" +
+	c.Long = "Shows what is held and, if you say yes, keeps it held for 72 hours, also where a later plan would be " +
+		"within the limits: all of\n" +
 		"it, or the entries that --entry names by id or fingerprint."
 	return c
 }
 
 func decideCommand(e *env, d *decision) *cobra.Command {
 	c := &cobra.Command{Use: string(d.verdict) + " CONTAINER [DIGEST]", Args: cobra.RangeArgs(1, 2)}
-	c.Flags().StringArrayVar(&d.entries, "entry", nil, "an entry's id or a change's fingerprint; may be repeated (default: everything)")
+	c.Flags().StringArrayVar(&d.entries, "entry", nil,
+		"an entry's id or a change's fingerprint; may be repeated (default: everything)")
 	c.Flags().BoolVarP(&d.yes, "yes", "y", false, "do not ask")
 	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
 		name, err := containerID(args[0])
@@ -93,7 +99,8 @@ func (r *remote) decide(ctx context.Context, d decision) error {
 	if r.asJSON {
 		w = r.stderr
 	}
-	fmt.Fprintf(w, "%s: %s %s, until %s\n", d.name, count(a.Value.Count, "change"), a.Value.Verdict, r.moment(a.Value.Expires))
+	fmt.Fprintf(w, "%s: %s %s, until %s\n", d.name, count(a.Value.Count, "change"), a.Value.Verdict,
+		r.moment(a.Value.Expires))
 	switch {
 	case run == nil:
 		return nil
@@ -114,7 +121,8 @@ func (r *remote) confirm(ctx context.Context, d *decision) (bool, error) {
 	case held.Count == 0:
 		return false, errors.New(string(d.name) + ": nothing waits for a decision")
 	case d.digest != "" && d.digest != held.Digest:
-		return false, fmt.Errorf("%s: what waits is %s by now, and not %s: look at it with rollcall held %[1]s", d.name, held.Digest, d.digest)
+		return false, fmt.Errorf("%s: what waits is %s by now, and not %s: look at it with rollcall held %[1]s", d.name,
+			held.Digest, d.digest)
 	}
 	d.digest = held.Digest
 	chosen, err := choose(held.Changes, d.entries)

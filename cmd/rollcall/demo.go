@@ -32,14 +32,18 @@ func demoCommand(e *env) *cobra.Command {
 	var at addresses
 	c := &cobra.Command{
 		Use: "demo", Short: "Sync a company that does not exist to two simulated tenants",
-		Long: "Starts everything in this process: a Redis, the directory of a company of some 250 people, a simulated Google Workspace\n" +
-			"and a simulated Microsoft Entra tenant, the API and a worker. It syncs one day and the next, prints what happened, and serves until Ctrl-C.",
+		Long: "Starts everything in this process: a Redis, the directory of a company of some 250 people, a simulated " +
+			"Google Workspace\n" +
+			"and a simulated Microsoft Entra tenant, the API and a worker. It syncs one day and the next, prints what " +
+			"happened, and serves until Ctrl-C.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), e, at, once) },
 	}
-	c.Flags().BoolVar(&once, "once", false, "end after the syncs: with 0 when the last one planned nothing, and 1 otherwise")
+	c.Flags().BoolVar(&once, "once", false,
+		"end after the syncs: with 0 when the last one planned nothing, and 1 otherwise")
 	c.Flags().StringVar(&at.api, "listen", "127.0.0.1:8080", "address of the API")
-	c.Flags().StringVar(&at.metrics, "metrics-listen", config.APIMetrics, "address of the metrics, which --once does not serve; off for none")
+	c.Flags().StringVar(&at.metrics, "metrics-listen", config.APIMetrics,
+		"address of the metrics, which --once does not serve; off for none")
 	return c
 }
 
@@ -113,7 +117,8 @@ func runDemo(ctx context.Context, e *env, at addresses, once bool) error {
 func newDemoTenant() *simulator.Tenant {
 	t := simulator.New(simulator.Config{Domains: []string{demo.Domain}})
 	for _, u := range demo.Foreign {
-		if _, err := t.AddUser(simulator.User{PrimaryEmail: u.Address, GivenName: u.GivenName, FamilyName: u.FamilyName}); err != nil {
+		if _, err := t.AddUser(simulator.User{PrimaryEmail: u.Address, GivenName: u.GivenName,
+			FamilyName: u.FamilyName}); err != nil {
 			panic(err) // The list is ours.
 		}
 	}
@@ -139,8 +144,10 @@ func (s *stage) open(ctx context.Context, listen string) error {
 		return err
 	}
 	ldif := filepath.Join(s.dir, "people.ldif")
-	yaml := fmt.Sprintf(demoConfig, ldif, base) + fmt.Sprintf(demoEntraConfig, s.entra.TenantID(), s.entra.ClientID(), graphURL)
-	for name, data := range map[string][]byte{"people.ldif": demo.LDIF(), "google.json": key, "rollcall.yaml": []byte(yaml)} {
+	yaml := fmt.Sprintf(demoConfig, ldif, base) + fmt.Sprintf(demoEntraConfig, s.entra.TenantID(), s.entra.ClientID(),
+		graphURL)
+	for name, data := range map[string][]byte{"people.ldif": demo.LDIF(), "google.json": key,
+		"rollcall.yaml": []byte(yaml)} {
 		if err := os.WriteFile(filepath.Join(s.dir, name), data, 0o600); err != nil {
 			return err
 		}

@@ -16,7 +16,8 @@ import (
 func newDemoEntra() *graph.Tenant {
 	t := graph.New(graph.Config{Domains: []string{demo.Domain}})
 	for _, u := range demo.Foreign {
-		if _, err := t.AddUser(graph.User{UserPrincipalName: u.Address, DisplayName: u.GivenName + " " + u.FamilyName}); err != nil {
+		if _, err := t.AddUser(graph.User{UserPrincipalName: u.Address, DisplayName: u.GivenName + " " +
+			u.FamilyName}); err != nil {
 			panic(err) // The list is ours.
 		}
 	}

@@ -20,9 +20,12 @@ func explainCommand(e *env) *cobra.Command {
 	var by string
 	c := &cobra.Command{
 		Use: cmdExplain + " ID|MAIL|USERNAME", Short: "Explain how one entry stands everywhere, and why",
-		Long: "Says of one entry how it stands with every provider and source, and why: first a verdict for each, then the evidence. The live\n" +
-			"directories and the tenants are asked; nothing is written. What has an @ is taken for a mail address, a UUID or a DN for an id, and\n" +
-			"anything else for a username and then for an id; --by says which. It ends with 3 if something about the entry waits for a person, with 1\n" +
+		Long: "Says of one entry how it stands with every provider and source, and why: first a verdict for each, then " +
+			"the evidence. The live\n" +
+			"directories and the tenants are asked; nothing is written. What has an @ is taken for a mail address, a UUID or " +
+			"a DN for an id, and\n" +
+			"anything else for a username and then for an id; --by says which. It ends with 3 if something about the entry " +
+			"waits for a person, with 1\n" +
 			"if nobody has it or somebody could not be asked.",
 		Example: "  rollcall explain ada@example.com\n  rollcall explain --by id 6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
 		Args:    cobra.ExactArgs(1),
@@ -64,7 +67,8 @@ func waysOf(by, text string) ([]explain.By, error) {
 }
 
 // about tries the kinds of names in turn until an entry is found. Without an entry it returns the first answer.
-func (r *remote) about(ctx context.Context, ways []explain.By, text string) (first client.Answer[explain.Document], err error) {
+func (r *remote) about(ctx context.Context, ways []explain.By, text string) (first client.Answer[explain.Document],
+	err error) {
 	for i, way := range ways {
 		a, err := r.Explain(ctx, explain.Query{By: way, Value: text})
 		if err != nil || a.Value.Found == explain.Known || a.Value.Found == explain.Several {
@@ -105,7 +109,8 @@ func (r *remote) explained(d *explain.Document) error {
 	}
 	for i := range d.Sources {
 		s := &d.Sources[i]
-		fmt.Fprintf(r.stdout, "\n%s: %s\n  %s\n", s.Container, codeText(string(s.Code), ""), cell(strings.TrimPrefix(s.Verdict, string(s.Container)+": ")))
+		fmt.Fprintf(r.stdout, "\n%s: %s\n  %s\n", s.Container, codeText(string(s.Code), ""),
+			cell(strings.TrimPrefix(s.Verdict, string(s.Container)+": ")))
 	}
 	return r.evidence(d)
 }
@@ -125,7 +130,8 @@ func (r *remote) evidence(d *explain.Document) error {
 		if !e.Stored {
 			stored = "not in the local directory"
 		}
-		fmt.Fprintf(r.stdout, "\nEntry: %s %s, id %s, at %s, %s\n", e.Kind, cell(e.Label), cmp.Or(cell(string(e.ID)), "-"), cmp.Or(cell(e.DN), "-"), stored)
+		fmt.Fprintf(r.stdout, "\nEntry: %s %s, id %s, at %s, %s\n", e.Kind, cell(e.Label), cmp.Or(cell(string(e.ID)), "-"),
+			cmp.Or(cell(e.DN), "-"), stored)
 	}
 	for i := range d.Sources {
 		if err := r.rules(&d.Sources[i]); err != nil {
@@ -228,7 +234,8 @@ func (r *remote) history(p *explain.Provider) error {
 		if o.FailKind != "" {
 			came = o.FailKind + ": " + o.FailText
 		}
-		t.row(r.moment(o.At.Time()), o.Op, cmp.Or(o.GroupLabel, o.Group, strings.Join(o.Fields, ", ")), came, o.RequestID, o.RunID)
+		t.row(r.moment(o.At.Time()), o.Op, cmp.Or(o.GroupLabel, o.Group, strings.Join(o.Fields, ", ")), came, o.RequestID,
+			o.RunID)
 	}
 	return t.flush()
 }

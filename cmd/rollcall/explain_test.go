@@ -27,23 +27,31 @@ func explanation(s *service) explain.Input {
 	return explain.Input{
 		Ref: ada.Ref(),
 		Sources: []explain.SourceInput{{
-			Container: corp, Enabled: true, Copy: explain.Copy{Completed: true, ReadAt: s.clock(), CompletedAt: s.clock()}, Stored: &ada,
-			Location: &source.Location{Server: "ldap://ldap", Searched: []string{"ou=people,dc=example,dc=com"}, Sightings: []source.Sighting{{
-				Ref: ada.Ref(), DN: ada.DN, Entry: &ada, Rules: []source.Rule{{Key: "user_object_filter", Setting: "(objectClass=person)", Met: true}},
-			}}},
+			Container: corp, Enabled: true, Copy: explain.Copy{Completed: true, ReadAt: s.clock(), CompletedAt: s.clock()},
+			Stored: &ada,
+			Location: &source.Location{Server: "ldap://ldap", Searched: []string{"ou=people,dc=example,dc=com"},
+				Sightings: []source.Sighting{{
+					Ref: ada.Ref(), DN: ada.DN, Entry: &ada, Rules: []source.Rule{{Key: "user_object_filter",
+						Setting: "(objectClass=person)", Met: true}},
+				}}},
 		}},
 		Providers: []explain.ProviderInput{
 			{
-				Container: google, Mapping: values, Attempts: []decisions.Attempt{{At: s.clock(), RunID: "run-1", Op: "create", Fields: []string{"name.givenName"}, RemoteID: "r-1"}},
-				Hop: reconcile.Explanation{Entry: &ada, Desired: &desired, Link: plan.Link{RemoteID: "r-1"}, Objects: []plan.Object{object}},
+				Container: google, Mapping: values, Attempts: []decisions.Attempt{{At: s.clock(), RunID: "run-1", Op: "create",
+					Fields: []string{"name.givenName"}, RemoteID: "r-1"}},
+				Hop: reconcile.Explanation{Entry: &ada, Desired: &desired, Link: plan.Link{RemoteID: "r-1"},
+					Objects: []plan.Object{object}},
 			},
 			{
 				Container: entra, Mapping: values, Attempts: []decisions.Attempt{{
-					At: s.clock(), RunID: "run-2", Op: "create", FailKind: "conflict", FailText: "409: somebody has it", RequestID: "req-9",
+					At: s.clock(), RunID: "run-2", Op: "create", FailKind: "conflict", FailText: "409: somebody has it",
+					RequestID: "req-9",
 				}},
 				Hop: reconcile.Explanation{
-					Entry: &ada, Desired: &desired, Objects: []plan.Object{{Ref: directory.Ref{Kind: directory.User}, RemoteID: "r-9", Address: "ada@example.com", Active: true}},
-					Apply: plan.Plan{Held: []plan.Held{{Ref: ada.Ref(), Label: "ada", Reason: plan.AddressTaken, Detail: "user ada@example.com (r-9) has the address and is not ours"}}},
+					Entry: &ada, Desired: &desired, Objects: []plan.Object{{Ref: directory.Ref{Kind: directory.User}, RemoteID: "r-9",
+						Address: "ada@example.com", Active: true}},
+					Apply: plan.Plan{Held: []plan.Held{{Ref: ada.Ref(), Label: "ada", Reason: plan.AddressTaken,
+						Detail: "user ada@example.com (r-9) has the address and is not ours"}}},
 				},
 			},
 		},
@@ -59,10 +67,12 @@ func TestExplain(t *testing.T) {
 	}
 	s.do("explain", "ada@example.com").want(t, codeHeld).golden(t, "explain")
 	s.as(person{env: map[string]string{varToken: readToken}}, "explain", "u-1").want(t, codeHeld, "In step")
-	if r := s.do("explain", "--by", "id", "u-1", "--json").want(t, codeHeld); !strings.HasPrefix(r.stdout, `{"query":{"by":"id","value":"u-1"}`) {
+	if r := s.do("explain", "--by", "id", "u-1", "--json").want(t, codeHeld); !strings.HasPrefix(r.stdout,
+		`{"query":{"by":"id","value":"u-1"}`) {
 		t.Errorf("as JSON: %s", r.stdout)
 	}
-	s.do("explain", "nobody@example.com").want(t, codeFailure, `Nobody in the local directory has the email "nobody@example.com"`)
+	s.do("explain", "nobody@example.com").want(t, codeFailure,
+		`Nobody in the local directory has the email "nobody@example.com"`)
 	s.do("explain", "ada", "--by", "name").want(t, codeUsage, "want id, email or username")
 	s.do("explain").want(t, codeUsage)
 }
@@ -78,7 +88,8 @@ func TestExplainExitCodes(t *testing.T) {
 	}}}
 	s.knows = map[explain.Query]explain.Input{
 		{By: explain.ByUserName, Value: "ok"}: ok, {By: explain.ByUserName, Value: "deaf"}: deaf,
-		{By: explain.ByUserName, Value: "two"}: {Candidates: []explain.Candidate{{Ref: ada.Ref(), Label: "ada"}, {Ref: ada.Ref(), Label: "ada2"}}},
+		{By: explain.ByUserName, Value: "two"}: {Candidates: []explain.Candidate{{Ref: ada.Ref(), Label: "ada"},
+			{Ref: ada.Ref(), Label: "ada2"}}},
 	}
 	s.do("explain", "ok").want(t, 0, "in step")
 	s.do("explain", "deaf").want(t, codeFailure, "could not be asked: no answer", "By our records its account is r-1")

@@ -78,13 +78,16 @@ func newService(t *testing.T) *service {
 	s.facts = func(c container.ID) api.Facts { return ledger.NewRedis(rdb, string(c)) }
 	a, err := api.New(api.Config{
 		Facts: s.facts, Types: all.Types(),
-		Status: s.store, Decisions: s.decisions, Jobs: s, Directory: s, Explainer: s, ObjectWait: time.Millisecond, EventEvery: time.Millisecond,
+		Status: s.store, Decisions: s.decisions, Jobs: s, Directory: s, Explainer: s, ObjectWait: time.Millisecond,
+		EventEvery: time.Millisecond,
 		Authenticate: func(token string) (api.Caller, bool) {
-			scopes := map[string][]string{goodToken: {api.ScopeRead, api.ScopeSync, api.ScopeApprove}, readToken: {api.ScopeRead}}[token]
+			scopes := map[string][]string{goodToken: {api.ScopeRead, api.ScopeSync, api.ScopeApprove},
+				readToken: {api.ScopeRead}}[token]
 			return api.Caller{Name: "ada", Scopes: scopes}, scopes != nil
 		},
 		Resources: []api.Resource{
-			{Container: corp, Name: "Corporate directory"}, {Container: google, Name: "Workspace"}, {Container: entra}, {Container: off, Disabled: true},
+			{Container: corp, Name: "Corporate directory"}, {Container: google, Name: "Workspace"}, {Container: entra},
+			{Container: off, Disabled: true},
 		},
 	})
 	if err != nil {
@@ -125,23 +128,28 @@ func (s *service) start(ctx context.Context, r status.StartRequest) (status.Run,
 }
 
 func (s *service) StartFull(ctx context.Context, c container.ID, dryRun bool, by string) (status.Run, error) {
-	return s.start(ctx, status.StartRequest{Container: c, DryRun: dryRun, Trigger: status.Trigger{Kind: status.ByAPI, By: by}})
+	return s.start(ctx, status.StartRequest{Container: c, DryRun: dryRun,
+		Trigger: status.Trigger{Kind: status.ByAPI, By: by}})
 }
 
 func (s *service) StartApproved(ctx context.Context, c container.ID, by string) (status.Run, error) {
 	return s.start(ctx, status.StartRequest{Container: c, Trigger: status.Trigger{Kind: status.ByApproval, By: by}})
 }
 
-func (s *service) StartRevert(ctx context.Context, c container.ID, runID string, dryRun bool, by string) (status.Run, error) {
+func (s *service) StartRevert(ctx context.Context, c container.ID, runID string, dryRun bool, by string) (status.Run,
+	error) {
 	if _, err := s.store.Get(ctx, c, runID); err != nil {
 		return status.Run{}, err
 	}
-	return s.start(ctx, status.StartRequest{Container: c, DryRun: dryRun, Trigger: status.Trigger{Kind: status.ByRevert, By: by, Of: runID}})
+	return s.start(ctx, status.StartRequest{Container: c, DryRun: dryRun,
+		Trigger: status.Trigger{Kind: status.ByRevert, By: by, Of: runID}})
 }
 
-func (s *service) StartObject(ctx context.Context, c container.ID, _ string, ref directory.Ref, by string) (string, error) {
+func (s *service) StartObject(ctx context.Context, c container.ID, _ string, ref directory.Ref, by string) (string,
+	error) {
 	job, err := s.store.CreateJob(ctx, status.JobRequest{
-		Container: c, Kind: status.ObjectType(ref.Kind.String()), ObjectID: string(ref.ID), Trigger: status.Trigger{Kind: status.ByAPI, By: by},
+		Container: c, Kind: status.ObjectType(ref.Kind.String()), ObjectID: string(ref.ID),
+		Trigger: status.Trigger{Kind: status.ByAPI, By: by},
 	})
 	if err == nil && s.result != nil {
 		_, err = s.store.FinishJob(ctx, c, job.ID, *s.result)
@@ -212,7 +220,8 @@ func (s *service) finish(lease *status.Lease, w work) {
 
 // document stores a plan of one change.
 func (s *service) document(ctx context.Context, rec *status.Recorder, digest string) error {
-	apply := plan.Plan{Changes: []plan.Change{{Op: plan.Create, Ref: directory.Ref{Kind: directory.User, ID: "u-1"}, Label: "ada", Address: "ada@example.com"}}}
+	apply := plan.Plan{Changes: []plan.Change{{Op: plan.Create, Ref: directory.Ref{Kind: directory.User, ID: "u-1"},
+		Label: "ada", Address: "ada@example.com"}}}
 	summary, err := json.Marshal(plan.Summarize(apply, plan.Plan{}))
 	if err != nil {
 		return err
@@ -229,7 +238,8 @@ func (s *service) document(ctx context.Context, rec *status.Recorder, digest str
 // ran has a run of a container from its start to its end.
 func (s *service) ran(c container.ID, dry bool, w work) {
 	s.t.Helper()
-	run, err := s.store.Start(s.t.Context(), status.StartRequest{Container: c, DryRun: dry, Trigger: status.Trigger{Kind: status.BySchedule, By: "@hourly"}})
+	run, err := s.store.Start(s.t.Context(), status.StartRequest{Container: c, DryRun: dry,
+		Trigger: status.Trigger{Kind: status.BySchedule, By: "@hourly"}})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -239,7 +249,8 @@ func (s *service) ran(c container.ID, dry bool, w work) {
 
 func (s *service) hold(c container.ID, digest string, changes ...decisions.HeldChange) {
 	s.t.Helper()
-	if err := s.decisions.SetHeld(s.t.Context(), c, decisions.HeldSet{Digest: digest, RunID: "r", At: s.clock(), Changes: changes}); err != nil {
+	if err := s.decisions.SetHeld(s.t.Context(), c, decisions.HeldSet{Digest: digest, RunID: "r", At: s.clock(),
+		Changes: changes}); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -271,7 +282,8 @@ func (s *service) as(p person, args ...string) result {
 		p.ctx = s.t.Context()
 	}
 	e := &env{
-		types: all.Types(), getenv: func(k string) string { return vars[k] }, stdin: strings.NewReader(p.says), stdout: &stdout, stderr: &stderr,
+		types: all.Types(), getenv: func(k string) string { return vars[k] }, stdin: strings.NewReader(p.says),
+		stdout: &stdout, stderr: &stderr,
 		asks: p.says != "", now: s.clock, every: time.Millisecond,
 	}
 	code := run(p.ctx, e, args)

@@ -21,7 +21,8 @@ func healthCommand(e *env) *cobra.Command {
 	var live bool
 	c := &cobra.Command{
 		Use: "health api|worker|HOST:PORT", Short: "Ask a process on this machine whether it is well",
-		Long: "Asks for /readyz where the API process or a worker serves its metrics (ROLLCALL_METRICS_LISTEN), and ends with 0 if it is\n" +
+		Long: "Asks for /readyz where the API process or a worker serves its metrics (ROLLCALL_METRICS_LISTEN), and ends " +
+			"with 0 if it is\n" +
 			"ready and with 1 if not. It is what a container without a shell can be asked by: see docker-compose.yml.",
 		Args: cobra.ExactArgs(1),
 

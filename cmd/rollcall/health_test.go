@@ -44,7 +44,8 @@ func TestHealth(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			code, _, stderr := alone(t, map[string]string{"ROLLCALL_METRICS_LISTEN": test.listen}, append([]string{"health"}, test.args...)...)
+			code, _, stderr := alone(t, map[string]string{"ROLLCALL_METRICS_LISTEN": test.listen},
+				append([]string{"health"}, test.args...)...)
 			if code != test.code || !strings.Contains(stderr, test.says) {
 				t.Errorf("health %v ended with %d and said %q, want %d and %q", test.args, code, stderr, test.code, test.says)
 			}

@@ -19,7 +19,8 @@ import (
 func heldCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "held [CONTAINER]", Short: "Show the changes that wait for a decision",
-		Long: "Shows the changes that a guard holds, why, and what was decided about them: those of one source or provider, or of all.\n" +
+		Long: "Shows the changes that a guard holds, why, and what was decided about them: those of one source or " +
+			"provider, or of all.\n" +
 			"It names the entries in conflict, too, about which nothing can be decided. It ends with 3 if there is anything.",
 		Args: cobra.MaximumNArgs(1),
 	}
@@ -130,7 +131,8 @@ func (r *remote) holds(name container.ID, held client.Held, offset int) error {
 	if next := offset + len(held.Changes); next < held.Count {
 		fmt.Fprintf(r.stdout, "and %d more: rollcall held %s --offset %d\n", held.Count-next, name, next)
 	}
-	fmt.Fprintf(r.stdout, "\nLet them go, or keep them held, all or some (--entry ID or FINGERPRINT):\n  rollcall approve %s %s\n  rollcall reject %[1]s %[2]s\n", name, held.Digest)
+	fmt.Fprintf(r.stdout, "\nLet them go, or keep them held, all or some (--entry ID or FINGERPRINT):\n  rollcall "+
+		"approve %s %s\n  rollcall reject %[1]s %[2]s\n", name, held.Digest)
 	if held.ConflictCount > 0 {
 		fmt.Fprintln(r.stdout)
 	}
@@ -142,7 +144,8 @@ func (r *remote) conflicts(name container.ID, held client.Held) error {
 	if held.ConflictCount == 0 {
 		return nil
 	}
-	fmt.Fprintf(r.stdout, "%s: in conflict until the cause is gone, with nothing to approve: %d\n", name, held.ConflictCount)
+	fmt.Fprintf(r.stdout, "%s: in conflict until the cause is gone, with nothing to approve: %d\n", name,
+		held.ConflictCount)
 	t := newTable(r.stdout, "KIND", "ENTRY", "REASON", "DETAIL")
 	for _, c := range held.Conflicts {
 		t.row(c.Kind, label(c.Label, c.ID), c.Reason, cell(c.Detail))
@@ -190,7 +193,8 @@ func what(c client.HeldChange) string {
 	parts := []string{c.Address}
 	for _, f := range c.Fields {
 		if c.Op != plan.Create.String() {
-			parts = append(parts, fmt.Sprintf("%s: %s → %s", f.Name, strings.Join(f.Before, " | "), strings.Join(f.After, " | ")))
+			parts = append(parts, fmt.Sprintf("%s: %s → %s", f.Name, strings.Join(f.Before, " | "),
+				strings.Join(f.After, " | ")))
 		}
 	}
 	return strings.Join(parts, ", ")

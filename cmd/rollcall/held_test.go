@@ -11,7 +11,8 @@ import (
 
 func leaver(name string) decisions.HeldChange {
 	return decisions.HeldChange{
-		Fingerprint: "f-" + name, Op: "suspend", Kind: "user", ID: "u-" + name, Label: name, Address: name + "@example.com", Why: "out_of_scope",
+		Fingerprint: "f-" + name, Op: "suspend", Kind: "user", ID: "u-" + name, Label: name, Address: name + "@example.com",
+		Why:   "out_of_scope",
 		Guard: "limit", Reason: "3 users would go: the limit is 2",
 	}
 }
@@ -21,12 +22,15 @@ func holdAll(s *service) {
 	odd.Label = "Zoë\t\u202eGnirts\x1b[2J\nsuspend  user  admin"
 	s.hold(
 		google, "d1", leaver("a"), leaver("b"), odd,
-		decisions.HeldChange{Fingerprint: "f-m", Op: "remove_member", Kind: "group", ID: "g-1", Label: "staff", Member: "u-a", MemberLabel: "a", Guard: "follows", Reason: "a departure is held"},
+		decisions.HeldChange{Fingerprint: "f-m", Op: "remove_member", Kind: "group", ID: "g-1", Label: "staff",
+			Member: "u-a", MemberLabel: "a", Guard: "follows", Reason: "a departure is held"},
 		decisions.HeldChange{
-			Fingerprint: "f-u", Op: "adopt", Kind: "user", ID: "u-n", Address: "n@example.com", Guard: "approval", Reason: "adoptions are asked for",
+			Fingerprint: "f-u", Op: "adopt", Kind: "user", ID: "u-n", Address: "n@example.com", Guard: "approval",
+			Reason: "adoptions are asked for",
 			Fields: []plan.FieldChange{{Name: "name.givenName", Before: []string{"N"}, After: []string{"Nina"}}},
 		},
-		decisions.HeldChange{Fingerprint: "f-r", Op: "reanchor", Kind: "user", ID: "u-new", Address: "r@example.com", From: "u-old", Guard: "approval", Reason: "adoptions are asked for"},
+		decisions.HeldChange{Fingerprint: "f-r", Op: "reanchor", Kind: "user", ID: "u-new", Address: "r@example.com",
+			From: "u-old", Guard: "approval", Reason: "adoptions are asked for"},
 	)
 }
 
@@ -38,10 +42,13 @@ func TestHeld(t *testing.T) {
 	holdAll(s)
 	s.do("reject", string(google), "--entry", "f-m", "--yes").want(t, 0, "1 change rejected, until 2026-03-04 09:30:00")
 	s.do("held", string(google)).want(t, codeHeld).golden(t, "held")
-	s.do("held", string(google), "--limit", "4").want(t, codeHeld, "and 2 more: rollcall held google_workspace:1 --offset 4")
+	s.do("held", string(google), "--limit", "4").want(t, codeHeld,
+		"and 2 more: rollcall held google_workspace:1 --offset 4")
 	s.hold(corp, "d9", leaver("gone"))
-	s.do("held").want(t, codeHeld, "google_workspace:1: 6 changes wait", "ldap:corp: 1 change waits", "gone (u-gone)", "rollcall approve ldap:corp d9")
-	if r := s.do("held", "--json").want(t, codeHeld); !strings.Contains(r.stdout, `"ldap:corp":{"digest":"d9"`) || !strings.Contains(r.stdout, `"google_workspace:1":{"digest":"d1"`) {
+	s.do("held").want(t, codeHeld, "google_workspace:1: 6 changes wait", "ldap:corp: 1 change waits", "gone (u-gone)",
+		"rollcall approve ldap:corp d9")
+	if r := s.do("held", "--json").want(t, codeHeld); !strings.Contains(r.stdout, `"ldap:corp":{"digest":"d9"`) ||
+		!strings.Contains(r.stdout, `"google_workspace:1":{"digest":"d1"`) {
 		t.Errorf("all as JSON: %s", r.stdout)
 	}
 	if r := s.do("held", string(google), "--json").want(t, codeHeld); !strings.HasPrefix(r.stdout, `{"digest":"d1"`) {
@@ -81,7 +88,8 @@ func TestApproveAsks(t *testing.T) {
 		t.Errorf("verdicts = %v, want none yet", got)
 	}
 	s.begun = func(run status.Run) { s.finish(s.take(run), work{plan: newcomers, done: 3}) }
-	ask("y\n", "d1", "--entry", "u-a", "--entry", "f-b", "--watch").want(t, 0, "2 of 6 changes that wait", "suspend: 2 users", "2 changes approved, until", "completed")
+	ask("y\n", "d1", "--entry", "u-a", "--entry", "f-b", "--watch").want(t, 0, "2 of 6 changes that wait",
+		"suspend: 2 users", "2 changes approved, until", "completed")
 	if got := s.verdicts(); len(got) != 2 || got["f-a"] != "approved" || got["f-b"] != "approved" {
 		t.Errorf("verdicts = %v, want two approvals", got)
 	}
@@ -101,7 +109,8 @@ func TestApproveInAScript(t *testing.T) {
 	s.do("reject", string(google), "--yes").want(t, 0, "6 changes rejected")
 	s.hold(google, "d2", leaver("z"))
 	s.do("reject", string(google), "d1", "--yes").want(t, codeFailure, "None of these changes waits any more")
-	if r := s.do("reject", string(google), "d2", "--yes", "--json").want(t, 0); !strings.HasPrefix(r.stdout, `{"verdict":"rejected","count":1`) {
+	if r := s.do("reject", string(google), "d2", "--yes", "--json").want(t, 0); !strings.HasPrefix(r.stdout,
+		`{"verdict":"rejected","count":1`) {
 		t.Errorf("as JSON: %s", r.stdout)
 	}
 }

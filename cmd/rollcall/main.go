@@ -37,13 +37,17 @@ func run(ctx context.Context, e *env, args []string) int {
 		PersistentPreRun: func(*cobra.Command, []string) { begun = true },
 	}
 	root.PersistentFlags().StringVar(&e.file, "config", "", "configuration file (default $ROLLCALL_CONFIG)")
-	root.AddGroup(&cobra.Group{ID: groupAPI, Title: "Through the API:"}, &cobra.Group{ID: groupLocal, Title: "On this machine:"})
-	for _, c := range []*cobra.Command{demoCommand(e), initCommand(e), checkCommand(e), planCommand(e), previewCommand(e), simulateCommand(e), tokenCommand(e), healthCommand(e), versionCommand(e), startCommand(e)} {
+	root.AddGroup(&cobra.Group{ID: groupAPI, Title: "Through the API:"},
+		&cobra.Group{ID: groupLocal, Title: "On this machine:"})
+	for _, c := range []*cobra.Command{demoCommand(e), initCommand(e), checkCommand(e), planCommand(e), previewCommand(e),
+		simulateCommand(e), tokenCommand(e), healthCommand(e), versionCommand(e), startCommand(e)} {
 		c.GroupID = groupLocal
 		root.AddCommand(c)
 	}
 	for _, c := range []*cobra.Command{
-		syncCommand(e), watchCommand(e), statusCommand(e), runsCommand(e), heldCommand(e), approveCommand(e), rejectCommand(e), objectCommand(e), explainCommand(e), cancelCommand(e), revertCommand(e), pinsCommand(e), liftCommand(e), acceptServerCommand(e),
+		syncCommand(e), watchCommand(e), statusCommand(e), runsCommand(e), heldCommand(e), approveCommand(e),
+		rejectCommand(e), objectCommand(e), explainCommand(e), cancelCommand(e), revertCommand(e), pinsCommand(e),
+		liftCommand(e), acceptServerCommand(e),
 	} {
 		c.GroupID = groupAPI
 		root.AddCommand(c)
@@ -94,7 +98,8 @@ func (e *env) configured() (config.Process, error) {
 		return p, err
 	}
 	if _, err := os.Stat(p.Config); errors.Is(err, fs.ErrNotExist) {
-		return p, wrongUse("%s: there is no such file: --config or ROLLCALL_CONFIG says where the configuration is, and rollcall demo needs none", p.Config)
+		return p, wrongUse("%s: there is no such file: --config or ROLLCALL_CONFIG says where the configuration is, and "+
+			"rollcall demo needs none", p.Config)
 	}
 	return p, nil
 }

@@ -16,7 +16,8 @@ import (
 func objectCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: cmdObject + " PROVIDER user|group ID", Short: "Sync one user or group to a provider, now",
-		Long: "Reads one entry from its source and brings it to the provider. It is named by its id, the id of its account's anchor, its mail or its\n" +
+		Long: "Reads one entry from its source and brings it to the provider. It is named by its id, the id of its " +
+			"account's anchor, its mail or its\n" +
 			"username, whichever exactly one entry has.",
 		Example: "  rollcall object google_workspace:1 user ada@example.com",
 		Args:    cobra.ExactArgs(3),

@@ -32,7 +32,8 @@ func (r *remote) outcome(run client.Run, b *bar) error {
 		return err
 	}
 	if run.Held > 0 {
-		fmt.Fprintf(w, "%d held or in conflict: rollcall held %s shows what can be approved, the messages name the rest\n", run.Held, run.Container)
+		fmt.Fprintf(w, "%d held or in conflict: rollcall held %s shows what can be approved, the messages name the rest\n",
+			run.Held, run.Container)
 	}
 	if run.DryRun && !run.PlannedAt.IsZero() {
 		fmt.Fprintf(w, "rollcall runs %s %s --plan shows each change\n", run.Container, run.ID)
@@ -65,7 +66,8 @@ func (e *env) ended(run client.Run) string {
 // changes prints a line for each type of object that the run changed or, in a dry run, would change.
 func changes(w io.Writer, run status.Run) error {
 	heads := map[status.ChangeType]string{
-		status.Create: "created", status.Update: "updated", status.Delete: "deleted", status.Activate: "restored", status.Deactivate: "suspended",
+		status.Create: "created", status.Update: "updated", status.Delete: "deleted", status.Activate: "restored",
+		status.Deactivate: "suspended",
 	}
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', tabwriter.AlignRight)
 	for _, c := range status.ChangeTypes() {

@@ -17,12 +17,15 @@ func planCommand(e *env) *cobra.Command {
 	var asJSON, all bool
 	c := &cobra.Command{
 		Use: "plan CONTAINER", Short: "Print what a sync would do, and do nothing",
-		Long: "Reads the directory and the tenant, prints the totals and what would be created, adopted, changed, suspended, left\n" +
-			"alone or is in conflict, and writes nothing. It needs neither Redis nor the API. Without Rollcall's own records of\n" +
+		Long: "Reads the directory and the tenant, prints the totals and what would be created, adopted, changed, " +
+			"suspended, left\n" +
+			"alone or is in conflict, and writes nothing. It needs neither Redis nor the API. Without Rollcall's own " +
+			"records of\n" +
 			"earlier runs it plans like a first run: grace periods start now and no budget is spent. Colours are used on a\n" +
 			"terminal, unless NO_COLOR is set.",
-		Example: "  rollcall plan google_workspace:1\n  rollcall plan google_workspace:1 --all\n  rollcall plan ldap:corp --json",
-		Args:    cobra.ExactArgs(1),
+		Example: "  rollcall plan google_workspace:1\n  rollcall plan google_workspace:1 --all\n  rollcall plan " +
+			"ldap:corp --json",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			p, err := e.offline()
 			if err != nil {

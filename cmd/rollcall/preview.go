@@ -21,9 +21,11 @@ func previewCommand(e *env) *cobra.Command {
 	var asJSON, all bool
 	c := &cobra.Command{
 		Use: "preview NEW.yaml", Short: "Compare a changed configuration with the running one, and do nothing",
-		Long: "Reads the directories and the tenants with the running configuration (--config or ROLLCALL_CONFIG) and with the new\n" +
+		Long: "Reads the directories and the tenants with the running configuration (--config or ROLLCALL_CONFIG) and " +
+			"with the new\n" +
 			"one, and prints for each source and provider what the new one changes: who enters or leaves the scope, and whose\n" +
-			"address, fields or groups change. It writes nothing, and needs neither Redis nor the API. It ends with 3 if a guard\n" +
+			"address, fields or groups change. It writes nothing, and needs neither Redis nor the API. It ends with 3 if a " +
+			"guard\n" +
 			"would hold something harmful.",
 		Example: "  rollcall preview rollcall.new.yaml\n  rollcall preview rollcall.new.yaml --all",
 		Args:    cobra.ExactArgs(1),
@@ -59,7 +61,8 @@ func previewCommand(e *env) *cobra.Command {
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.Flags().BoolVar(&all, "all", false, fmt.Sprintf("print every difference, not only %d of each sort", shownDifferences))
+	c.Flags().BoolVar(&all, "all", false, fmt.Sprintf("print every difference, not only %d of each sort",
+		shownDifferences))
 	return c
 }
 
@@ -86,8 +89,9 @@ func previewCode(containers []preview.Container) int {
 var previewTitles = map[preview.Effect]string{
 	preview.LeavesScope: "leave the scope", preview.Deactivated: "become inactive", preview.LeavesGroup: "leave a group",
 	preview.Activated: "become active", preview.Address: "get another address", preview.Fields: "get other fields",
-	preview.Unmapped: "can no longer be mapped", preview.Mapped: "can be mapped now", preview.EntersScope: "enter the scope",
-	preview.JoinsGroup: "join a group",
+	preview.Unmapped: "can no longer be mapped", preview.Mapped: "can be mapped now",
+	preview.EntersScope: "enter the scope",
+	preview.JoinsGroup:  "join a group",
 }
 
 func writePreview(w io.Writer, containers []preview.Container, all bool) error {

@@ -42,7 +42,8 @@ func newPreviewed(t *testing.T) *previewed {
 		fmt.Fprintf(&people, "member: uid=p%d,dc=example,dc=com\n", i)
 	}
 	for i := range 8 {
-		fmt.Fprintf(&people, "\ndn: uid=p%[1]d,dc=example,dc=com\nobjectClass: inetOrgPerson\nuid: p%[1]d\ncn: P %[1]d\nsn: Person\n"+
+		fmt.Fprintf(&people, "\ndn: uid=p%[1]d,dc=example,dc=com\nobjectClass: inetOrgPerson\nuid: p%[1]d\ncn: P "+
+			"%[1]d\nsn: Person\n"+
 			"givenName: P%[1]d\nmail: p%[1]d@example.com\ntitle: Dr\nentryUUID: %[2]s%02[1]d\n", i, uuid)
 	}
 	p := &previewed{t: t, dir: t.TempDir()}
@@ -95,10 +96,12 @@ func TestPreview(t *testing.T) {
 		code            int
 		want            []string
 	}{
-		{"nothing changes", id, id, 0, []string{"ldap:corp\n  no difference\n", "google_workspace:1\n  no difference\n", "Nothing was written.\n"}},
+		{"nothing changes", id, id, 0, []string{"ldap:corp\n  no difference\n", "google_workspace:1\n  no difference\n",
+			"Nothing was written.\n"}},
 		{
 			"scope", id, id + "      exclude: [p0, p1]\n", 0,
-			[]string{"  2 leave the scope\n    user p0: exclude (p0)\n    user p1: exclude (p1)\n", "ldap:corp\n  no difference\n"},
+			[]string{"  2 leave the scope\n    user p0: exclude (p0)\n    user p1: exclude (p1)\n",
+				"ldap:corp\n  no difference\n"},
 		},
 		{
 			"mapping", id, id + "      user_property_mappings: {organizations.title: \"'Prof'\"}\n", 0,
@@ -106,7 +109,8 @@ func TestPreview(t *testing.T) {
 		},
 		{
 			"a filter that leaves most people out", "(objectClass=inetOrgPerson)", "(uid=p0)", codeHeld,
-			[]string{"  7 leave the scope\n    user p1: the source no longer has it\n", "  7 leave a group\n    group team: user p1\n", "  would be held: 7 × delete: "},
+			[]string{"  7 leave the scope\n    user p1: the source no longer has it\n",
+				"  7 leave a group\n    group team: user p1\n", "  would be held: 7 × delete: "},
 		},
 		{"a field that does not exist", id, id + "      nonsense: 1\n", 1, []string{"next.yaml", "nonsense"}},
 		{
@@ -131,7 +135,8 @@ func TestPreview(t *testing.T) {
 	}
 	var decoded []preview.Container
 	_, got := p.changed(id, id+"      exclude: [p0]\n", "--json")
-	if err := json.Unmarshal([]byte(got), &decoded); err != nil || len(decoded) != 2 || len(decoded[1].Of(preview.LeavesScope)) != 1 {
+	if err := json.Unmarshal([]byte(got), &decoded); err != nil || len(decoded) != 2 ||
+		len(decoded[1].Of(preview.LeavesScope)) != 1 {
 		t.Errorf("preview --json = %+v, %v, want one person who leaves the scope", decoded, err)
 	}
 }

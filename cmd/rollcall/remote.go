@@ -35,10 +35,12 @@ type remote struct {
 
 // remoteCommand completes a command that calls the API. It adds the flags, the connection, and the handling of
 // refusals.
-func remoteCommand(e *env, c *cobra.Command, do func(ctx context.Context, r *remote, args []string) error) *cobra.Command {
+func remoteCommand(e *env, c *cobra.Command, do func(ctx context.Context, r *remote,
+	args []string) error) *cobra.Command {
 	r := &remote{env: e}
 	c.Flags().StringVar(&r.address, "api", "", "where the API is (default $"+varAPI+" or "+client.DefaultAddress+")")
-	c.Flags().StringVar(&r.tokenFile, "token-file", "", "file with the token (default $"+varTokenFile+"; or the token itself in $"+varToken+")")
+	c.Flags().StringVar(&r.tokenFile, "token-file", "", "file with the token (default $"+varTokenFile+
+		"; or the token itself in $"+varToken+")")
 	c.Flags().BoolVar(&r.asJSON, "json", false, "print the API's answer as it is")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := r.open(); err != nil {
@@ -66,7 +68,8 @@ func (r *remote) open() error {
 			fmt.Fprintln(r.stderr, "rollcall: warning:", warning)
 		}
 		if token = secret.Value(strings.TrimSpace(found.Reveal())); strings.Contains(token.Reveal(), "sha256:") {
-			return fmt.Errorf("%s has lines of the API's tokens file: the file wanted here has a token itself, which rollcall token showed once", file)
+			return fmt.Errorf("%s has lines of the API's tokens file: the file wanted here has a token itself, which "+
+				"rollcall token showed once", file)
 		}
 	}
 	var err error

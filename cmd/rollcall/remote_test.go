@@ -45,7 +45,8 @@ func TestTokenFile(t *testing.T) {
 	env := map[string]string{varToken: "wrong"}
 	s.as(person{env: env}, "status", "--token-file", good).want(t, 0)
 	s.as(person{env: map[string]string{varTokenFile: good}}, "status").want(t, 0)
-	if r := s.as(person{env: env}, "status", "--token-file", file("open", goodToken, 0o644)).want(t, 0); !strings.Contains(r.stderr, "warning") {
+	if r := s.as(person{env: env}, "status", "--token-file", file("open", goodToken, 0o644)).want(t,
+		0); !strings.Contains(r.stderr, "warning") {
 		t.Errorf("no warning of a file that others can read: %s", r.stderr)
 	}
 	for text, path := range map[string]string{
@@ -62,8 +63,10 @@ func TestWrongUse(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	for _, line := range []string{
-		"nonsense", "sync", "sync a b", "sync --nonsense", "sync corp", "sync ldap:", "sync google_workspace:x", "status a b", "watch x",
-		"runs ldap:a/b", "held x", "cancel x", "approve x --yes", "object ldap:corp user x", "object google_workspace:1 person x", "object google_workspace:1 user",
+		"nonsense", "sync", "sync a b", "sync --nonsense", "sync corp", "sync ldap:", "sync google_workspace:x",
+		"status a b", "watch x",
+		"runs ldap:a/b", "held x", "cancel x", "approve x --yes", "object ldap:corp user x",
+		"object google_workspace:1 person x", "object google_workspace:1 user",
 		"status --api ftp://x", "held ldap:corp --limit 1001", "held ldap:corp --offset -1", "sync ldap:corp --token secret",
 	} {
 		s.do(strings.Fields(line)...).want(t, codeUsage)
@@ -93,9 +96,11 @@ func TestObject(t *testing.T) {
 	}{
 		{status.Result{Outcome: status.OutcomeCreated}, 0, "Created."},
 		{status.Result{Outcome: status.OutcomeHeld}, codeHeld, "Held: a person has to look."},
-		{status.Result{Outcome: status.OutcomeHeld, Messages: []status.Message{{Level: status.Warning, Event: "Held: no mail"}}}, codeHeld, "Held: no mail"},
+		{status.Result{Outcome: status.OutcomeHeld, Messages: []status.Message{{Level: status.Warning,
+			Event: "Held: no mail"}}}, codeHeld, "Held: no mail"},
 		{status.Result{Outcome: status.OutcomeFailed, FailReason: "denied"}, codeFailure, "denied"},
-		{status.Result{Outcome: status.OutcomeFailed, Messages: []status.Message{{Level: status.Error, Event: "Failed: gone"}}}, codeFailure, "Failed: gone"},
+		{status.Result{Outcome: status.OutcomeFailed, Messages: []status.Message{{Level: status.Error,
+			Event: "Failed: gone"}}}, codeFailure, "Failed: gone"},
 	} {
 		t.Run(tt.says, func(t *testing.T) {
 			t.Parallel()
@@ -112,7 +117,8 @@ func TestObjectTakesLong(t *testing.T) {
 	s := newService(t)
 	s.before = func(r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/sync/objects/"+s.job.ID+"/") {
-			_, _ = s.store.FinishJob(context.Background(), google, s.job.ID, status.Result{Outcome: status.OutcomeAbsent, Messages: []status.Message{{Level: status.Info, Event: "Gone."}}})
+			_, _ = s.store.FinishJob(context.Background(), google, s.job.ID,
+				status.Result{Outcome: status.OutcomeAbsent, Messages: []status.Message{{Level: status.Info, Event: "Gone."}}})
 		}
 	}
 	s.do("object", string(google), "user", "ada@example.com").want(t, codeHeld, "still under way", "Gone.")
@@ -124,7 +130,8 @@ func TestCompletion(t *testing.T) {
 	s := newService(t)
 	s.hold(google, "d1", leaver("a"))
 	for line, want := range map[string]string{
-		"sync":                       "ldap:corp\tCorporate directory\ngoogle_workspace:1\tWorkspace\ngoogle_workspace:9\t9\nmicrosoft_entra:2\t2\n",
+		"sync": "ldap:corp\tCorporate " +
+			"directory\ngoogle_workspace:1\tWorkspace\ngoogle_workspace:9\t9\nmicrosoft_entra:2\t2\n",
 		"object":                     "google_workspace:1\tWorkspace\ngoogle_workspace:9\t9\nmicrosoft_entra:2\t2\n",
 		"object google_workspace:1":  "user\ngroup\n",
 		"approve google_workspace:1": "d1\t1 change\n",
@@ -157,7 +164,8 @@ func TestCompletionOfRuns(t *testing.T) {
 	run := s.live(google)
 	for _, command := range []string{"watch", "runs", "sessions"} {
 		r := s.do("__complete", command, string(google), "")
-		if first, rest, _ := strings.Cut(r.stdout, "\n"); first != run.ID+"\tqueued 2026-03-01 09:31:31" || !strings.Contains(rest, "\tcompleted 2026-03-01 09:30:00\n") {
+		if first, rest, _ := strings.Cut(r.stdout, "\n"); first != run.ID+"\tqueued 2026-03-01 09:31:31" ||
+			!strings.Contains(rest, "\tcompleted 2026-03-01 09:30:00\n") {
 			t.Errorf("%s completes to %q", command, r.stdout)
 		}
 	}
@@ -168,7 +176,8 @@ func TestCompletionWithoutTheAPI(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	file := filepath.Join(t.TempDir(), "rollcall.yaml")
-	text := "sources:\n  ldap:\n    - slug: corp\n      server_uri: file:///x.ldif\n      base_dn: dc=example,dc=com\n      object_uniqueness_field: entryUUID\n"
+	text := "sources:\n  ldap:\n    - slug: corp\n      server_uri: file:///x.ldif\n      base_dn: dc=example,dc=com\n " +
+		"     object_uniqueness_field: entryUUID\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

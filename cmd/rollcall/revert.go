@@ -16,12 +16,17 @@ func revertCommand(e *env) *cobra.Command {
 	var dryRun, watch, yes bool
 	c := &cobra.Command{
 		Use: "revert CONTAINER RUN", Short: "Undo a run of a provider",
-		Long: "Starts a run that takes back what another one changed: whom it suspended is restored, members that it removed are added again,\n" +
-			"deleted accounts are brought back as far as the provider can (Google 20 days, Entra 30), old values are set, and what it created\n" +
-			"goes as a leaver does. The guards and approvals are those of every run. The entries concerned are pinned: the next sync leaves\n" +
-			"them so until their source changes or rollcall lift ends the pin. With --dry-run the plan is shown and nothing is kept.",
-		Example: "  rollcall revert google_workspace:1 RUN --dry-run --watch\n  rollcall revert google_workspace:1 RUN --yes --watch",
-		Args:    cobra.ExactArgs(2),
+		Long: "Starts a run that takes back what another one changed: whom it suspended is restored, members that it " +
+			"removed are added again,\n" +
+			"deleted accounts are brought back as far as the provider can (Google 20 days, Entra 30), old values are set, " +
+			"and what it created\n" +
+			"goes as a leaver does. The guards and approvals are those of every run. The entries concerned are pinned: the " +
+			"next sync leaves\n" +
+			"them so until their source changes or rollcall lift ends the pin. With --dry-run the plan is shown and nothing " +
+			"is kept.",
+		Example: "  rollcall revert google_workspace:1 RUN --dry-run --watch\n  rollcall revert google_workspace:1 RUN " +
+			"--yes --watch",
+		Args: cobra.ExactArgs(2),
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "plan and write nothing")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
@@ -60,7 +65,8 @@ func (r *remote) sureToRevert(ctx context.Context, name container.ID, id string,
 		return false, err
 	}
 	done, _ := a.Value.Done()
-	fmt.Fprintf(r.stdout, "%s: run %s of %s, started by %s, made %s\n", name, id, r.moment(a.Value.CreatedAt), cell(r.trigger(a.Value)), count(done, "change"))
+	fmt.Fprintf(r.stdout, "%s: run %s of %s, started by %s, made %s\n", name, id, r.moment(a.Value.CreatedAt),
+		cell(r.trigger(a.Value)), count(done, "change"))
 	for _, p := range a.Value.Progress {
 		if p.Succeeded > 0 {
 			fmt.Fprintf(r.stdout, "  %s %s: %d\n", p.Object, p.Change, p.Succeeded)
@@ -86,7 +92,8 @@ func (r *remote) begun(ctx context.Context, name container.ID, a client.Answer[c
 func pinsCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "pins CONTAINER", Short: "Show what an undo keeps as it was",
-		Long: "Shows the entries of a provider that are kept as they were before a run that was undone, whatever their source says.",
+		Long: "Shows the entries of a provider that are kept as they were before a run that was undone, whatever their " +
+			"source says.",
 		Args: cobra.ExactArgs(1),
 	}
 	part := partFlags(c, "entries")
@@ -157,7 +164,8 @@ func liftCommand(e *env) *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "lift CONTAINER", Short: "End pins: let the source decide again",
-		Long: "Ends the pins of a provider, all of them or those of the entries that --entry names. What the source says happens with the next\n" +
+		Long: "Ends the pins of a provider, all of them or those of the entries that --entry names. What the source says " +
+			"happens with the next\n" +
 			"sync, within the guards.",
 		Args: cobra.ExactArgs(1),
 	}
@@ -203,6 +211,7 @@ func (r *remote) sureToLift(ctx context.Context, name container.ID, entries []st
 		}
 		n = a.Value.Count
 	}
-	fmt.Fprintf(r.stdout, "%s: let the source decide again about %s, with the next sync? [y/N] ", name, count(n, "pinned object"))
+	fmt.Fprintf(r.stdout, "%s: let the source decide again about %s, with the next sync? [y/N] ", name,
+		count(n, "pinned object"))
 	return r.ask(ctx)
 }

@@ -16,9 +16,11 @@ func TestRevert(t *testing.T) {
 	s.do("sync", string(google)).want(t, 0)
 	s.do("revert", string(google), of.ID).want(t, codeUsage, "nobody is there to be asked")
 	s.do("revert", string(google), "nonsense", "--yes").want(t, codeFailure, `no run "nonsense"`)
-	s.as(person{says: "n\n"}, "revert", string(google), of.ID).want(t, codeHeld, "made 3 changes", "user create: 3", "Nothing was undone.")
+	s.as(person{says: "n\n"}, "revert", string(google), of.ID).want(t, codeHeld, "made 3 changes", "user create: 3",
+		"Nothing was undone.")
 	mistake := of.ID
-	s.as(person{says: "y\n"}, "revert", string(google), mistake, "--watch").want(t, 0, "Take that back, at once?", "completed")
+	s.as(person{says: "y\n"}, "revert", string(google), mistake, "--watch").want(t, 0, "Take that back, at once?",
+		"completed")
 	s.do("runs", string(google)).want(t, 0, "undo by")
 	s.do("revert", string(google), mistake, "--dry-run").want(t, 0, "rollcall watch")
 }
@@ -31,15 +33,18 @@ func TestPins(t *testing.T) {
 	at := s.clock()
 	pins := []plan.Pin{
 		{
-			Ref: directory.Ref{Kind: directory.User, ID: "u-1"}, Label: "ann", Run: "r1", By: "ops", At: at, Account: plan.StandsActive, Address: "ann@example.com",
-			Fields: directory.Attributes{{Name: "name.givenName", Values: []string{"Ann"}}}, Groups: []plan.PinnedMembership{{ID: "g-1", Label: "staff", Member: true}, {ID: "g-2"}},
+			Ref: directory.Ref{Kind: directory.User, ID: "u-1"}, Label: "ann", Run: "r1", By: "ops", At: at,
+			Account: plan.StandsActive, Address: "ann@example.com",
+			Fields: directory.Attributes{{Name: "name.givenName", Values: []string{"Ann"}}},
+			Groups: []plan.PinnedMembership{{ID: "g-1", Label: "staff", Member: true}, {ID: "g-2"}},
 		},
 		{Ref: directory.Ref{Kind: directory.User, ID: "u-2"}, Run: "r1", By: "ops", At: at, Account: plan.StandsNone},
 	}
 	if err := s.decisions.Pin(t.Context(), google, pins, nil); err != nil {
 		t.Fatal(err)
 	}
-	s.do("pins", string(google)).want(t, 0, "ann (u-1)", "account active, address ann@example.com, name.givenName, in staff (g-1), not in g-2", "no account", "rollcall lift google_workspace:1")
+	s.do("pins", string(google)).want(t, 0, "ann (u-1)", "account active, address ann@example.com, name.givenName, in "+
+		"staff (g-1), not in g-2", "no account", "rollcall lift google_workspace:1")
 	s.do("pins", string(google), "--limit", "1").want(t, 0, "and 1 more")
 	s.do("lift", string(google)).want(t, codeUsage, "say --yes")
 	s.as(person{says: "n\n"}, "lift", string(google)).want(t, codeHeld, "2 pinned objects", "Nothing was lifted.")

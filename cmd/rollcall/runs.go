@@ -19,7 +19,8 @@ func runsCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: cmdRuns + " CONTAINER [RUN]", Short: "List the runs of a source or provider, or show one with what it said",
 		Aliases: []string{"sessions"},
-		Long: "Lists the runs of a source or provider, newest first, or shows one: how it ended, what it changed and what it said or, with\n" +
+		Long: "Lists the runs of a source or provider, newest first, or shows one: how it ended, what it changed and what " +
+			"it said or, with\n" +
 			"--plan, what it planned. With a run it ends with 1 if that failed and with 3 if something was held.",
 		Example: "  rollcall runs google_workspace:1\n  rollcall runs google_workspace:1 RUN --plan",
 		Args:    cobra.RangeArgs(1, 2),
@@ -103,7 +104,8 @@ func (r *remote) one(ctx context.Context, name container.ID, id string, limit in
 		return quiet(judge(run.Run))
 	}
 	fmt.Fprintf(r.stdout, "%s: %s\n", name, r.ended(run))
-	fmt.Fprintf(r.stdout, "run %s, created %s by %s; read %s; %s to the remote side\n", run.ID, r.moment(run.CreatedAt), cell(r.trigger(run)), amounts(run.Read), count(run.Calls, "call"))
+	fmt.Fprintf(r.stdout, "run %s, created %s by %s; read %s; %s to the remote side\n", run.ID, r.moment(run.CreatedAt),
+		cell(r.trigger(run)), amounts(run.Read), count(run.Calls, "call"))
 	if run.State.Open() {
 		fmt.Fprintln(r.stdout, (&bar{env: r.env}).line(run))
 	}

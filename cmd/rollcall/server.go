@@ -13,8 +13,10 @@ func acceptServerCommand(e *env) *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "accept-server CONTAINER", Short: "Take the directory server in use as the right one",
-		Long: "A source that was read from a server which is older than the last one, or cannot be compared with it, is not believed. This shows\n" +
-			"both servers and how far they are and, if you say yes, compares later reads with the one in use: after a restore that was meant, or\n" +
+		Long: "A source that was read from a server which is older than the last one, or cannot be compared with it, is " +
+			"not believed. This shows\n" +
+			"both servers and how far they are and, if you say yes, compares later reads with the one in use: after a " +
+			"restore that was meant, or\n" +
 			"when a server was replaced. Wait for replication first where that is the cause: then nothing needs to be accepted.",
 		Example: "  rollcall accept-server ldap:corp",
 		Args:    cobra.ExactArgs(1),

@@ -19,7 +19,8 @@ func TestAcceptServer(t *testing.T) {
 	}
 	s.do("accept-server", string(corp)).want(t, codeUsage, "say --yes")
 	s.do("status", string(corp)).want(t, 0, "last read from ldap://dc1 (dc1 at 4857)", "rollcall accept-server ldap:corp")
-	s.as(person{says: "n\n"}, "accept-server", string(corp)).want(t, codeHeld, "ldap://dc2 (dc2 at 9)", "Nothing was accepted.")
+	s.as(person{says: "n\n"}, "accept-server", string(corp)).want(t, codeHeld, "ldap://dc2 (dc2 at 9)",
+		"Nothing was accepted.")
 	s.as(person{says: "y\n"}, "accept-server", string(corp)).want(t, 0, "accepted ldap://dc2 (dc2 at 9)")
 	s.as(person{says: "y\n"}, "accept-server", string(corp)).want(t, codeFailure, "no server is in doubt")
 }

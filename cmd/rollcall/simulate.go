@@ -18,11 +18,13 @@ func simulateCommand(e *env) *cobra.Command {
 	var quota float64
 	c := &cobra.Command{
 		Use: "simulate", Short: "Serve a simulated Google Workspace tenant on this machine",
-		Long: "Serves an empty Google Workspace tenant that lives in memory: tokens, users, groups and members, as Google's\n" +
+		Long: "Serves an empty Google Workspace tenant that lives in memory: tokens, users, groups and members, as " +
+			"Google's\n" +
 			"documentation says. It writes a service account's key, with which Rollcall or any other client can use it.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			tenant := simulator.New(simulator.Config{Domains: []string{domain}, AdminEmail: "admin@" + domain, Quota: simulator.Quota{QueriesPerSecond: quota}})
+			tenant := simulator.New(simulator.Config{Domains: []string{domain}, AdminEmail: "admin@" + domain,
+				Quota: simulator.Quota{QueriesPerSecond: quota}})
 			srv := &http.Server{Addr: listen, Handler: tenant.Handler(), ReadHeaderTimeout: 10 * time.Second}
 			return boot.Serve(cmd.Context(), srv, 2*time.Second, func(addr net.Addr) {
 				base := "http://" + addr.String()
@@ -34,7 +36,8 @@ func simulateCommand(e *env) *cobra.Command {
 					fmt.Fprintln(e.stderr, "rollcall: write the key:", err)
 					return
 				}
-				fmt.Fprintf(e.stdout, "endpoint: %s/\ndelegated_subject: admin@%s\ncredentials_file: %s\n", base, domain, credentials)
+				fmt.Fprintf(e.stdout, "endpoint: %s/\ndelegated_subject: admin@%s\ncredentials_file: %s\n", base, domain,
+					credentials)
 			})
 		},
 	}

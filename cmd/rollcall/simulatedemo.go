@@ -39,8 +39,10 @@ func simulateDemoCommand(e *env) *cobra.Command {
 	var s stand
 	c := &cobra.Command{
 		Use: "demo", Short: "Serve both tenants of the demonstration to Rollcalls on other machines, over TLS",
-		Long: "Serves the simulated Google Workspace and Microsoft Entra tenants of `rollcall demo`, and writes into a directory what an API\n" +
-			"and its workers need to sync the demonstration's company to them: rollcall.yaml, the company's directory as LDIF, credentials,\n" +
+		Long: "Serves the simulated Google Workspace and Microsoft Entra tenants of `rollcall demo`, and writes into a " +
+			"directory what an API\n" +
+			"and its workers need to sync the demonstration's company to them: rollcall.yaml, the company's directory as " +
+			"LDIF, credentials,\n" +
 			"the certificate authority and a token. docker-compose.yml runs it in its profile `demo`.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd.Context(), e) },
@@ -82,9 +84,11 @@ func (s stand) run(ctx context.Context, e *env) error {
 		g.Go(func() error { return serveTLS(ctx, listeners[i], handler, authority.TLSConfig()) })
 	}
 	g.Go(func() error {
-		fmt.Fprintf(e.stdout, "The demonstration's tenants are served; the directory of the company and everything else is in %s.\n"+
+		fmt.Fprintf(e.stdout, "The demonstration's tenants are served; the directory of the company and everything else "+
+			"is in %s.\n"+
 			"A token for the API, good until this ends: %s\n", s.dir, token)
-		return boot.Serve(ctx, &http.Server{Addr: s.health, Handler: wellAlways(), ReadHeaderTimeout: 5 * time.Second}, time.Second, nil)
+		return boot.Serve(ctx, &http.Server{Addr: s.health, Handler: wellAlways(), ReadHeaderTimeout: 5 * time.Second},
+			time.Second, nil)
 	})
 	return g.Wait()
 }
@@ -119,7 +123,8 @@ func wellAlways() http.Handler {
 }
 
 // write writes the files of the directory and returns the token.
-func (s stand) write(ca *graph.Authority, google *simulator.Tenant, entra *graph.Tenant, googleURL, entraURL string) (string, error) {
+func (s stand) write(ca *graph.Authority, google *simulator.Tenant, entra *graph.Tenant, googleURL,
+	entraURL string) (string, error) {
 	key, err := google.CredentialsJSON(googleURL)
 	if err != nil {
 		return "", err

@@ -28,8 +28,10 @@ func startCommand(e *env) *cobra.Command {
 	s := starter{env: e}
 	c := &cobra.Command{
 		Use: "start PROGRAM [ARG]...", Short: "Start a program in a container of docker-compose.yml", Hidden: true,
-		Long: "Becomes the program, with the configuration that ROLLCALL_CONFIG and ROLLCALL_TOKENS_FILE name or, while the demonstration\n" +
-			"keeps its files in the directory --demo, with those and another database of the same Redis. Where there is neither, it says what is missing.",
+		Long: "Becomes the program, with the configuration that ROLLCALL_CONFIG and ROLLCALL_TOKENS_FILE name or, while " +
+			"the demonstration\n" +
+			"keeps its files in the directory --demo, with those and another database of the same Redis. Where there is " +
+			"neither, it says what is missing.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			program, err := exec.LookPath(args[0])
@@ -56,7 +58,8 @@ func (s *starter) choose() ([]string, error) {
 	demo := filepath.Join(s.demo, demoConfigFile)
 	if _, err := os.Stat(demo); err == nil && s.demo != "" {
 		if ownErr == nil {
-			return nil, fmt.Errorf("the demonstration runs, and %s is there: end the one (docker compose --profile demo down) or move the other away", s.outside(own))
+			return nil, fmt.Errorf("the demonstration runs, and %s is there: end the one (docker compose --profile demo "+
+				"down) or move the other away", s.outside(own))
 		}
 		return []string{
 			"ROLLCALL_CONFIG=" + demo,
@@ -66,7 +69,8 @@ func (s *starter) choose() ([]string, error) {
 		}, nil
 	}
 	if errors.Is(ownErr, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no configuration yet: copy %s to %s and edit it. To see everything work without one: docker compose --profile demo up",
+		return nil, fmt.Errorf("there is no configuration yet: copy %s to %s and edit it. To see everything work without "+
+			"one: docker compose --profile demo up",
 			s.outside(filepath.Join(filepath.Dir(own), "rollcall.example.yaml")), s.outside(own))
 	}
 	if err := s.readable(own); err != nil {
@@ -74,7 +78,8 @@ func (s *starter) choose() ([]string, error) {
 	}
 	if tokens := s.getenv("ROLLCALL_TOKENS_FILE"); tokens != "" {
 		if _, err := os.Stat(tokens); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("nobody may call the API yet: make a token, whose hash goes to %[1]s: docker compose run --rm --no-deps -T check rollcall token me read,sync >> %[1]s", s.outside(tokens))
+			return nil, fmt.Errorf("nobody may call the API yet: make a token, whose hash goes to %[1]s: docker compose run "+
+				"--rm --no-deps -T check rollcall token me read,sync >> %[1]s", s.outside(tokens))
 		}
 		if err := s.readable(tokens); err != nil {
 			return nil, err
@@ -108,7 +113,8 @@ func (s *starter) outside(file string) string {
 func (s *starter) readable(file string) error {
 	f, err := os.Open(file)
 	if err != nil {
-		return fmt.Errorf("%s cannot be read by user %d: %w. Write ROLLCALL_USER=$(id -u):$(id -g) into .env for containers that run as you", s.outside(file), os.Getuid(), err)
+		return fmt.Errorf("%s cannot be read by user %d: %w. Write ROLLCALL_USER=$(id -u):$(id -g) into .env for "+
+			"containers that run as you", s.outside(file), os.Getuid(), err)
 	}
 	return f.Close()
 }
@@ -124,7 +130,8 @@ func (s *starter) redisPassword() error {
 		return fmt.Errorf("ROLLCALL_REDIS_PASSWORD_FILE: %w", err)
 	}
 	if strings.HasPrefix(string(text), openPassword) {
-		fmt.Fprintln(s.stderr, "rollcall: the password of Redis is the one that comes with docker-compose.yml: see Secrets in docs/deployment.md")
+		fmt.Fprintln(s.stderr, "rollcall: the password of Redis is the one that comes with docker-compose.yml: see "+
+			"Secrets in docs/deployment.md")
 	}
 	return nil
 }

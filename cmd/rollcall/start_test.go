@@ -43,7 +43,8 @@ func TestStartRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	vars := map[string]string{"ROLLCALL_CONFIG": filepath.Join(dir, "rollcall.yaml"), "ROLLCALL_TOKENS_FILE": filepath.Join(dir, "tokens")}
+	vars := map[string]string{"ROLLCALL_CONFIG": filepath.Join(dir, "rollcall.yaml"),
+		"ROLLCALL_TOKENS_FILE": filepath.Join(dir, "tokens")}
 	for _, test := range []struct {
 		name string
 		vars map[string]string
@@ -53,8 +54,10 @@ func TestStartRefuses(t *testing.T) {
 	}{
 		{"no program", vars, nil, 2, "requires at least 1 arg"},
 		{"an unknown program", vars, []string{"not-there"}, 2, "not-there"},
-		{"no password file", map[string]string{"ROLLCALL_REDIS_PASSWORD_FILE": filepath.Join(dir, "not")}, []string{"true"}, 1, "ROLLCALL_REDIS_PASSWORD_FILE: open"},
-		{"no tokens", map[string]string{"ROLLCALL_TOKENS_FILE": filepath.Join(dir, "not")}, []string{"--from", "./here", "true"}, 1, "hash goes to ./here/not"},
+		{"no password file", map[string]string{"ROLLCALL_REDIS_PASSWORD_FILE": filepath.Join(dir, "not")}, []string{"true"},
+			1, "ROLLCALL_REDIS_PASSWORD_FILE: open"},
+		{"no tokens", map[string]string{"ROLLCALL_TOKENS_FILE": filepath.Join(dir, "not")},
+			[]string{"--from", "./here", "true"}, 1, "hash goes to ./here/not"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

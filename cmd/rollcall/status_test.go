@@ -9,7 +9,8 @@ import (
 	"rollcall/status"
 )
 
-var newcomers = status.Planned{Digest: "p", Expected: []status.Expectation{{Object: status.User, Change: status.Create, Count: 3}}}
+var newcomers = status.Planned{Digest: "p", Expected: []status.Expectation{{Object: status.User, Change: status.Create,
+	Count: 3}}}
 
 func TestStatus(t *testing.T) {
 	t.Parallel()
@@ -23,7 +24,8 @@ func TestStatus(t *testing.T) {
 	s.ran(google, true, work{end: status.End{State: status.Failed, FailReason: "a dry run does not count"}})
 	s.hold(google, "d1", leaver("a"), leaver("b"))
 	s.do("status").want(t, codeHeld)
-	s.ran(entra, false, work{plan: newcomers, done: 1, failed: 2, end: status.End{State: status.Failed, FailReason: "denied\nby the tenant"}})
+	s.ran(entra, false, work{plan: newcomers, done: 1, failed: 2,
+		end: status.End{State: status.Failed, FailReason: "denied\nby the tenant"}})
 	lease := s.take(s.live(corp))
 	if err := lease.Recorder().Planned(t.Context(), newcomers); err != nil {
 		t.Fatal(err)
@@ -48,7 +50,8 @@ func TestStatusAsJSON(t *testing.T) {
 	var all map[string]struct {
 		Tasks *[]any `json:"tasks"`
 	}
-	if err := json.Unmarshal([]byte(s.do("status", "--json").stdout), &all); err != nil || len(all) != 4 || all[string(off)].Tasks == nil {
+	if err := json.Unmarshal([]byte(s.do("status", "--json").stdout), &all); err != nil || len(all) != 4 ||
+		all[string(off)].Tasks == nil {
 		t.Errorf("status of all = %v, %v; want four", all, err)
 	}
 }
@@ -64,7 +67,8 @@ func TestRuns(t *testing.T) {
 	plan.Held = 1
 	s.ran(google, false, work{plan: plan, done: 1, failed: 2, messages: []status.Message{
 		{Level: status.Info, Event: "Read 3 users."},
-		{Level: status.Warning, Event: "Held: no mail", Attributes: map[string]any{"kind": "user", "id": "u-9", "label": "odd\x1b[31m\nname"}},
+		{Level: status.Warning, Event: "Held: no mail", Attributes: map[string]any{"kind": "user", "id": "u-9",
+			"label": "odd\x1b[31m\nname"}},
 	}})
 	var id string
 	s.before = func(r *http.Request) {
@@ -73,7 +77,8 @@ func TestRuns(t *testing.T) {
 		}
 	}
 	s.do("runs", string(google)).want(t, 0).golden(t, "runs")
-	s.do("runs", string(google), "--limit", "1").want(t, 0, "Older ones: rollcall runs google_workspace:1 --limit 1 --cursor ")
+	s.do("runs", string(google), "--limit", "1").want(t, 0,
+		"Older ones: rollcall runs google_workspace:1 --limit 1 --cursor ")
 	s.do("watch", string(google)).want(t, codeFailure).golden(t, "watch-over")
 	s.do("runs", string(google), id).want(t, codeFailure).golden(t, "run")
 	s.do("runs", string(google), id, "--json").want(t, codeFailure, `{"id":"`+id+`"`)
@@ -88,7 +93,8 @@ func TestRuns(t *testing.T) {
 // live starts a run that no worker has taken.
 func (s *service) live(c container.ID) status.Run {
 	s.t.Helper()
-	run, err := s.store.Start(s.t.Context(), status.StartRequest{Container: c, Trigger: status.Trigger{Kind: status.ByAPI, By: "ops"}})
+	run, err := s.store.Start(s.t.Context(), status.StartRequest{Container: c,
+		Trigger: status.Trigger{Kind: status.ByAPI, By: "ops"}})
 	if err != nil {
 		s.t.Fatal(err)
 	}

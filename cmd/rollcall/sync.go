@@ -16,7 +16,8 @@ func syncCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "sync CONTAINER", Short: "Start a full sync",
 		Long: "Starts a full sync of a source or provider. It is carried out by a worker, whether anybody watches or not.\n" +
-			"What it ends with is said by rollcall help exit-codes. With --watch it goes on as rollcall watch does, also as to --json.",
+			"What it ends with is said by rollcall help exit-codes. With --watch it goes on as rollcall watch does, also as " +
+			"to --json.",
 		Example: "  rollcall sync ldap:corp --watch\n  rollcall sync google_workspace:1 --dry-run --watch",
 		Args:    cobra.ExactArgs(1),
 	}
@@ -42,7 +43,8 @@ func (r *remote) inTheWay(err error) error {
 		return err
 	}
 	run := refusal.Run
-	refusal.Text = fmt.Sprintf("%s has a live run already: %s, %s, started %s by %s\nrollcall watch %[1]s shows how it goes, rollcall cancel %[1]s ends it.",
+	refusal.Text = fmt.Sprintf("%s has a live run already: %s, %s, started %s by %s\nrollcall watch %[1]s shows how it "+
+		"goes, rollcall cancel %[1]s ends it.",
 		run.Container, run.ID, r.ended(*run), r.ago(run.CreatedAt), cell(r.trigger(*run)))
 	return err
 }
@@ -84,7 +86,8 @@ func cancelCommand(e *env) *cobra.Command {
 			return nil
 		}
 		done, expected := a.Value.Done()
-		fmt.Fprintf(r.stdout, "%s: run %s is %s; %d of %s were made and stay\n", name, a.Value.ID, a.Value.State, done, count(expected, "change"))
+		fmt.Fprintf(r.stdout, "%s: run %s is %s; %d of %s were made and stay\n", name, a.Value.ID, a.Value.State, done,
+			count(expected, "change"))
 		return nil
 	})
 }

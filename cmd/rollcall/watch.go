@@ -19,12 +19,16 @@ const pollEvery = 300 * time.Millisecond
 func watchCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: cmdWatch + " CONTAINER [RUN]", Short: "Show the progress of the newest run until its end, and what it came to",
-		Long: "Shows how a run goes, the newest one where none is named: its progress, when it will be over, and its warnings and errors as they\n" +
-			"come. On a terminal one line is written over, elsewhere there is a line whenever the run comes to something else or a tenth\n" +
-			"further. Ctrl-C ends the watching and not the run. With --json each event is a line: {\"event\": \"run\", \"message\", \"gap\" or at last\n" +
+		Long: "Shows how a run goes, the newest one where none is named: its progress, when it will be over, and its " +
+			"warnings and errors as they\n" +
+			"come. On a terminal one line is written over, elsewhere there is a line whenever the run comes to something " +
+			"else or a tenth\n" +
+			"further. Ctrl-C ends the watching and not the run. With --json each event is a line: {\"event\": \"run\", " +
+			"\"message\", \"gap\" or at last\n" +
 			"\"end\", \"data\": what the API says}. It ends with the exit code that the run deserves: rollcall help exit-codes.",
-		Example: "  rollcall watch google_workspace:1\n  rollcall watch ldap:corp --json | jq -r 'select(.event == \"message\") | .data.event'",
-		Args:    cobra.RangeArgs(1, 2),
+		Example: "  rollcall watch google_workspace:1\n  rollcall watch ldap:corp --json | jq -r 'select(.event == " +
+			"\"message\") | .data.event'",
+		Args: cobra.RangeArgs(1, 2),
 	}
 	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
 		name, err := containerID(args[0])
@@ -60,7 +64,8 @@ func (r *remote) watch(ctx context.Context, name container.ID, id string) error 
 	}
 	switch {
 	case err != nil && client.KindOf(err) == fault.Canceled:
-		return &exit{codeInterrupted, fmt.Errorf("no longer watched: the run goes on; rollcall watch %s shows it, rollcall cancel %[1]s ends it", name)}
+		return &exit{codeInterrupted, fmt.Errorf("no longer watched: the run goes on; rollcall watch %s shows it, "+
+			"rollcall cancel %[1]s ends it", name)}
 	case err != nil:
 		return err
 	case !r.asJSON:

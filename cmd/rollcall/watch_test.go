@@ -47,7 +47,8 @@ func (s *script) hear(text string) {
 			s.pass(time.Minute)
 			rec.Succeeded(status.User, status.Create, 1)
 			rec.Log(status.Message{Level: status.Info, Event: "nobody needs to see this"})
-			rec.Log(status.Message{Level: status.Warning, Event: "Held: no mail", Attributes: map[string]any{"kind": "user", "id": "u-9", "label": "odd\x1b[31m\nname"}})
+			rec.Log(status.Message{Level: status.Warning, Event: "Held: no mail",
+				Attributes: map[string]any{"kind": "user", "id": "u-9", "label": "odd\x1b[31m\nname"}})
 			return rec.Flush(ctx)
 		}},
 		{"1 of 3 changes", func(ctx context.Context, rec *status.Recorder) error {
@@ -77,7 +78,8 @@ func TestWatchAsJSON(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	s.begun = func(run status.Run) {
-		s.finish(s.take(run), work{plan: newcomers, done: 3, messages: []status.Message{{Level: status.Info, Event: "a <b>"}}})
+		s.finish(s.take(run), work{plan: newcomers, done: 3, messages: []status.Message{{Level: status.Info,
+			Event: "a <b>"}}})
 	}
 	r := s.do("sync", string(google), "--watch", "--json").want(t, 0)
 	var names []string
@@ -106,7 +108,8 @@ func TestWatchIsInterrupted(t *testing.T) {
 	run := s.live(google)
 	ctx, cancel := context.WithCancel(t.Context())
 	r := s.as(person{ctx: ctx, hears: func(string) { cancel() }}, "watch", string(google))
-	r.want(t, codeInterrupted, "the run goes on", "rollcall watch google_workspace:1", "rollcall cancel google_workspace:1")
+	r.want(t, codeInterrupted, "the run goes on", "rollcall watch google_workspace:1",
+		"rollcall cancel google_workspace:1")
 	if got, err := s.store.Get(t.Context(), google, run.ID); err != nil || got.State != status.Queued {
 		t.Errorf("the run is %s, %v", got.State, err)
 	}
@@ -150,7 +153,8 @@ func TestComplaints(t *testing.T) {
 		run := client.Run{Run: status.Run{ID: "r", Container: google, State: state}}
 		b.event(client.Event{Name: client.EventRun, Run: run})
 		for i := range 50 {
-			b.event(client.Event{Name: client.EventMessage, Message: client.Message{Level: client.Warning, Event: fmt.Sprint("no. ", i)}})
+			b.event(client.Event{Name: client.EventMessage, Message: client.Message{Level: client.Warning,
+				Event: fmt.Sprint("no. ", i)}})
 			b.event(client.Event{Name: client.EventMessage, Message: client.Message{Level: "info", Event: "never"}})
 		}
 		before := out.String()
@@ -163,7 +167,8 @@ func TestComplaints(t *testing.T) {
 		if n := strings.Count(out.String(), "warning: no. "); n != shown+10 || strings.Contains(out.String(), "never") {
 			t.Errorf("over %t: in the end there are %d:\n%s", over, n, &out)
 		}
-		if want := fmt.Sprintf("warning: no. 49\nand %d more: rollcall runs google_workspace:1 r\n", 40-shown); !strings.HasSuffix(out.String(), want) {
+		if want := fmt.Sprintf("warning: no. 49\nand %d more: rollcall runs google_workspace:1 r\n",
+			40-shown); !strings.HasSuffix(out.String(), want) {
 			t.Errorf("over %t: the end is not %q:\n%s", over, want, &out)
 		}
 	}
@@ -180,7 +185,8 @@ func TestBarOnATerminal(t *testing.T) {
 	b.note("cut")
 	b.end()
 	const clear, line = "\r\x1b[K", "\x1b[?7l  google_workspace:1   waits for a worker\x1b[?7h"
-	if want := clear + line + clear + "error: oh\n" + clear + line + clear + "rollcall: cut\n" + clear + line + "\n"; out.String() != want {
+	if want := clear + line + clear + "error: oh\n" + clear + line + clear + "rollcall: cut\n" + clear + line +
+		"\n"; out.String() != want {
 		t.Errorf("written: %q\nwant:    %q", &out, want)
 	}
 }

@@ -32,7 +32,8 @@ func run(ctx context.Context, getenv func(string) string, stderr io.Writer) erro
 	}
 	defer app.Close()
 	if p.RedisURL == boot.Embedded {
-		return fmt.Errorf("ROLLCALL_REDIS_URL: %s is for one process, and the API is another: give both a Redis, or run `rollcall demo`", boot.Embedded)
+		return fmt.Errorf("ROLLCALL_REDIS_URL: %s is for one process, and the API is another: give both a Redis, or run "+
+			"`rollcall demo`", boot.Embedded)
 	}
 	worker, err := app.Worker(boot.WorkerName())
 	if err != nil {

@@ -16,9 +16,11 @@ const firing = `ALERTS{alertname=~"Rollcall.*",alertstate="firing",container=~"$
 // Dashboard returns dashboards/rollcall.json.
 func Dashboard() []byte {
 	d := dashboard{
-		UID: "rollcall", Title: "Rollcall", Tags: []string{"rollcall"}, SchemaVersion: schemaVersion, Editable: true, GraphTooltip: 1,
-		Description: "Is it healthy, when did it last succeed, what is held, how much quota is left: the first line answers. The rows below say why.",
-		Refresh:     "30s", Time: object{"from": "now-6h", "to": "now"}, Timezone: "browser",
+		UID: "rollcall", Title: "Rollcall", Tags: []string{"rollcall"}, SchemaVersion: schemaVersion, Editable: true,
+		GraphTooltip: 1,
+		Description: "Is it healthy, when did it last succeed, what is held, how much quota is left: the first line " +
+			"answers. The rows below say why.",
+		Refresh: "30s", Time: object{"from": "now-6h", "to": "now"}, Timezone: "browser",
 		Links: []object{
 			link("What to do: docs/operations.md", "${docs:raw}/operations.md#alerts"),
 			link("The metrics: docs/metrics.md", "${docs:raw}/metrics.md"),
@@ -49,26 +51,30 @@ func Dashboard() []byte {
 func variables() []object {
 	return []object{
 		{
-			"name": "datasource", "type": "datasource", "label": "Data source", "query": "prometheus", "hide": 0, "refresh": 1, "regex": "", "multi": false,
+			"name": "datasource", "type": "datasource", "label": "Data source", "query": "prometheus", "hide": 0, "refresh": 1,
+			"regex": "", "multi": false,
 			"includeAll": false, "options": []object{}, "current": object{"text": "Prometheus", "value": "prometheus"},
 			"description": "The Prometheus that scrapes Rollcall and has its alerts.",
 		},
 		{
-			"name": "container", "type": "query", "label": "Source or provider", "datasource": datasource, "hide": 0, "refresh": 2, "regex": "", "sort": 1,
+			"name": "container", "type": "query", "label": "Source or provider", "datasource": datasource, "hide": 0,
+			"refresh": 2, "regex": "", "sort": 1,
 			"query": object{"query": "label_values(rollcall_container_info, container)", "refId": "container"},
 			"multi": true, "includeAll": true, "allValue": ".+", "options": []object{},
 			"current":     object{"text": []string{"All"}, "value": []string{"$__all"}},
 			"description": "ldap:… are the directories that are read, the others the tenants that are written.",
 		},
 		textbox("api", "API at", apiURL, "Where your browser finds the API; the links to the queues lead there."),
-		textbox("docs", "Documentation at", docsURL, "Where your browser finds the folder docs of Rollcall, on your Git server say; the links to what to do lead there."),
+		textbox("docs", "Documentation at", docsURL, "Where your browser finds the folder docs of Rollcall, on your Git "+
+			"server say; the links to what to do lead there."),
 	}
 }
 
 func textbox(name, label, value, description string) object {
 	option := object{"selected": true, "text": value, "value": value}
 	return object{
-		"name": name, "type": "textbox", "label": label, "hide": 0, "query": value, "current": option, "options": []object{option},
+		"name": name, "type": "textbox", "label": label, "hide": 0, "query": value, "current": option,
+		"options":     []object{option},
 		"description": description,
 	}
 }

@@ -5,34 +5,45 @@ import "strings"
 func queues() []*panel {
 	const asynqmon = "The queues: asynqmon"
 	return []*panel{
-		graph("Tasks", "Tasks in the two queues, full syncs and single objects. archived: runs that failed, and objects that were given up; they do no harm, and asynqmon can run or delete them.").
+		graph("Tasks", "Tasks in the two queues, full syncs and single objects. archived: runs that failed, and objects "+
+			"that were given up; they do no harm, and asynqmon can run or delete them.").
 			over(`max by (queue, state) (rollcall_queue_tasks)`, "{{queue}} {{state}}").
 			unit("short").with("decimals", 0).size(8, 8).link(asynqmon, "${api:raw}/asynqmon/").runbook("rollcalltasksarchived"),
-		graph("How long the oldest task has waited", "A single object is waited for by somebody; a full sync may wait for another one to end.").
+		graph("How long the oldest task has waited",
+			"A single object is waited for by somebody; a full sync may wait for another one to end.").
 			over(`max by (queue) (rollcall_queue_latency_seconds)`, "{{queue}}").
 			unit("s").size(8, 8).link(asynqmon, "${api:raw}/asynqmon/queues/full").runbook("rollcallqueuebackedup"),
 		graph("Workers over time", "Workers that run. While there are none, runs wait, and the schedule starts none.").
 			over(`max(rollcall_workers)`, "workers").
-			unit("short").with("decimals", 0).size(8, 8).link(asynqmon, "${api:raw}/asynqmon/servers").runbook("rollcallnoworker"),
+			unit("short").with("decimals", 0).size(8, 8).link(asynqmon,
+			"${api:raw}/asynqmon/servers").runbook("rollcallnoworker"),
 
-		bars("Leases that were lost", "A worker had to leave its run to others: it could not renew its lease in time, or somebody else had the run. It stops before its next write.").
-			over(`sum by (container) (increase(rollcall_lease_losses_total{container=~"$container"}[$__rate_interval]))`, "{{container}}").
+		bars("Leases that were lost", "A worker had to leave its run to others: it could not renew its lease in time, or "+
+			"somebody else had the run. It stops before its next write.").
+			over(`sum by (container) (increase(rollcall_lease_losses_total{container=~"$container"}[$__rate_interval]))`,
+				"{{container}}").
 			size(12, 7).runbook("rollcallleaseflapping"),
-		bars("Runs that were taken over", "Runs that went on with another worker because theirs was gone. One is a worker that died or was replaced; many are a habit.").
-			over(`sum by (container) (increase(rollcall_run_resumes_total{container=~"$container"}[$__rate_interval]))`, "{{container}}").
+		bars("Runs that were taken over", "Runs that went on with another worker because theirs was gone. One is a worker "+
+			"that died or was replaced; many are a habit.").
+			over(`sum by (container) (increase(rollcall_run_resumes_total{container=~"$container"}[$__rate_interval]))`,
+				"{{container}}").
 			size(12, 7).runbook("rollcallleaseflapping"),
 	}
 }
 
 func redis() []*panel {
 	return []*panel{
-		graph("Memory of Redis", "What Redis uses, of a cluster the fullest node, and what it may use (dashed; no line where no limit is set). At the limit it refuses writes, and every run fails.").
+		graph("Memory of Redis", "What Redis uses, of a cluster the fullest node, and what it may use (dashed; no line "+
+			"where no limit is set). At the limit it refuses writes, and every run fails.").
 			over(`max(rollcall_redis_memory_used_bytes)`, "used").
 			over(`max(rollcall_redis_memory_max_bytes) > 0`, "limit").
-			ofQuery("B", set("custom.lineStyle", object{"fill": "dash", "dash": []int{8, 8}}), set("custom.fillOpacity", 0), set("color", object{"mode": "fixed", "fixedColor": bad})).
+			ofQuery("B", set("custom.lineStyle", object{"fill": "dash", "dash": []int{8, 8}}), set("custom.fillOpacity", 0),
+				set("color", object{"mode": "fixed", "fixedColor": bad})).
 			unit("bytes").size(12, 7).runbook("rollcallredismemory"),
-		timeline("Redis answers", "Whether Redis answered each API process in time. Without it no sync runs, and the API serves nothing.").
-			over(`min by (instance) (rollcall_redis_up)`, "{{instance}}").says(word{0, "down", bad}, word{1, "up", good}).limits(bad, step{1, good}).
+		timeline("Redis answers",
+			"Whether Redis answered each API process in time. Without it no sync runs, and the API serves nothing.").
+			over(`min by (instance) (rollcall_redis_up)`, "{{instance}}").says(word{0, "down", bad},
+			word{1, "up", good}).limits(bad, step{1, good}).
 			size(12, 7).runbook("rollcallredisdown"),
 	}
 }
@@ -43,19 +54,23 @@ const ours = `{job=~"rollcall-.+"}`
 func processes() []*panel {
 	return []*panel{
 		timeline("Processes that answer", "Whether Prometheus can scrape each process.").
-			over(`min by (job, instance) (up`+ours+`)`, "{{job}} {{instance}}").says(word{0, "down", bad}, word{1, "up", good}).limits(bad, step{1, good}).
+			over(`min by (job, instance) (up`+ours+`)`, "{{job}} {{instance}}").says(word{0, "down", bad},
+			word{1, "up", good}).limits(bad, step{1, good}).
 			size(12, 7).runbook("rollcallprocessdown"),
 		table("Builds", "Which build each process is, and since when it runs. While an upgrade is under way there are two.").
-			column("since", `1000 * max by (job, instance) (process_start_time_seconds`+ours+`)`, set("unit", "dateTimeFromNow")).
+			column("since", `1000 * max by (job, instance) (process_start_time_seconds`+ours+`)`,
+				set("unit", "dateTimeFromNow")).
 			labels(`max by (job, instance, version, revision, goversion) (rollcall_build_info`+ours+`)`).
 			unit("short").noValue("–").size(12, 7).runbook("upgrade-and-rollback"),
 
 		graph("Processor", "How many processors each process keeps busy.").
-			over(`rate(process_cpu_seconds_total`+ours+`[$__rate_interval])`, "{{job}} {{instance}}").unit("short").size(8, 7).runbook("capacity"),
+			over(`rate(process_cpu_seconds_total`+ours+`[$__rate_interval])`, "{{job}} {{instance}}").unit("short").size(8,
+			7).runbook("capacity"),
 		graph("Memory", "What each process holds in memory. A run holds its directory while it plans.").
 			over(`process_resident_memory_bytes`+ours, "{{job}} {{instance}}").unit("bytes").size(8, 7).runbook("capacity"),
 		graph("Goroutines and open files", "What only grows is a leak.").
-			over(`go_goroutines`+ours, "{{job}} {{instance}} goroutines").over(`process_open_fds`+ours, "{{job}} {{instance}} files").
+			over(`go_goroutines`+ours, "{{job}} {{instance}} goroutines").over(`process_open_fds`+ours,
+			"{{job}} {{instance}} files").
 			unit("short").with("decimals", 0).size(8, 7).runbook("capacity"),
 	}
 }

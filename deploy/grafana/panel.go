@@ -30,8 +30,9 @@ var lastValue = object{"calcs": []string{"lastNotNull"}, "fields": "", "values":
 // stat shows numbers as of now on a coloured ground.
 func stat(title, description string) *panel {
 	p := newPanel("stat", title, description, object{
-		"colorMode": "background", "graphMode": "none", "justifyMode": "center", "orientation": "auto", "reduceOptions": lastValue,
-		"textMode": "auto", "wideLayout": true, "showPercentChange": false, "percentChangeColorMode": "standard",
+		"colorMode": "background", "graphMode": "none", "justifyMode": "center", "orientation": "auto",
+		"reduceOptions": lastValue,
+		"textMode":      "auto", "wideLayout": true, "showPercentChange": false, "percentChangeColorMode": "standard",
 	})
 	return p.with("color", object{"mode": "thresholds"}).noValue("no data")
 }
@@ -50,7 +51,8 @@ func graph(title, description string) *panel {
 // bars shows how often something happened, stacked. Each bar is a step of the graph.
 func bars(title, description string) *panel {
 	p := graph(title, description).unit("short").with("decimals", 0).with("custom", object{
-		"drawStyle": "bars", "lineWidth": 0, "fillOpacity": 80, "showPoints": "never", "stacking": object{"mode": "normal", "group": "A"},
+		"drawStyle": "bars", "lineWidth": 0, "fillOpacity": 80, "showPoints": "never",
+		"stacking": object{"mode": "normal", "group": "A"},
 	})
 	p.Interval = "1m"
 	return p
@@ -61,10 +63,13 @@ func heatmap(title, description, query string) *panel {
 	p := newPanel("heatmap", title, description, object{
 		"calculate": false, "cellGap": 1, "showValue": "never",
 		"color": object{
-			"mode": "scheme", "scheme": "Oranges", "fill": "dark-orange", "scale": "exponential", "exponent": 0.5, "steps": 32, "reverse": false,
+			"mode": "scheme", "scheme": "Oranges", "fill": "dark-orange", "scale": "exponential", "exponent": 0.5, "steps": 32,
+			"reverse": false,
 		},
-		"exemplars": object{"color": "rgba(255,0,255,0.7)"}, "filterValues": object{"le": 1e-9}, "legend": object{"show": true},
-		"rowsFrame": object{"layout": "auto"}, "tooltip": object{"mode": "single", "yHistogram": false, "showColorScale": true},
+		"exemplars": object{"color": "rgba(255,0,255,0.7)"}, "filterValues": object{"le": 1e-9},
+		"legend":    object{"show": true},
+		"rowsFrame": object{"layout": "auto"}, "tooltip": object{"mode": "single", "yHistogram": false,
+			"showColorScale": true},
 		"yAxis": object{"axisPlacement": "left", "reverse": false, "unit": "s"}, "cellValues": object{"unit": "short"},
 	})
 	p.Interval = "1m"
@@ -78,14 +83,16 @@ func timeline(title, description string) *panel {
 		"legend":  object{"displayMode": "list", "placement": "bottom", "showLegend": false, "calcs": []string{}},
 		"tooltip": object{"mode": "single", "sort": "none"},
 	})
-	return p.unit("short").with("color", object{"mode": "thresholds"}).with("custom", object{"fillOpacity": 70, "lineWidth": 0})
+	return p.unit("short").with("color", object{"mode": "thresholds"}).with("custom",
+		object{"fillOpacity": 70, "lineWidth": 0})
 }
 
 // gauges shows numbers as of now as bars, one below the other.
 func gauges(title, description string) *panel {
 	p := newPanel("bargauge", title, description, object{
-		"displayMode": "basic", "orientation": "horizontal", "reduceOptions": lastValue, "valueMode": "color", "namePlacement": "auto",
-		"showUnfilled": true, "sizing": "auto", "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 40,
+		"displayMode": "basic", "orientation": "horizontal", "reduceOptions": lastValue, "valueMode": "color",
+		"namePlacement": "auto",
+		"showUnfilled":  true, "sizing": "auto", "minVizWidth": 8, "minVizHeight": 16, "maxVizHeight": 40,
 		"legend": object{"displayMode": "list", "placement": "bottom", "showLegend": false, "calcs": []string{}},
 	})
 	return p.with("color", object{"mode": "thresholds"}).with("min", 0)
@@ -94,7 +101,8 @@ func gauges(title, description string) *panel {
 // table shows numbers as of now, a row for each set of labels that its questions have in common.
 func table(title, description string) *panel {
 	p := newPanel("table", title, description, object{"cellHeight": "sm", "frameIndex": 0, "showHeader": true})
-	return p.with("custom", object{"align": "auto", "cellOptions": object{"type": "auto"}, "inspect": false, "filterable": false})
+	return p.with("custom", object{"align": "auto", "cellOptions": object{"type": "auto"}, "inspect": false,
+		"filterable": false})
 }
 
 // markdown shows a text.
@@ -142,7 +150,8 @@ func (p *panel) organize(part string) object {
 	if p.Transformations == nil {
 		p.Transformations = []object{
 			{"id": "merge", "options": object{}},
-			{"id": "organize", "options": object{"excludeByName": object{"Time": true}, "renameByName": object{}, "indexByName": object{}}},
+			{"id": "organize", "options": object{"excludeByName": object{"Time": true}, "renameByName": object{},
+				"indexByName": object{}}},
 		}
 	}
 	return p.Transformations[1]["options"].(object)[part].(object)
@@ -241,7 +250,8 @@ func (p *panel) link(title, url string) *panel {
 
 func link(title, url string) object {
 	return object{
-		"type": "link", "title": title, "url": url, "targetBlank": true, "icon": "external link", "tooltip": "", "tags": []string{},
+		"type": "link", "title": title, "url": url, "targetBlank": true, "icon": "external link", "tooltip": "",
+		"tags":       []string{},
 		"asDropdown": false, "includeVars": false, "keepTime": false,
 	}
 }

@@ -17,7 +17,8 @@ import (
 // project loads docker-compose.yml as Docker Compose does, with no variable set.
 func project(t *testing.T, profiles ...string) *types.Project {
 	t.Helper()
-	opts, err := cli.NewProjectOptions([]string{root + "/docker-compose.yml"}, cli.WithInterpolation(true), cli.WithProfiles(profiles), cli.WithResolvedPaths(true))
+	opts, err := cli.NewProjectOptions([]string{root + "/docker-compose.yml"}, cli.WithInterpolation(true),
+		cli.WithProfiles(profiles), cli.WithResolvedPaths(true))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,20 +106,25 @@ func TestServicesAreHardened(t *testing.T) {
 		}
 		uid, _, _ := strings.Cut(s.User, ":")
 		for what, is := range map[string]bool{
-			"a read-only root":           s.ReadOnly,
-			"no capabilities":            slices.Equal(s.CapDrop, []string{"ALL"}) && len(s.CapAdd) == 0,
-			"no new privileges":          slices.Contains(s.SecurityOpt, "no-new-privileges:true"),
-			"a user who is not root":     uid != "" && uid != "0" && uid != "root",
-			"not privileged":             !s.Privileged && s.Pid == "" && s.Ipc == "" && len(s.Devices) == 0,
-			"a limit of memory":          limits.MemoryBytes > 0,
-			"a limit of processors":      limits.NanoCPUs > 0,
-			"a limit of processes":       limits.Pids > 0,
-			"logs that are rotated":      s.Logging != nil && s.Logging.Options["max-size"] != "" && s.Logging.Options["max-file"] != "",
-			"no name of its own":         s.ContainerName == "",
-			"a health check":             name == "check" || s.HealthCheck != nil && len(s.HealthCheck.Test) > 1 && !s.HealthCheck.Disable,
-			"a restart, or to end":       s.Restart == map[bool]string{true: "no", false: types.RestartPolicyUnlessStopped}[name == "check"],
-			"no secret as a variable":    !slices.ContainsFunc(slices.Collect(maps.Keys(s.Environment)), func(k string) bool { return strings.HasSuffix(k, "PASSWORD") || strings.HasSuffix(k, "SECRET") }),
-			"no access to the container": !slices.ContainsFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool { return strings.Contains(v.Source, "docker.sock") }),
+			"a read-only root":       s.ReadOnly,
+			"no capabilities":        slices.Equal(s.CapDrop, []string{"ALL"}) && len(s.CapAdd) == 0,
+			"no new privileges":      slices.Contains(s.SecurityOpt, "no-new-privileges:true"),
+			"a user who is not root": uid != "" && uid != "0" && uid != "root",
+			"not privileged":         !s.Privileged && s.Pid == "" && s.Ipc == "" && len(s.Devices) == 0,
+			"a limit of memory":      limits.MemoryBytes > 0,
+			"a limit of processors":  limits.NanoCPUs > 0,
+			"a limit of processes":   limits.Pids > 0,
+			"logs that are rotated": s.Logging != nil && s.Logging.Options["max-size"] != "" &&
+				s.Logging.Options["max-file"] != "",
+			"no name of its own": s.ContainerName == "",
+			"a health check": name == "check" || s.HealthCheck != nil && len(s.HealthCheck.Test) > 1 &&
+				!s.HealthCheck.Disable,
+			"a restart, or to end": s.Restart == map[bool]string{true: "no",
+				false: types.RestartPolicyUnlessStopped}[name == "check"],
+			"no secret as a variable": !slices.ContainsFunc(slices.Collect(maps.Keys(s.Environment)),
+				func(k string) bool { return strings.HasSuffix(k, "PASSWORD") || strings.HasSuffix(k, "SECRET") }),
+			"no access to the container": !slices.ContainsFunc(s.Volumes,
+				func(v types.ServiceVolumeConfig) bool { return strings.Contains(v.Source, "docker.sock") }),
 		} {
 			if !is {
 				t.Errorf("%s: want %s", name, what)
@@ -165,7 +171,8 @@ func TestNetworksConnectWhatMustBe(t *testing.T) {
 	}
 	for network, services := range got {
 		slices.Sort(services)
-		if inside := p.Networks[network].Internal; inside != !slices.Contains([]string{"outside", "notify", "dashboards"}, network) {
+		if inside := p.Networks[network].Internal; inside != !slices.Contains([]string{"outside", "notify", "dashboards"},
+			network) {
 			t.Errorf("%s: internal is %v", network, inside)
 		}
 	}
@@ -179,7 +186,8 @@ func TestOrderOfStartAndStop(t *testing.T) {
 	p := project(t, "*")
 	for _, name := range []string{"api", "worker"} {
 		d := p.Services[name].DependsOn
-		if d["check"].Condition != types.ServiceConditionCompletedSuccessfully || d["redis"].Condition != types.ServiceConditionHealthy {
+		if d["check"].Condition != types.ServiceConditionCompletedSuccessfully ||
+			d["redis"].Condition != types.ServiceConditionHealthy {
 			t.Errorf("%s starts before the configuration was looked at or Redis is there: %v", name, d)
 		}
 		if tenants := d["tenants"]; tenants.Condition != types.ServiceConditionHealthy || tenants.Required {

@@ -136,7 +136,8 @@ func TestTheBuildSeesOnlySources(t *testing.T) {
 	dir := buildContext(t, t.TempDir())
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		ext := filepath.Ext(path)
-		if err == nil && !d.IsDir() && (!slices.Contains([]string{".go", ".mod", ".sum", ".lua", ".html", ".json", ".ldif"}, ext) || strings.HasSuffix(path, "_test.go")) {
+		if err == nil && !d.IsDir() && (!slices.Contains([]string{".go", ".mod", ".sum", ".lua", ".html", ".json", ".ldif"},
+			ext) || strings.HasSuffix(path, "_test.go")) {
 			t.Errorf("the build sees %s", path)
 		}
 		return err
@@ -177,7 +178,8 @@ func build(t *testing.T, dir string) (program string) {
 	line = strings.NewReplacer(all, "./cmd/rollcall", out, "-o ../out/").Replace(line)
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", line)
 	cmd.Dir = buildContext(t, filepath.Join(dir, "src"))
-	cmd.Env = append(os.Environ(), "GOFLAGS=", "TARGETOS=linux", "TARGETARCH="+runtime.GOARCH, "VERSION=v1.2.3", "REVISION=0123abc")
+	cmd.Env = append(os.Environ(), "GOFLAGS=", "TARGETOS=linux", "TARGETARCH="+runtime.GOARCH, "VERSION=v1.2.3",
+		"REVISION=0123abc")
 	for _, c := range find[*instructions.EnvCommand](dockerfile(t)[0]) {
 		for _, kv := range c.Env {
 			cmd.Env = append(cmd.Env, kv.Key+"="+kv.Value)

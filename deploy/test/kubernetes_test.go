@@ -41,7 +41,8 @@ type rendered []any
 
 func render(t *testing.T, dir string) (all rendered) {
 	t.Helper()
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), root+"/deploy/kubernetes/"+dir)
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), root+
+		"/deploy/kubernetes/"+dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,22 +107,29 @@ func TestPodsAreRestricted(t *testing.T) {
 		}
 		c := pod.Spec.Containers[0]
 		for what, is := range map[string]bool{
-			"a read-only root":                     c.SecurityContext.ReadOnlyRootFilesystem != nil && *c.SecurityContext.ReadOnlyRootFilesystem,
-			"no token of Kubernetes":               pod.Spec.AutomountServiceAccountToken != nil && !*pod.Spec.AutomountServiceAccountToken,
-			"an image with a version":              strings.Contains(c.Image, ":v") && !strings.HasSuffix(c.Image, ":latest"),
-			"requests":                             !c.Resources.Requests.Cpu().IsZero() && !c.Resources.Requests.Memory().IsZero(),
-			"a limit of memory":                    !c.Resources.Limits.Memory().IsZero(),
-			"time to stop":                         pod.Spec.TerminationGracePeriodSeconds != nil && *pod.Spec.TerminationGracePeriodSeconds >= 35,
-			"to spread over machines":              len(pod.Spec.TopologySpreadConstraints) == 1 && selects(t, pod.Spec.TopologySpreadConstraints[0].LabelSelector, pod.Labels),
-			"probes":                               c.LivenessProbe != nil && c.ReadinessProbe != nil && c.StartupProbe != nil,
-			"liveness that does not ask for Redis": c.LivenessProbe.HTTPGet.Path == "/livez" && c.StartupProbe.HTTPGet.Path == "/livez" && c.ReadinessProbe.HTTPGet.Path == "/readyz",
+			"a read-only root": c.SecurityContext.ReadOnlyRootFilesystem != nil &&
+				*c.SecurityContext.ReadOnlyRootFilesystem,
+			"no token of Kubernetes": pod.Spec.AutomountServiceAccountToken != nil &&
+				!*pod.Spec.AutomountServiceAccountToken,
+			"an image with a version": strings.Contains(c.Image, ":v") && !strings.HasSuffix(c.Image, ":latest"),
+			"requests": !c.Resources.Requests.Cpu().IsZero() &&
+				!c.Resources.Requests.Memory().IsZero(),
+			"a limit of memory": !c.Resources.Limits.Memory().IsZero(),
+			"time to stop": pod.Spec.TerminationGracePeriodSeconds != nil &&
+				*pod.Spec.TerminationGracePeriodSeconds >= 35,
+			"to spread over machines": len(pod.Spec.TopologySpreadConstraints) == 1 &&
+				selects(t, pod.Spec.TopologySpreadConstraints[0].LabelSelector, pod.Labels),
+			"probes": c.LivenessProbe != nil && c.ReadinessProbe != nil && c.StartupProbe != nil,
+			"liveness that does not ask for Redis": c.LivenessProbe.HTTPGet.Path == "/livez" &&
+				c.StartupProbe.HTTPGet.Path == "/livez" && c.ReadinessProbe.HTTPGet.Path == "/readyz",
 		} {
 			if !is {
 				t.Errorf("%s: want %s", d.Name, what)
 			}
 		}
 		for _, p := range []*core.Probe{c.LivenessProbe, c.ReadinessProbe, c.StartupProbe} {
-			if port := p.HTTPGet.Port.StrVal; !slices.ContainsFunc(c.Ports, func(c core.ContainerPort) bool { return c.Name == port }) {
+			if port := p.HTTPGet.Port.StrVal; !slices.ContainsFunc(c.Ports,
+				func(c core.ContainerPort) bool { return c.Name == port }) {
 				t.Errorf("%s: a probe asks port %q, which the container has not", d.Name, port)
 			}
 		}
@@ -170,8 +178,9 @@ func TestSelectorsFindPods(t *testing.T) {
 	}
 	want := map[string]string{
 		"service rollcall-api": "api ", "budget rollcall-api": "api ", "budget rollcall-worker": "worker ",
-		"policy rollcall-deny": "api worker ", "policy rollcall-api": "api ", "policy rollcall-metrics": "api worker ", "policy rollcall-egress": "api worker ",
-		"monitor rollcall-api": "api ", "monitor rollcall-worker": "worker ",
+		"policy rollcall-deny": "api worker ", "policy rollcall-api": "api ", "policy rollcall-metrics": "api worker ",
+		"policy rollcall-egress": "api worker ",
+		"monitor rollcall-api":   "api ", "monitor rollcall-worker": "worker ",
 	}
 	if diff := gocmp.Diff(want, found); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -257,7 +266,8 @@ func TestReferencesAreMade(t *testing.T) {
 
 const ruleFile = "deploy/kubernetes/components/monitoring/prometheusrule.yaml"
 
-// The alerts are written once, in deploy/prometheus/rules.yml; the object for the Prometheus Operator is made from them.
+// The alerts are written once, in deploy/prometheus/rules.yml; the object for the Prometheus Operator is made from
+// them.
 func TestThePrometheusRuleIsThatOfPrometheus(t *testing.T) {
 	t.Parallel()
 	var rules map[string]any

@@ -81,7 +81,8 @@ func (x *edit) update(c *plan.Change) error {
 func (x *edit) set(e directory.Entry, fields []plan.FieldChange) error {
 	SetFields(&e, fields)
 	if e.Source != x.source {
-		return fault.Errorf(fault.Internal, "local directory: an entry of source %q in the part of source %q", e.Source, x.source)
+		return fault.Errorf(fault.Internal, "local directory: an entry of source %q in the part of source %q", e.Source,
+			x.source)
 	}
 	x.entry, x.left = &e, false
 	return nil

@@ -86,7 +86,8 @@ func TestWhatWeDidNotWriteIsABug(t *testing.T) {
 			_, err := p.Read(t.Context(), provider.Query{})
 			d.kind("Read() of the state with a damaged "+key, err, fault.Internal)
 			d.must(p.Begin(t.Context(), "r3", at(2)))
-			d.kind("Apply() on a damaged "+key, d.outcome(p, []plan.Change{{Op: plan.Suspend, Ref: userRef("ada")}}), fault.Internal)
+			d.kind("Apply() on a damaged "+key, d.outcome(p, []plan.Change{{Op: plan.Suspend, Ref: userRef("ada")}}),
+				fault.Internal)
 		}
 	})
 }

@@ -60,7 +60,8 @@ func (p *Part) version(ctx context.Context, ref directory.Ref) (version string, 
 	return t.digest, fromMicros(t.readAt), nil
 }
 
-// Entry returns one entry of the part, and its departure; nil for what is not there. It works while the part is being written.
+// Entry returns one entry of the part, and its departure; nil for what is not there. It works while the part is being
+// written.
 func (p *Part) Entry(ctx context.Context, ref directory.Ref) (*directory.Entry, *directory.Departure, error) {
 	s, err := p.some(ctx, []directory.Ref{ref})
 	if err != nil {

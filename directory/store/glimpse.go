@@ -29,7 +29,8 @@ type glimpse struct {
 	counted, digests    int // entries as the scripts counted them, and tokens
 }
 
-var metaFields = []string{"birth", "generation", "run", "since", "read_at", "completed_at", "seq", "users", "groups", "completed_read_at"}
+var metaFields = []string{"birth", "generation", "run", "since", "read_at", "completed_at", "seq", "users", "groups",
+	"completed_read_at"}
 
 // glimpse reads it in one round trip.
 func (p *Part) glimpse(ctx context.Context) (*glimpse, error) {
@@ -47,7 +48,8 @@ func (p *Part) glimpse(ctx context.Context) (*glimpse, error) {
 	text := func(i int) string { s, _ := meta.Val()[i].(string); return s }
 	number := func(i int) int64 { n, _ := strconv.ParseInt(text(i), 10, 64); return n }
 	return &glimpse{
-		birth: text(0), generation: number(1), run: text(2), since: number(3), readAt: number(4), completedAt: number(5), seq: number(6),
+		birth: text(0), generation: number(1), run: text(2), since: number(3), readAt: number(4), completedAt: number(5),
+		seq:   number(6),
 		users: int(users.Val()), groups: int(groups.Val()), gone: int(gone.Val()),
 		completedRead: number(9), counted: int(number(7) + number(8)), digests: int(digests.Val()),
 	}, nil

@@ -50,7 +50,8 @@ func claimed(list []*stored) directory.Finding {
 		problem += fmt.Sprintf(" ldap:%s (%s)", e.Source, e.DN)
 	}
 	return directory.Finding{
-		Ref: list[0].Ref(), DN: list[0].DN, Problem: problem + " have an entry with this id: take it out of the scope of all but one",
+		Ref: list[0].Ref(), DN: list[0].DN, Problem: problem +
+			" have an entry with this id: take it out of the scope of all but one",
 	}
 }
 

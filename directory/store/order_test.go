@@ -25,7 +25,8 @@ func (d *dir) lookUp(p *store.Part, e directory.Entry) []plan.Change {
 	desired := store.Desired(snapshot(e))
 	state, err := p.Read(d.Context(), provider.Query{Lookups: []provider.Lookup{{Ref: e.Ref()}}})
 	d.must(err)
-	return plan.Compute(plan.Input{Desired: desired, State: state, Only: []directory.Ref{e.Ref()}, Capabilities: p.Capabilities()}).Changes
+	return plan.Compute(plan.Input{Desired: desired, State: state, Only: []directory.Ref{e.Ref()},
+		Capabilities: p.Capabilities()}).Changes
 }
 
 func (d *dir) outcome(p *store.Part, changes []plan.Change) error {
@@ -64,10 +65,12 @@ func TestGuardOfAnObjectJobCountsTheOthers(t *testing.T) {
 		p := d.part("corp")
 		state, err := p.Read(d.Context(), provider.Query{Lookups: []provider.Lookup{{Ref: off.Ref()}}})
 		d.must(err)
-		in := plan.Input{Desired: store.Desired(snapshot(off)), State: state, Only: []directory.Ref{off.Ref()}, Capabilities: p.Capabilities()}
+		in := plan.Input{Desired: store.Desired(snapshot(off)), State: state, Only: []directory.Ref{off.Ref()},
+			Capabilities: p.Capabilities()}
 		apply, held := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
 		if len(apply.Changes) != 1 || len(held.Changes) != 0 {
-			d.Errorf("%d changes are applied and %d held (%+v), want one suspension", len(apply.Changes), len(held.Changes), held.Changes)
+			d.Errorf("%d changes are applied and %d held (%+v), want one suspension", len(apply.Changes), len(held.Changes),
+				held.Changes)
 		}
 		if _, held = plan.Compute(in).Guard(plan.Limits{}, plan.Budget{User: 3}); len(held.Changes) != 1 {
 			d.Error("a spent budget does not hold an object job")
@@ -164,7 +167,8 @@ func TestARunThatWasTakenOverIsStopped(t *testing.T) {
 		}
 		d.kind("Begin() after a newer run ended", zombie.Begin(t.Context(), "r1", at(0)), fault.Canceled)
 		d.kind("Apply() after a newer run ended", d.outcome(zombie, changes), fault.Conflict)
-		d.kind("Apply() after a newer run ended", d.outcome(zombie, []plan.Change{{Op: plan.Create, Ref: userRef("cyd")}}), fault.Unavailable)
+		d.kind("Apply() after a newer run ended", d.outcome(zombie, []plan.Change{{Op: plan.Create, Ref: userRef("cyd")}}),
+			fault.Unavailable)
 		d.equal("Entries", d.read(d.reader()).Entries, s.Entries)
 	})
 }

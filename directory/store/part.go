@@ -96,7 +96,8 @@ func (k keys) entries(kind directory.Kind) string {
 type Status struct {
 	// Generation rises with every completed run that changed something; zero if none has ever completed.
 	Generation int64
-	// Run is the run that is writing the part, or died writing it; empty when the part is complete. Since is when it began.
+	// Run is the run that is writing the part, or died writing it; empty when the part is complete. Since is when it
+	// began.
 	Run   string
 	Since time.Time
 	// ReadAt is when the source was read for the last run that began.
@@ -118,7 +119,8 @@ func (p *Part) Status(ctx context.Context) (Status, error) {
 	}
 	return Status{
 		Generation: g.generation, Run: g.run, Since: fromMicros(g.since), ReadAt: fromMicros(g.readAt),
-		CompletedAt: fromMicros(g.completedAt), CompletedReadAt: fromMicros(g.completedRead), Users: g.users, Groups: g.groups, Gone: g.gone,
+		CompletedAt: fromMicros(g.completedAt), CompletedReadAt: fromMicros(g.completedRead), Users: g.users,
+		Groups: g.groups, Gone: g.gone,
 	}, nil
 }
 

@@ -54,7 +54,8 @@ func TestProviderNeverSeesAnUnfinishedDirectory(t *testing.T) {
 		changes := d.plans(p, snapshot(user("bob")))
 		d.must(p.Begin(t.Context(), "dead", at(200)))
 		d.apply(p, changes[:1], 1)
-		d.unavailable(d.reader(), "is being written by run dead since 2026-03-01T12:00:00Z", "sync the source again if it died")
+		d.unavailable(d.reader(), "is being written by run dead since 2026-03-01T12:00:00Z",
+			"sync the source again if it died")
 		d.sync("corp", "later", at(300), s)
 		d.equal("Entries", d.read(d.reader()).Entries, s.Entries)
 	})

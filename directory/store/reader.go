@@ -58,7 +58,8 @@ func (r *Reader) Read(ctx context.Context, q directory.Query) (directory.Snapsho
 			return directory.Snapshot{}, err
 		}
 		if n := before[i].users + before[i].groups; q.All() && before[i].seq == after[i].seq && len(shares[i].entries) != n {
-			return directory.Snapshot{}, p.damaged(fmt.Sprintf("%d entries are stored and %d can be read", n, len(shares[i].entries)))
+			return directory.Snapshot{}, p.damaged(fmt.Sprintf("%d entries are stored and %d can be read", n,
+				len(shares[i].entries)))
 		}
 	}
 	return merge(q, shares), nil

@@ -20,12 +20,14 @@ func TestTwoSourcesAreOneDirectory(t *testing.T) {
 		d.sync("acme", "r1", at(0), snapshot(of("acme", user("zoe"), user("both"))...))
 
 		got := d.read(r)
-		d.equal("Entries", got.Entries, snapshot(user("ada"), group("staff", userRef("zoe")), of("acme", user("zoe"))[0]).Entries)
+		d.equal("Entries", got.Entries, snapshot(user("ada"), group("staff", userRef("zoe")),
+			of("acme", user("zoe"))[0]).Entries)
 		if len(got.Findings) != 1 || got.Findings[0].Ref != userRef("both") {
 			t.Errorf("Findings = %+v, want one for user both", got.Findings)
 		}
-		want := directory.Finding{Ref: userRef("both"), DN: "uid=both,dc=corp", Problem: "sources ldap:acme (uid=both,dc=corp) and " +
-			"ldap:corp (uid=both,dc=corp) have an entry with this id: take it out of the scope of all but one"}
+		want := directory.Finding{Ref: userRef("both"), DN: "uid=both,dc=corp",
+			Problem: "sources ldap:acme (uid=both,dc=corp) and " +
+				"ldap:corp (uid=both,dc=corp) have an entry with this id: take it out of the scope of all but one"}
 		d.equal("Findings", got.Findings, []directory.Finding{want})
 
 		got = d.read(r, userRef("both"), userRef("zoe"), userRef("nobody"))
@@ -46,7 +48,8 @@ func TestTwoSourcesAreOneDirectory(t *testing.T) {
 			{Ref: groupRef("staff"), Source: "corp", Left: at(10), Label: "The staff"},
 		})
 		got = d.read(r, userRef("both"))
-		d.equal("Departed of a query", got.Departed, []directory.Departure{{Ref: userRef("both"), Source: "acme", Left: at(20), Label: "both"}})
+		d.equal("Departed of a query", got.Departed, []directory.Departure{{Ref: userRef("both"), Source: "acme",
+			Left: at(20), Label: "both"}})
 	})
 }
 
@@ -76,7 +79,8 @@ func TestFind(t *testing.T) {
 		d.sync("acme", "r1", at(0), snapshot(of("acme", user("id-9", directory.UserName, "gina"))...))
 		ada := store.Match{Ref: userRef("id-1"), Source: "corp", Label: "Ada"}
 		gina := store.Match{Ref: userRef("gone"), Source: "corp", Label: "Gina", Departed: at(5)}
-		twins := []store.Match{{Ref: userRef("id-3"), Source: "corp", Label: "twin"}, {Ref: userRef("id-4"), Source: "corp", Label: "twin"}}
+		twins := []store.Match{{Ref: userRef("id-3"), Source: "corp", Label: "twin"},
+			{Ref: userRef("id-4"), Source: "corp", Label: "twin"}}
 		find := func(kind directory.Kind, text string, want ...store.Match) {
 			d.Helper()
 			got, err := r.Find(t.Context(), kind, text)
@@ -97,7 +101,8 @@ func TestFind(t *testing.T) {
 
 		// A rename is found by the new name, a departure by its old names.
 		d.now = at(5)
-		d.sync("corp", "r2", at(5), snapshot(user("id-1", directory.UserName, "countess"), user("id-4", directory.UserName, "twin")))
+		d.sync("corp", "r2", at(5), snapshot(user("id-1", directory.UserName, "countess"),
+			user("id-4", directory.UserName, "twin")))
 		d.sync("acme", "r2", at(5), snapshot())
 		find(directory.User, "ada")
 		find(directory.User, "countess", store.Match{Ref: userRef("id-1"), Source: "corp", Label: "countess"})
@@ -144,17 +149,19 @@ func TestLookups(t *testing.T) {
 		s := snapshot(user("ada"), user("bob"), group("staff", groupRef("inner"), userRef("bob")))
 		d.sync("corp", "r1", at(0), s)
 		state, err := d.part("corp").Read(t.Context(), provider.Query{
-			Lookups:  []provider.Lookup{{Ref: userRef("ada"), Groups: []provider.GroupRef{{ID: "staff"}}}, {Ref: userRef("nobody")}},
+			Lookups: []provider.Lookup{{Ref: userRef("ada"), Groups: []provider.GroupRef{{ID: "staff"}}},
+				{Ref: userRef("nobody")}},
 			Versions: map[directory.Ref]string{userRef("ada"): s.Entries[0].Digest()},
 		})
 		d.must(err)
 		staff := s.Entries[2]
 		d.equal("Objects", state.Objects, []plan.Object{
 			{Ref: userRef("ada"), RemoteID: "user/ada", Active: true, Version: s.Entries[0].Digest()},
-			{Ref: groupRef("staff"), RemoteID: "group/staff", Label: "The staff", Active: true, Version: staff.Digest(), Fields: directory.Attributes{
-				{Name: store.FieldDN, Values: []string{staff.DN}}, {Name: store.FieldSource, Values: []string{"corp"}},
-				{Name: directory.DisplayName, Values: []string{"The staff"}},
-			}, Members: []string{"group/inner", "user/bob"}, Listed: true},
+			{Ref: groupRef("staff"), RemoteID: "group/staff", Label: "The staff", Active: true, Version: staff.Digest(),
+				Fields: directory.Attributes{
+					{Name: store.FieldDN, Values: []string{staff.DN}}, {Name: store.FieldSource, Values: []string{"corp"}},
+					{Name: directory.DisplayName, Values: []string{"The staff"}},
+				}, Members: []string{"group/inner", "user/bob"}, Listed: true},
 		})
 		d.equal("Others", state.Others, plan.Tally{User: 1})
 	})

@@ -24,7 +24,8 @@ type record struct {
 }
 
 func encode(e *directory.Entry, digest string, readAt int64) ([]byte, error) {
-	r := record{Digest: digest, ReadAt: readAt, DN: e.DN, Active: e.Active, Attributes: make([][]string, len(e.Attributes))}
+	r := record{Digest: digest, ReadAt: readAt, DN: e.DN, Active: e.Active,
+		Attributes: make([][]string, len(e.Attributes))}
 	for i, a := range e.Attributes {
 		r.Attributes[i] = append([]string{a.Name}, a.Values...)
 	}

@@ -26,7 +26,8 @@ func (p *Part) Begin(ctx context.Context, run string, readAt time.Time) error {
 	}
 	if run == "" {
 		if p.run != "" && !p.committed {
-			return fault.Errorf(fault.Internal, "local directory: begin of an object job on the Part of run %s: make one for each", p.run)
+			return fault.Errorf(fault.Internal,
+				"local directory: begin of an object job on the Part of run %s: make one for each", p.run)
 		}
 		p.run, p.readAt = "", at
 		return nil
@@ -35,7 +36,8 @@ func (p *Part) Begin(ctx context.Context, run string, readAt time.Time) error {
 	if p.seen != nil {
 		birth, generation, seq = p.seen.birth, p.seen.generation, p.seen.seq
 	}
-	out, err := beginScript.Run(ctx, p.rdb, []string{p.keys.meta}, run, at, micros(p.now()), p.birth, birth, generation, seq).StringSlice()
+	out, err := beginScript.Run(ctx, p.rdb, []string{p.keys.meta}, run, at, micros(p.now()), p.birth, birth, generation,
+		seq).StringSlice()
 	if err != nil {
 		return redisFault("begin", err)
 	}
@@ -44,10 +46,12 @@ func (p *Part) Begin(ctx context.Context, run string, readAt time.Time) error {
 		p.run, p.readAt, p.committed = run, at, false
 		return nil
 	case "newer":
-		return fault.Errorf(fault.Canceled, "source %s: %s has read it since and writes the local directory now", p.container(), named(out[1]))
+		return fault.Errorf(fault.Canceled, "source %s: %s has read it since and writes the local directory now",
+			p.container(), named(out[1]))
 	default:
-		return fault.Errorf(fault.Unavailable, "source %s: the local directory was lost or changed since its state was read: "+
-			"sync the source again", p.container())
+		return fault.Errorf(fault.Unavailable,
+			"source %s: the local directory was lost or changed since its state was read: "+
+				"sync the source again", p.container())
 	}
 }
 
@@ -96,8 +100,9 @@ func (p *Part) fenced(run string, answer []string) error {
 	case "stale":
 		return errNewer
 	default:
-		return fault.Errorf(fault.Unavailable, "source %s: the mark of run %s is gone, and perhaps more of the local directory: "+
-			"sync the source again", p.container(), run)
+		return fault.Errorf(fault.Unavailable,
+			"source %s: the mark of run %s is gone, and perhaps more of the local directory: "+
+				"sync the source again", p.container(), run)
 	}
 }
 

@@ -141,7 +141,8 @@ func (p *Part) withContents(ctx context.Context, objects []plan.Object, differ [
 
 func objectOf(e *stored) plan.Object {
 	o := plan.Object{
-		Ref: e.Ref(), RemoteID: e.Ref().String(), Label: e.Label(), Active: e.Active, Version: e.digest, Fields: fields(&e.Entry),
+		Ref: e.Ref(), RemoteID: e.Ref().String(), Label: e.Label(), Active: e.Active, Version: e.digest,
+		Fields: fields(&e.Entry),
 		Listed: e.Kind == directory.Group,
 	}
 	if !e.Active {

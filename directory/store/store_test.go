@@ -32,7 +32,8 @@ func groupRef(id string) directory.Ref {
 
 // user returns a user of source corp; attributes are pairs of name and value.
 func user(id string, attributes ...string) directory.Entry {
-	e := directory.Entry{Kind: directory.User, ID: directory.ID(id), Source: "corp", DN: "uid=" + id + ",dc=corp", Active: true}
+	e := directory.Entry{Kind: directory.User, ID: directory.ID(id), Source: "corp", DN: "uid=" + id + ",dc=corp",
+		Active: true}
 	e.Attributes = e.Attributes.Set(directory.UserName, id).Set(directory.Mail, id+"@corp.example")
 	for i := 0; i+1 < len(attributes); i += 2 {
 		e.Attributes = e.Attributes.Set(attributes[i], attributes[i+1])
@@ -42,7 +43,8 @@ func user(id string, attributes ...string) directory.Entry {
 
 // group returns a group of source corp.
 func group(id string, members ...directory.Ref) directory.Entry {
-	e := directory.Entry{Kind: directory.Group, ID: directory.ID(id), Source: "corp", DN: "cn=" + id + ",dc=corp", Active: true, Members: members}
+	e := directory.Entry{Kind: directory.Group, ID: directory.ID(id), Source: "corp", DN: "cn=" + id + ",dc=corp",
+		Active: true, Members: members}
 	e.Attributes = e.Attributes.Set(directory.DisplayName, "The "+id)
 	slices.SortFunc(e.Members, directory.Ref.Compare)
 	return e

@@ -27,7 +27,8 @@ func TestSyncIsWhatTheSourceSaid(t *testing.T) {
 		}
 		status, err := d.part("corp").Status(t.Context())
 		d.must(err)
-		if status.Generation != 1 || !status.Ready() || status.Users != 3 || status.Groups != 3 || !status.ReadAt.Equal(at(10)) {
+		if status.Generation != 1 || !status.Ready() || status.Users != 3 || status.Groups != 3 ||
+			!status.ReadAt.Equal(at(10)) {
 			d.Errorf("Status() = %+v, want generation 1 and 3 of each", status)
 		}
 	})
@@ -46,7 +47,8 @@ func TestSyncFollowsEveryChange(t *testing.T) {
 		d.sync("corp", "r2", at(60), s)
 		got := d.read(d.reader())
 		d.equal("Entries", got.Entries, s.Entries)
-		d.equal("Departed", got.Departed, []directory.Departure{{Ref: userRef("cyd"), Source: "corp", Left: at(60), Label: "cyd"}})
+		d.equal("Departed", got.Departed, []directory.Departure{{Ref: userRef("cyd"), Source: "corp", Left: at(60),
+			Label: "cyd"}})
 
 		bob.Active = true
 		d.sync("corp", "r3", at(70), snapshot(ada, bob, user("cyd")))

@@ -122,7 +122,8 @@ func (l *lab) ldapsearch(b *testing.B) time.Duration {
 	b.Helper()
 	began := time.Now()
 	for _, filter := range []string{"(objectClass=inetOrgPerson)", "(objectClass=groupOfNames)"} {
-		cmd := exec.Command("ldapsearch", "-x", "-LLL", "-o", "ldif-wrap=no", "-H", l.slapd.URL, "-D", slapdtest.RootDN, "-w", slapdtest.RootPassword,
+		cmd := exec.Command("ldapsearch", "-x", "-LLL", "-o", "ldif-wrap=no", "-H", l.slapd.URL, "-D", slapdtest.RootDN,
+			"-w", slapdtest.RootPassword,
 			"-b", slapdtest.Suffix, "-E", "pr=1000/noprompt", filter, "*", "entryUUID")
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, os.Stderr

@@ -60,7 +60,8 @@ func (l *lab) process(b *testing.B) (pid string, stop func()) {
 		b.Fatalf("go build: %v\n%s", err, out)
 	}
 	cmd := exec.Command(program)
-	cmd.Env = append(os.Environ(), "ROLLCALL_REDIS_URL="+l.redis, "ROLLCALL_CONFIG="+l.file, "ROLLCALL_METRICS_LISTEN=off", "ROLLCALL_LOG_LEVEL=error")
+	cmd.Env = append(os.Environ(), "ROLLCALL_REDIS_URL="+l.redis, "ROLLCALL_CONFIG="+l.file,
+		"ROLLCALL_METRICS_LISTEN=off", "ROLLCALL_LOG_LEVEL=error")
 	cmd.Stderr = os.Stderr
 	must(b, cmd.Start())
 	return strconv.Itoa(cmd.Process.Pid), func() {

@@ -73,7 +73,8 @@ func Open(ctx context.Context, p config.Process, getenv func(string) string, std
 }
 
 // With connects a process with a loaded configuration.
-func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func(string) string, log *slog.Logger) (*App, error) {
+func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func(string) string,
+	log *slog.Logger) (*App, error) {
 	rdb, closeRedis, err := Connect(ctx, p, log)
 	if err != nil {
 		return nil, err
@@ -87,8 +88,9 @@ func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func
 	keeping.Go(func() { clock.Keep(kept) })
 	a := &App{
 		Process: p, Config: cfg, Getenv: getenv, Log: log, Redis: rdb, Clock: clock,
-		Status: status.New(rdb, status.Config{Now: clock.Now}), Decisions: decisions.New(rdb, decisions.Config{Now: clock.Now}),
-		Metrics: metrics.NewRegistry(), work: metrics.NewWork(),
+		Status:    status.New(rdb, status.Config{Now: clock.Now}),
+		Decisions: decisions.New(rdb, decisions.Config{Now: clock.Now}),
+		Metrics:   metrics.NewRegistry(), work: metrics.NewWork(),
 		close: func() { stop(); keeping.Wait(); closeRedis() },
 	}
 	return a, nil
@@ -164,10 +166,12 @@ func (a *App) API(known dashboard.Tokens) (*http.Server, error) {
 		return nil, err
 	}
 	return api.NewServer(api.Config{
-		Status: a.Status, Decisions: a.Decisions, Jobs: jobs.NewClient(a.Redis, a.Status), Directory: &finder{a}, Explainer: a.explainer(),
-		Types: a.Config.Types, Resources: a.resources(),
+		Status: a.Status, Decisions: a.Decisions, Jobs: jobs.NewClient(a.Redis, a.Status), Directory: &finder{a},
+		Explainer: a.explainer(),
+		Types:     a.Config.Types, Resources: a.resources(),
 		Facts:        func(c container.ID) api.Facts { return ledger.NewRedis(a.Redis, string(c)) },
-		Authenticate: authenticator(known), Dashboard: board, Log: a.Log, ObjectWait: a.Process.ObjectWait, Addr: a.Process.Listen,
+		Authenticate: authenticator(known), Dashboard: board, Log: a.Log, ObjectWait: a.Process.ObjectWait,
+		Addr: a.Process.Listen,
 	})
 }
 

@@ -22,7 +22,8 @@ func id(n int) string { return slapdtest.UUID(n) }
 
 // person writes one person of the staff.
 func person(n int, uid string, pairs ...string) string {
-	all := append([]string{"objectClass", "inetOrgPerson", "objectClass", "vendorObject", "entryUUID", id(n), "uid", uid, "cn", uid, "sn", uid, "givenName", uid}, pairs...)
+	all := append([]string{"objectClass", "inetOrgPerson", "objectClass", "vendorObject", "entryUUID", id(n), "uid", uid,
+		"cn", uid, "sn", uid, "givenName", uid}, pairs...)
 	return slapdtest.Entry(dn(uid), all...)
 }
 
@@ -36,14 +37,16 @@ const elsewhere = "ou=elsewhere," + slapdtest.Suffix
 func staff() string {
 	var b strings.Builder
 	staffed := func(n int, uid string, pairs ...string) {
-		b.WriteString(person(n, uid, append([]string{"employeeType", "staff", "mail", mail(uid), "title", "Engineer"}, pairs...)...))
+		b.WriteString(person(n, uid, append([]string{"employeeType", "staff", "mail", mail(uid), "title", "Engineer"},
+			pairs...)...))
 	}
 	for n := range 20 { // so that a few who leave are not half of all
 		staffed(100+n, fmt.Sprintf("filler%d", n))
 	}
 	staffed(1, "ada", "userPassword", "hunter2")
 	b.WriteString("dn: " + elsewhere + "\nobjectClass: organizationalUnit\n\n")
-	b.WriteString(slapdtest.Entry("uid=bea,"+elsewhere, "objectClass", "inetOrgPerson", "entryUUID", id(2), "uid", "bea", "cn", "bea", "sn", "bea", "mail", mail("bea"), "employeeType", "staff"))
+	b.WriteString(slapdtest.Entry("uid=bea,"+elsewhere, "objectClass", "inetOrgPerson", "entryUUID", id(2), "uid", "bea",
+		"cn", "bea", "sn", "bea", "mail", mail("bea"), "employeeType", "staff"))
 	b.WriteString(person(3, "cid", "employeeType", "guest", "mail", mail("cid")))
 	staffed(4, "dot")
 	b.WriteString(person(5, "eve", "employeeType", "staff"))
@@ -52,7 +55,8 @@ func staff() string {
 		staffed(7+n, uid)
 	}
 	group := []string{"objectClass", "groupOfNames", "entryUUID", slapdtest.UUID(slapdtest.GroupUUIDs), "cn", "cloud"}
-	for _, uid := range []string{"ada", "cid", "eve", "fay", "gil", "hal", "ivy", "jon", "kim", "lea", "max", "nan", "out1", "out2", "out3", "out4"} {
+	for _, uid := range []string{"ada", "cid", "eve", "fay", "gil", "hal", "ivy", "jon", "kim", "lea", "max", "nan",
+		"out1", "out2", "out3", "out4"} {
 		group = append(group, "member", dn(uid))
 	}
 	for n := range 20 {
@@ -88,9 +92,10 @@ func TestExplainWhoIsNotSynced(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"hal.one", "hal.two"} {
-		_, err := o.tenant.AddUser(google.User{PrimaryEmail: mail(name), GivenName: "Hal", FamilyName: "Twice", ExternalIDs: []google.ExternalID{
-			{Type: "custom", CustomType: "rollcall", Value: id(8)},
-		}})
+		_, err := o.tenant.AddUser(google.User{PrimaryEmail: mail(name), GivenName: "Hal", FamilyName: "Twice",
+			ExternalIDs: []google.ExternalID{
+				{Type: "custom", CustomType: "rollcall", Value: id(8)},
+			}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,12 +115,15 @@ func TestExplainWhoIsNotSynced(t *testing.T) {
 	for _, name := range []struct {
 		p   explain.Provider
 		ids bool
-	}{{says(t, d, workspace, explain.InStep, "", mail("ada")), false}, {says(t, d, entra, explain.InStep, "", mail("ada")), true}} {
+	}{{says(t, d, workspace, explain.InStep, "", mail("ada")), false},
+		{says(t, d, entra, explain.InStep, "", mail("ada")), true}} {
 		p := name.p
-		if p.Match.By != explain.ByAnchor || p.Match.Link == nil || len(p.Groups) != 1 || p.Groups[0].Label != "cloud" || len(p.Next) != 0 || *p.Scope.In != true {
+		if p.Match.By != explain.ByAnchor || p.Match.Link == nil || len(p.Groups) != 1 || p.Groups[0].Label != "cloud" ||
+			len(p.Next) != 0 || *p.Scope.In != true {
 			t.Errorf("%s: %+v", p.Container, p)
 		}
-		if len(p.Outcomes) != 2 || p.Outcomes[0].Op != "add_member" || p.Outcomes[1].Op != "create" || p.Outcomes[1].RemoteID != p.Match.Link.RemoteID {
+		if len(p.Outcomes) != 2 || p.Outcomes[0].Op != "add_member" || p.Outcomes[1].Op != "create" ||
+			p.Outcomes[1].RemoteID != p.Match.Link.RemoteID {
 			t.Errorf("%s: outcomes %+v, want create and add_member", p.Container, p.Outcomes)
 		}
 		if has := p.Outcomes[1].RequestID != ""; has != name.ids {
@@ -125,17 +133,20 @@ func TestExplainWhoIsNotSynced(t *testing.T) {
 			t.Errorf("%s: no fields: %+v", p.Container, p)
 		}
 	}
-	if e := d.Entry; e == nil || !e.Stored || e.DN != dn("ada") || string(e.ID) != id(1) || e.Source != "corp" || !source(t, d).Live.Present {
+	if e := d.Entry; e == nil || !e.Stored || e.DN != dn("ada") || string(e.ID) != id(1) || e.Source != "corp" ||
+		!source(t, d).Live.Present {
 		t.Errorf("the entry is %+v", d.Entry)
 	}
 
 	outside := o.explain(explain.ByEmail, mail("bea"))
-	if s := source(t, outside); s.Code != explain.OutsideBase || s.Live.ID != id(2) || !strings.Contains(s.Verdict, "not below ou=people,dc=example,dc=org") {
+	if s := source(t, outside); s.Code != explain.OutsideBase || s.Live.ID != id(2) ||
+		!strings.Contains(s.Verdict, "not below ou=people,dc=example,dc=org") {
 		t.Errorf("outside the base: %+v", s)
 	}
 	says(t, outside, workspace, explain.NotRead, "outside_base", "additional_user_dn", elsewhere)
 	filtered := o.explain(explain.ByID, id(3))
-	if s := source(t, filtered); s.Code != explain.FilteredOut || !strings.Contains(s.Verdict, "does not match (employeeType=staff).") {
+	if s := source(t, filtered); s.Code != explain.FilteredOut ||
+		!strings.Contains(s.Verdict, "does not match (employeeType=staff).") {
 		t.Errorf("filtered out: %+v", s)
 	}
 	says(t, filtered, entra, explain.NotRead, "filtered_out", "(employeeType=staff)")
@@ -144,7 +155,8 @@ func TestExplainWhoIsNotSynced(t *testing.T) {
 		t.Errorf("scope %+v", p.Scope)
 	}
 	says(t, o.explain(explain.ByID, id(5)), workspace, explain.Conflict, "no_address", "no usable address")
-	p = says(t, o.explain(explain.ByUserName, "fay"), workspace, explain.Conflict, "foreign_domain", "elsewhere.example", domain)
+	p = says(t, o.explain(explain.ByUserName, "fay"), workspace, explain.Conflict, "foreign_domain", "elsewhere.example",
+		domain)
 	if p.Desired == nil || p.Desired.Held != "foreign_domain" {
 		t.Errorf("desired %+v", p.Desired)
 	}
@@ -160,10 +172,12 @@ func TestExplainWhoIsNotSynced(t *testing.T) {
 	}
 
 	nobody := o.explain(explain.ByEmail, "nobody@example.org")
-	if nobody.Found != explain.NotFound || nobody.Entry != nil || !strings.Contains(nobody.Verdict, "nobody in the live directory of ldap:corp") || len(nobody.Providers) != 0 {
+	if nobody.Found != explain.NotFound || nobody.Entry != nil ||
+		!strings.Contains(nobody.Verdict, "nobody in the live directory of ldap:corp") || len(nobody.Providers) != 0 {
 		t.Errorf("nobody: %+v", nobody)
 	}
-	if text := o.log.String(); strings.Contains(text, mail("ada")) || strings.Contains(text, mail("bea")) || strings.Contains(text, "hunter2") {
+	if text := o.log.String(); strings.Contains(text, mail("ada")) || strings.Contains(text, mail("bea")) ||
+		strings.Contains(text, "hunter2") {
 		t.Error("the log has personal data")
 	}
 }
@@ -193,7 +207,8 @@ func TestExplainWhoLeft(t *testing.T) {
 	}
 	o.sync(corp)
 	p := says(t, o.explain(explain.ByID, id(13)), workspace, explain.Left, "absent", "suspend", "deleted after")
-	if p.Departure == nil || p.Departure.Since == nil || p.Departure.DeletedAfter.Time().Sub(p.Departure.Since.Time()).Hours() != 720 {
+	if p.Departure == nil || p.Departure.Since == nil ||
+		p.Departure.DeletedAfter.Time().Sub(p.Departure.Since.Time()).Hours() != 720 {
 		t.Errorf("departure %+v", p.Departure)
 	}
 	o.sync(workspace, entra)
@@ -203,12 +218,15 @@ func TestExplainWhoLeft(t *testing.T) {
 		t.Errorf("departed: %+v", s)
 	}
 	for _, p := range []explain.Provider{
-		says(t, gone, workspace, explain.Left, "absent", "suspended by us", "is deleted after"), says(t, gone, entra, explain.Left, "absent", "suspended by us", "is deleted after"),
+		says(t, gone, workspace, explain.Left, "absent", "suspended by us", "is deleted after"),
+		says(t, gone, entra, explain.Left, "absent", "suspended by us", "is deleted after"),
 	} {
-		if p.Departure == nil || p.Departure.Why != "absent" || p.Departure.DeletedAfter == nil || p.Match.By != explain.ByAnchor {
+		if p.Departure == nil || p.Departure.Why != "absent" || p.Departure.DeletedAfter == nil ||
+			p.Match.By != explain.ByAnchor {
 			t.Errorf("%s: departure %+v, match %+v", p.Container, p.Departure, p.Match)
 		}
-		if len(p.Outcomes) == 0 || !slices.ContainsFunc(p.Outcomes, func(x explain.Outcome) bool { return x.Op == "suspend" }) {
+		if len(p.Outcomes) == 0 || !slices.ContainsFunc(p.Outcomes,
+			func(x explain.Outcome) bool { return x.Op == "suspend" }) {
 			t.Errorf("%s: outcomes %+v", p.Container, p.Outcomes)
 		}
 	}
@@ -229,12 +247,15 @@ func TestExplainWhoLeft(t *testing.T) {
 	}
 	o.ldap.Set(t, "cn=cloud,"+slapdtest.Groups, "member", members...)
 	o.sync(corp, workspace)
-	held := says(t, o.explain(explain.ByUserName, "out1"), workspace, explain.Held, "limit", "limit is 3", "rollcall approve google_workspace:1")
-	if len(held.Held) == 0 || held.Held[0].Digest == "" || !strings.Contains(held.Verdict, held.Held[0].Digest+" --entry "+held.Held[0].Fingerprint) {
+	held := says(t, o.explain(explain.ByUserName, "out1"), workspace, explain.Held, "limit", "limit is 3",
+		"rollcall approve google_workspace:1")
+	if len(held.Held) == 0 || held.Held[0].Digest == "" ||
+		!strings.Contains(held.Verdict, held.Held[0].Digest+" --entry "+held.Held[0].Fingerprint) {
 		t.Fatalf("held %+v: %s", held.Held, held.Verdict)
 	}
 	var decided struct{ Verdict string }
-	o.call(http.MethodPost, paths[workspace]+"sync/held/"+held.Held[0].Digest+"/reject/", fmt.Sprintf(`{"entries": [%q]}`, held.Held[0].Fingerprint), http.StatusOK, &decided)
+	o.call(http.MethodPost, paths[workspace]+"sync/held/"+held.Held[0].Digest+"/reject/",
+		fmt.Sprintf(`{"entries": [%q]}`, held.Held[0].Fingerprint), http.StatusOK, &decided)
 	rejected := says(t, o.explain(explain.ByUserName, "out1"), workspace, explain.Held, "limit", "rejected it")
 	if len(rejected.Decisions) != 1 || rejected.Decisions[0].Verdict != "rejected" || rejected.Held[0].Decision == nil {
 		t.Errorf("decisions %+v", rejected.Decisions)
@@ -251,8 +272,10 @@ func TestExplainFromAFile(t *testing.T) {
 	}
 	b.WriteString(strings.Replace(person(9, "una", "mail", mail("una")), "entryUUID: "+id(9)+"\n", "", 1))
 	b.WriteString(person(10, "twin1", "mail", mail("twins")) + person(11, "twin2", "mail", mail("twins")))
-	b.WriteString(slapdtest.Entry("cn=cloud,"+slapdtest.Groups, "objectClass", "groupOfNames", "entryUUID", id(50), "cn", "cloud", "member", dn("ada")))
-	b.WriteString(slapdtest.Entry("uid=out,"+elsewhere, "objectClass", "inetOrgPerson", "uid", "out", "cn", "out", "sn", "out", "entryUUID", id(60), "mail", mail("out")))
+	b.WriteString(slapdtest.Entry("cn=cloud,"+slapdtest.Groups, "objectClass", "groupOfNames", "entryUUID", id(50), "cn",
+		"cloud", "member", dn("ada")))
+	b.WriteString(slapdtest.Entry("uid=out,"+elsewhere, "objectClass", "inetOrgPerson", "uid", "out", "cn", "out", "sn",
+		"out", "entryUUID", id(60), "mail", mail("out")))
 	o := newOffice(t, officeOptions{ldif: b.String(), file: true, both: []string{"exclude: [\"cid*\"]"}})
 	o.sync(corp, workspace, entra)
 
@@ -273,13 +296,15 @@ func TestExplainFromAFile(t *testing.T) {
 		t.Errorf("scope %+v", p.Scope)
 	}
 	group := o.explain(explain.ByID, id(50))
-	if p := says(t, group, workspace, explain.InStep, "", "its group cloud@example.org"); group.Entry.Kind.String() != "group" || p.Match.By != explain.ByAnchor {
+	if p := says(t, group, workspace, explain.InStep, "",
+		"its group cloud@example.org"); group.Entry.Kind.String() != "group" || p.Match.By != explain.ByAnchor {
 		t.Errorf("a group: %+v", group)
 	}
 	if d := o.explain(explain.ByID, dn("ada")); d.Found != explain.Known || string(d.Entry.ID) != id(1) {
 		t.Errorf("by its DN: %+v", d)
 	}
-	if s := source(t, o.explain(explain.ByID, "uid=out,"+elsewhere)); s.Code != explain.OutsideBase || s.Live.ID != id(60) {
+	if s := source(t, o.explain(explain.ByID, "uid=out,"+elsewhere)); s.Code != explain.OutsideBase ||
+		s.Live.ID != id(60) {
 		t.Errorf("by a DN outside the base: %+v", s)
 	}
 
@@ -290,15 +315,18 @@ func TestExplainFromAFile(t *testing.T) {
 	says(t, o.explain(explain.ByUserName, "bea"), workspace, explain.Pending, "unsettled", "not yet visible")
 
 	// What a person had undone stays so, and is named.
-	kept, _, err := store.New(store.Config{Redis: o.app.Redis, Slug: "corp"}).Entry(t.Context(), directory.Ref{Kind: directory.User, ID: directory.ID(id(1))})
+	kept, _, err := store.New(store.Config{Redis: o.app.Redis, Slug: "corp"}).Entry(t.Context(),
+		directory.Ref{Kind: directory.User, ID: directory.ID(id(1))})
 	if err != nil {
 		t.Fatal(err)
 	}
-	pin := plan.Pin{Ref: kept.Ref(), Run: "run-7", By: "grace", At: time.Now(), Version: kept.Digest(), Fields: directory.Attributes{{Name: "name.givenName", Values: []string{"Augusta"}}}}
+	pin := plan.Pin{Ref: kept.Ref(), Run: "run-7", By: "grace", At: time.Now(), Version: kept.Digest(),
+		Fields: directory.Attributes{{Name: "name.givenName", Values: []string{"Augusta"}}}}
 	if err := o.app.Decisions.Pin(t.Context(), workspace, []plan.Pin{pin}, nil); err != nil {
 		t.Fatal(err)
 	}
-	pinned := says(t, o.explain(explain.ByUserName, "ada"), workspace, explain.Pending, "", "It is pinned: grace undid run run-7")
+	pinned := says(t, o.explain(explain.ByUserName, "ada"), workspace, explain.Pending, "",
+		"It is pinned: grace undid run run-7")
 	if len(pinned.Pins) != 1 || !slices.Equal(pinned.Pins[0].Fields, []string{"name.givenName"}) || len(pinned.Next) != 1 {
 		t.Errorf("pinned: %+v", pinned)
 	}
@@ -314,7 +342,8 @@ func TestExplainFromAFile(t *testing.T) {
 	o.googleServer.Close()
 	d = o.explain(explain.ByUserName, "ada")
 	p = says(t, d, workspace, explain.Unknown, "", "could not be asked: no answer within", "By our records its account is")
-	if len(p.Unasked) == 0 || p.Match.By != explain.ByLedger || p.Desired == nil || p.Desired.Address != mail("ada") || len(p.Outcomes) == 0 || !d.Partial() {
+	if len(p.Unasked) == 0 || p.Match.By != explain.ByLedger || p.Desired == nil || p.Desired.Address != mail("ada") ||
+		len(p.Outcomes) == 0 || !d.Partial() {
 		t.Errorf("a tenant that is down: %+v", p)
 	}
 	says(t, d, entra, explain.InStep, "")
@@ -338,17 +367,20 @@ func TestExplainWhatTheFirstHopHolds(t *testing.T) {
 	}
 	o.sync(corp)
 	d := o.explain(explain.ByUserName, "u0")
-	if s := source(t, d); s.Code != explain.Leaving || len(s.Held) != 1 || s.Held[0].Guard != "half" || !strings.Contains(s.Verdict, "rollcall approve ldap:corp "+s.Held[0].Digest) {
+	if s := source(t, d); s.Code != explain.Leaving || len(s.Held) != 1 || s.Held[0].Guard != "half" ||
+		!strings.Contains(s.Verdict, "rollcall approve ldap:corp "+s.Held[0].Digest) {
 		t.Errorf("held in the first hop: %+v", s)
 	}
 	says(t, d, workspace, explain.InStep, "")
 	o.ldap.Stop()
 	d = o.explain(explain.ByUserName, "u7")
-	if s := source(t, d); s.Code != explain.Read || s.Live.Problem == "" || !strings.Contains(s.Verdict, "could not be asked") || !d.Partial() {
+	if s := source(t, d); s.Code != explain.Read || s.Live.Problem == "" ||
+		!strings.Contains(s.Verdict, "could not be asked") || !d.Partial() {
 		t.Errorf("a directory that is down: %+v", s)
 	}
 	says(t, d, workspace, explain.InStep, "")
-	if d := o.explain(explain.ByEmail, "nobody@example.org"); d.Found != explain.Uncertain || !strings.Contains(d.Verdict, "Could not be asked: ldap:corp") {
+	if d := o.explain(explain.ByEmail, "nobody@example.org"); d.Found != explain.Uncertain ||
+		!strings.Contains(d.Verdict, "Could not be asked: ldap:corp") {
 		t.Errorf("nobody, and nobody to ask: %+v", d)
 	}
 }

@@ -23,7 +23,8 @@ func BenchmarkExplain(b *testing.B) {
 		ldif.WriteString(person(n, uid, "mail", mail(uid), "title", "Engineer"))
 	}
 	for n := range groups {
-		pairs := []string{"objectClass", "groupOfNames", "entryUUID", slapdtest.UUID(slapdtest.GroupUUIDs + n), "cn", fmt.Sprintf("g%d", n)}
+		pairs := []string{"objectClass", "groupOfNames", "entryUUID", slapdtest.UUID(slapdtest.GroupUUIDs + n), "cn",
+			fmt.Sprintf("g%d", n)}
 		for k := range each {
 			pairs = append(pairs, "member", dn(fmt.Sprintf("u%d", (n*50+k)%people)))
 		}

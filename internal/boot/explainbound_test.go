@@ -20,7 +20,8 @@ import (
 // smallStaff are two people and a group.
 func smallStaff() string {
 	return person(1, "ada", "mail", mail("ada")) + person(2, "bea", "mail", mail("bea")) +
-		slapdtest.Entry("cn=cloud,"+slapdtest.Groups, "objectClass", "groupOfNames", "entryUUID", id(50), "cn", "cloud", "mail", mail("all"), "member", dn("ada"))
+		slapdtest.Entry("cn=cloud,"+slapdtest.Groups, "objectClass", "groupOfNames", "entryUUID", id(50), "cn", "cloud",
+			"mail", mail("all"), "member", dn("ada"))
 }
 
 // scans counts how often the users of the local directory are read from their beginning.
@@ -32,7 +33,8 @@ func (s *scans) DialHook(next redis.DialHook) redis.DialHook {
 
 func (s *scans) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if args := cmd.Args(); cmd.Name() == "hscan" && strings.HasSuffix(args[1].(string), ":dir:user") && args[2] == uint64(0) {
+		if args := cmd.Args(); cmd.Name() == "hscan" && strings.HasSuffix(args[1].(string), ":dir:user") &&
+			args[2] == uint64(0) {
 			s.Add(1)
 		}
 		return next(ctx, cmd)

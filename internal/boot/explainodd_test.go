@@ -16,7 +16,8 @@ import (
 // TestExplainGroupsByNameAndMail checks that a group is not taken for a user that is left out.
 func TestExplainGroupsByNameAndMail(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t, officeOptions{ldif: smallStaff() + slapdtest.Entry("cn=ada,"+slapdtest.Groups, "objectClass", "groupOfNames", "entryUUID", id(51), "cn", "ada", "member", dn("ada")), file: true})
+	o := newOffice(t, officeOptions{ldif: smallStaff() + slapdtest.Entry("cn=ada,"+slapdtest.Groups, "objectClass",
+		"groupOfNames", "entryUUID", id(51), "cn", "ada", "member", dn("ada")), file: true})
 	d := o.explain(explain.ByUserName, "CLOUD")
 	if d.Entry == nil || d.Entry.Kind.String() != "group" || source(t, d).Code != explain.NeverRead {
 		t.Errorf("a group that only the live directory has: %+v", d)
@@ -41,16 +42,20 @@ func TestExplainGroupsByNameAndMail(t *testing.T) {
 // TestExplainOddQueries covers what people paste as an id, and texts that only resemble a filter.
 func TestExplainOddQueries(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t, officeOptions{ldif: smallStaff() + person(3, "jos\u00e9 o'brien (x)*", "mail", "jos\u00e9@example.org"), file: true})
+	o := newOffice(t, officeOptions{ldif: smallStaff() + person(3, "jos\u00e9 o'brien (x)*", "mail",
+		"jos\u00e9@example.org"), file: true})
 	one := uuid.MustParse(id(1))
 	swapped := one
 	for i, from := range []int{3, 2, 1, 0, 5, 4, 7, 6} {
 		swapped[i] = one[from]
 	}
 	queries := []explain.Query{
-		{By: explain.ByID, Value: strings.ToUpper(id(1))}, {By: explain.ByID, Value: "{" + strings.ToUpper(id(1)) + "}"}, {By: explain.ByID, Value: one.URN()},
-		{By: explain.ByID, Value: strings.ReplaceAll(id(1), "-", "")}, {By: explain.ByID, Value: base64.StdEncoding.EncodeToString(one[:])},
-		{By: explain.ByID, Value: base64.StdEncoding.EncodeToString(swapped[:])}, {By: explain.ByID, Value: " UID = ada , " + strings.ToUpper(slapdtest.People)},
+		{By: explain.ByID, Value: strings.ToUpper(id(1))}, {By: explain.ByID, Value: "{" + strings.ToUpper(id(1)) + "}"},
+		{By: explain.ByID, Value: one.URN()},
+		{By: explain.ByID, Value: strings.ReplaceAll(id(1), "-", "")},
+		{By: explain.ByID, Value: base64.StdEncoding.EncodeToString(one[:])},
+		{By: explain.ByID, Value: base64.StdEncoding.EncodeToString(swapped[:])},
+		{By: explain.ByID, Value: " UID = ada , " + strings.ToUpper(slapdtest.People)},
 	}
 	for range 2 { // from the live directory alone, then from the local one
 		for _, q := range queries {
@@ -58,7 +63,8 @@ func TestExplainOddQueries(t *testing.T) {
 				t.Errorf("%s %q: %s", q.By, q.Value, d.Verdict)
 			}
 		}
-		for by, text := range map[explain.By]string{explain.ByUserName: "JOSE\u0301 O'BRIEN  (X)*", explain.ByEmail: "Jos\u00c9@Example.org"} {
+		for by, text := range map[explain.By]string{explain.ByUserName: "JOSE\u0301 O'BRIEN  (X)*",
+			explain.ByEmail: "Jos\u00c9@Example.org"} {
 			if d := o.explain(by, text); d.Entry == nil || string(d.Entry.ID) != id(3) {
 				t.Errorf("%s %q: %s", by, text, d.Verdict)
 			}
@@ -79,17 +85,22 @@ func TestExplainTwoSources(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "other.ldif")
 	write(t, file, person(1, "ada", "mail", mail("ada"))+person(7, "bea", "mail", mail("bea.other"))+
-		slapdtest.Entry("cn=other,"+slapdtest.Groups, "objectClass", "groupOfNames", "entryUUID", id(60), "cn", "other", "member", dn("bea")))
-	other := "\n    - slug: other\n      server_uri: file://" + file + "\n      base_dn: dc=example,dc=org\n      group_object_filter: (objectClass=groupOfNames)"
-	o := newOffice(t, officeOptions{ldif: smallStaff(), file: true, source: []string{other}, google: []string{"enabled: false"}})
+		slapdtest.Entry("cn=other,"+slapdtest.Groups, "objectClass", "groupOfNames", "entryUUID", id(60), "cn", "other",
+			"member", dn("bea")))
+	other := "\n    - slug: other\n      server_uri: file://" + file +
+		"\n      base_dn: dc=example,dc=org\n      group_object_filter: (objectClass=groupOfNames)"
+	o := newOffice(t, officeOptions{ldif: smallStaff(), file: true, source: []string{other},
+		google: []string{"enabled: false"}})
 	o.sync(corp, "ldap:other")
 	d := o.explain(explain.ByEmail, mail("ada"))
-	p := says(t, d, entra, explain.Conflict, "unusable", "ldap:corp", "ldap:other", "take it out of the scope of all but one")
+	p := says(t, d, entra, explain.Conflict, "unusable", "ldap:corp", "ldap:other",
+		"take it out of the scope of all but one")
 	if len(d.Sources) != 2 || p.Departure != nil {
 		t.Errorf("in two sources: %+v", d)
 	}
 	says(t, d, workspace, explain.SwitchedOff, "", "enabled: false")
-	if d := o.explain(explain.ByUserName, "bea"); d.Found != explain.Several || len(d.Candidates) != 2 || d.Candidates[0].Source == d.Candidates[1].Source {
+	if d := o.explain(explain.ByUserName, "bea"); d.Found != explain.Several || len(d.Candidates) != 2 ||
+		d.Candidates[0].Source == d.Candidates[1].Source {
 		t.Errorf("one name in two sources: %+v", d)
 	}
 	says(t, o.explain(explain.ByID, id(7)), entra, explain.Pending, "", "create")
@@ -106,17 +117,20 @@ func TestExplainWhoIsInATenantAlone(t *testing.T) {
 	}
 	d := o.explain(explain.ByEmail, "ONLY@example.org")
 	p := says(t, d, workspace, explain.NotOurs, "", mail("only"), foreign.ID, "no anchor of ours")
-	if d.Found != explain.NotFound || len(d.Providers) != 1 || len(p.Match.Objects) != 1 || !strings.Contains(d.Verdict, foreign.ID) {
+	if d.Found != explain.NotFound || len(d.Providers) != 1 || len(p.Match.Objects) != 1 ||
+		!strings.Contains(d.Verdict, foreign.ID) {
 		t.Errorf("a foreign account: %+v", d)
 	}
-	if _, err := o.tenant.AddUser(google.User{PrimaryEmail: mail("late"), GivenName: "L", FamilyName: "L", ExternalIDs: []google.ExternalID{{Type: "custom", CustomType: "rollcall", Value: id(77)}}}); err != nil {
+	if _, err := o.tenant.AddUser(google.User{PrimaryEmail: mail("late"), GivenName: "L", FamilyName: "L",
+		ExternalIDs: []google.ExternalID{{Type: "custom", CustomType: "rollcall", Value: id(77)}}}); err != nil {
 		t.Fatal(err)
 	}
 	says(t, o.explain(explain.ByEmail, mail("late")), workspace, explain.NotOurs, "", "anchor of the id "+id(77))
 	boss := o.explain(explain.ByEmail, "boss@example.org") // who is in Entra alone
 	says(t, boss, entra, explain.NotOurs, "", "boss@example.org")
 	o.googleServer.Close()
-	if d := o.explain(explain.ByEmail, "nobody@example.org"); !d.Partial() || !strings.Contains(d.Verdict, "google_workspace:1 could not be asked") {
+	if d := o.explain(explain.ByEmail, "nobody@example.org"); !d.Partial() ||
+		!strings.Contains(d.Verdict, "google_workspace:1 could not be asked") {
 		t.Errorf("a tenant that is down: %+v", d)
 	}
 }
@@ -124,7 +138,8 @@ func TestExplainWhoIsInATenantAlone(t *testing.T) {
 // TestExplainByAnAddressThatOnlyTheTenantHas checks that the anchor on the account leads to the entry.
 func TestExplainByAnAddressThatOnlyTheTenantHas(t *testing.T) {
 	t.Parallel()
-	ldif := smallStaff() + slapdtest.Entry("cn=derived,"+slapdtest.Groups, "objectClass", "groupOfNames", "entryUUID", id(52), "cn", "derived", "member", dn("ada"))
+	ldif := smallStaff() + slapdtest.Entry("cn=derived,"+slapdtest.Groups, "objectClass", "groupOfNames", "entryUUID",
+		id(52), "cn", "derived", "member", dn("ada"))
 	o := newOffice(t, officeOptions{ldif: ldif, file: true})
 	o.sync(corp, workspace)
 	d := o.explain(explain.ByEmail, "derived@example.org") // the domain is the provider's, the entry has no mail

@@ -158,10 +158,12 @@ func newOffice(t testing.TB, opts officeOptions) *office {
 		t.Fatal(err)
 	}
 	lines := func(l []string) string { return strings.Join(append([]string{""}, l...), "\n      ") }
-	text := fmt.Sprintf(officeConfiguration, uri, lines(opts.source), googleServer.URL, lines(append(opts.google, opts.both...)),
+	text := fmt.Sprintf(officeConfiguration, uri, lines(opts.source), googleServer.URL,
+		lines(append(opts.google, opts.both...)),
 		o.graph.TenantID(), o.graph.ClientID(), graphServer.URL, lines(opts.both))
 	for name, content := range map[string]string{
-		"rollcall.yaml": text, "google.json": string(key), "secret": o.graph.ClientSecret(), "ca.pem": string(authority().CA), "people.ldif": opts.ldif,
+		"rollcall.yaml": text, "google.json": string(key), "secret": o.graph.ClientSecret(),
+		"ca.pem": string(authority().CA), "people.ldif": opts.ldif,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -219,7 +221,8 @@ func (o *office) call(method, path, body string, want int, to any) {
 }
 
 var paths = map[container.ID]string{
-	corp: "/sources/ldap/corp/", "ldap:other": "/sources/ldap/other/", workspace: "/providers/google_workspace/1/", entra: "/providers/microsoft_entra/1/",
+	corp: "/sources/ldap/corp/", "ldap:other": "/sources/ldap/other/", workspace: "/providers/google_workspace/1/",
+	entra: "/providers/microsoft_entra/1/",
 }
 
 // sync runs containers, one after the other, to their good end.
@@ -323,7 +326,8 @@ func source(t *testing.T, d explain.Document) explain.Source {
 }
 
 // says fails the test unless a provider's code, reason and verdict are these.
-func says(t *testing.T, d explain.Document, name container.ID, code explain.Code, reason string, parts ...string) explain.Provider {
+func says(t *testing.T, d explain.Document, name container.ID, code explain.Code, reason string,
+	parts ...string) explain.Provider {
 	t.Helper()
 	p := provider(t, d, name)
 	if p.Code != code || p.Reason != reason {

@@ -17,7 +17,8 @@ import (
 
 // odd are people with names that stand out in any text.
 var odd = []struct{ uid, mail string }{
-	{"zoë.ünlü", "Zoe.Uenlue+x@example.org"}, {"o'brien-x", "o'brien-x@example.org"}, {"李小龙", "bruce_li@example.org"}, {"qqrenée", "qqrenee@elsewhere.example"},
+	{"zoë.ünlü", "Zoe.Uenlue+x@example.org"}, {"o'brien-x", "o'brien-x@example.org"}, {"李小龙", "bruce_li@example.org"},
+	{"qqrenée", "qqrenee@elsewhere.example"},
 }
 
 // lines reads the log, of which every line has to be JSON.
@@ -43,9 +44,12 @@ func TestTheLogTellsTheRunsAndNamesNobody(t *testing.T) {
 		text += person(300+n, p.uid, "employeeType", "staff", "mail", p.mail, "title", "Engineer")
 	}
 	o := newOffice(t, officeOptions{ldif: text, source: onlyStaff, both: []string{"user_delete_action: delete"}})
-	said := "Entity already exists: " + odd[0].mail + " (uid=" + odd[1].uid + ",ou=people,dc=example,dc=org), ask " + odd[2].uid
-	o.tenant.Inject(google.Fault{Method: "directory.users.insert", Nth: 3, Times: 1, Status: 409, Code: "duplicate", Message: said})
-	o.graph.Inject(graph.Fault{Method: "users.create", Nth: 3, Times: 1, Status: 400, Code: "Request_BadRequest", Message: said})
+	said := "Entity already exists: " + odd[0].mail + " (uid=" + odd[1].uid + ",ou=people,dc=example,dc=org), ask " +
+		odd[2].uid
+	o.tenant.Inject(google.Fault{Method: "directory.users.insert", Nth: 3, Times: 1, Status: 409, Code: "duplicate",
+		Message: said})
+	o.graph.Inject(graph.Fault{Method: "users.create", Nth: 3, Times: 1, Status: 400, Code: "Request_BadRequest",
+		Message: said})
 	runs := map[string]status.State{}
 	for _, name := range []container.ID{corp, workspace, entra} {
 		run := o.begin(name)
@@ -64,7 +68,8 @@ func TestTheLogTellsTheRunsAndNamesNobody(t *testing.T) {
 		var answer struct {
 			Messages []struct{ Event string }
 		}
-		o.call(http.MethodPost, paths[workspace]+"sync/object/", `{"sync_object_model":"authentik.core.models.User","sync_object_id":"`+who+`"}`, http.StatusOK, &answer)
+		o.call(http.MethodPost, paths[workspace]+"sync/object/",
+			`{"sync_object_model":"authentik.core.models.User","sync_object_id":"`+who+`"}`, http.StatusOK, &answer)
 	}
 
 	o.rest() // The end of a job is answered before it is logged.

@@ -17,10 +17,13 @@ import (
 // with its labels and values, and no other metric of ours.
 func TestWhatIsExportedIsTheCatalogue(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t, officeOptions{ldif: staff(), source: append(slices.Clone(onlyStaff), `schedule: "0 3 * * *"`), both: []string{"filter_group: cloud"}})
+	o := newOffice(t, officeOptions{ldif: staff(), source: append(slices.Clone(onlyStaff), `schedule: "0 3 * * *"`),
+		both: []string{"filter_group: cloud"}})
 	o.sync(corp, workspace, entra)
-	o.call(http.MethodPost, paths[workspace]+"sync/object/", `{"sync_object_model":"authentik.core.models.User","sync_object_id":"ada"}`, http.StatusOK, &struct{}{})
-	if _, err := o.app.Status.Start(t.Context(), status.StartRequest{Container: workspace}); err != nil { // one that is live
+	o.call(http.MethodPost, paths[workspace]+"sync/object/",
+		`{"sync_object_model":"authentik.core.models.User","sync_object_id":"ada"}`, http.StatusOK, &struct{}{})
+	// one that is live
+	if _, err := o.app.Status.Start(t.Context(), status.StartRequest{Container: workspace}); err != nil {
 		t.Fatal(err)
 	}
 	catalogue := map[string]*metrics.Metric{}

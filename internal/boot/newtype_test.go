@@ -35,7 +35,8 @@ func (c *acme) Mapping() (*mapping.Mapping, error) {
 }
 
 func (*acme) Quotas() []port.Quota {
-	return []port.Quota{{Rates: map[string]float64{"calls": 5}}, {Name: "acme.writes", Rates: map[string]float64{"calls": 1}}}
+	return []port.Quota{{Rates: map[string]float64{"calls": 5}},
+		{Name: "acme.writes", Rates: map[string]float64{"calls": 1}}}
 }
 
 func (*acme) Open(env port.Env) (port.Tenant, error) {
@@ -100,7 +101,8 @@ func TestNewType(t *testing.T) {
 	if !filepath.IsAbs(string(key)) {
 		t.Errorf("key_file = %q, want it absolute", key)
 	}
-	if _, warnings := loadAcme(t, 0o644); len(warnings) != 1 || !strings.Contains(warnings[0], "providers.acme[0].key_file") {
+	if _, warnings := loadAcme(t, 0o644); len(warnings) != 1 ||
+		!strings.Contains(warnings[0], "providers.acme[0].key_file") {
 		t.Errorf("warnings %q, want one of a key that others may read", warnings)
 	}
 	p := config.Process{RedisURL: boot.Embedded}
@@ -114,7 +116,8 @@ func TestNewType(t *testing.T) {
 		t.Errorf("Containers() = %v, %v", containers, err)
 	}
 	for _, probe := range boot.Probes(p, cfg, os.Getenv) {
-		if lines, err := probe.Try(t.Context()); probe.Name == "acme:7" && (err != nil || !slices.Equal(lines, []string{"acme is there"})) {
+		if lines, err := probe.Try(t.Context()); probe.Name == "acme:7" &&
+			(err != nil || !slices.Equal(lines, []string{"acme is there"})) {
 			t.Errorf("%s: %q, %v", probe.Name, lines, err)
 		}
 	}
@@ -137,7 +140,8 @@ func TestNewType(t *testing.T) {
 	document := get("/schema/")
 	paths := document["paths"].(map[string]any)
 	schemas := document["components"].(map[string]any)["schemas"].(map[string]any)
-	if paths["/providers/acme/{id}/sync/status/"] == nil || schemas["AcmeProvider"] == nil || schemas["PaginatedAcmeProviderList"] == nil {
+	if paths["/providers/acme/{id}/sync/status/"] == nil || schemas["AcmeProvider"] == nil ||
+		schemas["PaginatedAcmeProviderList"] == nil {
 		t.Error("the schema lacks the type")
 	}
 	values := map[string][]string{}

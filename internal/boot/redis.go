@@ -23,7 +23,8 @@ const Embedded = "embedded:"
 // Connect connects to Redis by a URL with the scheme redis, rediss, redis-cluster, redis-sentinel (with
 // ?master_name=) or embedded. It returns after the first answer of Redis, and warns about settings that can lose
 // tasks.
-func Connect(ctx context.Context, p config.Process, log *slog.Logger) (rdb redis.UniversalClient, closeFunc func(), err error) {
+func Connect(ctx context.Context, p config.Process, log *slog.Logger) (rdb redis.UniversalClient, closeFunc func(),
+	err error) {
 	redis.SetLogger(quiet{log})
 	if p.RedisURL == Embedded {
 		return embedded(log)
@@ -111,7 +112,8 @@ func client(target string, pass func(user string) credentials) (redis.UniversalC
 		o.ContextTimeoutEnabled = true
 		return redis.NewFailoverClient(o), nil
 	}
-	return nil, fault.Errorf(fault.Invalid, "ROLLCALL_REDIS_URL: want redis://, rediss://, redis-cluster://, redis-sentinel:// or %s", Embedded)
+	return nil, fault.Errorf(fault.Invalid,
+		"ROLLCALL_REDIS_URL: want redis://, rediss://, redis-cluster://, redis-sentinel:// or %s", Embedded)
 }
 
 // badURL leaves the URL, which may hold a password, out of the error.
@@ -173,9 +175,11 @@ func warn(ctx context.Context, rdb redis.UniversalClient, log *slog.Logger) {
 		return v[name]
 	}
 	if p := setting("maxmemory-policy"); p != "" && p != "noeviction" {
-		log.WarnContext(ctx, "redis evicts keys when memory is short: runs and the local directory can get lost; set maxmemory-policy to noeviction", "maxmemory_policy", p)
+		log.WarnContext(ctx, "redis evicts keys when memory is short: runs and the local directory can get lost; set "+
+			"maxmemory-policy to noeviction", "maxmemory_policy", p)
 	}
 	if a := setting("appendonly"); a == "no" {
-		log.WarnContext(ctx, "redis keeps no append-only file: a restart costs one slow run; set appendonly to yes and appendfsync to everysec")
+		log.WarnContext(ctx, "redis keeps no append-only file: a restart costs one slow run; set appendonly to yes and "+
+			"appendfsync to everysec")
 	}
 }

@@ -56,7 +56,8 @@ func TestRedisPasswordFile(t *testing.T) {
 	if err := rdb.ConfigSet(t.Context(), "requirepass", "second hunter2").Err(); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := boot.Connect(t.Context(), p, log); fault.KindOf(err) != fault.Unavailable || strings.Contains(err.Error(), "hunter2") {
+	if _, _, err := boot.Connect(t.Context(), p, log); fault.KindOf(err) != fault.Unavailable ||
+		strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("Connect() with the old password = %v, want it refused and not shown", err)
 	}
 	write(t, file, "second hunter2")
@@ -76,7 +77,8 @@ func TestRedisPasswordFile(t *testing.T) {
 func TestRedisPasswordFileOfACluster(t *testing.T) {
 	t.Parallel()
 	addr, file := locked(t)
-	_, _, err := boot.Connect(t.Context(), config.Process{RedisURL: "redis-cluster://" + addr, RedisPasswordFile: file}, slog.New(slog.DiscardHandler))
+	_, _, err := boot.Connect(t.Context(), config.Process{RedisURL: "redis-cluster://" + addr, RedisPasswordFile: file},
+		slog.New(slog.DiscardHandler))
 	// The server is no cluster, and says so only to authenticated clients.
 	if err == nil || !strings.Contains(err.Error(), "cluster support disabled") {
 		t.Errorf("Connect() = %v, want that the server is no cluster", err)
@@ -88,11 +90,13 @@ func TestRedisWithoutItsPassword(t *testing.T) {
 	addr, file := locked(t)
 	var out bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&out, nil))
-	if _, _, err := boot.Connect(t.Context(), config.Process{RedisURL: "redis://" + addr}, log); err == nil || !strings.Contains(err.Error(), "NOAUTH") {
+	if _, _, err := boot.Connect(t.Context(), config.Process{RedisURL: "redis://" + addr}, log); err == nil ||
+		!strings.Contains(err.Error(), "NOAUTH") {
 		t.Errorf("Connect() without a password = %v, want NOAUTH", err)
 	}
 	missing := config.Process{RedisURL: "redis://" + addr, RedisPasswordFile: file + ".not"}
-	if _, _, err := boot.Connect(t.Context(), missing, log); !errors.Is(err, os.ErrNotExist) || !strings.HasPrefix(err.Error(), "ROLLCALL_REDIS_PASSWORD_FILE: ") {
+	if _, _, err := boot.Connect(t.Context(), missing, log); !errors.Is(err, os.ErrNotExist) ||
+		!strings.HasPrefix(err.Error(), "ROLLCALL_REDIS_PASSWORD_FILE: ") {
 		t.Errorf("Connect() without the file = %v, want the variable and the file named", err)
 	}
 

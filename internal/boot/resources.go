@@ -16,7 +16,8 @@ func (a *App) resources() []api.Resource {
 	var out []api.Resource
 	for i := range a.Config.Sources.LDAP {
 		c := &a.Config.Sources.LDAP[i]
-		out = append(out, api.Resource{Container: container.Source(c.Slug), Name: c.Name, Disabled: !c.Enabled, Fields: shown(c)})
+		out = append(out, api.Resource{Container: container.Source(c.Slug), Name: c.Name, Disabled: !c.Enabled,
+			Fields: shown(c)})
 	}
 	for i := range a.Config.Providers {
 		p := &a.Config.Providers[i]

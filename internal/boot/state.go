@@ -21,7 +21,8 @@ func (a *App) state() (*metrics.State, error) {
 		return nil, err
 	}
 	return metrics.NewState(metrics.StateConfig{
-		Redis: a.Redis, Status: a.Status, Decisions: a.Decisions, Containers: all, Queues: jobs.Queues(a.Redis), Log: a.Log, Now: a.now(),
+		Redis: a.Redis, Status: a.Status, Decisions: a.Decisions, Containers: all, Queues: jobs.Queues(a.Redis), Log: a.Log,
+		Now: a.now(),
 	}), nil
 }
 

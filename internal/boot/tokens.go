@@ -15,7 +15,8 @@ import (
 func (a *App) Tokens() (dashboard.Tokens, error) {
 	if a.Process.TokensFile == "" {
 		if !a.Process.InsecureNoTokens {
-			return nil, errors.New("ROLLCALL_TOKENS_FILE: is not set: make a token with `rollcall token NAME read,sync` and put its line into a file; to let everybody who can connect do everything, set ROLLCALL_INSECURE_NO_TOKENS=true")
+			return nil, errors.New("ROLLCALL_TOKENS_FILE: is not set: make a token with `rollcall token NAME read,sync` and " +
+				"put its line into a file; to let everybody who can connect do everything, set ROLLCALL_INSECURE_NO_TOKENS=true")
 		}
 		a.Log.Warn("the API asks for no tokens: everybody who can connect may do everything")
 		return nil, nil

@@ -134,7 +134,8 @@ const (
 )
 
 // Decide decides about the changes of a held set, either all of them or those that entries list by id or fingerprint.
-func (c *Client) Decide(ctx context.Context, name container.ID, digest string, v Verdict, entries []string) (Answer[Decided], error) {
+func (c *Client) Decide(ctx context.Context, name container.ID, digest string, v Verdict,
+	entries []string) (Answer[Decided], error) {
 	var body any
 	if len(entries) > 0 {
 		body = map[string][]string{"entries": entries}
@@ -145,7 +146,8 @@ func (c *Client) Decide(ctx context.Context, name container.ID, digest string, v
 
 // Explain says how one entry stands everywhere, and why.
 func (c *Client) Explain(ctx context.Context, q explain.Query) (Answer[explain.Document], error) {
-	a, err := call[explain.Document](ctx, c, http.MethodGet, "/explain/?"+url.Values{string(q.By): {q.Value}}.Encode(), nil, explainTime)
+	a, err := call[explain.Document](ctx, c, http.MethodGet, "/explain/?"+url.Values{string(q.By): {q.Value}}.Encode(),
+		nil, explainTime)
 	return a, missing(err, "%s has no explain: it is an older version of the API", c.address)
 }
 
@@ -178,7 +180,8 @@ func (c *Client) Job(ctx context.Context, name container.ID, id string) (Answer[
 	return a, missing(err, "the API has no job %q of %s", id, name)
 }
 
-// missing puts the API's plain "Not found." into words. Where a path is not served at all, the API is of another version.
+// missing puts the API's plain "Not found." into words. Where a path is not served at all, the API is of another
+// version.
 func missing(err error, format string, args ...any) error {
 	e, is := errors.AsType[*Error](err)
 	if is && e.Kind == fault.NotFound && e.Body != nil && strings.HasPrefix(e.Text, "Not found") {
@@ -189,7 +192,8 @@ func missing(err error, format string, args ...any) error {
 
 // Revert starts a run that takes back what another one changed.
 func (c *Client) Revert(ctx context.Context, name container.ID, run string, dryRun bool) (Answer[Run], error) {
-	a, err := post[Run](ctx, c, pathOf(name)+"sync/runs/"+url.PathEscape(run)+"/revert/", map[string]bool{"dry_run": dryRun}, callTime)
+	a, err := post[Run](ctx, c, pathOf(name)+"sync/runs/"+url.PathEscape(run)+"/revert/",
+		map[string]bool{"dry_run": dryRun}, callTime)
 	return a, missing(err, "the API has no run %q of %s that could be undone: rollcall runs %[2]s lists them", run, name)
 }
 

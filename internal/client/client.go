@@ -1,5 +1,5 @@
-// Package client calls the service's API for programs that people use. It turns the names of containers into paths, every
-// answer into a type and every refusal into an *Error that says in words what a person can do about it.
+// Package client calls the service's API for programs that people use. It turns the names of containers into paths,
+// every answer into a type and every refusal into an *Error that says in words what a person can do about it.
 package client
 
 import (
@@ -66,13 +66,17 @@ func New(c Config) (*Client, error) {
 		return nil, fault.Errorf(fault.Invalid, "the API's address must have no user, query or fragment")
 	}
 	if strings.ContainsFunc(c.Token.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, fault.Errorf(fault.Invalid, "the token has blanks or characters that no token has: give the token itself, not a line of the tokens file")
+		return nil, fault.Errorf(fault.Invalid,
+			"the token has blanks or characters that no token has: give the token itself, not a line of the tokens file")
 	}
 	address := strings.TrimSuffix(strings.TrimRight(c.Address, "/"), basePath)
 	return &Client{
 		address: strings.TrimRight(address, "/"), token: c.Token, types: c.Types,
 		// A redirect could send the request, and its token, to a host that the operator did not name.
-		http: &http.Client{Transport: c.Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		http: &http.Client{Transport: c.Transport, CheckRedirect: func(*http.Request,
+			[]*http.Request) error {
+			return http.ErrUseLastResponse
+		}},
 	}, nil
 }
 
@@ -111,7 +115,8 @@ func post[T any](ctx context.Context, c *Client, path string, body any, within t
 }
 
 // call sends one request and reads the answer.
-func call[T any](ctx context.Context, c *Client, method, path string, body any, within time.Duration) (out Answer[T], err error) {
+func call[T any](ctx context.Context, c *Client, method, path string, body any, within time.Duration) (out Answer[T],
+	err error) {
 	limited, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	r, err := c.request(limited, method, path, body)
@@ -136,7 +141,8 @@ func call[T any](ctx context.Context, c *Client, method, path string, body any, 
 		return out, nil
 	}
 	if err := json.Unmarshal(out.Body, &out.Value); err != nil {
-		return out, &Error{Kind: fault.Internal, Status: resp.StatusCode, Text: c.address + " answers, but not like Rollcall's API: is the address right?", Err: err}
+		return out, &Error{Kind: fault.Internal, Status: resp.StatusCode, Text: c.address +
+			" answers, but not like Rollcall's API: is the address right?", Err: err}
 	}
 	return out, nil
 }

@@ -47,7 +47,8 @@ func newClient(t *testing.T, a answers) *client.Client {
 func TestAddress(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"": client.DefaultAddress, "http://127.0.0.1:8080/": client.DefaultAddress, "http://127.0.0.1:8080/api/v3": client.DefaultAddress,
+		"": client.DefaultAddress, "http://127.0.0.1:8080/": client.DefaultAddress,
+		"http://127.0.0.1:8080/api/v3":            client.DefaultAddress,
 		"https://id.example.com/rollcall/api/v3/": "https://id.example.com/rollcall",
 	} {
 		c, err := client.New(client.Config{Address: in})
@@ -55,12 +56,15 @@ func TestAddress(t *testing.T) {
 			t.Errorf("New(%q) = %v, %v; want %q", in, c, err, want)
 		}
 	}
-	for _, in := range []string{"localhost:8080", "ftp://example.com", "http://", "https://me:pw@example.com", "http://h/?x=1", "http://h:port"} {
-		if _, err := client.New(client.Config{Address: in}); err == nil || fault.KindOf(err) != fault.Invalid || strings.Contains(err.Error(), "pw") {
+	for _, in := range []string{"localhost:8080", "ftp://example.com", "http://", "https://me:pw@example.com",
+		"http://h/?x=1", "http://h:port"} {
+		if _, err := client.New(client.Config{Address: in}); err == nil || fault.KindOf(err) != fault.Invalid ||
+			strings.Contains(err.Error(), "pw") {
 			t.Errorf("New(%q) = %v, want fault.Invalid", in, err)
 		}
 	}
-	if _, err := client.New(client.Config{Token: "me read sha256:00"}); err == nil || strings.Contains(err.Error(), "sha256") {
+	if _, err := client.New(client.Config{Token: "me read sha256:00"}); err == nil ||
+		strings.Contains(err.Error(), "sha256") {
 		t.Errorf("New with a line as a token = %v, want an error without it", err)
 	}
 }
@@ -128,10 +132,12 @@ func TestRefusals(t *testing.T) {
 		code             int
 		kind             fault.Kind
 	}{
-		{"token", `{"detail":"Token invalid/expired"}`, "the API refuses the token: Token invalid/expired", 403, fault.Denied},
+		{"token", `{"detail":"Token invalid/expired"}`, "the API refuses the token: Token invalid/expired", 403,
+			fault.Denied},
 		{"scope", `{"detail":"You do not have permission to perform this action."}`, "lacks the scope", 403, fault.Denied},
 		{"unauthorized", `{"code":16,"message":"x"}`, "the API refuses the token", 401, fault.Denied},
-		{"unknown", `{"detail":"Not found."}`, "the API has no google_workspace:1: rollcall status says what it has", 404, fault.NotFound},
+		{"unknown", `{"detail":"Not found."}`, "the API has no google_workspace:1: rollcall status says what it has", 404,
+			fault.NotFound},
 		{"fields", `{"b":["Second."],"a":["First.","More."]}`, "First. More. Second.", 400, fault.Invalid},
 		{"off", `{"detail":"This provider is disabled."}`, "This provider is disabled.", 409, fault.Conflict},
 		{"later", `{"detail":"Try again."}`, "answers, but cannot serve this now: Try again.", 503, fault.Unavailable},
@@ -155,7 +161,8 @@ func TestRefusals(t *testing.T) {
 func TestLiveRun(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, func(*http.Request) (*http.Response, error) {
-		return reply(http.StatusConflict, `{"detail":"A run is live.","run":{"id":"r1","state":"running","started_at":null,"progress":[{"object_type":"user","change_type":"create","succeeded":3,"expected":7}]}}`), nil
+		return reply(http.StatusConflict,
+			`{"detail":"A run is live.","run":{"id":"r1","state":"running","started_at":null,"progress":[{"object_type":"user","change_type":"create","succeeded":3,"expected":7}]}}`), nil
 	})
 	_, err := c.Start(t.Context(), google, false)
 	e, is := errors.AsType[*client.Error](err)
@@ -196,14 +203,16 @@ func TestRedirect(t *testing.T) {
 		out.Header.Set("Location", "https://login.example.com/")
 		return out, nil
 	})
-	if _, err := c.Status(t.Context(), google); err == nil || !strings.Contains(err.Error(), "https://login.example.com/") {
+	if _, err := c.Status(t.Context(), google); err == nil ||
+		!strings.Contains(err.Error(), "https://login.example.com/") {
 		t.Errorf("error = %v, want one that names the place", err)
 	}
 }
 
 func TestAllHeld(t *testing.T) {
 	t.Parallel()
-	pages := []string{`{"digest":"d1","count":3,"changes":[{"id":"a"},{"id":"b"}]}`, `{"digest":"d1","count":3,"changes":[{"id":"c"}]}`}
+	pages := []string{`{"digest":"d1","count":3,"changes":[{"id":"a"},{"id":"b"}]}`,
+		`{"digest":"d1","count":3,"changes":[{"id":"c"}]}`}
 	n := 0
 	c := newClient(t, func(*http.Request) (*http.Response, error) { n++; return reply(http.StatusOK, pages[n-1]), nil })
 	if all, err := c.AllHeld(t.Context(), google); err != nil || len(all.Changes) != 3 || all.Changes[2].ID != "c" {

@@ -61,7 +61,8 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if errors.Is(err, context.DeadlineExceeded) {
 		text = "no answer in time"
 	}
-	return &Error{Kind: fault.Unavailable, Err: err, Text: fmt.Sprintf("cannot reach the API at %s: %s\n%s", c.address, text, advice(cause))}
+	return &Error{Kind: fault.Unavailable, Err: err, Text: fmt.Sprintf("cannot reach the API at %s: %s\n%s", c.address,
+		text, advice(cause))}
 }
 
 // advice says what to do about an API that does not answer.
@@ -72,7 +73,8 @@ func advice(err error) string {
 	_, unknown := errors.AsType[*net.DNSError](err)
 	switch {
 	case foreign:
-		return "Nobody whom this machine trusts has signed its certificate: SSL_CERT_FILE names a file with the certificate of who has."
+		return "Nobody whom this machine trusts has signed its certificate: SSL_CERT_FILE names a file with the " +
+			"certificate of who has."
 	case wrongName:
 		return "Its certificate is for another name: use the one that it has, with --api or ROLLCALL_API."
 	case unusable:
@@ -97,7 +99,8 @@ func (c *Client) refused(resp *http.Response, body []byte) error {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(body, &fields) != nil {
 		e.Body = nil
-		if e.Text = fmt.Sprintf("%s speaks HTTPS: the address begins with https://, not http://", c.address); strings.Contains(string(body), "HTTPS server") {
+		if e.Text = fmt.Sprintf("%s speaks HTTPS: the address begins with https://, not http://",
+			c.address); strings.Contains(string(body), "HTTPS server") {
 			return e
 		}
 		e.Text = fmt.Sprintf("%s answers with %s, and not like Rollcall's API: is the address right?", c.address, resp.Status)
@@ -112,11 +115,14 @@ func (c *Client) refused(resp *http.Response, body []byte) error {
 	}
 	switch {
 	case e.Kind == fault.Denied && c.token == "":
-		e.Text = "the API wants a token: name a file that has one with --token-file or ROLLCALL_TOKEN_FILE, or put it into ROLLCALL_TOKEN"
+		e.Text = "the API wants a token: name a file that has one with --token-file or ROLLCALL_TOKEN_FILE, or put it " +
+			"into ROLLCALL_TOKEN"
 	case e.Kind == fault.Denied && strings.Contains(e.Text, "permission"):
-		e.Text = "the API refuses: the token lacks the scope for this (read looks, sync starts and cancels, approve decides about held changes)"
+		e.Text = "the API refuses: the token lacks the scope for this (read looks, sync starts and cancels, approve " +
+			"decides about held changes)"
 	case e.Kind == fault.Denied:
-		e.Text = "the API refuses the token: " + e.Text + "\nIs its line in the API's tokens file (ROLLCALL_TOKENS_FILE)? rollcall token makes a new one."
+		e.Text = "the API refuses the token: " + e.Text + "\nIs its line in the API's tokens file (ROLLCALL_TOKENS_FILE)? " +
+			"rollcall token makes a new one."
 	case e.Kind == fault.Unavailable:
 		e.Text = fmt.Sprintf("the API at %s answers, but cannot serve this now: %s", c.address, e.Text)
 	}

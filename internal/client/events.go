@@ -64,7 +64,8 @@ func newEventReader(r io.Reader, heard func()) *eventReader {
 	return &eventReader{lines: bufio.NewReader(r), heard: heard}
 }
 
-// next returns the next event. The error is io.EOF at the end of the stream; an event that is not whole by then is none.
+// next returns the next event. The error is io.EOF at the end of the stream; an event that is not whole by then is
+// none.
 func (r *eventReader) next() (Event, error) {
 	var e Event
 	var data []string

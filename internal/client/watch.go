@@ -38,9 +38,9 @@ const (
 	shortestWait, longestWait = 250 * time.Millisecond, 10 * time.Second
 )
 
-// Watch shows what becomes of a run until it is over, from its first message on, and returns the run. It follows the API's stream
-// of events and goes on where that was cut. Where there is none (the API is older, a proxy holds it back), it asks for the run every so
-// often. A short absence of the API is waited out.
+// Watch shows what becomes of a run until it is over, from its first message on, and returns the run. It follows the
+// API's stream of events and goes on where that was cut. Where there is none (the API is older, a proxy holds it
+// back), it asks for the run every so often. A short absence of the API is waited out.
 func (c *Client) Watch(ctx context.Context, name container.ID, id string, how Watching) (Answer[Run], error) {
 	w := &watch{Client: c, Watching: how, name: name, id: id, heard: time.Now()}
 	if w.Note == nil {
@@ -181,7 +181,8 @@ func (w *watch) streams(resp *http.Response) error {
 	switch code := resp.StatusCode; {
 	case code == http.StatusOK && isStream:
 		return nil
-	case code == http.StatusUnauthorized || code == http.StatusForbidden || code == http.StatusBadGateway || code == http.StatusGatewayTimeout:
+	case code == http.StatusUnauthorized || code == http.StatusForbidden || code == http.StatusBadGateway ||
+		code == http.StatusGatewayTimeout:
 		body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 		if err != nil {
 			return w.unreachable(context.Background(), err)
@@ -230,7 +231,8 @@ func (w *watch) catchUp(ctx context.Context, a Answer[Run]) error {
 		for _, data := range page.Results {
 			e := Event{Name: EventMessage, Data: data}
 			if err := e.decode(); err != nil {
-				return &Error{Kind: fault.Internal, Text: w.address + " answers, but not like Rollcall's API: is the address right?", Err: err}
+				return &Error{Kind: fault.Internal, Text: w.address +
+					" answers, but not like Rollcall's API: is the address right?", Err: err}
 			}
 			e.ID = e.Message.ID
 			w.take(e)

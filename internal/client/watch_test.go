@@ -36,7 +36,8 @@ func isEvents(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/syn
 
 // stream answers with events that come when they come.
 func stream(body io.ReadCloser) *http.Response {
-	return &http.Response{StatusCode: http.StatusOK, Status: "200 OK", Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: body}
+	return &http.Response{StatusCode: http.StatusOK, Status: "200 OK",
+		Header: http.Header{"Content-Type": {"text/event-stream"}}, Body: body}
 }
 
 func events(text string) *http.Response { return stream(io.NopCloser(strings.NewReader(text))) }
@@ -56,7 +57,8 @@ func TestWatchStream(t *testing.T) {
 		streams := []string{
 			"retry: 50\n\n: hello\n\n" + run("run", "running") + message("1-0") + message("2-0"),
 			"",
-			run("run", "running") + "event: gap\ndata: {}\n\n" + message("3-0") + "event: message\nid: 4-0\ndata: {\"id\":\"4-0\",",
+			run("run", "running") + "event: gap\ndata: {}\n\n" + message("3-0") +
+				"event: message\nid: 4-0\ndata: {\"id\":\"4-0\",",
 			"event: closing\ndata: {\"detail\":\"Come back.\"}\n\n",
 			run("run", "running") + message("4-0") + run("run", "completed") + run("end", "completed"),
 		}
@@ -70,18 +72,21 @@ func TestWatchStream(t *testing.T) {
 		})
 		var got shows
 		var notes []string
-		a, err := c.Watch(t.Context(), google, "r", client.Watching{Every: time.Second, Show: got.show, Note: func(s string) { notes = append(notes, s) }})
+		a, err := c.Watch(t.Context(), google, "r", client.Watching{Every: time.Second, Show: got.show,
+			Note: func(s string) { notes = append(notes, s) }})
 		if err != nil || a.Value.State != status.Completed {
 			t.Errorf("Watch() = %s, %v", a.Value.State, err)
 		}
-		want := "run:running message:1-0 message:2-0 run:running gap message:3-0 run:running message:4-0 run:completed end:completed"
+		want := "run:running message:1-0 message:2-0 run:running gap message:3-0 run:running message:4-0 run:completed " +
+			"end:completed"
 		if got.String() != want {
 			t.Errorf("shown: %s\nwant:  %s", &got, want)
 		}
 		if want := "|2-0|2-0|3-0|3-0"; strings.Join(after, "|") != want {
 			t.Errorf("went on after %q, want %s", after, want)
 		}
-		if text := strings.Join(notes, "\n"); strings.Count(text, "was cut") != 2 || strings.Contains(text, "Is it running?") {
+		if text := strings.Join(notes, "\n"); strings.Count(text, "was cut") != 2 ||
+			strings.Contains(text, "Is it running?") {
 			t.Errorf("notes:\n%s", text)
 		}
 	})
@@ -106,7 +111,8 @@ func TestWatchWithoutStream(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				runs := []string{`"queued","messages":0`, `"running","messages":1`, `"running","messages":1`, `"completed","messages":3`}
+				runs := []string{`"queued","messages":0`, `"running","messages":1`, `"running","messages":1`,
+					`"completed","messages":3`}
 				asked, pages := 0, 0
 				c := newClient(t, func(r *http.Request) (*http.Response, error) {
 					switch {
@@ -164,7 +170,8 @@ func TestWatchGoesBackToTheStream(t *testing.T) {
 		})
 		began := time.Now()
 		var got shows
-		if _, err := c.Watch(t.Context(), google, "r", client.Watching{Every: time.Second, Show: got.show}); err != nil || tried != 3 {
+		if _, err := c.Watch(t.Context(), google, "r", client.Watching{Every: time.Second, Show: got.show}); err != nil ||
+			tried != 3 {
 			t.Errorf("Watch() = %v after %d streams", err, tried)
 		}
 		if took := time.Since(began); took < 75*time.Second || took > 80*time.Second { // 30 of asking, 45 of silence
@@ -194,8 +201,10 @@ func TestWatchWhileTheAPIIsAway(t *testing.T) {
 		streams bool
 		kind    fault.Kind // of the error; Internal for none
 	}{
-		{"always there", 0, false, fault.Internal}, {"away for a while", 30 * time.Second, false, fault.Internal}, {"away for long", 2 * time.Minute, false, fault.Unavailable},
-		{"stream", 0, true, fault.Internal}, {"stream, away for a while", 30 * time.Second, true, fault.Internal}, {"stream, away for long", 2 * time.Minute, true, fault.Unavailable},
+		{"always there", 0, false, fault.Internal}, {"away for a while", 30 * time.Second, false, fault.Internal},
+		{"away for long", 2 * time.Minute, false, fault.Unavailable},
+		{"stream", 0, true, fault.Internal}, {"stream, away for a while", 30 * time.Second, true, fault.Internal},
+		{"stream, away for long", 2 * time.Minute, true, fault.Unavailable},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

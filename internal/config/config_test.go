@@ -22,7 +22,8 @@ var update = flag.Bool("update", false, "rewrite the golden files and docs/confi
 func place(t testing.TB, text string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for name, mode := range map[string]os.FileMode{"ldap": 0o600, "google.json": 0o600, "empty": 0o600, "writable": 0o666, "readable": 0o644} {
+	for name, mode := range map[string]os.FileMode{"ldap": 0o600, "google.json": 0o600, "empty": 0o600, "writable": 0o666,
+		"readable": 0o644} {
 		path := filepath.Join(dir, "secrets", name)
 		content := "secret\n"
 		if name == "empty" {

@@ -254,7 +254,8 @@ func (d *decoder) pairs(n *yaml.Node, path string) []pair {
 		}
 		at := join(path, key.Value)
 		if first, twice := seen[key.Value]; twice {
-			d.problems = append(d.problems, Problem{d.file, key.Line, at, fmt.Sprintf("stands here twice: first in line %d", first)})
+			d.problems = append(d.problems, Problem{d.file, key.Line, at,
+				fmt.Sprintf("stands here twice: first in line %d", first)})
 			continue
 		}
 		seen[key.Value] = key.Line

@@ -22,7 +22,8 @@ func TestFilesHaveTypes(t *testing.T) {
 		for key, f := range fields(cfg) {
 			typed := f.typ == reflect.TypeFor[secret.File]() || f.typ == reflect.TypeFor[secret.PublicFile]()
 			if typed != strings.HasSuffix(key, "_file") {
-				t.Errorf("%s: %s has type %v: want secret.File or secret.PublicFile for files, and for nothing else", cfg, key, f.typ)
+				t.Errorf("%s: %s has type %v: want secret.File or secret.PublicFile for files, and for nothing else", cfg, key,
+					f.typ)
 			}
 		}
 	}

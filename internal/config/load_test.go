@@ -16,7 +16,8 @@ import (
 func TestFileThatIsNotThere(t *testing.T) {
 	t.Parallel()
 	_, _, err := config.Load(filepath.Join(t.TempDir(), "rollcall.yaml"), config.Options{})
-	if p, ok := errors.AsType[config.Problems](err); !ok || len(p) != 1 || p[0].Message != "cannot be read: no such file or directory" {
+	if p, ok := errors.AsType[config.Problems](err); !ok || len(p) != 1 ||
+		p[0].Message != "cannot be read: no such file or directory" {
 		t.Errorf("Load() = %v", err)
 	}
 }
@@ -24,7 +25,8 @@ func TestFileThatIsNotThere(t *testing.T) {
 func TestSecretsThatOthersCanRead(t *testing.T) {
 	t.Parallel()
 	text := strings.Replace(read(t, "testdata/good.yaml"), "secrets/ldap", "secrets/readable", 1)
-	want := "rollcall.yaml:7: sources.ldap[0].bind_password_file: secret file secrets/readable may be read by everybody (mode 0644): run chmod 0600 on it"
+	want := "rollcall.yaml:7: sources.ldap[0].bind_password_file: secret file secrets/readable may be read by " +
+		"everybody (mode 0644): run chmod 0600 on it"
 	_, warnings, problems := load(t, text, config.Options{})
 	if problems != "" || len(warnings) != 1 || warnings[0] != want {
 		t.Errorf("warnings = %q, want %q; problems %s", warnings, want, problems)
@@ -37,7 +39,8 @@ func TestSecretsThatOthersCanRead(t *testing.T) {
 
 func TestPasswordFromTheEnvironment(t *testing.T) {
 	t.Parallel()
-	text := strings.Replace(read(t, "testdata/good.yaml"), "bind_password_file: secrets/ldap", "bind_password_env: LDAP_PASSWORD", 1)
+	text := strings.Replace(read(t, "testdata/good.yaml"), "bind_password_file: secrets/ldap",
+		"bind_password_env: LDAP_PASSWORD", 1)
 	_, _, problems := load(t, text, config.Options{Getenv: func(name string) string {
 		return map[string]string{"LDAP_PASSWORD": "secret"}[name]
 	}})
@@ -56,12 +59,14 @@ func TestAttributesAreThoseOfTheProvidersThatUseTheSource(t *testing.T) {
       base_dn: dc=example,dc=org
 providers:
 `, 1) + "      user_property_mappings:\n        organizations.title: ldap.title + ldap.Room\n" +
-		second + "      user_property_mappings:\n        organizations.title: ldap.employeeType\n        phones.work: ldap.TITLE\n"
+		second + "      user_property_mappings:\n        organizations.title: ldap.employeeType\n        phones.work: " +
+		"ldap.TITLE\n"
 	c, _, problems := load(t, text, config.Options{})
 	if problems != "" {
 		t.Fatal(problems)
 	}
-	for slug, want := range map[string][]string{"corp": {"Room", "title"}, "other": {"TITLE", "employeeType"}, "nowhere": {}} {
+	for slug, want := range map[string][]string{"corp": {"Room", "title"}, "other": {"TITLE", "employeeType"},
+		"nowhere": {}} {
 		if got := c.Attributes(slug); !slices.Equal(got, want) {
 			t.Errorf("Attributes(%q) = %q, want %q", slug, got, want)
 		}
@@ -70,7 +75,8 @@ providers:
 
 func TestASourceSaysWhatBecomesOfEntriesWithoutAnAddress(t *testing.T) {
 	t.Parallel()
-	text := strings.Replace(read(t, "testdata/good.yaml"), "    - slug: corp\n", "    - slug: corp\n      no_address: leave_out\n", 1)
+	text := strings.Replace(read(t, "testdata/good.yaml"), "    - slug: corp\n",
+		"    - slug: corp\n      no_address: leave_out\n", 1)
 	c, _, problems := load(t, text, config.Options{})
 	if problems != "" {
 		t.Fatal(problems)
@@ -83,7 +89,8 @@ func TestASourceSaysWhatBecomesOfEntriesWithoutAnAddress(t *testing.T) {
 
 func TestMergedKeysMayBeOverridden(t *testing.T) {
 	t.Parallel()
-	text := strings.Replace(read(t, "testdata/good.yaml"), "- id: 1", "- &one\n      id: 1", 1) + "    - <<: *one\n      id: 2\n      name: Second\n"
+	text := strings.Replace(read(t, "testdata/good.yaml"), "- id: 1", "- &one\n      id: 1", 1) +
+		"    - <<: *one\n      id: 2\n      name: Second\n"
 	c, _, problems := load(t, text, config.Options{})
 	if problems != "" {
 		t.Fatal(problems)
@@ -122,7 +129,8 @@ func FuzzLoad(f *testing.F) {
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, _, err := config.Parse(filepath.Join(os.DevNull, "rollcall.yaml"), data, config.Options{Getenv: func(string) string { return "" }})
+		c, _, err := config.Parse(filepath.Join(os.DevNull, "rollcall.yaml"), data,
+			config.Options{Getenv: func(string) string { return "" }})
 		if (c == nil) == (err == nil) {
 			t.Errorf("Parse() = %v, %v", c, err)
 		}

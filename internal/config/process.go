@@ -52,8 +52,8 @@ func (p *Process) MetricsAddr(otherwise string) string {
 	return p.MetricsListen
 }
 
-// LoadProcess reads the environment of the process. Where getenv says otherwise, as in a test, getenv is right. The error
-// is of type Problems.
+// LoadProcess reads the environment of the process. Where getenv says otherwise, as in a test, getenv is right. The
+// error is of type Problems.
 func LoadProcess(getenv func(string) string) (Process, error) {
 	var p Process
 	if err := envconfig.Process(Prefix, &p); err != nil {
@@ -135,7 +135,8 @@ func readable(err error) Problem {
 func variable(name string) string { return Prefix + "_" + name }
 
 // redisSchemes are those that internal/boot can connect to.
-var redisSchemes = []string{"redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel", "rediss-sentinel", "unix"}
+var redisSchemes = []string{"redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel", "rediss-sentinel",
+	"unix"}
 
 // Embedded is the Redis URL for one inside the process.
 const Embedded = "embedded:"
@@ -179,7 +180,8 @@ func checkRedis(s string) error {
 	}
 	scheme, _, ok := strings.Cut(s, "://")
 	if !ok || !slices.Contains(redisSchemes, scheme) {
-		return errors.New("want embedded: or a URL with redis://, rediss://, redis-cluster://, redis-sentinel:// or unix://, such as redis://127.0.0.1:6379/0")
+		return errors.New("want embedded: or a URL with redis://, rediss://, redis-cluster://, redis-sentinel:// or " +
+			"unix://, such as redis://127.0.0.1:6379/0")
 	}
 	u, err := url.Parse(s)
 	switch {

@@ -34,13 +34,15 @@ func TestProcessDefaults(t *testing.T) {
 // TestProcessEnvironment cannot run in parallel, because it changes the environment.
 func TestProcessEnvironment(t *testing.T) {
 	for name, value := range map[string]string{
-		"REDIS_URL": "embedded:", "REDIS_PASSWORD_FILE": "p", "CONFIG": "c.yaml", "LISTEN": ":1", "METRICS_LISTEN": ":2", "TOKENS_FILE": "", "INSECURE_NO_TOKENS": "1",
+		"REDIS_URL": "embedded:", "REDIS_PASSWORD_FILE": "p", "CONFIG": "c.yaml", "LISTEN": ":1", "METRICS_LISTEN": ":2",
+		"TOKENS_FILE": "", "INSECURE_NO_TOKENS": "1",
 		"OBJECT_WAIT": "1m", "LOG_LEVEL": "debug", "LOG_FORMAT": "text", "STRICT_FILES": "true",
 	} {
 		t.Setenv("ROLLCALL_"+name, value)
 	}
 	want := config.Process{
-		RedisURL: "embedded:", RedisPasswordFile: "p", Config: "c.yaml", Listen: ":1", MetricsListen: ":2", InsecureNoTokens: true, ObjectWait: time.Minute,
+		RedisURL: "embedded:", RedisPasswordFile: "p", Config: "c.yaml", Listen: ":1", MetricsListen: ":2",
+		InsecureNoTokens: true, ObjectWait: time.Minute,
 		LogLevel: "debug", LogFormat: "text", StrictFiles: true,
 	}
 	got, err := config.LoadProcess(os.Getenv)
@@ -48,7 +50,8 @@ func TestProcessEnvironment(t *testing.T) {
 		t.Errorf("LoadProcess() = %v (-want +got)\n%s", err, diff)
 	}
 	t.Setenv("ROLLCALL_OBJECT_WAIT", "20")
-	if _, err := config.LoadProcess(os.Getenv); err == nil || err.Error() != "environment: ROLLCALL_OBJECT_WAIT: want a duration such as 20s" {
+	if _, err := config.LoadProcess(os.Getenv); err == nil ||
+		err.Error() != "environment: ROLLCALL_OBJECT_WAIT: want a duration such as 20s" {
 		t.Errorf("LoadProcess() = %v", err)
 	}
 }
@@ -60,19 +63,27 @@ func TestProcessRefuses(t *testing.T) {
 		vars map[string]string
 		want string
 	}{
-		{"tokens and none", map[string]string{"INSECURE_NO_TOKENS": "true", "TOKENS_FILE": "x"}, "environment: ROLLCALL_INSECURE_NO_TOKENS: it and ROLLCALL_TOKENS_FILE exclude each other"},
+		{"tokens and none", map[string]string{"INSECURE_NO_TOKENS": "true", "TOKENS_FILE": "x"},
+			"environment: ROLLCALL_INSECURE_NO_TOKENS: it and ROLLCALL_TOKENS_FILE exclude each other"},
 		{"truth", map[string]string{"STRICT_FILES": "maybe"}, "environment: ROLLCALL_STRICT_FILES: want true or false"},
-		{"duration", map[string]string{"OBJECT_WAIT": "20"}, "environment: ROLLCALL_OBJECT_WAIT: want a duration such as 20s"},
-		{"several", map[string]string{"OBJECT_WAIT": "1h", "LISTEN": "8080", "METRICS_LISTEN": "x", "LOG_LEVEL": "loud", "LOG_FORMAT": "xml"}, `environment: ROLLCALL_LISTEN: "8080": want host:port such as 127.0.0.1:8080, or :8080 for all interfaces
+		{"duration", map[string]string{"OBJECT_WAIT": "20"},
+			"environment: ROLLCALL_OBJECT_WAIT: want a duration such as 20s"},
+		{"several", map[string]string{"OBJECT_WAIT": "1h", "LISTEN": "8080", "METRICS_LISTEN": "x", "LOG_LEVEL": "loud",
+			"LOG_FORMAT": "xml"}, `environment: ROLLCALL_LISTEN: "8080": want host:port such as 127.0.0.1:8080, or :8080 for all interfaces
 environment: ROLLCALL_METRICS_LISTEN: "x": want host:port such as 127.0.0.1:8080, or :8080 for all interfaces, or off
 environment: ROLLCALL_LOG_LEVEL: "loud": want debug, info, warn or error
 environment: ROLLCALL_LOG_FORMAT: "xml": want json or text
 environment: ROLLCALL_OBJECT_WAIT: 1h0m0s: want 0s to 5m`},
-		{"redis scheme", map[string]string{"REDIS_URL": "http://:hunter2@127.0.0.1"}, "environment: ROLLCALL_REDIS_URL: want embedded: or a URL with redis://, rediss://, redis-cluster://, redis-sentinel:// or unix://, such as redis://127.0.0.1:6379/0"},
+		{"redis scheme", map[string]string{"REDIS_URL": "http://:hunter2@127.0.0.1"}, "environment: ROLLCALL_REDIS_URL: " +
+			"want embedded: or a URL with redis://, rediss://, redis-cluster://, redis-sentinel:// or unix://, such as " +
+			"redis://127.0.0.1:6379/0"},
 		{"redis host", map[string]string{"REDIS_URL": "redis:///0"}, "environment: ROLLCALL_REDIS_URL: names no host"},
-		{"redis URL", map[string]string{"REDIS_URL": "redis://:hunter2@h:port"}, "environment: ROLLCALL_REDIS_URL: is no URL"},
-		{"sentinel", map[string]string{"REDIS_URL": "redis-sentinel://h:26379"}, "environment: ROLLCALL_REDIS_URL: names no master: add ?master_name="},
-		{"two passwords", map[string]string{"REDIS_URL": "redis://:hunter2@h", "REDIS_PASSWORD_FILE": "x"}, "environment: ROLLCALL_REDIS_PASSWORD_FILE: it and a password in ROLLCALL_REDIS_URL exclude each other"},
+		{"redis URL", map[string]string{"REDIS_URL": "redis://:hunter2@h:port"},
+			"environment: ROLLCALL_REDIS_URL: is no URL"},
+		{"sentinel", map[string]string{"REDIS_URL": "redis-sentinel://h:26379"},
+			"environment: ROLLCALL_REDIS_URL: names no master: add ?master_name="},
+		{"two passwords", map[string]string{"REDIS_URL": "redis://:hunter2@h", "REDIS_PASSWORD_FILE": "x"},
+			"environment: ROLLCALL_REDIS_PASSWORD_FILE: it and a password in ROLLCALL_REDIS_URL exclude each other"},
 		{"a user and a file", map[string]string{"REDIS_URL": "redis://rollcall@h", "REDIS_PASSWORD_FILE": "x"}, ""},
 		{"metrics off", map[string]string{"METRICS_LISTEN": "off"}, ""},
 		{"embedded", map[string]string{"REDIS_URL": "embedded:"}, ""},
@@ -97,7 +108,8 @@ environment: ROLLCALL_OBJECT_WAIT: 1h0m0s: want 0s to 5m`},
 
 func TestMisspeltVariablesAreNamed(t *testing.T) {
 	t.Parallel()
-	got := config.Misspelt([]string{"ROLLCALL_OBJECT_WIAT=1s", "ROLLCALL_LDAP_SECRET=x", "ROLLCALL_LISTEN=:1", "ROLLCALL_TOKEN_FILE=t", "PATH=/bin"})
+	got := config.Misspelt([]string{"ROLLCALL_OBJECT_WIAT=1s", "ROLLCALL_LDAP_SECRET=x", "ROLLCALL_LISTEN=:1",
+		"ROLLCALL_TOKEN_FILE=t", "PATH=/bin"})
 	want := []string{"environment: ROLLCALL_OBJECT_WIAT: unknown variable: did you mean ROLLCALL_OBJECT_WAIT?"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

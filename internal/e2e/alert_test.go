@@ -8,8 +8,8 @@ import (
 	simulator "rollcall/simulator/googleworkspace"
 )
 
-// A sync that fails raises an alert that names what failed, at the latest two evaluations after the metric shows it; the
-// next good run ends it.
+// A sync that fails raises an alert that names what failed, at the latest two evaluations after the metric shows it;
+// the next good run ends it.
 func TestAlert(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small(), env: []string{"ROLLCALL_METRICS_LISTEN=127.0.0.1:0"}})
@@ -18,7 +18,8 @@ func TestAlert(t *testing.T) {
 	const failed = `rollcall_last_run_result{job="rollcall-api",container="google_workspace:1",result="failed"}`
 	m.since(failed, 0)
 
-	w.tenant.Inject(simulator.Fault{Method: "directory.domains.list", Effect: simulator.Refuse, Status: http.StatusForbidden, Code: "forbidden"})
+	w.tenant.Inject(simulator.Fault{Method: "directory.domains.list", Effect: simulator.Refuse,
+		Status: http.StatusForbidden, Code: "forbidden"})
 	if r := w.finish(google); r.State != "failed" || r.FailKind != "denied" {
 		t.Fatalf("the run is %s (%s), want failed (denied): %s", r.State, r.FailKind, r.Reason)
 	}

@@ -119,7 +119,8 @@ func TestApproval(t *testing.T) {
 		}
 	}
 	if again := w.finish(google); again.made()["user deactivate"] != 0 || again.Held == 0 {
-		t.Errorf("after the decisions a sync made %v and holds %d; want nothing, and the rejected one held", again.made(), again.Held)
+		t.Errorf("after the decisions a sync made %v and holds %d; want nothing, and the rejected one held", again.made(),
+			again.Held)
 	}
 }
 

@@ -143,7 +143,8 @@ func (w *world) sync(container string) run {
 	w.Helper()
 	r := w.finish(container)
 	if r.Status != "successful" {
-		w.Fatalf("%s is %s (%s), failed %d, held %d: %s\n%s", container, r.State, r.Status, r.Failed, r.Held, r.Reason, strings.Join(w.said(container, r.ID), "\n"))
+		w.Fatalf("%s is %s (%s), failed %d, held %d: %s\n%s", container, r.State, r.Status, r.Failed, r.Held, r.Reason,
+			strings.Join(w.said(container, r.ID), "\n"))
 	}
 	return r
 }

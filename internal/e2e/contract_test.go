@@ -61,7 +61,8 @@ func TestContract(t *testing.T) {
 	w.converged(nil)
 
 	// Failed.
-	w.tenant.Inject(simulator.Fault{Method: "directory.domains.list", Effect: simulator.Refuse, Status: 403, Code: "forbidden", Message: "Not Authorized to access this resource/api"})
+	w.tenant.Inject(simulator.Fault{Method: "directory.domains.list", Effect: simulator.Refuse, Status: 403,
+		Code: "forbidden", Message: "Not Authorized to access this resource/api"})
 	if r := w.finish(google); r.State != "failed" || r.FailKind != "denied" {
 		t.Errorf("the run is %s (%s), want failed (denied)", r.State, r.FailKind)
 	}
@@ -89,7 +90,8 @@ func (w *world) shows(container string, running bool, status string, tasks int) 
 	w.Helper()
 	s := w.status(container)
 	if s.IsRunning != running || len(s.Tasks) != tasks || s.Tasks[0].Status != status {
-		w.Errorf("%s: running %v, %d tasks, the first %+v; want %v, %d and %s", container, s.IsRunning, len(s.Tasks), s.Tasks[:min(1, len(s.Tasks))], running, tasks, status)
+		w.Errorf("%s: running %v, %d tasks, the first %+v; want %v, %d and %s", container, s.IsRunning, len(s.Tasks),
+			s.Tasks[:min(1, len(s.Tasks))], running, tasks, status)
 	}
 }
 
@@ -108,7 +110,8 @@ func TestContractDeferred(t *testing.T) {
 	w := newWorld(t, options{slapd: small()})
 	w.sync(corp)
 	w.tenant.Inject(simulator.Fault{
-		Effect: simulator.Refuse, Status: http.StatusTooManyRequests, Code: "rateLimitExceeded", Message: "Rate Limit Exceeded", RetryAfter: 40 * time.Second, Times: 1,
+		Effect: simulator.Refuse, Status: http.StatusTooManyRequests, Code: "rateLimitExceeded",
+		Message: "Rate Limit Exceeded", RetryAfter: 40 * time.Second, Times: 1,
 	})
 	id := w.start(google).ID
 	eventually(t, 30*time.Second, "the run is deferred", func() bool { return w.look(google, id).State == "deferred" })

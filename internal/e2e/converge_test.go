@@ -67,7 +67,8 @@ func TestTenThousandPeopleConverge(t *testing.T) {
 	w.idle() // Lists each group once, because this run was the first to see it with its members.
 	pages := (people+1+499)/500 + (groups+199)/200
 	if calls := w.idle(); calls > pages+5 {
-		t.Errorf("a sync without changes made %d calls, want %d list pages and at most 5 more: %v", calls, pages, w.tenant.Calls().ByMethod)
+		t.Errorf("a sync without changes made %d calls, want %d list pages and at most 5 more: %v", calls, pages,
+			w.tenant.Calls().ByMethod)
 	}
 
 	left := w.firstChanges(people)
@@ -138,7 +139,8 @@ func (w *world) change(people, groups int, left map[string]person) {
 		}
 		e.rename(slapdtest.GroupDN(g+1), fmt.Sprintf("cn=renamed%05d", g+1), "")
 		want["group update"]++
-		e.add(slapdtest.GroupDN(groups+g), "objectClass", "groupOfNames", "cn", fmt.Sprintf("g%05d", groups+g), "member", slapdtest.UserDN(5))
+		e.add(slapdtest.GroupDN(groups+g), "objectClass", "groupOfNames", "cn", fmt.Sprintf("g%05d", groups+g), "member",
+			slapdtest.UserDN(5))
 		want["group create"]++
 	}
 	joined, gone := memberChanges(before, w.directory())
@@ -172,8 +174,10 @@ func (w *world) exactly(want map[string]int, left map[string]person) {
 	}
 	calls := map[string]int{}
 	for kind, method := range map[string]string{
-		"user create": "directory.users.insert", "user update": "directory.users.update", "user activate": "directory.users.update",
-		"user deactivate": "directory.users.update", "group create": "directory.groups.insert", "group update": "directory.groups.patch",
+		"user create": "directory.users.insert", "user update": "directory.users.update",
+		"user activate":   "directory.users.update",
+		"user deactivate": "directory.users.update", "group create": "directory.groups.insert",
+		"group update":      "directory.groups.patch",
 		"membership create": "directory.members.insert", "membership delete": "directory.members.delete",
 	} {
 		if want[kind] > 0 {

@@ -38,12 +38,15 @@ func TestDashboard(t *testing.T) {
 	if cookies := says[string](b, "document.cookie"); cookies != "" {
 		t.Errorf("scripts can read the cookies %q", cookies)
 	}
-	for path, heading := range map[string]string{"servers": "Servers", "schedulers": "Scheduler Entries", "redis": "Redis Info", "settings": "Settings"} {
+	for path, heading := range map[string]string{"servers": "Servers", "schedulers": "Scheduler Entries",
+		"redis": "Redis Info", "settings": "Settings"} {
 		b.do(b.open("/asynqmon/"+path), sees(`//main//*[text()="`+heading+`"]`))
 	}
-	b.do(b.open("/asynqmon/"), click(`//a[text()="full"]`), click(`//*[contains(@class, "MuiChip-label") and contains(., "Archived")]`),
+	b.do(b.open("/asynqmon/"), click(`//a[text()="full"]`),
+		click(`//*[contains(@class, "MuiChip-label") and contains(., "Archived")]`),
 		click(`//td[contains(text(), "Invalid Credentials")]`))
-	b.do(sees(`//main//*[text()="Task Info"]`), sees(`//main//*[starts-with(text(), "`+failed.ID+`:")]`), sees(`//main//*[text()="archived"]`))
+	b.do(sees(`//main//*[text()="Task Info"]`), sees(`//main//*[starts-with(text(), "`+failed.ID+`:")]`),
+		sees(`//main//*[text()="archived"]`))
 	b.do(chromedp.NavigateBack(), click(`(//tbody//td)[last()]//button`), click(`//button[@title="Run"]`))
 	again := w.after(failed)
 	if again.Trigger.Kind != "rerun" || again.State != "completed" || again.Read["user"] == 0 {
@@ -52,12 +55,14 @@ func TestDashboard(t *testing.T) {
 	b.do(chromedp.WaitNotPresent(chromedp.Search(`//td[contains(text(), "Invalid Credentials")]`)))
 	b.quiet()
 
-	b.do(click(`//a[text()="tester: sign out"]`), click(`//button[text()="Sign out"]`), sees(`//label[text()="API token"]`))
+	b.do(click(`//a[text()="tester: sign out"]`), click(`//button[text()="Sign out"]`),
+		sees(`//label[text()="API token"]`))
 	b.do(b.open("/asynqmon/queues/full?status=archived"), sees(`//label[text()="API token"]`))
 	b.signIn(w.reader)
 	b.do(sees(`//a[text()="objects"]`), chromedp.WaitNotPresent(chromedp.Search(`//th[text()="Actions"]`)))
 	b.quiet()
-	if code := says[int](b, `fetch("/asynqmon/api/queues/full:pause", {method: "POST"}).then(r => r.status)`); code != 403 {
+	if code := says[int](
+		b, `fetch("/asynqmon/api/queues/full:pause", {method: "POST"}).then(r => r.status)`); code != 403 {
 		t.Errorf("who may only read pauses a queue: %d", code)
 	}
 	w.both()

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// What docs/operations.md says under "When a part dies": each death shows in readiness, in a metric and as an alert that is on
-// its way. The alerts wait for a minute or more before they fire, which rules_test.yml covers.
+// What docs/operations.md says under "When a part dies": each death shows in readiness, in a metric and as an alert
+// that is on its way. The alerts wait for a minute or more before they fire, which rules_test.yml covers.
 func TestDeaths(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small(), env: []string{"ROLLCALL_METRICS_LISTEN=127.0.0.1:0"}})

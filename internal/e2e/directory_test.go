@@ -41,8 +41,9 @@ func (w *world) directory() state {
 		id := e.GetAttributeValue("entryUUID")
 		byDN[strings.ToLower(e.DN)] = id
 		s.People[id] = person{
-			Address: strings.ToLower(e.GetAttributeValue("mail")), Given: e.GetAttributeValue("givenName"), Family: e.GetAttributeValue("sn"),
-			Unit: unit(e.DN), Title: e.GetAttributeValue("title"), Phone: e.GetAttributeValue("telephoneNumber"),
+			Address: strings.ToLower(e.GetAttributeValue("mail")), Given: e.GetAttributeValue("givenName"),
+			Family: e.GetAttributeValue("sn"),
+			Unit:   unit(e.DN), Title: e.GetAttributeValue("title"), Phone: e.GetAttributeValue("telephoneNumber"),
 		}
 	}
 	for _, e := range w.search(c, slapdtest.Groups, "(objectClass=groupOfNames)") {
@@ -60,7 +61,8 @@ func (w *world) directory() state {
 
 func (w *world) search(c *ldap.Conn, base, filter string) []*ldap.Entry {
 	w.Helper()
-	res, err := c.Search(ldap.NewSearchRequest(base, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false, filter, []string{"*", "entryUUID"}, nil))
+	res, err := c.Search(ldap.NewSearchRequest(base, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false, filter,
+		[]string{"*", "entryUUID"}, nil))
 	if err != nil {
 		w.Fatal(err)
 	}
@@ -75,7 +77,8 @@ func unit(dn string) string {
 	return "/"
 }
 
-// account returns the tenant's side of every account and group that carries an anchor. Two with one anchor fail the test.
+// account returns the tenant's side of every account and group that carries an anchor. Two with one anchor fail the
+// test.
 func (w *world) accounts() state {
 	w.Helper()
 	s := state{People: map[string]person{}, Teams: map[string]team{}}

@@ -8,8 +8,8 @@ import (
 	"rollcall/simulator/graph"
 )
 
-// The status of an Entra run in its states, as clients of the contract see it. That every answer conforms to the contract's
-// schema is checked wherever an answer is read.
+// The status of an Entra run in its states, as clients of the contract see it. That every answer conforms to the
+// contract's schema is checked wherever an answer is read.
 func TestEntraContract(t *testing.T) {
 	t.Parallel()
 	w := newEntraWorld(t, entraOptions{options: options{slapd: small()}})
@@ -44,7 +44,10 @@ func TestEntraContract(t *testing.T) {
 	// A quota that stays spent defers the run.
 	w.graph.Inject(graph.Fault{Status: http.StatusTooManyRequests, RetryAfter: 40 * time.Second})
 	deferred := w.start(entra)
-	eventually(t, 30*time.Second, "the run is deferred", func() bool { return w.look(entra, deferred.ID).State == "deferred" })
+	eventually(t, 30*time.Second, "the run is deferred", func() bool {
+		return w.look(entra,
+			deferred.ID).State == "deferred"
+	})
 	w.shows(entra, true, "unknown", 2)
 	if code, data := w.call(http.MethodPost, entra+"sync/cancel/", ""); code != http.StatusOK {
 		t.Errorf("cancel of a deferred run = %d %s, want 200", code, data)
@@ -61,7 +64,8 @@ func TestEntraContractEnds(t *testing.T) {
 	if s := w.status(entra); s.Tasks[0].UID == "" || s.Last != "done" {
 		t.Errorf("the status is %+v", s)
 	}
-	w.graph.Inject(graph.Fault{Method: "users.delta", Status: http.StatusForbidden, Code: "Authorization_RequestDenied", Message: "Insufficient privileges to complete the operation."})
+	w.graph.Inject(graph.Fault{Method: "users.delta", Status: http.StatusForbidden, Code: "Authorization_RequestDenied",
+		Message: "Insufficient privileges to complete the operation."})
 	r := w.finish(entra)
 	if r.State != "failed" || r.FailKind != "denied" {
 		t.Errorf("the run is %s (%s), want failed (denied)", r.State, r.FailKind)

@@ -35,7 +35,8 @@ func (w *entraWorld) wanted() state {
 	return s
 }
 
-// entraState returns every account and group of the Entra tenant that carries an anchor. Two with one anchor fail the test.
+// entraState returns every account and group of the Entra tenant that carries an anchor. Two with one anchor fail the
+// test.
 func (w *entraWorld) entraState() state {
 	w.Helper()
 	s := state{People: map[string]person{}, Teams: map[string]team{}}
@@ -49,7 +50,8 @@ func (w *entraWorld) entraState() state {
 			w.Errorf("two accounts carry the anchor %s", id)
 		}
 		anchors[u.ID] = id
-		p := person{Address: u.UserPrincipalName, Given: u.GivenName, Family: u.Surname, Title: u.JobTitle, Suspended: u.Disabled}
+		p := person{Address: u.UserPrincipalName, Given: u.GivenName, Family: u.Surname, Title: u.JobTitle,
+			Suspended: u.Disabled}
 		if phones, _ := u.Properties["businessPhones"].([]string); len(phones) > 0 {
 			p.Phone = phones[0]
 		}
@@ -92,7 +94,8 @@ func (w *entraWorld) graphConverged(left map[string]person, strangers int) {
 		w.Errorf("the Entra tenant differs from the directory (-directory +tenant):\n%s", diff[:min(len(diff), most)])
 	}
 	if n := len(w.graph.Users()); n != len(want.People)+1+strangers {
-		w.Errorf("the Entra tenant has %d accounts, want %d: the directory's, the administrator and %d strangers", n, len(want.People)+1+strangers, strangers)
+		w.Errorf("the Entra tenant has %d accounts, want %d: the directory's, the administrator and %d strangers", n,
+			len(want.People)+1+strangers, strangers)
 	}
 }
 

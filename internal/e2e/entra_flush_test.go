@@ -71,7 +71,8 @@ func TestEntraFlushAll(t *testing.T) {
 // A person who comes back after the deletion of the account gets that account back, and no twin.
 func TestEntraRestoresDeletedAccounts(t *testing.T) {
 	t.Parallel()
-	w := newEntraWorld(t, entraOptions{options: options{slapd: small()}, lines: []string{"user_delete_action: delete", "delete_after: 1s"}})
+	w := newEntraWorld(t, entraOptions{options: options{slapd: small()},
+		lines: []string{"user_delete_action: delete", "delete_after: 1s"}})
 	w.hop()
 	before, id := w.entraState(), w.account(1).ID
 	e := w.editor()
@@ -114,7 +115,8 @@ func TestEntraRestoresDeletedAccounts(t *testing.T) {
 	w.hop()
 	w.graphConverged(nil, 0)
 	if len(w.graph.DeletedUsers()) != 0 || len(w.entraState().People) != len(before.People) {
-		t.Errorf("%d deleted, %d accounts; want none and %d", len(w.graph.DeletedUsers()), len(w.entraState().People), len(before.People))
+		t.Errorf("%d deleted, %d accounts; want none and %d", len(w.graph.DeletedUsers()), len(w.entraState().People),
+			len(before.People))
 	}
 	w.graphIdle()
 }

@@ -27,7 +27,8 @@ func TestEntraKillNineMidSync(t *testing.T) {
 	for _, tc := range []struct {
 		name, method string
 		at           int64
-	}{{"among the users", "users.create", 70}, {"among the groups", "groups.update", 5}, {"among the memberships", "groups.update", 20}} {
+	}{{"among the users", "users.create", 70}, {"among the groups", "groups.update", 5},
+		{"among the memberships", "groups.update", 20}} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			w := newEntraWorld(t, entraOptions{options: options{slapd: small(), workers: 2}})
@@ -46,7 +47,8 @@ func TestEntraKillNineMidSync(t *testing.T) {
 // Suspensions that a dead worker made are still known for ours, although no mark is on the accounts.
 func TestEntraKillNineWhileSuspending(t *testing.T) {
 	t.Parallel()
-	w := newEntraWorld(t, entraOptions{options: options{slapd: slapdtest.Options{LDIF: slapdtest.Generate(300, 15, 10)}, workers: 2}})
+	w := newEntraWorld(t, entraOptions{options: options{slapd: slapdtest.Options{LDIF: slapdtest.Generate(300, 15, 10)},
+		workers: 2}})
 	w.hop()
 	before := w.entraState()
 	e, left := w.editor(), map[string]person{}

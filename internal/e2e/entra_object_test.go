@@ -47,7 +47,8 @@ func (w *entraWorld) entraSays(model, id string, texts ...string) {
 	}
 	for _, asked := range w.paths.requested() {
 		path, query, _ := strings.Cut(strings.TrimPrefix(asked, "GET "), "?")
-		if strings.HasSuffix(path, "/delta") || (path == "/users" || path == "/groups") && !strings.Contains(query, "filter=") {
+		if strings.HasSuffix(path, "/delta") || (path == "/users" || path == "/groups") &&
+			!strings.Contains(query, "filter=") {
 			w.Errorf("the sync of %s listed the tenant: %s", id, asked)
 		}
 	}
@@ -56,7 +57,8 @@ func (w *entraWorld) entraSays(model, id string, texts ...string) {
 func TestEntraSingleObject(t *testing.T) {
 	t.Parallel()
 	w := newEntraWorld(t, entraOptions{options: options{slapd: small()}, lines: []string{`exclude: ["u000149"]`}})
-	if code, said := w.entraObject(modelUser, slapdtest.UUID(1)); code != http.StatusBadRequest || !strings.Contains(said, "sync_object_id") {
+	if code, said := w.entraObject(modelUser, slapdtest.UUID(1)); code != http.StatusBadRequest ||
+		!strings.Contains(said, "sync_object_id") {
 		t.Errorf("before the first sync: %d %s, want 400 on sync_object_id", code, said)
 	}
 	w.hop()
@@ -84,7 +86,8 @@ func TestEntraSingleObject(t *testing.T) {
 	e.set("uid=renamed,"+slapdtest.People, "mail", "renamed@example.org")
 	w.entraSays(modelUser, slapdtest.UUID(6), "Updated renamed@example.org.")
 
-	w.graph.Inject(graph.Fault{Method: "users.update", Status: 400, Code: "Request_BadRequest", Message: "the tenant is in a mood", Times: 1})
+	w.graph.Inject(graph.Fault{Method: "users.update", Status: 400, Code: "Request_BadRequest",
+		Message: "the tenant is in a mood", Times: 1})
 	e.set(slapdtest.UserDN(7), "title", "Director")
 	w.entraSays(modelUser, slapdtest.UUID(7), "error: ", "the tenant is in a mood")
 	w.graph.ClearFaults()
@@ -111,19 +114,24 @@ func (w *entraWorld) entraWrongRequests() {
 	w.Helper()
 	w.graph.ResetCalls()
 	for body, field := range map[string]string{
-		`{"sync_object_model":"authentik.core.models.User","sync_object_id":"nobody"}`:                        "sync_object_id",
-		`{"sync_object_model":"authentik.core.models.Group","sync_object_id":"` + slapdtest.UUID(1) + `"}`:    "sync_object_id",
-		`{"sync_object_model":"authentik.core.models.Token","sync_object_id":"` + slapdtest.UUID(1) + `"}`:    "sync_object_model",
-		`{"sync_object_model":"authentik.core.models.User","sync_object_id":"` + slapdtest.UUID(77777) + `"}`: "sync_object_id",
+		`{"sync_object_model":"authentik.core.models.User","sync_object_id":"nobody"}`: "sync_object_id",
+		`{"sync_object_model":"authentik.core.models.Group","sync_object_id":"` + slapdtest.UUID(1) +
+			`"}`: "sync_object_id",
+		`{"sync_object_model":"authentik.core.models.Token","sync_object_id":"` + slapdtest.UUID(1) +
+			`"}`: "sync_object_model",
+		`{"sync_object_model":"authentik.core.models.User","sync_object_id":"` + slapdtest.UUID(77777) +
+			`"}`: "sync_object_id",
 	} {
-		if code, data := w.call(http.MethodPost, entra+"sync/object/", body); code != http.StatusBadRequest || !strings.Contains(string(data), field) {
+		if code, data := w.call(http.MethodPost, entra+"sync/object/", body); code != http.StatusBadRequest ||
+			!strings.Contains(string(data), field) {
 			w.Errorf("POST %s = %d %s, want 400 on %q", body, code, data, field)
 		}
 	}
 	if c := w.graph.Calls(); c.Requests > 0 {
 		w.Errorf("wrong requests made %d calls", c.Requests)
 	}
-	if code, data := w.call(http.MethodPost, "/providers/microsoft_entra/2/sync/object/", "{}"); code != http.StatusNotFound {
+	if code, data := w.call(http.MethodPost, "/providers/microsoft_entra/2/sync/object/",
+		"{}"); code != http.StatusNotFound {
 		w.Errorf("an unknown provider is answered with %d %s, want 404", code, data)
 	}
 }

@@ -26,14 +26,16 @@ func TestEntraFlushAllAndHalfTheDirectory(t *testing.T) {
 	w.graphSame(before)
 }
 
-// Adoption is for accounts that carry no anchor and share the address, by policy; administrators, protected accounts and
-// those of another directory are not among them.
+// Adoption is for accounts that carry no anchor and share the address, by policy; administrators, protected accounts
+// and those of another directory are not among them.
 func TestEntraAdoption(t *testing.T) {
 	t.Parallel()
-	w := newEntraWorld(t, entraOptions{options: options{slapd: small()}, lines: []string{"adoption: by_address", `protected: ["` + address(6) + `"]`}})
+	w := newEntraWorld(t, entraOptions{options: options{slapd: small()},
+		lines: []string{"adoption: by_address", `protected: ["` + address(6) + `"]`}})
 	ids := map[int]string{}
 	for n := 4; n <= 9; n++ {
-		u := graph.User{UserPrincipalName: address(n), DisplayName: "Old Name", GivenName: "Old", Disabled: n == 5, Synced: n == 8}
+		u := graph.User{UserPrincipalName: address(n), DisplayName: "Old Name", GivenName: "Old", Disabled: n == 5,
+			Synced: n == 8}
 		if n == 9 {
 			u.OnPremisesImmutableID = "c29tZWJvZHkgZWxzZQ" // no base64 of ours: another system's
 		}
@@ -47,12 +49,14 @@ func TestEntraAdoption(t *testing.T) {
 	if r.Held != 4 || r.Failed != 0 {
 		t.Errorf("%d are held and %d failed, want 4 and none: %v", r.Held, r.Failed, w.said(entra, r.ID))
 	}
-	for n, why := range map[int]string{6: "protected", 7: "administrator", 8: "onPremisesSyncEnabled", 9: "another system"} {
+	for n, why := range map[int]string{6: "protected", 7: "administrator", 8: "onPremisesSyncEnabled",
+		9: "another system"} {
 		w.mentions(entra, r.ID, "Held", address(n), why)
 		w.unwritten("who must not be adopted", ids[n])
 	}
 	for n := 4; n <= 5; n++ {
-		if got := w.account(n); got.ID != ids[n] || anchorOf(got.OnPremisesImmutableID) != slapdtest.UUID(n) || got.Surname == "" || got.Disabled != (n == 5) {
+		if got := w.account(n); got.ID != ids[n] || anchorOf(got.OnPremisesImmutableID) != slapdtest.UUID(n) ||
+			got.Surname == "" || got.Disabled != (n == 5) {
 			t.Errorf("the adopted account of %s is %+v", address(n), got)
 		}
 	}
@@ -72,7 +76,8 @@ func TestEntraRenamesAndLostLinks(t *testing.T) {
 	e.set(dn, "mail", "married@example.org")
 	e.set(dn, "sn", "Married")
 	_, r := w.hop()
-	if u, there := w.graph.User("married@example.org"); !there || u.ID != id || r.made()["user update"] != 1 || len(r.made()) != 1 {
+	if u, there := w.graph.User("married@example.org"); !there || u.ID != id || r.made()["user update"] != 1 ||
+		len(r.made()) != 1 {
 		t.Errorf("the renamed account is %+v (%s before), and the sync made %v", u, id, r.made())
 	}
 	w.graphConverged(nil, 0)

@@ -21,15 +21,16 @@ func deltas(paths []string) (n int) {
 	return n
 }
 
-// A directory with large groups reaches Entra in few requests, costs next to nothing while it stays as it is, and what changes
-// in it goes in batches.
+// A directory with large groups reaches Entra in few requests, costs next to nothing while it stays as it is, and
+// what changes in it goes in batches.
 func TestEntraInFewRequests(t *testing.T) {
 	t.Parallel()
 	people, groups, each := 2_000, 200, 100
 	if underRace {
 		people, groups = 1_000, 50
 	}
-	w := newEntraWorld(t, entraOptions{options: options{slapd: slapdtest.Options{LDIF: slapdtest.Generate(people, groups, each)}}})
+	w := newEntraWorld(t, entraOptions{options: options{slapd: slapdtest.Options{LDIF: slapdtest.Generate(people, groups,
+		each)}}})
 	_, first := w.hop()
 	want := map[string]int{"user create": people, "group create": groups, "membership create": groups * each}
 	if diff := cmp.Diff(want, first.made()); diff != "" {
@@ -48,7 +49,8 @@ func TestEntraInFewRequests(t *testing.T) {
 	w.graphIdle()
 }
 
-// entraHundredth changes one in a hundred of everything and syncs, with one request for ten changes at most beside delta.
+// entraHundredth changes one in a hundred of everything and syncs, with one request for ten changes at most beside
+// delta.
 func (w *entraWorld) entraHundredth(people, groups int) map[string]person {
 	w.Helper()
 	e, before := w.editor(), w.wanted()

@@ -38,12 +38,13 @@ func (s *graphSpy) listen(next http.Handler) http.Handler {
 	})
 }
 
-// What opens the tenant, or an account in it, is in no log, no answer and not in Redis; the log names no person. A secret
-// that the tenant refuses is said to be one.
+// What opens the tenant, or an account in it, is in no log, no answer and not in Redis; the log names no person. A
+// secret that the tenant refuses is said to be one.
 func TestEntraSecretsStaySecret(t *testing.T) {
 	t.Parallel()
 	spy := &graphSpy{secrets: map[string]string{}}
-	w := newEntraWorld(t, entraOptions{options: options{slapd: small(), env: []string{"ROLLCALL_LOG_LEVEL=debug"}}, spy: spy.listen})
+	w := newEntraWorld(t, entraOptions{options: options{slapd: small(), env: []string{"ROLLCALL_LOG_LEVEL=debug"}},
+		spy: spy.listen})
 	w.hop()
 	e := w.editor()
 	e.set(slapdtest.UserDN(1), "title", "Director")
@@ -64,12 +65,14 @@ func TestEntraSecretsStaySecret(t *testing.T) {
 	spy.mu.Lock()
 	secrets := maps.Clone(spy.secrets)
 	spy.mu.Unlock()
-	secrets[wrong], secrets[w.graph.ClientSecret()], secrets[w.token] = "the wrong client secret", "the client secret", "the API token"
+	secrets[wrong], secrets[w.graph.ClientSecret()], secrets[w.token] = "the wrong client secret", "the client secret",
+		"the API token"
 	seen := map[string]string{"Redis": w.everything()}
 	for _, p := range append(w.workers, w.api) {
 		seen["the log of "+p.name] = string(must(os.ReadFile(p.log)))
 	}
-	for _, path := range []string{entra, entra + "sync/status/", entra + "sync/runs/", entra + "sync/runs/" + r.ID + "/messages/", entra + "sync/objects/"} {
+	for _, path := range []string{entra, entra + "sync/status/", entra + "sync/runs/", entra + "sync/runs/" + r.ID +
+		"/messages/", entra + "sync/objects/"} {
 		_, data := w.call(http.MethodGet, path, "")
 		seen["GET "+path] = string(data)
 	}

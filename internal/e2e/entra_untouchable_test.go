@@ -38,7 +38,8 @@ func TestEntraForeignAccount(t *testing.T) {
 	t.Parallel()
 	w := newEntraWorld(t, entraOptions{options: options{slapd: small()}})
 	plain := w.seed(graph.User{UserPrincipalName: address(4), DisplayName: "Some Body"})
-	synced := w.seed(graph.User{UserPrincipalName: address(5), Synced: true, OnPremisesImmutableID: "AAECAwQFBgcICQoLDA0ODw=="})
+	synced := w.seed(graph.User{UserPrincipalName: address(5), Synced: true,
+		OnPremisesImmutableID: "AAECAwQFBgcICQoLDA0ODw=="})
 	other, err := w.graph.AddGroup(graph.Group{DisplayName: "g00003"})
 	if err != nil {
 		t.Fatal(err)
@@ -91,10 +92,12 @@ func TestEntraReadOnlyObjects(t *testing.T) {
 	}
 	synced, dynamic, roles, mine := w.account(1), group(1), group(2), group(3)
 	set(synced.ID, map[string]any{"onPremisesSyncEnabled": true})
-	set(dynamic.ID, map[string]any{"groupTypes": []string{"DynamicMembership"}, "membershipRule": "(user.accountEnabled -eq true)", "membershipRuleProcessingState": "On"})
+	set(dynamic.ID, map[string]any{"groupTypes": []string{"DynamicMembership"},
+		"membershipRule": "(user.accountEnabled -eq true)", "membershipRuleProcessingState": "On"})
 	set(roles.ID, map[string]any{"isAssignableToRole": true})
 	set(mine.ID, map[string]any{"onPremisesSyncEnabled": true})
-	untouchable := []string{synced.ID, dynamic.ID, roles.ID, mine.ID, dynamic.UniqueName, roles.UniqueName, mine.UniqueName}
+	untouchable := []string{synced.ID, dynamic.ID, roles.ID, mine.ID, dynamic.UniqueName, roles.UniqueName,
+		mine.UniqueName}
 	before := w.entraState()
 
 	e := w.editor()
@@ -137,7 +140,8 @@ func TestEntraReadOnlyObjects(t *testing.T) {
 // Administrators keep their accounts, whatever role they have and however they came by it.
 func TestEntraAdministrators(t *testing.T) {
 	t.Parallel()
-	w := newEntraWorld(t, entraOptions{options: options{slapd: small()}, lines: []string{"user_delete_action: delete", "delete_after: 0s"}})
+	w := newEntraWorld(t, entraOptions{options: options{slapd: small()},
+		lines: []string{"user_delete_action: delete", "delete_after: 0s"}})
 	w.hop()
 	group, err := w.graph.AddGroup(graph.Group{DisplayName: "Help desk", RoleAssignable: true})
 	if err != nil {

@@ -84,7 +84,8 @@ func newEntraWorld(t testing.TB, o entraOptions) *entraWorld {
 		}
 	}
 	lines := strings.Join(append([]string{""}, o.lines...), "\n      ")
-	o.provider = append(o.provider, fmt.Sprintf(entraConfiguration, w.graph.TenantID(), w.graph.ClientID(), dir, server.URL, lines))
+	o.provider = append(o.provider, fmt.Sprintf(entraConfiguration, w.graph.TenantID(), w.graph.ClientID(), dir,
+		server.URL, lines))
 	w.world = newWorld(t, o.options)
 	return w
 }
@@ -141,8 +142,8 @@ func (w *entraWorld) graphWrites() map[string]int {
 	return out
 }
 
-// at starts an Entra sync and returns when the tenant has been asked for its nth write of a kind ("" is any). Writes are
-// slowed down, so that much is left to do.
+// at starts an Entra sync and returns when the tenant has been asked for its nth write of a kind ("" is any). Writes
+// are slowed down, so that much is left to do.
 func (w *entraWorld) at(method string, n int64) (id string, release func()) {
 	w.Helper()
 	reached, free := make(chan struct{}), make(chan struct{})

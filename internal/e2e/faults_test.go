@@ -13,9 +13,12 @@ import (
 // weather is everything that may go wrong between us and Google, each with some probability.
 func weather() []simulator.Fault {
 	return []simulator.Fault{
-		{Effect: simulator.Refuse, Status: http.StatusTooManyRequests, Code: "rateLimitExceeded", Message: "Rate Limit Exceeded", Probability: 0.01},
-		{Effect: simulator.Refuse, Status: http.StatusForbidden, Code: "quotaExceeded", Message: "Quota exceeded", Probability: 0.01},
-		{Effect: simulator.Refuse, Status: http.StatusForbidden, Code: "userRateLimitExceeded", Message: "User Rate Limit Exceeded", Probability: 0.01},
+		{Effect: simulator.Refuse, Status: http.StatusTooManyRequests, Code: "rateLimitExceeded",
+			Message: "Rate Limit Exceeded", Probability: 0.01},
+		{Effect: simulator.Refuse, Status: http.StatusForbidden, Code: "quotaExceeded", Message: "Quota exceeded",
+			Probability: 0.01},
+		{Effect: simulator.Refuse, Status: http.StatusForbidden, Code: "userRateLimitExceeded",
+			Message: "User Rate Limit Exceeded", Probability: 0.01},
 		{Effect: simulator.Refuse, Status: http.StatusServiceUnavailable, Code: "backendError", Probability: 0.02},
 		{Effect: simulator.Refuse, Status: http.StatusInternalServerError, Code: "internalError", Probability: 0.01},
 		{Effect: simulator.Drop, Probability: 0.02},
@@ -38,7 +41,8 @@ func TestFaults(t *testing.T) {
 			o := options{slapd: slapdtest.Options{LDIF: slapdtest.Generate(60, 10, 8)}}
 			o.tenant.Seed, o.tenant.Faults = seed, weather()
 			if seed%2 == 1 {
-				o.tenant.Consistency = simulator.Consistency{Create: 400 * time.Millisecond, Rename: 300 * time.Millisecond, Read: 200 * time.Millisecond}
+				o.tenant.Consistency = simulator.Consistency{Create: 400 * time.Millisecond, Rename: 300 * time.Millisecond,
+					Read: 200 * time.Millisecond}
 			}
 			w := newWorld(t, o)
 			w.sync(corp)
@@ -64,8 +68,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// weather syncs the tenant while things go wrong, until a run had nothing more to do; once the weather is fine again the
-// tenant has to be as the directory says.
+// weather syncs the tenant while things go wrong, until a run had nothing more to do; once the weather is fine again
+// the tenant has to be as the directory says.
 func (w *world) weather(left map[string]person) {
 	w.Helper()
 	const most = 6
@@ -78,7 +82,8 @@ func (w *world) weather(left map[string]person) {
 			w.Errorf("run %d is %s (%s): %s", n, r.State, r.FailKind, r.Reason)
 		}
 		if n == most {
-			w.Errorf("after %d runs there is still something to do: %s, planned %d, failed %d, held %d, %s", n, r.State, r.planned(), r.Failed, r.Held, r.Reason)
+			w.Errorf("after %d runs there is still something to do: %s, planned %d, failed %d, held %d, %s", n, r.State,
+				r.planned(), r.Failed, r.Held, r.Reason)
 			break
 		}
 	}

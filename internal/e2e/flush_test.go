@@ -62,7 +62,8 @@ func TestFlushAll(t *testing.T) {
 	delete(left, slapdtest.UUID(3))
 	w.sync(corp)
 	if r := w.finish(google); r.Status != "warning" || r.Held != 1 || len(r.made()) != 0 {
-		t.Errorf("the first run after the loss is %s, held %d and made %v; want the restoration held", r.Status, r.Held, r.made())
+		t.Errorf("the first run after the loss is %s, held %d and made %v; want the restoration held", r.Status, r.Held,
+			r.made())
 	}
 	w.sync(google)
 	w.converged(left)

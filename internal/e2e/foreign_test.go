@@ -44,7 +44,8 @@ func TestForeignSuspension(t *testing.T) {
 	e.set(slapdtest.UserDN(1), "title", "Director")
 	w.both()
 	if u := w.user(address(1)); !u.Suspended || first(u.Resource, "organizations", "title") != "Director" {
-		t.Errorf("after a change the account is suspended: %v, title %q", u.Suspended, first(u.Resource, "organizations", "title"))
+		t.Errorf("after a change the account is suspended: %v, title %q", u.Suspended,
+			first(u.Resource, "organizations", "title"))
 	}
 	e.remove(slapdtest.UserDN(1))
 	w.both()
@@ -127,7 +128,8 @@ func TestForeignElements(t *testing.T) {
 func TestForeignAccount(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small()})
-	foreign, err := w.tenant.AddUser(simulator.User{PrimaryEmail: address(4), GivenName: "Some", FamilyName: "Body", Aliases: []string{address(5)}})
+	foreign, err := w.tenant.AddUser(simulator.User{PrimaryEmail: address(4), GivenName: "Some", FamilyName: "Body",
+		Aliases: []string{address(5)}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,10 +175,12 @@ func TestForeignAccount(t *testing.T) {
 // Adoption is for accounts that carry no anchor and share the address, by policy; what they had stays.
 func TestAdoption(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, options{slapd: small(), provider: []string{"adoption: by_address", `protected: ["` + address(6) + `"]`}})
+	w := newWorld(t, options{slapd: small(), provider: []string{"adoption: by_address", `protected: ["` + address(6) +
+		`"]`}})
 	ids := map[string]bool{}
 	for n := 4; n <= 6; n++ {
-		u, err := w.tenant.AddUser(simulator.User{PrimaryEmail: address(n), GivenName: "Old", FamilyName: "Name", Suspended: n == 5})
+		u, err := w.tenant.AddUser(simulator.User{PrimaryEmail: address(n), GivenName: "Old", FamilyName: "Name",
+			Suspended: n == 5})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -95,8 +95,8 @@ func (v *viewer) ask(path string, form url.Values, data any) {
 
 var legendLabel = regexp.MustCompile(`{{(\w+)}}`)
 
-// answered asks a question and reports whether the answer has a number. Its series have to have the labels that the legend
-// names.
+// answered asks a question and reports whether the answer has a number. Its series have to have the labels that the
+// legend names.
 func (v *viewer) answered(name string) bool {
 	v.Helper()
 	q, there := v.questions[name]
@@ -152,10 +152,12 @@ func (v *viewer) shows(when string, names ...string) {
 // longer than a test.
 var (
 	beforeAnyRun = []string{"Since the last success C"}
-	inALiveRun   = []string{"Progress of live runs A", "End of live runs A", "Changes of live runs A", "Changes of live runs B"}
-	afterFailure = []string{"Changes that failed, by the kind of error A", "Requests that failed A", "Entries that are not synced, by reason A"}
-	inAnAlert    = []string{"Alerts that fire A", "annotation Alerts"}
-	overdue      = []string{"Since the last success B"}
+	inALiveRun   = []string{"Progress of live runs A", "End of live runs A", "Changes of live runs A",
+		"Changes of live runs B"}
+	afterFailure = []string{"Changes that failed, by the kind of error A", "Requests that failed A",
+		"Entries that are not synced, by reason A"}
+	inAnAlert = []string{"Alerts that fire A", "annotation Alerts"}
+	overdue   = []string{"Since the last success B"}
 )
 
 // Prometheus understands every query of the dashboard, and each has an answer when there is something to show. Most
@@ -199,7 +201,8 @@ func TestGrafanaDashboard(t *testing.T) {
 	w.object(modelUser, slapdtest.UUID(2))
 	v.shows("after a sync", always...)
 
-	w.tenant.Inject(simulator.Fault{Method: "directory.users.update", Effect: simulator.Refuse, Status: http.StatusBadRequest, Code: "invalid", Times: 1})
+	w.tenant.Inject(simulator.Fault{Method: "directory.users.update", Effect: simulator.Refuse,
+		Status: http.StatusBadRequest, Code: "invalid", Times: 1})
 	e.set(slapdtest.UserDN(2), "title", "Director")
 	e.person(151, "")
 	e.set(slapdtest.UserDN(151), "mail", "somebody@elsewhere.example")
@@ -208,7 +211,8 @@ func TestGrafanaDashboard(t *testing.T) {
 		t.Fatalf("%d changes failed, want 1", r.Failed)
 	}
 	v.shows("after a failure", afterFailure...)
-	w.tenant.Inject(simulator.Fault{Method: "directory.domains.list", Effect: simulator.Refuse, Status: http.StatusForbidden, Code: "forbidden"})
+	w.tenant.Inject(simulator.Fault{Method: "directory.domains.list", Effect: simulator.Refuse,
+		Status: http.StatusForbidden, Code: "forbidden"})
 	w.finish(google)
 	v.hears("firing", "RollcallSyncFailed", "google_workspace:1")
 	v.shows("while an alert fires", inAnAlert...)

@@ -199,7 +199,8 @@ func TestFrozenWorker(t *testing.T) {
 	id := w.midway(100)
 	has, other := w.victim(google, id)
 	has.signal(t, syscall.SIGSTOP)
-	eventually(t, 25*time.Second, "the other worker has the run", func() bool { return w.look(google, id).Worker == other.worker(t) })
+	eventually(t, 25*time.Second, "the other worker has the run",
+		func() bool { return w.look(google, id).Worker == other.worker(t) })
 	has.signal(t, syscall.SIGCONT)
 	if r := w.wait(google, id); r.Status != "successful" {
 		t.Errorf("the run is %s (%s): %s", r.State, r.Status, r.Reason)

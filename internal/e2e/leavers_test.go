@@ -56,7 +56,8 @@ func TestLeaversAreSuspendedAndComeBack(t *testing.T) {
 func TestLeaversAreDeletedAfterTheGracePeriod(t *testing.T) {
 	t.Parallel()
 	const grace = 4 * time.Second
-	w := newWorld(t, options{slapd: small(), provider: []string{"user_delete_action: delete", "delete_after: " + grace.String()}})
+	w := newWorld(t, options{slapd: small(), provider: []string{"user_delete_action: delete", "delete_after: " +
+		grace.String()}})
 	w.both()
 	e := w.editor()
 	left := time.Now() // The source sees it later, and that is when the grace period begins.
@@ -110,8 +111,10 @@ func TestLossesAreHeld(t *testing.T) {
 	}
 	e.person(900, "")
 	source := w.finish(corp)
-	if source.Status != "warning" || source.Held < 45 || source.made()["user delete"] != 0 || source.made()["user create"] != 1 {
-		t.Errorf("the source sync is %s, held %d, made %v; want a warning, 45 held and the joiner", source.Status, source.Held, source.made())
+	if source.Status != "warning" || source.Held < 45 || source.made()["user delete"] != 0 ||
+		source.made()["user create"] != 1 {
+		t.Errorf("the source sync is %s, held %d, made %v; want a warning, 45 held and the joiner", source.Status,
+			source.Held, source.made())
 	}
 	w.mentions(corp, source.ID, "45 users would go", "the limit is 7")
 	w.sync(google)

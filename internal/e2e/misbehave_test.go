@@ -12,7 +12,8 @@ import (
 	"rollcall/internal/slapdtest"
 )
 
-// fails runs a source sync that has to fail and to say why; the tenant is not touched by the provider sync that follows.
+// fails runs a source sync that has to fail and to say why; the tenant is not touched by the provider sync that
+// follows.
 func (w *world) fails(because ...string) {
 	w.Helper()
 	before := w.accounts()
@@ -35,14 +36,17 @@ func (w *world) fails(because ...string) {
 // Everything that an LDAP server may answer in place of the truth, on a directory that was fine a moment ago.
 func TestDirectoryMisbehaves(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, options{slapd: small(), reader: true, source: []string{"page_size: 20", "request_timeout: 2s", "connect_timeout: 2s"}})
+	w := newWorld(t, options{slapd: small(), reader: true,
+		source: []string{"page_size: 20", "request_timeout: 2s", "connect_timeout: 2s"}})
 	w.both()
 
 	// The bind account loses its rights, so that the search succeeds and finds no people.
-	w.ldap.Access(t, `to dn.children="ou=people,dc=example,dc=org" by dn.exact="`+slapdtest.Reader+`" none by * read`, "to * by * read")
+	w.ldap.Access(t, `to dn.children="ou=people,dc=example,dc=org" by dn.exact="`+slapdtest.Reader+`" none by * read`,
+		"to * by * read")
 	w.fails("no users, but the provider has 150")
 	// It may not even see that the subtree exists.
-	w.ldap.Access(t, `to dn.subtree="ou=people,dc=example,dc=org" by dn.exact="`+slapdtest.Reader+`" none by * read`, "to * by * read")
+	w.ldap.Access(t, `to dn.subtree="ou=people,dc=example,dc=org" by dn.exact="`+slapdtest.Reader+`" none by * read`,
+		"to * by * read")
 	w.fails("ou=people,dc=example,dc=org")
 	w.ldap.Access(t)
 	w.idle()
@@ -80,7 +84,8 @@ func TestHalfTheDirectory(t *testing.T) {
 	}
 	source := w.finish(corp)
 	if source.Status != "warning" || source.Held == 0 || source.made()["user create"] != 3 {
-		t.Errorf("the source sync is %s, held %d, made %v; want a warning and 3 users", source.Status, source.Held, source.made())
+		t.Errorf("the source sync is %s, held %d, made %v; want a warning and 3 users", source.Status, source.Held,
+			source.made())
 	}
 	w.mentions(corp, source.ID, "Destructive changes are held", "users would go")
 	if s := w.status(corp); s.Last != "warning" || s.Tasks[0].Status != "warning" {
@@ -101,7 +106,8 @@ func TestHalfTheDirectory(t *testing.T) {
 		want.People[id] = got.People[id]
 	}
 	team := want.Teams[slapdtest.UUID(slapdtest.GroupUUIDs)]
-	team.Members = append(append([]string(nil), team.Members...), slapdtest.UUID(1000), slapdtest.UUID(1001), slapdtest.UUID(1002))
+	team.Members = append(append([]string(nil), team.Members...), slapdtest.UUID(1000), slapdtest.UUID(1001),
+		slapdtest.UUID(1002))
 	want.Teams[slapdtest.UUID(slapdtest.GroupUUIDs)] = team
 	w.same(want)
 	if again := w.finish(corp); again.Held != source.Held {

@@ -63,7 +63,8 @@ func (w *world) watch() *monitor {
 	if err != nil {
 		w.Fatal(err)
 	}
-	_, alerts := m.start("prometheus-alertmanager", fmt.Sprintf(alertmanagerConfig, hook.URL), "--storage.path", "--cluster.listen-address=")
+	_, alerts := m.start("prometheus-alertmanager", fmt.Sprintf(alertmanagerConfig, hook.URL), "--storage.path",
+		"--cluster.listen-address=")
 	p, addr := m.start("prometheus", fmt.Sprintf(prometheusConfig, evaluation, rules, alerts,
 		w.api.says(w, "metrics listen")["addr"], w.workers[0].says(w, "metrics listen")["addr"]), "--storage.tsdb.path")
 	p.says(w, "Server is ready to receive web requests.")
@@ -71,7 +72,8 @@ func (w *world) watch() *monitor {
 	return m
 }
 
-// start starts one of the two on a free port and returns its address. data is the flag that names where it keeps things.
+// start starts one of the two on a free port and returns its address. data is the flag that names where it keeps
+// things.
 func (m *monitor) start(name, config, data string, args ...string) (p *process, addr string) {
 	m.Helper()
 	path, err := exec.LookPath(name)

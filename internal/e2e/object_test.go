@@ -44,7 +44,8 @@ func (w *world) says(model, id string, texts ...string) {
 	}
 	for _, uri := range w.recorded() {
 		path, query, _ := strings.Cut(strings.TrimPrefix(uri, "GET /admin/directory/v1/"), "?")
-		if path == "users" && !strings.Contains(query, "query=externalId") && !strings.Contains(query, "showDeleted=true") || path == "groups" && !strings.Contains(query, "userKey=") {
+		if path == "users" && !strings.Contains(query, "query=externalId") && !strings.Contains(query, "showDeleted=true") ||
+			path == "groups" && !strings.Contains(query, "userKey=") {
 			w.Errorf("the sync of %s listed the tenant: %s", id, uri)
 		}
 	}
@@ -53,11 +54,13 @@ func (w *world) says(model, id string, texts ...string) {
 func TestSingleObject(t *testing.T) {
 	t.Parallel()
 	var proxy cutter
-	w := newWorld(t, options{slapd: small(), provider: []string{`exclude: ["u000149"]`}, uri: func(s *slapdtest.Server) string {
-		return proxy.listen(t, strings.TrimPrefix(s.URL, "ldap://"))
-	}})
+	w := newWorld(t, options{slapd: small(), provider: []string{`exclude: ["u000149"]`},
+		uri: func(s *slapdtest.Server) string {
+			return proxy.listen(t, strings.TrimPrefix(s.URL, "ldap://"))
+		}})
 	// Before the first run there is nothing to know an entry by.
-	if code, said := w.object(modelUser, slapdtest.UUID(1)); code != http.StatusBadRequest || !strings.Contains(said, "sync_object_id") {
+	if code, said := w.object(modelUser, slapdtest.UUID(1)); code != http.StatusBadRequest ||
+		!strings.Contains(said, "sync_object_id") {
 		t.Errorf("before the first sync: %d %s, want 400 on sync_object_id", code, said)
 	}
 	w.both()
@@ -93,7 +96,8 @@ func TestSingleObject(t *testing.T) {
 	w.departures(e)
 	w.disabled(e)
 	if n := proxy.seen.Load(); n > whole/2 {
-		t.Errorf("the directory sent %d bytes for a dozen single objects, and %d for all that it has: it was listed", n, whole)
+		t.Errorf("the directory sent %d bytes for a dozen single objects, and %d for all that it has: it was listed", n,
+			whole)
 	}
 	w.wrongRequests()
 }
@@ -102,7 +106,8 @@ func TestSingleObject(t *testing.T) {
 func (w *world) remoteFailure(e *editor) {
 	w.Helper()
 	e.set(slapdtest.UserDN(7), "title", "Director")
-	w.tenant.Inject(simulator.Fault{Method: "directory.users.update", Effect: simulator.Refuse, Status: 400, Code: "invalid", Message: "Invalid Input: the tenant is in a mood", Times: 1})
+	w.tenant.Inject(simulator.Fault{Method: "directory.users.update", Effect: simulator.Refuse, Status: 400,
+		Code: "invalid", Message: "Invalid Input: the tenant is in a mood", Times: 1})
 	w.says(modelUser, slapdtest.UUID(7), "error: ", "the tenant is in a mood")
 	w.tenant.ClearFaults()
 	w.says(modelUser, slapdtest.UUID(7), "Updated u000007@example.org.")
@@ -139,15 +144,20 @@ func (w *world) wrongRequests() {
 	w.Helper()
 	w.tenant.ResetCalls()
 	for body, field := range map[string]string{
-		`{"sync_object_model":"authentik.core.models.User","sync_object_id":"nobody"}`:                            "sync_object_id",
-		`{"sync_object_model":"authentik.core.models.Group","sync_object_id":"` + slapdtest.UUID(1) + `"}`:        "sync_object_id",
-		`{"sync_object_model":"authentik.core.models.Token","sync_object_id":"` + slapdtest.UUID(1) + `"}`:        "sync_object_model",
-		`{"sync_object_id":"` + slapdtest.UUID(1) + `"}`:                                                          "sync_object_model",
-		`{"sync_object_model":"authentik.core.models.User"}`:                                                      "sync_object_id",
-		`{"sync_object_model":"authentik.core.models.User","sync_object_id":""}`:                                  "sync_object_id",
-		`{"sync_object_model":"authentik.core.models.User","sync_object_id":["a"]}`:                               "sync_object_id",
-		`{"sync_object_model":"authentik.core.models.User","sync_object_id":"` + strings.Repeat("x", 5000) + `"}`: "sync_object_id",
-		`[]`: "non_field_errors", `{`: "detail", `null`: "non_field_errors", `{"sync_object_id":"` + strings.Repeat("x", 1<<21) + `"}`: "detail",
+		`{"sync_object_model":"authentik.core.models.User","sync_object_id":"nobody"}`: "sync_object_id",
+		`{"sync_object_model":"authentik.core.models.Group","sync_object_id":"` + slapdtest.UUID(1) +
+			`"}`: "sync_object_id",
+		`{"sync_object_model":"authentik.core.models.Token","sync_object_id":"` + slapdtest.UUID(1) +
+			`"}`: "sync_object_model",
+		`{"sync_object_id":"` + slapdtest.UUID(
+			1) + `"}`: "sync_object_model",
+		`{"sync_object_model":"authentik.core.models.User"}`:                        "sync_object_id",
+		`{"sync_object_model":"authentik.core.models.User","sync_object_id":""}`:    "sync_object_id",
+		`{"sync_object_model":"authentik.core.models.User","sync_object_id":["a"]}`: "sync_object_id",
+		`{"sync_object_model":"authentik.core.models.User","sync_object_id":"` + strings.Repeat("x", 5000) +
+			`"}`: "sync_object_id",
+		`[]`: "non_field_errors", `{`: "detail", `null`: "non_field_errors", `{"sync_object_id":"` +
+			strings.Repeat("x", 1<<21) + `"}`: "detail",
 	} {
 		code, data := w.call(http.MethodPost, google+"sync/object/", body)
 		if code != http.StatusBadRequest || !strings.Contains(string(data), field) {
@@ -157,7 +167,8 @@ func (w *world) wrongRequests() {
 	if c := w.tenant.Calls(); c.Reads+c.Writes > 0 {
 		w.Errorf("wrong requests made %d calls", c.Reads+c.Writes)
 	}
-	for _, path := range []string{"/providers/google_workspace/2/sync/object/", "/providers/microsoft_entra/1/sync/object/"} {
+	for _, path := range []string{"/providers/google_workspace/2/sync/object/",
+		"/providers/microsoft_entra/1/sync/object/"} {
 		if code, data := w.call(http.MethodPost, path, "{}"); code != http.StatusNotFound {
 			w.Errorf("POST %s = %d %s, want 404", path, code, data)
 		}

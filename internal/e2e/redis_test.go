@@ -17,7 +17,8 @@ func TestRedisCrashes(t *testing.T) {
 	for name, milliseconds := range map[string]int{"for a moment": 1500, "for longer than a lease": 17_000} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, options{slapd: small(), workers: 2, redis: []string{"--appendonly", "yes", "--enable-debug-command", "yes"}})
+			w := newWorld(t, options{slapd: small(), workers: 2,
+				redis: []string{"--appendonly", "yes", "--enable-debug-command", "yes"}})
 			w.sync(corp)
 			id := w.midway(100)
 			w.crashRedis(milliseconds)

@@ -63,7 +63,8 @@ func TestRevert(t *testing.T) {
 		t.Errorf("the undo is %s (%s) and made %v: %s", undo.State, undo.Status, undo.made(), undo.Reason)
 	}
 	w.same(before)
-	if p := w.pins(google); p.Count != lost || p.Pins[0].Account != "active" || p.Pins[0].Run != mistake.ID || p.Pins[0].By == "" {
+	if p := w.pins(google); p.Count != lost || p.Pins[0].Account != "active" || p.Pins[0].Run != mistake.ID ||
+		p.Pins[0].By == "" {
 		t.Errorf("pinned are %d, the first %+v; want %d active ones of run %s", p.Count, p.Pins[:1], lost, mistake.ID)
 	}
 	if again := w.sync(google); len(again.made()) != 0 {
@@ -88,7 +89,8 @@ func TestRevert(t *testing.T) {
 	if r := w.sync(google); r.made()["user deactivate"] != 1 || !w.accounts().People[one].Suspended {
 		t.Errorf("whose pin was lifted is not suspended: %v", r.made())
 	}
-	if code, data := w.call(http.MethodPost, google+"sync/pins/lift/", ""); code != http.StatusOK || !strings.Contains(string(data), "498") {
+	if code, data := w.call(http.MethodPost, google+"sync/pins/lift/", ""); code != http.StatusOK ||
+		!strings.Contains(string(data), "498") {
 		t.Fatalf("lift of the rest = %d %s, want 498", code, data)
 	}
 	if r := w.finish(google); r.made()["user deactivate"] != 0 || r.Held == 0 {
@@ -122,7 +124,8 @@ func (w *world) refusesRevert(id string) {
 func TestEntraRevertOfDeletions(t *testing.T) {
 	t.Parallel()
 	const leavers = 3
-	w := newEntraWorld(t, entraOptions{options: options{slapd: small()}, lines: []string{"user_delete_action: delete", "delete_after: 1s"}})
+	w := newEntraWorld(t, entraOptions{options: options{slapd: small()},
+		lines: []string{"user_delete_action: delete", "delete_after: 1s"}})
 	w.hop()
 	before := w.entraState()
 	e := w.editor()
@@ -157,7 +160,8 @@ func TestEntraRevertOfDeletions(t *testing.T) {
 func TestEntraRevertOfDeletionsThatTheDirectoryRegrets(t *testing.T) {
 	t.Parallel()
 	const leavers = 3
-	w := newEntraWorld(t, entraOptions{options: options{slapd: small()}, lines: []string{"user_delete_action: delete", "delete_after: 1s"}})
+	w := newEntraWorld(t, entraOptions{options: options{slapd: small()},
+		lines: []string{"user_delete_action: delete", "delete_after: 1s"}})
 	w.hop()
 	before := w.entraState()
 	ids := map[int]string{}

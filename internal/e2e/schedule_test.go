@@ -18,7 +18,10 @@ func (w *world) runs(container string) []run {
 // settled waits until no run is live anywhere and returns how many there were of each container.
 func (w *world) settled() (source, provider int) {
 	w.Helper()
-	eventually(w, time.Minute, "no run is live", func() bool { return !w.status(corp).IsRunning && !w.status(google).IsRunning })
+	eventually(w, time.Minute, "no run is live", func() bool {
+		return !w.status(corp).IsRunning &&
+			!w.status(google).IsRunning
+	})
 	return len(w.runs(corp)), len(w.runs(google))
 }
 
@@ -30,7 +33,8 @@ func TestProviderFollowsItsSource(t *testing.T) {
 	eventually(t, 30*time.Second, "the provider followed", func() bool { return len(w.runs(google)) == 1 })
 	w.settled()
 	if r := w.runs(google)[0]; r.Trigger.Kind != "after_source" || r.Status != "successful" {
-		t.Errorf("the provider's run was triggered by %s and is %s, want after_source and successful", r.Trigger.Kind, r.Status)
+		t.Errorf("the provider's run was triggered by %s and is %s, want after_source and successful", r.Trigger.Kind,
+			r.Status)
 	}
 	w.converged(nil)
 	w.sync(corp)
@@ -61,7 +65,8 @@ func TestProviderFollowsItsSource(t *testing.T) {
 // Of several workers one starts a scheduled run, and never two of a container at once.
 func TestSchedule(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, options{slapd: small(), workers: 3, source: []string{`schedule: "@every 1s"`}, provider: []string{"schedule: after_source"}})
+	w := newWorld(t, options{slapd: small(), workers: 3, source: []string{`schedule: "@every 1s"`},
+		provider: []string{"schedule: after_source"}})
 	began := time.Now()
 	eventually(t, time.Minute, "five scheduled runs", func() bool { return len(w.runs(corp)) >= 5 })
 	took := time.Since(began)
@@ -73,7 +78,8 @@ func TestSchedule(t *testing.T) {
 	if n := len(w.runs(corp)); took < 3*time.Second || n > int(took.Seconds())+3 {
 		t.Errorf("there were %d runs in %v, want one a second", n, took)
 	}
-	eventually(t, 30*time.Second, "the provider followed", func() bool { return len(w.runs(google)) >= 1 && !w.status(google).IsRunning })
+	eventually(t, 30*time.Second, "the provider followed",
+		func() bool { return len(w.runs(google)) >= 1 && !w.status(google).IsRunning })
 	w.converged(nil)
 	if n := len(w.runs(google)); n != 1 {
 		t.Errorf("the provider ran %d times for one change, want once", n)

@@ -41,7 +41,8 @@ func checkContract(t testing.TB, method, path string, resp *http.Response, data 
 	if schema == nil {
 		return
 	}
-	if err := schema.VisitJSON(body, openapi3.VisitAsResponse(), openapi3.MultiErrors(), openapi3.EnableFormatValidation()); err != nil {
+	if err := schema.VisitJSON(body, openapi3.VisitAsResponse(), openapi3.MultiErrors(),
+		openapi3.EnableFormatValidation()); err != nil {
 		t.Errorf("%s: %v\n%s", where, err, data)
 	}
 	for _, name := range unknown(schema, body, "") {
@@ -73,7 +74,8 @@ func unknown(schema *openapi3.Schema, v any, at string) (out []string) {
 	case map[string]any:
 		for name, item := range v {
 			sub := schema.Properties[name]
-			free := schema.AdditionalProperties.Schema != nil || schema.AdditionalProperties.Has != nil && *schema.AdditionalProperties.Has
+			free := schema.AdditionalProperties.Schema != nil || schema.AdditionalProperties.Has != nil &&
+				*schema.AdditionalProperties.Has
 			newer := at == "" && (name == "last_successful_sync" || name == "last_sync_status")
 			switch {
 			case sub != nil:

@@ -104,7 +104,8 @@ func TestSecretsStaySecret(t *testing.T) {
 	for _, p := range append(w.workers, w.api) {
 		seen["the log of "+p.name] = string(must(os.ReadFile(p.log)))
 	}
-	for _, path := range []string{corp, google, corp + "sync/status/", google + "sync/status/", corp + "sync/runs/", google + "sync/runs/", google + "sync/objects/"} {
+	for _, path := range []string{corp, google, corp + "sync/status/", google + "sync/status/", corp + "sync/runs/",
+		google + "sync/runs/", google + "sync/objects/"} {
 		_, data := w.call(http.MethodGet, path, "")
 		seen["GET "+path] = string(data)
 	}

@@ -81,8 +81,10 @@ func TestBadStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := [][]string{
-		{"rollcall.yaml:6:", "user_object_filter"}, {"rollcall.yaml:7:", "scheduel", "schedule"}, {"rollcall.yaml:8:", "slug", "line 3"},
-		{"rollcall.yaml:12:", "bind_password_file", "nowhere"}, {"rollcall.yaml:13:", "schedule", "every day"}, {"rollcall.yaml:16:", "id"},
+		{"rollcall.yaml:6:", "user_object_filter"}, {"rollcall.yaml:7:", "scheduel", "schedule"},
+		{"rollcall.yaml:8:", "slug", "line 3"},
+		{"rollcall.yaml:12:", "bind_password_file", "nowhere"}, {"rollcall.yaml:13:", "schedule", "every day"},
+		{"rollcall.yaml:16:", "id"},
 		{"rollcall.yaml:18:", "crop", "corp"}, {"rollcall.yaml:20:", "credentials_file", "missing.json"},
 		{"rollcall.yaml:23:", "organizations.title"},
 	}
@@ -90,8 +92,10 @@ func TestBadStart(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			complains(t, name, ends(t, name, "ROLLCALL_CONFIG="+file, "ROLLCALL_INSECURE_NO_TOKENS=true"), want)
-			complains(t, name, ends(t, name, "ROLLCALL_CONFIG="+filepath.Join(dir, "none.yaml")), [][]string{{"none.yaml", "no such file"}})
-			complains(t, name, ends(t, name, "ROLLCALL_REDIS_URL=http://user:pass-word@x", "ROLLCALL_LOG_LEVEL=loud", "ROLLCALL_LISTEN=8080"), [][]string{
+			complains(t, name, ends(t, name, "ROLLCALL_CONFIG="+filepath.Join(dir, "none.yaml")),
+				[][]string{{"none.yaml", "no such file"}})
+			complains(t, name, ends(t, name, "ROLLCALL_REDIS_URL=http://user:pass-word@x", "ROLLCALL_LOG_LEVEL=loud",
+				"ROLLCALL_LISTEN=8080"), [][]string{
 				{"ROLLCALL_REDIS_URL", "redis://"}, {"ROLLCALL_LOG_LEVEL", "loud"}, {"ROLLCALL_LISTEN", "8080"},
 			})
 		})
@@ -108,13 +112,20 @@ func TestRefusesToStart(t *testing.T) {
 		env           []string
 		want          []string
 	}{
-		{"no tokens file", "api", with("ROLLCALL_TOKENS_FILE="), []string{"ROLLCALL_TOKENS_FILE", "is not set", "ROLLCALL_INSECURE_NO_TOKENS"}},
-		{"a tokens file that is missing", "api", with("ROLLCALL_TOKENS_FILE=/none"), []string{"ROLLCALL_TOKENS_FILE", "/none"}},
-		{"embedded Redis, api", "api", with("ROLLCALL_REDIS_URL=embedded:"), []string{"ROLLCALL_REDIS_URL", "one process", "rollcall demo"}},
-		{"embedded Redis, worker", "worker", with("ROLLCALL_REDIS_URL=embedded:"), []string{"ROLLCALL_REDIS_URL", "one process", "rollcall demo"}},
-		{"Redis is down, api", "api", with("ROLLCALL_REDIS_URL=redis://127.0.0.1:1"), []string{"redis", "127.0.0.1:1", "connection refused"}},
-		{"Redis is down, worker", "worker", with("ROLLCALL_REDIS_URL=redis://127.0.0.1:1"), []string{"redis", "127.0.0.1:1", "connection refused"}},
-		{"the address is taken", "api", with("ROLLCALL_LISTEN=" + strings.TrimPrefix(w.base, "http://")), []string{"address already in use"}},
+		{"no tokens file", "api", with("ROLLCALL_TOKENS_FILE="),
+			[]string{"ROLLCALL_TOKENS_FILE", "is not set", "ROLLCALL_INSECURE_NO_TOKENS"}},
+		{"a tokens file that is missing", "api", with("ROLLCALL_TOKENS_FILE=/none"),
+			[]string{"ROLLCALL_TOKENS_FILE", "/none"}},
+		{"embedded Redis, api", "api", with("ROLLCALL_REDIS_URL=embedded:"),
+			[]string{"ROLLCALL_REDIS_URL", "one process", "rollcall demo"}},
+		{"embedded Redis, worker", "worker", with("ROLLCALL_REDIS_URL=embedded:"),
+			[]string{"ROLLCALL_REDIS_URL", "one process", "rollcall demo"}},
+		{"Redis is down, api", "api", with("ROLLCALL_REDIS_URL=redis://127.0.0.1:1"),
+			[]string{"redis", "127.0.0.1:1", "connection refused"}},
+		{"Redis is down, worker", "worker", with("ROLLCALL_REDIS_URL=redis://127.0.0.1:1"),
+			[]string{"redis", "127.0.0.1:1", "connection refused"}},
+		{"the address is taken", "api", with("ROLLCALL_LISTEN=" + strings.TrimPrefix(w.base, "http://")),
+			[]string{"address already in use"}},
 	} {
 		t.Run(tc.what, func(t *testing.T) {
 			t.Parallel()

@@ -137,7 +137,8 @@ func (w *world) configure(dir, tenant string, o *options) {
 	}
 	lines := func(l []string) string { return strings.Join(append([]string{""}, l...), "\n      ") }
 	yaml := fmt.Sprintf(configuration, uri, bind, password, lines(o.source), tenant, lines(o.provider))
-	files := map[string]string{"rollcall.yaml": yaml, "google.json": string(key), "tokens": line + "\n" + readerLine + "\n"}
+	files := map[string]string{"rollcall.yaml": yaml, "google.json": string(key), "tokens": line + "\n" + readerLine +
+		"\n"}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			w.Fatal(err)

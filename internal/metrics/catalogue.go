@@ -91,10 +91,14 @@ func (l *Label) add(types []provider.Type) {
 
 func static() []Section {
 	return []Section{
-		{"State", "Exported by the API process, and by `rollcall demo`. It is read from Redis when somebody scrapes, so every API process says the same: " +
-			"aggregate with `max by (…)`. While Redis does not answer, `rollcall_redis_up` is 0 and everything else of this table is absent, " +
-			"but `rollcall_container_info`. Dry runs count nowhere but in `rollcall_run_active` and the progress of the live run.", state},
-		{"Work", "Counted by each worker, and by `rollcall demo`, since it started: `sum by (…)` over the processes. Of the series that can be " +
+		{"State", "Exported by the API process, and by `rollcall demo`. It is read from Redis when somebody scrapes, so " +
+			"every API process says the same: " +
+			"aggregate with `max by (…)`. While Redis does not answer, `rollcall_redis_up` is 0 and everything else of this " +
+			"table is absent, " +
+			"but `rollcall_container_info`. Dry runs count nowhere but in `rollcall_run_active` and the progress of the " +
+			"live run.", state},
+		{"Work", "Counted by each worker, and by `rollcall demo`, since it started: `sum by (…)` over the processes. Of " +
+			"the series that can be " +
 			"named beforehand each starts at 0.", work},
 		{"Every process", "Besides these: `go_*` and `process_*`, as Prometheus's client library has them.", both},
 	}
@@ -133,24 +137,28 @@ func faults() []string {
 
 // The labels.
 var (
-	ofContainer = Label{Name: "container", Meaning: "the source or provider: `ldap:<slug>`, or `<type>:<id>` of a provider"}
-	kind        = Label{Name: "kind", Values: []string{container.LDAP}, byType: func(t *provider.Type) []string { return []string{t.Name} }}
-	entryKind   = Label{Name: "kind", Values: []string{string(status.User), string(status.Group)}}
-	object      = Label{Name: "kind", Values: texts(status.ObjectTypes())}
-	action      = Label{Name: "action", Values: texts(status.ChangeTypes())}
-	outcome     = Label{Name: "outcome", Values: append([]string{OK}, faults()...)}
-	ofFault     = Label{Name: "fault", Values: faults()}
-	result      = Label{Name: "result", Values: texts(Results())}
-	liveState   = Label{Name: "state", Values: []string{string(status.Queued), string(status.Running), string(status.Deferred)}}
-	guard       = Label{Name: "guard", Values: texts(plan.Rules())}
-	reason      = Label{Name: "reason", Values: texts(plan.Reasons())}
-	queue       = Label{Name: "queue", Values: []string{"full", "objects"}}
-	taskState   = Label{Name: "state", Values: TaskStates()}
-	lane        = Label{Name: "lane", byType: (*provider.Type).Lanes}
-	mode        = Label{Name: "mode", Values: Modes()}
-	operation   = Label{Name: "operation", Meaning: "the method: `users.insert`, `members.list`, …; `batch` for a batch that was not answered as a whole"}
-	class       = Label{Name: "status", Values: StatusClasses()}
-	jobResult   = Label{Name: "result", Values: texts(JobResults())}
+	ofContainer = Label{Name: "container",
+		Meaning: "the source or provider: `ldap:<slug>`, or `<type>:<id>` of a provider"}
+	kind = Label{Name: "kind", Values: []string{container.LDAP},
+		byType: func(t *provider.Type) []string { return []string{t.Name} }}
+	entryKind = Label{Name: "kind", Values: []string{string(status.User), string(status.Group)}}
+	object    = Label{Name: "kind", Values: texts(status.ObjectTypes())}
+	action    = Label{Name: "action", Values: texts(status.ChangeTypes())}
+	outcome   = Label{Name: "outcome", Values: append([]string{OK}, faults()...)}
+	ofFault   = Label{Name: "fault", Values: faults()}
+	result    = Label{Name: "result", Values: texts(Results())}
+	liveState = Label{Name: "state", Values: []string{string(status.Queued), string(status.Running),
+		string(status.Deferred)}}
+	guard     = Label{Name: "guard", Values: texts(plan.Rules())}
+	reason    = Label{Name: "reason", Values: texts(plan.Reasons())}
+	queue     = Label{Name: "queue", Values: []string{"full", "objects"}}
+	taskState = Label{Name: "state", Values: TaskStates()}
+	lane      = Label{Name: "lane", byType: (*provider.Type).Lanes}
+	mode      = Label{Name: "mode", Values: Modes()}
+	operation = Label{Name: "operation",
+		Meaning: "the method: `users.insert`, `members.list`, …; `batch` for a batch that was not answered as a whole"}
+	class     = Label{Name: "status", Values: StatusClasses()}
+	jobResult = Label{Name: "result", Values: texts(JobResults())}
 )
 
 // Result is how a run ended.

@@ -30,7 +30,8 @@ func TestDocsAreUpToDate(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(got), want); diff != "" {
-		t.Errorf("docs/metrics.md is stale; if the change is meant, run go test ./internal/metrics -update (-file +got)\n%s", diff)
+		t.Errorf("docs/metrics.md is stale; if the change is meant, run go test ./internal/metrics -update (-file +got)\n%s",
+			diff)
 	}
 }
 

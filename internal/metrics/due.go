@@ -11,9 +11,10 @@ import (
 // unscheduled replaces the interval of a source without a schedule. A provider then has a day to follow the source.
 const unscheduled = 12 * time.Hour
 
-// due returns when the next success is due at the latest; zero where nothing is. changed is, by source, the end of the oldest
-// run that changed something and that no success has followed.
-func (s *State) due(ctx context.Context, c *Container, st *status.Standing, changed map[container.ID]time.Time) (time.Time, error) {
+// due returns when the next success is due at the latest; zero where nothing is. changed is, by source, the end of
+// the oldest run that changed something and that no success has followed.
+func (s *State) due(ctx context.Context, c *Container, st *status.Standing,
+	changed map[container.ID]time.Time) (time.Time, error) {
 	if c.Gap == 0 && len(changed) == 0 {
 		return time.Time{}, nil
 	}
@@ -62,7 +63,8 @@ type scan struct {
 // unseen returns the events at the sources of a provider since the provider read them. changed has, for each source
 // that the provider follows, the end of the oldest run with changes that no successful run followed. left is the end
 // of the oldest run with a departure since the last plan of the provider, if the provider suspends accounts.
-func (s *State) unseen(ctx context.Context, c *Container, st *status.Standing) (changed map[container.ID]time.Time, left time.Time, err error) {
+func (s *State) unseen(ctx context.Context, c *Container, st *status.Standing) (changed map[container.ID]time.Time,
+	left time.Time, err error) {
 	if !c.Follows && !c.Suspends {
 		return nil, left, nil
 	}

@@ -64,7 +64,8 @@ func TestDueAfterItsSource(t *testing.T) {
 // following the change.
 func TestDueIsNotMovedByARunThatReadBefore(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, metrics.Container{Name: corp, Gap: time.Hour}, metrics.Container{Name: google, Sources: []container.ID{corp}, Follows: true})
+	s := newSite(t, metrics.Container{Name: corp, Gap: time.Hour},
+		metrics.Container{Name: google, Sources: []container.ID{corp}, Follows: true})
 	s.run(google, execution{})
 	s.move(time.Minute)
 	run, err := s.store.Start(t.Context(), status.StartRequest{Container: google})
@@ -95,7 +96,8 @@ func TestDueOfAProviderThatIsNew(t *testing.T) {
 func TestLeaversWhoWait(t *testing.T) {
 	t.Parallel()
 	const key = "rollcall_leaver_pending_seconds{container=google_workspace:1}"
-	s := newSite(t, metrics.Container{Name: corp}, metrics.Container{Name: google, Sources: []container.ID{corp}, Suspends: true})
+	s := newSite(t, metrics.Container{Name: corp}, metrics.Container{Name: google, Sources: []container.ID{corp},
+		Suspends: true})
 	leaves := execution{does: func(r *status.Recorder) { r.Succeeded(status.User, status.Delete, 1) }}
 	s.run(corp, leaves)
 	s.value("before the first plan", key, 0)
@@ -111,7 +113,8 @@ func TestLeaversWhoWait(t *testing.T) {
 	s.run(corp, leaves)
 	s.value("and somebody left", key, 3600)
 	gone := s.now().Add(-2 * time.Hour)
-	s.run(google, execution{plan: status.Planned{LeaverSince: gone}, end: status.End{State: status.Failed, FailKind: "denied"}})
+	s.run(google, execution{plan: status.Planned{LeaverSince: gone},
+		end: status.End{State: status.Failed, FailKind: "denied"}})
 	s.value("planned, and not suspended", key, 7200)
 	s.move(time.Minute)
 	s.run(google, execution{})
@@ -124,7 +127,8 @@ func TestPinnedEntries(t *testing.T) {
 	s.value("of a source", "rollcall_pinned_entries{container=ldap:corp}", -1)
 	s.value("before an undo", "rollcall_pinned_entries{container=google_workspace:1}", 0)
 	s.must(s.decisions.Pin(t.Context(), google, []plan.Pin{
-		{Ref: directory.Ref{Kind: directory.User, ID: "a"}, Account: plan.StandsActive}, {Ref: directory.Ref{Kind: directory.User, ID: "b"}, Account: plan.StandsNone},
+		{Ref: directory.Ref{Kind: directory.User, ID: "a"}, Account: plan.StandsActive},
+		{Ref: directory.Ref{Kind: directory.User, ID: "b"}, Account: plan.StandsNone},
 	}, nil))
 	s.value("after it", "rollcall_pinned_entries{container=google_workspace:1}", 2)
 }

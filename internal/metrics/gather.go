@@ -53,8 +53,8 @@ func (s *State) shared(ctx context.Context, to *sheet) error {
 	return errors.Join(err, queued, remembered)
 }
 
-// memory returns what Redis uses and may use, of a cluster that of the fullest node. told is false where it does not say,
-// as some that are rented do not.
+// memory returns what Redis uses and may use, of a cluster that of the fullest node. told is false where it does not
+// say, as some that are rented do not.
 func memory(ctx context.Context, rdb redis.UniversalClient) (used, limit float64, told bool, err error) {
 	var mu sync.Mutex
 	ask := func(ctx context.Context, node *redis.Client) error {

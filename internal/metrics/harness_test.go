@@ -82,7 +82,8 @@ func newSite(t testing.TB, containers ...metrics.Container) *site {
 	rdb := redistest.Start(t)
 	s.store = status.New(rdb, status.Config{Now: s.now})
 	s.decisions = decisions.New(rdb, decisions.Config{Now: s.now})
-	s.reg = registry(t, metrics.StateConfig{Redis: rdb, Status: s.store, Decisions: s.decisions, Containers: containers, Now: s.now})
+	s.reg = registry(t, metrics.StateConfig{Redis: rdb, Status: s.store, Decisions: s.decisions, Containers: containers,
+		Now: s.now})
 	return s
 }
 

@@ -12,7 +12,8 @@ const never = "before the first such run"
 
 // state is read from Redis at scrape time.
 var state = []Metric{
-	{Name: "rollcall_container_info", Kind: Gauge, Help: "1 for each source and provider that is enabled.", Labels: []Label{ofContainer, kind}},
+	{Name: "rollcall_container_info", Kind: Gauge, Help: "1 for each source and provider that is enabled.",
+		Labels: []Label{ofContainer, kind}},
 
 	{Name: "rollcall_last_success_timestamp_seconds", Kind: Gauge, Labels: []Label{ofContainer}, Absent: never,
 		Help: "End of the newest completed run; some of its changes may have failed or be held."},
@@ -21,15 +22,21 @@ var state = []Metric{
 	{Name: "rollcall_last_run_duration_seconds", Kind: Gauge, Labels: []Label{ofContainer}, Absent: never,
 		Help: "How long the newest run that is over took from when a worker first took it; from its start where none did."},
 	{Name: "rollcall_last_run_result", Kind: Gauge, Labels: []Label{ofContainer, result},
-		Help: "1 for how the newest run that is over ended, 0 for every other result. A warning is a completed run with failed or held changes."},
+		Help: "1 for how the newest run that is over ended, 0 for every other result. A warning is a completed run with " +
+			"failed or held changes."},
 	{Name: "rollcall_last_run_fault", Kind: Gauge, Labels: []Label{ofContainer, ofFault},
-		Help: "1 for the kind of error that ended the newest run that is over, or for `unavailable` while the live run waits out an outage; 0 for every other."},
-	{Name: "rollcall_sync_expected_by_timestamp_seconds", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "where nothing is due",
-		Help: "When the next success is due at the latest: the last one and twice the longest gap of the cron schedule. With after_source: the end of " +
-			"the oldest source run that changed something and that no success has followed, and twice the longest gap of that source's schedule (a day where it " +
+		Help: "1 for the kind of error that ended the newest run that is over, or for `unavailable` while the live run " +
+			"waits out an outage; 0 for every other."},
+	{Name: "rollcall_sync_expected_by_timestamp_seconds", Kind: Gauge, Labels: []Label{ofContainer},
+		Absent: "where nothing is due",
+		Help: "When the next success is due at the latest: the last one and twice the longest gap of the cron schedule. " +
+			"With after_source: the end of " +
+			"the oldest source run that changed something and that no success has followed, and twice the longest gap of " +
+			"that source's schedule (a day where it " +
 			"has none). Before the first success it is counted from the first known run, else from when the process started."},
 
-	{Name: "rollcall_run_active", Kind: Gauge, Labels: []Label{ofContainer, liveState}, Help: "1 for the state of the live run, dry or not, 0 for the others."},
+	{Name: "rollcall_run_active", Kind: Gauge, Labels: []Label{ofContainer, liveState},
+		Help: "1 for the state of the live run, dry or not, 0 for the others."},
 	{Name: "rollcall_run_changes_expected", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "while no run is live",
 		Help: "Changes that the live run will have tried at its end; 0 before it has planned."},
 	{Name: "rollcall_run_changes_done", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "while no run is live",
@@ -45,25 +52,33 @@ var state = []Metric{
 		Help: "Entries that an undo keeps as they were, whatever their source says."},
 	{Name: "rollcall_failed_changes", Kind: Gauge, Labels: []Label{ofContainer, ofFault},
 		Help: "Changes of the newest run that is over that failed, by the kind of error."},
-	{Name: "rollcall_source_age_seconds", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "for providers, and before the first such run",
-		Help: "How old the local copy of a source is: since it was read for the newest run that completed."},
+	{Name: "rollcall_source_age_seconds", Kind: Gauge, Labels: []Label{ofContainer},
+		Absent: "for providers, and before the first such run",
+		Help:   "How old the local copy of a source is: since it was read for the newest run that completed."},
 	{Name: "rollcall_leaver_pending_seconds", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "for sources",
-		Help: "How long the person who waits longest has been gone without being suspended; 0 where nobody waits. Who left the local copy since the " +
+		Help: "How long the person who waits longest has been gone without being suspended; 0 where nobody waits. Who " +
+			"left the local copy since the " +
 			"provider last planned is taken to wait."},
 	{Name: "rollcall_directory_entries", Kind: Gauge, Labels: []Label{ofContainer, entryKind}, Absent: never,
 		Help: "Entries that the newest completed run read."},
 
-	{Name: "rollcall_queue_tasks", Kind: Gauge, Labels: []Label{queue, taskState}, Help: "Tasks in a queue. Archived ones are runs that failed and object jobs that were given up."},
-	{Name: "rollcall_queue_latency_seconds", Kind: Gauge, Labels: []Label{queue}, Help: "How long the oldest pending task has waited."},
+	{Name: "rollcall_queue_tasks", Kind: Gauge, Labels: []Label{queue, taskState},
+		Help: "Tasks in a queue. Archived ones are runs that failed and object jobs that were given up."},
+	{Name: "rollcall_queue_latency_seconds", Kind: Gauge, Labels: []Label{queue},
+		Help: "How long the oldest pending task has waited."},
 	{Name: "rollcall_workers", Kind: Gauge, Help: "Workers that beat in the last 15 seconds."},
 	{Name: "rollcall_redis_up", Kind: Gauge, Help: "1 if Redis answered everything that was asked in time, else 0."},
-	{Name: "rollcall_redis_memory_used_bytes", Kind: Gauge, Absent: "where Redis does not say", Help: "Memory that Redis uses; of a cluster, the fullest node."},
-	{Name: "rollcall_redis_memory_max_bytes", Kind: Gauge, Absent: "where Redis does not say", Help: "Memory that Redis may use; 0 where no limit is set."},
+	{Name: "rollcall_redis_memory_used_bytes", Kind: Gauge, Absent: "where Redis does not say",
+		Help: "Memory that Redis uses; of a cluster, the fullest node."},
+	{Name: "rollcall_redis_memory_max_bytes", Kind: Gauge, Absent: "where Redis does not say",
+		Help: "Memory that Redis may use; 0 where no limit is set."},
 
 	{Name: "rollcall_quota_limit_per_second", Kind: Gauge, Labels: []Label{ofContainer, lane},
 		Help: "What the tenant is called with at most at present: refusals halve it, and it grows back."},
-	{Name: "rollcall_quota_used_ratio", Kind: Gauge, Labels: []Label{ofContainer, lane}, Help: "The part of that limit that was used in the last minute, 0 to 1."},
-	{Name: "rollcall_quota_paused_seconds", Kind: Gauge, Labels: []Label{ofContainer, lane}, Help: "How long the tenant has asked us to wait yet."},
+	{Name: "rollcall_quota_used_ratio", Kind: Gauge, Labels: []Label{ofContainer, lane},
+		Help: "The part of that limit that was used in the last minute, 0 to 1."},
+	{Name: "rollcall_quota_paused_seconds", Kind: Gauge, Labels: []Label{ofContainer, lane},
+		Help: "How long the tenant has asked us to wait yet."},
 }
 
 // work is counted in each worker.
@@ -76,28 +91,40 @@ var work = []Metric{
 	{Name: "rollcall_changes_total", Kind: Counter, Labels: []Label{ofContainer, object, action, outcome},
 		Help: "Changes that were tried, of runs and object jobs. For a source they are those of the local copy."},
 	{Name: "rollcall_provisioning_lag_seconds", Kind: Histogram, Labels: []Label{ofContainer},
-		Help:    "From when a change was read into the local copy to its write in the tenant. Writes that answer no change since the last completed run (drift, a new mapping) do not count.",
-		Buckets: []float64{1, 5, 15, minutes, 5 * minutes, 15 * minutes, 30 * minutes, hours, 2 * hours, 4 * hours, 12 * hours, days}},
+		Help: "From when a change was read into the local copy to its write in the tenant. Writes that answer no " +
+			"change since the last completed run (drift, a new mapping) do not count.",
+		Buckets: []float64{1, 5, 15, minutes, 5 * minutes, 15 * minutes, 30 * minutes, hours, 2 * hours, 4 * hours,
+			12 * hours, days}},
 	{Name: "rollcall_leaver_latency_seconds", Kind: Histogram, Labels: []Label{ofContainer},
-		Help:    "From when somebody left the source, or was disabled there, to the suspension in the tenant.",
-		Buckets: []float64{15, minutes, 5 * minutes, 15 * minutes, 30 * minutes, hours, 2 * hours, 4 * hours, 12 * hours, days, 3 * days, 7 * days}},
-	{Name: "rollcall_remote_requests_total", Kind: Counter, Labels: []Label{ofContainer, operation, class, outcome}, Absent: "before the first such request",
-		Help: "Requests to a tenant, those in a batch one by one: by the class of the HTTP status, and by what became of them."},
-	{Name: "rollcall_remote_request_duration_seconds", Kind: Histogram, Labels: []Label{ofContainer}, Help: "Duration of HTTP requests to a tenant; a batch is one.",
+		Help: "From when somebody left the source, or was disabled there, to the suspension in the tenant.",
+		Buckets: []float64{15, minutes, 5 * minutes, 15 * minutes, 30 * minutes, hours, 2 * hours, 4 * hours, 12 * hours,
+			days, 3 * days, 7 * days}},
+	{Name: "rollcall_remote_requests_total", Kind: Counter, Labels: []Label{ofContainer, operation, class, outcome},
+		Absent: "before the first such request",
+		Help: "Requests to a tenant, those in a batch one by one: by the class of the HTTP status, and by what became " +
+			"of them."},
+	{Name: "rollcall_remote_request_duration_seconds", Kind: Histogram, Labels: []Label{ofContainer},
+		Help:    "Duration of HTTP requests to a tenant; a batch is one.",
 		Buckets: []float64{.01, .03, .1, .3, 1, 3, 10, 30}},
-	{Name: "rollcall_remote_quota_wait_seconds_total", Kind: Counter, Labels: []Label{ofContainer}, Help: "Time spent waiting for a tenant's quota."},
-	{Name: "rollcall_remote_retries_total", Kind: Counter, Labels: []Label{ofContainer}, Help: "Requests that were made again because they had failed for a moment."},
+	{Name: "rollcall_remote_quota_wait_seconds_total", Kind: Counter, Labels: []Label{ofContainer},
+		Help: "Time spent waiting for a tenant's quota."},
+	{Name: "rollcall_remote_retries_total", Kind: Counter, Labels: []Label{ofContainer},
+		Help: "Requests that were made again because they had failed for a moment."},
 	{Name: "rollcall_lease_losses_total", Kind: Counter, Labels: []Label{ofContainer},
-		Help: "Runs that a worker had to leave to others, because it could not renew its lease in time or somebody else had the run. A cancelled run is none."},
-	{Name: "rollcall_run_resumes_total", Kind: Counter, Labels: []Label{ofContainer}, Help: "Runs that were handed to another worker because theirs was lost."},
-	{Name: "rollcall_object_jobs_total", Kind: Counter, Labels: []Label{ofContainer, jobResult}, Help: "Syncs of single objects that are over."},
+		Help: "Runs that a worker had to leave to others, because it could not renew its lease in time or somebody else " +
+			"had the run. A cancelled run is none."},
+	{Name: "rollcall_run_resumes_total", Kind: Counter, Labels: []Label{ofContainer},
+		Help: "Runs that were handed to another worker because theirs was lost."},
+	{Name: "rollcall_object_jobs_total", Kind: Counter, Labels: []Label{ofContainer, jobResult},
+		Help: "Syncs of single objects that are over."},
 }
 
 // both is exported by every process.
 var both = []Metric{
 	{Name: "rollcall_build_info", Kind: Gauge, Help: "1; the labels say which build this is.", Labels: []Label{
 		{Name: "version", Meaning: "that of the release, `devel` otherwise"},
-		{Name: "revision", Meaning: "the commit, with a plus sign where there are changes beyond it; `unknown` where nobody said it"},
+		{Name: "revision", Meaning: "the commit, with a plus sign where there are changes beyond it; `unknown` where " +
+			"nobody said it"},
 		{Name: "goversion", Meaning: "the version of Go"},
 	}},
 }

@@ -24,7 +24,8 @@ type Container struct {
 	Name container.ID
 	// Gap is the longest gap of its cron schedule; zero where it has none.
 	Gap time.Duration
-	// Sources are those that a provider is fed from; Follows says that it runs after each of their runs that changed something.
+	// Sources are those that a provider is fed from; Follows says that it runs after each of their runs that changed
+	// something.
 	Sources []container.ID
 	Follows bool
 	// Suspends says that a provider suspends who left.
@@ -66,7 +67,8 @@ type StateConfig struct {
 	Now func() time.Time
 }
 
-// State exports what is on Redis. Scrapes at the same time share one reading, and none waits for longer than the timeout.
+// State exports what is on Redis. Scrapes at the same time share one reading, and none waits for longer than the
+// timeout.
 type State struct {
 	cfg     StateConfig
 	started time.Time

@@ -41,12 +41,15 @@ func TestStateOfRuns(t *testing.T) {
 		return ledger.Facts{LastFull: time.Now(), Users: 250, Groups: 40}, nil
 	}
 	s := newSite(t, metrics.Container{Name: google, Facts: facts})
-	names := []string{"last_run_result", "last_run_fault", "last_run_duration_seconds", "failed_changes", "held_entries", "held_changes", "run_active",
+	names := []string{"last_run_result", "last_run_fault", "last_run_duration_seconds", "failed_changes", "held_entries",
+		"held_changes", "run_active",
 		"run_changes_expected", "run_changes_done", "run_progress_ratio", "directory_entries"}
-	s.run(google, execution{took: 90 * time.Second, end: status.End{State: status.Failed, FailKind: "unavailable"}, plan: status.Planned{
-		Held: 1, HeldEntries: map[string]int64{string(plan.NoAddress): 2},
-	}, does: func(r *status.Recorder) { r.Failed(status.User, status.Create, 3); r.FailedBy("conflict", 3) }})
-	s.must(s.decisions.SetHeld(t.Context(), google, decisions.HeldSet{Digest: "d", Changes: []decisions.HeldChange{{Guard: "limit"}, {Guard: "limit"}}}))
+	s.run(google, execution{took: 90 * time.Second, end: status.End{State: status.Failed, FailKind: "unavailable"},
+		plan: status.Planned{
+			Held: 1, HeldEntries: map[string]int64{string(plan.NoAddress): 2},
+		}, does: func(r *status.Recorder) { r.Failed(status.User, status.Create, 3); r.FailedBy("conflict", 3) }})
+	s.must(s.decisions.SetHeld(t.Context(), google, decisions.HeldSet{Digest: "d",
+		Changes: []decisions.HeldChange{{Guard: "limit"}, {Guard: "limit"}}}))
 	run, err := s.store.Start(t.Context(), status.StartRequest{Container: google, DryRun: true})
 	s.must(err)
 	want := map[string]float64{
@@ -71,7 +74,8 @@ func TestStateOfRuns(t *testing.T) {
 	l, err := s.store.Acquire(t.Context(), google, run.ID, run.Epoch, "w1")
 	s.must(err)
 	defer l.Close()
-	s.must(l.Recorder().Planned(t.Context(), status.Planned{Expected: []status.Expectation{{Object: status.User, Change: status.Create, Count: 8}}}))
+	s.must(l.Recorder().Planned(t.Context(), status.Planned{Expected: []status.Expectation{{Object: status.User,
+		Change: status.Create, Count: 8}}}))
 	l.Recorder().Succeeded(status.User, status.Create, 2)
 	s.must(l.Recorder().Flush(t.Context()))
 	got = about(scrape(t, s.reg), names[6:10]...)
@@ -107,7 +111,8 @@ func TestStateOfQuotasCopiesAndQueues(t *testing.T) {
 		Containers: []metrics.Container{
 			{Name: corp, ReadAt: func(context.Context) (time.Time, error) { return now.Add(-time.Minute), nil }},
 			{Name: acme, ReadAt: func(context.Context) (time.Time, error) { return time.Time{}, nil }},
-			{Name: google, Quotas: []metrics.Quota{{States: states}, {States: states, Lane: provider.Quota{Name: "users.insert"}.Lane}}},
+			{Name: google, Quotas: []metrics.Quota{{States: states},
+				{States: states, Lane: provider.Quota{Name: "users.insert"}.Lane}}},
 		},
 		Queues: func(context.Context) ([]metrics.Queue, error) {
 			return []metrics.Queue{{Name: "full", Tasks: map[string]int{"archived": 2}, Latency: time.Second}}, nil
@@ -121,7 +126,8 @@ func TestStateOfQuotasCopiesAndQueues(t *testing.T) {
 		t.Errorf("Redis uses %v bytes", used)
 	}
 	want := map[string]float64{
-		"source_age_seconds{container=ldap:corp}": 60, "queue_tasks{queue=full,state=archived}": 2, "queue_latency_seconds{queue=full}": 1, "workers{}": 1,
+		"source_age_seconds{container=ldap:corp}": 60, "queue_tasks{queue=full,state=archived}": 2,
+		"queue_latency_seconds{queue=full}": 1, "workers{}": 1,
 	}
 	for _, lane := range []string{"calls", "users.insert"} {
 		want["quota_limit_per_second{container=google_workspace:1,lane="+lane+"}"] = 19.6
@@ -149,7 +155,8 @@ func onlyKnown(t *testing.T, when string, reg *prometheus.Registry) {
 func TestWithoutRedis(t *testing.T) {
 	t.Parallel()
 	rdb := unreachable(t)
-	reg := registry(t, metrics.StateConfig{Redis: rdb, Status: status.New(rdb, status.Config{}), Decisions: decisions.New(rdb, decisions.Config{}), Containers: []metrics.Container{{Name: corp}}})
+	reg := registry(t, metrics.StateConfig{Redis: rdb, Status: status.New(rdb, status.Config{}),
+		Decisions: decisions.New(rdb, decisions.Config{}), Containers: []metrics.Container{{Name: corp}}})
 	onlyKnown(t, "without Redis", reg)
 }
 
@@ -158,8 +165,9 @@ func TestRedisGoesInTheMiddle(t *testing.T) {
 	t.Parallel()
 	rdb := redistest.Start(t)
 	reg := registry(t, metrics.StateConfig{
-		Redis: rdb, Status: status.New(rdb, status.Config{}), Decisions: decisions.New(rdb, decisions.Config{}), Containers: []metrics.Container{{Name: corp}},
-		Queues: func(context.Context) ([]metrics.Queue, error) { return nil, fault.Errorf(fault.Unavailable, "gone") },
+		Redis: rdb, Status: status.New(rdb, status.Config{}), Decisions: decisions.New(rdb, decisions.Config{}),
+		Containers: []metrics.Container{{Name: corp}},
+		Queues:     func(context.Context) ([]metrics.Queue, error) { return nil, fault.Errorf(fault.Unavailable, "gone") },
 	})
 	onlyKnown(t, "when Redis goes", reg)
 }
@@ -172,7 +180,8 @@ func TestScrapesShareOneReading(t *testing.T) {
 	release := make(chan struct{})
 	var asked atomic.Int64
 	reg := registry(t, metrics.StateConfig{
-		Redis: rdb, Status: status.New(rdb, status.Config{}), Decisions: decisions.New(rdb, decisions.Config{}), Containers: []metrics.Container{{Name: corp}}, Timeout: 200 * time.Millisecond,
+		Redis: rdb, Status: status.New(rdb, status.Config{}), Decisions: decisions.New(rdb, decisions.Config{}),
+		Containers: []metrics.Container{{Name: corp}}, Timeout: 200 * time.Millisecond,
 		Queues: func(context.Context) ([]metrics.Queue, error) {
 			if asked.Add(1) == 1 {
 				<-release // as a client that does not know of the context

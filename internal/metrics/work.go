@@ -22,9 +22,11 @@ var _ prometheus.Collector = (*Work)(nil)
 // NewWork returns counters that are at zero.
 func NewWork() *Work {
 	return &Work{
-		runs: counter("rollcall_runs_total"), changes: counter("rollcall_changes_total"), requests: counter("rollcall_remote_requests_total"),
-		waited: counter("rollcall_remote_quota_wait_seconds_total"), retries: counter("rollcall_remote_retries_total"),
-		losses: counter("rollcall_lease_losses_total"), resumes: counter("rollcall_run_resumes_total"), objects: counter("rollcall_object_jobs_total"),
+		runs: counter("rollcall_runs_total"), changes: counter("rollcall_changes_total"),
+		requests: counter("rollcall_remote_requests_total"),
+		waited:   counter("rollcall_remote_quota_wait_seconds_total"), retries: counter("rollcall_remote_retries_total"),
+		losses: counter("rollcall_lease_losses_total"), resumes: counter("rollcall_run_resumes_total"),
+		objects: counter("rollcall_object_jobs_total"),
 		runTook: histogram("rollcall_run_duration_seconds"), lag: histogram("rollcall_provisioning_lag_seconds"),
 		leavers: histogram("rollcall_leaver_latency_seconds"), took: histogram("rollcall_remote_request_duration_seconds"),
 	}
@@ -32,7 +34,8 @@ func NewWork() *Work {
 
 func (w *Work) all() []prometheus.Collector {
 	return []prometheus.Collector{
-		w.runs, w.runTook, w.changes, w.lag, w.leavers, w.requests, w.took, w.waited, w.retries, w.losses, w.resumes, w.objects,
+		w.runs, w.runTook, w.changes, w.lag, w.leavers, w.requests, w.took, w.waited, w.retries, w.losses, w.resumes,
+		w.objects,
 	}
 }
 
@@ -134,7 +137,8 @@ func jobResultOf(o status.Outcome) JobResult {
 		return JobHeld
 	case status.OutcomeFailed:
 		return JobFailed
-	case status.OutcomeCreated, status.OutcomeUpdated, status.OutcomeSuspended, status.OutcomeRestored, status.OutcomeDeleted,
+	case status.OutcomeCreated, status.OutcomeUpdated, status.OutcomeSuspended, status.OutcomeRestored,
+		status.OutcomeDeleted,
 		status.OutcomeUnchanged, status.OutcomeOutOfScope:
 	}
 	return JobOK

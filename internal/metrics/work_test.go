@@ -95,7 +95,8 @@ func TestWork(t *testing.T) {
 
 	began := time.Now()
 	over := status.Run{Container: google, Mode: status.Full, StartedAt: began, FinishedAt: began.Add(time.Minute)}
-	for state, times := range map[status.State]int{status.Completed: 2, status.Failed: 1, status.Cancelled: 1, status.Expired: 1} {
+	for state, times := range map[status.State]int{status.Completed: 2, status.Failed: 1, status.Cancelled: 1,
+		status.Expired: 1} {
 		for range times {
 			over.State = state
 			w.RunEnded(over)
@@ -103,14 +104,16 @@ func TestWork(t *testing.T) {
 		}
 		over.Held = 0
 	}
-	w.RunEnded(status.Run{Container: google, Mode: status.Full, DryRun: true, State: status.Cancelled}) // before anybody took it
+	// before anybody took it
+	w.RunEnded(status.Run{Container: google, Mode: status.Full, DryRun: true, State: status.Cancelled})
 	w.Change(google, status.User, status.Create, nil)
 	w.Change(google, status.User, status.Create, fault.New(fault.Conflict, "users.insert", errors.New("409")))
 	w.Provisioned(google, time.Minute)
 	w.Suspended(google, -time.Second)
 	w.LeaseLost(google)
 	w.Resumed(corp)
-	for _, o := range []status.Outcome{status.OutcomeCreated, status.OutcomeUnchanged, status.OutcomeHeld, status.OutcomeFailed, status.OutcomeAbsent} {
+	for _, o := range []status.Outcome{status.OutcomeCreated, status.OutcomeUnchanged, status.OutcomeHeld,
+		status.OutcomeFailed, status.OutcomeAbsent} {
 		w.ObjectJob(google, o)
 	}
 	for _, code := range []int{200, 204, 304, 404, 429, 503, 0, 999} {

@@ -13,8 +13,8 @@ import (
 
 // Error is one mistake in one field.
 type Error struct {
-	// Field is the path of the field from where the checking code stands: "base_dn", "user_property_mappings.name.givenName".
-	// A key that has a dot in its name is written as it is.
+	// Field is the path of the field from where the checking code stands: "base_dn",
+	// "user_property_mappings.name.givenName". A key that has a dot in its name is written as it is.
 	Field string
 	// Err says what is wrong, without the field's name.
 	Err error

@@ -31,7 +31,8 @@ func TestNearest(t *testing.T) {
 	t.Parallel()
 	known := []string{"base_dn", "bind_cn", "bind_password_file", "slug"}
 	for word, want := range map[string]string{
-		"base_nd": "base_dn", "baseDN": "base_dn", "SLUG": "slug", "bind_pasword_file": "bind_password_file", "colour": "", "": "",
+		"base_nd": "base_dn", "baseDN": "base_dn", "SLUG": "slug", "bind_pasword_file": "bind_password_file", "colour": "",
+		"": "",
 	} {
 		if got := problem.Nearest(word, known); got != want {
 			t.Errorf("Nearest(%q) = %q, want %q", word, got, want)

@@ -26,8 +26,8 @@ var timeScript = redis.NewScript(`redis.call('EXISTS', KEYS[1]); return redis.ca
 
 const key = "rollcall:{workers}:alive"
 
-// Clock shows the time of Redis. Between measurements it goes with the monotonic clock of this host, which a step of the
-// host's time does not move. Its methods may be called concurrently.
+// Clock shows the time of Redis. Between measurements it goes with the monotonic clock of this host, which a step of
+// the host's time does not move. Its methods may be called concurrently.
 type Clock struct {
 	rdb redis.UniversalClient
 	// host is the clock of this host; only tests set it.

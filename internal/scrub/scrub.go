@@ -10,7 +10,8 @@ var (
 	address = regexp.MustCompile(`[^\s"'<>()\[\],;:=]+@[\p{L}\p{N}.\-]+`)
 	// name is a distinguished name, or the end of one (RFC 4514). Its values may contain blanks, so it ends with a
 	// character that cannot be part of a name.
-	name = regexp.MustCompile(`(?i)\b(?:cn|uid|ou|dc|sn|mail|givenname|samaccountname|userprincipalname)\s*=\s*(?:\\.|[^"<>;()\\\n])+`)
+	name = regexp.MustCompile(
+		`(?i)\b(?:cn|uid|ou|dc|sn|mail|givenname|samaccountname|userprincipalname)\s*=\s*(?:\\.|[^"<>;()\\\n])+`)
 )
 
 // Text returns the text without addresses and distinguished names.

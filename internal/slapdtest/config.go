@@ -8,12 +8,15 @@ import (
 // configLDIF is the cn=config tree of a server.
 func configLDIF(dir string, o *Options) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "dn: cn=config\nobjectClass: olcGlobal\ncn: config\nolcPidFile: %[1]s/run/slapd.pid\nolcThreads: 4\n", dir)
+	fmt.Fprintf(&b, "dn: cn=config\nobjectClass: olcGlobal\ncn: config\nolcPidFile: %[1]s/run/slapd.pid\nolcThreads: 4\n",
+		dir)
 	if o.TLS {
-		fmt.Fprintf(&b, "olcTLSCACertificateFile: %[1]s/tls/ca.pem\nolcTLSCertificateFile: %[1]s/tls/server.pem\nolcTLSCertificateKeyFile: %[1]s/tls/server.key\n", dir)
+		fmt.Fprintf(&b, "olcTLSCACertificateFile: %[1]s/tls/ca.pem\nolcTLSCertificateFile: "+
+			"%[1]s/tls/server.pem\nolcTLSCertificateKeyFile: %[1]s/tls/server.key\n", dir)
 		b.WriteString("olcTLSVerifyClient: allow\n")
 	}
-	b.WriteString("\ndn: cn=module,cn=config\nobjectClass: olcModuleList\ncn: module\nolcModulePath: /usr/lib/ldap\nolcModuleLoad: back_mdb\n")
+	b.WriteString("\ndn: cn=module,cn=config\nobjectClass: olcModuleList\ncn: module\nolcModulePath: " +
+		"/usr/lib/ldap\nolcModuleLoad: back_mdb\n")
 	if o.PPolicy {
 		b.WriteString("olcModuleLoad: ppolicy\n")
 	}
@@ -26,11 +29,15 @@ func configLDIF(dir string, o *Options) string {
 	}
 	// The schema has the attribute names of other vendors, with OIDs from a range for examples.
 	b.WriteString(vendorSchema)
-	b.WriteString("\ndn: olcDatabase=frontend,cn=config\nobjectClass: olcDatabaseConfig\nobjectClass: olcFrontendConfig\nolcDatabase: frontend\n")
+	b.WriteString("\ndn: olcDatabase=frontend,cn=config\nobjectClass: olcDatabaseConfig\nobjectClass: " +
+		"olcFrontendConfig\nolcDatabase: frontend\n")
 	b.WriteString("olcSizeLimit: " + orDefault(o.SizeLimit, "unlimited") + "\n\n")
-	b.WriteString("dn: olcDatabase=config,cn=config\nobjectClass: olcDatabaseConfig\nolcDatabase: config\nolcRootDN: cn=config\nolcRootPW: " + RootPassword + "\n\n")
-	fmt.Fprintf(&b, "dn: olcDatabase=mdb,cn=config\nobjectClass: olcDatabaseConfig\nobjectClass: olcMdbConfig\nolcDatabase: mdb\nolcDbDirectory: %s/data\n", dir)
-	fmt.Fprintf(&b, "olcDbMaxSize: 1073741824\nolcDbNoSync: TRUE\nolcSuffix: %s\nolcRootDN: %s\nolcRootPW: %s\n", Suffix, RootDN, RootPassword)
+	b.WriteString("dn: olcDatabase=config,cn=config\nobjectClass: olcDatabaseConfig\nolcDatabase: config\nolcRootDN: " +
+		"cn=config\nolcRootPW: " + RootPassword + "\n\n")
+	fmt.Fprintf(&b, "dn: olcDatabase=mdb,cn=config\nobjectClass: olcDatabaseConfig\nobjectClass: "+
+		"olcMdbConfig\nolcDatabase: mdb\nolcDbDirectory: %s/data\n", dir)
+	fmt.Fprintf(&b, "olcDbMaxSize: 1073741824\nolcDbNoSync: TRUE\nolcSuffix: %s\nolcRootDN: %s\nolcRootPW: %s\n", Suffix,
+		RootDN, RootPassword)
 	b.WriteString("olcDbIndex: objectClass eq\nolcDbIndex: entryUUID,entryCSN eq\nolcDbIndex: uid,cn,mail,member eq\n")
 	if o.ReaderLimits != "" {
 		fmt.Fprintf(&b, "olcLimits: dn.exact=%q %s\n", Reader, o.ReaderLimits)
@@ -39,10 +46,12 @@ func configLDIF(dir string, o *Options) string {
 		fmt.Fprintf(&b, "olcAccess: {%d}%s\n", i, rule)
 	}
 	if o.PPolicy {
-		b.WriteString("\ndn: olcOverlay=ppolicy,olcDatabase={1}mdb,cn=config\nobjectClass: olcOverlayConfig\nobjectClass: olcPPolicyConfig\nolcOverlay: ppolicy\n")
+		b.WriteString("\ndn: olcOverlay=ppolicy,olcDatabase={1}mdb,cn=config\nobjectClass: olcOverlayConfig\nobjectClass: " +
+			"olcPPolicyConfig\nolcOverlay: ppolicy\n")
 	}
 	if o.SyncProv {
-		b.WriteString("\ndn: olcOverlay=syncprov,olcDatabase={1}mdb,cn=config\nobjectClass: olcOverlayConfig\nobjectClass: olcSyncProvConfig\nolcOverlay: syncprov\n")
+		b.WriteString("\ndn: olcOverlay=syncprov,olcDatabase={1}mdb,cn=config\nobjectClass: " +
+			"olcOverlayConfig\nobjectClass: olcSyncProvConfig\nolcOverlay: syncprov\n")
 	}
 	return b.String()
 }

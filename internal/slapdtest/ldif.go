@@ -46,12 +46,16 @@ func GroupDN(n int) string { return fmt.Sprintf("cn=g%05d,%s", n, Groups) }
 func Generate(users, groups, members int) string {
 	var b strings.Builder
 	for i := range users {
-		fmt.Fprintf(&b, "dn: %s\nobjectClass: inetOrgPerson\nentryUUID: %s\nuid: u%06[3]d\ncn: First%[3]d Last%[3]d\nsn: Last%[3]d\n", UserDN(i), UUID(i), i)
-		fmt.Fprintf(&b, "givenName: First%[1]d\ndisplayName: First%[1]d Last%[1]d\nmail: u%06[1]d@example.org\nemployeeNumber: %[1]d\n", i)
-		fmt.Fprintf(&b, "telephoneNumber: +1 555 %07d\ntitle: Engineer %d\ndepartmentNumber: D%d\nl: City %d\nstreet: %d Main Street\n\n", i, i%17, i%101, i%53, i)
+		fmt.Fprintf(&b, "dn: %s\nobjectClass: inetOrgPerson\nentryUUID: %s\nuid: u%06[3]d\ncn: First%[3]d Last%[3]d\nsn: "+
+			"Last%[3]d\n", UserDN(i), UUID(i), i)
+		fmt.Fprintf(&b, "givenName: First%[1]d\ndisplayName: First%[1]d Last%[1]d\nmail: "+
+			"u%06[1]d@example.org\nemployeeNumber: %[1]d\n", i)
+		fmt.Fprintf(&b, "telephoneNumber: +1 555 %07d\ntitle: Engineer %d\ndepartmentNumber: D%d\nl: City %d\nstreet: %d "+
+			"Main Street\n\n", i, i%17, i%101, i%53, i)
 	}
 	for j := range groups {
-		fmt.Fprintf(&b, "dn: %s\nobjectClass: groupOfNames\nentryUUID: %s\ncn: g%05[3]d\ndescription: Group %[3]d\n", GroupDN(j), UUID(GroupUUIDs+j), j)
+		fmt.Fprintf(&b, "dn: %s\nobjectClass: groupOfNames\nentryUUID: %s\ncn: g%05[3]d\ndescription: Group %[3]d\n",
+			GroupDN(j), UUID(GroupUUIDs+j), j)
 		seen := map[int]bool{}
 		for k := range members {
 			if n := (j*7919 + k*104729) % max(users, 1); !seen[n] {

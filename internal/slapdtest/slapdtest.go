@@ -119,7 +119,8 @@ func (s *Server) Freeze(t testing.TB) (thaw func()) {
 }
 
 func (s *Server) start(slapd string) error {
-	proc, err := startProcess(slapd, "-h", strings.TrimSpace(s.URL+" "+s.LDAPSURL), "-F", filepath.Join(s.dir, "conf"), "-d", "0")
+	proc, err := startProcess(slapd, "-h", strings.TrimSpace(s.URL+" "+s.LDAPSURL), "-F", filepath.Join(s.dir, "conf"),
+		"-d", "0")
 	if err != nil {
 		return err
 	}
@@ -157,7 +158,8 @@ func binary(t testing.TB, name string) string {
 			return path
 		}
 	}
-	t.Fatalf("%s is not installed: install slapd (Debian and Ubuntu: apt-get install --no-install-recommends slapd ldap-utils)", name)
+	t.Fatalf("%s is not installed: install slapd (Debian and Ubuntu: apt-get install --no-install-recommends slapd "+
+		"ldap-utils)", name)
 	return ""
 }
 

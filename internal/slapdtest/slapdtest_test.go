@@ -10,7 +10,8 @@ import (
 
 func count(t *testing.T, s *slapdtest.Server, filter string) int {
 	t.Helper()
-	res, err := s.Conn(t).Search(ldap.NewSearchRequest(slapdtest.Suffix, ldap.ScopeWholeSubtree, 0, 0, 0, false, filter, []string{"1.1"}, nil))
+	res, err := s.Conn(t).Search(ldap.NewSearchRequest(slapdtest.Suffix, ldap.ScopeWholeSubtree, 0, 0, 0, false, filter,
+		[]string{"1.1"}, nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,7 +20,8 @@ func count(t *testing.T, s *slapdtest.Server, filter string) int {
 
 func TestServer(t *testing.T) {
 	t.Parallel()
-	s := slapdtest.Start(t, slapdtest.Options{LDIF: slapdtest.Generate(20, 3, 5), TLS: true, PPolicy: true, SizeLimit: "5", ReaderLimits: "size.prtotal=5"})
+	s := slapdtest.Start(t, slapdtest.Options{LDIF: slapdtest.Generate(20, 3, 5), TLS: true, PPolicy: true,
+		SizeLimit: "5", ReaderLimits: "size.prtotal=5"})
 	s.Add(t, "uid=ada,"+slapdtest.People, "objectClass", "inetOrgPerson", "uid", "ada", "cn", "Ada", "sn", "King",
 		"entryUUID", "11111111-2222-4333-8444-555555555555", "mail", "ada@example.org", "mail", "a@example.org")
 	s.Set(t, slapdtest.UserDN(1), "title", "Boss")

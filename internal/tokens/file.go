@@ -114,7 +114,8 @@ func load(path string, mode fs.FileMode, strict bool) (list *List, warning strin
 	case mode.IsDir():
 		return nil, "", fmt.Errorf("read tokens: %s is a directory", path)
 	case perm&othersWrite != 0:
-		return nil, "", fmt.Errorf("read tokens: %s may be written by everybody (mode %04o): run chmod 0600 on it", path, perm)
+		return nil, "", fmt.Errorf("read tokens: %s may be written by everybody (mode %04o): run chmod 0600 on it", path,
+			perm)
 	case perm&othersRead != 0 && strict:
 		return nil, "", fmt.Errorf("read tokens: %s may be read by everybody (mode %04o): run chmod 0600 on it", path, perm)
 	case perm&othersRead != 0:

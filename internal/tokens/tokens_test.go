@@ -18,7 +18,8 @@ const hash = "sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf52
 func TestLookup(t *testing.T) {
 	t.Parallel()
 	token, line, err := tokens.New("ops@example.com", tokens.Read, tokens.Sync)
-	if err != nil || !strings.HasPrefix(token, tokens.Prefix) || len(token) != len(tokens.Prefix)+43 || strings.Contains(line, token) {
+	if err != nil || !strings.HasPrefix(token, tokens.Prefix) || len(token) != len(tokens.Prefix)+43 ||
+		strings.Contains(line, token) {
 		t.Fatalf("New() = %q, %q, %v", token, line, err)
 	}
 	l, err := tokens.Parse([]byte("# who may call\n\nold read " + hash + " # from last year\n" + line + "\n"))
@@ -215,7 +216,8 @@ func TestOpenRefuses(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tokens.Open(tokens.FileConfig{Path: path, Strict: true}); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := tokens.Open(tokens.FileConfig{Path: path, Strict: true}); err == nil ||
+			!strings.Contains(err.Error(), name) {
 			t.Errorf("%s: Open() = %v", name, err)
 		}
 	}

@@ -221,7 +221,8 @@ func TestNewReadsItsFiles(t *testing.T) {
 	}{
 		"no secret": {func(c *entra.Config) { c.ClientSecretFile = secret.File(filepath.Join(dir, "none")) },
 			"client_secret_file"},
-		"an empty secret": {func(c *entra.Config) { c.ClientSecretFile = secret.File(file("empty", "\n")) }, "client_secret_file"},
+		"an empty secret": {func(c *entra.Config) { c.ClientSecretFile = secret.File(file("empty", "\n")) },
+			"client_secret_file"},
 		"no certificate": {func(c *entra.Config) { c.CertificateFile = secret.File(file("not", "a certificate: hunter2")) },
 			"certificate_file"},
 		"no authority": {func(c *entra.Config) { c.CAFile = secret.PublicFile(file("ca", "no certificate")) }, "ca_file"},
@@ -249,7 +250,8 @@ func TestCAFile(t *testing.T) {
 	t.Cleanup(server.Close)
 	cfg := config(server.URL, tenant.TenantID(), tenant.ClientID())
 	dir := t.TempDir()
-	cfg.CAFile, cfg.ClientSecretFile = secret.PublicFile(filepath.Join(dir, "ca.pem")), secret.File(filepath.Join(dir, "secret"))
+	cfg.CAFile, cfg.ClientSecretFile = secret.PublicFile(filepath.Join(dir, "ca.pem")),
+		secret.File(filepath.Join(dir, "secret"))
 	if err := os.WriteFile(string(cfg.CAFile), sharedAuthority().CA, 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -108,7 +108,8 @@ func (c *company) organise() {
 	c.form("Engineering", "Everybody in Engineering").groups = c.named("Platform", "Firmware", "Hardware", "Quality")
 	c.form("Sales", "Everybody in Sales").groups = c.named("Sales EMEA", "Sales APAC")
 	c.form("Operations", "IT and Logistics").groups = c.named("IT", "Logistics")
-	c.form("All Staff", "Everybody but contractors").groups = c.named("Engineering", "R+D Lab", "Sales", "Marketing", "Customer Support", "Finance", "People Team", "Operations")
+	c.form("All Staff", "Everybody but contractors").groups = c.named("Engineering", "R+D Lab", "Sales", "Marketing",
+		"Customer Support", "Finance", "People Team", "Operations")
 	for _, city := range []string{"Berlin", "Dublin", "Paris", "Sofia", "Osaka"} {
 		c.form("Office "+city, "Who works in "+city, c.every(func(_ int, p *person) bool { return p.city == city })...)
 	}
@@ -132,7 +133,8 @@ func (c *company) organise() {
 	c.form("Backup Operators", "Nobody in it is a person: a group needs a member").outside = []string{backupDN}
 	retired := c.form("Alumni", "Who left and is still on file", c.must("bhorvath"), c.must("eadeyemi"))
 	retired.outside = []string{"uid=long-gone," + peopleDN}
-	legacy := c.form("Legacy Printers", "Of another class, so that the filter leaves it out", c.must("cokafor"), c.must("sosei"))
+	legacy := c.form("Legacy Printers", "Of another class, so that the filter leaves it out", c.must("cokafor"),
+		c.must("sosei"))
 	legacy.unique = true
 }
 

@@ -17,9 +17,10 @@ type culture struct {
 var cultures = []culture{
 	{
 		city: "Berlin", count: 34, glue: " ",
-		men:      list("Jürgen/Juergen Lukas Björn/Bjoern Matthias Jörg/Joerg Sebastian Günther/Guenther Karl-Heinz"),
-		women:    list("Käthe/Kaethe Anna Svenja Marlene Jana Friederike Hannelore Ann-Kathrin"),
-		families: list("Müller/Mueller Schröder/Schroeder Weiß/Weiss Krämer/Kraemer Großmann/Grossmann Vogel Schäfer/Schaefer Lehmann Böhm/Boehm Köhler/Koehler Brandt"),
+		men:   list("Jürgen/Juergen Lukas Björn/Bjoern Matthias Jörg/Joerg Sebastian Günther/Guenther Karl-Heinz"),
+		women: list("Käthe/Kaethe Anna Svenja Marlene Jana Friederike Hannelore Ann-Kathrin"),
+		families: list("Müller/Mueller Schröder/Schroeder Weiß/Weiss Krämer/Kraemer Großmann/Grossmann Vogel " +
+			"Schäfer/Schaefer Lehmann Böhm/Boehm Köhler/Koehler Brandt"),
 	},
 	{
 		city: "Dublin", count: 40, glue: " ",
@@ -41,9 +42,10 @@ var cultures = []culture{
 	},
 	{
 		city: "Warsaw", count: 18, glue: " ",
-		men:      list("Paweł/Pawel Łukasz/Lukasz Michał/Michal Grzegorz Stanisław/Stanislaw"),
-		women:    list("Małgorzata/Malgorzata Agnieszka Żaneta/Zaneta Zofia Bożena/Bozena"),
-		families: list("Kowalski//Kowalska/ Wiśniewski/Wisniewski/Wiśniewska/Wisniewska Zając/Zajac Wójcik/Wojcik Żółkiewski/Zolkiewski/Żółkiewska/Zolkiewska"),
+		men:   list("Paweł/Pawel Łukasz/Lukasz Michał/Michal Grzegorz Stanisław/Stanislaw"),
+		women: list("Małgorzata/Malgorzata Agnieszka Żaneta/Zaneta Zofia Bożena/Bozena"),
+		families: list("Kowalski//Kowalska/ Wiśniewski/Wisniewski/Wiśniewska/Wisniewska Zając/Zajac Wójcik/Wojcik " +
+			"Żółkiewski/Zolkiewski/Żółkiewska/Zolkiewska"),
 	},
 	{
 		city: "Istanbul", count: 8, glue: " ",
@@ -59,15 +61,17 @@ var cultures = []culture{
 	},
 	{
 		city: "Athens", count: 13, glue: " ",
-		men:      list("Νίκος/Nikos Γιώργος/Giorgos Κωνσταντίνος/Konstantinos Δημήτρης/Dimitris"),
-		women:    list("Ελένη/Eleni Μαρία/Maria Αικατερίνη/Aikaterini Σοφία/Sofia"),
-		families: list("Παπαδόπουλος/Papadopoulos/Παπαδοπούλου/Papadopoulou Οικονόμου/Oikonomou Βλάχος/Vlachos/Βλάχου/Vlachou Νικολαΐδης/Nikolaidis/Νικολαΐδου/Nikolaidou"),
+		men:   list("Νίκος/Nikos Γιώργος/Giorgos Κωνσταντίνος/Konstantinos Δημήτρης/Dimitris"),
+		women: list("Ελένη/Eleni Μαρία/Maria Αικατερίνη/Aikaterini Σοφία/Sofia"),
+		families: list("Παπαδόπουλος/Papadopoulos/Παπαδοπούλου/Papadopoulou Οικονόμου/Oikonomou " +
+			"Βλάχος/Vlachos/Βλάχου/Vlachou Νικολαΐδης/Nikolaidis/Νικολαΐδου/Nikolaidou"),
 	},
 	{
 		city: "Sofia", count: 14, glue: " ",
-		men:      list("Георги/Georgi Иван/Ivan Димитър/Dimitar Йордан/Yordan"),
-		women:    list("Мария/Mariya Цветелина/Tsvetelina Елена/Elena Юлия/Yuliya"),
-		families: list("Иванов/Ivanov/Иванова/Ivanova Петров/Petrov/Петрова/Petrova Стоянов/Stoyanov/Стоянова/Stoyanova Живков/Zhivkov/Живкова/Zhivkova"),
+		men:   list("Георги/Georgi Иван/Ivan Димитър/Dimitar Йордан/Yordan"),
+		women: list("Мария/Mariya Цветелина/Tsvetelina Елена/Elena Юлия/Yuliya"),
+		families: list("Иванов/Ivanov/Иванова/Ivanova Петров/Petrov/Петрова/Petrova Стоянов/Stoyanov/Стоянова/Stoyanova " +
+			"Живков/Zhivkov/Живкова/Zhivkova"),
 	},
 	{
 		city: "Cairo", count: 10, glue: " ",

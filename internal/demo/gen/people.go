@@ -53,9 +53,12 @@ func (u *unit) number() string {
 func (u *unit) department() string { return strings.Join(u.path, " / ") }
 
 var units = []unit{
-	{[]string{"Engineering", "Platform"}, "Platform", 9, list("Head_of_Platform Software_Engineer Senior_Software_Engineer Site_Reliability_Engineer")},
-	{[]string{"Engineering", "Firmware"}, "Firmware", 7, list("Head_of_Firmware Firmware_Engineer Senior_Firmware_Engineer")},
-	{[]string{"Engineering", "Hardware"}, "Hardware", 6, list("Head_of_Hardware Electronics_Engineer Mechanical_Engineer")},
+	{[]string{"Engineering", "Platform"}, "Platform", 9,
+		list("Head_of_Platform Software_Engineer Senior_Software_Engineer Site_Reliability_Engineer")},
+	{[]string{"Engineering", "Firmware"}, "Firmware", 7,
+		list("Head_of_Firmware Firmware_Engineer Senior_Firmware_Engineer")},
+	{[]string{"Engineering", "Hardware"}, "Hardware", 6,
+		list("Head_of_Hardware Electronics_Engineer Mechanical_Engineer")},
 	{[]string{"Engineering", "Quality"}, "Quality", 4, list("Head_of_Quality Test_Engineer Calibration_Technician")},
 	{[]string{"Research + Development"}, "R+D Lab", 5, list("Chief_Scientist Researcher Optics_Researcher")},
 	{[]string{"Sales", "EMEA"}, "Sales EMEA", 7, list("Sales_Director_EMEA Account_Manager Sales_Engineer")},
