@@ -55,12 +55,18 @@ func (w *Worker) startAfter(ctx context.Context, c *Container, source status.Run
 	if err := w.cfg.Status.SetMark(ctx, c.Name, status.Again, source.ID); err != nil {
 		return err
 	}
-	_, err := w.client.Start(ctx, c.Name, false, status.Trigger{Kind: status.AfterSource, By: source.ID})
+	return w.startMarked(ctx, c, source.ID)
+}
+
+// startMarked starts a provider that has the mark Again with this value, and clears the mark afterwards. Beside a live
+// run the mark stays for the end of that run, which may have read the state before the change.
+func (w *Worker) startMarked(ctx context.Context, c *Container, by string) error {
+	_, err := w.client.Start(ctx, c.Name, false, status.Trigger{Kind: status.AfterSource, By: by})
 	if _, live := errors.AsType[*status.LiveError](err); live {
 		return nil
 	}
 	if err == nil {
-		w.clearMark(ctx, c.Name, status.Again, source.ID)
+		w.clearMark(ctx, c.Name, status.Again, by)
 	}
 	return err
 }
@@ -93,14 +99,9 @@ func (w *Worker) wants(ctx context.Context, c *Container) bool {
 
 // again starts a provider once more if its source changed during its run.
 func (w *Worker) again(ctx context.Context, c *Container) {
-	by, err := w.cfg.Status.TakeMark(ctx, c.Name, status.Again)
-	if err == nil && by == "" {
-		return
-	}
-	if err == nil {
-		if err = w.begin(ctx, c.Name, status.Trigger{Kind: status.AfterSource, By: by}); err != nil {
-			err = errors.Join(err, w.cfg.Status.SetMark(ctx, c.Name, status.Again, by))
-		}
+	by, err := w.cfg.Status.Marked(ctx, c.Name, status.Again)
+	if err == nil && by != "" {
+		err = w.startMarked(ctx, c, by)
 	}
 	if err != nil {
 		w.cfg.Log.ErrorContext(ctx, "start the provider again", "container", string(c.Name), "err", err)

@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -122,6 +123,49 @@ func (s *site) noMark(mark status.Mark) {
 	if value, err := s.status.Marked(s.t.Context(), google, mark); value != "" || err != nil {
 		s.t.Errorf("the mark %s is %q, err %v; want none", mark, value, err)
 	}
+}
+
+// starting calls do before each script that starts a run after a source.
+type starting struct{ do func() }
+
+func (b starting) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (b starting) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if slices.Contains(cmd.Args(), any(string(status.AfterSource))) {
+			b.do()
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (b starting) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+// A worker may be killed at the moment when it starts the provider again. The mark is still there at that moment.
+func TestAProviderThatIsToRunAgainKeepsItsMarkUntilItStarts(t *testing.T) {
+	t.Parallel()
+	s, _ := following(t)
+	var starts, marked atomic.Int64
+	s.rdb.(*redis.Client).AddHook(starting{func() {
+		starts.Add(1)
+		if value, err := s.status.Marked(s.t.Context(), google, status.Again); err == nil && value != "" {
+			marked.Add(1)
+		}
+	}})
+	if err := s.status.SetMark(t.Context(), google, status.Again, "a-run"); err != nil {
+		t.Fatal(err)
+	}
+	s.start(google)
+	s.runs(3)
+	if starts.Load() == 0 || marked.Load() != starts.Load() {
+		t.Errorf("%d starts, %d of them with the mark; want all", starts.Load(), marked.Load())
+	}
+	waitFor(t, func() bool {
+		value, err := s.status.Marked(t.Context(), google, status.Again)
+		return err == nil && value == ""
+	})
 }
 
 // The provider's run ends at the moment when the end of the source's run finds it live.

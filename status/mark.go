@@ -39,11 +39,6 @@ func (s *Store) ClearMark(ctx context.Context, c container.ID, m Mark, value str
 	return err
 }
 
-// TakeMark clears a mark and returns its value; empty if it was not set.
-func (s *Store) TakeMark(ctx context.Context, c container.ID, m Mark) (string, error) {
-	return s.mark(ctx, c, "take", m, "")
-}
-
 func (s *Store) mark(ctx context.Context, c container.ID, op string, m Mark, value string) (string, error) {
 	word, _, err := s.eval(ctx, op+" mark", markScript, c, op, string(m), value)
 	if err != nil {
