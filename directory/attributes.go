@@ -104,7 +104,7 @@ func (a *Attributes) UnmarshalJSON(data []byte) error {
 }
 
 // Digest returns a short text that is equal for equal entries. It is the version of the entry. It covers every field;
-// the order of members does not matter because members are sorted.
+// the order of members does not matter because members are sorted, and the order of values does not matter either.
 func (e *Entry) Digest() string {
 	h := make([]byte, 0, 512)
 	add := func(s string) {
@@ -120,7 +120,11 @@ func (e *Entry) Digest() string {
 	}
 	for _, at := range e.Attributes {
 		add(at.Name)
-		for _, v := range at.Values {
+		values := at.Values
+		if !slices.IsSorted(values) {
+			values = slices.Sorted(slices.Values(values))
+		}
+		for _, v := range values {
 			add(v)
 		}
 		h = append(h, 0xff)

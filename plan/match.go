@@ -99,7 +99,7 @@ func (c *computer) diff(d *Desired, o *Object) []FieldChange {
 	}
 	for _, f := range d.Fields {
 		have := o.Fields.Values(f.Name)
-		if !c.in.Capabilities.Normal[f.Name].equal(have, f.Values) {
+		if !c.in.Capabilities.normal(f.Name).equal(have, f.Values) {
 			out = append(out, FieldChange{f.Name, have, f.Values})
 		}
 	}
@@ -120,6 +120,14 @@ func values(v string) []string {
 		return nil
 	}
 	return []string{v}
+}
+
+// normal returns how values of the field are compared. A mirror keeps sets, as LDAP has no order of values.
+func (c *Capabilities) normal(field string) Normal {
+	if c.Mirror {
+		return Unordered
+	}
+	return c.Normal[field]
 }
 
 // equal compares two lists of values in the way in which the provider keeps them.

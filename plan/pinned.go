@@ -201,7 +201,7 @@ func (l *overlay) fields(p *Pin) {
 	d.Fields = slices.Clone(d.Fields)
 	for _, f := range p.Fields {
 		i := slices.IndexFunc(mapped, func(a directory.Attribute) bool { return a.Name == f.Name })
-		if i >= 0 && !l.in.Capabilities.Normal[f.Name].equal(mapped[i].Values, f.Values) {
+		if i >= 0 && !l.in.Capabilities.normal(f.Name).equal(mapped[i].Values, f.Values) {
 			d.Fields[i].Values = f.Values
 			still = append(still, f)
 		}

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -245,5 +246,29 @@ func TestBatchesSideBySide(t *testing.T) {
 		_, err := p.Commit(t.Context(), "r1")
 		d.must(err)
 		d.equal("Entries", d.read(d.reader()).Entries, s.Entries)
+	})
+}
+
+// Data of an earlier version has values in the order of the server, and a digest that covers it. It stays as it is, with
+// its version, so that no pin ends.
+func TestAReorderOfValuesIsNoChange(t *testing.T) {
+	each(t, func(d *dir) {
+		ada := user("ada")
+		ada.Attributes = ada.Attributes.Set(directory.Mail, "b@corp.example", "a@corp.example")
+		d.sync("corp", "one", noon, snapshot(ada, user("bob")))
+		const earlier = "000000000000000000000000"
+		for _, key := range []string{"digest", "user"} {
+			key = "rollcall:{ldap:corp}:dir:" + key
+			all, err := d.rdb.HGetAll(d.Context(), key).Result()
+			d.must(err)
+			for field, text := range all {
+				d.must(d.rdb.HSet(d.Context(), key, field, strings.ReplaceAll(text, ada.Digest(), earlier)).Err())
+			}
+		}
+		ada.Attributes = ada.Attributes.Clone().Set(directory.Mail, "a@corp.example", "b@corp.example")
+		if n, _ := d.sync("corp", "two", at(1), snapshot(ada, user("bob"))); n != 0 {
+			d.Errorf("%d changes, want none", n)
+		}
+		d.equal("the version", d.read(d.reader()).Versions[ada.Ref()], earlier)
 	})
 }
