@@ -78,9 +78,30 @@ func (w *Worker) clearMark(ctx context.Context, c container.ID, mark status.Mark
 	}
 }
 
+// repeatSoon has a provider run once more after this run, which left something to the next one. Without it, the next
+// run could be a day away. A repetition is not repeated at once, but follows the next run of a source.
+func (w *Worker) repeatSoon(ctx context.Context, c *Container, run status.Run) {
+	if c.Schedule != AfterSource || w.repeats(ctx, run) {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	if err := w.cfg.Status.SetMark(ctx, c.Name, status.Again, run.ID); err != nil {
+		w.cfg.Log.WarnContext(ctx, "set a mark", "container", string(c.Name), "run_id", run.ID, "err", err)
+	}
+}
+
+// repeats reports whether a run repeats an earlier run of its own container.
+func (w *Worker) repeats(ctx context.Context, run status.Run) bool {
+	if run.Trigger.Kind != status.AfterSource {
+		return false
+	}
+	_, err := w.cfg.Status.Get(ctx, run.Container, run.Trigger.By)
+	return err == nil
+}
+
 // wants reports whether a provider should follow its source although nothing changed there. It should if a repetition
-// is pending, if its last run did not carry out its whole plan, or if that run was a day ago. The daily run makes
-// deletions and verifications of members that have fallen due.
+// is pending, if its last run was a repetition or did not carry out its whole plan, or if that run was a day ago. The
+// daily run makes deletions and verifications of members that have fallen due.
 func (w *Worker) wants(ctx context.Context, c *Container) bool {
 	if mark, err := w.cfg.Status.Marked(ctx, c.Name, status.Again); err == nil && mark != "" {
 		return true
@@ -93,7 +114,7 @@ func (w *Worker) wants(ctx context.Context, c *Container) bool {
 	if last.State.Open() && !last.DryRun { // It reads the present state.
 		return false
 	}
-	return last.Partial() || last.State != status.Completed || last.FailedChanges > 0 ||
+	return last.Partial() || w.repeats(ctx, last) || last.State != status.Completed || last.FailedChanges > 0 ||
 		w.cfg.Now().Sub(last.FinishedAt) > 24*time.Hour
 }
 

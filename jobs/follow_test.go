@@ -125,6 +125,37 @@ func (s *site) noMark(mark status.Mark) {
 	}
 }
 
+// A run that gives way to a newer entry is repeated once, although its source does not change any more. If that does not
+// help, the provider follows the next run of its source.
+func TestAProviderIsRepeatedAfterARunThatLeftSomething(t *testing.T) {
+	t.Parallel()
+	s, _ := following(t)
+	var left atomic.Int64
+	left.Store(1)
+	s.remote.before = func(context.Context, plan.Change) error {
+		if left.Add(-1) >= 0 {
+			return fault.Errorf(fault.Conflict, "changed meanwhile: %w", provider.ErrSuperseded)
+		}
+		return nil
+	}
+	s.join()
+	s.until(corp, s.start(corp).ID, status.Completed)
+	s.runs(3)
+	if got := s.remote.count(); got != 21 {
+		t.Errorf("the tenant has %d objects, want 21 with the joiner", got)
+	}
+	left.Store(2)
+	s.join()
+	s.until(corp, s.start(corp).ID, status.Completed)
+	s.runs(5)
+	s.noMark(status.Again)
+	s.until(corp, s.start(corp).ID, status.Completed)
+	s.runs(6)
+	if got := s.remote.count(); got != 22 {
+		t.Errorf("the tenant has %d objects, want 22 with both joiners", got)
+	}
+}
+
 // starting calls do before each script that starts a run after a source.
 type starting struct{ do func() }
 

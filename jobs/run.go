@@ -191,6 +191,9 @@ func (w *Worker) completed(ctx context.Context, c *Container, lease *status.Leas
 	lease.Recorder().Log(status.Message{
 		Logger: string(c.Name), Event: fmt.Sprintf("Finished: %d changes made, %d failed, %d held.", report.Applied, report.Failed, len(report.Held.Changes)+len(report.Apply.Held)),
 	})
+	if report.Repeat {
+		w.repeatSoon(ctx, c, lease.Run())
+	}
 	run, err := lease.Finish(ctx, status.End{State: status.Completed, Changed: report.Changed})
 	if err != nil {
 		return w.left(ctx, c, err, log)

@@ -82,6 +82,9 @@ type Report struct {
 	Applied, Failed, Superseded int
 	// Changed reports whether the containers that follow this one have something to do.
 	Changed bool
+	// Repeat reports that a full run left something to the next one. It gave way to a newer entry, an object was not
+	// yet visible, or the ledger was new.
+	Repeat bool
 	// Snapshot is the data of the source. An object job needs its Absent and Findings.
 	Snapshot directory.Snapshot
 	// Desired is the desired state of the provider, with the excluded entries and the rule that excludes each.
@@ -119,6 +122,8 @@ func (e *Engine) Execute(ctx context.Context, run Run) (Report, error) {
 		return report, err
 	}
 	applied := a.apply(ctx)
+	left := report.Superseded > 0 || len(v.state.Unsettled) > 0 || e.forgotten(v) != ""
+	report.Repeat = left && run.Scope.may(confirms)
 	return report, errors.Join(applied, a.record(ctx, applied == nil))
 }
 

@@ -6,7 +6,7 @@ import (
 	"rollcall/container"
 )
 
-// Mark is a note in the record of a container about work that must follow. Its value is the id of the source run that
+// Mark is a note in the record of a container about work that must follow. Its value is the id of the run that
 // caused it.
 type Mark string
 
@@ -16,7 +16,8 @@ const (
 	// mark, a run that died after its last write would leave the providers behind, because the next run finds no
 	// change.
 	Follow Mark = "follow"
-	// Again is set at a provider that had a live run when its source changed. The provider runs once more afterwards.
+	// Again is set at a provider that had a live run when its source changed. The provider runs once more afterwards. A
+	// run that left something to the next one sets it, too, with its own id.
 	Again Mark = "again"
 	// Fired is the last firing of a container's schedule.
 	Fired Mark = "fired"
