@@ -125,8 +125,8 @@ func (s *site) noMark(mark status.Mark) {
 	}
 }
 
-// A run that gives way to a newer entry is repeated once, although its source does not change any more. If that does not
-// help, the provider follows the next run of its source.
+// A run that gives way to a newer entry is repeated once, although its source does not change any more. If that does
+// not help, the provider follows the next run of its source.
 func TestAProviderIsRepeatedAfterARunThatLeftSomething(t *testing.T) {
 	t.Parallel()
 	s, _ := following(t)
