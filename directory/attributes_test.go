@@ -10,7 +10,8 @@ import (
 func TestDigestDoesNotDependOnTheOrderOfValues(t *testing.T) {
 	t.Parallel()
 	with := func(values ...string) directory.Entry {
-		return directory.Entry{Kind: directory.User, ID: "u", Attributes: directory.Attributes{{Name: "mail", Values: values}}}
+		return directory.Entry{Kind: directory.User, ID: "u",
+			Attributes: directory.Attributes{{Name: "mail", Values: values}}}
 	}
 	e, reordered, other := with("b@x", "a@x"), with("a@x", "b@x"), with("a@x", "c@x")
 	if e.Digest() != reordered.Digest() {

@@ -9,8 +9,8 @@ import (
 	"github.com/hibiken/asynq"
 )
 
-// mostSkew is how far the clock of a worker's host may be off. Beyond it tenants refuse our tokens, and the queues, which
-// keep times of the workers, are misled.
+// mostSkew is how far the clock of a worker's host may be off. Beyond it tenants refuse our tokens, and the queues,
+// which keep times of the workers, are misled.
 const mostSkew = 30 * time.Second
 
 // Aside returns why the worker stands aside: it takes no task meanwhile. It is empty while the worker takes part.

@@ -10,8 +10,8 @@ import (
 	"rollcall/status"
 )
 
-// keepHeld records the changes of a run's plan that are held for a decision, and its conflicts. A dry run shows its plan
-// and replaces nothing.
+// keepHeld records the changes of a run's plan that are held for a decision, and its conflicts. A dry run shows its
+// plan and replaces nothing.
 func (w *Worker) keepHeld(ctx context.Context, run status.Run, apply, held plan.Plan) error {
 	if run.DryRun {
 		return nil

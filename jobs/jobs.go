@@ -77,7 +77,8 @@ func NewClient(rdb redis.UniversalClient, st *status.Store) *Client {
 }
 
 // Start starts a full sync. While one is live the error is a *status.LiveError with it.
-func (c *Client) Start(ctx context.Context, container container.ID, dryRun bool, by status.Trigger) (status.Run, error) {
+func (c *Client) Start(ctx context.Context, container container.ID, dryRun bool, by status.Trigger) (status.Run,
+	error) {
 	return c.start(ctx, status.StartRequest{Container: container, DryRun: dryRun, Trigger: by})
 }
 

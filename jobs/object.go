@@ -43,7 +43,8 @@ func (w *Worker) object(ctx context.Context, task *asynq.Task) error {
 	tries, _ := asynq.GetRetryCount(ctx)
 	job, err := w.cfg.Status.StartJob(ctx, args.Container, args.JobID, w.cfg.Name, tries+1)
 	if err != nil && fault.KindOf(err) == fault.NotFound {
-		w.cfg.Log.ErrorContext(ctx, "object job lost: it has no record", "container", string(args.Container), "job_id", args.JobID)
+		w.cfg.Log.ErrorContext(ctx, "object job lost: it has no record", "container", string(args.Container), "job_id",
+			args.JobID)
 		return fmt.Errorf("start job: %w: %w", err, asynq.SkipRetry)
 	}
 	if err != nil {
@@ -64,7 +65,8 @@ func (w *Worker) object(ctx context.Context, task *asynq.Task) error {
 				return fmt.Errorf("finish job: %w", err)
 			}
 			w.cfg.Metrics.ObjectJob(args.Container, result.Outcome)
-			w.cfg.Log.InfoContext(ctx, "object job ended", "container", string(c.Name), "job_id", id, "outcome", string(result.Outcome), "reason", result.FailKind)
+			w.cfg.Log.InfoContext(ctx, "object job ended", "container", string(c.Name), "job_id", id, "outcome",
+				string(result.Outcome), "reason", result.FailKind)
 		}
 		if turn, err = w.cfg.Status.Leave(ctx, args.Container, job.Kind, job.ObjectID, job.ID); err != nil {
 			return fmt.Errorf("leave: %w: %w", err, asynq.RevokeTask)
@@ -75,10 +77,12 @@ func (w *Worker) object(ctx context.Context, task *asynq.Task) error {
 
 // unknown ends a job of a container that this worker's configuration does not have: whoever waits for it is told.
 func (w *Worker) unknown(ctx context.Context, args ObjectArgs) error {
-	cause := fault.Errorf(fault.Invalid, "the worker %s has no %s in its configuration: give all processes the same one and restart them", w.cfg.Name, args.Container)
+	cause := fault.Errorf(fault.Invalid, "the worker %s has no %s in its configuration: give all processes the same "+
+		"one and restart them", w.cfg.Name, args.Container)
 	_, err := w.cfg.Status.FinishJob(ctx, args.Container, args.JobID, status.Result{
 		Outcome: status.OutcomeFailed, FailKind: fault.Invalid.String(), FailReason: cause.Error(),
-		Messages: []status.Message{{Level: status.Error, Logger: string(args.Container), Event: "Failed: " + cause.Error(), Attributes: map[string]any{"reason": fault.Invalid.String()}}},
+		Messages: []status.Message{{Level: status.Error, Logger: string(args.Container), Event: "Failed: " + cause.Error(),
+			Attributes: map[string]any{"reason": fault.Invalid.String()}}},
 	})
 	return fmt.Errorf("%w: %w", errors.Join(cause, err), asynq.SkipRetry)
 }
@@ -96,8 +100,8 @@ func again(ctx context.Context, job status.Job, err error) bool {
 	return kind == fault.Canceled || waits || kind.Retryable() && n < most
 }
 
-// busy reports whether a run is writing the local directory. The job comes back when that run ends, and the attempt does
-// not count.
+// busy reports whether a run is writing the local directory. The job comes back when that run ends, and the attempt
+// does not count.
 func busy(err error) bool { return errors.Is(err, source.ErrBusy) }
 
 // syncObject runs the engine over one entry, through both hops. The result says what became of it; the error is what
@@ -106,7 +110,8 @@ func (w *Worker) syncObject(ctx context.Context, c *Container, source string, jo
 	ctx, cancel := context.WithTimeout(ctx, callsFor)
 	defer cancel()
 	said := &notes{logger: string(c.Name), quiet: true}
-	o := objectSync{Worker: w, job: job, said: said, ref: directory.Ref{ID: directory.ID(job.ObjectID), Kind: directory.User}}
+	o := objectSync{Worker: w, job: job, said: said, ref: directory.Ref{ID: directory.ID(job.ObjectID),
+		Kind: directory.User}}
 	if job.Kind == status.Group {
 		o.ref.Kind = directory.Group
 	}
@@ -119,10 +124,13 @@ func (w *Worker) syncObject(ctx context.Context, c *Container, source string, jo
 	text := err.Error()
 	w.cfg.Log.DebugContext(ctx, "why the object job failed", "container", string(c.Name), "job_id", job.ID, "err", err)
 	if kind == fault.Internal {
-		w.cfg.Log.ErrorContext(ctx, "object job failed", "container", string(c.Name), "job_id", job.ID, "reason", kind.String())
+		w.cfg.Log.ErrorContext(ctx, "object job failed", "container", string(c.Name), "job_id", job.ID, "reason",
+			kind.String())
 	}
-	said.add(status.Message{Level: status.Error, Logger: string(c.Name), Event: "Failed: " + text, Attributes: map[string]any{"reason": kind.String()}})
-	return status.Result{Outcome: status.OutcomeFailed, FailKind: kind.String(), FailReason: text, Messages: said.messages}, err
+	said.add(status.Message{Level: status.Error, Logger: string(c.Name), Event: "Failed: " + text,
+		Attributes: map[string]any{"reason": kind.String()}})
+	return status.Result{Outcome: status.OutcomeFailed, FailKind: kind.String(), FailReason: text,
+		Messages: said.messages}, err
 }
 
 // objectSync is one attempt.
@@ -138,8 +146,8 @@ type objectSync struct {
 // reads is how often a job reads again because another writer was faster.
 const reads = 5
 
-// both carries out both hops. A newer version of the entry is a reason to read again, at once and a few times. Whichever
-// writer is faster has then stored what it read, so that each reading starts from there.
+// both carries out both hops. A newer version of the entry is a reason to read again, at once and a few times.
+// Whichever writer is faster has then stored what it read, so that each reading starts from there.
 func (o *objectSync) both(ctx context.Context, c *Container, source string) (status.Outcome, error) {
 	from, ok := o.containers[container.Source(source)]
 	if !ok {
@@ -182,7 +190,8 @@ var errSuperseded = fault.Errorf(fault.Unavailable, "the entry was changed meanw
 func (o *objectSync) stops(first reconcile.Report) status.Outcome {
 	switch {
 	case slices.Contains(first.Snapshot.Absent, o.ref):
-		o.say(status.Warning, "The entry is absent at its source. Nothing was changed: only a full sync concludes that somebody left.")
+		o.say(status.Warning, "The entry is absent at its source. Nothing was changed: only a full sync concludes that "+
+			"somebody left.")
 		return status.OutcomeAbsent
 	case len(first.Snapshot.Findings) > 0:
 		return status.OutcomeHeld // The engine has named it.
@@ -208,7 +217,8 @@ func (o *objectSync) second(ctx context.Context, c *Container) (reconcile.Report
 
 func (o *objectSync) hop(ctx context.Context, c *Container) (reconcile.Report, error) {
 	return c.Engine().Execute(ctx, reconcile.Run{
-		ID: o.job.ID, Scope: reconcile.Entries(o.ref), Lease: o.cfg.Status.Unleased(c.Name, o.drain), Memory: NewMemory(o.cfg.Decisions, c.Name),
+		ID: o.job.ID, Scope: reconcile.Entries(o.ref), Lease: o.cfg.Status.Unleased(c.Name, o.drain),
+		Memory:  NewMemory(o.cfg.Decisions, c.Name),
 		Journal: counted{o.said, o.tally(c.Name)}, Insist: true,
 	})
 }
@@ -232,7 +242,8 @@ func (o *objectSync) outcome(r reconcile.Report) (status.Outcome, error) {
 	}
 	outcome := o.made
 	if pin := slices.IndexFunc(r.Apply.Pins, func(p plan.Pin) bool { return p.Ref == o.ref }); pin >= 0 {
-		o.say(status.Info, "The entry is pinned: it stays as it was before run "+r.Apply.Pins[pin].Run+", which was undone, until its source changes or the pin is lifted.")
+		o.say(status.Info, "The entry is pinned: it stays as it was before run "+r.Apply.Pins[pin].Run+
+			", which was undone, until its source changes or the pin is lifted.")
 	}
 	out := slices.IndexFunc(r.Desired.Decisions, func(d mapping.Decision) bool { return d.Ref == o.ref })
 	switch {

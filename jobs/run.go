@@ -65,7 +65,8 @@ func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (r
 		ID: lease.Run().ID, Scope: scope, Lease: lease, Memory: NewMemory(w.cfg.Decisions, c.Name),
 		Insist: w.insists(lease.Run()),
 		Journal: &journal{
-			rec: lease.Recorder(), trail: trail, run: lease.Run().ID, name: c.Name, log: log, logger: string(c.Name), tally: tally, began: began,
+			rec: lease.Recorder(), trail: trail, run: lease.Run().ID, name: c.Name, log: log, logger: string(c.Name),
+			tally: tally, began: began,
 		},
 	})
 	if err == nil { // What failed is planned again soon; until then the last plan's word stands.
@@ -124,7 +125,8 @@ func (w *Worker) countCalls(c *Container, rec *status.Recorder) (stop func()) {
 }
 
 // conclude records the end of a run and tells asynq: the second of the three switches over fault.Kind.
-func (w *Worker) conclude(ctx context.Context, c *Container, lease *status.Lease, report reconcile.Report, err error, log *slog.Logger) error {
+func (w *Worker) conclude(ctx context.Context, c *Container, lease *status.Lease, report reconcile.Report, err error,
+	log *slog.Logger) error {
 	// What ended the lease is the truth, whatever error it surfaced as.
 	cause := context.Cause(lease.Context())
 	if lease.Context().Err() == nil && errors.Is(err, status.ErrStale) {
@@ -146,7 +148,8 @@ func (w *Worker) conclude(ctx context.Context, c *Container, lease *status.Lease
 		return w.failed(ctx, c, lease, kind, err, log)
 	case fault.Throttled:
 		wait := min(max(fault.RetryAfter(err), shortestDeferral), longestDeferral)
-		lease.Recorder().Log(status.Message{Level: status.Warning, Logger: string(c.Name), Event: fmt.Sprintf("Waiting %s for the quota: %v", wait, err)})
+		lease.Recorder().Log(status.Message{Level: status.Warning, Logger: string(c.Name),
+			Event: fmt.Sprintf("Waiting %s for the quota: %v", wait, err)})
 		if _, err := lease.Defer(ctx, w.cfg.Now().Add(wait), "quota", status.Outage{}); err != nil {
 			return w.left(ctx, c, err, log)
 		}
@@ -187,9 +190,11 @@ func whyStale(cause error) string {
 	return "it went on without us"
 }
 
-func (w *Worker) completed(ctx context.Context, c *Container, lease *status.Lease, report reconcile.Report, log *slog.Logger) error {
+func (w *Worker) completed(ctx context.Context, c *Container, lease *status.Lease, report reconcile.Report,
+	log *slog.Logger) error {
 	lease.Recorder().Log(status.Message{
-		Logger: string(c.Name), Event: fmt.Sprintf("Finished: %d changes made, %d failed, %d held.", report.Applied, report.Failed, len(report.Held.Changes)+len(report.Apply.Held)),
+		Logger: string(c.Name), Event: fmt.Sprintf("Finished: %d changes made, %d failed, %d held.", report.Applied,
+			report.Failed, len(report.Held.Changes)+len(report.Apply.Held)),
 	})
 	if report.Repeat {
 		w.repeatSoon(ctx, c, lease.Run())
@@ -198,20 +203,24 @@ func (w *Worker) completed(ctx context.Context, c *Container, lease *status.Leas
 	if err != nil {
 		return w.left(ctx, c, err, log)
 	}
-	log.InfoContext(ctx, "run completed", "applied", report.Applied, "failed", report.Failed, "held", len(report.Held.Changes), "conflicts", len(report.Apply.Held))
+	log.InfoContext(ctx, "run completed", "applied", report.Applied, "failed", report.Failed, "held",
+		len(report.Held.Changes), "conflicts", len(report.Apply.Held))
 	w.follow(ctx, c, run, report.Changed)
 	return nil
 }
 
 // failed records a run that is over, and has asynq archive the task so that its dashboard shows it.
-func (w *Worker) failed(ctx context.Context, c *Container, lease *status.Lease, kind fault.Kind, cause error, log *slog.Logger) error {
+func (w *Worker) failed(ctx context.Context, c *Container, lease *status.Lease, kind fault.Kind, cause error,
+	log *slog.Logger) error {
 	reason := cause.Error()
-	lease.Recorder().Log(status.Message{Level: status.Error, Logger: string(c.Name), Event: "Failed: " + reason, Attributes: map[string]any{"reason": kind.String()}})
+	lease.Recorder().Log(status.Message{Level: status.Error, Logger: string(c.Name), Event: "Failed: " + reason,
+		Attributes: map[string]any{"reason": kind.String()}})
 	run, err := lease.Finish(ctx, status.End{State: status.Failed, FailKind: kind.String(), FailReason: reason})
 	if err != nil {
 		return w.left(ctx, c, err, log)
 	}
-	log.ErrorContext(ctx, "run failed", "reason", kind.String()) // The run's messages have the text, which may name people.
+	// The run's messages have the text, which may name people.
+	log.ErrorContext(ctx, "run failed", "reason", kind.String())
 	log.DebugContext(ctx, "why the run failed", "err", cause)
 	w.follow(ctx, c, run, false)
 	return fmt.Errorf("%w: %w", cause, asynq.SkipRetry)

@@ -150,7 +150,8 @@ func TestARunThatIsLiveAtTheTick(t *testing.T) {
 func TestAFollowingRunIsMadeUp(t *testing.T) {
 	t.Parallel()
 	k := newTicker(t, noon)
-	source, provider := Container{Name: "ldap:corp"}, Container{Name: "google_workspace:1", Sources: []string{"corp"}, Schedule: AfterSource}
+	source, provider := Container{Name: "ldap:corp"}, Container{Name: "google_workspace:1", Sources: []string{"corp"},
+		Schedule: AfterSource}
 	ctx := t.Context()
 	run, err := k.store.Start(ctx, status.StartRequest{Container: source.Name})
 	if err != nil {
@@ -196,8 +197,10 @@ func TestDaylightSavingTime(t *testing.T) {
 		from time.Time
 		want []string
 	}{
-		"spring": {time.Date(2026, 3, 28, 12, 0, 0, 0, berlin), []string{"2026-03-30T02:30:00+02:00", "2026-03-31T02:30:00+02:00"}},
-		"autumn": {time.Date(2026, 10, 24, 12, 0, 0, 0, berlin), []string{"2026-10-25T02:30:00+02:00", "2026-10-25T02:30:00+01:00"}},
+		"spring": {time.Date(2026, 3, 28, 12, 0, 0, 0, berlin),
+			[]string{"2026-03-30T02:30:00+02:00", "2026-03-31T02:30:00+02:00"}},
+		"autumn": {time.Date(2026, 10, 24, 12, 0, 0, 0, berlin),
+			[]string{"2026-10-25T02:30:00+02:00", "2026-10-25T02:30:00+01:00"}},
 	} {
 		last, got := tt.from, []string(nil)
 		for now := tt.from; len(got) < len(tt.want) && now.Before(tt.from.AddDate(0, 0, 7)); now = now.Add(10 * time.Minute) {

@@ -203,7 +203,8 @@ func (w *Worker) look(ctx context.Context) error {
 		if r.Action == status.Resume {
 			w.cfg.Metrics.Resumed(r.Run.Container)
 		}
-		w.cfg.Log.InfoContext(ctx, "looked after a run", "action", string(r.Action), "container", string(r.Run.Container), "run_id", r.Run.ID, "epoch", r.Run.Epoch)
+		w.cfg.Log.InfoContext(ctx, "looked after a run", "action", string(r.Action), "container", string(r.Run.Container),
+			"run_id", r.Run.ID, "epoch", r.Run.Epoch)
 		if r.NeedsEnqueue() {
 			errs = append(errs, w.requeue(ctx, r.Run))
 		}
@@ -234,15 +235,15 @@ func (w *Worker) count(ctx context.Context, names []container.ID) error {
 	return err
 }
 
-// announce has both queues known to those who look into asynq, as asynq itself has a queue known when a process puts its
-// first task there, and never again: not before the first object job, and not after Redis lost what it had.
+// announce has both queues known to those who look into asynq, as asynq itself has a queue known when a process puts
+// its first task there, and never again: not before the first object job, and not after Redis lost what it had.
 func (w *Worker) announce(ctx context.Context) error {
 	const queues = "asynq:queues"
 	return w.cfg.Redis.SAdd(ctx, queues, FullQueue, ObjectQueue).Err()
 }
 
-// requeue puts a run into the queue. A dead task under the run's epoch (asynq archived it, and it still has the ID) makes
-// way for one under the next.
+// requeue puts a run into the queue. A dead task under the run's epoch (asynq archived it, and it still has the ID)
+// makes way for one under the next.
 func (w *Worker) requeue(ctx context.Context, run status.Run) error {
 	info, err := w.inspector.GetTaskInfo(FullQueue, RunArgs{RunID: run.ID, Epoch: run.Epoch}.taskID())
 	if err == nil && (info.State == asynq.TaskStateArchived || info.State == asynq.TaskStateCompleted) {
@@ -257,7 +258,8 @@ func (w *Worker) requeue(ctx context.Context, run status.Run) error {
 func (w *Worker) begin(ctx context.Context, name container.ID, by status.Trigger) error {
 	_, err := w.client.Start(ctx, name, false, by)
 	if live, ok := errors.AsType[*status.LiveError](err); ok {
-		w.cfg.Log.InfoContext(ctx, "not started: a run is live", "container", string(name), "run_id", live.Run.ID, "trigger", string(by.Kind))
+		w.cfg.Log.InfoContext(ctx, "not started: a run is live", "container", string(name), "run_id", live.Run.ID, "trigger",
+			string(by.Kind))
 		return nil
 	}
 	return err

@@ -14,7 +14,8 @@ func BenchmarkDesire(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			in := mapping.Input{Snapshot: large(n), Domains: []string{"example.com"}}
 			m := compile(b, mapping.Options{
-				User:        map[string]string{"orgUnitPath": "ou(dn)", "phones": "ldap_all.telephoneNumber", "title": "ldap.title"},
+				User: map[string]string{"orgUnitPath": "ou(dn)", "phones": "ldap_all.telephoneNumber",
+					"title": "ldap.title"},
 				FilterGroup: "g0",
 			})
 			b.ReportAllocs()
@@ -31,7 +32,8 @@ func BenchmarkDesire(b *testing.B) {
 func large(n int) directory.Snapshot {
 	s := directory.Snapshot{Versions: map[directory.Ref]string{}}
 	for i := range n {
-		s.Entries = append(s.Entries, user(fmt.Sprintf("%06d", i), "telephoneNumber", fmt.Sprint("+41 ", i), "title", "Clerk"))
+		s.Entries = append(s.Entries, user(fmt.Sprintf("%06d", i), "telephoneNumber", fmt.Sprint("+41 ", i), "title",
+			"Clerk"))
 	}
 	root := group("g0")
 	for i := range n / 10 {

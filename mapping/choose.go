@@ -59,7 +59,8 @@ func (v *evaluation) rank(value string, naming []string) int {
 	return rankOther
 }
 
-// namingValues returns the values in the entry's own RDN, which are those by which it is called (RFC 4512, section 2.3.1).
+// namingValues returns the values in the entry's own RDN, which are those by which it is called (RFC 4512, section
+// 2.3.1).
 func namingValues(dn string) (out []string) {
 	parts, err := parseDN(dn)
 	if err != nil || len(parts) == 0 {

@@ -18,7 +18,8 @@ func TestDesiredUser(t *testing.T) {
 	ann.Attributes = ann.Attributes.Set("mail", " Ann@Example.COM ", "second@example.com")
 	got := one(t, mapping.Options{User: map[string]string{"phones": "ldap_all.none"}}, ann)
 	want := plan.Desired{
-		Ref: ref("u/ann"), Label: "ann", Source: "corp", Version: ann.Digest(), Address: "ann@example.com", Active: true, Rekey: "7",
+		Ref: ref("u/ann"), Label: "ann", Source: "corp", Version: ann.Digest(), Address: "ann@example.com", Active: true,
+		Rekey:   "7",
 		Options: directory.Attributes{{Name: plan.AddressField, Values: []string{"second@example.com"}}},
 		Fields: directory.Attributes{
 			{Name: "name.familyName", Values: []string{"ann"}},
@@ -61,19 +62,31 @@ func TestHeld(t *testing.T) {
 		{"two @", address(`"a@b@c"`), user("ann"), plan.NoAddress, `"a@b@c" is no address: it has more than one @`},
 		{"nothing before", address(`"@c"`), user("ann"), plan.NoAddress, `"@c" is no address: nothing stands before the @`},
 		{"nothing after", address(`"a@"`), user("ann"), plan.NoAddress, `"a@" is no address: nothing stands after the @`},
-		{"empty part", address(`"a@b..c"`), user("ann"), plan.NoAddress, `"a@b..c" is no address: the domain has an empty part`},
+		{"empty part", address(`"a@b..c"`), user("ann"), plan.NoAddress,
+			`"a@b..c" is no address: the domain has an empty part`},
 		{"blank", address(`"a b@c"`), user("ann"), plan.NoAddress, `"a b@c" is no address: ' ' cannot be part of one`},
-		{"foreign", address(`"a@nowhere.org"`), user("ann"), plan.ForeignDomain, "the domain of a@nowhere.org is not one of the tenant's verified domains (example.com, example.org)"},
-		{"required", mapping.Options{}, without(user("ann"), "givenName"), plan.BadMapping, "user_property_mappings.name.givenName: it is required and came out empty: givenName"},
-		{"too long", mapping.Options{}, with(user("ann"), "givenName", "Ännchen-Lisa"), plan.BadMapping, `user_property_mappings.name.givenName: "Ännchen-Lisa" has 12 characters, 10 are allowed`},
-		{"out of range", title("ldap_all.none[0]"), user("ann"), plan.BadMapping, "user_property_mappings.title: column 14: index out of range: 0 (array length is 0)"},
-		{"a bad DN", title("ou(dn)"), at(user("ann"), "nonsense"), plan.BadMapping, `user_property_mappings.title: column 1: "nonsense" is no DN`},
-		{"not a text", title("first([1])"), user("ann"), plan.BadMapping, "user_property_mappings.title: it gave a int, want a text"},
-		{"not a truth", mapping.Options{User: map[string]string{"hidden": "cn"}}, user("ann"), plan.BadMapping, `user_property_mappings.hidden: it gave "Ann ann", want true or false`},
-		{"out of bounds", title(`join(map(1..90000, "x")) + join(map(1..90000, "x"))`), user("ann"), plan.BadMapping, "user_property_mappings.title: column 6: memory budget exceeded"},
-		{"the filter fails", mapping.Options{UserFilter: "mails[3] == cn"}, user("ann"), plan.BadMapping, "user_filter: column 6: index out of range: 3 (array length is 1)"},
-		{"two things", title("mails[3]"), without(user("ann"), "mail"), plan.BadMapping, "user_property_mappings.title: column 6: index out of range: 3 (array length is 0); the address came out empty: mail"},
-		{"a group without a name", mapping.Options{}, entry(directory.Group, "g"), plan.NoAddress, `"@example.com" is no address: nothing stands before the @`},
+		{"foreign", address(`"a@nowhere.org"`), user("ann"), plan.ForeignDomain,
+			"the domain of a@nowhere.org is not one of the tenant's verified domains (example.com, example.org)"},
+		{"required", mapping.Options{}, without(user("ann"), "givenName"), plan.BadMapping,
+			"user_property_mappings.name.givenName: it is required and came out empty: givenName"},
+		{"too long", mapping.Options{}, with(user("ann"), "givenName", "Ännchen-Lisa"), plan.BadMapping,
+			`user_property_mappings.name.givenName: "Ännchen-Lisa" has 12 characters, 10 are allowed`},
+		{"out of range", title("ldap_all.none[0]"), user("ann"), plan.BadMapping,
+			"user_property_mappings.title: column 14: index out of range: 0 (array length is 0)"},
+		{"a bad DN", title("ou(dn)"), at(user("ann"), "nonsense"), plan.BadMapping,
+			`user_property_mappings.title: column 1: "nonsense" is no DN`},
+		{"not a text", title("first([1])"), user("ann"), plan.BadMapping,
+			"user_property_mappings.title: it gave a int, want a text"},
+		{"not a truth", mapping.Options{User: map[string]string{"hidden": "cn"}}, user("ann"), plan.BadMapping,
+			`user_property_mappings.hidden: it gave "Ann ann", want true or false`},
+		{"out of bounds", title(`join(map(1..90000, "x")) + join(map(1..90000, "x"))`), user("ann"), plan.BadMapping,
+			"user_property_mappings.title: column 6: memory budget exceeded"},
+		{"the filter fails", mapping.Options{UserFilter: "mails[3] == cn"}, user("ann"), plan.BadMapping,
+			"user_filter: column 6: index out of range: 3 (array length is 1)"},
+		{"two things", title("mails[3]"), without(user("ann"), "mail"), plan.BadMapping, "user_property_mappings.title: " +
+			"column 6: index out of range: 3 (array length is 0); the address came out empty: mail"},
+		{"a group without a name", mapping.Options{}, entry(directory.Group, "g"), plan.NoAddress,
+			`"@example.com" is no address: nothing stands before the @`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -99,10 +112,13 @@ func TestWithoutAnAddress(t *testing.T) {
 		want bool
 	}{
 		{"held by default", mapping.Options{}, without(user("ann"), "mail"), false},
-		{"left out by the provider", mapping.Options{NoAddress: plan.AddresslessLeaveOut}, without(user("ann"), "mail"), true},
+		{"left out by the provider", mapping.Options{NoAddress: plan.AddresslessLeaveOut}, without(user("ann"), "mail"),
+			true},
 		{"left out by the source", mapping.Options{NoAddressOf: out}, without(user("ann"), "mail"), true},
-		{"the provider goes before the source", mapping.Options{NoAddress: plan.AddresslessHold, NoAddressOf: out}, without(user("ann"), "mail"), false},
-		{"another source", mapping.Options{NoAddressOf: map[string]plan.Addressless{"lab": plan.AddresslessLeaveOut}}, without(user("ann"), "mail"), false},
+		{"the provider goes before the source", mapping.Options{NoAddress: plan.AddresslessHold, NoAddressOf: out},
+			without(user("ann"), "mail"), false},
+		{"another source", mapping.Options{NoAddressOf: map[string]plan.Addressless{"lab": plan.AddresslessLeaveOut}},
+			without(user("ann"), "mail"), false},
 		{"a name is missing, too", mapping.Options{NoAddressOf: out}, without(user("ann"), "mail", "givenName"), true},
 		{"an address that is none", mapping.Options{NoAddressOf: out}, with(user("ann"), "mail", "ann"), false},
 		{"an address", mapping.Options{NoAddressOf: out}, user("ann"), false},
@@ -123,7 +139,8 @@ func TestActive(t *testing.T) {
 	}{
 		{"active", mapping.Options{}, user("ann"), true},
 		{"disabled", mapping.Options{}, disabled(user("ann")), false},
-		{"overridden", mapping.Options{User: map[string]string{"active": `ldap.status == "current"`}}, user("ann", "status", "left"), false},
+		{"overridden", mapping.Options{User: map[string]string{"active": `ldap.status == "current"`}},
+			user("ann", "status", "left"), false},
 		{"overridden the other way", mapping.Options{User: map[string]string{"active": "true"}}, disabled(user("ann")), true},
 		{"by a text", mapping.Options{User: map[string]string{"active": "ldap.on"}}, user("ann", "on", "TRUE"), true},
 		{"a leaver without mail is held, and not active", mapping.Options{}, disabled(without(user("ann"), "mail")), false},
@@ -187,12 +204,16 @@ func TestScope(t *testing.T) {
 		{"everything", mapping.Options{}, ""},
 		{"a group by cn", mapping.Options{FilterGroup: "ALL"}, "u/bob filter_group, u/dan filter_group"},
 		{"a group by id", mapping.Options{FilterGroup: "inner"}, "u/bob filter_group, u/dan filter_group"},
-		{"a group by DN", mapping.Options{FilterGroup: "CN=other, ou=Groups,dc=example,dc=com"}, "u/ann filter_group, u/cay filter_group, u/dan filter_group"},
+		{"a group by DN", mapping.Options{FilterGroup: "CN=other, ou=Groups,dc=example,dc=com"},
+			"u/ann filter_group, u/cay filter_group, u/dan filter_group"},
 		{"an expression", mapping.Options{UserFilter: `ldap.employeeType != "guest"`}, "u/cay user_filter"},
-		{"both", mapping.Options{UserFilter: `ldap.employeeType != "guest"`, FilterGroup: "all"}, "u/bob filter_group, u/cay user_filter, u/dan filter_group"},
+		{"both", mapping.Options{UserFilter: `ldap.employeeType != "guest"`, FilterGroup: "all"},
+			"u/bob filter_group, u/cay user_filter, u/dan filter_group"},
 		{"exclude by id and login name", mapping.Options{Exclude: []string{"BOB", "d?n"}}, "u/bob exclude, u/dan exclude"},
-		{"exclude by mail", mapping.Options{Exclude: []string{"a*@example.com"}, FilterGroup: "inner"}, "u/ann exclude, u/bob filter_group, u/dan filter_group"},
-		{"exclude by DN", mapping.Options{Exclude: []string{"*,OU=Groups,dc=example,dc=com"}}, "g/all exclude, g/inner exclude, g/other exclude"},
+		{"exclude by mail", mapping.Options{Exclude: []string{"a*@example.com"}, FilterGroup: "inner"},
+			"u/ann exclude, u/bob filter_group, u/dan filter_group"},
+		{"exclude by DN", mapping.Options{Exclude: []string{"*,OU=Groups,dc=example,dc=com"}},
+			"g/all exclude, g/inner exclude, g/other exclude"},
 		{"groups", mapping.Options{GroupFilter: `cn != "other"`}, "g/other group_filter"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -278,7 +299,8 @@ func TestDecisionsSayWhatDecided(t *testing.T) {
 		got[d.ID] = d
 	}
 	for id, want := range map[directory.ID][2]string{
-		"eve": {mapping.ExcludeKey, "svc/*"}, "bob": {mapping.FilterGroupKey, "staff"}, "fay": {mapping.UserFilterKey, `userName != "fay"`},
+		"eve": {mapping.ExcludeKey, "svc/*"}, "bob": {mapping.FilterGroupKey, "staff"},
+		"fay": {mapping.UserFilterKey, `userName != "fay"`},
 	} {
 		if d := got[id]; d.Rule != want[0] || d.Setting != want[1] {
 			t.Errorf("%s is left out by %s: %q, want %s: %q", id, d.Rule, d.Setting, want[0], want[1])

@@ -56,12 +56,14 @@ func Variables() []Variable {
 		attribute(directory.FamilyName, "sn"),
 		attribute(directory.CommonName, "cn"),
 		attribute(directory.Mail, "the first mail address"),
-		{"mails", "all mail addresses, a list", []string(nil), func(e *directory.Entry) any { return e.Attributes.Values(directory.Mail) }},
+		{"mails", "all mail addresses, a list", []string(nil),
+			func(e *directory.Entry) any { return e.Attributes.Values(directory.Mail) }},
 		attribute(directory.EmployeeNumber, "employeeNumber"),
 		attribute(directory.Description, "description"),
 		{"active", "false for a user who is disabled at the source", true, func(e *directory.Entry) any { return e.Active }},
 		{domainName, "the provider's default_group_email_domain", "", nil},
-		{ldapName, "any attribute by its own name, `ldap.telephoneNumber` or `ldap[\"x-room\"]`: its first value, empty where there is none; case does not count", map[string]string(nil), nil},
+		{ldapName, "any attribute by its own name, `ldap.telephoneNumber` or `ldap[\"x-room\"]`: its first value, empty " +
+			"where there is none; case does not count", map[string]string(nil), nil},
 		{ldapAllName, "the same as a list of all values, `ldap_all.telephoneNumber`", map[string][]string(nil), nil},
 	}
 }
@@ -155,7 +157,8 @@ func (c *compiler) unknown(name string) string {
 	if near := problem.Nearest(name, c.names); near != "" {
 		return fmt.Sprintf("unknown name %s: did you mean %s? Any other attribute is ldap.<name>", name, near)
 	}
-	return fmt.Sprintf("unknown name %s: known are %s; any other attribute is ldap.%s", name, strings.Join(c.names, ", "), name)
+	return fmt.Sprintf("unknown name %s: known are %s; any other attribute is ldap.%s", name, strings.Join(c.names, ", "),
+		name)
 }
 
 // position says where in the expression an error is, counted from one.

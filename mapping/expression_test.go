@@ -13,7 +13,8 @@ import (
 
 func TestExpressions(t *testing.T) {
 	t.Parallel()
-	ann := user("ann", "mail", "a@other.org", "telephoneNumber", "+41 1", "telephoneNumber", "+41 2", "employeetype", "staff")
+	ann := user("ann", "mail", "a@other.org", "telephoneNumber", "+41 1", "telephoneNumber", "+41 2", "employeetype",
+		"staff")
 	ann.DN = `uid=ann,ou=EMEA\, South,ou=Sales,ou=people,dc=example,dc=com`
 	for expression, want := range map[string][]string{
 		`"x"`:                      {"x"},
@@ -62,28 +63,42 @@ func TestExpressions(t *testing.T) {
 func TestCompileRefuses(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, field, expression, want string }{
-		{"unknown name", "title", `userName + usrName`, "user_property_mappings.title: column 12: unknown name usrName: did you mean userName? Any other attribute is ldap.<name>"},
-		{"an attribute as a variable", "title", `telephoneNumber`, "user_property_mappings.title: column 1: unknown name telephoneNumber: known are id, dn, source, userName, displayName, givenName, familyName, cn, mail, mails, employeeNumber, description, active, domain, ldap, ldap_all; any other attribute is ldap.telephoneNumber"},
-		{"in a call", "title", `coalesce(mail, usrName)`, "user_property_mappings.title: column 16: unknown name usrName: did you mean userName? Any other attribute is ldap.<name>"},
-		{"second line", "title", "userName +\n  usrName", "user_property_mappings.title: line 2, column 3: unknown name usrName: did you mean userName? Any other attribute is ldap.<name>"},
+		{"unknown name", "title", `userName + usrName`, "user_property_mappings.title: column 12: unknown name usrName: " +
+			"did you mean userName? Any other attribute is ldap.<name>"},
+		{"an attribute as a variable", "title", `telephoneNumber`, "user_property_mappings.title: column 1: unknown name " +
+			"telephoneNumber: known are id, dn, source, userName, displayName, givenName, familyName, cn, mail, mails, " +
+			"employeeNumber, description, active, domain, ldap, ldap_all; any other attribute is ldap.telephoneNumber"},
+		{"in a call", "title", `coalesce(mail, usrName)`, "user_property_mappings.title: column 16: unknown name usrName: " +
+			"did you mean userName? Any other attribute is ldap.<name>"},
+		{"second line", "title", "userName +\n  usrName", "user_property_mappings.title: line 2, column 3: unknown name " +
+			"usrName: did you mean userName? Any other attribute is ldap.<name>"},
 		{"syntax", "title", `lower(`, "user_property_mappings.title: column 6: unexpected token EOF"},
 		{"number", "title", `len(mails)`, "user_property_mappings.title: it gives a number, want a text: write string(…)"},
-		{"list for a text", "title", `mails`, `user_property_mappings.title: it gives a list, want a text: take first(…) or join(…, ", ")`},
+		{"list for a text", "title", `mails`,
+			`user_property_mappings.title: it gives a list, want a text: take first(…) or join(…, ", ")`},
 		{"object", "phones", `{"a": "b"}`, "user_property_mappings.phones: it gives an object, want a text: write string(…)"},
 		{"list for a truth", "hidden", `mails`, "user_property_mappings.hidden: it gives a list, want true or false"},
-		{"type", "title", `lower(active)`, "user_property_mappings.title: column 7: cannot use bool as argument (type string) to call lower"},
-		{"computed name", "title", `ldap[cn]`, "user_property_mappings.title: ldap[…] needs a name in quotes: sources must know which attributes to ask for"},
-		{"whole map", "phones", `map(["a"], get(ldap_all, #)) | flatten()`, "user_property_mappings.phones: ldap_all is used as a whole: write ldap_all.<attribute>, sources must know which attributes to ask for"},
-		{"environment", "title", `$env["cn"]`, "user_property_mappings.title: $env is not available: write the variable's name"},
-		{"clock", "title", `string(now())`, "user_property_mappings.title: column 8: now is not available: it does not give the same for the same entry"},
+		{"type", "title", `lower(active)`,
+			"user_property_mappings.title: column 7: cannot use bool as argument (type string) to call lower"},
+		{"computed name", "title", `ldap[cn]`,
+			"user_property_mappings.title: ldap[…] needs a name in quotes: sources must know which attributes to ask for"},
+		{"whole map", "phones", `map(["a"], get(ldap_all, #)) | flatten()`, "user_property_mappings.phones: ldap_all is " +
+			"used as a whole: write ldap_all.<attribute>, sources must know which attributes to ask for"},
+		{"environment", "title", `$env["cn"]`,
+			"user_property_mappings.title: $env is not available: write the variable's name"},
+		{"clock", "title", `string(now())`,
+			"user_property_mappings.title: column 8: now is not available: it does not give the same for the same entry"},
 		{"empty", "title", ` `, `user_property_mappings.title: the expression is empty: leave the key out, or write '""' for an empty value`},
-		{"unknown field", "titel", `cn`, "user_property_mappings.titel: unknown field: did you mean title? Known are active, address, hidden, name.familyName, name.givenName, orgUnitPath, phones, street, title"},
+		{"unknown field", "titel", `cn`, "user_property_mappings.titel: unknown field: did you mean title? Known are " +
+			"active, address, hidden, name.familyName, name.givenName, orgUnitPath, phones, street, title"},
 		{"reserved", "title", `let ldap = 1; "x"`, "user_property_mappings.title: column 5: cannot redeclare ldap"},
-		{"too large", "title", strings.Repeat(`"a" + `, 600) + `"a"`, "user_property_mappings.title: column 3005: compilation failed: expression exceeds maximum allowed nodes"},
+		{"too large", "title", strings.Repeat(`"a" + `, 600) + `"a"`,
+			"user_property_mappings.title: column 3005: compilation failed: expression exceeds maximum allowed nodes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := mapping.Compile(spec(), mapping.Options{Domain: "example.com", User: map[string]string{test.field: test.expression}})
+			_, err := mapping.Compile(spec(), mapping.Options{Domain: "example.com",
+				User: map[string]string{test.field: test.expression}})
 			if err == nil {
 				t.Fatal("Compile() accepts it")
 			}
@@ -106,7 +121,8 @@ func TestCompileReportsEverythingAtOnce(t *testing.T) {
 		fields = append(fields, p.Field)
 	}
 	want := []string{
-		"nested_groups", "exclude", "exclude", "user_property_mappings.colour", "user_property_mappings.address", "user_property_mappings.active",
+		"nested_groups", "exclude", "exclude", "user_property_mappings.colour", "user_property_mappings.address",
+		"user_property_mappings.active",
 		"user_property_mappings.title", "group_property_mappings.active", "group_property_mappings.address",
 		"group_property_mappings.name", "user_filter", "group_filter", "rekey_by",
 	}
@@ -132,7 +148,8 @@ func TestAttributesNamesWhatSourcesMustAskFor(t *testing.T) {
 		GroupFilter: `any(ldap_all.objectClass, # == "posixGroup")`,
 		RekeyBy:     "uidNumber",
 	})
-	want := []string{"TelephoneNumber", "employeeType", "gidNumber", "never", "objectClass", "title", "uidNumber", "x-room"}
+	want := []string{"TelephoneNumber", "employeeType", "gidNumber", "never", "objectClass", "title", "uidNumber",
+		"x-room"}
 	got := m.Attributes()
 	slices.Sort(got)
 	if diff := cmp.Diff(want, got); diff != "" {

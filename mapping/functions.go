@@ -16,10 +16,13 @@ type Function struct{ Signature, Doc string }
 // Functions lists the functions that mappings have beside those of the expression language.
 func Functions() []Function {
 	return []Function{
-		{"slug(text)", "the text in lower-case ASCII letters, digits and dashes: `slug(\"Müller & Söhne\")` is `muller-and-sohne`"},
+		{"slug(text)", "the text in lower-case ASCII letters, digits and dashes: `slug(\"Müller & Söhne\")` is " +
+			"`muller-and-sohne`"},
 		{"coalesce(a, b, …)", "the first text that is not empty"},
-		{"rdn(dn, n)", "the value of the n-th part of a DN, counted from the left, from 0: `rdn(dn, 0)` is the entry's own name; empty past the end"},
-		{"ou(dn)", "the organisational units of a DN as a path, the topmost first: `/Sales/EMEA` out of `uid=ann,ou=EMEA,ou=Sales,dc=example,dc=com`; `/` where there is none"},
+		{"rdn(dn, n)", "the value of the n-th part of a DN, counted from the left, from 0: `rdn(dn, 0)` is the entry's " +
+			"own name; empty past the end"},
+		{"ou(dn)", "the organisational units of a DN as a path, the topmost first: `/Sales/EMEA` out of " +
+			"`uid=ann,ou=EMEA,ou=Sales,dc=example,dc=com`; `/` where there is none"},
 		{"ou(dn, base)", "the same below base: `ou(dn, \"ou=people,dc=example,dc=com\")`"},
 	}
 }

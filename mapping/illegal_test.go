@@ -45,7 +45,8 @@ func TestCharactersThatAreNeverWritten(t *testing.T) {
 			continue
 		}
 		w := d.Withheld[0]
-		if w.Field != test.field || !strings.Contains(w.Detail, test.says) || !strings.Contains(w.Detail, "from "+test.attribute+")") {
+		if w.Field != test.field || !strings.Contains(w.Detail, test.says) ||
+			!strings.Contains(w.Detail, "from "+test.attribute+")") {
 			t.Errorf("%q: Withheld = %+v, want %s with %s and %s", test.value, w, test.field, test.says, test.attribute)
 		}
 		there := slices.ContainsFunc(d.Fields, func(a directory.Attribute) bool { return a.Name == test.field })

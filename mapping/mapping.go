@@ -40,7 +40,8 @@ const ActiveField = "active"
 
 // Options are what the configuration of one provider says.
 type Options struct {
-	// User and Group map a field to its expression; plan.AddressField is the address, ActiveField whether a user is active.
+	// User and Group map a field to its expression; plan.AddressField is the address, ActiveField whether a user is
+	// active.
 	User, Group map[string]string
 	// Domain is default_group_email_domain.
 	Domain string
@@ -53,7 +54,8 @@ type Options struct {
 	// RekeyBy is the attribute or expression for the fact that outlives a re-created directory. It applies to users
 	// only.
 	RekeyBy string
-	// NoAddress is what becomes of entries without an address. Where it is empty, NoAddressOf says so by the entry's source.
+	// NoAddress is what becomes of entries without an address. Where it is empty, NoAddressOf says so by the entry's
+	// source.
 	NoAddress   plan.Addressless
 	NoAddressOf map[string]plan.Addressless
 	// Nested is Flatten where it is empty.

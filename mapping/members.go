@@ -10,7 +10,8 @@ import (
 // members returns the members that a group should have, by the setting for nested groups. A passive member is neither
 // added nor removed. The second result is a contained group with unknown members, or -1. The membership is then
 // unknown.
-func (g *graph) members(group int32, clusters map[int32]*cluster, nested Nested, passive []bool) ([]plan.Member, int32) {
+func (g *graph) members(group int32, clusters map[int32]*cluster, nested Nested, passive []bool) ([]plan.Member,
+	int32) {
 	c := clusters[group]
 	numbers, broken := c.users, c.broken
 	if nested == Keep {

@@ -33,7 +33,8 @@ func members(r mapping.Result, id string) string {
 func TestMembers(t *testing.T) {
 	t.Parallel()
 	entries := []directory.Entry{
-		user("ann"), user("bob"), disabled(user("cay")), without(user("dan"), "mail"), user("eve", "employeeType", "guest"), user("fay"),
+		user("ann"), user("bob"), disabled(user("cay")), without(user("dan"), "mail"), user("eve", "employeeType", "guest"),
+		user("fay"),
 		group("top", "g/mid", "u/ann", "u/gone", "g/gone"),
 		group("mid", "g/low", "u/bob", "u/ann"),
 		group("low", "u/cay", "u/dan", "u/eve"),
@@ -82,7 +83,8 @@ func TestMembers(t *testing.T) {
 func TestAGroupWithAnUnreadableGroupInItIsHeld(t *testing.T) {
 	t.Parallel()
 	in := mapping.Input{Snapshot: directory.Snapshot{
-		Entries:  []directory.Entry{user("ann"), group("fine", "u/ann"), group("mid", "g/bad"), group("top", "g/mid", "u/ann")},
+		Entries: []directory.Entry{user("ann"), group("fine", "u/ann"), group("mid", "g/bad"),
+			group("top", "g/mid", "u/ann")},
 		Findings: []directory.Finding{{Ref: ref("g/bad"), Problem: "no name"}, {Problem: "no id"}},
 	}}
 	for nested, want := range map[mapping.Nested]string{

@@ -38,7 +38,7 @@ type Spec struct {
 	User, Group []Field
 	// UserAddress and GroupAddress are the default expressions of the address (plan.AddressField in the configuration).
 	UserAddress, GroupAddress string
-	// CheckUserAddress and CheckGroupAddress return why the remote side never takes an address, with the vendor's page; nil
-	// takes every address. Such an address holds the entry.
+	// CheckUserAddress and CheckGroupAddress return why the remote side never takes an address, with the vendor's page;
+	// nil takes every address. Such an address holds the entry.
 	CheckUserAddress, CheckGroupAddress func(address string) error
 }

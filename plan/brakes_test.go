@@ -63,7 +63,8 @@ func TestLaw12HarmIsBrakedInBothDirections(t *testing.T) {
 	forgotten := func(change func(*plan.Input)) func(*plan.Input) {
 		return func(in *plan.Input) { change(in); in.Forgotten = "what was known was lost" }
 	}
-	limits := plan.Limits{DayLimits: plan.DayLimits{Rename: plan.Limit{Most: 1, Least: 1}, Reactivate: plan.Limit{Share: 50}}}
+	limits := plan.Limits{DayLimits: plan.DayLimits{Rename: plan.Limit{Most: 1, Least: 1},
+		Reactivate: plan.Limit{Share: 50}}}
 	for _, tc := range []struct {
 		name   string
 		people int
@@ -75,24 +76,33 @@ func TestLaw12HarmIsBrakedInBothDirections(t *testing.T) {
 	}{
 		{"three come back", 40, suspended(3), plan.Limits{}, plan.Budget{}, 3, map[plan.Rule]int{}},
 		{"four come back", 40, suspended(4), plan.Limits{}, plan.Budget{}, 0, map[plan.Rule]int{plan.RuleReactivate: 4}},
-		{"two more come back", 40, suspended(2), plan.Limits{}, plan.Budget{Reactivated: plan.Tally{User: 2}}, 0, map[plan.Rule]int{plan.RuleReactivate: 2}},
-		{"departures have a budget of their own", 40, suspended(3), plan.Limits{}, plan.Budget{User: 3}, 3, map[plan.Rule]int{}},
+		{"two more come back", 40, suspended(2), plan.Limits{}, plan.Budget{Reactivated: plan.Tally{User: 2}}, 0,
+			map[plan.Rule]int{plan.RuleReactivate: 2}},
+		{"departures have a budget of their own", 40, suspended(3), plan.Limits{}, plan.Budget{User: 3}, 3,
+			map[plan.Rule]int{}},
 		{"configured", 40, suspended(20), limits, plan.Budget{}, 20, map[plan.Rule]int{}},
 		{"first accounts", 40, first(4), plan.Limits{}, plan.Budget{}, 0, map[plan.Rule]int{plan.RuleReactivate: 4}},
 		{"five percent of a thousand", 1000, suspended(50), plan.Limits{}, plan.Budget{}, 50, map[plan.Rule]int{}},
 		{"more than that", 1000, suspended(51), plan.Limits{}, plan.Budget{}, 0, map[plan.Rule]int{plan.RuleReactivate: 51}},
 		{"three get a new address", 40, renamed(3), plan.Limits{}, plan.Budget{}, 3, map[plan.Rule]int{}},
-		{"four do, and the rest of their changes goes on", 40, renamed(4), plan.Limits{}, plan.Budget{}, 4, map[plan.Rule]int{plan.RuleRename: 4}},
+		{"four do, and the rest of their changes goes on", 40, renamed(4), plan.Limits{}, plan.Budget{}, 4,
+			map[plan.Rule]int{plan.RuleRename: 4}},
 		{"configured renames", 40, renamed(2), limits, plan.Budget{}, 2, map[plan.Rule]int{plan.RuleRename: 2}},
 		{"a fifth of the titles goes", 100, cleared(20), plan.Limits{}, plan.Budget{}, 20, map[plan.Rule]int{}},
 		{"more titles go", 100, cleared(21), plan.Limits{}, plan.Budget{}, 21, map[plan.Rule]int{plan.RuleEmptied: 21}},
 		{"few had one", 19, cleared(19), plan.Limits{}, plan.Budget{}, 19, map[plan.Rule]int{}},
-		{"a doubt holds who comes back", 40, doubted(suspended(1)), plan.Limits{}, plan.Budget{}, 0, map[plan.Rule]int{plan.RuleDoubt: 1}},
-		{"a doubt holds first accounts of those last seen inactive", 40, doubted(first(1)), plan.Limits{}, plan.Budget{}, 0, map[plan.Rule]int{plan.RuleDoubt: 1}},
-		{"a doubt holds names", 40, doubted(renamed(1)), plan.Limits{}, plan.Budget{}, 1, map[plan.Rule]int{plan.RuleDoubt: 1}},
-		{"a doubt holds emptied fields", 40, doubted(cleared(1)), plan.Limits{}, plan.Budget{}, 1, map[plan.Rule]int{plan.RuleDoubt: 1}},
-		{"a lost memory does, too", 40, forgotten(cleared(1)), plan.Limits{}, plan.Budget{}, 1, map[plan.Rule]int{plan.RuleDoubt: 1}},
-		{"a lost memory holds who comes back", 40, forgotten(suspended(1)), plan.Limits{}, plan.Budget{}, 0, map[plan.Rule]int{plan.RuleDoubt: 1}},
+		{"a doubt holds who comes back", 40, doubted(suspended(1)), plan.Limits{}, plan.Budget{}, 0,
+			map[plan.Rule]int{plan.RuleDoubt: 1}},
+		{"a doubt holds first accounts of those last seen inactive", 40, doubted(first(1)), plan.Limits{}, plan.Budget{}, 0,
+			map[plan.Rule]int{plan.RuleDoubt: 1}},
+		{"a doubt holds names", 40, doubted(renamed(1)), plan.Limits{}, plan.Budget{}, 1,
+			map[plan.Rule]int{plan.RuleDoubt: 1}},
+		{"a doubt holds emptied fields", 40, doubted(cleared(1)), plan.Limits{}, plan.Budget{}, 1,
+			map[plan.Rule]int{plan.RuleDoubt: 1}},
+		{"a lost memory does, too", 40, forgotten(cleared(1)), plan.Limits{}, plan.Budget{}, 1,
+			map[plan.Rule]int{plan.RuleDoubt: 1}},
+		{"a lost memory holds who comes back", 40, forgotten(suspended(1)), plan.Limits{}, plan.Budget{}, 0,
+			map[plan.Rule]int{plan.RuleDoubt: 1}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -144,7 +154,8 @@ func TestLaw13Coverage(t *testing.T) {
 		want          bool
 	}{
 		{20, 15, 100, 100, false, true}, {20, 16, 100, 100, false, false}, {19, 0, 100, 100, false, false},
-		{3, 0, 100, 100, true, true}, {2, 0, 100, 100, true, false}, {6, 3, 100, 100, true, true}, {6, 4, 100, 100, true, false}, {5, 2, 100, 100, true, false},
+		{3, 0, 100, 100, true, true}, {2, 0, 100, 100, true, false}, {6, 3, 100, 100, true, true},
+		{6, 4, 100, 100, true, false}, {5, 2, 100, 100, true, false},
 		{100, 60, 100, 60, false, false}, // The others left.
 		{100, 40, 100, 60, false, true},
 	} {
@@ -162,7 +173,8 @@ func TestLaw13WhatAnAbsenceChangesIsHeld(t *testing.T) {
 	in.Desired[0].Fields = directory.Attributes{{Name: "name", Values: []string{"New"}}} // title is gone
 	in.State.Objects[1].Active = false
 	in.Missing = []plan.Missing{
-		{Coverage: directory.Coverage{Kind: directory.User, Name: "personalTitle", Attributes: []string{"title"}, Entries: 1}, Before: 30},
+		{Coverage: directory.Coverage{Kind: directory.User, Name: "personalTitle", Attributes: []string{"title"},
+			Entries: 1}, Before: 30},
 		{Coverage: directory.Coverage{Kind: directory.User, Name: "nsAccountLock", Activity: true}, Before: 3},
 	}
 	apply, waits := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
@@ -181,8 +193,8 @@ func TestLaw13WhatAnAbsenceChangesIsHeld(t *testing.T) {
 	}
 }
 
-// A mapping that no longer uses an attribute makes the source ask for it no longer. The local copy then gives its values
-// up: no brake and no doubt holds that. An attribute that was asked for and came from no entry is held.
+// A mapping that no longer uses an attribute makes the source ask for it no longer. The local copy then gives its
+// values up: no brake and no doubt holds that. An attribute that was asked for and came from no entry is held.
 func TestAnAttributeThatIsNotAskedForIsNoLoss(t *testing.T) {
 	t.Parallel()
 	asked := []directory.Coverage{{Kind: directory.User, Name: "cn", Attributes: []string{"Name"}, Entries: 30}}
@@ -230,7 +242,8 @@ type year struct {
 }
 
 func newYear(people int) *year {
-	y := &year{in: plan.Input{Now: now, Policy: suspend}, remote: &tenant{objects: map[string]*plan.Object{}}, spent: map[plan.Brake][]time.Time{}, left: map[directory.ID][]time.Time{}}
+	y := &year{in: plan.Input{Now: now, Policy: suspend}, remote: &tenant{objects: map[string]*plan.Object{}},
+		spent: map[plan.Brake][]time.Time{}, left: map[directory.ID][]time.Time{}}
 	for range people {
 		y.join()
 	}
@@ -364,7 +377,8 @@ func TestStartOfTermIsOneQuestion(t *testing.T) {
 		reasons[c.Held] = true
 		verdicts[c.Fingerprint()] = plan.Approved
 	}
-	if len(waits.Changes) != 300 || len(reasons) != 1 || !strings.HasPrefix(waits.Changes[0].Held, "300 accounts would become active again") {
+	if len(waits.Changes) != 300 || len(reasons) != 1 || !strings.HasPrefix(waits.Changes[0].Held,
+		"300 accounts would become active again") {
 		t.Fatalf("%d are held, because %v", len(waits.Changes), reasons)
 	}
 	if waits = y.day(t, verdicts); !waits.Empty() {
@@ -408,7 +422,8 @@ func TestLaw13MembersThatAreNotShownAreKept(t *testing.T) {
 		if diff := cmp.Diff(map[plan.Rule]int{plan.RuleCoverage: 200}, rules(waits)); diff != "" {
 			t.Errorf("%s: held (-want +got):\n%s", m.Name, diff)
 		}
-		if diff := cmp.Diff([]string{"remove_member group/g99 user/u990", "delete user/u990 because absent"}, lines(apply)); diff != "" {
+		if diff := cmp.Diff([]string{"remove_member group/g99 user/u990", "delete user/u990 because absent"},
+			lines(apply)); diff != "" {
 			t.Errorf("%s: applied (-want +got):\n%s", m.Name, diff)
 		}
 	}

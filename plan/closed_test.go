@@ -62,10 +62,12 @@ func TestClosedSetsAreComplete(t *testing.T) {
 		return out
 	}
 	rules, reasons := plan.Rules(), plan.Reasons()
-	if diff := cmp.Diff(constants(t, "Rule"), texts(len(rules), func(i int) string { return string(rules[i]) })); diff != "" {
+	if diff := cmp.Diff(constants(t, "Rule"), texts(len(rules),
+		func(i int) string { return string(rules[i]) })); diff != "" {
 		t.Errorf("Rules() (-constants +list)\n%s", diff)
 	}
-	if diff := cmp.Diff(constants(t, "Reason"), texts(len(reasons), func(i int) string { return string(reasons[i]) })); diff != "" {
+	if diff := cmp.Diff(constants(t, "Reason"), texts(len(reasons),
+		func(i int) string { return string(reasons[i]) })); diff != "" {
 		t.Errorf("Reasons() (-constants +list)\n%s", diff)
 	}
 }

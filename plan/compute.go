@@ -53,8 +53,8 @@ type computer struct {
 	disputed map[*Object]bool
 	waves    map[directory.Ref]int
 	held     map[directory.Ref]bool
-	// kept names entries whose account is not deleted though its time has come: pinned. back are pins whose account is to be brought
-	// back, returns names their entries.
+	// kept names entries whose account is not deleted though its time has come: pinned. back are pins whose account is
+	// to be brought back, returns names their entries.
 	kept    map[directory.Ref]bool
 	back    []Pin
 	returns map[directory.Ref]bool
@@ -66,10 +66,12 @@ func newComputer(in *Input) *computer {
 		desired:  make(map[directory.Ref]*Desired, len(in.Desired)),
 		anchored: make(map[directory.Ref][]*Object, len(in.State.Objects)),
 		byRemote: make(map[string]*Object, len(in.State.Objects)), byAddress: map[string][]*Object{},
-		unusable: map[directory.Ref]bool{}, departed: map[directory.Ref]directory.Departure{}, claims: map[string][]*Desired{}, deletedOf: restorable(in),
+		unusable: map[directory.Ref]bool{}, departed: map[directory.Ref]directory.Departure{},
+		claims: map[string][]*Desired{}, deletedOf: restorable(in),
 		target: map[directory.Ref]string{}, owner: map[string]directory.Ref{},
 		former: map[directory.Ref][]*Object{}, heir: map[*Object]*Desired{}, disputed: map[*Object]bool{},
-		waves: map[directory.Ref]int{}, held: map[directory.Ref]bool{}, kept: map[directory.Ref]bool{}, returns: map[directory.Ref]bool{},
+		waves: map[directory.Ref]int{}, held: map[directory.Ref]bool{}, kept: map[directory.Ref]bool{},
+		returns: map[directory.Ref]bool{},
 	}
 	c.plan.Doubts = slices.Concat(in.Doubts, in.State.Doubts)
 	c.plan.missing, c.plan.forgotten, c.plan.mirror = in.Missing, in.Forgotten, in.Capabilities.Mirror
@@ -165,13 +167,15 @@ func (c *computer) entry(d *Desired) {
 	switch {
 	case c.returns[d.Ref]: // Its account is brought back: see undelete.
 	case len(objects) > 1:
-		c.hold(d, Ambiguous, "%d remote objects carry its anchor (%s): remove it from all but one", len(objects), remoteIDs(objects))
+		c.hold(d, Ambiguous, "%d remote objects carry its anchor (%s): remove it from all but one", len(objects),
+			remoteIDs(objects))
 	case !d.Active && !c.in.Capabilities.Mirror:
 		if len(objects) == 0 {
 			c.note(d.Ref, d.Label, d.Why, "has no account, and none is made")
 		} // One with an account is a departure: see departures.
 	case c.leavesOut(d):
-		c.note(d.Ref, d.Label, NoAddress, "is left out because it has no address (no_address: leave_out); it gets an account when it has one")
+		c.note(d.Ref, d.Label, NoAddress,
+			"is left out because it has no address (no_address: leave_out); it gets an account when it has one")
 	case d.Held != "" && len(c.former[d.Ref]) == 0:
 		c.hold(d, d.Held, "%s", d.Detail)
 	case c.withholds(d): // No account can be made without the field.
@@ -186,7 +190,8 @@ func (c *computer) entry(d *Desired) {
 	}
 }
 
-// withholds names the fields that are left as they are. It holds the entry where it has no account and needs one of them.
+// withholds names the fields that are left as they are. It holds the entry where it has no account and needs one of
+// them.
 func (c *computer) withholds(d *Desired) bool {
 	var details []string
 	needed := false
@@ -204,8 +209,8 @@ func (c *computer) withholds(d *Desired) bool {
 	return needed
 }
 
-// leavesOut reports whether an entry without an address is left out. One that has an account is held: a lost address is no
-// departure.
+// leavesOut reports whether an entry without an address is left out. One that has an account is held: a lost address
+// is no departure.
 func (c *computer) leavesOut(d *Desired) bool {
 	return d.LeaveOut && len(c.anchored[d.Ref])+len(c.former[d.Ref]) == 0 && !c.unsettled[d.Ref] &&
 		c.byRemote[c.in.Links[d.Ref].RemoteID] == nil
@@ -294,7 +299,8 @@ func (c *computer) activate(d *Desired, o *Object) {
 		ch.Inactive = true
 		c.plan.Changes = append(c.plan.Changes, ch)
 	case o.Suspender == Unknown:
-		c.report(d.Ref, d.Label, SuspendedByWhom, "the account is suspended and nothing says by whom: activate it by hand if it should be active")
+		c.report(d.Ref, d.Label, SuspendedByWhom,
+			"the account is suspended and nothing says by whom: activate it by hand if it should be active")
 	default:
 		c.note(d.Ref, d.Label, SuspendedByElse, "the account was suspended in the tenant by somebody else: it stays so")
 	}
@@ -308,7 +314,8 @@ func (c *computer) unmatched(d *Desired) {
 	}
 	if link, ok := c.in.Links[d.Ref]; ok && link.RemoteID != "" {
 		if o := c.byRemote[link.RemoteID]; o != nil && !o.Anchored() && !c.adoptable(d, o) {
-			c.hold(d, AnchorLost, "its account %s (%s) no longer carries our anchor: put it back, or delete the account", o.Address, o.RemoteID)
+			c.hold(d, AnchorLost, "its account %s (%s) no longer carries our anchor: put it back, or delete the account",
+				o.Address, o.RemoteID)
 			return
 		}
 	}

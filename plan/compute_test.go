@@ -28,7 +28,8 @@ func fields(kv ...string) (a directory.Attributes) {
 
 // want is a person who should have an account.
 func want(id, address string, f ...string) plan.Desired {
-	return plan.Desired{Ref: user(id), Label: id, Address: address, Active: true, Fields: fields(f...), Version: "v-" + id, Source: "corp"}
+	return plan.Desired{Ref: user(id), Label: id, Address: address, Active: true, Fields: fields(f...), Version: "v-" +
+		id, Source: "corp"}
 }
 
 // have is an account that carries an anchor, or none if id is empty.
@@ -63,7 +64,8 @@ func teamObject(id, remote, address string, members ...string) plan.Object {
 	return plan.Object{Ref: group(id), RemoteID: remote, Address: address, Active: true, Members: members}
 }
 
-var suspend = plan.Policy{UserDeleteAction: plan.ActionSuspend, GroupDeleteAction: plan.ActionDoNothing, DeleteAfter: 720 * time.Hour}
+var suspend = plan.Policy{UserDeleteAction: plan.ActionSuspend, GroupDeleteAction: plan.ActionDoNothing,
+	DeleteAfter: 720 * time.Hour}
 
 // lines renders what a test compares: a change, a held entry or a note in a line each.
 func lines(p plan.Plan) []string {
@@ -108,26 +110,33 @@ func TestCompute(t *testing.T) {
 	}{
 		{"joiner", plan.Input{Desired: []plan.Desired{want("a", "a@x")}}, []string{"create user/a"}},
 		{"as it should be", plan.Input{
-			Desired: []plan.Desired{want("a", "a@x", "name", "A")}, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x", "name", "A")}},
+			Desired: []plan.Desired{want("a", "a@x", "name", "A")},
+			State:   plan.State{Objects: []plan.Object{have("a", "1", "a@x", "name", "A")}},
 		}, []string{}},
 		{"a rename keeps the account", plan.Input{
-			Desired: []plan.Desired{want("a", "new@x", "name", "B")}, State: plan.State{Objects: []plan.Object{have("a", "1", "old@x", "name", "A")}},
+			Desired: []plan.Desired{want("a", "new@x", "name", "B")},
+			State:   plan.State{Objects: []plan.Object{have("a", "1", "old@x", "name", "A")}},
 		}, []string{"update user/a address:old@x>new@x name:A>B"}},
 		{"what the mapping does not name is left alone", plan.Input{
-			Desired: []plan.Desired{want("a", "a@x", "name", "A")}, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x", "name", "A", "title", "CEO")}},
+			Desired: []plan.Desired{want("a", "a@x", "name", "A")},
+			State:   plan.State{Objects: []plan.Object{have("a", "1", "a@x", "name", "A", "title", "CEO")}},
 		}, []string{}},
 		{"an emptied field is cleared", plan.Input{
-			Desired: []plan.Desired{{Ref: user("a"), Address: "a@x", Active: true, Fields: directory.Attributes{{Name: "title"}}}},
-			State:   plan.State{Objects: []plan.Object{have("a", "1", "a@x", "title", "CEO")}},
+			Desired: []plan.Desired{{Ref: user("a"), Address: "a@x", Active: true,
+				Fields: directory.Attributes{{Name: "title"}}}},
+			State: plan.State{Objects: []plan.Object{have("a", "1", "a@x", "title", "CEO")}},
 		}, []string{"update user/a title:CEO>"}},
 		{"law 4: two anchored objects are ambiguous", plan.Input{
-			Desired: []plan.Desired{want("a", "a@x")}, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x"), have("a", "2", "b@x")}},
+			Desired: []plan.Desired{want("a", "a@x")}, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x"),
+				have("a", "2", "b@x")}},
 		}, []string{"held user/a ambiguous"}},
 		{"law 4: two absent twins are ambiguous too", plan.Input{
-			Desired: []plan.Desired{want("z", "z@x")}, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x"), have("a", "2", "b@x"), have("z", "3", "z@x")}},
+			Desired: []plan.Desired{want("z", "z@x")}, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x"),
+				have("a", "2", "b@x"), have("z", "3", "z@x")}},
 		}, []string{"held user/a ambiguous"}},
 		{"law 4: the anchored one keeps the address", plan.Input{
-			Desired: []plan.Desired{want("a", "a@x"), want("b", "a@x"), want("c", "a@x")}, State: plan.State{Objects: []plan.Object{have("b", "1", "a@x")}},
+			Desired: []plan.Desired{want("a", "a@x"), want("b", "a@x"), want("c", "a@x")},
+			State:   plan.State{Objects: []plan.Object{have("b", "1", "a@x")}},
 		}, []string{"held user/a same_address", "held user/c same_address"}},
 		{"law 4: nobody has it: all are held", plan.Input{
 			Desired: []plan.Desired{want("a", "a@x"), want("b", "a@x")},
@@ -139,25 +148,31 @@ func TestCompute(t *testing.T) {
 			Desired: []plan.Desired{want("a", "a@x"), team("g", "a@x")},
 		}, []string{"held user/a same_address", "held group/g same_address"}},
 		{"law 5: a foreign account blocks the name and nothing else", plan.Input{
-			Desired: []plan.Desired{want("a", "a@x")}, State: plan.State{Objects: []plan.Object{have("", "1", "a@x"), have("", "2", "other@x")}},
+			Desired: []plan.Desired{want("a", "a@x")}, State: plan.State{Objects: []plan.Object{have("", "1", "a@x"),
+				have("", "2", "other@x")}},
 		}, []string{"held user/a address_taken"}},
 		{"a foreign alias blocks too", plan.Input{
 			Desired: []plan.Desired{want("a", "a@x")}, Policy: adopt,
-			State: plan.State{Objects: []plan.Object{with(have("", "1", "b@x"), func(o *plan.Object) { o.Aliases = []string{"a@x"} })}},
+			State: plan.State{Objects: []plan.Object{with(have("", "1", "b@x"),
+				func(o *plan.Object) { o.Aliases = []string{"a@x"} })}},
 		}, []string{"held user/a address_taken"}},
 		{"adoption by policy", plan.Input{
-			Desired: []plan.Desired{want("a", "a@x", "name", "A")}, Policy: adopt, State: plan.State{Objects: []plan.Object{have("", "1", "a@x", "name", "B")}},
+			Desired: []plan.Desired{want("a", "a@x", "name", "A")}, Policy: adopt,
+			State: plan.State{Objects: []plan.Object{have("", "1", "a@x", "name", "B")}},
 		}, []string{"adopt user/a name:B>A"}},
 		{"an administrator is never adopted", plan.Input{
 			Desired: []plan.Desired{want("a", "a@x")}, Policy: adopt,
-			State: plan.State{Objects: []plan.Object{with(have("", "1", "a@x"), func(o *plan.Object) { o.Protected = "administrator" })}},
+			State: plan.State{Objects: []plan.Object{with(have("", "1", "a@x"),
+				func(o *plan.Object) { o.Protected = "administrator" })}},
 		}, []string{"held user/a address_taken"}},
 		{"what is never written is never adopted", plan.Input{
 			Desired: []plan.Desired{want("a", "a@x")}, Policy: adopt,
-			State: plan.State{Objects: []plan.Object{with(have("", "1", "a@x"), func(o *plan.Object) { o.ReadOnly = "synchronised" })}},
+			State: plan.State{Objects: []plan.Object{with(have("", "1", "a@x"),
+				func(o *plan.Object) { o.ReadOnly = "synchronised" })}},
 		}, []string{"held user/a address_taken"}},
 		{"leaver", plan.Input{
-			Desired: []plan.Desired{want("z", "z@x")}, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x"), have("z", "2", "z@x")}},
+			Desired: []plan.Desired{want("z", "z@x")}, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x"),
+				have("z", "2", "z@x")}},
 		}, []string{"suspend user/a because absent"}},
 		{"disabled", plan.Input{
 			Desired: []plan.Desired{off(want("a", "a@x"))}, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x")}},
@@ -176,43 +191,54 @@ func TestCompute(t *testing.T) {
 		{"out of scope", plan.Input{
 			OutOfScope: []directory.Ref{user("a")}, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x")}},
 		}, []string{"suspend user/a because out_of_scope"}},
-		{"do_nothing", plan.Input{Policy: nothing, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x")}}}, []string{"note user/a absent"}},
+		{"do_nothing", plan.Input{Policy: nothing, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x")}}},
+			[]string{"note user/a absent"}},
 		{"law 5: a protected leaver", plan.Input{
-			State: plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"), func(o *plan.Object) { o.Protected = "administrator" })}},
+			State: plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"),
+				func(o *plan.Object) { o.Protected = "administrator" })}},
 		}, []string{"held user/a protected"}},
 		{"an unusable entry is not absent", plan.Input{
-			Findings: []directory.Finding{{Ref: user("a"), Problem: "two entries"}}, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x")}},
+			Findings: []directory.Finding{{Ref: user("a"), Problem: "two entries"}},
+			State:    plan.State{Objects: []plan.Object{have("a", "1", "a@x")}},
 		}, []string{"held user/a unusable"}},
 		{"an unusable entry without an account is named, too", plan.Input{
-			Findings: []directory.Finding{{Ref: user("a"), DN: "uid=a", Problem: "two entries"}, {Ref: user(""), DN: "uid=b", Problem: "no id"}},
+			Findings: []directory.Finding{{Ref: user("a"), DN: "uid=a", Problem: "two entries"},
+				{Ref: user(""), DN: "uid=b", Problem: "no id"}},
 		}, []string{"held user/ unusable", "held user/a unusable"}},
 		{"a field that cannot be written is named, and the rest goes on", plan.Input{
 			Desired: []plan.Desired{withheld("a", true), withheld("b", true), withheld("c", false)},
 			State:   plan.State{Objects: []plan.Object{have("a", "1", "a@x")}},
-		}, []string{"update user/a title:>new", "create user/c", "held user/a mapping", "held user/b mapping", "held user/c mapping"}},
+		}, []string{"update user/a title:>new", "create user/c", "held user/a mapping", "held user/b mapping",
+			"held user/c mapping"}},
 		{"law 6: ours is lifted", plan.Input{
 			Desired: []plan.Desired{want("a", "a@x")},
-			State:   plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"), func(o *plan.Object) { o.Active, o.Suspender = false, plan.Us })}},
+			State: plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"),
+				func(o *plan.Object) { o.Active, o.Suspender = false, plan.Us })}},
 		}, []string{"restore user/a"}},
 		{"law 6: a mark that was left over goes", plan.Input{
 			Desired: []plan.Desired{want("a", "a@x")},
-			State:   plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"), func(o *plan.Object) { o.Suspender = plan.Us })}},
+			State: plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"),
+				func(o *plan.Object) { o.Suspender = plan.Us })}},
 		}, []string{"restore user/a"}},
 		{"law 6: somebody else's is not", plan.Input{
 			Desired: []plan.Desired{want("a", "a@x")},
-			State:   plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"), func(o *plan.Object) { o.Active, o.Suspender = false, plan.Else })}},
+			State: plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"),
+				func(o *plan.Object) { o.Active, o.Suspender = false, plan.Else })}},
 		}, []string{"note user/a suspended_by_else"}},
 		{"law 6: nobody knows whose", plan.Input{
 			Desired: []plan.Desired{want("a", "a@x")},
-			State:   plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"), func(o *plan.Object) { o.Active, o.Suspender = false, plan.Unknown })}},
+			State: plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"),
+				func(o *plan.Object) { o.Active, o.Suspender = false, plan.Unknown })}},
 		}, []string{"held user/a suspended_by_whom"}},
 		{"law 10: within the grace period", plan.Input{
 			Policy: remove, Links: map[directory.Ref]plan.Link{user("a"): {Departed: now.Add(-719 * time.Hour)}},
-			State: plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"), func(o *plan.Object) { o.Active, o.Suspender = false, plan.Us })}},
+			State: plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"),
+				func(o *plan.Object) { o.Active, o.Suspender = false, plan.Us })}},
 		}, []string{"note user/a absent"}},
 		{"law 10: after it", plan.Input{
 			Policy: remove, Links: map[directory.Ref]plan.Link{user("a"): {Departed: now.Add(-720 * time.Hour)}},
-			State: plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"), func(o *plan.Object) { o.Active, o.Suspender = false, plan.Us })}},
+			State: plan.State{Objects: []plan.Object{with(have("a", "1", "a@x"),
+				func(o *plan.Object) { o.Active, o.Suspender = false, plan.Us })}},
 		}, []string{"delete user/a because absent"}},
 		{"law 10: suspended late, deleted later", plan.Input{
 			Policy: remove, Links: map[directory.Ref]plan.Link{user("a"): {Departed: now.Add(-720 * time.Hour)}},
@@ -231,22 +257,27 @@ func TestCompute(t *testing.T) {
 			State:   plan.State{Objects: []plan.Object{have("a1", "1", "a@x")}},
 		}, []string{"reanchor user/a2"}},
 		{"another person with the same address is not re-anchored", plan.Input{
-			Desired: []plan.Desired{func() plan.Desired { d := want("a2", "a@x"); d.Rekey = "4712"; return d }(), want("z", "z@x")},
-			Links:   map[directory.Ref]plan.Link{user("a1"): {RemoteID: "1", Rekey: "4711"}},
-			State:   plan.State{Objects: []plan.Object{have("a1", "1", "a@x"), have("z", "2", "z@x")}},
+			Desired: []plan.Desired{func() plan.Desired { d := want("a2", "a@x"); d.Rekey = "4712"; return d }(),
+				want("z", "z@x")},
+			Links: map[directory.Ref]plan.Link{user("a1"): {RemoteID: "1", Rekey: "4711"}},
+			State: plan.State{Objects: []plan.Object{have("a1", "1", "a@x"), have("z", "2", "z@x")}},
 		}, []string{"suspend user/a1 because absent", "held user/a2 address_kept"}},
 		{"a rename frees the address for a joiner", plan.Input{
-			Desired: []plan.Desired{want("a", "new@x"), want("b", "old@x")}, State: plan.State{Objects: []plan.Object{have("a", "1", "old@x")}},
+			Desired: []plan.Desired{want("a", "new@x"), want("b", "old@x")},
+			State:   plan.State{Objects: []plan.Object{have("a", "1", "old@x")}},
 		}, []string{"update user/a address:old@x>new@x", "create user/b"}},
 		{"unless the old address stays as an alias", plan.Input{
-			Desired: []plan.Desired{want("a", "new@x"), want("b", "old@x")}, State: plan.State{Objects: []plan.Object{have("a", "1", "old@x")}},
+			Desired:      []plan.Desired{want("a", "new@x"), want("b", "old@x")},
+			State:        plan.State{Objects: []plan.Object{have("a", "1", "old@x")}},
 			Capabilities: plan.Capabilities{RenameKeepsAddress: true},
 		}, []string{"update user/a address:old@x>new@x", "held user/b address_kept"}},
 		{"two who swap addresses are held", plan.Input{
-			Desired: []plan.Desired{want("a", "b@x"), want("b", "a@x")}, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x"), have("b", "2", "b@x")}},
+			Desired: []plan.Desired{want("a", "b@x"), want("b", "a@x")},
+			State:   plan.State{Objects: []plan.Object{have("a", "1", "a@x"), have("b", "2", "b@x")}},
 		}, []string{"held user/a address_kept", "held user/b address_kept"}},
 		{"members join and leave; foreign and passive ones stay", plan.Input{
-			Desired: []plan.Desired{want("a", "a@x"), want("b", "b@x"), want("c", "c@x"), want("d", "d@x"), team("g", "g@x", "a", "b", "d?")},
+			Desired: []plan.Desired{want("a", "a@x"), want("b", "b@x"), want("c", "c@x"), want("d", "d@x"),
+				team("g", "g@x", "a", "b", "d?")},
 			State: plan.State{Objects: []plan.Object{
 				have("a", "1", "a@x"), have("b", "2", "b@x"), have("c", "3", "c@x"), have("d", "4", "d@x"), have("", "9", "f@x"),
 				teamObject("g", "7", "g@x", "1", "3", "9", "external"),
@@ -259,7 +290,8 @@ func TestCompute(t *testing.T) {
 			State: plan.State{Objects: []plan.Object{teamObject("g", "7", "g@x")}},
 		}, []string{"note group/g absent"}},
 		{"an object job concludes no departure", plan.Input{
-			Only: []directory.Ref{user("a")}, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x"), have("b", "2", "b@x")}},
+			Only: []directory.Ref{user("a")}, State: plan.State{Objects: []plan.Object{have("a", "1", "a@x"),
+				have("b", "2", "b@x")}},
 		}, []string{}},
 		{"an object job suspends who is disabled, and nobody else", plan.Input{
 			Only: []directory.Ref{user("a")}, Desired: []plan.Desired{off(want("a", "a@x")), off(want("b", "b@x"))},
@@ -271,7 +303,8 @@ func TestCompute(t *testing.T) {
 			State: plan.State{Objects: []plan.Object{
 				have("a", "user/a", "", "cn", "A", "title", "x"), have("c", "user/c", "", "cn", "C"), have("gone", "user/gone", ""),
 			}},
-		}, []string{"suspend user/a because disabled", "update user/a title:x>", "create user/b", "delete user/gone because absent"}},
+		}, []string{"suspend user/a because disabled", "update user/a title:x>", "create user/b",
+			"delete user/gone because absent"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -289,9 +322,15 @@ func TestCompute(t *testing.T) {
 func TestComputeIgnoresWhatAProviderNormalises(t *testing.T) {
 	t.Parallel()
 	p := plan.Compute(plan.Input{
-		Now: now, Policy: suspend, Capabilities: plan.Capabilities{Normal: map[string]plan.Normal{"name": plan.Trim | plan.Squeeze, "mails": plan.Fold | plan.Unordered}},
-		Desired: []plan.Desired{{Ref: user("a"), Address: "a@x", Active: true, Fields: directory.Attributes{{Name: "mails", Values: []string{"B@x", "a@x"}}, {Name: "name", Values: []string{" Ada  Lovelace "}}}}},
-		State:   plan.State{Objects: []plan.Object{{Ref: user("a"), RemoteID: "1", Address: "a@x", Active: true, Fields: directory.Attributes{{Name: "mails", Values: []string{"a@x", "b@x"}}, {Name: "name", Values: []string{"Ada Lovelace"}}}}}},
+		Now: now, Policy: suspend,
+		Capabilities: plan.Capabilities{Normal: map[string]plan.Normal{"name": plan.Trim | plan.Squeeze,
+			"mails": plan.Fold | plan.Unordered}},
+		Desired: []plan.Desired{{Ref: user("a"), Address: "a@x", Active: true,
+			Fields: directory.Attributes{{Name: "mails", Values: []string{"B@x", "a@x"}},
+				{Name: "name", Values: []string{" Ada  Lovelace "}}}}},
+		State: plan.State{Objects: []plan.Object{{Ref: user("a"), RemoteID: "1", Address: "a@x", Active: true,
+			Fields: directory.Attributes{{Name: "mails", Values: []string{"a@x", "b@x"}},
+				{Name: "name", Values: []string{"Ada Lovelace"}}}}}},
 	})
 	if !p.Empty() {
 		t.Errorf("Compute() = %v, want no change", lines(p))

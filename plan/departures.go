@@ -22,7 +22,8 @@ func (c *computer) departures() {
 		switch {
 		case len(c.anchored[o.Ref]) > 1:
 			if c.desired[o.Ref] == nil && c.anchored[o.Ref][0] == o {
-				c.report(o.Ref, o.Address, Ambiguous, "%d remote objects carry its anchor (%s): remove it from all but one", len(c.anchored[o.Ref]), remoteIDs(c.anchored[o.Ref]))
+				c.report(o.Ref, o.Address, Ambiguous, "%d remote objects carry its anchor (%s): remove it from all but one",
+					len(c.anchored[o.Ref]), remoteIDs(c.anchored[o.Ref]))
 			}
 		case c.in.Capabilities.Mirror:
 			c.depart(Delete, o, why)
@@ -55,7 +56,8 @@ func (c *computer) leave(o *Object, why Reason) {
 		if o.Unreadable {
 			never = "is not suspended or deleted until it can be read"
 		}
-		c.report(o.Ref, c.label(o), o.untouched(), "left its source (%s) and %s: %s", why, never, cmp.Or(o.ReadOnly, o.Protected))
+		c.report(o.Ref, c.label(o), o.untouched(), "left its source (%s) and %s: %s", why, never,
+			cmp.Or(o.ReadOnly, o.Protected))
 		c.tombstone(o.Ref, since, why)
 		return
 	}
@@ -99,7 +101,8 @@ func (c *computer) waiting(ref directory.Ref, since time.Time) string {
 }
 
 func (c *computer) depart(op Op, o *Object, why Reason) *Change {
-	ch := Change{Op: op, Ref: o.Ref, RemoteID: o.RemoteID, Label: c.label(o), Address: o.Address, Why: why, Version: c.in.Versions[o.Ref], Inactive: op == Delete && !o.Active}
+	ch := Change{Op: op, Ref: o.Ref, RemoteID: o.RemoteID, Label: c.label(o), Address: o.Address, Why: why,
+		Version: c.in.Versions[o.Ref], Inactive: op == Delete && !o.Active}
 	if op == Delete && !c.in.Capabilities.Mirror { // The old values, so that a deletion can be undone.
 		for _, f := range o.Fields {
 			ch.Fields = append(ch.Fields, FieldChange{Name: f.Name, Before: f.Values})

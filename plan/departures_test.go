@@ -14,8 +14,9 @@ func TestDueIsWhenThePlanDeletes(t *testing.T) {
 	t.Parallel()
 	left := now.Add(-time.Hour)
 	in := plan.Input{
-		Policy: plan.Policy{UserDeleteAction: plan.ActionDelete, GroupDeleteAction: plan.ActionDelete, DeleteAfter: 48 * time.Hour},
-		Links:  map[directory.Ref]plan.Link{user("u"): {Departed: left}, group("g"): {Departed: left}},
+		Policy: plan.Policy{UserDeleteAction: plan.ActionDelete, GroupDeleteAction: plan.ActionDelete,
+			DeleteAfter: 48 * time.Hour},
+		Links: map[directory.Ref]plan.Link{user("u"): {Departed: left}, group("g"): {Departed: left}},
 	}
 	gone := have("u", "r1", "u@x")
 	gone.Active, gone.Suspender = false, plan.Us

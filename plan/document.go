@@ -129,7 +129,8 @@ func Collect(rows []Row) (apply, held Plan) {
 
 // secretField recognises what directories keep passwords and keys in: userPassword, unicodePwd, sambaNTPassword,
 // krbPrincipalKey, ipaNTHash.
-var secretField = regexp.MustCompile(`(?i)passw|pwd|secret|credential|private_?key|api_?key|token|principalkey|nthash|lmhash|rootpw`)
+var secretField = regexp.MustCompile(
+	`(?i)passw|pwd|secret|credential|private_?key|api_?key|token|principalkey|nthash|lmhash|rootpw`)
 
 // Secret reports whether a name is one of those that directories keep passwords and keys under, or a text names one.
 func Secret(text string) bool { return secretField.MatchString(text) }

@@ -19,9 +19,11 @@ func documented() (apply, held plan.Plan) {
 	member := user("u1")
 	apply = plan.Plan{
 		Changes: []plan.Change{
-			{Op: plan.Create, Ref: user("u1"), Label: "ann", Address: "ann@example.com", Fields: []plan.FieldChange{{Name: "given_name", After: []string{"Ann"}}}},
+			{Op: plan.Create, Ref: user("u1"), Label: "ann", Address: "ann@example.com",
+				Fields: []plan.FieldChange{{Name: "given_name", After: []string{"Ann"}}}},
 			{Op: plan.Update, Ref: user("u2"), RemoteID: "r2", Fields: []plan.FieldChange{
-				{Name: "family_name", Before: []string{"Old"}, After: []string{"New"}}, {Name: "userPassword", Before: []string{"hush"}, After: []string{"hush-hush"}},
+				{Name: "family_name", Before: []string{"Old"}, After: []string{"New"}},
+				{Name: "userPassword", Before: []string{"hush"}, After: []string{"hush-hush"}},
 			}},
 			{Op: plan.AddMember, Ref: directory.Ref{Kind: directory.Group, ID: "g1"}, Member: &member, MemberLabel: "ann"},
 		},
@@ -29,7 +31,8 @@ func documented() (apply, held plan.Plan) {
 		Notes:  []plan.Note{{Ref: user("u4"), Reason: plan.SuspendedByElse, Detail: "somebody else suspended it"}},
 		Doubts: []string{"references differ"}, Counts: plan.Counts{Desired: plan.Tally{User: 3}},
 	}
-	held.Changes = []plan.Change{{Op: plan.Suspend, Ref: user("u5"), Address: "eve@example.com", Why: plan.Absent, Guard: plan.RuleLimit, Held: "too many"}}
+	held.Changes = []plan.Change{{Op: plan.Suspend, Ref: user("u5"), Address: "eve@example.com", Why: plan.Absent,
+		Guard: plan.RuleLimit, Held: "too many"}}
 	return apply, held
 }
 
@@ -109,7 +112,8 @@ func TestSummary(t *testing.T) {
 		t.Errorf("Summarize() (-want +got):\n%s", diff)
 	}
 	var counts bytes.Buffer
-	if err := plan.Summarize(apply, held).Write(&counts); err != nil || !strings.Contains(counts.String(), "held by a guard") {
+	if err := plan.Summarize(apply, held).Write(&counts); err != nil ||
+		!strings.Contains(counts.String(), "held by a guard") {
 		t.Errorf("Write() = %v: %s", err, counts.String())
 	}
 }
@@ -117,7 +121,8 @@ func TestSummary(t *testing.T) {
 func TestSecretFieldsAreKnownByTheirNames(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]bool{
-		"userPassword": true, "unicodePwd": true, "sambaNTPassword": true, "sambaLMPassword": true, "lmHash": true, "ipaNTHash": true, "olcRootPW": true,
+		"userPassword": true, "unicodePwd": true, "sambaNTPassword": true, "sambaLMPassword": true, "lmHash": true,
+		"ipaNTHash": true, "olcRootPW": true,
 		"krbPrincipalKey": true, "apiKey": true, "title": false, "mail": false, "displayName": false, "employeeNumber": false,
 	} {
 		if got := plan.Secret(name); got != want {

@@ -8,8 +8,8 @@ import (
 	"rollcall/directory"
 )
 
-// A fall is a doubt where more than fallPercent of at least fallFloor entries lost a value. Of an attribute that decides
-// about activity a fall to nothing from fewFall, or by half from someFall, is one, too.
+// A fall is a doubt where more than fallPercent of at least fallFloor entries lost a value. Of an attribute that
+// decides about activity a fall to nothing from fewFall, or by half from someFall, is one, too.
 const (
 	fallPercent = 20
 	fallFloor   = 20
@@ -33,7 +33,10 @@ type Missing struct {
 // attribute does not fall because entries left.
 func Missed(before, now []directory.Coverage, were, entries func(directory.Kind) int) (out []Missing) {
 	for _, c := range now {
-		i := slices.IndexFunc(before, func(b directory.Coverage) bool { return b.Kind == c.Kind && strings.EqualFold(b.Name, c.Name) })
+		i := slices.IndexFunc(before, func(b directory.Coverage) bool {
+			return b.Kind == c.Kind &&
+				strings.EqualFold(b.Name, c.Name)
+		})
 		if i < 0 {
 			continue
 		}
@@ -51,7 +54,8 @@ func Missed(before, now []directory.Coverage, were, entries func(directory.Kind)
 
 // String says what is missing in a sentence.
 func (m Missing) String() string {
-	return fmt.Sprintf("%d %ss have the attribute %s, and %d had it in the last good run", m.Entries, m.Kind, m.Name, m.Before)
+	return fmt.Sprintf("%d %ss have the attribute %s, and %d had it in the last good run", m.Entries, m.Kind, m.Name,
+		m.Before)
 }
 
 // renames reports whether the change gives an object another address.
@@ -64,7 +68,8 @@ func (f *FieldChange) empties() bool { return len(f.Before) > 0 && len(f.After) 
 
 // empties reports whether the change does nothing but clear fields.
 func (c *Change) empties() bool {
-	return c.Op == Update && len(c.Fields) > 0 && !slices.ContainsFunc(c.Fields, func(f FieldChange) bool { return !f.empties() })
+	return c.Op == Update && len(c.Fields) > 0 && !slices.ContainsFunc(c.Fields,
+		func(f FieldChange) bool { return !f.empties() })
 }
 
 // loses reports whether the change clears a field of a kind of entry, and the source still reads the field. A mapping
@@ -129,10 +134,12 @@ func (g *guard) clearing() map[fieldOf]verdict {
 	out := map[fieldOf]verdict{}
 	for field, n := range lost {
 		if had := g.plan.filled[field]; fell(had, had-n) {
-			out[field] = verdict{RuleEmptied, fmt.Sprintf("%d of %d %ss would lose the field %s: more than %d %%", n, had, field.kind, field.name, fallPercent)}
+			out[field] = verdict{RuleEmptied, fmt.Sprintf("%d of %d %ss would lose the field %s: more than %d %%", n, had,
+				field.kind, field.name, fallPercent)}
 		}
 		for _, m := range g.plan.missing {
-			if m.Kind == field.kind && slices.ContainsFunc(m.Attributes, func(name string) bool { return strings.EqualFold(name, field.name) }) {
+			if m.Kind == field.kind && slices.ContainsFunc(m.Attributes,
+				func(name string) bool { return strings.EqualFold(name, field.name) }) {
 				out[field] = verdict{RuleCoverage, m.String()}
 			}
 		}
@@ -140,8 +147,8 @@ func (g *guard) clearing() map[fieldOf]verdict {
 	return out
 }
 
-// divide splits updates in parts where only some of what they do is harmful: the part that a guard may hold is a change of
-// its own, and the rest goes on.
+// divide splits updates in parts where only some of what they do is harmful: the part that a guard may hold is a
+// change of its own, and the rest goes on.
 func (g *guard) divide() {
 	g.clears = g.clearing()
 	doubt := g.doubtOfChanges() != ""
@@ -207,8 +214,8 @@ func (g *guard) emptied() {
 	g.unseen()
 }
 
-// unseen holds removals of members while an attribute that decides about membership is missing from many entries. Members
-// that leave themselves are no effect of it.
+// unseen holds removals of members while an attribute that decides about membership is missing from many entries.
+// Members that leave themselves are no effect of it.
 func (g *guard) unseen() {
 	i := slices.IndexFunc(g.plan.missing, func(m Missing) bool { return m.Members })
 	if i < 0 {

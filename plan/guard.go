@@ -27,9 +27,9 @@ const (
 	RuleRejected   Rule = "rejected"   // it was decided against
 )
 
-// Guard splits a plan into what may be applied and what is held, with a reason for each change. Only harm is held: what takes
-// access, names or values away, and what gives access back. Joiners and updates go on. What would pass a limit is held
-// whole, not in part. Held entries and notes stay with the part that is applied.
+// Guard splits a plan into what may be applied and what is held, with a reason for each change. Only harm is held:
+// what takes access, names or values away, and what gives access back. Joiners and updates go on. What would pass a
+// limit is held whole, not in part. Held entries and notes stay with the part that is applied.
 func (p Plan) Guard(l Limits, spent Budget) (apply, held Plan) {
 	p.Changes = slices.Clone(p.Changes)
 	g := guard{plan: &p, limits: l, spent: spent, pins: byRef(p.Pins)}
@@ -103,7 +103,8 @@ func (g *guard) decided() {
 }
 
 func (g *guard) approval() {
-	g.hold(RuleApproval, "an entry that was created again is re-anchored only with approval", func(c *Change) bool { return c.Op == Reanchor })
+	g.hold(RuleApproval, "an entry that was created again is re-anchored only with approval",
+		func(c *Change) bool { return c.Op == Reanchor })
 	if why := g.limits.Approval; why != "" {
 		g.hold(RuleApproval, why, func(*Change) bool { return true })
 	}
@@ -137,8 +138,8 @@ func (g *guard) doubtOfChanges() string {
 	return strings.Join(append(slices.Clone(g.plan.Doubts), g.plan.forgotten), "")
 }
 
-// counted guards one kind of harm by its limit. A mirror counts no reactivations: they are counted where they happen, in
-// the tenants.
+// counted guards one kind of harm by its limit. A mirror counts no reactivations: they are counted where they happen,
+// in the tenants.
 func (g *guard) counted(k directory.Kind, b Brake, rule Rule, text string) {
 	if b == BrakeReactivate && g.plan.mirror {
 		return
@@ -165,7 +166,8 @@ func (g *guard) kind(k directory.Kind) {
 	case 2*n > anchored:
 		g.hold(RuleHalf, fmt.Sprintf("%d of %d %ss would go: more than half", n, anchored, k), takes)
 	case g.fresh(takes)+spent > limit:
-		g.hold(RuleLimit, fmt.Sprintf("%d %ss would go and %d went within 24 hours: the limit is %d (%d carry our anchor)", n, k, spent, limit, anchored), takes)
+		g.hold(RuleLimit, fmt.Sprintf("%d %ss would go and %d went within 24 hours: the limit is %d (%d carry our anchor)",
+			n, k, spent, limit, anchored), takes)
 	}
 }
 
@@ -224,24 +226,28 @@ func (g *guard) drains(id directory.ID, n int) string {
 	if n+spent <= limit {
 		return ""
 	}
-	return fmt.Sprintf("%d of %d members would leave the group and %d left within 24 hours: the limit is %d", n, g.plan.sizes[id], spent, limit)
+	return fmt.Sprintf("%d of %d members would leave the group and %d left within 24 hours: the limit is %d", n,
+		g.plan.sizes[id], spent, limit)
 }
 
-// memberLimit is how many members may leave a group in a day. Those that left within the day were members when it began.
+// memberLimit is how many members may leave a group in a day. Those that left within the day were members when it
+// began.
 func (g *guard) memberLimit(id directory.ID) int {
 	return g.limits.Members.Of(g.plan.sizes[id] + g.spent.Members[id])
 }
 
 func (g *guard) caps() *caps {
-	c := &caps{limits: g.limits.DayLimits, anchored: g.plan.Counts.Anchored, members: make(map[directory.ID]int, len(g.plan.sizes)), mirror: g.plan.mirror}
+	c := &caps{limits: g.limits.DayLimits, anchored: g.plan.Counts.Anchored,
+		members: make(map[directory.ID]int, len(g.plan.sizes)), mirror: g.plan.mirror}
 	for id := range g.plan.sizes {
 		c.members[id] = g.memberLimit(id)
 	}
 	return c
 }
 
-// follows holds what belongs to a change that is held: the memberships of an entry whose departure or creation is held, all
-// that is planned for an entry whose re-anchoring is held, and what needs an address that a held rename would free.
+// follows holds what belongs to a change that is held: the memberships of an entry whose departure or creation is
+// held, all that is planned for an entry whose re-anchoring is held, and what needs an address that a held rename
+// would free.
 func (g *guard) follows() {
 	leaving, renewed, unmade := map[directory.Ref]bool{}, map[directory.Ref]bool{}, map[directory.Ref]bool{}
 	kept := map[string]string{} // addresses that stay, by the entry that keeps them
@@ -274,7 +280,8 @@ func (g *guard) follows() {
 		case c.Op == AddMember && !c.Paired && (unmade[c.Ref] || unmade[*c.Member]):
 			g.verdicts[i] = verdict{RuleFollows, "the creation or the return of the member or of the group is held"}
 		case taken && (c.Op == Create || c.Op == Update && c.renames()):
-			g.verdicts[i] = verdict{RuleFollows, fmt.Sprintf("%s has the address until its own change of address is carried out", by)}
+			g.verdicts[i] = verdict{RuleFollows,
+				fmt.Sprintf("%s has the address until its own change of address is carried out", by)}
 			note(c)
 		}
 	}
@@ -296,6 +303,7 @@ func (g *guard) split() (apply, held Plan) {
 		leaves[c.Ref] = leaves[c.Ref] || c.Op == Suspend || c.Op == Delete
 	}
 	// A held departure starts no grace period: the read may have been bad.
-	apply.Tombstones = slices.DeleteFunc(slices.Clone(apply.Tombstones), func(t Tombstone) bool { return t.fresh && leaves[t.Ref] })
+	apply.Tombstones = slices.DeleteFunc(slices.Clone(apply.Tombstones),
+		func(t Tombstone) bool { return t.fresh && leaves[t.Ref] })
 	return apply, held
 }

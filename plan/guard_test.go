@@ -111,7 +111,8 @@ func TestLaw9AMembershipFollowsItsMember(t *testing.T) {
 		State: plan.State{Objects: append(objects, teamObject("g", "rg", "g@x", remotes...))},
 	}
 	apply, held := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
-	if diff := cmp.Diff(map[plan.Rule]int{plan.RuleLimit: 4, plan.RuleFollows: 4}, rules(held)); diff != "" || !apply.Empty() {
+	if diff := cmp.Diff(map[plan.Rule]int{plan.RuleLimit: 4, plan.RuleFollows: 4}, rules(held)); diff != "" ||
+		!apply.Empty() {
 		t.Errorf("held (-want +got):\n%s\napplied: %v", diff, lines(apply))
 	}
 }
@@ -122,7 +123,8 @@ func TestADoubtHoldsTheDestructiveLaneOnly(t *testing.T) {
 	in.Desired = append(in.Desired, want("joiner", "joiner@x"))
 	in.Doubts = []string{"the server referred us elsewhere"}
 	apply, held := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
-	if len(apply.Changes) != 1 || len(held.Changes) != 1 || held.Changes[0].Guard != plan.RuleDoubt || !strings.Contains(held.Changes[0].Held, "referred") {
+	if len(apply.Changes) != 1 || len(held.Changes) != 1 || held.Changes[0].Guard != plan.RuleDoubt ||
+		!strings.Contains(held.Changes[0].Held, "referred") {
 		t.Errorf("applied %v, held %+v", lines(apply), held.Changes)
 	}
 }
@@ -165,7 +167,8 @@ func TestTableShowsOddNamesOnOneLine(t *testing.T) {
 	t.Parallel()
 	d := want("a", "a@x")
 	d.Label = "Robert'); DROP\n\tTABLE\u202estudents"
-	apply, held := plan.Compute(plan.Input{Now: now, Policy: suspend, Desired: []plan.Desired{d}}).Guard(plan.Limits{}, plan.Budget{})
+	apply, held := plan.Compute(plan.Input{Now: now, Policy: suspend, Desired: []plan.Desired{d}}).Guard(plan.Limits{},
+		plan.Budget{})
 	var b bytes.Buffer
 	if err := plan.WriteTable(&b, apply, held); err != nil {
 		t.Fatal(err)

@@ -83,8 +83,8 @@ type Object struct {
 	// that the object, or its members, could not be read: it is there, and what is not known of it is not taken for empty.
 	ReadOnly   string
 	Unreadable bool
-	// Unproven says why the anchor may be somebody else's, where a provider's mark does not name us; empty when it is surely
-	// ours. Such an object is foreign unless something that we know of has that ID.
+	// Unproven says why the anchor may be somebody else's, where a provider's mark does not name us; empty when it is
+	// surely ours. Such an object is foreign unless something that we know of has that ID.
 	Unproven string
 	// Stub is set where the object is known from the ledger alone and was not read (an object job).
 	Stub bool
@@ -256,7 +256,8 @@ type Input struct {
 	Pins []Pin
 	// Only, when set, limits the plan to these entries: an object job.
 	Only []directory.Ref
-	// Whole says that Desired and OutOfScope are everything that the source has also where Only is set: who is in neither left.
+	// Whole says that Desired and OutOfScope are everything that the source has also where Only is set: who is in
+	// neither left.
 	Whole        bool
 	Capabilities Capabilities
 	Policy       Policy

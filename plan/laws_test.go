@@ -172,7 +172,8 @@ func TestLawsOverRandomDirectories(t *testing.T) {
 			}
 		}
 		for id, before := range foreign {
-			if after := remote.objects[id]; !adopted[id] && (after == nil || after.Address != before.Address || after.Active != before.Active) {
+			if after := remote.objects[id]; !adopted[id] && (after == nil || after.Address != before.Address ||
+				after.Active != before.Active) {
 				t.Fatalf("seed %d, law 5: foreign object %v became %v", seed, before, after)
 			}
 		}

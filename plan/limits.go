@@ -12,14 +12,16 @@ type Brake string
 
 // The brakes.
 const (
-	BrakeLeave      Brake = "leave"      // suspensions and deletions
-	BrakeMembers    Brake = "members"    // removals from one group
-	BrakeReactivate Brake = "reactivate" // accounts that become active again, and first accounts of entries last seen inactive
-	BrakeRename     Brake = "rename"     // changes of an address
+	BrakeLeave   Brake = "leave"   // suspensions and deletions
+	BrakeMembers Brake = "members" // removals from one group
+	// accounts that become active again, and first accounts of entries last seen inactive
+	BrakeReactivate Brake = "reactivate"
+	BrakeRename     Brake = "rename" // changes of an address
 )
 
-// Brake returns the budget that the change is counted in; empty for a change that is counted in none. An undo gives back
-// accounts, addresses and fields because a person asked for it by the run's name: that is decided, and not counted.
+// Brake returns the budget that the change is counted in; empty for a change that is counted in none. An undo gives
+// back accounts, addresses and fields because a person asked for it by the run's name: that is decided, and not
+// counted.
 func (c *Change) Brake() Brake {
 	if b := c.harm(); !c.Undoes || b != BrakeReactivate && b != BrakeRename {
 		return b
@@ -129,7 +131,8 @@ type Limits struct {
 	Stale string
 	// Returning are entries that were there before. Their creation is no new entry: an older read brings them back.
 	Returning map[directory.Ref]bool
-	// Verdicts are the decisions by the change's fingerprint. An approved change passes every guard and counts against none.
+	// Verdicts are the decisions by the change's fingerprint. An approved change passes every guard and counts against
+	// none.
 	Verdicts map[string]Verdict
 }
 
@@ -169,8 +172,8 @@ func (b *Budget) of(brake Brake, k directory.Kind) int {
 	return b.Group
 }
 
-// caps are the daily limits that a plan was guarded with. Each counted change is taken from the budget within them when it
-// is applied, because other runs may have spent it since.
+// caps are the daily limits that a plan was guarded with. Each counted change is taken from the budget within them
+// when it is applied, because other runs may have spent it since.
 type caps struct {
 	limits   DayLimits
 	anchored Tally

@@ -30,7 +30,8 @@ func (c *computer) moves(o *Object, address string) bool {
 		return false
 	}
 	d := c.desired[c.entryOf(o)]
-	return d != nil && d.Active && d.Held == "" && d.Address != address && c.concerns(d.Ref) && !c.leavesAddress(d) && len(c.anchored[o.Ref]) == 1 && !c.disputed[o]
+	return d != nil && d.Active && d.Held == "" && d.Address != address && c.concerns(d.Ref) && !c.leavesAddress(d) &&
+		len(c.anchored[o.Ref]) == 1 && !c.disputed[o]
 }
 
 // wave returns after how many other renames the rename of d can happen, or -1 where something is in its way.
@@ -82,9 +83,11 @@ func (c *computer) blocked(d *Desired, blockers []*Object) {
 	case o.ReadOnly != "":
 		c.hold(d, AddressTaken, "%s has the address and is never written: %s", what, o.ReadOnly)
 	case c.in.Policy.Adoption == AdoptByAddress:
-		c.hold(d, AddressTaken, "%s has the address and cannot be adopted: it must be of the same kind and have it as its only name there", what)
+		c.hold(d, AddressTaken, "%s has the address and cannot be adopted: it must be of the same kind and have it as its "+
+			"only name there", what)
 	default:
-		c.hold(d, AddressTaken, "%s has the address and is not ours: rename it, or allow adoption (adoption: by_address)", what)
+		c.hold(d, AddressTaken, "%s has the address and is not ours: rename it, or allow adoption (adoption: by_address)",
+			what)
 	}
 }
 

@@ -6,8 +6,8 @@ import (
 	"rollcall/directory"
 )
 
-// pairs guards what a mirror does to entries that were created again. A few go on. What would pass a limit is one question
-// for all of them, because half of the answer would make members of a group out of IDs that are not there.
+// pairs guards what a mirror does to entries that were created again. A few go on. What would pass a limit is one
+// question for all of them, because half of the answer would make members of a group out of IDs that are not there.
 func (g *guard) pairs() {
 	paired := func(c *Change) bool { return c.Paired }
 	created := func(k directory.Kind) func(*Change) bool {
@@ -17,7 +17,8 @@ func (g *guard) pairs() {
 	if users+groups == 0 {
 		return
 	}
-	many := fmt.Sprintf("%s and %s have new ids: are they the same? Approve all or none", numbered(users, "person", "people"), numbered(groups, "group", "groups"))
+	many := fmt.Sprintf("%s and %s have new ids: are they the same? Approve all or none",
+		numbered(users, "person", "people"), numbered(groups, "group", "groups"))
 	approved := g.countAll(func(c *Change) bool { return c.Paired && c.Op == Create && c.Approved }) == users+groups
 	for i := range g.plan.Changes {
 		if c := &g.plan.Changes[i]; c.Paired {

@@ -23,8 +23,9 @@ const (
 	StandsNone      Standing = "none"      // it should not be there: the leaver policy applies
 )
 
-// Pin keeps an entry's remote object as it was before a run that a person undid, though the source says otherwise. It ends
-// when the source changes what it says of the entry, when the source says the same again, or when a person lifts it.
+// Pin keeps an entry's remote object as it was before a run that a person undid, though the source says otherwise. It
+// ends when the source changes what it says of the entry, when the source says the same again, or when a person lifts
+// it.
 type Pin struct {
 	directory.Ref
 	// Label is what a person calls the entry.
@@ -36,10 +37,12 @@ type Pin struct {
 	At    time.Time `json:"at"`
 	// Version is the entry's version in the local directory when it was pinned; empty for one that is absent there.
 	Version string `json:"version,omitempty"`
-	// Want identifies what was desired of a group then, but for its members: their coming and going ends no pin of the group.
+	// Want identifies what was desired of a group then, but for its members: their coming and going ends no pin of the
+	// group.
 	Want string `json:"want,omitempty"`
-	// Account is how the account stands. RemoteID is its id, Deleted when the undone run deleted it, or zero: such a one is brought
-	// back with Fields, also for a source that wants it by itself now, and is the source's again when it is there and wanted.
+	// Account is how the account stands. RemoteID is its id, Deleted when the undone run deleted it, or zero: such a one
+	// is brought back with Fields, also for a source that wants it by itself now, and is the source's again when it is
+	// there and wanted.
 	Account  Standing  `json:"account,omitempty"`
 	RemoteID string    `json:"remote_id,omitempty"`
 	Deleted  time.Time `json:"deleted,omitzero"`
@@ -100,9 +103,9 @@ type Undone struct {
 }
 
 // Undo returns the pins that take back what a run changed, sorted by Ref, and the entries of which something cannot be
-// taken back, with the reason. versions are those that the source has now: an entry that changed since the run was planned is
-// left to the source, as is what of a group is no longer desired as the run made it. But an account that was deleted is brought
-// back in any case: another one would not have what it had.
+// taken back, with the reason. versions are those that the source has now: an entry that changed since the run was
+// planned is left to the source, as is what of a group is no longer desired as the run made it. But an account that
+// was deleted is brought back in any case: another one would not have what it had.
 func Undo(u Undone, desired []Desired, versions map[directory.Ref]string, now time.Time) (pins []Pin, cannot []Note) {
 	b := undoing{
 		undone: &u, pins: map[directory.Ref]*Pin{}, refused: map[directory.Ref]string{}, groups: map[directory.Ref]*Desired{},
@@ -113,7 +116,8 @@ func Undo(u Undone, desired []Desired, versions map[directory.Ref]string, now ti
 		}
 	}
 	b.pin = func(ref directory.Ref, label string) *Pin {
-		return &Pin{Ref: ref, Label: label, Run: u.Run, Ended: u.At, By: u.By, At: now, Version: versions[ref], Want: b.groups[ref].want()}
+		return &Pin{Ref: ref, Label: label, Run: u.Run, Ended: u.At, By: u.By, At: now, Version: versions[ref],
+			Want: b.groups[ref].want()}
 	}
 	for i := range u.Changes {
 		c := &u.Changes[i]
@@ -195,8 +199,8 @@ func (b *undoing) change(c *Change) {
 	}
 }
 
-// group takes back a change of a group whose entry changed since. It may be that only members came or went: what is desired as the
-// run made it is taken back.
+// group takes back a change of a group whose entry changed since. It may be that only members came or went: what is
+// desired as the run made it is taken back.
 func (b *undoing) group(c Change, d *Desired) {
 	made := len(c.Fields)
 	c.Fields = slices.DeleteFunc(slices.Clone(c.Fields), func(f FieldChange) bool {
@@ -211,8 +215,8 @@ func (b *undoing) group(c Change, d *Desired) {
 	b.change(&c)
 }
 
-// account takes back what became of an account. Of several changes, as a run has them that was resumed, the first says how it
-// stood, and a deletion is one in any case.
+// account takes back what became of an account. Of several changes, as a run has them that was resumed, the first
+// says how it stood, and a deletion is one in any case.
 func (b *undoing) account(p *Pin, c *Change) {
 	before := StandsActive
 	switch {
@@ -255,9 +259,9 @@ func (b *undoing) fields(p *Pin, c *Change) {
 	}
 }
 
-// MergePins returns the pins of before with those of now, which are right where both speak of one thing; but of two runs in a
-// row the first one says how it was, in whichever order they are undone. A pin that was made of another version of its entry
-// has ended.
+// MergePins returns the pins of before with those of now, which are right where both speak of one thing; but of two
+// runs in a row the first one says how it was, in whichever order they are undone. A pin that was made of another
+// version of its entry has ended.
 func MergePins(before, now []Pin) []Pin {
 	fresh := make(map[directory.Ref]int, len(now))
 	out := slices.Clone(now)
@@ -342,8 +346,8 @@ func (of pinsOf) concern(c *Change) bool {
 	return pin != nil && pin.Account != ""
 }
 
-// ask reports whether the pins ask for the change. They ask for an update only if they ask for each of its fields: what the
-// mapping or the source changes in the same entry is no part of an undo.
+// ask reports whether the pins ask for the change. They ask for an update only if they ask for each of its fields:
+// what the mapping or the source changes in the same entry is no part of an undo.
 func (of pinsOf) ask(c *Change) bool {
 	if !of.concern(c) {
 		return false

@@ -16,7 +16,8 @@ import (
 // undo returns what takes back a plan that was carried out, as a run that reverts another does.
 func undo(t *testing.T, changes []plan.Change, in plan.Input) []plan.Pin {
 	t.Helper()
-	pins, _ := plan.Undo(plan.Undone{Run: "mistake", At: in.Now, By: "ops", Changes: changes}, in.Desired, in.Versions, in.Now)
+	pins, _ := plan.Undo(plan.Undone{Run: "mistake", At: in.Now, By: "ops", Changes: changes}, in.Desired, in.Versions,
+		in.Now)
 	return pins
 }
 
@@ -35,7 +36,8 @@ func carry(t *testing.T, in *plan.Input, remote *tenant) plan.Plan {
 // staffed is three people in a team, whom the source wants as they are.
 func staffed() (plan.Input, *tenant) {
 	remote := &tenant{objects: map[string]*plan.Object{}}
-	in := plan.Input{Now: now, Policy: suspend, Capabilities: plan.Capabilities{UndeleteWithin: 20 * 24 * time.Hour}, Versions: map[directory.Ref]string{}}
+	in := plan.Input{Now: now, Policy: suspend, Capabilities: plan.Capabilities{UndeleteWithin: 20 * 24 * time.Hour},
+		Versions: map[directory.Ref]string{}}
 	for _, id := range []string{"ann", "bob", "cid"} {
 		in.Desired = append(in.Desired, want(id, id+"@x", "title", "T"))
 	}
@@ -48,9 +50,11 @@ func staffed() (plan.Input, *tenant) {
 
 // leave takes people out of the source.
 func leave(in *plan.Input, ids ...string) {
-	in.Desired = slices.DeleteFunc(slices.Clone(in.Desired), func(d plan.Desired) bool { return slices.Contains(ids, string(d.ID)) })
+	in.Desired = slices.DeleteFunc(slices.Clone(in.Desired),
+		func(d plan.Desired) bool { return slices.Contains(ids, string(d.ID)) })
 	for i := range in.Desired {
-		in.Desired[i].Members = slices.DeleteFunc(slices.Clone(in.Desired[i].Members), func(m plan.Member) bool { return slices.Contains(ids, string(m.ID)) })
+		in.Desired[i].Members = slices.DeleteFunc(slices.Clone(in.Desired[i].Members),
+			func(m plan.Member) bool { return slices.Contains(ids, string(m.ID)) })
 	}
 	in.Versions = mapsWithout(in.Versions, ids)
 }
@@ -82,7 +86,8 @@ func TestUndoOfLeavers(t *testing.T) {
 	everybody := in
 	leave(&in, "ann", "bob")
 	mistake := carry(t, &in, remote)
-	check(t, "the mistake", mistake, "suspend user/ann because absent", "suspend user/bob because absent", "remove_member group/all user/ann", "remove_member group/all user/bob")
+	check(t, "the mistake", mistake, "suspend user/ann because absent", "suspend user/bob because absent",
+		"remove_member group/all user/ann", "remove_member group/all user/bob")
 
 	in.Pins = undo(t, mistake.Changes, in)
 	check(t, "its undo", carry(t, &in, remote),
@@ -95,7 +100,8 @@ func TestUndoOfLeavers(t *testing.T) {
 	// A joiner and other leavers are the source's business.
 	in.Desired = append(in.Desired, want("dee", "dee@x"))
 	leave(&in, "cid")
-	check(t, "a sync with news", carry(t, &in, remote), "suspend user/cid because absent", "remove_member group/all user/cid", "create user/dee")
+	check(t, "a sync with news", carry(t, &in, remote), "suspend user/cid because absent",
+		"remove_member group/all user/cid", "create user/dee")
 
 	// Bob comes back to the source: his pin has ended. Ann's is lifted: she leaves.
 	in.Desired, in.Versions = everybody.Desired, everybody.Versions
@@ -105,7 +111,8 @@ func TestUndoOfLeavers(t *testing.T) {
 		t.Errorf("lapsed (-want +got):\n%s", diff)
 	}
 	in.Pins = nil
-	check(t, "a lifted pin", carry(t, &in, remote), "suspend user/ann because absent", "remove_member group/all user/ann", "note user/cid absent", "note user/dee absent")
+	check(t, "a lifted pin", carry(t, &in, remote), "suspend user/ann because absent", "remove_member group/all user/ann",
+		"note user/cid absent", "note user/dee absent")
 }
 
 func TestUndoOfDisabledAndOutOfScope(t *testing.T) {
@@ -150,7 +157,8 @@ func TestUndoOfFields(t *testing.T) {
 	}
 	in.Pins = pins
 	carry(t, &in, remote)
-	if o := remote.remote(user("ann")); o.Address != "ann@x" || o.Fields.Get("title") != "T" || o.Fields.Get("phone") != "" {
+	if o := remote.remote(user("ann")); o.Address != "ann@x" || o.Fields.Get("title") != "T" ||
+		o.Fields.Get("phone") != "" {
 		t.Errorf("ann = %+v, want the fields of before", o)
 	}
 	check(t, "the next sync", carry(t, &in, remote))
@@ -162,7 +170,8 @@ func TestUndoOfCreations(t *testing.T) {
 	mistake := carry(t, &in, remote)
 	in.Pins = undo(t, mistake.Changes, in)
 	p := carry(t, &in, remote)
-	check(t, "the undo of a first sync", p, "suspend user/ann because reverted", "suspend user/bob because reverted", "suspend user/cid because reverted", "note group/all reverted")
+	check(t, "the undo of a first sync", p, "suspend user/ann because reverted", "suspend user/bob because reverted",
+		"suspend user/cid because reverted", "note group/all reverted")
 	for _, c := range p.Changes {
 		if c.Op == plan.Suspend && c.Why != plan.Reverted {
 			t.Errorf("suspended because %s, want %s", c.Why, plan.Reverted)
@@ -181,7 +190,8 @@ func TestUndoOfDeletions(t *testing.T) {
 	leave(&in, "ann", "bob")
 	remote.remote(user("bob")).Active, remote.remote(user("bob")).Suspender = false, plan.Us
 	mistake := carry(t, &in, remote)
-	check(t, "the mistake", mistake, "remove_member group/all user/ann", "remove_member group/all user/bob", "delete user/ann title:T> because absent", "delete user/bob title:T> because absent")
+	check(t, "the mistake", mistake, "remove_member group/all user/ann", "remove_member group/all user/bob",
+		"delete user/ann title:T> because absent", "delete user/bob title:T> because absent")
 	in.Pins = undo(t, mistake.Changes, in)
 
 	late := in
@@ -191,7 +201,8 @@ func TestUndoOfDeletions(t *testing.T) {
 		t.Errorf("too late: %v, want both held", lines(p))
 	}
 	check(t, "its undo", carry(t, &in, remote),
-		"undelete user/ann title:>T because reverted", "undelete user/bob title:>T because reverted", "add_member group/all user/ann", "add_member group/all user/bob")
+		"undelete user/ann title:>T because reverted", "undelete user/bob title:>T because reverted",
+		"add_member group/all user/ann", "add_member group/all user/bob")
 	if a, b := remote.remote(user("ann")), remote.remote(user("bob")); !a.Active || b.Active {
 		t.Errorf("ann is active: %v, bob: %v; want true and, as he was suspended, false", a.Active, b.Active)
 	}
@@ -201,12 +212,14 @@ func TestUndoOfDeletions(t *testing.T) {
 func TestMergePins(t *testing.T) {
 	t.Parallel()
 	older := []plan.Pin{
-		{Ref: user("a"), Version: "1", Account: plan.StandsActive, Fields: fields("x", "old", "y", "old"), Groups: []plan.PinnedMembership{{ID: "g", Member: true}}},
+		{Ref: user("a"), Version: "1", Account: plan.StandsActive, Fields: fields("x", "old", "y", "old"),
+			Groups: []plan.PinnedMembership{{ID: "g", Member: true}}},
 		{Ref: user("b"), Version: "1", Address: "b@x"},
 		{Ref: user("c"), Version: "1", Address: "c@x"},
 	}
 	newer := []plan.Pin{
-		{Ref: user("a"), Version: "1", Run: "new", Fields: fields("x", "new"), Groups: []plan.PinnedMembership{{ID: "g"}, {ID: "h", Member: true}}},
+		{Ref: user("a"), Version: "1", Run: "new", Fields: fields("x", "new"),
+			Groups: []plan.PinnedMembership{{ID: "g"}, {ID: "h", Member: true}}},
 		{Ref: user("b"), Version: "2", Run: "new", Account: plan.StandsNone},
 	}
 	want := []plan.Pin{
@@ -222,7 +235,8 @@ func TestMergePins(t *testing.T) {
 	}
 }
 
-// TestUndoOverRandomDirectories: whatever a plan did to what was ours, its undo takes back, and the sync after that leaves it so.
+// TestUndoOverRandomDirectories: whatever a plan did to what was ours, its undo takes back, and the sync after that
+// leaves it so.
 func TestUndoOverRandomDirectories(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(500) {
@@ -293,9 +307,11 @@ func TestUndoOverRandomDirectories(t *testing.T) {
 		}
 		in.State = remote.state()
 		again := plan.Compute(in).About(undone)
-		again.Changes = slices.DeleteFunc(again.Changes, func(c plan.Change) bool { return held[c.Ref] }) // The new account was deleted: the address is free.
+		// The new account was deleted: the address is free.
+		again.Changes = slices.DeleteFunc(again.Changes, func(c plan.Change) bool { return held[c.Ref] })
 		if !again.Empty() {
-			t.Fatalf("seed %d: the sync after the undo is %v, the undo was %v, the mistake %v", seed, lines(again), lines(p), lines(mistake))
+			t.Fatalf("seed %d: the sync after the undo is %v, the undo was %v, the mistake %v", seed, lines(again), lines(p),
+				lines(mistake))
 		}
 	}
 }

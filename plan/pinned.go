@@ -10,8 +10,8 @@ import (
 	"rollcall/directory"
 )
 
-// pinned lays the pins over what is desired, before anything is compared: what a pin keeps is what should be. A pin that has
-// ended, and what of a pin the source wants by itself, goes: see Plan.Pins and Plan.Lapsed.
+// pinned lays the pins over what is desired, before anything is compared: what a pin keeps is what should be. A pin
+// that has ended, and what of a pin the source wants by itself, goes: see Plan.Pins and Plan.Lapsed.
 func (c *computer) pinned() {
 	if len(c.in.Pins) == 0 {
 		return
@@ -48,7 +48,8 @@ func (c *computer) pinned() {
 // overlay is the work of pinned.
 type overlay struct {
 	*computer
-	activated map[directory.Ref]bool                   // entries whose account is kept active though the source does not want it
+	// entries whose account is kept active though the source does not want it
+	activated map[directory.Ref]bool
 	names     map[directory.Kind]map[string]bool       // see mapped
 	at        map[directory.Ref]int                    // where in in.Desired an entry is
 	members   map[directory.Ref]map[directory.Ref]bool // by group: who should be a member, and who not
@@ -99,7 +100,8 @@ func (l *overlay) account(p *Pin) (satisfied bool) {
 		return l.gone(*p, wanted)
 	case !p.Deleted.IsZero() && wanted:
 		if objects[0].RemoteID != p.RemoteID && l.concerns(p.Ref) {
-			l.note(p.Ref, p.Label, Reverted, fmt.Sprintf("has a new account %s: the deleted one, %s, does not come back", objects[0].RemoteID, p.RemoteID))
+			l.note(p.Ref, p.Label, Reverted, fmt.Sprintf("has a new account %s: the deleted one, %s, does not come back",
+				objects[0].RemoteID, p.RemoteID))
 		}
 		return true
 	case p.Account == StandsActive:
@@ -115,8 +117,8 @@ func (l *overlay) account(p *Pin) (satisfied bool) {
 	return !wanted && p.Deleted.IsZero()
 }
 
-// gone has an account brought back that an undone run deleted, and reports whether that is over: the source wants one, and it is
-// too late for the old one.
+// gone has an account brought back that an undone run deleted, and reports whether that is over: the source wants
+// one, and it is too late for the old one.
 func (l *overlay) gone(p Pin, wanted bool) (over bool) {
 	if wanted && !l.in.Now.Before(p.Deleted.Add(l.in.Capabilities.UndeleteWithin)) {
 		return true
@@ -130,12 +132,13 @@ func (l *overlay) gone(p Pin, wanted bool) (over bool) {
 	return false
 }
 
-// activate makes an account desired that the source does not want, as it is: nothing but its state is ours to say, and what else is
-// pinned.
+// activate makes an account desired that the source does not want, as it is: nothing but its state is ours to say,
+// and what else is pinned.
 func (l *overlay) activate(p *Pin, d *Desired, objects []*Object) {
 	if len(objects) == 0 {
 		if l.concerns(p.Ref) {
-			l.note(p.Ref, p.Label, Reverted, fmt.Sprintf("its account %s is not there any more: undo the run that deleted it, too, or lift the pin", p.RemoteID))
+			l.note(p.Ref, p.Label, Reverted, fmt.Sprintf("its account %s is not there any more: undo the run that deleted "+
+				"it, too, or lift the pin", p.RemoteID))
 		}
 		return
 	}
@@ -185,7 +188,8 @@ func (l *overlay) mapped(k directory.Kind) map[string]bool {
 	return l.names[k]
 }
 
-// fields overrules the mapped fields. Those that the source wants so by itself, and those that are mapped no longer, go.
+// fields overrules the mapped fields. Those that the source wants so by itself, and those that are mapped no longer,
+// go.
 func (l *overlay) fields(p *Pin) {
 	d := l.want(p.Ref)
 	if d == nil || d.Held != "" {
@@ -216,7 +220,10 @@ func (l *overlay) membership(ref directory.Ref, m PinnedMembership) (satisfied b
 	if d == nil {
 		return false
 	}
-	i, found := slices.BinarySearchFunc(d.Members, ref, func(m Member, ref directory.Ref) int { return m.Ref.Compare(ref) })
+	i, found := slices.BinarySearchFunc(d.Members, ref, func(m Member,
+		ref directory.Ref) int {
+		return m.Ref.Compare(ref)
+	})
 	if found == m.Member && (!found || !d.Members[i].Passive) {
 		return true
 	}
@@ -251,9 +258,11 @@ func (c *computer) undelete() {
 		switch blockers := c.byAddress[p.Address]; {
 		case !c.concerns(p.Ref):
 		case !c.in.Now.Before(p.Deleted.Add(within)):
-			c.report(p.Ref, p.Label, Reverted, "its account %s was deleted on %s, and can no longer be brought back: lift the pin", p.RemoteID, p.Deleted.UTC().Format(time.RFC3339))
+			c.report(p.Ref, p.Label, Reverted, "its account %s was deleted on %s, and can no longer be brought back: lift "+
+				"the pin", p.RemoteID, p.Deleted.UTC().Format(time.RFC3339))
 		case len(blockers) > 0:
-			c.report(p.Ref, p.Label, AddressKept, "%s %s (%s) has the address of the deleted account %s", blockers[0].Kind, blockers[0].Address, blockers[0].RemoteID, p.RemoteID)
+			c.report(p.Ref, p.Label, AddressKept, "%s %s (%s) has the address of the deleted account %s", blockers[0].Kind,
+				blockers[0].Address, blockers[0].RemoteID, p.RemoteID)
 		default:
 			c.target[p.Ref], c.owner[p.RemoteID] = p.RemoteID, p.Ref
 			ch := Change{

@@ -1,8 +1,9 @@
 // Package plan decides what a sync has to do, and nothing else: Compute is a pure function from the desired and the
 // current state to a Plan, Guard is the brake on the destructive part of it.
 //
-// A plan is a value. It is sorted in the order in which it is applied (access is taken away first, objects are created before others refer to them, deletions come last), it prints as
-// a table and as JSON, and the same input gives the same bytes. A dry run is a run that stops here.
+// A plan is a value. It is sorted in the order in which it is applied (access is taken away first, objects are
+// created before others refer to them, deletions come last), it prints as a table and as JSON, and the same input
+// gives the same bytes. A dry run is a run that stops here.
 package plan
 
 import (
@@ -117,13 +118,14 @@ type Change struct {
 	// that is absent. The engine reads the version again before it writes.
 	Source  string `json:"source,omitempty"`
 	Version string `json:"version,omitempty"`
-	// Since is since when the change has been due, for who measures how long changes take: when the entry left, or was last
-	// changed in the local directory. Zero where that is not known, or where the change answers something else, such as drift.
+	// Since is since when the change has been due, for who measures how long changes take: when the entry left, or was
+	// last changed in the local directory. Zero where that is not known, or where the change answers something else,
+	// such as drift.
 	Since time.Time `json:"-"`
 	// Wave orders changes of one stage: a rename that frees an address comes a wave before the one that takes it.
 	Wave int `json:"wave,omitempty"`
-	// Inactive says that the entry is created disabled, which only a mirror keeps; of a Restore and a Delete that the account
-	// was suspended until then, and of an Undelete that it comes back so.
+	// Inactive says that the entry is created disabled, which only a mirror keeps; of a Restore and a Delete that the
+	// account was suspended until then, and of an Undelete that it comes back so.
 	Inactive bool `json:"inactive,omitempty"`
 	// WasInactive says of a Create that the entry was inactive when it was last seen.
 	WasInactive bool `json:"-"`
@@ -159,7 +161,8 @@ const (
 const Lanes = int(LaneDelete) + 1
 
 var laneNames = [...]string{
-	LaneSuspend: "suspensions", LaneRemove: "removals of members", LaneUpdate: "updates of users", LaneCreate: "creations of users",
+	LaneSuspend: "suspensions", LaneRemove: "removals of members", LaneUpdate: "updates of users",
+	LaneCreate: "creations of users",
 	LaneGroups: "groups", LaneAdd: "additions of members", LaneDelete: "deletions",
 }
 
@@ -240,18 +243,19 @@ const (
 
 // The reasons for which an entry is held or left alone.
 const (
-	NoAddress       Reason = "no_address"        // the mapping gave no address
-	ForeignDomain   Reason = "foreign_domain"    // the address is not in a verified domain of the tenant
-	BadMapping      Reason = "mapping"           // a mapping failed, or a required field came out empty
-	SameAddress     Reason = "same_address"      // several desired entries map to one address
-	AddressTaken    Reason = "address_taken"     // something that is not ours has the address
-	AddressKept     Reason = "address_kept"      // an object of ours has the address, as its own or as an alias
-	Ambiguous       Reason = "ambiguous"         // several remote objects carry the anchor
-	AnchorLost      Reason = "anchor_lost"       // the object that we know no longer carries our anchor
-	Unusable        Reason = "unusable"          // the source gave the entry in a form that cannot be used
-	Unsettled       Reason = "unsettled"         // created moments ago and not yet visible
-	Unreadable      Reason = "unreadable"        // the tenant does not show the object, or the members of the group
-	Restorable      Reason = "restorable"        // its deleted account has to be restored first, and something is in the way
+	NoAddress     Reason = "no_address"     // the mapping gave no address
+	ForeignDomain Reason = "foreign_domain" // the address is not in a verified domain of the tenant
+	BadMapping    Reason = "mapping"        // a mapping failed, or a required field came out empty
+	SameAddress   Reason = "same_address"   // several desired entries map to one address
+	AddressTaken  Reason = "address_taken"  // something that is not ours has the address
+	AddressKept   Reason = "address_kept"   // an object of ours has the address, as its own or as an alias
+	Ambiguous     Reason = "ambiguous"      // several remote objects carry the anchor
+	AnchorLost    Reason = "anchor_lost"    // the object that we know no longer carries our anchor
+	Unusable      Reason = "unusable"       // the source gave the entry in a form that cannot be used
+	Unsettled     Reason = "unsettled"      // created moments ago and not yet visible
+	Unreadable    Reason = "unreadable"     // the tenant does not show the object, or the members of the group
+	// its deleted account has to be restored first, and something is in the way
+	Restorable      Reason = "restorable"
 	ProtectedObject Reason = "protected"         // an administrator, or an account that the configuration protects
 	SuspendedByElse Reason = "suspended_by_else" // somebody else suspended the account: it stays so
 	SuspendedByWhom Reason = "suspended_by_whom" // nobody can say who suspended the account: it stays so
@@ -298,8 +302,8 @@ type Plan struct {
 	Tombstones []Tombstone `json:"tombstones,omitempty"`
 	// Doubts are reasons not to believe what is missing; any of them holds the destructive changes.
 	Doubts []string `json:"doubts,omitempty"`
-	// Pins are those that still keep something, without what the source wants by itself now; Lapsed names the entries whose
-	// pins have ended. Both are sorted by Ref.
+	// Pins are those that still keep something, without what the source wants by itself now; Lapsed names the entries
+	// whose pins have ended. Both are sorted by Ref.
 	Pins   []Pin           `json:"-"`
 	Lapsed []directory.Ref `json:"-"`
 	// Counts says how many entries the plan was made of.

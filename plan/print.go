@@ -13,8 +13,8 @@ import (
 
 // Style says how Print shows a plan.
 type Style struct {
-	// All shows every change and every member. Otherwise each section ends after its first rows, and the members of a group
-	// are one line.
+	// All shows every change and every member. Otherwise each section ends after its first rows, and the members of a
+	// group are one line.
 	All bool
 	// Color marks what is added, changed and taken away with the colours of a terminal.
 	Color bool
@@ -35,8 +35,8 @@ const (
 	yellow = "33"
 )
 
-// Print writes the plan for a terminal: its totals, then the changes, what a guard holds, conflicts, and what is left alone.
-// Values of secret fields are left out. No line is longer than 100 characters.
+// Print writes the plan for a terminal: its totals, then the changes, what a guard holds, conflicts, and what is left
+// alone. Values of secret fields are left out. No line is longer than 100 characters.
 func Print(w io.Writer, apply, held Plan, style Style) error {
 	if err := Summarize(apply, held).Write(w); err != nil {
 		return err
@@ -120,7 +120,10 @@ func (p *printer) members(head string, changes []Change, held bool) {
 	for _, g := range groups {
 		sorted = append(sorted, g)
 	}
-	slices.SortFunc(sorted, func(a, b *sum) int { return cmp.Or(cmp.Compare(b.less, a.less), cmp.Compare(a.name, b.name)) })
+	slices.SortFunc(sorted, func(a, b *sum) int {
+		return cmp.Or(cmp.Compare(b.less, a.less),
+			cmp.Compare(a.name, b.name))
+	})
 	rows := make([]printRow, 0, len(sorted))
 	for _, g := range sorted {
 		r := printRow{color: green, name: g.name + ": " + gains(g.plus, g.less), rest: g.why}

@@ -31,7 +31,8 @@ func memberships(op plan.Op, group string, n int) []plan.Change {
 	out := make([]plan.Change, n)
 	for i := range out {
 		member := directory.Ref{Kind: directory.User, ID: directory.ID(fmt.Sprint("u", i))}
-		out[i] = plan.Change{Op: op, Ref: directory.Ref{Kind: directory.Group, ID: directory.ID(group)}, Label: group, Member: &member, MemberLabel: fmt.Sprint("person ", i)}
+		out[i] = plan.Change{Op: op, Ref: directory.Ref{Kind: directory.Group, ID: directory.ID(group)}, Label: group,
+			Member: &member, MemberLabel: fmt.Sprint("person ", i)}
 	}
 	return out
 }
@@ -41,9 +42,13 @@ func TestPrintBeginsWithTheTotalsAndGroupsMembers(t *testing.T) {
 	ada := directory.Ref{Kind: directory.User, ID: "u-ada"}
 	long := strings.Repeat("a long title ", 20)
 	apply := plan.Plan{Changes: []plan.Change{
-		{Op: plan.Update, Ref: ada, Label: "ada", Address: "ada@example.com", Fields: []plan.FieldChange{{Name: "title", After: []string{long}}, {Name: "userPassword", After: []string{"hunter2"}}}},
-		{Op: plan.Suspend, Ref: directory.Ref{Kind: directory.User, ID: "u-bob"}, Label: "bob", Address: "bob@example.com", Why: plan.Disabled},
-	}, Held: []plan.Held{{Ref: ada, Label: strings.Repeat("x", 60), Reason: plan.NoAddress, Detail: "the entry has no address"}}}
+		{Op: plan.Update, Ref: ada, Label: "ada", Address: "ada@example.com",
+			Fields: []plan.FieldChange{{Name: "title", After: []string{long}},
+				{Name: "userPassword", After: []string{"hunter2"}}}},
+		{Op: plan.Suspend, Ref: directory.Ref{Kind: directory.User, ID: "u-bob"}, Label: "bob", Address: "bob@example.com",
+			Why: plan.Disabled},
+	}, Held: []plan.Held{{Ref: ada, Label: strings.Repeat("x", 60), Reason: plan.NoAddress,
+		Detail: "the entry has no address"}}}
 	apply.Changes = append(apply.Changes, memberships(plan.AddMember, "team 37", 35)...)
 	apply.Changes = append(apply.Changes, memberships(plan.AddMember, "all", 3)...)
 	apply.Changes = append(apply.Changes, memberships(plan.RemoveMember, "all", 1)...)
@@ -55,8 +60,10 @@ func TestPrintBeginsWithTheTotalsAndGroupsMembers(t *testing.T) {
 	brief := printed(t, apply, held, plan.Style{})
 	_, body, _ := strings.Cut(brief, "in conflict")
 	want := []string{
-		"CHANGES", "  update user   ada (u-ada)  title: (none) → \"a long title a long title", "  suspend user  bob (u-bob)  bob@example.com because the entry is disabled",
-		"MEMBERS", "  all: +3 -1 members", "  team 37: +35 members", "HELD MEMBERS", "  staff: -9 members  limit: 9 of 10 members would go", "IN CONFLICT",
+		"CHANGES", "  update user   ada (u-ada)  title: (none) → \"a long title a long title",
+		"  suspend user  bob (u-bob)  bob@example.com because the entry is disabled",
+		"MEMBERS", "  all: +3 -1 members", "  team 37: +35 members", "HELD MEMBERS",
+		"  staff: -9 members  limit: 9 of 10 members would go", "IN CONFLICT",
 	}
 	at := 0
 	for _, text := range want {
@@ -76,7 +83,8 @@ func TestPrintBeginsWithTheTotalsAndGroupsMembers(t *testing.T) {
 	if joined := strings.Join(strings.Fields(all), " "); !strings.Contains(joined, strings.TrimSpace(long)) {
 		t.Errorf("a long value is not printed in full:\n%s", all)
 	}
-	if text := printed(t, apply, held, plan.Style{Color: true}); !strings.Contains(text, "\x1b[31msuspend user") || !strings.Contains(text, "\x1b[32mteam 37") {
+	if text := printed(t, apply, held, plan.Style{Color: true}); !strings.Contains(text, "\x1b[31msuspend user") ||
+		!strings.Contains(text, "\x1b[32mteam 37") {
 		t.Errorf("no colours:\n%q", text)
 	}
 }
@@ -85,9 +93,12 @@ func TestPrintEndsASectionThatIsLong(t *testing.T) {
 	t.Parallel()
 	var apply plan.Plan
 	for i := range 40 {
-		apply.Changes = append(apply.Changes, plan.Change{Op: plan.Create, Ref: directory.Ref{Kind: directory.User, ID: directory.ID(fmt.Sprint("u", i))}, Address: fmt.Sprintf("p%d@example.com", i)})
+		apply.Changes = append(apply.Changes, plan.Change{Op: plan.Create,
+			Ref:     directory.Ref{Kind: directory.User, ID: directory.ID(fmt.Sprint("u", i))},
+			Address: fmt.Sprintf("p%d@example.com", i)})
 	}
-	if text := printed(t, apply, plan.Plan{}, plan.Style{}); !strings.Contains(text, "  and 15 more: --all shows them\n") || strings.Contains(text, "p25@") {
+	if text := printed(t, apply, plan.Plan{}, plan.Style{}); !strings.Contains(text,
+		"  and 15 more: --all shows them\n") || strings.Contains(text, "p25@") {
 		t.Errorf("a section of 40 changes is\n%s", text)
 	}
 	if n := strings.Count(printed(t, apply, plan.Plan{}, plan.Style{All: true}), "create user"); n != 40 {
@@ -102,8 +113,10 @@ func TestWordsForOperations(t *testing.T) {
 		got[op.String()] = op.Verb() + ", " + op.Past()
 	}
 	want := map[string]string{
-		"update": "update, updated", "adopt": "adopt, adopted", "reanchor": "re-anchor, re-anchored", "restore": "restore, restored", "create": "create, created",
-		"undelete": "bring back, brought back", "add_member": "add member, added", "remove_member": "remove member, removed", "suspend": "suspend, suspended", "delete": "delete, deleted",
+		"update": "update, updated", "adopt": "adopt, adopted", "reanchor": "re-anchor, re-anchored",
+		"restore": "restore, restored", "create": "create, created",
+		"undelete": "bring back, brought back", "add_member": "add member, added", "remove_member": "remove member, removed",
+		"suspend": "suspend, suspended", "delete": "delete, deleted",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -113,9 +126,11 @@ func TestWordsForOperations(t *testing.T) {
 // A mirror has no addresses: the changes that a source run holds are named by the entries that the local directory has.
 func TestAMirrorNamesWhatLeaves(t *testing.T) {
 	t.Parallel()
-	gone := plan.Object{Ref: directory.Ref{Kind: directory.User, ID: "u-gone"}, RemoteID: "user/u-gone", Label: "grace", Active: true, Version: "1"}
+	gone := plan.Object{Ref: directory.Ref{Kind: directory.User, ID: "u-gone"}, RemoteID: "user/u-gone", Label: "grace",
+		Active: true, Version: "1"}
 	group := directory.Ref{Kind: directory.Group, ID: "g"}
-	team := plan.Object{Ref: group, RemoteID: "group/g", Label: "staff", Active: true, Version: "1", Listed: true, Members: []string{"user/u-gone"}}
+	team := plan.Object{Ref: group, RemoteID: "group/g", Label: "staff", Active: true, Version: "1", Listed: true,
+		Members: []string{"user/u-gone"}}
 	p := plan.Compute(plan.Input{
 		Now: now, Capabilities: plan.Capabilities{Mirror: true}, State: plan.State{Objects: []plan.Object{gone, team}},
 		Desired: []plan.Desired{{Ref: group, Label: "staff", Active: true, Version: "2"}},

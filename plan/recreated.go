@@ -127,9 +127,11 @@ func (c *computer) candidates(left map[string][]*Object, d *Desired) []*Object {
 		return objects
 	}
 	if d.Address != "" {
-		return slices.DeleteFunc(slices.Clone(left[fact(factAddress, d.Kind, d.Address)]), func(o *Object) bool { return c.another(d, o) })
+		return slices.DeleteFunc(slices.Clone(left[fact(factAddress, d.Kind, d.Address)]),
+			func(o *Object) bool { return c.another(d, o) })
 	}
-	return slices.DeleteFunc(slices.Clone(left[fact(factName, d.Kind, groupName(d))]), func(o *Object) bool { return c.another(d, o) })
+	return slices.DeleteFunc(slices.Clone(left[fact(factName, d.Kind, groupName(d))]),
+		func(o *Object) bool { return c.another(d, o) })
 }
 
 // another reports whether the facts say that d is not what o was made for: the address was given to another person.
@@ -181,8 +183,8 @@ func attributeFacts(k directory.Kind, fields directory.Attributes) (out []string
 // MirrorDN is the name under which a mirror keeps an entry's DN among its fields. No attribute can have it.
 const MirrorDN = "@dn"
 
-// entryOf returns the entry that an object belongs to: the one that its anchor names, or the one that was created in its
-// place.
+// entryOf returns the entry that an object belongs to: the one that its anchor names, or the one that was created in
+// its place.
 func (c *computer) entryOf(o *Object) directory.Ref {
 	if d := c.heir[o]; d != nil {
 		return d.Ref
@@ -204,10 +206,12 @@ func (c *computer) recreated(d *Desired) {
 		c.hold(d, RecreatedEntry, "it looks like the entry of %s under a new id, and so do other entries: "+
 			"give it a fact that is its own (rekey_by), or delete the account", describeAll(objects))
 	case o.Protected != "" || o.ReadOnly != "":
-		c.hold(d, ProtectedObject, "its account %s is anchored to the id %s that the entry had before, and is never written: %s",
+		c.hold(d, ProtectedObject,
+			"its account %s is anchored to the id %s that the entry had before, and is never written: %s",
 			describeAll(objects), o.ID, o.Protected+o.ReadOnly)
 	case o.Stub:
-		c.hold(d, RecreatedEntry, "its account is known under the id %s that the entry had before: a full sync offers it for approval", o.ID)
+		c.hold(d, RecreatedEntry,
+			"its account is known under the id %s that the entry had before: a full sync offers it for approval", o.ID)
 	case d.Held != "":
 		c.hold(d, d.Held, "%s", d.Detail)
 	case d.Address != o.Address && !c.mayTake(d, o):

@@ -25,10 +25,12 @@ func again() plan.Input {
 	return plan.Input{
 		Now: now, Policy: suspend,
 		Desired: []plan.Desired{
-			rekeyed(want("a2", "a@x"), "1"), rekeyed(want("b", "b@x"), "2"), rekeyed(want("c", "c@x"), "3"), rekeyed(g, "team"), rekeyed(inner, "inner"),
+			rekeyed(want("a2", "a@x"), "1"), rekeyed(want("b", "b@x"), "2"), rekeyed(want("c", "c@x"), "3"), rekeyed(g, "team"),
+			rekeyed(inner, "inner"),
 		},
 		Links: map[directory.Ref]plan.Link{
-			user("a1"): {RemoteID: "1", Rekey: "1"}, user("b"): {RemoteID: "2", Rekey: "2"}, user("c"): {RemoteID: "3", Rekey: "3"},
+			user("a1"): {RemoteID: "1", Rekey: "1"}, user("b"): {RemoteID: "2", Rekey: "2"},
+			user("c"):   {RemoteID: "3", Rekey: "3"},
 			group("g1"): {RemoteID: "7", Rekey: "TEAM"}, group("inner"): {RemoteID: "8", Rekey: "inner"},
 		},
 		State: plan.State{Objects: []plan.Object{
@@ -54,23 +56,41 @@ func TestLaw5AReCreatedEntryIsOneAccount(t *testing.T) {
 		apply  []string
 		held   map[string]plan.Rule
 	}{
-		"nothing else happens":                 {func(*plan.Input) {}, []string{}, offered},
-		"the address changed at the same time": {func(in *plan.Input) { in.Desired[0].Address = "ada@x" }, []string{}, offered},
+		"nothing else happens": {func(*plan.Input) {}, []string{}, offered},
+		"the address changed at the same time": {func(in *plan.Input) { in.Desired[0].Address = "ada@x" }, []string{},
+			offered},
 		"the ledger is lost": {func(in *plan.Input) {
 			clear(in.Links)
 			in.Desired[3].Fields, in.State.Objects[3].Fields = fields("displayName", "Team"), fields("displayName", "team")
 		}, []string{}, offered},
-		"a membership really ends": {func(in *plan.Input) { in.Desired[4].Members = nil; in.State.Objects[4].Members = []string{"1", "3"} },
+		"a membership really ends": {func(
+			in *plan.Input) {
+			in.Desired[4].Members = nil
+			in.State.Objects[4].Members = []string{"1", "3"}
+		},
 			[]string{"remove_member group/inner user/a2", "remove_member group/inner user/c"}, offered},
-		"a membership begins": {func(in *plan.Input) { in.Desired[4].Members = []plan.Member{{Ref: user("a2")}, {Ref: user("c")}} },
+		"a membership begins": {func(in *plan.Input) {
+			in.Desired[4].Members = []plan.Member{{Ref: user("a2")},
+				{Ref: user("c")}}
+		},
 			[]string{"add_member group/inner user/a2"}, offered},
-		"the group changes too": {func(in *plan.Input) { in.Desired[3].Members = in.Desired[3].Members[1:] }, []string{}, map[string]plan.Rule{
-			"reanchor user/a2": plan.RuleApproval, "reanchor group/g2": plan.RuleApproval, "remove_member group/g2 user/a2": plan.RuleFollows,
-		}},
-		"the old account was suspended": {func(in *plan.Input) { in.State.Objects[0].Active, in.State.Objects[0].Suspender = false, plan.Us }, []string{},
-			map[string]plan.Rule{"reanchor user/a2": plan.RuleApproval, "reanchor group/g2": plan.RuleApproval, "restore user/a2": plan.RuleFollows}},
-		"one object": {func(in *plan.Input) { in.Only = []directory.Ref{group("inner")}; in.State.Objects[0].Stub = true }, []string{}, map[string]plan.Rule{}},
-		"a new group is made": {func(in *plan.Input) { in.Desired = append(in.Desired, rekeyed(team("other", "", "a2"), "other")) },
+		"the group changes too": {func(in *plan.Input) { in.Desired[3].Members = in.Desired[3].Members[1:] }, []string{},
+			map[string]plan.Rule{
+				"reanchor user/a2": plan.RuleApproval, "reanchor group/g2": plan.RuleApproval,
+				"remove_member group/g2 user/a2": plan.RuleFollows,
+			}},
+		"the old account was suspended": {func(in *plan.Input) {
+			in.State.Objects[0].Active,
+				in.State.Objects[0].Suspender = false, plan.Us
+		}, []string{},
+			map[string]plan.Rule{"reanchor user/a2": plan.RuleApproval, "reanchor group/g2": plan.RuleApproval,
+				"restore user/a2": plan.RuleFollows}},
+		"one object": {func(in *plan.Input) { in.Only = []directory.Ref{group("inner")}; in.State.Objects[0].Stub = true },
+			[]string{}, map[string]plan.Rule{}},
+		"a new group is made": {func(in *plan.Input) {
+			in.Desired = append(in.Desired,
+				rekeyed(team("other", "", "a2"), "other"))
+		},
 			[]string{"create group/other", "add_member group/other user/a2"}, offered},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -90,7 +110,8 @@ func TestLaw5AReCreatedEntryIsOneAccount(t *testing.T) {
 
 func TestLaw5ApprovingAPartLosesNoMembership(t *testing.T) {
 	t.Parallel()
-	for _, part := range [][]string{{"reanchor user/a2"}, {"reanchor group/g2"}, {"reanchor user/a2", "reanchor group/g2"}} {
+	for _, part := range [][]string{{"reanchor user/a2"}, {"reanchor group/g2"},
+		{"reanchor user/a2", "reanchor group/g2"}} {
 		in := again()
 		verdicts := map[string]plan.Verdict{}
 		for _, c := range plan.Compute(in).Changes {
@@ -125,7 +146,8 @@ func TestLaw5AnAccountThatTwoEntriesMayHaveHadStays(t *testing.T) {
 	in := again()
 	in.Desired = append(in.Desired, rekeyed(want("a3", "a3@x"), "1"))
 	apply, waits := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
-	if diff := cmp.Diff([]string{"held user/a2 reanchor", "held user/a3 reanchor"}, lines(apply)); diff != "" || len(waits.Changes) != 1 {
+	if diff := cmp.Diff([]string{"held user/a2 reanchor", "held user/a3 reanchor"}, lines(apply)); diff != "" ||
+		len(waits.Changes) != 1 {
 		t.Errorf("applied (-want +got):\n%s\nheld %v", diff, held(waits))
 	}
 }
@@ -163,14 +185,16 @@ func TestLaw5ARecreatedDirectoryIsOneQuestion(t *testing.T) {
 	for _, c := range waits.Changes {
 		reasons[c.Held] = true
 	}
-	if !apply.Empty() || len(reasons) != 1 || !strings.HasPrefix(waits.Changes[0].Held, "30 people and 0 groups have new ids") {
+	if !apply.Empty() || len(reasons) != 1 || !strings.HasPrefix(waits.Changes[0].Held,
+		"30 people and 0 groups have new ids") {
 		t.Errorf("thirty of forty: applied %v, reasons %v", lines(apply), reasons)
 	}
 	verdicts := map[string]plan.Verdict{}
 	for _, c := range waits.Changes {
 		verdicts[c.Fingerprint()] = plan.Approved
 	}
-	if apply, waits = p.Guard(plan.Limits{Verdicts: verdicts}, plan.Budget{}); !waits.Empty() || len(apply.Changes) != 30*4 {
+	if apply, waits = p.Guard(plan.Limits{Verdicts: verdicts}, plan.Budget{}); !waits.Empty() ||
+		len(apply.Changes) != 30*4 {
 		t.Errorf("approved: applied %d changes, held %v", len(apply.Changes), held(waits))
 	}
 	create := slices.IndexFunc(p.Changes, func(c plan.Change) bool { return c.Op == plan.Create })
@@ -204,7 +228,8 @@ func TestAFactOfManyRecognisesNoEntry(t *testing.T) {
 		want []string
 	}{
 		"three leave and one joins": {externals("new@x"), []string{
-			"suspend user/u00 because absent", "suspend user/u01 because absent", "suspend user/u02 because absent", "create user/joiner",
+			"suspend user/u00 because absent", "suspend user/u01 because absent", "suspend user/u02 because absent",
+			"create user/joiner",
 		}},
 		"one leaves and one joins": {one, []string{"suspend user/u02 because absent", "create user/joiner"}},
 		"the address decides": {externals("u00@x"), []string{

@@ -42,8 +42,8 @@ func (p Plan) Tallies() map[Op]Tally {
 	return out
 }
 
-// WriteTable prints each row of a plan in full: the changes, then what a guard holds, then the notes. Print makes a text
-// for a terminal.
+// WriteTable prints each row of a plan in full: the changes, then what a guard holds, then the notes. Print makes a
+// text for a terminal.
 func WriteTable(w io.Writer, apply, held Plan) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	row := func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) }

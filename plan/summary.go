@@ -17,7 +17,8 @@ type Summary struct {
 
 // Summarize counts a plan that went through the guards.
 func Summarize(apply, held Plan) Summary {
-	s := Summary{Counts: apply.Counts, Changes: apply.Tallies(), Held: held.Tallies(), Doubts: append([]string{}, apply.Doubts...)}
+	s := Summary{Counts: apply.Counts, Changes: apply.Tallies(), Held: held.Tallies(),
+		Doubts: append([]string{}, apply.Doubts...)}
 	count := func(t *Tally, ref directory.Ref) { t.add(ref.Kind, 1) }
 	for _, e := range apply.Held {
 		count(&s.Conflicts, e.Ref)

@@ -15,9 +15,9 @@ func (o *Object) untouched() Reason {
 	return ProtectedObject
 }
 
-// undeleted plans an active entry without an account whose deleted account can still be restored: it is restored, with the
-// entry's fields and address, or the entry is held. A second account beside the deleted one would be a twin, and would take
-// its address for good. It reports whether that settles the entry.
+// undeleted plans an active entry without an account whose deleted account can still be restored: it is restored,
+// with the entry's fields and address, or the entry is held. A second account beside the deleted one would be a twin,
+// and would take its address for good. It reports whether that settles the entry.
 func (c *computer) undeleted(d *Desired) bool {
 	if !d.Active || d.Kind != directory.User {
 		return false
@@ -34,7 +34,8 @@ func (c *computer) undeleted(d *Desired) bool {
 	until := del.At.Add(c.in.Capabilities.UndeleteWithin).UTC().Format(time.RFC3339)
 	for _, address := range []string{del.Address, d.Address} {
 		for _, o := range c.byAddress[address] {
-			c.hold(d, Restorable, "its deleted account %s can be restored until %s, and %s %s (%s) has the address %s: take the address from it",
+			c.hold(d, Restorable, "its deleted account %s can be restored until %s, and %s %s (%s) has the address %s: take "+
+				"the address from it",
 				name, until, o.Kind, o.Address, o.RemoteID, address)
 			return true
 		}

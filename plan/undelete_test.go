@@ -29,16 +29,19 @@ func TestDeletedAccountsAreRestored(t *testing.T) {
 			[]string{"undelete user/a name:>A", "add_member group/t user/a"},
 		},
 		"restored and renamed": {
-			plan.Input{Desired: []plan.Desired{want("a", "new@x.org")}, State: plan.State{Deleted: []plan.Deleted{deleted("a", "1", "a@x.org", day)}}},
+			plan.Input{Desired: []plan.Desired{want("a", "new@x.org")},
+				State: plan.State{Deleted: []plan.Deleted{deleted("a", "1", "a@x.org", day)}}},
 			[]string{"undelete user/a address:a@x.org>new@x.org"},
 		},
 		"too late": {
-			plan.Input{Desired: []plan.Desired{want("a", "a@x.org")}, State: plan.State{Deleted: []plan.Deleted{deleted("a", "1", "a@x.org", 20*day)}}},
+			plan.Input{Desired: []plan.Desired{want("a", "a@x.org")},
+				State: plan.State{Deleted: []plan.Deleted{deleted("a", "1", "a@x.org", 20*day)}}},
 			[]string{"create user/a"},
 		},
 		"of two the newer": {
 			plan.Input{Desired: []plan.Desired{want("a", "a@x.org")}, State: plan.State{
-				Deleted: []plan.Deleted{deleted("a", "1", "b@x.org", day), deleted("a", "2", "a@x.org", time.Hour), deleted("a", "3", "b@x.org", 2*day)},
+				Deleted: []plan.Deleted{deleted("a", "1", "b@x.org", day), deleted("a", "2", "a@x.org", time.Hour),
+					deleted("a", "3", "b@x.org", 2*day)},
 			}},
 			[]string{"undelete user/a"},
 		},
@@ -63,7 +66,8 @@ func TestDeletedAccountsAreRestored(t *testing.T) {
 			[]string{},
 		},
 		"disabled": {
-			plan.Input{Desired: []plan.Desired{{Ref: user("a"), Address: "a@x.org", Why: plan.Disabled}}, State: plan.State{Deleted: []plan.Deleted{deleted("a", "1", "a@x.org", day)}}},
+			plan.Input{Desired: []plan.Desired{{Ref: user("a"), Address: "a@x.org", Why: plan.Disabled}},
+				State: plan.State{Deleted: []plan.Deleted{deleted("a", "1", "a@x.org", day)}}},
 			[]string{"note user/a disabled"},
 		},
 	} {
@@ -73,7 +77,8 @@ func TestDeletedAccountsAreRestored(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 		for _, h := range p.Held {
-			if until := now.Add(19 * day).Format(time.RFC3339); strings.HasPrefix(name, "its ") && !strings.Contains(h.Detail, until) {
+			if until := now.Add(19 * day).Format(time.RFC3339); strings.HasPrefix(name, "its ") &&
+				!strings.Contains(h.Detail, until) {
 				t.Errorf("%s: %q does not say until when (%s)", name, h.Detail, until)
 			}
 		}
@@ -96,11 +101,13 @@ func TestUnreadableObjectsAreLeftAlone(t *testing.T) {
 		Desired: []plan.Desired{want("a", "a@x.org"), want("b", "b@x.org"), team("t", "t@x.org", "a", "b")},
 		State:   state, Now: now, Policy: suspend,
 	}
-	if diff := cmp.Diff([]string{"held user/a unreadable", "held group/t unreadable"}, lines(plan.Compute(in))); diff != "" {
+	if diff := cmp.Diff([]string{"held user/a unreadable", "held group/t unreadable"},
+		lines(plan.Compute(in))); diff != "" {
 		t.Errorf("with the entries there (-want +got):\n%s", diff)
 	}
 	in.Desired = in.Desired[1:2]
-	if diff := cmp.Diff([]string{"held user/a unreadable", "held group/t unreadable"}, lines(plan.Compute(in))); diff != "" {
+	if diff := cmp.Diff([]string{"held user/a unreadable", "held group/t unreadable"},
+		lines(plan.Compute(in))); diff != "" {
 		t.Errorf("with the entries gone (-want +got):\n%s", diff)
 	}
 }
@@ -113,11 +120,13 @@ func TestMembershipsFollowAnUndeleteThatIsHeld(t *testing.T) {
 	ids := []string{"a", "b", "c", "d"}
 	for _, id := range ids {
 		in.Desired = append(in.Desired, want(id, id+"@x.org"))
-		in.State.Deleted = append(in.State.Deleted, plan.Deleted{Ref: user(id), RemoteID: "r" + id, Address: id + "@x.org", At: now})
+		in.State.Deleted = append(in.State.Deleted, plan.Deleted{Ref: user(id), RemoteID: "r" + id, Address: id + "@x.org",
+			At: now})
 	}
 	in.Desired = append(in.Desired, team("t", "t@x.org", ids...))
 	apply, waits := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
-	if diff := cmp.Diff(map[plan.Rule]int{plan.RuleReactivate: 4, plan.RuleFollows: 4}, rules(waits)); diff != "" || !apply.Empty() {
+	if diff := cmp.Diff(map[plan.Rule]int{plan.RuleReactivate: 4, plan.RuleFollows: 4}, rules(waits)); diff != "" ||
+		!apply.Empty() {
 		t.Errorf("held (-want +got):\n%s\napplied %v", diff, lines(apply))
 	}
 }

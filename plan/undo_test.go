@@ -31,7 +31,8 @@ func TestUndoOfDeletionsThatTheSourceRegrets(t *testing.T) {
 	back := func(t *testing.T, in plan.Input, remote *tenant, before map[directory.Ref]string) {
 		t.Helper()
 		check(t, "the undo", carry(t, &in, remote),
-			"undelete user/ann title:>T because reverted", "undelete user/bob title:>T because reverted", "add_member group/all user/ann", "add_member group/all user/bob")
+			"undelete user/ann title:>T because reverted", "undelete user/bob title:>T because reverted",
+			"add_member group/all user/ann", "add_member group/all user/bob")
 		for ref, id := range before {
 			if o := remote.remote(ref); o == nil || o.RemoteID != id {
 				t.Errorf("%s is %+v, want the account %s", ref, o, id)
@@ -100,11 +101,13 @@ func TestUndoOfDeletionsTooLateForWhoIsWanted(t *testing.T) {
 	in.Desired, in.Versions = everybody.Desired, everybody.Versions
 	in.Pins = undo(t, mistake.Changes, in)
 	in.Now = in.Now.Add(21 * 24 * time.Hour)
-	check(t, "too late", carry(t, &in, remote), "create user/ann", "create user/bob", "add_member group/all user/ann", "add_member group/all user/bob")
+	check(t, "too late", carry(t, &in, remote), "create user/ann", "create user/bob", "add_member group/all user/ann",
+		"add_member group/all user/bob")
 	check(t, "the next sync", carry(t, &in, remote))
 }
 
-// A sync was faster than the undo and made new accounts: they stay, and the plan says that the old ones do not come back.
+// A sync was faster than the undo and made new accounts: they stay, and the plan says that the old ones do not come
+// back.
 func TestUndoOfDeletionsAfterNewAccounts(t *testing.T) {
 	t.Parallel()
 	everybody, _ := staffed()
@@ -149,7 +152,8 @@ func TestUndoOfOneOfTwoRuns(t *testing.T) {
 		}
 		both.State = remote.state()
 		p := plan.Compute(both)
-		check(t, "the undo of both runs, "+order[0].Run+" first", p, "undelete user/ann title:>T because reverted", "add_member group/all user/ann")
+		check(t, "the undo of both runs, "+order[0].Run+" first", p, "undelete user/ann title:>T because reverted",
+			"add_member group/all user/ann")
 		if len(p.Changes) > 0 && p.Changes[0].Inactive {
 			t.Errorf("%s first: ann comes back suspended, want her as before the first run", order[0].Run)
 		}
@@ -241,7 +245,8 @@ func TestUndoOfGroupsWhoseMembersChange(t *testing.T) {
 		for _, m := range members {
 			d.Members = append(d.Members, plan.Member{Ref: m})
 		}
-		in.Desired = append(slices.DeleteFunc(slices.Clone(in.Desired), func(o plan.Desired) bool { return o.Ref == d.Ref }), d)
+		in.Desired = append(slices.DeleteFunc(slices.Clone(in.Desired),
+			func(o plan.Desired) bool { return o.Ref == d.Ref }), d)
 		in.Versions = maps.Clone(in.Versions)
 		in.Versions[d.Ref] = version
 	}
@@ -270,11 +275,13 @@ func TestUndoOfGroupsWhoseMembersChange(t *testing.T) {
 	// What the source has changed itself is its own.
 	edited := in
 	crew(&edited, "team", "4", "Edited", user("bob"))
-	if pins, cannot = plan.Undo(plan.Undone{Run: "mistake", Changes: mistake.Changes}, edited.Desired, edited.Versions, in.Now); len(cannot) != 1 || len(pins) != 1 || len(pins[0].Fields) != 0 {
+	if pins, cannot = plan.Undo(plan.Undone{Run: "mistake", Changes: mistake.Changes}, edited.Desired, edited.Versions,
+		in.Now); len(cannot) != 1 || len(pins) != 1 || len(pins[0].Fields) != 0 {
 		t.Errorf("pins %+v, not undone %+v; want the membership alone, and the title left to the source", pins, cannot)
 	}
 	crew(&in, "team", "4", "Edited", user("bob"))
-	check(t, "a sync after the group was edited", carry(t, &in, remote), "remove_member group/all group/team", "update group/team title:Team>Edited")
+	check(t, "a sync after the group was edited", carry(t, &in, remote), "remove_member group/all group/team",
+		"update group/team title:Team>Edited")
 }
 
 // Somebody is changed by mistake, and then suspended by mistake; both are undone.
@@ -298,7 +305,8 @@ func TestUndoOfFieldsOfWhoIsSuspended(t *testing.T) {
 		mistake = carry(t, &in, remote)
 		in.Pins = plan.MergePins(undo(t, mistake.Changes, in), undo(t, fieldsOf.Changes, in))
 		carry(t, &in, remote)
-		if o := remote.remote(user("ann")); !o.Active || o.Address != "ann@x" || o.Fields.Get("title") != "T" || o.Fields.Get("phone") != "" {
+		if o := remote.remote(user("ann")); !o.Active || o.Address != "ann@x" || o.Fields.Get("title") != "T" ||
+			o.Fields.Get("phone") != "" {
 			t.Errorf("%s: ann = %+v, want her as before", gone, o)
 		}
 		check(t, gone+": the next sync", carry(t, &in, remote))
@@ -308,7 +316,8 @@ func TestUndoOfFieldsOfWhoIsSuspended(t *testing.T) {
 	}
 }
 
-// The directory was re-created while somebody is pinned: the message names the pin, and without it the account is offered.
+// The directory was re-created while somebody is pinned: the message names the pin, and without it the account is
+// offered.
 func TestPinOfSomebodyWithANewID(t *testing.T) {
 	t.Parallel()
 	in, remote := staffed()
@@ -338,7 +347,8 @@ func TestUndoWritesMappedFieldsOnly(t *testing.T) {
 	in.Desired = slices.Clone(in.Desired)
 	in.Desired[0].Fields = fields("phone", "1")
 	in.Pins = undo(t, mistake.Changes, in)
-	check(t, "the undo", carry(t, &in, remote), "update user/cid phone:>1", "undelete user/ann because reverted", "undelete user/bob because reverted",
+	check(t, "the undo", carry(t, &in, remote), "update user/cid phone:>1", "undelete user/ann because reverted",
+		"undelete user/bob because reverted",
 		"add_member group/all user/ann", "add_member group/all user/bob")
 }
 
@@ -371,7 +381,8 @@ func TestAPinDoesNotLiftTheBrakesFromOtherFields(t *testing.T) {
 			got["held "+f.Name+" by "+string(c.Guard)]++
 		}
 	}
-	want := map[string]int{"applied note": 300, "applied title": 300, "held address by rename": 300, "held name by emptied": 300}
+	want := map[string]int{"applied note": 300, "applied title": 300, "held address by rename": 300,
+		"held name by emptied": 300}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("fields (-want +got):\n%s", diff)
 	}

@@ -24,7 +24,8 @@ func TestContracts(t *testing.T) {
 		return status.Run{State: s, FailReason: "boom", CancelledBy: "ops"}
 	}
 	got := map[string]shown{}
-	for _, s := range []status.State{status.Queued, status.Running, status.Deferred, status.Completed, status.Failed, status.Cancelled, status.Expired} {
+	for _, s := range []status.State{status.Queued, status.Running, status.Deferred, status.Completed, status.Failed,
+		status.Cancelled, status.Expired} {
 		r := run(s)
 		got[string(s)] = shown{r.TaskStatus(), r.SessionStatus(), r.SessionFailReason()}
 	}
@@ -76,7 +77,8 @@ func TestEstimatedEnd(t *testing.T) {
 		run  status.Run
 		want time.Time
 	}{
-		"half way":     {status.Run{State: status.Running, PlannedAt: planned, Progress: progress}, now.Add(150 * time.Second)},
+		"half way": {status.Run{State: status.Running, PlannedAt: planned, Progress: progress},
+			now.Add(150 * time.Second)},
 		"not planned":  {status.Run{State: status.Running, Progress: progress}, time.Time{}},
 		"nothing done": {status.Run{State: status.Running, PlannedAt: planned}, time.Time{}},
 		"deferred": {

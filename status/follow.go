@@ -40,7 +40,8 @@ func (s *Store) Follow(ctx context.Context, c container.ID, id, after string) (R
 // RunAfter returns the oldest run of a container that is newer than a cursor. It returns false if there is none.
 func (s *Store) RunAfter(ctx context.Context, c container.ID, after Cursor) (Run, bool, error) {
 	ids, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
-		Key: prefix(c) + "runs", Start: "(" + strconv.FormatInt(int64(after), 10), Stop: "+inf", ByScore: true, Count: MaxList,
+		Key: prefix(c) + "runs", Start: "(" + strconv.FormatInt(int64(after), 10), Stop: "+inf", ByScore: true,
+		Count: MaxList,
 	}).Result()
 	if err != nil {
 		return Run{}, false, redisFault("run after", err)

@@ -17,7 +17,8 @@ func TestFollow(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
 		f := open(t, rdb, status.Config{})
 		run := f.start()
-		if got, said, err := f.Follow(t.Context(), corp, run.ID, ""); err != nil || got.State != status.Queued || len(said) != 0 {
+		if got, said, err := f.Follow(t.Context(), corp, run.ID, ""); err != nil || got.State != status.Queued ||
+			len(said) != 0 {
 			t.Errorf("Follow() of what is queued = %s, %v, %v", got.State, said, err)
 		}
 		l := f.acquire(run, "w1")
@@ -31,7 +32,8 @@ func TestFollow(t *testing.T) {
 		if err != nil || got.State != status.Completed || !slices.Equal(events(all), []string{"a", "b", "c"}) {
 			t.Fatalf("Follow() = %s, %v, %v", got.State, events(all), err)
 		}
-		if _, rest, err := f.Follow(t.Context(), corp, run.ID, all[1].ID); err != nil || !slices.Equal(events(rest), []string{"c"}) {
+		if _, rest, err := f.Follow(t.Context(), corp, run.ID, all[1].ID); err != nil ||
+			!slices.Equal(events(rest), []string{"c"}) {
 			t.Errorf("Follow() after b = %v, %v; want c", events(rest), err)
 		}
 		_, _, err = f.Follow(t.Context(), corp, "00000000-0000-0000-0000-000000000000", "")
@@ -82,7 +84,8 @@ func TestRunAfter(t *testing.T) {
 		if err != nil || len(said) != 1 {
 			t.Fatalf("Follow() = %v, %v", said, err)
 		}
-		if run, found, err := f.RunOfMessage(t.Context(), corp, said[0].ID, 10); err != nil || !found || run.ID != runs[2].ID {
+		if run, found, err := f.RunOfMessage(t.Context(), corp, said[0].ID, 10); err != nil || !found ||
+			run.ID != runs[2].ID {
 			t.Errorf("RunOfMessage() = %s, %t, %v; want %s", run.ID, found, err, runs[2].ID)
 		}
 		if run, found, err := f.RunOfMessage(t.Context(), corp, "1-1", 10); err != nil || found {

@@ -123,7 +123,8 @@ func decodeSummary(f map[string]string, live bool) Summary {
 
 // page reads records by an index, the newest first. An index entry can outlive its record. Such entries are deleted,
 // and the next ones take their place.
-func (s *Store) page(ctx context.Context, op string, c container.ID, index, records string, before Cursor, limit int) ([]map[string]string, Cursor, error) {
+func (s *Store) page(ctx context.Context, op string, c container.ID, index, records string, before Cursor,
+	limit int) ([]map[string]string, Cursor, error) {
 	limit = min(max(limit, 1), MaxList)
 	var out []map[string]string
 	for {
@@ -169,7 +170,8 @@ func (s *Store) indexPage(ctx context.Context, op, index string, before Cursor, 
 }
 
 // records reads hashes in one pipeline, and returns the ids of missing ones.
-func (s *Store) records(ctx context.Context, op, prefix string, ids []string) (found []map[string]string, gone []any, err error) {
+func (s *Store) records(ctx context.Context, op, prefix string, ids []string) (found []map[string]string, gone []any,
+	err error) {
 	if len(ids) == 0 {
 		return nil, nil, nil
 	}

@@ -157,7 +157,8 @@ func TestFindAndSummary(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
 		f := open(t, rdb, status.Config{})
-		if s, err := f.Summary(t.Context(), corp); err != nil || s.Live || s.LastStatus != status.TaskUnknown || !s.SuccessfulAt.IsZero() {
+		if s, err := f.Summary(t.Context(), corp); err != nil || s.Live || s.LastStatus != status.TaskUnknown ||
+			!s.SuccessfulAt.IsZero() {
 			t.Errorf("Summary() before the first run = %+v, %v, want nothing", s, err)
 		}
 		finish := func(dry bool, failed int, state status.State) string {

@@ -131,8 +131,9 @@ func (s *Store) CreateJob(ctx context.Context, req JobRequest) (Job, error) {
 		"kind", string(req.Kind), "object_id", req.ObjectID,
 		"trigger", string(req.Trigger.Kind), "by", cut(req.Trigger.By, maxName))
 	if word == "full" {
-		return Job{}, &fault.Error{Kind: fault.Unavailable, Op: "status: create job", RetryAfter: time.Second, Err: fmt.Errorf(
-			"%s has %d open object jobs: wait until some have ended", req.Container, s.cfg.MaxOpenJobs)}
+		return Job{}, &fault.Error{Kind: fault.Unavailable, Op: "status: create job", RetryAfter: time.Second,
+			Err: fmt.Errorf(
+				"%s has %d open object jobs: wait until some have ended", req.Container, s.cfg.MaxOpenJobs)}
 	}
 	return decodeJob(req.Container, pairs(flat)), err
 }
@@ -161,7 +162,8 @@ func (s *Store) FinishJob(ctx context.Context, c container.ID, id string, r Resu
 }
 
 func (s *Store) setJob(ctx context.Context, c container.ID, id string, fields ...any) (Job, error) {
-	word, flat, err := s.eval(ctx, "set job", jobSetScript, c, append([]any{id, s.cfg.KeepJobs.Milliseconds(), ms(s.cfg.Now())}, fields...)...)
+	word, flat, err := s.eval(ctx, "set job", jobSetScript, c,
+		append([]any{id, s.cfg.KeepJobs.Milliseconds(), ms(s.cfg.Now())}, fields...)...)
 	if err != nil {
 		return Job{}, err
 	}
@@ -186,8 +188,8 @@ func (s *Store) Job(ctx context.Context, c container.ID, id string) (Job, error)
 // jobLife is longer than all attempts of a job take, with the pauses between them.
 const jobLife = 2 * time.Hour
 
-// outlived shows a job that nobody finished in its time for what it is: its worker died at the last attempt, or the queue
-// never got it.
+// outlived shows a job that nobody finished in its time for what it is: its worker died at the last attempt, or the
+// queue never got it.
 func (s *Store) outlived(j Job) Job {
 	last := j.CreatedAt
 	if j.StartedAt.After(last) {
@@ -307,7 +309,8 @@ func (s *Store) Abandon(ctx context.Context, c container.ID, kind ObjectType, en
 	return err
 }
 
-func (s *Store) leave(ctx context.Context, c container.ID, kind ObjectType, entryID, jobID, answered string) (Turn, error) {
+func (s *Store) leave(ctx context.Context, c container.ID, kind ObjectType, entryID, jobID, answered string) (Turn,
+	error) {
 	word, rest, err := s.eval(context.WithoutCancel(ctx), "leave", leaveScript, c,
 		slot(kind, entryID), jobID, s.cfg.JobTTL.Milliseconds(), s.cfg.KeepJobs.Milliseconds(), answered)
 	switch {

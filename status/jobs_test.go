@@ -39,14 +39,17 @@ func TestJobLife(t *testing.T) {
 			t.Fatal(err)
 		}
 		f.move(time.Second)
-		message := status.Message{Event: "updated", Level: status.Info, Logger: "l", Attributes: map[string]any{"field": "title"}}
-		if _, err := f.FinishJob(t.Context(), google, job.ID, status.Result{Outcome: status.OutcomeUpdated, Messages: []status.Message{message}}); err != nil {
+		message := status.Message{Event: "updated", Level: status.Info, Logger: "l",
+			Attributes: map[string]any{"field": "title"}}
+		if _, err := f.FinishJob(t.Context(), google, job.ID,
+			status.Result{Outcome: status.OutcomeUpdated, Messages: []status.Message{message}}); err != nil {
 			t.Fatal(err)
 		}
 		message.Time = f.now()
 		want := status.Job{
-			ID: job.ID, Container: google, Kind: status.User, ObjectID: "u1", Trigger: status.Trigger{Kind: status.ByAPI, By: "ops"},
-			State: status.JobDone, CreatedAt: begin, StartedAt: begin.Add(time.Second), FinishedAt: begin.Add(2 * time.Second),
+			ID: job.ID, Container: google, Kind: status.User, ObjectID: "u1",
+			Trigger: status.Trigger{Kind: status.ByAPI, By: "ops"},
+			State:   status.JobDone, CreatedAt: begin, StartedAt: begin.Add(time.Second), FinishedAt: begin.Add(2 * time.Second),
 			Worker: "w1", Attempts: 2, Outcome: status.OutcomeUpdated, Messages: []status.Message{message}, Cursor: job.Cursor,
 		}
 		if _, err := f.FinishJob(t.Context(), google, job.ID, status.Result{Outcome: status.OutcomeFailed}); err != nil {
@@ -153,7 +156,8 @@ func TestWaitJob(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
 		f := open(t, rdb, status.Config{})
 		job := f.job()
-		if got, err := f.WaitJob(t.Context(), google, job.ID, 30*time.Millisecond); err != nil || got.State != status.JobQueued {
+		if got, err := f.WaitJob(t.Context(), google, job.ID, 30*time.Millisecond); err != nil ||
+			got.State != status.JobQueued {
 			t.Errorf("WaitJob() = %v, %v, want the job as it is", got.State, err)
 		}
 		var all sync.WaitGroup

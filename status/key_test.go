@@ -25,7 +25,8 @@ func TestAllProcessesShareAKey(t *testing.T) {
 				t.Fatalf("keys %x and %x, want the same 32 bytes", k, keys[0])
 			}
 		}
-		if other, err := status.New(rdb, status.Config{}).Key(t.Context(), "other"); err != nil || bytes.Equal(other, keys[0]) {
+		if other, err := status.New(rdb, status.Config{}).Key(t.Context(), "other"); err != nil ||
+			bytes.Equal(other, keys[0]) {
 			t.Errorf("Key(other) = %x, %v, want another key", other, err)
 		}
 	})

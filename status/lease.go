@@ -52,8 +52,8 @@ func (l *Lease) Context() context.Context { return l.ctx }
 // Recorder returns what counts and logs for this run.
 func (l *Lease) Recorder() *Recorder { return l.recorder }
 
-// Check is the cheap fencing check right before a remote write. It makes no call. It fails when the context of the lease
-// has ended, or when the last renewal is so long ago that another worker may hold the lease.
+// Check is the cheap fencing check right before a remote write. It makes no call. It fails when the context of the
+// lease has ended, or when the last renewal is so long ago that another worker may hold the lease.
 func (l *Lease) Check(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)

@@ -30,7 +30,8 @@ func TestKilledWorkersRunIsResumedUnderANewEpoch(t *testing.T) {
 				got = f.reap()
 			}
 		}
-		if got.Action != status.Resume || !got.NeedsEnqueue() || got.Run.ID != run.ID || got.Run.Epoch <= run.Epoch || got.Run.State != status.Queued || got.Run.Resumes != 1 {
+		if got.Action != status.Resume || !got.NeedsEnqueue() || got.Run.ID != run.ID || got.Run.Epoch <= run.Epoch ||
+			got.Run.State != status.Queued || got.Run.Resumes != 1 {
 			t.Fatalf("Reap() = %+v, want the run resumed under a higher epoch than %d", got, run.Epoch)
 		}
 		if !f.running() {
@@ -83,7 +84,8 @@ func TestOneTaskDeliveredTwice(t *testing.T) {
 func TestLeaseIsRenewedAndExpires(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
-		f := open(t, rdb, status.Config{RunTTL: 1200 * time.Millisecond, LeaseTTL: 900 * time.Millisecond, RenewEvery: 100 * time.Millisecond})
+		f := open(t, rdb, status.Config{RunTTL: 1200 * time.Millisecond, LeaseTTL: 900 * time.Millisecond,
+			RenewEvery: 100 * time.Millisecond})
 		l := f.acquire(f.start(), "w1")
 		for until := time.Now().Add(1500 * time.Millisecond); time.Now().Before(until); time.Sleep(20 * time.Millisecond) {
 			if err := l.Check(t.Context()); err != nil {
@@ -214,7 +216,8 @@ func TestAtMostOneHolder(t *testing.T) {
 }
 
 func history(t *testing.T, rdb redis.UniversalClient, random *rand.Rand) {
-	f := open(t, rdb, status.Config{RenewEvery: time.Hour, LeaseTTL: 3 * time.Hour, MaxStalledResumes: 3, RequeueAfter: time.Second})
+	f := open(t, rdb, status.Config{RenewEvery: time.Hour, LeaseTTL: 3 * time.Hour, MaxStalledResumes: 3,
+		RequeueAfter: time.Second})
 	var tasks []status.Run // everything that was ever enqueued may be delivered at any time
 	var leases []*status.Lease
 	some := func() *status.Lease { return leases[random.IntN(len(leases))] }

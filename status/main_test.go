@@ -44,7 +44,8 @@ func open(t *testing.T, rdb redis.UniversalClient, cfg status.Config) *fixture {
 
 func (f *fixture) start() status.Run {
 	f.t.Helper()
-	run, err := f.Start(f.t.Context(), status.StartRequest{Container: corp, Trigger: status.Trigger{Kind: status.ByAPI, By: "ops"}})
+	run, err := f.Start(f.t.Context(), status.StartRequest{Container: corp,
+		Trigger: status.Trigger{Kind: status.ByAPI, By: "ops"}})
 	if err != nil {
 		f.t.Fatalf("Start() = %v, want nil", err)
 	}

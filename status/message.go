@@ -67,7 +67,8 @@ func (m Message) attributes() string {
 // Messages returns at most limit messages of a run that precede the message with id before, the newest first. An
 // empty id means from the newest. Messages also returns the id for the next page, empty at the end. The id stays
 // valid while new messages arrive.
-func (s *Store) Messages(ctx context.Context, c container.ID, runID, before string, limit int) ([]Message, string, error) {
+func (s *Store) Messages(ctx context.Context, c container.ID, runID, before string, limit int) ([]Message, string,
+	error) {
 	from := "+"
 	if before != "" {
 		from = "(" + before
@@ -80,7 +81,8 @@ func (s *Store) Messages(ctx context.Context, c container.ID, runID, before stri
 // MessagesAfter returns at most limit messages that follow the message with id after, the oldest first. An empty id
 // means from the oldest stored message. It also returns the id for the next call, empty if there are no more messages
 // yet.
-func (s *Store) MessagesAfter(ctx context.Context, c container.ID, runID, after string, limit int) ([]Message, string, error) {
+func (s *Store) MessagesAfter(ctx context.Context, c container.ID, runID, after string, limit int) ([]Message, string,
+	error) {
 	from := "-"
 	if after != "" {
 		from = "(" + after

@@ -189,7 +189,8 @@ func (r *Recorder) SavePlan(ctx context.Context, h PlanHead, rows iter.Seq2[stri
 		return err
 	}
 	cfg := l.store.cfg
-	return l.eval(ctx, "save plan", savePlanScript, ms(h.At), w.key, h.index(), cfg.MaxPlans, cfg.KeepPlans.Milliseconds(), cfg.MaxPlansBytes)
+	return l.eval(ctx, "save plan", savePlanScript, ms(h.At), w.key, h.index(), cfg.MaxPlans,
+		cfg.KeepPlans.Milliseconds(), cfg.MaxPlansBytes)
 }
 
 // planWriter writes a plan in chunks under a temporary key. Readers see the plan only after it is complete.

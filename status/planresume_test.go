@@ -10,7 +10,8 @@ import (
 	"rollcall/status"
 )
 
-// TestPlansOfARunThatWasResumed: what an earlier worker planned, and perhaps did, stays on record beside the newest plan.
+// TestPlansOfARunThatWasResumed: what an earlier worker planned, and perhaps did, stays on record beside the newest
+// plan.
 func TestPlansOfARunThatWasResumed(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
@@ -21,7 +22,8 @@ func TestPlansOfARunThatWasResumed(t *testing.T) {
 			digest string
 			rows   int
 		}{{"one", 600}, {"one again", 3}, {"idle", 0}, {"last", 0}} {
-			if err := l.Recorder().SavePlan(t.Context(), status.PlanHead{Digest: p.digest, Idle: p.rows == 0}, planned(p.rows, 1)); err != nil {
+			if err := l.Recorder().SavePlan(t.Context(), status.PlanHead{Digest: p.digest, Idle: p.rows == 0},
+				planned(p.rows, 1)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -82,7 +82,8 @@ func TestPlanIsStoredAndPaged(t *testing.T) {
 		if h.Container != corp || h.RunID != id || h.Digest != "d" || string(h.Summary) != `{"n":1}` || !h.At.Equal(f.now()) {
 			t.Errorf("head %+v", h)
 		}
-		for _, page := range [][3]int{{0, 10, 10}, {495, 10, 10}, {500, 500, 500}, {499, 502, 502}, {1195, 100, 12}, {1207, 10, 0}, {5000, 10, 0}, {0, 5000, 1207}} {
+		for _, page := range [][3]int{{0, 10, 10}, {495, 10, 10}, {500, 500, 500}, {499, 502, 502}, {1195, 100, 12},
+			{1207, 10, 0}, {5000, 10, 0}, {0, 5000, 1207}} {
 			rows, err := f.PlanRows(t.Context(), h, page[0], page[1])
 			if err != nil || len(rows) != page[2] {
 				t.Errorf("PlanRows(%d, %d) = %d rows, %v, want %d", page[0], page[1], len(rows), err, page[2])
@@ -130,12 +131,14 @@ func TestPlanOfWhoHasTheRun(t *testing.T) {
 			t.Fatal(err)
 		}
 		second := f.acquire(back, "w2")
-		wantStale(t, "SavePlan() of the first worker", first.Recorder().SavePlan(t.Context(), status.PlanHead{Digest: "late"}, planned(9, 0)))
+		wantStale(t, "SavePlan() of the first worker", first.Recorder().SavePlan(t.Context(),
+			status.PlanHead{Digest: "late"}, planned(9, 0)))
 		if h := f.plan(back.ID); h.Digest != "one" {
 			t.Errorf("the plan is %q, want one", h.Digest)
 		}
 		f.move(time.Second)
-		if err := second.Recorder().SavePlan(t.Context(), status.PlanHead{Digest: "two", Idle: true}, planned(1, 0)); err != nil {
+		if err := second.Recorder().SavePlan(t.Context(), status.PlanHead{Digest: "two", Idle: true},
+			planned(1, 0)); err != nil {
 			t.Fatal(err)
 		}
 		_, err = f.PlanRows(t.Context(), old, 0, 3)
@@ -167,7 +170,8 @@ func TestPlansAreBounded(t *testing.T) {
 			t.Errorf("plans kept: %s, want the newest two of each kind", got)
 		}
 		h := f.plan(busy[2])
-		if want := []status.PlanSection{{Name: "change", Total: 9, Kept: 5}, {Name: "held", Total: 2, Kept: 2}}; !cmp.Equal(h.Sections, want) || h.Complete() {
+		if want := []status.PlanSection{{Name: "change", Total: 9, Kept: 5},
+			{Name: "held", Total: 2, Kept: 2}}; !cmp.Equal(h.Sections, want) || h.Complete() {
 			t.Errorf("sections %v, want %v", h.Sections, want)
 		}
 		if rows, err := f.PlanRows(t.Context(), h, 4, 10); err != nil || len(rows) != 3 || string(rows[1]) != `{"held":0}` {

@@ -14,7 +14,8 @@ type Action string
 
 // The actions of the reaper. After the first three the caller enqueues the run under its present epoch.
 const (
-	Enqueue   Action = "enqueue"   // queued for a while: its task may be lost. Enqueuing must be idempotent by RunID and Epoch
+	// queued for a while: its task may be lost. Enqueuing must be idempotent by RunID and Epoch
+	Enqueue   Action = "enqueue"
 	Wake      Action = "wake"      // its deferral is over
 	Resume    Action = "resume"    // its worker is gone
 	Stalled   Action = "stalled"   // closed as failed: no progress for Config.StallAfter

@@ -26,7 +26,8 @@ func TestReapKeepsAQueuedRunAliveAndEnqueuesItAgain(t *testing.T) {
 		if all, err := f.Reap(t.Context(), []container.ID{corp}, false); err != nil || len(all) != 0 || f.running() {
 			t.Errorf("Reap() without workers = %v, %v, want nothing and the run not live", all, err)
 		}
-		if got := f.reap(); got.Action != status.Enqueue || got.Run.Epoch != run.Epoch || !got.Run.ExpiresAt.Equal(f.now().Add(24*time.Second)) {
+		if got := f.reap(); got.Action != status.Enqueue || got.Run.Epoch != run.Epoch ||
+			!got.Run.ExpiresAt.Equal(f.now().Add(24*time.Second)) {
 			t.Errorf("Reap() = %+v, want the run under its epoch", got)
 		}
 		if got := f.reap(); got.Action != "" || !f.running() {
@@ -50,7 +51,8 @@ func TestDeferAndWake(t *testing.T) {
 		l := f.acquire(run, "w1")
 		until := f.now().Add(time.Minute)
 		got, err := l.Defer(t.Context(), until, "the quota is spent", status.Outage{})
-		if err != nil || got.State != status.Deferred || !got.DeferredUntil.Equal(until) || got.DeferReason == "" || !f.running() {
+		if err != nil || got.State != status.Deferred || !got.DeferredUntil.Equal(until) || got.DeferReason == "" ||
+			!f.running() {
 			t.Fatalf("Defer() = %+v, %v, want deferred and live", got, err)
 		}
 		if again, err := l.Defer(t.Context(), until, "again", status.Outage{}); err != nil || again.State != status.Deferred {
@@ -99,7 +101,8 @@ func TestResumesWithoutProgressAreBounded(t *testing.T) {
 		for i, step := range []struct {
 			progress bool
 			want     status.Action
-		}{{false, status.Resume}, {false, status.Resume}, {true, status.Resume}, {false, status.Resume}, {false, status.Resume}, {false, status.GivenUp}} {
+		}{{false, status.Resume}, {false, status.Resume}, {true, status.Resume}, {false, status.Resume},
+			{false, status.Resume}, {false, status.GivenUp}} {
 			l := f.acquire(run, "w1")
 			l.Recorder().Read(status.User, 10) // reading again and again is no progress
 			if step.progress {
@@ -114,7 +117,8 @@ func TestResumesWithoutProgressAreBounded(t *testing.T) {
 				t.Fatalf("resume %d: Reap() = %q, want %q", i+1, got.Action, step.want)
 			}
 		}
-		if run.State != status.Expired || !strings.Contains(run.FailReason, "without progress") || run.Resumes != 5 || f.running() {
+		if run.State != status.Expired || !strings.Contains(run.FailReason, "without progress") || run.Resumes != 5 ||
+			f.running() {
 			t.Errorf("the run is %s after %d resumes (%q), want expired", run.State, run.Resumes, run.FailReason)
 		}
 		if run.Read[status.User] != 10 {
@@ -139,7 +143,8 @@ func TestRunWithoutProgressIsEnded(t *testing.T) {
 		}
 		f.move(5*time.Minute + time.Millisecond)
 		got := f.reap()
-		if got.Action != status.Stalled || got.NeedsEnqueue() || got.Run.State != status.Failed || got.Run.FailReason != "no progress for 900 seconds" {
+		if got.Action != status.Stalled || got.NeedsEnqueue() || got.Run.State != status.Failed ||
+			got.Run.FailReason != "no progress for 900 seconds" {
 			t.Errorf("Reap() = %+v, want the run failed", got)
 		}
 		cause := wantEnd(t, l, 10*time.Second)

@@ -121,7 +121,8 @@ func (r *Recorder) Planned(ctx context.Context, p Planned) error {
 	for _, e := range p.Expected {
 		counts[string(e.Object)+":"+string(e.Change)] += e.Count
 	}
-	args := []any{ms(r.lease.store.cfg.Now()), p.Digest, p.Held, ms(p.ReadAt), ms(p.LeaverSince), len(p.HeldEntries), flag(p.Follow)}
+	args := []any{ms(r.lease.store.cfg.Now()), p.Digest, p.Held, ms(p.ReadAt), ms(p.LeaverSince), len(p.HeldEntries),
+		flag(p.Follow)}
 	for reason, n := range p.HeldEntries {
 		args = append(args, reason, n)
 	}

@@ -131,7 +131,8 @@ func TestMessages(t *testing.T) {
 		id := l.Run().ID
 		log := func(n int, event string) {
 			for range n {
-				l.Recorder().Log(status.Message{Event: event, Logger: "reconcile", Level: status.Error, Attributes: map[string]any{"n": 1.0, "ids": []any{"a"}}})
+				l.Recorder().Log(status.Message{Event: event, Logger: "reconcile", Level: status.Error,
+					Attributes: map[string]any{"n": 1.0, "ids": []any{"a"}}})
 			}
 			if err := l.Recorder().Flush(t.Context()); err != nil {
 				t.Fatal(err)
@@ -143,7 +144,8 @@ func TestMessages(t *testing.T) {
 			t.Fatalf("Messages() = %d, %q, %v, want 3 and a place", len(newest), before, err)
 		}
 		m := newest[0]
-		if m.Event != "first" || m.Level != status.Error || m.Logger != "reconcile" || !m.Time.Equal(f.now()) || m.Attributes["n"] != 1.0 {
+		if m.Event != "first" || m.Level != status.Error || m.Logger != "reconcile" || !m.Time.Equal(f.now()) ||
+			m.Attributes["n"] != 1.0 {
 			t.Errorf("a message = %+v, want it as written", m)
 		}
 		log(2, "second")
@@ -160,7 +162,8 @@ func TestMessages(t *testing.T) {
 		l.Recorder().Log(status.Message{Event: "x", Attributes: map[string]any{"no json": func() {}}})
 		log(0, "")
 		got, _, _ := f.Messages(t.Context(), corp, id, "", 3)
-		if len([]rune(got[2].Event)) != status.MaxEvent || got[1].Attributes["omitted"] == nil || got[0].Attributes["omitted"] == nil {
+		if len([]rune(got[2].Event)) != status.MaxEvent || got[1].Attributes["omitted"] == nil ||
+			got[0].Attributes["omitted"] == nil {
 			t.Errorf("long messages are not bounded: %+v", got)
 		}
 		for range 10 {
@@ -173,7 +176,8 @@ func TestMessages(t *testing.T) {
 		if _, err := l.Finish(t.Context(), status.End{State: status.Completed}); err != nil {
 			t.Fatal(err)
 		}
-		if ttl := rdb.PTTL(t.Context(), "rollcall:{ldap:corp}:run:"+id+":log").Val(); ttl < 29*24*time.Hour || ttl > 30*24*time.Hour {
+		if ttl := rdb.PTTL(t.Context(), "rollcall:{ldap:corp}:run:"+id+":log").Val(); ttl < 29*24*time.Hour ||
+			ttl > 30*24*time.Hour {
 			t.Errorf("the messages of a closed run expire in %v, want 30 days", ttl)
 		}
 	})

@@ -140,8 +140,8 @@ type End struct {
 	Changed bool
 }
 
-// Partial reports whether the run does less than a full sync: it writes nothing, or carries out only what was approved or
-// taken back.
+// Partial reports whether the run does less than a full sync: it writes nothing, or carries out only what was
+// approved or taken back.
 func (r Run) Partial() bool {
 	return r.DryRun || r.Trigger.Kind == ByApproval || r.Trigger.Kind == ByRevert
 }

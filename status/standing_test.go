@@ -42,12 +42,14 @@ func TestStanding(t *testing.T) {
 		l := f.acquire(f.start(), "w1")
 		f.move(time.Minute)
 		read, gone := f.now(), f.now().Add(-time.Hour)
-		f.must(l.Recorder().Planned(t.Context(), status.Planned{ReadAt: read, LeaverSince: gone, HeldEntries: map[string]int64{"no_address": 2, "ambiguous": 1}}))
+		f.must(l.Recorder().Planned(t.Context(), status.Planned{ReadAt: read, LeaverSince: gone,
+			HeldEntries: map[string]int64{"no_address": 2, "ambiguous": 1}}))
 		l.Recorder().Failed(status.User, status.Create, 3)
 		l.Recorder().FailedBy("conflict", 2)
 		l.Recorder().FailedBy("invalid", 1)
 		st := f.standing()
-		if st.Open == nil || st.Open.State != status.Running || st.Last != nil || !st.ReadAt.Equal(read) || !st.LeaverSince.Equal(gone) {
+		if st.Open == nil || st.Open.State != status.Running || st.Last != nil || !st.ReadAt.Equal(read) ||
+			!st.LeaverSince.Equal(gone) {
 			t.Errorf("Standing() of a live run = %+v", st)
 		}
 		if diff := cmp.Diff(map[string]int64{"no_address": 2, "ambiguous": 1}, st.HeldEntries); diff != "" {
@@ -57,7 +59,8 @@ func TestStanding(t *testing.T) {
 		_, err := l.Finish(t.Context(), status.End{State: status.Completed, Changed: true})
 		f.must(err)
 		st = f.standing()
-		if st.Open != nil || st.Last == nil || !st.Last.Changed || !st.LeaverSince.IsZero() || !st.CompletedReadAt.Equal(read) {
+		if st.Open != nil || st.Last == nil || !st.Last.Changed || !st.LeaverSince.IsZero() ||
+			!st.CompletedReadAt.Equal(read) {
 			t.Errorf("Standing() after the run = %+v", st)
 		}
 		if diff := cmp.Diff(map[string]int64{"conflict": 2, "invalid": 1}, st.Last.Faults); diff != "" {
@@ -76,7 +79,8 @@ func TestStandingOfADryRun(t *testing.T) {
 	run, err := f.Start(t.Context(), status.StartRequest{Container: corp, DryRun: true})
 	f.must(err)
 	l := f.acquire(run, "w1")
-	f.must(l.Recorder().Planned(t.Context(), status.Planned{ReadAt: f.now(), LeaverSince: f.now(), HeldEntries: map[string]int64{"no_address": 2}}))
+	f.must(l.Recorder().Planned(t.Context(), status.Planned{ReadAt: f.now(), LeaverSince: f.now(),
+		HeldEntries: map[string]int64{"no_address": 2}}))
 	f.must(l.Leaver(t.Context(), f.now()))
 	if st := f.standing(); !st.ReadAt.IsZero() || !st.LeaverSince.IsZero() || len(st.HeldEntries) > 0 || st.Open == nil {
 		t.Errorf("Standing() of a dry run = %+v", st)

@@ -42,7 +42,8 @@ func life(t *testing.T, rdb redis.UniversalClient) {
 	rec := l.Recorder()
 	rec.Read(status.User, 70)
 	rec.Calls(9)
-	if err := rec.Planned(t.Context(), status.Planned{Digest: "d1", Held: 2, Expected: []status.Expectation{{status.User, status.Create, 3}, {status.Membership, status.Delete, 1}}}); err != nil {
+	if err := rec.Planned(t.Context(), status.Planned{Digest: "d1", Held: 2,
+		Expected: []status.Expectation{{status.User, status.Create, 3}, {status.Membership, status.Delete, 1}}}); err != nil {
 		t.Fatalf("Planned() = %v, want nil", err)
 	}
 	f.move(time.Second)
@@ -55,7 +56,8 @@ func life(t *testing.T, rdb redis.UniversalClient) {
 	if err != nil {
 		t.Fatalf("Finish() = %v, want nil", err)
 	}
-	want.State, want.Worker, want.StartedAt, want.FinishedAt = status.Completed, "w1", begin.Add(time.Second), begin.Add(3*time.Second)
+	want.State, want.Worker, want.StartedAt, want.FinishedAt = status.Completed, "w1", begin.Add(time.Second),
+		begin.Add(3*time.Second)
 	want.ExpiresAt, want.KeptUntil = begin.Add(16*time.Second), want.FinishedAt.Add(90*24*time.Hour)
 	want.LastProgressAt, want.PlannedAt = want.FinishedAt, begin.Add(time.Second)
 	want.Read, want.Calls, want.PlanDigest = map[status.ObjectType]int64{status.User: 70}, 9, "d1"
@@ -98,7 +100,8 @@ func TestStartIsRefusedWhileARunIsLive(t *testing.T) {
 		if !ok || live.Run.ID != first.ID || live.Run.State != status.Queued || fault.KindOf(err) != fault.Conflict {
 			t.Errorf("a second Start() = %v, want a LiveError with the run %s", err, first.ID)
 		}
-		if again, err := f.Start(t.Context(), status.StartRequest{Container: corp, ID: first.ID}); err != nil || again.Epoch != first.Epoch {
+		if again, err := f.Start(t.Context(), status.StartRequest{Container: corp, ID: first.ID}); err != nil ||
+			again.Epoch != first.Epoch {
 			t.Errorf("the same Start() again = %+v, %v, want the same run", again, err)
 		}
 		if _, err := f.Start(t.Context(), status.StartRequest{Container: "ldap:other"}); err != nil {

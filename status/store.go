@@ -41,7 +41,8 @@ const (
 )
 
 // eval runs a script on one container. The first element of its reply is a word, and data follows.
-func (s *Store) eval(ctx context.Context, op string, sc *redis.Script, c container.ID, args ...any) (string, []string, error) {
+func (s *Store) eval(ctx context.Context, op string, sc *redis.Script, c container.ID, args ...any) (string, []string,
+	error) {
 	if err := c.Validate(); err != nil {
 		return "", nil, err
 	}

@@ -60,7 +60,8 @@ func TestAJobThatNobodyFinished(t *testing.T) {
 		}
 		f.move(time.Hour)
 		jobs, _, err := f.ListJobs(t.Context(), corp, 0, 10)
-		if err != nil || len(jobs) != 1 || jobs[0].State != status.JobDone || jobs[0].Outcome != status.OutcomeFailed || jobs[0].FailReason == "" {
+		if err != nil || len(jobs) != 1 || jobs[0].State != status.JobDone || jobs[0].Outcome != status.OutcomeFailed ||
+			jobs[0].FailReason == "" {
 			t.Errorf("after two hours the jobs are %+v, %v; want one that failed", jobs, err)
 		}
 	})

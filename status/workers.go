@@ -22,6 +22,7 @@ func (s *Store) Workers(ctx context.Context) ([]string, error) {
 }
 
 func (s *Store) beat(ctx context.Context, mode, worker string) ([]string, error) {
-	names, err := beatScript.Run(ctx, s.rdb, []string{workersKey}, mode, cut(worker, maxName), s.cfg.WorkerTTL.Milliseconds()).StringSlice()
+	names, err := beatScript.Run(ctx, s.rdb, []string{workersKey}, mode, cut(worker, maxName),
+		s.cfg.WorkerTTL.Milliseconds()).StringSlice()
 	return names, redisFault(mode, err)
 }

@@ -249,8 +249,8 @@ func TestBatchesSideBySide(t *testing.T) {
 	})
 }
 
-// Data of an earlier version has values in the order of the server, and a digest that covers it. It stays as it is, with
-// its version, so that no pin ends.
+// Data of an earlier version has values in the order of the server, and a digest that covers it. It stays as it is,
+// with its version, so that no pin ends.
 func TestAReorderOfValuesIsNoChange(t *testing.T) {
 	each(t, func(d *dir) {
 		ada := user("ada")

@@ -43,7 +43,8 @@ func checkGroupAddress(address string) error {
 		}
 	}
 	if strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") || strings.Contains(local, "..") {
-		return fmt.Errorf("a period at the beginning or end of an address, or two in a row, is not allowed by Google, as in %q (%s)",
+		return fmt.Errorf("a period at the beginning or end of an address, or two in a row, is not allowed by Google, as "+
+			"in %q (%s)",
 			address, namesPage)
 	}
 	return nil

@@ -8,7 +8,8 @@ import (
 	"rollcall/provider/pace"
 )
 
-// userCreates is the quota of the creation of users. Google bounds it apart from everything else (10 a second and domain).
+// userCreates is the quota of the creation of users. Google bounds it apart from everything else (10 a second and
+// domain).
 const userCreates = "users.insert"
 
 // Type returns Google Workspace as a type of provider.
@@ -21,7 +22,8 @@ func Type() provider.Type {
 			"customer":                   "The customerId of the account.",
 			"default_group_email_domain": "The domain of the addresses that are made for groups: `domain` in expressions.",
 			"endpoint":                   "Root of the API; plain http is for tests on this machine only.",
-			"max_requests_per_second":    "What all workers together may use of the quota. A quarter of it may create users: Google allows 40 calls and 10 new users a second.",
+			"max_requests_per_second": "What all workers together may use of the quota. A quarter of it may create users: " +
+				"Google allows 40 calls and 10 new users a second.",
 		},
 		Fields: Spec(), New: func() provider.Config { return new(Config) },
 	}

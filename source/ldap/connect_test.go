@@ -31,7 +31,8 @@ func TestTLS(t *testing.T) {
 		{"ldaps", func(c *ldap.Config) { c.ServerURI = server.LDAPSURL }, "", 0},
 		{"StartTLS", func(c *ldap.Config) { c.StartTLS = true }, "", 0},
 		{"client certificate", func(c *ldap.Config) {
-			c.ServerURI, c.ClientCertificateFile, c.ClientKeyFile = server.LDAPSURL, secret.PublicFile(dir+"/client.pem"), secret.File(dir+"/client.key")
+			c.ServerURI, c.ClientCertificateFile, c.ClientKeyFile = server.LDAPSURL, secret.PublicFile(dir+"/client.pem"),
+				secret.File(dir+"/client.key")
 		}, "", 0},
 		{"server name", func(c *ldap.Config) { c.ServerURI, c.TLSServerName = server.LDAPSURL, "localhost" }, "", 0},
 		{"other server name", func(c *ldap.Config) { c.ServerURI, c.TLSServerName = server.LDAPSURL, "ldap.example.org" },

@@ -22,8 +22,8 @@ const (
 
 var _ source.Locator = (*Source)(nil)
 
-// Locate implements source.Locator. It searches the bases of the configuration without its filters, then everything that
-// the server holds. The server decides whether an entry matches a filter: a second search asks for that one entry.
+// Locate implements source.Locator. It searches the bases of the configuration without its filters, then everything
+// that the server holds. The server decides whether an entry matches a filter: a second search asks for that one entry.
 func (s *Source) Locate(ctx context.Context, w source.Wanted) (source.Location, error) {
 	dir, err := s.open(ctx)
 	if err != nil {

@@ -65,7 +65,8 @@ func (h *Hub) reader(c container.ID, id string) reading[story] {
 // settled reports whether a closed run will say nothing more.
 func (st *story) settled(h *Hub) bool {
 	since := h.store.Config().Now().Sub(st.run.FinishedAt)
-	return st.run.State != status.Cancelled || st.run.StartedAt.IsZero() || st.closed > lateReads || since > lateReads*h.every
+	return st.run.State != status.Cancelled || st.run.StartedAt.IsZero() || st.closed > lateReads ||
+		since > lateReads*h.every
 }
 
 func (st *story) add(found []status.Message, most int) {
@@ -90,7 +91,8 @@ func (st *story) place(after string) (number int, missed bool) {
 	return st.dropped + at, older
 }
 
-// compareIDs compares two ids of messages, numbers of milliseconds and then of messages within one. The empty one is the least.
+// compareIDs compares two ids of messages, numbers of milliseconds and then of messages within one. The empty one is
+// the least.
 func compareIDs(a, b string) int {
 	number := func(x, y string) int {
 		x, y = strings.TrimLeft(x, "0"), strings.TrimLeft(y, "0")

@@ -31,7 +31,8 @@ type Hub struct {
 
 // New returns a Hub that reads what is listened to every so often.
 func New(store *status.Store, every time.Duration) *Hub {
-	return &Hub{store: store, every: every, runs: map[string]*shared[story]{}, heads: map[container.ID]*shared[status.Cursor]{}}
+	return &Hub{store: store, every: every, runs: map[string]*shared[story]{},
+		heads: map[container.ID]*shared[status.Cursor]{}}
 }
 
 // Readers returns how many runs and containers are read at present.
@@ -59,8 +60,8 @@ func (h *Hub) Head(c container.ID) *Head {
 	return &Head{s, leave}
 }
 
-// Newest returns the place of the newest run, zero while there is none, and a channel that is closed when that may be another. The
-// error is that of Redis.
+// Newest returns the place of the newest run, zero while there is none, and a channel that is closed when that may be
+// another. The error is that of Redis.
 func (l *Head) Newest() (status.Cursor, <-chan struct{}, error) { return l.now() }
 
 // Close ends the listening.
