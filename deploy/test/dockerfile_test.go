@@ -134,10 +134,9 @@ func buildContext(t *testing.T, dir string) string {
 func TestTheBuildSeesOnlySources(t *testing.T) {
 	t.Parallel()
 	dir := buildContext(t, t.TempDir())
+	sources := []string{".go", ".mod", ".sum", ".lua", ".html", ".json", ".tmpl", ".ldif"}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		ext := filepath.Ext(path)
-		if err == nil && !d.IsDir() && (!slices.Contains([]string{".go", ".mod", ".sum", ".lua", ".html", ".json", ".ldif"},
-			ext) || strings.HasSuffix(path, "_test.go")) {
+		if err == nil && !d.IsDir() && (!slices.Contains(sources, filepath.Ext(path)) || strings.HasSuffix(path, "_test.go")) {
 			t.Errorf("the build sees %s", path)
 		}
 		return err
