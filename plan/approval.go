@@ -18,7 +18,7 @@ const (
 	Rejected Verdict = "rejected"
 )
 
-// Fingerprint identifies what the change would do to what it found: the entry, the action and the state before. A
+// Fingerprint identifies what the change would do to what it found, by the entry, the action and the state before. A
 // decision about a change is one about its fingerprint, and stays valid as long as the entry is unchanged.
 func (c *Change) Fingerprint() string {
 	what, err := json.Marshal(struct {
@@ -58,7 +58,7 @@ func (p Plan) ApprovedOnly() Plan {
 	return p
 }
 
-// Claim names a destructive change in the budget: the same change has the same name in every plan, so that one that was
+// Claim names a destructive change in the budget. The same change has the same name in every plan, so that a change
 // begun by a worker that died is not counted twice.
 func (c *Change) Claim() string {
 	name := c.Op.String() + " " + c.Ref.String()

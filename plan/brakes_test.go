@@ -193,8 +193,8 @@ func TestLaw13WhatAnAbsenceChangesIsHeld(t *testing.T) {
 	}
 }
 
-// A mapping that no longer uses an attribute makes the source ask for it no longer. The local copy then gives its
-// values up: no brake and no doubt holds that. An attribute that was asked for and came from no entry is held.
+// A source no longer reads an attribute that the mapping stopped using. The local copy then drops its values, and no
+// brake or doubt holds that. An attribute that was asked for and came from no entry is held.
 func TestAnAttributeThatIsNotAskedForIsNoLoss(t *testing.T) {
 	t.Parallel()
 	asked := []directory.Coverage{{Kind: directory.User, Name: "cn", Attributes: []string{"Name"}, Entries: 30}}
@@ -232,7 +232,7 @@ func TestAnAttributeThatIsNotAskedForIsNoLoss(t *testing.T) {
 	}
 }
 
-// year is a company whose days a test lets pass.
+// year is a company with days that a test lets pass.
 type year struct {
 	in     plan.Input
 	remote *tenant
@@ -389,7 +389,8 @@ func TestStartOfTermIsOneQuestion(t *testing.T) {
 	}
 }
 
-// The source no longer shows the members of many groups: nothing is concluded from that. Leavers leave all the same.
+// The source no longer shows the members of many groups, so nothing is concluded from their absence. Leavers still
+// leave.
 func TestLaw13MembersThatAreNotShownAreKept(t *testing.T) {
 	t.Parallel()
 	in := plan.Input{Now: now, Capabilities: plan.Capabilities{Mirror: true}}

@@ -6,7 +6,7 @@ func Rules() []Rule {
 		RuleEmptied, RuleCoverage, RuleFollows, RuleRejected}
 }
 
-// Reasons returns every reason: those of a departure, and those for which an entry is held or left alone.
+// Reasons returns every reason, of departures and of entries that are held or left alone.
 func Reasons() []Reason {
 	return []Reason{
 		Absent, Disabled, OutOfScope, Reverted,

@@ -50,7 +50,7 @@ func constants(t *testing.T, typeName string) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// TestClosedSetsAreComplete: what metrics and explanations list is what the package has.
+// TestClosedSetsAreComplete checks that metrics and explanations list what the package has.
 func TestClosedSetsAreComplete(t *testing.T) {
 	t.Parallel()
 	texts := func(n int, at func(int) string) []string {

@@ -53,8 +53,8 @@ type computer struct {
 	disputed map[*Object]bool
 	waves    map[directory.Ref]int
 	held     map[directory.Ref]bool
-	// kept names entries whose account is not deleted though its time has come: pinned. back are pins whose account is
-	// to be brought back, returns names their entries.
+	// kept names entries with an account that a pin keeps from a due deletion. back are pins with an account to
+	// restore, and returns names their entries.
 	kept    map[directory.Ref]bool
 	back    []Pin
 	returns map[directory.Ref]bool
@@ -158,7 +158,7 @@ func (c *computer) indexDesired() {
 	}
 }
 
-// concerns reports whether the plan is about the entry: a full plan is about all of them.
+// concerns reports whether the plan is about the entry. A full plan is about all of them.
 func (c *computer) concerns(ref directory.Ref) bool { return len(c.only) == 0 || c.only[ref] }
 
 // entry plans one desired entry; its memberships come later.
@@ -209,15 +209,15 @@ func (c *computer) withholds(d *Desired) bool {
 	return needed
 }
 
-// leavesOut reports whether an entry without an address is left out. One that has an account is held: a lost address
-// is no departure.
+// leavesOut reports whether an entry without an address is left out. An entry with an account is held, because a lost
+// address is no departure.
 func (c *computer) leavesOut(d *Desired) bool {
 	return d.LeaveOut && len(c.anchored[d.Ref])+len(c.former[d.Ref]) == 0 && !c.unsettled[d.Ref] &&
 		c.byRemote[c.in.Links[d.Ref].RemoteID] == nil
 }
 
-// leavesAddress reports whether d has to leave its address to another entry: of several that claim one, the entry whose
-// account has the address keeps it.
+// leavesAddress reports whether d has to leave its address to another entry. Of several claimants, the entry with the
+// account that has the address keeps it.
 func (c *computer) leavesAddress(d *Desired) bool {
 	if len(c.claims[d.Address]) < 2 {
 		return false
@@ -260,7 +260,7 @@ func remoteIDs(objects []*Object) string {
 	return clip(ids)
 }
 
-// matched plans an entry whose remote object carries its anchor.
+// matched plans an entry with a remote object that carries its anchor.
 func (c *computer) matched(d *Desired, o *Object) {
 	if o.ReadOnly != "" {
 		c.hold(d, o.untouched(), "%s", o.ReadOnly)

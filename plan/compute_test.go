@@ -67,7 +67,7 @@ func teamObject(id, remote, address string, members ...string) plan.Object {
 var suspend = plan.Policy{UserDeleteAction: plan.ActionSuspend, GroupDeleteAction: plan.ActionDoNothing,
 	DeleteAfter: 720 * time.Hour}
 
-// lines renders what a test compares: a change, a held entry or a note in a line each.
+// lines renders what a test compares, with one line for each change, held entry or note.
 func lines(p plan.Plan) []string {
 	out := []string{}
 	for _, c := range p.Changes {

@@ -7,8 +7,8 @@ import (
 	"rollcall/directory"
 )
 
-// departures plans what becomes of objects that carry our anchor and whose entry is absent, disabled or out of scope.
-// The three are treated alike and named apart: suspend, wait for the grace period, delete.
+// departures plans what becomes of objects that carry our anchor and have an entry that is absent, disabled or out of
+// scope. The three are treated alike and named apart. The object is suspended and, after the grace period, deleted.
 func (c *computer) departures() {
 	for i := range c.in.State.Objects {
 		o := &c.in.State.Objects[i]
@@ -44,7 +44,7 @@ func (c *computer) gone(o *Object) (Reason, bool) {
 	if c.outOfScope[o.Ref] {
 		return OutOfScope, true
 	}
-	// An object job never concludes that an entry departed: only a run that read everything does.
+	// An object job never concludes that an entry departed. Only a run that read everything does.
 	return Absent, len(c.only) == 0 || c.in.Whole
 }
 
@@ -79,7 +79,7 @@ func (c *computer) leave(o *Object, why Reason) {
 	c.tombstone(o.Ref, since, why)
 }
 
-// since returns when the entry departed: as the ledger has it, else as the source says, else now.
+// since returns when the entry departed, by the ledger, else by the source, else now.
 func (c *computer) since(ref directory.Ref) time.Time {
 	if link := c.in.Links[ref]; !link.Departed.IsZero() {
 		return link.Departed

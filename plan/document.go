@@ -24,8 +24,8 @@ const (
 // RowKinds returns every kind, in the order of a document.
 func RowKinds() []RowKind { return []RowKind{RowChange, RowHeld, RowConflict, RowNote} }
 
-// Row is one row of a plan's document: a Change or, for a conflict and a note, an Entry. Its JSON is flat, with the
-// kind in the field row.
+// Row is one row of a plan's document. It is a Change or, for a conflict or a note, an Entry. Its JSON is flat, with
+// the kind in the field row.
 type Row struct {
 	Kind   RowKind
 	Change Change
@@ -81,8 +81,8 @@ func (o *Op) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Rows yields a plan that went through the guards as a document: changes, held changes, conflicts, notes. Values of
-// fields that are secret by their name are left out: a mapping can name anything.
+// Rows yields a plan that went through the guards as a document, in the order changes, held changes, conflicts,
+// notes. It omits the values of fields with the name of a secret, because a mapping can name any attribute.
 func Rows(apply, held Plan) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
 		r := redactor{}
@@ -127,15 +127,15 @@ func Collect(rows []Row) (apply, held Plan) {
 	return apply, held
 }
 
-// secretField recognises what directories keep passwords and keys in: userPassword, unicodePwd, sambaNTPassword,
-// krbPrincipalKey, ipaNTHash.
+// secretField recognises the names under which directories keep passwords and keys, such as userPassword, unicodePwd,
+// sambaNTPassword, krbPrincipalKey and ipaNTHash.
 var secretField = regexp.MustCompile(
 	`(?i)passw|pwd|secret|credential|private_?key|api_?key|token|principalkey|nthash|lmhash|rootpw`)
 
 // Secret reports whether a name is one of those that directories keep passwords and keys under, or a text names one.
 func Secret(text string) bool { return secretField.MatchString(text) }
 
-// redactor remembers which names of fields are those of secrets: a plan has a few names and a million fields.
+// redactor remembers which field names are those of secrets, because a plan has a few names and a million fields.
 type redactor map[string]bool
 
 func (r redactor) hides(f FieldChange) bool {

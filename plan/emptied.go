@@ -29,8 +29,8 @@ type Missing struct {
 	Before int
 }
 
-// Missed compares two readings of a source. entries and were say how many entries of a kind there are and were: an
-// attribute does not fall because entries left.
+// Missed compares two readings of a source. entries and were return how many entries of a kind there are and were,
+// because an attribute does not fall when entries leave.
 func Missed(before, now []directory.Coverage, were, entries func(directory.Kind) int) (out []Missing) {
 	for _, c := range now {
 		i := slices.IndexFunc(before, func(b directory.Coverage) bool {
@@ -72,8 +72,8 @@ func (c *Change) empties() bool {
 		func(f FieldChange) bool { return !f.empties() })
 }
 
-// loses reports whether the change clears a field of a kind of entry, and the source still reads the field. A mapping
-// that no longer uses an attribute takes its values out of the local copy: that is no loss.
+// loses reports whether the change clears a field of a kind of entry, and the source still reads the field. Dropping
+// an attribute from the mapping removes its values from the local copy, which is no loss.
 func (p *Plan) loses(k directory.Kind, f *FieldChange) bool {
 	if !f.empties() {
 		return false
@@ -147,8 +147,8 @@ func (g *guard) clearing() map[fieldOf]verdict {
 	return out
 }
 
-// divide splits updates in parts where only some of what they do is harmful: the part that a guard may hold is a
-// change of its own, and the rest goes on.
+// divide splits updates that are harmful only in part. The part that a guard may hold becomes a change of its own,
+// and the rest goes on.
 func (g *guard) divide() {
 	g.clears = g.clearing()
 	doubt := g.doubtOfChanges() != ""

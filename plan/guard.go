@@ -138,8 +138,8 @@ func (g *guard) doubtOfChanges() string {
 	return strings.Join(append(slices.Clone(g.plan.Doubts), g.plan.forgotten), "")
 }
 
-// counted guards one kind of harm by its limit. A mirror counts no reactivations: they are counted where they happen,
-// in the tenants.
+// counted guards one kind of harm by its limit. A mirror counts no reactivations, because they are counted in the
+// tenants where they happen.
 func (g *guard) counted(k directory.Kind, b Brake, rule Rule, text string) {
 	if b == BrakeReactivate && g.plan.mirror {
 		return
@@ -192,7 +192,7 @@ func (g *guard) count(pick func(*Change) bool) (n int) {
 	return n
 }
 
-// memberships guards the removals of members: of all groups together, and of each.
+// memberships guards the removals of members, of all groups together and of each.
 func (g *guard) memberships() {
 	removes := func(c *Change) bool { return c.Op == RemoveMember && !c.Paired }
 	total, n := g.plan.Counts.Anchored.Membership, g.count(removes)
@@ -245,8 +245,8 @@ func (g *guard) caps() *caps {
 	return c
 }
 
-// follows holds what belongs to a change that is held: the memberships of an entry whose departure or creation is
-// held, all that is planned for an entry whose re-anchoring is held, and what needs an address that a held rename
+// follows holds what belongs to a held change. That includes the memberships of an entry with a held departure or
+// creation, everything planned for an entry with a held re-anchoring, and what needs an address that a held rename
 // would free.
 func (g *guard) follows() {
 	leaving, renewed, unmade := map[directory.Ref]bool{}, map[directory.Ref]bool{}, map[directory.Ref]bool{}
@@ -302,7 +302,7 @@ func (g *guard) split() (apply, held Plan) {
 		held.Changes = append(held.Changes, c)
 		leaves[c.Ref] = leaves[c.Ref] || c.Op == Suspend || c.Op == Delete
 	}
-	// A held departure starts no grace period: the read may have been bad.
+	// A held departure starts no grace period, because the read may have been bad.
 	apply.Tombstones = slices.DeleteFunc(slices.Clone(apply.Tombstones),
 		func(t Tombstone) bool { return t.fresh && leaves[t.Ref] })
 	return apply, held

@@ -14,7 +14,7 @@ import (
 	"rollcall/plan"
 )
 
-// company is n people of whom the first gone have left.
+// company is n people, the first gone of which have left.
 func company(n, gone int) plan.Input {
 	in := plan.Input{Now: now, Policy: suspend}
 	for i := range n {

@@ -37,7 +37,7 @@ type Desired struct {
 	Withheld []Withheld
 }
 
-// Withheld is a field whose value cannot be written. The rest of the entry goes on.
+// Withheld is a field with a value that cannot be written. The rest of the entry goes on.
 type Withheld struct {
 	Field, Detail string
 	// Required is set where no account can be made without the field.
@@ -79,12 +79,12 @@ type Object struct {
 	Version string
 	// Protected says why the object is never adopted, suspended or deleted; empty when it may be.
 	Protected string
-	// ReadOnly says why the object is never written at all; empty when it may be. Unreadable is set where the reason is
-	// that the object, or its members, could not be read: it is there, and what is not known of it is not taken for empty.
+	// ReadOnly says why the object is never written at all; empty when it may be. Unreadable is set where the object,
+	// or its members, could not be read. Such an object exists, and unknown members are not taken for an empty group.
 	ReadOnly   string
 	Unreadable bool
-	// Unproven says why the anchor may be somebody else's, where a provider's mark does not name us; empty when it is
-	// surely ours. Such an object is foreign unless something that we know of has that ID.
+	// Unproven says why the anchor may be another system's, where a provider's mark does not name us; empty when it
+	// is surely ours. Such an object is foreign unless a known entry has that ID.
 	Unproven string
 	// Stub is set where the object is known from the ledger alone and was not read (an object job).
 	Stub bool
@@ -110,14 +110,14 @@ type State struct {
 	// Others is how many more objects carry our anchor that were not looked up (an object job), so that a guard does not
 	// take the one that was for all there are. They count as desired, too.
 	Others Tally
-	// Unsettled names entries whose object was created moments ago and is not yet visible.
+	// Unsettled names entries with an object that was created moments ago and is not yet visible.
 	Unsettled []directory.Ref
 	// Deleted are the deleted accounts that carry our anchor and can still be restored; see provider.Restorer.
 	Deleted []Deleted
 	// DeletedUnknown says why Deleted could not be read; empty where it was read, or is not needed. No account is created
 	// then, since it may be the twin of one that can be restored.
 	DeletedUnknown string
-	// Doubts are reasons not to believe the state; they hold the destructive lane.
+	// Doubts are reasons to distrust the state; they hold the destructive lane.
 	Doubts []string
 }
 
@@ -137,7 +137,7 @@ type Link struct {
 	Created time.Time `json:"created,omitzero"`
 	// Rekey is the entry's Rekey when it was last written.
 	Rekey string `json:"rekey,omitempty"`
-	// Suspended says that we suspended the account: for providers that cannot carry the mark.
+	// Suspended says that we suspended the account, for providers that cannot carry the mark.
 	Suspended bool `json:"suspended,omitempty"`
 	// Inactive reports that the entry was inactive when it was last seen, and that no account carries its anchor.
 	Inactive bool `json:"inactive,omitempty"`
@@ -161,7 +161,7 @@ const (
 type Capabilities struct {
 	// BatchSize is how many changes one Apply takes; Concurrency how many Applies may be under way.
 	BatchSize, Concurrency int
-	// Mirror is set for the local directory: everything there is ours, disabled entries are kept as such, and what is
+	// Mirror is set for the local directory. Everything there is ours, disabled entries are kept as such, and what is
 	// absent is deleted at once.
 	Mirror bool
 	// RenameKeepsAddress says that a renamed object keeps its old address as an alias.
@@ -191,7 +191,7 @@ const (
 	AdoptByAddress Adoption = "by_address"
 )
 
-// Addressless is what becomes of an entry that has no address: no_address in the configuration.
+// Addressless is what becomes of an entry without an address (no_address in the configuration).
 type Addressless string
 
 // The policies for entries without an address.
@@ -218,7 +218,7 @@ type Policy struct {
 	Adoption    Adoption
 }
 
-// Due returns when the account of somebody who left at since is deleted, and whether it is at all.
+// Due returns when the account of an entry that left at since is deleted, and whether it is deleted at all.
 func (p *Policy) Due(k directory.Kind, since time.Time) (due time.Time, deleted bool) {
 	return since.Add(p.DeleteAfter), p.action(k) == ActionDelete
 }
@@ -238,26 +238,27 @@ type Input struct {
 	Departed []directory.Departure
 	// OutOfScope names entries that exist in the source and are left out by the provider's scope.
 	OutOfScope []directory.Ref
-	// Versions are those of all entries that exist in the source: a departure is checked against them before it happens.
+	// Versions are those of all entries that exist in the source. A departure is checked against them before it
+	// happens.
 	Versions map[directory.Ref]string
-	// Findings are entries that were seen and cannot be used: they are not absent.
+	// Findings are entries that were seen and cannot be used. They are not absent.
 	Findings []directory.Finding
 	State    State
-	// Doubts are the source's reasons not to believe absences; those of the provider are in State.
+	// Doubts are the source's reasons to distrust absences; those of the provider are in State.
 	Doubts []string
 	// Missing are attributes that far fewer entries have than in the last good run. What their absence changes is held.
 	Missing []Missing
 	// Coverage has the attributes that this read of the source asked for. It is empty where that is not known.
 	Coverage []directory.Coverage
-	// Forgotten says why renames, reactivations and emptied fields are in doubt: our own memory was lost.
+	// Forgotten says why renames, reactivations and emptied fields are in doubt after our own memory was lost.
 	Forgotten string
 	Links     map[directory.Ref]Link
 	// Pins keep what an undone run had changed as it was before; sorted by Ref.
 	Pins []Pin
-	// Only, when set, limits the plan to these entries: an object job.
+	// Only, when set, limits the plan to these entries, as in an object job.
 	Only []directory.Ref
-	// Whole says that Desired and OutOfScope are everything that the source has also where Only is set: who is in
-	// neither left.
+	// Whole says that Desired and OutOfScope are everything that the source has, also where Only is set. An entry in
+	// neither has left.
 	Whole        bool
 	Capabilities Capabilities
 	Policy       Policy

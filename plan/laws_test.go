@@ -10,7 +10,7 @@ import (
 	"rollcall/plan"
 )
 
-// tenant is a naive provider: it does what a change says.
+// tenant is a naive provider that does what a change says.
 type tenant struct {
 	objects map[string]*plan.Object
 	deleted map[string]*plan.Object

@@ -20,7 +20,7 @@ const (
 )
 
 // Brake returns the budget that the change is counted in; empty for a change that is counted in none. An undo gives
-// back accounts, addresses and fields because a person asked for it by the run's name: that is decided, and not
+// back accounts, addresses and fields because a person asked for it by the run's name. That is decided, and not
 // counted.
 func (c *Change) Brake() Brake {
 	if b := c.harm(); !c.Undoes || b != BrakeReactivate && b != BrakeRename {
@@ -129,7 +129,8 @@ type Limits struct {
 	// Stale, where it is not empty, says why the read may be older than an earlier one. It holds every change but new
 	// entries and new memberships.
 	Stale string
-	// Returning are entries that were there before. Their creation is no new entry: an older read brings them back.
+	// Returning are entries that existed before. Their creation is no new entry, because an older read brings them
+	// back.
 	Returning map[directory.Ref]bool
 	// Verdicts are the decisions by the change's fingerprint. An approved change passes every guard and counts against
 	// none.
@@ -155,7 +156,8 @@ type Budget struct {
 	Reactivated, Renamed Tally
 	// Members counts removals by the group's ID.
 	Members map[directory.ID]int
-	// Claims names changes that are counted above and were perhaps not made: their worker died. See Change.Claim.
+	// Claims names changes that are counted above and were perhaps not made, because their worker died. See
+	// Change.Claim.
 	Claims map[string]bool
 }
 

@@ -10,8 +10,8 @@ import (
 	"rollcall/directory"
 )
 
-// adoptable reports whether the policy lets d take over o, an account without an anchor whose address it shares. The
-// address is unique on both sides here: claims and blockers were counted before.
+// adoptable reports whether the policy lets d take over o, an account without an anchor that shares its address. The
+// address is unique on both sides here, because claims and blockers were counted before.
 func (c *computer) adoptable(d *Desired, o *Object) bool {
 	return c.in.Policy.Adoption == AdoptByAddress && !o.Anchored() && o.Kind == d.Kind && o.Address == d.Address &&
 		o.Protected == "" && o.ReadOnly == "" && len(c.byAddress[d.Address]) == 1

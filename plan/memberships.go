@@ -28,7 +28,7 @@ func (c *computer) memberships() {
 	}
 }
 
-// inherited plans the members of a group that was created again. They wait with it: see guard.follows.
+// inherited plans the members of a group that was created again. They wait with it (see guard.follows).
 func (c *computer) inherited(d *Desired, o *Object) {
 	before := len(c.plan.Changes)
 	switch {
@@ -66,7 +66,7 @@ func (c *computer) members(d *Desired, o *Object) {
 	c.leavers(d, o, desired, current)
 }
 
-// memberRef returns whose member a remote id is, where it is one of ours.
+// memberRef returns the entry of a member by its remote id, where it is one of ours.
 func (c *computer) memberRef(remote string) (directory.Ref, bool) {
 	if ref, ok := c.owner[remote]; ok {
 		return ref, true
@@ -103,7 +103,7 @@ func (c *computer) member(d *Desired, o *Object, m Member, current map[directory
 	c.plan.Changes = append(c.plan.Changes, ch)
 }
 
-// renumber plans what a mirror does to a membership of an entry that was created again: the new ID takes the place of
+// renumber plans what a mirror does to a membership of an entry that was created again. The new ID takes the place of
 // the old one.
 func (c *computer) renumber(d *Desired, o *Object, ref directory.Ref, remote string) {
 	old, ok := ParseRef(remote)

@@ -6,7 +6,7 @@ import (
 	"rollcall/directory"
 )
 
-// AddOption notes what else the address and the fields may be: what they are in other.
+// AddOption notes the other values that the address and the fields may have, which are those of other.
 func (d *Desired) AddOption(other *Desired) {
 	add := func(name, value string) {
 		if have := d.Options.Values(name); value != "" && !slices.Contains(have, value) {
@@ -23,7 +23,7 @@ func (d *Desired) AddOption(other *Desired) {
 	}
 }
 
-// settle lets accounts keep what they have where the directory has it among several values: the order of values means
+// settle lets accounts keep a value that is one of several in the directory, because the order of values means
 // nothing.
 func (c *computer) settle() {
 	cloned := false

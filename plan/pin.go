@@ -37,12 +37,12 @@ type Pin struct {
 	At    time.Time `json:"at"`
 	// Version is the entry's version in the local directory when it was pinned; empty for one that is absent there.
 	Version string `json:"version,omitempty"`
-	// Want identifies what was desired of a group then, but for its members: their coming and going ends no pin of the
-	// group.
+	// Want identifies the desired state of a group at that time, without its members. Their coming and going ends no
+	// pin of the group.
 	Want string `json:"want,omitempty"`
-	// Account is how the account stands. RemoteID is its id, Deleted when the undone run deleted it, or zero: such a one
-	// is brought back with Fields, also for a source that wants it by itself now, and is the source's again when it is
-	// there and wanted.
+	// Account is the pinned state of the account. RemoteID is its id. Deleted is when the undone run deleted it, or
+	// zero. A deleted account is brought back with Fields, also for a source that wants it again by now. It is the
+	// source's again once it exists and is wanted.
 	Account  Standing  `json:"account,omitempty"`
 	RemoteID string    `json:"remote_id,omitempty"`
 	Deleted  time.Time `json:"deleted,omitzero"`
@@ -98,14 +98,14 @@ type Undone struct {
 	Run string
 	At  time.Time
 	By  string
-	// Changes is what it was to apply. One that it did not come to is undone all the same: it stays undone.
+	// Changes is what the run was to apply. A change that it did not reach is undone all the same, and stays undone.
 	Changes []Change
 }
 
-// Undo returns the pins that take back what a run changed, sorted by Ref, and the entries of which something cannot be
-// taken back, with the reason. versions are those that the source has now: an entry that changed since the run was
-// planned is left to the source, as is what of a group is no longer desired as the run made it. But an account that
-// was deleted is brought back in any case: another one would not have what it had.
+// Undo returns the pins that take back what a run changed, sorted by Ref. It also returns the entries of which
+// something cannot be taken back, with the reason. versions are those that the source has now. An entry that changed
+// since the run was planned is left to the source, and so is a part of a group that is no longer desired as the run
+// made it. A deleted account is brought back in any case, because another account would not have its contents.
 func Undo(u Undone, desired []Desired, versions map[directory.Ref]string, now time.Time) (pins []Pin, cannot []Note) {
 	b := undoing{
 		undone: &u, pins: map[directory.Ref]*Pin{}, refused: map[directory.Ref]string{}, groups: map[directory.Ref]*Desired{},
@@ -199,7 +199,7 @@ func (b *undoing) change(c *Change) {
 	}
 }
 
-// group takes back a change of a group whose entry changed since. It may be that only members came or went: what is
+// group takes back a change of a group with an entry that changed since. If only members came or went, what is still
 // desired as the run made it is taken back.
 func (b *undoing) group(c Change, d *Desired) {
 	made := len(c.Fields)

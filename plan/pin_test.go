@@ -33,7 +33,7 @@ func carry(t *testing.T, in *plan.Input, remote *tenant) plan.Plan {
 	return p
 }
 
-// staffed is three people in a team, whom the source wants as they are.
+// staffed is a team of three people that the source wants as they are.
 func staffed() (plan.Input, *tenant) {
 	remote := &tenant{objects: map[string]*plan.Object{}}
 	in := plan.Input{Now: now, Policy: suspend, Capabilities: plan.Capabilities{UndeleteWithin: 20 * 24 * time.Hour},
@@ -103,7 +103,7 @@ func TestUndoOfLeavers(t *testing.T) {
 	check(t, "a sync with news", carry(t, &in, remote), "suspend user/cid because absent",
 		"remove_member group/all user/cid", "create user/dee")
 
-	// Bob comes back to the source: his pin has ended. Ann's is lifted: she leaves.
+	// Bob comes back to the source, so his pin has ended. Ann's pin is lifted, so she leaves.
 	in.Desired, in.Versions = everybody.Desired, everybody.Versions
 	leave(&in, "ann", "cid")
 	p := carry(t, &in, remote)
@@ -129,11 +129,11 @@ func TestUndoOfDisabledAndOutOfScope(t *testing.T) {
 	in.Pins = undo(t, mistake.Changes, in)
 	check(t, "its undo", carry(t, &in, remote), "restore user/ann", "restore user/bob")
 	check(t, "the next sync", carry(t, &in, remote))
-	// Ann is changed in the source and still disabled there: the source decides again.
+	// Ann is changed in the source and still disabled there, so the source decides again.
 	in.Desired[0].Version = "v3"
 	in.Versions[user("ann")] = "v3"
 	check(t, "a change in the source", carry(t, &in, remote), "suspend user/ann because disabled")
-	// The scope is put right: nothing of Bob's pin is needed any more.
+	// The scope is put right, so nothing of Bob's pin is needed any more.
 	in.OutOfScope = nil
 	in.Desired = append(in.Desired, want("bob", "bob@x", "title", "T"))
 	if check(t, "the scope put right", carry(t, &in, remote), "note user/ann disabled"); len(in.Pins) > 0 {
@@ -235,8 +235,8 @@ func TestMergePins(t *testing.T) {
 	}
 }
 
-// TestUndoOverRandomDirectories: whatever a plan did to what was ours, its undo takes back, and the sync after that
-// leaves it so.
+// TestUndoOverRandomDirectories checks that an undo takes back whatever a plan did to our objects, and that the next
+// sync leaves it so.
 func TestUndoOverRandomDirectories(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(500) {
@@ -307,7 +307,7 @@ func TestUndoOverRandomDirectories(t *testing.T) {
 		}
 		in.State = remote.state()
 		again := plan.Compute(in).About(undone)
-		// The new account was deleted: the address is free.
+		// The new account was deleted, so the address is free.
 		again.Changes = slices.DeleteFunc(again.Changes, func(c plan.Change) bool { return held[c.Ref] })
 		if !again.Empty() {
 			t.Fatalf("seed %d: the sync after the undo is %v, the undo was %v, the mistake %v", seed, lines(again), lines(p),

@@ -10,8 +10,9 @@ import (
 	"rollcall/directory"
 )
 
-// pinned lays the pins over what is desired, before anything is compared: what a pin keeps is what should be. A pin
-// that has ended, and what of a pin the source wants by itself, goes: see Plan.Pins and Plan.Lapsed.
+// pinned lays the pins over what is desired, before anything is compared. The pinned state replaces the desired one.
+// A pin that has ended is dropped, and so is the part of a pin that the source wants by itself. See Plan.Pins and
+// Plan.Lapsed.
 func (c *computer) pinned() {
 	if len(c.in.Pins) == 0 {
 		return
@@ -48,7 +49,7 @@ func (c *computer) pinned() {
 // overlay is the work of pinned.
 type overlay struct {
 	*computer
-	// entries whose account is kept active though the source does not want it
+	// entries with an account that a pin keeps active against the source
 	activated map[directory.Ref]bool
 	names     map[directory.Kind]map[string]bool       // see mapped
 	at        map[directory.Ref]int                    // where in in.Desired an entry is
@@ -117,8 +118,8 @@ func (l *overlay) account(p *Pin) (satisfied bool) {
 	return !wanted && p.Deleted.IsZero()
 }
 
-// gone has an account brought back that an undone run deleted, and reports whether that is over: the source wants
-// one, and it is too late for the old one.
+// gone brings back an account that an undone run deleted. It reports whether that is over, because the source wants
+// an account and it is too late for the old one.
 func (l *overlay) gone(p Pin, wanted bool) (over bool) {
 	if wanted && !l.in.Now.Before(p.Deleted.Add(l.in.Capabilities.UndeleteWithin)) {
 		return true
@@ -132,8 +133,8 @@ func (l *overlay) gone(p Pin, wanted bool) (over bool) {
 	return false
 }
 
-// activate makes an account desired that the source does not want, as it is: nothing but its state is ours to say,
-// and what else is pinned.
+// activate makes an account desired that the source does not want, as it is. Only its state and the pinned facts are
+// set.
 func (l *overlay) activate(p *Pin, d *Desired, objects []*Object) {
 	if len(objects) == 0 {
 		if l.concerns(p.Ref) {
@@ -161,7 +162,7 @@ func (l *overlay) activate(p *Pin, d *Desired, objects []*Object) {
 	delete(l.outOfScope, p.Ref)
 }
 
-// ours returns the pinned fields that are still mapped, sorted by name: no other is ours to write.
+// ours returns the pinned fields that are still mapped, sorted by name. No other field is ours to write.
 func (l *overlay) ours(p *Pin) (out directory.Attributes) {
 	mapped := l.mapped(p.Kind)
 	for _, f := range p.Fields {

@@ -23,13 +23,14 @@ const (
 	Update Op = iota + 1
 	// Adopt puts our anchor on an account that had none.
 	Adopt
-	// Reanchor replaces our anchor by another: the directory was re-created. It is always held for approval.
+	// Reanchor replaces our anchor by another, because the directory was re-created. It is always held for approval.
 	Reanchor
 	// Restore lifts a suspension that was ours.
 	Restore
 	// Create makes the account or group, with its anchor.
 	Create
-	// Undelete brings back an account that was deleted, as far back as the provider can: see Capabilities.UndeleteWithin.
+	// Undelete brings back an account that was deleted, as far back as the provider can (see
+	// Capabilities.UndeleteWithin).
 	Undelete
 	// AddMember adds Member to the group.
 	AddMember
@@ -41,7 +42,7 @@ const (
 	Delete
 )
 
-// opWords has the words for each operation: its name in logs, metrics and JSON, and what people say for it.
+// opWords has the words for each operation, which are its name in logs, metrics and JSON, and its verbs for people.
 var opWords = [...]struct{ name, verb, past string }{
 	Update:       {"update", "update", "updated"},
 	Adopt:        {"adopt", "adopt", "adopted"},
@@ -77,7 +78,7 @@ func (o Op) Past() string { return opWords[o].past }
 // MarshalText implements encoding.TextMarshaler.
 func (o Op) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 
-// Destructive reports whether the operation takes something away from a person: the lane that guards hold.
+// Destructive reports whether the operation takes something away from a person. Guards hold such changes.
 func (o Op) Destructive() bool { return o == RemoveMember || o == Suspend || o == Delete }
 
 // Membership reports whether the operation concerns one member of one group.
@@ -110,7 +111,7 @@ type Change struct {
 	MemberRemoteID string         `json:"member_remote_id,omitempty"`
 	// MemberLabel is what a person calls the member.
 	MemberLabel string `json:"member_label,omitempty"`
-	// Why says what led to a destructive change: absent, disabled, out of scope.
+	// Why says what led to a destructive change, such as absent, disabled or out of scope.
 	Why Reason `json:"why,omitempty"`
 	// From is the ID that a Reanchor replaces, or that the entry had before a mirror creates it again.
 	From directory.ID `json:"from,omitempty"`
@@ -118,18 +119,18 @@ type Change struct {
 	// that is absent. The engine reads the version again before it writes.
 	Source  string `json:"source,omitempty"`
 	Version string `json:"version,omitempty"`
-	// Since is since when the change has been due, for who measures how long changes take: when the entry left, or was
-	// last changed in the local directory. Zero where that is not known, or where the change answers something else,
-	// such as drift.
+	// Since is when the change became due, for measuring how long changes take. It is when the entry left, or was
+	// last changed in the local directory. It is zero where that is unknown, or where the change answers something
+	// else, such as drift.
 	Since time.Time `json:"-"`
-	// Wave orders changes of one stage: a rename that frees an address comes a wave before the one that takes it.
+	// Wave orders changes of one stage. A rename that frees an address comes a wave before the change that takes it.
 	Wave int `json:"wave,omitempty"`
 	// Inactive says that the entry is created disabled, which only a mirror keeps; of a Restore and a Delete that the
 	// account was suspended until then, and of an Undelete that it comes back so.
 	Inactive bool `json:"inactive,omitempty"`
 	// WasInactive says of a Create that the entry was inactive when it was last seen.
 	WasInactive bool `json:"-"`
-	// Approved says that a person let the change go: no guard holds it, and it spends no budget.
+	// Approved says that a person approved the change. No guard holds it, and it spends no budget.
 	Approved bool `json:"approved,omitempty"`
 	// Held says why the change is not applied; empty for one that is.
 	Held string `json:"held,omitempty"`
@@ -138,12 +139,12 @@ type Change struct {
 	// Paired is set where a mirror puts an entry with a new ID in the place of the one with the old ID: the creation, the
 	// deletion, and the memberships that go from one to the other are carried out together or not at all.
 	Paired bool `json:"-"`
-	// Undoes is set where a pin asks for the change: a person had a run undone.
+	// Undoes is set where a pin asks for the change, because a person had a run undone.
 	Undoes bool `json:"-"`
 }
 
-// Lane is a part of a plan that succeeds or fails on its own. The lanes are in apply order: access is taken away first,
-// then names are freed and objects made before others refer to them, and deletions come last.
+// Lane is a part of a plan that succeeds or fails on its own. The lanes are in apply order. Access is taken away
+// first, then names are freed and objects made before others refer to them, and deletions come last.
 type Lane uint8
 
 // The lanes.
@@ -230,7 +231,8 @@ func (c *Change) compare(o *Change) int {
 	return 0
 }
 
-// Reason says why somebody is not, or no longer, provisioned. The set is closed: explanations and metrics use it.
+// Reason says why an entry is not, or no longer, provisioned. The set is closed, because explanations and metrics use
+// it.
 type Reason string
 
 // The reasons of a departure.
@@ -270,7 +272,7 @@ func (r Reason) Because() string {
 	return "because the entry is " + strings.ReplaceAll(string(r), "_", " ")
 }
 
-// Held is an entry about which nothing can be done until somebody acts.
+// Held is an entry that needs the action of a person.
 type Held struct {
 	directory.Ref
 	Label  string `json:"label,omitempty"`
@@ -278,7 +280,7 @@ type Held struct {
 	Detail string `json:"detail"`
 }
 
-// Note is something worth saying about which nothing needs to be done by us: drift, a person left out of scope.
+// Note is information that needs no action of ours, such as drift or an entry that is left out of scope.
 type Note Held
 
 // Tombstone says since when an entry that carries our anchor is gone from its source, and why.
@@ -300,10 +302,10 @@ type Plan struct {
 	Notes []Note `json:"notes"`
 	// Tombstones is the complete list of departed entries that carry our anchor, sorted by Ref.
 	Tombstones []Tombstone `json:"tombstones,omitempty"`
-	// Doubts are reasons not to believe what is missing; any of them holds the destructive changes.
+	// Doubts are reasons to distrust absences; any of them holds the destructive changes.
 	Doubts []string `json:"doubts,omitempty"`
-	// Pins are those that still keep something, without what the source wants by itself now; Lapsed names the entries
-	// whose pins have ended. Both are sorted by Ref.
+	// Pins are those that still keep something, without what the source wants by itself now. Lapsed names the entries
+	// with pins that have ended. Both are sorted by Ref.
 	Pins   []Pin           `json:"-"`
 	Lapsed []directory.Ref `json:"-"`
 	// Counts says how many entries the plan was made of.

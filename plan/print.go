@@ -35,7 +35,7 @@ const (
 	yellow = "33"
 )
 
-// Print writes the plan for a terminal: its totals, then the changes, what a guard holds, conflicts, and what is left
+// Print writes the plan for a terminal, in the order totals, changes, what a guard holds, conflicts, and what is left
 // alone. Values of secret fields are left out. No line is longer than 100 characters.
 func Print(w io.Writer, apply, held Plan, style Style) error {
 	if err := Summarize(apply, held).Write(w); err != nil {
@@ -63,7 +63,7 @@ type printer struct {
 	err   error
 }
 
-// printRow is one line: what is done, to which entry, and the rest.
+// printRow is one line with the verb, the entry, and the rest.
 type printRow struct{ color, verb, name, rest string }
 
 func (p *printer) changes(head string, changes []Change, rest func(*Change) string) {
@@ -78,7 +78,7 @@ func (p *printer) changes(head string, changes []Change, rest func(*Change) stri
 	p.section(head, rows)
 }
 
-// noun says what kind of object a change is about. A membership needs no word: its verb has it.
+// noun returns the kind of object that a change is about. A membership needs no noun, because its verb has it.
 func (c *Change) noun() string {
 	if c.Op.Membership() {
 		return ""
@@ -198,7 +198,7 @@ func (p *printer) section(head string, rows []printRow) {
 	}
 }
 
-// fold returns a text in lines of at most width characters: all of them, or the first one, cut.
+// fold returns a text in lines of at most width characters, either all of them or the first one, cut.
 func (p *printer) fold(text string, width int) (first string, more []string) {
 	r := []rune(text)
 	if len(r) <= width {

@@ -123,7 +123,7 @@ func TestWordsForOperations(t *testing.T) {
 	}
 }
 
-// A mirror has no addresses: the changes that a source run holds are named by the entries that the local directory has.
+// A mirror has no addresses. The changes that a source run holds are named by the entries of the local directory.
 func TestAMirrorNamesWhatLeaves(t *testing.T) {
 	t.Parallel()
 	gone := plan.Object{Ref: directory.Ref{Kind: directory.User, ID: "u-gone"}, RemoteID: "user/u-gone", Label: "grace",

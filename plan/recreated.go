@@ -8,9 +8,9 @@ import (
 	"rollcall/directory"
 )
 
-// recognise finds entries that were created again: the directory gave a person or a group that has an account a new ID.
-// Until a person has decided, and when the decision is carried out, the old and the new ID are one account: it is the
-// new entry's in every comparison, and the old entry did not depart.
+// recognise finds entries that were created again, where the directory gave a person or a group with an account a new
+// ID. Until a person has decided, and when the decision is carried out, the old and the new ID are one account. It
+// belongs to the new entry in every comparison, and the old entry did not depart.
 func (c *computer) recognise() {
 	left := c.withoutEntry()
 	if len(left) == 0 {
@@ -43,7 +43,7 @@ func (c *computer) recognise() {
 	}
 }
 
-// withoutEntry indexes the objects that carry our anchor and whose entry is gone, by the facts that may outlive it.
+// withoutEntry indexes the objects that carry our anchor and have no entry, by the facts that may outlive the entry.
 func (c *computer) withoutEntry() map[string][]*Object {
 	if c.in.Capabilities.Mirror && len(c.in.Only) > 0 {
 		return nil // Only some entries are known: one that is not among them need not be gone.
@@ -61,8 +61,9 @@ func (c *computer) withoutEntry() map[string][]*Object {
 	return left
 }
 
-// dropShared removes the facts that do not tell one entry from another, such as the number 0 of all externals: those of
-// several objects, and those of an entry that has an account of its own. In a tenant, addresses and names stay.
+// dropShared removes the facts that do not tell one entry from another, such as the number 0 of all externals. Those
+// are facts of several objects, and of an entry that has an account of its own. In a tenant, addresses and names
+// stay.
 func (c *computer) dropShared(left map[string][]*Object) {
 	maps.DeleteFunc(left, func(f string, objects []*Object) bool {
 		return len(objects) > 1 && (c.in.Capabilities.Mirror || strings.HasPrefix(f, factRekey))
@@ -114,8 +115,8 @@ func (c *computer) facts(o *Object) (out []string) {
 // nameField is the field by which a group without an address is recognised.
 const nameField = "displayName"
 
-// candidates returns the objects that were perhaps the entry's under an older ID, the best evidence first: the
-// configured fact, then the address, then the name of a group without an address.
+// candidates returns the objects that may have been the entry's under an older ID, with the best evidence first. The
+// configured fact comes first, then the address, then the name of a group without an address.
 func (c *computer) candidates(left map[string][]*Object, d *Desired) []*Object {
 	if c.in.Capabilities.Mirror {
 		return c.mirrored(left, d)
@@ -134,7 +135,7 @@ func (c *computer) candidates(left map[string][]*Object, d *Desired) []*Object {
 		func(o *Object) bool { return c.another(d, o) })
 }
 
-// another reports whether the facts say that d is not what o was made for: the address was given to another person.
+// another reports whether the facts say that o was made for an entry other than d, so that the address changed hands.
 func (c *computer) another(d *Desired, o *Object) bool {
 	known := c.in.Links[o.Ref].Rekey
 	return known != "" && !strings.EqualFold(known, d.Rekey) && !strings.EqualFold(known, d.Address)
@@ -183,8 +184,8 @@ func attributeFacts(k directory.Kind, fields directory.Attributes) (out []string
 // MirrorDN is the name under which a mirror keeps an entry's DN among its fields. No attribute can have it.
 const MirrorDN = "@dn"
 
-// entryOf returns the entry that an object belongs to: the one that its anchor names, or the one that was created in
-// its place.
+// entryOf returns the entry that an object belongs to. That is the one that its anchor names, or the one that was
+// created in its place.
 func (c *computer) entryOf(o *Object) directory.Ref {
 	if d := c.heir[o]; d != nil {
 		return d.Ref

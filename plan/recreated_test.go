@@ -152,7 +152,7 @@ func TestLaw5AnAccountThatTwoEntriesMayHaveHadStays(t *testing.T) {
 	}
 }
 
-// local is a directory of n people in one group, of whom the first few have new ids.
+// local is a directory of n people in one group, the first few of which have new ids.
 func local(n, renewed int) plan.Input {
 	in := plan.Input{Now: now, Capabilities: plan.Capabilities{Mirror: true}}
 	var members, old []string
@@ -204,7 +204,7 @@ func TestLaw5ARecreatedDirectoryIsOneQuestion(t *testing.T) {
 	}
 }
 
-// externals are a hundred people with the number 0, of whom three left, and a new one.
+// externals are a hundred people with the number 0, three of which left, and a new one.
 func externals(joiner string) plan.Input {
 	in := plan.Input{Now: now, Policy: suspend, Links: map[directory.Ref]plan.Link{}}
 	for i := range 100 {

@@ -42,8 +42,8 @@ func (p Plan) Tallies() map[Op]Tally {
 	return out
 }
 
-// WriteTable prints each row of a plan in full: the changes, then what a guard holds, then the notes. Print makes a
-// text for a terminal.
+// WriteTable prints each row of a plan in full, in the order changes, what a guard holds, notes. Print makes a text
+// for a terminal.
 func WriteTable(w io.Writer, apply, held Plan) error {
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	row := func(cells ...string) { fmt.Fprintln(t, strings.Join(cells, "\t")) }
@@ -144,7 +144,7 @@ func show(values []string) string {
 	return fmt.Sprintf("%q", strings.Join(values, " | "))
 }
 
-// Clean keeps a cell on its line: names come from directories, and odd people put anything in them.
+// Clean keeps a cell on its line, because names come from directories and may contain anything.
 func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {

@@ -11,7 +11,7 @@ type Summary struct {
 	// Conflicts and Notes count entries.
 	Conflicts Tally `json:"conflicts"`
 	Notes     Tally `json:"notes"`
-	// Doubts are the reasons for which no destructive change is believed.
+	// Doubts are the reasons that hold every destructive change.
 	Doubts []string `json:"doubts"`
 }
 

@@ -15,9 +15,9 @@ func (o *Object) untouched() Reason {
 	return ProtectedObject
 }
 
-// undeleted plans an active entry without an account whose deleted account can still be restored: it is restored,
-// with the entry's fields and address, or the entry is held. A second account beside the deleted one would be a twin,
-// and would take its address for good. It reports whether that settles the entry.
+// undeleted plans an active entry without an account that has a deleted account which can still be restored. The account is
+// restored with the entry's fields and address, or the entry is held. A second account beside the deleted one would
+// be a twin, and would take its address for good. It reports whether that settles the entry.
 func (c *computer) undeleted(d *Desired) bool {
 	if !d.Active || d.Kind != directory.User {
 		return false

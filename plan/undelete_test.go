@@ -10,7 +10,7 @@ import (
 	"rollcall/plan"
 )
 
-// TestDeletedAccountsAreRestored: no account is made beside a deleted one that can be restored.
+// TestDeletedAccountsAreRestored checks that no account is made beside a deleted one that can be restored.
 func TestDeletedAccountsAreRestored(t *testing.T) {
 	t.Parallel()
 	day := 24 * time.Hour
@@ -90,7 +90,7 @@ func TestDeletedAccountsAreRestored(t *testing.T) {
 	}
 }
 
-// TestUnreadableObjectsAreLeftAlone: what the tenant does not show is neither empty nor absent.
+// TestUnreadableObjectsAreLeftAlone checks that what the tenant does not show is neither empty nor absent.
 func TestUnreadableObjectsAreLeftAlone(t *testing.T) {
 	t.Parallel()
 	account, club := have("a", "1", ""), teamObject("t", "9", "t@x.org")
@@ -112,7 +112,7 @@ func TestUnreadableObjectsAreLeftAlone(t *testing.T) {
 	}
 }
 
-// What is held back with an account is its memberships, too: a deleted account cannot be a member.
+// The memberships of a held account are held, too, because a deleted account cannot be a member.
 func TestMembershipsFollowAnUndeleteThatIsHeld(t *testing.T) {
 	t.Parallel()
 	in := plan.Input{Now: now, Policy: suspend, State: plan.State{Objects: []plan.Object{teamObject("t", "9", "t@x.org")}}}

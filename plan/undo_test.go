@@ -25,7 +25,7 @@ func deleted(t *testing.T, lost func(in *plan.Input)) (in plan.Input, remote *te
 	return in, remote, carry(t, &in, remote)
 }
 
-// Who is wanted again before the undo gets the old account back, not a new one.
+// An entry that is wanted again before the undo gets the old account back, not a new one.
 func TestUndoOfDeletionsThatTheSourceRegrets(t *testing.T) {
 	t.Parallel()
 	back := func(t *testing.T, in plan.Input, remote *tenant, before map[directory.Ref]string) {
@@ -78,7 +78,7 @@ func TestUndoOfDeletionsThatTheSourceRegrets(t *testing.T) {
 	})
 }
 
-// Who is back in the source, but disabled, comes back suspended and is not deleted again.
+// An entry that is back in the source but disabled comes back suspended and is not deleted again.
 func TestUndoOfDeletionsOfWhoIsDisabledNow(t *testing.T) {
 	t.Parallel()
 	everybody, _ := staffed()
@@ -106,7 +106,7 @@ func TestUndoOfDeletionsTooLateForWhoIsWanted(t *testing.T) {
 	check(t, "the next sync", carry(t, &in, remote))
 }
 
-// A sync was faster than the undo and made new accounts: they stay, and the plan says that the old ones do not come
+// A sync was faster than the undo and made new accounts. They stay, and the plan says that the old ones do not come
 // back.
 func TestUndoOfDeletionsAfterNewAccounts(t *testing.T) {
 	t.Parallel()
@@ -119,7 +119,7 @@ func TestUndoOfDeletionsAfterNewAccounts(t *testing.T) {
 	check(t, "the next sync", carry(t, &in, remote))
 }
 
-// The suspension is undone of somebody whom a later run deleted: that run has to be undone, too.
+// The undone suspension is that of an entry that a later run deleted. That run has to be undone, too.
 func TestUndoOfOneOfTwoRuns(t *testing.T) {
 	t.Parallel()
 	in, remote := staffed()
@@ -236,7 +236,7 @@ func TestPinOfAnUnusableEntry(t *testing.T) {
 	check(t, "when it can be read again", carry(t, &in, remote))
 }
 
-// Groups change with every member that comes or goes: that ends no pin of theirs, and is in the way of no undo.
+// Groups change with every member that comes or goes. That ends no pin of theirs, and prevents no undo.
 func TestUndoOfGroupsWhoseMembersChange(t *testing.T) {
 	t.Parallel()
 	crew := func(in *plan.Input, id, version string, title string, members ...directory.Ref) {
@@ -284,7 +284,7 @@ func TestUndoOfGroupsWhoseMembersChange(t *testing.T) {
 		"update group/team title:Team>Edited")
 }
 
-// Somebody is changed by mistake, and then suspended by mistake; both are undone.
+// A person is changed by mistake, and then suspended by mistake. Both are undone.
 func TestUndoOfFieldsOfWhoIsSuspended(t *testing.T) {
 	t.Parallel()
 	for _, gone := range []string{"disabled", "out of scope"} {
@@ -316,7 +316,7 @@ func TestUndoOfFieldsOfWhoIsSuspended(t *testing.T) {
 	}
 }
 
-// The directory was re-created while somebody is pinned: the message names the pin, and without it the account is
+// The directory was re-created while a person is pinned. The message names the pin, and without it the account is
 // offered.
 func TestPinOfSomebodyWithANewID(t *testing.T) {
 	t.Parallel()

@@ -29,9 +29,9 @@ func (c Confirmed) Holds(witness string, now time.Time) bool {
 	return witness != "" && c.Witness == witness && now.Before(c.VerifyBy)
 }
 
-// VerifyBy returns when a group whose members were listed now is listed again at the latest: between three and a half
-// and seven days later. The moment depends on nothing but the group, so that groups that were listed together, as all
-// are by the first run, do not come due together.
+// VerifyBy returns when a group with members listed now is listed again at the latest, between three and a half and
+// seven days later. The moment depends only on the group. Groups that were listed together, as all are by the first
+// run, do not come due together.
 func VerifyBy(now time.Time, id directory.ID) time.Time {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(id))
