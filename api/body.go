@@ -51,8 +51,8 @@ func parseJSON(data []byte) (any, error) {
 	var v any
 	switch err := dec.Decode(&v); {
 	case errors.Is(err, io.EOF):
-		return nil, errors.New(
-			"Expecting value: line 1 column 1 (char 0)") //nolint:staticcheck // a text of the contract's server
+		//nolint:staticcheck // This is a text of the contract's server.
+		return nil, errors.New("Expecting value: line 1 column 1 (char 0)")
 	case err != nil:
 		return nil, err
 	}

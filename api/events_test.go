@@ -156,7 +156,7 @@ func TestEventsResume(t *testing.T) {
 	}
 }
 
-// TestEventsListeners: many hear the same, from one reader, and one that never reads keeps nobody waiting and is cut
+// TestEventsListeners checks that many hear the same from one reader. One that never reads delays no other and is cut
 // off.
 func TestEventsListeners(t *testing.T) {
 	t.Parallel()

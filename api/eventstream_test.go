@@ -77,7 +77,7 @@ func (s *streaming) shutdown() {
 	}
 }
 
-// smallBuffers makes connections whose writes block soon when nobody reads.
+// smallBuffers makes connections with writes that block soon without a reader.
 type smallBuffers struct{ net.Listener }
 
 const bufferSize = 4 << 10
@@ -90,7 +90,7 @@ func (l smallBuffers) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// client returns a client of its own, whose connections nobody shares; those of one that is deaf take little unread.
+// client returns a client with connections of its own. The connections of a deaf client take little unread.
 func client(t testing.TB, deaf bool) *http.Client {
 	t.Helper()
 	var dialer net.Dialer

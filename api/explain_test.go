@@ -13,7 +13,7 @@ import (
 	"rollcall/fault"
 )
 
-// fakeExplainer knows nobody.
+// fakeExplainer knows no entry.
 type fakeExplainer struct {
 	asked explain.Query
 	err   error

@@ -298,7 +298,7 @@ func (h *harness) finish(run status.Run, end status.End, work func(*status.Recor
 	}
 }
 
-// lose takes the keys that keep a container's run live, as when nobody renews them.
+// lose takes the keys that keep a container's run live, as when no worker renews them.
 func (h *harness) lose(c container.ID) {
 	h.t.Helper()
 	if err := h.rdb.Del(h.t.Context(), "rollcall:{"+string(c)+"}:run", "rollcall:{"+string(c)+

@@ -165,7 +165,7 @@ func TestSessionProgressIsLive(t *testing.T) {
 	}
 }
 
-// wantStatus checks that an answer is an error of this code whose message has these words.
+// wantStatus checks that an answer is an error of this code with these words in its message.
 func (r response) wantStatus(httpCode, code int, words ...string) {
 	r.t.Helper()
 	got := read[struct {

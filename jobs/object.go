@@ -25,7 +25,7 @@ import (
 // much earlier.
 const busyFor = time.Hour
 
-// callsFor is how long one attempt of an object job may spend on remote calls: whoever waits for the answer should hear
+// callsFor is how long one attempt of an object job may spend on remote calls: the waiting client should hear
 // what failed, and not only that nothing is known yet.
 const callsFor = 15 * time.Second
 
@@ -75,7 +75,7 @@ func (w *Worker) object(ctx context.Context, task *asynq.Task) error {
 	return nil
 }
 
-// unknown ends a job of a container that this worker's configuration does not have: whoever waits for it is told.
+// unknown ends a job of a container that this worker's configuration does not have: the waiting client is told.
 func (w *Worker) unknown(ctx context.Context, args ObjectArgs) error {
 	cause := fault.Errorf(fault.Invalid, "the worker %s has no %s in its configuration: give all processes the same "+
 		"one and restart them", w.cfg.Name, args.Container)
@@ -183,7 +183,7 @@ func (o *objectSync) both(ctx context.Context, c *Container, source string) (sta
 	}
 }
 
-// errSuperseded ends an attempt whose every reading was overtaken.
+// errSuperseded ends an attempt with readings that were all overtaken.
 var errSuperseded = fault.Errorf(fault.Unavailable, "the entry was changed meanwhile")
 
 // stops returns the outcome of a first hop after which there is no second; empty where there is one.

@@ -144,7 +144,7 @@ func (w *Worker) conclude(ctx context.Context, c *Container, lease *status.Lease
 		if w.draining() || lease.Context().Err() != nil {
 			return w.handBack(ctx, lease, log)
 		}
-		// Nobody told us to stop: handed back, it would come back for ever.
+		// There was no request to stop, so that a task that is handed back would come back for ever.
 		return w.failed(ctx, c, lease, kind, err, log)
 	case fault.Throttled:
 		wait := min(max(fault.RetryAfter(err), shortestDeferral), longestDeferral)
@@ -240,7 +240,7 @@ func (w *Worker) handBack(ctx context.Context, lease *status.Lease, log *slog.Lo
 	return fmt.Errorf("handed back: %w", asynq.RevokeTask)
 }
 
-// revoke ends a task whose run is recorded elsewhere; a failure to record leaves the run to the reaper.
+// revoke ends a task with a run that is recorded elsewhere; a failure to record leaves the run to the reaper.
 func revoke(err error) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", err, asynq.RevokeTask)

@@ -35,7 +35,7 @@ type WorkerConfig struct {
 	ReapEvery time.Duration
 	// ShutdownTimeout is how long handlers may take to reach a safe point; 25 s.
 	ShutdownTimeout time.Duration
-	// Metrics counts what the worker does. Default: nobody looks.
+	// Metrics counts what the worker does. Nil discards the counts.
 	Metrics *metrics.Work
 	Log     *slog.Logger
 	// Now is the clock that all workers share, Redis' own. Default time.Now.

@@ -35,7 +35,7 @@ func severalValues() []directory.Entry {
 	}
 }
 
-// desiredOf maps entries whose values are in a random order.
+// desiredOf maps entries with values in a random order.
 func desiredOf(t *testing.T, m *mapping.Mapping, r *rand.Rand) []plan.Desired {
 	t.Helper()
 	entries := severalValues()

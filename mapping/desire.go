@@ -85,7 +85,7 @@ func (m *Mapping) Desire(in Input) (Result, error) {
 	return r, nil
 }
 
-// twice holds an entry whose id occurs twice, because the two cannot be told apart.
+// twice holds an entry with an id that occurs twice, because the two cannot be told apart.
 func (r *Result) twice(ref directory.Ref) {
 	if n := len(r.Desired); n > 0 && r.Desired[n-1].Ref == ref {
 		d := &r.Desired[n-1]

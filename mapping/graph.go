@@ -56,7 +56,7 @@ func (g *graph) ref(n int32) directory.Ref {
 	return g.broken[int(n)-len(g.entries)]
 }
 
-// isBroken reports whether n is a finding, whose members are unknown.
+// isBroken reports whether n is a finding, with unknown members.
 func (g *graph) isBroken(n int32) bool { return int(n) >= len(g.entries) }
 
 // reach returns the group and every group in it, directly or through others.

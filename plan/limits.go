@@ -14,7 +14,7 @@ type Brake string
 const (
 	BrakeLeave   Brake = "leave"   // suspensions and deletions
 	BrakeMembers Brake = "members" // removals from one group
-	// accounts that become active again, and first accounts of entries last seen inactive
+	// accounts that become active again, and first accounts of entries last seen inactive.
 	BrakeReactivate Brake = "reactivate"
 	BrakeRename     Brake = "rename" // changes of an address
 )

@@ -256,7 +256,7 @@ const (
 	Unusable      Reason = "unusable"       // the source gave the entry in a form that cannot be used
 	Unsettled     Reason = "unsettled"      // created moments ago and not yet visible
 	Unreadable    Reason = "unreadable"     // the tenant does not show the object, or the members of the group
-	// its deleted account has to be restored first, and something is in the way
+	// its deleted account has to be restored first, and something is in the way.
 	Restorable      Reason = "restorable"
 	ProtectedObject Reason = "protected"         // an administrator, or an account that the configuration protects
 	SuspendedByElse Reason = "suspended_by_else" // somebody else suspended the account: it stays so

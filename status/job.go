@@ -188,7 +188,7 @@ func (s *Store) Job(ctx context.Context, c container.ID, id string) (Job, error)
 // jobLife is longer than all attempts of a job take, with the pauses between them.
 const jobLife = 2 * time.Hour
 
-// outlived shows a job that nobody finished in its time for what it is: its worker died at the last attempt, or the
+// outlived shows a job that did not finish in its time for what it is: its worker died at the last attempt, or the
 // queue never got it.
 func (s *Store) outlived(j Job) Job {
 	last := j.CreatedAt
@@ -269,7 +269,7 @@ func (s *Store) WaitJob(ctx context.Context, c container.ID, id string, atMost t
 
 func jobChannel(c container.ID, id string) string { return prefix(c) + "job:" + id + ":done" }
 
-// Turn is the answer of Enter: whether a job may work on its entry now, and for whom it does so.
+// Turn is the answer of Enter: whether a job may work on its entry now, and for which run or job it does so.
 type Turn struct {
 	// Go is true when the job is to be executed. Otherwise another job works on the entry and will go again, and
 	// answer for this one: the caller is done.

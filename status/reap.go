@@ -14,7 +14,7 @@ type Action string
 
 // The actions of the reaper. After the first three the caller enqueues the run under its present epoch.
 const (
-	// queued for a while: its task may be lost. Enqueuing must be idempotent by RunID and Epoch
+	// queued for a while: its task may be lost. Enqueuing must be idempotent by RunID and Epoch.
 	Enqueue   Action = "enqueue"
 	Wake      Action = "wake"      // its deferral is over
 	Resume    Action = "resume"    // its worker is gone
@@ -35,7 +35,7 @@ func (r Reaped) NeedsEnqueue() bool {
 }
 
 // Reap looks after the open runs of containers; every worker calls it every two seconds. It keeps queued and deferred
-// runs live, resumes runs whose worker is gone and closes those that are beyond help. With alive false (no worker
+// runs live, resumes runs of dead workers and closes those that are beyond help. With alive false (no worker
 // beats) it keeps and resumes nothing. Any number of reapers may run: each run is handed to one of them. An error of
 // one container does not keep the others from being looked after.
 func (s *Store) Reap(ctx context.Context, containers []container.ID, alive bool) ([]Reaped, error) {

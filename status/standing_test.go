@@ -103,7 +103,7 @@ func TestStandingOfADryRun(t *testing.T) {
 	}
 }
 
-// TestEndedHandsOutEachRunOnce: however a run ended, and whoever ended it, one of those who ask is told.
+// TestEndedHandsOutEachRunOnce: however a run ended, one of the askers is told.
 func TestEndedHandsOutEachRunOnce(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {

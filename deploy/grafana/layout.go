@@ -20,7 +20,7 @@ func (l *layout) open(title string, panels []*panel) {
 	l.y = l.place(panels)
 }
 
-// closed adds a collapsed row, whose panels run no query until a viewer opens it. Until then it takes one line.
+// closed adds a collapsed row. Its panels run no query until a viewer opens it. Until then it takes one line.
 func (l *layout) closed(title string, panels []*panel) {
 	r := l.row(title)
 	r.Collapsed, r.Panels = true, panels

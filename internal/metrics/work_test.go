@@ -104,7 +104,7 @@ func TestWork(t *testing.T) {
 		}
 		over.Held = 0
 	}
-	// before anybody took it
+	// before a worker took it
 	w.RunEnded(status.Run{Container: google, Mode: status.Full, DryRun: true, State: status.Cancelled})
 	w.Change(google, status.User, status.Create, nil)
 	w.Change(google, status.User, status.Create, fault.New(fault.Conflict, "users.insert", errors.New("409")))

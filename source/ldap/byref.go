@@ -57,7 +57,7 @@ func (r *reading) byID(ctx context.Context, s *scope, ids []directory.ID) ([]rec
 	return slices.DeleteFunc(records, func(rec record) bool { return !slices.Contains(ids, rec.ID) }), nil
 }
 
-// anyOf returns a filter for entries whose attribute has one of the values; "" when no value is possible.
+// anyOf returns a filter for entries with one of the values in the attribute; "" when no value is possible.
 func anyOf[T any](attr string, values []T, assertion func(T) (string, error)) string {
 	var b strings.Builder
 	for _, v := range values {
@@ -110,7 +110,7 @@ func (r *reading) resolveThese(ctx context.Context) error {
 	return nil
 }
 
-// logins adds the users to the index whose login names are values of the groups.
+// logins adds the users with login names that are values of the groups to the index.
 func (r *reading) logins(ctx context.Context, x *memberIndex) error {
 	s := &r.user
 	if !s.enabled {

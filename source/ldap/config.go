@@ -16,7 +16,7 @@ type Config struct {
 	Name string `yaml:"name"`
 	// Enabled is true by default.
 	Enabled bool `yaml:"enabled"`
-	// Preset names a family of servers whose settings are the defaults of the keys below; see PresetNames.
+	// Preset names a family of servers, with settings that are the defaults of the keys below; see PresetNames.
 	Preset string `yaml:"preset"`
 
 	// ServerURI is one or several URIs separated by commas, tried in order: ldap://, ldaps://, or one file:///….ldif.
@@ -58,7 +58,7 @@ type Config struct {
 	// UserNameField is the login name; by default uid, else sAMAccountName, else cn.
 	UserNameField string `yaml:"user_name_field"`
 
-	// PrimaryGroups counts the users whose primaryGroupID names a group as members of that group.
+	// PrimaryGroups counts the users with the primaryGroupID of a group as its members.
 	PrimaryGroups bool `yaml:"primary_groups"`
 	// LeaveOutBuiltIn leaves out the users and groups that Active Directory marks with isCriticalSystemObject.
 	LeaveOutBuiltIn bool `yaml:"leave_out_built_in"`

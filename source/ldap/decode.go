@@ -184,7 +184,7 @@ func (r *record) blame(problem string) {
 	}
 }
 
-// dynamicGroup is the problem of a group whose members are given by a search alone. A server that adds the members
+// dynamicGroup is the problem of a group with members that are given by a search alone. A server that adds the members
 // itself shows them in a membership attribute.
 func (d *decoder) dynamicGroup() string {
 	for _, at := range d.member {
@@ -347,7 +347,7 @@ func notText(raw []byte) string {
 
 func base64Text(raw []byte) (string, error) { return base64.StdEncoding.EncodeToString(raw), nil }
 
-// binaryText returns how the values of a binary attribute become text; nil for an attribute whose values are text.
+// binaryText returns how the values of a binary attribute become text; nil for an attribute with text values.
 func (d *decoder) binaryText(attr string) func([]byte) (string, error) {
 	switch key := d.types.key(attr); key {
 	case "objectguid":

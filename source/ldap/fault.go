@@ -22,7 +22,7 @@ type verdict struct {
 	hint string
 }
 
-// verdicts has the result codes (RFC 4511, appendix A) whose meaning we know. Any other code fails the read as
+// verdicts has the result codes (RFC 4511, appendix A) with a known meaning. Any other code fails the read as
 // Unavailable: nothing that is not success is part of an answer.
 var verdicts = map[uint16]verdict{
 	ldap.LDAPResultOperationsError: {fault.Denied, "Active Directory says so to anonymous searches: set " +

@@ -49,7 +49,7 @@ func (c *Config) identifier(attr string, types *schema) identifier {
 	return identifierFor(attr, types)
 }
 
-// uuidText is the text of a GUID whose bytes are stored in the order in which they are written.
+// uuidText is the text of a GUID with bytes that are stored in the order in which they are written.
 func uuidText(raw []byte) (string, error) {
 	if len(raw) != 16 {
 		return "", fmt.Errorf("%d bytes, want 16", len(raw))

@@ -102,7 +102,7 @@ func TestLocate(t *testing.T) {
 	})
 }
 
-// Nobody is found by what only looks like a pattern, and what was searched is said.
+// A text that only resembles a pattern finds no entry, and the answer names what was searched.
 func TestLocateNobody(t *testing.T) {
 	t.Parallel()
 	locateEverywhere(t, func(t *testing.T, c ldap.Config) {
@@ -158,7 +158,7 @@ func TestLocateIsBounded(t *testing.T) {
 	}
 }
 
-// A server that stops before it has searched, or sends us elsewhere, has not said that nobody is there.
+// A server that stops before it has searched, or sends us elsewhere, has not said that there is no entry.
 func TestLocateIncomplete(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

@@ -12,7 +12,7 @@ import (
 	"rollcall/internal/slapdtest"
 )
 
-// people is a directory on slapd whose groups name their members in every way.
+// people is a directory on slapd with groups that name their members in every way.
 func people() string {
 	var b strings.Builder
 	b.WriteString("dn: ou=other," + slapdtest.Suffix + "\nobjectClass: organizationalUnit\nou: other\n\n")

@@ -51,7 +51,7 @@ func (r *reading) primaryMembers() map[string][]directory.Ref {
 	return out
 }
 
-// readPrimaries reads the users whose primary group is one of the groups that were read.
+// readPrimaries reads the users with a primary group among the groups that were read.
 func (r *reading) readPrimaries(ctx context.Context) error {
 	s := &r.user
 	if !s.enabled || !r.group.primary {

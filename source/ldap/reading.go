@@ -26,7 +26,7 @@ type reading struct {
 	position directory.Position
 
 	users, groups []record
-	// held are records that cannot be used and whose ID is known. Members still refer to them.
+	// held are records with a known ID that cannot be used. Members still refer to them.
 	held     []record
 	absent   []directory.Ref
 	findings []directory.Finding
@@ -74,7 +74,7 @@ func newReading(ctx context.Context, s *Source, dir searcher, q directory.Query)
 	return r, r.remember(ctx, q)
 }
 
-// remember keeps the known IDs of the kinds whose IDs have more than one spelling.
+// remember keeps the known IDs of the kinds with several spellings of an ID.
 func (r *reading) remember(ctx context.Context, q directory.Query) error {
 	var refs []directory.Ref
 	if q.Known != nil && (r.user.unique.ignoreCase || r.group.unique.ignoreCase) {

@@ -37,7 +37,7 @@ type Option func(*Source)
 // WithEnv replaces os.Getenv for bind_password_env.
 func WithEnv(getenv func(string) string) Option { return func(s *Source) { s.getenv = getenv } }
 
-// WithStrictFiles refuses a password file that everybody may read, instead of warning.
+// WithStrictFiles refuses a world-readable password file, instead of warning.
 func WithStrictFiles() Option { return func(s *Source) { s.strictFiles = true } }
 
 // WithProgress has fn called for each search and for each thousand entries of one: a large directory behind a slow

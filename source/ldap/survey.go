@@ -41,7 +41,7 @@ var familyPresets = map[family]string{
 	activeDirectory: PresetActiveDirectory, freeIPA: PresetFreeIPA, directory389: Preset389, openLDAP: PresetOpenLDAP,
 }
 
-// preset returns the preset whose unique id the entries of an export have.
+// preset returns the preset with the unique id of an export's entries.
 func (f *file) preset() string {
 	for _, name := range []string{PresetActiveDirectory, PresetFreeIPA, Preset389, PresetOpenLDAP, PresetEDirectory} {
 		unique := PresetConfig(name).ObjectUniquenessField
