@@ -2,8 +2,8 @@
 // for each.
 //
 // An [Explainer] gathers the evidence from the sources, the ledger and the tenants. [Of] turns it into a [Document]
-// and has no side effects. The package has no rules of its own. Sources decide which rule excludes an entry, mapping
-// decides the scope, and plan decides changes and guards.
+// and has no side effects. Sources decide which rule excludes an entry, mapping decides the scope, and plan decides
+// changes and guards. The package only decides which of their answers comes first, and words it.
 //
 // A document contains personal data. Values of attributes and fields that are secret by their name are left out.
 package explain

@@ -15,7 +15,7 @@ func (o *Object) untouched() Reason {
 	return ProtectedObject
 }
 
-// undeleted plans an active entry without an account that has a deleted account which can still be restored. The account is
+// undeleted plans an active entry that has no account, but a deleted one that can still be restored. The account is
 // restored with the entry's fields and address, or the entry is held. A second account beside the deleted one would
 // be a twin, and would take its address for good. It reports whether that settles the entry.
 func (c *computer) undeleted(d *Desired) bool {

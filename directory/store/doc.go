@@ -26,8 +26,8 @@
 //     fault.Canceled. A run whose mark was lost with Redis gets fault.Unavailable.
 //   - An object job writes one entry and sets no mark. It gives way where a run has read the source since.
 //   - An entry that a newer read stored, or that another writer changed since this Part read the state, gives way
-//     with provider.ErrSuperseded. The check costs the comparison of one short text, because each entry's token (digest, activity,
-//     time of the read, sequence number) is compared and replaced in the script that writes it.
+//     with provider.ErrSuperseded. The check costs the comparison of one short text, because each entry's token
+//     (digest, activity, time of the read, sequence number) is compared and replaced in the script that writes it.
 //
 // The times are comparable across workers, because Part.Clock takes ever-rising times from Redis.
 //
