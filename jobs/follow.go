@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"rollcall/container"
 	"rollcall/status"
 )
 
@@ -44,8 +43,11 @@ func (w *Worker) after(ctx context.Context, source *Container, run status.Run, c
 				"err", err)
 		}
 	}
-	if all && mark != "" {
-		w.clearMark(ctx, source.Name, status.Follow, mark)
+	if !all || mark == "" {
+		return
+	}
+	if err := w.cfg.Status.ClearMark(ctx, source.Name, status.Follow, mark); err != nil {
+		w.cfg.Log.WarnContext(ctx, "clear a mark; one unnecessary run may follow", "container", string(source.Name), "err", err)
 	}
 }
 
@@ -58,24 +60,14 @@ func (w *Worker) startAfter(ctx context.Context, c *Container, source status.Run
 	return w.startMarked(ctx, c, source.ID)
 }
 
-// startMarked starts a provider that has the mark Again with this value, and clears the mark afterwards. Beside a live
-// run the mark stays for the end of that run, which may have read the state before the change.
+// startMarked starts a provider that has the mark Again with this value. The start clears the mark. Beside a live run
+// the mark stays for the end of that run, which may have read the state before the change.
 func (w *Worker) startMarked(ctx context.Context, c *Container, by string) error {
 	_, err := w.client.Start(ctx, c.Name, false, status.Trigger{Kind: status.AfterSource, By: by})
 	if _, live := errors.AsType[*status.LiveError](err); live {
 		return nil
 	}
-	if err == nil {
-		w.clearMark(ctx, c.Name, status.Again, by)
-	}
 	return err
-}
-
-// clearMark clears a mark. A mark that stays causes one unnecessary run.
-func (w *Worker) clearMark(ctx context.Context, c container.ID, mark status.Mark, value string) {
-	if err := w.cfg.Status.ClearMark(ctx, c, mark, value); err != nil {
-		w.cfg.Log.WarnContext(ctx, "clear a mark", "container", string(c), "mark", string(mark), "err", err)
-	}
 }
 
 // repeatSoon has a provider run once more after this run, which left something to the next one. Without it, the next

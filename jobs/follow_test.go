@@ -178,6 +178,10 @@ func (b starting) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proc
 func TestAProviderThatIsToRunAgainKeepsItsMarkUntilItStarts(t *testing.T) {
 	t.Parallel()
 	s, _ := following(t)
+	reached, goOn := gated(s)
+	s.join()
+	s.until(corp, s.start(corp).ID, status.Completed) // Its provider run waits at its write.
+	<-reached
 	var starts, marked atomic.Int64
 	s.rdb.(*redis.Client).AddHook(starting{func() {
 		starts.Add(1)
@@ -188,15 +192,12 @@ func TestAProviderThatIsToRunAgainKeepsItsMarkUntilItStarts(t *testing.T) {
 	if err := s.status.SetMark(t.Context(), google, status.Again, "a-run"); err != nil {
 		t.Fatal(err)
 	}
-	s.start(google)
+	goOn()
 	s.runs(3)
 	if starts.Load() == 0 || marked.Load() != starts.Load() {
 		t.Errorf("%d starts, %d of them with the mark; want all", starts.Load(), marked.Load())
 	}
-	waitFor(t, func() bool {
-		value, err := s.status.Marked(t.Context(), google, status.Again)
-		return err == nil && value == ""
-	})
+	s.noMark(status.Again)
 }
 
 // The provider's run ends at the moment when the end of the source's run finds it live.

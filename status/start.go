@@ -61,7 +61,7 @@ func (s *Store) Start(ctx context.Context, req StartRequest) (Run, error) {
 	now, c := s.cfg.Now(), s.cfg
 	word, flat, err := s.eval(ctx, "start", startScript, req.Container,
 		req.ID, ms(now), c.RunTTL.Milliseconds(), c.KeepRuns.Milliseconds(), c.KeepMessages.Milliseconds(),
-		c.MaxRuns, ms(now.Add(-c.KeepRuns)),
+		c.MaxRuns, ms(now.Add(-c.KeepRuns)), req.mark(),
 		"mode", string(req.Mode), "dry_run", flag(req.DryRun),
 		"trigger", string(req.Trigger.Kind), "by", cut(req.Trigger.By, maxName), "of", cut(req.Trigger.Of, maxName))
 	if err != nil {
@@ -72,6 +72,14 @@ func (s *Store) Start(ctx context.Context, req StartRequest) (Run, error) {
 		return Run{}, &LiveError{Run: run}
 	}
 	return run, nil
+}
+
+// mark returns the value of the mark Again that the run clears.
+func (r StartRequest) mark() string {
+	if r.DryRun || r.Trigger.Kind != AfterSource {
+		return ""
+	}
+	return r.Trigger.By
 }
 
 // maxName is the largest stored length of the name of a token or worker, in characters.

@@ -95,3 +95,18 @@ local function place(index, now)
   local newest = redis.call('ZREVRANGE', index, 0, 0, 'WITHSCORES')
   return math.max(int(now), int(newest[2]) + 1)
 end
+
+-- mark gets, sets or clears a mark and returns the value that it had. Only the given value is cleared. A mark is a field
+-- of the container's record. Older versions stored it under a key of its own, which is still read.
+local function mark(op, name, value)
+  local field, legacy = 'mark:' .. name, key(name)
+  local was = redis.call('HGET', key('meta'), field) or redis.call('GET', legacy) or ''
+  if op == 'set' then
+    redis.call('HSET', key('meta'), field, value)
+    redis.call('DEL', legacy)
+  elseif op == 'clear' and was == value then
+    redis.call('HDEL', key('meta'), field)
+    redis.call('DEL', legacy)
+  end
+  return was
+end
