@@ -193,3 +193,182 @@ func (s *Store) records(ctx context.Context, op, prefix string, ids []string) (f
 	}
 	return found, gone, nil
 }
+
+// Follow returns a run and its messages in one round trip. It returns at most MaxList messages that follow the
+// message with id after, the oldest first. An empty id means from the oldest stored message.
+//
+// The record is read before the messages. All messages of a finished run are therefore present, except later reports
+// of a cancelled worker. The error for an unknown run is fault.NotFound.
+func (s *Store) Follow(ctx context.Context, c container.ID, id, after string) (Run, []Message, error) {
+	from := "-"
+	if after != "" {
+		from = "(" + after
+	}
+	var record *redis.MapStringStringCmd
+	var log *redis.XMessageSliceCmd
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		record = p.HGetAll(ctx, prefix(c)+"run:"+id)
+		log = p.XRangeN(ctx, prefix(c)+"run:"+id+":log", from, "+", MaxList)
+		return nil
+	})
+	if err != nil {
+		return Run{}, nil, redisFault("follow", err)
+	}
+	if record.Val()["id"] == "" {
+		return Run{}, nil, fault.Errorf(fault.NotFound, "run %q: not found", id)
+	}
+	messages, _, err := messagePage(log.Val(), MaxList, nil)
+	return decodeRun(c, record.Val()), messages, err
+}
+
+// RunAfter returns the oldest run of a container that is newer than a cursor. It returns false if there is none.
+func (s *Store) RunAfter(ctx context.Context, c container.ID, after Cursor) (Run, bool, error) {
+	ids, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
+		Key: prefix(c) + "runs", Start: "(" + strconv.FormatInt(int64(after), 10), Stop: "+inf", ByScore: true,
+		Count: MaxList,
+	}).Result()
+	if err != nil {
+		return Run{}, false, redisFault("run after", err)
+	}
+	for _, id := range ids { // An index entry may outlive its record.
+		run, err := s.Get(ctx, c, id)
+		if err == nil || fault.KindOf(err) != fault.NotFound {
+			return run, err == nil, err
+		}
+	}
+	return Run{}, false, nil
+}
+
+// RunOfMessage finds the run of a message among the newest limit runs of a container. It returns false if none of
+// them has the message. The id of a message does not contain the id of its run.
+func (s *Store) RunOfMessage(ctx context.Context, c container.ID, message string, limit int) (Run, bool, error) {
+	runs, _, err := s.List(ctx, c, 0, limit)
+	if err != nil || len(runs) == 0 {
+		return Run{}, false, err
+	}
+	found := make([]*redis.XMessageSliceCmd, len(runs))
+	if _, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, run := range runs {
+			found[i] = p.XRangeN(ctx, prefix(c)+"run:"+run.ID+":log", message, message, 1)
+		}
+		return nil
+	}); err != nil {
+		return Run{}, false, redisFault("run of message", err)
+	}
+	for i, run := range runs {
+		if len(found[i].Val()) > 0 {
+			return run, true, nil
+		}
+	}
+	return Run{}, false, nil
+}
+
+// Standing is the state of a container for metrics, which read it every few seconds. Dry runs appear only as Open.
+type Standing struct {
+	Summary
+	// Last is the last finished run. It is nil before the first one and after its record was deleted.
+	Last *Run
+	// Open is the live run, including a dry run; nil if there is none.
+	Open *Run
+	// ReadAt is when the newest run with a whole plan to execute began to read.
+	ReadAt time.Time
+	// LeaverSince is the departure time of the entry that has waited longest for suspension, as of the newest plan.
+	// It is zero if none waits.
+	LeaverSince time.Time
+	// HeldEntries counts the entries in conflict in the newest plan by reason.
+	HeldEntries map[string]int64
+}
+
+// Standing returns the state of a container in two round trips.
+func (s *Store) Standing(ctx context.Context, c container.ID) (Standing, error) {
+	var live *redis.StringCmd
+	var meta, reasons *redis.MapStringStringCmd
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		live, meta = p.Get(ctx, prefix(c)+"run"), p.HGetAll(ctx, prefix(c)+"meta")
+		reasons = p.HGetAll(ctx, prefix(c)+"conflicts")
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return Standing{}, redisFault("standing", err)
+	}
+	f := meta.Val()
+	st := Standing{
+		Summary: decodeSummary(f, live.Val() != ""), ReadAt: fromMS(f["read_at"]), LeaverSince: fromMS(f["leaver_since"]),
+		HeldEntries: numbers(reasons.Val()),
+	}
+	if st.Last, err = s.found(ctx, c, st.LastID); err != nil {
+		return Standing{}, err
+	}
+	st.Open, err = s.found(ctx, c, live.Val())
+	return st, err
+}
+
+// found returns a run, or nil if there is none.
+func (s *Store) found(ctx context.Context, c container.ID, id string) (*Run, error) {
+	if id == "" {
+		return nil, nil
+	}
+	run, err := s.Get(ctx, c, id)
+	switch {
+	case err == nil:
+		return &run, nil
+	case fault.KindOf(err) == fault.NotFound:
+		return nil, nil
+	}
+	return nil, err
+}
+
+func numbers(f map[string]string) map[string]int64 {
+	out := make(map[string]int64, len(f))
+	for name, n := range f {
+		out[name] = parseInt(n)
+	}
+	return out
+}
+
+// FirstKnown returns the start of the oldest stored run of a container; zero if there is none.
+func (s *Store) FirstKnown(ctx context.Context, c container.ID) (time.Time, error) {
+	oldest, err := s.rdb.ZRangeWithScores(ctx, prefix(c)+"runs", 0, 0).Result()
+	if err != nil {
+		return time.Time{}, redisFault("first run", err)
+	}
+	if len(oldest) == 0 {
+		return time.Time{}, nil
+	}
+	return time.UnixMilli(int64(oldest[0].Score)).UTC(), nil
+}
+
+// endedAtOnce is the number of finished runs of a container that one call returns.
+const endedAtOnce = 50
+
+// Ended returns finished runs, whatever ended them. It returns each run to one of its callers, once. A run with a
+// deleted record is not returned.
+func (s *Store) Ended(ctx context.Context, containers []container.ID) ([]Run, error) {
+	if len(containers) == 0 {
+		return nil, nil
+	}
+	ids := make([]*redis.StringSliceCmd, len(containers))
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, c := range containers {
+			ids[i] = p.LPopCount(ctx, prefix(c)+"ended", endedAtOnce)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, redisFault("ended", err)
+	}
+	var out []Run
+	var errs []error
+	for i, c := range containers {
+		if err := ids[i].Err(); err != nil && !errors.Is(err, redis.Nil) {
+			errs = append(errs, redisFault("ended", err))
+		}
+		for _, id := range ids[i].Val() {
+			run, err := s.found(ctx, c, id)
+			if errs = append(errs, err); run != nil {
+				out = append(out, *run)
+			}
+		}
+	}
+	return out, errors.Join(errs...)
+}

@@ -324,3 +324,13 @@ func (s *Store) leave(ctx context.Context, c container.ID, kind ObjectType, entr
 }
 
 func slot(kind ObjectType, entryID string) string { return string(kind) + ":" + entryID }
+
+// NoteJob records the messages of an attempt that will be repeated. A caller whose wait for the result ends receives
+// them.
+func (s *Store) NoteJob(ctx context.Context, c container.ID, id string, said []Message) (Job, error) {
+	messages, err := encodeMessages(said, s.cfg.Now())
+	if err != nil {
+		return Job{}, fault.New(fault.Internal, "note job", err)
+	}
+	return s.setJob(ctx, c, id, "messages", messages)
+}

@@ -2,12 +2,110 @@ package status
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
+
+	"rollcall/container"
+	"rollcall/fault"
 )
+
+// ErrHeld means that another worker executes the run under the same epoch, for example after a task was delivered
+// twice. The error wraps ErrStale, too.
+var ErrHeld = errors.New("another worker holds the lease")
+
+// Acquire takes the lease of a queued run for a worker, or of a running one with a free lease. The task carries the
+// epoch. An older epoch or a finished run is refused with an error that wraps ErrStale (kind fault.Canceled).
+//
+// The lease is renewed in the background until Finish, Defer, HandBack or Close, also after ctx is done. A worker
+// that is shutting down can therefore still record its progress.
+func (s *Store) Acquire(ctx context.Context, c container.ID, runID string, epoch int64, worker string) (*Lease, error) {
+	token := leaseToken(epoch, worker)
+	sent := time.Now()
+	word, flat, err := s.eval(ctx, "acquire", acquireScript, c, runID, epoch, token, ms(s.cfg.Now()),
+		s.cfg.RunTTL.Milliseconds(), s.cfg.LeaseTTL.Milliseconds(), cut(worker, maxName))
+	switch {
+	case err != nil:
+		return nil, err
+	case word == "held":
+		return nil, stale("acquire", runID, ErrHeld)
+	case word != "ok":
+		return nil, stale("acquire", runID)
+	}
+	return newLease(ctx, s, decodeRun(c, pairs(flat)), token, sent), nil
+}
+
+// leaseToken returns the value of the lease key: the epoch, a random part, and the worker.
+func leaseToken(epoch int64, worker string) string {
+	return strings.Join([]string{strconv.FormatInt(epoch, 10), uuid.NewString(), cut(worker, maxName)}, ":")
+}
+
+// ErrUnreachable means that the lease could not be renewed in time. The error wraps ErrStale, too.
+var ErrUnreachable = errors.New("the lease could not be renewed")
+
+// renew extends the lease, if the run still belongs to it.
+func (l *Lease) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, l.store.cfg.RenewEvery)
+	defer cancel()
+	sent := time.Now()
+	word, rest, err := l.store.eval(ctx, "renew", renewScript, l.run.Container, l.run.ID, l.run.Epoch, l.token,
+		ms(l.store.cfg.Now()), l.store.cfg.RunTTL.Milliseconds(), l.store.cfg.LeaseTTL.Milliseconds())
+	switch {
+	case err != nil:
+		return err
+	case word == "ok":
+		l.renewed(sent)
+		return nil
+	case State(rest[0]) == Cancelled:
+		return stale("renew", l.run.ID, fmt.Errorf("%w by %s", ErrCancelled, rest[1]))
+	case rest[0] == "":
+		return stale("renew", l.run.ID, errors.New("its record is gone"))
+	}
+	return stale("renew", l.run.ID, fmt.Errorf("it is %s", rest[0]))
+}
+
+// keep renews the lease until it is released or lost. A cancel message triggers an early renewal.
+func (l *Lease) keep() {
+	defer close(l.stopped)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	sub := l.store.rdb.Subscribe(ctx, cancelChannel)
+	defer sub.Close()
+	news := sub.ChannelWithSubscriptions()
+	timer := time.NewTimer(l.store.cfg.RenewEvery)
+	defer timer.Stop()
+	for {
+		select {
+		case <-l.release:
+			return
+		case m, ok := <-news:
+			if !ok {
+				news = nil
+			}
+			if !l.concerns(m) {
+				continue
+			}
+		case <-timer.C:
+		}
+		err := l.renew(ctx)
+		switch {
+		case err == nil:
+			timer.Reset(l.store.cfg.RenewEvery)
+		case errors.Is(err, ErrStale):
+			l.cancel(err)
+			return
+		default: // unreachable: the watchdog decides for how long
+			timer.Reset(l.store.cfg.RenewEvery / 5)
+		}
+	}
+}
 
 // Lease is the right of one worker to execute one run. It renews itself, and ends its Context the moment that it is
 // lost. Its methods may be called concurrently; after Finish, Defer, HandBack or Close it is over.
@@ -130,4 +228,144 @@ func (l *Lease) concerns(m any) bool {
 		return true
 	}
 	return false
+}
+
+// Fence identifies the holder of a run on Redis. A script on the same container that finds another value than Token at
+// Key, or none, must change nothing. The zero Fence fences nothing; object jobs, which hold no lease, use it.
+type Fence struct {
+	Key   string
+	Token string
+
+	run string // for messages
+}
+
+// Unlock gives an entry back. The error wraps ErrStale when the lock had expired before.
+type Unlock func(ctx context.Context) error
+
+// Lock takes the short lock of one entry, under which every remote write for it is made, and checks the fence in the
+// same step. It does not wait: ok is false while the lock is held elsewhere. The error wraps ErrStale when the fence
+// does not hold. entry names kind and id. The lock expires after Config.LockTTL, and the lock of a run whose lease is
+// gone is taken over by the run's next worker.
+func (s *Store) Lock(ctx context.Context, c container.ID, f Fence, entry string) (unlock Unlock, ok bool, err error) {
+	token := uuid.NewString()
+	word, _, err := s.eval(ctx, "lock", lockScript, c, entry, token, s.cfg.LockTTL.Milliseconds(), f.Token)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case word == "stale":
+		return nil, false, stale("lock", f.run)
+	case word == "busy":
+		return nil, false, nil
+	}
+	return func(ctx context.Context) error {
+		word, _, err := s.eval(context.WithoutCancel(ctx), "unlock", unlockScript, c, entry, token, f.Token)
+		if err == nil && word == "stale" {
+			return stale("unlock", f.run)
+		}
+		return err
+	}, true, nil
+}
+
+// hold is Lock in the form of the engine's lease.
+func (s *Store) hold(ctx context.Context, c container.ID, f Fence, entry string) (func(), bool, error) {
+	unlock, ok, err := s.Lock(ctx, c, f, entry)
+	if err != nil || !ok {
+		return nil, ok, err
+	}
+	// A failed unlock leaves the lock to expire. The write under it has been made either way.
+	return func() { _ = unlock(ctx) }, true, nil
+}
+
+// Unleased is the right of an object job to write: it has the locks of entries, and no lease.
+type Unleased struct {
+	store     *Store
+	container container.ID
+	draining  <-chan struct{}
+}
+
+// Unleased returns the right of an object job to write. draining is closed when its worker shuts down.
+func (s *Store) Unleased(c container.ID, draining <-chan struct{}) *Unleased {
+	return &Unleased{s, c, draining}
+}
+
+// Check fails when ctx has ended, or should have: a process that was stopped may be woken before a timer fires.
+func (u *Unleased) Check(ctx context.Context) error {
+	if until, ok := ctx.Deadline(); ok && !time.Now().Before(until) {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
+}
+
+// Lock takes the short lock of one entry. ok is false while the lock is held elsewhere.
+func (u *Unleased) Lock(ctx context.Context, entry string) (unlock func(), ok bool, err error) {
+	if err := u.Check(ctx); err != nil {
+		return nil, false, err
+	}
+	return u.store.hold(ctx, u.container, Fence{}, entry)
+}
+
+// Draining is closed when the worker shuts down.
+func (u *Unleased) Draining() <-chan struct{} { return u.draining }
+
+// releaseTimeout is the time limit for recording an end. It applies after the run's own context has ended, too.
+const releaseTimeout = 5 * time.Second
+
+// Finish writes the collected data of the Recorder, closes the run as Completed or Failed, and deletes both keys. If
+// the run belongs to another worker, nothing is recorded and the error wraps ErrStale. Finish works after ctx is
+// done.
+func (l *Lease) Finish(ctx context.Context, e End) (Run, error) {
+	if e.State != Completed && e.State != Failed {
+		return Run{}, fault.Errorf(fault.Internal, "finish run %s as %q", l.run.ID, e.State)
+	}
+	fields := []any{"changed", flag(e.Changed)}
+	if e.State == Failed {
+		fields = []any{"fail_kind", e.FailKind, "fail_reason", cut(e.FailReason, MaxFailReason)}
+	}
+	return l.end(ctx, e.State, fields...)
+}
+
+// Defer releases the worker and makes the run wait until the given time. The reason must not contain personal data.
+// The outage is what the run waits for; the zero Outage means that the remote side answers. The reaper continues the
+// run.
+func (l *Lease) Defer(ctx context.Context, until time.Time, why string, o Outage) (Run, error) {
+	return l.end(ctx, Deferred, "deferred_until", ms(until), "defer_reason", cut(why, MaxFailReason),
+		"outages", o.Times, "outage_since", ms(o.Since))
+}
+
+// HandBack releases the worker because it shuts down. The run waits for another worker under a new epoch. The caller
+// may enqueue it as Run.ID and Run.Epoch at once. Otherwise the reaper of another worker does.
+func (l *Lease) HandBack(ctx context.Context) (Run, error) {
+	return l.end(ctx, Queued)
+}
+
+// Close writes the collected data of the Recorder and stops renewing. The lease then expires on Redis, and another
+// worker resumes the run. After Finish, Defer and HandBack, Close does nothing, so that it can be deferred.
+func (l *Lease) Close() {
+	l.stopOnce.Do(func() { close(l.release) })
+	<-l.stopped
+	l.watchdog.Stop()
+	l.recorder.close()
+	l.cancel(stale("close", l.run.ID))
+}
+
+// end stops the background work, writes the remaining data and releases the lease. If Redis fails, the lease expires
+// and the run is resumed.
+func (l *Lease) end(ctx context.Context, state State, fields ...any) (Run, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
+	defer cancel()
+	defer l.Close()
+	if err := l.recorder.Flush(ctx); err != nil && !errors.Is(err, ErrStale) {
+		return Run{}, err
+	}
+	cfg := l.store.cfg
+	args := append([]any{l.run.ID, l.run.Epoch, l.token, ms(cfg.Now()), string(state),
+		cfg.RunTTL.Milliseconds(), cfg.KeepRuns.Milliseconds(), cfg.KeepMessages.Milliseconds()}, fields...)
+	word, flat, err := l.store.eval(ctx, "release", releaseScript, l.run.Container, args...)
+	switch {
+	case err != nil:
+		return Run{}, err
+	case word != "ok":
+		return Run{}, stale("release", l.run.ID)
+	}
+	return decodeRun(l.run.Container, pairs(flat)), nil
 }

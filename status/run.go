@@ -3,6 +3,8 @@ package status
 import (
 	"time"
 
+	"github.com/google/uuid"
+
 	"rollcall/container"
 )
 
@@ -144,4 +146,183 @@ type End struct {
 // approved or taken back.
 func (r Run) Partial() bool {
 	return r.DryRun || r.Trigger.Kind == ByApproval || r.Trigger.Kind == ByRevert
+}
+
+// TaskStatus is the task status of the sync status API. The set is closed, because clients are generated from it.
+type TaskStatus string
+
+// The task statuses.
+const (
+	TaskUnknown    TaskStatus = "unknown"
+	TaskSuccessful TaskStatus = "successful"
+	TaskWarning    TaskStatus = "warning"
+	TaskError      TaskStatus = "error"
+)
+
+// SessionStatus is the status of a session in the synchronization sessions API. This set is closed, too.
+type SessionStatus string
+
+// The session statuses.
+const (
+	SessionPending   SessionStatus = "PENDING"
+	SessionOpened    SessionStatus = "OPENED"
+	SessionCompleted SessionStatus = "COMPLETED"
+	SessionFailed    SessionStatus = "FAILED"
+	SessionExpired   SessionStatus = "EXPIRED"
+)
+
+// TaskStatus returns the status of the run for the sync status API.
+func (r Run) TaskStatus() TaskStatus { return taskStatus(r.State, r.FailedChanges, r.Held) }
+
+func taskStatus(s State, failed, held int64) TaskStatus {
+	switch s {
+	case Completed:
+		if failed > 0 || held > 0 {
+			return TaskWarning
+		}
+		return TaskSuccessful
+	case Cancelled:
+		return TaskWarning
+	case Failed, Expired:
+		return TaskError
+	case Queued, Running, Deferred:
+	}
+	return TaskUnknown
+}
+
+// SessionStatus returns the status of the run for the sessions API.
+func (r Run) SessionStatus() SessionStatus {
+	switch r.State {
+	case Running:
+		return SessionOpened
+	case Completed:
+		return SessionCompleted
+	case Failed, Cancelled:
+		return SessionFailed
+	case Expired:
+		return SessionExpired
+	case Queued, Deferred:
+	}
+	return SessionPending
+}
+
+// SessionFailReason returns the fail reason for the sessions API. It has at most MaxFailReason characters.
+func (r Run) SessionFailReason() string {
+	switch r.State {
+	case Cancelled:
+		return cut("cancelled by "+r.CancelledBy, MaxFailReason)
+	case Failed, Expired:
+		return cut(r.FailReason, MaxFailReason)
+	case Queued, Running, Deferred, Completed:
+	}
+	return ""
+}
+
+// TaskUUID returns the UUIDv5 of a row in the sync status API. One run has several rows, and each needs a UUID of its
+// own. kind is "users", "groups", "membership", or the name of the task.
+func TaskUUID(runID, kind string) uuid.UUID {
+	space, err := uuid.Parse(runID)
+	if err != nil {
+		space = uuid.NewSHA1(uuid.NameSpaceOID, []byte(runID))
+	}
+	return uuid.NewSHA1(space, []byte(kind))
+}
+
+// Duration returns the time since a worker first took the run, up to the end of the run or to now.
+func (r Run) Duration(now time.Time) time.Duration {
+	switch {
+	case r.StartedAt.IsZero():
+		return 0
+	case r.FinishedAt.IsZero():
+		return max(0, now.Sub(r.StartedAt))
+	}
+	return max(0, r.FinishedAt.Sub(r.StartedAt))
+}
+
+// ObjectType is the type of object in a count.
+type ObjectType string
+
+// The object types.
+const (
+	User       ObjectType = "user"
+	Group      ObjectType = "group"
+	Membership ObjectType = "membership"
+)
+
+// ChangeType is the type of change in a count.
+type ChangeType string
+
+// The change types.
+const (
+	Create     ChangeType = "create"
+	Update     ChangeType = "update"
+	Delete     ChangeType = "delete"
+	Activate   ChangeType = "activate"
+	Deactivate ChangeType = "deactivate"
+)
+
+// ObjectTypes returns every object type, in the order of Run.Progress.
+func ObjectTypes() []ObjectType { return []ObjectType{User, Group, Membership} }
+
+// ChangeTypes returns every change type, in the order of Run.Progress.
+func ChangeTypes() []ChangeType { return []ChangeType{Create, Update, Delete, Activate, Deactivate} }
+
+// Progress has the counts of one kind of change.
+type Progress struct {
+	Object    ObjectType `json:"object_type"`
+	Change    ChangeType `json:"change_type"`
+	Succeeded int64      `json:"succeeded"`
+	Failed    int64      `json:"failed"`
+	// Expected is the number of attempts at the end of the run: those before the last plan and those in it.
+	Expected int64 `json:"expected"`
+}
+
+// Expectation is the number of changes of one kind in a plan.
+type Expectation struct {
+	Object ObjectType
+	Change ChangeType
+	Count  int64
+}
+
+// Planned describes a plan. The engine reports it before it applies the plan.
+type Planned struct {
+	Digest   string
+	Held     int64
+	Expected []Expectation
+	// ReadAt is when the run began to read the input of the plan. It is zero for a plan that is executed only in
+	// part.
+	ReadAt time.Time
+	// Follow sets the Follow mark, because the run is about to change the input of other containers.
+	Follow bool
+	// HeldEntries counts the entries in conflict by reason.
+	HeldEntries map[string]int64
+	// LeaverSince is the departure time of the entry that has waited longest for suspension; zero if none waits.
+	LeaverSince time.Time
+}
+
+// Done returns the number of attempted changes and the number of all expected ones.
+func (r Run) Done() (done, expected int64) {
+	for _, p := range r.Progress {
+		done += p.Succeeded + p.Failed
+		expected += p.Expected
+	}
+	return done, max(done, expected)
+}
+
+// EstimatedEnd extrapolates the end of the run from its speed since the last plan. It is zero if there is no
+// estimate, and FinishedAt for a finished run.
+func (r Run) EstimatedEnd(now time.Time) time.Time {
+	if !r.State.Open() {
+		return r.FinishedAt
+	}
+	done, expected := r.Done()
+	made, spent := done-r.doneAtPlan, now.Sub(r.PlannedAt)
+	if r.State == Queued || r.PlannedAt.IsZero() || made <= 0 || spent <= 0 {
+		return time.Time{}
+	}
+	left := time.Duration(float64(spent) / float64(made) * float64(expected-done))
+	if r.State == Deferred && r.DeferredUntil.After(now) {
+		return r.DeferredUntil.Add(left)
+	}
+	return now.Add(left)
 }

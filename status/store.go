@@ -3,7 +3,9 @@ package status
 import (
 	"context"
 	"crypto/rand"
+	"embed"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -110,4 +112,212 @@ func (s *Store) Key(ctx context.Context, name string) ([]byte, error) {
 		return nil, fault.Errorf(fault.Internal, "status: key %s has %d bytes", name, len(key))
 	}
 	return key, nil
+}
+
+//go:embed lua/*.lua
+var luaFiles embed.FS
+
+// The scripts on one container. Each includes the helpers of prelude.lua. KEYS[1] is the key prefix of the container.
+var (
+	startScript    = containerScript("start")
+	acquireScript  = containerScript("acquire")
+	renewScript    = containerScript("renew")
+	releaseScript  = containerScript("release")
+	cancelScript   = containerScript("cancel")
+	bumpScript     = containerScript("bump")
+	reapScript     = containerScript("reap")
+	flushScript    = containerScript("flush")
+	plannedScript  = containerScript("planned")
+	savePlanScript = containerScript("save_plan")
+	leaverScript   = containerScript("leaver")
+	lockScript     = containerScript("lock")
+	unlockScript   = containerScript("unlock")
+	jobAddScript   = containerScript("job_add")
+	jobSetScript   = containerScript("job_set")
+	enterScript    = containerScript("enter")
+	leaveScript    = containerScript("leave")
+	markScript     = containerScript("mark")
+
+	beatScript = redis.NewScript(lua("beat"))
+)
+
+func containerScript(name string) *redis.Script {
+	return redis.NewScript(lua("prelude") + lua(name))
+}
+
+// lua returns an embedded file. A missing one is a defect of the build, found by the first test.
+func lua(name string) string {
+	text, err := luaFiles.ReadFile("lua/" + name + ".lua")
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// Beat records that a worker is alive for Config.WorkerTTL. A worker calls it every few seconds. Beat returns the
+// names of all live workers. Queued and deferred runs are kept live only while there is one.
+func (s *Store) Beat(ctx context.Context, worker string) ([]string, error) {
+	return s.beat(ctx, "beat", worker)
+}
+
+// Retire records that a worker has stopped.
+func (s *Store) Retire(ctx context.Context, worker string) error {
+	_, err := s.beat(ctx, "retire", worker)
+	return err
+}
+
+// Workers returns the names of the live workers, sorted by their last beat.
+func (s *Store) Workers(ctx context.Context) ([]string, error) {
+	return s.beat(ctx, "list", "")
+}
+
+func (s *Store) beat(ctx context.Context, mode, worker string) ([]string, error) {
+	names, err := beatScript.Run(ctx, s.rdb, []string{workersKey}, mode, cut(worker, maxName),
+		s.cfg.WorkerTTL.Milliseconds()).StringSlice()
+	return names, redisFault(mode, err)
+}
+
+// Mark is a note in the record of a container about work that must follow. Its value is the id of the run that
+// caused it.
+type Mark string
+
+// The marks.
+const (
+	// Follow is set at a source before a run writes there, and cleared after the providers were started. Without the
+	// mark, a run that died after its last write would leave the providers behind, because the next run finds no
+	// change.
+	Follow Mark = "follow"
+	// Again is set at a provider that had a live run when its source changed. The provider runs once more afterwards. A
+	// run that left something to the next one sets it, too, with its own id.
+	Again Mark = "again"
+	// Fired is the last firing of a container's schedule.
+	Fired Mark = "fired"
+)
+
+// Marked returns the value of a mark; empty if it is not set.
+func (s *Store) Marked(ctx context.Context, c container.ID, m Mark) (string, error) {
+	return s.mark(ctx, c, "get", m, "")
+}
+
+// SetMark sets a mark.
+func (s *Store) SetMark(ctx context.Context, c container.ID, m Mark, value string) error {
+	_, err := s.mark(ctx, c, "set", m, value)
+	return err
+}
+
+// ClearMark clears a mark if it still has this value. A later value belongs to another run.
+func (s *Store) ClearMark(ctx context.Context, c container.ID, m Mark, value string) error {
+	_, err := s.mark(ctx, c, "clear", m, value)
+	return err
+}
+
+func (s *Store) mark(ctx context.Context, c container.ID, op string, m Mark, value string) (string, error) {
+	word, _, err := s.eval(ctx, op+" mark", markScript, c, op, string(m), value)
+	if err != nil {
+		return "", err
+	}
+	return word, nil
+}
+
+// decodeRun decodes a run from the fields of its hash. A run without fields has no ID.
+func decodeRun(c container.ID, f map[string]string) Run {
+	return Run{
+		ID:        f["id"],
+		Container: c,
+		Mode:      Mode(f["mode"]),
+		DryRun:    f["dry_run"] == "1",
+		Trigger:   Trigger{Kind: TriggerKind(f["trigger"]), By: f["by"], Of: f["of"]},
+		State:     State(f["state"]),
+
+		CreatedAt:      fromMS(f["created_at"]),
+		StartedAt:      fromMS(f["started_at"]),
+		FinishedAt:     fromMS(f["finished_at"]),
+		DeferredUntil:  fromMS(f["deferred_until"]),
+		DeferReason:    f["defer_reason"],
+		Outage:         Outage{Times: parseInt(f["outages"]), Since: fromMS(f["outage_since"])},
+		ExpiresAt:      fromMS(f["expires_at"]),
+		KeptUntil:      fromMS(f["kept_until"]),
+		LastProgressAt: fromMS(f["last_progress_at"]),
+
+		Worker:  f["worker"],
+		Epoch:   parseInt(f["epoch"]),
+		Resumes: parseInt(f["resumes"]),
+
+		Progress:      decodeProgress(f),
+		Read:          decodeRead(f),
+		Held:          parseInt(f["held"]),
+		FailedChanges: parseInt(f["failed"]),
+		Faults:        decodeFaults(f),
+		Calls:         parseInt(f["calls"]),
+		Messages:      parseInt(f["messages"]),
+		PlanDigest:    f["plan_digest"],
+		ReadAt:        fromMS(f["read_at"]),
+		Changed:       f["changed"] == "1",
+		PlannedAt:     fromMS(f["planned_at"]),
+
+		FailReason:  f["fail_reason"],
+		FailKind:    f["fail_kind"],
+		CancelledBy: f["cancelled_by"],
+
+		Cursor:     Cursor(parseInt(f["seq"])),
+		doneAtPlan: parseInt(f["done_at_plan"]),
+	}
+}
+
+// Counters are fields of the hash. The fields s:user:create, f:user:create and e:user:create count successful, failed
+// and expected changes. The field k:conflict counts failures by the kind of error, and r:user counts entries that
+// were read.
+func counter(letter string, o ObjectType, c ChangeType) string {
+	return strings.Join([]string{letter, string(o), string(c)}, ":")
+}
+
+func decodeProgress(f map[string]string) []Progress {
+	out := []Progress{}
+	for _, o := range ObjectTypes() {
+		for _, c := range ChangeTypes() {
+			p := Progress{
+				Object: o, Change: c,
+				Succeeded: parseInt(f[counter("s", o, c)]),
+				Failed:    parseInt(f[counter("f", o, c)]),
+				Expected:  parseInt(f[counter("e", o, c)]),
+			}
+			if p.Succeeded != 0 || p.Failed != 0 || p.Expected != 0 {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
+}
+
+func decodeRead(f map[string]string) map[ObjectType]int64 {
+	var out map[ObjectType]int64
+	for _, o := range ObjectTypes() {
+		if n := parseInt(f["r:"+string(o)]); n != 0 {
+			if out == nil {
+				out = map[ObjectType]int64{}
+			}
+			out[o] = n
+		}
+	}
+	return out
+}
+
+func decodeFaults(f map[string]string) map[string]int64 {
+	var out map[string]int64
+	for name, n := range f {
+		if kind, ok := strings.CutPrefix(name, "k:"); ok {
+			if out == nil {
+				out = map[string]int64{}
+			}
+			out[kind] = parseInt(n)
+		}
+	}
+	return out
+}
+
+func flag(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
 }
