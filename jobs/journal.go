@@ -12,6 +12,7 @@ import (
 	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/internal/metrics"
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/reconcile"
@@ -200,4 +201,139 @@ func (n *notes) add(m status.Message) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.messages = append(n.messages, m)
+}
+
+// tally counts and measures the work of one execution on one container, and remembers the entries that wait for
+// suspension.
+type tally struct {
+	work *metrics.Work
+	name container.ID
+	now  func() time.Time
+
+	mu      sync.Mutex
+	known   bool // there is a plan
+	waiting map[directory.Ref]time.Time
+}
+
+func (w *Worker) tally(name container.ID) *tally {
+	return &tally{work: w.cfg.Metrics, name: name, now: w.cfg.Now}
+}
+
+// planned notes the planned suspensions, held or not, with the departure times of their entries.
+func (t *tally) planned(apply, held plan.Plan) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.known, t.waiting = true, map[directory.Ref]time.Time{}
+	if t.name.IsSource() { // A source has no suspensions. Its leavers are gone at once.
+		return
+	}
+	for _, changes := range [][]plan.Change{apply.Changes, held.Changes} {
+		for i := range changes {
+			c := &changes[i]
+			if c.Op != plan.Suspend {
+				continue
+			}
+			since := c.Since
+			if since.IsZero() {
+				since = t.now()
+			}
+			t.waiting[c.Ref] = since
+		}
+	}
+}
+
+// done counts a change.
+func (t *tally) done(c *plan.Change, r provider.Result) {
+	object, change := changeType(c)
+	t.work.Change(t.name, object, change, r.Err)
+	if r.Err != nil || t.name.IsSource() {
+		return
+	}
+	switch {
+	case c.Op == plan.Suspend:
+		t.mu.Lock()
+		delete(t.waiting, c.Ref)
+		t.mu.Unlock()
+		if !c.Since.IsZero() && !r.Foreign {
+			t.work.Suspended(t.name, t.now().Sub(c.Since))
+		}
+	case c.Op != plan.Delete && !c.Since.IsZero():
+		t.work.Provisioned(t.name, t.now().Sub(c.Since))
+	}
+}
+
+// longest returns the departure time of the entry that has waited longest for suspension, or zero if none waits.
+// known is false if nothing was planned.
+func (t *tally) longest() (since time.Time, known bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, at := range t.waiting {
+		if since.IsZero() || at.Before(since) {
+			since = at
+		}
+	}
+	return since, t.known
+}
+
+// keepLeavers records the entries that still wait for suspension when a run stops. Only a metric depends on it.
+func keepLeavers(lease *status.Lease, t *tally) {
+	since, known := t.longest()
+	if !known {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(lease.Context()), 2*time.Second)
+	defer cancel()
+	_ = lease.Leaver(ctx, since)
+}
+
+// counted is the journal of an object job's hop.
+type counted struct {
+	*notes
+	tally *tally
+}
+
+// Done implements reconcile.Journal.
+func (c counted) Done(ch *plan.Change, r provider.Result) {
+	c.tally.done(ch, r)
+	c.notes.Done(ch, r)
+}
+
+// keepHeld records the changes of a run's plan that are held for a decision, and its conflicts. A dry run shows its
+// plan and replaces nothing.
+func (w *Worker) keepHeld(ctx context.Context, run status.Run, apply, held plan.Plan) error {
+	if run.DryRun {
+		return nil
+	}
+	set := heldSet(run.ID, w.cfg.Now(), held)
+	set.ConflictCount = len(apply.Held)
+	for _, h := range apply.Held[:min(len(apply.Held), decisions.MostConflicts)] {
+		set.Conflicts = append(set.Conflicts, decisions.Conflict{
+			Kind: h.Kind.String(), ID: string(h.ID), Label: h.Label, Reason: string(h.Reason), Detail: h.Detail,
+		})
+	}
+	return w.cfg.Decisions.SetHeld(context.WithoutCancel(ctx), run.Container, set)
+}
+
+func heldSet(runID string, now time.Time, held plan.Plan) decisions.HeldSet {
+	set := decisions.HeldSet{Digest: held.HeldDigest(), RunID: runID, At: now.UTC()}
+	for row := range plan.Rows(plan.Plan{}, held) { // without the values of secrets
+		c, print := &row.Change, held.Changes[len(set.Changes)].Fingerprint()
+		h := decisions.HeldChange{
+			Fingerprint: print, Op: c.Op.String(), Kind: c.Kind.String(), ID: string(c.ID), Label: c.Label, Address: c.Address,
+			RemoteID: c.RemoteID, Why: string(c.Why), Guard: string(c.Guard), Reason: c.Held, From: string(c.From),
+		}
+		if c.Member != nil {
+			h.Member, h.MemberLabel = string(c.Member.ID), c.MemberLabel
+		}
+		if len(c.Fields) > 0 {
+			h.Fields = c.Fields
+		}
+		set.Changes = append(set.Changes, h)
+	}
+	return set
+}
+
+// StartApproved starts the run that carries out only the approved changes.
+func (c *Client) StartApproved(ctx context.Context, container container.ID, by string) (status.Run, error) {
+	return c.Start(ctx, container, false, status.Trigger{Kind: status.ByApproval, By: by})
 }
