@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -44,6 +45,20 @@ func (a *API) held(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	return a.showHeld(r, set)
+}
+
+// heldBy shows the changes of a set that still wait unchanged, with their decisions. The set may be superseded.
+func (a *API) heldBy(r *request) (answer, error) {
+	set, waits, err := a.heldSet(r)
+	if err != nil {
+		return answer{}, err
+	}
+	set.Changes = slices.DeleteFunc(set.Changes, func(c decisions.HeldChange) bool { return !waits[c.Fingerprint] })
+	return a.showHeld(r, set)
+}
+
+func (a *API) showHeld(r *request, set decisions.HeldSet) (answer, error) {
 	decided, err := a.cfg.Decisions.Decisions(r.Context(), r.container())
 	if err != nil {
 		return answer{}, err
@@ -147,6 +162,23 @@ func (a *API) expiry() stamp {
 	return stamp(a.now().Add(decisions.DecisionTTL).Truncate(time.Microsecond))
 }
 
+// heldSet returns the set that the path names, and the fingerprints of the changes that wait by now.
+func (a *API) heldSet(r *request) (set decisions.HeldSet, waits map[string]bool, err error) {
+	set, err = a.cfg.Decisions.HeldBy(r.Context(), r.container(), r.PathValue("digest"))
+	if err != nil && fault.KindOf(err) == fault.NotFound {
+		return set, nil, &problem{http.StatusNotFound, detail{Detail: "Not found."}}
+	}
+	if err != nil {
+		return set, nil, err
+	}
+	current, err := a.cfg.Decisions.Held(r.Context(), r.container())
+	waits = make(map[string]bool, len(current.Changes))
+	for _, c := range current.Changes {
+		waits[c.Fingerprint] = true
+	}
+	return set, waits, err
+}
+
 // chosen returns the changes of a decision. They belong to the named set, match the list in the body, and still wait
 // unchanged. A superseded set is accepted while one of its changes still waits.
 func (a *API) chosen(r *request) ([]decisions.HeldChange, error) {
@@ -157,20 +189,9 @@ func (a *API) chosen(r *request) ([]decisions.HeldChange, error) {
 	if err := r.resource.check(); err != nil {
 		return nil, err
 	}
-	set, err := a.cfg.Decisions.HeldBy(r.Context(), r.container(), r.PathValue("digest"))
-	if fault.KindOf(err) == fault.NotFound && err != nil {
-		return nil, &problem{http.StatusNotFound, detail{Detail: "Not found."}}
-	}
+	set, waits, err := a.heldSet(r)
 	if err != nil {
 		return nil, err
-	}
-	current, err := a.cfg.Decisions.Held(r.Context(), r.container())
-	if err != nil {
-		return nil, err
-	}
-	waits := make(map[string]bool, len(current.Changes))
-	for _, c := range current.Changes {
-		waits[c.Fingerprint] = true
 	}
 	named := map[string]bool{}
 	var out []decisions.HeldChange
@@ -236,7 +257,8 @@ func (a *API) approvals() map[string]methods {
 		return methods{http.MethodPost: {scope: ScopeApprove, handle: h}}
 	}
 	return map[string]methods{
-		"sync/held/": get(ScopeRead, a.held), "sync/held/{digest}/approve/": decide(a.approve),
-		"sync/held/{digest}/reject/": decide(a.reject),
+		"sync/held/": get(ScopeRead, a.held), "sync/held/{digest}/": get(ScopeRead, a.heldBy),
+		"sync/held/{digest}/approve/": decide(a.approve),
+		"sync/held/{digest}/reject/":  decide(a.reject),
 	}
 }

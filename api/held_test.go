@@ -79,6 +79,11 @@ func TestApproveWhatWasSuperseded(t *testing.T) {
 	base := paths[google] + "sync/held/"
 	hold(t, h, "d1", "a", "b")
 	hold(t, h, "d2", "b", "c")
+	if left := read[heldSet](h.get(base + "d1/").want(http.StatusOK)); left.Digest != "d1" || left.Count != 1 ||
+		left.Changes[0].Fingerprint != "b" {
+		t.Errorf("the superseded set has %+v, want the one change that still waits", left)
+	}
+	h.get(base + "d9/").want(http.StatusNotFound)
 	got := read[struct{ Count int }](h.do(http.MethodPost, base+"d1/approve/", "").want(http.StatusAccepted))
 	if got.Count != 1 {
 		t.Errorf("approved %d, want the one that still waits", got.Count)

@@ -33,8 +33,8 @@ func approveCommand(e *env) *cobra.Command {
 		"or fingerprint. A run\n" +
 		"starts in which only what was approved and is still planned happens. An approval is about one entry, one action " +
 		"and the state\n" +
-		"before, and valid for 72 hours. In a script, --yes and the digest that rollcall held showed: nothing is approved " +
-		"unseen."
+		"before, and valid for 72 hours. The digest of a set that was superseded within a week still names its changes that\n" +
+		"wait unchanged. In a script, --yes and the digest that rollcall held showed: nothing is approved unseen."
 	c.Example = "  rollcall approve google_workspace:1\n  rollcall approve google_workspace:1 DIGEST --entry ID --yes " +
 		"--watch"
 	c.Flags().BoolVarP(&d.watch, "watch", "w", false, "show the progress of the run that carries it out")
@@ -113,16 +113,15 @@ func (r *remote) decide(ctx context.Context, d decision) error {
 
 // confirm shows the changes and asks. It sets the digest of what it showed, so that the decision covers nothing else.
 func (r *remote) confirm(ctx context.Context, d *decision) (bool, error) {
-	held, err := r.AllHeld(ctx, d.name)
+	held, err := r.AllHeld(ctx, d.name, d.digest)
 	if err != nil {
 		return false, err
 	}
 	switch {
+	case held.Count == 0 && d.digest != "":
+		return false, fmt.Errorf("%s: no change of %s waits any more; rollcall held %[1]s shows what waits", d.name, d.digest)
 	case held.Count == 0:
 		return false, errors.New(string(d.name) + ": nothing waits for a decision")
-	case d.digest != "" && d.digest != held.Digest:
-		return false, fmt.Errorf("%s: what waits is %s by now, and not %s: look at it with rollcall held %[1]s", d.name,
-			held.Digest, d.digest)
 	}
 	d.digest = held.Digest
 	chosen, err := choose(held.Changes, d.entries)

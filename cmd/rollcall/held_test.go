@@ -82,7 +82,7 @@ func TestApproveAsks(t *testing.T) {
 	for _, no := range []string{"\n", " ", "no\n", "yeah\n"} {
 		ask(no).want(t, codeHeld, "Nothing was decided.")
 	}
-	ask("y\n", "d0").want(t, codeFailure, "what waits is d1 by now, and not d0")
+	ask("y\n", "d0").want(t, codeFailure, `no held set "d0"`)
 	ask("y\n", "--entry", "u-z").want(t, codeFailure, `"u-z"`)
 	if got := s.verdicts(); len(got) > 0 {
 		t.Errorf("verdicts = %v, want none yet", got)
@@ -93,6 +93,24 @@ func TestApproveAsks(t *testing.T) {
 	if got := s.verdicts(); len(got) != 2 || got["f-a"] != "approved" || got["f-b"] != "approved" {
 		t.Errorf("verdicts = %v, want two approvals", got)
 	}
+}
+
+// TestApproveSuperseded checks that an older digest names those of its changes that wait unchanged, and no others.
+func TestApproveSuperseded(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.hold(google, "d1", leaver("a"), leaver("b"))
+	s.hold(google, "d2", leaver("b"), leaver("c"))
+	for _, verdict := range []string{"approve", "reject"} {
+		s.as(person{says: "y\n"}, verdict, string(google), "d1").want(t, 0, "1 of 1 change that waits", "b (u-b)")
+		want := map[string]string{"approve": "approved", "reject": "rejected"}[verdict]
+		if got := s.verdicts(); len(got) != 1 || got["f-b"] != want {
+			t.Errorf("%s: verdicts = %v, want one about f-b", verdict, got)
+		}
+	}
+	s.hold(google, "d3", leaver("c"))
+	s.as(person{says: "y\n"}, "reject", string(google), "d1").want(t, codeFailure, "no change of d1 waits any more",
+		"rollcall held google_workspace:1")
 }
 
 // TestApproveInAScript checks that a script cannot approve changes without naming them.

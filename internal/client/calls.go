@@ -102,14 +102,31 @@ func (c *Client) Held(ctx context.Context, name container.ID, offset, limit int)
 	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
 }
 
+// HeldBy returns a part of the changes of a held set that still wait unchanged. The set may be superseded.
+func (c *Client) HeldBy(ctx context.Context, name container.ID, digest string, offset, limit int) (Answer[Held], error) {
+	q := url.Values{"offset": {strconv.Itoa(offset)}, "limit": {strconv.Itoa(limit)}}
+	a, err := get[Held](ctx, c, pathOf(name)+"sync/held/"+url.PathEscape(digest)+"/", q)
+	return a, noSet(err, name, digest)
+}
+
+func noSet(err error, name container.ID, digest string) error {
+	return missing(err, "the API has no held set %q of %s: rollcall held %[2]s says what waits", digest, name)
+}
+
 // ErrChanged says that what waits became something else while it was read.
 var ErrChanged = errors.New("what is held changed while it was read: look again")
 
-// AllHeld returns everything that waits for a person.
-func (c *Client) AllHeld(ctx context.Context, name container.ID) (Held, error) {
+// AllHeld returns everything that waits for a person. A digest limits it to the changes of that set.
+func (c *Client) AllHeld(ctx context.Context, name container.ID, digest string) (Held, error) {
+	part := c.Held
+	if digest != "" {
+		part = func(ctx context.Context, name container.ID, offset, limit int) (Answer[Held], error) {
+			return c.HeldBy(ctx, name, digest, offset, limit)
+		}
+	}
 	var all Held
 	for {
-		a, err := c.Held(ctx, name, len(all.Changes), MaxPage)
+		a, err := part(ctx, name, len(all.Changes), MaxPage)
 		if err != nil {
 			return Held{}, err
 		}
@@ -141,7 +158,7 @@ func (c *Client) Decide(ctx context.Context, name container.ID, digest string, v
 		body = map[string][]string{"entries": entries}
 	}
 	a, err := post[Decided](ctx, c, pathOf(name)+"sync/held/"+url.PathEscape(digest)+"/"+string(v)+"/", body, callTime)
-	return a, missing(err, "the API has no held set %q of %s: rollcall held %[2]s says what waits", digest, name)
+	return a, noSet(err, name, digest)
 }
 
 // Explain says how one entry stands everywhere, and why.

@@ -215,11 +215,11 @@ func TestAllHeld(t *testing.T) {
 		`{"digest":"d1","count":3,"changes":[{"id":"c"}]}`}
 	n := 0
 	c := newClient(t, func(*http.Request) (*http.Response, error) { n++; return reply(http.StatusOK, pages[n-1]), nil })
-	if all, err := c.AllHeld(t.Context(), google); err != nil || len(all.Changes) != 3 || all.Changes[2].ID != "c" {
+	if all, err := c.AllHeld(t.Context(), google, ""); err != nil || len(all.Changes) != 3 || all.Changes[2].ID != "c" {
 		t.Errorf("AllHeld() = %+v, %v; want three changes", all, err)
 	}
 	n, pages[1] = 0, `{"digest":"d2","count":3,"changes":[{"id":"c"}]}`
-	if all, err := c.AllHeld(t.Context(), google); !errors.Is(err, client.ErrChanged) {
+	if all, err := c.AllHeld(t.Context(), google, ""); !errors.Is(err, client.ErrChanged) {
 		t.Errorf("AllHeld() of a set that changes = %+v, %v; want ErrChanged", all, err)
 	}
 }
