@@ -1,16 +1,24 @@
 package api
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
 	"rollcall/container"
+	"rollcall/fault"
+	"rollcall/internal/redisfault"
 	"rollcall/internal/secret"
 )
 
@@ -182,4 +190,125 @@ func redact(name string, v any) any {
 		}
 	}
 	return v
+}
+
+// pagination is the position of a page in a list of the contract. Next and Previous are page numbers, 0 for none.
+type pagination struct {
+	Next       int `json:"next"`
+	Previous   int `json:"previous"`
+	Count      int `json:"count"`
+	Current    int `json:"current"`
+	TotalPages int `json:"total_pages"`
+	StartIndex int `json:"start_index"`
+	EndIndex   int `json:"end_index"`
+}
+
+type listPage struct {
+	Pagination pagination       `json:"pagination"`
+	Results    []map[string]any `json:"results"`
+}
+
+const defaultPageSize = 100
+
+// list lists the resources of one kind.
+func (a *API) list(r *request) (answer, error) {
+	q := r.URL.Query()
+	found := slices.DeleteFunc(a.resources.of(r.family.kind), func(res *resource) bool {
+		name, search := q.Get("name"), strings.ToLower(q.Get("search"))
+		slug := q.Get("slug")
+		return name != "" && name != res.Name || slug != "" && slug != res.Container.Name() ||
+			!strings.Contains(strings.ToLower(res.Name), search) &&
+				!strings.Contains(strings.ToLower(res.Container.Name()), search)
+	})
+	switch q.Get("ordering") {
+	case "name":
+		slices.SortStableFunc(found, byName)
+	case "-name":
+		slices.SortStableFunc(found, func(x, y *resource) int { return byName(y, x) })
+	}
+	size, err := strconv.Atoi(q.Get("page_size"))
+	if err != nil || size < 1 { // the contract's server ignores it too
+		size = defaultPageSize
+	}
+	p, ok1 := paginate(len(found), q.Get("page"), size)
+	if !ok1 {
+		return answer{status: http.StatusNotFound, body: detail{Detail: "Invalid page."}}, nil
+	}
+	out := listPage{Pagination: p, Results: []map[string]any{}}
+	if p.Count > 0 {
+		for _, res := range found[p.StartIndex-1 : p.EndIndex] {
+			out.Results = append(out.Results, res.shown)
+		}
+	}
+	return ok(out), nil
+}
+
+func byName(x, y *resource) int { return cmp.Compare(x.Name, y.Name) }
+
+// paginate divides count items into pages and returns the requested one.
+func paginate(count int, page string, size int) (pagination, bool) {
+	pages := max(1, count/size)
+	if count > pages*size {
+		pages++
+	}
+	current := 1
+	switch page {
+	case "":
+	case "last":
+		current = pages
+	default:
+		n, err := strconv.Atoi(page)
+		if err != nil || n < 1 || n > pages {
+			return pagination{}, false
+		}
+		current = n
+	}
+	p := pagination{Count: count, Current: current, TotalPages: pages}
+	if count > 0 {
+		p.StartIndex = (current-1)*size + 1
+		p.EndIndex = min(count, p.StartIndex-1+min(size, count))
+	}
+	if current > 1 {
+		p.Previous = current - 1
+	}
+	if current < pages {
+		p.Next = current + 1
+	}
+	return p, true
+}
+
+// retrieve returns one resource.
+func (a *API) retrieve(r *request) (answer, error) { return ok(r.resource.shown), nil }
+
+// health is the body of both probes. It names components and no other details.
+type health struct {
+	Status     string            `json:"status"`
+	Components map[string]string `json:"components,omitempty"`
+}
+
+// livez reports that the process runs. It asks no other system, so that a failure of Redis causes no restart.
+func (a *API) livez(*request) (answer, error) { return ok(health{Status: "ok"}), nil }
+
+// readyz reports whether requests can be served. Redis has to answer and to accept writes. Missing workers are
+// reported, but are not a failure, because runs are accepted and wait.
+func (a *API) readyz(r *request) (answer, error) {
+	const patience = 2 * time.Second
+	ctx, cancel := context.WithTimeout(r.Context(), patience)
+	defer cancel()
+	var workers []string
+	err := a.cfg.Status.Writable(ctx, a.resources.containers()...)
+	if err == nil {
+		workers, err = a.cfg.Status.Workers(ctx)
+	}
+	switch {
+	case err != nil:
+		a.cfg.Log.WarnContext(ctx, "not ready", "component", "redis", "err", err)
+		return answer{status: http.StatusServiceUnavailable, body: health{
+			Status: "unavailable", Components: map[string]string{"redis": cmp.Or(redisfault.Refusal(err),
+				fault.KindOf(err).String())},
+		}}, nil
+	case len(workers) == 0:
+		return ok(health{Status: "ok", Components: map[string]string{"redis": "ok", "workers": "none"}}), nil
+	}
+	return ok(health{Status: "ok", Components: map[string]string{"redis": "ok", "workers": "ok"}}), nil
 }

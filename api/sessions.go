@@ -2,9 +2,15 @@ package api
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -197,4 +203,129 @@ func (a *API) scan(ctx context.Context, q sessionQuery, before status.Cursor) ([
 		}
 		before, step = next, nextStep(len(runs), len(out)-had, q.size-len(out))
 	}
+}
+
+// session is a run in the form of the sessions API. Its JSON follows protocol buffers: camelCase, and 64-bit integers
+// as strings.
+type session struct {
+	SessionID       string               `json:"sessionId"`
+	AgentID         string               `json:"agentId"`
+	CreatedAt       stamp                `json:"createdAt"`
+	ExpiresAt       *stamp               `json:"expiresAt,omitempty"` // only while it is open
+	ClosedAt        *stamp               `json:"closedAt,omitempty"`  // only when it is not
+	SyncMode        string               `json:"syncMode"`
+	Status          status.SessionStatus `json:"status"`
+	ProgressEntries []progressEntry      `json:"progressEntries"`
+	FailReason      string               `json:"failReason"`
+	SessionType     string               `json:"sessionType"`
+}
+
+// progressEntry counts the changes of one type of object.
+type progressEntry struct {
+	ObjectType string       `json:"objectType"`
+	ChangeInfo []changeInfo `json:"changeInfo"`
+}
+
+// changeInfo counts one type of change.
+type changeInfo struct {
+	ChangeType string `json:"changeType"`
+	Successful string `json:"successful"`
+	Failed     string `json:"failed"`
+}
+
+// The session types. A source is a directory sync. The contract has no type for a provider.
+const (
+	sessionOfSource   = "AD_SYNC"
+	sessionOfProvider = "SESSION_TYPE_UNSPECIFIED"
+)
+
+func newSession(r status.Run) session {
+	s := session{
+		SessionID: r.ID, AgentID: r.Worker, CreatedAt: stamp(r.CreatedAt), SyncMode: syncMode(r.Mode),
+		Status:          r.SessionStatus(),
+		ProgressEntries: progressEntries(r.Progress), FailReason: r.SessionFailReason(), SessionType: sessionOfProvider,
+	}
+	if r.Container.IsSource() {
+		s.SessionType = sessionOfSource
+	}
+	if r.State.Open() {
+		s.ExpiresAt = orNull(r.ExpiresAt)
+	} else {
+		s.ClosedAt = orNull(r.FinishedAt)
+	}
+	return s
+}
+
+func syncMode(m status.Mode) string {
+	switch m {
+	case status.Full:
+		return "FULL_SYNC"
+	case status.Delta:
+		return "DELTA"
+	}
+	return "SYNC_MODE_UNSPECIFIED"
+}
+
+// progressEntries groups planned and executed changes by the type of object.
+func progressEntries(all []status.Progress) []progressEntry {
+	out := []progressEntry{}
+	for _, p := range all {
+		kind := strings.ToUpper(string(p.Object))
+		if len(out) == 0 || out[len(out)-1].ObjectType != kind {
+			out = append(out, progressEntry{ObjectType: kind})
+		}
+		last := &out[len(out)-1]
+		last.ChangeInfo = append(last.ChangeInfo, changeInfo{
+			ChangeType: strings.ToUpper(string(p.Change)),
+			Successful: strconv.FormatInt(p.Succeeded, 10), Failed: strconv.FormatInt(p.Failed, 10),
+		})
+	}
+	return out
+}
+
+// closedAt returns the end of the session; zero while it is open.
+func (s *session) closedAt() time.Time {
+	if s.ClosedAt == nil {
+		return time.Time{}
+	}
+	return time.Time(*s.ClosedAt)
+}
+
+// pageKey is the name of the key that signs page tokens. Every API process uses the same key.
+const pageKey = "page_tokens"
+
+const (
+	cursorSize = 8
+	macSize    = 16
+)
+
+// tokenText is strict, so that a token has one spelling.
+var tokenText = base64.RawURLEncoding.Strict()
+
+// pageToken returns the token of the next page of a filtered list. The token contains a position and no page number,
+// so that it stays valid when sessions are added. Its signature limits it to this list.
+func pageToken(key []byte, q sessionQuery, at status.Cursor) string {
+	cursor := binary.BigEndian.AppendUint64(nil, uint64(at))
+	return tokenText.EncodeToString(append(cursor, sign(key, cursor, q)...))
+}
+
+// openPageToken returns the position in a token.
+func openPageToken(key []byte, q sessionQuery) (status.Cursor, error) {
+	raw, err := tokenText.DecodeString(q.token)
+	if err == nil && len(raw) == cursorSize+macSize && hmac.Equal(raw[cursorSize:], sign(key, raw[:cursorSize], q)) {
+		return status.Cursor(binary.BigEndian.Uint64(raw)), nil
+	}
+	return 0, invalidField("pageToken",
+		"is not a token of this list: begin with the first page, and keep container and filter.")
+}
+
+// sign covers the position, the container and the filter. The position has a fixed length and the container has no
+// zero byte, so that two lists never sign the same text.
+func sign(key, cursor []byte, q sessionQuery) []byte {
+	mac := hmac.New(sha256.New, key)
+	mac.Write(cursor)
+	mac.Write([]byte(q.container))
+	mac.Write([]byte{0})
+	mac.Write([]byte(q.filter))
+	return mac.Sum(nil)[:macSize]
 }

@@ -1,10 +1,18 @@
 package api
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"mime"
 	"net/http"
 	"net/url"
+	"strings"
+	"unicode/utf8"
 
+	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/status"
 )
@@ -94,4 +102,272 @@ func (r *resource) check() error {
 		return conflict("This " + r.family.verbose + " is disabled.")
 	}
 	return nil
+}
+
+// The fields of a request for a single object, and the closed set of models. Clients are generated from them.
+const (
+	fieldModel    = "sync_object_model"
+	fieldObject   = "sync_object_id"
+	fieldOverride = "override_dry_run"
+
+	modelUser  = "authentik.core.models.User"
+	modelGroup = "authentik.core.models.Group"
+
+	// maxObjectID is the longest id, in characters.
+	maxObjectID = 1024
+)
+
+// objectResult is the response of the contract.
+type objectResult struct {
+	Messages []logEvent `json:"messages"`
+}
+
+// syncObject syncs one user or group to a provider and waits for the result. The response is 200 with any result, or
+// 202 if the sync takes too long for a client to wait.
+func (a *API) syncObject(r *request) (answer, error) {
+	body, err := readObject(r)
+	if err != nil {
+		return answer{}, err
+	}
+	kind, text, err := objectOptions(body)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := r.resource.check(); err != nil {
+		return answer{}, err
+	}
+	match, err := a.findObject(r, kind, text)
+	if err != nil {
+		return answer{}, err
+	}
+	id, err := a.cfg.Jobs.StartObject(r.Context(), r.container(), match.Source, match.Ref, r.by)
+	if err != nil {
+		return answer{}, err
+	}
+	job, err := a.cfg.Status.WaitJob(r.Context(), r.container(), id, a.cfg.ObjectWait)
+	if err != nil {
+		return answer{}, err
+	}
+	if job.State == status.JobDone {
+		return ok(objectResult{a.jobEvents(job)}), nil
+	}
+	place := strings.TrimSuffix(r.URL.EscapedPath(), "object/") + "objects/" + job.ID + "/"
+	return answer{
+		status: http.StatusAccepted, header: map[string]string{"Location": place},
+		body: objectResult{[]logEvent{{
+			Timestamp: stamp(a.now()), LogLevel: "info", Logger: apiLogger,
+			Event:      fmt.Sprintf("The sync of this %s is still %s: %s has the result.", kind, job.State, place),
+			Attributes: map[string]any{"job_id": job.ID, "state": job.State},
+		}}},
+	}, nil
+}
+
+// objectOptions reads the body. The error lists every wrong field.
+func objectOptions(body map[string]any) (directory.Kind, string, error) {
+	wrong := invalid{}
+	kind := modelOf(body, wrong)
+	text := objectIDOf(body, wrong)
+	if v, given := body[fieldOverride]; given {
+		// There is no dry run to override. The flag is accepted because clients send it.
+		if _, known := parseBool(v); !known {
+			wrong.add(fieldOverride, "Must be a valid boolean.")
+		}
+	}
+	if _, given := body["dry_run"]; given { // ignoring it would write what somebody wanted to see first
+		wrong.add("dry_run", "A single object has no dry run.")
+	}
+	return kind, text, wrong.orNil()
+}
+
+func modelOf(body map[string]any, wrong invalid) directory.Kind {
+	v, given := body[fieldModel]
+	switch {
+	case !given:
+		wrong.add(fieldModel, "This field is required.")
+	case v == nil:
+		wrong.add(fieldModel, "This field may not be null.")
+	case v == any(modelUser):
+		return directory.User
+	case v == any(modelGroup):
+		return directory.Group
+	default:
+		wrong.add(fieldModel, `"%s" is not a valid choice.`, shorten(inWords(v)))
+	}
+	return 0
+}
+
+// objectIDOf accepts a number for its text, as the contract's server does, because ids were once numbers.
+func objectIDOf(body map[string]any, wrong invalid) string {
+	v, given := body[fieldObject]
+	text, isText := v.(string)
+	if n, isNumber := v.(json.Number); isNumber {
+		text, isText = n.String(), true
+	}
+	text = strings.TrimSpace(text)
+	switch {
+	case !given:
+		wrong.add(fieldObject, "This field is required.")
+	case v == nil:
+		wrong.add(fieldObject, "This field may not be null.")
+	case !isText:
+		wrong.add(fieldObject, "Not a valid string.")
+	case text == "":
+		wrong.add(fieldObject, "This field may not be blank.")
+	case strings.ContainsRune(text, 0):
+		wrong.add(fieldObject, "Null characters are not allowed.")
+	case utf8.RuneCountInString(text) > maxObjectID:
+		wrong.add(fieldObject, "Ensure this field has no more than %d characters.", maxObjectID)
+	}
+	return text
+}
+
+// inWords returns a JSON value as text, and a string without its quotes.
+func inWords(v any) string {
+	if s, isText := v.(string); isText {
+		return s
+	}
+	text, _ := json.Marshal(v) // it came from JSON
+	return string(text)
+}
+
+// shorten limits the length of a quoted value.
+func shorten(s string) string {
+	const most = 100
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most]) + "…"
+}
+
+// findObject returns the entry that text names. No entry or several entries are an error of the caller.
+func (a *API) findObject(r *request, kind directory.Kind, text string) (Match, error) {
+	found, err := a.cfg.Directory.Find(r.Context(), r.container(), kind, text)
+	switch {
+	case err != nil && fault.KindOf(err) == fault.NotFound, err == nil && len(found) == 0:
+		return Match{}, invalidField(fieldObject, "No %s has the id, anchor, username or mail %q.", kind, shorten(text))
+	case err != nil && fault.KindOf(err) == fault.Invalid:
+		return Match{}, invalidField(fieldObject, "%v", err)
+	case err != nil:
+		return Match{}, err
+	case len(found) > 1:
+		return Match{}, invalidField(fieldObject, "%d %ss match %q: give the unique id of one of them.", len(found), kind,
+			shorten(text))
+	}
+	return found[0], nil
+}
+
+// jobEvents returns the messages of a finished job. A job without messages gets one, because an empty list would look
+// like success.
+func (a *API) jobEvents(job status.Job) []logEvent {
+	if len(job.Messages) > 0 {
+		return logEvents(job.Container, job.Messages)
+	}
+	e := logEvent{Timestamp: stamp(job.FinishedAt), LogLevel: "info", Logger: apiLogger, Attributes: map[string]any{
+		"kind": job.Kind, "id": job.ObjectID, "outcome": job.Outcome,
+	}}
+	switch job.Outcome {
+	case status.OutcomeFailed:
+		e.LogLevel, e.Event = "error", "Failed: "+job.FailReason
+	case status.OutcomeHeld, status.OutcomeAbsent:
+		e.LogLevel, e.Event = "warning", outcomeText[job.Outcome]
+	case status.OutcomeCreated, status.OutcomeUpdated, status.OutcomeSuspended, status.OutcomeRestored,
+		status.OutcomeDeleted, status.OutcomeUnchanged, status.OutcomeOutOfScope:
+		e.Event = outcomeText[job.Outcome]
+	}
+	return []logEvent{e}
+}
+
+var outcomeText = map[status.Outcome]string{
+	status.OutcomeCreated: "Created.", status.OutcomeUpdated: "Updated.", status.OutcomeSuspended: "Suspended.",
+	status.OutcomeRestored: "Restored.", status.OutcomeDeleted: "Deleted.", status.OutcomeUnchanged: "Nothing to change.",
+	status.OutcomeOutOfScope: "Out of scope: not provisioned.", status.OutcomeHeld: "Held: a person has to look.",
+	status.OutcomeAbsent: "Absent at its source: nothing was changed.",
+}
+
+// readObject reads a JSON object. An empty body is an empty object, whatever its media type, as in the contract's
+// server. The error texts are those of the contract.
+func readObject(r *request) (map[string]any, error) {
+	data, err := io.ReadAll(r.Body)
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, badRequest(fmt.Sprintf("Request body exceeds %d bytes.", tooLarge.Limit))
+	}
+	if err != nil {
+		return nil, badRequest("Request body could not be read.")
+	}
+	if len(data) == 0 {
+		return map[string]any{}, nil
+	}
+	given := r.Header.Get("Content-Type")
+	if media, _, err := mime.ParseMediaType(given); err != nil && media == "" || media != "application/json" {
+		return nil, &problem{http.StatusUnsupportedMediaType,
+			detail{Detail: `Unsupported media type "` + given + `" in request.`}}
+	}
+	v, err := parseJSON(data)
+	if err != nil {
+		return nil, badRequest("JSON parse error - " + err.Error())
+	}
+	object, isObject := v.(map[string]any)
+	if !isObject {
+		return nil, invalidField(nonField, "Invalid data. Expected a dictionary, but got %s.", typeName(v))
+	}
+	return object, nil
+}
+
+// parseJSON reads exactly one value and keeps the text of numbers.
+func parseJSON(data []byte) (any, error) {
+	if !utf8.Valid(data) {
+		return nil, errors.New("the body is not UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	var v any
+	switch err := dec.Decode(&v); {
+	case errors.Is(err, io.EOF):
+		//nolint:staticcheck // This is a text of the contract's server.
+		return nil, errors.New("Expecting value: line 1 column 1 (char 0)")
+	case err != nil:
+		return nil, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("Extra data after the value") //nolint:staticcheck // the same
+	}
+	return v, nil
+}
+
+// typeName names the type of a JSON value as the contract's server does.
+func typeName(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "NoneType"
+	case bool:
+		return "bool"
+	case string:
+		return "str"
+	case []any:
+		return "list"
+	case json.Number:
+		if strings.ContainsAny(v.String(), ".eE") {
+			return "float"
+		}
+		return "int"
+	}
+	return "dict"
+}
+
+// parseBool reads a flag in any spelling that the contract's server accepts.
+func parseBool(v any) (on, known bool) {
+	switch v := v.(type) {
+	case bool:
+		return v, true
+	case json.Number:
+		return v == "1", v == "0" || v == "1"
+	case string:
+		switch strings.ToLower(v) {
+		case "t", "y", "yes", "true", "on", "1":
+			return true, true
+		case "f", "n", "no", "false", "off", "0":
+			return false, true
+		}
+	}
+	return false, false
 }
