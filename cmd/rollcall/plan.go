@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"rollcall/internal/boot"
+	"rollcall/internal/config"
 	"rollcall/plan"
+	"rollcall/preview"
 	"rollcall/reconcile"
 )
 
@@ -86,4 +89,155 @@ func writeJSON(w io.Writer, r reconcile.Report) error {
 		Plan   plan.Plan `json:"plan"`
 		Held   plan.Plan `json:"held_by_guards"`
 	}{r.Apply.Digest(), r.Apply, r.Held})
+}
+
+// shownDifferences is how many differences of each effect are printed without --all.
+const shownDifferences = 10
+
+func previewCommand(e *env) *cobra.Command {
+	var asJSON, all bool
+	c := &cobra.Command{
+		Use: "preview NEW.yaml", Short: "Compare a changed configuration with the running one, and do nothing",
+		Long: "Reads the directories and the tenants with the running configuration (--config or ROLLCALL_CONFIG) and " +
+			"with the new\n" +
+			"one, and prints for each source and provider what the new one changes: who enters or leaves the scope, and whose\n" +
+			"address, fields or groups change. It writes nothing, and needs neither Redis nor the API. It ends with 3 if a " +
+			"guard\n" +
+			"would hold something harmful.",
+		Example: "  rollcall preview rollcall.new.yaml\n  rollcall preview rollcall.new.yaml --all",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			p, err := e.offline()
+			if err != nil {
+				return err
+			}
+			next, _, err := config.Load(args[0], config.Options{Getenv: e.getenv, Strict: p.StrictFiles})
+			if err != nil {
+				return err
+			}
+			app, err := boot.Open(cmd.Context(), p, e.getenv, e.stderr)
+			if err != nil {
+				return err
+			}
+			defer app.Close()
+			containers, err := app.Preview(cmd.Context(), next)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				enc := json.NewEncoder(e.stdout)
+				enc.SetIndent("", "  ")
+				err = enc.Encode(containers)
+			} else {
+				err = writePreview(e.stdout, containers, all)
+			}
+			if err != nil {
+				return err
+			}
+			return quiet(previewCode(containers))
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	c.Flags().BoolVar(&all, "all", false, fmt.Sprintf("print every difference, not only %d of each sort",
+		shownDifferences))
+	return c
+}
+
+// offline is configured for commands that read directories and tenants without Redis.
+func (e *env) offline() (config.Process, error) {
+	p, err := e.configured()
+	p.RedisURL = boot.Embedded
+	if p.LogLevel == "" || p.LogLevel == "info" {
+		p.LogLevel = "error" // The notes of a plan are printed with it.
+	}
+	return p, err
+}
+
+func previewCode(containers []preview.Container) int {
+	for i := range containers {
+		if containers[i].Harm() > 0 {
+			return codeHeld
+		}
+	}
+	return 0
+}
+
+// previewTitles are the headings of the effects.
+var previewTitles = map[preview.Effect]string{
+	preview.LeavesScope: "leave the scope", preview.Deactivated: "become inactive", preview.LeavesGroup: "leave a group",
+	preview.Activated: "become active", preview.Address: "get another address", preview.Fields: "get other fields",
+	preview.Unmapped: "can no longer be mapped", preview.Mapped: "can be mapped now",
+	preview.EntersScope: "enter the scope",
+	preview.JoinsGroup:  "join a group",
+}
+
+func writePreview(w io.Writer, containers []preview.Container, all bool) error {
+	for i := range containers {
+		c := &containers[i]
+		fmt.Fprintf(w, "%s\n", c.Name)
+		if c.Note != "" {
+			fmt.Fprintf(w, "  %s\n", c.Note)
+		}
+		if len(c.Differences) == 0 && c.Note == "" {
+			fmt.Fprintln(w, "  no difference")
+		}
+		for _, e := range preview.Effects() {
+			writeDifferences(w, e, c.Of(e), all)
+		}
+		writeHeld(w, &c.Held)
+		fmt.Fprintln(w)
+	}
+	_, err := fmt.Fprintln(w, "Nothing was written.")
+	return err
+}
+
+func writeDifferences(w io.Writer, e preview.Effect, list []preview.Difference, all bool) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "  %d %s\n", len(list), previewTitles[e])
+	for i := range list {
+		if i == shownDifferences && !all {
+			fmt.Fprintf(w, "    and %d more (--all prints them)\n", len(list)-i)
+			return
+		}
+		fmt.Fprintf(w, "    %s\n", cell(differenceText(&list[i])))
+	}
+}
+
+func differenceText(d *preview.Difference) string {
+	text := d.Kind.String() + " " + d.Label
+	if d.Member != nil {
+		text = fmt.Sprintf("%s: %s %s", text, d.Member.Kind, d.MemberLabel)
+	}
+	if d.Detail != "" {
+		text += ": " + d.Detail
+	}
+	for i, f := range d.Changes {
+		separator := ", "
+		if i == 0 {
+			separator = ": "
+		}
+		text += separator + f.String()
+	}
+	return text
+}
+
+// writeHeld prints one line for each reason that holds changes.
+func writeHeld(w io.Writer, held *plan.Plan) {
+	type reason struct {
+		op  plan.Op
+		why string
+	}
+	counts, order := map[reason]int{}, []reason{}
+	for i := range held.Changes {
+		r := reason{held.Changes[i].Op, held.Changes[i].Held}
+		if counts[r] == 0 {
+			order = append(order, r)
+		}
+		counts[r]++
+	}
+	for _, r := range order {
+		fmt.Fprintf(w, "  would be held: %d × %s: %s\n", counts[r], strings.ReplaceAll(r.op.String(), "_", " "), cell(r.why))
+	}
 }

@@ -1,16 +1,24 @@
 package main
 
 import (
+	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"rollcall/internal/boot"
+	"rollcall/internal/demo"
+	"rollcall/internal/tokens"
 	simulator "rollcall/simulator/googleworkspace"
+	"rollcall/simulator/graph"
 )
 
 func simulateCommand(e *env) *cobra.Command {
@@ -47,4 +55,145 @@ func simulateCommand(e *env) *cobra.Command {
 	c.Flags().Float64Var(&quota, "quota", 0, "calls a second; 0 means no limit")
 	c.AddCommand(simulateDemoCommand(e))
 	return c
+}
+
+// Files of the demonstration's directory that other programs use, too.
+const (
+	demoConfigFile = "rollcall.yaml" // written last: where it is, everything is
+	demoCAFile     = "entra-ca.pem"
+	demoTokensFile = "tokens" // hashes, for the API
+	demoTokenFile  = "token"  // for people
+)
+
+// stand has the addresses of the demonstration's tenants.
+type stand struct {
+	dir, host             string
+	google, entra, health string
+}
+
+func simulateDemoCommand(e *env) *cobra.Command {
+	var s stand
+	c := &cobra.Command{
+		Use: "demo", Short: "Serve both tenants of the demonstration to Rollcalls on other machines, over TLS",
+		Long: "Serves the simulated Google Workspace and Microsoft Entra tenants of `rollcall demo`, and writes into a " +
+			"directory what an API\n" +
+			"and its workers need to sync the demonstration's company to them: rollcall.yaml, the company's directory as " +
+			"LDIF, credentials,\n" +
+			"the certificate authority and a token. docker-compose.yml runs it in its profile `demo`.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd.Context(), e) },
+	}
+	c.Flags().StringVar(&s.dir, "dir", "", "where to write the files (it has to exist)")
+	c.Flags().StringVar(&s.host, "host", "127.0.0.1", "the name or address under which the tenants are reached")
+	c.Flags().StringVar(&s.google, "listen-google", "127.0.0.1:8085", "address to serve Google Workspace on")
+	c.Flags().StringVar(&s.entra, "listen-entra", "127.0.0.1:8086", "address to serve Microsoft Entra ID on")
+	c.Flags().StringVar(&s.health, "listen-health", "127.0.0.1:9466", "address to serve /livez and /readyz on")
+	_ = c.MarkFlagRequired("dir") // it is defined above
+	return c
+}
+
+// run serves until ctx ends.
+func (s stand) run(ctx context.Context, e *env) error {
+	authority, err := graph.NewAuthority(s.host)
+	if err != nil {
+		return err
+	}
+	google, entra := newDemoTenant(), newDemoEntra()
+	listeners, err := listenAll(ctx, s.google, s.entra)
+	if err != nil {
+		return err
+	}
+	bases := make([]string, len(listeners))
+	for i, l := range listeners {
+		_, port, err := net.SplitHostPort(l.Addr().String())
+		if err != nil {
+			return err
+		}
+		bases[i] = "https://" + net.JoinHostPort(s.host, port)
+	}
+	token, err := s.write(authority, google, entra, bases[0], bases[1])
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	for i, handler := range []http.Handler{google.Handler(), entra.Handler()} {
+		g.Go(func() error { return serveTLS(ctx, listeners[i], handler, authority.TLSConfig()) })
+	}
+	g.Go(func() error {
+		fmt.Fprintf(e.stdout, "The demonstration's tenants are served; the directory of the company and everything else "+
+			"is in %s.\n"+
+			"A token for the API, good until this ends: %s\n", s.dir, token)
+		return boot.Serve(ctx, &http.Server{Addr: s.health, Handler: wellAlways(), ReadHeaderTimeout: 5 * time.Second},
+			time.Second, nil)
+	})
+	return g.Wait()
+}
+
+func listenAll(ctx context.Context, addrs ...string) (all []net.Listener, err error) {
+	for _, addr := range addrs {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, l)
+	}
+	return all, nil
+}
+
+func serveTLS(ctx context.Context, l net.Listener, handler http.Handler, c *tls.Config) error {
+	srv := &http.Server{Handler: handler, TLSConfig: c, ReadHeaderTimeout: 10 * time.Second}
+	defer context.AfterFunc(ctx, func() { _ = srv.Close() })()
+	if err := srv.ServeTLS(l, "", ""); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+// wellAlways answers every health check with success, because a listening process is ready.
+func wellAlways() http.Handler {
+	mux := http.NewServeMux()
+	for _, path := range []string{"GET /livez", "GET /readyz"} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, `{"status":"ok"}`) })
+	}
+	return mux
+}
+
+// write writes the files of the directory and returns the token.
+func (s stand) write(ca *graph.Authority, google *simulator.Tenant, entra *graph.Tenant, googleURL,
+	entraURL string) (string, error) {
+	key, err := google.CredentialsJSON(googleURL)
+	if err != nil {
+		return "", err
+	}
+	token, line, err := tokens.New("demo", tokens.Scopes()...)
+	if err != nil {
+		return "", err
+	}
+	yaml := fmt.Sprintf(demoConfig, filepath.Join(s.dir, "people.ldif"), googleURL) +
+		fmt.Sprintf(demoEntraConfig, entra.TenantID(), entra.ClientID(), entraURL)
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{
+		{"people.ldif", demo.LDIF()},
+		{"google.json", key},
+		{"entra", []byte(entra.ClientSecret())},
+		{demoCAFile, ca.CA},
+		{demoTokensFile, []byte(line + "\n")},
+		{demoTokenFile, []byte(token + "\n")},
+		{demoConfigFile, []byte(onSchedule(yaml))},
+	} {
+		if err := os.WriteFile(filepath.Join(s.dir, f.name), f.data, 0o600); err != nil {
+			return "", err
+		}
+	}
+	return token, nil
+}
+
+// onSchedule adds schedules to the configuration of the demonstration.
+func onSchedule(yaml string) string {
+	return strings.NewReplacer(
+		"    - slug: corp\n", "    - slug: corp\n      schedule: \"@every 1m\"\n",
+		"    - id: 1\n", "    - id: 1\n      schedule: after_source\n",
+	).Replace(yaml)
 }
