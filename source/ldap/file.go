@@ -1,7 +1,9 @@
 package ldap
 
 import (
+	"bufio"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
+	"golang.org/x/text/encoding/unicode"
 
 	"rollcall/fault"
 )
@@ -211,3 +214,174 @@ func (f *file) referrals() []string { return slices.Clone(f.refs) }
 func (f *file) String() string { return "file://" + f.path }
 
 func (f *file) close() {}
+
+// ldifReader reads the records of an export (RFC 2849), so that errors name the line where a record begins. It takes
+// time in proportion to the size of the file. It refuses what an export does not have and that would be dangerous:
+// values by URL, which could read any file, and a last line without its end, which a copy in progress has.
+type ldifReader struct {
+	in   *bufio.Reader
+	line int
+	done bool
+	// decoded says that the file was not UTF-8 and is decoded on the way.
+	decoded bool
+}
+
+// ldifRecord is one record as lines that are unfolded and have no comments, and the number of its first line.
+type ldifRecord struct {
+	line  int
+	lines []string
+}
+
+func newLDIFReader(ctx context.Context, r io.Reader) (*ldifReader, error) {
+	l := &ldifReader{in: bufio.NewReaderSize(cancelable{ctx, r}, 64<<10)}
+	mark, _ := l.in.Peek(3) // A shorter file has no mark.
+	switch text := string(mark); {
+	case text == "\xef\xbb\xbf":
+		_, _ = l.in.Discard(3)
+	case strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"):
+		decoder := unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM).NewDecoder()
+		l.in, l.decoded = bufio.NewReaderSize(decoder.Reader(l.in), 64<<10), true
+	case strings.ContainsRune(text, 0):
+		return nil, errors.New("the file is UTF-16 or UTF-32 without a byte order mark: save it as UTF-8")
+	}
+	return l, nil
+}
+
+// cancelable is a reader that ends with its context.
+type cancelable struct {
+	ctx context.Context // a reader has no other way to learn of it
+	io.Reader
+}
+
+// Read implements io.Reader.
+func (c cancelable) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.Reader.Read(p)
+}
+
+// next returns the next record, or io.EOF.
+func (l *ldifReader) next() (rec ldifRecord, err error) {
+	var folded strings.Builder // the line that is not finished
+	finish := func() {
+		if folded.Len() > 0 {
+			rec.lines = append(rec.lines, folded.String())
+			folded.Reset()
+		}
+	}
+	comment := false
+	for !l.done {
+		text, err := l.readLine()
+		if err != nil {
+			return ldifRecord{line: l.line}, err
+		}
+		switch {
+		case text == "", strings.Trim(text, " \t") == "" && l.separates():
+			if finish(); len(rec.lines) > 0 {
+				return rec, nil
+			}
+		case text[0] == '#':
+			comment = true
+			continue
+		case text[0] == ' ' && comment:
+			continue
+		case text[0] == ' ' && folded.Len() == 0:
+			return ldifRecord{line: l.line}, errors.New("the line begins with a blank and continues nothing")
+		case text[0] == ' ':
+			folded.WriteString(text[1:])
+			continue
+		default:
+			if finish(); len(rec.lines) == 0 {
+				rec.line = l.line
+			}
+			folded.WriteString(text)
+		}
+		comment = false
+	}
+	return rec, io.EOF
+}
+
+// readLine returns one line of the file without its end, "" at the end of the file.
+func (l *ldifReader) readLine() (string, error) {
+	raw, err := l.in.ReadString('\n')
+	l.line++
+	if errors.Is(err, io.EOF) {
+		l.done = true
+		if raw != "" {
+			return "", errors.New("the file ends in the middle of a line: is it still being written?")
+		}
+		return "", nil
+	}
+	if err == nil && l.decoded && strings.Contains(raw, "\ufffd") {
+		err = errors.New("the line has characters that are not UTF-16: export again, as UTF-8")
+	}
+	return strings.TrimRight(raw, "\r\n"), err
+}
+
+// separates reports whether a line of blanks is meant as an empty one: a record, an empty line or nothing follows
+// it. Else the blanks after the first continue a value.
+func (l *ldifReader) separates() bool {
+	ahead, _ := l.in.Peek(3) // Fewer are left at the end.
+	text := string(ahead)
+	return text == "" || text[0] == '\n' || text[0] == '\r' || strings.EqualFold(text, "dn:")
+}
+
+// entry builds the entry of a record. The DN is the first line of a record, and the lines that follow it up to the
+// attributes tell entries from changes: only added entries are entries.
+func (r ldifRecord) entry() (*ldap.Entry, error) {
+	lines := r.lines
+	name, dn, err := splitLine(lines[0])
+	if err != nil {
+		return nil, err
+	}
+	if !strings.EqualFold(name, "dn") {
+		return nil, fmt.Errorf("missing 'dn:': the record begins with %q", name)
+	}
+	e := &ldap.Entry{DN: string(dn)}
+	places := make(map[string]int, len(lines))
+	for _, line := range lines[1:] {
+		name, value, err := splitLine(line)
+		if err != nil {
+			return nil, err
+		}
+		switch key := strings.ToLower(name); {
+		case key == "control":
+		case key == "changetype":
+			if kind := strings.TrimSpace(string(value)); !strings.EqualFold(kind, "add") {
+				return nil, fmt.Errorf("it is a change (changetype: %s), not an entry: "+
+					"an export of entries is needed (ldapsearch -LLL, slapcat, ldifde)", kind)
+			}
+		case len(value) == 0: // An attribute without a value is none.
+		default:
+			at, ok := places[key]
+			if !ok {
+				at = len(e.Attributes)
+				places[key] = at
+				e.Attributes = append(e.Attributes, &ldap.EntryAttribute{Name: name})
+			}
+			a := e.Attributes[at]
+			a.Values, a.ByteValues = append(a.Values, string(value)), append(a.ByteValues, value)
+		}
+	}
+	return e, nil
+}
+
+// splitLine splits "name: value" and decodes the value.
+func splitLine(line string) (name string, value []byte, err error) {
+	name, rest, ok := strings.Cut(line, ":")
+	if base, _, _ := strings.Cut(name, ";"); !ok || !attributeType(trimOID(base)) {
+		return "", nil, fmt.Errorf("the line %.40q does not begin with an attribute and a colon", line)
+	}
+	switch {
+	case strings.HasPrefix(rest, "<"):
+		return "", nil, fmt.Errorf("the value of %s is a URL: exports with values in other files are not read", name)
+	case strings.HasPrefix(rest, ":"):
+		value, err = base64.StdEncoding.DecodeString(strings.ReplaceAll(strings.Trim(rest[1:], " \t"), " ", ""))
+		if err != nil {
+			return "", nil, fmt.Errorf("the value of %s: %w", name, err)
+		}
+		return name, value, nil
+	}
+	return name, []byte(strings.TrimLeft(rest, " ")), nil
+}

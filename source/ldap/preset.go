@@ -1,10 +1,14 @@
 package ldap
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/go-ldap/ldap/v3"
+
+	"rollcall/directory"
 	"rollcall/plan"
 )
 
@@ -108,4 +112,152 @@ func (s *Source) rooted(root *rootDSE) (*Source, error) {
 	out.cfg.BaseDN = base
 	out.user, out.group = userScope(&out.cfg, s.mapped), groupScope(&out.cfg, s.mapped)
 	return &out, nil
+}
+
+// familyFilters are filters, and words by which a filter is known to be written for another family.
+type familyFilters struct {
+	user, group string
+	// own and foreign are object classes and attributes, in lower case.
+	own, foreign []string
+}
+
+var (
+	standardClasses = []string{
+		"person", "inetorgperson", "organizationalperson", "posixaccount", "account", "shadowaccount",
+		"groupofnames", "groupofuniquenames", "groupofmembers", "posixgroup", "ipausergroup", "nestedgroup",
+	}
+	activeDirectoryWords = []string{"user", "group", "objectcategory", "samaccounttype", "samaccountname",
+		"useraccountcontrol", "grouptype"}
+)
+
+// families has the filters that fit each family.
+var families = map[family]familyFilters{
+	activeDirectory: {
+		"(&(objectCategory=person)(objectClass=user))", "(&(objectClass=group)(!(isCriticalSystemObject=TRUE)))",
+		append([]string{"person", "organizationalperson"}, activeDirectoryWords...), standardClasses[1:],
+	},
+	openLDAP:     {"(objectClass=inetOrgPerson)", "(objectClass=groupOfNames)", standardClasses, activeDirectoryWords},
+	freeIPA:      {"(objectClass=posixAccount)", "(objectClass=ipaUserGroup)", standardClasses, activeDirectoryWords},
+	directory389: {"(objectClass=inetOrgPerson)", "(objectClass=groupOfNames)", standardClasses, activeDirectoryWords},
+}
+
+// judgeFilter reports a filter that is written for another family, where the family's own finds more.
+func (c *checking) judgeFilter(ctx context.Context, s *scope, out *Sample) error {
+	f, known := families[family(c.report.Family)]
+	if !known || out.More {
+		return nil
+	}
+	words := filterWords(s.filter)
+	names := func(list []string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(list, w) })
+	}
+	if !names(f.foreign) || names(f.own) {
+		return nil
+	}
+	proper := f.user
+	if s.kind == directory.Group {
+		proper = f.group
+	}
+	n, more := 0, false
+	req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: proper, attrs: []string{ldapNoAttributes},
+		paged: true, sample: &more}
+	err := c.dir.search(ctx, req, func(*ldap.Entry) error { n++; return nil })
+	if err != nil || n <= out.Count {
+		return err
+	}
+	atLeast := ""
+	if more {
+		atLeast = "at least "
+	}
+	c.report.fail("%s_object_filter %s is written for another family of servers and finds %d %ss; on %s this one "+
+		"finds %s%d: %s_object_filter: %s (and object_uniqueness_field: %s)",
+		s.kind, s.filter, out.Count, s.kind, c.report.Family, atLeast, n, s.kind, proper,
+		family(c.report.Family).uniqueness())
+	return nil
+}
+
+// filterWords returns the attributes of a filter and the object classes that it asks for, in lower case.
+func filterWords(filter string) (words []string) {
+	packet, err := ldap.CompileFilter(filter)
+	if err != nil {
+		return nil
+	}
+	walkFilter(packet, func(attr, value string) {
+		if strings.EqualFold(attr, "objectClass") {
+			words = append(words, strings.ToLower(value))
+			return
+		}
+		words = append(words, strings.ToLower(attr))
+	})
+	return words
+}
+
+// Attributes of Active Directory that make a group the primary group of an account. The account's SID without its last
+// number is the domain's; with primaryGroupID it is the group's ([MS-ADTS], section 3.1.1.4.5.11). The server does not
+// list such members in member.
+const (
+	primaryGroup = "primaryGroupID"
+	securityID   = "objectSid"
+)
+
+// primarySID returns the SID by which the primary group of a user is found, or the own SID of a group; "" where there
+// is none.
+func (d *decoder) primarySID() string {
+	if d.sid < 0 || len(d.raw[d.sid]) == 0 {
+		return ""
+	}
+	sid, err := sidText(d.raw[d.sid][0])
+	switch {
+	case err != nil:
+		return ""
+	case d.scope.kind == directory.Group:
+		return sid
+	}
+	id := d.first(d.primary)
+	if id == "" {
+		return ""
+	}
+	return sid[:strings.LastIndexByte(sid, '-')+1] + id
+}
+
+// primaryMembers returns the users by the SID of their primary group.
+func (r *reading) primaryMembers() map[string][]directory.Ref {
+	out := map[string][]directory.Ref{}
+	for rec := range r.seen() {
+		if rec.Kind == directory.User && rec.sid != "" {
+			out[rec.sid] = append(out[rec.sid], rec.Ref())
+		}
+	}
+	for _, rec := range r.primaries {
+		out[rec.sid] = append(out[rec.sid], rec.Ref())
+	}
+	return out
+}
+
+// readPrimaries reads the users with a primary group among the groups that were read.
+func (r *reading) readPrimaries(ctx context.Context) error {
+	s := &r.user
+	if !s.enabled || !r.group.primary {
+		return nil
+	}
+	d := newDecoder(s, r.dir.about().types)
+	for i := range r.groups {
+		sid := r.groups[i].sid
+		if sid == "" {
+			continue
+		}
+		number := sid[strings.LastIndexByte(sid, '-')+1:]
+		filter := "(&" + s.filter + "(" + primaryGroup + "=" + number + "))"
+		req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: filter, attrs: s.attrs, paged: true}
+		err := r.search(ctx, req, func(e *ldap.Entry) error {
+			if rec := r.record(d, e); rec.ID != "" && rec.sid == sid && !rec.builtIn {
+				r.primaries = append(r.primaries, record{Entry: directory.Entry{Kind: rec.Kind, ID: rec.ID}, sid: sid})
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -1,11 +1,71 @@
 package ldap
 
 import (
+	"context"
+	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"rollcall/source"
 )
+
+// activityAttributes decide whether an account is active; see activity. Active Directory's come first.
+var activityAttributes = [...]string{"userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime",
+	"shadowExpire", "loginDisabled", "loginExpirationTime"}
+
+// activity has the first values of the attributes by which directories disable accounts; empty where absent.
+type activity struct {
+	userAccountControl, accountExpires, nsAccountLock, pwdAccountLockedTime, shadowExpire string
+	loginDisabled, loginExpirationTime                                                    string
+}
+
+// active reports whether an account is enabled. What counts, by family:
+//
+//   - Active Directory: ACCOUNTDISABLE (2) in userAccountControl, or accountExpires in the past. LOCKOUT does not
+//     count, because it ends by itself. Where userAccountControl is present, only these two count.
+//   - FreeIPA and 389 Directory Server: nsAccountLock is TRUE.
+//   - eDirectory, with its preset: loginDisabled is TRUE, or loginExpirationTime is past.
+//   - OpenLDAP's ppolicy: pwdAccountLockedTime is 000001010000Z, the mark of an administrator's lock. Any other time is
+//     a lockout after wrong passwords.
+//   - RFC 2307's shadowAccount: shadowExpire, in days since 1970, is past.
+func (a *activity) active(now time.Time) bool {
+	if a.userAccountControl != "" {
+		const accountDisable = 2
+		flags, _ := strconv.ParseInt(a.userAccountControl, 10, 64) // a text that is no number disables no account
+		return flags&accountDisable == 0 && !a.expired(now)
+	}
+	switch {
+	case strings.EqualFold(a.nsAccountLock, "TRUE"), a.pwdAccountLockedTime == "000001010000Z",
+		strings.EqualFold(a.loginDisabled, "TRUE"), passed(a.loginExpirationTime, now):
+		return false
+	case a.shadowExpire != "":
+		const day = 24 * 60 * 60
+		days, err := strconv.ParseInt(a.shadowExpire, 10, 64)
+		return err != nil || days <= 0 || now.Unix() < days*day
+	}
+	return true
+}
+
+// passed reads loginExpirationTime, a GeneralizedTime (RFC 4517, section 3.3.13).
+func passed(text string, now time.Time) bool {
+	at, err := time.Parse("20060102150405Z0700", text)
+	return err == nil && !now.Before(at)
+}
+
+// expired reads accountExpires: 100 ns steps since 1601, where 0 and the largest number mean never.
+func (a *activity) expired(now time.Time) bool {
+	const never, epoch = 1<<63 - 1, 11_644_473_600 // seconds from 1601 to 1970
+	ticks, err := strconv.ParseInt(a.accountExpires, 10, 64)
+	if err != nil || ticks == 0 || ticks == never {
+		return false
+	}
+	return now.Unix() >= ticks/10_000_000-epoch
+}
 
 // rule brings a value into the form in which it is compared; false for one that the attribute cannot have.
 type rule func(string) (string, bool)
@@ -130,4 +190,138 @@ func conflictName(dn string) bool {
 		}
 	}
 	return false
+}
+
+// Bounds of what is told about members that are left out: in the messages of a run, and in an explanation of a group.
+const (
+	namedInMessages = 20
+	mostLeftOut     = 200
+)
+
+// notThere is the reason for a value that names no entry. A server that hides an entry answers as if it were absent.
+const notThere = "no such entry, or the bind account may not see it"
+
+// leftOut collects the values of groups that lead to no usable entry.
+type leftOut struct {
+	// values are the first of them; groups has the DN of the group of each.
+	values []source.LeftOut
+	groups []string
+	// count is how many values there are, and in counts how many groups they are.
+	count, in int
+	last      string
+	// moved maps the first RDN of the entries in scope to their DNs; nil until it is needed.
+	moved map[string][]string
+}
+
+// leaveOut records a value that leads to no usable entry.
+func (r *reading) leaveOut(x *memberIndex, g *record, field int, value string) {
+	l, key := &r.left, x.key(field, value)
+	if l.count++; l.last != g.norm {
+		l.in, l.last = l.in+1, g.norm
+	}
+	if len(l.values) == mostLeftOut {
+		return
+	}
+	l.values = append(l.values, source.LeftOut{Value: value, Reason: r.whyLeftOut(x, field, key)})
+	l.groups = append(l.groups, g.DN)
+}
+
+// whyLeftOut returns the reason why the value with this key leads to no usable entry.
+func (r *reading) whyLeftOut(x *memberIndex, field int, key string) string {
+	switch {
+	case x.ambiguous[key]:
+		return "several users have this login name"
+	case x.fields[field].byLogin:
+		return "no user in scope has this login name"
+	case key == "":
+		return "it is not a DN"
+	case !r.mayBeInScope(key):
+		return "it is outside the searched bases"
+	case x.reasons[key] != "" && x.reasons[key] != notThere:
+		return x.reasons[key]
+	}
+	reason := notThere
+	if x.reasons[key] == "" {
+		reason = "no entry in scope has this DN"
+	}
+	if dns := r.namesakes(key); len(dns) == 1 {
+		reason += fmt.Sprintf("; %s has the same name: if that entry was moved, repair the value in the directory", dns[0])
+	}
+	return reason
+}
+
+// namesakes returns the DNs of the entries in scope that have the same RDN elsewhere, as an entry has whose
+// container was renamed on a server without referential integrity.
+func (r *reading) namesakes(key string) []string {
+	if r.left.moved == nil {
+		r.left.moved = map[string][]string{}
+		for rec := range r.seen() {
+			rdn := firstRDN(rec.norm)
+			r.left.moved[rdn] = append(r.left.moved[rdn], rec.DN)
+		}
+	}
+	return r.left.moved[firstRDN(key)]
+}
+
+// findNamesakes looks for the entries in scope that have the names of some of the entries that are not there, for a
+// read of a few entries has no others.
+func (r *reading) findNamesakes(ctx context.Context, x *memberIndex) error {
+	r.left.moved = map[string][]string{}
+	var parts []naming
+	for _, key := range slices.Sorted(maps.Keys(x.reasons)) {
+		if rdn := ownRDN(key); x.reasons[key] == notThere && len(rdn) == 1 && !rdn[0].final && len(parts) < batch {
+			parts = append(parts, rdn[0])
+		}
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	names := "(|"
+	for _, p := range parts {
+		names += "(" + p.attr + "=" + ldap.EscapeFilter(p.value) + ")"
+	}
+	for _, s := range r.scopes() {
+		if !s.enabled {
+			continue
+		}
+		req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: "(&" + s.filter + names + "))",
+			attrs: []string{ldapNoAttributes}, paged: true}
+		err := r.search(ctx, req, func(e *ldap.Entry) error {
+			if norm, err := NormalizeDN(e.DN); err == nil {
+				r.left.moved[firstRDN(norm)] = append(r.left.moved[firstRDN(norm)], e.DN)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// firstRDN returns the first RDN of a normalised DN.
+func firstRDN(norm string) string {
+	for i := range len(norm) {
+		if norm[i] == ',' && (i == 0 || norm[i-1] != '\\') {
+			return norm[:i]
+		}
+	}
+	return norm
+}
+
+// note is the message of a run about the values; "" where there is none.
+func (l *leftOut) note() string {
+	if l.count == 0 {
+		return ""
+	}
+	var named []string
+	for i, v := range l.values[:min(len(l.values), namedInMessages)] {
+		named = append(named, fmt.Sprintf("%s of %s (%s)", v.Value, l.groups[i], v.Reason))
+	}
+	note := fmt.Sprintf("%d members of %d groups are neither users nor groups in scope and were left out: %s",
+		l.count, l.in, strings.Join(named, "; "))
+	if more := l.count - len(named); more > 0 {
+		note += fmt.Sprintf("; and %d more", more)
+	}
+	return note
 }
