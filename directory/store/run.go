@@ -1,10 +1,15 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
+	"rollcall/directory"
 	"rollcall/fault"
 )
 
@@ -112,4 +117,162 @@ func named(run string) string {
 		return "another run"
 	}
 	return "run " + run
+}
+
+// tombstone is what is kept of an entry that left, namely the time and enough to name and find it.
+type tombstone struct {
+	Left   time.Time `json:"left"`
+	ReadAt int64     `json:"read_at"` // microseconds
+	Label  string    `json:"label"`
+	DN     string    `json:"dn,omitempty"`
+	// Names are the fields of the name index that lead here.
+	Names []string `json:"names,omitempty"`
+}
+
+func (p *Part) tombstone(name, text string) (*tombstone, error) {
+	var t tombstone
+	if err := json.Unmarshal([]byte(text), &t); err != nil {
+		return nil, fault.Errorf(fault.Internal, "local directory: tombstone of %s of source %s: %w", name, p.slug, err)
+	}
+	return &t, nil
+}
+
+// tombstones returns those of some entries, nil for one that never left, and their texts.
+func (p *Part) tombstones(ctx context.Context, refs []directory.Ref) ([]*tombstone, error) {
+	fields := fieldsOf(refs)
+	texts, err := p.texts(ctx, p.keys.gone, fields, tokensAtOnce)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]*tombstone, len(refs))
+	for i, text := range texts {
+		if text == "" {
+			continue
+		}
+		if out[i], err = p.tombstone(fields[i], text); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func (t *tombstone) departure(ref directory.Ref, source string) directory.Departure {
+	return directory.Departure{Ref: ref, Source: source, Left: t.Left, Label: t.Label}
+}
+
+// trim forgets entries that left long ago.
+func (p *Part) trim(ctx context.Context, now time.Time) error {
+	var args []any
+	n := 0
+	flush := func() error {
+		head := []any{micros(now), n}
+		err := trimScript.Run(ctx, p.rdb, []string{p.keys.gone, p.keys.name, p.keys.meta}, append(head, args...)...).Err()
+		args, n = nil, 0
+		return redisFault("trim", err)
+	}
+	err := p.scan(ctx, p.keys.gone, usersAtOnce, func(page []string) error {
+		for i := 0; i+1 < len(page); i += 2 {
+			t, err := p.tombstone(page[i], page[i+1])
+			if err != nil {
+				return err
+			}
+			if now.Sub(t.Left) <= p.keep {
+				continue
+			}
+			ref, err := refOf(page[i])
+			if err != nil {
+				return fault.New(fault.Internal, "local directory: trim", err)
+			}
+			args, n = append(args, page[i], string(ref.ID), page[i+1], len(t.Names)), n+1
+			for _, name := range t.Names {
+				args = append(args, name)
+			}
+			if n == writesAtOnce {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
+}
+
+// merge makes one snapshot of what the parts answered.
+func merge(q directory.Query, shares []share) directory.Snapshot {
+	var all []*stored
+	for _, s := range shares {
+		all = append(all, s.entries...)
+	}
+	if len(shares) > 1 {
+		slices.SortStableFunc(all, func(a, b *stored) int { return a.Ref().Compare(b.Ref()) })
+	}
+	s := directory.Snapshot{
+		Entries: make([]directory.Entry, 0, len(all)), Versions: make(map[directory.Ref]string, len(all)),
+	}
+	spoken := make(map[directory.Ref]bool)
+	for len(all) > 0 {
+		n := 1
+		for n < len(all) && all[n].Ref() == all[0].Ref() {
+			n++
+		}
+		if n == 1 {
+			s.Entries = append(s.Entries, all[0].Entry)
+			s.Versions[all[0].Ref()] = all[0].digest
+		} else {
+			spoken[all[0].Ref()] = true
+			s.Findings = append(s.Findings, claimed(all[:n]))
+		}
+		all = all[n:]
+	}
+	s.Departed = departed(shares, func(ref directory.Ref) bool { _, here := s.Versions[ref]; return here || spoken[ref] })
+	s.Absent = absent(q.Refs, s.Versions, spoken)
+	return s
+}
+
+// claimed is the finding for an entry that several sources have.
+func claimed(list []*stored) directory.Finding {
+	problem := "sources"
+	for i, e := range list {
+		if i > 0 {
+			problem += " and"
+		}
+		problem += fmt.Sprintf(" ldap:%s (%s)", e.Source, e.DN)
+	}
+	return directory.Finding{
+		Ref: list[0].Ref(), DN: list[0].DN, Problem: problem +
+			" have an entry with this id: take it out of the scope of all but one",
+	}
+}
+
+// departed merges the departures of the sources. An entry that another source has has not left, and an entry that
+// several sources lost left with the last of them.
+func departed(shares []share, here func(directory.Ref) bool) []directory.Departure {
+	var out []directory.Departure
+	for _, s := range shares {
+		for _, d := range s.departed {
+			if !here(d.Ref) {
+				out = append(out, d)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b directory.Departure) int {
+		return cmp.Or(a.Ref.Compare(b.Ref), b.Left.Compare(a.Left), cmp.Compare(a.Source, b.Source))
+	})
+	return slices.CompactFunc(out, func(a, b directory.Departure) bool { return a.Ref == b.Ref })
+}
+
+// absent returns what was asked for and is not there.
+func absent(refs []directory.Ref, versions map[directory.Ref]string, spoken map[directory.Ref]bool) []directory.Ref {
+	var out []directory.Ref
+	for _, ref := range refs {
+		if _, here := versions[ref]; !here && !spoken[ref] {
+			out = append(out, ref)
+		}
+	}
+	slices.SortFunc(out, directory.Ref.Compare)
+	return slices.Compact(out)
 }
