@@ -1,6 +1,52 @@
+// Package entra provisions users, security groups and memberships to one Microsoft Entra tenant through Microsoft
+// Graph v1.0.
+//
+// The adapter translates and classifies. It neither paces nor decides. The only request that it repeats itself is one
+// with a refused access token. A [Caller] may pace and repeat each request. The Graph client is our own, because the
+// official one takes minutes and gigabytes to build.
+//
+// # Anchors
+//
+//   - A user carries the ID of the directory's entry in onPremisesImmutableId. For a UUID this is the base64 of the
+//     sixteen bytes in the order of RFC 9562, for any other ID the base64 of the text; see encodeAnchor.
+//   - A group carries the ID in uniqueName, as rollcall-<ID>. It is set when the group is created, by
+//     PATCH /groups(uniqueName='…') with Prefer: create-if-missing. This request creates the group once, however
+//     often it is sent. No other request creates groups, and the uniqueName of a group can never be changed.
+//   - A group of an entry that was created again in the directory carries the new ID in mailNickname, as
+//     rollcall-entry-<ID>.
+//
+// An onPremisesImmutableId does not show which product wrote it. Read marks such objects (plan.Object.Unproven). The
+// engine takes such an account for ours only where its ID is that of a known entry.
+//
+// Graph has no place for our mark on a suspension. Only the ledger has it.
+//
+// # Refusals
+//
+// A refusal of a listing, or of an access token without the permission, is Denied, because it concerns the tenant.
+// Any other refusal concerns one object (fault.Refused), also the 403 of a tenant without room. The decision depends
+// only on the request and its token, so that all workers decide alike; see denial.
+//
+// # Addresses
+//
+// The address of a user is the userPrincipalName. Groups have no address, because the mailNickname of a security
+// group need not be unique. So groups are never adopted.
+//
+// # Reads
+//
+// The first read gets users and groups, with members, from the beginning of a delta query, and later reads continue
+// it. The tokens are kept in a [Cache] together with the state up to them. After three days, or when a token has
+// expired, the query starts again. Delta lags behind writes, so an object that is in the ledger and not in delta is
+// looked up before it counts as gone. An unreadable object is in the state as read-only.
+//
+// # Writes
+//
+// Writes are sent in batches of twenty requests, and one request adds up to twenty members to a group. Each answer is
+// judged separately, and a request with a temporary failure is sent again alone. Before users or groups lose
+// something they are read again, users together with the administrators.
 package entra
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -177,4 +223,48 @@ func checkURL(s string, plainHere bool) error {
 		return fmt.Errorf("%q: plain http is for this machine only, use https", s)
 	}
 	return fmt.Errorf("%q: use https", s)
+}
+
+// Type returns Microsoft Entra ID as a type of provider.
+func Type() provider.Type {
+	return provider.Type{
+		Name: "microsoft_entra", Title: "Microsoft Entra", Product: "Microsoft Entra ID", Secret: "client_secret",
+		Keys: map[string]string{
+			"tenant_id": "The tenant's id, or one of its domains.",
+			"client_id": "The id of the app registration. It needs the application permissions " +
+				"`User.ReadWrite.All`, `Group.ReadWrite.All`, `Directory.Read.All` and `Domain.Read.All`, with an " +
+				"administrator's consent.",
+			"client_secret_file":        "A client secret of the app. It, `certificate_file` or a workload identity is needed.",
+			"certificate_file":          "A certificate of the app with its private key, as PEM or PKCS #12.",
+			"certificate_password_file": "The password of that file.",
+			"federated_token_file":      "The token of a workload identity (Kubernetes).",
+			"workload_identity":         "Take the path of that token from `AZURE_FEDERATED_TOKEN_FILE`.",
+			"authority": "The sign-in service: `https://login.microsoftonline.us/` or " +
+				"`https://login.chinacloudapi.cn/` for other clouds.",
+			"endpoint": "Microsoft Graph with its version: `https://graph.microsoft.us/v1.0`, " +
+				"`https://microsoftgraph.chinacloudapi.cn/v1.0`.",
+			"ca_file":                 "More certificate authorities, as PEM: for a private endpoint or the simulator.",
+			"max_requests_per_second": "What all workers together may use of the quota, in resource units.",
+			"max_writes_per_second":   "The same for writes.",
+		},
+		Fields: Spec(), New: func() provider.Config { return new(Config) }, EntryID: ID,
+	}
+}
+
+// Quotas returns the quota of the tenant.
+func (c *Config) Quotas() []provider.Quota { return []provider.Quota{{Rates: c.Rates()}} }
+
+// Open implements provider.Config.
+func (c *Config) Open(env provider.Env) (provider.Tenant, error) {
+	opts := Options{Observe: env.Request, Cache: env.Cache, Getenv: env.Getenv}
+	if limiter := env.Limiters[""]; limiter != nil {
+		opts.Caller = pace.NewCaller(pace.CallerConfig{Limiter: limiter, Timeout: c.RequestTimeout, Observe: env.Attempt})
+		// Graph says that the quota is nearly spent before it refuses: all workers slow down then, and no request is refused.
+		opts.Strained = func(ctx context.Context, _ float64) { _ = limiter.Refused(ctx, 0) }
+	}
+	p, err := New(*c, opts)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }

@@ -2,8 +2,12 @@ package entra
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
+
+	"rollcall/mapping"
+	"rollcall/plan"
 )
 
 // The pages on which Microsoft publishes the rules for names and fields.
@@ -77,4 +81,135 @@ func checkCountry(code string) error {
 			userPage)
 	}
 	return nil
+}
+
+// The lengths come from the user and group references. The names are Graph's.
+var userSpec = []mapping.Field{
+	{Name: "displayName", Default: "coalesce(displayName, cn)", Required: true, MaxLength: 256,
+		Doc: "Name that is shown."},
+	{Name: "givenName", Default: "givenName", MaxLength: 64, Doc: "First name."},
+	{Name: "surname", Default: "familyName", MaxLength: 64, Doc: "Last name."},
+	{Name: "mailNickname", MaxLength: 64, Check: checkNickname,
+		Doc: "Mail alias, without a domain; when it is not mapped, a new user gets one made of the part before the @."},
+	{Name: "mail", MaxLength: 256, Check: checkMail, Doc: "Mail address, for tenants where no mailbox sets it."},
+	{Name: "jobTitle", MaxLength: 128, Doc: "Job title."},
+	{Name: "department", MaxLength: 64, Doc: "Department."},
+	{Name: "companyName", MaxLength: 64, Doc: "Name of the company."},
+	{Name: "employeeId", MaxLength: 16, Doc: "Employee ID."},
+	{Name: "employeeType", MaxLength: 128, Doc: "Type of employee: Employee, Contractor, …"},
+	{Name: "officeLocation", MaxLength: 128, Doc: "Office."},
+	{Name: "mobilePhone", MaxLength: 64, Doc: "Mobile phone number."},
+	{Name: "businessPhones", MaxLength: 64, Doc: "Work phone number; Graph takes one."},
+	{Name: "faxNumber", MaxLength: 64, Doc: "Fax number."},
+	{Name: "streetAddress", MaxLength: 1024, MultiLine: true, Doc: "Street."},
+	{Name: "city", MaxLength: 128, Doc: "City."},
+	{Name: "state", MaxLength: 128, Doc: "State or province."},
+	{Name: "postalCode", MaxLength: 40, Doc: "Postal code."},
+	{Name: "country", MaxLength: 128, Doc: "Country or region."},
+	{Name: "usageLocation", MaxLength: 2, Check: checkCountry,
+		Doc: "Two-letter country code (ISO 3166), which licences need."},
+	{Name: "preferredLanguage", MaxLength: 64, Doc: "Language and region: de-DE."},
+}
+
+var groupSpec = []mapping.Field{
+	{Name: "displayName", Default: "cn", Required: true, MaxLength: 256, Doc: "Name that is shown."},
+	{Name: "description", MaxLength: 1024, MultiLine: true, Doc: "Description."},
+	{Name: "mailNickname", MaxLength: 64, Check: checkNickname,
+		Doc: "Mail alias; when it is not mapped, a new group gets one made of its name."},
+}
+
+// Spec returns the fields that mappings may set, with their defaults. Groups have no address.
+func Spec() mapping.Spec {
+	return mapping.Spec{
+		User: slices.Clone(userSpec), Group: slices.Clone(groupSpec), UserAddress: "lower(mail)", CheckUserAddress: checkUPN,
+	}
+}
+
+// mapped returns the names of the mapped fields, sorted. No other fields are read or written.
+func mapped(spec []mapping.Field, set map[string]string) []string {
+	var names []string
+	for _, f := range spec {
+		if _, ok := set[f.Name]; ok || f.Default != "" {
+			names = append(names, f.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// isList reports whether Graph holds the field as an array.
+func isList(field string) bool { return field == "businessPhones" }
+
+// mandatory are the fields that cannot be cleared.
+var mandatory = []string{"displayName", "mailNickname"}
+
+// patch puts changed fields into the body of a request, with leading and trailing blanks removed.
+func patch(body map[string]any, fields []plan.FieldChange) {
+	for _, f := range fields {
+		value := ""
+		if len(f.After) > 0 {
+			value = strings.TrimSpace(f.After[0])
+		}
+		switch {
+		case f.Name == plan.AddressField, value == "" && slices.Contains(mandatory, f.Name):
+		case isList(f.Name) && value == "":
+			body[f.Name] = []string{}
+		case isList(f.Name):
+			body[f.Name] = []string{value}
+		case value == "":
+			body[f.Name] = nil
+		default:
+			body[f.Name] = value
+		}
+	}
+}
+
+const (
+	// mostItems is the number of requests in a batch, and mostMembers the number of members that one request adds.
+	mostItems   = 20
+	mostMembers = 20
+	// concurrency is the number of concurrent batches. One or two use up the quota of writes.
+	concurrency = 4
+)
+
+// Capabilities implements provider.Provider.
+func (p *Provider) Capabilities() plan.Capabilities {
+	normal := map[string]plan.Normal{plan.AddressField: plan.Fold | plan.Trim}
+	for _, f := range slices.Concat(userSpec, groupSpec) {
+		normal[f.Name] = plan.Trim
+	}
+	for _, name := range []string{"mail", "usageLocation", "preferredLanguage"} {
+		normal[name] |= plan.Fold
+	}
+	return plan.Capabilities{BatchSize: mostItems, Concurrency: concurrency, UndeleteWithin: returningLife,
+		Normal: normal}
+}
+
+// Batch implements reconcile.Batcher. Twenty new members fit into one request, and twenty requests into a batch.
+// Where objects are read again before they lose something, one read serves several batches.
+func (p *Provider) Batch(changes []plan.Change) int {
+	switch changes[0].Op {
+	case plan.AddMember:
+		return wholeBatch(changes)
+	case plan.RemoveMember:
+		return min(5*mostItems, len(changes))
+	case plan.Suspend, plan.Delete:
+		return min(3*mostItems, len(changes))
+	}
+	return min(mostItems, len(changes))
+}
+
+// wholeBatch returns the number of additions that fit into one batch.
+func wholeBatch(changes []plan.Change) int {
+	requests, size := 0, 0
+	for i := range changes {
+		if i == 0 || changes[i].ID != changes[i-1].ID || size == mostMembers {
+			if requests == mostItems {
+				return i
+			}
+			requests, size = requests+1, 0
+		}
+		size++
+	}
+	return len(changes)
 }

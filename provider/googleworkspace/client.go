@@ -2,15 +2,26 @@ package googleworkspace
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"os"
+	"strings"
+	"sync"
 	"time"
 
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/google"
 	admin "google.golang.org/api/admin/directory/v1"
 	"google.golang.org/api/option"
 
 	"rollcall/fault"
 	"rollcall/provider"
+	"rollcall/provider/pace"
 )
 
 var (
@@ -121,4 +132,174 @@ func (p *Provider) report(op string, err error) {
 		status = http.StatusOK
 	}
 	p.observe(op, status, err)
+}
+
+// tokenOp is the op of errors of the access token, as opposed to the call that needed it.
+const tokenOp = "token"
+
+// tokens fetches access tokens with the service account's key. It keeps the newest one until it expires or is
+// refused.
+type tokens struct {
+	mu     sync.Mutex
+	source oauth2.TokenSource
+	token  *oauth2.Token
+}
+
+func newTokens(cfg Config, key []byte, base http.RoundTripper) (*tokens, error) {
+	var kind struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(key, &kind); err != nil {
+		return nil, fmt.Errorf("is not the JSON key of a service account") // The parser's message may contain the key.
+	}
+	if kind.Type != "service_account" {
+		return nil, fmt.Errorf("holds credentials of type %q, want the JSON key of a service account", kind.Type)
+	}
+	jwt, err := google.JWTConfigFromJSON(key, Scopes...)
+	if err != nil {
+		return nil, fmt.Errorf("is not the JSON key of a service account")
+	}
+	if !readable(jwt.PrivateKey) {
+		return nil, fmt.Errorf("its private_key cannot be read")
+	}
+	if err := checkURL(jwt.TokenURL); err != nil {
+		return nil, fmt.Errorf("token_uri: %w", err)
+	}
+	jwt.Subject = cfg.DelegatedSubject
+	// The token request does not use the caller's context, because the token also serves later callers.
+	ctx := context.WithValue(context.Background(), oauth2.HTTPClient,
+		&http.Client{Transport: base, Timeout: cfg.RequestTimeout})
+	return &tokens{source: sourceFunc(func() (*oauth2.Token, error) {
+		token, err := jwt.TokenSource(ctx).Token()
+		if err != nil {
+			return nil, classifyToken(err, jwt.Email, cfg.DelegatedSubject)
+		}
+		return token, nil
+	})}, nil
+}
+
+// readable reports whether the private key is valid. With an invalid key every call would fail with what seems a
+// network error.
+func readable(key []byte) bool {
+	block, _ := pem.Decode(key)
+	if block == nil {
+		return false
+	}
+	if _, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
+		return true
+	}
+	_, err := x509.ParsePKCS1PrivateKey(block.Bytes)
+	return err == nil
+}
+
+type sourceFunc func() (*oauth2.Token, error)
+
+func (f sourceFunc) Token() (*oauth2.Token, error) { return f() }
+
+// get returns a valid token other than the refused one.
+func (t *tokens) get(refused *oauth2.Token) (*oauth2.Token, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.token.Valid() && t.token != refused {
+		return t.token, nil
+	}
+	token, err := t.source.Token()
+	if err != nil {
+		return nil, err
+	}
+	t.token = token
+	return token, nil
+}
+
+// transport signs requests. It replaces a token that is refused with 401 once, because a token may be revoked before
+// its expiry.
+type transport struct {
+	base   http.RoundTripper
+	tokens *tokens
+}
+
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	token, err := t.tokens.get(nil)
+	if err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	res, err := t.send(signed(req, token))
+	if err != nil || res.StatusCode != http.StatusUnauthorized || req.Body != nil && req.GetBody == nil {
+		return res, err
+	}
+	fresh, err := t.tokens.get(token)
+	if err != nil {
+		_ = res.Body.Close()
+		return nil, err
+	}
+	again := signed(req, fresh)
+	if req.GetBody != nil {
+		if again.Body, err = req.GetBody(); err != nil {
+			return res, nil
+		}
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<16))
+	_ = res.Body.Close()
+	return t.send(again)
+}
+
+// send sends a request unless the lease of the run was lost in the wait for the token.
+func (t *transport) send(req *http.Request) (*http.Response, error) {
+	if err := pace.Fenced(req.Context()); err != nil {
+		closeBody(req)
+		return nil, err
+	}
+	return t.base.RoundTrip(req)
+}
+
+func signed(req *http.Request, token *oauth2.Token) *http.Request {
+	req = req.Clone(req.Context())
+	token.SetAuthHeader(req)
+	return req
+}
+
+func closeBody(req *http.Request) {
+	if req.Body != nil {
+		_ = req.Body.Close()
+	}
+}
+
+// classifyToken returns the reason for a missing access token, with advice.
+func classifyToken(err error, account, subject string) error {
+	r, ok := errors.AsType[*oauth2.RetrieveError](err)
+	if !ok { // The token endpoint was not reached, or its answer is not valid.
+		return fault.New(fault.Unavailable, tokenOp, errors.New(clean(err.Error())))
+	}
+	var body struct {
+		Code        string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	_ = json.Unmarshal(r.Body, &body)
+	status := r.Response.StatusCode
+	message := clean(strings.Trim(body.Code+": "+body.Description, ": "))
+	if message == "" {
+		message = fmt.Sprintf("%d %s", status, http.StatusText(status))
+	}
+	switch {
+	case status == http.StatusTooManyRequests:
+		retryAfter := provider.RetryAfter(r.Response.Header.Get("Retry-After"), time.Now())
+		return &fault.Error{Kind: fault.Throttled, Op: tokenOp, RetryAfter: retryAfter, Err: errors.New(message)}
+	case status >= 500 || status == http.StatusRequestTimeout:
+		return fault.New(fault.Unavailable, tokenOp, errors.New(message))
+	}
+	return fault.New(fault.Denied, tokenOp, fmt.Errorf("%s: %s", message, advice(body.Code, account, subject)))
+}
+
+func advice(code, account, subject string) string {
+	switch code {
+	case "unauthorized_client", "invalid_scope", "access_denied":
+		return fmt.Sprintf("in the admin console (Security, API controls, Domain-wide delegation) allow the client ID of %s "+
+			"these scopes: %s", account, strings.Join(Scopes, ","))
+	case "invalid_grant":
+		return fmt.Sprintf("check that delegated_subject %s is an active administrator of this account, "+
+			"that the key of %s was not deleted, and that the clock of this machine is right", subject, account)
+	}
+	return fmt.Sprintf("check the key of %s in credentials_file", account)
 }

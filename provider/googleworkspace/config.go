@@ -1,17 +1,56 @@
+// Package googleworkspace provisions users, groups and memberships to one Google Workspace account through the Admin
+// SDK Directory API.
+//
+// It translates and classifies. Retries, pacing and decisions are left to others. A [Caller] may repeat and pace each
+// call.
+//
+// # Our marks
+//
+// A user carries our marks in externalIds, as elements of type custom. A group carries them in its externalIds under
+// the namespace "system/external", the only one that Google's documentation names for groups.
+//
+//   - user, customType "rollcall": the anchor, which is the ID of the directory's entry
+//   - user, customType "rollcall_suspended": the time when we suspended the account (RFC 3339)
+//   - user, customType "rollcall_fields": the list of elements of other arrays that are ours; see below
+//   - group, id "rollcall:<ID>": the anchor
+//
+// An account is suspended by us when it carries the mark and Google's suspensionTime, where it is shown, agrees with
+// it. A mark may outlive its suspension, for example when an administrator lifts the suspension by hand. Such a mark
+// says nothing about a later suspension. An archived account counts as suspended by another party.
+//
+// # Arrays
+//
+// Google replaces arrays as a whole, and administrators add elements of their own. An element is ours when
+// "rollcall_fields" has a digest of its value. Read shows only our elements, so a phone number that an administrator
+// added is neither compared nor removed. A write reads the account first and sends foreign elements back as they were
+// read.
+//
+// The admin console shows only one value of some slots, which are the employee ID, manager, work address and primary
+// organization. In these slots our value replaces the present one. Phone numbers are added to the others. An element
+// that already has the wanted value becomes ours.
+//
+// # Google's behaviour after a write
+//
+// Requests for an object that was just created may be answered with 404 or 412 for some seconds. After a rename they
+// may be answered with 409 for a minute. Both errors are Unavailable here, so that the Caller repeats the call. A
+// rename itself may be answered with 409 although it was done. In this case the new address is looked up.
 package googleworkspace
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/mail"
 	"net/url"
 	"strings"
+	"time"
 
 	"rollcall/internal/problem"
 	"rollcall/internal/secret"
 	"rollcall/mapping"
 	"rollcall/provider"
+	"rollcall/provider/pace"
 )
 
 // The defaults of Config.
@@ -116,4 +155,80 @@ func checkURL(s string) error {
 		return nil
 	}
 	return fmt.Errorf("%q: plain http is for this machine only, use https", s)
+}
+
+// userCreates is the quota of the creation of users. Google bounds it apart from everything else (10 a second and
+// domain).
+const userCreates = "users.insert"
+
+// Type returns Google Workspace as a type of provider.
+func Type() provider.Type {
+	return provider.Type{
+		Name: "google_workspace", Title: "Google Workspace", Secret: "credentials",
+		Keys: map[string]string{
+			"delegated_subject":          "The administrator in whose name the service account acts.",
+			"credentials_file":           "JSON key of a service account with domain-wide delegation.",
+			"customer":                   "The customerId of the account.",
+			"default_group_email_domain": "The domain of the addresses that are made for groups: `domain` in expressions.",
+			"endpoint":                   "Root of the API; plain http is for tests on this machine only.",
+			"max_requests_per_second": "What all workers together may use of the quota. A quarter of it may create users: " +
+				"Google allows 40 calls and 10 new users a second.",
+		},
+		Fields: Spec(), New: func() provider.Config { return new(Config) },
+	}
+}
+
+// Quotas returns the quota of the account, and the one of creating users within it.
+func (c *Config) Quotas() []provider.Quota {
+	return []provider.Quota{
+		{Rates: map[string]float64{pace.Calls: c.MaxRequestsPerSecond}},
+		{Name: userCreates, Rates: map[string]float64{pace.Calls: c.UserCreatesPerSecond()}},
+	}
+}
+
+// Open implements provider.Config.
+func (c *Config) Open(env provider.Env) (provider.Tenant, error) {
+	opts := Options{Observe: env.Request}
+	if env.Limiters != nil {
+		all, creates := env.Limiters[""], env.Limiters[userCreates]
+		cfg := pace.CallerConfig{Limiter: all, Timeout: c.RequestTimeout, Observe: env.Attempt}
+		p := paced{all: pace.NewCaller(cfg)}
+		cfg.Limiter = within{all, creates}
+		p.creates = pace.NewCaller(cfg)
+		opts.Caller = p
+	}
+	p, err := New(*c, opts)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// paced makes calls of one unit each. A refused creation of a user slows down the creation of users, and nothing else.
+type paced struct{ all, creates *pace.Caller }
+
+// Call implements Caller.
+func (p paced) Call(ctx context.Context, op string, fn func(context.Context) error) error {
+	if op == userCreates {
+		return p.creates.Call(ctx, op, pace.One(pace.Calls), fn)
+	}
+	return p.all.Call(ctx, op, pace.One(pace.Calls), fn)
+}
+
+// within is a quota inside another one: a call waits for both, and a refusal is the inner one's.
+type within struct{ outer, inner pace.Limiter }
+
+// Wait implements pace.Limiter.
+func (l within) Wait(ctx context.Context, cost pace.Cost) (time.Duration, error) {
+	first, err := l.inner.Wait(ctx, cost)
+	if err != nil {
+		return first, err
+	}
+	second, err := l.outer.Wait(ctx, cost)
+	return first + second, err
+}
+
+// Refused implements pace.Limiter.
+func (l within) Refused(ctx context.Context, retryAfter time.Duration) error {
+	return l.inner.Refused(ctx, retryAfter)
 }

@@ -8,10 +8,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	admin "google.golang.org/api/admin/directory/v1"
 
 	"rollcall/directory"
+	"rollcall/mapping"
 	"rollcall/plan"
 )
 
@@ -162,4 +165,149 @@ func suspender(u *admin.User, m marks) plan.Suspender {
 		return plan.Else
 	}
 	return plan.Us
+}
+
+// The pages on which Google publishes the rules for names, addresses and fields of users.
+const (
+	namesPage     = "https://support.google.com/a/answer/9193374"
+	userReference = "https://developers.google.com/workspace/admin/directory/reference/rest/v1/users"
+)
+
+// maxLocalPart is the largest number of characters before the @ of an address.
+const maxLocalPart = 64
+
+// checkUserAddress returns why Google refuses a user with the address, or nil. Everything that the page does not
+// forbid passes.
+func checkUserAddress(address string) error {
+	local, _, _ := strings.Cut(address, "@")
+	for _, r := range local {
+		if strings.ContainsRune("&=<>+,!", r) {
+			return fmt.Errorf("%q in a user name is not allowed by Google, as in %q (%s)", r, address, namesPage)
+		}
+	}
+	if local == "abuse" || local == "postmaster" {
+		return fmt.Errorf("%q is reserved by Google, so that no user can have %q (%s)", local, address, namesPage)
+	}
+	return checkGroupAddress(address)
+}
+
+// checkGroupAddress returns why Google refuses a group with the address, or nil.
+func checkGroupAddress(address string) error {
+	local, _, _ := strings.Cut(address, "@")
+	if n := utf8.RuneCountInString(local); n > maxLocalPart {
+		return fmt.Errorf("%q has %d characters before the @, Google allows %d (%s)", address, n, maxLocalPart, namesPage)
+	}
+	for _, r := range local {
+		if r > unicode.MaxASCII {
+			return fmt.Errorf("%q in an address is not allowed by Google, as in %q (%s)", r, address, namesPage)
+		}
+	}
+	if strings.HasPrefix(local, ".") || strings.HasSuffix(local, ".") || strings.Contains(local, "..") {
+		return fmt.Errorf("a period at the beginning or end of an address, or two in a row, is not allowed by Google, as "+
+			"in %q (%s)",
+			address, namesPage)
+	}
+	return nil
+}
+
+// checkName checks first and last names.
+func checkName(name string) error {
+	if i := strings.IndexAny(name, "<>"); i >= 0 {
+		return fmt.Errorf("%q in a name is not allowed by Google, as in %q (%s)", rune(name[i]), name, namesPage)
+	}
+	return nil
+}
+
+// checkOrgUnit checks full paths of organizational units.
+func checkOrgUnit(path string) error {
+	if !strings.HasPrefix(path, "/") || strings.Contains(path, "//") {
+		return fmt.Errorf("%q is not the full path of an organizational unit, such as /Staff/Berlin (%s)", path,
+			userReference)
+	}
+	return nil
+}
+
+// checkPhone checks the recovery phone number.
+func checkPhone(number string) error {
+	digits, plus := strings.CutPrefix(number, "+")
+	if !plus || digits == "" || strings.ContainsFunc(digits, func(r rune) bool { return r < '0' || r > '9' }) {
+		return fmt.Errorf("%q is not in E.164 form, such as +4930123456 (%s)", number, userReference)
+	}
+	return nil
+}
+
+// The lengths come from the Users and Groups references. For some fields Google gives only a size of the array that
+// contains them (phones 1 KB, externalIds and relations 2 KB, …). There the limit leaves room for other elements.
+var userSpec = []mapping.Field{
+	{Name: "name.givenName", Default: "givenName", Required: true, MaxLength: 60, Check: checkName, Doc: "First name."},
+	{Name: "name.familyName", Default: "coalesce(familyName, cn)", Required: true, MaxLength: 60, Check: checkName,
+		Doc: "Last name."},
+	{Name: "name.displayName", MaxLength: 256,
+		Doc: "Name that is shown; Google makes one of the other two where it is empty."},
+	{Name: "orgUnitPath", Required: true, MaxLength: 1024, Check: checkOrgUnit,
+		Doc: "Path of the organizational unit, which must exist: /Staff/Berlin. Give / for the root."},
+	{Name: "recoveryEmail", MaxLength: 254, Doc: "Address for account recovery."},
+	{Name: "recoveryPhone", MaxLength: 16, Check: checkPhone,
+		Doc: "Phone number for account recovery, in E.164 form: +4930123456."},
+	{Name: "includeInGlobalAddressList", Required: true, Bool: true, Doc: "Shown in the global directory."},
+	{Name: "organizations.title", MaxLength: 256, Doc: "Job title, in the primary organization."},
+	{Name: "organizations.department", MaxLength: 256, Doc: "Department, in the primary organization."},
+	{Name: "organizations.costCenter", MaxLength: 256, Doc: "Cost center, in the primary organization."},
+	{Name: "organizations.description", MaxLength: 256, Doc: "Type of employee, in the primary organization."},
+	{Name: "organizations.name", MaxLength: 256, Doc: "Name of the primary organization."},
+	{Name: "phones.work", MaxLength: 64, Doc: "Work phone number."},
+	{Name: "phones.mobile", MaxLength: 64, Doc: "Mobile phone number."},
+	{Name: "phones.home", MaxLength: 64, Doc: "Home phone number."},
+	{Name: "externalIds.organization", MaxLength: 256, Doc: "Employee ID."},
+	{Name: "relations.manager", MaxLength: 254, Doc: "Address of the manager."},
+	{Name: "addresses.work", MaxLength: 1024, MultiLine: true, Doc: "Work address, as one text."},
+	{Name: "locations.buildingId", MaxLength: 100, Doc: "Building ID of the desk."},
+	{Name: "locations.floorName", MaxLength: 100, Doc: "Floor of the desk."},
+	{Name: "locations.deskCode", MaxLength: 100, Doc: "Code of the desk."},
+}
+
+var groupSpec = []mapping.Field{
+	{Name: "name", Default: "cn", Required: true, MaxLength: 73, Doc: "Name that is shown."},
+	{Name: "description", MaxLength: 4096, MultiLine: true, Doc: "Description."},
+}
+
+// Spec returns the fields that mappings may set, with their defaults.
+func Spec() mapping.Spec {
+	return mapping.Spec{
+		User: append([]mapping.Field(nil), userSpec...), Group: append([]mapping.Field(nil), groupSpec...),
+		UserAddress:      "lower(mail)",
+		GroupAddress:     `slug(cn) + "@" + domain`,
+		CheckUserAddress: checkUserAddress, CheckGroupAddress: checkGroupAddress,
+	}
+}
+
+// mapped returns the names of the mapped user fields. Read requests no others.
+func (c *Config) mapped() []string {
+	var names []string
+	for _, f := range userSpec {
+		if _, ok := c.UserPropertyMappings[f.Name]; ok || f.Default != "" {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
+// concurrency is the number of concurrent calls. Google answers 403 quotaExceeded to too many, and far fewer use up
+// the quota of 40 a second.
+const concurrency = 16
+
+// Capabilities implements provider.Provider.
+func (p *Provider) Capabilities() plan.Capabilities {
+	normal := map[string]plan.Normal{plan.AddressField: plan.Fold | plan.Trim}
+	for _, f := range append(append([]mapping.Field(nil), userSpec...), groupSpec...) {
+		normal[f.Name] = plan.Trim
+	}
+	for _, name := range []string{"name.givenName", "name.familyName", "name.displayName", "name"} {
+		normal[name] |= plan.Squeeze
+	}
+	for _, name := range []string{"orgUnitPath", "recoveryEmail", "includeInGlobalAddressList", "relations.manager"} {
+		normal[name] |= plan.Fold
+	}
+	return plan.Capabilities{BatchSize: 1, Concurrency: concurrency, RenameKeepsAddress: true,
+		UndeleteWithin: undeleteWithin, Normal: normal}
 }

@@ -1,10 +1,26 @@
+// Package pace keeps calls to a remote tenant within its quota and repeats those that failed for a moment.
+//
+// A [Limiter] hands out slots. [Shared] keeps its state on Redis, so that all workers together keep to the quota of a
+// tenant. It follows a virtual schedule (GCRA) with costs. A bucket allows its rate, with a burst of one second. A
+// caller gets the next free slot at once and sleeps until then. Each grant costs one call to Redis, however many
+// callers wait.
+//
+// A refusal by the remote side halves the rate, which then grows back by 1 % of its full value a second. A
+// Retry-After pauses the tenant for all workers. A caller does not sleep through a long wait. It gets fault.Throttled
+// with RetryAfter, so that the run is deferred and the worker is free.
+//
+// A [Caller] wraps single calls. It waits for the limiter, bounds the call's time, and repeats the call for seconds
+// when the kind of its error allows that. Pauses of minutes are left to the job queue, which defers the run.
 package pace
 
 import (
 	"context"
+	"math"
+	"strconv"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/redis/go-redis/v9"
 
 	"rollcall/fault"
 )
@@ -122,4 +138,86 @@ func (c *Caller) once(ctx context.Context, fn func(context.Context) error) error
 		return ended(ctx) // ctx ended, whatever error fn made of it
 	}
 	return err
+}
+
+type fenceKey struct{}
+
+// WithFence returns a context under which Fenced also calls check, which reports whether the lease of the run still
+// holds.
+func WithFence(ctx context.Context, check func(context.Context) error) context.Context {
+	return context.WithValue(ctx, fenceKey{}, check)
+}
+
+// Fenced returns an error if no further request may begin. It makes no request itself. Adapters call it after the
+// last wait before a request, such as the wait for the quota or a token. A stopped process may resume in such a wait,
+// after another worker has taken over its run and before any timer has fired. So deadlines are compared with the
+// clock.
+func Fenced(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return fault.New(fault.KindOf(ctx.Err()), "", context.Cause(ctx))
+	}
+	if until, ok := ctx.Deadline(); ok && !time.Now().Before(until) {
+		return fault.New(fault.Unavailable, "", context.DeadlineExceeded)
+	}
+	if check, ok := ctx.Value(fenceKey{}).(func(context.Context) error); ok {
+		return check(ctx)
+	}
+	return nil
+}
+
+// State describes the use of one bucket.
+type State struct {
+	Bucket string
+	// Limit is the current limit in units a second.
+	Limit float64
+	// Used is the fraction of Limit that was used in the last minute, 0 to 1.
+	Used float64
+	// Paused is the rest of a pause that the remote side asked for.
+	Paused time.Duration
+}
+
+// States returns the use of each bucket of the tenant, sorted by name. It takes no slot.
+func (s *Shared) States(ctx context.Context) ([]State, error) {
+	var clock *redis.TimeCmd
+	var all *redis.MapStringStringCmd
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		clock, all = p.Time(ctx), p.HGetAll(ctx, s.key)
+		return nil
+	})
+	if err != nil {
+		return nil, redisFault(ctx, err)
+	}
+	now := clock.Val()
+	if s.cfg.Now != nil {
+		now = s.cfg.Now()
+	}
+	return s.cfg.states(all.Val(), now), nil
+}
+
+// states parses the fields that reserve.lua and refuse.lua write.
+func (c Config) states(f map[string]string, at time.Time) []State {
+	now := float64(at.UnixMicro())
+	number := func(name string) float64 { n, _ := strconv.ParseFloat(f[name], 64); return n }
+	factor := 1.0
+	if f["factor"] != "" {
+		factor = max(c.Floor, min(1, number("factor")+(now-number("factor_at"))/1e6*recovery))
+	}
+	paused := time.Duration(max(0, number("pause")-now)) * time.Microsecond
+	const minute = 60e6
+	var out []State
+	for _, name := range c.buckets() {
+		// The previous minute is weighted by the part of it that lies within the last sixty seconds.
+		this, taken, before := number("m:"+name), number("n:"+name), number("p:"+name)
+		switch math.Floor(now/minute) - this {
+		case 0:
+		case 1:
+			taken, before = 0, taken
+		default:
+			taken, before = 0, 0
+		}
+		taken += before * (1 - math.Mod(now, minute)/minute)
+		out = append(out, State{Bucket: name, Limit: c.Rates[name] * factor, Used: min(1, taken/minute/factor),
+			Paused: paused})
+	}
+	return out
 }
