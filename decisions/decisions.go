@@ -10,6 +10,7 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 
@@ -169,4 +170,149 @@ func (s *Store) Undecide(ctx context.Context, c container.ID, fingerprints []str
 		}
 	}
 	return nil
+}
+
+// HeldChange is one change that waits for a person.
+type HeldChange struct {
+	// Fingerprint identifies the entry, the action and the previous state; see plan.Change.Fingerprint.
+	Fingerprint string `json:"fingerprint"`
+	Op          string `json:"op"`
+	Kind        string `json:"kind"`
+	ID          string `json:"id"`
+	Label       string `json:"label,omitempty"`
+	Address     string `json:"address,omitempty"`
+	RemoteID    string `json:"remote_id,omitempty"`
+	Member      string `json:"member,omitempty"`
+	MemberLabel string `json:"member_label,omitempty"`
+	Why         string `json:"why,omitempty"`    // absent, disabled, out_of_scope
+	Guard       string `json:"guard"`            // the rule that holds it
+	Reason      string `json:"reason"`           // the rule in words and numbers
+	From        string `json:"from,omitempty"`   // the id that a reanchor replaces
+	Fields      any    `json:"fields,omitempty"` // before and after
+}
+
+// HeldSet is the set of held changes of one plan.
+type HeldSet struct {
+	// Digest identifies the changes of the set.
+	Digest  string       `json:"digest"`
+	RunID   string       `json:"run_id"`
+	At      time.Time    `json:"at"`
+	Changes []HeldChange `json:"changes"`
+	// Conflicts are entries about which nothing can be decided: they wait until the directory, the tenant or the
+	// configuration is corrected. At most MostConflicts are kept, and ConflictCount says how many there are.
+	Conflicts     []Conflict `json:"conflicts,omitempty"`
+	ConflictCount int        `json:"conflict_count,omitempty"`
+}
+
+// MostConflicts is how many conflicts of a plan are kept.
+const MostConflicts = 1000
+
+// Conflict is an entry about which nothing can be done until its cause is gone.
+type Conflict struct {
+	Kind   string `json:"kind"`
+	ID     string `json:"id"`
+	Label  string `json:"label,omitempty"`
+	Reason string `json:"reason"`
+	// Detail names what is wrong, with the entry's DN or address.
+	Detail string `json:"detail"`
+}
+
+// keepHeld is how long a decision can still name a superseded set.
+const keepHeld = 7 * day
+
+func heldKey(c container.ID, digest string) string { return prefix(c) + "held:" + digest }
+
+func heldCountsKey(c container.ID) string { return prefix(c) + "held:counts" }
+
+// heldCounts has the size of a set for metrics, because the set itself can have megabytes.
+type heldCounts struct {
+	Digest string           `json:"digest"`
+	Guards map[string]int64 `json:"guards"`
+}
+
+func (h *HeldSet) byGuard() map[string]int64 {
+	out := map[string]int64{}
+	for i := range h.Changes {
+		out[h.Changes[i].Guard]++
+	}
+	return out
+}
+
+// SetHeld records the held changes of the newest plan of a container. An empty set means that no change waits.
+func (s *Store) SetHeld(ctx context.Context, c container.ID, set HeldSet) error {
+	current := prefix(c) + "held"
+	if len(set.Changes)+len(set.Conflicts) == 0 {
+		return redisFault("set held", s.rdb.Del(ctx, current, heldCountsKey(c)).Err())
+	}
+	data, err := stored.Pack(set)
+	if err != nil {
+		return fault.New(fault.Internal, "set held", err)
+	}
+	counts, err := json.Marshal(heldCounts{set.Digest, set.byGuard()})
+	if err != nil {
+		return fault.New(fault.Internal, "set held", err)
+	}
+	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.Set(ctx, heldKey(c, set.Digest), data, keepHeld)
+		p.Set(ctx, heldCountsKey(c), counts, keepHeld)
+		p.Set(ctx, current, set.Digest, 0)
+		return nil
+	})
+	return redisFault("set held", err)
+}
+
+// Held returns the held changes of the newest plan of a container. The Digest of an empty set is empty.
+func (s *Store) Held(ctx context.Context, c container.ID) (HeldSet, error) {
+	digest, err := s.rdb.Get(ctx, prefix(c)+"held").Result()
+	if errors.Is(err, redis.Nil) {
+		return HeldSet{Changes: []HeldChange{}}, nil
+	}
+	if err != nil {
+		return HeldSet{}, redisFault("held", err)
+	}
+	set, err := s.HeldBy(ctx, c, digest)
+	if fault.KindOf(err) == fault.NotFound && err != nil { // No plan was made for a week, and the set has expired.
+		return HeldSet{Changes: []HeldChange{}}, nil
+	}
+	return set, err
+}
+
+// HeldBy returns a set by its digest, also if it was superseded within a week. The error for an unknown one is
+// fault.NotFound.
+func (s *Store) HeldBy(ctx context.Context, c container.ID, digest string) (HeldSet, error) {
+	data, err := s.rdb.Get(ctx, heldKey(c, digest)).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return HeldSet{}, fault.Errorf(fault.NotFound, "held set %q: not found", digest)
+	}
+	if err != nil {
+		return HeldSet{}, redisFault("held", err)
+	}
+	var set HeldSet
+	if err := stored.Unpack(data, &set); err != nil {
+		return HeldSet{}, fault.New(fault.Internal, "held", err)
+	}
+	return set, nil
+}
+
+// HeldCounts returns the number of changes that wait for a person, by guard. It reads the whole set if the stored
+// counts do not belong to the newest set, as for a set from an earlier version.
+func (s *Store) HeldCounts(ctx context.Context, c container.ID) (map[string]int64, error) {
+	got, err := s.rdb.MGet(ctx, prefix(c)+"held", heldCountsKey(c)).Result()
+	if err != nil {
+		return nil, redisFault("held", err)
+	}
+	digest, _ := got[0].(string)
+	text, _ := got[1].(string)
+	if digest == "" {
+		return map[string]int64{}, nil
+	}
+	var counts heldCounts
+	if json.Unmarshal([]byte(text), &counts) == nil && counts.Digest == digest {
+		return counts.Guards, nil
+	}
+	set, err := s.HeldBy(ctx, c, digest)
+	if err != nil && fault.KindOf(err) == fault.NotFound {
+		return map[string]int64{}, nil
+	}
+	return set.byGuard(), err
 }

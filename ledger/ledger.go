@@ -12,9 +12,19 @@
 package ledger
 
 import (
+	"context"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/internal/redisfault"
+	"rollcall/plan"
 )
 
 // Facts are the facts about one run that the next run compares itself with.
@@ -46,3 +56,287 @@ type Facts struct {
 
 // Complete reports whether every object with our anchor has a link, which is so once a full run has completed.
 func (f Facts) Complete() bool { return !f.LastFull.IsZero() }
+
+// Positions are the positions of the servers of a source when they were read. They reveal a server that lags, or that
+// was restored from a snapshot.
+type Positions struct {
+	// Reference is the position of the last read that was trusted.
+	Reference directory.Position `json:"reference,omitzero"`
+	// Servers are the last trusted positions, by server, of servers that have no origin of changes in common.
+	Servers map[string]directory.Position `json:"servers,omitempty"`
+	// Pending is the position of the last read that was not trusted. Accept makes it the reference.
+	Pending *directory.Position `json:"pending,omitempty"`
+}
+
+// IsZero reports whether no position is known.
+func (p Positions) IsZero() bool { return p.Reference.IsZero() && p.Pending == nil }
+
+// Judge compares the position of a read with the trusted positions, and returns the one that it was compared with.
+// The read is Newer if it is at least as new, Older if it is proved to be older, and Incomparable if neither can be
+// determined.
+//
+// A server without a common origin of changes is compared with its own last position.
+func (p Positions) Judge(now directory.Position) (order directory.Order, with directory.Position) {
+	if p.Reference.IsZero() {
+		return directory.Newer, p.Reference
+	}
+	order, with = now.Compare(p.Reference), p.Reference
+	if own, known := p.Servers[server(now)]; order == directory.Incomparable && known {
+		order, with = now.Compare(own), own
+	}
+	switch order {
+	case directory.Same:
+		order = directory.Newer
+	case directory.Diverged:
+		order = directory.Incomparable
+	}
+	return order, with
+}
+
+// Trust makes the position of a read the reference.
+func (p *Positions) Trust(now directory.Position) {
+	p.Pending = nil
+	if now.IsZero() {
+		p.Reference = now
+		return
+	}
+	servers := maps.Clone(p.Servers)
+	if servers == nil {
+		servers = map[string]directory.Position{}
+	}
+	servers[server(now)] = now
+	p.Reference, p.Servers = now, servers
+}
+
+// Doubt stores the position of a read that was not trusted.
+func (p *Positions) Doubt(now directory.Position) { p.Pending = &now }
+
+// Accept makes the pending position the reference and returns it. It returns false if no position is pending.
+func (p *Positions) Accept() (directory.Position, bool) {
+	if p.Pending == nil {
+		return directory.Position{}, false
+	}
+	accepted := *p.Pending
+	p.Trust(accepted)
+	return accepted, true
+}
+
+func server(p directory.Position) string {
+	if p.Server != "" {
+		return p.Server
+	}
+	return p.Name
+}
+
+// scan visits every field of a hash, some of them perhaps twice. It reads in pages, so that Redis is never blocked
+// for long.
+func (r *Redis) scan(ctx context.Context, key string, count int64, visit func(field, value string) error) error {
+	for cursor := uint64(0); ; {
+		page, next, err := r.rdb.HScan(ctx, key, cursor, "", count).Result()
+		if err != nil {
+			return redisFault("scan "+key, err)
+		}
+		for i := 0; i+1 < len(page); i += 2 {
+			if err := visit(page[i], page[i+1]); err != nil {
+				return err
+			}
+		}
+		if cursor = next; cursor == 0 {
+			return nil
+		}
+	}
+}
+
+// writer gathers fields of a hash and writes them a megabyte at a time.
+type writer struct {
+	rdb   redis.UniversalClient
+	key   string
+	args  []any
+	bytes int
+}
+
+func (r *Redis) writer(key string) *writer { return &writer{rdb: r.rdb, key: key} }
+
+func (w *writer) set(ctx context.Context, field string, value []byte) error {
+	w.args = append(w.args, field, value)
+	w.bytes += len(field) + len(value)
+	if w.bytes < bytesAtOnce && len(w.args) < 2*linksAtOnce {
+		return nil
+	}
+	return w.flush(ctx)
+}
+
+func (w *writer) flush(ctx context.Context) error {
+	if len(w.args) == 0 {
+		return nil
+	}
+	err := w.rdb.HSet(ctx, w.key, w.args...).Err()
+	w.args, w.bytes = w.args[:0], 0
+	return redisFault("write "+w.key, err)
+}
+
+func redisFault(op string, err error) error { return redisfault.Of("ledger: "+op, err) }
+
+// corrupt reports a value that the ledger cannot have written.
+func corrupt(what, name string, err error) error {
+	return fault.Errorf(fault.Internal, "ledger: %s %s: %w", what, name, err)
+}
+
+// The number of hash fields that one command reads or writes. Links are some 150 bytes, a group's members up to a
+// megabyte.
+const (
+	linksAtOnce  = 1000
+	groupsAtOnce = 100
+	bytesAtOnce  = 1 << 20
+)
+
+// Redis is a ledger on Redis. Its keys share the hash tag of their container:
+//
+//	rollcall:{google_workspace:1}:ledger:links    hash "user/<id>" → plan.Link as JSON
+//	rollcall:{google_workspace:1}:ledger:members  hash group id → plan.Confirmed, packed
+//	rollcall:{google_workspace:1}:ledger:facts    Facts as JSON
+type Redis struct {
+	rdb                   redis.UniversalClient
+	links, members, facts string
+}
+
+// NewRedis returns the ledger of a container, such as "google_workspace:1". It does not connect.
+func NewRedis(rdb redis.UniversalClient, container string) *Redis {
+	prefix := "rollcall:{" + container + "}:ledger:"
+	return &Redis{rdb: rdb, links: prefix + "links", members: prefix + "members", facts: prefix + "facts"}
+}
+
+// Links returns every link.
+func (r *Redis) Links(ctx context.Context) (map[directory.Ref]plan.Link, error) {
+	n, err := r.rdb.HLen(ctx, r.links).Result()
+	if err != nil {
+		return nil, redisFault("count links", err)
+	}
+	out := make(map[directory.Ref]plan.Link, n)
+	err = r.scan(ctx, r.links, linksAtOnce, func(field, value string) error { return addLink(out, field, value) })
+	return whole(out, err)
+}
+
+func addLink(to map[directory.Ref]plan.Link, field, value string) error {
+	ref, ok := plan.ParseRef(field)
+	if !ok {
+		return corrupt("link", field, errors.New("unknown kind of entry"))
+	}
+	var l plan.Link
+	if err := json.Unmarshal([]byte(value), &l); err != nil {
+		return corrupt("link", field, err)
+	}
+	to[ref] = l
+	return nil
+}
+
+// PutLinks replaces the links of these entries only.
+func (r *Redis) PutLinks(ctx context.Context, links map[directory.Ref]plan.Link) error {
+	w := r.writer(r.links)
+	for ref, l := range links {
+		text, err := json.Marshal(l)
+		if err != nil {
+			return corrupt("link", ref.String(), err)
+		}
+		if err := w.set(ctx, ref.String(), text); err != nil {
+			return err
+		}
+	}
+	return w.flush(ctx)
+}
+
+// DropLinks deletes the links of these entries.
+func (r *Redis) DropLinks(ctx context.Context, refs ...directory.Ref) error {
+	fields := make([]string, len(refs))
+	for i, ref := range refs {
+		fields[i] = ref.String()
+	}
+	return r.drop(ctx, r.links, fields)
+}
+
+// Groups returns the confirmed members of every group, by the group's ID.
+func (r *Redis) Groups(ctx context.Context) (map[directory.ID]plan.Confirmed, error) {
+	out := map[directory.ID]plan.Confirmed{}
+	err := r.scan(ctx, r.members, groupsAtOnce, func(field, value string) error { return addConfirmed(out, field, value) })
+	return whole(out, err)
+}
+
+func addConfirmed(to map[directory.ID]plan.Confirmed, field, value string) error {
+	c, err := unpack(value)
+	if err != nil {
+		return corrupt("members of group", field, err)
+	}
+	to[directory.ID(field)] = c
+	return nil
+}
+
+// Confirm replaces the confirmed members of these groups.
+func (r *Redis) Confirm(ctx context.Context, groups map[directory.ID]plan.Confirmed) error {
+	w := r.writer(r.members)
+	for id, c := range groups {
+		packed, err := pack(c)
+		if err != nil {
+			return corrupt("members of group", string(id), err)
+		}
+		if err := w.set(ctx, string(id), packed); err != nil {
+			return err
+		}
+	}
+	return w.flush(ctx)
+}
+
+// Unconfirm deletes the confirmed members of these groups, so that the next run lists them.
+func (r *Redis) Unconfirm(ctx context.Context, ids ...directory.ID) error {
+	return r.drop(ctx, r.members, fieldsOf(ids))
+}
+
+// Facts returns the facts of the last good run. A new ledger has zero facts.
+func (r *Redis) Facts(ctx context.Context) (Facts, error) {
+	var f Facts
+	text, err := r.rdb.Get(ctx, r.facts).Bytes()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return f, nil
+	case err != nil:
+		return f, redisFault("read facts", err)
+	}
+	if err := json.Unmarshal(text, &f); err != nil {
+		return Facts{}, corrupt("facts", r.facts, err)
+	}
+	return f, nil
+}
+
+// SetFacts replaces the facts.
+func (r *Redis) SetFacts(ctx context.Context, f Facts) error {
+	text, err := json.Marshal(f)
+	if err != nil {
+		return corrupt("facts", r.facts, err)
+	}
+	return redisFault("write facts", r.rdb.Set(ctx, r.facts, text, time.Duration(0)).Err())
+}
+
+// whole returns the complete map, or none with an error.
+func whole[K comparable, V any](m map[K]V, err error) (map[K]V, error) {
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func fieldsOf(ids []directory.ID) []string {
+	fields := make([]string, len(ids))
+	for i, id := range ids {
+		fields[i] = string(id)
+	}
+	return fields
+}
+
+// drop deletes fields of a hash.
+func (r *Redis) drop(ctx context.Context, key string, fields []string) error {
+	for some := range slices.Chunk(fields, linksAtOnce) {
+		if err := r.rdb.HDel(ctx, key, some...).Err(); err != nil {
+			return redisFault("forget", err)
+		}
+	}
+	return nil
+}
