@@ -163,3 +163,117 @@ func (n Normal) list(in []string) []string {
 	}
 	return out
 }
+
+// pairs guards what a mirror does to entries that were created again. A few go on. What would pass a limit is one
+// question for all of them, because half of the answer would make members of a group out of IDs that are not there.
+func (g *guard) pairs() {
+	paired := func(c *Change) bool { return c.Paired }
+	created := func(k directory.Kind) func(*Change) bool {
+		return func(c *Change) bool { return c.Paired && c.Op == Create && c.Kind == k }
+	}
+	users, groups := g.countAll(created(directory.User)), g.countAll(created(directory.Group))
+	if users+groups == 0 {
+		return
+	}
+	many := fmt.Sprintf("%s and %s have new ids: are they the same? Approve all or none",
+		numbered(users, "person", "people"), numbered(groups, "group", "groups"))
+	approved := g.countAll(func(c *Change) bool { return c.Paired && c.Op == Create && c.Approved }) == users+groups
+	for i := range g.plan.Changes {
+		if c := &g.plan.Changes[i]; c.Paired {
+			c.Approved = approved
+		}
+	}
+	for _, rule := range []Rule{RuleRejected, RuleDoubt, RuleApproval} {
+		if why := g.verdictOf(paired, rule); why != "" {
+			g.hold(rule, why, paired)
+			return
+		}
+	}
+	if g.passes(directory.User, users) || g.passes(directory.Group, groups) {
+		g.hold(RuleApproval, many, paired)
+	}
+}
+
+// numbered says how many of something there are.
+func numbered(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// passes reports whether n of a kind are more than a day may see.
+func (g *guard) passes(k directory.Kind, n int) bool {
+	return n > 0 && (n+g.spent.of(BrakeLeave, k) > g.limit(k) || 2*n > g.plan.Counts.Anchored.Of(k) && n > 1)
+}
+
+// verdictOf returns why a rule holds one of the changes; empty where it holds none.
+func (g *guard) verdictOf(pick func(*Change) bool, rule Rule) string {
+	for i := range g.plan.Changes {
+		if g.verdicts[i].rule == rule && pick(&g.plan.Changes[i]) {
+			return g.verdicts[i].why
+		}
+	}
+	return ""
+}
+
+// countAll counts changes whatever has been decided about them.
+func (g *guard) countAll(pick func(*Change) bool) (n int) {
+	for i := range g.plan.Changes {
+		if pick(&g.plan.Changes[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+// AddOption notes the other values that the address and the fields may have, which are those of other.
+func (d *Desired) AddOption(other *Desired) {
+	add := func(name, value string) {
+		if have := d.Options.Values(name); value != "" && !slices.Contains(have, value) {
+			d.Options = d.Options.Set(name, append(slices.Clone(have), value)...)
+		}
+	}
+	if other.Address != d.Address {
+		add(AddressField, other.Address)
+	}
+	for _, f := range other.Fields {
+		if mine := d.Fields.Values(f.Name); len(f.Values) == 1 && len(mine) == 1 && f.Values[0] != mine[0] {
+			add(f.Name, f.Values[0])
+		}
+	}
+}
+
+// settle lets accounts keep a value that is one of several in the directory, because the order of values means
+// nothing.
+func (c *computer) settle() {
+	cloned := false
+	for i := range c.in.Desired {
+		d := &c.in.Desired[i]
+		objects := c.anchored[d.Ref]
+		if len(d.Options) == 0 || len(objects) != 1 {
+			continue
+		}
+		if !cloned {
+			c.in.Desired, cloned = slices.Clone(c.in.Desired), true
+			d = &c.in.Desired[i]
+		}
+		c.keep(d, objects[0])
+	}
+}
+
+func (c *computer) keep(d *Desired, o *Object) {
+	if o.Address != "" && slices.Contains(d.Options.Values(AddressField), o.Address) {
+		d.Address = o.Address
+	}
+	fields := slices.Clone(d.Fields)
+	for i := range fields {
+		normal, have := c.in.Capabilities.Normal[fields[i].Name], o.Fields.Values(fields[i].Name)
+		for _, option := range d.Options.Values(fields[i].Name) {
+			if values := []string{option}; normal.equal(have, values) {
+				fields[i] = directory.Attribute{Name: fields[i].Name, Values: values}
+			}
+		}
+	}
+	d.Fields = fields
+}
