@@ -3,11 +3,18 @@ package boot
 import (
 	"context"
 	"strings"
+	"time"
 
+	"github.com/google/uuid"
+
+	"rollcall/api"
 	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/explain"
+	"rollcall/fault"
+	"rollcall/internal/config"
 	"rollcall/jobs"
+	"rollcall/provider"
 	"rollcall/reconcile"
 	"rollcall/source"
 	"rollcall/source/ldap"
@@ -78,4 +85,83 @@ func (a *App) explainedSource(cfg *ldap.Config) explain.SourceAccess {
 			return &found, err
 		},
 	}
+}
+
+// finder looks entries up for the single-object endpoint.
+type finder struct{ app *App }
+
+// Find implements api.Directory. The local directory does not have the entries that were added since the last sync.
+// An unknown id is therefore searched in the sources, too.
+func (f *finder) Find(ctx context.Context, c container.ID, kind directory.Kind, text string) ([]api.Match, error) {
+	p := f.app.Config.Provider(c)
+	if p == nil {
+		return nil, nil
+	}
+	s := p.Settings
+	found, err := f.app.reader(f.app.slugs(s)).Find(ctx, kind, text)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]api.Match, 0, len(found))
+	for _, m := range found {
+		out = append(out, api.Match{Ref: m.Ref, Source: m.Source, Label: m.Label})
+	}
+	if len(out) == 0 && plausible(text) {
+		if uuid.Validate(text) == nil {
+			text = strings.ToLower(text)
+		}
+		return f.ask(ctx, s, directory.Ref{Kind: kind, ID: directory.ID(text)})
+	}
+	return out, nil
+}
+
+// plausible reports whether a text may be an id from a directory. A name or an address is in the local directory, or
+// wrong.
+func plausible(text string) bool {
+	const shortest, longest = 16, 64
+	return len(text) >= shortest && len(text) <= longest && !strings.ContainsAny(text, "@ \t\n=,*()\\")
+}
+
+// ask searches for an id in the sources that completed a sync. Without a completed sync, the other entries are
+// unknown.
+func (f *finder) ask(ctx context.Context, s *provider.Settings, ref directory.Ref) ([]api.Match, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	var out []api.Match
+	for i := range f.app.Config.Sources.LDAP {
+		cfg := &f.app.Config.Sources.LDAP[i]
+		if !cfg.Enabled || !config.Uses(s, cfg.Slug) {
+			continue
+		}
+		m, err := f.read(ctx, cfg, ref)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, m...)
+	}
+	return out, nil
+}
+
+func (f *finder) read(ctx context.Context, cfg *ldap.Config, ref directory.Ref) ([]api.Match, error) {
+	state, err := f.app.part(cfg.Slug).Status(ctx)
+	if err != nil || state.Generation == 0 {
+		return nil, err
+	}
+	src, err := f.app.openLDAP(cfg)
+	if err != nil {
+		return nil, err
+	}
+	snapshot, err := src.Read(ctx, directory.Query{Refs: []directory.Ref{ref}})
+	if kind := fault.KindOf(err); err != nil && (kind == fault.Invalid || kind == fault.NotFound) {
+		return nil, nil // Not an id of this directory.
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []api.Match
+	for i := range snapshot.Entries {
+		e := &snapshot.Entries[i]
+		out = append(out, api.Match{Ref: e.Ref(), Source: cfg.Slug, Label: e.Label()})
+	}
+	return out, nil
 }

@@ -2,13 +2,24 @@ package boot
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 
+	"github.com/redis/go-redis/v9"
+
 	"rollcall/container"
+	"rollcall/fault"
+	"rollcall/internal/config"
 	"rollcall/jobs"
 	"rollcall/plan"
+	"rollcall/preview"
 	"rollcall/provider"
 	"rollcall/reconcile"
+	"rollcall/source/ldap"
 )
 
 // Offline plans a container without Redis and without writing to any system. For a provider it first reads the
@@ -70,4 +81,214 @@ func (l *listener) Say(_ reconcile.Level, event string, _ map[string]any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lines = append(l.lines, l.prefix+event)
+}
+
+// Preview compares what this configuration and the next one want, over live data and without writing. Each
+// configuration gets a local directory of its own in this process. App must be connected to Embedded.
+func (a *App) Preview(ctx context.Context, next *config.Config) ([]preview.Container, error) {
+	b, err := With(ctx, a.Process, next, a.Getenv, a.Log)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	before, err := a.side(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", a.Config.File, err)
+	}
+	after, err := b.side(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", next.File, err)
+	}
+	// The sources of the next configuration are planned against the directory of the running one.
+	changed := *b
+	changed.Redis = a.Redis
+	if after.sources, err = changed.Containers(); err != nil {
+		return nil, err
+	}
+	var out []preview.Container
+	for _, id := range union(before.all, after.all) {
+		c, err := compare(ctx, id, before, after)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", id, err)
+		}
+		out = append(out, c)
+	}
+	return out, nil
+}
+
+// side is one of the two configurations, with its sources read.
+type side struct {
+	all, sources []jobs.Container
+	read         map[container.ID]reconcile.Report
+}
+
+func (a *App) side(ctx context.Context) (s side, err error) {
+	if s.all, err = a.Containers(); err != nil {
+		return s, err
+	}
+	s.sources, s.read = s.all, map[container.ID]reconcile.Report{}
+	for _, c := range s.all {
+		if c.Name.IsSource() {
+			if s.read[c.Name], err = fill(ctx, s.all, c.Name, &listener{}); err != nil {
+				return s, fmt.Errorf("%s: %w", c.Name, err)
+			}
+		}
+	}
+	return s, nil
+}
+
+// plan plans a container of this side; ok is false where the side does not have it.
+func (s *side) plan(ctx context.Context, id container.ID) (r reconcile.Report, ok bool, err error) {
+	list := s.all
+	if id.IsSource() {
+		list = s.sources
+	}
+	i := slices.IndexFunc(list, func(c jobs.Container) bool { return c.Name == id })
+	if i < 0 {
+		return r, false, nil
+	}
+	r, err = list[i].Engine().Plan(ctx)
+	return r, true, err
+}
+
+func union(before, after []jobs.Container) (out []container.ID) {
+	for _, c := range slices.Concat(before, after) {
+		if !slices.Contains(out, c.Name) {
+			out = append(out, c.Name)
+		}
+	}
+	return out
+}
+
+func compare(ctx context.Context, id container.ID, before, after side) (preview.Container, error) {
+	out := preview.Container{Name: id.String(), Differences: []preview.Difference{}}
+	was, had := before.read[id]
+	if !id.IsSource() {
+		var err error
+		if was, had, err = before.plan(ctx, id); err != nil {
+			return out, err
+		}
+	}
+	is, has, err := after.plan(ctx, id)
+	if err != nil {
+		return out, err
+	}
+	out.Apply, out.Held = is.Apply, is.Held
+	switch {
+	case !has:
+		out.Note = "is not in the new file or is switched off there: its objects stay as they are"
+	case !had:
+		out.Note = "is new"
+		fallthrough
+	default:
+		out.Differences = preview.Compare(was.Desired, is.Desired)
+	}
+	return out, nil
+}
+
+// Probe tries one connection.
+type Probe struct {
+	Name string
+	// Try connects and reports what it saw; the error says what to do. It is ErrNoRedis where no Redis answers.
+	Try func(context.Context) ([]string, error)
+}
+
+// ErrNoRedis is the failure of the probe for Redis where no Redis answers.
+var ErrNoRedis = errors.New("no answer")
+
+// Probes returns one for Redis and for each enabled source and provider.
+func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []Probe {
+	a := &App{Process: p, Config: cfg, Getenv: getenv, Log: slog.New(slog.DiscardHandler)}
+	var out []Probe
+	if p.RedisURL != Embedded {
+		out = append(out, Probe{"redis", func(ctx context.Context) ([]string, error) { return a.tryRedis(ctx) }})
+	}
+	for i := range cfg.Sources.LDAP {
+		c := &cfg.Sources.LDAP[i]
+		if !c.Enabled {
+			continue
+		}
+		out = append(out, Probe{container.Source(c.Slug).String(), func(ctx context.Context) ([]string, error) {
+			src, err := a.openLDAP(c)
+			if err != nil {
+				return nil, err
+			}
+			reports, err := src.Check(ctx)
+			var lines []string
+			for i := range reports {
+				lines = append(lines, describe(&reports[i])...)
+			}
+			return lines, err
+		}})
+	}
+	for i := range cfg.Providers {
+		c := &cfg.Providers[i]
+		if !c.On() {
+			continue
+		}
+		out = append(out, Probe{c.Container().String(), func(ctx context.Context) ([]string, error) {
+			tenant, err := c.Config.Open(provider.Env{Getenv: getenv})
+			if err != nil {
+				return nil, err
+			}
+			return tenant.Check(ctx)
+		}})
+	}
+	return out
+}
+
+// tryRedis connects to Redis and leaves. A Redis that answers with a refusal is there, and its configuration is wrong.
+func (a *App) tryRedis(ctx context.Context) ([]string, error) {
+	_, closeRedis, err := Connect(ctx, a.Process, a.Log)
+	if err == nil {
+		closeRedis()
+		return nil, nil
+	}
+	var reply redis.Error
+	if fault.KindOf(err) == fault.Unavailable && !errors.As(err, &reply) {
+		return []string{"not reachable; needed for syncs, not for `plan`"}, fmt.Errorf("%w: %w", ErrNoRedis, err)
+	}
+	return nil, err
+}
+
+// describe says in words what a server showed.
+func describe(r *ldap.Report) []string {
+	first := r.Server + " is " + r.Family
+	if r.Vendor != "" {
+		first += " (" + strings.TrimSpace(r.Vendor+" "+r.Version) + ")"
+	}
+	if r.TLS != "" {
+		first += ", over " + r.TLS
+	}
+	lines := []string{first}
+	for _, s := range []struct {
+		what string
+		ldap.Sample
+	}{{"users", r.Users}, {"groups", r.Groups}} {
+		if !s.Searched {
+			lines = append(lines, s.what+" are not read")
+			continue
+		}
+		line := fmt.Sprintf("%d %s on the first page", s.Count, s.what)
+		if s.More {
+			line += " and more behind it"
+		}
+		if s.Disabled > 0 {
+			line += fmt.Sprintf(", %d disabled", s.Disabled)
+		}
+		if s.BuiltIn > 0 {
+			line += fmt.Sprintf(", %d built into Active Directory left out", s.BuiltIn)
+		}
+		if s.Unusable > 0 {
+			line += fmt.Sprintf(", %d WITHOUT a usable unique id", s.Unusable)
+		}
+		if s.Example != "" {
+			line += ", " + s.Example + " say"
+		}
+		lines = append(lines, line)
+	}
+	for _, w := range r.Warnings {
+		lines = append(lines, "warning: "+w)
+	}
+	return lines
 }
