@@ -103,7 +103,7 @@ func reach(packages map[string][]string, from string) map[string]string {
 // bare packages import the standard library and nothing else.
 var bare = []string{
 	"directory", "fault", "internal/buildinfo", "internal/problem", "internal/scrub", "internal/secret", "internal/stored",
-	"internal/testclock", "internal/demo", "deploy/grafana",
+	"internal/testclock", "internal/demo",
 	"simulator/fault", "simulator/googleworkspace", "simulator/googleworkspace/discoverytest", "simulator/graph",
 	"simulator/graph/csdltest",
 }

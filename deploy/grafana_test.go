@@ -2,7 +2,6 @@ package deploy_test
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -14,13 +13,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"rollcall/deploy/grafana"
 )
 
 const dashboardFile = "grafana/dashboards/rollcall.json"
-
-var update = flag.Bool("update", false, "rewrite "+dashboardFile)
 
 // ref is a reference to a data source.
 type ref struct{ Type, UID string }
@@ -98,25 +93,6 @@ func (d *dashboard) exprs() map[string]string {
 		out[fmt.Sprint("annotation ", i)] = a.Target.Expr
 	}
 	return out
-}
-
-// It is not parallel, because -update writes what the other tests read.
-func TestDashboardIsUpToDate(t *testing.T) {
-	want := grafana.Dashboard()
-	if *update {
-		if err := os.WriteFile(dashboardFile, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	got, err := os.ReadFile(dashboardFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s is stale; if the change is meant, run go test ./deploy -run Dashboard -update (-want +got)\n%s",
-			dashboardFile, diff)
-	}
 }
 
 // Each panel says what it shows, in what unit, and asks the data source that was chosen.
