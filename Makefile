@@ -100,7 +100,7 @@ dist: ## build archives for PLATFORMS in dist/, with SHA-256 checksums (see docs
 
 .PHONY: generate
 generate: ## write the files that are made by programs
-	go run ./internal/demo/gen
+	go test ./internal/demo/gen -update
 	go generate ./...
 	cd deploy/test && go test -run TestThePrometheusRule . -update
 

@@ -10,31 +10,6 @@ import (
 	"github.com/gosimple/slug"
 )
 
-// Function describes a function that mappings may call beside those of the expression language, for the documentation.
-type Function struct{ Signature, Doc string }
-
-// Functions lists the functions that mappings have beside those of the expression language.
-func Functions() []Function {
-	return []Function{
-		{"slug(text)", "the text in lower-case ASCII letters, digits and dashes: `slug(\"Müller & Söhne\")` is " +
-			"`muller-and-sohne`"},
-		{"coalesce(a, b, …)", "the first text that is not empty"},
-		{"rdn(dn, n)", "the value of the n-th part of a DN, counted from the left, from 0: `rdn(dn, 0)` is the entry's " +
-			"own name; empty past the end"},
-		{"ou(dn)", "the organisational units of a DN as a path, the topmost first: `/Sales/EMEA` out of " +
-			"`uid=ann,ou=EMEA,ou=Sales,dc=example,dc=com`; `/` where there is none"},
-		{"ou(dn, base)", "the same below base: `ou(dn, \"ou=people,dc=example,dc=com\")`"},
-	}
-}
-
-// Builtins lists the functions of the expression language that mappings are most likely to want.
-func Builtins() []string {
-	return []string{
-		"lower", "upper", "trim", "trimPrefix", "trimSuffix", "hasPrefix", "hasSuffix", "split", "join", "replace", "len",
-		"first", "last", "filter", "map", "any", "all", "uniq", "sort", "string", "int",
-	}
-}
-
 // unsteady are functions of the expression language that do not give the same for the same entry, such as the clock
 // and whatever walks a map. A plan is a function of its input.
 var unsteady = []string{"now", "keys", "values", "toPairs"}

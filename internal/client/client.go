@@ -86,9 +86,6 @@ func New(c Config) (*Client, error) {
 	}, nil
 }
 
-// Address returns where the API is, without the base path.
-func (c *Client) Address() string { return c.address }
-
 // Answer is an answer of the API, decoded and as received.
 type Answer[T any] struct {
 	Value T

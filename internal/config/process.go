@@ -219,8 +219,8 @@ func checkListen(s string) error {
 func Misspelt(environ []string) []string {
 	known := []string{variable("API"), variable("TOKEN"), variable("TOKEN_FILE")} // those of the API's client
 	var warnings []string
-	for _, v := range variables() {
-		known = append(known, v.name)
+	for f := range reflect.TypeFor[Process]().Fields() {
+		known = append(known, variable(f.Tag.Get("envconfig")))
 	}
 	for _, kv := range environ {
 		name, _, _ := strings.Cut(kv, "=")

@@ -247,11 +247,11 @@ func (w *writer) mappings() {
 	w.table("variable | meaning", rows)
 	w.line("### Functions")
 	rows = nil
-	for _, f := range mapping.Functions() {
-		rows = append(rows, []string{"`" + f.Signature + "`", f.Doc})
+	for _, f := range functions {
+		rows = append(rows, []string{"`" + f.signature + "`", f.doc})
 	}
 	w.table("function | result", rows)
-	w.line("Of the language's own functions these are most useful: `" + strings.Join(mapping.Builtins(), "`, `") +
+	w.line("Of the language's own functions these are most useful: `" + strings.Join(builtins, "`, `") +
 		"`. Functions that do not give the same for the same entry (`now`, …) are not available.")
 }
 
@@ -308,28 +308,34 @@ func (w *writer) tokens() {
 	w.table("scope | allows to", rows)
 }
 
-// envVariable is one variable of Process.
-type envVariable struct{ name, typ, def, doc string }
-
-func variables() []envVariable {
-	var out []envVariable
-	t := reflect.TypeFor[Process]()
-	for f := range t.Fields() {
-		out = append(out, envVariable{variable(f.Tag.Get("envconfig")), shortType(f.Type), f.Tag.Get("default"),
-			f.Tag.Get("doc")})
-	}
-	return out
-}
-
 func (w *writer) environment() {
 	w.line("## Environment")
 	var rows [][]string
-	for _, v := range variables() {
-		def := ""
-		if v.def != "" {
-			def = "`" + v.def + "`"
+	for f := range reflect.TypeFor[Process]().Fields() {
+		def := f.Tag.Get("default")
+		if def != "" {
+			def = "`" + def + "`"
 		}
-		rows = append(rows, []string{"`" + v.name + "`", v.typ, def, v.doc})
+		rows = append(rows, []string{"`" + variable(f.Tag.Get("envconfig")) + "`", shortType(f.Type), def,
+			f.Tag.Get("doc")})
 	}
 	w.table("variable | type | default | meaning", rows)
+}
+
+// functions describes the functions that mappings have beside those of the expression language.
+var functions = []struct{ signature, doc string }{
+	{"slug(text)", "the text in lower-case ASCII letters, digits and dashes: `slug(\"Müller & Söhne\")` is " +
+		"`muller-and-sohne`"},
+	{"coalesce(a, b, …)", "the first text that is not empty"},
+	{"rdn(dn, n)", "the value of the n-th part of a DN, counted from the left, from 0: `rdn(dn, 0)` is the entry's " +
+		"own name; empty past the end"},
+	{"ou(dn)", "the organisational units of a DN as a path, the topmost first: `/Sales/EMEA` out of " +
+		"`uid=ann,ou=EMEA,ou=Sales,dc=example,dc=com`; `/` where there is none"},
+	{"ou(dn, base)", "the same below base: `ou(dn, \"ou=people,dc=example,dc=com\")`"},
+}
+
+// builtins lists the functions of the expression language that mappings are most likely to need.
+var builtins = []string{
+	"lower", "upper", "trim", "trimPrefix", "trimSuffix", "hasPrefix", "hasSuffix", "split", "join", "replace", "len",
+	"first", "last", "filter", "map", "any", "all", "uniq", "sort", "string", "int",
 }
