@@ -165,6 +165,15 @@ func newSite(t *testing.T) *site {
 	}
 }
 
+// patient gives leases the time that a busy machine may need, for a test that counts lost ones.
+func (s *site) patient() {
+	s.status = status.New(s.rdb, status.Config{
+		Now: s.now, RunTTL: 30 * time.Second, LeaseTTL: 20 * time.Second, RenewEvery: 500 * time.Millisecond,
+		WorkerTTL: 20 * time.Second, RequeueAfter: 300 * time.Millisecond, FlushEvery: 20 * time.Millisecond,
+	})
+	s.client = jobs.NewClient(s.rdb, s.status)
+}
+
 func (s *site) containers() []jobs.Container {
 	if s.configured != nil {
 		return s.configured
@@ -232,6 +241,7 @@ func (s *site) worker(name string) *jobs.Worker {
 		Redis: s.rdb, Status: s.status, Decisions: s.decisions, Containers: s.containers(), Name: name, Metrics: s.work,
 		Now:               s.now,
 		TaskCheckInterval: 20 * time.Millisecond, ReapEvery: 100 * time.Millisecond, ShutdownTimeout: 5 * time.Second,
+		MendEvery: 200 * time.Millisecond,
 	})
 	if err != nil {
 		s.t.Fatal(err)

@@ -64,7 +64,9 @@ const (
 	runTimeout = 14 * 24 * time.Hour
 	// objectTimeout bounds one attempt of a single-object sync.
 	objectTimeout = 60 * time.Second
-	objectRetries = 4
+	// objectRetries is asynq's limit. It is out of reach, because asynq also counts the workers that died. The record
+	// of a job decides how often it is tried.
+	objectRetries = 100_000
 )
 
 // Client starts and cancels work.
@@ -118,18 +120,23 @@ func (c *Client) StartObject(
 ) (string, error) {
 	job, err := c.status.CreateJob(ctx, status.JobRequest{
 		Container: container, Kind: status.ObjectType(ref.Kind.String()), ObjectID: string(ref.ID),
-		Trigger: status.Trigger{Kind: status.ByAPI, By: by},
+		Trigger: status.Trigger{Kind: status.ByAPI, By: by}, Source: source,
 	})
 	if err != nil {
 		return "", err
 	}
-	payload, err := json.Marshal(ObjectArgs{Container: container, JobID: job.ID, Source: source})
+	return job.ID, c.enqueueObject(ctx, ObjectArgs{Container: container, JobID: job.ID, Source: source})
+}
+
+// enqueueObject puts the task of a job into its queue. A task that is there already is as good.
+func (c *Client) enqueueObject(ctx context.Context, args ObjectArgs) error {
+	payload, err := json.Marshal(args)
 	if err != nil {
-		return "", fault.New(fault.Internal, "enqueue", err)
+		return fault.New(fault.Internal, "enqueue", err)
 	}
 	_, err = c.asynq.EnqueueContext(ctx, asynq.NewTask(TypeObject, payload),
-		asynq.Queue(ObjectQueue), asynq.TaskID(job.ID), asynq.MaxRetry(objectRetries), asynq.Timeout(objectTimeout))
-	return job.ID, queueFault(err)
+		asynq.Queue(ObjectQueue), asynq.TaskID(args.JobID), asynq.MaxRetry(objectRetries), asynq.Timeout(objectTimeout))
+	return queueFault(err)
 }
 
 // Cancel closes the live run of a container.

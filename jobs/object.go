@@ -40,9 +40,9 @@ func (w *Worker) object(ctx context.Context, task *asynq.Task) error {
 	if !ok {
 		return w.unknown(ctx, args)
 	}
-	tries, _ := asynq.GetRetryCount(ctx)
-	job, err := w.cfg.Status.StartJob(ctx, args.Container, args.JobID, w.cfg.Name, tries+1)
+	job, err := w.cfg.Status.StartJob(ctx, args.Container, args.JobID, w.cfg.Name)
 	if err != nil && fault.KindOf(err) == fault.NotFound {
+		w.cfg.Metrics.ObjectJobLost(args.Container)
 		w.cfg.Log.ErrorContext(ctx, "object job lost: it has no record", "container", string(args.Container), "job_id",
 			args.JobID)
 		return fmt.Errorf("start job: %w: %w", err, asynq.SkipRetry)
@@ -50,14 +50,18 @@ func (w *Worker) object(ctx context.Context, task *asynq.Task) error {
 	if err != nil {
 		return fmt.Errorf("start job: %w", err)
 	}
+	if job.State == status.JobDone { // Its worker died before it left the entry.
+		_ = w.cfg.Status.Abandon(ctx, args.Container, job.Kind, job.ObjectID, job.ID)
+		return nil
+	}
 	turn, err := w.cfg.Status.Enter(ctx, args.Container, job.Kind, job.ObjectID, job.ID)
 	if err != nil {
 		return fmt.Errorf("enter: %w", err)
 	}
 	for turn.Go {
 		result, err := w.syncObject(ctx, c, args.Source, job)
-		if err != nil && again(ctx, job, err) {
-			_, noted := w.cfg.Status.NoteJob(context.WithoutCancel(ctx), args.Container, job.ID, result.Messages)
+		if repeat, failed := w.retries(job, err); repeat {
+			_, noted := w.cfg.Status.NoteJob(context.WithoutCancel(ctx), args.Container, job.ID, result.Messages, failed)
 			return fmt.Errorf("sync object: %w", firstError(err, noted))
 		}
 		for _, id := range append([]string{job.ID}, turn.For...) {
@@ -91,13 +95,26 @@ func firstError(errs ...error) error {
 	return errs[slices.IndexFunc(errs, func(err error) bool { return err != nil })]
 }
 
-// again reports whether the job is tried again later: it could not be done for reasons that pass.
-func again(ctx context.Context, job status.Job, err error) bool {
-	n, _ := asynq.GetRetryCount(ctx)
-	most, _ := asynq.GetMaxRetry(ctx)
-	kind := fault.KindOf(err)
-	waits := busy(err) && time.Since(job.CreatedAt) < busyFor
-	return kind == fault.Canceled || waits || kind.Retryable() && n < most
+// The bounds of a job that fails for reasons that pass. It is given up after both.
+const (
+	jobTries    = 5
+	jobPatience = 15 * time.Minute
+)
+
+// retries reports whether a job is tried again later, because of an error that passes, and whether the attempt counts as a
+// failure. A worker that stops and a run that writes the local directory are no failures of the job.
+func (w *Worker) retries(job status.Job, err error) (repeat, failed bool) {
+	age := w.cfg.Now().Sub(job.CreatedAt)
+	switch kind := fault.KindOf(err); {
+	case err == nil:
+	case kind == fault.Canceled:
+		return true, false
+	case busy(err):
+		return age < busyFor, false
+	case kind.Retryable():
+		return age < jobPatience || job.Failures+1 < jobTries, true
+	}
+	return false, false
 }
 
 // busy reports whether a run is writing the local directory. The job comes back when that run ends, and the attempt

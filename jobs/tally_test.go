@@ -69,6 +69,7 @@ func (s *site) hire(n int) {
 func TestRunsAreCountedOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
+	s.patient()
 	s.work = metrics.NewWork()
 	var hook atomic.Pointer[func(context.Context, plan.Change) error]
 	s.remote.before = func(ctx context.Context, c plan.Change) error {

@@ -33,6 +33,8 @@ type WorkerConfig struct {
 	TaskCheckInterval time.Duration
 	// ReapEvery is how often it looks after open runs and the schedule; 2 s.
 	ReapEvery time.Duration
+	// MendEvery is how often the queues are compared with the open object jobs; 10 s.
+	MendEvery time.Duration
 	// ShutdownTimeout is how long handlers may take to reach a safe point; 25 s.
 	ShutdownTimeout time.Duration
 	// Metrics counts what the worker does. Nil discards the counts.
@@ -49,6 +51,7 @@ func (c WorkerConfig) withDefaults() WorkerConfig {
 	set(&c.ObjectConcurrency, 8)
 	set(&c.TaskCheckInterval, 75*time.Millisecond)
 	set(&c.ReapEvery, 2*time.Second)
+	set(&c.MendEvery, 10*time.Second)
 	set(&c.ShutdownTimeout, 25*time.Second)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -186,7 +189,7 @@ func (w *Worker) look(ctx context.Context) error {
 	if err := w.takePart(ctx); err != nil || w.Aside() != "" {
 		return err
 	}
-	_, err := w.cfg.Status.Beat(ctx, w.cfg.Name)
+	alive, err := w.cfg.Status.Beat(ctx, w.cfg.Name)
 	if err != nil {
 		return err
 	}
@@ -209,7 +212,7 @@ func (w *Worker) look(ctx context.Context) error {
 			errs = append(errs, w.requeue(ctx, r.Run))
 		}
 	}
-	return errors.Join(append(errs, w.count(ctx, names), w.lost(ctx, names), w.tick(ctx))...)
+	return errors.Join(append(errs, w.count(ctx, names), w.lost(ctx, names), w.mend(ctx, names, alive), w.tick(ctx))...)
 }
 
 // lost ends the object jobs that no worker will finish any more, and counts them.
@@ -273,11 +276,13 @@ func retryDelay(n int, err error, _ *asynq.Task) time.Duration {
 	if errors.Is(err, asynq.ErrLeaseExpired) || fault.KindOf(err) == fault.Canceled {
 		return 0
 	}
-	return min(5*time.Second<<min(n, 6), 5*time.Minute)
+	return min(5*time.Second<<min(n, 6), time.Minute)
 }
 
-// isFailure says whether an attempt counts.
-func isFailure(err error) bool { return fault.KindOf(err) != fault.Canceled && !busy(err) }
+// isFailure reports whether asynq counts an attempt, and so prolongs the pause before the next.
+func isFailure(err error) bool {
+	return fault.KindOf(err) != fault.Canceled && !busy(err) && !errors.Is(err, asynq.ErrLeaseExpired)
+}
 
 // asynqLog lets asynq log through slog.
 type asynqLog struct{ log *slog.Logger }

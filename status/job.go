@@ -59,6 +59,13 @@ type Job struct {
 	FinishedAt time.Time `json:"finished_at,omitzero"`
 	Worker     string    `json:"worker,omitempty"`
 	Attempts   int64     `json:"attempts"`
+	// Failures counts the attempts that failed and are repeated. Lost counts the workers that died in one.
+	Failures int64 `json:"failures,omitempty"`
+	Lost     int64 `json:"lost,omitempty"`
+	// Source is the slug of the source that has the entry. Records of older versions have none.
+	Source string `json:"source,omitempty"`
+	// Waits is the job that works on the same entry and will answer for this one.
+	Waits string `json:"waits,omitempty"`
 
 	Outcome    Outcome   `json:"outcome,omitempty"` // empty until done
 	FailKind   string    `json:"fail_kind,omitempty"`
@@ -75,6 +82,8 @@ type JobRequest struct {
 	Kind      ObjectType
 	ObjectID  string
 	Trigger   Trigger
+	// Source is the slug of the source that has the entry.
+	Source string
 	// ID is the UUID of the new job; empty makes one.
 	ID string
 }
@@ -93,6 +102,7 @@ func decodeJob(c container.ID, f map[string]string) Job {
 		Trigger: Trigger{Kind: TriggerKind(f["trigger"]), By: f["by"]}, State: JobState(f["state"]),
 		CreatedAt: fromMS(f["created_at"]), StartedAt: fromMS(f["started_at"]), FinishedAt: fromMS(f["finished_at"]),
 		Worker: f["worker"], Attempts: parseInt(f["attempts"]),
+		Failures: parseInt(f["failures"]), Lost: parseInt(f["lost"]), Source: f["source"], Waits: f["waits"],
 		Outcome: Outcome(f["outcome"]), FailKind: f["fail_kind"], FailReason: f["fail_reason"], Messages: []Message{},
 		Cursor: Cursor(parseInt(f["seq"])),
 	}
@@ -129,7 +139,7 @@ func (s *Store) CreateJob(ctx context.Context, req JobRequest) (Job, error) {
 	word, flat, err := s.eval(ctx, "create job", jobAddScript, req.Container,
 		req.ID, ms(now), s.cfg.KeepJobs.Milliseconds(), s.cfg.MaxJobs, ms(now.Add(-s.cfg.KeepJobs)), s.cfg.MaxOpenJobs,
 		"kind", string(req.Kind), "object_id", req.ObjectID,
-		"trigger", string(req.Trigger.Kind), "by", cut(req.Trigger.By, maxName))
+		"trigger", string(req.Trigger.Kind), "by", cut(req.Trigger.By, maxName), "source", req.Source)
 	if word == "full" {
 		return Job{}, &fault.Error{Kind: fault.Unavailable, Op: "status: create job", RetryAfter: time.Second,
 			Err: fmt.Errorf(
@@ -138,11 +148,11 @@ func (s *Store) CreateJob(ctx context.Context, req JobRequest) (Job, error) {
 	return decodeJob(req.Container, pairs(flat)), err
 }
 
-// StartJob records that a worker executes a job, for the attempt'th time (1 is the first). The error is
-// fault.NotFound for a job that is forgotten; a job that is over is returned as it is.
-func (s *Store) StartJob(ctx context.Context, c container.ID, id, worker string, attempt int) (Job, error) {
-	return s.setJob(ctx, c, id, "state", string(JobRunning), "started_at", ms(s.cfg.Now()),
-		"worker", cut(worker, maxName), "attempts", attempt)
+// StartJob records that a worker executes a job. The error is fault.NotFound for a job without a record. A job that is
+// over is returned as it is.
+func (s *Store) StartJob(ctx context.Context, c container.ID, id, worker string) (Job, error) {
+	return s.setJob(ctx, c, id, "attempts", "state", string(JobRunning), "started_at", ms(s.cfg.Now()),
+		"worker", cut(worker, maxName))
 }
 
 // FinishJob records the result of a job, once, and wakes who waits for it.
@@ -152,7 +162,7 @@ func (s *Store) FinishJob(ctx context.Context, c container.ID, id string, r Resu
 	if err != nil {
 		return Job{}, fault.New(fault.Internal, "status: finish job", err)
 	}
-	job, err := s.setJob(ctx, c, id, "state", string(JobDone), "finished_at", ms(now), "outcome", string(r.Outcome),
+	job, err := s.setJob(ctx, c, id, "", "state", string(JobDone), "finished_at", ms(now), "outcome", string(r.Outcome),
 		"fail_kind", r.FailKind, "fail_reason", cut(r.FailReason, MaxFailReason), "messages", messages)
 	if err != nil {
 		return job, err
@@ -161,9 +171,10 @@ func (s *Store) FinishJob(ctx context.Context, c container.ID, id string, r Resu
 	return job, nil
 }
 
-func (s *Store) setJob(ctx context.Context, c container.ID, id string, fields ...any) (Job, error) {
+// setJob writes fields of an open job. counter is the name of a field that grows by one, or empty.
+func (s *Store) setJob(ctx context.Context, c container.ID, id, counter string, fields ...any) (Job, error) {
 	word, flat, err := s.eval(ctx, "set job", jobSetScript, c,
-		append([]any{id, s.cfg.KeepJobs.Milliseconds(), ms(s.cfg.Now())}, fields...)...)
+		append([]any{id, s.cfg.KeepJobs.Milliseconds(), ms(s.cfg.Now()), counter}, fields...)...)
 	if err != nil {
 		return Job{}, err
 	}
@@ -326,11 +337,42 @@ func (s *Store) leave(ctx context.Context, c container.ID, kind ObjectType, entr
 func slot(kind ObjectType, entryID string) string { return string(kind) + ":" + entryID }
 
 // NoteJob records the messages of an attempt that will be repeated. A caller whose wait for the result ends receives
-// them.
-func (s *Store) NoteJob(ctx context.Context, c container.ID, id string, said []Message) (Job, error) {
+// them. failed counts the attempt as a failure of the job.
+func (s *Store) NoteJob(ctx context.Context, c container.ID, id string, said []Message, failed bool) (Job, error) {
 	messages, err := encodeMessages(said, s.cfg.Now())
 	if err != nil {
 		return Job{}, fault.New(fault.Internal, "note job", err)
 	}
-	return s.setJob(ctx, c, id, "messages", messages)
+	counter := ""
+	if failed {
+		counter = "failures"
+	}
+	return s.setJob(ctx, c, id, counter, "messages", messages)
+}
+
+// LoseJob counts a worker that died in a job. It returns the job.
+func (s *Store) LoseJob(ctx context.Context, c container.ID, id string) (Job, error) {
+	return s.setJob(ctx, c, id, "lost", "id", id)
+}
+
+// OpenJobs returns the ids of the jobs of a container that have no outcome and were created before a time, the oldest
+// first.
+func (s *Store) OpenJobs(ctx context.Context, c container.ID, before time.Time) ([]string, error) {
+	ids, err := s.rdb.ZRangeArgs(ctx, redis.ZRangeArgs{
+		Key: prefix(c) + "jobs:open", Start: "-inf", Stop: ms(before), ByScore: true,
+	}).Result()
+	return ids, redisFault("open jobs", err)
+}
+
+// Jobs returns the records of jobs by their ids. Ids without a record are left out.
+func (s *Store) Jobs(ctx context.Context, c container.ID, ids []string) ([]Job, error) {
+	found, _, err := s.records(ctx, "jobs", prefix(c)+"job:", ids)
+	if err != nil {
+		return nil, err
+	}
+	jobs := make([]Job, len(found))
+	for i, f := range found {
+		jobs[i] = decodeJob(c, f)
+	}
+	return jobs, nil
 }

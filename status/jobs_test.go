@@ -35,7 +35,7 @@ func TestJobLife(t *testing.T) {
 		begin := f.now()
 		job := f.job()
 		f.move(time.Second)
-		if _, err := f.StartJob(t.Context(), google, job.ID, "w1", 2); err != nil {
+		if _, err := f.StartJob(t.Context(), google, job.ID, "w1"); err != nil {
 			t.Fatal(err)
 		}
 		f.move(time.Second)
@@ -50,7 +50,7 @@ func TestJobLife(t *testing.T) {
 			ID: job.ID, Container: google, Kind: status.User, ObjectID: "u1",
 			Trigger: status.Trigger{Kind: status.ByAPI, By: "ops"},
 			State:   status.JobDone, CreatedAt: begin, StartedAt: begin.Add(time.Second), FinishedAt: begin.Add(2 * time.Second),
-			Worker: "w1", Attempts: 2, Outcome: status.OutcomeUpdated, Messages: []status.Message{message}, Cursor: job.Cursor,
+			Worker: "w1", Attempts: 1, Outcome: status.OutcomeUpdated, Messages: []status.Message{message}, Cursor: job.Cursor,
 		}
 		if _, err := f.FinishJob(t.Context(), google, job.ID, status.Result{Outcome: status.OutcomeFailed}); err != nil {
 			t.Fatal(err)
@@ -65,7 +65,7 @@ func TestJobLife(t *testing.T) {
 		if running, err := f.IsRunning(t.Context(), google); err != nil || running {
 			t.Errorf("IsRunning() = %v, %v, want false", running, err)
 		}
-		_, err = f.StartJob(t.Context(), google, "nobody", "w1", 1)
+		_, err = f.StartJob(t.Context(), google, "nobody", "w1")
 		wantKind(t, "StartJob() of an unknown job", err, fault.NotFound)
 		_, err = f.Job(t.Context(), google, "nobody")
 		wantKind(t, "Job() of an unknown job", err, fault.NotFound)
@@ -116,7 +116,7 @@ func TestAnOpenJobIsNeverTrimmed(t *testing.T) {
 			t.Errorf("CreateJob() = %v, want one that says when to try again", err)
 		}
 		for _, job := range jobs {
-			if _, err := f.StartJob(t.Context(), google, job.ID, "w1", 1); err != nil {
+			if _, err := f.StartJob(t.Context(), google, job.ID, "w1"); err != nil {
 				t.Fatalf("StartJob() = %v, want nil", err)
 			}
 			f.finish(job)

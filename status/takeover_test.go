@@ -51,7 +51,7 @@ func TestAJobThatNobodyFinished(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.StartJob(t.Context(), corp, job.ID, "w1", 1); err != nil {
+		if _, err := f.StartJob(t.Context(), corp, job.ID, "w1"); err != nil {
 			t.Fatal(err)
 		}
 		f.move(time.Hour)

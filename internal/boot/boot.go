@@ -88,7 +88,7 @@ func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func
 	keeping.Go(func() { clock.Keep(kept) })
 	a := &App{
 		Process: p, Config: cfg, Getenv: getenv, Log: log, Redis: rdb, Clock: clock,
-		Status:    status.New(rdb, status.Config{Now: clock.Now}),
+		Status:    status.New(rdb, status.Config{Now: clock.Now, MaxOpenJobs: p.MaxOpenJobs}),
 		Decisions: decisions.New(rdb, decisions.Config{Now: clock.Now}),
 		Metrics:   metrics.NewRegistry(), work: metrics.NewWork(),
 		close: func() { stop(); keeping.Wait(); closeRedis() },

@@ -30,10 +30,14 @@ type Process struct {
 	TokensFile        string        `envconfig:"TOKENS_FILE" doc:"Who may call the API; see Tokens file."`
 	InsecureNoTokens  bool          `envconfig:"INSECURE_NO_TOKENS" default:"false" doc:"Serve the API to everybody who can connect. Without a tokens file the API does not start unless this is true."`
 	ObjectWait        time.Duration `envconfig:"OBJECT_WAIT" default:"20s" doc:"How long the sync of a single object is waited for before the API answers 202."`
+	MaxOpenJobs       int           `envconfig:"MAX_OPEN_JOBS" default:"10000" doc:"How many syncs of single objects of one provider may wait or run. Beyond it the API answers 503 with Retry-After. Set it for the API."`
 	LogLevel          string        `envconfig:"LOG_LEVEL" default:"info" doc:"debug, info, warn or error."`
 	LogFormat         string        `envconfig:"LOG_FORMAT" default:"json" doc:"json or text."`
 	StrictFiles       bool          `envconfig:"STRICT_FILES" default:"false" doc:"Refuse secret files that others can read; otherwise that is a warning. Files that others can write are always refused."`
 }
+
+// mostOpenJobs is the largest MaxOpenJobs. The worker compares all open jobs with its queue every ten seconds.
+const mostOpenJobs = 100_000
 
 // Where metrics are served by default.
 const (
@@ -105,6 +109,12 @@ func set(v reflect.Value, text string) error {
 			return errors.New("want true or false")
 		}
 		*to = b
+	case *int:
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			return errors.New("want a whole number")
+		}
+		*to = n
 	case *time.Duration:
 		d, err := time.ParseDuration(text)
 		if err != nil {
@@ -126,6 +136,8 @@ func readable(err error) Problem {
 	switch e.TypeName {
 	case "bool":
 		want = "true or false"
+	case "int":
+		want = "a whole number"
 	case "time.Duration":
 		want = "a duration such as 20s"
 	}
@@ -166,6 +178,9 @@ func (p *Process) validate() error {
 	}
 	if p.ObjectWait < 0 || p.ObjectWait > 5*time.Minute {
 		fail("OBJECT_WAIT", "%v: want 0s to 5m", p.ObjectWait)
+	}
+	if p.MaxOpenJobs < 1 || p.MaxOpenJobs > mostOpenJobs {
+		fail("MAX_OPEN_JOBS", "%d: want 1 to %d", p.MaxOpenJobs, mostOpenJobs)
 	}
 	if p.TokensFile != "" && p.InsecureNoTokens {
 		fail("INSECURE_NO_TOKENS", "it and %s exclude each other", variable("TOKENS_FILE"))

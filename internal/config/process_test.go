@@ -20,7 +20,8 @@ func TestProcessDefaults(t *testing.T) {
 	t.Parallel()
 	want := config.Process{
 		RedisURL: "redis://127.0.0.1:6379/0", Config: "rollcall.yaml", Listen: "127.0.0.1:8080",
-		TokensFile: "/etc/rollcall/tokens", ObjectWait: 20 * time.Second, LogLevel: "info", LogFormat: "json",
+		TokensFile: "/etc/rollcall/tokens", ObjectWait: 20 * time.Second, MaxOpenJobs: 10_000,
+		LogLevel: "info", LogFormat: "json",
 	}
 	got, err := config.LoadProcess(environment(map[string]string{"TOKENS_FILE": "/etc/rollcall/tokens"}))
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
@@ -36,13 +37,13 @@ func TestProcessEnvironment(t *testing.T) {
 	for name, value := range map[string]string{
 		"REDIS_URL": "embedded:", "REDIS_PASSWORD_FILE": "p", "CONFIG": "c.yaml", "LISTEN": ":1", "METRICS_LISTEN": ":2",
 		"TOKENS_FILE": "", "INSECURE_NO_TOKENS": "1",
-		"OBJECT_WAIT": "1m", "LOG_LEVEL": "debug", "LOG_FORMAT": "text", "STRICT_FILES": "true",
+		"OBJECT_WAIT": "1m", "MAX_OPEN_JOBS": "7", "LOG_LEVEL": "debug", "LOG_FORMAT": "text", "STRICT_FILES": "true",
 	} {
 		t.Setenv("ROLLCALL_"+name, value)
 	}
 	want := config.Process{
 		RedisURL: "embedded:", RedisPasswordFile: "p", Config: "c.yaml", Listen: ":1", MetricsListen: ":2",
-		InsecureNoTokens: true, ObjectWait: time.Minute,
+		InsecureNoTokens: true, ObjectWait: time.Minute, MaxOpenJobs: 7,
 		LogLevel: "debug", LogFormat: "text", StrictFiles: true,
 	}
 	got, err := config.LoadProcess(os.Getenv)
@@ -68,6 +69,9 @@ func TestProcessRefuses(t *testing.T) {
 		{"truth", map[string]string{"STRICT_FILES": "maybe"}, "environment: ROLLCALL_STRICT_FILES: want true or false"},
 		{"duration", map[string]string{"OBJECT_WAIT": "20"},
 			"environment: ROLLCALL_OBJECT_WAIT: want a duration such as 20s"},
+		{"number", map[string]string{"MAX_OPEN_JOBS": "many"},
+			"environment: ROLLCALL_MAX_OPEN_JOBS: want a whole number"},
+		{"range", map[string]string{"MAX_OPEN_JOBS": "0"}, "environment: ROLLCALL_MAX_OPEN_JOBS: 0: want 1 to 100000"},
 		{"several", map[string]string{"OBJECT_WAIT": "1h", "LISTEN": "8080", "METRICS_LISTEN": "x", "LOG_LEVEL": "loud",
 			"LOG_FORMAT": "xml"}, `environment: ROLLCALL_LISTEN: "8080": want host:port such as 127.0.0.1:8080, or :8080 for all interfaces
 environment: ROLLCALL_METRICS_LISTEN: "x": want host:port such as 127.0.0.1:8080, or :8080 for all interfaces, or off

@@ -216,7 +216,8 @@ const (
 	JobHeld   JobResult = "held"
 	JobFailed JobResult = "failed"
 	JobAbsent JobResult = "absent"
+	JobLost   JobResult = "lost" // its record is gone, as after Redis lost its data
 )
 
 // JobResults returns every result of an object job.
-func JobResults() []JobResult { return []JobResult{JobOK, JobHeld, JobFailed, JobAbsent} }
+func JobResults() []JobResult { return []JobResult{JobOK, JobHeld, JobFailed, JobAbsent, JobLost} }

@@ -129,6 +129,11 @@ func (w *Work) ObjectJob(c container.ID, outcome status.Outcome) {
 	w.objects.WithLabelValues(string(c), string(jobResultOf(outcome))).Inc()
 }
 
+// ObjectJobLost counts the task of a single object that has no record, so that its outcome cannot be stored.
+func (w *Work) ObjectJobLost(c container.ID) {
+	w.objects.WithLabelValues(string(c), string(JobLost)).Inc()
+}
+
 func jobResultOf(o status.Outcome) JobResult {
 	switch o {
 	case status.OutcomeAbsent:
