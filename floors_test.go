@@ -105,7 +105,7 @@ var bare = []string{
 	"directory", "fault", "internal/buildinfo", "internal/problem", "internal/scrub", "internal/secret", "internal/stored",
 	"internal/testclock", "internal/demo",
 	"simulator/fault", "simulator/googleworkspace", "simulator/googleworkspace/discoverytest", "simulator/graph",
-	"simulator/graph/csdltest",
+	"simulator/graph/csdltest", "simulator/scim",
 }
 
 // forTests may be imported by tests only.
@@ -131,6 +131,7 @@ var owners = map[string][]string{
 	"go.einride.tech/aip":                  {"api"},
 	"github.com/prometheus":                {"internal/metrics", "internal/boot"},
 	"github.com/yandex-cloud/go-genproto":  {}, // the clients' types, for a test
+	"github.com/elimity-com/scim":          {}, // another implementation, for tests
 }
 
 // imports returns what each package of the module imports outside of its tests, files of every platform. It reads the

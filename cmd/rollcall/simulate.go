@@ -53,7 +53,7 @@ func simulateCommand(e *env) *cobra.Command {
 	c.Flags().StringVar(&domain, "domain", "example.com", "the tenant's verified domain")
 	c.Flags().StringVar(&credentials, "credentials", "simulated-google.json", "where to write the service account's key")
 	c.Flags().Float64Var(&quota, "quota", 0, "calls a second; 0 means no limit")
-	c.AddCommand(simulateDemoCommand(e))
+	c.AddCommand(simulateDemoCommand(e), simulateSCIMCommand(e))
 	return c
 }
 
