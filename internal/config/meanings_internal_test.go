@@ -45,8 +45,11 @@ var ldapMeanings = map[string]string{
 	"request_timeout":               "How long the server may be silent.",
 	"no_address": "What becomes of entries without an address: `hold` (the default) makes a " +
 		"conflict of each, `leave_out` leaves those without an account out. The same key of a provider goes before it.",
-	"limits":      "How much may leave the source in a day; see Limits.",
-	"schedule":    "When the source is read; see Schedules. Empty leaves it to the API.",
+	"limits":   "How much may leave the source in a day; see Limits.",
+	"schedule": "When the source is read; see Schedules. Empty leaves it to the API.",
+	"delta": "`auto` asks the server for single changes between the full reads where it can tell them (Active Directory, " +
+		"OpenLDAP with overlay syncprov); `off` does not.",
+	"delta_every": "How often the server is asked for changes, at least 2s.",
 	"sync_users":  "Whether users are read.",
 	"sync_groups": "Whether groups are read.",
 }

@@ -38,6 +38,8 @@ type Domain struct {
 	URL string
 	// PasswordFile is the file with the administrator's password.
 	PasswordFile string
+
+	dir string
 }
 
 // Start makes a domain and runs its controller until the test ends.
@@ -53,7 +55,7 @@ func Start(t testing.TB) *Domain {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	ip := freeAddress(t, dir)
 	provision(t, dir, ip)
-	d := &Domain{URL: "ldap://" + ip, PasswordFile: filepath.Join(dir, "admin.pw")}
+	d := &Domain{URL: "ldap://" + ip, PasswordFile: filepath.Join(dir, "admin.pw"), dir: dir}
 	if err := os.WriteFile(d.PasswordFile, []byte(Password+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -166,6 +168,16 @@ func (d *Domain) Move(t testing.TB, dn, rdn, parent string) {
 	t.Helper()
 	if err := d.Conn(t).ModifyDN(ldap.NewModifyDNRequest(dn, rdn, true, parent)); err != nil {
 		t.Fatalf("move %s: %v", dn, err)
+	}
+}
+
+// SetPassword gives an account the administrator's password.
+func (d *Domain) SetPassword(t testing.TB, login string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "samba-tool", "user", "setpassword", login, "--newpassword="+Password, "-s",
+		filepath.Join(d.dir, "etc", "smb.conf"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("set the password of %s: %v\n%s", login, err, out)
 	}
 }
 

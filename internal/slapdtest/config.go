@@ -52,6 +52,9 @@ func configLDIF(dir string, o *Options) string {
 	if o.SyncProv {
 		b.WriteString("\ndn: olcOverlay=syncprov,olcDatabase={1}mdb,cn=config\nobjectClass: " +
 			"olcOverlayConfig\nobjectClass: olcSyncProvConfig\nolcOverlay: syncprov\n")
+		if o.SessionLog > 0 {
+			fmt.Fprintf(&b, "olcSpSessionlog: %d\n", o.SessionLog)
+		}
 	}
 	return b.String()
 }

@@ -42,6 +42,8 @@ type Options struct {
 	PPolicy bool
 	// SyncProv loads the overlay that keeps contextCSN, the position of the server.
 	SyncProv bool
+	// SessionLog is how many changes syncprov remembers, so that it can tell deletions. Zero means none.
+	SessionLog int
 	// Access are olcAccess rules. Without them every client may read everything.
 	Access []string
 }

@@ -85,6 +85,11 @@ type Config struct {
 	Limits plan.DayLimits `yaml:"limits"`
 	// Schedule is when the source is read; the scheduler validates it.
 	Schedule string `yaml:"schedule"`
+	// Delta says whether single changes are read between the full reads: auto, which is the default and means where the
+	// server can tell them, or off.
+	Delta string `yaml:"delta"`
+	// DeltaEvery is how often the server is asked for changes; 10s, and at least 2s.
+	DeltaEvery time.Duration `yaml:"delta_every"`
 	// SyncUsers and SyncGroups are true by default.
 	SyncUsers  bool `yaml:"sync_users"`
 	SyncGroups bool `yaml:"sync_groups"`
@@ -99,6 +104,14 @@ const (
 	DefaultPageSize             = 1000
 	DefaultConnectTimeout       = 10 * time.Second
 	DefaultRequestTimeout       = 30 * time.Second
+	DefaultDeltaEvery           = 10 * time.Second
+	minDeltaEvery               = 2 * time.Second
+)
+
+// The values of delta.
+const (
+	DeltaAuto = "auto"
+	DeltaOff  = "off"
 )
 
 // DefaultConfig returns a Config with the defaults in place, as a YAML document starts with.
@@ -116,6 +129,7 @@ func (c Config) withDefaults() Config {
 		{&c.GroupObjectFilter, DefaultGroupObjectFilter},
 		{&c.GroupMembershipField, DefaultGroupMembershipField},
 		{&c.ObjectUniquenessField, DefaultUniquenessField},
+		{&c.Delta, DeltaAuto},
 	} {
 		if *f.field == "" {
 			*f.field = f.value
@@ -126,6 +140,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = DefaultConnectTimeout
+	}
+	if c.DeltaEvery == 0 {
+		c.DeltaEvery = DefaultDeltaEvery
 	}
 	if c.RequestTimeout == 0 {
 		c.RequestTimeout = DefaultRequestTimeout
@@ -211,6 +228,12 @@ func (c Config) Validate() error {
 		if d < 0 {
 			p.add(field, "%v: want a positive duration such as 30s", d)
 		}
+	}
+	if c.Delta != DeltaAuto && c.Delta != DeltaOff {
+		p.add("delta", "%q is unknown: want auto or off", c.Delta)
+	}
+	if c.DeltaEvery < minDeltaEvery {
+		p.add("delta_every", "%v: want at least %v", c.DeltaEvery, minDeltaEvery)
 	}
 	slices.SortStableFunc(p, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(p...)

@@ -30,6 +30,7 @@ type query struct {
 	base, filter string
 	attrs        []string
 	cookie       string
+	dirSync      *goldap.ControlDirSync
 	n            int // counts the searches of a connection
 }
 
@@ -116,8 +117,11 @@ func parseQuery(req *ber.Packet) query {
 	if len(req.Children) > 2 {
 		for _, child := range req.Children[2].Children {
 			if c, err := goldap.DecodeControl(child); err == nil {
-				if p, ok := c.(*goldap.ControlPaging); ok {
-					q.cookie = string(p.Cookie)
+				switch c := c.(type) {
+				case *goldap.ControlPaging:
+					q.cookie = string(c.Cookie)
+				case *goldap.ControlDirSync:
+					q.dirSync = c
 				}
 			}
 		}

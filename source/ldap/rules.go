@@ -57,14 +57,20 @@ func passed(text string, now time.Time) bool {
 	return err == nil && !now.Before(at)
 }
 
-// expired reads accountExpires: 100 ns steps since 1601, where 0 and the largest number mean never.
+// The numbers of accountExpires: 100 ns steps since 1601.
+const (
+	windowsEpoch   = 11_644_473_600 // seconds from 1601 to 1970
+	ticksPerSecond = 10_000_000
+)
+
+// expired reads accountExpires, where 0 and the largest number mean never.
 func (a *activity) expired(now time.Time) bool {
-	const never, epoch = 1<<63 - 1, 11_644_473_600 // seconds from 1601 to 1970
+	const never = 1<<63 - 1
 	ticks, err := strconv.ParseInt(a.accountExpires, 10, 64)
 	if err != nil || ticks == 0 || ticks == never {
 		return false
 	}
-	return now.Unix() >= ticks/10_000_000-epoch
+	return now.Unix() >= ticks/ticksPerSecond-windowsEpoch
 }
 
 // rule brings a value into the form in which it is compared; false for one that the attribute cannot have.

@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
@@ -55,6 +57,8 @@ type session struct {
 	timeout  time.Duration
 	pageSize uint32
 	root     *rootDSE
+	// cut is set when an answer was not read to its end, which closes the connection.
+	cut atomic.Bool
 
 	mu   sync.Mutex
 	refs map[string]struct{}
@@ -176,8 +180,32 @@ func (s *session) search(ctx context.Context, r request, each func(*ldap.Entry) 
 }
 
 // page runs one search operation to its end and returns the cookie of the next page.
-func (s *session) page(parent context.Context, op string, req *ldap.SearchRequest,
+func (s *session) page(ctx context.Context, op string, req *ldap.SearchRequest,
 	each func(*ldap.Entry) error) ([]byte, error) {
+	var paging *ldap.ControlPaging
+	entries := 0
+	err := s.exchange(ctx, op, req, func(e *ldap.Entry, _ []ldap.Control) error {
+		entries++
+		return each(e)
+	}, func(c ldap.Control) error {
+		if p, ok := c.(*ldap.ControlPaging); ok {
+			paging = p
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if paging == nil {
+		return nil, s.unpaged(op, req, entries)
+	}
+	return paging.Cookie, nil
+}
+
+// exchange runs one search operation to its end. entry gets each entry with its controls, and control each control of
+// the end and of intermediate responses. An error of either ends the operation and the session.
+func (s *session) exchange(parent context.Context, op string, req *ldap.SearchRequest,
+	entry func(*ldap.Entry, []ldap.Control) error, control func(ldap.Control) error) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
 	stop := context.AfterFunc(ctx, func() { s.raw.Close() })
@@ -186,34 +214,29 @@ func (s *session) page(parent context.Context, op string, req *ldap.SearchReques
 	defer silence.Stop()
 
 	res := s.conn.SearchAsync(ctx, req, 64)
-	var paging *ldap.ControlPaging
-	entries := 0
 	for res.Next() {
 		silence.Reset(s.timeout)
-		// A true Next is an entry, a reference or the controls of the end.
+		// A true Next is an entry, a reference or the controls of the end or of an intermediate response.
+		var err error
 		if e := res.Entry(); e != nil {
-			entries++
-			if err := each(e); err != nil {
-				cancel(err)
-				return nil, err
-			}
-			continue
-		}
-		if ref := res.Referral(); ref != "" {
+			err = entry(e, res.Controls())
+		} else if ref := res.Referral(); ref != "" {
 			s.refer(ref)
-			continue
+		} else {
+			for _, c := range res.Controls() {
+				err = cmp.Or(err, control(c))
+			}
 		}
-		if c, ok := ldap.FindControl(res.Controls(), ldap.ControlTypePaging).(*ldap.ControlPaging); ok {
-			paging = c
+		if err != nil {
+			s.cut.Store(true)
+			cancel(err)
+			return err
 		}
 	}
 	if err := s.ended(ctx, res); err != nil {
-		return nil, classify(ctx, op, s.explained(err))
+		return classify(ctx, op, s.explained(err))
 	}
-	if paging == nil {
-		return nil, s.unpaged(op, req, entries)
-	}
-	return paging.Cookie, nil
+	return nil
 }
 
 // ended tells a search that came to its end from one that merely stopped: go-ldap closes the channel without an error
