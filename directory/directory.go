@@ -137,6 +137,21 @@ type Query struct {
 // All reports whether the query is for everything in scope.
 func (q Query) All() bool { return len(q.Refs) == 0 }
 
+// Neighbourhood names a few entries of the local directory. What is needed to decide about them is read with them.
+type Neighbourhood struct {
+	// Refs are the entries. The groups above them are read without their other members, and groups with all members
+	// below them. Missing entries are reported in Snapshot.Absent.
+	Refs []Ref
+	// Also are entries that are read alone.
+	Also []Ref
+	// Names are login names, mail addresses and employee numbers, in any letter case. The entries that have one of them
+	// are read like Also.
+	Names []string
+	// Within names the group that limits the scope, by its ID, DN or name. The group is read, and the groups above
+	// every entry.
+	Within string
+}
+
 // Departure is an entry that left its source.
 type Departure struct {
 	Ref

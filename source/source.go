@@ -40,6 +40,12 @@ type Versioner interface {
 	Version(ctx context.Context, name string, ref directory.Ref) (version string, since time.Time, err error)
 }
 
+// Neighbours is a source that can read a few entries with all that is needed to decide about them, which the local
+// directory can. A mapping gives for these entries what it gives for the whole directory.
+type Neighbours interface {
+	Around(ctx context.Context, n directory.Neighbourhood) (directory.Snapshot, error)
+}
+
 // Locator is a source that can look for one entry beyond the scope of Read and report the rule that excludes it. Its
 // results are evidence for an operator and are never provisioned.
 //

@@ -249,7 +249,7 @@ const (
 
 // encode returns the arguments of the script for the job. The entry becomes the given one, or leaves where it is nil.
 func (w *writer) encode(j *job, becomes *directory.Entry, digest string) (args []any, size int, err error) {
-	var text []byte
+	var text, groupHead []byte
 	var before, after []string
 	head, counts := "", 1
 	if j.was != nil {
@@ -267,18 +267,56 @@ func (w *writer) encode(j *job, becomes *directory.Entry, digest string) (args [
 		after = names(becomes)
 		head = token{digest: digest, active: becomes.Active, readAt: w.readAt}.head()
 		text, err = encode(becomes, digest, w.readAt)
+		if err == nil && j.ref.Kind == directory.Group {
+			groupHead, err = encodeHead(becomes, digest, w.readAt)
+		}
 		if j.was != nil && j.was.digest == digest {
 			counts = 0 // Only the time of the read is new.
 		}
 	}
-	args = []any{j.ref.String(), string(j.ref.ID), j.ref.Kind.String(), j.token, head, text, counts}
-	for _, list := range [][]string{without(before, after), without(after, before)} {
+	args = []any{j.ref.String(), string(j.ref.ID), j.ref.Kind.String(), j.token, head, text, groupHead, counts}
+	drop, add := w.moves(j, becomes)
+	drop = append(drop, indexNames(without(before, after), j.ref.ID)...)
+	add = append(add, indexNames(without(after, before), j.ref.ID)...)
+	for _, list := range [][]string{drop, add} {
 		args = append(args, len(list))
-		for _, name := range list {
-			args = append(args, name)
+		for _, member := range list {
+			args, size = append(args, member), size+len(member)
 		}
 	}
-	return args, len(text), err
+	return args, size + len(text), err
+}
+
+// moves returns the index members of who leaves the group and who joins it. The group of a former member is noted,
+// because its remote group may still have the member. A group that leaves itself has no former members.
+func (w *writer) moves(j *job, becomes *directory.Entry) (drop, add []string) {
+	var was, is []directory.Ref
+	if j.was != nil {
+		was = j.was.Members
+	}
+	if becomes != nil {
+		is = becomes.Members
+	}
+	left, joined := withoutRefs(was, is), withoutRefs(is, was)
+	drop, add = indexMembers(j.ref.ID, left), indexMembers(j.ref.ID, joined)
+	if becomes != nil {
+		add = append(add, indexFormer(j.ref.ID, left, w.now())...)
+	}
+	return drop, add
+}
+
+// withoutRefs returns what of a is not in b. Both are sorted.
+func withoutRefs(a, b []directory.Ref) []directory.Ref {
+	var out []directory.Ref
+	for _, ref := range a {
+		for len(b) > 0 && b[0].Compare(ref) < 0 {
+			b = b[1:]
+		}
+		if len(b) == 0 || b[0] != ref {
+			out = append(out, ref)
+		}
+	}
+	return out
 }
 
 // without returns what of a is not in b.

@@ -116,18 +116,22 @@ func (r *Reader) Find(ctx context.Context, kind directory.Kind, text string) ([]
 	return nil, nil
 }
 
-// named returns the entries that the name index has for a name.
+// named returns the entries that the index has for a name.
 func (p *Part) named(ctx context.Context, kind directory.Kind, name string) ([]directory.Ref, error) {
-	ids, err := p.rdb.HGet(ctx, p.keys.name, nameField(kind, name)).Result()
-	if errors.Is(err, redis.Nil) {
+	field := nameField(kind.String(), name)
+	if field == "" {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, redisFault("find", err)
+	if err := p.indexed(ctx, nil); err != nil {
+		return nil, err
 	}
-	var refs []directory.Ref
-	for id := range strings.SplitSeq(ids, "\n") {
-		refs = append(refs, directory.Ref{Kind: kind, ID: directory.ID(id)})
+	ids, err := p.ranges(ctx, []string{nameKey(field)}, false)
+	if err != nil {
+		return nil, err
+	}
+	refs := make([]directory.Ref, len(ids[0]))
+	for i, id := range ids[0] {
+		refs[i] = directory.Ref{Kind: kind, ID: id}
 	}
 	return refs, nil
 }
@@ -167,24 +171,28 @@ type glimpse struct {
 	since         int64
 	readAt        int64
 	completedAt   int64
-	completedRead int64 // when the source was read for the last run that completed
-	seq           int64 // rises with every write
+	completedRead int64  // when the source was read for the last run that completed
+	seq           int64  // rises with every write
+	index         string // the version of the index, or its builder
+	indexSeq      int64  // the last write that maintained the index
+	names         int    // members of the index
 
 	users, groups, gone int // what is stored
 	counted, digests    int // entries as the scripts counted them, and tokens
 }
 
 var metaFields = []string{"birth", "generation", "run", "since", "read_at", "completed_at", "seq", "users", "groups",
-	"completed_read_at"}
+	"completed_read_at", "index", "index_seq"}
 
 // glimpse reads it in one round trip.
 func (p *Part) glimpse(ctx context.Context) (*glimpse, error) {
 	var meta *redis.SliceCmd
-	var users, groups, gone, digests *redis.IntCmd
+	var users, groups, gone, digests, names *redis.IntCmd
 	_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
 		meta = pipe.HMGet(ctx, p.keys.meta, metaFields...)
 		users, groups = pipe.HLen(ctx, p.keys.user), pipe.HLen(ctx, p.keys.group)
 		gone, digests = pipe.HLen(ctx, p.keys.gone), pipe.HLen(ctx, p.keys.digest)
+		names = pipe.ZCard(ctx, p.keys.index)
 		return nil
 	})
 	if err != nil {
@@ -194,7 +202,8 @@ func (p *Part) glimpse(ctx context.Context) (*glimpse, error) {
 	number := func(i int) int64 { n, _ := strconv.ParseInt(text(i), 10, 64); return n }
 	return &glimpse{
 		birth: text(0), generation: number(1), run: text(2), since: number(3), readAt: number(4), completedAt: number(5),
-		seq:   number(6),
+		seq: number(6), index: text(10), indexSeq: number(11),
+		names: int(names.Val()),
 		users: int(users.Val()), groups: int(groups.Val()), gone: int(gone.Val()),
 		completedRead: number(9), counted: int(number(7) + number(8)), digests: int(digests.Val()),
 	}, nil

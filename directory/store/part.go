@@ -78,15 +78,17 @@ func (p *Part) Capabilities() plan.Capabilities {
 }
 
 // keys are the keys of one part.
-type keys struct{ meta, user, group, digest, gone, name string }
+type keys struct{ meta, user, group, digest, gone, index, head, oldNames string }
 
 func keysOf(slug string) keys {
 	k := func(name string) string { return "rollcall:{" + container.Source(slug).String() + "}:dir:" + name }
-	return keys{k("meta"), k("user"), k("group"), k("digest"), k("gone"), k("name")}
+	return keys{k("meta"), k("user"), k("group"), k("digest"), k("gone"), k("index"), k("head"), k("name")}
 }
 
-// all returns the keys in the order in which the scripts have them.
-func (k keys) all() []string { return []string{k.meta, k.user, k.group, k.digest, k.gone, k.name} }
+// all returns the keys in the order in which the script that writes has them.
+func (k keys) all() []string {
+	return []string{k.meta, k.user, k.group, k.digest, k.gone, k.index, k.head}
+}
 
 // entries returns the key of the entries of one kind.
 func (k keys) entries(kind directory.Kind) string {
@@ -189,7 +191,7 @@ func (x *edit) apply(c *plan.Change) error {
 // create makes the entry. Where the entry exists already, its fields become those of the change, because a run that
 // died before it received the answer repeats the request.
 func (x *edit) create(c *plan.Change) error {
-	if x.ref.ID == "" || strings.Contains(string(x.ref.ID), "\n") {
+	if x.ref.ID == "" || strings.ContainsAny(string(x.ref.ID), "\n\x00") {
 		return fault.Errorf(fault.Invalid, "local directory: %q cannot be the id of an entry", x.ref.ID)
 	}
 	e := directory.Entry{Kind: x.ref.Kind, ID: x.ref.ID, Source: x.source, Active: !c.Inactive}

@@ -18,8 +18,9 @@ import (
 type Reader struct{ parts []*Part }
 
 var (
-	_ source.Source    = (*Reader)(nil)
-	_ source.Versioner = (*Reader)(nil)
+	_ source.Source     = (*Reader)(nil)
+	_ source.Versioner  = (*Reader)(nil)
+	_ source.Neighbours = (*Reader)(nil)
 )
 
 // NewReader returns a reader of these parts.

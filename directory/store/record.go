@@ -2,9 +2,7 @@ package store
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
-	"strings"
 
 	"rollcall/directory"
 	"rollcall/fault"
@@ -38,6 +36,13 @@ func encode(e *directory.Entry, digest string, readAt int64) ([]byte, error) {
 		}
 	}
 	return json.Marshal(r)
+}
+
+// encodeHead is encode for a group without its members.
+func encodeHead(e *directory.Entry, digest string, readAt int64) ([]byte, error) {
+	head := *e
+	head.Members = nil
+	return encode(&head, digest, readAt)
 }
 
 // stored is a record read.
@@ -111,32 +116,6 @@ func (d *decoder) member(id directory.ID) directory.ID {
 		d.ids[id] = id
 	}
 	return one
-}
-
-// names returns what the entry can be found by besides its ID, sorted and unique, in lower case and with its kind.
-func names(e *directory.Entry) []string {
-	list := append([]string{e.DN}, e.Attributes.Values(directory.Mail)...)
-	if e.Kind == directory.User {
-		list = append(list, e.Attributes.Get(directory.UserName))
-	} else { // A person's full name tells nobody apart.
-		list = append(list, e.Attributes.Get(directory.CommonName), e.Attributes.Get(directory.DisplayName))
-	}
-	out := list[:0]
-	for _, name := range list {
-		if name = nameField(e.Kind, name); name != "" {
-			out = append(out, name)
-		}
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
-// nameField returns the field of the name index under which a name is found, or "" for no name.
-func nameField(kind directory.Kind, name string) string {
-	if name = strings.ToLower(strings.TrimSpace(name)); name == "" {
-		return ""
-	}
-	return fmt.Sprintf("%s/%s", kind, name)
 }
 
 // The facts of an entry that are no attributes travel among the fields under these names, which no attribute can have

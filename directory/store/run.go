@@ -125,7 +125,7 @@ type tombstone struct {
 	ReadAt int64     `json:"read_at"` // microseconds
 	Label  string    `json:"label"`
 	DN     string    `json:"dn,omitempty"`
-	// Names are the fields of the name index that lead here.
+	// Names are the names that lead here; see names.
 	Names []string `json:"names,omitempty"`
 }
 
@@ -166,7 +166,7 @@ func (p *Part) trim(ctx context.Context, now time.Time) error {
 	n := 0
 	flush := func() error {
 		head := []any{micros(now), n}
-		err := trimScript.Run(ctx, p.rdb, []string{p.keys.gone, p.keys.name, p.keys.meta}, append(head, args...)...).Err()
+		err := trimScript.Run(ctx, p.rdb, []string{p.keys.gone, p.keys.index, p.keys.meta}, append(head, args...)...).Err()
 		args, n = nil, 0
 		return redisFault("trim", err)
 	}
@@ -183,9 +183,9 @@ func (p *Part) trim(ctx context.Context, now time.Time) error {
 			if err != nil {
 				return fault.New(fault.Internal, "local directory: trim", err)
 			}
-			args, n = append(args, page[i], string(ref.ID), page[i+1], len(t.Names)), n+1
-			for _, name := range t.Names {
-				args = append(args, name)
+			args, n = append(args, page[i], page[i+1], len(t.Names)), n+1
+			for _, member := range indexNames(t.Names, ref.ID) {
+				args = append(args, member)
 			}
 			if n == writesAtOnce {
 				if err := flush(); err != nil {
@@ -198,7 +198,10 @@ func (p *Part) trim(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return flush()
+	if err := flush(); err != nil {
+		return err
+	}
+	return p.trimFormer(ctx, now)
 }
 
 // merge makes one snapshot of what the parts answered.

@@ -40,7 +40,11 @@
 //	rollcall:{ldap:<slug>}:dir:group   hash: id → the group as JSON
 //	rollcall:{ldap:<slug>}:dir:digest  hash: "user/<id>" → token
 //	rollcall:{ldap:<slug>}:dir:gone    hash: "user/<id>" → tombstone as JSON
-//	rollcall:{ldap:<slug>}:dir:name    hash: "user/<name in lower case>" → ids, one a line
+//	rollcall:{ldap:<slug>}:dir:head    hash: id → the group as JSON without its members
+//	rollcall:{ldap:<slug>}:dir:index   sorted set: names → ids, and members → groups; see index.go
+//
+// The index is maintained by the script that writes the entry. Data of a version without it is indexed by the first
+// operation that needs it. Older versions keep names in the hash dir:name, which is deleted then.
 package store
 
 import (
@@ -71,6 +75,9 @@ func (p *Part) Read(ctx context.Context, q provider.Query) (plan.State, error) {
 		return plan.State{}, err
 	}
 	if err := g.whole(p); err != nil {
+		return plan.State{}, err
+	}
+	if err := p.indexed(ctx, g); err != nil {
 		return plan.State{}, err
 	}
 	var s plan.State
@@ -222,6 +229,7 @@ var (
 	beginScript  = script("begin")
 	commitScript = script("commit")
 	clockScript  = script("clock")
+	indexScript  = script("index")
 	trimScript   = script("trim")
 	writeScript  = script("write")
 )

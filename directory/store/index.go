@@ -1,0 +1,249 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/directory"
+)
+
+// The index is a sorted set of which all members have the score zero, so that Redis keeps them in byte order. A member
+// is a letter, a key, a zero byte and an id. A range of the set answers what has a name, what has a name that begins
+// with a text, and which groups contain an entry.
+//
+//	u <login name, mail or DN of a user> 0 <id>
+//	g <name, mail or DN of a group> 0 <id>
+//	n <employee number of a user> 0 <id>
+//	s <display name of a user> 0 <id>     only for searching, because it tells no user from another
+//	U <id of a user> 0 <id of a group that contains the user>
+//	G <id of a group> 0 <id of a group that contains the group>
+//	V, H                                  the same for groups that contained it once, with the day on which it left
+const (
+	tagUser, tagGroup       = 'u', 'g'
+	tagNumber, tagShown     = 'n', 's'
+	tagInGroup, tagNested   = 'U', 'G'
+	tagWasIn, tagWasNested  = 'V', 'H'
+	wordNumber, wordDisplay = "number", "shown"
+)
+
+// names returns the names of an entry that lead to it, sorted and unique. Each is in lower case, after a word for the
+// part of the index that has it.
+func names(e *directory.Entry) []string {
+	var out []string
+	add := func(word string, values ...string) {
+		for _, v := range values {
+			if v = nameField(word, v); v != "" {
+				out = append(out, v)
+			}
+		}
+	}
+	kind := e.Kind.String()
+	add(kind, e.DN)
+	add(kind, e.Attributes.Values(directory.Mail)...)
+	if e.Kind == directory.User {
+		add(kind, e.Attributes.Get(directory.UserName))
+		add(wordNumber, e.Attributes.Values(directory.EmployeeNumber)...)
+		add(wordDisplay, e.Attributes.Get(directory.DisplayName))
+	} else {
+		add(kind, e.Attributes.Get(directory.CommonName), e.Attributes.Get(directory.DisplayName))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// nameField returns a name as names has it, or "" for a text that is no name.
+func nameField(word, name string) string {
+	if name = fold(name); name == "" {
+		return ""
+	}
+	return word + "/" + name
+}
+
+func fold(name string) string {
+	name = strings.ToLower(strings.TrimSpace(name))
+	if strings.Contains(name, "\x00") {
+		return ""
+	}
+	return name
+}
+
+var nameTags = map[string]byte{
+	directory.User.String(): tagUser, directory.Group.String(): tagGroup, wordNumber: tagNumber, wordDisplay: tagShown,
+}
+
+// nameKey returns the beginning of the index members of a name. A DN is long and is only ever found as a whole, so
+// the index has a hash of it.
+func nameKey(field string) string {
+	word, name, _ := strings.Cut(field, "/")
+	if strings.Contains(name, "=") {
+		sum := sha256.Sum256([]byte(name))
+		name = "=" + strings.ReplaceAll(string(sum[:10]), "\x00", "\x01")
+	}
+	return string(nameTags[word]) + name + "\x00"
+}
+
+// indexNames returns the index members of an entry's names.
+func indexNames(fields []string, id directory.ID) []string {
+	out := make([]string, len(fields))
+	packed := packID(id)
+	for i, f := range fields {
+		out[i] = nameKey(f) + packed
+	}
+	return out
+}
+
+// memberKey returns the beginning of the index members that name the groups which contain an entry, or contained it.
+func memberKey(ref directory.Ref, former bool) string {
+	tag := byte(tagInGroup)
+	switch {
+	case ref.Kind == directory.Group && former:
+		tag = tagWasNested
+	case ref.Kind == directory.Group:
+		tag = tagNested
+	case former:
+		tag = tagWasIn
+	}
+	return string(tag) + packID(ref.ID) + "\x00"
+}
+
+// indexMembers returns the index members of a group's members.
+func indexMembers(group directory.ID, members []directory.Ref) []string {
+	out := make([]string, len(members))
+	packed := packID(group)
+	for i, m := range members {
+		out[i] = memberKey(m, false) + packed
+	}
+	return out
+}
+
+// indexFormer returns the index members of those who left a group.
+func indexFormer(group directory.ID, members []directory.Ref, left time.Time) []string {
+	out := make([]string, len(members))
+	packed := packID(group) + dayOf(left)
+	for i, m := range members {
+		out[i] = memberKey(m, true) + packed
+	}
+	return out
+}
+
+// dayOf returns a day in four letters, in order until the year 2149.
+func dayOf(t time.Time) string { return fmt.Sprintf("%04x", t.Unix()/86_400) }
+
+const dayLen = 4
+
+// packID returns a short form of an id. The text of a UUID is 36 bytes long, and the number is 16.
+func packID(id directory.ID) string {
+	if len(id) == 36 {
+		if u, err := uuid.Parse(string(id)); err == nil && u.String() == string(id) {
+			return "\x01" + string(u[:])
+		}
+	}
+	return "\x02" + string(id)
+}
+
+func unpackID(packed string) directory.ID {
+	if len(packed) == 17 && packed[0] == 1 {
+		return directory.ID(uuid.UUID([]byte(packed[1:])).String())
+	}
+	return directory.ID(strings.TrimPrefix(packed, "\x02"))
+}
+
+// lookUpAtOnce is how many ranges of the index one round trip reads.
+const lookUpAtOnce = 500
+
+// ranges returns the ids after each beginning of index members. A dated member has a day at its end.
+func (p *Part) ranges(ctx context.Context, keys []string, dated bool) ([][]directory.ID, error) {
+	out := make([][]directory.ID, 0, len(keys))
+	for some := range slices.Chunk(keys, lookUpAtOnce) {
+		cmds := make([]*redis.StringSliceCmd, len(some))
+		_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for i, key := range some {
+				cmds[i] = pipe.ZRangeByLex(ctx, p.keys.index, prefixRange(key, 0))
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, redisFault("read index", err)
+		}
+		for i, cmd := range cmds {
+			var ids []directory.ID
+			for _, member := range cmd.Val() {
+				packed := member[len(some[i]):]
+				if dated {
+					packed = packed[:max(0, len(packed)-dayLen)]
+				}
+				ids = append(ids, unpackID(packed))
+			}
+			out = append(out, ids)
+		}
+	}
+	return out, nil
+}
+
+// prefixRange is the range of members that begin with a text. Zero limit means all of them.
+func prefixRange(text string, limit int) *redis.ZRangeBy {
+	return &redis.ZRangeBy{Min: "[" + text, Max: "(" + after(text), Count: int64(limit)}
+}
+
+// after returns the first text in byte order after all texts with a prefix.
+func after(prefix string) string {
+	b := []byte(prefix)
+	for len(b) > 0 && b[len(b)-1] == 0xff {
+		b = b[:len(b)-1]
+	}
+	if len(b) == 0 {
+		return "\xff"
+	}
+	b[len(b)-1]++
+	return string(b)
+}
+
+// groupsOf returns the groups that contain the entries directly, and those that contained them once.
+func (p *Part) groupsOf(ctx context.Context, refs []directory.Ref, former bool) ([][]directory.ID, error) {
+	keys := make([]string, len(refs))
+	for i, ref := range refs {
+		keys[i] = memberKey(ref, former)
+	}
+	return p.ranges(ctx, keys, former)
+}
+
+// keepFormer is how long it is remembered that an entry was a member of a group. A provider whose last full run is
+// older finds the remote membership by a full run alone.
+const keepFormer = 30 * 24 * time.Hour
+
+// trimFormer forgets memberships that ended long ago.
+func (p *Part) trimFormer(ctx context.Context, now time.Time) error {
+	first := dayOf(now.Add(-keepFormer))
+	for _, tag := range []string{string(rune(tagWasIn)), string(rune(tagWasNested))} {
+		span := &redis.ZRangeBy{Min: "[" + tag, Max: "(" + after(tag), Count: tokensAtOnce}
+		for {
+			page, err := p.rdb.ZRangeByLex(ctx, p.keys.index, span).Result()
+			if err != nil {
+				return redisFault("trim", err)
+			}
+			var old []any
+			for _, m := range page {
+				if m[max(0, len(m)-dayLen):] < first {
+					old = append(old, m)
+				}
+			}
+			if len(old) > 0 {
+				if err := p.rdb.ZRem(ctx, p.keys.index, old...).Err(); err != nil {
+					return redisFault("trim", err)
+				}
+			}
+			if len(page) < tokensAtOnce {
+				break
+			}
+			span.Min = "(" + page[len(page)-1]
+		}
+	}
+	return nil
+}

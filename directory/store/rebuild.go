@@ -1,0 +1,132 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/source"
+)
+
+// indexed makes sure that the index of the part is complete. Data that a version without the index has written, or
+// an index that was lost, is indexed here. g is the part as it was just read; nil reads it.
+func (p *Part) indexed(ctx context.Context, g *glimpse) (err error) {
+	if g == nil {
+		if g, err = p.glimpse(ctx); err != nil {
+			return err
+		}
+	}
+	if g.seq == 0 || g.index == "1" && g.indexSeq == g.seq && (g.names > 0 || g.users+g.groups == 0) {
+		return nil
+	}
+	b := builder{Part: p, name: rand.Text()}
+	return b.build(ctx)
+}
+
+// builder fills the index of a part.
+type builder struct {
+	*Part
+	name string
+	args []any
+	n    int
+	size int
+}
+
+func (b *builder) build(ctx context.Context) error {
+	if err := b.step(ctx, "start"); err != nil {
+		return err
+	}
+	for _, kind := range directory.Kinds {
+		d := b.decoder()
+		err := b.scan(ctx, b.keys.entries(kind), atOnce(kind), func(page []string) error {
+			for i := 0; i+1 < len(page); i += 2 {
+				e, err := d.decode(kind, page[i], page[i+1])
+				if err == nil {
+					err = b.entry(ctx, e)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	err := b.scan(ctx, b.keys.gone, usersAtOnce, func(page []string) error {
+		for i := 0; i+1 < len(page); i += 2 {
+			if err := b.grave(ctx, page[i], page[i+1]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := b.flush(ctx); err != nil {
+		return err
+	}
+	return b.step(ctx, "finish")
+}
+
+func (b *builder) entry(ctx context.Context, e *stored) error {
+	var head []byte
+	id := ""
+	members := indexNames(names(&e.Entry), e.ID)
+	if e.Kind == directory.Group {
+		var err error
+		if head, err = encodeHead(&e.Entry, e.digest, e.readAt); err != nil {
+			return fault.New(fault.Internal, "local directory: encode "+e.Ref().String(), err)
+		}
+		id = string(e.ID)
+		members = append(members, indexMembers(e.ID, e.Members)...)
+	}
+	expected := token{digest: e.digest, active: e.Active, readAt: e.readAt}.head()
+	return b.put(ctx, e.Ref().String(), expected, id, head, members)
+}
+
+func (b *builder) grave(ctx context.Context, field, text string) error {
+	t, err := b.tombstone(field, text)
+	if err != nil {
+		return err
+	}
+	ref, err := refOf(field)
+	if err != nil {
+		return fault.New(fault.Internal, "local directory: index", err)
+	}
+	return b.put(ctx, field, text, "", nil, indexNames(t.Names, ref.ID))
+}
+
+// put gathers entries and writes them a megabyte at a time.
+func (b *builder) put(ctx context.Context, field, expected, id string, head []byte, members []string) error {
+	b.args = append(b.args, field, expected, id, head, len(members))
+	b.n, b.size = b.n+1, b.size+len(expected)+len(head)
+	for _, m := range members {
+		b.args, b.size = append(b.args, m), b.size+len(m)
+	}
+	if b.n < usersAtOnce && b.size < bytesAtOnce {
+		return nil
+	}
+	return b.flush(ctx)
+}
+
+func (b *builder) flush(ctx context.Context) error {
+	args := append([]any{b.n}, b.args...)
+	b.args, b.n, b.size = nil, 0, 0
+	return b.step(ctx, "put", args...)
+}
+
+func (b *builder) step(ctx context.Context, name string, args ...any) error {
+	keys := []string{b.keys.meta, b.keys.digest, b.keys.gone, b.keys.index, b.keys.head, b.keys.oldNames}
+	out, err := indexScript.Run(ctx, b.rdb, keys, append([]any{name, b.name, micros(b.now())}, args...)...).Text()
+	if err != nil {
+		return redisFault("index", err)
+	}
+	if out != "ok" {
+		return notReady(source.ErrBusy, "the index of source %s is being built (%s): try again", b.container(), out)
+	}
+	return nil
+}
