@@ -124,23 +124,6 @@ func TestLaw12HarmIsBrakedInBothDirections(t *testing.T) {
 	}
 }
 
-// A held rename keeps its address, and what was to get that address waits with it.
-func TestWhatNeedsTheAddressOfAHeldRenameWaits(t *testing.T) {
-	t.Parallel()
-	in := staff(40)
-	for i := range 4 {
-		in.Desired[i].Address = "new-" + in.Desired[i].Address
-	}
-	in.Desired = append(in.Desired, want("joiner", "u00000@x"), team("g", "g@x", "joiner", "u00009"))
-	apply, waits := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
-	if diff := cmp.Diff(map[plan.Rule]int{plan.RuleRename: 4, plan.RuleFollows: 2}, rules(waits)); diff != "" {
-		t.Errorf("held (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]string{"create group/g", "add_member group/g user/u00009"}, lines(apply)); diff != "" {
-		t.Errorf("applied (-want +got):\n%s", diff)
-	}
-}
-
 func TestLaw13Coverage(t *testing.T) {
 	t.Parallel()
 	cover := func(n int, activity bool) []directory.Coverage {

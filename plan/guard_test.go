@@ -103,32 +103,6 @@ func TestLaw9AGroupIsNotDrained(t *testing.T) {
 	}
 }
 
-func TestLaw9AMembershipFollowsItsMember(t *testing.T) {
-	t.Parallel()
-	ids, remotes, people, objects := members(8)
-	in := plan.Input{
-		Now: now, Policy: suspend, Desired: append(people[4:], team("g", "g@x", ids[4:]...)),
-		State: plan.State{Objects: append(objects, teamObject("g", "rg", "g@x", remotes...))},
-	}
-	apply, held := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
-	if diff := cmp.Diff(map[plan.Rule]int{plan.RuleLimit: 4, plan.RuleFollows: 4}, rules(held)); diff != "" ||
-		!apply.Empty() {
-		t.Errorf("held (-want +got):\n%s\napplied: %v", diff, lines(apply))
-	}
-}
-
-func TestADoubtHoldsTheDestructiveLaneOnly(t *testing.T) {
-	t.Parallel()
-	in := company(100, 1)
-	in.Desired = append(in.Desired, want("joiner", "joiner@x"))
-	in.Doubts = []string{"the server referred us elsewhere"}
-	apply, held := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
-	if len(apply.Changes) != 1 || len(held.Changes) != 1 || held.Changes[0].Guard != plan.RuleDoubt ||
-		!strings.Contains(held.Changes[0].Held, "referred") {
-		t.Errorf("applied %v, held %+v", lines(apply), held.Changes)
-	}
-}
-
 func TestAHeldDepartureStartsNoClock(t *testing.T) {
 	t.Parallel()
 	in := company(10, 6)

@@ -45,7 +45,7 @@ func Print(w io.Writer, apply, held Plan, style Style) error {
 	apply, held = Collect(slices.Collect(Rows(apply, held)))
 	p.changes("CHANGES", apply.Changes, func(c *Change) string { return c.describe() })
 	p.members("MEMBERS", apply.Changes, false)
-	p.changes("HELD", held.Changes, func(c *Change) string { return string(c.Guard) + ": " + c.Held })
+	p.changes("HELD", held.Changes, (*Change).describeHeld)
 	p.members("HELD MEMBERS", held.Changes, true)
 	p.entries("IN CONFLICT", apply.Held)
 	notes := make([]Held, len(apply.Notes))
@@ -73,7 +73,7 @@ func (p *printer) changes(head string, changes []Change, rest func(*Change) stri
 		if c.Op.Membership() && !p.style.All {
 			continue
 		}
-		rows = append(rows, printRow{c.Op.color(), c.Op.Verb() + " " + c.noun(), Clean(c.name()), Clean(rest(c))})
+		rows = append(rows, printRow{c.Op.color(), strings.TrimSpace(c.Op.Verb() + " " + c.noun()), Clean(c.name()), Clean(rest(c))})
 	}
 	p.section(head, rows)
 }

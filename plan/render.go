@@ -60,7 +60,7 @@ func WriteTable(w io.Writer, apply, held Plan) error {
 	}
 	for i := range held.Changes {
 		c := &held.Changes[i]
-		row(c.Op.String(), c.Kind.String(), Clean(c.name()), string(c.Guard)+": "+Clean(c.Held))
+		row(c.Op.String(), c.Kind.String(), Clean(c.name()), Clean(c.describeHeld()))
 	}
 	if len(apply.Held) > 0 {
 		row("", "", "", "")
@@ -130,6 +130,15 @@ func (c *Change) describe() string {
 		parts = append(parts, f.String())
 	}
 	return strings.Join(parts, ", ")
+}
+
+// describeHeld says in one line which guard holds the change, why, and what the change would do.
+func (c *Change) describeHeld() string {
+	text := string(c.Guard) + ": " + c.Held
+	if what := c.describe(); what != "" {
+		text += "; " + what
+	}
+	return text
 }
 
 // String returns the field with both values, on one line.
