@@ -273,7 +273,7 @@ func (c *computer) matched(d *Desired, o *Object) {
 	changes := len(c.plan.Changes)
 	if fields := c.diff(d, o); len(fields) > 0 {
 		ch := c.change(Update, d, o)
-		ch.Fields, ch.Wave = fields, c.waves[d.Ref]
+		ch.Fields, ch.Wave, ch.TakenFrom = fields, c.waves[d.Ref], c.takenFrom(d)
 		c.plan.Changes = append(c.plan.Changes, ch)
 	}
 	switch {
@@ -323,23 +323,16 @@ func (c *computer) unmatched(d *Desired) {
 		return
 	}
 	blockers := c.byAddress[d.Address]
-	if len(blockers) == 0 || d.Address == "" {
+	switch {
+	case d.Address == "":
 		c.create(d)
-		return
+	case len(blockers) == 1 && c.adoptable(d, blockers[0]):
+		c.adopt(d, blockers[0])
+	case c.wave(d, []directory.Ref{d.Ref}) >= 0:
+		c.create(d)
+	default:
+		c.blocked(d, blockers)
 	}
-	if len(blockers) == 1 {
-		o := blockers[0]
-		switch {
-		case c.adoptable(d, o):
-			c.adopt(d, o)
-			return
-		case c.moves(o, d.Address) && c.wave(c.desired[c.entryOf(o)], nil) >= 0:
-			c.waves[d.Ref] = c.waves[c.entryOf(o)] + 1
-			c.create(d)
-			return
-		}
-	}
-	c.blocked(d, blockers)
 }
 
 func (c *computer) create(d *Desired) {
@@ -349,7 +342,7 @@ func (c *computer) create(d *Desired) {
 			ch.Fields = append(ch.Fields, FieldChange{Name: f.Name, After: f.Values})
 		}
 	}
-	ch.Wave = c.waves[d.Ref]
+	ch.Wave, ch.TakenFrom = c.waves[d.Ref], c.takenFrom(d)
 	ch.WasInactive = d.Active && c.in.Links[d.Ref].Inactive
 	ch.Inactive = !d.Active // Only a mirror keeps disabled entries.
 	c.target[d.Ref] = ""

@@ -91,11 +91,22 @@ func TestCompute(t *testing.T) {
 			Desired: []plan.Desired{want("a", "new@x"), want("b", "old@x")},
 			State:   plan.State{Objects: []plan.Object{have("a", "1", "old@x")}},
 		}, []string{"update user/a address:old@x>new@x", "create user/b"}},
-		{"unless the old address stays as an alias", plan.Input{
+		{"also where the old address stays as an alias at first", plan.Input{
 			Desired:      []plan.Desired{want("a", "new@x"), want("b", "old@x")},
 			State:        plan.State{Objects: []plan.Object{have("a", "1", "old@x")}},
 			Capabilities: plan.Capabilities{RenameKeepsAddress: true},
-		}, []string{"update user/a address:old@x>new@x", "held user/b address_kept"}},
+		}, []string{"update user/a address:old@x>new@x", "create user/b"}},
+		{"an alias is not taken", plan.Input{
+			Desired:      []plan.Desired{want("a", "new@x"), want("b", "old@x")},
+			State:        plan.State{Objects: []plan.Object{aliased(have("a", "1", "new@x"), "old@x")}},
+			Capabilities: plan.Capabilities{RenameKeepsAddress: true},
+		}, []string{"held user/b address_kept"}},
+		{"unless a rename was made to free it", plan.Input{
+			Desired:      []plan.Desired{want("a", "new@x"), want("b", "old@x")},
+			Links:        map[directory.Ref]plan.Link{user("a"): {RemoteID: "1", Yields: "old@x"}},
+			State:        plan.State{Objects: []plan.Object{aliased(have("a", "1", "new@x"), "old@x")}},
+			Capabilities: plan.Capabilities{RenameKeepsAddress: true},
+		}, []string{"create user/b"}},
 		{"two who swap addresses are held", plan.Input{
 			Desired: []plan.Desired{want("a", "b@x"), want("b", "a@x")},
 			State:   plan.State{Objects: []plan.Object{have("a", "1", "a@x"), have("b", "2", "b@x")}},

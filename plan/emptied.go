@@ -59,8 +59,16 @@ func (m Missing) String() string {
 }
 
 // renames reports whether the change gives an object another address.
-func (c *Change) renames() bool {
-	return slices.ContainsFunc(c.Fields, func(f FieldChange) bool { return f.Name == AddressField && len(f.Before) > 0 })
+func (c *Change) renames() bool { return c.FormerAddress() != "" }
+
+// FormerAddress returns the address that the change takes from its object, or "" if the object keeps its address.
+func (c *Change) FormerAddress() string {
+	for i := range c.Fields {
+		if f := &c.Fields[i]; f.Name == AddressField && len(f.Before) > 0 {
+			return f.Before[0]
+		}
+	}
+	return ""
 }
 
 // empties reports whether the change clears a field that had a value.

@@ -258,10 +258,8 @@ func (g *guard) follows() {
 		leaving[c.Ref] = leaving[c.Ref] || c.Op == Suspend || c.Op == Delete
 		renewed[c.Ref] = renewed[c.Ref] || c.Op == Reanchor
 		unmade[c.Ref] = unmade[c.Ref] || c.Op == Create || c.Op == Undelete
-		for _, f := range c.Fields {
-			if f.Name == AddressField && len(f.Before) > 0 {
-				kept[f.Before[0]] = c.name()
-			}
+		if before := c.FormerAddress(); before != "" {
+			kept[before] = c.name()
 		}
 	}
 	for i := range g.plan.Changes {
@@ -269,12 +267,12 @@ func (g *guard) follows() {
 			note(&g.plan.Changes[i])
 		}
 	}
-	for i := range g.plan.Changes { // In the order of the waves: one that frees an address comes before one that takes it.
+	g.waitFor(kept, note)
+	for i := range g.plan.Changes {
 		c := &g.plan.Changes[i]
 		if g.verdicts[i].rule != "" {
 			continue
 		}
-		by, taken := kept[c.Address]
 		switch {
 		case c.Op == RemoveMember && !c.Paired && !c.Approved && leaving[*c.Member]:
 			g.verdicts[i] = verdict{RuleFollows, "the member's own departure is held"}
@@ -282,10 +280,25 @@ func (g *guard) follows() {
 			g.verdicts[i] = verdict{RuleFollows, "the re-anchoring of the entry is held"}
 		case c.Op == AddMember && !c.Paired && (unmade[c.Ref] || unmade[*c.Member]):
 			g.verdicts[i] = verdict{RuleFollows, "the creation or the return of the member or of the group is held"}
-		case taken && (c.Op == Create || c.Op == Update && c.renames()):
+		}
+	}
+}
+
+// waitFor holds what takes an address that a held change would free. kept names the entries with such addresses, and
+// note notes what becomes held.
+func (g *guard) waitFor(kept map[string]string, note func(*Change)) {
+	for more := true; more; {
+		more = false
+		for i := range g.plan.Changes {
+			c := &g.plan.Changes[i]
+			by, taken := kept[c.Address]
+			if !taken || g.verdicts[i].rule != "" || c.Op != Create && !c.renames() {
+				continue
+			}
 			g.verdicts[i] = verdict{RuleFollows,
 				fmt.Sprintf("%s has the address until its own change of address is carried out", by)}
 			note(c)
+			more = true
 		}
 	}
 }

@@ -142,6 +142,8 @@ type Link struct {
 	Suspended bool `json:"suspended,omitempty"`
 	// Inactive reports that the entry was inactive when it was last seen, and that no account carries its anchor.
 	Inactive bool `json:"inactive,omitempty"`
+	// Yields is a former address of the object that another entry takes. The object may still have it as an alias.
+	Yields string `json:"yields,omitempty"`
 	// Departed is since when the entry has been gone; zero when it is there.
 	Departed time.Time `json:"departed,omitzero"`
 	Why      Reason    `json:"why,omitempty"`
@@ -165,7 +167,8 @@ type Capabilities struct {
 	// Mirror is set for the local directory. Everything there is ours, disabled entries are kept as such, and what is
 	// absent is deleted at once.
 	Mirror bool
-	// RenameKeepsAddress says that a renamed object keeps its old address as an alias.
+	// RenameKeepsAddress says that a renamed object keeps its old address as an alias. The provider deletes the alias
+	// when the object with it is the TakenFrom of a change.
 	RenameKeepsAddress bool
 	// UndeleteWithin is how long a deleted account can be brought back; zero where it cannot.
 	UndeleteWithin time.Duration

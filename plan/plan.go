@@ -125,6 +125,9 @@ type Change struct {
 	Since time.Time `json:"-"`
 	// Wave orders changes of one stage. A rename that frees an address comes a wave before the change that takes it.
 	Wave int `json:"wave,omitempty"`
+	// TakenFrom is the remote id of an object of ours that still has the address as an alias, because its own rename
+	// keeps it. The provider deletes that alias.
+	TakenFrom string `json:"taken_from,omitempty"`
 	// Inactive says that the entry is created disabled, which only a mirror keeps; of a Restore and a Delete that the
 	// account was suspended until then, and of an Undelete that it comes back so.
 	Inactive bool `json:"inactive,omitempty"`

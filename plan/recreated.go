@@ -218,7 +218,7 @@ func (c *computer) recreated(d *Desired) {
 	case d.Address != o.Address && !c.mayTake(d, o):
 	default:
 		ch := c.change(Reanchor, d, o)
-		ch.From, ch.Fields, ch.Wave = o.ID, c.diff(d, o), c.waves[d.Ref]
+		ch.From, ch.Fields, ch.Wave, ch.TakenFrom = o.ID, c.diff(d, o), c.waves[d.Ref], c.takenFrom(d)
 		c.plan.Changes = append(c.plan.Changes, ch)
 		if d.Active && !o.Active {
 			c.activate(d, o)

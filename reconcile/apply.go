@@ -58,11 +58,11 @@ type applier struct {
 	// refused are the claims of the changes that were refused in this run, and refusedBefore those of the last run.
 	refused       []string
 	refusedBefore map[string]bool
-	// postponed are the changes to retry in the second pass. unmade are the entries with a postponed creation, and
-	// namesWait reports whether an address may depend on one of them.
-	postponed  []int
-	unmade     map[directory.Ref]bool
-	namesWait  bool
+	// postponed are the changes to retry in the second pass. unmade are the entries with a postponed creation.
+	postponed []int
+	unmade    map[directory.Ref]bool
+	// names are the changes that take an address which another change frees.
+	names      exchange
 	secondPass bool
 	// gains counts the open additions of a member. losses are the member's removals, which wait for them. ready are
 	// the losses of members without open gains.
@@ -97,6 +97,7 @@ func (e *Engine) applier(run Run, v *view, report *Report) *applier {
 		Engine: e, refusedBefore: before, hop: e.hop(), run: run, view: v, report: report, remote: map[directory.Ref]string{},
 		links: map[directory.Ref]plan.Link{}, touched: map[directory.ID]bool{},
 		down: map[directory.Ref]bool{}, mute: map[directory.Ref]muteness{},
+		names:  newExchange(report.Apply.Changes),
 		unmade: map[directory.Ref]bool{}, gains: map[directory.Ref]int{}, losses: map[directory.Ref][]int{},
 	}
 }
@@ -113,10 +114,12 @@ func (a *applier) due(c *plan.Change, changed time.Time) {
 	}
 }
 
-func (a *applier) superseded(c *plan.Change) {
+func (a *applier) superseded(i int) {
+	c := &a.report.Apply.Changes[i]
 	a.mu.Lock()
 	a.report.Superseded++
 	a.gained(c)
+	a.concluded(i, leftOver)
 	a.mu.Unlock()
 	a.run.Journal.Say(Info, "Left to the next run: "+describe(c)+": the entry was changed during this run.", about(c))
 }
@@ -222,7 +225,7 @@ func (a *applier) latecomers(ctx context.Context) error {
 			return ctx.Err()
 		case <-until.C:
 			for _, i := range a.late {
-				a.superseded(&a.report.Apply.Changes[i])
+				a.superseded(i)
 			}
 			return nil
 		case <-again.C:

@@ -160,6 +160,17 @@ func (t *tenantFake) effect(c plan.Change) provider.Result {
 	case o == nil:
 		return provider.Result{Err: fault.Errorf(fault.NotFound, "no object %q", c.RemoteID)}
 	}
+	for _, f := range c.Fields {
+		if f.Name != plan.AddressField || c.Op == plan.Create {
+			continue
+		}
+		for _, other := range t.objects {
+			if other.Address == c.Address && other != o {
+				return provider.Result{Err: fault.Errorf(fault.Conflict, "%s is taken", c.Address)}
+			}
+		}
+		o.Address = c.Address
+	}
 	t.applied = append(t.applied, c.Op.String()+" "+c.Ref.String())
 	switch c.Op {
 	case plan.AddMember:
@@ -178,7 +189,9 @@ func (t *tenantFake) effect(c plan.Change) provider.Result {
 		delete(t.objects, o.RemoteID)
 	}
 	for _, f := range c.Fields {
-		o.Fields = o.Fields.Set(f.Name, f.After...)
+		if f.Name != plan.AddressField {
+			o.Fields = o.Fields.Set(f.Name, f.After...)
+		}
 	}
 	return provider.Result{RemoteID: o.RemoteID}
 }
@@ -215,6 +228,8 @@ type world struct {
 	// approval is require_approval. scope identifies scope and mapping.
 	approval provider.Approval
 	scope    string
+	// names are the local parts of the addresses that differ from the entries' ids.
+	names map[directory.Ref]string
 }
 
 func newWorld() *world {
@@ -228,9 +243,20 @@ func newWorld() *world {
 
 func (w *world) engine() *reconcile.Engine {
 	return reconcile.New(reconcile.Config{
-		Source: w.source, Provider: w.tenant, Desire: desire, Ledger: w.ledger, Policy: w.policy,
+		Source: w.source, Provider: w.tenant, Desire: w.desire, Ledger: w.ledger, Policy: w.policy,
 		Approval: w.approval, Scope: w.scope, Now: func() time.Time { return w.now },
 	})
+}
+
+// desire is desire with the names of the world.
+func (w *world) desire(s directory.Snapshot, state plan.State) (mapping.Result, error) {
+	r, err := desire(s, state)
+	for i := range r.Desired {
+		if name := w.names[r.Desired[i].Ref]; name != "" {
+			r.Desired[i].Address = name + "@example.com"
+		}
+	}
+	return r, err
 }
 
 func (w *world) run(ctx context.Context, only ...directory.Ref) (reconcile.Report, error) {

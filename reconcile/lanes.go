@@ -212,6 +212,7 @@ func (a *applier) open(of plan.Lane, at []int) []int {
 				a.refused = append(a.refused, c.Claim())
 			}
 			a.gained(c)
+			a.concluded(i, notFreed)
 		}
 		return nil
 	}
@@ -221,7 +222,7 @@ func (a *applier) open(of plan.Lane, at []int) []int {
 			a.postpone(i)
 			continue
 		}
-		if a.spared(i) {
+		if a.spared(i) || a.awaits(i) {
 			continue
 		}
 		out = append(out, i)
@@ -229,13 +230,10 @@ func (a *applier) open(of plan.Lane, at []int) []int {
 	return out
 }
 
-// depends reports whether a change needs a postponed one. It may need the object that it refers to, or the address
-// that it takes.
+// depends reports whether a change refers to an object with a postponed creation.
 func (a *applier) depends(c *plan.Change) bool {
-	if c.Member != nil {
-		return c.RemoteID == "" && a.unmade[c.Ref] || c.MemberRemoteID == "" && a.unmade[*c.Member]
-	}
-	return c.Wave > 0 && a.namesWait
+	return c.Member != nil &&
+		(c.RemoteID == "" && a.unmade[c.Ref] || c.MemberRemoteID == "" && a.unmade[*c.Member])
 }
 
 // postpone schedules a change for one retry after all other lanes. The caller holds the lock.
@@ -243,10 +241,8 @@ func (a *applier) postpone(i int) {
 	a.postponed = append(a.postponed, i)
 	switch c := &a.report.Apply.Changes[i]; c.Op {
 	case plan.Create, plan.Adopt, plan.Reanchor, plan.Undelete:
-		a.unmade[c.Ref], a.namesWait = true, true
-	case plan.Update:
-		a.namesWait = true
-	case plan.Restore, plan.AddMember, plan.RemoveMember, plan.Suspend, plan.Delete:
+		a.unmade[c.Ref] = true
+	case plan.Update, plan.Restore, plan.AddMember, plan.RemoveMember, plan.Suspend, plan.Delete:
 	}
 }
 
@@ -254,7 +250,7 @@ func (a *applier) postpone(i int) {
 func (a *applier) retry(ctx context.Context) error {
 	waiting := a.postponed
 	slices.Sort(waiting)
-	a.postponed, a.namesWait, a.secondPass = nil, false, true
+	a.postponed, a.secondPass = nil, true
 	clear(a.unmade)
 	clear(a.mute)
 	var byLane [plan.Lanes][]int

@@ -161,6 +161,9 @@ func (a *applier) observeObjects() (present map[directory.Ref]bool, bare map[str
 		if carriers[o.Ref] > 1 { // An ambiguous anchor has no link, so that a lookup finds every object.
 			link.RemoteID = ""
 		}
+		if link.Yields != "" && !a.view.stillYields(o, link.Yields) {
+			link.Yields = ""
+		}
 		// The suspension was lifted, so a later one is not ours. A mark that the provider still shows is left to the plan.
 		if _, ours := a.links[o.Ref]; o.Active && o.Suspender != plan.Us && !ours {
 			link.Suspended = false

@@ -16,7 +16,7 @@ import (
 // an error stops the run.
 func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.Result) error {
 	if errors.Is(r.Err, provider.ErrSuperseded) {
-		a.superseded(c)
+		a.superseded(i)
 		return nil
 	}
 	a.mu.Lock()
@@ -27,6 +27,7 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 	l := &a.lanes[c.Lane()]
 	if r.Err == nil {
 		a.succeeded(l, c, r)
+		a.concluded(i, freed)
 		return nil
 	}
 	kind := fault.KindOf(r.Err)
@@ -65,6 +66,7 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 	}
 	a.failed(c, r)
 	a.gained(c)
+	a.concluded(i, notFreed)
 	return nil
 }
 
@@ -84,6 +86,7 @@ func (a *applier) noAnswer(i int, c *plan.Change, r provider.Result) (down bool)
 	}
 	a.unanswered = append(a.unanswered, outcome{i, r})
 	a.gained(c)
+	a.concluded(i, notFreed)
 	return false
 }
 
@@ -108,6 +111,7 @@ func (a *applier) spared(i int) bool {
 	}
 	a.unanswered = append(a.unanswered, outcome{i, m.last})
 	a.gained(c)
+	a.concluded(i, notFreed)
 	return true
 }
 

@@ -200,7 +200,7 @@ func (t tenant) admit(ctx context.Context, a *applier, i int) (unlock func(), ok
 	}
 	unlock()
 	if err == nil {
-		a.superseded(c)
+		a.superseded(i)
 	}
 	return nil, false, err
 }
@@ -214,7 +214,7 @@ func lockName(c *plan.Change) string {
 	return c.Ref.String()
 }
 
-// prepare notes suspensions in the ledger before they are made. The ledger must have the note if the remote object
+// prepare notes suspensions and yielded addresses in the ledger before they are made. The ledger must have the note if the remote object
 // cannot carry our mark. Otherwise a run that dies between the write and its record leaves an account with an unknown
 // suspender. A note without a suspension does no harm, because the next run finds the account active. The note also
 // starts the grace period, so that a late suspension gets a whole one.
@@ -229,6 +229,8 @@ func (t tenant) prepare(ctx context.Context, a *applier, batch []plan.Change) er
 				link.Departed, link.Why = t.Since, t.Why
 			}
 			a.links[c.Ref], notes[c.Ref] = link, link
+		} else {
+			a.noteYields(c, notes)
 		}
 	}
 	a.mu.Unlock()

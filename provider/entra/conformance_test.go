@@ -102,6 +102,11 @@ func (a adminOf) Delete(t *testing.T, _ directory.Kind, id string) {
 	}
 }
 
+func (a adminOf) GiveAddress(t *testing.T, id, address string) {
+	t.Helper()
+	a.set(t, id, map[string]any{"userPrincipalName": address})
+}
+
 func (a adminOf) Count(kind directory.Kind) int {
 	if kind == directory.Group {
 		return len(a.Groups())

@@ -355,7 +355,8 @@ func without(secret string, err error) error {
 		return err
 	}
 	clean := func(s string) string { return strings.ReplaceAll(s, secret, "<redacted>") }
-	out := &fault.Error{Kind: e.Kind, Op: e.Op, RetryAfter: e.RetryAfter, Err: errors.New(clean(e.Err.Error()))}
+	out := &fault.Error{Kind: e.Kind, Op: e.Op, RetryAfter: e.RetryAfter, Field: e.Field,
+		Err: errors.New(clean(e.Err.Error()))}
 	if r := refused(err); r != nil {
 		r = &refusal{r.status, r.code, clean(r.message), r.targets, r.properties}
 		out.Err = fmt.Errorf("%w%s", r, strings.TrimPrefix(clean(e.Err.Error()), r.Error()))

@@ -198,20 +198,13 @@ func (p *Provider) createGroup(ctx context.Context, c *plan.Change) (outcome, er
 	if err := setGroup(body, c.Fields); err != nil {
 		return outcome{}, err
 	}
-	var made *admin.Group
-	attempts := 0
-	err := p.call(ctx, "groups.insert", func(ctx context.Context) (err error) {
-		attempts++
-		made, err = p.api.Groups.Insert(body).Fields("id").Context(ctx).Do()
-		return err
+	return p.create(ctx, c, "groups.insert", func(ctx context.Context) (string, error) {
+		made, err := p.api.Groups.Insert(body).Fields("id").Context(ctx).Do()
+		if err != nil {
+			return "", err
+		}
+		return made.Id, nil
 	})
-	if err == nil {
-		return outcome{remoteID: made.Id}, nil
-	}
-	if status, _ := code(err); status != http.StatusConflict {
-		return outcome{}, err
-	}
-	return p.taken(ctx, c, attempts > 1)
 }
 
 // claimGroup puts our anchor on a group and keeps the external ids of other systems.
@@ -253,7 +246,7 @@ func (p *Provider) patchGroup(ctx context.Context, c *plan.Change, body *admin.G
 			if !again {
 				body.Email = ""
 			}
-			return p.patchCall(ctx, c.RemoteID, body, again)
+			return p.patchCall(ctx, c.RemoteID, body, false)
 		})
 	}
 	return err

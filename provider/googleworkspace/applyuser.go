@@ -49,21 +49,34 @@ func (p *Provider) createUser(ctx context.Context, c *plan.Change) (outcome, err
 	body.PrimaryEmail = c.Address
 	body.Password = newPassword()
 	body.ForceSendFields = append(body.ForceSendFields, "Suspended")
-	var made *admin.User
-	attempts := 0
-	err := p.call(ctx, "users.insert", func(ctx context.Context) (err error) {
-		attempts++
-		made, err = p.api.Users.Insert(body).Fields("id").Context(ctx).Do()
-		return err
+	out, err := p.create(ctx, c, "users.insert", func(ctx context.Context) (string, error) {
+		made, err := p.api.Users.Insert(body).Fields("id").Context(ctx).Do()
+		if err != nil {
+			return "", err
+		}
+		return made.Id, nil
 	})
-	if err == nil {
-		return outcome{remoteID: made.Id}, nil
+	return out, without(body.Password, err)
+}
+
+// create makes an object. insert is one attempt.
+func (p *Provider) create(
+	ctx context.Context, c *plan.Change, op string, insert func(context.Context) (string, error),
+) (outcome, error) {
+	id, attempts := "", 0
+	once := func(ctx context.Context) (err error) {
+		attempts++
+		id, err = insert(ctx)
+		return err
 	}
-	err = without(body.Password, err)
-	if status, _ := code(err); status != http.StatusConflict {
-		return outcome{}, err
+	err := p.call(ctx, op, once)
+	if status, _ := code(err); err == nil || status != http.StatusConflict {
+		return outcome{remoteID: id}, err
 	}
-	return p.taken(ctx, c, attempts > 1)
+	return p.taken(ctx, c, attempts > 1, func(ctx context.Context) (string, error) {
+		err := p.callAs(ctx, op, settling(false, true), once)
+		return id, err
+	})
 }
 
 // read reads the user of a change, with the fields that the change needs.
@@ -141,7 +154,7 @@ func (p *Provider) putUser(ctx context.Context, c *plan.Change, body *admin.User
 			if !again {
 				body.PrimaryEmail = ""
 			}
-			return p.updateCall(ctx, c.RemoteID, body, again)
+			return p.updateCall(ctx, c.RemoteID, body, false)
 		})
 	case status == http.StatusForbidden && fault.KindOf(err) == fault.Refused && !noRoom(err):
 		return p.refusedUser(ctx, c.RemoteID, err)

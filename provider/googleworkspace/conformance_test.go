@@ -95,6 +95,17 @@ func (a adminOf) Delete(t *testing.T, kind directory.Kind, id string) {
 	}
 }
 
+func (a adminOf) GiveAddress(t *testing.T, id, address string) {
+	t.Helper()
+	before, _ := a.User(id)
+	if _, err := a.UpdateUser(id, map[string]any{"primaryEmail": address}); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.RemoveAlias(id, before.PrimaryEmail); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (a adminOf) Count(kind directory.Kind) int {
 	if kind == directory.Group {
 		return len(a.Groups())

@@ -181,7 +181,7 @@ func without(secret string, err error) error {
 		return err
 	}
 	text := strings.ReplaceAll(e.Err.Error(), secret, "<redacted>")
-	return &fault.Error{Kind: e.Kind, Op: e.Op, RetryAfter: e.RetryAfter, Err: errors.New(text)}
+	return &fault.Error{Kind: e.Kind, Op: e.Op, RetryAfter: e.RetryAfter, Field: e.Field, Err: errors.New(text)}
 }
 
 // rejected maps the terms in Google's refusals of values to fields.

@@ -233,8 +233,11 @@ func (h *holder) String() string {
 
 // taken resolves a create that Google refused because the address is in use. It succeeds where an earlier attempt
 // created the object. Otherwise it returns a Conflict that names the object with the address. After an attempt with a
-// lost answer the look-up is repeated, because reads lag behind writes.
-func (p *Provider) taken(ctx context.Context, c *plan.Change, patient bool) (outcome, error) {
+// lost answer the look-up is repeated, because reads lag behind writes. An address that the change may take from the
+// aliases of another object is taken, and again repeats the create.
+func (p *Provider) taken(
+	ctx context.Context, c *plan.Change, patient bool, again func(context.Context) (string, error),
+) (outcome, error) {
 	h, err := p.find(ctx, c.Kind, c.Address)
 	if err != nil {
 		return outcome{}, err
@@ -245,6 +248,12 @@ func (p *Provider) taken(ctx context.Context, c *plan.Change, patient bool) (out
 		}
 	}
 	switch {
+	case yields(c, h):
+		if err := p.dropAlias(ctx, c, h); err != nil {
+			return outcome{}, err
+		}
+		id, err := again(ctx)
+		return outcome{remoteID: id, note: fmt.Sprintf("took its address %s from the aliases of %s %s", c.Address, h.kind, strings.ToLower(h.primary))}, err
 	case h == nil:
 		return outcome{}, fault.Errorf(fault.Conflict,
 			"%s is in use by an object that is not visible (created or deleted moments ago, or an unmanaged account)", c.Address)
@@ -292,6 +301,7 @@ func (p *Provider) renamed(
 	switch {
 	case err != nil:
 		return err
+	case yields(c, h):
 	case h == nil:
 		return fault.Errorf(fault.Conflict,
 			"%s is in use by an object that is not visible, or an earlier change of the address is still settling", c.Address)
@@ -303,20 +313,25 @@ func (p *Provider) renamed(
 		}
 		return write(ctx, false)
 	}
-	if err := p.dropAlias(ctx, c); err != nil {
+	if err := p.dropAlias(ctx, c, h); err != nil {
 		return err
 	}
 	return write(ctx, true)
 }
 
-// dropAlias removes the object's new address from its aliases.
-func (p *Provider) dropAlias(ctx context.Context, c *plan.Change) error {
-	op := c.Kind.String() + "s.aliases.delete"
+// yields reports whether the object with the change's address has it only as an alias, and yields it to the change.
+func yields(c *plan.Change, h *holder) bool {
+	return h != nil && h.asAlias && c.TakenFrom != "" && h.id == c.TakenFrom
+}
+
+// dropAlias removes the new address of a change from the aliases of the object that has it.
+func (p *Provider) dropAlias(ctx context.Context, c *plan.Change, h *holder) error {
+	op := h.kind.String() + "s.aliases.delete"
 	err := p.callAs(ctx, op, settling(false, true), func(ctx context.Context) error {
-		if c.Kind == directory.Group {
-			return p.api.Groups.Aliases.Delete(c.RemoteID, c.Address).Context(ctx).Do()
+		if h.kind == directory.Group {
+			return p.api.Groups.Aliases.Delete(h.id, c.Address).Context(ctx).Do()
 		}
-		return p.api.Users.Aliases.Delete(c.RemoteID, c.Address).Context(ctx).Do()
+		return p.api.Users.Aliases.Delete(h.id, c.Address).Context(ctx).Do()
 	})
 	if fault.KindOf(err) == fault.NotFound && err != nil {
 		return nil

@@ -53,6 +53,8 @@ type Admin interface {
 	StripAnchor(t *testing.T, kind directory.Kind, remoteID string)
 	AddMember(t *testing.T, groupID, memberID string)
 	Delete(t *testing.T, kind directory.Kind, remoteID string)
+	// GiveAddress changes the address of a user. The old one does not stay as an alias.
+	GiveAddress(t *testing.T, userID, address string)
 
 	// Count returns the number of objects of a kind in the tenant.
 	Count(kind directory.Kind) int
@@ -104,6 +106,8 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"CutReadFails", testCutReadFails},
 		{"CanceledApply", testCanceledApply},
 		{"RenameKeepsTheAccount", testRename},
+		{"AddressesAreHandedOn", testHandedOn},
+		{"ARingOfAddressesWaits", testRing},
 		{"LeaverComesBack", testLeaverComesBack},
 		{"LeaverIsDeleted", testLeaverIsDeleted},
 		{"OthersSuspensionStays", testOthersSuspensionStays},

@@ -104,6 +104,20 @@ func (t *Tenant) UpdateUser(key string, fields map[string]any) (User, error) {
 	return snapshotUser(u), nil
 }
 
+// RemoveAlias deletes an alias of a user as an administrator would.
+func (t *Tenant) RemoveAlias(key, alias string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	u, err := t.ownUser(key)
+	if err == nil {
+		err = t.removeAlias(u, alias, t.cfg.Now())
+	}
+	if err != nil {
+		return err
+	}
+	return nil
+}
+
 // SetAdmin grants or revokes a user's super administrator role.
 func (t *Tenant) SetAdmin(key string, admin bool) error {
 	t.mu.Lock()

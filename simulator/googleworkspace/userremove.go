@@ -118,12 +118,19 @@ func (t *Tenant) userAliasesDelete(c *call) (any, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	alias := strings.ToLower(c.vars["alias"])
+	if err := t.removeAlias(u, c.vars["alias"], c.now); err != nil {
+		return nil, err
+	}
+	return nil, nil
+}
+
+func (t *Tenant) removeAlias(u *userRec, alias string, now time.Time) *apiError {
+	alias = strings.ToLower(alias)
 	if !slices.Contains(u.aliases, alias) {
-		return nil, notFound("alias")
+		return notFound("alias")
 	}
 	delete(t.addresses, alias)
 	u.aliases = without(u.aliases, alias)
-	t.publishUser(u, c.now)
-	return nil, nil
+	t.publishUser(u, now)
+	return nil
 }
