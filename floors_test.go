@@ -27,7 +27,7 @@ var (
 		"container", "directory", "fault", "internal/buildinfo", "internal/problem", "internal/redisfault", "internal/scrub",
 		"internal/secret", "internal/stored",
 	}
-	ports    = []string{"source", "provider", "provider/pace", "mapping", "ledger", "status", "decisions"}
+	ports    = []string{"source", "provider", "provider/pace", "mapping", "ledger", "status", "decisions", "audit"}
 	engine   = []string{"reconcile", "explain", "preview", "status/watch"}
 	drivers  = []string{"jobs", "api", "internal/client", "internal/dashboard", "internal/metrics"}
 	wiring   = []string{"provider/all", "internal/config", "internal/boot"}

@@ -29,6 +29,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/audit"
 	"rollcall/container"
 	"rollcall/decisions"
 	"rollcall/directory"
@@ -48,6 +49,7 @@ type API struct {
 	events    *events
 	// explaining limits concurrent explanations, because each one reads whole directories.
 	explaining chan struct{}
+	guesses    *guesses
 }
 
 var _ http.Handler = (*API)(nil)
@@ -71,7 +73,7 @@ func New(cfg Config) (*API, error) {
 		document: document,
 		cfg:      cfg, mux: http.NewServeMux(), families: kinds, resources: resources, now: cfg.Status.Config().Now,
 		events:     newEvents(cfg),
-		explaining: make(chan struct{}, cfg.MaxExplanations),
+		explaining: make(chan struct{}, cfg.MaxExplanations), guesses: newGuesses(),
 	}
 	for _, rt := range a.routes() {
 		h := a.endpoint(rt)
@@ -148,11 +150,22 @@ type handler func(*request) (answer, error)
 // request is a request with a valid token, method and resource.
 type request struct {
 	*http.Request
-	// by is the name of the token.
-	by string
+	caller Caller
+	// details are further facts for the audit log; nil if the request only reads.
+	details map[string]string
 	// resource is the resource in the path; nil for lists.
 	resource *resource
 	family   *family
+}
+
+// by returns the name of the token.
+func (r *request) by() string { return r.caller.Name }
+
+// detail adds a fact for the audit log.
+func (r *request) detail(name, value string) {
+	if r.details != nil {
+		r.details[name] = value
+	}
 }
 
 // container returns the container in the path.
@@ -233,6 +246,12 @@ type Config struct {
 	// Authenticate returns the holder of a token. Nil permits every request, and the operator must have asked for
 	// that.
 	Authenticate Authenticator
+	// Audit records what is done. Nil records nothing.
+	Audit audit.Sink
+	// Refused is called for each wrong token; it may be nil.
+	Refused func()
+	// BehindProxy takes the address of a client from the last entry of X-Forwarded-For.
+	BehindProxy bool
 	// Dashboard is the web interface of the job queues, at and below DashboardRoot; nil is none. It is not part of
 	// the JSON API and has access control of its own.
 	Dashboard http.Handler

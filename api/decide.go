@@ -132,10 +132,11 @@ func (a *API) approve(r *request) (answer, error) {
 		return answer{status: http.StatusConflict, body: refused{Detail: "A run is live: approve when it has ended, " +
 			"because it may hold other changes.", Run: &view}}, nil
 	}
-	if _, err := a.cfg.Decisions.Decide(r.Context(), r.container(), string(plan.Approved), r.by, changes); err != nil {
+	r.detail("changes", strconv.Itoa(len(changes)))
+	if _, err := a.cfg.Decisions.Decide(r.Context(), r.container(), string(plan.Approved), r.by(), changes); err != nil {
 		return answer{}, err
 	}
-	run, err := a.cfg.Jobs.StartApproved(r.Context(), r.container(), r.by)
+	run, err := a.cfg.Jobs.StartApproved(r.Context(), r.container(), r.by())
 	// It began in between, and knows of the approval or not: the next one does.
 	if live, is := errors.AsType[*status.LiveError](err); is {
 		run, err = live.Run, nil
@@ -155,7 +156,8 @@ func (a *API) reject(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if _, err := a.cfg.Decisions.Decide(r.Context(), r.container(), string(plan.Rejected), r.by, changes); err != nil {
+	r.detail("changes", strconv.Itoa(len(changes)))
+	if _, err := a.cfg.Decisions.Decide(r.Context(), r.container(), string(plan.Rejected), r.by(), changes); err != nil {
 		return answer{}, err
 	}
 	return ok(decided{Verdict: string(plan.Rejected), Count: len(changes), Expires: a.expiry()}), nil
@@ -279,13 +281,14 @@ func (a *API) revert(r *request) (answer, error) {
 	if err := r.resource.check(); err != nil {
 		return answer{}, err
 	}
-	run, err := a.cfg.Jobs.StartRevert(r.Context(), r.container(), id, dryRun, r.by)
+	run, err := a.cfg.Jobs.StartRevert(r.Context(), r.container(), id, dryRun, r.by())
 	if live, ok := errors.AsType[*status.LiveError](err); ok {
 		return a.refuseStart(live), nil
 	}
 	if err != nil {
 		return answer{}, err
 	}
+	r.detail("undo", run.ID)
 	path, _, _ := strings.Cut(r.URL.EscapedPath(), "/sync/runs/")
 	return answer{
 		status: http.StatusAccepted, body: newRunView(run, a.now()),
@@ -364,6 +367,7 @@ func (a *API) lift(r *request) (answer, error) {
 	if len(refs) == 0 {
 		return answer{}, conflict("Nothing is pinned.")
 	}
+	r.detail("pins", strconv.Itoa(len(refs)))
 	if err := a.cfg.Decisions.Pin(r.Context(), r.container(), nil, refs); err != nil {
 		return answer{}, err
 	}

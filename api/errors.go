@@ -65,15 +65,23 @@ func notFound() answer {
 	return answer{status: http.StatusNotFound, body: detail{Detail: "Not found."}}
 }
 
-// failure converts an error to a response. It logs details that the operator needs and the client must not see.
-func (a *API) failure(r *http.Request, err error) answer {
+// errorAnswer returns the response to an error, and whether the client caused it.
+func errorAnswer(err error) (out answer, known bool) {
 	if p, ok := errors.AsType[*problem](err); ok {
-		return answer{status: p.status, body: p.body}
+		return answer{status: p.status, body: p.body}, true
 	}
 	if v, ok := errors.AsType[invalid](err); ok {
-		return answer{status: http.StatusBadRequest, body: v}
+		return answer{status: http.StatusBadRequest, body: v}, true
 	}
-	out := faultAnswer(err)
+	return faultAnswer(err), false
+}
+
+// failure converts an error to a response. It logs details that the operator needs and the client must not see.
+func (a *API) failure(r *http.Request, err error) answer {
+	out, known := errorAnswer(err)
+	if known {
+		return out
+	}
 	ctx := r.Context()
 	switch kind := fault.KindOf(err); {
 	case ctx.Err() != nil && kind == fault.Canceled:

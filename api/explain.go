@@ -10,6 +10,9 @@ import (
 
 // explain explains the state of one entry at every source and provider.
 func (a *API) explain(r *request) (answer, error) {
+	if len(r.caller.Only) > 0 { // an explanation names every source and provider
+		return answer{}, errForbidden
+	}
 	if a.cfg.Explainer == nil {
 		return notFound(), nil
 	}

@@ -17,7 +17,6 @@ import (
 	"rollcall/container"
 	"rollcall/internal/redisfault"
 	"rollcall/internal/scrub"
-	"rollcall/internal/tokens"
 	"rollcall/provider"
 )
 
@@ -120,11 +119,11 @@ func (a *API) perform(w http.ResponseWriter, r *http.Request, rt route) (answer,
 	}
 	req := &request{Request: r, family: rt.family}
 	if !rt.methods.public() {
-		caller, err := a.authenticate(r)
+		caller, err := a.admit(r)
 		if err != nil {
 			return answer{}, err
 		}
-		req.by = caller.Name
+		req.caller = caller
 		note(w, caller.Name)
 		if known && !caller.may(op.scope) {
 			return answer{}, errForbidden
@@ -143,12 +142,15 @@ func (a *API) perform(w http.ResponseWriter, r *http.Request, rt route) (answer,
 		if req.resource = a.resources.find(rt.family.kind, r.PathValue(rt.family.key)); req.resource == nil {
 			return notFound(), nil
 		}
+		if !req.caller.reaches(req.container()) {
+			return answer{}, errForbidden
+		}
 	}
 	ctx, end := a.bound(r.Context(), op.wait)
 	defer end()
 	req.Request = r.WithContext(ctx)
 	req.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	out, err := op.handle(req)
+	out, err := a.audited(req, rt, op)
 	if cause := context.Cause(ctx); redisfault.Is(cause) {
 		return answer{}, cause
 	}
@@ -213,64 +215,6 @@ func (m methods) notAllowed(method string) answer {
 		status: http.StatusMethodNotAllowed, header: m.allow(),
 		body: detail{Detail: `Method "` + method + `" not allowed.`},
 	}
-}
-
-// The scopes of a token. No scope includes another.
-const (
-	ScopeRead    = string(tokens.Read)    // whatever only looks
-	ScopeSync    = string(tokens.Sync)    // starting and cancelling work
-	ScopeApprove = string(tokens.Approve) // letting held changes go
-)
-
-// Caller is the holder of a token.
-type Caller struct {
-	// Name is the name of the token. Runs and messages record it.
-	Name   string
-	Scopes []string
-}
-
-func (c Caller) may(scope string) bool { return scope == "" || slices.Contains(c.Scopes, scope) }
-
-// Authenticator returns the holder of a token, as tokens.File does.
-type Authenticator func(token string) (Caller, bool)
-
-// anonymous is the caller if no tokens are configured.
-var anonymous = Caller{Name: "anonymous", Scopes: []string{ScopeRead, ScopeSync, ScopeApprove}}
-
-// The refusals. They have status 403, never 401, and these texts, because existing clients expect them.
-var (
-	errNoCredentials = forbidden("Authentication credentials were not provided.")
-	errUnsupported   = forbidden("Unsupported authentication type")
-	errInvalidToken  = forbidden("Token invalid/expired")
-	errForbidden     = forbidden("You do not have permission to perform this action.")
-	errCrossOrigin   = forbidden("Cross-origin requests are not allowed.")
-)
-
-func forbidden(text string) *problem { return &problem{http.StatusForbidden, detail{Detail: text}} }
-
-// crossOrigin refuses requests that a browser sends for another site. Tokens already prevent these. Without tokens,
-// any page in an operator's browser could start a sync on a local API.
-var crossOrigin = http.NewCrossOriginProtection()
-
-// authenticate reads the Authorization header (RFC 6750; the name of the scheme is case-insensitive).
-func (a *API) authenticate(r *http.Request) (Caller, error) {
-	if a.cfg.Authenticate == nil {
-		return anonymous, nil
-	}
-	scheme, token, found := strings.Cut(r.Header.Get("Authorization"), " ")
-	switch token = strings.TrimSpace(token); {
-	case !found:
-		return Caller{}, errNoCredentials
-	case !strings.EqualFold(scheme, "bearer"):
-		return Caller{}, errUnsupported
-	case token == "":
-		return Caller{}, errNoCredentials
-	}
-	caller, known := a.cfg.Authenticate(token)
-	if !known {
-		return Caller{}, errInvalidToken
-	}
-	return caller, nil
 }
 
 const requestIDHeader = "X-Request-Id"

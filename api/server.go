@@ -72,7 +72,7 @@ func (a *API) acceptServer(r *request) (answer, error) {
 	if err := facts.SetFacts(r.Context(), f); err != nil {
 		return answer{}, err
 	}
-	a.cfg.Log.InfoContext(r.Context(), "server accepted", "container", r.container(), "by", r.by, "server",
+	a.cfg.Log.InfoContext(r.Context(), "server accepted", "container", r.container(), "by", r.by(), "server",
 		accepted.String())
 	return ok(acceptedView{accepted, accepted.String()}), nil
 }

@@ -57,7 +57,7 @@ func (a *API) sessions(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if !a.configured(q.container) {
+	if !a.configured(q.container) || !r.caller.reaches(q.container) {
 		return answer{status: http.StatusNotFound,
 			body: detail{Detail: "subjectContainerId: there is no such container."}}, nil
 	}
@@ -99,7 +99,9 @@ func (a *API) session(r *request) (answer, error) {
 	}
 	all := make([]container.ID, 0, len(a.resources))
 	for _, res := range a.resources {
-		all = append(all, res.Container)
+		if r.caller.reaches(res.Container) {
+			all = append(all, res.Container)
+		}
 	}
 	run, err := a.cfg.Status.Find(r.Context(), all, text)
 	if err != nil && fault.KindOf(err) == fault.NotFound {

@@ -33,13 +33,14 @@ func (a *API) start(r *request) (answer, error) {
 	if err := r.resource.check(); err != nil {
 		return answer{}, err
 	}
-	run, err := a.cfg.Jobs.StartFull(r.Context(), r.container(), dryRun, r.by)
+	run, err := a.cfg.Jobs.StartFull(r.Context(), r.container(), dryRun, r.by())
 	if live, ok := errors.AsType[*status.LiveError](err); ok {
 		return a.refuseStart(live), nil
 	}
 	if err != nil {
 		return answer{}, err
 	}
+	r.detail("run", run.ID)
 	return answer{
 		status: http.StatusAccepted, body: newRunView(run, a.now()),
 		header: map[string]string{"Location": r.URL.EscapedPath() + "runs/" + url.PathEscape(run.ID) + "/"},
@@ -86,13 +87,14 @@ func startOptions(r *request) (dryRun bool, err error) {
 
 // cancel ends the run of a container.
 func (a *API) cancel(r *request) (answer, error) {
-	run, err := a.cfg.Jobs.Cancel(r.Context(), r.container(), r.by)
+	run, err := a.cfg.Jobs.Cancel(r.Context(), r.container(), r.by())
 	if err != nil && fault.KindOf(err) == fault.NotFound {
 		return answer{}, conflict("No run is live.")
 	}
 	if err != nil {
 		return answer{}, err
 	}
+	r.detail("run", run.ID)
 	return ok(newRunView(run, a.now())), nil
 }
 
@@ -140,10 +142,12 @@ func (a *API) syncObject(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	id, err := a.cfg.Jobs.StartObject(r.Context(), r.container(), match.Source, match.Ref, r.by)
+	id, err := a.cfg.Jobs.StartObject(r.Context(), r.container(), match.Source, match.Ref, r.by())
 	if err != nil {
 		return answer{}, err
 	}
+	r.detail("job", id)
+	r.detail("object", match.Ref.String())
 	job, err := a.cfg.Status.WaitJob(r.Context(), r.container(), id, a.cfg.ObjectWait)
 	if err != nil {
 		return answer{}, err

@@ -43,7 +43,7 @@ func run(ctx context.Context, getenv func(string) string, stderr io.Writer, read
 	if err != nil {
 		return err
 	}
-	srv, err := app.API(known)
+	srv, err := app.API(ctx, known)
 	if err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ type stage struct {
 	app    *boot.App
 	client *jobs.Client
 	token  string
-	known  *tokens.List
+	known  tokens.Fixed
 }
 
 func runDemo(ctx context.Context, e *env, at addresses, once bool) error {
@@ -87,7 +87,7 @@ func runDemo(ctx context.Context, e *env, at addresses, once bool) error {
 		return err
 	}
 	defer worker.Shutdown()
-	srv, err := s.app.API(s.known)
+	srv, err := s.app.API(ctx, s.known)
 	if err != nil {
 		return err
 	}
@@ -178,7 +178,8 @@ func (s *stage) makeToken() error {
 		return err
 	}
 	s.token = token
-	s.known, err = tokens.Parse([]byte(line))
+	list, err := tokens.Parse([]byte(line))
+	s.known = tokens.Fixed{List: list}
 	return err
 }
 

@@ -72,6 +72,15 @@ func processes() []*panel {
 			over(`go_goroutines`+ours, "{{job}} {{instance}} goroutines").over(`process_open_fds`+ours,
 			"{{job}} {{instance}} files").
 			unit("short").with("decimals", 0).size(8, 7).runbook("capacity"),
+		bars("Wrong tokens", "Wrong API tokens that were presented. The audit log has the addresses.").
+			over(`sum(increase(rollcall_tokens_refused_total[$__rate_interval]))`, "refused").
+			size(8, 7).runbook("rollcalltokensrefused"),
+		graph("Errors in the tokens file", "A wrong line gives nothing. An unreadable file refuses every token.").
+			over(`max(rollcall_tokens_file_errors)`, "errors").unit("short").with("decimals", 0).
+			size(8, 7).runbook("rollcalltokensfile"),
+		bars("Records that the audit log did not take", "The action was refused, or its end is not recorded.").
+			over(`sum(increase(rollcall_audit_failures_total[$__rate_interval]))`, "failures").
+			size(8, 7).runbook("rollcallauditfailing"),
 	}
 }
 
@@ -92,6 +101,9 @@ var alertNames = []struct{ name, means string }{
 	{"RollcallRedisDown", "Redis does not answer"},
 	{"RollcallRedisMemory", "Redis is nearly full"},
 	{"RollcallProcessDown", "a process does not answer Prometheus"},
+	{"RollcallTokensFile", "lines of the tokens file give nothing, or every token is refused"},
+	{"RollcallTokensRefused", "many wrong tokens are presented"},
+	{"RollcallAuditFailing", "the audit log takes no records"},
 }
 
 func meanings() []*panel {

@@ -43,7 +43,10 @@ type App struct {
 	Decisions *decisions.Store
 	Metrics   *prometheus.Registry
 
-	work *metrics.Work
+	work   *metrics.Work
+	access *metrics.Access
+	// stderr takes the audit log without a file; nil discards it.
+	stderr io.Writer
 	// aside says why the worker of this process takes no task; nil without a worker.
 	aside func() string
 	close func()
@@ -69,7 +72,11 @@ func Open(ctx context.Context, p config.Process, getenv func(string) string, std
 	for _, w := range append(config.Misspelt(os.Environ()), warnings...) {
 		log.WarnContext(ctx, w)
 	}
-	return With(ctx, p, cfg, getenv, log)
+	a, err := With(ctx, p, cfg, getenv, log)
+	if err == nil {
+		a.stderr = stderr
+	}
+	return a, err
 }
 
 // With connects a process with a loaded configuration.
@@ -90,7 +97,7 @@ func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func
 		Process: p, Config: cfg, Getenv: getenv, Log: log, Redis: rdb, Clock: clock,
 		Status:    status.New(rdb, status.Config{Now: clock.Now, MaxOpenJobs: p.MaxOpenJobs}),
 		Decisions: decisions.New(rdb, decisions.Config{Now: clock.Now}),
-		Metrics:   metrics.NewRegistry(), work: metrics.NewWork(),
+		Metrics:   metrics.NewRegistry(), work: metrics.NewWork(), access: metrics.NewAccess(),
 		close: func() { stop(); keeping.Wait(); closeRedis() },
 	}
 	return a, nil
@@ -153,8 +160,12 @@ func WorkerName() string {
 
 // API returns the server of the HTTP API and of the dashboard. known returns the holder of a token. Nil permits every
 // request.
-func (a *App) API(known dashboard.Tokens) (*http.Server, error) {
-	board, err := dashboard.New(dashboard.Config{Redis: a.Redis, Tokens: known, Log: a.Log})
+func (a *App) API(ctx context.Context, known dashboard.Tokens) (*http.Server, error) {
+	log, err := a.auditLog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	board, err := dashboard.New(dashboard.Config{Redis: a.Redis, Tokens: known, Log: a.Log, Audit: log})
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +173,7 @@ func (a *App) API(known dashboard.Tokens) (*http.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := a.export(state); err != nil {
+	if err := errors.Join(a.export(state), a.export(a.access)); err != nil {
 		return nil, err
 	}
 	return api.NewServer(api.Config{
@@ -171,7 +182,7 @@ func (a *App) API(known dashboard.Tokens) (*http.Server, error) {
 		Types:     a.Config.Types, Resources: a.resources(),
 		Facts:        func(c container.ID) api.Facts { return ledger.NewRedis(a.Redis, string(c)) },
 		Authenticate: authenticator(known), Dashboard: board, Log: a.Log, ObjectWait: a.Process.ObjectWait,
-		Addr: a.Process.Listen,
+		Addr: a.Process.Listen, Audit: log, Refused: a.access.Refused.Inc, BehindProxy: a.Process.BehindProxy,
 	})
 }
 

@@ -196,7 +196,7 @@ func (o *office) open(file string) {
 	}
 	o.rest = worker.Shutdown
 	o.Cleanup(o.rest)
-	srv, err := o.app.API(nil)
+	srv, err := o.app.API(o.Context(), nil)
 	if err != nil {
 		o.Fatal(err)
 	}

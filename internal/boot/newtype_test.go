@@ -121,7 +121,7 @@ func TestNewType(t *testing.T) {
 			t.Errorf("%s: %q, %v", probe.Name, lines, err)
 		}
 	}
-	srv, err := app.API(nil)
+	srv, err := app.API(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

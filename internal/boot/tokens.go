@@ -3,6 +3,7 @@ package boot
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 
 	"rollcall/api"
@@ -18,7 +19,7 @@ func (a *App) Tokens() (dashboard.Tokens, error) {
 			return nil, errors.New("ROLLCALL_TOKENS_FILE: is not set: make a token with `rollcall token NAME read,sync` and " +
 				"put its line into a file; to let everybody who can connect do everything, set ROLLCALL_INSECURE_NO_TOKENS=true")
 		}
-		a.Log.Warn("the API asks for no tokens: everybody who can connect may do everything")
+		a.Log.Warn("the API asks for no tokens: every client that can connect may do everything")
 		return nil, nil
 	}
 	file, err := tokens.Open(tokens.FileConfig{Path: a.Process.TokensFile, Strict: a.Process.StrictFiles})
@@ -30,6 +31,7 @@ func (a *App) Tokens() (dashboard.Tokens, error) {
 	}
 	known := &knownTokens{file: file, app: a}
 	known.said.Store("")
+	a.complain(file.Err(), &known.said)
 	return known, nil
 }
 
@@ -54,16 +56,22 @@ func (k *knownTokens) Recall(mark string) (tokens.Identity, bool) {
 	return id, ok
 }
 
-// complain logs an error in the tokens file once for each edit. Until the error is fixed, the previous tokens remain
-// valid, including deleted ones.
+// complain logs an error in the tokens file once for each edit, and counts its lines.
 func (a *App) complain(err error, said *atomic.Value) {
 	text := ""
 	if err != nil {
 		text = err.Error()
 	}
-	if said.Swap(text) != text && text != "" {
-		a.Log.Error("the tokens file cannot be used: the tokens that were read before keep working", "err", text)
+	if said.Swap(text) == text {
+		return
 	}
+	lines := 0
+	if text != "" {
+		lines = 1 + strings.Count(text, "\n")
+		a.Log.Error("the tokens file is wrong: a wrong line gives nothing, and an unreadable file refuses every token",
+			"err", text)
+	}
+	a.access.FileErrors.Set(float64(lines))
 }
 
 // authenticator is known in the words of package api.
@@ -73,7 +81,7 @@ func authenticator(known dashboard.Tokens) api.Authenticator {
 	}
 	return func(token string) (api.Caller, bool) {
 		id, ok := known.Lookup(token)
-		c := api.Caller{Name: id.Name}
+		c := api.Caller{Name: id.Name, Only: id.Only}
 		for _, s := range id.Scopes {
 			c.Scopes = append(c.Scopes, string(s))
 		}

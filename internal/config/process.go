@@ -29,6 +29,9 @@ type Process struct {
 	MetricsListen     string        `envconfig:"METRICS_LISTEN" doc:"Where metrics and health are served: by default 127.0.0.1:9464 in the API process and 127.0.0.1:9465 in a worker; off serves none."`
 	TokensFile        string        `envconfig:"TOKENS_FILE" doc:"Who may call the API; see Tokens file."`
 	InsecureNoTokens  bool          `envconfig:"INSECURE_NO_TOKENS" default:"false" doc:"Serve the API to everybody who can connect. Without a tokens file the API does not start unless this is true."`
+	AuditFile         string        `envconfig:"AUDIT_FILE" doc:"Where the API records who did what, one JSON object per line; a new file is begun at 64 MiB. Each API process needs a file of its own. Without it the records go to standard error."`
+	AuditKeep         time.Duration `envconfig:"AUDIT_KEEP" default:"8760h" doc:"How long earlier files of the audit log are kept."`
+	BehindProxy       bool          `envconfig:"BEHIND_PROXY" default:"false" doc:"A reverse proxy in front of the API ends TLS and adds the address of the client to X-Forwarded-For."`
 	ObjectWait        time.Duration `envconfig:"OBJECT_WAIT" default:"20s" doc:"How long the sync of a single object is waited for before the API answers 202."`
 	MaxOpenJobs       int           `envconfig:"MAX_OPEN_JOBS" default:"10000" doc:"How many syncs of single objects of one provider may wait or run. Beyond it the API answers 503 with Retry-After. Set it for the API."`
 	LogLevel          string        `envconfig:"LOG_LEVEL" default:"info" doc:"debug, info, warn or error."`
@@ -181,6 +184,9 @@ func (p *Process) validate() error {
 	}
 	if p.MaxOpenJobs < 1 || p.MaxOpenJobs > mostOpenJobs {
 		fail("MAX_OPEN_JOBS", "%d: want 1 to %d", p.MaxOpenJobs, mostOpenJobs)
+	}
+	if p.AuditKeep < 24*time.Hour {
+		fail("AUDIT_KEEP", "%v: want at least 24h", p.AuditKeep)
 	}
 	if p.TokensFile != "" && p.InsecureNoTokens {
 		fail("INSECURE_NO_TOKENS", "it and %s exclude each other", variable("TOKENS_FILE"))

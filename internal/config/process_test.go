@@ -20,7 +20,7 @@ func TestProcessDefaults(t *testing.T) {
 	t.Parallel()
 	want := config.Process{
 		RedisURL: "redis://127.0.0.1:6379/0", Config: "rollcall.yaml", Listen: "127.0.0.1:8080",
-		TokensFile: "/etc/rollcall/tokens", ObjectWait: 20 * time.Second, MaxOpenJobs: 10_000,
+		TokensFile: "/etc/rollcall/tokens", AuditKeep: 8760 * time.Hour, ObjectWait: 20 * time.Second, MaxOpenJobs: 10_000,
 		LogLevel: "info", LogFormat: "json",
 	}
 	got, err := config.LoadProcess(environment(map[string]string{"TOKENS_FILE": "/etc/rollcall/tokens"}))
@@ -37,14 +37,16 @@ func TestProcessEnvironment(t *testing.T) {
 	for name, value := range map[string]string{
 		"REDIS_URL": "embedded:", "REDIS_PASSWORD_FILE": "p", "CONFIG": "c.yaml", "LISTEN": ":1", "METRICS_LISTEN": ":2",
 		"TOKENS_FILE": "", "INSECURE_NO_TOKENS": "1",
+		"AUDIT_FILE": "a", "AUDIT_KEEP": "48h", "BEHIND_PROXY": "true",
 		"OBJECT_WAIT": "1m", "MAX_OPEN_JOBS": "7", "LOG_LEVEL": "debug", "LOG_FORMAT": "text", "STRICT_FILES": "true",
 	} {
 		t.Setenv("ROLLCALL_"+name, value)
 	}
 	want := config.Process{
 		RedisURL: "embedded:", RedisPasswordFile: "p", Config: "c.yaml", Listen: ":1", MetricsListen: ":2",
-		InsecureNoTokens: true, ObjectWait: time.Minute, MaxOpenJobs: 7,
-		LogLevel: "debug", LogFormat: "text", StrictFiles: true,
+		InsecureNoTokens: true, AuditFile: "a", AuditKeep: 48 * time.Hour, BehindProxy: true, ObjectWait: time.Minute,
+		MaxOpenJobs: 7,
+		LogLevel:    "debug", LogFormat: "text", StrictFiles: true,
 	}
 	got, err := config.LoadProcess(os.Getenv)
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {

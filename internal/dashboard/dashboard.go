@@ -16,6 +16,7 @@ package dashboard
 import (
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"path"
 	"strings"
@@ -24,6 +25,7 @@ import (
 	"github.com/hibiken/asynqmon"
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/audit"
 	"rollcall/internal/tokens"
 )
 
@@ -48,6 +50,8 @@ type Config struct {
 	// Tokens are the tokens that may sign in. Nil grants every right to every request, as in package api.
 	Tokens Tokens
 	Log    *slog.Logger // default: discard
+	// Audit records sign-ins and actions. Nil records nothing.
+	Audit audit.Sink
 	// Life is the lifetime of a session. The default is 12 h.
 	Life time.Duration
 	// Pause delays the response to a wrong token. The default is 1 s.
@@ -153,6 +157,9 @@ func (d *Dashboard) enter(w http.ResponseWriter, r *http.Request) {
 	case !known:
 		http.Error(w, "Not signed in, or the session has ended. Reload the page to sign in. "+
 			"Programs send an API token as Authorization: Bearer.", http.StatusForbidden)
+	case who.Restricted():
+		http.Error(w, "The token "+who.Name+" is for some sources and providers only, and the queues have the tasks of all.",
+			http.StatusForbidden)
 	case !who.May(scope):
 		http.Error(w, "The token "+who.Name+" lacks the scope "+string(scope)+".", http.StatusForbidden)
 	case who.May(tokens.Sync):
@@ -167,7 +174,10 @@ func (d *Dashboard) serve(w http.ResponseWriter, r *http.Request, v view, who to
 	switch p := r.URL.Path; {
 	case strings.HasPrefix(p, apiRoot):
 		if !looks(r) {
-			d.cfg.Log.InfoContext(r.Context(), "dashboard action", "method", r.Method, "path", p, "by", who.Name)
+			if err := d.record(r, "dashboard action", who.Name, audit.Begun); err != nil {
+				d.unrecorded(w, r, err)
+				return
+			}
 		}
 		const maxBody = 1 << 20
 		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
@@ -188,6 +198,24 @@ func (d *Dashboard) serve(w http.ResponseWriter, r *http.Request, v view, who to
 // isNavigation reports whether the browser displays the response as a page.
 func isNavigation(r *http.Request) bool {
 	return looks(r) && !strings.HasPrefix(r.URL.Path, apiRoot) && strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+// record writes what happens to the audit log.
+func (d *Dashboard) record(r *http.Request, event, by string, outcome audit.Outcome) error {
+	from, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		from = r.RemoteAddr
+	}
+	d.cfg.Log.InfoContext(r.Context(), event, "method", r.Method, "path", r.URL.Path, "by", by, "outcome", string(outcome))
+	_, err = d.cfg.Audit.Write(r.Context(), audit.Record{Event: event, Actor: by, From: from, Outcome: outcome,
+		Details: map[string]string{"method": r.Method, "path": r.URL.Path}}, false)
+	return err
+}
+
+// unrecorded refuses an action that the audit log does not take.
+func (d *Dashboard) unrecorded(w http.ResponseWriter, r *http.Request, err error) {
+	d.cfg.Log.ErrorContext(r.Context(), "the audit log takes no record", "err", err)
+	http.Error(w, "The audit log takes no record, so nothing was done.", http.StatusServiceUnavailable)
 }
 
 func (d *Dashboard) unavailable(w http.ResponseWriter, r *http.Request, err error) {

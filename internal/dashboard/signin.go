@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/audit"
 	"rollcall/internal/tokens"
 )
 
@@ -64,12 +65,18 @@ func (d *Dashboard) trySignIn(w http.ResponseWriter, r *http.Request) {
 		d.refuse(w, r)
 	case !who.May(tokens.Read):
 		d.show(w, http.StatusForbidden, signInForm{Problem: "The token " + who.Name + " lacks the scope read."})
+	case who.Restricted():
+		d.show(w, http.StatusForbidden, signInForm{Problem: "The token " + who.Name + " is for some sources and providers " +
+			"only, and the queues have the tasks of all."})
 	default:
+		if err := d.record(r, "sign-in", who.Name, audit.Done); err != nil {
+			d.unrecorded(w, r, err)
+			return
+		}
 		if err := d.begin(w, r, who); err != nil {
 			d.unavailable(w, r, err)
 			return
 		}
-		d.cfg.Log.InfoContext(r.Context(), "dashboard sign-in", "by", who.Name)
 		http.Redirect(w, r, Root, http.StatusSeeOther)
 	}
 }
@@ -84,7 +91,9 @@ func (d *Dashboard) refuse(w http.ResponseWriter, r *http.Request) {
 		d.show(w, http.StatusTooManyRequests, signInForm{Problem: "Too many wrong tokens at once. Try again in a moment."})
 		return
 	}
-	d.cfg.Log.InfoContext(r.Context(), "dashboard sign-in refused")
+	if err := d.record(r, "sign-in", "", audit.Refused); err != nil {
+		d.cfg.Log.ErrorContext(r.Context(), "a refused sign-in is not in the audit log", "err", err)
+	}
 	select {
 	case <-time.After(d.cfg.Pause):
 	case <-r.Context().Done():

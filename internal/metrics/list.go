@@ -137,6 +137,14 @@ var work = []Metric{
 }
 
 // both is exported by every process.
+var access = []Metric{
+	{Name: "rollcall_tokens_refused_total", Kind: Counter, Help: "Wrong API tokens that were presented."},
+	{Name: "rollcall_tokens_file_errors", Kind: Gauge, Help: "Errors in the tokens file. A wrong line gives nothing. " +
+		"If the file cannot be read, every token is refused."},
+	{Name: "rollcall_audit_failures_total", Kind: Counter, Help: "Records that the audit log did not take. The action " +
+		"was then refused, or its end is not recorded."},
+}
+
 var both = []Metric{
 	{Name: "rollcall_build_info", Kind: Gauge, Help: "1; the labels say which build this is.", Labels: []Label{
 		{Name: "version", Meaning: "that of the release, `devel` otherwise"},

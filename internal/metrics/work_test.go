@@ -59,7 +59,10 @@ func TestNothingButTheCatalogueIsExported(t *testing.T) {
 			other = append(other, n)
 		}
 	}
-	if diff := cmp.Diff(names(2), other); diff != "" {
+	if diff := cmp.Diff(names(2), described(metrics.NewAccess())); diff != "" {
+		t.Errorf("Access (-catalogue +exported)\n%s", diff)
+	}
+	if diff := cmp.Diff(names(3), other); diff != "" {
 		t.Errorf("every process (-catalogue +exported)\n%s", diff)
 	}
 }

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -42,7 +43,7 @@ type FileConfig struct {
 	Now func() time.Time
 }
 
-// Open reads a tokens file. A world-writable file is refused.
+// Open reads a tokens file. A file that others can write is refused, and so is one in which no line is right.
 func Open(c FileConfig) (*File, error) {
 	f := &File{path: c.Path, strict: c.Strict, every: c.Every, now: c.Now}
 	if f.every == 0 {
@@ -52,17 +53,17 @@ func Open(c FileConfig) (*File, error) {
 		f.now = time.Now
 	}
 	f.reload()
-	if f.err != nil {
+	if f.err != nil && f.list.Len() == 0 {
 		return nil, f.err
 	}
 	return f, nil
 }
 
 // Lookup returns the identity of a presented token, by the file as it is now.
-func (f *File) Lookup(token string) (Identity, bool) { return f.present().Lookup(token) }
+func (f *File) Lookup(token string) (Identity, bool) { return f.present().Lookup(token, f.now()) }
 
 // Recall returns the identity of the token with this mark, by the file as it is now.
-func (f *File) Recall(mark string) (Identity, bool) { return f.present().Recall(mark) }
+func (f *File) Recall(mark string) (Identity, bool) { return f.present().Recall(mark, f.now()) }
 
 // present returns the file as it is now.
 func (f *File) present() *List {
@@ -74,8 +75,8 @@ func (f *File) present() *List {
 	return f.list
 }
 
-// Err returns what is wrong with the file since it last changed, or nil. Until the file is mended, the tokens that
-// were read before keep working, so that a slip of the editor does not lock every client out.
+// Err returns what is wrong with the file, or nil. A line that is wrong gives nothing, and the others work. If the whole
+// file cannot be read, every token is refused, because a deleted token must not work again.
 func (f *File) Err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -89,45 +90,48 @@ func (f *File) Warning() string {
 	return f.warning
 }
 
+// patience is how long a missing file is waited for, because some editors rename a file before they write it anew.
+const patience = 100 * time.Millisecond
+
 // reload reads the file again if it has changed.
 func (f *File) reload() {
 	f.checked = f.now()
 	info, err := os.Stat(f.path)
+	if errors.Is(err, fs.ErrNotExist) && f.list != nil && f.list.Len() > 0 {
+		time.Sleep(patience)
+		info, err = os.Stat(f.path)
+	}
 	if err != nil {
-		f.err = fmt.Errorf("read tokens: %w", err)
+		f.list, f.seen, f.err = &List{}, stamp{}, fmt.Errorf("read tokens: %w", err)
 		return
 	}
 	seen := stamp{info.Size(), info.ModTime(), info.Mode()}
-	if f.list != nil && seen == f.seen && f.err == nil {
+	if f.list != nil && seen == f.seen {
 		return
 	}
-	list, warning, err := load(f.path, info.Mode(), f.strict)
-	f.err = err
-	if err == nil {
-		f.list, f.warning, f.seen = list, warning, seen
-	}
+	f.list, f.warning, f.err = load(f.path, info.Mode(), f.strict)
+	f.seen = seen
 }
 
+// load returns an empty list if the file cannot be used.
 func load(path string, mode fs.FileMode, strict bool) (list *List, warning string, err error) {
 	const othersWrite, othersRead = 0o002, 0o004
 	switch perm := mode.Perm(); {
 	case mode.IsDir():
-		return nil, "", fmt.Errorf("read tokens: %s is a directory", path)
+		return &List{}, "", fmt.Errorf("read tokens: %s is a directory", path)
 	case perm&othersWrite != 0:
-		return nil, "", fmt.Errorf("read tokens: %s may be written by everybody (mode %04o): run chmod 0600 on it", path,
-			perm)
+		return &List{}, "", fmt.Errorf("read tokens: every user can write %s (mode %04o): run chmod 0600 on it", path, perm)
 	case perm&othersRead != 0 && strict:
-		return nil, "", fmt.Errorf("read tokens: %s may be read by everybody (mode %04o): run chmod 0600 on it", path, perm)
+		return &List{}, "", fmt.Errorf("read tokens: every user can read %s (mode %04o): run chmod 0600 on it", path, perm)
 	case perm&othersRead != 0:
-		warning = fmt.Sprintf("tokens file %s may be read by everybody (mode %04o): run chmod 0600 on it", path, perm)
+		warning = fmt.Sprintf("every user can read the tokens file %s (mode %04o): run chmod 0600 on it", path, perm)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, "", fmt.Errorf("read tokens: %w", err)
+		return &List{}, "", fmt.Errorf("read tokens: %w", err)
 	}
-	list, err = Parse(data)
-	if err != nil {
-		return nil, "", fmt.Errorf("read tokens %s: %w", path, err)
+	if list, err = Parse(data); err != nil {
+		err = fmt.Errorf("read tokens %s: %w", path, err)
 	}
-	return list, warning, nil
+	return list, warning, err
 }

@@ -1,7 +1,8 @@
 // Package tokens reads the tokens file and recognises presented tokens.
 //
-// The file has one token a line, "name scope[,scope] sha256:<hex>", and "#" comments. It contains only hashes, so
-// that reading it gives no access. A plain SHA-256 is enough, because a token is 32 random bytes and cannot be
+// The file has one token a line, "name scope[,scope] sha256:<hex>", and "#" comments. A line may end with
+// "expires=2030-12-31" and "only=ldap:corp,google_workspace:1". The file contains only hashes, so that reading it gives
+// no access. A plain SHA-256 is enough, because a token is 32 random bytes and cannot be
 // guessed like a password. The names appear in logs and in the "started by" of runs.
 package tokens
 
@@ -18,6 +19,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
+
+	"rollcall/container"
 )
 
 // Scope is what a token allows. No scope includes another.
@@ -45,9 +49,20 @@ func ParseScope(s string) (Scope, error) {
 type Identity struct {
 	Name   string
 	Scopes []Scope
+	// Expires is the time from which the token is refused. The zero time means never.
+	Expires time.Time
+	// Only are the containers that the token reaches; empty for all.
+	Only []container.ID
 
 	mark string
 }
+
+// Reaches reports whether the token is valid for a container. The empty container stands for what belongs to no
+// container, or to all of them.
+func (i Identity) Reaches(c container.ID) bool { return len(i.Only) == 0 || slices.Contains(i.Only, c) }
+
+// Restricted reports whether the token reaches only some containers.
+func (i Identity) Restricted() bool { return len(i.Only) > 0 }
 
 // May reports whether the token allows the scope.
 func (i Identity) May(s Scope) bool { return slices.Contains(i.Scopes, s) }
@@ -67,9 +82,9 @@ type List struct{ entries []entry }
 // Len returns how many tokens there are.
 func (l *List) Len() int { return len(l.entries) }
 
-// Lookup returns the identity of a presented token. It compares the token with every entry in constant time, so that
-// the duration of the call reveals nothing about the entries.
-func (l *List) Lookup(token string) (Identity, bool) {
+// Lookup returns the identity of a presented token that has not expired at that time. It compares the token with every
+// entry in constant time, so that the duration of the call reveals nothing about the entries.
+func (l *List) Lookup(token string, now time.Time) (Identity, bool) {
 	hash := sha256.Sum256([]byte(token))
 	found := -1
 	for i := range l.entries {
@@ -78,16 +93,33 @@ func (l *List) Lookup(token string) (Identity, bool) {
 	if found < 0 || token == "" {
 		return Identity{}, false
 	}
-	return l.entries[found].Identity, true
+	return l.entries[found].valid(now)
 }
 
+// Fixed is a list that never changes, for a process without a tokens file.
+type Fixed struct{ List *List }
+
+// Lookup returns the identity of a presented token.
+func (f Fixed) Lookup(token string) (Identity, bool) { return f.List.Lookup(token, time.Now()) }
+
 // Recall returns the identity of the token with this mark.
-func (l *List) Recall(mark string) (Identity, bool) {
+func (f Fixed) Recall(mark string) (Identity, bool) { return f.List.Recall(mark, time.Now()) }
+
+// valid returns the identity unless it has expired.
+func (e *entry) valid(now time.Time) (Identity, bool) {
+	if !e.Expires.IsZero() && !now.Before(e.Expires) {
+		return Identity{}, false
+	}
+	return e.Identity, true
+}
+
+// Recall returns the identity of the token with this mark, unless it has expired at that time.
+func (l *List) Recall(mark string, now time.Time) (Identity, bool) {
 	i := slices.IndexFunc(l.entries, func(e entry) bool { return e.mark == mark })
 	if i < 0 || mark == "" {
 		return Identity{}, false
 	}
-	return l.entries[i].Identity, true
+	return l.entries[i].valid(now)
 }
 
 // nameForm keeps names fit for a log line and for the file.
@@ -98,8 +130,8 @@ var errName = errors.New("the name has to be 1 to 64 letters, digits or . _ @ -"
 // hashPrefix is the only kind of hash there is; naming it leaves room for another.
 const hashPrefix = "sha256:"
 
-// Parse reads a tokens file. The error joins everything that is wrong, one line of the file each. A line is never
-// shown, as it may hold what is no hash but the token itself.
+// Parse reads a tokens file. The error joins everything that is wrong, one line of the file each, and the list has all
+// other lines. A line is never shown, as it may hold what is no hash but the token itself.
 func Parse(data []byte) (*List, error) {
 	var l List
 	var errs []error
@@ -125,10 +157,7 @@ func Parse(data []byte) (*List, error) {
 	if err := in.Err(); err != nil {
 		errs = append(errs, fmt.Errorf("line %d: %w", n+1, err))
 	}
-	if len(errs) > 0 {
-		return nil, errors.Join(errs...)
-	}
-	return &l, nil
+	return &l, errors.Join(errs...)
 }
 
 // once refuses what stands in an earlier line already.
@@ -145,7 +174,7 @@ func once(names map[string]int, hashes map[[sha256.Size]byte]int, e entry, line 
 
 func parseLine(text string) (entry, error) {
 	parts := strings.Fields(text)
-	if len(parts) != 3 {
+	if len(parts) < 3 {
 		return entry{}, fmt.Errorf("it has %d parts, want name scope[,scope] sha256:<hex>", len(parts))
 	}
 	if !nameForm.MatchString(parts[0]) {
@@ -164,7 +193,7 @@ func parseLine(text string) (entry, error) {
 	}
 	digits, ok := strings.CutPrefix(parts[2], hashPrefix)
 	if !ok {
-		return entry{}, errors.New("the last part has to be sha256:<hex>; the token itself does not belong here")
+		return entry{}, errors.New("the third part has to be sha256:<hex>; the token itself does not belong here")
 	}
 	hash, err := hex.DecodeString(digits)
 	if err != nil || len(hash) != sha256.Size {
@@ -173,7 +202,45 @@ func parseLine(text string) (entry, error) {
 	copy(e.hash[:], hash)
 	mark := sha256.Sum256(append([]byte("mark of a token\n"), hash...))
 	e.mark = hex.EncodeToString(mark[:])
-	return e, nil
+	return e, e.options(parts[3:])
+}
+
+// options reads what follows the hash.
+func (e *entry) options(parts []string) error {
+	for _, part := range parts {
+		name, value, _ := strings.Cut(part, "=")
+		switch name {
+		case "expires":
+			at, err := parseExpiry(value)
+			if err != nil {
+				return err
+			}
+			e.Expires = at
+		case "only":
+			for text := range strings.SplitSeq(value, ",") {
+				id := container.ID(text)
+				if err := id.Validate(); err != nil {
+					return fmt.Errorf("only: %w", err)
+				}
+				e.Only = append(e.Only, id)
+			}
+		default:
+			return errors.New("after the hash it has a part that is neither expires=<date> nor only=<container>[,<container>]")
+		}
+	}
+	return nil
+}
+
+// parseExpiry reads a time of RFC 3339, or a date. A date is the last day on which the token is valid, in UTC.
+func parseExpiry(text string) (time.Time, error) {
+	if day, err := time.Parse(time.DateOnly, text); err == nil {
+		return day.AddDate(0, 0, 1), nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, errors.New("expires: want a date such as 2030-12-31, or a time such as 2030-12-31T18:00:00Z")
+	}
+	return at, nil
 }
 
 // Prefix begins every token that New makes, so that scanners for leaked secrets can tell one.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/container"
 	"rollcall/internal/tokens"
 )
 
@@ -26,20 +27,20 @@ func TestLookup(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	who, ok := l.Lookup(token)
+	who, ok := l.Lookup(token, time.Now())
 	if !ok || who.Name != "ops@example.com" || !who.May(tokens.Sync) || who.May(tokens.Approve) || l.Len() != 2 {
 		t.Errorf("Lookup() = %+v, %v", who, ok)
 	}
-	if who, ok := l.Lookup("secret"); !ok || who.Name != "old" {
+	if who, ok := l.Lookup("secret", time.Now()); !ok || who.Name != "old" {
 		t.Errorf("Lookup() = %+v, %v", who, ok)
 	}
 	for _, wrong := range []string{"", "Secret", "secret ", hash, token[:len(token)-1]} {
-		if who, ok := l.Lookup(wrong); ok {
+		if who, ok := l.Lookup(wrong, time.Now()); ok {
 			t.Errorf("Lookup(%q) = %+v", wrong, who)
 		}
 	}
 	var nobody tokens.List
-	if _, ok := nobody.Lookup("secret"); ok {
+	if _, ok := nobody.Lookup("secret", time.Now()); ok {
 		t.Error("the zero list knows somebody")
 	}
 }
@@ -59,25 +60,25 @@ func TestRecall(t *testing.T) {
 		return l
 	}
 	before := parse("old read " + hash)
-	who, _ := before.Lookup("secret")
+	who, _ := before.Lookup("secret", time.Now())
 	mark := who.Mark()
 	if mark == "" || strings.Contains(hash, mark) {
 		t.Errorf("Mark() = %q", mark)
 	}
-	if who, ok := parse("renamed sync " + hash).Recall(mark); !ok || who.Name != "renamed" || !who.May(tokens.Sync) {
+	if who, ok := parse("renamed sync "+hash).Recall(mark, time.Now()); !ok || who.Name != "renamed" || !who.May(tokens.Sync) {
 		t.Errorf("Recall() = %+v, %v, want the token as it stands now", who, ok)
 	}
 	for _, other := range []string{"", anew} {
-		if who, ok := parse(other).Recall(mark); ok {
+		if who, ok := parse(other).Recall(mark, time.Now()); ok {
 			t.Errorf("Recall() = %+v in the file %q", who, other)
 		}
 	}
 	for _, wrong := range []string{"", hash, strings.TrimPrefix(hash, "sha256:"), "secret"} {
-		if who, ok := before.Recall(wrong); ok {
+		if who, ok := before.Recall(wrong, time.Now()); ok {
 			t.Errorf("Recall(%q) = %+v", wrong, who)
 		}
 	}
-	if who, ok := before.Lookup(mark); ok {
+	if who, ok := before.Lookup(mark, time.Now()); ok {
 		t.Errorf("the mark is taken for a token: %+v", who)
 	}
 }
@@ -98,13 +99,15 @@ func TestNewRefuses(t *testing.T) {
 func TestParseReportsEveryLine(t *testing.T) {
 	t.Parallel()
 	other := strings.Replace(hash, "2b", "3b", 1)
-	_, err := tokens.Parse([]byte(strings.Join([]string{
+	l, err := tokens.Parse([]byte(strings.Join([]string{
 		"# comment",
 		"ops read " + hash,
 		"ops read " + other,
 		"twin sync " + hash,
 		"short read",
-		"many read sync " + other,
+		"many read " + other + " until=friday",
+		"late read " + other + " expires=31.12.2030",
+		"where read " + other + " only=corp",
 		"bad/name read " + other,
 		"root admin " + other,
 		"again read,read " + other,
@@ -114,14 +117,19 @@ func TestParseReportsEveryLine(t *testing.T) {
 	want := `line 3: the name ops is taken by line 2
 line 4: the token is that of line 2
 line 5: it has 2 parts, want name scope[,scope] sha256:<hex>
-line 6: it has 4 parts, want name scope[,scope] sha256:<hex>
-line 7: the name has to be 1 to 64 letters, digits or . _ @ -
-line 8: unknown scope "admin": want read, sync or approve
-line 9: the scope read stands there twice
-line 10: the last part has to be sha256:<hex>; the token itself does not belong here
-line 11: the hash has to be 64 hexadecimal digits`
-	if err == nil || err.Error() != want {
+line 6: after the hash it has a part that is neither expires=<date> nor only=<container>[,<container>]
+line 7: expires: want a date such as 2030-12-31, or a time such as 2030-12-31T18:00:00Z
+line 8: only: %s
+line 9: the name has to be 1 to 64 letters, digits or . _ @ -
+line 10: unknown scope "admin": want read, sync or approve
+line 11: the scope read stands there twice
+line 12: the third part has to be sha256:<hex>; the token itself does not belong here
+line 13: the hash has to be 64 hexadecimal digits`
+	if want = fmt.Sprintf(want, container.ID("corp").Validate()); err == nil || err.Error() != want {
 		t.Errorf("Parse() =\n%v\nwant\n%s", err, want)
+	}
+	if who, ok := l.Lookup("secret", time.Now()); !ok || who.Name != "ops" || l.Len() != 1 {
+		t.Errorf("the one right line gives %+v, %v, and the list has %d", who, ok, l.Len())
 	}
 	if strings.Contains(fmt.Sprint(err), "dG9rZW4") {
 		t.Error("the error shows a token")
@@ -188,20 +196,73 @@ func TestFileIsReadAgainWhenItChanges(t *testing.T) {
 	if !known() {
 		t.Error("a token that was put in does not work")
 	}
-	put("nonsense\n", 0o600)
+	put("nonsense\nops read "+hash+"\n", 0o600)
 	c.Add(time.Second)
 	if !known() || f.Err() == nil {
-		t.Errorf("a slip of the editor locks everybody out, or goes unnoticed: %v", f.Err())
+		t.Errorf("a wrong line takes the others with it, or goes unnoticed: %v", f.Err())
+	}
+	put("nonsense\n", 0o600)
+	c.Add(time.Second)
+	if known() || f.Err() == nil {
+		t.Errorf("a token that was taken out still works beside a wrong line: %v", f.Err())
 	}
 	put("ops read "+hash+"\n", 0o666)
 	c.Add(time.Second)
-	if known(); f.Err() == nil || !strings.Contains(f.Err().Error(), "may be written by everybody") {
+	if known() || f.Err() == nil || !strings.Contains(f.Err().Error(), "every user can write") {
 		t.Errorf("Err() = %v", f.Err())
 	}
 	put("ops read "+hash+"\n", 0o644)
 	c.Add(time.Second)
-	if known(); f.Err() != nil || !strings.Contains(f.Warning(), "may be read by everybody") {
+	if !known() || f.Err() != nil || !strings.Contains(f.Warning(), "every user can read") {
 		t.Errorf("Err() = %v, Warning() = %q", f.Err(), f.Warning())
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	c.Add(time.Second)
+	if known() || f.Err() == nil {
+		t.Errorf("a token of a file that is gone still works: %v", f.Err())
+	}
+	put("ops read "+hash+"\n", 0o600)
+	c.Add(time.Second)
+	if !known() || f.Err() != nil {
+		t.Errorf("the file is there again, and the token does not work: %v", f.Err())
+	}
+}
+
+func TestATokenExpires(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"expires=2030-12-31":                               "2031-01-01T00:00:00Z",
+		"expires=2030-12-31T18:00:00Z":                     "2030-12-31T18:00:00Z",
+		"expires=2030-12-31T18:00:00+02:00 only=ldap:corp": "2030-12-31T16:00:00Z",
+	} {
+		l, err := tokens.Parse([]byte("ops read " + hash + " " + text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		end, err := time.Parse(time.RFC3339, want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		who, before := l.Lookup("secret", end.Add(-time.Second))
+		_, after := l.Lookup("secret", end)
+		_, recalled := l.Recall(who.Mark(), end)
+		if !before || after || recalled {
+			t.Errorf("%s: known before %v, after %v, its mark %v", text, before, after, recalled)
+		}
+	}
+}
+
+func TestATokenReachesItsContainers(t *testing.T) {
+	t.Parallel()
+	l, err := tokens.Parse([]byte("ops read " + hash + " only=ldap:corp,ldap:lab"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	who, _ := l.Lookup("secret", time.Now())
+	if !who.Reaches("ldap:lab") || who.Reaches("ldap:other") || who.Reaches("") || !who.Restricted() {
+		t.Errorf("%+v reaches other containers than its own", who)
 	}
 }
 
@@ -233,7 +294,7 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("\x00 , :"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		l, err := tokens.Parse(data)
-		if (l == nil) == (err == nil) {
+		if l == nil {
 			t.Errorf("Parse() = %v, %v", l, err)
 		}
 	})

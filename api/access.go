@@ -1,0 +1,231 @@
+package api
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"rollcall/audit"
+	"rollcall/container"
+	"rollcall/fault"
+	"rollcall/internal/tokens"
+)
+
+// The scopes of a token. No scope includes another.
+const (
+	ScopeRead    = string(tokens.Read)    // whatever only reads
+	ScopeSync    = string(tokens.Sync)    // starting and cancelling work
+	ScopeApprove = string(tokens.Approve) // approving held changes
+)
+
+// Caller is the holder of a token.
+type Caller struct {
+	// Name is the name of the token. Runs, messages and the audit log record it.
+	Name   string
+	Scopes []string
+	// Only are the containers that the token reaches; empty for all.
+	Only []container.ID
+}
+
+func (c Caller) may(scope string) bool { return scope == "" || slices.Contains(c.Scopes, scope) }
+
+// reaches reports whether the token is valid for a container.
+func (c Caller) reaches(id container.ID) bool { return len(c.Only) == 0 || slices.Contains(c.Only, id) }
+
+// Authenticator returns the holder of a token, as tokens.File does.
+type Authenticator func(token string) (Caller, bool)
+
+// anonymous is the caller if no tokens are configured.
+var anonymous = Caller{Name: "anonymous", Scopes: []string{ScopeRead, ScopeSync, ScopeApprove}}
+
+// The refusals. They have status 403, never 401, and these texts, because existing clients expect them.
+var (
+	errNoCredentials = forbidden("Authentication credentials were not provided.")
+	errUnsupported   = forbidden("Unsupported authentication type")
+	errInvalidToken  = forbidden("Token invalid/expired")
+	errForbidden     = forbidden("You do not have permission to perform this action.")
+	errCrossOrigin   = forbidden("Cross-origin requests are not allowed.")
+)
+
+func forbidden(text string) *problem { return &problem{http.StatusForbidden, detail{Detail: text}} }
+
+// crossOrigin refuses requests that a browser sends for another site. Tokens already prevent these. Without tokens,
+// any page in an operator's browser could start a sync on a local API.
+var crossOrigin = http.NewCrossOriginProtection()
+
+// authenticate reads the Authorization header (RFC 6750; the name of the scheme is case-insensitive).
+func (a *API) authenticate(r *http.Request) (Caller, error) {
+	if a.cfg.Authenticate == nil {
+		return anonymous, nil
+	}
+	scheme, token, found := strings.Cut(r.Header.Get("Authorization"), " ")
+	switch token = strings.TrimSpace(token); {
+	case !found:
+		return Caller{}, errNoCredentials
+	case !strings.EqualFold(scheme, "bearer"):
+		return Caller{}, errUnsupported
+	case token == "":
+		return Caller{}, errNoCredentials
+	}
+	caller, known := a.cfg.Authenticate(token)
+	if !known {
+		return Caller{}, errInvalidToken
+	}
+	return caller, nil
+}
+
+// admit authenticates a request. A wrong token is recorded, and its response waits.
+func (a *API) admit(r *http.Request) (Caller, error) {
+	caller, err := a.authenticate(r)
+	if err != errInvalidToken { //nolint:errorlint // the value itself
+		return caller, err
+	}
+	from := a.client(r)
+	n := a.guesses.count(from, a.now())
+	if worthRecording(n) {
+		_, failed := a.cfg.Audit.Write(r.Context(), audit.Record{Event: "token refused", From: from, Outcome: audit.Refused,
+			Details: map[string]string{"count": strconv.Itoa(n), "path": r.URL.Path}}, false)
+		if failed != nil {
+			a.cfg.Log.ErrorContext(r.Context(), "a refused token is not in the audit log", "err", failed)
+		}
+	}
+	if a.cfg.Refused != nil {
+		a.cfg.Refused()
+	}
+	if n > freeGuesses && !a.guesses.wait(r.Context()) {
+		return Caller{}, &problem{http.StatusTooManyRequests, detail{Detail: "Too many wrong tokens. Try again later."}}
+	}
+	return Caller{}, err
+}
+
+// client returns the address of the client. Behind a proxy it is the last address in X-Forwarded-For, which the proxy
+// added. The earlier ones are what the client sent.
+func (a *API) client(r *http.Request) string {
+	if a.cfg.BehindProxy {
+		all := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
+		if ip := net.ParseIP(strings.TrimSpace(all[len(all)-1])); ip != nil {
+			return ip.String()
+		}
+	}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}
+
+// audited answers a request and records it in the audit log, before and after, unless it only reads. What cannot be
+// recorded is not carried out.
+func (a *API) audited(r *request, rt route, op operation) (answer, error) {
+	if op.scope != ScopeSync && op.scope != ScopeApprove {
+		return op.handle(r)
+	}
+	rec := audit.Record{Event: event(rt), Actor: r.caller.Name, From: a.client(r.Request), Outcome: audit.Begun,
+		Details: map[string]string{"request_id": requestID(r.Request)}}
+	if r.resource != nil {
+		rec.Container = string(r.container())
+	}
+	for _, name := range []string{"run", "digest"} {
+		if value := r.PathValue(name); value != "" {
+			rec.Details[name] = shorten(value)
+		}
+	}
+	durable := op.scope == ScopeApprove
+	var err error
+	if rec.Of, err = a.cfg.Audit.Write(r.Context(), rec, durable); err != nil {
+		return answer{}, fault.Errorf(fault.Unavailable, "the audit log takes no record, so nothing was done: %w", err)
+	}
+	r.details = rec.Details
+	out, err := op.handle(r)
+	shown := out
+	if err != nil {
+		shown, _ = errorAnswer(err)
+	}
+	rec.Outcome = outcomeOf(shown.status)
+	rec.Details["status"] = strconv.Itoa(shown.status)
+	if _, failed := a.cfg.Audit.Write(context.WithoutCancel(r.Context()), rec, durable); failed != nil {
+		a.cfg.Log.ErrorContext(r.Context(), "the end of an action is not in the audit log", "seq", rec.Of, "err", failed)
+	}
+	return out, err
+}
+
+// event returns the path of a route below its resource, such as "sync/cancel".
+func event(rt route) string {
+	path := rt.path
+	if rt.family != nil {
+		path = strings.TrimPrefix(path, rt.family.base+"{"+rt.family.key+"}")
+	}
+	return strings.Trim(path, "/")
+}
+
+func outcomeOf(status int) audit.Outcome {
+	switch {
+	case status >= http.StatusInternalServerError:
+		return audit.Failed
+	case status >= http.StatusBadRequest:
+		return audit.Refused
+	}
+	return audit.Done
+}
+
+const (
+	// freeGuesses is the number of wrong tokens within guessWindow that an address may send before it has to wait.
+	freeGuesses = 10
+	guessWindow = time.Minute
+	// guessWait delays the response to a further wrong token. At most maxWaiting responses wait at once.
+	guessWait  = time.Second
+	maxWaiting = 64
+	// maxAddresses bounds the addresses that are remembered.
+	maxAddresses = 10_000
+)
+
+// guesses counts wrong tokens by the address of the client.
+type guesses struct {
+	mu      sync.Mutex
+	counts  map[string]int
+	ends    time.Time
+	waiting chan struct{}
+}
+
+func newGuesses() *guesses { return &guesses{waiting: make(chan struct{}, maxWaiting)} }
+
+// count returns how many wrong tokens an address has sent within the window, with this one.
+func (g *guesses) count(from string, now time.Time) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now.After(g.ends) || len(g.counts) >= maxAddresses {
+		g.counts, g.ends = map[string]int{}, now.Add(guessWindow)
+	}
+	g.counts[from]++
+	return g.counts[from]
+}
+
+// wait delays a response. It returns false at once if too many responses wait.
+func (g *guesses) wait(ctx context.Context) bool {
+	select {
+	case g.waiting <- struct{}{}:
+		defer func() { <-g.waiting }()
+	default:
+		return false
+	}
+	timer := time.NewTimer(guessWait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return true
+}
+
+// worthRecording reports whether the nth wrong token of an address is recorded. A flood of them fills no disk.
+func worthRecording(n int) bool {
+	for n >= freeGuesses && n%freeGuesses == 0 {
+		n /= freeGuesses
+	}
+	return n == 1
+}

@@ -1,0 +1,130 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// Report is the result of Verify.
+type Report struct {
+	// Lines is the number of lines, and Files of the files that have them.
+	Lines, Files int
+	First, Last  time.Time
+	Head         Head
+	// Losses are the records of lost lines; see Lost.
+	Losses []Record
+}
+
+// BreakError names the first break of a chain.
+type BreakError struct {
+	File string
+	Line int
+	// Text says what is wrong.
+	Text string
+}
+
+// Error implements error.
+func (e *BreakError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Text) }
+
+// Verify reads the files of a log in their order and checks the chain. The error is a *BreakError for the first break.
+func Verify(path string) (Report, error) {
+	files, err := Files(path)
+	if err != nil {
+		return Report{}, err
+	}
+	v := verifier{removed: map[string]bool{}}
+	for _, file := range files {
+		if err := v.file(file); err != nil {
+			return v.Report, err
+		}
+	}
+	if v.begins > 1 && !v.removed[v.before] {
+		return v.Report, &BreakError{File: v.oldest, Line: 1, Text: fmt.Sprintf(
+			"the chain begins with record %d, and no record says that an earlier file was removed", v.begins)}
+	}
+	return v.Report, nil
+}
+
+type verifier struct {
+	Report
+	oldest string // the file with the first line
+	begins int64  // the sequence of the first line
+	before string // the hash of the line before it
+	// removed has the hash of the last line of each file whose removal was recorded.
+	removed map[string]bool
+}
+
+func (v *verifier) file(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	v.Files++
+	in := bufio.NewReaderSize(f, 64<<10)
+	for n := 1; ; n++ {
+		text, err := in.ReadBytes('\n')
+		if errors.Is(err, io.EOF) && len(text) == 0 {
+			return nil
+		}
+		broken := &BreakError{File: filepath.Base(path), Line: n}
+		if err != nil {
+			broken.Text = "the line is cut off"
+			return broken
+		}
+		if broken.Text = v.line(path, text[:len(text)-1]); broken.Text != "" {
+			return broken
+		}
+	}
+}
+
+// line checks one line and returns what is wrong with it.
+func (v *verifier) line(path string, text []byte) string {
+	r, err := parse(text)
+	switch {
+	case err != nil:
+		return err.Error()
+	case v.Lines == 0:
+		v.oldest, v.begins, v.before, v.First = filepath.Base(path), r.Sequence, r.Previous, r.Time
+		if r.Sequence == 1 && r.Previous != "" {
+			return "the first record names a record before it"
+		}
+	case r.Sequence != v.Head.Sequence+1 || r.Chain != v.Head.Chain:
+		return fmt.Sprintf("record %d of chain %s follows record %d of chain %s", r.Sequence, r.Chain, v.Head.Sequence,
+			v.Head.Chain)
+	case r.Previous != v.Head.Hash:
+		return fmt.Sprintf("record %d does not have the hash of the line before it: that line was changed", r.Sequence)
+	}
+	v.Lines++
+	v.Last, v.Head = r.Time, Head{Chain: r.Chain, Sequence: r.Sequence, Hash: digest(text)}
+	switch r.Event {
+	case Removed:
+		v.removed[r.Details["hash"]] = true
+	case Lost:
+		v.Losses = append(v.Losses, r)
+	}
+	return ""
+}
+
+// parse reads a line. A line with unknown fields or in another form than Write gives it is refused, so that no two
+// texts are the same record.
+func parse(text []byte) (Record, error) {
+	var r Record
+	in := json.NewDecoder(bytes.NewReader(text))
+	in.DisallowUnknownFields()
+	if err := in.Decode(&r); err != nil {
+		return r, fmt.Errorf("no audit record: %w", err)
+	}
+	if r.Sequence < 1 || r.Chain == "" {
+		return r, errors.New("no audit record: seq " + strconv.FormatInt(r.Sequence, 10) + ", chain " + strconv.Quote(r.Chain))
+	}
+	return r, nil
+}
