@@ -61,7 +61,7 @@ func TestEvents(t *testing.T) {
 	if err := lease.Recorder().Planned(t.Context(), planned); err != nil {
 		t.Fatal(err)
 	}
-	s.clock.Add(time.Minute)
+	s.clock.Advance(time.Minute)
 	lease.Recorder().Succeeded(status.User, status.Create, 1)
 	say(t, lease, 3, 4)
 	all := l.until(func(e event) bool {
@@ -93,7 +93,7 @@ func TestEventsEstimate(t *testing.T) {
 	if err := lease.Recorder().Planned(t.Context(), planned); err != nil {
 		t.Fatal(err)
 	}
-	s.clock.Add(time.Minute)
+	s.clock.Advance(time.Minute)
 	lease.Recorder().Succeeded(status.User, status.Create, 1)
 	say(t, lease, 0, 1)
 	// One listener asks for the raw line: the type of a run has no estimate.
@@ -275,7 +275,7 @@ func TestEventsLifeOfARun(t *testing.T) {
 	if got := all[len(all)-1].run; got.DeferReason != "the quota is spent" || got.DeferredUntil.IsZero() {
 		t.Errorf("deferred: %+v", got)
 	}
-	s.clock.Add(2 * time.Minute)
+	s.clock.Advance(2 * time.Minute)
 	woken, err := s.store.Reap(t.Context(), []container.ID{google}, true)
 	if err != nil || len(woken) != 1 {
 		t.Fatalf("Reap() = %+v, %v", woken, err)

@@ -41,7 +41,7 @@ func TestEventsOfAContainer(t *testing.T) {
 	t.Parallel()
 	s := newStreaming(t, nil, nil).serve()
 	s.finish(s.start(google), status.End{State: status.Completed}, nil)
-	s.clock.Add(time.Minute)
+	s.clock.Advance(time.Minute)
 	l := s.listen(google, "", "") // Nothing is live.
 	first := s.start(google)
 	lease := s.acquire(first)
@@ -52,10 +52,10 @@ func TestEventsOfAContainer(t *testing.T) {
 	}
 	l.leave() // It misses message 1, the end, a whole run and the start of another.
 	complete(t, lease)
-	s.clock.Add(time.Minute)
+	s.clock.Advance(time.Minute)
 	second := s.start(google)
 	s.finish(second, status.End{State: status.Completed}, func(r *status.Recorder) { r.Log(status.Message{Event: "2"}) })
-	s.clock.Add(time.Minute)
+	s.clock.Advance(time.Minute)
 	third := s.start(google)
 	lease = s.acquire(third)
 	say(t, lease, 3, 4)

@@ -19,27 +19,10 @@ import (
 	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/internal/redistest"
+	"rollcall/internal/testclock"
 	"rollcall/provider/all"
 	"rollcall/status"
 )
-
-// clock is a time that tests move.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
 
 // The tokens of the tests, by what they allow.
 const (
@@ -162,7 +145,7 @@ var paths = map[container.ID]string{
 type harness struct {
 	t         testing.TB
 	rdb       *redis.Client
-	clock     *clock
+	clock     *testclock.Clock
 	store     *status.Store
 	decisions *decisions.Store
 	jobs      *fakeJobs
@@ -177,7 +160,7 @@ func newHarness(t testing.TB, rdb *redis.Client, change func(*api.Config)) *harn
 	if rdb == nil {
 		rdb = redistest.Start(t)
 	}
-	h := &harness{t: t, rdb: rdb, clock: &clock{now: time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)}, log: &bytes.Buffer{}}
+	h := &harness{t: t, rdb: rdb, clock: testclock.At(time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)), log: &bytes.Buffer{}}
 	h.store = status.New(rdb, status.Config{Now: h.clock.Now})
 	h.decisions = decisions.New(rdb, decisions.Config{Now: h.clock.Now})
 	h.jobs = &fakeJobs{store: h.store}
@@ -292,7 +275,7 @@ func (h *harness) finish(run status.Run, end status.End, work func(*status.Recor
 	if work != nil {
 		work(lease.Recorder())
 	}
-	h.clock.Add(90 * time.Second)
+	h.clock.Advance(90 * time.Second)
 	if _, err := lease.Finish(h.t.Context(), end); err != nil {
 		h.t.Fatal(err)
 	}

@@ -174,7 +174,7 @@ func TestPlanRefusals(t *testing.T) {
 	h.savePlan(lease.Recorder(), apply, held)
 	path := paths[google] + "sync/plan/"
 	old := read[planAnswer](h.get(path + "?page_size=1")).Next
-	h.clock.Add(time.Second)
+	h.clock.Advance(time.Second)
 	h.savePlan(lease.Recorder(), apply, held)
 	for query, field := range map[string]string{
 		"run=x": "run", "run=" + strings.ToUpper(run.ID): "run", "row=create": "row", "format=yaml": "format",

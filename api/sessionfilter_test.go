@@ -31,11 +31,11 @@ func TestSessionFilters(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	h.clock.Add(time.Hour)
+	h.clock.Advance(time.Hour)
 	add("f", func(run status.Run) { h.finish(run, status.End{State: status.Failed, FailReason: "no"}, nil) })
-	h.clock.Add(time.Hour - 90*time.Second)
+	h.clock.Advance(time.Hour - 90*time.Second)
 	add("c", func(run status.Run) { h.finish(run, status.End{State: status.Completed}, nil) })
-	h.clock.Add(time.Hour - 90*time.Second)
+	h.clock.Advance(time.Hour - 90*time.Second)
 	add("p", func(status.Run) {})
 	for filter, want := range map[string]string{
 		"":                                    "pcfx",

@@ -90,7 +90,7 @@ func TestSessionsInEveryState(t *testing.T) {
 		}, idp.SessionStatus_FAILED, "cancelled by ops"},
 		{"expired", func(h *harness, run status.Run) {
 			h.lose(run.Container)
-			h.clock.Add(2 * time.Hour)
+			h.clock.Advance(2 * time.Hour)
 			if _, err := h.store.Reap(h.t.Context(), []container.ID{run.Container}, true); err != nil {
 				h.t.Fatal(err)
 			}

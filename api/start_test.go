@@ -191,7 +191,7 @@ func TestRunOnItsWay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.clock.Add(10e9)
+	h.clock.Advance(10e9)
 	lease.Recorder().Succeeded(status.User, status.Create, 5)
 	if err := lease.Recorder().Flush(t.Context()); err != nil {
 		t.Fatal(err)

@@ -57,7 +57,7 @@ func TestSyncStatus(t *testing.T) {
 	}{
 		{name: "never run"},
 		{
-			name: "queued", arrange: func(h *harness, c container.ID) { h.start(c); h.clock.Add(3 * time.Second) },
+			name: "queued", arrange: func(h *harness, c container.ID) { h.start(c); h.clock.Advance(3 * time.Second) },
 			running: true, status: "unknown",
 		},
 		{
@@ -67,7 +67,7 @@ func TestSyncStatus(t *testing.T) {
 				if err := lease.Recorder().Flush(h.t.Context()); err != nil {
 					h.t.Fatal(err)
 				}
-				h.clock.Add(3 * time.Second)
+				h.clock.Advance(3 * time.Second)
 			},
 			running: true, status: "unknown", event: "Read 3 users.",
 		},
@@ -124,7 +124,7 @@ func TestSyncStatus(t *testing.T) {
 			name: "expired", arrange: func(h *harness, c container.ID) {
 				h.start(c)
 				h.lose(c)
-				h.clock.Add(2 * time.Hour)
+				h.clock.Advance(2 * time.Hour)
 				if _, err := h.store.Reap(h.t.Context(), []container.ID{c}, false); err != nil {
 					h.t.Fatal(err)
 				}
@@ -135,7 +135,7 @@ func TestSyncStatus(t *testing.T) {
 			name: "kept alive by nobody", arrange: func(h *harness, c container.ID) {
 				h.start(c)
 				h.lose(c)
-				h.clock.Add(time.Minute)
+				h.clock.Advance(time.Minute)
 			},
 			status: "unknown", event: "No worker keeps this run alive. It goes on when one comes back, or is closed as expired.",
 		},
@@ -246,13 +246,13 @@ func TestSyncStatusWhileLive(t *testing.T) {
 	h := newHarness(t, nil, nil)
 	created := h.clock.Now()
 	run := h.start(google)
-	h.clock.Add(10 * time.Second)
+	h.clock.Advance(10 * time.Second)
 	row := read[syncStatus](h.get(paths[google] + "sync/status/")).Tasks[0]
 	if !row.Start.Equal(created) || !row.Finish.Equal(h.clock.Now()) || row.Duration != 10 {
 		t.Errorf("queued: %v to %v, %v s", row.Start, row.Finish, row.Duration)
 	}
 	h.acquire(run)
-	h.clock.Add(10 * time.Second)
+	h.clock.Advance(10 * time.Second)
 	row = read[syncStatus](h.get(paths[google] + "sync/status/")).Tasks[0]
 	if !row.Start.Equal(created.Add(10*time.Second)) || !row.Finish.Equal(h.clock.Now()) || row.Duration != 10 {
 		t.Errorf("running: %v to %v, %v s", row.Start, row.Finish, row.Duration)

@@ -36,7 +36,7 @@ func TestCluster(t *testing.T) {
 	if check("Lock()", err); ok {
 		check("Unlock()", unlock(ctx))
 	}
-	_, err = l.Defer(ctx, f.now(), "quota", status.Outage{})
+	_, err = l.Defer(ctx, f.Now(), "quota", status.Outage{})
 	check("Defer()", err)
 	if got := f.reap(); got.Action != status.Wake {
 		t.Errorf("Reap() = %+v, want the run woken", got)

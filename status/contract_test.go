@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"rollcall/internal/testclock"
 	"rollcall/status"
 )
 
@@ -69,8 +70,8 @@ func TestTaskUUID(t *testing.T) {
 
 func TestEstimatedEnd(t *testing.T) {
 	t.Parallel()
-	c := newClock()
-	planned := c.now()
+	c := testclock.New()
+	planned := c.Now()
 	progress := []status.Progress{{Object: status.User, Change: status.Create, Succeeded: 20, Failed: 5, Expected: 100}}
 	now := planned.Add(50 * time.Second)
 	for name, tc := range map[string]struct {

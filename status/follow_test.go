@@ -63,7 +63,7 @@ func TestRunAfter(t *testing.T) {
 				t.Fatal(err)
 			}
 			runs = append(runs, run)
-			f.move(time.Minute)
+			f.Advance(time.Minute)
 		}
 		f.drop("run:" + runs[1].ID)
 		var got []string

@@ -79,7 +79,7 @@ func TestIndexIsTrimmed(t *testing.T) {
 		}
 		_, err := f.Get(t.Context(), corp, old.ID)
 		wantKind(t, "Get() of a trimmed run", err, fault.NotFound)
-		f.move(2 * time.Hour)
+		f.Advance(2 * time.Hour)
 		last := f.finished()
 		if runs, _, err := f.List(t.Context(), corp, 0, 10); err != nil || len(runs) != 1 || runs[0].ID != last.ID {
 			t.Errorf("List() after two hours = %v, %v, want the last", ids(runs), err)
@@ -162,7 +162,7 @@ func TestFindAndSummary(t *testing.T) {
 			t.Errorf("Summary() before the first run = %+v, %v, want nothing", s, err)
 		}
 		finish := func(dry bool, failed int, state status.State) string {
-			f.move(time.Minute)
+			f.Advance(time.Minute)
 			run, err := f.Start(t.Context(), status.StartRequest{Container: corp, DryRun: dry})
 			if err != nil {
 				t.Fatal(err)

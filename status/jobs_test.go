@@ -32,20 +32,20 @@ func TestJobLife(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
 		f := open(t, rdb, status.Config{})
-		begin := f.now()
+		begin := f.Now()
 		job := f.job()
-		f.move(time.Second)
+		f.Advance(time.Second)
 		if _, err := f.StartJob(t.Context(), google, job.ID, "w1"); err != nil {
 			t.Fatal(err)
 		}
-		f.move(time.Second)
+		f.Advance(time.Second)
 		message := status.Message{Event: "updated", Level: status.Info, Logger: "l",
 			Attributes: map[string]any{"field": "title"}}
 		if _, err := f.FinishJob(t.Context(), google, job.ID,
 			status.Result{Outcome: status.OutcomeUpdated, Messages: []status.Message{message}}); err != nil {
 			t.Fatal(err)
 		}
-		message.Time = f.now()
+		message.Time = f.Now()
 		want := status.Job{
 			ID: job.ID, Container: google, Kind: status.User, ObjectID: "u1",
 			Trigger: status.Trigger{Kind: status.ByAPI, By: "ops"},
@@ -108,7 +108,7 @@ func TestAnOpenJobIsNeverTrimmed(t *testing.T) {
 		var jobs []status.Job
 		for range 20 {
 			jobs = append(jobs, f.job())
-			f.move(10 * time.Minute)
+			f.Advance(10 * time.Minute)
 		}
 		request := status.JobRequest{Container: google, Kind: status.User, ObjectID: "u1"}
 		_, err := f.CreateJob(t.Context(), request)
@@ -139,7 +139,7 @@ func TestALostJobHasAnOutcome(t *testing.T) {
 		if ended, err := f.EndOutlived(t.Context(), google); err != nil || len(ended) != 0 {
 			t.Errorf("EndOutlived() = %v, %v, want none", ended, err)
 		}
-		f.move(3 * time.Hour)
+		f.Advance(3 * time.Hour)
 		ended, err := f.EndOutlived(t.Context(), google)
 		if err != nil || len(ended) != 1 || ended[0].ID != job.ID || ended[0].Outcome != status.OutcomeFailed {
 			t.Errorf("EndOutlived() = %v, %v, want the lost job", ended, err)

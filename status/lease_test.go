@@ -52,7 +52,7 @@ func TestKilledWorkersRunIsResumedUnderANewEpoch(t *testing.T) {
 		wantStale(t, "Flush()", old.Recorder().Flush(t.Context()))
 		_, err := old.Finish(t.Context(), status.End{State: status.Failed})
 		wantStale(t, "Finish()", err)
-		_, err = old.Defer(t.Context(), f.now(), "", status.Outage{})
+		_, err = old.Defer(t.Context(), f.Now(), "", status.Outage{})
 		wantStale(t, "Defer()", err)
 		_, err = old.HandBack(t.Context())
 		wantStale(t, "HandBack()", err)
@@ -222,7 +222,7 @@ func history(t *testing.T, rdb redis.UniversalClient, random *rand.Rand) {
 	var leases []*status.Lease
 	some := func() *status.Lease { return leases[random.IntN(len(leases))] }
 	for step := range 60 {
-		f.move(time.Duration(random.IntN(1500)) * time.Millisecond)
+		f.Advance(time.Duration(random.IntN(1500)) * time.Millisecond)
 		switch op := random.IntN(10); {
 		case op == 0:
 			if run, err := f.Start(t.Context(), status.StartRequest{Container: corp}); err == nil {
@@ -247,7 +247,7 @@ func history(t *testing.T, rdb redis.UniversalClient, random *rand.Rand) {
 				tasks = append(tasks, run)
 			}
 		case op == 9 && len(leases) > 0 && random.IntN(2) == 0:
-			_, _ = some().Defer(t.Context(), f.now().Add(time.Second), "quota", status.Outage{})
+			_, _ = some().Defer(t.Context(), f.Now().Add(time.Second), "quota", status.Outage{})
 		case op == 9 && len(leases) > 0:
 			_, _ = some().Finish(t.Context(), status.End{State: status.Completed})
 		case op == 7:

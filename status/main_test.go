@@ -3,7 +3,6 @@ package status_test
 import (
 	"context"
 	"errors"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,34 +10,24 @@ import (
 
 	"rollcall/container"
 	"rollcall/fault"
+	"rollcall/internal/testclock"
 	"rollcall/status"
 )
 
 const corp = container.ID("ldap:corp")
 
-// clock is a time that stands still until it is moved.
-type clock struct{ at atomic.Int64 }
-
-func newClock() *clock {
-	c := &clock{}
-	c.at.Store(time.Date(2026, 11, 4, 9, 0, 0, 0, time.UTC).UnixMilli())
-	return c
-}
-func (c *clock) now() time.Time       { return time.UnixMilli(c.at.Load()).UTC() }
-func (c *clock) move(d time.Duration) { c.at.Add(d.Milliseconds()) }
-
 // fixture is a store with a clock of its own, and what tests do with it.
 type fixture struct {
 	*status.Store
-	*clock
+	*testclock.Clock
 	t   *testing.T
 	rdb redis.UniversalClient
 }
 
 func open(t *testing.T, rdb redis.UniversalClient, cfg status.Config) *fixture {
 	t.Helper()
-	c := newClock()
-	cfg.Now = c.now
+	c := testclock.New()
+	cfg.Now = c.Now
 	return &fixture{status.New(rdb, cfg), c, t, rdb}
 }
 

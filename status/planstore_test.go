@@ -35,7 +35,7 @@ func planned(n, held int) iter.Seq2[string, any] {
 // save has a run of corp save a plan, and ends the run.
 func (f *fixture) save(h status.PlanHead, rows iter.Seq2[string, any]) string {
 	f.t.Helper()
-	f.move(time.Minute)
+	f.Advance(time.Minute)
 	l := f.acquire(f.start(), "w1")
 	if err := l.Recorder().SavePlan(f.t.Context(), h, rows); err != nil {
 		f.t.Fatalf("SavePlan() = %v, want nil", err)
@@ -79,7 +79,7 @@ func TestPlanIsStoredAndPaged(t *testing.T) {
 		if diff := cmp.Diff(want, h.Sections); diff != "" || h.Rows() != 1207 || !h.Complete() {
 			t.Errorf("sections (-want +got):\n%s", diff)
 		}
-		if h.Container != corp || h.RunID != id || h.Digest != "d" || string(h.Summary) != `{"n":1}` || !h.At.Equal(f.now()) {
+		if h.Container != corp || h.RunID != id || h.Digest != "d" || string(h.Summary) != `{"n":1}` || !h.At.Equal(f.Now()) {
 			t.Errorf("head %+v", h)
 		}
 		for _, page := range [][3]int{{0, 10, 10}, {495, 10, 10}, {500, 500, 500}, {499, 502, 502}, {1195, 100, 12},
@@ -136,7 +136,7 @@ func TestPlanOfWhoHasTheRun(t *testing.T) {
 		if h := f.plan(back.ID); h.Digest != "one" {
 			t.Errorf("the plan is %q, want one", h.Digest)
 		}
-		f.move(time.Second)
+		f.Advance(time.Second)
 		if err := second.Recorder().SavePlan(t.Context(), status.PlanHead{Digest: "two", Idle: true},
 			planned(1, 0)); err != nil {
 			t.Fatal(err)
@@ -177,7 +177,7 @@ func TestPlansAreBounded(t *testing.T) {
 		if rows, err := f.PlanRows(t.Context(), h, 4, 10); err != nil || len(rows) != 3 || string(rows[1]) != `{"held":0}` {
 			t.Errorf("PlanRows() = %s, %v, want the last change and what is held", rows, err)
 		}
-		f.move(2 * time.Hour)
+		f.Advance(2 * time.Hour)
 		last := f.save(status.PlanHead{}, planned(1, 0))
 		if got := f.kept(append(append(busy, idle...), last)); got != "00000001" {
 			t.Errorf("plans kept after two hours: %s, want the last", got)

@@ -21,13 +21,13 @@ func TestReapKeepsAQueuedRunAliveAndEnqueuesItAgain(t *testing.T) {
 		if got := f.reap(); got.Action != "" {
 			t.Errorf("Reap() at once = %+v, want nothing: its task is on its way", got)
 		}
-		f.move(6 * time.Second)
+		f.Advance(6 * time.Second)
 		f.drop("run") // as when no worker was there for half a minute
 		if all, err := f.Reap(t.Context(), []container.ID{corp}, false); err != nil || len(all) != 0 || f.running() {
 			t.Errorf("Reap() without workers = %v, %v, want nothing and the run not live", all, err)
 		}
 		if got := f.reap(); got.Action != status.Enqueue || got.Run.Epoch != run.Epoch ||
-			!got.Run.ExpiresAt.Equal(f.now().Add(24*time.Second)) {
+			!got.Run.ExpiresAt.Equal(f.Now().Add(24*time.Second)) {
 			t.Errorf("Reap() = %+v, want the run under its epoch", got)
 		}
 		if got := f.reap(); got.Action != "" || !f.running() {
@@ -49,7 +49,7 @@ func TestDeferAndWake(t *testing.T) {
 		f := open(t, rdb, status.Config{})
 		run := f.start()
 		l := f.acquire(run, "w1")
-		until := f.now().Add(time.Minute)
+		until := f.Now().Add(time.Minute)
 		got, err := l.Defer(t.Context(), until, "the quota is spent", status.Outage{})
 		if err != nil || got.State != status.Deferred || !got.DeferredUntil.Equal(until) || got.DeferReason == "" ||
 			!f.running() {
@@ -64,7 +64,7 @@ func TestDeferAndWake(t *testing.T) {
 		if r := f.reap(); r.Action != "" || !f.running() {
 			t.Errorf("Reap() before the time = %+v, want nothing and the run live", r)
 		}
-		f.move(time.Minute)
+		f.Advance(time.Minute)
 		woken := f.reap()
 		if woken.Action != status.Wake || woken.Run.Epoch <= run.Epoch || woken.Run.Resumes != 0 {
 			t.Fatalf("Reap() = %+v, want the run woken under a new epoch", woken)
@@ -132,16 +132,16 @@ func TestRunWithoutProgressIsEnded(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
 		f := open(t, rdb, status.Config{LeaseTTL: 3 * time.Hour})
 		l := f.acquire(f.start(), "w1")
-		f.move(10 * time.Minute)
+		f.Advance(10 * time.Minute)
 		l.Recorder().Calls(1)
 		if err := l.Recorder().Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		f.move(10 * time.Minute)
+		f.Advance(10 * time.Minute)
 		if got := f.reap(); got.Action != "" {
 			t.Errorf("Reap() 10 minutes after a call = %+v, want nothing", got)
 		}
-		f.move(5*time.Minute + time.Millisecond)
+		f.Advance(5*time.Minute + time.Millisecond)
 		got := f.reap()
 		if got.Action != status.Stalled || got.NeedsEnqueue() || got.Run.State != status.Failed ||
 			got.Run.FailReason != "no progress for 900 seconds" {
@@ -160,7 +160,7 @@ func TestRunThatNobodyKeepsIsAbandoned(t *testing.T) {
 		f := open(t, rdb, status.Config{})
 		run := f.start()
 		f.drop("run")
-		f.move(2 * time.Hour)
+		f.Advance(2 * time.Hour)
 		if got := f.reap(); got.Action != status.Abandoned || got.Run.ID != run.ID || got.Run.State != status.Expired {
 			t.Errorf("Reap() = %+v, want the run expired", got)
 		}

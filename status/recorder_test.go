@@ -103,7 +103,7 @@ func TestPlanOfAResumedRun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.move(time.Minute)
+		f.Advance(time.Minute)
 		l = f.acquire(back, "w2")
 		if err := l.Recorder().Planned(t.Context(), expect(6)); err != nil {
 			t.Fatal(err)
@@ -112,12 +112,12 @@ func TestPlanOfAResumedRun(t *testing.T) {
 		if err := l.Recorder().Flush(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		f.move(30 * time.Second)
+		f.Advance(30 * time.Second)
 		run := f.get(back.ID)
 		if done, expected := run.Done(); done != 7 || expected != 10 {
 			t.Errorf("Done() = %d of %d, want 7 of 10", done, expected)
 		}
-		if got, want := run.EstimatedEnd(f.now()), f.now().Add(30*time.Second); !got.Equal(want) {
+		if got, want := run.EstimatedEnd(f.Now()), f.Now().Add(30*time.Second); !got.Equal(want) {
 			t.Errorf("EstimatedEnd() = %v, want %v: 3 in 30 s, 3 left", got, want)
 		}
 	})
@@ -144,7 +144,7 @@ func TestMessages(t *testing.T) {
 			t.Fatalf("Messages() = %d, %q, %v, want 3 and a place", len(newest), before, err)
 		}
 		m := newest[0]
-		if m.Event != "first" || m.Level != status.Error || m.Logger != "reconcile" || !m.Time.Equal(f.now()) ||
+		if m.Event != "first" || m.Level != status.Error || m.Logger != "reconcile" || !m.Time.Equal(f.Now()) ||
 			m.Attributes["n"] != 1.0 {
 			t.Errorf("a message = %+v, want it as written", m)
 		}

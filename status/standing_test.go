@@ -38,10 +38,10 @@ func TestStanding(t *testing.T) {
 		if first, err := f.FirstKnown(t.Context(), corp); err != nil || !first.IsZero() {
 			t.Errorf("FirstKnown() of nothing = %v, %v", first, err)
 		}
-		began := f.now()
+		began := f.Now()
 		l := f.acquire(f.start(), "w1")
-		f.move(time.Minute)
-		read, gone := f.now(), f.now().Add(-time.Hour)
+		f.Advance(time.Minute)
+		read, gone := f.Now(), f.Now().Add(-time.Hour)
 		f.must(l.Recorder().Planned(t.Context(), status.Planned{ReadAt: read, LeaverSince: gone,
 			HeldEntries: map[string]int64{"no_address": 2, "ambiguous": 1}}))
 		l.Recorder().Failed(status.User, status.Create, 3)
@@ -79,9 +79,9 @@ func TestStandingOfADryRun(t *testing.T) {
 	run, err := f.Start(t.Context(), status.StartRequest{Container: corp, DryRun: true})
 	f.must(err)
 	l := f.acquire(run, "w1")
-	f.must(l.Recorder().Planned(t.Context(), status.Planned{ReadAt: f.now(), LeaverSince: f.now(),
+	f.must(l.Recorder().Planned(t.Context(), status.Planned{ReadAt: f.Now(), LeaverSince: f.Now(),
 		HeldEntries: map[string]int64{"no_address": 2}}))
-	f.must(l.Leaver(t.Context(), f.now()))
+	f.must(l.Leaver(t.Context(), f.Now()))
 	if st := f.standing(); !st.ReadAt.IsZero() || !st.LeaverSince.IsZero() || len(st.HeldEntries) > 0 || st.Open == nil {
 		t.Errorf("Standing() of a dry run = %+v", st)
 	}
@@ -89,11 +89,11 @@ func TestStandingOfADryRun(t *testing.T) {
 	f.must(err)
 
 	full := f.acquire(f.start(), "w1")
-	f.must(full.Recorder().Planned(t.Context(), status.Planned{ReadAt: f.now()}))
+	f.must(full.Recorder().Planned(t.Context(), status.Planned{ReadAt: f.Now()}))
 	_, err = full.Finish(t.Context(), status.End{State: status.Completed})
 	f.must(err)
-	read := f.now()
-	f.move(time.Hour)
+	read := f.Now()
+	f.Advance(time.Hour)
 	part := f.acquire(f.start(), "w1")
 	f.must(part.Recorder().Planned(t.Context(), status.Planned{HeldEntries: map[string]int64{"mapping": 1}}))
 	_, err = part.Finish(t.Context(), status.End{State: status.Completed})
@@ -124,7 +124,7 @@ func TestEndedHandsOutEachRunOnce(t *testing.T) {
 		want[cancelled.ID] = status.Cancelled
 		stalled := f.start()
 		f.acquire(stalled, "w1")
-		f.move(16 * time.Minute)
+		f.Advance(16 * time.Minute)
 		if got := f.reap(); got.Action != status.Stalled {
 			t.Fatalf("Reap() = %+v, want stalled", got)
 		}

@@ -20,7 +20,7 @@ import (
 // life takes a run from its start to its end.
 func life(t *testing.T, rdb redis.UniversalClient) {
 	f := open(t, rdb, status.Config{})
-	begin := f.now()
+	begin := f.Now()
 	run, err := f.Start(t.Context(), status.StartRequest{
 		Container: corp, Mode: status.Delta, Trigger: status.Trigger{Kind: status.BySchedule, By: "0 * * * *"},
 	})
@@ -37,7 +37,7 @@ func life(t *testing.T, rdb redis.UniversalClient) {
 		t.Errorf("started (-want +got):\n%s", diff)
 	}
 
-	f.move(time.Second)
+	f.Advance(time.Second)
 	l := f.acquire(run, "w1")
 	rec := l.Recorder()
 	rec.Read(status.User, 70)
@@ -46,12 +46,12 @@ func life(t *testing.T, rdb redis.UniversalClient) {
 		Expected: []status.Expectation{{status.User, status.Create, 3}, {status.Membership, status.Delete, 1}}}); err != nil {
 		t.Fatalf("Planned() = %v, want nil", err)
 	}
-	f.move(time.Second)
+	f.Advance(time.Second)
 	rec.Succeeded(status.User, status.Create, 2)
 	rec.Failed(status.User, status.Create, 1)
 	rec.Held(1)
 	rec.Log(status.Message{Event: "held", Level: status.Warning, Logger: "l", Attributes: map[string]any{"id": "u1"}})
-	f.move(time.Second)
+	f.Advance(time.Second)
 	end, err := l.Finish(t.Context(), status.End{State: status.Completed})
 	if err != nil {
 		t.Fatalf("Finish() = %v, want nil", err)

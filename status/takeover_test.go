@@ -54,11 +54,11 @@ func TestAJobThatNobodyFinished(t *testing.T) {
 		if _, err := f.StartJob(t.Context(), corp, job.ID, "w1"); err != nil {
 			t.Fatal(err)
 		}
-		f.move(time.Hour)
+		f.Advance(time.Hour)
 		if got, err := f.Job(t.Context(), corp, job.ID); err != nil || got.State != status.JobRunning {
 			t.Errorf("after an hour the job is %s, %v; want running", got.State, err)
 		}
-		f.move(time.Hour)
+		f.Advance(time.Hour)
 		jobs, _, err := f.ListJobs(t.Context(), corp, 0, 10)
 		if err != nil || len(jobs) != 1 || jobs[0].State != status.JobDone || jobs[0].Outcome != status.OutcomeFailed ||
 			jobs[0].FailReason == "" {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +14,7 @@ import (
 	"rollcall/decisions"
 	"rollcall/internal/metrics"
 	"rollcall/internal/redistest"
+	"rollcall/internal/testclock"
 	"rollcall/ledger/ledgertest"
 	"rollcall/status"
 )
@@ -55,21 +55,10 @@ func scrape(t testing.TB, reg prometheus.Gatherer) map[string]float64 {
 	return out
 }
 
-// clock is a time that stands still until it is moved.
-type clock struct{ at atomic.Int64 }
-
-func newClock() *clock {
-	c := &clock{}
-	c.at.Store(time.Date(2026, 11, 4, 9, 0, 0, 0, time.UTC).UnixMilli())
-	return c
-}
-func (c *clock) now() time.Time       { return time.UnixMilli(c.at.Load()).UTC() }
-func (c *clock) move(d time.Duration) { c.at.Add(d.Milliseconds()) }
-
 // site is a Redis with runs, and the collector that looks at it.
 type site struct {
 	testing.TB
-	*clock
+	*testclock.Clock
 	store     *status.Store
 	decisions *decisions.Store
 	reg       *prometheus.Registry
@@ -78,12 +67,12 @@ type site struct {
 // newSite returns a site of these containers; what they leave out is filled in.
 func newSite(t testing.TB, containers ...metrics.Container) *site {
 	t.Helper()
-	s := &site{TB: t, clock: newClock()}
+	s := &site{TB: t, Clock: testclock.New()}
 	rdb := redistest.Start(t)
-	s.store = status.New(rdb, status.Config{Now: s.now})
-	s.decisions = decisions.New(rdb, decisions.Config{Now: s.now})
+	s.store = status.New(rdb, status.Config{Now: s.Now})
+	s.decisions = decisions.New(rdb, decisions.Config{Now: s.Now})
 	s.reg = registry(t, metrics.StateConfig{Redis: rdb, Status: s.store, Decisions: s.decisions, Containers: containers,
-		Now: s.now})
+		Now: s.Now})
 	return s
 }
 
@@ -129,13 +118,13 @@ func (s *site) run(c container.ID, x execution) status.Run {
 	l, err := s.store.Acquire(s.Context(), c, run.ID, run.Epoch, "w1")
 	s.must(err)
 	defer l.Close()
-	x.plan.ReadAt = s.now()
-	s.move(x.read)
+	x.plan.ReadAt = s.Now()
+	s.Advance(x.read)
 	s.must(l.Recorder().Planned(s.Context(), x.plan))
 	if x.does != nil {
 		x.does(l.Recorder())
 	}
-	s.move(max(0, x.took-x.read))
+	s.Advance(max(0, x.took-x.read))
 	if x.end.State == "" {
 		x.end.State = status.Completed
 	}

@@ -62,7 +62,7 @@ func TestStateOfRuns(t *testing.T) {
 		"run_active{container=google_workspace:1,state=queued}":              1,
 		"directory_entries{container=google_workspace:1,kind=user}":          250,
 		"directory_entries{container=google_workspace:1,kind=group}":         40,
-		"last_run_timestamp_seconds{container=google_workspace:1}":           float64(s.now().Unix()),
+		"last_run_timestamp_seconds{container=google_workspace:1}":           float64(s.Now().Unix()),
 		"container_info{container=google_workspace:1,kind=google_workspace}": 1,
 		"redis_up{}": 1,
 	}

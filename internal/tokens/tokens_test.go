@@ -5,11 +5,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"rollcall/container"
+	"rollcall/internal/testclock"
 	"rollcall/internal/tokens"
 )
 
@@ -136,24 +136,6 @@ line 13: the hash has to be 64 hexadecimal digits`
 	}
 }
 
-// clock is a time that tests move.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Add(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 func TestFileIsReadAgainWhenItChanges(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "tokens")
@@ -167,7 +149,7 @@ func TestFileIsReadAgainWhenItChanges(t *testing.T) {
 		}
 	}
 	put("ops read "+hash+"\n", 0o600)
-	c := &clock{now: time.Now()}
+	c := testclock.At(time.Now())
 	f, err := tokens.Open(tokens.FileConfig{Path: path, Now: c.Now})
 	if err != nil {
 		t.Fatal(err)
@@ -187,44 +169,44 @@ func TestFileIsReadAgainWhenItChanges(t *testing.T) {
 	if !known() {
 		t.Error("the file is looked at more often than every second")
 	}
-	c.Add(time.Second)
+	c.Advance(time.Second)
 	if known() {
 		t.Error("a token that was taken out still works")
 	}
 	put("ops read "+hash+"\n# back again\n", 0o600)
-	c.Add(time.Second)
+	c.Advance(time.Second)
 	if !known() {
 		t.Error("a token that was put in does not work")
 	}
 	put("nonsense\nops read "+hash+"\n", 0o600)
-	c.Add(time.Second)
+	c.Advance(time.Second)
 	if !known() || f.Err() == nil {
 		t.Errorf("a wrong line takes the others with it, or goes unnoticed: %v", f.Err())
 	}
 	put("nonsense\n", 0o600)
-	c.Add(time.Second)
+	c.Advance(time.Second)
 	if known() || f.Err() == nil {
 		t.Errorf("a token that was taken out still works beside a wrong line: %v", f.Err())
 	}
 	put("ops read "+hash+"\n", 0o666)
-	c.Add(time.Second)
+	c.Advance(time.Second)
 	if known() || f.Err() == nil || !strings.Contains(f.Err().Error(), "every user can write") {
 		t.Errorf("Err() = %v", f.Err())
 	}
 	put("ops read "+hash+"\n", 0o644)
-	c.Add(time.Second)
+	c.Advance(time.Second)
 	if !known() || f.Err() != nil || !strings.Contains(f.Warning(), "every user can read") {
 		t.Errorf("Err() = %v, Warning() = %q", f.Err(), f.Warning())
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	c.Add(time.Second)
+	c.Advance(time.Second)
 	if known() || f.Err() == nil {
 		t.Errorf("a token of a file that is gone still works: %v", f.Err())
 	}
 	put("ops read "+hash+"\n", 0o600)
-	c.Add(time.Second)
+	c.Advance(time.Second)
 	if !known() || f.Err() != nil {
 		t.Errorf("the file is there again, and the token does not work: %v", f.Err())
 	}

@@ -10,6 +10,7 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/internal/testclock"
 	"rollcall/ledger/ledgertest"
 	"rollcall/plan"
 	"rollcall/provider"
@@ -28,32 +29,12 @@ var sharedAuthority = sync.OnceValue(func() *graph.Authority {
 	return a
 })
 
-// clock is a clock that tests move by hand.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newClock() *clock { return &clock{now: time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // world is a simulated tenant with a Provider. All traffic is checked against Graph's metadata.
 type world struct {
 	*entra.Provider
 	t      *testing.T
 	tenant *graph.Tenant
-	clock  *clock
+	clock  *testclock.Clock
 	cache  provider.Cache
 	// requests counts HTTP requests to Graph.
 	requests *counter
@@ -90,7 +71,7 @@ func (c *counter) take() []string {
 type setup struct {
 	tenant graph.Config
 	config func(*entra.Config)
-	caller func(*clock) entra.Caller
+	caller func(*testclock.Clock) entra.Caller
 	// uncached makes the Provider keep nothing.
 	uncached bool
 	// unchecked permits requests that a test makes wrong on purpose.
@@ -100,7 +81,7 @@ type setup struct {
 
 func open(t *testing.T, s setup) *world {
 	t.Helper()
-	w := &world{t: t, clock: newClock(), requests: &counter{}}
+	w := &world{t: t, clock: testclock.New(), requests: &counter{}}
 	s.tenant.Now = w.clock.Now
 	w.tenant = graph.New(s.tenant)
 	handler := w.requests.wrap(w.tenant.Handler())
@@ -160,7 +141,7 @@ func mapUsers(names ...string) setup {
 // again makes a bounded number of attempts, and moves the clock instead of waiting.
 type again struct {
 	times int
-	clock *clock
+	clock *testclock.Clock
 }
 
 func (a again) Call(ctx context.Context, _ string, _ pace.Cost, fn func(context.Context) error) (err error) {
@@ -173,8 +154,8 @@ func (a again) Call(ctx context.Context, _ string, _ pace.Cost, fn func(context.
 	return err
 }
 
-func patient(times int) func(*clock) entra.Caller {
-	return func(c *clock) entra.Caller { return again{times, c} }
+func patient(times int) func(*testclock.Clock) entra.Caller {
+	return func(c *testclock.Clock) entra.Caller { return again{times, c} }
 }
 
 // do applies one change and returns its result.

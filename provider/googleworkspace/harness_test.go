@@ -8,9 +8,9 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
-	"time"
 
 	"rollcall/directory"
+	"rollcall/internal/testclock"
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/provider/googleworkspace"
@@ -27,32 +27,12 @@ var sharedKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return key
 })
 
-// clock is a clock that tests move by hand.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func newClock() *clock { return &clock{now: time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)} }
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Advance(d time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
-}
-
 // world is a simulated tenant with a Provider. All traffic is checked against Google's discovery document.
 type world struct {
 	*googleworkspace.Provider
 	t      *testing.T
 	tenant *simulator.Tenant
-	clock  *clock
+	clock  *testclock.Clock
 	// restart replaces the Provider by one without any state.
 	restart func()
 }
@@ -69,7 +49,7 @@ type setup struct {
 
 func open(t *testing.T, s setup) *world {
 	t.Helper()
-	w := &world{t: t, clock: newClock()}
+	w := &world{t: t, clock: testclock.New()}
 	s.tenant.Key = sharedKey()
 	s.tenant.Now = w.clock.Now
 	w.tenant = simulator.New(s.tenant)

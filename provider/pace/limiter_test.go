@@ -14,6 +14,7 @@ import (
 
 	"rollcall/fault"
 	"rollcall/internal/redistest"
+	"rollcall/internal/testclock"
 	"rollcall/provider/pace"
 )
 
@@ -47,17 +48,6 @@ func shared(t *testing.T, rdb redis.UniversalClient, cfg pace.Config) *pace.Shar
 	return l
 }
 
-// clock is a clock that moves only on request.
-type clock struct{ at atomic.Int64 }
-
-func newClock() *clock {
-	c := &clock{}
-	c.at.Store(time.Date(2026, 11, 4, 9, 0, 0, 0, time.UTC).UnixMicro())
-	return c
-}
-func (c *clock) now() time.Time       { return time.UnixMicro(c.at.Load()) }
-func (c *clock) move(d time.Duration) { c.at.Add(d.Microseconds()) }
-
 // next returns the time until the next slot without waiting for it. With a MaxWait of a microsecond the limiter
 // refuses a slot that is not free now, and does not take it.
 func next(t *testing.T, l pace.Limiter, cost pace.Cost) time.Duration {
@@ -74,8 +64,8 @@ func near(got, want time.Duration) bool { return (got - want).Abs() <= 50*time.M
 func TestBurstThenRate(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, open func(pace.Config) pace.Limiter) {
-		c := newClock()
-		l := open(pace.Config{Rates: map[string]float64{pace.Calls: 40}, MaxWait: 1, Now: c.now})
+		c := testclock.New()
+		l := open(pace.Config{Rates: map[string]float64{pace.Calls: 40}, MaxWait: 1, Now: c.Now})
 		for i := range 40 {
 			if d := next(t, l, pace.One(pace.Calls)); d != 0 {
 				t.Fatalf("call %d of the burst waits %v, want 0", i+1, d)
@@ -87,7 +77,7 @@ func TestBurstThenRate(t *testing.T) {
 		if d := next(t, l, pace.Cost{pace.Calls: 20}); !near(d, 500*time.Millisecond) {
 			t.Errorf("a call that costs 20 waits %v, want 500ms", d)
 		}
-		c.move(time.Hour)
+		c.Advance(time.Hour)
 		for range 40 {
 			next(t, l, pace.One(pace.Calls))
 		}
@@ -100,9 +90,9 @@ func TestBurstThenRate(t *testing.T) {
 func TestOneCallTakesFromSeveralBuckets(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, open func(pace.Config) pace.Limiter) {
-		c := newClock()
+		c := testclock.New()
 		rates := map[string]float64{pace.ResourceUnits: 100, pace.Writes: 10}
-		l := open(pace.Config{Rates: rates, MaxWait: 1, Now: c.now})
+		l := open(pace.Config{Rates: rates, MaxWait: 1, Now: c.Now})
 		write := pace.Cost{pace.ResourceUnits: 5, pace.Writes: 1}
 		for i := range 10 {
 			if d := next(t, l, write); d != 0 {
@@ -124,8 +114,8 @@ func TestOneCallTakesFromSeveralBuckets(t *testing.T) {
 func TestRefusalHalvesTheRateAndItGrowsBack(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, open func(pace.Config) pace.Limiter) {
-		c := newClock()
-		l := open(pace.Config{Rates: map[string]float64{pace.Calls: 100}, MaxWait: 1, Now: c.now, Floor: 0.2})
+		c := testclock.New()
+		l := open(pace.Config{Rates: map[string]float64{pace.Calls: 100}, MaxWait: 1, Now: c.Now, Floor: 0.2})
 		spacing := func() time.Duration { // of calls, with the burst used up
 			for next(t, l, pace.One(pace.Calls)) == 0 {
 			}
@@ -143,11 +133,11 @@ func TestRefusalHalvesTheRateAndItGrowsBack(t *testing.T) {
 			{func() {}, 10 * time.Millisecond},
 			{refuse, 20 * time.Millisecond},
 			{refuse, 20 * time.Millisecond}, // within the same second
-			{func() { c.move(25 * time.Second) }, time.Second / 75},
-			{func() { c.move(25 * time.Second) }, 10 * time.Millisecond},
+			{func() { c.Advance(25 * time.Second) }, time.Second / 75},
+			{func() { c.Advance(25 * time.Second) }, 10 * time.Millisecond},
 			// the floor
-			{func() { refuse(); c.move(time.Second); refuse(); c.move(time.Second); refuse() }, 50 * time.Millisecond},
-			{func() { c.move(200 * time.Second) }, 10 * time.Millisecond},
+			{func() { refuse(); c.Advance(time.Second); refuse(); c.Advance(time.Second); refuse() }, 50 * time.Millisecond},
+			{func() { c.Advance(200 * time.Second) }, 10 * time.Millisecond},
 		} {
 			step.do()
 			if got := spacing(); !near(got, step.want) {
@@ -160,8 +150,8 @@ func TestRefusalHalvesTheRateAndItGrowsBack(t *testing.T) {
 func TestPauseHoldsEverybody(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, open func(pace.Config) pace.Limiter) {
-		c := newClock()
-		l := open(pace.Config{Rates: map[string]float64{pace.Calls: 10}, MaxWait: 1, Now: c.now})
+		c := testclock.New()
+		l := open(pace.Config{Rates: map[string]float64{pace.Calls: 10}, MaxWait: 1, Now: c.Now})
 		if err := l.Refused(t.Context(), 30*time.Second); err != nil {
 			t.Fatal(err)
 		}
@@ -171,7 +161,7 @@ func TestPauseHoldsEverybody(t *testing.T) {
 		if d := next(t, l, pace.One(pace.Calls)); !near(d, 30*time.Second) {
 			t.Errorf("a call waits %v, want 30s", d)
 		}
-		c.move(30 * time.Second)
+		c.Advance(30 * time.Second)
 		if d := next(t, l, pace.One(pace.Calls)); d != 0 {
 			t.Errorf("a call after the pause waits %v, want 0", d)
 		}
@@ -199,13 +189,13 @@ func TestLocalAndSharedAgree(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
 		random := rand.New(rand.NewPCG(1, 2))
-		c := newClock()
-		cfg := pace.Config{Rates: map[string]float64{"a": 39.2, "b": 7}, MaxWait: 1, Now: c.now}
+		c := testclock.New()
+		cfg := pace.Config{Rates: map[string]float64{"a": 39.2, "b": 7}, MaxWait: 1, Now: c.Now}
 		one, other := local(t, cfg), shared(t, rdb, cfg)
 		for i := range 400 {
 			switch random.IntN(8) {
 			case 0:
-				c.move(time.Duration(random.IntN(3000)) * time.Millisecond)
+				c.Advance(time.Duration(random.IntN(3000)) * time.Millisecond)
 			case 1:
 				retryAfter := time.Duration(random.IntN(2)*random.IntN(5000)) * time.Millisecond
 				if err := errors.Join(one.Refused(t.Context(), retryAfter), other.Refused(t.Context(), retryAfter)); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/internal/redistest"
+	"rollcall/internal/testclock"
 	"rollcall/provider/pace"
 )
 
@@ -15,9 +16,9 @@ import (
 func TestStates(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
-		c := newClock()
+		c := testclock.New()
 		l := shared(t, rdb, pace.Config{Rates: map[string]float64{pace.Writes: 10, pace.ResourceUnits: 40}, MaxWait: 1,
-			Now: c.now})
+			Now: c.Now})
 		want := func(when string, writes pace.State, unitsUsed float64) {
 			t.Helper()
 			got, err := l.States(t.Context())
@@ -39,18 +40,18 @@ func TestStates(t *testing.T) {
 			for range 5 {
 				next(t, l, pace.Cost{pace.Writes: 1, pace.ResourceUnits: 1})
 			}
-			c.move(time.Second)
+			c.Advance(time.Second)
 		}
 		want("after half a minute", pace.State{Limit: 10, Used: 0.25}, 0.0625)
-		c.move(45 * time.Second) // a quarter of the next minute; three quarters of the last one still count
+		c.Advance(45 * time.Second) // a quarter of the next minute; three quarters of the last one still count
 		want("in the next minute", pace.State{Limit: 10, Used: 0.1875}, 0.0469)
 		if err := l.Refused(t.Context(), 20*time.Second); err != nil {
 			t.Fatal(err)
 		}
 		want("refused", pace.State{Limit: 5, Used: 0.375, Paused: 20 * time.Second}, 0.0938)
-		c.move(10 * time.Second)
+		c.Advance(10 * time.Second)
 		want("later", pace.State{Limit: 6, Used: 0.2431, Paused: 10 * time.Second}, 0.0608)
-		c.move(2 * time.Minute)
+		c.Advance(2 * time.Minute)
 		want("much later", pace.State{Limit: 10}, 0)
 	})
 }

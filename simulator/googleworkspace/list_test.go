@@ -12,6 +12,7 @@ import (
 	admin "google.golang.org/api/admin/directory/v1"
 	"google.golang.org/api/googleapi"
 
+	"rollcall/internal/testclock"
 	"rollcall/simulator/googleworkspace"
 )
 
@@ -132,7 +133,7 @@ func TestUsersListOrder(t *testing.T) {
 
 func TestListParametersAreChecked(t *testing.T) {
 	t.Parallel()
-	clock := newClock()
+	clock := testclock.New()
 	tenant, s := openWrong(t, googleworkspace.Config{Now: clock.Now, OtherDomains: []string{"other.example"}})
 	seedUsers(t, tenant, 3)
 	list := func() *admin.UsersListCall { return s.Users.List().Customer("my_customer") }

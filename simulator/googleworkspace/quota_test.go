@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/api/googleapi"
 
+	"rollcall/internal/testclock"
 	"rollcall/simulator/googleworkspace"
 )
 
@@ -24,7 +25,7 @@ func TestQuota(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			clock := newClock()
+			clock := testclock.New()
 			tenant, s := open(t, googleworkspace.Config{
 				Now:   clock.Now,
 				Quota: googleworkspace.Quota{QueriesPerSecond: 2, Refusal: tc.refusal, RetryAfter: 1500 * time.Millisecond},
@@ -51,7 +52,7 @@ func TestQuota(t *testing.T) {
 
 func TestUserInsertQuota(t *testing.T) {
 	t.Parallel()
-	clock := newClock()
+	clock := testclock.New()
 	tenant, s := open(t, googleworkspace.Config{Now: clock.Now, Quota: googleworkspace.Quota{UserInsertsPerSecond: 1}})
 	insertUser(t, s, "a@example.com")
 	_, err := s.Users.Insert(newUser("b@example.com")).Do()

@@ -7,12 +7,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	admin "google.golang.org/api/admin/directory/v1"
 
+	"rollcall/internal/testclock"
 	"rollcall/simulator/googleworkspace"
 )
 
 func TestUserDeleteAndUndelete(t *testing.T) {
 	t.Parallel()
-	clock := newClock()
+	clock := testclock.New()
 	tenant, s := open(t, googleworkspace.Config{Now: clock.Now, OrgUnits: []string{"/back"}})
 	u := insertUser(t, s, "liz@example.com")
 	g := insertGroup(t, s, "team@example.com")
@@ -29,7 +30,7 @@ func TestUserDeleteAndUndelete(t *testing.T) {
 	deleted, err := s.Users.List().Customer("my_customer").ShowDeleted("true").Do()
 	noError(t, err)
 	if len(deleted.Users) != 1 || deleted.Users[0].Id != u.Id ||
-		deleted.Users[0].DeletionTime != "2026-03-02T08:00:00.000Z" {
+		deleted.Users[0].DeletionTime != "2026-11-04T09:00:00.000Z" {
 		t.Errorf("deleted users = %+v", deleted.Users)
 	}
 

@@ -7,12 +7,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	admin "google.golang.org/api/admin/directory/v1"
 
+	"rollcall/internal/testclock"
 	"rollcall/simulator/googleworkspace"
 )
 
 func TestNewUserIsOutOfSight(t *testing.T) {
 	t.Parallel()
-	clock := newClock()
+	clock := testclock.New()
 	_, s := open(t, googleworkspace.Config{Now: clock.Now,
 		Consistency: googleworkspace.Consistency{Create: 5 * time.Second}})
 	u := insertUser(t, s, "liz@example.com")
@@ -37,7 +38,7 @@ func TestNewUserIsOutOfSight(t *testing.T) {
 
 func TestNewGroupIsOutOfSight(t *testing.T) {
 	t.Parallel()
-	clock := newClock()
+	clock := testclock.New()
 	_, s := open(t, googleworkspace.Config{Now: clock.Now,
 		Consistency: googleworkspace.Consistency{Create: 5 * time.Second}})
 	g := insertGroup(t, s, "team@example.com")
@@ -56,7 +57,7 @@ func TestNewGroupIsOutOfSight(t *testing.T) {
 
 func TestRenamedUserIsBusy(t *testing.T) {
 	t.Parallel()
-	clock := newClock()
+	clock := testclock.New()
 	_, s := open(t, googleworkspace.Config{Now: clock.Now, Consistency: googleworkspace.Consistency{Rename: time.Minute}})
 	u := insertUser(t, s, "liz@example.com")
 	_, err := s.Users.Update(u.Id, &admin.User{PrimaryEmail: "elizabeth@example.com"}).Do()
@@ -72,7 +73,7 @@ func TestRenamedUserIsBusy(t *testing.T) {
 
 func TestReadsTrailWrites(t *testing.T) {
 	t.Parallel()
-	clock := newClock()
+	clock := testclock.New()
 	tenant, s := open(t, googleworkspace.Config{Now: clock.Now})
 	u, g := insertUser(t, s, "liz@example.com"), insertGroup(t, s, "team@example.com")
 	old := insertMember(t, s, g.Id, "admin@example.com")

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/oauth2/google"
 	admin "google.golang.org/api/admin/directory/v1"
 
+	"rollcall/internal/testclock"
 	"rollcall/simulator/googleworkspace"
 	"rollcall/simulator/googleworkspace/discoverytest"
 )
@@ -175,7 +176,7 @@ func TestTokenIsRefused(t *testing.T) {
 
 func TestAccessTokenIsChecked(t *testing.T) {
 	t.Parallel()
-	clock := newClock()
+	clock := testclock.New()
 	e := openEndpoint(t, googleworkspace.Config{AuthNow: clock.Now})
 	get := func(token string) error {
 		s := service(t, e.url, oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token}))

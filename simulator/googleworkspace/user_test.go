@@ -9,12 +9,13 @@ import (
 	admin "google.golang.org/api/admin/directory/v1"
 	"google.golang.org/api/googleapi"
 
+	"rollcall/internal/testclock"
 	"rollcall/simulator/googleworkspace"
 )
 
 func TestUserInsertAndGet(t *testing.T) {
 	t.Parallel()
-	_, s := openWrong(t, googleworkspace.Config{Now: newClock().Now, OrgUnits: []string{"/corp/sales"}})
+	_, s := openWrong(t, googleworkspace.Config{Now: testclock.New().Now, OrgUnits: []string{"/corp/sales"}})
 	u := newUser("Liz@Example.com")
 	u.OrgUnitPath = "/Corp/Sales"
 	u.ExternalIds = []*admin.UserExternalId{{Type: "custom", CustomType: "x", Value: "42"}}
@@ -25,7 +26,7 @@ func TestUserInsertAndGet(t *testing.T) {
 	if got.PrimaryEmail != "liz@example.com" || got.OrgUnitPath != "/corp/sales" || got.IsAdmin || got.Password != "" ||
 		got.Name.FullName != "Liz Smith" || got.Kind != "admin#directory#user" || got.Etag == "" ||
 		got.CustomerId != "C0rollca1" ||
-		got.CreationTime != "2026-03-02T08:00:00.000Z" || got.LastLoginTime != "1970-01-01T00:00:00.000Z" ||
+		got.CreationTime != "2026-11-04T09:00:00.000Z" || got.LastLoginTime != "1970-01-01T00:00:00.000Z" ||
 		len(got.Id) != 21 {
 		t.Errorf("insert answered %+v", got)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"rollcall/internal/testclock"
 	"rollcall/simulator/graph"
 )
 
@@ -81,7 +82,7 @@ func TestRestoreMeetsConflicts(t *testing.T) {
 
 func TestDeletedForGood(t *testing.T) {
 	t.Parallel()
-	clock := newClock()
+	clock := testclock.New()
 	tenant, c := open(t, graph.Config{Now: clock.Now})
 	id, late := c.createUser("liz"), c.createUser("late")
 	c.want(204, "DELETE", "users/"+id, nil)

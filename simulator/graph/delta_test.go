@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"rollcall/internal/testclock"
 	"rollcall/simulator/graph"
 )
 
@@ -213,7 +214,7 @@ func TestGroupsDeltaWithoutMembers(t *testing.T) {
 
 func TestDeltaTokensEnd(t *testing.T) {
 	t.Parallel()
-	clock := newClock()
+	clock := testclock.New()
 	tenant, c := open(t, graph.Config{Now: clock.Now})
 	_, link, _ := c.round("users/delta?$select=displayName")
 	clock.Advance(7 * 24 * time.Hour)

@@ -9,12 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/internal/testclock"
 	"rollcall/simulator/graph"
 )
 
 func TestAccessToken(t *testing.T) {
 	t.Parallel()
-	clock := newClock()
+	clock := testclock.New()
 	tenant, c := open(t, graph.Config{AuthNow: clock.Now})
 	c.want(200, "GET", "users", nil)
 	good := c.token

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"rollcall/internal/testclock"
 	"rollcall/simulator/graph"
 )
 
@@ -33,7 +34,7 @@ func TestCosts(t *testing.T) {
 
 func TestResourceUnitsRunOut(t *testing.T) {
 	t.Parallel()
-	clock := newClock()
+	clock := testclock.New()
 	tenant, c := open(t, graph.Config{Now: clock.Now, Quota: graph.Quota{ResourceUnits: 100, Fractional: true}})
 	for range 39 {
 		if r := c.want(200, "GET", "users", nil); r.Header.Get("x-ms-throttle-limit-percentage") != "" {
@@ -68,7 +69,7 @@ func TestResourceUnitsRunOut(t *testing.T) {
 
 func TestWritesRunOut(t *testing.T) {
 	t.Parallel()
-	clock := newClock()
+	clock := testclock.New()
 	tenant, c := open(t, graph.Config{Now: clock.Now})
 	u := c.createUser("liz")
 	tenant.SetQuota(graph.Quota{Writes: 3})

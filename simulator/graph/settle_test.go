@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"rollcall/internal/testclock"
 	"rollcall/simulator/graph"
 )
 
@@ -13,7 +14,7 @@ const unsettledText = "The source resource object or one of the objects being re
 
 func TestNewObjectsAreOutOfSight(t *testing.T) {
 	t.Parallel()
-	clock := newClock()
+	clock := testclock.New()
 	tenant, c := open(t, graph.Config{Now: clock.Now})
 	old, oldGroup := c.createUser("old"), c.createGroup("old")
 	_, link, _ := c.round("users/delta?$select=displayName")
@@ -57,7 +58,7 @@ func TestNewObjectsAreOutOfSight(t *testing.T) {
 
 func TestReadsTrailWrites(t *testing.T) {
 	t.Parallel()
-	clock := newClock()
+	clock := testclock.New()
 	tenant, c := open(t, graph.Config{Now: clock.Now})
 	u, other, g := c.createUser("liz"), c.createUser("other"), c.createGroup("team")
 	noError(t, tenant.AddMember(g, other))
