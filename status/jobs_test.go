@@ -160,6 +160,7 @@ func TestWaitJob(t *testing.T) {
 			got.State != status.JobQueued {
 			t.Errorf("WaitJob() = %v, %v, want the job as it is", got.State, err)
 		}
+		reads := hear(rdb, "hgetall")
 		var all sync.WaitGroup
 		took := make([]time.Duration, 5)
 		for i := range took {
@@ -171,7 +172,9 @@ func TestWaitJob(t *testing.T) {
 				took[i] = time.Since(time.UnixMilli(0))
 			})
 		}
-		time.Sleep(50 * time.Millisecond) // some wait already, some may not
+		for range took { // Waiters have read that the job is not done.
+			reads.next(t)
+		}
 		finished := time.Since(time.UnixMilli(0))
 		if _, err := f.FinishJob(t.Context(), google, job.ID, status.Result{Outcome: status.OutcomeCreated}); err != nil {
 			t.Fatal(err)

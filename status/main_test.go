@@ -91,6 +91,60 @@ func (f *fixture) drop(names ...string) {
 	}
 }
 
+// expire checks that keys of corp expire within a time, and has them expire now.
+func (f *fixture) expire(within time.Duration, names ...string) {
+	f.t.Helper()
+	for _, name := range names {
+		if left, err := f.rdb.PTTL(f.t.Context(), "rollcall:{ldap:corp}:"+name).Result(); err != nil || left <= 0 ||
+			left > within {
+			f.t.Fatalf("the key %s expires in %v (%v), want within %v", name, left, err, within)
+		}
+	}
+	f.drop(names...)
+}
+
+// commands receives a value after a command of one name was carried out on Redis.
+type commands struct {
+	name string
+	done chan struct{}
+}
+
+// hear returns what receives the commands of rdb from now on.
+func hear(rdb *redis.Client, name string) commands {
+	c := commands{name, make(chan struct{}, 8)}
+	rdb.AddHook(c)
+	return c
+}
+
+// next waits until another command was carried out.
+func (c commands) next(t *testing.T) {
+	t.Helper()
+	select {
+	case <-c.done:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("no %s was carried out for 10 s", c.name)
+	}
+}
+
+func (c commands) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (c commands) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (c commands) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		err := next(ctx, cmd)
+		if cmd.Name() == c.name {
+			select {
+			case c.done <- struct{}{}:
+			default:
+			}
+		}
+		return err
+	}
+}
+
 func (f *fixture) running() bool {
 	f.t.Helper()
 	running, err := f.IsRunning(f.t.Context(), corp)

@@ -76,3 +76,15 @@ func program(t testing.TB, name string) string {
 	}
 	return filepath.Join(programs, name)
 }
+
+// installed returns the path of a program that has one of these names, as tools/setup looks for it.
+func installed(t testing.TB, names ...string) string {
+	t.Helper()
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Fatalf("%s is missing: run tools/setup test", names[0])
+	return ""
+}

@@ -63,9 +63,9 @@ func (w *world) watch() *monitor {
 	if err != nil {
 		w.Fatal(err)
 	}
-	_, alerts := m.start("prometheus-alertmanager", fmt.Sprintf(alertmanagerConfig, hook.URL), "--storage.path",
+	_, alerts := m.start(installed(w, "prometheus-alertmanager", "alertmanager"), fmt.Sprintf(alertmanagerConfig, hook.URL), "--storage.path",
 		"--cluster.listen-address=")
-	p, addr := m.start("prometheus", fmt.Sprintf(prometheusConfig, evaluation, rules, alerts,
+	p, addr := m.start(installed(w, "prometheus"), fmt.Sprintf(prometheusConfig, evaluation, rules, alerts,
 		w.api.says(w, "metrics listen")["addr"], w.workers[0].says(w, "metrics listen")["addr"]), "--storage.tsdb.path")
 	p.says(w, "Server is ready to receive web requests.")
 	m.prometheus = "http://" + addr
@@ -74,13 +74,9 @@ func (w *world) watch() *monitor {
 
 // start starts one of the two on a free port and returns its address. data is the flag that names where it keeps
 // things.
-func (m *monitor) start(name, config, data string, args ...string) (p *process, addr string) {
+func (m *monitor) start(path, config, data string, args ...string) (p *process, addr string) {
 	m.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		m.Fatalf("%v: install it (Debian and Ubuntu: apt-get install prometheus prometheus-alertmanager)", err)
-	}
-	dir := m.TempDir()
+	name, dir := filepath.Base(path), m.TempDir()
 	file := filepath.Join(dir, name+".yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		m.Fatal(err)
