@@ -50,6 +50,7 @@ var (
 	errInvalidToken  = forbidden("Token invalid/expired")
 	errForbidden     = forbidden("You do not have permission to perform this action.")
 	errCrossOrigin   = forbidden("Cross-origin requests are not allowed.")
+	errForeignHost   = forbidden("Without tokens only requests to localhost are served.")
 )
 
 func forbidden(text string) *problem { return &problem{http.StatusForbidden, detail{Detail: text}} }
@@ -77,6 +78,20 @@ func (a *API) authenticate(r *http.Request) (Caller, error) {
 		return Caller{}, errInvalidToken
 	}
 	return caller, nil
+}
+
+// foreignHost reports whether a request names another host although no tokens protect the API. A page of another site
+// can have its name resolve to this machine.
+func (a *API) foreignHost(r *http.Request) bool {
+	if a.cfg.Authenticate != nil {
+		return false
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	ip := net.ParseIP(strings.Trim(host, "[]"))
+	return host != "localhost" && (ip == nil || !ip.IsLoopback())
 }
 
 // admit authenticates a request. A wrong token is recorded, and its response waits.

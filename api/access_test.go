@@ -170,3 +170,19 @@ func TestWrongTokensWait(t *testing.T) {
 		t.Error("none of 100 wrong tokens at once was refused without a wait")
 	}
 }
+
+// Without tokens a page of another site could have its name resolve to this machine, so the Host header is checked.
+func TestWithoutTokensOnlyLocalhostIsServed(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil, func(c *api.Config) { c.Authenticate = nil })
+	for host, want := range map[string]int{
+		"localhost": 200, "localhost:8080": 200, "127.0.0.1:8080": 200, "[::1]:8080": 200, "127.8.8.8": 200,
+		"evil.example": 403, "evil.example:8080": 403, "192.0.2.1": 403, "localhost.evil.example": 403, "": 403,
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v3/sources/ldap/", nil)
+		r.Host = host
+		if w := h.send(r); w.Code != want {
+			t.Errorf("Host %q: %d, want %d", host, w.Code, want)
+		}
+	}
+}

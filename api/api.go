@@ -104,6 +104,10 @@ func (a *API) dispatch(w http.ResponseWriter, r *http.Request) {
 		a.serve(w, r, public(a.readyz))
 		return
 	}
+	if a.foreignHost(r) {
+		a.write(w, r, answer{status: errForeignHost.status, body: errForeignHost.body})
+		return
+	}
 	if a.cfg.Dashboard != nil && strings.HasPrefix(r.URL.Path+"/", DashboardRoot) {
 		a.cfg.Dashboard.ServeHTTP(w, r)
 		return

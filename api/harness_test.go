@@ -202,6 +202,7 @@ type response struct {
 func (h *harness) do(method, path, body string) response {
 	h.t.Helper()
 	r := httptest.NewRequestWithContext(h.t.Context(), method, path, strings.NewReader(body))
+	r.Host = "localhost"
 	r.Header.Set("Authorization", "Bearer "+bothToken)
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")

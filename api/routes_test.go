@@ -185,7 +185,7 @@ func TestAuthentication(t *testing.T) {
 func TestWithoutTokens(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil, func(c *api.Config) { c.Authenticate = nil })
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/sources/ldap/corp/sync/", nil)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://localhost/sources/ldap/corp/sync/", nil)
 	if got := read[run](h.send(r).want(http.StatusAccepted)); got.Trigger.By != "anonymous" {
 		t.Errorf("started by %q", got.Trigger.By)
 	}

@@ -64,7 +64,7 @@ func settings(t *testing.T, path string) map[string]map[string]string {
 // Every variable that is set is one that the programs know, and metrics are where Prometheus looks for them.
 func TestVariablesAreKnown(t *testing.T) {
 	t.Parallel()
-	known := []string{"ROLLCALL_API", "ROLLCALL_TOKEN_FILE"} // those of the client
+	known := []string{"ROLLCALL_API", "ROLLCALL_TOKEN_FILE", "ROLLCALL_INSECURE"} // those of the client
 	for f := range reflect.TypeFor[config.Process]().Fields() {
 		known = append(known, config.Prefix+"_"+f.Tag.Get("envconfig"))
 	}

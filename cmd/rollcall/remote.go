@@ -29,6 +29,7 @@ const (
 	varTokenFile = "ROLLCALL_TOKEN_FILE"
 	varToken     = "ROLLCALL_TOKEN"
 	varStrict    = "ROLLCALL_STRICT_FILES"
+	varInsecure  = "ROLLCALL_INSECURE"
 )
 
 // remote is a command that calls the API.
@@ -36,6 +37,8 @@ type remote struct {
 	*env
 	*client.Client
 	address, tokenFile string
+	// insecure permits a token over plain HTTP to another host.
+	insecure bool
 	// asJSON prints the unchanged answers of the API.
 	asJSON bool
 }
@@ -48,6 +51,8 @@ func remoteCommand(e *env, c *cobra.Command, do func(ctx context.Context, r *rem
 	c.Flags().StringVar(&r.address, "api", "", "where the API is (default $"+varAPI+" or "+client.DefaultAddress+")")
 	c.Flags().StringVar(&r.tokenFile, "token-file", "", "file with the token (default $"+varTokenFile+
 		"; or the token itself in $"+varToken+")")
+	c.Flags().BoolVar(&r.insecure, "insecure", false, "send the token over plain HTTP to another host, too (default $"+
+		varInsecure+")")
 	c.Flags().BoolVar(&r.asJSON, "json", false, "print the API's answer as it is")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := r.open(); err != nil {
@@ -80,7 +85,8 @@ func (r *remote) open() error {
 		}
 	}
 	var err error
-	r.Client, err = client.New(client.Config{Address: cmp.Or(r.address, r.getenv(varAPI)), Token: token, Types: r.types})
+	r.Client, err = client.New(client.Config{Address: cmp.Or(r.address, r.getenv(varAPI)), Token: token, Types: r.types,
+		Insecure: r.insecure || r.getenv(varInsecure) == "true"})
 	return err
 }
 

@@ -161,6 +161,9 @@ func WorkerName() string {
 // API returns the server of the HTTP API and of the dashboard. known returns the holder of a token. Nil permits every
 // request.
 func (a *App) API(ctx context.Context, known dashboard.Tokens) (*http.Server, error) {
+	if err := checkListener(a.Process, "ROLLCALL_LISTEN", a.Process.Listen); err != nil {
+		return nil, err
+	}
 	log, err := a.auditLog(ctx)
 	if err != nil {
 		return nil, err
@@ -176,7 +179,7 @@ func (a *App) API(ctx context.Context, known dashboard.Tokens) (*http.Server, er
 	if err := errors.Join(a.export(state), a.export(a.access)); err != nil {
 		return nil, err
 	}
-	return api.NewServer(api.Config{
+	srv, err := api.NewServer(api.Config{
 		Status: a.Status, Decisions: a.Decisions, Jobs: jobs.NewClient(a.Redis, a.Status), Directory: &finder{a},
 		Explainer: a.explainer(),
 		Types:     a.Config.Types, Resources: a.resources(),
@@ -184,6 +187,11 @@ func (a *App) API(ctx context.Context, known dashboard.Tokens) (*http.Server, er
 		Authenticate: authenticator(known), Dashboard: board, Log: a.Log, ObjectWait: a.Process.ObjectWait,
 		Addr: a.Process.Listen, Audit: log, Refused: a.access.Refused.Inc, BehindProxy: a.Process.BehindProxy,
 	})
+	if err != nil {
+		return nil, err
+	}
+	srv.TLSConfig, err = a.serverTLS()
+	return srv, err
 }
 
 // ServeMetrics serves metrics and health until ctx ends, or only waits for that where they are switched off.
@@ -192,12 +200,20 @@ func (a *App) ServeMetrics(ctx context.Context, addr string) error {
 		<-ctx.Done()
 		return nil
 	}
-	return Serve(ctx, a.metricsServer(addr), time.Second, func(addr net.Addr) {
+	if err := checkListener(a.Process, "ROLLCALL_METRICS_LISTEN", addr); err != nil {
+		return err
+	}
+	srv, err := a.metricsServer(addr), error(nil)
+	if srv.TLSConfig, err = a.serverTLS(); err != nil {
+		return err
+	}
+	return Serve(ctx, srv, time.Second, func(addr net.Addr) {
 		a.Log.InfoContext(ctx, "metrics listen", "addr", addr.String())
 	})
 }
 
-// Serve serves until ctx ends, then lets requests finish for up to patience. ready is told the address once it listens.
+// Serve serves until ctx ends, then lets requests finish for up to patience. It serves TLS if srv.TLSConfig is set.
+// ready is told the address once it listens.
 func Serve(ctx context.Context, srv *http.Server, patience time.Duration, ready func(net.Addr)) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", srv.Addr)
 	if err != nil {
@@ -216,7 +232,7 @@ func Serve(ctx context.Context, srv *http.Server, patience time.Duration, ready 
 		})
 	})
 	defer stop()
-	if err := srv.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+	if err := srv.Serve(wrap(listener, srv.TLSConfig)); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

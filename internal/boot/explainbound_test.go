@@ -68,7 +68,7 @@ func TestExplainAnswersInTime(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
 	defer cancel()
 	w := httptest.NewRecorder()
-	o.api.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/explain/?username=ada", nil))
+	o.api.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "http://localhost/explain/?username=ada", nil))
 	var d explain.Document
 	if err := json.Unmarshal(w.Body.Bytes(), &d); w.Code != http.StatusOK || err != nil {
 		t.Fatalf("%d %v: %s", w.Code, err, w.Body)

@@ -206,7 +206,7 @@ func (o *office) open(file string) {
 // call sends a request to the API and reads the answer.
 func (o *office) call(method, path, body string, want int, to any) {
 	o.Helper()
-	r := httptest.NewRequestWithContext(o.Context(), method, "/api/v3"+path, strings.NewReader(body))
+	r := httptest.NewRequestWithContext(o.Context(), method, "http://localhost/api/v3"+path, strings.NewReader(body))
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
@@ -267,7 +267,7 @@ func (o *office) explain(by explain.By, value string) explain.Document {
 	var doc explain.Document
 	var raw any
 	path := "/explain/?" + url.Values{string(by): {value}}.Encode()
-	r := httptest.NewRequestWithContext(o.Context(), http.MethodGet, "/api/v3"+path, nil)
+	r := httptest.NewRequestWithContext(o.Context(), http.MethodGet, "http://localhost/api/v3"+path, nil)
 	w := httptest.NewRecorder()
 	o.api.ServeHTTP(w, r)
 	if err := json.Unmarshal(w.Body.Bytes(), &raw); w.Code != http.StatusOK || err != nil {

@@ -19,6 +19,9 @@ func (a *App) Tokens() (dashboard.Tokens, error) {
 			return nil, errors.New("ROLLCALL_TOKENS_FILE: is not set: make a token with `rollcall token NAME read,sync` and " +
 				"put its line into a file; to let everybody who can connect do everything, set ROLLCALL_INSECURE_NO_TOKENS=true")
 		}
+		if err := checkOpen(a.Process); err != nil {
+			return nil, err
+		}
 		a.Log.Warn("the API asks for no tokens: every client that can connect may do everything")
 		return nil, nil
 	}

@@ -34,6 +34,8 @@ type Config struct {
 	Address string
 	// Token is the caller's; none is sent where it is empty.
 	Token secret.Value
+	// Insecure permits a token over plain HTTP to another host.
+	Insecure bool
 	// Types are the types of provider to list.
 	Types []provider.Type
 	// Transport carries requests; http.DefaultTransport where it is nil.
@@ -75,6 +77,10 @@ func New(c Config) (*Client, error) {
 		return nil, fault.Errorf(fault.Invalid,
 			"the token has blanks or characters that no token has: give the token itself, not a line of the tokens file")
 	}
+	if u.Scheme == "http" && c.Token != "" && !c.Insecure && !loopback(u.Hostname()) {
+		return nil, fault.Errorf(fault.Invalid,
+			"the token would cross the network in the clear to %s: give an https address, or --insecure", u.Host)
+	}
 	address := strings.TrimSuffix(strings.TrimRight(c.Address, "/"), basePath)
 	return &Client{
 		address: strings.TrimRight(address, "/"), token: c.Token, types: c.Types,
@@ -84,6 +90,12 @@ func New(c Config) (*Client, error) {
 			return http.ErrUseLastResponse
 		}},
 	}, nil
+}
+
+// loopback reports whether a host is this machine.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Answer is an answer of the API, decoded and as received.

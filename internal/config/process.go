@@ -15,6 +15,7 @@ import (
 	"github.com/kelseyhightower/envconfig"
 
 	"rollcall/internal/problem"
+	"rollcall/internal/secret"
 )
 
 // Prefix begins the name of every environment variable.
@@ -31,7 +32,10 @@ type Process struct {
 	InsecureNoTokens  bool          `envconfig:"INSECURE_NO_TOKENS" default:"false" doc:"Serve the API to everybody who can connect. Without a tokens file the API does not start unless this is true."`
 	AuditFile         string        `envconfig:"AUDIT_FILE" doc:"Where the API records who did what, one JSON object per line; a new file is begun at 64 MiB. Each API process needs a file of its own. Without it the records go to standard error."`
 	AuditKeep         time.Duration `envconfig:"AUDIT_KEEP" default:"8760h" doc:"How long earlier files of the audit log are kept."`
-	BehindProxy       bool          `envconfig:"BEHIND_PROXY" default:"false" doc:"A reverse proxy in front of the API ends TLS and adds the address of the client to X-Forwarded-For."`
+	TLSCertFile       string        `envconfig:"TLS_CERT_FILE" doc:"The certificate chain (PEM) with which the API and the metrics are served. It is read again when it changes."`
+	TLSKeyFile        secret.File   `envconfig:"TLS_KEY_FILE" doc:"Its private key. A secret file."`
+	TLSClientCAFile   string        `envconfig:"TLS_CLIENT_CA_FILE" doc:"Certificate authorities (PEM). Only clients with a certificate of one of them can connect."`
+	BehindProxy       bool          `envconfig:"BEHIND_PROXY" default:"false" doc:"A reverse proxy or a private network stands in front of the listeners. They may then be open to other hosts without TLS, and the address of a client is the last one in X-Forwarded-For."`
 	ObjectWait        time.Duration `envconfig:"OBJECT_WAIT" default:"20s" doc:"How long the sync of a single object is waited for before the API answers 202."`
 	MaxOpenJobs       int           `envconfig:"MAX_OPEN_JOBS" default:"10000" doc:"How many syncs of single objects of one provider may wait or run. Beyond it the API answers 503 with Retry-After. Set it for the API."`
 	LogLevel          string        `envconfig:"LOG_LEVEL" default:"info" doc:"debug, info, warn or error."`
@@ -106,6 +110,8 @@ func set(v reflect.Value, text string) error {
 	switch to := v.Addr().Interface().(type) {
 	case *string:
 		*to = text
+	case *secret.File:
+		*to = secret.File(text)
 	case *bool:
 		b, err := strconv.ParseBool(text)
 		if err != nil {
@@ -188,6 +194,12 @@ func (p *Process) validate() error {
 	if p.AuditKeep < 24*time.Hour {
 		fail("AUDIT_KEEP", "%v: want at least 24h", p.AuditKeep)
 	}
+	if (p.TLSCertFile == "") != (p.TLSKeyFile == "") {
+		fail("TLS_CERT_FILE", "it and %s go together", variable("TLS_KEY_FILE"))
+	}
+	if p.TLSClientCAFile != "" && p.TLSCertFile == "" {
+		fail("TLS_CLIENT_CA_FILE", "needs %s", variable("TLS_CERT_FILE"))
+	}
 	if p.TokensFile != "" && p.InsecureNoTokens {
 		fail("INSECURE_NO_TOKENS", "it and %s exclude each other", variable("TOKENS_FILE"))
 	}
@@ -235,10 +247,20 @@ func checkListen(s string) error {
 	return nil
 }
 
+// IsLoopback reports whether only this machine can reach a listener.
+func IsLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
 // Misspelt warns about variables with our prefix that are similar to a known one. Other variables with the prefix are
 // accepted, because bind_password_env can name any variable.
 func Misspelt(environ []string) []string {
-	known := []string{variable("API"), variable("TOKEN"), variable("TOKEN_FILE")} // those of the API's client
+	known := []string{variable("API"), variable("TOKEN"), variable("TOKEN_FILE"), variable("INSECURE")} // those of the API's client
 	var warnings []string
 	for f := range reflect.TypeFor[Process]().Fields() {
 		known = append(known, variable(f.Tag.Get("envconfig")))
