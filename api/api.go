@@ -263,6 +263,8 @@ type Config struct {
 	// RequestTime is the time limit of a request, without the wait for an object job or an explanation. Default 4.5
 	// s.
 	RequestTime time.Duration
+	// Notice returns what an operator has to know about a container apart from its runs. Nil has no notices.
+	Notice func(context.Context, container.ID) string
 	// ObjectWait is how long a request waits for a single-object sync. Default 20 s.
 	ObjectWait time.Duration
 	// TaskMessages is the number of newest messages of a run in the sync status. Default 100.

@@ -307,8 +307,15 @@ func (a *API) readyz(r *request) (answer, error) {
 			Status: "unavailable", Components: map[string]string{"redis": cmp.Or(redisfault.Refusal(err),
 				fault.KindOf(err).String())},
 		}}, nil
-	case len(workers) == 0:
-		return ok(health{Status: "ok", Components: map[string]string{"redis": "ok", "workers": "none"}}), nil
 	}
-	return ok(health{Status: "ok", Components: map[string]string{"redis": "ok", "workers": "ok"}}), nil
+	components := map[string]string{"redis": "ok", "workers": "ok"}
+	if len(workers) == 0 {
+		components["workers"] = "none"
+	}
+	for _, c := range a.resources.containers() {
+		if a.notice(ctx, c) != "" { // The status of the container has the text, which names hosts.
+			components["configuration"] = "differs between processes"
+		}
+	}
+	return ok(health{Status: "ok", Components: components}), nil
 }

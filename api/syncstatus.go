@@ -43,7 +43,19 @@ func (a *API) syncStatus(r *request) (answer, error) {
 		v := runRows{family: r.family, run: run, live: summary.Live, now: now, messages: messages}
 		out.Tasks = append(out.Tasks, v.rows()...)
 	}
+	if text := a.notice(ctx, c); text != "" && len(out.Tasks) > 0 {
+		out.Tasks[0].Messages = append(out.Tasks[0].Messages, logEvent{Timestamp: stamp(now), LogLevel: "warning",
+			Logger: apiLogger, Event: text, Attributes: map[string]any{"notice": true}})
+	}
 	return ok(out), nil
+}
+
+// notice returns what an operator has to know about a container apart from its runs; empty if there is nothing.
+func (a *API) notice(ctx context.Context, c container.ID) string {
+	if a.cfg.Notice == nil {
+		return ""
+	}
+	return a.cfg.Notice(ctx, c)
 }
 
 // recent returns the open run, if there is one, and the last finished runs. A run can start or end between the two

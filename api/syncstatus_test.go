@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/api"
 	"rollcall/container"
 	"rollcall/internal/redistest"
 	"rollcall/status"
@@ -355,5 +357,19 @@ func TestSyncStatusNamesDryRuns(t *testing.T) {
 	if got := read[syncStatus](h.get(paths[google] + "sync/status/")).Tasks[0].Description; !strings.Contains(got,
 		"dry run") {
 		t.Errorf("description = %q", got)
+	}
+}
+
+// A notice about a container is a message of its newest row.
+func TestStatusHasNotices(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil, func(c *api.Config) {
+		c.Notice = func(_ context.Context, c container.ID) string { return "two configurations of " + string(c) }
+	})
+	h.start(google)
+	got := read[syncStatus](h.get("/providers/google_workspace/1/sync/status/"))
+	said := got.Tasks[0].Messages
+	if last := said[len(said)-1]; last.Event != "two configurations of google_workspace:1" || last.LogLevel != "warning" {
+		t.Errorf("the last message is %+v, want the notice", last)
 	}
 }

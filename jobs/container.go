@@ -24,6 +24,9 @@ type Container struct {
 	Schedule string
 	// Sources are the slugs of a provider's sources. A source has none.
 	Sources []string
+	// Digest identifies the configuration. Workers with different digests do not execute a container side by side.
+	// Without a digest the container is executed by any worker.
+	Digest string
 	// Calls counts requests to the remote side. It may be nil.
 	Calls *atomic.Int64
 }

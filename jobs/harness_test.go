@@ -237,8 +237,14 @@ func secretOf(value string) []string {
 // worker starts a worker that is stopped at the end of the test.
 func (s *site) worker(name string) *jobs.Worker {
 	s.t.Helper()
+	return s.workerWith(name, s.containers()...)
+}
+
+// workerWith starts a worker with a configuration of its own.
+func (s *site) workerWith(name string, containers ...jobs.Container) *jobs.Worker {
+	s.t.Helper()
 	w, err := jobs.NewWorker(jobs.WorkerConfig{
-		Redis: s.rdb, Status: s.status, Decisions: s.decisions, Containers: s.containers(), Name: name, Metrics: s.work,
+		Redis: s.rdb, Status: s.status, Decisions: s.decisions, Containers: containers, Name: name, Metrics: s.work,
 		Now:               s.now,
 		TaskCheckInterval: 20 * time.Millisecond, ReapEvery: 100 * time.Millisecond, ShutdownTimeout: 5 * time.Second,
 		MendEvery: 200 * time.Millisecond,

@@ -103,14 +103,17 @@ func (c *Client) StartFull(ctx context.Context, container container.ID, dryRun b
 	return c.Start(ctx, container, dryRun, status.Trigger{Kind: status.ByAPI, By: by})
 }
 
-func (c *Client) enqueue(ctx context.Context, run status.Run) error {
+func (c *Client) enqueue(ctx context.Context, run status.Run) error { return c.enqueueIn(ctx, run, 0) }
+
+// enqueueIn puts the task of a run into its queue. No worker takes it before the given time has passed.
+func (c *Client) enqueueIn(ctx context.Context, run status.Run, later time.Duration) error {
 	args := RunArgs{Container: run.Container, RunID: run.ID, Epoch: run.Epoch}
 	payload, err := json.Marshal(args)
 	if err != nil {
 		return fault.New(fault.Internal, "enqueue", err)
 	}
 	_, err = c.asynq.EnqueueContext(ctx, asynq.NewTask(TypeRun, payload),
-		asynq.Queue(FullQueue), asynq.TaskID(args.taskID()), asynq.MaxRetry(0), asynq.Timeout(runTimeout))
+		asynq.Queue(FullQueue), asynq.TaskID(args.taskID()), asynq.MaxRetry(0), asynq.Timeout(runTimeout), asynq.ProcessIn(later))
 	return queueFault(err)
 }
 

@@ -36,10 +36,12 @@ func (w *Worker) object(ctx context.Context, task *asynq.Task) error {
 	if err := json.Unmarshal(task.Payload(), &args); err != nil {
 		return fmt.Errorf("payload: %w: %w", err, asynq.SkipRetry)
 	}
-	c, ok := w.containers[args.Container]
-	if !ok {
-		return w.unknown(ctx, args)
+	for _, name := range []container.ID{args.Container, container.Source(args.Source)} {
+		if why := w.missing(name); why != "" {
+			return w.handOverObject(ctx, args, why, name)
+		}
 	}
+	c := w.containers[args.Container]
 	job, err := w.cfg.Status.StartJob(ctx, args.Container, args.JobID, w.cfg.Name)
 	if err != nil && fault.KindOf(err) == fault.NotFound {
 		w.cfg.Metrics.ObjectJobLost(args.Container)
@@ -79,10 +81,9 @@ func (w *Worker) object(ctx context.Context, task *asynq.Task) error {
 	return nil
 }
 
-// unknown ends a job of a container that this worker's configuration does not have: the waiting client is told.
-func (w *Worker) unknown(ctx context.Context, args ObjectArgs) error {
-	cause := fault.Errorf(fault.Invalid, "the worker %s has no %s in its configuration: give all processes the same "+
-		"one and restart them", w.cfg.Name, args.Container)
+// unknown ends a job of a container that no worker has had in its configuration for long. The client is told why.
+func (w *Worker) unknown(ctx context.Context, args ObjectArgs, why string) error {
+	cause := fault.New(fault.Invalid, "", errors.New(why))
 	_, err := w.cfg.Status.FinishJob(ctx, args.Container, args.JobID, status.Result{
 		Outcome: status.OutcomeFailed, FailKind: fault.Invalid.String(), FailReason: cause.Error(),
 		Messages: []status.Message{{Level: status.Error, Logger: string(args.Container), Event: "Failed: " + cause.Error(),
@@ -234,7 +235,7 @@ func (o *objectSync) second(ctx context.Context, c *Container) (reconcile.Report
 
 func (o *objectSync) hop(ctx context.Context, c *Container) (reconcile.Report, error) {
 	return c.Engine().Execute(ctx, reconcile.Run{
-		ID: o.job.ID, Scope: reconcile.Entries(o.ref), Lease: o.cfg.Status.Unleased(c.Name, o.drain),
+		ID: o.job.ID, Scope: reconcile.Entries(o.ref), Lease: o.cfg.Status.Unleased(c.Name, o.homes.halt(c.Name)),
 		Memory:  NewMemory(o.cfg.Decisions, c.Name),
 		Journal: counted{o.said, o.tally(c.Name)}, Insist: true,
 	})

@@ -30,11 +30,14 @@ func (w *Worker) run(ctx context.Context, task *asynq.Task) error {
 		return fmt.Errorf("payload: %w: %w", err, asynq.SkipRetry)
 	}
 	log := w.cfg.Log.With("container", string(args.Container), "run_id", args.RunID, "epoch", args.Epoch)
-	c, ok := w.containers[args.Container]
-	if !ok {
-		return fmt.Errorf("container %q is not configured here: %w", args.Container, asynq.SkipRetry)
+	if why := w.missing(args.Container); why != "" {
+		return w.handOver(ctx, args, why, log)
 	}
+	c := w.containers[args.Container]
 	lease, err := w.cfg.Status.Acquire(ctx, args.Container, args.RunID, args.Epoch, w.cfg.Name)
+	if errors.Is(err, status.ErrSuperseded) {
+		return w.handOver(ctx, args, err.Error(), log)
+	}
 	if errors.Is(err, status.ErrStale) || fault.KindOf(err) == fault.NotFound {
 		return w.stale(ctx, args, log)
 	}
@@ -60,7 +63,7 @@ func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (r
 		began = w.cfg.Now()
 	}
 	defer keepLeavers(lease, tally)
-	lease.DrainOn(w.drain)
+	lease.DrainOn(w.homes.halt(c.Name))
 	trail := w.cfg.Decisions.Trail(c.Name)
 	lease.Recorder().Beside(trail.Flush)
 	report, err := c.Engine().Execute(lease.Context(), reconcile.Run{
@@ -143,7 +146,7 @@ func (w *Worker) conclude(ctx context.Context, c *Container, lease *status.Lease
 	}
 	switch kind := fault.KindOf(err); kind {
 	case fault.Canceled:
-		if w.draining() || lease.Context().Err() != nil {
+		if w.draining() || w.homes.why(c.Name) != "" || lease.Context().Err() != nil {
 			return w.handBack(ctx, lease, log)
 		}
 		// There was no request to stop, so that a task that is handed back would come back for ever.

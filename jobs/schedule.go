@@ -75,9 +75,15 @@ func (w *Worker) tick(ctx context.Context) error {
 	var errs []error
 	now := w.cfg.Now()
 	for i := range w.schedule {
+		if w.homes.why(w.schedule[i].name) != "" {
+			continue // The worker with the newer configuration fires.
+		}
 		errs = append(errs, w.fire(ctx, &w.schedule[i], now))
 	}
 	for i := range w.cfg.Containers {
+		if w.homes.why(w.cfg.Containers[i].Name) != "" {
+			continue
+		}
 		errs = append(errs, w.catchUp(ctx, &w.cfg.Containers[i], now))
 	}
 	return errors.Join(errs...)

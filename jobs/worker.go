@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,6 +89,7 @@ type Worker struct {
 	taking  bool
 	aside   atomic.Value // why the worker stands aside, a string
 
+	homes  homes
 	drain  chan struct{}
 	stop   context.CancelFunc
 	loops  sync.WaitGroup
@@ -100,6 +102,7 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	w := &Worker{
 		cfg: cfg, client: NewClient(cfg.Redis, cfg.Status), inspector: asynq.NewInspectorFromRedisClient(cfg.Redis),
 		containers: map[container.ID]*Container{}, drain: make(chan struct{}),
+		homes: homes{superseded: map[container.ID]string{}, halts: map[container.ID]chan struct{}{}},
 	}
 	for i := range cfg.Containers {
 		w.containers[cfg.Containers[i].Name] = &cfg.Containers[i]
@@ -115,7 +118,7 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 func (w *Worker) server(queue string, concurrency int) *asynq.Server {
 	return asynq.NewServerFromRedisClient(w.cfg.Redis, asynq.Config{
 		Concurrency: concurrency, Queues: map[string]int{queue: 1},
-		TaskCheckInterval: w.cfg.TaskCheckInterval, DelayedTaskCheckInterval: time.Second,
+		TaskCheckInterval: w.cfg.TaskCheckInterval, DelayedTaskCheckInterval: 250 * time.Millisecond,
 		ShutdownTimeout: w.cfg.ShutdownTimeout, RetryDelayFunc: retryDelay, IsFailure: isFailure,
 		Logger: asynqLog{w.cfg.Log}, LogLevel: asynq.WarnLevel,
 	})
@@ -125,6 +128,9 @@ func (w *Worker) server(queue string, concurrency int) *asynq.Server {
 func (w *Worker) Start(ctx context.Context) error {
 	ctx, w.stop = context.WithCancel(ctx)
 	if _, err := w.cfg.Status.Beat(ctx, w.cfg.Name); err != nil {
+		return err
+	}
+	if err := w.settle(ctx); err != nil {
 		return err
 	}
 	if err := w.takePart(ctx); err != nil {
@@ -138,6 +144,7 @@ func (w *Worker) Start(ctx context.Context) error {
 func (w *Worker) Shutdown() {
 	w.closed.Do(func() {
 		close(w.drain)
+		w.homes.close()
 		w.leaveQueues()
 		var servers sync.WaitGroup // Side by side: each may take its time.
 		for _, s := range w.servers {
@@ -150,7 +157,7 @@ func (w *Worker) Shutdown() {
 		w.loops.Wait()
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
-		if err := w.cfg.Status.Retire(ctx, w.cfg.Name); err != nil {
+		if err := errors.Join(w.unsettle(ctx), w.cfg.Status.Retire(ctx, w.cfg.Name)); err != nil {
 			w.cfg.Log.Warn("retire", "err", err)
 		}
 	})
@@ -193,7 +200,7 @@ func (w *Worker) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := w.announce(ctx); err != nil {
+	if err := errors.Join(w.settle(ctx), w.announce(ctx)); err != nil {
 		return err
 	}
 	names := make([]container.ID, 0, len(w.cfg.Containers))
@@ -270,6 +277,9 @@ func (w *Worker) begin(ctx context.Context, name container.ID, by status.Trigger
 
 // retryDelay is for object jobs; full runs are never retried by asynq.
 func retryDelay(n int, err error, _ *asynq.Task) time.Duration {
+	if h, is := errors.AsType[*handedOver](err); is {
+		return h.delay()
+	}
 	if d := fault.RetryAfter(err); d > 0 {
 		return min(d, longestDeferral)
 	}
@@ -281,7 +291,8 @@ func retryDelay(n int, err error, _ *asynq.Task) time.Duration {
 
 // isFailure reports whether asynq counts an attempt, and so prolongs the pause before the next.
 func isFailure(err error) bool {
-	return fault.KindOf(err) != fault.Canceled && !busy(err) && !errors.Is(err, asynq.ErrLeaseExpired)
+	_, over := errors.AsType[*handedOver](err)
+	return !over && fault.KindOf(err) != fault.Canceled && !busy(err) && !errors.Is(err, asynq.ErrLeaseExpired)
 }
 
 // asynqLog lets asynq log through slog.
@@ -289,8 +300,17 @@ type asynqLog struct{ log *slog.Logger }
 
 func (l asynqLog) Debug(args ...any) { l.log.Debug(fmt.Sprint(args...)) }
 func (l asynqLog) Info(args ...any)  { l.log.Info(fmt.Sprint(args...)) }
-func (l asynqLog) Warn(args ...any)  { l.log.Warn(fmt.Sprint(args...)) }
 func (l asynqLog) Error(args ...any) { l.log.Error(fmt.Sprint(args...)) }
+
+// Warn logs a warning. That a task is revoked is our doing.
+func (l asynqLog) Warn(args ...any) {
+	text := fmt.Sprint(args...)
+	if strings.HasPrefix(text, "revoke task") {
+		l.log.Debug(text)
+		return
+	}
+	l.log.Warn(text)
+}
 
 // Fatal must not end the process from inside a library.
 func (l asynqLog) Fatal(args ...any) { l.log.Error(fmt.Sprint(args...)) }
@@ -317,7 +337,7 @@ func (w *Worker) takePart(ctx context.Context) error {
 			w.cfg.Log.ErrorContext(ctx, "the worker stands aside", "worker", w.cfg.Name, "reason", why)
 		}
 		w.leaveQueues()
-		return w.cfg.Status.Retire(ctx, w.cfg.Name)
+		return errors.Join(w.unsettle(ctx), w.cfg.Status.Retire(ctx, w.cfg.Name))
 	case was != "":
 		w.cfg.Log.InfoContext(ctx, "the worker takes tasks again", "worker", w.cfg.Name)
 	}
@@ -343,16 +363,24 @@ func (w *Worker) enterQueues() error {
 	if w.taking || w.draining() {
 		return nil
 	}
-	mux := asynq.NewServeMux()
-	mux.HandleFunc(TypeRun, w.run)
-	mux.HandleFunc(TypeObject, w.object)
 	full, objects := w.server(FullQueue, w.cfg.FullConcurrency), w.server(ObjectQueue, w.cfg.ObjectConcurrency)
-	errFull, errObjects := full.Start(mux), objects.Start(mux)
+	errFull, errObjects := full.Start(asynq.HandlerFunc(w.handle)), objects.Start(asynq.HandlerFunc(w.handle))
 	w.servers, w.taking = append(w.servers, full, objects), true
 	if err := errors.Join(errFull, errObjects); err != nil {
 		return fmt.Errorf("start the queues: %w", err)
 	}
 	return nil
+}
+
+// handle executes a task of either queue.
+func (w *Worker) handle(ctx context.Context, task *asynq.Task) error {
+	switch task.Type() {
+	case TypeRun:
+		return w.run(ctx, task)
+	case TypeObject:
+		return w.object(ctx, task)
+	}
+	return w.unknownTask(ctx, task)
 }
 
 // leaveQueues takes no further task.

@@ -49,7 +49,7 @@ type Config struct {
 	// compressed.
 	MaxPlanRows  int
 	MaxPlanBytes int
-	// KeepJobs and MaxJobs limit a container's index of object jobs. Default 7 days and 1000.
+	// KeepJobs and MaxJobs limit the object jobs of a container that have an outcome. Default 7 days and 20,000.
 	KeepJobs time.Duration
 	MaxJobs  int
 	// MaxOpenJobs bounds the object jobs of a container that have no outcome yet. Default 10,000.
@@ -89,7 +89,7 @@ func (c Config) withDefaults() Config {
 	set(&c.MaxPlanRows, 100_000)
 	set(&c.MaxPlanBytes, 16<<20)
 	set(&c.KeepJobs, 7*day)
-	set(&c.MaxJobs, 1000)
+	set(&c.MaxJobs, 20_000)
 	set(&c.MaxOpenJobs, 10_000)
 	set(&c.JobTTL, 2*time.Minute)
 	set(&c.LockTTL, time.Minute)

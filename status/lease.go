@@ -36,6 +36,8 @@ func (s *Store) Acquire(ctx context.Context, c container.ID, runID string, epoch
 		return nil, err
 	case word == "held":
 		return nil, stale("acquire", runID, ErrHeld)
+	case word == "superseded":
+		return nil, fmt.Errorf("acquire run %s: %w", runID, ErrSuperseded)
 	case word != "ok":
 		return nil, stale("acquire", runID)
 	}

@@ -137,6 +137,7 @@ var (
 	enterScript    = containerScript("enter")
 	leaveScript    = containerScript("leave")
 	markScript     = containerScript("mark")
+	configScript   = containerScript("configure")
 
 	beatScript = redis.NewScript(lua("beat"))
 )

@@ -184,6 +184,9 @@ func (r *remote) hints(all []standing) {
 		if s.last.ID != "" && s.last.FailedChanges > 0 {
 			hint("%s: %s failed: rollcall runs %[1]s %[3]s", s.Container, count(s.last.FailedChanges, "change"), s.last.ID)
 		}
+		for _, text := range s.sync.Notices() {
+			hint("%s: %s", s.Container, text)
+		}
 		if s.server.Text != "" {
 			hint("%s: last read from %s", s.Container, s.server.Text)
 		}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"rollcall/api"
 	"rollcall/container"
 	"rollcall/decisions"
+	"rollcall/internal/buildinfo"
 	"rollcall/internal/config"
 	"rollcall/internal/dashboard"
 	"rollcall/internal/metrics"
@@ -49,7 +51,9 @@ type App struct {
 	stderr io.Writer
 	// aside says why the worker of this process takes no task; nil without a worker.
 	aside func() string
-	close func()
+	// superseded says which containers the worker does not execute, and whether it executes any; nil without a worker.
+	superseded func() (map[container.ID]string, bool)
+	close      func()
 }
 
 // Signals returns a context that ends when the process is asked to stop. A second signal ends it at once.
@@ -136,6 +140,10 @@ func (a *App) Worker(name string) (*jobs.Worker, error) {
 	if err != nil {
 		return nil, err
 	}
+	digests := a.digests()
+	for i := range all {
+		all[i].Digest = digests[all[i].Name]
+	}
 	if err := a.export(a.work); err != nil {
 		return nil, err
 	}
@@ -144,9 +152,31 @@ func (a *App) Worker(name string) (*jobs.Worker, error) {
 		Now: a.Clock.Now, Skew: a.Clock.Offset,
 	})
 	if err == nil {
-		a.aside = w.Aside
+		a.aside, a.superseded = w.Aside, w.Superseded
 	}
 	return w, err
+}
+
+// digests returns a digest of each container as this build and its file have it.
+func (a *App) digests() map[container.ID]string {
+	build := buildinfo.Read()
+	return a.Config.Digests(build.Version + " " + build.Revision)
+}
+
+// notice tells of processes with different configurations of a container.
+func (a *App) notice(ctx context.Context, c container.ID) string {
+	const advice = "give all processes the same one and restart them"
+	found, err := a.Status.Configured(ctx, c)
+	switch mine := a.digests()[c]; {
+	case err != nil || found.Digest == "" || mine == "":
+	case !found.Counts(mine):
+		return fmt.Sprintf("this API has another configuration of %s than the worker %s: %s", c,
+			strings.Join(found.Workers, ", "), advice)
+	case len(found.Superseded) > 0:
+		return fmt.Sprintf("the worker %s has an older configuration of %s than the worker %s and does not execute it: %s",
+			strings.Join(found.Superseded, ", "), c, strings.Join(found.Workers, ", "), advice)
+	}
+	return ""
 }
 
 // WorkerName tells this process from others.
@@ -183,6 +213,7 @@ func (a *App) API(ctx context.Context, known dashboard.Tokens) (*http.Server, er
 		Status: a.Status, Decisions: a.Decisions, Jobs: jobs.NewClient(a.Redis, a.Status), Directory: &finder{a},
 		Explainer: a.explainer(),
 		Types:     a.Config.Types, Resources: a.resources(),
+		Notice:       a.notice,
 		Facts:        func(c container.ID) api.Facts { return ledger.NewRedis(a.Redis, string(c)) },
 		Authenticate: authenticator(known), Dashboard: board, Log: a.Log, ObjectWait: a.Process.ObjectWait,
 		Addr: a.Process.Listen, Audit: log, Refused: a.access.Refused.Inc, BehindProxy: a.Process.BehindProxy,

@@ -70,6 +70,15 @@ func (a *App) ready(ctx context.Context) map[string]string {
 			return map[string]string{"worker": why}
 		}
 	}
+	if a.superseded != nil {
+		if why, some := a.superseded(); !some && len(why) > 0 {
+			out := map[string]string{}
+			for c, text := range why {
+				out[string(c)] = text
+			}
+			return out
+		}
+	}
 	return nil
 }
 
@@ -143,6 +152,7 @@ func (a *App) measuredTenant(p *config.Provider) (metrics.Container, error) {
 
 // measure adds what metrics know of every container.
 func (a *App) measure(c *metrics.Container, schedule string) (err error) {
+	c.Digest = a.digests()[c.Name]
 	c.Facts = ledger.NewRedis(a.Redis, string(c.Name)).Facts
 	if c.Gap, err = jobs.LongestGap(schedule, time.Now()); err != nil {
 		return fmt.Errorf("%s: %w", c.Name, err)

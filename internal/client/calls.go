@@ -302,6 +302,25 @@ type SyncStatus struct {
 	IsRunning      bool      `json:"is_running"`
 	LastSuccessful time.Time `json:"last_successful_sync"`
 	LastStatus     string    `json:"last_sync_status"`
+	// Tasks are the rows of the last runs, the newest first.
+	Tasks []struct {
+		Messages []struct {
+			Event      string         `json:"event"`
+			Attributes map[string]any `json:"attributes"`
+		} `json:"messages"`
+	} `json:"tasks"`
+}
+
+// Notices returns what an operator has to know about a container apart from its runs.
+func (s SyncStatus) Notices() (out []string) {
+	for _, t := range s.Tasks {
+		for _, m := range t.Messages {
+			if m.Attributes["notice"] == true {
+				out = append(out, m.Event)
+			}
+		}
+	}
+	return out
 }
 
 // Held is what waits for a person in one container. Digest is empty where nothing does.

@@ -132,3 +132,16 @@ func TestPinnedEntries(t *testing.T) {
 	}, nil))
 	s.value("after it", "rollcall_pinned_entries{container=google_workspace:1}", 2)
 }
+
+func TestConfigurationsAreCounted(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, metrics.Container{Name: google, Sources: []container.ID{corp}})
+	const name = "rollcall_configurations{container=google_workspace:1}"
+	s.value("without a worker", name, 1)
+	for n, digest := range []string{"v1", "v1", "v2"} {
+		if _, err := s.store.Configure(t.Context(), google, "w"+string(rune('0'+n)), digest); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.value("with workers of two configurations", name, 2)
+}

@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -109,7 +110,7 @@ func (s *State) container(ctx context.Context, to *sheet, c *Container) error {
 	live(to, name, st.Open)
 	to.counts("rollcall_held_changes", guard.Values, held, name)
 	to.counts("rollcall_held_entries", reason.Values, st.HeldEntries, name)
-	errs := []error{s.copyAge(ctx, to, c), entries(ctx, to, c), quotas(ctx, to, c)}
+	errs := []error{s.copyAge(ctx, to, c), entries(ctx, to, c), quotas(ctx, to, c), s.configurations(ctx, to, c)}
 	changed, left, err := s.unseen(ctx, c, &st)
 	if err != nil {
 		return errors.Join(append(errs, err)...)
@@ -125,6 +126,20 @@ func (s *State) container(ctx context.Context, to *sheet, c *Container) error {
 	due, err := s.due(ctx, c, &st, changed)
 	to.at("rollcall_sync_expected_by_timestamp_seconds", due, name)
 	return errors.Join(append(errs, err)...)
+}
+
+// configurations counts the different ones of the container.
+func (s *State) configurations(ctx context.Context, to *sheet, c *Container) error {
+	found, err := s.cfg.Status.Configured(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	n := len(found.Digests)
+	if n == 0 || c.Digest != "" && !slices.Contains(found.Digests, c.Digest) {
+		n++
+	}
+	to.set("rollcall_configurations", float64(n), string(c.Name))
+	return nil
 }
 
 // last is what the run that ended last came to.

@@ -76,6 +76,9 @@ var state = []Metric{
 		Help: "How long the person who waits longest has been gone without being suspended; 0 where nobody waits. Who " +
 			"left the local copy since the " +
 			"provider last planned is taken to wait."},
+	{Name: "rollcall_configurations", Kind: Gauge, Labels: []Label{ofContainer},
+		Help: "Different configurations of a container among the live workers and this API process. More than one means " +
+			"that some of them do not execute it."},
 	{Name: "rollcall_directory_entries", Kind: Gauge, Labels: []Label{ofContainer, entryKind}, Absent: never,
 		Help: "Entries that the newest completed run read."},
 
@@ -132,6 +135,8 @@ var work = []Metric{
 			"had the run. A cancelled run is none."},
 	{Name: "rollcall_run_resumes_total", Kind: Counter, Labels: []Label{ofContainer},
 		Help: "Runs that were handed to another worker because theirs was lost."},
+	{Name: "rollcall_worker_superseded", Kind: Gauge, Labels: []Label{ofContainer},
+		Help: "1 while this worker does not execute a container, because another worker has a newer configuration of it."},
 	{Name: "rollcall_object_jobs_total", Kind: Counter, Labels: []Label{ofContainer, jobResult},
 		Help: "Syncs of single objects that are over."},
 }
@@ -157,6 +162,11 @@ var both = []Metric{
 func counter(name string) *prometheus.CounterVec {
 	m := find(name)
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: m.Name, Help: m.Help}, m.names())
+}
+
+func gauge(name string) *prometheus.GaugeVec {
+	m := find(name)
+	return prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: m.Name, Help: m.Help}, m.names())
 }
 
 func histogram(name string) *prometheus.HistogramVec {

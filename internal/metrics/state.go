@@ -22,6 +22,8 @@ import (
 // Container is one source or provider as State sees it.
 type Container struct {
 	Name container.ID
+	// Digest identifies the configuration that this process has of it.
+	Digest string
 	// Gap is the longest gap of its cron schedule; zero where it has none.
 	Gap time.Duration
 	// Sources are those that a provider is fed from; Follows says that it runs after each of their runs that changed

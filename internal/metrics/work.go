@@ -14,6 +14,7 @@ import (
 // Work counts what a worker does. It is safe for concurrent use.
 type Work struct {
 	runs, changes, requests, waited, retries, losses, resumes, objects *prometheus.CounterVec
+	superseded                                                         *prometheus.GaugeVec
 	runTook, lag, leavers, took                                        *prometheus.HistogramVec
 }
 
@@ -26,8 +27,9 @@ func NewWork() *Work {
 		requests: counter("rollcall_remote_requests_total"),
 		waited:   counter("rollcall_remote_quota_wait_seconds_total"), retries: counter("rollcall_remote_retries_total"),
 		losses: counter("rollcall_lease_losses_total"), resumes: counter("rollcall_run_resumes_total"),
-		objects: counter("rollcall_object_jobs_total"),
-		runTook: histogram("rollcall_run_duration_seconds"), lag: histogram("rollcall_provisioning_lag_seconds"),
+		objects:    counter("rollcall_object_jobs_total"),
+		superseded: gauge("rollcall_worker_superseded"),
+		runTook:    histogram("rollcall_run_duration_seconds"), lag: histogram("rollcall_provisioning_lag_seconds"),
 		leavers: histogram("rollcall_leaver_latency_seconds"), took: histogram("rollcall_remote_request_duration_seconds"),
 	}
 }
@@ -35,7 +37,7 @@ func NewWork() *Work {
 func (w *Work) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		w.runs, w.runTook, w.changes, w.lag, w.leavers, w.requests, w.took, w.waited, w.retries, w.losses, w.resumes,
-		w.objects,
+		w.objects, w.superseded,
 	}
 }
 
@@ -70,6 +72,7 @@ func (w *Work) Expect(c container.ID) {
 		}
 	}
 	w.losses.WithLabelValues(name)
+	w.superseded.WithLabelValues(name)
 	w.resumes.WithLabelValues(name)
 	if c.IsSource() {
 		return
@@ -127,6 +130,15 @@ func (w *Work) Resumed(c container.ID) { w.resumes.WithLabelValues(string(c)).In
 // ObjectJob counts the sync of a single object.
 func (w *Work) ObjectJob(c container.ID, outcome status.Outcome) {
 	w.objects.WithLabelValues(string(c), string(jobResultOf(outcome))).Inc()
+}
+
+// Superseded records whether the worker does not execute a container, because another one has a newer configuration.
+func (w *Work) Superseded(c container.ID, is bool) {
+	value := 0.0
+	if is {
+		value = 1
+	}
+	w.superseded.WithLabelValues(string(c)).Set(value)
 }
 
 // ObjectJobLost counts the task of a single object that has no record, so that its outcome cannot be stored.

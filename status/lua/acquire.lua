@@ -4,6 +4,8 @@ local rec = record(id)
 local f = redis.call('HMGET', rec, 'state', 'epoch', 'started_at')
 local waiting = f[1] == 'queued' or f[1] == 'running'
 if redis.call('GET', key('open')) ~= id or f[2] ~= epoch or not waiting then return answer('stale', id) end
+local best, _, its = counting(ARGV[7])
+if its and its ~= best then return answer('superseded', id) end
 local holder = redis.call('GET', key('lease'))
 if holder and holder ~= token then return answer('held', id) end
 

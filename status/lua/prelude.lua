@@ -10,11 +10,29 @@ local function answer(word, id)
   return { word, 'id', id, unpack(redis.call('HGETALL', record(id))) }
 end
 
+-- clock returns the time of Redis.
+local function clock()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- counting returns the digest with the highest generation among those of live workers, and that generation. The second
+-- digest is the one of a worker. Both are nil without such a worker.
+local function counting(worker)
+  local best, highest, its = nil, 0, nil
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', key('configured'), string.format('%.0f', clock()), '+inf')) do
+    local digest, name = string.match(member, '^(%S+) (.*)$')
+    local generation = int(redis.call('HGET', key('configurations'), digest))
+    if generation > highest then best, highest = digest, generation end
+    if name == worker then its = digest end
+  end
+  return best, highest, its
+end
+
 -- message returns the id of the next message. It is unique among the runs of the container, because a reader of all of
 -- them goes on after it.
 local function message()
-  local t = redis.call('TIME')
-  local ms, meta = t[1] * 1000 + math.floor(t[2] / 1000), key('meta')
+  local ms, meta = clock(), key('meta')
   local last = redis.call('HMGET', meta, 'message_ms', 'message_seq')
   local seq = 0
   if int(last[1]) >= ms then ms, seq = int(last[1]), int(last[2]) + 1 end
