@@ -373,6 +373,12 @@ func (p Plan) ApprovedOnly() Plan {
 	return p
 }
 
+// Suspensions returns the plan with no other changes than suspensions.
+func (p Plan) Suspensions() Plan {
+	p.Changes = slices.DeleteFunc(slices.Clone(p.Changes), func(c Change) bool { return c.Op != Suspend })
+	return p
+}
+
 // Claim names a destructive change in the budget. The same change has the same name in every plan, so that a change
 // begun by a worker that died is not counted twice.
 func (c *Change) Claim() string {

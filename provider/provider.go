@@ -60,6 +60,9 @@ type Result struct {
 type Query struct {
 	// Lookups limits the read to these entries and to the objects that conflict with them. The tenant is not listed.
 	Lookups []Lookup
+	// ByID reads the objects of the lookups by their remote ids alone, without any list. It needs no right but the one
+	// to read single objects. An object that is not found is left out.
+	ByID bool
 	// Known has the links of the ledger. An object that has a link and is missing from a listing is looked up by its
 	// remote id before it counts as gone.
 	Known map[directory.Ref]plan.Link
@@ -70,6 +73,15 @@ type Query struct {
 	Versions map[directory.Ref]string
 	// Now is the time of the run.
 	Now time.Time
+}
+
+// Refs returns the entries of the lookups.
+func (q *Query) Refs() []directory.Ref {
+	refs := make([]directory.Ref, len(q.Lookups))
+	for i := range q.Lookups {
+		refs[i] = q.Lookups[i].Ref
+	}
+	return refs
 }
 
 // Lookup names one entry to read. The entry is found by its remote id where the ledger knows it, else by its anchor

@@ -77,6 +77,8 @@ type tenantFake struct {
 	next    int
 	listed  int
 	applied []string
+	// refuses is the error of every list. Single objects can be read by their ids.
+	refuses error
 	// hook is called before (after=false) and after each write.
 	hook func(c plan.Change, after bool) error
 }
@@ -91,6 +93,17 @@ func (t *tenantFake) Read(_ context.Context, q provider.Query) (plan.State, erro
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var s plan.State
+	if q.ByID {
+		for _, l := range q.Lookups {
+			if o := t.objects[l.RemoteID]; o != nil {
+				s.Objects = append(s.Objects, *o)
+			}
+		}
+		return s, nil
+	}
+	if t.refuses != nil {
+		return plan.State{}, t.refuses
+	}
 	for _, id := range slices.Sorted(maps.Keys(t.objects)) {
 		o := *t.objects[id]
 		o.Fields = o.Fields.Clone()

@@ -32,6 +32,9 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 	if s.undo != nil {
 		apply = apply.About(v.undo)
 	}
+	if s.suspends {
+		apply, held = apply.Suspensions(), held.Suspensions()
+	}
 	report := Report{
 		Apply: apply, Held: held, Snapshot: v.snapshot, Desired: v.desired, Pinned: len(v.undo),
 	}

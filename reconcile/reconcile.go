@@ -108,9 +108,17 @@ func (e *Engine) Execute(ctx context.Context, run Run) (Report, error) {
 		ctx = pace.WithFence(ctx, run.Lease.Check)
 	}
 	v, err := e.read(ctx, run.Scope, run.Memory)
+	if err != nil && e.mayReadSingly(run.Scope, v, err) {
+		return e.suspendKnown(ctx, run, v, err)
+	}
 	if err != nil {
 		return Report{}, err
 	}
+	return e.carryOut(ctx, run, v)
+}
+
+// carryOut plans, publishes the plan, and applies it.
+func (e *Engine) carryOut(ctx context.Context, run Run, v *view) (Report, error) {
 	report, err := e.plan(run.Scope, v)
 	if err != nil {
 		return report, err
@@ -173,6 +181,8 @@ type Scope struct {
 	refs []directory.Ref
 	// approvedOnly limits the plan to approved changes.
 	approvedOnly bool
+	// suspends limits the plan to suspensions. The objects are read one by one, because they cannot be listed.
+	suspends bool
 	// undo pins the changes of another run to their former values, and limits the plan to the pinned entries.
 	undo *plan.Undone
 	// readWithin bounds the time for reading the provider. Zero means no bound.
@@ -210,6 +220,11 @@ func Approved() Scope {
 // Undoing is a run that takes back the changes of another run.
 func Undoing(of *plan.Undone) Scope {
 	return Scope{rights: concludes | confirms | keepsFacts | writes, undo: of}
+}
+
+// leavers is a run that suspends accounts of entries that left, where the tenant refuses to list its objects.
+func leavers(refs []directory.Ref) Scope {
+	return Scope{rights: concludes | writes, refs: refs, suspends: true}
 }
 
 // Explaining is a run that plans one entry as a full run would, and stops there. within bounds the time for reading

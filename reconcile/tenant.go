@@ -26,8 +26,11 @@ func (t tenant) read(ctx context.Context, s Scope, v *view) (err error) {
 	if err := t.source(ctx, directory.Query{}, v); err != nil {
 		return err
 	}
-	var q provider.Query
-	if s.limited() { // The domains are not known yet. Addresses and groups are all that the lookups need.
+	q := provider.Query{ByID: s.suspends}
+	switch {
+	case s.suspends:
+		q.Lookups = v.lookups(s, nil)
+	case s.limited(): // The domains are not known yet. Addresses and groups are all that the lookups need.
 		near, err := t.cfg.Desire(around(v.snapshot, s), plan.State{})
 		if err != nil {
 			return err

@@ -160,6 +160,13 @@ func (a adminOf) Refuse(text string) {
 // HideMembers hides nothing, because a full read gets members from the delta query.
 func (a adminOf) HideMembers(string) bool { return false }
 
+func (a adminOf) RefuseLists() {
+	for _, method := range []string{"users.delta", "users.list", "groups.delta", "groups.list", "domains.list"} {
+		a.Inject(graph.Fault{Method: method, Status: http.StatusForbidden, Code: "Authorization_RequestDenied",
+			Message: "Insufficient privileges to complete the operation."})
+	}
+}
+
 func (a adminOf) Mend() { a.ClearFaults() }
 
 var _ providertest.Admin = adminOf{}

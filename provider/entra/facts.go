@@ -81,11 +81,16 @@ func (p *Provider) factsOf(ctx context.Context) (domains []string, administrator
 			return nil, nil, err
 		}
 	}
-	if p.now().Sub(k.AdminsAt) < factsKept {
-		return domains, set(k.Admins), nil
-	}
-	administrators, err = p.readAdministrators(ctx)
+	administrators, err = p.administrators(ctx, k)
 	return domains, administrators, err
+}
+
+// administrators returns the administrators for a read.
+func (p *Provider) administrators(ctx context.Context, k knowledge) (map[string]bool, error) {
+	if p.now().Sub(k.AdminsAt) < factsKept {
+		return set(k.Admins), nil
+	}
+	return p.readAdministrators(ctx)
 }
 
 func set(ids []string) map[string]bool {

@@ -33,6 +33,9 @@ func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, erro
 	}
 	if len(q.Lookups) > 0 {
 		p.marks.add(q.Known)
+		if q.ByID {
+			return p.readByID(ctx, q)
+		}
 		return p.lookUp(ctx, q)
 	}
 	p.marks.replace(q.Known)
@@ -177,6 +180,57 @@ func (r *reading) listGroups(ctx context.Context) error {
 		}
 	}
 	return r.p.fill(ctx, r.groups, ids)
+}
+
+// readByID reads users by the remote ids that the ledger has.
+func (p *Provider) readByID(ctx context.Context, q provider.Query) (plan.State, error) {
+	administrators, err := p.administrators(ctx, p.known(ctx))
+	if err != nil {
+		return plan.State{}, err
+	}
+	var ids []string
+	for i := range q.Lookups {
+		ids = append(ids, q.Lookups[i].RemoteID)
+	}
+	users, refused, err := p.getUsers(ctx, ids)
+	if err != nil {
+		return plan.State{}, err
+	}
+	var state plan.State
+	for i, id := range ids {
+		if u := users[id]; u != nil {
+			state.Objects = append(state.Objects, p.describeUser(u, &q, administrators))
+		} else if refused[id] != nil {
+			state.Objects = append(state.Objects, unreadable(q.Lookups[i].Ref, id, refused[id]))
+		}
+	}
+	return state, nil
+}
+
+// getUsers reads users one by one, without a list. refused has the errors of users that Graph does not show. A user
+// that does not exist is in neither map.
+func (p *Provider) getUsers(ctx context.Context, ids []string) (users map[string]*user, refused map[string]error,
+	err error) {
+	users, refused = map[string]*user{}, map[string]error{}
+	items := make([]*item, 0, len(ids))
+	for _, id := range ids {
+		items = append(items, p.getByID(directory.User, id))
+	}
+	p.send(ctx, items...)
+	for i, it := range items {
+		switch {
+		case notFound(it.err):
+		case it.err != nil && ofOne(it.err):
+			refused[ids[i]] = it.err
+		case it.err != nil:
+			return nil, nil, it.err
+		default:
+			if u, ok := p.readUser(it.answer.body); ok {
+				users[ids[i]] = u
+			}
+		}
+	}
+	return users, refused, nil
 }
 
 // getByID returns the request for one object.

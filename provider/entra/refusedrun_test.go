@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rollcall/directory"
+	"rollcall/fault"
 	"rollcall/ledger/ledgertest"
 	"rollcall/plan"
 	"rollcall/reconcile"
@@ -244,3 +245,26 @@ func TestRandomRefusals(t *testing.T) {
 }
 
 func mailOf(n int) string { return person(n).Attributes.Get(directory.Mail) }
+
+// TestALeaverIsDisabledWithoutLists checks that a tenant which refuses to list its users still loses a leaver that the
+// ledger knows, and nothing else happens. This also holds for a new worker.
+func TestALeaverIsDisabledWithoutLists(t *testing.T) {
+	t.Parallel()
+	for _, fresh := range []bool{false, true} {
+		h := openCompany(t, 12)
+		if fresh {
+			h.restart()
+		}
+		h.day(3)
+		adminOf{h.tenant}.RefuseLists()
+		r, err := h.run()
+		if fault.KindOf(err) != fault.Denied || r.Applied != 1 || !h.disabled(3) {
+			t.Errorf("new worker %v: %v, %d applied, disabled %v; want denied and one account disabled: %q", fresh, err, r.Applied,
+				h.disabled(3), h.said.errors)
+		}
+		h.tenant.ClearFaults()
+		if r := h.must(); r.Applied != 3 {
+			t.Errorf("new worker %v: the next run applied %d, want the rest of the day", fresh, r.Applied)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -344,6 +345,10 @@ func (p *Provider) verifyUsers(ctx context.Context, jobs []*job, harms bool,
 		p.send(ctx, items...)
 	}
 	users, readErr := collect(items, p.readUser, func(u *user) string { return u.ID })
+	var refused map[string]error
+	if readErr != nil && fault.KindOf(readErr) == fault.Denied { // The tenant may still show single accounts.
+		users, refused, readErr = p.getUsers(ctx, remoteIDs(jobs))
+	}
 	if err == nil {
 		err = readErr
 	}
@@ -354,7 +359,7 @@ func (p *Provider) verifyUsers(ctx context.Context, jobs []*job, harms bool,
 	for _, j := range open(jobs) {
 		u := users[j.RemoteID]
 		if u == nil {
-			j.fail(p.gone(j))
+			j.fail(cmp.Or(refused[j.RemoteID], p.gone(j)))
 			continue
 		}
 		if err := carries(j, u, anchors(j)); err != nil {

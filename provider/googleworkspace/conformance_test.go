@@ -171,6 +171,13 @@ func (a adminOf) HideMembers(groupID string) bool {
 	return true
 }
 
+func (a adminOf) RefuseLists() {
+	for _, kind := range []string{"users", "groups", "domains"} {
+		a.Inject(simulator.Fault{Method: "directory." + kind + ".list", Status: http.StatusForbidden, Code: "forbidden",
+			Message: "Not Authorized to access this resource/api"})
+	}
+}
+
 func (a adminOf) Mend() { a.ClearFaults() }
 
 var _ providertest.Admin = adminOf{}

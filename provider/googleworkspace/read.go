@@ -25,10 +25,14 @@ import (
 // a directMembersCount that differs from the ledger's. An unchanged account costs one call a page and one for the
 // domains. Members of foreign groups are never read.
 func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, error) {
-	if len(q.Lookups) > 0 {
+	if len(q.Lookups) > 0 && !q.ByID {
 		return p.lookUp(ctx, q)
 	}
 	r := &reading{p: p, q: q, users: map[string]int{}, groups: map[string]int{}, anchored: map[directory.Ref]bool{}}
+	if q.ByID {
+		err := r.find(ctx, q.Refs())
+		return r.state, err
+	}
 	if err := r.list(ctx); err != nil {
 		return plan.State{}, err
 	}
@@ -99,16 +103,21 @@ func (r *reading) findKnown(ctx context.Context) error {
 		}
 	}
 	slices.SortFunc(missing, directory.Ref.Compare)
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(concurrency)
-	for _, ref := range missing {
-		g.Go(func() error { return r.findOne(ctx, ref) })
-	}
-	if err := g.Wait(); err != nil {
+	if err := r.find(ctx, missing); err != nil {
 		return err
 	}
 	slices.SortFunc(r.state.Unsettled, directory.Ref.Compare)
 	return nil
+}
+
+// find reads the objects of entries by the remote ids that the ledger has.
+func (r *reading) find(ctx context.Context, refs []directory.Ref) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(concurrency)
+	for _, ref := range refs {
+		g.Go(func() error { return r.findOne(ctx, ref) })
+	}
+	return g.Wait()
 }
 
 func (r *reading) findOne(ctx context.Context, ref directory.Ref) error {

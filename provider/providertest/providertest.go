@@ -70,6 +70,8 @@ type Admin interface {
 	// next full read does not list the members of single groups.
 	Refuse(text string)
 	HideMembers(groupID string) bool
+	// RefuseLists makes the tenant refuse to list users, groups and domains until Mend.
+	RefuseLists()
 	Mend()
 }
 
@@ -102,6 +104,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"LostAnswers", testLostAnswers},
 		{"Failures", testFailures},
 		{"RefusedObjects", testRefusedObjects},
+		{"ReadByID", testReadByID},
 		{"UnreadableGroup", testUnreadableGroup},
 		{"CutReadFails", testCutReadFails},
 		{"CanceledApply", testCanceledApply},

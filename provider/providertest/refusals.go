@@ -7,6 +7,7 @@ import (
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
+	"rollcall/provider"
 )
 
 // testRefusedObjects checks that a write that the tenant refuses for one object fails only this object. The operation
@@ -75,5 +76,30 @@ func testUnreadableGroup(t *testing.T, s *session) {
 	s.settled()
 	if got := s.Admin.Members(hiddenID); len(got) != 0 {
 		t.Errorf("members of the group that is shown again = %v, want none", got)
+	}
+}
+
+// testReadByID checks that single accounts can be read by their ids while the tenant refuses every list. An account
+// that was deleted is left out, and an administrator is protected.
+func testReadByID(t *testing.T, s *session) {
+	ids := []string{s.user(anchor(1), "ann"), s.user(anchor(2), "bob"), s.user(anchor(3), "cid")}
+	s.Admin.MakeAdmin(t, ids[1])
+	s.read() // This read learns the administrators.
+	s.Admin.Delete(t, directory.User, ids[2])
+	s.Admin.RefuseLists()
+	if _, err := s.Provider.Read(t.Context(), provider.Query{Now: s.Now()}); fault.KindOf(err) != fault.Denied {
+		t.Fatalf("Read() without lists = %v, want denied", err)
+	}
+	q := provider.Query{ByID: true, Known: s.links, Now: s.Now()}
+	for n, id := range ids {
+		q.Lookups = append(q.Lookups, provider.Lookup{Ref: userRef(anchor(n + 1)), RemoteID: id})
+	}
+	state, err := s.Provider.Read(t.Context(), q)
+	if err != nil || len(state.Objects) != 2 {
+		t.Fatalf("Read() by id gave %d objects, %v; want 2", len(state.Objects), err)
+	}
+	ann, bob := pick(t, state, ids[0]), pick(t, state, ids[1])
+	if ann.Ref != userRef(anchor(1)) || !ann.Active || ann.Protected != "" || bob.Protected == "" {
+		t.Errorf("Read() by id = %+v and %+v, want our active account and a protected administrator", ann, bob)
 	}
 }

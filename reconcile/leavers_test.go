@@ -1,0 +1,123 @@
+package reconcile_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/reconcile"
+)
+
+var errNoLists = fault.Errorf(fault.Denied, "users.list: 403 forbidden")
+
+// unlisted is a hop with sixty people whose tenant refuses every list from now on.
+func unlisted(t *testing.T) *world {
+	t.Helper()
+	w := newWorld()
+	for i := range 60 {
+		w.source.snapshot.Entries = append(w.source.snapshot.Entries, person(i))
+	}
+	w.source.snapshot.Entries = append(w.source.snapshot.Entries, crew(0, 1, 2, 3))
+	mustRun(t, w)
+	w.tenant.refuses = errNoLists
+	return w
+}
+
+// leave removes entries from the source, disables one, and adds a joiner.
+func (w *world) leave(disabled int, gone ...int) {
+	entries := slices.DeleteFunc(slices.Clone(w.source.snapshot.Entries), func(e directory.Entry) bool {
+		return slices.ContainsFunc(gone, func(i int) bool { return e.Ref() == ref(i) })
+	})
+	for i := range entries {
+		if entries[i].Ref() == ref(disabled) {
+			entries[i].Active = false
+		}
+	}
+	w.source.snapshot.Entries = append(entries, person(100))
+}
+
+func (t *tenantFake) suspended() (ids []string) {
+	for _, o := range t.objects {
+		if !o.Active {
+			ids = append(ids, string(o.ID))
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// A tenant that refuses lists still loses its leavers. They are known from the ledger, and each account is read.
+// Nothing else is changed, and the run fails. An administrator, and an account without our anchor, stay.
+func TestLaw11LeaversAreSuspendedWithoutLists(t *testing.T) {
+	t.Parallel()
+	w := unlisted(t)
+	w.leave(2, 1, 4, 5)
+	for _, o := range w.tenant.objects {
+		switch o.Ref {
+		case ref(4):
+			o.Protected = "administrator"
+		case ref(5):
+			o.Ref.ID = ""
+		}
+	}
+	before := len(w.tenant.applied)
+	r, err := w.run(t.Context())
+	if fault.KindOf(err) != fault.Denied || r.Applied != 2 || r.Failed != 0 {
+		t.Fatalf("Execute() = %v, %d applied, %d failed; want denied and two suspensions", err, r.Applied, r.Failed)
+	}
+	slices.Sort(w.tenant.applied[before:])
+	if diff := cmp.Diff([]string{"suspend user/u001", "suspend user/u002"}, w.tenant.applied[before:]); diff != "" {
+		t.Errorf("writes (-want +got):\n%s", diff)
+	}
+	if !slices.ContainsFunc(w.said.messages, func(m string) bool {
+		return strings.HasPrefix(m, "Held: user u004@example.com: left its source") && strings.HasSuffix(m, "administrator")
+	}) {
+		t.Errorf("no message names the administrator that stays: %q", w.said.messages)
+	}
+	if r, err := w.run(t.Context()); r.Applied != 0 || fault.KindOf(err) != fault.Denied {
+		t.Errorf("the next run applied %d, %v; want nothing and denied", r.Applied, err)
+	}
+	w.tenant.refuses = nil
+	mustRun(t, w)
+	if got := w.tenant.picture()["u100@example.com"]; got == "" {
+		t.Error("the joiner has no account after the tenant lists again")
+	}
+}
+
+// More leavers than a day may see wait, counted against the accounts in the ledger. So does every leaver where the
+// policy asks for approval, where the source has nobody left, and in a dry run.
+func TestLeaversWithoutListsPassTheGuards(t *testing.T) {
+	t.Parallel()
+	dry := func(w *world) reconcile.Scope { return reconcile.Full().DryRun() }
+	for name, tc := range map[string]struct {
+		change func(w *world)
+		scope  func(w *world) reconcile.Scope
+		want   []string
+	}{
+		"within the limit":      {func(w *world) { w.leave(0, 1, 2) }, nil, []string{"u000", "u001", "u002"}},
+		"beyond the limit":      {func(w *world) { w.leave(0, 1, 2, 3) }, nil, nil},
+		"the budget is spent":   {func(w *world) { w.leave(0, 1); w.gate.budget.User = 3 }, nil, nil},
+		"nobody is left":        {func(w *world) { w.source.snapshot.Entries = nil }, nil, nil},
+		"in doubt":              {func(w *world) { w.leave(0, 1); w.source.snapshot.Doubts = []string{"short"} }, nil, nil},
+		"approval is asked for": {func(w *world) { w.leave(0, 1); w.approval = "always" }, nil, nil},
+		"a dry run":             {func(w *world) { w.leave(0, 1) }, dry, nil},
+	} {
+		w := unlisted(t)
+		tc.change(w)
+		scope := reconcile.Full()
+		if tc.scope != nil {
+			scope = tc.scope(w)
+		}
+		_, err := w.engine().Execute(t.Context(), w.runOf("run", scope))
+		if fault.KindOf(err) != fault.Denied {
+			t.Errorf("%s: Execute() = %v, want denied", name, err)
+		}
+		if diff := cmp.Diff(tc.want, w.tenant.suspended()); diff != "" {
+			t.Errorf("%s: suspended (-want +got):\n%s", name, diff)
+		}
+	}
+}
