@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/semaphore"
 
 	"rollcall/container"
 	"rollcall/fault"
@@ -86,13 +87,15 @@ type Trail struct {
 	mu      sync.Mutex
 	pending []tried
 
-	flushing sync.Mutex
+	turn *semaphore.Weighted // held while attempts are on their way
 }
 
 type tried struct{ entry, line string }
 
 // Trail returns the trail of a container.
-func (s *Store) Trail(c container.ID) *Trail { return &Trail{store: s, container: c} }
+func (s *Store) Trail(c container.ID) *Trail {
+	return &Trail{store: s, container: c, turn: semaphore.NewWeighted(1)}
+}
 
 // Add stores an attempt at the next Flush. An attempt without a time gets the present time.
 func (t *Trail) Add(entry string, a Attempt) {
@@ -110,8 +113,10 @@ func (t *Trail) Add(entry string, a Attempt) {
 
 // Flush writes the added attempts. Attempts that cannot be written are kept for the next Flush.
 func (t *Trail) Flush(ctx context.Context) error {
-	t.flushing.Lock()
-	defer t.flushing.Unlock()
+	if err := t.turn.Acquire(ctx, 1); err != nil {
+		return redisFault("attempts", err)
+	}
+	defer t.turn.Release(1)
 	for {
 		t.mu.Lock()
 		some := slices.Clone(t.pending[:min(len(t.pending), attemptsAtOnce)])

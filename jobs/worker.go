@@ -383,12 +383,13 @@ func (w *Worker) handle(ctx context.Context, task *asynq.Task) error {
 	return w.unknownTask(ctx, task)
 }
 
-// leaveQueues takes no further task.
+// leaveQueues takes no further task. A server may need a moment to stop, and nothing waits for the lock meanwhile.
 func (w *Worker) leaveQueues() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, s := range w.servers {
+	servers := w.servers
+	w.taking = false
+	w.mu.Unlock()
+	for _, s := range servers {
 		s.Stop()
 	}
-	w.taking = false
 }

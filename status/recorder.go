@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/semaphore"
 
 	"rollcall/container"
 )
@@ -26,9 +27,9 @@ type Recorder struct {
 	full    chan struct{}
 	beside  func(context.Context) error // what else each flush writes
 
-	flushing sync.Mutex // held while a batch is on its way
-	sent     batch      // on its way, or to be sent again under the same number
-	number   int64
+	turn   *semaphore.Weighted // held while a batch is on its way
+	sent   batch               // on its way, or to be sent again under the same number
+	number int64
 
 	stop    chan struct{}
 	stopped chan struct{}
@@ -48,8 +49,8 @@ const flushMessages = 100
 
 func newRecorder(l *Lease) *Recorder {
 	r := &Recorder{
-		lease: l,
-		full:  make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
+		lease: l, turn: semaphore.NewWeighted(1),
+		full: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	go r.loop()
 	return r
@@ -143,8 +144,10 @@ func (r *Recorder) Planned(ctx context.Context, p Planned) error {
 // Flush writes the collected data. Data that cannot be written is kept for the next flush. If another worker has the
 // run, the data is dropped and the error wraps ErrStale.
 func (r *Recorder) Flush(ctx context.Context) error {
-	r.flushing.Lock()
-	defer r.flushing.Unlock()
+	if err := r.turn.Acquire(ctx, 1); err != nil {
+		return redisFault("flush", err)
+	}
+	defer r.turn.Release(1)
 	r.mu.Lock()
 	beside := r.beside
 	r.mu.Unlock()

@@ -34,14 +34,23 @@ func (p *Part) Apply(ctx context.Context, batch []plan.Change) []provider.Result
 		return results
 	}
 	todo := jobs(batch)
-	p.turns.RLock()
+	if err := p.turns.Acquire(ctx, 1); err != nil {
+		fail(results, redisFault("apply", err))
+		return results
+	}
 	todo = w.attempt(ctx, batch, results, todo)
-	p.turns.RUnlock()
+	p.turns.Release(1)
 	if len(todo) == 0 {
 		return results
 	}
-	p.turns.Lock() // Whoever lost the race goes alone: batches side by side cannot starve each other.
-	defer p.turns.Unlock()
+	// A batch that lost the race goes alone, so that batches side by side cannot starve each other.
+	if err := p.turns.Acquire(ctx, everyTurn); err != nil {
+		for _, j := range todo {
+			j.fail(results, redisFault("apply", err))
+		}
+		return results
+	}
+	defer p.turns.Release(everyTurn)
 	for range attempts {
 		if len(todo) == 0 {
 			return results

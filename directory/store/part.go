@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/semaphore"
 
 	"rollcall/container"
 	"rollcall/directory"
@@ -42,7 +43,7 @@ type Part struct {
 	// birth is what the part's data is marked with if this is its first write ever.
 	birth string
 
-	turns sync.RWMutex // held to write alone, shared to write side by side
+	turns *semaphore.Weighted // one to write side by side, everyTurn to write alone
 
 	mu        sync.Mutex
 	seen      *glimpse // the part when its state was last read, or nil
@@ -63,6 +64,7 @@ func New(cfg Config) *Part {
 	}
 	return &Part{
 		rdb: cfg.Redis, slug: cfg.Slug, keys: keysOf(cfg.Slug), now: cfg.Now, keep: cfg.KeepGone, birth: rand.Text(),
+		turns: semaphore.NewWeighted(everyTurn),
 	}
 }
 
@@ -76,6 +78,9 @@ func (p *Part) container() string { return container.Source(p.slug).String() }
 func (p *Part) Capabilities() plan.Capabilities {
 	return plan.Capabilities{BatchSize: 2000, Concurrency: 2, Mirror: true}
 }
+
+// everyTurn is more than the number of batches side by side.
+const everyTurn = 1 << 16
 
 // keys are the keys of one part.
 type keys struct{ meta, user, group, digest, gone, index, head, oldNames string }
