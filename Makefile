@@ -14,7 +14,7 @@ PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 wind
 
 .PHONY: help
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # only selects the tests in files with a build tag, and their packages.
 tagged = $$(grep -rl --include='*_test.go' '^//go:build $(1)$$' .)
@@ -65,6 +65,12 @@ lint: ## gofmt, go vet, staticcheck and the other linters of .golangci.yml
 bench: ## run the benchmarks
 	@tools/setup test
 	go test -run '^$$' -bench . -benchmem ./...
+
+SEEDS = 5000
+.PHONY: simulate
+simulate: ## carry out SEEDS=5000 random histories of a simulated company, or the one of SEED again
+	go test ./internal/simulate -run TestSimulation -count=1 -timeout 0 \
+		-rapid.checks=$(if $(SEED),1,$(SEEDS)) -rapid.seed=$(or $(SEED),0)
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME=30s

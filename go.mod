@@ -29,6 +29,7 @@ require (
 	golang.org/x/tools v0.51.0
 	google.golang.org/api v0.310.0
 	gopkg.in/yaml.v3 v3.0.1
+	pgregory.net/rapid v1.3.0
 )
 
 require (

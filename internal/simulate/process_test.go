@@ -1,0 +1,267 @@
+package simulate
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"rollcall/container"
+	"rollcall/decisions"
+	"rollcall/directory"
+	"rollcall/directory/store"
+	"rollcall/internal/redisclock"
+	"rollcall/jobs"
+	"rollcall/ledger"
+	"rollcall/mapping"
+	"rollcall/plan"
+	"rollcall/provider"
+	"rollcall/provider/pace"
+	"rollcall/reconcile"
+	"rollcall/status"
+)
+
+const (
+	corp  = container.ID("ldap:corp")
+	cloud = container.ID("google_workspace:1")
+)
+
+// every is the schedule of the source.
+const every = 10 * time.Minute
+
+// mappings are those of the two configurations: without a filter, and for staff only.
+var mappings = sync.OnceValue(func() (out [2]*mapping.Mapping) {
+	for i, filter := range []string{"", `description != "` + extern + `"`} {
+		m, err := mapping.Compile(mapping.Spec{
+			UserAddress: "mail", GroupAddress: `cn + "@" + domain`,
+			User:  []mapping.Field{{Name: "title", Default: "description"}},
+			Group: []mapping.Field{{Name: "name", Default: "cn"}},
+		}, mapping.Options{Domain: domain, UserFilter: filter})
+		if err != nil {
+			panic(err)
+		}
+		out[i] = m
+	}
+	return out
+})
+
+// process is a worker, or the API.
+type process struct {
+	gate
+
+	sim       *sim
+	name      string
+	rdb       *redis.Client
+	clock     *redisclock.Clock
+	status    *status.Store
+	decisions *decisions.Store
+	client    *jobs.Client
+	worker    *jobs.Worker // nil in the API
+	staff     bool         // its configuration
+	end       func()
+}
+
+// newProcess connects a process with a clock that is off.
+func (s *sim) newProcess(name string, skew time.Duration) *process {
+	p := &process{sim: s, name: name, staff: s.past.now().staff}
+	p.rdb = redis.NewClient(&redis.Options{
+		Dialer:   func(context.Context, string, string) (net.Conn, error) { return s.redis.Dial() },
+		PoolSize: 200, DisableIdentity: true, Protocol: 2, MaxRetries: -1,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
+	p.rdb.AddHook(redisHook{gate: &p.gate, hazards: s.hazards, server: s.redis})
+	p.clock = redisclock.New(p.rdb, func() time.Time { return time.Now().Add(skew) })
+	ctx, stop := context.WithCancel(context.Background())
+	var kept sync.WaitGroup
+	if skew != 0 { // An unmeasured clock shows the time of its host.
+		_ = p.clock.Measure(ctx)
+		kept.Go(func() { p.clock.Keep(ctx) })
+	}
+	p.status = status.New(p.rdb, status.Config{Now: p.clock.Now})
+	p.decisions = decisions.New(p.rdb, decisions.Config{Now: p.clock.Now})
+	p.client = jobs.NewClient(p.rdb, p.status)
+	p.end = func() { stop(); kept.Wait(); _ = p.rdb.Close() }
+	return p
+}
+
+// start starts a worker, as the program does: it ends when its worker does not start, and is started again.
+func (p *process) start() {
+	for {
+		w, err := jobs.NewWorker(jobs.WorkerConfig{
+			Redis: p.rdb, Status: p.status, Decisions: p.decisions, Containers: p.containers(), Name: p.name,
+			Now: p.clock.Now, Skew: p.clock.Offset, TaskCheckInterval: 500 * time.Millisecond,
+			ShutdownTimeout: 10 * time.Second,
+		})
+		if err != nil {
+			panic(err)
+		}
+		p.worker = w
+		if w.Start(context.Background()) == nil {
+			return
+		}
+		w.Shutdown()
+		if p.gate.pass() != nil {
+			return
+		}
+		time.Sleep(time.Second)
+	}
+}
+
+func (p *process) containers() []jobs.Container {
+	source := []string{"corp"}
+	part := func() *store.Part {
+		return store.New(store.Config{Redis: p.rdb, Slug: "corp", Now: p.clock.Now})
+	}
+	first, second := ledger.NewRedis(p.rdb, string(corp)), ledger.NewRedis(p.rdb, string(cloud))
+	m := mappings()[0]
+	if p.staff {
+		m = mappings()[1]
+	}
+	return []jobs.Container{
+		{Name: corp, Schedule: "@every " + every.String(), Engine: func() *reconcile.Engine {
+			return reconcile.New(reconcile.Config{
+				Source: directoryPort{p}, Provider: part(), Ledger: first, Container: string(corp), Now: p.clock.Now,
+				Desire: func(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
+					return mapping.Result{Desired: store.Desired(s)}, nil
+				},
+			})
+		}},
+		{Name: cloud, Sources: source, Schedule: jobs.AfterSource, Engine: func() *reconcile.Engine {
+			return reconcile.New(reconcile.Config{
+				Source: copyPort{store.NewReader(part()), p}, Provider: tenantPort{p}, Ledger: second, Now: p.clock.Now,
+				Container: string(cloud), Policy: p.sim.policy, Scope: m.Digest(),
+				Desire: func(s directory.Snapshot, state plan.State) (mapping.Result, error) {
+					return m.Desire(mapping.Input{Snapshot: s, Domains: state.Domains})
+				},
+			})
+		}},
+	}
+}
+
+// directoryPort is the source as a process reads it.
+type directoryPort struct{ *process }
+
+// Read implements source.Source.
+func (d directoryPort) Read(ctx context.Context, q directory.Query) (directory.Snapshot, error) {
+	began := time.Now()
+	ago := 0
+	if kind, _ := d.sim.hazards.next(atSource + " " + stale); kind != "" {
+		ago = 2
+	}
+	s, err := call(ctx, &d.gate, d.sim.hazards, atSource, func() (directory.Snapshot, error) {
+		c, version := d.sim.past.at(ago)
+		return c.snapshot(version), nil
+	})
+	if err != nil {
+		return directory.Snapshot{}, err
+	}
+	if q.All() {
+		if task, ok := asynq.GetTaskID(ctx); ok {
+			d.sim.noteRead(task, began)
+		}
+		return s, nil
+	}
+	return only(s, q.Refs), nil
+}
+
+// only returns the part of a snapshot that was asked for.
+func only(all directory.Snapshot, refs []directory.Ref) directory.Snapshot {
+	s := all
+	s.Entries = nil
+	for _, ref := range refs {
+		found := false
+		for _, e := range all.Entries {
+			if e.Ref() == ref {
+				s.Entries, found = append(s.Entries, e), true
+			}
+		}
+		if !found {
+			s.Absent = append(s.Absent, ref)
+		}
+	}
+	return s
+}
+
+// copyPort is the local directory as the second hop reads it.
+type copyPort struct {
+	*store.Reader
+
+	*process
+}
+
+// Read implements source.Source.
+func (c copyPort) Read(ctx context.Context, q directory.Query) (directory.Snapshot, error) {
+	if task, ok := asynq.GetTaskID(ctx); ok {
+		c.sim.noteCopy(task)
+	}
+	return c.Reader.Read(ctx, q)
+}
+
+// tenantPort is the tenant as a process reads and writes it.
+type tenantPort struct{ *process }
+
+var _ provider.Restorer = tenantPort{}
+
+// Capabilities implements provider.Provider.
+func (t tenantPort) Capabilities() plan.Capabilities {
+	return plan.Capabilities{BatchSize: 1, Concurrency: 3, UndeleteWithin: undeleteWithin}
+}
+
+// Read implements provider.Provider.
+func (t tenantPort) Read(ctx context.Context, q provider.Query) (plan.State, error) {
+	return call(ctx, &t.gate, t.sim.hazards, atTenant, func() (plan.State, error) {
+		return t.sim.tenant.read(func(a *account) bool {
+			if len(q.Lookups) == 0 {
+				return true
+			}
+			for _, l := range q.Lookups {
+				if a.Ref == l.Ref || a.RemoteID == l.RemoteID || l.Address != "" && a.Address == l.Address {
+					return true
+				}
+				for _, g := range l.Groups {
+					if a.RemoteID == g.RemoteID {
+						return true
+					}
+				}
+			}
+			return false
+		}, q.Groups, q.Now), nil
+	})
+}
+
+// Deleted implements provider.Restorer.
+func (t tenantPort) Deleted(ctx context.Context) ([]plan.Deleted, error) {
+	return call(ctx, &t.gate, t.sim.hazards, atTenant, func() ([]plan.Deleted, error) {
+		return t.sim.tenant.undeletable(), nil
+	})
+}
+
+// Apply implements provider.Provider.
+func (t tenantPort) Apply(ctx context.Context, batch []plan.Change) []provider.Result {
+	out := make([]provider.Result, len(batch))
+	for i, c := range batch {
+		out[i].RemoteID, out[i].Err = t.one(ctx, c)
+	}
+	return out
+}
+
+func (t tenantPort) one(ctx context.Context, c plan.Change) (string, error) {
+	task, _ := asynq.GetTaskID(ctx)
+	queue, _ := asynq.GetQueueName(ctx)
+	if err := t.gate.pass(); err != nil {
+		return "", err
+	}
+	if err := pace.Fenced(ctx); err != nil { // as the adapters do right before a request
+		return "", err
+	}
+	r := request{at: time.Now(), worker: t.name, task: task, full: queue == jobs.FullQueue, change: c,
+		copied: t.sim.copiedAt(task)}
+	return call(ctx, &t.gate, t.sim.hazards, atTenant, func() (string, error) { return t.sim.tenant.write(r) })
+}
+
+func (p *process) String() string { return fmt.Sprintf("worker %s", p.name) }

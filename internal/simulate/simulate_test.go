@@ -1,0 +1,73 @@
+package simulate
+
+import (
+	"context"
+	"flag"
+	"os"
+	"runtime"
+	"strconv"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"rollcall/jobs"
+	"rollcall/plan"
+	"rollcall/provider"
+	"rollcall/reconcile"
+)
+
+// TestMain sets the number of histories where the command line does not. One thread makes a history repeatable.
+func TestMain(m *testing.M) {
+	_ = flag.Set("rapid.checks", strconv.Itoa(histories))
+	flag.Parse()
+	runtime.GOMAXPROCS(1)
+	os.Exit(m.Run())
+}
+
+// TestSimulation carries out histories. `make simulate` runs more of them, and one again by its seed.
+func TestSimulation(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		h := draw(rt)
+		rapid.SyncTest(rt, func(rt *rapid.T) {
+			s := newSim(h.setup)
+			defer s.close()
+			for i, e := range h.events {
+				s.carryOut(e)
+				if err := s.check(); err != nil {
+					s.report(rt, h)
+					rt.Fatalf("after event %d: %v", i+1, err)
+				}
+			}
+			if err := s.converge(); err != nil {
+				s.report(rt, h)
+				rt.Fatalf("%v", err)
+			}
+		})
+	})
+}
+
+// report prints a history and the trace.
+func (s *sim) report(rt *rapid.T, h history) {
+	rt.Logf("the history:\n%s", h)
+	for _, line := range s.log {
+		rt.Logf("%s", line)
+	}
+	for i := range s.tenant.trace {
+		rt.Logf("%s", &s.tenant.trace[i])
+	}
+}
+
+func (s *sim) ctx() context.Context { return context.Background() }
+
+func memory(s *sim, c *jobs.Container) reconcile.Memory {
+	return jobs.NewMemory(s.api.decisions, c.Name)
+}
+
+// noJournal discards.
+type noJournal struct{}
+
+func (noJournal) Read(int, int, int)                                  {}
+func (noJournal) Planned(context.Context, plan.Plan, plan.Plan) error { return nil }
+func (noJournal) Done(*plan.Change, provider.Result)                  {}
+func (noJournal) Applied(*reconcile.Report, error)                    {}
+func (noJournal) Say(reconcile.Level, string, map[string]any)         {}

@@ -1,0 +1,453 @@
+package simulate
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+)
+
+const domain = "example.com"
+
+// person is a person of the company. Its place in company.people stays the same, whatever id the directory gives it.
+type person struct {
+	id      directory.ID
+	name    string // the login name, which is also the local part of the address
+	title   string
+	present bool
+	active  bool
+}
+
+func (p *person) address() string { return p.name + "@" + domain }
+
+// group is a group of the company, by the places of its members.
+type group struct {
+	id      directory.ID
+	name    string
+	members map[int]bool
+}
+
+// company is the truth at one time: what the directory says, and what the configuration makes of it.
+type company struct {
+	people []person
+	groups []group
+	// staff is set where the configuration leaves out people with the title extern.
+	staff bool
+}
+
+// wanted reports whether a person should have an active account.
+func (c *company) wanted(i int) bool {
+	p := &c.people[i]
+	return p.present && p.active && !(c.staff && p.title == extern)
+}
+
+const extern = "extern"
+
+func (c company) clone() company {
+	out := company{people: slices.Clone(c.people), groups: slices.Clone(c.groups), staff: c.staff}
+	for i := range out.groups {
+		out.groups[i].members = maps.Clone(out.groups[i].members)
+	}
+	return out
+}
+
+// snapshot returns the company as a source reads it.
+func (c *company) snapshot(version int) directory.Snapshot {
+	var s directory.Snapshot
+	for _, p := range c.people {
+		if p.present {
+			s.Entries = append(s.Entries, directory.Entry{
+				Kind: directory.User, ID: p.id, Source: "corp", DN: "uid=" + p.name, Active: p.active,
+				Attributes: directory.Attributes{}.Set(directory.UserName, p.name).Set(directory.Mail, p.address()).
+					Set(directory.Description, p.title),
+			})
+		}
+	}
+	for _, g := range c.groups {
+		e := directory.Entry{
+			Kind: directory.Group, ID: g.id, Source: "corp", DN: "cn=" + g.name, Active: true,
+			Attributes: directory.Attributes{}.Set(directory.CommonName, g.name),
+		}
+		for i := range g.members {
+			if c.people[i].present {
+				e.Members = append(e.Members, directory.Ref{Kind: directory.User, ID: c.people[i].id})
+			}
+		}
+		slices.SortFunc(e.Members, directory.Ref.Compare)
+		s.Entries = append(s.Entries, e)
+	}
+	slices.SortFunc(s.Entries, func(a, b directory.Entry) int { return a.Ref().Compare(b.Ref()) })
+	s.Position = directory.Position{Server: "dc1", Name: "ldap://dc1", Seen: map[string]string{"dc1": strconv.Itoa(version)}}
+	return s
+}
+
+// facts returns what should be on in the tenant: "active 3" for a person, "member g1 3" for a membership.
+func (c *company) facts() map[string]bool {
+	out := map[string]bool{}
+	for i := range c.people {
+		if c.wanted(i) {
+			out[fmt.Sprint("active ", i)] = true
+		}
+	}
+	for _, g := range c.groups {
+		for i := range g.members {
+			if c.wanted(i) {
+				out[fmt.Sprint("member ", g.id, " ", i)] = true
+			}
+		}
+	}
+	return out
+}
+
+// epoch is the company as it was from a time on.
+type epoch struct {
+	from time.Time
+	company
+	facts map[string]bool
+}
+
+// past is the company with its history. The directory answers from it, sometimes with an older state.
+type past struct {
+	mu     sync.Mutex
+	epochs []epoch
+	// souls are the places of the people, by every id that they ever had.
+	souls map[directory.ID]int
+}
+
+func (p *past) now() company {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.epochs[len(p.epochs)-1].clone()
+}
+
+// set makes a change of the company from now on.
+func (p *past) set(c company) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range c.people {
+		p.souls[c.people[i].id] = i
+	}
+	p.epochs = append(p.epochs, epoch{time.Now(), c, c.facts()})
+}
+
+// at returns the company as it was so many changes ago, and its version.
+func (p *past) at(ago int) (company, int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := max(0, len(p.epochs)-1-ago)
+	return p.epochs[i].clone(), i
+}
+
+// always reports whether a fact held at every moment since a time.
+func (p *past) always(fact string, since time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := len(p.epochs) - 1; i >= 0; i-- {
+		if !p.epochs[i].facts[fact] {
+			return false
+		}
+		if !p.epochs[i].from.After(since) {
+			return true
+		}
+	}
+	return false
+}
+
+// account is a user or a group of the tenant.
+type account struct {
+	plan.Object
+	// refused is set where the tenant refuses every write to the object.
+	refused bool
+	deleted time.Time
+	members map[string]bool
+}
+
+// request is one write that the tenant was asked for.
+type request struct {
+	at     time.Time
+	worker string
+	task   string // the asynq task: run and epoch, or job
+	full   bool   // of a full run
+	change plan.Change
+	made   bool // it changed something
+	// soul is the place of the person whose access the change takes; -1 where it takes none.
+	took string
+	// copied is when the copy of the directory that the change was planned from had been read at the earliest.
+	copied time.Time
+}
+
+func (r *request) String() string {
+	c := &r.change
+	what := c.Op.String() + " " + c.Ref.String()
+	if c.Member != nil {
+		what += " " + c.Member.String()
+	}
+	flags := ""
+	if c.Approved {
+		flags += " approved"
+	}
+	if c.Undoes {
+		flags += " undoes"
+	}
+	return fmt.Sprintf("%s %s %s: %s %s made=%v%s", r.at.Format("02 15:04:05.000"), r.worker, r.task, what, c.Address, r.made,
+		flags)
+}
+
+// tenant is a tenant that obeys the contract of its port, with a strict trace of the writes.
+type tenant struct {
+	mu       sync.Mutex
+	past     *past
+	accounts map[string]*account
+	next     int
+	// marks is set where a suspension carries our mark (Google); else only the ledger knows (Entra).
+	marks bool
+	trace []request
+	wrong []string // what a correct engine never asks for
+}
+
+// foreign adds an account that is not ours.
+func (t *tenant) foreign(name string, protected bool) {
+	t.next++
+	a := &account{Object: plan.Object{Ref: directory.Ref{Kind: directory.User}, RemoteID: fmt.Sprintf("f%02d", t.next),
+		Address: name + "@" + domain, Active: true}}
+	if protected {
+		a.Protected = "an administrator"
+	}
+	t.accounts[a.RemoteID] = a
+}
+
+// read returns the accounts that a query asks for.
+func (t *tenant) read(wanted func(*account) bool, known map[directory.ID]plan.Confirmed, now time.Time) (s plan.State) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.Domains = []string{domain}
+	for _, id := range slices.Sorted(maps.Keys(t.accounts)) {
+		a := t.accounts[id]
+		if !a.deleted.IsZero() || !wanted(a) {
+			continue
+		}
+		o := a.Object
+		o.Fields = a.Fields.Clone()
+		if o.Kind == directory.Group && o.Anchored() {
+			o.Witness = strconv.Itoa(len(a.members))
+			if c := known[o.ID]; c.Holds(o.Witness, now) {
+				o.Members = slices.Clone(c.Members)
+			} else {
+				o.Members, o.Listed = slices.Sorted(maps.Keys(a.members)), true
+			}
+		}
+		s.Objects = append(s.Objects, o)
+	}
+	return s
+}
+
+// undeletable returns the deleted accounts that can come back.
+func (t *tenant) undeletable() (out []plan.Deleted) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, id := range slices.Sorted(maps.Keys(t.accounts)) {
+		a := t.accounts[id]
+		if a.Kind == directory.User && a.Anchored() && !a.deleted.IsZero() && time.Since(a.deleted) < undeleteWithin {
+			out = append(out, plan.Deleted{Ref: a.Ref, RemoteID: id, Address: a.Address, At: a.deleted})
+		}
+	}
+	return out
+}
+
+const undeleteWithin = 20 * 24 * time.Hour
+
+// write carries out one change. The result is that of the port; made says whether anything changed.
+// each calls do for the live accounts with an anchor.
+func (t *tenant) each(id directory.ID, do func(*account)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, a := range t.accounts {
+		if a.ID == id && a.Kind == directory.User && a.deleted.IsZero() {
+			do(a)
+		}
+	}
+}
+
+func (t *tenant) write(r request) (remote string, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := &r.change
+	defer func() { t.trace = append(t.trace, r) }()
+	if c.Op == plan.Create {
+		return t.create(&r)
+	}
+	a := t.accounts[c.RemoteID]
+	gone := a == nil || !a.deleted.IsZero()
+	switch {
+	case c.Op == plan.Undelete && a != nil && gone:
+		return t.undelete(&r, a)
+	case gone && (c.Op == plan.Delete || c.Op == plan.RemoveMember):
+		return "", nil
+	case gone:
+		return "", fault.Errorf(fault.NotFound, "no object %q", c.RemoteID)
+	case a.refused:
+		return "", fault.Errorf(fault.Refused, "%s: the value is invalid", a.Address)
+	}
+	if (c.Op == plan.Suspend || c.Op == plan.Delete || c.Op == plan.RemoveMember) && a.Ref != c.Ref {
+		return "", fault.Errorf(fault.Conflict, "%s does not carry the anchor %s", a.RemoteID, c.ID)
+	}
+	t.judge(&r, a)
+	return a.RemoteID, t.effect(&r, a)
+}
+
+// judge notes a write that a correct engine never asks for.
+func (t *tenant) judge(r *request, a *account) {
+	c := &r.change
+	ours := a.Ref == c.Ref || c.From != "" && a.ID == c.From
+	if c.Op != plan.Adopt && !ours {
+		t.wrong = append(t.wrong, fmt.Sprintf("foreign write: %s, but the object has %s", r, a.Ref))
+	}
+	if a.Protected != "" && (c.Op == plan.Suspend || c.Op == plan.Delete || c.Op == plan.Adopt) {
+		t.wrong = append(t.wrong, fmt.Sprintf("protected: %s", r))
+	}
+	if c.Op == plan.Restore && a.Suspender == plan.Else {
+		t.wrong = append(t.wrong, fmt.Sprintf("a suspension of another party is lifted: %s", r))
+	}
+	if c.Op == plan.RemoveMember {
+		if m := t.accounts[c.MemberRemoteID]; m != nil && !m.Anchored() && m.deleted.IsZero() {
+			t.wrong = append(t.wrong, fmt.Sprintf("a foreign member is removed: %s", r))
+		}
+	}
+}
+
+// taken reports whether another live object has the address.
+func (t *tenant) taken(address, except string) bool {
+	for id, a := range t.accounts {
+		if id != except && a.deleted.IsZero() && a.Address == address {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *tenant) create(r *request) (string, error) {
+	c := &r.change
+	for id, a := range t.accounts {
+		if a.deleted.IsZero() && a.Ref == c.Ref && a.Address == c.Address {
+			return id, nil
+		}
+	}
+	if t.taken(c.Address, "") {
+		return "", fault.Errorf(fault.Conflict, "%s is taken", c.Address)
+	}
+	if strings.HasPrefix(c.Address, refusedName) {
+		return "", fault.Errorf(fault.Refused, "%s: the value is invalid", c.Address)
+	}
+	t.next++
+	a := &account{Object: plan.Object{Ref: c.Ref, RemoteID: fmt.Sprintf("r%03d", t.next), Active: true}}
+	if c.Kind == directory.Group {
+		a.members = map[string]bool{}
+	}
+	t.twin(r, a)
+	t.accounts[a.RemoteID] = a
+	return a.RemoteID, t.effect(r, a)
+}
+
+// twin notes a second account of one person.
+func (t *tenant) twin(r *request, fresh *account) {
+	soul, known := t.past.soul(fresh.Ref)
+	for _, a := range t.accounts {
+		if a == fresh || !a.Anchored() || a.Kind != fresh.Kind {
+			continue
+		}
+		other, _ := t.past.soul(a.Ref)
+		same := a.ID == fresh.ID || known && a.Kind == directory.User && soul == other
+		restorable := !a.deleted.IsZero() && time.Since(a.deleted) < undeleteWithin-time.Hour && a.Kind == directory.User
+		if same && (a.deleted.IsZero() || restorable && a.ID == fresh.ID) {
+			t.wrong = append(t.wrong, fmt.Sprintf("twin: %s beside %s (%s)", r, a.RemoteID, a.Ref))
+		}
+	}
+}
+
+func (t *tenant) undelete(r *request, a *account) (string, error) {
+	if time.Since(a.deleted) > undeleteWithin || t.taken(a.Address, a.RemoteID) {
+		return "", fault.Errorf(fault.Conflict, "%s cannot be brought back", a.Address)
+	}
+	a.deleted, a.Active, a.Suspender = time.Time{}, true, plan.Nobody
+	if r.change.Inactive {
+		a.Active, a.Suspender = false, plan.Us
+		if !t.marks {
+			a.Suspender = plan.Unknown
+		}
+	}
+	t.twin(r, a)
+	return a.RemoteID, t.effect(r, a)
+}
+
+// effect changes the object.
+func (t *tenant) effect(r *request, a *account) error {
+	c, before := &r.change, t.picture(a)
+	if c.Address != "" && a.Kind == c.Kind && !c.Op.Membership() && c.Op != plan.Suspend && c.Op != plan.Delete {
+		if t.taken(c.Address, a.RemoteID) {
+			return fault.Errorf(fault.Conflict, "%s is taken", c.Address)
+		}
+		a.Address = c.Address
+	}
+	soul, person := t.past.soul(a.Ref)
+	switch c.Op {
+	case plan.AddMember:
+		a.members[c.MemberRemoteID] = true
+	case plan.RemoveMember:
+		if m := t.accounts[c.MemberRemoteID]; m != nil && a.members[c.MemberRemoteID] {
+			if soul, ok := t.past.soul(m.Ref); ok {
+				r.took = fmt.Sprint("member ", a.ID, " ", soul)
+			}
+		}
+		delete(a.members, c.MemberRemoteID)
+	case plan.Suspend:
+		if person && a.Active {
+			r.took = fmt.Sprint("active ", soul)
+		}
+		if a.Active {
+			a.Active, a.Suspender = false, plan.Us
+			if !t.marks {
+				a.Suspender = plan.Unknown
+			}
+		}
+	case plan.Restore:
+		a.Active, a.Suspender = true, plan.Nobody
+	case plan.Delete:
+		if person {
+			r.took = fmt.Sprint("active ", soul)
+		}
+		a.deleted = time.Now()
+		for _, g := range t.accounts {
+			delete(g.members, a.RemoteID)
+		}
+	case plan.Adopt, plan.Reanchor:
+		a.Ref = c.Ref
+	case plan.Create, plan.Update, plan.Undelete:
+	}
+	for _, f := range c.Fields {
+		if f.Name != plan.AddressField {
+			a.Fields = a.Fields.Set(f.Name, f.After...)
+		}
+	}
+	r.made = t.picture(a) != before
+	return nil
+}
+
+func (t *tenant) picture(a *account) string {
+	return fmt.Sprintf("%s %s active=%v by=%d %v %v %v", a.Ref, a.Address, a.Active, a.Suspender, a.Fields,
+		slices.Sorted(maps.Keys(a.members)), a.deleted)
+}
+
+// soul returns the place of a person by its id.
+func (p *past) soul(ref directory.Ref) (int, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i, ok := p.souls[ref.ID]
+	return i, ok && ref.Kind == directory.User
+}
