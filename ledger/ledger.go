@@ -47,6 +47,8 @@ type Facts struct {
 	// Refused names changes that the target refused in the last full run, by plan.Change.Claim. The next run tries them
 	// after the others of their stage.
 	Refused []string `json:"refused,omitempty"`
+	// Rejections are the values that the target refused in the full runs of the last 24 hours.
+	Rejections []plan.Rejection `json:"rejections,omitempty"`
 	// Plan is the digest of the last plan that was applied.
 	Plan string `json:"plan,omitempty"`
 	// Users and Groups are how many entries the last good run read.

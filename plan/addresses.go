@@ -15,7 +15,7 @@ func (c *computer) moves(o *Object, address string) bool {
 	}
 	d := c.desired[c.entryOf(o)]
 	return d != nil && d.Active && d.Held == "" && d.Address != address && c.concerns(d.Ref) && !c.leavesAddress(d) &&
-		len(c.anchored[o.Ref]) == 1 && !c.disputed[o]
+		c.rejection(d, AddressField, values(d.Address)) == nil && len(c.anchored[o.Ref]) == 1 && !c.disputed[o]
 }
 
 // yields reports whether the address is an alias that a rename of ours left on o, and that the rename was made to

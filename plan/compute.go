@@ -52,6 +52,8 @@ type computer struct {
 	heir     map[*Object]*Desired
 	disputed map[*Object]bool
 	waves    map[directory.Ref]int
+	// rejected are the values that the tenant refused lately, by their entries.
+	rejected map[directory.Ref][]Rejection
 	held     map[directory.Ref]bool
 	// kept names entries with an account that a pin keeps from a due deletion. back are pins with an account to
 	// restore, and returns names their entries.
@@ -71,7 +73,12 @@ func newComputer(in *Input) *computer {
 		target: map[directory.Ref]string{}, owner: map[string]directory.Ref{},
 		former: map[directory.Ref][]*Object{}, heir: map[*Object]*Desired{}, disputed: map[*Object]bool{},
 		waves: map[directory.Ref]int{}, held: map[directory.Ref]bool{}, kept: map[directory.Ref]bool{},
-		returns: map[directory.Ref]bool{},
+		returns: map[directory.Ref]bool{}, rejected: map[directory.Ref][]Rejection{},
+	}
+	for _, r := range in.Rejections {
+		if in.Now.Before(r.At.Add(RejectionLife)) {
+			c.rejected[r.Ref] = append(c.rejected[r.Ref], r)
+		}
 	}
 	c.plan.Doubts = slices.Concat(in.Doubts, in.State.Doubts)
 	c.plan.missing, c.plan.forgotten, c.plan.mirror = in.Missing, in.Forgotten, in.Capabilities.Mirror
@@ -271,8 +278,9 @@ func (c *computer) matched(d *Desired, o *Object) {
 	}
 	c.filled(d, o)
 	changes := len(c.plan.Changes)
-	if fields := c.diff(d, o); len(fields) > 0 {
+	if fields := c.accepted(d, c.diff(d, o)); len(fields) > 0 {
 		ch := c.change(Update, d, o)
+		ch.Address = c.addressAfter(d, o)
 		ch.Fields, ch.Wave, ch.TakenFrom = fields, c.waves[d.Ref], c.takenFrom(d)
 		c.plan.Changes = append(c.plan.Changes, ch)
 	}
@@ -341,6 +349,10 @@ func (c *computer) create(d *Desired) {
 		if len(f.Values) > 0 {
 			ch.Fields = append(ch.Fields, FieldChange{Name: f.Name, After: f.Values})
 		}
+	}
+	if c.rejects(d, AddressField, values(d.Address)) || len(c.accepted(d, ch.Fields)) < len(ch.Fields) {
+		c.held[d.Ref] = true
+		return
 	}
 	ch.Wave, ch.TakenFrom = c.waves[d.Ref], c.takenFrom(d)
 	ch.WasInactive = d.Active && c.in.Links[d.Ref].Inactive

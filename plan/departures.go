@@ -175,6 +175,9 @@ func (c *computer) undeleted(d *Desired) bool {
 			ch.Fields = append(ch.Fields, FieldChange{Name: f.Name, After: f.Values})
 		}
 	}
+	if ch.Fields = c.accepted(d, ch.Fields); !ch.renames() && del.Address != "" {
+		ch.Address = del.Address
+	}
 	c.target[d.Ref], c.owner[del.RemoteID] = del.RemoteID, d.Ref
 	c.plan.Changes = append(c.plan.Changes, ch)
 	return true

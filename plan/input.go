@@ -1,7 +1,10 @@
 package plan
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"hash/fnv"
+	"strings"
 	"time"
 
 	"rollcall/directory"
@@ -234,6 +237,41 @@ func (p *Policy) action(k directory.Kind) Action {
 	return p.UserDeleteAction
 }
 
+// Rejection is a value of a field that the tenant refused for an entry. A plan leaves the field as it is.
+type Rejection struct {
+	directory.Ref
+	Field string `json:"field"`
+	// Value is a hash of the values, because they may be secret.
+	Value string    `json:"value"`
+	At    time.Time `json:"at"`
+}
+
+// RejectionLife is how long a refused value is not sent again.
+const RejectionLife = 24 * time.Hour
+
+// Reject returns the rejection of the value that the change gives to a field. ok is false if the change has no such
+// value, or takes something away. Such a change is tried in every run.
+func (c *Change) Reject(field string, at time.Time) (r Rejection, ok bool) {
+	if c.Op == Suspend || c.Op.Membership() || c.Op == Delete {
+		return r, false
+	}
+	var values []string
+	for i := range c.Fields {
+		if f := &c.Fields[i]; f.Name == field {
+			values = f.After
+		}
+	}
+	if field == AddressField && len(values) == 0 && c.Op == Create {
+		values = []string{c.Address}
+	}
+	return Rejection{c.Ref, field, valueHash(values), at}, len(values) > 0
+}
+
+func valueHash(values []string) string {
+	sum := sha256.Sum256([]byte(strings.Join(values, "\x00")))
+	return hex.EncodeToString(sum[:8])
+}
+
 // Input is everything that Compute looks at.
 type Input struct {
 	// Desired has each Ref at most once.
@@ -257,6 +295,8 @@ type Input struct {
 	// Forgotten says why renames, reactivations and emptied fields are in doubt after our own memory was lost.
 	Forgotten string
 	Links     map[directory.Ref]Link
+	// Rejections are the values that the tenant refused lately.
+	Rejections []Rejection
 	// Pins keep what an undone run had changed as it was before; sorted by Ref.
 	Pins []Pin
 	// Only, when set, limits the plan to these entries, as in an object job.

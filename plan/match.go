@@ -1,13 +1,16 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/text/unicode/norm"
 
 	"rollcall/directory"
+	"rollcall/internal/secret"
 )
 
 // adoptable reports whether the policy lets d take over o, an account without an anchor that shares its address. The
@@ -19,9 +22,49 @@ func (c *computer) adoptable(d *Desired, o *Object) bool {
 
 func (c *computer) adopt(d *Desired, o *Object) {
 	ch := c.change(Adopt, d, o)
-	ch.Fields = c.diff(d, o)
+	ch.Fields, ch.Address = c.accepted(d, c.diff(d, o)), c.addressAfter(d, o)
 	c.target[d.Ref], c.owner[o.RemoteID] = o.RemoteID, d.Ref
 	c.plan.Changes = append(c.plan.Changes, ch)
+}
+
+// rejects reports whether the tenant refused the values for a field of the entry lately, and names them.
+func (c *computer) rejects(d *Desired, field string, values []string) bool {
+	r := c.rejection(d, field, values)
+	if r == nil {
+		return false
+	}
+	value := strings.Join(values, ", ")
+	if Secret(field) {
+		value = secret.Redacted
+	}
+	c.report(d.Ref, d.Label, BadMapping, "%s: the tenant refused the value %q at %s: it is tried again when it changes, "+
+		"and after %s", field, value, r.At.UTC().Format(time.RFC3339), r.At.Add(RejectionLife).UTC().Format(time.RFC3339))
+	return true
+}
+
+func (c *computer) rejection(d *Desired, field string, values []string) *Rejection {
+	for i := range c.rejected[d.Ref] {
+		if r := &c.rejected[d.Ref][i]; r.Field == field && len(values) > 0 && r.Value == valueHash(values) {
+			return r
+		}
+	}
+	return nil
+}
+
+// accepted returns the fields without those with a value that the tenant refused lately, and names these.
+func (c *computer) accepted(d *Desired, fields []FieldChange) []FieldChange {
+	if len(c.rejected[d.Ref]) == 0 {
+		return fields
+	}
+	return slices.DeleteFunc(fields, func(f FieldChange) bool { return c.rejects(d, f.Name, f.After) })
+}
+
+// addressAfter returns the address of an object after its change. It stays if the tenant refused the new one lately.
+func (c *computer) addressAfter(d *Desired, o *Object) string {
+	if c.rejection(d, AddressField, values(d.Address)) != nil {
+		return o.Address
+	}
+	return cmp.Or(d.Address, o.Address)
 }
 
 // diff returns what has to change on o, the address first.

@@ -218,7 +218,8 @@ func (c *computer) recreated(d *Desired) {
 	case d.Address != o.Address && !c.mayTake(d, o):
 	default:
 		ch := c.change(Reanchor, d, o)
-		ch.From, ch.Fields, ch.Wave, ch.TakenFrom = o.ID, c.diff(d, o), c.waves[d.Ref], c.takenFrom(d)
+		ch.From, ch.Fields, ch.Address = o.ID, c.accepted(d, c.diff(d, o)), c.addressAfter(d, o)
+		ch.Wave, ch.TakenFrom = c.waves[d.Ref], c.takenFrom(d)
 		c.plan.Changes = append(c.plan.Changes, ch)
 		if d.Active && !o.Active {
 			c.activate(d, o)

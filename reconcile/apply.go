@@ -58,6 +58,8 @@ type applier struct {
 	// refused are the claims of the changes that were refused in this run, and refusedBefore those of the last run.
 	refused       []string
 	refusedBefore map[string]bool
+	// rejections are the values that were refused in this run.
+	rejections []plan.Rejection
 	// postponed are the changes to retry in the second pass. unmade are the entries with a postponed creation.
 	postponed []int
 	unmade    map[directory.Ref]bool

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -293,5 +294,60 @@ func TestAFailureNamesEntryFieldAndValue(t *testing.T) {
 	want := `Failed: create user Person 3: name "Person 3": users.insert: 400 invalid`
 	if !slices.Contains(w.said.messages, want) {
 		t.Errorf("said %q, want %q", w.said.messages, want)
+	}
+}
+
+// A value that the tenant refused is not sent again for a day, except by a sync of the one object. Every other refusal
+// is tried again in every run.
+func TestARefusedValueIsRemembered(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.source.snapshot.Entries = company()
+	asked := map[directory.Ref]int{}
+	w.tenant.hook = func(c plan.Change, after bool) error {
+		switch {
+		case after || c.Member != nil:
+		case c.Ref == ref(3):
+			asked[c.Ref]++
+			return &fault.Error{Kind: fault.Invalid, Op: "users.insert", Field: "name", Err: fmt.Errorf("400 invalid")}
+		case c.Ref == ref(4):
+			asked[c.Ref]++
+			return fault.Errorf(fault.Refused, "403 forbidden")
+		}
+		return nil
+	}
+	for _, step := range []struct {
+		name  string
+		later time.Duration
+		only  []directory.Ref
+		want  map[directory.Ref]int
+	}{
+		{"the first run", 0, nil, map[directory.Ref]int{ref(3): 1, ref(4): 1}},
+		{"the next run", time.Hour, nil, map[directory.Ref]int{ref(3): 1, ref(4): 2}},
+		{"a sync of the object", time.Hour, []directory.Ref{ref(3)}, map[directory.Ref]int{ref(3): 2, ref(4): 2}},
+		{"one more run", time.Hour, nil, map[directory.Ref]int{ref(3): 2, ref(4): 3}},
+		{"a run of the next day", plan.RejectionLife, nil, map[directory.Ref]int{ref(3): 3, ref(4): 4}},
+	} {
+		w.now = w.now.Add(step.later)
+		if _, err := w.run(t.Context(), step.only...); err != nil {
+			t.Fatalf("%s: Execute() = %v", step.name, err)
+		}
+		if diff := cmp.Diff(step.want, asked); diff != "" {
+			t.Errorf("%s: attempts (-want +got):\n%s", step.name, diff)
+		}
+	}
+	if want := `Held: user Person 3: name: the tenant refused the value "Person 3" at `; !slices.ContainsFunc(
+		w.said.messages, func(m string) bool { return strings.HasPrefix(m, want) }) {
+		t.Errorf("no message begins with %q", want)
+	}
+	w.tenant.hook = nil
+	for i := range w.source.snapshot.Entries {
+		if e := &w.source.snapshot.Entries[i]; e.Ref() == ref(3) {
+			e.Attributes = directory.Attributes{{Name: directory.CommonName, Values: []string{"Corrected"}}}
+		}
+	}
+	mustRun(t, w)
+	if w.tenant.picture()["u003@example.com"] == "" {
+		t.Error("the account is not created although its value was corrected")
 	}
 }

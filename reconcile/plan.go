@@ -21,6 +21,9 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 		Whole:        s.limited() && s.may(concludes),
 		Capabilities: e.cfg.Provider.Capabilities(), Policy: e.cfg.Policy, Now: v.at,
 	}
+	if s.may(concludes) { // A sync of one object tries a refused value again.
+		in.Rejections = v.facts.Rejections
+	}
 	limits := e.cfg.Limits
 	v.approval = e.approval(v)
 	limits.Approval, limits.Verdicts = v.approval, v.memory.Verdicts

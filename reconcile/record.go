@@ -36,6 +36,7 @@ func (a *applier) facts(ctx context.Context) error {
 	f := a.view.facts
 	f.Refused = slices.Sorted(slices.Values(a.refused))
 	f.Refused = f.Refused[:min(len(f.Refused), mostRemembered)]
+	f.Rejections = a.rejected()
 	f.LastFull, f.LastRun, f.Plan = a.cfg.Now(), a.run.ID, a.report.Apply.Digest()
 	if a.run.Scope.may(completes) {
 		f.ReadAt = a.view.at
@@ -53,6 +54,17 @@ func (a *applier) facts(ctx context.Context) error {
 		f.Positions.Trust(a.view.snapshot.Position)
 	}
 	return a.cfg.Ledger.SetFacts(ctx, f)
+}
+
+// rejected returns the values that the tenant refused in the last 24 hours, the newest first.
+func (a *applier) rejected() []plan.Rejection {
+	out := a.rejections
+	for _, r := range a.view.facts.Rejections {
+		if a.view.at.Before(r.At.Add(plan.RejectionLife)) {
+			out = append(out, r)
+		}
+	}
+	return out[:min(len(out), mostRemembered)]
 }
 
 // coverage returns the number of entries with each attribute, for comparison by the next run. A fall is accepted if

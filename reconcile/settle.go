@@ -62,7 +62,11 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 		}
 	case fault.Internal:
 		a.internal = err
-	case fault.Invalid, fault.Conflict, fault.Unsafe:
+	case fault.Invalid:
+		if r, ok := c.Reject(fault.RejectedField(r.Err), a.cfg.Now()); ok {
+			a.rejections = append(a.rejections, r)
+		}
+	case fault.Conflict, fault.Unsafe:
 	}
 	a.failed(c, r)
 	a.gained(c)
