@@ -1,0 +1,304 @@
+package scim
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/internal/buildinfo"
+	"rollcall/plan"
+	"rollcall/provider"
+	"rollcall/provider/pace"
+)
+
+var _ provider.Provider = (*Provider)(nil)
+
+// Caller decorates each request. It may wait for quota before the request, and may repeat a request with an error
+// that is Throttled or Unavailable. The op is the method, such as "users.create". *pace.Caller is one.
+type Caller interface {
+	Call(ctx context.Context, op string, cost pace.Cost, fn func(context.Context) error) error
+}
+
+// Options are the dependencies of a Provider besides its configuration. The zero value works.
+type Options struct {
+	// Caller decorates each request. Nil makes requests directly.
+	Caller Caller
+	// Observe is called after every request with the HTTP status of the answer (zero without one) and the error. Nil
+	// discards requests.
+	Observe func(op string, status int, err error)
+	// Transport carries the requests. Nil means a new transport that also trusts Config.CAFile.
+	Transport http.RoundTripper
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+}
+
+// Provider reads and writes one SCIM server.
+type Provider struct {
+	cfg    Config
+	opts   Options
+	auth   *auth
+	client *http.Client
+	now    func() time.Time
+
+	userFields, groupFields []string // set by the mapping, sorted
+
+	recent provider.Recent
+	marks  marks
+	names  userNames
+	sample sample
+	server serverCache
+	// uncertain has the entries with a creation that got no answer.
+	uncertain sync.Map
+}
+
+// New returns a Provider. It makes no request and reads the files in the configuration. The error is of kind Invalid.
+func New(cfg Config, opts Options) (*Provider, error) {
+	cfg.SetDefaults()
+	if err := checkURL(cfg.Endpoint); err != nil {
+		return nil, fault.Errorf(fault.Invalid, "endpoint: %w", err)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Observe == nil {
+		opts.Observe = func(string, int, error) {}
+	}
+	if opts.Transport == nil {
+		var err error
+		if opts.Transport, err = newTransport(string(cfg.CAFile)); err != nil {
+			return nil, fault.Errorf(fault.Invalid, "ca_file: %w", err)
+		}
+	}
+	client := &http.Client{
+		Transport: opts.Transport, Timeout: cfg.RequestTimeout,
+		// A redirect would carry the token to another host.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	auth, err := newAuth(&cfg, client, opts.Now)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "", err)
+	}
+	spec := cfg.spec()
+	p := &Provider{cfg: cfg, opts: opts, auth: auth, client: client, now: opts.Now,
+		userFields: mapped(spec.User, cfg.UserPropertyMappings), groupFields: mapped(spec.Group, cfg.GroupPropertyMappings)}
+	p.recent.Now = p.now
+	return p, nil
+}
+
+// request is one request of the service.
+type request struct {
+	op, method, path string
+	query            url.Values
+	body             any
+	ifMatch          string
+}
+
+// response is an answer that was read to its end.
+type response struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// opOf names a request, such as users.list.
+func opOf(kind directory.Kind, what string) string { return kind.String() + "s." + what }
+
+// cost is what a request takes from the quota.
+func (r *request) cost() pace.Cost {
+	cost := pace.One(pace.Calls)
+	if r.method == http.MethodGet {
+		return cost
+	}
+	cost[pace.Writes] = 1
+	if strings.HasPrefix(r.op, "users.") {
+		cost[userWrites] = 1
+	}
+	if r.op == "users.create" {
+		cost[userCreates] = 1
+	}
+	return cost
+}
+
+// call makes a request through the Caller. read gets the body of a success, and its error makes the answer invalid.
+func (p *Provider) call(ctx context.Context, r *request, read func(*response) error) error {
+	return p.caller(ctx, r, func(ctx context.Context) error { return p.once(ctx, r, read) })
+}
+
+func (p *Provider) caller(ctx context.Context, r *request, once func(context.Context) error) error {
+	if p.opts.Caller == nil {
+		return once(ctx)
+	}
+	if err := p.opts.Caller.Call(ctx, r.op, r.cost(), once); err != nil {
+		return p.trouble(ctx, r.op, err)
+	}
+	return nil
+}
+
+// once makes a request once.
+func (p *Provider) once(ctx context.Context, r *request, read func(*response) error) error {
+	timed, cancel := context.WithTimeout(ctx, p.cfg.RequestTimeout)
+	defer cancel()
+	res, err := p.roundTrip(timed, r)
+	code := 0
+	if err == nil {
+		code = res.status
+		if err = p.judge(r.op, res); err == nil && read != nil {
+			if invalid := read(res); invalid != nil {
+				err = p.trouble(ctx, r.op, fmt.Errorf("the answer is not valid: %w", invalid))
+			}
+		}
+	} else {
+		err = p.trouble(ctx, r.op, err)
+	}
+	p.opts.Observe(r.op, code, err)
+	return err
+}
+
+// mostBody is the size of the largest accepted answer. A group with 100,000 members has some 15 megabytes.
+const mostBody = 128 << 20
+
+// roundTrip sends a request. A refused token of client credentials is replaced once. A second 401 concerns the object
+// where the server accepts the token for a list.
+func (p *Provider) roundTrip(ctx context.Context, r *request) (*response, error) {
+	refusedHeader := ""
+	for {
+		header, err := p.auth.get(ctx, refusedHeader)
+		if err != nil {
+			return nil, err
+		}
+		if err := pace.Fenced(ctx); err != nil {
+			return nil, err
+		}
+		res, err := p.send(ctx, r, header)
+		if err != nil || res.status != http.StatusUnauthorized {
+			return res, err
+		}
+		if refusedHeader == "" && p.auth.fixed == "" {
+			refusedHeader = header
+			continue
+		}
+		if strings.HasSuffix(r.op, ".list") || strings.HasSuffix(r.op, ".get") {
+			return res, nil
+		}
+		list := &request{op: "users.list", method: http.MethodGet, path: "/Users", query: url.Values{"count": {"1"}}}
+		if other, err := p.send(ctx, list, header); err == nil && other.status == http.StatusOK {
+			res.status = http.StatusForbidden
+		}
+		return res, nil
+	}
+}
+
+func (p *Provider) send(ctx context.Context, r *request, authorization string) (*response, error) {
+	var payload []byte
+	if r.body != nil {
+		var err error
+		if payload, err = json.Marshal(r.body); err != nil {
+			return nil, fault.New(fault.Internal, r.op, err)
+		}
+	}
+	target := p.cfg.Endpoint + r.path
+	if len(r.query) > 0 {
+		target += "?" + r.query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, target, bytes.NewReader(payload))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Authorization", authorization)
+	req.Header.Set("Accept", "application/scim+json, application/json;q=0.9")
+	req.Header.Set("User-Agent", "Rollcall/"+buildinfo.Read().Version)
+	if payload != nil {
+		req.Header.Set("Content-Type", "application/scim+json")
+	}
+	if r.ifMatch != "" {
+		req.Header.Set("If-Match", r.ifMatch)
+	}
+	res, err := p.client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(res.Body, mostBody+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > mostBody {
+		return nil, errors.New("the answer is too large")
+	}
+	return &response{res.StatusCode, res.Header, text}, nil
+}
+
+// path returns the path of a collection or of one of its resources.
+func (p *Provider) path(kind directory.Kind, id string) string {
+	path := "/Users"
+	if kind == directory.Group {
+		path = "/Groups"
+	}
+	if id != "" {
+		path += "/" + url.PathEscape(id)
+	}
+	return path
+}
+
+// get reads a resource. found is false where the server has none with the id.
+func (p *Provider) get(ctx context.Context, kind directory.Kind, id string, without string) (r resource, found bool,
+	err error) {
+	req := &request{op: opOf(kind, "get"), method: http.MethodGet, path: p.path(kind, id)}
+	if without != "" {
+		req.query = url.Values{"excludedAttributes": {without}}
+	}
+	err = p.call(ctx, req, func(res *response) (err error) {
+		if r, err = decode(res.body); err == nil && r.id() != id {
+			err = errors.New("it is not the resource that was asked for")
+		}
+		return err
+	})
+	if err != nil && fault.KindOf(err) == fault.NotFound {
+		return nil, false, nil
+	}
+	return r, err == nil, err
+}
+
+// marks has the accounts that the ledger says we suspended. It is safe for concurrent use.
+type marks struct {
+	mu sync.Mutex
+	of map[string]bool
+}
+
+func (m *marks) set(id string, suspended bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.of == nil {
+		m.of = map[string]bool{}
+	}
+	if suspended {
+		m.of[id] = true
+	} else {
+		delete(m.of, id)
+	}
+}
+
+func (m *marks) has(id string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.of[id]
+}
+
+// learn takes over what the ledger knows.
+func (m *marks) learn(known map[directory.Ref]plan.Link) {
+	for ref, link := range known {
+		if ref.Kind == directory.User && link.RemoteID != "" {
+			m.set(link.RemoteID, link.Suspended)
+		}
+	}
+}

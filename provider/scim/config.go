@@ -1,0 +1,144 @@
+package scim
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+
+	"rollcall/internal/problem"
+	"rollcall/internal/secret"
+	"rollcall/mapping"
+	"rollcall/plan"
+	"rollcall/provider"
+)
+
+// Config describes one SCIM server. The zero value of a field means its default.
+type Config struct {
+	provider.Settings `yaml:",inline"`
+
+	// Endpoint is the root of the service, above /Users and /Groups. Plain http is only for this machine.
+	Endpoint string `yaml:"endpoint"`
+	// Profile names the kind of server. The default is generic.
+	Profile string `yaml:"profile"`
+	// TokenFile holds a bearer token. The client needs it, a username or a client_id.
+	TokenFile secret.File `yaml:"token_file"`
+	// Username and PasswordFile are for basic authentication.
+	Username     string      `yaml:"username"`
+	PasswordFile secret.File `yaml:"password_file"`
+	// ClientID and ClientSecretFile are for client credentials of OAuth 2, for which TokenURL issues tokens.
+	ClientID         string      `yaml:"client_id"`
+	ClientSecretFile secret.File `yaml:"client_secret_file"`
+	TokenURL         string      `yaml:"token_url"`
+	Scopes           []string    `yaml:"scopes"`
+	// CAFile holds additional certificate authorities, as PEM.
+	CAFile secret.PublicFile `yaml:"ca_file"`
+	// Domains are the domains that addresses of users may be in. None means all.
+	Domains []string `yaml:"domains"`
+	// DefaultGroupEmailDomain is the value of domain in expressions.
+	DefaultGroupEmailDomain string `yaml:"default_group_email_domain"`
+
+	Behaviour `yaml:",inline"`
+}
+
+// SetDefaults fills in the fields that are not set, also from the profile.
+func (c *Config) SetDefaults() {
+	c.Settings.SetDefaults()
+	if c.Profile == "" {
+		c.Profile = DefaultProfile
+	}
+	c.Endpoint = strings.TrimRight(c.Endpoint, "/")
+	c.DefaultGroupEmailDomain = strings.ToLower(strings.TrimSpace(c.DefaultGroupEmailDomain))
+	for i, d := range c.Domains {
+		c.Domains[i] = strings.ToLower(strings.TrimSpace(d))
+	}
+	p, err := LoadProfile(c.Profile)
+	if err != nil { // Validate reports it. Until then the limits must not be zero.
+		p, _ = LoadProfile(DefaultProfile)
+	}
+	c.fill(p.Behaviour)
+}
+
+// Validate returns every mistake, including those of the mappings, as problem.Errors. It reads no file.
+func (c Config) Validate() error {
+	c.SetDefaults()
+	errs := []error{c.Settings.Validate(), c.validate()}
+	fail := func(field, format string, args ...any) {
+		errs = append(errs, problem.Field(field, format, args...))
+	}
+	if c.Endpoint == "" {
+		fail("endpoint", "is needed: the root of the service, above /Users and /Groups")
+	} else if err := checkURL(c.Endpoint); err != nil {
+		fail("endpoint", "%v", err)
+	}
+	if _, err := LoadProfile(c.Profile); err != nil {
+		fail("profile", "%v", err)
+	}
+	for _, d := range c.Domains {
+		if strings.ContainsAny(d, "@/ ") || !strings.Contains(d, ".") {
+			fail("domains", "%q is no domain", d)
+		}
+	}
+	if _, mapped := c.GroupPropertyMappings[plan.AddressField]; mapped {
+		fail(mapping.GroupKey+"."+plan.AddressField, "cannot be mapped: groups of SCIM have no address")
+	}
+	errs = append(errs, c.checkCredentials())
+	_, err := c.Mapping()
+	return errors.Join(append(errs, err)...)
+}
+
+// checkCredentials checks that exactly one way to sign in is configured.
+func (c *Config) checkCredentials() error {
+	ways := 0
+	for _, set := range []bool{c.TokenFile != "", c.Username != "", c.ClientID != ""} {
+		if set {
+			ways++
+		}
+	}
+	switch {
+	case ways == 0:
+		return problem.Field("token_file", "is needed, or username with password_file, or client_id with client_secret_file")
+	case ways > 1:
+		return problem.Field("token_file", "%d ways to sign in are set; keep one of token_file, username and client_id", ways)
+	case c.Username != "" && c.PasswordFile == "":
+		return problem.Field("password_file", "is needed: the password of username")
+	case c.Username == "" && c.PasswordFile != "":
+		return problem.Field("username", "is needed with password_file")
+	case c.ClientID == "" && (c.ClientSecretFile != "" || c.TokenURL != ""):
+		return problem.Field("client_id", "is needed with client_secret_file and token_url")
+	case c.ClientID == "":
+		return nil
+	case c.ClientSecretFile == "":
+		return problem.Field("client_secret_file", "is needed: the secret of client_id")
+	case c.TokenURL == "":
+		return problem.Field("token_url", "is needed: the address that issues tokens for client_id")
+	}
+	if err := checkURL(c.TokenURL); err != nil {
+		return problem.Field("token_url", "%v", err)
+	}
+	return nil
+}
+
+// Mapping compiles the scope and the mappings.
+func (c Config) Mapping() (*mapping.Mapping, error) {
+	return mapping.Compile(c.spec(), mapping.Options{
+		User: c.UserPropertyMappings, Group: c.GroupPropertyMappings, Domain: c.DefaultGroupEmailDomain,
+		FilterGroup: c.FilterGroup, Exclude: c.Exclude, UserFilter: c.UserFilter, GroupFilter: c.GroupFilter,
+		RekeyBy: c.RekeyBy, Nested: mapping.Nested(c.NestedGroups), NoAddress: c.NoAddress, NoAddressOf: c.NoAddressOf,
+	})
+}
+
+// checkURL allows https anywhere and plain http on this machine, so that a token never crosses a network in clear.
+func checkURL(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return fmt.Errorf("%q is not a URL", s)
+	}
+	ip := net.ParseIP(u.Hostname())
+	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	if u.Scheme == "https" || u.Scheme == "http" && loopback {
+		return nil
+	}
+	return fmt.Errorf("%q: plain http is for this machine only, use https", s)
+}

@@ -1,0 +1,225 @@
+package scim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"rollcall/directory"
+	"rollcall/fault"
+)
+
+// mostPages bounds a list. A list of 500,000 resources has 5,000 pages of 100.
+const mostPages = 20_000
+
+// attempts is how often a list is begun again because its total changed.
+const attempts = 3
+
+// page is a ListResponse.
+type page struct {
+	TotalResults *int
+	NextCursor   string
+	Resources    []resource
+}
+
+// errMoved reports a list with a total that changed from one page to the next.
+var errMoved = errors.New("the total changed while the list was read")
+
+// query selects the resources of a list.
+type query struct {
+	kind    directory.Kind
+	filter  string
+	without string
+}
+
+// list reads a collection to its end. It returns each resource once. A list that ends before its total, repeats a
+// page, or changes its total again and again is an error.
+func (p *Provider) list(ctx context.Context, s *server, q query) ([]resource, error) {
+	var err error
+	for range attempts {
+		var out []resource
+		if s.cursor {
+			out, err = p.byCursor(ctx, s, q)
+		} else {
+			out, err = p.byIndex(ctx, s, q)
+		}
+		if err == nil {
+			return out, nil
+		}
+		if !errors.Is(err, errMoved) {
+			return nil, err
+		}
+	}
+	return nil, err
+}
+
+// listing collects the resources of pages.
+type listing struct {
+	all  []resource
+	seen map[string]int
+	// total is what the first page said, or -1. read counts the resources of all pages.
+	total, read int
+}
+
+func newListing() *listing { return &listing{seen: map[string]int{}, total: -1} }
+
+// add takes a page and reports whether it had new resources. A resource that comes again replaces the first one.
+func (l *listing) add(op string, pg *page) (news bool, err error) {
+	if pg.TotalResults != nil {
+		if l.total >= 0 && l.total != *pg.TotalResults {
+			return false, fault.Errorf(fault.Unavailable, "%s: %w, from %d to %d", op, errMoved, l.total, *pg.TotalResults)
+		}
+		l.total = *pg.TotalResults
+	}
+	l.read += len(pg.Resources)
+	for _, r := range pg.Resources {
+		if i, again := l.seen[r.id()]; again {
+			l.all[i] = r
+			continue
+		}
+		l.seen[r.id()] = len(l.all)
+		l.all, news = append(l.all, r), true
+	}
+	return news, nil
+}
+
+// whole returns the resources, or an error where the list has fewer than its total.
+func (l *listing) whole(op string) ([]resource, error) {
+	if l.total > len(l.all) {
+		return nil, fault.Errorf(fault.Unavailable, "%s: the list ended after %d of %d resources", op, len(l.all), l.total)
+	}
+	return l.all, nil
+}
+
+func (p *Provider) byIndex(ctx context.Context, s *server, q query) ([]resource, error) {
+	op, l := opOf(q.kind, "list"), newListing()
+	for pages := 1; ; pages++ {
+		values := url.Values{"startIndex": {strconv.Itoa(l.read + 1)}, "count": {strconv.Itoa(s.pageSize)}}
+		pg, err := p.page(ctx, q, values)
+		if err != nil {
+			return nil, err
+		}
+		news, err := l.add(op, pg)
+		switch {
+		case err != nil:
+			return nil, err
+		case len(pg.Resources) == 0, pg.TotalResults == nil && len(pg.Resources) < s.pageSize:
+			return l.whole(op)
+		case !news && len(l.all) < l.total:
+			return nil, fault.Errorf(fault.Unavailable, "%s: the server repeats a page, so the list cannot be read to its end",
+				op)
+		case !news:
+			return l.whole(op) // The page after the last one, on a server that ignores startIndex.
+		case len(l.all) >= l.total && l.total >= 0 && len(pg.Resources) < s.pageSize:
+			return l.whole(op)
+		case pages == mostPages:
+			return nil, fault.Errorf(fault.Unavailable, "%s: the list has more than %d pages", op, mostPages)
+		}
+		// A full page may be all that a total counts, so the next page is read, too.
+	}
+}
+
+// byCursor reads pages by cursors (RFC 9865). The last page has none.
+func (p *Provider) byCursor(ctx context.Context, s *server, q query) ([]resource, error) {
+	op, l, used := opOf(q.kind, "list"), newListing(), map[string]bool{}
+	for cursor := ""; ; {
+		pg, err := p.page(ctx, q, url.Values{"cursor": {cursor}, "count": {strconv.Itoa(s.pageSize)}})
+		if err != nil {
+			return nil, err
+		}
+		if _, err := l.add(op, pg); err != nil {
+			return nil, err
+		}
+		if cursor = pg.NextCursor; cursor == "" {
+			return l.whole(op)
+		}
+		if used[cursor] || len(used) == mostPages {
+			return nil, fault.Errorf(fault.Unavailable, "%s: the server repeats a cursor, so the list cannot be read to its "+
+				"end", op)
+		}
+		used[cursor] = true
+	}
+}
+
+// page reads one page.
+func (p *Provider) page(ctx context.Context, q query, values url.Values) (*page, error) {
+	if q.filter != "" {
+		values.Set("filter", q.filter)
+	}
+	if q.without != "" {
+		values.Set("excludedAttributes", q.without)
+	}
+	pg := &page{}
+	err := p.call(ctx, &request{op: opOf(q.kind, "list"), method: http.MethodGet, path: p.path(q.kind, ""),
+		query: values}, func(res *response) error {
+		*pg = page{}
+		if err := json.Unmarshal(res.body, pg); err != nil {
+			return err
+		}
+		if pg.TotalResults == nil && pg.Resources == nil && pg.NextCursor == "" &&
+			!strings.Contains(string(res.body), "ListResponse") {
+			return errors.New("it is not a list")
+		}
+		for _, r := range pg.Resources {
+			if r.id() == "" {
+				return errors.New("it has a resource without id")
+			}
+		}
+		return nil
+	})
+	return pg, err
+}
+
+// equals returns a filter (RFC 7644, section 3.4.2.2). A value is quoted as in JSON.
+func equals(attribute, value string) string {
+	quoted, _ := json.Marshal(value) // A text can always be encoded.
+	return fmt.Sprintf("%s eq %s", attribute, quoted)
+}
+
+// find returns the resources with a value of an attribute. Without a filter for it, the whole collection is read.
+// Servers may compare without letter case, or ignore a filter, so same decides.
+func (p *Provider) find(ctx context.Context, kind directory.Kind, attribute, value string,
+	same func(resource) bool) ([]resource, error) {
+	s, err := p.known(ctx)
+	if err != nil {
+		return nil, err
+	}
+	q := query{kind: kind, without: p.withoutMembers(kind)}
+	if s.filter && p.cfg.filters(attribute) {
+		q.filter = equals(attribute, value)
+	}
+	all, err := p.list(ctx, s, q)
+	if err != nil {
+		return nil, err
+	}
+	var out []resource
+	for _, r := range all {
+		if same(r) {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+func (p *Provider) findAnchor(ctx context.Context, kind directory.Kind, id directory.ID) ([]resource, error) {
+	return p.find(ctx, kind, externalIDAttr, string(id), func(r resource) bool { return r.anchor() == string(id) })
+}
+
+func (p *Provider) findUserName(ctx context.Context, name string) ([]resource, error) {
+	return p.find(ctx, directory.User, userNameAttr, name,
+		func(r resource) bool { return strings.EqualFold(r.text(userNameAttr), name) })
+}
+
+// withoutMembers returns the attribute that a request about a group need not answer. Servers that never show members
+// do not take the parameter.
+func (p *Provider) withoutMembers(kind directory.Kind) string {
+	if kind == directory.User || p.cfg.Members == byUser {
+		return ""
+	}
+	return "members"
+}

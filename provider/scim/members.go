@@ -1,0 +1,222 @@
+package scim
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+	"rollcall/provider"
+)
+
+// changeMembers adds members to one group, or removes them from it.
+func (p *Provider) changeMembers(ctx context.Context, changes []plan.Change, results []provider.Result) {
+	for i := range results {
+		results[i].RemoteID = changes[i].RemoteID
+	}
+	var at []int
+	for i := range changes {
+		if c := &changes[i]; c.RemoteID == "" || c.MemberRemoteID == "" {
+			results[i].Err = fault.Errorf(fault.NotFound, "%s of %s: the group or the member has no remote object", c.Op, c.Ref)
+			continue
+		}
+		at = append(at, i)
+	}
+	if len(at) == 0 {
+		return
+	}
+	m := &membership{p: p, changes: changes, results: results, c: &changes[0]}
+	if err := m.prepare(ctx); err != nil {
+		m.end(at, err)
+		return
+	}
+	if m.nothing {
+		return
+	}
+	for some := range slices.Chunk(at, max(1, p.cfg.MemberChunk)) {
+		m.send(ctx, some)
+	}
+}
+
+// membership is a change of one group's members in progress.
+type membership struct {
+	p       *Provider
+	s       *server
+	c       *plan.Change
+	changes []plan.Change
+	results []provider.Result
+	// nothing is set where the group of a removal does not exist.
+	nothing bool
+}
+
+// prepare reads the group before something is taken away from it.
+func (m *membership) prepare(ctx context.Context) (err error) {
+	if m.s, err = m.p.known(ctx); err != nil {
+		return err
+	}
+	if err := m.s.needGroups(); err != nil {
+		return err
+	}
+	if m.c.Op == plan.AddMember {
+		return nil
+	}
+	r, found, err := m.p.get(ctx, directory.Group, m.c.RemoteID, m.p.withoutMembers(directory.Group))
+	if err != nil || !found {
+		m.nothing = !found
+		return err
+	}
+	return carries(m.c, r, m.c.ID)
+}
+
+func (m *membership) end(at []int, err error) {
+	for _, i := range at {
+		m.results[i].Err = err
+	}
+}
+
+// send changes some members. The server takes all of them or none. If it refuses, the halves are sent alone, until the
+// member that it refuses is alone.
+func (m *membership) send(ctx context.Context, at []int) {
+	ids := make([]string, 0, len(at))
+	for _, i := range at {
+		ids = append(ids, m.changes[i].MemberRemoteID)
+	}
+	err := m.p.settling(m.c, m.write(ctx, ids))
+	switch {
+	case err == nil:
+		m.confirm(ctx, at)
+	case len(at) > 1 && m.divisible(err):
+		m.send(ctx, at[:len(at)/2])
+		m.send(ctx, at[len(at)/2:])
+	case m.c.Op == plan.RemoveMember && m.absent(ctx, err, ids):
+	case m.c.Op == plan.AddMember && len(at) == 1:
+		m.end(at, m.stale(ctx, err, ids[0]))
+	default:
+		m.end(at, err)
+	}
+}
+
+// divisible reports whether the refusal of several members may concern only some of them.
+func (m *membership) divisible(err error) bool {
+	a := refused(err)
+	return a != nil && (a.status == http.StatusBadRequest || a.status == http.StatusNotFound ||
+		a.status == http.StatusConflict || a.status == http.StatusRequestEntityTooLarge)
+}
+
+// absent reports whether a refused removal found nothing to remove.
+func (m *membership) absent(ctx context.Context, err error, ids []string) bool {
+	a := refused(err)
+	if a == nil || a.status != http.StatusNotFound && a.scimType != "noTarget" || len(ids) != 1 {
+		return false
+	}
+	members, found, err := m.p.members(ctx, m.s, m.c.RemoteID)
+	return err == nil && (!found || !slices.Contains(members, ids[0]))
+}
+
+// stale returns NotFound where a member that the server refuses does not exist.
+func (m *membership) stale(ctx context.Context, err error, id string) error {
+	if a := refused(err); a == nil || a.status != http.StatusBadRequest || m.changes[0].Member == nil {
+		return err
+	}
+	kind := directory.User
+	for i := range m.changes {
+		if m.changes[i].MemberRemoteID == id {
+			kind = m.changes[i].Member.Kind
+		}
+	}
+	if _, found, getErr := m.p.get(ctx, kind, id, m.p.withoutMembers(kind)); getErr == nil && !found {
+		return fault.Errorf(fault.NotFound, "%s %s, which is to be a member, does not exist: %w", kind, id, err)
+	}
+	return err
+}
+
+// write sends one request with members.
+func (m *membership) write(ctx context.Context, ids []string) error {
+	if !m.p.patchesMembers(m.s) {
+		return m.put(ctx, ids)
+	}
+	req := &request{op: "groups.patch", method: http.MethodPatch, path: m.p.path(directory.Group, m.c.RemoteID)}
+	var ops []any
+	switch {
+	case m.c.Op == plan.AddMember:
+		ops = append(ops, map[string]any{"op": "add", "path": "members", "value": references(ids)})
+	case m.p.cfg.MemberRemoval == removeValue:
+		ops = append(ops, map[string]any{"op": "remove", "path": "members", "value": references(ids)})
+	default:
+		for _, id := range ids {
+			ops = append(ops, map[string]any{"op": "remove", "path": "members[" + equals("value", id) + "]"})
+		}
+	}
+	req.body = map[string]any{"schemas": []string{patchMessage}, "Operations": ops}
+	err := m.p.call(ctx, req, nil)
+	if status(err) == http.StatusRequestEntityTooLarge && len(ids) == 1 {
+		return fault.Errorf(fault.Refused, "a request with one member and %d bytes is too large: %w", size(req.body), err)
+	}
+	return err
+}
+
+// put replaces the group with one that has other members. The version guards against a change in between.
+func (m *membership) put(ctx context.Context, ids []string) (err error) {
+	if m.p.cfg.Members == byUser {
+		return fault.Errorf(fault.Refused, "the server does not show members, so that its groups cannot be replaced")
+	}
+	for range attempts {
+		var current resource
+		if current, err = m.p.current(ctx, m.c, ""); err != nil {
+			return err
+		}
+		members, _ := current.members()
+		if m.c.Op == plan.AddMember {
+			members = append(members, ids...)
+		} else {
+			members = slices.DeleteFunc(members, func(id string) bool { return slices.Contains(ids, id) })
+		}
+		slices.Sort(members)
+		current[key(current, "members")] = references(slices.Compact(members))
+		whole, err := m.p.whole(directory.Group, current, nil)
+		if err != nil {
+			return err
+		}
+		req := &request{op: "groups.put", method: http.MethodPut, path: m.p.path(directory.Group, m.c.RemoteID),
+			body: whole}
+		if len(members) == 0 {
+			delete(whole, key(whole, "members")) // Some servers refuse an empty list.
+		}
+		if m.s.etag {
+			req.ifMatch = current.version()
+		}
+		if err = m.p.call(ctx, req, nil); status(err) != http.StatusPreconditionFailed {
+			return err
+		}
+	}
+	return err
+}
+
+// confirm reads the members of a sample of the groups again. Some servers answer with success and drop members.
+func (m *membership) confirm(ctx context.Context, at []int) {
+	verb := "does not show"
+	if m.c.Op == plan.AddMember {
+		m.p.sample.join(m.c.RemoteID)
+	} else {
+		verb = "still shows"
+	}
+	if !m.p.sample.due(m.c.Op.String()) {
+		return
+	}
+	members, found, err := m.p.members(ctx, m.s, m.c.RemoteID)
+	if err != nil && !ofOneObject(err) {
+		m.end(at, err)
+	}
+	if err != nil || !found {
+		return
+	}
+	for _, i := range at {
+		id := m.changes[i].MemberRemoteID
+		if slices.Contains(members, id) != (m.c.Op == plan.AddMember) {
+			m.results[i].Err = fault.Errorf(fault.Refused,
+				"the server answered that it changed the members of group %s, and %s %s", m.c.RemoteID, verb, id)
+		}
+	}
+}

@@ -1,0 +1,144 @@
+package scim
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"rollcall/directory"
+	"rollcall/plan"
+)
+
+// unproven is why an externalId may be another system's.
+const unproven = "its externalId may be another system's"
+
+// userObject describes a user in the planner's terms.
+func (p *Provider) userObject(r resource) plan.Object {
+	name := r.text(userNameAttr)
+	o := plan.Object{
+		Ref: directory.Ref{Kind: directory.User, ID: directory.ID(r.anchor())}, RemoteID: r.id(),
+		Address: strings.ToLower(strings.TrimSpace(name)), Active: r.active(), Fields: p.fields(r, p.userFields),
+		Protected: p.protectsUser(r),
+	}
+	if !o.Active {
+		o.Suspender = plan.Unknown // SCIM has no place for our mark. The ledger has it.
+	}
+	if o.ID != "" {
+		o.Unproven = unproven
+	}
+	if o.Address == "" {
+		o.Label = r.id()
+	}
+	return o
+}
+
+// groupObject describes a group in the planner's terms, without its members.
+func (p *Provider) groupObject(r resource) plan.Object {
+	o := plan.Object{
+		Ref: directory.Ref{Kind: directory.Group, ID: directory.ID(r.anchor())}, RemoteID: r.id(),
+		Label: r.text("displayName"), Active: true, Fields: p.fields(r, p.groupFields),
+	}
+	if pattern := p.cfg.Protects(r.id()); pattern != "" {
+		o.Protected = "protected by the configuration (" + pattern + ")"
+	}
+	if o.ID != "" {
+		o.Unproven = unproven
+	}
+	return o
+}
+
+// fields returns the mapped fields of a resource.
+func (p *Provider) fields(r resource, mapped []string) directory.Attributes {
+	out := make(directory.Attributes, 0, len(mapped))
+	for _, name := range mapped {
+		s, _ := parseSlot(name)
+		value := r.get(s, p.cfg.single())
+		if s.user && value != "" {
+			value = p.names.nameOf(value)
+		}
+		if value != "" {
+			out = append(out, directory.Attribute{Name: name, Values: []string{value}})
+		}
+	}
+	return out
+}
+
+// protectsUser returns why a user is never adopted, suspended or deleted, or "".
+func (p *Provider) protectsUser(r resource) string {
+	if pattern := p.cfg.Protects(r.id(), r.text(userNameAttr)); pattern != "" {
+		return "protected by the configuration (" + pattern + ")"
+	}
+	list, _ := r[key(r, "roles")].([]any)
+	for _, el := range list {
+		texts := []string{asText(el)}
+		if m, ok := el.(map[string]any); ok {
+			texts = []string{asText(m[key(m, "value")]), asText(m[key(m, "display")])}
+		}
+		for _, role := range texts {
+			if pattern := p.protectsRole(role); pattern != "" {
+				return fmt.Sprintf("has the role %s (protected_roles: %s)", role, pattern)
+			}
+		}
+	}
+	return ""
+}
+
+func (p *Provider) protectsRole(role string) string {
+	i := slices.IndexFunc(p.cfg.ProtectedRoles, func(pattern string) bool {
+		ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(role))
+		return ok && err == nil && role != ""
+	})
+	if i < 0 {
+		return ""
+	}
+	return p.cfg.ProtectedRoles[i]
+}
+
+// userNames maps the ids of users to their names, for references to managers. It is safe for concurrent use.
+type userNames struct {
+	mu   sync.Mutex
+	name map[string]string
+	id   map[string]string
+}
+
+func (n *userNames) learn(r resource) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.name == nil {
+		n.name, n.id = map[string]string{}, map[string]string{}
+	}
+	name := strings.ToLower(r.text(userNameAttr))
+	n.name[r.id()], n.id[name] = name, r.id()
+}
+
+func (n *userNames) forget() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.name, n.id = nil, nil
+}
+
+// nameOf returns the name of a user, or its id where the user is not known.
+func (n *userNames) nameOf(id string) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if name := n.name[id]; name != "" {
+		return name
+	}
+	return id
+}
+
+// knows reports whether the name of an id is known.
+func (n *userNames) knows(id string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	_, ok := n.name[id]
+	return ok
+}
+
+func (n *userNames) idOf(name string) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.id[strings.ToLower(name)]
+}

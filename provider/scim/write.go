@@ -1,0 +1,360 @@
+package scim
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+)
+
+const patchMessage = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+
+// setting is a slot with its new value. A nil value removes it.
+type setting struct {
+	slot
+	name  string
+	value any
+	// before is the value that the slot had, where known is set.
+	before string
+	known  bool
+}
+
+// set returns a setting of a slot that is no mapped field.
+func set(s slot, value any) setting { return setting{slot: s, name: s.attr, value: value} }
+
+// settings returns what the fields of a change set. missing names a manager without an account, whose field is left
+// out.
+func (p *Provider) settings(ctx context.Context, s *server, c *plan.Change) (out []setting, missing string, err error) {
+	for _, f := range c.Fields {
+		at, ok := parseSlot(f.Name)
+		if !ok {
+			return nil, "", fault.Errorf(fault.Invalid, "SCIM has no field %q", f.Name)
+		}
+		one := setting{slot: at, name: f.Name, known: c.Op == plan.Update}
+		if len(f.Before) > 0 {
+			one.before = f.Before[0]
+		}
+		value := after(f)
+		switch {
+		case f.Name == plan.AddressField:
+			one.value = c.Address
+		case value == "":
+		case at.user:
+			id, err := p.userID(ctx, value)
+			if err != nil {
+				return nil, "", err
+			}
+			if id == "" {
+				missing = value
+				continue
+			}
+			one.value = id
+		default:
+			if one.value, err = converted(value, s.typeOf(c.Kind, at)); err != nil {
+				return nil, "", &fault.Error{Kind: fault.Invalid, Field: f.Name, Err: fmt.Errorf("%s: %w", f.Name, err)}
+			}
+		}
+		out = append(out, one)
+	}
+	return out, missing, nil
+}
+
+// userID returns the id of the user with a name, or "".
+func (p *Provider) userID(ctx context.Context, name string) (string, error) {
+	if id := p.names.idOf(name); id != "" {
+		return id, nil
+	}
+	list, err := p.findUserName(ctx, name)
+	if err != nil || len(list) == 0 {
+		return "", err
+	}
+	p.names.learn(list[0])
+	return list[0].id(), nil
+}
+
+// converted returns a value in the type that the server publishes.
+func converted(value, kind string) (any, error) {
+	switch kind {
+	case "boolean":
+		if b, ok := truth(value); ok {
+			return b, nil
+		}
+		return nil, fmt.Errorf("%q is neither true nor false, which the server's schema asks for", value)
+	case "integer", "decimal":
+		if n, err := strconv.ParseFloat(value, 64); err == nil {
+			return n, nil
+		}
+		return nil, fmt.Errorf("%q is not a number, which the server's schema asks for", value)
+	}
+	return value, nil
+}
+
+// modify reads a resource and writes what prepare wants to set. A write that another one came before is repeated with
+// the newer version.
+func (p *Provider) modify(ctx context.Context, c *plan.Change, always bool,
+	prepare func(*server, resource) ([]setting, error)) error {
+	s, err := p.known(ctx)
+	if err != nil {
+		return err
+	}
+	without := ""
+	if s.patch {
+		without = p.withoutMembers(c.Kind)
+	}
+	for range attempts {
+		var current resource
+		if current, err = p.current(ctx, c, without); err != nil {
+			return err
+		}
+		var list []setting
+		if list, err = prepare(s, current); err != nil || len(list) == 0 {
+			return err
+		}
+		for i := range list {
+			list[i].before, list[i].known = current.get(list[i].slot, p.cfg.single()), true
+		}
+		if err = p.write(ctx, s, c, current, list, always); status(err) != http.StatusPreconditionFailed {
+			return err
+		}
+	}
+	return err
+}
+
+// current reads the resource of a change.
+func (p *Provider) current(ctx context.Context, c *plan.Change, without string) (resource, error) {
+	r, found, err := p.get(ctx, c.Kind, c.RemoteID, without)
+	if err == nil && !found {
+		return nil, p.gone(c)
+	}
+	return r, err
+}
+
+// write changes a resource with PATCH, or with PUT of the whole resource.
+func (p *Provider) write(ctx context.Context, s *server, c *plan.Change, current resource, list []setting,
+	always bool) error {
+	req := &request{op: opOf(c.Kind, "patch"), method: http.MethodPatch, path: p.path(c.Kind, c.RemoteID)}
+	if s.etag {
+		req.ifMatch = current.version()
+	}
+	if s.patch {
+		req.body = map[string]any{"schemas": []string{patchMessage}, "Operations": p.operations(current, list)}
+	} else {
+		whole, err := p.whole(c.Kind, current, list)
+		if err != nil {
+			return err
+		}
+		req.op, req.method, req.body = opOf(c.Kind, "put"), http.MethodPut, whole
+	}
+	var shown resource
+	err := p.call(ctx, req, func(res *response) error {
+		shown, _ = decode(res.body) // An answer without a body, such as 204, is a success as well.
+		return nil
+	})
+	if err != nil {
+		return p.settling(c, err)
+	}
+	return p.confirm(ctx, c, list, shown, always)
+}
+
+// operations returns the operations of a PATCH. A list is replaced as a whole, with the elements of others as they
+// are. An empty list or text is removed.
+func (p *Provider) operations(current resource, list []setting) []any {
+	if p.cfg.Update == byObject {
+		return []any{map[string]any{"op": "replace", "value": p.asObject(current, list)}}
+	}
+	var out []any
+	arrays := map[string]any{}
+	for _, one := range list {
+		path := one.attr
+		if one.urn != "" {
+			path = one.urn + ":" + path
+		}
+		value := one.value
+		switch {
+		case one.typ != "":
+			object := current.object(one.slot)
+			have, begun := arrays[path]
+			if !begun {
+				have = object[key(object, one.attr)]
+			}
+			arrays[path] = changed(have, one.slot, value, p.cfg.single())
+			continue
+		case one.user && value != nil:
+			value = map[string]any{one.sub: value}
+		case one.sub != "" && !one.user:
+			path += "." + one.sub
+		}
+		out = append(out, operation(path, value))
+	}
+	for _, path := range slices.Sorted(maps.Keys(arrays)) {
+		out = append(out, operation(path, arrays[path]))
+	}
+	return out
+}
+
+func operation(path string, value any) map[string]any {
+	if value == nil {
+		return map[string]any{"op": "remove", "path": path}
+	}
+	return map[string]any{"op": "replace", "path": path, "value": value}
+}
+
+// asObject returns the attributes of a PATCH without paths. Null removes an attribute (RFC 7643, section 2.5).
+func (p *Provider) asObject(current resource, list []setting) map[string]any {
+	next := resource{}
+	for _, one := range list {
+		from, to := current.object(one.slot), map[string]any(next)
+		if one.urn != "" {
+			if to, _ = next[one.urn].(map[string]any); to == nil {
+				to = map[string]any{}
+				next[one.urn] = to
+			}
+		}
+		have, begun := to[one.attr]
+		if !begun {
+			have = from[key(from, one.attr)]
+		}
+		to[one.attr] = changed(have, one.slot, one.value, p.cfg.single())
+	}
+	return next
+}
+
+// readOnly are the attributes that a client must not send.
+var readOnly = []string{"id", "meta", "groups"}
+
+// whole returns the resource of a PUT.
+func (p *Provider) whole(kind directory.Kind, current resource, list []setting) (resource, error) {
+	if kind == directory.Group && p.cfg.Members == byUser {
+		return nil, fault.Errorf(fault.Refused, "the server does not show members and has no PATCH, so that a change of the "+
+			"group would remove its members")
+	}
+	next, err := current.copied()
+	if err != nil {
+		return nil, fault.New(fault.Internal, "", err)
+	}
+	for _, one := range list {
+		next.put(one.slot, one.value, p.cfg.single())
+	}
+	for _, name := range readOnly {
+		delete(next, key(next, name))
+	}
+	if _, shown := next[key(next, "members")]; shown {
+		ids, _ := next.members()
+		next[key(next, "members")] = references(ids)
+	}
+	next.name(kind)
+	return next, nil
+}
+
+// name sets the schemas of a resource.
+func (r resource) name(kind directory.Kind) {
+	urns := []string{userSchema}
+	if kind == directory.Group {
+		urns[0] = groupSchema
+	}
+	for _, name := range slices.Sorted(maps.Keys(r)) {
+		if strings.HasPrefix(name, "urn:") {
+			urns = append(urns, name)
+		}
+	}
+	r[key(r, "schemas")] = urns
+}
+
+// references returns members by their ids.
+func references(ids []string) []any {
+	out := make([]any, 0, len(ids))
+	for _, id := range ids {
+		out = append(out, map[string]any{"value": id})
+	}
+	return out
+}
+
+// confirm makes sure that the server did what it answered. shown is the resource in the answer. A sample of the
+// resources is read again, and where always is set, each one.
+func (p *Provider) confirm(ctx context.Context, c *plan.Change, list []setting, shown resource, always bool) error {
+	if p.sample.due(c.Kind.String()+c.Op.String()) || always {
+		r, found, err := p.get(ctx, c.Kind, c.RemoteID, p.withoutMembers(c.Kind))
+		switch {
+		case err != nil && !ofOneObject(err):
+			return err
+		case err == nil && found:
+			shown = r
+		}
+	}
+	if shown.id() == "" {
+		return nil
+	}
+	var kept []string
+	for _, one := range list {
+		if unchanged(one, shown.get(one.slot, p.cfg.single())) {
+			kept = append(kept, one.name)
+		}
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	return fault.Errorf(fault.Refused, "the server answered that it changed %s %s, and did not change %s", c.Kind,
+		c.RemoteID, strings.Join(kept, ", "))
+}
+
+// unchanged reports whether a slot has its old value in place of the new one. A server may store another form of the
+// new value.
+func unchanged(one setting, now string) bool {
+	want := asText(one.value)
+	same := func(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
+	return one.known && !same(one.before, want) && !same(now, want) && same(now, one.before)
+}
+
+// sample decides which writes are read back: the first ones of each kind, and then a part of them. It also knows to
+// which groups members were added. It is safe for concurrent use.
+type sample struct {
+	mu    sync.Mutex
+	count map[string]int
+	with  map[string]bool
+}
+
+const (
+	sampleFirst = 3
+	sampleEvery = 20
+)
+
+func (s *sample) due(what string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.count == nil {
+		s.count = map[string]int{}
+	}
+	s.count[what]++
+	n := s.count[what]
+	return n <= sampleFirst || n%sampleEvery == 0
+}
+
+func (s *sample) join(groupID string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.with == nil {
+		s.with = map[string]bool{}
+	}
+	s.with[groupID] = true
+}
+
+func (s *sample) joined(groupID string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.with[groupID]
+}
+
+// size returns the length of a body, for messages about too large ones.
+func size(body any) int {
+	raw, _ := json.Marshal(body)
+	return len(raw)
+}
