@@ -5,6 +5,7 @@ import (
 	"rollcall/provider"
 	"rollcall/provider/entra"
 	"rollcall/provider/googleworkspace"
+	"rollcall/provider/scim"
 )
 
 // Types returns every type of provider, in the order in which they are shown.
@@ -12,5 +13,6 @@ func Types() []provider.Type {
 	return []provider.Type{
 		googleworkspace.Type(),
 		entra.Type(),
+		scim.Type(),
 	}
 }

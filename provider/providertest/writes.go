@@ -57,7 +57,7 @@ func (s *session) steps() []func() plan.Change {
 	if s.Unnamed {
 		renamed = func() plan.Change { return s.update(g, group, s.GroupField, "Newer") }
 	}
-	return []func() plan.Change{
+	steps := []func() plan.Change{
 		func() plan.Change { return s.create(s.want(u, "ann")) },
 		func() plan.Change { return s.create(s.want(g, "staff")) },
 		func() plan.Change {
@@ -80,14 +80,18 @@ func (s *session) steps() []func() plan.Change {
 			return change(plan.Adopt, h, s.Admin.AddUser(s.t, User{Address: s.address("guest")}))
 		},
 		func() plan.Change { return change(plan.Delete, userRef(anchor(9)), user) },
+		func() plan.Change { return change(plan.Delete, g, group) },
+	}
+	if s.final() {
+		return steps
+	}
+	return append(steps,
 		func() plan.Change {
 			c := change(plan.Undelete, userRef(anchor(9)), user)
 			c.Address = s.address("anna")
 			return c
 		},
-		func() plan.Change { return change(plan.Delete, userRef(anchor(9)), user) },
-		func() plan.Change { return change(plan.Delete, g, group) },
-	}
+		func() plan.Change { return change(plan.Delete, userRef(anchor(9)), user) })
 }
 
 func (s *session) rename(ref directory.Ref, remoteID, local string) plan.Change {

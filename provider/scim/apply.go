@@ -76,6 +76,9 @@ func (p *Provider) carryOut(ctx context.Context, c *plan.Change) (outcome, error
 	case plan.Update:
 		return outcome{}, p.update(ctx, c)
 	case plan.Adopt, plan.Reanchor:
+		if group && c.Op == plan.Adopt {
+			return outcome{}, fault.Errorf(fault.Conflict, "groups of SCIM have no unique name and are never adopted")
+		}
 		return outcome{}, p.claim(ctx, c)
 	case plan.Suspend:
 		return p.suspend(ctx, c)
@@ -159,7 +162,7 @@ func (p *Provider) update(ctx context.Context, c *plan.Change) error {
 	if err != nil || len(list) == 0 {
 		return err
 	}
-	inList := func(one setting) bool { return one.typ != "" || p.cfg.Update == byObject && one.sub != "" }
+	inList := func(one setting) bool { return one.typ != "" }
 	if s.patch && !slices.ContainsFunc(list, inList) {
 		err = p.write(ctx, &server{patch: true}, c, nil, list, false)
 	} else {

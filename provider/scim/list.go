@@ -35,6 +35,16 @@ type query struct {
 	kind    directory.Kind
 	filter  string
 	without string
+	// op names the requests where they are about one group, and not about the target.
+	op string
+}
+
+// name returns the op of the requests.
+func (q *query) name() string {
+	if q.op != "" {
+		return q.op
+	}
+	return opOf(q.kind, "list")
 }
 
 // list reads a collection to its end. It returns each resource once. A list that ends before its total, repeats a
@@ -97,7 +107,7 @@ func (l *listing) whole(op string) ([]resource, error) {
 }
 
 func (p *Provider) byIndex(ctx context.Context, s *server, q query) ([]resource, error) {
-	op, l := opOf(q.kind, "list"), newListing()
+	op, l := q.name(), newListing()
 	for pages := 1; ; pages++ {
 		values := url.Values{"startIndex": {strconv.Itoa(l.read + 1)}, "count": {strconv.Itoa(s.pageSize)}}
 		pg, err := p.page(ctx, q, values)
@@ -126,7 +136,7 @@ func (p *Provider) byIndex(ctx context.Context, s *server, q query) ([]resource,
 
 // byCursor reads pages by cursors (RFC 9865). The last page has none.
 func (p *Provider) byCursor(ctx context.Context, s *server, q query) ([]resource, error) {
-	op, l, used := opOf(q.kind, "list"), newListing(), map[string]bool{}
+	op, l, used := q.name(), newListing(), map[string]bool{}
 	for cursor := ""; ; {
 		pg, err := p.page(ctx, q, url.Values{"cursor": {cursor}, "count": {strconv.Itoa(s.pageSize)}})
 		if err != nil {
@@ -155,7 +165,7 @@ func (p *Provider) page(ctx context.Context, q query, values url.Values) (*page,
 		values.Set("excludedAttributes", q.without)
 	}
 	pg := &page{}
-	err := p.call(ctx, &request{op: opOf(q.kind, "list"), method: http.MethodGet, path: p.path(q.kind, ""),
+	err := p.call(ctx, &request{op: q.name(), method: http.MethodGet, path: p.path(q.kind, ""),
 		query: values}, func(res *response) error {
 		*pg = page{}
 		if err := json.Unmarshal(res.body, pg); err != nil {

@@ -57,7 +57,9 @@ func (l *looking) addResource(ctx context.Context, kind directory.Kind, r resour
 	}
 	l.p.names.learn(r)
 	l.p.learnManager(ctx, r)
-	return l.add(l.p.userObject(r))
+	o := l.p.userObject(r)
+	o.Suspender = suspender(&o, l.q.Known[o.Ref])
+	return l.add(o)
 }
 
 // learnManager reads the name of a user's manager, where the field is mapped. Without an answer the reference is shown

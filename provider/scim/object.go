@@ -22,9 +22,6 @@ func (p *Provider) userObject(r resource) plan.Object {
 		Address: strings.ToLower(strings.TrimSpace(name)), Active: r.active(), Fields: p.fields(r, p.userFields),
 		Protected: p.protectsUser(r),
 	}
-	if !o.Active {
-		o.Suspender = plan.Unknown // SCIM has no place for our mark. The ledger has it.
-	}
 	if o.ID != "" {
 		o.Unproven = unproven
 	}
@@ -32,6 +29,21 @@ func (p *Provider) userObject(r resource) plan.Object {
 		o.Label = r.id()
 	}
 	return o
+}
+
+// suspender returns who suspended an account. SCIM has no place for our mark, so only the ledger knows. An active
+// account with our mark was activated by hand, and the mark has to be removed.
+func suspender(o *plan.Object, link plan.Link) plan.Suspender {
+	known := o.Anchored() && link.RemoteID == o.RemoteID
+	switch {
+	case known && link.Suspended:
+		return plan.Us
+	case o.Active:
+		return plan.Nobody
+	case known:
+		return plan.Else
+	}
+	return plan.Unknown
 }
 
 // groupObject describes a group in the planner's terms, without its members.

@@ -52,6 +52,9 @@ type reading struct {
 }
 
 func (r *reading) add(o plan.Object) {
+	if o.Kind == directory.User {
+		o.Suspender = suspender(&o, r.q.Known[o.Ref])
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if o.Anchored() {
@@ -234,7 +237,8 @@ func (p *Provider) members(ctx context.Context, s *server, id string) (members [
 		members, _ := g.members()
 		return members, true, nil
 	}
-	users, err := p.list(ctx, s, query{kind: directory.User, filter: equals(groupsAttr, id)})
+	users, err := p.list(ctx, s, query{kind: directory.User, filter: equals(groupsAttr, id),
+		op: "members.list"})
 	if err != nil {
 		return nil, false, err
 	}

@@ -219,6 +219,15 @@ func (p *Provider) asObject(current resource, list []setting) map[string]any {
 				next[one.urn] = to
 			}
 		}
+		if one.sub != "" && one.typ == "" {
+			inner, _ := to[one.attr].(map[string]any)
+			if inner == nil {
+				inner = map[string]any{}
+			}
+			inner[one.sub] = one.value
+			to[one.attr] = inner
+			continue
+		}
 		have, begun := to[one.attr]
 		if !begun {
 			have = from[key(from, one.attr)]

@@ -66,6 +66,11 @@ func (t *Tenant) Set(id string, attrs map[string]any) error {
 	return nil
 }
 
+// Rename gives a user another userName.
+func (t *Tenant) Rename(id, userName string) error {
+	return t.Set(id, map[string]any{"userName": userName})
+}
+
 // Remove deletes a user or group.
 func (t *Tenant) Remove(id string) error {
 	t.mu.Lock()

@@ -17,7 +17,7 @@ type Config struct {
 	ClientID, ClientSecret string
 	// TokenLifetime is the lifetime of a token of client credentials. The default is one hour.
 	TokenLifetime time.Duration
-	// Extensions are schemas of users besides those of RFC 7643.
+	// Extensions are schemas besides those of RFC 7643.
 	Extensions []Extension
 
 	// Behaviours are the deviations from the RFCs. They can be changed by Tenant.Behave.

@@ -153,7 +153,22 @@ func (e *edit) wholeExtension(o operation, object map[string]any, defs []attribu
 	}
 	admitted, err := e.t.admitted(m, defs, o.path.urn+":")
 	maps.Copy(object, admitted)
+	unassign(object, m)
 	return err
+}
+
+// unassign removes the attributes that a value has as null (RFC 7643, section 2.5).
+func unassign(object, value map[string]any) {
+	for name, v := range value {
+		if v != nil {
+			continue
+		}
+		for have := range object {
+			if strings.EqualFold(have, name) {
+				delete(object, have)
+			}
+		}
+	}
 }
 
 func (e *edit) attribute(o operation, object map[string]any, defs []attribute) *apiError {
@@ -208,13 +223,17 @@ func (e *edit) assign(o operation, object map[string]any, def *attribute) *apiEr
 	if err != nil {
 		return err
 	}
-	if inner, ok := v.(map[string]any); ok && !def.many { // Sub-attributes that are not named stay.
+	if sent, ok := value.(map[string]any); ok && !def.many { // Sub-attributes that are not named stay.
 		all := map[string]any{}
 		if have, ok := object[def.name].(map[string]any); ok {
 			maps.Copy(all, have)
 		}
+		inner, _ := v.(map[string]any)
 		maps.Copy(all, inner)
-		v = all
+		unassign(all, sent)
+		if v = all; len(all) == 0 {
+			v = nil
+		}
 	}
 	if object[def.name] = v; v == nil {
 		delete(object, def.name)

@@ -112,10 +112,12 @@ func (k *kind) extension(urn string) *schema {
 	return &k.extensions[i]
 }
 
-// Extension is a schema of a user that the tenant has besides those of RFC 7643. Its attributes are texts.
+// Extension is a schema that the tenant has besides those of RFC 7643. Its attributes are texts.
 type Extension struct {
 	URN, Name  string
 	Attributes []string
+	// Group is set for an extension of groups. Otherwise it is one of users.
+	Group bool
 }
 
 func (e Extension) schema() schema {
@@ -130,9 +132,14 @@ func (e Extension) schema() schema {
 func newKinds(extensions []Extension) (users, groups *kind) {
 	users = &kind{name: "User", path: "Users", core: schema{UserSchema, "User", slices.Concat(common, userAttributes)},
 		extensions: []schema{{EnterpriseSchema, "EnterpriseUser", enterpriseAttributes}}}
-	for _, e := range extensions {
-		users.extensions = append(users.extensions, e.schema())
-	}
-	return users, &kind{name: "Group", path: "Groups",
+	groups = &kind{name: "Group", path: "Groups",
 		core: schema{GroupSchema, "Group", slices.Concat(common, groupAttributes)}}
+	for _, e := range extensions {
+		k := users
+		if e.Group {
+			k = groups
+		}
+		k.extensions = append(k.extensions, e.schema())
+	}
+	return users, groups
 }
