@@ -161,6 +161,12 @@ func (a adminOf) HideMembers(groupID string) bool {
 	return false
 }
 
+func (a adminOf) RefuseLists() {
+	for _, method := range []string{"users.list", "groups.list"} {
+		a.Inject(simulator.Fault{Method: method, Status: http.StatusForbidden})
+	}
+}
+
 func (a adminOf) Mend() { a.ClearFaults() }
 
 var _ providertest.Admin = adminOf{}

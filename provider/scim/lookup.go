@@ -17,7 +17,7 @@ func (p *Provider) lookUp(ctx context.Context, q provider.Query) (plan.State, er
 	if err != nil {
 		return plan.State{}, err
 	}
-	l := &looking{p: p, s: s, q: q, byID: map[string]int{}, state: plan.State{Domains: p.cfg.Domains}}
+	l := &looking{p: p, s: s, q: q, index: map[string]int{}, state: plan.State{Domains: p.cfg.Domains}}
 	for _, lookup := range q.Lookups {
 		if err := l.entry(ctx, lookup); err != nil {
 			return plan.State{}, err
@@ -32,16 +32,16 @@ type looking struct {
 	s     *server
 	q     provider.Query
 	state plan.State
-	byID  map[string]int
+	index map[string]int // in state.Objects
 }
 
 // add puts an object into the state once and returns its index.
 func (l *looking) add(o plan.Object) int {
 	key := o.Kind.String() + o.RemoteID
-	if i, ok := l.byID[key]; ok {
+	if i, ok := l.index[key]; ok {
 		return i
 	}
-	l.byID[key] = len(l.state.Objects)
+	l.index[key] = len(l.state.Objects)
 	l.state.Objects = append(l.state.Objects, o)
 	return len(l.state.Objects) - 1
 }
@@ -81,6 +81,10 @@ func (l *looking) entry(ctx context.Context, lookup provider.Lookup) error {
 	if lookup.Kind == directory.Group && !l.s.groups {
 		return nil
 	}
+	if l.q.ByID {
+		_, err := l.byID(ctx, lookup)
+		return err
+	}
 	found, err := l.anchored(ctx, lookup)
 	if err != nil {
 		return err
@@ -111,26 +115,35 @@ func (l *looking) entry(ctx context.Context, lookup provider.Lookup) error {
 // anchored finds the objects that carry the entry's anchor. An object with the remote id and without the anchor is in
 // the state and not in the result.
 func (l *looking) anchored(ctx context.Context, lookup provider.Lookup) (found []int, err error) {
-	if lookup.RemoteID != "" {
-		r, ok, err := l.p.get(ctx, lookup.Kind, lookup.RemoteID, "")
-		if err != nil {
-			o, err := unreadable(lookup.Ref, lookup.RemoteID, err)
-			if err != nil {
-				return nil, err
-			}
-			return []int{l.add(o)}, nil
-		}
-		if ok {
-			if i := l.addResource(ctx, lookup.Kind, r); l.state.Objects[i].Ref == lookup.Ref {
-				return []int{i}, nil
-			}
-		}
+	if found, err = l.byID(ctx, lookup); err != nil || len(found) > 0 {
+		return found, err
 	}
 	list, err := l.p.findAnchor(ctx, lookup.Kind, lookup.ID)
 	for _, r := range list {
 		found = append(found, l.addResource(ctx, lookup.Kind, r))
 	}
 	return found, err
+}
+
+// byID reads the object with the remote id. The result has it where it carries the entry's anchor, or is unreadable.
+func (l *looking) byID(ctx context.Context, lookup provider.Lookup) (found []int, err error) {
+	if lookup.RemoteID == "" {
+		return nil, nil
+	}
+	r, ok, err := l.p.get(ctx, lookup.Kind, lookup.RemoteID, "")
+	if err != nil {
+		o, err := unreadable(lookup.Ref, lookup.RemoteID, err)
+		if err != nil {
+			return nil, err
+		}
+		return []int{l.add(o)}, nil
+	}
+	if ok {
+		if i := l.addResource(ctx, lookup.Kind, r); l.state.Objects[i].Ref == lookup.Ref {
+			found = []int{i}
+		}
+	}
+	return found, nil
 }
 
 // byUserName finds the user that has the name, unless it is in the state already.
