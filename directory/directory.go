@@ -119,6 +119,17 @@ func (e *Entry) Label() string {
 	return string(e.ID)
 }
 
+// Names returns the texts under which a Neighbourhood finds the entry. They are the mail addresses, login name and
+// employee numbers of a user, and the mail addresses and names of a group.
+func (e *Entry) Names() []string {
+	mails := e.Attributes.Values(Mail)
+	out := append(make([]string, 0, len(mails)+2), mails...)
+	if e.Kind == Group {
+		return append(out, e.Attributes.Get(CommonName), e.Attributes.Get(DisplayName))
+	}
+	return append(append(out, e.Attributes.Get(UserName)), e.Attributes.Values(EmployeeNumber)...)
+}
+
 // LogValue implements slog.LogValuer, so that names and addresses never reach a log line.
 func (e *Entry) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("kind", e.Kind.String()), slog.String("id", string(e.ID)))

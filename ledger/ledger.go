@@ -49,6 +49,10 @@ type Facts struct {
 	Refused []string `json:"refused,omitempty"`
 	// Rejections are the values that the target refused in the full runs of the last 24 hours.
 	Rejections []plan.Rejection `json:"rejections,omitempty"`
+	// Linked counts the linked objects and their memberships, and Claims identifies the configuration that the claims
+	// were made with. Runs over a few entries use both. Older versions set neither.
+	Linked plan.Tally `json:"linked,omitzero"`
+	Claims string     `json:"claims,omitempty"`
 	// Plan is the digest of the last plan that was applied.
 	Plan string `json:"plan,omitempty"`
 	// Users and Groups are how many entries the last good run read.
@@ -197,15 +201,17 @@ const (
 //	rollcall:{google_workspace:1}:ledger:links    hash "user/<id>" → plan.Link as JSON
 //	rollcall:{google_workspace:1}:ledger:members  hash group id → plan.Confirmed, packed
 //	rollcall:{google_workspace:1}:ledger:facts    Facts as JSON
+//	rollcall:{google_workspace:1}:ledger:claims   hash claim → "user/<id>", one a line; see Claims
 type Redis struct {
 	rdb                   redis.UniversalClient
 	links, members, facts string
+	claims                string
 }
 
 // NewRedis returns the ledger of a container, such as "google_workspace:1". It does not connect.
 func NewRedis(rdb redis.UniversalClient, container string) *Redis {
 	prefix := "rollcall:{" + container + "}:ledger:"
-	return &Redis{rdb: rdb, links: prefix + "links", members: prefix + "members", facts: prefix + "facts"}
+	return &Redis{rdb: rdb, links: prefix + "links", members: prefix + "members", facts: prefix + "facts", claims: prefix + "claims"}
 }
 
 // Links returns every link.

@@ -272,6 +272,9 @@ func (s *side) expressions() []*expression {
 	return all
 }
 
+// FilterGroup returns the ID, DN or name of the group that limits the scope; empty if none does.
+func (m *Mapping) FilterGroup() string { return m.filterGroup }
+
 // Attributes returns the names of the attributes that expressions read as ldap.<name> or ldap_all.<name>, sorted. Names
 // that differ only in case come once.
 func (m *Mapping) Attributes() []string {

@@ -105,6 +105,8 @@ func newComputer(in *Input) *computer {
 		c.plan.Counts.Anchored.add(k, n)
 		c.plan.Counts.Desired.add(k, n)
 	}
+	c.plan.Counts.Anchored.Membership += in.State.Others.Membership
+	c.plan.Counts.Desired.Membership += in.State.Others.Membership
 	return c
 }
 

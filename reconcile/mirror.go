@@ -34,6 +34,9 @@ func (m mirror) restrict(s Scope) (Scope, error) {
 // read implements hop. The local directory returns only what differs from the desired versions, so the source comes
 // first.
 func (m mirror) read(ctx context.Context, s Scope, v *view) (err error) {
+	if err := m.ledger(ctx, v); err != nil {
+		return err
+	}
 	if c, ok := m.cfg.Provider.(Committer); ok {
 		if v.readAt, err = c.Clock(ctx); err != nil {
 			return err

@@ -78,11 +78,12 @@ const (
 	Error   Level = "error"
 )
 
-// Ledger is the index of the remote objects of one container. It combines three small ports that share one store.
+// Ledger is the index of the remote objects of one container. It combines four small ports that share one store.
 // *ledger.Redis implements it.
 type Ledger interface {
 	Links
 	Groups
+	Claims
 	FactStore
 }
 
@@ -90,6 +91,8 @@ type Ledger interface {
 type Links interface {
 	// Links returns every link.
 	Links(ctx context.Context) (map[directory.Ref]plan.Link, error)
+	// LinksOf returns the links of some entries.
+	LinksOf(ctx context.Context, refs ...directory.Ref) (map[directory.Ref]plan.Link, error)
 	// PutLinks replaces the links of these entries.
 	PutLinks(ctx context.Context, links map[directory.Ref]plan.Link) error
 	// DropLinks deletes the links of these entries.
@@ -100,11 +103,22 @@ type Links interface {
 type Groups interface {
 	// Groups returns the confirmed members of every group, by the group's ID.
 	Groups(ctx context.Context) (map[directory.ID]plan.Confirmed, error)
+	// ConfirmedOf returns the confirmed members of some groups.
+	ConfirmedOf(ctx context.Context, ids ...directory.ID) (map[directory.ID]plan.Confirmed, error)
 	// Confirm replaces the confirmed members of these groups.
 	Confirm(ctx context.Context, groups map[directory.ID]plan.Confirmed) error
 	// Unconfirm deletes the confirmed members of these groups, so that the next run lists them. The engine calls it
 	// before it changes members. A run that dies in between leaves the group unconfirmed.
 	Unconfirm(ctx context.Context, ids ...directory.ID) error
+}
+
+// Claims records which entries claim an address or a fact that outlives an entry, so that a run over a few entries finds
+// their rivals.
+type Claims interface {
+	// Claimants returns the entries that claim one of these.
+	Claimants(ctx context.Context, keys ...string) ([]directory.Ref, error)
+	// SetClaims replaces all claims.
+	SetClaims(ctx context.Context, claims ledger.Claims) error
 }
 
 // FactStore stores the facts about one run that the next run compares itself with.

@@ -54,19 +54,15 @@ func (e *Engine) read(ctx context.Context, s Scope, memory Memory) (*view, error
 	if v.facts, err = e.cfg.Ledger.Facts(ctx); err != nil {
 		return v, err
 	}
-	if v.links, err = e.cfg.Ledger.Links(ctx); err != nil {
-		return v, err
-	}
-	if v.groups, err = e.cfg.Ledger.Groups(ctx); err != nil {
-		return v, err
+	if memory != nil {
+		if v.memory, err = memory.Load(ctx); err != nil {
+			return v, err
+		}
 	}
 	if err := e.hop().read(ctx, s, v); err != nil {
 		return v, err
 	}
-	if err := e.check(v, s); err != nil || memory == nil {
-		return v, err
-	}
-	if v.memory, err = memory.Load(ctx); err != nil {
+	if err := e.check(v, s); err != nil {
 		return v, err
 	}
 	if s.undo != nil {
@@ -74,6 +70,15 @@ func (e *Engine) read(ctx context.Context, s Scope, memory Memory) (*view, error
 		v.memory.Pins = plan.MergePins(v.memory.Pins, v.undo)
 	}
 	return v, nil
+}
+
+// ledger reads every link and all confirmed members.
+func (e *Engine) ledger(ctx context.Context, v *view) (err error) {
+	if v.links, err = e.cfg.Ledger.Links(ctx); err != nil {
+		return err
+	}
+	v.groups, err = e.cfg.Ledger.Groups(ctx)
+	return err
 }
 
 // ErrReadSource is wrapped by the error of a run that could not read its source.
@@ -147,34 +152,44 @@ func list(s []string) string {
 	return strings.Join(s, ", ")
 }
 
-// lookups returns the lookups in the provider for the entries of a limited scope.
+// lookups returns the lookups in the provider for the entries of a limited scope. A user is looked up in the groups in
+// which it should be, and in those in which it was when their members were last confirmed.
 func (v *view) lookups(s Scope, desired []plan.Desired) []provider.Lookup {
-	var out []provider.Lookup
-	for _, ref := range s.refs {
-		l := provider.Lookup{Ref: ref, RemoteID: v.links[ref].RemoteID}
-		for i := range desired {
-			d := &desired[i]
-			if d.Ref == ref {
-				l.Address = d.Address
-			}
-			group := v.links[d.Ref].RemoteID
-			if d.Kind == directory.Group && ref.Kind == directory.User && group != "" && v.concernsMember(d, ref) {
-				l.Groups = append(l.Groups, provider.GroupRef{ID: d.ID, RemoteID: group})
+	out := make([]provider.Lookup, len(s.refs))
+	at := make(map[directory.Ref]int, len(s.refs))
+	users := make(map[string]int, len(s.refs)) // by remote id
+	for i, ref := range s.refs {
+		out[i] = provider.Lookup{Ref: ref, RemoteID: v.links[ref].RemoteID}
+		at[ref] = i
+		if ref.Kind == directory.User && out[i].RemoteID != "" {
+			users[out[i].RemoteID] = i
+		}
+	}
+	for i := range desired {
+		d := &desired[i]
+		if n, ok := at[d.Ref]; ok {
+			out[n].Address = d.Address
+		}
+		remote := v.links[d.Ref].RemoteID
+		if d.Kind != directory.Group || remote == "" {
+			continue
+		}
+		in := map[int]bool{}
+		for _, m := range d.Members {
+			if n, ok := at[m.Ref]; ok && m.Kind == directory.User {
+				in[n] = true
 			}
 		}
-		out = append(out, l)
+		for _, m := range v.groups[d.ID].Members {
+			if n, ok := users[m]; ok {
+				in[n] = true
+			}
+		}
+		for n := range in {
+			out[n].Groups = append(out[n].Groups, provider.GroupRef{ID: d.ID, RemoteID: remote})
+		}
 	}
 	return out
-}
-
-// concernsMember reports whether the user should be in the group, or was in it when its members were last confirmed.
-func (v *view) concernsMember(d *plan.Desired, user directory.Ref) bool {
-	if slices.ContainsFunc(d.Members, func(m plan.Member) bool { return m.Ref == user }) {
-		return true
-	}
-	remote := v.links[user].RemoteID
-	_, was := slices.BinarySearch(v.groups[d.ID].Members, remote)
-	return remote != "" && was
 }
 
 // refs returns every present and former entry of the source, usable or not.

@@ -36,6 +36,8 @@ type Config struct {
 	Limits plan.Limits
 	// Approval is require_approval; empty means provider.ApprovalGuard.
 	Approval provider.Approval
+	// Within names the group that limits the scope. It is empty if none does.
+	Within string
 	// Scope identifies the configuration of scope and mapping, so that a change of it is detected.
 	Scope string
 	// Container is the name of the container in commands and messages, such as ldap:corp.

@@ -46,6 +46,9 @@ func (a *applier) facts(ctx context.Context) error {
 	}
 	f.Users, f.Groups = a.view.snapshot.Count(directory.User), a.view.snapshot.Count(directory.Group)
 	f.Coverage = a.coverage()
+	if a.run.Scope.may(confirms) && !a.cfg.Provider.Capabilities().Mirror {
+		f.Linked, f.Claims = a.linked(), claimsVersion+a.cfg.Scope
+	}
 	// A changed set of referrals is accepted if nothing is missing with it, or if everything held was approved.
 	if len(a.view.doubts) == 0 || a.report.Held.Empty() {
 		f.Referrals = a.view.snapshot.Referrals

@@ -20,9 +20,15 @@ type tenant struct{ *Engine }
 // restrict implements hop.
 func (t tenant) restrict(s Scope) (Scope, error) { return s, nil }
 
-// read implements hop. Scope, nested groups and addresses depend on the whole local directory, so it is read
-// completely even for a single entry. The tenant's domains are read before the mapping.
+// read implements hop. The tenant's domains are read before the mapping. A limited scope reads everything as well
+// before the first full run of a configuration.
 func (t tenant) read(ctx context.Context, s Scope, v *view) (err error) {
+	if near, ok := t.neighbours(s, v); ok {
+		return t.readAround(ctx, s, v, near)
+	}
+	if err := t.ledger(ctx, v); err != nil {
+		return err
+	}
 	if err := t.source(ctx, directory.Query{}, v); err != nil {
 		return err
 	}
@@ -31,7 +37,7 @@ func (t tenant) read(ctx context.Context, s Scope, v *view) (err error) {
 	case s.suspends:
 		q.Lookups = v.lookups(s, nil)
 	case s.limited(): // The domains are not known yet. Addresses and groups are all that the lookups need.
-		near, err := t.cfg.Desire(around(v.snapshot, s), plan.State{})
+		near, err := t.cfg.Desire(groupsAnd(v.snapshot, s), plan.State{})
 		if err != nil {
 			return err
 		}
@@ -81,9 +87,9 @@ func (v *view) lacksAccounts(s Scope) bool {
 	})
 }
 
-// around returns a snapshot of the scope's entries and of every group, which is enough for their mapping, scope and
+// groupsAnd returns a snapshot of the scope's entries and of every group, which is enough for their mapping, scope and
 // memberships.
-func around(all directory.Snapshot, s Scope) directory.Snapshot {
+func groupsAnd(all directory.Snapshot, s Scope) directory.Snapshot {
 	entries := all.Entries
 	all.Entries = nil
 	for i := range entries {
@@ -307,6 +313,9 @@ func (t tenant) record(ctx context.Context, a *applier, complete bool) error {
 		return nil
 	}
 	if err := a.confirm(ctx); err != nil {
+		return err
+	}
+	if err := t.cfg.Ledger.SetClaims(ctx, a.claims()); err != nil {
 		return err
 	}
 	if err := a.endPins(ctx); err != nil {

@@ -56,8 +56,8 @@ type walk struct {
 }
 
 func (w *walk) collect(ctx context.Context, n directory.Neighbourhood) ([]share, error) {
-	for _, ref := range slices.Concat(n.Refs, n.Also) {
-		w.whole[ref] = true
+	for _, ref := range n.Also {
+		w.alone(ref)
 	}
 	if err := w.named(ctx, n.Names); err != nil {
 		return nil, err
@@ -83,6 +83,15 @@ func (w *walk) collect(ctx context.Context, n directory.Neighbourhood) ([]share,
 	return w.shares(ctx)
 }
 
+// alone adds an entry without what surrounds it.
+func (w *walk) alone(ref directory.Ref) {
+	if ref.Kind == directory.Group {
+		w.heads[ref] = true
+	} else {
+		w.whole[ref] = true
+	}
+}
+
 // named adds the entries that have a login name, mail address or employee number.
 func (w *walk) named(ctx context.Context, list []string) error {
 	var keys []string
@@ -105,7 +114,7 @@ func (w *walk) named(ctx context.Context, list []string) error {
 		}
 		for i, ids := range found {
 			for _, id := range ids {
-				w.whole[directory.Ref{Kind: kinds[i], ID: id}] = true
+				w.alone(directory.Ref{Kind: kinds[i], ID: id})
 			}
 		}
 	}
@@ -264,6 +273,15 @@ func (w *walk) shares(ctx context.Context) ([]share, error) {
 		groups, err := p.loadHeads(ctx, heads)
 		if err != nil {
 			return nil, err
+		}
+		graves, err := p.tombstones(ctx, heads)
+		if err != nil {
+			return nil, err
+		}
+		for j, t := range graves {
+			if t != nil {
+				out[i].departed = append(out[i].departed, t.departure(heads[j], p.slug))
+			}
 		}
 		for _, e := range groups {
 			e.Members = slices.SortedFunc(slices.Values(w.members[e.Ref()]), directory.Ref.Compare)

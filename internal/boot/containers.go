@@ -144,6 +144,7 @@ func (a *App) secondHop(p *config.Provider, tenant provider.Provider, calls *ato
 			return reconcile.New(reconcile.Config{
 				Source: a.reader(slugs), Provider: tenant, Ledger: links, Now: a.now(),
 				Policy: s.Policy(), Limits: plan.Limits{DayLimits: s.Limits}, Approval: s.RequireApproval, Scope: scopeOf(slugs, m),
+				Within: m.FilterGroup(),
 				Desire: func(snapshot directory.Snapshot, state plan.State) (mapping.Result, error) {
 					return m.Desire(mapping.Input{Snapshot: snapshot, Domains: state.Domains})
 				},

@@ -18,6 +18,7 @@ type Memory struct {
 	links  map[directory.Ref]plan.Link
 	groups map[directory.ID]plan.Confirmed
 	facts  ledger.Facts
+	claims ledger.Claims
 }
 
 // NewMemory returns an empty ledger.
@@ -96,4 +97,47 @@ func drop[K comparable, V any](from map[K]V, keys []K) {
 	for _, k := range keys {
 		delete(from, k)
 	}
+}
+
+// LinksOf returns the links of some entries.
+func (m *Memory) LinksOf(_ context.Context, refs ...directory.Ref) (map[directory.Ref]plan.Link, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return some(m.links, refs), nil
+}
+
+// ConfirmedOf returns the confirmed members of some groups.
+func (m *Memory) ConfirmedOf(_ context.Context, ids ...directory.ID) (map[directory.ID]plan.Confirmed, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return some(m.groups, ids), nil
+}
+
+// Claimants returns the entries that claim one of these.
+func (m *Memory) Claimants(_ context.Context, keys ...string) ([]directory.Ref, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []directory.Ref
+	for _, key := range keys {
+		out = append(out, m.claims[key]...)
+	}
+	return out, nil
+}
+
+// SetClaims replaces all claims.
+func (m *Memory) SetClaims(_ context.Context, claims ledger.Claims) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.claims = maps.Clone(claims)
+	return nil
+}
+
+func some[K comparable, V any](of map[K]V, keys []K) map[K]V {
+	out := map[K]V{}
+	for _, k := range keys {
+		if v, ok := of[k]; ok {
+			out[k] = v
+		}
+	}
+	return out
 }
