@@ -39,7 +39,7 @@ func (t tenant) readAround(ctx context.Context, s Scope, v *view, near source.Ne
 		return err
 	}
 	var keys []string
-	hood.Names, keys = evidence(s, first.Desired)
+	hood.Names, keys = v.evidence(s, first.Desired)
 	if hood.Also, err = t.cfg.Ledger.Claimants(ctx, keys...); err != nil {
 		return err
 	}
@@ -95,19 +95,35 @@ func (t tenant) around(ctx context.Context, near source.Neighbours, hood directo
 }
 
 // evidence returns what other entries may share with those of the scope, as names and as claims. It is an address,
-// one of the addresses that the entry may have, or the fact that outlives the entry.
-func evidence(s Scope, desired []plan.Desired) (names, claims []string) {
+// one of the addresses that the entry may have, or the fact that outlives the entry. Of an entry that left, the ledger
+// has the fact and the account has the address.
+func (v *view) evidence(s Scope, desired []plan.Desired) (names, claims []string) {
+	address := func(text string) {
+		if text != "" {
+			names, claims = append(names, textsOf(text)...), append(claims, addressClaim(text))
+		}
+	}
+	rekey := func(k directory.Kind, text string) {
+		if text != "" {
+			names, claims = append(names, textsOf(text)...), append(claims, rekeyClaim(k, text))
+		}
+	}
 	for i := range desired {
 		d := &desired[i]
 		if !s.has(d.Ref) {
 			continue
 		}
-		for _, address := range addresses(d) {
-			names = append(names, textsOf(address)...)
-			claims = append(claims, addressClaim(address))
+		for _, text := range addresses(d) {
+			address(text)
 		}
-		if d.Rekey != "" {
-			names, claims = append(names, textsOf(d.Rekey)...), append(claims, rekeyClaim(d.Kind, d.Rekey))
+		rekey(d.Kind, d.Rekey)
+	}
+	for _, ref := range s.refs {
+		rekey(ref.Kind, v.links[ref].Rekey)
+	}
+	for i := range v.state.Objects {
+		if o := &v.state.Objects[i]; s.has(o.Ref) {
+			address(o.Address)
 		}
 	}
 	return names, claims
