@@ -108,8 +108,7 @@ func names(e *directory.Entry, q Query) bool {
 			called = []string{directory.CommonName, directory.DisplayName}
 		}
 		return slices.ContainsFunc(called, func(name string) bool {
-			return strings.EqualFold(e.Attributes.Get(name),
-				q.Value)
+			return strings.EqualFold(e.Attributes.Get(name), q.Value)
 		})
 	case ByID:
 	}

@@ -34,8 +34,7 @@ type Missing struct {
 func Missed(before, now []directory.Coverage, were, entries func(directory.Kind) int) (out []Missing) {
 	for _, c := range now {
 		i := slices.IndexFunc(before, func(b directory.Coverage) bool {
-			return b.Kind == c.Kind &&
-				strings.EqualFold(b.Name, c.Name)
+			return b.Kind == c.Kind && strings.EqualFold(b.Name, c.Name)
 		})
 		if i < 0 {
 			continue

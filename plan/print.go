@@ -121,8 +121,7 @@ func (p *printer) members(head string, changes []Change, held bool) {
 		sorted = append(sorted, g)
 	}
 	slices.SortFunc(sorted, func(a, b *sum) int {
-		return cmp.Or(cmp.Compare(b.less, a.less),
-			cmp.Compare(a.name, b.name))
+		return cmp.Or(cmp.Compare(b.less, a.less), cmp.Compare(a.name, b.name))
 	})
 	rows := make([]printRow, 0, len(sorted))
 	for _, g := range sorted {

@@ -232,8 +232,7 @@ func (a *applier) open(of plan.Lane, at []int) []int {
 
 // depends reports whether a change refers to an object with a postponed creation.
 func (a *applier) depends(c *plan.Change) bool {
-	return c.Member != nil &&
-		(c.RemoteID == "" && a.unmade[c.Ref] || c.MemberRemoteID == "" && a.unmade[*c.Member])
+	return c.Member != nil && (c.RemoteID == "" && a.unmade[c.Ref] || c.MemberRemoteID == "" && a.unmade[*c.Member])
 }
 
 // postpone schedules a change for one retry after all other lanes. The caller holds the lock.

@@ -152,8 +152,7 @@ func tidy(e directory.Entry) directory.Entry {
 	empty := func(v string) bool { return v == "" }
 	bare := func(a directory.Attribute) bool { return len(a.Values) == 0 }
 	if !slices.ContainsFunc(e.Attributes, func(a directory.Attribute) bool {
-		return bare(a) ||
-			slices.ContainsFunc(a.Values, empty)
+		return bare(a) || slices.ContainsFunc(a.Values, empty)
 	}) {
 		return e
 	}

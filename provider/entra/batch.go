@@ -46,8 +46,7 @@ func (it *item) decode(to any) error {
 		return it.err
 	}
 	if err := json.Unmarshal(it.answer.body, to); err != nil {
-		it.err = fault.Errorf(fault.Unavailable, "%s: the answer is not valid: %s", it.op,
-			clean(err.Error()))
+		it.err = fault.Errorf(fault.Unavailable, "%s: the answer is not valid: %s", it.op, clean(err.Error()))
 	}
 	return it.err
 }
@@ -132,8 +131,7 @@ func (p *Provider) sendSome(ctx context.Context, items []*item) {
 	err := p.call(ctx, op, cost, func(ctx context.Context) error {
 		p.exchange(ctx, pending)
 		pending = slices.DeleteFunc(slices.Clone(pending), func(it *item) bool {
-			return it.err == nil ||
-				!fault.KindOf(it.err).Retryable()
+			return it.err == nil || !fault.KindOf(it.err).Retryable()
 		})
 		return worst(pending)
 	})

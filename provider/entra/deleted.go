@@ -69,8 +69,7 @@ func (p *Provider) listDeleted(ctx context.Context) error {
 	case err == nil:
 		p.deleted.byID = found
 		return nil
-	case r != nil && r.status < 500 &&
-		fault.KindOf(err) != fault.Throttled: // Only the creation of accounts waits.
+	case r != nil && r.status < 500 && fault.KindOf(err) != fault.Throttled: // Only the creation of accounts waits.
 		return fault.Errorf(fault.Refused, "cannot check for a deleted account to restore: %w", err)
 	}
 	return err

@@ -74,8 +74,7 @@ func checkMail(mail string) error {
 // checkCountry checks the usage location.
 func checkCountry(code string) error {
 	if len(code) != 2 || strings.ContainsFunc(code, func(r rune) bool {
-		return r > unicode.MaxASCII ||
-			!unicode.IsLetter(r)
+		return r > unicode.MaxASCII || !unicode.IsLetter(r)
 	}) {
 		return fmt.Errorf("usageLocation must be a country code of two letters, such as DE, not %q (%s)", code,
 			userPage)

@@ -254,8 +254,7 @@ func (r *reading) find(rec *record, problem string) {
 // cannot be told. An entry that the server gave twice is one entry.
 func (r *reading) usable(records []record) []record {
 	slices.SortStableFunc(records, func(a, b record) int {
-		return cmp.Or(cmp.Compare(a.key, b.key),
-			cmp.Compare(a.norm, b.norm))
+		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.norm, b.norm))
 	})
 	records = slices.CompactFunc(records, func(a, b record) bool { return a.key == b.key && a.norm == b.norm })
 	out := records[:0]
