@@ -55,8 +55,7 @@ func (p *Part) Begin(ctx context.Context, run string, readAt time.Time) error {
 			p.container(), named(out[1]))
 	default:
 		return fault.Errorf(fault.Unavailable,
-			"source %s: the local directory was lost or changed since its state was read: "+
-				"sync the source again", p.container())
+			"source %s: the local directory was lost or changed since its state was read: sync the source again", p.container())
 	}
 }
 

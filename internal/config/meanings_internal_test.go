@@ -9,9 +9,8 @@ var ldapMeanings = map[string]string{
 	"name": "What people call the source; the slug where it is empty.",
 	"enabled": "Whether the source is read. One that is switched off keeps its people as they " +
 		"were; take it out of the file and of `sources` to let them go.",
-	"preset": "A family of servers whose settings are the defaults of the keys below: " +
-		"`active_directory`, `freeipa`, `389ds`, `openldap` or `edirectory`. Each key can still be set. See " +
-		"[Presets](#presets).",
+	"preset": "A family of servers whose settings are the defaults of the keys below: `active_directory`, `freeipa`, " +
+		"`389ds`, `openldap` or `edirectory`. Each key can still be set. See [Presets](#presets).",
 	"server_uri": "One or several URIs separated by commas, tried in order: `ldap://`, `ldaps://`, " +
 		"or one `file:///….ldif`.",
 	"ca_file": "PEM file with the authorities to trust; the system's where it is empty. " +
@@ -24,18 +23,15 @@ var ldapMeanings = map[string]string{
 	"bind_cn":                 "The DN to bind as or, for Active Directory, `user@domain`. Empty binds anonymously.",
 	"bind_password_file":      "File with the password.",
 	"bind_password_env":       "Name of an environment variable with the password, in place of the file.",
-	"base_dn": "Where users and groups are searched. With a `preset`, the server is asked where " +
-		"it is empty.",
-	"additional_user_dn":  "Put in front of `base_dn` for users.",
-	"additional_group_dn": "Put in front of `base_dn` for groups.",
-	"user_object_filter":  "Which entries are users (RFC 4515).",
-	"group_object_filter": "Which entries are groups.",
+	"base_dn":                 "Where users and groups are searched. With a `preset`, the server is asked where it is empty.",
+	"additional_user_dn":      "Put in front of `base_dn` for users.",
+	"additional_group_dn":     "Put in front of `base_dn` for groups.",
+	"user_object_filter":      "Which entries are users (RFC 4515).",
+	"group_object_filter":     "Which entries are groups.",
 	"group_membership_field": "The group's attribute with its members: DNs, or login names for `memberUid`. " +
 		"Several are separated by commas, such as `member,memberUid`.",
-	"primary_groups": "Whether the users whose `primaryGroupID` names a group are members of it (Active " +
-		"Directory).",
-	"leave_out_built_in": "Whether users and groups with `isCriticalSystemObject` are left out (Active " +
-		"Directory).",
+	"primary_groups":                "Whether the users whose `primaryGroupID` names a group are members of it (Active Directory).",
+	"leave_out_built_in":            "Whether users and groups with `isCriticalSystemObject` are left out (Active Directory).",
 	"object_uniqueness_field":       "The immutable identifier: `entryUUID`, `objectGUID`, `ipaUniqueID`, `nsUniqueId`.",
 	"user_object_uniqueness_field":  "The same for users alone.",
 	"group_object_uniqueness_field": "The same for groups alone.",
@@ -55,8 +51,7 @@ var ldapMeanings = map[string]string{
 }
 
 var providerMeanings = map[string]string{
-	"id": "The provider's number in paths, from 1. Do not change it later: it is part of what is " +
-		"stored.",
+	"id":      "The provider's number in paths, from 1. Do not change it later: it is part of what is stored.",
 	"name":    "What people call the provider.",
 	"enabled": "Whether the provider is written at all.",
 	"sources": "Slugs of the sources that are provisioned; none means all of them.",

@@ -140,13 +140,11 @@ func (w *writer) keys(v reflect.Value, meanings map[string]string, missing error
 func (w *writer) presets() {
 	w.line("### Presets")
 	w.line("A preset has the defaults of one family of servers, and its way to disable an account: " +
-		"`userAccountControl` and " +
-		"`accountExpires` (`active_directory`), `nsAccountLock` (`freeipa`, `389ds`), `pwdAccountLockedTime` and " +
-		"`shadowExpire` " +
-		"(`openldap`), `loginDisabled` and `loginExpirationTime` (`edirectory`).\nWithout a preset, the defaults above " +
-		"hold and " +
-		"the attributes of the first four count. With one, a group whose members are a search (`memberURL`) is held " +
-		"and named.")
+		"`userAccountControl` and `accountExpires` (`active_directory`), `nsAccountLock` (`freeipa`, `389ds`), " +
+		"`pwdAccountLockedTime` and `shadowExpire` (`openldap`), `loginDisabled` and `loginExpirationTime` " +
+		"(`edirectory`).\n" +
+		"Without a preset, the defaults above hold and the attributes of the first four count. With one, a group whose " +
+		"members are a search (`memberURL`) is held and named.")
 	var rows [][]string
 	plain := reflect.ValueOf(ldap.DefaultConfig())
 	for _, name := range ldap.PresetNames() {
@@ -208,9 +206,8 @@ func shortType(t reflect.Type) string {
 
 func (w *writer) limits() {
 	w.line("## Limits")
-	w.line("`limits` of a source or a provider bounds each kind of harm in a rolling day. What would pass a limit " +
-		"is held " +
-		"as a whole until it is approved; an approved change does not count. Everything else goes on.")
+	w.line("`limits` of a source or a provider bounds each kind of harm in a rolling day. What would pass a limit is " +
+		"held as a whole until it is approved; an approved change does not count. Everything else goes on.")
 	w.line("```yaml\nlimits:\n  leave: {share: 5, at_least: 3, at_most: 500}\n  reactivate: {share: 10}\n  members: " +
 		"{share: 30, above: 20}\n```")
 	const each = "`share` percent of the accounts that carry our anchor, at least `at_least` and at most `at_most`; by " +

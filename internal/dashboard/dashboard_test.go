@@ -128,8 +128,7 @@ func TestPolicy(t *testing.T) {
 			nonce := nonces[0][1]
 			seen[nonce] = true
 			want := "default-src 'none'; script-src 'nonce-" + nonce + "'; style-src 'nonce-" + nonce +
-				"'; img-src 'self' data:; connect-src 'self'; " +
-				"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+				"'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 			if policy != want {
 				t.Errorf("the policy is %s, want %s", policy, want)
 			}

@@ -92,14 +92,11 @@ func (l *Label) add(types []provider.Type) {
 func static() []Section {
 	return []Section{
 		{"State", "Exported by the API process, and by `rollcall demo`. It is read from Redis when somebody scrapes, so " +
-			"every API process says the same: " +
-			"aggregate with `max by (…)`. While Redis does not answer, `rollcall_redis_up` is 0 and everything else of this " +
-			"table is absent, " +
-			"but `rollcall_container_info`. Dry runs count nowhere but in `rollcall_run_active` and the progress of the " +
-			"live run.", state},
+			"every API process says the same: aggregate with `max by (…)`. While Redis does not answer, `rollcall_redis_up` " +
+			"is 0 and everything else of this table is absent, but `rollcall_container_info`. Dry runs count nowhere but in " +
+			"`rollcall_run_active` and the progress of the live run.", state},
 		{"Work", "Counted by each worker, and by `rollcall demo`, since it started: `sum by (…)` over the processes. Of " +
-			"the series that can be " +
-			"named beforehand each starts at 0.", work},
+			"the series that can be named beforehand each starts at 0.", work},
 		{"Access", "Counted by each API process, and by `rollcall demo`, since it started: `sum by (…)` over the processes.",
 			access},
 		{"Every process", "Besides these: `go_*` and `process_*`, as Prometheus's client library has them.", both},

@@ -231,9 +231,8 @@ func Type() provider.Type {
 		Name: "microsoft_entra", Title: "Microsoft Entra", Product: "Microsoft Entra ID", Secret: "client_secret",
 		Keys: map[string]string{
 			"tenant_id": "The tenant's id, or one of its domains.",
-			"client_id": "The id of the app registration. It needs the application permissions " +
-				"`User.ReadWrite.All`, `Group.ReadWrite.All`, `Directory.Read.All` and `Domain.Read.All`, with an " +
-				"administrator's consent.",
+			"client_id": "The id of the app registration. It needs the application permissions `User.ReadWrite.All`, " +
+				"`Group.ReadWrite.All`, `Directory.Read.All` and `Domain.Read.All`, with an administrator's consent.",
 			"client_secret_file":        "A client secret of the app. It, `certificate_file` or a workload identity is needed.",
 			"certificate_file":          "A certificate of the app with its private key, as PEM or PKCS #12.",
 			"certificate_password_file": "The password of that file.",

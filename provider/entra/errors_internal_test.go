@@ -33,8 +33,7 @@ func TestJudge(t *testing.T) {
 			fault.Refused},
 		{401, "InvalidAuthenticationToken", "Access token has expired or is not yet valid.", fault.Denied},
 		{404, "Request_ResourceNotFound",
-			"Resource 'x' does not exist or one of its queried reference-property objects are not " +
-				"present.", fault.NotFound},
+			"Resource 'x' does not exist or one of its queried reference-property objects are not present.", fault.NotFound},
 		{400, bad, "Invalid object identifier 'x'.", fault.NotFound},
 		{400, bad, "Another object with the same value for property userPrincipalName already exists.", fault.Conflict},
 		{400, "Request_MultipleObjectsWithSameKeyValue", "", fault.Conflict},
@@ -95,8 +94,7 @@ func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 2, 8, 0, 0, 0, time.UTC)
 	for header, want := range map[string]time.Duration{
-		"": 0, "3": 3 * time.Second, "2.128": 2128 * time.Millisecond, " 7 " +
-			"": 7 * time.Second, "-1": 0, "soon": 0, "1e9": 0,
+		"": 0, "3": 3 * time.Second, "2.128": 2128 * time.Millisecond, " 7 ": 7 * time.Second, "-1": 0, "soon": 0, "1e9": 0,
 		"Mon, 02 Mar 2026 08:00:30 GMT": 30 * time.Second, "Mon, 02 Mar 2026 07:00:00 GMT": 0,
 	} {
 		if got := provider.RetryAfter(header, now); got != want {

@@ -69,8 +69,7 @@ func (p *Provider) readGroups(ctx context.Context, jobs []*job) {
 			j.fail(fault.Errorf(fault.Unavailable, "groups.get: the answer is not a group"))
 		case id != j.ID:
 			j.fail(fault.Errorf(fault.Conflict,
-				"group %s has the uniqueName of this entry and was given to entry %s: delete one of the two "+
-					"entries", g.ID, id))
+				"group %s has the uniqueName of this entry and was given to entry %s: delete one of the two entries", g.ID, id))
 		default:
 			j.done = false
 		}

@@ -15,8 +15,7 @@ import (
 
 // guid is the objectGUID of a fake's user n, as the server stores it and as an ID.
 func guid(n int) (raw string, id directory.ID) {
-	return strings.Repeat(string(rune('a'+n)), 16), directory.ID(fmt.Sprintf("%[1]s%[1]s%[1]s%[1]s-%[1]s%[1]s-%[1]s%[1]s-"+
-		"%[1]s%[1]s-%[1]s%[1]s%[1]s%[1]s%[1]s%[1]s", fmt.Sprintf("%02x", 'a'+n)))
+	return strings.Repeat(string(rune('a'+n)), 16), directory.ID(fmt.Sprintf("%[1]s%[1]s%[1]s%[1]s-%[1]s%[1]s-%[1]s%[1]s-%[1]s%[1]s-%[1]s%[1]s%[1]s%[1]s%[1]s%[1]s", fmt.Sprintf("%02x", 'a'+n)))
 }
 
 // told is one round of DirSync: a cookie and the numbers of the users that changed.

@@ -25,16 +25,14 @@ type verdict struct {
 // verdicts has the result codes (RFC 4511, appendix A) with a known meaning. Any other code fails the read as
 // Unavailable: nothing that is not success is part of an answer.
 var verdicts = map[uint16]verdict{
-	ldap.LDAPResultOperationsError: {fault.Denied, "Active Directory says so to anonymous searches: set " +
-		"bind_cn"},
-	ldap.LDAPResultProtocolError: {fault.Invalid, "the server did not understand the request"},
+	ldap.LDAPResultOperationsError: {fault.Denied, "Active Directory says so to anonymous searches: set bind_cn"},
+	ldap.LDAPResultProtocolError:   {fault.Invalid, "the server did not understand the request"},
 	ldap.LDAPResultTimeLimitExceeded: {fault.Unavailable, "the server stopped at its time limit: raise it " +
 		"for the bind account, or index what the filter asks for"},
 	ldap.LDAPResultSizeLimitExceeded: {fault.Invalid, "the server stopped at its size limit and gave only " +
 		"a part: raise it for the bind account (OpenLDAP: olcLimits; 389: nsSizeLimit and nsPagedSizeLimit)"},
 	ldap.LDAPResultAuthMethodNotSupported: {fault.Denied, "the server refuses simple binds"},
-	ldap.LDAPResultStrongAuthRequired: {fault.Denied, "the server wants TLS before a bind: use ldaps:// or " +
-		"start_tls"},
+	ldap.LDAPResultStrongAuthRequired:     {fault.Denied, "the server wants TLS before a bind: use ldaps:// or start_tls"},
 	ldap.LDAPResultReferral: {fault.Invalid, "the server sent us elsewhere instead of answering: " +
 		"set base_dn to what it holds, or server_uri to the server that holds it"},
 	ldap.LDAPResultAdminLimitExceeded: {fault.Invalid, "the server stopped at an administrative limit: " +

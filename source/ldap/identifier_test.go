@@ -26,8 +26,7 @@ func TestIdentifier(t *testing.T) {
 		},
 		{attr: "objectguid", values: []string{"short"}, problem: "5 bytes, want 16"},
 		{
-			attr: "objectSid", values: []string{"\x01\x05\x00\x00\x00\x00\x00\x05\x15\x00\x00\x00" +
-				"\x01\x00\x00\x00\xff\xff\xff\xff\x03\x00\x00\x00\xf4\x01\x00\x00"},
+			attr: "objectSid", values: []string{"\x01\x05\x00\x00\x00\x00\x00\x05\x15\x00\x00\x00\x01\x00\x00\x00\xff\xff\xff\xff\x03\x00\x00\x00\xf4\x01\x00\x00"},
 			want:      "S-1-5-21-1-4294967295-3-500",
 			assertion: `\01\05\00\00\00\00\00\05\15\00\00\00\01\00\00\00\ff\ff\ff\ff\03\00\00\00\f4\01\00\00`,
 		},

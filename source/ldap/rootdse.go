@@ -301,7 +301,6 @@ func (s *session) refuseCatalog() error {
 		return nil
 	}
 	return fault.New(fault.Invalid, "connect to "+s.String(), fmt.Errorf("this is the port of the Global Catalog, "+
-		"which lacks accountExpires, "+
-		"employeeID, title, department and proxyAddresses, and the members of other domains' global groups: use port "+
-		"389 or 636"))
+		"which lacks accountExpires, employeeID, title, department and proxyAddresses, and the members of other domains' "+
+		"global groups: use port 389 or 636"))
 }
