@@ -58,18 +58,9 @@ var luaFiles embed.FS
 
 // The scripts on one container. KEYS[1] is the prefix of its keys.
 var (
-	spendScript = script("spend")
-	repinScript = script("repin")
+	spendScript = redisfault.Script(luaFiles, "spend")
+	repinScript = redisfault.Script(luaFiles, "repin")
 )
-
-// script returns an embedded script. A missing one is a defect of the build, found by the first test.
-func script(name string) *redis.Script {
-	text, err := luaFiles.ReadFile("lua/" + name + ".lua")
-	if err != nil {
-		panic(err)
-	}
-	return redis.NewScript(string(text))
-}
 
 // eval runs a script on one container. The first element of its reply is a word, and data follows.
 func (s *Store) eval(ctx context.Context, op string, sc *redis.Script, c container.ID, args ...any) (string, []string,
@@ -77,14 +68,7 @@ func (s *Store) eval(ctx context.Context, op string, sc *redis.Script, c contain
 	if err := c.Validate(); err != nil {
 		return "", nil, err
 	}
-	out, err := sc.Run(ctx, s.rdb, []string{prefix(c)}, args...).StringSlice()
-	if err != nil {
-		return "", nil, redisFault(op, err)
-	}
-	if len(out) == 0 {
-		return "", nil, fault.Errorf(fault.Internal, "decisions: %s: empty answer", op)
-	}
-	return out[0], out[1:], nil
+	return redisfault.Run(ctx, s.rdb, "decisions: "+op, sc, prefix(c), args...)
 }
 
 // DecisionTTL is how long a decision is valid.

@@ -48,14 +48,7 @@ func (s *Store) eval(ctx context.Context, op string, sc *redis.Script, c contain
 	if err := c.Validate(); err != nil {
 		return "", nil, err
 	}
-	out, err := sc.Run(ctx, s.rdb, []string{prefix(c)}, args...).StringSlice()
-	if err != nil {
-		return "", nil, redisFault(op, err)
-	}
-	if len(out) == 0 {
-		return "", nil, fault.Errorf(fault.Internal, "status: %s: empty answer", op)
-	}
-	return out[0], out[1:], nil
+	return redisfault.Run(ctx, s.rdb, "status: "+op, sc, prefix(c), args...)
 }
 
 // Writable reports whether Redis accepts writes. It writes a key of the workers and one of each container, because a
@@ -119,41 +112,28 @@ var luaFiles embed.FS
 
 // The scripts on one container. Each includes the helpers of prelude.lua. KEYS[1] is the key prefix of the container.
 var (
-	startScript    = containerScript("start")
-	acquireScript  = containerScript("acquire")
-	renewScript    = containerScript("renew")
-	releaseScript  = containerScript("release")
-	cancelScript   = containerScript("cancel")
-	bumpScript     = containerScript("bump")
-	reapScript     = containerScript("reap")
-	flushScript    = containerScript("flush")
-	plannedScript  = containerScript("planned")
-	savePlanScript = containerScript("save_plan")
-	leaverScript   = containerScript("leaver")
-	lockScript     = containerScript("lock")
-	unlockScript   = containerScript("unlock")
-	jobAddScript   = containerScript("job_add")
-	jobSetScript   = containerScript("job_set")
-	enterScript    = containerScript("enter")
-	leaveScript    = containerScript("leave")
-	markScript     = containerScript("mark")
-	configScript   = containerScript("configure")
+	startScript    = redisfault.Script(luaFiles, "prelude", "start")
+	acquireScript  = redisfault.Script(luaFiles, "prelude", "acquire")
+	renewScript    = redisfault.Script(luaFiles, "prelude", "renew")
+	releaseScript  = redisfault.Script(luaFiles, "prelude", "release")
+	cancelScript   = redisfault.Script(luaFiles, "prelude", "cancel")
+	bumpScript     = redisfault.Script(luaFiles, "prelude", "bump")
+	reapScript     = redisfault.Script(luaFiles, "prelude", "reap")
+	flushScript    = redisfault.Script(luaFiles, "prelude", "flush")
+	plannedScript  = redisfault.Script(luaFiles, "prelude", "planned")
+	savePlanScript = redisfault.Script(luaFiles, "prelude", "save_plan")
+	leaverScript   = redisfault.Script(luaFiles, "prelude", "leaver")
+	lockScript     = redisfault.Script(luaFiles, "prelude", "lock")
+	unlockScript   = redisfault.Script(luaFiles, "prelude", "unlock")
+	jobAddScript   = redisfault.Script(luaFiles, "prelude", "job_add")
+	jobSetScript   = redisfault.Script(luaFiles, "prelude", "job_set")
+	enterScript    = redisfault.Script(luaFiles, "prelude", "enter")
+	leaveScript    = redisfault.Script(luaFiles, "prelude", "leave")
+	markScript     = redisfault.Script(luaFiles, "prelude", "mark")
+	configScript   = redisfault.Script(luaFiles, "prelude", "configure")
 
-	beatScript = redis.NewScript(lua("beat"))
+	beatScript = redisfault.Script(luaFiles, "beat")
 )
-
-func containerScript(name string) *redis.Script {
-	return redis.NewScript(lua("prelude") + lua(name))
-}
-
-// lua returns an embedded file. A missing one is a defect of the build, found by the first test.
-func lua(name string) string {
-	text, err := luaFiles.ReadFile("lua/" + name + ".lua")
-	if err != nil {
-		panic(err)
-	}
-	return string(text)
-}
 
 // Beat records that a worker is alive for Config.WorkerTTL. A worker calls it every few seconds. Beat returns the
 // names of all live workers. Queued and deferred runs are kept live only while there is one.

@@ -55,8 +55,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/redis/go-redis/v9"
-
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/internal/redisfault"
@@ -226,22 +224,13 @@ var luaFiles embed.FS
 
 // The scripts. Each touches the keys of one part.
 var (
-	beginScript  = script("begin")
-	commitScript = script("commit")
-	clockScript  = script("clock")
-	indexScript  = script("index")
-	trimScript   = script("trim")
-	writeScript  = script("write")
+	beginScript  = redisfault.Script(luaFiles, "begin")
+	commitScript = redisfault.Script(luaFiles, "commit")
+	clockScript  = redisfault.Script(luaFiles, "clock")
+	indexScript  = redisfault.Script(luaFiles, "index")
+	trimScript   = redisfault.Script(luaFiles, "trim")
+	writeScript  = redisfault.Script(luaFiles, "write")
 )
-
-// script returns an embedded file. A missing one is a defect of the build, found by the first test.
-func script(name string) *redis.Script {
-	text, err := luaFiles.ReadFile("lua/" + name + ".lua")
-	if err != nil {
-		panic(err)
-	}
-	return redis.NewScript(string(text))
-}
 
 func redisFault(op string, err error) error { return redisfault.Of("local directory: "+op, err) }
 

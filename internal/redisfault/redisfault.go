@@ -1,5 +1,5 @@
-// Package redisfault classifies the errors of Redis and of the connection to it, once for all packages that store
-// data there.
+// Package redisfault classifies the errors of Redis and of the connection to it, and runs scripts there, once for all
+// packages that store data on Redis.
 package redisfault
 
 import (
