@@ -64,6 +64,18 @@ func TestPositions(t *testing.T) {
 	accept()
 	judge(directory.Position{Name: "ldap://B"}, directory.Newer)
 
+	p.Trust(at("A", "A", "100", "B", "50")) // two servers that replicate
+	judge(at("B", "A", "90", "B", "60"), directory.Incomparable)
+	judge(at("B", "A", "99", "B", "70"), directory.Incomparable)
+	judge(at("A", "A", "110", "B", "60"), directory.Newer) // the first one is read again
+	judge(at("B", "A", "105", "B", "80"), directory.Incomparable)
+	judge(at("B", "A", "110", "B", "90"), directory.Newer)        // it has caught up
+	judge(at("A", "A", "120", "B", "85"), directory.Incomparable) // the lag the other way round
+	judge(at("A", "A", "121", "B", "90"), directory.Newer)
+	judge(at("B", "A", "115", "B", "99"), directory.Incomparable) // the first one is retired with its last changes
+	accept()
+	judge(at("B", "A", "115", "B", "100"), directory.Newer)
+
 	p.Trust(at("A", "A", "1"))
 	p.Doubt(at("B", "B", "2"))
 	text, err := json.Marshal(ledger.Facts{Positions: p})

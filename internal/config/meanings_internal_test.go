@@ -12,7 +12,7 @@ var ldapMeanings = map[string]string{
 	"preset": "A family of servers whose settings are the defaults of the keys below: `active_directory`, `freeipa`, " +
 		"`389ds`, `openldap` or `edirectory`. Each key can still be set. See [Presets](#presets).",
 	"server_uri": "One or several URIs separated by commas, tried in order: `ldap://`, `ldaps://`, " +
-		"or one `file:///….ldif`.",
+		"or one `file:///….ldif`. Servers that share a name are tried in the order of their IP addresses.",
 	"ca_file": "PEM file with the authorities to trust; the system's where it is empty. " +
 		"Certificates are always verified.",
 	"client_certificate_file": "PEM certificate to present to the server; goes with `client_key_file`.",

@@ -7,7 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
+	"slices"
+	"time"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	"github.com/go-ldap/ldap/v3"
@@ -55,7 +58,7 @@ func (s *Source) connectTo(parent context.Context, srv server) (*session, error)
 	ctx, cancel := context.WithTimeoutCause(parent, s.cfg.ConnectTimeout,
 		fmt.Errorf("no connection within connect_timeout: %w", context.DeadlineExceeded))
 	defer cancel()
-	raw, err := dial(ctx, srv, tlsConfig)
+	raw, err := dial(ctx, net.DefaultResolver.LookupNetIP, srv, tlsConfig)
 	if err == nil && srv.scheme == "ldap" && s.cfg.StartTLS {
 		raw, err = startTLS(ctx, raw, tlsConfig)
 	}
@@ -88,11 +91,65 @@ func (s *Source) connectTo(parent context.Context, srv server) (*session, error)
 	return se, nil
 }
 
-func dial(ctx context.Context, srv server, tlsConfig *tls.Config) (net.Conn, error) {
-	if srv.scheme == "ldaps" {
-		return (&tls.Dialer{Config: tlsConfig}).DialContext(ctx, "tcp", srv.addr)
+// resolver returns the addresses of a host.
+type resolver func(ctx context.Context, network, host string) ([]netip.Addr, error)
+
+// dial connects to the first address of the server that answers. Several servers with one name are tried in a fixed
+// order, whatever the order of the answer from DNS. Otherwise reads would alternate between servers that differ by
+// their replication lag, and each of them would be in doubt.
+func dial(ctx context.Context, resolve resolver, srv server, tlsConfig *tls.Config) (net.Conn, error) {
+	host, port, err := net.SplitHostPort(srv.addr)
+	if err != nil {
+		return nil, err
 	}
-	return (&net.Dialer{}).DialContext(ctx, "tcp", srv.addr)
+	addrs, err := resolve(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	addrs = fixedOrder(addrs)
+	for i, a := range addrs {
+		raw, err := dialOne(ctx, len(addrs)-i, net.JoinHostPort(a.String(), port))
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if srv.scheme != "ldaps" {
+			return raw, nil
+		}
+		conn := tls.Client(raw, tlsConfig)
+		if err := conn.HandshakeContext(ctx); err != nil {
+			raw.Close()
+			return nil, err
+		}
+		return conn, nil
+	}
+	return nil, errors.Join(errs...)
+}
+
+// dialOne connects to one of the left addresses, within its share of the remaining time.
+func dialOne(ctx context.Context, left int, addr string) (net.Conn, error) {
+	if deadline, ok := ctx.Deadline(); ok && left > 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
+		defer cancel()
+	}
+	return (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+}
+
+// fixedOrder sorts addresses. The family that the resolver prefers stays first.
+func fixedOrder(addrs []netip.Addr) []netip.Addr {
+	out := slices.Clone(addrs)
+	slices.SortFunc(out, func(a, b netip.Addr) int {
+		if a.Unmap().Is4() != b.Unmap().Is4() {
+			if a.Unmap().Is4() == addrs[0].Unmap().Is4() {
+				return -1
+			}
+			return 1
+		}
+		return a.Compare(b)
+	})
+	return slices.Compact(out)
 }
 
 // startTLS asks for TLS (RFC 4511, section 4.14) and returns the encrypted connection. Nothing that is secret is sent
