@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"time"
 
 	"rollcall/directory"
 	"rollcall/fault"
@@ -17,11 +19,47 @@ func (p *Part) indexed(ctx context.Context, g *glimpse) (err error) {
 			return err
 		}
 	}
-	if g.seq == 0 || g.index == "1" && g.indexSeq == g.seq && (g.names > 0 || g.users+g.groups == 0) {
+	if g.indexed() {
 		return nil
 	}
 	b := builder{Part: p, name: rand.Text()}
-	return b.build(ctx)
+	err = b.build(ctx)
+	if !errors.Is(err, source.ErrBusy) {
+		return err
+	}
+	return p.awaitIndex(ctx, err)
+}
+
+// awaitIndex waits for another builder, or for a writer that overtook this one. The error is busy if the index is not
+// complete within two seconds.
+func (p *Part) awaitIndex(ctx context.Context, busy error) error {
+	const patience, pause = 2 * time.Second, 20 * time.Millisecond
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		select {
+		case <-ctx.Done():
+			return busy
+		case <-time.After(pause):
+		}
+		g, err := p.glimpse(ctx)
+		if err != nil {
+			return err
+		}
+		if g.indexed() {
+			return nil
+		}
+		if g.index == "" {
+			b := builder{Part: p, name: rand.Text()}
+			if err := b.build(ctx); !errors.Is(err, source.ErrBusy) {
+				return err
+			}
+		}
+	}
+	return busy
+}
+
+// indexed reports whether the index is complete.
+func (g *glimpse) indexed() bool {
+	return g.seq == 0 || g.index == "1" && g.indexSeq == g.seq && (g.names > 0 || g.users+g.groups == 0)
 }
 
 // builder fills the index of a part.

@@ -236,7 +236,8 @@ func TestNothingTellsTheToken(t *testing.T) {
 			}
 		}
 	}
-	for _, line := range []string{`"dashboard sign-in","by":"both"`, `"dashboard sign-in refused"`,
+	for _, line := range []string{`"path":"/asynqmon/login","by":"both","outcome":"done"`,
+		`"path":"/asynqmon/login","by":"","outcome":"refused"`,
 		`"path":"/asynqmon/api/queues/full:pause","by":"both"`} {
 		if !strings.Contains(seen["the log"], line) {
 			t.Errorf("the log does not say %s:\n%s", line, seen["the log"])
