@@ -27,9 +27,10 @@ var (
 		"container", "directory", "fault", "internal/buildinfo", "internal/problem", "internal/redisfault", "internal/scrub",
 		"internal/secret", "internal/stored",
 	}
-	ports    = []string{"source", "provider", "provider/pace", "mapping", "ledger", "status", "decisions", "audit"}
-	engine   = []string{"reconcile", "explain", "preview", "status/watch"}
-	drivers  = []string{"jobs", "api", "internal/client", "internal/dashboard", "internal/metrics"}
+	ports   = []string{"source", "provider", "provider/pace", "mapping", "ledger", "status", "decisions", "audit"}
+	engine  = []string{"reconcile", "explain", "preview", "status/watch"}
+	drivers = []string{"jobs", "api", "internal/client", "internal/console", "internal/dashboard", "internal/metrics",
+		"internal/session"}
 	wiring   = []string{"provider/all", "internal/config", "internal/boot"}
 	programs = []string{"cmd/..."}
 )

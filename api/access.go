@@ -140,26 +140,34 @@ func (a *API) audited(r *request, rt route, op operation) (answer, error) {
 	if op.scope != ScopeSync && op.scope != ScopeApprove {
 		return op.handle(r)
 	}
-	rec := audit.Record{Event: event(rt), Actor: r.caller.Name, From: a.client(r.Request), Outcome: audit.Begun,
-		Details: map[string]string{"request_id": requestID(r.Request)}}
+	rec := audit.Record{Event: event(rt), Actor: r.caller.Name, From: a.client(r.Request)}
 	if r.resource != nil {
 		rec.Container = string(r.container())
 	}
+	return a.recorded(r.Request, op.scope, rec, func(details map[string]string) (answer, error) {
+		r.details = details
+		return op.handle(r)
+	})
+}
+
+// recorded carries out an action and records it, before and after.
+func (a *API) recorded(r *http.Request, scope string, rec audit.Record,
+	do func(details map[string]string) (answer, error)) (answer, error) {
+	rec.Outcome, rec.Details = audit.Begun, map[string]string{"request_id": requestID(r)}
 	for _, name := range []string{"run", "digest"} {
 		if value := r.PathValue(name); value != "" {
 			rec.Details[name] = shorten(value)
 		}
 	}
-	durable := op.scope == ScopeApprove
+	durable := scope == ScopeApprove
 	var err error
 	if rec.Of, err = a.cfg.Audit.Write(r.Context(), rec, durable); err != nil {
 		return answer{}, fault.Errorf(fault.Unavailable, "the audit log takes no record, so nothing was done: %w", err)
 	}
-	r.details = rec.Details
-	out, err := op.handle(r)
+	out, err := do(rec.Details)
 	shown := out
 	if err != nil {
-		shown, _ = errorAnswer(err)
+		shown, _ = a.errorAnswer(err)
 	}
 	rec.Outcome = outcomeOf(shown.status)
 	rec.Details["status"] = strconv.Itoa(shown.status)

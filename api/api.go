@@ -15,6 +15,8 @@
 //	front (request id, panics, headers, log) ─▶ path check ─▶ http.ServeMux ─▶ endpoint (token, method, resource) ─▶ handler
 //
 // The dashboard of the job queues is separate. Requests at and below DashboardRoot go from front to Config.Dashboard.
+// So are the web pages: what Page.Serves goes from front to Config.Page. They use the exported methods of API, and so
+// do the handlers.
 //
 // Handlers return a value or an error and never write. One function converts errors to responses by their fault.Kind.
 // The package executes no work. The interface Jobs connects it to package jobs.
@@ -50,6 +52,7 @@ type API struct {
 	// explaining limits concurrent explanations, because each one reads whole directories.
 	explaining chan struct{}
 	guesses    *guesses
+	page       Page
 }
 
 var _ http.Handler = (*API)(nil)
@@ -80,7 +83,10 @@ func New(cfg Config) (*API, error) {
 		a.mux.Handle(prefix+rt.path+"{$}", h)
 		a.mux.Handle(rt.path+"{$}", h)
 	}
-	return a, nil
+	if cfg.Page != nil {
+		a.page, err = cfg.Page(a)
+	}
+	return a, err
 }
 
 // prefix is the base path of the contract.
@@ -110,6 +116,10 @@ func (a *API) dispatch(w http.ResponseWriter, r *http.Request) {
 	}
 	if a.cfg.Dashboard != nil && strings.HasPrefix(r.URL.Path+"/", DashboardRoot) {
 		a.cfg.Dashboard.ServeHTTP(w, r)
+		return
+	}
+	if a.page != nil && a.page.Serves(r) {
+		a.page.ServeHTTP(w, r)
 		return
 	}
 	if strings.HasPrefix(r.URL.Path, rpcRoot) {
@@ -259,7 +269,10 @@ type Config struct {
 	// Dashboard is the web interface of the job queues, at and below DashboardRoot; nil is none. It is not part of
 	// the JSON API and has access control of its own.
 	Dashboard http.Handler
-	Log       *slog.Logger // default: discard
+	// Page returns the web pages, which act through the API; nil is none. They are not part of the JSON API and have
+	// access control of their own.
+	Page func(*API) (Page, error)
+	Log  *slog.Logger // default: discard
 	// RequestTime is the time limit of a request, without the wait for an object job or an explanation. Default 4.5
 	// s.
 	RequestTime time.Duration

@@ -1,19 +1,15 @@
 package api
 
 import (
-	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"rollcall/decisions"
 	"rollcall/directory"
-	"rollcall/fault"
 	"rollcall/plan"
-	"rollcall/status"
 )
 
 // heldView lists the held changes of one container.
@@ -53,11 +49,10 @@ func (a *API) held(r *request) (answer, error) {
 
 // heldBy shows the changes of a set that still wait unchanged, with their decisions. The set may be superseded.
 func (a *API) heldBy(r *request) (answer, error) {
-	set, waits, err := a.heldSet(r)
+	set, err := a.Waiting(r.Context(), r.container(), r.PathValue("digest"))
 	if err != nil {
 		return answer{}, err
 	}
-	set.Changes = slices.DeleteFunc(set.Changes, func(c decisions.HeldChange) bool { return !waits[c.Fingerprint] })
 	return a.showHeld(r, set)
 }
 
@@ -120,116 +115,41 @@ type decided struct {
 
 // approve approves the held changes of a set, or those that the body lists by fingerprint or entry id. It starts a
 // run that executes only approved changes that are still planned.
-func (a *API) approve(r *request) (answer, error) {
-	changes, err := a.chosen(r)
-	if err != nil {
-		return answer{}, err
-	}
-	if live, is, err := a.cfg.Status.Live(r.Context(), r.container()); err != nil {
-		return answer{}, err
-	} else if is {
-		view := newRunView(live, a.now())
-		return answer{status: http.StatusConflict, body: refused{Detail: "A run is live: approve when it has ended, " +
-			"because it may hold other changes.", Run: &view}}, nil
-	}
-	r.detail("changes", strconv.Itoa(len(changes)))
-	if _, err := a.cfg.Decisions.Decide(r.Context(), r.container(), string(plan.Approved), r.by(), changes); err != nil {
-		return answer{}, err
-	}
-	run, err := a.cfg.Jobs.StartApproved(r.Context(), r.container(), r.by())
-	// It began in between, and knows of the approval or not: the next one does.
-	if live, is := errors.AsType[*status.LiveError](err); is {
-		run, err = live.Run, nil
-	}
-	if err != nil {
-		return answer{}, err
-	}
-	view := newRunView(run, a.now())
-	return answer{
-		status: http.StatusAccepted, body: decided{string(plan.Approved), len(changes), a.expiry(), &view},
-	}, nil
-}
+func (a *API) approve(r *request) (answer, error) { return a.decide(r, plan.Approved) }
 
 // reject keeps changes held, even if a later plan would apply them.
-func (a *API) reject(r *request) (answer, error) {
-	changes, err := a.chosen(r)
+func (a *API) reject(r *request) (answer, error) { return a.decide(r, plan.Rejected) }
+
+func (a *API) decide(r *request, verdict plan.Verdict) (answer, error) {
+	entries, err := entriesOf(r)
 	if err != nil {
 		return answer{}, err
 	}
-	r.detail("changes", strconv.Itoa(len(changes)))
-	if _, err := a.cfg.Decisions.Decide(r.Context(), r.container(), string(plan.Rejected), r.by(), changes); err != nil {
+	count, run, err := a.Decide(r.Context(), Verdict{r.container(), r.PathValue("digest"), verdict, entries, r.by()})
+	if count > 0 {
+		r.detail("changes", strconv.Itoa(count))
+	}
+	if err != nil {
 		return answer{}, err
 	}
-	return ok(decided{Verdict: string(plan.Rejected), Count: len(changes), Expires: a.expiry()}), nil
+	out := decided{Verdict: string(verdict), Count: count, Expires: a.expiry()}
+	if run == nil {
+		return ok(out), nil
+	}
+	view := newRunView(*run, a.now())
+	out.Run = &view
+	return answer{status: http.StatusAccepted, body: out}, nil
 }
 
 func (a *API) expiry() stamp {
 	return stamp(a.now().Add(decisions.DecisionTTL).Truncate(time.Microsecond))
 }
 
-// heldSet returns the set that the path names, and the fingerprints of the changes that wait by now.
-func (a *API) heldSet(r *request) (set decisions.HeldSet, waits map[string]bool, err error) {
-	set, err = a.cfg.Decisions.HeldBy(r.Context(), r.container(), r.PathValue("digest"))
-	if err != nil && fault.KindOf(err) == fault.NotFound {
-		return set, nil, &problem{http.StatusNotFound, detail{Detail: "Not found."}}
-	}
-	if err != nil {
-		return set, nil, err
-	}
-	current, err := a.cfg.Decisions.Held(r.Context(), r.container())
-	waits = make(map[string]bool, len(current.Changes))
-	for _, c := range current.Changes {
-		waits[c.Fingerprint] = true
-	}
-	return set, waits, err
-}
-
-// chosen returns the changes of a decision. They belong to the named set, match the list in the body, and still wait
-// unchanged. A superseded set is accepted while one of its changes still waits.
-func (a *API) chosen(r *request) ([]decisions.HeldChange, error) {
-	entries, all, err := entriesOf(r)
-	if err != nil {
-		return nil, err
-	}
-	if err := r.resource.check(); err != nil {
-		return nil, err
-	}
-	set, waits, err := a.heldSet(r)
-	if err != nil {
-		return nil, err
-	}
-	named := map[string]bool{}
-	var out []decisions.HeldChange
-	for _, c := range set.Changes {
-		if !all && !entries[c.Fingerprint] && !entries[c.ID] {
-			continue
-		}
-		named[c.Fingerprint], named[c.ID] = true, true
-		if waits[c.Fingerprint] {
-			out = append(out, c)
-		}
-	}
-	wrong := invalid{}
-	for e := range entries {
-		if !named[e] {
-			wrong.add("entries", "%q is not in this set.", e)
-		}
-	}
-	if err := wrong.orNil(); err != nil {
-		return nil, err
-	}
-	if len(out) == 0 {
-		return nil, conflict("None of these changes waits any more: they were made, are no longer planned, or would do " +
-			"something else by now.")
-	}
-	return out, nil
-}
-
-// entriesOf reads the optional list of fingerprints or entry ids.
-func entriesOf(r *request) (entries map[string]bool, all bool, err error) {
+// entriesOf reads the optional list of fingerprints or entry ids. Nil means all of them.
+func entriesOf(r *request) (entries map[string]bool, err error) {
 	body, err := readObject(r)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	wrong := invalid{}
 	for name := range body {
@@ -239,21 +159,21 @@ func entriesOf(r *request) (entries map[string]bool, all bool, err error) {
 	}
 	given, there := body["entries"]
 	if err := wrong.orNil(); err != nil || !there {
-		return nil, true, err
+		return nil, err
 	}
 	list, ok := given.([]any)
 	if !ok || len(list) == 0 {
-		return nil, false, invalidField("entries", "Expected a list of fingerprints or entry ids that is not empty.")
+		return nil, invalidField("entries", "Expected a list of fingerprints or entry ids that is not empty.")
 	}
 	entries = make(map[string]bool, len(list))
 	for _, v := range list {
 		text, ok := v.(string)
 		if !ok || text == "" {
-			return nil, false, invalidField("entries", "Not a valid string.")
+			return nil, invalidField("entries", "Not a valid string.")
 		}
 		entries[text] = true
 	}
-	return entries, false, nil
+	return entries, nil
 }
 
 // approvals are the routes of held changes.
@@ -278,13 +198,7 @@ func (a *API) revert(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := r.resource.check(); err != nil {
-		return answer{}, err
-	}
-	run, err := a.cfg.Jobs.StartRevert(r.Context(), r.container(), id, dryRun, r.by())
-	if live, ok := errors.AsType[*status.LiveError](err); ok {
-		return a.refuseStart(live), nil
-	}
+	run, err := a.Revert(r.Context(), r.container(), id, dryRun, r.by())
 	if err != nil {
 		return answer{}, err
 	}
@@ -339,7 +253,7 @@ type liftedView struct {
 // lift deletes all pins, or those that the body lists by entry id. The next sync then applies the state of the
 // source.
 func (a *API) lift(r *request) (answer, error) {
-	entries, all, err := entriesOf(r)
+	entries, err := entriesOf(r)
 	if err != nil {
 		return answer{}, err
 	}
@@ -350,7 +264,7 @@ func (a *API) lift(r *request) (answer, error) {
 	var refs []directory.Ref
 	named := map[string]bool{}
 	for _, p := range pins {
-		if all || entries[string(p.ID)] || entries[p.String()] {
+		if entries == nil || entries[string(p.ID)] || entries[p.String()] {
 			refs = append(refs, p.Ref)
 			named[string(p.ID)], named[p.String()] = true, true
 		}

@@ -13,6 +13,7 @@ import (
 	"rollcall/fault"
 	"rollcall/internal/redisfault"
 	"rollcall/internal/scrub"
+	"rollcall/status"
 )
 
 // statusClientClosed is the status in the log for a client that closed the connection. It is never sent.
@@ -66,9 +67,16 @@ func notFound() answer {
 }
 
 // errorAnswer returns the response to an error, and whether the client caused it.
-func errorAnswer(err error) (out answer, known bool) {
+func (a *API) errorAnswer(err error) (out answer, known bool) {
+	if live, ok := errors.AsType[*status.LiveError](err); ok {
+		err = a.refuseLive(live.Run, "A run is live: wait for its end, or cancel it.")
+	}
 	if p, ok := errors.AsType[*problem](err); ok {
-		return answer{status: p.status, body: p.body}, true
+		out = answer{status: p.status, body: p.body}
+		if p.status == http.StatusServiceUnavailable {
+			out = retryLater(out, 0)
+		}
+		return out, true
 	}
 	if v, ok := errors.AsType[invalid](err); ok {
 		return answer{status: http.StatusBadRequest, body: v}, true
@@ -78,7 +86,7 @@ func errorAnswer(err error) (out answer, known bool) {
 
 // failure converts an error to a response. It logs details that the operator needs and the client must not see.
 func (a *API) failure(r *http.Request, err error) answer {
-	out, known := errorAnswer(err)
+	out, known := a.errorAnswer(err)
 	if known {
 		return out
 	}
@@ -190,6 +198,8 @@ func rpcAnswer(out answer, err error) answer {
 func rpcMessage(body any) string {
 	switch body := body.(type) {
 	case detail:
+		return body.Detail
+	case refused:
 		return body.Detail
 	case invalid:
 		lines := make([]string, 0, len(body))

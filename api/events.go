@@ -276,6 +276,47 @@ func (s *eventStream) wait(ctx context.Context, more <-chan struct{}) error {
 	}
 }
 
+// Event is one server-sent event.
+type Event struct {
+	Name string
+	Data any // sent as JSON
+}
+
+// Stream sends events until the client disconnects, mayStill returns false or the process stops. It shares the limits
+// of the event streams of runs.
+func (a *API) Stream(w http.ResponseWriter, r *http.Request, mayStill func() bool, events <-chan []Event) {
+	select {
+	case a.events.slots <- struct{}{}:
+		defer func() { <-a.events.slots }()
+	default:
+		w.Header().Set("Retry-After", "5")
+		http.Error(w, "Too many event streams are open. Try again later.", http.StatusServiceUnavailable)
+		return
+	}
+	for name, value := range streamHeader() {
+		w.Header().Set(name, value)
+	}
+	out, beat := newEventWriter(w, a.events.writeTime), time.NewTicker(a.events.heartbeat)
+	defer beat.Stop()
+	for out.retry(retryMillis); out.send() == nil; {
+		select {
+		case some := <-events:
+			for _, e := range some {
+				out.event(e.Name, "", e.Data)
+			}
+		case <-beat.C:
+			if !mayStill() {
+				return
+			}
+			out.comment("still here")
+		case <-a.events.stopping:
+			return
+		case <-r.Context().Done():
+			return
+		}
+	}
+}
+
 // eventWriter writes server-sent events (WHATWG HTML, section 9.2). It buffers them until send, which has a time
 // limit of its own. The time limits of the server apply to finite responses only.
 type eventWriter struct {

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"net/http"
 	"strings"
 	"unicode/utf8"
 
@@ -20,15 +19,7 @@ func (a *API) explain(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	select {
-	case a.explaining <- struct{}{}:
-		defer func() { <-a.explaining }()
-	default:
-		full := answer{status: http.StatusServiceUnavailable,
-			body: detail{Detail: "Too many explanations are asked for at once. Try again later."}}
-		return retryLater(full, 0), nil
-	}
-	doc, err := a.cfg.Explainer.Explain(r.Context(), q)
+	doc, err := a.Explain(r.Context(), q)
 	if err != nil {
 		return answer{}, err
 	}

@@ -103,16 +103,23 @@ func (a *API) noPlan(r *request, q planQuery) (answer, error) {
 			text = "There is no such run."
 		case err != nil:
 			return answer{}, err
-		case run.PlannedAt.IsZero() && run.State.Open():
-			text = "The run has no plan yet."
-		case run.PlannedAt.IsZero():
-			text = "The run ended before it had a plan."
 		default:
-			text = "The plan of this run is no longer kept."
+			text = NoPlan(&run)
 		}
 	}
 	out.body = detail{Detail: text}
 	return out, nil
+}
+
+// NoPlan says why a run has no stored plan.
+func NoPlan(run *status.Run) string {
+	switch {
+	case run.PlannedAt.IsZero() && run.State.Open():
+		return "The run has no plan yet."
+	case run.PlannedAt.IsZero():
+		return "The run ended before it had a plan."
+	}
+	return "The plan of this run is no longer kept."
 }
 
 // sectionOf returns the range of the rows of a kind. An empty kind means all rows.

@@ -47,33 +47,15 @@ func (a *API) server(r *request) (answer, error) {
 	return ok(view), nil
 }
 
-// acceptServer makes the server in doubt the reference for the next reads. It fails while a run is live, because that
-// run would overwrite the new reference.
+// acceptServer makes the server in doubt the reference for the next reads.
 func (a *API) acceptServer(r *request) (answer, error) {
 	if a.cfg.Facts == nil {
 		return notFound(), nil
 	}
-	_, live, err := a.cfg.Status.Live(r.Context(), r.container())
+	accepted, err := a.AcceptServer(r.Context(), r.container(), r.by())
 	if err != nil {
 		return answer{}, err
 	}
-	if live {
-		return answer{}, conflict("A run is live: wait for its end, or cancel it.")
-	}
-	facts := a.cfg.Facts(r.container())
-	f, err := facts.Facts(r.Context())
-	if err != nil {
-		return answer{}, err
-	}
-	accepted, pending := f.Positions.Accept()
-	if !pending {
-		return answer{}, conflict("No server is in doubt.")
-	}
-	if err := facts.SetFacts(r.Context(), f); err != nil {
-		return answer{}, err
-	}
-	a.cfg.Log.InfoContext(r.Context(), "server accepted", "container", r.container(), "by", r.by(), "server",
-		accepted.String())
 	return ok(acceptedView{accepted, accepted.String()}), nil
 }
 

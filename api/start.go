@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/status"
@@ -30,13 +32,7 @@ func (a *API) start(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := r.resource.check(); err != nil {
-		return answer{}, err
-	}
-	run, err := a.cfg.Jobs.StartFull(r.Context(), r.container(), dryRun, r.by())
-	if live, ok := errors.AsType[*status.LiveError](err); ok {
-		return a.refuseStart(live), nil
-	}
+	run, err := a.Start(r.Context(), r.container(), dryRun, r.by())
 	if err != nil {
 		return answer{}, err
 	}
@@ -47,13 +43,14 @@ func (a *API) start(r *request) (answer, error) {
 	}, nil
 }
 
-func (a *API) refuseStart(live *status.LiveError) answer {
-	out := refused{Detail: "A run is live: wait for its end, or cancel it."}
-	if live.Run.State != "" {
-		view := newRunView(live.Run, a.now())
+// refuseLive refuses what cannot be done while a run is live.
+func (a *API) refuseLive(live status.Run, why string) *problem {
+	out := refused{Detail: why}
+	if live.State != "" {
+		view := newRunView(live, a.now())
 		out.Run = &view
 	}
-	return answer{status: http.StatusConflict, body: out}
+	return &problem{http.StatusConflict, out}
 }
 
 func startOptions(r *request) (dryRun bool, err error) {
@@ -87,10 +84,7 @@ func startOptions(r *request) (dryRun bool, err error) {
 
 // cancel ends the run of a container.
 func (a *API) cancel(r *request) (answer, error) {
-	run, err := a.cfg.Jobs.Cancel(r.Context(), r.container(), r.by())
-	if err != nil && fault.KindOf(err) == fault.NotFound {
-		return answer{}, conflict("No run is live.")
-	}
+	run, err := a.Cancel(r.Context(), r.container(), r.by())
 	if err != nil {
 		return answer{}, err
 	}
@@ -135,20 +129,11 @@ func (a *API) syncObject(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if err := r.resource.check(); err != nil {
-		return answer{}, err
+	job, err := a.SyncObject(r.Context(), r.container(), kind, text, r.by())
+	if job.ID != "" {
+		r.detail("job", job.ID)
+		r.detail("object", string(job.Kind)+"/"+job.ObjectID)
 	}
-	match, err := a.findObject(r, kind, text)
-	if err != nil {
-		return answer{}, err
-	}
-	id, err := a.cfg.Jobs.StartObject(r.Context(), r.container(), match.Source, match.Ref, r.by())
-	if err != nil {
-		return answer{}, err
-	}
-	r.detail("job", id)
-	r.detail("object", match.Ref.String())
-	job, err := a.cfg.Status.WaitJob(r.Context(), r.container(), id, a.cfg.ObjectWait)
 	if err != nil {
 		return answer{}, err
 	}
@@ -244,8 +229,8 @@ func shorten(s string) string {
 }
 
 // findObject returns the entry that text names. No entry or several entries are an error of the caller.
-func (a *API) findObject(r *request, kind directory.Kind, text string) (Match, error) {
-	found, err := a.cfg.Directory.Find(r.Context(), r.container(), kind, text)
+func (a *API) findObject(ctx context.Context, c container.ID, kind directory.Kind, text string) (Match, error) {
+	found, err := a.cfg.Directory.Find(ctx, c, kind, text)
 	switch {
 	case err != nil && fault.KindOf(err) == fault.NotFound, err == nil && len(found) == 0:
 		return Match{}, invalidField(fieldObject, "No %s has the id, anchor, username or mail %q.", kind, shorten(text))

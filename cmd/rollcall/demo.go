@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -18,6 +19,7 @@ import (
 	"rollcall/internal/client"
 	"rollcall/internal/config"
 	"rollcall/internal/demo"
+	"rollcall/internal/session"
 	"rollcall/internal/tokens"
 	"rollcall/jobs"
 	simulator "rollcall/simulator/googleworkspace"
@@ -62,8 +64,9 @@ type stage struct {
 	entra  *graph.Tenant
 	app    *boot.App
 	client *jobs.Client
-	token  string
-	known  tokens.Fixed
+	// token and known are set where the API listens on other addresses than loopback.
+	token string
+	known session.Tokens
 }
 
 func runDemo(ctx context.Context, e *env, at addresses, once bool) error {
@@ -169,10 +172,18 @@ func (s *stage) open(ctx context.Context, listen string) error {
 		return err
 	}
 	s.client = jobs.NewClient(s.app.Redis, s.app.Status)
-	return s.makeToken()
+	return s.makeToken(listen)
 }
 
-func (s *stage) makeToken() error {
+// makeToken makes a token, except for an API that only this machine can reach. Its pages just open.
+func (s *stage) makeToken(listen string) error {
+	host, _, err := net.SplitHostPort(listen)
+	if err != nil {
+		return fmt.Errorf("--listen: %w", err)
+	}
+	if ip, err := netip.ParseAddr(host); host == "localhost" || err == nil && ip.IsLoopback() {
+		return nil
+	}
 	token, line, err := tokens.New("demo", tokens.Scopes()...)
 	if err != nil {
 		return err
@@ -210,18 +221,21 @@ providers:
 
 // invite prints commands to try.
 func (s *stage) invite(addr net.Addr, metrics string) {
+	header, sign, variable := "", "", ""
+	if s.token != "" {
+		header, variable = " -H 'Authorization: Bearer "+s.token+"'", " ROLLCALL_TOKEN="+s.token
+		sign = ", and sign in with " + s.token
+	}
 	const lines = `
-Serving on http://%[1]s until Ctrl-C. Try:
+Open http://%[1]s/ in a browser%[2]s. It is served until Ctrl-C, and so is the API:
 
-  ROLLCALL_API=http://%[1]s ROLLCALL_TOKEN=%[2]s rollcall status
-  curl -s -H 'Authorization: Bearer %[2]s' http://%[1]s/api/v3/providers/google_workspace/1/sync/status/
-  curl -s -H 'Authorization: Bearer %[2]s' -H 'Content-Type: application/json' \
-    -d '{"sync_object_model":"authentik.core.models.User","sync_object_id":"%[3]s"}' \
+  ROLLCALL_API=http://%[1]s%[3]s rollcall status
+  curl -s%[4]s http://%[1]s/api/v3/providers/google_workspace/1/sync/status/
+  curl -s%[4]s -H 'Content-Type: application/json' \
+    -d '{"sync_object_model":"authentik.core.models.User","sync_object_id":"%[5]s"}' \
     http://%[1]s/api/v3/providers/google_workspace/1/sync/object/
-
-and the queues in a browser, with the same token: http://%[1]s/asynqmon/
 `
-	fmt.Fprintf(s.stdout, lines, addr, s.token, demo.SampleUser)
+	fmt.Fprintf(s.stdout, lines, addr, sign, variable, header, demo.SampleUser)
 	if metrics != config.NoMetrics {
 		fmt.Fprintf(s.stdout, "  curl -s http://%s/metrics\n", metrics)
 	}

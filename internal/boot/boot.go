@@ -28,8 +28,8 @@ import (
 	"rollcall/internal/dashboard"
 	"rollcall/internal/metrics"
 	"rollcall/internal/redisclock"
+	"rollcall/internal/session"
 	"rollcall/jobs"
-	"rollcall/ledger"
 	"rollcall/status"
 )
 
@@ -190,7 +190,7 @@ func WorkerName() string {
 
 // API returns the server of the HTTP API and of the dashboard. known returns the holder of a token. Nil permits every
 // request.
-func (a *App) API(ctx context.Context, known dashboard.Tokens) (*http.Server, error) {
+func (a *App) API(ctx context.Context, known session.Tokens) (*http.Server, error) {
 	if err := checkListener(a.Process, "ROLLCALL_LISTEN", a.Process.Listen); err != nil {
 		return nil, err
 	}
@@ -199,6 +199,10 @@ func (a *App) API(ctx context.Context, known dashboard.Tokens) (*http.Server, er
 		return nil, err
 	}
 	board, err := dashboard.New(dashboard.Config{Redis: a.Redis, Tokens: known, Log: a.Log, Audit: log})
+	if err != nil {
+		return nil, err
+	}
+	pages, err := a.console(known, log)
 	if err != nil {
 		return nil, err
 	}
@@ -213,10 +217,10 @@ func (a *App) API(ctx context.Context, known dashboard.Tokens) (*http.Server, er
 		Status: a.Status, Decisions: a.Decisions, Jobs: jobs.NewClient(a.Redis, a.Status), Directory: &finder{a},
 		Explainer: a.explainer(),
 		Types:     a.Config.Types, Resources: a.resources(),
-		Notice:       a.notice,
-		Facts:        func(c container.ID) api.Facts { return ledger.NewRedis(a.Redis, string(c)) },
-		Authenticate: authenticator(known), Dashboard: board, Log: a.Log, ObjectWait: a.Process.ObjectWait,
-		Addr: a.Process.Listen, Audit: log, Refused: a.access.Refused.Inc, BehindProxy: a.Process.BehindProxy,
+		Notice: a.notice,
+		Facts:  a.facts, Authenticate: authenticator(known), Dashboard: board, Page: pages, Log: a.Log,
+		ObjectWait: a.Process.ObjectWait,
+		Addr:       a.Process.Listen, Audit: log, Refused: a.access.Refused.Inc, BehindProxy: a.Process.BehindProxy,
 	})
 	if err != nil {
 		return nil, err

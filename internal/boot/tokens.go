@@ -7,13 +7,13 @@ import (
 	"sync/atomic"
 
 	"rollcall/api"
-	"rollcall/internal/dashboard"
+	"rollcall/internal/session"
 	"rollcall/internal/tokens"
 )
 
 // Tokens opens the tokens file. Without one the process does not start unless it was told so in so many words; what is
 // returned is nil then.
-func (a *App) Tokens() (dashboard.Tokens, error) {
+func (a *App) Tokens() (session.Tokens, error) {
 	if a.Process.TokensFile == "" {
 		if !a.Process.InsecureNoTokens {
 			return nil, errors.New("ROLLCALL_TOKENS_FILE: is not set: make a token with `rollcall token NAME read,sync` and " +
@@ -45,14 +45,14 @@ type knownTokens struct {
 	said atomic.Value
 }
 
-// Lookup implements dashboard.Tokens.
+// Lookup implements session.Tokens.
 func (k *knownTokens) Lookup(token string) (tokens.Identity, bool) {
 	id, ok := k.file.Lookup(token)
 	k.app.complain(k.file.Err(), &k.said)
 	return id, ok
 }
 
-// Recall implements dashboard.Tokens.
+// Recall implements session.Tokens.
 func (k *knownTokens) Recall(mark string) (tokens.Identity, bool) {
 	id, ok := k.file.Recall(mark)
 	k.app.complain(k.file.Err(), &k.said)
@@ -78,7 +78,7 @@ func (a *App) complain(err error, said *atomic.Value) {
 }
 
 // authenticator is known in the words of package api.
-func authenticator(known dashboard.Tokens) api.Authenticator {
+func authenticator(known session.Tokens) api.Authenticator {
 	if known == nil {
 		return nil
 	}

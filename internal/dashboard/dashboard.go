@@ -5,10 +5,8 @@
 //
 //	cross-origin check ─▶ identity (bearer token or session) ─▶ scope (read to look, sync to act) ─▶ asynqmon
 //
-// A user signs in with an API token and gets a session. Redis stores the sessions, so that all replicas of the API
-// have them. A session has the present rights of its token, and ends when the token leaves the tokens file. The page
-// for browsers is rewritten once at start (see page.go), so that it works under a strict policy and makes no request
-// to other hosts.
+// A user signs in with an API token and gets a session, which package session describes. The page for browsers is
+// rewritten once at start (see page.go), so that it works under a strict policy and makes no request to other hosts.
 //
 // Refusals are plain text, like asynqmon's own, because its interface displays the text.
 package dashboard
@@ -16,7 +14,6 @@ package dashboard
 import (
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
 	"path"
 	"strings"
@@ -26,6 +23,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/audit"
+	"rollcall/internal/session"
 	"rollcall/internal/tokens"
 )
 
@@ -37,23 +35,14 @@ const (
 	apiRoot     = Root + "api/"
 )
 
-// Tokens recognises tokens, as tokens.File does.
-type Tokens interface {
-	Lookup(token string) (tokens.Identity, bool)
-	// Recall returns the identity of the token with this tokens.Identity.Mark.
-	Recall(mark string) (tokens.Identity, bool)
-}
-
 // Config configures a Dashboard. Redis is required.
 type Config struct {
 	Redis redis.UniversalClient
 	// Tokens are the tokens that may sign in. Nil grants every right to every request, as in package api.
-	Tokens Tokens
+	Tokens session.Tokens
 	Log    *slog.Logger // default: discard
 	// Audit records sign-ins and actions. Nil records nothing.
 	Audit audit.Sink
-	// Life is the lifetime of a session. The default is 12 h.
-	Life time.Duration
 	// Pause delays the response to a wrong token. The default is 1 s.
 	Pause time.Duration
 }
@@ -63,7 +52,7 @@ type Dashboard struct {
 	cfg Config
 	// look is asynqmon for identities that may only read. act is asynqmon for those that may also start and cancel.
 	look, act view
-	guesses   chan struct{}
+	desk      *session.Desk
 }
 
 // view is asynqmon with one set of permissions, and its page.
@@ -80,13 +69,10 @@ func New(cfg Config) (*Dashboard, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Life <= 0 {
-		cfg.Life = 12 * time.Hour
-	}
-	if cfg.Pause <= 0 {
-		cfg.Pause = time.Second
-	}
-	d := &Dashboard{cfg: cfg, guesses: make(chan struct{}, mostGuesses)}
+	d := &Dashboard{cfg: cfg, desk: session.New(session.Config{
+		Redis: cfg.Redis, Tokens: cfg.Tokens, Home: Root, SignIn: signInPath, SignOut: signOutPath, Log: cfg.Log,
+		Audit: cfg.Audit, Pause: cfg.Pause,
+	})}
 	var err, err2 error
 	d.look, err = newView(cfg.Redis, true)
 	d.act, err2 = newView(cfg.Redis, false)
@@ -122,9 +108,9 @@ func (d *Dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case !strings.HasPrefix(p, Root) || path.Clean(p) != strings.TrimSuffix(p, "/"):
 		http.Error(w, "Not found.", http.StatusNotFound)
 	case p == signInPath:
-		d.signIn(w, r)
+		d.desk.SignIn(w, r)
 	case p == signOutPath:
-		d.signOut(w, r)
+		d.desk.EndSession(w, r)
 	default:
 		d.enter(w, r)
 	}
@@ -144,16 +130,16 @@ func looks(r *http.Request) bool { return r.Method == http.MethodGet || r.Method
 
 // enter checks the identity and scope of a request and serves it.
 func (d *Dashboard) enter(w http.ResponseWriter, r *http.Request) {
-	who, known, err := d.who(r)
+	who, known, err := d.desk.Who(r)
 	scope := tokens.Read
 	if !looks(r) {
 		scope = tokens.Sync
 	}
 	switch {
 	case err != nil:
-		d.unavailable(w, r, err)
+		d.desk.Unavailable(w, r, err)
 	case !known && isNavigation(r):
-		http.Redirect(w, r, signInPath, http.StatusSeeOther)
+		d.desk.Ask(w, r)
 	case !known:
 		http.Error(w, "Not signed in, or the session has ended. Reload the page to sign in. "+
 			"Programs send an API token as Authorization: Bearer.", http.StatusForbidden)
@@ -174,8 +160,7 @@ func (d *Dashboard) serve(w http.ResponseWriter, r *http.Request, v view, who to
 	switch p := r.URL.Path; {
 	case strings.HasPrefix(p, apiRoot):
 		if !looks(r) {
-			if err := d.record(r, "dashboard action", who.Name, audit.Begun); err != nil {
-				d.unrecorded(w, r, err)
+			if !d.desk.Record(w, r, "dashboard action", who.Name, audit.Begun) {
 				return
 			}
 		}
@@ -188,7 +173,7 @@ func (d *Dashboard) serve(w http.ResponseWriter, r *http.Request, v view, who to
 		http.Error(w, "Only GET and HEAD are allowed here.", http.StatusMethodNotAllowed)
 	case strings.Contains(path.Base(p), "."):
 		v.app.ServeHTTP(&asset{ResponseWriter: w}, r)
-	case d.cfg.Tokens == nil:
+	case d.desk.Open():
 		v.page.write(w, "")
 	default:
 		v.page.write(w, who.Name)
@@ -198,28 +183,4 @@ func (d *Dashboard) serve(w http.ResponseWriter, r *http.Request, v view, who to
 // isNavigation reports whether the browser displays the response as a page.
 func isNavigation(r *http.Request) bool {
 	return looks(r) && !strings.HasPrefix(r.URL.Path, apiRoot) && strings.Contains(r.Header.Get("Accept"), "text/html")
-}
-
-// record writes what happens to the audit log.
-func (d *Dashboard) record(r *http.Request, event, by string, outcome audit.Outcome) error {
-	from, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		from = r.RemoteAddr
-	}
-	d.cfg.Log.InfoContext(r.Context(), event, "method", r.Method, "path", r.URL.Path, "by", by, "outcome", string(outcome))
-	_, err = d.cfg.Audit.Write(r.Context(), audit.Record{Event: event, Actor: by, From: from, Outcome: outcome,
-		Details: map[string]string{"method": r.Method, "path": r.URL.Path}}, false)
-	return err
-}
-
-// unrecorded refuses an action that the audit log does not take.
-func (d *Dashboard) unrecorded(w http.ResponseWriter, r *http.Request, err error) {
-	d.cfg.Log.ErrorContext(r.Context(), "the audit log takes no record", "err", err)
-	http.Error(w, "The audit log takes no record, so nothing was done.", http.StatusServiceUnavailable)
-}
-
-func (d *Dashboard) unavailable(w http.ResponseWriter, r *http.Request, err error) {
-	d.cfg.Log.WarnContext(r.Context(), "dashboard session", "err", err)
-	w.Header().Set("Retry-After", "5")
-	http.Error(w, "Redis is unavailable. Try again later.", http.StatusServiceUnavailable)
 }

@@ -19,8 +19,8 @@ const (
 	whoMark   = "NAME-OF-THE-TOKEN"
 
 	head = `<head><meta property="csp-nonce" content="` + nonceMark + `">`
-	// session is in the free corner of asynqmon's bar, because asynqmon does not have sessions.
-	session = `<style nonce="` + nonceMark +
+	// corner shows the session in the free space of asynqmon's bar, because asynqmon does not have sessions.
+	corner = `<style nonce="` + nonceMark +
 		`">.rollcall-session { position: fixed; top: 22px; right: 24px; z-index: 1300; ` +
 		`color: #4379ff; font: 14px/1.5 Roboto, Helvetica, Arial, sans-serif; }</style>` +
 		`<a class="rollcall-session" href="` + signInPath + `">` + whoMark + `: sign out</a>`
@@ -53,9 +53,9 @@ func newPage(app http.Handler) (page, error) {
 	text = manifest.ReplaceAllString(text, "")
 	text = strings.ReplaceAll(text, "<script", `<script nonce="`+nonceMark+`"`)
 	text = strings.Replace(text, "<head>", head, 1)
-	text = strings.Replace(text, root, session+root, 1)
+	text = strings.Replace(text, root, corner+root, 1)
 	switch {
-	case !strings.Contains(text, head) || !strings.Contains(text, session) || !strings.Contains(text, "<script"):
+	case !strings.Contains(text, head) || !strings.Contains(text, corner) || !strings.Contains(text, "<script"):
 		return "", errors.New("dashboard: asynqmon's page has an unexpected form")
 	case outside.MatchString(text):
 		return "", fmt.Errorf("dashboard: asynqmon's page refers to another host: %s", outside.FindString(text))
@@ -67,7 +67,7 @@ func newPage(app http.Handler) (page, error) {
 func (p page) write(w http.ResponseWriter, who string) {
 	n, text := nonce(), string(p)
 	if who == "" {
-		text = strings.Replace(text, session, "", 1)
+		text = strings.Replace(text, corner, "", 1)
 	}
 	text = strings.NewReplacer(nonceMark, n, whoMark, html.EscapeString(who)).Replace(text)
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'nonce-"+n+"'; style-src 'nonce-"+n+

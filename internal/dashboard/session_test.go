@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ func TestSigningInAndOut(t *testing.T) {
 		d := openDesk(t, rdb, time.Millisecond)
 		resp := d.get("/asynqmon/queues/full")
 		d.want(resp, http.StatusSeeOther)
-		if to := resp.Header.Get("Location"); to != "/asynqmon/login" {
+		if to := resp.Header.Get("Location"); to != "/asynqmon/login?next=%2Fasynqmon%2Fqueues%2Ffull" {
 			t.Errorf("an unknown client is sent to %q", to)
 		}
 		if form := d.want(d.get("/asynqmon/login"), http.StatusOK); !strings.Contains(form, `action="/asynqmon/login"`) ||
@@ -51,7 +52,7 @@ func TestSigningInAndOut(t *testing.T) {
 		d.want(d.get("/asynqmon/logout", with(again)), http.StatusMethodNotAllowed)
 		out := d.do(http.MethodPost, "/asynqmon/logout", "", with(again))
 		d.want(out, http.StatusSeeOther)
-		if c := out.Cookies(); len(c) != 1 || c[0].MaxAge >= 0 || c[0].Path != "/asynqmon/" || c[0].Name != cookie.Name {
+		if c := out.Cookies(); len(c) != 1 || c[0].MaxAge >= 0 || c[0].Path != "/" || c[0].Name != cookie.Name {
 			t.Errorf("signing out answers with the cookies %v", c)
 		}
 		d.want(d.get("/asynqmon/api/queues", with(again)), http.StatusForbidden)
@@ -60,6 +61,24 @@ func TestSigningInAndOut(t *testing.T) {
 		}
 		d.want(d.do(http.MethodPost, "/asynqmon/logout", ""), http.StatusSeeOther)
 	})
+}
+
+// The wanted page follows after the sign-in, and no page of another host.
+func TestTheWantedPageFollows(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for next, want := range map[string]string{
+		"/asynqmon/queues/full?status=archived": "/asynqmon/queues/full?status=archived", "": "/asynqmon/",
+		"https://evil.example/": "/asynqmon/", "//evil.example/": "/asynqmon/", "/\\evil.example/": "/asynqmon/",
+		"/asynqmon/\r\nX: y": "/asynqmon/",
+	} {
+		resp := d.do(http.MethodPost, "/asynqmon/login", url.Values{"token": {d.both}, "next": {next}}.Encode(),
+			header("Content-Type", "application/x-www-form-urlencoded"))
+		d.want(resp, http.StatusSeeOther)
+		if to := resp.Header.Get("Location"); to != want {
+			t.Errorf("after %q follows %q, want %q", next, to, want)
+		}
+	}
 }
 
 func TestCookie(t *testing.T) {
@@ -75,7 +94,7 @@ func TestCookie(t *testing.T) {
 		"TLS":         {func(r *http.Request) { r.TLS = &tls.ConnectionState{} }, true},
 	} {
 		c := d.signIn(d.reader, tc.change)
-		if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/asynqmon/" || c.Secure != tc.secure ||
+		if !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Secure != tc.secure ||
 			c.MaxAge != 12*60*60 || c.Domain != "" || len(c.Value) < 26 {
 			t.Errorf("%s: the cookie is %v", name, c)
 		}
@@ -118,8 +137,8 @@ func TestWrongTokens(t *testing.T) {
 	}
 	// A token in a URL would be logged, so it is refused.
 	d.want(d.do(http.MethodPost, "/asynqmon/login?token="+d.both, ""), http.StatusForbidden)
-	for _, c := range []*http.Cookie{{Name: "rollcall_dashboard", Value: "nonsense"},
-		{Name: "rollcall_dashboard", Value: d.both}, {Name: "rollcall_dashboard"}} {
+	for _, c := range []*http.Cookie{{Name: "rollcall_session", Value: "nonsense"},
+		{Name: "rollcall_session", Value: d.both}, {Name: "rollcall_session"}} {
 		d.want(d.get("/asynqmon/api/queues", with(c)), http.StatusForbidden)
 	}
 	if left := d.sessions(); len(left) != 0 {

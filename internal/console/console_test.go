@@ -1,0 +1,271 @@
+package console_test
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"rollcall/directory"
+	"rollcall/plan"
+	"rollcall/status"
+)
+
+// pages are the addresses of every view.
+func pages(run status.Run) []string {
+	at := "/runs/" + run.Container.Kind() + "/" + run.Container.Name() + "/"
+	return []string{"/", "/held/", "/held/google_workspace/1/", at, at + run.ID + "/", at + run.ID + "/?group=person",
+		"/held/google_workspace/1/d1/review?verdict=approved"}
+}
+
+func TestPagesNeedATokenThatMayRead(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	run := h.run(google, status.End{State: status.Completed}, plan.Plan{}, plan.Plan{})
+	h.hold(google, run.ID, leaver("ada"))
+	for _, path := range pages(run) {
+		h.get(path)
+		if got := h.as("", http.MethodGet, path, nil); got.StatusCode != http.StatusSeeOther ||
+			!strings.HasPrefix(got.Header.Get("Location"), "/login") || strings.Contains(got.body, "ada") {
+			t.Errorf("GET %s without a token = %d to %q", path, got.StatusCode, got.Header.Get("Location"))
+		}
+		for _, token := range []string{h.blind, "rct_wrong"} {
+			if got := h.as(token, http.MethodGet, path, nil); got.StatusCode == http.StatusOK || strings.Contains(got.body, "ada") {
+				t.Errorf("GET %s with a token that may not read = %d: %s", path, got.StatusCode, got.body)
+			}
+		}
+	}
+	if got := h.as("", http.MethodGet, "/live/?of=overview", nil); got.StatusCode != http.StatusForbidden {
+		t.Errorf("the stream without a token = %d", got.StatusCode)
+	}
+}
+
+func TestWithoutTokensThePagesOpen(t *testing.T) {
+	t.Parallel()
+	h := openHall(t, false)
+	page := h.get("/")
+	if !strings.Contains(page, "Sync now") || strings.Contains(page, "Sign out") {
+		t.Errorf("the overview is %s", page)
+	}
+	if got := h.as("", http.MethodGet, "/login", nil); got.Header.Get("Location") != "/" {
+		t.Errorf("GET /login leads to %q", got.Header.Get("Location"))
+	}
+}
+
+func TestAProgramGetsTheAnswerOfTheAPI(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	for _, accept := range []string{"application/json", "*/*", ""} {
+		got := h.as(h.reader, http.MethodGet, "/", nil, func(r *http.Request) { r.Header.Set("Accept", accept) })
+		if got.StatusCode != http.StatusNotFound || got.body != `{"detail":"Not found."}`+"\n" {
+			t.Errorf("GET / with Accept %q = %d %s", accept, got.StatusCode, got.body)
+		}
+	}
+}
+
+// An action needs its scope, and a page offers no action that its token may not do.
+func TestScopes(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	run := h.run(google, status.End{State: status.Completed},
+		plan.Plan{Changes: []plan.Change{{Op: plan.Update, Ref: directory.Ref{Kind: directory.User, ID: "u1"}, Label: "ada"}}}, plan.Plan{})
+	digest := h.hold(google, run.ID, leaver("ada"))
+	runAt := "/runs/google_workspace/1/" + run.ID + "/"
+	actions := []struct {
+		token, path string
+		form        url.Values
+	}{
+		{h.syncer, "/runs/google_workspace/1/sync", nil}, {h.syncer, "/runs/google_workspace/1/cancel", nil},
+		{h.decider, runAt + "undo", url.Values{"dry_run": {"true"}}}, {h.decider, "/servers/ldap/corp/accept", nil},
+		{h.decider, "/held/google_workspace/1/" + digest + "/reject", url.Values{"count": {"1"}}},
+	}
+	for _, a := range actions {
+		for _, token := range []string{h.reader, h.syncer, h.decider, h.blind, ""} {
+			if token == a.token {
+				continue
+			}
+			got := h.as(token, http.MethodPost, a.path, a.form)
+			if token != "" && got.StatusCode != http.StatusForbidden || token == "" && got.Header.Get("Location") != "/login" {
+				t.Errorf("POST %s = %d: %.200s", a.path, got.StatusCode, got.body)
+			}
+		}
+	}
+	if _, live, err := h.status.Live(t.Context(), google); live || err != nil {
+		t.Fatalf("a refused action started a run (%v)", err)
+	}
+	for _, path := range pages(run) {
+		page := h.get(path)
+		if strings.Contains(page, `method="post"`) && !strings.Contains(page, `action="/logout"`) ||
+			strings.Count(page, `method="post"`) > 1+strings.Count(path, "review") {
+			t.Errorf("%s offers a reader an action: %s", path, page)
+		}
+		for _, button := range []string{"Sync now", ">Approve all", ">Approve selected", "Preview the undo"} {
+			if strings.Contains(page, button) {
+				t.Errorf("%s offers a reader %q", path, button)
+			}
+		}
+	}
+	for token, button := range map[string]string{h.syncer: "Sync now", h.decider: "Preview the undo"} {
+		path := map[string]string{h.syncer: "/", h.decider: runAt}[token]
+		if page := h.as(token, http.MethodGet, path, nil).body; !strings.Contains(page, button) {
+			t.Errorf("%s lacks %q: %s", path, button, page)
+		}
+	}
+	for _, a := range actions[:1] {
+		if got := h.as(a.token, http.MethodPost, a.path, a.form); got.StatusCode != http.StatusSeeOther {
+			t.Errorf("POST %s = %d: %s", a.path, got.StatusCode, got.body)
+		}
+	}
+}
+
+func TestFormsOfOtherSitesAreRefused(t *testing.T) {
+	t.Parallel()
+	h := openHall(t, false)
+	run := h.run(google, status.End{State: status.Completed}, plan.Plan{}, plan.Plan{})
+	digest := h.hold(google, run.ID, leaver("ada"))
+	for _, path := range []string{"/runs/google_workspace/1/sync", "/runs/google_workspace/1/cancel", "/logout",
+		"/runs/google_workspace/1/" + run.ID + "/undo", "/held/google_workspace/1/" + digest + "/approve",
+		"/servers/ldap/corp/accept", "/login", "/people/sync"} {
+		for header, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"} {
+			got := h.as("", http.MethodPost, path, url.Values{"verdict": {"approved"}, "count": {"1"}},
+				func(r *http.Request) { r.Header.Set(header, value) })
+			if got.StatusCode != http.StatusForbidden {
+				t.Errorf("POST %s with %s: %s = %d", path, header, value, got.StatusCode)
+			}
+		}
+	}
+	if _, live, err := h.status.Live(t.Context(), google); live || err != nil {
+		t.Errorf("a foreign form started a run (%v)", err)
+	}
+	if decided, err := h.decisions.Decisions(t.Context(), google); len(decided) > 0 || err != nil {
+		t.Errorf("a foreign form decided %v (%v)", decided, err)
+	}
+}
+
+// Names come from directories. They appear as text, whatever they contain.
+func TestNamesAreHarmless(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	const name = "<script>alert(1)</script>\"'>\u202egnp.exe\u2066 two\nlines\x1b[31m\u2028end"
+	ref := directory.Ref{Kind: directory.User, ID: directory.ID(name)}
+	group := directory.Ref{Kind: directory.Group, ID: "g"}
+	run := h.run(google, status.End{State: status.Failed, FailReason: name},
+		plan.Plan{
+			Changes: []plan.Change{{Op: plan.Update, Ref: ref, Label: name, Address: name,
+				Fields: []plan.FieldChange{{Name: name, Before: []string{name}, After: []string{name}}}},
+				{Op: plan.AddMember, Ref: group, Label: name, Member: &ref, MemberLabel: name}},
+			Held: []plan.Held{{Ref: ref, Label: name, Reason: plan.NoAddress, Detail: name}}, Doubts: []string{name},
+		}, plan.Plan{})
+	held := leaver(name)
+	held.Reason, held.MemberLabel, held.Member = name, name, name
+	held.Fields = []plan.FieldChange{{Name: name, Before: []string{name}, After: []string{name}}}
+	h.hold(google, run.ID, held)
+	for _, path := range append(pages(run), "/held/?by="+url.QueryEscape(name)+"&q="+url.QueryEscape("<script>alert")) {
+		page := h.get(path)
+		for _, bad := range []string{"<script>a", "alert(1)</script", "\u202e", "\u2066", "\x1b", "\u2028"} {
+			if strings.Contains(page, bad) {
+				t.Errorf("%s contains %q", path, bad)
+			}
+		}
+		if strings.Count(page, "<script") != 1 || strings.Contains(page, "style=") || strings.Contains(page, "onclick") {
+			t.Errorf("%s has a script or a style of its own", path)
+		}
+	}
+	csv := h.get("/runs/google_workspace/1/" + run.ID + "/plan.csv")
+	if strings.Contains(csv, "\n=") {
+		t.Errorf("a spreadsheet would calculate: %s", csv)
+	}
+}
+
+func TestEveryPageHasAStrictPolicy(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	run := h.run(google, status.End{State: status.Completed}, plan.Plan{}, plan.Plan{})
+	h.hold(google, run.ID, leaver("ada"))
+	for _, path := range append(pages(run), "/held/nothing/here/", "/runs/google_workspace/1/none/") {
+		got := h.as(h.reader, http.MethodGet, path, nil)
+		policy := got.Header.Get("Content-Security-Policy")
+		if !strings.HasPrefix(policy, "default-src 'none'; script-src 'self'; style-src 'self';") || strings.Contains(policy, "unsafe") ||
+			!strings.Contains(policy, "frame-ancestors 'none'") || got.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: the headers are %v", path, got.Header)
+		}
+		for _, foreign := range []string{"http://", "https://", `"//`} {
+			if strings.Contains(got.body, foreign) {
+				t.Errorf("%s refers to another host: %q", path, foreign)
+			}
+		}
+	}
+	for _, file := range []string{"console.css", "console.js", "icon.svg"} {
+		if got := h.as("", http.MethodGet, "/assets/"+file, nil); got.StatusCode != http.StatusOK || got.Header.Get("Content-Type") == "" {
+			t.Errorf("%s = %d %v", file, got.StatusCode, got.Header)
+		}
+	}
+}
+
+func TestWhatIsNotThere(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	const id = "00000000-0000-0000-0000-000000000000"
+	for _, path := range []string{"/held/ldap/none/", "/runs/ldap/none/", "/runs/ldap/corp/x/", "/runs/ldap/corp/" + id + "/",
+		"/runs/ldap/corp/" + id + "/plan.csv", "/runs/ldap/corp/" + id + "/else", "/held/ldap/corp/none/review?verdict=approved",
+		"/held/ldap/corp/none/review", "/assets/none.css"} {
+		if got := h.as(h.reader, http.MethodGet, path, nil); got.StatusCode != http.StatusNotFound {
+			t.Errorf("GET %s = %d: %.200s", path, got.StatusCode, got.body)
+		}
+	}
+}
+
+// A token for some containers sees nothing of the others, on any page or stream.
+func TestTokenForOneContainer(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	run := h.run(corp, status.End{State: status.Completed}, plan.Plan{}, plan.Plan{})
+	h.hold(corp, run.ID, leaver("ada"))
+	h.hold(google, run.ID, leaver("ben"))
+	for _, path := range []string{"/", "/held/"} {
+		page := h.as(h.narrow, http.MethodGet, path, nil).body
+		if strings.Contains(page, "Corporate directory") || strings.Contains(page, "ada") || !strings.Contains(page, "Tenant") ||
+			!strings.Contains(page, `<b class="badge">1</b>`) || strings.Contains(page, "asynqmon") {
+			t.Errorf("%s shows %s", path, page)
+		}
+	}
+	at := "/runs/ldap/corp/" + run.ID + "/"
+	for _, path := range []string{"/held/ldap/corp/", "/runs/ldap/corp/", at, at + "plan.csv", "/held/ldap/corp/d1/review?verdict=approved",
+		"/live/?of=run&container=ldap:corp&run=" + run.ID} {
+		if got := h.as(h.narrow, http.MethodGet, path, nil); got.StatusCode != http.StatusNotFound {
+			t.Errorf("GET %s = %d: %s", path, got.StatusCode, got.body)
+		}
+	}
+	for _, path := range []string{"/runs/ldap/corp/sync", "/held/ldap/corp/d1/approve", at + "undo"} {
+		if got := h.as(h.narrow, http.MethodPost, path, url.Values{"count": {"1"}}); got.StatusCode != http.StatusNotFound {
+			t.Errorf("POST %s = %d: %s", path, got.StatusCode, got.body)
+		}
+	}
+	if got := h.as(h.narrow, http.MethodPost, "/runs/google_workspace/1/sync", nil); got.StatusCode != http.StatusSeeOther {
+		t.Errorf("the token may not act on its own container: %d %s", got.StatusCode, got.body)
+	}
+}
+
+// The audit log has every action of a page before and after, with the names that the API gives.
+func TestActionsAreInTheAuditLog(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	got := h.as(h.syncer, http.MethodPost, "/runs/google_workspace/1/sync", nil)
+	again := h.as(h.syncer, http.MethodPost, "/runs/google_workspace/1/sync", nil)
+	if got.StatusCode != http.StatusSeeOther || again.StatusCode != http.StatusConflict ||
+		!strings.Contains(again.body, "A run is live") {
+		t.Errorf("POST = %d, again %d: %s", got.StatusCode, again.StatusCode, again.body)
+	}
+	var said []string
+	for _, r := range *h.audit {
+		said = append(said, strings.Join([]string{r.Event, r.Actor, r.Container, string(r.Outcome)}, " "))
+		if r.Outcome == "done" && !strings.Contains(got.Header.Get("Location"), r.Details["run"]) {
+			t.Errorf("the record lacks the run: %+v", r)
+		}
+	}
+	const begun = "sync syncer google_workspace:1 "
+	if want := []string{begun + "begun", begun + "done", begun + "begun", begun + "refused"}; !slices.Equal(said, want) {
+		t.Errorf("the audit log says %q, want %q", said, want)
+	}
+}

@@ -1,0 +1,415 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"rollcall/api"
+	"rollcall/container"
+	"rollcall/decisions"
+	"rollcall/directory"
+	"rollcall/plan"
+)
+
+const (
+	heldRows     = 100 // held changes on a page of one container
+	conflictRows = 100
+	// mostUnits is the largest number of entries whose organisational unit is looked up for one page.
+	mostUnits = 5000
+)
+
+// heldData is what waits for a decision.
+type heldData struct {
+	Sets []heldSet
+	// One is set for the page of one container.
+	One    bool
+	Filter heldFilter
+	// Rejected is the number of changes that were rejected a moment ago.
+	Rejected int
+}
+
+// heldFilter is what the address of the page asks for.
+type heldFilter struct {
+	Group, Text string
+	page        int
+}
+
+// heldSet is what waits in one container.
+type heldSet struct {
+	api.Resource
+	Title       string
+	Set         decisions.HeldSet
+	Consequence string // of all changes of the set
+	Groups      []heldGroup
+	Pager       pager
+	Conflicts   []decisions.Conflict
+	Decided     []decisions.Decision // the newest first
+	Pending     *directory.Position  // the server in doubt
+	Reference   directory.Position
+	Searched    string
+}
+
+// heldGroup is one group of changes, or the part of it that is on the page.
+type heldGroup struct {
+	Key, Title, Detail string
+	Count              int
+	Consequence        string
+	Rows               []heldRow
+}
+
+// heldRow is one held change.
+type heldRow struct {
+	decisions.HeldChange
+	Changed  []plan.FieldChange
+	Decision *decisions.Decision
+}
+
+// grouping names a way of grouping held changes.
+type grouping struct{ Key, Title string }
+
+// Groupings returns the ways of grouping, the default one first.
+func (heldData) Groupings() []grouping {
+	return []grouping{{"reason", "Reason"}, {"action", "Action"}, {"group", "Group"}, {"unit", "Unit"}}
+}
+
+func (c *Console) held(r *request) (*page, error) {
+	q := r.URL.Query()
+	data := heldData{Filter: heldFilter{cmp.Or(q.Get("by"), "reason"), strings.TrimSpace(q.Get("q")), pageNumber(q)}}
+	data.Rejected, _ = strconv.Atoi(q.Get("rejected")) // zero for anything else
+	data.One = r.PathValue("kind") != ""
+	for _, res := range c.reachable(r.who) {
+		if res.Disabled || data.One && res.Container != r.container() {
+			continue
+		}
+		set, err := c.heldSet(r.Context(), res, data.Filter)
+		if err != nil {
+			return nil, err
+		}
+		data.Sets = append(data.Sets, set)
+	}
+	if data.One && len(data.Sets) == 0 {
+		return nil, errNoPage
+	}
+	return &page{View: "held", Title: "Held", Nav: "held", Data: data}, nil
+}
+
+func (c *Console) heldSet(ctx context.Context, res api.Resource, f heldFilter) (heldSet, error) {
+	out := heldSet{Resource: res, Title: c.title(res.Container), Searched: f.Text}
+	id := res.Container
+	var err error
+	if out.Set, err = c.cfg.Decisions.Held(ctx, id); err != nil {
+		return out, err
+	}
+	decided, err := c.cfg.Decisions.Decisions(ctx, id)
+	if err != nil {
+		return out, err
+	}
+	out.Consequence = consequence(tally(out.Set.Changes))
+	for _, d := range decided {
+		out.Decided = append(out.Decided, d)
+	}
+	slices.SortFunc(out.Decided, func(a, b decisions.Decision) int {
+		return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.Fingerprint, b.Fingerprint))
+	})
+	out.Decided = out.Decided[:min(len(out.Decided), conflictRows)]
+	out.Conflicts = matching(out.Set.Conflicts, f.Text, func(k decisions.Conflict) string {
+		return k.Label + "\x00" + k.ID + "\x00" + k.Detail
+	})
+	out.Conflicts = out.Conflicts[:min(len(out.Conflicts), conflictRows)]
+	if err := c.groupHeld(ctx, &out, f, decided); err != nil {
+		return out, err
+	}
+	facts, err := c.cfg.Facts(id).Facts(ctx)
+	out.Pending, out.Reference = facts.Positions.Pending, facts.Positions.Reference
+	return out, err
+}
+
+// groupHeld fills in one page of the groups.
+func (c *Console) groupHeld(ctx context.Context, out *heldSet, f heldFilter, decided map[string]decisions.Decision) error {
+	changes := matching(out.Set.Changes, f.Text, heldText)
+	key, err := c.grouper(ctx, out.Container, f.Group, changes)
+	if err != nil {
+		return err
+	}
+	groups, order := map[string][]decisions.HeldChange{}, []string{}
+	for _, h := range changes {
+		k := key(h)
+		if groups[k] == nil {
+			order = append(order, k)
+		}
+		groups[k] = append(groups[k], h)
+	}
+	slices.SortStableFunc(order, func(a, b string) int {
+		return cmp.Or(cmp.Compare(worstOf(groups[a]), worstOf(groups[b])), cmp.Compare(len(groups[b]), len(groups[a])),
+			cmp.Compare(a, b))
+	})
+	out.Pager = newPager(f.page, heldRows, len(changes), f.address(out.Container))
+	from, to, at := out.Pager.From-1, out.Pager.To, 0
+	for _, k := range order {
+		all := groups[k]
+		lo, hi := max(from-at, 0), min(to-at, len(all))
+		if at += len(all); lo >= hi {
+			continue
+		}
+		g := heldGroup{Key: k, Count: len(all), Consequence: consequence(tally(all))}
+		g.Title, g.Detail = heldTitle(f.Group, k, all[0])
+		for _, h := range all[lo:hi] {
+			row := heldRow{HeldChange: h, Changed: fieldsOf(h)}
+			if d, is := decided[h.Fingerprint]; is {
+				row.Decision = &d
+			}
+			g.Rows = append(g.Rows, row)
+		}
+		out.Groups = append(out.Groups, g)
+	}
+	return nil
+}
+
+// address returns what makes the address of a page.
+func (f heldFilter) address(c container.ID) func(page int) string {
+	return func(n int) string {
+		return heldPath(c) + query("by", f.Group, "q", f.Text, "page", strconv.Itoa(n))
+	}
+}
+
+// heldText is what a search in held changes looks at.
+func heldText(h decisions.HeldChange) string {
+	return strings.Join([]string{h.Label, h.ID, h.Address, h.MemberLabel, h.Member, h.Reason}, "\x00")
+}
+
+// matching returns the items with a text, in any letter case.
+func matching[T any](all []T, text string, of func(T) string) []T {
+	if text == "" {
+		return all
+	}
+	text = strings.ToLower(text)
+	var out []T
+	for _, v := range all {
+		if strings.Contains(strings.ToLower(of(v)), text) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+// grouper returns the key of a change for one way of grouping.
+func (c *Console) grouper(ctx context.Context, id container.ID, by string, changes []decisions.HeldChange) (
+	func(decisions.HeldChange) string, error) {
+	switch by {
+	case "action":
+		return func(h decisions.HeldChange) string { return h.Op + " " + h.Kind }, nil
+	case "group":
+		return func(h decisions.HeldChange) string {
+			if h.Kind == directory.Group.String() {
+				return h.ID
+			}
+			return ""
+		}, nil
+	case "unit":
+		units, err := c.units(ctx, id, changes)
+		return func(h decisions.HeldChange) string { return units[subject(h)] }, err
+	}
+	return func(h decisions.HeldChange) string { return h.Guard }, nil
+}
+
+// subject is the entry that a held change is about: the member of a membership.
+func subject(h decisions.HeldChange) directory.Ref {
+	if h.Member != "" {
+		return directory.Ref{Kind: directory.User, ID: directory.ID(h.Member)}
+	}
+	ref, _ := plan.ParseRef(h.Kind + "/" + h.ID)
+	return ref
+}
+
+// units returns the organisational units of the entries. An entry that left its directory has none.
+func (c *Console) units(ctx context.Context, id container.ID, changes []decisions.HeldChange) (map[directory.Ref]string,
+	error) {
+	if c.cfg.Units == nil || len(changes) > mostUnits {
+		return nil, nil
+	}
+	refs := make([]directory.Ref, 0, len(changes))
+	for _, h := range changes {
+		refs = append(refs, subject(h))
+	}
+	return c.cfg.Units(ctx, id, refs)
+}
+
+// heldTitle names a group of changes.
+func heldTitle(by, key string, first decisions.HeldChange) (title, detail string) {
+	switch by {
+	case "action":
+		return verb(first.Op) + " " + map[bool]string{true: "", false: plural(2, first.Kind)[2:]}[opOf(first.Op).Membership()], ""
+	case "group":
+		return cmp.Or(map[bool]string{true: cmp.Or(first.Label, key), false: ""}[key != ""], "People"), ""
+	case "unit":
+		return cmp.Or(key, "No longer in the directory"), ""
+	}
+	return guardTitle(key), first.Reason
+}
+
+// tally counts changes by what they do.
+func tally(changes []decisions.HeldChange) map[opKind]int {
+	out := map[opKind]int{}
+	for i := range changes {
+		out[opKind{opOf(changes[i].Op), changes[i].Kind}]++
+	}
+	return out
+}
+
+// worstOf ranks a group by its most harmful change.
+func worstOf(changes []decisions.HeldChange) int {
+	worst := len(harm)
+	for i := range changes {
+		if at := slices.Index(harm, opOf(changes[i].Op)); at >= 0 {
+			worst = min(worst, at)
+		}
+	}
+	return worst
+}
+
+// fieldsOf returns the fields of a held change. They were stored as JSON.
+func fieldsOf(h decisions.HeldChange) (out []plan.FieldChange) {
+	if text, err := json.Marshal(h.Fields); err == nil {
+		_ = json.Unmarshal(text, &out) // a set of another version shows no fields
+	}
+	return out
+}
+
+// reviewData asks for a confirmation.
+type reviewData struct {
+	api.Resource
+	Title       string
+	Verdict     string
+	Digest      string
+	Count       int
+	Consequence string
+	Changes     []decisions.HeldChange // the first ones
+	Groups      []heldGroup            // by reason, without rows
+	Until       time.Time              // when the decision ends
+	Selection   url.Values
+	Back        string
+}
+
+// mostReviewed is the number of changes that a confirmation names one by one.
+const mostReviewed = 20
+
+// review shows the confirmation of a decision with its numbers.
+func (c *Console) review(r *request) (*page, error) {
+	q := r.URL.Query()
+	verdict := q.Get("verdict")
+	if verdict != string(plan.Approved) && verdict != string(plan.Rejected) {
+		return nil, errNoPage
+	}
+	chosen, err := c.choose(r, q)
+	if err != nil {
+		return nil, err
+	}
+	res, _ := c.resource(r.container())
+	data := reviewData{
+		Resource: res, Title: c.title(res.Container), Verdict: verdict, Digest: r.PathValue("digest"), Count: len(chosen),
+		Consequence: consequence(tally(chosen)), Changes: chosen[:min(len(chosen), mostReviewed)],
+		Until: c.now().Add(decisions.DecisionTTL), Selection: q, Back: heldPath(res.Container),
+	}
+	byGuard := map[string][]decisions.HeldChange{}
+	for _, h := range chosen {
+		byGuard[h.Guard] = append(byGuard[h.Guard], h)
+	}
+	for guard, all := range byGuard {
+		g := heldGroup{Key: guard, Count: len(all), Consequence: consequence(tally(all))}
+		g.Title, g.Detail = heldTitle("reason", guard, all[0])
+		data.Groups = append(data.Groups, g)
+	}
+	slices.SortFunc(data.Groups, func(a, b heldGroup) int { return cmp.Compare(a.Key, b.Key) })
+	title := map[bool]string{true: "Approve", false: "Reject"}[verdict == string(plan.Approved)]
+	return &page{View: "review", Title: title, Nav: "held", Data: data}, nil
+}
+
+// choose returns the changes that a form selects: some entries, one group, or all of a set.
+func (c *Console) choose(r *request, form url.Values) ([]decisions.HeldChange, error) {
+	id := r.container()
+	if _, known := c.resource(id); !known {
+		return nil, errNoPage
+	}
+	set, err := c.cfg.API.Waiting(r.Context(), id, r.PathValue("digest"))
+	if err != nil {
+		return nil, err
+	}
+	keep := func(decisions.HeldChange) bool { return true }
+	switch {
+	case form.Get("scope") == "entries":
+		keep = func(h decisions.HeldChange) bool { return slices.Contains(form["entry"], h.Fingerprint) }
+	case form.Has("key"):
+		key, err := c.grouper(r.Context(), id, form.Get("by"), set.Changes)
+		if err != nil {
+			return nil, err
+		}
+		keep = func(h decisions.HeldChange) bool { return key(h) == form.Get("key") }
+	}
+	chosen := slices.DeleteFunc(set.Changes, func(h decisions.HeldChange) bool { return !keep(h) })
+	chosen = matching(chosen, form.Get("q"), heldText)
+	if len(chosen) == 0 {
+		return nil, refusal{http.StatusConflict, "Nothing is selected, or what was selected waits no more. " +
+			"Go back, load the page again and choose."}
+	}
+	return chosen, nil
+}
+
+func (c *Console) approve(r *request) (string, error) { return c.decide(r, plan.Approved) }
+
+func (c *Console) reject(r *request) (string, error) { return c.decide(r, plan.Rejected) }
+
+// decide carries out a confirmed decision. It refuses when other changes are selected by now than the confirmation
+// showed.
+func (c *Console) decide(r *request, verdict plan.Verdict) (string, error) {
+	if err := r.ParseForm(); err != nil {
+		return "", refusal{http.StatusBadRequest, "The form cannot be read."}
+	}
+	chosen, err := c.choose(r, r.PostForm)
+	if err != nil {
+		return "", err
+	}
+	if shown := r.PostForm.Get("count"); shown != strconv.Itoa(len(chosen)) {
+		return "", refusal{http.StatusConflict, fmt.Sprintf("The confirmation showed %s changes, and %d are selected by now. "+
+			"Nothing was decided. Go back and look again.", shown, len(chosen))}
+	}
+	entries := make(map[string]bool, len(chosen))
+	for _, h := range chosen {
+		entries[h.Fingerprint] = true
+	}
+	n, run, err := c.cfg.API.Decide(r.Context(), api.Verdict{
+		Container: r.container(), Digest: r.PathValue("digest"), Verdict: verdict,
+		Entries: entries, By: r.who.Name,
+	})
+	r.detail("changes", strconv.Itoa(n))
+	if err != nil {
+		return "", err
+	}
+	if run != nil {
+		return home(r.container(), run.ID), nil
+	}
+	return heldPath(r.container()) + query("rejected", strconv.Itoa(n)), nil
+}
+
+// resource returns a configured source or provider.
+func (c *Console) resource(id container.ID) (api.Resource, bool) {
+	all := c.cfg.API.Resources()
+	i := slices.IndexFunc(all, func(res api.Resource) bool { return res.Container == id })
+	if i < 0 {
+		return api.Resource{}, false
+	}
+	return all[i], true
+}
+
+// acceptServer accepts the server in doubt.
+func (c *Console) acceptServer(r *request) (string, error) {
+	_, err := c.cfg.API.AcceptServer(r.Context(), r.container(), r.who.Name)
+	return heldPath(r.container()), err
+}

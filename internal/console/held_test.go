@@ -1,0 +1,113 @@
+package console_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"rollcall/decisions"
+	"rollcall/plan"
+	"rollcall/status"
+)
+
+// A person approves or rejects a whole set, one group of it or single entries, after a page that names the numbers.
+func TestDeciding(t *testing.T) {
+	t.Parallel()
+	removal := decisions.HeldChange{Fingerprint: "print-team", Op: "remove_member", Kind: "group", ID: "team", Label: "Team",
+		Member: "id-ada", MemberLabel: "ada", Guard: "follows", Reason: "the member's own departure is held"}
+	for name, tc := range map[string]struct {
+		query   string // of the confirmation
+		says    string
+		decided []string
+	}{
+		"all":       {"verdict=approved", "suspend 2 users and remove 1 member", []string{"print-ada", "print-ben", "print-team"}},
+		"one group": {"verdict=approved&by=reason&key=limit", "suspend 2 users", []string{"print-ada", "print-ben"}},
+		"by action": {"verdict=approved&by=action&key=remove_member+group", "remove 1 member", []string{"print-team"}},
+		"by group":  {"verdict=rejected&by=group&key=team", "remove 1 member", []string{"print-team"}},
+		"entries":   {"verdict=rejected&scope=entries&entry=print-ben", "suspend 1 user", []string{"print-ben"}},
+		"found":     {"verdict=approved&q=BEN", "suspend 1 user", []string{"print-ben"}},
+	} {
+		h := newHall(t)
+		run := h.run(google, status.End{State: status.Completed}, plan.Plan{}, plan.Plan{})
+		at := "/held/google_workspace/1/" + h.hold(google, run.ID, leaver("ada"), leaver("ben"), removal) + "/"
+		page := h.as(h.decider, http.MethodGet, at+"review?"+tc.query, nil).body
+		if !strings.Contains(page, tc.says) {
+			t.Errorf("%s: the confirmation lacks %q: %s", name, tc.says, page)
+		}
+		form, err := url.ParseQuery(tc.query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		form.Set("count", "7")
+		if got := h.as(h.decider, http.MethodPost, at+map[string]string{"approved": "approve", "rejected": "reject"}[form.Get("verdict")], form); got.StatusCode != http.StatusConflict ||
+			!strings.Contains(got.body, "Nothing was decided") {
+			t.Errorf("%s: other numbers than shown = %d: %s", name, got.StatusCode, got.body)
+		}
+		form.Set("count", string(rune('0'+len(tc.decided))))
+		got := h.as(h.decider, http.MethodPost, at+map[string]string{"approved": "approve", "rejected": "reject"}[form.Get("verdict")], form)
+		verdict := form.Get("verdict")
+		where := map[string]string{"approved": "/runs/google_workspace/1/", "rejected": "/held/google_workspace/1/?rejected=1"}[verdict]
+		if got.StatusCode != http.StatusSeeOther || !strings.HasPrefix(got.Header.Get("Location"), where) {
+			t.Fatalf("%s: POST = %d to %q: %s", name, got.StatusCode, got.Header.Get("Location"), got.body)
+		}
+		decided, err := h.decisions.Decisions(t.Context(), google)
+		if err != nil || len(decided) != len(tc.decided) {
+			t.Errorf("%s: decided %v (%v), want %v", name, decided, err, tc.decided)
+		}
+		for _, print := range tc.decided {
+			if d := decided[print]; d.Verdict != verdict || d.By != "decider" {
+				t.Errorf("%s: the decision about %s is %+v", name, print, d)
+			}
+		}
+		_, live, err := h.status.Live(t.Context(), google)
+		if err != nil || live != (verdict == "approved") {
+			t.Errorf("%s: a run is live: %v (%v)", name, live, err)
+		}
+		if page := h.get("/held/google_workspace/1/"); !strings.Contains(page, verdict+" by decider") {
+			t.Errorf("%s: the page does not say what was decided: %s", name, page)
+		}
+	}
+}
+
+func TestHeldNamesTheConsequenceAndTheOldDecisions(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	run := h.run(google, status.End{State: status.Completed}, plan.Plan{}, plan.Plan{})
+	var all []decisions.HeldChange
+	for i := range 120 {
+		all = append(all, leaver(string(rune('a'+i/26))+string(rune('a'+i%26))+"x"))
+	}
+	h.hold(google, run.ID, all...)
+	first, second := h.get("/held/google_workspace/1/"), h.get("/held/google_workspace/1/?page=2")
+	for page, want := range map[string]string{first: "1–100 of 120", second: "101–120 of 120"} {
+		if !strings.Contains(page, want) || !strings.Contains(page, "suspend 120 users") ||
+			!strings.Contains(page, "3 users would go: the limit is 2") {
+			t.Errorf("the page lacks %q: %s", want, page)
+		}
+	}
+	if page := h.get("/held/?q=nothing-like-it"); !strings.Contains(page, "No held change has “nothing-like-it”") {
+		t.Errorf("an empty list does not say why: %s", page)
+	}
+	if page := h.get("/held/ldap/corp/"); !strings.Contains(page, "Nothing waits for a decision") {
+		t.Errorf("nothing held: %s", page)
+	}
+	if page := h.get("/"); !strings.Contains(page, "120 changes wait for a decision") {
+		t.Errorf("the overview is %s", page)
+	}
+}
+
+// A decision about a set of another container, or without what the page showed, decides nothing.
+func TestStaleDecision(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	run := h.run(google, status.End{State: status.Completed}, plan.Plan{}, plan.Plan{})
+	digest := h.hold(google, run.ID, leaver("ada"))
+	if err := h.decisions.SetHeld(t.Context(), google, decisions.HeldSet{}); err != nil { // It waits no more.
+		t.Fatal(err)
+	}
+	got := h.as(h.decider, http.MethodPost, "/held/google_workspace/1/"+digest+"/approve", url.Values{"count": {"1"}})
+	if got.StatusCode != http.StatusConflict || !strings.Contains(got.body, "waits no more") {
+		t.Errorf("POST = %d: %s", got.StatusCode, got.body)
+	}
+}

@@ -1,0 +1,177 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"rollcall/api"
+	"rollcall/container"
+	"rollcall/internal/tokens"
+)
+
+// refresh is the interval at which an open page is rendered.
+const refresh = time.Second
+
+// parts are the live parts of a page, as HTML by the id of the element.
+type parts map[string]string
+
+// live renders the live parts of open pages. However many pages show one thing, it is rendered once a second, and only
+// what changed is sent.
+type live struct {
+	console *Console
+
+	mu    sync.Mutex
+	shows map[string]*show
+}
+
+func newLive(c *Console) *live { return &live{console: c, shows: map[string]*show{}} }
+
+// show is what several open pages have in common. It is guarded by live.mu.
+type show struct {
+	viewers map[chan<- []api.Event]parts // what each page has
+	newest  parts
+	stop    context.CancelFunc
+}
+
+// renderer renders the live parts of a page.
+type renderer func(context.Context) (parts, error)
+
+// watch returns a channel with the parts that change, until ctx ends. The first ones are all of them.
+func (l *live) watch(ctx context.Context, of string, render renderer) <-chan []api.Event {
+	out := make(chan []api.Event, 1)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.shows[of]
+	if s == nil {
+		running, stop := context.WithCancel(context.WithoutCancel(ctx))
+		s = &show{viewers: map[chan<- []api.Event]parts{}, stop: stop}
+		l.shows[of] = s
+		go l.run(running, s, render)
+	}
+	s.viewers[out] = parts{}
+	if s.newest != nil {
+		s.offer(out)
+	}
+	context.AfterFunc(ctx, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if delete(s.viewers, out); len(s.viewers) == 0 {
+			s.stop()
+			delete(l.shows, of)
+		}
+	})
+	return out
+}
+
+// run renders until no page is left. An error, such as an outage of Redis, leaves the pages as they are.
+func (l *live) run(ctx context.Context, s *show, render renderer) {
+	tick := time.NewTicker(refresh)
+	defer tick.Stop()
+	for {
+		if now, err := l.patient(ctx, render); err == nil {
+			l.mu.Lock()
+			s.newest = now
+			for out := range s.viewers {
+				s.offer(out)
+			}
+			l.mu.Unlock()
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// patient renders with a time limit, because Redis may not answer.
+func (l *live) patient(ctx context.Context, render renderer) (parts, error) {
+	const patience = 5 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return render(ctx)
+}
+
+// offer sends what a page does not have yet. A page that has not taken the last parts gets the newer ones next time.
+func (s *show) offer(out chan<- []api.Event) {
+	var changed []api.Event
+	for _, id := range slices.Sorted(maps.Keys(s.newest)) {
+		if html := s.newest[id]; s.viewers[out][id] != html {
+			changed = append(changed, api.Event{Name: "part", Data: map[string]string{"id": id, "html": html}})
+		}
+	}
+	if len(changed) == 0 {
+		return
+	}
+	select {
+	case out <- changed:
+		s.viewers[out] = s.newest
+	default:
+	}
+}
+
+// stream sends the live parts of a page as server-sent events until the browser closes it.
+func (c *Console) stream(w http.ResponseWriter, r *http.Request) {
+	id, _, err := c.cfg.Desk.Who(r)
+	if err != nil || !id.May(tokens.Read) {
+		http.Error(w, "Not signed in.", http.StatusForbidden)
+		return
+	}
+	of := r.URL.Query()
+	render, known := c.rendered(of, id)
+	if !known {
+		http.Error(w, "Not found.", http.StatusNotFound)
+		return
+	}
+	still := func() bool {
+		now, known, err := c.cfg.Desk.Who(r)
+		return err == nil && known && slices.Equal(now.Scopes, id.Scopes) && slices.Equal(now.Only, id.Only)
+	}
+	key := fmt.Sprintf("%s %v %v", of.Encode(), id.Scopes, id.Only)
+	c.cfg.API.Stream(w, r, still, c.live.watch(r.Context(), key, render))
+}
+
+// rendered returns what renders the live parts of a page. Tokens with the same rights see the same.
+func (c *Console) rendered(of url.Values, who tokens.Identity) (renderer, bool) {
+	id := container.ID(of.Get("container"))
+	switch {
+	case of.Get("of") == "overview":
+		return func(ctx context.Context) (parts, error) { return c.liveOverview(ctx, who) }, true
+	case of.Get("of") == "run" && who.Reaches(id):
+		return func(ctx context.Context) (parts, error) {
+			return c.liveRun(ctx, id, of.Get("run"), of.Get("level"), who)
+		}, true
+	}
+	return nil, false
+}
+
+func (c *Console) liveOverview(ctx context.Context, who tokens.Identity) (parts, error) {
+	data, err := c.readOverview(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	out := parts{}
+	err = c.part(out, "overview", "concerns", "concerns", data)
+	for i := range data.Cards {
+		k := &data.Cards[i]
+		err = errors.Join(err, c.part(out, "overview", "card", k.Element(), k),
+			c.part(out, "overview", "cardbuttons", k.Element()+"-buttons", k))
+	}
+	return out, err
+}
+
+// part renders one template of a view into the parts.
+func (c *Console) part(to parts, view, name, id string, data any) error {
+	var b bytes.Buffer
+	err := c.views.render(&b, view, name, data)
+	to[id] = b.String()
+	return err
+}

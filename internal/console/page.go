@@ -1,0 +1,141 @@
+package console
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"html/template"
+	"io"
+	"io/fs"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"rollcall/internal/tokens"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+//go:embed assets/*
+var assetFiles embed.FS
+
+// page is what the layout and one view show.
+type page struct {
+	View  string // the name of the template
+	Title string
+	// Status is the HTTP status; zero means 200.
+	Status int
+	// Nav is the entry of the navigation that the page belongs to.
+	Nav string
+	// Stream is the query of the stream with the live parts of the page; empty for a page without.
+	Stream string
+	Data   any
+
+	Who       tokens.Identity
+	SignedIn  bool // there is a session to end
+	MaySync   bool
+	MayDecide bool
+	Held      int64 // changes that wait for a decision, everywhere
+	Path      string
+}
+
+// complete adds what every page has.
+func (c *Console) complete(r *request, p *page) {
+	p.Who, p.SignedIn = r.who, !c.cfg.Desk.Open()
+	p.MaySync, p.MayDecide = r.who.May(tokens.Sync), r.who.May(tokens.Approve)
+	p.Path = r.URL.RequestURI()
+	p.Held = c.heldEverywhere(r.Context(), r.who)
+}
+
+// views are the parsed templates. Every view has the layout and the shared parts.
+type views map[string]*template.Template
+
+func parseViews(now func() time.Time) (views, error) {
+	base, err := template.New("layout.html").Funcs(functions(now)).
+		ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
+	if err != nil {
+		return nil, err
+	}
+	files, err := fs.Glob(templateFiles, "templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	out := views{}
+	for _, file := range files {
+		name := strings.TrimSuffix(path.Base(file), ".html")
+		if name == "layout" || name == "parts" {
+			continue
+		}
+		t, err := base.Clone()
+		if err == nil {
+			t, err = t.ParseFS(templateFiles, file)
+		}
+		if err != nil {
+			return nil, err
+		}
+		out[name] = t
+	}
+	return out, nil
+}
+
+// page renders a whole page.
+func (v views) page(w io.Writer, p *page) error { return v.render(w, p.View, "layout.html", p) }
+
+// render executes one template of a view. Names come from directories and may contain anything. Characters that
+// control the direction of text are therefore left out of everything that is rendered.
+func (v views) render(w io.Writer, view, name string, data any) error {
+	var b bytes.Buffer
+	if err := v[view].ExecuteTemplate(&b, name, data); err != nil {
+		return err
+	}
+	_, err := w.Write(bytes.Map(harmless, b.Bytes()))
+	return err
+}
+
+// harmless drops the controls of direction and of a terminal.
+func harmless(r rune) rune {
+	switch {
+	case r == '\n' || r == '\t':
+		return r
+	case unicode.IsControl(r), unicode.Is(unicode.Bidi_Control, r), r == '\u2028', r == '\u2029':
+		return -1
+	}
+	return r
+}
+
+// assetVersion changes with the content of the files, so that browsers may keep them for ever.
+var assetVersion = func() string {
+	h := sha256.New()
+	names, _ := fs.Glob(assetFiles, "assets/*") // the pattern is right
+	slices.Sort(names)
+	for _, name := range names {
+		data, _ := assetFiles.ReadFile(name) // it is embedded
+		h.Write(data)
+	}
+	return hex.EncodeToString(h.Sum(nil))[:12]
+}()
+
+// assetTypes are the media types of the files by their extension.
+var assetTypes = map[string]string{
+	".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
+}
+
+// asset serves a style sheet, a script or an icon. These are public.
+func asset(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("file")
+	data, err := assetFiles.ReadFile("assets/" + name)
+	if err != nil {
+		http.Error(w, "Not found.", http.StatusNotFound)
+		return
+	}
+	w.Header().Set("Content-Type", assetTypes[path.Ext(name)])
+	if r.URL.RawQuery == assetVersion {
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	_, _ = w.Write(data) // an error means that the client is gone
+}

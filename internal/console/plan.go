@@ -1,0 +1,349 @@
+package console
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/internal/tokens"
+	"rollcall/plan"
+	"rollcall/status"
+)
+
+const (
+	planRows   = 50
+	planGroups = 25
+	// rowsAtOnce is the number of rows that a search reads at once.
+	rowsAtOnce = 2000
+	// searchTime limits a search for one page. What was not searched is said on the page.
+	searchTime = 150 * time.Millisecond
+	// mostGrouped is the largest number of rows that are grouped.
+	mostGrouped = 20_000
+)
+
+// planFilter selects rows of a plan. Empty fields select everything.
+type planFilter struct {
+	Row    string // a plan.RowKind
+	Op     string
+	Kind   string // user or group
+	Text   string
+	By     string // person or group: rows are grouped
+	page   int
+	needle []byte
+}
+
+func planFilterOf(q url.Values) planFilter {
+	f := planFilter{Row: q.Get("row"), Op: q.Get("op"), Kind: q.Get("kind"), Text: strings.TrimSpace(q.Get("q")),
+		By: q.Get("group"), page: pageNumber(q)}
+	// JSON escapes some characters of a text, so that only the rest of it can be found in a row that is not decoded.
+	if text, err := json.Marshal(f.Text); err == nil && !bytes.ContainsAny(text, "\\") {
+		f.needle = bytes.ToLower(text[1 : len(text)-1])
+	}
+	return f
+}
+
+// Ops returns the operations that can be chosen.
+func (planFilter) Ops() []plan.Op { return harm }
+
+// Rows returns the kinds of rows that can be chosen.
+func (planFilter) Rows() []plan.RowKind { return plan.RowKinds() }
+
+// Narrow reports whether the filter leaves rows out.
+func (f planFilter) Narrow() bool { return f.Row+f.Op+f.Kind+f.Text != "" }
+
+// address returns the query of a page with the same filter.
+func (f planFilter) address(page int) string {
+	return query("row", f.Row, "op", f.Op, "kind", f.Kind, "q", f.Text, "group", f.By, "page", strconv.Itoa(page))
+}
+
+// Download returns the query of a file with the rows of the filter.
+func (f planFilter) Download() string {
+	return query("row", f.Row, "op", f.Op, "kind", f.Kind, "q", f.Text)
+}
+
+// wants reports whether a decoded row is selected.
+func (f planFilter) wants(r *plan.Row) bool {
+	entry := r.Kind == plan.RowConflict || r.Kind == plan.RowNote
+	ref, op := r.Change.Ref, r.Change.Op.String()
+	if entry {
+		ref, op = r.Entry.Ref, ""
+	}
+	return (f.Row == "" || f.Row == string(r.Kind)) && (f.Op == "" || f.Op == op) && (f.Kind == "" || f.Kind == ref.Kind.String()) &&
+		(f.Text == "" || strings.Contains(strings.ToLower(rowText(r)), strings.ToLower(f.Text)))
+}
+
+// rowText is what a search in a plan looks at.
+func rowText(r *plan.Row) string {
+	c, e := &r.Change, &r.Entry
+	texts := []string{c.Label, string(c.ID), c.Address, c.MemberLabel, c.Held, e.Label, string(e.ID), e.Detail}
+	if c.Member != nil {
+		texts = append(texts, string(c.Member.ID))
+	}
+	for _, f := range c.Fields {
+		texts = append(append(append(texts, f.Name), f.Before...), f.After...)
+	}
+	return strings.Join(texts, "\x00")
+}
+
+// search yields the selected rows of a plan. Rows without the text are not decoded.
+func (c *Console) search(ctx context.Context, head status.PlanHead, f planFilter) iter.Seq2[plan.Row, error] {
+	return func(yield func(plan.Row, error) bool) {
+		for from := 0; from < head.Rows(); from += rowsAtOnce {
+			some, err := c.cfg.Status.PlanRows(ctx, head, from, rowsAtOnce)
+			if err != nil {
+				yield(plan.Row{}, err)
+				return
+			}
+			for _, text := range some {
+				if len(f.needle) > 0 && !bytes.Contains(bytes.ToLower(text), f.needle) {
+					continue
+				}
+				var row plan.Row
+				if err := json.Unmarshal(text, &row); err != nil {
+					yield(row, fmt.Errorf("row of a plan: %w", err))
+					return
+				}
+				if f.wants(&row) && !yield(row, nil) {
+					return
+				}
+			}
+			if len(some) == 0 {
+				return
+			}
+		}
+	}
+}
+
+// fillPlan fills in one page of a plan.
+func (c *Console) fillPlan(ctx context.Context, p *planData) error {
+	switch {
+	case p.Filter.By != "":
+		return c.groupPlan(ctx, p)
+	case !p.Filter.Narrow():
+		p.Pager = newPager(p.Filter.page, planRows, p.Head.Rows(), p.Filter.address)
+		for row, err := range c.rowsFrom(ctx, p.Head, p.Pager.From-1, p.Pager.Shown) {
+			if err != nil {
+				return err
+			}
+			p.Rows = append(p.Rows, row)
+		}
+		return nil
+	}
+	began, n, from := time.Now(), 0, (p.Filter.page-1)*planRows
+	for row, err := range c.search(ctx, p.Head, p.Filter) {
+		if err != nil {
+			return err
+		}
+		if n++; n > from && len(p.Rows) < planRows {
+			p.Rows = append(p.Rows, row)
+		}
+		if len(p.Rows) == planRows && time.Since(began) > searchTime {
+			p.Partial = true
+			break
+		}
+	}
+	p.Pager = newPager(p.Filter.page, planRows, n, p.Filter.address)
+	if p.Partial {
+		p.Pager.Approximately = " or more"
+		p.Pager.Next = p.Filter.address(p.Filter.page + 1)
+	}
+	return nil
+}
+
+// rowsFrom yields a range of rows.
+func (c *Console) rowsFrom(ctx context.Context, head status.PlanHead, from, n int) iter.Seq2[plan.Row, error] {
+	return func(yield func(plan.Row, error) bool) {
+		if n <= 0 {
+			return
+		}
+		some, err := c.cfg.Status.PlanRows(ctx, head, from, n)
+		if err != nil {
+			yield(plan.Row{}, err)
+			return
+		}
+		for _, text := range some {
+			var row plan.Row
+			err := json.Unmarshal(text, &row)
+			if !yield(row, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// groupPlan groups the selected rows by the person or the group that they concern.
+func (c *Console) groupPlan(ctx context.Context, p *planData) error {
+	groups, n := map[string]*planGroup{}, 0
+	for row, err := range c.search(ctx, p.Head, p.Filter) {
+		if err != nil {
+			return err
+		}
+		if n++; n > mostGrouped {
+			p.Partial = true
+			break
+		}
+		ref, label := concerned(&row, p.Filter.By)
+		g := groups[ref.String()]
+		if g == nil {
+			g = &planGroup{Label: cmp.Or(label, string(ref.ID)), ID: string(ref.ID), Kind: ref.Kind.String()}
+			groups[ref.String()] = g
+		}
+		g.Rows = append(g.Rows, row)
+	}
+	for _, g := range groups {
+		p.Groups = append(p.Groups, *g)
+	}
+	slices.SortFunc(p.Groups, func(a, b planGroup) int {
+		return cmp.Or(cmp.Compare(strings.ToLower(a.Label), strings.ToLower(b.Label)), cmp.Compare(a.ID, b.ID))
+	})
+	p.Pager = newPager(p.Filter.page, planGroups, len(p.Groups), p.Filter.address)
+	p.Groups = p.Groups[p.Pager.From-1 : p.Pager.To]
+	return nil
+}
+
+// concerned returns the entry that a row belongs to: for a membership the member or, by group, the group.
+func concerned(r *plan.Row, by string) (directory.Ref, string) {
+	if r.Kind == plan.RowConflict || r.Kind == plan.RowNote {
+		return r.Entry.Ref, r.Entry.Label
+	}
+	if r.Change.Member != nil && by != "group" {
+		return *r.Change.Member, r.Change.MemberLabel
+	}
+	return r.Change.Ref, r.Change.Label
+}
+
+// download sends the selected rows of a plan as a file.
+func (c *Console) download(w http.ResponseWriter, r *http.Request) {
+	req, ok := c.enter(w, r, tokens.Read)
+	if !ok {
+		return
+	}
+	head, err := c.planOf(req)
+	if err != nil {
+		c.answer(w, req, nil, err)
+		return
+	}
+	f := planFilterOf(r.URL.Query())
+	file := r.PathValue("file")
+	w.Header().Set("Content-Disposition", `attachment; filename="`+head.Container.Kind()+"-"+head.RunID+extension(file)+`"`)
+	if file == "plan.csv" {
+		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
+		err = writeCSV(w, c.search(r.Context(), head, f))
+	} else {
+		w.Header().Set("Content-Type", "application/json")
+		err = writeJSON(w, c.search(r.Context(), head, f))
+	}
+	if err != nil { // A part is sent. The connection is broken off, so that the file is not taken for whole.
+		c.cfg.Log.WarnContext(r.Context(), "download", "err", err)
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// extension returns the extension of a file that can be downloaded.
+func extension(file string) string { return file[strings.LastIndexByte(file, '.'):] }
+
+// planOf returns the plan that a download is from.
+func (c *Console) planOf(r *request) (status.PlanHead, error) {
+	_, known := c.resource(r.container())
+	if _, err := uuid.Parse(r.PathValue("run")); err != nil || !known ||
+		!slices.Contains([]string{"plan.csv", "plan.json"}, r.PathValue("file")) {
+		return status.PlanHead{}, errNoPage
+	}
+	head, err := c.cfg.Status.Plan(r.Context(), r.container(), r.PathValue("run"))
+	if err != nil && fault.KindOf(err) == fault.NotFound {
+		return head, errNoPage
+	}
+	return head, err
+}
+
+func writeJSON(w http.ResponseWriter, rows iter.Seq2[plan.Row, error]) error {
+	between := "[\n"
+	for row, err := range rows {
+		if err != nil {
+			return err
+		}
+		text, err := json.Marshal(row)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "%s%s", between, text); err != nil {
+			return err
+		}
+		between = ",\n"
+	}
+	if between == "[\n" {
+		between = "["
+	} else {
+		between = "\n"
+	}
+	_, err := fmt.Fprintf(w, "%s]\n", between)
+	return err
+}
+
+// writeCSV writes one line for each changed field, and one for a change without fields.
+func writeCSV(w http.ResponseWriter, rows iter.Seq2[plan.Row, error]) error {
+	out := csv.NewWriter(w)
+	line := func(cells ...string) error {
+		for i := range cells {
+			cells[i] = cell(cells[i])
+		}
+		return out.Write(cells)
+	}
+	if err := line("row", "action", "kind", "id", "label", "address", "member", "member_label", "field", "before", "after",
+		"reason"); err != nil {
+		return err
+	}
+	for row, err := range rows {
+		if err != nil {
+			return err
+		}
+		c, e := &row.Change, &row.Entry
+		if row.Kind == plan.RowConflict || row.Kind == plan.RowNote {
+			err = line(string(row.Kind), "", e.Kind.String(), string(e.ID), e.Label, "", "", "", "", "", "",
+				string(e.Reason)+": "+e.Detail)
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		member := ""
+		if c.Member != nil {
+			member = string(c.Member.ID)
+		}
+		fields := c.Fields
+		if len(fields) == 0 {
+			fields = []plan.FieldChange{{}}
+		}
+		for _, f := range fields {
+			if err := line(string(row.Kind), c.Op.String(), c.Kind.String(), string(c.ID), c.Label, c.Address, member,
+				c.MemberLabel, f.Name, strings.Join(f.Before, " | "), strings.Join(f.After, " | "),
+				cmp.Or(c.Held, string(c.Why))); err != nil {
+				return err
+			}
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// cell keeps a spreadsheet from taking a value from a directory for a formula.
+func cell(text string) string {
+	if text != "" && strings.ContainsRune("=+-@\t\r", rune(text[0])) {
+		return "'" + text
+	}
+	return text
+}

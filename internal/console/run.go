@@ -1,0 +1,288 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"rollcall/api"
+	"rollcall/container"
+	"rollcall/fault"
+	"rollcall/internal/tokens"
+	"rollcall/plan"
+	"rollcall/status"
+)
+
+const (
+	runsShown     = 25
+	messagesShown = 40
+)
+
+// runsData is the runs of one container.
+type runsData struct {
+	api.Resource
+	Title string
+	Runs  []status.Run
+	Pager pager
+}
+
+// runs lists the runs of a container, the newest first.
+func (c *Console) runs(r *request) (*page, error) {
+	res, known := c.resource(r.container())
+	if !known {
+		return nil, errNoPage
+	}
+	before, _ := strconv.ParseInt(r.URL.Query().Get("before"), 10, 64) // zero, the newest, for anything else
+	runs, next, err := c.cfg.Status.List(r.Context(), res.Container, status.Cursor(before), runsShown)
+	if err != nil {
+		return nil, err
+	}
+	data := runsData{Resource: res, Title: c.title(res.Container), Runs: runs, Pager: pager{Shown: len(runs)}}
+	if next > 0 {
+		data.Pager.Next, data.Pager.NextText = query("before", strconv.FormatInt(int64(next), 10)), "Older"
+	}
+	if before > 0 {
+		data.Pager.Previous = home(res.Container)
+	}
+	return &page{View: "runs", Title: "Runs of " + cmp.Or(res.Name, res.Container.Name()), Nav: "overview", Data: data}, nil
+}
+
+// runData is one run.
+type runData struct {
+	api.Resource
+	Title    string
+	Run      status.Run
+	Messages []status.Message // the newest first
+	Total    int64            // of the messages
+	Level    string
+	Plan     *planData
+	NoPlan   string // why there is no plan
+	MaySync  bool
+	MayUndo  bool
+	now      time.Time
+}
+
+func (c *Console) run(r *request) (*page, error) {
+	data, err := c.readRun(r.Context(), r.container(), r.PathValue("run"), r.URL.Query().Get("level"))
+	if err != nil {
+		return nil, err
+	}
+	data.MaySync, data.MayUndo = r.who.May(tokens.Sync), r.who.May(tokens.Approve)
+	if err := c.readPlan(r.Context(), data, planFilterOf(r.URL.Query())); err != nil {
+		return nil, err
+	}
+	stream := ""
+	if data.Run.State.Open() {
+		stream = query("of", "run", "container", data.Container.String(), "run", data.Run.ID, "level", data.Level)[1:]
+	}
+	return &page{View: "run", Title: data.Heading(), Nav: "overview", Stream: stream, Data: data}, nil
+}
+
+// readRun reads a run and its newest messages. Only a UUID may become part of a key.
+func (c *Console) readRun(ctx context.Context, id container.ID, run, level string) (*runData, error) {
+	res, known := c.resource(id)
+	if _, err := uuid.Parse(run); err != nil || !known {
+		return nil, errNoPage
+	}
+	data := &runData{Resource: res, Title: c.title(id), Level: level, now: c.now()}
+	var err error
+	if data.Run, err = c.cfg.Status.Get(ctx, id, run); err != nil {
+		if fault.KindOf(err) == fault.NotFound {
+			return nil, errNoPage
+		}
+		return nil, err
+	}
+	data.Total = data.Run.Messages
+	all, _, err := c.cfg.Status.Messages(ctx, id, run, "", status.MaxList)
+	data.Messages = slices.DeleteFunc(all, func(m status.Message) bool {
+		return level != "" && cmp.Or(m.Level, status.Info) == status.Info
+	})
+	data.Messages = data.Messages[:min(len(data.Messages), messagesShown)]
+	return data, err
+}
+
+// liveRun renders the live parts of a run's page.
+func (c *Console) liveRun(ctx context.Context, id container.ID, run, level string, who tokens.Identity) (parts, error) {
+	data, err := c.readRun(ctx, id, run, level)
+	if err != nil {
+		return nil, err
+	}
+	data.MaySync, data.MayUndo = who.May(tokens.Sync), who.May(tokens.Approve)
+	out := parts{}
+	for _, name := range []string{"runhead", "runbuttons", "runmessages"} {
+		if err := c.part(out, "run", name, name, data); err != nil {
+			return nil, err
+		}
+	}
+	if !data.Run.PlannedAt.IsZero() || !data.Run.State.Open() { // The page was loaded before there was a plan.
+		err = c.part(out, "run", "planready", "planready", data)
+	}
+	return out, err
+}
+
+// Heading names the run.
+func (d *runData) Heading() string {
+	what := map[bool]string{true: "Dry run", false: "Run"}[d.Run.DryRun]
+	return fmt.Sprintf("%s of %s", what, cmp.Or(d.Name, d.Container.Name()))
+}
+
+// phase is one step of a run.
+type phase struct {
+	Name, Text, Tone string
+	At               time.Time
+	Now              bool
+}
+
+// Phases returns the steps of the run in order. One of them is under way while the run is open.
+func (d *runData) Phases() []phase {
+	r := &d.Run
+	done, expected := r.Done()
+	out := []phase{
+		{Name: "Queued", At: r.CreatedAt, Text: triggerWords(r.Trigger)},
+		{Name: "Read", At: r.StartedAt},
+		{Name: "Planned", At: r.PlannedAt},
+		{Name: "Applied", At: r.FinishedAt},
+		{Name: "Ended", At: r.FinishedAt},
+	}
+	if r.Read[status.User]+r.Read[status.Group] > 0 {
+		out[1].Text = plural(r.Read[status.User], "person") + ", " + plural(r.Read[status.Group], "group")
+	}
+	if !r.PlannedAt.IsZero() {
+		out[2].Text = plural(expected, "change")
+		if r.Held > 0 {
+			out[2].Text += ", " + count(r.Held) + " held"
+		}
+		out[3].Text = fmt.Sprintf("%s of %s", count(done), count(expected))
+		if r.DryRun {
+			out[3].Text = "a dry run writes nothing"
+		}
+	}
+	if !r.State.Open() {
+		out[4].Name, out[4].Tone, out[4].Text = "Ended", runTone(r), stateWords(r)
+	}
+	at := 0
+	for i := range out {
+		if !out[i].At.IsZero() {
+			at = i
+		}
+	}
+	if r.PlannedAt.IsZero() && !r.State.Open() { // It ended before it had a plan.
+		out = slices.Delete(out, 2, 4)
+		return out
+	}
+	if r.State.Open() {
+		if at == 2 {
+			at = 3 // The plan is being applied.
+		}
+		out[at].Now = true
+	}
+	return out
+}
+
+// Undoes returns the run that this dry run would undo; empty for any other run.
+func (d *runData) Undoes() string {
+	if d.Run.Trigger.Kind == status.ByRevert && d.Run.DryRun && d.Run.State == status.Completed {
+		return d.Run.Trigger.Of
+	}
+	return ""
+}
+
+// CanUndo reports whether the run wrote something that can be taken back.
+func (d *runData) CanUndo() bool {
+	done, _ := d.Run.Done()
+	return !d.Run.State.Open() && !d.Run.DryRun && done > 0 && !d.Container.IsSource()
+}
+
+// planData is one page of a plan.
+type planData struct {
+	Head    status.PlanHead
+	Summary plan.Summary
+	Filter  planFilter
+	Rows    []plan.Row
+	Groups  []planGroup // where the filter groups
+	Pager   pager
+	Sums    []opSum
+	// Partial is set where the plan is too large to be searched to its end for one page.
+	Partial bool
+}
+
+// planGroup is what a plan does to one person or one group.
+type planGroup struct {
+	Label, ID, Kind string
+	Rows            []plan.Row
+}
+
+// opSum counts the changes of one operation.
+type opSum struct {
+	Op    plan.Op
+	Tally plan.Tally
+}
+
+// readPlan reads the page of the plan that a filter asks for, or why there is no plan.
+func (c *Console) readPlan(ctx context.Context, d *runData, f planFilter) error {
+	head, err := c.cfg.Status.Plan(ctx, d.Container, d.Run.ID)
+	if err != nil && fault.KindOf(err) == fault.NotFound {
+		d.NoPlan = api.NoPlan(&d.Run)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	p := &planData{Head: head, Filter: f}
+	if err := json.Unmarshal(head.Summary, &p.Summary); err != nil {
+		return fmt.Errorf("summary of a plan: %w", err)
+	}
+	for _, op := range harm {
+		if t, is := p.Summary.Changes[op]; is {
+			p.Sums = append(p.Sums, opSum{op, t})
+		}
+	}
+	d.Plan = p
+	return c.fillPlan(ctx, p)
+}
+
+// Attributes writes the attributes of a message on one line.
+func attributes(m status.Message) string {
+	names := make([]string, 0, len(m.Attributes))
+	for name := range m.Attributes {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	texts := make([]string, len(names))
+	for i, name := range names {
+		texts[i] = fmt.Sprintf("%s=%v", name, m.Attributes[name])
+	}
+	return strings.Join(texts, "  ")
+}
+
+// start starts a full sync and shows it.
+func (c *Console) start(r *request) (string, error) {
+	run, err := c.cfg.API.Start(r.Context(), r.container(), r.PostFormValue("dry_run") == "true", r.who.Name)
+	r.detail("run", run.ID)
+	return home(r.container(), run.ID), err
+}
+
+// cancel ends the live run and shows it.
+func (c *Console) cancel(r *request) (string, error) {
+	run, err := c.cfg.API.Cancel(r.Context(), r.container(), r.who.Name)
+	r.detail("run", run.ID)
+	return home(r.container(), run.ID), err
+}
+
+// undo starts the undo of a run, or its preview, and shows it.
+func (c *Console) undo(r *request) (string, error) {
+	if _, err := uuid.Parse(r.PathValue("run")); err != nil {
+		return "", errNoPage
+	}
+	run, err := c.cfg.API.Revert(r.Context(), r.container(), r.PathValue("run"), r.PostFormValue("dry_run") == "true",
+		r.who.Name)
+	r.detail("undo", run.ID)
+	return home(r.container(), run.ID), err
+}

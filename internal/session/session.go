@@ -1,0 +1,176 @@
+// Package session signs people in to the pages of the API. A person signs in with an API token and gets a session,
+// which every page accepts.
+//
+// Redis stores the sessions, so that all replicas of the API have them. A session has the present rights of its token,
+// and ends when the token leaves the tokens file.
+package session
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/audit"
+	"rollcall/internal/tokens"
+)
+
+// Tokens recognises tokens, as tokens.File does.
+type Tokens interface {
+	Lookup(token string) (tokens.Identity, bool)
+	// Recall returns the identity of the token with this tokens.Identity.Mark.
+	Recall(mark string) (tokens.Identity, bool)
+}
+
+// Config configures a Desk. Redis and the paths are required.
+type Config struct {
+	Redis redis.UniversalClient
+	// Tokens are the tokens that may sign in. Nil grants every right to every request, as in package api.
+	Tokens Tokens
+	// Home, SignIn and SignOut are the paths of the pages behind the desk and of the desk itself.
+	Home, SignIn, SignOut string
+	Log                   *slog.Logger // default: discard
+	// Audit records sign-ins. Nil records nothing.
+	Audit audit.Sink
+	// Life is the lifetime of a session. The default is 12 h.
+	Life time.Duration
+	// Pause delays the response to a wrong token. The default is 1 s.
+	Pause time.Duration
+}
+
+// Desk identifies requests and serves the form for signing in. It is safe for concurrent use.
+type Desk struct {
+	cfg     Config
+	guesses chan struct{}
+}
+
+// New returns a Desk. It does not connect.
+func New(cfg Config) *Desk {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Life <= 0 {
+		cfg.Life = 12 * time.Hour
+	}
+	if cfg.Pause <= 0 {
+		cfg.Pause = time.Second
+	}
+	return &Desk{cfg: cfg, guesses: make(chan struct{}, mostGuesses)}
+}
+
+// Open reports whether no tokens are configured, so that every request has every right and there are no sessions.
+func (d *Desk) Open() bool { return d.cfg.Tokens == nil }
+
+// cookieName is the cookie of a session. Its value is a random number that reveals nothing about the token.
+const cookieName = "rollcall_session"
+
+// anonymous is the identity of every request if no tokens are configured.
+var anonymous = tokens.Identity{Name: "anonymous", Scopes: tokens.Scopes()}
+
+// sessionKey is the Redis key with the mark of the session's token. It contains the hash of the session's id, so that
+// read access to Redis does not give access to a session.
+func sessionKey(id string) string {
+	hash := sha256.Sum256([]byte(id))
+	return "rollcall:{dashboard}:session:" + hex.EncodeToString(hash[:])
+}
+
+// Who returns the identity of a request by its bearer token (RFC 6750), or else by its session. An Authorization
+// header of another scheme belongs to a proxy and is ignored.
+func (d *Desk) Who(r *http.Request) (who tokens.Identity, known bool, err error) {
+	if d.cfg.Tokens == nil {
+		return anonymous, true, nil
+	}
+	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "bearer") {
+		who, known = d.cfg.Tokens.Lookup(strings.TrimSpace(token))
+		return who, known, nil
+	}
+	id := sessionID(r)
+	if id == "" {
+		return who, false, nil
+	}
+	mark, err := d.cfg.Redis.Get(r.Context(), sessionKey(id)).Result()
+	if errors.Is(err, redis.Nil) {
+		return who, false, nil
+	}
+	if err != nil {
+		return who, false, err
+	}
+	who, known = d.cfg.Tokens.Recall(mark)
+	return who, known, nil
+}
+
+// sessionID returns the id of the session in the request's cookie, or "".
+func sessionID(r *http.Request) string {
+	c, err := r.Cookie(cookieName)
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}
+
+// begin starts a session and replaces an earlier one of the same browser.
+func (d *Desk) begin(w http.ResponseWriter, r *http.Request, who tokens.Identity) error {
+	if err := d.end(r); err != nil {
+		return err
+	}
+	id := rand.Text()
+	if err := d.cfg.Redis.Set(r.Context(), sessionKey(id), who.Mark(), d.cfg.Life).Err(); err != nil {
+		return err
+	}
+	http.SetCookie(w, cookie(r, id, int(d.cfg.Life.Seconds())))
+	return nil
+}
+
+// end deletes the session of a request.
+func (d *Desk) end(r *http.Request) error {
+	if id := sessionID(r); id != "" {
+		return d.cfg.Redis.Del(r.Context(), sessionKey(id)).Err()
+	}
+	return nil
+}
+
+// cookie returns a cookie for all pages. Browsers send it with a link from another site, so that a link in a message
+// opens its page, but not with a form of another site. It is limited to TLS if the request came over TLS, which a
+// proxy that terminates TLS reports.
+func cookie(r *http.Request, value string, maxAge int) *http.Cookie {
+	return &http.Cookie{
+		Name: cookieName, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Secure: r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https"),
+	}
+}
+
+// Unavailable answers a request whose session could not be read.
+func (d *Desk) Unavailable(w http.ResponseWriter, r *http.Request, err error) {
+	d.cfg.Log.WarnContext(r.Context(), "session", "err", err)
+	w.Header().Set("Retry-After", "5")
+	http.Error(w, "Redis is unavailable. Try again later.", http.StatusServiceUnavailable)
+}
+
+// Record writes what happens to the audit log. It answers the request and returns false if the log does not take the
+// record, because what is not recorded must not happen.
+func (d *Desk) Record(w http.ResponseWriter, r *http.Request, event, by string, outcome audit.Outcome) bool {
+	if err := d.record(r, event, by, outcome); err != nil {
+		d.cfg.Log.ErrorContext(r.Context(), "the audit log takes no record", "err", err)
+		http.Error(w, "The audit log takes no record, so nothing was done.", http.StatusServiceUnavailable)
+		return false
+	}
+	return true
+}
+
+func (d *Desk) record(r *http.Request, event, by string, outcome audit.Outcome) error {
+	from, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		from = r.RemoteAddr
+	}
+	d.cfg.Log.InfoContext(r.Context(), event, "method", r.Method, "path", r.URL.Path, "by", by, "outcome", string(outcome))
+	_, err = d.cfg.Audit.Write(r.Context(), audit.Record{Event: event, Actor: by, From: from, Outcome: outcome,
+		Details: map[string]string{"method": r.Method, "path": r.URL.Path}}, false)
+	return err
+}
