@@ -44,12 +44,12 @@ func (a *API) enabled(c container.ID) error {
 	return fault.Errorf(fault.NotFound, "%s: not configured", c)
 }
 
-// Start starts a full sync. The error is a *status.LiveError while another run is live.
-func (a *API) Start(ctx context.Context, c container.ID, dryRun bool, by string) (status.Run, error) {
+// Start starts a full or delta run. The error is a *status.LiveError while another run is live.
+func (a *API) Start(ctx context.Context, c container.ID, mode status.Mode, dryRun bool, by string) (status.Run, error) {
 	if err := a.enabled(c); err != nil {
 		return status.Run{}, err
 	}
-	return a.cfg.Jobs.StartFull(ctx, c, dryRun, by)
+	return a.cfg.Jobs.StartRun(ctx, c, mode, dryRun, by)
 }
 
 // Cancel ends the open run of a container.

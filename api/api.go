@@ -206,9 +206,9 @@ func post(h handler, wait time.Duration) methods {
 
 // Jobs starts and cancels work.
 type Jobs interface {
-	// StartFull starts a full sync in the name of a token. The error is a *status.LiveError while another run is
+	// StartRun starts a full or delta run in the name of a token. The error is a *status.LiveError while another run is
 	// live.
-	StartFull(ctx context.Context, c container.ID, dryRun bool, by string) (status.Run, error)
+	StartRun(ctx context.Context, c container.ID, mode status.Mode, dryRun bool, by string) (status.Run, error)
 	// StartApproved starts a run that executes only approved changes, if they are still planned.
 	StartApproved(ctx context.Context, c container.ID, by string) (status.Run, error)
 	// StartRevert starts a run that undoes the changes of another run. The error is fault.NotFound for an unknown

@@ -194,11 +194,11 @@ func (a *API) revert(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	dryRun, err := startOptions(r)
+	options, err := startOptions(r, false)
 	if err != nil {
 		return answer{}, err
 	}
-	run, err := a.Revert(r.Context(), r.container(), id, dryRun, r.by())
+	run, err := a.Revert(r.Context(), r.container(), id, options.dryRun, r.by())
 	if err != nil {
 		return answer{}, err
 	}

@@ -53,7 +53,7 @@ type fakeJobs struct {
 	source  string
 }
 
-func (f *fakeJobs) StartFull(ctx context.Context, c container.ID, dryRun bool, by string) (status.Run, error) {
+func (f *fakeJobs) StartRun(ctx context.Context, c container.ID, mode status.Mode, dryRun bool, by string) (status.Run, error) {
 	if f.err != nil {
 		return status.Run{}, f.err
 	}

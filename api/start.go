@@ -25,14 +25,14 @@ type refused struct {
 	Run    *runView `json:"run,omitempty"` // missing when its record was lost
 }
 
-// start starts a full sync. With dry_run, in the query or the body, the run writes nothing. Unknown parameters are
-// refused, because a misspelt dry_run must not start a run that writes.
+// start starts a run: a full one or, with mode=delta, one over what changed. With dry_run, in the query or the body, the
+// run writes nothing. Unknown parameters are refused, because a misspelt dry_run must not start a run that writes.
 func (a *API) start(r *request) (answer, error) {
-	dryRun, err := startOptions(r)
+	options, err := startOptions(r, true)
 	if err != nil {
 		return answer{}, err
 	}
-	run, err := a.Start(r.Context(), r.container(), dryRun, r.by())
+	run, err := a.Start(r.Context(), r.container(), options.mode, options.dryRun, r.by())
 	if err != nil {
 		return answer{}, err
 	}
@@ -53,10 +53,18 @@ func (a *API) refuseLive(live status.Run, why string) *problem {
 	return &problem{http.StatusConflict, out}
 }
 
-func startOptions(r *request) (dryRun bool, err error) {
+// options are the parameters of a start.
+type options struct {
+	dryRun bool
+	mode   status.Mode
+}
+
+// startOptions reads the parameters. moded says that there is a choice of mode.
+func startOptions(r *request, moded bool) (options, error) {
+	out := options{mode: status.Full}
 	body, err := readObject(r)
 	if err != nil {
-		return false, err
+		return out, err
 	}
 	wrong := invalid{}
 	given := map[string]any{}
@@ -71,15 +79,19 @@ func startOptions(r *request) (dryRun bool, err error) {
 	}
 	for name, v := range given {
 		switch on, known := parseBool(v); {
+		case moded && name == "mode" && (v == string(status.Full) || v == string(status.Delta)):
+			out.mode = status.Mode(inWords(v))
+		case moded && name == "mode":
+			wrong.add(name, `Must be "full" or "delta".`)
 		case name != "dry_run":
 			wrong.add(name, "Unknown parameter.")
 		case !known:
 			wrong.add(name, "Must be a valid boolean.")
 		default:
-			dryRun = on
+			out.dryRun = on
 		}
 	}
-	return dryRun, wrong.orNil()
+	return out, wrong.orNil()
 }
 
 // cancel ends the run of a container.

@@ -283,7 +283,7 @@ func (s *site) ahead(d time.Duration) { s.skew.Add(int64(d)) }
 
 func (s *site) start(c container.ID) status.Run {
 	s.t.Helper()
-	run, err := s.client.StartFull(s.t.Context(), c, false, "tester")
+	run, err := s.client.StartRun(s.t.Context(), c, status.Full, false, "tester")
 	if err != nil {
 		s.t.Fatal(err)
 	}

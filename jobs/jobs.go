@@ -86,6 +86,14 @@ func (c *Client) Start(ctx context.Context, container container.ID, dryRun bool,
 	return c.start(ctx, status.StartRequest{Container: container, DryRun: dryRun, Trigger: by})
 }
 
+// StartRun starts a full or delta run for the holder of a token. A delta run that is not possible becomes a full run
+// and says why. A full run beside a live delta run waits for its end.
+func (c *Client) StartRun(ctx context.Context, container container.ID, mode status.Mode, dryRun bool, by string) (
+	status.Run, error) {
+	return c.start(ctx, status.StartRequest{Container: container, Mode: mode, DryRun: dryRun,
+		Trigger: status.Trigger{Kind: status.ByAPI, By: by}})
+}
+
 func (c *Client) start(ctx context.Context, req status.StartRequest) (status.Run, error) {
 	run, err := c.status.Start(ctx, req)
 	if err != nil {
@@ -96,11 +104,6 @@ func (c *Client) start(ctx context.Context, req status.StartRequest) (status.Run
 		return run, err
 	}
 	return run, nil
-}
-
-// StartFull starts a full sync for the holder of a token.
-func (c *Client) StartFull(ctx context.Context, container container.ID, dryRun bool, by string) (status.Run, error) {
-	return c.Start(ctx, container, dryRun, status.Trigger{Kind: status.ByAPI, By: by})
 }
 
 func (c *Client) enqueue(ctx context.Context, run status.Run) error { return c.enqueueIn(ctx, run, 0) }

@@ -13,7 +13,7 @@ func TestARunStoresItsPlan(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.worker("w1")
-	dry, err := s.client.StartFull(t.Context(), google, true, "tester")
+	dry, err := s.client.StartRun(t.Context(), google, status.Full, true, "tester")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,7 +30,7 @@ func TestWhatCannotBeUndone(t *testing.T) {
 	refused("no run", google, "6f2c7d1e-0000-4000-8000-000000000000", fault.NotFound)
 	source := s.until(corp, s.start(corp).ID, status.Completed)
 	refused("a source's run", corp, source.ID, fault.Conflict)
-	dry, err := s.client.StartFull(t.Context(), google, true, "tester")
+	dry, err := s.client.StartRun(t.Context(), google, status.Full, true, "tester")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,8 @@ func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (r
 		return reconcile.Report{}, err
 	}
 	tally, began := w.tally(c.Name), time.Time{}
-	if kind := lease.Run().Trigger.Kind; c.Name.IsSource() || kind != status.ByApproval && kind != status.ByRevert {
+	kind := lease.Run().Trigger.Kind
+	if full := lease.Run().Mode == status.Full; full && (c.Name.IsSource() || kind != status.ByApproval && kind != status.ByRevert) {
 		began = w.cfg.Now()
 	}
 	defer keepLeavers(lease, tally)
@@ -68,7 +69,7 @@ func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (r
 	lease.Recorder().Beside(trail.Flush)
 	report, err := c.Engine().Execute(lease.Context(), reconcile.Run{
 		ID: lease.Run().ID, Scope: scope, Lease: lease, Memory: NewMemory(w.cfg.Decisions, c.Name),
-		Insist: w.insists(lease.Run()),
+		Insist: w.insists(lease.Run()), Widened: lease.Widen,
 		Journal: &journal{
 			rec: lease.Recorder(), trail: trail, run: lease.Run().ID, name: c.Name, log: log, logger: string(c.Name),
 			tally: tally, began: began,
@@ -92,7 +93,10 @@ func (w *Worker) scope(ctx context.Context, run status.Run) (reconcile.Scope, er
 			return scope, err
 		}
 		scope = reconcile.Undoing(undo)
-	case status.ByAPI, status.BySchedule, status.AfterSource, status.ByRerun:
+	case status.ByAPI, status.BySchedule, status.AfterSource, status.ByRerun, status.ByWatch:
+		if run.Mode == status.Delta {
+			scope = reconcile.Changed()
+		}
 	}
 	if run.DryRun {
 		scope = scope.DryRun()
@@ -210,7 +214,11 @@ func (w *Worker) completed(ctx context.Context, c *Container, lease *status.Leas
 	}
 	log.InfoContext(ctx, "run completed", "applied", report.Applied, "failed", report.Failed, "held",
 		len(report.Held.Changes), "conflicts", len(report.Apply.Held))
+	w.cfg.Metrics.Drift(c.Name, report.Drift)
 	w.follow(ctx, c, run, report.Changed)
+	if report.Owing != "" {
+		w.readWhole(ctx, c, report.Owing)
+	}
 	return nil
 }
 

@@ -37,10 +37,10 @@ func TestASecondStartIsRefusedWithTheLiveRun(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	first := s.start(google)
-	_, err := s.client.StartFull(t.Context(), google, false, "other")
+	_, err := s.client.StartRun(t.Context(), google, status.Full, false, "other")
 	live, ok := errors.AsType[*status.LiveError](err)
 	if !ok || live.Run.ID != first.ID {
-		t.Errorf("StartFull() = %v, want a LiveError with %s", err, first.ID)
+		t.Errorf("StartRun() = %v, want a LiveError with %s", err, first.ID)
 	}
 	s.worker("w1") // Queued until now: the reaper has kept nothing alive, and the task is there.
 	s.until(google, first.ID, status.Completed)

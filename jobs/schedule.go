@@ -145,6 +145,7 @@ func (w *Worker) catchUp(ctx context.Context, c *Container, now time.Time) error
 // something. Marks store the pending runs, so that none is lost when a worker dies; see status.Mark.
 func (w *Worker) follow(ctx context.Context, c *Container, run status.Run, changed bool) {
 	ctx = context.WithoutCancel(ctx)
+	w.promoted(ctx, c, run)
 	switch {
 	case !c.Name.IsSource():
 		w.again(ctx, c)
@@ -166,7 +167,7 @@ func (w *Worker) after(ctx context.Context, source *Container, run status.Run, c
 		if c.Schedule != AfterSource || !slices.Contains(c.Sources, source.Name.Name()) {
 			continue
 		}
-		if !changed && !w.wants(ctx, c) {
+		if !changed && (run.Mode == status.Delta || !w.wants(ctx, c)) {
 			continue
 		}
 		if err := w.startAfter(ctx, c, run); err != nil {
@@ -186,16 +187,25 @@ func (w *Worker) after(ctx context.Context, source *Container, run status.Run, c
 // startAfter starts a provider after its source. A provider with a live run may have read the state before the
 // change, so it is started again when that run ends. The mark is set first, because the run may end at this moment.
 func (w *Worker) startAfter(ctx context.Context, c *Container, source status.Run) error {
-	if err := w.cfg.Status.SetMark(ctx, c.Name, status.Again, source.ID); err != nil {
+	if err := w.cfg.Status.SetMark(ctx, c.Name, againMark(source.Mode), source.ID); err != nil {
 		return err
 	}
-	return w.startMarked(ctx, c, source.ID)
+	return w.startMarked(ctx, c, source.Mode, source.ID)
 }
 
-// startMarked starts a provider that has the mark Again with this value. The start clears the mark. Beside a live run
-// the mark stays for the end of that run, which may have read the state before the change.
-func (w *Worker) startMarked(ctx context.Context, c *Container, by string) error {
-	_, err := w.client.Start(ctx, c.Name, false, status.Trigger{Kind: status.AfterSource, By: by})
+// againMark returns the mark for one more run of a mode.
+func againMark(mode status.Mode) status.Mark {
+	if mode == status.Delta {
+		return status.AgainDelta
+	}
+	return status.Again
+}
+
+// startMarked starts a provider that has a mark for one more run with this value. The start clears the mark. Beside a
+// live run the mark stays for the end of that run, which may have read the state before the change.
+func (w *Worker) startMarked(ctx context.Context, c *Container, mode status.Mode, by string) error {
+	_, err := w.client.start(ctx, status.StartRequest{Container: c.Name, Mode: mode,
+		Trigger: status.Trigger{Kind: status.AfterSource, By: by}})
 	if _, live := errors.AsType[*status.LiveError](err); live {
 		return nil
 	}
@@ -235,6 +245,10 @@ func (w *Worker) wants(ctx context.Context, c *Container) bool {
 		return err == nil
 	}
 	last := runs[0]
+	if last.Mode == status.Delta { // It made no deletion and verified no member that has fallen due.
+		summary, err := w.cfg.Status.Summary(ctx, c.Name)
+		return err == nil && w.cfg.Now().Sub(summary.CompletedReadAt) > 24*time.Hour
+	}
 	if last.State.Open() && !last.DryRun { // It reads the present state.
 		return false
 	}
@@ -244,12 +258,50 @@ func (w *Worker) wants(ctx context.Context, c *Container) bool {
 
 // again starts a provider once more if its source changed during its run.
 func (w *Worker) again(ctx context.Context, c *Container) {
-	by, err := w.cfg.Status.Marked(ctx, c.Name, status.Again)
-	if err == nil && by != "" {
-		err = w.startMarked(ctx, c, by)
+	for _, mode := range []status.Mode{status.Full, status.Delta} {
+		by, err := w.cfg.Status.Marked(ctx, c.Name, againMark(mode))
+		if err == nil && by != "" {
+			err = w.startMarked(ctx, c, mode, by)
+		}
+		if err != nil {
+			w.cfg.Log.ErrorContext(ctx, "start the provider again", "container", string(c.Name), "err", err)
+		}
+		if by != "" {
+			return // The end of that run looks at the other mark.
+		}
+	}
+}
+
+// promoted puts the full run that waited for the end of a delta run into its queue. If this worker dies before, the
+// reaper does it.
+func (w *Worker) promoted(ctx context.Context, c *Container, ended status.Run) {
+	if ended.Mode != status.Delta {
+		return
+	}
+	run, live, err := w.cfg.Status.Live(ctx, c.Name)
+	if err == nil && live && run.State == status.Queued {
+		err = w.client.enqueue(ctx, run)
 	}
 	if err != nil {
-		w.cfg.Log.ErrorContext(ctx, "start the provider again", "container", string(c.Name), "err", err)
+		w.cfg.Log.WarnContext(ctx, "enqueue the run that waited", "container", string(c.Name), "err", err)
+	}
+}
+
+// wholeEvery is how often a source that cannot tell its changes is read as a whole at most.
+const wholeEvery = 15 * time.Minute
+
+// readWhole starts a full run of a source because changes cannot be told, unless one began lately.
+func (w *Worker) readWhole(ctx context.Context, c *Container, why string) {
+	ctx = context.WithoutCancel(ctx)
+	summary, err := w.cfg.Status.Summary(ctx, c.Name)
+	if err == nil && w.cfg.Now().Sub(summary.CompletedReadAt) < wholeEvery {
+		return
+	}
+	if err == nil {
+		err = w.begin(ctx, c.Name, status.Trigger{Kind: status.ByWatch, By: why})
+	}
+	if err != nil {
+		w.cfg.Log.WarnContext(ctx, "start a full run because changes cannot be told", "container", string(c.Name), "err", err)
 	}
 }
 

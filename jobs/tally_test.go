@@ -131,7 +131,7 @@ func TestRunsAreCountedOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.until(google, run.ID, status.Completed)
-	dry, err := s.client.StartFull(t.Context(), corp, true, "tester")
+	dry, err := s.client.StartRun(t.Context(), corp, status.Full, true, "tester")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestQueuesAreRead(t *testing.T) {
 			}
 		}
 		want("at first", 0)
-		if _, err := jobs.NewClient(rdb, status.New(rdb, status.Config{})).StartFull(t.Context(), corp, false,
+		if _, err := jobs.NewClient(rdb, status.New(rdb, status.Config{})).StartRun(t.Context(), corp, status.Full, false,
 			"tester"); err != nil {
 			t.Fatal(err)
 		}

@@ -25,6 +25,7 @@ import (
 	"rollcall/fault"
 	"rollcall/internal/redisfault"
 	"rollcall/plan"
+	"rollcall/source"
 )
 
 // Facts are the facts about one run that the next run compares itself with.
@@ -44,6 +45,8 @@ type Facts struct {
 	Scope string `json:"scope,omitempty"`
 	// Positions are the positions of the source's servers when they were read.
 	Positions Positions `json:"positions,omitzero"`
+	// Cursor says up to which change a source was read. It is zero where only full reads are possible.
+	Cursor source.Cursor `json:"cursor,omitzero"`
 	// Refused names changes that the target refused in the last full run, by plan.Change.Claim. The next run tries them
 	// after the others of their stage.
 	Refused []string `json:"refused,omitempty"`
@@ -205,16 +208,18 @@ const (
 //	rollcall:{google_workspace:1}:ledger:members  hash group id → plan.Confirmed, packed
 //	rollcall:{google_workspace:1}:ledger:facts    Facts as JSON
 //	rollcall:{google_workspace:1}:ledger:claims   hash claim → "user/<id>", one a line; see Claims
+//	rollcall:{google_workspace:1}:ledger:pending  sorted set of "user/<id>", see Pending
 type Redis struct {
 	rdb                   redis.UniversalClient
 	links, members, facts string
-	claims                string
+	claims, pending       string
 }
 
 // NewRedis returns the ledger of a container, such as "google_workspace:1". It does not connect.
 func NewRedis(rdb redis.UniversalClient, container string) *Redis {
 	prefix := "rollcall:{" + container + "}:ledger:"
-	return &Redis{rdb: rdb, links: prefix + "links", members: prefix + "members", facts: prefix + "facts", claims: prefix + "claims"}
+	return &Redis{rdb: rdb, links: prefix + "links", members: prefix + "members", facts: prefix + "facts",
+		claims: prefix + "claims", pending: prefix + "pending"}
 }
 
 // Links returns every link.

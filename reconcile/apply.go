@@ -37,6 +37,8 @@ type applier struct {
 	report *Report
 
 	mu sync.Mutex
+	// again are the entries with a failed or superseded change.
+	again []directory.Ref
 	// remote maps entries to the remote ids that this run found or made.
 	remote map[directory.Ref]string
 	// links are the links that differ from the ledger's, and lost are the entries with links to be dropped.
@@ -120,6 +122,7 @@ func (a *applier) superseded(i int) {
 	c := &a.report.Apply.Changes[i]
 	a.mu.Lock()
 	a.report.Superseded++
+	a.again = append(a.again, c.Ref)
 	a.gained(c)
 	a.concluded(i, leftOver)
 	a.mu.Unlock()

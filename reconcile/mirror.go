@@ -25,7 +25,7 @@ func (m mirror) restrict(s Scope) (Scope, error) {
 		s.approvedOnly = false
 		s.rights |= completes
 	}
-	if s.limited() {
+	if s.limited() && !s.changed {
 		s.rights &^= concludes
 	}
 	return s, nil
@@ -111,6 +111,9 @@ func (m mirror) begin(ctx context.Context, a *applier) error {
 	if a.run.Scope.limited() {
 		name = ""
 	}
+	if p, ok := c.(Prover); ok {
+		p.Proved(a.view.delta.gone...)
+	}
 	return c.Begin(ctx, name, a.view.readAt)
 }
 
@@ -130,6 +133,10 @@ func (m mirror) learn(*applier, *plan.Change, provider.Result) {}
 
 // record makes the local directory readable again and stores the facts about its source.
 func (m mirror) record(ctx context.Context, a *applier, complete bool) error {
+	if complete && a.run.Scope.changed {
+		a.report.Changed = a.report.Applied > 0
+		return m.keepCursor(ctx, a.run, a.view.delta)
+	}
 	if !complete || !a.run.Scope.may(keepsFacts) {
 		return nil
 	}

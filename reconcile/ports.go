@@ -141,6 +141,12 @@ type Committer interface {
 	Commit(ctx context.Context, run string) (changed bool, err error)
 }
 
+// Prover is a Committer that lets a run over some entries delete those that are proved to have left their source.
+type Prover interface {
+	// Proved names these entries, before Begin.
+	Proved(refs ...directory.Ref)
+}
+
 // Inventory is a provider that lists its present and former entries, which the local directory does.
 type Inventory interface {
 	Known(ctx context.Context) ([]directory.Ref, error)

@@ -29,6 +29,8 @@ type view struct {
 	facts    ledger.Facts
 	memory   Remembered
 	doubts   []string
+	// delta is what the run knew about changes before it read.
+	delta delta
 	// trusted says that the position of the source is at least that of the last read.
 	trusted bool
 	// stale says why the source may be older than in the last read. known are then the entries that existed before.

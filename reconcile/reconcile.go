@@ -38,6 +38,12 @@ type Config struct {
 	Approval provider.Approval
 	// Within names the group that limits the scope. It is empty if none does.
 	Within string
+	// Local is the local directory, for delta runs. It may be nil; then delta runs become full runs.
+	Local source.Neighbours
+	// Pending has the entries that the next delta run covers, and Followers those of the providers that follow a
+	// source.
+	Pending   Pending
+	Followers []Pending
 	// Scope identifies the configuration of scope and mapping, so that a change of it is detected.
 	Scope string
 	// Container is the name of the container in commands and messages, such as ldap:corp.
@@ -73,6 +79,8 @@ type Run struct {
 	// Memory has decisions, pins and budgets. A nil Memory is empty.
 	Memory  Memory
 	Journal Journal
+	// Widened is called when a delta run becomes a full run. It may be nil.
+	Widened func(ctx context.Context) error
 	// Insist has changes without an answer fail when everything else is done. Otherwise they end the run with
 	// fault.Unavailable where the provider answers no other change either.
 	Insist bool
@@ -96,6 +104,10 @@ type Report struct {
 	Results map[int]provider.Result
 	// Pinned is how many entries an undo pinned.
 	Pinned int
+	// Owing says why a full run should follow soon. It is empty if none needs to.
+	Owing string
+	// Drift is the number of entries that a full run found changed although no delta run was told of a change.
+	Drift int
 }
 
 // Execute carries out one run. It reads, plans, publishes the plan, applies the changes that pass the guards, and
@@ -109,12 +121,26 @@ func (e *Engine) Execute(ctx context.Context, run Run) (Report, error) {
 	if run.Lease != nil {
 		ctx = pace.WithFence(ctx, run.Lease.Check)
 	}
+	d, err := e.resolve(ctx, &run)
+	if err != nil {
+		return Report{}, err
+	}
+	if run.Scope.changed && len(run.Scope.refs) == 0 {
+		return e.idle(ctx, run, d)
+	}
+	if d.given != nil {
+		e = e.From(given(*d.given))
+	}
 	v, err := e.read(ctx, run.Scope, run.Memory)
 	if err != nil && e.mayReadSingly(run.Scope, v, err) {
 		return e.suspendKnown(ctx, run, v, err)
 	}
 	if err != nil {
 		return Report{}, err
+	}
+	v.delta = d
+	if d.given != nil {
+		v.readAt = d.readAt
 	}
 	return e.carryOut(ctx, run, v)
 }
@@ -125,17 +151,24 @@ func (e *Engine) carryOut(ctx context.Context, run Run, v *view) (Report, error)
 	if err != nil {
 		return report, err
 	}
+	report.Owing = v.delta.owing
+	if err := e.verify(ctx, run, v.delta, &report); err != nil {
+		return report, err
+	}
 	if err := publish(ctx, run, v, &report); err != nil || !run.Scope.may(writes) {
 		return report, err
 	}
 	a := e.applier(run, v, &report)
+	if err := e.announce(ctx, &report); err != nil {
+		return report, err
+	}
 	if err := a.hop.begin(ctx, a); err != nil {
 		return report, err
 	}
 	applied := a.apply(ctx)
 	left := report.Superseded > 0 || len(v.state.Unsettled) > 0 || e.forgotten(v) != ""
 	report.Repeat = left && run.Scope.may(confirms)
-	return report, errors.Join(applied, a.record(ctx, applied == nil))
+	return report, errors.Join(applied, a.record(ctx, applied == nil), e.announce(context.WithoutCancel(ctx), &report))
 }
 
 // Plan reads and plans everything and writes nothing. `rollcall plan` prints its result.
@@ -187,6 +220,8 @@ type Scope struct {
 	suspends bool
 	// undo pins the changes of another run to their former values, and limits the plan to the pinned entries.
 	undo *plan.Undone
+	// changed limits the run to the entries that changed since the last run and to those that are still open.
+	changed bool
 	// readWithin bounds the time for reading the provider. Zero means no bound.
 	readWithin time.Duration
 }
@@ -228,6 +263,10 @@ func Undoing(of *plan.Undone) Scope {
 func leavers(refs []directory.Ref) Scope {
 	return Scope{rights: concludes | writes, refs: refs, suspends: true}
 }
+
+// Changed is a run over the entries that changed since the last run, and over those that are still open. It concludes
+// only proved departures. A run that cannot tell the changes becomes a full run.
+func Changed() Scope { return Scope{rights: concludes | writes, changed: true} }
 
 // Explaining is a run that plans one entry as a full run would, and stops there. within bounds the time for reading
 // the provider.

@@ -16,6 +16,9 @@ func (a *applier) record(ctx context.Context, complete bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	err := a.hop.record(ctx, a, complete)
+	if err == nil && complete {
+		err = a.settleOpen(ctx)
+	}
 	a.run.Journal.Applied(a.report, err)
 	return err
 }
@@ -34,7 +37,7 @@ func (a *applier) link(ref directory.Ref) plan.Link {
 // facts stores the facts that the next run compares itself with.
 func (a *applier) facts(ctx context.Context) error {
 	f := a.view.facts
-	f.Refused = slices.Sorted(slices.Values(a.refused))
+	f.Refused, f.Cursor = slices.Sorted(slices.Values(a.refused)), a.view.delta.next
 	f.Refused = f.Refused[:min(len(f.Refused), mostRemembered)]
 	f.Rejections = a.rejected()
 	f.LastFull, f.LastRun, f.Plan = a.cfg.Now(), a.run.ID, a.report.Apply.Digest()

@@ -155,6 +155,7 @@ func (a *applier) succeeded(l *lane, c *plan.Change, r provider.Result) {
 func (a *applier) failed(c *plan.Change, r provider.Result) {
 	a.run.Journal.Done(c, r)
 	a.report.Failed++
+	a.again = append(a.again, c.Ref)
 	m := about(c)
 	m["reason"] = fault.KindOf(r.Err).String()
 	if r.RequestID != "" {

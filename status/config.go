@@ -38,6 +38,9 @@ type Config struct {
 	// KeepRuns and MaxRuns limit the index of a container. Default 90 days and 1000.
 	KeepRuns time.Duration
 	MaxRuns  int
+	// MaxDeltas limits the number of delta runs and, separately, of their plans. Default 200. They do not count in
+	// MaxRuns and MaxPlans.
+	MaxDeltas int
 	// KeepMessages is how long the messages of a closed run are stored. Default 30 days.
 	KeepMessages time.Duration
 	// KeepPlans is how long a plan is stored. Default 30 days. MaxPlans limits the number of plans with changes and,
@@ -82,6 +85,7 @@ func (c Config) withDefaults() Config {
 	set(&c.MaxMessages, 1000)
 	set(&c.KeepRuns, 90*day)
 	set(&c.MaxRuns, 1000)
+	set(&c.MaxDeltas, 200)
 	set(&c.KeepMessages, 30*day)
 	set(&c.KeepPlans, 30*day)
 	set(&c.MaxPlans, 20)

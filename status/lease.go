@@ -193,6 +193,15 @@ func (l *Lease) Leaver(ctx context.Context, since time.Time) error {
 	return l.eval(ctx, "leaver", leaverScript, ms(since))
 }
 
+// Widen makes a full run of a delta run that turned out to read everything.
+func (l *Lease) Widen(ctx context.Context) error {
+	err := l.eval(ctx, "widen", widenScript)
+	if err == nil {
+		l.run.Mode = Full
+	}
+	return err
+}
+
 // eval runs a script that acts for the holder of the lease.
 func (l *Lease) eval(ctx context.Context, op string, sc *redis.Script, args ...any) error {
 	word, _, err := l.store.eval(ctx, op, sc, l.run.Container, append([]any{l.run.ID, l.run.Epoch, l.token}, args...)...)

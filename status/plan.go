@@ -71,8 +71,9 @@ func planKey(c container.ID, runID string) string { return prefix(c) + "run:" + 
 // The indexes of a container's plans. Plans with changes and idle plans have separate limits, so that a hundred idle
 // plans do not displace a plan with changes.
 const (
-	planIndex     = "plans"
-	idlePlanIndex = "plans:idle"
+	planIndex      = "plans"
+	deltaPlanIndex = "plans:delta"
+	idlePlanIndex  = "plans:idle"
 )
 
 func (h PlanHead) index() string {
@@ -189,7 +190,11 @@ func (r *Recorder) SavePlan(ctx context.Context, h PlanHead, rows iter.Seq2[stri
 		return err
 	}
 	cfg := l.store.cfg
-	return l.eval(ctx, "save plan", savePlanScript, ms(h.At), w.key, h.index(), cfg.MaxPlans,
+	index, most := h.index(), cfg.MaxPlans
+	if l.run.Mode == Delta {
+		index, most = deltaPlanIndex, cfg.MaxDeltas
+	}
+	return l.eval(ctx, "save plan", savePlanScript, ms(h.At), w.key, index, most,
 		cfg.KeepPlans.Milliseconds(), cfg.MaxPlansBytes)
 }
 

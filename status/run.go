@@ -45,6 +45,7 @@ const (
 	ByApproval  TriggerKind = "approval"     // held changes were approved
 	ByRevert    TriggerKind = "revert"       // a person had another run undone
 	ByRerun     TriggerKind = "rerun"        // the task of a closed run was run again by hand
+	ByWatch     TriggerKind = "watch"        // the source told a change, or that it cannot tell changes
 )
 
 // Trigger is the event that started a run.

@@ -47,8 +47,9 @@ func (e *LiveError) Unwrap() error {
 }
 
 // Start records a new queued run. The caller then enqueues it as RunID and Epoch. If the caller dies before, the
-// reaper enqueues it. Start is refused with a *LiveError while a run of the container is live. An open run that is
-// not live is closed as expired in the same step.
+// reaper enqueues it. Start is refused with a *LiveError while a run of the container is live, except for a full run
+// beside a live delta run: it waits, queued, and begins when that one ends. An open run that is not live is closed as
+// expired in the same step.
 func (s *Store) Start(ctx context.Context, req StartRequest) (Run, error) {
 	if req.ID == "" {
 		req.ID = uuid.NewString()
@@ -62,7 +63,7 @@ func (s *Store) Start(ctx context.Context, req StartRequest) (Run, error) {
 	now, c := s.cfg.Now(), s.cfg
 	word, flat, err := s.eval(ctx, "start", startScript, req.Container,
 		req.ID, ms(now), c.RunTTL.Milliseconds(), c.KeepRuns.Milliseconds(), c.KeepMessages.Milliseconds(),
-		c.MaxRuns, ms(now.Add(-c.KeepRuns)), req.mark(),
+		c.MaxRuns, ms(now.Add(-c.KeepRuns)), req.mark(), string(req.Mode), c.MaxDeltas,
 		"mode", string(req.Mode), "dry_run", flag(req.DryRun),
 		"trigger", string(req.Trigger.Kind), "by", cut(req.Trigger.By, maxName), "of", cut(req.Trigger.Of, maxName))
 	if err != nil {

@@ -123,6 +123,7 @@ var (
 	plannedScript  = redisfault.Script(luaFiles, "prelude", "planned")
 	savePlanScript = redisfault.Script(luaFiles, "prelude", "save_plan")
 	leaverScript   = redisfault.Script(luaFiles, "prelude", "leaver")
+	widenScript    = redisfault.Script(luaFiles, "prelude", "widen")
 	lockScript     = redisfault.Script(luaFiles, "prelude", "lock")
 	unlockScript   = redisfault.Script(luaFiles, "prelude", "unlock")
 	jobAddScript   = redisfault.Script(luaFiles, "prelude", "job_add")
@@ -171,6 +172,8 @@ const (
 	// Again is set at a provider that had a live run when its source changed. The provider runs once more afterwards. A
 	// run that left something to the next one sets it, too, with its own id.
 	Again Mark = "again"
+	// AgainDelta is like Again, for a delta run.
+	AgainDelta Mark = "again_delta"
 	// Fired is the last firing of a container's schedule.
 	Fired Mark = "fired"
 )

@@ -337,7 +337,7 @@ func planned(run status.Run) (n int64) {
 
 // sync starts a full sync and shows its progress until it ends.
 func (s *stage) sync(ctx context.Context, c container.ID) (status.Run, error) {
-	run, err := s.client.StartFull(ctx, c, false, "demo")
+	run, err := s.client.StartRun(ctx, c, status.Full, false, "demo")
 	if err != nil {
 		return run, err
 	}

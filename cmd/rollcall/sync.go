@@ -17,23 +17,28 @@ import (
 )
 
 func syncCommand(e *env) *cobra.Command {
-	var dryRun, watch bool
+	var dryRun, delta, watch bool
 	c := &cobra.Command{
-		Use: "sync CONTAINER", Short: "Start a full sync",
+		Use: "sync CONTAINER", Short: "Start a sync",
 		Long: "Starts a full sync of a source or provider. It is carried out by a worker, whether anybody watches or not.\n" +
 			"What it ends with is said by rollcall help exit-codes. With --watch it goes on as rollcall watch does, also as " +
 			"to --json.",
-		Example: "  rollcall sync ldap:corp --watch\n  rollcall sync google_workspace:1 --dry-run --watch",
+		Example: "  rollcall sync ldap:corp --watch\n  rollcall sync ldap:corp --delta --watch\n  rollcall sync google_workspace:1 --dry-run --watch",
 		Args:    cobra.ExactArgs(1),
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "plan and write nothing")
+	c.Flags().BoolVar(&delta, "delta", false, "read only what changed, or everything where that is not possible")
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "show the progress until the end")
 	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
 		name, err := containerID(args[0])
 		if err != nil {
 			return err
 		}
-		a, err := r.Start(ctx, name, dryRun)
+		mode := status.Full
+		if delta {
+			mode = status.Delta
+		}
+		a, err := r.Start(ctx, name, mode, dryRun)
 		if err != nil {
 			return r.inTheWay(err)
 		}
@@ -67,6 +72,8 @@ func (e *env) trigger(run client.Run) string {
 		return "schedule " + run.Trigger.By
 	case status.AfterSource:
 		return "a run of the source"
+	case status.ByWatch:
+		return "a change at the source"
 	}
 	return string(run.Trigger.Kind)
 }

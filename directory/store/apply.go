@@ -110,6 +110,7 @@ type writer struct {
 	*Part
 	run    string
 	readAt int64
+	proved map[directory.Ref]bool
 	seen   *glimpse
 }
 
@@ -119,7 +120,7 @@ func (p *Part) writer() (*writer, error) {
 	if p.readAt == 0 {
 		return nil, fault.Errorf(fault.Internal, "local directory: apply before begin")
 	}
-	return &writer{Part: p, run: p.run, readAt: p.readAt, seen: p.seen}, nil
+	return &writer{Part: p, run: p.run, readAt: p.readAt, proved: p.proved, seen: p.seen}, nil
 }
 
 // attempt carries out the jobs and returns those to try again because their entries moved.
@@ -224,7 +225,7 @@ func (w *writer) admit(j *job) (bool, error) {
 
 // compute carries out the job's changes in memory and reports whether there is something to write.
 func (w *writer) compute(j *job, batch []plan.Change, results []provider.Result) bool {
-	x := edit{ref: j.ref, source: w.slug, job: w.run == ""}
+	x := edit{ref: j.ref, source: w.slug, job: w.run == "" && !w.proved[j.ref]}
 	if j.was != nil {
 		x.entry = &j.was.Entry
 	}

@@ -50,6 +50,8 @@ type Part struct {
 	run       string   // the run that Begin bound, or "" for an object job
 	committed bool     // that run has ended
 	readAt    int64    // when the source was read, in microseconds; zero before Begin
+	// proved are the entries that an object job or delta run may delete.
+	proved map[directory.Ref]bool
 }
 
 var _ provider.Provider = (*Part)(nil)

@@ -59,6 +59,16 @@ func (p *Part) Begin(ctx context.Context, run string, readAt time.Time) error {
 	}
 }
 
+// Proved implements reconcile.Prover.
+func (p *Part) Proved(refs ...directory.Ref) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.proved = make(map[directory.Ref]bool, len(refs))
+	for _, ref := range refs {
+		p.proved[ref] = true
+	}
+}
+
 // Commit ends the writing of a run, so that providers may read the part. It reports whether anything changed since
 // the last Commit, object jobs included. It fails with fault.Canceled if another run has taken over, and with
 // fault.Unavailable if the mark was lost with Redis; the part then stays as it is. An object job needs no Commit.

@@ -102,7 +102,7 @@ func must(b *testing.B, err error) {
 // sync runs one full sync and returns how long its worker took.
 func (l *lab) sync(b *testing.B, c container.ID) (status.Run, time.Duration) {
 	b.Helper()
-	run, err := l.client.StartFull(b.Context(), c, false, "bench")
+	run, err := l.client.StartRun(b.Context(), c, status.Full, false, "bench")
 	must(b, err)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()

@@ -64,6 +64,7 @@ func (a *App) ldapSource(cfg *ldap.Config) (jobs.Container, error) {
 		Engine: func() *reconcile.Engine {
 			return reconcile.New(reconcile.Config{
 				Source: src, Provider: a.part(cfg.Slug), Ledger: links, Container: string(name), Now: a.now(),
+				Local: a.reader([]string{cfg.Slug}), Pending: links, Followers: a.followers(cfg.Slug),
 				Limits: plan.Limits{DayLimits: cfg.Limits},
 				Desire: func(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
 					return mapping.Result{Desired: store.Desired(s)}, nil
@@ -142,7 +143,7 @@ func (a *App) secondHop(p *config.Provider, tenant provider.Provider, calls *ato
 		Name: name, Schedule: s.Schedule, Sources: slugs, Calls: calls,
 		Engine: func() *reconcile.Engine {
 			return reconcile.New(reconcile.Config{
-				Source: a.reader(slugs), Provider: tenant, Ledger: links, Now: a.now(),
+				Source: a.reader(slugs), Provider: tenant, Ledger: links, Now: a.now(), Local: a.reader(slugs), Pending: links,
 				Policy: s.Policy(), Limits: plan.Limits{DayLimits: s.Limits}, Approval: s.RequireApproval, Scope: scopeOf(slugs, m),
 				Within: m.FilterGroup(),
 				Desire: func(snapshot directory.Snapshot, state plan.State) (mapping.Result, error) {
@@ -151,6 +152,16 @@ func (a *App) secondHop(p *config.Provider, tenant provider.Provider, calls *ato
 			})
 		},
 	}
+}
+
+// followers returns the pending entries of the providers that are written from a source.
+func (a *App) followers(slug string) (out []reconcile.Pending) {
+	for i := range a.Config.Providers {
+		if p := &a.Config.Providers[i]; p.On() && slices.Contains(a.slugs(p.Settings), slug) {
+			out = append(out, ledger.NewRedis(a.Redis, string(p.Container())))
+		}
+	}
+	return out
 }
 
 // slugs returns the sources of a provider. A disabled source is no longer read, but its entries stay. Disabling a

@@ -87,8 +87,12 @@ func (c *Client) Messages(ctx context.Context, name container.ID, id string, siz
 }
 
 // Start starts a full sync. Where a run is live already, the Error has it.
-func (c *Client) Start(ctx context.Context, name container.ID, dryRun bool) (Answer[Run], error) {
-	a, err := post[Run](ctx, c, pathOf(name)+"sync/", map[string]bool{"dry_run": dryRun}, callTime)
+func (c *Client) Start(ctx context.Context, name container.ID, mode status.Mode, dryRun bool) (Answer[Run], error) {
+	options := map[string]any{"dry_run": dryRun}
+	if mode == status.Delta {
+		options["mode"] = mode
+	}
+	a, err := post[Run](ctx, c, pathOf(name)+"sync/", options, callTime)
 	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
 }
 

@@ -88,7 +88,7 @@ func TestRequests(t *testing.T) {
 	ctx := t.Context()
 	for _, call := range []func() error{
 		func() error { _, err := c.Status(ctx, "ldap:corp"); return err },
-		func() error { _, err := c.Start(ctx, google, true); return err },
+		func() error { _, err := c.Start(ctx, google, status.Full, true); return err },
 		func() error { _, err := c.Cancel(ctx, "microsoft_entra:2"); return err },
 		func() error { _, err := c.Runs(ctx, google, "7", 3); return err },
 		func() error { _, err := c.Run(ctx, google, "../x?y"); return err },
@@ -164,7 +164,7 @@ func TestLiveRun(t *testing.T) {
 		return reply(http.StatusConflict,
 			`{"detail":"A run is live.","run":{"id":"r1","state":"running","started_at":null,"progress":[{"object_type":"user","change_type":"create","succeeded":3,"expected":7}]}}`), nil
 	})
-	_, err := c.Start(t.Context(), google, false)
+	_, err := c.Start(t.Context(), google, status.Full, false)
 	e, is := errors.AsType[*client.Error](err)
 	if !is || e.Run == nil || e.Run.ID != "r1" || e.Run.State != status.Running {
 		t.Fatalf("error = %#v, want the live run", err)

@@ -264,7 +264,7 @@ func attributes(m status.Message) string {
 
 // start starts a full sync and shows it.
 func (c *Console) start(r *request) (string, error) {
-	run, err := c.cfg.API.Start(r.Context(), r.container(), r.PostFormValue("dry_run") == "true", r.who.Name)
+	run, err := c.cfg.API.Start(r.Context(), r.container(), status.Full, r.PostFormValue("dry_run") == "true", r.who.Name)
 	r.detail("run", run.ID)
 	return home(r.container(), run.ID), err
 }

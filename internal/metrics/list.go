@@ -133,6 +133,9 @@ var work = []Metric{
 	{Name: "rollcall_lease_losses_total", Kind: Counter, Labels: []Label{ofContainer},
 		Help: "Runs that a worker had to leave to others, because it could not renew its lease in time or somebody else " +
 			"had the run. A cancelled run is none."},
+	{Name: "rollcall_delta_drift_total", Kind: Counter, Labels: []Label{ofContainer},
+		Help:   "Changes that a full run of a source found and that delta runs had missed: a fault.",
+		Absent: "for providers"},
 	{Name: "rollcall_run_resumes_total", Kind: Counter, Labels: []Label{ofContainer},
 		Help: "Runs that were handed to another worker because theirs was lost."},
 	{Name: "rollcall_worker_superseded", Kind: Gauge, Labels: []Label{ofContainer},

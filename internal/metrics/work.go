@@ -13,9 +13,9 @@ import (
 
 // Work counts what a worker does. It is safe for concurrent use.
 type Work struct {
-	runs, changes, requests, waited, retries, losses, resumes, objects *prometheus.CounterVec
-	superseded                                                         *prometheus.GaugeVec
-	runTook, lag, leavers, took                                        *prometheus.HistogramVec
+	runs, changes, requests, waited, retries, losses, resumes, objects, drift *prometheus.CounterVec
+	superseded                                                                *prometheus.GaugeVec
+	runTook, lag, leavers, took                                               *prometheus.HistogramVec
 }
 
 var _ prometheus.Collector = (*Work)(nil)
@@ -28,6 +28,7 @@ func NewWork() *Work {
 		waited:   counter("rollcall_remote_quota_wait_seconds_total"), retries: counter("rollcall_remote_retries_total"),
 		losses: counter("rollcall_lease_losses_total"), resumes: counter("rollcall_run_resumes_total"),
 		objects:    counter("rollcall_object_jobs_total"),
+		drift:      counter("rollcall_delta_drift_total"),
 		superseded: gauge("rollcall_worker_superseded"),
 		runTook:    histogram("rollcall_run_duration_seconds"), lag: histogram("rollcall_provisioning_lag_seconds"),
 		leavers: histogram("rollcall_leaver_latency_seconds"), took: histogram("rollcall_remote_request_duration_seconds"),
@@ -37,7 +38,7 @@ func NewWork() *Work {
 func (w *Work) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		w.runs, w.runTook, w.changes, w.lag, w.leavers, w.requests, w.took, w.waited, w.retries, w.losses, w.resumes,
-		w.objects, w.superseded,
+		w.objects, w.superseded, w.drift,
 	}
 }
 
@@ -75,6 +76,7 @@ func (w *Work) Expect(c container.ID) {
 	w.superseded.WithLabelValues(name)
 	w.resumes.WithLabelValues(name)
 	if c.IsSource() {
+		w.drift.WithLabelValues(name)
 		return
 	}
 	w.lag.WithLabelValues(name)
@@ -119,6 +121,13 @@ func (w *Work) Provisioned(c container.ID, lag time.Duration) {
 // Suspended measures the time from a departure to the suspension.
 func (w *Work) Suspended(c container.ID, latency time.Duration) {
 	w.leavers.WithLabelValues(string(c)).Observe(max(0, latency.Seconds()))
+}
+
+// Drift counts changes that a full run of a source found and that delta runs had missed.
+func (w *Work) Drift(c container.ID, n int) {
+	if n > 0 {
+		w.drift.WithLabelValues(string(c)).Add(float64(n))
+	}
 }
 
 // LeaseLost counts a run that a worker had to leave to others.

@@ -194,7 +194,7 @@ func (s *sim) rawStatus() *status.Store { return s.api.status }
 
 // start asks the API for a run.
 func (s *sim) start(c container.ID) {
-	_, err := s.api.client.StartFull(context.Background(), c, false, "tester")
+	_, err := s.api.client.StartRun(context.Background(), c, status.Full, false, "tester")
 	s.note("start %s: %v", c, err)
 }
 

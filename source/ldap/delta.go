@@ -357,7 +357,7 @@ func (d *delta) find(ctx context.Context, ids []directory.ID) (map[directory.ID]
 		if err != nil || !s.enabled {
 			continue
 		}
-		attrs := append([]string{s.unique.attr, criticalObject}, expiryAttributes(s)...)
+		attrs := append([]string{s.unique.attr, criticalObject}, s.activity...)
 		err = d.byIDs(ctx, ids, s.base, s.filter, attrs, func(id directory.ID, e *ldap.Entry) {
 			f, exists := at[id]
 			if !exists || s.leaveBuiltIn && strings.EqualFold(e.GetEqualFoldAttributeValue(criticalObject), "TRUE") {
@@ -365,6 +365,11 @@ func (d *delta) find(ctx context.Context, ids []directory.ID) (map[directory.ID]
 			}
 			f.inScope = append(f.inScope, s.kind)
 			at[id] = f
+			if s.kind == directory.User && !slices.ContainsFunc(s.activity, func(attr string) bool {
+				return len(e.GetEqualFoldRawAttributeValues(attr)) > 0
+			}) {
+				d.out.Unstated = append(d.out.Unstated, directory.Ref{Kind: s.kind, ID: id})
+			}
 			if when, ok := expiry(e, d.now, d.out.Next.Until); ok {
 				d.out.Next.Due = append(d.out.Next.Due, source.Due{ID: id, At: when})
 			}

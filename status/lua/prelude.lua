@@ -71,6 +71,17 @@ local function queue(id, now, ttl, enqueued_at)
   live(id, now, ttl)
 end
 
+-- promote opens the full run that was asked for while a delta run was live.
+local function promote(now)
+  local id = redis.call('GET', key('next'))
+  if not id then return end
+  redis.call('DEL', key('next'))
+  if redis.call('HGET', record(id), 'state') ~= 'queued' then return end
+  redis.call('SET', key('open'), id)
+  redis.call('HSET', record(id), 'enqueued_at', 0)
+  live(id, now, redis.call('HGET', record(id), 'run_ttl'))
+end
+
 -- close ends the open run. It updates its record, both keys and the summary of the container in one step.
 local function close(id, state, now, keep, keep_log, ...)
   local rec = record(id)
@@ -81,6 +92,7 @@ local function close(id, state, now, keep, keep_log, ...)
   redis.call('RPUSH', key('ended'), id) -- for the metric of ended runs
   redis.call('LTRIM', key('ended'), -1000, -1)
   redis.call('PEXPIRE', key('ended'), keep)
+  promote(now)
   local f = redis.call('HMGET', rec, 'dry_run', 'failed', 'held', 'read_at')
   if f[1] == '1' then return end
   local meta = key('meta')
@@ -95,17 +107,25 @@ local function close(id, state, now, keep, keep_log, ...)
 end
 
 -- trim drops the oldest entries of an index, both those before since and those above the maximum. One call drops at
--- most 100 of each.
-local function trim(index, records, since, max)
+-- most 100 of each. Entries that are in a second index, too, are counted there and not here.
+local function trim(index, records, since, max, apart)
   local function drop(ids)
     for _, id in ipairs(ids) do
       redis.call('DEL', records .. id, records .. id .. ':log', records .. id .. ':plan')
       redis.call('ZREM', index, id)
+      if apart then redis.call('ZREM', apart, id) end
     end
   end
   drop(redis.call('ZRANGEBYSCORE', index, '-inf', '(' .. since, 'LIMIT', 0, 100))
   local over = redis.call('ZCARD', index) - max
-  if over > 0 then drop(redis.call('ZRANGE', index, 0, math.min(over, 100) - 1)) end
+  if apart then over = over - redis.call('ZCARD', apart) end
+  if over <= 0 then return end
+  local ids = {}
+  for _, id in ipairs(redis.call('ZRANGE', index, 0, apart and -1 or over - 1)) do
+    if #ids == math.min(over, 100) then break end
+    if not apart or not redis.call('ZSCORE', apart, id) then table.insert(ids, id) end
+  end
+  drop(ids)
 end
 
 -- place returns the score of a new entry of an index. It is the time, or a little more if another entry has that score.

@@ -26,8 +26,9 @@ if redis.call('EXISTS', draft) == 1 then -- otherwise repeated after a lost resp
 end
 redis.call('PEXPIRE', rec .. ':plan', keep)
 
-local all = {}
-for _, name in ipairs({ 'plans', 'plans:idle' }) do
+local all, names = {}, { 'plans', 'plans:idle' }
+if ARGV[6] == 'plans:delta' then names = { 'plans:delta' } end
+for _, name in ipairs(names) do
   local index = key(name)
   redis.call('ZREM', index, id)
   if name == ARGV[6] then redis.call('ZADD', index, now, id) end

@@ -1,0 +1,90 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"strconv"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/directory"
+	"rollcall/plan"
+)
+
+// Pending are entries that the next delta run covers, each with the mark under which it was added last. A delta run
+// repeats what is still open: failed, held and unusable entries.
+type Pending map[directory.Ref]int64
+
+// Everything stands for more changes than are told apart. A run that finds it pending reads everything.
+var Everything = directory.Ref{Kind: directory.User, ID: "*"}
+
+// addPending gives each entry a new mark, which is the time of Redis or, within a microsecond, one more than the newest.
+var addPending = redis.NewScript(`
+local t = redis.call('TIME')
+local mark = t[1] * 1000000 + t[2]
+local newest = redis.call('ZREVRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+if newest[2] and tonumber(newest[2]) >= mark then mark = tonumber(newest[2]) + 1 end
+for _, ref in ipairs(ARGV) do redis.call('ZADD', KEYS[1], string.format('%.0f', mark), ref) end
+return 0`)
+
+// donePending removes entries that were not added again since they were seen.
+var donePending = redis.NewScript(`
+for at = 1, #ARGV, 2 do
+  local mark = redis.call('ZSCORE', KEYS[1], ARGV[at])
+  if mark and tonumber(mark) == tonumber(ARGV[at + 1]) then redis.call('ZREM', KEYS[1], ARGV[at]) end
+end
+return 0`)
+
+// Add makes entries pending.
+func (r *Redis) Add(ctx context.Context, refs ...directory.Ref) error {
+	for at := 0; at < len(refs); at += linksAtOnce {
+		some := refs[at:min(at+linksAtOnce, len(refs))]
+		args := make([]any, len(some))
+		for i, ref := range some {
+			args[i] = ref.String()
+		}
+		if err := addPending.Run(ctx, r.rdb, []string{r.pending}, args...).Err(); err != nil {
+			return redisFault("add pending entries", err)
+		}
+	}
+	return nil
+}
+
+// Pending returns the pending entries.
+func (r *Redis) Pending(ctx context.Context) (Pending, error) {
+	found, err := r.rdb.ZRangeWithScores(ctx, r.pending, 0, -1).Result()
+	if err != nil {
+		return nil, redisFault("read pending entries", err)
+	}
+	out := make(Pending, len(found))
+	for _, z := range found {
+		text, _ := z.Member.(string)
+		ref, ok := plan.ParseRef(text)
+		if !ok {
+			return nil, corrupt("pending entry", text, errors.New("unknown kind of entry"))
+		}
+		out[ref] = int64(z.Score)
+	}
+	return out, nil
+}
+
+// Done removes entries that were seen pending. One that was added again meanwhile stays.
+func (r *Redis) Done(ctx context.Context, seen Pending) error {
+	args := make([]any, 0, 2*linksAtOnce)
+	flush := func() error {
+		if len(args) == 0 {
+			return nil
+		}
+		err := donePending.Run(ctx, r.rdb, []string{r.pending}, args...).Err()
+		args = args[:0]
+		return redisFault("remove pending entries", err)
+	}
+	for ref, mark := range seen {
+		if args = append(args, ref.String(), strconv.FormatInt(mark, 10)); len(args) == cap(args) {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}

@@ -1,0 +1,482 @@
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/ledger"
+	"rollcall/plan"
+	"rollcall/source"
+)
+
+// Pending stores the entries that the next delta run covers. *ledger.Redis implements it.
+type Pending interface {
+	// Add makes entries pending.
+	Add(ctx context.Context, refs ...directory.Ref) error
+	// Pending returns the pending entries.
+	Pending(ctx context.Context) (ledger.Pending, error)
+	// Done removes entries that were seen pending and not added again since.
+	Done(ctx context.Context, seen ledger.Pending) error
+}
+
+// delta is what a run knows about changes before it reads.
+type delta struct {
+	// seen are the entries that were pending.
+	seen ledger.Pending
+	// next is the source's cursor after this run.
+	next source.Cursor
+	// since is the cursor of the last run, for a full run that verifies delta runs.
+	since source.Cursor
+	// given is what was read from the source already, and readAt orders that read.
+	given  *directory.Snapshot
+	readAt time.Time
+	// gone are the entries that are proved to have left.
+	gone []directory.Ref
+	// owing says why a full run should follow.
+	owing string
+}
+
+// given is a source that returns one snapshot.
+type given directory.Snapshot
+
+// Read implements source.Source.
+func (g given) Read(context.Context, directory.Query) (directory.Snapshot, error) {
+	return directory.Snapshot(g), nil
+}
+
+// resolve decides which entries a run covers. A run over changes becomes a full run where they cannot be told.
+func (e *Engine) resolve(ctx context.Context, run *Run) (d delta, err error) {
+	s := &run.Scope
+	if !s.changed && !s.may(completes) {
+		return d, nil
+	}
+	if e.cfg.Pending != nil {
+		if d.seen, err = e.cfg.Pending.Pending(ctx); err != nil {
+			return d, err
+		}
+	}
+	if !s.changed {
+		return d, e.beginFull(ctx, run, &d)
+	}
+	reason, err := e.narrow(ctx, run, &d)
+	if err != nil || reason == "" {
+		return d, err
+	}
+	run.Journal.Say(Info, "Everything is read: "+reason+".", nil)
+	full := Full()
+	if !s.may(writes) {
+		full = full.DryRun()
+	}
+	*s = full
+	if run.Widened != nil {
+		err = run.Widened(ctx)
+	}
+	return d, err
+}
+
+// beginFull gets the cursor from which the changes after a full read of a source can be told.
+func (e *Engine) beginFull(ctx context.Context, run *Run, d *delta) error {
+	feed, ok := e.cfg.Source.(source.Delta)
+	if !ok || !e.cfg.Provider.Capabilities().Mirror {
+		return nil
+	}
+	facts, err := e.cfg.Ledger.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	c, err := feed.Changes(ctx, facts.Cursor)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrReadSource, err)
+	}
+	if c.Whole == "" {
+		d.since = facts.Cursor
+	}
+	d.next = c.Next
+	sayNotes(run.Journal, c.Notes)
+	return nil
+}
+
+func sayNotes(j Journal, notes []string) {
+	for _, note := range notes {
+		j.Say(Info, note, nil)
+	}
+}
+
+// narrow limits a run to what changed. A reason says why everything must be read.
+func (e *Engine) narrow(ctx context.Context, run *Run, d *delta) (reason string, err error) {
+	facts, err := e.cfg.Ledger.Facts(ctx)
+	_, everything := d.seen[ledger.Everything]
+	switch {
+	case err != nil:
+		return "", err
+	case e.cfg.Local == nil || e.cfg.Pending == nil:
+		return "changes are not told apart here", nil
+	case !facts.Complete():
+		return "no full run has completed yet", nil
+	case facts.Scope != e.cfg.Scope:
+		return "the scope or the mapping was changed since the last full run", nil
+	case everything:
+		return "the source was read as a whole", nil
+	case len(d.seen) > source.MostChanges:
+		return fmt.Sprintf("%d entries are pending or still open", len(d.seen)), nil
+	}
+	if e.cfg.Provider.Capabilities().Mirror {
+		return e.narrowSource(ctx, run, facts.Cursor, d)
+	}
+	run.Scope.refs, err = e.widened(ctx, d.seen)
+	return "", err
+}
+
+// widened returns pending entries with the groups above the groups among them, which contain the same people.
+func (e *Engine) widened(ctx context.Context, seen ledger.Pending) ([]directory.Ref, error) {
+	refs, groups := map[directory.Ref]bool{}, []directory.Ref(nil)
+	for ref := range seen {
+		refs[ref] = true
+		if ref.Kind == directory.Group {
+			groups = append(groups, ref)
+		}
+	}
+	if len(groups) > 0 {
+		near, err := e.cfg.Local.Around(ctx, directory.Neighbourhood{Refs: groups})
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrReadSource, err)
+		}
+		for i := range near.Entries {
+			if near.Entries[i].Kind == directory.Group {
+				refs[near.Entries[i].Ref()] = true
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(refs), directory.Ref.Compare), nil
+}
+
+// narrowSource asks the source for its changes and reads what they concern.
+func (e *Engine) narrowSource(ctx context.Context, run *Run, since source.Cursor, d *delta) (reason string, err error) {
+	feed, ok := e.cfg.Source.(source.Delta)
+	if !ok {
+		return "this source tells no changes", nil
+	}
+	if clock, ok := e.cfg.Provider.(Committer); ok {
+		if d.readAt, err = clock.Clock(ctx); err != nil {
+			return "", err
+		}
+	}
+	c, err := feed.Changes(ctx, since)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrReadSource, err)
+	}
+	sayNotes(run.Journal, c.Notes)
+	if d.next = c.Next; c.Whole != "" {
+		return c.Whole, nil
+	}
+	if c.Empty() && len(d.seen) == 0 {
+		return "", nil
+	}
+	r, err := e.review(ctx, c, d.seen)
+	if err != nil {
+		return "", err
+	}
+	if name := r.recreated(); name != "" {
+		return name + " left and has the name of a new entry", nil
+	}
+	if err := r.regroup(ctx, feed); err != nil {
+		return "", err
+	}
+	if d.owing = r.owing; d.owing != "" {
+		run.Journal.Say(Warning, "A full read is needed: "+d.owing+".", nil)
+	}
+	d.gone = slices.SortedFunc(maps.Keys(r.gone), directory.Ref.Compare)
+	for _, ref := range d.gone {
+		run.Journal.Say(Info, fmt.Sprintf("Left: %s %s.", named(ref, r.was[ref].Label()), r.gone[ref]),
+			aboutEntry(ref, r.was[ref].Label(), ""))
+	}
+	run.Scope.refs, d.given = slices.SortedFunc(maps.Keys(r.refs), directory.Ref.Compare), &r.read
+	return "", nil
+}
+
+// review compares the entries that changed with the local directory.
+type review struct {
+	*Engine
+	// was are the entries before, and gone those that are proved to have left.
+	was  map[directory.Ref]*directory.Entry
+	gone map[directory.Ref]string
+	// read are the entries now, and refs all that are covered.
+	read  directory.Snapshot
+	refs  map[directory.Ref]bool
+	owing string
+}
+
+func (e *Engine) review(ctx context.Context, c source.Changes, seen ledger.Pending) (*review, error) {
+	r := &review{Engine: e, was: map[directory.Ref]*directory.Entry{}, gone: map[directory.Ref]string{},
+		refs: map[directory.Ref]bool{}, read: directory.Snapshot{Position: c.Next.Position}}
+	all := slices.Clone(c.Refs)
+	all = slices.AppendSeq(all, maps.Keys(seen))
+	for _, g := range c.Gone {
+		all = append(all, g.Ref)
+	}
+	slices.SortFunc(all, directory.Ref.Compare)
+	all = slices.Compact(all)
+	local, err := e.cfg.Local.Around(ctx, directory.Neighbourhood{Also: all})
+	if err != nil {
+		return nil, err
+	}
+	for i := range local.Entries {
+		r.was[local.Entries[i].Ref()] = &local.Entries[i]
+	}
+	for _, g := range c.Gone {
+		if r.was[g.Ref] != nil {
+			r.gone[g.Ref], r.refs[g.Ref] = g.Proof, true
+		}
+	}
+	ask := slices.DeleteFunc(all, func(ref directory.Ref) bool {
+		return r.gone[ref] != "" || r.was[ref] == nil && !slices.Contains(c.Refs, ref) && seen[ref] == 0
+	})
+	for _, ref := range c.Unstated {
+		if old := r.was[ref]; old != nil && !old.Active {
+			ask = slices.DeleteFunc(ask, func(a directory.Ref) bool { return a == ref })
+			r.owing = fmt.Sprintf("%s may be active again, and no attribute says so", named(ref, old.Label()))
+		}
+	}
+	return r, r.ask(ctx, ask)
+}
+
+// ask reads entries. A known entry that is absent without proof keeps what it had.
+func (r *review) ask(ctx context.Context, refs []directory.Ref) error {
+	if len(refs) == 0 {
+		return nil
+	}
+	more, err := r.cfg.Source.Read(ctx, directory.Query{Refs: refs})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrReadSource, err)
+	}
+	for _, ref := range refs {
+		r.refs[ref] = true
+	}
+	for _, ref := range more.Absent {
+		if old := r.was[ref]; old != nil {
+			more.Findings = append(more.Findings, directory.Finding{Ref: ref, DN: old.DN, Label: old.Label(),
+				Problem: "it is absent at its source, and nothing proves that it left: the next full run decides"})
+			r.owing = named(ref, old.Label()) + " is absent without proof that it left"
+		} else {
+			delete(r.refs, ref)
+		}
+	}
+	r.read.Entries = append(r.read.Entries, more.Entries...)
+	r.read.Findings = append(r.read.Findings, more.Findings...)
+	r.read.Doubts = append(r.read.Doubts, more.Doubts...)
+	r.read.Notes = append(r.read.Notes, more.Notes...)
+	slices.SortFunc(r.read.Entries, func(a, b directory.Entry) int { return a.Ref().Compare(b.Ref()) })
+	return nil
+}
+
+// recreated names a departed entry with the DN, login name or address of a new one. Whether it is the same person is
+// for a full run to find out.
+func (r *review) recreated() string {
+	key := func(attribute, value string) string { return attribute + "=" + value }
+	taken := map[string]bool{}
+	for i := range r.read.Entries {
+		if e := &r.read.Entries[i]; r.was[e.Ref()] == nil {
+			for _, name := range []string{directory.UserName, directory.Mail, directory.EmployeeNumber} {
+				taken[key(name, e.Attributes.Get(name))] = true
+			}
+			taken[key("dn", e.DN)] = true
+		}
+	}
+	for ref := range r.gone {
+		old := r.was[ref]
+		for _, name := range []string{directory.UserName, directory.Mail, directory.EmployeeNumber} {
+			if v := old.Attributes.Get(name); v != "" && taken[key(name, v)] {
+				return named(ref, old.Label())
+			}
+		}
+		if taken[key("dn", old.DN)] {
+			return named(ref, old.Label())
+		}
+	}
+	return ""
+}
+
+// regroup reads the groups whose members may be others because an entry came, left or has another name.
+func (r *review) regroup(ctx context.Context, feed source.Delta) error {
+	var moved []directory.Entry
+	var left []directory.Ref
+	for i := range r.read.Entries {
+		e := &r.read.Entries[i]
+		old := r.was[e.Ref()]
+		if old != nil && old.DN == e.DN && old.Attributes.Get(directory.UserName) == e.Attributes.Get(directory.UserName) {
+			continue
+		}
+		moved = append(moved, *e)
+		if old != nil {
+			moved, left = append(moved, *old), append(left, e.Ref())
+		}
+	}
+	for ref := range r.gone {
+		moved, left = append(moved, *r.was[ref]), append(left, ref)
+	}
+	groups, err := feed.Holders(ctx, moved)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrReadSource, err)
+	}
+	if len(left) > 0 {
+		above, err := r.cfg.Local.Around(ctx, directory.Neighbourhood{Refs: left})
+		if err != nil {
+			return err
+		}
+		for i := range above.Entries {
+			if above.Entries[i].Kind == directory.Group {
+				groups = append(groups, above.Entries[i].Ref())
+			}
+		}
+	}
+	slices.SortFunc(groups, directory.Ref.Compare)
+	groups = slices.DeleteFunc(slices.Compact(groups), func(ref directory.Ref) bool { return r.refs[ref] })
+	if len(groups) == 0 {
+		return nil
+	}
+	known, err := r.cfg.Local.Around(ctx, directory.Neighbourhood{Also: groups})
+	if err != nil {
+		return err
+	}
+	for i := range known.Entries {
+		r.was[known.Entries[i].Ref()] = &known.Entries[i]
+	}
+	return r.ask(ctx, groups)
+}
+
+// idle ends a run over changes that has nothing to do.
+func (e *Engine) idle(ctx context.Context, run Run, d delta) (Report, error) {
+	run.Journal.Say(Info, "Nothing changed, and nothing is still open.", nil)
+	var empty plan.Plan
+	if err := run.Journal.Planned(ctx, empty, empty); err != nil || !run.Scope.may(writes) {
+		return Report{}, err
+	}
+	return Report{}, e.keepCursor(ctx, run, d)
+}
+
+// keepCursor stores how far the changes of the source were read.
+func (e *Engine) keepCursor(ctx context.Context, run Run, d delta) error {
+	if d.next.IsZero() {
+		return nil
+	}
+	if err := run.Lease.Check(ctx); err != nil {
+		return err
+	}
+	facts, err := e.cfg.Ledger.Facts(ctx)
+	if err != nil {
+		return err
+	}
+	facts.Cursor = d.next
+	return e.cfg.Ledger.SetFacts(ctx, facts)
+}
+
+// announce makes the planned changes of a source pending at the providers that follow it: before they are made, so
+// that a run that dies loses none, and after it, because a provider may have read in between.
+func (e *Engine) announce(ctx context.Context, r *Report) error {
+	if len(e.cfg.Followers) == 0 {
+		return nil
+	}
+	refs := map[directory.Ref]bool{}
+	for i := range r.Apply.Changes {
+		c := &r.Apply.Changes[i]
+		refs[c.Ref] = true
+		if c.Member != nil {
+			refs[*c.Member] = true
+		}
+	}
+	list := slices.SortedFunc(maps.Keys(refs), directory.Ref.Compare)
+	if len(list) > source.MostChanges {
+		list = []directory.Ref{ledger.Everything}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	for _, f := range e.cfg.Followers {
+		if err := f.Add(ctx, list...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settleOpen keeps what is still open pending for the next delta run, and removes what this run covered.
+func (a *applier) settleOpen(ctx context.Context) error {
+	if a.cfg.Pending == nil || !a.run.Scope.changed && !a.run.Scope.may(completes) {
+		return nil
+	}
+	open := map[directory.Ref]bool{}
+	for i := range a.report.Held.Changes {
+		open[a.report.Held.Changes[i].Ref] = true
+	}
+	for i := range a.report.Apply.Held {
+		open[a.report.Apply.Held[i].Ref] = true
+	}
+	for _, f := range a.view.snapshot.Findings {
+		open[f.Ref] = true
+	}
+	for _, ref := range a.again {
+		open[ref] = true
+	}
+	var fresh []directory.Ref
+	seen := maps.Clone(a.view.delta.seen)
+	for ref := range open {
+		if _, is := seen[ref]; is {
+			delete(seen, ref)
+		} else if ref.ID != "" {
+			fresh = append(fresh, ref)
+		}
+	}
+	if len(fresh) > source.MostChanges {
+		fresh = []directory.Ref{ledger.Everything}
+	}
+	if len(fresh) > 0 {
+		if err := a.cfg.Pending.Add(ctx, fresh...); err != nil {
+			return err
+		}
+	}
+	return a.cfg.Pending.Done(ctx, seen)
+}
+
+// verify compares the plan of a full run with what the source tells of its changes since the last run. A change that
+// it does not tell was missed by the delta runs in between.
+func (e *Engine) verify(ctx context.Context, run Run, d delta, r *Report) error {
+	if d.since.IsZero() || len(r.Apply.Changes)+len(r.Held.Changes) == 0 {
+		return nil
+	}
+	c, err := e.cfg.Source.(source.Delta).Changes(ctx, d.since)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrReadSource, err)
+	}
+	if c.Whole != "" {
+		return nil
+	}
+	told := map[directory.Ref]bool{}
+	for _, ref := range c.Refs {
+		told[ref] = true
+	}
+	for _, g := range c.Gone {
+		told[g.Ref] = true
+	}
+	for ref := range d.seen {
+		told[ref] = true
+	}
+	for _, changes := range [][]plan.Change{r.Apply.Changes, r.Held.Changes} {
+		for i := range changes {
+			ch := &changes[i]
+			if told[ch.Ref] || ch.Member != nil && told[*ch.Member] {
+				continue
+			}
+			if r.Drift++; r.Drift <= mostNamed {
+				run.Journal.Say(Error, "Missed by delta runs: "+describe(ch)+". This full run puts it right. "+
+					"Report the fault, and set delta: off for this source until it is understood.", about(ch))
+			}
+		}
+	}
+	return nil
+}
+
+var _ source.Source = given{}
