@@ -24,6 +24,7 @@ import (
 	"rollcall/jobs"
 	simulator "rollcall/simulator/googleworkspace"
 	"rollcall/simulator/graph"
+	"rollcall/simulator/scim"
 	"rollcall/status"
 )
 
@@ -37,11 +38,11 @@ func demoCommand(e *env) *cobra.Command {
 	var once bool
 	var at addresses
 	c := &cobra.Command{
-		Use: "demo", Short: "Sync a company that does not exist to two simulated tenants",
+		Use: "demo", Short: "Sync a company that does not exist to three simulated tenants",
 		Long: "Starts everything in this process: a Redis, the directory of a company of some 250 people, a simulated " +
-			"Google Workspace\n" +
-			"and a simulated Microsoft Entra tenant, the API and a worker. It syncs one day and the next, prints what " +
-			"happened, and serves until Ctrl-C.",
+			"Google Workspace,\n" +
+			"a simulated Microsoft Entra tenant, a simulated SCIM server, the API and a worker. It syncs one day and the " +
+			"next, prints what happened, and serves until Ctrl-C.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), e, at, once) },
 	}
@@ -62,6 +63,7 @@ type stage struct {
 	dir    string
 	google *simulator.Tenant
 	entra  *graph.Tenant
+	scim   *scim.Tenant
 	app    *boot.App
 	client *jobs.Client
 	// token and known are set where the API listens on other addresses than loopback.
@@ -77,7 +79,7 @@ func runDemo(ctx context.Context, e *env, at addresses, once bool) error {
 	defer os.RemoveAll(dir)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	s := &stage{env: e, dir: dir, google: newDemoTenant(), entra: newDemoEntra()}
+	s := &stage{env: e, dir: dir, google: newDemoTenant(), entra: newDemoEntra(), scim: newDemoSCIM()}
 	if err := s.open(ctx, at.api); err != nil {
 		return err
 	}
@@ -145,6 +147,10 @@ func (s *stage) open(ctx context.Context, listen string) error {
 	if err != nil {
 		return err
 	}
+	scimURL, err := s.serveSCIM(ctx)
+	if err != nil {
+		return err
+	}
 	base := "http://" + listener.Addr().String()
 	key, err := s.google.CredentialsJSON(base)
 	if err != nil {
@@ -152,7 +158,7 @@ func (s *stage) open(ctx context.Context, listen string) error {
 	}
 	ldif := filepath.Join(s.dir, "people.ldif")
 	yaml := fmt.Sprintf(demoConfig, ldif, base) + fmt.Sprintf(demoEntraConfig, s.entra.TenantID(), s.entra.ClientID(),
-		graphURL)
+		graphURL) + fmt.Sprintf(demoSCIMConfig, scimURL)
 	for name, data := range map[string][]byte{"people.ldif": demo.LDIF(), "google.json": key,
 		"rollcall.yaml": []byte(yaml)} {
 		if err := os.WriteFile(filepath.Join(s.dir, name), data, 0o600); err != nil {
@@ -295,7 +301,7 @@ func (s *stage) play(ctx context.Context) error {
 		title string
 		ldif  []byte
 	}{
-		{"Day one: two empty tenants", demo.LDIF()},
+		{"Day one: three empty tenants", demo.LDIF()},
 		{"The next morning: some joined, some left, somebody has a new name", demo.Next()},
 		{"Once more: nothing changed", demo.Next()},
 	} {
@@ -305,9 +311,10 @@ func (s *stage) play(ctx context.Context) error {
 		}
 		s.google.ResetCalls()
 		s.entra.ResetCalls()
+		s.scim.ResetCalls()
 		var runs []status.Run
 		var changes int64
-		for _, c := range []container.ID{demoSource, demoGoogle, demoEntra} {
+		for _, c := range []container.ID{demoSource, demoGoogle, demoEntra, demoSCIM} {
 			run, err := s.sync(ctx, c)
 			if err != nil {
 				return err
@@ -374,8 +381,10 @@ func (s *stage) summary(runs []status.Run) error {
 	t := tabwriter.NewWriter(&out, 0, 4, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tcreated\tupdated\tsuspended\trestored\tdeleted\theld\tfailed\tcalls\t")
 	google := s.google.Calls()
-	calls := map[container.ID]int{demoGoogle: google.Reads + google.Writes, demoEntra: s.entra.Calls().Requests}
-	names := map[container.ID]string{demoSource: "directory", demoGoogle: "Google", demoEntra: "Entra"}
+	server := s.scim.Calls()
+	calls := map[container.ID]int{demoGoogle: google.Reads + google.Writes, demoEntra: s.entra.Calls().Requests,
+		demoSCIM: server.Reads + server.Writes}
+	names := map[container.ID]string{demoSource: "directory", demoGoogle: "Google", demoEntra: "Entra", demoSCIM: "SCIM"}
 	for _, run := range runs {
 		for _, o := range status.ObjectTypes() {
 			n := map[status.ChangeType]int64{}
