@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"hash/fnv"
+	"slices"
 	"strings"
 	"time"
 
@@ -121,8 +122,25 @@ type State struct {
 	// DeletedUnknown says why Deleted could not be read; empty where it was read, or is not needed. No account is created
 	// then, since it may be the twin of one that can be restored.
 	DeletedUnknown string
+	// Known are the fields for which the tenant has a list of the values that it takes. Any other value would be refused.
+	Known []KnownValues
 	// Doubts are reasons to distrust the state; they hold the destructive lane.
 	Doubts []string
+}
+
+// KnownValues are the values that a tenant takes for a field, whatever their case.
+type KnownValues struct {
+	Field string
+	// Noun is what a value is, such as "organizational unit".
+	Noun   string
+	Values []string
+}
+
+// has reports whether the tenant takes the values.
+func (k *KnownValues) has(values []string) bool {
+	return !slices.ContainsFunc(values, func(v string) bool {
+		return !slices.ContainsFunc(k.Values, func(known string) bool { return strings.EqualFold(known, v) })
+	})
 }
 
 // Deleted is a deleted account that can be restored until Capabilities.UndeleteWithin after At.

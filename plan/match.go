@@ -27,8 +27,16 @@ func (c *computer) adopt(d *Desired, o *Object) {
 	c.plan.Changes = append(c.plan.Changes, ch)
 }
 
-// rejects reports whether the tenant refused the values for a field of the entry lately, and names them.
+// rejects reports whether the tenant takes no such value for a field, or refused it for the entry lately. It names the
+// value.
 func (c *computer) rejects(d *Desired, field string, values []string) bool {
+	for i := range c.in.State.Known {
+		if k := &c.in.State.Known[i]; k.Field == field && !k.has(values) {
+			c.report(d.Ref, d.Label, BadMapping, "%s: the tenant has no %s %q: create it, or correct the mapping", field,
+				k.Noun, strings.Join(values, ", "))
+			return true
+		}
+	}
 	r := c.rejection(d, field, values)
 	if r == nil {
 		return false
@@ -51,9 +59,9 @@ func (c *computer) rejection(d *Desired, field string, values []string) *Rejecti
 	return nil
 }
 
-// accepted returns the fields without those with a value that the tenant refused lately, and names these.
+// accepted returns the fields without those with a value that the tenant would refuse, and names these.
 func (c *computer) accepted(d *Desired, fields []FieldChange) []FieldChange {
-	if len(c.rejected[d.Ref]) == 0 {
+	if len(c.rejected[d.Ref])+len(c.in.State.Known) == 0 {
 		return fields
 	}
 	return slices.DeleteFunc(fields, func(f FieldChange) bool { return c.rejects(d, f.Name, f.After) })

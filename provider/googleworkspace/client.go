@@ -36,6 +36,10 @@ var Scopes = []string{
 	admin.AdminDirectoryDomainReadonlyScope,
 }
 
+// UnitScope lets Rollcall name an organizational unit that does not exist before it is used. It is optional, and asked
+// for in a token of its own.
+const UnitScope = admin.AdminDirectoryOrgunitReadonlyScope
+
 // Caller decorates each call of the API. It may wait for quota before the call, and may repeat a call with an error
 // that is Throttled or Unavailable. The op is the method, such as "users.insert".
 type Caller interface {
@@ -67,6 +71,7 @@ type Provider struct {
 
 	userFields []string // set by the mapping
 	domains    domainCache
+	units      unitCache
 }
 
 // New returns a Provider. It makes no request.
@@ -86,7 +91,25 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	tokens, err := newTokens(cfg, key, base)
+	api, err := newService(cfg, key, base, Scopes...)
+	if err != nil {
+		return nil, err
+	}
+	units, err := newService(cfg, key, base, UnitScope)
+	if err != nil {
+		return nil, err
+	}
+	p := &Provider{cfg: cfg, api: api, caller: opts.Caller, observe: opts.Observe, now: opts.Now, userFields: cfg.mapped()}
+	if p.now == nil {
+		p.now = time.Now
+	}
+	p.domains.now, p.units.api = p.now, units
+	return p, nil
+}
+
+// newService returns a client of the API with tokens for these scopes.
+func newService(cfg Config, key []byte, base http.RoundTripper, scopes ...string) (*admin.Service, error) {
+	tokens, err := newTokens(cfg, key, base, scopes)
 	if err != nil {
 		return nil, fault.Errorf(fault.Invalid, "credentials_file: %w", err)
 	}
@@ -99,12 +122,7 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	if err != nil {
 		return nil, fault.New(fault.Internal, "new service", err)
 	}
-	p := &Provider{cfg: cfg, api: api, caller: opts.Caller, observe: opts.Observe, now: opts.Now, userFields: cfg.mapped()}
-	if p.now == nil {
-		p.now = time.Now
-	}
-	p.domains.now = p.now
-	return p, nil
+	return api, nil
 }
 
 // call makes one call of the API and classifies its error. Every call of the package goes through here.
@@ -145,7 +163,7 @@ type tokens struct {
 	token  *oauth2.Token
 }
 
-func newTokens(cfg Config, key []byte, base http.RoundTripper) (*tokens, error) {
+func newTokens(cfg Config, key []byte, base http.RoundTripper, scopes []string) (*tokens, error) {
 	var kind struct {
 		Type string `json:"type"`
 	}
@@ -155,7 +173,7 @@ func newTokens(cfg Config, key []byte, base http.RoundTripper) (*tokens, error) 
 	if kind.Type != "service_account" {
 		return nil, fmt.Errorf("holds credentials of type %q, want the JSON key of a service account", kind.Type)
 	}
-	jwt, err := google.JWTConfigFromJSON(key, Scopes...)
+	jwt, err := google.JWTConfigFromJSON(key, scopes...)
 	if err != nil {
 		return nil, fmt.Errorf("is not the JSON key of a service account")
 	}

@@ -79,6 +79,10 @@ func (r *reading) list(ctx context.Context) error {
 		return err
 	})
 	g.Go(func() error {
+		r.state.Known = r.p.knownUnits(ctx)
+		return nil
+	})
+	g.Go(func() error {
 		return r.p.listUsers(ctx, "", func(u *admin.User) {
 			r.add(r.users, r.p.userObject(u))
 		})
