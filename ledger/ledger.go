@@ -17,6 +17,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -230,6 +231,19 @@ func (r *Redis) Links(ctx context.Context) (map[directory.Ref]plan.Link, error) 
 	}
 	out := make(map[directory.Ref]plan.Link, n)
 	err = r.scan(ctx, r.links, linksAtOnce, func(field, value string) error { return addLink(out, field, value) })
+	return whole(out, err)
+}
+
+// Departed returns the links of the entries that left. It reads every link, and decodes only those.
+func (r *Redis) Departed(ctx context.Context) (map[directory.Ref]plan.Link, error) {
+	out := map[directory.Ref]plan.Link{}
+	err := r.scan(ctx, r.links, linksAtOnce, func(field, value string) error {
+		if !strings.Contains(value, `"departed":`) {
+			return nil
+		}
+		return addLink(out, field, value)
+	})
+	maps.DeleteFunc(out, func(_ directory.Ref, l plan.Link) bool { return l.Departed.IsZero() })
 	return whole(out, err)
 }
 

@@ -61,6 +61,14 @@ func TestLedgerOnCluster(t *testing.T) {
 	testMembers(t, ledger.NewRedis(rdb, "microsoft_entra:1"))
 }
 
+func TestDeparted(t *testing.T) {
+	t.Parallel()
+	l := ledger.NewRedis(redistest.Mini(t), "google_workspace:1")
+	gone := plan.Link{RemoteID: "2", Departed: now, Why: plan.Disabled}
+	must(t, l.PutLinks(t.Context(), map[directory.Ref]plan.Link{ada: {RemoteID: "1", Rekey: `"departed"`}, bob: gone}))
+	want(t, "Departed()")(l.Departed(t.Context()))(map[directory.Ref]plan.Link{bob: gone})
+}
+
 func testLinks(t *testing.T, l store) {
 	ctx := t.Context()
 	links := map[directory.Ref]plan.Link{

@@ -3,10 +3,12 @@ package boot
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"rollcall/api"
 	"rollcall/audit"
 	"rollcall/container"
+	"rollcall/directory"
 	"rollcall/internal/console"
 	"rollcall/internal/session"
 	"rollcall/ledger"
@@ -33,6 +35,10 @@ func (a *App) console(known session.Tokens, log audit.Sink) (func(*api.API) (api
 	return func(acts *api.API) (api.Page, error) {
 		return console.New(console.Config{
 			API: acts, Desk: desk, Status: a.Status, Decisions: a.Decisions, Log: a.Log, Facts: a.facts, Policy: a.policy,
+			Search: a.search, Entries: a.known,
+			Departed: func(ctx context.Context, c container.ID) (map[directory.Ref]plan.Link, error) {
+				return ledger.NewRedis(a.Redis, string(c)).Departed(ctx)
+			},
 			Quotas: func(ctx context.Context, c container.ID) ([]pace.State, error) { return used(ctx, limits[c]) },
 		})
 	}, nil
@@ -61,4 +67,46 @@ func used(ctx context.Context, quotas []quota) (out []pace.State, err error) {
 		err = errors.Join(err, problem)
 	}
 	return out, err
+}
+
+// search finds entries of every source by the beginning of a name, an address or an id.
+func (a *App) search(ctx context.Context, text string, limit int) ([]console.Found, error) {
+	found, err := a.reader(a.allSlugs()).Search(ctx, text, limit)
+	out := make([]console.Found, len(found))
+	for i, m := range found {
+		out[i] = console.Found{Ref: m.Ref, Label: m.Label, Source: m.Source, Departed: m.Departed}
+	}
+	return out, err
+}
+
+func (a *App) allSlugs() []string {
+	out := make([]string, len(a.Config.Sources.LDAP))
+	for i := range a.Config.Sources.LDAP {
+		out[i] = a.Config.Sources.LDAP[i].Slug
+	}
+	return out
+}
+
+// known returns what the local directory says of entries.
+func (a *App) known(ctx context.Context, refs []directory.Ref) (map[directory.Ref]console.Known, error) {
+	out := make(map[directory.Ref]console.Known, len(refs))
+	for _, slug := range a.allSlugs() {
+		part := a.part(slug)
+		for _, ref := range refs {
+			if _, has := out[ref]; has {
+				continue
+			}
+			e, d, err := part.Entry(ctx, ref)
+			switch {
+			case err != nil:
+				return nil, err
+			case e != nil:
+				_, unit, _ := strings.Cut(e.DN, ",")
+				out[ref] = console.Known{Label: e.Label(), Unit: unit}
+			case d != nil:
+				out[ref] = console.Known{Label: d.Label}
+			}
+		}
+	}
+	return out, nil
 }

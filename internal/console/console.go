@@ -28,6 +28,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"rollcall/api"
@@ -61,9 +62,12 @@ type Config struct {
 	Facts func(container.ID) api.Facts
 	// Policy returns the leaver policy of a provider; false for any other container.
 	Policy func(container.ID) (plan.Policy, bool)
-	// Units returns the DN above each of the entries of a container. An entry that is in no directory is missing. Nil
-	// leaves them out.
-	Units func(context.Context, container.ID, []directory.Ref) (map[directory.Ref]string, error)
+	// Entries returns what the local directory says of entries. An entry that it does not have is missing.
+	Entries func(context.Context, []directory.Ref) (map[directory.Ref]Known, error)
+	// Search returns at most limit entries with a name, an address or an id that begins with a text.
+	Search func(ctx context.Context, text string, limit int) ([]Found, error)
+	// Departed returns the links of a container's entries that left.
+	Departed func(context.Context, container.ID) (map[directory.Ref]plan.Link, error)
 	// Quotas returns the use of the limits of a provider.
 	Quotas func(context.Context, container.ID) ([]pace.State, error)
 	Log    *slog.Logger // default: discard
@@ -76,6 +80,8 @@ type Console struct {
 	views views
 	live  *live
 	now   func() time.Time
+	// departed has a *departed for each container.
+	departed sync.Map
 }
 
 // roots are the first segments of the paths of the pages. The paths of the API have others.
@@ -94,7 +100,7 @@ func New(cfg Config) (*Console, error) {
 		c.now = time.Now
 	}
 	var err error
-	if c.views, err = parseViews(c.now); err != nil {
+	if c.views, err = parseViews(c); err != nil {
 		return nil, err
 	}
 	c.live = newLive(c)
@@ -120,6 +126,11 @@ func (c *Console) routes() {
 	c.get("/runs/{kind}/{name}/{run}/{$}", c.run)
 	c.post("/runs/{kind}/{name}/{run}/undo", tokens.Approve, "sync/runs/{run}/revert", c.undo)
 	c.mux.HandleFunc("GET /runs/{kind}/{name}/{run}/{file}", c.download)
+	c.get("/changes/{$}", c.changes)
+	c.get("/people/{$}", c.people)
+	c.get("/people/entry/{$}", c.person)
+	c.post("/people/sync/{kind}/{name}", tokens.Sync, "sync/object", c.syncPerson)
+	c.get("/leavers/{$}", c.leavers)
 }
 
 // Serves reports whether a request is for a page. A program that asks for the root path gets the answer of the API.

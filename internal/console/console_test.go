@@ -16,7 +16,8 @@ import (
 func pages(run status.Run) []string {
 	at := "/runs/" + run.Container.Kind() + "/" + run.Container.Name() + "/"
 	return []string{"/", "/held/", "/held/google_workspace/1/", at, at + run.ID + "/", at + run.ID + "/?group=person",
-		"/held/google_workspace/1/d1/review?verdict=approved"}
+		"/held/google_workspace/1/d1/review?verdict=approved", "/changes/", "/changes/?q=a&op=update", "/leavers/",
+		"/leavers/?due=week&q=a", "/people/", "/people/?q=a", "/people/entry/?kind=user&id=u1"}
 }
 
 func TestPagesNeedATokenThatMayRead(t *testing.T) {
@@ -231,6 +232,14 @@ func TestTokenForOneContainer(t *testing.T) {
 		}
 	}
 	at := "/runs/ldap/corp/" + run.ID + "/"
+	for _, path := range []string{"/people/", "/people/entry/?id=u1"} { // These tell of every source and provider.
+		if got := h.as(h.narrow, http.MethodGet, path, nil); got.StatusCode != http.StatusForbidden {
+			t.Errorf("GET %s = %d: %s", path, got.StatusCode, got.body)
+		}
+	}
+	if page := h.as(h.narrow, http.MethodGet, "/changes/", nil).body; strings.Contains(page, "Corporate directory") {
+		t.Errorf("the changes name another source: %s", page)
+	}
 	for _, path := range []string{"/held/ldap/corp/", "/runs/ldap/corp/", at, at + "plan.csv", "/held/ldap/corp/d1/review?verdict=approved",
 		"/live/?of=run&container=ldap:corp&run=" + run.ID} {
 		if got := h.as(h.narrow, http.MethodGet, path, nil); got.StatusCode != http.StatusNotFound {

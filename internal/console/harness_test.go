@@ -49,6 +49,7 @@ type hall struct {
 	reader, syncer, decider, blind string
 	// narrow reaches the tenant only.
 	narrow string
+	known  map[directory.Ref]console.Known
 	audit  *[]audit.Record
 }
 
@@ -76,7 +77,22 @@ func openHall(t testing.TB, withTokens bool) *hall {
 		},
 		Resources: []api.Resource{{Container: corp, Name: "Corporate directory"}, {Container: google, Name: "Tenant"}},
 		Page: func(a *api.API) (api.Page, error) {
-			return console.New(console.Config{API: a, Desk: desk, Status: h.status, Decisions: h.decisions, Facts: facts})
+			return console.New(console.Config{API: a, Desk: desk, Status: h.status, Decisions: h.decisions, Facts: facts,
+				Policy: func(c container.ID) (plan.Policy, bool) {
+					return plan.Policy{UserDeleteAction: plan.ActionDelete, DeleteAfter: 30 * 24 * time.Hour}, !c.IsSource()
+				},
+				Search: func(_ context.Context, text string, _ int) (out []console.Found, _ error) {
+					for ref, k := range h.known {
+						if strings.HasPrefix(k.Label, text) {
+							out = append(out, console.Found{Ref: ref, Label: k.Label, Source: "corp"})
+						}
+					}
+					return out, nil
+				},
+				Entries: func(context.Context, []directory.Ref) (map[directory.Ref]console.Known, error) { return h.known, nil },
+				Departed: func(ctx context.Context, c container.ID) (map[directory.Ref]plan.Link, error) {
+					return ledger.NewRedis(rdb, string(c)).Departed(ctx)
+				}})
 		},
 	})
 	if err != nil {
@@ -134,6 +150,7 @@ type reply struct {
 func (h *hall) as(token, method, path string, form url.Values, change ...func(*http.Request)) reply {
 	h.Helper()
 	r := httptest.NewRequestWithContext(h.Context(), method, path, strings.NewReader(form.Encode()))
+	r.Host = "localhost" // Without tokens, the API answers no other.
 	r.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8")
 	if form != nil {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

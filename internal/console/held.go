@@ -135,7 +135,7 @@ func (c *Console) heldSet(ctx context.Context, res api.Resource, f heldFilter) (
 // groupHeld fills in one page of the groups.
 func (c *Console) groupHeld(ctx context.Context, out *heldSet, f heldFilter, decided map[string]decisions.Decision) error {
 	changes := matching(out.Set.Changes, f.Text, heldText)
-	key, err := c.grouper(ctx, out.Container, f.Group, changes)
+	key, err := c.grouper(ctx, f.Group, changes)
 	if err != nil {
 		return err
 	}
@@ -201,7 +201,7 @@ func matching[T any](all []T, text string, of func(T) string) []T {
 }
 
 // grouper returns the key of a change for one way of grouping.
-func (c *Console) grouper(ctx context.Context, id container.ID, by string, changes []decisions.HeldChange) (
+func (c *Console) grouper(ctx context.Context, by string, changes []decisions.HeldChange) (
 	func(decisions.HeldChange) string, error) {
 	switch by {
 	case "action":
@@ -214,8 +214,8 @@ func (c *Console) grouper(ctx context.Context, id container.ID, by string, chang
 			return ""
 		}, nil
 	case "unit":
-		units, err := c.units(ctx, id, changes)
-		return func(h decisions.HeldChange) string { return units[subject(h)] }, err
+		known, err := c.units(ctx, changes)
+		return func(h decisions.HeldChange) string { return known[subject(h)].Unit }, err
 	}
 	return func(h decisions.HeldChange) string { return h.Guard }, nil
 }
@@ -229,17 +229,16 @@ func subject(h decisions.HeldChange) directory.Ref {
 	return ref
 }
 
-// units returns the organisational units of the entries. An entry that left its directory has none.
-func (c *Console) units(ctx context.Context, id container.ID, changes []decisions.HeldChange) (map[directory.Ref]string,
-	error) {
-	if c.cfg.Units == nil || len(changes) > mostUnits {
+// units returns what is known of the entries. An entry that left its directory has no unit.
+func (c *Console) units(ctx context.Context, changes []decisions.HeldChange) (map[directory.Ref]Known, error) {
+	if c.cfg.Entries == nil || len(changes) > mostUnits {
 		return nil, nil
 	}
 	refs := make([]directory.Ref, 0, len(changes))
 	for _, h := range changes {
 		refs = append(refs, subject(h))
 	}
-	return c.cfg.Units(ctx, id, refs)
+	return c.cfg.Entries(ctx, refs)
 }
 
 // heldTitle names a group of changes.
@@ -347,7 +346,7 @@ func (c *Console) choose(r *request, form url.Values) ([]decisions.HeldChange, e
 	case form.Get("scope") == "entries":
 		keep = func(h decisions.HeldChange) bool { return slices.Contains(form["entry"], h.Fingerprint) }
 	case form.Has("key"):
-		key, err := c.grouper(r.Context(), id, form.Get("by"), set.Changes)
+		key, err := c.grouper(r.Context(), form.Get("by"), set.Changes)
 		if err != nil {
 			return nil, err
 		}

@@ -192,6 +192,12 @@ func (c *Console) title(id container.ID) string {
 	return c.cfg.API.TypeTitle(id.Kind())
 }
 
+// called returns the name of a configured source or provider for people.
+func (c *Console) called(id container.ID) string {
+	res, _ := c.resource(id)
+	return cmp.Or(res.Name, id.Name())
+}
+
 // state is a word with the class that gives it a colour and a shape.
 type state struct {
 	Word, Tone string

@@ -12,7 +12,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"time"
 	"unicode"
 
 	"rollcall/internal/tokens"
@@ -55,8 +54,8 @@ func (c *Console) complete(r *request, p *page) {
 // views are the parsed templates. Every view has the layout and the shared parts.
 type views map[string]*template.Template
 
-func parseViews(now func() time.Time) (views, error) {
-	base, err := template.New("layout.html").Funcs(functions(now)).
+func parseViews(c *Console) (views, error) {
+	base, err := template.New("layout.html").Funcs(functions(c)).
 		ParseFS(templateFiles, "templates/layout.html", "templates/parts.html")
 	if err != nil {
 		return nil, err

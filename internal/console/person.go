@@ -1,6 +1,177 @@
 package console
 
-import "fmt"
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"rollcall/container"
+	"rollcall/directory"
+	"rollcall/explain"
+	"rollcall/status"
+)
+
+const (
+	mostFound = 50
+	// explainTime limits the wait for an explanation, which asks the directories and the tenants.
+	explainTime = 35 * time.Second
+)
+
+// Found is an entry that a search found.
+type Found struct {
+	directory.Ref
+	Label, Source string
+	// Departed is when the entry left its source; zero for a present entry.
+	Departed time.Time
+}
+
+// peopleData is a search for people and groups.
+type peopleData struct {
+	Text  string
+	Found []Found
+	More  bool // there are more than those
+}
+
+// errEverything refuses what tells of every source and provider.
+var errEverything = refusal{http.StatusForbidden, "This page tells of every source and provider, and your token is for some " +
+	"of them only."}
+
+// people searches by the beginning of a name, an address or an id.
+func (c *Console) people(r *request) (*page, error) {
+	if r.who.Restricted() {
+		return nil, errEverything
+	}
+	data := peopleData{Text: strings.TrimSpace(r.URL.Query().Get("q"))}
+	if data.Text != "" && c.cfg.Search != nil {
+		found, err := c.cfg.Search(r.Context(), data.Text, mostFound+1)
+		if err != nil {
+			return nil, err
+		}
+		data.Found, data.More = found[:min(len(found), mostFound)], len(found) > mostFound
+	}
+	return &page{View: "people", Title: "People", Nav: "people", Data: data}, nil
+}
+
+// personData is one person or group.
+type personData struct {
+	explain.Document
+	Query explain.Query
+	// Wanted is the kind of entry that the address names.
+	Wanted string
+	// Job is a sync that the person asked for a moment ago.
+	Job      *status.Job
+	History  []historyRow
+	Problem  string // why there is no explanation
+	MaySync  bool
+	EntryRef directory.Ref
+}
+
+// historyRow is one attempted change at one provider.
+type historyRow struct {
+	explain.Outcome
+	Container container.ID
+}
+
+// person explains one entry.
+func (c *Console) person(r *request) (*page, error) {
+	if r.who.Restricted() {
+		return nil, errEverything
+	}
+	q := r.URL.Query()
+	data := &personData{Query: explain.Query{By: explain.ByID, Value: strings.TrimSpace(q.Get("id"))}, Wanted: q.Get("kind")}
+	for _, by := range []explain.By{explain.ByEmail, explain.ByUserName} {
+		if v := strings.TrimSpace(q.Get(string(by))); v != "" {
+			data.Query = explain.Query{By: by, Value: v}
+		}
+	}
+	if data.Query.Value == "" {
+		return nil, errNoPage
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), explainTime)
+	defer cancel()
+	doc, err := c.cfg.API.Explain(ctx, data.Query)
+	if err != nil {
+		_, data.Problem = c.cfg.API.Failure(r.Request, err)
+	}
+	data.Document = doc
+	if doc.Entry != nil {
+		data.EntryRef = doc.Entry.Ref
+	}
+	for i := range doc.Providers {
+		p := &doc.Providers[i]
+		for _, o := range p.Outcomes {
+			data.History = append(data.History, historyRow{o, p.Container})
+		}
+	}
+	slices.SortStableFunc(data.History, func(a, b historyRow) int { return b.At.Time().Compare(a.At.Time()) })
+	if data.Job, err = c.askedJob(r, q.Get("at"), q.Get("job")); err != nil {
+		return nil, err
+	}
+	title := data.Query.Value
+	if doc.Entry != nil {
+		title = cmp.Or(doc.Entry.Label, title)
+	}
+	return &page{View: "person", Title: title, Nav: "people", Data: data}, nil
+}
+
+// askedJob returns the job that the address names, or nil.
+func (c *Console) askedJob(r *request, at, id string) (*status.Job, error) {
+	if _, known := c.resource(container.ID(at)); !known || id == "" {
+		return nil, nil
+	}
+	job, err := c.cfg.Status.Job(r.Context(), container.ID(at), id)
+	if err != nil {
+		return nil, nil //nolint:nilerr // it is no longer kept, and the page has everything else
+	}
+	return &job, nil
+}
+
+// syncPerson syncs one entry to a provider and shows the outcome.
+func (c *Console) syncPerson(r *request) (string, error) {
+	kind := directory.User
+	if r.PostFormValue("entry") == directory.Group.String() {
+		kind = directory.Group
+	}
+	id := r.PostFormValue("id")
+	job, err := c.cfg.API.SyncObject(r.Context(), r.container(), kind, id, r.who.Name)
+	r.detail("job", job.ID)
+	r.detail("object", kind.String()+"/"+id)
+	return "/people/entry/" + query("kind", kind.String(), "id", id, "at", string(r.container()), "job", job.ID), err
+}
+
+// codeStates give each code of an explanation its words, and the class of its shape.
+var codeStates = map[explain.Code]state{
+	explain.InStep: {Word: "In step", Tone: "good"}, explain.Pending: {Word: "Changes with the next run", Tone: "wait"},
+	explain.LeftAlone: {Word: "Left alone", Tone: "off"}, explain.Held: {Word: "Held", Tone: "wait"},
+	explain.Conflict: {Word: "In conflict", Tone: "warn"}, explain.OutOfScope: {Word: "Out of scope", Tone: "off"},
+	explain.Inactive: {Word: "Disabled", Tone: "off"}, explain.Left: {Word: "Left", Tone: "off"},
+	explain.NotRead: {Word: "Not read", Tone: "warn"}, explain.NotReady: {Word: "Not ready", Tone: "warn"},
+	explain.Unknown: {Word: "Unknown", Tone: "bad"}, explain.SwitchedOff: {Word: "Switched off", Tone: "off"},
+	explain.NotOurs: {Word: "Not ours", Tone: "warn"},
+}
+
+// codeState returns the state of a code of a provider or a source.
+func codeState(code any) state {
+	if c, is := code.(explain.Code); is {
+		if s, known := codeStates[c]; known {
+			return s
+		}
+	}
+	switch code {
+	case explain.Read:
+		return state{Word: "Read", Tone: "good"}
+	case explain.Joined, explain.Leaving:
+		return state{Word: "Changes with the next read", Tone: "wait"}
+	case explain.NotAsked, explain.Unusable, explain.NeverRead:
+		return state{Word: strings.ToUpper(words(code)[:1]) + words(code)[1:], Tone: "warn"}
+	}
+	text := words(code)
+	return state{Word: strings.ToUpper(text[:1]) + text[1:], Tone: "off"}
+}
 
 // personPath returns the path of one person or group.
 func personPath(kind, id any) string {

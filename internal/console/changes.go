@@ -1,0 +1,227 @@
+package console
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"rollcall/api"
+	"rollcall/decisions"
+	"rollcall/fault"
+	"rollcall/plan"
+	"rollcall/status"
+)
+
+const (
+	changeRows = 50
+	// runsSearched is the number of runs of each container whose plans are looked for. Fewer plans are kept.
+	runsSearched = 50
+	longSearch   = 10 * searchTime
+)
+
+// changesData is what the runs of all containers did, the newest first.
+type changesData struct {
+	Rows      []changeRow
+	Pager     pager
+	Container string
+	Filter    planFilter
+	All       []api.Resource
+	// Partial is set where the search for one page ended before everything was searched.
+	Partial bool
+	Plans   int
+}
+
+// changeRow is one change of one run.
+type changeRow struct {
+	plan.Change
+	Run     *status.Run
+	Name    string // of the container
+	Title   string
+	Outcome outcome
+}
+
+// outcome says what a change came to.
+type outcome struct{ Word, Tone, Text string }
+
+// executed is a run with its plan.
+type executed struct {
+	run     status.Run
+	head    status.PlanHead
+	changes int
+	res     api.Resource
+}
+
+// changes lists the changes of all runs that have a plan.
+func (c *Console) changes(r *request) (*page, error) {
+	q := r.URL.Query()
+	data := &changesData{Container: q.Get("container"), Filter: planFilterOf(q), All: c.reachable(r.who)}
+	data.Filter.Row, data.Filter.By = string(plan.RowChange), ""
+	runs, err := c.executed(r.Context(), data.All, data.Container)
+	if err != nil {
+		return nil, err
+	}
+	data.Plans = len(runs)
+	if f := data.Filter; f.Op+f.Kind+f.Text == "" {
+		err = c.pageOfChanges(r.Context(), data, runs)
+	} else {
+		err = c.searchChanges(r.Context(), data, runs)
+	}
+	if err == nil {
+		err = c.outcomes(r.Context(), data.Rows)
+	}
+	return &page{View: "changes", Title: "Changes", Nav: "changes", Data: data}, err
+}
+
+// executed returns the runs that wrote something and whose plans are kept, the newest first.
+func (c *Console) executed(ctx context.Context, all []api.Resource, only string) ([]executed, error) {
+	found := make([][]executed, len(all))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for i, res := range all {
+		if only != "" && only != string(res.Container) {
+			continue
+		}
+		g.Go(func() (err error) {
+			found[i], err = c.executedAt(ctx, res)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	out := slices.Concat(found...)
+	slices.SortStableFunc(out, func(a, b executed) int { return b.head.At.Compare(a.head.At) })
+	return out, nil
+}
+
+func (c *Console) executedAt(ctx context.Context, res api.Resource) (out []executed, err error) {
+	runs, _, err := c.cfg.Status.List(ctx, res.Container, 0, runsSearched)
+	if err != nil {
+		return nil, err
+	}
+	for _, run := range runs {
+		if done, _ := run.Done(); run.DryRun || done == 0 {
+			continue
+		}
+		head, err := c.cfg.Status.Plan(ctx, res.Container, run.ID)
+		if err != nil && fault.KindOf(err) == fault.NotFound {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		e := executed{run: run, head: head, res: res}
+		if len(head.Sections) > 0 && head.Sections[0].Name == string(plan.RowChange) {
+			e.changes = head.Sections[0].Kept
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+// address returns what makes the address of a page of changes.
+func (d *changesData) address(page int) string {
+	return query("container", d.Container, "op", d.Filter.Op, "kind", d.Filter.Kind, "q", d.Filter.Text, "page",
+		strconv.Itoa(page))
+}
+
+// pageOfChanges reads a page by its number, without reading what is before it.
+func (c *Console) pageOfChanges(ctx context.Context, d *changesData, runs []executed) error {
+	total := 0
+	for i := range runs {
+		total += runs[i].changes
+	}
+	d.Pager = newPager(d.Filter.page, changeRows, total, d.address)
+	from, left := d.Pager.From-1, d.Pager.Shown
+	for i := range runs {
+		if from >= runs[i].changes {
+			from -= runs[i].changes
+			continue
+		}
+		for row, err := range c.rowsFrom(ctx, runs[i].head, from, min(left, runs[i].changes-from)) {
+			if err != nil {
+				return err
+			}
+			d.add(c, &runs[i], row)
+		}
+		if left, from = d.Pager.Shown-len(d.Rows), 0; left <= 0 {
+			return nil
+		}
+	}
+	return nil
+}
+
+// searchChanges reads plans from the newest to the oldest until the page is full or the time is over.
+func (c *Console) searchChanges(ctx context.Context, d *changesData, runs []executed) error {
+	began, n, from := time.Now(), 0, (d.Filter.page-1)*changeRows
+	for i := range runs {
+		for row, err := range c.search(ctx, runs[i].head, d.Filter) {
+			if err != nil {
+				return err
+			}
+			if n++; n > from && len(d.Rows) < changeRows {
+				d.add(c, &runs[i], row)
+			}
+		}
+		// A full page ends the search early, an empty one late.
+		if took := time.Since(began); i < len(runs)-1 && (took > longSearch || took > searchTime && len(d.Rows) == changeRows) {
+			d.Partial = true
+			break
+		}
+	}
+	d.Pager = newPager(d.Filter.page, changeRows, n, d.address)
+	if d.Partial {
+		d.Pager.Approximately = " or more"
+	}
+	return nil
+}
+
+func (d *changesData) add(c *Console, e *executed, row plan.Row) {
+	d.Rows = append(d.Rows, changeRow{Change: row.Change, Run: &e.run, Name: cmp.Or(e.res.Name, e.res.Container.Name()),
+		Title: c.title(e.res.Container)})
+}
+
+// outcomes finds out what each change came to, by the attempts of its entry.
+func (c *Console) outcomes(ctx context.Context, rows []changeRow) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for i := range rows {
+		g.Go(func() error {
+			row := &rows[i]
+			ref := row.Ref
+			if row.Member != nil {
+				ref = *row.Member
+			}
+			attempts, err := c.cfg.Decisions.Attempts(ctx, row.Run.Container, ref.String())
+			row.Outcome = outcomeOf(row, attempts)
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// outcomeOf returns the outcome of a change. Only the last attempts of an entry are kept. Without one, the run says
+// whether everything was carried out.
+func outcomeOf(row *changeRow, attempts []decisions.Attempt) outcome {
+	for _, a := range attempts {
+		if a.RunID != row.Run.ID || a.Op != row.Op.String() || row.Member != nil && a.Group != string(row.ID) {
+			continue
+		}
+		if a.FailKind != "" {
+			return outcome{"Failed", "bad", words(a.FailKind) + ": " + a.FailText}
+		}
+		return outcome{Word: "Done", Tone: "good"}
+	}
+	switch {
+	case row.Run.State.Open():
+		return outcome{Word: "Not yet", Tone: "run"}
+	case row.Run.State == status.Completed && row.Run.FailedChanges == 0:
+		return outcome{Word: "Done", Tone: "good"}
+	}
+	return outcome{Word: "Not known", Tone: "off", Text: "the run " + strings.TrimSuffix(failWords(row.Run), ".")}
+}

@@ -1,0 +1,137 @@
+package console_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/decisions"
+	"rollcall/directory"
+	"rollcall/internal/console"
+	"rollcall/ledger"
+	"rollcall/plan"
+	"rollcall/status"
+)
+
+func user(id string) directory.Ref { return directory.Ref{Kind: directory.User, ID: directory.ID(id)} }
+
+// A leaver has a row with when the suspension was confirmed, how long it took and when the account is deleted.
+func TestLeavers(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	left := time.Now().Add(-25 * 24 * time.Hour).Truncate(time.Millisecond)
+	h.known = map[directory.Ref]console.Known{user("1"): {Label: "ada"}, user("2"): {Label: "ben"}, user("3"): {Label: "cai"}}
+	err := ledger.NewRedis(h.rdb, string(google)).PutLinks(t.Context(), map[directory.Ref]plan.Link{
+		user("1"): {RemoteID: "r1", Departed: left, Why: plan.Absent},
+		user("2"): {RemoteID: "r2", Departed: time.Now().Add(-time.Hour), Why: plan.Disabled},
+		user("3"): {RemoteID: "r3"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	trail := h.decisions.Trail(google)
+	trail.Add("user/1", decisions.Attempt{At: left.Add(3 * time.Second), Op: "suspend", RunID: "r"})
+	if err := trail.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.hold(google, "r", decisions.HeldChange{Fingerprint: "f", Op: "suspend", Kind: "user", ID: "2", Guard: "limit"})
+	page := h.get("/leavers/")
+	for _, want := range []string{"ada", "ben", "after 3.0 s", "1–2 of 2", "1 account is deleted within a week", ">Held<"} {
+		if !strings.Contains(page, want) && !strings.Contains(page, strings.Trim(want, "<>")) {
+			t.Errorf("the page lacks %q: %s", want, page)
+		}
+	}
+	if strings.Contains(page, "cai") {
+		t.Errorf("a person who did not leave is a leaver: %s", page)
+	}
+	for path, want := range map[string]string{"?due=week": "ada", "?why=disabled": "ben", "?q=be": "ben"} {
+		if page := h.get("/leavers/" + path); !strings.Contains(page, want) || !strings.Contains(page, "1–1 of 1") {
+			t.Errorf("%s lacks %s: %s", path, want, page)
+		}
+	}
+	if page := h.get("/leavers/?q=none"); !strings.Contains(page, "No leaver fits this filter. There are 2 in all.") {
+		t.Errorf("an empty list does not say why: %s", page)
+	}
+}
+
+// The changes of all containers are one list, newest first, with what each came to.
+func TestChanges(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	update := func(n int) (p plan.Plan) {
+		for i := range n {
+			p.Changes = append(p.Changes, plan.Change{Op: plan.Update, Ref: user("u" + string(rune('a'+i%26))), Label: "person" + string(rune('a'+i%26)),
+				Fields: []plan.FieldChange{{Name: "title", Before: []string{"old"}, After: []string{"new"}}}})
+		}
+		return p
+	}
+	h.run(corp, status.End{State: status.Completed}, update(3), plan.Plan{})
+	run := h.run(google, status.End{State: status.Completed}, update(60), plan.Plan{})
+	trail := h.decisions.Trail(google)
+	trail.Add("user/ua", decisions.Attempt{Op: "update", RunID: run.ID, FailKind: "refused", FailText: "no such field"})
+	if err := trail.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	first := h.get("/changes/")
+	if !strings.Contains(first, "1–50 of 63") || !strings.Contains(first, "no such field") || !strings.Contains(first, "Done") {
+		t.Errorf("the first page is %s", first)
+	}
+	if page := h.get("/changes/?page=2"); !strings.Contains(page, "51–63 of 63") || !strings.Contains(page, "Corporate directory") {
+		t.Errorf("the second page is %s", page)
+	}
+	if page := h.get("/changes/?container=ldap:corp"); !strings.Contains(page, "1–3 of 3") {
+		t.Errorf("the changes of one source are %s", page)
+	}
+	if page := h.get("/changes/?q=PERSONC&op=update&container=ldap:corp"); !strings.Contains(page, "1–1 of 1") {
+		t.Errorf("the changes that a search finds are %s", page)
+	}
+	if page := h.get("/changes/?op=delete"); !strings.Contains(page, "fits this filter") {
+		t.Errorf("an empty list does not say why: %s", page)
+	}
+}
+
+func TestPeople(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	h.known = map[directory.Ref]console.Known{user("1"): {Label: "ada"}}
+	if page := h.get("/people/?q=ad"); !strings.Contains(page, "/people/entry/?id=1&amp;kind=user") {
+		t.Errorf("the search finds %s", page)
+	}
+	if page := h.get("/people/?q=zoe"); !strings.Contains(page, "begins with “zoe”") {
+		t.Errorf("an empty list does not say why: %s", page)
+	}
+	if page := h.get("/people/entry/?email=zoe@example.com"); !strings.Contains(page, "No directory has it.") {
+		t.Errorf("the explanation is %s", page)
+	}
+	if got := h.as(h.reader, http.MethodGet, "/people/entry/", nil); got.StatusCode != http.StatusNotFound {
+		t.Errorf("an entry without a name = %d", got.StatusCode)
+	}
+}
+
+// A plan is shown by pages, filtered, grouped, and as files.
+func TestPlan(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	ada := user("1")
+	run := h.run(google, status.End{State: status.Completed}, plan.Plan{Changes: []plan.Change{
+		{Op: plan.Suspend, Ref: user("2"), Label: "ben", Address: "=cmd()@example.com", Why: plan.Absent},
+		{Op: plan.Update, Ref: ada, Label: "ada", Fields: []plan.FieldChange{{Name: "title", Before: []string{"Köchin"}, After: []string{"Chef"}}}},
+		{Op: plan.AddMember, Ref: directory.Ref{Kind: directory.Group, ID: "team"}, Label: "Team", Member: &ada, MemberLabel: "ada"},
+	}}, plan.Plan{Changes: []plan.Change{{Op: plan.Delete, Ref: user("3"), Label: "cai", Held: "too many", Guard: plan.RuleLimit}}})
+	at := "/runs/google_workspace/1/" + run.ID + "/"
+	for query, want := range map[string][2]string{
+		"": {"1–4 of 4", "cai"}, "?op=suspend": {"1–1 of 1", "ben"}, "?q=k%C3%B6chin": {"1–1 of 1", "ada"},
+		"?row=held": {"1–1 of 1", "too many"}, "?kind=group": {"1–1 of 1", "Team"}, "?group=person": {"1–3 of 3", "2 rows"},
+		"?op=restore": {"No row of the plan fits", "Chef"}, "?level=warning": {"The run said something.", "cai"},
+	} {
+		page := h.get(at + query)
+		if !strings.Contains(page, want[0]) || query != "?op=restore" && !strings.Contains(page, want[1]) {
+			t.Errorf("%q lacks %q: %s", query, want, page)
+		}
+	}
+	csv, json := h.get(at+"plan.csv?op=suspend"), h.get(at+"plan.json")
+	if !strings.Contains(csv, `'=cmd()@example.com`) || strings.Count(csv, "\n") != 2 || strings.Count(json, `"op":`) != 4 {
+		t.Errorf("the files are %s and %s", csv, json)
+	}
+}
