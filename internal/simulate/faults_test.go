@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -208,6 +209,9 @@ func (r redisHook) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (r redisHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
+		if connects(cmd) {
+			return next(ctx, cmd)
+		}
 		if err := r.gate.pass(); err != nil {
 			cmd.SetErr(err)
 			return err
@@ -225,6 +229,9 @@ func (r redisHook) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 func (r redisHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if connects(cmds[0]) {
+			return next(ctx, cmds)
+		}
 		if err := r.gate.pass(); err != nil {
 			return failAll(cmds, err)
 		}
@@ -234,6 +241,11 @@ func (r redisHook) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Pro
 		}
 		return err
 	}
+}
+
+// connects reports whether a command belongs to the beginning of a connection. The client holds a mutex meanwhile.
+func connects(cmd redis.Cmder) bool {
+	return slices.Contains([]string{"hello", "client", "auth", "select"}, cmd.Name())
 }
 
 func failAll(cmds []redis.Cmder, err error) error {

@@ -239,9 +239,7 @@ func (s *sim) carryOut(e event) {
 		time.Sleep(e.then)
 		return
 	}
-	time.Sleep(wait)
-	_ = s.stillThere() // A record is kept for a week after its outcome.
-	// Then the workers are away, because waiting workers cost time.
+	time.Sleep(wait) // Then the workers are away, because waiting workers cost time.
 	wake(s, nil, 0, 0)
 	s.hazards.set(nil)
 	s.restartAll(e.then - wait)

@@ -123,7 +123,7 @@ func (p *process) containers() []jobs.Container {
 		m = mappings()[1]
 	}
 	return []jobs.Container{
-		{Name: corp, Schedule: "@every " + every.String(), Engine: func() *reconcile.Engine {
+		{Name: corp, Digest: "corp", Schedule: "@every " + every.String(), Engine: func() *reconcile.Engine {
 			return reconcile.New(reconcile.Config{
 				Source: directoryPort{p}, Provider: part(), Ledger: first, Container: string(corp), Now: p.clock.Now,
 				Desire: func(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
@@ -131,7 +131,7 @@ func (p *process) containers() []jobs.Container {
 				},
 			})
 		}},
-		{Name: cloud, Sources: source, Schedule: jobs.AfterSource, Engine: func() *reconcile.Engine {
+		{Name: cloud, Digest: m.Digest(), Sources: source, Schedule: jobs.AfterSource, Engine: func() *reconcile.Engine {
 			return reconcile.New(reconcile.Config{
 				Source: copyPort{store.NewReader(part()), p}, Provider: tenantPort{p}, Ledger: second, Now: p.clock.Now,
 				Container: string(cloud), Policy: p.sim.policy, Scope: m.Digest(),

@@ -108,6 +108,7 @@ func (s *sim) close() {
 	s.gone.Wait()
 	s.api.end()
 	s.redis.Close()
+	time.Sleep(10 * time.Minute) // Calls that nothing waits for any more end, too. Time stands still after the end.
 }
 
 func (s *sim) note(format string, args ...any) {
@@ -141,6 +142,7 @@ func (s *sim) restartAll(away time.Duration) {
 	for len(s.workers) > 0 {
 		s.dismiss(0, false)
 	}
+	_ = s.stillThere() // A record is kept for a week after its outcome.
 	time.Sleep(away)
 	for range n {
 		s.hireWorker(0)
