@@ -72,6 +72,16 @@ simulate: ## carry out SEEDS=5000 random histories of a simulated company, or th
 	go test ./internal/simulate -run TestSimulation -count=1 -timeout 0 \
 		-rapid.checks=$(if $(SEED),1,$(SEEDS)) -rapid.seed=$(or $(SEED),0)
 
+.PHONY: leases
+leases: ## check 1000 histories of the lease and the entry lock under faults
+	go test ./internal/simulate -run TestLeaseIsLinearizable -count=1 -timeout 0 -rapid.checks=1000
+
+ROUNDS = 200
+.PHONY: chaos
+chaos: ## kill, stop and end processes ROUNDS=200 times at random, under load; SEED=n repeats
+	@tools/setup test
+	go test ./internal/e2e -run '^TestChaos$$' -count=1 -timeout 0 -v -chaos.rounds=$(ROUNDS) -chaos.seed=$(or $(SEED),1)
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME=30s
 	@tools/setup test

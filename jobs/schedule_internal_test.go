@@ -106,6 +106,29 @@ func TestAMissedTickIsMadeUpOnce(t *testing.T) {
 	}
 }
 
+// A worker that dies between the start of a run and the note of its firing leaves the tick to another, which finds the
+// same run, even if that has ended.
+func TestAFiringThatWasNotNotedStartsNoSecondRun(t *testing.T) {
+	t.Parallel()
+	k := newTicker(t, noon)
+	c := Container{Name: "ldap:corp", Schedule: "@every 1m"}
+	k.tick(k.worker(c))
+	before, err := k.store.Marked(t.Context(), c.Name, status.Fired)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.clock.Advance(time.Minute)
+	if n := k.tick(k.worker(c)); n != 1 {
+		t.Fatalf("the tick started %d runs, want 1", n)
+	}
+	if err := k.store.SetMark(t.Context(), c.Name, status.Fired, before); err != nil {
+		t.Fatal(err)
+	}
+	if n := k.tick(k.worker(c)); n != 0 {
+		t.Errorf("the same tick started %d more runs, want none", n)
+	}
+}
+
 // A schedule that was edited begins anew, and one whose last firing lies ahead does not wait for it.
 func TestAChangedScheduleAndAWrongClock(t *testing.T) {
 	t.Parallel()
