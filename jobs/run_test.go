@@ -248,3 +248,26 @@ func TestAnObjectJobSaysWhatTheRemoteSideSaid(t *testing.T) {
 		t.Errorf("job %+v", job)
 	}
 }
+
+// A worker that stops hands its runs back in time, although its tenant does not answer.
+func TestAStopInFrontOfASilentTenant(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	reached := make(chan struct{}, 100)
+	s.remote.before = func(ctx context.Context, _ plan.Change) error {
+		reached <- struct{}{}
+		<-ctx.Done()
+		return fault.New(fault.KindOf(ctx.Err()), "users.insert", ctx.Err())
+	}
+	w := s.worker("w1")
+	run := s.start(google)
+	<-reached
+	began := time.Now()
+	w.Shutdown()
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("Shutdown() took %v, want less than its timeout", took)
+	}
+	if got := s.until(google, run.ID, status.Queued); got.Epoch <= run.Epoch || got.Resumes != 0 {
+		t.Errorf("the run is %+v, want it handed back", got)
+	}
+}

@@ -36,7 +36,7 @@ type WorkerConfig struct {
 	ReapEvery time.Duration
 	// MendEvery is how often the queues are compared with the open object jobs; 10 s.
 	MendEvery time.Duration
-	// ShutdownTimeout is how long handlers may take to reach a safe point; 25 s.
+	// ShutdownTimeout is how long handlers may take to end; 10 s. After two thirds of it their requests are cut.
 	ShutdownTimeout time.Duration
 	// Metrics counts what the worker does. Nil discards the counts.
 	Metrics *metrics.Work
@@ -53,7 +53,7 @@ func (c WorkerConfig) withDefaults() WorkerConfig {
 	set(&c.TaskCheckInterval, 75*time.Millisecond)
 	set(&c.ReapEvery, 2*time.Second)
 	set(&c.MendEvery, 10*time.Second)
-	set(&c.ShutdownTimeout, 25*time.Second)
+	set(&c.ShutdownTimeout, 10*time.Second)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -91,6 +91,8 @@ type Worker struct {
 
 	homes  homes
 	drain  chan struct{}
+	cut    chan struct{} // closed when handlers must end now
+	hung   atomic.Bool   // a part did not stop in time
 	stop   context.CancelFunc
 	loops  sync.WaitGroup
 	closed sync.Once
@@ -101,7 +103,7 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	cfg = cfg.withDefaults()
 	w := &Worker{
 		cfg: cfg, client: NewClient(cfg.Redis, cfg.Status), inspector: asynq.NewInspectorFromRedisClient(cfg.Redis),
-		containers: map[container.ID]*Container{}, drain: make(chan struct{}),
+		containers: map[container.ID]*Container{}, drain: make(chan struct{}), cut: make(chan struct{}),
 		homes: homes{superseded: map[container.ID]string{}, halts: map[container.ID]chan struct{}{}},
 	}
 	for i := range cfg.Containers {
@@ -145,22 +147,58 @@ func (w *Worker) Shutdown() {
 	w.closed.Do(func() {
 		close(w.drain)
 		w.homes.close()
-		w.leaveQueues()
+		cut := time.AfterFunc(w.cfg.ShutdownTimeout*2/3, func() { close(w.cut) }) //nolint:mnd // two thirds
+		defer cut.Stop()
 		var servers sync.WaitGroup // Side by side: each may take its time.
+		w.mu.Lock() // No server is started any more.
 		for _, s := range w.servers {
-			servers.Go(s.Shutdown)
+			servers.Go(func() { s.Stop(); s.Shutdown() })
 		}
-		servers.Wait()
+		w.mu.Unlock()
+		w.within(w.cfg.ShutdownTimeout+stopSlack, servers.Wait)
 		if w.stop != nil {
 			w.stop()
 		}
-		w.loops.Wait()
+		w.within(stopSlack, w.loops.Wait)
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
 		if err := errors.Join(w.unsettle(ctx), w.cfg.Status.Retire(ctx, w.cfg.Name)); err != nil {
 			w.cfg.Log.Warn("retire", "err", err)
 		}
 	})
+}
+
+// stopSlack is how long the parts of a worker may take to stop beyond the time of its handlers. A Redis that does not
+// answer would hold them for longer.
+const stopSlack = 2 * time.Second
+
+// within waits for something, but not for longer than the given time.
+func (w *Worker) within(d time.Duration, wait func()) {
+	done := make(chan struct{})
+	go func() { defer close(done); wait() }()
+	select {
+	case <-done:
+	case <-time.After(d):
+		w.hung.Store(true)
+		w.cfg.Log.Warn("a part of the worker does not stop in time: the process ends without it")
+	}
+}
+
+// Hung reports whether a part of the worker did not stop in time. It still uses the connection to Redis, which must not
+// be closed then.
+func (w *Worker) Hung() bool { return w.hung.Load() }
+
+// untilCut returns a context that ends, at the latest, when the worker must end.
+func (w *Worker) untilCut(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-w.cut:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // draining reports whether the worker was told to stop.
@@ -374,6 +412,8 @@ func (w *Worker) enterQueues() error {
 
 // handle executes a task of either queue.
 func (w *Worker) handle(ctx context.Context, task *asynq.Task) error {
+	ctx, cancel := w.untilCut(ctx)
+	defer cancel()
 	switch task.Type() {
 	case TypeRun:
 		return w.run(ctx, task)

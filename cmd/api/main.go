@@ -49,7 +49,7 @@ func run(ctx context.Context, getenv func(string) string, stderr io.Writer, read
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return boot.Serve(ctx, srv, 25*time.Second, func(addr net.Addr) {
+		return boot.Serve(ctx, srv, 12*time.Second, func(addr net.Addr) {
 			app.Log.InfoContext(ctx, "api listens", "addr", addr.String())
 			if ready != nil {
 				ready(addr)

@@ -30,7 +30,8 @@ func run(ctx context.Context, getenv func(string) string, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	defer app.Close()
+	closeApp := app.Close
+	defer func() { closeApp() }()
 	if p.RedisURL == boot.Embedded {
 		return fmt.Errorf("ROLLCALL_REDIS_URL: %s is for one process, and the API is another: give both a Redis, or run "+
 			"`rollcall demo`", boot.Embedded)
@@ -43,7 +44,11 @@ func run(ctx context.Context, getenv func(string) string, stderr io.Writer) erro
 	if err := worker.Start(context.WithoutCancel(ctx)); err != nil {
 		return err
 	}
-	defer worker.Shutdown()
+	defer func() {
+		if worker.Shutdown(); worker.Hung() {
+			closeApp = func() {} // The process ends with the connection.
+		}
+	}()
 	app.Log.InfoContext(ctx, "worker runs", "worker", boot.WorkerName())
 	return app.ServeMetrics(ctx, p.MetricsAddr(config.WorkerMetrics))
 }

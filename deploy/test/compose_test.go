@@ -193,7 +193,7 @@ func TestOrderOfStartAndStop(t *testing.T) {
 		if tenants := d["tenants"]; tenants.Condition != types.ServiceConditionHealthy || tenants.Required {
 			t.Errorf("%s should wait for the demonstration where there is one: %v", name, tenants)
 		}
-		// Both take up to 25 seconds.
+		// Both take up to 20 seconds.
 		if grace := p.Services[name].StopGracePeriod; grace == nil || time.Duration(*grace) < 30*time.Second {
 			t.Errorf("%s may be killed while it stops: stop_grace_period is %v", name, grace)
 		}

@@ -56,10 +56,25 @@ type App struct {
 	close      func()
 }
 
-// Signals returns a context that ends when the process is asked to stop. A second signal ends it at once.
+// stopsWithin is how long a process may take to stop. Supervisors kill after 30 seconds.
+const stopsWithin = 19 * time.Second
+
+// Signals returns a context that ends when the process is asked to stop. A second signal ends it at once. A process
+// that has not stopped after 19 seconds ends as if it was killed, which does no harm.
 func Signals() (context.Context, context.CancelFunc) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	stop := sync.OnceFunc(func() { cancel(); close(done) })
+	go func() {
+		<-ctx.Done()
+		cancel()
+		select {
+		case <-done:
+		case <-time.After(stopsWithin):
+			fmt.Fprintln(os.Stderr, "the process did not stop in time and ends now")
+			os.Exit(1)
+		}
+	}()
 	return ctx, stop
 }
 
