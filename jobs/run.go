@@ -64,6 +64,10 @@ func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (r
 		began = w.cfg.Now()
 	}
 	defer keepLeavers(lease, tally)
+	if lease.Run().Trigger.Kind == status.ByLoss {
+		lease.Recorder().Log(status.Message{Level: status.Warning, Logger: string(c.Name), Event: lossText,
+			Attributes: map[string]any{"reason": fault.Unavailable.String()}})
+	}
 	lease.DrainOn(w.homes.halt(c.Name))
 	trail := w.cfg.Decisions.Trail(c.Name)
 	lease.Recorder().Beside(trail.Flush)
@@ -93,7 +97,7 @@ func (w *Worker) scope(ctx context.Context, run status.Run) (reconcile.Scope, er
 			return scope, err
 		}
 		scope = reconcile.Undoing(undo)
-	case status.ByAPI, status.BySchedule, status.AfterSource, status.ByRerun, status.ByWatch:
+	case status.ByAPI, status.BySchedule, status.AfterSource, status.ByLoss, status.ByRerun, status.ByWatch:
 		if run.Mode == status.Delta {
 			scope = reconcile.Changed()
 		}

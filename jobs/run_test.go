@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"strings"
 	"testing"
 	"time"
 
@@ -269,5 +270,34 @@ func TestAStopInFrontOfASilentTenant(t *testing.T) {
 	}
 	if got := s.until(google, run.ID, status.Queued); got.Epoch <= run.Epoch || got.Resumes != 0 {
 		t.Errorf("the run is %+v, want it handed back", got)
+	}
+}
+
+// When Redis loses its data in the middle of a run, the sources start by themselves and say why. Several workers start
+// one run.
+func TestRedisIsEmptied(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.follow = true
+	s.worker("w1")
+	s.worker("w2")
+	s.until(corp, s.start(corp).ID, status.Completed)
+	s.until(google, s.start(google).ID, status.Completed)
+	if err := s.rdb.FlushDB(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	var run status.Run
+	waitFor(t, func() bool {
+		runs, _, err := s.status.List(t.Context(), corp, 0, 10)
+		if err != nil || len(runs) == 0 {
+			return false
+		}
+		run = runs[0]
+		return len(runs) == 1 && run.State == status.Completed
+	})
+	messages, _, err := s.status.Messages(t.Context(), corp, run.ID, "", 10)
+	if err != nil || run.Trigger.Kind != status.ByLoss ||
+		!strings.HasPrefix(messages[len(messages)-1].Event, "Redis has lost all its data") {
+		t.Errorf("the run is %+v with %v, %v, want one that says what happened", run.Trigger, messages, err)
 	}
 }

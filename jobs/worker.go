@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
@@ -90,6 +91,7 @@ type Worker struct {
 	aside   atomic.Value // why the worker stands aside, a string
 
 	homes  homes
+	data   string // the id of the data on Redis, as the loop saw it last
 	drain  chan struct{}
 	cut    chan struct{} // closed when handlers must end now
 	hung   atomic.Bool   // a part did not stop in time
@@ -150,7 +152,7 @@ func (w *Worker) Shutdown() {
 		cut := time.AfterFunc(w.cfg.ShutdownTimeout*2/3, func() { close(w.cut) }) //nolint:mnd // two thirds
 		defer cut.Stop()
 		var servers sync.WaitGroup // Side by side: each may take its time.
-		w.mu.Lock() // No server is started any more.
+		w.mu.Lock()                // No server is started any more.
 		for _, s := range w.servers {
 			servers.Go(func() { s.Stop(); s.Shutdown() })
 		}
@@ -257,7 +259,39 @@ func (w *Worker) look(ctx context.Context) error {
 			errs = append(errs, w.requeue(ctx, r.Run))
 		}
 	}
-	return errors.Join(append(errs, w.count(ctx, names), w.lost(ctx, names), w.mend(ctx, names, alive), w.tick(ctx))...)
+	return errors.Join(append(errs, w.count(ctx, names), w.lost(ctx, names), w.mend(ctx, names, alive), w.tick(ctx),
+		w.noticeLoss(ctx))...)
+}
+
+const lossText = "Redis has lost all its data, and this run restores what it can. Runs that were under way have ended; " +
+	"the history of runs, approvals, pins and the counts of the last 24 hours are gone."
+
+// noticeLoss starts the sources when Redis has lost its data. All workers find the same runs.
+func (w *Worker) noticeLoss(ctx context.Context) error {
+	id, err := w.cfg.Status.Data(ctx)
+	if err != nil {
+		return err
+	}
+	was := w.data
+	if was == "" || was == id {
+		w.data = id
+		return nil
+	}
+	w.cfg.Log.ErrorContext(ctx, "redis has lost all its data: the sources start by themselves")
+	for _, c := range w.cfg.Containers {
+		if !c.Name.IsSource() || w.homes.why(c.Name) != "" {
+			continue
+		}
+		_, err := w.client.start(ctx, status.StartRequest{
+			ID:        uuid.NewSHA1(uuid.NameSpaceOID, []byte(id+" "+string(c.Name))).String(),
+			Container: c.Name, Trigger: status.Trigger{Kind: status.ByLoss},
+		})
+		if _, live := errors.AsType[*status.LiveError](err); err != nil && !live {
+			return err // The next turn tries again.
+		}
+	}
+	w.data = id
+	return nil
 }
 
 // lost ends the object jobs that no worker will finish any more, and counts them.

@@ -44,6 +44,7 @@ const (
 	AfterSource TriggerKind = "after_source" // a source run that changed something
 	ByApproval  TriggerKind = "approval"     // held changes were approved
 	ByRevert    TriggerKind = "revert"       // a person had another run undone
+	ByLoss      TriggerKind = "redis_lost"   // Redis lost its data while workers lived
 	ByRerun     TriggerKind = "rerun"        // the task of a closed run was run again by hand
 	ByWatch     TriggerKind = "watch"        // the source told a change, or that it cannot tell changes
 )

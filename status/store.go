@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/container"
@@ -151,6 +152,18 @@ func (s *Store) Retire(ctx context.Context, worker string) error {
 // Workers returns the names of the live workers, sorted by their last beat.
 func (s *Store) Workers(ctx context.Context) ([]string, error) {
 	return s.beat(ctx, "list", "")
+}
+
+// dataKey identifies the data of this Redis. It is lost together with everything else.
+const dataKey = "rollcall:{workers}:data"
+
+// Data returns an id of the data on Redis. It changes when Redis has lost its data.
+func (s *Store) Data(ctx context.Context) (string, error) {
+	if err := s.rdb.SetNX(ctx, dataKey, uuid.NewString(), 0).Err(); err != nil {
+		return "", redisFault("data", err)
+	}
+	id, err := s.rdb.Get(ctx, dataKey).Result()
+	return id, redisFault("data", err)
 }
 
 func (s *Store) beat(ctx context.Context, mode, worker string) ([]string, error) {

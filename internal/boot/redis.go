@@ -45,6 +45,10 @@ func Connect(ctx context.Context, p config.Process, log *slog.Logger) (rdb redis
 		_ = rdb.Close()
 		return nil, nil, fault.Errorf(fault.Unavailable, "redis at %s: %w", hostOf(p.RedisURL), err)
 	}
+	if err := subscribes(ping, rdb); err != nil {
+		_ = rdb.Close()
+		return nil, nil, fault.Errorf(fault.Denied, "redis at %s: %w", hostOf(p.RedisURL), err)
+	}
 	warn(ctx, rdb, log)
 	return rdb, func() { _ = rdb.Close() }, nil
 }
@@ -165,6 +169,20 @@ func embedded(log *slog.Logger) (redis.UniversalClient, func(), error) {
 	}), nil
 }
 
+// subscribes reports why messages cannot be subscribed to. Without them a cancelled run goes on for seconds, and asynq
+// leaks a connection at each try.
+func subscribes(ctx context.Context, rdb redis.UniversalClient) error {
+	sub := rdb.Subscribe(ctx, "rollcall:cancel", "asynq:cancel")
+	defer sub.Close()
+	for range 2 { // one answer for each channel
+		if _, err := sub.Receive(ctx); err != nil {
+			return fmt.Errorf("it does not let this user subscribe: %w: allow the commands subscribe and publish, and the "+
+				"channels rollcall:* and asynq:* (ACL SETUSER … +@pubsub &rollcall:* &asynq:*)", err)
+		}
+	}
+	return nil
+}
+
 // warn says which settings of Redis lose tasks. One that may not be asked is not judged.
 func warn(ctx context.Context, rdb redis.UniversalClient, log *slog.Logger) {
 	setting := func(name string) string {
@@ -178,8 +196,18 @@ func warn(ctx context.Context, rdb redis.UniversalClient, log *slog.Logger) {
 		log.WarnContext(ctx, "redis evicts keys when memory is short: runs and the local directory can get lost; set "+
 			"maxmemory-policy to noeviction", "maxmemory_policy", p)
 	}
+	if setting("min-replicas-to-write") == "0" && replicated(ctx, rdb) {
+		log.WarnContext(ctx, "redis has replicas and accepts writes without them: when it is cut off and a replica is "+
+			"promoted, two workers may write at once; set min-replicas-to-write to 1 and min-replicas-max-lag to 10")
+	}
 	if a := setting("appendonly"); a == "no" {
 		log.WarnContext(ctx, "redis keeps no append-only file: a restart costs one slow run; set appendonly to yes and "+
 			"appendfsync to everysec")
 	}
+}
+
+// replicated reports whether Redis says that it has replicas.
+func replicated(ctx context.Context, rdb redis.UniversalClient) bool {
+	text, err := rdb.Info(ctx, "replication").Result()
+	return err == nil && strings.Contains(text, "role:master") && !strings.Contains(text, "connected_slaves:0")
 }

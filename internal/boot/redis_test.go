@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -115,5 +116,66 @@ func TestRedisWithoutItsPassword(t *testing.T) {
 	open.StrictFiles = true
 	if _, _, err := boot.Connect(t.Context(), open, log); err == nil {
 		t.Error("Connect() with strict files and a file that all can read = nil, want an error")
+	}
+}
+
+// A Redis that does not let us subscribe is refused at the start, and the message says what to allow.
+func TestARedisWithoutSubscriptionsIsRefused(t *testing.T) {
+	t.Parallel()
+	addr, _ := redistest.TCP(t)
+	rdb := redis.NewClient(&redis.Options{Addr: addr})
+	defer rdb.Close()
+	if err := rdb.Do(t.Context(), "ACL", "SETUSER", "rollcall", "on", ">pw", "~*", "resetchannels", "+@all").Err(); err != nil {
+		t.Fatal(err)
+	}
+	p := config.Process{RedisURL: "redis://rollcall:pw@" + addr}
+	_, _, err := boot.Connect(t.Context(), p, slog.New(slog.DiscardHandler))
+	if fault.KindOf(err) != fault.Denied || !strings.Contains(err.Error(), "&rollcall:* &asynq:*") {
+		t.Errorf("Connect() = %v, want it refused with what to allow", err)
+	}
+	if err := rdb.Do(t.Context(), "ACL", "SETUSER", "rollcall", "&rollcall:*", "&asynq:*").Err(); err != nil {
+		t.Fatal(err)
+	}
+	_, done, err := boot.Connect(t.Context(), p, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatalf("Connect() = %v, want nil", err)
+	}
+	done()
+}
+
+// A Redis with a replica should not accept writes without it.
+func TestARedisWithReplicasIsWarnedAbout(t *testing.T) {
+	t.Parallel()
+	addr, _ := redistest.TCP(t)
+	host, port, _ := strings.Cut(addr, ":")
+	redistest.TCP(t, "--replicaof", host+" "+port)
+	rdb := redis.NewClient(&redis.Options{Addr: addr})
+	defer rdb.Close()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if strings.Contains(rdb.Info(t.Context(), "replication").Val(), "connected_slaves:1") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the replica does not connect")
+		}
+	}
+	said := func() string {
+		var log bytes.Buffer
+		_, done, err := boot.Connect(t.Context(), config.Process{RedisURL: "redis://" + addr},
+			slog.New(slog.NewTextHandler(&log, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		done()
+		return log.String()
+	}
+	if text := said(); !strings.Contains(text, "min-replicas-to-write to 1") {
+		t.Errorf("the log says %q, want a warning", text)
+	}
+	if err := rdb.ConfigSet(t.Context(), "min-replicas-to-write", "1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if text := said(); strings.Contains(text, "min-replicas-to-write to 1") {
+		t.Errorf("the log says %q, want no warning", text)
 	}
 }
