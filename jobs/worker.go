@@ -400,7 +400,9 @@ func (w *Worker) Aside() string {
 // takePart lets the worker take tasks, or has it stand aside while its clock is wrong. What it has begun goes on: its
 // times are those of Redis.
 func (w *Worker) takePart(ctx context.Context) error {
-	why := wrongClock(w.cfg.Skew())
+	off := w.cfg.Skew()
+	w.cfg.Metrics.ClockOffset(off)
+	why := wrongClock(off)
 	was := w.Aside()
 	w.aside.Store(why)
 	switch {

@@ -22,6 +22,7 @@ import (
 	"rollcall/ledger"
 	"rollcall/plan"
 	"rollcall/provider/pace"
+	"rollcall/status"
 )
 
 // observeCalls counts the calls of one container, which are progress, and measures them.
@@ -29,6 +30,11 @@ func (a *App) observeCalls(name container.ID, calls *atomic.Int64) func(pace.Att
 	return func(at pace.Attempt) {
 		calls.Add(1)
 		a.work.Call(name, at.Waited, at.Took, at.Number > 1)
+		if errors.Is(at.Late, status.ErrStale) && !errors.Is(at.Late, status.ErrCancelled) {
+			a.work.Late(name)
+			a.Log.Warn("a request ended after its run had passed to another worker", "container", string(name), "operation", at.Op,
+				"outcome", at.Outcome(), "took", at.Took)
+		}
 	}
 }
 

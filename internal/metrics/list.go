@@ -136,15 +136,19 @@ var work = []Metric{
 	{Name: "rollcall_delta_drift_total", Kind: Counter, Labels: []Label{ofContainer},
 		Help:   "Changes that a full run of a source found and that delta runs had missed: a fault.",
 		Absent: "for providers"},
+	{Name: "rollcall_late_requests_total", Kind: Counter, Labels: []Label{ofContainer},
+		Help: "Requests to a tenant that began under a lease and ended after the run had passed to another worker, as when " +
+			"the process was stopped meanwhile. None begins after that."},
 	{Name: "rollcall_run_resumes_total", Kind: Counter, Labels: []Label{ofContainer},
 		Help: "Runs that were handed to another worker because theirs was lost."},
+	{Name: "rollcall_worker_clock_offset_seconds", Kind: Gauge,
+		Help: "How far the clock of this worker's host is ahead of that of Redis; negative where it is behind."},
 	{Name: "rollcall_worker_superseded", Kind: Gauge, Labels: []Label{ofContainer},
 		Help: "1 while this worker does not execute a container, because another worker has a newer configuration of it."},
 	{Name: "rollcall_object_jobs_total", Kind: Counter, Labels: []Label{ofContainer, jobResult},
 		Help: "Syncs of single objects that are over."},
 }
 
-// both is exported by every process.
 var access = []Metric{
 	{Name: "rollcall_tokens_refused_total", Kind: Counter, Help: "Wrong API tokens that were presented."},
 	{Name: "rollcall_tokens_file_errors", Kind: Gauge, Help: "Errors in the tokens file. A wrong line gives nothing. " +
@@ -153,6 +157,7 @@ var access = []Metric{
 		"was then refused, or its end is not recorded."},
 }
 
+// both is exported by every process.
 var both = []Metric{
 	{Name: "rollcall_build_info", Kind: Gauge, Help: "1; the labels say which build this is.", Labels: []Label{
 		{Name: "version", Meaning: "that of the release, `devel` otherwise"},

@@ -13,9 +13,9 @@ import (
 
 // Work counts what a worker does. It is safe for concurrent use.
 type Work struct {
-	runs, changes, requests, waited, retries, losses, resumes, objects, drift *prometheus.CounterVec
-	superseded                                                                *prometheus.GaugeVec
-	runTook, lag, leavers, took                                               *prometheus.HistogramVec
+	runs, changes, requests, waited, retries, losses, resumes, objects, drift, late *prometheus.CounterVec
+	superseded, clock                                                               *prometheus.GaugeVec
+	runTook, lag, leavers, took                                                     *prometheus.HistogramVec
 }
 
 var _ prometheus.Collector = (*Work)(nil)
@@ -27,8 +27,9 @@ func NewWork() *Work {
 		requests: counter("rollcall_remote_requests_total"),
 		waited:   counter("rollcall_remote_quota_wait_seconds_total"), retries: counter("rollcall_remote_retries_total"),
 		losses: counter("rollcall_lease_losses_total"), resumes: counter("rollcall_run_resumes_total"),
-		objects:    counter("rollcall_object_jobs_total"),
-		drift:      counter("rollcall_delta_drift_total"),
+		objects: counter("rollcall_object_jobs_total"),
+		drift:   counter("rollcall_delta_drift_total"), late: counter("rollcall_late_requests_total"),
+		clock:      gauge("rollcall_worker_clock_offset_seconds"),
 		superseded: gauge("rollcall_worker_superseded"),
 		runTook:    histogram("rollcall_run_duration_seconds"), lag: histogram("rollcall_provisioning_lag_seconds"),
 		leavers: histogram("rollcall_leaver_latency_seconds"), took: histogram("rollcall_remote_request_duration_seconds"),
@@ -38,7 +39,7 @@ func NewWork() *Work {
 func (w *Work) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		w.runs, w.runTook, w.changes, w.lag, w.leavers, w.requests, w.took, w.waited, w.retries, w.losses, w.resumes,
-		w.objects, w.superseded, w.drift,
+		w.objects, w.superseded, w.drift, w.late, w.clock,
 	}
 }
 
@@ -82,6 +83,7 @@ func (w *Work) Expect(c container.ID) {
 	w.lag.WithLabelValues(name)
 	w.leavers.WithLabelValues(name)
 	w.took.WithLabelValues(name)
+	w.late.WithLabelValues(name)
 	w.waited.WithLabelValues(name)
 	w.retries.WithLabelValues(name)
 	for _, r := range JobResults() {
@@ -140,6 +142,12 @@ func (w *Work) Resumed(c container.ID) { w.resumes.WithLabelValues(string(c)).In
 func (w *Work) ObjectJob(c container.ID, outcome status.Outcome) {
 	w.objects.WithLabelValues(string(c), string(jobResultOf(outcome))).Inc()
 }
+
+// Late counts a request that ended after its run had passed to another worker.
+func (w *Work) Late(c container.ID) { w.late.WithLabelValues(string(c)).Inc() }
+
+// ClockOffset records how far the clock of this host is ahead of Redis.
+func (w *Work) ClockOffset(off time.Duration) { w.clock.WithLabelValues().Set(off.Seconds()) }
 
 // Superseded records whether the worker does not execute a container, because another one has a newer configuration.
 func (w *Work) Superseded(c container.ID, is bool) {

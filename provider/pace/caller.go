@@ -46,6 +46,9 @@ type Attempt struct {
 	Err    error         // nil for a success
 	Waited time.Duration // time spent in the limiter
 	Took   time.Duration // duration of the call; zero when the call was not made
+	// Late is why the run no longer had its lease when the call ended; nil if it had. Such a call was made beside
+	// those of another worker.
+	Late error
 }
 
 // Outcome returns "ok" or the kind of the error, for a metric label.
@@ -119,6 +122,7 @@ func (c *Caller) attempt(
 		began := time.Now()
 		a.Err = c.once(ctx, fn)
 		a.Took = time.Since(began)
+		a.Late = Fenced(ctx)
 	}
 	if c.cfg.Observe != nil {
 		c.cfg.Observe(a)

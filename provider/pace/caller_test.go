@@ -202,3 +202,21 @@ func TestNoRequestBeginsAfterItsDeadline(t *testing.T) {
 		t.Errorf("Call() = %v after %d calls, want unavailable without a call", err, s.calls)
 	}
 }
+
+// A call that ends after its run has lost the lease is reported as late. A call in time is not.
+func TestALateCallIsReported(t *testing.T) {
+	t.Parallel()
+	lost := errors.New("the lease is lost")
+	var holds error
+	ctx := pace.WithFence(t.Context(), func(context.Context) error { return holds })
+	var seen []error
+	caller := pace.NewCaller(pace.CallerConfig{Observe: func(a pace.Attempt) { seen = append(seen, a.Late) }})
+	for _, during := range []error{nil, lost} {
+		if err := caller.Call(ctx, "users.insert", nil, func(context.Context) error { holds = during; return nil }); err != nil {
+			t.Errorf("Call() = %v, want nil", err)
+		}
+	}
+	if len(seen) != 2 || seen[0] != nil || !errors.Is(seen[1], lost) {
+		t.Errorf("the calls were late because of %v, want only the second", seen)
+	}
+}
