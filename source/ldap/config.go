@@ -1,6 +1,8 @@
 package ldap
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -38,6 +40,9 @@ type Config struct {
 	StartTLS bool `yaml:"start_tls"`
 	// TLSServerName is the name that the certificate must carry, where it is not the host of the URI.
 	TLSServerName string `yaml:"tls_server_name"`
+	// TLSPinSHA256 are SHA-256 fingerprints of certificates in hexadecimal digits, with or without colons, separated by
+	// commas. If it is set, exactly these certificates are trusted, whatever their authority, names and dates.
+	TLSPinSHA256 string `yaml:"tls_pin_sha256"`
 	// AllowPlaintext permits the bind password to cross a network in the clear.
 	AllowPlaintext bool `yaml:"allow_plaintext"`
 
@@ -257,9 +262,27 @@ func (c *Config) validateServer(p *problems) {
 	if c.StartTLS && plain == 0 && err == nil {
 		p.add("start_tls", "it is for ldap:// and %q has none", c.ServerURI)
 	}
+	if _, err := c.pins(); err != nil {
+		p.add("tls_pin_sha256", "%w", err)
+	} else if c.TLSPinSHA256 != "" && (c.CAFile != "" || c.TLSServerName != "") {
+		p.add("tls_pin_sha256", "it goes without ca_file and tls_server_name, which it makes meaningless")
+	}
 	if (c.ClientCertificateFile == "") != (c.ClientKeyFile == "") {
 		p.add("client_certificate_file", "it and client_key_file go together")
 	}
+}
+
+// pins returns the fingerprints of the certificates to trust.
+func (c *Config) pins() (out [][sha256.Size]byte, err error) {
+	for _, text := range strings.FieldsFunc(c.TLSPinSHA256, func(r rune) bool { return r == ',' || r == ' ' }) {
+		raw, err := hex.DecodeString(strings.ReplaceAll(text, ":", ""))
+		if err != nil || len(raw) != sha256.Size {
+			return nil, fmt.Errorf("%q: want the SHA-256 fingerprint of a certificate, %d hexadecimal digits, as `openssl x509 "+
+				"-noout -fingerprint -sha256` prints it", text, 2*sha256.Size)
+		}
+		out = append(out, [sha256.Size]byte(raw))
+	}
+	return out, nil
 }
 
 // exposes reports whether binding to s would send the password over a network in the clear (RFC 4513, section 6.3.3).

@@ -2,6 +2,8 @@ package ldap_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"net"
@@ -35,6 +37,15 @@ func TestTLS(t *testing.T) {
 				secret.File(dir+"/client.key")
 		}, "", 0},
 		{"server name", func(c *ldap.Config) { c.ServerURI, c.TLSServerName = server.LDAPSURL, "localhost" }, "", 0},
+		{"pin", func(c *ldap.Config) {
+			c.ServerURI, c.CAFile, c.TLSPinSHA256 = server.LDAPSURL, "", fingerprint(t, dir+"/server.pem")
+		}, "", 0},
+		{"pin, StartTLS", func(c *ldap.Config) {
+			c.StartTLS, c.CAFile, c.TLSPinSHA256 = true, "", strings.Repeat("00:", 31)+"00,"+fingerprint(t, dir+"/server.pem")
+		}, "", 0},
+		{"another pin", func(c *ldap.Config) {
+			c.ServerURI, c.CAFile, c.TLSPinSHA256 = server.LDAPSURL, "", strings.Repeat("0", 64)
+		}, "fingerprint is " + fingerprint(t, dir+"/server.pem"), fault.Invalid},
 		{"other server name", func(c *ldap.Config) { c.ServerURI, c.TLSServerName = server.LDAPSURL, "ldap.example.org" },
 			"valid for localhost", fault.Invalid},
 		{"unknown authority", func(c *ldap.Config) { c.ServerURI, c.CAFile = server.LDAPSURL, "" }, "check ca_file",
@@ -60,6 +71,17 @@ func TestTLS(t *testing.T) {
 			}
 		})
 	}
+}
+
+// fingerprint returns the SHA-256 hash of a certificate in a PEM file.
+func fingerprint(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	return fmt.Sprintf("%x", sha256.Sum256(block.Bytes))
 }
 
 func TestBind(t *testing.T) {

@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -187,6 +188,21 @@ func askForTLS(raw net.Conn) error {
 	return ldap.GetLDAPError(answer)
 }
 
+// errPin means that the server has a certificate that is not pinned.
+var errPin = errors.New("the server's certificate is not pinned")
+
+// verifyPin returns a check that the server has one of the certificates. The handshake proves that it has the key.
+func verifyPin(pins [][sha256.Size]byte) func(tls.ConnectionState) error {
+	return func(cs tls.ConnectionState) error {
+		got := sha256.Sum256(cs.PeerCertificates[0].Raw)
+		if slices.Contains(pins, got) {
+			return nil
+		}
+		return fmt.Errorf("%w: its SHA-256 fingerprint is %x: if the certificate was renewed, set tls_pin_sha256 to it", errPin,
+			got)
+	}
+}
+
 // tlsConfig always verifies the server. It reads the files for every connection, because certificates may be renewed
 // while the process runs.
 func (s *Source) tlsConfig(srv server) (*tls.Config, error) {
@@ -203,6 +219,13 @@ func (s *Source) tlsConfig(srv server) (*tls.Config, error) {
 		if !c.RootCAs.AppendCertsFromPEM(pem) {
 			return nil, fmt.Errorf("ca_file: %s has no PEM certificate", s.cfg.CAFile)
 		}
+	}
+	pins, err := s.cfg.pins()
+	if err != nil {
+		return nil, fmt.Errorf("tls_pin_sha256: %w", err)
+	}
+	if len(pins) > 0 { // The fingerprint takes the place of the authority and the name.
+		c.InsecureSkipVerify, c.VerifyConnection = true, verifyPin(pins)
 	}
 	if s.cfg.ClientCertificateFile != "" {
 		pair, err := tls.LoadX509KeyPair(string(s.cfg.ClientCertificateFile), string(s.cfg.ClientKeyFile))

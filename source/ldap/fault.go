@@ -142,6 +142,9 @@ func classify(ctx context.Context, op string, err error) error {
 
 // untrusted says why a certificate was refused; "" for any other error.
 func untrusted(err error) string {
+	if errors.Is(err, errPin) {
+		return err.Error()
+	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok {
 		return ""
 	}
@@ -149,12 +152,12 @@ func untrusted(err error) string {
 		if c := host.Certificate; len(c.DNSNames)+len(c.IPAddresses) == 0 {
 			return fmt.Sprintf("the server's certificate (subject %q) has no subjectAltName, so that it is valid for no "+
 				"name at all: "+
-				"give the server a certificate with its host name in subjectAltName; ca_file and tls_server_name cannot help",
+				"give the server a certificate with its host name in subjectAltName, or pin this one with tls_pin_sha256",
 				c.Subject)
 		}
 		return "the server's certificate is for other names: use one of them in server_uri, or set tls_server_name"
 	}
-	return "the server's certificate is not trusted: check ca_file and tls_server_name"
+	return "the server's certificate is not trusted: check ca_file and tls_server_name, or pin the certificate with tls_pin_sha256"
 }
 
 // resultError is a result code in our words.
