@@ -150,5 +150,6 @@ func (c *computer) ringText(ring []*Desired) string {
 	if c.in.Capabilities.RenameKeepsAddress {
 		aliases = " and delete its former address from its aliases"
 	}
-	return "these entries wait for each other's addresses: " + strings.Join(names, ", ") + ". Give the account of one of them a free address by hand" + aliases + "; the next run does the rest"
+	return "these entries wait for each other's addresses: " + strings.Join(names, ", ") +
+		". Give the account of one of them a free address by hand" + aliases + "; the next run does the rest"
 }

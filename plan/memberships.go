@@ -39,6 +39,9 @@ func (c *computer) inherited(d *Desired, o *Object) {
 		}
 	case c.heir[o] == d && o.ReadOnly == "" && !o.Stub:
 		c.members(d, o)
+		for i := before; i < len(c.plan.Changes); i++ {
+			c.plan.Changes[i].From = o.ID // Removals come before the group is re-anchored.
+		}
 	}
 }
 

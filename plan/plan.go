@@ -113,7 +113,8 @@ type Change struct {
 	MemberLabel string `json:"member_label,omitempty"`
 	// Why says what led to a destructive change, such as absent, disabled or out of scope.
 	Why Reason `json:"why,omitempty"`
-	// From is the ID that a Reanchor replaces, or that the entry had before a mirror creates it again.
+	// From is the ID that a Reanchor replaces, or that the entry had before a mirror creates it again. The membership
+	// changes of a group that is re-anchored in the same plan have it, too.
 	From directory.ID `json:"from,omitempty"`
 	// Source and Version say which entry, in which version, the change was computed from; Version is empty for an entry
 	// that is absent. The engine reads the version again before it writes.

@@ -376,7 +376,12 @@ func (p *Provider) verifyUsers(ctx context.Context, jobs []*job, harms bool,
 }
 
 // own returns the only anchor with which an account may lose something.
-func own(j *job) []directory.ID { return []directory.ID{j.ID} }
+func own(j *job) []directory.ID {
+	if j.Op.Membership() && j.From != "" { // The group is re-anchored later in the same plan.
+		return []directory.ID{j.ID, j.From}
+	}
+	return []directory.ID{j.ID}
+}
 
 // carries returns an error if an account carries none of the anchors, which means that Rollcall no longer manages it.
 func carries(j *job, u *user, anchors []directory.ID) error {

@@ -288,7 +288,11 @@ func (p *Provider) ourGroup(ctx context.Context, c *plan.Change) (g *admin.Group
 		return nil, false, nil
 	}
 	anchors, _ := groupAnchors(g)
-	return g, true, carries(c, anchors, c.ID)
+	want := []directory.ID{c.ID}
+	if c.From != "" { // The group is re-anchored later in the same plan.
+		want = append(want, c.From)
+	}
+	return g, true, carries(c, anchors, want...)
 }
 
 func (p *Provider) changeMember(ctx context.Context, c *plan.Change) (outcome, error) {

@@ -253,7 +253,8 @@ func (p *Provider) taken(
 			return outcome{}, err
 		}
 		id, err := again(ctx)
-		return outcome{remoteID: id, note: fmt.Sprintf("took its address %s from the aliases of %s %s", c.Address, h.kind, strings.ToLower(h.primary))}, err
+		note := fmt.Sprintf("took its address %s from the aliases of %s %s", c.Address, h.kind, strings.ToLower(h.primary))
+		return outcome{remoteID: id, note: note}, err
 	case h == nil:
 		return outcome{}, fault.Errorf(fault.Conflict,
 			"%s is in use by an object that is not visible (created or deleted moments ago, or an unmanaged account)", c.Address)

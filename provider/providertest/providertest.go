@@ -122,6 +122,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		{"DeletedAccountComesBack", testDeletedComesBack},
 		{"Administrators", testAdministrators},
 		{"Reanchor", testReanchor},
+		{"RecreatedEntriesKeepTheirMemberships", testRecreated},
 		{"Members", testMembers},
 		{"ConfirmedMembersAreKept", testConfirmedMembers},
 		{"LedgerLost", testLedgerLost},
