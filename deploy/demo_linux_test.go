@@ -37,7 +37,7 @@ func (s syncStatus) changes(t *testing.T) (made, failed int) {
 	return 0, 0
 }
 
-// What `docker compose --profile demo up --scale worker=3` starts syncs the company to both tenants, run as processes
+// What `docker compose --profile demo up --scale worker=3` starts syncs the company to the tenants, run as processes
 // with the commands, environments and health checks of docker-compose.yml.
 func TestTheDemonstrationOfComposeSyncs(t *testing.T) {
 	t.Parallel()
@@ -65,7 +65,7 @@ func TestTheDemonstrationOfComposeSyncs(t *testing.T) {
 		t.Fatalf("rollcall sync ldap:corp ended with %d and said %s", code, said)
 	}
 	// The providers follow by themselves.
-	for _, name := range []string{"google_workspace:1", "microsoft_entra:1"} {
+	for _, name := range []string{"google_workspace:1", "microsoft_entra:1", "scim:1"} {
 		var seen syncStatus
 		for deadline := time.Now().Add(time.Minute); seen.LastSync == ""; time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(deadline) {

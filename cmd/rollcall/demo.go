@@ -22,27 +22,21 @@ import (
 	"rollcall/internal/session"
 	"rollcall/internal/tokens"
 	"rollcall/jobs"
-	simulator "rollcall/simulator/googleworkspace"
+	"rollcall/provider/all"
 	"rollcall/simulator/graph"
-	"rollcall/simulator/scim"
 	"rollcall/status"
 )
 
-const (
-	demoSource = container.ID("ldap:corp")
-	demoGoogle = container.ID("google_workspace:1")
-	demoEntra  = container.ID("microsoft_entra:1")
-)
+const demoSource = container.ID("ldap:corp")
 
 func demoCommand(e *env) *cobra.Command {
 	var once bool
 	var at addresses
 	c := &cobra.Command{
-		Use: "demo", Short: "Sync a company that does not exist to three simulated tenants",
-		Long: "Starts everything in this process: a Redis, the directory of a company of some 250 people, a simulated " +
-			"Google Workspace,\n" +
-			"a simulated Microsoft Entra tenant, a simulated SCIM server, the API and a worker. It syncs one day and the " +
-			"next, prints what happened, and serves until Ctrl-C.",
+		Use: "demo", Short: "Sync a company that does not exist to simulated tenants",
+		Long: "Starts everything in this process: a Redis, the directory of a company of some 250 people, a simulated tenant\n" +
+			"of each type of provider, the API and a worker. It syncs one day and the next, prints what happened, and\n" +
+			"serves until Ctrl-C.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), e, at, once) },
 	}
@@ -60,12 +54,10 @@ type addresses struct{ api, metrics string }
 // stage is the environment of the demonstration.
 type stage struct {
 	*env
-	dir    string
-	google *simulator.Tenant
-	entra  *graph.Tenant
-	scim   *scim.Tenant
-	app    *boot.App
-	client *jobs.Client
+	dir     string
+	tenants []*demoTenant
+	app     *boot.App
+	client  *jobs.Client
 	// token and known are set where the API listens on other addresses than loopback.
 	token string
 	known session.Tokens
@@ -79,7 +71,7 @@ func runDemo(ctx context.Context, e *env, at addresses, once bool) error {
 	defer os.RemoveAll(dir)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	s := &stage{env: e, dir: dir, google: newDemoTenant(), entra: newDemoEntra(), scim: newDemoSCIM()}
+	s := &stage{env: e, dir: dir, tenants: newDemoTenants(all.Types())}
 	if err := s.open(ctx, at.api); err != nil {
 		return err
 	}
@@ -121,49 +113,35 @@ func runDemo(ctx context.Context, e *env, at addresses, once bool) error {
 	return <-serving
 }
 
-// newDemoTenant returns a tenant as it is before the first sync. It has an administrator, an account with the address
-// of a new employee, and an unrelated account.
-func newDemoTenant() *simulator.Tenant {
-	t := simulator.New(simulator.Config{Domains: []string{demo.Domain}})
-	for _, u := range demo.Foreign {
-		if _, err := t.AddUser(simulator.User{PrimaryEmail: u.Address, GivenName: u.GivenName,
-			FamilyName: u.FamilyName}); err != nil {
-			panic(err) // The list is ours.
-		}
-	}
-	return t
-}
-
 // open writes the configuration, starts the tenants and connects.
 func (s *stage) open(ctx context.Context, listen string) error {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	authority, err := graph.NewAuthority("127.0.0.1")
 	if err != nil {
 		return err
 	}
-	tenant := &http.Server{Handler: s.google.Handler(), ReadHeaderTimeout: 10 * time.Second}
-	context.AfterFunc(ctx, func() { _ = tenant.Close() })
-	go func() { _ = tenant.Serve(listener) }() // It ends with the context; until then the syncs would say so.
-	graphURL, err := s.serveEntra(ctx)
-	if err != nil {
-		return err
-	}
-	scimURL, err := s.serveSCIM(ctx)
-	if err != nil {
-		return err
-	}
-	base := "http://" + listener.Addr().String()
-	key, err := s.google.CredentialsJSON(base)
-	if err != nil {
-		return err
-	}
-	ldif := filepath.Join(s.dir, "people.ldif")
-	yaml := fmt.Sprintf(demoConfig, ldif, base) + fmt.Sprintf(demoEntraConfig, s.entra.TenantID(), s.entra.ClientID(),
-		graphURL) + fmt.Sprintf(demoSCIMConfig, scimURL)
-	for name, data := range map[string][]byte{"people.ldif": demo.LDIF(), "google.json": key,
-		"rollcall.yaml": []byte(yaml)} {
-		if err := os.WriteFile(filepath.Join(s.dir, name), data, 0o600); err != nil {
+	bases := make([]string, len(s.tenants))
+	for i, t := range s.tenants {
+		listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
 			return err
 		}
+		srv := &http.Server{Handler: t, TLSConfig: authority.TLSConfig(), ReadHeaderTimeout: 10 * time.Second}
+		context.AfterFunc(ctx, func() { _ = srv.Close() })
+		bases[i] = "http://" + listener.Addr().String()
+		if t.tls {
+			bases[i] = "https://" + listener.Addr().String()
+			go func() { _ = srv.ServeTLS(listener, "", "") }() // It ends with the context; the syncs report any other end.
+		} else {
+			go func() { _ = srv.Serve(listener) }()
+		}
+	}
+	yaml, files, err := connected(s.dir, s.tenants, bases)
+	if err != nil {
+		return err
+	}
+	files[demoCAFile], files[demoConfigFile] = authority.CA, []byte(yaml)
+	if err := writeFiles(s.dir, files); err != nil {
+		return err
 	}
 	cfg, _, err := config.Load(filepath.Join(s.dir, "rollcall.yaml"), config.Options{Types: s.types, Getenv: s.getenv})
 	if err != nil {
@@ -200,7 +178,7 @@ func (s *stage) makeToken(listen string) error {
 	return err
 }
 
-// demoConfig is an ordinary configuration except for its rate, because the simulated tenant has no quota.
+// demoConfig begins the configuration. The tenants of the demonstration have no quota, so their rates are high.
 const demoConfig = `sources:
   ldap:
     - slug: corp
@@ -214,15 +192,6 @@ const demoConfig = `sources:
       group_membership_field: member
       object_uniqueness_field: entryUUID
 providers:
-  google_workspace:
-    - id: 1
-      name: Simulated tenant
-      sources: [corp]
-      delegated_subject: admin@example.com
-      credentials_file: google.json
-      default_group_email_domain: example.com
-      endpoint: %s/
-      max_requests_per_second: 400
 `
 
 // invite prints commands to try.
@@ -247,61 +216,13 @@ Open http://%[1]s/ in a browser%[2]s. It is served until Ctrl-C, and so is the A
 	}
 }
 
-// newDemoEntra has the same foreign accounts as the other tenant.
-func newDemoEntra() *graph.Tenant {
-	t := graph.New(graph.Config{Domains: []string{demo.Domain}})
-	for _, u := range demo.Foreign {
-		if _, err := t.AddUser(graph.User{UserPrincipalName: u.Address, DisplayName: u.GivenName + " " +
-			u.FamilyName}); err != nil {
-			panic(err) // The list is ours.
-		}
-	}
-	return t
-}
-
-// serveEntra serves the tenant until ctx ends, and writes the files that a client needs. Microsoft's sign-in library
-// requires the certificate.
-func (s *stage) serveEntra(ctx context.Context) (base string, err error) {
-	authority, err := graph.NewAuthority("127.0.0.1")
-	if err != nil {
-		return "", err
-	}
-	for name, data := range map[string][]byte{"entra-ca.pem": authority.CA, "entra": []byte(s.entra.ClientSecret())} {
-		if err := os.WriteFile(filepath.Join(s.dir, name), data, 0o600); err != nil {
-			return "", err
-		}
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	srv := &http.Server{Handler: s.entra.Handler(), TLSConfig: authority.TLSConfig(), ReadHeaderTimeout: 10 * time.Second}
-	context.AfterFunc(ctx, func() { _ = srv.Close() })
-	go func() { _ = srv.ServeTLS(listener, "", "") }() // It ends with the context; until then the syncs would say so.
-	return "https://" + listener.Addr().String(), nil
-}
-
-// demoEntraConfig is appended to demoConfig.
-const demoEntraConfig = `  microsoft_entra:
-    - id: 1
-      name: Simulated tenant
-      sources: [corp]
-      tenant_id: %s
-      client_id: %s
-      client_secret_file: entra
-      authority: %[3]s/
-      endpoint: %[3]s/v1.0
-      ca_file: entra-ca.pem
-      max_writes_per_second: 400
-`
-
 // play runs the demonstration: a first day, the next morning, and a sync that should find no change.
 func (s *stage) play(ctx context.Context) error {
 	for _, act := range []struct {
 		title string
 		ldif  []byte
 	}{
-		{"Day one: three empty tenants", demo.LDIF()},
+		{"Day one: empty tenants", demo.LDIF()},
 		{"The next morning: some joined, some left, somebody has a new name", demo.Next()},
 		{"Once more: nothing changed", demo.Next()},
 	} {
@@ -309,12 +230,14 @@ func (s *stage) play(ctx context.Context) error {
 		if err := os.WriteFile(filepath.Join(s.dir, "people.ldif"), act.ldif, 0o600); err != nil {
 			return err
 		}
-		s.google.ResetCalls()
-		s.entra.ResetCalls()
-		s.scim.ResetCalls()
+		containers := []container.ID{demoSource}
+		for _, t := range s.tenants {
+			t.reset()
+			containers = append(containers, t.container)
+		}
 		var runs []status.Run
 		var changes int64
-		for _, c := range []container.ID{demoSource, demoGoogle, demoEntra, demoSCIM} {
+		for _, c := range containers {
 			run, err := s.sync(ctx, c)
 			if err != nil {
 				return err
@@ -375,16 +298,15 @@ func seen(run status.Run) client.Run {
 	return client.Run{Run: run, Ends: run.EstimatedEnd(now), Seconds: run.Duration(now).Seconds()}
 }
 
-// summary prints the results of the two syncs.
+// summary prints the results of the syncs.
 func (s *stage) summary(runs []status.Run) error {
 	var out bytes.Buffer
 	t := tabwriter.NewWriter(&out, 0, 4, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "\tcreated\tupdated\tsuspended\trestored\tdeleted\theld\tfailed\tcalls\t")
-	google := s.google.Calls()
-	server := s.scim.Calls()
-	calls := map[container.ID]int{demoGoogle: google.Reads + google.Writes, demoEntra: s.entra.Calls().Requests,
-		demoSCIM: server.Reads + server.Writes}
-	names := map[container.ID]string{demoSource: "directory", demoGoogle: "Google", demoEntra: "Entra", demoSCIM: "SCIM"}
+	calls, names := map[container.ID]int{}, map[container.ID]string{demoSource: "directory"}
+	for _, t := range s.tenants {
+		calls[t.container], names[t.container] = t.calls(), t.word
+	}
 	for _, run := range runs {
 		for _, o := range status.ObjectTypes() {
 			n := map[status.ChangeType]int64{}

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -15,8 +14,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rollcall/internal/boot"
-	"rollcall/internal/demo"
 	"rollcall/internal/tokens"
+	"rollcall/provider/all"
 	simulator "rollcall/simulator/googleworkspace"
 	"rollcall/simulator/graph"
 )
@@ -67,26 +66,28 @@ const (
 
 // stand has the addresses of the demonstration's tenants.
 type stand struct {
-	dir, host             string
-	google, entra, health string
+	dir, host, health string
+	tenants           []*demoTenant
+	listen            []string // where each tenant is served
 }
 
 func simulateDemoCommand(e *env) *cobra.Command {
-	var s stand
+	s := stand{tenants: newDemoTenants(all.Types())}
+	s.listen = make([]string, len(s.tenants))
 	c := &cobra.Command{
-		Use: "demo", Short: "Serve both tenants of the demonstration to Rollcalls on other machines, over TLS",
-		Long: "Serves the simulated Google Workspace and Microsoft Entra tenants of `rollcall demo`, and writes into a " +
-			"directory what an API\n" +
-			"and its workers need to sync the demonstration's company to them: rollcall.yaml, the company's directory as " +
-			"LDIF, credentials,\n" +
-			"the certificate authority and a token. docker-compose.yml runs it in its profile `demo`.",
+		Use: "demo", Short: "Serve the tenants of the demonstration to Rollcalls on other machines, over TLS",
+		Long: "Serves the simulated tenants of `rollcall demo`, and writes into a directory what an API and its workers need to\n" +
+			"sync the demonstration's company to them: rollcall.yaml, the company's directory as LDIF, credentials, the\n" +
+			"certificate authority and a token. docker-compose.yml runs it in its profile `demo`.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd.Context(), e) },
 	}
 	c.Flags().StringVar(&s.dir, "dir", "", "where to write the files (it has to exist)")
 	c.Flags().StringVar(&s.host, "host", "127.0.0.1", "the name or address under which the tenants are reached")
-	c.Flags().StringVar(&s.google, "listen-google", "127.0.0.1:8085", "address to serve Google Workspace on")
-	c.Flags().StringVar(&s.entra, "listen-entra", "127.0.0.1:8086", "address to serve Microsoft Entra ID on")
+	for i, t := range s.tenants {
+		c.Flags().StringVar(&s.listen[i], "listen-"+strings.ToLower(t.word), fmt.Sprintf("127.0.0.1:%d", 8085+i),
+			"address to serve "+string(t.container)+" on")
+	}
 	c.Flags().StringVar(&s.health, "listen-health", "127.0.0.1:9466", "address to serve /livez and /readyz on")
 	_ = c.MarkFlagRequired("dir") // it is defined above
 	return c
@@ -98,8 +99,7 @@ func (s stand) run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	google, entra := newDemoTenant(), newDemoEntra()
-	listeners, err := listenAll(ctx, s.google, s.entra)
+	listeners, err := listenAll(ctx, s.listen...)
 	if err != nil {
 		return err
 	}
@@ -111,13 +111,13 @@ func (s stand) run(ctx context.Context, e *env) error {
 		}
 		bases[i] = "https://" + net.JoinHostPort(s.host, port)
 	}
-	token, err := s.write(authority, google, entra, bases[0], bases[1])
+	token, err := s.write(authority, bases)
 	if err != nil {
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	for i, handler := range []http.Handler{google.Handler(), entra.Handler()} {
-		g.Go(func() error { return serveTLS(ctx, listeners[i], handler, authority.TLSConfig()) })
+	for i, t := range s.tenants {
+		g.Go(func() error { return serveTLS(ctx, listeners[i], t, authority.TLSConfig()) })
 	}
 	g.Go(func() error {
 		fmt.Fprintf(e.stdout, "The demonstration's tenants are served; the directory of the company and everything else "+
@@ -158,10 +158,9 @@ func wellAlways() http.Handler {
 	return mux
 }
 
-// write writes the files of the directory and returns the token.
-func (s stand) write(ca *graph.Authority, google *simulator.Tenant, entra *graph.Tenant, googleURL,
-	entraURL string) (string, error) {
-	key, err := google.CredentialsJSON(googleURL)
+// write writes the files of the directory and returns the token. The configuration comes last.
+func (s stand) write(ca *graph.Authority, bases []string) (string, error) {
+	yaml, files, err := connected(s.dir, s.tenants, bases)
 	if err != nil {
 		return "", err
 	}
@@ -169,25 +168,11 @@ func (s stand) write(ca *graph.Authority, google *simulator.Tenant, entra *graph
 	if err != nil {
 		return "", err
 	}
-	yaml := fmt.Sprintf(demoConfig, filepath.Join(s.dir, "people.ldif"), googleURL) +
-		fmt.Sprintf(demoEntraConfig, entra.TenantID(), entra.ClientID(), entraURL)
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{
-		{"people.ldif", demo.LDIF()},
-		{"google.json", key},
-		{"entra", []byte(entra.ClientSecret())},
-		{demoCAFile, ca.CA},
-		{demoTokensFile, []byte(line + "\n")},
-		{demoTokenFile, []byte(token + "\n")},
-		{demoConfigFile, []byte(onSchedule(yaml))},
-	} {
-		if err := os.WriteFile(filepath.Join(s.dir, f.name), f.data, 0o600); err != nil {
-			return "", err
-		}
+	files[demoCAFile], files[demoTokensFile], files[demoTokenFile] = ca.CA, []byte(line+"\n"), []byte(token+"\n")
+	if err := writeFiles(s.dir, files); err != nil {
+		return "", err
 	}
-	return token, nil
+	return token, writeFiles(s.dir, map[string][]byte{demoConfigFile: []byte(onSchedule(yaml))})
 }
 
 // onSchedule adds schedules to the configuration of the demonstration.
