@@ -30,10 +30,11 @@ func TestDocumentedCommands(t *testing.T) {
 			found++
 			words := strings.Fields(m[1])
 			// The help is asked for, so that nothing is done; what is wrong is refused all the same.
-			args := []string{words[0], "--help"}
-			for _, w := range words[1:] {
-				args = append(args, strings.Trim(w, "[]…"))
+			args := make([]string, len(words), len(words)+1)
+			for i, w := range words {
+				args[i] = strings.Trim(w, "[]…")
 			}
+			args = append(args, "--help")
 			var out bytes.Buffer
 			e := &env{getenv: func(string) string { return "" }, stdin: &out, stdout: &out, stderr: &out, now: time.Now}
 			if code := run(t.Context(), e, args); code != 0 || !strings.Contains(out.String(), "rollcall "+args[0]) {
