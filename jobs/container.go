@@ -27,6 +27,8 @@ type Container struct {
 	// Digest identifies the configuration. Workers with different digests do not execute a container side by side.
 	// Without a digest the container is executed by any worker.
 	Digest string
+	// Watch says how a source is asked for its changes. It is nil for a provider.
+	Watch *Watch
 	// Calls counts requests to the remote side. It may be nil.
 	Calls *atomic.Int64
 }

@@ -157,6 +157,8 @@ type objectSync struct {
 	job  status.Job
 	said *notes
 	ref  directory.Ref
+	// left says that the entry left its source, so that the provider concludes its departure.
+	left bool
 	// made is the outcome of the changes that were made.
 	made status.Outcome
 }
@@ -185,6 +187,11 @@ func (o *objectSync) both(ctx context.Context, c *Container, source string) (sta
 			}
 			return "", errSuperseded
 		}
+		if slices.Contains(first.Snapshot.Absent, o.ref) {
+			if o.left, err = o.hasLeft(ctx, from); err != nil {
+				return "", err
+			}
+		}
 		if outcome := o.stops(first); outcome != "" {
 			return outcome, nil
 		}
@@ -207,9 +214,11 @@ var errSuperseded = fault.Errorf(fault.Unavailable, "the entry was changed meanw
 // stops returns the outcome of a first hop after which there is no second; empty where there is one.
 func (o *objectSync) stops(first reconcile.Report) status.Outcome {
 	switch {
+	case o.left:
+		o.say(status.Info, "The entry left its source.")
 	case slices.Contains(first.Snapshot.Absent, o.ref):
-		o.say(status.Warning, "The entry is absent at its source. Nothing was changed: only a full sync concludes that "+
-			"somebody left.")
+		o.say(status.Error, "The entry is absent at its source, and nothing proves that it left: it is not suspended. The "+
+			"next full run of the source decides.")
 		return status.OutcomeAbsent
 	case len(first.Snapshot.Findings) > 0:
 		return status.OutcomeHeld // The engine has named it.
@@ -235,10 +244,33 @@ func (o *objectSync) second(ctx context.Context, c *Container) (reconcile.Report
 
 func (o *objectSync) hop(ctx context.Context, c *Container) (reconcile.Report, error) {
 	return c.Engine().Execute(ctx, reconcile.Run{
-		ID: o.job.ID, Scope: reconcile.Entries(o.ref), Lease: o.cfg.Status.Unleased(c.Name, o.homes.halt(c.Name)),
+		ID: o.job.ID, Scope: o.scope(c), Lease: o.cfg.Status.Unleased(c.Name, o.homes.halt(c.Name)),
 		Memory:  NewMemory(o.cfg.Decisions, c.Name),
 		Journal: counted{o.said, o.tally(c.Name)}, Insist: true,
 	})
+}
+
+// scope is what a hop covers.
+func (o *objectSync) scope(c *Container) reconcile.Scope {
+	if o.left && !c.Name.IsSource() {
+		return reconcile.Departing(o.ref)
+	}
+	return reconcile.Entries(o.ref)
+}
+
+// hasLeft reports whether an absent entry is proved to have left. If the local directory still has it, the source is
+// asked what changed.
+func (o *objectSync) hasLeft(ctx context.Context, from *Container) (bool, error) {
+	if from.Watch == nil {
+		return false, nil
+	}
+	if left, err := from.Watch.Left(ctx, o.ref); err != nil || left {
+		return left, err
+	}
+	if _, err := o.leave(ctx, from); err != nil {
+		return false, err
+	}
+	return from.Watch.Left(ctx, o.ref)
 }
 
 func (o *objectSync) say(level status.Level, event string) {

@@ -141,6 +141,11 @@ func (w *Worker) Start(ctx context.Context) error {
 		return err
 	}
 	w.loops.Go(func() { w.loop(ctx) })
+	for i := range w.cfg.Containers {
+		if c := &w.cfg.Containers[i]; c.Watch != nil {
+			w.loops.Go(func() { w.watch(ctx, c) })
+		}
+	}
 	return nil
 }
 

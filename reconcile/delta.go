@@ -54,7 +54,7 @@ func (e *Engine) resolve(ctx context.Context, run *Run) (d delta, err error) {
 	if !s.changed && !s.may(completes) {
 		return d, nil
 	}
-	if e.cfg.Pending != nil {
+	if e.cfg.Pending != nil && !s.leaving {
 		if d.seen, err = e.cfg.Pending.Pending(ctx); err != nil {
 			return d, err
 		}
@@ -65,6 +65,10 @@ func (e *Engine) resolve(ctx context.Context, run *Run) (d delta, err error) {
 	reason, err := e.narrow(ctx, run, &d)
 	if err != nil || reason == "" {
 		return d, err
+	}
+	if s.leaving { // Only a run may read everything.
+		s.refs = nil
+		return delta{}, nil
 	}
 	run.Journal.Say(Info, "Everything is read: "+reason+".", nil)
 	full := Full()
@@ -95,7 +99,9 @@ func (e *Engine) beginFull(ctx context.Context, run *Run, d *delta) error {
 	if c.Whole == "" {
 		d.since = facts.Cursor
 	}
-	d.next = c.Next
+	if d.next = c.Next; c.Next.IsZero() {
+		run.Journal.Say(Info, "Changes between full runs are not noticed: "+c.Whole+".", nil)
+	}
 	sayNotes(run.Journal, c.Notes)
 	return nil
 }
@@ -351,6 +357,9 @@ func (r *review) regroup(ctx context.Context, feed source.Delta) error {
 // idle ends a run over changes that has nothing to do.
 func (e *Engine) idle(ctx context.Context, run Run, d delta) (Report, error) {
 	run.Journal.Say(Info, "Nothing changed, and nothing is still open.", nil)
+	if run.Scope.leaving {
+		return Report{}, nil
+	}
 	var empty plan.Plan
 	if err := run.Journal.Planned(ctx, empty, empty); err != nil || !run.Scope.may(writes) {
 		return Report{}, err
@@ -403,9 +412,22 @@ func (e *Engine) announce(ctx context.Context, r *Report) error {
 	return nil
 }
 
+// leaversOf returns the changes of a source's plan that take a user away or disable it, and these users.
+func leaversOf(p plan.Plan) (plan.Plan, []directory.Ref) {
+	var refs []directory.Ref
+	p.Changes = slices.DeleteFunc(slices.Clone(p.Changes), func(c plan.Change) bool {
+		leaves := c.Kind == directory.User && (c.Op == plan.Delete || c.Op == plan.Suspend)
+		if leaves {
+			refs = append(refs, c.Ref)
+		}
+		return !leaves
+	})
+	return p, refs
+}
+
 // settleOpen keeps what is still open pending for the next delta run, and removes what this run covered.
 func (a *applier) settleOpen(ctx context.Context) error {
-	if a.cfg.Pending == nil || !a.run.Scope.changed && !a.run.Scope.may(completes) {
+	if a.cfg.Pending == nil || a.run.Scope.leaving || !a.run.Scope.changed && !a.run.Scope.may(completes) {
 		return nil
 	}
 	open := map[directory.Ref]bool{}

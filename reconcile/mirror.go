@@ -134,7 +134,9 @@ func (m mirror) learn(*applier, *plan.Change, provider.Result) {}
 // record makes the local directory readable again and stores the facts about its source.
 func (m mirror) record(ctx context.Context, a *applier, complete bool) error {
 	if complete && a.run.Scope.changed {
-		a.report.Changed = a.report.Applied > 0
+		if a.report.Changed = a.report.Applied > 0; a.run.Scope.leaving {
+			return nil
+		}
 		return m.keepCursor(ctx, a.run, a.view.delta)
 	}
 	if !complete || !a.run.Scope.may(keepsFacts) {

@@ -35,11 +35,15 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 	if s.undo != nil {
 		apply = apply.About(v.undo)
 	}
+	var leavers []directory.Ref
+	if s.leaving {
+		apply, leavers = leaversOf(apply)
+	}
 	if s.suspends {
 		apply, held = apply.Suspensions(), held.Suspensions()
 	}
 	report := Report{
-		Apply: apply, Held: held, Snapshot: v.snapshot, Desired: v.desired, Pinned: len(v.undo),
+		Apply: apply, Held: held, Snapshot: v.snapshot, Desired: v.desired, Pinned: len(v.undo), Leavers: leavers,
 	}
 	return report, e.unproven(s, v, apply)
 }

@@ -104,6 +104,8 @@ type Report struct {
 	Results map[int]provider.Result
 	// Pinned is how many entries an undo pinned.
 	Pinned int
+	// Leavers are the users who left or were disabled, as a run over leavers found them.
+	Leavers []directory.Ref
 	// Owing says why a full run should follow soon. It is empty if none needs to.
 	Owing string
 	// Drift is the number of entries that a full run found changed although no delta run was told of a change.
@@ -222,6 +224,8 @@ type Scope struct {
 	undo *plan.Undone
 	// changed limits the run to the entries that changed since the last run and to those that are still open.
 	changed bool
+	// leaving limits the plan of a source to users who left or were disabled.
+	leaving bool
 	// readWithin bounds the time for reading the provider. Zero means no bound.
 	readWithin time.Duration
 }
@@ -267,6 +271,13 @@ func leavers(refs []directory.Ref) Scope {
 // Changed is a run over the entries that changed since the last run, and over those that are still open. It concludes
 // only proved departures. A run that cannot tell the changes becomes a full run.
 func Changed() Scope { return Scope{rights: concludes | writes, changed: true} }
+
+// Leaving is a run of a source over the users who are proved gone or were disabled since the last run. It takes part in
+// no other change, and the next delta run finds the same changes again. It does nothing where changes cannot be told.
+func Leaving() Scope { return Scope{rights: concludes | writes, changed: true, leaving: true} }
+
+// Departing is a run of a provider over a few entries that left the local directory or were disabled there.
+func Departing(refs ...directory.Ref) Scope { return Scope{rights: concludes | writes, refs: refs} }
 
 // Explaining is a run that plans one entry as a full run would, and stops there. within bounds the time for reading
 // the provider.

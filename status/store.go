@@ -132,6 +132,7 @@ var (
 	enterScript    = redisfault.Script(luaFiles, "prelude", "enter")
 	leaveScript    = redisfault.Script(luaFiles, "prelude", "leave")
 	markScript     = redisfault.Script(luaFiles, "prelude", "mark")
+	watchScript    = redisfault.Script(luaFiles, "prelude", "watch")
 	configScript   = redisfault.Script(luaFiles, "prelude", "configure")
 
 	beatScript = redisfault.Script(luaFiles, "beat")

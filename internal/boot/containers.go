@@ -1,6 +1,8 @@
 package boot
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -23,6 +25,7 @@ import (
 	"rollcall/provider"
 	"rollcall/provider/pace"
 	"rollcall/reconcile"
+	"rollcall/source"
 	"rollcall/source/ldap"
 )
 
@@ -60,7 +63,7 @@ func (a *App) ldapSource(cfg *ldap.Config) (jobs.Container, error) {
 	name := container.Source(cfg.Slug)
 	links := ledger.NewRedis(a.Redis, string(name))
 	return jobs.Container{
-		Name: name, Schedule: cfg.Schedule, Calls: calls,
+		Name: name, Schedule: cfg.Schedule, Calls: calls, Watch: a.watch(cfg, src, links),
 		Engine: func() *reconcile.Engine {
 			return reconcile.New(reconcile.Config{
 				Source: src, Provider: a.part(cfg.Slug), Ledger: links, Container: string(name), Now: a.now(),
@@ -150,6 +153,25 @@ func (a *App) secondHop(p *config.Provider, tenant provider.Provider, calls *ato
 					return m.Desire(mapping.Input{Snapshot: snapshot, Domains: state.Domains})
 				},
 			})
+		},
+	}
+}
+
+// watch says how a source is polled; nil where it is not.
+func (a *App) watch(cfg *ldap.Config, src *ldap.Source, links *ledger.Redis) *jobs.Watch {
+	if cfg.Delta == ldap.DeltaOff {
+		return nil
+	}
+	part := a.part(cfg.Slug)
+	return &jobs.Watch{
+		Source: src, Every: cmp.Or(cfg.DeltaEvery, ldap.DefaultDeltaEvery),
+		Cursor: func(ctx context.Context) (source.Cursor, error) {
+			facts, err := links.Facts(ctx)
+			return facts.Cursor, err
+		},
+		Left: func(ctx context.Context, ref directory.Ref) (bool, error) {
+			_, left, err := part.Entry(ctx, ref)
+			return left != nil, err
 		},
 	}
 }

@@ -93,8 +93,10 @@ var (
 // officeOptions describe an office. Lines are further lines of the configuration, as "key: value".
 type officeOptions struct {
 	// ldif is the content of the directory, which is a slapd, or a file where file is set.
-	ldif                 string
-	file                 bool
+	ldif string
+	file bool
+	// syncProv has the directory tell its changes.
+	syncProv             bool
 	source, google, both []string
 }
 
@@ -137,7 +139,7 @@ func newOffice(t testing.TB, opts officeOptions) *office {
 	dir := t.TempDir()
 	uri := "file://" + filepath.Join(dir, "people.ldif")
 	if !opts.file {
-		o.ldap = slapdtest.Start(t, slapdtest.Options{LDIF: opts.ldif})
+		o.ldap = slapdtest.Start(t, slapdtest.Options{LDIF: opts.ldif, SyncProv: opts.syncProv, SessionLog: 1000})
 		uri = o.ldap.URL
 	}
 	o.tenant = google.New(google.Config{Key: serviceKey(), Domains: []string{domain}})

@@ -1,0 +1,97 @@
+package boot_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/container"
+	"rollcall/internal/slapdtest"
+	"rollcall/status"
+)
+
+// crew is the LDIF of people who can be disabled by a date.
+func crew(n int) string {
+	var b strings.Builder
+	for i := range n {
+		uid := fmt.Sprintf("p%02d", i)
+		b.WriteString(slapdtest.Entry("uid="+uid+","+slapdtest.People, "objectClass", "inetOrgPerson", "objectClass",
+			"shadowAccount", "uid", uid, "cn", "Person "+uid, "sn", uid, "givenName", "Person", "mail", uid+"@"+domain))
+	}
+	return b.String()
+}
+
+// active reports whether a person has an active account in each tenant.
+func (o *office) active(uid string) (google, entra bool) {
+	o.Helper()
+	address := uid + "@" + domain
+	g, ok := o.tenant.User(address)
+	google = ok && !g.Suspended
+	e, ok := o.graph.User(address)
+	return google, ok && !e.Disabled
+}
+
+// out waits until a person is suspended in both tenants, and returns how long that took.
+func (o *office) out(uid string, since time.Time) time.Duration {
+	o.Helper()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		google, entra := o.active(uid)
+		if !google && !entra {
+			return time.Since(since)
+		}
+		if time.Since(since) > 90*time.Second {
+			o.Fatalf("%s is not suspended everywhere after 90 s (active at Google: %t, at Entra: %t)", uid, google, entra)
+		}
+		<-tick.C
+	}
+}
+
+// A person who is disabled or deleted in the directory is suspended in both tenants without a full run.
+func TestLeaversAreSuspendedWithinSeconds(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, officeOptions{ldif: crew(40), syncProv: true, source: []string{"delta_every: 2s",
+		"limits: {leave: {at_least: 50}}"}, both: []string{"limits: {leave: {at_least: 50}}"}})
+	o.sync(corp, workspace, entra)
+	full := o.runs(corp, status.Full)
+	var took []time.Duration
+	for n := range 10 {
+		uid := fmt.Sprintf("p%02d", n)
+		if google, entra := o.active(uid); !google || !entra {
+			t.Fatalf("%s has no active account in both tenants", uid)
+		}
+		since := time.Now()
+		if dn := "uid=" + uid + "," + slapdtest.People; n%2 == 0 {
+			o.ldap.Set(t, dn, "shadowExpire", "1")
+		} else {
+			o.ldap.Delete(t, dn)
+		}
+		took = append(took, o.out(uid, since))
+	}
+	slices.Sort(took)
+	t.Logf("disabled or deleted to suspended in both tenants at delta_every 2s: median %v, slowest %v", took[5], took[9])
+	if n := o.runs(corp, status.Full); n != full {
+		t.Errorf("%d full runs of the source were needed", n-full)
+	}
+	if google, entra := o.active("p11"); !google || !entra {
+		t.Error("a person who did not leave is suspended")
+	}
+}
+
+// runs counts the runs of a mode.
+func (o *office) runs(c container.ID, mode status.Mode) (n int) {
+	o.Helper()
+	runs, _, err := o.app.Status.List(o.Context(), c, 0, 100)
+	if err != nil {
+		o.Fatal(err)
+	}
+	for _, run := range runs {
+		if run.Mode == mode {
+			n++
+		}
+	}
+	return n
+}

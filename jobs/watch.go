@@ -1,0 +1,197 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/reconcile"
+	"rollcall/source"
+	"rollcall/status"
+)
+
+// Watch says how a source is asked for its changes.
+type Watch struct {
+	Source source.Delta
+	// Every is the time between two polls.
+	Every time.Duration
+	// Cursor returns how far the last run read the source.
+	Cursor func(context.Context) (source.Cursor, error)
+	// Left reports whether the local directory has the departure of an entry.
+	Left func(context.Context, directory.Ref) (bool, error)
+}
+
+const (
+	// slowestPoll is the longest time between two polls after failures.
+	slowestPoll = 5 * time.Minute
+	// deltaEvery is the shortest time between two delta runs of a source.
+	deltaEvery = 30 * time.Second
+)
+
+// watcher polls one source.
+type watcher struct {
+	*Worker
+	c     *Container
+	since source.Cursor
+	// dirty says that a change was seen that no run covers yet.
+	dirty bool
+	// run is the delta run that was started last, and at is when.
+	run string
+	at  time.Time
+	// wait is the time until the next poll.
+	wait time.Duration
+}
+
+// watch polls a source until the worker stops. One worker at a time does.
+func (w *Worker) watch(ctx context.Context, c *Container) {
+	p := &watcher{Worker: w, c: c, wait: c.Watch.Every}
+	for {
+		timer := time.NewTimer(p.wait)
+		select {
+		case <-ctx.Done():
+		case <-w.drain:
+		case <-timer.C:
+		}
+		timer.Stop()
+		if ctx.Err() != nil || w.draining() {
+			return
+		}
+		if w.Aside() != "" || w.homes.why(c.Name) != "" {
+			continue
+		}
+		mine, err := w.cfg.Status.Watch(ctx, c.Name, w.cfg.Name, 2*p.wait+callsFor)
+		if err == nil && mine {
+			err = p.turn(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			w.cfg.Log.WarnContext(ctx, "poll for changes", "container", string(c.Name), "err", err)
+		}
+	}
+}
+
+// turn is one poll. Its error is that of Redis.
+func (p *watcher) turn(ctx context.Context) error {
+	reason, err := p.poll(ctx)
+	if err != nil {
+		reason = err.Error()
+	}
+	switch {
+	case reason == "":
+		p.wait = p.c.Watch.Every
+	case fault.KindOf(err) == fault.Denied: // More attempts with this password could lock the account.
+		p.wait = slowestPoll
+	default:
+		p.wait = min(2*p.wait, slowestPoll)
+	}
+	return errors.Join(p.cfg.Status.Polled(ctx, p.c.Name, reason), p.start(ctx))
+}
+
+// poll asks for the changes since the last poll, and sends leavers ahead. The reason says why changes cannot be told.
+func (p *watcher) poll(ctx context.Context) (reason string, err error) {
+	if p.since.IsZero() {
+		if p.since, err = p.c.Watch.Cursor(ctx); err != nil {
+			return "", err
+		}
+		if p.since.IsZero() {
+			p.wait = p.c.Watch.Every / 2 // Only Redis is asked.
+			return "the last full run left no position from which changes can be told; its messages say why", nil
+		}
+	}
+	bounded, cancel := context.WithTimeout(ctx, callsFor)
+	defer cancel()
+	changes, err := p.c.Watch.Source.Changes(bounded, p.since)
+	if err != nil {
+		return "", err
+	}
+	if changes.Whole != "" {
+		p.readWhole(ctx, p.c, changes.Whole)
+		p.since = source.Cursor{}
+		return changes.Whole, nil
+	}
+	if !changes.Empty() {
+		p.dirty = true
+		if err := p.lead(ctx); err != nil {
+			return "", err
+		}
+	}
+	p.since = changes.Next
+	return "", nil
+}
+
+// start starts a delta run for what was seen, at most one in deltaEvery. A run that failed is started again.
+func (p *watcher) start(ctx context.Context) error {
+	if p.run != "" && !p.dirty {
+		run, err := p.cfg.Status.Get(ctx, p.c.Name, p.run)
+		if err == nil && run.State.Open() {
+			return nil
+		}
+		p.dirty = err != nil || run.State != status.Completed
+		p.run = ""
+	}
+	if !p.dirty || p.cfg.Now().Sub(p.at) < deltaEvery {
+		return nil
+	}
+	run, err := p.client.start(ctx, status.StartRequest{ID: uuid.NewString(), Container: p.c.Name, Mode: status.Delta,
+		Trigger: status.Trigger{Kind: status.ByWatch}})
+	if _, live := errors.AsType[*status.LiveError](err); live {
+		return nil // The next turn tries again.
+	}
+	if err == nil {
+		p.dirty, p.run, p.at = false, run.ID, p.cfg.Now()
+	}
+	return err
+}
+
+// lead is the fast lane: users who left or were disabled are written to the local directory and suspended by single
+// jobs, ahead of every run.
+func (p *watcher) lead(ctx context.Context) error {
+	leavers, err := p.leave(ctx, p.c)
+	if err != nil || len(leavers) == 0 {
+		return err
+	}
+	var errs []error
+	for i := range p.cfg.Containers {
+		c := &p.cfg.Containers[i]
+		if slices.Contains(c.Sources, p.c.Name.Name()) {
+			errs = append(errs, p.suspend(ctx, c, leavers))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// leave carries out the part of a source's changes that takes users away. The guard judges all of them as one plan.
+func (w *Worker) leave(ctx context.Context, c *Container) ([]directory.Ref, error) {
+	report, err := c.Engine().Execute(ctx, reconcile.Run{
+		ID: uuid.NewString(), Scope: reconcile.Leaving(), Lease: w.cfg.Status.Unleased(c.Name, w.homes.halt(c.Name)),
+		Memory: NewMemory(w.cfg.Decisions, c.Name), Journal: &notes{logger: string(c.Name), quiet: true}, Insist: true,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("leavers of %s: %w", c.Name, err)
+	}
+	return report.Leavers, nil
+}
+
+// suspend plans what a provider would do about leavers, all of them as one plan, and starts a job for each suspension
+// that no guard holds.
+func (w *Worker) suspend(ctx context.Context, c *Container, leavers []directory.Ref) error {
+	report, err := c.Engine().Execute(ctx, reconcile.Run{
+		ID: uuid.NewString(), Scope: reconcile.Departing(leavers...).DryRun(), Memory: NewMemory(w.cfg.Decisions, c.Name),
+		Journal: &notes{logger: string(c.Name), quiet: true},
+	})
+	if err != nil {
+		return fmt.Errorf("leavers at %s: %w", c.Name, err)
+	}
+	for _, ch := range report.Apply.Suspensions().Changes {
+		if _, err := w.client.StartObject(ctx, c.Name, ch.Source, ch.Ref, "watch"); err != nil {
+			return err
+		}
+		w.cfg.Log.InfoContext(ctx, "leaver sent ahead", "container", string(c.Name), "id", string(ch.ID))
+	}
+	return nil
+}
