@@ -81,6 +81,13 @@ type Tenant interface {
 	Check(ctx context.Context) (good []string, err error)
 }
 
+// Prober is a Tenant that can find out how its server behaves. It writes objects of its own, which it deletes again, so
+// it is only asked where a person wants that.
+type Prober interface {
+	// Probe returns a line for each thing that it saw, and then the lines of the configuration that fit the server.
+	Probe(ctx context.Context) (lines []string, err error)
+}
+
 // Quota is a limit of a tenant. The first of a tenant has no name.
 type Quota struct {
 	Name string

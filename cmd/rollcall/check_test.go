@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/internal/redistest"
+	"rollcall/simulator/scim"
 )
 
 // checked writes a configuration with one source, an export, and returns its path.
@@ -82,5 +84,45 @@ func TestCheckWithoutRedis(t *testing.T) {
 					test.never)
 			}
 		})
+	}
+}
+
+// TestCheckProbesAServer asks a SCIM server how it behaves, and only where that is wanted.
+func TestCheckProbesAServer(t *testing.T) {
+	t.Parallel()
+	tenant := scim.New(scim.Config{Behaviours: scim.Behaviours{NoPatch: true}})
+	server := httptest.NewServer(tenant.Handler())
+	t.Cleanup(server.Close)
+	file := checked(t, "dn: dc=example,dc=com\nobjectClass: domain\ndc: example\nentryUUID: "+
+		"8d5c0f5e-0000-4000-8000-000000000001\n")
+	if err := os.WriteFile(filepath.Join(filepath.Dir(file), "token"), []byte(tenant.Token()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(file, fmt.Appendf(text, "providers:\n  scim:\n    - id: 1\n      name: Server\n      endpoint: "+
+			"%s/scim/v2\n      token_file: token\n", server.URL), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		args   []string
+		code   int
+		writes bool
+		want   string
+	}{
+		{[]string{"scim:1"}, 0, false, "scim:1: users can be listed, 0 in all\n"},
+		{[]string{"scim:1", "--probe"}, 0, true, "scim:1:       update: put\n"},
+		{[]string{"--probe"}, 2, false, "--probe needs a provider"},
+		{[]string{"ldap:corp", "--probe"}, 2, false, "--probe is for providers"},
+		{[]string{"scim:2"}, 2, false, "known are redis, ldap:corp, scim:1"},
+	} {
+		tenant.ResetCalls()
+		code, stdout, stderr := alone(t, nil, append([]string{"check", "--config", file}, test.args...)...)
+		if code != test.code || !strings.Contains(stdout+stderr, test.want) || tenant.Calls().Writes > 0 != test.writes {
+			t.Errorf("check %v = %d with %d writes: %s%s, want %d and %q", test.args, code, tenant.Calls().Writes, stdout,
+				stderr, test.code, test.want)
+		}
 	}
 }

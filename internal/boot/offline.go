@@ -191,6 +191,8 @@ type Probe struct {
 	Name string
 	// Try connects and reports what it saw; the error says what to do. It is ErrNoRedis where no Redis answers.
 	Try func(context.Context) ([]string, error)
+	// Write tries it by writing objects that it deletes again. Nil for Redis and sources.
+	Write func(context.Context) ([]string, error)
 }
 
 // ErrNoRedis is the failure of the probe for Redis where no Redis answers.
@@ -201,14 +203,14 @@ func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []
 	a := &App{Process: p, Config: cfg, Getenv: getenv, Log: slog.New(slog.DiscardHandler)}
 	var out []Probe
 	if p.RedisURL != Embedded {
-		out = append(out, Probe{"redis", func(ctx context.Context) ([]string, error) { return a.tryRedis(ctx) }})
+		out = append(out, Probe{Name: "redis", Try: a.tryRedis})
 	}
 	for i := range cfg.Sources.LDAP {
 		c := &cfg.Sources.LDAP[i]
 		if !c.Enabled {
 			continue
 		}
-		out = append(out, Probe{container.Source(c.Slug).String(), func(ctx context.Context) ([]string, error) {
+		out = append(out, Probe{Name: container.Source(c.Slug).String(), Try: func(ctx context.Context) ([]string, error) {
 			src, err := a.openLDAP(c)
 			if err != nil {
 				return nil, err
@@ -226,15 +228,36 @@ func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []
 		if !c.On() {
 			continue
 		}
-		out = append(out, Probe{c.Container().String(), func(ctx context.Context) ([]string, error) {
-			tenant, err := c.Config.Open(provider.Env{Getenv: getenv})
+		out = append(out, tenantProbe(c, getenv))
+	}
+	return out
+}
+
+// tenantProbe returns the probe of a provider.
+func tenantProbe(c *config.Provider, getenv func(string) string) Probe {
+	name := c.Container().String()
+	open := func() (provider.Tenant, error) { return c.Config.Open(provider.Env{Getenv: getenv}) }
+	return Probe{
+		Name: name,
+		Try: func(ctx context.Context) ([]string, error) {
+			tenant, err := open()
 			if err != nil {
 				return nil, err
 			}
 			return tenant.Check(ctx)
-		}})
+		},
+		Write: func(ctx context.Context) ([]string, error) {
+			tenant, err := open()
+			if err != nil {
+				return nil, err
+			}
+			p, ok := tenant.(provider.Prober)
+			if !ok {
+				return nil, fault.Errorf(fault.Invalid, "there is nothing to probe: %s is known", c.Type.ProductName())
+			}
+			return p.Probe(ctx)
+		},
 	}
-	return out
 }
 
 // tryRedis connects to Redis and leaves. A Redis that answers with a refusal is there, and its configuration is wrong.

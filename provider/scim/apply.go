@@ -18,8 +18,10 @@ func (p *Provider) Apply(ctx context.Context, batch []plan.Change) []provider.Re
 	results := make([]provider.Result, len(batch))
 	for i := 0; i < len(batch); {
 		n := 1
-		for batch[i].Op.Membership() && i+n < len(batch) && batch[i+n].Op == batch[i].Op && batch[i+n].Ref == batch[i].Ref {
-			n++
+		for first := &batch[i]; first.Op.Membership() && i+n < len(batch); n++ {
+			if next := &batch[i+n]; next.Op != first.Op || next.Ref != first.Ref {
+				break
+			}
 		}
 		p.applySome(ctx, batch[i:i+n], results[i:i+n])
 		i += n
@@ -33,7 +35,8 @@ func (p *Provider) applySome(ctx context.Context, changes []plan.Change, results
 	switch {
 	case ctx.Err() != nil:
 		for i := range changes {
-			results[i] = provider.Result{RemoteID: changes[i].RemoteID, Err: fault.New(fault.KindOf(ctx.Err()), "", ctx.Err())}
+			results[i] = provider.Result{RemoteID: changes[i].RemoteID,
+				Err: fault.New(fault.KindOf(ctx.Err()), "", ctx.Err())}
 		}
 	case first.Op.Membership():
 		p.changeMembers(ctx, changes, results)
@@ -96,7 +99,8 @@ func (p *Provider) carryOut(ctx context.Context, c *plan.Change) (outcome, error
 // gone returns the error for an object that is in the ledger and not on the server.
 func (p *Provider) gone(c *plan.Change) error {
 	if p.recent.Has(c.RemoteID) {
-		return fault.Errorf(fault.Unavailable, "%s %s was created moments ago and is not visible yet", c.Kind, c.RemoteID)
+		return fault.Errorf(fault.Unavailable, "%s %s was created moments ago and is not visible yet", c.Kind,
+			c.RemoteID)
 	}
 	return fault.Errorf(fault.NotFound, "%s %s does not exist", c.Kind, c.RemoteID)
 }
@@ -138,10 +142,12 @@ func (p *Provider) unprotected(c *plan.Change, r resource) error {
 // checkDomain refuses an address outside of the configured domains.
 func (p *Provider) checkDomain(c *plan.Change) error {
 	_, domain, _ := strings.Cut(c.Address, "@")
-	if c.Kind != directory.User || len(p.cfg.Domains) == 0 || slices.Contains(p.cfg.Domains, strings.ToLower(domain)) {
+	domain = strings.ToLower(domain)
+	if c.Kind != directory.User || len(p.cfg.Domains) == 0 || slices.Contains(p.cfg.Domains, domain) {
 		return nil
 	}
-	return fault.Errorf(fault.Invalid, "%s is not in one of the domains %s", c.Address, strings.Join(p.cfg.Domains, ", "))
+	return fault.Errorf(fault.Invalid, "%s is not in one of the domains %s", c.Address,
+		strings.Join(p.cfg.Domains, ", "))
 }
 
 // update changes mapped fields. The resource is read first only where a list changes, or where there is no PATCH.
@@ -166,7 +172,9 @@ func (p *Provider) update(ctx context.Context, c *plan.Change) error {
 	if s.patch && !slices.ContainsFunc(list, inList) {
 		err = p.write(ctx, &server{patch: true}, c, nil, list, false)
 	} else {
-		err = p.modify(ctx, c, false, func(_ *server, r resource) ([]setting, error) { return list, carries(c, r, c.ID) })
+		err = p.modify(ctx, c, false, func(_ *server, r resource) ([]setting, error) {
+			return list, carries(c, r, c.ID)
+		})
 	}
 	if status(err) == http.StatusConflict {
 		return p.renamed(ctx, c, err)
@@ -239,8 +247,8 @@ func (p *Provider) restore(ctx context.Context, c *plan.Change) (outcome, error)
 		case r.active():
 			return nil, nil
 		case !p.marks.has(c.RemoteID):
-			return nil, fault.Errorf(fault.Conflict, "user %s was suspended on the server, not by Rollcall, and stays suspended",
-				c.RemoteID)
+			return nil, fault.Errorf(fault.Conflict,
+				"user %s was suspended on the server, not by Rollcall, and stays suspended", c.RemoteID)
 		}
 		return []setting{set(activeSlot, true)}, nil
 	})

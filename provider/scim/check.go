@@ -76,7 +76,8 @@ func (c *check) published(s *server) {
 	if s.etag {
 		versions = "versions"
 	}
-	c.ok("profile %s: changes by %s, pages of %d by %s, %s, %s", c.p.cfg.Profile, how, s.pageSize, paging, filters, versions)
+	c.ok("profile %s: changes by %s, pages of %d by %s, %s, %s", c.p.cfg.Profile, how, s.pageSize, paging, filters,
+		versions)
 	if !s.groups {
 		c.ok("warning: the server publishes no resource type Group, so that groups are not written")
 	}
@@ -118,7 +119,7 @@ func (c *check) list(s *server, kind directory.Kind) {
 		c.ok("%ss can be listed", kind)
 	}
 	if err == nil && pg.TotalResults == nil && !s.cursor {
-		c.bad = append(c.bad, fault.Errorf(fault.Invalid, "the list of %ss has no totalResults, so that its end cannot be "+
-			"checked: set paging: cursor where the server has cursors", kind))
+		c.bad = append(c.bad, fault.Errorf(fault.Invalid, "the list of %ss has no totalResults, so that its end cannot "+
+			"be checked: set paging: cursor where the server has cursors", kind))
 	}
 }

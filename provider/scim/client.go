@@ -90,7 +90,8 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	}
 	spec := cfg.spec()
 	p := &Provider{cfg: cfg, opts: opts, auth: auth, client: client, now: opts.Now,
-		userFields: mapped(spec.User, cfg.UserPropertyMappings), groupFields: mapped(spec.Group, cfg.GroupPropertyMappings)}
+		userFields:  mapped(spec.User, cfg.UserPropertyMappings),
+		groupFields: mapped(spec.Group, cfg.GroupPropertyMappings)}
 	p.recent.Now = p.now
 	return p, nil
 }

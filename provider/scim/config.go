@@ -98,9 +98,11 @@ func (c *Config) checkCredentials() error {
 	}
 	switch {
 	case ways == 0:
-		return problem.Field("token_file", "is needed, or username with password_file, or client_id with client_secret_file")
+		return problem.Field("token_file",
+			"is needed, or username with password_file, or client_id with client_secret_file")
 	case ways > 1:
-		return problem.Field("token_file", "%d ways to sign in are set; keep one of token_file, username and client_id", ways)
+		return problem.Field("token_file", "%d ways to sign in are set; keep one of token_file, username and client_id",
+			ways)
 	case c.Username != "" && c.PasswordFile == "":
 		return problem.Field("password_file", "is needed: the password of username")
 	case c.Username == "" && c.PasswordFile != "":

@@ -139,8 +139,8 @@ func (p *Provider) created(ctx context.Context, c *plan.Change, list []setting, 
 		}
 	}
 	if made.anchor() != string(c.ID) {
-		return nil, fault.Errorf(fault.Refused, "%s %s was created, and the server did not keep its externalId, by which "+
-			"Rollcall finds it again: delete it there", c.Kind, made.id())
+		return nil, fault.Errorf(fault.Refused, "%s %s was created, and the server did not keep its externalId, by "+
+			"which Rollcall finds it again: delete it there", c.Kind, made.id())
 	}
 	for _, one := range list {
 		if asText(one.value) != "" && made.get(one.slot, p.cfg.single()) == "" {

@@ -82,7 +82,8 @@ func (p *Provider) discover(ctx context.Context) (*server, error) {
 	if found && len(types.Resources) > 0 {
 		s.groups = false
 		for _, t := range types.Resources {
-			s.groups = s.groups || strings.EqualFold(t.Name, "Group") || strings.EqualFold(strings.Trim(t.Endpoint, "/"), "Groups")
+			at := strings.Trim(t.Endpoint, "/")
+			s.groups = s.groups || strings.EqualFold(t.Name, "Group") || strings.EqualFold(at, "Groups")
 		}
 	}
 	if s.types, err = p.schemas(ctx); err != nil {

@@ -2,6 +2,7 @@ package scim_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -146,10 +147,7 @@ func (m *memory) Patch(_ *http.Request, id string, operations []server.PatchOper
 	if m.all[id] == nil {
 		return server.Resource{}, errors.ScimErrorResourceNotFound(id)
 	}
-	next := server.ResourceAttributes{}
-	for name, v := range m.all[id] {
-		next[name] = v
-	}
+	next := maps.Clone(m.all[id])
 	for _, o := range operations {
 		if o.Path == nil {
 			return server.Resource{}, errors.ScimErrorInvalidPath
@@ -169,9 +167,7 @@ func (m *memory) operate(attributes map[string]any, o server.PatchOperation) {
 	if urn := path.URI(); urn != "" && urn != m.schema.ID {
 		inner, _ := attributes[urn].(map[string]any)
 		copied := map[string]any{}
-		for name, v := range inner {
-			copied[name] = v
-		}
+		maps.Copy(copied, inner)
 		attributes[urn] = copied
 		attributes = copied
 	}
@@ -182,9 +178,7 @@ func (m *memory) operate(attributes map[string]any, o server.PatchOperation) {
 	case sub != "":
 		inner, _ := attributes[name].(map[string]any)
 		copied := map[string]any{}
-		for name, v := range inner {
-			copied[name] = v
-		}
+		maps.Copy(copied, inner)
 		if copied[sub] = o.Value; o.Op == server.PatchOperationRemove {
 			delete(copied, sub)
 		}

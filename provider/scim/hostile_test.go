@@ -143,11 +143,11 @@ func TestTwinsAreNotMade(t *testing.T) {
 	w := open(t, behaving(simulator.Behaviours{Duplicates: true}))
 	w.tenant.Inject(simulator.Fault{Method: "*.create", Effect: simulator.LoseAnswer, Times: 1})
 	c := newUser("u1", "ann@example.com")
-	w.refused(c, fault.Unavailable)
+	_ = w.refused(c, fault.Unavailable)
 	w.must(c)
 	w.tenant.Inject(simulator.Fault{Method: "*.create", Effect: simulator.LoseAnswer, Times: 1})
 	g := newGroup("g1", "Staff")
-	w.refused(g, fault.Unavailable)
+	_ = w.refused(g, fault.Unavailable)
 	w.must(g)
 	if users, groups := len(w.tenant.Users()), len(w.tenant.Groups()); users != 1 || groups != 1 {
 		t.Errorf("%d users and %d groups, want one of each", users, groups)
@@ -274,18 +274,18 @@ func TestRefusalsOfOneObject(t *testing.T) {
 	} {
 		w, users, _ := populated(t)
 		w.tenant.Inject(simulator.Fault{Method: "users.patch", Status: status})
-		w.refused(change(plan.Update, userRef("u0"), users[0], field("displayName", "New")), want)
+		_ = w.refused(change(plan.Update, userRef("u0"), users[0], field("displayName", "New")), want)
 	}
 	for status, want := range map[int]fault.Kind{401: fault.Denied, 403: fault.Denied, 404: fault.Denied,
 		500: fault.Unavailable} {
 		w, _, _ := populated(t)
 		w.tenant.Inject(simulator.Fault{Method: "users.list", Status: status})
-		w.readFails(want)
+		_ = w.readFails(want)
 	}
 	for status, want := range map[int]fault.Kind{403: fault.Denied, 500: fault.Unavailable} {
 		w, _, _ := populated(t)
 		w.tenant.Inject(simulator.Fault{Method: "config.get", Status: status})
-		w.readFails(want)
+		_ = w.readFails(want)
 	}
 }
 

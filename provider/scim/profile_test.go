@@ -165,7 +165,7 @@ func TestCredentials(t *testing.T) {
 	}
 	w = open(t)
 	w.tenant.SetToken("another")
-	w.readFails(fault.Denied)
+	_ = w.readFails(fault.Denied)
 }
 
 // TestNoErrorShowsASecret covers a server that repeats the credentials in its errors.

@@ -3,6 +3,7 @@ package scim
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -153,9 +154,7 @@ func changed(have any, s slot, value any, single bool) any {
 
 func changedObject(old map[string]any, sub string, value any) any {
 	next := make(map[string]any, len(old)+1)
-	for k, v := range old {
-		next[k] = v
-	}
+	maps.Copy(next, old)
 	if value == nil {
 		delete(next, key(next, sub))
 	} else {

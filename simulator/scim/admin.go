@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"maps"
 	"slices"
 	"strings"
 )
@@ -33,9 +34,7 @@ func (t *Tenant) addForeign(k *kind, attrs map[string]any) (string, error) {
 	for _, e := range k.extensions {
 		body["schemas"] = append(body["schemas"].([]any), e.id)
 	}
-	for name, v := range attrs {
-		body[name] = v
-	}
+	maps.Copy(body, attrs)
 	needs := t.cfg.Behaviours.NeedExternalID
 	t.cfg.Behaviours.NeedExternalID = false
 	made, err := t.resource(k, body)

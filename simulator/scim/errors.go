@@ -44,11 +44,3 @@ func (e *apiError) body() map[string]any {
 	}
 	return out
 }
-
-// asError returns the error for the administrator's methods.
-func asError(e *apiError) error {
-	if e == nil {
-		return nil
-	}
-	return e
-}

@@ -2,6 +2,7 @@ package scim
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -138,12 +139,7 @@ func (p *parser) attribute() (urn string, path []string) {
 		urn, name = name[:i], name[i+1:]
 	}
 	path = strings.Split(name, ".")
-	for _, part := range path {
-		if part == "" {
-			return "", nil
-		}
-	}
-	if len(path) > 2 {
+	if len(path) > 2 || slices.Contains(path, "") {
 		return "", nil
 	}
 	p.rest = p.rest[end:]
@@ -198,7 +194,7 @@ func (f *filter) matches(object map[string]any, defs []attribute, k *kind) bool 
 	}
 	values := listOf(object[def.name])
 	if f.op == "valuePath" {
-		return anyOf(values, func(v any) bool {
+		return slices.ContainsFunc(values, func(v any) bool {
 			m, ok := v.(map[string]any)
 			return ok && f.left.matches(m, def.sub, nil)
 		})
@@ -218,18 +214,9 @@ func (f *filter) matches(object map[string]any, defs []attribute, k *kind) bool 
 		}
 	}
 	if f.op == "ne" {
-		return !anyOf(values, func(v any) bool { return compare("eq", v, f.value, sub.exact) })
+		return !slices.ContainsFunc(values, func(v any) bool { return compare("eq", v, f.value, sub.exact) })
 	}
-	return anyOf(values, func(v any) bool { return compare(f.op, v, f.value, sub.exact) })
-}
-
-func anyOf(list []any, ok func(any) bool) bool {
-	for _, v := range list {
-		if ok(v) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(values, func(v any) bool { return compare(f.op, v, f.value, sub.exact) })
 }
 
 // listOf returns the values of an attribute, in a list of its own.

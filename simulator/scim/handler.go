@@ -3,6 +3,7 @@ package scim
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -216,9 +217,7 @@ func encode(a *answer, err *apiError) []byte {
 func respond(w http.ResponseWriter, a *answer, err *apiError) {
 	h := w.Header()
 	if err != nil {
-		for name, values := range err.header {
-			h[name] = values
-		}
+		maps.Copy(h, err.header)
 		if err.retryAfter > 0 {
 			h.Set("Retry-After", strconv.Itoa(int((err.retryAfter+time.Second-1)/time.Second)))
 		}

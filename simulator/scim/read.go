@@ -2,6 +2,7 @@ package scim
 
 import (
 	"encoding/base64"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -144,9 +145,7 @@ func (t *Tenant) filtered(c *call) ([]*record, *apiError) {
 	var out []*record
 	for _, r := range all {
 		object := map[string]any{"id": r.id, "meta": map[string]any{"version": r.etag()}}
-		for name, v := range r.attrs {
-			object[name] = v
-		}
+		maps.Copy(object, r.attrs)
 		if f.matches(object, r.kind.core.attributes, r.kind) {
 			out = append(out, r)
 		}

@@ -94,7 +94,7 @@ func newSelection(only, without string) *selection {
 
 func split(s string) []string {
 	var out []string
-	for _, name := range strings.Split(s, ",") {
+	for name := range strings.SplitSeq(s, ",") {
 		if name = strings.TrimSpace(name); name != "" {
 			out = append(out, name)
 		}

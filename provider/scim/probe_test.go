@@ -1,0 +1,48 @@
+package scim_test
+
+import (
+	"strings"
+	"testing"
+
+	simulator "rollcall/simulator/scim"
+)
+
+// TestProbe checks that the probe prints the keys that fit a server, and leaves nothing behind.
+func TestProbe(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		setups []setup
+		want   []string
+	}{
+		"generic": {nil, []string{"update: patch", "filters: [externalId, groups.value, members.value, userName]",
+			"members: list", "users can be suspended", "members can be removed with member_removal: path"}},
+		"objects": {[]setup{behaving(simulator.Behaviours{ObjectPatch: true})}, []string{"update: object_patch"}},
+		"put":     {[]setup{behaving(simulator.Behaviours{NoPatch: true})}, []string{"update: put"}},
+		"no filters": {[]setup{behaving(simulator.Behaviours{NoFilter: true})},
+			[]string{"filters: [none]"}},
+		"aws": {[]setup{as("aws")}, []string{"members: user_filter", "paging: cursor", "update: patch",
+			"filters: [externalId, groups.value, userName]"}},
+		"values": {[]setup{behaving(simulator.Behaviours{RemoveByValue: true})},
+			[]string{"warning: a member cannot be removed with member_removal: path"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := open(t, tc.setups...)
+			lines, err := w.Probe(t.Context())
+			text := strings.Join(lines, "\n")
+			for _, want := range tc.want {
+				if err != nil || !strings.Contains(text, want) {
+					t.Errorf("Probe() = %v, %v, want %q", text, err, want)
+				}
+			}
+			if len(w.tenant.Users())+len(w.tenant.Groups()) > 0 {
+				t.Errorf("%v and %v are left", w.tenant.Users(), w.tenant.Groups())
+			}
+		})
+	}
+	w := open(t)
+	w.tenant.SetToken("another")
+	if _, err := w.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "credentials") {
+		t.Errorf("Probe() with a wrong token = %v", err)
+	}
+}
