@@ -76,6 +76,11 @@ func TestQueuesAreKnownToTheDashboard(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.listed(insp)
+	waitFor(t, func() bool { // The worker notices the loss and runs the source.
+		runs, _, err := s.status.List(t.Context(), corp, 0, 1)
+		return err == nil && len(runs) == 1 && runs[0].State == status.Completed
+	})
+	s.empty(insp)
 	if err := insp.DeleteQueue(jobs.FullQueue, false); err != nil {
 		t.Fatal(err)
 	}

@@ -155,6 +155,28 @@ func (s *Store) Workers(ctx context.Context) ([]string, error) {
 	return s.beat(ctx, "list", "")
 }
 
+// Format is the version of the data on Redis that this build writes. It grows when an older build would misread data.
+const Format = 1
+
+const formatKey = "rollcall:{workers}:format"
+
+// CheckFormat refuses data of a newer format, which this build might misread. It records the format where none is
+// recorded. All data without one has the first.
+func (s *Store) CheckFormat(ctx context.Context) error {
+	_ = s.rdb.SetNX(ctx, formatKey, Format, 0).Err() // A Redis that refuses writes is told of elsewhere.
+	found, err := s.rdb.Get(ctx, formatKey).Int()
+	switch {
+	case errors.Is(err, redis.Nil):
+		return nil
+	case err != nil:
+		return redisFault("format", err)
+	case found > Format:
+		return fault.Errorf(fault.Invalid, "Redis has data of format %d, and this build reads up to %d: run the newer build, "+
+			"or give this one an empty Redis", found, Format)
+	}
+	return nil
+}
+
 // dataKey identifies the data of this Redis. It is lost together with everything else.
 const dataKey = "rollcall:{workers}:data"
 

@@ -119,6 +119,10 @@ func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func
 		Metrics:   metrics.NewRegistry(), work: metrics.NewWork(), access: metrics.NewAccess(),
 		close: func() { stop(); keeping.Wait(); closeRedis() },
 	}
+	if err := a.Status.CheckFormat(ctx); err != nil {
+		a.Close()
+		return nil, err
+	}
 	return a, nil
 }
 
