@@ -137,6 +137,10 @@ func (w *Worker) Start(ctx context.Context) error {
 	if err := w.settle(ctx); err != nil {
 		return err
 	}
+	var err error
+	if w.data, err = w.cfg.Status.Data(ctx); err != nil {
+		return err
+	}
 	if err := w.takePart(ctx); err != nil {
 		return err
 	}
@@ -277,9 +281,7 @@ func (w *Worker) noticeLoss(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	was := w.data
-	if was == "" || was == id {
-		w.data = id
+	if id == w.data {
 		return nil
 	}
 	w.cfg.Log.ErrorContext(ctx, "redis has lost all its data: the sources start by themselves")
