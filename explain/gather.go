@@ -3,7 +3,6 @@ package explain
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,13 +25,14 @@ const (
 	awaitTurn   = 20 * time.Second
 )
 
+// mostAtOnce is how many explanations are made side by side.
+const mostAtOnce = 4
+
 // Config has the sources of evidence of an Explainer.
 type Config struct {
 	Sources   []SourceAccess
 	Providers []ProviderAccess
 	Decisions *decisions.Store
-	// Local returns a source that reads the local directory of some sources.
-	Local func(slugs []string) source.Source
 	// Memory returns the stored state of a provider's guards.
 	Memory func(container.ID) reconcile.Memory
 	// AnchorID returns the entry id for a provider's spelling of an anchor; empty if the text is not an anchor.
@@ -71,7 +71,7 @@ type ProviderAccess struct {
 // their shared quota, the tenants. It writes nothing.
 type Explainer struct {
 	cfg Config
-	// turn admits one search at a time, because an LDIF file and the local directory are read as a whole.
+	// turn admits a few searches at a time, because an LDIF file is read as a whole.
 	turn chan struct{}
 
 	mu     sync.Mutex
@@ -80,7 +80,7 @@ type Explainer struct {
 
 // New returns an Explainer. It does not connect.
 func New(cfg Config) *Explainer {
-	return &Explainer{cfg: cfg, turn: make(chan struct{}, 1), opened: map[container.ID]func() *reconcile.Engine{}}
+	return &Explainer{cfg: cfg, turn: make(chan struct{}, mostAtOnce), opened: map[container.ID]func() *reconcile.Engine{}}
 }
 
 // Explain gathers the evidence for an entry from the live directories and the tenants. The document lists what did
@@ -196,10 +196,8 @@ func (x *Explainer) held(ctx context.Context, c container.ID) (decisions.HeldSet
 	return set, decided, err
 }
 
-// providers explains the entry for each provider of its source, one after the other. All of them share one read of
-// the local directory.
+// providers explains the entry for each provider of its source, one after the other.
 func (x *Explainer) providers(ctx context.Context, in *Input) ([]ProviderInput, error) {
-	local := localOnce{x.cfg.Local, map[string]*readOnce{}}
 	var out []ProviderInput
 	for i := range x.cfg.Providers {
 		access := &x.cfg.Providers[i]
@@ -210,7 +208,7 @@ func (x *Explainer) providers(ctx context.Context, in *Input) ([]ProviderInput, 
 			out = append(out, ProviderInput{Container: access.Container, Off: true})
 			continue
 		}
-		p, err := x.provider(ctx, access, in, local)
+		p, err := x.provider(ctx, access, in)
 		if err != nil {
 			return nil, err
 		}
@@ -232,8 +230,7 @@ func feeds(in *Input, p *ProviderAccess) bool {
 	return false
 }
 
-func (x *Explainer) provider(ctx context.Context, access *ProviderAccess, in *Input, local localOnce) (ProviderInput,
-	error) {
+func (x *Explainer) provider(ctx context.Context, access *ProviderAccess, in *Input) (ProviderInput, error) {
 	p := ProviderInput{Container: access.Container}
 	var err error
 	if p.Held, p.Decisions, err = x.held(ctx, access.Container); err != nil {
@@ -258,7 +255,7 @@ func (x *Explainer) provider(ctx context.Context, access *ProviderAccess, in *In
 		p.Err = fault.Errorf(fault.Unavailable, "no time was left: others took long to answer; ask again")
 		return p, nil
 	}
-	p.Hop = engine.From(local.of(access.Sources)).Explain(ctx, in.Ref, x.cfg.Memory(access.Container), within)
+	p.Hop = engine.Explain(ctx, in.Ref, x.cfg.Memory(access.Container), within)
 	if e := subject(in, p.Hop.Entry); e != nil {
 		p.Mapping = access.Mapping.Evaluate(e)
 	}
@@ -359,40 +356,6 @@ func (x *Explainer) owner(ctx context.Context, o *plan.Object) (*Input, error) {
 		return nil, err
 	}
 	return &in, nil
-}
-
-// localOnce caches the local directory during one explanation, by the sources that were read.
-type localOnce struct {
-	open func(slugs []string) source.Source
-	read map[string]*readOnce
-}
-
-func (l localOnce) of(slugs []string) source.Source {
-	key := strings.Join(slugs, ",") // which no slug has
-	if l.read[key] == nil {
-		l.read[key] = &readOnce{Source: l.open(slugs)}
-	}
-	return l.read[key]
-}
-
-// readOnce is a source that is read once. Its readers run one after the other and do not modify the snapshot.
-type readOnce struct {
-	source.Source
-	done     bool
-	snapshot directory.Snapshot
-	err      error
-}
-
-// Read implements source.Source.
-func (r *readOnce) Read(ctx context.Context, q directory.Query) (directory.Snapshot, error) {
-	if !q.All() {
-		return r.Source.Read(ctx, q)
-	}
-	if !r.done {
-		r.snapshot, r.err = r.Source.Read(ctx, q)
-		r.done = true
-	}
-	return r.snapshot, r.err
 }
 
 // patience returns the time limit for the next tenant. A silent tenant must not delay the answers of the others.

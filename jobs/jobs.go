@@ -71,13 +71,14 @@ const (
 
 // Client starts and cancels work.
 type Client struct {
+	rdb    redis.UniversalClient
 	status *status.Store
 	asynq  *asynq.Client
 }
 
 // NewClient returns a Client.
 func NewClient(rdb redis.UniversalClient, st *status.Store) *Client {
-	return &Client{status: st, asynq: asynq.NewClientFromRedisClient(rdb)}
+	return &Client{rdb: rdb, status: st, asynq: asynq.NewClientFromRedisClient(rdb)}
 }
 
 // Start starts a full sync. While one is live the error is a *status.LiveError with it.
@@ -117,6 +118,9 @@ func (c *Client) enqueueIn(ctx context.Context, run status.Run, later time.Durat
 	}
 	_, err = c.asynq.EnqueueContext(ctx, asynq.NewTask(TypeRun, payload),
 		asynq.Queue(FullQueue), asynq.TaskID(args.taskID()), asynq.MaxRetry(0), asynq.Timeout(runTimeout), asynq.ProcessIn(later))
+	if later == 0 {
+		c.wake(ctx, FullQueue)
+	}
 	return queueFault(err)
 }
 
@@ -142,6 +146,7 @@ func (c *Client) enqueueObject(ctx context.Context, args ObjectArgs) error {
 	}
 	_, err = c.asynq.EnqueueContext(ctx, asynq.NewTask(TypeObject, payload),
 		asynq.Queue(ObjectQueue), asynq.TaskID(args.JobID), asynq.MaxRetry(objectRetries), asynq.Timeout(objectTimeout))
+	c.wake(ctx, ObjectQueue)
 	return queueFault(err)
 }
 

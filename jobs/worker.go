@@ -31,7 +31,9 @@ type WorkerConfig struct {
 	Name string
 	// FullConcurrency is how many full syncs run side by side (4), ObjectConcurrency how many object jobs (8).
 	FullConcurrency, ObjectConcurrency int
-	// TaskCheckInterval is how often an idle worker looks into its queues; 75 ms.
+	// Answers are the answers to the questions of other processes, by topic.
+	Answers map[string]Answer
+	// TaskCheckInterval is how often an idle worker looks into its queues without being woken; 500 ms.
 	TaskCheckInterval time.Duration
 	// ReapEvery is how often it looks after open runs and the schedule; 2 s.
 	ReapEvery time.Duration
@@ -51,7 +53,7 @@ type WorkerConfig struct {
 func (c WorkerConfig) withDefaults() WorkerConfig {
 	set(&c.FullConcurrency, 4)
 	set(&c.ObjectConcurrency, 8)
-	set(&c.TaskCheckInterval, 75*time.Millisecond)
+	set(&c.TaskCheckInterval, 500*time.Millisecond)
 	set(&c.ReapEvery, 2*time.Second)
 	set(&c.MendEvery, 10*time.Second)
 	set(&c.ShutdownTimeout, 10*time.Second)
@@ -87,6 +89,7 @@ type Worker struct {
 	mu sync.Mutex
 	// servers are those of both queues, and those that were stopped when the worker stood aside.
 	servers []*asynq.Server
+	bells   map[string]*bell // by queue
 	taking  bool
 	aside   atomic.Value // why the worker stands aside, a string
 
@@ -105,7 +108,8 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	cfg = cfg.withDefaults()
 	w := &Worker{
 		cfg: cfg, client: NewClient(cfg.Redis, cfg.Status), inspector: asynq.NewInspectorFromRedisClient(cfg.Redis),
-		containers: map[container.ID]*Container{}, drain: make(chan struct{}), cut: make(chan struct{}),
+		containers: map[container.ID]*Container{}, bells: map[string]*bell{}, drain: make(chan struct{}),
+		cut:   make(chan struct{}),
 		homes: homes{superseded: map[container.ID]string{}, halts: map[container.ID]chan struct{}{}},
 	}
 	for i := range cfg.Containers {
@@ -119,10 +123,14 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	return w, nil
 }
 
+// server makes the server of a queue. The pauses between its polls are those of waking. The caller holds the lock.
 func (w *Worker) server(queue string, concurrency int) *asynq.Server {
-	return asynq.NewServerFromRedisClient(w.cfg.Redis, asynq.Config{
+	b := newBell()
+	w.bells[queue] = b
+	rdb := waking{w.cfg.Redis, b, "asynq:{" + queue + "}:pending", w.cfg.TaskCheckInterval}
+	return asynq.NewServerFromRedisClient(rdb, asynq.Config{
 		Concurrency: concurrency, Queues: map[string]int{queue: 1},
-		TaskCheckInterval: w.cfg.TaskCheckInterval, DelayedTaskCheckInterval: 250 * time.Millisecond,
+		TaskCheckInterval: time.Millisecond, DelayedTaskCheckInterval: 500 * time.Millisecond,
 		ShutdownTimeout: w.cfg.ShutdownTimeout, RetryDelayFunc: retryDelay, IsFailure: isFailure,
 		Logger: asynqLog{w.cfg.Log}, LogLevel: asynq.WarnLevel,
 	})
@@ -144,6 +152,7 @@ func (w *Worker) Start(ctx context.Context) error {
 	if err := w.takePart(ctx); err != nil {
 		return err
 	}
+	w.loops.Go(func() { w.listen(ctx) })
 	w.loops.Go(func() { w.loop(ctx) })
 	for i := range w.cfg.Containers {
 		if c := &w.cfg.Containers[i]; c.Watch != nil {
@@ -462,6 +471,8 @@ func (w *Worker) handle(ctx context.Context, task *asynq.Task) error {
 		return w.run(ctx, task)
 	case TypeObject:
 		return w.object(ctx, task)
+	case TypeAsk:
+		return w.answer(ctx, task)
 	}
 	return w.unknownTask(ctx, task)
 }
@@ -471,6 +482,9 @@ func (w *Worker) leaveQueues() {
 	w.mu.Lock()
 	servers := w.servers
 	w.taking = false
+	for _, b := range w.bells {
+		b.stop()
+	}
 	w.mu.Unlock()
 	for _, s := range servers {
 		s.Stop()

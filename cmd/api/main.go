@@ -30,7 +30,7 @@ func run(ctx context.Context, getenv func(string) string, stderr io.Writer, read
 	if err != nil {
 		return err
 	}
-	app, err := boot.Open(ctx, p, getenv, stderr)
+	app, err := boot.OpenAPI(ctx, p, getenv, stderr)
 	if err != nil {
 		return err
 	}

@@ -80,18 +80,27 @@ func Signals() (context.Context, context.CancelFunc) {
 
 // Open loads the configuration of a process and connects it.
 func Open(ctx context.Context, p config.Process, getenv func(string) string, stderr io.Writer) (*App, error) {
+	return opened(ctx, p, config.Options{Getenv: getenv, Strict: p.StrictFiles}, stderr)
+}
+
+// OpenAPI is Open for the API. It reads no password and no key of a source or tenant.
+func OpenAPI(ctx context.Context, p config.Process, getenv func(string) string, stderr io.Writer) (*App, error) {
+	return opened(ctx, p, config.Options{Getenv: getenv, Strict: p.StrictFiles, NoFiles: true}, stderr)
+}
+
+func opened(ctx context.Context, p config.Process, opts config.Options, stderr io.Writer) (*App, error) {
 	log, err := NewLog(stderr, p.LogLevel, p.LogFormat)
 	if err != nil {
 		return nil, err
 	}
-	cfg, warnings, err := config.Load(p.Config, config.Options{Getenv: getenv, Strict: p.StrictFiles})
+	cfg, warnings, err := config.Load(p.Config, opts)
 	if err != nil {
 		return nil, err
 	}
 	for _, w := range append(config.Misspelt(os.Environ()), warnings...) {
 		log.WarnContext(ctx, w)
 	}
-	a, err := With(ctx, p, cfg, getenv, log)
+	a, err := With(ctx, p, cfg, opts.Getenv, log)
 	if err == nil {
 		a.stderr = stderr
 	}
@@ -168,7 +177,7 @@ func (a *App) Worker(name string) (*jobs.Worker, error) {
 	}
 	w, err := jobs.NewWorker(jobs.WorkerConfig{
 		Redis: a.Redis, Status: a.Status, Decisions: a.Decisions, Containers: all, Name: name, Metrics: a.work, Log: a.Log,
-		Now: a.Clock.Now, Skew: a.Clock.Offset,
+		Now: a.Clock.Now, Skew: a.Clock.Offset, Answers: a.answers(),
 	})
 	if err == nil {
 		a.aside, a.superseded = w.Aside, w.Superseded
@@ -232,9 +241,10 @@ func (a *App) API(ctx context.Context, known session.Tokens) (*http.Server, erro
 	if err := errors.Join(a.export(state), a.export(a.access)); err != nil {
 		return nil, err
 	}
+	client := jobs.NewClient(a.Redis, a.Status)
 	srv, err := api.NewServer(api.Config{
-		Status: a.Status, Decisions: a.Decisions, Jobs: jobs.NewClient(a.Redis, a.Status), Directory: &finder{a},
-		Explainer: a.explainer(),
+		Status: a.Status, Decisions: a.Decisions, Jobs: client, Directory: &finder{a, client},
+		Explainer: remoteExplainer{client},
 		Types:     a.Config.Types, Resources: a.resources(),
 		Notice: a.notice,
 		Facts:  a.facts, Authenticate: authenticator(known), Dashboard: board, Page: pages, Log: a.Log,

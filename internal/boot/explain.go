@@ -2,6 +2,7 @@ package boot
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -24,7 +25,6 @@ import (
 func (a *App) explainer() *explain.Explainer {
 	cfg := explain.Config{
 		Decisions: a.Decisions,
-		Local:     func(slugs []string) source.Source { return a.reader(slugs) },
 		Memory:    func(c container.ID) reconcile.Memory { return jobs.NewMemory(a.Decisions, c) },
 		AnchorID:  a.anchorID,
 		IsDN: func(text string) bool {
@@ -87,8 +87,57 @@ func (a *App) explainedSource(cfg *ldap.Config) explain.SourceAccess {
 	}
 }
 
+// The topics of questions that a worker answers, because it has the credentials of directories and tenants.
+const (
+	topicExplain = "explain"
+	topicFind    = "find"
+)
+
+// answers are what a worker answers.
+func (a *App) answers() map[string]jobs.Answer {
+	x := a.explainer()
+	return map[string]jobs.Answer{
+		topicExplain: func(ctx context.Context, text json.RawMessage) (any, error) {
+			var q explain.Query
+			if err := json.Unmarshal(text, &q); err != nil {
+				return nil, err
+			}
+			return x.Explain(ctx, q)
+		},
+		topicFind: func(ctx context.Context, text json.RawMessage) (any, error) {
+			var w wanted
+			if err := json.Unmarshal(text, &w); err != nil {
+				return nil, err
+			}
+			p := a.Config.Provider(w.Container)
+			if p == nil {
+				return []api.Match{}, nil
+			}
+			return a.searchSources(ctx, p.Settings, w.Ref)
+		},
+	}
+}
+
+// remoteExplainer has a worker explain.
+type remoteExplainer struct{ client *jobs.Client }
+
+// Explain implements api.Explainer.
+func (x remoteExplainer) Explain(ctx context.Context, q explain.Query) (d explain.Document, err error) {
+	err = x.client.Ask(ctx, topicExplain, q, &d)
+	return d, err
+}
+
+// wanted is an entry that is searched for in the sources of a container.
+type wanted struct {
+	Container container.ID  `json:"container"`
+	Ref       directory.Ref `json:"ref"`
+}
+
 // finder looks entries up for the single-object endpoint.
-type finder struct{ app *App }
+type finder struct {
+	app    *App
+	client *jobs.Client
+}
 
 // Find implements api.Directory. The local directory does not have the entries that were added since the last sync.
 // An unknown id is therefore searched in the sources, too.
@@ -110,9 +159,9 @@ func (f *finder) Find(ctx context.Context, c container.ID, kind directory.Kind, 
 		if uuid.Validate(text) == nil {
 			text = strings.ToLower(text)
 		}
-		return f.ask(ctx, s, directory.Ref{Kind: kind, ID: directory.ID(text)})
+		err = f.client.Ask(ctx, topicFind, wanted{c, directory.Ref{Kind: kind, ID: directory.ID(text)}}, &out)
 	}
-	return out, nil
+	return out, err
 }
 
 // plausible reports whether a text may be an id from a directory. A name or an address is in the local directory, or
@@ -122,18 +171,18 @@ func plausible(text string) bool {
 	return len(text) >= shortest && len(text) <= longest && !strings.ContainsAny(text, "@ \t\n=,*()\\")
 }
 
-// ask searches for an id in the sources that completed a sync. Without a completed sync, the other entries are
+// searchSources searches for an id in the sources that completed a sync. Without a completed sync, the other entries are
 // unknown.
-func (f *finder) ask(ctx context.Context, s *provider.Settings, ref directory.Ref) ([]api.Match, error) {
+func (a *App) searchSources(ctx context.Context, s *provider.Settings, ref directory.Ref) ([]api.Match, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var out []api.Match
-	for i := range f.app.Config.Sources.LDAP {
-		cfg := &f.app.Config.Sources.LDAP[i]
+	for i := range a.Config.Sources.LDAP {
+		cfg := &a.Config.Sources.LDAP[i]
 		if !cfg.Enabled || !config.Uses(s, cfg.Slug) {
 			continue
 		}
-		m, err := f.read(ctx, cfg, ref)
+		m, err := a.located(ctx, cfg, ref)
 		if err != nil {
 			return nil, err
 		}
@@ -142,12 +191,12 @@ func (f *finder) ask(ctx context.Context, s *provider.Settings, ref directory.Re
 	return out, nil
 }
 
-func (f *finder) read(ctx context.Context, cfg *ldap.Config, ref directory.Ref) ([]api.Match, error) {
-	state, err := f.app.part(cfg.Slug).Status(ctx)
+func (a *App) located(ctx context.Context, cfg *ldap.Config, ref directory.Ref) ([]api.Match, error) {
+	state, err := a.part(cfg.Slug).Status(ctx)
 	if err != nil || state.Generation == 0 {
 		return nil, err
 	}
-	src, err := f.app.openLDAP(cfg)
+	src, err := a.openLDAP(cfg)
 	if err != nil {
 		return nil, err
 	}

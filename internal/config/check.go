@@ -42,7 +42,7 @@ func (k *checker) check() {
 		k.once(slugs, strings.ToLower(s.Slug), join(path, "slug"), "the slug "+s.Slug)
 		k.schedule(join(path, "schedule"), s.Schedule, false)
 		k.files(path, value(s))
-		if name := s.BindPasswordEnv; name != "" && k.opts.Getenv(name) == "" {
+		if name := s.BindPasswordEnv; name != "" && !k.opts.NoFiles && k.opts.Getenv(name) == "" {
 			k.fail(join(path, "bind_password_env"), "the environment has no %s, or it is empty", name)
 		}
 	}
@@ -196,7 +196,7 @@ func (k *checker) absolute(file *string) bool {
 
 func (k *checker) secretFile(path string, file *string) {
 	written := *file
-	if !k.absolute(file) {
+	if !k.absolute(file) || k.opts.NoFiles {
 		return
 	}
 	_, warning, err := secret.FromFile(*file, k.opts.Strict)

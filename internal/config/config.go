@@ -79,6 +79,9 @@ type Options struct {
 	Types []provider.Type
 	// Strict makes errors of secret files that others can read.
 	Strict bool
+	// NoFiles leaves the files and variables that the configuration names unread. A process that opens no source and no
+	// tenant does not need them.
+	NoFiles bool
 }
 
 // maxSize is the size limit of the file, far above any real configuration.

@@ -93,7 +93,7 @@ func describe(n *yaml.Node) string {
 // plainFile checks that a file without secrets can be read.
 func (k *checker) plainFile(path string, file *string) {
 	written := *file
-	if !k.absolute(file) {
+	if !k.absolute(file) || k.opts.NoFiles {
 		return
 	}
 	f, err := os.Open(*file)

@@ -139,3 +139,28 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// The API connects to no source and no tenant, so that it starts without their passwords and keys.
+func TestAProcessWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "rollcall.yaml")
+	text := `sources:
+  ldap:
+    - {slug: corp, server_uri: ldaps://ldap.example.com, base_dn: "dc=example,dc=com", bind_cn: "cn=reader",
+       bind_password_file: secrets/ldap}
+providers:
+  google_workspace:
+    - {id: 1, name: Example, delegated_subject: admin@example.com, credentials_file: secrets/google.json,
+       default_group_email_domain: example.com}
+`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := config.Load(path, config.Options{}); err == nil {
+		t.Error("Load() with files that are not there = nil, want an error")
+	}
+	c, _, err := config.Load(path, config.Options{NoFiles: true})
+	if err != nil || len(c.Providers) != 1 || len(c.Sources.LDAP) != 1 {
+		t.Errorf("Load() without files = %+v, %v, want a source and a provider", c, err)
+	}
+}

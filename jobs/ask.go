@@ -1,0 +1,166 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/fault"
+	"rollcall/internal/redisfault"
+)
+
+// TypeAsk is the type of the tasks that have a question for a worker. Only workers have the credentials of directories
+// and tenants.
+const TypeAsk = "ask:v1"
+
+// askWithin is how long a question waits for its answer if the asker sets no deadline.
+const askWithin = 30 * time.Second
+
+// Answer answers the questions of one topic. The answer is encoded as JSON.
+type Answer func(ctx context.Context, question json.RawMessage) (any, error)
+
+// question is what is stored of a question. The task has only its id, because everyone with access to the dashboard of
+// the queues can see tasks.
+type question struct {
+	Topic string          `json:"topic"`
+	Text  json.RawMessage `json:"text"`
+	// Within is the time that is left for the answer, in milliseconds.
+	Within int64 `json:"within"`
+}
+
+// reply is an answer, or the error in place of one.
+type reply struct {
+	Answer json.RawMessage `json:"answer,omitempty"`
+	Failed bool            `json:"failed,omitempty"`
+	Kind   fault.Kind      `json:"kind,omitempty"`
+	Error  string          `json:"error,omitempty"`
+	// After is when to ask again, in milliseconds.
+	After int64 `json:"after,omitempty"`
+}
+
+func askKeys(id string) (asked, answered string) {
+	return "rollcall:{ask:" + id + "}:question", "rollcall:{ask:" + id + "}:answer"
+}
+
+// Ask has a worker answer a question, and decodes the answer into answer. It fails with fault.Unavailable if no worker
+// answers in time. The default time is 30 seconds.
+func (c *Client) Ask(ctx context.Context, topic string, ask, answer any) error {
+	within := askWithin
+	if end, bounded := ctx.Deadline(); bounded {
+		within = min(within, time.Until(end))
+	}
+	if within < time.Second {
+		return fault.Errorf(fault.Unavailable, "%s: no time is left to ask a worker", topic)
+	}
+	within -= 250 * time.Millisecond // The asker needs a moment for the answer.
+	id := uuid.NewString()
+	if err := c.askFor(ctx, id, topic, ask, within); err != nil {
+		return err
+	}
+	asked, answered := askKeys(id)
+	found, err := c.rdb.BLPop(ctx, within, answered).Result()
+	if err != nil {
+		c.rdb.Del(context.WithoutCancel(ctx), asked) // A worker that finds no question does nothing.
+	}
+	switch {
+	case errors.Is(err, redis.Nil) || errors.Is(err, context.DeadlineExceeded):
+		return fault.Errorf(fault.Unavailable, "%s: no worker answered within %s: start one, or ask again when the workers "+
+			"have less to do", topic, within.Round(time.Second))
+	case errors.Is(err, context.Canceled):
+		return fault.New(fault.Unavailable, topic, err)
+	case err != nil:
+		return redisfault.Of("ask a worker", err)
+	}
+	var r reply
+	if err := json.Unmarshal([]byte(found[1]), &r); err != nil {
+		return fault.New(fault.Internal, topic, err)
+	}
+	if r.Failed {
+		return &fault.Error{Kind: r.Kind, RetryAfter: time.Duration(r.After) * time.Millisecond, Err: errors.New(r.Error)}
+	}
+	if err := json.Unmarshal(r.Answer, answer); err != nil {
+		return fault.New(fault.Internal, topic, err)
+	}
+	return nil
+}
+
+// askFor stores a question and puts its task into the queue.
+func (c *Client) askFor(ctx context.Context, id, topic string, ask any, within time.Duration) error {
+	text, err := json.Marshal(ask)
+	if err != nil {
+		return fault.New(fault.Internal, topic, err)
+	}
+	whole, err := json.Marshal(question{Topic: topic, Text: text, Within: within.Milliseconds()})
+	if err != nil {
+		return fault.New(fault.Internal, topic, err)
+	}
+	asked, _ := askKeys(id)
+	if err := c.rdb.Set(ctx, asked, whole, within).Err(); err != nil {
+		return redisfault.Of("ask a worker", err)
+	}
+	_, err = c.asynq.EnqueueContext(ctx, asynq.NewTask(TypeAsk, []byte(id)), asynq.Queue(ObjectQueue),
+		asynq.MaxRetry(0), asynq.Timeout(within))
+	c.wake(ctx, ObjectQueue)
+	return queueFault(err)
+}
+
+// answer answers a question. The task always ends well, because the asker alone has use for an error.
+func (w *Worker) answer(ctx context.Context, task *asynq.Task) error {
+	asked, answered := askKeys(string(task.Payload()))
+	text, err := w.cfg.Redis.GetDel(ctx, asked).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return nil // The asker waits no longer.
+	}
+	var q question
+	if err == nil {
+		err = json.Unmarshal(text, &q)
+	}
+	if err != nil {
+		w.cfg.Log.WarnContext(ctx, "a question was lost", "err", err)
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(q.Within)*time.Millisecond)
+	defer cancel()
+	r := w.reply(ctx, q)
+	whole, err := json.Marshal(r)
+	if err != nil {
+		whole, _ = json.Marshal(reply{Failed: true, Kind: fault.Internal, Error: err.Error()})
+	}
+	ctx = context.WithoutCancel(ctx)
+	_, err = w.cfg.Redis.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
+		pipe.RPush(ctx, answered, whole)
+		pipe.Expire(ctx, answered, askWithin)
+		return nil
+	})
+	if err != nil {
+		w.cfg.Log.WarnContext(ctx, "an answer was lost", "topic", q.Topic, "err", err)
+	}
+	return nil
+}
+
+func (w *Worker) reply(ctx context.Context, q question) reply {
+	f := w.cfg.Answers[q.Topic]
+	err := error(nil)
+	var out any
+	if f == nil {
+		err = fault.Errorf(fault.Unavailable, "the worker %s cannot answer %q: it is of another version than the API",
+			w.cfg.Name, q.Topic)
+	} else {
+		out, err = f(ctx, q.Text)
+	}
+	var text []byte
+	if err == nil {
+		text, err = json.Marshal(out)
+	}
+	if err != nil {
+		return reply{Failed: true, Kind: fault.KindOf(err), Error: fmt.Sprint(err),
+			After: fault.RetryAfter(err).Milliseconds()}
+	}
+	return reply{Answer: text}
+}
