@@ -264,6 +264,31 @@ func TestReferencesAreMade(t *testing.T) {
 	}
 }
 
+// The API opens no directory and no tenant, so its container has none of their passwords and keys.
+func TestTheAPIGetsNoCredentials(t *testing.T) {
+	t.Parallel()
+	checked := false
+	for _, d := range of[apps.Deployment](example(t)) {
+		for _, v := range d.Spec.Template.Spec.Volumes {
+			if d.Name != "rollcall-api" || v.Projected == nil {
+				continue
+			}
+			for _, s := range v.Projected.Sources {
+				if s.Secret == nil {
+					continue
+				}
+				checked = true
+				if len(s.Secret.Items) != 1 || s.Secret.Items[0].Key != "tokens" {
+					t.Errorf("the API mounts %+v of the Secret %s, want the tokens alone", s.Secret.Items, s.Secret.Name)
+				}
+			}
+		}
+	}
+	if !checked {
+		t.Error("the API mounts no Secret with tokens")
+	}
+}
+
 const ruleFile = "deploy/kubernetes/components/monitoring/prometheusrule.yaml"
 
 // The alerts are written once, in deploy/prometheus/rules.yml; the object for the Prometheus Operator is made from
