@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/expr-lang/expr"
 	"github.com/gosimple/slug"
@@ -18,6 +19,9 @@ func functionOptions() []expr.Option {
 	opts := []expr.Option{
 		expr.Function("slug", func(args ...any) (any, error) {
 			return slug.Make(text(args[0])), nil
+		}, new(func(string) string)),
+		expr.Function("lower", func(args ...any) (any, error) {
+			return lower(text(args[0])), nil
 		}, new(func(string) string)),
 		expr.Function("coalesce", func(args ...any) (any, error) {
 			for _, a := range args {
@@ -46,6 +50,16 @@ func functionOptions() []expr.Option {
 		opts = append(opts, expr.DisableBuiltin(name))
 	}
 	return opts
+}
+
+// lower folds to lower case, but no letter of another script to an ASCII letter. The Kelvin sign (U+212A) is not a k.
+func lower(s string) string {
+	return strings.Map(func(r rune) rune {
+		if l := unicode.ToLower(r); r <= unicode.MaxASCII || l > unicode.MaxASCII {
+			return l
+		}
+		return r
+	}, s)
 }
 
 // text is an argument that the checker accepted as text or as unknown.
