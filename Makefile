@@ -82,6 +82,10 @@ chaos: ## kill, stop and end processes ROUNDS=200 times at random, under load; S
 	@tools/setup test
 	go test ./internal/e2e -run '^TestChaos$$' -count=1 -timeout 0 -v -chaos.rounds=$(ROUNDS) -chaos.seed=$(or $(SEED),1)
 
+.PHONY: mutants
+mutants: ## plant faults into the engine, each of which a named test must find
+	go run ./internal/simulate/mutants
+
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME=30s
 	@tools/setup test

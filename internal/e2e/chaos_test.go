@@ -137,7 +137,8 @@ func (c *chaos) post(ctx context.Context) {
 
 // postOne posts one object. place is where the outcome of an accepted job will be; empty where the answer had it.
 func (c *chaos) postOne(ctx context.Context, body string) (place string, ok bool) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/api/v3"+google+"sync/object/", strings.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/api/v3"+google+"sync/object/",
+		strings.NewReader(body))
 	if err != nil {
 		return "", false
 	}
@@ -214,7 +215,8 @@ func (c *chaos) outcomes() {
 	if failed > 0 {
 		c.Errorf("%d of %d accepted jobs failed", failed, len(c.accepted))
 	}
-	if n, err := c.redis.LLen(ctx, "asynq:{objects}:active").Result(); err != nil && !errors.Is(err, redis.Nil) || n > 0 {
+	n, err := c.redis.LLen(ctx, "asynq:{objects}:active").Result()
+	if err != nil && !errors.Is(err, redis.Nil) || n > 0 {
 		c.Errorf("%d tasks are active in the end (%v), want none", n, err)
 	}
 }

@@ -6,6 +6,6 @@
 // Invariants are checked on the trace of remote requests after every event. A failing history is shrunk and kept under
 // testdata/rapid, from where each later test repeats it. docs/reliability.md says how to repeat one by its seed.
 //
-// Redis is miniredis here. Every script that runs on it is also tested against a real redis-server, by redistest.Each in
-// the packages that have the scripts.
+// Redis is miniredis here. Every script that runs on it is also tested against a real redis-server, by redistest.Each
+// in the packages that have the scripts.
 package simulate

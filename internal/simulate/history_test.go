@@ -54,17 +54,19 @@ var happen = map[string]func(s *sim, c *company, a, b int){
 	"swap": func(_ *sim, c *company, a, b int) {
 		c.people[a].name, c.people[b].name = c.people[b].name, c.people[a].name
 	},
-	"re-create":     func(s *sim, c *company, a, _ int) { c.people[a].id = s.freshID(c.people[a].id) },
-	"change title":  changeTitle,
-	"join":          func(_ *sim, c *company, a, b int) { c.groups[b%len(c.groups)].members[a] = true },
-	"quit":          func(_ *sim, c *company, a, b int) { delete(c.groups[b%len(c.groups)].members, a) },
-	"add group":     addGroup,
-	"rename group":  func(_ *sim, c *company, a, b int) { c.groups[b%len(c.groups)].name = fmt.Sprint("team", b, "-", a) },
+	"re-create":    func(s *sim, c *company, a, _ int) { c.people[a].id = s.freshID(c.people[a].id) },
+	"change title": changeTitle,
+	"join":         func(_ *sim, c *company, a, b int) { c.groups[b%len(c.groups)].members[a] = true },
+	"quit":         func(_ *sim, c *company, a, b int) { delete(c.groups[b%len(c.groups)].members, a) },
+	"add group":    addGroup,
+	"rename group": func(_ *sim, c *company, a, b int) {
+		c.groups[b%len(c.groups)].name = fmt.Sprint("team", b, "-", a)
+	},
 	"sync source":   func(s *sim, _ *company, _, _ int) { s.start(corp) },
 	"sync provider": func(s *sim, _ *company, _, _ int) { s.start(cloud) },
-	"sync person":   func(s *sim, c *company, a, _ int) { s.object(directory.Ref{Kind: directory.User, ID: c.people[a].id}) },
+	"sync person":   func(s *sim, c *company, a, _ int) { s.object(directory.User, c.people[a].id) },
 	"sync group": func(s *sim, c *company, _, b int) {
-		s.object(directory.Ref{Kind: directory.Group, ID: c.groups[b%len(c.groups)].id})
+		s.object(directory.Group, c.groups[b%len(c.groups)].id)
 	},
 	"approve all": func(s *sim, _ *company, _, _ int) {
 		s.approve(corp, true, plan.Approved)

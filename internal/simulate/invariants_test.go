@@ -33,7 +33,8 @@ func (s *sim) neverAbsent() error {
 		r := &s.tenant.trace[i]
 		decided := r.change.Undoes || r.change.Why == plan.Reverted
 		if r.took != "" && r.made && !decided && s.past.always(r.took, r.copied) {
-			return fmt.Errorf("taken away though wanted all the time since %s (%s): %s", r.copied.Format("02 15:04:05"), r.took, r)
+			return fmt.Errorf("taken away though wanted all the time since %s (%s): %s", r.copied.Format("02 15:04:05"),
+				r.took, r)
 		}
 	}
 	return nil
@@ -240,7 +241,8 @@ func (s *sim) asWanted(held map[directory.ID]bool) error {
 		}
 		for i := range c.people {
 			p := &c.people[i]
-			if !c.wanted(i) || held[p.id] || len(live[i]) != 1 || live[i][0].refused || strings.HasPrefix(p.name, refusedName) {
+			if !c.wanted(i) || held[p.id] || len(live[i]) != 1 || live[i][0].refused ||
+				strings.HasPrefix(p.name, refusedName) {
 				continue
 			}
 			if has := a.members[live[i][0].RemoteID]; has != g.members[i] {

@@ -47,7 +47,8 @@ type tenure struct {
 }
 
 // leaseModel says what a lease with a lock must look like from outside. A lease may expire at any time, so that others
-// may acquire the run. But a worker whose check succeeds has the run, and so has one that locks, hands back or finishes.
+// may acquire the run. But a worker whose check succeeds has the run, and so has one that locks, hands back or
+// finishes.
 var leaseModel = porcupine.NondeterministicModel{
 	Init: func() []any { return []any{tenure{holder: -1, epoch: 1, locker: -1, released: -1}} },
 	Step: func(state, input, output any) []any {
@@ -127,7 +128,8 @@ func TestLeaseIsLinearizable(t *testing.T) {
 
 func drawAction(t *rapid.T) action {
 	return action{
-		op:    rapid.SampledFrom([]string{"acquire", "check", "lock", "check", "unlock", "hand back", "finish"}).Draw(t, "op"),
+		op: rapid.SampledFrom([]string{"acquire", "check", "lock", "check", "unlock", "hand back",
+			"finish"}).Draw(t, "op"),
 		pause: time.Duration(rapid.SampledFrom([]int{0, 0, 1, 4, 11, 16, 30}).Draw(t, "pause")) * time.Second,
 	}
 }
@@ -188,7 +190,8 @@ func contend(plans [][]action, faults []hazard, stops []int) ([]porcupine.Operat
 					end = 24 * time.Hour // The effect may come later.
 				}
 				mu.Lock()
-				events = append(events, porcupine.Operation{ClientId: i, Input: q, Output: answer, Call: int64(call), Return: int64(end)})
+				events = append(events, porcupine.Operation{ClientId: i, Input: q, Output: answer, Call: int64(call),
+					Return: int64(end)})
 				mu.Unlock()
 			}
 			if c.lease != nil {

@@ -33,7 +33,8 @@ type sim struct {
 	named   int
 
 	mu sync.Mutex
-	// reads are when a task of the source began to read the directory, copies when a task of the provider read the copy.
+	// reads are when a task of the source began to read the directory, copies the oldest such time for the copy that a
+	// task of the provider read.
 	reads, copies map[string]time.Time
 	accepted      map[string]bool // object jobs without an outcome
 	// forgot is when Redis last lost something.
@@ -201,7 +202,8 @@ func (s *sim) start(c container.ID) {
 }
 
 // object asks the API for the sync of one entry.
-func (s *sim) object(ref directory.Ref) {
+func (s *sim) object(kind directory.Kind, of directory.ID) {
+	ref := directory.Ref{Kind: kind, ID: of}
 	id, err := s.api.client.StartObject(context.Background(), cloud, "corp", ref, "tester")
 	s.note("object %s: %s %v", ref, id, err)
 	if err == nil {

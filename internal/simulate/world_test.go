@@ -84,7 +84,8 @@ func (c *company) snapshot(version int) directory.Snapshot {
 		s.Entries = append(s.Entries, e)
 	}
 	slices.SortFunc(s.Entries, func(a, b directory.Entry) int { return a.Ref().Compare(b.Ref()) })
-	s.Position = directory.Position{Server: "dc1", Name: "ldap://dc1", Seen: map[string]string{"dc1": strconv.Itoa(version)}}
+	s.Position = directory.Position{Server: "dc1", Name: "ldap://dc1",
+		Seen: map[string]string{"dc1": strconv.Itoa(version)}}
 	return s
 }
 
@@ -149,11 +150,11 @@ func (p *past) at(ago int) (company, int) {
 func (p *past) always(fact string, since time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for i := len(p.epochs) - 1; i >= 0; i-- {
-		if !p.epochs[i].facts[fact] {
+	for _, e := range slices.Backward(p.epochs) {
+		if !e.facts[fact] {
 			return false
 		}
-		if !p.epochs[i].from.After(since) {
+		if !e.from.After(since) {
 			return true
 		}
 	}
@@ -177,7 +178,7 @@ type request struct {
 	full   bool   // of a full run
 	change plan.Change
 	made   bool // it changed something
-	// soul is the place of the person whose access the change takes; -1 where it takes none.
+	// took is the fact that the change ended; see company.facts. It is empty for one that ended none.
 	took string
 	// copied is when the copy of the directory that the change was planned from had been read at the earliest.
 	copied time.Time
@@ -196,8 +197,8 @@ func (r *request) String() string {
 	if c.Undoes {
 		flags += " undoes"
 	}
-	return fmt.Sprintf("%s %s %s: %s %s made=%v%s", r.at.Format("02 15:04:05.000"), r.worker, r.task, what, c.Address, r.made,
-		flags)
+	return fmt.Sprintf("%s %s %s: %s %s made=%v%s", r.at.Format("02 15:04:05.000"), r.worker, r.task, what, c.Address,
+		r.made, flags)
 }
 
 // tenant is a tenant that obeys the contract of its port, with a strict trace of the writes.
@@ -364,7 +365,8 @@ func (t *tenant) twin(r *request, fresh *account) {
 		}
 		other, _ := t.past.soul(a.Ref)
 		same := a.ID == fresh.ID || known && a.Kind == directory.User && soul == other
-		restorable := !a.deleted.IsZero() && time.Since(a.deleted) < undeleteWithin-time.Hour && a.Kind == directory.User
+		restorable := !a.deleted.IsZero() && time.Since(a.deleted) < undeleteWithin-time.Hour &&
+			a.Kind == directory.User
 		if same && (a.deleted.IsZero() || restorable && a.ID == fresh.ID) {
 			t.wrong = append(t.wrong, fmt.Sprintf("twin: %s beside %s (%s)", r, a.RemoteID, a.Ref))
 		}
