@@ -19,12 +19,17 @@ import (
 
 // check returns what the trace shows to be wrong, after each event.
 func (s *sim) check() error {
+	return errors.Join(s.traced(), s.oncePerTick(), s.stillThere())
+}
+
+// traced checks the trace alone. It calls nothing while it holds the tenant.
+func (s *sim) traced() error {
 	s.tenant.mu.Lock()
 	defer s.tenant.mu.Unlock()
 	if len(s.tenant.wrong) > 0 {
 		return errors.New(s.tenant.wrong[0])
 	}
-	return errors.Join(s.neverAbsent(), s.withinBudget(), s.fenced(), s.oncePerTick(), s.stillThere())
+	return errors.Join(s.neverAbsent(), s.withinBudget(), s.fenced())
 }
 
 // neverAbsent: no membership and no active account that is wanted before and after is ever taken away in between.
