@@ -8,14 +8,41 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"rollcall/internal/slapdtest"
 )
 
 func (w *world) flush() {
 	w.Helper()
-	if err := w.redis.FlushAll(w.Context()).Err(); err != nil {
+	// The id of the data is put back, so that the sources do not start by themselves. The tests decide when they are read.
+	const key = "rollcall:{workers}:data"
+	id := w.redis.Get(w.Context(), key).Val()
+	_, err := w.redis.TxPipelined(w.Context(), func(p redis.Pipeliner) error {
+		p.FlushAll(w.Context())
+		p.Set(w.Context(), key, id, 0)
+		return nil
+	})
+	if err != nil {
 		w.Fatal(err)
 	}
+}
+
+// After Redis has lost everything the sources are read by themselves, and the providers follow.
+func TestSourcesStartAfterALoss(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, options{slapd: small()})
+	w.both()
+	before := w.accounts()
+	if err := w.redis.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 25*time.Second, "the source was read by itself", func() bool {
+		s := w.status(corp)
+		return !s.IsRunning && (s.Last == "successful" || s.Last == "warning")
+	})
+	w.sync(google)
+	w.same(before)
 }
 
 // refused runs a provider sync that has to fail for a reason that names the source, without a call that writes.
