@@ -121,10 +121,16 @@ func (c *Console) liveRun(ctx context.Context, id container.ID, run, level strin
 			return nil, err
 		}
 	}
-	if !data.Run.PlannedAt.IsZero() || !data.Run.State.Open() { // The page was loaded before there was a plan.
-		err = c.part(out, "run", "planready", "planready", data)
+	switch { // The page may have been loaded before there was a plan.
+	case data.Run.State.Open() && !data.Run.PlannedAt.IsZero():
+		return out, c.part(out, "run", "planready", "planready", data)
+	case data.Run.State.Open():
+		return out, nil
 	}
-	return out, err
+	if err := c.readPlan(ctx, data, planFilter{page: 1}); err != nil || data.Plan == nil {
+		return out, err
+	}
+	return out, c.part(out, "run", "plan", "planready", data)
 }
 
 // Heading names the run.
@@ -149,7 +155,7 @@ func (d *runData) Phases() []phase {
 		{Name: "Read", At: r.StartedAt},
 		{Name: "Planned", At: r.PlannedAt},
 		{Name: "Applied", At: r.FinishedAt},
-		{Name: "Ended", At: r.FinishedAt},
+		{Name: "End", At: r.FinishedAt},
 	}
 	if r.Read[status.User]+r.Read[status.Group] > 0 {
 		out[1].Text = plural(r.Read[status.User], "person") + ", " + plural(r.Read[status.Group], "group")
