@@ -1,0 +1,246 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// ended is what the page of a run shows at its end.
+const ended = `//ol[@class="rail"]//span[starts-with(text(), "completed")]`
+
+var updateShots = flag.Bool("screenshots", false, "write the screenshots of the documentation")
+
+// show is a demo that runs as a process, and its output.
+type show struct {
+	testing.TB
+	base string
+	dir  string // the demo's files are below it
+
+	mu  sync.Mutex
+	out bytes.Buffer
+}
+
+// startDemo starts the demo and returns when its API answers, which is before its first sync.
+func startDemo(t testing.TB) *show {
+	t.Helper()
+	s := &show{TB: t, dir: t.TempDir()}
+	program := filepath.Join(s.dir, "rollcall")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "rollcall/cmd/rollcall").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	addr := freeAddr(t)
+	s.base = "http://" + addr
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	cmd := exec.CommandContext(ctx, program, "demo", "--listen", addr, "--metrics-listen", "off")
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 20 * time.Second
+	cmd.Env, cmd.Stderr = append(os.Environ(), "TMPDIR="+s.dir), t.Output()
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { stop(); _ = cmd.Wait() })
+	go s.listen(bufio.NewScanner(pipe))
+	eventually(t, time.Minute, "the API of the demo", func() bool {
+		resp, err := http.Get(s.base + "/livez") //nolint:noctx // it is on this host
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		return err == nil && resp.StatusCode == http.StatusOK
+	})
+	return s
+}
+
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func (s *show) listen(lines *bufio.Scanner) {
+	for lines.Scan() {
+		s.mu.Lock()
+		fmt.Fprintln(&s.out, lines.Text())
+		s.mu.Unlock()
+	}
+}
+
+// played waits for the link that the demo prints after its syncs.
+func (s *show) played() {
+	s.Helper()
+	eventually(s, 3*time.Minute, "the end of the syncs of the demo", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return strings.Contains(s.out.String(), "Open "+s.base+"/ in a browser.")
+	})
+}
+
+// leave removes the first people from the directory of the demo.
+func (s *show) leave(people int) {
+	s.Helper()
+	files, err := filepath.Glob(filepath.Join(s.dir, "rollcall-demo-*", "people.ldif"))
+	if err != nil || len(files) != 1 {
+		s.Fatalf("the directory of the demo is %v (%v)", files, err)
+	}
+	data, err := os.ReadFile(files[0])
+	if err != nil {
+		s.Fatal(err)
+	}
+	var kept []string
+	for _, entry := range strings.Split(string(data), "\n\n") {
+		if people > 0 && strings.Contains(entry, "objectClass: inetOrgPerson") {
+			people--
+			continue
+		}
+		kept = append(kept, entry)
+	}
+	if err := os.WriteFile(files[0], []byte(strings.Join(kept, "\n\n")), 0o600); err != nil {
+		s.Fatal(err)
+	}
+}
+
+// focused is the text of what has the focus. The body has it while a page loads.
+const focused = `((at) => at && at !== document.body ? at.innerText || at.ariaLabel || "" : "")(document.activeElement)`
+
+// tabTo presses the tab key until something with this text has the focus.
+func (b *browser) tabTo(text string) {
+	b.Helper()
+	for range 200 {
+		b.do(chromedp.KeyEvent(kb.Tab))
+		if strings.Contains(says[string](b, focused), text) {
+			return
+		}
+	}
+	b.Fatalf("the tab key does not lead to %q at %s", text, says[string](b, `location + "\n" + document.body.innerText`))
+}
+
+// press goes to something with the tab key and presses enter.
+func (b *browser) press(text string) {
+	b.Helper()
+	b.tabTo(text)
+	b.do(chromedp.KeyEvent(kb.Enter))
+}
+
+// The pages of a running demo, with the keyboard alone: a run is watched, what it holds is approved, an explanation is
+// read and a run is undone. Then the same pages are used without script.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	s := startDemo(t)
+	b := newBrowser(t, s.base)
+	b.do(b.open("/"))
+	moved := says[string](b, `new Promise((done) => {
+		const seen = new Set();
+		const look = setInterval(() => {
+			for (const bar of document.querySelectorAll("progress[value]")) if (bar.value > 0) seen.add(bar.value);
+			if (seen.size >= 3) { clearInterval(look); done([...seen].join(" ")); }
+		}, 50);
+		setTimeout(() => { clearInterval(look); done("only " + [...seen].join(" ")); }, 90000);
+	})`)
+	if strings.HasPrefix(moved, "only") {
+		t.Errorf("no progress bar moved: %s", moved)
+	}
+	s.played()
+	b.do(b.open("/"), sees(`//h1[contains(., "entries cannot be synced")]`))
+	if weight := says[int](b, `performance.getEntries().reduce((n, e) => n + (e.transferSize || 0), 0)`); weight > 150_000 || weight < 1000 {
+		t.Errorf("the first view weighs %d bytes", weight)
+	}
+	b.shot("overview-quiet")
+	s.leave(16)
+	b.press("Sync now")
+	b.do(sees(ended))
+	b.shot("run")
+	b.press("Held")
+	b.do(sees(`//h1[text()="Held"]`), sees(`//*[contains(text(), "delete 16 users and remove 58 members")]`))
+	b.shot("held")
+	b.do(b.open("/"), sees(`//h1[contains(., "74 changes wait")]`))
+	b.shot("overview")
+	b.press("Decide")
+	b.press("Approve all 74")
+	b.do(sees(`//h1[text()="Approve 74 changes?"]`))
+	b.shot("approve")
+	b.press("Approve 74 changes")
+	b.do(sees(`//*[contains(text(), "approved by anonymous")]`), sees(ended), b.open("/held/ldap/corp/"),
+		sees(`//*[contains(text(), "Nothing waits for a decision")]`))
+
+	b.do(b.open("/people/"), sees(`//input[@name="q"]`))
+	b.do(chromedp.SendKeys(chromedp.Search(`//input[@name="q"]`), "awoj"+kb.Enter), sees(`//a[contains(., "awojcik")]`))
+	b.press("awojcik")
+	b.do(sees(`//*[contains(text(), "carries its anchor")]`), sees(`//h2[text()="History"]`))
+	b.shot("person")
+	b.press("Sync to Google Workspace now")
+	b.do(sees(`//*[@role="status"]//*[contains(text(), "Synced to google_workspace:1: unchanged")]`))
+	b.do(b.open("/changes/?op=suspend"), sees(`//td//*[contains(text(), "Done")]`))
+	b.shot("changes")
+	b.do(b.open("/leavers/"), sees(`//td//*[contains(text(), "Suspended")]`))
+	b.shot("leavers")
+
+	b.do(b.open("/runs/google_workspace/1/"), click(`//tr[td[contains(., "65")]]//a`), sees(`//button[contains(., "Preview the undo")]`))
+	b.press("Preview the undo")
+	b.do(sees(`//button[contains(., "Undo it:")]`))
+	b.press("Undo it:")
+	b.do(sees(`//*[contains(text(), "undo, started by anonymous")]`), sees(ended))
+	b.quiet()
+
+	if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled,
+		emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range map[string]string{"/": "Sources and providers", "/held/": "Held", "/changes/": "Changes",
+		"/people/?q=awoj": "awojcik", "/leavers/": "Leavers", "/people/entry/?username=awojcik": "History"} {
+		b.do(b.open(path), sees(`//main//*[contains(text(), "`+text+`")]`), sees(`//footer//a[text()="Load it again"]`))
+	}
+	b.do(b.open("/runs/microsoft_entra/1/"), click(`//button[text()="Sync now"]`), sees(`//ol[@class="rail"]`))
+	b.quiet()
+}
+
+// shot writes a screenshot of the page for the documentation.
+func (b *browser) shot(name string) {
+	b.Helper()
+	if !*updateShots {
+		return
+	}
+	b.display(1280, "light")
+	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join("..", "..", "docs", "screenshots", name+".png"), png, 0o644); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// display sets the width of the window and the theme.
+func (b *browser) display(width int64, theme string) {
+	b.Helper()
+	if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}}); err != nil {
+		b.Fatal(err)
+	}
+	if _, err := chromedp.Call(b.ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+		Width: width, Height: 800, DeviceScaleFactor: 1}); err != nil {
+		b.Fatal(err)
+	}
+}
