@@ -171,6 +171,7 @@ func (w *Worker) Shutdown() {
 		defer cut.Stop()
 		var servers sync.WaitGroup // Side by side: each may take its time.
 		w.mu.Lock()                // No server is started any more.
+		w.quiet()
 		for _, s := range w.servers {
 			servers.Go(func() { s.Stop(); s.Shutdown() })
 		}
@@ -477,14 +478,19 @@ func (w *Worker) handle(ctx context.Context, task *asynq.Task) error {
 	return w.unknownTask(ctx, task)
 }
 
+// quiet ends the waits for tasks. The caller holds the lock.
+func (w *Worker) quiet() {
+	for _, b := range w.bells {
+		b.stop()
+	}
+}
+
 // leaveQueues takes no further task. A server may need a moment to stop, and nothing waits for the lock meanwhile.
 func (w *Worker) leaveQueues() {
 	w.mu.Lock()
 	servers := w.servers
 	w.taking = false
-	for _, b := range w.bells {
-		b.stop()
-	}
+	w.quiet()
 	w.mu.Unlock()
 	for _, s := range servers {
 		s.Stop()
