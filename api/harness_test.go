@@ -53,11 +53,12 @@ type fakeJobs struct {
 	source  string
 }
 
-func (f *fakeJobs) StartRun(ctx context.Context, c container.ID, mode status.Mode, dryRun bool, by string) (status.Run, error) {
+func (f *fakeJobs) StartRun(ctx context.Context, c container.ID, mode status.Mode, dryRun bool, by string) (
+	status.Run, error) {
 	if f.err != nil {
 		return status.Run{}, f.err
 	}
-	return f.store.Start(ctx, status.StartRequest{Container: c, DryRun: dryRun,
+	return f.store.Start(ctx, status.StartRequest{Container: c, Mode: mode, DryRun: dryRun,
 		Trigger: status.Trigger{Kind: status.ByAPI, By: by}})
 }
 

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"cmp"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -56,6 +57,7 @@ func TestStartOptions(t *testing.T) {
 		query, body string
 		code        int
 		dry         bool
+		mode        status.Mode // full where it is empty
 		want        string
 	}{
 		{query: "?dry_run=true", code: 202, dry: true},
@@ -63,6 +65,9 @@ func TestStartOptions(t *testing.T) {
 		{query: "?dry_run=False", code: 202},
 		{body: `{"dry_run":true}`, code: 202, dry: true},
 		{body: `{}`, code: 202},
+		{query: "?mode=delta", code: 202, mode: status.Delta},
+		{body: `{"mode":"full","dry_run":true}`, code: 202, dry: true},
+		{query: "?mode=quick", code: 400, want: `{"mode":["Must be \"full\" or \"delta\"."]}`},
 		{query: "?dry_run=", code: 400, want: `{"dry_run":["Must be a valid boolean."]}`},
 		{query: "?dry_run=maybe", code: 400, want: `{"dry_run":["Must be a valid boolean."]}`},
 		{query: "?dryrun=true", code: 400, want: `{"dryrun":["Unknown parameter."]}`},
@@ -81,9 +86,12 @@ func TestStartOptions(t *testing.T) {
 			} else if got := read[run](w); got.DryRun != test.dry {
 				t.Errorf("dry_run = %v", got.DryRun)
 			}
-			_, live, err := h.store.Live(t.Context(), corp)
+			now, live, err := h.store.Live(t.Context(), corp)
 			if err != nil || live != (test.code == 202) {
 				t.Errorf("live = %v, %v", live, err)
+			}
+			if want := cmp.Or(test.mode, status.Full); live && now.Mode != want {
+				t.Errorf("mode = %s, want %s", now.Mode, want)
 			}
 		})
 	}

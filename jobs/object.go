@@ -217,8 +217,8 @@ func (o *objectSync) stops(first reconcile.Report) status.Outcome {
 	case o.left:
 		o.say(status.Info, "The entry left its source.")
 	case slices.Contains(first.Snapshot.Absent, o.ref):
-		o.say(status.Error, "The entry is absent at its source, and nothing proves that it left: it is not suspended. The "+
-			"next full run of the source decides.")
+		o.say(status.Error, "The entry is absent at its source; not suspended: nothing proves that it left. The next "+
+			"full run of the source decides.")
 		return status.OutcomeAbsent
 	case len(first.Snapshot.Findings) > 0:
 		return status.OutcomeHeld // The engine has named it.

@@ -181,8 +181,8 @@ func (w *Worker) leave(ctx context.Context, c *Container) ([]directory.Ref, erro
 // that no guard holds.
 func (w *Worker) suspend(ctx context.Context, c *Container, leavers []directory.Ref) error {
 	report, err := c.Engine().Execute(ctx, reconcile.Run{
-		ID: uuid.NewString(), Scope: reconcile.Departing(leavers...).DryRun(), Memory: NewMemory(w.cfg.Decisions, c.Name),
-		Journal: &notes{logger: string(c.Name), quiet: true},
+		ID: uuid.NewString(), Scope: reconcile.Departing(leavers...).DryRun(),
+		Memory: NewMemory(w.cfg.Decisions, c.Name), Journal: &notes{logger: string(c.Name), quiet: true},
 	})
 	if err != nil {
 		return fmt.Errorf("leavers at %s: %w", c.Name, err)

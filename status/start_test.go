@@ -184,3 +184,71 @@ func TestStartExpiresARunThatLapsed(t *testing.T) {
 		}
 	})
 }
+
+// A full run that is asked for while a delta run is live is accepted, waits, and opens when that one ends. A delta run
+// beside a live run is refused, and so is a second full run.
+func TestFullRunWaitsForADeltaRun(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		f := open(t, rdb, status.Config{})
+		start := func(mode status.Mode) (status.Run, error) {
+			return f.Start(t.Context(), status.StartRequest{Container: corp, Mode: mode, Trigger: status.Trigger{Kind: status.ByAPI}})
+		}
+		delta, err := start(status.Delta)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := f.acquire(delta, "w1")
+		full, err := start(status.Full)
+		if err != nil || full.State != status.Queued {
+			t.Fatalf("a full run beside a delta run is %s, %v, want queued", full.State, err)
+		}
+		if live, _, err := f.Live(t.Context(), corp); err != nil || live.ID != delta.ID {
+			t.Errorf("live run = %s, %v, want the delta run", live.ID, err)
+		}
+		for _, mode := range []status.Mode{status.Full, status.Delta} {
+			if _, err := start(mode); fault.KindOf(err) != fault.Conflict {
+				t.Errorf("a third run of mode %s: %v, want a conflict", mode, err)
+			}
+		}
+		if _, err := l.Finish(t.Context(), status.End{State: status.Completed}); err != nil {
+			t.Fatal(err)
+		}
+		live, _, err := f.Live(t.Context(), corp)
+		if err != nil || live.ID != full.ID || live.State != status.Queued {
+			t.Fatalf("live run after the delta run = %s, %s, %v, want the full run, queued", live.ID, live.State, err)
+		}
+		l = f.acquire(live, "w2")
+		if run, err := l.Finish(t.Context(), status.End{State: status.Completed}); err != nil || run.Mode != status.Full {
+			t.Errorf("the full run ended as %s, %v", run.Mode, err)
+		}
+	})
+}
+
+// Delta runs have a limit of their own and never displace a full run.
+func TestDeltaRunsDisplaceNoFullRun(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		f := open(t, rdb, status.Config{MaxRuns: 3, MaxDeltas: 2})
+		for _, mode := range []status.Mode{status.Full, status.Delta, status.Delta, status.Full, status.Delta, status.Delta,
+			status.Delta} {
+			run, err := f.Start(t.Context(), status.StartRequest{Container: corp, Mode: mode,
+				Trigger: status.Trigger{Kind: status.ByAPI}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.Advance(time.Second)
+			if _, err := f.acquire(run, "w").Finish(t.Context(), status.End{State: status.Completed}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		runs, _, err := f.List(t.Context(), corp, 0, 100)
+		var modes []status.Mode
+		for _, run := range runs {
+			modes = append(modes, run.Mode)
+		}
+		if diff := cmp.Diff([]status.Mode{status.Delta, status.Delta, status.Full, status.Full}, modes); err != nil || diff != "" {
+			t.Errorf("kept runs (-want +got): %v\n%s", err, diff)
+		}
+	})
+}

@@ -127,7 +127,8 @@ func (s *service) start(ctx context.Context, r status.StartRequest) (status.Run,
 	return run, err
 }
 
-func (s *service) StartRun(ctx context.Context, c container.ID, mode status.Mode, dryRun bool, by string) (status.Run, error) {
+func (s *service) StartRun(ctx context.Context, c container.ID, mode status.Mode, dryRun bool, by string) (
+	status.Run, error) {
 	return s.start(ctx, status.StartRequest{Container: c, DryRun: dryRun,
 		Trigger: status.Trigger{Kind: status.ByAPI, By: by}})
 }
