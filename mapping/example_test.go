@@ -17,9 +17,10 @@ func ExampleMapping_Desire() {
 	if err != nil {
 		panic(err)
 	}
-	ada := directory.Entry{Kind: directory.User, ID: "4711", Source: "corp", Active: true, Attributes: directory.Attributes{
+	attributes := directory.Attributes{
 		{Name: directory.Mail, Values: []string{"Ada@example.com"}}, {Name: "title", Values: []string{"engineer"}},
-	}}
+	}
+	ada := directory.Entry{Kind: directory.User, ID: "4711", Source: "corp", Active: true, Attributes: attributes}
 	r, err := m.Desire(mapping.Input{Snapshot: directory.Snapshot{Entries: []directory.Entry{ada}},
 		Domains: []string{"example.com"}})
 	if err != nil {

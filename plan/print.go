@@ -73,7 +73,8 @@ func (p *printer) changes(head string, changes []Change, rest func(*Change) stri
 		if c.Op.Membership() && !p.style.All {
 			continue
 		}
-		rows = append(rows, printRow{c.Op.color(), strings.TrimSpace(c.Op.Verb() + " " + c.noun()), Clean(c.name()), Clean(rest(c))})
+		verb := strings.TrimSpace(c.Op.Verb() + " " + c.noun())
+		rows = append(rows, printRow{c.Op.color(), verb, Clean(c.name()), Clean(rest(c))})
 	}
 	p.section(head, rows)
 }

@@ -189,8 +189,9 @@ func TestWorkersAreAliveForAWhile(t *testing.T) {
 			t.Errorf("Workers() = %v, %v, want w1", got, err)
 		}
 		ttl := f.Config().WorkerTTL
-		if err := rdb.ZIncrBy(t.Context(), "rollcall:{workers}:alive", -float64(ttl.Milliseconds()+1), "w1").Err(); err != nil {
-			t.Fatal(err) // Its last beat is now longer ago.
+		longAgo := -float64(ttl.Milliseconds() + 1)
+		if err := rdb.ZIncrBy(t.Context(), "rollcall:{workers}:alive", longAgo, "w1").Err(); err != nil {
+			t.Fatal(err)
 		}
 		if got, err := f.Workers(t.Context()); err != nil || len(got) > 0 {
 			t.Errorf("Workers() after %v without a beat = %v, %v, want none", ttl, got, err)

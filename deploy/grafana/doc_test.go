@@ -13,10 +13,10 @@
 //	glance_test.go and the other files have the panels of one row or two
 //
 // The panels follow these rules:
-//   - Every API process reads state from the same Redis, so state is max by (…). Each worker counts its work, so work is
-//     sum by (…).
+//   - Every API process reads state from the same Redis, so state is max by (…). Each worker counts its work, so work
+//     is sum by (…).
 //   - A number in the first row is asked for as of now. The last known number would be shown as if it were still true.
 //   - An unknown value is not shown as zero.
-//   - No panel needs the recording rules. Only the panels about alerts need the rules, and they say so where the rules are
-//     not loaded.
+//   - No panel needs the recording rules. Only the panels about alerts need the rules, and they say so where the rules
+//     are not loaded.
 package grafana
