@@ -82,7 +82,8 @@ func newListing() *listing { return &listing{seen: map[string]int{}, total: -1} 
 func (l *listing) add(op string, pg *page) (news bool, err error) {
 	if pg.TotalResults != nil {
 		if l.total >= 0 && l.total != *pg.TotalResults {
-			return false, fault.Errorf(fault.Unavailable, "%s: %w, from %d to %d", op, errMoved, l.total, *pg.TotalResults)
+			return false, fault.Errorf(fault.Unavailable, "%s: %w, from %d to %d", op, errMoved, l.total,
+				*pg.TotalResults)
 		}
 		l.total = *pg.TotalResults
 	}
@@ -101,7 +102,8 @@ func (l *listing) add(op string, pg *page) (news bool, err error) {
 // whole returns the resources, or an error where the list has fewer than its total.
 func (l *listing) whole(op string) ([]resource, error) {
 	if l.total > len(l.all) {
-		return nil, fault.Errorf(fault.Unavailable, "%s: the list ended after %d of %d resources", op, len(l.all), l.total)
+		return nil, fault.Errorf(fault.Unavailable, "%s: the list ended after %d of %d resources", op, len(l.all),
+			l.total)
 	}
 	return l.all, nil
 }
@@ -121,8 +123,8 @@ func (p *Provider) byIndex(ctx context.Context, s *server, q query) ([]resource,
 		case len(pg.Resources) == 0, pg.TotalResults == nil && len(pg.Resources) < s.pageSize:
 			return l.whole(op)
 		case !news && len(l.all) < l.total:
-			return nil, fault.Errorf(fault.Unavailable, "%s: the server repeats a page, so the list cannot be read to its end",
-				op)
+			return nil, fault.Errorf(fault.Unavailable,
+				"%s: the server repeats a page, so the list cannot be read to its end", op)
 		case !news:
 			return l.whole(op) // The page after the last one, on a server that ignores startIndex.
 		case len(l.all) >= l.total && l.total >= 0 && len(pg.Resources) < s.pageSize:
@@ -149,8 +151,8 @@ func (p *Provider) byCursor(ctx context.Context, s *server, q query) ([]resource
 			return l.whole(op)
 		}
 		if used[cursor] || len(used) == mostPages {
-			return nil, fault.Errorf(fault.Unavailable, "%s: the server repeats a cursor, so the list cannot be read to its "+
-				"end", op)
+			return nil, fault.Errorf(fault.Unavailable,
+				"%s: the server repeats a cursor, so the list cannot be read to its end", op)
 		}
 		used[cursor] = true
 	}

@@ -19,7 +19,8 @@ func (p *Provider) changeMembers(ctx context.Context, changes []plan.Change, res
 	var at []int
 	for i := range changes {
 		if c := &changes[i]; c.RemoteID == "" || c.MemberRemoteID == "" {
-			results[i].Err = fault.Errorf(fault.NotFound, "%s of %s: the group or the member has no remote object", c.Op, c.Ref)
+			results[i].Err = fault.Errorf(fault.NotFound,
+				"%s of %s: the group or the member has no remote object", c.Op, c.Ref)
 			continue
 		}
 		at = append(at, i)
@@ -152,7 +153,8 @@ func (m *membership) write(ctx context.Context, ids []string) error {
 	req.body = map[string]any{"schemas": []string{patchMessage}, "Operations": ops}
 	err := m.p.call(ctx, req, nil)
 	if status(err) == http.StatusRequestEntityTooLarge && len(ids) == 1 {
-		return fault.Errorf(fault.Refused, "a request with one member and %d bytes is too large: %w", size(req.body), err)
+		return fault.Errorf(fault.Refused, "a request with one member and %d bytes is too large: %w", size(req.body),
+			err)
 	}
 	return err
 }
