@@ -278,7 +278,6 @@ func TestAStopInFrontOfASilentTenant(t *testing.T) {
 func TestRedisIsEmptied(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.follow = true
 	s.worker("w1")
 	s.worker("w2")
 	s.until(corp, s.start(corp).ID, status.Completed)
