@@ -39,7 +39,7 @@ func TestSourcesStartAfterALoss(t *testing.T) {
 	}
 	eventually(t, 25*time.Second, "the source was read by itself", func() bool {
 		s := w.status(corp)
-		return !s.IsRunning && (s.Last == "successful" || s.Last == "warning")
+		return !s.IsRunning && s.Last == "done"
 	})
 	w.sync(google)
 	w.same(before)
