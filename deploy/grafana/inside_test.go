@@ -81,6 +81,17 @@ func processes() []*panel {
 		bars("Records that the audit log did not take", "The action was refused, or its end is not recorded.").
 			over(`sum(increase(rollcall_audit_failures_total[$__rate_interval]))`, "failures").
 			size(8, 7).runbook("rollcallauditfailing"),
+		graph("Configurations that differ", "More than one means that some processes do not execute a container.").
+			over(`max by (container) (rollcall_configurations)`, "{{container}} configurations").
+			over(`sum by (container) (rollcall_worker_superseded)`, "{{container}} superseded workers").
+			unit("short").with("decimals", 0).size(8, 7).runbook("capacity"),
+		graph("Clocks", "How far the clock of each worker is from that of Redis.").
+			over(`max by (instance) (rollcall_worker_clock_offset_seconds)`, "{{instance}}").unit("s").size(8, 7).
+			runbook("capacity"),
+		bars("Late requests and drift", "Requests that ended after their lease, and what a full run had to correct.").
+			over(`sum(increase(rollcall_late_requests_total[$__rate_interval]))`, "late requests").
+			over(`sum(increase(rollcall_delta_drift_total[$__rate_interval]))`, "drift").
+			size(8, 7).runbook("capacity"),
 	}
 }
 
