@@ -115,6 +115,10 @@ var alertNames = []struct{ name, means string }{
 	{"RollcallTokensFile", "lines of the tokens file give nothing, or every token is refused"},
 	{"RollcallTokensRefused", "many wrong tokens are presented"},
 	{"RollcallAuditFailing", "the audit log takes no records"},
+	{"RollcallDeltaDrift", "a delta run missed a change that a full run found"},
+	{"RollcallConfigurations", "processes have different configurations"},
+	{"RollcallWorkerClock", "the clock of a worker is wrong"},
+	{"RollcallJobsLost", "syncs of single objects were lost"},
 }
 
 func meanings() []*panel {
