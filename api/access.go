@@ -122,7 +122,7 @@ func (a *API) admit(r *http.Request) (Caller, error) {
 // added. The earlier ones are what the client sent.
 func (a *API) client(r *http.Request) string {
 	if a.cfg.BehindProxy {
-		all := strings.Split(r.Header.Get("X-Forwarded-For"), ",")
+		all := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",") // A proxy may add a line of its own.
 		if ip := net.ParseIP(strings.TrimSpace(all[len(all)-1])); ip != nil {
 			return ip.String()
 		}

@@ -139,7 +139,7 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, s *eventStream) {
 	s.w = newEventWriter(w, a.events.writeTime)
 	s.mayStill = func() bool {
 		caller, err := a.authenticate(r)
-		return err == nil && caller.may(ScopeRead)
+		return err == nil && caller.may(ScopeRead) && caller.reaches(s.container)
 	}
 	s.beat = time.NewTicker(a.events.heartbeat)
 	defer s.beat.Stop()

@@ -11,7 +11,6 @@ import (
 	"rollcall/directory"
 	"rollcall/jobs"
 	"rollcall/plan"
-	"rollcall/reconcile"
 )
 
 // The memory of a container counts harmful changes over 24 hours, for runs and object jobs together.
@@ -25,7 +24,7 @@ func ExampleNewMemory() {
 	defer rdb.Close()
 
 	ctx := context.Background()
-	var m reconcile.Memory = jobs.NewMemory(decisions.New(rdb, decisions.Config{}), "intranet:1")
+	m := jobs.NewMemory(decisions.New(rdb, decisions.Config{}), "intranet:1")
 	for _, id := range []directory.ID{"4711", "4712"} {
 		c := plan.Change{Op: plan.Suspend, Ref: directory.Ref{Kind: directory.User, ID: id}}
 		settle, ok, err := m.Spend(ctx, &c, 1)

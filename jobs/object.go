@@ -267,7 +267,7 @@ func (o *objectSync) hasLeft(ctx context.Context, from *Container) (bool, error)
 	if left, err := from.Watch.Left(ctx, o.ref); err != nil || left {
 		return left, err
 	}
-	if _, err := o.leave(ctx, from); err != nil {
+	if err := o.sendAhead(ctx, from); err != nil {
 		return false, err
 	}
 	return from.Watch.Left(ctx, o.ref)

@@ -150,19 +150,32 @@ func (p *watcher) start(ctx context.Context) error {
 
 // lead is the fast lane: users who left or were disabled are written to the local directory and suspended by single
 // jobs, ahead of every run.
-func (p *watcher) lead(ctx context.Context) error {
-	leavers, err := p.leave(ctx, p.c)
+func (p *watcher) lead(ctx context.Context) error { return p.sendAhead(ctx, p.c) }
+
+// sendAhead has the leavers of a source suspended everywhere. The mark makes the providers follow the source. It stays
+// where a provider did not answer, because the next run of the source finds no change.
+func (w *Worker) sendAhead(ctx context.Context, source *Container) error {
+	leavers, err := w.leave(ctx, source)
 	if err != nil || len(leavers) == 0 {
 		return err
 	}
+	mark := uuid.NewString()
+	if err := w.cfg.Status.SetMark(ctx, source.Name, status.Follow, mark); err != nil {
+		return err
+	}
 	var errs []error
-	for i := range p.cfg.Containers {
-		c := &p.cfg.Containers[i]
-		if slices.Contains(c.Sources, p.c.Name.Name()) {
-			errs = append(errs, p.suspend(ctx, c, leavers))
+	for i := range w.cfg.Containers {
+		c := &w.cfg.Containers[i]
+		if slices.Contains(c.Sources, source.Name.Name()) {
+			errs = append(errs, w.suspend(ctx, c, leavers))
 		}
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		w.cfg.Log.WarnContext(ctx, "leavers were not sent ahead everywhere: the providers follow", "container",
+			string(source.Name), "err", err)
+		return nil
+	}
+	return w.cfg.Status.ClearMark(ctx, source.Name, status.Follow, mark)
 }
 
 // leave carries out the part of a source's changes that takes users away. The guard judges all of them as one plan.

@@ -48,6 +48,8 @@ type Facts struct {
 	Positions Positions `json:"positions,omitzero"`
 	// Cursor says up to which change a source was read. It is zero where only full reads are possible.
 	Cursor source.Cursor `json:"cursor,omitzero"`
+	// Asks is set while changes of the last full run of a source wait for a decision.
+	Asks bool `json:"asks,omitempty"`
 	// Refused names changes that the target refused in the last full run, by plan.Change.Claim. The next run tries them
 	// after the others of their stage.
 	Refused []string `json:"refused,omitempty"`

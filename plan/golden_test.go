@@ -287,7 +287,7 @@ func (l *line) take(name string) string {
 }
 
 func (l *line) list(name string) (out []string) {
-	for _, text := range strings.Split(l.take(name), ",") {
+	for text := range strings.SplitSeq(l.take(name), ",") {
 		if text != "" {
 			out = append(out, each(text)...)
 		}

@@ -99,6 +99,7 @@ func (a *applier) awaits(i int) bool {
 		a.concluded(i, notFreed)
 	case leftOver:
 		a.report.Superseded++
+		a.again = append(a.again, c.Ref)
 		a.concluded(i, leftOver)
 		a.run.Journal.Say(Info, "Left to the next run: "+describe(c)+": "+named(giver.Ref, giver.Label)+
 			" still has the address.", about(c))

@@ -229,8 +229,8 @@ func (a *applier) claims() ledger.Claims {
 			out[rekeyClaim(d.Kind, d.Rekey)] = append(out[rekeyClaim(d.Kind, d.Rekey)], d.Ref)
 		}
 	}
-	for ref, link := range a.view.links {
-		if link = a.link(ref); link.Rekey != "" && !here[ref] { // The names of an entry that left may be forgotten.
+	for ref := range a.view.links {
+		if link := a.link(ref); link.Rekey != "" && !here[ref] { // The names of an entry that left may be forgotten.
 			out[rekeyClaim(ref.Kind, link.Rekey)] = append(out[rekeyClaim(ref.Kind, link.Rekey)], ref)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/directory"
+	"rollcall/fault"
 	"rollcall/ledger"
 	"rollcall/plan"
 	"rollcall/source"
@@ -131,6 +132,9 @@ func (e *Engine) narrow(ctx context.Context, run *Run, d *delta) (reason string,
 		return fmt.Sprintf("%d entries are pending or still open", len(d.seen)), nil
 	}
 	if e.cfg.Provider.Capabilities().Mirror {
+		if facts.Asks { // The brakes of a few entries are weaker than those of all.
+			return "changes of the last full run wait for a decision", nil
+		}
 		return e.narrowSource(ctx, run, facts.Cursor, d)
 	}
 	run.Scope.refs, err = e.widened(ctx, d.seen)
@@ -259,6 +263,9 @@ func (r *review) ask(ctx context.Context, refs []directory.Ref) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrReadSource, err)
 	}
+	if err := atLeast(more.Position, r.read.Position); err != nil {
+		return err
+	}
 	for _, ref := range refs {
 		r.refs[ref] = true
 	}
@@ -276,6 +283,19 @@ func (r *review) ask(ctx context.Context, refs []directory.Ref) error {
 	r.read.Doubts = append(r.read.Doubts, more.Doubts...)
 	r.read.Notes = append(r.read.Notes, more.Notes...)
 	slices.SortFunc(r.read.Entries, func(a, b directory.Entry) int { return a.Ref().Compare(b.Ref()) })
+	return nil
+}
+
+// atLeast requires that entries come from a server that has the changes which were told. Several servers may stand behind
+// one name. The next run asks again.
+func atLeast(read, told directory.Position) error {
+	if read.IsZero() || told.IsZero() {
+		return nil
+	}
+	if order := read.Compare(told); order != directory.Same && order != directory.Newer {
+		return fmt.Errorf("%w: %w", ErrReadSource, fault.Errorf(fault.Unavailable,
+			"the changes were told by one server (%s) and the entries read from another one (%s), which may lack them", told, read))
+	}
 	return nil
 }
 
@@ -380,6 +400,9 @@ func (e *Engine) keepCursor(ctx context.Context, run Run, d delta) error {
 		return err
 	}
 	facts.Cursor = d.next
+	if order, _ := facts.Positions.Judge(d.next.Position); order == directory.Newer && !d.next.Position.IsZero() {
+		facts.Positions.Trust(d.next.Position) // A later read from a server without these changes is older.
+	}
 	return e.cfg.Ledger.SetFacts(ctx, facts)
 }
 
@@ -425,10 +448,10 @@ func leaversOf(p plan.Plan) (plan.Plan, []directory.Ref) {
 	return p, refs
 }
 
-// settleOpen keeps what is still open pending for the next delta run, and removes what this run covered.
-func (a *applier) settleOpen(ctx context.Context) error {
+// keepOpen adds what is still open to what is pending for the next delta run, and returns what this run covered.
+func (a *applier) keepOpen(ctx context.Context) (ledger.Pending, error) {
 	if a.cfg.Pending == nil || a.run.Scope.leaving || !a.run.Scope.changed && !a.run.Scope.may(completes) {
-		return nil
+		return nil, nil
 	}
 	open := map[directory.Ref]bool{}
 	for i := range a.report.Held.Changes {
@@ -455,12 +478,10 @@ func (a *applier) settleOpen(ctx context.Context) error {
 	if len(fresh) > source.MostChanges {
 		fresh = []directory.Ref{ledger.Everything}
 	}
-	if len(fresh) > 0 {
-		if err := a.cfg.Pending.Add(ctx, fresh...); err != nil {
-			return err
-		}
+	if len(fresh) == 0 {
+		return seen, nil
 	}
-	return a.cfg.Pending.Done(ctx, seen)
+	return seen, a.cfg.Pending.Add(ctx, fresh...)
 }
 
 // verify compares the plan of a full run with what the source tells of its changes since the last run. A change that

@@ -73,7 +73,8 @@ func (a *applier) apply(ctx context.Context) error {
 // split sorts the changes into lanes, by their index in the plan. The removal of a member that gains a membership in
 // the same plan belongs to no lane, because it follows the gain.
 func (a *applier) split() (byLane [plan.Lanes][]int) {
-	if !a.cfg.Provider.Capabilities().Mirror { // No reader sees the local directory half written.
+	// No reader sees the local directory half written by a full run.
+	if !a.cfg.Provider.Capabilities().Mirror || a.run.Scope.limited() {
 		for _, changes := range [][]plan.Change{a.report.Apply.Changes, a.report.Held.Changes} {
 			for i := range changes {
 				if c := &changes[i]; c.Op == plan.AddMember {
@@ -208,6 +209,7 @@ func (a *applier) open(of plan.Lane, at []int) []int {
 		a.lanes[of].skipped += len(at)
 		for _, i := range at {
 			c := &a.report.Apply.Changes[i]
+			a.again = append(a.again, c.Ref)
 			if a.refusedBefore[c.Claim()] {
 				a.refused = append(a.refused, c.Claim())
 			}

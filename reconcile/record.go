@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/directory"
+	"rollcall/ledger"
 	"rollcall/plan"
 )
 
@@ -15,9 +16,16 @@ import (
 func (a *applier) record(ctx context.Context, complete bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	err := a.hop.record(ctx, a, complete)
-	if err == nil && complete {
-		err = a.settleOpen(ctx)
+	var covered ledger.Pending
+	var err error
+	if complete { // Before the cursor moves on, so that a run that dies here forgets nothing.
+		covered, err = a.keepOpen(ctx)
+	}
+	if err == nil {
+		err = a.hop.record(ctx, a, complete)
+	}
+	if err == nil && len(covered) > 0 {
+		err = a.cfg.Pending.Done(ctx, covered)
 	}
 	a.run.Journal.Applied(a.report, err)
 	return err
@@ -47,6 +55,7 @@ func (a *applier) facts(ctx context.Context) error {
 	if a.view.approval == "" || a.report.Held.Empty() { // A scope counts as seen when nothing of it waits for a decision.
 		f.Scope = a.cfg.Scope
 	}
+	f.Asks = a.cfg.Provider.Capabilities().Mirror && !a.report.Held.Empty()
 	f.Users, f.Groups = a.view.snapshot.Count(directory.User), a.view.snapshot.Count(directory.Group)
 	f.Coverage = a.coverage()
 	if a.run.Scope.may(confirms) && !a.cfg.Provider.Capabilities().Mirror {

@@ -96,7 +96,7 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	get := func(certificates ...tls.Certificate) (serial int64, err error) {
-		c := http.Client{Transport: &http.Transport{DisableKeepAlives: true,
+		c := http.Client{Transport: &http.Transport{DisableKeepAlives: true, ForceAttemptHTTP2: true,
 			TLSClientConfig: &tls.Config{RootCAs: ca.pool, Certificates: certificates, MinVersion: tls.VersionTLS12}}}
 		resp, err := c.Get("https://" + addr + "/livez")
 		if err != nil {

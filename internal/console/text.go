@@ -3,7 +3,6 @@ package console
 import (
 	"fmt"
 	"html/template"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -250,9 +249,6 @@ func triggerWords(t status.Trigger) string {
 	}
 	return string(t.Kind)
 }
-
-// opsOffered are the operations that a filter offers, the worst first.
-func opsOffered() []plan.Op { return slices.Clone(harm) }
 
 // changesDone writes how many changes a run attempted, or planned where it writes nothing.
 func changesDone(r *status.Run) string {

@@ -58,7 +58,8 @@ func TestDashboard(t *testing.T) {
 	b.do(click(`//a[text()="tester: sign out"]`), click(`//button[text()="Sign out"]`),
 		sees(`//label[text()="API token"]`))
 	b.do(b.open("/asynqmon/queues/full?status=archived"), sees(`//label[text()="API token"]`))
-	b.signIn(w.reader)
+	b.signIn(w.reader) // It leads back to the page that was asked for.
+	b.do(sees(`//a[text()="reader: sign out"]`), b.open("/asynqmon/"))
 	b.do(sees(`//a[text()="objects"]`), chromedp.WaitNotPresent(chromedp.Search(`//th[text()="Actions"]`)))
 	b.quiet()
 	if code := says[int](

@@ -61,7 +61,7 @@ func startDemo(t testing.TB) *show {
 	t.Cleanup(func() { stop(); _ = cmd.Wait() })
 	go s.listen(bufio.NewScanner(pipe))
 	eventually(t, time.Minute, "the API of the demo", func() bool {
-		resp, err := http.Get(s.base + "/livez") //nolint:noctx // it is on this host
+		resp, err := http.Get(s.base + "/livez")
 		if err == nil {
 			_ = resp.Body.Close()
 		}
@@ -110,7 +110,7 @@ func (s *show) leave(people int) {
 		s.Fatal(err)
 	}
 	var kept []string
-	for _, entry := range strings.Split(string(data), "\n\n") {
+	for entry := range strings.SplitSeq(string(data), "\n\n") {
 		if people > 0 && strings.Contains(entry, "objectClass: inetOrgPerson") {
 			people--
 			continue

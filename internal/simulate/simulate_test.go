@@ -16,8 +16,10 @@ import (
 	"rollcall/reconcile"
 )
 
-// TestMain sets the number of histories where the command line does not. One thread makes a history repeatable.
+// TestMain sets the number of histories and the seed where the command line does not, so that a test does the same each
+// time. One thread makes a history repeatable.
 func TestMain(m *testing.M) {
+	_ = flag.Set("rapid.seed", "1")
 	_ = flag.Set("rapid.checks", strconv.Itoa(histories))
 	flag.Parse()
 	runtime.GOMAXPROCS(1)

@@ -109,29 +109,32 @@ func (f *File) reload() {
 	if f.list != nil && seen == f.seen {
 		return
 	}
-	f.list, f.warning, f.err = load(f.path, info.Mode(), f.strict)
-	f.seen = seen
+	var read bool
+	f.list, f.warning, read, f.err = load(f.path, info.Mode(), f.strict)
+	if f.seen = seen; !read { // A change of the owner does not show in the stamp.
+		f.seen = stamp{}
+	}
 }
 
-// load returns an empty list if the file cannot be used.
-func load(path string, mode fs.FileMode, strict bool) (list *List, warning string, err error) {
+// load returns an empty list if the file cannot be used, and whether it was read.
+func load(path string, mode fs.FileMode, strict bool) (list *List, warning string, read bool, err error) {
 	const othersWrite, othersRead = 0o002, 0o004
 	switch perm := mode.Perm(); {
 	case mode.IsDir():
-		return &List{}, "", fmt.Errorf("read tokens: %s is a directory", path)
+		return &List{}, "", true, fmt.Errorf("read tokens: %s is a directory", path)
 	case perm&othersWrite != 0:
-		return &List{}, "", fmt.Errorf("read tokens: every user can write %s (mode %04o): run chmod 0600 on it", path, perm)
+		return &List{}, "", true, fmt.Errorf("read tokens: every user can write %s (mode %04o): run chmod 0600 on it", path, perm)
 	case perm&othersRead != 0 && strict:
-		return &List{}, "", fmt.Errorf("read tokens: every user can read %s (mode %04o): run chmod 0600 on it", path, perm)
+		return &List{}, "", true, fmt.Errorf("read tokens: every user can read %s (mode %04o): run chmod 0600 on it", path, perm)
 	case perm&othersRead != 0:
 		warning = fmt.Sprintf("every user can read the tokens file %s (mode %04o): run chmod 0600 on it", path, perm)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return &List{}, "", fmt.Errorf("read tokens: %w", err)
+		return &List{}, "", false, fmt.Errorf("read tokens: %w", err)
 	}
 	if list, err = Parse(data); err != nil {
 		err = fmt.Errorf("read tokens %s: %w", path, err)
 	}
-	return list, warning, err
+	return list, warning, true, err
 }
