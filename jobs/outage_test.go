@@ -56,6 +56,9 @@ func TestAnOutageInTheWritesDefersARun(t *testing.T) {
 	s := newSite(t)
 	out := true
 	s.remote.before = func(_ context.Context, c plan.Change) error {
+		if c.ID > "u016" { // The outage begins when the others are there.
+			waitFor(t, func() bool { return s.remote.count() >= 17 })
+		}
 		s.source.mu.Lock()
 		defer s.source.mu.Unlock()
 		if out && c.ID > "u016" { // Fewer than those that stop a run at once.
