@@ -161,6 +161,9 @@ func (c *Console) groupHeld(ctx context.Context, out *heldSet, f heldFilter, dec
 		}
 		g := heldGroup{Key: k, Count: len(all), Consequence: consequence(tally(all))}
 		g.Title, g.Detail = heldTitle(f.Group, k, all[0])
+		if tooManyUnits(f.Group, changes) {
+			g.Title, g.Detail = "All units", fmt.Sprintf("More than %d changes are not grouped by unit.", mostUnits)
+		}
 		for _, h := range all[lo:hi] {
 			row := heldRow{HeldChange: h, Changed: fieldsOf(h)}
 			if d, is := decided[h.Fingerprint]; is {
@@ -231,7 +234,7 @@ func subject(h decisions.HeldChange) directory.Ref {
 
 // units returns what is known of the entries. An entry that left its directory has no unit.
 func (c *Console) units(ctx context.Context, changes []decisions.HeldChange) (map[directory.Ref]Known, error) {
-	if c.cfg.Entries == nil || len(changes) > mostUnits {
+	if c.cfg.Entries == nil || tooManyUnits("unit", changes) {
 		return nil, nil
 	}
 	refs := make([]directory.Ref, 0, len(changes))
@@ -239,6 +242,11 @@ func (c *Console) units(ctx context.Context, changes []decisions.HeldChange) (ma
 		refs = append(refs, subject(h))
 	}
 	return c.cfg.Entries(ctx, refs)
+}
+
+// tooManyUnits reports whether changes are to be grouped by unit and are too many for that.
+func tooManyUnits(by string, changes []decisions.HeldChange) bool {
+	return by == "unit" && len(changes) > mostUnits
 }
 
 // heldTitle names a group of changes.
@@ -341,19 +349,22 @@ func (c *Console) choose(r *request, form url.Values) ([]decisions.HeldChange, e
 	if err != nil {
 		return nil, err
 	}
+	changes := matching(set.Changes, strings.TrimSpace(form.Get("q")), heldText)
 	keep := func(decisions.HeldChange) bool { return true }
 	switch {
 	case form.Get("scope") == "entries":
 		keep = func(h decisions.HeldChange) bool { return slices.Contains(form["entry"], h.Fingerprint) }
+	case form.Has("key") && tooManyUnits(form.Get("by"), changes):
+		return nil, refusal{http.StatusConflict, fmt.Sprintf("More than %d changes wait, which is too many to choose by unit. "+
+			"Go back and search for a part of them, or group them in another way.", mostUnits)}
 	case form.Has("key"):
-		key, err := c.grouper(r.Context(), form.Get("by"), set.Changes)
+		key, err := c.grouper(r.Context(), form.Get("by"), changes)
 		if err != nil {
 			return nil, err
 		}
 		keep = func(h decisions.HeldChange) bool { return key(h) == form.Get("key") }
 	}
-	chosen := slices.DeleteFunc(set.Changes, func(h decisions.HeldChange) bool { return !keep(h) })
-	chosen = matching(chosen, form.Get("q"), heldText)
+	chosen := slices.DeleteFunc(changes, func(h decisions.HeldChange) bool { return !keep(h) })
 	if len(chosen) == 0 {
 		return nil, refusal{http.StatusConflict, "Nothing is selected, or what was selected waits no more. " +
 			"Go back, load the page again and choose."}

@@ -3,10 +3,13 @@ package console_test
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 
 	"rollcall/decisions"
+	"rollcall/directory"
+	"rollcall/internal/console"
 	"rollcall/plan"
 	"rollcall/status"
 )
@@ -109,5 +112,36 @@ func TestStaleDecision(t *testing.T) {
 	got := h.as(h.decider, http.MethodPost, "/held/google_workspace/1/"+digest+"/approve", url.Values{"count": {"1"}})
 	if got.StatusCode != http.StatusConflict || !strings.Contains(got.body, "waits no more") {
 		t.Errorf("POST = %d: %s", got.StatusCode, got.body)
+	}
+}
+
+// A choice by unit has the changes that the page showed, however many others wait in the set.
+func TestDecidingByUnit(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	ada := directory.Ref{Kind: directory.User, ID: "id-ada"}
+	h.known = map[directory.Ref]console.Known{ada: {Label: "ada", Unit: "ou=sales"}}
+	run := h.run(google, status.End{State: status.Completed}, plan.Plan{}, plan.Plan{})
+	all := []decisions.HeldChange{leaver("ada"), leaver("adam")}
+	for i := range 5000 {
+		all = append(all, leaver("x"+strconv.Itoa(i)))
+	}
+	at := "/held/google_workspace/1/"
+	review := at + h.hold(google, run.ID, all...) + "/review?verdict=approved&by=unit&key="
+	for unit, title := range map[string]string{"": "No longer in the directory", "ou=sales": "ou=sales"} {
+		if page := h.get(at + "?by=unit&q=ada"); !strings.Contains(page, "<h3>"+title+" <small>1 change: suspend 1 user<") {
+			t.Errorf("the page lacks the unit %q: %s", title, page)
+		}
+		got := h.as(h.decider, http.MethodGet, review+unit+"&q=+ada", nil)
+		if got.StatusCode != http.StatusOK || !strings.Contains(got.body, "suspend 1 user") {
+			t.Errorf("the confirmation of %q = %d: %s", title, got.StatusCode, got.body)
+		}
+	}
+	got := h.as(h.decider, http.MethodGet, review, nil)
+	if got.StatusCode != http.StatusConflict || !strings.Contains(got.body, "too many to choose by unit") {
+		t.Errorf("a unit among too many changes = %d: %s", got.StatusCode, got.body)
+	}
+	if page := h.get(at + "?by=unit"); !strings.Contains(page, "<h3>All units <small>5,002 changes") {
+		t.Errorf("the page of too many changes: %.3000s", page)
 	}
 }
