@@ -212,6 +212,15 @@ func objectIDOf(body map[string]any, wrong invalid) string {
 		wrong.add(fieldObject, "This field may not be null.")
 	case !isText:
 		wrong.add(fieldObject, "Not a valid string.")
+	default:
+		checkObjectID(text, wrong)
+	}
+	return text
+}
+
+// checkObjectID adds what is wrong with the text of an id.
+func checkObjectID(text string, wrong invalid) {
+	switch {
 	case text == "":
 		wrong.add(fieldObject, "This field may not be blank.")
 	case strings.ContainsRune(text, 0):
@@ -219,7 +228,6 @@ func objectIDOf(body map[string]any, wrong invalid) string {
 	case utf8.RuneCountInString(text) > maxObjectID:
 		wrong.add(fieldObject, "Ensure this field has no more than %d characters.", maxObjectID)
 	}
-	return text
 }
 
 // inWords returns a JSON value as text, and a string without its quotes.

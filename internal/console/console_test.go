@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -276,5 +277,26 @@ func TestActionsAreInTheAuditLog(t *testing.T) {
 	const begun = "sync syncer google_workspace:1 "
 	if want := []string{begun + "begun", begun + "done", begun + "begun", begun + "refused"}; !slices.Equal(said, want) {
 		t.Errorf("the audit log says %q, want %q", said, want)
+	}
+}
+
+// The audit log does not take the id of a form that names no entry, so that its size has a bound.
+func TestALongIDIsNotInTheAuditLog(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	long := strings.Repeat("ä", 1025)
+	for id, want := range map[string]string{long: "no more than 1024 characters", long[2:]: "No user has the id", "": "blank"} {
+		got := h.as(h.syncer, http.MethodPost, "/people/sync/google_workspace/1", url.Values{"entry": {"user"}, "id": {id}})
+		if got.StatusCode != http.StatusBadRequest || !strings.Contains(got.body, want) {
+			t.Errorf("an id of %d bytes = %d, want %q: %s", len(id), got.StatusCode, want, got.body)
+		}
+	}
+	if len(*h.audit) != 6 {
+		t.Errorf("%d records, want the begin and the end of 3 actions", len(*h.audit))
+	}
+	for _, r := range *h.audit {
+		if text := fmt.Sprint(r); len(text) > 500 {
+			t.Errorf("a record has %d bytes: %.300s", len(text), text)
+		}
 	}
 }

@@ -138,8 +138,10 @@ func (c *Console) syncPerson(r *request) (string, error) {
 	}
 	id := r.PostFormValue("id")
 	job, err := c.cfg.API.SyncObject(r.Context(), r.container(), kind, id, r.who.Name)
-	r.detail("job", job.ID)
-	r.detail("object", kind.String()+"/"+id)
+	if job.ID != "" {
+		r.detail("job", job.ID)
+		r.detail("object", string(job.Kind)+"/"+job.ObjectID)
+	}
 	return "/people/entry/" + query("kind", kind.String(), "id", id, "at", string(r.container()), "job", job.ID), err
 }
 
