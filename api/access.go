@@ -100,6 +100,15 @@ func (a *API) admit(r *http.Request) (Caller, error) {
 	if err != errInvalidToken { //nolint:errorlint // the value itself
 		return caller, err
 	}
+	if !a.refuse(r) {
+		return Caller{}, &problem{http.StatusTooManyRequests, detail{Detail: "Too many wrong tokens. Try again later."}}
+	}
+	return Caller{}, err
+}
+
+// refuse counts and records a wrong token, and waits if its address has sent many. It returns false at once if too
+// many responses wait.
+func (a *API) refuse(r *http.Request) bool {
 	from := a.client(r)
 	n := a.guesses.count(from, a.now())
 	if worthRecording(n) {
@@ -112,10 +121,7 @@ func (a *API) admit(r *http.Request) (Caller, error) {
 	if a.cfg.Refused != nil {
 		a.cfg.Refused()
 	}
-	if n > freeGuesses && !a.guesses.wait(r.Context()) {
-		return Caller{}, &problem{http.StatusTooManyRequests, detail{Detail: "Too many wrong tokens. Try again later."}}
-	}
-	return Caller{}, err
+	return n <= freeGuesses || a.guesses.wait(r.Context())
 }
 
 // client returns the address of the client. Behind a proxy it is the last address in X-Forwarded-For, which the proxy

@@ -231,6 +231,13 @@ func (a *API) Explain(ctx context.Context, q explain.Query) (explain.Document, e
 	return a.cfg.Explainer.Explain(ctx, q)
 }
 
+// RefuseToken counts a wrong token that a web page got with those that the API got. It records the token, and waits if
+// its address has sent many.
+func (a *API) RefuseToken(r *http.Request) { a.refuse(r) }
+
+// Client returns the address of the client of a request, as the audit log has it.
+func (a *API) Client(r *http.Request) string { return a.client(r) }
+
 // Audited carries out an action of a web page and records it in the audit log, before and after. What cannot be
 // recorded is not carried out. do adds further facts to the details.
 func (a *API) Audited(r *http.Request, scope string, rec audit.Record, do func(details map[string]string) error) error {

@@ -226,7 +226,10 @@ func (a *App) API(ctx context.Context, known session.Tokens) (*http.Server, erro
 	if err != nil {
 		return nil, err
 	}
-	board, err := dashboard.New(dashboard.Config{Redis: a.Redis, Tokens: known, Log: a.Log, Audit: log})
+	var acts *api.API // set by api.NewServer, before the first request
+	board, err := dashboard.New(dashboard.Config{Redis: a.Redis, Tokens: known, Log: a.Log, Audit: log,
+		Refused: func(r *http.Request) { acts.RefuseToken(r) },
+		Client:  func(r *http.Request) string { return acts.Client(r) }})
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +250,11 @@ func (a *App) API(ctx context.Context, known session.Tokens) (*http.Server, erro
 		Explainer: remoteExplainer{client},
 		Types:     a.Config.Types, Resources: a.resources(),
 		Notice: a.notice,
-		Facts:  a.facts, Authenticate: authenticator(known), Dashboard: board, Page: pages, Log: a.Log,
+		Facts:  a.facts, Authenticate: authenticator(known), Dashboard: board, Log: a.Log,
+		Page: func(of *api.API) (api.Page, error) {
+			acts = of
+			return pages(of)
+		},
 		ObjectWait: a.Process.ObjectWait,
 		Addr:       a.Process.Listen, Audit: log, Refused: a.access.Refused.Inc, BehindProxy: a.Process.BehindProxy,
 	})

@@ -30,9 +30,9 @@ func (a *App) console(known session.Tokens, log audit.Sink) (func(*api.API) (api
 		}
 		limits[p.Container()] = quotas
 	}
-	desk := session.New(session.Config{Redis: a.Redis, Tokens: known, Home: console.Home, SignIn: console.SignIn,
-		SignOut: console.SignOut, Log: a.Log, Audit: log})
 	return func(acts *api.API) (api.Page, error) {
+		desk := session.New(session.Config{Redis: a.Redis, Tokens: known, Home: console.Home, SignIn: console.SignIn,
+			SignOut: console.SignOut, Log: a.Log, Audit: log, Refused: acts.RefuseToken, Client: acts.Client})
 		return console.New(console.Config{
 			API: acts, Desk: desk, Status: a.Status, Decisions: a.Decisions, Log: a.Log, Facts: a.facts, Policy: a.policy,
 			Search: a.search, Entries: a.known,

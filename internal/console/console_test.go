@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"rollcall/directory"
 	"rollcall/plan"
@@ -298,5 +299,33 @@ func TestALongIDIsNotInTheAuditLog(t *testing.T) {
 		if text := fmt.Sprint(r); len(text) > 500 {
 			t.Errorf("a record has %d bytes: %.300s", len(text), text)
 		}
+	}
+}
+
+// Wrong tokens at the pages are counted by the address of the client, as at the API. Responses to many of them wait.
+func TestWrongTokensAtThePagesWait(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	proxy := func(r *http.Request) { r.Header.Set("X-Forwarded-For", "203.0.113.9, 192.0.2.1") }
+	h.as("", http.MethodGet, "/", nil, proxy) // no token at all
+	h.as("wrong", http.MethodGet, "/", nil, proxy)
+	h.as("wrong", http.MethodGet, "/people/", nil, proxy)
+	got := h.as("", http.MethodPost, "/login", url.Values{"token": {"wrong"}}, proxy)
+	if got.StatusCode != http.StatusForbidden || h.refused != 3 {
+		t.Errorf("the sign-in = %d; %d wrong tokens, want 3", got.StatusCode, h.refused)
+	}
+	var said []string
+	for _, r := range *h.audit {
+		said = append(said, strings.Join([]string{r.Event, r.From, string(r.Outcome)}, " "))
+	}
+	if want := []string{"token refused 192.0.2.1 refused", "sign-in 192.0.2.1 refused"}; !slices.Equal(said, want) {
+		t.Errorf("the audit log says %q, want %q", said, want)
+	}
+	for range 7 {
+		h.as("wrong", http.MethodGet, "/held/", nil, proxy)
+	}
+	began := time.Now()
+	if h.as("wrong", http.MethodGet, "/", nil, proxy); time.Since(began) < 900*time.Millisecond {
+		t.Errorf("the eleventh wrong token was answered after %v, want a second", time.Since(began))
 	}
 }

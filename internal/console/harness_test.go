@@ -51,6 +51,8 @@ type hall struct {
 	narrow string
 	known  map[directory.Ref]console.Known
 	audit  *[]audit.Record
+	// refused counts the wrong tokens.
+	refused int
 }
 
 func newHall(t testing.TB) *hall { return openHall(t, true) }
@@ -66,17 +68,18 @@ func openHall(t testing.TB, withTokens bool) *hall {
 		known = h.tokens()
 	}
 	facts := func(c container.ID) api.Facts { return ledger.NewRedis(rdb, string(c)) }
-	desk := session.New(session.Config{Redis: rdb, Tokens: known, Home: console.Home, SignIn: console.SignIn,
-		SignOut: console.SignOut, Pause: time.Millisecond})
+	record := func(_ context.Context, r audit.Record, _ bool) (int64, error) {
+		r.Details = maps.Clone(r.Details)
+		*h.audit = append(*h.audit, r)
+		return int64(len(*h.audit)), nil
+	}
 	a, err := api.New(api.Config{
 		Status: h.status, Decisions: h.decisions, Jobs: jobs.NewClient(rdb, h.status), Directory: nobody{}, Explainer: nobody{},
-		Types: all.Types(), Facts: facts, Audit: func(_ context.Context, r audit.Record, _ bool) (int64, error) {
-			r.Details = maps.Clone(r.Details)
-			*h.audit = append(*h.audit, r)
-			return int64(len(*h.audit)), nil
-		},
+		Types: all.Types(), Facts: facts, Audit: record, BehindProxy: true, Refused: func() { h.refused++ },
 		Resources: []api.Resource{{Container: corp, Name: "Corporate directory"}, {Container: google, Name: "Tenant"}},
 		Page: func(a *api.API) (api.Page, error) {
+			desk := session.New(session.Config{Redis: rdb, Tokens: known, Home: console.Home, SignIn: console.SignIn,
+				SignOut: console.SignOut, Pause: time.Millisecond, Audit: record, Refused: a.RefuseToken, Client: a.Client})
 			return console.New(console.Config{API: a, Desk: desk, Status: h.status, Decisions: h.decisions, Facts: facts,
 				Policy: func(c container.ID) (plan.Policy, bool) {
 					return plan.Policy{UserDeleteAction: plan.ActionDelete, DeleteAfter: 30 * 24 * time.Hour}, !c.IsSource()

@@ -43,6 +43,9 @@ type Config struct {
 	Log    *slog.Logger // default: discard
 	// Audit records sign-ins and actions. Nil records nothing.
 	Audit audit.Sink
+	// Refused and Client are those of session.Config.
+	Refused func(*http.Request)
+	Client  func(*http.Request) string
 	// Pause delays the response to a wrong token. The default is 1 s.
 	Pause time.Duration
 }
@@ -71,7 +74,7 @@ func New(cfg Config) (*Dashboard, error) {
 	}
 	d := &Dashboard{cfg: cfg, desk: session.New(session.Config{
 		Redis: cfg.Redis, Tokens: cfg.Tokens, Home: Root, SignIn: signInPath, SignOut: signOutPath, Log: cfg.Log,
-		Audit: cfg.Audit, Pause: cfg.Pause,
+		Audit: cfg.Audit, Pause: cfg.Pause, Refused: cfg.Refused, Client: cfg.Client,
 	})}
 	var err, err2 error
 	d.look, err = newView(cfg.Redis, true)

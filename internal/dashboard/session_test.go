@@ -1,6 +1,7 @@
 package dashboard_test
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/audit"
 	"rollcall/internal/dashboard"
 	"rollcall/internal/redistest"
 	"rollcall/internal/tokens"
@@ -143,6 +145,34 @@ func TestWrongTokens(t *testing.T) {
 	}
 	if left := d.sessions(); len(left) != 0 {
 		t.Errorf("there are sessions: %v", left)
+	}
+}
+
+// Each wrong token is reported, in the form and in a header. A request without a token is none.
+func TestWrongTokensAreReported(t *testing.T) {
+	t.Parallel()
+	d, refused := newDesk(t), 0
+	file, err := tokens.Open(tokens.FileConfig{Path: d.file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var from string
+	d.Dashboard, err = dashboard.New(dashboard.Config{Redis: d.rdb, Tokens: file, Pause: time.Millisecond,
+		Audit: func(_ context.Context, r audit.Record, _ bool) (int64, error) {
+			from = r.From
+			return 1, nil
+		},
+		Refused: func(*http.Request) { refused++ }, Client: func(*http.Request) string { return "192.0.2.1" }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.want(d.get("/asynqmon/api/queues"), http.StatusForbidden)
+	d.want(d.get("/asynqmon/api/queues", bearer("")), http.StatusForbidden)
+	d.want(d.get("/asynqmon/", bearer(d.reader)), http.StatusOK)
+	d.want(d.get("/asynqmon/api/queues", bearer("rct_nonsense")), http.StatusForbidden)
+	d.want(d.submit("rct_nonsense"), http.StatusForbidden)
+	if refused != 2 || from != "192.0.2.1" {
+		t.Errorf("%d wrong tokens from %q, want 2 from 192.0.2.1", refused, from)
 	}
 }
 

@@ -39,6 +39,10 @@ type Config struct {
 	Log                   *slog.Logger // default: discard
 	// Audit records sign-ins. Nil records nothing.
 	Audit audit.Sink
+	// Refused is called for each wrong token, before the response. It may wait. Nil does nothing.
+	Refused func(*http.Request)
+	// Client returns the address of a client for the audit log. The default is the address of the connection.
+	Client func(*http.Request) string
 	// Life is the lifetime of a session. The default is 12 h.
 	Life time.Duration
 	// Pause delays the response to a wrong token. The default is 1 s.
@@ -56,6 +60,12 @@ func New(cfg Config) *Desk {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Refused == nil {
+		cfg.Refused = func(*http.Request) {}
+	}
+	if cfg.Client == nil {
+		cfg.Client = remote
+	}
 	if cfg.Life <= 0 {
 		cfg.Life = 12 * time.Hour
 	}
@@ -63,6 +73,15 @@ func New(cfg Config) *Desk {
 		cfg.Pause = time.Second
 	}
 	return &Desk{cfg: cfg, guesses: make(chan struct{}, mostGuesses)}
+}
+
+// remote returns the address of the other end of the connection.
+func remote(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }
 
 // Open reports whether no tokens are configured, so that every request has every right and there are no sessions.
@@ -88,7 +107,10 @@ func (d *Desk) Who(r *http.Request) (who tokens.Identity, known bool, err error)
 		return anonymous, true, nil
 	}
 	if scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "bearer") {
-		who, known = d.cfg.Tokens.Lookup(strings.TrimSpace(token))
+		token = strings.TrimSpace(token)
+		if who, known = d.cfg.Tokens.Lookup(token); !known && token != "" {
+			d.cfg.Refused(r)
+		}
 		return who, known, nil
 	}
 	id := sessionID(r)
@@ -165,12 +187,8 @@ func (d *Desk) Record(w http.ResponseWriter, r *http.Request, event, by string, 
 }
 
 func (d *Desk) record(r *http.Request, event, by string, outcome audit.Outcome) error {
-	from, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		from = r.RemoteAddr
-	}
 	d.cfg.Log.InfoContext(r.Context(), event, "method", r.Method, "path", r.URL.Path, "by", by, "outcome", string(outcome))
-	_, err = d.cfg.Audit.Write(r.Context(), audit.Record{Event: event, Actor: by, From: from, Outcome: outcome,
+	_, err := d.cfg.Audit.Write(r.Context(), audit.Record{Event: event, Actor: by, From: d.cfg.Client(r), Outcome: outcome,
 		Details: map[string]string{"method": r.Method, "path": r.URL.Path}}, false)
 	return err
 }

@@ -103,6 +103,7 @@ func (d *Desk) trySignIn(w http.ResponseWriter, r *http.Request) {
 
 // refuse responds to a wrong token after a delay.
 func (d *Desk) refuse(w http.ResponseWriter, r *http.Request, next string) {
+	d.cfg.Refused(r)
 	select {
 	case d.guesses <- struct{}{}:
 		defer func() { <-d.guesses }()
