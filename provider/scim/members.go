@@ -68,7 +68,11 @@ func (m *membership) prepare(ctx context.Context) (err error) {
 		m.nothing = !found
 		return err
 	}
-	return carries(m.c, r, m.c.ID)
+	want := []directory.ID{m.c.ID}
+	if m.c.From != "" { // The group is re-anchored later in the same plan.
+		want = append(want, m.c.From)
+	}
+	return carries(m.c, r, want...)
 }
 
 func (m *membership) end(at []int, err error) {
