@@ -82,7 +82,11 @@ func (p *Provider) protectsUser(r resource) string {
 	if pattern := p.cfg.Protects(r.id(), r.text(userNameAttr)); pattern != "" {
 		return "protected by the configuration (" + pattern + ")"
 	}
-	list, _ := r[key(r, "roles")].([]any)
+	roles := r[key(r, "roles")]
+	list, many := roles.([]any)
+	if !many {
+		list = []any{roles} // Some servers show a single role without a list.
+	}
 	for _, el := range list {
 		texts := []string{asText(el)}
 		if m, ok := el.(map[string]any); ok {
@@ -97,9 +101,11 @@ func (p *Provider) protectsUser(r resource) string {
 	return ""
 }
 
+// protectsRole returns the pattern that a role matches, or "". A role may be a path, so * matches slashes as well.
 func (p *Provider) protectsRole(role string) string {
+	plain := func(s string) string { return strings.ReplaceAll(strings.ToLower(s), "/", "\x00") }
 	i := slices.IndexFunc(p.cfg.ProtectedRoles, func(pattern string) bool {
-		ok, err := path.Match(strings.ToLower(pattern), strings.ToLower(role))
+		ok, err := path.Match(plain(pattern), plain(role))
 		return ok && err == nil && role != ""
 	})
 	if i < 0 {
