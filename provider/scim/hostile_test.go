@@ -40,6 +40,8 @@ func TestListsThatLie(t *testing.T) {
 		"short pages":   {simulator.Behaviours{ShortList: true}, 1, "the list ended after"},
 		"moving total":  {simulator.Behaviours{MovingTotal: true}, 1, "the total changed"},
 		"repeated page": {simulator.Behaviours{RepeatedPage: true, PageSize: 1}, 1, "repeats a page"},
+		"repeated page without a total": {simulator.Behaviours{RepeatedPage: true, NoTotal: true, PageSize: 2}, 100,
+			"repeats a page"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -53,6 +55,15 @@ func TestListsThatLie(t *testing.T) {
 				t.Errorf("%d objects, want 4", n)
 			}
 		})
+	}
+}
+
+// TestListsWithoutATotal checks that a list without a total is read on where the server limits its pages.
+func TestListsWithoutATotal(t *testing.T) {
+	t.Parallel()
+	w, _, _ := populated(t, behaving(simulator.Behaviours{NoTotal: true, PageSize: 2}))
+	if n := len(w.read(provider.Query{}).Objects); n != 4 {
+		t.Errorf("%d objects, want 4", n)
 	}
 }
 

@@ -108,6 +108,8 @@ func (l *listing) whole(op string) ([]resource, error) {
 	return l.all, nil
 }
 
+// byIndex reads pages by their first index. A list without a total ends with an empty page, since a short page may be
+// one that the server limits.
 func (p *Provider) byIndex(ctx context.Context, s *server, q query) ([]resource, error) {
 	op, l := q.name(), newListing()
 	for pages := 1; ; pages++ {
@@ -120,9 +122,9 @@ func (p *Provider) byIndex(ctx context.Context, s *server, q query) ([]resource,
 		switch {
 		case err != nil:
 			return nil, err
-		case len(pg.Resources) == 0, pg.TotalResults == nil && len(pg.Resources) < s.pageSize:
+		case len(pg.Resources) == 0:
 			return l.whole(op)
-		case !news && len(l.all) < l.total:
+		case !news && (l.total < 0 || len(l.all) < l.total):
 			return nil, fault.Errorf(fault.Unavailable,
 				"%s: the server repeats a page, so the list cannot be read to its end", op)
 		case !news:

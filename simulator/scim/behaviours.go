@@ -28,8 +28,8 @@ type Behaviours struct {
 	// PageSize is the largest page. Zero means 100.
 	PageSize int
 	// ShortList leaves out the last resource of each list and counts it. MovingTotal counts one more on each page.
-	// RepeatedPage ignores startIndex.
-	ShortList, MovingTotal, RepeatedPage bool
+	// RepeatedPage ignores startIndex. NoTotal sends no totalResults.
+	ShortList, MovingTotal, RepeatedPage, NoTotal bool
 
 	// HiddenMembers shows groups without members. MemberFilter is needed to find them: groups.value of users.
 	HiddenMembers bool

@@ -121,6 +121,10 @@ func TestSilentBehaviours(t *testing.T) {
 	if total, listed := total(); total != 4 || listed != 3 {
 		t.Errorf("a list with a moving total has %d of %d, want 3 of 4", listed, total)
 	}
+	c.tenant.Behave(scim.Behaviours{NoTotal: true})
+	if total, listed := total(); total != 0 || listed != 3 {
+		t.Errorf("a list without a total has %d of %d, want 3 of none", listed, total)
+	}
 	c.tenant.Behave(scim.Behaviours{HiddenMembers: true})
 	out := c.want(http.StatusOK, "GET", "/Groups/"+staff, nil)
 	if list, _ := out["members"].([]any); len(list) > 0 {

@@ -82,7 +82,9 @@ func (t *Tenant) indexPage(c *call, found []*record, size int, body map[string]a
 	if b.MovingTotal {
 		total += start
 	}
-	body["totalResults"] = total
+	if !b.NoTotal {
+		body["totalResults"] = total
+	}
 	from = min(from, len(found))
 	return found[from:min(from+size, len(found))], nil
 }
