@@ -71,7 +71,7 @@ func (p *Provider) body(c *plan.Change, list []setting) resource {
 func (p *Provider) post(ctx context.Context, c *plan.Change, body resource) (made resource, existed bool, err error) {
 	req := &request{op: opOf(c.Kind, "create"), method: http.MethodPost, path: p.path(c.Kind, ""), body: body}
 	_, uncertain := p.uncertain.Load(c.Ref)
-	find := uncertain || c.Kind == directory.Group
+	find, tried := uncertain || c.Kind == directory.Group, uncertain
 	err = p.caller(ctx, req, func(ctx context.Context) error {
 		if find {
 			list, err := p.findAnchor(ctx, c.Kind, c.ID)
@@ -80,10 +80,13 @@ func (p *Provider) post(ctx context.Context, c *plan.Change, body resource) (mad
 			}
 			if len(list) > 0 {
 				made, existed = list[0], true
+				if tried {
+					p.recent.Add(made.id()) // An attempt without an answer created it.
+				}
 				return nil
 			}
 		}
-		find = true
+		find, tried = true, true
 		err := p.once(ctx, req, func(res *response) (err error) {
 			made, err = decode(res.body)
 			if err == nil && made.id() == "" {

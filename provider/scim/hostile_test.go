@@ -238,6 +238,31 @@ func TestPutKeepsMembers(t *testing.T) {
 	}
 }
 
+// TestPutOfHiddenMembers checks that a group is not replaced where the server does not show its members.
+func TestPutOfHiddenMembers(t *testing.T) {
+	t.Parallel()
+	w, users, group := populated(t, behaving(simulator.Behaviours{NoPatch: true}))
+	w.tenant.Behave(simulator.Behaviours{NoPatch: true, OmittedMembers: true})
+	w.again() // What the server showed before is forgotten.
+	for _, c := range []plan.Change{
+		change(plan.Update, groupRef("g"), group, field("displayName", "Everyone")),
+		member(plan.AddMember, "g", group, "u2", users[2]), member(plan.RemoveMember, "g", group, "u0", users[0]),
+	} {
+		if err := w.refused(c, fault.Refused); err != nil && !strings.Contains(err.Error(), "does not show its members") {
+			t.Errorf("Apply(%s) = %v, want the reason", c.Op, err)
+		}
+	}
+	// A new group has no members yet. The second change cannot tell whether it still has none.
+	fresh := w.must(newGroup("g2", "New"))
+	_ = w.apply(member(plan.AddMember, "g2", fresh, "u0", users[0]))
+	_ = w.refused(member(plan.AddMember, "g2", fresh, "u1", users[1]), fault.Refused)
+	for id, want := range map[string]int{group: 2, fresh: 1} {
+		if got := w.tenant.Members(id); len(got) != want {
+			t.Errorf("members of %s = %v, want %d", id, got, want)
+		}
+	}
+}
+
 // TestPreconditions checks that a write that another one came before is made again of the newer version.
 func TestPreconditions(t *testing.T) {
 	t.Parallel()

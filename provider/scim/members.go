@@ -165,26 +165,17 @@ func (m *membership) write(ctx context.Context, ids []string) error {
 
 // put replaces the group with one that has other members. The version guards against a change in between.
 func (m *membership) put(ctx context.Context, ids []string) (err error) {
-	if m.p.cfg.Members == byUser {
-		return fault.Errorf(fault.Refused, "the server does not show members, so that its groups cannot be replaced")
-	}
 	for range attempts {
 		var current resource
 		if current, err = m.p.current(ctx, m.c, ""); err != nil {
 			return err
 		}
-		members, _ := current.members()
-		if m.c.Op == plan.AddMember {
-			members = append(members, ids...)
-		} else {
-			members = slices.DeleteFunc(members, func(id string) bool { return slices.Contains(ids, id) })
-		}
-		slices.Sort(members)
-		current[key(current, "members")] = references(slices.Compact(members))
 		whole, err := m.p.whole(directory.Group, current, nil)
 		if err != nil {
 			return err
 		}
+		members := m.next(current, ids)
+		whole[key(whole, "members")] = members
 		req := &request{op: "groups.put", method: http.MethodPut, path: m.p.path(directory.Group, m.c.RemoteID),
 			body: whole}
 		if len(members) == 0 {
@@ -198,6 +189,20 @@ func (m *membership) put(ctx context.Context, ids []string) (err error) {
 		}
 	}
 	return err
+}
+
+// next returns the members of a group after the change. The elements of those that stay are as the server showed them.
+func (m *membership) next(current resource, ids []string) []any {
+	list, _ := current[key(current, "members")].([]any)
+	had, _ := current.members()
+	if m.c.Op == plan.AddMember {
+		return append(slices.Clone(list),
+			references(slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(had, id) }))...)
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(el any) bool {
+		member, _ := el.(map[string]any)
+		return slices.Contains(ids, asText(member[key(member, "value")]))
+	})
 }
 
 // confirm reads the members of a sample of the groups again. Some servers answer with success and drop members.

@@ -113,6 +113,9 @@ func (r *reading) addGroup(g resource) {
 		o.Witness = g.version()
 	}
 	if members, listed := g.members(); listed {
+		if len(members) > 0 {
+			r.p.sample.shows()
+		}
 		r.mu.Lock()
 		r.members[o.RemoteID] = members
 		r.mu.Unlock()
@@ -235,6 +238,9 @@ func (p *Provider) members(ctx context.Context, s *server, id string) (members [
 			return nil, false, err
 		}
 		members, _ := g.members()
+		if len(members) > 0 {
+			p.sample.shows()
+		}
 		return members, true, nil
 	}
 	users, err := p.list(ctx, s, query{kind: directory.User, filter: equals(groupsAttr, id),

@@ -242,9 +242,10 @@ var readOnly = []string{"id", "meta", "groups"}
 
 // whole returns the resource of a PUT.
 func (p *Provider) whole(kind directory.Kind, current resource, list []setting) (resource, error) {
-	if kind == directory.Group && p.cfg.Members == byUser {
-		return nil, fault.Errorf(fault.Refused, "the server does not show members and has no PATCH, so that a change of the "+
-			"group would remove its members")
+	if kind == directory.Group {
+		if err := p.showsMembers(current); err != nil {
+			return nil, err
+		}
 	}
 	next, err := current.copied()
 	if err != nil {
@@ -256,12 +257,26 @@ func (p *Provider) whole(kind directory.Kind, current resource, list []setting) 
 	for _, name := range readOnly {
 		delete(next, key(next, name))
 	}
-	if _, shown := next[key(next, "members")]; shown {
-		ids, _ := next.members()
-		next[key(next, "members")] = references(ids)
-	}
 	next.name(kind)
 	return next, nil
+}
+
+// showsMembers returns an error for a group whose members the server may hide. A PUT of it would remove them. RFC 7643
+// leaves out an attribute without values, so a group is empty where the server shows the members of other groups, or
+// where the group is new and got none.
+func (p *Provider) showsMembers(group resource) error {
+	members, listed := group.members()
+	if len(members) > 0 {
+		p.sample.shows()
+	}
+	id := group.id()
+	fresh := p.recent.Has(id) && !p.sample.joined(id)
+	if p.cfg.Members != byUser && (listed || p.sample.shown() || fresh) {
+		return nil
+	}
+	return fault.Errorf(fault.Refused, "group %s is changed by PUT, and the server does not show its members, which a "+
+		"PUT would remove: use PATCH if the server has it (update and member_update: patch); if the group is empty, "+
+		"add a first member there", id)
 }
 
 // name sets the schemas of a resource.
@@ -324,11 +339,13 @@ func unchanged(one setting, now string) bool {
 }
 
 // sample decides which writes are read back: the first ones of each kind, and then a part of them. It also knows to
-// which groups members were added. It is safe for concurrent use.
+// which groups members were added, and whether the server shows members. It is safe for concurrent use.
 type sample struct {
 	mu    sync.Mutex
 	count map[string]int
 	with  map[string]bool
+	// members is set where the server showed members of any group.
+	members bool
 }
 
 const (
@@ -360,6 +377,20 @@ func (s *sample) joined(groupID string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.with[groupID]
+}
+
+// shows notes that the server showed members of a group.
+func (s *sample) shows() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.members = true
+}
+
+// shown reports whether the server ever showed members of a group.
+func (s *sample) shown() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.members
 }
 
 // size returns the length of a body, for messages about too large ones.

@@ -32,7 +32,8 @@ type Behaviours struct {
 	ShortList, MovingTotal, RepeatedPage, NoTotal bool
 
 	// HiddenMembers shows groups without members. MemberFilter is needed to find them: groups.value of users.
-	HiddenMembers bool
+	// OmittedMembers shows groups without the attribute.
+	HiddenMembers, OmittedMembers bool
 	// MemberChanges is the largest number of members that one request adds or removes. Zero means no limit.
 	MemberChanges int
 	// NoMemberReplace refuses requests that replace or remove all members, and PUT with members.

@@ -130,6 +130,10 @@ func TestSilentBehaviours(t *testing.T) {
 	if list, _ := out["members"].([]any); len(list) > 0 {
 		t.Errorf("hidden members = %v", list)
 	}
+	c.tenant.Behave(scim.Behaviours{OmittedMembers: true})
+	if out := c.want(http.StatusOK, "GET", "/Groups/"+staff, nil); out["members"] != nil {
+		t.Errorf("omitted members = %v", out["members"])
+	}
 	c.tenant.Behave(scim.Behaviours{TextBooleans: true})
 	if out := c.want(http.StatusOK, "GET", "/Users/"+ann, nil); out["active"] != "True" {
 		t.Errorf("active = %v, want the text True", out["active"])

@@ -32,6 +32,7 @@ func (t *Tenant) render(r *record, base string, q *selection) map[string]any {
 	}
 	out["meta"] = meta
 	switch {
+	case r.kind == t.groups && b.OmittedMembers:
 	case r.kind == t.groups && !b.HiddenMembers && q.wants("members"):
 		if list := t.renderMembers(r, base); len(list) > 0 {
 			out["members"] = list
