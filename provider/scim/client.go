@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rollcall/directory"
@@ -59,6 +60,9 @@ type Provider struct {
 	server serverCache
 	// uncertain has the entries with a creation that got no answer.
 	uncertain sync.Map
+	// anchorless is set where the server did not keep the externalId of a new group.
+	anchorless atomic.Bool
+	groups     listed
 }
 
 // New returns a Provider. It makes no request and reads the files in the configuration. The error is of kind Invalid.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"rollcall/directory"
 	"rollcall/fault"
@@ -16,6 +17,10 @@ import (
 func (p *Provider) create(ctx context.Context, c *plan.Change) (outcome, error) {
 	if err := p.checkDomain(c); err != nil {
 		return outcome{}, err
+	}
+	if c.Kind == directory.Group && p.anchorless.Load() {
+		return outcome{}, fault.Errorf(fault.Refused, "the server does not keep the externalId of groups, so no group "+
+			"is created: mend the server, and restart Rollcall")
 	}
 	s, err := p.known(ctx)
 	if err != nil {
@@ -29,22 +34,22 @@ func (p *Provider) create(ctx context.Context, c *plan.Change) (outcome, error) 
 	if missing != "" {
 		out.note = fmt.Sprintf("the manager %s has no account yet; a later run sets it", missing)
 	}
-	made, existed, err := p.post(ctx, c, p.body(c, list))
+	made, code, err := p.post(ctx, c, p.body(c, list))
 	if err != nil {
 		if status(err) == http.StatusConflict {
 			return p.taken(ctx, c, err)
 		}
 		return outcome{}, err
 	}
-	if existed {
+	if code == 0 {
 		return outcome{remoteID: made.id(), note: "already existed with its anchor"}, nil
 	}
 	p.recent.Add(made.id())
 	if c.Kind == directory.User {
 		p.names.learn(made)
 	}
+	made, lost, err := p.created(ctx, c, list, made, code)
 	out.remoteID = made.id()
-	lost, err := p.created(ctx, c, list, made)
 	if len(lost) > 0 {
 		out.note = strings.TrimPrefix(out.note+"; the server did not keep "+strings.Join(lost, ", "), "; ")
 	}
@@ -67,8 +72,9 @@ func (p *Provider) body(c *plan.Change, list []setting) resource {
 }
 
 // post sends a POST. After an attempt without an answer, the object is looked up first, because a server may allow
-// twins. Nothing else keeps a server from having two groups of one name, so groups are looked up each time.
-func (p *Provider) post(ctx context.Context, c *plan.Change, body resource) (made resource, existed bool, err error) {
+// twins. Nothing else keeps a server from having two groups of one name, so groups are looked up each time. code is the
+// status of the answer, or zero for an object that existed.
+func (p *Provider) post(ctx context.Context, c *plan.Change, body resource) (made resource, code int, err error) {
 	req := &request{op: opOf(c.Kind, "create"), method: http.MethodPost, path: p.path(c.Kind, ""), body: body}
 	_, uncertain := p.uncertain.Load(c.Ref)
 	find, tried := uncertain || c.Kind == directory.Group, uncertain
@@ -79,7 +85,7 @@ func (p *Provider) post(ctx context.Context, c *plan.Change, body resource) (mad
 				return err
 			}
 			if len(list) > 0 {
-				made, existed = list[0], true
+				made, code = list[0], 0
 				if tried {
 					p.recent.Add(made.id()) // An attempt without an answer created it.
 				}
@@ -88,6 +94,7 @@ func (p *Provider) post(ctx context.Context, c *plan.Change, body resource) (mad
 		}
 		find, tried = true, true
 		err := p.once(ctx, req, func(res *response) (err error) {
+			code = res.status
 			made, err = decode(res.body)
 			if err == nil && made.id() == "" {
 				err = fmt.Errorf("the resource has no id")
@@ -102,7 +109,7 @@ func (p *Provider) post(ctx context.Context, c *plan.Change, body resource) (mad
 	if err == nil {
 		p.uncertain.Delete(c.Ref)
 	}
-	return made, existed, err
+	return made, code, err
 }
 
 // taken resolves a creation that the server refused because of a name. It succeeds where an earlier attempt created
@@ -129,21 +136,29 @@ func (p *Provider) taken(ctx context.Context, c *plan.Change, err error) (outcom
 }
 
 // created checks that the server kept the anchor, without which the object cannot be found again. It returns the
-// fields that the server did not keep. A sample of the objects is read again.
-func (p *Provider) created(ctx context.Context, c *plan.Change, list []setting, made resource) (lost []string,
-	err error) {
-	if made.anchor() != string(c.ID) || p.sample.due(c.Kind.String()+"create") {
-		r, found, err := p.get(ctx, c.Kind, made.id(), p.withoutMembers(c.Kind))
+// object, or nil where it was deleted again, and the fields that the server did not keep. A sample of the objects is
+// read again.
+func (p *Provider) created(ctx context.Context, c *plan.Change, list []setting, made resource, code int) (now resource,
+	lost []string, err error) {
+	anchored, seen := made.anchor() == string(c.ID), false
+	if !anchored || p.sample.due(c.Kind.String()+"create") {
+		without := p.withoutMembers(c.Kind)
+		if !anchored {
+			without = "" // Members tell whether the object is new.
+		}
+		r, found, err := p.get(ctx, c.Kind, made.id(), without)
 		switch {
 		case err != nil && !ofOneObject(err):
-			return nil, err
+			return made, nil, err
 		case err == nil && found:
-			made = r
+			made, seen = r, true
 		}
 	}
+	if made.anchor() == "" && seen && c.Kind == directory.Group {
+		p.anchorless.Store(true) // An answer to POST alone proves nothing: some show only the id.
+	}
 	if made.anchor() != string(c.ID) {
-		return nil, fault.Errorf(fault.Refused, "%s %s was created, and the server did not keep its externalId, by "+
-			"which Rollcall finds it again: delete it there", c.Kind, made.id())
+		return p.unanchored(ctx, c, made, seen && code == http.StatusCreated)
 	}
 	for _, one := range list {
 		if asText(one.value) != "" && made.get(one.slot, p.cfg.single()) == "" {
@@ -151,5 +166,52 @@ func (p *Provider) created(ctx context.Context, c *plan.Change, list []setting, 
 		}
 	}
 	slices.Sort(lost)
-	return lost, nil
+	return made, lost, nil
+}
+
+// unanchored returns the error for an object that the server created without our anchor. Each further attempt would
+// create another group, so a group that is certainly new is deleted again, and no more groups are created. A user is
+// found again by its userName.
+func (p *Provider) unanchored(ctx context.Context, c *plan.Change, made resource, certain bool) (now resource,
+	lost []string, err error) {
+	kept := fault.Errorf(fault.Refused, "%s %s was created, and the server did not keep its externalId, by which "+
+		"Rollcall finds it again: delete it there", c.Kind, made.id())
+	if c.Kind == directory.User || made.anchor() != "" {
+		return made, nil, kept
+	}
+	members, _ := made.members()
+	if !certain || len(members) > 0 || !p.groups.lacks(made.id()) || p.unprotected(c, made) != nil {
+		return made, nil, kept
+	}
+	err = p.call(ctx, &request{op: opOf(c.Kind, "delete"), method: http.MethodDelete, path: p.path(c.Kind, made.id())},
+		nil)
+	if err != nil && fault.KindOf(err) != fault.NotFound {
+		return made, nil, fault.Errorf(fault.Refused, "%w (%v)", kept, err)
+	}
+	p.recent.Drop(made.id())
+	return nil, nil, fault.Errorf(fault.Refused, "the server did not keep the externalId of the new group %s, by which "+
+		"Rollcall finds it again, so the group was deleted", made.id())
+}
+
+// listed has the ids of the groups in the newest full read. It is safe for concurrent use.
+type listed struct {
+	mu  sync.Mutex
+	ids map[string]bool
+}
+
+func (l *listed) learn(groups []resource) {
+	ids := make(map[string]bool, len(groups))
+	for _, g := range groups {
+		ids[g.id()] = true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ids = ids
+}
+
+// lacks reports whether there was a full read and the group was not in it.
+func (l *listed) lacks(id string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ids != nil && !l.ids[id]
 }

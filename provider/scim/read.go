@@ -94,6 +94,7 @@ func (r *reading) list(ctx context.Context) error {
 		}
 		return err
 	}
+	r.p.groups.learn(groups)
 	r.p.names.forget()
 	for _, u := range users {
 		r.p.names.learn(u)

@@ -69,6 +69,9 @@ type Behaviours struct {
 	Duplicates bool
 	// UniqueGroups allows only one group with a displayName, and UniqueExternalID one resource with an externalId.
 	UniqueGroups, UniqueExternalID bool
+	// DropGroupIDs ignores externalId in POST of groups. ReuseGroups answers 201 to POST of a group whose displayName
+	// another one has, with the other one.
+	DropGroupIDs, ReuseGroups bool
 	// NoSeats refuses new users with 403.
 	NoSeats bool
 	// MaxBody is the largest body of a request in bytes. A larger one is refused with 413. Zero means no limit.

@@ -142,6 +142,16 @@ func TestSilentBehaviours(t *testing.T) {
 	if id := c.create(group("Board", ann)); len(c.tenant.Members(id)) > 0 {
 		t.Errorf("members of a POST were not ignored: %v", c.tenant.Members(id))
 	}
+	c.tenant.Behave(scim.Behaviours{DropGroupIDs: true, ReuseGroups: true})
+	board := group("Second board")
+	board["externalId"] = "g1"
+	second := c.create(board)
+	if out := c.want(http.StatusOK, "GET", "/Groups/"+second, nil); out["externalId"] != nil {
+		t.Errorf("externalId = %v, want none", out["externalId"])
+	}
+	if id := c.create(board); id != second {
+		t.Errorf("a second group of the name is %s, want the first one, %s", id, second)
+	}
 	c.tenant.Behave(scim.Behaviours{RemoveEmpties: true})
 	c.want(http.StatusNoContent, "PATCH", "/Groups/"+staff, patch(op("remove", "members", refs(ann))))
 	if got := c.tenant.Members(staff); len(got) != 0 {

@@ -20,6 +20,12 @@ func (t *Tenant) create(c *call) (*answer, *apiError) {
 	if err != nil {
 		return nil, err
 	}
+	if k == t.groups && b.DropGroupIDs {
+		delete(attrs, "externalId")
+	}
+	if r := t.named(k, attrs); r != nil && b.ReuseGroups {
+		return t.shown(c, r, http.StatusCreated), nil
+	}
 	members := attrs["members"]
 	delete(attrs, "members")
 	if err := t.unique(k, attrs, nil); err != nil {
@@ -42,6 +48,16 @@ func (t *Tenant) create(c *call) (*answer, *apiError) {
 		t.join(r, id)
 	}
 	return t.shown(c, r, http.StatusCreated), nil
+}
+
+// named returns the first group with the displayName, or nil.
+func (t *Tenant) named(k *kind, attrs map[string]any) *record {
+	for _, r := range t.lists[k] {
+		if k == t.groups && sameText(r.attrs["displayName"], attrs["displayName"]) {
+			return r
+		}
+	}
+	return nil
 }
 
 // unique refuses attributes that another resource has.
