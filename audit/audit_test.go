@@ -174,6 +174,21 @@ func TestARemovedFileIsBegunAgain(t *testing.T) {
 	}
 }
 
+// While Redis is away the lines are written and their heads are not kept. That is no loss.
+func TestHeadsThatWereNotKept(t *testing.T) {
+	t.Parallel()
+	path, kept := filepath.Join(t.TempDir(), "audit.jsonl"), &heads{}
+	l := open(t, audit.Config{Path: path, Heads: kept})
+	write(t, l, 2)
+	behind := kept.all[path]
+	write(t, l, 3)
+	kept.all[path] = behind
+	open(t, audit.Config{Path: path, Heads: kept})
+	if r, err := audit.Verify(path); err != nil || len(r.Losses) > 0 || r.Lines != 5 {
+		t.Errorf("report %+v, err %v; want 5 lines and no loss", r, err)
+	}
+}
+
 func TestWhatCannotBeRecorded(t *testing.T) {
 	t.Parallel()
 	path, kept := filepath.Join(t.TempDir(), "audit.jsonl"), &heads{}

@@ -90,9 +90,12 @@ func (l *Log) compare(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("audit file %s: read its kept head: %w", l.cfg.Path, err)
 	}
-	// The process may have died between a line and its head.
-	if !known || kept == l.head || kept.Chain == l.head.Chain && kept.Sequence+1 == l.head.Sequence {
+	if !known || kept == l.head {
 		return nil
+	}
+	// The process may have died between a line and its head, or the heads may not have been kept for a while.
+	if has, err := Has(l.cfg.Path, kept); err != nil || has {
+		return err
 	}
 	_, err = l.Write(ctx, Record{Event: Lost, Outcome: Failed, Details: map[string]string{
 		"chain": kept.Chain, "seq": strconv.FormatInt(kept.Sequence, 10), "hash": kept.Hash,

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -112,6 +113,43 @@ func (v *verifier) line(path string, text []byte) string {
 		v.Losses = append(v.Losses, r)
 	}
 	return ""
+}
+
+// Has reports whether a log has the line that a head names.
+func Has(path string, h Head) (bool, error) {
+	files, err := Files(path)
+	if err != nil {
+		return false, err
+	}
+	for _, file := range slices.Backward(files) { // The line is among the last ones.
+		found, err := has(file, h)
+		if err != nil || found {
+			return found, err
+		}
+	}
+	return false, nil
+}
+
+func has(file string, h Head) (bool, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return false, fmt.Errorf("audit: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	in := bufio.NewReaderSize(f, 64<<10)
+	for {
+		text, err := in.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("audit: %w", err)
+		}
+		r, err := parse(text[:len(text)-1])
+		if err == nil && r.Sequence == h.Sequence && r.Chain == h.Chain {
+			return digest(text[:len(text)-1]) == h.Hash, nil
+		}
+	}
 }
 
 // parse reads a line. A line with unknown fields or in another form than Write gives it is refused, so that no two

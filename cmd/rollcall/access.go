@@ -122,6 +122,13 @@ func (e *env) compareHead(ctx context.Context, path string, head audit.Head) err
 		case kept == head:
 			fmt.Fprintf(e.stdout, "record %d is the last one, as Redis says\n", head.Sequence)
 			return nil
+		case kept.Sequence < head.Sequence:
+			has, err := audit.Has(path, kept)
+			if err != nil || has {
+				return errors.Join(err, e.unprotected(fmt.Errorf("record %d is the last one that Redis knows, and it is "+
+					"there", kept.Sequence)))
+			}
+			fallthrough
 		default:
 			return fmt.Errorf("%s ends with record %d, and Redis says record %d: lines were removed or changed", path,
 				head.Sequence, kept.Sequence)
