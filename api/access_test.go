@@ -115,7 +115,8 @@ func TestATokenOfOneContainer(t *testing.T) {
 			}
 		}
 	}
-	if body := h.get("/api/v3/providers/google_workspace/").want(http.StatusOK).Body.String(); strings.Contains(body, "Workspace\"") {
+	if body := h.get("/api/v3/providers/google_workspace/").want(http.StatusOK).Body.String(); strings.Contains(body,
+		"Workspace\"") {
 		t.Errorf("the list has %s", body)
 	}
 	if body := h.get("/api/v3/sources/ldap/").want(http.StatusOK).Body.String(); !strings.Contains(body, "corp") {
@@ -145,7 +146,8 @@ func TestWrongTokensWait(t *testing.T) {
 	for range 10 {
 		present("wrong", "192.0.2.1")
 	}
-	if len(j.records) != 2 || j.records[1].Details["count"] != "10" || j.records[0].From != "192.0.2.1" || refused.Load() != 10 {
+	if len(j.records) != 2 || j.records[1].Details["count"] != "10" || j.records[0].From != "192.0.2.1" ||
+		refused.Load() != 10 {
 		t.Errorf("%d refusals, records %+v; want one for the first and one for the tenth", refused.Load(), j.records)
 	}
 	began := time.Now()
@@ -168,7 +170,8 @@ func TestWrongTokensWait(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if n := len(codes) - len(slices.DeleteFunc(codes, func(c int) bool { return c == http.StatusTooManyRequests })); n == 0 {
+	if n := len(codes) - len(slices.DeleteFunc(codes,
+		func(c int) bool { return c == http.StatusTooManyRequests })); n == 0 {
 		t.Error("none of 100 wrong tokens at once was refused without a wait")
 	}
 }

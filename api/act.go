@@ -169,7 +169,8 @@ func (a *API) Waiting(ctx context.Context, c container.ID, digest string) (decis
 // SyncObject syncs the entry that a text names and waits for the result for Config.ObjectWait. The job that is
 // returned may still be open. With an error it has an ID if the job was started. A text of more than 1024 characters is
 // refused.
-func (a *API) SyncObject(ctx context.Context, c container.ID, kind directory.Kind, text, by string) (status.Job, error) {
+func (a *API) SyncObject(ctx context.Context, c container.ID, kind directory.Kind, text, by string) (status.Job,
+	error) {
 	if err := a.enabled(c); err != nil {
 		return status.Job{}, err
 	}

@@ -216,7 +216,8 @@ func (a *API) list(r *request) (answer, error) {
 	found := slices.DeleteFunc(a.resources.of(r.family.kind), func(res *resource) bool {
 		name, search := q.Get("name"), strings.ToLower(q.Get("search"))
 		slug := q.Get("slug")
-		return !r.caller.reaches(res.Container) || name != "" && name != res.Name || slug != "" && slug != res.Container.Name() ||
+		return !r.caller.reaches(res.Container) || name != "" && name != res.Name || slug != "" &&
+			slug != res.Container.Name() ||
 			!strings.Contains(strings.ToLower(res.Name), search) &&
 				!strings.Contains(strings.ToLower(res.Container.Name()), search)
 	})

@@ -25,8 +25,8 @@ type refused struct {
 	Run    *runView `json:"run,omitempty"` // missing when its record was lost
 }
 
-// start starts a run: a full one or, with mode=delta, one over what changed. With dry_run, in the query or the body, the
-// run writes nothing. Unknown parameters are refused, because a misspelt dry_run must not start a run that writes.
+// start starts a run: a full one or, with mode=delta, one over what changed. With dry_run, in the query or the body,
+// the run writes nothing. Unknown parameters are refused, because a misspelt dry_run must not start a run that writes.
 func (a *API) start(r *request) (answer, error) {
 	options, err := startOptions(r, true)
 	if err != nil {

@@ -162,7 +162,8 @@ func parse(text []byte) (Record, error) {
 		return r, fmt.Errorf("no audit record: %w", err)
 	}
 	if r.Sequence < 1 || r.Chain == "" {
-		return r, errors.New("no audit record: seq " + strconv.FormatInt(r.Sequence, 10) + ", chain " + strconv.Quote(r.Chain))
+		return r, errors.New("no audit record: seq " + strconv.FormatInt(r.Sequence, 10) + ", chain " +
+			strconv.Quote(r.Chain))
 	}
 	return r, nil
 }

@@ -121,7 +121,8 @@ func TestATaskOfAnUnknownKind(t *testing.T) {
 	insp := asynq.NewInspectorFromRedisClient(s.rdb)
 	client := asynq.NewClientFromRedisClient(s.rdb)
 	for _, queue := range []string{jobs.FullQueue, jobs.ObjectQueue} {
-		if _, err := client.Enqueue(asynq.NewTask("run:v9", []byte("{}")), asynq.Queue(queue), asynq.MaxRetry(0)); err != nil {
+		if _, err := client.Enqueue(asynq.NewTask("run:v9", []byte("{}")), asynq.Queue(queue),
+			asynq.MaxRetry(0)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -117,7 +117,8 @@ func (c *Client) enqueueIn(ctx context.Context, run status.Run, later time.Durat
 		return fault.New(fault.Internal, "enqueue", err)
 	}
 	_, err = c.asynq.EnqueueContext(ctx, asynq.NewTask(TypeRun, payload),
-		asynq.Queue(FullQueue), asynq.TaskID(args.taskID()), asynq.MaxRetry(0), asynq.Timeout(runTimeout), asynq.ProcessIn(later))
+		asynq.Queue(FullQueue), asynq.TaskID(args.taskID()), asynq.MaxRetry(0), asynq.Timeout(runTimeout),
+		asynq.ProcessIn(later))
 	if later == 0 {
 		c.wake(ctx, FullQueue)
 	}

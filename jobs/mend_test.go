@@ -130,7 +130,8 @@ func TestAJobThatWaitsForADeadOne(t *testing.T) {
 	if job, err := s.status.Job(t.Context(), google, second); err != nil || job.Waits != first {
 		t.Errorf("Job() = %+v, %v, want one that waits for %s", job, err, first)
 	}
-	if _, err := s.status.FinishJob(t.Context(), google, first, status.Result{Outcome: status.OutcomeUpdated}); err != nil {
+	if _, err := s.status.FinishJob(t.Context(), google, first,
+		status.Result{Outcome: status.OutcomeUpdated}); err != nil {
 		t.Fatal(err)
 	}
 	s.ahead(longSoon)

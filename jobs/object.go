@@ -102,8 +102,8 @@ const (
 	jobPatience = 15 * time.Minute
 )
 
-// retries reports whether a job is tried again later, because of an error that passes, and whether the attempt counts as a
-// failure. A worker that stops and a run that writes the local directory are no failures of the job.
+// retries reports whether a job is tried again later, because of an error that passes, and whether the attempt counts
+// as a failure. A worker that stops and a run that writes the local directory are no failures of the job.
 func (w *Worker) retries(job status.Job, err error) (repeat, failed bool) {
 	age := w.cfg.Now().Sub(job.CreatedAt)
 	switch kind := fault.KindOf(err); {

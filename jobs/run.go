@@ -60,7 +60,8 @@ func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (r
 	}
 	tally, began := w.tally(c.Name), time.Time{}
 	kind := lease.Run().Trigger.Kind
-	if full := lease.Run().Mode == status.Full; full && (c.Name.IsSource() || kind != status.ByApproval && kind != status.ByRevert) {
+	if full := lease.Run().Mode == status.Full; full && (c.Name.IsSource() || kind != status.ByApproval &&
+		kind != status.ByRevert) {
 		began = w.cfg.Now()
 	}
 	defer keepLeavers(lease, tally)

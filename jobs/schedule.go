@@ -180,7 +180,8 @@ func (w *Worker) after(ctx context.Context, source *Container, run status.Run, c
 		return
 	}
 	if err := w.cfg.Status.ClearMark(ctx, source.Name, status.Follow, mark); err != nil {
-		w.cfg.Log.WarnContext(ctx, "clear a mark; one unnecessary run may follow", "container", string(source.Name), "err", err)
+		w.cfg.Log.WarnContext(ctx, "clear a mark; one unnecessary run may follow", "container", string(source.Name), "err",
+			err)
 	}
 }
 

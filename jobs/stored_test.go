@@ -14,7 +14,8 @@ import (
 	"rollcall/status"
 )
 
-var updateStored = flag.Bool("update-stored", false, "write testdata/stored.json anew; only for a new format of the data")
+var updateStored = flag.Bool("update-stored", false,
+	"write testdata/stored.json anew; only for a new format of the data")
 
 // storedFile has the data of format 1: a run that completed, a run that waits, and an object job that waits.
 const storedFile = "testdata/stored.json"

@@ -65,7 +65,8 @@ func (s *site) hire(n int) {
 	s.source.n += n
 }
 
-// loseLease deletes the lease of the worker that has a run until the run is resumed. The worker may renew it in between.
+// loseLease deletes the lease of the worker that has a run until the run is resumed. The worker may renew it in
+// between.
 func (s *site) loseLease(run status.Run) {
 	s.t.Helper()
 	key := "rollcall:{" + string(run.Container) + "}:lease"

@@ -282,7 +282,8 @@ func (w *Worker) look(ctx context.Context) error {
 		w.noticeLoss(ctx))...)
 }
 
-const lossText = "Redis has lost all its data, and this run restores what it can. Runs that were under way have ended; " +
+const lossText = "Redis has lost all its data, and this run restores what it can. Runs that were under way have " +
+	"ended; " +
 	"the history of runs, approvals, pins and the counts of the last 24 hours are gone."
 
 // noticeLoss starts the sources when Redis has lost its data. All workers find the same runs.

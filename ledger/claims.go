@@ -87,7 +87,10 @@ func (r *Redis) LinksOf(ctx context.Context, refs ...directory.Ref) (map[directo
 // ConfirmedOf returns the confirmed members of some groups.
 func (r *Redis) ConfirmedOf(ctx context.Context, ids ...directory.ID) (map[directory.ID]plan.Confirmed, error) {
 	out := map[directory.ID]plan.Confirmed{}
-	err := r.some(ctx, r.members, fieldsOf(ids), func(field, value string) error { return addConfirmed(out, field, value) })
+	err := r.some(ctx, r.members, fieldsOf(ids), func(field,
+		value string) error {
+		return addConfirmed(out, field, value)
+	})
 	return whole(out, err)
 }
 

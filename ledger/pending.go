@@ -18,7 +18,8 @@ type Pending map[directory.Ref]int64
 // Everything stands for more changes than are told apart. A run that finds it pending reads everything.
 var Everything = directory.Ref{Kind: directory.User, ID: "*"}
 
-// addPending gives each entry a new mark, which is the time of Redis or, within a microsecond, one more than the newest.
+// addPending gives each entry a new mark, which is the time of Redis or, within a microsecond, one more than the
+// newest.
 var addPending = redis.NewScript(`
 local t = redis.call('TIME')
 local mark = t[1] * 1000000 + t[2]

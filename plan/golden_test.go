@@ -324,7 +324,8 @@ func directoryLine(in *plan.Input, l line) {
 		return
 	}
 	d := plan.Desired{Ref: l.ref, Label: string(l.ref.ID), Source: "corp", Address: l.address,
-		Active: !l.words["disabled"], Rekey: l.take("number"), LeaveOut: l.words["left_out"], Held: plan.Reason(l.take("cannot_be_mapped")),
+		Active: !l.words["disabled"], Rekey: l.take("number"), LeaveOut: l.words["left_out"],
+		Held:   plan.Reason(l.take("cannot_be_mapped")),
 		Detail: l.take("because")}
 	if !d.Active {
 		d.Why = plan.Disabled

@@ -101,7 +101,8 @@ func (n *nearby) churn() {
 		case n.rng.IntN(10) == 0: // It is created again.
 			e.ID = directory.ID(fmt.Sprintf("u%03d", 100+n.rng.IntN(100)))
 			if n.rng.IntN(2) == 0 {
-				e.Attributes = e.Attributes.Set("alias", "new-"+string(e.ID)).Set(directory.Mail, "new-"+string(e.ID)+"@example.com")
+				e.Attributes = e.Attributes.Set("alias", "new-"+string(e.ID)).Set(directory.Mail, "new-"+string(e.ID)+
+					"@example.com")
 			}
 		case n.rng.IntN(12) == 0:
 			continue
@@ -146,14 +147,16 @@ func compareSingle(t *testing.T, options mapping.Options, moves string, seed uin
 		t.Fatal(err)
 	}
 	local := newWorld().ledger
-	n := &nearby{world: newWorld(), local: local, T: t, rdb: redistest.Start(t), mapping: m, moves: moves, rng: rand.New(rand.NewPCG(seed, 5))}
+	n := &nearby{world: newWorld(), local: local, T: t, rdb: redistest.Start(t), mapping: m, moves: moves,
+		rng: rand.New(rand.NewPCG(seed, 5))}
 	for i := range 14 {
 		e := person(i)
 		e.Attributes = e.Attributes.Set("alias", fmt.Sprint("alias", i)).Set("badge", fmt.Sprint("b", i)).
 			Set(directory.Mail, fmt.Sprintf("p%d@example.com", i)).Set(directory.EmployeeNumber, fmt.Sprint(i))
 		n.source.snapshot.Entries = append(n.source.snapshot.Entries, e)
 	}
-	n.source.snapshot.Entries = append(n.source.snapshot.Entries, crew(0, 0, 1, 2, 3, 5, 8, 9), crew(1, 2, 4, 6), crew(2, 9))
+	n.source.snapshot.Entries = append(n.source.snapshot.Entries, crew(0, 0, 1, 2, 3, 5, 8, 9), crew(1, 2, 4, 6),
+		crew(2, 9))
 	for round := range 5 {
 		n.mirror()
 		reader := store.NewReader(n.part())
@@ -193,7 +196,8 @@ func (n *nearby) compare(whole, near *reconcile.Engine, of directory.Ref) int {
 		for _, g := range x.Groups {
 			groups = append(groups, g.ID)
 		}
-		return []any{fmt.Sprintf("%+v", x.Apply.Changes), x.Held.Changes, x.Apply.Held, x.Link, x.Entry, x.Departure, x.Finding, x.OutOfScope,
+		return []any{fmt.Sprintf("%+v", x.Apply.Changes), x.Held.Changes, x.Apply.Held, x.Link, x.Entry, x.Departure,
+			x.Finding, x.OutOfScope,
 			x.Desired, groups, x.Objects, x.Apply.Tombstones, fmt.Sprint(x.Unproven, x.SourceErr, x.RemoteErr)}
 	}
 	if diff := cmp.Diff(show(a), show(b), cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(plan.Tombstone{})); diff != "" {

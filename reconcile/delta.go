@@ -286,15 +286,16 @@ func (r *review) ask(ctx context.Context, refs []directory.Ref) error {
 	return nil
 }
 
-// atLeast requires that entries come from a server that has the changes which were told. Several servers may stand behind
-// one name. The next run asks again.
+// atLeast requires that entries come from a server that has the changes which were told. Several servers may stand
+// behind one name. The next run asks again.
 func atLeast(read, told directory.Position) error {
 	if read.IsZero() || told.IsZero() {
 		return nil
 	}
 	if order := read.Compare(told); order != directory.Same && order != directory.Newer {
 		return fmt.Errorf("%w: %w", ErrReadSource, fault.Errorf(fault.Unavailable,
-			"the changes were told by one server (%s) and the entries read from another one (%s), which may lack them", told, read))
+			"the changes were told by one server (%s) and the entries read from another one (%s), which may lack them", told,
+			read))
 	}
 	return nil
 }

@@ -112,8 +112,8 @@ type Groups interface {
 	Unconfirm(ctx context.Context, ids ...directory.ID) error
 }
 
-// Claims records which entries claim an address or a fact that outlives an entry, so that a run over a few entries finds
-// their rivals.
+// Claims records which entries claim an address or a fact that outlives an entry, so that a run over a few entries
+// finds their rivals.
 type Claims interface {
 	// Claimants returns the entries that claim one of these.
 	Claimants(ctx context.Context, keys ...string) ([]directory.Ref, error)

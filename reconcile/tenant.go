@@ -223,10 +223,10 @@ func lockName(c *plan.Change) string {
 	return c.Ref.String()
 }
 
-// prepare notes suspensions and yielded addresses in the ledger before they are made. The ledger must have the note if the remote object
-// cannot carry our mark. Otherwise a run that dies between the write and its record leaves an account with an unknown
-// suspender. A note without a suspension does no harm, because the next run finds the account active. The note also
-// starts the grace period, so that a late suspension gets a whole one.
+// prepare notes suspensions and yielded addresses in the ledger before they are made. The ledger must have the note
+// if the remote object cannot carry our mark. Otherwise a run that dies between the write and its record leaves an
+// account with an unknown suspender. A note without a suspension does no harm, because the next run finds the account
+// active. The note also starts the grace period, so that a late suspension gets a whole one.
 func (t tenant) prepare(ctx context.Context, a *applier, batch []plan.Change) error {
 	notes := map[directory.Ref]plan.Link{}
 	a.mu.Lock()

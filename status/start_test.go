@@ -192,7 +192,8 @@ func TestFullRunWaitsForADeltaRun(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
 		f := open(t, rdb, status.Config{})
 		start := func(mode status.Mode) (status.Run, error) {
-			return f.Start(t.Context(), status.StartRequest{Container: corp, Mode: mode, Trigger: status.Trigger{Kind: status.ByAPI}})
+			return f.Start(t.Context(), status.StartRequest{Container: corp, Mode: mode,
+				Trigger: status.Trigger{Kind: status.ByAPI}})
 		}
 		delta, err := start(status.Delta)
 		if err != nil {
@@ -247,7 +248,8 @@ func TestDeltaRunsDisplaceNoFullRun(t *testing.T) {
 		for _, run := range runs {
 			modes = append(modes, run.Mode)
 		}
-		if diff := cmp.Diff([]status.Mode{status.Delta, status.Delta, status.Full, status.Full}, modes); err != nil || diff != "" {
+		if diff := cmp.Diff([]status.Mode{status.Delta, status.Delta, status.Full, status.Full}, modes); err != nil ||
+			diff != "" {
 			t.Errorf("kept runs (-want +got): %v\n%s", err, diff)
 		}
 	})

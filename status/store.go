@@ -171,8 +171,9 @@ func (s *Store) CheckFormat(ctx context.Context) error {
 	case err != nil:
 		return redisFault("format", err)
 	case found > Format:
-		return fault.Errorf(fault.Invalid, "Redis has data of format %d, and this build reads up to %d: run the newer build, "+
-			"or give this one an empty Redis", found, Format)
+		return fault.Errorf(fault.Invalid,
+			"Redis has data of format %d, and this build reads up to %d: run the newer build, "+
+				"or give this one an empty Redis", found, Format)
 	}
 	return nil
 }

@@ -58,7 +58,8 @@ func tokenCommand(e *env) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&expires, "expires", "", "the last day of the token, such as 2030-12-31, or a time")
-	c.Flags().StringVar(&only, "only", "", "the sources and providers that the token reaches, such as ldap:corp,google_workspace:1")
+	c.Flags().StringVar(&only, "only", "",
+		"the sources and providers that the token reaches, such as ldap:corp,google_workspace:1")
 	return c
 }
 
@@ -67,7 +68,8 @@ func auditCommand(e *env) *cobra.Command {
 	c.AddCommand(&cobra.Command{
 		Use: "verify FILE", Short: "Check the chain of an audit log and name the first break",
 		Long: "Reads FILE and the earlier files beside it. Every line has the hash of the line before it. The hash of the " +
-			"last line is\ncompared with the one on Redis, on the host of the API. Exit code 1 means that lines were removed or " +
+			"last line is\ncompared with the one on Redis, on the host of the API. Exit code 1 means that lines were " +
+			"removed or " +
 			"changed.",
 		Example: "  rollcall audit verify /var/log/rollcall/audit.jsonl",
 		Args:    cobra.ExactArgs(1),

@@ -33,7 +33,8 @@ func approveCommand(e *env) *cobra.Command {
 		"or fingerprint. A run\n" +
 		"starts in which only what was approved and is still planned happens. An approval is about one entry, one action " +
 		"and the state\n" +
-		"before, and valid for 72 hours. The digest of a set that was superseded within a week still names its changes that\n" +
+		"before, and valid for 72 hours. The digest of a set that was superseded within a week still names its " +
+		"changes that\n" +
 		"wait unchanged. In a script, --yes and the digest that rollcall held showed: nothing is approved unseen."
 	c.Example = "  rollcall approve google_workspace:1\n  rollcall approve google_workspace:1 DIGEST --entry ID --yes " +
 		"--watch"

@@ -213,7 +213,8 @@ func checkCommand(e *env) *cobra.Command {
 		Use: "check [CONTAINER]", Short: "Validate the configuration and try each connection",
 		Long: "Reads the configuration (--config, else ROLLCALL_CONFIG, else rollcall.yaml), names every mistake in it " +
 			"with file and line, and\n" +
-			"then tries Redis, each source and each provider, or only CONTAINER: what was found, or why it failed. It ends with 1 " +
+			"then tries Redis, each source and each provider, or only CONTAINER: what was found, or why it failed. It ends " +
+			"with 1 " +
 			"if\n" +
 			"anything failed. Redis is needed for syncs and not for `rollcall plan`: with --no-redis it may be missing. It " +
 			"writes nothing\n" +
@@ -251,7 +252,8 @@ func checkCommand(e *env) *cobra.Command {
 			return tryAll(cmd.Context(), e, probes, noRedis)
 		},
 	}
-	c.Flags().BoolVar(&write, "probe", false, "find out how a SCIM server behaves, with a user and a group for the purpose")
+	c.Flags().BoolVar(&write, "probe", false,
+		"find out how a SCIM server behaves, with a user and a group for the purpose")
 	c.Flags().BoolVar(&offline, "offline", false, "check the file only")
 	c.Flags().BoolVar(&noRedis, "no-redis", false, "do not fail where no Redis answers")
 	return c

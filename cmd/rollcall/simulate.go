@@ -76,7 +76,8 @@ func simulateDemoCommand(e *env) *cobra.Command {
 	s.listen = make([]string, len(s.tenants))
 	c := &cobra.Command{
 		Use: "demo", Short: "Serve the tenants of the demonstration to Rollcalls on other machines, over TLS",
-		Long: "Serves the simulated tenants of `rollcall demo`, and writes into a directory what an API and its workers need to\n" +
+		Long: "Serves the simulated tenants of `rollcall demo`, and writes into a directory what an API and its workers " +
+			"need to\n" +
 			"sync the demonstration's company to them: rollcall.yaml, the company's directory as LDIF, credentials, the\n" +
 			"certificate authority and a token. docker-compose.yml runs it in its profile `demo`.",
 		Args: cobra.NoArgs,

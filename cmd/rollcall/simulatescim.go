@@ -40,8 +40,10 @@ func simulateSCIMCommand(e *env) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8087", "address to serve on")
-	c.Flags().StringVar(&profile, "profile", "generic", "whose deviations and limits: "+strings.Join(scim.Profiles(), ", "))
+	c.Flags().StringVar(&profile, "profile", "generic", "whose deviations and limits: "+
+		strings.Join(scim.Profiles(), ", "))
 	c.Flags().StringVar(&token, "token", "simulated-scim", "where to write the bearer token")
-	_ = c.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions(scim.Profiles(), cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("profile", cobra.FixedCompletions(scim.Profiles(),
+		cobra.ShellCompDirectiveNoFileComp))
 	return c
 }

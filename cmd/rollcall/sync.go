@@ -23,8 +23,9 @@ func syncCommand(e *env) *cobra.Command {
 		Long: "Starts a full sync of a source or provider. It is carried out by a worker, whether anybody watches or not.\n" +
 			"What it ends with is said by rollcall help exit-codes. With --watch it goes on as rollcall watch does, also as " +
 			"to --json.",
-		Example: "  rollcall sync ldap:corp --watch\n  rollcall sync ldap:corp --delta --watch\n  rollcall sync google_workspace:1 --dry-run --watch",
-		Args:    cobra.ExactArgs(1),
+		Example: "  rollcall sync ldap:corp --watch\n  rollcall sync ldap:corp --delta --watch\n  rollcall sync " +
+			"google_workspace:1 --dry-run --watch",
+		Args: cobra.ExactArgs(1),
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "plan and write nothing")
 	c.Flags().BoolVar(&delta, "delta", false, "read only what changed, or everything where that is not possible")

@@ -140,7 +140,8 @@ func TestTheBuildSeesOnlySources(t *testing.T) {
 		if filepath.Dir(path) == profiles && filepath.Ext(path) == ".yaml" {
 			return err
 		}
-		if err == nil && !d.IsDir() && (!slices.Contains(sources, filepath.Ext(path)) || strings.HasSuffix(path, "_test.go")) {
+		if err == nil && !d.IsDir() && (!slices.Contains(sources, filepath.Ext(path)) ||
+			strings.HasSuffix(path, "_test.go")) {
 			t.Errorf("the build sees %s", path)
 		}
 		return err

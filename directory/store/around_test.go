@@ -226,8 +226,8 @@ func TestSearch(t *testing.T) {
 	})
 }
 
-// TestTheIndexEqualsOneThatIsBuiltAnew compares the index after random runs with one that is built of the same data, as it
-// is after an upgrade from a version without an index.
+// TestTheIndexEqualsOneThatIsBuiltAnew compares the index after random runs with one that is built of the same data,
+// as it is after an upgrade from a version without an index.
 func TestTheIndexEqualsOneThatIsBuiltAnew(t *testing.T) {
 	each(t, func(d *dir) {
 		rng := rand.New(rand.NewPCG(3, 4))

@@ -90,7 +90,8 @@ func newFirstHop(t testing.TB, o slapdtest.Options) *firstHop {
 func (h *firstHop) run(s reconcile.Scope) reconcile.Report {
 	h.Helper()
 	h.said.lines = nil
-	report, err := h.engine.Execute(h.Context(), reconcile.Run{ID: fmt.Sprint(time.Now().UnixNano()), Scope: s, Lease: h.lease,
+	report, err := h.engine.Execute(h.Context(), reconcile.Run{ID: fmt.Sprint(time.Now().UnixNano()), Scope: s,
+		Lease:   h.lease,
 		Journal: h.said})
 	if err != nil {
 		h.Fatal(err)

@@ -171,8 +171,8 @@ func plausible(text string) bool {
 	return len(text) >= shortest && len(text) <= longest && !strings.ContainsAny(text, "@ \t\n=,*()\\")
 }
 
-// searchSources searches for an id in the sources that completed a sync. Without a completed sync, the other entries are
-// unknown.
+// searchSources searches for an id in the sources that completed a sync. Without a completed sync, the other entries
+// are unknown.
 func (a *App) searchSources(ctx context.Context, s *provider.Settings, ref directory.Ref) ([]api.Match, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()

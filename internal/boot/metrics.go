@@ -32,7 +32,8 @@ func (a *App) observeCalls(name container.ID, calls *atomic.Int64) func(pace.Att
 		a.work.Call(name, at.Waited, at.Took, at.Number > 1)
 		if errors.Is(at.Late, status.ErrStale) && !errors.Is(at.Late, status.ErrCancelled) {
 			a.work.Late(name)
-			a.Log.Warn("a request ended after its run had passed to another worker", "container", string(name), "operation", at.Op,
+			a.Log.Warn("a request ended after its run had passed to another worker", "container", string(name), "operation",
+				at.Op,
 				"outcome", at.Outcome(), "took", at.Took)
 		}
 	}

@@ -127,7 +127,8 @@ func TestNewType(t *testing.T) {
 	}
 	get := func(path string) (out map[string]any) {
 		w := httptest.NewRecorder()
-		srv.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/api/v3"+path, nil))
+		srv.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://localhost/api/v3"+path,
+			nil))
 		if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil || w.Code != http.StatusOK {
 			t.Fatalf("GET %s = %d %s, %v", path, w.Code, w.Body, err)
 		}

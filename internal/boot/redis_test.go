@@ -125,7 +125,8 @@ func TestARedisWithoutSubscriptionsIsRefused(t *testing.T) {
 	addr, _ := redistest.TCP(t)
 	rdb := redis.NewClient(&redis.Options{Addr: addr})
 	defer rdb.Close()
-	if err := rdb.Do(t.Context(), "ACL", "SETUSER", "rollcall", "on", ">pw", "~*", "resetchannels", "+@all").Err(); err != nil {
+	if err := rdb.Do(t.Context(), "ACL", "SETUSER", "rollcall", "on", ">pw", "~*", "resetchannels",
+		"+@all").Err(); err != nil {
 		t.Fatal(err)
 	}
 	p := config.Process{RedisURL: "redis://rollcall:pw@" + addr}

@@ -36,9 +36,10 @@ func (a *App) serverTLS() (*tls.Config, error) {
 	if p.TLSCertFile == "" {
 		return nil, nil
 	}
-	c := &certificates{cert: p.TLSCertFile, key: string(p.TLSKeyFile), clientCA: p.TLSClientCAFile, failed: func(err error) {
-		a.Log.Error("the TLS files cannot be read again: the earlier ones stay in use", "err", err)
-	}}
+	c := &certificates{cert: p.TLSCertFile, key: string(p.TLSKeyFile), clientCA: p.TLSClientCAFile,
+		failed: func(err error) {
+			a.Log.Error("the TLS files cannot be read again: the earlier ones stay in use", "err", err)
+		}}
 	if _, err := c.config(time.Now()); err != nil {
 		return nil, err
 	}
@@ -85,7 +86,8 @@ func (c *certificates) read() (*tls.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ROLLCALL_TLS_CERT_FILE and ROLLCALL_TLS_KEY_FILE: %w", err)
 	}
-	out := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	out := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"h2", "http/1.1"}}
 	if c.clientCA == "" {
 		return out, nil
 	}
@@ -106,7 +108,8 @@ func checkListener(p config.Process, variable, addr string) error {
 	if addr == "" || p.TLSCertFile != "" || p.BehindProxy || config.IsLoopback(addr) {
 		return nil
 	}
-	return fmt.Errorf("%s: %s is open to other hosts without TLS: set ROLLCALL_TLS_CERT_FILE and ROLLCALL_TLS_KEY_FILE, or "+
+	return fmt.Errorf("%s: %s is open to other hosts without TLS: set ROLLCALL_TLS_CERT_FILE and "+
+		"ROLLCALL_TLS_KEY_FILE, or "+
 		"ROLLCALL_BEHIND_PROXY=true if a proxy or a private network stands in front of it", variable, addr)
 }
 

@@ -20,7 +20,8 @@ func oddStaff(people []map[string]string) string {
 		fmt.Fprintf(&b, "dn: %s\nobjectClass: organizationalUnit\nou: unit\n\n", e)
 	}
 	for i, p := range people {
-		fmt.Fprintf(&b, "dn: uid=p%d,ou=people,dc=example,dc=org\nobjectClass: inetOrgPerson\nentryUUID: %s\ncn: Person %[1]d\n",
+		fmt.Fprintf(&b, "dn: uid=p%d,ou=people,dc=example,dc=org\nobjectClass: inetOrgPerson\nentryUUID: %s\ncn: Person "+
+			"%[1]d\n",
 			i, id(100+i))
 		whole := map[string]string{"uid": fmt.Sprintf("p%d", i), "givenName": "Given", "sn": "Family",
 			"mail": fmt.Sprintf("p%d@example.org", i)}

@@ -110,7 +110,8 @@ func (c *Client) Held(ctx context.Context, name container.ID, offset, limit int)
 }
 
 // HeldBy returns a part of the changes of a held set that still wait unchanged. The set may be superseded.
-func (c *Client) HeldBy(ctx context.Context, name container.ID, digest string, offset, limit int) (Answer[Held], error) {
+func (c *Client) HeldBy(ctx context.Context, name container.ID, digest string, offset, limit int) (Answer[Held],
+	error) {
 	q := url.Values{"offset": {strconv.Itoa(offset)}, "limit": {strconv.Itoa(limit)}}
 	a, err := get[Held](ctx, c, pathOf(name)+"sync/held/"+url.PathEscape(digest)+"/", q)
 	return a, noSet(err, name, digest)

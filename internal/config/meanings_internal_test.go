@@ -32,8 +32,10 @@ var ldapMeanings = map[string]string{
 	"group_object_filter": "Which entries are groups.",
 	"group_membership_field": "The group's attribute with its members: DNs, or login names for `memberUid`. " +
 		"Several are separated by commas, such as `member,memberUid`.",
-	"primary_groups":                "Whether the users whose `primaryGroupID` names a group are members of it (Active Directory).",
-	"leave_out_built_in":            "Whether users and groups with `isCriticalSystemObject` are left out (Active Directory).",
+	"primary_groups": "Whether the users whose `primaryGroupID` names a group are members of it (Active " +
+		"Directory).",
+	"leave_out_built_in": "Whether users and groups with `isCriticalSystemObject` are left out (Active " +
+		"Directory).",
 	"object_uniqueness_field":       "The immutable identifier: `entryUUID`, `objectGUID`, `ipaUniqueID`, `nsUniqueId`.",
 	"user_object_uniqueness_field":  "The same for users alone.",
 	"group_object_uniqueness_field": "The same for groups alone.",

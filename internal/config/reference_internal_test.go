@@ -291,10 +291,12 @@ func (w *writer) tokens() {
 	w.line("## Tokens file")
 	w.line("Who may call the API. `rollcall token NAME SCOPE…` makes a token and prints the line for the file; the " +
 		"file holds hashes alone. It is read again when it changes. A wrong line gives nothing, and the log and the metric " +
-		"`rollcall_tokens_file_errors` name it. If the file is gone or unreadable, every token is refused within two seconds.")
+		"`rollcall_tokens_file_errors` name it. If the file is gone or unreadable, every token is refused within two " +
+		"seconds.")
 	w.line("```\n# name scope[,scope] sha256:<hex of the token> [expires=<date>] [only=<container>[,<container>]]\n" +
 		"monitoring read sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\n" +
-		"auditor read sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b expires=2030-12-31 only=ldap:corp\n```")
+		"auditor read sha256:6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b expires=2030-12-31 " +
+		"only=ldap:corp\n```")
 	w.line("`expires` is the last day (UTC), or a time such as `2030-12-31T18:00:00Z`. `only` limits the token to some " +
 		"sources and providers; such a token gets no explanations and no dashboard, which show all of them.")
 	meanings := map[tokens.Scope]string{

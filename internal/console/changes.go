@@ -169,7 +169,8 @@ func (c *Console) searchChanges(ctx context.Context, d *changesData, runs []exec
 			}
 		}
 		// A full page ends the search early, an empty one late.
-		if took := time.Since(began); i < len(runs)-1 && (took > longSearch || took > searchTime && len(d.Rows) == changeRows) {
+		if took := time.Since(began); i < len(runs)-1 && (took > longSearch || took > searchTime &&
+			len(d.Rows) == changeRows) {
 			d.Partial = true
 			break
 		}

@@ -34,7 +34,8 @@ func TestPagesNeedATokenThatMayRead(t *testing.T) {
 			t.Errorf("GET %s without a token = %d to %q", path, got.StatusCode, got.Header.Get("Location"))
 		}
 		for _, token := range []string{h.blind, "rct_wrong"} {
-			if got := h.as(token, http.MethodGet, path, nil); got.StatusCode == http.StatusOK || strings.Contains(got.body, "ada") {
+			if got := h.as(token, http.MethodGet, path, nil); got.StatusCode == http.StatusOK ||
+				strings.Contains(got.body, "ada") {
 				t.Errorf("GET %s with a token that may not read = %d: %s", path, got.StatusCode, got.body)
 			}
 		}
@@ -72,7 +73,8 @@ func TestScopes(t *testing.T) {
 	t.Parallel()
 	h := newHall(t)
 	run := h.run(google, status.End{State: status.Completed},
-		plan.Plan{Changes: []plan.Change{{Op: plan.Update, Ref: directory.Ref{Kind: directory.User, ID: "u1"}, Label: "ada"}}}, plan.Plan{})
+		plan.Plan{Changes: []plan.Change{{Op: plan.Update, Ref: directory.Ref{Kind: directory.User, ID: "u1"},
+			Label: "ada"}}}, plan.Plan{})
 	digest := h.hold(google, run.ID, leaver("ada"))
 	runAt := "/runs/google_workspace/1/" + run.ID + "/"
 	actions := []struct {
@@ -189,7 +191,8 @@ func TestEveryPageHasAStrictPolicy(t *testing.T) {
 	for _, path := range append(pages(run), "/held/nothing/here/", "/runs/google_workspace/1/none/") {
 		got := h.as(h.reader, http.MethodGet, path, nil)
 		policy := got.Header.Get("Content-Security-Policy")
-		if !strings.HasPrefix(policy, "default-src 'none'; script-src 'self'; style-src 'self';") || strings.Contains(policy, "unsafe") ||
+		if !strings.HasPrefix(policy, "default-src 'none'; script-src 'self'; style-src 'self';") ||
+			strings.Contains(policy, "unsafe") ||
 			!strings.Contains(policy, "frame-ancestors 'none'") || got.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: the headers are %v", path, got.Header)
 		}
@@ -200,7 +203,8 @@ func TestEveryPageHasAStrictPolicy(t *testing.T) {
 		}
 	}
 	for _, file := range []string{"console.css", "console.js", "icon.svg"} {
-		if got := h.as("", http.MethodGet, "/assets/"+file, nil); got.StatusCode != http.StatusOK || got.Header.Get("Content-Type") == "" {
+		if got := h.as("", http.MethodGet, "/assets/"+file, nil); got.StatusCode != http.StatusOK ||
+			got.Header.Get("Content-Type") == "" {
 			t.Errorf("%s = %d %v", file, got.StatusCode, got.Header)
 		}
 	}
@@ -210,8 +214,10 @@ func TestWhatIsNotThere(t *testing.T) {
 	t.Parallel()
 	h := newHall(t)
 	const id = "00000000-0000-0000-0000-000000000000"
-	for _, path := range []string{"/held/ldap/none/", "/runs/ldap/none/", "/runs/ldap/corp/x/", "/runs/ldap/corp/" + id + "/",
-		"/runs/ldap/corp/" + id + "/plan.csv", "/runs/ldap/corp/" + id + "/else", "/held/ldap/corp/none/review?verdict=approved",
+	for _, path := range []string{"/held/ldap/none/", "/runs/ldap/none/", "/runs/ldap/corp/x/", "/runs/ldap/corp/" + id +
+		"/",
+		"/runs/ldap/corp/" + id + "/plan.csv", "/runs/ldap/corp/" + id + "/else",
+		"/held/ldap/corp/none/review?verdict=approved",
 		"/held/ldap/corp/none/review", "/assets/none.css"} {
 		if got := h.as(h.reader, http.MethodGet, path, nil); got.StatusCode != http.StatusNotFound {
 			t.Errorf("GET %s = %d: %.200s", path, got.StatusCode, got.body)
@@ -228,7 +234,8 @@ func TestTokenForOneContainer(t *testing.T) {
 	h.hold(google, run.ID, leaver("ben"))
 	for _, path := range []string{"/", "/held/"} {
 		page := h.as(h.narrow, http.MethodGet, path, nil).body
-		if strings.Contains(page, "Corporate directory") || strings.Contains(page, "ada") || !strings.Contains(page, "Tenant") ||
+		if strings.Contains(page, "Corporate directory") || strings.Contains(page, "ada") ||
+			!strings.Contains(page, "Tenant") ||
 			!strings.Contains(page, `<b class="badge">1</b>`) || strings.Contains(page, "asynqmon") {
 			t.Errorf("%s shows %s", path, page)
 		}
@@ -242,7 +249,8 @@ func TestTokenForOneContainer(t *testing.T) {
 	if page := h.as(h.narrow, http.MethodGet, "/changes/", nil).body; strings.Contains(page, "Corporate directory") {
 		t.Errorf("the changes name another source: %s", page)
 	}
-	for _, path := range []string{"/held/ldap/corp/", "/runs/ldap/corp/", at, at + "plan.csv", "/held/ldap/corp/d1/review?verdict=approved",
+	for _, path := range []string{"/held/ldap/corp/", "/runs/ldap/corp/", at, at + "plan.csv",
+		"/held/ldap/corp/d1/review?verdict=approved",
 		"/live/?of=run&container=ldap:corp&run=" + run.ID} {
 		if got := h.as(h.narrow, http.MethodGet, path, nil); got.StatusCode != http.StatusNotFound {
 			t.Errorf("GET %s = %d: %s", path, got.StatusCode, got.body)
@@ -253,7 +261,8 @@ func TestTokenForOneContainer(t *testing.T) {
 			t.Errorf("POST %s = %d: %s", path, got.StatusCode, got.body)
 		}
 	}
-	if got := h.as(h.narrow, http.MethodPost, "/runs/google_workspace/1/sync", nil); got.StatusCode != http.StatusSeeOther {
+	if got := h.as(h.narrow, http.MethodPost, "/runs/google_workspace/1/sync",
+		nil); got.StatusCode != http.StatusSeeOther {
 		t.Errorf("the token may not act on its own container: %d %s", got.StatusCode, got.body)
 	}
 }
@@ -286,7 +295,8 @@ func TestALongIDIsNotInTheAuditLog(t *testing.T) {
 	t.Parallel()
 	h := newHall(t)
 	long := strings.Repeat("ä", 1025)
-	for id, want := range map[string]string{long: "no more than 1024 characters", long[2:]: "No user has the id", "": "blank"} {
+	for id, want := range map[string]string{long: "no more than 1024 characters", long[2:]: "No user has the id",
+		"": "blank"} {
 		got := h.as(h.syncer, http.MethodPost, "/people/sync/google_workspace/1", url.Values{"entry": {"user"}, "id": {id}})
 		if got.StatusCode != http.StatusBadRequest || !strings.Contains(got.body, want) {
 			t.Errorf("an id of %d bytes = %d, want %q: %s", len(id), got.StatusCode, want, got.body)

@@ -61,8 +61,9 @@ func newHall(t testing.TB) *hall { return openHall(t, true) }
 func openHall(t testing.TB, withTokens bool) *hall {
 	t.Helper()
 	rdb := redistest.Mini(t)
-	h := &hall{TB: t, rdb: rdb, status: status.New(rdb, status.Config{}), decisions: decisions.New(rdb, decisions.Config{}),
-		audit: &[]audit.Record{}}
+	h := &hall{TB: t, rdb: rdb, status: status.New(rdb, status.Config{}),
+		decisions: decisions.New(rdb, decisions.Config{}),
+		audit:     &[]audit.Record{}}
 	var known session.Tokens
 	if withTokens {
 		known = h.tokens()
@@ -74,8 +75,9 @@ func openHall(t testing.TB, withTokens bool) *hall {
 		return int64(len(*h.audit)), nil
 	}
 	a, err := api.New(api.Config{
-		Status: h.status, Decisions: h.decisions, Jobs: jobs.NewClient(rdb, h.status), Directory: nobody{}, Explainer: nobody{},
-		Types: all.Types(), Facts: facts, Audit: record, BehindProxy: true, Refused: func() { h.refused++ },
+		Status: h.status, Decisions: h.decisions, Jobs: jobs.NewClient(rdb, h.status), Directory: nobody{},
+		Explainer: nobody{},
+		Types:     all.Types(), Facts: facts, Audit: record, BehindProxy: true, Refused: func() { h.refused++ },
 		Resources: []api.Resource{{Container: corp, Name: "Corporate directory"}, {Container: google, Name: "Tenant"}},
 		Page: func(a *api.API) (api.Page, error) {
 			desk := session.New(session.Config{Redis: rdb, Tokens: known, Home: console.Home, SignIn: console.SignIn,
@@ -212,7 +214,8 @@ func (h *hall) run(c container.ID, end status.End, apply, held plan.Plan) status
 		h.Fatal(err)
 	}
 	if err := rec.Planned(h.Context(), status.Planned{Held: int64(len(held.Changes)),
-		Expected: []status.Expectation{{Object: status.User, Change: status.Update, Count: int64(len(apply.Changes))}}}); err != nil {
+		Expected: []status.Expectation{{Object: status.User, Change: status.Update,
+			Count: int64(len(apply.Changes))}}}); err != nil {
 		h.Fatal(err)
 	}
 	rec.Succeeded(status.User, status.Update, len(apply.Changes))

@@ -133,7 +133,8 @@ func (c *Console) heldSet(ctx context.Context, res api.Resource, f heldFilter) (
 }
 
 // groupHeld fills in one page of the groups.
-func (c *Console) groupHeld(ctx context.Context, out *heldSet, f heldFilter, decided map[string]decisions.Decision) error {
+func (c *Console) groupHeld(ctx context.Context, out *heldSet, f heldFilter,
+	decided map[string]decisions.Decision) error {
 	changes := matching(out.Set.Changes, f.Text, heldText)
 	key, err := c.grouper(ctx, f.Group, changes)
 	if err != nil {
@@ -253,7 +254,8 @@ func tooManyUnits(by string, changes []decisions.HeldChange) bool {
 func heldTitle(by, key string, first decisions.HeldChange) (title, detail string) {
 	switch by {
 	case "action":
-		return verb(first.Op) + " " + map[bool]string{true: "", false: plural(2, first.Kind)[2:]}[opOf(first.Op).Membership()], ""
+		return verb(first.Op) + " " + map[bool]string{true: "",
+			false: plural(2, first.Kind)[2:]}[opOf(first.Op).Membership()], ""
 	case "group":
 		return cmp.Or(map[bool]string{true: cmp.Or(first.Label, key), false: ""}[key != ""], "People"), ""
 	case "unit":
@@ -355,8 +357,9 @@ func (c *Console) choose(r *request, form url.Values) ([]decisions.HeldChange, e
 	case form.Get("scope") == "entries":
 		keep = func(h decisions.HeldChange) bool { return slices.Contains(form["entry"], h.Fingerprint) }
 	case form.Has("key") && tooManyUnits(form.Get("by"), changes):
-		return nil, refusal{http.StatusConflict, fmt.Sprintf("More than %d changes wait, which is too many to choose by unit. "+
-			"Go back and search for a part of them, or group them in another way.", mostUnits)}
+		return nil, refusal{http.StatusConflict,
+			fmt.Sprintf("More than %d changes wait, which is too many to choose by unit. "+
+				"Go back and search for a part of them, or group them in another way.", mostUnits)}
 	case form.Has("key"):
 		key, err := c.grouper(r.Context(), form.Get("by"), changes)
 		if err != nil {
@@ -387,8 +390,9 @@ func (c *Console) decide(r *request, verdict plan.Verdict) (string, error) {
 		return "", err
 	}
 	if shown := r.PostForm.Get("count"); shown != strconv.Itoa(len(chosen)) {
-		return "", refusal{http.StatusConflict, fmt.Sprintf("The confirmation showed %s changes, and %d are selected by now. "+
-			"Nothing was decided. Go back and look again.", shown, len(chosen))}
+		return "", refusal{http.StatusConflict,
+			fmt.Sprintf("The confirmation showed %s changes, and %d are selected by now. "+
+				"Nothing was decided. Go back and look again.", shown, len(chosen))}
 	}
 	entries := make(map[string]bool, len(chosen))
 	for _, h := range chosen {

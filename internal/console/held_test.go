@@ -17,14 +17,16 @@ import (
 // A person approves or rejects a whole set, one group of it or single entries, after a page that names the numbers.
 func TestDeciding(t *testing.T) {
 	t.Parallel()
-	removal := decisions.HeldChange{Fingerprint: "print-team", Op: "remove_member", Kind: "group", ID: "team", Label: "Team",
+	removal := decisions.HeldChange{Fingerprint: "print-team", Op: "remove_member", Kind: "group", ID: "team",
+		Label:  "Team",
 		Member: "id-ada", MemberLabel: "ada", Guard: "follows", Reason: "the member's own departure is held"}
 	for name, tc := range map[string]struct {
 		query   string // of the confirmation
 		says    string
 		decided []string
 	}{
-		"all":       {"verdict=approved", "suspend 2 users and remove 1 member", []string{"print-ada", "print-ben", "print-team"}},
+		"all": {"verdict=approved", "suspend 2 users and remove 1 member",
+			[]string{"print-ada", "print-ben", "print-team"}},
 		"one group": {"verdict=approved&by=reason&key=limit", "suspend 2 users", []string{"print-ada", "print-ben"}},
 		"by action": {"verdict=approved&by=action&key=remove_member+group", "remove 1 member", []string{"print-team"}},
 		"by group":  {"verdict=rejected&by=group&key=team", "remove 1 member", []string{"print-team"}},
@@ -43,14 +45,17 @@ func TestDeciding(t *testing.T) {
 			t.Fatal(err)
 		}
 		form.Set("count", "7")
-		if got := h.as(h.decider, http.MethodPost, at+map[string]string{"approved": "approve", "rejected": "reject"}[form.Get("verdict")], form); got.StatusCode != http.StatusConflict ||
+		if got := h.as(h.decider, http.MethodPost, at+map[string]string{"approved": "approve",
+			"rejected": "reject"}[form.Get("verdict")], form); got.StatusCode != http.StatusConflict ||
 			!strings.Contains(got.body, "Nothing was decided") {
 			t.Errorf("%s: other numbers than shown = %d: %s", name, got.StatusCode, got.body)
 		}
 		form.Set("count", string(rune('0'+len(tc.decided))))
-		got := h.as(h.decider, http.MethodPost, at+map[string]string{"approved": "approve", "rejected": "reject"}[form.Get("verdict")], form)
+		got := h.as(h.decider, http.MethodPost, at+map[string]string{"approved": "approve",
+			"rejected": "reject"}[form.Get("verdict")], form)
 		verdict := form.Get("verdict")
-		where := map[string]string{"approved": "/runs/google_workspace/1/", "rejected": "/held/google_workspace/1/?rejected=1"}[verdict]
+		where := map[string]string{"approved": "/runs/google_workspace/1/",
+			"rejected": "/held/google_workspace/1/?rejected=1"}[verdict]
 		if got.StatusCode != http.StatusSeeOther || !strings.HasPrefix(got.Header.Get("Location"), where) {
 			t.Fatalf("%s: POST = %d to %q: %s", name, got.StatusCode, got.Header.Get("Location"), got.body)
 		}

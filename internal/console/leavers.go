@@ -109,7 +109,8 @@ func (c *Console) whoLeft(r *request, data *leaversData) ([]leaverRow, error) {
 			continue
 		}
 		column := len(data.Tenants)
-		data.Tenants = append(data.Tenants, tenantColumn{res.Container, cmp.Or(res.Name, res.Container.Name()), c.title(res.Container)})
+		data.Tenants = append(data.Tenants, tenantColumn{res.Container, cmp.Or(res.Name, res.Container.Name()),
+			c.title(res.Container)})
 		links, err := c.departedOf(r.Context(), res.Container)
 		if err != nil {
 			return nil, err
@@ -149,7 +150,10 @@ func (c *Console) whoLeft(r *request, data *leaversData) ([]leaverRow, error) {
 		for len(row.Tenants) < len(data.Tenants) {
 			row.Tenants = append(row.Tenants, nil)
 		}
-		due := slices.ContainsFunc(row.Tenants, func(t *receipt) bool { return t != nil && !t.Due.IsZero() && t.Due.Before(soon) })
+		due := slices.ContainsFunc(row.Tenants, func(t *receipt) bool {
+			return t != nil && !t.Due.IsZero() &&
+				t.Due.Before(soon)
+		})
 		if data.Total++; due {
 			data.Soon++
 		}

@@ -21,7 +21,8 @@ func TestLeavers(t *testing.T) {
 	t.Parallel()
 	h := newHall(t)
 	left := time.Now().Add(-25 * 24 * time.Hour).Truncate(time.Millisecond)
-	h.known = map[directory.Ref]console.Known{user("1"): {Label: "ada"}, user("2"): {Label: "ben"}, user("3"): {Label: "cai"}}
+	h.known = map[directory.Ref]console.Known{user("1"): {Label: "ada"}, user("2"): {Label: "ben"},
+		user("3"): {Label: "cai"}}
 	err := ledger.NewRedis(h.rdb, string(google)).PutLinks(t.Context(), map[directory.Ref]plan.Link{
 		user("1"): {RemoteID: "r1", Departed: left, Why: plan.Absent},
 		user("2"): {RemoteID: "r2", Departed: time.Now().Add(-time.Hour), Why: plan.Disabled},
@@ -37,7 +38,8 @@ func TestLeavers(t *testing.T) {
 	}
 	h.hold(google, "r", decisions.HeldChange{Fingerprint: "f", Op: "suspend", Kind: "user", ID: "2", Guard: "limit"})
 	page := h.get("/leavers/")
-	for _, want := range []string{"ada", "ben", "after 3.0 s", "1–2 of 2", "1 account is deleted within a week", ">Held<"} {
+	for _, want := range []string{"ada", "ben", "after 3.0 s", "1–2 of 2", "1 account is deleted within a week",
+		">Held<"} {
 		if !strings.Contains(page, want) && !strings.Contains(page, strings.Trim(want, "<>")) {
 			t.Errorf("the page lacks %q: %s", want, page)
 		}
@@ -61,7 +63,8 @@ func TestChanges(t *testing.T) {
 	h := newHall(t)
 	update := func(n int) (p plan.Plan) {
 		for i := range n {
-			p.Changes = append(p.Changes, plan.Change{Op: plan.Update, Ref: user("u" + string(rune('a'+i%26))), Label: "person" + string(rune('a'+i%26)),
+			p.Changes = append(p.Changes, plan.Change{Op: plan.Update, Ref: user("u" + string(rune('a'+i%26))),
+				Label:  "person" + string(rune('a'+i%26)),
 				Fields: []plan.FieldChange{{Name: "title", Before: []string{"old"}, After: []string{"new"}}}})
 		}
 		return p
@@ -74,10 +77,12 @@ func TestChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := h.get("/changes/")
-	if !strings.Contains(first, "1–50 of 63") || !strings.Contains(first, "no such field") || !strings.Contains(first, "Done") {
+	if !strings.Contains(first, "1–50 of 63") || !strings.Contains(first, "no such field") ||
+		!strings.Contains(first, "Done") {
 		t.Errorf("the first page is %s", first)
 	}
-	if page := h.get("/changes/?page=2"); !strings.Contains(page, "51–63 of 63") || !strings.Contains(page, "Corporate directory") {
+	if page := h.get("/changes/?page=2"); !strings.Contains(page, "51–63 of 63") ||
+		!strings.Contains(page, "Corporate directory") {
 		t.Errorf("the second page is %s", page)
 	}
 	if page := h.get("/changes/?container=ldap:corp"); !strings.Contains(page, "1–3 of 3") {
@@ -116,9 +121,12 @@ func TestPlan(t *testing.T) {
 	ada := user("1")
 	run := h.run(google, status.End{State: status.Completed}, plan.Plan{Changes: []plan.Change{
 		{Op: plan.Suspend, Ref: user("2"), Label: "ben", Address: "=cmd()@example.com", Why: plan.Absent},
-		{Op: plan.Update, Ref: ada, Label: "ada", Fields: []plan.FieldChange{{Name: "title", Before: []string{"Köchin"}, After: []string{"Chef"}}}},
-		{Op: plan.AddMember, Ref: directory.Ref{Kind: directory.Group, ID: "team"}, Label: "Team", Member: &ada, MemberLabel: "ada"},
-	}}, plan.Plan{Changes: []plan.Change{{Op: plan.Delete, Ref: user("3"), Label: "cai", Held: "too many", Guard: plan.RuleLimit}}})
+		{Op: plan.Update, Ref: ada, Label: "ada", Fields: []plan.FieldChange{{Name: "title", Before: []string{"Köchin"},
+			After: []string{"Chef"}}}},
+		{Op: plan.AddMember, Ref: directory.Ref{Kind: directory.Group, ID: "team"}, Label: "Team", Member: &ada,
+			MemberLabel: "ada"},
+	}}, plan.Plan{Changes: []plan.Change{{Op: plan.Delete, Ref: user("3"), Label: "cai", Held: "too many",
+		Guard: plan.RuleLimit}}})
 	at := "/runs/google_workspace/1/" + run.ID + "/"
 	for query, want := range map[string][2]string{
 		"": {"1–4 of 4", "cai"}, "?op=suspend": {"1–1 of 1", "ben"}, "?q=k%C3%B6chin": {"1–1 of 1", "ada"},
@@ -131,7 +139,8 @@ func TestPlan(t *testing.T) {
 		}
 	}
 	csv, json := h.get(at+"plan.csv?op=suspend"), h.get(at+"plan.json")
-	if !strings.Contains(csv, `'=cmd()@example.com`) || strings.Count(csv, "\n") != 2 || strings.Count(json, `"op":`) != 4 {
+	if !strings.Contains(csv, `'=cmd()@example.com`) || strings.Count(csv, "\n") != 2 ||
+		strings.Count(json, `"op":`) != 4 {
 		t.Errorf("the files are %s and %s", csv, json)
 	}
 }

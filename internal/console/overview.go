@@ -263,7 +263,8 @@ func (k *card) concerns() (out []concern) {
 		out = append(out, concern{rank, size, fmt.Sprintf(format, args...), href, press, tone})
 	}
 	if k.Problem != "" {
-		add(rankUnknown, 0, "bad", home(k.Container), "Show its runs", "%s cannot be read from Redis (%s)", k.name(), k.Problem)
+		add(rankUnknown, 0, "bad", home(k.Container), "Show its runs", "%s cannot be read from Redis (%s)", k.name(),
+			k.Problem)
 		return out
 	}
 	last := k.Standing.Last

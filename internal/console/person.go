@@ -37,8 +37,9 @@ type peopleData struct {
 }
 
 // errEverything refuses what tells of every source and provider.
-var errEverything = refusal{http.StatusForbidden, "This page tells of every source and provider, and your token is for some " +
-	"of them only."}
+var errEverything = refusal{http.StatusForbidden,
+	"This page tells of every source and provider, and your token is for some " +
+		"of them only."}
 
 // people searches by the beginning of a name, an address or an id.
 func (c *Console) people(r *request) (*page, error) {
@@ -82,7 +83,8 @@ func (c *Console) person(r *request) (*page, error) {
 		return nil, errEverything
 	}
 	q := r.URL.Query()
-	data := &personData{Query: explain.Query{By: explain.ByID, Value: strings.TrimSpace(q.Get("id"))}, Wanted: q.Get("kind")}
+	data := &personData{Query: explain.Query{By: explain.ByID, Value: strings.TrimSpace(q.Get("id"))},
+		Wanted: q.Get("kind")}
 	for _, by := range []explain.By{explain.ByEmail, explain.ByUserName} {
 		if v := strings.TrimSpace(q.Get(string(by))); v != "" {
 			data.Query = explain.Query{By: by, Value: v}

@@ -82,7 +82,8 @@ func (f planFilter) wants(r *plan.Row) bool {
 	if entry {
 		ref, op = r.Entry.Ref, ""
 	}
-	return (f.Row == "" || f.Row == string(r.Kind)) && (f.Op == "" || f.Op == op) && (f.Kind == "" || f.Kind == ref.Kind.String()) &&
+	return (f.Row == "" || f.Row == string(r.Kind)) && (f.Op == "" || f.Op == op) &&
+		(f.Kind == "" || f.Kind == ref.Kind.String()) &&
 		(f.Text == "" || strings.Contains(strings.ToLower(rowText(r)), strings.ToLower(f.Text)))
 }
 
@@ -239,7 +240,8 @@ func (c *Console) download(w http.ResponseWriter, r *http.Request) {
 	}
 	f := planFilterOf(r.URL.Query())
 	file := r.PathValue("file")
-	w.Header().Set("Content-Disposition", `attachment; filename="`+head.Container.Kind()+"-"+head.RunID+extension(file)+`"`)
+	w.Header().Set("Content-Disposition", `attachment; filename="`+head.Container.Kind()+"-"+head.RunID+extension(file)+
+		`"`)
 	if file == "plan.csv" {
 		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 		err = writeCSV(w, c.search(r.Context(), head, f))

@@ -51,7 +51,8 @@ func (c *Console) runs(r *request) (*page, error) {
 	if before > 0 {
 		data.Pager.Previous = home(res.Container)
 	}
-	return &page{View: "runs", Title: "Runs of " + cmp.Or(res.Name, res.Container.Name()), Nav: "overview", Data: data}, nil
+	return &page{View: "runs", Title: "Runs of " + cmp.Or(res.Name, res.Container.Name()), Nav: "overview",
+		Data: data}, nil
 }
 
 // runData is one run.

@@ -19,10 +19,13 @@ func functions(c *Console) template.FuncMap {
 		"version": func() string { return assetVersion },
 		"count":   count[int64], "number": count[int], "plural": plural,
 		"ago": func(t time.Time) string { return ago(now(), t) }, "exact": exact, "machine": machine, "lasting": lasting,
-		"verb": verb, "past": past, "words": words, "guard": guardTitle, "home": home, "list": func(v ...any) []any { return v },
-		"percent": func(f float64) int { return int(f*100 + 0.5) }, "join": strings.Join, "heldpath": heldPath, "codestate": codeState, "typetitle": c.title, "called": c.called, "attributes": attributes, "changes": changesDone,
-		"duration": func(r *status.Run) string { return lasting(r.Duration(now())) }, "person": personPath, "progress": progress(now),
-		"state": stateTitle, "runtone": runTone, "trigger": triggerWords, "lower": strings.ToLower,
+		"verb": verb, "past": past, "words": words, "guard": guardTitle, "home": home,
+		"list":    func(v ...any) []any { return v },
+		"percent": func(f float64) int { return int(f*100 + 0.5) }, "join": strings.Join, "heldpath": heldPath,
+		"codestate": codeState, "typetitle": c.title, "called": c.called, "attributes": attributes, "changes": changesDone,
+		"duration": func(r *status.Run) string { return lasting(r.Duration(now())) }, "person": personPath,
+		"progress": progress(now),
+		"state":    stateTitle, "runtone": runTone, "trigger": triggerWords, "lower": strings.ToLower,
 		"tone": opTone, "sum": func(n ...int64) (s int64) {
 			for _, v := range n {
 				s += v

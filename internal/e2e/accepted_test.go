@@ -56,7 +56,10 @@ func TestEachAcceptedJobHasAnOutcome(t *testing.T) {
 		t.Fatalf("%d of %d jobs were accepted", len(ids), clients*each)
 	}
 	w.workers[0].signal(t, syscall.SIGCONT)
-	eventually(t, time.Minute, "some jobs have ended", func() bool { return w.redis.ZCard(t.Context(), doneJobs).Val() > 100 })
+	eventually(t, time.Minute, "some jobs have ended", func() bool {
+		return w.redis.ZCard(t.Context(),
+			doneJobs).Val() > 100
+	})
 	w.workers[0].kill()
 	w.startWorker()
 	eventually(t, 4*time.Minute, "all jobs have ended", func() bool {

@@ -63,7 +63,8 @@ func (w *world) watch() *monitor {
 	if err != nil {
 		w.Fatal(err)
 	}
-	_, alerts := m.start(installed(w, "prometheus-alertmanager", "alertmanager"), fmt.Sprintf(alertmanagerConfig, hook.URL), "--storage.path",
+	_, alerts := m.start(installed(w, "prometheus-alertmanager", "alertmanager"),
+		fmt.Sprintf(alertmanagerConfig, hook.URL), "--storage.path",
 		"--cluster.listen-address=")
 	p, addr := m.start(installed(w, "prometheus"), fmt.Sprintf(prometheusConfig, evaluation, rules, alerts,
 		w.api.says(w, "metrics listen")["addr"], w.workers[0].says(w, "metrics listen")["addr"]), "--storage.tsdb.path")

@@ -32,7 +32,8 @@ func TestAccessibility(t *testing.T) {
 	s.leave(16)
 	b := newBrowser(t, s.base)
 	b.do(b.open("/"), click(`//button[text()="Sync now"]`), sees(ended), chromedp.Reload(), sees(`//b[@class="badge"]`))
-	paths := []string{says[string](b, "location.pathname"), "/", "/held/", "/changes/", "/people/?q=a", "/people/?q=nothing",
+	paths := []string{says[string](b, "location.pathname"), "/", "/held/", "/changes/", "/people/?q=a",
+		"/people/?q=nothing",
 		"/people/entry/?username=awojcik", "/leavers/", "/runs/google_workspace/1/", "/held/none/none/"}
 	b.do(b.open("/held/ldap/corp/"))
 	paths = append(paths, says[string](b, `document.querySelector("a.button").getAttribute("href")`))
@@ -42,7 +43,8 @@ func TestAccessibility(t *testing.T) {
 			for _, path := range paths {
 				b.do(b.open(path), chromedp.WaitReady("main"))
 				says[bool](b, string(axe)+"; true")
-				found := says[string](b, `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(
+				found := says[string](b,
+					`axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(
 					(r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.html + " " + n.failureSummary).slice(0, 3).join("\n  ")).join("\n"))`)
 				if found != "" {
 					t.Errorf("%s, %s, %d px: %s", path, theme, width, found)

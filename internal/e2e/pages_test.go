@@ -41,7 +41,8 @@ func startDemo(t testing.TB) *show {
 	t.Helper()
 	s := &show{TB: t, dir: t.TempDir()}
 	program := filepath.Join(s.dir, "rollcall")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program, "rollcall/cmd/rollcall").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program,
+		"rollcall/cmd/rollcall").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	addr := freeAddr(t)
@@ -164,7 +165,8 @@ func TestPages(t *testing.T) {
 	}
 	s.played()
 	b.do(b.open("/"), sees(`//h1[contains(., "entries cannot be synced")]`))
-	if weight := says[int](b, `performance.getEntries().reduce((n, e) => n + (e.transferSize || 0), 0)`); weight > 150_000 || weight < 1000 {
+	if weight := says[int](b,
+		`performance.getEntries().reduce((n, e) => n + (e.transferSize || 0), 0)`); weight > 150_000 || weight < 1000 {
 		t.Errorf("the first view weighs %d bytes", weight)
 	}
 	b.shot("overview-quiet")
@@ -197,7 +199,8 @@ func TestPages(t *testing.T) {
 	b.do(b.open("/leavers/"), sees(`//td//*[contains(text(), "Suspended")]`))
 	b.shot("leavers")
 
-	b.do(b.open("/runs/google_workspace/1/"), click(`//tr[td[contains(., "65")]]//a`), sees(`//button[contains(., "Preview the undo")]`))
+	b.do(b.open("/runs/google_workspace/1/"), click(`//tr[td[contains(., "65")]]//a`),
+		sees(`//button[contains(., "Preview the undo")]`))
 	b.press("Preview the undo")
 	b.do(sees(`//button[contains(., "Undo it:")]`))
 	b.press("Undo it:")

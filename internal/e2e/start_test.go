@@ -93,7 +93,10 @@ func TestBadStart(t *testing.T) {
 			t.Parallel()
 			want := want
 			if name == "api" { // It reads no secret file.
-				want = slices.DeleteFunc(slices.Clone(want), func(texts []string) bool { return strings.HasSuffix(texts[1], "_file") })
+				want = slices.DeleteFunc(slices.Clone(want), func(texts []string) bool {
+					return strings.HasSuffix(texts[1],
+						"_file")
+				})
 			}
 			complains(t, name, ends(t, name, "ROLLCALL_CONFIG="+file, "ROLLCALL_INSECURE_NO_TOKENS=true"), want)
 			complains(t, name, ends(t, name, "ROLLCALL_CONFIG="+filepath.Join(dir, "none.yaml")),

@@ -33,7 +33,8 @@ func TestAStopWhileRedisIsSilent(t *testing.T) {
 	silent := redis.NewClient(&redis.Options{Addr: w.addr, MaxRetries: -1})
 	defer silent.Close()
 	const pause = 60 * time.Second
-	if err := silent.Do(t.Context(), "CLIENT", "PAUSE", strconv.FormatInt(pause.Milliseconds(), 10), "ALL").Err(); err != nil {
+	if err := silent.Do(t.Context(), "CLIENT", "PAUSE", strconv.FormatInt(pause.Milliseconds(), 10),
+		"ALL").Err(); err != nil {
 		t.Fatal(err)
 	}
 	began := time.Now()

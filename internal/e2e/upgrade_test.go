@@ -70,7 +70,8 @@ func TestRollingUpgrade(t *testing.T) {
 	var status struct{ Tasks []struct{ Messages []event } }
 	w.get(google+"sync/status/", &status)
 	said := status.Tasks[0].Messages
-	if last := said[len(said)-1]; !strings.HasPrefix(last.Event, "this API has another configuration of google_workspace:1") {
+	if last := said[len(said)-1]; !strings.HasPrefix(last.Event,
+		"this API has another configuration of google_workspace:1") {
 		t.Errorf("the status says %q, want that the configurations differ", last.Event)
 	}
 	upgraded.stop(t)

@@ -24,8 +24,8 @@ func Script(files fs.FS, names ...string) *redis.Script {
 	return redis.NewScript(text.String())
 }
 
-// Run runs a script on the keys with a prefix. The first element of its reply is a word, and data follows. The error has
-// the kind that Of gives it.
+// Run runs a script on the keys with a prefix. The first element of its reply is a word, and data follows. The error
+// has the kind that Of gives it.
 func Run(ctx context.Context, rdb redis.Scripter, op string, script *redis.Script, prefix string, args ...any) (
 	word string, data []string, err error,
 ) {

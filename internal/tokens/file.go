@@ -75,8 +75,8 @@ func (f *File) present() *List {
 	return f.list
 }
 
-// Err returns what is wrong with the file, or nil. A line that is wrong gives nothing, and the others work. If the whole
-// file cannot be read, every token is refused, because a deleted token must not work again.
+// Err returns what is wrong with the file, or nil. A line that is wrong gives nothing, and the others work. If the
+// whole file cannot be read, every token is refused, because a deleted token must not work again.
 func (f *File) Err() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -123,9 +123,11 @@ func load(path string, mode fs.FileMode, strict bool) (list *List, warning strin
 	case mode.IsDir():
 		return &List{}, "", true, fmt.Errorf("read tokens: %s is a directory", path)
 	case perm&othersWrite != 0:
-		return &List{}, "", true, fmt.Errorf("read tokens: every user can write %s (mode %04o): run chmod 0600 on it", path, perm)
+		return &List{}, "", true, fmt.Errorf("read tokens: every user can write %s (mode %04o): run chmod 0600 on it", path,
+			perm)
 	case perm&othersRead != 0 && strict:
-		return &List{}, "", true, fmt.Errorf("read tokens: every user can read %s (mode %04o): run chmod 0600 on it", path, perm)
+		return &List{}, "", true, fmt.Errorf("read tokens: every user can read %s (mode %04o): run chmod 0600 on it", path,
+			perm)
 	case perm&othersRead != 0:
 		warning = fmt.Sprintf("every user can read the tokens file %s (mode %04o): run chmod 0600 on it", path, perm)
 	}

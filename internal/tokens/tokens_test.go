@@ -65,7 +65,8 @@ func TestRecall(t *testing.T) {
 	if mark == "" || strings.Contains(hash, mark) {
 		t.Errorf("Mark() = %q", mark)
 	}
-	if who, ok := parse("renamed sync "+hash).Recall(mark, time.Now()); !ok || who.Name != "renamed" || !who.May(tokens.Sync) {
+	if who, ok := parse("renamed sync "+hash).Recall(mark, time.Now()); !ok || who.Name != "renamed" ||
+		!who.May(tokens.Sync) {
 		t.Errorf("Recall() = %+v, %v, want the token as it stands now", who, ok)
 	}
 	for _, other := range []string{"", anew} {

@@ -259,7 +259,8 @@ func TestALeaverIsDisabledWithoutLists(t *testing.T) {
 		adminOf{h.tenant}.RefuseLists()
 		r, err := h.run()
 		if fault.KindOf(err) != fault.Denied || r.Applied != 1 || !h.disabled(3) {
-			t.Errorf("new worker %v: %v, %d applied, disabled %v; want denied and one account disabled: %q", fresh, err, r.Applied,
+			t.Errorf("new worker %v: %v, %d applied, disabled %v; want denied and one account disabled: %q", fresh, err,
+				r.Applied,
 				h.disabled(3), h.said.errors)
 		}
 		h.tenant.ClearFaults()

@@ -212,7 +212,8 @@ func TestALateCallIsReported(t *testing.T) {
 	var seen []error
 	caller := pace.NewCaller(pace.CallerConfig{Observe: func(a pace.Attempt) { seen = append(seen, a.Late) }})
 	for _, during := range []error{nil, lost} {
-		if err := caller.Call(ctx, "users.insert", nil, func(context.Context) error { holds = during; return nil }); err != nil {
+		if err := caller.Call(ctx, "users.insert", nil,
+			func(context.Context) error { holds = during; return nil }); err != nil {
 			t.Errorf("Call() = %v, want nil", err)
 		}
 	}

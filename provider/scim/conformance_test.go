@@ -15,11 +15,12 @@ import (
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	for name, setups := range map[string][]setup{
-		"generic":    nil,
-		"versions":   {configured(func(c *scim.Config) { c.Members = "get" })},
-		"put":        {behaving(simulator.Behaviours{NoPatch: true})},
-		"cursors":    {behaving(simulator.Behaviours{CursorOnly: true, PageSize: 3})},
-		"objects":    {behaving(simulator.Behaviours{ObjectPatch: true}), configured(func(c *scim.Config) { c.Update = "object_patch" })},
+		"generic":  nil,
+		"versions": {configured(func(c *scim.Config) { c.Members = "get" })},
+		"put":      {behaving(simulator.Behaviours{NoPatch: true})},
+		"cursors":  {behaving(simulator.Behaviours{CursorOnly: true, PageSize: 3})},
+		"objects": {behaving(simulator.Behaviours{ObjectPatch: true}),
+			configured(func(c *scim.Config) { c.Update = "object_patch" })},
 		"no filters": {behaving(simulator.Behaviours{NoFilter: true})},
 		"unpublished": {behaving(simulator.Behaviours{NoConfig: true, NoETag: true, PageSize: 3}),
 			configured(func(c *scim.Config) { c.PageSize = 3 })},

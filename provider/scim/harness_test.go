@@ -28,7 +28,8 @@ const (
 
 var extensions = []simulator.Extension{
 	{URN: "urn:example:params:scim:schemas:extension:2.0:User", Name: "Example", Attributes: []string{"badge"}},
-	{URN: "urn:example:params:scim:schemas:extension:2.0:Group", Name: "Example", Attributes: []string{"note"}, Group: true},
+	{URN: "urn:example:params:scim:schemas:extension:2.0:Group", Name: "Example", Attributes: []string{"note"},
+		Group: true},
 }
 
 // world is a tenant with a Provider.
@@ -158,7 +159,8 @@ func newUser(id directory.ID, name string, fields ...plan.FieldChange) plan.Chan
 }
 
 func newGroup(id directory.ID, name string) plan.Change {
-	return plan.Change{Op: plan.Create, Ref: groupRef(id), Label: name, Fields: []plan.FieldChange{field("displayName", name)}}
+	return plan.Change{Op: plan.Create, Ref: groupRef(id), Label: name,
+		Fields: []plan.FieldChange{field("displayName", name)}}
 }
 
 func field(name, value string) plan.FieldChange {

@@ -194,7 +194,8 @@ func TestForeignElementsStay(t *testing.T) {
 	t.Parallel()
 	for name, setups := range map[string][]setup{
 		"patch": nil, "put": {behaving(simulator.Behaviours{NoPatch: true})},
-		"object": {behaving(simulator.Behaviours{ObjectPatch: true}), configured(func(c *scim.Config) { c.Update = "object_patch" })},
+		"object": {behaving(simulator.Behaviours{ObjectPatch: true}),
+			configured(func(c *scim.Config) { c.Update = "object_patch" })},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -347,15 +348,16 @@ func TestServersWithoutMostThings(t *testing.T) {
 	for name, setups := range map[string][]setup{
 		"user agent, accept and externalId": {behaving(simulator.Behaviours{NeedUserAgent: true, NeedAccept: true,
 			NeedExternalID: true})},
-		"read-only attributes":     {behaving(simulator.Behaviours{RefuseReadOnly: true})},
-		"references and empty":     {behaving(simulator.Behaviours{RefuseRef: true, RefuseEmpty: true})},
-		"put of members":           {behaving(simulator.Behaviours{PutMembers501: true})},
-		"members in bodies":        {behaving(simulator.Behaviours{IgnoreMembers: true})},
-		"ignored filters":          {behaving(simulator.Behaviours{IgnoreFilter: true})},
-		"texts for booleans":       {behaving(simulator.Behaviours{TextBooleans: true})},
-		"no versions":              {behaving(simulator.Behaviours{NoETag: true})},
-		"put without versions":     {behaving(simulator.Behaviours{NoETag: true, NoPatch: true})},
-		"values for removals":      {behaving(simulator.Behaviours{RemoveByValue: true}), configured(func(c *scim.Config) { c.MemberRemoval = "value" })},
+		"read-only attributes": {behaving(simulator.Behaviours{RefuseReadOnly: true})},
+		"references and empty": {behaving(simulator.Behaviours{RefuseRef: true, RefuseEmpty: true})},
+		"put of members":       {behaving(simulator.Behaviours{PutMembers501: true})},
+		"members in bodies":    {behaving(simulator.Behaviours{IgnoreMembers: true})},
+		"ignored filters":      {behaving(simulator.Behaviours{IgnoreFilter: true})},
+		"texts for booleans":   {behaving(simulator.Behaviours{TextBooleans: true})},
+		"no versions":          {behaving(simulator.Behaviours{NoETag: true})},
+		"put without versions": {behaving(simulator.Behaviours{NoETag: true, NoPatch: true})},
+		"values for removals": {behaving(simulator.Behaviours{RemoveByValue: true}),
+			configured(func(c *scim.Config) { c.MemberRemoval = "value" })},
 		"values empty the group":   {behaving(simulator.Behaviours{RemoveEmpties: true})},
 		"a copy of put, read-only": {behaving(simulator.Behaviours{RefuseReadOnly: true, NoPatch: true})},
 	} {

@@ -76,7 +76,8 @@ func TestCallsOfAQuietRun(t *testing.T) {
 			users = append(users, id)
 		}
 		for i := range 200 {
-			id, err := w.tenant.AddGroup(map[string]any{"displayName": fmt.Sprint("Group ", i), "externalId": fmt.Sprint("g", i)})
+			id, err := w.tenant.AddGroup(map[string]any{"displayName": fmt.Sprint("Group ", i),
+				"externalId": fmt.Sprint("g", i)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -205,22 +206,25 @@ func TestValidate(t *testing.T) {
 		t.Errorf("Validate() = %v", err)
 	}
 	for want, change := range map[string]func(*scim.Config){
-		"microsoft_entra":            func(c *scim.Config) { c.Profile = "entra" },
-		"google_workspace":           func(c *scim.Config) { c.Profile = "google" },
-		"did you mean slack":         func(c *scim.Config) { c.Profile = "slac" },
-		"endpoint":                   func(c *scim.Config) { c.Endpoint = "http://example.com" },
-		"3 ways to sign in":          func(c *scim.Config) { c.Username, c.ClientID = "a", "b" },
-		"password_file":              func(c *scim.Config) { c.TokenFile, c.Username = "", "a" },
-		"token_url":                  func(c *scim.Config) { c.TokenFile, c.ClientID, c.ClientSecretFile = "", "a", "b" },
-		"update":                     func(c *scim.Config) { c.Update = "push" },
-		"filters":                    func(c *scim.Config) { c.Filters = []string{"title"} },
-		"needs groups.value":         func(c *scim.Config) { c.Members = "user_filter" },
-		"protected_roles":            func(c *scim.Config) { c.ProtectedRoles = []string{"["} },
-		"max_writes_per_second":      func(c *scim.Config) { c.Writes = -1 },
-		"domains":                    func(c *scim.Config) { c.Domains = []string{"a@b"} },
-		"groups of SCIM have no":     func(c *scim.Config) { c.GroupPropertyMappings = map[string]string{"address": "cn"} },
-		"unknown field":              func(c *scim.Config) { c.UserPropertyMappings = map[string]string{"urn:x": "cn"} },
-		"user_property_mappings.act": func(c *scim.Config) { c.UserPropertyMappings = map[string]string{"active": "nonsense("} },
+		"microsoft_entra":        func(c *scim.Config) { c.Profile = "entra" },
+		"google_workspace":       func(c *scim.Config) { c.Profile = "google" },
+		"did you mean slack":     func(c *scim.Config) { c.Profile = "slac" },
+		"endpoint":               func(c *scim.Config) { c.Endpoint = "http://example.com" },
+		"3 ways to sign in":      func(c *scim.Config) { c.Username, c.ClientID = "a", "b" },
+		"password_file":          func(c *scim.Config) { c.TokenFile, c.Username = "", "a" },
+		"token_url":              func(c *scim.Config) { c.TokenFile, c.ClientID, c.ClientSecretFile = "", "a", "b" },
+		"update":                 func(c *scim.Config) { c.Update = "push" },
+		"filters":                func(c *scim.Config) { c.Filters = []string{"title"} },
+		"needs groups.value":     func(c *scim.Config) { c.Members = "user_filter" },
+		"protected_roles":        func(c *scim.Config) { c.ProtectedRoles = []string{"["} },
+		"max_writes_per_second":  func(c *scim.Config) { c.Writes = -1 },
+		"domains":                func(c *scim.Config) { c.Domains = []string{"a@b"} },
+		"groups of SCIM have no": func(c *scim.Config) { c.GroupPropertyMappings = map[string]string{"address": "cn"} },
+		"unknown field":          func(c *scim.Config) { c.UserPropertyMappings = map[string]string{"urn:x": "cn"} },
+		"user_property_mappings.act": func(
+			c *scim.Config) {
+			c.UserPropertyMappings = map[string]string{"active": "nonsense("}
+		},
 	} {
 		c := good()
 		change(&c)

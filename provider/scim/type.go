@@ -36,8 +36,9 @@ func Type() provider.Type {
 			"page_size": "How many resources a page asks for.",
 			"members": "Where members are read: `list` has them in the list of groups, `get` in each group whose version " +
 				"changed, `user_filter` in the users of each group.",
-			"member_update":               "How members are changed: `patch`, `put` or `auto`.",
-			"member_removal":              "How PATCH removes members: `path`, or `value` where the server takes no filter in a path.",
+			"member_update": "How members are changed: `patch`, `put` or `auto`.",
+			"member_removal": "How PATCH removes members: `path`, or `value` where the server takes no filter " +
+				"in a path.",
 			"member_chunk":                "How many members one request adds or removes.",
 			"single_values":               "True where a multi-valued attribute of a user has one value at most.",
 			"protected_roles":             "Patterns of roles. Users with such a role are never adopted, suspended or deleted.",

@@ -53,7 +53,8 @@ func staff(t *testing.T) (*sambatest.Domain, map[string]directory.Ref) {
 		addUser(t, d, name, ou)
 	}
 	addUser(t, d, "dan", "OU=old,"+ou)
-	d.Add(t, "CN=team,"+ou, "objectClass", "group", "sAMAccountName", "team", "member", "CN=ada,"+ou, "member", "CN=bob,"+ou)
+	d.Add(t, "CN=team,"+ou, "objectClass", "group", "sAMAccountName", "team", "member", "CN=ada,"+ou, "member",
+		"CN=bob,"+ou)
 	refs := map[string]directory.Ref{}
 	for _, e := range read(t, open(t, domainConfig(d))).Entries {
 		refs[e.Label()] = e.Ref()
@@ -75,10 +76,12 @@ func TestChangesOfActiveDirectory(t *testing.T) {
 		gone string
 	}{
 		{name: "nothing", do: func() {}},
-		{name: "a disabled account", do: func() { set(t, d, "CN=ada,"+ou, "userAccountControl", "546") }, refs: []string{"ada"}},
+		{name: "a disabled account", do: func() { set(t, d, "CN=ada,"+ou, "userAccountControl", "546") },
+			refs: []string{"ada"}},
 		{name: "an attribute that is not read", do: func() { set(t, d, "CN=ada,"+ou, "info", "x") }},
 		{name: "members", do: func() { set(t, d, "CN=team,"+ou, "member", "CN=ada,"+ou) }, refs: []string{"team"}},
-		{name: "a move out of the base", do: func() { d.Move(t, "CN=bob,"+ou, "CN=bob", "OU=elsewhere,"+sambatest.Base) }, ref: "bob",
+		{name: "a move out of the base", do: func() { d.Move(t, "CN=bob,"+ou, "CN=bob", "OU=elsewhere,"+sambatest.Base) },
+			ref:  "bob",
 			gone: "is at CN=bob,OU=elsewhere"},
 		{name: "a deletion", do: func() {
 			if err := d.Conn(t).Del(goldap.NewDelRequest("CN=cyd,"+ou, nil)); err != nil {

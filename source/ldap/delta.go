@@ -379,7 +379,8 @@ func (d *delta) find(ctx context.Context, ids []directory.ID) (map[directory.ID]
 	return at, err
 }
 
-// isParent reports whether entries may be below an entry. OpenLDAP says so; in Active Directory it follows from the class.
+// isParent reports whether entries may be below an entry. OpenLDAP says so; in Active Directory it follows from the
+// class.
 func isParent(e *ldap.Entry) bool {
 	if has := e.GetEqualFoldAttributeValue("hasSubordinates"); has != "" {
 		return strings.EqualFold(has, "TRUE")
@@ -398,7 +399,8 @@ func (d *delta) byIDs(ctx context.Context, ids []directory.ID, base, filter stri
 		if any == "" {
 			continue
 		}
-		req := request{base: base, scope: ldap.ScopeWholeSubtree, filter: "(&" + filter + any + ")", attrs: attrs, paged: true}
+		req := request{base: base, scope: ldap.ScopeWholeSubtree, filter: "(&" + filter + any + ")", attrs: attrs,
+			paged: true}
 		err := d.search(ctx, req, func(e *ldap.Entry) error {
 			if id, problem := unique.of(rawValues(e, unique.attr, d.dir.about().types)); problem == "" {
 				each(id, e)

@@ -46,10 +46,12 @@ func TestChangesOfOpenLDAP(t *testing.T) {
 		ref  directory.Ref
 	}{
 		{name: "nothing", do: func() {}},
-		{name: "a value", do: func() { server.Set(t, slapdtest.UserDN(1), "title", "Chief") }, refs: []directory.Ref{user(1)}},
+		{name: "a value", do: func() { server.Set(t, slapdtest.UserDN(1), "title", "Chief") },
+			refs: []directory.Ref{user(1)}},
 		{name: "members", do: func() { server.Set(t, slapdtest.GroupDN(0), "member", slapdtest.UserDN(1)) },
 			refs: []directory.Ref{group(0)}},
-		{name: "a rename", do: func() { server.Rename(t, slapdtest.UserDN(2), "uid=two", "") }, refs: []directory.Ref{user(2)}},
+		{name: "a rename", do: func() { server.Rename(t, slapdtest.UserDN(2), "uid=two", "") },
+			refs: []directory.Ref{user(2)}},
 		{name: "a deletion", do: func() { server.Delete(t, slapdtest.UserDN(3)) }, ref: user(3), gone: "was deleted"},
 		{name: "out of the filter", do: func() { server.Set(t, slapdtest.UserDN(4), "employeeType", "robot") }, ref: user(4),
 			gone: "is at uid=u000004"},

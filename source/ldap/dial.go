@@ -198,7 +198,8 @@ func verifyPin(pins [][sha256.Size]byte) func(tls.ConnectionState) error {
 		if slices.Contains(pins, got) {
 			return nil
 		}
-		return fmt.Errorf("%w: its SHA-256 fingerprint is %x: if the certificate was renewed, set tls_pin_sha256 to it", errPin,
+		return fmt.Errorf("%w: its SHA-256 fingerprint is %x: if the certificate was renewed, set tls_pin_sha256 to it",
+			errPin,
 			got)
 	}
 }

@@ -86,7 +86,10 @@ func TestFixedOrderKeepsThePreferredFamily(t *testing.T) {
 		{parse("fd00::2", "fd00::1", "10.0.0.2", "10.0.0.1"), parse("fd00::1", "fd00::2", "10.0.0.1", "10.0.0.2")},
 		{parse("10.0.0.2", "fd00::1", "10.0.0.1", "10.0.0.2"), parse("10.0.0.1", "10.0.0.2", "fd00::1")},
 	} {
-		if diff := cmp.Diff(tc[1], fixedOrder(tc[0]), cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		if diff := cmp.Diff(tc[1], fixedOrder(tc[0]), cmp.Comparer(func(a,
+			b netip.Addr) bool {
+			return a == b
+		})); diff != "" {
 			t.Errorf("fixedOrder(%v) (-want +got):\n%s", tc[0], diff)
 		}
 	}

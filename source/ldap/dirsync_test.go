@@ -15,7 +15,9 @@ import (
 
 // guid is the objectGUID of a fake's user n, as the server stores it and as an ID.
 func guid(n int) (raw string, id directory.ID) {
-	return strings.Repeat(string(rune('a'+n)), 16), directory.ID(fmt.Sprintf("%[1]s%[1]s%[1]s%[1]s-%[1]s%[1]s-%[1]s%[1]s-%[1]s%[1]s-%[1]s%[1]s%[1]s%[1]s%[1]s%[1]s", fmt.Sprintf("%02x", 'a'+n)))
+	return strings.Repeat(string(rune('a'+n)), 16),
+		directory.ID(fmt.Sprintf("%[1]s%[1]s%[1]s%[1]s-%[1]s%[1]s-%[1]s%[1]s-%[1]s%[1]s-%[1]s%[1]s%[1]s%[1]s%[1]s%[1]s",
+			fmt.Sprintf("%02x", 'a'+n)))
 }
 
 // told is one round of DirSync: a cookie and the numbers of the users that changed.
@@ -110,7 +112,8 @@ func TestDirSyncOnTheWire(t *testing.T) {
 			"two": {cookie: "three", users: []int{2}}}, at, users(1, 2), "three", ""},
 		{"an empty round before the last", map[string]told{"one": {cookie: "two", more: true},
 			"two": {cookie: "three", users: []int{2}}}, at, users(2), "three", ""},
-		{"one entry many times", map[string]told{"one": {cookie: "two", users: many}}, at, users(0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
+		{"one entry many times", map[string]told{"one": {cookie: "two", users: many}}, at,
+			users(0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
 			"two", ""},
 		{"another controller", map[string]told{"": {cookie: "two"}}, another, nil, "two", "another server"},
 		{"a refused cookie", map[string]told{"one": {code: goldap.LDAPResultUnavailableCriticalExtension},
@@ -119,7 +122,8 @@ func TestDirSyncOnTheWire(t *testing.T) {
 			"two": {code: goldap.LDAPResultBusy}, "": {cookie: "three"}}, at, nil, "three", "DirSync was refused"},
 		{"no right", map[string]told{"one": {code: goldap.LDAPResultInsufficientAccessRights},
 			"": {code: goldap.LDAPResultInsufficientAccessRights}}, at, nil, "", "DirSync was refused"},
-		{"an end without a cookie", map[string]told{"one": {bare: true, users: []int{1}}, "": {cookie: "two"}}, at, nil, "two",
+		{"an end without a cookie", map[string]told{"one": {bare: true, users: []int{1}}, "": {cookie: "two"}}, at, nil,
+			"two",
 			"without a cookie"},
 	} {
 		got := changes(t, dirSyncFake("200", tc.rounds), tc.since)
@@ -128,7 +132,8 @@ func TestDirSyncOnTheWire(t *testing.T) {
 			t.Errorf("%s: Changes() = %+v, want refs %v, cookie %q, reason %q", tc.name, got, tc.want, tc.cookie, tc.whole)
 		}
 	}
-	if got := changes(t, dirSyncFake("99", map[string]told{"": {cookie: "two"}}), at); !strings.Contains(got.Whole, "older") {
+	if got := changes(t, dirSyncFake("99", map[string]told{"": {cookie: "two"}}), at); !strings.Contains(got.Whole,
+		"older") {
 		t.Errorf("Changes() of a restored snapshot = %+v, want a full read", got)
 	}
 }

@@ -157,7 +157,8 @@ func untrusted(err error) string {
 		}
 		return "the server's certificate is for other names: use one of them in server_uri, or set tls_server_name"
 	}
-	return "the server's certificate is not trusted: check ca_file and tls_server_name, or pin the certificate with tls_pin_sha256"
+	return "the server's certificate is not trusted: check ca_file and tls_server_name, or pin the certificate with " +
+		"tls_pin_sha256"
 }
 
 // resultError is a result code in our words.

@@ -87,7 +87,8 @@ func escape(v string) string {
 // ldif writes the whole directory.
 func (c *company) ldif(title string) []byte {
 	f := &file{}
-	fmt.Fprintf(f, "# %s\n# Written by `go test ./internal/demo/gen -update`: change the generator, not this file.\n", title)
+	fmt.Fprintf(f, "# %s\n# Written by `go test ./internal/demo/gen -update`: change the generator, not this file.\n",
+		title)
 	f.entry("the company", suffix, "root", "top", "dcObject", "organization")
 	f.add("dc", "example")
 	f.add("o", "Example Instruments")
