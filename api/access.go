@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -124,20 +125,28 @@ func (a *API) refuse(r *http.Request) bool {
 	return n <= freeGuesses || a.guesses.wait(r.Context())
 }
 
-// client returns the address of the client. Behind a proxy it is the last address in X-Forwarded-For, which the proxy
-// added. The earlier ones are what the client sent.
+// client returns the address of the client, or the whole RemoteAddr if it has none. A trusted proxy names its client at
+// the end of X-Forwarded-For. The entries before those of trusted proxies are what the client sent, and prove nothing.
 func (a *API) client(r *http.Request) string {
-	if a.cfg.BehindProxy {
-		all := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",") // A proxy may add a line of its own.
-		if ip := net.ParseIP(strings.TrimSpace(all[len(all)-1])); ip != nil {
-			return ip.String()
-		}
-	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr
 	}
-	return host
+	from := peer.Addr().Unmap().WithZone("")
+	forwarded := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",") // A proxy may add a line.
+	for _, text := range slices.Backward(forwarded) {
+		next, err := netip.ParseAddr(strings.TrimSpace(text))
+		if err != nil || !a.trusts(from) {
+			break
+		}
+		from = next.Unmap().WithZone("")
+	}
+	return from.String()
+}
+
+// trusts reports whether an address is that of a trusted proxy.
+func (a *API) trusts(addr netip.Addr) bool {
+	return slices.ContainsFunc(a.cfg.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // audited answers a request and records it in the audit log, before and after, unless it only reads. What cannot be

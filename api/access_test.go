@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -135,7 +136,8 @@ func TestWrongTokensWait(t *testing.T) {
 	j := &journal{}
 	var refused atomic.Int64
 	h := newHarness(t, nil, func(c *api.Config) {
-		c.Audit, c.BehindProxy, c.Refused = j.write, true, func() { refused.Add(1) }
+		c.Audit, c.Refused = j.write, func() { refused.Add(1) }
+		c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 	})
 	present := func(token, from string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v3/sources/ldap/", nil)
@@ -144,18 +146,18 @@ func TestWrongTokensWait(t *testing.T) {
 		return h.send(r).ResponseRecorder
 	}
 	for range 10 {
-		present("wrong", "192.0.2.1")
+		present("wrong", "198.51.100.1")
 	}
-	if len(j.records) != 2 || j.records[1].Details["count"] != "10" || j.records[0].From != "192.0.2.1" ||
+	if len(j.records) != 2 || j.records[1].Details["count"] != "10" || j.records[0].From != "198.51.100.1" ||
 		refused.Load() != 10 {
 		t.Errorf("%d refusals, records %+v; want one for the first and one for the tenth", refused.Load(), j.records)
 	}
 	began := time.Now()
-	if w := present("wrong", "192.0.2.1"); w.Code != http.StatusForbidden || time.Since(began) < 900*time.Millisecond {
+	if w := present("wrong", "198.51.100.1"); w.Code != http.StatusForbidden || time.Since(began) < 900*time.Millisecond {
 		t.Errorf("the eleventh wrong token: %d after %v; want 403 after a second", w.Code, time.Since(began))
 	}
 	began = time.Now()
-	if w := present(bothToken, "192.0.2.1"); w.Code != http.StatusOK || time.Since(began) > 900*time.Millisecond {
+	if w := present(bothToken, "198.51.100.1"); w.Code != http.StatusOK || time.Since(began) > 900*time.Millisecond {
 		t.Errorf("a right token: %d after %v; want 200 at once", w.Code, time.Since(began))
 	}
 	var codes []int
@@ -163,7 +165,7 @@ func TestWrongTokensWait(t *testing.T) {
 	var all sync.WaitGroup
 	for range 100 {
 		all.Go(func() {
-			code := present("wrong", "192.0.2.1").Code
+			code := present("wrong", "198.51.100.1").Code
 			mu.Lock()
 			defer mu.Unlock()
 			codes = append(codes, code)
@@ -173,6 +175,39 @@ func TestWrongTokensWait(t *testing.T) {
 	if n := len(codes) - len(slices.DeleteFunc(codes,
 		func(c int) bool { return c == http.StatusTooManyRequests })); n == 0 {
 		t.Error("none of 100 wrong tokens at once was refused without a wait")
+	}
+}
+
+// An address that the client can choose decides neither about waiting nor what the audit log says.
+func TestTheAddressOfAClientIsNotForged(t *testing.T) {
+	t.Parallel()
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")}
+	for name, test := range map[string]struct {
+		peer      string
+		forwarded []string
+		want      string
+	}{
+		"a client":                    {"198.51.100.7:4711", nil, "198.51.100.7"},
+		"a client that names another": {"198.51.100.7:4711", []string{"203.0.113.9"}, "198.51.100.7"},
+		"a client that names a proxy": {"198.51.100.7:4711", []string{"203.0.113.9, 10.0.0.1"}, "198.51.100.7"},
+		"a proxy":                     {"10.0.0.1:4711", []string{"203.0.113.9, 198.51.100.7"}, "198.51.100.7"},
+		"a proxy that adds a line":    {"10.0.0.1:4711", []string{"203.0.113.9", "198.51.100.7"}, "198.51.100.7"},
+		"two proxies":                 {"10.0.0.1:4711", []string{"203.0.113.9, 198.51.100.7, 10.2.3.4"}, "198.51.100.7"},
+		"a proxy of IPv6":             {"[2001:db8::1]:4711", []string{"2001:db8::7"}, "2001:db8::7"},
+		"an address of IPv4 in IPv6":  {"[::ffff:10.0.0.1]:4711", []string{"::ffff:198.51.100.7"}, "198.51.100.7"},
+		"a proxy without the header":  {"10.0.0.1:4711", nil, "10.0.0.1"},
+		"a proxy with nonsense":       {"10.0.0.1:4711", []string{"198.51.100.7, \x1b[31m"}, "10.0.0.1"},
+		"only proxies":                {"10.0.0.1:4711", []string{"10.9.9.9, 10.2.3.4"}, "10.9.9.9"},
+	} {
+		j := &journal{}
+		h := newHarness(t, nil, func(c *api.Config) { c.Audit, c.TrustedProxies = j.write, trusted })
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v3/sources/ldap/", nil)
+		r.RemoteAddr, r.Header["X-Forwarded-For"] = test.peer, test.forwarded
+		r.Header.Set("Authorization", "Bearer wrong")
+		h.send(r)
+		if len(j.records) != 1 || j.records[0].From != test.want {
+			t.Errorf("%s: records %+v, want one from %s", name, j.records, test.want)
+		}
 	}
 }
 

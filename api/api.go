@@ -27,6 +27,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"path"
 	"strings"
 	"time"
@@ -264,8 +265,8 @@ type Config struct {
 	Audit audit.Sink
 	// Refused is called for each wrong token; it may be nil.
 	Refused func()
-	// BehindProxy takes the address of a client from the last entry of X-Forwarded-For.
-	BehindProxy bool
+	// TrustedProxies are the proxies from which X-Forwarded-For is accepted.
+	TrustedProxies []netip.Prefix
 	// Dashboard is the web interface of the job queues, at and below DashboardRoot; nil is none. It is not part of
 	// the JSON API and has access control of its own.
 	Dashboard http.Handler

@@ -241,6 +241,10 @@ func (a *App) API(ctx context.Context, known session.Tokens) (*http.Server, erro
 	if err != nil {
 		return nil, err
 	}
+	proxies, err := a.Process.Proxies()
+	if err != nil {
+		return nil, err
+	}
 	if err := errors.Join(a.export(state), a.export(a.access)); err != nil {
 		return nil, err
 	}
@@ -256,7 +260,7 @@ func (a *App) API(ctx context.Context, known session.Tokens) (*http.Server, erro
 			return pages(of)
 		},
 		ObjectWait: a.Process.ObjectWait,
-		Addr:       a.Process.Listen, Audit: log, Refused: a.access.Refused.Inc, BehindProxy: a.Process.BehindProxy,
+		Addr:       a.Process.Listen, Audit: log, Refused: a.access.Refused.Inc, TrustedProxies: proxies,
 	})
 	if err != nil {
 		return nil, err

@@ -35,7 +35,8 @@ type Process struct {
 	TLSCertFile       string        `envconfig:"TLS_CERT_FILE" doc:"The certificate chain (PEM) with which the API and the metrics are served. It is read again when it changes."`
 	TLSKeyFile        secret.File   `envconfig:"TLS_KEY_FILE" doc:"Its private key. A secret file."`
 	TLSClientCAFile   string        `envconfig:"TLS_CLIENT_CA_FILE" doc:"Certificate authorities (PEM). Only clients with a certificate of one of them can connect."`
-	BehindProxy       bool          `envconfig:"BEHIND_PROXY" default:"false" doc:"A reverse proxy or a private network stands in front of the listeners. They may then be open to other hosts without TLS, and the address of a client is the last one in X-Forwarded-For."`
+	BehindProxy       bool          `envconfig:"BEHIND_PROXY" default:"false" doc:"A reverse proxy or a private network stands in front of the listeners. They may then be open to other hosts without TLS."`
+	TrustedProxies    string        `envconfig:"TRUSTED_PROXIES" doc:"Addresses and prefixes of reverse proxies, separated by commas. Only from these is X-Forwarded-For accepted: a client has the last address in it that is not a trusted proxy. Without it, the proxies on this machine are trusted if ROLLCALL_BEHIND_PROXY is true, and none otherwise."`
 	ObjectWait        time.Duration `envconfig:"OBJECT_WAIT" default:"20s" doc:"How long the sync of a single object is waited for before the API answers 202."`
 	MaxOpenJobs       int           `envconfig:"MAX_OPEN_JOBS" default:"10000" doc:"How many syncs of single objects of one provider may wait or run. Beyond it the API answers 503 with Retry-After. Set it for the API."`
 	LogLevel          string        `envconfig:"LOG_LEVEL" default:"info" doc:"debug, info, warn or error."`
@@ -199,6 +200,9 @@ func (p *Process) validate() error {
 	}
 	if p.TLSClientCAFile != "" && p.TLSCertFile == "" {
 		fail("TLS_CLIENT_CA_FILE", "needs %s", variable("TLS_CERT_FILE"))
+	}
+	if _, err := p.Proxies(); err != nil {
+		fail("TRUSTED_PROXIES", "%w", err)
 	}
 	if p.TokensFile != "" && p.InsecureNoTokens {
 		fail("INSECURE_NO_TOKENS", "it and %s exclude each other", variable("TOKENS_FILE"))

@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -37,14 +38,15 @@ func TestProcessEnvironment(t *testing.T) {
 	for name, value := range map[string]string{
 		"REDIS_URL": "embedded:", "REDIS_PASSWORD_FILE": "p", "CONFIG": "c.yaml", "LISTEN": ":1", "METRICS_LISTEN": ":2",
 		"TOKENS_FILE": "", "INSECURE_NO_TOKENS": "1",
-		"AUDIT_FILE": "a", "AUDIT_KEEP": "48h", "BEHIND_PROXY": "true",
+		"AUDIT_FILE": "a", "AUDIT_KEEP": "48h", "BEHIND_PROXY": "true", "TRUSTED_PROXIES": "10.0.0.0/8",
 		"OBJECT_WAIT": "1m", "MAX_OPEN_JOBS": "7", "LOG_LEVEL": "debug", "LOG_FORMAT": "text", "STRICT_FILES": "true",
 	} {
 		t.Setenv("ROLLCALL_"+name, value)
 	}
 	want := config.Process{
 		RedisURL: "embedded:", RedisPasswordFile: "p", Config: "c.yaml", Listen: ":1", MetricsListen: ":2",
-		InsecureNoTokens: true, AuditFile: "a", AuditKeep: 48 * time.Hour, BehindProxy: true, ObjectWait: time.Minute,
+		InsecureNoTokens: true, AuditFile: "a", AuditKeep: 48 * time.Hour, BehindProxy: true, TrustedProxies: "10.0.0.0/8",
+		ObjectWait:  time.Minute,
 		MaxOpenJobs: 7,
 		LogLevel:    "debug", LogFormat: "text", StrictFiles: true,
 	}
@@ -59,6 +61,23 @@ func TestProcessEnvironment(t *testing.T) {
 	}
 }
 
+func TestTrustedProxies(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		of   config.Process
+		want string
+	}{
+		"no proxy":       {config.Process{}, "[]"},
+		"behind a proxy": {config.Process{BehindProxy: true}, "[127.0.0.0/8 ::1/128]"},
+		"named proxies": {config.Process{BehindProxy: true, TrustedProxies: "10.1.2.3/8, 192.0.2.1,2001:db8::/32"},
+			"[10.0.0.0/8 192.0.2.1/32 2001:db8::/32]"},
+	} {
+		if got, err := test.of.Proxies(); err != nil || fmt.Sprint(got) != test.want {
+			t.Errorf("%s: Proxies() = %v, %v; want %s", name, got, err, test.want)
+		}
+	}
+}
+
 func TestProcessRefuses(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -68,6 +87,8 @@ func TestProcessRefuses(t *testing.T) {
 	}{
 		{"tokens and none", map[string]string{"INSECURE_NO_TOKENS": "true", "TOKENS_FILE": "x"},
 			"environment: ROLLCALL_INSECURE_NO_TOKENS: it and ROLLCALL_TOKENS_FILE exclude each other"},
+		{"proxies", map[string]string{"TRUSTED_PROXIES": "10.0.0.0/8, proxy"}, `environment: ROLLCALL_TRUSTED_PROXIES: ` +
+			`"proxy": want addresses or prefixes such as 10.0.0.0/8, separated by commas`},
 		{"truth", map[string]string{"STRICT_FILES": "maybe"}, "environment: ROLLCALL_STRICT_FILES: want true or false"},
 		{"duration", map[string]string{"OBJECT_WAIT": "20"},
 			"environment: ROLLCALL_OBJECT_WAIT: want a duration such as 20s"},

@@ -316,7 +316,7 @@ func TestALongIDIsNotInTheAuditLog(t *testing.T) {
 func TestWrongTokensAtThePagesWait(t *testing.T) {
 	t.Parallel()
 	h := newHall(t)
-	proxy := func(r *http.Request) { r.Header.Set("X-Forwarded-For", "203.0.113.9, 192.0.2.1") }
+	proxy := func(r *http.Request) { r.Header.Set("X-Forwarded-For", "203.0.113.9, 198.51.100.1") }
 	h.as("", http.MethodGet, "/", nil, proxy) // no token at all
 	h.as("wrong", http.MethodGet, "/", nil, proxy)
 	h.as("wrong", http.MethodGet, "/people/", nil, proxy)
@@ -328,7 +328,7 @@ func TestWrongTokensAtThePagesWait(t *testing.T) {
 	for _, r := range *h.audit {
 		said = append(said, strings.Join([]string{r.Event, r.From, string(r.Outcome)}, " "))
 	}
-	if want := []string{"token refused 192.0.2.1 refused", "sign-in 192.0.2.1 refused"}; !slices.Equal(said, want) {
+	if want := []string{"token refused 198.51.100.1 refused", "sign-in 198.51.100.1 refused"}; !slices.Equal(said, want) {
 		t.Errorf("the audit log says %q, want %q", said, want)
 	}
 	for range 7 {

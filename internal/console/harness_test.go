@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -77,7 +78,7 @@ func openHall(t testing.TB, withTokens bool) *hall {
 	a, err := api.New(api.Config{
 		Status: h.status, Decisions: h.decisions, Jobs: jobs.NewClient(rdb, h.status), Directory: nobody{},
 		Explainer: nobody{},
-		Types:     all.Types(), Facts: facts, Audit: record, BehindProxy: true, Refused: func() { h.refused++ },
+		Types:     all.Types(), Facts: facts, Audit: record, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, Refused: func() { h.refused++ },
 		Resources: []api.Resource{{Container: corp, Name: "Corporate directory"}, {Container: google, Name: "Tenant"}},
 		Page: func(a *api.API) (api.Page, error) {
 			desk := session.New(session.Config{Redis: rdb, Tokens: known, Home: console.Home, SignIn: console.SignIn,
