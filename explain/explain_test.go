@@ -116,6 +116,10 @@ func TestDeparture(t *testing.T) {
 		!strings.Contains(d.Verdict, "suspend its account ada@example.com, which is deleted after 2026-03-01T10:30:00Z") {
 		t.Errorf("%+v: %s", d.Departure, d.Verdict)
 	}
+	in.Providers[0].Hop.Apply.Changes[1].EndSessions = true
+	if d = explain.Of(in).Providers[0]; !strings.Contains(d.Verdict, "ada@example.com and end its sessions, which is") {
+		t.Errorf("with an end of sessions: %s", d.Verdict)
+	}
 	in.Providers[0].Hop.Pin = &plan.Pin{Ref: user, Run: "run-7", By: "grace", Account: plan.StandsSuspended}
 	if d = explain.Of(in).Providers[0]; d.Departure.DeletedAfter != nil ||
 		!strings.Contains(d.Verdict, "It is pinned: grace undid run run-7") {

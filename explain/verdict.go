@@ -232,6 +232,9 @@ func (j *judge) consequence() string {
 			text = "the next run tries again to" // The tenant may refuse again.
 		}
 		text += fmt.Sprintf(" %s its account %s", c.Op.Verb(), c.Address)
+		if c.EndSessions {
+			text += " and end its sessions"
+		}
 		if due := j.p.Departure; c.Op == plan.Suspend && due != nil && due.DeletedAfter != nil {
 			text += ", which is deleted after " + when(due.DeletedAfter.Time()) + " unless it comes back"
 		}

@@ -103,7 +103,8 @@ func (c *computer) waiting(ref directory.Ref, since time.Time) string {
 
 func (c *computer) depart(op Op, o *Object, why Reason) *Change {
 	ch := Change{Op: op, Ref: o.Ref, RemoteID: o.RemoteID, Label: c.label(o), Address: o.Address, Why: why,
-		Version: c.in.Versions[o.Ref], Inactive: op == Delete && !o.Active}
+		Version: c.in.Versions[o.Ref], Inactive: op == Delete && !o.Active,
+		EndSessions: op == Suspend && c.in.State.EndsSessions}
 	if op == Delete && !c.in.Capabilities.Mirror { // The old values, so that a deletion can be undone.
 		for _, f := range o.Fields {
 			ch.Fields = append(ch.Fields, FieldChange{Name: f.Name, Before: f.Values})

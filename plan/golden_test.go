@@ -124,6 +124,8 @@ type settings struct {
 	RenameKeepsAddress bool          `yaml:"rename_keeps_address"`
 	UndeleteWithin     time.Duration `yaml:"undelete_within"`
 	DeletedUnknown     string        `yaml:"deleted_unknown"`
+	// EndsSessions says that the tenant lets us end the sessions of an account.
+	EndsSessions bool `yaml:"ends_sessions"`
 	// Doubt, OlderRead and MemoryLost say why the read is in doubt.
 	Doubt      string
 	OlderRead  string `yaml:"older_read"`
@@ -181,7 +183,7 @@ func (s *settings) apply(in *plan.Input) (plan.Limits, plan.Budget) {
 		DeleteAfter: s.DeleteAfter, Adoption: s.Adoption}
 	in.Capabilities = plan.Capabilities{Mirror: s.LocalCopy, RenameKeepsAddress: s.RenameKeepsAddress,
 		UndeleteWithin: s.UndeleteWithin}
-	in.State.DeletedUnknown, in.Forgotten = s.DeletedUnknown, s.MemoryLost
+	in.State.DeletedUnknown, in.Forgotten, in.State.EndsSessions = s.DeletedUnknown, s.MemoryLost, s.EndsSessions
 	if s.Doubt != "" {
 		in.Doubts = []string{s.Doubt}
 	}

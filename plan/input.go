@@ -122,6 +122,8 @@ type State struct {
 	// DeletedUnknown says why Deleted could not be read; empty where it was read, or is not needed. No account is created
 	// then, since it may be the twin of one that can be restored.
 	DeletedUnknown string
+	// EndsSessions says that the tenant lets us end the sessions of an account.
+	EndsSessions bool
 	// Known are the fields for which the tenant has a list of the values that it takes. Any other value would be refused.
 	Known []KnownValues
 	// Doubts are reasons to distrust the state; they hold the destructive lane.

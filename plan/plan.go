@@ -136,6 +136,8 @@ type Change struct {
 	WasInactive bool `json:"-"`
 	// Approved says that a person approved the change. No guard holds it, and it spends no budget.
 	Approved bool `json:"approved,omitempty"`
+	// EndSessions says of a Suspend that the provider also ends the sessions of the account.
+	EndSessions bool `json:"end_sessions,omitempty"`
 	// Held says why the change is not applied; empty for one that is.
 	Held string `json:"held,omitempty"`
 	// Guard names the rule that held it.

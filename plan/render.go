@@ -119,7 +119,11 @@ func (c *Change) describe() string {
 	case AddMember, RemoveMember:
 		return label(c.MemberLabel, c.Member.ID)
 	case Suspend, Delete:
-		return c.Address + " " + c.Why.Because()
+		text := c.Address + " " + c.Why.Because()
+		if c.EndSessions {
+			text += "; its sessions end"
+		}
+		return text
 	case Create, Restore:
 		return c.Address
 	case Reanchor:

@@ -24,6 +24,29 @@ const (
 	ApprovalAlways Approval = "always"
 )
 
+// Sessions says whether the sessions of an account end when it is suspended. The providers with such a setting read
+// it; it is no part of Settings.
+type Sessions string
+
+// The values of Sessions.
+const (
+	// SessionsAuto ends sessions where the tenant granted the right to do so. It is the default.
+	SessionsAuto Sessions = "auto"
+	// SessionsOff ends none.
+	SessionsOff Sessions = "off"
+)
+
+// SetDefault replaces the zero value by the default.
+func (s *Sessions) SetDefault() { orElse(s, SessionsAuto) }
+
+// Validate returns an error of the field end_sessions for an unknown value.
+func (s Sessions) Validate() error { return oneOf("end_sessions", s, SessionsAuto, SessionsOff) }
+
+// SessionsKey is the meaning of the setting in the reference of the configuration. right is what a tenant grants.
+func SessionsKey(right string) string {
+	return "`auto` also ends the sessions of an account that is suspended, where " + right + " was granted; `off` ends none."
+}
+
 // The defaults of Settings.
 const (
 	DefaultDeleteAfter    = 720 * time.Hour

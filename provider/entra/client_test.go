@@ -262,7 +262,7 @@ func TestCAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if good, err := p.Check(t.Context()); err != nil || len(good) != 5 {
+	if good, err := p.Check(t.Context()); err != nil || len(good) != 6 {
 		t.Errorf("Check() = %q, %v", good, err)
 	}
 	cfg.CAFile = ""
@@ -281,8 +281,8 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	good, err := w.Check(t.Context())
-	if err != nil || len(good) != 5 {
-		t.Errorf("Check() = %q, %v; want five things that are right", good, err)
+	if err != nil || len(good) != 6 {
+		t.Errorf("Check() = %q, %v; want six lines", good, err)
 	}
 	if n := w.tenant.Calls().Writes; n != 0 {
 		t.Errorf("Check() wrote %d times", n)

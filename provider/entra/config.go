@@ -99,6 +99,9 @@ type Config struct {
 	Endpoint string `yaml:"endpoint"`
 	// CAFile holds additional certificate authorities, as PEM, for a private endpoint or the simulator.
 	CAFile secret.PublicFile `yaml:"ca_file"`
+	// EndSessions says whether the sessions of an account are revoked when it is suspended. It needs
+	// SessionsPermission.
+	EndSessions provider.Sessions `yaml:"end_sessions"`
 	// MaxRequestsPerSecond is the part of the quota that all workers together may use, in resource units. The default
 	// is 784.
 	MaxRequestsPerSecond float64 `yaml:"max_requests_per_second"`
@@ -119,6 +122,7 @@ func (c *Config) SetDefaults() {
 		c.Endpoint = DefaultEndpoint
 	}
 	c.Endpoint = strings.TrimRight(c.Endpoint, "/")
+	c.EndSessions.SetDefault()
 	if c.MaxRequestsPerSecond == 0 {
 		c.MaxRequestsPerSecond = DefaultRequestsPerSecond
 	}
@@ -160,6 +164,7 @@ func (c Config) Validate() error {
 	if err := checkURL(c.Authority, false); err != nil {
 		fail("authority", "%v", err)
 	}
+	errs = append(errs, c.EndSessions.Validate())
 	if c.MaxRequestsPerSecond < 0 {
 		fail("max_requests_per_second", "%v is negative", c.MaxRequestsPerSecond)
 	}
@@ -243,6 +248,7 @@ func Type() provider.Type {
 			"endpoint": "Microsoft Graph with its version: `https://graph.microsoft.us/v1.0`, " +
 				"`https://microsoftgraph.chinacloudapi.cn/v1.0`.",
 			"ca_file":                 "More certificate authorities, as PEM: for a private endpoint or the simulator.",
+			"end_sessions":            provider.SessionsKey("the permission `User.RevokeSessions.All`"),
 			"max_requests_per_second": "What all workers together may use of the quota, in resource units.",
 			"max_writes_per_second":   "The same for writes.",
 		},

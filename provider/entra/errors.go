@@ -181,6 +181,9 @@ var needs = map[string][]string{
 }
 
 func needed(op string) []string {
+	if op == opRevoke {
+		return []string{SessionsPermission}
+	}
 	kind, _, _ := strings.Cut(op, ".")
 	return needs[kind]
 }
@@ -189,6 +192,7 @@ func needed(op string) []string {
 var ofOneObject = []string{
 	"users.get", "users.create", "users.update", "users.delete", "users.memberOf", "groups.get", "groups.create",
 	"groups.update", "groups.delete", "members.list", "members.add", "members.remove", "deletedItems.restore",
+	opRevoke,
 }
 
 // denial returns the kind of a refusal of rights. It is Denied for a listing, and where the access token shows that

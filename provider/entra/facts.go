@@ -280,5 +280,8 @@ func (p *Provider) Check(ctx context.Context) (good []string, err error) {
 		good = append(good, fmt.Sprintf("administrators can be read; the tenant has %d, which are never suspended or "+
 			"deleted", len(administrators)))
 	}
+	if err == nil {
+		good = append(good, p.checkSessions(ctx))
+	}
 	return good, errors.Join(bad...)
 }

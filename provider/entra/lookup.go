@@ -24,7 +24,7 @@ func (p *Provider) lookUp(ctx context.Context, q provider.Query) (plan.State, er
 		return plan.State{}, err
 	}
 	l := &looking{p: p, q: &q, administrators: administrators, at: map[string]int{},
-		state: plan.State{Domains: domains}}
+		state: plan.State{Domains: domains, EndsSessions: p.endsSessions(ctx)}}
 	for _, lookup := range q.Lookups {
 		if lookup.Kind == directory.User {
 			err = l.user(ctx, lookup)

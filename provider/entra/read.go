@@ -40,6 +40,7 @@ func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, erro
 	}
 	p.marks.replace(q.Known)
 	r := reading{p: p, q: &q, users: map[string]*user{}, groups: map[string]*group{}}
+	r.state.EndsSessions = p.endsSessions(ctx)
 	g, both := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
 		r.state.Domains, r.administrators, err = p.factsOf(both)
@@ -196,7 +197,7 @@ func (p *Provider) readByID(ctx context.Context, q provider.Query) (plan.State, 
 	if err != nil {
 		return plan.State{}, err
 	}
-	var state plan.State
+	state := plan.State{EndsSessions: p.endsSessions(ctx)}
 	for i, id := range ids {
 		if u := users[id]; u != nil {
 			state.Objects = append(state.Objects, p.describeUser(u, &q, administrators))

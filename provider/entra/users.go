@@ -283,6 +283,7 @@ func (p *Provider) suspendUsers(ctx context.Context, jobs []*job) {
 			p.marks.set(j.RemoteID, false)
 		}
 	}
+	p.revokeSessions(ctx, jobs)
 }
 
 // restoreUsers lifts suspensions of ours. An account with our mark is written also where it is shown as active,

@@ -33,6 +33,8 @@ type outcome struct {
 	remoteID string
 	note     string
 	foreign  bool
+	// sessionsEnded is set for a suspended account that was also signed out.
+	sessionsEnded bool
 }
 
 func (p *Provider) apply(ctx context.Context, c *plan.Change) provider.Result {
@@ -40,7 +42,8 @@ func (p *Provider) apply(ctx context.Context, c *plan.Change) provider.Result {
 	if out.remoteID == "" {
 		out.remoteID = c.RemoteID
 	}
-	return provider.Result{RemoteID: out.remoteID, Note: out.note, Foreign: out.foreign, Err: detailed(c, err)}
+	return provider.Result{RemoteID: out.remoteID, Note: out.note, Foreign: out.foreign,
+		SessionsEnded: out.sessionsEnded, Err: detailed(c, err)}
 }
 
 func (p *Provider) carryOut(ctx context.Context, c *plan.Change) (outcome, error) {

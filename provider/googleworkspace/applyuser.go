@@ -182,24 +182,37 @@ func (p *Provider) refusedUser(ctx context.Context, id string, err error) error 
 }
 
 // suspendUser suspends an account and marks it in one write. An account that is suspended already gets no mark,
-// because the mark would claim a suspension that is not ours.
+// because the mark would claim a suspension that is not ours. The sessions end first, because Google does not say
+// whether a suspended account can be signed out.
 func (p *Provider) suspendUser(ctx context.Context, c *plan.Change) (outcome, error) {
 	current, err := p.readOurs(ctx, c)
 	if err != nil {
 		return outcome{}, err
 	}
-	if current.Suspended {
-		if suspender(current, marksOf(current)) == plan.Us {
-			return outcome{}, nil
-		}
+	if current.Suspended && suspender(current, marksOf(current)) != plan.Us {
 		return outcome{foreign: true,
 			note: "was already suspended in the tenant, not by Rollcall, and has to be restored there"}, nil
 	}
-	e := newEdit(current)
-	e.marks.suspended = p.now().UTC().Format(time.RFC3339)
-	body := e.seal(true)
-	body.Suspended = true
-	return outcome{}, p.putUser(ctx, c, body)
+	var signedOut error
+	if c.EndSessions {
+		signedOut = p.signOut(ctx, c.RemoteID)
+	}
+	if !current.Suspended {
+		e := newEdit(current)
+		e.marks.suspended = p.now().UTC().Format(time.RFC3339)
+		body := e.seal(true)
+		body.Suspended = true
+		if err := p.putUser(ctx, c, body); err != nil {
+			return outcome{}, err
+		}
+	}
+	if fault.KindOf(signedOut).Retryable() { // Now there is time to repeat it.
+		signedOut = p.call(ctx, opSignOut, p.signOutCall(c.RemoteID))
+	}
+	if signedOut != nil {
+		return outcome{note: "is suspended, and its sessions could not be ended: " + signedOut.Error()}, nil
+	}
+	return outcome{sessionsEnded: c.EndSessions}, nil
 }
 
 // restoreUser lifts a suspension of ours and removes the mark in the same write.

@@ -25,6 +25,7 @@ func (p *Provider) Check(ctx context.Context) ([]string, error) {
 	}
 	c.subject()
 	c.lists()
+	c.sessions()
 	return c.good, errors.Join(c.bad...)
 }
 

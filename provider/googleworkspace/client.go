@@ -72,6 +72,7 @@ type Provider struct {
 	userFields []string // set by the mapping
 	domains    domainCache
 	units      unitCache
+	sessions   sessions
 }
 
 // New returns a Provider. It makes no request.
@@ -91,11 +92,15 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	api, err := newService(cfg, key, base, Scopes...)
+	api, _, err := newService(cfg, key, base, Scopes...)
 	if err != nil {
 		return nil, err
 	}
-	units, err := newService(cfg, key, base, UnitScope)
+	units, _, err := newService(cfg, key, base, UnitScope)
+	if err != nil {
+		return nil, err
+	}
+	security, tokens, err := newService(cfg, key, base, SessionsScope)
 	if err != nil {
 		return nil, err
 	}
@@ -104,14 +109,15 @@ func New(cfg Config, opts Options) (*Provider, error) {
 		p.now = time.Now
 	}
 	p.domains.now, p.units.api = p.now, units
+	p.sessions.api, p.sessions.tokens = security, tokens
 	return p, nil
 }
 
-// newService returns a client of the API with tokens for these scopes.
-func newService(cfg Config, key []byte, base http.RoundTripper, scopes ...string) (*admin.Service, error) {
+// newService returns a client of the API, and the tokens for these scopes that it uses.
+func newService(cfg Config, key []byte, base http.RoundTripper, scopes ...string) (*admin.Service, *tokens, error) {
 	tokens, err := newTokens(cfg, key, base, scopes)
 	if err != nil {
-		return nil, fault.Errorf(fault.Invalid, "credentials_file: %w", err)
+		return nil, nil, fault.Errorf(fault.Invalid, "credentials_file: %w", err)
 	}
 	client := &http.Client{
 		Transport: &transport{base: base, tokens: tokens},
@@ -120,24 +126,31 @@ func newService(cfg Config, key []byte, base http.RoundTripper, scopes ...string
 	}
 	api, err := admin.NewService(context.Background(), option.WithHTTPClient(client), option.WithEndpoint(cfg.Endpoint))
 	if err != nil {
-		return nil, fault.New(fault.Internal, "new service", err)
+		return nil, nil, fault.New(fault.Internal, "new service", err)
 	}
-	return api, nil
+	return api, tokens, nil
 }
 
-// call makes one call of the API and classifies its error. Every call of the package goes through here.
+// call makes one call of the API and classifies its error.
 func (p *Provider) call(ctx context.Context, op string, fn func(context.Context) error) error {
-	once := func(ctx context.Context) error {
-		timed, cancel := context.WithTimeout(ctx, p.cfg.RequestTimeout)
-		defer cancel()
-		err := classify(ctx, op, fn(timed))
-		p.report(op, err)
-		return err
-	}
+	return p.through(ctx, op, func(ctx context.Context) error { return p.once(ctx, op, p.cfg.RequestTimeout, fn) })
+}
+
+// through passes an attempt to the Caller, which may repeat it. Every call of the package goes through here.
+func (p *Provider) through(ctx context.Context, op string, attempt func(context.Context) error) error {
 	if p.caller == nil {
-		return once(ctx)
+		return attempt(ctx)
 	}
-	return p.caller.Call(ctx, op, once)
+	return p.caller.Call(ctx, op, attempt)
+}
+
+// once makes one attempt of a call within a time and classifies its error.
+func (p *Provider) once(ctx context.Context, op string, within time.Duration, fn func(context.Context) error) error {
+	timed, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	err := classify(ctx, op, fn(timed))
+	p.report(op, err)
+	return err
 }
 
 // report passes the outcome of a request to Options.Observe.

@@ -75,6 +75,8 @@ type Config struct {
 	DefaultGroupEmailDomain string `yaml:"default_group_email_domain"`
 	// Endpoint is the root of the API. Plain http is only for tests on this machine.
 	Endpoint string `yaml:"endpoint"`
+	// EndSessions says whether an account is signed out when it is suspended. It needs SessionsScope.
+	EndSessions provider.Sessions `yaml:"end_sessions"`
 	// MaxRequestsPerSecond is the part of the quota that all workers together may use. The default is 39.2.
 	MaxRequestsPerSecond float64 `yaml:"max_requests_per_second"`
 }
@@ -98,6 +100,7 @@ func (c *Config) SetDefaults() {
 	if c.MaxRequestsPerSecond == 0 {
 		c.MaxRequestsPerSecond = DefaultRequestsPerSecond
 	}
+	c.EndSessions.SetDefault()
 	c.DelegatedSubject = strings.ToLower(strings.TrimSpace(c.DelegatedSubject))
 	c.DefaultGroupEmailDomain = strings.ToLower(strings.TrimSpace(c.DefaultGroupEmailDomain))
 }
@@ -125,6 +128,7 @@ func (c Config) Validate() error {
 	if err := checkURL(c.Endpoint); err != nil {
 		fail("endpoint", "%v", err)
 	}
+	errs = append(errs, c.EndSessions.Validate())
 	if c.MaxRequestsPerSecond < 0 {
 		fail("max_requests_per_second", "%v is negative", c.MaxRequestsPerSecond)
 	}
@@ -171,6 +175,7 @@ func Type() provider.Type {
 			"customer":                   "The customerId of the account.",
 			"default_group_email_domain": "The domain of the addresses that are made for groups: `domain` in expressions.",
 			"endpoint":                   "Root of the API; plain http is for tests on this machine only.",
+			"end_sessions":               provider.SessionsKey("the scope `admin.directory.user.security`"),
 			"max_requests_per_second": "What all workers together may use of the quota. A quarter of it may create users: " +
 				"Google allows 40 calls and 10 new users a second.",
 		},

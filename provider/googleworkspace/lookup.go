@@ -26,7 +26,8 @@ func (p *Provider) lookUp(ctx context.Context, q provider.Query) (plan.State, er
 	if err != nil {
 		return plan.State{}, err
 	}
-	l := &looking{p: p, q: q, byID: map[string]int{}, state: plan.State{Domains: domains, Known: p.knownUnits(ctx)}}
+	l := &looking{p: p, q: q, byID: map[string]int{}, state: plan.State{
+		Domains: domains, Known: p.knownUnits(ctx), EndsSessions: p.endsSessions()}}
 	for _, lookup := range q.Lookups {
 		if err := l.entry(ctx, lookup); err != nil {
 			return plan.State{}, err

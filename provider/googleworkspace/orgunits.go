@@ -14,10 +14,11 @@ import (
 // orgUnitField is the field that must be the path of an existing organizational unit.
 const orgUnitField = "orgUnitPath"
 
-// The list of organizational units is kept for unitsKept. After a refusal it is not asked for during unitsRefused.
+// The list of organizational units is kept for unitsKept. An optional scope that was refused is not asked for during
+// scopeRefused.
 const (
 	unitsKept    = 10 * time.Minute
-	unitsRefused = time.Hour
+	scopeRefused = time.Hour
 )
 
 // unitCache has the organizational units that were listed last.
@@ -47,7 +48,7 @@ func (p *Provider) knownUnits(ctx context.Context) []plan.KnownValues {
 		return err
 	})
 	if err != nil {
-		p.units.known, p.units.until = nil, p.now().Add(unitsRefused)
+		p.units.known, p.units.until = nil, p.now().Add(scopeRefused)
 		return nil
 	}
 	paths := []string{"/"} // The list does not contain the root.

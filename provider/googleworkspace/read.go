@@ -29,6 +29,7 @@ func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, erro
 		return p.lookUp(ctx, q)
 	}
 	r := &reading{p: p, q: q, users: map[string]int{}, groups: map[string]int{}, anchored: map[directory.Ref]bool{}}
+	r.state.EndsSessions = p.endsSessions()
 	if q.ByID {
 		err := r.find(ctx, q.Refs())
 		return r.state, err

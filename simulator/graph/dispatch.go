@@ -52,7 +52,7 @@ func (t *Tenant) execute(c *call) (*answer, *apiError) {
 		return nil, err
 	}
 	if c.method == http.MethodPost || c.method == http.MethodPatch {
-		if err := c.decode(c.route.id == "deletedItems.restore"); err != nil {
+		if err := c.decode(c.route.id == "deletedItems.restore" || c.route.id == "users.revokeSignInSessions"); err != nil {
 			return nil, err
 		}
 	}

@@ -49,6 +49,8 @@ func routes() []route {
 		writing("users.create", post, "users", writeUsers, (*Tenant).createUser),
 		writing("users.update", patch, "users/{user}", changeUsers, (*Tenant).updateUser),
 		writing("users.delete", del, "users/{user}", writeUsers, (*Tenant).deleteUser),
+		writing("users.revokeSignInSessions", post, "users/{user}/revokeSignInSessions",
+			[]string{"User.RevokeSessions.All"}, (*Tenant).revokeSessions),
 		reading("users.memberOf", get, "users/{user}/memberOf", 2, readMembers, members, (*Tenant).listMemberOf),
 		reading("users.memberOf", get, "users/{user}/memberOf/microsoft.graph.group", 2, readMembers, members,
 			(*Tenant).listMemberOfGroups),

@@ -155,6 +155,23 @@ func (t *Tenant) change(o *object, fields map[string]any, now time.Time) *apiErr
 	return nil
 }
 
+// revokeSessions ends the sessions of a user, as far as the user shows it. The method has no request body.
+func (t *Tenant) revokeSessions(c *call) (*answer, *apiError) {
+	o, err := t.user(c.vars["user"], c.now)
+	if err != nil {
+		return nil, err
+	}
+	if o.deleted() {
+		return nil, notFound(c.vars["user"].value)
+	}
+	since := c.now.UTC().Truncate(time.Second).Format(time.RFC3339)
+	if err := t.change(o, map[string]any{"signInSessionsValidFromDateTime": since}, c.now); err != nil {
+		return nil, err
+	}
+	return newAnswer(http.StatusOK, marshal(map[string]any{
+		"@odata.context": c.base + "/$metadata#Edm.Boolean", "value": true})), nil
+}
+
 func (t *Tenant) deleteUser(c *call) (*answer, *apiError) {
 	o, err := t.writableUser(c)
 	if err != nil {

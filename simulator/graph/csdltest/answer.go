@@ -67,6 +67,12 @@ func (e *exchange) success(body map[string]any) {
 		e.object(e.op.typ, body, e.op.typ == "directoryObject")
 		return
 	}
+	if e.op.response == boolean {
+		if _, ok := body["value"].(bool); !ok {
+			e.report("value is %T, want a boolean", body["value"])
+		}
+		return
+	}
 	e.only("", body, "@odata.context", "@odata.count", "@odata.nextLink", "@odata.deltaLink", "value")
 	e.links(body)
 	items, ok := body["value"].([]any)

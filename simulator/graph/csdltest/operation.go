@@ -17,6 +17,7 @@ const (
 	number
 	delta
 	batch
+	boolean
 )
 
 // operation is a method of the API, from its reference page.
@@ -53,6 +54,8 @@ var operations = []operation{
 		[]string{"accountEnabled", "displayName", "mailNickname", "passwordProfile", "userPrincipalName"}, createdOK},
 	{"users.update", "PATCH", path("users/{}"), "user", none, "", "", nil, nil, empty},
 	{"users.delete", "DELETE", path("users/{}"), "", none, "", "", nil, nil, empty},
+	{"users.revokeSignInSessions", "POST", path("users/{}/revokeSignInSessions"), "", boolean, "", "Edm.Boolean", nil,
+		nil, ok},
 	{"users.memberOf", "GET", path("users/{}/memberOf"), "", mixed, "directoryObject", "directoryObjects", many, nil, ok},
 	{"users.memberOf", "GET", path("users/{}/memberOf/microsoft.graph.group"), "", list, "group", "groups", many, nil, ok},
 
