@@ -115,11 +115,24 @@ func (b *browser) open(path string) chromedp.Action[chromedp.Void] {
 
 // sees waits for something that an XPath finds.
 func sees(xpath string) chromedp.Action[chromedp.Void] {
-	return chromedp.WaitVisible(chromedp.Search(xpath))
+	return again(chromedp.WaitVisible(chromedp.Search(xpath)))
 }
 
 func click(xpath string) chromedp.Action[chromedp.Void] {
-	return chromedp.Click(chromedp.Search(xpath), chromedp.NodeVisible)
+	return again(chromedp.Click(chromedp.Search(xpath), chromedp.NodeVisible))
+}
+
+// again repeats an action whose element was replaced by a newer one, as the live parts of a page are, after it was
+// found and before it was used.
+func again(action chromedp.Action[chromedp.Void]) chromedp.Action[chromedp.Void] {
+	return func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		for {
+			v, err := action(ctx, t)
+			if err == nil || !strings.Contains(err.Error(), "node with given id") || ctx.Err() != nil {
+				return v, err
+			}
+		}
+	}
 }
 
 // says evaluates JavaScript in the page.

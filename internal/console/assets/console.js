@@ -1,17 +1,44 @@
 // Keeps the live parts of an open page up to date, and adds keys for moving about. Every page works without it.
 "use strict";
 
-// The server renders the parts. An element that is replaced keeps the focus by the name of what had it.
+// The server renders the parts. What stays the same remains the same element, so that the focus, a pressed button and
+// selected text survive. What leads elsewhere, or has another id, is a new element: a click never hits its successor.
 function replace(id, html) {
   const part = document.getElementById(id);
   if (!part) return;
-  const focused = part.contains(document.activeElement) ? document.activeElement : null;
-  const path = focused && [...part.querySelectorAll("a, button, input, select, summary")].indexOf(focused);
-  part.innerHTML = html;
-  if (focused) {
-    const again = part.querySelectorAll("a, button, input, select, summary")[path];
-    (again || document.getElementById("main")).focus({ preventScroll: true });
+  const focused = part.contains(document.activeElement);
+  const next = document.createElement("template");
+  next.innerHTML = html;
+  update(part, next.content);
+  if (focused && !part.contains(document.activeElement)) {
+    document.getElementById("main").focus({ preventScroll: true });
   }
+}
+
+function update(old, next) {
+  [...next.childNodes].forEach((node, i) => {
+    const current = old.childNodes[i];
+    if (!current) {
+      old.append(node);
+    } else if (!same(current, node)) {
+      current.replaceWith(node);
+    } else if (node.nodeType === Node.ELEMENT_NODE) {
+      for (const a of [...current.attributes]) {
+        if (a.name !== "open" && !node.hasAttribute(a.name)) current.removeAttribute(a.name);
+      }
+      for (const a of node.attributes) {
+        if (current.getAttribute(a.name) !== a.value) current.setAttribute(a.name, a.value);
+      }
+      update(current, node);
+    } else if (current.nodeValue !== node.nodeValue) {
+      current.nodeValue = node.nodeValue;
+    }
+  });
+}
+
+function same(a, b) {
+  return a.nodeName === b.nodeName && (a.nodeType !== Node.ELEMENT_NODE ||
+    ["id", "href", "action", "name", "value"].every((name) => a.getAttribute(name) === b.getAttribute(name)));
 }
 
 const source = document.body.dataset.stream;
