@@ -187,6 +187,8 @@ const (
 type Capabilities struct {
 	// BatchSize is how many changes one Apply takes; Concurrency how many Applies may be under way.
 	BatchSize, Concurrency int
+	// CreatesApart says that the creation of users has a limit of its own, so that groups and members go on beside it.
+	CreatesApart bool
 	// Mirror is set for the local directory. Everything there is ours, disabled entries are kept as such, and what is
 	// absent is deleted at once.
 	Mirror bool

@@ -68,6 +68,8 @@ type applier struct {
 	// names are the changes that take an address which another change frees.
 	names      exchange
 	secondPass bool
+	// tried has the new users of this pass with a creation that was tried, where other lanes go on beside creations.
+	tried chan directory.Ref
 	// gains counts the open additions of a member. losses are the member's removals, which wait for them. ready are
 	// the losses of members without open gains.
 	gains  map[directory.Ref]int

@@ -14,6 +14,7 @@ import (
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/pace"
 )
 
 // Explanation is what the next run would do about one entry, with the facts that lead to it. The engine makes it with
@@ -53,7 +54,7 @@ func (e *Engine) Explain(ctx context.Context, ref directory.Ref, memory Memory, 
 	if err != nil {
 		return Explanation{SourceErr: err}
 	}
-	v, err := e.read(ctx, s, memory)
+	v, err := e.read(pace.Urgent(ctx), s, memory)
 	x := Explanation{Facts: v.facts, Link: v.links[ref]}
 	if err != nil && v.sourceRead && !v.stateRead {
 		x.RemoteErr, err = errors.Unwrap(err), nil // without the engine's "read provider"

@@ -81,12 +81,15 @@ type tenantFake struct {
 	refuses error
 	// hook is called before (after=false) and after each write.
 	hook func(c plan.Change, after bool) error
+	// apart is Capabilities.CreatesApart. before may hold a write back while others go on.
+	apart  bool
+	before func(c plan.Change)
 }
 
 func newTenant() *tenantFake { return &tenantFake{objects: map[string]*plan.Object{}} }
 
 func (t *tenantFake) Capabilities() plan.Capabilities {
-	return plan.Capabilities{BatchSize: 1, Concurrency: 4}
+	return plan.Capabilities{BatchSize: 1, Concurrency: 4, CreatesApart: t.apart}
 }
 
 func (t *tenantFake) Read(_ context.Context, q provider.Query) (plan.State, error) {
@@ -131,6 +134,9 @@ func (t *tenantFake) Read(_ context.Context, q provider.Query) (plan.State, erro
 func (t *tenantFake) Apply(_ context.Context, batch []plan.Change) []provider.Result {
 	out := make([]provider.Result, len(batch))
 	for i, c := range batch {
+		if t.before != nil {
+			t.before(c)
+		}
 		out[i] = t.one(c)
 	}
 	return out

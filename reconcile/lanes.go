@@ -43,10 +43,13 @@ func (a *applier) givenUp(of plan.Lane) bool {
 // is retried once after all other lanes. Deletions come last.
 func (a *applier) apply(ctx context.Context) error {
 	byLane := a.split()
-	for of := range plan.LaneDelete {
+	for of := range plan.LaneCreate {
 		if err := a.lane(ctx, of, byLane[of]); err != nil {
 			return err
 		}
+	}
+	if err := a.making(ctx, byLane); err != nil {
+		return err
 	}
 	if err := a.latecomers(ctx); err != nil {
 		return err
@@ -146,6 +149,7 @@ func (a *applier) stage(ctx context.Context, of plan.Lane, at []int) error {
 			if stop.Err() != nil {
 				return nil
 			}
+			defer a.noteTried(of, batch)
 			return a.batch(ctx, of, batch)
 		})
 	}

@@ -42,6 +42,7 @@ func TestLaw10RefusalsHarmNoOtherObject(t *testing.T) {
 	for seed := range uint64(60) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		calm, w := scenario(t), scenario(t)
+		w.tenant.apart = seed%2 == 1
 		mustRun(t, calm)
 		refused := map[directory.Ref]bool{}
 		for i := range 16 {

@@ -123,6 +123,9 @@ func (e *Engine) Execute(ctx context.Context, run Run) (Report, error) {
 	if run.Lease != nil {
 		ctx = pace.WithFence(ctx, run.Lease.Check)
 	}
+	if run.Scope.urgent() {
+		ctx = pace.Urgent(ctx)
+	}
 	d, err := e.resolve(ctx, &run)
 	if err != nil {
 		return Report{}, err
@@ -296,6 +299,9 @@ func (s Scope) may(r rights) bool { return s.rights&r != 0 }
 
 // limited reports whether the scope covers only some entries.
 func (s Scope) limited() bool { return len(s.refs) > 0 }
+
+// urgent reports whether the calls of the run go before those of full and delta runs: it is about single entries.
+func (s Scope) urgent() bool { return s.limited() && !s.changed && !s.suspends }
 
 // has reports whether a limited scope names the entry.
 func (s Scope) has(ref directory.Ref) bool { return slices.Contains(s.refs, ref) }

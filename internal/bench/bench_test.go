@@ -194,16 +194,22 @@ func BenchmarkGoogleUnchanged(b *testing.B) {
 	b.ReportMetric(float64(pages), "list-pages")
 }
 
-// BenchmarkFirstProvisioning measures how much of a quota of 40 calls a second a first provisioning uses.
+// BenchmarkFirstProvisioning measures how long a first provisioning takes beside what the published quota allows, which
+// is 40 calls and 10 new users a second.
 func BenchmarkFirstProvisioning(b *testing.B) {
+	const users, groups, members = 600, 60, 15
 	for b.Loop() {
 		b.StopTimer()
-		l := newLab(b, 600, 60, 15, 39.2, simulator.Quota{QueriesPerSecond: 40}).work(b)
+		l := newLab(b, users, groups, members, 39.2,
+			simulator.Quota{QueriesPerSecond: 40, UserInsertsPerSecond: 10}).work(b)
 		l.sync(b, "ldap:corp")
+		l.tenant.ResetCalls()
 		b.StartTimer()
 		_, took := l.sync(b, "google_workspace:1")
 		c := l.tenant.Calls()
-		b.ReportMetric(float64(c.Reads+c.Writes)/(40*took.Seconds()), "share-of-quota")
+		least := max(users/10., float64(c.Reads+c.Writes)/40)
+		b.ReportMetric(least/took.Seconds(), "share-of-quota")
 		b.ReportMetric(float64(c.Refused), "refused")
+		b.ReportMetric(float64(c.Reads+c.Writes), "calls")
 	}
 }

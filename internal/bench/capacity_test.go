@@ -20,7 +20,7 @@ import (
 //
 //	go test ./internal/bench -run '^$' -bench Capacity -benchtime 1x -timeout 60m
 func BenchmarkCapacity(b *testing.B) {
-	for _, people := range []int{1_000, 10_000, 100_000} {
+	for _, people := range []int{1_000, 10_000, 20_000, 100_000} {
 		b.Run(strconv.Itoa(people), func(b *testing.B) {
 			for b.Loop() {
 				capacity(b, people)

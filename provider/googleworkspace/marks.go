@@ -308,6 +308,6 @@ func (p *Provider) Capabilities() plan.Capabilities {
 	for _, name := range []string{"orgUnitPath", "recoveryEmail", "includeInGlobalAddressList", "relations.manager"} {
 		normal[name] |= plan.Fold
 	}
-	return plan.Capabilities{BatchSize: 1, Concurrency: concurrency, RenameKeepsAddress: true,
+	return plan.Capabilities{BatchSize: 1, Concurrency: concurrency, CreatesApart: true, RenameKeepsAddress: true,
 		UndeleteWithin: undeleteWithin, Normal: normal}
 }

@@ -8,6 +8,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +31,15 @@ type Cost map[string]float64
 
 // One returns the cost of one unit of one bucket.
 func One(bucket string) Cost { return Cost{bucket: 1} }
+
+type urgentKey struct{}
+
+// Urgent returns a context for calls that get the next slot, before those of full and delta runs. Single objects and
+// leavers use it. Urgent calls have up to half of a minute's quota, and wait with the others beyond it. Nothing is set
+// aside while there are none.
+func Urgent(ctx context.Context) context.Context { return context.WithValue(ctx, urgentKey{}, true) }
+
+func isUrgent(ctx context.Context) bool { return ctx.Value(urgentKey{}) != nil }
 
 // Limiter hands out slots of one tenant. Implementations are safe for concurrent use.
 type Limiter interface {
@@ -56,9 +67,15 @@ const (
 	defaultMaxWait = 10 * time.Second
 	defaultFloor   = 1.0 / 32
 
-	burst    = time.Second // the time that a bucket may be ahead of its rate
+	// burst is the time that a bucket may be ahead of its rate. Published limits allow about a second. The rest is for
+	// calls that arrive late, and for the slots that runs have taken when an urgent call goes first.
+	burst    = 800 * time.Millisecond
 	recovery = 0.01        // the fraction of the full rate that returns each second
 	together = time.Second // refusals within this time halve the rate once
+
+	// Urgent calls go first with up to half of a minute's quota: urgentBurst at once, and urgentRate of the rate.
+	urgentBurst = 6 * time.Second
+	urgentRate  = 0.4
 )
 
 func (c Config) withDefaults() Config {
@@ -159,10 +176,15 @@ var (
 )
 
 // Shared is a Limiter with its state on Redis. All workers that name the same tenant share its quota.
+//
+// Callers of one process that take from the same buckets stand in line, and only the first of them has a slot. So an
+// urgent call waits for one slot of each worker at most, and several workers take turns.
 type Shared struct {
 	rdb redis.UniversalClient
 	key string
 	cfg Config
+	// lines has a channel of one place for each set of buckets.
+	lines sync.Map
 	// pausedUntil is the end of the last pause that this process knows of, by its own clock in microseconds. After
 	// its sleep a caller checks for a pause that began meanwhile.
 	pausedUntil atomic.Int64
@@ -186,6 +208,13 @@ func (s *Shared) Wait(ctx context.Context, cost Cost) (time.Duration, error) {
 		return 0, err
 	}
 	began := time.Now()
+	if !isUrgent(ctx) {
+		leave, err := s.standInLine(ctx, charges)
+		if err != nil {
+			return time.Since(began), err
+		}
+		defer leave()
+	}
 	for {
 		asked := s.clock()
 		wait, err := s.reserve(ctx, charges)
@@ -205,8 +234,29 @@ func (s *Shared) Wait(ctx context.Context, cost Cost) (time.Duration, error) {
 	}
 }
 
+// standInLine waits until no other caller of this process waits for a slot of the same buckets.
+func (s *Shared) standInLine(ctx context.Context, charges []charge) (leave func(), err error) {
+	var buckets strings.Builder
+	for _, c := range charges {
+		buckets.WriteString(c.bucket + " ")
+	}
+	any, _ := s.lines.LoadOrStore(buckets.String(), make(chan struct{}, 1))
+	line := any.(chan struct{})
+	select {
+	case line <- struct{}{}:
+		return func() { <-line }, nil
+	case <-ctx.Done():
+		return nil, ended(ctx)
+	}
+}
+
 func (s *Shared) reserve(ctx context.Context, charges []charge) (time.Duration, error) {
-	args := []any{s.now(), s.cfg.MaxWait.Microseconds(), burst.Microseconds(), s.cfg.Floor}
+	urgent := ""
+	if isUrgent(ctx) {
+		urgent = "1"
+	}
+	args := []any{s.now(), s.cfg.MaxWait.Microseconds(), burst.Microseconds(), s.cfg.Floor, urgent,
+		urgentBurst.Microseconds(), urgentRate}
 	for _, c := range charges {
 		args = append(args, c.bucket, strconv.FormatFloat(c.micros, 'f', 3, 64))
 	}

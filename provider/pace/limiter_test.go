@@ -51,7 +51,13 @@ func shared(t *testing.T, rdb redis.UniversalClient, cfg pace.Config) *pace.Shar
 // refuses a slot that is not free now, and does not take it.
 func next(t *testing.T, l pace.Limiter, cost pace.Cost) time.Duration {
 	t.Helper()
-	_, err := l.Wait(t.Context(), cost)
+	return nextOf(t.Context(), t, l, cost)
+}
+
+// nextOf is next for calls of this context.
+func nextOf(ctx context.Context, t *testing.T, l pace.Limiter, cost pace.Cost) time.Duration {
+	t.Helper()
+	_, err := l.Wait(ctx, cost)
 	if err != nil && fault.KindOf(err) != fault.Throttled {
 		t.Fatalf("Wait() = %v, want nil or throttled", err)
 	}
@@ -65,23 +71,23 @@ func TestBurstThenRate(t *testing.T) {
 	each(t, func(t *testing.T, open func(pace.Config) pace.Limiter) {
 		c := testclock.New()
 		l := open(pace.Config{Rates: map[string]float64{pace.Calls: 40}, MaxWait: 1, Now: c.Now})
-		for i := range 40 {
+		for i := range 32 {
 			if d := next(t, l, pace.One(pace.Calls)); d != 0 {
 				t.Fatalf("call %d of the burst waits %v, want 0", i+1, d)
 			}
 		}
 		if d := next(t, l, pace.One(pace.Calls)); !near(d, 25*time.Millisecond) {
-			t.Errorf("call 41 waits %v, want 25ms", d)
+			t.Errorf("call 33 waits %v, want 25ms", d)
 		}
 		if d := next(t, l, pace.Cost{pace.Calls: 20}); !near(d, 500*time.Millisecond) {
 			t.Errorf("a call that costs 20 waits %v, want 500ms", d)
 		}
 		c.Advance(time.Hour)
-		for range 40 {
+		for range 32 {
 			next(t, l, pace.One(pace.Calls))
 		}
 		if d := next(t, l, pace.One(pace.Calls)); !near(d, 25*time.Millisecond) {
-			t.Errorf("after an hour, call 41 waits %v, want 25ms: more than a second was saved up", d)
+			t.Errorf("after an hour, call 33 waits %v, want 25ms: more than 0.8 s was saved up", d)
 		}
 	})
 }
@@ -93,15 +99,15 @@ func TestOneCallTakesFromSeveralBuckets(t *testing.T) {
 		rates := map[string]float64{pace.ResourceUnits: 100, pace.Writes: 10}
 		l := open(pace.Config{Rates: rates, MaxWait: 1, Now: c.Now})
 		write := pace.Cost{pace.ResourceUnits: 5, pace.Writes: 1}
-		for i := range 10 {
+		for i := range 8 {
 			if d := next(t, l, write); d != 0 {
 				t.Fatalf("write %d waits %v, want 0", i+1, d)
 			}
 		}
 		if d := next(t, l, write); !near(d, 100*time.Millisecond) {
-			t.Errorf("write 11 waits %v, want 100ms", d)
+			t.Errorf("write 9 waits %v, want 100ms", d)
 		}
-		if d := next(t, l, pace.Cost{pace.ResourceUnits: 50}); d != 0 {
+		if d := next(t, l, pace.Cost{pace.ResourceUnits: 40}); d != 0 {
 			t.Errorf("a read of the units that are left waits %v, want 0", d)
 		}
 		if d := next(t, l, pace.Cost{pace.ResourceUnits: 1}); !near(d, 10*time.Millisecond) {
@@ -170,7 +176,7 @@ func TestPauseHoldsEverybody(t *testing.T) {
 func TestSharedOnACluster(t *testing.T) {
 	t.Parallel()
 	l := shared(t, redistest.Cluster(t), pace.Config{Rates: map[string]float64{"a": 10, "b": 5}, MaxWait: 1})
-	for range 5 {
+	for range 4 {
 		if d := next(t, l, pace.Cost{"a": 1, "b": 1}); d != 0 {
 			t.Errorf("a call of the burst waits %v, want 0", d)
 		}
@@ -202,7 +208,11 @@ func TestLocalAndSharedAgree(t *testing.T) {
 				}
 			default:
 				cost := pace.Cost{"a": random.Float64() * 4, "b": float64(random.IntN(2))}
-				if got, want := next(t, other, cost), next(t, one, cost); (got - want).Abs() > 2*time.Millisecond {
+				ctx := t.Context()
+				if random.IntN(3) == 0 {
+					ctx = pace.Urgent(ctx)
+				}
+				if got, want := nextOf(ctx, t, other, cost), nextOf(ctx, t, one, cost); (got - want).Abs() > 2*time.Millisecond {
 					t.Fatalf("step %d: shared waits %v, local %v", i, got, want)
 				}
 			}
@@ -214,7 +224,7 @@ func TestLocalAndSharedAgree(t *testing.T) {
 func TestWorkersShareOneRate(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
-		// A second's worth is granted at once, and the rest at the rate. A busy machine only makes it slower.
+		// A burst is granted at once, and the rest at the rate. A busy machine only makes it slower.
 		const rate, workers, callers, each = 100, 4, 8, 8
 		var all sync.WaitGroup
 		began := time.Now()
@@ -231,7 +241,7 @@ func TestWorkersShareOneRate(t *testing.T) {
 			}
 		}
 		all.Wait()
-		const least = time.Duration(workers*callers*each-rate-1) * time.Second / rate
+		const least = time.Duration(workers*callers*each-rate*8/10-1) * time.Second / rate
 		if took := time.Since(began); took < least {
 			t.Errorf("%d grants took %v, want at least %v", workers*callers*each, took, least)
 		}
@@ -248,7 +258,7 @@ func TestWaitSleepsExactly(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got, want := time.Since(began), 1500*time.Millisecond; got != want {
+		if got, want := time.Since(began), 1700*time.Millisecond; got != want {
 			t.Errorf("5 calls at 2/s took %v, want %v", got, want)
 		}
 		if _, err := l.Wait(t.Context(), pace.Cost{pace.Calls: 100}); fault.KindOf(err) != fault.Throttled ||
@@ -262,7 +272,7 @@ func TestWhoSleepsDoesNotCallIntoAPause(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, open func(pace.Config) pace.Limiter) {
 		l := open(pace.Config{Rates: map[string]float64{pace.Calls: 5}})
-		for range 5 {
+		for range 4 {
 			if _, err := l.Wait(t.Context(), pace.One(pace.Calls)); err != nil {
 				t.Fatal(err)
 			}

@@ -13,6 +13,8 @@ type Local struct {
 
 	mu       sync.Mutex
 	free     map[string]float64 // when each bucket is back at its rate
+	urgent   map[string]float64 // when the last urgent call comes
+	share    map[string]float64 // when the share of urgent calls is unused again
 	pause    float64            // no call is made before
 	factor   float64            // the fraction of the full rate in use
 	factorAt float64
@@ -29,7 +31,8 @@ func NewLocal(cfg Config) (*Local, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Local{cfg: cfg.withDefaults(), free: map[string]float64{}, factor: 1, halvedAt: math.Inf(-1)}, nil
+	return &Local{cfg: cfg.withDefaults(), free: map[string]float64{}, urgent: map[string]float64{},
+		share: map[string]float64{}, factor: 1, halvedAt: math.Inf(-1)}, nil
 }
 
 // Wait implements Limiter.
@@ -40,7 +43,7 @@ func (l *Local) Wait(ctx context.Context, cost Cost) (time.Duration, error) {
 	}
 	began := time.Now()
 	for {
-		wait := l.reserve(charges)
+		wait := l.reserve(charges, isUrgent(ctx))
 		if wait > l.cfg.MaxWait {
 			return time.Since(began), tooLong(wait)
 		}
@@ -55,22 +58,35 @@ func (l *Local) Wait(ctx context.Context, cost Cost) (time.Duration, error) {
 }
 
 // reserve is reserve.lua in Go.
-func (l *Local) reserve(charges []charge) time.Duration {
+func (l *Local) reserve(charges []charge, urgent bool) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
 	factor := max(l.cfg.Floor, l.grown(now))
 	from := max(now, l.pause)
-	start := from
-	taken := make([]float64, len(charges))
+	start, first := from, from
+	type slot struct{ free, urgent, share float64 }
+	slots := make([]slot, len(charges))
 	for i, c := range charges {
-		taken[i] = max(l.free[c.bucket], from) + c.micros/factor
-		start = max(start, taken[i]-float64(burst.Microseconds()))
+		cost := c.micros / factor
+		s := slot{max(l.free[c.bucket], from) + cost, max(l.urgent[c.bucket], from) + cost,
+			max(l.share[c.bucket], from) + cost/urgentRate}
+		slots[i] = s
+		start = max(start, s.free-float64(burst.Microseconds()))
+		first = max(first, min(s.urgent, s.free-float64(burst.Microseconds())))
+		urgent = urgent && s.share-from <= float64(urgentBurst.Microseconds())/urgentRate
+	}
+	if urgent {
+		start = first
 	}
 	wait := time.Duration(math.Ceil(start-now)) * time.Microsecond
-	if wait <= l.cfg.MaxWait {
-		for i, c := range charges {
-			l.free[c.bucket] = math.Round(taken[i])
+	if wait > l.cfg.MaxWait {
+		return wait
+	}
+	for i, c := range charges {
+		l.free[c.bucket] = math.Round(slots[i].free)
+		if urgent {
+			l.urgent[c.bucket], l.share[c.bucket] = math.Round(slots[i].urgent), math.Round(slots[i].share)
 		}
 	}
 	return wait

@@ -1,6 +1,7 @@
 -- KEYS[1] is the hash of one tenant. Times are microseconds.
--- now ('' = the clock of Redis) max_wait burst floor | bucket cost ...      cost is a time at the full rate
--- Returns the wait and the rest of a pause. A wait beyond max_wait took no slot. Local in local_test.go is the same in Go.
+-- now ('' = the clock of Redis) max_wait burst floor urgent ('1' or '') urgent_burst urgent_rate | bucket cost ...
+-- A cost is a time at the full rate. Returns the wait and the rest of a pause. A wait beyond max_wait took no slot.
+-- Local in local_test.go is the same in Go.
 local now = tonumber(ARGV[1])
 if not now then
   local t = redis.call('TIME')
@@ -14,17 +15,31 @@ if h[2] then
 end
 
 local from = math.max(now, pause) -- no call is made during a pause, and a pause adds nothing to the burst
-local start, set, last = from, {}, from
+local start, first, set, mark, last = from, from, {}, {}, from
+local urgent = ARGV[5] == '1'
 local minute = math.floor(now / 60000000)
-for i = 5, #ARGV, 2 do
+for i = 8, #ARGV, 2 do
   local name = ARGV[i]
-  local b = redis.call('HMGET', KEYS[1], 'b:' .. name, 'm:' .. name, 'n:' .. name, 'p:' .. name)
-  local free = math.max(tonumber(b[1] or 0), from)
-  free = free + tonumber(ARGV[i + 1]) / factor
+  local b = redis.call('HMGET', KEYS[1], 'b:' .. name, 'm:' .. name, 'n:' .. name, 'p:' .. name, 'u:' .. name, 'v:' .. name)
+  local cost = tonumber(ARGV[i + 1]) / factor
+  local free = math.max(tonumber(b[1] or 0), from) + cost
   start = math.max(start, free - tonumber(ARGV[3]))
   last = math.max(last, free)
   set[#set + 1] = 'b:' .. name
   set[#set + 1] = string.format('%.0f', free)
+
+  -- An urgent call comes one interval after the last urgent one (u), whatever slots others took. The share of urgent
+  -- calls is a bucket of its own (v).
+  if urgent then
+    local after = math.max(tonumber(b[5] or 0), from) + cost
+    local share = math.max(tonumber(b[6] or 0), from) + cost / tonumber(ARGV[7])
+    urgent = share - from <= tonumber(ARGV[6]) / tonumber(ARGV[7])
+    first = math.max(first, math.min(after, free - tonumber(ARGV[3])))
+    for field, v in pairs({ u = after, v = share }) do
+      mark[#mark + 1] = field .. ':' .. name
+      mark[#mark + 1] = string.format('%.0f', v)
+    end
+  end
 
   -- The use in this minute and in the previous one, for Shared.States.
   local at, taken, before = tonumber(b[2] or 0), tonumber(b[3] or 0), tonumber(b[4] or 0)
@@ -38,9 +53,11 @@ for i = 5, #ARGV, 2 do
   end
 end
 
+if urgent then start = first end
 local wait = math.ceil(start - now)
 if wait <= tonumber(ARGV[2]) and #set > 0 then
   redis.call('HSET', KEYS[1], unpack(set))
+  if urgent then redis.call('HSET', KEYS[1], unpack(mark)) end
   -- Every bucket runs empty and the rate recovers before the key expires.
   redis.call('PEXPIRE', KEYS[1], math.ceil((last - now) / 1000) + 120000)
 end
