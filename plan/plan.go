@@ -314,6 +314,8 @@ type Plan struct {
 	// with pins that have ended. Both are sorted by Ref.
 	Pins   []Pin           `json:"-"`
 	Lapsed []directory.Ref `json:"-"`
+	// Undecided are entries that left, with an object that an entry with a new ID may have had. It is unsorted.
+	Undecided []directory.Ref `json:"-"`
 	// Counts says how many entries the plan was made of.
 	Counts Counts `json:"counts"`
 

@@ -33,6 +33,7 @@ func (c *computer) recognise() {
 		})
 	}
 	for o, entries := range claimed {
+		c.plan.Undecided = append(c.plan.Undecided, o.Ref)
 		if len(entries) == 1 && len(c.former[entries[0].Ref]) == 1 {
 			c.heir[o] = entries[0]
 			delete(c.target, o.Ref)

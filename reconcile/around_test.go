@@ -14,6 +14,7 @@ import (
 	"rollcall/directory"
 	"rollcall/directory/store"
 	"rollcall/internal/redistest"
+	"rollcall/ledger"
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/reconcile"
@@ -38,6 +39,9 @@ type nearby struct {
 	moves string
 	runs  int
 	rng   *rand.Rand
+	// follow has what is pending at the provider. It is nil where no delta run is made.
+	follow *ledger.Redis
+	limits plan.DayLimits
 }
 
 func (n *nearby) part() *store.Part {
@@ -45,13 +49,17 @@ func (n *nearby) part() *store.Part {
 }
 
 func (n *nearby) engineOf(s source.Source) *reconcile.Engine {
-	return reconcile.New(reconcile.Config{
+	cfg := reconcile.Config{
 		Source: s, Provider: n.tenant, Ledger: n.ledger, Policy: n.policy, Now: func() time.Time { return n.now },
-		Within: n.mapping.FilterGroup(), Scope: n.mapping.Digest(),
+		Within: n.mapping.FilterGroup(), Scope: n.mapping.Digest(), Limits: plan.Limits{DayLimits: n.limits},
 		Desire: func(s directory.Snapshot, state plan.State) (mapping.Result, error) {
 			return n.mapping.Desire(mapping.Input{Snapshot: s, Domains: state.Domains})
 		},
-	})
+	}
+	if n.follow != nil {
+		cfg.Pending, cfg.Local = n.follow, store.NewReader(n.part())
+	}
+	return reconcile.New(cfg)
 }
 
 func (n *nearby) execute(e *reconcile.Engine, scope reconcile.Scope) reconcile.Report {
@@ -65,11 +73,15 @@ func (n *nearby) execute(e *reconcile.Engine, scope reconcile.Scope) reconcile.R
 }
 
 // mirror makes the local directory what the source has.
-func (n *nearby) mirror() {
+func (n *nearby) mirror() reconcile.Report {
 	n.Helper()
-	n.execute(reconcile.New(reconcile.Config{
+	var followers []reconcile.Follower
+	if n.follow != nil {
+		followers = append(followers, reconcile.Follower{Pending: n.follow, Within: n.mapping.FilterGroup() != ""})
+	}
+	return n.execute(reconcile.New(reconcile.Config{
 		Source: n.source, Provider: n.part(), Ledger: n.local, Now: func() time.Time { return n.now },
-		Limits: plan.Limits{DayLimits: plan.DayLimits{}},
+		Limits: plan.Limits{DayLimits: n.limits}, Followers: followers, Local: store.NewReader(n.part()),
 		Desire: func(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
 			return mapping.Result{Desired: store.Desired(s)}, nil
 		},

@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -183,6 +184,10 @@ func (e *Engine) narrowSource(ctx context.Context, run *Run, since source.Cursor
 	if d.next = c.Next; c.Whole != "" {
 		return c.Whole, nil
 	}
+	if run.Scope.leaving { // Groups are left to the next delta run.
+		c.Refs = slices.DeleteFunc(c.Refs, func(ref directory.Ref) bool { return ref.Kind == directory.Group })
+		c.Gone = slices.DeleteFunc(c.Gone, func(g source.Gone) bool { return g.Kind == directory.Group })
+	}
 	if c.Empty() && len(d.seen) == 0 {
 		return "", nil
 	}
@@ -193,8 +198,10 @@ func (e *Engine) narrowSource(ctx context.Context, run *Run, since source.Cursor
 	if name := r.recreated(); name != "" {
 		return name + " left and has the name of a new entry", nil
 	}
-	if err := r.regroup(ctx, feed); err != nil {
-		return "", err
+	if !run.Scope.leaving {
+		if err := r.regroup(ctx, feed); err != nil {
+			return "", err
+		}
 	}
 	if d.owing = r.owing; d.owing != "" {
 		run.Journal.Say(Warning, "A full read is needed: "+d.owing+".", nil)
@@ -214,6 +221,10 @@ type review struct {
 	// was are the entries before, and gone those that are proved to have left.
 	was  map[directory.Ref]*directory.Entry
 	gone map[directory.Ref]string
+	// sent are those that the local directory no longer has, such as leavers that were sent ahead of this run.
+	sent []directory.Ref
+	// unstated are entries that lack an attribute that decides about activity.
+	unstated map[directory.Ref]bool
 	// read are the entries now, and refs all that are covered.
 	read  directory.Snapshot
 	refs  map[directory.Ref]bool
@@ -222,7 +233,8 @@ type review struct {
 
 func (e *Engine) review(ctx context.Context, c source.Changes, seen ledger.Pending) (*review, error) {
 	r := &review{Engine: e, was: map[directory.Ref]*directory.Entry{}, gone: map[directory.Ref]string{},
-		refs: map[directory.Ref]bool{}, read: directory.Snapshot{Position: c.Next.Position}}
+		unstated: map[directory.Ref]bool{}, refs: map[directory.Ref]bool{},
+		read: directory.Snapshot{Position: c.Next.Position}}
 	all := slices.Clone(c.Refs)
 	all = slices.AppendSeq(all, maps.Keys(seen))
 	for _, g := range c.Gone {
@@ -240,16 +252,15 @@ func (e *Engine) review(ctx context.Context, c source.Changes, seen ledger.Pendi
 	for _, g := range c.Gone {
 		if r.was[g.Ref] != nil {
 			r.gone[g.Ref], r.refs[g.Ref] = g.Proof, true
+		} else {
+			r.sent = append(r.sent, g.Ref)
 		}
 	}
 	ask := slices.DeleteFunc(all, func(ref directory.Ref) bool {
 		return r.gone[ref] != "" || r.was[ref] == nil && !slices.Contains(c.Refs, ref) && seen[ref] == 0
 	})
 	for _, ref := range c.Unstated {
-		if old := r.was[ref]; old != nil && !old.Active {
-			ask = slices.DeleteFunc(ask, func(a directory.Ref) bool { return a == ref })
-			r.owing = fmt.Sprintf("%s may be active again, and no attribute says so", named(ref, old.Label()))
-		}
+		r.unstated[ref] = true
 	}
 	return r, r.ask(ctx, ask)
 }
@@ -278,6 +289,16 @@ func (r *review) ask(ctx context.Context, refs []directory.Ref) error {
 			delete(r.refs, ref)
 		}
 	}
+	more.Entries = slices.DeleteFunc(more.Entries, func(e directory.Entry) bool {
+		old := r.was[e.Ref()]
+		back := old != nil && !old.Active && e.Active && r.unstated[e.Ref()]
+		if back {
+			delete(r.refs, e.Ref())
+			r.owing = fmt.Sprintf("%s may be active again, and an attribute that decides about it is absent",
+				named(e.Ref(), old.Label()))
+		}
+		return back
+	})
 	r.read.Entries = append(r.read.Entries, more.Entries...)
 	r.read.Findings = append(r.read.Findings, more.Findings...)
 	r.read.Doubts = append(r.read.Doubts, more.Doubts...)
@@ -330,7 +351,7 @@ func (r *review) recreated() string {
 // regroup reads the groups whose members may be others because an entry came, left or has another name.
 func (r *review) regroup(ctx context.Context, feed source.Delta) error {
 	var moved []directory.Entry
-	var left []directory.Ref
+	left := slices.Clone(r.sent) // Their groups still have them, and a server need not tell a change of these groups.
 	for i := range r.read.Entries {
 		e := &r.read.Entries[i]
 		old := r.was[e.Ref()]
@@ -355,7 +376,7 @@ func (r *review) regroup(ctx context.Context, feed source.Delta) error {
 			return err
 		}
 		for i := range above.Entries {
-			if above.Entries[i].Kind == directory.Group {
+			if slices.ContainsFunc(above.Entries[i].Members, func(m directory.Ref) bool { return slices.Contains(left, m) }) {
 				groups = append(groups, above.Entries[i].Ref())
 			}
 		}
@@ -407,29 +428,86 @@ func (e *Engine) keepCursor(ctx context.Context, run Run, d delta) error {
 	return e.cfg.Ledger.SetFacts(ctx, facts)
 }
 
-// announce makes the planned changes of a source pending at the providers that follow it: before they are made, so
-// that a run that dies loses none, and after it, because a provider may have read in between.
-func (e *Engine) announce(ctx context.Context, r *Report) error {
+// Follower has the pending entries of a provider that follows a source.
+type Follower struct {
+	Pending
+	// Within says that a group limits the provider's scope.
+	Within bool
+}
+
+// news are the entries that a source's plan makes pending at its followers.
+type news struct {
+	refs []directory.Ref
+	// scope are also the entries below groups that may enter or leave the group that limits a scope.
+	scope []directory.Ref
+}
+
+// newsOf returns what a source's plan makes pending. It reads the local directory before the plan is applied: an entry
+// with other groups above it afterwards is below a group of a changed edge, before and after.
+func (e *Engine) newsOf(ctx context.Context, p plan.Plan) (n news, err error) {
 	if len(e.cfg.Followers) == 0 {
-		return nil
+		return n, nil
 	}
-	refs := map[directory.Ref]bool{}
-	for i := range r.Apply.Changes {
-		c := &r.Apply.Changes[i]
+	refs, moved := map[directory.Ref]bool{}, map[directory.Ref]bool{}
+	for i := range p.Changes {
+		c := &p.Changes[i]
 		refs[c.Ref] = true
-		if c.Member != nil {
+		if c.From != "" {
+			refs[directory.Ref{Kind: c.Kind, ID: c.From}] = true
+		}
+		switch {
+		case c.Member != nil:
 			refs[*c.Member] = true
+			moved[*c.Member] = c.Member.Kind == directory.Group
+		case c.Kind == directory.Group && reshapes(c):
+			moved[c.Ref] = true
 		}
 	}
-	list := slices.SortedFunc(maps.Keys(refs), directory.Ref.Compare)
-	if len(list) > source.MostChanges {
-		list = []directory.Ref{ledger.Everything}
+	maps.DeleteFunc(moved, func(_ directory.Ref, is bool) bool { return !is })
+	n.refs = announced(refs)
+	if n.scope = n.refs; len(moved) == 0 || !slices.ContainsFunc(e.cfg.Followers, func(f Follower) bool { return f.Within }) {
+		return n, nil
 	}
-	if len(list) == 0 {
-		return nil
+	below, err := e.cfg.Local.Around(ctx, directory.Neighbourhood{Refs: slices.Collect(maps.Keys(moved))})
+	if errors.Is(err, source.ErrNotReady) { // A run died while it wrote, or this is the first one.
+		n.scope = []directory.Ref{ledger.Everything}
+		return n, nil
 	}
+	for i := range below.Entries {
+		refs[below.Entries[i].Ref()] = true
+	}
+	n.scope = announced(refs)
+	return n, err
+}
+
+// reshapes reports whether a change of a group changes who is in scope: a group's name and DN may name the one that
+// limits the scope, and a group that leaves takes its members out of others.
+func reshapes(c *plan.Change) bool {
+	return c.Op != plan.Update || slices.ContainsFunc(c.Fields, func(f plan.FieldChange) bool {
+		return slices.Contains([]string{plan.MirrorDN, directory.CommonName, directory.DisplayName}, f.Name)
+	})
+}
+
+// announced returns entries for a follower. Too many are replaced by everything.
+func announced(refs map[directory.Ref]bool) []directory.Ref {
+	if len(refs) > source.MostChanges {
+		return []directory.Ref{ledger.Everything}
+	}
+	return slices.SortedFunc(maps.Keys(refs), directory.Ref.Compare)
+}
+
+// announce makes the planned changes of a source pending at the providers that follow it: before they are made, so
+// that a run that dies loses none, and after it, because a provider may have read in between.
+func (e *Engine) announce(ctx context.Context, n news) error {
 	for _, f := range e.cfg.Followers {
-		if err := f.Add(ctx, list...); err != nil {
+		refs := n.refs
+		if f.Within {
+			refs = n.scope
+		}
+		if len(refs) == 0 {
+			continue
+		}
+		if err := f.Add(ctx, refs...); err != nil {
 			return err
 		}
 	}
@@ -464,7 +542,7 @@ func (a *applier) keepOpen(ctx context.Context) (ledger.Pending, error) {
 	for _, f := range a.view.snapshot.Findings {
 		open[f.Ref] = true
 	}
-	for _, ref := range a.again {
+	for _, ref := range slices.Concat(a.again, a.report.Apply.Undecided) {
 		open[ref] = true
 	}
 	var fresh []directory.Ref

@@ -40,10 +40,9 @@ type Config struct {
 	Within string
 	// Local is the local directory, for delta runs. It may be nil; then delta runs become full runs.
 	Local source.Neighbours
-	// Pending has the entries that the next delta run covers, and Followers those of the providers that follow a
-	// source.
+	// Pending has the entries that the next delta run covers, and Followers are the providers that follow a source.
 	Pending   Pending
-	Followers []Pending
+	Followers []Follower
 	// Scope identifies the configuration of scope and mapping, so that a change of it is detected.
 	Scope string
 	// Container is the name of the container in commands and messages, such as ldap:corp.
@@ -164,7 +163,11 @@ func (e *Engine) carryOut(ctx context.Context, run Run, v *view) (Report, error)
 		return report, err
 	}
 	a := e.applier(run, v, &report)
-	if err := e.announce(ctx, &report); err != nil {
+	fresh, err := e.newsOf(ctx, report.Apply)
+	if err == nil {
+		err = e.announce(ctx, fresh)
+	}
+	if err != nil {
 		return report, err
 	}
 	if err := a.hop.begin(ctx, a); err != nil {
@@ -173,7 +176,7 @@ func (e *Engine) carryOut(ctx context.Context, run Run, v *view) (Report, error)
 	applied := a.apply(ctx)
 	left := report.Superseded > 0 || len(v.state.Unsettled) > 0 || e.forgotten(v) != ""
 	report.Repeat = left && run.Scope.may(confirms)
-	return report, errors.Join(applied, a.record(ctx, applied == nil), e.announce(context.WithoutCancel(ctx), &report))
+	return report, errors.Join(applied, a.record(ctx, applied == nil), e.announce(context.WithoutCancel(ctx), fresh))
 }
 
 // Plan reads and plans everything and writes nothing. `rollcall plan` prints its result.

@@ -52,8 +52,8 @@ type Changes struct {
 	// Gone are the entries that are proved to have left the scope, sorted by ref, as both kinds where the kind is
 	// unknown.
 	Gone []Gone
-	// Unstated are the users among Refs without any attribute that decides about activity. Only a full read can tell
-	// whether they became active or the attribute is hidden.
+	// Unstated are the users among Refs that lack an attribute that decides about activity. Only a full read can tell
+	// whether an inactive one became active or the attribute is hidden.
 	Unstated []directory.Ref
 	// Next is the cursor for the next call. It is zero if the source cannot tell changes at all.
 	Next Cursor

@@ -177,11 +177,12 @@ func (a *App) watch(cfg *ldap.Config, src *ldap.Source, links *ledger.Redis) *jo
 	}
 }
 
-// followers returns the pending entries of the providers that are written from a source.
-func (a *App) followers(slug string) (out []reconcile.Pending) {
+// followers returns the providers that are written from a source.
+func (a *App) followers(slug string) (out []reconcile.Follower) {
 	for i := range a.Config.Providers {
 		if p := &a.Config.Providers[i]; p.On() && slices.Contains(a.slugs(p.Settings), slug) {
-			out = append(out, ledger.NewRedis(a.Redis, string(p.Container())))
+			out = append(out, reconcile.Follower{Pending: ledger.NewRedis(a.Redis, string(p.Container())),
+				Within: p.Mapping.FilterGroup() != ""})
 		}
 	}
 	return out

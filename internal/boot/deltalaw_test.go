@@ -78,7 +78,7 @@ func newFirstHop(t testing.TB, o slapdtest.Options) *firstHop {
 	h.lease = status.New(rdb, status.Config{}).Unleased(corp, nil)
 	h.engine = reconcile.New(reconcile.Config{
 		Source: src, Provider: part, Ledger: links, Container: string(corp), Local: h.local, Pending: links,
-		Followers: []reconcile.Pending{h.follow}, Limits: plan.Limits{DayLimits: plan.DayLimits{}},
+		Followers: []reconcile.Follower{{Pending: h.follow}}, Limits: plan.Limits{DayLimits: plan.DayLimits{}},
 		Desire: func(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
 			return mapping.Result{Desired: store.Desired(s)}, nil
 		},
@@ -201,6 +201,9 @@ func TestDeltaRunsEndLikeOneFullRun(t *testing.T) {
 		for range 1 + m.r.IntN(3) {
 			did = append(did, m.step())
 		}
+		if m.r.IntN(2) == 0 { // The fast lane was ahead.
+			h.run(reconcile.Leaving())
+		}
 		report := h.run(reconcile.Changed())
 		text := strings.Join(h.said.lines, "\n")
 		if strings.Contains(text, "Everything is read") {
@@ -210,6 +213,11 @@ func TestDeltaRunsEndLikeOneFullRun(t *testing.T) {
 			t.Fatalf("step %d, after %v: owing %q, held %v", n, did, report.Owing, text)
 		}
 		h.same(strings.Join(did, ", "))
+		if n%10 == 9 {
+			if report := h.run(reconcile.Full()); len(report.Apply.Changes) > 0 || report.Drift > 0 {
+				t.Fatalf("step %d: the full run plans %d changes, drift %d", n, len(report.Apply.Changes), report.Drift)
+			}
+		}
 	}
 	if whole > 20 {
 		t.Errorf("%d of 120 delta runs read everything, want few", whole)

@@ -365,9 +365,7 @@ func (d *delta) find(ctx context.Context, ids []directory.ID) (map[directory.ID]
 			}
 			f.inScope = append(f.inScope, s.kind)
 			at[id] = f
-			if s.kind == directory.User && !slices.ContainsFunc(s.activity, func(attr string) bool {
-				return len(e.GetEqualFoldRawAttributeValues(attr)) > 0
-			}) {
+			if s.kind == directory.User && !s.states(e) {
 				d.out.Unstated = append(d.out.Unstated, directory.Ref{Kind: s.kind, ID: id})
 			}
 			if when, ok := expiry(e, d.now, d.out.Next.Until); ok {

@@ -51,6 +51,16 @@ func (a *activity) active(now time.Time) bool {
 	return true
 }
 
+// states reports whether an entry has every attribute that decides whether it is active. A missing one may be hidden.
+func (s *scope) states(e *ldap.Entry) bool {
+	has := func(attr string) bool { return len(e.GetEqualFoldRawAttributeValues(attr)) > 0 }
+	decide := activityAttributes[2:]
+	if has(activityAttributes[0]) {
+		decide = activityAttributes[:2]
+	}
+	return !slices.ContainsFunc(decide, func(attr string) bool { return slices.Contains(s.activity, attr) && !has(attr) })
+}
+
 // passed reads loginExpirationTime, a GeneralizedTime (RFC 4517, section 3.3.13).
 func passed(text string, now time.Time) bool {
 	at, err := time.Parse("20060102150405Z0700", text)
