@@ -222,6 +222,8 @@ type Snapshot struct {
 	Coverage []Coverage
 	// Position is the position of the server that was read. It is zero if the source does not report one.
 	Position Position
+	// Partial is set where only the neighbourhood of some entries was read.
+	Partial bool
 	// Versions maps each entry to the version of the data that it was computed from; see Digest. Only the local
 	// directory fills it.
 	Versions map[Ref]string

@@ -257,7 +257,7 @@ func (x *Explainer) provider(ctx context.Context, access *ProviderAccess, in *In
 	}
 	p.Hop = engine.Explain(ctx, in.Ref, x.cfg.Memory(access.Container), within)
 	if e := subject(in, p.Hop.Entry); e != nil {
-		p.Mapping = access.Mapping.Evaluate(e)
+		p.Mapping = access.Mapping.Evaluate(e, p.Hop.Desired)
 	}
 	return p, nil
 }

@@ -155,7 +155,7 @@ func (v *evaluation) options(s *side, e *directory.Entry, d *plan.Desired) {
 func (v *evaluation) option(s *side, attribute string, d *plan.Desired) {
 	alternative := plan.Desired{Ref: d.Ref}
 	for i := range s.fields {
-		if f := &s.fields[i]; f.reads(attribute) {
+		if f := &s.fields[i]; f.reads(attribute) && !f.refers() {
 			if values, err := v.field(f); err == nil {
 				alternative.Fields = append(alternative.Fields, directory.Attribute{Name: f.Name, Values: values})
 			}

@@ -32,6 +32,8 @@ type Result struct {
 	Decisions  []Decision
 	// Cycles are the groups that contain themselves, directly or through others; sorted by Ref.
 	Cycles []directory.Ref
+	// References are the DNs of other entries, as they stand in the directory, on which fields of an entry depend.
+	References map[directory.Ref][]string
 	// Doubts are reasons why an entry may not have left the scope. They belong with the snapshot's.
 	Doubts []string
 }
@@ -47,20 +49,21 @@ func (m *Mapping) Desire(in Input) (Result, error) {
 	}
 	r := Result{Doubts: doubts, Desired: make([]plan.Desired, 0, len(g.entries))}
 	e := evaluation{machine: newMachine(m.domain), Mapping: m, domains: in.Domains}
-	passive := make([]bool, len(g.entries))
+	passive, places := make([]bool, len(g.entries)), make([]int, len(g.entries))
 	var groups []int // where in r.Desired the groups are, with numbers
 	var numbers []int32
 	for i := range g.entries {
 		entry := &g.entries[i]
 		if i > 0 && entry.Ref() == g.entries[i-1].Ref() {
 			r.twice(entry.Ref())
+			places[i] = places[i-1]
 			continue
 		}
 		d, out := e.desired(entry, users == nil || users[int32(i)])
 		if out.Rule != "" {
 			r.OutOfScope = append(r.OutOfScope, entry.Ref())
 			r.Decisions = append(r.Decisions, out)
-			passive[i] = true
+			passive[i], places[i] = true, -1
 			continue
 		}
 		if d.Version = s.Versions[d.Ref]; d.Version == "" {
@@ -70,8 +73,10 @@ func (m *Mapping) Desire(in Input) (Result, error) {
 		if d.Kind == directory.Group {
 			groups, numbers = append(groups, len(r.Desired)), append(numbers, int32(i))
 		}
+		places[i] = len(r.Desired)
 		r.Desired = append(r.Desired, d)
 	}
+	e.references(&s, places, passive, &r)
 	clusters := g.clusters()
 	r.Cycles = g.cycles(clusters)
 	for k, at := range groups {
@@ -191,6 +196,9 @@ func (v *evaluation) fields(s *side, h *holder) {
 	h.Fields = make(directory.Attributes, 0, len(s.fields))
 	for i := range s.fields {
 		f := &s.fields[i]
+		if f.refers() {
+			continue // The others have to be known first.
+		}
 		values, err := v.field(f)
 		if err != nil {
 			if !v.withhold(h, f.Name, &f.expression, f.Required, err) {

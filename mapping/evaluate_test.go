@@ -24,7 +24,7 @@ func TestEvaluateShowsEveryExpression(t *testing.T) {
 		{Field: "name.givenName", Expression: "givenName", Values: []string{"Ann"}},
 		{Field: "title", Expression: "mails[5]", Problem: "column 6: index out of range: 5 (array length is 1)"},
 	}
-	if diff := cmp.Diff(want, m.Evaluate(&ann)); diff != "" {
+	if diff := cmp.Diff(want, m.Evaluate(&ann, nil)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }

@@ -103,6 +103,7 @@ func newCompiler(domain string) *compiler {
 		env[v.Name] = v.zero
 		c.names = append(c.names, v.Name)
 	}
+	env[addressOfName] = (func(string) string)(nil)
 	// Not optimised, as that would unroll ranges beyond the reach of the memory budget.
 	c.options = append(functionOptions(), expr.Env(env), expr.MaxNodes(maxNodes), expr.Optimize(false))
 	return c
@@ -127,6 +128,10 @@ func (c *compiler) compile(key, path, source string, want result) (expression, e
 	problems := seen.problems
 	if c.domain == "" && slices.Contains(e.variables, domainName) {
 		problems = append(problems, ErrNoDomain)
+	}
+	if own := []string{plan.AddressField, ActiveField, UserFilterKey, GroupFilterKey, RekeyKey}; e.refers() &&
+		slices.Contains(own, key) {
+		problems = append(problems, errAddressOf)
 	}
 	if err := checkType(program.Node().Type(), want); err != nil {
 		problems = append(problems, err)
@@ -263,6 +268,11 @@ func (r *reader) finish() {
 	r.variables = slices.Compact(r.variables)
 	slices.Sort(r.attributes)
 	r.attributes = slices.Compact(r.attributes)
+	for _, name := range r.attributes {
+		if reason := directory.Unmappable(name); reason != "" {
+			r.problems = append(r.problems, fmt.Errorf("it reads the attribute %s: %s", name, reason))
+		}
+	}
 }
 
 // Value is what one expression made of one entry, for explanations.
@@ -276,8 +286,9 @@ type Value struct {
 }
 
 // Evaluate returns the value of every expression for one entry, in a fixed order. The order is the filter, active,
-// the address, the rekey fact, then the fields by name. It decides nothing; Desire does.
-func (m *Mapping) Evaluate(e *directory.Entry) []Value {
+// the address, the rekey fact, then the fields by name. It decides nothing; Desire does. Fields that depend on other
+// entries are those of d, which may be nil.
+func (m *Mapping) Evaluate(e *directory.Entry, d *plan.Desired) []Value {
 	s := m.side(e.Kind)
 	v := evaluation{machine: newMachine(m.domain), Mapping: m}
 	v.load(s, e)
@@ -312,6 +323,9 @@ func (m *Mapping) Evaluate(e *directory.Entry) []Value {
 	add(&s.rekey, rekey, err)
 	for i := range s.fields {
 		values, err := v.field(&s.fields[i])
+		if s.fields[i].refers() {
+			values, err = referred(d, s.fields[i].Name)
+		}
 		add(&s.fields[i].expression, values, err)
 	}
 	return out

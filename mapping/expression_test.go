@@ -91,6 +91,10 @@ func TestCompileRefuses(t *testing.T) {
 		{"empty", "title", ` `, `user_property_mappings.title: the expression is empty: leave the key out, or write '""' for an empty value`},
 		{"unknown field", "titel", `cn`, "user_property_mappings.titel: unknown field: did you mean title? Known are " +
 			"active, address, hidden, name.familyName, name.givenName, orgUnitPath, phones, street, title"},
+		{"secret", "title", `ldap.userPassword`, "user_property_mappings.title: it reads the attribute userPassword: it may " +
+			"have a password, a key or their hash, which Rollcall never reads"},
+		{"photo", "title", `first(ldap_all["thumbnailPhoto"])`, "user_property_mappings.title: it reads the attribute " +
+			"thumbnailPhoto: photos are not synchronized: upload them with the tenant's own tools"},
 		{"reserved", "title", `let ldap = 1; "x"`, "user_property_mappings.title: column 5: cannot redeclare ldap"},
 		{"too large", "title", strings.Repeat(`"a" + `, 600) + `"a"`,
 			"user_property_mappings.title: column 3005: compilation failed: expression exceeds maximum allowed nodes"},

@@ -19,12 +19,18 @@ type machine struct {
 	env map[string]any
 	one map[string]string
 	all map[string][]string
+	// resolve returns the address of the account to which a DN leads, and whether it is known.
+	resolve func(dn string) (address string, known bool)
+	// asked are the DNs that address_of was called with. unsure is set where it had no answer.
+	asked  []string
+	unsure bool
 }
 
 func newMachine(domain string) *machine {
 	m := &machine{env: map[string]any{}, one: map[string]string{}, all: map[string][]string{}}
 	m.vm.MemoryBudget = memoryBudget
 	m.env[domainName], m.env[ldapName], m.env[ldapAllName] = domain, m.one, m.all
+	m.env[addressOfName] = m.addressOf
 	return m
 }
 

@@ -130,7 +130,7 @@ func Collect(rows []Row) (apply, held Plan) {
 // secretField recognises the names under which directories keep passwords and keys, such as userPassword, unicodePwd,
 // sambaNTPassword, krbPrincipalKey and ipaNTHash.
 var secretField = regexp.MustCompile(
-	`(?i)passw|pwd|secret|credential|private_?key|api_?key|token|principalkey|nthash|lmhash|rootpw`)
+	`(?i)passw|pwd|secret(a[^r]|[^a]|$)|credential|private_?key|api_?key|token|principalkey|nthash|lmhash|rootpw`)
 
 // Secret reports whether a name is one of those that directories keep passwords and keys under, or a text names one.
 func Secret(text string) bool { return secretField.MatchString(text) }

@@ -123,7 +123,8 @@ func TestSecretFieldsAreKnownByTheirNames(t *testing.T) {
 	for name, want := range map[string]bool{
 		"userPassword": true, "unicodePwd": true, "sambaNTPassword": true, "sambaLMPassword": true, "lmHash": true,
 		"ipaNTHash": true, "olcRootPW": true,
-		"krbPrincipalKey": true, "apiKey": true, "title": false, "mail": false, "displayName": false, "employeeNumber": false,
+		"krbPrincipalKey": true, "apiKey": true, "clientSecret": true, "title": false, "secretary": false,
+		"mail": false, "displayName": false, "employeeNumber": false,
 	} {
 		if got := plan.Secret(name); got != want {
 			t.Errorf("Secret(%q) = %v, want %v", name, got, want)

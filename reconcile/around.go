@@ -9,6 +9,7 @@ import (
 
 	"rollcall/directory"
 	"rollcall/ledger"
+	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/source"
@@ -40,6 +41,9 @@ func (t tenant) readAround(ctx context.Context, s Scope, v *view, near source.Ne
 	}
 	var keys []string
 	hood.Names, keys = v.evidence(s, first.Desired)
+	for _, ref := range s.refs {
+		hood.Names = append(hood.Names, first.References[ref]...)
+	}
 	if hood.Also, err = t.cfg.Ledger.Claimants(ctx, keys...); err != nil {
 		return err
 	}
@@ -153,6 +157,9 @@ func rekeyClaim(k directory.Kind, rekey string) string {
 	return "rekey " + k.String() + " " + strings.ToLower(rekey)
 }
 
+// referenceClaim is the claim of the entries with a field that depends on the entry with a DN.
+func referenceClaim(dn string) string { return "reference " + mapping.DNKey(dn) }
+
 // owners returns the entries that the anchors of the objects name. Members of a group that carry no known anchor are
 // looked up among all links, because a link is found by its entry only.
 func (t tenant) owners(ctx context.Context, v *view) ([]directory.Ref, error) {
@@ -227,6 +234,11 @@ func (a *applier) claims() ledger.Claims {
 		}
 		if d.Rekey != "" && !told(d.Rekey) {
 			out[rekeyClaim(d.Kind, d.Rekey)] = append(out[rekeyClaim(d.Kind, d.Rekey)], d.Ref)
+		}
+	}
+	for ref, dns := range a.view.desired.References {
+		for _, dn := range dns {
+			out[referenceClaim(dn)] = append(out[referenceClaim(dn)], ref)
 		}
 	}
 	for ref := range a.view.links {

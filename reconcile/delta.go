@@ -142,24 +142,40 @@ func (e *Engine) narrow(ctx context.Context, run *Run, d *delta) (reason string,
 	return "", err
 }
 
-// widened returns pending entries with the groups above the groups among them, which contain the same people.
+// widened returns pending entries with the groups above the groups among them, which contain the same people, and
+// with the entries that have a field that depends on one of them, such as the reports of a manager.
 func (e *Engine) widened(ctx context.Context, seen ledger.Pending) ([]directory.Ref, error) {
-	refs, groups := map[directory.Ref]bool{}, []directory.Ref(nil)
+	refs, hood := map[directory.Ref]bool{}, directory.Neighbourhood{}
 	for ref := range seen {
 		refs[ref] = true
-		if ref.Kind == directory.Group {
-			groups = append(groups, ref)
+		switch {
+		case ref.Kind == directory.Group:
+			hood.Refs = append(hood.Refs, ref)
+		case e.cfg.References:
+			hood.Also = append(hood.Also, ref)
 		}
 	}
-	if len(groups) > 0 {
-		near, err := e.cfg.Local.Around(ctx, directory.Neighbourhood{Refs: groups})
+	if len(hood.Refs)+len(hood.Also) > 0 {
+		near, err := e.cfg.Local.Around(ctx, hood)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrReadSource, err)
 		}
+		var claims []string
 		for i := range near.Entries {
-			if near.Entries[i].Kind == directory.Group {
-				refs[near.Entries[i].Ref()] = true
+			n := &near.Entries[i]
+			if n.Kind == directory.Group {
+				refs[n.Ref()] = true
 			}
+			if e.cfg.References && seen[n.Ref()] != 0 {
+				claims = append(claims, referenceClaim(n.DN))
+			}
+		}
+		dependent, err := e.cfg.Ledger.Claimants(ctx, claims...)
+		if err != nil {
+			return nil, err
+		}
+		for _, ref := range dependent {
+			refs[ref] = true
 		}
 	}
 	return slices.SortedFunc(maps.Keys(refs), directory.Ref.Compare), nil

@@ -38,6 +38,8 @@ type Config struct {
 	Approval provider.Approval
 	// Within names the group that limits the scope. It is empty if none does.
 	Within string
+	// References says that the mapping has fields that depend on other entries.
+	References bool
 	// Local is the local directory, for delta runs. It may be nil; then delta runs become full runs.
 	Local source.Neighbours
 	// Pending has the entries that the next delta run covers, and Followers are the providers that follow a source.

@@ -91,7 +91,7 @@ func (v *view) lacksAccounts(s Scope) bool {
 // memberships.
 func groupsAnd(all directory.Snapshot, s Scope) directory.Snapshot {
 	entries := all.Entries
-	all.Entries = nil
+	all.Entries, all.Partial = nil, true
 	for i := range entries {
 		if e := &entries[i]; e.Kind == directory.Group || s.has(e.Ref()) {
 			all.Entries = append(all.Entries, *e)

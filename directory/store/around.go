@@ -43,7 +43,9 @@ func (r *Reader) Around(ctx context.Context, n directory.Neighbourhood) (directo
 			return directory.Snapshot{}, err
 		}
 	}
-	return merge(directory.Query{Refs: n.Refs}, shares), nil
+	s := merge(directory.Query{Refs: n.Refs}, shares)
+	s.Partial = true
+	return s, nil
 }
 
 // walk gathers a neighbourhood.

@@ -149,7 +149,7 @@ func (a *App) secondHop(p *config.Provider, tenant provider.Provider, calls *ato
 				Source: a.reader(slugs), Provider: tenant, Ledger: links, Now: a.now(),
 				Local: a.reader(slugs), Pending: links,
 				Policy: s.Policy(), Limits: plan.Limits{DayLimits: s.Limits}, Approval: s.RequireApproval, Scope: scopeOf(slugs, m),
-				Within: m.FilterGroup(),
+				Within: m.FilterGroup(), References: m.References(),
 				Desire: func(snapshot directory.Snapshot, state plan.State) (mapping.Result, error) {
 					return m.Desire(mapping.Input{Snapshot: snapshot, Domains: state.Domains})
 				},

@@ -43,7 +43,7 @@ func staff() string {
 	for n := range 20 { // so that a few who leave are not half of all
 		staffed(100+n, fmt.Sprintf("filler%d", n))
 	}
-	staffed(1, "ada", "userPassword", "hunter2")
+	staffed(1, "ada", "vendorToken", "hunter2")
 	b.WriteString("dn: " + elsewhere + "\nobjectClass: organizationalUnit\n\n")
 	b.WriteString(slapdtest.Entry("uid=bea,"+elsewhere, "objectClass", "inetOrgPerson", "entryUUID", id(2), "uid", "bea",
 		"cn", "bea", "sn", "bea", "mail", mail("bea"), "employeeType", "staff"))
@@ -268,7 +268,7 @@ func TestExplainFromAFile(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
 	for n, uid := range []string{"ada", "bea", "cid"} {
-		b.WriteString(person(1+n, uid, "mail", mail(uid), "userPassword", "hunter2"))
+		b.WriteString(person(1+n, uid, "mail", mail(uid), "vendorToken", "hunter2"))
 	}
 	b.WriteString(strings.Replace(person(9, "una", "mail", mail("una")), "entryUUID: "+id(9)+"\n", "", 1))
 	b.WriteString(person(10, "twin1", "mail", mail("twins")) + person(11, "twin2", "mail", mail("twins")))
@@ -349,7 +349,7 @@ func TestExplainFromAFile(t *testing.T) {
 	says(t, d, entra, explain.InStep, "")
 	hidden := slices.IndexFunc(p.Mapping, func(v mapping.Value) bool { return v.Field == "phones.work" })
 	if hidden < 0 || !slices.Equal(p.Mapping[hidden].Values, []string{"<redacted>"}) {
-		t.Errorf("a field that a password is mapped to is shown: %+v", p.Mapping)
+		t.Errorf("a field that a secret is mapped to is shown: %+v", p.Mapping)
 	}
 }
 

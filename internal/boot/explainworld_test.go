@@ -119,7 +119,7 @@ providers:
       endpoint: %[3]s/
       user_property_mappings:
         organizations.title: ldap.title
-        phones.work: ldap.userPassword%[4]s
+        phones.work: ldap.vendorToken%[4]s
   microsoft_entra:
     - id: 1
       name: Example tenant

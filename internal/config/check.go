@@ -56,6 +56,12 @@ func (k *checker) check() {
 		}
 		k.adopt(p.path, fields(reflect.TypeOf(p.Config).Elem()), p.Config.Validate())
 		p.Mapping, _ = p.Config.Mapping() // what is wrong with it, Validate said
+		if p.Mapping != nil {
+			for _, w := range p.Mapping.Warnings() {
+				path := join(p.path, w.Field)
+				k.warnings = append(k.warnings, Problem{k.file, k.line(path), path, w.Err.Error()}.String())
+			}
+		}
 		if p.ID != 0 {
 			k.once(ids, p.Container().String(), join(p.path, "id"), fmt.Sprintf("the id %d", p.ID))
 		}

@@ -37,6 +37,16 @@ func TestSecretsThatOthersCanRead(t *testing.T) {
 	}
 }
 
+func TestMappingThatGivesADN(t *testing.T) {
+	t.Parallel()
+	good := read(t, "testdata/good.yaml") + "      user_property_mappings:\n        relations.manager: ldap.manager\n"
+	_, warnings, problems := load(t, good, config.Options{})
+	const want = "relations.manager: ldap.manager gives the DN of another entry: write address_of(ldap.manager)"
+	if problems != "" || len(warnings) != 1 || !strings.Contains(warnings[0], want) {
+		t.Errorf("warnings = %q, want %q; problems %s", warnings, want, problems)
+	}
+}
+
 func TestPasswordFromTheEnvironment(t *testing.T) {
 	t.Parallel()
 	text := strings.Replace(read(t, "testdata/good.yaml"), "bind_password_file: secrets/ldap",

@@ -334,6 +334,9 @@ var functions = []struct{ signature, doc string }{
 		"own name; empty past the end"},
 	{"ou(dn)", "the organisational units of a DN as a path, the topmost first: `/Sales/EMEA` out of " +
 		"`uid=ann,ou=EMEA,ou=Sales,dc=example,dc=com`; `/` where there is none"},
+	{"address_of(dn)", "the address of the account of the person or group with this DN, for fields: " +
+		"`address_of(ldap.manager)`; empty where there is no account, and the field keeps its value while that entry is " +
+		"disabled or cannot be read"},
 	{"ou(dn, base)", "the same below base: `ou(dn, \"ou=people,dc=example,dc=com\")`"},
 }
 

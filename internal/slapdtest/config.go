@@ -79,7 +79,8 @@ olcAttributeTypes: ( 1.3.6.1.4.1.32473.1.6 NAME 'objectSid' EQUALITY octetString
 olcAttributeTypes: ( 1.3.6.1.4.1.32473.1.7 NAME 'ipaUniqueID' EQUALITY caseExactMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
 olcAttributeTypes: ( 1.3.6.1.4.1.32473.1.8 NAME 'nsUniqueId' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
 olcAttributeTypes: ( 1.3.6.1.4.1.32473.1.9 NAME 'employeeID' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 SINGLE-VALUE )
-olcObjectClasses: ( 1.3.6.1.4.1.32473.2.1 NAME 'vendorObject' SUP top AUXILIARY MAY ( nsAccountLock $ userAccountControl $ accountExpires $ sAMAccountName $ objectGUID $ objectSid $ ipaUniqueID $ nsUniqueId $ employeeID $ mail ) )
+olcAttributeTypes: ( 1.3.6.1.4.1.32473.1.99 NAME 'vendorToken' EQUALITY caseIgnoreMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )
+olcObjectClasses: ( 1.3.6.1.4.1.32473.2.1 NAME 'vendorObject' SUP top AUXILIARY MAY ( nsAccountLock $ userAccountControl $ accountExpires $ sAMAccountName $ objectGUID $ objectSid $ ipaUniqueID $ nsUniqueId $ employeeID $ mail $ vendorToken ) )
 `
 
 // baseLDIF is the tree that every server has.

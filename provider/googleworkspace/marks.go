@@ -259,7 +259,7 @@ var userSpec = []mapping.Field{
 	{Name: "phones.mobile", MaxLength: 64, Doc: "Mobile phone number."},
 	{Name: "phones.home", MaxLength: 64, Doc: "Home phone number."},
 	{Name: "externalIds.organization", MaxLength: 256, Doc: "Employee ID."},
-	{Name: "relations.manager", MaxLength: 254, Doc: "Address of the manager."},
+	{Name: "relations.manager", MaxLength: 254, Doc: "Address of the manager: `address_of(ldap.manager)`."},
 	{Name: "addresses.work", MaxLength: 1024, MultiLine: true, Doc: "Work address, as one text."},
 	{Name: "locations.buildingId", MaxLength: 100, Doc: "Building ID of the desk."},
 	{Name: "locations.floorName", MaxLength: 100, Doc: "Floor of the desk."},

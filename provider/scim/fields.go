@@ -93,7 +93,8 @@ var userSpec = []mapping.Field{
 	{Name: "enterprise.organization", Doc: "Name of the organization (enterprise extension)."},
 	{Name: "enterprise.division", Doc: "Division (enterprise extension)."},
 	{Name: "enterprise.department", Doc: "Department (enterprise extension)."},
-	{Name: "enterprise.manager", Doc: "`userName` of the manager, which is written as a reference to that user."},
+	{Name: "enterprise.manager", Doc: "`userName` of the manager, `address_of(ldap.manager)`, which is " +
+		"written as a reference to that user."},
 }
 
 var groupSpec = []mapping.Field{

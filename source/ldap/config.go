@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-ldap/ldap/v3"
 
+	"rollcall/directory"
 	"rollcall/internal/secret"
 	"rollcall/plan"
 )
@@ -350,6 +351,9 @@ func (c *Config) validateScope(p *problems) {
 	} {
 		if name != "" && !attributeForm.MatchString(name) {
 			p.add(field, "%q is not the name of an LDAP attribute", name)
+		}
+		if reason := directory.Unmappable(name); reason != "" {
+			p.add(field, "%s cannot be used: %s", name, reason)
 		}
 	}
 	if !c.SyncUsers && !c.SyncGroups {

@@ -466,7 +466,16 @@ func (d *delta) shows(ctx context.Context) (bool, error) {
 
 // Holders implements source.Delta.
 func (s *Source) Holders(ctx context.Context, entries []directory.Entry) ([]directory.Ref, error) {
-	if len(entries) == 0 || !s.group.enabled {
+	fields := map[directory.Kind][]memberField{}
+	for _, attr := range s.mapped { // ldap.manager of users, for example
+		if kind := standardSchema.kind(attr); kind != nil && kind.dn && !slices.Contains(s.cfg.memberFields(), attr) {
+			for _, kind := range directory.Kinds {
+				fields[kind] = append(fields[kind], memberField{attr: attr})
+			}
+		}
+	}
+	fields[directory.Group] = append(fields[directory.Group], newMemberIndex(s.group.members, 0).fields...)
+	if len(entries) == 0 || !s.group.enabled && len(fields[directory.User]) == 0 {
 		return nil, nil
 	}
 	d, err := s.openDelta(ctx)
@@ -474,28 +483,42 @@ func (s *Source) Holders(ctx context.Context, entries []directory.Entry) ([]dire
 		return nil, err
 	}
 	defer d.session.close()
-	refs, g := map[directory.Ref]bool{}, &d.group
+	refs := map[directory.Ref]bool{}
+	for _, scope := range d.scopes() {
+		if err := d.holders(ctx, scope, fields[scope.kind], entries, refs); err != nil {
+			return nil, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
+		}
+	}
+	return slices.SortedFunc(maps.Keys(refs), directory.Ref.Compare), nil
+}
+
+// holders adds the entries of one kind that name one of these entries in a field.
+func (d *delta) holders(ctx context.Context, s *scope, fields []memberField, entries []directory.Entry,
+	refs map[directory.Ref]bool) error {
+	if !s.enabled {
+		return nil
+	}
 	for some := range slices.Chunk(entries, batch) {
 		filter := ""
-		for _, field := range newMemberIndex(g.members, 0).fields {
+		for _, field := range fields {
 			filter += anyOf(field.attr, some, func(e directory.Entry) (string, error) { return field.assertion(&e) })
 		}
 		if filter == "" {
 			continue
 		}
-		req := request{base: g.base, scope: ldap.ScopeWholeSubtree, filter: "(&" + g.filter + "(|" + filter + "))",
-			attrs: []string{g.unique.attr}, paged: true}
+		req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: "(&" + s.filter + "(|" + filter + "))",
+			attrs: []string{s.unique.attr}, paged: true}
 		err := d.search(ctx, req, func(e *ldap.Entry) error {
-			if id, problem := g.unique.of(rawValues(e, g.unique.attr, d.dir.about().types)); problem == "" {
-				refs[directory.Ref{Kind: directory.Group, ID: id}] = true
+			if id, problem := s.unique.of(rawValues(e, s.unique.attr, d.dir.about().types)); problem == "" {
+				refs[directory.Ref{Kind: s.kind, ID: id}] = true
 			}
 			return nil
 		})
 		if err != nil {
-			return nil, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
+			return err
 		}
 	}
-	return slices.SortedFunc(maps.Keys(refs), directory.Ref.Compare), nil
+	return nil
 }
 
 // assertion returns the value by which a group lists an entry, for a filter.

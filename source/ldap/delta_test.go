@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"rollcall/directory"
 	"rollcall/internal/slapdtest"
 	"rollcall/source"
@@ -164,6 +166,27 @@ func TestServersWithoutChanges(t *testing.T) {
 		if got := follow(t, open(t, c), source.Cursor{}); !strings.Contains(got.Whole, want) || !got.Next.IsZero() {
 			t.Errorf("Changes() = %+v, want no cursor because of %q", got, want)
 		}
+	}
+}
+
+// TestHoldersByReference: a rename of a manager changes the entries of the reports, which no server tells.
+func TestHoldersByReference(t *testing.T) {
+	t.Parallel()
+	server := slapdtest.Start(t, slapdtest.Options{SyncProv: true, LDIF: slapdtest.Generate(1, 0, 0) +
+		someone("boss") + someone("ann", "manager", "uid=boss,"+peopleDN) +
+		someone("ben", "manager", "uid=ann,"+peopleDN)})
+	s := open(t, config(server), "manager")
+	snap := read(t, s)
+	find := func(name string) directory.Entry {
+		at := slices.IndexFunc(snap.Entries, func(e directory.Entry) bool {
+			return e.Attributes.Get(directory.UserName) == name
+		})
+		return snap.Entries[at]
+	}
+	ann := find("ann")
+	got, err := s.Holders(t.Context(), []directory.Entry{find("boss")})
+	if diff := cmp.Diff([]directory.Ref{ann.Ref()}, got); err != nil || diff != "" {
+		t.Errorf("Holders(boss) = %v (-want +got):\n%s", err, diff)
 	}
 }
 

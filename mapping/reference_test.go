@@ -1,0 +1,101 @@
+package mapping_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"rollcall/directory"
+	"rollcall/mapping"
+	"rollcall/plan"
+)
+
+// TestAddressOf: a DN leads to the address of an account. The field keeps its value where that is not known.
+func TestAddressOf(t *testing.T) {
+	t.Parallel()
+	const people = ",ou=people,dc=example,dc=com"
+	m := compile(t, mapping.Options{User: map[string]string{"title": "address_of(ldap.manager)"},
+		UserFilter: `userName != "guest"`})
+	ann := func(manager string) directory.Entry { return user("ann", "manager", manager) }
+	far := user("boss")
+	far.Source = "branch"
+	foreign := with(user("boss"), "mail", "boss@elsewhere.org")
+	for _, test := range []struct {
+		name, manager string
+		others        []directory.Entry
+		change        func(*directory.Snapshot)
+		want          string // "unchanged" for a field that keeps what it has
+	}{
+		{name: "a person", manager: "uid=boss" + people, others: []directory.Entry{user("boss")}, want: "boss@example.com"},
+		{name: "another spelling", manager: "UID=Boss, OU=people,dc=example,dc=com", others: []directory.Entry{user("boss")},
+			want: "boss@example.com"},
+		{name: "later in the order", manager: "uid=zoe" + people, others: []directory.Entry{user("zoe")},
+			want: "zoe@example.com"},
+		{name: "a circle", manager: "uid=boss" + people, want: "boss@example.com",
+			others: []directory.Entry{user("boss", "manager", "uid=ann"+people)}},
+		{name: "the person", manager: "uid=ann" + people, want: "ann@example.com"},
+		{name: "nobody", manager: "uid=gone" + people},
+		{name: "none"},
+		{name: "no DN", manager: "the boss"},
+		{name: "out of scope", manager: "uid=guest" + people, others: []directory.Entry{user("guest")}},
+		{name: "of another source", manager: "uid=boss" + people, others: []directory.Entry{far}},
+		{name: "without an address", manager: "uid=boss" + people, others: []directory.Entry{without(user("boss"), "mail")}},
+		{name: "in another domain", manager: "uid=boss" + people, others: []directory.Entry{foreign}},
+		{name: "disabled", manager: "uid=boss" + people, others: []directory.Entry{disabled(user("boss"))}, want: "unchanged"},
+		{name: "illegal address", manager: "uid=boss" + people, want: "unchanged",
+			others: []directory.Entry{with(user("boss"), "mail", "b\u202eoss@example.com")}},
+		{name: "unreadable", manager: "uid=boss" + people, want: "unchanged",
+			change: func(s *directory.Snapshot) {
+				s.Findings = []directory.Finding{{Ref: ref("u/boss"), DN: "uid=boss" + people, Problem: "not UTF-8"}}
+			}},
+		{name: "not read", manager: "uid=boss" + people, want: "unchanged",
+			change: func(s *directory.Snapshot) { s.Partial = true }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := directory.Snapshot{Entries: append([]directory.Entry{ann(test.manager)}, test.others...)}
+			if test.manager == "" {
+				s.Entries[0] = user("ann")
+			}
+			if test.change != nil {
+				test.change(&s)
+			}
+			r, err := m.Desire(mapping.Input{Snapshot: s, Domains: []string{"example.com"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := "unchanged"
+			for _, a := range r.Desired[0].Fields {
+				if a.Name == "title" {
+					got = strings.Join(a.Values, " ")
+				}
+			}
+			if got != test.want || r.Desired[0].Held != "" {
+				t.Errorf("title = %q, held: %s, want %q", got, r.Desired[0].Detail, test.want)
+			}
+			want := map[directory.Ref][]string{}
+			for i := range s.Entries {
+				if dn := s.Entries[i].Attributes.Get("manager"); dn != "" {
+					want[s.Entries[i].Ref()] = []string{dn}
+				}
+			}
+			if diff := cmp.Diff(want, r.References); diff != "" {
+				t.Errorf("references (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAddressOfIsForFields(t *testing.T) {
+	t.Parallel()
+	const use = "address_of(ldap.manager)"
+	for _, opts := range []mapping.Options{
+		{User: map[string]string{plan.AddressField: use}}, {User: map[string]string{mapping.ActiveField: use}},
+		{UserFilter: use + ` != ""`}, {GroupFilter: use + ` != ""`}, {RekeyBy: use},
+	} {
+		if _, err := mapping.Compile(spec(), opts); err == nil || !strings.Contains(err.Error(), "address_of is for fields") {
+			t.Errorf("Compile(%+v) = %v, want that address_of is refused", opts, err)
+		}
+	}
+}
