@@ -90,7 +90,11 @@ type Trail struct {
 	turn *semaphore.Weighted // held while attempts are on their way
 }
 
-type tried struct{ entry, line string }
+// tried is an attempt. With receipt it is a receipt, or the end of one if line is empty.
+type tried struct {
+	entry, line string
+	receipt     bool
+}
 
 // Trail returns the trail of a container.
 func (s *Store) Trail(c container.ID) *Trail {
@@ -102,10 +106,13 @@ func (t *Trail) Add(entry string, a Attempt) {
 	if a.At.IsZero() {
 		a.At = t.store.cfg.Now()
 	}
-	line := a.pack()
+	t.add(tried{entry: entry, line: a.pack()})
+}
+
+func (t *Trail) add(a tried) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.pending = append(t.pending, tried{entry, line})
+	t.pending = append(t.pending, a)
 	if over := len(t.pending) - mostPending; over > 0 {
 		t.pending = slices.Delete(t.pending, 0, over)
 	}
@@ -136,8 +143,12 @@ func (t *Trail) Flush(ctx context.Context) error {
 
 func (t *Trail) write(ctx context.Context, some []tried) error {
 	var order []string
-	lines := map[string][]any{}
+	lines, receipts := map[string][]any{}, map[string]string{}
 	for _, a := range some {
+		if a.receipt {
+			receipts[a.entry] = a.line
+			continue
+		}
 		if lines[a.entry] == nil {
 			order = append(order, a.entry)
 		}
@@ -149,6 +160,13 @@ func (t *Trail) write(ctx context.Context, some []tried) error {
 			p.LPush(ctx, key, lines[entry]...)
 			p.LTrim(ctx, key, 0, MaxAttempts-1)
 			p.PExpire(ctx, key, keepAttempts)
+		}
+		for entry, text := range receipts {
+			if key := receiptKey(t.container, entry); text == "" {
+				p.Del(ctx, key)
+			} else {
+				p.Set(ctx, key, text, keepReceipts)
+			}
 		}
 		return nil
 	})

@@ -226,6 +226,8 @@ type Provider struct {
 	Match   Match           `json:"match"`
 	// Departure is the time of departure and the fate of the account.
 	Departure *Departure `json:"departure"`
+	// Receipt says when the departure was seen, decided and confirmed by the tenant.
+	Receipt *Receipt `json:"receipt"`
 	// Next has the changes of the next run, as rows of a plan.
 	Next     []plan.Row `json:"next"`
 	Outcomes []Outcome  `json:"outcomes"`
@@ -311,6 +313,19 @@ type Departure struct {
 	Since        *Moment `json:"since"`
 	Why          string  `json:"why"`
 	DeletedAfter *Moment `json:"deleted_after"`
+}
+
+// Receipt is a receipt with times in the format of the API.
+type Receipt struct {
+	decisions.Receipt
+	Seen      Moment `json:"seen"`
+	Decided   Moment `json:"decided"`
+	Confirmed Moment `json:"confirmed"`
+}
+
+// Took returns the time from the departure to its confirmation.
+func (r *Receipt) Took() time.Duration {
+	return max(0, r.Confirmed.Time().Sub(r.Seen.Time()))
 }
 
 // Outcome is one attempted change. Outcomes are sorted from the newest to the oldest.

@@ -116,6 +116,16 @@ func TestDeparture(t *testing.T) {
 		!strings.Contains(d.Verdict, "suspend its account ada@example.com, which is deleted after 2026-03-01T10:30:00Z") {
 		t.Errorf("%+v: %s", d.Departure, d.Verdict)
 	}
+	suspended := input()
+	suspended.Providers[0].Held, suspended.Providers[0].Hop.Apply.Changes = decisions.HeldSet{}, nil
+	suspended.Providers[0].Hop.Apply.Notes = []plan.Note{{Ref: user, Reason: plan.OutOfScope, Detail: "is deleted later"}}
+	suspended.Providers[0].Receipt = &decisions.Receipt{Seen: now, Confirmed: now.Add(2300 * time.Millisecond),
+		Sessions: decisions.SessionsFailed}
+	if d = explain.Of(suspended).Providers[0]; !strings.Contains(d.Verdict,
+		"seen at 2026-03-01T09:30:00Z and confirmed by the tenant 2.3s later; its sessions could not be ended.") {
+		t.Errorf("with a receipt: %s", d.Verdict)
+	}
+	d = explain.Of(in).Providers[0]
 	in.Providers[0].Hop.Apply.Changes[1].EndSessions = true
 	if d = explain.Of(in).Providers[0]; !strings.Contains(d.Verdict, "ada@example.com and end its sessions, which is") {
 		t.Errorf("with an end of sessions: %s", d.Verdict)

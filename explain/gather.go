@@ -242,6 +242,13 @@ func (x *Explainer) provider(ctx context.Context, access *ProviderAccess, in *In
 	if p.Attempts, err = x.cfg.Decisions.Attempts(ctx, access.Container, in.Ref.String()); err != nil {
 		return p, err
 	}
+	receipts, err := x.cfg.Decisions.Receipts(ctx, access.Container, in.Ref.String())
+	if err != nil {
+		return p, err
+	}
+	if r, there := receipts[in.Ref.String()]; there {
+		p.Receipt = &r
+	}
 	if p.GroupLabels, err = x.groupLabels(ctx, p.Attempts); err != nil {
 		return p, err
 	}

@@ -76,6 +76,8 @@ type ProviderInput struct {
 	Hop      reconcile.Explanation
 	Mapping  []mapping.Value
 	Attempts []decisions.Attempt
+	// Receipt is the receipt of the entry's departure, or nil.
+	Receipt *decisions.Receipt
 	// GroupLabels are the names of the groups in the attempts.
 	GroupLabels map[directory.ID]string
 	Held        decisions.HeldSet

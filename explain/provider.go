@@ -22,7 +22,7 @@ func providerOf(in *ProviderInput, all *Input, sources []Source) Provider {
 	p := Provider{
 		Container: in.Container, Mapping: values, Groups: groups(in.Hop.Groups), Match: matchOf(&in.Hop, all.Ref),
 		Scope:     scopeOf(&in.Hop),
-		Departure: departureOf(in, all.Ref), Next: rows(in.Hop.Apply, in.Hop.Held, hidden),
+		Departure: departureOf(in, all.Ref), Receipt: receiptOf(in.Receipt), Next: rows(in.Hop.Apply, in.Hop.Held, hidden),
 		Outcomes: outcomes(in.Attempts, in.GroupLabels),
 		Held:     holds(in.Held, in.Decisions, all.Ref), Decisions: about(in.Decisions, all.Ref), Pins: pins(in.Hop.Pin),
 		Unasked: []string{}, LastFull: moment(in.Hop.Facts.LastFull),
@@ -130,6 +130,13 @@ func departureOf(in *ProviderInput, ref directory.Ref) *Departure {
 		d.DeletedAfter = moment(due)
 	}
 	return d
+}
+
+func receiptOf(r *decisions.Receipt) *Receipt {
+	if r == nil {
+		return nil
+	}
+	return &Receipt{*r, Moment(r.Seen), Moment(r.Decided), Moment(r.Confirmed)}
 }
 
 func pins(p *plan.Pin) []Pin {

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/plan"
 )
@@ -245,10 +247,30 @@ func (j *judge) consequence() string {
 	}
 	for _, reason := range []plan.Reason{plan.Absent, plan.Disabled, plan.OutOfScope} {
 		if i := j.note(reason); i >= 0 {
-			return fmt.Sprintf("%s, %s.", j.account(), h.Apply.Notes[i].Detail)
+			return fmt.Sprintf("%s, %s.%s", j.account(), h.Apply.Notes[i].Detail, j.receipt())
 		}
 	}
 	return j.account() + " stays as it is."
+}
+
+// receipt says when the tenant confirmed the departure.
+func (j *judge) receipt() string {
+	r := j.in.Receipt
+	if r == nil {
+		return ""
+	}
+	text := fmt.Sprintf(" The departure was seen at %s and confirmed by the tenant %s later", when(r.Seen),
+		r.Took().Round(100*time.Millisecond))
+	if r.Foreign {
+		text += "; another party had suspended the account"
+	}
+	switch r.Sessions {
+	case decisions.SessionsEnded:
+		text += "; its sessions ended"
+	case decisions.SessionsFailed:
+		text += "; its sessions could not be ended"
+	}
+	return text + "."
 }
 
 // account describes the remote object and its state.

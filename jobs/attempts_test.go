@@ -52,6 +52,40 @@ func TestWhatWasTriedIsKept(t *testing.T) {
 	}
 }
 
+// A run that suspends a leaver leaves a receipt, which ends when the person comes back.
+func TestARunLeavesTheReceiptOfALeaver(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.worker("w1")
+	s.until(google, s.start(google).ID, status.Completed)
+	receipts := func() map[string]decisions.Receipt {
+		t.Helper()
+		got, err := s.decisions.Receipts(t.Context(), google, "user/u003", "user/u004")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	leave := func(absent map[directory.ID]bool) status.Run {
+		s.source.mu.Lock()
+		s.source.absent = absent
+		s.source.mu.Unlock()
+		return s.until(google, s.start(google).ID, status.Completed)
+	}
+	before := time.Now()
+	run := leave(map[directory.ID]bool{"u003": true})
+	got, want := receipts(), decisions.Receipt{Op: "suspend", Why: "absent", RunID: run.ID}
+	r := got["user/u003"]
+	ordered := !r.Seen.Before(before) && !r.Decided.Before(r.Seen) && !r.Confirmed.Before(r.Decided)
+	if r.Seen, r.Decided, r.Confirmed = want.Seen, want.Decided, want.Confirmed; len(got) != 1 || !ordered || r != want {
+		t.Errorf("the receipts are %+v, want one of %+v with times in order", got, want)
+	}
+	leave(nil)
+	if got := receipts(); len(got) != 0 {
+		t.Errorf("the receipt of a person who came back is %+v", got)
+	}
+}
+
 func (s *site) tried(c container.ID, entry string) []decisions.Attempt {
 	s.t.Helper()
 	out, err := s.decisions.Attempts(s.t.Context(), c, entry)

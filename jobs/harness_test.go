@@ -71,6 +71,11 @@ func (p *people) Read(_ context.Context, q directory.Query) (s directory.Snapsho
 }
 
 func (p *people) Version(_ context.Context, _ string, ref directory.Ref) (string, time.Time, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.absent[ref.ID] {
+		return "", time.Time{}, nil
+	}
 	return (&directory.Entry{Kind: ref.Kind, ID: ref.ID, Source: "corp", Active: true}).Digest(), time.Time{}, nil
 }
 
@@ -79,6 +84,8 @@ type tenant struct {
 	mu     sync.Mutex
 	have   map[directory.Ref]bool
 	fields map[directory.Ref]directory.Attributes
+	// out are the suspended users.
+	out    map[directory.Ref]bool
 	mirror bool
 	before func(context.Context, plan.Change) error
 }
@@ -91,8 +98,12 @@ func (t *tenant) Read(context.Context, provider.Query) (s plan.State, err error)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for ref := range t.have {
-		s.Objects = append(s.Objects, plan.Object{Ref: ref, RemoteID: "r-" + string(ref.ID),
-			Address: string(ref.ID) + "@x", Active: true, Fields: t.fields[ref].Clone()})
+		o := plan.Object{Ref: ref, RemoteID: "r-" + string(ref.ID), Address: string(ref.ID) + "@x", Active: !t.out[ref],
+			Fields: t.fields[ref].Clone()}
+		if t.out[ref] {
+			o.Suspender = plan.Us
+		}
+		s.Objects = append(s.Objects, o)
 	}
 	return s, nil
 }
@@ -108,8 +119,9 @@ func (t *tenant) Apply(ctx context.Context, batch []plan.Change) []provider.Resu
 		t.mu.Lock()
 		if t.have == nil {
 			t.have, t.fields = map[directory.Ref]bool{}, map[directory.Ref]directory.Attributes{}
+			t.out = map[directory.Ref]bool{}
 		}
-		t.have[c.Ref] = true
+		t.have[c.Ref], t.out[c.Ref] = true, c.Op == plan.Suspend
 		for _, f := range c.Fields {
 			t.fields[c.Ref] = t.fields[c.Ref].Set(f.Name, f.After...)
 		}

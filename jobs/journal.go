@@ -107,6 +107,7 @@ func (j *journal) Done(c *plan.Change, r provider.Result) {
 		entry, a := attemptOf(c, r)
 		a.RunID = j.run
 		j.trail.Add(entry, a)
+		j.tally.receipt(j.trail, c, r, a)
 	}
 	j.log.Debug("change", "op", c.Op.String(), "kind", c.Kind.String(), "id", string(c.ID), "remote_id", c.RemoteID,
 		"err", r.Err)
@@ -180,14 +181,7 @@ func (n *notes) Planned(context.Context, plan.Plan, plan.Plan) error { return ni
 func (n *notes) Applied(*reconcile.Report, error) {}
 
 // Done implements reconcile.Journal.
-func (n *notes) Done(c *plan.Change, r provider.Result) {
-	if n.trail == nil {
-		return
-	}
-	entry, a := attemptOf(c, r)
-	a.RunID, a.Job = n.job, true
-	n.trail.Add(entry, a)
-}
+func (n *notes) Done(*plan.Change, provider.Result) {}
 
 // Say implements reconcile.Journal.
 func (n *notes) Say(level reconcile.Level, event string, attributes map[string]any) {
@@ -211,7 +205,8 @@ type tally struct {
 	now  func() time.Time
 
 	mu      sync.Mutex
-	known   bool // there is a plan
+	known   bool      // there is a plan
+	decided time.Time // when it had passed the guards
 	waiting map[directory.Ref]time.Time
 }
 
@@ -223,7 +218,7 @@ func (w *Worker) tally(name container.ID) *tally {
 func (t *tally) planned(apply, held plan.Plan) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.known, t.waiting = true, map[directory.Ref]time.Time{}
+	t.known, t.decided, t.waiting = true, t.now(), map[directory.Ref]time.Time{}
 	if t.name.IsSource() { // A source has no suspensions. Its leavers are gone at once.
 		return
 	}
@@ -292,10 +287,54 @@ type counted struct {
 	tally *tally
 }
 
+// Planned implements reconcile.Journal.
+func (c counted) Planned(context.Context, plan.Plan, plan.Plan) error {
+	c.tally.decide()
+	return nil
+}
+
 // Done implements reconcile.Journal.
 func (c counted) Done(ch *plan.Change, r provider.Result) {
 	c.tally.done(ch, r)
-	c.notes.Done(ch, r)
+	if c.trail == nil {
+		return
+	}
+	entry, a := attemptOf(ch, r)
+	a.RunID, a.Job = c.job, true
+	c.trail.Add(entry, a)
+	c.tally.receipt(c.trail, ch, r, a)
+}
+
+// decide notes that a plan passed the guards now.
+func (t *tally) decide() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.decided = t.now()
+}
+
+// receipt stores the receipt of a user's departure, or ends that of a user who came back. a is the attempt.
+func (t *tally) receipt(trail *decisions.Trail, c *plan.Change, r provider.Result, a decisions.Attempt) {
+	entry := c.Ref.String()
+	switch {
+	case c.Kind != directory.User || r.Err != nil:
+	case c.Op == plan.Restore || c.Op == plan.Create || c.Op == plan.Undelete && !c.Inactive:
+		trail.Return(entry)
+	case c.Op == plan.Suspend || c.Op == plan.Delete && !c.Inactive:
+		t.mu.Lock()
+		out := decisions.Receipt{Op: a.Op, Why: string(c.Why), Seen: c.Since, Decided: t.decided, Confirmed: t.now(),
+			Foreign: r.Foreign, RunID: a.RunID, Job: a.Job}
+		t.mu.Unlock()
+		if out.Seen.IsZero() {
+			out.Seen = out.Decided
+		}
+		switch {
+		case r.SessionsEnded:
+			out.Sessions = decisions.SessionsEnded
+		case c.EndSessions && !r.Foreign:
+			out.Sessions = decisions.SessionsFailed
+		}
+		trail.Confirm(entry, out)
+	}
 }
 
 // keepHeld records the changes of a run's plan that are held for a decision, and its conflicts. A dry run shows its

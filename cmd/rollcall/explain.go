@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -223,6 +224,14 @@ func (r *remote) history(p *explain.Provider) error {
 			names[i] = cell(cmp.Or(g.Label, string(g.ID)))
 		}
 		fmt.Fprintf(r.stdout, "groups: %s\n", strings.Join(names, ", "))
+	}
+	if got := p.Receipt; got != nil {
+		sessions := ""
+		if got.Sessions != "" {
+			sessions = ", sessions " + got.Sessions
+		}
+		fmt.Fprintf(r.stdout, "receipt: seen %s, decided %s, confirmed %s (%s)%s\n", r.moment(got.Seen.Time()),
+			r.moment(got.Decided.Time()), r.moment(got.Confirmed.Time()), got.Took().Round(100*time.Millisecond), sessions)
 	}
 	if len(p.Outcomes) == 0 {
 		return nil

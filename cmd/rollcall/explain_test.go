@@ -3,6 +3,7 @@ package main
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"rollcall/decisions"
 	"rollcall/directory"
@@ -83,6 +84,8 @@ func TestExplainExitCodes(t *testing.T) {
 	s := newService(t)
 	ok, deaf := explanation(s), explanation(s)
 	ok.Providers = ok.Providers[:1]
+	ok.Providers[0].Receipt = &decisions.Receipt{Op: "suspend", Seen: s.clock(), Decided: s.clock(),
+		Confirmed: s.clock().Add(2 * time.Second), Sessions: decisions.SessionsEnded}
 	deaf.Providers = []explain.ProviderInput{{Container: google, Hop: reconcile.Explanation{
 		Entry: &ada, Link: plan.Link{RemoteID: "r-1"}, RemoteErr: fault.Errorf(fault.Unavailable, "no answer"),
 	}}}
@@ -91,7 +94,7 @@ func TestExplainExitCodes(t *testing.T) {
 		{By: explain.ByUserName, Value: "two"}: {Candidates: []explain.Candidate{{Ref: ada.Ref(), Label: "ada"},
 			{Ref: ada.Ref(), Label: "ada2"}}},
 	}
-	s.do("explain", "ok").want(t, 0, "in step")
+	s.do("explain", "ok").want(t, 0, "in step", "receipt: seen 2026-", "(2s), sessions ended")
 	s.do("explain", "deaf").want(t, codeFailure, "could not be asked: no answer", "By our records its account is r-1")
 	s.do("explain", "two").want(t, codeHeld, "2 entries have", "ada2")
 }

@@ -8,7 +8,10 @@ import (
 	"time"
 
 	"rollcall/container"
+	"rollcall/decisions"
+	"rollcall/directory"
 	"rollcall/internal/slapdtest"
+	"rollcall/simulator/googleworkspace"
 	"rollcall/status"
 )
 
@@ -71,6 +74,7 @@ func TestLeaversAreSuspendedWithinSeconds(t *testing.T) {
 		}
 		took = append(took, o.out(uid, since))
 	}
+	o.receipts(took)
 	slices.Sort(took)
 	t.Logf("until suspended in both tenants, polled every 2 s: median %v, slowest %v", took[5], took[9])
 	if n := o.runs(corp, status.Full); n != full {
@@ -78,6 +82,44 @@ func TestLeaversAreSuspendedWithinSeconds(t *testing.T) {
 	}
 	if google, entra := o.active("p11"); !google || !entra {
 		t.Error("a person who did not leave is suspended")
+	}
+}
+
+// receipts checks that each tenant confirmed each leaver within the time that it took, and that the sessions ended at
+// Google, whose simulated tenant grants it.
+func (o *office) receipts(took []time.Duration) {
+	o.Helper()
+	for n, most := range took {
+		u, _ := o.tenant.User(fmt.Sprintf("p%02d@%s", n, domain))
+		at := slices.IndexFunc(u.ExternalIDs, func(x googleworkspace.ExternalID) bool { return x.CustomType == "rollcall" })
+		entry := directory.Ref{Kind: directory.User, ID: directory.ID(u.ExternalIDs[at].Value)}.String()
+		for name, ended := range map[container.ID]string{workspace: decisions.SessionsEnded, entra: ""} {
+			r := o.receipt(name, entry)
+			if r.Op != "suspend" || !r.Job || r.Decided.Before(r.Seen) || r.Took() > most+time.Second || r.Sessions != ended {
+				o.Errorf("the receipt of p%02d at %s is %+v; the suspension took %v", n, name, r, most)
+			}
+		}
+	}
+}
+
+// receipt waits for the receipt of an entry. The job writes it after the tenant has confirmed.
+func (o *office) receipt(name container.ID, entry string) decisions.Receipt {
+	o.Helper()
+	tick, patience := time.NewTicker(10*time.Millisecond), time.After(time.Minute)
+	defer tick.Stop()
+	for {
+		got, err := o.app.Decisions.Receipts(o.Context(), name, entry)
+		if err != nil {
+			o.Fatal(err)
+		}
+		if r, there := got[entry]; there {
+			return r
+		}
+		select {
+		case <-tick.C:
+		case <-patience:
+			o.Fatalf("%s has no receipt of %s", name, entry)
+		}
 	}
 }
 

@@ -67,9 +67,11 @@ type receipt struct {
 	// At is when the suspension was confirmed; zero where that is no longer kept.
 	At time.Time
 	// Took is the time from the departure to the confirmation.
-	Took   time.Duration
-	Failed string
-	Due    time.Time // when the account is deleted; zero for never
+	Took time.Duration
+	// Sessions is what became of the sessions; see decisions.Receipt.
+	Sessions string
+	Failed   string
+	Due      time.Time // when the account is deleted; zero for never
 }
 
 // departed remembers the leavers of a container for a moment, because they are read from all of its links.
@@ -222,15 +224,29 @@ func (c *Console) name(ctx context.Context, rows []leaverRow) error {
 	return err
 }
 
-// confirmations adds when each suspension on the page was confirmed, from the attempts that are kept.
+// confirmations adds when each suspension on the page was confirmed. The attempts have the failures, and the
+// confirmations of older versions.
 func (c *Console) confirmations(ctx context.Context, data *leaversData) error {
+	entries := make([]string, len(data.Rows))
 	for i := range data.Rows {
-		row := &data.Rows[i]
-		for n, t := range row.Tenants {
+		entries[i] = data.Rows[i].Ref.String()
+	}
+	for n, tenant := range data.Tenants {
+		receipts, err := c.cfg.Decisions.Receipts(ctx, tenant.Container, entries...)
+		if err != nil {
+			return err
+		}
+		for i := range data.Rows {
+			row := &data.Rows[i]
+			t := row.Tenants[n]
 			if t == nil {
 				continue
 			}
-			attempts, err := c.cfg.Decisions.Attempts(ctx, data.Tenants[n].Container, row.Ref.String())
+			if r, there := receipts[entries[i]]; there && !t.Held {
+				t.Suspended, t.At, t.Took, t.Sessions = true, r.Confirmed, r.Took(), r.Sessions
+				continue
+			}
+			attempts, err := c.cfg.Decisions.Attempts(ctx, tenant.Container, entries[i])
 			if err != nil {
 				return err
 			}

@@ -27,18 +27,22 @@ func TestLeavers(t *testing.T) {
 		user("1"): {RemoteID: "r1", Departed: left, Why: plan.Absent},
 		user("2"): {RemoteID: "r2", Departed: time.Now().Add(-time.Hour), Why: plan.Disabled},
 		user("3"): {RemoteID: "r3"},
+		user("4"): {RemoteID: "r4", Departed: left.Add(time.Second), Why: plan.Absent},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	trail := h.decisions.Trail(google)
 	trail.Add("user/1", decisions.Attempt{At: left.Add(3 * time.Second), Op: "suspend", RunID: "r"})
+	trail.Confirm("user/4", decisions.Receipt{Op: "suspend", Seen: left, Confirmed: left.Add(7 * time.Second),
+		Sessions: decisions.SessionsFailed})
 	if err := trail.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	h.hold(google, "r", decisions.HeldChange{Fingerprint: "f", Op: "suspend", Kind: "user", ID: "2", Guard: "limit"})
 	page := h.get("/leavers/")
-	for _, want := range []string{"ada", "ben", "after 3.0 s", "1–2 of 2", "1 account is deleted within a week",
+	for _, want := range []string{"ada", "ben", "after 3.0 s", "after 7.0 s", "sessions not ended", "1–3 of 3",
+		"2 accounts are deleted within a week",
 		">Held<"} {
 		if !strings.Contains(page, want) && !strings.Contains(page, strings.Trim(want, "<>")) {
 			t.Errorf("the page lacks %q: %s", want, page)
@@ -47,12 +51,12 @@ func TestLeavers(t *testing.T) {
 	if strings.Contains(page, "cai") {
 		t.Errorf("a person who did not leave is a leaver: %s", page)
 	}
-	for path, want := range map[string]string{"?due=week": "ada", "?why=disabled": "ben", "?q=be": "ben"} {
+	for path, want := range map[string]string{"?q=ad": "ada", "?why=disabled": "ben", "?q=be": "ben"} {
 		if page := h.get("/leavers/" + path); !strings.Contains(page, want) || !strings.Contains(page, "1–1 of 1") {
 			t.Errorf("%s lacks %s: %s", path, want, page)
 		}
 	}
-	if page := h.get("/leavers/?q=none"); !strings.Contains(page, "No leaver fits this filter. There are 2 in all.") {
+	if page := h.get("/leavers/?q=none"); !strings.Contains(page, "No leaver fits this filter. There are 3 in all.") {
 		t.Errorf("an empty list does not say why: %s", page)
 	}
 }

@@ -117,8 +117,8 @@ var work = []Metric{
 			12 * hours, days}},
 	{Name: "rollcall_leaver_latency_seconds", Kind: Histogram, Labels: []Label{ofContainer},
 		Help: "From when somebody left the source, or was disabled there, to the suspension in the tenant.",
-		Buckets: []float64{15, minutes, 5 * minutes, 15 * minutes, 30 * minutes, hours, 2 * hours, 4 * hours, 12 * hours,
-			days, 3 * days, 7 * days}},
+		Buckets: []float64{1, 3, 6, 15, minutes, 5 * minutes, 15 * minutes, 30 * minutes, hours, 2 * hours, 4 * hours,
+			12 * hours, days, 3 * days, 7 * days}},
 	{Name: "rollcall_remote_requests_total", Kind: Counter, Labels: []Label{ofContainer, operation, class, outcome},
 		Absent: "before the first such request",
 		Help: "Requests to a tenant, those in a batch one by one: by the class of the HTTP status, and by what became " +
