@@ -176,6 +176,27 @@ func TestLaw13WhatAnAbsenceChangesIsHeld(t *testing.T) {
 	}
 }
 
+// The login name comes from cn where uid is not shown. That is no new name. A change of a field that has one attribute
+// goes on, because only the attribute itself can have given the new value.
+func TestLaw13AValueOfAnotherAttributeIsHeld(t *testing.T) {
+	t.Parallel()
+	cover := func(name, field string, entries int) directory.Coverage {
+		return directory.Coverage{Kind: directory.User, Name: name, Attributes: []string{field}, Entries: entries}
+	}
+	in := staff(40)
+	in.Capabilities.Mirror = true
+	in.Coverage = []directory.Coverage{cover("uid", "name", 20), cover("cn", "name", 40), cover("t", "title", 20)}
+	in.Missing = []plan.Missing{{Coverage: in.Coverage[0], Before: 40}, {Coverage: in.Coverage[2], Before: 40}}
+	in.Desired[0].Fields = in.Desired[0].Fields.Clone().Set("name", "First Last").Set("title", "Chief")
+	apply, waits := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+	if diff := cmp.Diff([]string{"update user/u00000 name:u00000>First Last"}, lines(waits)); diff != "" {
+		t.Errorf("held (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"update user/u00000 title:T>Chief"}, lines(apply)); diff != "" {
+		t.Errorf("applied (-want +got):\n%s", diff)
+	}
+}
+
 // A source no longer reads an attribute that the mapping stopped using. The local copy then drops its values, and no
 // brake or doubt holds that. An attribute that was asked for and came from no entry is held.
 func TestAnAttributeThatIsNotAskedForIsNoLoss(t *testing.T) {

@@ -73,12 +73,6 @@ func (c *Change) FormerAddress() string {
 // empties reports whether the change clears a field that had a value.
 func (f *FieldChange) empties() bool { return len(f.Before) > 0 && len(f.After) == 0 }
 
-// empties reports whether the change does nothing but clear fields.
-func (c *Change) empties() bool {
-	return c.Op == Update && len(c.Fields) > 0 && !slices.ContainsFunc(c.Fields,
-		func(f FieldChange) bool { return !f.empties() })
-}
-
 // loses reports whether the change clears a field of a kind of entry, and the source still reads the field. Dropping
 // an attribute from the mapping removes its values from the local copy, which is no loss.
 func (p *Plan) loses(k directory.Kind, f *FieldChange) bool {
@@ -99,9 +93,34 @@ func (p *Plan) loses(k directory.Kind, f *FieldChange) bool {
 	return !asked
 }
 
-// empties reports whether the change does nothing but clear fields, and one of them is a loss.
+// replaces reports whether a field takes its value from another attribute now, because the one that gave it is missing
+// from many entries.
+func (p *Plan) replaces(k directory.Kind, f *FieldChange) bool {
+	gives := func(c *directory.Coverage) bool {
+		return c.Kind == k && slices.ContainsFunc(c.Attributes,
+			func(name string) bool { return strings.EqualFold(name, f.Name) })
+	}
+	if len(f.Before) == 0 || !slices.ContainsFunc(p.missing, func(m Missing) bool { return gives(&m.Coverage) }) {
+		return false
+	}
+	others := 0
+	for i := range p.coverage {
+		if gives(&p.coverage[i]) {
+			others++
+		}
+	}
+	return others > 1
+}
+
+// loses reports whether the change takes the value of a field away.
+func (g *guard) loses(k directory.Kind, f *FieldChange) bool {
+	return g.plan.loses(k, f) || g.plan.replaces(k, f)
+}
+
+// empties reports whether the change does nothing but take values away, and one of them is a loss.
 func (g *guard) empties(c *Change) bool {
-	return c.empties() && slices.ContainsFunc(c.Fields, func(f FieldChange) bool { return g.plan.loses(c.Kind, &f) })
+	return c.Op == Update && slices.ContainsFunc(c.Fields, func(f FieldChange) bool { return g.loses(c.Kind, &f) }) &&
+		!slices.ContainsFunc(c.Fields, func(f FieldChange) bool { return !f.empties() && !g.plan.replaces(c.Kind, &f) })
 }
 
 // fieldOf names a field of one kind of entry.
@@ -132,7 +151,7 @@ func (g *guard) clearing() map[fieldOf]verdict {
 	for i := range g.plan.Changes {
 		if c := &g.plan.Changes[i]; c.Op == Update {
 			for k := range c.Fields {
-				if g.plan.loses(c.Kind, &c.Fields[k]) {
+				if g.loses(c.Kind, &c.Fields[k]) {
 					lost[fieldOf{c.Kind, c.Fields[k].Name}]++
 				}
 			}
@@ -176,9 +195,9 @@ func (g *guard) divide() {
 			switch _, braked := g.clears[fieldOf{c.Kind, f.Name}]; {
 			case f.Name == AddressField && len(f.Before) > 0 && renames[c.Kind]:
 				part = 1
-			case g.plan.loses(c.Kind, &f) && (doubt || braked) && g.pins.askField(c.Ref, &f):
+			case g.loses(c.Kind, &f) && (doubt || braked) && g.pins.askField(c.Ref, &f):
 				part = 3
-			case g.plan.loses(c.Kind, &f) && (doubt || braked):
+			case g.loses(c.Kind, &f) && (doubt || braked):
 				part = 2
 			}
 			parts[part] = append(parts[part], f)

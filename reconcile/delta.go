@@ -42,12 +42,22 @@ type delta struct {
 	owing string
 }
 
-// given is a source that returns one snapshot.
-type given directory.Snapshot
+// given is a source of which one snapshot was read already.
+type given struct {
+	source.Source
+
+	read directory.Snapshot
+}
 
 // Read implements source.Source.
-func (g given) Read(context.Context, directory.Query) (directory.Snapshot, error) {
-	return directory.Snapshot(g), nil
+func (g given) Read(context.Context, directory.Query) (directory.Snapshot, error) { return g.read, nil }
+
+// Unseen implements source.Viewer.
+func (g given) Unseen(ctx context.Context, users []directory.Ref) ([]directory.Finding, error) {
+	if v, ok := g.Source.(source.Viewer); ok {
+		return v.Unseen(ctx, users)
+	}
+	return nil, nil
 }
 
 // resolve decides which entries a run covers. A run over changes becomes a full run where they cannot be told.

@@ -3,11 +3,13 @@ package reconcile
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/source"
 )
 
 // mirror is the hop to the local directory. The local directory compares versions by itself, in the write, and is
@@ -60,7 +62,50 @@ func (m mirror) read(ctx context.Context, s Scope, v *view) (err error) {
 		q.Versions[v.desired.Desired[i].Ref] = v.desired.Desired[i].Version
 	}
 	q.Lookups = v.lookups(s, v.desired.Desired)
-	return m.state(ctx, s, q, v)
+	if err := m.state(ctx, s, q, v); err != nil {
+		return err
+	}
+	return m.unseen(ctx, v)
+}
+
+// unseen makes findings of users who were inactive and would be active because the source may hide an attribute. They
+// stay as they are.
+func (m mirror) unseen(ctx context.Context, v *view) error {
+	viewer, ok := m.cfg.Source.(source.Viewer)
+	if !ok {
+		return nil
+	}
+	inactive := map[directory.Ref]bool{}
+	for i := range v.state.Objects {
+		if o := &v.state.Objects[i]; o.Kind == directory.User && !o.Active {
+			inactive[o.Ref] = true
+		}
+	}
+	labels := map[directory.Ref]string{}
+	var back []directory.Ref
+	for i := range v.desired.Desired {
+		if d := &v.desired.Desired[i]; d.Active && inactive[d.Ref] {
+			back, labels[d.Ref] = append(back, d.Ref), d.Label
+		}
+	}
+	if len(back) == 0 {
+		return nil
+	}
+	found, err := viewer.Unseen(ctx, back)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrReadSource, err)
+	}
+	hidden := map[directory.Ref]bool{}
+	for _, f := range found {
+		if !hidden[f.Ref] {
+			hidden[f.Ref], f.Label = true, labels[f.Ref]
+			v.snapshot.Findings = append(v.snapshot.Findings, f)
+		}
+	}
+	v.snapshot.Entries = slices.DeleteFunc(slices.Clone(v.snapshot.Entries),
+		func(e directory.Entry) bool { return hidden[e.Ref()] })
+	v.desired.Desired = slices.DeleteFunc(v.desired.Desired, func(d plan.Desired) bool { return hidden[d.Ref] })
+	return nil
 }
 
 // position compares the position of the source with those of earlier reads. An older read fails the run. A read that

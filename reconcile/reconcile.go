@@ -135,7 +135,7 @@ func (e *Engine) Execute(ctx context.Context, run Run) (Report, error) {
 		return e.idle(ctx, run, d)
 	}
 	if d.given != nil {
-		e = e.From(given(*d.given))
+		e = e.From(given{e.cfg.Source, *d.given})
 	}
 	v, err := e.read(ctx, run.Scope, run.Memory)
 	if err != nil && e.mayReadSingly(run.Scope, v, err) {

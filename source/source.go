@@ -40,6 +40,14 @@ type Versioner interface {
 	Version(ctx context.Context, name string, ref directory.Ref) (version string, since time.Time, err error)
 }
 
+// Viewer is a source that may hide attributes of its entries. Where the absence of an attribute makes a user active, a
+// hidden attribute does the same.
+type Viewer interface {
+	// Unseen returns a finding for each of these users with an attribute that decides about activity and that may be
+	// there and hidden.
+	Unseen(ctx context.Context, users []directory.Ref) ([]directory.Finding, error)
+}
+
 // Neighbours is a source that can read a few entries with all that is needed to decide about them, which the local
 // directory can. A mapping gives for these entries what it gives for the whole directory.
 type Neighbours interface {

@@ -51,6 +51,8 @@ type office struct {
 	app                       *boot.App
 	api                       http.Handler
 	log                       *lockedBuffer
+	// dir has the files of the configuration.
+	dir string
 	// rest ends the worker, when all that it had in hand is done.
 	rest func()
 }
@@ -96,8 +98,8 @@ type officeOptions struct {
 	ldif string
 	file bool
 	// syncProv has the directory tell its changes.
-	syncProv             bool
-	source, google, both []string
+	syncProv                    bool
+	source, google, entra, both []string
 }
 
 const officeConfiguration = `sources:
@@ -137,6 +139,7 @@ func newOffice(t testing.TB, opts officeOptions) *office {
 	t.Helper()
 	o := &office{TB: t, log: &lockedBuffer{}}
 	dir := t.TempDir()
+	o.dir = dir
 	uri := "file://" + filepath.Join(dir, "people.ldif")
 	if !opts.file {
 		o.ldap = slapdtest.Start(t, slapdtest.Options{LDIF: opts.ldif, SyncProv: opts.syncProv, SessionLog: 1000})
@@ -162,7 +165,7 @@ func newOffice(t testing.TB, opts officeOptions) *office {
 	lines := func(l []string) string { return strings.Join(append([]string{""}, l...), "\n      ") }
 	text := fmt.Sprintf(officeConfiguration, uri, lines(opts.source), googleServer.URL,
 		lines(append(opts.google, opts.both...)),
-		o.graph.TenantID(), o.graph.ClientID(), graphServer.URL, lines(opts.both))
+		o.graph.TenantID(), o.graph.ClientID(), graphServer.URL, lines(append(opts.entra, opts.both...)))
 	for name, content := range map[string]string{
 		"rollcall.yaml": text, "google.json": string(key), "secret": o.graph.ClientSecret(),
 		"ca.pem": string(authority().CA), "people.ldif": opts.ldif,
@@ -178,7 +181,7 @@ func newOffice(t testing.TB, opts officeOptions) *office {
 // open starts a worker and the API.
 func (o *office) open(file string) {
 	o.Helper()
-	none := func(string) string { return "" }
+	none := func(key string) string { return map[string]string{"READER": slapdtest.ReaderPassword}[key] }
 	cfg, _, err := config.Load(file, config.Options{Getenv: none})
 	if err != nil {
 		o.Fatal(err)

@@ -374,10 +374,11 @@ func (d *decoder) coverage() []directory.Coverage {
 		for _, p := range d.plan {
 			if slices.Contains(p.from, slot) {
 				c.Attributes = append(c.Attributes, p.name)
+				c.Members = c.Members || d.scope.logins && p.name == directory.UserName
 			}
 		}
 		c.Activity = d.scope.kind == directory.User && slices.Contains(d.active[:], slot)
-		c.Members = slot == d.sid || slot == d.primary || slices.Contains(d.member, slot) || slices.Contains(d.dynamic, slot)
+		c.Members = c.Members || slot == d.sid || slot == d.primary || slices.Contains(d.member, slot) || slices.Contains(d.dynamic, slot)
 		out = append(out, c)
 	}
 	slices.SortFunc(out, func(a, b directory.Coverage) int { return strings.Compare(a.Name, b.Name) })

@@ -160,8 +160,8 @@ type scope struct {
 	filter   string
 	unique   identifier
 	members  []string // the membership attributes of groups
-	// primary is set where a primary group counts as a membership.
-	primary bool
+	// primary is set where a primary group counts as a membership, and logins where groups name users by login name.
+	primary, logins bool
 	// activity are the attributes that decide whether a user is active; in a file without a preset, those of all families.
 	activity []string
 	// leaveBuiltIn is set where entries that Active Directory marks with isCriticalSystemObject are left out.
@@ -196,7 +196,7 @@ func userScope(c *Config, extra []string) scope {
 	}
 	s := scope{kind: directory.User, enabled: c.SyncUsers, base: c.userBase(), filter: c.UserObjectFilter,
 		unique: c.identifier(c.userUniqueness(), standardSchema), primary: c.PrimaryGroups, activity: c.activities(),
-		leaveBuiltIn: c.LeaveOutBuiltIn}
+		leaveBuiltIn: c.LeaveOutBuiltIn, logins: newMemberIndex(c.memberFields(), 0).logins}
 	s.outputs = []output{
 		{directory.UserName, login},
 		{directory.DisplayName, []string{"displayName"}},

@@ -1,0 +1,95 @@
+package ldap
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"rollcall/directory"
+	"rollcall/source"
+)
+
+var _ source.Viewer = (*Source)(nil)
+
+// Unseen implements source.Viewer. A filter item about an attribute that the account may not search is Undefined, and
+// so is its negation (RFC 4511, section 4.5.1.7). An entry that lacks an attribute and does not match (!(attribute=*))
+// may therefore have it. Active Directory fails a read of hidden attributes, and a file hides nothing.
+func (s *Source) Unseen(ctx context.Context, users []directory.Ref) ([]directory.Finding, error) {
+	open, err := s.open(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
+	}
+	defer open.close()
+	se, ok := open.(*session)
+	if !ok || open.about().domain {
+		return nil, nil
+	}
+	if s, err = s.rooted(open.about()); err != nil {
+		return nil, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
+	}
+	var found []directory.Finding
+	if err = se.readSchema(ctx); err == nil && se.root.types.complete {
+		r := &reading{src: s, dir: open, now: s.now(), user: s.user}
+		r.user.unique = s.cfg.identifier(s.user.unique.attr, se.root.types)
+		found, err = r.unseen(ctx, users)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
+	}
+	return found, nil
+}
+
+func (r *reading) unseen(ctx context.Context, users []directory.Ref) (out []directory.Finding, err error) {
+	u, types := &r.user, r.dir.about().types
+	probed := slices.DeleteFunc(slices.Clone(u.activity), func(attr string) bool { return !types.knows(attr) })
+	asked := make(map[string]directory.Ref, len(users)) // by the key of the ID
+	for _, ref := range users {
+		asked[u.unique.key(ref.ID)] = ref
+	}
+	for some := range slices.Chunk(users, batch) {
+		any := anyOf(u.unique.attr, some, func(ref directory.Ref) (string, error) {
+			return u.unique.assertion(string(ref.ID))
+		})
+		if any == "" {
+			continue
+		}
+		lacks := map[string][]*ldap.Entry{}
+		err = r.each(ctx, "(&"+u.filter+any+")", append([]string{u.unique.attr}, probed...), func(e *ldap.Entry) {
+			for _, attr := range probed {
+				if len(valuesOf(e, attr)) == 0 {
+					lacks[attr] = append(lacks[attr], e)
+				}
+			}
+		})
+		for _, attr := range probed {
+			if err != nil {
+				return nil, err
+			}
+			shown := map[string]bool{}
+			err = r.each(ctx, "(&"+any+"(!("+attr+"=*)))", []string{u.unique.attr}, func(e *ldap.Entry) { shown[e.DN] = true })
+			for _, e := range lacks[attr] {
+				id, _ := u.unique.of(rawValues(e, u.unique.attr, types))
+				if ref, ok := asked[u.unique.key(id)]; ok && !shown[e.DN] {
+					out = append(out, hiddenActivity(ref, e.DN, attr))
+				}
+			}
+		}
+	}
+	return out, err
+}
+
+func hiddenActivity(ref directory.Ref, dn, attr string) directory.Finding {
+	return directory.Finding{Ref: ref, DN: dn, Problem: fmt.Sprintf("it was inactive, and the bind account may not see "+
+		"whether it has %s: grant the account the right to read and search that attribute of the entry", attr)}
+}
+
+// each searches below the base of users.
+func (r *reading) each(ctx context.Context, filter string, attrs []string, do func(*ldap.Entry)) error {
+	req := request{base: r.user.base, scope: ldap.ScopeWholeSubtree, filter: filter, attrs: attrs, paged: true}
+	return r.search(ctx, req, func(e *ldap.Entry) error {
+		do(e)
+		return nil
+	})
+}
