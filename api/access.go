@@ -186,6 +186,9 @@ func (a *API) recorded(r *http.Request, scope string, rec audit.Record,
 	}
 	rec.Outcome = outcomeOf(shown.status)
 	rec.Details["status"] = strconv.Itoa(shown.status)
+	if n := a.cfg.Decisions.Sequence(container.ID(rec.Container)); n > 0 {
+		rec.Details[audit.DecisionsSequence] = strconv.FormatInt(n, 10)
+	}
 	if _, failed := a.cfg.Audit.Write(context.WithoutCancel(r.Context()), rec, durable); failed != nil {
 		a.cfg.Log.ErrorContext(r.Context(), "the end of an action is not in the audit log", "seq", rec.Of, "err", failed)
 	}

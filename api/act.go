@@ -117,6 +117,10 @@ func (a *API) chosen(ctx context.Context, v Verdict) ([]decisions.HeldChange, er
 	if err != nil {
 		return nil, err
 	}
+	if set.Unsigned {
+		return nil, conflict("This set is not signed, because an earlier version or another program stored it: start a " +
+			"sync, which stores what waits anew.")
+	}
 	named := map[string]bool{}
 	var out []decisions.HeldChange
 	for _, c := range set.Changes {

@@ -163,7 +163,7 @@ func newHarness(t testing.TB, rdb *redis.Client, change func(*api.Config)) *harn
 	}
 	h := &harness{t: t, rdb: rdb, clock: testclock.At(time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)), log: &bytes.Buffer{}}
 	h.store = status.New(rdb, status.Config{Now: h.clock.Now})
-	h.decisions = decisions.New(rdb, decisions.Config{Now: h.clock.Now})
+	h.decisions = decisions.New(rdb, decisions.Config{Now: h.clock.Now, Keys: keys})
 	h.jobs = &fakeJobs{store: h.store}
 	alice := api.Match{Ref: directory.Ref{Kind: directory.User, ID: "u-1"}, Source: "corp", Label: "alice"}
 	twin := api.Match{Ref: directory.Ref{Kind: directory.User, ID: "u-2"}, Source: "corp", Label: "alice"}
@@ -290,4 +290,9 @@ func (h *harness) lose(c container.ID) {
 		"}:lease").Err(); err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+// keys sign the decisions of a harness.
+func keys() ([]decisions.Key, error) {
+	return decisions.ParseKeys(strings.Repeat("0123456789abcdef", 4))
 }

@@ -72,6 +72,9 @@ func (a *API) routes() []route {
 		for path, m := range a.approvals() {
 			add(one+path, m)
 		}
+		for path, m := range a.adoptions() {
+			add(one+path, m)
+		}
 		if f.kind == container.LDAP {
 			for path, m := range a.servers() {
 				add(one+path, m)

@@ -47,6 +47,10 @@ const (
 	Failed  Outcome = "failed"
 )
 
+// DecisionsSequence is the detail with the sequence of the stored decisions of the container after an action, so that
+// a later loss of decisions is noticed.
+const DecisionsSequence = "decisions_seq"
+
 // The events of the log itself.
 const (
 	// Removed is written when a file is deleted because it is older than Config.Keep.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -115,6 +116,32 @@ func (v *verifier) line(path string, text []byte) string {
 	return ""
 }
 
+// Sequences returns the highest DecisionsSequence of each container in the newest two files of a log. A log that does
+// not exist has none.
+func Sequences(path string) (map[string]int64, error) {
+	files, err := Files(path)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]int64{}
+	for _, file := range files[max(0, len(files)-2):] {
+		err := lines(file, func(text []byte) bool {
+			if !bytes.Contains(text, []byte(DecisionsSequence)) {
+				return true
+			}
+			if r, err := parse(text); err == nil {
+				n, _ := strconv.ParseInt(r.Details[DecisionsSequence], 10, 64)
+				out[r.Container] = max(out[r.Container], n)
+			}
+			return true
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
 // Has reports whether a log has the line that a head names.
 func Has(path string, h Head) (bool, error) {
 	files, err := Files(path)
@@ -130,24 +157,36 @@ func Has(path string, h Head) (bool, error) {
 	return false, nil
 }
 
-func has(file string, h Head) (bool, error) {
+func has(file string, h Head) (found bool, err error) {
+	err = lines(file, func(text []byte) bool {
+		r, err := parse(text)
+		if err != nil || r.Sequence != h.Sequence || r.Chain != h.Chain {
+			return true
+		}
+		found = digest(text) == h.Hash
+		return false
+	})
+	return found, err
+}
+
+// lines calls each for every line of a file, without its line feed, until it returns false.
+func lines(file string, each func(text []byte) bool) error {
 	f, err := os.Open(file)
 	if err != nil {
-		return false, fmt.Errorf("audit: %w", err)
+		return fmt.Errorf("audit: %w", err)
 	}
 	defer func() { _ = f.Close() }()
 	in := bufio.NewReaderSize(f, 64<<10)
 	for {
 		text, err := in.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
-			return false, nil
+			return nil
 		}
 		if err != nil {
-			return false, fmt.Errorf("audit: %w", err)
+			return fmt.Errorf("audit: %w", err)
 		}
-		r, err := parse(text[:len(text)-1])
-		if err == nil && r.Sequence == h.Sequence && r.Chain == h.Chain {
-			return digest(text[:len(text)-1]) == h.Hash, nil
+		if !each(text[:len(text)-1]) {
+			return nil
 		}
 	}
 }

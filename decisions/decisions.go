@@ -11,7 +11,7 @@ import (
 	"embed"
 	"encoding/json"
 	"errors"
-	"slices"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -30,12 +30,18 @@ type Config struct {
 	Now func() time.Time
 	// BudgetWindow is the rolling window of the destructive budget. Default 24 hours.
 	BudgetWindow time.Duration
+	// Keys returns the keys that sign decisions, pins and held sets. Nil, and no keys, sign nothing.
+	Keys func() ([]Key, error)
 }
 
 // Store reads and writes the state of all containers. It is safe for concurrent use and starts no goroutine.
 type Store struct {
 	rdb redis.UniversalClient
 	cfg Config
+
+	mu sync.Mutex
+	// sequences has the highest sequence of each container that was seen.
+	sequences map[container.ID]int64
 }
 
 // New returns a Store on rdb. It does not connect.
@@ -46,7 +52,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Store {
 	if cfg.BudgetWindow == 0 {
 		cfg.BudgetWindow = day
 	}
-	return &Store{rdb: rdb, cfg: cfg}
+	return &Store{rdb: rdb, cfg: cfg, sequences: map[container.ID]int64{}}
 }
 
 func prefix(c container.ID) string { return stored.Prefix(string(c)) }
@@ -58,8 +64,8 @@ var luaFiles embed.FS
 
 // The scripts on one container. KEYS[1] is the prefix of its keys.
 var (
-	spendScript = redisfault.Script(luaFiles, "spend")
-	repinScript = redisfault.Script(luaFiles, "repin")
+	spendScript  = redisfault.Script(luaFiles, "spend")
+	changeScript = redisfault.Script(luaFiles, "change")
 )
 
 // eval runs a script on one container. The first element of its reply is a word, and data follows.
@@ -98,7 +104,7 @@ func (s *Store) Decide(ctx context.Context, c container.ID, verdict, by string, 
 	error) {
 	now := s.cfg.Now()
 	out := make([]Decision, 0, len(changes))
-	fields := make([]any, 0, 2*len(changes))
+	writes := make([]write, 0, len(changes))
 	for _, ch := range changes {
 		d := Decision{
 			Fingerprint: ch.Fingerprint, Verdict: verdict, By: stored.Cut(by, maxName), At: now, Expires: now.Add(DecisionTTL),
@@ -108,52 +114,25 @@ func (s *Store) Decide(ctx context.Context, c container.ID, verdict, by string, 
 		if err != nil {
 			return nil, fault.New(fault.Internal, "decide", err)
 		}
-		out, fields = append(out, d), append(fields, d.Fingerprint, text)
+		out = append(out, d)
+		writes = append(writes, write{hashDecisions + "/" + d.Fingerprint, string(text), d.Expires, verdict})
 	}
-	if len(fields) == 0 {
-		return out, nil
-	}
-	key := prefix(c) + "decisions"
-	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		p.HSet(ctx, key, fields...)
-		p.Expire(ctx, key, DecisionTTL+time.Hour)
-		return nil
-	})
-	return out, redisFault("decide", err)
+	return out, s.change(ctx, "decide", c, func(map[string]string) []write { return writes })
 }
 
-// Decisions returns the valid decisions by fingerprint, and deletes the expired ones.
+// Decisions returns the valid decisions by fingerprint; see Kept.
 func (s *Store) Decisions(ctx context.Context, c container.ID) (map[string]Decision, error) {
-	key := prefix(c) + "decisions"
-	all, err := s.rdb.HGetAll(ctx, key).Result()
-	if err != nil {
-		return nil, redisFault("decisions", err)
-	}
-	now := s.cfg.Now()
-	out := make(map[string]Decision, len(all))
-	var stale []string
-	for print, text := range all {
-		var d Decision
-		if err := json.Unmarshal([]byte(text), &d); err != nil || !now.Before(d.Expires) {
-			stale = append(stale, print)
-			continue
-		}
-		out[print] = d
-	}
-	if len(stale) > 0 {
-		err = s.rdb.HDel(ctx, key, stale...).Err()
-	}
-	return out, redisFault("decisions", err)
+	k, err := s.Kept(ctx, c)
+	return k.Decisions, err
 }
 
 // Undecide deletes the decisions about changes, by their fingerprints.
 func (s *Store) Undecide(ctx context.Context, c container.ID, fingerprints []string) error {
-	for chunk := range slices.Chunk(fingerprints, pinsAtOnce) {
-		if err := s.rdb.HDel(ctx, prefix(c)+"decisions", chunk...).Err(); err != nil {
-			return redisFault("undecide", err)
-		}
+	writes := make([]write, len(fingerprints))
+	for i, print := range fingerprints {
+		writes[i].name = hashDecisions + "/" + print
 	}
-	return nil
+	return s.change(ctx, "undecide", c, func(map[string]string) []write { return writes })
 }
 
 // HeldChange is one change that waits for a person.
@@ -186,6 +165,8 @@ type HeldSet struct {
 	// configuration is corrected. At most MostConflicts are kept, and ConflictCount says how many there are.
 	Conflicts     []Conflict `json:"conflicts,omitempty"`
 	ConflictCount int        `json:"conflict_count,omitempty"`
+	// Unsigned is set for a set of an earlier build, and for one without its signature. It must not be decided.
+	Unsigned bool `json:"-"`
 }
 
 // MostConflicts is how many conflicts of a plan are kept.
@@ -200,6 +181,9 @@ type Conflict struct {
 	// Detail names what is wrong, with the entry's DN or address.
 	Detail string `json:"detail"`
 }
+
+// maxHeld is the largest size of a set, in bytes. A set of 500,000 changes has about 200 MB.
+const maxHeld = 512 << 20
 
 // keepHeld is how long a decision can still name a superseded set.
 const keepHeld = 7 * day
@@ -228,9 +212,16 @@ func (s *Store) SetHeld(ctx context.Context, c container.ID, set HeldSet) error 
 	if len(set.Changes)+len(set.Conflicts) == 0 {
 		return redisFault("set held", s.rdb.Del(ctx, current, heldCountsKey(c)).Err())
 	}
+	keys, err := s.keys()
+	if err != nil {
+		return err
+	}
 	data, err := stored.Pack(set)
 	if err != nil {
 		return fault.New(fault.Internal, "set held", err)
+	}
+	if len(keys) > 0 {
+		data = signed(keys[0], c, set.Digest, data)
 	}
 	counts, err := json.Marshal(heldCounts{set.Digest, set.byGuard()})
 	if err != nil {
@@ -271,8 +262,17 @@ func (s *Store) HeldBy(ctx context.Context, c container.ID, digest string) (Held
 	if err != nil {
 		return HeldSet{}, redisFault("held", err)
 	}
-	var set HeldSet
-	if err := stored.Unpack(data, &set); err != nil {
+	keys, err := s.keys()
+	if err != nil {
+		return HeldSet{}, err
+	}
+	text, had, err := unsigned(keys, c, digest, data)
+	if err != nil && len(keys) > 0 {
+		return HeldSet{}, fault.Errorf(fault.Conflict, "the held changes of %s: the set %.16s %w; `rollcall sync %s` stores "+
+			"them anew", c, digest, err, c)
+	}
+	set := HeldSet{Unsigned: !had && len(keys) > 0}
+	if err := stored.Unpack(text, &set, maxHeld); err != nil {
 		return HeldSet{}, fault.New(fault.Internal, "held", err)
 	}
 	return set, nil

@@ -198,6 +198,7 @@ func (j *judge) conflict(x *plan.Held) string {
 		plan.Unusable:      "Left as it is: the entry cannot be used",
 		plan.BadMapping:    "Held back: the mapping failed", plan.ProtectedObject: "Never touched: its account is protected",
 		plan.SuspendedByWhom: "Left as it is: nobody can say who suspended its account",
+		plan.PinLost:         "Left as it is: its pin cannot be trusted",
 		plan.Unsettled:       "Waiting for the tenant",
 		plan.Unreadable:      "Left as it is: the tenant does not show it",
 		plan.Restorable:      "Held back: its deleted account has to be restored first",

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync/atomic"
 
@@ -49,18 +50,39 @@ func (m memory) Load(ctx context.Context) (r reconcile.Remembered, err error) {
 	if r.Spent, err = m.spent(ctx); err != nil {
 		return r, err
 	}
-	decided, err := m.store.Decisions(ctx, m.name)
+	kept, err := m.store.Kept(ctx, m.name)
 	if err != nil {
 		return r, err
 	}
-	r.Verdicts = make(map[string]plan.Verdict, len(decided))
-	for print, d := range decided {
+	r.Verdicts = make(map[string]plan.Verdict, len(kept.Decisions))
+	for print, d := range kept.Decisions {
 		r.Verdicts[print] = plan.Verdict(d.Verdict)
 	}
-	if !m.name.IsSource() { // An undo pins accounts.
-		r.Pins, err = m.store.Pins(ctx, m.name)
+	r.Pins = kept.Pins
+	m.distrust(&kept, &r)
+	return r, nil
+}
+
+// distrust says what of the decisions and pins is not used.
+func (m memory) distrust(kept *decisions.Kept, r *reconcile.Remembered) {
+	command := "rollcall adopt-decisions " + string(m.name)
+	if kept.Broken != "" {
+		r.Doubts = append(r.Doubts, kept.Broken+": "+command)
 	}
-	return r, err
+	var unused int
+	for _, u := range kept.Untrusted {
+		if u.Pin.ID == "" {
+			unused++
+			continue
+		}
+		r.Unpinned = append(r.Unpinned, plan.Held{Ref: u.Pin, Label: u.Label, Reason: plan.PinLost,
+			Detail: "its pin, which keeps it as it was before an undone run, " + u.Problem +
+				"; nothing happens to it until a person confirms: " + command})
+	}
+	if unused > 0 {
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%d decisions are not signed, changed or gone. Approvals among them "+
+			"are not used: %s lists them.", unused, command))
+	}
 }
 
 func (m memory) spent(ctx context.Context) (plan.Budget, error) {

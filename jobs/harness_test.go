@@ -3,6 +3,7 @@ package jobs_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -171,7 +172,7 @@ func newSite(t *testing.T) *site {
 		RequeueAfter: 300 * time.Millisecond, FlushEvery: 20 * time.Millisecond,
 	})
 	return &site{
-		now: now, skew: ahead, t: t, rdb: rdb, status: st, decisions: decisions.New(rdb, decisions.Config{}),
+		now: now, skew: ahead, t: t, rdb: rdb, status: st, decisions: decisions.New(rdb, decisions.Config{Keys: keys}),
 		client: jobs.NewClient(rdb, st), source: &people{n: 20}, local: &tenant{mirror: true}, remote: &tenant{},
 		ledger: ledgertest.NewMemory(),
 	}
@@ -300,4 +301,9 @@ func (s *site) start(c container.ID) status.Run {
 		s.t.Fatal(err)
 	}
 	return run
+}
+
+// keys sign the decisions of a site.
+func keys() ([]decisions.Key, error) {
+	return decisions.ParseKeys(strings.Repeat("0123456789abcdef", 4))
 }

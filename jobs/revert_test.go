@@ -199,3 +199,52 @@ func TestNotesThatWereCutDoNotKeepARunFromBeingUndone(t *testing.T) {
 		t.Errorf("StartRevert() of a run with truncated changes = %v, want a conflict", err)
 	}
 }
+
+// A pin that another program removes is no reason to do again what was undone. The entry waits, by name, until a
+// person confirms the loss.
+func TestAPinThatAnotherProgramRemoves(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.worker("w1")
+	ref := directory.Ref{Kind: directory.User, ID: "u004"}
+	synced := func(source, want string) {
+		t.Helper()
+		s.source.mu.Lock()
+		s.source.secret = source
+		s.source.mu.Unlock()
+		s.until(google, s.start(google).ID, status.Completed)
+		s.remote.mu.Lock()
+		defer s.remote.mu.Unlock()
+		if got := s.remote.fields[ref].Values("wifi_password"); !slices.Equal(got, []string{want}) {
+			t.Errorf("with %q in the source, %s has %q, want %q", source, ref, got, want)
+		}
+	}
+	synced("first", "first")
+	version, _, err := s.source.Version(t.Context(), "corp", ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pin := plan.Pin{Ref: ref, Run: "mistake", Version: version,
+		Fields: directory.Attributes{{Name: "wifi_password", Values: []string{"first"}}}}
+	if err := s.decisions.Pin(t.Context(), google, []plan.Pin{pin}, nil); err != nil {
+		t.Fatal(err)
+	}
+	synced("second", "first")
+	if err := s.rdb.Del(t.Context(), "rollcall:{google_workspace:1}:pins").Err(); err != nil {
+		t.Fatal(err)
+	}
+	synced("third", "first")
+	held, err := s.decisions.Held(t.Context(), google)
+	if err != nil || len(held.Conflicts) != 1 || held.Conflicts[0].ID != "u004" ||
+		!strings.Contains(held.Conflicts[0].Detail, "rollcall adopt-decisions google_workspace:1") {
+		t.Errorf("the conflicts are %+v, %v, want u004 and what to do", held.Conflicts, err)
+	}
+	kept, err := s.decisions.Kept(t.Context(), google)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.decisions.Adopt(t.Context(), google, kept.Digest); err != nil {
+		t.Fatal(err)
+	}
+	synced("third", "third")
+}

@@ -38,10 +38,10 @@ type computer struct {
 	byRemote  map[string]*Object
 	byAddress map[string][]*Object
 	// deletedOf are the accounts that were deleted last and can still be restored. See undeleted.
-	deletedOf                       map[directory.Ref]*Deleted
-	unusable, unsettled, outOfScope map[directory.Ref]bool
-	departed                        map[directory.Ref]directory.Departure
-	claims                          map[string][]*Desired
+	deletedOf                                 map[directory.Ref]*Deleted
+	unusable, unsettled, outOfScope, unpinned map[directory.Ref]bool
+	departed                                  map[directory.Ref]directory.Departure
+	claims                                    map[string][]*Desired
 	// target maps entries that have, or will have, a remote object to its remote id ("" until it is created).
 	target map[directory.Ref]string
 	// owner maps the remote ids of objects that are, or become, ours to their entries.
@@ -73,7 +73,7 @@ func newComputer(in *Input) *computer {
 		target: map[directory.Ref]string{}, owner: map[string]directory.Ref{},
 		former: map[directory.Ref][]*Object{}, heir: map[*Object]*Desired{}, disputed: map[*Object]bool{},
 		waves: map[directory.Ref]int{}, held: map[directory.Ref]bool{}, kept: map[directory.Ref]bool{},
-		returns: map[directory.Ref]bool{}, rejected: map[directory.Ref][]Rejection{},
+		returns: map[directory.Ref]bool{}, rejected: map[directory.Ref][]Rejection{}, unpinned: map[directory.Ref]bool{},
 	}
 	for _, r := range in.Rejections {
 		if in.Now.Before(r.At.Add(RejectionLife)) {
@@ -91,6 +91,9 @@ func newComputer(in *Input) *computer {
 	}
 	for _, f := range in.Findings {
 		c.unusable[f.Ref] = true
+	}
+	for _, h := range in.Unpinned {
+		c.unusable[h.Ref], c.unpinned[h.Ref] = true, true
 	}
 	for _, d := range in.Departed {
 		c.departed[d.Ref] = d
@@ -174,6 +177,7 @@ func (c *computer) concerns(ref directory.Ref) bool { return len(c.only) == 0 ||
 func (c *computer) entry(d *Desired) {
 	objects := c.anchored[d.Ref]
 	switch {
+	case c.unpinned[d.Ref]: // See findings.
 	case c.returns[d.Ref]: // Its account is brought back: see undelete.
 	case len(objects) > 1:
 		c.hold(d, Ambiguous, "%d remote objects carry its anchor (%s): remove it from all but one", len(objects),
@@ -382,8 +386,14 @@ func (c *computer) report(ref directory.Ref, label string, reason Reason, format
 	c.plan.Held = append(c.plan.Held, Held{ref, label, reason, fmt.Sprintf(format, args...)})
 }
 
-// findings holds the entries that cannot be used. Their accounts stay as they are.
+// findings holds the entries that cannot be used, and those with a pin that cannot be trusted. Their accounts stay as they are.
 func (c *computer) findings() {
+	for _, h := range c.in.Unpinned {
+		if c.concerns(h.Ref) {
+			c.held[h.Ref] = true
+			c.plan.Held = append(c.plan.Held, h)
+		}
+	}
 	for i := range c.in.Findings {
 		f := &c.in.Findings[i]
 		if !c.concerns(f.Ref) {

@@ -401,6 +401,6 @@ func Reasons() []Reason {
 		Absent, Disabled, OutOfScope, Reverted,
 		NoAddress, ForeignDomain, BadMapping, SameAddress, AddressTaken, AddressKept, Ambiguous, AnchorLost, Unusable,
 		Unsettled,
-		Unreadable, Restorable, ProtectedObject, SuspendedByElse, SuspendedByWhom, RecreatedEntry,
+		Unreadable, Restorable, ProtectedObject, SuspendedByElse, SuspendedByWhom, PinLost, RecreatedEntry,
 	}
 }

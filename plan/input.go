@@ -321,6 +321,9 @@ type Input struct {
 	Rejections []Rejection
 	// Pins keep what an undone run had changed as it was before; sorted by Ref.
 	Pins []Pin
+	// Unpinned are entries with a pin that cannot be trusted. Nothing happens to them, because a pin may have kept them
+	// as they are.
+	Unpinned []Held
 	// Only, when set, limits the plan to these entries, as in an object job.
 	Only []directory.Ref
 	// Whole says that Desired and OutOfScope are everything that the source has, also where Only is set. An entry in

@@ -18,6 +18,7 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 		Desired: v.desired.Desired, Departed: v.snapshot.Departed, OutOfScope: v.desired.OutOfScope,
 		Findings: v.snapshot.Findings, Versions: v.snapshot.Versions, State: v.state, Doubts: v.doubts, Links: v.links,
 		Missing: v.missing(), Coverage: v.snapshot.Coverage, Forgotten: e.forgotten(v), Pins: v.memory.Pins, Only: s.refs,
+		Unpinned:     v.memory.Unpinned,
 		Whole:        s.limited() && s.may(concludes),
 		Capabilities: e.cfg.Provider.Capabilities(), Policy: e.cfg.Policy, Now: v.at,
 	}
@@ -143,6 +144,9 @@ func sayRead(j Journal, v *view) {
 	j.Say(Info, fmt.Sprintf("Read %d users, %d groups and %d memberships.", users, groups, memberships), nil)
 	for _, n := range v.snapshot.Notes {
 		j.Say(Info, n, nil)
+	}
+	for _, w := range v.memory.Warnings {
+		j.Say(Warning, w, nil)
 	}
 	if n := len(v.snapshot.Referrals); n > 0 {
 		j.Say(Info, fmt.Sprintf("The server gave %d search result references, which are not followed.", n),

@@ -41,6 +41,12 @@ type Remembered struct {
 	Verdicts map[string]plan.Verdict
 	// Pins keep entries as they were before a run that was undone.
 	Pins []plan.Pin
+	// Unpinned are entries with a pin that cannot be trusted.
+	Unpinned []plan.Held
+	// Doubts are reasons for which pins may be missing. Destructive changes wait.
+	Doubts []string
+	// Warnings are what a person has to know of the decisions and pins.
+	Warnings []string
 }
 
 // PinChanges changes the pins of a container.

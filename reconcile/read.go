@@ -122,7 +122,7 @@ func (e *Engine) remote(ctx context.Context, within time.Duration, q provider.Qu
 
 // check fails the run for an answer that is complete in form but implausible, and collects doubts.
 func (e *Engine) check(v *view, s Scope) error {
-	v.doubts = slices.Concat(v.snapshot.Doubts, v.desired.Doubts)
+	v.doubts = slices.Concat(v.snapshot.Doubts, v.desired.Doubts, v.memory.Doubts)
 	if v.stale != "" {
 		v.doubts = append(v.doubts, v.stale)
 	}

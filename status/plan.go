@@ -155,7 +155,7 @@ func (s *Store) PlanRows(ctx context.Context, h PlanHead, from, limit int) ([]js
 	for _, v := range found[1:] {
 		data, _ := v.(string)
 		var rows []json.RawMessage
-		if err := stored.Unpack([]byte(data), &rows); err != nil {
+		if err := stored.Unpack([]byte(data), &rows, maxChunk); err != nil {
 			return nil, fault.New(fault.Internal, "status: plan rows", err)
 		}
 		out = append(out, rows...)
@@ -166,6 +166,9 @@ func (s *Store) PlanRows(ctx context.Context, h PlanHead, from, limit int) ([]js
 	}
 	return out[skip : skip+to-from], nil
 }
+
+// maxChunk is the largest size of a chunk of rows, in bytes.
+const maxChunk = 256 << 20
 
 func chunkField(n int) string { return fmt.Sprintf("c%d", n) }
 

@@ -19,6 +19,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/redis/go-redis/v9"
+
 	"rollcall/api"
 	"rollcall/container"
 	"rollcall/decisions"
@@ -49,6 +51,7 @@ type service struct {
 	store     *status.Store
 	decisions *decisions.Store
 	url       string
+	rdb       *redis.Client
 
 	mu  sync.Mutex
 	now time.Time
@@ -73,8 +76,11 @@ func newService(t *testing.T) *service {
 	t.Helper()
 	s := &service{t: t, now: time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)}
 	rdb := redistest.Start(t)
+	s.rdb = rdb
 	s.store = status.New(rdb, status.Config{Now: s.clock})
-	s.decisions = decisions.New(rdb, decisions.Config{Now: s.clock})
+	s.decisions = decisions.New(rdb, decisions.Config{Now: s.clock, Keys: func() ([]decisions.Key, error) {
+		return decisions.ParseKeys(strings.Repeat("0123456789abcdef", 4))
+	}})
 	s.facts = func(c container.ID) api.Facts { return ledger.NewRedis(rdb, string(c)) }
 	a, err := api.New(api.Config{
 		Facts: s.facts, Types: all.Types(),

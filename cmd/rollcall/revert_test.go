@@ -1,8 +1,10 @@
 package main
 
 import (
+	"strings"
 	"testing"
 
+	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/plan"
 	"rollcall/status"
@@ -51,4 +53,23 @@ func TestPins(t *testing.T) {
 	s.do("lift", string(google), "--entry", "u-9", "--yes").want(t, codeFailure, "u-9")
 	s.do("lift", string(google), "--entry", "u-2", "--yes").want(t, 0, "1 pin lifted")
 	s.as(person{says: "y\n"}, "lift", string(google)).want(t, 0, "1 pin lifted")
+}
+
+func TestAdoptDecisions(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	s.do("adopt-decisions", string(google)).want(t, codeUsage, "say --yes")
+	s.do("adopt-decisions", string(google), "--yes").want(t, 0, "every decision and pin is signed")
+	pin := plan.Pin{Ref: directory.Ref{Kind: directory.User, ID: "u-1"}, Label: "ann\x1b[2J", Run: "r1"}
+	earlier := decisions.New(s.rdb, decisions.Config{Now: s.clock})
+	if err := earlier.Pin(t.Context(), google, []plan.Pin{pin}, nil); err != nil {
+		t.Fatal(err)
+	}
+	refused := s.as(person{says: "n\n"}, "adopt-decisions", string(google)).want(t, codeHeld, "user/u-1", "is not signed",
+		"Nothing was adopted.")
+	if strings.Contains(refused.stdout, "\x1b") {
+		t.Errorf("a control character reaches the terminal: %q", refused.stdout)
+	}
+	s.as(person{says: "y\n"}, "adopt-decisions", string(google)).want(t, 0, "1 decision and pin signed")
+	s.do("pins", string(google)).want(t, 0, "u-1")
 }

@@ -222,7 +222,7 @@ func TestNetworkPolicies(t *testing.T) {
 	}
 }
 
-// What pods mount is made by the overlay, or is one of the two Secrets that docs/deployment.md says how to make.
+// What pods mount is made by the overlay, or is one of the Secrets that docs/deployment.md says how to make.
 func TestReferencesAreMade(t *testing.T) {
 	t.Parallel()
 	all := example(t)
@@ -231,7 +231,7 @@ func TestReferencesAreMade(t *testing.T) {
 	for _, c := range of[core.ConfigMap](all) {
 		made["configmap "+c.Name] = c.Data["rollcall.yaml"] != ""
 	}
-	for _, name := range []string{"rollcall", "rollcall-redis"} {
+	for _, name := range []string{"rollcall", "rollcall-decisions", "rollcall-redis"} {
 		made["secret "+name] = strings.Contains(guide, "create secret generic "+name+" ")
 	}
 	need := func(d, what string) {
@@ -278,8 +278,9 @@ func TestTheAPIGetsNoCredentials(t *testing.T) {
 					continue
 				}
 				checked = true
-				if len(s.Secret.Items) != 1 || s.Secret.Items[0].Key != "tokens" {
-					t.Errorf("the API mounts %+v of the Secret %s, want the tokens alone", s.Secret.Items, s.Secret.Name)
+				want := map[string]string{"rollcall": "tokens", "rollcall-decisions": "decisions.key"}[s.Secret.Name]
+				if len(s.Secret.Items) != 1 || s.Secret.Items[0].Key != want {
+					t.Errorf("the API mounts %+v of the Secret %s, want %q alone", s.Secret.Items, s.Secret.Name, want)
 				}
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"rollcall/audit"
+	"rollcall/container"
 )
 
 // auditLog opens the audit log of the API. It returns nil if there is neither a file nor a standard error, as in the
@@ -17,6 +18,9 @@ func (a *App) auditLog(ctx context.Context) (audit.Sink, error) {
 		Now: a.Clock.Now,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := a.recall(); err != nil {
 		return nil, err
 	}
 	closed := a.close
@@ -33,4 +37,16 @@ func (a *App) auditLog(ctx context.Context) (audit.Sink, error) {
 		}
 		return sequence, err
 	}, nil
+}
+
+// recall reads from the audit log how far the decisions of each container were, so that a loss on Redis is noticed.
+func (a *App) recall() error {
+	if a.Process.AuditFile == "" {
+		return nil
+	}
+	sequences, err := audit.Sequences(a.Process.AuditFile)
+	for c, n := range sequences {
+		a.Decisions.Saw(container.ID(c), n)
+	}
+	return err
 }

@@ -110,6 +110,10 @@ func opened(ctx context.Context, p config.Process, opts config.Options, stderr i
 // With connects a process with a loaded configuration.
 func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func(string) string,
 	log *slog.Logger) (*App, error) {
+	keys, err := signingKeys(ctx, p, log)
+	if err != nil {
+		return nil, err
+	}
 	rdb, closeRedis, err := Connect(ctx, p, log)
 	if err != nil {
 		return nil, err
@@ -124,7 +128,7 @@ func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func
 	a := &App{
 		Process: p, Config: cfg, Getenv: getenv, Log: log, Redis: rdb, Clock: clock,
 		Status:    status.New(rdb, status.Config{Now: clock.Now, MaxOpenJobs: p.MaxOpenJobs}),
-		Decisions: decisions.New(rdb, decisions.Config{Now: clock.Now}),
+		Decisions: decisions.New(rdb, decisions.Config{Now: clock.Now, Keys: keys}),
 		Metrics:   metrics.NewRegistry(), work: metrics.NewWork(), access: metrics.NewAccess(),
 		close: func() { stop(); keeping.Wait(); closeRedis() },
 	}

@@ -2,9 +2,12 @@ package boot
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -36,7 +39,11 @@ func Connect(ctx context.Context, p config.Process, log *slog.Logger) (rdb redis
 	if warning != "" {
 		log.WarnContext(ctx, warning)
 	}
-	if rdb, err = client(p.RedisURL, pass); err != nil {
+	trust, err := redisTLS(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	if rdb, err = client(p.RedisURL, pass, trust); err != nil {
 		return nil, nil, err
 	}
 	ping, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -81,8 +88,35 @@ func passwordFile(p config.Process) (of func(user string) credentials, warning s
 	}, warning, nil
 }
 
+// redisTLS returns what the settings for certificates do to the configuration of a rediss:// URL. It is nil without TLS.
+func redisTLS(p config.Process) (func(*tls.Config), error) {
+	var own []tls.Certificate
+	var authorities *x509.CertPool
+	if p.RedisCertFile != "" {
+		pair, err := tls.LoadX509KeyPair(p.RedisCertFile, string(p.RedisKeyFile))
+		if err != nil {
+			return nil, fault.Errorf(fault.Invalid, "ROLLCALL_REDIS_CERT_FILE and ROLLCALL_REDIS_KEY_FILE: %w", err)
+		}
+		own = []tls.Certificate{pair}
+	}
+	if p.RedisCAFile != "" {
+		text, err := os.ReadFile(p.RedisCAFile)
+		if err != nil {
+			return nil, fault.Errorf(fault.Invalid, "ROLLCALL_REDIS_CA_FILE: %w", err)
+		}
+		if authorities = x509.NewCertPool(); !authorities.AppendCertsFromPEM(text) {
+			return nil, fault.Errorf(fault.Invalid, "ROLLCALL_REDIS_CA_FILE: %s has no certificate", p.RedisCAFile)
+		}
+	}
+	return func(c *tls.Config) {
+		if c != nil {
+			c.Certificates, c.RootCAs = own, authorities
+		}
+	}, nil
+}
+
 // client returns a client that observes the deadlines of contexts. By default, only its own timeouts end a command.
-func client(target string, pass func(user string) credentials) (redis.UniversalClient, error) {
+func client(target string, pass func(user string) credentials, trust func(*tls.Config)) (redis.UniversalClient, error) {
 	scheme, rest, _ := strings.Cut(target, "://")
 	switch scheme {
 	case "redis", "rediss", "unix":
@@ -93,6 +127,7 @@ func client(target string, pass func(user string) credentials) (redis.UniversalC
 		if pass != nil {
 			o.CredentialsProviderContext = pass(o.Username)
 		}
+		trust(o.TLSConfig)
 		o.ContextTimeoutEnabled = true
 		return redis.NewClient(o), nil
 	case "redis-cluster", "rediss-cluster":
@@ -103,6 +138,7 @@ func client(target string, pass func(user string) credentials) (redis.UniversalC
 		if pass != nil {
 			o.CredentialsProviderContext = pass(o.Username)
 		}
+		trust(o.TLSConfig)
 		o.ContextTimeoutEnabled = true
 		return redis.NewClusterClient(o), nil
 	case "redis-sentinel", "rediss-sentinel":
@@ -113,6 +149,7 @@ func client(target string, pass func(user string) credentials) (redis.UniversalC
 		if pass != nil {
 			o.CredentialsProviderContext = pass(o.Username)
 		}
+		trust(o.TLSConfig)
 		o.ContextTimeoutEnabled = true
 		return redis.NewFailoverClient(o), nil
 	}

@@ -239,6 +239,18 @@ func (c *Client) Lift(ctx context.Context, name container.ID, entries []string) 
 	return a, missing(err, "the API has no provider %s: rollcall status says what it has", name)
 }
 
+// Kept lists the decisions and pins that are not trusted.
+func (c *Client) Kept(ctx context.Context, name container.ID) (Answer[Kept], error) {
+	a, err := get[Kept](ctx, c, pathOf(name)+"sync/decisions/", nil)
+	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+}
+
+// Adopt signs the decisions and pins of a list.
+func (c *Client) Adopt(ctx context.Context, name container.ID, digest string) (Answer[Lifted], error) {
+	a, err := post[Lifted](ctx, c, pathOf(name)+"sync/decisions/"+url.PathEscape(digest)+"/adopt/", nil, callTime)
+	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+}
+
 // Server says which server a source was read from last.
 func (c *Client) Server(ctx context.Context, name container.ID) (Answer[Server], error) {
 	a, err := get[Server](ctx, c, pathOf(name)+"sync/server/", nil)
@@ -380,7 +392,24 @@ type Server struct {
 	PendingText string `json:"pending_text"`
 }
 
-// Lifted is the answer to a lift.
+// Kept are the decisions and pins of a container that are not signed, changed or gone.
+type Kept struct {
+	Digest string `json:"digest"`
+	// Problem says why further ones may be gone; empty for a complete list.
+	Problem string `json:"problem"`
+	Count   int    `json:"count"`
+	Records []struct {
+		Type    string `json:"type"`
+		Entry   string `json:"entry"`
+		Label   string `json:"label"`
+		Problem string `json:"problem"`
+		Verdict string `json:"verdict"`
+		Op      string `json:"op"`
+		By      string `json:"by"`
+	} `json:"records"`
+}
+
+// Lifted is the answer to a lift or an adoption.
 type Lifted struct {
 	Count int `json:"count"`
 }

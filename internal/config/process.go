@@ -25,6 +25,11 @@ const Prefix = "ROLLCALL"
 type Process struct {
 	RedisURL          string        `envconfig:"REDIS_URL" default:"redis://127.0.0.1:6379/0" doc:"Where Redis is: redis://, rediss:// (TLS), redis-cluster://, redis-sentinel://host:port?master_name=name, or embedded: for one inside the process (for a first look: it forgets everything at exit)."`
 	RedisPasswordFile string        `envconfig:"REDIS_PASSWORD_FILE" doc:"A file with the password of Redis, in place of one in ROLLCALL_REDIS_URL. It is read for every new connection, so that it can be changed while processes run. A secret file."`
+	RedisCAFile       string        `envconfig:"REDIS_CA_FILE" doc:"Certificate authorities (PEM) to trust for a rediss:// URL; the system's where it is empty. Certificates are always verified."`
+	RedisCertFile     string        `envconfig:"REDIS_CERT_FILE" doc:"A certificate (PEM) to present to Redis. It goes with ROLLCALL_REDIS_KEY_FILE."`
+	RedisKeyFile      secret.File   `envconfig:"REDIS_KEY_FILE" doc:"Its private key. A secret file."`
+	RedisInsecure     bool          `envconfig:"REDIS_INSECURE" default:"false" doc:"Permit a Redis on another machine without a password or without TLS, as in a private network of containers."`
+	DecisionsKeyFile  secret.File   `envconfig:"DECISIONS_KEY_FILE" doc:"The key that signs decisions, pins and held sets on Redis (openssl rand -hex 32), the same for the API and all workers. A second line may have the key before it, for a replacement. Without it, decisions.key beside the configuration is used if it is there. If Redis is on this machine, a key is else made in the user's configuration folder. A secret file, read again when it changes."`
 	Config            string        `envconfig:"CONFIG" default:"rollcall.yaml" doc:"The file with sources and providers."`
 	Listen            string        `envconfig:"LISTEN" default:"127.0.0.1:8080" doc:"Where the API listens."`
 	MetricsListen     string        `envconfig:"METRICS_LISTEN" doc:"Where metrics and health are served: by default 127.0.0.1:9464 in the API process and 127.0.0.1:9465 in a worker; off serves none."`
@@ -174,6 +179,7 @@ func (p *Process) validate() error {
 	if p.RedisPasswordFile != "" && carriesPassword(p.RedisURL) {
 		fail("REDIS_PASSWORD_FILE", "it and a password in %s exclude each other", variable("REDIS_URL"))
 	}
+	errs = append(errs, p.checkRedisAccess())
 	if err := checkListen(p.Listen); err != nil {
 		fail("LISTEN", "%w", err)
 	}

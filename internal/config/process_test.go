@@ -36,7 +36,8 @@ func TestProcessDefaults(t *testing.T) {
 // TestProcessEnvironment cannot run in parallel, because it changes the environment.
 func TestProcessEnvironment(t *testing.T) {
 	for name, value := range map[string]string{
-		"REDIS_URL": "embedded:", "REDIS_PASSWORD_FILE": "p", "CONFIG": "c.yaml", "LISTEN": ":1", "METRICS_LISTEN": ":2",
+		"REDIS_URL": "rediss://h", "REDIS_PASSWORD_FILE": "p", "REDIS_CA_FILE": "ra",
+		"REDIS_CERT_FILE": "rc", "REDIS_KEY_FILE": "rk", "REDIS_INSECURE": "true", "DECISIONS_KEY_FILE": "d", "CONFIG": "c.yaml", "LISTEN": ":1", "METRICS_LISTEN": ":2",
 		"TOKENS_FILE": "", "INSECURE_NO_TOKENS": "1",
 		"AUDIT_FILE": "a", "AUDIT_KEEP": "48h", "BEHIND_PROXY": "true", "TRUSTED_PROXIES": "10.0.0.0/8",
 		"OBJECT_WAIT": "1m", "MAX_OPEN_JOBS": "7", "LOG_LEVEL": "debug", "LOG_FORMAT": "text", "STRICT_FILES": "true",
@@ -44,7 +45,8 @@ func TestProcessEnvironment(t *testing.T) {
 		t.Setenv("ROLLCALL_"+name, value)
 	}
 	want := config.Process{
-		RedisURL: "embedded:", RedisPasswordFile: "p", Config: "c.yaml", Listen: ":1", MetricsListen: ":2",
+		RedisURL: "rediss://h", RedisPasswordFile: "p", RedisCAFile: "ra", RedisCertFile: "rc", RedisKeyFile: "rk",
+		RedisInsecure: true, DecisionsKeyFile: "d", Config: "c.yaml", Listen: ":1", MetricsListen: ":2",
 		InsecureNoTokens: true, AuditFile: "a", AuditKeep: 48 * time.Hour, BehindProxy: true, TrustedProxies: "10.0.0.0/8",
 		ObjectWait:  time.Minute,
 		MaxOpenJobs: 7,
@@ -109,12 +111,32 @@ environment: ROLLCALL_OBJECT_WAIT: 1h0m0s: want 0s to 5m`},
 			"environment: ROLLCALL_REDIS_URL: is no URL"},
 		{"sentinel", map[string]string{"REDIS_URL": "redis-sentinel://h:26379"},
 			"environment: ROLLCALL_REDIS_URL: names no master: add ?master_name="},
-		{"two passwords", map[string]string{"REDIS_URL": "redis://:hunter2@h", "REDIS_PASSWORD_FILE": "x"},
+		{"two passwords", map[string]string{"REDIS_URL": "rediss://:hunter2@h", "REDIS_PASSWORD_FILE": "x"},
 			"environment: ROLLCALL_REDIS_PASSWORD_FILE: it and a password in ROLLCALL_REDIS_URL exclude each other"},
-		{"a user and a file", map[string]string{"REDIS_URL": "redis://rollcall@h", "REDIS_PASSWORD_FILE": "x"}, ""},
+		{"a user and a file", map[string]string{"REDIS_URL": "rediss://rollcall@h", "REDIS_PASSWORD_FILE": "x"}, ""},
+		{"redis without TLS", map[string]string{"REDIS_URL": "redis://:hunter2@h"}, "environment: ROLLCALL_REDIS_URL: Redis is " +
+			"on another machine and the connection has no TLS: use rediss://, or set ROLLCALL_REDIS_INSECURE=true if only " +
+			"Rollcall can reach it"},
+		{"redis without a password", map[string]string{"REDIS_URL": "rediss://h"}, "environment: ROLLCALL_REDIS_URL: Redis " +
+			"is on another machine and has no password: set ROLLCALL_REDIS_PASSWORD_FILE, or set " +
+			"ROLLCALL_REDIS_INSECURE=true if only Rollcall can reach it"},
+		{"a cluster of which one node is elsewhere", map[string]string{
+			"REDIS_URL": "redis-cluster://127.0.0.1:7000?addr=h:7001", "REDIS_PASSWORD_FILE": "x"},
+			"environment: ROLLCALL_REDIS_URL: Redis is on another machine and the connection has no TLS: use rediss://, or " +
+				"set ROLLCALL_REDIS_INSECURE=true if only Rollcall can reach it"},
+		{"redis in a private network", map[string]string{"REDIS_URL": "redis://h", "REDIS_INSECURE": "true"}, ""},
+		{"redis behind a socket", map[string]string{"REDIS_URL": "unix:///run/redis.sock"}, ""},
+		{"redis with a certificate", map[string]string{"REDIS_URL": "rediss://h", "REDIS_CERT_FILE": "c",
+			"REDIS_KEY_FILE": "k", "REDIS_CA_FILE": "a"}, ""},
+		{"a certificate without a key", map[string]string{"REDIS_URL": "rediss://h", "REDIS_CERT_FILE": "c"},
+			"environment: ROLLCALL_REDIS_CERT_FILE: it and ROLLCALL_REDIS_KEY_FILE go together"},
+		{"an authority without TLS", map[string]string{"REDIS_CA_FILE": "a"},
+			"environment: ROLLCALL_REDIS_CA_FILE: it and ROLLCALL_REDIS_CERT_FILE need a rediss:// URL"},
+		{"any certificate", map[string]string{"REDIS_URL": "rediss://:hunter2@h?skip_verify=true"},
+			"environment: ROLLCALL_REDIS_URL: skip_verify is not supported: name the authority in ROLLCALL_REDIS_CA_FILE"},
 		{"metrics off", map[string]string{"METRICS_LISTEN": "off"}, ""},
 		{"embedded", map[string]string{"REDIS_URL": "embedded:"}, ""},
-		{"cluster", map[string]string{"REDIS_URL": "redis-cluster://h:7000?addr=h:7001"}, ""},
+		{"cluster", map[string]string{"REDIS_URL": "redis-cluster://127.0.0.1:7000?addr=[::1]:7001"}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

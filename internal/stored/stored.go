@@ -6,6 +6,7 @@ import (
 	"compress/flate"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 	"time"
@@ -72,11 +73,14 @@ func Pack(v any) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Unpack reads what Pack returned.
-func Unpack(data []byte, v any) error {
-	text, err := io.ReadAll(flate.NewReader(bytes.NewReader(data)))
+// Unpack reads what Pack returned. It refuses more than most bytes of JSON, which a few bytes can expand to.
+func Unpack(data []byte, v any, most int64) error {
+	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(data)), most+1))
 	if err != nil {
 		return err
+	}
+	if int64(len(text)) > most {
+		return fmt.Errorf("a stored value has more than %d bytes", most)
 	}
 	return json.Unmarshal(text, v)
 }

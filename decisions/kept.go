@@ -1,0 +1,403 @@
+package decisions
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha1" //nolint:gosec // Redis has this hash; it only finds a seal that changed in between
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/container"
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/internal/stored"
+	"rollcall/plan"
+)
+
+// The hashes of a container that its seal protects. The name of a record is that of its hash, a slash and its field.
+const (
+	hashDecisions = "decisions"
+	hashPins      = "pins"
+)
+
+var sealedHashes = []string{hashDecisions, hashPins}
+
+// maxRecord is the largest size of a record that is decoded, in bytes.
+const maxRecord = 1 << 20
+
+// Kept is what is stored about a container, as far as it can be trusted.
+type Kept struct {
+	// Decisions are the valid decisions by fingerprint. An approval is among them only if its signature is right. A
+	// rejection, which changes nothing, is among them in any case.
+	Decisions map[string]Decision
+	// Pins are the pins with a right signature, sorted by entry.
+	Pins []plan.Pin
+	// Untrusted are the records that are not signed, changed or gone.
+	Untrusted []Untrusted
+	// Broken says why the list of records itself proves nothing, so that any record may be missing; else empty.
+	Broken string
+	// Digest identifies all of this.
+	Digest string
+	// Sequence is that of the last signed change; 0 if nothing was signed.
+	Sequence int64
+}
+
+// Untrusted is a record that another program may have written.
+type Untrusted struct {
+	// Pin is the entry of a pin. It is the zero Ref for a decision.
+	Pin directory.Ref
+	// Decision is a decision. Of a record that is gone it has only the fingerprint and the verdict.
+	Decision Decision
+	// Label is what a person calls the entry.
+	Label string
+	// Problem says what is wrong with the record.
+	Problem string
+}
+
+// The problems of a record.
+const (
+	notSigned   = "is not signed"
+	notTheSame  = "was changed by another program"
+	notThere    = "was removed by another program"
+	notReadable = "cannot be read"
+)
+
+// contents are the records of a container as they are stored.
+type contents struct {
+	// text is the stored seal.
+	text string
+	seal seal
+	// unkeyed is set if nothing is signed because there are no keys.
+	unkeyed bool
+	broken  string
+	records map[string]string
+}
+
+// load reads all records of a container at one moment.
+func (s *Store) load(ctx context.Context, c container.ID, keys []Key) (*contents, error) {
+	seen := s.Sequence(c) // Before the read, because another goroutine may change the records after it.
+	var text *redis.StringCmd
+	hashes := make([]*redis.MapStringStringCmd, len(sealedHashes))
+	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		text = p.Get(ctx, prefix(c)+"seal")
+		for i, name := range sealedHashes {
+			hashes[i] = p.HGetAll(ctx, prefix(c)+name)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return nil, redisFault("load", err)
+	}
+	out := &contents{text: text.Val(), records: map[string]string{}}
+	for i, name := range sealedHashes {
+		for field, value := range hashes[i].Val() {
+			out.records[name+"/"+field] = value
+		}
+	}
+	out.judge(keys, c, seen)
+	if out.broken == "" {
+		s.Saw(c, out.seal.Sequence)
+	}
+	return out, nil
+}
+
+// judge opens the seal. seen is the highest sequence that was known before.
+func (c *contents) judge(keys []Key, name container.ID, seen int64) {
+	var err error
+	switch {
+	case len(keys) == 0 && c.text == "":
+		c.unkeyed = true
+		return
+	case len(keys) == 0:
+		c.broken = "the decisions are signed, and this process has no key: set ROLLCALL_DECISIONS_KEY_FILE"
+		return
+	case c.text != "":
+		if c.seal, err = openSeal(keys, name, c.text); err != nil {
+			c.broken = "the list of decisions and pins " + err.Error()
+			return
+		}
+	case seen > 0:
+		c.broken = "the list of decisions and pins is gone from Redis"
+		return
+	}
+	if c.seal.Sequence < seen {
+		c.broken = "Redis has decisions and pins of " + stamp(c.seal.Sequence) + ", and those of " + stamp(seen) +
+			" are gone: it was restored, or another program put them back"
+	}
+}
+
+func stamp(millis int64) string { return time.UnixMilli(millis).UTC().Format(time.RFC3339) }
+
+// problem says why a record is not trusted; empty for a record that is.
+func (c *contents) problem(name, text string) string {
+	m, known := c.seal.Marks[name]
+	switch {
+	case c.unkeyed:
+		return ""
+	case c.broken != "" || !known:
+		return notSigned
+	case m.Sum != sumOf(text):
+		return notTheSame
+	}
+	return ""
+}
+
+// Kept returns what is stored about a container.
+func (s *Store) Kept(ctx context.Context, c container.ID) (Kept, error) {
+	keys, err := s.keys()
+	if err != nil {
+		return Kept{}, err
+	}
+	have, err := s.load(ctx, c, keys)
+	if err != nil {
+		return Kept{}, err
+	}
+	return have.kept(s.cfg.Now()), nil
+}
+
+func (c *contents) kept(now time.Time) Kept {
+	k := Kept{Decisions: map[string]Decision{}, Pins: []plan.Pin{}, Broken: c.broken, Digest: c.digest(),
+		Sequence: c.seal.Sequence}
+	for _, name := range slices.Sorted(maps.Keys(c.records)) {
+		text := c.records[name]
+		if hash, field, _ := strings.Cut(name, "/"); hash == hashPins {
+			k.addPin(field, text, c.problem(name, text))
+		} else {
+			k.addDecision(field, text, c.problem(name, text), now)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.seal.Marks)) {
+		m := c.seal.Marks[name]
+		_, there := c.records[name]
+		if m.expired(now) || c.broken != "" {
+			continue
+		}
+		hash, field, _ := strings.Cut(name, "/")
+		lost := Untrusted{Problem: notThere, Decision: Decision{Fingerprint: field, Verdict: m.Verdict,
+			Expires: time.UnixMilli(m.Expires).UTC()}}
+		if hash == hashPins {
+			ref, _ := plan.ParseRef(field)
+			lost = Untrusted{Problem: notThere, Pin: ref}
+		} else if d, has := k.Decisions[field]; m.Verdict == string(plan.Rejected) && (!has || d.Verdict != m.Verdict) {
+			k.Decisions[field] = lost.Decision
+		}
+		if !there {
+			k.Untrusted = append(k.Untrusted, lost)
+		}
+	}
+	slices.SortFunc(k.Pins, func(a, b plan.Pin) int { return a.Ref.Compare(b.Ref) })
+	return k
+}
+
+func (k *Kept) addPin(field, text, problem string) {
+	ref, _ := plan.ParseRef(field)
+	p, err := decodePin(text)
+	if err != nil || p.Ref != ref {
+		problem = cmp.Or(problem, notReadable)
+	}
+	if problem == "" {
+		k.Pins = append(k.Pins, p)
+	} else {
+		k.Untrusted = append(k.Untrusted, Untrusted{Pin: ref, Label: stored.Cut(p.Label, maxName), Problem: problem})
+	}
+}
+
+// decodePin reads a record of a pin.
+func decodePin(text string) (p plan.Pin, err error) {
+	if len(text) > maxRecord {
+		return p, fault.Errorf(fault.Invalid, "a pin has %d bytes", len(text))
+	}
+	return p, json.Unmarshal([]byte(text), &p)
+}
+
+func (k *Kept) addDecision(field, text, problem string, now time.Time) {
+	d, err := decodeDecision(text)
+	switch {
+	case err != nil || d.Fingerprint != field:
+		d, problem = Decision{Fingerprint: field}, cmp.Or(problem, notReadable)
+	case !now.Before(d.Expires):
+		return
+	}
+	if problem == "" || d.Verdict == string(plan.Rejected) {
+		k.Decisions[field] = d
+	}
+	if problem != "" {
+		k.Untrusted = append(k.Untrusted, Untrusted{Decision: d, Label: d.Label, Problem: problem})
+	}
+}
+
+// decodeDecision reads a record of a decision.
+func decodeDecision(text string) (d Decision, err error) {
+	if len(text) > maxRecord {
+		return d, fault.Errorf(fault.Invalid, "a decision has %d bytes", len(text))
+	}
+	return d, json.Unmarshal([]byte(text), &d)
+}
+
+func (c *contents) digest() string {
+	var all strings.Builder
+	all.WriteString(sumOf(c.text))
+	for _, name := range slices.Sorted(maps.Keys(c.records)) {
+		all.WriteString("\n" + name + " " + sumOf(c.records[name]))
+	}
+	return sumOf(all.String())
+}
+
+// write is one change of a record. An empty value deletes it.
+type write struct {
+	name, value string
+	expires     time.Time
+	verdict     string
+}
+
+// mostTries bounds how often a change is tried again because another process changed the records in between.
+const mostTries = 20
+
+// change changes records and the seal in one step. edit gets the records by name, and may be called again.
+func (s *Store) change(ctx context.Context, op string, c container.ID,
+	edit func(have map[string]string) []write) error {
+	keys, err := s.keys()
+	if err != nil {
+		return err
+	}
+	for range mostTries {
+		have, err := s.load(ctx, c, keys)
+		if err != nil {
+			return err
+		}
+		writes := edit(have.records)
+		if len(writes) == 0 {
+			return nil
+		}
+		if have.broken != "" {
+			return fault.Errorf(fault.Conflict, "%s: run `rollcall adopt-decisions %s`", have.broken, c)
+		}
+		next := seal{Sequence: have.seal.Sequence, Marks: maps.Clone(have.seal.Marks)}
+		done, err := s.put(ctx, op, c, keys, have, next, append(writes, have.expired(s.cfg.Now())...))
+		if done || err != nil {
+			return err
+		}
+	}
+	return fault.Errorf(fault.Unavailable, "decisions: %s: other processes change the records of %s all the time", op, c)
+}
+
+// expired returns the deletions of decisions that have expired.
+func (c *contents) expired(now time.Time) (out []write) {
+	for name, text := range c.records {
+		if d, err := decodeDecision(text); strings.HasPrefix(name, hashDecisions) && err == nil && !now.Before(d.Expires) {
+			out = append(out, write{name: name})
+		}
+	}
+	return out
+}
+
+// put carries out writes if the seal is still the one that was read.
+func (s *Store) put(ctx context.Context, op string, c container.ID, keys []Key, have *contents, next seal,
+	writes []write) (done bool, err error) {
+	now := s.cfg.Now()
+	next.Sequence = max(next.Sequence+1, s.Sequence(c)+1, now.UnixMilli())
+	if next.Marks == nil {
+		next.Marks = map[string]mark{}
+	}
+	maps.DeleteFunc(next.Marks, func(_ string, m mark) bool { return m.expired(now) })
+	before := ""
+	if have.text != "" {
+		sum := sha1.Sum([]byte(have.text)) //nolint:gosec // see the import
+		before = hex.EncodeToString(sum[:])
+	}
+	args := []any{before, "", (DecisionTTL + time.Hour).Milliseconds()}
+	for _, w := range writes {
+		hash, field, _ := strings.Cut(w.name, "/")
+		args = append(args, hash, field, w.value)
+		if delete(next.Marks, w.name); w.value != "" {
+			next.Marks[w.name] = mark{Sum: sumOf(w.value), Expires: stored.Millis(w.expires), Verdict: w.verdict}
+		}
+	}
+	if len(keys) > 0 {
+		if args[1], err = next.text(keys, c); err != nil {
+			return false, fault.New(fault.Internal, "decisions: "+op, err)
+		}
+	}
+	word, _, err := s.eval(ctx, op, changeScript, c, args...)
+	if err != nil || word != "ok" {
+		return false, err
+	}
+	if len(keys) > 0 {
+		s.Saw(c, next.Sequence)
+	}
+	return true, nil
+}
+
+// Adopt signs all records of a container as they are, and returns their number. digest is that of Kept, so that what
+// is signed is what a person saw. Records that cannot be read are deleted.
+func (s *Store) Adopt(ctx context.Context, c container.ID, digest string) (int, error) {
+	keys, err := s.keys()
+	if err != nil {
+		return 0, err
+	}
+	if len(keys) == 0 {
+		return 0, fault.Errorf(fault.Conflict, "nothing is signed without a key: set ROLLCALL_DECISIONS_KEY_FILE")
+	}
+	have, err := s.load(ctx, c, keys)
+	if err != nil {
+		return 0, err
+	}
+	if have.digest() != digest {
+		return 0, fault.Errorf(fault.Conflict, "the decisions of %s have changed since they were listed: list them again", c)
+	}
+	var writes []write
+	n := 0
+	for name, text := range have.records {
+		w := write{name: name}
+		if strings.HasPrefix(name, hashPins) {
+			if _, err := decodePin(text); err == nil {
+				w.value = text
+			}
+		} else if d, err := decodeDecision(text); err == nil && s.cfg.Now().Before(d.Expires) {
+			w.value, w.expires, w.verdict = text, d.Expires, d.Verdict
+		}
+		if w.value != "" {
+			n++
+		}
+		writes = append(writes, w)
+	}
+	done, err := s.put(ctx, "adopt", c, keys, have, seal{Sequence: have.seal.Sequence}, writes)
+	if err == nil && !done {
+		err = fault.Errorf(fault.Conflict, "the decisions of %s have changed since they were listed: list them again", c)
+	}
+	return n, err
+}
+
+// keys returns the present keys.
+func (s *Store) keys() ([]Key, error) {
+	if s.cfg.Keys == nil {
+		return nil, nil
+	}
+	keys, err := s.cfg.Keys()
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "decisions: keys", err)
+	}
+	return keys, nil
+}
+
+// Saw notes that a container had this sequence, as the audit log says or as this process read. Earlier records are
+// then noticed.
+func (s *Store) Saw(c container.ID, sequence int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sequences[c] = max(s.sequences[c], sequence)
+}
+
+// Sequence returns the highest sequence that this process saw of a container; 0 if it saw none.
+func (s *Store) Sequence(c container.ID) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sequences[c]
+}

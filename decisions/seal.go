@@ -1,0 +1,154 @@
+package decisions
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"rollcall/container"
+)
+
+// Key signs what is stored. All processes of an installation need the same keys.
+type Key struct {
+	id     string
+	secret []byte
+}
+
+// minKey is the smallest length of a key in characters, which is that of 16 random bytes in hex.
+const minKey = 32
+
+// ParseKeys reads a file with one or two keys, one a line. The first one signs, and both are accepted. To replace a
+// key, put the new one in front of the old one, and remove the old one a week later.
+func ParseKeys(text string) ([]Key, error) {
+	lines := strings.Fields(text)
+	if len(lines) < 1 || len(lines) > 2 {
+		return nil, fmt.Errorf("%d lines: want one key, or a new and an old one, each in a line (openssl rand -hex 32)",
+			len(lines))
+	}
+	keys := make([]Key, 0, len(lines))
+	for i, line := range lines {
+		if len(line) < minKey {
+			return nil, fmt.Errorf("line %d has %d characters: want at least %d random ones (openssl rand -hex 32)", i+1,
+				len(line), minKey)
+		}
+		k := Key{secret: []byte(line)}
+		k.id = hex.EncodeToString(k.sign("key", "", nil)[:keyIDSize/2])
+		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
+// keyIDSize is the length of a key's id in bytes. The id is derived from the key and reveals nothing about it.
+const keyIDSize = 8
+
+// sign returns the HMAC-SHA256 of data of one purpose and container.
+func (k Key) sign(purpose string, c container.ID, data []byte) []byte {
+	mac := hmac.New(sha256.New, k.secret)
+	fmt.Fprintf(mac, "rollcall\x00%s\x00%s\x00", purpose, c)
+	mac.Write(data)
+	return mac.Sum(nil)
+}
+
+// errOtherKey says that data was signed with a key that this process does not have.
+var errOtherKey = errors.New("was signed with another key: give the API and all workers the same " +
+	"ROLLCALL_DECISIONS_KEY_FILE")
+
+// errChanged says that data does not match its signature.
+var errChanged = errors.New("does not match its signature: it was changed by another program")
+
+// verify checks the signature that the key with this id made.
+func verify(keys []Key, id, purpose string, c container.ID, data, mac []byte) error {
+	for _, k := range keys {
+		if k.id != id {
+			continue
+		}
+		if hmac.Equal(mac, k.sign(purpose, c, data)) {
+			return nil
+		}
+		return errChanged
+	}
+	return errOtherKey
+}
+
+// seal lists the records of a container that Rollcall wrote, so that a record that was added, changed, removed or
+// brought back by another program is noticed. It is stored as the id of the key, the signature in hex, and JSON.
+type seal struct {
+	// Sequence grows with every change. It is at least the time in milliseconds.
+	Sequence int64 `json:"seq"`
+	// Marks has each record by its name.
+	Marks map[string]mark `json:"marks"`
+}
+
+// mark identifies one record.
+type mark struct {
+	Sum string `json:"sum"`
+	// Expires is the end of the record in milliseconds; 0 for a record without an end.
+	Expires int64 `json:"expires,omitempty"`
+	// Verdict is the verdict of a decision. A rejection counts even if its record is gone.
+	Verdict string `json:"verdict,omitempty"`
+}
+
+func (m mark) expired(now time.Time) bool { return m.Expires != 0 && now.UnixMilli() >= m.Expires }
+
+// sumOf identifies the text of a record.
+func sumOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:16])
+}
+
+const purposeSeal, purposeHeld = "seal", "held"
+
+// text returns the seal as it is stored, signed with the first key.
+func (s seal) text(keys []Key, c container.ID) (string, error) {
+	data, err := json.Marshal(s)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s %x %s", keys[0].id, keys[0].sign(purposeSeal, c, data), data), nil
+}
+
+// openSeal returns the seal with this text if its signature is right.
+func openSeal(keys []Key, c container.ID, text string) (s seal, err error) {
+	id, rest, _ := strings.Cut(text, " ")
+	sum, data, _ := strings.Cut(rest, " ")
+	mac, err := hex.DecodeString(sum)
+	if err != nil || data == "" {
+		return seal{}, errChanged
+	}
+	if err := verify(keys, id, purposeSeal, c, []byte(data), mac); err != nil {
+		return seal{}, err
+	}
+	if err := json.Unmarshal([]byte(data), &s); err != nil {
+		return seal{}, errChanged
+	}
+	return s, nil
+}
+
+// A held set has its signature at its end. Compressed data has an end of its own, so that earlier builds ignore what
+// follows it.
+const (
+	trailerMark = "sig1"
+	trailerSize = len(trailerMark) + keyIDSize + sha256.Size
+)
+
+// signed returns data with a trailer.
+func signed(k Key, c container.ID, name string, data []byte) []byte {
+	mac := k.sign(purposeHeld+" "+name, c, data)
+	return bytes.Join([][]byte{data, []byte(trailerMark), []byte(k.id), mac}, nil)
+}
+
+// unsigned returns data without its trailer, and whether it had one. The error says why the signature is wrong.
+func unsigned(keys []Key, c container.ID, name string, data []byte) (text []byte, had bool, err error) {
+	at := len(data) - trailerSize
+	if at < 0 || !bytes.HasPrefix(data[at:], []byte(trailerMark)) {
+		return data, false, nil
+	}
+	text, trailer := data[:at], data[at+len(trailerMark):]
+	return text, true, verify(keys, string(trailer[:keyIDSize]), purposeHeld+" "+name, c, text, trailer[keyIDSize:])
+}
