@@ -27,7 +27,8 @@ var (
 		"container", "directory", "fault", "internal/buildinfo", "internal/problem", "internal/redisfault", "internal/scrub",
 		"internal/secret", "internal/stored",
 	}
-	ports   = []string{"source", "provider", "provider/pace", "mapping", "ledger", "status", "decisions", "audit"}
+	ports = []string{"source", "provider", "provider/pace", "provider/remote", "mapping", "ledger", "status",
+		"decisions", "audit"}
 	engine  = []string{"reconcile", "explain", "preview", "status/watch"}
 	drivers = []string{"jobs", "api", "internal/client", "internal/console", "internal/dashboard", "internal/metrics",
 		"internal/session"}

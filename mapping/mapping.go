@@ -310,6 +310,19 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
+// Mapped returns the names of the fields that a configuration sets or that have a default, sorted. No other fields are
+// read or written.
+func Mapped(fields []Field, set map[string]string) []string {
+	var names []string
+	for _, f := range fields {
+		if _, ok := set[f.Name]; ok || f.Default != "" {
+			names = append(names, f.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // Field describes one remote field that a mapping may set, in the provider's own words.
 type Field struct {
 	// Name is the provider's name: "name.givenName", "orgUnitPath".
@@ -331,8 +344,6 @@ type Field struct {
 	// Bool says that the value is a truth. The expression gives true or false, or a text of the directory with that
 	// meaning. The field holds "true" or "false".
 	Bool bool
-	// CreateOnly fields are set when the object is created and never compared again.
-	CreateOnly bool
 	// Doc is one line for docs/configuration.md.
 	Doc string
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/internal/problem"
+	"rollcall/mapping"
 	"rollcall/plan"
 )
 
@@ -138,6 +139,15 @@ func (s Settings) Policy() plan.Policy {
 	}
 }
 
+// MappingOptions returns the configured scope and mappings. domain is the value of domain in expressions.
+func (s *Settings) MappingOptions(domain string) mapping.Options {
+	return mapping.Options{
+		User: s.UserPropertyMappings, Group: s.GroupPropertyMappings, Domain: domain,
+		FilterGroup: s.FilterGroup, Exclude: s.Exclude, UserFilter: s.UserFilter, GroupFilter: s.GroupFilter,
+		RekeyBy: s.RekeyBy, Nested: mapping.Nested(s.NestedGroups), NoAddress: s.NoAddress, NoAddressOf: s.NoAddressOf,
+	}
+}
+
 // Validate returns every mistake as problem.Errors. The packages that use the sources, the schedule, the scope and
 // the mappings check these themselves.
 func (s Settings) Validate() error {
@@ -180,16 +190,15 @@ func oneOf[T ~string](field string, v T, allowed ...T) error {
 	return problem.Field(field, "%q is unknown: want one of %v", v, allowed)
 }
 
-// Protects returns the pattern by which the configuration protects a remote object, or "".
+// Protects returns why the configuration protects a remote object, or "".
 func (s *Settings) Protects(remoteID string, addresses ...string) string {
 	for _, p := range s.Protected {
-		if p == remoteID {
-			return p
+		matches := func(address string) bool {
+			ok, err := path.Match(strings.ToLower(p), strings.ToLower(address))
+			return ok && err == nil
 		}
-		for _, a := range addresses {
-			if ok, err := path.Match(strings.ToLower(p), strings.ToLower(a)); ok && err == nil {
-				return p
-			}
+		if p == remoteID || slices.ContainsFunc(addresses, matches) {
+			return "protected by the configuration (" + p + ")"
 		}
 	}
 	return ""

@@ -265,7 +265,6 @@ func (w *writer) fields(s mapping.Spec) {
 			{f.Required, "Must not come out empty."},
 			{f.Many, "May be a list."},
 			{f.Bool, "True or false."},
-			{f.CreateOnly, "Set when the object is created, and left alone afterwards."},
 			{f.MaxLength > 0, fmt.Sprintf("At most %d characters.", f.MaxLength)},
 		} {
 			if n.is {

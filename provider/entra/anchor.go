@@ -163,7 +163,7 @@ func (p *Provider) sendCreates(ctx context.Context, items []*item) {
 	p.send(ctx, items...)
 	var again []*item
 	for _, it := range items {
-		if r := refused(it.err); it.nickname != "" && r != nil && r.status == http.StatusBadRequest &&
+		if r := refused(it.err); it.nickname != "" && r != nil && r.Status == http.StatusBadRequest &&
 			r.concerns("mailNickname") {
 			it.body.(map[string]any)["mailNickname"] = it.nickname
 			again = append(again, it)

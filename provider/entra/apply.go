@@ -73,8 +73,8 @@ func (p *Provider) ofObject(ctx context.Context, j *job) error {
 	case kind == fault.Refused && r.forbidden() && j.Kind == directory.User && !j.Op.Membership() &&
 		slices.Contains(p.known(ctx).Admins, j.RemoteID):
 		return fault.Errorf(fault.Refused, "user %s is an administrator, which the app may not change: %w", j.RemoteID, r)
-	case kind == fault.Unavailable && r.status >= 400 && r.status < 500 && r.status != http.StatusRequestTimeout &&
-		r.status != http.StatusTooEarly:
+	case kind == fault.Unavailable && r.Status >= 400 && r.Status < 500 && r.Status != http.StatusRequestTimeout &&
+		r.Status != http.StatusTooEarly:
 		return fault.Errorf(fault.Refused, "%w", j.out.Err)
 	}
 	return j.out.Err

@@ -2,8 +2,6 @@ package entra
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -23,11 +21,8 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azidentity"
 
 	"rollcall/fault"
-	"rollcall/provider"
+	"rollcall/provider/remote"
 )
-
-// tokenOp is the op of errors of the access token, as opposed to the request that needed it.
-const tokenOp = "token"
 
 // publicAuthorities are the sign-in services that Microsoft's instance discovery knows.
 var publicAuthorities = []string{
@@ -166,28 +161,6 @@ func workload(cfg Config, opts Options, shared azcore.ClientOptions, private boo
 	}, nil
 }
 
-// newTransport returns a transport that trusts the certificate authorities of a file besides those of the system.
-func newTransport(caFile string) (http.RoundTripper, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = concurrency + 2
-	if caFile == "" {
-		return transport, nil
-	}
-	pem, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, err
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("the file contains no certificate")
-	}
-	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	return transport, nil
-}
-
 // get returns a valid token other than the refused one.
 func (t *tokens) get(ctx context.Context, refused string) (access, error) {
 	t.mu.Lock()
@@ -198,7 +171,7 @@ func (t *tokens) get(ctx context.Context, refused string) (access, error) {
 	if t.token.text == refused && refused != "" {
 		fresh, err := t.open()
 		if err != nil {
-			return access{}, fault.New(fault.Internal, tokenOp, err)
+			return access{}, fault.New(fault.Internal, remote.TokenOp, err)
 		}
 		t.credential = fresh
 	}
@@ -213,15 +186,15 @@ func (t *tokens) get(ctx context.Context, refused string) (access, error) {
 // classifyToken classifies a failed sign-in and adds advice.
 func classifyToken(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return trouble(ctx, tokenOp, err)
+		return remote.Trouble(ctx, remote.TokenOp, err)
 	}
 	failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err)
 	if !ok || failed.RawResponse == nil {
-		text := clean(err.Error())
+		text := remote.Clean(err.Error())
 		if strings.Contains(text, "AADSTS") {
-			return fault.New(fault.Denied, tokenOp, fmt.Errorf("%s: %s", text, tokenAdvice(text)))
+			return fault.New(fault.Denied, remote.TokenOp, fmt.Errorf("%s: %s", text, tokenAdvice(text)))
 		}
-		return fault.New(fault.Unavailable, tokenOp, errors.New(text))
+		return fault.New(fault.Unavailable, remote.TokenOp, errors.New(text))
 	}
 	res := failed.RawResponse
 	var body struct {
@@ -231,18 +204,8 @@ func classifyToken(ctx context.Context, err error) error {
 	if raw, err := runtime.Payload(res); err == nil {
 		_ = json.Unmarshal(raw, &body)
 	}
-	message := clean(strings.Trim(body.Code+": "+body.Description, ": "))
-	if message == "" {
-		message = fmt.Sprintf("%d %s", res.StatusCode, http.StatusText(res.StatusCode))
-	}
-	switch {
-	case res.StatusCode == http.StatusTooManyRequests:
-		return &fault.Error{Kind: fault.Throttled, Op: tokenOp,
-			RetryAfter: provider.RetryAfter(res.Header.Get("Retry-After"), time.Now()), Err: errors.New(message)}
-	case res.StatusCode >= 500, res.StatusCode == http.StatusRequestTimeout, res.StatusCode < 400:
-		return fault.New(fault.Unavailable, tokenOp, errors.New(message))
-	}
-	return fault.New(fault.Denied, tokenOp, fmt.Errorf("%s: %s", message, tokenAdvice(message)))
+	message := remote.Clean(strings.Trim(body.Code+": "+body.Description, ": "))
+	return remote.TokenRefused(res.StatusCode, res.Header, message, tokenAdvice(message), time.Now())
 }
 
 // tokenAdvice returns advice for the error codes of the sign-in service.

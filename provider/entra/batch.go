@@ -14,6 +14,7 @@ import (
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider/pace"
+	"rollcall/provider/remote"
 )
 
 // item is one request with its outcome.
@@ -46,7 +47,7 @@ func (it *item) decode(to any) error {
 		return it.err
 	}
 	if err := json.Unmarshal(it.answer.body, to); err != nil {
-		it.err = fault.Errorf(fault.Unavailable, "%s: the answer is not valid: %s", it.op, clean(err.Error()))
+		it.err = fault.Errorf(fault.Unavailable, "%s: the answer is not valid: %s", it.op, remote.Clean(err.Error()))
 	}
 	return it.err
 }
@@ -56,7 +57,7 @@ func (it *item) decode(to any) error {
 func (it *item) named() error {
 	r := refused(it.err)
 	body, _ := it.body.(map[string]any)
-	if r == nil || r.status != http.StatusBadRequest || fault.KindOf(it.err).Retryable() {
+	if r == nil || r.Status != http.StatusBadRequest || fault.KindOf(it.err).Retryable() {
 		return it.err
 	}
 	for _, name := range sortedKeys(body) {
@@ -80,7 +81,7 @@ func (it *item) named() error {
 // settle stores an answer.
 func (it *item) settle(a answer) {
 	it.answer = a
-	it.err = without(it.secret, judge(it.op, &a))
+	it.err = judge(it.op, &a, it.secret)
 	if it.err != nil && it.reclassify != nil {
 		it.err = it.reclassify(it.err)
 	}
@@ -189,7 +190,7 @@ func (p *Provider) exchange(ctx context.Context, items []*item) {
 func unauthorized(items []*item) []*item {
 	return slices.DeleteFunc(slices.Clone(items), func(it *item) bool {
 		r := refused(it.err)
-		return r == nil || r.status != http.StatusUnauthorized
+		return r == nil || r.Status != http.StatusUnauthorized
 	})
 }
 
@@ -269,7 +270,7 @@ func (p *Provider) batch(ctx context.Context, items []*item, refused string) (ma
 		}
 	}
 	if err := json.Unmarshal(a.body, &body); err != nil {
-		return nil, fault.Errorf(fault.Unavailable, "batch: the answer is not a batch: %s", clean(err.Error()))
+		return nil, fault.Errorf(fault.Unavailable, "batch: the answer is not a batch: %s", remote.Clean(err.Error()))
 	}
 	answers := make(map[string]answer, len(body.Responses))
 	for _, r := range body.Responses {

@@ -14,8 +14,10 @@ import (
 	"time"
 
 	"rollcall/fault"
+	"rollcall/mapping"
 	"rollcall/provider"
 	"rollcall/provider/pace"
+	"rollcall/provider/remote"
 )
 
 var (
@@ -26,17 +28,10 @@ var (
 // Permissions are the application permissions that the app needs, with an administrator's consent.
 var Permissions = []string{"User.ReadWrite.All", "Group.ReadWrite.All", "Directory.Read.All", "Domain.Read.All"}
 
-// Caller decorates each request. It may wait for quota before the request, and may repeat a request with an error
-// that is Throttled or Unavailable. The op is the method, such as "users.create", or "batch". The cost is that of all
-// requests in a batch. *pace.Caller is one.
-type Caller interface {
-	Call(ctx context.Context, op string, cost pace.Cost, fn func(context.Context) error) error
-}
-
 // Options are the dependencies of a Provider besides its configuration. The zero value works.
 type Options struct {
-	// Caller decorates each request. Nil makes requests directly.
-	Caller Caller
+	// Caller decorates each request, and a batch with the cost of all its requests. Nil makes requests directly.
+	Caller remote.Caller
 	// Cache keeps the state between runs. Nil reads everything each time.
 	Cache provider.Cache
 	// Observe is called for every request, including each item of a batch, with the HTTP status of the answer (zero
@@ -83,7 +78,7 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	cfg.SetDefaults()
 	base, err := url.Parse(cfg.Endpoint)
 	if err == nil {
-		err = checkURL(cfg.Endpoint, true)
+		err = remote.CheckURL(cfg.Endpoint)
 	}
 	if err != nil {
 		return nil, fault.Errorf(fault.Invalid, "endpoint: %w", err)
@@ -95,22 +90,18 @@ func New(cfg Config, opts Options) (*Provider, error) {
 		opts.Observe = func(string, int, error) {}
 	}
 	if opts.Transport == nil {
-		if opts.Transport, err = newTransport(string(cfg.CAFile)); err != nil {
+		if opts.Transport, err = remote.Transport(string(cfg.CAFile), concurrency); err != nil {
 			return nil, fault.Errorf(fault.Invalid, "ca_file: %w", err)
 		}
 	}
-	client := &http.Client{
-		Transport: opts.Transport,
-		// A redirect would carry the access token to another host.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	client := remote.Client(opts.Transport)
 	tokens, err := newTokens(cfg, opts, client)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "", err)
 	}
 	p := &Provider{
 		cfg: cfg, opts: opts, base: base, tokens: tokens, client: client, now: opts.Now,
-		userFields: mapped(userSpec, cfg.UserPropertyMappings), groupFields: mapped(groupSpec,
+		userFields: mapping.Mapped(userSpec, cfg.UserPropertyMappings), groupFields: mapping.Mapped(groupSpec,
 			cfg.GroupPropertyMappings),
 	}
 	p.recent.Now = p.now
@@ -128,7 +119,7 @@ func (p *Provider) call(ctx context.Context, op string, cost pace.Cost, fn func(
 		return once(ctx)
 	}
 	if err := p.opts.Caller.Call(ctx, op, cost, once); err != nil {
-		return trouble(ctx, op, err)
+		return remote.Trouble(ctx, op, err)
 	}
 	return nil
 }
@@ -150,14 +141,14 @@ func (p *Provider) roundTrip(ctx context.Context, op, method, target string, bod
 	for {
 		token, err := p.tokens.get(ctx, refused)
 		if err != nil {
-			return answer{}, trouble(ctx, op, err)
+			return answer{}, remote.Trouble(ctx, op, err)
 		}
 		if err := pace.Fenced(ctx); err != nil {
 			return answer{}, err
 		}
 		a, err := p.once(ctx, method, target, payload, prefer, token)
 		if err != nil {
-			return answer{}, trouble(ctx, op, err)
+			return answer{}, remote.Trouble(ctx, op, err)
 		}
 		if a.status != http.StatusUnauthorized || refused != "" {
 			p.strain(ctx, a.header)

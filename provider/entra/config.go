@@ -48,9 +48,6 @@ package entra
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
-	"net/url"
 	"regexp"
 	"strings"
 
@@ -60,6 +57,7 @@ import (
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/provider/pace"
+	"rollcall/provider/remote"
 )
 
 // The defaults of Config.
@@ -158,11 +156,13 @@ func (c Config) Validate() error {
 		fail("client_id", "%q is no id", c.ClientID)
 	}
 	errs = append(errs, c.checkCredentials())
-	if err := checkURL(c.Endpoint, true); err != nil {
+	if err := remote.CheckURL(c.Endpoint); err != nil {
 		fail("endpoint", "%v", err)
 	}
-	if err := checkURL(c.Authority, false); err != nil {
+	if err := remote.CheckURL(c.Authority); err != nil {
 		fail("authority", "%v", err)
+	} else if strings.HasPrefix(c.Authority, "http:") {
+		fail("authority", "%q: use https", c.Authority)
 	}
 	errs = append(errs, c.EndSessions.Validate())
 	if c.MaxRequestsPerSecond < 0 {
@@ -205,29 +205,7 @@ func (c *Config) checkCredentials() error {
 
 // Mapping compiles the scope and the mappings.
 func (c Config) Mapping() (*mapping.Mapping, error) {
-	return mapping.Compile(Spec(), mapping.Options{
-		User: c.UserPropertyMappings, Group: c.GroupPropertyMappings,
-		FilterGroup: c.FilterGroup, Exclude: c.Exclude, UserFilter: c.UserFilter, GroupFilter: c.GroupFilter,
-		RekeyBy: c.RekeyBy, Nested: mapping.Nested(c.NestedGroups), NoAddress: c.NoAddress, NoAddressOf: c.NoAddressOf,
-	})
-}
-
-// checkURL allows https anywhere and, with plainHere, plain http on this machine. An access token never crosses a
-// network in clear.
-func checkURL(s string, plainHere bool) error {
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return fmt.Errorf("%q is not a URL", s)
-	}
-	ip := net.ParseIP(u.Hostname())
-	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-	switch {
-	case u.Scheme == "https", u.Scheme == "http" && loopback && plainHere:
-		return nil
-	case plainHere:
-		return fmt.Errorf("%q: plain http is for this machine only, use https", s)
-	}
-	return fmt.Errorf("%q: use https", s)
+	return mapping.Compile(Spec(), c.MappingOptions(""))
 }
 
 // Type returns Microsoft Entra ID as a type of provider.

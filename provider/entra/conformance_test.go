@@ -6,9 +6,9 @@ import (
 	"time"
 
 	"rollcall/directory"
-	"rollcall/provider/entra"
 	"rollcall/provider/pace"
 	"rollcall/provider/providertest"
+	"rollcall/provider/remote"
 	"rollcall/simulator/graph"
 )
 
@@ -171,4 +171,4 @@ func (a adminOf) Mend() { a.ClearFaults() }
 
 var _ providertest.Admin = adminOf{}
 
-var _ entra.Caller = (*pace.Caller)(nil)
+var _ remote.Caller = (*pace.Caller)(nil)

@@ -13,6 +13,7 @@ import (
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
+	"rollcall/provider/remote"
 )
 
 // returningLife is how long Entra keeps deleted users (learn.microsoft.com/graph/api/directory-deleteditems-restore).
@@ -69,7 +70,7 @@ func (p *Provider) listDeleted(ctx context.Context) error {
 	case err == nil:
 		p.deleted.byID = found
 		return nil
-	case r != nil && r.status < 500 && fault.KindOf(err) != fault.Throttled: // Only the creation of accounts waits.
+	case r != nil && r.Status < 500 && fault.KindOf(err) != fault.Throttled: // Only the creation of accounts waits.
 		return fault.Errorf(fault.Refused, "cannot check for a deleted account to restore: %w", err)
 	}
 	return err
@@ -191,7 +192,7 @@ func (p *Provider) undeleteUsers(ctx context.Context, jobs []*job) {
 	}
 	p.undelete(ctx, open(jobs), ids, func(j *job) map[string]any {
 		body := map[string]any{"autoReconcileProxyConflict": true}
-		if address := newAddress(j.Change); address != "" {
+		if address := remote.NewAddress(j.Change); address != "" {
 			body["newUserPrincipalName"] = address
 		}
 		return body
@@ -218,7 +219,7 @@ func (p *Provider) reinstate(ctx context.Context, jobs []*job) {
 			body["accountEnabled"] = true
 		}
 		patch(body, j.Fields)
-		if address := newAddress(j.Change); address != "" {
+		if address := remote.NewAddress(j.Change); address != "" {
 			body["userPrincipalName"] = address
 		}
 		back, items = append(back, j), append(items, p.patchUser(j.RemoteID, body))

@@ -108,12 +108,12 @@ func expired(err error) bool {
 	if r == nil {
 		return false
 	}
-	switch strings.ToLower(r.code) {
+	switch strings.ToLower(r.Code) {
 	case "resyncrequired", "syncstatenotfound", "syncstateinvalid", "directory_resyncrequired",
 		"directory_expiredpagetoken":
 		return true
 	}
-	return r.status == http.StatusGone
+	return r.Status == http.StatusGone
 }
 
 // deltaPage is one page of a delta query.

@@ -1,20 +1,18 @@
 package entra
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"rollcall/fault"
 	"rollcall/provider"
+	"rollcall/provider/remote"
 )
 
 // answer is the response to a separate request or to an item of a batch.
@@ -45,19 +43,9 @@ func (a *answer) requestID() string {
 
 // refusal is an answer other than a success.
 type refusal struct {
-	status  int
-	code    string
-	message string
+	remote.Refusal
 	// targets are the properties with a value that another object has. properties are all that the refusal concerns.
 	targets, properties []string
-}
-
-func (r *refusal) Error() string {
-	text := strconv.Itoa(r.status)
-	if r.code != "" {
-		text += " " + r.code
-	}
-	return text + ": " + r.message
 }
 
 // refused returns the refusal in an error, or nil.
@@ -69,15 +57,15 @@ func refused(err error) *refusal {
 // notFound reports whether Graph answered that the object does not exist, whatever the kind of the error is.
 func notFound(err error) bool {
 	r := refused(err)
-	return r != nil && (r.status == http.StatusNotFound || invalidID(r))
+	return r != nil && (r.Status == http.StatusNotFound || invalidID(r))
 }
 
-// judge classifies an answer; it returns nil for a success.
-func judge(op string, a *answer) error {
+// judge classifies an answer; it returns nil for a success. The secrets are left out of the text of the error.
+func judge(op string, a *answer, secrets ...string) error {
 	if a.ok() {
 		return nil
 	}
-	r := parseRefusal(a)
+	r := parseRefusal(a, secrets)
 	e := fault.New(kindOf(op, r, a.token.roles), op, r)
 	if text := advice(op, r, a.token.roles); text != "" {
 		e.Err = fmt.Errorf("%w: %s", r, text)
@@ -88,7 +76,7 @@ func judge(op string, a *answer) error {
 	return e
 }
 
-func parseRefusal(a *answer) *refusal {
+func parseRefusal(a *answer, secrets []string) *refusal {
 	var body struct {
 		Error struct {
 			Code    string
@@ -97,11 +85,12 @@ func parseRefusal(a *answer) *refusal {
 		}
 	}
 	_ = json.Unmarshal(a.body, &body)
-	r := &refusal{status: a.status, code: clean(body.Error.Code), message: clean(body.Error.Message)}
-	if r.message == "" {
-		r.message = http.StatusText(a.status)
+	r := &refusal{Refusal: remote.Refusal{Status: a.status, Code: remote.Clean(body.Error.Code, secrets...),
+		Message: remote.Clean(body.Error.Message, secrets...)}}
+	if r.Message == "" {
+		r.Message = http.StatusText(a.status)
 	}
-	for _, m := range property.FindAllStringSubmatch(r.message, -1) {
+	for _, m := range property.FindAllStringSubmatch(r.Message, -1) {
 		r.properties = append(r.properties, m[1])
 	}
 	for _, d := range body.Error.Details {
@@ -131,15 +120,15 @@ var codes = map[string]fault.Kind{
 
 // forbidden reports whether Graph refused the rights of the app.
 func (r *refusal) forbidden() bool {
-	switch r.code {
+	switch r.Code {
 	case "Authorization_RequestDenied", "Authorization_IdentityNotFound":
-		return r.status < 500
+		return r.Status < 500
 	}
-	return r.status == http.StatusForbidden || r.status == http.StatusPaymentRequired
+	return r.Status == http.StatusForbidden || r.Status == http.StatusPaymentRequired
 }
 
 func kindOf(op string, r *refusal, roles []string) fault.Kind {
-	if k, ok := codes[r.code]; ok && r.status < 500 {
+	if k, ok := codes[r.Code]; ok && r.Status < 500 {
 		return k
 	}
 	switch {
@@ -147,23 +136,23 @@ func kindOf(op string, r *refusal, roles []string) fault.Kind {
 		return fault.Refused
 	case r.forbidden():
 		return denial(op, roles)
-	case r.status == http.StatusTooManyRequests:
+	case r.Status == http.StatusTooManyRequests:
 		return fault.Throttled
-	case r.status == http.StatusUnauthorized, r.status == http.StatusProxyAuthRequired,
-		r.code == "InvalidAuthenticationToken" && r.status < 500:
+	case r.Status == http.StatusUnauthorized, r.Status == http.StatusProxyAuthRequired,
+		r.Code == "InvalidAuthenticationToken" && r.Status < 500:
 		return fault.Denied
-	case r.status == http.StatusNotFound, r.status == http.StatusGone, invalidID(r):
+	case r.Status == http.StatusNotFound, r.Status == http.StatusGone, invalidID(r):
 		return fault.NotFound
-	case r.status == http.StatusConflict, r.status == http.StatusPreconditionFailed, duplicate(r):
+	case r.Status == http.StatusConflict, r.Status == http.StatusPreconditionFailed, duplicate(r):
 		return fault.Conflict
 	case unreplicated(r):
 		return fault.Unavailable
-	case r.status == http.StatusRequestTimeout, r.status == http.StatusTooEarly, r.status == http.StatusLocked,
-		r.status == http.StatusFailedDependency:
+	case r.Status == http.StatusRequestTimeout, r.Status == http.StatusTooEarly, r.Status == http.StatusLocked,
+		r.Status == http.StatusFailedDependency:
 		return fault.Unavailable
-	case r.status == http.StatusNotImplemented:
+	case r.Status == http.StatusNotImplemented:
 		return fault.Invalid
-	case r.status >= 500, r.status < 400:
+	case r.Status >= 500, r.Status < 400:
 		return fault.Unavailable // A status below 400 is a redirect, which does not come from Graph.
 	}
 	return fault.Invalid
@@ -220,15 +209,15 @@ var (
 
 // noRoom returns the kind of objects that the tenant has no room for. It is empty for any other refusal.
 func (r *refusal) noRoom() string {
-	text := r.code + " " + r.message
-	switch r.status {
+	text := r.Code + " " + r.Message
+	switch r.Status {
 	case http.StatusBadRequest, http.StatusForbidden, http.StatusPaymentRequired, http.StatusConflict,
 		http.StatusUnprocessableEntity:
 	default:
 		return ""
 	}
 	switch {
-	case r.status == http.StatusPaymentRequired && r.message != "":
+	case r.Status == http.StatusPaymentRequired && r.Message != "":
 		return "licences"
 	case !exhausted.MatchString(text) || privilege.MatchString(text):
 		return ""
@@ -250,8 +239,8 @@ func ofOne(err error) bool {
 
 // duplicate reports whether another object has the value. Graph answers 400 in this case.
 func duplicate(r *refusal) bool {
-	return r.status == http.StatusBadRequest && (len(r.targets) > 0 ||
-		strings.Contains(r.message, "already exists") || strings.Contains(r.message, "conflicting object"))
+	return r.Status == http.StatusBadRequest && (len(r.targets) > 0 ||
+		strings.Contains(r.Message, "already exists") || strings.Contains(r.Message, "conflicting object"))
 }
 
 // concerns reports whether the refusal concerns the property.
@@ -262,27 +251,27 @@ var property = regexp.MustCompile(`(?i)\bpropert(?:y|ies):? '?(\w+)`)
 
 // names reports whether the message names the object.
 func (r *refusal) names(id string) bool {
-	return strings.Contains(strings.ToLower(r.message), strings.ToLower(id))
+	return strings.Contains(strings.ToLower(r.Message), strings.ToLower(id))
 }
 
 // unreplicated reports whether a request refers to an object that has not reached every replica, or does not exist.
 func unreplicated(r *refusal) bool {
-	return r.status == http.StatusBadRequest && strings.Contains(r.message, "objects being referenced do not exist")
+	return r.Status == http.StatusBadRequest && strings.Contains(r.Message, "objects being referenced do not exist")
 }
 
 // alreadyMember reports whether an object was added to a group that already contains it.
 func alreadyMember(r *refusal) bool {
-	return r != nil && r.status == http.StatusBadRequest && strings.Contains(r.message, "references already exist")
+	return r != nil && r.Status == http.StatusBadRequest && strings.Contains(r.Message, "references already exist")
 }
 
 // noMember reports whether an object was removed from a group that does not contain it.
 func noMember(r *refusal) bool {
-	return r != nil && (r.status == http.StatusNotFound || r.status == http.StatusBadRequest &&
-		strings.Contains(r.message, "references do not exist"))
+	return r != nil && (r.Status == http.StatusNotFound || r.Status == http.StatusBadRequest &&
+		strings.Contains(r.Message, "references do not exist"))
 }
 
 func invalidID(r *refusal) bool {
-	return r.status == http.StatusBadRequest && strings.Contains(r.message, "Invalid object identifier")
+	return r.Status == http.StatusBadRequest && strings.Contains(r.Message, "Invalid object identifier")
 }
 
 // advice returns advice for a refusal. It is empty where the refusal needs none.
@@ -290,10 +279,10 @@ func advice(op string, r *refusal, roles []string) string {
 	if what := r.noRoom(); what != "" {
 		return "the tenant has no room for more " + what
 	}
-	if r.status == http.StatusUnauthorized {
+	if r.Status == http.StatusUnauthorized {
 		return "Graph refuses the access token; check tenant_id, endpoint and authority"
 	}
-	if _, known := codes[r.code]; known || !r.forbidden() {
+	if _, known := codes[r.Code]; known || !r.forbidden() {
 		return ""
 	}
 	permissions := needed(op)
@@ -317,53 +306,4 @@ func advice(op string, r *refusal, roles []string) string {
 			"restricted administrative unit)"
 	}
 	return grant
-}
-
-// trouble classifies an error without an answer. ctx is the caller's, because our own deadline is not a cancellation.
-func trouble(ctx context.Context, op string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if e, ok := errors.AsType[*fault.Error](err); ok {
-		return e
-	}
-	if ctx.Err() != nil {
-		return fault.New(fault.KindOf(ctx.Err()), op, ctx.Err())
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fault.New(fault.Unavailable, op, errors.New("no answer in time"))
-	}
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err
-	}
-	return fault.New(fault.Unavailable, op, errors.New(clean(err.Error())))
-}
-
-// secrets are parts of a text that must never be shown. A remote side may echo them.
-var secrets = regexp.MustCompile(`(?i)bearer\s+\S+|eyJ[\w\-]{8,}\.[\w.\-]+|client_(secret|assertion)"?\s*[=:]\s*\S+`)
-
-// clean shortens a text to one line without secrets.
-func clean(text string) string {
-	const most = 300
-	text = strings.Join(strings.Fields(secrets.ReplaceAllString(text, "<redacted>")), " ")
-	if r := []rune(text); len(r) > most {
-		text = string(r[:most]) + "…"
-	}
-	return text
-}
-
-// without returns the error without a secret in its text.
-func without(secret string, err error) error {
-	e, ok := errors.AsType[*fault.Error](err)
-	if !ok || secret == "" || !strings.Contains(e.Error(), secret) {
-		return err
-	}
-	clean := func(s string) string { return strings.ReplaceAll(s, secret, "<redacted>") }
-	out := &fault.Error{Kind: e.Kind, Op: e.Op, RetryAfter: e.RetryAfter, Field: e.Field,
-		Err: errors.New(clean(e.Err.Error()))}
-	if r := refused(err); r != nil {
-		r = &refusal{r.status, r.code, clean(r.message), r.targets, r.properties}
-		out.Err = fmt.Errorf("%w%s", r, strings.TrimPrefix(clean(e.Err.Error()), r.Error()))
-	}
-	return out
 }

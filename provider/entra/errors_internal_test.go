@@ -9,6 +9,7 @@ import (
 
 	"rollcall/fault"
 	"rollcall/provider"
+	"rollcall/provider/remote"
 )
 
 func refusalOf(status int, code, message string) *answer {
@@ -107,12 +108,12 @@ func TestClean(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{"Bearer abc.def", "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln",
 		"client_secret=hunter2", `client_assertion: xyz`} {
-		if got := clean("it said: " + secret + " and went"); strings.Contains(got, secret) ||
+		if got := remote.Clean("it said: " + secret + " and went"); strings.Contains(got, secret) ||
 			!strings.Contains(got, "<redacted>") {
-			t.Errorf("clean(%q) = %q", secret, got)
+			t.Errorf("remote.Clean(%q) = %q", secret, got)
 		}
 	}
-	if got := clean(strings.Repeat("ü", 400)); len([]rune(got)) != 301 {
+	if got := remote.Clean(strings.Repeat("ü", 400)); len([]rune(got)) != 301 {
 		t.Errorf("a long text has %d characters", len([]rune(got)))
 	}
 }

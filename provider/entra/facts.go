@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rollcall/fault"
+	"rollcall/provider/remote"
 )
 
 const (
@@ -250,7 +251,7 @@ func (a *roles) collect(ctx context.Context, active []string) error {
 func (p *Provider) Check(ctx context.Context) (good []string, err error) {
 	domains, err := p.readDomains(ctx)
 	if err != nil {
-		if e, ok := errors.AsType[*fault.Error](err); !ok || e.Op == tokenOp || fault.KindOf(err) != fault.Denied {
+		if e, ok := errors.AsType[*fault.Error](err); !ok || e.Op == remote.TokenOp || fault.KindOf(err) != fault.Denied {
 			return nil, err
 		}
 	} else {

@@ -16,6 +16,7 @@ import (
 	"rollcall/provider"
 	"rollcall/provider/entra"
 	"rollcall/provider/pace"
+	"rollcall/provider/remote"
 	"rollcall/simulator/graph"
 	"rollcall/simulator/graph/csdltest"
 )
@@ -71,7 +72,7 @@ func (c *counter) take() []string {
 type setup struct {
 	tenant graph.Config
 	config func(*entra.Config)
-	caller func(*testclock.Clock) entra.Caller
+	caller func(*testclock.Clock) remote.Caller
 	// uncached makes the Provider keep nothing.
 	uncached bool
 	// unchecked permits requests that a test makes wrong on purpose.
@@ -154,8 +155,8 @@ func (a again) Call(ctx context.Context, _ string, _ pace.Cost, fn func(context.
 	return err
 }
 
-func patient(times int) func(*testclock.Clock) entra.Caller {
-	return func(c *testclock.Clock) entra.Caller { return again{times, c} }
+func patient(times int) func(*testclock.Clock) remote.Caller {
+	return func(c *testclock.Clock) remote.Caller { return again{times, c} }
 }
 
 // do applies one change and returns its result.

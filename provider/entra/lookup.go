@@ -11,6 +11,7 @@ import (
 	"rollcall/directory"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/remote"
 )
 
 // lookUp reads single entries by remote id, by anchor and, for users, by address, in one batch.
@@ -75,7 +76,7 @@ func (l *looking) user(ctx context.Context, lookup provider.Lookup) error {
 		items = append(items, byAddress)
 	}
 	l.p.send(ctx, items...)
-	err := l.single(byID, func(err error) plan.Object { return unreadable(lookup.Ref, lookup.RemoteID, err) })
+	err := l.single(byID, func(err error) plan.Object { return remote.StandIn(lookup.Ref, lookup.RemoteID, err) })
 	if err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ func (l *looking) user(ctx context.Context, lookup provider.Lookup) error {
 	}
 	err = l.single(byAddress,
 		func(err error) plan.Object { // The account with the address is unreadable.
-			o := unreadable(directory.Ref{Kind: directory.User}, lookup.Address, err)
+			o := remote.StandIn(directory.Ref{Kind: directory.User}, lookup.Address, err)
 			o.Address = strings.ToLower(lookup.Address)
 			return o
 		})
@@ -137,7 +138,7 @@ func (l *looking) carrying(ref directory.Ref) []string {
 }
 
 func (l *looking) missing(lookup provider.Lookup) {
-	if unsettled(l.q.Known[lookup.Ref], *l.q) {
+	if remote.Unsettled(l.q.Known[lookup.Ref], l.q) {
 		l.state.Unsettled = append(l.state.Unsettled, lookup.Ref)
 	}
 }
@@ -211,7 +212,7 @@ func (l *looking) group(ctx context.Context, lookup provider.Lookup) error {
 		switch g, ok := l.p.readGroup(it.answer.body); {
 		case notFound(it.err):
 		case it.err != nil && ofOne(it.err):
-			l.add(unreadable(lookup.Ref, cmp.Or(lookup.RemoteID, uniqueName(lookup.ID)), it.err))
+			l.add(remote.StandIn(lookup.Ref, cmp.Or(lookup.RemoteID, uniqueName(lookup.ID)), it.err))
 		case it.err != nil:
 			return it.err
 		case ok:

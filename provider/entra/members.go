@@ -121,7 +121,7 @@ func (p *Provider) divide(ctx context.Context, parts []*part) []*part {
 // divisible reports whether the refusal of several members may concern only some of them.
 func divisible(err error) bool {
 	r, kind := refused(err), fault.KindOf(err)
-	return r.status >= 400 && r.status < 500 && r.status != http.StatusUnauthorized && kind != fault.Denied &&
+	return r.Status >= 400 && r.Status < 500 && r.Status != http.StatusUnauthorized && kind != fault.Denied &&
 		kind != fault.Throttled
 }
 

@@ -11,6 +11,7 @@ import (
 	"rollcall/directory"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/remote"
 )
 
 // user is the stored part of a user.
@@ -172,7 +173,7 @@ func (p *Provider) describeUser(u *user, q *provider.Query, administrators map[s
 	if u.Synced {
 		o.ReadOnly = "it is synchronised from another directory (onPremisesSyncEnabled)"
 	}
-	o.Suspender = suspender(&o, q.Known[o.Ref])
+	o.Suspender = remote.Suspender(&o, q.Known[o.Ref])
 	if !o.Active && o.Anchored() && p.returning.has(u.ID) {
 		o.Suspender = plan.Us
 		p.marks.set(u.ID, true)
@@ -180,31 +181,12 @@ func (p *Provider) describeUser(u *user, q *provider.Query, administrators map[s
 	return o
 }
 
-// suspender returns who suspended an account, which only the ledger knows. An active account with our mark was
-// activated by hand, or Graph shows an old state. In both cases the mark has to be removed before the account is
-// suspended by hand.
-func suspender(o *plan.Object, link plan.Link) plan.Suspender {
-	known := o.Anchored() && link.RemoteID == o.RemoteID
-	switch {
-	case known && link.Suspended:
-		return plan.Us
-	case o.Active:
-		return plan.Nobody
-	case known:
-		return plan.Else
-	}
-	return plan.Unknown
-}
-
 // protects returns why a user is never adopted, suspended or deleted, or "".
 func (p *Provider) protects(u *user, administrators map[string]bool) string {
 	if administrators[u.ID] {
 		return "administrator"
 	}
-	if pattern := p.cfg.Protects(u.ID, strings.ToLower(u.UPN)); pattern != "" {
-		return "protected by the configuration (" + pattern + ")"
-	}
-	return ""
+	return p.cfg.Protects(u.ID, u.UPN)
 }
 
 // describeGroup describes a group in the planner's terms, with the members of a group that is ours.
@@ -212,9 +194,7 @@ func (p *Provider) describeGroup(g *group, q *provider.Query) plan.Object {
 	o := plan.Object{
 		Ref: directory.Ref{Kind: directory.Group, ID: p.entryOf(g)}, RemoteID: g.ID, Active: true,
 		Fields: attributes(p.groupFields, g.Fields), ReadOnly: g.readOnly(), Unreadable: g.unreadable != "",
-	}
-	if pattern := p.cfg.Protects(g.ID); pattern != "" {
-		o.Protected = "protected by the configuration (" + pattern + ")"
+		Protected: p.cfg.Protects(g.ID),
 	}
 	if !o.Anchored() || g.unreadable != "" {
 		return o

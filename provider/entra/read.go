@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/url"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/remote"
 )
 
 // Read implements provider.Provider.
@@ -27,7 +27,7 @@ func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, erro
 	p.deleted.forget()
 	p.returning.load(ctx, p)
 	for _, link := range q.Known {
-		if unsettled(link, q) { // Another process may have created it.
+		if remote.Unsettled(link, &q) { // Another process may have created it.
 			p.recent.Add(link.RemoteID)
 		}
 	}
@@ -124,11 +124,11 @@ func (r *reading) findKnown(ctx context.Context) error {
 	for i, ref := range missing {
 		switch it := items[i]; {
 		case notFound(it.err):
-			if unsettled(r.q.Known[ref], *r.q) {
+			if remote.Unsettled(r.q.Known[ref], r.q) {
 				r.state.Unsettled = append(r.state.Unsettled, ref)
 			}
 		case it.err != nil && ofOne(it.err):
-			r.state.Objects = append(r.state.Objects, unreadable(ref, r.q.Known[ref].RemoteID, it.err))
+			r.state.Objects = append(r.state.Objects, remote.StandIn(ref, r.q.Known[ref].RemoteID, it.err))
 		case it.err != nil:
 			return it.err
 		default:
@@ -136,13 +136,6 @@ func (r *reading) findKnown(ctx context.Context) error {
 		}
 	}
 	return r.listGroups(ctx)
-}
-
-// unreadable returns a stand-in for an object of ours that Graph does not show. The object exists and is not changed.
-func unreadable(ref directory.Ref, remoteID string, err error) plan.Object {
-	why := fmt.Sprintf("%s %s cannot be read: %v", ref.Kind, remoteID, err)
-	return plan.Object{Ref: ref, RemoteID: remoteID, Active: true, Suspender: plan.Unknown, ReadOnly: why,
-		Unreadable: true}
 }
 
 // anchored returns the entries of the anchors in the picture.
@@ -202,7 +195,7 @@ func (p *Provider) readByID(ctx context.Context, q provider.Query) (plan.State, 
 		if u := users[id]; u != nil {
 			state.Objects = append(state.Objects, p.describeUser(u, &q, administrators))
 		} else if refused[id] != nil {
-			state.Objects = append(state.Objects, unreadable(q.Lookups[i].Ref, id, refused[id]))
+			state.Objects = append(state.Objects, remote.StandIn(q.Lookups[i].Ref, id, refused[id]))
 		}
 	}
 	return state, nil
@@ -240,11 +233,6 @@ func (p *Provider) getByID(kind directory.Kind, id string) *item {
 		return get("users.get", "/users/"+id+"?"+userSelection(p.userFields))
 	}
 	return get("groups.get", "/groups/"+id+"?"+groupSelection(p.groupFields))
-}
-
-// unsettled reports whether an invisible object may have been created too recently to be visible.
-func unsettled(link plan.Link, q provider.Query) bool {
-	return !link.Created.IsZero() && q.Now.Sub(link.Created) < provider.Settle
 }
 
 // listUnlisted reads the members of the groups with unknown members.

@@ -124,18 +124,6 @@ func Spec() mapping.Spec {
 	}
 }
 
-// mapped returns the names of the mapped fields, sorted. No other fields are read or written.
-func mapped(spec []mapping.Field, set map[string]string) []string {
-	var names []string
-	for _, f := range spec {
-		if _, ok := set[f.Name]; ok || f.Default != "" {
-			names = append(names, f.Name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
 // isList reports whether Graph holds the field as an array.
 func isList(field string) bool { return field == "businessPhones" }
 

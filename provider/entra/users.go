@@ -3,8 +3,6 @@ package entra
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,6 +11,7 @@ import (
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
+	"rollcall/provider/remote"
 )
 
 // createUsers creates accounts with their anchors. An account of ours among the deleted items is restored instead,
@@ -51,7 +50,7 @@ func (p *Provider) postUsers(ctx context.Context, jobs []*job) {
 }
 
 func (p *Provider) postUser(j *job) *item {
-	password := newPassword()
+	password := remote.NewPassword()
 	local, _, _ := strings.Cut(j.Address, "@")
 	body := map[string]any{
 		"accountEnabled": true, "userPrincipalName": j.Address, "onPremisesImmutableId": encodeAnchor(j.ID),
@@ -62,15 +61,6 @@ func (p *Provider) postUser(j *job) *item {
 	it := &item{op: "users.create", method: http.MethodPost, url: "/users", body: body, secret: password}
 	it.deriveNickname(j.ID, local)
 	return it
-}
-
-// newPassword returns a random password that is stored nowhere. People sign in by SSO, or reset it. The password has
-// 240 random bits and each class of characters that a password policy may require. Entra takes 8 to 256 characters of
-// three classes.
-func newPassword() string {
-	secret := make([]byte, 30)
-	_, _ = rand.Read(secret) // It never fails; crypto/rand ends the program instead.
-	return "aA1-" + base64.RawURLEncoding.EncodeToString(secret)
 }
 
 // label is the name of an object without a mapped name.
@@ -84,7 +74,7 @@ func label(j *job) string {
 // clash reports whether a request was refused because another object has one of its values.
 func clash(err error) bool {
 	r := refused(err)
-	return r != nil && fault.KindOf(err) == fault.Conflict && (duplicate(r) || r.status == http.StatusConflict)
+	return r != nil && fault.KindOf(err) == fault.Conflict && (duplicate(r) || r.Status == http.StatusConflict)
 }
 
 // findTaken finds the objects with the address or the anchor of accounts that Graph did not create. An account of an
@@ -176,7 +166,7 @@ func (p *Provider) nameHolders(ctx context.Context, jobs []*job) {
 	var clashes []*job
 	var items []*item
 	for _, j := range jobs {
-		if j.out.Err != nil && newAddress(j.Change) != "" && clash(j.out.Err) {
+		if j.out.Err != nil && remote.NewAddress(j.Change) != "" && clash(j.out.Err) {
 			clashes = append(clashes, j)
 			items = append(items, p.holder(j.Address, false))
 		}
@@ -192,14 +182,6 @@ func (p *Provider) nameHolders(ctx context.Context, jobs []*job) {
 	}
 }
 
-// newAddress returns the new address of the object, or "" if the change keeps the address.
-func newAddress(c *plan.Change) string {
-	if slices.ContainsFunc(c.Fields, func(f plan.FieldChange) bool { return f.Name == plan.AddressField }) {
-		return c.Address
-	}
-	return ""
-}
-
 // updateUsers changes mapped fields and the properties of base. A change of the address is a rename, which keeps
 // the account.
 func (p *Provider) updateUsers(ctx context.Context, jobs []*job, base func(*job) map[string]any) {
@@ -209,7 +191,7 @@ func (p *Provider) updateUsers(ctx context.Context, jobs []*job, base func(*job)
 	for _, j := range jobs {
 		body := base(j)
 		patch(body, j.Fields)
-		if address := newAddress(j.Change); address != "" {
+		if address := remote.NewAddress(j.Change); address != "" {
 			body["userPrincipalName"] = address
 		}
 		items = append(items, p.patchUser(j.RemoteID, body))
@@ -227,7 +209,7 @@ func (p *Provider) patchUser(id string, body map[string]any) *item {
 func (p *Provider) checkAddresses(ctx context.Context, jobs []*job) {
 	var names []string
 	for _, j := range jobs {
-		address := newAddress(j.Change)
+		address := remote.NewAddress(j.Change)
 		if j.Op == plan.Create {
 			address = j.Address
 		} else if address == "" {

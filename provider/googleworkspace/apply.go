@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 
 	admin "google.golang.org/api/admin/directory/v1"
@@ -13,6 +12,7 @@ import (
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/remote"
 )
 
 // Apply implements provider.Provider. It carries out the changes one after the other.
@@ -59,18 +59,10 @@ func (p *Provider) carryOut(ctx context.Context, c *plan.Change) (outcome, error
 	return p.changeUser(ctx, c)
 }
 
-// newAddress returns the new address of the object, or "" if the change keeps the address.
-func newAddress(c *plan.Change) string {
-	if slices.ContainsFunc(c.Fields, func(f plan.FieldChange) bool { return f.Name == plan.AddressField }) {
-		return c.Address
-	}
-	return ""
-}
-
 // code returns the status and the reason of Google's answer, or zero values.
 func code(err error) (status int, reason string) {
-	if a, ok := errors.AsType[*answer](err); ok {
-		return a.code, a.reason
+	if a, ok := errors.AsType[*remote.Refusal](err); ok {
+		return a.Status, a.Code
 	}
 	return 0, ""
 }
@@ -133,23 +125,10 @@ func gone(c *plan.Change) error {
 // carries returns an error unless the object carries one of the wanted anchors.
 func carries(c *plan.Change, anchors []string, want ...directory.ID) error {
 	id, problem := one(anchors)
-	switch {
-	case problem != "":
+	if problem != "" {
 		return fault.Errorf(fault.Conflict, "%s %s: %s", c.Kind, c.RemoteID, problem)
-	case slices.Contains(want, id):
-		return nil
-	case id == "":
-		return fault.Errorf(fault.Conflict, "%s %s no longer carries our anchor", c.Kind, c.RemoteID)
 	}
-	return fault.Errorf(fault.Conflict, "%s %s carries the anchor of another entry (%s)", c.Kind, c.RemoteID, id)
-}
-
-// unprotected returns an error for an object that is protected.
-func unprotected(c *plan.Change, why string) error {
-	if why == "" {
-		return nil
-	}
-	return fault.Errorf(fault.Conflict, "%s: %s %s is protected: %s", c.Op, c.Kind, c.RemoteID, why)
+	return remote.Carries(c, id, want...)
 }
 
 func (p *Provider) changeGroup(ctx context.Context, c *plan.Change) (outcome, error) {
@@ -219,7 +198,7 @@ func (p *Provider) claimGroup(ctx context.Context, c *plan.Change) error {
 	if !found {
 		return gone(c)
 	}
-	if err := unprotected(c, p.protectsGroup(g)); err != nil {
+	if err := remote.Unprotected(c, p.protectsGroup(g)); err != nil {
 		return err
 	}
 	anchors, foreign := groupAnchors(g)
@@ -236,7 +215,7 @@ func (p *Provider) claimGroup(ctx context.Context, c *plan.Change) error {
 // patchGroup writes a group, with its new address if the change has one. It uses groups.patch, because the reference
 // states its patch semantics. For groups.update only the guide says that missing fields are kept.
 func (p *Provider) patchGroup(ctx context.Context, c *plan.Change, body *admin.Group) error {
-	address := newAddress(c)
+	address := remote.NewAddress(c)
 	if address != "" {
 		if err := p.checkDomain(ctx, address); err != nil {
 			return err
@@ -268,7 +247,7 @@ func (p *Provider) deleteGroup(ctx context.Context, c *plan.Change) error {
 	if err != nil || !found {
 		return err
 	}
-	if err := unprotected(c, p.protectsGroup(g)); err != nil {
+	if err := remote.Unprotected(c, p.protectsGroup(g)); err != nil {
 		return err
 	}
 	err = p.callAs(ctx, "groups.delete", settling(false, true), func(ctx context.Context) error {

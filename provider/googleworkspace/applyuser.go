@@ -3,8 +3,6 @@ package googleworkspace
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"net/http"
 	"time"
 
@@ -12,6 +10,7 @@ import (
 
 	"rollcall/fault"
 	"rollcall/plan"
+	"rollcall/provider/remote"
 )
 
 func (p *Provider) changeUser(ctx context.Context, c *plan.Change) (outcome, error) {
@@ -47,7 +46,7 @@ func (p *Provider) createUser(ctx context.Context, c *plan.Change) (outcome, err
 	}
 	body := e.seal(true)
 	body.PrimaryEmail = c.Address
-	body.Password = newPassword()
+	body.Password = remote.NewPassword()
 	body.ForceSendFields = append(body.ForceSendFields, "Suspended")
 	out, err := p.create(ctx, c, "users.insert", func(ctx context.Context) (string, error) {
 		made, err := p.api.Users.Insert(body).Fields("id").Context(ctx).Do()
@@ -123,7 +122,7 @@ func (p *Provider) claimUser(ctx context.Context, c *plan.Change) error {
 	if err != nil {
 		return err
 	}
-	if err := unprotected(c, p.protectsUser(current)); err != nil {
+	if err := remote.Unprotected(c, p.protectsUser(current)); err != nil {
 		return err
 	}
 	e := newEdit(current)
@@ -139,7 +138,7 @@ func (p *Provider) claimUser(ctx context.Context, c *plan.Change) error {
 
 // putUser writes a user, with its new address if the change has one.
 func (p *Provider) putUser(ctx context.Context, c *plan.Change, body *admin.User) error {
-	address := newAddress(c)
+	address := remote.NewAddress(c)
 	if address != "" {
 		if err := p.checkDomain(ctx, address); err != nil {
 			return err
@@ -268,7 +267,7 @@ func (p *Provider) readOurs(ctx context.Context, c *plan.Change) (*admin.User, e
 	if err := carries(c, marksOf(current).anchors, c.ID); err != nil {
 		return nil, err
 	}
-	return current, unprotected(c, p.protectsUser(current))
+	return current, remote.Unprotected(c, p.protectsUser(current))
 }
 
 // undeleteWithin is how long Google keeps a deleted user (developers.google.com/workspace/admin/directory, "Restore a
@@ -329,12 +328,4 @@ func (p *Provider) undeleteUser(ctx context.Context, c *plan.Change) (outcome, e
 		to.ForceSendFields = append(to.ForceSendFields, "Suspended")
 	}
 	return outcome{note: "restored from the deleted users"}, p.putUser(ctx, c, to)
-}
-
-// newPassword returns a random password that is stored nowhere. People sign in by SSO, or reset it. The password has
-// 240 random bits and each class of characters that a password policy may require. Google takes 8 to 100 characters.
-func newPassword() string {
-	secret := make([]byte, 30)
-	_, _ = rand.Read(secret) // It never fails; crypto/rand ends the program instead.
-	return "aA1-" + base64.RawURLEncoding.EncodeToString(secret)
 }

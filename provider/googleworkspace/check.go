@@ -12,6 +12,7 @@ import (
 	admin "google.golang.org/api/admin/directory/v1"
 
 	"rollcall/fault"
+	"rollcall/provider/remote"
 )
 
 // Check tests the prerequisites of a run without writing. These are an access token with every scope, the domains,
@@ -46,7 +47,7 @@ func (c *check) wrong(err error, advice string) {
 func (c *check) domains() bool {
 	names, err := c.p.readDomains(c.ctx)
 	if err != nil {
-		if e, ok := errors.AsType[*fault.Error](err); ok && e.Op == tokenOp {
+		if e, ok := errors.AsType[*fault.Error](err); ok && e.Op == remote.TokenOp {
 			c.bad = append(c.bad, err) // The error contains its advice.
 		} else {
 			c.wrong(err, "enable the Admin SDK API in the service account's project, "+

@@ -20,8 +20,10 @@ import (
 	"google.golang.org/api/option"
 
 	"rollcall/fault"
+	"rollcall/mapping"
 	"rollcall/provider"
 	"rollcall/provider/pace"
+	"rollcall/provider/remote"
 )
 
 var (
@@ -78,7 +80,7 @@ type Provider struct {
 // New returns a Provider. It makes no request.
 func New(cfg Config, opts Options) (*Provider, error) {
 	cfg.SetDefaults()
-	if err := checkURL(cfg.Endpoint); err != nil {
+	if err := remote.CheckURL(cfg.Endpoint); err != nil {
 		return nil, fault.Errorf(fault.Invalid, "endpoint: %w", err)
 	}
 	key := opts.Credentials
@@ -104,7 +106,8 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Provider{cfg: cfg, api: api, caller: opts.Caller, observe: opts.Observe, now: opts.Now, userFields: cfg.mapped()}
+	p := &Provider{cfg: cfg, api: api, caller: opts.Caller, observe: opts.Observe, now: opts.Now,
+		userFields: mapping.Mapped(userSpec, cfg.UserPropertyMappings)}
 	if p.now == nil {
 		p.now = time.Now
 	}
@@ -119,11 +122,7 @@ func newService(cfg Config, key []byte, base http.RoundTripper, scopes ...string
 	if err != nil {
 		return nil, nil, fault.Errorf(fault.Invalid, "credentials_file: %w", err)
 	}
-	client := &http.Client{
-		Transport: &transport{base: base, tokens: tokens},
-		// A redirect would carry the access token to another host.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	client := remote.Client(&transport{base: base, tokens: tokens})
 	api, err := admin.NewService(context.Background(), option.WithHTTPClient(client), option.WithEndpoint(cfg.Endpoint))
 	if err != nil {
 		return nil, nil, fault.New(fault.Internal, "new service", err)
@@ -165,9 +164,6 @@ func (p *Provider) report(op string, err error) {
 	p.observe(op, status, err)
 }
 
-// tokenOp is the op of errors of the access token, as opposed to the call that needed it.
-const tokenOp = "token"
-
 // tokens fetches access tokens with the service account's key. It keeps the newest one until it expires or is
 // refused.
 type tokens struct {
@@ -193,7 +189,7 @@ func newTokens(cfg Config, key []byte, base http.RoundTripper, scopes []string) 
 	if !readable(jwt.PrivateKey) {
 		return nil, fmt.Errorf("its private_key cannot be read")
 	}
-	if err := checkURL(jwt.TokenURL); err != nil {
+	if err := remote.CheckURL(jwt.TokenURL); err != nil {
 		return nil, fmt.Errorf("token_uri: %w", err)
 	}
 	jwt.Subject = cfg.DelegatedSubject
@@ -301,26 +297,16 @@ func closeBody(req *http.Request) {
 func classifyToken(err error, account, subject string) error {
 	r, ok := errors.AsType[*oauth2.RetrieveError](err)
 	if !ok { // The token endpoint was not reached, or its answer is not valid.
-		return fault.New(fault.Unavailable, tokenOp, errors.New(clean(err.Error())))
+		return fault.New(fault.Unavailable, remote.TokenOp, errors.New(remote.Clean(err.Error())))
 	}
 	var body struct {
 		Code        string `json:"error"`
 		Description string `json:"error_description"`
 	}
 	_ = json.Unmarshal(r.Body, &body)
-	status := r.Response.StatusCode
-	message := clean(strings.Trim(body.Code+": "+body.Description, ": "))
-	if message == "" {
-		message = fmt.Sprintf("%d %s", status, http.StatusText(status))
-	}
-	switch {
-	case status == http.StatusTooManyRequests:
-		retryAfter := provider.RetryAfter(r.Response.Header.Get("Retry-After"), time.Now())
-		return &fault.Error{Kind: fault.Throttled, Op: tokenOp, RetryAfter: retryAfter, Err: errors.New(message)}
-	case status >= 500 || status == http.StatusRequestTimeout:
-		return fault.New(fault.Unavailable, tokenOp, errors.New(message))
-	}
-	return fault.New(fault.Denied, tokenOp, fmt.Errorf("%s: %s", message, advice(body.Code, account, subject)))
+	message := remote.Clean(strings.Trim(body.Code+": "+body.Description, ": "))
+	return remote.TokenRefused(r.Response.StatusCode, r.Response.Header, message, advice(body.Code, account, subject),
+		time.Now())
 }
 
 func advice(code, account, subject string) string {

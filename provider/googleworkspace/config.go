@@ -39,10 +39,7 @@ package googleworkspace
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
 	"net/mail"
-	"net/url"
 	"strings"
 	"time"
 
@@ -51,6 +48,7 @@ import (
 	"rollcall/mapping"
 	"rollcall/provider"
 	"rollcall/provider/pace"
+	"rollcall/provider/remote"
 )
 
 // The defaults of Config.
@@ -125,7 +123,7 @@ func (c Config) Validate() error {
 	} else if strings.ContainsAny(d, "@/ ") || !strings.Contains(d, ".") {
 		fail("default_group_email_domain", "%q is no domain", d)
 	}
-	if err := checkURL(c.Endpoint); err != nil {
+	if err := remote.CheckURL(c.Endpoint); err != nil {
 		fail("endpoint", "%v", err)
 	}
 	errs = append(errs, c.EndSessions.Validate())
@@ -139,26 +137,7 @@ func (c Config) Validate() error {
 
 // Mapping compiles the scope and the mappings.
 func (c Config) Mapping() (*mapping.Mapping, error) {
-	return mapping.Compile(Spec(), mapping.Options{
-		User: c.UserPropertyMappings, Group: c.GroupPropertyMappings, Domain: c.DefaultGroupEmailDomain,
-		FilterGroup: c.FilterGroup, Exclude: c.Exclude, UserFilter: c.UserFilter, GroupFilter: c.GroupFilter,
-		RekeyBy: c.RekeyBy, Nested: mapping.Nested(c.NestedGroups), NoAddress: c.NoAddress, NoAddressOf: c.NoAddressOf,
-	})
-}
-
-// checkURL allows https anywhere and plain http on this machine, so that an access token never crosses a network in
-// clear.
-func checkURL(s string) error {
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" {
-		return fmt.Errorf("%q is not a URL", s)
-	}
-	ip := net.ParseIP(u.Hostname())
-	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-	if u.Scheme == "https" || u.Scheme == "http" && loopback {
-		return nil
-	}
-	return fmt.Errorf("%q: plain http is for this machine only, use https", s)
+	return mapping.Compile(Spec(), c.MappingOptions(c.DefaultGroupEmailDomain))
 }
 
 // userCreates is the quota of the creation of users. Google bounds it apart from everything else (10 a second and

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +16,7 @@ import (
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/remote"
 )
 
 // classify returns the error of the method op with its kind. The texts are Google's, shortened and without secrets.
@@ -33,45 +32,21 @@ func classify(ctx context.Context, op string, err error) error {
 	if g, ok := errors.AsType[*googleapi.Error](err); ok {
 		return fromAnswer(op, g)
 	}
-	if ctx.Err() != nil {
-		return fault.New(fault.KindOf(ctx.Err()), op, ctx.Err())
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fault.New(fault.Unavailable, op, errors.New("no answer in time"))
-	}
 	// All other errors come from the network, such as a refused or lost connection, a truncated answer, or one that
 	// is not JSON.
-	if u, ok := errors.AsType[*url.Error](err); ok {
-		err = u.Err
-	}
-	return fault.New(fault.Unavailable, op, errors.New(clean(err.Error())))
-}
-
-// answer is a refusal by Google.
-type answer struct {
-	code    int
-	reason  string
-	message string
-}
-
-func (a *answer) Error() string {
-	text := strconv.Itoa(a.code)
-	if a.reason != "" {
-		text += " " + a.reason
-	}
-	return text + ": " + a.message
+	return remote.Trouble(ctx, op, err)
 }
 
 func fromAnswer(op string, g *googleapi.Error) error {
-	a := &answer{code: g.Code, message: clean(g.Message)}
+	a := &remote.Refusal{Status: g.Code, Message: remote.Clean(g.Message)}
 	if len(g.Errors) > 0 {
-		a.reason = g.Errors[0].Reason
-		if a.message == "" {
-			a.message = clean(g.Errors[0].Message)
+		a.Code = g.Errors[0].Reason
+		if a.Message == "" {
+			a.Message = remote.Clean(g.Errors[0].Message)
 		}
 	}
-	if a.message == "" {
-		a.message = http.StatusText(g.Code)
+	if a.Message == "" {
+		a.Message = http.StatusText(g.Code)
 	}
 	e := fault.New(kindOf(op, a, g.Body), op, a)
 	if e.Kind.Retryable() {
@@ -115,63 +90,40 @@ var full = regexp.MustCompile(`(?i)\blimit (was |has been )?(reached|exceeded)|`
 
 // noRoom reports whether the account, or a group, has no room for another object according to the answer.
 func noRoom(err error) bool {
-	a, ok := errors.AsType[*answer](err)
-	return ok && a.code < 500 && fault.KindOf(err) == fault.Refused &&
-		(a.reason == "limitExceeded" || full.MatchString(a.message))
+	a, ok := errors.AsType[*remote.Refusal](err)
+	return ok && a.Status < 500 && fault.KindOf(err) == fault.Refused &&
+		(a.Code == "limitExceeded" || full.MatchString(a.Message))
 }
 
 // kindOf classifies an answer only by its contents and the method. Earlier requests of this process and the time do
 // not matter.
-func kindOf(op string, a *answer, body string) fault.Kind {
+func kindOf(op string, a *remote.Refusal, body string) fault.Kind {
 	for _, t := range texts {
-		if strings.Contains(a.message, t.text) || strings.Contains(body, t.text) {
+		if strings.Contains(a.Message, t.text) || strings.Contains(body, t.text) {
 			return t.kind
 		}
 	}
-	if k, ok := reasons[a.reason]; ok && a.code != http.StatusNotFound && a.code < 500 {
+	if k, ok := reasons[a.Code]; ok && a.Status != http.StatusNotFound && a.Status < 500 {
 		return k
 	}
 	switch {
-	case a.code == http.StatusTooManyRequests:
+	case a.Status == http.StatusTooManyRequests:
 		return fault.Throttled
-	case a.code == http.StatusUnauthorized, a.code == http.StatusPaymentRequired, a.code == http.StatusProxyAuthRequired:
+	case a.Status == http.StatusUnauthorized, a.Status == http.StatusPaymentRequired,
+		a.Status == http.StatusProxyAuthRequired:
 		return fault.Denied
-	case a.code == http.StatusForbidden && slices.Contains(listings, op):
+	case a.Status == http.StatusForbidden && slices.Contains(listings, op):
 		return fault.Denied
-	case a.code == http.StatusForbidden, full.MatchString(a.message):
+	case a.Status == http.StatusForbidden, full.MatchString(a.Message):
 		return fault.Refused
-	case a.code == http.StatusNotFound, a.code == http.StatusGone:
+	case a.Status == http.StatusNotFound, a.Status == http.StatusGone:
 		return fault.NotFound
-	case a.code == http.StatusConflict, a.code == http.StatusPreconditionFailed:
+	case a.Status == http.StatusConflict, a.Status == http.StatusPreconditionFailed:
 		return fault.Conflict
-	case a.code == http.StatusRequestTimeout, a.code == http.StatusTooEarly, a.code >= 500, a.code < 400:
+	case a.Status == http.StatusRequestTimeout, a.Status == http.StatusTooEarly, a.Status >= 500, a.Status < 400:
 		return fault.Unavailable // A status below 400 is a redirect, which comes from a proxy.
 	}
 	return fault.Invalid
-}
-
-// ofOneObject reports whether an error concerns only the requested object, and neither the target nor a temporary
-// state.
-func ofOneObject(err error) bool {
-	switch fault.KindOf(err) {
-	case fault.Invalid, fault.Conflict, fault.NotFound, fault.Refused:
-		return true
-	default:
-		return false
-	}
-}
-
-// secrets matches the parts of a text that must not be shown.
-var secrets = regexp.MustCompile(`(?i)bearer\s+\S+|ya29\.[\w.\-]+|eyJ[\w\-]{8,}\.[\w.\-]+|assertion=\S+`)
-
-// clean shortens a text to one line without secrets.
-func clean(text string) string {
-	const most = 300
-	text = strings.Join(strings.Fields(secrets.ReplaceAllString(text, "<redacted>")), " ")
-	if r := []rune(text); len(r) > most {
-		text = string(r[:most]) + "…"
-	}
-	return text
 }
 
 // without returns the error with a secret removed from its text.
@@ -232,7 +184,7 @@ func sentValue(c *plan.Change, field string) (string, bool) {
 			return after(f), true
 		}
 	}
-	address := newAddress(c)
+	address := remote.NewAddress(c)
 	if c.Op == plan.Create {
 		address = c.Address
 	}

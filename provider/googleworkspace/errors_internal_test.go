@@ -15,6 +15,7 @@ import (
 
 	"rollcall/fault"
 	"rollcall/provider"
+	"rollcall/provider/remote"
 )
 
 // TestEveryStatusHasAKind covers all statuses. None may be Internal, and temporary ones must be retryable.
@@ -140,14 +141,14 @@ func TestRetryAfter(t *testing.T) {
 
 func TestTextsAreCutAndClean(t *testing.T) {
 	t.Parallel()
-	got := clean("a\nb  Authorization: Bearer ya29.secret_x assertion=eyJhbGciOiJI.eyJpc3Mi.sig ya29.other-1 " +
+	got := remote.Clean("a\nb  Authorization: Bearer ya29.secret_x assertion=eyJhbGciOiJI.eyJpc3Mi.sig ya29.other-1 " +
 		strings.Repeat("x", 1000))
 	if strings.ContainsAny(got, "\n") || len([]rune(got)) > 310 {
-		t.Errorf("clean() = %q, want one short line", got)
+		t.Errorf("Clean() = %q, want one short line", got)
 	}
 	for _, secret := range []string{"secret_x", "eyJ", "other-1"} {
 		if strings.Contains(got, secret) {
-			t.Errorf("clean() = %q has %q in it", got, secret)
+			t.Errorf("Clean() = %q has %q in it", got, secret)
 		}
 	}
 }

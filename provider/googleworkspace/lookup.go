@@ -13,6 +13,7 @@ import (
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/remote"
 )
 
 // lookUp reads single entries by remote id, by anchor and by address. Google cannot search groups by their anchors,
@@ -26,33 +27,21 @@ func (p *Provider) lookUp(ctx context.Context, q provider.Query) (plan.State, er
 	if err != nil {
 		return plan.State{}, err
 	}
-	l := &looking{p: p, q: q, byID: map[string]int{}, state: plan.State{
-		Domains: domains, Known: p.knownUnits(ctx), EndsSessions: p.endsSessions()}}
+	l := &looking{p: p, q: q}
+	l.state.Domains, l.state.Known, l.state.EndsSessions = domains, p.knownUnits(ctx), p.endsSessions()
 	for _, lookup := range q.Lookups {
 		if err := l.entry(ctx, lookup); err != nil {
 			return plan.State{}, err
 		}
 	}
-	return l.state, nil
+	return l.state.State, nil
 }
 
 // looking is one read of single entries in progress.
 type looking struct {
 	p     *Provider
 	q     provider.Query
-	state plan.State
-	byID  map[string]int
-}
-
-// add puts an object into the state once and returns its index.
-func (l *looking) add(o plan.Object) int {
-	key := o.Kind.String() + o.RemoteID
-	if i, ok := l.byID[key]; ok {
-		return i
-	}
-	l.byID[key] = len(l.state.Objects)
-	l.state.Objects = append(l.state.Objects, o)
-	return len(l.state.Objects) - 1
+	state remote.State
 }
 
 func (l *looking) entry(ctx context.Context, lookup provider.Lookup) error {
@@ -60,8 +49,8 @@ func (l *looking) entry(ctx context.Context, lookup provider.Lookup) error {
 	if err != nil {
 		return err
 	}
-	if len(found) == 0 && unsettled(l.q.Known[lookup.Ref], l.q) {
-		l.state.Unsettled = append(l.state.Unsettled, lookup.Ref)
+	if len(found) == 0 {
+		l.state.Absent(lookup.Ref, &l.q)
 	}
 	if err := l.byAddress(ctx, lookup); err != nil {
 		return err
@@ -90,13 +79,13 @@ func (l *looking) anchored(ctx context.Context, lookup provider.Lookup) (found [
 	if lookup.RemoteID != "" {
 		o, ok, err := l.p.getObject(ctx, lookup.Kind, lookup.RemoteID)
 		if err != nil {
-			if o, err = unreadable(lookup.Ref, lookup.RemoteID, err); err != nil {
+			if o, err = remote.Unreadable(lookup.Ref, lookup.RemoteID, err); err != nil {
 				return nil, err
 			}
 			ok = true
 		}
 		if ok {
-			i := l.add(o)
+			i := l.state.Add(o)
 			if o.Ref == lookup.Ref {
 				return []int{i}, nil
 			}
@@ -107,7 +96,7 @@ func (l *looking) anchored(ctx context.Context, lookup provider.Lookup) (found [
 	}
 	err = l.p.listUsers(ctx, "externalId="+quote(string(lookup.ID)), func(u *admin.User) {
 		if o := l.p.userObject(u); o.Ref == lookup.Ref { // The search ignores the type of the value.
-			found = append(found, l.add(o))
+			found = append(found, l.state.Add(o))
 		}
 	})
 	return found, err
@@ -141,8 +130,8 @@ func (l *looking) byAddress(ctx context.Context, lookup provider.Lookup) error {
 	}
 	for _, kind := range kinds {
 		o, ok, err := l.p.getObject(ctx, kind, address)
-		if err != nil && ofOneObject(err) { // The object with the address is unreadable.
-			l.add(plan.Object{
+		if err != nil && remote.OfOneObject(err) { // The object with the address is unreadable.
+			l.state.Add(plan.Object{
 				Ref: directory.Ref{Kind: kind}, RemoteID: address, Address: address, Active: true, Suspender: plan.Unknown,
 				Unreadable: true, ReadOnly: fmt.Sprintf("it cannot be read: %v", err),
 			})
@@ -154,7 +143,7 @@ func (l *looking) byAddress(ctx context.Context, lookup provider.Lookup) error {
 		if !ok {
 			continue
 		}
-		if i := l.add(o); kind == directory.Group && o.Ref == lookup.Ref && !l.state.Objects[i].Listed {
+		if i := l.state.Add(o); kind == directory.Group && o.Ref == lookup.Ref && !l.state.Objects[i].Listed {
 			err = l.p.fillMembers(ctx, &l.state.Objects[i])
 		}
 		return err
@@ -183,7 +172,7 @@ func (l *looking) memberships(ctx context.Context, groups []provider.GroupRef, u
 		if !member {
 			o = plan.Object{Ref: directory.Ref{Kind: directory.Group, ID: g.ID}, RemoteID: g.RemoteID, Active: true}
 		}
-		l.add(o)
+		l.state.Add(o)
 	}
 	return nil
 }

@@ -281,17 +281,6 @@ func Spec() mapping.Spec {
 	}
 }
 
-// mapped returns the names of the mapped user fields. Read requests no others.
-func (c *Config) mapped() []string {
-	var names []string
-	for _, f := range userSpec {
-		if _, ok := c.UserPropertyMappings[f.Name]; ok || f.Default != "" {
-			names = append(names, f.Name)
-		}
-	}
-	return names
-}
-
 // concurrency is the number of concurrent calls. Google answers 403 quotaExceeded to too many, and far fewer use up
 // the quota of 40 a second.
 const concurrency = 16

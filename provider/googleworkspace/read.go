@@ -2,12 +2,10 @@ package googleworkspace
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 	admin "google.golang.org/api/admin/directory/v1"
@@ -17,6 +15,7 @@ import (
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/remote"
 )
 
 // Read implements provider.Provider.
@@ -28,11 +27,11 @@ func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, erro
 	if len(q.Lookups) > 0 && !q.ByID {
 		return p.lookUp(ctx, q)
 	}
-	r := &reading{p: p, q: q, users: map[string]int{}, groups: map[string]int{}, anchored: map[directory.Ref]bool{}}
+	r := &reading{p: p, q: q}
 	r.state.EndsSessions = p.endsSessions()
 	if q.ByID {
 		err := r.find(ctx, q.Refs())
-		return r.state, err
+		return r.state.State, err
 	}
 	if err := r.list(ctx); err != nil {
 		return plan.State{}, err
@@ -43,36 +42,17 @@ func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, erro
 	if err := r.readMembers(ctx); err != nil {
 		return plan.State{}, err
 	}
-	return r.state, nil
+	return r.state.State, nil
 }
 
 // reading is one full read in progress.
 type reading struct {
-	p *Provider
-	q provider.Query
-
-	mu            sync.Mutex
-	state         plan.State
-	users, groups map[string]int // index in state.Objects by remote id
-	anchored      map[directory.Ref]bool
+	p     *Provider
+	q     provider.Query
+	state remote.State
 }
 
-// add puts an object into the state. An object that moved during the listing and appears on a later page again
-// replaces the first one.
-func (r *reading) add(seen map[string]int, o plan.Object) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if o.Anchored() {
-		r.anchored[o.Ref] = true
-	}
-	if i, ok := seen[o.RemoteID]; ok {
-		r.state.Objects[i] = o
-		return
-	}
-	seen[o.RemoteID] = len(r.state.Objects)
-	r.state.Objects = append(r.state.Objects, o)
-}
-
+// list lists everything. An object that moved during the listing appears on a later page again.
 func (r *reading) list(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) {
@@ -85,11 +65,11 @@ func (r *reading) list(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		return r.p.listUsers(ctx, "", func(u *admin.User) {
-			r.add(r.users, r.p.userObject(u))
+			r.state.Replace(r.p.userObject(u))
 		})
 	})
 	g.Go(func() error {
-		return r.p.listGroups(ctx, "", func(g *admin.Group) { r.add(r.groups, r.p.groupObject(g)) })
+		return r.p.listGroups(ctx, "", func(g *admin.Group) { r.state.Replace(r.p.groupObject(g)) })
 	})
 	return g.Wait()
 }
@@ -97,22 +77,7 @@ func (r *reading) list(ctx context.Context) error {
 // findKnown looks up the objects that are in the ledger and not in a list. Lists lag behind writes, and Google was
 // observed to truncate lists without notice.
 func (r *reading) findKnown(ctx context.Context) error {
-	var missing []directory.Ref
-	for ref, link := range r.q.Known {
-		seen := r.users
-		if ref.Kind == directory.Group {
-			seen = r.groups
-		}
-		if _, listed := seen[link.RemoteID]; link.RemoteID != "" && !listed && !r.anchored[ref] {
-			missing = append(missing, ref)
-		}
-	}
-	slices.SortFunc(missing, directory.Ref.Compare)
-	if err := r.find(ctx, missing); err != nil {
-		return err
-	}
-	slices.SortFunc(r.state.Unsettled, directory.Ref.Compare)
-	return nil
+	return r.find(ctx, r.state.Missing(r.q.Known))
 }
 
 // find reads the objects of entries by the remote ids that the ledger has.
@@ -129,38 +94,17 @@ func (r *reading) findOne(ctx context.Context, ref directory.Ref) error {
 	link := r.q.Known[ref]
 	o, found, err := r.p.getObject(ctx, ref.Kind, link.RemoteID)
 	if err != nil {
-		if o, err = unreadable(ref, link.RemoteID, err); err != nil {
+		if o, err = remote.Unreadable(ref, link.RemoteID, err); err != nil {
 			return err
 		}
 		found = true
 	}
-	switch {
-	case found && ref.Kind == directory.User:
-		r.add(r.users, o)
-	case found:
-		r.add(r.groups, o)
-	case unsettled(link, r.q):
-		r.mu.Lock()
-		r.state.Unsettled = append(r.state.Unsettled, ref)
-		r.mu.Unlock()
+	if found {
+		r.state.Replace(o)
+	} else {
+		r.state.Absent(ref, &r.q)
 	}
 	return nil
-}
-
-// unreadable returns a stand-in for an object of ours that Google refuses to show. The object exists and is not
-// changed. An error that concerns more than this object is returned.
-func unreadable(ref directory.Ref, remoteID string, err error) (plan.Object, error) {
-	if !ofOneObject(err) {
-		return plan.Object{}, err
-	}
-	why := fmt.Sprintf("%s %s cannot be read: %v", ref.Kind, remoteID, err)
-	return plan.Object{Ref: ref, RemoteID: remoteID, Active: true, Suspender: plan.Unknown, ReadOnly: why,
-		Unreadable: true}, nil
-}
-
-// unsettled reports whether an invisible object may have been created too recently to be visible.
-func unsettled(link plan.Link, q provider.Query) bool {
-	return !link.Created.IsZero() && q.Now.Sub(link.Created) < provider.Settle
 }
 
 // getObject reads one user or group by any of its keys, without members.
@@ -197,23 +141,12 @@ func (r *reading) readMembers(ctx context.Context) error {
 	return g.Wait()
 }
 
-// fillMembers lists the members of a group that was just seen. A group with hidden members is read-only. It is
-// neither empty nor absent.
+// fillMembers lists the members of a group that was just seen.
 func (p *Provider) fillMembers(ctx context.Context, o *plan.Object) error {
 	members, found, err := p.listMembers(ctx, o.RemoteID)
-	switch {
-	case err != nil && !ofOneObject(err):
+	if err := remote.SetMembers(o, o.Address, members, found, err); err != nil || !o.Listed {
 		return err
-	case err != nil:
-		o.Unreadable = true
-		o.ReadOnly = fmt.Sprintf("the members of group %s cannot be read: %v", o.Address, err)
-		return nil
-	case !found:
-		o.Unreadable = true
-		o.ReadOnly = fmt.Sprintf("the members of group %s are not found; it is new, or was deleted moments ago", o.Address)
-		return nil
 	}
-	o.Members, o.Listed = members, true
 	// The ledger must not keep a list with fewer members than the count. The same goes for members beside a count of
 	// zero, because such a count would not change with them.
 	if n, err := strconv.Atoi(o.Witness); err != nil || len(members) < n || n == 0 && len(members) > 0 {
@@ -296,10 +229,7 @@ func (p *Provider) groupObject(g *admin.Group) plan.Object {
 // protectsGroup returns why a group is never adopted or deleted, or "".
 func (p *Provider) protectsGroup(g *admin.Group) string {
 	addresses := append(aliases("", g.Aliases, g.NonEditableAliases), strings.ToLower(g.Email))
-	if pattern := p.cfg.Protects(g.Id, addresses...); pattern != "" {
-		return "protected by the configuration (" + pattern + ")"
-	}
-	return ""
+	return p.cfg.Protects(g.Id, addresses...)
 }
 
 // listMembers returns the remote ids of a group's direct members, sorted. found is false if the group does not exist.

@@ -164,10 +164,7 @@ func (p *Provider) protectsUser(u *admin.User) string {
 	if u.IsAdmin || u.IsDelegatedAdmin {
 		return "administrator"
 	}
-	if pattern := p.cfg.Protects(u.Id, addresses...); pattern != "" {
-		return "protected by the configuration (" + pattern + ")"
-	}
-	return ""
+	return p.cfg.Protects(u.Id, addresses...)
 }
 
 // holder is the object that has an address.

@@ -11,6 +11,7 @@ import (
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/remote"
 )
 
 // Apply implements provider.Provider. Changes of one group's members go into one request.
@@ -115,28 +116,15 @@ func (p *Provider) settling(c *plan.Change, err error) error {
 
 // carries returns an error unless the object carries one of the wanted anchors.
 func carries(c *plan.Change, r resource, want ...directory.ID) error {
-	id := directory.ID(r.anchor())
-	switch {
-	case slices.Contains(want, id):
-		return nil
-	case id == "":
-		return fault.Errorf(fault.Conflict, "%s %s no longer carries our anchor", c.Kind, c.RemoteID)
-	}
-	return fault.Errorf(fault.Conflict, "%s %s carries the anchor of another entry (%s)", c.Kind, c.RemoteID, id)
+	return remote.Carries(c, directory.ID(r.anchor()), want...)
 }
 
 // unprotected returns an error for an object that is protected.
 func (p *Provider) unprotected(c *plan.Change, r resource) error {
-	why := ""
-	if c.Kind == directory.User {
-		why = p.protectsUser(r)
-	} else if o := p.groupObject(r); o.Protected != "" {
-		why = o.Protected
+	if c.Kind == directory.Group {
+		return remote.Unprotected(c, p.groupObject(r).Protected)
 	}
-	if why == "" {
-		return nil
-	}
-	return fault.Errorf(fault.Conflict, "%s: %s %s is protected: %s", c.Op, c.Kind, c.RemoteID, why)
+	return remote.Unprotected(c, p.protectsUser(r))
 }
 
 // checkDomain refuses an address outside of the configured domains.
@@ -232,7 +220,7 @@ func (p *Provider) suspend(ctx context.Context, c *plan.Change) (out outcome, er
 		p.marks.set(c.RemoteID, true) // It is set before the write, because the answer may get lost.
 		return []setting{set(activeSlot, false)}, nil
 	})
-	if err != nil && ofOneObject(err) {
+	if err != nil && remote.OfOneObject(err) {
 		p.marks.set(c.RemoteID, false)
 	}
 	return out, err

@@ -2,28 +2,21 @@ package scim
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
 	"rollcall/fault"
 	"rollcall/internal/secret"
-	"rollcall/provider"
 	"rollcall/provider/pace"
+	"rollcall/provider/remote"
 )
-
-// tokenOp is the op of errors of an access token.
-const tokenOp = "token"
 
 // auth makes the Authorization header. A header of client credentials is kept until its token is about to expire or is
 // refused.
@@ -111,7 +104,7 @@ func (a *auth) issue(ctx context.Context) (token string, lifetime time.Duration,
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, a.cfg.TokenURL, strings.NewReader(form.Encode()))
 	if err != nil {
-		return "", 0, fault.New(fault.Invalid, tokenOp, err)
+		return "", 0, fault.New(fault.Invalid, remote.TokenOp, err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.SetBasicAuth(url.QueryEscape(a.cfg.ClientID), url.QueryEscape(a.secret))
@@ -131,14 +124,10 @@ func (a *auth) issue(ctx context.Context) (token string, lifetime time.Duration,
 	}
 	decodeErr := json.Unmarshal(text, &body)
 	switch {
-	case res.StatusCode == http.StatusTooManyRequests:
-		return "", 0, &fault.Error{Kind: fault.Throttled, Op: tokenOp, Err: errors.New("429"),
-			RetryAfter: provider.RetryAfter(res.Header.Get("Retry-After"), a.now())}
-	case res.StatusCode >= 500 || res.StatusCode < 200 || res.StatusCode >= 300 && res.StatusCode < 400:
-		return "", 0, fault.Errorf(fault.Unavailable, "token_url answered %d", res.StatusCode)
-	case res.StatusCode >= 400:
-		return "", 0, fault.New(fault.Denied, tokenOp, fmt.Errorf("token_url answered %d %s: check client_id, "+
-			"client_secret_file and scopes", res.StatusCode, strings.ReplaceAll(body.Error, a.secret, "<redacted>")))
+	case res.StatusCode < 200 || res.StatusCode >= 300:
+		said := strings.TrimSpace(fmt.Sprintf("token_url answered %d %s", res.StatusCode, remote.Clean(body.Error, a.secret)))
+		return "", 0, remote.TokenRefused(res.StatusCode, res.Header, said, "check client_id, client_secret_file and scopes",
+			a.now())
 	case decodeErr != nil || body.Token == "":
 		return "", 0, fault.Errorf(fault.Unavailable, "token_url answered without an access token")
 	}
@@ -147,26 +136,4 @@ func (a *auth) issue(ctx context.Context) (token string, lifetime time.Duration,
 		lifetime = time.Hour
 	}
 	return body.Token, lifetime, nil
-}
-
-// newTransport returns a transport that trusts the certificate authorities of a file besides those of the system.
-func newTransport(caFile string) (http.RoundTripper, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = concurrency + 2
-	if caFile == "" {
-		return transport, nil
-	}
-	pem, err := os.ReadFile(caFile)
-	if err != nil {
-		return nil, err
-	}
-	pool, err := x509.SystemCertPool()
-	if err != nil {
-		pool = x509.NewCertPool()
-	}
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, errors.New("the file contains no certificate")
-	}
-	transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
-	return transport, nil
 }

@@ -46,11 +46,11 @@ func advised(err error) error {
 	switch {
 	case a == nil:
 		return err
-	case a.status == http.StatusUnauthorized:
+	case a.Status == http.StatusUnauthorized:
 		return fmt.Errorf("%w: the server does not accept the credentials", err)
-	case a.status == http.StatusForbidden, a.status == http.StatusPaymentRequired:
+	case a.Status == http.StatusForbidden, a.Status == http.StatusPaymentRequired:
 		return fmt.Errorf("%w: the credentials need the right to read and write users and groups", err)
-	case a.status == http.StatusNotFound:
+	case a.Status == http.StatusNotFound:
 		return fmt.Errorf("%w: endpoint must be the address above /Users and /Groups", err)
 	}
 	return err

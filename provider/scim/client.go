@@ -17,23 +17,19 @@ import (
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/internal/buildinfo"
+	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/provider/pace"
+	"rollcall/provider/remote"
 )
 
 var _ provider.Provider = (*Provider)(nil)
 
-// Caller decorates each request. It may wait for quota before the request, and may repeat a request with an error
-// that is Throttled or Unavailable. The op is the method, such as "users.create". *pace.Caller is one.
-type Caller interface {
-	Call(ctx context.Context, op string, cost pace.Cost, fn func(context.Context) error) error
-}
-
 // Options are the dependencies of a Provider besides its configuration. The zero value works.
 type Options struct {
 	// Caller decorates each request. Nil makes requests directly.
-	Caller Caller
+	Caller remote.Caller
 	// Observe is called after every request with the HTTP status of the answer (zero without one) and the error. Nil
 	// discards requests.
 	Observe func(op string, status int, err error)
@@ -68,7 +64,7 @@ type Provider struct {
 // New returns a Provider. It makes no request and reads the files in the configuration. The error is of kind Invalid.
 func New(cfg Config, opts Options) (*Provider, error) {
 	cfg.SetDefaults()
-	if err := checkURL(cfg.Endpoint); err != nil {
+	if err := remote.CheckURL(cfg.Endpoint); err != nil {
 		return nil, fault.Errorf(fault.Invalid, "endpoint: %w", err)
 	}
 	if opts.Now == nil {
@@ -79,23 +75,20 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	}
 	if opts.Transport == nil {
 		var err error
-		if opts.Transport, err = newTransport(string(cfg.CAFile)); err != nil {
+		if opts.Transport, err = remote.Transport(string(cfg.CAFile), concurrency); err != nil {
 			return nil, fault.Errorf(fault.Invalid, "ca_file: %w", err)
 		}
 	}
-	client := &http.Client{
-		Transport: opts.Transport, Timeout: cfg.RequestTimeout,
-		// A redirect would carry the token to another host.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	client := remote.Client(opts.Transport)
+	client.Timeout = cfg.RequestTimeout
 	auth, err := newAuth(&cfg, client, opts.Now)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "", err)
 	}
 	spec := cfg.spec()
 	p := &Provider{cfg: cfg, opts: opts, auth: auth, client: client, now: opts.Now,
-		userFields:  mapped(spec.User, cfg.UserPropertyMappings),
-		groupFields: mapped(spec.Group, cfg.GroupPropertyMappings)}
+		userFields:  mapping.Mapped(spec.User, cfg.UserPropertyMappings),
+		groupFields: mapping.Mapped(spec.Group, cfg.GroupPropertyMappings)}
 	p.recent.Now = p.now
 	return p, nil
 }

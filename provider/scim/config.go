@@ -2,9 +2,6 @@ package scim
 
 import (
 	"errors"
-	"fmt"
-	"net"
-	"net/url"
 	"strings"
 
 	"rollcall/internal/problem"
@@ -12,6 +9,7 @@ import (
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/remote"
 )
 
 // Config describes one SCIM server. The zero value of a field means its default.
@@ -69,7 +67,7 @@ func (c Config) Validate() error {
 	}
 	if c.Endpoint == "" {
 		fail("endpoint", "is needed: the root of the service, above /Users and /Groups")
-	} else if err := checkURL(c.Endpoint); err != nil {
+	} else if err := remote.CheckURL(c.Endpoint); err != nil {
 		fail("endpoint", "%v", err)
 	}
 	if _, err := LoadProfile(c.Profile); err != nil {
@@ -116,7 +114,7 @@ func (c *Config) checkCredentials() error {
 	case c.TokenURL == "":
 		return problem.Field("token_url", "is needed: the address that issues tokens for client_id")
 	}
-	if err := checkURL(c.TokenURL); err != nil {
+	if err := remote.CheckURL(c.TokenURL); err != nil {
 		return problem.Field("token_url", "%v", err)
 	}
 	return nil
@@ -124,23 +122,5 @@ func (c *Config) checkCredentials() error {
 
 // Mapping compiles the scope and the mappings.
 func (c Config) Mapping() (*mapping.Mapping, error) {
-	return mapping.Compile(c.spec(), mapping.Options{
-		User: c.UserPropertyMappings, Group: c.GroupPropertyMappings, Domain: c.DefaultGroupEmailDomain,
-		FilterGroup: c.FilterGroup, Exclude: c.Exclude, UserFilter: c.UserFilter, GroupFilter: c.GroupFilter,
-		RekeyBy: c.RekeyBy, Nested: mapping.Nested(c.NestedGroups), NoAddress: c.NoAddress, NoAddressOf: c.NoAddressOf,
-	})
-}
-
-// checkURL allows https anywhere and plain http on this machine, so that a token never crosses a network in clear.
-func checkURL(s string) error {
-	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return fmt.Errorf("%q is not a URL", s)
-	}
-	ip := net.ParseIP(u.Hostname())
-	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
-	if u.Scheme == "https" || u.Scheme == "http" && loopback {
-		return nil
-	}
-	return fmt.Errorf("%q: plain http is for this machine only, use https", s)
+	return mapping.Compile(c.spec(), c.MappingOptions(c.DefaultGroupEmailDomain))
 }

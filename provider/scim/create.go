@@ -11,6 +11,7 @@ import (
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
+	"rollcall/provider/remote"
 )
 
 // create creates a user or group with its anchor. An object with our anchor is the work of an earlier attempt.
@@ -148,7 +149,7 @@ func (p *Provider) created(ctx context.Context, c *plan.Change, list []setting, 
 		}
 		r, found, err := p.get(ctx, c.Kind, made.id(), without)
 		switch {
-		case err != nil && !ofOneObject(err):
+		case err != nil && !remote.OfOneObject(err):
 			return made, nil, err
 		case err == nil && found:
 			made, seen = r, true

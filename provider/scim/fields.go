@@ -144,18 +144,6 @@ func parseSlot(name string) (slot, bool) {
 		!strings.EqualFold(s.attr, "active") && !strings.EqualFold(s.attr, "members")
 }
 
-// mapped returns the names of the mapped fields, sorted. No other fields are read or written.
-func mapped(spec []mapping.Field, set map[string]string) []string {
-	var names []string
-	for _, f := range spec {
-		if _, ok := set[f.Name]; ok || f.Default != "" {
-			names = append(names, f.Name)
-		}
-	}
-	slices.Sort(names)
-	return names
-}
-
 const concurrency = 8
 
 // Capabilities implements provider.Provider. SCIM restores no deleted resource.

@@ -16,6 +16,7 @@ import (
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/provider/pace"
+	"rollcall/provider/remote"
 	"rollcall/provider/scim"
 	simulator "rollcall/simulator/scim"
 )
@@ -181,15 +182,15 @@ func member(op plan.Op, group directory.ID, groupID string, user directory.ID, u
 }
 
 // unlimited repeats calls without a limit.
-func unlimited() scim.Caller {
+func unlimited() remote.Caller {
 	return pace.NewCaller(pace.CallerConfig{First: time.Millisecond, Longest: time.Millisecond})
 }
 
-var _ scim.Caller = callerFunc(nil)
+var _ remote.Caller = callerFunc(nil)
 
 type callerFunc func(ctx context.Context, op string, cost pace.Cost, fn func(context.Context) error) error
 
-// Call implements scim.Caller.
+// Call implements remote.Caller.
 func (f callerFunc) Call(ctx context.Context, op string, cost pace.Cost, fn func(context.Context) error) error {
 	return f(ctx, op, cost, fn)
 }

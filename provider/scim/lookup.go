@@ -8,6 +8,7 @@ import (
 	"rollcall/directory"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/remote"
 )
 
 // lookUp reads single entries by remote id, else by externalId, and users also by userName. A collection is listed
@@ -17,13 +18,14 @@ func (p *Provider) lookUp(ctx context.Context, q provider.Query) (plan.State, er
 	if err != nil {
 		return plan.State{}, err
 	}
-	l := &looking{p: p, s: s, q: q, index: map[string]int{}, state: plan.State{Domains: p.cfg.Domains}}
+	l := &looking{p: p, s: s, q: q}
+	l.state.Domains = p.cfg.Domains
 	for _, lookup := range q.Lookups {
 		if err := l.entry(ctx, lookup); err != nil {
 			return plan.State{}, err
 		}
 	}
-	return l.state, nil
+	return l.state.State, nil
 }
 
 // looking is one read of single entries in progress.
@@ -31,19 +33,7 @@ type looking struct {
 	p     *Provider
 	s     *server
 	q     provider.Query
-	state plan.State
-	index map[string]int // in state.Objects
-}
-
-// add puts an object into the state once and returns its index.
-func (l *looking) add(o plan.Object) int {
-	key := o.Kind.String() + o.RemoteID
-	if i, ok := l.index[key]; ok {
-		return i
-	}
-	l.index[key] = len(l.state.Objects)
-	l.state.Objects = append(l.state.Objects, o)
-	return len(l.state.Objects) - 1
+	state remote.State
 }
 
 // addResource puts a resource into the state. The name of a user's manager is read first.
@@ -53,13 +43,13 @@ func (l *looking) addResource(ctx context.Context, kind directory.Kind, r resour
 		if l.p.cfg.Members == byGet {
 			o.Witness = r.version()
 		}
-		return l.add(o)
+		return l.state.Add(o)
 	}
 	l.p.names.learn(r)
 	l.p.learnManager(ctx, r)
 	o := l.p.userObject(r)
-	o.Suspender = suspender(&o, l.q.Known[o.Ref])
-	return l.add(o)
+	o.Suspender = remote.Suspender(&o, l.q.Known[o.Ref])
+	return l.state.Add(o)
 }
 
 // learnManager reads the name of a user's manager, where the field is mapped. Without an answer the reference is shown
@@ -89,8 +79,8 @@ func (l *looking) entry(ctx context.Context, lookup provider.Lookup) error {
 	if err != nil {
 		return err
 	}
-	if len(found) == 0 && unsettled(l.q.Known[lookup.Ref], l.q) {
-		l.state.Unsettled = append(l.state.Unsettled, lookup.Ref)
+	if len(found) == 0 {
+		l.state.Absent(lookup.Ref, &l.q)
 	}
 	if lookup.Kind == directory.Group {
 		for _, i := range found {
@@ -132,11 +122,11 @@ func (l *looking) byID(ctx context.Context, lookup provider.Lookup) (found []int
 	}
 	r, ok, err := l.p.get(ctx, lookup.Kind, lookup.RemoteID, "")
 	if err != nil {
-		o, err := unreadable(lookup.Ref, lookup.RemoteID, err)
+		o, err := remote.Unreadable(lookup.Ref, lookup.RemoteID, err)
 		if err != nil {
 			return nil, err
 		}
-		return []int{l.add(o)}, nil
+		return []int{l.state.Add(o)}, nil
 	}
 	if ok {
 		if i := l.addResource(ctx, lookup.Kind, r); l.state.Objects[i].Ref == lookup.Ref {
@@ -179,7 +169,7 @@ func (l *looking) memberships(ctx context.Context, groups []provider.GroupRef, u
 		if !member {
 			o = plan.Object{Ref: directory.Ref{Kind: directory.Group, ID: g.ID}, RemoteID: g.RemoteID, Active: true}
 		}
-		l.add(o)
+		l.state.Add(o)
 	}
 	return nil
 }
@@ -216,7 +206,7 @@ func (l *looking) eachGroup(ctx context.Context, groups []provider.GroupRef, use
 	for _, g := range groups {
 		members, found, err := l.p.members(ctx, l.s, g.RemoteID)
 		switch {
-		case err != nil && !ofOneObject(err):
+		case err != nil && !remote.OfOneObject(err):
 			return err
 		case err == nil && found && slices.Contains(members, user):
 			in[g.RemoteID] = plan.Object{Ref: directory.Ref{Kind: directory.Group, ID: g.ID}, RemoteID: g.RemoteID,

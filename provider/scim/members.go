@@ -9,6 +9,7 @@ import (
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/remote"
 )
 
 // changeMembers adds members to one group, or removes them from it.
@@ -106,14 +107,14 @@ func (m *membership) send(ctx context.Context, at []int) {
 // divisible reports whether the refusal of several members may concern only some of them.
 func (m *membership) divisible(err error) bool {
 	a := refused(err)
-	return a != nil && (a.status == http.StatusBadRequest || a.status == http.StatusNotFound ||
-		a.status == http.StatusConflict || a.status == http.StatusRequestEntityTooLarge)
+	return a != nil && (a.Status == http.StatusBadRequest || a.Status == http.StatusNotFound ||
+		a.Status == http.StatusConflict || a.Status == http.StatusRequestEntityTooLarge)
 }
 
 // absent reports whether a refused removal found nothing to remove.
 func (m *membership) absent(ctx context.Context, err error, ids []string) bool {
 	a := refused(err)
-	if a == nil || a.status != http.StatusNotFound && a.scimType != "noTarget" || len(ids) != 1 {
+	if a == nil || a.Status != http.StatusNotFound && a.Code != "noTarget" || len(ids) != 1 {
 		return false
 	}
 	members, found, err := m.p.members(ctx, m.s, m.c.RemoteID)
@@ -122,7 +123,7 @@ func (m *membership) absent(ctx context.Context, err error, ids []string) bool {
 
 // stale returns NotFound where a member that the server refuses does not exist.
 func (m *membership) stale(ctx context.Context, err error, id string) error {
-	if a := refused(err); a == nil || a.status != http.StatusBadRequest || m.changes[0].Member == nil {
+	if a := refused(err); a == nil || a.Status != http.StatusBadRequest || m.changes[0].Member == nil {
 		return err
 	}
 	kind := directory.User
@@ -217,7 +218,7 @@ func (m *membership) confirm(ctx context.Context, at []int) {
 		return
 	}
 	members, found, err := m.p.members(ctx, m.s, m.c.RemoteID)
-	if err != nil && !ofOneObject(err) {
+	if err != nil && !remote.OfOneObject(err) {
 		m.end(at, err)
 	}
 	if err != nil || !found {

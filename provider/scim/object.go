@@ -31,29 +31,11 @@ func (p *Provider) userObject(r resource) plan.Object {
 	return o
 }
 
-// suspender returns who suspended an account. SCIM has no place for our mark, so only the ledger knows. An active
-// account with our mark was activated by hand, and the mark has to be removed.
-func suspender(o *plan.Object, link plan.Link) plan.Suspender {
-	known := o.Anchored() && link.RemoteID == o.RemoteID
-	switch {
-	case known && link.Suspended:
-		return plan.Us
-	case o.Active:
-		return plan.Nobody
-	case known:
-		return plan.Else
-	}
-	return plan.Unknown
-}
-
 // groupObject describes a group in the planner's terms, without its members.
 func (p *Provider) groupObject(r resource) plan.Object {
 	o := plan.Object{
 		Ref: directory.Ref{Kind: directory.Group, ID: directory.ID(r.anchor())}, RemoteID: r.id(),
-		Label: r.text("displayName"), Active: true, Fields: p.fields(r, p.groupFields),
-	}
-	if pattern := p.cfg.Protects(r.id()); pattern != "" {
-		o.Protected = "protected by the configuration (" + pattern + ")"
+		Label: r.text("displayName"), Active: true, Fields: p.fields(r, p.groupFields), Protected: p.cfg.Protects(r.id()),
 	}
 	if o.ID != "" {
 		o.Unproven = unproven
@@ -79,8 +61,8 @@ func (p *Provider) fields(r resource, mapped []string) directory.Attributes {
 
 // protectsUser returns why a user is never adopted, suspended or deleted, or "".
 func (p *Provider) protectsUser(r resource) string {
-	if pattern := p.cfg.Protects(r.id(), r.text(userNameAttr)); pattern != "" {
-		return "protected by the configuration (" + pattern + ")"
+	if why := p.cfg.Protects(r.id(), r.text(userNameAttr)); why != "" {
+		return why
 	}
 	roles := r[key(r, "roles")]
 	list, many := roles.([]any)

@@ -2,7 +2,6 @@ package scim
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -11,6 +10,7 @@ import (
 	"rollcall/directory"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/remote"
 )
 
 // Read implements provider.Provider.
@@ -26,15 +26,14 @@ func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, erro
 	if err != nil {
 		return plan.State{}, err
 	}
-	r := &reading{p: p, s: s, q: q, index: map[string]int{}, anchored: map[directory.Ref]bool{},
-		members: map[string][]string{}}
+	r := &reading{p: p, s: s, q: q, members: map[string][]string{}}
 	r.state.Domains = p.cfg.Domains
 	for _, step := range []func(context.Context) error{r.list, r.findKnown, r.readMembers} {
 		if err := step(ctx); err != nil {
 			return plan.State{}, err
 		}
 	}
-	return r.state, nil
+	return r.state.State, nil
 }
 
 // reading is one full read in progress.
@@ -43,30 +42,17 @@ type reading struct {
 	s *server
 	q provider.Query
 
-	mu       sync.Mutex
-	state    plan.State
-	index    map[string]int // in state.Objects by kind and remote id
-	anchored map[directory.Ref]bool
+	state remote.State
+	mu    sync.Mutex
 	// members are those of listed groups, by remote id.
 	members map[string][]string
 }
 
 func (r *reading) add(o plan.Object) {
 	if o.Kind == directory.User {
-		o.Suspender = suspender(&o, r.q.Known[o.Ref])
+		o.Suspender = remote.Suspender(&o, r.q.Known[o.Ref])
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if o.Anchored() {
-		r.anchored[o.Ref] = true
-	}
-	at := o.Kind.String() + o.RemoteID
-	if i, ok := r.index[at]; ok {
-		r.state.Objects[i] = o
-		return
-	}
-	r.index[at] = len(r.state.Objects)
-	r.state.Objects = append(r.state.Objects, o)
+	r.state.Replace(o)
 }
 
 // list lists users and groups. The names of all users are known before a user's manager is read.
@@ -126,24 +112,14 @@ func (r *reading) addGroup(g resource) {
 
 // findKnown looks up the objects that are in the ledger and not in a list.
 func (r *reading) findKnown(ctx context.Context) error {
-	var missing []directory.Ref
-	for ref, link := range r.q.Known {
-		_, listed := r.index[ref.Kind.String()+link.RemoteID]
-		if link.RemoteID != "" && !listed && !r.anchored[ref] && (ref.Kind == directory.User || r.s.groups) {
-			missing = append(missing, ref)
-		}
-	}
-	slices.SortFunc(missing, directory.Ref.Compare)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(concurrency)
-	for _, ref := range missing {
-		g.Go(func() error { return r.findOne(ctx, ref) })
+	for _, ref := range r.state.Missing(r.q.Known) {
+		if ref.Kind == directory.User || r.s.groups {
+			g.Go(func() error { return r.findOne(ctx, ref) })
+		}
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	slices.SortFunc(r.state.Unsettled, directory.Ref.Compare)
-	return nil
+	return g.Wait()
 }
 
 func (r *reading) findOne(ctx context.Context, ref directory.Ref) error {
@@ -151,7 +127,7 @@ func (r *reading) findOne(ctx context.Context, ref directory.Ref) error {
 	found, ok, err := r.p.get(ctx, ref.Kind, link.RemoteID, "")
 	switch {
 	case err != nil:
-		o, err := unreadable(ref, link.RemoteID, err)
+		o, err := remote.Unreadable(ref, link.RemoteID, err)
 		if err == nil {
 			r.add(o)
 		}
@@ -160,28 +136,10 @@ func (r *reading) findOne(ctx context.Context, ref directory.Ref) error {
 		r.add(r.p.userObject(found))
 	case ok:
 		r.addGroup(found)
-	case unsettled(link, r.q):
-		r.mu.Lock()
-		r.state.Unsettled = append(r.state.Unsettled, ref)
-		r.mu.Unlock()
+	default:
+		r.state.Absent(ref, &r.q)
 	}
 	return nil
-}
-
-// unreadable returns a stand-in for an object of ours that the server refuses to show. The object exists and is not
-// changed. An error that concerns more than this object is returned.
-func unreadable(ref directory.Ref, remoteID string, err error) (plan.Object, error) {
-	if !ofOneObject(err) {
-		return plan.Object{}, err
-	}
-	why := fmt.Sprintf("%s %s cannot be read: %v", ref.Kind, remoteID, err)
-	return plan.Object{Ref: ref, RemoteID: remoteID, Active: true, Suspender: plan.Unknown, ReadOnly: why,
-		Unreadable: true}, nil
-}
-
-// unsettled reports whether an invisible object may have been created too recently to be visible.
-func unsettled(link plan.Link, q provider.Query) bool {
-	return !link.Created.IsZero() && q.Now.Sub(link.Created) < provider.Settle
 }
 
 // readMembers fills in the members of our groups.
@@ -211,24 +169,10 @@ func (r *reading) readMembers(ctx context.Context) error {
 // Some servers show members only in the answer about one group.
 func (r *reading) suspicious(o *plan.Object) bool { return r.p.sample.joined(o.RemoteID) }
 
-// fillMembers reads the members of one group. A group with hidden members is read-only. It is neither empty nor
-// absent.
+// fillMembers reads the members of one group.
 func (p *Provider) fillMembers(ctx context.Context, s *server, o *plan.Object) error {
 	members, found, err := p.members(ctx, s, o.RemoteID)
-	switch {
-	case err != nil && !ofOneObject(err):
-		return err
-	case err != nil:
-		o.Unreadable = true
-		o.ReadOnly = fmt.Sprintf("the members of group %s cannot be read: %v", o.Label, err)
-		return nil
-	case !found:
-		o.Unreadable = true
-		o.ReadOnly = fmt.Sprintf("the members of group %s are not found; it is new, or was deleted moments ago", o.Label)
-		return nil
-	}
-	o.Members, o.Listed = members, true
-	return nil
+	return remote.SetMembers(o, o.Label, members, found, err)
 }
 
 // members reads the members of one group, sorted.

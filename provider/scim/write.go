@@ -14,6 +14,7 @@ import (
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
+	"rollcall/provider/remote"
 )
 
 const patchMessage = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
@@ -308,7 +309,7 @@ func (p *Provider) confirm(ctx context.Context, c *plan.Change, list []setting, 
 	if p.sample.due(c.Kind.String()+c.Op.String()) || always {
 		r, found, err := p.get(ctx, c.Kind, c.RemoteID, p.withoutMembers(c.Kind))
 		switch {
-		case err != nil && !ofOneObject(err):
+		case err != nil && !remote.OfOneObject(err):
 			return err
 		case err == nil && found:
 			shown = r
