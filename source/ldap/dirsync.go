@@ -52,7 +52,7 @@ func (f dirSync) seesDeleted(ctx context.Context) (bool, error) {
 	req := ldap.NewSearchRequest(base, ldap.ScopeSingleLevel, ldap.NeverDerefAliases, 1, 0, false, "(isDeleted=TRUE)",
 		[]string{ldapNoAttributes}, []ldap.Control{ldap.NewControlMicrosoftShowDeleted()})
 	any := false
-	err := f.session.exchange(ctx, "search "+base, req, func(*ldap.Entry, []ldap.Control) error { any = true; return nil },
+	err := f.session.exchange(ctx, "search "+base, req, false, func(*ldap.Entry, []ldap.Control) error { any = true; return nil },
 		func(ldap.Control) error { return nil })
 	if isResult(err) {
 		err = nil // no rights, or more objects than one
@@ -116,7 +116,7 @@ func (f dirSync) rounds(ctx context.Context, cookie []byte, filter string, attrs
 			[]ldap.Control{ldap.NewRequestControlDirSync(dirSyncFlags, dirSyncBytes, cookie)})
 		var told *ldap.ControlDirSync
 		var bad error
-		err := f.session.exchange(ctx, op, req, func(e *ldap.Entry, _ []ldap.Control) error {
+		err := f.session.exchange(ctx, op, req, false, func(e *ldap.Entry, _ []ldap.Control) error {
 			bad = each(e)
 			return bad
 		}, func(c ldap.Control) error {

@@ -53,6 +53,8 @@ type searcher interface {
 type session struct {
 	server   server
 	raw      *wiretap
+	tap      *entryTap
+	alone    sync.RWMutex // held by searches; alone by a tapped one
 	conn     *ldap.Conn
 	timeout  time.Duration
 	pageSize uint32
@@ -65,11 +67,12 @@ type session struct {
 }
 
 func newSession(raw net.Conn, srv server, timeout time.Duration, pageSize uint32) *session {
-	tap := &wiretap{Conn: raw}
+	wire := &wiretap{Conn: raw}
+	tap := &entryTap{Conn: wire}
 	_, encrypted := raw.(*tls.Conn)
 	conn := ldap.NewConn(tap, encrypted)
 	conn.Start()
-	return &session{server: srv, raw: tap, conn: conn, timeout: timeout, pageSize: pageSize, refs: map[string]struct{}{}}
+	return &session{server: srv, raw: wire, tap: tap, conn: conn, timeout: timeout, pageSize: pageSize, refs: map[string]struct{}{}}
 }
 
 // wiretap keeps the end of what the server sent. go-ldap drops the unsolicited notification with which a server says
@@ -86,7 +89,7 @@ func (w *wiretap) Read(p []byte) (int, error) {
 	n, err := w.Conn.Read(p)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.tail = append(w.tail, p[:n]...)
+	w.tail = append(w.tail, p[max(0, n-kept):n]...)
 	if more := len(w.tail) - kept; more > 0 {
 		w.tail = append(w.tail[:0], w.tail[more:]...)
 	}
@@ -184,7 +187,7 @@ func (s *session) page(ctx context.Context, op string, req *ldap.SearchRequest,
 	each func(*ldap.Entry) error) ([]byte, error) {
 	var paging *ldap.ControlPaging
 	entries := 0
-	err := s.exchange(ctx, op, req, func(e *ldap.Entry, _ []ldap.Control) error {
+	err := s.exchange(ctx, op, req, len(req.Controls) > 0, func(e *ldap.Entry, _ []ldap.Control) error {
 		entries++
 		return each(e)
 	}, func(c ldap.Control) error {
@@ -203,8 +206,9 @@ func (s *session) page(ctx context.Context, op string, req *ldap.SearchRequest,
 }
 
 // exchange runs one search operation to its end. entry gets each entry with its controls, and control each control of
-// the end and of intermediate responses. An error of either ends the operation and the session.
-func (s *session) exchange(parent context.Context, op string, req *ldap.SearchRequest,
+// the end and of intermediate responses. An error of either ends the operation and the session. A tapped search is for
+// many entries. It has the session to itself.
+func (s *session) exchange(parent context.Context, op string, req *ldap.SearchRequest, tap bool,
 	entry func(*ldap.Entry, []ldap.Control) error, control func(ldap.Control) error) error {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
@@ -213,6 +217,22 @@ func (s *session) exchange(parent context.Context, op string, req *ldap.SearchRe
 	silence := time.AfterFunc(s.timeout, func() { cancel(errSilent) })
 	defer silence.Stop()
 
+	var tapped tapped
+	if tap {
+		s.alone.Lock()
+		defer s.alone.Unlock()
+		tapped.each, entry = entry, tapped.take
+		s.tap.tapEntries(func(e *ldap.Entry) {
+			silence.Reset(s.timeout)
+			if err := tapped.take(e, nil); err != nil {
+				cancel(err)
+			}
+		})
+		defer s.tap.untap()
+	} else {
+		s.alone.RLock()
+		defer s.alone.RUnlock()
+	}
 	res := s.conn.SearchAsync(ctx, req, 64)
 	for res.Next() {
 		silence.Reset(s.timeout)
@@ -233,10 +253,33 @@ func (s *session) exchange(parent context.Context, op string, req *ldap.SearchRe
 			return err
 		}
 	}
+	if tap {
+		s.tap.untap()
+		if tapped.err != nil {
+			s.cut.Store(true)
+			return tapped.err
+		}
+	}
 	if err := s.ended(ctx, res); err != nil {
 		return classify(ctx, op, s.explained(err))
 	}
 	return nil
+}
+
+// tapped calls each for the entries of one search, whichever goroutine they come from, until it returns an error.
+type tapped struct {
+	mu   sync.Mutex
+	each func(*ldap.Entry, []ldap.Control) error
+	err  error
+}
+
+func (t *tapped) take(e *ldap.Entry, controls []ldap.Control) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err == nil {
+		t.err = t.each(e, controls)
+	}
+	return t.err
 }
 
 // ended tells a search that came to its end from one that merely stopped: go-ldap closes the channel without an error

@@ -43,7 +43,7 @@ func (f syncRepl) follow(ctx context.Context, cookie []byte) (c changed, reason 
 		"(objectClass=*)", []string{"entryUUID"}, []ldap.Control{sync})
 	op := fmt.Sprintf("read the changes below %s on %s", f.src.cfg.BaseDN, f.session)
 	var bad error
-	err = f.session.exchange(ctx, op, req, func(_ *ldap.Entry, controls []ldap.Control) error {
+	err = f.session.exchange(ctx, op, req, false, func(_ *ldap.Entry, controls []ldap.Control) error {
 		bad = f.entry(&c, controls)
 		return bad
 	}, func(control ldap.Control) error {
