@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -351,6 +352,28 @@ func (w *Worker) keepHeld(ctx context.Context, run status.Run, apply, held plan.
 		})
 	}
 	return w.cfg.Decisions.SetHeld(context.WithoutCancel(ctx), run.Container, set)
+}
+
+// addHeld adds held suspensions to the set of the last plan. The run that holds them could not plan anything else.
+func (w *Worker) addHeld(ctx context.Context, run status.Run, held plan.Plan) error {
+	if run.DryRun {
+		return nil
+	}
+	ctx = context.WithoutCancel(ctx)
+	set, err := w.cfg.Decisions.Held(ctx, run.Container)
+	if err != nil {
+		return err
+	}
+	more := heldSet(run.ID, w.cfg.Now(), held)
+	set.RunID, set.At = more.RunID, more.At
+	set.Changes = slices.DeleteFunc(set.Changes, func(h decisions.HeldChange) bool { return h.Op == plan.Suspend.String() })
+	set.Changes = append(more.Changes, set.Changes...)
+	prints := make([]string, len(set.Changes))
+	for i := range set.Changes {
+		prints[i] = set.Changes[i].Fingerprint
+	}
+	set.Digest = plan.DigestOf(prints)
+	return w.cfg.Decisions.SetHeld(ctx, run.Container, set)
 }
 
 func heldSet(runID string, now time.Time, held plan.Plan) decisions.HeldSet {

@@ -80,8 +80,11 @@ func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (r
 			tally: tally, began: began,
 		},
 	})
-	if err == nil { // What failed is planned again soon; until then the last plan's word stands.
+	switch { // What failed is planned again soon; until then the last plan's word stands.
+	case err == nil:
 		err = w.keepHeld(lease.Context(), lease.Run(), report.Apply, report.Held)
+	case report.SuspendsOnly:
+		err = errors.Join(err, w.addHeld(lease.Context(), lease.Run(), report.Held))
 	}
 	return report, err
 }

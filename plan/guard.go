@@ -359,6 +359,11 @@ func (p Plan) HeldDigest() string {
 	for i := range p.Changes {
 		prints = append(prints, p.Changes[i].Fingerprint())
 	}
+	return DigestOf(prints)
+}
+
+// DigestOf identifies a set of changes by their fingerprints. It sorts them.
+func DigestOf(prints []string) string {
 	slices.Sort(prints)
 	h := sha256.New()
 	for _, f := range prints {

@@ -10,10 +10,10 @@ import (
 	"rollcall/plan"
 )
 
-// mayReadSingly reports whether a full run that failed in reading may still suspend leavers. The source was read, and
-// the tenant refuses to list its objects.
+// mayReadSingly reports whether a run that failed in reading may still suspend leavers: a full run, or one that carries
+// out what was approved. The source was read, and the tenant refuses to list its objects.
 func (e *Engine) mayReadSingly(s Scope, v *view, err error) bool {
-	return fault.KindOf(err) == fault.Denied && v.sourceRead && !v.stateRead && s.may(completes) && s.may(writes) &&
+	return fault.KindOf(err) == fault.Denied && v.sourceRead && !v.stateRead && s.may(confirms) && s.may(writes) && s.undo == nil &&
 		!e.cfg.Provider.Capabilities().Mirror
 }
 
@@ -25,7 +25,9 @@ func (e *Engine) suspendKnown(ctx context.Context, run Run, v *view, refused err
 	if err != nil || len(refs) == 0 {
 		return Report{}, refused
 	}
+	approved := run.Scope.approvedOnly
 	run.Scope = leavers(refs)
+	run.Scope.approvedOnly = approved
 	if v, err = e.read(ctx, run.Scope, run.Memory); err != nil {
 		if fault.KindOf(err) == fault.Canceled {
 			return Report{}, err
@@ -38,6 +40,7 @@ func (e *Engine) suspendKnown(ctx context.Context, run Run, v *view, refused err
 	run.Journal.Say(Warning, fmt.Sprintf("The tenant refuses a list: %v. This run suspends leavers that are known "+
 		"from earlier runs, and does nothing else. %d accounts were read one by one.", refused, len(refs)), nil)
 	report, err := e.carryOut(ctx, run, v)
+	report.SuspendsOnly = true
 	if err != nil && fault.KindOf(err) == fault.Canceled {
 		return report, err
 	}

@@ -222,6 +222,14 @@ func sayHeld(j Journal, held plan.Plan) {
 	}
 }
 
+// sayHow names the commands that decide about held changes.
+func (e *Engine) sayHow(run Run, r *Report) {
+	if name := e.cfg.Container; name != "" && !r.Held.Empty() && run.Scope.may(writes) {
+		run.Journal.Say(Info, fmt.Sprintf("To decide about what is held: rollcall held %s, then rollcall approve %[1]s or "+
+			"rollcall reject %[1]s.", name), nil)
+	}
+}
+
 // named formats an entry for the text of a message, with its kind and its label. The id replaces a missing label.
 func named(ref directory.Ref, label string) string {
 	if label == "" {

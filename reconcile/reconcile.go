@@ -107,6 +107,8 @@ type Report struct {
 	Pinned int
 	// Leavers are the users who left or were disabled, as a run over leavers found them.
 	Leavers []directory.Ref
+	// SuspendsOnly says that the plan has nothing but suspensions, because the tenant refused a list.
+	SuspendsOnly bool
 	// Owing says why a full run should follow soon. It is empty if none needs to.
 	Owing string
 	// Drift is the number of entries that a full run found changed although no delta run was told of a change.
@@ -164,6 +166,7 @@ func (e *Engine) carryOut(ctx context.Context, run Run, v *view) (Report, error)
 	if err := publish(ctx, run, v, &report); err != nil || !run.Scope.may(writes) {
 		return report, err
 	}
+	e.sayHow(run, &report)
 	a := e.applier(run, v, &report)
 	fresh, err := e.newsOf(ctx, report.Apply)
 	if err == nil {

@@ -146,7 +146,7 @@ func (a *App) secondHop(p *config.Provider, tenant provider.Provider, calls *ato
 		Name: name, Schedule: s.Schedule, Sources: slugs, Calls: calls,
 		Engine: func() *reconcile.Engine {
 			return reconcile.New(reconcile.Config{
-				Source: a.reader(slugs), Provider: tenant, Ledger: links, Now: a.now(),
+				Source: a.reader(slugs), Provider: tenant, Ledger: links, Container: string(name), Now: a.now(),
 				Local: a.reader(slugs), Pending: links,
 				Policy: s.Policy(), Limits: plan.Limits{DayLimits: s.Limits}, Approval: s.RequireApproval, Scope: scopeOf(slugs, m),
 				Within: m.FilterGroup(), References: m.References(),

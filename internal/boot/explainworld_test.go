@@ -247,7 +247,13 @@ func (o *office) begin(name container.ID) status.Run {
 		ID string `json:"id"`
 	}
 	o.call(http.MethodPost, paths[name]+"sync/", "", http.StatusAccepted, &started)
-	listener := watch.New(o.app.Status, 10*time.Millisecond).Run(name, started.ID, "")
+	return o.end(name, started.ID)
+}
+
+// end waits for the end of a run.
+func (o *office) end(name container.ID, id string) status.Run {
+	o.Helper()
+	listener := watch.New(o.app.Status, 10*time.Millisecond).Run(name, id, "")
 	defer listener.Close()
 	patience := time.After(time.Minute)
 	for {

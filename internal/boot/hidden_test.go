@@ -37,8 +37,8 @@ func randomCompany(r *rand.Rand, people int, logins bool) []entry {
 		uid := fmt.Sprintf("u%06d", n)
 		dn := "uid=" + uid + "," + []string{"ou=unit," + slapdtest.People, slapdtest.People}[min(1, r.IntN(10)/3)]
 		dns = append(dns, dn)
-		p := []string{"objectClass", "inetOrgPerson", "entryUUID", slapdtest.UUID(n), "uid", uid, "cn", "First Last" + uid,
-			"sn", "Last" + uid, "givenName", "First", "displayName", "Shown " + uid, "mail", uid + "@example.org",
+		p := []string{"objectClass", "inetOrgPerson", "entryUUID", slapdtest.UUID(n), "uid", uid,
+			"cn", "First Last" + uid, "sn", "Last" + uid, "givenName", "First", "displayName", "Shown " + uid, "mail", uid + "@example.org",
 			"employeeNumber", fmt.Sprint(n), "title", "Engineer", "telephoneNumber", "+1 555 " + uid[1:]}
 		if r.IntN(5) == 0 {
 			p = append(p, "mail", "b"+uid+"@example.org")
@@ -119,7 +119,8 @@ func (o *office) tenants() map[string]string {
 			u.Mail, u.EmployeeID, u.JobTitle, u.Properties["businessPhones"])
 	}
 	for _, g := range o.graph.Groups() {
-		out["graph group "+g.ID] = fmt.Sprintln(g.UniqueName, g.DisplayName, slices.Sorted(slices.Values(o.graph.Members(g.ID))))
+		members := slices.Sorted(slices.Values(o.graph.Members(g.ID)))
+		out["graph group "+g.ID] = fmt.Sprintln(g.UniqueName, g.DisplayName, members)
 	}
 	return out
 }
@@ -159,8 +160,8 @@ func TestLaw13EachAttributeHiddenInTurn(t *testing.T) {
 		lines  officeOptions
 		attrs  []string
 	}{
-		1: {false, officeOptions{}, []string{"nsAccountLock", "shadowExpire", "pwdAccountLockedTime", "mail", "givenName",
-			"sn", "cn", "displayName", "employeeNumber", "title", "member", "entryUUID", "objectClass"}},
+		1: {false, officeOptions{}, []string{"nsAccountLock", "shadowExpire", "pwdAccountLockedTime", "mail",
+			"givenName", "sn", "cn", "displayName", "employeeNumber", "title", "member", "entryUUID", "objectClass"}},
 		2: {true, officeOptions{
 			source: []string{"group_membership_field: memberUid"},
 			google: []string{`  address: userName + "@example.org"`},
@@ -199,9 +200,9 @@ func TestLaw13AServerHidesTheLockOfOnePerson(t *testing.T) {
 	t.Parallel()
 	const locked = "uid=locked," + slapdtest.People
 	person := func(uid string, n int, more ...string) string {
-		return slapdtest.Entry("uid="+uid+","+slapdtest.People, append([]string{"objectClass", "inetOrgPerson", "objectClass",
-			"vendorObject", "objectClass", "shadowAccount", "entryUUID", slapdtest.UUID(n), "uid", uid, "cn", uid, "sn", "Last",
-			"givenName", "First", "mail", uid + "@example.org"}, more...)...)
+		return slapdtest.Entry("uid="+uid+","+slapdtest.People, append([]string{"objectClass", "inetOrgPerson",
+			"objectClass", "vendorObject", "objectClass", "shadowAccount", "entryUUID", slapdtest.UUID(n), "uid", uid,
+			"cn", uid, "sn", "Last", "givenName", "First", "mail", uid + "@example.org"}, more...)...)
 	}
 	text := person("locked", 1, "nsAccountLock", "TRUE", "shadowExpire", "100000")
 	for n := range 10 {
