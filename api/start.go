@@ -277,7 +277,9 @@ func (a *API) jobEvents(job status.Job) []logEvent {
 	switch job.Outcome {
 	case status.OutcomeFailed:
 		e.LogLevel, e.Event = "error", "Failed: "+job.FailReason
-	case status.OutcomeHeld, status.OutcomeAbsent:
+	case status.OutcomeAbsent:
+		e.LogLevel, e.Event = "error", outcomeText[job.Outcome]
+	case status.OutcomeHeld:
 		e.LogLevel, e.Event = "warning", outcomeText[job.Outcome]
 	case status.OutcomeCreated, status.OutcomeUpdated, status.OutcomeSuspended, status.OutcomeRestored,
 		status.OutcomeDeleted, status.OutcomeUnchanged, status.OutcomeOutOfScope:
@@ -290,7 +292,7 @@ var outcomeText = map[status.Outcome]string{
 	status.OutcomeCreated: "Created.", status.OutcomeUpdated: "Updated.", status.OutcomeSuspended: "Suspended.",
 	status.OutcomeRestored: "Restored.", status.OutcomeDeleted: "Deleted.", status.OutcomeUnchanged: "Nothing to change.",
 	status.OutcomeOutOfScope: "Out of scope: not provisioned.", status.OutcomeHeld: "Held: a person has to look.",
-	status.OutcomeAbsent: "Absent at its source: nothing was changed.",
+	status.OutcomeAbsent: "Absent at its source; not suspended.",
 }
 
 // readObject reads a JSON object. An empty body is an empty object, whatever its media type, as in the contract's

@@ -41,7 +41,7 @@ func TestSyncObject(t *testing.T) {
 		{status.Result{Outcome: status.OutcomeDeleted}, "info Deleted."},
 		{status.Result{Outcome: status.OutcomeUnchanged}, "info Nothing to change."},
 		{status.Result{Outcome: status.OutcomeOutOfScope}, "info Out of scope: not provisioned."},
-		{status.Result{Outcome: status.OutcomeAbsent}, "warning Absent at its source: nothing was changed."},
+		{status.Result{Outcome: status.OutcomeAbsent}, "error Absent at its source; not suspended."},
 		{status.Result{Outcome: status.OutcomeHeld}, "warning Held: a person has to look."},
 		{status.Result{Outcome: status.OutcomeFailed, FailReason: "no licence is left"}, "error Failed: no licence is left"},
 	} {

@@ -2,9 +2,11 @@ package explain
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"rollcall/container"
+	"rollcall/plan"
 )
 
 // conclude sets whether the query led to an entry, and the summary.
@@ -54,6 +56,9 @@ func (d *Document) sum() string {
 		parts = append(parts, fmt.Sprintf("%s: %s", p.Container, text))
 	}
 	text := fmt.Sprintf("%s %s", d.Entry.Kind, d.Entry.Label)
+	if d.leaving() {
+		text = "Leaving: " + text
+	}
 	if d.Entry.Source != "" {
 		text += " of " + container.Source(d.Entry.Source).String()
 	}
@@ -61,4 +66,12 @@ func (d *Document) sum() string {
 		return text + ": no provider is fed from its source."
 	}
 	return text + ". " + strings.Join(parts, "; ") + "."
+}
+
+// leaving reports whether the source no longer gives the entry, or its account is about to be suspended.
+func (d *Document) leaving() bool {
+	return slices.ContainsFunc(d.Sources, func(s Source) bool { return s.Code == Leaving }) ||
+		slices.ContainsFunc(d.Providers, func(p Provider) bool {
+			return slices.ContainsFunc(p.Next, func(r plan.Row) bool { return r.Change.Op == plan.Suspend })
+		})
 }

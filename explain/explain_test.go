@@ -149,8 +149,8 @@ func TestALiveDirectoryThatDidNotSearch(t *testing.T) {
 		t.Errorf("who is stored: %s %+v", s.Code, s)
 	}
 	in.Sources[0].Location.Incomplete = false // What was not searched is elsewhere.
-	if s := explain.Of(in).Sources[0]; s.Code != explain.Leaving {
-		t.Errorf("who is not where Read looks: %s %+v", s.Code, s)
+	if d := explain.Of(in); d.Sources[0].Code != explain.Leaving || !strings.HasPrefix(d.Verdict, "Leaving: user ") {
+		t.Errorf("who is not where Read looks: %s %+v", d.Verdict, d.Sources[0])
 	}
 	in.Sources[0].Location.Incomplete, in.Sources[0].Stored, in.Ref = true, nil, directory.Ref{}
 	if d := explain.Of(in); d.Found != explain.Uncertain || d.Sources[0].Code != explain.NotAsked ||

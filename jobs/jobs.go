@@ -129,9 +129,15 @@ func (c *Client) enqueueIn(ctx context.Context, run status.Run, later time.Durat
 func (c *Client) StartObject(
 	ctx context.Context, container container.ID, source string, ref directory.Ref, by string,
 ) (string, error) {
+	return c.startObject(ctx, container, source, ref, status.Trigger{Kind: status.ByAPI, By: by})
+}
+
+func (c *Client) startObject(
+	ctx context.Context, container container.ID, source string, ref directory.Ref, by status.Trigger,
+) (string, error) {
 	job, err := c.status.CreateJob(ctx, status.JobRequest{
-		Container: container, Kind: status.ObjectType(ref.Kind.String()), ObjectID: string(ref.ID),
-		Trigger: status.Trigger{Kind: status.ByAPI, By: by}, Source: source,
+		Container: container, Kind: status.ObjectType(ref.Kind.String()), ObjectID: string(ref.ID), Trigger: by,
+		Source: source,
 	})
 	if err != nil {
 		return "", err

@@ -61,7 +61,8 @@ func (w *Worker) object(ctx context.Context, task *asynq.Task) error {
 		return fmt.Errorf("enter: %w", err)
 	}
 	for turn.Go {
-		result, err := w.syncObject(ctx, c, args.Source, job)
+		ahead := job.Trigger.Kind == status.ByWatch && len(turn.For) == 0
+		result, err := w.syncObject(ctx, c, args.Source, job, ahead)
 		if repeat, failed := w.retries(job, err); repeat {
 			_, noted := w.cfg.Status.NoteJob(context.WithoutCancel(ctx), args.Container, job.ID, result.Messages, failed)
 			return fmt.Errorf("sync object: %w", firstError(err, noted))
@@ -124,11 +125,13 @@ func busy(err error) bool { return errors.Is(err, source.ErrBusy) }
 
 // syncObject runs the engine over one entry, through both hops. The result says what became of it; the error is what
 // kept the job from being done.
-func (w *Worker) syncObject(ctx context.Context, c *Container, source string, job status.Job) (status.Result, error) {
+func (w *Worker) syncObject(
+	ctx context.Context, c *Container, source string, job status.Job, ahead bool,
+) (status.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, callsFor)
 	defer cancel()
 	said := &notes{logger: string(c.Name), quiet: true}
-	o := objectSync{Worker: w, job: job, said: said, ref: directory.Ref{ID: directory.ID(job.ObjectID),
+	o := objectSync{Worker: w, job: job, said: said, ahead: ahead, ref: directory.Ref{ID: directory.ID(job.ObjectID),
 		Kind: directory.User}}
 	if job.Kind == status.Group {
 		o.ref.Kind = directory.Group
@@ -157,6 +160,8 @@ type objectSync struct {
 	job  status.Job
 	said *notes
 	ref  directory.Ref
+	// ahead says that the fast lane started the job, which then suspends the account and does nothing else.
+	ahead bool
 	// left says that the entry left its source, so that the provider concludes its departure.
 	left bool
 	// made is the outcome of the changes that were made.
@@ -218,7 +223,7 @@ func (o *objectSync) stops(first reconcile.Report) status.Outcome {
 		o.say(status.Info, "The entry left its source.")
 	case slices.Contains(first.Snapshot.Absent, o.ref):
 		o.say(status.Error, "The entry is absent at its source; not suspended: nothing proves that it left. The next "+
-			"full run of the source decides.")
+			"full run of the source decides.", "outcome", string(status.OutcomeAbsent))
 		return status.OutcomeAbsent
 	case len(first.Snapshot.Findings) > 0:
 		return status.OutcomeHeld // The engine has named it.
@@ -252,7 +257,11 @@ func (o *objectSync) hop(ctx context.Context, c *Container) (reconcile.Report, e
 
 // scope is what a hop covers.
 func (o *objectSync) scope(c *Container) reconcile.Scope {
-	if o.left && !c.Name.IsSource() {
+	switch {
+	case c.Name.IsSource():
+	case o.ahead:
+		return reconcile.Suspending(o.ref)
+	case o.left:
 		return reconcile.Departing(o.ref)
 	}
 	return reconcile.Entries(o.ref)
@@ -273,10 +282,13 @@ func (o *objectSync) hasLeft(ctx context.Context, from *Container) (bool, error)
 	return from.Watch.Left(ctx, o.ref)
 }
 
-func (o *objectSync) say(level status.Level, event string) {
-	o.said.add(status.Message{Level: level, Logger: string(o.job.Container), Event: event, Attributes: map[string]any{
-		"kind": string(o.job.Kind), "id": o.job.ObjectID,
-	}})
+// say adds a message about the entry, with further attributes as pairs.
+func (o *objectSync) say(level status.Level, event string, more ...string) {
+	about := map[string]any{"kind": string(o.job.Kind), "id": o.job.ObjectID}
+	for pair := range slices.Chunk(more, 2) { //nolint:mnd // a name and a value
+		about[pair[0]] = pair[1]
+	}
+	o.said.add(status.Message{Level: level, Logger: string(o.job.Container), Event: event, Attributes: about})
 }
 
 // outcome says what the second hop came to, the gravest thing first.

@@ -116,7 +116,7 @@ func (p *watcher) poll(ctx context.Context) (reason string, err error) {
 	}
 	if !changes.Empty() {
 		p.dirty = true
-		if err := p.lead(ctx); err != nil {
+		if err := p.sendAhead(ctx, p.c); err != nil {
 			return "", err
 		}
 	}
@@ -148,34 +148,42 @@ func (p *watcher) start(ctx context.Context) error {
 	return err
 }
 
-// lead is the fast lane: users who left or were disabled are written to the local directory and suspended by single
-// jobs, ahead of every run.
-func (p *watcher) lead(ctx context.Context) error { return p.sendAhead(ctx, p.c) }
-
-// sendAhead has the leavers of a source suspended everywhere. The mark makes the providers follow the source. It stays
-// where a provider did not answer, because the next run of the source finds no change.
+// sendAhead is the fast lane: users who left or were disabled are written to the local directory and suspended by
+// single jobs, ahead of every run. Each provider is asked by itself, so that one without an answer delays no other. A
+// delta run of the source follows, and after it runs of the providers, which suspend the users that were not sent.
 func (w *Worker) sendAhead(ctx context.Context, source *Container) error {
 	leavers, err := w.leave(ctx, source)
 	if err != nil || len(leavers) == 0 {
 		return err
 	}
-	mark := uuid.NewString()
-	if err := w.cfg.Status.SetMark(ctx, source.Name, status.Follow, mark); err != nil {
-		return err
-	}
-	var errs []error
 	for i := range w.cfg.Containers {
 		c := &w.cfg.Containers[i]
-		if slices.Contains(c.Sources, source.Name.Name()) {
-			errs = append(errs, w.suspend(ctx, c, leavers))
+		if !slices.Contains(c.Sources, source.Name.Name()) {
+			continue
 		}
+		w.loops.Go(func() {
+			bounded, cancel := w.untilDrained(context.WithoutCancel(ctx), callsFor)
+			defer cancel()
+			if err := w.suspend(bounded, c, leavers); err != nil {
+				w.cfg.Log.WarnContext(ctx, "leavers were not sent ahead: the next run of the provider suspends them",
+					"container", string(c.Name), "err", err)
+			}
+		})
 	}
-	if err := errors.Join(errs...); err != nil {
-		w.cfg.Log.WarnContext(ctx, "leavers were not sent ahead everywhere: the providers follow", "container",
-			string(source.Name), "err", err)
-		return nil
-	}
-	return w.cfg.Status.ClearMark(ctx, source.Name, status.Follow, mark)
+	return nil
+}
+
+// untilDrained returns a context that ends after a time, or when the worker is told to stop.
+func (w *Worker) untilDrained(ctx context.Context, within time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	go func() {
+		select {
+		case <-w.drain:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
 }
 
 // leave carries out the part of a source's changes that takes users away. The guard judges all of them as one plan.
@@ -194,14 +202,14 @@ func (w *Worker) leave(ctx context.Context, c *Container) ([]directory.Ref, erro
 // that no guard holds.
 func (w *Worker) suspend(ctx context.Context, c *Container, leavers []directory.Ref) error {
 	report, err := c.Engine().Execute(ctx, reconcile.Run{
-		ID: uuid.NewString(), Scope: reconcile.Departing(leavers...).DryRun(),
+		ID: uuid.NewString(), Scope: reconcile.Suspending(leavers...).DryRun(),
 		Memory: NewMemory(w.cfg.Decisions, c.Name), Journal: &notes{logger: string(c.Name), quiet: true},
 	})
 	if err != nil {
 		return fmt.Errorf("leavers at %s: %w", c.Name, err)
 	}
 	for _, ch := range report.Apply.Suspensions().Changes {
-		if _, err := w.client.StartObject(ctx, c.Name, ch.Source, ch.Ref, "watch"); err != nil {
+		if _, err := w.client.startObject(ctx, c.Name, ch.Source, ch.Ref, status.Trigger{Kind: status.ByWatch}); err != nil {
 			return err
 		}
 		w.cfg.Log.InfoContext(ctx, "leaver sent ahead", "container", string(c.Name), "id", string(ch.ID))

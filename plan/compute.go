@@ -85,6 +85,9 @@ func newComputer(in *Input) *computer {
 	if in.Capabilities.Mirror {
 		c.plan.coverage = in.Coverage
 	}
+	if len(in.Only) > 0 {
+		c.plan.before, c.plan.since = in.Filled, in.Emptied
+	}
 	byRef := func(a, b Desired) int { return a.Ref.Compare(b.Ref) }
 	if !slices.IsSortedFunc(in.Desired, byRef) {
 		in.Desired = slices.SortedFunc(slices.Values(in.Desired), byRef)

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -145,21 +146,77 @@ func (c *computer) filled(d *Desired, o *Object) {
 	}
 }
 
-// clearing returns the fields that too many objects would lose, each with the reason.
-func (g *guard) clearing() map[fieldOf]verdict {
+// Filled counts the objects with a value of each field, by the kind of entry and the name of the field.
+type Filled map[string]int
+
+// Plus returns the sums of two counts.
+func (f Filled) Plus(more Filled) Filled {
+	if len(more) == 0 {
+		return f
+	}
+	out := make(Filled, len(f)+len(more))
+	maps.Copy(out, f)
+	for field, n := range more {
+		out[field] += n
+	}
+	return out
+}
+
+func (f fieldOf) String() string { return f.kind.String() + " " + f.name }
+
+// Filled returns how many objects have a value of each field after the plan was applied.
+func (p *Plan) Filled() Filled {
+	out := make(Filled, len(p.filled))
+	for field, n := range p.filled {
+		out[field.String()] = n
+	}
+	for i := range p.Changes {
+		c := &p.Changes[i]
+		for _, f := range c.Fields {
+			switch name := (fieldOf{c.Kind, f.Name}).String(); {
+			case len(f.Before) == 0 && len(f.After) > 0:
+				out[name]++
+			case len(f.Before) > 0 && len(f.After) == 0:
+				out[name]--
+			}
+		}
+	}
+	return out
+}
+
+// Emptied returns how many objects lose each field.
+func (p *Plan) Emptied() Filled {
+	out := Filled{}
+	for field, n := range p.lost() {
+		out[field.String()] = n
+	}
+	return out
+}
+
+func (p *Plan) lost() map[fieldOf]int {
 	lost := map[fieldOf]int{}
-	for i := range g.plan.Changes {
-		if c := &g.plan.Changes[i]; c.Op == Update {
+	for i := range p.Changes {
+		if c := &p.Changes[i]; c.Op == Update {
 			for k := range c.Fields {
-				if g.loses(c.Kind, &c.Fields[k]) {
+				if f := &c.Fields[k]; p.loses(c.Kind, f) || p.replaces(c.Kind, f) {
 					lost[fieldOf{c.Kind, c.Fields[k].Name}]++
 				}
 			}
 		}
 	}
+	return lost
+}
+
+// clearing returns the fields that too many objects would lose, each with the reason. A plan for some entries is
+// measured by the numbers of the last full run, and by what was lost since then.
+func (g *guard) clearing() map[fieldOf]verdict {
 	out := map[fieldOf]verdict{}
-	for field, n := range lost {
-		if had := g.plan.filled[field]; fell(had, had-n) {
+	for field, n := range g.plan.lost() {
+		had := g.plan.filled[field]
+		if all, known := g.plan.before[field.String()]; known {
+			had, n = max(had, all), n+g.plan.since[field.String()]
+		}
+		if fell(had, had-n) {
 			out[field] = verdict{RuleEmptied, fmt.Sprintf("%d of %d %ss would lose the field %s: more than %d %%", n, had,
 				field.kind, field.name, fallPercent)}
 		}

@@ -324,6 +324,9 @@ type Input struct {
 	// Unpinned are entries with a pin that cannot be trusted. Nothing happens to them, because a pin may have kept them
 	// as they are.
 	Unpinned []Held
+	// Filled counts the objects with a value of each field in the last full run, and Emptied those that lost it since.
+	// A plan for some entries is measured by both. Older versions recorded neither.
+	Filled, Emptied Filled
 	// Only, when set, limits the plan to these entries, as in an object job.
 	Only []directory.Ref
 	// Whole says that Desired and OutOfScope are everything that the source has, also where Only is set. An entry in

@@ -322,6 +322,8 @@ type Plan struct {
 
 	sizes     map[directory.ID]int // current members of the groups that lose some
 	filled    map[fieldOf]int      // objects that have a value of a field
+	before    Filled               // see Input
+	since     Filled               // see Input
 	missing   []Missing            // see Input
 	coverage  []directory.Coverage // see Input; nil except in a mirror
 	forgotten string               // see Input

@@ -40,6 +40,9 @@ type delta struct {
 	gone []directory.Ref
 	// owing says why a full run should follow.
 	owing string
+	// ahead says that an entry may have been sent ahead of this run, so that the providers follow although the local
+	// directory has the change already.
+	ahead bool
 }
 
 // given is a source of which one snapshot was read already.
@@ -229,6 +232,7 @@ func (e *Engine) narrowSource(ctx context.Context, run *Run, since source.Cursor
 			return "", err
 		}
 	}
+	d.ahead = r.ahead()
 	if d.owing = r.owing; d.owing != "" {
 		run.Journal.Say(Warning, "A full read is needed: "+d.owing+".", nil)
 	}
@@ -247,7 +251,7 @@ type review struct {
 	// was are the entries before, and gone those that are proved to have left.
 	was  map[directory.Ref]*directory.Entry
 	gone map[directory.Ref]string
-	// sent are those that the local directory no longer has, such as leavers that were sent ahead of this run.
+	// sent are those that left the local directory already, such as leavers that were sent ahead of this run.
 	sent []directory.Ref
 	// unstated are entries that lack an attribute that decides about activity.
 	unstated map[directory.Ref]bool
@@ -278,7 +282,7 @@ func (e *Engine) review(ctx context.Context, c source.Changes, seen ledger.Pendi
 	for _, g := range c.Gone {
 		if r.was[g.Ref] != nil {
 			r.gone[g.Ref], r.refs[g.Ref] = g.Proof, true
-		} else {
+		} else if slices.ContainsFunc(local.Departed, func(d directory.Departure) bool { return d.Ref == g.Ref }) {
 			r.sent = append(r.sent, g.Ref)
 		}
 	}
@@ -289,6 +293,14 @@ func (e *Engine) review(ctx context.Context, c source.Changes, seen ledger.Pendi
 		r.unstated[ref] = true
 	}
 	return r, r.ask(ctx, ask)
+}
+
+// ahead reports whether an entry was already gone or disabled in the local directory.
+func (r *review) ahead() bool {
+	return len(r.sent) > 0 || slices.ContainsFunc(r.read.Entries, func(e directory.Entry) bool {
+		old := r.was[e.Ref()]
+		return old != nil && !old.Active && !e.Active
+	})
 }
 
 // ask reads entries. A known entry that is absent without proof keeps what it had.
@@ -432,11 +444,22 @@ func (e *Engine) idle(ctx context.Context, run Run, d delta) (Report, error) {
 	if err := run.Journal.Planned(ctx, empty, empty); err != nil || !run.Scope.may(writes) {
 		return Report{}, err
 	}
-	return Report{}, e.keepCursor(ctx, run, d)
+	return Report{Changed: d.ahead}, e.keepCursor(ctx, run, d, nil)
 }
 
-// keepCursor stores how far the changes of the source were read.
-func (e *Engine) keepCursor(ctx context.Context, run Run, d delta) error {
+// countEmptied adds the fields that a delta run of a provider emptied to those of earlier ones.
+func (a *applier) countEmptied(ctx context.Context) error {
+	emptied := a.report.Apply.Emptied()
+	if len(emptied) == 0 {
+		return nil
+	}
+	facts := a.view.facts
+	facts.Emptied = facts.Emptied.Plus(emptied)
+	return a.cfg.Ledger.SetFacts(ctx, facts)
+}
+
+// keepCursor stores how far the changes of the source were read, and which fields the run emptied.
+func (e *Engine) keepCursor(ctx context.Context, run Run, d delta, emptied plan.Filled) error {
 	if d.next.IsZero() {
 		return nil
 	}
@@ -447,7 +470,7 @@ func (e *Engine) keepCursor(ctx context.Context, run Run, d delta) error {
 	if err != nil {
 		return err
 	}
-	facts.Cursor = d.next
+	facts.Cursor, facts.Emptied = d.next, facts.Emptied.Plus(emptied)
 	if order, _ := facts.Positions.Judge(d.next.Position); order == directory.Newer && !d.next.Position.IsZero() {
 		facts.Positions.Trust(d.next.Position) // A later read from a server without these changes is older.
 	}

@@ -38,18 +38,51 @@ func unlimited() plan.DayLimits {
 	return plan.DayLimits{Leave: all, Reactivate: all, Rename: all, Members: plan.MemberLimit{Share: 100, Above: 1000}}
 }
 
-// followChanges changes a directory at random, and its provider by delta runs.
-func followChanges(t *testing.T, options mapping.Options, seed uint64) {
+// newNearby returns a world with both hops on one Redis, and with fields besides the name.
+func newNearby(t *testing.T, options mapping.Options, seed uint64, fields ...mapping.Field) *nearby {
 	t.Helper()
 	m, err := mapping.Compile(mapping.Spec{UserAddress: "mail", GroupAddress: "mail",
-		User: []mapping.Field{{Name: "name", Default: "cn"}}}, options)
+		User: append(fields, mapping.Field{Name: "name", Default: "cn"})}, options)
 	if err != nil {
 		t.Fatal(err)
 	}
 	rdb := redistest.Start(t)
-	n := &nearby{world: newWorld(), T: t, rdb: rdb, mapping: m, moves: "pager", rng: rand.New(rand.NewPCG(seed, 7)),
-		local: ledger.NewRedis(rdb, "ldap:corp"), limits: unlimited()}
-	n.follow = ledger.NewRedis(rdb, "google_workspace:1")
+	return &nearby{world: newWorld(), T: t, rdb: rdb, mapping: m, moves: "pager", rng: rand.New(rand.NewPCG(seed, 7)),
+		local: ledger.NewRedis(rdb, "ldap:corp"), limits: unlimited(), follow: ledger.NewRedis(rdb, "google_workspace:1")}
+}
+
+// What many people lose in several delta runs is measured by everyone, as a full run measures it.
+func TestEmptiedFieldsOfDeltaRunsAreMeasuredByTheWhole(t *testing.T) {
+	t.Parallel()
+	n := newNearby(t, mapping.Options{}, 1, mapping.Field{Name: "title", Default: "ldap.title"})
+	for i := range 100 {
+		e := person(i)
+		e.Attributes = e.Attributes.Set(directory.Mail, fmt.Sprintf("p%d@example.com", i)).Set("title", "Clerk")
+		n.source.snapshot.Entries = append(n.source.snapshot.Entries, e)
+	}
+	n.mirror()
+	engine := n.engineOf(store.NewReader(n.part()))
+	n.execute(engine, reconcile.Full())
+	lose := func(from, to int) reconcile.Report {
+		for i := from; i < to; i++ {
+			e := &n.source.snapshot.Entries[i]
+			e.Attributes = e.Attributes.Clone().Set("title")
+		}
+		n.mirror()
+		return n.execute(engine, reconcile.Changed())
+	}
+	if r := lose(0, 20); len(r.Apply.Changes) != 20 || !r.Held.Empty() {
+		t.Errorf("20 of 100 lose a title: %d applied, %d held, want all applied", len(r.Apply.Changes), len(r.Held.Changes))
+	}
+	if r := lose(20, 23); len(r.Held.Changes) != 3 || r.Held.Changes[0].Guard != plan.RuleEmptied {
+		t.Errorf("3 more lose a title: %+v held, want 3 by the guard %s", r.Held.Changes, plan.RuleEmptied)
+	}
+}
+
+// followChanges changes a directory at random, and its provider by delta runs.
+func followChanges(t *testing.T, options mapping.Options, seed uint64) {
+	t.Helper()
+	n := newNearby(t, options, seed)
 	for i := range 14 {
 		e := person(i)
 		e.Attributes = e.Attributes.Set(directory.Mail, fmt.Sprintf("p%d@example.com", i))

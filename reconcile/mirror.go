@@ -179,10 +179,10 @@ func (m mirror) learn(*applier, *plan.Change, provider.Result) {}
 // record makes the local directory readable again and stores the facts about its source.
 func (m mirror) record(ctx context.Context, a *applier, complete bool) error {
 	if complete && a.run.Scope.changed {
-		if a.report.Changed = a.report.Applied > 0; a.run.Scope.leaving {
+		if a.report.Changed = a.report.Applied > 0 || a.view.delta.ahead; a.run.Scope.leaving {
 			return nil
 		}
-		return m.keepCursor(ctx, a.run, a.view.delta)
+		return m.keepCursor(ctx, a.run, a.view.delta, a.report.Apply.Emptied())
 	}
 	if !complete || !a.run.Scope.may(keepsFacts) {
 		return nil

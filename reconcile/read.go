@@ -173,7 +173,7 @@ func (v *view) lookups(s Scope, desired []plan.Desired) []provider.Lookup {
 			out[n].Address = d.Address
 		}
 		remote := v.links[d.Ref].RemoteID
-		if d.Kind != directory.Group || remote == "" {
+		if d.Kind != directory.Group || remote == "" || s.alone {
 			continue
 		}
 		in := map[int]bool{}

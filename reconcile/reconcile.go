@@ -231,6 +231,8 @@ type Scope struct {
 	approvedOnly bool
 	// suspends limits the plan to suspensions. The objects are read one by one, because they cannot be listed.
 	suspends bool
+	// alone limits the plan to suspensions, so that only the accounts are read, without their groups.
+	alone bool
 	// undo pins the changes of another run to their former values, and limits the plan to the pinned entries.
 	undo *plan.Undone
 	// changed limits the run to the entries that changed since the last run and to those that are still open.
@@ -289,6 +291,11 @@ func Leaving() Scope { return Scope{rights: concludes | writes, changed: true, l
 
 // Departing is a run of a provider over a few entries that left the local directory or were disabled there.
 func Departing(refs ...directory.Ref) Scope { return Scope{rights: concludes | writes, refs: refs} }
+
+// Suspending is like Departing, but it only suspends. It reads the accounts and no group.
+func Suspending(refs ...directory.Ref) Scope {
+	return Scope{rights: concludes | writes, refs: refs, alone: true}
+}
 
 // Explaining is a run that plans one entry as a full run would, and stops there. within bounds the time for reading
 // the provider.

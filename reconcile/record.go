@@ -58,6 +58,7 @@ func (a *applier) facts(ctx context.Context) error {
 	f.Asks = a.cfg.Provider.Capabilities().Mirror && !a.report.Held.Empty()
 	f.Users, f.Groups = a.view.snapshot.Count(directory.User), a.view.snapshot.Count(directory.Group)
 	f.Coverage = a.coverage()
+	f.Filled, f.Emptied = a.report.Apply.Filled(), nil
 	if a.run.Scope.may(confirms) && !a.cfg.Provider.Capabilities().Mirror {
 		f.Linked, f.Claims = a.linked(), claimsVersion+a.cfg.Scope
 	}

@@ -309,6 +309,9 @@ func (t tenant) record(ctx context.Context, a *applier, complete bool) error {
 	if err := t.cfg.Ledger.DropLinks(ctx, a.lost...); err != nil {
 		return err
 	}
+	if complete && a.run.Scope.changed {
+		return a.countEmptied(ctx)
+	}
 	if !complete || !a.run.Scope.may(confirms) {
 		return nil
 	}

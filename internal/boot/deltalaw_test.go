@@ -226,3 +226,23 @@ func TestDeltaRunsEndLikeOneFullRun(t *testing.T) {
 		t.Errorf("the full run after it plans %d changes, drift %d", len(report.Apply.Changes), report.Drift)
 	}
 }
+
+// A leaver who was sent ahead of the delta run leaves its groups with that run. OpenLDAP tells no change of a group
+// when a member is deleted.
+func TestALeaverSentAheadLeavesItsGroups(t *testing.T) {
+	t.Parallel()
+	h := newFirstHop(t, slapdtest.Options{LDIF: slapdtest.Generate(10, 1, 4), SyncProv: true, SessionLog: 1000})
+	h.ldap.Set(t, slapdtest.GroupDN(0), "member", slapdtest.UserDN(1), slapdtest.UserDN(2))
+	h.run(reconcile.Full())
+	h.ldap.Delete(t, slapdtest.UserDN(1))
+	if report := h.run(reconcile.Leaving()); len(report.Leavers) != 1 {
+		t.Fatalf("leavers = %v, want one", report.Leavers)
+	}
+	report := h.run(reconcile.Changed())
+	if n := len(report.Apply.Changes); n != 1 || report.Apply.Changes[0].Op != plan.RemoveMember {
+		t.Errorf("the delta run plans %+v, want the removal from the group", report.Apply.Changes)
+	}
+	if report := h.run(reconcile.Full()); len(report.Apply.Changes) > 0 || report.Drift > 0 {
+		t.Errorf("the full run plans %d changes, drift %d", len(report.Apply.Changes), report.Drift)
+	}
+}
