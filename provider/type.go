@@ -26,11 +26,29 @@ type Type struct {
 	Keys map[string]string
 	// Fields are what a mapping can set.
 	Fields mapping.Spec
+	// Starter is the beginning of a configuration.
+	Starter Starter
 	// New returns an empty configuration, a pointer to a struct with yaml tags. A field of type secret.File or
 	// secret.PublicFile names a file.
 	New func() Config
 	// EntryID reads the id of an entry out of the anchor that the tenant shows. Nil where both are the same text.
 	EntryID func(anchor string) (directory.ID, bool)
+}
+
+// Starter is what `rollcall init` writes for a first provider of a type.
+type Starter struct {
+	// Settings are lines of YAML that the type needs. {domain} stands for the domain of the tenant.
+	Settings []string
+	// Mappings has the fields that fit the attributes of directories. Of several for one field, the first that a
+	// directory fills is written.
+	Mappings []StarterMapping
+}
+
+// StarterMapping says that a field fits an attribute.
+type StarterMapping struct {
+	Attribute, Field string
+	// Expression is ldap.<Attribute> where it is empty.
+	Expression string
 }
 
 // ProductName returns the vendor's name for it.

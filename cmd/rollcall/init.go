@@ -1,22 +1,19 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"rollcall/internal/boot"
-	"rollcall/internal/config"
 	"rollcall/source/ldap"
 )
 
@@ -25,6 +22,9 @@ type initializer struct {
 	*env
 	cfg    ldap.Config
 	output string
+	// kind is the type of the provider in the file, and domain that of its addresses.
+	kind, domain string
+	answers      *bufio.Reader
 }
 
 func initCommand(e *env) *cobra.Command {
@@ -33,9 +33,10 @@ func initCommand(e *env) *cobra.Command {
 		Use: "init URI", Short: "Look at a directory and write a first configuration for it",
 		Long: "Connects to an LDAP server (ldaps://host, ldap://host) or opens an LDIF export (file:///path.ldif), " +
 			"finds out what\n" +
-			"kind of directory it is, reads it once, shows what is in it, and writes a commented rollcall.yaml. An " +
-			"existing file\n" +
-			"is never overwritten. Nothing is written to the directory.",
+			"kind of directory it is, reads it once, shows what is in it, and writes a commented rollcall.yaml. What it " +
+			"cannot\n" +
+			"find out it asks for on a terminal; elsewhere flags say it. An existing file is never overwritten. Nothing is\n" +
+			"written to the directory.",
 		Example: "  rollcall init ldaps://dc1.example.com --bind-name svc-rollcall@example.com --bind-password-file " +
 			"/etc/rollcall/ldap\n" +
 			"  rollcall init file:///tmp/people.ldif --output trial.yaml",
@@ -54,38 +55,63 @@ func initCommand(e *env) *cobra.Command {
 	f.StringVar(&in.cfg.BindCN, "bind-name", "", "the DN to bind as or, for Active Directory, user@domain")
 	f.StringVar((*string)(&in.cfg.BindPasswordFile), "bind-password-file", "", "file with the password")
 	f.StringVar((*string)(&in.cfg.CAFile), "ca-file", "", "PEM file with the authorities to trust")
+	f.StringVar(&in.cfg.TLSPinSHA256, "tls-pin-sha256", "", "fingerprint of the only certificate to trust")
 	f.BoolVar(&in.cfg.StartTLS, "start-tls", false, "ask for TLS on an ldap:// connection")
+	f.StringVar(&in.kind, "provider", "", "the type of the provider in the file: "+strings.Join(in.kinds(), ", "))
+	f.StringVar(&in.domain, "domain", "", "the domain of the tenant; the one that most users have in mail")
 	return c
 }
 
-// interesting are the attributes that init looks for, and the field of Google Workspace that each fits.
-func interesting() map[string]string {
-	return map[string]string{
-		"title": "organizations.title", "department": "organizations.department",
-		"departmentNumber": "organizations.department",
-		"telephoneNumber":  "phones.work", "mobile": "phones.mobile", "employeeType": "", "manager": "", "proxyAddresses": "",
+// kinds returns the names of the types of provider.
+func (in *initializer) kinds() (out []string) {
+	for i := range in.types {
+		out = append(out, in.types[i].Name)
 	}
+	return out
+}
+
+// attributes returns the attributes that some type of provider has a field for, and others that are worth counting.
+func (in *initializer) attributes() []string {
+	out := []string{"proxyAddresses", "mailAlternateAddress"}
+	for i := range in.types {
+		for _, m := range in.types[i].Starter.Mappings {
+			out = append(out, m.Attribute)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// ask asks a person at a terminal. Elsewhere, and for an empty answer, it returns the preset answer.
+func (in *initializer) ask(question, preset string) string {
+	if !in.asks {
+		return preset
+	}
+	if preset != "" {
+		question += " [" + preset + "]"
+	}
+	fmt.Fprint(in.stdout, question+": ")
+	if in.answers == nil {
+		in.answers = bufio.NewReader(in.stdin)
+	}
+	answer, _ := in.answers.ReadString('\n') // What was read before an error counts.
+	return cmp.Or(strings.TrimSpace(answer), preset)
 }
 
 func (in *initializer) run(ctx context.Context) error {
 	if _, err := os.Lstat(in.output); !errors.Is(err, fs.ErrNotExist) {
 		return wrongUse("%s exists and is not overwritten: name another file with --output", in.output)
 	}
+	if in.kind != "" && !slices.Contains(in.kinds(), in.kind) {
+		return wrongUse("--provider %s: known are %s", in.kind, strings.Join(in.kinds(), ", "))
+	}
 	within, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	preset, base, err := ldap.Detect(within, in.cfg)
-	if err != nil && in.cfg.BaseDN == "" {
+	cfg, err := in.look(within)
+	if err != nil {
 		return err
 	}
-	preset = cmp.Or(in.cfg.Preset, preset)
-	if preset == "" {
-		return wrongUse("the kind of directory is not recognised: name it with --preset (%s)",
-			strings.Join(ldap.PresetNames(), ", "))
-	}
-	cfg := ldap.PresetConfig(preset)
-	cfg.Slug, cfg.ServerURI, cfg.StartTLS, cfg.CAFile = in.cfg.Slug, in.cfg.ServerURI, in.cfg.StartTLS, in.cfg.CAFile
-	cfg.BindCN, cfg.BindPasswordFile, cfg.BaseDN = in.cfg.BindCN, in.cfg.BindPasswordFile, cmp.Or(in.cfg.BaseDN, base)
-	src, err := ldap.New(cfg, slices.Sorted(maps.Keys(interesting())))
+	src, err := ldap.New(cfg, in.attributes())
 	if err != nil {
 		return err
 	}
@@ -102,6 +128,43 @@ func (in *initializer) run(ctx context.Context) error {
 	return err
 }
 
+// look finds out what kind of directory it is. It returns the configuration of the source.
+func (in *initializer) look(ctx context.Context) (ldap.Config, error) {
+	if !strings.HasPrefix(in.cfg.ServerURI, "file:") && in.cfg.BindCN == "" {
+		in.cfg.BindCN = in.ask("Name to bind as: a DN or, for Active Directory, user@domain (empty binds anonymously)", "")
+	}
+	if in.cfg.BindCN != "" && in.cfg.BindPasswordFile == "" {
+		*(*string)(&in.cfg.BindPasswordFile) = in.ask("File with its password", "")
+	}
+	preset, bases, err := ldap.Detect(ctx, in.cfg)
+	if err != nil {
+		return ldap.Config{}, err
+	}
+	base := in.cfg.BaseDN
+	if base == "" && len(bases) == 1 {
+		base = bases[0]
+	}
+	if base == "" {
+		base = in.ask(fmt.Sprintf("DN below which people and groups are (the server has %q)", bases), "")
+	}
+	if base == "" {
+		return ldap.Config{}, wrongUse("the server does not say where its people are (it has %q): name the DN with --base-dn",
+			bases)
+	}
+	if preset = cmp.Or(in.cfg.Preset, preset); preset == "" {
+		preset = in.ask("Family of the server ("+strings.Join(ldap.PresetNames(), ", ")+")", "")
+	}
+	if !slices.Contains(ldap.PresetNames(), preset) {
+		return ldap.Config{}, wrongUse("the kind of directory is not recognised: name it with --preset (%s)",
+			strings.Join(ldap.PresetNames(), ", "))
+	}
+	cfg := ldap.PresetConfig(preset)
+	cfg.Slug, cfg.ServerURI, cfg.StartTLS, cfg.CAFile = in.cfg.Slug, in.cfg.ServerURI, in.cfg.StartTLS, in.cfg.CAFile
+	cfg.BindCN, cfg.BindPasswordFile, cfg.BaseDN = in.cfg.BindCN, in.cfg.BindPasswordFile, base
+	cfg.TLSPinSHA256 = in.cfg.TLSPinSHA256
+	return cfg, nil
+}
+
 // show prints what was found.
 func (in *initializer) show(cfg *ldap.Config, s *ldap.Survey) {
 	fmt.Fprintf(in.stdout, "%s: preset %s, base %s\n", s.Server, cfg.Preset, cfg.BaseDN)
@@ -111,7 +174,8 @@ func (in *initializer) show(cfg *ldap.Config, s *ldap.Survey) {
 	for _, list := range []struct {
 		title  string
 		counts map[string]int
-	}{{"Domains of mail", s.Domains}, {"Containers of users", s.Containers}, {"Attributes that users have", s.Filled}} {
+	}{{"Domains of mail", s.Domains}, {"Containers of users", s.Containers}, {"Attributes that users have", s.Filled},
+		{"Entries by class", s.Classes}, {"Out of scope", s.OutOfScope}} {
 		if len(list.counts) == 0 {
 			continue
 		}
@@ -120,183 +184,57 @@ func (in *initializer) show(cfg *ldap.Config, s *ldap.Survey) {
 			fmt.Fprintf(in.stdout, "  %6d  %s\n", list.counts[name], cell(name))
 		}
 	}
-	const most = 10
-	if len(s.Findings) > 0 {
-		fmt.Fprintf(in.stdout, "\nEntries that cannot be used, the first %d:\n", min(most, len(s.Findings)))
+	in.list("Users without mail, who get no account until they have one", s.WithoutMail)
+	var unusable []string
+	for _, f := range s.Findings {
+		unusable = append(unusable, f.DN+": "+f.Problem)
 	}
-	for _, f := range s.Findings[:min(most, len(s.Findings))] {
-		fmt.Fprintf(in.stdout, "  %s: %s\n", cell(f.DN), cell(f.Problem))
-	}
+	in.list("Entries that cannot be used", unusable)
 	for _, note := range s.Notes {
 		fmt.Fprintf(in.stdout, "\n%s\n", cell(note))
 	}
 }
 
-// byCount returns the names with the largest counts first, at most 20.
-func byCount(counts map[string]int) []string {
-	const most = 20
-	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
-		return cmp.Or(counts[b]-counts[a], strings.Compare(a, b))
-	})
-	return names[:min(most, len(names))]
+// list prints the first lines of a list.
+func (in *initializer) list(title string, lines []string) {
+	const most = 10
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintf(in.stdout, "\n%s, the first %d:\n", title, min(most, len(lines)))
+	for _, line := range lines[:min(most, len(lines))] {
+		fmt.Fprintf(in.stdout, "  %s\n", cell(line))
+	}
 }
 
 // write writes the configuration to a file that does not exist yet.
 func (in *initializer) write(cfg *ldap.Config, s *ldap.Survey) error {
+	kind := in.kind
+	for kind == "" {
+		if kind = in.ask("\nType of the tenant ("+strings.Join(in.kinds(), ", ")+")", in.kinds()[0]); !slices.Contains(
+			in.kinds(), kind) {
+			kind = ""
+		}
+	}
+	domain := in.domain
+	if names := byCount(s.Domains); domain == "" && len(names) > 0 {
+		domain = names[0]
+		if len(names) > 1 {
+			domain = in.ask("Domain of the tenant; people with mail in another one are held unless the tenant has it too",
+				domain)
+		}
+	}
+	var d draft
+	d.source(cfg)
+	for i := range in.types {
+		if in.types[i].Name == kind {
+			d.provider(&in.types[i], cfg, s, cmp.Or(domain, "example.com"))
+		}
+	}
 	f, err := os.OpenFile(in.output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(draft(cfg, s))
+	_, err = f.WriteString(d.String())
 	return errors.Join(err, f.Close())
-}
-
-// draft returns the text of the configuration.
-func draft(cfg *ldap.Config, s *ldap.Survey) string {
-	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	optional := func(key, value string) {
-		if value != "" {
-			line("      %s: %q", key, value)
-		}
-	}
-	line("# Written by rollcall init. docs/configuration.md has every key; the preset has the defaults of its family.")
-	line("sources:\n  ldap:\n    - slug: %q # part of what is stored: do not change it later", cfg.Slug)
-	line("      preset: %s", cfg.Preset)
-	line("      server_uri: %q # several, separated by commas, are tried in order", cfg.ServerURI)
-	optional("bind_cn", cfg.BindCN)
-	optional("bind_password_file", absolute(string(cfg.BindPasswordFile)))
-	optional("ca_file", absolute(string(cfg.CAFile)))
-	if cfg.StartTLS {
-		line("      start_tls: true")
-	}
-	optional("base_dn", cfg.BaseDN)
-	line("      schedule: \"*/15 * * * *\"")
-	domain := "example.com"
-	if names := byCount(s.Domains); len(names) > 0 {
-		domain = names[0]
-	}
-	line("\n# Complete this provider and take the # away. %d of %d users have mail in %s.", s.Domains[domain], s.Users,
-		domain)
-	line("# providers:\n#   google_workspace:\n#     - id: 1\n#       name: %q\n#       sources: [%q]", domain, cfg.Slug)
-	line("#       delegated_subject: admin@%s\n#       credentials_file: google.json", domain)
-	line("#       default_group_email_domain: %s\n#       require_approval: first_run # the first plan waits for a "+
-		"person", domain)
-	line("#       schedule: after_source\n#       user_property_mappings:")
-	fields := map[string]bool{}
-	attributes := interesting()
-	for _, attr := range byCount(s.Filled) {
-		if field := attributes[attr]; field != "" && !fields[field] {
-			fields[field] = true
-			line("#         %s: ldap.%s # filled in for %d of the users", field, attr, s.Filled[attr])
-		}
-	}
-	line("#       group_property_mappings:\n#         # The group's own mail, or one that is made from its name.")
-	line("#         address: coalesce(mail, slug(cn) + \"@%s\")", domain)
-	return b.String()
-}
-
-// absolute returns the absolute path of a file that was named from the working directory.
-func absolute(path string) string {
-	if path == "" {
-		return ""
-	}
-	if abs, err := filepath.Abs(path); err == nil {
-		return abs
-	}
-	return path
-}
-
-func checkCommand(e *env) *cobra.Command {
-	var offline, noRedis, write bool
-	c := &cobra.Command{
-		Use: "check [CONTAINER]", Short: "Validate the configuration and try each connection",
-		Long: "Reads the configuration (--config, else ROLLCALL_CONFIG, else rollcall.yaml), names every mistake in it " +
-			"with file and line, and\n" +
-			"then tries Redis, each source and each provider, or only CONTAINER: what was found, or why it failed. It ends " +
-			"with 1 " +
-			"if\n" +
-			"anything failed. Redis is needed for syncs and not for `rollcall plan`: with --no-redis it may be missing. It " +
-			"writes nothing\n" +
-			"anywhere, except with --probe, which creates, changes and deletes one user and one group on a SCIM server, and " +
-			"prints the keys\n" +
-			"of the configuration that fit the server.",
-		Example: "  rollcall check\n  rollcall check --no-redis\n  rollcall check --offline --config " +
-			"/etc/rollcall/rollcall.yaml\n  rollcall check scim:1 --probe",
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if write && len(args) == 0 {
-				return wrongUse("--probe needs a provider: rollcall check scim:1 --probe")
-			}
-			p, err := e.configured()
-			if err != nil {
-				return err
-			}
-			cfg, warnings, err := config.Load(p.Config, config.Options{Types: e.types, Getenv: e.getenv, Strict: p.StrictFiles})
-			if err != nil {
-				return err
-			}
-			for _, w := range warnings {
-				fmt.Fprintln(e.stdout, "warning:", w)
-			}
-			fmt.Fprintf(e.stdout, "%s: no mistakes\n", p.Config)
-			if offline {
-				return nil
-			}
-			probes := boot.Probes(p, cfg, e.getenv)
-			if len(args) > 0 {
-				if probes, err = only(probes, args[0], write); err != nil {
-					return err
-				}
-			}
-			return tryAll(cmd.Context(), e, probes, noRedis)
-		},
-	}
-	c.Flags().BoolVar(&write, "probe", false,
-		"find out how a SCIM server behaves, with a user and a group for the purpose")
-	c.Flags().BoolVar(&offline, "offline", false, "check the file only")
-	c.Flags().BoolVar(&noRedis, "no-redis", false, "do not fail where no Redis answers")
-	return c
-}
-
-// only returns the probe of one container. With write, it writes.
-func only(probes []boot.Probe, name string, write bool) ([]boot.Probe, error) {
-	var known []string
-	for _, p := range probes {
-		if known = append(known, p.Name); p.Name != name {
-			continue
-		}
-		switch {
-		case write && p.Write == nil:
-			return nil, wrongUse("%s cannot be probed; --probe is for providers", name)
-		case write:
-			p.Try = p.Write
-		}
-		return []boot.Probe{p}, nil
-	}
-	return nil, wrongUse("%q is not configured: known are %s", name, strings.Join(known, ", "))
-}
-
-// tryAll tries each connection and continues after a failure. With noRedis, an unreachable Redis is not a failure.
-func tryAll(ctx context.Context, e *env, probes []boot.Probe, noRedis bool) error {
-	var failed bool
-	for _, probe := range probes {
-		within, cancel := context.WithTimeout(ctx, time.Minute)
-		lines, err := probe.Try(within)
-		cancel()
-		for _, l := range lines {
-			fmt.Fprintf(e.stdout, "%s: %s\n", probe.Name, l)
-		}
-		switch {
-		case err == nil:
-			fmt.Fprintf(e.stdout, "%s: ok\n", probe.Name)
-		case !noRedis || !errors.Is(err, boot.ErrNoRedis):
-			failed = true
-			fmt.Fprintf(e.stdout, "%s: FAILED: %v\n", probe.Name, err)
-		}
-	}
-	if failed {
-		return errQuiet
-	}
-	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rollcall/internal/config"
+	"rollcall/provider/all"
 )
 
 // adExport is what ldifde writes of a small domain.
@@ -21,6 +22,7 @@ cn: Ada King
 sn: King
 mail: ada@example.com
 title: Engineer
+manager: CN=Scan,OU=Staff,DC=ad,DC=example,DC=test
 objectGUID:: ABEiM0RVZneImaq7zN3u/w==
 userAccountControl: 512
 accountExpires: 0
@@ -69,13 +71,16 @@ func TestInit(t *testing.T) {
 		}
 	}
 	var out bytes.Buffer
-	e := &env{getenv: func(string) string { return "" }, stdin: &out, stdout: &out, stderr: &out, now: time.Now}
+	e := &env{types: all.Types(), getenv: func(string) string { return "" }, stdin: strings.NewReader(""), stdout: &out,
+		stderr: &out, now: time.Now}
 	args := []string{"init", "file://" + people, "--output", file}
 	if code := run(t.Context(), e, args); code != 0 {
 		t.Fatalf("exit code %d: %s", code, &out)
 	}
 	for _, want := range []string{"preset active_directory, base dc=ad,dc=example,dc=test",
-		"2 users (1 disabled, 1 without mail) and 1 groups are in scope", "1  example.com", "2  ou=Staff,dc=ad"} {
+		"2 users (1 disabled, 1 without mail) and 1 groups are in scope", "1  example.com", "2  ou=Staff,dc=ad",
+		"1  built into Active Directory", "2  user\n", "Users without mail, who get no account until they have one, the " +
+			"first 1:\n  CN=Scan"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("output = %s\nwant %q", &out, want)
 		}
@@ -85,7 +90,8 @@ func TestInit(t *testing.T) {
 		t.Fatal(err)
 	}
 	head, provider, ok := strings.Cut(string(text), "# providers:")
-	if !ok || !strings.Contains(provider, "organizations.title: ldap.title") {
+	if !ok || !strings.Contains(provider, "organizations.title: ldap.title") ||
+		!strings.Contains(provider, "relations.manager: address_of(ldap.manager)") {
 		t.Fatalf("the file has no provider with the mapping of title:\n%s", text)
 	}
 	load := func(text string) *config.Config {
@@ -105,5 +111,42 @@ func TestInit(t *testing.T) {
 	out.Reset()
 	if code := run(t.Context(), e, args); code != codeUsage || !strings.Contains(out.String(), "is not overwritten") {
 		t.Errorf("a second run: exit code %d: %s", code, &out)
+	}
+}
+
+// TestInitAsks: on a terminal, init asks for the type and the domain of the tenant. Each type's provider loads once its
+// comment signs are gone.
+func TestInitAsks(t *testing.T) {
+	t.Parallel()
+	for _, kind := range all.Types() {
+		dir := t.TempDir()
+		people, file := filepath.Join(dir, "people.ldif"), filepath.Join(dir, "rollcall.yaml")
+		other := strings.NewReplacer("Ada King", "Bob", "ada@example.com", "bob@other.example",
+			"ABEiM0RVZneImaq7zN3u/w==", "ABEiM0RVZneImaq7zN3u/Q==").Replace(strings.SplitAfter(adExport, "\n\n")[0])
+		for path, text := range map[string]string{people: adExport + other, filepath.Join(dir, "google.json"): "{}",
+			filepath.Join(dir, "entra-secret"): "x", filepath.Join(dir, "scim-token"): "x"} {
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var out bytes.Buffer
+		e := &env{types: all.Types(), getenv: func(string) string { return "" }, stdout: &out, stderr: &out, now: time.Now,
+			asks: true, stdin: strings.NewReader("no such type\n" + kind.Name + "\nother.example\n")}
+		if code := run(t.Context(), e, []string{"init", "file://" + people, "--output", file}); code != 0 {
+			t.Fatalf("%s: exit code %d: %s", kind.Name, code, &out)
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := strings.ReplaceAll(strings.Replace(string(text), "# Complete", "# # Complete", 1), "\n# ", "\n")
+		if err := os.WriteFile(file, []byte(whole), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, warnings, err := config.Load(file, config.Options{Types: all.Types()})
+		if err != nil || len(warnings) > 0 || len(cfg.Providers) != 1 || cfg.Providers[0].Type.Name != kind.Name ||
+			!strings.Contains(whole, "1 of 3 users have mail in other.example") {
+			t.Errorf("%s: %v, warnings %q\n%s", kind.Name, err, warnings, whole)
+		}
 	}
 }

@@ -231,6 +231,17 @@ func Type() provider.Type {
 			"max_writes_per_second":   "The same for writes.",
 		},
 		Fields: Spec(), New: func() provider.Config { return new(Config) }, EntryID: ID,
+		Starter: provider.Starter{
+			Settings: []string{"tenant_id: 00000000-0000-0000-0000-000000000000",
+				"client_id: 00000000-0000-0000-0000-000000000000", "client_secret_file: entra-secret"},
+			Mappings: []provider.StarterMapping{
+				{"title", "jobTitle", ""}, {"department", "department", ""}, {"departmentNumber", "department", ""},
+				{"company", "companyName", ""}, {"o", "companyName", ""}, {"telephoneNumber", "businessPhones", ""},
+				{"mobile", "mobilePhone", ""}, {"employeeNumber", "employeeId", "employeeNumber"},
+				{"employeeID", "employeeId", "employeeNumber"}, {"employeeType", "employeeType", ""},
+				{"physicalDeliveryOfficeName", "officeLocation", ""}, {"c", "usageLocation", ""},
+			},
+		},
 	}
 }
 

@@ -159,6 +159,17 @@ func Type() provider.Type {
 				"Google allows 40 calls and 10 new users a second.",
 		},
 		Fields: Spec(), New: func() provider.Config { return new(Config) },
+		Starter: provider.Starter{
+			Settings: []string{"delegated_subject: admin@{domain}", "credentials_file: google.json",
+				"default_group_email_domain: {domain}"},
+			Mappings: []provider.StarterMapping{
+				{"title", "organizations.title", ""}, {"department", "organizations.department", ""},
+				{"departmentNumber", "organizations.department", ""}, {"telephoneNumber", "phones.work", ""},
+				{"mobile", "phones.mobile", ""}, {"manager", "relations.manager", "address_of(ldap.manager)"},
+				{"employeeNumber", "externalIds.organization", "employeeNumber"},
+				{"employeeID", "externalIds.organization", "employeeNumber"},
+			},
+		},
 	}
 }
 

@@ -48,6 +48,16 @@ func Type() provider.Type {
 			"max_user_creates_per_second": "The same for new users.",
 		},
 		Fields: Spec(), New: func() provider.Config { return new(Config) },
+		Starter: provider.Starter{
+			Settings: []string{"endpoint: https://scim.{domain}/scim/v2", "token_file: scim-token"},
+			Mappings: []provider.StarterMapping{
+				{"title", "title", ""}, {"department", "enterprise.department", ""},
+				{"departmentNumber", "enterprise.department", ""}, {"telephoneNumber", "phoneNumbers.work", ""},
+				{"mobile", "phoneNumbers.mobile", ""}, {"manager", "enterprise.manager", "address_of(ldap.manager)"},
+				{"employeeNumber", "enterprise.employeeNumber", "employeeNumber"},
+				{"employeeID", "enterprise.employeeNumber", "employeeNumber"},
+			},
+		},
 	}
 }
 

@@ -36,20 +36,24 @@ type rootDSE struct {
 
 // defaultBase returns the naming context with the people: the one that the server calls so, or the only one.
 func (r *rootDSE) defaultBase() (string, error) {
-	if r.base != "" {
-		return r.base, nil
+	if own := r.bases(); len(own) == 1 {
+		return own[0], nil
 	}
-	var own []string
+	return "", fault.Errorf(fault.Invalid, "base_dn is not set, and the server does not say where its people are "+
+		"(naming contexts %q): set base_dn", r.contexts)
+}
+
+// bases returns the naming contexts that may have people.
+func (r *rootDSE) bases() (own []string) {
+	if r.base != "" {
+		return []string{r.base}
+	}
 	for _, c := range r.contexts {
 		if norm, err := NormalizeDN(c); err == nil && norm != "" && !strings.HasPrefix(norm, "cn=") && norm != "o=ipaca" {
 			own = append(own, c)
 		}
 	}
-	if len(own) == 1 {
-		return own[0], nil
-	}
-	return "", fault.Errorf(fault.Invalid, "base_dn is not set, and the server does not say where its people are "+
-		"(naming contexts %q): set base_dn", r.contexts)
+	return own
 }
 
 // fileRoot stands in for the root DSE of a file.

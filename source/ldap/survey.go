@@ -12,28 +12,27 @@ import (
 	"rollcall/fault"
 )
 
-// Detect connects to the first server of a configuration, or opens its file, and returns the preset that fits and the
-// base of the people. The preset is empty where the family is not known.
-func Detect(ctx context.Context, c Config) (preset, base string, err error) {
+// Detect connects to the first server of a configuration, or opens its file, and returns the preset that fits and where
+// people may be: one base where the directory says so. The preset is empty where the family is not known.
+func Detect(ctx context.Context, c Config) (preset string, bases []string, err error) {
 	c.SyncUsers, c.SyncGroups = true, true
 	if c.BaseDN == "" {
 		c.BaseDN = "dc=unknown" // not searched
 	}
 	s, err := New(c, nil)
 	if err != nil {
-		return "", "", err
+		return "", nil, err
 	}
 	dir, err := s.open(ctx)
 	if err != nil {
-		return "", "", err
+		return "", nil, err
 	}
 	defer dir.close()
 	if f, ok := dir.(*file); ok {
-		return f.preset(), f.root(), nil
+		return f.preset(), slices.DeleteFunc([]string{f.root()}, func(dn string) bool { return dn == "" }), nil
 	}
 	root := dir.about()
-	base, err = root.defaultBase()
-	return familyPresets[root.family], base, err
+	return familyPresets[root.family], root.bases(), nil
 }
 
 // familyPresets has the preset of each family that a server tells.
@@ -81,6 +80,11 @@ type Survey struct {
 	Domains, Containers map[string]int
 	// Filled counts the users who have each of the attributes that were asked for.
 	Filled map[string]int
+	// WithoutMail are the DNs of the users without mail, at most 10.
+	WithoutMail []string
+	// Classes count what is below the base by object class, and OutOfScope the people and groups there that are not
+	// read, by the reason.
+	Classes, OutOfScope map[string]int
 	// Findings are entries that cannot be used. Notes are those of the read.
 	Findings []directory.Finding
 	Notes    []string
@@ -98,6 +102,7 @@ func (s *Source) Survey(ctx context.Context) (*Survey, error) {
 	}
 	out := &Survey{Server: s.servers[0].String(), Findings: snap.Findings, Notes: snap.Notes,
 		Domains: map[string]int{}, Containers: map[string]int{}, Filled: map[string]int{}}
+	const some = 10
 	for i := range snap.Entries {
 		e := &snap.Entries[i]
 		if e.Kind == directory.Group {
@@ -112,7 +117,9 @@ func (s *Source) Survey(ctx context.Context) (*Survey, error) {
 		if ok {
 			out.Domains[strings.ToLower(domain)]++
 		} else {
-			out.Addressless++
+			if out.Addressless++; out.Addressless <= some {
+				out.WithoutMail = append(out.WithoutMail, e.DN)
+			}
 		}
 		out.Containers[containerOf(e.DN)]++
 		for _, attr := range s.mapped {
@@ -121,7 +128,71 @@ func (s *Source) Survey(ctx context.Context) (*Survey, error) {
 			}
 		}
 	}
-	return out, nil
+	return out, s.census(ctx, snap, out)
+}
+
+// censusFilter finds what might be a person or a group in any family.
+const censusFilter = "(|(objectClass=person)(objectClass=contact)(objectClass=account)(objectClass=posixAccount)" +
+	"(objectClass=group)(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup)" +
+	"(objectClass=groupOfURLs))"
+
+// usuallyOut says why an entry of an object class is usually not in scope; the first that fits counts.
+var usuallyOut = []struct{ class, reason string }{
+	{"contact", "contacts, which are no people with accounts"},
+	{"msDS-GroupManagedServiceAccount", "managed service accounts"}, {"msDS-ManagedServiceAccount", "managed service accounts"},
+	{"computer", "computers"}, {"mepManagedEntry", "groups of single users (managed entries)"},
+}
+
+// census counts what is below the base, in scope or not.
+func (s *Source) census(ctx context.Context, snap directory.Snapshot, out *Survey) error {
+	out.Classes, out.OutOfScope = map[string]int{}, map[string]int{}
+	seen := make(map[string]bool, len(snap.Entries))
+	add := func(dn string) {
+		if norm, err := NormalizeDN(dn); err == nil {
+			seen[norm] = true
+		}
+	}
+	for i := range snap.Entries {
+		add(snap.Entries[i].DN)
+	}
+	for _, f := range snap.Findings {
+		add(f.DN)
+	}
+	dir, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer dir.close()
+	if s, err = s.rooted(dir.about()); err != nil {
+		return err
+	}
+	req := request{base: s.cfg.BaseDN, scope: ldap.ScopeWholeSubtree, filter: censusFilter,
+		attrs: []string{"objectClass", criticalObject}, paged: true}
+	return dir.search(ctx, req, func(e *ldap.Entry) error {
+		classes := e.GetEqualFoldAttributeValues("objectClass")
+		for _, class := range classes {
+			if !strings.EqualFold(class, "top") {
+				out.Classes[class]++
+			}
+		}
+		if norm, err := NormalizeDN(e.DN); err == nil && !seen[norm] {
+			out.OutOfScope[s.outOfScope(e, classes)]++
+		}
+		return nil
+	})
+}
+
+// outOfScope says why an entry is not read.
+func (s *Source) outOfScope(e *ldap.Entry, classes []string) string {
+	if s.cfg.LeaveOutBuiltIn && strings.EqualFold(e.GetEqualFoldAttributeValue(criticalObject), "TRUE") {
+		return "built into Active Directory (isCriticalSystemObject)"
+	}
+	for _, l := range usuallyOut {
+		if slices.ContainsFunc(classes, func(c string) bool { return strings.EqualFold(c, l.class) }) {
+			return l.reason
+		}
+	}
+	return "people and groups outside of the filters or their bases, such as those in " + containerOf(e.DN)
 }
 
 // containerOf returns the DN above an entry.
