@@ -39,16 +39,9 @@ type Type struct {
 type Starter struct {
 	// Settings are lines of YAML that the type needs. {domain} stands for the domain of the tenant.
 	Settings []string
-	// Mappings has the fields that fit the attributes of directories. Of several for one field, the first that a
-	// directory fills is written.
-	Mappings []StarterMapping
-}
-
-// StarterMapping says that a field fits an attribute.
-type StarterMapping struct {
-	Attribute, Field string
-	// Expression is ldap.<Attribute> where it is empty.
-	Expression string
+	// Mappings are an attribute of directories, the field that fits, and its expression, which is ldap.<attribute> where
+	// it is empty. Of several for one field, the first that a directory fills is written.
+	Mappings [][3]string
 }
 
 // ProductName returns the vendor's name for it.

@@ -62,16 +62,17 @@ func (d *draft) provider(t *provider.Type, cfg *ldap.Config, s *ldap.Survey, dom
 	comment("      schedule: after_source")
 	written := map[string]bool{}
 	for _, m := range t.Starter.Mappings {
-		n := s.Filled[m.Attribute]
-		if n == 0 || written[m.Field] {
+		attribute, field, expression := m[0], m[1], m[2]
+		n := s.Filled[attribute]
+		if n == 0 || written[field] {
 			continue
 		}
 		if len(written) == 0 {
 			comment("      user_property_mappings:")
 		}
-		written[m.Field] = true
-		comment("        %s: %s # %s is filled in for %d of the users", m.Field, cmp.Or(m.Expression, "ldap."+m.Attribute),
-			m.Attribute, n)
+		written[field] = true
+		comment("        %s: %s # %s is filled in for %d of the users", field, cmp.Or(expression, "ldap."+attribute),
+			attribute, n)
 	}
 	if t.Fields.GroupAddress != "" {
 		comment("      group_property_mappings:")

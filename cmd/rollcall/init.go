@@ -75,7 +75,7 @@ func (in *initializer) attributes() []string {
 	out := []string{"proxyAddresses", "mailAlternateAddress"}
 	for i := range in.types {
 		for _, m := range in.types[i].Starter.Mappings {
-			out = append(out, m.Attribute)
+			out = append(out, m[0])
 		}
 	}
 	slices.Sort(out)

@@ -234,7 +234,7 @@ func Type() provider.Type {
 		Starter: provider.Starter{
 			Settings: []string{"tenant_id: 00000000-0000-0000-0000-000000000000",
 				"client_id: 00000000-0000-0000-0000-000000000000", "client_secret_file: entra-secret"},
-			Mappings: []provider.StarterMapping{
+			Mappings: [][3]string{
 				{"title", "jobTitle", ""}, {"department", "department", ""}, {"departmentNumber", "department", ""},
 				{"company", "companyName", ""}, {"o", "companyName", ""}, {"telephoneNumber", "businessPhones", ""},
 				{"mobile", "mobilePhone", ""}, {"employeeNumber", "employeeId", "employeeNumber"},

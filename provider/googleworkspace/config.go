@@ -162,7 +162,7 @@ func Type() provider.Type {
 		Starter: provider.Starter{
 			Settings: []string{"delegated_subject: admin@{domain}", "credentials_file: google.json",
 				"default_group_email_domain: {domain}"},
-			Mappings: []provider.StarterMapping{
+			Mappings: [][3]string{
 				{"title", "organizations.title", ""}, {"department", "organizations.department", ""},
 				{"departmentNumber", "organizations.department", ""}, {"telephoneNumber", "phones.work", ""},
 				{"mobile", "phones.mobile", ""}, {"manager", "relations.manager", "address_of(ldap.manager)"},

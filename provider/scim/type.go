@@ -50,7 +50,7 @@ func Type() provider.Type {
 		Fields: Spec(), New: func() provider.Config { return new(Config) },
 		Starter: provider.Starter{
 			Settings: []string{"endpoint: https://scim.{domain}/scim/v2", "token_file: scim-token"},
-			Mappings: []provider.StarterMapping{
+			Mappings: [][3]string{
 				{"title", "title", ""}, {"department", "enterprise.department", ""},
 				{"departmentNumber", "enterprise.department", ""}, {"telephoneNumber", "phoneNumbers.work", ""},
 				{"mobile", "phoneNumbers.mobile", ""}, {"manager", "enterprise.manager", "address_of(ldap.manager)"},
