@@ -37,7 +37,7 @@ func (s *sim) neverAbsent() error {
 	for i := range s.tenant.trace {
 		r := &s.tenant.trace[i]
 		decided := r.change.Undoes || r.change.Why == plan.Reverted
-		if r.took != "" && r.made && !decided && s.past.always(r.took, r.copied) {
+		if r.took != "" && r.made && !decided && s.past.always(r.took, &r.of, r.copied) {
 			return fmt.Errorf("taken away though wanted all the time since %s (%s): %s", r.copied.Format("02 15:04:05"),
 				r.took, r)
 		}
@@ -55,7 +55,7 @@ func (s *sim) withinBudget() error {
 	for i := range s.tenant.trace {
 		r := &s.tenant.trace[i]
 		c := &r.change
-		if !r.made || c.Approved || c.Kind != directory.User || r.at.Before(s.forgot) {
+		if !r.made || c.Approved || c.Kind != directory.User || r.at.Before(s.tenant.forgot) {
 			continue
 		}
 		switch {
@@ -218,7 +218,7 @@ func (s *sim) asWanted(held map[directory.ID]bool) error {
 	bad := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	for i := range c.people {
 		p := &c.people[i]
-		accounts := live[i]
+		accounts := slices.DeleteFunc(live[i], func(a *account) bool { return a.ID != p.id && !a.Active })
 		switch {
 		case held[p.id] || strings.HasPrefix(p.name, refusedName) || len(accounts) > 0 && accounts[0].refused:
 		case !c.wanted(i):

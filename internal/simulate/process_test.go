@@ -112,6 +112,16 @@ func (p *process) start() {
 	}
 }
 
+// leave ends a worker. A part that did not stop in time still uses the connection, which a program leaves open then.
+func (p *process) leave() {
+	p.worker.Shutdown()
+	if p.worker.Hung() {
+		p.sim.gone.Go(func() { time.Sleep(10 * time.Minute); p.end() })
+		return
+	}
+	p.end()
+}
+
 func (p *process) containers() []jobs.Container {
 	source := []string{"corp"}
 	part := func() *store.Part {

@@ -37,11 +37,9 @@ type sim struct {
 	// task of the provider read.
 	reads, copies map[string]time.Time
 	accepted      map[string]bool // object jobs without an outcome
-	// forgot is when Redis last lost something.
-	forgot time.Time
-	kept   snapshot // of Redis
-	began  time.Time
-	log    []string
+	kept          snapshot        // of Redis
+	began         time.Time
+	log           []string
 }
 
 // setup is how a history begins.
@@ -66,7 +64,7 @@ func newSim(begin setup) *sim {
 		tenant: &tenant{past: past, accounts: map[string]*account{}, marks: begin.marks},
 		policy: provider.Settings{}.Policy(), reads: map[string]time.Time{}, copies: map[string]time.Time{},
 		accepted: map[string]bool{},
-		began:    time.Now(), forgot: time.Now(),
+		began:    time.Now(),
 	}
 	if begin.deletes {
 		s.policy.UserDeleteAction = plan.ActionDelete
@@ -95,8 +93,12 @@ func newSim(begin setup) *sim {
 }
 
 func newPerson(i, n int) person {
-	return person{id: directory.ID(fmt.Sprintf("u%02d.%d", i, n)), name: fmt.Sprintf("n%02d", i), title: "staff",
+	p := person{id: directory.ID(fmt.Sprintf("u%02d.%d", i, n)), name: fmt.Sprintf("n%02d", i), title: "staff",
 		present: true, active: true}
+	if i%2 == 0 {
+		p.number = fmt.Sprint(1000 + i)
+	}
+	return p
 }
 
 // close ends every process.
@@ -104,7 +106,7 @@ func (s *sim) close() {
 	s.hazards.set(nil)
 	for _, p := range s.workers {
 		p.kill()
-		s.gone.Go(func() { p.worker.Shutdown(); p.end() })
+		s.gone.Go(p.leave)
 	}
 	s.gone.Wait()
 	s.api.end()
@@ -129,12 +131,11 @@ func (s *sim) dismiss(i int, kill bool) {
 	s.workers = slices.Delete(s.workers, i, i+1)
 	if kill {
 		p.kill()
-		s.gone.Go(func() { p.worker.Shutdown(); p.end() })
+		s.gone.Go(p.leave)
 		return
 	}
 	p.resume()
-	p.worker.Shutdown()
-	p.end()
+	p.leave()
 }
 
 // restartAll ends all workers, lets time pass, and starts as many with the present configuration.
@@ -347,5 +348,7 @@ func (s *sim) restore(kept snapshot) {
 	for _, set := range kept {
 		set(s.redis.Miniredis)
 	}
-	s.forgot = time.Now()
+	s.tenant.mu.Lock()
+	defer s.tenant.mu.Unlock()
+	s.tenant.forgot = time.Now()
 }

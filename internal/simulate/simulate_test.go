@@ -30,32 +30,41 @@ func TestMain(m *testing.M) {
 func TestSimulation(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		h := draw(rt)
-		rapid.SyncTest(rt, func(rt *rapid.T) {
-			s := newSim(h.setup)
-			defer s.close()
-			for i, e := range h.events {
-				s.carryOut(e)
-				if err := s.check(); err != nil {
-					s.report(rt, h)
-					rt.Fatalf("after event %d: %v", i+1, err)
-				}
-			}
-			if err := s.converge(); err != nil {
-				s.report(rt, h)
-				rt.Fatalf("%v", err)
-			}
-		})
+		rapid.SyncTest(rt, func(rt *rapid.T) { h.play(rt) })
 	})
 }
 
+// reporter is a test of either kind.
+type reporter interface {
+	Logf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
+// play carries out a history and checks every promise.
+func (h history) play(t reporter) {
+	s := newSim(h.setup)
+	defer s.close()
+	for i, e := range h.events {
+		s.carryOut(e)
+		if err := s.check(); err != nil {
+			s.report(t, h)
+			t.Fatalf("after event %d: %v", i+1, err)
+		}
+	}
+	if err := s.converge(); err != nil {
+		s.report(t, h)
+		t.Fatalf("%v", err)
+	}
+}
+
 // report prints a history and the trace.
-func (s *sim) report(rt *rapid.T, h history) {
-	rt.Logf("the history:\n%s", h)
+func (s *sim) report(t reporter, h history) {
+	t.Logf("the history:\n%s", h)
 	for _, line := range s.log {
-		rt.Logf("%s", line)
+		t.Logf("%s", line)
 	}
 	for i := range s.tenant.trace {
-		rt.Logf("%s", &s.tenant.trace[i])
+		t.Logf("%s", &s.tenant.trace[i])
 	}
 }
 

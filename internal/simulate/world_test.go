@@ -21,6 +21,7 @@ type person struct {
 	id      directory.ID
 	name    string // the login name, which is also the local part of the address
 	title   string
+	number  string // the employee number; empty for some
 	present bool
 	active  bool
 }
@@ -66,7 +67,7 @@ func (c *company) snapshot(version int) directory.Snapshot {
 			s.Entries = append(s.Entries, directory.Entry{
 				Kind: directory.User, ID: p.id, Source: "corp", DN: "uid=" + p.name, Active: p.active,
 				Attributes: directory.Attributes{}.Set(directory.UserName, p.name).Set(directory.Mail, p.address()).
-					Set(directory.Description, p.title),
+					Set(directory.Description, p.title).Set(directory.EmployeeNumber, p.number),
 			})
 		}
 	}
@@ -146,12 +147,13 @@ func (p *past) at(ago int) (company, int) {
 	return p.epochs[i].clone(), i
 }
 
-// always reports whether a fact held at every moment since a time.
-func (p *past) always(fact string, since time.Time) bool {
+// always reports whether a fact held at every moment since a time, while the directory told that the account was the
+// person's.
+func (p *past) always(fact string, of *owned, since time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, e := range slices.Backward(p.epochs) {
-		if !e.facts[fact] {
+		if !e.facts[fact] || !e.tells(of) {
 			return false
 		}
 		if !e.from.After(since) {
@@ -161,13 +163,44 @@ func (p *past) always(fact string, since time.Time) bool {
 	return false
 }
 
+// told reports whether the directory told at every moment since a time that an account is a person's.
+func (p *past) told(of *owned, since time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range slices.Backward(p.epochs) {
+		if !e.tells(of) {
+			return false
+		}
+		if !e.from.After(since) {
+			break
+		}
+	}
+	return true
+}
+
+// owned is an account of a person as it was when a request was made.
+type owned struct {
+	soul    int
+	id      directory.ID
+	address string
+	// numbered is set where the ledger has the employee number that the account was made for.
+	numbered bool
+}
+
+// tells reports whether the directory shows that an account is the one of a person. A person who gets a new id and a new
+// name at once, and has no employee number, is another person to each reader.
+func (c *company) tells(of *owned) bool {
+	p := &c.people[of.soul]
+	return p.id == of.id || p.address() == of.address || of.numbered && p.number != ""
+}
+
 // account is a user or a group of the tenant.
 type account struct {
 	plan.Object
 	// refused is set where the tenant refuses every write to the object.
-	refused bool
-	deleted time.Time
-	members map[string]bool
+	refused       bool
+	born, deleted time.Time
+	members       map[string]bool
 }
 
 // request is one write that the tenant was asked for.
@@ -180,6 +213,8 @@ type request struct {
 	made   bool // it changed something
 	// took is the fact that the change ended; see company.facts. It is empty for one that ended none.
 	took string
+	// of is the account that lost it.
+	of owned
 	// copied is when the copy of the directory that the change was planned from had been read at the earliest.
 	copied time.Time
 }
@@ -209,8 +244,10 @@ type tenant struct {
 	next     int
 	// marks is set where a suspension carries our mark (Google); else only the ledger knows (Entra).
 	marks bool
-	trace []request
-	wrong []string // what a correct engine never asks for
+	// forgot is when Redis last lost something.
+	forgot time.Time
+	trace  []request
+	wrong  []string // what a correct engine never asks for
 }
 
 // foreign adds an account that is not ours.
@@ -264,7 +301,6 @@ func (t *tenant) undeletable() (out []plan.Deleted) {
 
 const undeleteWithin = 20 * 24 * time.Hour
 
-// write carries out one change. The result is that of the port; made says whether anything changed.
 // each calls do for the live accounts with an anchor.
 func (t *tenant) each(id directory.ID, do func(*account)) {
 	t.mu.Lock()
@@ -276,6 +312,7 @@ func (t *tenant) each(id directory.ID, do func(*account)) {
 	}
 }
 
+// write carries out one change. The result is that of the port; made says whether anything changed.
 func (t *tenant) write(r request) (remote string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -347,7 +384,8 @@ func (t *tenant) create(r *request) (string, error) {
 		return "", fault.Errorf(fault.Refused, "%s: the value is invalid", c.Address)
 	}
 	t.next++
-	a := &account{Object: plan.Object{Ref: c.Ref, RemoteID: fmt.Sprintf("r%03d", t.next), Active: true}}
+	a := &account{Object: plan.Object{Ref: c.Ref, RemoteID: fmt.Sprintf("r%03d", t.next), Active: true},
+		born: time.Now()}
 	if c.Kind == directory.Group {
 		a.members = map[string]bool{}
 	}
@@ -364,13 +402,20 @@ func (t *tenant) twin(r *request, fresh *account) {
 			continue
 		}
 		other, _ := t.past.soul(a.Ref)
-		same := a.ID == fresh.ID || known && a.Kind == directory.User && soul == other
+		same := a.ID == fresh.ID || known && a.Kind == directory.User && soul == other &&
+			t.past.told(t.owned(a), r.copied)
 		restorable := !a.deleted.IsZero() && time.Since(a.deleted) < undeleteWithin-time.Hour &&
 			a.Kind == directory.User
 		if same && (a.deleted.IsZero() || restorable && a.ID == fresh.ID) {
 			t.wrong = append(t.wrong, fmt.Sprintf("twin: %s beside %s (%s)", r, a.RemoteID, a.Ref))
 		}
 	}
+}
+
+// owned describes the account of a person.
+func (t *tenant) owned(a *account) *owned {
+	soul, _ := t.past.soul(a.Ref)
+	return &owned{soul: soul, id: a.ID, address: a.Address, numbered: a.born.After(t.forgot)}
 }
 
 func (t *tenant) undelete(r *request, a *account) (string, error) {
@@ -404,13 +449,13 @@ func (t *tenant) effect(r *request, a *account) error {
 	case plan.RemoveMember:
 		if m := t.accounts[c.MemberRemoteID]; m != nil && a.members[c.MemberRemoteID] {
 			if soul, ok := t.past.soul(m.Ref); ok {
-				r.took = fmt.Sprint("member ", a.ID, " ", soul)
+				r.took, r.of = fmt.Sprint("member ", a.ID, " ", soul), *t.owned(m)
 			}
 		}
 		delete(a.members, c.MemberRemoteID)
 	case plan.Suspend:
 		if person && a.Active {
-			r.took = fmt.Sprint("active ", soul)
+			r.took, r.of = fmt.Sprint("active ", soul), *t.owned(a)
 		}
 		if a.Active {
 			a.Active, a.Suspender = false, plan.Us
@@ -422,7 +467,7 @@ func (t *tenant) effect(r *request, a *account) error {
 		a.Active, a.Suspender = true, plan.Nobody
 	case plan.Delete:
 		if person {
-			r.took = fmt.Sprint("active ", soul)
+			r.took, r.of = fmt.Sprint("active ", soul), *t.owned(a)
 		}
 		a.deleted = time.Now()
 		for _, g := range t.accounts {

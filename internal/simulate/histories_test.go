@@ -1,0 +1,40 @@
+package simulate
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestHistories carries out histories that broke a promise once, or that a draw makes seldom.
+func TestHistories(t *testing.T) {
+	began := event{what: "sync source", then: 30 * time.Second}
+	for name, h := range map[string]history{
+		"a person is re-created and renamed before a run sees it, with an employee number": {
+			setup{people: 5, groups: 1, skews: []time.Duration{0}},
+			[]event{
+				began, {what: "re-create", a: 2, then: time.Second}, {what: "rename", a: 2, b: 3, then: time.Second},
+				{what: "sync source", then: 50 * time.Second},
+			},
+		},
+		"a person is re-created and renamed before a run sees it, without a number": {
+			setup{people: 5, groups: 1, skews: []time.Duration{0}},
+			[]event{
+				began, {what: "re-create", a: 1, then: time.Second}, {what: "rename", a: 1, b: 3, then: time.Second},
+				{what: "sync source", then: 50 * time.Second},
+			},
+		},
+		"a re-created person swaps the name with another, and a part of the suspensions is approved": {
+			setup{people: 5, groups: 3, skews: []time.Duration{0, 20 * time.Second}, deletes: true},
+			[]event{
+				began, {what: "re-create", a: 1, then: time.Second}, {what: "swap", a: 4, b: 1, then: 40 * time.Second},
+				{what: "undo", then: 2 * time.Hour}, {what: "sync provider", then: 34 * day},
+				{what: "approve part", then: 44 * time.Second}, {what: "approve part", then: 52 * time.Second},
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { h.play(t) })
+		})
+	}
+}
