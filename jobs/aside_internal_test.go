@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -13,13 +14,16 @@ func TestAWorkerWithAWrongClockStandsAside(t *testing.T) {
 	w := k.worker(Container{Name: "ldap:corp"})
 	t.Cleanup(w.Shutdown)
 	for _, tt := range []struct {
-		off  time.Duration
-		want string
+		off   time.Duration
+		redis bool // A tenant shows that the clock of Redis is the wrong one.
+		want  string
 	}{
-		{0, ""}, {29 * time.Second, ""}, {2 * time.Hour, "2h0m0s ahead of"}, {-31 * time.Second, "31s behind"},
-		{-time.Second, ""},
+		{off: 0}, {off: 29 * time.Second}, {off: 2 * time.Hour, want: "2h0m0s ahead of"},
+		{off: -31 * time.Second, want: "31s behind"}, {off: -time.Second}, {off: 2 * time.Hour, redis: true},
+		{off: 2 * time.Hour, want: "2h0m0s ahead of"}, {off: 0},
 	} {
 		w.cfg.Skew = func() time.Duration { return tt.off }
+		w.cfg.RedisIsWrong = func(context.Context) bool { return tt.redis }
 		if err := w.look(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,7 @@ import (
 	"rollcall/decisions"
 	"rollcall/fault"
 	"rollcall/internal/metrics"
+	"rollcall/internal/redisclock"
 	"rollcall/status"
 )
 
@@ -48,6 +49,9 @@ type WorkerConfig struct {
 	Now func() time.Time
 	// Skew is how far the clock of this host is ahead of it. Default none.
 	Skew func() time.Duration
+	// RedisIsWrong is asked while the clocks differ, and reports whether a tenant shows the time of this host. The
+	// worker takes part then, and engines hold harmful changes. Default never.
+	RedisIsWrong func(ctx context.Context) bool
 }
 
 func (c WorkerConfig) withDefaults() WorkerConfig {
@@ -68,6 +72,9 @@ func (c WorkerConfig) withDefaults() WorkerConfig {
 	}
 	if c.Skew == nil {
 		c.Skew = func() time.Duration { return 0 }
+	}
+	if c.RedisIsWrong == nil {
+		c.RedisIsWrong = func(context.Context) bool { return false }
 	}
 	return c
 }
@@ -405,22 +412,21 @@ func (l asynqLog) Warn(args ...any) {
 // Fatal must not end the process from inside a library.
 func (l asynqLog) Fatal(args ...any) { l.log.Error(fmt.Sprint(args...)) }
 
-// mostSkew is how far the clock of a worker's host may be off. Beyond it tenants refuse our tokens, and the queues,
-// which keep times of the workers, are misled.
-const mostSkew = 30 * time.Second
-
 // Aside returns why the worker stands aside: it takes no task meanwhile. It is empty while the worker takes part.
 func (w *Worker) Aside() string {
 	why, _ := w.aside.Load().(string)
 	return why
 }
 
-// takePart lets the worker take tasks, or has it stand aside while its clock is wrong. What it has begun goes on: its
-// times are those of Redis.
+// takePart lets the worker take tasks, or has it stand aside while its clock is wrong: tenants refuse our tokens then,
+// and the queues, which keep times of the workers, are misled. What it has begun goes on: its times are those of Redis.
 func (w *Worker) takePart(ctx context.Context) error {
 	off := w.cfg.Skew()
 	w.cfg.Metrics.ClockOffset(off)
 	why := wrongClock(off)
+	if why != "" && w.cfg.RedisIsWrong(ctx) {
+		why = ""
+	}
 	was := w.Aside()
 	w.aside.Store(why)
 	switch {
@@ -438,7 +444,7 @@ func (w *Worker) takePart(ctx context.Context) error {
 
 // wrongClock says in words how far a clock is off; nothing while that does not matter.
 func wrongClock(off time.Duration) string {
-	if off.Abs() <= mostSkew {
+	if off.Abs() <= redisclock.Near {
 		return ""
 	}
 	way := "ahead of"

@@ -129,7 +129,8 @@ type settings struct {
 	DeletedUnknown     string        `yaml:"deleted_unknown"`
 	// EndsSessions says that the tenant lets us end the sessions of an account.
 	EndsSessions bool `yaml:"ends_sessions"`
-	// Doubt, OlderRead and MemoryLost say why the read is in doubt.
+	// Doubt, OlderRead and MemoryLost say why the read is in doubt, and Clocks why the time is.
+	Clocks     string
 	Doubt      string
 	OlderRead  string `yaml:"older_read"`
 	MemoryLost string `yaml:"memory_lost"`
@@ -198,7 +199,7 @@ func (s *settings) apply(in *plan.Input) (plan.Limits, plan.Budget) {
 		in.Missing = append(in.Missing, plan.Missing{Before: m.Before, Coverage: directory.Coverage{Kind: directory.User,
 			Name: m.Attribute, Attributes: []string{m.Field}, Entries: m.Now, Activity: m.Activity}})
 	}
-	return plan.Limits{DayLimits: s.Limits, Approval: s.RequireApproval, Stale: s.OlderRead,
+	return plan.Limits{DayLimits: s.Limits, Approval: s.RequireApproval, Stale: s.OlderRead, Clocks: s.Clocks,
 			Verdicts: map[string]plan.Verdict{}}, plan.Budget{User: s.Spent.Leave,
 			Reactivated: plan.Tally{User: s.Spent.Reactivate}, Renamed: plan.Tally{User: s.Spent.Rename}}
 }

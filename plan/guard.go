@@ -123,11 +123,14 @@ func (g *guard) stale() {
 	})
 }
 
-// doubts holds all harm while the read is in doubt, and what depends on our memory while that is new.
+// doubts holds all harm while the read or the time is in doubt, and what depends on our memory while that is new.
 func (g *guard) doubts() {
 	if len(g.plan.Doubts) > 0 {
 		why := "what is missing may not be gone: " + strings.Join(g.plan.Doubts, "; ")
 		g.hold(RuleDoubt, why, func(c *Change) bool { return c.harm() != "" || c.Op.Destructive() || g.empties(c) })
+	}
+	if why := g.limits.Clocks; why != "" {
+		g.hold(RuleDoubt, why, func(c *Change) bool { return c.harm() != "" || c.Op.Destructive() })
 	}
 	if why := g.plan.forgotten; why != "" {
 		g.hold(RuleDoubt, why, func(c *Change) bool {

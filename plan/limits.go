@@ -129,6 +129,9 @@ type Limits struct {
 	// Stale, where it is not empty, says why the read may be older than an earlier one. It holds every change but new
 	// entries and new memberships.
 	Stale string
+	// Clocks, where it is not empty, says which clocks disagree. It holds all harm, because limits and grace periods
+	// count time.
+	Clocks string
 	// Returning are entries that existed before. Their creation is no new entry, because an older read brings them
 	// back.
 	Returning map[directory.Ref]bool

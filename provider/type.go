@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -131,6 +132,8 @@ type Env struct {
 	Attempt func(pace.Attempt)
 	// Request is told of every request: the HTTP status of its response, zero without one, and its error.
 	Request func(op string, status int, err error)
+	// Wrap wraps the transport of the tenant's requests, those for a token included. Nil leaves it as it is.
+	Wrap func(http.RoundTripper) http.RoundTripper
 	// Cache keeps what was read between runs; nil keeps nothing.
 	Cache Cache
 	// Getenv reads the environment; os.Getenv when nil.

@@ -52,13 +52,21 @@ func TestAWorkerThatDiesAfterAWrite(t *testing.T) {
 		t.Parallel()
 		w := begin()
 		w.source.snapshot.Entries = append(company()[:9], company()[10:]...)
-		w.tenant.hook = after(plan.Suspend)
+		w.tenant.hook = func(c plan.Change, after bool) error {
+			if c.Op != plan.Suspend {
+				return nil
+			}
+			links, err := w.ledger.Links(t.Context())
+			if err != nil || !links[ref(9)].Suspended {
+				t.Errorf("at the write, Links() = %+v, %v, want the suspension noted", links[ref(9)], err)
+			}
+			if after {
+				return killed
+			}
+			return nil
+		}
 		if _, err := w.run(t.Context()); fault.KindOf(err) != fault.Canceled {
 			t.Fatalf("Execute() = %v, want the death", err)
-		}
-		links, err := w.ledger.Links(t.Context())
-		if err != nil || !links[ref(9)].Suspended {
-			t.Errorf("Links() = %+v, %v, want the suspension noted", links[ref(9)], err)
 		}
 		if w.gate.spent != 1 {
 			t.Errorf("%d changes are counted, want the suspension", w.gate.spent)

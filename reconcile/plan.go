@@ -29,7 +29,7 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 	limits := e.cfg.Limits
 	v.approval = e.approval(v)
 	limits.Approval, limits.Verdicts = v.approval, v.memory.Verdicts
-	limits.Stale, limits.Returning = v.stale, v.known
+	limits.Stale, limits.Returning, limits.Clocks = v.stale, v.known, v.clocks
 	apply, held := plan.Compute(in).Guard(limits, v.memory.Spent)
 	if s.approvedOnly {
 		apply = apply.ApprovedOnly()
@@ -112,6 +112,9 @@ const mostNamed = 100
 func publish(ctx context.Context, run Run, v *view, r *Report) error {
 	sayUndo(run, v)
 	sayRead(run.Journal, v)
+	if v.clocks != "" {
+		run.Journal.Say(Warning, "Destructive changes are held: "+v.clocks, nil)
+	}
 	sayPlan(run.Journal, r)
 	if err := run.Journal.Planned(ctx, r.Apply, r.Held); err != nil {
 		return err

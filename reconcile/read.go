@@ -35,7 +35,9 @@ type view struct {
 	trusted bool
 	// stale says why the source may be older than in the last read. known are then the entries that existed before.
 	stale string
-	known map[directory.Ref]bool
+	// clocks says which clocks disagree.
+	clocks string
+	known  map[directory.Ref]bool
 	// approval says why every change waits for a decision. It is empty if none does.
 	approval string
 	// sourceRead and stateRead report which sides have been read.
@@ -66,6 +68,9 @@ func (e *Engine) read(ctx context.Context, s Scope, memory Memory) (*view, error
 	}
 	if err := e.check(v, s); err != nil {
 		return v, err
+	}
+	if e.cfg.Clocks != nil {
+		v.clocks = e.cfg.Clocks()
 	}
 	if s.undo != nil {
 		v.undo, v.notUndone = plan.Undo(*s.undo, v.desired.Desired, v.snapshot.Versions, v.at)

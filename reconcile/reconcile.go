@@ -51,6 +51,8 @@ type Config struct {
 	Container string
 	// Now defaults to time.Now.
 	Now func() time.Time
+	// Clocks is asked after each read, and says which clocks disagree; empty where they agree. It may be nil.
+	Clocks func() string
 }
 
 // Engine reconciles one hop of one container.

@@ -30,17 +30,21 @@ import (
 	"rollcall/internal/redisclock"
 	"rollcall/internal/session"
 	"rollcall/jobs"
+	"rollcall/provider"
 	"rollcall/status"
 )
 
 // App is one process.
 type App struct {
-	Process   config.Process
-	Config    *config.Config
-	Getenv    func(string) string
-	Log       *slog.Logger
-	Redis     redis.UniversalClient
-	Clock     *redisclock.Clock
+	Process config.Process
+	Config  *config.Config
+	Getenv  func(string) string
+	Log     *slog.Logger
+	Redis   redis.UniversalClient
+	Clock   *redisclock.Clock
+	// witnesses are the clocks of the tenants that the worker of this process opened.
+	witnesses *redisclock.Witnesses
+	tenants   []provider.Tenant
 	Status    *status.Store
 	Decisions *decisions.Store
 	Metrics   *prometheus.Registry
@@ -127,6 +131,7 @@ func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func
 	keeping.Go(func() { clock.Keep(kept) })
 	a := &App{
 		Process: p, Config: cfg, Getenv: getenv, Log: log, Redis: rdb, Clock: clock,
+		witnesses: redisclock.NewWitnesses(clock),
 		Status:    status.New(rdb, status.Config{Now: clock.Now, MaxOpenJobs: p.MaxOpenJobs}),
 		Decisions: decisions.New(rdb, decisions.Config{Now: clock.Now, Keys: keys}),
 		Metrics:   metrics.NewRegistry(), work: metrics.NewWork(), access: metrics.NewAccess(),
@@ -181,7 +186,7 @@ func (a *App) Worker(name string) (*jobs.Worker, error) {
 	}
 	w, err := jobs.NewWorker(jobs.WorkerConfig{
 		Redis: a.Redis, Status: a.Status, Decisions: a.Decisions, Containers: all, Name: name, Metrics: a.work, Log: a.Log,
-		Now: a.Clock.Now, Skew: a.Clock.Offset, Answers: a.answers(),
+		Now: a.Clock.Now, Skew: a.Clock.Offset, RedisIsWrong: a.redisIsWrong(), Answers: a.answers(),
 	})
 	if err == nil {
 		a.aside, a.superseded = w.Aside, w.Superseded

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -67,7 +68,8 @@ func (a *App) ldapSource(cfg *ldap.Config) (jobs.Container, error) {
 		Engine: func() *reconcile.Engine {
 			return reconcile.New(reconcile.Config{
 				Source: src, Provider: a.part(cfg.Slug), Ledger: links, Container: string(name), Now: a.now(),
-				Local: a.reader([]string{cfg.Slug}), Pending: links, Followers: a.followers(cfg.Slug),
+				Clocks: a.clocks(""),
+				Local:  a.reader([]string{cfg.Slug}), Pending: links, Followers: a.followers(cfg.Slug),
 				Limits: plan.Limits{DayLimits: cfg.Limits},
 				Desire: func(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
 					return mapping.Result{Desired: store.Desired(s)}, nil
@@ -103,6 +105,7 @@ func (a *App) tenant(p *config.Provider) (jobs.Container, error) {
 	env := provider.Env{
 		Limiters: map[string]pace.Limiter{}, Attempt: a.observeCalls(name, calls), Request: a.observeRequests(name),
 		Cache: ledger.NewRedisCache(a.Redis, string(name)), Getenv: a.Getenv,
+		Wrap: func(base http.RoundTripper) http.RoundTripper { return a.witnesses.Wrap(string(name), base) },
 	}
 	for _, q := range quotas {
 		env.Limiters[q.Name] = q.Shared
@@ -111,6 +114,7 @@ func (a *App) tenant(p *config.Provider) (jobs.Container, error) {
 	if err != nil {
 		return jobs.Container{}, err
 	}
+	a.tenants = append(a.tenants, tenant)
 	return a.secondHop(p, tenant, calls), nil
 }
 
@@ -147,6 +151,7 @@ func (a *App) secondHop(p *config.Provider, tenant provider.Provider, calls *ato
 		Engine: func() *reconcile.Engine {
 			return reconcile.New(reconcile.Config{
 				Source: a.reader(slugs), Provider: tenant, Ledger: links, Container: string(name), Now: a.now(),
+				Clocks: a.clocks(name),
 				Local: a.reader(slugs), Pending: links,
 				Policy: s.Policy(), Limits: plan.Limits{DayLimits: s.Limits}, Approval: s.RequireApproval, Scope: scopeOf(slugs, m),
 				Within: m.FilterGroup(), References: m.References(),

@@ -1,6 +1,7 @@
 package boot_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/rsa"
@@ -100,6 +101,8 @@ type officeOptions struct {
 	// syncProv has the directory tell its changes.
 	syncProv                    bool
 	source, google, entra, both []string
+	// redis is the URL of Redis. Empty means one of its own.
+	redis string
 }
 
 const officeConfiguration = `sources:
@@ -174,19 +177,19 @@ func newOffice(t testing.TB, opts officeOptions) *office {
 			t.Fatal(err)
 		}
 	}
-	o.open(filepath.Join(dir, "rollcall.yaml"))
+	o.open(filepath.Join(dir, "rollcall.yaml"), cmp.Or(opts.redis, redistest.URL(o)))
 	return o
 }
 
 // open starts a worker and the API.
-func (o *office) open(file string) {
+func (o *office) open(file, redis string) {
 	o.Helper()
 	none := func(key string) string { return map[string]string{"READER": slapdtest.ReaderPassword}[key] }
 	cfg, _, err := config.Load(file, config.Options{Getenv: none})
 	if err != nil {
 		o.Fatal(err)
 	}
-	p := config.Process{RedisURL: redistest.URL(o), ObjectWait: 20 * time.Second}
+	p := config.Process{RedisURL: redis, ObjectWait: 20 * time.Second}
 	log := slog.New(slog.NewJSONHandler(o.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	if o.app, err = boot.With(o.Context(), p, cfg, none, log); err != nil {
 		o.Fatal(err)

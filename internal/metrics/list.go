@@ -65,14 +65,14 @@ var state = []Metric{
 		Help: "Changes that wait for a person, by the guard that holds them."},
 	{Name: "rollcall_held_entries", Kind: Gauge, Labels: []Label{ofContainer, reason},
 		Help: "Entries about which the newest run that planned could do nothing, by the reason."},
-	{Name: "rollcall_pinned_entries", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "for sources",
+	{Name: "rollcall_pinned_entries", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "for sources, and before its first run on this worker",
 		Help: "Entries that an undo keeps as they were, whatever their source says."},
 	{Name: "rollcall_failed_changes", Kind: Gauge, Labels: []Label{ofContainer, ofFault},
 		Help: "Changes of the newest run that is over that failed, by the kind of error."},
 	{Name: "rollcall_source_age_seconds", Kind: Gauge, Labels: []Label{ofContainer},
 		Absent: "for providers, and before the first such run",
 		Help:   "How old the local copy of a source is: since it was read for the newest run that completed."},
-	{Name: "rollcall_leaver_pending_seconds", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "for sources",
+	{Name: "rollcall_leaver_pending_seconds", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "for sources, and before its first run on this worker",
 		Help: "How long the person who waits longest has been gone without being suspended; 0 where nobody waits. Who " +
 			"left the local copy since the " +
 			"provider last planned is taken to wait."},
@@ -143,6 +143,10 @@ var work = []Metric{
 		Help: "Runs that were handed to another worker because theirs was lost."},
 	{Name: "rollcall_worker_clock_offset_seconds", Kind: Gauge,
 		Help: "How far the clock of this worker's host is ahead of that of Redis; negative where it is behind."},
+	{Name: "rollcall_tenant_clock_offset_seconds", Kind: Gauge, Labels: []Label{ofContainer},
+		Help: "How far the clock of a tenant was ahead of that of Redis when this worker read it last. Beyond 5 minutes " +
+			"destructive changes are held.",
+		Absent: "for sources, and before its first run on this worker"},
 	{Name: "rollcall_worker_superseded", Kind: Gauge, Labels: []Label{ofContainer},
 		Help: "1 while this worker does not execute a container, because another worker has a newer configuration of it."},
 	{Name: "rollcall_object_jobs_total", Kind: Counter, Labels: []Label{ofContainer, jobResult},

@@ -14,7 +14,7 @@ import (
 // Work counts what a worker does. It is safe for concurrent use.
 type Work struct {
 	runs, changes, requests, waited, retries, losses, resumes, objects, drift, late *prometheus.CounterVec
-	superseded, clock                                                               *prometheus.GaugeVec
+	superseded, clock, tenants                                                      *prometheus.GaugeVec
 	runTook, lag, leavers, took                                                     *prometheus.HistogramVec
 }
 
@@ -30,6 +30,7 @@ func NewWork() *Work {
 		objects: counter("rollcall_object_jobs_total"),
 		drift:   counter("rollcall_delta_drift_total"), late: counter("rollcall_late_requests_total"),
 		clock:      gauge("rollcall_worker_clock_offset_seconds"),
+		tenants:    gauge("rollcall_tenant_clock_offset_seconds"),
 		superseded: gauge("rollcall_worker_superseded"),
 		runTook:    histogram("rollcall_run_duration_seconds"), lag: histogram("rollcall_provisioning_lag_seconds"),
 		leavers: histogram("rollcall_leaver_latency_seconds"), took: histogram("rollcall_remote_request_duration_seconds"),
@@ -39,7 +40,7 @@ func NewWork() *Work {
 func (w *Work) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		w.runs, w.runTook, w.changes, w.lag, w.leavers, w.requests, w.took, w.waited, w.retries, w.losses, w.resumes,
-		w.objects, w.superseded, w.drift, w.late, w.clock,
+		w.objects, w.superseded, w.drift, w.late, w.clock, w.tenants,
 	}
 }
 
@@ -148,6 +149,11 @@ func (w *Work) Late(c container.ID) { w.late.WithLabelValues(string(c)).Inc() }
 
 // ClockOffset records how far the clock of this host is ahead of Redis.
 func (w *Work) ClockOffset(off time.Duration) { w.clock.WithLabelValues().Set(off.Seconds()) }
+
+// TenantClock records how far the clock of a tenant is ahead of Redis.
+func (w *Work) TenantClock(c container.ID, ahead time.Duration) {
+	w.tenants.WithLabelValues(string(c)).Set(ahead.Seconds())
+}
 
 // Superseded records whether the worker does not execute a container, because another one has a newer configuration.
 func (w *Work) Superseded(c container.ID, is bool) {

@@ -46,6 +46,8 @@ type Options struct {
 	Secret string
 	// Transport carries the requests. Nil means a new transport that also trusts Config.CAFile.
 	Transport http.RoundTripper
+	// Wrap wraps the transport. Nil leaves it as it is.
+	Wrap func(http.RoundTripper) http.RoundTripper
 	// Getenv looks up AZURE_FEDERATED_TOKEN_FILE. Nil means os.Getenv.
 	Getenv func(string) string
 	// Now is the clock. Nil means time.Now.
@@ -93,6 +95,9 @@ func New(cfg Config, opts Options) (*Provider, error) {
 		if opts.Transport, err = remote.Transport(string(cfg.CAFile), concurrency); err != nil {
 			return nil, fault.Errorf(fault.Invalid, "ca_file: %w", err)
 		}
+	}
+	if opts.Wrap != nil {
+		opts.Transport = opts.Wrap(opts.Transport)
 	}
 	client := remote.Client(opts.Transport)
 	tokens, err := newTokens(cfg, opts, client)

@@ -250,7 +250,7 @@ func (c *Config) Quotas() []provider.Quota { return []provider.Quota{{Rates: c.R
 
 // Open implements provider.Config.
 func (c *Config) Open(env provider.Env) (provider.Tenant, error) {
-	opts := Options{Observe: env.Request, Cache: env.Cache, Getenv: env.Getenv}
+	opts := Options{Observe: env.Request, Wrap: env.Wrap, Cache: env.Cache, Getenv: env.Getenv}
 	if limiter := env.Limiters[""]; limiter != nil {
 		opts.Caller = pace.NewCaller(pace.CallerConfig{Limiter: limiter, Timeout: c.RequestTimeout, Observe: env.Attempt})
 		// Graph says that the quota is nearly spent before it refuses: all workers slow down then, and no request is refused.

@@ -39,6 +39,7 @@ package googleworkspace
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/mail"
 	"strings"
 	"time"
@@ -184,6 +185,9 @@ func (c *Config) Quotas() []provider.Quota {
 // Open implements provider.Config.
 func (c *Config) Open(env provider.Env) (provider.Tenant, error) {
 	opts := Options{Observe: env.Request}
+	if env.Wrap != nil {
+		opts.Transport = env.Wrap(http.DefaultTransport)
+	}
 	if env.Limiters != nil {
 		all, creates := env.Limiters[""], env.Limiters[userCreates]
 		cfg := pace.CallerConfig{Limiter: all, Timeout: c.RequestTimeout, Observe: env.Attempt}

@@ -173,6 +173,26 @@ func TestPauseHoldsEverybody(t *testing.T) {
 	})
 }
 
+// A clock of Redis that was ahead and is set right leaves no call waiting for the time that it showed.
+func TestTheClockIsSetBack(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, open func(pace.Config) pace.Limiter) {
+		c := testclock.New()
+		l := open(pace.Config{Rates: map[string]float64{pace.Calls: 10}, MaxWait: 1, Now: c.Now})
+		for range 8 {
+			next(t, l, pace.One(pace.Calls))
+		}
+		c.Advance(-time.Second) // Less is the difference of the clocks of two nodes.
+		if d := next(t, l, pace.One(pace.Calls)); !near(d, 1100*time.Millisecond) {
+			t.Errorf("after a small step a call waits %v, want 1.1s", d)
+		}
+		c.Advance(-31 * 24 * time.Hour)
+		if d := next(t, l, pace.One(pace.Calls)); d != 0 {
+			t.Errorf("after the clock was set back by a month, a call waits %v, want 0", d)
+		}
+	})
+}
+
 func TestSharedOnACluster(t *testing.T) {
 	t.Parallel()
 	l := shared(t, redistest.Cluster(t), pace.Config{Rates: map[string]float64{"a": 10, "b": 5}, MaxWait: 1})

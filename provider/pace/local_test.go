@@ -19,6 +19,7 @@ type Local struct {
 	factor   float64            // the fraction of the full rate in use
 	factorAt float64
 	halvedAt float64
+	at       float64 // when the last slot was taken
 }
 
 var _ Limiter = (*Local)(nil)
@@ -62,6 +63,10 @@ func (l *Local) reserve(charges []charge, urgent bool) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
+	if now < l.at-1e7 {
+		l.free, l.urgent, l.share = map[string]float64{}, map[string]float64{}, map[string]float64{}
+		l.pause, l.factor, l.halvedAt = 0, 1, math.Inf(-1)
+	}
 	factor := max(l.cfg.Floor, l.grown(now))
 	from := max(now, l.pause)
 	start, first := from, from
@@ -83,6 +88,7 @@ func (l *Local) reserve(charges []charge, urgent bool) time.Duration {
 	if wait > l.cfg.MaxWait {
 		return wait
 	}
+	l.at = now
 	for i, c := range charges {
 		l.free[c.bucket] = math.Round(slots[i].free)
 		if urgent {

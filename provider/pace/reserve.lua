@@ -7,7 +7,11 @@ if not now then
   local t = redis.call('TIME')
   now = t[1] * 1000000 + t[2]
 end
-local h = redis.call('HMGET', KEYS[1], 'pause', 'factor', 'factor_at')
+local h = redis.call('HMGET', KEYS[1], 'pause', 'factor', 'factor_at', 'at')
+if h[4] and now < tonumber(h[4]) - 10000000 then -- The clock of Redis was set back: the stored times mean nothing.
+  redis.call('DEL', KEYS[1])
+  h = {}
+end
 local pause = tonumber(h[1] or 0)
 local factor = 1
 if h[2] then
@@ -15,7 +19,7 @@ if h[2] then
 end
 
 local from = math.max(now, pause) -- no call is made during a pause, and a pause adds nothing to the burst
-local start, first, set, mark, last = from, from, {}, {}, from
+local start, first, set, mark, last = from, from, { 'at', string.format('%.0f', now) }, {}, from
 local urgent = ARGV[5] == '1'
 local minute = math.floor(now / 60000000)
 for i = 8, #ARGV, 2 do
@@ -55,7 +59,7 @@ end
 
 if urgent then start = first end
 local wait = math.ceil(start - now)
-if wait <= tonumber(ARGV[2]) and #set > 0 then
+if wait <= tonumber(ARGV[2]) then
   redis.call('HSET', KEYS[1], unpack(set))
   if urgent then redis.call('HSET', KEYS[1], unpack(mark)) end
   -- Every bucket runs empty and the rate recovers before the key expires.

@@ -35,6 +35,8 @@ type Options struct {
 	Observe func(op string, status int, err error)
 	// Transport carries the requests. Nil means a new transport that also trusts Config.CAFile.
 	Transport http.RoundTripper
+	// Wrap wraps the transport. Nil leaves it as it is.
+	Wrap func(http.RoundTripper) http.RoundTripper
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 }
@@ -78,6 +80,9 @@ func New(cfg Config, opts Options) (*Provider, error) {
 		if opts.Transport, err = remote.Transport(string(cfg.CAFile), concurrency); err != nil {
 			return nil, fault.Errorf(fault.Invalid, "ca_file: %w", err)
 		}
+	}
+	if opts.Wrap != nil {
+		opts.Transport = opts.Wrap(opts.Transport)
 	}
 	client := remote.Client(opts.Transport)
 	client.Timeout = cfg.RequestTimeout

@@ -69,7 +69,7 @@ func (c *Config) Quotas() []provider.Quota {
 
 // Open implements provider.Config.
 func (c *Config) Open(env provider.Env) (provider.Tenant, error) {
-	opts := Options{Observe: env.Request}
+	opts := Options{Observe: env.Request, Wrap: env.Wrap}
 	if limiter := env.Limiters[""]; limiter != nil {
 		opts.Caller = pace.NewCaller(pace.CallerConfig{Limiter: limiter, Timeout: c.RequestTimeout, Observe: env.Attempt})
 	}

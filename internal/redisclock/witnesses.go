@@ -1,0 +1,138 @@
+package redisclock
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	// Near is the largest difference of two clocks that agree.
+	Near = 30 * time.Second
+	// disagree is the difference from which on harmful changes wait.
+	disagree = 5 * time.Minute
+	// fresh is how long the time of an answer counts.
+	fresh = 10 * time.Minute
+)
+
+// Witnesses are the clocks of tenants, as the Date headers of their answers show them. They tell which of two clocks is
+// wrong. Its methods may be called concurrently.
+type Witnesses struct {
+	clock *Clock
+
+	mu   sync.Mutex
+	seen map[string]sighting
+}
+
+// sighting is the time of a tenant at a time of this host's monotonic clock.
+type sighting struct{ shown, at time.Time }
+
+// NewWitnesses returns Witnesses of a clock that have seen no answer yet.
+func NewWitnesses(c *Clock) *Witnesses { return &Witnesses{clock: c, seen: map[string]sighting{}} }
+
+// Wrap returns a transport that reads the time of a tenant from each answer.
+func (w *Witnesses) Wrap(tenant string, base http.RoundTripper) http.RoundTripper {
+	return dated{base, func(h http.Header) {
+		shown, err := http.ParseTime(h.Get("Date"))
+		if err != nil || h.Get("Age") != "" { // A cache answered.
+			return
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.seen[tenant] = sighting{shown, time.Now()}
+	}}
+}
+
+// dated is a transport that shows the headers of each answer.
+type dated struct {
+	http.RoundTripper
+
+	see func(http.Header)
+}
+
+// RoundTrip implements http.RoundTripper.
+func (d dated) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := d.RoundTripper.RoundTrip(req)
+	if err == nil {
+		d.see(resp.Header)
+	}
+	return resp, err
+}
+
+// Ahead returns how far the clock of a tenant is ahead of Redis. It reports false where no recent answer is known.
+func (w *Witnesses) Ahead(tenant string) (time.Duration, bool) {
+	w.mu.Lock()
+	s, ok := w.seen[tenant]
+	w.mu.Unlock()
+	age := time.Since(s.at)
+	if !ok || age > fresh {
+		return 0, false
+	}
+	return s.shown.Add(age).Sub(w.clock.Now()), true
+}
+
+// tenants returns the names of all tenants that were seen.
+func (w *Witnesses) tenants() (out []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for name := range w.seen {
+		out = append(out, name)
+	}
+	return out
+}
+
+// Disagreement says which clocks disagree by more than five minutes and which of them is wrong, as seen from a tenant.
+// It is empty where they agree or no recent answer is known. An empty name means all tenants.
+func (w *Witnesses) Disagreement(tenant string) string {
+	names := []string{tenant}
+	if tenant == "" {
+		names = w.tenants()
+	}
+	worst, name := time.Duration(0), ""
+	for _, n := range names {
+		if ahead, ok := w.Ahead(n); ok && ahead.Abs() > max(disagree, worst.Abs()) {
+			worst, name = ahead, n
+		}
+	}
+	if name == "" {
+		return ""
+	}
+	off, now := w.clock.Offset(), w.clock.Now().UTC()
+	wrong := "all hosts"
+	switch {
+	case (worst - off).Abs() <= Near:
+		wrong = "the host of Redis"
+	case off.Abs() <= Near:
+		wrong = "the hosts of Redis and of the workers, or that of the tenant"
+	}
+	at := func(d time.Duration) string { return now.Add(d).Format(time.RFC3339) }
+	return fmt.Sprintf("the clocks disagree: it is %s at %s, %s on Redis and %s on this host: set the clock of %s",
+		at(worst), name, at(0), at(off), wrong)
+}
+
+// RedisIsWrong reports whether a tenant shows the time of this host while Redis shows another.
+func (w *Witnesses) RedisIsWrong() bool {
+	off := w.clock.Offset()
+	if off.Abs() <= Near {
+		return false
+	}
+	for _, name := range w.tenants() {
+		if ahead, ok := w.Ahead(name); ok && (ahead-off).Abs() <= Near {
+			return true
+		}
+	}
+	return false
+}
+
+// Due reports whether the tenants should be asked again before their answers are too old to count.
+func (w *Witnesses) Due() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.seen {
+		if time.Since(s.at) < fresh/2 { //nolint:mnd // half
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,74 @@
+package redisclock_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/internal/redisclock"
+	"rollcall/internal/redistest"
+)
+
+// The time of a tenant tells whether the clock of Redis or that of this host is wrong.
+func TestWitnesses(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t)
+	const month = 31 * 24 * time.Hour
+	for name, tt := range map[string]struct {
+		host, tenant time.Duration // ahead of Redis
+		want         string        // whose clock is wrong; empty where the clocks agree
+		redis        bool
+		cached       bool
+	}{
+		"all agree":                     {host: time.Second, tenant: -2 * time.Second},
+		"a small difference":            {tenant: 4 * time.Minute},
+		"the host is wrong":             {host: 2 * time.Hour},
+		"Redis is wrong":                {host: month, tenant: month, want: "of the host of Redis", redis: true},
+		"Redis is behind by a minute":   {host: time.Minute, tenant: time.Minute, redis: true},
+		"Redis and the host are wrong":  {tenant: -month, want: "of the hosts of Redis and of the workers, or that of"},
+		"three times":                   {host: time.Hour, tenant: -time.Hour, want: "of all hosts"},
+		"the answer of a cache is none": {tenant: -month, cached: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := redisclock.New(rdb, func() time.Time { return time.Now().Round(0).Add(tt.host) })
+			if err := c.Measure(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			w := redisclock.NewWitnesses(c)
+			if !w.Due() || w.Disagreement("") != "" {
+				t.Error("without an answer: it is not due, or the clocks disagree")
+			}
+			srv := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+				rw.Header().Set("Date", time.Now().Add(tt.tenant).UTC().Format(http.TimeFormat))
+				if tt.cached {
+					rw.Header().Set("Age", "3")
+				}
+			}))
+			defer srv.Close()
+			client := http.Client{Transport: w.Wrap("scim:1", http.DefaultTransport)}
+			resp, err := client.Get(srv.URL) //nolint:noctx // the server is this test's
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			for _, of := range []string{"", "scim:1"} {
+				got := w.Disagreement(of)
+				if !strings.Contains(got, tt.want) || (got == "") != (tt.want == "") {
+					t.Errorf("Disagreement(%q) = %q, want %q", of, got, tt.want)
+				}
+			}
+			if got := w.Disagreement("scim:2"); got != "" {
+				t.Errorf("Disagreement() of another tenant = %q, want none", got)
+			}
+			if got := w.RedisIsWrong(); got != tt.redis {
+				t.Errorf("RedisIsWrong() = %v, want %v", got, tt.redis)
+			}
+			if w.Due() != tt.cached {
+				t.Errorf("Due() = %v after an answer", w.Due())
+			}
+		})
+	}
+}
