@@ -85,8 +85,9 @@ func processes() []*panel {
 			over(`max by (container) (rollcall_configurations)`, "{{container}} configurations").
 			over(`sum by (container) (rollcall_worker_superseded)`, "{{container}} superseded workers").
 			unit("short").with("decimals", 0).size(8, 7).runbook("capacity"),
-		graph("Clocks", "How far the clock of each worker is from that of Redis.").
-			over(`max by (instance) (rollcall_worker_clock_offset_seconds)`, "{{instance}}").unit("s").size(8, 7).
+		graph("Clocks", "How far the clocks of each worker and of each tenant are from that of Redis.").
+			over(`max by (instance) (rollcall_worker_clock_offset_seconds)`, "{{instance}}").
+			over(`max by (container) (rollcall_tenant_clock_offset_seconds)`, "{{container}}").unit("s").size(8, 7).
 			runbook("capacity"),
 		bars("Late requests and drift", "Requests that ended after their lease, and what a full run had to correct.").
 			over(`sum(increase(rollcall_late_requests_total[$__rate_interval]))`, "late requests").
@@ -118,6 +119,7 @@ var alertNames = []struct{ name, means string }{
 	{"RollcallDeltaDrift", "a delta run missed a change that a full run found"},
 	{"RollcallConfigurations", "processes have different configurations"},
 	{"RollcallWorkerClock", "the clock of a worker is wrong"},
+	{"RollcallClocksDisagree", "the clock of Redis, or that of a tenant, is wrong"},
 	{"RollcallJobsLost", "syncs of single objects were lost"},
 }
 

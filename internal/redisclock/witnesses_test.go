@@ -49,7 +49,7 @@ func TestWitnesses(t *testing.T) {
 			}))
 			defer srv.Close()
 			client := http.Client{Transport: w.Wrap("scim:1", http.DefaultTransport)}
-			resp, err := client.Get(srv.URL) //nolint:noctx // the server is this test's
+			resp, err := client.Get(srv.URL)
 			if err != nil {
 				t.Fatal(err)
 			}
