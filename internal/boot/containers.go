@@ -152,7 +152,7 @@ func (a *App) secondHop(p *config.Provider, tenant provider.Provider, calls *ato
 			return reconcile.New(reconcile.Config{
 				Source: a.reader(slugs), Provider: tenant, Ledger: links, Container: string(name), Now: a.now(),
 				Clocks: a.clocks(name),
-				Local: a.reader(slugs), Pending: links,
+				Local:  a.reader(slugs), Pending: links,
 				Policy: s.Policy(), Limits: plan.Limits{DayLimits: s.Limits}, Approval: s.RequireApproval, Scope: scopeOf(slugs, m),
 				Within: m.FilterGroup(), References: m.References(),
 				Desire: func(snapshot directory.Snapshot, state plan.State) (mapping.Result, error) {
