@@ -99,7 +99,9 @@ type officeOptions struct {
 	ldif string
 	file bool
 	// syncProv has the directory tell its changes.
-	syncProv                    bool
+	syncProv bool
+	// behind is another server with the same data, which is asked where the directory does not answer.
+	behind                      *slapdtest.Server
 	source, google, entra, both []string
 	// redis is the URL of Redis. Empty means one of its own.
 	redis string
@@ -147,6 +149,9 @@ func newOffice(t testing.TB, opts officeOptions) *office {
 	if !opts.file {
 		o.ldap = slapdtest.Start(t, slapdtest.Options{LDIF: opts.ldif, SyncProv: opts.syncProv, SessionLog: 1000})
 		uri = o.ldap.URL
+	}
+	if opts.behind != nil {
+		uri += "," + opts.behind.URL
 	}
 	o.tenant = google.New(google.Config{Key: serviceKey(), Domains: []string{domain}})
 	o.graph = graph.New(graph.Config{Domains: []string{domain}})

@@ -23,23 +23,23 @@ type entry struct {
 	pairs []string
 }
 
+// tree is what a file has above the people and groups that slapdtest makes.
+const tree = "dn: " + slapdtest.Suffix + "\nobjectClass: domain\ndc: example\n\n" +
+	"dn: " + slapdtest.People + "\nobjectClass: organizationalUnit\nou: people\n\n" +
+	"dn: " + slapdtest.Groups + "\nobjectClass: organizationalUnit\nou: groups\n\n"
+
 // randomCompany is a directory of people with every attribute that is read. Some are inactive, each by one attribute.
 // The groups list DNs in member or, with logins, login names in memberUid.
 func randomCompany(r *rand.Rand, people int, logins bool) []entry {
-	out := []entry{
-		{slapdtest.Suffix, []string{"objectClass", "domain", "dc", "example"}},
-		{slapdtest.People, []string{"objectClass", "organizationalUnit", "ou", "people"}},
-		{"ou=unit," + slapdtest.People, []string{"objectClass", "organizationalUnit", "ou", "unit"}},
-		{slapdtest.Groups, []string{"objectClass", "organizationalUnit", "ou", "groups"}},
-	}
+	out := []entry{{"ou=unit," + slapdtest.People, []string{"objectClass", "organizationalUnit", "ou", "unit"}}}
 	var dns []string
 	for n := range people {
 		uid := fmt.Sprintf("u%06d", n)
 		dn := "uid=" + uid + "," + []string{"ou=unit," + slapdtest.People, slapdtest.People}[min(1, r.IntN(10)/3)]
 		dns = append(dns, dn)
 		p := []string{"objectClass", "inetOrgPerson", "entryUUID", slapdtest.UUID(n), "uid", uid,
-			"cn", "First Last" + uid, "sn", "Last" + uid, "givenName", "First", "displayName", "Shown " + uid, "mail", uid + "@example.org",
-			"employeeNumber", fmt.Sprint(n), "title", "Engineer", "telephoneNumber", "+1 555 " + uid[1:]}
+			"cn", "First Last" + uid, "sn", "Last" + uid, "givenName", "First", "displayName", "Shown " + uid,
+			"mail", uid + "@example.org", "employeeNumber", fmt.Sprint(n), "title", "Engineer", "telephoneNumber", "+1 555 " + uid[1:]}
 		if r.IntN(5) == 0 {
 			p = append(p, "mail", "b"+uid+"@example.org")
 		}
@@ -75,6 +75,7 @@ func randomCompany(r *rand.Rand, people int, logins bool) []entry {
 // ldif writes entries. hidden says which values are left out.
 func ldif(all []entry, hidden func(dn, attr string) bool) string {
 	var b strings.Builder
+	b.WriteString(tree)
 	for _, e := range all {
 		var pairs []string
 		for i := 0; i < len(e.pairs); i += 2 {

@@ -32,18 +32,27 @@ func (o *office) approve(name container.ID) status.Run {
 	return o.end(name, answer.Run.ID)
 }
 
+// says fails the test unless a message of the run contains the text.
+func (o *office) says(run status.Run, text string) {
+	o.Helper()
+	messages, _, err := o.app.Status.Messages(o.Context(), run.Container, run.ID, "", 1000)
+	if err != nil {
+		o.Fatal(err)
+	}
+	if !slices.ContainsFunc(messages, func(m status.Message) bool { return strings.Contains(m.Event, text) }) {
+		o.Errorf("no message of %s says %q: %+v", run.Container, text, messages)
+	}
+}
+
 // A tenant that refuses to list its users still shows single accounts. More leavers than a day may see are held and
 // named then, too, and an approval carries them out.
 func TestLeaversThatAreHeldWithoutAListAreNamedAndApproved(t *testing.T) {
 	t.Parallel()
 	all := slapdtest.Generate(40, 1, 5)
-	base := slapdtest.Entry(slapdtest.Suffix, "objectClass", "domain", "dc", "example") +
-		slapdtest.Entry(slapdtest.People, "objectClass", "organizationalUnit", "ou", "people") +
-		slapdtest.Entry(slapdtest.Groups, "objectClass", "organizationalUnit", "ou", "groups")
-	o := newOffice(t, officeOptions{ldif: base + all, file: true})
+	o := newOffice(t, officeOptions{ldif: tree + all, file: true})
 	o.sync(corp, workspace)
 	records := strings.SplitAfter(all, "\n\n")
-	o.replace(base + strings.Join(records[5:], ""))
+	o.replace(tree + strings.Join(records[5:], ""))
 	o.begin(corp)
 	if run := o.approve(corp); run.State != status.Completed {
 		t.Fatalf("the approved run of the source is %s: %s", run.State, run.FailReason)
@@ -59,18 +68,10 @@ func TestLeaversThatAreHeldWithoutAListAreNamedAndApproved(t *testing.T) {
 			t.Errorf("held: %+v", c)
 		}
 	}
-	messages, _, err := o.app.Status.Messages(t.Context(), workspace, run.ID, "", 1000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !slices.ContainsFunc(messages, func(m status.Message) bool {
-		return strings.Contains(m.Event, "rollcall approve google_workspace:1")
-	}) {
-		t.Errorf("no message has the command that decides: %+v", messages)
-	}
+	o.says(run, "rollcall approve google_workspace:1")
 	run = o.approve(workspace)
 	if run.State != status.Failed || !strings.Contains(run.FailReason, "5 leavers were suspended") {
-		t.Errorf("the approved run is %s: %s; want it to fail for the list and suspend all the same", run.State, run.FailReason)
+		t.Errorf("the approved run is %s: %s; want it to fail and suspend all the same", run.State, run.FailReason)
 	}
 	suspended := 0
 	for _, u := range o.tenant.Users() {
