@@ -21,9 +21,9 @@ func tokenCommand(e *env) *cobra.Command {
 	var expires, only string
 	c := &cobra.Command{
 		Use: "token NAME SCOPE[,SCOPE]...", Short: "Make a token for the API",
-		Long: "Makes a token and prints it to standard error, once; the line for the tokens file, which has only its " +
-			"hash, goes to\n" +
-			"standard output. Scopes: read shows, sync starts and cancels syncs, approve lets held changes go.",
+		Long: `Makes a token and prints it to standard error, once; the line for the tokens file, which has only
+its hash, goes to standard output. Scopes: read shows, sync starts and cancels syncs, approve lets
+held changes go.`,
 		Example: "  rollcall token helpdesk read,sync >> tokens\n" +
 			"  rollcall token auditor read --expires 2030-12-31 --only ldap:corp >> tokens",
 		Args: cobra.MinimumNArgs(2),
@@ -67,10 +67,9 @@ func auditCommand(e *env) *cobra.Command {
 	c := &cobra.Command{Use: "audit", Short: "Check the audit log"}
 	c.AddCommand(&cobra.Command{
 		Use: "verify FILE", Short: "Check the chain of an audit log and name the first break",
-		Long: "Reads FILE and the earlier files beside it. Every line has the hash of the line before it. The hash of the " +
-			"last line is\ncompared with the one on Redis, on the host of the API. Exit code 1 means that lines were " +
-			"removed or " +
-			"changed.",
+		Long: `Reads FILE and the earlier files beside it. Every line has the hash of the line before it. The
+hash of the last line is compared with the one on Redis, on the host of the API. Exit code 1 means
+that lines were removed or changed.`,
 		Example: "  rollcall audit verify /var/log/rollcall/audit.jsonl",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

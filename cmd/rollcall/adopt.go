@@ -14,20 +14,17 @@ func adoptDecisionsCommand(e *env) *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "adopt-decisions CONTAINER", Short: "Confirm decisions and pins that are not signed",
-		Long: "Decisions and pins on Redis are signed. Those of an earlier version are not, and those that another program " +
-			"wrote, changed or removed\nare noticed. This lists them and, if you say yes, signs what is there. Until then no " +
-			"approval of the list is used, and\nnothing happens to an entry with a pin of the list.",
+		Long: `Decisions and pins on Redis are signed. Those of an earlier version are not, and those that
+another program wrote, changed or removed are noticed. This lists them and, if you say yes, signs
+what is there. Until then no approval of the list is used, and nothing happens to an entry with a
+pin of the list.`,
 		Example: "  rollcall adopt-decisions google_workspace:1",
 		Args:    cobra.ExactArgs(1),
 	}
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := containerID(args[0])
-		if err != nil {
-			return err
-		}
+	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, _ []string) error {
 		if !yes && (!r.asks || r.asJSON) {
-			return wrongUse("no terminal to ask on: say --yes")
+			return wrongUse(noTerminal)
 		}
 		listed, err := r.Kept(ctx, name)
 		if err != nil {
@@ -39,25 +36,16 @@ func adoptDecisionsCommand(e *env) *cobra.Command {
 		}
 		if !yes {
 			sure, err := r.sureToAdopt(ctx, name, listed.Value)
-			if err != nil {
+			if err := r.unless(sure, err, "Nothing was adopted."); err != nil {
 				return err
-			}
-			if !sure {
-				fmt.Fprintln(r.stdout, "Nothing was adopted.")
-				return quiet(codeHeld)
 			}
 		}
 		a, err := r.Adopt(ctx, name, listed.Value.Digest)
 		if err != nil {
 			return err
 		}
-		if r.asJSON {
-			r.body(a.Body)
-			return nil
-		}
-		fmt.Fprintf(r.stdout, "%s: %s signed; the next sync uses what is there\n", name,
+		return r.answer(a.Body, "%s: %s signed; the next sync uses what is there\n", name,
 			count(a.Value.Count, "decision and pin"))
-		return nil
 	})
 }
 

@@ -28,14 +28,13 @@ type decision struct {
 func approveCommand(e *env) *cobra.Command {
 	d := decision{verdict: client.Approve}
 	c := decideCommand(e, &d)
-	c.Short = "Let held changes go"
-	c.Long = "Shows what is held and, if you say yes, lets it go: all of it, or the entries that --entry names by id " +
-		"or fingerprint. A run\n" +
-		"starts in which only what was approved and is still planned happens. An approval is about one entry, one action " +
-		"and the state\n" +
-		"before, and valid for 72 hours. The digest of a set that was superseded within a week still names its " +
-		"changes that\n" +
-		"wait unchanged. In a script, --yes and the digest that rollcall held showed: nothing is approved unseen."
+	c.Short = "Approve held changes"
+	c.Long = `Shows the held changes and, if you say yes, approves all of them, or those of the entries that
+--entry names by id or fingerprint. A run starts that carries out only what was approved and is
+still planned. An approval covers one entry, one action and the state before, and is valid for 72
+hours. The digest of a set that was superseded within a week still names those of its changes that
+are unchanged. A script needs --yes and the digest that rollcall held showed, so that nothing is
+approved unseen.`
 	c.Example = "  rollcall approve google_workspace:1\n  rollcall approve google_workspace:1 DIGEST --entry ID --yes " +
 		"--watch"
 	c.Flags().BoolVarP(&d.watch, "watch", "w", false, "show the progress of the run that carries it out")
@@ -46,9 +45,9 @@ func rejectCommand(e *env) *cobra.Command {
 	d := decision{verdict: client.Reject}
 	c := decideCommand(e, &d)
 	c.Short = "Keep held changes held"
-	c.Long = "Shows what is held and, if you say yes, keeps it held for 72 hours, also where a later plan would be " +
-		"within the limits: all of\n" +
-		"it, or the entries that --entry names by id or fingerprint."
+	c.Long = `Shows the held changes and, if you say yes, keeps them held for 72 hours, also where a later plan
+is within the limits. It rejects all of them, or those of the entries that --entry names by id or
+fingerprint.`
 	return c
 }
 
@@ -57,14 +56,10 @@ func decideCommand(e *env, d *decision) *cobra.Command {
 	c.Flags().StringArrayVar(&d.entries, "entry", nil,
 		"an entry's id or a change's fingerprint; may be repeated (default: everything)")
 	c.Flags().BoolVarP(&d.yes, "yes", "y", false, "do not ask")
-	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := containerID(args[0])
-		if err != nil {
-			return err
-		}
+	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, args []string) error {
 		d.name = name
-		if len(args) > 1 {
-			d.digest = args[1]
+		if len(args) > 0 {
+			d.digest = args[0]
 		}
 		return r.decide(ctx, *d)
 	})
@@ -74,17 +69,13 @@ func decideCommand(e *env, d *decision) *cobra.Command {
 func (r *remote) decide(ctx context.Context, d decision) error {
 	switch {
 	case !d.yes && (!r.asks || r.asJSON):
-		return wrongUse("nobody is there to be asked: say --yes")
+		return wrongUse(noTerminal)
 	case d.yes && d.digest == "" && d.verdict == client.Approve:
 		return wrongUse("--yes wants the digest of what was looked at: rollcall held %s shows it", d.name)
 	case !d.yes || d.digest == "":
 		sure, err := r.confirm(ctx, &d)
-		if err != nil {
+		if err := r.unless(sure, err, "Nothing was decided."); err != nil {
 			return err
-		}
-		if !sure {
-			fmt.Fprintln(r.stdout, "Nothing was decided.")
-			return quiet(codeHeld)
 		}
 	}
 	a, err := r.Decide(ctx, d.name, d.digest, d.verdict, d.entries)
@@ -224,47 +215,33 @@ func acceptServerCommand(e *env) *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "accept-server CONTAINER", Short: "Take the directory server in use as the right one",
-		Long: "A source that was read from a server which is older than the last one, or cannot be compared with it, is " +
-			"not believed. This shows\n" +
-			"both servers and how far they are and, if you say yes, compares later reads with the one in use: after a " +
-			"restore that was meant, or\n" +
-			"when a server was replaced. Wait for replication first where that is the cause: then nothing needs to be accepted.",
+		Long: `The data of a server that is older than the last one, or cannot be compared with it, are not used.
+This command shows both servers and how far they are. If you say yes, later reads are compared
+with the one in use. That is right after an intended restore, or when a server was replaced. Where
+replication is late, wait for it, and nothing needs to be accepted.`,
 		Example: "  rollcall accept-server ldap:corp",
 		Args:    cobra.ExactArgs(1),
 	}
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := containerID(args[0])
-		if err != nil {
-			return err
-		}
+	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, _ []string) error {
 		if !yes {
 			sure, err := r.sureOfServer(ctx, name)
-			if err != nil {
+			if err := r.unless(sure, err, "Nothing was accepted."); err != nil {
 				return err
-			}
-			if !sure {
-				fmt.Fprintln(r.stdout, "Nothing was accepted.")
-				return quiet(codeHeld)
 			}
 		}
 		a, err := r.AcceptServer(ctx, name)
 		if err != nil {
 			return err
 		}
-		if r.asJSON {
-			r.body(a.Body)
-			return nil
-		}
-		fmt.Fprintf(r.stdout, "%s: accepted %s; the next sync goes on with it\n", name, a.Value.Text)
-		return nil
+		return r.answer(a.Body, "%s: accepted %s; the next sync goes on with it\n", name, a.Value.Text)
 	})
 }
 
 // sureOfServer shows the two servers and asks for confirmation.
 func (r *remote) sureOfServer(ctx context.Context, name container.ID) (bool, error) {
 	if !r.asks || r.asJSON {
-		return false, wrongUse("no terminal to ask on: say --yes")
+		return false, wrongUse(noTerminal)
 	}
 	a, err := r.Server(ctx, name)
 	if err != nil {
@@ -273,6 +250,6 @@ func (r *remote) sureOfServer(ctx context.Context, name container.ID) (bool, err
 	if a.Value.PendingText == "" {
 		return false, fmt.Errorf("%s: no server is in doubt; the last one was %s", name, a.Value.Text)
 	}
-	fmt.Fprintf(r.stdout, "Last believed: %s\nIn use:        %s\n", a.Value.Text, a.Value.PendingText)
+	fmt.Fprintf(r.stdout, "Last used: %s\nIn use:    %s\n", a.Value.Text, a.Value.PendingText)
 	return r.ask(ctx)
 }

@@ -34,10 +34,9 @@ func demoCommand(e *env) *cobra.Command {
 	var at addresses
 	c := &cobra.Command{
 		Use: "demo", Short: "Sync a company that does not exist to simulated tenants",
-		Long: "Starts everything in this process: a Redis, the directory of a company of some 250 people, a simulated " +
-			"tenant\n" +
-			"of each type of provider, the API and a worker. It syncs one day and the next, prints what happened, and\n" +
-			"serves until Ctrl-C.",
+		Long: `Starts everything in this process: a Redis, the directory of a company of some 250 people, a
+simulated tenant of each type of provider, the API and a worker. It syncs one day and the next,
+prints what happened, and serves until Ctrl-C.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), e, at, once) },
 	}

@@ -21,13 +21,11 @@ func explainCommand(e *env) *cobra.Command {
 	var by string
 	c := &cobra.Command{
 		Use: cmdExplain + " ID|MAIL|USERNAME", Short: "Explain how one entry stands everywhere, and why",
-		Long: "Says of one entry how it stands with every provider and source, and why: first a verdict for each, then " +
-			"the evidence. The live\n" +
-			"directories and the tenants are asked; nothing is written. What has an @ is taken for a mail address, a UUID or " +
-			"a DN for an id, and\n" +
-			"anything else for a username and then for an id; --by says which. It ends with 3 if something about the entry " +
-			"waits for a person, with 1\n" +
-			"if nobody has it or somebody could not be asked.",
+		Long: `Says how one entry stands with every provider and source, and why. It prints a verdict for each of
+them, and then the evidence. It asks the live directories and the tenants, and writes nothing. A
+text with an @ is a mail address, a UUID or a DN is an id, and any other text is a username, or
+else an id; --by overrides this. It ends with 3 if a change of the entry waits for a decision, and
+with 1 if no directory and no tenant has the entry, or one of them could not be asked.`,
 		Example: "  rollcall explain ada@example.com\n  rollcall explain --by id 6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
 		Args:    cobra.ExactArgs(1),
 	}

@@ -271,7 +271,7 @@ type result struct {
 // person is a user at a terminal, or a script.
 type person struct {
 	env  map[string]string
-	says string // to a question; nobody is there to be asked where it is empty
+	says string // to a question; there is no terminal where it is empty
 	// hears is called with each thing that is printed.
 	hears func(string)
 	// ctx ends when the person presses Ctrl-C.

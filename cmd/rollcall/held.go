@@ -19,9 +19,9 @@ import (
 func heldCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "held [CONTAINER]", Short: "Show the changes that wait for a decision",
-		Long: "Shows the changes that a guard holds, why, and what was decided about them: those of one source or " +
-			"provider, or of all.\n" +
-			"It names the entries in conflict, too, about which nothing can be decided. It ends with 3 if there is anything.",
+		Long: `Shows the changes that a guard holds, why, and what was decided about them: those of one source or
+provider, or of all. It names the entries in conflict, too, about which nothing can be decided. It
+ends with 3 if there is anything.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	part := partFlags(c, "changes")

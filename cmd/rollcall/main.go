@@ -138,7 +138,7 @@ func exitCodesTopic() *cobra.Command {
 
   0  done and clean: for sync --watch and watch, the run completed, nothing is held and nothing failed
   1  failure: of the run, of one of its changes, of the API, or of the connection to it; or there is no such container or run
-  2  wrong use: an unknown command or flag, a value that cannot be one, or a question that nobody is there to answer
+  2  wrong use: an unknown command or flag, a value that cannot be one, or a question without a terminal
   3  something waits for a person: changes are held, or entries are in conflict
   4  a run is live already, and another one was not started
   5  the API refused the token, or the token lacks the scope
@@ -226,9 +226,9 @@ func healthCommand(e *env) *cobra.Command {
 	var live bool
 	c := &cobra.Command{
 		Use: "health api|worker|HOST:PORT", Short: "Ask a process on this machine whether it is well",
-		Long: "Asks for /readyz where the API process or a worker serves its metrics (ROLLCALL_METRICS_LISTEN), and ends " +
-			"with 0 if it is\n" +
-			"ready and with 1 if not. It is what a container without a shell can be asked by: see docker-compose.yml.",
+		Long: `Asks for /readyz where the API process or a worker serves its metrics (ROLLCALL_METRICS_LISTEN),
+and ends with 0 if it is ready and with 1 if not. It is what a container without a shell can be
+asked by: see docker-compose.yml.`,
 		Args: cobra.ExactArgs(1),
 
 		ValidArgs: []string{"api", "worker"},

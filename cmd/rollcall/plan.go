@@ -20,12 +20,10 @@ func planCommand(e *env) *cobra.Command {
 	var asJSON, all bool
 	c := &cobra.Command{
 		Use: "plan CONTAINER", Short: "Print what a sync would do, and do nothing",
-		Long: "Reads the directory and the tenant, prints the totals and what would be created, adopted, changed, " +
-			"suspended, left\n" +
-			"alone or is in conflict, and writes nothing. It needs neither Redis nor the API. Without Rollcall's own " +
-			"records of\n" +
-			"earlier runs it plans like a first run: grace periods start now and no budget is spent. Colours are used on a\n" +
-			"terminal, unless NO_COLOR is set.",
+		Long: `Reads the directory and the tenant, prints the totals and what would be created, adopted, changed,
+suspended, left alone or is in conflict, and writes nothing. It needs neither Redis nor the API.
+Without Rollcall's own records of earlier runs it plans like a first run: grace periods start now
+and no budget is spent. Colours are used on a terminal, unless NO_COLOR is set.`,
 		Example: "  rollcall plan google_workspace:1\n  rollcall plan google_workspace:1 --all\n  rollcall plan " +
 			"ldap:corp --json",
 		Args: cobra.ExactArgs(1),
@@ -98,12 +96,10 @@ func previewCommand(e *env) *cobra.Command {
 	var asJSON, all bool
 	c := &cobra.Command{
 		Use: "preview NEW.yaml", Short: "Compare a changed configuration with the running one, and do nothing",
-		Long: "Reads the directories and the tenants with the running configuration (--config or ROLLCALL_CONFIG) and " +
-			"with the new\n" +
-			"one, and prints for each source and provider what the new one changes: who enters or leaves the scope, and whose\n" +
-			"address, fields or groups change. It writes nothing, and needs neither Redis nor the API. It ends with 3 if a " +
-			"guard\n" +
-			"would hold something harmful.",
+		Long: `Reads the directories and the tenants with the running configuration (--config or ROLLCALL_CONFIG)
+and with the new one, and prints for each source and provider what the new one changes: who enters
+or leaves the scope, and whose address, fields or groups change. It writes nothing, and needs
+neither Redis nor the API. It ends with 3 if a guard would hold something harmful.`,
 		Example: "  rollcall preview rollcall.new.yaml\n  rollcall preview rollcall.new.yaml --all",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -68,6 +68,40 @@ func remoteCommand(e *env, c *cobra.Command, do func(ctx context.Context, r *rem
 	return c
 }
 
+// containerCommand completes a command with the id of a container as its first argument. The function gets the others.
+func containerCommand(e *env, c *cobra.Command, do func(ctx context.Context, r *remote, name container.ID,
+	args []string) error) *cobra.Command {
+	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
+		name, err := containerID(args[0])
+		if err != nil {
+			return err
+		}
+		return do(ctx, r, name, args[1:])
+	})
+}
+
+// noTerminal is the mistake of a command that has to ask for confirmation.
+const noTerminal = "there is no terminal to ask on: say --yes"
+
+// unless returns the error of a question. After a no it prints what did not happen.
+func (r *remote) unless(sure bool, err error, nothing string) error {
+	if err != nil || sure {
+		return err
+	}
+	fmt.Fprintln(r.stdout, nothing)
+	return quiet(codeHeld)
+}
+
+// answer prints the answer of the API as it is, or a text.
+func (r *remote) answer(body []byte, format string, args ...any) error {
+	if r.asJSON {
+		r.body(body)
+	} else {
+		fmt.Fprintf(r.stdout, format, args...)
+	}
+	return nil
+}
+
 // open reads the URL of the API and the token.
 func (r *remote) open() error {
 	token := secret.Value(strings.TrimSpace(r.getenv(varToken)))

@@ -16,14 +16,12 @@ func revertCommand(e *env) *cobra.Command {
 	var dryRun, watch, yes bool
 	c := &cobra.Command{
 		Use: "revert CONTAINER RUN", Short: "Undo a run of a provider",
-		Long: "Starts a run that takes back what another one changed: whom it suspended is restored, members that it " +
-			"removed are added again,\n" +
-			"deleted accounts are brought back as far as the provider can (Google 20 days, Entra 30), old values are set, " +
-			"and what it created\n" +
-			"goes as a leaver does. The guards and approvals are those of every run. The entries concerned are pinned: the " +
-			"next sync leaves\n" +
-			"them so until their source changes or rollcall lift ends the pin. With --dry-run the plan is shown and nothing " +
-			"is kept.",
+		Long: `Starts a run that takes back what another one changed: whom it suspended is restored, members that
+it removed are added again, deleted accounts are brought back as far as the provider can (Google
+20 days, Entra 30), old values are set, and what it created goes as a leaver does. The guards and
+approvals are those of every run. The entries concerned are pinned: the next sync leaves them so
+until their source changes or rollcall lift ends the pin. With --dry-run the plan is shown and
+nothing is kept.`,
 		Example: "  rollcall revert google_workspace:1 RUN --dry-run --watch\n  rollcall revert google_workspace:1 RUN " +
 			"--yes --watch",
 		Args: cobra.ExactArgs(2),
@@ -31,20 +29,12 @@ func revertCommand(e *env) *cobra.Command {
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "plan and write nothing")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "show the progress until the end")
-	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := containerID(args[0])
-		if err != nil {
+	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, args []string) error {
+		sure, err := r.sureToRevert(ctx, name, args[0], yes || dryRun)
+		if err := r.unless(sure, err, "Nothing was undone."); err != nil {
 			return err
 		}
-		sure, err := r.sureToRevert(ctx, name, args[1], yes || dryRun)
-		if err != nil {
-			return err
-		}
-		if !sure {
-			fmt.Fprintln(r.stdout, "Nothing was undone.")
-			return quiet(codeHeld)
-		}
-		a, err := r.Revert(ctx, name, args[1], dryRun)
+		a, err := r.Revert(ctx, name, args[0], dryRun)
 		if err != nil {
 			return r.inTheWay(err)
 		}
@@ -58,7 +48,7 @@ func (r *remote) sureToRevert(ctx context.Context, name container.ID, id string,
 		return true, nil
 	}
 	if !r.asks || r.asJSON {
-		return false, wrongUse("nobody is there to be asked: say --yes, or look first with --dry-run")
+		return false, wrongUse(noTerminal + ", or look first with --dry-run")
 	}
 	a, err := r.Run(ctx, name, id)
 	if err != nil {
@@ -92,8 +82,8 @@ func (r *remote) begun(ctx context.Context, name container.ID, a client.Answer[c
 func pinsCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "pins CONTAINER", Short: "Show what an undo keeps as it was",
-		Long: "Shows the entries of a provider that are kept as they were before a run that was undone, whatever their " +
-			"source says.",
+		Long: `Shows the entries of a provider that are kept as they were before a run that was undone, whatever
+their source says.`,
 		Args: cobra.ExactArgs(1),
 	}
 	part := partFlags(c, "entries")
@@ -164,44 +154,30 @@ func liftCommand(e *env) *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
 		Use: "lift CONTAINER", Short: "End pins: let the source decide again",
-		Long: "Ends the pins of a provider, all of them or those of the entries that --entry names. What the source says " +
-			"happens with the next\n" +
-			"sync, within the guards.",
+		Long: `Ends the pins of a provider, all of them or those of the entries that --entry names. What the
+source says happens with the next sync, within the guards.`,
 		Args: cobra.ExactArgs(1),
 	}
 	c.Flags().StringArrayVar(&entries, "entry", nil, "an entry's id; may be repeated (default: everything)")
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := containerID(args[0])
-		if err != nil {
-			return err
-		}
+	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, _ []string) error {
 		if !yes {
 			sure, err := r.sureToLift(ctx, name, entries)
-			if err != nil {
+			if err := r.unless(sure, err, "Nothing was lifted."); err != nil {
 				return err
-			}
-			if !sure {
-				fmt.Fprintln(r.stdout, "Nothing was lifted.")
-				return quiet(codeHeld)
 			}
 		}
 		a, err := r.Lift(ctx, name, entries)
 		if err != nil {
 			return err
 		}
-		if r.asJSON {
-			r.body(a.Body)
-			return nil
-		}
-		fmt.Fprintf(r.stdout, "%s: %s lifted; the next sync does what the source says\n", name, count(a.Value.Count, "pin"))
-		return nil
+		return r.answer(a.Body, "%s: %s lifted; the next sync does what the source says\n", name, count(a.Value.Count, "pin"))
 	})
 }
 
 func (r *remote) sureToLift(ctx context.Context, name container.ID, entries []string) (bool, error) {
 	if !r.asks || r.asJSON {
-		return false, wrongUse("nobody is there to be asked: say --yes")
+		return false, wrongUse(noTerminal)
 	}
 	n := len(entries)
 	if n == 0 {

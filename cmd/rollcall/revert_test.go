@@ -16,7 +16,7 @@ func TestRevert(t *testing.T) {
 	var of status.Run
 	s.begun = func(run status.Run) { s.finish(s.take(run), work{plan: newcomers, done: 3}); of = run }
 	s.do("sync", string(google)).want(t, 0)
-	s.do("revert", string(google), of.ID).want(t, codeUsage, "nobody is there to be asked")
+	s.do("revert", string(google), of.ID).want(t, codeUsage, "there is no terminal to ask on")
 	s.do("revert", string(google), "nonsense", "--yes").want(t, codeFailure, `no run "nonsense"`)
 	s.as(person{says: "n\n"}, "revert", string(google), of.ID).want(t, codeHeld, "made 3 changes", "user create: 3",
 		"Nothing was undone.")

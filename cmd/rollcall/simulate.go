@@ -25,9 +25,9 @@ func simulateCommand(e *env) *cobra.Command {
 	var quota float64
 	c := &cobra.Command{
 		Use: "simulate", Short: "Serve a simulated Google Workspace tenant on this machine",
-		Long: "Serves an empty Google Workspace tenant that lives in memory: tokens, users, groups and members, as " +
-			"Google's\n" +
-			"documentation says. It writes a service account's key, with which Rollcall or any other client can use it.",
+		Long: `Serves an empty Google Workspace tenant that lives in memory: tokens, users, groups and members,
+as Google's documentation says. It writes a service account's key, with which Rollcall or any
+other client can use it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			tenant := simulator.New(simulator.Config{Domains: []string{domain}, AdminEmail: "admin@" + domain,

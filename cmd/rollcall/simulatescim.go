@@ -18,10 +18,9 @@ func simulateSCIMCommand(e *env) *cobra.Command {
 	var listen, profile, token string
 	c := &cobra.Command{
 		Use: "scim", Short: "Serve a simulated SCIM 2.0 tenant on this machine",
-		Long: "Serves an empty SCIM 2.0 tenant that lives in memory: users, groups and members, as RFC 7643 and RFC 7644 " +
-			"say, with\n" +
-			"the deviations and limits of a profile. It writes the bearer token with which Rollcall or any other client " +
-			"can use it.",
+		Long: `Serves an empty SCIM 2.0 tenant that lives in memory: users, groups and members, as RFC 7643 and
+RFC 7644 say, with the deviations and limits of a profile. It writes the bearer token with which
+Rollcall or any other client can use it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := scim.Profile(profile)

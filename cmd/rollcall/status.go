@@ -17,10 +17,9 @@ import (
 func statusCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "status [CONTAINER]", Short: "Show what runs, how the last runs ended and what is held",
-		Long: "Shows a line for each source and provider, or for one of them. It ends with 1 if a last run failed, with 3 " +
-			"if something\n" +
-			"is held or in conflict. Dry runs do not count. With --json the answer of one container is the API's; all of them\n" +
-			"are one object with the containers as keys.",
+		Long: `Shows a line for each source and provider, or for one of them. It ends with 1 if a last run
+failed, with 3 if something is held or in conflict. Dry runs do not count. With --json the answer
+of one container is the API's; all of them are one object with the containers as keys.`,
 		Args: cobra.MaximumNArgs(1),
 	}
 	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {

@@ -20,9 +20,8 @@ func syncCommand(e *env) *cobra.Command {
 	var dryRun, delta, watch bool
 	c := &cobra.Command{
 		Use: "sync CONTAINER", Short: "Start a sync",
-		Long: "Starts a full sync of a source or provider. It is carried out by a worker, whether anybody watches or not.\n" +
-			"What it ends with is said by rollcall help exit-codes. With --watch it goes on as rollcall watch does, also as " +
-			"to --json.",
+		Long: `Starts a full sync of a source or provider, which a worker carries out. rollcall help exit-codes
+lists the exit codes. With --watch the command goes on as rollcall watch does, also with --json.`,
 		Example: "  rollcall sync ldap:corp --watch\n  rollcall sync ldap:corp --delta --watch\n  rollcall sync " +
 			"google_workspace:1 --dry-run --watch",
 		Args: cobra.ExactArgs(1),
@@ -30,11 +29,7 @@ func syncCommand(e *env) *cobra.Command {
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "plan and write nothing")
 	c.Flags().BoolVar(&delta, "delta", false, "read only what changed, or everything where that is not possible")
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "show the progress until the end")
-	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := containerID(args[0])
-		if err != nil {
-			return err
-		}
+	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, _ []string) error {
 		mode := status.Full
 		if delta {
 			mode = status.Delta
@@ -85,48 +80,34 @@ func cancelCommand(e *env) *cobra.Command {
 		Long: "Ends the live run of a source or provider. What it applied stays; the next run plans the rest.",
 		Args: cobra.ExactArgs(1),
 	}
-	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := containerID(args[0])
-		if err != nil {
-			return err
-		}
+	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, _ []string) error {
 		a, err := r.Cancel(ctx, name)
 		if err != nil {
 			return err
 		}
-		if r.asJSON {
-			r.body(a.Body)
-			return nil
-		}
 		done, expected := a.Value.Done()
-		fmt.Fprintf(r.stdout, "%s: run %s is %s; %d of %s were made and stay\n", name, a.Value.ID, a.Value.State, done,
+		return r.answer(a.Body, "%s: run %s is %s; %d of %s were made and stay\n", name, a.Value.ID, a.Value.State, done,
 			count(expected, "change"))
-		return nil
 	})
 }
 
 func objectCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: cmdObject + " PROVIDER user|group ID", Short: "Sync one user or group to a provider, now",
-		Long: "Reads one entry from its source and brings it to the provider. It is named by its id, the id of its " +
-			"account's anchor, its mail or its\n" +
-			"username, whichever exactly one entry has.",
+		Long: `Reads one entry from its source and brings it to the provider. It is named by its id, the id of
+its account's anchor, its mail or its username, whichever exactly one entry has.`,
 		Example: "  rollcall object google_workspace:1 user ada@example.com",
 		Args:    cobra.ExactArgs(3),
 	}
-	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := containerID(args[0])
-		if err != nil {
-			return err
-		}
-		kind, known := map[string]directory.Kind{"user": directory.User, "group": directory.Group}[args[1]]
+	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, args []string) error {
+		kind, known := map[string]directory.Kind{"user": directory.User, "group": directory.Group}[args[0]]
 		switch {
 		case name.IsSource():
 			return wrongUse("%s is a source: a single object goes to a provider", name)
 		case !known:
-			return wrongUse("%q: want user or group", args[1])
+			return wrongUse("%q: want user or group", args[0])
 		}
-		a, err := r.Object(ctx, name, kind, args[2])
+		a, err := r.Object(ctx, name, kind, args[1])
 		if err != nil {
 			return err
 		}
@@ -192,35 +173,31 @@ func runsCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: cmdRuns + " CONTAINER [RUN]", Short: "List the runs of a source or provider, or show one with what it said",
 		Aliases: []string{"sessions"},
-		Long: "Lists the runs of a source or provider, newest first, or shows one: how it ended, what it changed and what " +
-			"it said or, with\n" +
-			"--plan, what it planned. With a run it ends with 1 if that failed and with 3 if something was held.",
+		Long: `Lists the runs of a source or provider, newest first, or shows one: how it ended, what it changed
+and what it said or, with --plan, what it planned. With a run it ends with 1 if that failed and
+with 3 if something was held.`,
 		Example: "  rollcall runs google_workspace:1\n  rollcall runs google_workspace:1 RUN --plan",
 		Args:    cobra.RangeArgs(1, 2),
 	}
 	c.Flags().IntVar(&limit, "limit", 20, "how many runs, or messages, to show at most (1 to 1000)")
 	c.Flags().StringVar(&cursor, "cursor", "", "go on where an earlier list ended")
 	c.Flags().BoolVar(&showPlan, "plan", false, "show what the run planned, in place of what it said")
-	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := containerID(args[0])
-		if err != nil {
-			return err
-		}
+	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, args []string) error {
 		if limit < 1 || limit > client.MaxPage {
 			return wrongUse("--limit: want 1 to %d", client.MaxPage)
 		}
-		if showPlan && len(args) < 2 {
+		if showPlan && len(args) == 0 {
 			return wrongUse("--plan: name the run, too")
 		}
 		if showPlan {
-			body, err := r.Plan(ctx, name, args[1], !r.asJSON)
+			body, err := r.Plan(ctx, name, args[0], !r.asJSON)
 			if err == nil {
 				r.body(body)
 			}
 			return err
 		}
-		if len(args) > 1 {
-			return r.one(ctx, name, args[1], limit)
+		if len(args) > 0 {
+			return r.one(ctx, name, args[0], limit)
 		}
 		a, err := r.Runs(ctx, name, cursor, limit)
 		if err != nil {

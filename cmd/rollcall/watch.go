@@ -26,24 +26,18 @@ const pollEvery = 300 * time.Millisecond
 func watchCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: cmdWatch + " CONTAINER [RUN]", Short: "Show the progress of the newest run until its end, and what it came to",
-		Long: "Shows how a run goes, the newest one where none is named: its progress, when it will be over, and its " +
-			"warnings and errors as they\n" +
-			"come. On a terminal one line is written over, elsewhere there is a line whenever the run comes to something " +
-			"else or a tenth\n" +
-			"further. Ctrl-C ends the watching and not the run. With --json each event is a line: {\"event\": \"run\", " +
-			"\"message\", \"gap\" or at last\n" +
-			"\"end\", \"data\": what the API says}. It ends with the exit code that the run deserves: rollcall help exit-codes.",
+		Long: `Shows the progress of a run, its estimated end, and its warnings and errors as they come. Without a
+run it takes the newest one. On a terminal it overwrites one line; elsewhere it prints a line at
+each new phase and each further tenth. Ctrl-C ends the command and not the run. With --json each
+event is a line with "event" (run, message, gap or at last end) and "data" (the API's answer).
+rollcall help exit-codes lists the exit codes.`,
 		Example: "  rollcall watch google_workspace:1\n  rollcall watch ldap:corp --json | jq -r 'select(.event == " +
 			"\"message\") | .data.event'",
 		Args: cobra.RangeArgs(1, 2),
 	}
-	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
-		name, err := containerID(args[0])
-		if err != nil {
-			return err
-		}
-		if len(args) > 1 {
-			return r.watch(ctx, name, args[1])
+	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, args []string) error {
+		if len(args) > 0 {
+			return r.watch(ctx, name, args[0])
 		}
 		a, err := r.Runs(ctx, name, "", 1)
 		if err != nil {
@@ -63,7 +57,7 @@ func (r *remote) watch(ctx context.Context, name container.ID, id string) error 
 	if r.asJSON {
 		lines := json.NewEncoder(r.stdout)
 		lines.SetEscapeHTML(false)
-		how.Show = func(e client.Event) { _ = lines.Encode(e) } // a terminal that is gone is nobody's loss
+		how.Show = func(e client.Event) { _ = lines.Encode(e) } // A terminal may be gone.
 	}
 	a, err := r.Client.Watch(ctx, name, id, how)
 	if !r.asJSON {

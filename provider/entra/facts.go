@@ -251,7 +251,8 @@ func (a *roles) collect(ctx context.Context, active []string) error {
 func (p *Provider) Check(ctx context.Context) (good []string, err error) {
 	domains, err := p.readDomains(ctx)
 	if err != nil {
-		if e, ok := errors.AsType[*fault.Error](err); !ok || e.Op == remote.TokenOp || fault.KindOf(err) != fault.Denied {
+		e, ok := errors.AsType[*fault.Error](err)
+		if !ok || e.Op == remote.TokenOp || fault.KindOf(err) != fault.Denied {
 			return nil, err
 		}
 	} else {

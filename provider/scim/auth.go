@@ -125,9 +125,9 @@ func (a *auth) issue(ctx context.Context) (token string, lifetime time.Duration,
 	decodeErr := json.Unmarshal(text, &body)
 	switch {
 	case res.StatusCode < 200 || res.StatusCode >= 300:
-		said := strings.TrimSpace(fmt.Sprintf("token_url answered %d %s", res.StatusCode, remote.Clean(body.Error, a.secret)))
-		return "", 0, remote.TokenRefused(res.StatusCode, res.Header, said, "check client_id, client_secret_file and scopes",
-			a.now())
+		said := fmt.Sprintf("token_url answered %d %s", res.StatusCode, remote.Clean(body.Error, a.secret))
+		return "", 0, remote.TokenRefused(res.StatusCode, res.Header, strings.TrimSpace(said),
+			"check client_id, client_secret_file and scopes", a.now())
 	case decodeErr != nil || body.Token == "":
 		return "", 0, fault.Errorf(fault.Unavailable, "token_url answered without an access token")
 	}

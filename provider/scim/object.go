@@ -35,7 +35,8 @@ func (p *Provider) userObject(r resource) plan.Object {
 func (p *Provider) groupObject(r resource) plan.Object {
 	o := plan.Object{
 		Ref: directory.Ref{Kind: directory.Group, ID: directory.ID(r.anchor())}, RemoteID: r.id(),
-		Label: r.text("displayName"), Active: true, Fields: p.fields(r, p.groupFields), Protected: p.cfg.Protects(r.id()),
+		Label: r.text("displayName"), Active: true, Fields: p.fields(r, p.groupFields),
+		Protected: p.cfg.Protects(r.id()),
 	}
 	if o.ID != "" {
 		o.Unproven = unproven

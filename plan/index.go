@@ -1,0 +1,156 @@
+package plan
+
+import (
+	"slices"
+	"strings"
+
+	"rollcall/directory"
+)
+
+// computer holds the indexes of one Compute.
+type computer struct {
+	in        *Input
+	plan      Plan
+	only      map[directory.Ref]bool
+	desired   map[directory.Ref]*Desired
+	anchored  map[directory.Ref][]*Object
+	byRemote  map[string]*Object
+	byAddress map[string][]*Object
+	// deletedOf are the accounts that were deleted last and can still be restored. See undeleted.
+	deletedOf                                 map[directory.Ref]*Deleted
+	unusable, unsettled, outOfScope, unpinned map[directory.Ref]bool
+	departed                                  map[directory.Ref]directory.Departure
+	claims                                    map[string][]*Desired
+	// target maps entries that have, or will have, a remote object to its remote id ("" until it is created).
+	target map[directory.Ref]string
+	// owner maps the remote ids of objects that are, or become, ours to their entries.
+	owner map[string]directory.Ref
+	// former maps entries that were created again to the objects that they had under their old ID, heir such an object to
+	// its one new entry. disputed are objects that several entries may have had. See recognise.
+	former   map[directory.Ref][]*Object
+	heir     map[*Object]*Desired
+	disputed map[*Object]bool
+	waves    map[directory.Ref]int
+	// rejected are the values that the tenant refused lately, by their entries.
+	rejected map[directory.Ref][]Rejection
+	held     map[directory.Ref]bool
+	// kept names entries with an account that a pin keeps from a due deletion. back are pins with an account to
+	// restore, and returns names their entries.
+	kept    map[directory.Ref]bool
+	back    []Pin
+	returns map[directory.Ref]bool
+}
+
+func newComputer(in *Input) *computer {
+	c := &computer{
+		in: in, only: set(in.Only), unsettled: set(in.State.Unsettled), outOfScope: set(in.OutOfScope),
+		desired:  make(map[directory.Ref]*Desired, len(in.Desired)),
+		anchored: make(map[directory.Ref][]*Object, len(in.State.Objects)),
+		byRemote: make(map[string]*Object, len(in.State.Objects)), byAddress: map[string][]*Object{},
+		unusable: map[directory.Ref]bool{}, departed: map[directory.Ref]directory.Departure{},
+		claims: map[string][]*Desired{}, deletedOf: restorable(in),
+		target: map[directory.Ref]string{}, owner: map[string]directory.Ref{},
+		former: map[directory.Ref][]*Object{}, heir: map[*Object]*Desired{}, disputed: map[*Object]bool{},
+		waves: map[directory.Ref]int{}, held: map[directory.Ref]bool{}, kept: map[directory.Ref]bool{},
+		returns: map[directory.Ref]bool{}, rejected: map[directory.Ref][]Rejection{}, unpinned: map[directory.Ref]bool{},
+	}
+	for _, r := range in.Rejections {
+		if in.Now.Before(r.At.Add(RejectionLife)) {
+			c.rejected[r.Ref] = append(c.rejected[r.Ref], r)
+		}
+	}
+	c.plan.Doubts = slices.Concat(in.Doubts, in.State.Doubts)
+	c.plan.missing, c.plan.forgotten, c.plan.mirror = in.Missing, in.Forgotten, in.Capabilities.Mirror
+	if in.Capabilities.Mirror {
+		c.plan.coverage = in.Coverage
+	}
+	if len(in.Only) > 0 {
+		c.plan.before, c.plan.since = in.Filled, in.Emptied
+	}
+	byRef := func(a, b Desired) int { return a.Ref.Compare(b.Ref) }
+	if !slices.IsSortedFunc(in.Desired, byRef) {
+		in.Desired = slices.SortedFunc(slices.Values(in.Desired), byRef)
+	}
+	for _, f := range in.Findings {
+		c.unusable[f.Ref] = true
+	}
+	for _, h := range in.Unpinned {
+		c.unusable[h.Ref], c.unpinned[h.Ref] = true, true
+	}
+	for _, d := range in.Departed {
+		c.departed[d.Ref] = d
+	}
+	c.indexObjects()
+	c.settle()
+	c.pinned()
+	c.indexDesired()
+	c.recognise()
+	for _, k := range directory.Kinds {
+		n := in.State.Others.Of(k)
+		c.plan.Counts.Anchored.add(k, n)
+		c.plan.Counts.Desired.add(k, n)
+	}
+	c.plan.Counts.Anchored.Membership += in.State.Others.Membership
+	c.plan.Counts.Desired.Membership += in.State.Others.Membership
+	return c
+}
+
+func set(refs []directory.Ref) map[directory.Ref]bool {
+	m := make(map[directory.Ref]bool, len(refs))
+	for _, r := range refs {
+		m[r] = true
+	}
+	return m
+}
+
+func (c *computer) indexObjects() {
+	byAnchor := func(a, b Object) int {
+		if r := a.Ref.Compare(b.Ref); r != 0 {
+			return r
+		}
+		return strings.Compare(a.RemoteID, b.RemoteID)
+	}
+	if !slices.IsSortedFunc(c.in.State.Objects, byAnchor) {
+		c.in.State.Objects = slices.SortedFunc(slices.Values(c.in.State.Objects), byAnchor)
+	}
+	for i := range c.in.State.Objects {
+		o := &c.in.State.Objects[i]
+		if o.Anchored() {
+			c.anchored[o.Ref] = append(c.anchored[o.Ref], o)
+			c.plan.Counts.Anchored.add(o.Kind, 1)
+		} else {
+			c.plan.Counts.Foreign.add(o.Kind, 1)
+		}
+		if o.RemoteID != "" {
+			c.byRemote[o.RemoteID] = o
+		}
+		for _, a := range append([]string{o.Address}, o.Aliases...) {
+			if a != "" && !slices.Contains(c.byAddress[a], o) {
+				c.byAddress[a] = append(c.byAddress[a], o)
+			}
+		}
+	}
+	for ref, objects := range c.anchored {
+		if len(objects) == 1 {
+			c.target[ref] = objects[0].RemoteID
+			c.owner[objects[0].RemoteID] = ref
+		}
+	}
+}
+
+func (c *computer) indexDesired() {
+	for i := range c.in.Desired {
+		d := &c.in.Desired[i]
+		c.desired[d.Ref] = d
+		if d.Active {
+			c.plan.Counts.Desired.add(d.Kind, 1)
+		}
+		// A disabled entry without an account does not reserve its address.
+		if d.Held == "" && d.Address != "" && (d.Active || len(c.anchored[d.Ref]) > 0) {
+			c.claims[d.Address] = append(c.claims[d.Address], d)
+		}
+	}
+}
+
+// concerns reports whether the plan is about the entry. A full plan is about all of them.
+func (c *computer) concerns(ref directory.Ref) bool { return len(c.only) == 0 || c.only[ref] }
