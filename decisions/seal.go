@@ -47,6 +47,9 @@ func ParseKeys(text string) ([]Key, error) {
 // keyIDSize is the length of a key's id in bytes. The id is derived from the key and reveals nothing about it.
 const keyIDSize = 8
 
+// Sign returns the HMAC-SHA256 of data of one purpose of the API.
+func (k Key) Sign(purpose string, data []byte) []byte { return k.sign(purpose, "", data) }
+
 // sign returns the HMAC-SHA256 of data of one purpose and container.
 func (k Key) sign(purpose string, c container.ID, data []byte) []byte {
 	mac := hmac.New(sha256.New, k.secret)

@@ -25,6 +25,7 @@ import (
 	"rollcall/decisions"
 	"rollcall/internal/buildinfo"
 	"rollcall/internal/config"
+	"rollcall/internal/console"
 	"rollcall/internal/dashboard"
 	"rollcall/internal/metrics"
 	"rollcall/internal/redisclock"
@@ -49,6 +50,8 @@ type App struct {
 	Decisions *decisions.Store
 	Metrics   *prometheus.Registry
 
+	// keys are the keys that sign decisions and sessions; nil without any.
+	keys   func() ([]decisions.Key, error)
 	work   *metrics.Work
 	access *metrics.Access
 	// stderr takes the audit log without a file; nil discards it.
@@ -134,6 +137,7 @@ func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func
 		witnesses: redisclock.NewWitnesses(clock),
 		Status:    status.New(rdb, status.Config{Now: clock.Now, MaxOpenJobs: p.MaxOpenJobs}),
 		Decisions: decisions.New(rdb, decisions.Config{Now: clock.Now, Keys: keys}),
+		keys:      keys,
 		Metrics:   metrics.NewRegistry(), work: metrics.NewWork(), access: metrics.NewAccess(),
 		close: func() { stop(); keeping.Wait(); closeRedis() },
 	}
@@ -236,13 +240,15 @@ func (a *App) API(ctx context.Context, known session.Tokens) (*http.Server, erro
 		return nil, err
 	}
 	var acts *api.API // set by api.NewServer, before the first request
+	people := a.people(known)
 	board, err := dashboard.New(dashboard.Config{Redis: a.Redis, Tokens: known, Log: a.Log, Audit: log,
+		People: people, PeopleAt: console.SignIn, Signatures: a.signatures(),
 		Refused: func(r *http.Request) { acts.RefuseToken(r) },
 		Client:  func(r *http.Request) string { return acts.Client(r) }})
 	if err != nil {
 		return nil, err
 	}
-	pages, err := a.console(known, log)
+	pages, err := a.console(known, people, log)
 	if err != nil {
 		return nil, err
 	}

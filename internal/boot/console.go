@@ -17,7 +17,8 @@ import (
 )
 
 // console returns what makes the web pages behind the API.
-func (a *App) console(known session.Tokens, log audit.Sink) (func(*api.API) (api.Page, error), error) {
+func (a *App) console(known session.Tokens, people *session.People, log audit.Sink) (func(*api.API) (api.Page, error),
+	error) {
 	limits := map[container.ID][]quota{}
 	for i := range a.Config.Providers {
 		p := &a.Config.Providers[i]
@@ -32,7 +33,8 @@ func (a *App) console(known session.Tokens, log audit.Sink) (func(*api.API) (api
 	}
 	return func(acts *api.API) (api.Page, error) {
 		desk := session.New(session.Config{Redis: a.Redis, Tokens: known, Home: console.Home, SignIn: console.SignIn,
-			SignOut: console.SignOut, Log: a.Log, Audit: log, Refused: acts.RefuseToken, Client: acts.Client})
+			SignOut: console.SignOut, People: people, PeopleAt: console.SignIn, Signatures: a.signatures(), Log: a.Log,
+			Audit: log, Refused: acts.RefuseToken, Client: acts.Client})
 		return console.New(console.Config{
 			API: acts, Desk: desk, Status: a.Status, Decisions: a.Decisions, Log: a.Log, Facts: a.facts, Policy: a.policy,
 			Search: a.search, Entries: a.known,

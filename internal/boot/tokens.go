@@ -1,6 +1,7 @@
 package boot
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -41,12 +42,17 @@ func (a *App) Tokens() (session.Tokens, error) {
 // knownTokens is the tokens file, with a word in the log when it was edited badly.
 type knownTokens struct {
 	file *tokens.File
-	app  *App
-	said atomic.Value
+	// people accepts ID tokens; nil accepts none.
+	people *session.People
+	app    *App
+	said   atomic.Value
 }
 
 // Lookup implements session.Tokens.
 func (k *knownTokens) Lookup(token string) (tokens.Identity, bool) {
+	if k.people != nil && session.IsIDToken(token) {
+		return k.people.Bearer(context.Background(), token)
+	}
 	id, ok := k.file.Lookup(token)
 	k.app.complain(k.file.Err(), &k.said)
 	return id, ok

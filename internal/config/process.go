@@ -35,6 +35,12 @@ type Process struct {
 	MetricsListen     string        `envconfig:"METRICS_LISTEN" doc:"Where metrics and health are served: by default 127.0.0.1:9464 in the API process and 127.0.0.1:9465 in a worker; off serves none."`
 	TokensFile        string        `envconfig:"TOKENS_FILE" doc:"Who may call the API; see Tokens file."`
 	InsecureNoTokens  bool          `envconfig:"INSECURE_NO_TOKENS" default:"false" doc:"Serve the API to everybody who can connect. Without a tokens file the API does not start unless this is true."`
+	OIDCIssuer        string        `envconfig:"OIDC_ISSUER" doc:"The OpenID provider at which people sign in, such as https://login.example.com/realms/staff. See Sign-in of people."`
+	OIDCClientID      string        `envconfig:"OIDC_CLIENT_ID" doc:"The client's id at the provider, which is also the audience of ID tokens."`
+	OIDCSecretFile    secret.File   `envconfig:"OIDC_CLIENT_SECRET_FILE" doc:"The client's secret. Without it the client is public, and PKCE alone protects the sign-in. A secret file, read for each sign-in."`
+	OIDCRedirectURL   string        `envconfig:"OIDC_REDIRECT_URL" doc:"The address of /login/callback as browsers reach it, such as https://rollcall.example.com/login/callback."`
+	OIDCClaim         string        `envconfig:"OIDC_CLAIM" default:"groups" doc:"The claim of the ID token with the groups that lines of the tokens file name: a text or a list of texts. The claim email counts only if the provider has verified it."`
+	OIDCScopes        string        `envconfig:"OIDC_SCOPES" default:"openid profile email" doc:"The scopes that are asked for, separated by spaces."`
 	AuditFile         string        `envconfig:"AUDIT_FILE" doc:"Where the API records who did what, one JSON object per line; a new file is begun at 64 MiB. Each API process needs a file of its own. Without it the records go to standard error."`
 	AuditKeep         time.Duration `envconfig:"AUDIT_KEEP" default:"8760h" doc:"How long earlier files of the audit log are kept."`
 	TLSCertFile       string        `envconfig:"TLS_CERT_FILE" doc:"The certificate chain (PEM) with which the API and the metrics are served. It is read again when it changes."`
@@ -179,7 +185,7 @@ func (p *Process) validate() error {
 	if p.RedisPasswordFile != "" && carriesPassword(p.RedisURL) {
 		fail("REDIS_PASSWORD_FILE", "it and a password in %s exclude each other", variable("REDIS_URL"))
 	}
-	errs = append(errs, p.checkRedisAccess())
+	errs = append(errs, p.checkRedisAccess(), p.checkOIDC())
 	if err := checkListen(p.Listen); err != nil {
 		fail("LISTEN", "%w", err)
 	}

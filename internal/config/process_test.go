@@ -22,7 +22,7 @@ func TestProcessDefaults(t *testing.T) {
 	want := config.Process{
 		RedisURL: "redis://127.0.0.1:6379/0", Config: "rollcall.yaml", Listen: "127.0.0.1:8080",
 		TokensFile: "/etc/rollcall/tokens", AuditKeep: 8760 * time.Hour, ObjectWait: 20 * time.Second, MaxOpenJobs: 10_000,
-		LogLevel: "info", LogFormat: "json",
+		LogLevel: "info", LogFormat: "json", OIDCClaim: "groups", OIDCScopes: "openid profile email",
 	}
 	got, err := config.LoadProcess(environment(map[string]string{"TOKENS_FILE": "/etc/rollcall/tokens"}))
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
@@ -38,7 +38,8 @@ func TestProcessEnvironment(t *testing.T) {
 	for name, value := range map[string]string{
 		"REDIS_URL": "rediss://h", "REDIS_PASSWORD_FILE": "p", "REDIS_CA_FILE": "ra",
 		"REDIS_CERT_FILE": "rc", "REDIS_KEY_FILE": "rk", "REDIS_INSECURE": "true", "DECISIONS_KEY_FILE": "d", "CONFIG": "c.yaml", "LISTEN": ":1", "METRICS_LISTEN": ":2",
-		"TOKENS_FILE": "", "INSECURE_NO_TOKENS": "1",
+		"TOKENS_FILE": "t", "OIDC_ISSUER": "https://i", "OIDC_CLIENT_ID": "c", "OIDC_CLIENT_SECRET_FILE": "s",
+		"OIDC_REDIRECT_URL": "https://r/login/callback", "OIDC_CLAIM": "roles", "OIDC_SCOPES": "openid",
 		"AUDIT_FILE": "a", "AUDIT_KEEP": "48h", "BEHIND_PROXY": "true", "TRUSTED_PROXIES": "10.0.0.0/8",
 		"OBJECT_WAIT": "1m", "MAX_OPEN_JOBS": "7", "LOG_LEVEL": "debug", "LOG_FORMAT": "text", "STRICT_FILES": "true",
 	} {
@@ -47,7 +48,8 @@ func TestProcessEnvironment(t *testing.T) {
 	want := config.Process{
 		RedisURL: "rediss://h", RedisPasswordFile: "p", RedisCAFile: "ra", RedisCertFile: "rc", RedisKeyFile: "rk",
 		RedisInsecure: true, DecisionsKeyFile: "d", Config: "c.yaml", Listen: ":1", MetricsListen: ":2",
-		InsecureNoTokens: true, AuditFile: "a", AuditKeep: 48 * time.Hour, BehindProxy: true, TrustedProxies: "10.0.0.0/8",
+		TokensFile: "t", OIDCIssuer: "https://i", OIDCClientID: "c", OIDCSecretFile: "s",
+		OIDCRedirectURL: "https://r/login/callback", OIDCClaim: "roles", OIDCScopes: "openid", AuditFile: "a", AuditKeep: 48 * time.Hour, BehindProxy: true, TrustedProxies: "10.0.0.0/8",
 		ObjectWait:  time.Minute,
 		MaxOpenJobs: 7,
 		LogLevel:    "debug", LogFormat: "text", StrictFiles: true,
@@ -134,6 +136,16 @@ environment: ROLLCALL_OBJECT_WAIT: 1h0m0s: want 0s to 5m`},
 			"environment: ROLLCALL_REDIS_CA_FILE: it and ROLLCALL_REDIS_CERT_FILE need a rediss:// URL"},
 		{"any certificate", map[string]string{"REDIS_URL": "rediss://:hunter2@h?skip_verify=true"},
 			"environment: ROLLCALL_REDIS_URL: skip_verify is not supported: name the authority in ROLLCALL_REDIS_CA_FILE"},
+		{"sign-in of people", map[string]string{"OIDC_ISSUER": "https://i/realms/a", "OIDC_CLIENT_ID": "c",
+			"OIDC_REDIRECT_URL": "https://r/login/callback", "TOKENS_FILE": "t"}, ""},
+		{"sign-in of people on this machine", map[string]string{"OIDC_ISSUER": "http://127.0.0.1:5556", "OIDC_CLIENT_ID": "c",
+			"OIDC_REDIRECT_URL": "http://[::1]:8080/login/callback", "TOKENS_FILE": "t"}, ""},
+		{"half a sign-in", map[string]string{"OIDC_ISSUER": "http://i", "OIDC_SCOPES": "email",
+			"OIDC_REDIRECT_URL": "https://u:hunter2@r/login/callback"}, `environment: ROLLCALL_OIDC_ISSUER: want an https:// address without user, query and fragment; http:// is for this machine only
+environment: ROLLCALL_OIDC_REDIRECT_URL: want an https:// address without user, query and fragment; http:// is for this machine only
+environment: ROLLCALL_OIDC_CLIENT_ID: is not set
+environment: ROLLCALL_OIDC_SCOPES: has to contain openid
+environment: ROLLCALL_TOKENS_FILE: is needed, because its lines give rights to groups of people`},
 		{"metrics off", map[string]string{"METRICS_LISTEN": "off"}, ""},
 		{"embedded", map[string]string{"REDIS_URL": "embedded:"}, ""},
 		{"cluster", map[string]string{"REDIS_URL": "redis-cluster://127.0.0.1:7000?addr=[::1]:7001"}, ""},

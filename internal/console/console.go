@@ -111,6 +111,8 @@ func New(cfg Config) (*Console, error) {
 func (c *Console) routes() {
 	c.mux.HandleFunc(SignIn, c.cfg.Desk.SignIn)
 	c.mux.HandleFunc(SignOut, c.cfg.Desk.EndSession)
+	c.mux.HandleFunc(SignIn+session.StartPath, c.cfg.Desk.Start)
+	c.mux.HandleFunc(SignIn+session.CallbackPath, c.cfg.Desk.Callback)
 	c.mux.HandleFunc("GET /assets/{file}", asset)
 	c.get("/{$}", c.overview)
 	c.mux.HandleFunc("GET /live/", c.stream)

@@ -40,7 +40,11 @@ type Config struct {
 	Redis redis.UniversalClient
 	// Tokens are the tokens that may sign in. Nil grants every right to every request, as in package api.
 	Tokens session.Tokens
-	Log    *slog.Logger // default: discard
+	// People, PeopleAt and Signatures are those of session.Config.
+	People     *session.People
+	PeopleAt   string
+	Signatures func(data string) ([]string, error)
+	Log        *slog.Logger // default: discard
 	// Audit records sign-ins and actions. Nil records nothing.
 	Audit audit.Sink
 	// Refused and Client are those of session.Config.
@@ -74,6 +78,7 @@ func New(cfg Config) (*Dashboard, error) {
 	}
 	d := &Dashboard{cfg: cfg, desk: session.New(session.Config{
 		Redis: cfg.Redis, Tokens: cfg.Tokens, Home: Root, SignIn: signInPath, SignOut: signOutPath, Log: cfg.Log,
+		People: cfg.People, PeopleAt: cfg.PeopleAt, Signatures: cfg.Signatures,
 		Audit: cfg.Audit, Pause: cfg.Pause, Refused: cfg.Refused, Client: cfg.Client,
 	})}
 	var err, err2 error

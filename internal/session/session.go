@@ -1,18 +1,19 @@
-// Package session signs people in to the pages of the API. A person signs in with an API token and gets a session,
-// which every page accepts.
+// Package session signs people in to the pages of the API. A person signs in with an API token, or at an OpenID
+// provider, and gets a session, which every page accepts.
 //
-// Redis stores the sessions, so that all replicas of the API have them. A session has the present rights of its token,
-// and ends when the token leaves the tokens file.
+// Redis stores the sessions, so that all replicas of the API have them. A session has the present rights of its token
+// or group, and ends when these leave the tokens file.
 package session
 
 import (
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
+	"crypto/subtle"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,6 +38,13 @@ type Config struct {
 	// Home, SignIn and SignOut are the paths of the pages behind the desk and of the desk itself.
 	Home, SignIn, SignOut string
 	Log                   *slog.Logger // default: discard
+	// People signs people in by OpenID Connect. Nil permits API tokens only.
+	People *People
+	// PeopleAt is the path below which Start and Callback are served.
+	PeopleAt string
+	// Signatures returns the signatures of data, the first of which is used for new sessions. Redis then cannot make or
+	// change a session. Nil signs nothing.
+	Signatures func(data string) ([]string, error)
 	// Audit records sign-ins. Nil records nothing.
 	Audit audit.Sink
 	// Refused is called for each wrong token, before the response. It may wait. Nil does nothing.
@@ -96,8 +104,7 @@ var anonymous = tokens.Identity{Name: "anonymous", Scopes: tokens.Scopes()}
 // sessionKey is the Redis key with the mark of the session's token. It contains the hash of the session's id, so that
 // read access to Redis does not give access to a session.
 func sessionKey(id string) string {
-	hash := sha256.Sum256([]byte(id))
-	return "rollcall:{dashboard}:session:" + hex.EncodeToString(hash[:])
+	return "rollcall:{dashboard}:session:" + hashOf(id)
 }
 
 // Who returns the identity of a request by its bearer token (RFC 6750), or else by its session. An Authorization
@@ -117,15 +124,61 @@ func (d *Desk) Who(r *http.Request) (who tokens.Identity, known bool, err error)
 	if id == "" {
 		return who, false, nil
 	}
-	mark, err := d.cfg.Redis.Get(r.Context(), sessionKey(id)).Result()
+	text, err := d.cfg.Redis.Get(r.Context(), sessionKey(id)).Result()
 	if errors.Is(err, redis.Nil) {
 		return who, false, nil
 	}
 	if err != nil {
 		return who, false, err
 	}
-	who, known = d.cfg.Tokens.Recall(mark)
+	value, right, err := d.opened(id, text)
+	if err != nil || !right {
+		return who, false, err
+	}
+	if data, is := strings.CutPrefix(value, personPrefix); is {
+		var p person
+		if d.cfg.People == nil || json.Unmarshal([]byte(data), &p) != nil {
+			return who, false, nil
+		}
+		who, known = d.cfg.People.rights(p)
+		return who, known, nil
+	}
+	who, known = d.cfg.Tokens.Recall(value)
 	return who, known, nil
+}
+
+// personPrefix begins the value of the session of a person. Any other value is the mark of a token.
+const personPrefix = "person "
+
+// closed returns the value of a session as Redis has it, with its end and a signature.
+func (d *Desk) closed(id, value string) (string, error) {
+	if d.cfg.Signatures == nil {
+		return value, nil
+	}
+	value = strconv.FormatInt(time.Now().Add(d.cfg.Life).Unix(), 10) + " " + value
+	all, err := d.cfg.Signatures(sessionKey(id) + " " + value)
+	if err != nil || len(all) == 0 {
+		return value, err
+	}
+	return all[0] + " " + value, nil
+}
+
+// opened returns the value of a session, and whether it is signed and has not ended.
+func (d *Desk) opened(id, text string) (value string, right bool, err error) {
+	if d.cfg.Signatures == nil {
+		return text, true, nil
+	}
+	signature, signed, _ := strings.Cut(text, " ")
+	all, err := d.cfg.Signatures(sessionKey(id) + " " + signed)
+	if err != nil {
+		return "", false, err
+	}
+	for _, s := range all {
+		right = right || subtle.ConstantTimeCompare([]byte(s), []byte(signature)) == 1
+	}
+	ends, value, _ := strings.Cut(signed, " ")
+	at, err := strconv.ParseInt(ends, 10, 64)
+	return value, right && err == nil && time.Now().Unix() < at, nil
 }
 
 // sessionID returns the id of the session in the request's cookie, or "".
@@ -138,15 +191,19 @@ func sessionID(r *http.Request) string {
 }
 
 // begin starts a session and replaces an earlier one of the same browser.
-func (d *Desk) begin(w http.ResponseWriter, r *http.Request, who tokens.Identity) error {
+func (d *Desk) begin(w http.ResponseWriter, r *http.Request, value string) error {
 	if err := d.end(r); err != nil {
 		return err
 	}
 	id := rand.Text()
-	if err := d.cfg.Redis.Set(r.Context(), sessionKey(id), who.Mark(), d.cfg.Life).Err(); err != nil {
+	text, err := d.closed(id, value)
+	if err != nil {
 		return err
 	}
-	http.SetCookie(w, cookie(r, id, int(d.cfg.Life.Seconds())))
+	if err := d.cfg.Redis.Set(r.Context(), sessionKey(id), text, d.cfg.Life).Err(); err != nil {
+		return err
+	}
+	http.SetCookie(w, cookie(r, cookieName, id, int(d.cfg.Life.Seconds())))
 	return nil
 }
 
@@ -161,9 +218,9 @@ func (d *Desk) end(r *http.Request) error {
 // cookie returns a cookie for all pages. Browsers send it with a link from another site, so that a link in a message
 // opens its page, but not with a form of another site. It is limited to TLS if the request came over TLS, which a
 // proxy that terminates TLS reports.
-func cookie(r *http.Request, value string, maxAge int) *http.Cookie {
+func cookie(r *http.Request, name, value string, maxAge int) *http.Cookie {
 	return &http.Cookie{
-		Name: cookieName, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Name: name, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https"),
 	}
 }

@@ -28,6 +28,8 @@ type signInForm struct {
 	Problem string
 	// Who is the signed-in identity. It is nil for a request that is not signed in.
 	Who *tokens.Identity
+	// PersonURL begins the sign-in at the OpenID provider; empty without one.
+	PersonURL string
 }
 
 const (
@@ -87,18 +89,23 @@ func (d *Desk) trySignIn(w http.ResponseWriter, r *http.Request) {
 	case !who.May(tokens.Read):
 		d.show(w, http.StatusForbidden, signInForm{Next: next, Problem: "The token " + who.Name + " lacks the scope read."})
 	default:
-		if !d.Record(w, r, "sign-in", who.Name, audit.Done) {
-			return
-		}
-		if err := d.begin(w, r, who); err != nil {
-			d.Unavailable(w, r, err)
-			return
-		}
-		if !d.within(next) {
-			next = d.cfg.Home
-		}
-		http.Redirect(w, r, next, http.StatusSeeOther)
+		d.enter(w, r, who.Name, who.Mark(), next)
 	}
+}
+
+// enter begins a session with this value and goes to the wanted page.
+func (d *Desk) enter(w http.ResponseWriter, r *http.Request, name, value, next string) {
+	if !d.Record(w, r, "sign-in", name, audit.Done) {
+		return
+	}
+	if err := d.begin(w, r, value); err != nil {
+		d.Unavailable(w, r, err)
+		return
+	}
+	if !d.within(next) {
+		next = d.cfg.Home
+	}
+	http.Redirect(w, r, next, http.StatusSeeOther)
 }
 
 // refuse responds to a wrong token after a delay.
@@ -134,12 +141,18 @@ func (d *Desk) EndSession(w http.ResponseWriter, r *http.Request) {
 		d.Unavailable(w, r, err)
 		return
 	}
-	http.SetCookie(w, cookie(r, "", -1))
+	http.SetCookie(w, cookie(r, cookieName, "", -1))
 	http.Redirect(w, r, d.cfg.SignIn, http.StatusSeeOther)
 }
 
 func (d *Desk) show(w http.ResponseWriter, status int, form signInForm) {
 	form.Config, form.Nonce = d.cfg, rand.Text()
+	if d.cfg.People != nil {
+		form.PersonURL = d.cfg.PeopleAt + StartPath
+		if form.Next != "" {
+			form.PersonURL += "?" + url.Values{nextField: {form.Next}}.Encode()
+		}
+	}
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+form.Nonce+
 		"'; img-src data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -65,6 +65,9 @@ func (f *File) Lookup(token string) (Identity, bool) { return f.present().Lookup
 // Recall returns the identity of the token with this mark, by the file as it is now.
 func (f *File) Recall(mark string) (Identity, bool) { return f.present().Recall(mark, f.now()) }
 
+// Person returns the rights of a person with these values of the OpenID claim, by the file as it is now.
+func (f *File) Person(values []string) (Identity, bool) { return f.present().Person(values, f.now()) }
+
 // present returns the file as it is now.
 func (f *File) present() *List {
 	f.mu.Lock()

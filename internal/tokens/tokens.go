@@ -3,7 +3,8 @@
 // The file has one token a line, "name scope[,scope] sha256:<hex>", and "#" comments. A line may end with
 // "expires=2030-12-31" and "only=ldap:corp,google_workspace:1". The file contains only hashes, so that reading it gives
 // no access. A plain SHA-256 is enough, because a token is 32 random bytes and cannot be
-// guessed like a password. The names appear in logs and in the "started by" of runs.
+// guessed like a password. A line with "oidc:<value>" in place of the hash gives its rights to people with this value of
+// the OpenID claim. The names appear in logs and in the "started by" of runs.
 package tokens
 
 import (
@@ -16,6 +17,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -74,6 +76,8 @@ func (i Identity) Mark() string { return i.mark }
 type entry struct {
 	Identity
 	hash [sha256.Size]byte
+	// group is the value of the OpenID claim that gives the rights of this line; empty for a token.
+	group string
 }
 
 // List is a tokens file. The zero List has no tokens.
@@ -90,10 +94,25 @@ func (l *List) Lookup(token string, now time.Time) (Identity, bool) {
 	for i := range l.entries {
 		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(hash[:], l.entries[i].hash[:]), i, found)
 	}
-	if found < 0 || token == "" {
+	if found < 0 || token == "" || l.entries[found].group != "" {
 		return Identity{}, false
 	}
 	return l.entries[found].valid(now)
+}
+
+// Person returns the rights of a person with these values of the OpenID claim, which are those of the first line that
+// has one of them and has not expired.
+func (l *List) Person(values []string, now time.Time) (Identity, bool) {
+	for i := range l.entries {
+		e := &l.entries[i]
+		if e.group == "" || !slices.Contains(values, e.group) {
+			continue
+		}
+		if who, ok := e.valid(now); ok {
+			return who, true
+		}
+	}
+	return Identity{}, false
 }
 
 // Fixed is a list that never changes, for a process without a tokens file.
@@ -129,6 +148,9 @@ var errName = errors.New("the name has to be 1 to 64 letters, digits or . _ @ -"
 
 // hashPrefix is the only kind of hash there is; naming it leaves room for another.
 const hashPrefix = "sha256:"
+
+// groupPrefix begins the third part of a line that gives rights to people instead of a token.
+const groupPrefix = "oidc:"
 
 // Parse reads a tokens file. The error joins everything that is wrong, one line of the file each, and the list has all
 // other lines. A line is never shown, as it may hold what is no hash but the token itself.
@@ -190,6 +212,14 @@ func parseLine(text string) (entry, error) {
 			return entry{}, fmt.Errorf("the scope %s stands there twice", scope)
 		}
 		e.Scopes = append(e.Scopes, scope)
+	}
+	if group, is := strings.CutPrefix(parts[2], groupPrefix); is {
+		var err error
+		if e.group, err = url.PathUnescape(group); err != nil || e.group == "" {
+			return entry{}, errors.New("after oidc: it needs the value of a claim, with %20 for a space")
+		}
+		e.hash = sha256.Sum256([]byte(parts[2])) // Makes the line unique. Lookup ignores it.
+		return e, e.options(parts[3:])
 	}
 	digits, ok := strings.CutPrefix(parts[2], hashPrefix)
 	if !ok {

@@ -1,0 +1,404 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+
+	"rollcall/internal/tokens"
+)
+
+// PeopleConfig configures sign-in by OpenID Connect. Everything but Secret and Transport is required.
+type PeopleConfig struct {
+	Issuer, ClientID string
+	// Secret returns the client's secret. Nil is a public client, which PKCE protects.
+	Secret func() (string, error)
+	// RedirectURL is the address of CallbackPath, as browsers reach it.
+	RedirectURL string
+	// Claim is the claim with the groups of a person. The values of "email" count only if they are verified.
+	Claim  string
+	Scopes []string
+	// Rights returns the rights of a person with these values of the claim; false for none.
+	Rights func(values []string) (tokens.Identity, bool)
+	// Transport makes the requests to the provider; http.DefaultTransport by default.
+	Transport http.RoundTripper
+}
+
+// People signs people in at an OpenID provider. It is safe for concurrent use.
+type People struct {
+	cfg    PeopleConfig
+	client *http.Client
+
+	mu       sync.Mutex
+	provider *oidc.Provider
+	// verified are the ID tokens that were presented as bearer tokens, by their hash.
+	verified map[[sha256.Size]byte]verified
+	// unknown limits verifications, because each may fetch the keys of the provider.
+	unknown chan struct{}
+}
+
+type verified struct {
+	person
+	ends time.Time
+}
+
+// person is what an ID token says.
+type person struct {
+	Name   string   `json:"name"`
+	Values []string `json:"values"`
+}
+
+const (
+	// providerTime is the time limit of one request to the provider, and maxAnswer the largest answer, in bytes.
+	providerTime = 10 * time.Second
+	maxAnswer    = 1 << 20
+	// bearerTime is how long an ID token is accepted as a bearer token before it is verified again.
+	bearerTime = time.Minute
+	// mostVerified is the number of such tokens that are remembered, and mostVerifying that of concurrent
+	// verifications.
+	mostVerified  = 10_000
+	mostVerifying = 4
+	// maxValues and maxText bound the values of the claim, and the length of each text, in characters.
+	maxValues = 1000
+	maxText   = 200
+)
+
+// NewPeople returns a People. It makes no request.
+func NewPeople(cfg PeopleConfig) *People {
+	if cfg.Transport == nil {
+		cfg.Transport = http.DefaultTransport
+	}
+	return &People{cfg: cfg, verified: map[[sha256.Size]byte]verified{}, unknown: make(chan struct{}, mostVerifying),
+		client: &http.Client{Transport: limited{cfg.Transport}, Timeout: providerTime,
+			// A redirect could send the code and the secret to another host.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// limited bounds the size of answers.
+type limited struct{ http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := l.RoundTripper.RoundTrip(r)
+	if err == nil {
+		res.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.LimitReader(res.Body, maxAnswer), res.Body}
+	}
+	return res, err
+}
+
+// discover returns the provider. It asks again until the provider has answered once.
+func (p *People) discover(ctx context.Context) (*oidc.Provider, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.provider != nil {
+		return p.provider, nil
+	}
+	found, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.client), p.cfg.Issuer)
+	if err != nil {
+		return nil, fmt.Errorf("OpenID provider %s: %w", p.cfg.Issuer, err)
+	}
+	p.provider = found
+	return found, nil
+}
+
+func (p *People) oauth(found *oidc.Provider) (*oauth2.Config, error) {
+	c := &oauth2.Config{ClientID: p.cfg.ClientID, Endpoint: found.Endpoint(), RedirectURL: p.cfg.RedirectURL,
+		Scopes: p.cfg.Scopes}
+	if p.cfg.Secret == nil {
+		c.Endpoint.AuthStyle = oauth2.AuthStyleInParams
+		return c, nil
+	}
+	var err error
+	c.ClientSecret, err = p.cfg.Secret()
+	return c, err
+}
+
+// attempt is one sign-in between the two requests of the browser.
+type attempt struct {
+	Nonce    string `json:"nonce"`
+	Verifier string `json:"verifier"`
+	Next     string `json:"next"`
+	// Browser is the hash of the cookie of the browser that began.
+	Browser string `json:"browser"`
+}
+
+// begin returns the address of the provider's page for an attempt.
+func (p *People) begin(ctx context.Context, state string, a attempt) (string, error) {
+	found, err := p.discover(ctx)
+	if err != nil {
+		return "", err
+	}
+	c, err := p.oauth(found)
+	if err != nil {
+		return "", err
+	}
+	return c.AuthCodeURL(state, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)), nil
+}
+
+// redeem returns the person whom the provider authenticated in an attempt.
+func (p *People) redeem(ctx context.Context, a attempt, code string) (person, error) {
+	found, err := p.discover(ctx)
+	if err != nil {
+		return person{}, err
+	}
+	c, err := p.oauth(found)
+	if err != nil {
+		return person{}, err
+	}
+	answer, err := c.Exchange(oidc.ClientContext(ctx, p.client), code, oauth2.VerifierOption(a.Verifier))
+	if err != nil {
+		return person{}, fmt.Errorf("exchange the code: %w", withoutBody(err))
+	}
+	raw, is := answer.Extra("id_token").(string)
+	if !is {
+		return person{}, errors.New("the provider sent no ID token")
+	}
+	who, nonce, _, err := p.verify(ctx, found, raw)
+	if err != nil {
+		return person{}, err
+	}
+	if subtle.ConstantTimeCompare([]byte(nonce), []byte(a.Nonce)) != 1 {
+		return person{}, errors.New("the ID token belongs to another sign-in")
+	}
+	return who, nil
+}
+
+// withoutBody returns the code of the provider's error, because its text may contain anything.
+func withoutBody(err error) error {
+	if e, is := errors.AsType[*oauth2.RetrieveError](err); is {
+		return fmt.Errorf("the provider answered %d %.40q", e.Response.StatusCode, e.ErrorCode)
+	}
+	return err
+}
+
+// verify returns what an ID token says, if its signature, issuer, audience and times are right.
+func (p *People) verify(ctx context.Context, found *oidc.Provider, raw string) (who person, nonce string,
+	ends time.Time, err error) {
+	token, err := found.Verifier(&oidc.Config{ClientID: p.cfg.ClientID}).Verify(
+		oidc.ClientContext(ctx, p.client), raw)
+	if err != nil {
+		return person{}, "", time.Time{}, fmt.Errorf("the ID token is refused: %w", err)
+	}
+	var claims map[string]json.RawMessage
+	if err := token.Claims(&claims); err != nil {
+		return person{}, "", time.Time{}, fmt.Errorf("the ID token is refused: %w", err)
+	}
+	who, err = personOf(token.Subject, claims, p.cfg.Claim)
+	return who, token.Nonce, token.Expiry, err
+}
+
+// personOf reads the claims of a verified ID token.
+func personOf(subject string, claims map[string]json.RawMessage, claim string) (person, error) {
+	text := func(name string) (s string) {
+		if json.Unmarshal(claims[name], &s) != nil {
+			return ""
+		}
+		return s
+	}
+	name := text("email")
+	if name == "" {
+		name = text("preferred_username")
+	}
+	who := person{Name: visible(subject)}
+	if name != "" && name != subject {
+		who.Name = visible(name) + " (" + who.Name + ")"
+	}
+	if who.Name == "" {
+		return person{}, errors.New("the ID token names no person")
+	}
+	var proved bool
+	if claim == "email" && (json.Unmarshal(claims["email_verified"], &proved) != nil || !proved) {
+		return who, nil
+	}
+	var one string
+	if json.Unmarshal(claims[claim], &one) == nil {
+		who.Values = []string{one}
+	} else if err := json.Unmarshal(claims[claim], &who.Values); err != nil && claims[claim] != nil {
+		return person{}, fmt.Errorf("the claim %s is neither a text nor a list of texts", claim)
+	}
+	if len(who.Values) > maxValues {
+		return person{}, fmt.Errorf("the claim %s has %d values, want at most %d", claim, len(who.Values), maxValues)
+	}
+	return who, nil
+}
+
+// visible returns a text without control and format characters, of limited length.
+func visible(s string) string {
+	out := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == unicode.ReplacementChar {
+			return -1
+		}
+		return r
+	}, s))
+	return string(out[:min(len(out), maxText)])
+}
+
+// rights returns the present rights of a person.
+func (p *People) rights(who person) (tokens.Identity, bool) {
+	id, known := p.cfg.Rights(who.Values)
+	id.Name = who.Name
+	return id, known
+}
+
+// Bearer returns the identity of a person by an ID token that was presented as a bearer token.
+func (p *People) Bearer(ctx context.Context, raw string) (tokens.Identity, bool) {
+	hash, now := sha256.Sum256([]byte(raw)), time.Now()
+	p.mu.Lock()
+	known, is := p.verified[hash]
+	p.mu.Unlock()
+	if is && now.Before(known.ends) {
+		return p.rights(known.person)
+	}
+	select {
+	case p.unknown <- struct{}{}:
+		defer func() { <-p.unknown }()
+	default:
+		return tokens.Identity{}, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, providerTime)
+	defer cancel()
+	found, err := p.discover(ctx)
+	if err != nil {
+		return tokens.Identity{}, false
+	}
+	who, _, ends, err := p.verify(ctx, found, raw)
+	if err != nil {
+		return tokens.Identity{}, false
+	}
+	if again := now.Add(bearerTime); ends.After(again) {
+		ends = again
+	}
+	p.mu.Lock()
+	if len(p.verified) >= mostVerified {
+		clear(p.verified)
+	}
+	p.verified[hash] = verified{who, ends}
+	p.mu.Unlock()
+	return p.rights(who)
+}
+
+// IsIDToken reports whether a bearer token has the form of an ID token. An API token has no dot.
+func IsIDToken(token string) bool { return strings.Count(token, ".") == 2 }
+
+const (
+	// attemptLife is how long a person may take at the provider.
+	attemptLife = 10 * time.Minute
+	browserName = "rollcall_signin"
+)
+
+// StartPath and CallbackPath are the paths of the sign-in by OpenID Connect below Config.SignIn.
+const (
+	StartPath    = "/person"
+	CallbackPath = "/callback"
+)
+
+func attemptKey(state string) string {
+	return "rollcall:{dashboard}:signin:" + hashOf(state)
+}
+
+func hashOf(text string) string {
+	hash := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(hash[:])
+}
+
+// Start sends a browser to the OpenID provider.
+func (d *Desk) Start(w http.ResponseWriter, r *http.Request) {
+	if d.cfg.People == nil || r.Method != http.MethodGet {
+		http.NotFound(w, r)
+		return
+	}
+	browser, state := rand.Text(), rand.Text()
+	a := attempt{Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Next: r.URL.Query().Get(nextField),
+		Browser: hashOf(browser)}
+	to, err := d.cfg.People.begin(r.Context(), state, a)
+	if err != nil {
+		d.failed(w, r, err, "The OpenID provider cannot be reached. Try again later, or use an API token.")
+		return
+	}
+	text, err := json.Marshal(a)
+	if err == nil {
+		err = d.cfg.Redis.Set(r.Context(), attemptKey(state), text, attemptLife).Err()
+	}
+	if err != nil {
+		d.Unavailable(w, r, err)
+		return
+	}
+	http.SetCookie(w, cookie(r, browserName, browser, int(attemptLife.Seconds())))
+	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+// Callback ends a sign-in at the OpenID provider. Each attempt has one callback, from the browser that began it.
+func (d *Desk) Callback(w http.ResponseWriter, r *http.Request) {
+	if d.cfg.People == nil || r.Method != http.MethodGet {
+		http.NotFound(w, r)
+		return
+	}
+	q := r.URL.Query()
+	var a attempt
+	text, err := d.cfg.Redis.GetDel(r.Context(), attemptKey(q.Get("state"))).Bytes()
+	began, noCookie := r.Cookie(browserName)
+	if err != nil || json.Unmarshal(text, &a) != nil || noCookie != nil ||
+		subtle.ConstantTimeCompare([]byte(hashOf(began.Value)), []byte(a.Browser)) != 1 {
+		d.failed(w, r, errors.New("the callback belongs to no sign-in of this browser"),
+			"This sign-in took too long or began in another browser. Try again.")
+		return
+	}
+	http.SetCookie(w, cookie(r, browserName, "", -1))
+	if iss := q.Get("iss"); iss != "" && iss != d.cfg.People.cfg.Issuer { // RFC 9207
+		d.failed(w, r, fmt.Errorf("the answer is that of the issuer %.200q", iss), "Another provider answered. Try again.")
+		return
+	}
+	if q.Has("error") {
+		d.failed(w, r, fmt.Errorf("the provider answered %.40q", q.Get("error")), "The provider refused the sign-in.")
+		return
+	}
+	who, err := d.cfg.People.redeem(r.Context(), a, q.Get("code"))
+	if err != nil {
+		d.failed(w, r, err, "The sign-in failed. The log of the API says why.")
+		return
+	}
+	d.admit(w, r, who, a.Next)
+}
+
+// admit begins the session of a person who has rights.
+func (d *Desk) admit(w http.ResponseWriter, r *http.Request, who person, next string) {
+	id, known := d.cfg.People.rights(who)
+	if !known || !slices.Contains(id.Scopes, tokens.Read) {
+		if err := d.record(r, "sign-in", who.Name, "refused"); err != nil {
+			d.cfg.Log.ErrorContext(r.Context(), "a refused sign-in is not in the audit log", "err", err)
+		}
+		d.show(w, http.StatusForbidden, signInForm{Next: next,
+			Problem: who.Name + " has no rights here. A line of the tokens file gives them to a group."})
+		return
+	}
+	text, err := json.Marshal(who)
+	if err != nil {
+		d.Unavailable(w, r, err)
+		return
+	}
+	d.enter(w, r, id.Name, personPrefix+string(text), next)
+}
+
+// failed shows the form with what went wrong. The log has the details.
+func (d *Desk) failed(w http.ResponseWriter, r *http.Request, err error, problem string) {
+	d.cfg.Log.WarnContext(r.Context(), "sign-in by OpenID Connect", "err", err)
+	d.show(w, http.StatusForbidden, signInForm{Problem: problem})
+}

@@ -1,0 +1,394 @@
+package session_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"rollcall/audit"
+	"rollcall/internal/redistest"
+	"rollcall/internal/session"
+	"rollcall/internal/tokens"
+)
+
+// opKey signs the ID tokens of every test.
+var opKey = sync.OnceValue(func() *rsa.PrivateKey {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return key
+})
+
+// op is an OpenID provider that signs in everyone at once.
+type op struct {
+	*httptest.Server
+	// claims change those of the next ID token.
+	claims map[string]any
+	// sign replaces the key; nil is the right one.
+	sign *rsa.PrivateKey
+	// forget leaves the ID token out, and redirect sends the code elsewhere.
+	forget, redirect bool
+	mu               sync.Mutex
+	asked            url.Values
+	used             bool
+}
+
+func b64(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
+
+// token returns an ID token with the claims of a person, changed by others.
+func (o *op) token(nonce string) string {
+	claims := map[string]any{"iss": o.URL, "aud": "rollcall", "sub": "u-1", "email": "ada@example.com", "nonce": nonce,
+		"email_verified": true, "groups": []string{"staff", "identity admins"}, "iat": time.Now().Unix(),
+		"exp": time.Now().Add(time.Hour).Unix()}
+	maps.Copy(claims, o.claims)
+	maps.DeleteFunc(claims, func(_ string, v any) bool { return v == nil })
+	body, _ := json.Marshal(claims)
+	text := b64([]byte(`{"alg":"RS256","kid":"k1"}`)) + "." + b64(body)
+	sum := sha256.Sum256([]byte(text))
+	key := o.sign
+	if key == nil {
+		key = opKey()
+	}
+	sig, _ := rsa.SignPKCS1v15(nil, key, crypto.SHA256, sum[:])
+	return text + "." + b64(sig)
+}
+
+func newOP(t *testing.T) *op {
+	t.Helper()
+	o := &op{}
+	mux := http.NewServeMux()
+	answer := func(w http.ResponseWriter, v any) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(v)
+	}
+	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, map[string]any{"issuer": o.URL, "authorization_endpoint": o.URL + "/authorize",
+			"token_endpoint": o.URL + "/token", "jwks_uri": o.URL + "/keys",
+			"id_token_signing_alg_values_supported": []string{"RS256"}})
+	})
+	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, map[string]any{"keys": []any{map[string]any{"kty": "RSA", "kid": "k1", "alg": "RS256", "use": "sig",
+			"n": b64(opKey().N.Bytes()), "e": "AQAB"}}})
+	})
+	mux.HandleFunc("GET /authorize", func(w http.ResponseWriter, r *http.Request) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.asked, o.used = r.URL.Query(), false
+		to := o.asked.Get("redirect_uri") + "?" + url.Values{"code": {"c1"}, "state": {o.asked.Get("state")}}.Encode()
+		http.Redirect(w, r, to, http.StatusFound)
+	})
+	mux.HandleFunc("POST /token", func(w http.ResponseWriter, r *http.Request) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		sum := sha256.Sum256([]byte(r.PostFormValue("code_verifier")))
+		if o.redirect {
+			http.Redirect(w, r, o.URL+"/stolen", http.StatusTemporaryRedirect)
+			return
+		}
+		if o.used || r.PostFormValue("code") != "c1" || b64(sum[:]) != o.asked.Get("code_challenge") ||
+			o.asked.Get("code_challenge_method") != "S256" {
+			w.WriteHeader(http.StatusBadRequest)
+			answer(w, map[string]string{"error": "invalid_grant"})
+			return
+		}
+		o.used = true
+		out := map[string]any{"access_token": "a", "token_type": "Bearer"}
+		if !o.forget {
+			out["id_token"] = o.token(o.asked.Get("nonce"))
+		}
+		answer(w, out)
+	})
+	mux.HandleFunc("/stolen", func(http.ResponseWriter, *http.Request) { t.Error("a redirect was followed with the code") })
+	o.Server = httptest.NewServer(mux)
+	t.Cleanup(o.Close)
+	return o
+}
+
+// entrance is a desk with a provider behind it, and a browser.
+type entrance struct {
+	*testing.T
+	op     *op
+	url    string
+	rdb    *redis.Client
+	people *session.People
+	list   *tokens.List
+	mu     sync.Mutex
+	said   []audit.Record
+}
+
+const peopleFile = "admins read,approve oidc:identity%20admins only=google_workspace:1\nstaff read oidc:staff\n" +
+	"old read,sync oidc:old expires=2020-01-01\nada sync oidc:ada@example.com\n"
+
+func newEntrance(t *testing.T, claim string) *entrance {
+	t.Helper()
+	provider := newOP(t)
+	e := entranceTo(t, claim, func(string) string { return provider.URL })
+	e.op = provider
+	return e
+}
+
+// entranceTo returns a desk before another provider. issuer gets the address to which the provider sends browsers back.
+func entranceTo(t *testing.T, claim string, issuer func(callback string) string) *entrance {
+	t.Helper()
+	e := &entrance{T: t, rdb: redistest.Mini(t)}
+	var err error
+	if e.list, err = tokens.Parse([]byte(peopleFile)); err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	srv := httptest.NewServer(mux)
+	t.Cleanup(srv.Close)
+	e.url = srv.URL
+	e.people = session.NewPeople(session.PeopleConfig{Issuer: issuer(srv.URL + "/login/callback"), ClientID: "rollcall", Claim: claim,
+		RedirectURL: srv.URL + "/login/callback", Scopes: []string{"openid", "email", "groups"},
+		Rights: func(values []string) (tokens.Identity, bool) { return e.list.Person(values, time.Now()) }})
+	desk := session.New(session.Config{Redis: e.rdb, Tokens: tokens.Fixed{List: &tokens.List{}}, Home: "/",
+		SignIn: "/login", SignOut: "/logout", People: e.people, PeopleAt: "/login", Log: slog.New(slog.DiscardHandler),
+		Signatures: func(data string) ([]string, error) {
+			sum := sha256.Sum256([]byte("key" + data))
+			return []string{b64(sum[:])}, nil
+		},
+		Audit: func(_ context.Context, r audit.Record, _ bool) (int64, error) {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			e.said = append(e.said, r)
+			return 1, nil
+		}})
+	mux.HandleFunc("/login", desk.SignIn)
+	mux.HandleFunc("/logout", desk.EndSession)
+	mux.HandleFunc("/login/person", desk.Start)
+	mux.HandleFunc("/login/callback", desk.Callback)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		who, known, err := desk.Who(r)
+		if err != nil || !known {
+			desk.Ask(w, r)
+			return
+		}
+		_ = json.NewEncoder(w).Encode([]any{who.Name, who.Scopes, who.Only, r.URL.RequestURI()})
+	})
+	return e
+}
+
+func (e *entrance) browser() *http.Client {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		e.Fatal(err)
+	}
+	return &http.Client{Jar: jar}
+}
+
+// get returns the status and the text of a page.
+func (e *entrance) get(c *http.Client, path string) (int, string) {
+	e.Helper()
+	if strings.HasPrefix(path, "/") {
+		path = e.url + path
+	}
+	r, err := http.NewRequestWithContext(e.Context(), http.MethodGet, path, nil)
+	if err != nil {
+		e.Fatal(err)
+	}
+	res, err := c.Do(r)
+	if err != nil {
+		e.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		e.Fatal(err)
+	}
+	return res.StatusCode, strings.TrimSpace(string(text))
+}
+
+const adaIn = `["ada@example.com (u-1)",["read","approve"],["google_workspace:1"],"/held/?x=1"]`
+
+func TestPeopleSignIn(t *testing.T) {
+	t.Parallel()
+	e := newEntrance(t, "groups")
+	c := e.browser()
+	if code, text := e.get(c, "/held/?x=1"); code != http.StatusOK || !strings.Contains(text,
+		`href="/login/person?next=%2Fheld%2F%3Fx%3D1"`) {
+		t.Errorf("the form is %d %s", code, text)
+	}
+	if code, text := e.get(c, "/login/person?next=%2Fheld%2F%3Fx%3D1"); code != http.StatusOK || text != adaIn {
+		t.Errorf("after the sign-in: %d %s, want %s", code, text, adaIn)
+	}
+	if e.op.asked.Get("nonce") == "" || e.op.asked.Get("response_type") != "code" || e.op.asked.Get("client_id") != "rollcall" {
+		t.Errorf("the provider was asked %v", e.op.asked)
+	}
+	if len(e.said) != 1 || e.said[0].Event != "sign-in" || e.said[0].Actor != "ada@example.com (u-1)" {
+		t.Errorf("the audit log has %+v, want the sign-in", e.said)
+	}
+	// The rights are those of the file at the time of the request, and signing out ends the session.
+	var err error
+	if e.list, err = tokens.Parse([]byte("staff read oidc:staff")); err != nil {
+		t.Fatal(err)
+	}
+	if _, text := e.get(c, "/held/"); !strings.Contains(text, `["read"],null`) {
+		t.Errorf("after a change of the file: %s, want read", text)
+	}
+	res, err := c.Post(e.url+"/logout", "", nil) //nolint:noctx // a form
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if _, text := e.get(c, "/held/"); !strings.Contains(text, "Sign in with your account") {
+		t.Errorf("after signing out: %s", text)
+	}
+	if keys := e.rdb.Keys(t.Context(), "*").Val(); len(keys) != 0 {
+		t.Errorf("after signing out Redis has %v", keys)
+	}
+}
+
+// A sign-in belongs to one browser and is used once. No address of another site is gone to.
+func TestACallbackIsUsedOnce(t *testing.T) {
+	t.Parallel()
+	e := newEntrance(t, "groups")
+	victim, attacker := e.browser(), e.browser()
+	var back string
+	attacker.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
+		if strings.Contains(r.URL.Path, "callback") {
+			back = r.URL.String()
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}
+	e.get(attacker, "/login/person?next=https://evil.example/")
+	if code, text := e.get(victim, back); code != http.StatusForbidden || !strings.Contains(text, "another browser") {
+		t.Errorf("the callback in another browser: %d %s", code, text)
+	}
+	e.get(attacker, "/login/person?next=//evil.example/")
+	attacker.CheckRedirect = nil
+	if code, text := e.get(attacker, back); code != http.StatusOK || !strings.HasSuffix(text, `"/"]`) {
+		t.Errorf("the callback: %d %s, want the home page", code, text)
+	}
+	if code, _ := e.get(attacker, back); code != http.StatusForbidden {
+		t.Errorf("the same callback again: %d, want 403", code)
+	}
+	for _, query := range []string{"", "?state=x&code=c1", "?state=&code="} {
+		if code, _ := e.get(victim, "/login/callback"+query); code != http.StatusForbidden {
+			t.Errorf("the callback %q: %d, want 403", query, code)
+		}
+	}
+}
+
+func TestPeopleWhoAreRefused(t *testing.T) {
+	t.Parallel()
+	other, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		claim  string
+		change func(o *op)
+		want   string
+	}{
+		"no group":            {"groups", func(o *op) { o.claims = map[string]any{"groups": nil} }, "has no rights"},
+		"another group":       {"groups", func(o *op) { o.claims = map[string]any{"groups": []string{"x"}} }, "has no rights"},
+		"a group in no list":  {"groups", func(o *op) { o.claims = map[string]any{"groups": "stafff"} }, "has no rights"},
+		"an expired line":     {"groups", func(o *op) { o.claims = map[string]any{"groups": "old"} }, "has no rights"},
+		"no right to read":    {"email", func(*op) {}, "has no rights"},
+		"an unverified email": {"email", func(o *op) { o.claims = map[string]any{"email_verified": false} }, "has no rights"},
+		"groups in objects": {"groups", func(o *op) { o.claims = map[string]any{"groups": []any{map[string]any{}}} },
+			"sign-in failed"},
+		"too many groups": {"groups", func(o *op) { o.claims = map[string]any{"groups": make([]string, 1001)} },
+			"sign-in failed"},
+		"another audience": {"groups", func(o *op) { o.claims = map[string]any{"aud": "other"} }, "sign-in failed"},
+		"another issuer":   {"groups", func(o *op) { o.claims = map[string]any{"iss": "https://evil"} }, "sign-in failed"},
+		"another nonce":    {"groups", func(o *op) { o.claims = map[string]any{"nonce": "n"} }, "sign-in failed"},
+		"no nonce":         {"groups", func(o *op) { o.claims = map[string]any{"nonce": nil} }, "sign-in failed"},
+		"an old token":     {"groups", func(o *op) { o.claims = map[string]any{"exp": 1} }, "sign-in failed"},
+		"another key":      {"groups", func(o *op) { o.sign = other }, "sign-in failed"},
+		"no ID token":      {"groups", func(o *op) { o.forget = true }, "sign-in failed"},
+		"a redirect":       {"groups", func(o *op) { o.redirect = true }, "sign-in failed"},
+		"a hidden name": {"groups", func(o *op) {
+			o.claims = map[string]any{"groups": "x", "email": "ada\u202e\x1b[2J<b>"}
+		}, "ada[2J&lt;b&gt; (u-1) has no rights"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEntrance(t, test.claim)
+			test.change(e.op)
+			if code, text := e.get(e.browser(), "/login/person"); code != http.StatusForbidden ||
+				!strings.Contains(text, test.want) {
+				t.Errorf("the sign-in: %d %s, want %q", code, text, test.want)
+			}
+		})
+	}
+}
+
+// An ID token is a bearer token, as long as it is right.
+func TestAnIDTokenIsABearerToken(t *testing.T) {
+	t.Parallel()
+	e := newEntrance(t, "groups")
+	raw := e.op.token("")
+	for range 2 {
+		if who, known := e.people.Bearer(t.Context(), raw); !known || who.Name != "ada@example.com (u-1)" ||
+			!who.May(tokens.Approve) {
+			t.Errorf("Bearer() = %+v, %v, want the person", who, known)
+		}
+	}
+	for name, bad := range map[string]string{"changed": raw[:len(raw)-8] + "AAAAAAAA", "unsigned": strings.Join([]string{
+		b64([]byte(`{"alg":"none"}`)), strings.Split(raw, ".")[1], ""}, "."), "nonsense": "a.b.c"} {
+		if who, known := e.people.Bearer(t.Context(), bad); known {
+			t.Errorf("%s: Bearer() = %+v, want it refused", name, who)
+		}
+	}
+	if _, known := e.list.Lookup("oidc:staff", time.Now()); known {
+		t.Error("the name of a group is a token")
+	}
+}
+
+// A session that another program writes to Redis opens nothing.
+func TestASessionIsSigned(t *testing.T) {
+	t.Parallel()
+	e := newEntrance(t, "groups")
+	c := e.browser()
+	e.get(c, "/login/person")
+	keys := e.rdb.Keys(t.Context(), "*session*").Val()
+	if len(keys) != 1 {
+		t.Fatalf("Redis has the sessions %v, want one", keys)
+	}
+	text := e.rdb.Get(t.Context(), keys[0]).Val()
+	sum := sha256.Sum256([]byte("mine"))
+	for name, value := range map[string]string{
+		"of another browser": text, "without a signature": text[strings.Index(text, " ")+1:],
+		"with other groups": strings.ReplaceAll(text, "staff", "identity admins"),
+		"that lasts longer": strings.Replace(text, " 1", " 9", 1), "of nothing": "",
+	} {
+		own := keys[0]
+		if name == "of another browser" {
+			own = keys[0][:strings.LastIndex(keys[0], ":")+1] + hex.EncodeToString(sum[:])
+		}
+		if err := e.rdb.Set(t.Context(), own, value, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		client := c
+		if own != keys[0] {
+			client = e.browser()
+			at, _ := url.Parse(e.url)
+			client.Jar.SetCookies(at, []*http.Cookie{{Name: "rollcall_session", Value: "mine", Path: "/"}})
+		}
+		if _, page := e.get(client, "/held/"); !strings.Contains(page, "Sign in") {
+			t.Errorf("a session %s opens %s", name, page)
+		}
+	}
+}
