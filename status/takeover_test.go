@@ -42,6 +42,31 @@ func TestALockOfADeadWorkerIsTakenOver(t *testing.T) {
 	})
 }
 
+// A task that was delivered twice gives a run two holders of one epoch, one after the other. When the lease of the
+// second one has expired too, as while Redis does not answer, the first one still has no right to the run.
+func TestOnlyTheLastHolderMayActAfterItsLease(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		f := open(t, rdb, status.Config{})
+		run := f.start()
+		first := f.acquire(run, "w1")
+		expire := func() {
+			if err := rdb.Del(t.Context(), first.Fence().Key).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		expire()
+		second := f.acquire(run, "w2")
+		expire()
+		_, err := first.Finish(t.Context(), status.End{State: status.Completed})
+		wantStale(t, "Finish() by the first worker", err)
+		if done, err := second.Finish(t.Context(), status.End{State: status.Completed}); err != nil ||
+			done.State != status.Completed {
+			t.Errorf("Finish() by the second worker = %s, %v, want completed", done.State, err)
+		}
+	})
+}
+
 // TestAJobThatNobodyFinished is shown as failed when its time is over, not as running for days.
 func TestAJobThatNobodyFinished(t *testing.T) {
 	t.Parallel()

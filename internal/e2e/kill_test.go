@@ -99,6 +99,17 @@ func (w *world) killed(id string) {
 	w.Helper()
 	has, other := w.victim(google, id)
 	has.kill()
+	died, next := time.Now(), make(chan time.Time, 1)
+	w.serving.ended(w)
+	w.onRequest(func(method string) {
+		if !writing(method) {
+			return
+		}
+		select {
+		case next <- time.Now():
+		default:
+		}
+	})
 	if other == nil {
 		w.startWorker()
 	}
@@ -108,6 +119,12 @@ func (w *world) killed(id string) {
 	})
 	if r := w.wait(google, id); r.Status != "successful" || r.Resumes != 1 {
 		w.Errorf("the run is %s (%s) after %d resumes: %s", r.State, r.Status, r.Resumes, r.Reason)
+	}
+	select {
+	case at := <-next:
+		w.Logf("take-over: the next write came %.1f s after the death", at.Sub(died).Seconds())
+	default:
+		w.Errorf("the worker that took over wrote nothing")
 	}
 }
 

@@ -27,6 +27,8 @@ type question struct {
 	worker int
 	op     string
 	epoch  int64
+	// call and end are when the call began and ended.
+	call, end time.Duration
 }
 
 const (
@@ -42,6 +44,7 @@ type tenure struct {
 	epoch          int64
 	over           bool
 	locker, lockNo int
+	locked         time.Duration // when the lock was taken, at the earliest; it ends a minute later
 	// released is the worker that released the run last. It may say so again, as after a lost response.
 	released int
 }
@@ -86,8 +89,8 @@ func (s tenure) step(q question) (tenure, bool) {
 	case "check":
 		return s, mine
 	case "lock":
-		ok := mine && (s.locker != q.worker || s.lockNo != s.number)
-		s.locker, s.lockNo = q.worker, s.number
+		ok := mine && (s.locker != q.worker || s.lockNo != s.number || q.end-s.locked >= time.Minute)
+		s.locker, s.lockNo, s.locked = q.worker, s.number, q.call
 		return s, ok
 	case "unlock":
 		ok := s.locker == q.worker
@@ -183,9 +186,10 @@ func contend(plans [][]action, faults []hazard, stops []int) ([]porcupine.Operat
 				time.Sleep(a.pause)
 				_ = c.gate.pass()
 				call := time.Since(began)
-				q := question{i, a.op, c.epoch(a.op)}
+				q := question{worker: i, op: a.op, epoch: c.epoch(a.op), call: call}
 				answer := c.do(a.op)
 				end := time.Since(began)
+				q.end = end
 				if answer == maybe {
 					end = 24 * time.Hour // The effect may come later.
 				}

@@ -49,12 +49,12 @@ local function note(id, now, level, event, attributes)
 end
 
 -- holds reports whether the worker with this token may act on the run. No other worker may have the lease, and
--- the run must not have been handed on meanwhile.
+-- the run must not have been handed on meanwhile. Where the lease has expired, only the worker that had it last may.
 local function holds(id, epoch, token)
-  local f = redis.call('HMGET', record(id), 'state', 'epoch')
+  local f = redis.call('HMGET', record(id), 'state', 'epoch', 'token')
   if redis.call('GET', key('open')) ~= id or f[1] ~= 'running' or f[2] ~= epoch then return false end
   local holder = redis.call('GET', key('lease'))
-  return not holder or holder == token
+  return (holder or f[3] or token) == token
 end
 
 -- live makes the run live for another ttl.
