@@ -14,7 +14,7 @@ import (
 )
 
 func checkCommand(e *env) *cobra.Command {
-	var offline, noRedis, write bool
+	var offline, noRedis, write, hardening bool
 	c := &cobra.Command{
 		Use: "check [CONTAINER]", Short: "Validate the configuration and try each connection",
 		Long: "Reads the configuration (--config, else ROLLCALL_CONFIG, else rollcall.yaml), names every mistake in it " +
@@ -46,6 +46,9 @@ func checkCommand(e *env) *cobra.Command {
 				fmt.Fprintln(e.stdout, "warning:", w)
 			}
 			fmt.Fprintf(e.stdout, "%s: no mistakes\n", p.Config)
+			if hardening {
+				return harden(e, boot.Hardening(p, cfg))
+			}
 			if offline {
 				return nil
 			}
@@ -60,9 +63,29 @@ func checkCommand(e *env) *cobra.Command {
 	}
 	c.Flags().BoolVar(&write, "probe", false,
 		"find out how a SCIM server behaves, with a user and a group for the purpose")
+	c.Flags().BoolVar(&hardening, "hardening", false,
+		"list what makes an installation safe, and what to do; it connects to nothing")
 	c.Flags().BoolVar(&offline, "offline", false, "check the file only")
 	c.Flags().BoolVar(&noRedis, "no-redis", false, "do not fail where no Redis answers")
 	return c
+}
+
+// harden prints the points of a hardening. It fails if one is not met.
+func harden(e *env, points []boot.Finding) error {
+	open := 0
+	for _, f := range points {
+		if f.Do == "" {
+			fmt.Fprintf(e.stdout, "ok     %s\n", f.Point)
+			continue
+		}
+		open++
+		fmt.Fprintf(e.stdout, "to do  not met: %s\n       %s\n", f.Point, f.Do)
+	}
+	if open > 0 {
+		fmt.Fprintf(e.stdout, "%d of %d points are not met\n", open, len(points))
+		return quiet(codeFailure)
+	}
+	return nil
 }
 
 // only returns the probe of one container. With write, it writes.

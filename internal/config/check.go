@@ -205,6 +205,7 @@ func (k *checker) secretFile(path string, file *string) {
 	if !k.absolute(file) || k.opts.NoFiles {
 		return
 	}
+	k.SecretFiles = append(k.SecretFiles, *file)
 	_, warning, err := secret.FromFile(*file, k.opts.Strict)
 	if err != nil {
 		k.fail(path, "%s", shorten(cause(err), *file, written))

@@ -26,6 +26,8 @@ type Config struct {
 	Types     []provider.Type `yaml:"-"`
 	Sources   Sources         `yaml:"sources"`
 	Providers Providers       `yaml:"providers"`
+	// SecretFiles are the secret files that sources and providers name, unless Options.NoFiles was set.
+	SecretFiles []string `yaml:"-"`
 }
 
 // Sources are the directories that are read.
