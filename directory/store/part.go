@@ -255,7 +255,7 @@ func (x *edit) done() *directory.Entry {
 	slices.SortFunc(joins, directory.Ref.Compare)
 	members := make([]directory.Ref, 0, len(x.entry.Members)+len(joins))
 	for _, m := range x.entry.Members {
-		if _, spoken := x.joins[m]; spoken {
+		if _, named := x.joins[m]; named {
 			continue
 		}
 		for len(joins) > 0 && joins[0].Compare(m) < 0 {

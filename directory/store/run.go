@@ -225,7 +225,7 @@ func merge(q directory.Query, shares []share) directory.Snapshot {
 	s := directory.Snapshot{
 		Entries: make([]directory.Entry, 0, len(all)), Versions: make(map[directory.Ref]string, len(all)),
 	}
-	spoken := make(map[directory.Ref]bool)
+	named := make(map[directory.Ref]bool)
 	for len(all) > 0 {
 		n := 1
 		for n < len(all) && all[n].Ref() == all[0].Ref() {
@@ -235,13 +235,13 @@ func merge(q directory.Query, shares []share) directory.Snapshot {
 			s.Entries = append(s.Entries, all[0].Entry)
 			s.Versions[all[0].Ref()] = all[0].digest
 		} else {
-			spoken[all[0].Ref()] = true
+			named[all[0].Ref()] = true
 			s.Findings = append(s.Findings, claimed(all[:n]))
 		}
 		all = all[n:]
 	}
-	s.Departed = departed(shares, func(ref directory.Ref) bool { _, here := s.Versions[ref]; return here || spoken[ref] })
-	s.Absent = absent(q.Refs, s.Versions, spoken)
+	s.Departed = departed(shares, func(ref directory.Ref) bool { _, here := s.Versions[ref]; return here || named[ref] })
+	s.Absent = absent(q.Refs, s.Versions, named)
 	return s
 }
 
@@ -278,10 +278,10 @@ func departed(shares []share, here func(directory.Ref) bool) []directory.Departu
 }
 
 // absent returns what was asked for and is not there.
-func absent(refs []directory.Ref, versions map[directory.Ref]string, spoken map[directory.Ref]bool) []directory.Ref {
+func absent(refs []directory.Ref, versions map[directory.Ref]string, named map[directory.Ref]bool) []directory.Ref {
 	var out []directory.Ref
 	for _, ref := range refs {
-		if _, here := versions[ref]; !here && !spoken[ref] {
+		if _, here := versions[ref]; !here && !named[ref] {
 			out = append(out, ref)
 		}
 	}
