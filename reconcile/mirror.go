@@ -124,13 +124,13 @@ func (m mirror) position(ctx context.Context, s Scope, v *view) error {
 		}
 	}
 	accept := fmt.Sprintf("To accept the data of this server, run: rollcall accept-server %s", m.cfg.Container)
+	// The command comes before the positions, because the reason of a failed run is cut where it is long.
 	if order == directory.Older {
-		return fault.Errorf(fault.Unsafe, "read from an older server: %s was read after %s. "+
-			"Nothing was changed. The next run continues by itself once the server has caught up. %s",
-			v.snapshot.Position, with, accept)
+		return fault.Errorf(fault.Unsafe, "read from an older server. Nothing was changed. The next run continues by itself "+
+			"once the server has caught up. %s (%s was read after %s)", accept, v.snapshot.Position, with)
 	}
-	v.stale = fmt.Sprintf("the server may be older than the last one: %s was read after %s. "+
-		"New entries and memberships go on. %s", v.snapshot.Position, with, accept)
+	v.stale = fmt.Sprintf("the server may be older than the last one. New entries and memberships go on. "+
+		"%s (%s was read after %s)", accept, v.snapshot.Position, with)
 	i, ok := m.cfg.Provider.(Inventory)
 	if !ok {
 		return nil
