@@ -206,6 +206,7 @@ func (c *computer) unmatched(d *Desired) {
 
 func (c *computer) create(d *Desired) {
 	ch := c.change(Create, d, nil)
+	ch.Fields = make([]FieldChange, 0, len(d.Fields))
 	for _, f := range d.Fields {
 		if len(f.Values) > 0 {
 			ch.Fields = append(ch.Fields, FieldChange{Name: f.Name, After: f.Values})

@@ -309,7 +309,10 @@ func (g *guard) waitFor(kept map[string]string, note func(*Change)) {
 func (g *guard) split() (apply, held Plan) {
 	g.plan.caps = g.caps()
 	apply, held = *g.plan, Plan{Counts: g.plan.Counts, Doubts: g.plan.Doubts, sizes: g.plan.sizes}
-	apply.Changes = make([]Change, 0, len(g.plan.Changes))
+	// The changes that are applied stay in the guard's own copy, because a large plan takes much memory.
+	if apply.Changes = g.plan.Changes[:0]; apply.Changes == nil {
+		apply.Changes = []Change{}
+	}
 	leaves := map[directory.Ref]bool{}
 	for i, c := range g.plan.Changes {
 		v := g.verdicts[i]
@@ -321,6 +324,7 @@ func (g *guard) split() (apply, held Plan) {
 		held.Changes = append(held.Changes, c)
 		leaves[c.Ref] = leaves[c.Ref] || c.Op == Suspend || c.Op == Delete
 	}
+	clear(g.plan.Changes[len(apply.Changes):])
 	// A held departure starts no grace period, because the read may have been bad.
 	apply.Tombstones = slices.DeleteFunc(slices.Clone(apply.Tombstones),
 		func(t Tombstone) bool { return t.fresh && leaves[t.Ref] })
