@@ -61,10 +61,12 @@ npm: ## test the simulated tenants with their vendors' JavaScript clients, the d
 lint: ## gofmt, go vet, staticcheck and the other linters of .golangci.yml
 	$(GOLANGCI) run --allow-parallel-runners --timeout 15m ./...
 
+PEOPLE = 100000
 .PHONY: bench
-bench: ## run the benchmarks
+bench: ## measure whole syncs of PEOPLE=100000, and write the table of docs/performance.md
 	@tools/setup test
-	go test -run '^$$' -bench . -benchmem ./...
+	go test ./internal/bench -run '^TestTable$$' -count=1 -timeout 0 -v -args -bench.people=$(PEOPLE) \
+		-bench.out=$(CURDIR)/docs/performance.md
 
 SEEDS = 5000
 .PHONY: simulate

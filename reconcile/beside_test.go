@@ -20,7 +20,9 @@ func TestGroupsAndMembersGoOnBesideCreations(t *testing.T) {
 	w.source.snapshot.Entries = []directory.Entry{person(0), person(1), person(2), person(3),
 		crew(0, 0, 3), crew(1, 0, 1, 2, 3)}
 	made := map[string]chan struct{}{}
-	for _, name := range []string{"create group/g001", "add_member group/g001 user/u000", "add_member group/g001 user/u001"} {
+	for _, name := range []string{
+		"create group/g001", "add_member group/g001 user/u000", "add_member group/g001 user/u001",
+	} {
 		made[name] = make(chan struct{})
 	}
 	holds := map[string]string{

@@ -164,6 +164,11 @@ type Settler interface {
 	Settle(ctx context.Context) error
 }
 
+// Estimator is a provider that tells how long changes take when its quota is used up and nothing else is in the way.
+type Estimator interface {
+	Estimate(changes []plan.Change) time.Duration
+}
+
 // Batcher is a provider that takes several changes in one call if they combine well. Batch returns how many of the
 // leading changes, all of one stage, go into the next Apply. It takes precedence over Capabilities.BatchSize.
 type Batcher interface {

@@ -75,6 +75,9 @@ func writePlan(w io.Writer, r reconcile.Report, notes []string, style plan.Style
 	if err := plan.Print(w, r.Apply, r.Held, style); err != nil {
 		return err
 	}
+	if takes := r.Duration(); takes != "" {
+		fmt.Fprintln(w, "\n"+takes)
+	}
 	_, err := fmt.Fprintln(w, "\nNothing was written.")
 	return err
 }

@@ -5,12 +5,27 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"time"
 
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/pace"
 )
+
+// Estimate implements reconcile.Estimator. Twenty members of a group are one write.
+func (p *Provider) Estimate(changes []plan.Change) time.Duration {
+	writes := 0.0
+	for i := range changes {
+		if changes[i].Op == plan.AddMember {
+			writes += 1.0 / mostMembers
+		} else {
+			writes++
+		}
+	}
+	return pace.Takes(p.cfg.Rates(), pace.Cost{pace.Writes: writes})
+}
 
 // job is one change with its result.
 type job struct {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	admin "google.golang.org/api/admin/directory/v1"
 
@@ -12,6 +13,7 @@ import (
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/pace"
 	"rollcall/provider/remote"
 )
 
@@ -26,6 +28,23 @@ func (p *Provider) Apply(ctx context.Context, batch []plan.Change) []provider.Re
 		results[i] = p.apply(ctx, &batch[i])
 	}
 	return results
+}
+
+// Estimate implements reconcile.Estimator. A change of a user reads the account first.
+func (p *Provider) Estimate(changes []plan.Change) time.Duration {
+	var calls, creates float64
+	for i := range changes {
+		calls++
+		switch c := &changes[i]; c.Lane() {
+		case plan.LaneCreate:
+			creates++
+		case plan.LaneSuspend, plan.LaneUpdate:
+			calls++
+		case plan.LaneRemove, plan.LaneGroups, plan.LaneAdd, plan.LaneDelete:
+		}
+	}
+	rates := map[string]float64{pace.Calls: p.cfg.MaxRequestsPerSecond, userCreates: p.cfg.UserCreatesPerSecond()}
+	return pace.Takes(rates, pace.Cost{pace.Calls: calls, userCreates: creates})
 }
 
 // outcome is the result of a change, besides its error.

@@ -41,6 +41,17 @@ func Urgent(ctx context.Context) context.Context { return context.WithValue(ctx,
 
 func isUrgent(ctx context.Context) bool { return ctx.Value(urgentKey{}) != nil }
 
+// Takes returns how long calls with this cost in all take at the rates. A bucket without a rate has no limit.
+func Takes(rates map[string]float64, cost Cost) time.Duration {
+	longest := 0.0
+	for bucket, units := range cost {
+		if rate := rates[bucket]; rate > 0 {
+			longest = max(longest, units/rate)
+		}
+	}
+	return time.Duration(longest * float64(time.Second))
+}
+
 // Limiter hands out slots of one tenant. Implementations are safe for concurrent use.
 type Limiter interface {
 	// Wait takes a slot with the given cost, sleeps until the slot's time, and returns how long that took. If the

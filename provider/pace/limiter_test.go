@@ -232,7 +232,8 @@ func TestLocalAndSharedAgree(t *testing.T) {
 				if random.IntN(3) == 0 {
 					ctx = pace.Urgent(ctx)
 				}
-				if got, want := nextOf(ctx, t, other, cost), nextOf(ctx, t, one, cost); (got - want).Abs() > 2*time.Millisecond {
+				got, want := nextOf(ctx, t, other, cost), nextOf(ctx, t, one, cost)
+				if (got - want).Abs() > 2*time.Millisecond {
 					t.Fatalf("step %d: shared waits %v, local %v", i, got, want)
 				}
 			}

@@ -4,9 +4,12 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
+	"rollcall/directory"
 	"rollcall/mapping"
 	"rollcall/plan"
+	"rollcall/provider/pace"
 )
 
 // EnterpriseSchema is the extension of RFC 7643, section 4.3.
@@ -156,6 +159,26 @@ func (p *Provider) Capabilities() plan.Capabilities {
 		normal[name] |= plan.Fold
 	}
 	return plan.Capabilities{BatchSize: 1, Concurrency: concurrency, Normal: normal}
+}
+
+// Estimate implements reconcile.Estimator.
+func (p *Provider) Estimate(changes []plan.Change) time.Duration {
+	cost := pace.Cost{}
+	for i := range changes {
+		c, share := &changes[i], 1.0
+		if c.Op.Membership() {
+			share = 1 / float64(max(1, p.cfg.MemberChunk))
+		}
+		cost[pace.Calls] += share
+		cost[pace.Writes] += share
+		if c.Kind == directory.User && !c.Op.Membership() {
+			cost[userWrites]++
+		}
+		if c.Lane() == plan.LaneCreate {
+			cost[userCreates]++
+		}
+	}
+	return pace.Takes(p.cfg.Quotas()[0].Rates, cost)
 }
 
 // Batch implements reconcile.Batcher. The changes of one group's members go into one request.
