@@ -3,9 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +16,6 @@ import (
 	"rollcall/decisions"
 	"rollcall/fault"
 	"rollcall/internal/metrics"
-	"rollcall/internal/redisclock"
 	"rollcall/status"
 )
 
@@ -390,116 +387,4 @@ func retryDelay(n int, err error, _ *asynq.Task) time.Duration {
 func isFailure(err error) bool {
 	_, over := errors.AsType[*handedOver](err)
 	return !over && fault.KindOf(err) != fault.Canceled && !busy(err) && !errors.Is(err, asynq.ErrLeaseExpired)
-}
-
-// asynqLog lets asynq log through slog.
-type asynqLog struct{ log *slog.Logger }
-
-func (l asynqLog) Debug(args ...any) { l.log.Debug(fmt.Sprint(args...)) }
-func (l asynqLog) Info(args ...any)  { l.log.Info(fmt.Sprint(args...)) }
-func (l asynqLog) Error(args ...any) { l.log.Error(fmt.Sprint(args...)) }
-
-// Warn logs a warning. That a task is revoked is our doing.
-func (l asynqLog) Warn(args ...any) {
-	text := fmt.Sprint(args...)
-	if strings.HasPrefix(text, "revoke task") {
-		l.log.Debug(text)
-		return
-	}
-	l.log.Warn(text)
-}
-
-// Fatal must not end the process from inside a library.
-func (l asynqLog) Fatal(args ...any) { l.log.Error(fmt.Sprint(args...)) }
-
-// Aside returns why the worker stands aside: it takes no task meanwhile. It is empty while the worker takes part.
-func (w *Worker) Aside() string {
-	why, _ := w.aside.Load().(string)
-	return why
-}
-
-// takePart lets the worker take tasks, or has it stand aside while its clock is wrong: tenants refuse our tokens then,
-// and the queues, which keep times of the workers, are misled. What it has begun goes on: its times are those of Redis.
-func (w *Worker) takePart(ctx context.Context) error {
-	off := w.cfg.Skew()
-	w.cfg.Metrics.ClockOffset(off)
-	why := wrongClock(off)
-	if why != "" && w.cfg.RedisIsWrong(ctx) {
-		why = ""
-	}
-	was := w.Aside()
-	w.aside.Store(why)
-	switch {
-	case why != "":
-		if was == "" {
-			w.cfg.Log.ErrorContext(ctx, "the worker stands aside", "worker", w.cfg.Name, "reason", why)
-		}
-		w.leaveQueues()
-		return errors.Join(w.unsettle(ctx), w.cfg.Status.Retire(ctx, w.cfg.Name))
-	case was != "":
-		w.cfg.Log.InfoContext(ctx, "the worker takes tasks again", "worker", w.cfg.Name)
-	}
-	return w.enterQueues()
-}
-
-// wrongClock says in words how far a clock is off; nothing while that does not matter.
-func wrongClock(off time.Duration) string {
-	if off.Abs() <= redisclock.Near {
-		return ""
-	}
-	way := "ahead of"
-	if off < 0 {
-		way = "behind"
-	}
-	return fmt.Sprintf("the clock of this host is %s %s that of Redis: set the clock", off.Abs().Round(time.Second), way)
-}
-
-// enterQueues starts to take tasks, unless the worker does so already or was told to stop.
-func (w *Worker) enterQueues() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.taking || w.draining() {
-		return nil
-	}
-	full, objects := w.server(FullQueue, w.cfg.FullConcurrency), w.server(ObjectQueue, w.cfg.ObjectConcurrency)
-	errFull, errObjects := full.Start(asynq.HandlerFunc(w.handle)), objects.Start(asynq.HandlerFunc(w.handle))
-	w.servers, w.taking = append(w.servers, full, objects), true
-	if err := errors.Join(errFull, errObjects); err != nil {
-		return fmt.Errorf("start the queues: %w", err)
-	}
-	return nil
-}
-
-// handle executes a task of either queue.
-func (w *Worker) handle(ctx context.Context, task *asynq.Task) error {
-	ctx, cancel := w.untilCut(ctx)
-	defer cancel()
-	switch task.Type() {
-	case TypeRun:
-		return w.run(ctx, task)
-	case TypeObject:
-		return w.object(ctx, task)
-	case TypeAsk:
-		return w.answer(ctx, task)
-	}
-	return w.unknownTask(ctx, task)
-}
-
-// quiet ends the waits for tasks. The caller holds the lock.
-func (w *Worker) quiet() {
-	for _, b := range w.bells {
-		b.stop()
-	}
-}
-
-// leaveQueues takes no further task. A server may need a moment to stop, and nothing waits for the lock meanwhile.
-func (w *Worker) leaveQueues() {
-	w.mu.Lock()
-	servers := w.servers
-	w.taking = false
-	w.quiet()
-	w.mu.Unlock()
-	for _, s := range servers {
-		s.Stop()
-	}
 }

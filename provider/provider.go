@@ -103,9 +103,6 @@ type GroupRef struct {
 	RemoteID string
 }
 
-// Confirmed is plan.Confirmed, which the ledger keeps.
-type Confirmed = plan.Confirmed
-
 // Recent remembers the objects that this process created in the last minutes, which may still be answered with 404.
 // It is safe for concurrent use.
 type Recent struct {

@@ -57,14 +57,14 @@ func TestUnchangedTenantCostsItsPages(t *testing.T) {
 	if n := w.tenant.Calls().ByMethod["directory.members.list"].Granted; n != 450 {
 		t.Errorf("the first read listed the members of %d groups, want 450", n)
 	}
-	q := provider.Query{Known: map[directory.Ref]plan.Link{}, Groups: map[directory.ID]provider.Confirmed{},
+	q := provider.Query{Known: map[directory.Ref]plan.Link{}, Groups: map[directory.ID]plan.Confirmed{},
 		Now: w.clock.Now()}
 	for _, o := range first.Objects {
 		if o.Anchored() {
 			q.Known[o.Ref] = plan.Link{RemoteID: o.RemoteID}
 		}
 		if o.Kind == directory.Group {
-			q.Groups[o.ID] = provider.Confirmed{Witness: o.Witness, Members: o.Members, VerifyBy: q.Now.Add(time.Hour)}
+			q.Groups[o.ID] = plan.Confirmed{Witness: o.Witness, Members: o.Members, VerifyBy: q.Now.Add(time.Hour)}
 		}
 	}
 	w.tenant.ResetCalls()

@@ -60,7 +60,7 @@ func testConfirmedMembers(t *testing.T, s *session) {
 		return // The provider has no witness and always lists members.
 	}
 	kept := []string{"from-the-ledger"}
-	s.confirmed[g.ID] = provider.Confirmed{Witness: o.Witness, Members: kept, VerifyBy: plan.VerifyBy(s.Now(), g.ID)}
+	s.confirmed[g.ID] = plan.Confirmed{Witness: o.Witness, Members: kept, VerifyBy: plan.VerifyBy(s.Now(), g.ID)}
 	if o := s.object(o.RemoteID); o.Listed || !slices.Equal(o.Members, kept) {
 		t.Errorf("members = %v (listed %v), want the ledger's", o.Members, o.Listed)
 	}

@@ -20,13 +20,13 @@ type session struct {
 	policy    plan.Policy
 	desired   map[directory.Ref]*plan.Desired
 	links     map[directory.Ref]plan.Link
-	confirmed map[directory.ID]provider.Confirmed
+	confirmed map[directory.ID]plan.Confirmed
 }
 
 func newSession(t *testing.T, h Harness) *session {
 	return &session{
 		Harness: h, t: t, policy: policy, desired: map[directory.Ref]*plan.Desired{},
-		links: map[directory.Ref]plan.Link{}, confirmed: map[directory.ID]provider.Confirmed{},
+		links: map[directory.Ref]plan.Link{}, confirmed: map[directory.ID]plan.Confirmed{},
 	}
 }
 
