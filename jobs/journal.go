@@ -366,7 +366,8 @@ func (w *Worker) addHeld(ctx context.Context, run status.Run, held plan.Plan) er
 	}
 	more := heldSet(run.ID, w.cfg.Now(), held)
 	set.RunID, set.At = more.RunID, more.At
-	set.Changes = slices.DeleteFunc(set.Changes, func(h decisions.HeldChange) bool { return h.Op == plan.Suspend.String() })
+	set.Changes = slices.DeleteFunc(set.Changes,
+		func(h decisions.HeldChange) bool { return h.Op == plan.Suspend.String() })
 	set.Changes = append(more.Changes, set.Changes...)
 	prints := make([]string, len(set.Changes))
 	for i := range set.Changes {

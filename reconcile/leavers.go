@@ -13,8 +13,8 @@ import (
 // mayReadSingly reports whether a run that failed in reading may still suspend leavers: a full run, or one that carries
 // out what was approved. The source was read, and the tenant refuses to list its objects.
 func (e *Engine) mayReadSingly(s Scope, v *view, err error) bool {
-	return fault.KindOf(err) == fault.Denied && v.sourceRead && !v.stateRead && s.may(confirms) && s.may(writes) && s.undo == nil &&
-		!e.cfg.Provider.Capabilities().Mirror
+	return fault.KindOf(err) == fault.Denied && v.sourceRead && !v.stateRead && s.may(confirms) && s.may(writes) &&
+		s.undo == nil && !e.cfg.Provider.Capabilities().Mirror
 }
 
 // suspendKnown suspends the leavers that the ledger knows, after the tenant refused a list with the given error. Each

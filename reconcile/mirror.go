@@ -126,8 +126,8 @@ func (m mirror) position(ctx context.Context, s Scope, v *view) error {
 	accept := fmt.Sprintf("To accept the data of this server, run: rollcall accept-server %s", m.cfg.Container)
 	// The command comes before the positions, because the reason of a failed run is cut where it is long.
 	if order == directory.Older {
-		return fault.Errorf(fault.Unsafe, "read from an older server. Nothing was changed. The next run continues by itself "+
-			"once the server has caught up. %s (%s was read after %s)", accept, v.snapshot.Position, with)
+		return fault.Errorf(fault.Unsafe, "read from an older server. Nothing was changed. The next run continues by "+
+			"itself once the server has caught up. %s (%s was read after %s)", accept, v.snapshot.Position, with)
 	}
 	v.stale = fmt.Sprintf("the server may be older than the last one. New entries and memberships go on. "+
 		"%s (%s was read after %s)", accept, v.snapshot.Position, with)

@@ -249,8 +249,8 @@ func sayHeld(j Journal, held plan.Plan) {
 // sayHow names the commands that decide about held changes.
 func (e *Engine) sayHow(run Run, r *Report) {
 	if name := e.cfg.Container; name != "" && !r.Held.Empty() && run.Scope.may(writes) {
-		run.Journal.Say(Info, fmt.Sprintf("To decide about what is held: rollcall held %s, then rollcall approve %[1]s or "+
-			"rollcall reject %[1]s.", name), nil)
+		run.Journal.Say(Info, fmt.Sprintf("To decide about what is held: rollcall held %s, then "+
+			"rollcall approve %[1]s or rollcall reject %[1]s.", name), nil)
 	}
 }
 

@@ -39,7 +39,8 @@ func randomCompany(r *rand.Rand, people int, logins bool) []entry {
 		dns = append(dns, dn)
 		p := []string{"objectClass", "inetOrgPerson", "entryUUID", slapdtest.UUID(n), "uid", uid,
 			"cn", "First Last" + uid, "sn", "Last" + uid, "givenName", "First", "displayName", "Shown " + uid,
-			"mail", uid + "@example.org", "employeeNumber", fmt.Sprint(n), "title", "Engineer", "telephoneNumber", "+1 555 " + uid[1:]}
+			"mail", uid + "@example.org", "employeeNumber", fmt.Sprint(n), "title", "Engineer",
+			"telephoneNumber", "+1 555 " + uid[1:]}
 		if r.IntN(5) == 0 {
 			p = append(p, "mail", "b"+uid+"@example.org")
 		}

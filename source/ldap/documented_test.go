@@ -21,7 +21,7 @@ func TestDocumentedSourcesPassTheirCheck(t *testing.T) {
 	guid := func(last string) string { return strings.Repeat("\x11", 15) + last }
 	unique := map[string][3]string{ // the attribute of unique ids, and two of them
 		"openldap": {"entryUUID", uuid("ada"), uuid("staff")}, "freeipa": {"ipaUniqueID", uuid("ada"), uuid("staff")},
-		"389ds":            {"nsUniqueId", "11111111-11111111-11111111-11111111", "11111111-11111111-11111111-11111112"},
+		"389ds":            {"nsUniqueId", "1111-1111-1111-0001", "1111-1111-1111-0002"},
 		"edirectory":       {"GUID", guid("\x01"), guid("\x02")},
 		"active_directory": {"objectGUID", guid("\x01"), guid("\x02")},
 	}
@@ -38,8 +38,8 @@ func TestDocumentedSourcesPassTheirCheck(t *testing.T) {
 		switch c.Preset {
 		case "active_directory":
 			c.BaseDN, user, group = "dc=ad,dc=example,dc=com", "user", "group"
-			more = []string{"sAMAccountType", "805306368", "sAMAccountName", "ada", "userAccountControl", "512", "accountExpires",
-				"0", "primaryGroupID", "513", "objectSid", "S-1-5-21-1-2-3-1001"}
+			more = []string{"sAMAccountType", "805306368", "sAMAccountName", "ada", "userAccountControl", "512",
+				"accountExpires", "0", "primaryGroupID", "513", "objectSid", "S-1-5-21-1-2-3-1001"}
 		case "freeipa":
 			user, group = "posixAccount", "ipaUserGroup"
 			users, groups = "cn=users,cn=accounts", "cn=groups,cn=accounts"
@@ -49,9 +49,9 @@ func TestDocumentedSourcesPassTheirCheck(t *testing.T) {
 		}
 		ada := under("cn=ada", users)
 		text := slapdtest.Entry(c.BaseDN, "objectClass", "domain") +
-			slapdtest.Entry(ada, append([]string{"objectClass", "person", "objectClass", user, "cn", "ada", "sn", "North",
-				"givenName", "Ada", "displayName", "Ada", "mail", "ada@example.com", "employeeNumber", "1", id[0], id[1]},
-				more...)...) +
+			slapdtest.Entry(ada, append([]string{"objectClass", "person", "objectClass", user, "cn", "ada",
+				"sn", "North", "givenName", "Ada", "displayName", "Ada", "mail", "ada@example.com",
+				"employeeNumber", "1", id[0], id[1]}, more...)...) +
 			slapdtest.Entry(under("cn=staff", groups), "objectClass", group, "cn", "staff", "member", ada, id[0], id[2])
 		c.ServerURI, c.BindCN, c.BindPasswordFile, c.CAFile = fileConfig(t, text).ServerURI, "", "", ""
 		if c.Preset == "openldap" {
