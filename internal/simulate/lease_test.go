@@ -58,7 +58,7 @@ var leaseModel = porcupine.NondeterministicModel{
 		s, q, a := state.(tenure), input.(question), output.(string)
 		after, ok := s.step(q)
 		switch {
-		case a == maybe && ok:
+		case ok && (a == maybe || a == no && q.op == "unlock"): // A repeated unlock finds no lock any more.
 			return []any{s, after}
 		case a == maybe:
 			return []any{s}
