@@ -164,7 +164,8 @@ func memberChanges(before, after state) (joined, left int) {
 	return count(before, after), count(after, before)
 }
 
-// exactly syncs and fails the test unless these changes were made, with one write each, and nothing else.
+// exactly syncs and fails the test unless these changes were made, with one write each and the sessions of leavers
+// ended, and nothing else.
 func (w *world) exactly(want map[string]int, left map[string]person) {
 	w.Helper()
 	w.tenant.ResetCalls()
@@ -182,6 +183,9 @@ func (w *world) exactly(want map[string]int, left map[string]person) {
 	} {
 		if want[kind] > 0 {
 			calls[method] += want[kind]
+		}
+		if kind == "user deactivate" && want[kind] > 0 {
+			calls["directory.users.signOut"] = want[kind]
 		}
 	}
 	if diff := cmp.Diff(calls, w.writes()); diff != "" {

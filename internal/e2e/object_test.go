@@ -94,10 +94,15 @@ func TestSingleObject(t *testing.T) {
 
 	w.remoteFailure(e)
 	w.departures(e)
-	w.disabled(e)
 	if n := proxy.seen.Load(); n > whole/2 {
 		t.Errorf("the directory sent %d bytes for a dozen single objects, and %d for all that it has: it was listed", n,
 			whole)
+	}
+	w.disabled(e) // A return reads the server's schema, once.
+	proxy.seen.Store(0)
+	w.disabled(e)
+	if n := proxy.seen.Load(); n > whole/10 {
+		t.Errorf("the directory sent %d bytes for one who was disabled and came back, and %d for all that it has", n, whole)
 	}
 	w.wrongRequests()
 }

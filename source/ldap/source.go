@@ -26,6 +26,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"rollcall/directory"
@@ -47,6 +48,8 @@ type Source struct {
 	strictFiles bool
 	progress    func()
 	warnings    []string
+	// schemas has a keptSchema for each server. Copies of the Source share it.
+	schemas *sync.Map
 }
 
 var _ source.Source = (*Source)(nil)
@@ -82,7 +85,8 @@ func New(cfg Config, attributes []string, options ...Option) (*Source, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, op, err)
 	}
-	s := &Source{cfg: cfg, servers: servers, now: time.Now, getenv: os.Getenv, mapped: attributes}
+	s := &Source{cfg: cfg, servers: servers, now: time.Now, getenv: os.Getenv, mapped: attributes,
+		schemas: &sync.Map{}}
 	for _, o := range options {
 		o(s)
 	}

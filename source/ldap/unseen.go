@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -30,7 +31,7 @@ func (s *Source) Unseen(ctx context.Context, users []directory.Ref) ([]directory
 		return nil, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
 	}
 	var found []directory.Finding
-	if err = se.readSchema(ctx); err == nil && se.root.types.complete {
+	if err = s.learn(ctx, se); err == nil && se.root.types.complete {
 		r := &reading{src: s, dir: open, now: s.now(), user: s.user}
 		r.user.unique = s.cfg.identifier(s.user.unique.attr, se.root.types)
 		found, err = r.unseen(ctx, users)
@@ -39,6 +40,27 @@ func (s *Source) Unseen(ctx context.Context, users []directory.Ref) ([]directory
 		return nil, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
 	}
 	return found, nil
+}
+
+// schemaKept is how long Unseen uses a schema.
+const schemaKept = time.Hour
+
+type keptSchema struct {
+	types *schema
+	at    time.Time
+}
+
+// learn gives a session the schema of its server. A single entry must not cost a read of the whole schema.
+func (s *Source) learn(ctx context.Context, se *session) error {
+	if kept, ok := s.schemas.Load(se.server); ok && s.now().Sub(kept.(keptSchema).at) < schemaKept {
+		se.root.types = kept.(keptSchema).types
+		return nil
+	}
+	err := se.readSchema(ctx)
+	if err == nil {
+		s.schemas.Store(se.server, keptSchema{se.root.types, s.now()})
+	}
+	return err
 }
 
 func (r *reading) unseen(ctx context.Context, users []directory.Ref) (out []directory.Finding, err error) {
