@@ -20,6 +20,9 @@ type serverView struct {
 	Reference   directory.Position  `json:"reference,omitzero"`
 	Pending     *directory.Position `json:"pending,omitempty"`
 	PendingText string              `json:"pending_text"`
+	// PolledAt is when the source last told its changes, and PollReason why the last poll did not.
+	PolledAt   *stamp `json:"polled_at,omitempty"`
+	PollReason string `json:"poll_reason,omitempty"`
 }
 
 // acceptedView is the response to an acceptance.
@@ -37,7 +40,12 @@ func (a *API) server(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	view := serverView{Reference: f.Positions.Reference, Pending: f.Positions.Pending}
+	poll, err := a.cfg.Status.Poll(r.Context(), r.container())
+	if err != nil {
+		return answer{}, err
+	}
+	view := serverView{Reference: f.Positions.Reference, Pending: f.Positions.Pending, PolledAt: orNull(poll.At),
+		PollReason: poll.Reason}
 	if !view.Reference.IsZero() {
 		view.Text = view.Reference.String()
 	}

@@ -9,6 +9,7 @@ import (
 	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/ledger"
+	"rollcall/status"
 )
 
 func TestServerInUse(t *testing.T) {
@@ -37,6 +38,14 @@ func TestServerInUse(t *testing.T) {
 	f, err := facts.Facts(t.Context())
 	if err != nil || f.Positions.Pending != nil || f.Positions.Reference.Seen["dc1"] != "4854" {
 		t.Errorf("positions = %+v, %v, want the accepted one", f.Positions, err)
+	}
+	for reason, want := range map[string]string{"": `"polled_at":`, "no answer": `"poll_reason":"no answer"`} {
+		if err := status.New(h.rdb, status.Config{}).Polled(t.Context(), corp, reason); err != nil {
+			t.Fatal(err)
+		}
+		if body := h.get(path).want(http.StatusOK).Body.String(); !strings.Contains(body, want) {
+			t.Errorf("after a poll with the reason %q: %s, want %s", reason, body, want)
+		}
 	}
 	if !strings.Contains(h.log.String(), `"server accepted"`) {
 		t.Error("the acceptance is not logged")

@@ -209,7 +209,8 @@ func (w *Worker) suspend(ctx context.Context, c *Container, leavers []directory.
 		return fmt.Errorf("leavers at %s: %w", c.Name, err)
 	}
 	for _, ch := range report.Apply.Suspensions().Changes {
-		if _, err := w.client.startObject(ctx, c.Name, ch.Source, ch.Ref, status.Trigger{Kind: status.ByWatch}); err != nil {
+		_, err := w.client.startObject(ctx, c.Name, ch.Source, ch.Ref, status.Trigger{Kind: status.ByWatch})
+		if err != nil {
 			return err
 		}
 		w.cfg.Log.InfoContext(ctx, "leaver sent ahead", "container", string(c.Name), "id", string(ch.ID))

@@ -59,8 +59,8 @@ type Facts struct {
 	// were made with. Runs over a few entries use both. Older versions set neither.
 	Linked plan.Tally `json:"linked,omitzero"`
 	Claims string     `json:"claims,omitempty"`
-	// Filled counts the objects with a value of each field in the last full run, and Emptied those that lost it in delta
-	// runs since. Older versions set neither.
+	// Filled counts the objects with a value of each field in the last full run, and Emptied those that lost it in
+	// delta runs since. Older versions set neither.
 	Filled  plan.Filled `json:"filled,omitempty"`
 	Emptied plan.Filled `json:"emptied,omitempty"`
 	// Plan is the digest of the last plan that was applied.

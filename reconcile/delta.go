@@ -414,7 +414,8 @@ func (r *review) regroup(ctx context.Context, feed source.Delta) error {
 			return err
 		}
 		for i := range above.Entries {
-			if slices.ContainsFunc(above.Entries[i].Members, func(m directory.Ref) bool { return slices.Contains(left, m) }) {
+			holds := func(m directory.Ref) bool { return slices.Contains(left, m) }
+			if slices.ContainsFunc(above.Entries[i].Members, holds) {
 				groups = append(groups, above.Entries[i].Ref())
 			}
 		}
@@ -444,7 +445,7 @@ func (e *Engine) idle(ctx context.Context, run Run, d delta) (Report, error) {
 	if err := run.Journal.Planned(ctx, empty, empty); err != nil || !run.Scope.may(writes) {
 		return Report{}, err
 	}
-	return Report{Changed: d.ahead}, e.keepCursor(ctx, run, d, nil)
+	return Report{Changed: d.ahead, Owing: d.owing}, e.keepCursor(ctx, run, d, nil)
 }
 
 // countEmptied adds the fields that a delta run of a provider emptied to those of earlier ones.
@@ -514,7 +515,8 @@ func (e *Engine) newsOf(ctx context.Context, p plan.Plan) (n news, err error) {
 	}
 	maps.DeleteFunc(moved, func(_ directory.Ref, is bool) bool { return !is })
 	n.refs = announced(refs)
-	if n.scope = n.refs; len(moved) == 0 || !slices.ContainsFunc(e.cfg.Followers, func(f Follower) bool { return f.Within }) {
+	within := slices.ContainsFunc(e.cfg.Followers, func(f Follower) bool { return f.Within })
+	if n.scope = n.refs; len(moved) == 0 || !within {
 		return n, nil
 	}
 	below, err := e.cfg.Local.Around(ctx, directory.Neighbourhood{Refs: slices.Collect(maps.Keys(moved))})

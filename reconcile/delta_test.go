@@ -48,7 +48,8 @@ func newNearby(t *testing.T, options mapping.Options, seed uint64, fields ...map
 	}
 	rdb := redistest.Start(t)
 	return &nearby{world: newWorld(), T: t, rdb: rdb, mapping: m, moves: "pager", rng: rand.New(rand.NewPCG(seed, 7)),
-		local: ledger.NewRedis(rdb, "ldap:corp"), limits: unlimited(), follow: ledger.NewRedis(rdb, "google_workspace:1")}
+		local: ledger.NewRedis(rdb, "ldap:corp"), limits: unlimited(),
+		follow: ledger.NewRedis(rdb, "google_workspace:1")}
 }
 
 // What many people lose in several delta runs is measured by everyone, as a full run measures it.
@@ -72,7 +73,8 @@ func TestEmptiedFieldsOfDeltaRunsAreMeasuredByTheWhole(t *testing.T) {
 		return n.execute(engine, reconcile.Changed())
 	}
 	if r := lose(0, 20); len(r.Apply.Changes) != 20 || !r.Held.Empty() {
-		t.Errorf("20 of 100 lose a title: %d applied, %d held, want all applied", len(r.Apply.Changes), len(r.Held.Changes))
+		t.Errorf("20 of 100 lose a title: %d applied, %d held, want all applied", len(r.Apply.Changes),
+			len(r.Held.Changes))
 	}
 	if r := lose(20, 23); len(r.Held.Changes) != 3 || r.Held.Changes[0].Guard != plan.RuleEmptied {
 		t.Errorf("3 more lose a title: %+v held, want 3 by the guard %s", r.Held.Changes, plan.RuleEmptied)

@@ -189,6 +189,14 @@ func (r *remote) hints(all []standing) {
 		if s.server.Text != "" {
 			hint("%s: last read from %s", s.Container, s.server.Text)
 		}
+		switch at := s.server.PolledAt; {
+		case s.server.PollReason != "" && at.IsZero():
+			hint("%s: changes are noticed by full runs only: %s", s.Container, s.server.PollReason)
+		case s.server.PollReason != "":
+			hint("%s: changes last noticed %s, then not: %s", s.Container, r.ago(at), s.server.PollReason)
+		case !at.IsZero():
+			hint("%s: last asked for changes %s", s.Container, r.ago(at))
+		}
 		if s.server.PendingText != "" {
 			hint("%s: in doubt is %s: rollcall accept-server %[1]s", s.Container, s.server.PendingText)
 		}

@@ -39,6 +39,22 @@ func TestStatus(t *testing.T) {
 	s.do("status", "google_workspace:7").want(t, codeFailure, "the API has no google_workspace:7")
 }
 
+// The status of a source says when it last told its changes, and why it no longer does.
+func TestStatusOfPolls(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	for _, poll := range []struct{ reason, want string }{
+		{"the server keeps no session log", "changes are noticed by full runs only: the server keeps no session log"},
+		{"", "ldap:corp: last asked for changes "},
+		{"it does not answer", "then not: it does not answer"},
+	} {
+		if err := s.store.Polled(t.Context(), corp, poll.reason); err != nil {
+			t.Fatal(err)
+		}
+		s.do("status", string(corp)).want(t, 0, poll.want)
+	}
+}
+
 // TestStatusAsJSON: one container is the API's own answer, all are one object.
 func TestStatusAsJSON(t *testing.T) {
 	t.Parallel()

@@ -93,6 +93,9 @@ func processes() []*panel {
 			over(`sum(increase(rollcall_late_requests_total[$__rate_interval]))`, "late requests").
 			over(`sum(increase(rollcall_delta_drift_total[$__rate_interval]))`, "drift").
 			size(8, 7).runbook("capacity"),
+		graph("Polls for changes", "How long ago each source last told what changed.").
+			over(`max by (container) (rollcall_poll_age_seconds)`, "{{container}}").unit("s").size(8, 7).
+			runbook("rollcallpollsfailing"),
 	}
 }
 
@@ -117,6 +120,7 @@ var alertNames = []struct{ name, means string }{
 	{"RollcallTokensRefused", "many wrong tokens are presented"},
 	{"RollcallAuditFailing", "the audit log takes no records"},
 	{"RollcallDeltaDrift", "a delta run missed a change that a full run found"},
+	{"RollcallPollsFailing", "a source has not told its changes for a quarter of an hour"},
 	{"RollcallConfigurations", "processes have different configurations"},
 	{"RollcallWorkerClock", "the clock of a worker is wrong"},
 	{"RollcallClocksDisagree", "the clock of Redis, or that of a tenant, is wrong"},

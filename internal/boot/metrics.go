@@ -22,6 +22,7 @@ import (
 	"rollcall/ledger"
 	"rollcall/plan"
 	"rollcall/provider/pace"
+	"rollcall/source/ldap"
 	"rollcall/status"
 )
 
@@ -118,7 +119,8 @@ func (a *App) measured() ([]metrics.Container, error) {
 	var out []metrics.Container
 	for i := range a.Config.Sources.LDAP {
 		if cfg := &a.Config.Sources.LDAP[i]; cfg.Enabled {
-			c := metrics.Container{Name: container.Source(cfg.Slug), ReadAt: a.copyReadAt(cfg.Slug)}
+			c := metrics.Container{Name: container.Source(cfg.Slug), ReadAt: a.copyReadAt(cfg.Slug),
+				Polled: cfg.Delta != ldap.DeltaOff}
 			if err := a.measure(&c, cfg.Schedule); err != nil {
 				return nil, err
 			}

@@ -136,6 +136,9 @@ type Pins struct {
 type Server struct {
 	Text        string `json:"text"`
 	PendingText string `json:"pending_text"`
+	// PolledAt is when the source last told its changes, and PollReason why the last poll did not.
+	PolledAt   time.Time `json:"polled_at"`
+	PollReason string    `json:"poll_reason"`
 }
 
 // Kept are the decisions and pins of a container that are not signed, changed or gone.

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -110,7 +111,7 @@ func (s *State) container(ctx context.Context, to *sheet, c *Container) error {
 	live(to, name, st.Open)
 	to.counts("rollcall_held_changes", guard.Values, held, name)
 	to.counts("rollcall_held_entries", reason.Values, st.HeldEntries, name)
-	errs := []error{s.copyAge(ctx, to, c), entries(ctx, to, c), quotas(ctx, to, c), s.configurations(ctx, to, c)}
+	errs := []error{s.copyAge(ctx, to, c), s.pollAge(ctx, to, c), entries(ctx, to, c), quotas(ctx, to, c), s.configurations(ctx, to, c)}
 	changed, left, err := s.unseen(ctx, c, &st)
 	if err != nil {
 		return errors.Join(append(errs, err)...)
@@ -192,6 +193,22 @@ func (s *State) copyAge(ctx context.Context, to *sheet, c *Container) error {
 	at, err := c.ReadAt(ctx)
 	if err == nil && !at.IsZero() {
 		to.set("rollcall_source_age_seconds", s.since(at), string(c.Name))
+	}
+	return err
+}
+
+// pollAge is how long no poll of a source was good that has a cursor, and so can tell its changes.
+func (s *State) pollAge(ctx context.Context, to *sheet, c *Container) error {
+	if !c.Polled {
+		return nil
+	}
+	f, err := c.Facts(ctx)
+	if err != nil || f.Cursor.IsZero() {
+		return err
+	}
+	p, err := s.cfg.Status.Poll(ctx, c.Name)
+	if err == nil {
+		to.set("rollcall_poll_age_seconds", s.since(cmp.Or(p.At, f.LastFull)), string(c.Name))
 	}
 	return err
 }

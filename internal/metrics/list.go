@@ -72,6 +72,9 @@ var state = []Metric{
 	{Name: "rollcall_source_age_seconds", Kind: Gauge, Labels: []Label{ofContainer},
 		Absent: "for providers, and before the first such run",
 		Help:   "How old the local copy of a source is: since it was read for the newest run that completed."},
+	{Name: "rollcall_poll_age_seconds", Kind: Gauge, Labels: []Label{ofContainer},
+		Absent: "for providers, and for sources that cannot tell their changes",
+		Help:   "How long ago a source last answered the question what changed."},
 	{Name: "rollcall_leaver_pending_seconds", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "for sources, and before its first run on this worker",
 		Help: "How long the person who waits longest has been gone without being suspended; 0 where nobody waits. Who " +
 			"left the local copy since the " +

@@ -36,6 +36,8 @@ type Container struct {
 	Facts func(context.Context) (ledger.Facts, error)
 	// ReadAt is when the local copy of a source was read; zero before the first time. Nil for providers.
 	ReadAt func(context.Context) (time.Time, error)
+	// Polled says that a source is asked for its changes between full runs.
+	Polled bool
 	// Quotas are the limiters of a provider.
 	Quotas []Quota
 }

@@ -19,6 +19,7 @@ import (
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/provider/pace"
+	"rollcall/source"
 	"rollcall/status"
 )
 
@@ -105,12 +106,24 @@ func TestStateOfQuotasCopiesAndQueues(t *testing.T) {
 	states := func(context.Context) ([]pace.State, error) {
 		return []pace.State{{Bucket: pace.Calls, Limit: 19.6, Used: 0.5, Paused: 3 * time.Second}}, nil
 	}
-	now := time.Now()
+	now := time.Now().Truncate(time.Millisecond)
+	// The source corp can tell its changes and was asked half a minute ago, when it had last been read a minute ago.
+	polled := status.New(rdb, status.Config{Now: func() time.Time { return now.Add(-30 * time.Second) }})
+	if err := polled.Polled(t.Context(), corp, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Polled(t.Context(), corp, "the server does not answer"); err != nil {
+		t.Fatal(err)
+	}
+	tells := func(context.Context) (ledger.Facts, error) {
+		return ledger.Facts{LastFull: now.Add(-time.Minute), Cursor: source.Cursor{Scope: "all"}}, nil
+	}
 	reg := registry(t, metrics.StateConfig{
 		Redis: rdb, Status: st, Decisions: decisions.New(rdb, decisions.Config{}), Now: func() time.Time { return now },
 		Containers: []metrics.Container{
-			{Name: corp, ReadAt: func(context.Context) (time.Time, error) { return now.Add(-time.Minute), nil }},
-			{Name: acme, ReadAt: func(context.Context) (time.Time, error) { return time.Time{}, nil }},
+			{Name: corp, Facts: tells, Polled: true,
+				ReadAt: func(context.Context) (time.Time, error) { return now.Add(-time.Minute), nil }},
+			{Name: acme, Polled: true, ReadAt: func(context.Context) (time.Time, error) { return time.Time{}, nil }},
 			{Name: google, Quotas: []metrics.Quota{{States: states},
 				{States: states, Lane: provider.Quota{Name: "users.insert"}.Lane}}},
 		},
@@ -126,7 +139,7 @@ func TestStateOfQuotasCopiesAndQueues(t *testing.T) {
 		t.Errorf("Redis uses %v bytes", used)
 	}
 	want := map[string]float64{
-		"source_age_seconds{container=ldap:corp}": 60, "queue_tasks{queue=full,state=archived}": 2,
+		"source_age_seconds{container=ldap:corp}": 60, "poll_age_seconds{container=ldap:corp}": 30, "queue_tasks{queue=full,state=archived}": 2,
 		"queue_latency_seconds{queue=full}": 1, "workers{}": 1,
 	}
 	for _, lane := range []string{"calls", "users.insert"} {
@@ -134,7 +147,7 @@ func TestStateOfQuotasCopiesAndQueues(t *testing.T) {
 		want["quota_used_ratio{container=google_workspace:1,lane="+lane+"}"] = 0.5
 		want["quota_paused_seconds{container=google_workspace:1,lane="+lane+"}"] = 3
 	}
-	if diff := cmp.Diff(want, about(got, "source_age_seconds", "queue_tasks", "queue_latency_seconds", "workers",
+	if diff := cmp.Diff(want, about(got, "source_age_seconds", "poll_age_seconds", "queue_tasks", "queue_latency_seconds", "workers",
 		"quota_limit_per_second", "quota_used_ratio", "quota_paused_seconds")); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}

@@ -58,7 +58,9 @@ func (s *scope) states(e *ldap.Entry) bool {
 	if has(activityAttributes[0]) {
 		decide = activityAttributes[:2]
 	}
-	return !slices.ContainsFunc(decide, func(attr string) bool { return slices.Contains(s.activity, attr) && !has(attr) })
+	return !slices.ContainsFunc(decide, func(attr string) bool {
+		return slices.Contains(s.activity, attr) && !has(attr)
+	})
 }
 
 // passed reads loginExpirationTime, a GeneralizedTime (RFC 4517, section 3.3.13).

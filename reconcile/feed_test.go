@@ -1,0 +1,219 @@
+package reconcile_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/directory"
+	"rollcall/directory/store"
+	"rollcall/fault"
+	"rollcall/ledger"
+	"rollcall/mapping"
+	"rollcall/plan"
+	"rollcall/reconcile"
+	"rollcall/source"
+)
+
+// feedFake is a source that tells its changes.
+type feedFake struct {
+	entries  []directory.Entry
+	findings []directory.Finding
+	at       directory.Position // of reads
+	told     source.Changes
+}
+
+func (f *feedFake) Read(_ context.Context, q directory.Query) (directory.Snapshot, error) {
+	s := directory.Snapshot{Position: f.at, Versions: map[directory.Ref]string{}, Findings: f.findings}
+	for _, e := range f.entries {
+		if q.All() || slices.Contains(q.Refs, e.Ref()) {
+			s.Entries, s.Versions[e.Ref()] = append(s.Entries, e), e.Digest()
+		}
+	}
+	return s, nil
+}
+
+func (f *feedFake) Changes(context.Context, source.Cursor) (source.Changes, error) {
+	return f.told, nil
+}
+
+func (f *feedFake) Holders(context.Context, []directory.Entry) ([]directory.Ref, error) {
+	return nil, nil
+}
+
+// change is the number of the last change of the only server.
+func change(n string) directory.Position {
+	return directory.Position{Server: "dc1", Seen: map[string]string{"dc1": n}}
+}
+
+// refusing does not take pending entries while it is told so.
+type refusing struct {
+	*ledger.Redis
+	err error
+}
+
+func (r *refusing) Add(ctx context.Context, refs ...directory.Ref) error {
+	if r.err != nil {
+		return r.err
+	}
+	return r.Redis.Add(ctx, refs...)
+}
+
+// fed is the first hop over a feed, after a full run at change 5.
+type fed struct {
+	*nearby
+	feed    *feedFake
+	links   *ledger.Redis
+	pending *refusing
+	engine  *reconcile.Engine
+}
+
+func newFed(t *testing.T) *fed {
+	t.Helper()
+	n := newNearby(t, mapping.Options{}, 1)
+	links := ledger.NewRedis(n.rdb, "ldap:corp")
+	f := &fed{nearby: n, links: links, pending: &refusing{Redis: links}, feed: &feedFake{
+		at:   change("5"),
+		told: source.Changes{Next: source.Cursor{Scope: "all", Position: change("5")}},
+	}}
+	for i := range 10 {
+		f.feed.entries = append(f.feed.entries, person(i))
+	}
+	f.engine = reconcile.New(reconcile.Config{
+		Source: f.feed, Provider: n.part(), Ledger: links, Pending: f.pending, Local: store.NewReader(n.part()),
+		Limits: plan.Limits{DayLimits: unlimited()}, Now: func() time.Time { return n.now },
+		Desire: func(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
+			return mapping.Result{Desired: store.Desired(s)}, nil
+		},
+	})
+	f.execute(f.engine, reconcile.Full())
+	f.feed.told.Next.Position = change("6")
+	f.feed.at = change("6")
+	return f
+}
+
+func (f *fed) facts() ledger.Facts {
+	f.Helper()
+	facts, err := f.links.Facts(f.Context())
+	if err != nil {
+		f.Fatal(err)
+	}
+	return facts
+}
+
+// Several servers may stand behind one name, and the one that is read may lack the changes that another one told.
+func TestEntriesComeFromAServerWithTheChanges(t *testing.T) {
+	t.Parallel()
+	f := newFed(t)
+	f.feed.at, f.feed.told.Refs = change("5"), []directory.Ref{ref(0)}
+	_, err := f.engine.Execute(t.Context(), f.runOf("delta", reconcile.Changed()))
+	if fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "another one") {
+		t.Errorf("Execute() = %v, want an error about another server", err)
+	}
+	if got := f.facts().Cursor.Position.Seen["dc1"]; got != "5" {
+		t.Errorf("the cursor moved to %s", got)
+	}
+}
+
+// A full read from a server that lacks the changes of a delta run is older than what is known.
+func TestTheServerOfADeltaRunIsTheReference(t *testing.T) {
+	t.Parallel()
+	f := newFed(t)
+	f.execute(f.engine, reconcile.Changed())
+	if got := f.facts(); got.Positions.Reference.Seen["dc1"] != "6" || got.Cursor.Position.Seen["dc1"] != "6" {
+		t.Errorf("reference %v and cursor %v, want change 6", got.Positions.Reference, got.Cursor.Position)
+	}
+	f.feed.at = change("5")
+	if _, err := f.engine.Execute(t.Context(), f.runOf("full", reconcile.Full())); fault.KindOf(err) != fault.Unsafe {
+		t.Errorf("Execute() = %v, want a refusal of the older server", err)
+	}
+}
+
+// What a delta run could not decide is pending before the cursor moves beyond it.
+func TestOpenEntriesAreKeptBeforeTheCursorMoves(t *testing.T) {
+	t.Parallel()
+	f := newFed(t)
+	f.feed.told.Refs, f.feed.entries = []directory.Ref{ref(0)}, f.feed.entries[1:]
+	f.feed.findings = []directory.Finding{{Ref: ref(0), Problem: "it has no name"}}
+	f.pending.err = errors.New("no room")
+	if _, err := f.engine.Execute(t.Context(), f.runOf("one", reconcile.Changed())); !errors.Is(err, f.pending.err) {
+		t.Fatalf("Execute() = %v, want %v", err, f.pending.err)
+	}
+	if got := f.facts().Cursor.Position.Seen["dc1"]; got != "5" {
+		t.Errorf("the cursor moved to %s without the open entry", got)
+	}
+	f.pending.err = nil
+	f.execute(f.engine, reconcile.Changed())
+	seen, err := f.links.Pending(t.Context())
+	if _, is := seen[ref(0)]; err != nil || !is || f.facts().Cursor.Position.Seen["dc1"] != "6" {
+		t.Errorf("pending = %v, %v, want the open entry and the cursor at 6", seen, err)
+	}
+}
+
+// The brakes of a few entries are weaker than those of all, so a source with changes that wait is read as a whole.
+func TestDeltaRunsRestWhileChangesWait(t *testing.T) {
+	t.Parallel()
+	f := newFed(t)
+	facts := f.facts()
+	facts.Asks = true
+	if err := f.links.SetFacts(t.Context(), facts); err != nil {
+		t.Fatal(err)
+	}
+	f.said.messages = nil
+	f.execute(f.engine, reconcile.Changed())
+	if text := strings.Join(f.said.messages, "\n"); !strings.Contains(text, "Everything is read: changes of the last full "+
+		"run wait for a decision") {
+		t.Errorf("said %s", text)
+	}
+}
+
+// The absence of an attribute that decides about activity is no news. A full run follows, which can tell.
+func TestNoAccountComesBackForWantOfAnAttribute(t *testing.T) {
+	t.Parallel()
+	f := newFed(t)
+	back := func(active bool) reconcile.Report {
+		f.feed.entries[0].Active = active
+		f.feed.told.Refs = []directory.Ref{ref(0)}
+		return f.execute(f.engine, reconcile.Changed())
+	}
+	if r := back(false); len(r.Apply.Changes) != 1 || !r.Changed {
+		t.Fatalf("disabled: %+v, want one change", r.Apply.Changes)
+	}
+	f.feed.told.Unstated = []directory.Ref{ref(0)}
+	if r := back(true); len(r.Apply.Changes) != 0 || !strings.Contains(r.Owing, "may be active again") {
+		t.Errorf("enabled by absence: %+v, owing %q, want no change and a full run", r.Apply.Changes, r.Owing)
+	}
+	f.feed.told.Unstated = nil
+	if r := back(true); len(r.Apply.Changes) != 1 {
+		t.Errorf("enabled: %+v, want one change", r.Apply.Changes)
+	}
+}
+
+// The providers follow a delta run that finds its leavers already in the local directory, because the fast lane may
+// not have reached every tenant.
+func TestProvidersFollowLeaversThatWereSentAhead(t *testing.T) {
+	t.Parallel()
+	f := newFed(t)
+	f.feed.entries[0].Active = false
+	f.feed.told.Refs = []directory.Ref{ref(0)}
+	f.feed.told.Gone = []source.Gone{{Ref: ref(1), Proof: "was deleted"}}
+	f.feed.entries = slices.Delete(f.feed.entries, 1, 2)
+	if r := f.execute(f.engine, reconcile.Leaving()); len(r.Leavers) != 2 {
+		t.Fatalf("leavers = %v, want both", r.Leavers)
+	}
+	f.feed.told.Gone = nil
+	if r := f.execute(f.engine, reconcile.Changed()); len(r.Apply.Changes) != 0 || !r.Changed {
+		t.Errorf("disabled ahead: %d changes, Changed = %t, want none and true", len(r.Apply.Changes), r.Changed)
+	}
+	f.feed.told.Refs, f.feed.told.Gone = nil, []source.Gone{{Ref: ref(1), Proof: "was deleted"}}
+	if r := f.execute(f.engine, reconcile.Changed()); len(r.Apply.Changes) != 0 || !r.Changed {
+		t.Errorf("deleted ahead: %d changes, Changed = %t, want none and true", len(r.Apply.Changes), r.Changed)
+	}
+	f.feed.told.Gone = nil
+	if r := f.execute(f.engine, reconcile.Changed()); r.Changed {
+		t.Error("the providers follow although nothing changed")
+	}
+}
