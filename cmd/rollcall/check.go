@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +16,7 @@ import (
 )
 
 func checkCommand(e *env) *cobra.Command {
-	var offline, noRedis, write, hardening bool
+	var offline, noRedis, write, hardening, asJSON bool
 	c := &cobra.Command{
 		Use: "check [CONTAINER]", Short: "Validate the configuration and try each connection",
 		Long: "Reads the configuration (--config, else ROLLCALL_CONFIG, else rollcall.yaml), names every mistake in it " +
@@ -42,15 +44,16 @@ func checkCommand(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			c := checks{env: e, noRedis: noRedis, asJSON: asJSON}
 			for _, w := range warnings {
-				fmt.Fprintln(e.stdout, "warning:", w)
+				c.found(finding{Level: levelWarning, Text: w})
 			}
-			fmt.Fprintf(e.stdout, "%s: no mistakes\n", p.Config)
+			c.found(finding{Level: levelOK, Text: p.Config + ": no mistakes"})
 			if hardening {
-				return harden(e, boot.Hardening(p, cfg))
+				return c.harden(boot.Hardening(p, cfg))
 			}
 			if offline {
-				return nil
+				return c.end()
 			}
 			probes := boot.Probes(p, cfg, e.getenv)
 			if len(args) > 0 {
@@ -58,31 +61,43 @@ func checkCommand(e *env) *cobra.Command {
 					return err
 				}
 			}
-			return tryAll(cmd.Context(), e, probes, noRedis)
+			return c.try(cmd.Context(), probes)
 		},
 	}
 	c.Flags().BoolVar(&write, "probe", false,
 		"find out how a SCIM server behaves, with a user and a group for the purpose")
 	c.Flags().BoolVar(&hardening, "hardening", false,
 		"list what makes an installation safe, and what to do; it connects to nothing")
+	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object: ok, and a list of checks with container, level (ok, "+
+		"warning, failed) and text")
 	c.Flags().BoolVar(&offline, "offline", false, "check the file only")
 	c.Flags().BoolVar(&noRedis, "no-redis", false, "do not fail where no Redis answers")
 	return c
 }
 
 // harden prints the points of a hardening. It fails if one is not met.
-func harden(e *env, points []boot.Finding) error {
+func (c *checks) harden(points []boot.Finding) error {
+	if c.asJSON {
+		for _, f := range points {
+			one := finding{Level: levelOK, Text: f.Point}
+			if f.Do != "" {
+				one = finding{Level: levelFailed, Text: "not met: " + f.Point + ": " + f.Do}
+			}
+			c.found(one)
+		}
+		return c.end()
+	}
 	open := 0
 	for _, f := range points {
 		if f.Do == "" {
-			fmt.Fprintf(e.stdout, "ok     %s\n", f.Point)
+			fmt.Fprintf(c.stdout, "ok     %s\n", f.Point)
 			continue
 		}
 		open++
-		fmt.Fprintf(e.stdout, "to do  not met: %s\n       %s\n", f.Point, f.Do)
+		fmt.Fprintf(c.stdout, "to do  not met: %s\n       %s\n", f.Point, f.Do)
 	}
 	if open > 0 {
-		fmt.Fprintf(e.stdout, "%d of %d points are not met\n", open, len(points))
+		fmt.Fprintf(c.stdout, "%d of %d points are not met\n", open, len(points))
 		return quiet(codeFailure)
 	}
 	return nil
@@ -106,22 +121,96 @@ func only(probes []boot.Probe, name string, write bool) ([]boot.Probe, error) {
 	return nil, wrongUse("%q is not configured: known are %s", name, strings.Join(known, ", "))
 }
 
-// tryAll tries each connection and continues after a failure. With noRedis, an unreachable Redis is not a failure.
-func tryAll(ctx context.Context, e *env, probes []boot.Probe, noRedis bool) error {
-	var failed bool
+// The levels of a finding.
+const (
+	levelOK      = "ok"
+	levelWarning = "warning"
+	levelFailed  = "failed"
+)
+
+// finding is one result of a check. Container is empty for the configuration as a whole.
+type finding struct {
+	Container string `json:"container,omitempty"`
+	Level     string `json:"level"`
+	Text      string `json:"text"`
+}
+
+// checks prints what is found, as lines at once or as JSON at the end.
+type checks struct {
+	*env
+	noRedis, asJSON bool
+	all             []finding
+}
+
+func (c *checks) found(f finding) {
+	c.all = append(c.all, f)
+	if c.asJSON {
+		return
+	}
+	text := f.Text
+	switch f.Level {
+	case levelFailed:
+		text = "FAILED: " + text
+	case levelWarning:
+		text = "warning: " + text
+	}
+	if f.Container != "" {
+		text = f.Container + ": " + text
+	}
+	fmt.Fprintln(c.stdout, text)
+}
+
+// try tries each connection and continues after a failure. An unreachable Redis may be no failure.
+func (c *checks) try(ctx context.Context, probes []boot.Probe) error {
 	for _, probe := range probes {
 		within, cancel := context.WithTimeout(ctx, time.Minute)
 		lines, err := probe.Try(within)
 		cancel()
-		for _, l := range lines {
-			fmt.Fprintf(e.stdout, "%s: %s\n", probe.Name, l)
+		for _, line := range lines {
+			level := levelOK
+			if text, is := strings.CutPrefix(line, "warning: "); is {
+				level, line = levelWarning, text
+			}
+			c.found(finding{probe.Name, level, line})
 		}
 		switch {
 		case err == nil:
-			fmt.Fprintf(e.stdout, "%s: ok\n", probe.Name)
-		case !noRedis || !errors.Is(err, boot.ErrNoRedis):
-			failed = true
-			fmt.Fprintf(e.stdout, "%s: FAILED: %v\n", probe.Name, err)
+			c.found(finding{probe.Name, levelOK, "ok"})
+		case !c.noRedis || !errors.Is(err, boot.ErrNoRedis):
+			for _, one := range separate(err) {
+				c.found(finding{probe.Name, levelFailed, one.Error()})
+			}
+		}
+	}
+	return c.end()
+}
+
+// separate returns the errors that were joined, as errors.Join does.
+func separate(err error) []error {
+	joined, is := err.(interface{ Unwrap() []error }) //nolint:errorlint // only the outermost error is a list
+	if !is {
+		return []error{err}
+	}
+	var out []error
+	var texts []string
+	for _, one := range joined.Unwrap() {
+		out, texts = append(out, separate(one)...), append(texts, one.Error())
+	}
+	if strings.Join(texts, "\n") != err.Error() { // It wraps several errors in one sentence.
+		return []error{err}
+	}
+	return out
+}
+
+// end prints the JSON. It returns an error if anything failed.
+func (c *checks) end() error {
+	failed := slices.ContainsFunc(c.all, func(f finding) bool { return f.Level == levelFailed })
+	if c.asJSON {
+		out := json.NewEncoder(c.stdout)
+		out.SetIndent("", "  ")
+		out.SetEscapeHTML(false)
+		if err := out.Encode(map[string]any{"ok": !failed, "checks": c.all}); err != nil {
+			return err
 		}
 	}
 	if failed {

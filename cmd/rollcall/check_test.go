@@ -1,11 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,6 +86,38 @@ func TestCheckWithoutRedis(t *testing.T) {
 					test.never)
 			}
 		})
+	}
+}
+
+// TestCheckAsJSON: each finding has its container, level and text, and the exit code is that of the lines.
+func TestCheckAsJSON(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, export string
+		code         int
+		want         finding
+	}{
+		{"nothing below the base", "dn: dc=example,dc=com\nobjectClass: domain\ndc: example\n\n", 0,
+			finding{"ldap:corp", levelWarning, "no users below dc=example,dc=com match (objectClass=person)"}},
+		{"a source without changes", "dn: dc=example,dc=com\nobjectClass: domain\ndc: example\n\n", 0,
+			finding{"ldap:corp", levelOK, "changes between full reads are not noticed: a file tells no changes"}},
+		{"people without an id", "dn: cn=ada,dc=example,dc=com\nobjectClass: person\ncn: ada\nsn: king\n\n", 1,
+			finding{"ldap:corp", levelFailed, "1 of 1 users have no usable entryUUID"}},
+	} {
+		code, stdout, _ := alone(t, nil, "check", "--config", checked(t, test.export), "--json", "ldap:corp")
+		var got struct {
+			OK     bool      `json:"ok"`
+			Checks []finding `json:"checks"`
+		}
+		if err := json.Unmarshal([]byte(stdout), &got); err != nil {
+			t.Fatalf("%s: %v\n%s", test.name, err, stdout)
+		}
+		has := slices.ContainsFunc(got.Checks, func(f finding) bool {
+			return f.Container == test.want.Container && f.Level == test.want.Level && strings.Contains(f.Text, test.want.Text)
+		})
+		if code != test.code || got.OK != (code == 0) || !has {
+			t.Errorf("%s: exit code %d, %+v, want %d and %+v", test.name, code, got, test.code, test.want)
+		}
 	}
 }
 

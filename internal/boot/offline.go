@@ -19,6 +19,7 @@ import (
 	"rollcall/preview"
 	"rollcall/provider"
 	"rollcall/reconcile"
+	"rollcall/source"
 	"rollcall/source/ldap"
 )
 
@@ -220,6 +221,9 @@ func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []
 			for i := range reports {
 				lines = append(lines, describe(&reports[i])...)
 			}
+			if err == nil {
+				lines = append(lines, changes(ctx, src)...)
+			}
 			return lines, err
 		}})
 	}
@@ -231,6 +235,18 @@ func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []
 		out = append(out, tenantProbe(c, getenv))
 	}
 	return out
+}
+
+// changes says whether a source tells its changes between full reads. That it does not is no mistake.
+func changes(ctx context.Context, src *ldap.Source) []string {
+	c, err := src.Changes(ctx, source.Cursor{})
+	switch {
+	case err != nil:
+		return []string{"warning: changes between full reads cannot be asked for: " + err.Error()}
+	case c.Next.IsZero():
+		return []string{"changes between full reads are not noticed: " + c.Whole}
+	}
+	return append([]string{"changes between full reads are told by the server"}, c.Notes...)
 }
 
 // tenantProbe returns the probe of a provider.

@@ -2,6 +2,7 @@ package entra_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,6 +92,24 @@ func TestPatienceEnds(t *testing.T) {
 	if r[0].Err != nil || r[2].Err != nil || kind(r[1].Err) != fault.Throttled ||
 		fault.RetryAfter(r[1].Err) != 1500*time.Millisecond {
 		t.Errorf("results = %v", r)
+	}
+}
+
+// TestExtensionAttributes: parts of a property are written and read alone, and those of others stay. A country code is
+// written in upper case.
+func TestExtensionAttributes(t *testing.T) {
+	t.Parallel()
+	const one, two = "onPremisesExtensionAttributes.extensionAttribute1", "onPremisesExtensionAttributes.extensionAttribute12"
+	w := open(t, mapUsers(one, two, "usageLocation"))
+	remote := w.must(newUser(id(1), "liz.smith@example.com", one, "A-1", two, "B-12", "usageLocation", "ch"))
+	o := w.object(remote)
+	if got := []string{o.Fields.Get(one), o.Fields.Get(two), o.Fields.Get("usageLocation")}; !slices.Equal(got,
+		[]string{"A-1", "B-12", "CH"}) {
+		t.Errorf("fields after the creation = %q", got)
+	}
+	w.must(change(plan.Update, user(id(1)), remote, one, "", two, "B-13"))
+	if o = w.object(remote); o.Fields.Get(one) != "" || o.Fields.Get(two) != "B-13" {
+		t.Errorf("fields after the update = %v", o.Fields)
 	}
 }
 

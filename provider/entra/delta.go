@@ -35,7 +35,7 @@ type picture struct {
 // refresh brings the cached picture up to date.
 func (p *Provider) refresh(ctx context.Context) (*picture, error) {
 	s := &picture{
-		users:  load(ctx, p, "users", p.made(userSelection(p.userFields)), func(u *user) string { return u.ID }),
+		users:  load(ctx, p, "users", p.made(userForm(p.userFields)), func(u *user) string { return u.ID }),
 		groups: load(ctx, p, "groups", p.made(groupSelection(p.groupFields)), func(g *group) string { return g.ID }),
 	}
 	if err := p.advance(ctx, s); err != nil {

@@ -51,8 +51,24 @@ type group struct {
 
 // userSelection returns a $select of users with mapped fields.
 func userSelection(fields []string) string {
-	return "$select=" + strings.Join(append([]string{"id", "userPrincipalName", "accountEnabled",
-		"onPremisesImmutableId", "onPremisesSyncEnabled"}, fields...), ",")
+	properties := []string{"id", "userPrincipalName", "accountEnabled", "onPremisesImmutableId", "onPremisesSyncEnabled"}
+	for _, field := range fields {
+		if property, _, _ := strings.Cut(field, "."); !slices.Contains(properties, property) {
+			properties = append(properties, property)
+		}
+	}
+	return "$select=" + strings.Join(properties, ",")
+}
+
+// userForm identifies what is stored of a user: the selection, and the parts of properties that it does not name.
+func userForm(fields []string) string {
+	form := userSelection(fields)
+	for _, field := range fields {
+		if strings.Contains(field, ".") {
+			form += " " + field
+		}
+	}
+	return form
 }
 
 // groupSelection returns a $select of groups with mapped fields.
@@ -91,6 +107,14 @@ func (r raw) fields(names []string, to *[]string) {
 		*to = make([]string, len(names))
 	}
 	for i, name := range names {
+		if property, part, is := strings.Cut(name, "."); is {
+			var parts raw
+			if value, ok := r[property]; ok && json.Unmarshal(value, &parts) == nil {
+				(*to)[i] = ""
+				parts.text(part, &(*to)[i])
+			}
+			continue
+		}
 		if !isList(name) {
 			r.text(name, &(*to)[i])
 			continue

@@ -259,7 +259,7 @@ func TestRefusedValueIsNamed(t *testing.T) {
 	s := mapUsers("usageLocation")
 	s.unchecked = true
 	w := open(t, s)
-	r := w.do(newUser(id(1), "liz@example.com", "usageLocation", "xx"))
+	r := w.do(newUser(id(1), "liz@example.com", "usageLocation", "DEU"))
 	if kind(r.Err) != fault.Invalid || fault.RejectedField(r.Err) != "usageLocation" {
 		t.Errorf("create = %v, want the field named", r.Err)
 	}

@@ -108,6 +108,14 @@ var userSpec = []mapping.Field{
 	{Name: "usageLocation", MaxLength: 2, Check: checkCountry,
 		Doc: "Two-letter country code (ISO 3166), which licences need."},
 	{Name: "preferredLanguage", MaxLength: 64, Doc: "Language and region: de-DE."},
+	extension(1), extension(2), extension(3), extension(4), extension(5), extension(6), extension(7), extension(8),
+	extension(9), extension(10), extension(11), extension(12), extension(13), extension(14), extension(15),
+}
+
+// extension is one of the attributes that Graph has for values without a field of their own.
+func extension(n int) mapping.Field {
+	return mapping.Field{Name: fmt.Sprintf("onPremisesExtensionAttributes.extensionAttribute%d", n), MaxLength: 1024,
+		Doc: fmt.Sprintf("Extension attribute %d.", n)}
 }
 
 var groupSpec = []mapping.Field{
@@ -137,7 +145,20 @@ func patch(body map[string]any, fields []plan.FieldChange) {
 		if len(f.After) > 0 {
 			value = strings.TrimSpace(f.After[0])
 		}
+		if f.Name == "usageLocation" {
+			value = strings.ToUpper(value)
+		}
+		property, part, partial := strings.Cut(f.Name, ".")
 		switch {
+		case partial:
+			parts, _ := body[property].(map[string]any)
+			if parts == nil {
+				parts = map[string]any{}
+				body[property] = parts
+			}
+			if parts[part] = any(value); value == "" {
+				parts[part] = nil
+			}
 		case f.Name == plan.AddressField, value == "" && slices.Contains(mandatory, f.Name):
 		case isList(f.Name) && value == "":
 			body[f.Name] = []string{}
