@@ -236,7 +236,8 @@ func write(page string, users, groups, memberships int, text string) error {
 	if !ok || !ok2 {
 		return fmt.Errorf("%s has no place for the table: want the lines %q and %q", page, begin, end)
 	}
-	head := fmt.Sprintf("\n%d people, %d groups, %d memberships. Medians of %d.\n\n", users, groups, memberships, trials())
+	head := fmt.Sprintf("\n%d people, %d groups, %d memberships. Medians of %d.\n\n", users, groups, memberships,
+		trials())
 	return os.WriteFile(page, []byte(before+begin+head+text+"\n"+end+after), 0o644)
 }
 

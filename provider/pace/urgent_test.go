@@ -103,7 +103,7 @@ func TestAWorkerHasOneSlotAtATime(t *testing.T) {
 		// A limiter that takes no slot tells how far the slots of runs reach.
 		l := shared(t, rdb, pace.Config{Rates: map[string]float64{pace.Calls: rate}, MaxWait: time.Microsecond})
 		if d := next(t, l, pace.One(pace.Calls)); d > (workers+2)*time.Second/rate {
-			t.Errorf("the slots of %d callers reach %v, want at most one of each worker", workers*callers, d) // else 4 s
+			t.Errorf("the slots of %d callers reach %v, want at most one of each worker", workers*callers, d)
 		}
 		if d := nextOf(pace.Urgent(t.Context()), t, l, pace.One(pace.Calls)); d > time.Second/rate+time.Millisecond {
 			t.Errorf("an urgent call waits %v, want at most an interval", d)
