@@ -3,7 +3,7 @@ package decisions
 import (
 	"cmp"
 	"context"
-	"crypto/sha1" //nolint:gosec // Redis has this hash; it only finds a seal that changed in between
+	"crypto/sha1" // Redis has this hash. It only finds a seal that changed in between.
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -309,7 +309,7 @@ func (s *Store) put(ctx context.Context, op string, c container.ID, keys []Key, 
 	maps.DeleteFunc(next.Marks, func(_ string, m mark) bool { return m.expired(now) })
 	before := ""
 	if have.text != "" {
-		sum := sha1.Sum([]byte(have.text)) //nolint:gosec // see the import
+		sum := sha1.Sum([]byte(have.text))
 		before = hex.EncodeToString(sum[:])
 	}
 	args := []any{before, "", (DecisionTTL + time.Hour).Milliseconds()}

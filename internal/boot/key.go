@@ -48,7 +48,7 @@ func keyPath(p config.Process) (string, error) {
 		return beside, nil
 	}
 	if !p.RedisIsLocal() {
-		return "", errors.New("Redis is on another machine") //nolint:staticcheck // a name
+		return "", errors.New("the address of Redis is on another machine")
 	}
 	folder, err := os.UserConfigDir()
 	if err != nil {

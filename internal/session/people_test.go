@@ -245,7 +245,7 @@ func TestPeopleSignIn(t *testing.T) {
 	if _, text := e.get(c, "/held/"); !strings.Contains(text, `["read"],null`) {
 		t.Errorf("after a change of the file: %s, want read", text)
 	}
-	res, err := c.Post(e.url+"/logout", "", nil) //nolint:noctx // a form
+	res, err := c.Post(e.url+"/logout", "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
