@@ -31,12 +31,16 @@ const (
 const mendingKey = "rollcall:{workers}:mending"
 
 // putBackScript moves an active task to the head of its queue, as asynq does when it stops. asynq itself never
-// recovers a task without a lease.
+// recovers a task without a lease. The id of a task that is gone, as after a second delivery, is removed.
 //
 // KEYS: active, lease, pending and the task. ARGV: its id.
 var putBackScript = redis.NewScript(`
 if redis.call('LREM', KEYS[1], 0, ARGV[1]) == 0 then return 0 end
 redis.call('ZREM', KEYS[2], ARGV[1])
+if redis.call('HEXISTS', KEYS[4], 'msg') == 0 then
+  redis.call('DEL', KEYS[4])
+  return 0
+end
 redis.call('RPUSH', KEYS[3], ARGV[1])
 redis.call('HSET', KEYS[4], 'state', 'pending')
 return 1`)

@@ -190,3 +190,20 @@ func TestWhatIsNoFailureOfTheJob(t *testing.T) {
 		t.Errorf("NoteJob() = %+v, %v, want 1 failure", job, err)
 	}
 }
+
+// The id of a task that is gone, as after a second delivery, does not go round the queue for ever.
+func TestTheIDOfATaskThatIsGoneIsRemoved(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.taken("gone", 0)
+	s.worker("w1")
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		n := s.rdb.Exists(t.Context(), pending, active, leases, "asynq:{objects}:t:gone").Val()
+		if n == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d of the keys that name the task are left", n)
+		}
+	}
+}
