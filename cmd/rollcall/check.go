@@ -187,7 +187,7 @@ func (c *checks) try(ctx context.Context, probes []boot.Probe) error {
 
 // separate returns the errors that were joined, as errors.Join does.
 func separate(err error) []error {
-	joined, is := err.(interface{ Unwrap() []error }) //nolint:errorlint // only the outermost error is a list
+	joined, is := err.(interface{ Unwrap() []error })
 	if !is {
 		return []error{err}
 	}
