@@ -179,7 +179,7 @@ func (a *API) SyncObject(ctx context.Context, c container.ID, kind directory.Kin
 		return status.Job{}, err
 	}
 	wrong := invalid{}
-	if checkObjectID(text, wrong); len(wrong) > 0 {
+	if checkObjectID(fieldObject, text, wrong); len(wrong) > 0 {
 		return status.Job{}, wrong
 	}
 	match, err := a.findObject(ctx, c, kind, text)

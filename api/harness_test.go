@@ -202,13 +202,19 @@ type response struct {
 // API's own document.
 func (h *harness) do(method, path, body string) response {
 	h.t.Helper()
-	r := httptest.NewRequestWithContext(h.t.Context(), method, path, strings.NewReader(body))
+	return h.send(newRequest(h.t, method, path, body, bothToken))
+}
+
+// newRequest returns a request with a token.
+func newRequest(t testing.TB, method, path, body, token string) *http.Request {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	r.Host = "localhost"
-	r.Header.Set("Authorization", "Bearer "+bothToken)
+	r.Header.Set("Authorization", "Bearer "+token)
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	return h.send(r)
+	return r
 }
 
 func (h *harness) send(r *http.Request) response {

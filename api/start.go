@@ -213,20 +213,20 @@ func objectIDOf(body map[string]any, wrong invalid) string {
 	case !isText:
 		wrong.add(fieldObject, "Not a valid string.")
 	default:
-		checkObjectID(text, wrong)
+		checkObjectID(fieldObject, text, wrong)
 	}
 	return text
 }
 
 // checkObjectID adds what is wrong with the text of an id.
-func checkObjectID(text string, wrong invalid) {
+func checkObjectID(field, text string, wrong invalid) {
 	switch {
 	case text == "":
-		wrong.add(fieldObject, "This field may not be blank.")
+		wrong.add(field, "This field may not be blank.")
 	case strings.ContainsRune(text, 0):
-		wrong.add(fieldObject, "Null characters are not allowed.")
+		wrong.add(field, "Null characters are not allowed.")
 	case utf8.RuneCountInString(text) > maxObjectID:
-		wrong.add(fieldObject, "Ensure this field has no more than %d characters.", maxObjectID)
+		wrong.add(field, "Ensure this field has no more than %d characters.", maxObjectID)
 	}
 }
 

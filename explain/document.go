@@ -228,6 +228,8 @@ type Provider struct {
 	Departure *Departure `json:"departure"`
 	// Receipt says when the departure was seen, decided and confirmed by the tenant.
 	Receipt *Receipt `json:"receipt"`
+	// Order says who ordered that the user leaves, and when; null without such an order.
+	Order *Order `json:"order"`
 	// Next has the changes of the next run, as rows of a plan.
 	Next     []plan.Row `json:"next"`
 	Outcomes []Outcome  `json:"outcomes"`
@@ -326,6 +328,12 @@ type Receipt struct {
 // Took returns the time from the departure to its confirmation.
 func (r *Receipt) Took() time.Duration {
 	return max(0, r.Confirmed.Time().Sub(r.Seen.Time()))
+}
+
+// Order is the order of a person that the user leaves.
+type Order struct {
+	By string `json:"by"`
+	At Moment `json:"at"`
 }
 
 // Outcome is one attempted change. Outcomes are sorted from the newest to the oldest.

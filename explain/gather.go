@@ -249,6 +249,11 @@ func (x *Explainer) provider(ctx context.Context, access *ProviderAccess, in *In
 	if r, there := receipts[in.Ref.String()]; there {
 		p.Receipt = &r
 	}
+	orders, err := x.cfg.Decisions.Orders(ctx)
+	if err != nil {
+		return p, err
+	}
+	p.Order = orders.Of(in.Ref)
 	if p.GroupLabels, err = x.groupLabels(ctx, p.Attempts); err != nil {
 		return p, err
 	}

@@ -78,6 +78,8 @@ type ProviderInput struct {
 	Attempts []decisions.Attempt
 	// Receipt is the receipt of the entry's departure, or nil.
 	Receipt *decisions.Receipt
+	// Order is the order that the user leaves, or nil.
+	Order *plan.Order
 	// GroupLabels are the names of the groups in the attempts.
 	GroupLabels map[directory.ID]string
 	Held        decisions.HeldSet

@@ -38,6 +38,9 @@ func providerOf(in *ProviderInput, all *Input, sources []Source) Provider {
 	for i := range in.Strangers {
 		p.Match.Objects = append(p.Match.Objects, objectOf(&in.Strangers[i]))
 	}
+	if in.Order != nil {
+		p.Order = &Order{in.Order.By, Moment(in.Order.At)}
+	}
 	j := judge{in: in, p: &p, ref: all.Ref, sources: sources}
 	p.Code, p.Reason, p.Verdict = j.verdict()
 	return p

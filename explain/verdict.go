@@ -60,6 +60,9 @@ func (j *judge) judge() (code Code, reason, text string) {
 		return Conflict, string(x.Reason), j.conflict(x)
 	}
 	switch {
+	case j.in.Order != nil:
+		return Left, string(plan.Ordered), fmt.Sprintf("It has to leave by order of %s since %s, until its directory agrees "+
+			"or the order is lifted (rollcall leave --lift): %s", j.in.Order.By, when(j.in.Order.At), j.consequence())
 	case h.OutOfScope != nil:
 		return OutOfScope, h.OutOfScope.Rule, fmt.Sprintf("%s leaves it out by %s (%s): %s", j.in.Container,
 			h.OutOfScope.Rule, h.OutOfScope.Setting, j.consequence())
@@ -246,7 +249,7 @@ func (j *judge) consequence() string {
 	if !slices.ContainsFunc(h.Objects, func(o plan.Object) bool { return o.Ref == j.ref }) {
 		return "it has no account, and none is made." + j.lastFailure()
 	}
-	for _, reason := range []plan.Reason{plan.Absent, plan.Disabled, plan.OutOfScope} {
+	for _, reason := range []plan.Reason{plan.Ordered, plan.Absent, plan.Disabled, plan.OutOfScope} {
 		if i := j.note(reason); i >= 0 {
 			return fmt.Sprintf("%s, %s.%s", j.account(), h.Apply.Notes[i].Detail, j.receipt())
 		}

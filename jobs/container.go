@@ -3,6 +3,8 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -60,6 +62,19 @@ func (m memory) Load(ctx context.Context) (r reconcile.Remembered, err error) {
 	}
 	r.Pins = kept.Pins
 	m.distrust(&kept, &r)
+	if m.name.IsSource() { // An order suspends accounts.
+		return r, nil
+	}
+	orders, err := m.store.Orders(ctx)
+	if err != nil {
+		return r, err
+	}
+	r.Orders = orders.Leave
+	for _, ref := range slices.SortedFunc(maps.Keys(orders.Untrusted), directory.Ref.Compare) {
+		r.Unpinned = append(r.Unpinned, plan.Held{Ref: ref, Reason: plan.PinLost, Detail: "its order to leave " +
+			orders.Untrusted[ref] + "; nothing happens to it until a person gives the order again or lifts it: rollcall leave " +
+			string(ref.ID) + " [--lift]"})
+	}
 	return r, nil
 }
 
@@ -131,6 +146,9 @@ func countsOf(spent map[decisions.BudgetKind]int, b plan.Brake) plan.Tally {
 // Keep implements reconcile.Memory.
 func (m memory) Keep(ctx context.Context, changes reconcile.PinChanges) error {
 	if err := m.store.Pin(ctx, m.name, changes.Set, nil); err != nil {
+		return err
+	}
+	if err := m.store.EndLeaves(ctx, changes.Agreed...); err != nil {
 		return err
 	}
 	return m.store.Repin(ctx, m.name, changes.Update, changes.Remove)

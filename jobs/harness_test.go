@@ -59,6 +59,7 @@ func (p *people) Read(_ context.Context, q directory.Query) (s directory.Snapsho
 			if !q.All() {
 				s.Absent = append(s.Absent, e.Ref())
 			}
+			s.Departed = append(s.Departed, directory.Departure{Ref: e.Ref(), Source: "corp", Left: time.Now()})
 			continue
 		}
 		s.Entries = append(s.Entries, e)

@@ -179,6 +179,9 @@ func (o *objectSync) both(ctx context.Context, c *Container, source string) (sta
 		return "", fault.Errorf(fault.Invalid, "source %q is not configured here", source)
 	}
 	o.made = status.OutcomeUnchanged
+	if ordered, err := o.ordered(ctx); err != nil || ordered {
+		return o.suspended(ctx, c, err)
+	}
 	said := len(o.said.messages)
 	for n := 1; ; n++ {
 		first, err := o.hop(ctx, from)
@@ -211,6 +214,25 @@ func (o *objectSync) both(ctx context.Context, c *Container, source string) (sta
 		_ = o.count(second) // The next reading plans a failed change again, and its outcome counts.
 		said = len(o.said.messages)
 	}
+}
+
+// ordered reports whether a person ordered that the user leaves.
+func (o *objectSync) ordered(ctx context.Context) (bool, error) {
+	orders, err := o.cfg.Decisions.Orders(ctx)
+	return orders.Of(o.ref) != nil, err
+}
+
+// suspended carries out an order to leave. The source is not read, because its answer changes nothing.
+func (o *objectSync) suspended(ctx context.Context, c *Container, err error) (status.Outcome, error) {
+	if err != nil {
+		return "", err
+	}
+	o.say(status.Info, "The account stays suspended by order, until the directory agrees or the order is lifted.")
+	report, err := o.second(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	return o.outcome(report)
 }
 
 // errSuperseded ends an attempt with readings that were all overtaken.

@@ -36,6 +36,9 @@ func (c *computer) departures() {
 
 // gone reports whether the object's entry left, and how.
 func (c *computer) gone(o *Object) (Reason, bool) {
+	if c.orders[o.Ref] != nil {
+		return Ordered, true
+	}
 	if c.unusable[o.Ref] {
 		return "", false // It is held: see findings.
 	}
@@ -57,15 +60,18 @@ func (c *computer) leave(o *Object, why Reason) {
 		if o.Unreadable {
 			never = "is not suspended or deleted until it can be read"
 		}
-		c.report(o.Ref, c.label(o), o.untouched(), "left its source (%s) and %s: %s", why, never,
-			cmp.Or(o.ReadOnly, o.Protected))
+		head := "left its source (" + string(why) + ")"
+		if why == Ordered {
+			head = c.orders[o.Ref].text()
+		}
+		c.report(o.Ref, c.label(o), o.untouched(), "%s and %s: %s", head, never, cmp.Or(o.ReadOnly, o.Protected))
 		c.tombstone(o.Ref, since, why)
 		return
 	}
 	p := &c.in.Policy
 	end, deleted := p.Due(o.Kind, since)
 	due := deleted && !c.kept[o.Ref] && !c.in.Now.Before(end)
-	suspends := o.Kind == directory.User && o.Active && p.action(o.Kind) != ActionDoNothing
+	suspends := o.Kind == directory.User && o.Active && (p.action(o.Kind) != ActionDoNothing || why == Ordered)
 	switch {
 	case suspends && (!due || p.DeleteAfter > 0):
 		c.depart(Suspend, o, why).Since = since
@@ -82,6 +88,9 @@ func (c *computer) leave(o *Object, why Reason) {
 
 // since returns when the entry departed, by the ledger, else by the source, else now.
 func (c *computer) since(ref directory.Ref) time.Time {
+	if o := c.orders[ref]; o != nil {
+		return o.At
+	}
 	if link := c.in.Links[ref]; !link.Departed.IsZero() {
 		return link.Departed
 	}
@@ -92,6 +101,9 @@ func (c *computer) since(ref directory.Ref) time.Time {
 }
 
 func (c *computer) waiting(ref directory.Ref, since time.Time) string {
+	if o := c.orders[ref]; o != nil {
+		return o.text() + "; it stays suspended until its directory agrees or the order is lifted"
+	}
 	if c.kept[ref] {
 		return "left its source; it is pinned, and not deleted, until the pin is lifted"
 	}

@@ -129,6 +129,8 @@ type settings struct {
 	DeletedUnknown     string        `yaml:"deleted_unknown"`
 	// EndsSessions says that the tenant lets us end the sessions of an account.
 	EndsSessions bool `yaml:"ends_sessions"`
+	// Ordered are the users who have to leave by order of a person.
+	Ordered []directory.ID
 	// Doubt, OlderRead and MemoryLost say why the read is in doubt, and Clocks why the time is.
 	Clocks     string
 	Doubt      string
@@ -188,6 +190,9 @@ func (s *settings) apply(in *plan.Input) (plan.Limits, plan.Budget) {
 	in.Capabilities = plan.Capabilities{Mirror: s.LocalCopy, RenameKeepsAddress: s.RenameKeepsAddress,
 		UndeleteWithin: s.UndeleteWithin}
 	in.State.DeletedUnknown, in.Forgotten, in.State.EndsSessions = s.DeletedUnknown, s.MemoryLost, s.EndsSessions
+	for _, id := range s.Ordered {
+		in.Orders = append(in.Orders, plan.Order{Ref: directory.Ref{Kind: directory.User, ID: id}, By: "grace", At: in.Now})
+	}
 	if s.Doubt != "" {
 		in.Doubts = []string{s.Doubt}
 	}

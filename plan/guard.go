@@ -40,6 +40,7 @@ func (p Plan) Guard(l Limits, spent Budget) (apply, held Plan) {
 	g.divide()
 	g.undone() // Once more: a pin may ask for one part of an update and not for another.
 	g.decided()
+	g.ordered()
 	g.approval()
 	g.stale()
 	g.doubts()
@@ -410,7 +411,7 @@ func Rules() []Rule {
 // Reasons returns every reason, of departures and of entries that are held or left alone.
 func Reasons() []Reason {
 	return []Reason{
-		Absent, Disabled, OutOfScope, Reverted,
+		Absent, Disabled, OutOfScope, Reverted, Ordered,
 		NoAddress, ForeignDomain, BadMapping, SameAddress, AddressTaken, AddressKept, Ambiguous, AnchorLost, Unusable,
 		Unsettled,
 		Unreadable, Restorable, ProtectedObject, SuspendedByElse, SuspendedByWhom, PinLost, RecreatedEntry,

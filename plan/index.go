@@ -39,6 +39,8 @@ type computer struct {
 	kept    map[directory.Ref]bool
 	back    []Pin
 	returns map[directory.Ref]bool
+	// orders are those that stand.
+	orders map[directory.Ref]*Order
 }
 
 func newComputer(in *Input) *computer {
@@ -52,6 +54,7 @@ func newComputer(in *Input) *computer {
 		target: map[directory.Ref]string{}, owner: map[string]directory.Ref{},
 		former: map[directory.Ref][]*Object{}, heir: map[*Object]*Desired{}, disputed: map[*Object]bool{},
 		waves: map[directory.Ref]int{}, held: map[directory.Ref]bool{}, kept: map[directory.Ref]bool{},
+		orders:  map[directory.Ref]*Order{},
 		returns: map[directory.Ref]bool{}, rejected: map[directory.Ref][]Rejection{}, unpinned: map[directory.Ref]bool{},
 	}
 	for _, r := range in.Rejections {
@@ -83,6 +86,7 @@ func newComputer(in *Input) *computer {
 	c.indexObjects()
 	c.settle()
 	c.pinned()
+	c.ordered()
 	c.indexDesired()
 	c.recognise()
 	for _, k := range directory.Kinds {

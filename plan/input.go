@@ -327,6 +327,8 @@ type Input struct {
 	// Filled counts the objects with a value of each field in the last full run, and Emptied those that lost it since.
 	// A plan for some entries is measured by both. Older versions recorded neither.
 	Filled, Emptied Filled
+	// Orders are the users who have to leave by order of a person; sorted by Ref.
+	Orders []Order
 	// Only, when set, limits the plan to these entries, as in an object job.
 	Only []directory.Ref
 	// Whole says that Desired and OutOfScope are everything that the source has, also where Only is set. An entry in

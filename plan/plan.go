@@ -247,6 +247,7 @@ const (
 	Disabled   Reason = "disabled"     // the entry is disabled in its source
 	OutOfScope Reason = "out_of_scope" // the entry exists; the provider's scope leaves it out
 	Reverted   Reason = "reverted"     // a person undid the run that brought it
+	Ordered    Reason = "ordered"      // a person ordered that it leaves; see Order
 )
 
 // The reasons for which an entry is held or left alone.
@@ -273,8 +274,11 @@ const (
 
 // Because says it in a sentence: "because the entry is disabled".
 func (r Reason) Because() string {
-	if r == Reverted {
+	switch r {
+	case Reverted:
 		return "because the run that brought it was undone"
+	case Ordered:
+		return "because a person ordered it"
 	}
 	return "because the entry is " + strings.ReplaceAll(string(r), "_", " ")
 }
@@ -317,6 +321,8 @@ type Plan struct {
 	Lapsed []directory.Ref `json:"-"`
 	// Undecided are entries that left, with an object that an entry with a new ID may have had. It is unsorted.
 	Undecided []directory.Ref `json:"-"`
+	// Agreed names the users with an order that has ended, because their source says the same.
+	Agreed []directory.Ref `json:"-"`
 	// Counts says how many entries the plan was made of.
 	Counts Counts `json:"counts"`
 

@@ -25,7 +25,7 @@ type Lease interface {
 type Memory interface {
 	// Load returns the presently valid state.
 	Load(ctx context.Context) (Remembered, error)
-	// Keep stores changes of pins.
+	// Keep stores changes of pins and the end of orders.
 	Keep(ctx context.Context, changes PinChanges) error
 	// Spend counts a destructive change that is about to be made. ok is false if the window would then hold more than
 	// limit. settle reports whether the change was made. A change that is never settled stays counted, and beginning
@@ -47,6 +47,8 @@ type Remembered struct {
 	Doubts []string
 	// Warnings are what a person has to know of the decisions and pins.
 	Warnings []string
+	// Orders are the users who have to leave by order of a person.
+	Orders []plan.Order
 }
 
 // PinChanges changes the pins of a container.
@@ -57,6 +59,8 @@ type PinChanges struct {
 	Update []plan.Pin
 	// Remove removes the pins of these entries.
 	Remove []directory.Ref
+	// Agreed are the users with an order that has ended.
+	Agreed []directory.Ref
 }
 
 // Journal receives the progress of a run. Its methods are called from several goroutines.

@@ -246,9 +246,10 @@ func (a *applier) confirm(ctx context.Context) error {
 	return a.cfg.Ledger.Confirm(ctx, confirmed)
 }
 
-// endPins removes the pins that have ended, and reduces the others to the part that still differs from the source.
+// endPins removes the pins and the orders that have ended, and reduces the other pins to the part that still differs
+// from the source.
 func (a *applier) endPins(ctx context.Context) error {
-	if len(a.view.memory.Pins) == 0 {
+	if len(a.view.memory.Pins)+len(a.view.memory.Orders) == 0 {
 		return nil
 	}
 	before := make(map[directory.Ref]*plan.Pin, len(a.view.memory.Pins))
@@ -257,17 +258,21 @@ func (a *applier) endPins(ctx context.Context) error {
 	}
 	update := slices.Clone(a.report.Apply.Pins)
 	update = slices.DeleteFunc(update, func(p plan.Pin) bool { return samePin(&p, before[p.Ref]) })
-	lapsed := a.report.Apply.Lapsed
+	lapsed, agreed := a.report.Apply.Lapsed, a.report.Apply.Agreed
 	if len(a.report.Apply.Doubts) > 0 { // In a doubtful read, a change of the source may be a missing answer.
-		lapsed = nil
+		lapsed, agreed = nil, nil
 	}
-	if len(update)+len(lapsed) == 0 {
+	if len(update)+len(lapsed)+len(agreed) == 0 {
 		return nil
+	}
+	for _, ref := range agreed {
+		a.run.Journal.Say(Info, "The order to leave has ended: "+named(ref, "")+" is disabled or gone at its source.",
+			aboutEntry(ref, "", ""))
 	}
 	if n := len(lapsed); n > 0 {
 		a.run.Journal.Say(Info, fmt.Sprintf("%d pins have ended: the source changed, or wants the same again.", n), nil)
 	}
-	return a.run.Memory.Keep(ctx, PinChanges{Update: update, Remove: lapsed})
+	return a.run.Memory.Keep(ctx, PinChanges{Update: update, Remove: lapsed, Agreed: agreed})
 }
 
 // newPins returns the pins of this run's undo, merged with earlier pins of the same entries.

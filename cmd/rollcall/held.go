@@ -94,6 +94,10 @@ func (r *remote) heldEverywhere(ctx context.Context, part func(string) (containe
 	case waiting == 0:
 		fmt.Fprintln(r.stdout, "Nothing waits for a decision.")
 	}
+	// An older API has no orders, and a token for some containers does not see them.
+	if a, failed := r.Leaves(ctx); failed == nil && len(a.Value.Orders) > 0 && !r.asJSON {
+		fmt.Fprintf(r.stdout, "%s to leave in force; rollcall leave lists them\n", count(len(a.Value.Orders), "order"))
+	}
 	if err == nil && waiting > 0 {
 		err = quiet(codeHeld)
 	}

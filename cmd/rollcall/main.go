@@ -54,7 +54,7 @@ func run(ctx context.Context, e *env, args []string) int {
 	for _, c := range []*cobra.Command{
 		syncCommand(e), watchCommand(e), statusCommand(e), runsCommand(e), heldCommand(e), approveCommand(e),
 		rejectCommand(e), objectCommand(e), explainCommand(e), cancelCommand(e), revertCommand(e), pinsCommand(e),
-		liftCommand(e), acceptServerCommand(e), adoptDecisionsCommand(e),
+		liftCommand(e), acceptServerCommand(e), adoptDecisionsCommand(e), leaveCommand(e),
 	} {
 		c.GroupID = groupAPI
 		root.AddCommand(c)

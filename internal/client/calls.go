@@ -248,6 +248,22 @@ func (c *Client) Adopt(ctx context.Context, name container.ID, digest string) (A
 	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
 }
 
+// Leave orders that a user leaves or, with lift, ends that order. Jobs carry it out.
+func (c *Client) Leave(ctx context.Context, entry string, lift bool) (Answer[Ordered], error) {
+	path := "/leave/"
+	if lift {
+		path += "lift/"
+	}
+	a, err := post[Ordered](ctx, c, path, map[string]string{"entry": entry}, explainTime)
+	return a, missing(err, "%s has no orders to leave: it is an older version of the API", c.address)
+}
+
+// Leaves returns the orders to leave that stand.
+func (c *Client) Leaves(ctx context.Context) (Answer[Orders], error) {
+	a, err := get[Orders](ctx, c, "/leave/orders/", nil)
+	return a, missing(err, "%s has no orders to leave: it is an older version of the API", c.address)
+}
+
 // Server says which server a source was read from last.
 func (c *Client) Server(ctx context.Context, name container.ID) (Answer[Server], error) {
 	a, err := get[Server](ctx, c, pathOf(name)+"sync/server/", nil)

@@ -162,3 +162,26 @@ type Kept struct {
 type Lifted struct {
 	Count int `json:"count"`
 }
+
+// Order is an order that a user leaves.
+type Order struct {
+	ID     string    `json:"id"`
+	Label  string    `json:"label"`
+	Source string    `json:"source"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+}
+
+// Orders are the orders that stand.
+type Orders struct {
+	Orders []Order `json:"orders"`
+}
+
+// Ordered is the answer to an order, with the jobs that carry it out.
+type Ordered struct {
+	Order Order `json:"order"`
+	Jobs  []struct {
+		Container container.ID `json:"container"`
+		JobID     string       `json:"job_id"`
+	} `json:"jobs"`
+}

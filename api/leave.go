@@ -1,0 +1,204 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+
+	"rollcall/container"
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+)
+
+// orderView is an order to leave.
+type orderView struct {
+	ID     string `json:"id"`
+	Label  string `json:"label"`
+	Source string `json:"source"`
+	By     string `json:"by"`
+	At     stamp  `json:"at"`
+}
+
+func newOrderView(o plan.Order) orderView {
+	return orderView{string(o.ID), o.Label, o.Source, o.By, stamp(o.At)}
+}
+
+// leaveView is the response to an order, or to its end. Jobs carry it out, one at each provider.
+type leaveView struct {
+	Order orderView  `json:"order"`
+	Jobs  []LeaveJob `json:"jobs"`
+}
+
+// LeaveJob is the job that carries out an order at one provider.
+type LeaveJob struct {
+	Container container.ID `json:"container"`
+	JobID     string       `json:"job_id"`
+}
+
+// ordersView lists the orders that stand.
+type ordersView struct {
+	Orders []orderView `json:"orders"`
+}
+
+// leaves lists the orders that stand.
+func (a *API) leaves(r *request) (answer, error) {
+	if len(r.caller.Only) > 0 { // The orders are for every provider.
+		return answer{}, errForbidden
+	}
+	orders, err := a.cfg.Decisions.Orders(r.Context())
+	if err != nil {
+		return answer{}, err
+	}
+	out := ordersView{make([]orderView, 0, len(orders.Leave))}
+	for _, o := range orders.Leave {
+		out.Orders = append(out.Orders, newOrderView(o))
+	}
+	return ok(out), nil
+}
+
+// leave orders that a user leaves, everywhere and at once.
+func (a *API) leave(r *request) (answer, error) { return a.order(r, a.Leave) }
+
+// liftLeave ends an order.
+func (a *API) liftLeave(r *request) (answer, error) { return a.order(r, a.LiftLeave) }
+
+func (a *API) order(r *request, do func(context.Context, Caller, string) (plan.Order, []LeaveJob, error)) (answer,
+	error) {
+	body, err := readObject(r)
+	if err != nil {
+		return answer{}, err
+	}
+	wrong := invalid{}
+	for name := range body {
+		if name != "entry" {
+			wrong.add(name, "Unknown field.")
+		}
+	}
+	text, isText := body["entry"].(string)
+	switch _, given := body["entry"]; {
+	case !given:
+		wrong.add("entry", "This field is required.")
+	case !isText:
+		wrong.add("entry", "Not a valid string.")
+	default:
+		checkObjectID("entry", text, wrong)
+	}
+	if err := wrong.orNil(); err != nil {
+		return answer{}, err
+	}
+	o, jobs, err := do(r.Context(), r.caller, text)
+	if o.ID != "" {
+		r.detail("object", o.Ref.String())
+	}
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{status: http.StatusAccepted, body: leaveView{newOrderView(o), jobs}}, nil
+}
+
+// Leave orders that the user whom a text names leaves: each provider suspends the account at once, and no run lifts
+// the suspension until the directory agrees or the order is lifted. A token that does not reach all of these providers
+// is refused.
+func (a *API) Leave(ctx context.Context, caller Caller, text string) (plan.Order, []LeaveJob, error) {
+	at, err := a.concerned(ctx, caller, text)
+	if err != nil {
+		return plan.Order{}, nil, err
+	}
+	o := plan.Order{Ref: at.match.Ref, Label: at.match.Label, Source: at.match.Source, By: caller.Name, At: a.now()}
+	if err := a.cfg.Decisions.Leave(ctx, o); err != nil {
+		return plan.Order{}, nil, err
+	}
+	jobs, err := a.startJobs(ctx, at, caller.Name)
+	return o, jobs, err
+}
+
+// LiftLeave ends the order for the user whom a text names. Each provider then does what the directory says. A user who
+// is no longer known is named by the id.
+func (a *API) LiftLeave(ctx context.Context, caller Caller, text string) (plan.Order, []LeaveJob, error) {
+	orders, err := a.cfg.Decisions.Orders(ctx)
+	if err != nil {
+		return plan.Order{}, nil, err
+	}
+	at, err := a.concerned(ctx, caller, text)
+	_, unknown := errors.AsType[invalid](err)
+	ref := at.match.Ref
+	if unknown && len(caller.Only) == 0 {
+		ref, err = directory.Ref{Kind: directory.User, ID: directory.ID(text)}, nil
+	}
+	if err != nil {
+		return plan.Order{}, nil, err
+	}
+	order := plan.Order{Ref: ref, Label: at.match.Label, Source: at.match.Source}
+	if o := orders.Of(ref); o != nil {
+		order = *o
+	} else if orders.Untrusted[ref] == "" {
+		return plan.Order{}, nil, conflict("No order to leave stands for " + cmp.Or(at.match.Label, shorten(text)) + ".")
+	}
+	if err := a.cfg.Decisions.EndLeaves(ctx, ref); err != nil {
+		return plan.Order{}, nil, err
+	}
+	jobs, err := a.startJobs(ctx, at, caller.Name)
+	return order, jobs, err
+}
+
+// place is a user with the providers that have its source.
+type place struct {
+	match     Match
+	providers []container.ID
+}
+
+// concerned finds a user by its id, anchor, user name or mail, and the enabled providers that follow its source.
+func (a *API) concerned(ctx context.Context, caller Caller, text string) (at place, err error) {
+	for _, res := range a.resources {
+		if res.Container.IsSource() || res.Disabled {
+			continue
+		}
+		found, err := a.cfg.Directory.Find(ctx, res.Container, directory.User, text)
+		switch {
+		case err != nil && fault.KindOf(err) == fault.NotFound, err == nil && len(found) == 0:
+			continue
+		case err != nil && fault.KindOf(err) == fault.Invalid:
+			return at, invalidField("entry", "%v", err)
+		case err != nil:
+			return at, err
+		case len(found) > 1, at.match.Ref.ID != "" && at.match.Ref != found[0].Ref:
+			return at, invalidField("entry", "Several users match %q: give the unique id of one of them.", shorten(text))
+		}
+		at.match, text = found[0], string(found[0].Ref.ID)
+		at.providers = append(at.providers, res.Container)
+	}
+	if len(at.providers) == 0 {
+		return at, invalidField("entry", "No user has the id, anchor, username or mail %q.", shorten(text))
+	}
+	for _, c := range at.providers {
+		if !caller.reaches(c) {
+			return place{}, errForbidden
+		}
+	}
+	return at, nil
+}
+
+// startJobs starts a job at each provider. An order that stands is carried out by the next run in any case.
+func (a *API) startJobs(ctx context.Context, at place, by string) ([]LeaveJob, error) {
+	jobs := make([]LeaveJob, 0, len(at.providers))
+	for _, c := range at.providers {
+		id, err := a.cfg.Jobs.StartObject(ctx, c, at.match.Source, at.match.Ref, by)
+		if err != nil {
+			return jobs, err
+		}
+		jobs = append(jobs, LeaveJob{c, id})
+	}
+	return jobs, nil
+}
+
+// orders are the routes of orders to leave.
+func (a *API) orders() []route {
+	return []route{
+		{path: "/leave/", methods: methods{http.MethodPost: {scope: ScopeApprove, handle: a.leave, wait: explainTime}}},
+		{path: "/leave/orders/", methods: get(ScopeRead, a.leaves)},
+		{path: "/leave/lift/", methods: methods{http.MethodPost: {scope: ScopeApprove, handle: a.liftLeave,
+			wait: explainTime}}},
+	}
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"rollcall/container"
+	"rollcall/internal/client"
+	"rollcall/status"
+)
+
+// leavePatience is how long leave waits for the tenants.
+const leavePatience = time.Minute
+
+func leaveCommand(e *env) *cobra.Command {
+	var lift, yes bool
+	c := &cobra.Command{
+		Use: "leave [ID|MAIL|USERNAME]", Short: "Suspend one person everywhere, now",
+		Long: "Orders that a person leaves. Each provider suspends the account at once, ahead of every run, and ends its " +
+			"sessions where it can.\n" +
+			"No run lifts the suspension until the directory says that the person is disabled or gone, or until --lift. " +
+			"Administrators and\n" +
+			"protected accounts are never suspended. Without an argument it lists the orders that stand.",
+		Example: "  rollcall leave ada@example.com\n  rollcall leave --lift ada@example.com",
+		Args:    cobra.MaximumNArgs(1),
+	}
+	c.Flags().BoolVar(&lift, "lift", false, "end the order: the directory decides again")
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return remoteCommand(e, c, func(ctx context.Context, r *remote, args []string) error {
+		if len(args) == 0 {
+			return r.orders(ctx)
+		}
+		if !yes {
+			if !r.asks || r.asJSON {
+				return wrongUse("no terminal to ask on: say --yes")
+			}
+			text := "Suspend %s everywhere, now? [y/N] "
+			if lift {
+				text = "Let the directory decide about %s again? [y/N] "
+			}
+			fmt.Fprintf(r.stdout, text, cell(args[0]))
+			if sure, err := r.ask(ctx); err != nil || !sure {
+				fmt.Fprintln(r.stdout, "Nothing was ordered.")
+				return cmp.Or(err, quiet(codeHeld))
+			}
+		}
+		a, err := r.Leave(ctx, args[0], lift)
+		if err != nil {
+			return err
+		}
+		if r.asJSON {
+			r.body(a.Body)
+			return nil
+		}
+		return r.confirmed(ctx, a.Value, lift)
+	})
+}
+
+// orders lists the orders that stand.
+func (r *remote) orders(ctx context.Context) error {
+	a, err := r.Leaves(ctx)
+	if err != nil || r.asJSON {
+		if err == nil {
+			r.body(a.Body)
+		}
+		return err
+	}
+	if len(a.Value.Orders) == 0 {
+		fmt.Fprintln(r.stdout, "No order to leave stands.")
+		return nil
+	}
+	t := newTable(r.stdout, "PERSON", "ID", "SOURCE", "ORDERED", "BY")
+	for _, o := range a.Value.Orders {
+		t.row(o.Label, o.ID, o.Source, r.moment(o.At), o.By)
+	}
+	return t.flush()
+}
+
+// confirmed waits for the jobs and prints what each tenant confirmed.
+func (r *remote) confirmed(ctx context.Context, o client.Ordered, lift bool) error {
+	what := "has to leave, until the directory agrees or rollcall leave --lift"
+	if lift {
+		what = "is no longer under an order; the directory decides"
+	}
+	fmt.Fprintf(r.stdout, "%s (%s) %s\n", cell(o.Order.Label), cell(o.Order.ID), what)
+	ctx, cancel := context.WithTimeout(ctx, leavePatience)
+	defer cancel()
+	code := 0
+	for _, j := range o.Jobs {
+		job, err := r.finished(ctx, j.Container, j.JobID)
+		if err != nil {
+			return err
+		}
+		outcome := string(job.Outcome)
+		if job.State != status.JobDone {
+			outcome = "still " + string(job.State) + "; rollcall explain says how it ends"
+		}
+		fmt.Fprintf(r.stdout, "%s: %s\n", j.Container, outcome)
+		for _, m := range job.Messages {
+			if m.Level == client.Warning || m.Level == client.Failure {
+				fmt.Fprintf(r.stdout, "  %s\n", sentence(m))
+			}
+		}
+		switch {
+		case job.State != status.JobDone || job.Outcome == status.OutcomeFailed:
+			code = codeFailure
+		case job.Outcome == status.OutcomeHeld && code == 0:
+			code = codeHeld
+		}
+	}
+	return quiet(code)
+}
+
+// finished waits until a job is over, or until the context ends.
+func (r *remote) finished(ctx context.Context, name container.ID, id string) (client.Job, error) {
+	tick := time.NewTicker(r.every)
+	defer tick.Stop()
+	for {
+		a, err := r.Job(ctx, name, id)
+		if err != nil && ctx.Err() == nil {
+			return client.Job{}, err
+		}
+		if err == nil && a.Value.State == status.JobDone {
+			return a.Value, nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return client.Job{State: cmp.Or(a.Value.State, status.JobQueued)}, nil
+		}
+	}
+}
