@@ -164,8 +164,8 @@ func TestDeltaRunsRestWhileChangesWait(t *testing.T) {
 	}
 	f.said.messages = nil
 	f.execute(f.engine, reconcile.Changed())
-	if text := strings.Join(f.said.messages, "\n"); !strings.Contains(text, "Everything is read: changes of the last full "+
-		"run wait for a decision") {
+	const want = "Everything is read: changes of the last full run wait for a decision"
+	if text := strings.Join(f.said.messages, "\n"); !strings.Contains(text, want) {
 		t.Errorf("said %s", text)
 	}
 }

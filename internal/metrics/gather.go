@@ -111,7 +111,8 @@ func (s *State) container(ctx context.Context, to *sheet, c *Container) error {
 	live(to, name, st.Open)
 	to.counts("rollcall_held_changes", guard.Values, held, name)
 	to.counts("rollcall_held_entries", reason.Values, st.HeldEntries, name)
-	errs := []error{s.copyAge(ctx, to, c), s.pollAge(ctx, to, c), entries(ctx, to, c), quotas(ctx, to, c), s.configurations(ctx, to, c)}
+	errs := []error{s.copyAge(ctx, to, c), s.pollAge(ctx, to, c), entries(ctx, to, c), quotas(ctx, to, c),
+		s.configurations(ctx, to, c)}
 	changed, left, err := s.unseen(ctx, c, &st)
 	if err != nil {
 		return errors.Join(append(errs, err)...)

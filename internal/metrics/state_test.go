@@ -139,15 +139,17 @@ func TestStateOfQuotasCopiesAndQueues(t *testing.T) {
 		t.Errorf("Redis uses %v bytes", used)
 	}
 	want := map[string]float64{
-		"source_age_seconds{container=ldap:corp}": 60, "poll_age_seconds{container=ldap:corp}": 30, "queue_tasks{queue=full,state=archived}": 2,
-		"queue_latency_seconds{queue=full}": 1, "workers{}": 1,
+		"source_age_seconds{container=ldap:corp}": 60, "poll_age_seconds{container=ldap:corp}": 30,
+		"queue_tasks{queue=full,state=archived}": 2,
+		"queue_latency_seconds{queue=full}":      1, "workers{}": 1,
 	}
 	for _, lane := range []string{"calls", "users.insert"} {
 		want["quota_limit_per_second{container=google_workspace:1,lane="+lane+"}"] = 19.6
 		want["quota_used_ratio{container=google_workspace:1,lane="+lane+"}"] = 0.5
 		want["quota_paused_seconds{container=google_workspace:1,lane="+lane+"}"] = 3
 	}
-	if diff := cmp.Diff(want, about(got, "source_age_seconds", "poll_age_seconds", "queue_tasks", "queue_latency_seconds", "workers",
+	if diff := cmp.Diff(want, about(got, "source_age_seconds", "poll_age_seconds", "queue_tasks", "queue_latency_seconds",
+		"workers",
 		"quota_limit_per_second", "quota_used_ratio", "quota_paused_seconds")); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
