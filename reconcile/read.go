@@ -70,7 +70,11 @@ func (e *Engine) read(ctx context.Context, s Scope, memory Memory) (*view, error
 		return v, err
 	}
 	if e.cfg.Clocks != nil {
-		v.clocks = e.cfg.Clocks()
+		if text, holds := e.cfg.Clocks(); holds {
+			v.clocks = text
+		} else if text != "" {
+			v.memory.Warnings = append(v.memory.Warnings, text)
+		}
 	}
 	if s.undo != nil {
 		v.undo, v.notUndone = plan.Undo(*s.undo, v.desired.Desired, v.snapshot.Versions, v.at)

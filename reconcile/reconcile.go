@@ -51,8 +51,9 @@ type Config struct {
 	Container string
 	// Now defaults to time.Now.
 	Now func() time.Time
-	// Clocks is asked after each read, and says which clocks disagree; empty where they agree. It may be nil.
-	Clocks func() string
+	// Clocks is asked after each read, and says which clocks disagree; empty where they agree. Harm waits only where it
+	// holds. It may be nil.
+	Clocks func() (text string, holds bool)
 }
 
 // Engine reconciles one hop of one container.

@@ -11,8 +11,8 @@ import (
 
 // clocks returns what the engine of a provider asks after each read: which clocks disagree, as its tenant shows. The
 // empty id means all tenants, for a source.
-func (a *App) clocks(name container.ID) func() string {
-	return func() string {
+func (a *App) clocks(name container.ID) func() (string, bool) {
+	return func() (string, bool) {
 		if ahead, ok := a.witnesses.Ahead(string(name)); ok {
 			a.work.TenantClock(name, ahead)
 		}

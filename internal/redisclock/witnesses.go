@@ -83,32 +83,37 @@ func (w *Witnesses) tenants() (out []string) {
 }
 
 // Disagreement says which clocks disagree by more than five minutes and which of them is wrong, as seen from a tenant.
-// It is empty where they agree or no recent answer is known. An empty name means all tenants.
-func (w *Witnesses) Disagreement(tenant string) string {
-	names := []string{tenant}
-	if tenant == "" {
-		names = w.tenants()
-	}
-	worst, name := time.Duration(0), ""
-	for _, n := range names {
-		if ahead, ok := w.Ahead(n); ok && ahead.Abs() > max(disagree, worst.Abs()) {
+// It is empty where they agree or no recent answer is known. An empty name means all tenants: then one that agrees with
+// Redis is enough. It counts, and harm waits, unless this host and another tenant agree with Redis: then only the clock
+// of the tenant is wrong.
+func (w *Witnesses) Disagreement(tenant string) (text string, counts bool) {
+	worst, name, agree := time.Duration(0), "", false
+	for _, n := range w.tenants() {
+		switch ahead, ok := w.Ahead(n); {
+		case !ok:
+		case ahead.Abs() <= disagree:
+			agree = true
+		case (tenant == "" || tenant == n) && ahead.Abs() > worst.Abs():
 			worst, name = ahead, n
 		}
 	}
-	if name == "" {
-		return ""
+	if name == "" || tenant == "" && agree {
+		return "", false
 	}
 	off, now := w.clock.Offset(), w.clock.Now().UTC()
+	counts = !agree || off.Abs() > disagree
 	wrong := "all hosts"
 	switch {
 	case (worst - off).Abs() <= Near:
 		wrong = "the host of Redis"
+	case !counts:
+		wrong = "the tenant"
 	case off.Abs() <= Near:
 		wrong = "the hosts of Redis and of the workers, or that of the tenant"
 	}
 	at := func(d time.Duration) string { return now.Add(d).Format(time.RFC3339) }
 	return fmt.Sprintf("the clocks disagree: it is %s at %s, %s on Redis and %s on this host: set the clock of %s",
-		at(worst), name, at(0), at(off), wrong)
+		at(worst), name, at(0), at(off), wrong), counts
 }
 
 // RedisIsWrong reports whether a tenant shows the time of this host while Redis shows another.
