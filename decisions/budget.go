@@ -124,6 +124,9 @@ func (s *Store) Repin(ctx context.Context, c container.ID, change []plan.Pin, fo
 	if err != nil {
 		return err
 	}
+	for i := range writes {
+		writes[i].present = true
+	}
 	return s.change(ctx, "repin", c, func(have map[string]string) []write {
 		return slices.DeleteFunc(slices.Clone(writes), func(w write) bool {
 			_, there := have[w.name]

@@ -115,7 +115,8 @@ func (s *Store) Decide(ctx context.Context, c container.ID, verdict, by string, 
 			return nil, fault.New(fault.Internal, "decide", err)
 		}
 		out = append(out, d)
-		writes = append(writes, write{hashDecisions + "/" + d.Fingerprint, string(text), d.Expires, verdict})
+		writes = append(writes, write{name: hashDecisions + "/" + d.Fingerprint, value: string(text),
+			expires: d.Expires, verdict: verdict})
 	}
 	return out, s.change(ctx, "decide", c, func(map[string]string) []write { return writes })
 }

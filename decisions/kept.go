@@ -80,8 +80,8 @@ type contents struct {
 	records map[string]string
 }
 
-// load reads all records of a container at one moment.
-func (s *Store) load(ctx context.Context, c container.ID, keys []Key) (*contents, error) {
+// read reads all records of a container at one moment.
+func (s *Store) read(ctx context.Context, c container.ID, keys []Key) (*contents, error) {
 	seen := s.Sequence(c) // Before the read, because another goroutine may change the records after it.
 	var text *redis.StringCmd
 	hashes := make([]*redis.MapStringStringCmd, len(sealedHashes))
@@ -106,6 +106,20 @@ func (s *Store) load(ctx context.Context, c container.ID, keys []Key) (*contents
 		s.Saw(c, out.seal.Sequence)
 	}
 	return out, nil
+}
+
+// load reads all records of a container, and signs their seal anew if an earlier key signed it, so that this key can be
+// removed.
+func (s *Store) load(ctx context.Context, c container.ID, keys []Key) (*contents, error) {
+	have, err := s.read(ctx, c, keys)
+	if err != nil || have.broken != "" || have.text == "" || strings.HasPrefix(have.text, keys[0].id+" ") {
+		return have, err
+	}
+	next := seal{Sequence: have.seal.Sequence, Marks: maps.Clone(have.seal.Marks)}
+	if done, err := s.put(ctx, "sign again", c, keys, have, next, nil); !done || err != nil {
+		return have, nil // It is valid, and the next one to read it tries again.
+	}
+	return s.read(ctx, c, keys)
 }
 
 // judge opens the seal. seen is the highest sequence that was known before.
@@ -255,6 +269,8 @@ type write struct {
 	name, value string
 	expires     time.Time
 	verdict     string
+	// present limits the write to a record that is there.
+	present bool
 }
 
 // mostTries bounds how often a change is tried again because another process changed the records in between.
@@ -315,7 +331,7 @@ func (s *Store) put(ctx context.Context, op string, c container.ID, keys []Key, 
 	args := []any{before, "", (DecisionTTL + time.Hour).Milliseconds()}
 	for _, w := range writes {
 		hash, field, _ := strings.Cut(w.name, "/")
-		args = append(args, hash, field, w.value)
+		args = append(args, hash, field, w.value, w.present)
 		if delete(next.Marks, w.name); w.value != "" {
 			next.Marks[w.name] = mark{Sum: sumOf(w.value), Expires: stored.Millis(w.expires), Verdict: w.verdict}
 		}
@@ -333,46 +349,6 @@ func (s *Store) put(ctx context.Context, op string, c container.ID, keys []Key, 
 		s.Saw(c, next.Sequence)
 	}
 	return true, nil
-}
-
-// Adopt signs all records of a container as they are, and returns their number. digest is that of Kept, so that what
-// is signed is what a person saw. Records that cannot be read are deleted.
-func (s *Store) Adopt(ctx context.Context, c container.ID, digest string) (int, error) {
-	keys, err := s.keys()
-	if err != nil {
-		return 0, err
-	}
-	if len(keys) == 0 {
-		return 0, fault.Errorf(fault.Conflict, "nothing is signed without a key: set ROLLCALL_DECISIONS_KEY_FILE")
-	}
-	have, err := s.load(ctx, c, keys)
-	if err != nil {
-		return 0, err
-	}
-	if have.digest() != digest {
-		return 0, fault.Errorf(fault.Conflict, "the decisions of %s have changed since they were listed: list them again", c)
-	}
-	var writes []write
-	n := 0
-	for name, text := range have.records {
-		w := write{name: name}
-		if strings.HasPrefix(name, hashPins) {
-			if _, err := decodePin(text); err == nil {
-				w.value = text
-			}
-		} else if d, err := decodeDecision(text); err == nil && s.cfg.Now().Before(d.Expires) {
-			w.value, w.expires, w.verdict = text, d.Expires, d.Verdict
-		}
-		if w.value != "" {
-			n++
-		}
-		writes = append(writes, w)
-	}
-	done, err := s.put(ctx, "adopt", c, keys, have, seal{Sequence: have.seal.Sequence}, writes)
-	if err == nil && !done {
-		err = fault.Errorf(fault.Conflict, "the decisions of %s have changed since they were listed: list them again", c)
-	}
-	return n, err
 }
 
 // keys returns the present keys.

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/redis/go-redis/v9"
+
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/internal/stored"
@@ -28,14 +30,20 @@ func (s *Store) Leave(ctx context.Context, o plan.Order) error {
 		return err
 	}
 	o.By = stored.Cut(o.By, maxName)
-	text, err := json.Marshal(o)
+	text, err := orderText(keys, o)
 	if err != nil {
 		return fault.New(fault.Internal, "decisions: leave", err)
 	}
-	if len(keys) > 0 {
+	return redisFault("leave", s.rdb.HSet(ctx, leaveKey, o.Ref.String(), text).Err())
+}
+
+// orderText returns an order as it is stored.
+func orderText(keys []Key, o plan.Order) ([]byte, error) {
+	text, err := json.Marshal(o)
+	if err == nil && len(keys) > 0 {
 		text = fmt.Appendf(nil, "%s %x %s", keys[0].id, keys[0].sign(purposeLeave, "", text), text)
 	}
-	return redisFault("leave", s.rdb.HSet(ctx, leaveKey, o.Ref.String(), text).Err())
+	return text, err
 }
 
 // Orders are the orders that are stored.
@@ -74,6 +82,7 @@ func (s *Store) Orders(ctx context.Context) (out Orders, err error) {
 			problem = notTheSame
 		}
 		if problem == "" {
+			s.signAgain(ctx, keys, all[field], o)
 			out.Leave = append(out.Leave, o)
 			continue
 		}
@@ -84,6 +93,27 @@ func (s *Store) Orders(ctx context.Context) (out Orders, err error) {
 	}
 	slices.SortFunc(out.Leave, func(a, b plan.Order) int { return a.Ref.Compare(b.Ref) })
 	return out, nil
+}
+
+// signAgain signs a valid order anew if an earlier key signed it, so that this key can be removed. An order that was
+// lifted or replaced meanwhile stays as it is. After an error the next one to read it tries again.
+func (s *Store) signAgain(ctx context.Context, keys []Key, text string, o plan.Order) {
+	if len(keys) == 0 || strings.HasPrefix(text, keys[0].id+" ") {
+		return
+	}
+	again, err := orderText(keys, o)
+	if err != nil {
+		return
+	}
+	_ = s.rdb.Watch(ctx, func(tx *redis.Tx) error {
+		if now, err := tx.HGet(ctx, leaveKey, o.Ref.String()).Result(); err != nil || now != text {
+			return err
+		}
+		_, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			return p.HSet(ctx, leaveKey, o.Ref.String(), again).Err()
+		})
+		return err
+	}, leaveKey)
 }
 
 // openOrder reads an order, and says what is wrong with it.

@@ -37,6 +37,13 @@ func TestOrders(t *testing.T) {
 		if got := orders(order); got.Untrusted[bob] != "is not signed" || got.Of(ann).By != "grace" || got.Of(bob) != nil {
 			t.Errorf("an order without a signature is %+v", got)
 		}
+		clean := signing(t, rdb, clock, oldKey, newKey) // The first process to read signs anew with the first key.
+		_, err := clean.Orders(t.Context())
+		f.must(err)
+		if got, err := signing(t, rdb, clock, oldKey).Orders(t.Context()); err != nil || got.Of(ann) == nil {
+			t.Errorf("with the new key alone the orders are %+v, %v", got, err)
+		}
+		f.must(f.Leave(t.Context(), order))
 		text := rdb.HGet(t.Context(), key, "user/ann").Val()
 		f.must(rdb.HSet(t.Context(), key, "user/bob", text, "user/ann", strings.Replace(text, "grace", "ghost", 1)).Err())
 		if got := orders(); got.Untrusted[bob] != "was changed by another program" ||

@@ -1,12 +1,15 @@
 package decisions_test
 
 import (
+	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/internal/redistest"
 	"rollcall/plan"
@@ -57,6 +60,15 @@ func TestPins(t *testing.T) {
 		if diff := cmp.Diff(want[:1], pinned()); diff != "" {
 			t.Errorf("after a run that had read a pin that was lifted since (-want +got):\n%s", diff)
 		}
+		// Without a key, too, a pin stays lifted that a person lifts while a run changes it.
+		hooked := redis.NewClient(rdb.Options())
+		defer hooked.Close()
+		hooked.AddHook(beforeScript(func() { f.must(f.Pin(t.Context(), corp, nil, []directory.Ref{want[0].Ref})) }))
+		if err := decisions.New(hooked, decisions.Config{}).Repin(t.Context(), corp, want[:1], nil); err != nil ||
+			len(pinned()) != 0 {
+			t.Errorf("a pin that was lifted meanwhile is back: %v, %v", pinned(), err)
+		}
+		f.must(f.Pin(t.Context(), corp, want[:1], nil))
 		if other, err := f.Pins(t.Context(), "google_workspace:7"); err != nil || len(other) != 0 {
 			t.Errorf("pins of another container: %v, %v", other, err)
 		}
@@ -73,4 +85,22 @@ func TestPins(t *testing.T) {
 			t.Errorf("%d pins, err %v; want 1", len(pinned()), err)
 		}
 	})
+}
+
+// beforeScript is a hook that does something before each script.
+type beforeScript func()
+
+func (beforeScript) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (b beforeScript) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if strings.HasPrefix(cmd.Name(), "eval") {
+			b()
+		}
+		return next(ctx, cmd)
+	}
+}
+
+func (beforeScript) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
 }

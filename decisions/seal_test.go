@@ -152,6 +152,13 @@ func TestRecordsOfAnotherProgramAreNoticed(t *testing.T) {
 			}
 		}, "bbbb rejected; aaaa is not signed; bbbb is not signed; ann is not signed; bob is not signed; broken",
 			untouched},
+		"records of others are put in place and the seal is removed": {func(f *fixture, rdb *redis.Client) {
+			pin := rdb.HGet(f.t.Context(), recordKey+"pins", "user/ann").Val()
+			f.must(rdb.HSet(f.t.Context(), recordKey+"pins", "user/bob", pin).Err())
+			f.must(rdb.HSet(f.t.Context(), recordKey+"decisions", goodFinger, forged).Err())
+			f.must(rdb.Del(f.t.Context(), recordKey+"seal").Err())
+		}, "bbbb rejected; aaaa is not signed; bbbb is not signed; ann is not signed; bob is not signed; broken",
+			"bbbb rejected; pin ann"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -191,13 +198,25 @@ func TestTheAuditLogKnowsTheSequence(t *testing.T) {
 		k, err := f.Kept(t.Context(), google)
 		f.must(err)
 		f.must(rdb.FlushDB(t.Context()).Err())
-		later := signing(t, rdb, f.Clock, oldKey)
-		if got := later.told(google); got != "" {
+		fresh, later := signing(t, rdb, f.Clock, oldKey), signing(t, rdb, f.Clock, oldKey)
+		if got := fresh.told(google); got != "" {
 			t.Errorf("Kept() = %s, want nothing", got)
 		}
 		later.Saw(google, k.Sequence)
 		if got := later.told(google); got != "broken" {
 			t.Errorf("Kept() = %q, want it broken", got)
+		}
+		// A process that noticed nothing signs that there is nothing, and the others agree.
+		f.Advance(time.Second)
+		k, err = fresh.Kept(t.Context(), google)
+		f.must(err)
+		if n, err := fresh.Adopt(t.Context(), google, k.Digest); n != 0 || err != nil {
+			t.Errorf("Adopt() = %d, %v, want no record", n, err)
+		}
+		for _, each := range []*fixture{f, later} {
+			if got := each.told(google); got != "" {
+				t.Errorf("after Adopt() Kept() = %s, want nothing", got)
+			}
 		}
 	})
 }
@@ -239,7 +258,6 @@ func TestKeysAreReplaced(t *testing.T) {
 		if got := both.told(google); got != untouched {
 			t.Errorf("with both keys Kept() = %s, want %s", got, untouched)
 		}
-		both.must(both.Pin(t.Context(), google, []plan.Pin{annPin}, nil))
 		last := signing(t, rdb, first.Clock, newKey)
 		if got := last.told(google); got != untouched {
 			t.Errorf("with the new key Kept() = %s, want %s", got, untouched)

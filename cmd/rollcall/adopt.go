@@ -17,7 +17,8 @@ func adoptDecisionsCommand(e *env) *cobra.Command {
 		Long: `Decisions and pins on Redis are signed. Those of an earlier version are not, and those that
 another program wrote, changed or removed are noticed. This lists them and, if you say yes, signs
 what is there. Until then no approval of the list is used, and nothing happens to an entry with a
-pin of the list.`,
+pin of the list. Run it after Redis was lost or restored, too, even if nothing is listed: a worker
+remembers what was there, and holds everything destructive until then.`,
 		Example: "  rollcall adopt-decisions google_workspace:1",
 		Args:    cobra.ExactArgs(1),
 	}
@@ -29,10 +30,6 @@ pin of the list.`,
 		listed, err := r.Kept(ctx, name)
 		if err != nil {
 			return err
-		}
-		if listed.Value.Count == 0 && listed.Value.Problem == "" {
-			fmt.Fprintf(r.stdout, "%s: every decision and pin is signed\n", name)
-			return nil
 		}
 		if !yes {
 			sure, err := r.sureToAdopt(ctx, name, listed.Value)

@@ -71,15 +71,17 @@ type service struct {
 	knows map[explain.Query]explain.Input
 }
 
+func signingKeys() ([]decisions.Key, error) {
+	return decisions.ParseKeys(strings.Repeat("0123456789abcdef", 4))
+}
+
 func newService(t *testing.T) *service {
 	t.Helper()
 	s := &service{t: t, now: time.Date(2026, 3, 1, 9, 30, 0, 0, time.UTC)}
 	rdb := redistest.Start(t)
 	s.rdb = rdb
 	s.store = status.New(rdb, status.Config{Now: s.clock})
-	s.decisions = decisions.New(rdb, decisions.Config{Now: s.clock, Keys: func() ([]decisions.Key, error) {
-		return decisions.ParseKeys(strings.Repeat("0123456789abcdef", 4))
-	}})
+	s.decisions = decisions.New(rdb, decisions.Config{Now: s.clock, Keys: signingKeys})
 	s.facts = func(c container.ID) api.Facts { return ledger.NewRedis(rdb, string(c)) }
 	a, err := api.New(api.Config{
 		Facts: s.facts, Types: all.Types(),

@@ -59,7 +59,13 @@ func TestAdoptDecisions(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	s.do("adopt-decisions", string(google)).want(t, codeUsage, "say --yes")
-	s.do("adopt-decisions", string(google), "--yes").want(t, 0, "every decision and pin is signed")
+	// Redis was lost, and a worker remembers what was there.
+	worker := decisions.New(s.rdb, decisions.Config{Now: s.clock, Keys: signingKeys})
+	worker.Saw(entra, s.clock().UnixMilli()-1)
+	s.do("adopt-decisions", string(entra), "--yes").want(t, 0, "0 decision and pins signed")
+	if kept, err := worker.Kept(t.Context(), entra); err != nil || kept.Broken != "" {
+		t.Errorf("the worker says %+v, %v, want no doubt", kept, err)
+	}
 	pin := plan.Pin{Ref: directory.Ref{Kind: directory.User, ID: "u-1"}, Label: "ann\x1b[2J", Run: "r1"}
 	earlier := decisions.New(s.rdb, decisions.Config{Now: s.clock})
 	if err := earlier.Pin(t.Context(), google, []plan.Pin{pin}, nil); err != nil {
