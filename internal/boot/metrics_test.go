@@ -17,8 +17,8 @@ import (
 // with its labels and values, and no other metric of ours.
 func TestWhatIsExportedIsTheCatalogue(t *testing.T) {
 	t.Parallel()
-	o := newOffice(t, officeOptions{ldif: staff(), source: append(slices.Clone(onlyStaff), `schedule: "0 3 * * *"`),
-		both: []string{"filter_group: cloud"}})
+	o := newOffice(t, officeOptions{ldif: staff(), syncProv: true,
+		source: append(slices.Clone(onlyStaff), `schedule: "0 3 * * *"`), both: []string{"filter_group: cloud"}})
 	o.sync(corp, workspace, entra)
 	o.call(http.MethodPost, paths[workspace]+"sync/object/",
 		`{"sync_object_model":"authentik.core.models.User","sync_object_id":"ada"}`, http.StatusOK, &struct{}{})
