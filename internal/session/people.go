@@ -2,18 +2,16 @@ package session
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -44,8 +42,14 @@ type People struct {
 	cfg    PeopleConfig
 	client *http.Client
 
-	mu       sync.Mutex
-	provider *oidc.Provider
+	// provider is nil until it has answered once. asking is full while it is asked, and guards failure and failed, the
+	// last error and its time.
+	provider atomic.Pointer[oidc.Provider]
+	asking   chan struct{}
+	failure  error
+	failed   time.Time
+
+	mu sync.Mutex
 	// verified are the ID tokens that were presented as bearer tokens, by their hash.
 	verified map[[sha256.Size]byte]verified
 	// unknown limits verifications, because each may fetch the keys of the provider.
@@ -67,6 +71,11 @@ const (
 	// providerTime is the time limit of one request to the provider, and maxAnswer the largest answer, in bytes.
 	providerTime = 10 * time.Second
 	maxAnswer    = 1 << 20
+	// discoveryTime is the time limit of discovery, and failureTime how long the provider is not asked after a failure.
+	discoveryTime = 5 * time.Second
+	failureTime   = 5 * time.Second
+	// bearerWait is the time limit of a verification of a bearer token, discovery included.
+	bearerWait = 5 * time.Second
 	// bearerTime is how long an ID token is accepted as a bearer token before it is verified again.
 	bearerTime = time.Minute
 	// mostVerified is the number of such tokens that are remembered, and mostVerifying that of concurrent
@@ -84,6 +93,7 @@ func NewPeople(cfg PeopleConfig) *People {
 		cfg.Transport = http.DefaultTransport
 	}
 	return &People{cfg: cfg, verified: map[[sha256.Size]byte]verified{}, unknown: make(chan struct{}, mostVerifying),
+		asking: make(chan struct{}, 1),
 		client: &http.Client{Transport: limited{cfg.Transport}, Timeout: providerTime,
 			// A redirect could send the code and the secret to another host.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
@@ -104,18 +114,34 @@ func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	return res, err
 }
 
-// discover returns the provider. It asks again until the provider has answered once.
+// discover returns the provider. One request at a time asks it, until it has answered once.
 func (p *People) discover(ctx context.Context) (*oidc.Provider, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.provider != nil {
-		return p.provider, nil
+	if found := p.provider.Load(); found != nil {
+		return found, nil
 	}
-	found, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.client), p.cfg.Issuer)
+	within, cancel := context.WithTimeout(ctx, discoveryTime)
+	defer cancel()
+	select {
+	case p.asking <- struct{}{}:
+		defer func() { <-p.asking }()
+	case <-within.Done():
+		return nil, fmt.Errorf("OpenID provider %s: %w", p.cfg.Issuer, within.Err())
+	}
+	if found := p.provider.Load(); found != nil {
+		return found, nil
+	}
+	if time.Since(p.failed) < failureTime {
+		return nil, p.failure
+	}
+	found, err := oidc.NewProvider(oidc.ClientContext(within, p.client), p.cfg.Issuer)
 	if err != nil {
-		return nil, fmt.Errorf("OpenID provider %s: %w", p.cfg.Issuer, err)
+		err = fmt.Errorf("OpenID provider %s: %w", p.cfg.Issuer, err)
+		if !errors.Is(ctx.Err(), context.Canceled) { // A client that has gone says nothing about the provider.
+			p.failure, p.failed = err, time.Now()
+		}
+		return nil, err
 	}
-	p.provider = found
+	p.provider.Store(found)
 	return found, nil
 }
 
@@ -131,17 +157,8 @@ func (p *People) oauth(found *oidc.Provider) (*oauth2.Config, error) {
 	return c, err
 }
 
-// attempt is one sign-in between the two requests of the browser.
-type attempt struct {
-	Nonce    string `json:"nonce"`
-	Verifier string `json:"verifier"`
-	Next     string `json:"next"`
-	// Browser is the hash of the cookie of the browser that began.
-	Browser string `json:"browser"`
-}
-
 // begin returns the address of the provider's page for an attempt.
-func (p *People) begin(ctx context.Context, state string, a attempt) (string, error) {
+func (p *People) begin(ctx context.Context, a attempt) (string, error) {
 	found, err := p.discover(ctx)
 	if err != nil {
 		return "", err
@@ -150,7 +167,7 @@ func (p *People) begin(ctx context.Context, state string, a attempt) (string, er
 	if err != nil {
 		return "", err
 	}
-	return c.AuthCodeURL(state, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)), nil
+	return c.AuthCodeURL(a.State, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)), nil
 }
 
 // redeem returns the person whom the provider authenticated in an attempt.
@@ -273,7 +290,7 @@ func (p *People) Bearer(ctx context.Context, raw string) (tokens.Identity, bool)
 	default:
 		return tokens.Identity{}, false
 	}
-	ctx, cancel := context.WithTimeout(ctx, providerTime)
+	ctx, cancel := context.WithTimeout(ctx, bearerWait)
 	defer cancel()
 	found, err := p.discover(ctx)
 	if err != nil {
@@ -297,108 +314,3 @@ func (p *People) Bearer(ctx context.Context, raw string) (tokens.Identity, bool)
 
 // IsIDToken reports whether a bearer token has the form of an ID token. An API token has no dot.
 func IsIDToken(token string) bool { return strings.Count(token, ".") == 2 }
-
-const (
-	// attemptLife is how long a person may take at the provider.
-	attemptLife = 10 * time.Minute
-	browserName = "rollcall_signin"
-)
-
-// StartPath and CallbackPath are the paths of the sign-in by OpenID Connect below Config.SignIn.
-const (
-	StartPath    = "/person"
-	CallbackPath = "/callback"
-)
-
-func attemptKey(state string) string {
-	return "rollcall:{dashboard}:signin:" + hashOf(state)
-}
-
-func hashOf(text string) string {
-	hash := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(hash[:])
-}
-
-// Start sends a browser to the OpenID provider.
-func (d *Desk) Start(w http.ResponseWriter, r *http.Request) {
-	if d.cfg.People == nil || r.Method != http.MethodGet {
-		http.NotFound(w, r)
-		return
-	}
-	browser, state := rand.Text(), rand.Text()
-	a := attempt{Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Next: r.URL.Query().Get(nextField),
-		Browser: hashOf(browser)}
-	to, err := d.cfg.People.begin(r.Context(), state, a)
-	if err != nil {
-		d.failed(w, r, err, "The OpenID provider cannot be reached. Try again later, or use an API token.")
-		return
-	}
-	text, err := json.Marshal(a)
-	if err == nil {
-		err = d.cfg.Redis.Set(r.Context(), attemptKey(state), text, attemptLife).Err()
-	}
-	if err != nil {
-		d.Unavailable(w, r, err)
-		return
-	}
-	http.SetCookie(w, cookie(r, browserName, browser, int(attemptLife.Seconds())))
-	http.Redirect(w, r, to, http.StatusSeeOther)
-}
-
-// Callback ends a sign-in at the OpenID provider. Each attempt has one callback, from the browser that began it.
-func (d *Desk) Callback(w http.ResponseWriter, r *http.Request) {
-	if d.cfg.People == nil || r.Method != http.MethodGet {
-		http.NotFound(w, r)
-		return
-	}
-	q := r.URL.Query()
-	var a attempt
-	text, err := d.cfg.Redis.GetDel(r.Context(), attemptKey(q.Get("state"))).Bytes()
-	began, noCookie := r.Cookie(browserName)
-	if err != nil || json.Unmarshal(text, &a) != nil || noCookie != nil ||
-		subtle.ConstantTimeCompare([]byte(hashOf(began.Value)), []byte(a.Browser)) != 1 {
-		d.failed(w, r, errors.New("the callback belongs to no sign-in of this browser"),
-			"This sign-in took too long or began in another browser. Try again.")
-		return
-	}
-	http.SetCookie(w, cookie(r, browserName, "", -1))
-	if iss := q.Get("iss"); iss != "" && iss != d.cfg.People.cfg.Issuer { // RFC 9207
-		d.failed(w, r, fmt.Errorf("the answer is that of the issuer %.200q", iss), "Another provider answered. Try again.")
-		return
-	}
-	if q.Has("error") {
-		d.failed(w, r, fmt.Errorf("the provider answered %.40q", q.Get("error")), "The provider refused the sign-in.")
-		return
-	}
-	who, err := d.cfg.People.redeem(r.Context(), a, q.Get("code"))
-	if err != nil {
-		d.failed(w, r, err, "The sign-in failed. The log of the API says why.")
-		return
-	}
-	d.admit(w, r, who, a.Next)
-}
-
-// admit begins the session of a person who has rights.
-func (d *Desk) admit(w http.ResponseWriter, r *http.Request, who person, next string) {
-	id, known := d.cfg.People.rights(who)
-	if !known || !slices.Contains(id.Scopes, tokens.Read) {
-		if err := d.record(r, "sign-in", who.Name, "refused"); err != nil {
-			d.cfg.Log.ErrorContext(r.Context(), "a refused sign-in is not in the audit log", "err", err)
-		}
-		d.show(w, http.StatusForbidden, signInForm{Next: next,
-			Problem: who.Name + " has no rights here. A line of the tokens file gives them to a group."})
-		return
-	}
-	text, err := json.Marshal(who)
-	if err != nil {
-		d.Unavailable(w, r, err)
-		return
-	}
-	d.enter(w, r, id.Name, personPrefix+string(text), next)
-}
-
-// failed shows the form with what went wrong. The log has the details.
-func (d *Desk) failed(w http.ResponseWriter, r *http.Request, err error, problem string) {
-	d.cfg.Log.WarnContext(r.Context(), "sign-in by OpenID Connect", "err", err)
-	d.show(w, http.StatusForbidden, signInForm{Problem: problem})
-}

@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -287,6 +288,96 @@ func TestACallbackIsUsedOnce(t *testing.T) {
 		if code, _ := e.get(victim, "/login/callback"+query); code != http.StatusForbidden {
 			t.Errorf("the callback %q: %d, want 403", query, code)
 		}
+	}
+}
+
+// A request without a login stores nothing, and keeps only a page behind the desk.
+func TestAnAttemptStoresNothing(t *testing.T) {
+	t.Parallel()
+	e := newEntrance(t, "groups")
+	for next, want := range map[string]string{"/held/?x=1": "/held/?x=1", "/" + strings.Repeat("x", 1<<10): "/",
+		"https://evil.example/": "/"} {
+		c := e.browser()
+		c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+		query := "/login/person?" + url.Values{"next": {next}}.Encode()
+		e.get(c, query)
+		if keys := e.rdb.Keys(t.Context(), "*").Val(); len(keys) != 0 {
+			t.Errorf("next %.30q: Redis has %v, want nothing", next, keys)
+		}
+		at, _ := url.Parse(e.url)
+		if set := c.Jar.Cookies(at); len(set) != 1 || len(set[0].Value) > 2<<10 {
+			t.Errorf("next %.30q: the browser has the cookies %.200v, want a small one", next, set)
+		}
+		c.CheckRedirect = nil
+		if _, text := e.get(c, query); !strings.HasSuffix(text, `"`+want+`"]`) {
+			t.Errorf("next %.30q: after the sign-in %.200s, want %s", next, text, want)
+		}
+		e.rdb.FlushAll(t.Context())
+	}
+}
+
+// A provider that does not answer holds up only the request that asks it, and is not asked again at once after an error.
+func TestDiscoveryOfASilentProvider(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{}, 9)
+	var broken atomic.Bool
+	silent := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		if broken.Load() {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(silent.Close)
+	e := entranceTo(t, "groups", func(string) string { return silent.URL })
+	ctx, leave := context.WithCancel(t.Context())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		e.people.Bearer(ctx, "a.b.c")
+	}()
+	<-asked
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	e.people.Bearer(gone, "d.e.f")
+	select {
+	case <-over:
+		t.Error("a request waited for the discovery of another one")
+	default:
+	}
+	leave()
+	<-over
+	broken.Store(true)
+	for range 3 {
+		e.people.Bearer(t.Context(), "a.b.c")
+	}
+	if n := len(asked); n != 1 {
+		t.Errorf("the broken provider was asked %d times, want 1", n)
+	}
+}
+
+// An ID token begins no session, and the form says so.
+func TestTheFormTakesNoIDToken(t *testing.T) {
+	t.Parallel()
+	e := newEntrance(t, "groups")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, e.url+"/login",
+		strings.NewReader(url.Values{"token": {e.op.token("")}}.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, err := e.browser().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusForbidden || !strings.Contains(string(text), "begins no session") {
+		t.Errorf("the form answers %d %s, %v", res.StatusCode, text, err)
+	}
+	if len(e.said) != 0 {
+		t.Errorf("the audit log has %+v, want nothing", e.said)
 	}
 }
 

@@ -81,8 +81,13 @@ func (d *Desk) SignIn(w http.ResponseWriter, r *http.Request) {
 func (d *Desk) trySignIn(w http.ResponseWriter, r *http.Request) {
 	const maxForm = 8 << 10
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	who, known := d.cfg.Tokens.Lookup(strings.TrimSpace(r.PostFormValue("token")))
-	next := r.PostFormValue(nextField)
+	token, next := strings.TrimSpace(r.PostFormValue("token")), r.PostFormValue(nextField)
+	if IsIDToken(token) {
+		d.show(w, http.StatusForbidden, signInForm{Next: next,
+			Problem: "This is an ID token, which begins no session: sign in with your account, or use an API token."})
+		return
+	}
+	who, known := d.cfg.Tokens.Lookup(token)
 	switch {
 	case !known:
 		d.refuse(w, r, next)
