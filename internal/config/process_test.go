@@ -127,6 +127,8 @@ environment: ROLLCALL_OBJECT_WAIT: 1h0m0s: want 0s to 5m`},
 			"environment: ROLLCALL_REDIS_URL: Redis is on another machine and the connection has no TLS: use rediss://, or " +
 				"set ROLLCALL_REDIS_INSECURE=true if only Rollcall can reach it"},
 		{"redis in a private network", map[string]string{"REDIS_URL": "redis://h", "REDIS_INSECURE": "true"}, ""},
+		{"redis on a port", map[string]string{"REDIS_URL": "redis://:6379/0"}, ""},
+		{"redis with a password on a port", map[string]string{"REDIS_URL": "redis://:pw@:6379"}, ""},
 		{"redis behind a socket", map[string]string{"REDIS_URL": "unix:///run/redis.sock"}, ""},
 		{"redis with a certificate", map[string]string{"REDIS_URL": "rediss://h", "REDIS_CERT_FILE": "c",
 			"REDIS_KEY_FILE": "k", "REDIS_CA_FILE": "a"}, ""},

@@ -10,7 +10,8 @@ import (
 	"rollcall/internal/problem"
 )
 
-// RedisIsLocal reports whether Redis is in this process, behind a socket or on this machine.
+// RedisIsLocal reports whether Redis is in this process, behind a socket or on this machine. A host:port without a host
+// is this machine.
 func (p *Process) RedisIsLocal() bool {
 	u, err := url.Parse(p.RedisURL)
 	switch {
@@ -21,7 +22,7 @@ func (p *Process) RedisIsLocal() bool {
 	}
 	hosts := append([]string{u.Host}, u.Query()["addr"]...)
 	return u.Scheme == "unix" || !slices.ContainsFunc(hosts, func(host string) bool {
-		return !IsLoopback(host) && !IsLoopback(net.JoinHostPort(strings.Trim(host, "[]"), "0"))
+		return !strings.HasPrefix(host, ":") && !IsLoopback(host) && !IsLoopback(net.JoinHostPort(strings.Trim(host, "[]"), "0"))
 	})
 }
 
