@@ -71,9 +71,9 @@ func (m memory) Load(ctx context.Context) (r reconcile.Remembered, err error) {
 	}
 	r.Orders = orders.Leave
 	for _, ref := range slices.SortedFunc(maps.Keys(orders.Untrusted), directory.Ref.Compare) {
-		r.Unpinned = append(r.Unpinned, plan.Held{Ref: ref, Reason: plan.PinLost, Detail: "its order to leave " +
-			orders.Untrusted[ref] + "; nothing happens to it until a person gives the order again or lifts it: rollcall leave " +
-			string(ref.ID) + " [--lift]"})
+		r.Unordered = append(r.Unordered, plan.Held{Ref: ref, Reason: plan.PinLost, Detail: "its order to leave " +
+			orders.Untrusted[ref] + "; no account is made or activated for it until a person gives the order again or lifts " +
+			"it: rollcall leave " + string(ref.ID) + " [--lift]"})
 	}
 	return r, nil
 }

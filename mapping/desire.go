@@ -121,6 +121,7 @@ type evaluation struct {
 func (v *evaluation) desired(e *directory.Entry, member bool) (plan.Desired, Decision) {
 	s := v.side(e.Kind)
 	d := plan.Desired{Ref: e.Ref(), Label: e.Label(), Source: e.Source, Active: e.Active || e.Kind == directory.Group}
+	d.Disabled = !d.Active
 	if pattern, out := v.exclude.match(e); out {
 		return d, Decision{e.Ref(), ExcludeKey, pattern}
 	}

@@ -32,7 +32,7 @@ func Compute(in Input) Plan {
 func (c *computer) entry(d *Desired) {
 	objects := c.anchored[d.Ref]
 	switch {
-	case c.unpinned[d.Ref]: // See findings.
+	case c.unpinned[d.Ref], d.Active && c.keepsOut(d): // See findings.
 	case c.returns[d.Ref]: // Its account is brought back: see undelete.
 	case len(objects) > 1:
 		c.hold(d, Ambiguous, "%d remote objects carry its anchor (%s): remove it from all but one", len(objects),
@@ -242,11 +242,17 @@ func (c *computer) report(ref directory.Ref, label string, reason Reason, format
 	c.plan.Held = append(c.plan.Held, Held{ref, label, reason, fmt.Sprintf(format, args...)})
 }
 
-// findings holds the entries that cannot be used, and those with a pin that cannot be trusted. Their accounts stay as they are.
+// findings holds the entries that cannot be used, and those with a pin or an order that cannot be trusted. Their accounts
+// stay as they are, but an order keeps none from being suspended.
 func (c *computer) findings() {
 	for _, h := range c.in.Unpinned {
 		if c.concerns(h.Ref) {
 			c.held[h.Ref] = true
+			c.plan.Held = append(c.plan.Held, h)
+		}
+	}
+	for _, h := range c.in.Unordered {
+		if c.concerns(h.Ref) {
 			c.plan.Held = append(c.plan.Held, h)
 		}
 	}

@@ -17,10 +17,10 @@ type computer struct {
 	byRemote  map[string]*Object
 	byAddress map[string][]*Object
 	// deletedOf are the accounts that were deleted last and can still be restored. See undeleted.
-	deletedOf                                 map[directory.Ref]*Deleted
-	unusable, unsettled, outOfScope, unpinned map[directory.Ref]bool
-	departed                                  map[directory.Ref]directory.Departure
-	claims                                    map[string][]*Desired
+	deletedOf                                            map[directory.Ref]*Deleted
+	unusable, unsettled, outOfScope, unpinned, unordered map[directory.Ref]bool
+	departed                                             map[directory.Ref]directory.Departure
+	claims                                               map[string][]*Desired
 	// target maps entries that have, or will have, a remote object to its remote id ("" until it is created).
 	target map[directory.Ref]string
 	// owner maps the remote ids of objects that are, or become, ours to their entries.
@@ -54,7 +54,7 @@ func newComputer(in *Input) *computer {
 		target: map[directory.Ref]string{}, owner: map[string]directory.Ref{},
 		former: map[directory.Ref][]*Object{}, heir: map[*Object]*Desired{}, disputed: map[*Object]bool{},
 		waves: map[directory.Ref]int{}, held: map[directory.Ref]bool{}, kept: map[directory.Ref]bool{},
-		orders:  map[directory.Ref]*Order{},
+		orders: map[directory.Ref]*Order{}, unordered: map[directory.Ref]bool{},
 		returns: map[directory.Ref]bool{}, rejected: map[directory.Ref][]Rejection{}, unpinned: map[directory.Ref]bool{},
 	}
 	for _, r := range in.Rejections {
@@ -79,6 +79,9 @@ func newComputer(in *Input) *computer {
 	}
 	for _, h := range in.Unpinned {
 		c.unusable[h.Ref], c.unpinned[h.Ref] = true, true
+	}
+	for _, h := range in.Unordered {
+		c.unordered[h.Ref] = true
 	}
 	for _, d := range in.Departed {
 		c.departed[d.Ref] = d

@@ -24,6 +24,8 @@ type Desired struct {
 	// Active is false for one that should be suspended; Why says why, or that a pin keeps it active.
 	Active bool
 	Why    Reason
+	// Disabled says that the entry itself is disabled in the directory, whatever the mapping of a provider says.
+	Disabled bool
 	// Fields are the mapped fields, sorted by name. What is not here is not ours to write.
 	Fields directory.Attributes
 	// Options are what the address and the fields may be as well, because the directory has several values where one is
@@ -324,6 +326,9 @@ type Input struct {
 	// Unpinned are entries with a pin that cannot be trusted. Nothing happens to them, because a pin may have kept them
 	// as they are.
 	Unpinned []Held
+	// Unordered are users with an order to leave that cannot be trusted. Nothing gives them an account or makes theirs
+	// active, because the order may be genuine.
+	Unordered []Held
 	// Filled counts the objects with a value of each field in the last full run, and Emptied those that lost it since.
 	// A plan for some entries is measured by both. Older versions recorded neither.
 	Filled, Emptied Filled

@@ -93,7 +93,7 @@ func (c *computer) member(d *Desired, o *Object, m Member, current map[directory
 	if c.in.Capabilities.Mirror {
 		remote, exists = m.Ref.String(), true
 	}
-	if m.Passive || !exists || c.unpinned[m.Ref] || c.orders[m.Ref] != nil {
+	if m.Passive || !exists || c.unpinned[m.Ref] || c.orders[m.Ref] != nil || c.unordered[m.Ref] {
 		return
 	}
 	c.plan.Counts.Desired.Membership++

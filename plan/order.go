@@ -25,7 +25,8 @@ func (o *Order) text() string {
 }
 
 // ordered lays the orders over what is desired, after the pins. An order has ended where the source says by itself that
-// the user left or is disabled; see Plan.Agreed. An entry that cannot be read, or is out of scope, ends none.
+// the user left or is disabled, and no account of it is active here; see Plan.Agreed. An entry that cannot be read, is
+// out of scope, or is inactive only by this provider's mapping ends none.
 func (c *computer) ordered() {
 	if len(c.in.Orders) == 0 || c.in.Capabilities.Mirror {
 		return
@@ -40,7 +41,7 @@ func (c *computer) ordered() {
 			d = &c.in.Desired[at]
 		}
 		_, left := c.departed[o.Ref]
-		if !c.unusable[o.Ref] && (d == nil && left || d != nil && !d.Active && d.Why == Disabled) {
+		if c.concerns(o.Ref) && !c.unusable[o.Ref] && !c.active(o.Ref) && (d == nil && left || d != nil && d.Disabled) {
 			c.plan.Agreed = append(c.plan.Agreed, o.Ref)
 			continue
 		}
@@ -49,6 +50,18 @@ func (c *computer) ordered() {
 			d.Active, d.Why = false, Ordered
 		}
 	}
+}
+
+// active reports whether an account of the user is active that may be suspended.
+func (c *computer) active(ref directory.Ref) bool {
+	return slices.ContainsFunc(c.anchored[ref],
+		func(o *Object) bool { return o.Active && o.ReadOnly == "" && o.Protected == "" })
+}
+
+// keepsOut reports whether an order that cannot be trusted keeps an entry from an account, or from an active one.
+func (c *computer) keepsOut(d *Desired) bool {
+	return c.unordered[d.Ref] && len(c.former[d.Ref]) == 0 &&
+		!slices.ContainsFunc(c.anchored[d.Ref], func(o *Object) bool { return o.Active })
 }
 
 // ordered marks the suspensions that a person ordered. The order is their approval.

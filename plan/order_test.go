@@ -23,6 +23,8 @@ func TestOrderToLeave(t *testing.T) {
 	wanted := plan.Desired{Ref: ada, Label: "Ada", Address: "ada@example.com", Active: true}
 	off, unmapped := wanted, wanted
 	off.Active, off.Why = false, plan.Disabled
+	here := off // inactive by the mapping of this provider alone
+	off.Disabled = true
 	unmapped.Held, unmapped.Detail = plan.NoAddress, "it has no address"
 	for _, tc := range []struct {
 		name   string
@@ -51,6 +53,12 @@ func TestOrderToLeave(t *testing.T) {
 		{name: "pinned active", in: plan.Input{Desired: []plan.Desired{wanted},
 			Pins: []plan.Pin{{Ref: ada, Account: plan.StandsActive}}}, object: active, suspends: true},
 		{name: "disabled", in: plan.Input{Desired: []plan.Desired{off}}, object: suspended, agreed: true},
+		{name: "disabled and not yet suspended", in: plan.Input{Desired: []plan.Desired{off}}, object: active, suspends: true},
+		{name: "disabled and protected", in: plan.Input{Desired: []plan.Desired{off}}, object: protected, agreed: true,
+			held: "administrator"},
+		{name: "disabled, in a run about others", object: active,
+			in: plan.Input{Desired: []plan.Desired{off}, Only: []directory.Ref{team}}},
+		{name: "inactive for this provider", in: plan.Input{Desired: []plan.Desired{here}}, object: suspended},
 		{name: "left", object: suspended, agreed: true,
 			in: plan.Input{Departed: []directory.Departure{{Ref: ada, Left: now}}}},
 	} {
@@ -89,6 +97,62 @@ func TestOrderToLeave(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An order that cannot be trusted keeps a user from an account and from an active one, and from nothing else.
+func TestAnOrderThatCannotBeTrusted(t *testing.T) {
+	t.Parallel()
+	ada := directory.Ref{Kind: directory.User, ID: "ada"}
+	account := plan.Object{Ref: ada, RemoteID: "1", Address: "ada@example.com", Suspender: plan.Us}
+	active := account
+	active.Active, active.Suspender = true, plan.Nobody
+	wanted := plan.Desired{Ref: ada, Label: "Ada", Address: "ada@example.com", Active: true}
+	off, renamed := wanted, wanted
+	off.Active, off.Why = false, plan.Disabled
+	renamed.Address = "lovelace@example.com"
+	deleted := plan.Pin{Ref: ada, Account: plan.StandsActive, RemoteID: "1", Address: wanted.Address, Deleted: now}
+	for _, tc := range []struct {
+		name    string
+		desired plan.Desired
+		objects []plan.Object
+		pins    []plan.Pin
+		// without and with are what is done without the order and with it.
+		without, with string
+	}{
+		{name: "suspend", desired: off, objects: []plan.Object{active}, without: "suspend", with: "suspend"},
+		{name: "rename", desired: renamed, objects: []plan.Object{active}, without: "update", with: "update"},
+		{name: "restore", desired: wanted, objects: []plan.Object{account}, without: "restore"},
+		{name: "create", desired: wanted, without: "create"},
+		{name: "undelete", desired: wanted, pins: []plan.Pin{deleted}, without: "undelete"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			in := plan.Input{Now: now, Desired: []plan.Desired{tc.desired}, Pins: tc.pins, State: plan.State{Objects: tc.objects},
+				Capabilities: plan.Capabilities{UndeleteWithin: time.Hour}}
+			if got := ops(plan.Compute(in)); got != tc.without {
+				t.Errorf("without the order: %s, want %s", got, tc.without)
+			}
+			in.Unordered = []plan.Held{{Ref: ada, Reason: plan.PinLost, Detail: "it is not signed"}}
+			p := plan.Compute(in)
+			if got := ops(p); got != tc.with || text(p.Held) != "it is not signed" {
+				t.Errorf("with the order: %s, want %s; held: %s", got, tc.with, text(p.Held))
+			}
+			in.Unordered, in.Orders = nil, []plan.Order{{Ref: ada, By: "grace", At: now}}
+			for _, c := range plan.Compute(in).Changes {
+				if c.Op != plan.Suspend && (c.Op != plan.Undelete || !c.Inactive) {
+					t.Errorf("with an order that is trusted: %+v", c)
+				}
+			}
+		})
+	}
+}
+
+func ops(p plan.Plan) string {
+	var out []string
+	for i := range p.Changes {
+		out = append(out, p.Changes[i].Op.String())
+	}
+	return strings.Join(out, " ")
 }
 
 func text(held []plan.Held) string {

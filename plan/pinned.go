@@ -257,7 +257,7 @@ func (c *computer) undelete() {
 		p := &c.back[i]
 		within := c.in.Capabilities.UndeleteWithin
 		switch blockers := c.byAddress[p.Address]; {
-		case !c.concerns(p.Ref):
+		case !c.concerns(p.Ref), c.unordered[p.Ref]: // See findings.
 		case !c.in.Now.Before(p.Deleted.Add(within)):
 			c.report(p.Ref, p.Label, Reverted, "its account %s was deleted on %s, and can no longer be brought back: lift "+
 				"the pin", p.RemoteID, p.Deleted.UTC().Format(time.RFC3339))
@@ -268,7 +268,8 @@ func (c *computer) undelete() {
 			c.target[p.Ref], c.owner[p.RemoteID] = p.RemoteID, p.Ref
 			ch := Change{
 				Op: Undelete, Ref: p.Ref, RemoteID: p.RemoteID, Label: p.Label, Address: p.Address, Why: Reverted,
-				Source: c.departed[p.Ref].Source, Version: c.in.Versions[p.Ref], Inactive: p.Account == StandsSuspended,
+				Source: c.departed[p.Ref].Source, Version: c.in.Versions[p.Ref],
+				Inactive: p.Account == StandsSuspended || c.orders[p.Ref] != nil,
 			}
 			if d := c.desired[p.Ref]; d != nil {
 				ch.Source = d.Source

@@ -149,9 +149,35 @@ func (e *Engine) narrow(ctx context.Context, run *Run, d *delta) (reason string,
 		}
 		return e.narrowSource(ctx, run, facts.Cursor, d)
 	}
-	run.Scope.refs, err = e.widened(ctx, d.seen)
+	if run.Scope.refs, err = e.widened(ctx, d.seen); err != nil {
+		return "", err
+	}
+	ordered, err := e.ordered(ctx, run.Memory)
+	run.Scope.refs = slices.Compact(slices.SortedFunc(slices.Values(append(run.Scope.refs, ordered...)),
+		directory.Ref.Compare))
 	return "", err
 }
+
+// ordered returns the users with an order to leave and an account that was not suspended yet, because the job for it
+// failed.
+func (e *Engine) ordered(ctx context.Context, memory Memory) ([]directory.Ref, error) {
+	if memory == nil {
+		return nil, nil
+	}
+	kept, err := memory.Load(ctx)
+	if err != nil || len(kept.Orders) == 0 {
+		return nil, err
+	}
+	refs := make([]directory.Ref, len(kept.Orders))
+	for i := range kept.Orders {
+		refs[i] = kept.Orders[i].Ref
+	}
+	links, err := e.cfg.Ledger.LinksOf(ctx, refs...)
+	return slices.DeleteFunc(refs, func(ref directory.Ref) bool { return !stands(links[ref]) }), err
+}
+
+// stands reports whether an entry has an account that was not suspended by us.
+func stands(link plan.Link) bool { return link.RemoteID != "" && !link.Suspended }
 
 // widened returns pending entries with the groups above the groups among them, which contain the same people, and
 // with the entries that have a field that depends on one of them, such as the reports of a manager.

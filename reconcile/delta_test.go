@@ -81,6 +81,31 @@ func TestEmptiedFieldsOfDeltaRunsAreMeasuredByTheWhole(t *testing.T) {
 	}
 }
 
+// A delta run carries out an order to leave whose job failed, and looks at the account no more afterwards.
+func TestADeltaRunSuspendsByOrder(t *testing.T) {
+	t.Parallel()
+	n := newNearby(t, mapping.Options{}, 1)
+	for i := range 3 {
+		e := person(i)
+		e.Attributes = e.Attributes.Set(directory.Mail, fmt.Sprintf("p%d@example.com", i))
+		n.source.snapshot.Entries = append(n.source.snapshot.Entries, e)
+	}
+	n.mirror()
+	engine := n.engineOf(store.NewReader(n.part()))
+	n.execute(engine, reconcile.Full())
+	n.execute(engine, reconcile.Changed())
+	n.gate.orders = []plan.Order{{Ref: ref(1), By: "grace", At: n.now}}
+	n.execute(engine, reconcile.Changed())
+	if got := n.tenant.suspended(); !slices.Equal(got, []string{string(ref(1).ID)}) {
+		t.Errorf("the delta run suspended %v, want the ordered leaver", got)
+	}
+	said := len(n.said.messages)
+	n.execute(engine, reconcile.Changed())
+	if got := n.said.messages[said:]; !slices.Equal(got, []string{"Nothing changed, and nothing is still open."}) {
+		t.Errorf("another delta run says %q, want that nothing is open", got)
+	}
+}
+
 // followChanges changes a directory at random, and its provider by delta runs.
 func followChanges(t *testing.T, options mapping.Options, seed uint64) {
 	t.Helper()

@@ -21,6 +21,7 @@ type gateFake struct {
 	budget   plan.Budget
 	verdicts map[string]plan.Verdict
 	pins     map[directory.Ref]plan.Pin
+	orders   []plan.Order
 	spent    int
 	taken    int // of the limits of users and groups
 	others   int // what others take right after the plan
@@ -52,7 +53,7 @@ func (g *gateFake) Load(context.Context) (reconcile.Remembered, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	pins := slices.SortedFunc(maps.Values(g.pins), func(a, b plan.Pin) int { return a.Ref.Compare(b.Ref) })
-	return reconcile.Remembered{Spent: g.budget, Verdicts: g.verdicts, Pins: pins}, nil
+	return reconcile.Remembered{Spent: g.budget, Verdicts: g.verdicts, Pins: pins, Orders: g.orders}, nil
 }
 
 func (g *gateFake) Keep(_ context.Context, changes reconcile.PinChanges) error {

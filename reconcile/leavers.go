@@ -50,10 +50,16 @@ func (e *Engine) suspendKnown(ctx context.Context, run Run, v *view, refused err
 	return report, fmt.Errorf("%w (%d leavers were suspended all the same)", refused, report.Applied)
 }
 
-// departing returns the users with an account in the ledger that should be suspended, as far as the source tells.
-func (e *Engine) departing(v *view) ([]directory.Ref, error) {
+// departing returns the users with an account in the ledger that should be suspended, as far as the source or an order
+// tells.
+func (e *Engine) departing(v *view) (refs []directory.Ref, err error) {
+	for i := range v.memory.Orders {
+		if ref := v.memory.Orders[i].Ref; stands(v.links[ref]) {
+			refs = append(refs, ref)
+		}
+	}
 	if action := e.cfg.Policy.UserDeleteAction; action == plan.ActionDoNothing {
-		return nil, nil
+		return refs, nil
 	}
 	desired, err := e.cfg.Desire(v.snapshot, plan.State{})
 	if err != nil {
@@ -66,12 +72,11 @@ func (e *Engine) departing(v *view) ([]directory.Ref, error) {
 	for i := range v.snapshot.Findings {
 		stays[v.snapshot.Findings[i].Ref] = true
 	}
-	var refs []directory.Ref
 	for ref, link := range v.links {
-		if ref.Kind == directory.User && link.RemoteID != "" && !link.Suspended && !stays[ref] {
+		if ref.Kind == directory.User && stands(link) && !stays[ref] {
 			refs = append(refs, ref)
 		}
 	}
 	slices.SortFunc(refs, directory.Ref.Compare)
-	return refs, nil
+	return slices.Compact(refs), nil
 }

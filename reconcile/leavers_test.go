@@ -9,6 +9,7 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/plan"
 	"rollcall/reconcile"
 )
 
@@ -104,7 +105,12 @@ func TestLeaversWithoutListsPassTheGuards(t *testing.T) {
 		"nobody is left":        {func(w *world) { w.source.snapshot.Entries = nil }, nil, nil},
 		"in doubt":              {func(w *world) { w.leave(0, 1); w.source.snapshot.Doubts = []string{"short"} }, nil, nil},
 		"approval is asked for": {func(w *world) { w.leave(0, 1); w.approval = "always" }, nil, nil},
-		"a dry run":             {func(w *world) { w.leave(0, 1) }, dry, nil},
+		"ordered": {func(w *world) {
+			w.policy.UserDeleteAction = plan.ActionDoNothing
+			w.gate.orders = []plan.Order{{Ref: ref(7), By: "grace", At: w.now}}
+			w.leave(0, 1)
+		}, nil, []string{"u007"}},
+		"a dry run": {func(w *world) { w.leave(0, 1) }, dry, nil},
 	} {
 		w := unlisted(t)
 		tc.change(w)

@@ -43,6 +43,8 @@ type Remembered struct {
 	Pins []plan.Pin
 	// Unpinned are entries with a pin that cannot be trusted.
 	Unpinned []plan.Held
+	// Unordered are users with an order that cannot be trusted.
+	Unordered []plan.Held
 	// Doubts are reasons for which pins may be missing. Destructive changes wait.
 	Doubts []string
 	// Warnings are what a person has to know of the decisions and pins.
