@@ -18,6 +18,7 @@ import (
 	"rollcall/container"
 	"rollcall/decisions"
 	"rollcall/directory"
+	"rollcall/fault"
 	"rollcall/internal/redistest"
 	"rollcall/internal/testclock"
 	"rollcall/provider/all"
@@ -45,6 +46,8 @@ type fakeJobs struct {
 	result *status.Result
 	// err fails everything.
 	err error
+	// refuses has no job of an object started.
+	refuses map[container.ID]bool
 	// later finishes object jobs in the background.
 	later bool
 
@@ -85,6 +88,9 @@ func (f *fakeJobs) StartObject(ctx context.Context, c container.ID, source strin
 	by string) (string, error) {
 	if f.err != nil {
 		return "", f.err
+	}
+	if f.refuses[c] {
+		return "", fault.Errorf(fault.Unavailable, "the queue of %s is at secret.example.com", c)
 	}
 	f.mu.Lock()
 	f.started, f.source = ref, source

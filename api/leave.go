@@ -9,6 +9,7 @@ import (
 	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/internal/scrub"
 	"rollcall/plan"
 )
 
@@ -34,7 +35,9 @@ type leaveView struct {
 // LeaveJob is the job that carries out an order at one provider.
 type LeaveJob struct {
 	Container container.ID `json:"container"`
-	JobID     string       `json:"job_id"`
+	// JobID is empty if the job could not be started. Problem then says why, and the next run carries out the order.
+	JobID   string `json:"job_id,omitempty"`
+	Problem string `json:"problem,omitempty"`
 }
 
 // ordersView lists the orders that stand.
@@ -110,7 +113,7 @@ func (a *API) Leave(ctx context.Context, caller Caller, text string) (plan.Order
 	if err := a.cfg.Decisions.Leave(ctx, o); err != nil {
 		return plan.Order{}, nil, err
 	}
-	jobs, err := a.startJobs(ctx, at, caller.Name)
+	jobs, err := a.startJobs(ctx, at, caller.Name, "The order stands")
 	return o, jobs, err
 }
 
@@ -139,7 +142,7 @@ func (a *API) LiftLeave(ctx context.Context, caller Caller, text string) (plan.O
 	if err := a.cfg.Decisions.EndLeaves(ctx, ref); err != nil {
 		return plan.Order{}, nil, err
 	}
-	jobs, err := a.startJobs(ctx, at, caller.Name)
+	jobs, err := a.startJobs(ctx, at, caller.Name, "The order was lifted")
 	return order, jobs, err
 }
 
@@ -180,15 +183,27 @@ func (a *API) concerned(ctx context.Context, caller Caller, text string) (at pla
 	return at, nil
 }
 
-// startJobs starts a job at each provider. An order that stands is carried out by the next run in any case.
-func (a *API) startJobs(ctx context.Context, at place, by string) ([]LeaveJob, error) {
+// startJobs starts a job at each provider, and names those that could not be started. It is an error if none could.
+func (a *API) startJobs(ctx context.Context, at place, by, done string) ([]LeaveJob, error) {
 	jobs := make([]LeaveJob, 0, len(at.providers))
+	var last *problem
+	started := 0
 	for _, c := range at.providers {
 		id, err := a.cfg.Jobs.StartObject(ctx, c, at.match.Source, at.match.Ref, by)
-		if err != nil {
-			return jobs, err
+		if err == nil {
+			jobs = append(jobs, LeaveJob{Container: c, JobID: id})
+			started++
+			continue
 		}
-		jobs = append(jobs, LeaveJob{c, id})
+		a.cfg.Log.WarnContext(ctx, "no job was started for an order", "container", c, "err", scrub.Error(err))
+		out, _ := a.errorAnswer(err)
+		why := rpcMessage(out.body)
+		jobs = append(jobs, LeaveJob{Container: c, Problem: "No job was started, and the next run does it. " + why})
+		last = &problem{out.status, detail{Detail: done + ", but no job was started. The next run of each provider does it. " +
+			why}}
+	}
+	if started == 0 && last != nil {
+		return nil, last
 	}
 	return jobs, nil
 }

@@ -8,6 +8,7 @@ import (
 	"rollcall/api"
 	"rollcall/audit"
 	"rollcall/container"
+	"rollcall/directory"
 	"rollcall/status"
 )
 
@@ -47,6 +48,38 @@ func TestLeave(t *testing.T) {
 		t.Errorf("the lift of an order for an unknown user is %+v", got)
 	}
 	h.get("/api/v3/leave/orders/").is(http.StatusOK, `{"orders":[]}`)
+}
+
+// A provider whose job cannot be started keeps the others from nothing, and is named. The order stands in any case.
+func TestLeaveWithoutAJob(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil, nil)
+	for _, tc := range []struct {
+		refuses []container.ID
+		want    int
+		says    []string
+	}{
+		{[]container.ID{google}, http.StatusAccepted, []string{`"container":"microsoft_entra:2","job_id":"`,
+			`{"container":"google_workspace:1","problem":"No job was started, and the next run does it. A system behind`}},
+		{[]container.ID{google, entra}, http.StatusServiceUnavailable, []string{"The order stands, but no job was started."}},
+	} {
+		h.jobs.refuses = map[container.ID]bool{}
+		for _, c := range tc.refuses {
+			h.jobs.refuses[c] = true
+		}
+		got := h.do(http.MethodPost, "/api/v3/leave/", `{"entry":"u-1"}`).want(tc.want).Body.String()
+		for _, want := range tc.says {
+			if !strings.Contains(got, want) || strings.Contains(got, "secret.example.com") {
+				t.Errorf("without a job at %v: %s, want %s", tc.refuses, got, want)
+			}
+		}
+		if orders, err := h.decisions.Orders(t.Context()); err != nil || len(orders.Leave) != 1 {
+			t.Errorf("the orders are %+v, %v, want the one", orders, err)
+		}
+		if err := h.decisions.EndLeaves(t.Context(), directory.Ref{Kind: directory.User, ID: "u-1"}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func TestLeaveIsRefused(t *testing.T) {

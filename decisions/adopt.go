@@ -22,18 +22,19 @@ func (s *Store) Adopt(ctx context.Context, c container.ID, digest string) (int, 
 	if err != nil {
 		return 0, err
 	}
+	changed := fault.Errorf(fault.Conflict, "the decisions of %s have changed since they were listed: list them again", c)
 	if have.digest() != digest {
-		return 0, fault.Errorf(fault.Conflict, "the decisions of %s have changed since they were listed: list them again", c)
+		return 0, changed
 	}
 	var writes []write
-	n := 0
+	n, now := 0, s.cfg.Now()
 	for name, text := range have.records {
 		w := write{name: name}
 		if hash, field, _ := strings.Cut(name, "/"); hash == hashPins {
 			if p, err := decodePin(text); err == nil && p.String() == field {
 				w.value = text
 			}
-		} else if d, err := decodeDecision(text); err == nil && d.Fingerprint == field && s.cfg.Now().Before(d.Expires) {
+		} else if d, err := decodeDecision(text); err == nil && d.Fingerprint == field && now.Before(d.Expires) {
 			w.value, w.expires, w.verdict = text, d.Expires, d.Verdict
 		}
 		if w.value != "" {
@@ -43,7 +44,7 @@ func (s *Store) Adopt(ctx context.Context, c container.ID, digest string) (int, 
 	}
 	done, err := s.put(ctx, "adopt", c, keys, have, seal{Sequence: have.seal.Sequence}, writes)
 	if err == nil && !done {
-		err = fault.Errorf(fault.Conflict, "the decisions of %s have changed since they were listed: list them again", c)
+		err = changed
 	}
 	return n, err
 }

@@ -91,6 +91,11 @@ func (r *remote) confirmed(ctx context.Context, o client.Ordered, lift bool) err
 	defer cancel()
 	code := 0
 	for _, j := range o.Jobs {
+		if j.JobID == "" {
+			fmt.Fprintf(r.stdout, "%s: %s\n", j.Container, cell(j.Problem))
+			code = codeFailure
+			continue
+		}
 		job, err := r.finished(ctx, j.Container, j.JobID)
 		if err != nil {
 			return err

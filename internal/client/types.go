@@ -182,6 +182,8 @@ type Ordered struct {
 	Order Order `json:"order"`
 	Jobs  []struct {
 		Container container.ID `json:"container"`
-		JobID     string       `json:"job_id"`
+		// JobID is empty if no job could be started. Problem then says why.
+		JobID   string `json:"job_id"`
+		Problem string `json:"problem"`
 	} `json:"jobs"`
 }
