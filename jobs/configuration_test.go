@@ -30,7 +30,7 @@ func (s *site) file(digest string) []jobs.Container {
 func TestTwoConfigurationsDoNotExecuteAContainerSideBySide(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.work = metrics.NewWork()
+	s.work = metrics.NewWork(nil)
 	old := s.workerWith("old", s.file("v1")...)
 	s.until(corp, s.start(corp).ID, status.Completed)
 	newer := s.workerWith("new", s.file("v2")...)

@@ -166,7 +166,7 @@ func TestAJobThatKillsItsWorkers(t *testing.T) {
 func TestATaskWithoutARecordIsCounted(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.work = metrics.NewWork()
+	s.work = metrics.NewWork(nil)
 	id := s.accepted("u003")
 	if err := s.rdb.Del(t.Context(), "rollcall:{google_workspace:1}:job:"+id).Err(); err != nil {
 		t.Fatal(err)

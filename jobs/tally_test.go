@@ -86,7 +86,7 @@ func TestRunsAreCountedOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.patient()
-	s.work = metrics.NewWork()
+	s.work = metrics.NewWork(nil)
 	var hook atomic.Pointer[func(context.Context, plan.Change) error]
 	s.remote.before = func(ctx context.Context, c plan.Change) error {
 		if f := hook.Load(); f != nil {
@@ -161,7 +161,7 @@ func TestRunsAreCountedOnce(t *testing.T) {
 func TestObjectJobsAreCounted(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.work = metrics.NewWork()
+	s.work = metrics.NewWork(nil)
 	s.worker("w1")
 	s.until(corp, s.start(corp).ID, status.Completed)
 	s.until(google, s.start(google).ID, status.Completed)

@@ -62,7 +62,7 @@ func (c WorkerConfig) withDefaults() WorkerConfig {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Metrics == nil {
-		c.Metrics = metrics.NewWork()
+		c.Metrics = metrics.NewWork(nil)
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -132,13 +132,14 @@ func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func
 	kept, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var keeping sync.WaitGroup
 	keeping.Go(func() { clock.Keep(kept) })
+	witnesses := redisclock.NewWitnesses(clock)
 	a := &App{
 		Process: p, Config: cfg, Getenv: getenv, Log: log, Redis: rdb, Clock: clock,
-		witnesses: redisclock.NewWitnesses(clock),
+		witnesses: witnesses,
 		Status:    status.New(rdb, status.Config{Now: clock.Now, MaxOpenJobs: p.MaxOpenJobs}),
 		Decisions: decisions.New(rdb, decisions.Config{Now: clock.Now, Keys: keys}),
 		keys:      keys,
-		Metrics:   metrics.NewRegistry(), work: metrics.NewWork(), access: metrics.NewAccess(),
+		Metrics:   metrics.NewRegistry(), work: metrics.NewWork(witnesses.Ahead), access: metrics.NewAccess(),
 		close: func() { stop(); keeping.Wait(); closeRedis() },
 	}
 	if err := a.Status.CheckFormat(ctx); err != nil {

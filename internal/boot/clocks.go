@@ -12,12 +12,7 @@ import (
 // clocks returns what the engine of a provider asks after each read: which clocks disagree, as its tenant shows. The
 // empty id means all tenants, for a source.
 func (a *App) clocks(name container.ID) func() (string, bool) {
-	return func() (string, bool) {
-		if ahead, ok := a.witnesses.Ahead(string(name)); ok {
-			a.work.TenantClock(name, ahead)
-		}
-		return a.witnesses.Disagreement(string(name))
-	}
+	return func() (string, bool) { return a.witnesses.Disagreement(string(name)) }
 }
 
 // askEvery is how often the tenants are asked for the time while the clock of this host differs from that of Redis.

@@ -65,7 +65,7 @@ var state = []Metric{
 		Help: "Changes that wait for a person, by the guard that holds them."},
 	{Name: "rollcall_held_entries", Kind: Gauge, Labels: []Label{ofContainer, reason},
 		Help: "Entries about which the newest run that planned could do nothing, by the reason."},
-	{Name: "rollcall_pinned_entries", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "for sources, and before its first run on this worker",
+	{Name: "rollcall_pinned_entries", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "for sources",
 		Help: "Entries that an undo keeps as they were, whatever their source says."},
 	{Name: "rollcall_failed_changes", Kind: Gauge, Labels: []Label{ofContainer, ofFault},
 		Help: "Changes of the newest run that is over that failed, by the kind of error."},
@@ -75,7 +75,7 @@ var state = []Metric{
 	{Name: "rollcall_poll_age_seconds", Kind: Gauge, Labels: []Label{ofContainer},
 		Absent: "for providers, and for sources that cannot tell their changes",
 		Help:   "How long ago a source last answered the question what changed."},
-	{Name: "rollcall_leaver_pending_seconds", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "for sources, and before its first run on this worker",
+	{Name: "rollcall_leaver_pending_seconds", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "for sources",
 		Help: "How long the person who waits longest has been gone without being suspended; 0 where nobody waits. Who " +
 			"left the local copy since the " +
 			"provider last planned is taken to wait."},
@@ -147,9 +147,9 @@ var work = []Metric{
 	{Name: "rollcall_worker_clock_offset_seconds", Kind: Gauge,
 		Help: "How far the clock of this worker's host is ahead of that of Redis; negative where it is behind."},
 	{Name: "rollcall_tenant_clock_offset_seconds", Kind: Gauge, Labels: []Label{ofContainer},
-		Help: "How far the clock of a tenant was ahead of that of Redis when this worker read it last. Beyond 5 minutes " +
+		Help: "How far the clock of a tenant is ahead of that of Redis, by its last answer to this worker. Beyond 5 minutes " +
 			"destructive changes are held.",
-		Absent: "for sources, and before its first run on this worker"},
+		Absent: "for sources, and for tenants without an answer to this worker in the last hour"},
 	{Name: "rollcall_worker_superseded", Kind: Gauge, Labels: []Label{ofContainer},
 		Help: "1 while this worker does not execute a container, because another worker has a newer configuration of it."},
 	{Name: "rollcall_object_jobs_total", Kind: Counter, Labels: []Label{ofContainer, jobResult},

@@ -14,15 +14,19 @@ import (
 // Work counts what a worker does. It is safe for concurrent use.
 type Work struct {
 	runs, changes, requests, waited, retries, losses, resumes, objects, drift, late *prometheus.CounterVec
-	superseded, clock, tenants                                                      *prometheus.GaugeVec
+	superseded, clock                                                               *prometheus.GaugeVec
 	runTook, lag, leavers, took                                                     *prometheus.HistogramVec
+	tenantClock                                                                     *prometheus.Desc
+	tenantsAhead                                                                    func() map[string]time.Duration
 }
 
 var _ prometheus.Collector = (*Work)(nil)
 
-// NewWork returns counters that are at zero.
-func NewWork() *Work {
+// NewWork returns counters that are at zero. Each scrape asks tenantsAhead how far the clocks of tenants are ahead of
+// Redis, by container. Nil exports none.
+func NewWork(tenantsAhead func() map[string]time.Duration) *Work {
 	return &Work{
+		tenantClock: desc("rollcall_tenant_clock_offset_seconds"), tenantsAhead: tenantsAhead,
 		runs: counter("rollcall_runs_total"), changes: counter("rollcall_changes_total"),
 		requests: counter("rollcall_remote_requests_total"),
 		waited:   counter("rollcall_remote_quota_wait_seconds_total"), retries: counter("rollcall_remote_retries_total"),
@@ -30,7 +34,6 @@ func NewWork() *Work {
 		objects: counter("rollcall_object_jobs_total"),
 		drift:   counter("rollcall_delta_drift_total"), late: counter("rollcall_late_requests_total"),
 		clock:      gauge("rollcall_worker_clock_offset_seconds"),
-		tenants:    gauge("rollcall_tenant_clock_offset_seconds"),
 		superseded: gauge("rollcall_worker_superseded"),
 		runTook:    histogram("rollcall_run_duration_seconds"), lag: histogram("rollcall_provisioning_lag_seconds"),
 		leavers: histogram("rollcall_leaver_latency_seconds"), took: histogram("rollcall_remote_request_duration_seconds"),
@@ -40,7 +43,7 @@ func NewWork() *Work {
 func (w *Work) all() []prometheus.Collector {
 	return []prometheus.Collector{
 		w.runs, w.runTook, w.changes, w.lag, w.leavers, w.requests, w.took, w.waited, w.retries, w.losses, w.resumes,
-		w.objects, w.superseded, w.drift, w.late, w.clock, w.tenants,
+		w.objects, w.superseded, w.drift, w.late, w.clock,
 	}
 }
 
@@ -49,12 +52,19 @@ func (w *Work) Describe(ch chan<- *prometheus.Desc) {
 	for _, c := range w.all() {
 		c.Describe(ch)
 	}
+	ch <- w.tenantClock
 }
 
 // Collect implements prometheus.Collector.
 func (w *Work) Collect(ch chan<- prometheus.Metric) {
 	for _, c := range w.all() {
 		c.Collect(ch)
+	}
+	if w.tenantsAhead == nil {
+		return
+	}
+	for name, ahead := range w.tenantsAhead() {
+		ch <- prometheus.MustNewConstMetric(w.tenantClock, prometheus.GaugeValue, ahead.Seconds(), name)
 	}
 }
 
@@ -149,11 +159,6 @@ func (w *Work) Late(c container.ID) { w.late.WithLabelValues(string(c)).Inc() }
 
 // ClockOffset records how far the clock of this host is ahead of Redis.
 func (w *Work) ClockOffset(off time.Duration) { w.clock.WithLabelValues().Set(off.Seconds()) }
-
-// TenantClock records how far the clock of a tenant is ahead of Redis.
-func (w *Work) TenantClock(c container.ID, ahead time.Duration) {
-	w.tenants.WithLabelValues(string(c)).Set(ahead.Seconds())
-}
 
 // Superseded records whether the worker does not execute a container, because another one has a newer configuration.
 func (w *Work) Superseded(c container.ID, is bool) {

@@ -46,7 +46,7 @@ func TestNothingButTheCatalogueIsExported(t *testing.T) {
 	if diff := cmp.Diff(names(0), described(metrics.NewState(metrics.StateConfig{}))); diff != "" {
 		t.Errorf("State (-catalogue +exported)\n%s", diff)
 	}
-	if diff := cmp.Diff(names(1), described(metrics.NewWork())); diff != "" {
+	if diff := cmp.Diff(names(1), described(metrics.NewWork(nil))); diff != "" {
 		t.Errorf("Work (-catalogue +exported)\n%s", diff)
 	}
 	families, err := metrics.NewRegistry().Gather()
@@ -69,7 +69,8 @@ func TestNothingButTheCatalogueIsExported(t *testing.T) {
 
 func TestWork(t *testing.T) {
 	t.Parallel()
-	w := metrics.NewWork()
+	clocks := map[string]time.Duration{}
+	w := metrics.NewWork(func() map[string]time.Duration { return clocks })
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(w)
 	w.Expect(google)
@@ -124,8 +125,17 @@ func TestWork(t *testing.T) {
 	}
 	w.Call(google, time.Second, 0, false)
 	w.Call(google, time.Second, time.Second, true)
+	const tenant = "rollcall_tenant_clock_offset_seconds{container=google_workspace:1}"
+	clocks[string(google)] = time.Hour
+	if ahead := scrape(t, reg)[tenant]; ahead != 3600 {
+		t.Errorf("the clock of the tenant is %v s ahead, want 3600", ahead)
+	}
+	clear(clocks)
 
 	got := scrape(t, reg)
+	if ahead, is := got[tenant]; is {
+		t.Errorf("without an answer the clock of the tenant is %v s ahead, want no value", ahead)
+	}
 	maps.DeleteFunc(got, func(_ string, v float64) bool { return v == 0 })
 	want := map[string]float64{
 		"rollcall_runs_total{container=google_workspace:1,mode=full,result=successful}":                           1,

@@ -14,6 +14,8 @@ const (
 	disagree = 5 * time.Minute
 	// fresh is how long the time of an answer counts.
 	fresh = 10 * time.Minute
+	// shown is how long it is exported.
+	shown = time.Hour
 )
 
 // Witnesses are the clocks of tenants, as the Date headers of their answers show them. They tell which of two clocks is
@@ -60,24 +62,18 @@ func (d dated) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, err
 }
 
-// Ahead returns how far the clock of a tenant is ahead of Redis. It reports false where no recent answer is known.
-func (w *Witnesses) Ahead(tenant string) (time.Duration, bool) {
-	w.mu.Lock()
-	s, ok := w.seen[tenant]
-	w.mu.Unlock()
-	age := time.Since(s.at)
-	if !ok || age > fresh {
-		return 0, false
-	}
-	return s.shown.Add(age).Sub(w.clock.Now()), true
-}
+// Ahead returns how far the clocks of the tenants that answered within the last hour are ahead of that of Redis now.
+func (w *Witnesses) Ahead() map[string]time.Duration { return w.within(shown) }
 
-// tenants returns the names of all tenants that were seen.
-func (w *Witnesses) tenants() (out []string) {
+// within returns the same for the tenants whose last answer is at most that old.
+func (w *Witnesses) within(age time.Duration) map[string]time.Duration {
+	now, out := w.clock.Now(), map[string]time.Duration{}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for name := range w.seen {
-		out = append(out, name)
+	for tenant, s := range w.seen {
+		if old := time.Since(s.at); old <= age {
+			out[tenant] = s.shown.Add(old).Sub(now)
+		}
 	}
 	return out
 }
@@ -88,9 +84,8 @@ func (w *Witnesses) tenants() (out []string) {
 // of the tenant is wrong.
 func (w *Witnesses) Disagreement(tenant string) (text string, counts bool) {
 	worst, name, agree := time.Duration(0), "", false
-	for _, n := range w.tenants() {
-		switch ahead, ok := w.Ahead(n); {
-		case !ok:
+	for n, ahead := range w.within(fresh) {
+		switch {
 		case ahead.Abs() <= disagree:
 			agree = true
 		case (tenant == "" || tenant == n) && ahead.Abs() > worst.Abs():
@@ -122,8 +117,8 @@ func (w *Witnesses) RedisIsWrong() bool {
 	if off.Abs() <= Near {
 		return false
 	}
-	for _, name := range w.tenants() {
-		if ahead, ok := w.Ahead(name); ok && (ahead-off).Abs() <= Near {
+	for _, ahead := range w.within(fresh) {
+		if (ahead - off).Abs() <= Near {
 			return true
 		}
 	}

@@ -56,6 +56,9 @@ func TestWitnesses(t *testing.T) {
 			if !strings.Contains(got, tt.want) || (got == "") != (tt.want == "") || counts != (tt.want != "" && !tt.named) {
 				t.Errorf("Disagreement() = %q, %v, want %q", got, counts, tt.want)
 			}
+			if ahead, seen := w.Ahead()["scim:1"]; seen == tt.cached || seen && (ahead-tt.tenant).Abs() > redisclock.Near {
+				t.Errorf("Ahead() = %v, %v, want %v", ahead, seen, tt.tenant)
+			}
 			want := tt.want
 			if tt.other != nil && *tt.other < month {
 				want = ""
