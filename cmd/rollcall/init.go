@@ -80,10 +80,10 @@ func (in *initializer) attributes() []string {
 	return slices.Compact(out)
 }
 
-// ask asks a person at a terminal. Elsewhere, and for an empty answer, it returns the preset answer.
-func (in *initializer) ask(question, preset string) string {
+// ask asks a person at a terminal. Elsewhere, and for an empty answer, it returns the preset answer. Ctrl-C is an error.
+func (in *initializer) ask(ctx context.Context, question, preset string) (string, error) {
 	if !in.asks {
-		return preset
+		return preset, nil
 	}
 	if preset != "" {
 		question += " [" + preset + "]"
@@ -92,8 +92,18 @@ func (in *initializer) ask(question, preset string) string {
 	if in.answers == nil {
 		in.answers = bufio.NewReader(in.stdin)
 	}
-	answer, _ := in.answers.ReadString('\n') // What was read before an error counts.
-	return cmp.Or(strings.TrimSpace(answer), preset)
+	answer := make(chan string, 1)
+	go func() {
+		line, _ := in.answers.ReadString('\n') // What was read before an error counts.
+		answer <- line
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(in.stdout)
+		return "", &exit{codeInterrupted, fmt.Errorf("nothing is written: %w", ctx.Err())}
+	case line := <-answer:
+		return cmp.Or(strings.TrimSpace(line), preset), nil
+	}
 }
 
 func (in *initializer) run(ctx context.Context) error {
@@ -118,7 +128,7 @@ func (in *initializer) run(ctx context.Context) error {
 		return err
 	}
 	in.show(&cfg, found)
-	if err := in.write(&cfg, found); err != nil {
+	if err := in.write(within, &cfg, found); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(in.stdout, "\n%s is written. Complete the provider in it, then run: rollcall check --config "+
@@ -127,12 +137,17 @@ func (in *initializer) run(ctx context.Context) error {
 }
 
 // look finds out what kind of directory it is. It returns the configuration of the source.
-func (in *initializer) look(ctx context.Context) (ldap.Config, error) {
+func (in *initializer) look(ctx context.Context) (_ ldap.Config, err error) {
 	if !strings.HasPrefix(in.cfg.ServerURI, "file:") && in.cfg.BindCN == "" {
-		in.cfg.BindCN = in.ask("Name to bind as: a DN or, for Active Directory, user@domain (empty binds anonymously)", "")
+		if in.cfg.BindCN, err = in.ask(ctx,
+			"Name to bind as: a DN or, for Active Directory, user@domain (empty binds anonymously)", ""); err != nil {
+			return ldap.Config{}, err
+		}
 	}
 	if in.cfg.BindCN != "" && in.cfg.BindPasswordFile == "" {
-		*(*string)(&in.cfg.BindPasswordFile) = in.ask("File with its password", "")
+		if *(*string)(&in.cfg.BindPasswordFile), err = in.ask(ctx, "File with its password", ""); err != nil {
+			return ldap.Config{}, err
+		}
 	}
 	preset, bases, err := ldap.Detect(ctx, in.cfg)
 	if err != nil {
@@ -143,14 +158,19 @@ func (in *initializer) look(ctx context.Context) (ldap.Config, error) {
 		base = bases[0]
 	}
 	if base == "" {
-		base = in.ask(fmt.Sprintf("DN below which people and groups are (the server has %q)", bases), "")
+		if base, err = in.ask(ctx, fmt.Sprintf("DN below which people and groups are (the server has %q)", bases),
+			""); err != nil {
+			return ldap.Config{}, err
+		}
 	}
 	if base == "" {
 		return ldap.Config{}, wrongUse("the server does not say where its people are (it has %q): name the DN with --base-dn",
 			bases)
 	}
 	if preset = cmp.Or(in.cfg.Preset, preset); preset == "" {
-		preset = in.ask("Family of the server ("+strings.Join(ldap.PresetNames(), ", ")+")", "")
+		if preset, err = in.ask(ctx, "Family of the server ("+strings.Join(ldap.PresetNames(), ", ")+")", ""); err != nil {
+			return ldap.Config{}, err
+		}
 	}
 	if !slices.Contains(ldap.PresetNames(), preset) {
 		return ldap.Config{}, wrongUse("the kind of directory is not recognised: name it with --preset (%s)",
@@ -206,20 +226,22 @@ func (in *initializer) list(title string, lines []string) {
 }
 
 // write writes the configuration to a file that does not exist yet.
-func (in *initializer) write(cfg *ldap.Config, s *ldap.Survey) error {
-	kind := in.kind
-	for kind == "" {
-		if kind = in.ask("\nType of the tenant ("+strings.Join(in.kinds(), ", ")+")", in.kinds()[0]); !slices.Contains(
-			in.kinds(), kind) {
-			kind = ""
+func (in *initializer) write(ctx context.Context, cfg *ldap.Config, s *ldap.Survey) error {
+	kind, question := in.kind, "\nType of the tenant ("+strings.Join(in.kinds(), ", ")+")"
+	var err error
+	for !slices.Contains(in.kinds(), kind) {
+		if kind, err = in.ask(ctx, question, in.kinds()[0]); err != nil {
+			return err
 		}
 	}
 	domain := in.domain
 	if names := byCount(s.Domains); domain == "" && len(names) > 0 {
 		domain = names[0]
 		if len(names) > 1 {
-			domain = in.ask("Domain of the tenant; people with mail in another one are held unless the tenant has it too",
-				domain)
+			if domain, err = in.ask(ctx,
+				"Domain of the tenant; people with mail in another one are held unless the tenant has it too", domain); err != nil {
+				return err
+			}
 		}
 	}
 	var d draft

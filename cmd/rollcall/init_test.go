@@ -2,6 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,6 +117,37 @@ func TestInit(t *testing.T) {
 		t.Errorf("a second run: exit code %d: %s", code, &out)
 	}
 }
+
+// Ctrl-C at a question ends the command, and nothing is written.
+func TestInitIsInterrupted(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	people, file := filepath.Join(dir, "people.ldif"), filepath.Join(dir, "rollcall.yaml")
+	if err := os.WriteFile(people, []byte(adExport), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	silent, terminal := io.Pipe()
+	defer terminal.Close()
+	ctx, interrupt := context.WithCancel(t.Context())
+	reads := readFunc(func(p []byte) (int, error) {
+		interrupt()
+		return silent.Read(p)
+	})
+	var out bytes.Buffer
+	e := &env{types: all.Types(), getenv: func(string) string { return "" }, stdout: &out, stderr: &out, now: time.Now,
+		asks: true, stdin: reads}
+	if code := run(ctx, e, []string{"init", "file://" + people, "--output", file}); code != codeInterrupted ||
+		!strings.Contains(out.String(), "nothing is written") {
+		t.Errorf("exit code %d: %s", code, &out)
+	}
+	if _, err := os.Stat(file); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the file is there: %v", err)
+	}
+}
+
+type readFunc func(p []byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 
 // TestInitAsks: on a terminal, init asks for the type and the domain of the tenant. Each type's provider loads once its
 // comment signs are gone.

@@ -303,6 +303,7 @@ func (w *writer) tokens() {
 		"pages at an OpenID provider (authorization code with PKCE). Register `…/login/callback` there as the only redirect " +
 		"address. Lines of the tokens file give rights to groups, which are values of the claim `ROLLCALL_OIDC_CLAIM`:")
 	w.line("```\n# name scope[,scope] oidc:<value of the claim> [expires=<date>] [only=<container>[,<container>]]\n" +
+		"# In a value, write %20 for a space and %23 for a #.\n" +
 		"admins read,sync,approve oidc:identity%20admins\n" +
 		"helpdesk read,sync oidc:5f1c0b7a-3c1e-4c56-9a55-0e0f0f1a2b3c only=ldap:corp,google_workspace:1\n```")
 	w.line("The first line with a group of the person counts, so put the line with the most rights first. A session lasts " +

@@ -149,6 +149,9 @@ var errName = errors.New("the name has to be 1 to 64 letters, digits or . _ @ -"
 // hashPrefix is the only kind of hash there is; naming it leaves room for another.
 const hashPrefix = "sha256:"
 
+// errCut refuses a group whose name a comment would cut, because the rights would be those of another group.
+var errCut = errors.New("after oidc: it has a #: write %23 if the value has it, or a blank before a comment")
+
 // groupPrefix begins the third part of a line that gives rights to people instead of a token.
 const groupPrefix = "oidc:"
 
@@ -162,11 +165,14 @@ func Parse(data []byte) (*List, error) {
 	n := 0
 	for in.Scan() {
 		n++
-		text, _, _ := strings.Cut(in.Text(), "#")
+		text, _, comment := strings.Cut(in.Text(), "#")
 		if strings.TrimSpace(text) == "" {
 			continue
 		}
 		e, err := parseLine(text)
+		if word := text[strings.LastIndexAny(text, " \t")+1:]; comment && strings.HasPrefix(word, groupPrefix) {
+			err = errCut
+		}
 		if err == nil {
 			err = once(names, hashes, e, n)
 		}

@@ -114,6 +114,8 @@ func TestParseReportsEveryLine(t *testing.T) {
 		"again read,read " + other,
 		"plain read rct_dG9rZW4",
 		"hex read sha256:zz",
+		"cut read oidc:C#team",
+		"tail read oidc:C # a comment with # twice",
 	}, "\n")))
 	want := `line 3: the name ops is taken by line 2
 line 4: the token is that of line 2
@@ -125,11 +127,12 @@ line 9: the name has to be 1 to 64 letters, digits or . _ @ -
 line 10: unknown scope "admin": want read, sync or approve
 line 11: the scope read stands there twice
 line 12: the third part has to be sha256:<hex>; the token itself does not belong here
-line 13: the hash has to be 64 hexadecimal digits`
+line 13: the hash has to be 64 hexadecimal digits
+line 14: after oidc: it has a #: write %%23 if the value has it, or a blank before a comment`
 	if want = fmt.Sprintf(want, container.ID("corp").Validate()); err == nil || err.Error() != want {
 		t.Errorf("Parse() =\n%v\nwant\n%s", err, want)
 	}
-	if who, ok := l.Lookup("secret", time.Now()); !ok || who.Name != "ops" || l.Len() != 1 {
+	if who, ok := l.Lookup("secret", time.Now()); !ok || who.Name != "ops" || l.Len() != 2 {
 		t.Errorf("the one right line gives %+v, %v, and the list has %d", who, ok, l.Len())
 	}
 	if strings.Contains(fmt.Sprint(err), "dG9rZW4") {
