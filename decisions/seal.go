@@ -47,6 +47,9 @@ func ParseKeys(text string) ([]Key, error) {
 // keyIDSize is the length of a key's id in bytes. The id is derived from the key and reveals nothing about it.
 const keyIDSize = 8
 
+// ID identifies the key and reveals nothing about it.
+func (k Key) ID() string { return k.id }
+
 // Sign returns the HMAC-SHA256 of data of one purpose of the API.
 func (k Key) Sign(purpose string, data []byte) []byte { return k.sign(purpose, "", data) }
 

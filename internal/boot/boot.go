@@ -117,13 +117,24 @@ func opened(ctx context.Context, p config.Process, opts config.Options, stderr i
 // With connects a process with a loaded configuration.
 func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func(string) string,
 	log *slog.Logger) (*App, error) {
-	keys, err := signingKeys(ctx, p, log)
+	sign, err := signingKeys(ctx, p, log)
 	if err != nil {
 		return nil, err
 	}
 	rdb, closeRedis, err := Connect(ctx, p, log)
 	if err != nil {
 		return nil, err
+	}
+	other, err := sign.note(ctx, rdb)
+	if err != nil {
+		closeRedis()
+		return nil, err
+	}
+	if other != "" {
+		log.WarnContext(ctx, other, "used", !sign.own)
+		if sign.own {
+			sign.keys = nil
+		}
 	}
 	clock := redisclock.New(rdb, nil)
 	if err := clock.Measure(ctx); err != nil {
@@ -137,8 +148,8 @@ func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func
 		Process: p, Config: cfg, Getenv: getenv, Log: log, Redis: rdb, Clock: clock,
 		witnesses: witnesses,
 		Status:    status.New(rdb, status.Config{Now: clock.Now, MaxOpenJobs: p.MaxOpenJobs}),
-		Decisions: decisions.New(rdb, decisions.Config{Now: clock.Now, Keys: keys}),
-		keys:      keys,
+		Decisions: decisions.New(rdb, decisions.Config{Now: clock.Now, Keys: sign.keys}),
+		keys:      sign.keys,
 		Metrics:   metrics.NewRegistry(), work: metrics.NewWork(witnesses.Ahead), access: metrics.NewAccess(),
 		close: func() { stop(); keeping.Wait(); closeRedis() },
 	}

@@ -61,9 +61,12 @@ func (h *hardening) listeners(p *config.Process) {
 }
 
 func (h *hardening) redis(p *config.Process) {
-	path, err := keyPath(*p)
+	path, _, err := keyPath(*p)
+	if err == nil {
+		_, err = os.Stat(path)
+	}
 	do := "make a key (openssl rand -hex 32) and set ROLLCALL_DECISIONS_KEY_FILE for the API and all workers"
-	h.want(p.RedisURL == config.Embedded || err == nil && path != "", "decisions on Redis are signed", do)
+	h.want(p.RedisURL == config.Embedded || err == nil, "decisions on Redis are signed", do)
 	if p.RedisIsLocal() {
 		return
 	}

@@ -9,62 +9,130 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
+
+	"github.com/redis/go-redis/v9"
 
 	"rollcall/decisions"
 	"rollcall/internal/config"
+	"rollcall/internal/redisfault"
 	"rollcall/internal/secret"
+	"rollcall/internal/stored"
 )
 
 // keyName is the name of the file with the key that signs decisions.
 const keyName = "decisions.key"
 
-// signingKeys returns the keys that sign decisions. It returns nil, and logs why, if nothing can be signed.
-func signingKeys(ctx context.Context, p config.Process, log *slog.Logger) (func() ([]decisions.Key, error), error) {
+// signing is what signs decisions. Without keys nothing is signed.
+type signing struct {
+	keys func() ([]decisions.Key, error)
+	// path is the file with the keys; empty for a Redis inside this process.
+	path string
+	// own is set if a process made the file by itself.
+	own bool
+}
+
+// signingKeys returns the keys that sign decisions, and makes one if Redis is on this machine and there is none. It
+// logs why nothing can be signed.
+func signingKeys(ctx context.Context, p config.Process, log *slog.Logger) (signing, error) {
 	if p.RedisURL == config.Embedded {
 		keys, err := decisions.ParseKeys(rand.Text() + rand.Text())
-		return func() ([]decisions.Key, error) { return keys, nil }, err
+		return signing{keys: func() ([]decisions.Key, error) { return keys, nil }}, err
 	}
-	path, err := keyPath(p)
+	path, own, err := keyPath(p)
+	if err == nil && own {
+		err = makeKey(path)
+	}
 	if err != nil {
 		log.WarnContext(ctx, "decisions on Redis are not signed: make a key (openssl rand -hex 32) and set "+
 			"ROLLCALL_DECISIONS_KEY_FILE for the API and all workers", "err", err)
-		return nil, nil
+		return signing{}, nil
 	}
 	f := &keyFile{path: path, strict: p.StrictFiles, log: log}
-	if _, err := f.keys(); err != nil {
-		return nil, err
-	}
-	return f.keys, nil
+	_, err = f.keys()
+	return signing{f.keys, path, own}, err
 }
 
-// keyPath returns the file with the key. It makes one if Redis is on this machine.
-func keyPath(p config.Process) (string, error) {
-	if p.DecisionsKeyFile != "" {
-		return string(p.DecisionsKeyFile), nil
+// keyInUse has the id of the key that signs, and the host and file of a process with it.
+var keyInUse = stored.Prefix("keys") + "signing"
+
+// note notes on Redis which key signs. It returns what is wrong if another process signs with a key that this one does
+// not have. A key that a process made by itself replaces none.
+func (s *signing) note(ctx context.Context, rdb redis.UniversalClient) (string, error) {
+	if s.path == "" {
+		return "", nil
 	}
-	beside := filepath.Join(filepath.Dir(p.Config), keyName)
-	if _, err := os.Stat(beside); err == nil {
-		return beside, nil
-	}
-	if !p.RedisIsLocal() {
-		return "", errors.New("the address of Redis is on another machine")
-	}
-	folder, err := os.UserConfigDir()
+	keys, err := s.keys()
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(folder, "rollcall", keyName)
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	host, _ := os.Hostname()
+	mine := keys[0].ID() + " " + host + ":" + s.path
+	if _, err := rdb.SetNX(ctx, keyInUse, mine, 0).Result(); err != nil {
+		return "", redisfault.Of("note the key", err)
+	}
+	other, err := s.other(ctx, rdb, keys)
+	if err == nil && (other == "" || !s.own) {
+		err = redisfault.Of("note the key", rdb.Set(ctx, keyInUse, mine, 0).Err())
+	}
+	return other, err
+}
+
+// other says that another process signs with a key that is not among these; else it returns an empty string.
+func (s *signing) other(ctx context.Context, rdb redis.UniversalClient, keys []decisions.Key) (string, error) {
+	noted, err := rdb.Get(ctx, keyInUse).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", redisfault.Of("read which key signs", err)
+	}
+	id, file, _ := strings.Cut(noted, " ")
+	if noted == "" || slices.ContainsFunc(keys, func(k decisions.Key) bool { return k.ID() == id }) {
+		return "", nil
+	}
+	return fmt.Sprintf("a process of this Redis signs decisions with the key in %q, and this one has another key in %q: "+
+		"copy one of the files, and set ROLLCALL_DECISIONS_KEY_FILE to it for the API and all workers", file, s.path), nil
+}
+
+// checkKey returns what is wrong with the key of a process. It makes none.
+func checkKey(ctx context.Context, p config.Process, rdb redis.UniversalClient) (string, error) {
+	path, own, err := keyPath(p)
+	if err != nil {
+		return "", nil //nolint:nilerr // Without a key a process warns at its start.
+	}
+	if _, err := os.Stat(path); err != nil && own {
+		return "", nil
+	}
+	keys, _, err := readKeys(path, p.StrictFiles)
+	if err != nil {
 		return "", err
 	}
-	return path, makeKey(path)
+	return (&signing{path: path}).other(ctx, rdb, keys)
+}
+
+// keyPath returns the file with the key. own is set if a process makes it by itself, because Redis is on this machine.
+func keyPath(p config.Process) (path string, own bool, err error) {
+	if p.DecisionsKeyFile != "" {
+		return string(p.DecisionsKeyFile), false, nil
+	}
+	beside := filepath.Join(filepath.Dir(p.Config), keyName)
+	if _, err := os.Stat(beside); err == nil {
+		return beside, false, nil
+	}
+	if !p.RedisIsLocal() {
+		return "", false, errors.New("the address of Redis is on another machine")
+	}
+	folder, err := os.UserConfigDir()
+	return filepath.Join(folder, "rollcall", keyName), true, err
 }
 
 // makeKey makes a file with a key unless there is one. Several processes may do so at once, and the first one counts.
 func makeKey(path string) error {
 	if _, err := os.Stat(path); err == nil {
 		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), keyName) // with mode 0600
 	if err != nil {

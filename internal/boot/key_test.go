@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -60,6 +61,29 @@ func TestTheKeyThatSigns(t *testing.T) {
 	all.Wait()
 	if n := onePin(t, apps[0], apps[3]); n != 1 {
 		t.Errorf("processes that start at once: %d pins, want the one", n)
+	}
+	// Another user has another key of its own. It is named and not used, and check makes none.
+	home2 := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", home2)
+	t.Setenv("HOME", home2)
+	if found := boot.Hardening(p, &config.Config{}); !slices.ContainsFunc(found, func(f boot.Finding) bool {
+		return f.Point == "decisions on Redis are signed" && f.Do != ""
+	}) {
+		t.Errorf("without a key the hardening is %+v", found)
+	}
+	if files, err := os.ReadDir(home2); err != nil || len(files) > 0 {
+		t.Errorf("the check of the hardening makes %v, %v", files, err)
+	}
+	second, warned := signs(t, p)
+	if kept, err := second.Kept(t.Context(), "google_workspace:1"); err != nil || len(kept.Pins) > 0 ||
+		!strings.Contains(kept.Broken, "has no key") || !strings.Contains(warned.String(), home) ||
+		!strings.Contains(warned.String(), home2) || !strings.Contains(warned.String(), "ROLLCALL_DECISIONS_KEY_FILE") {
+		t.Errorf("another key of its own: %+v, %v, the log: %s", kept, err, warned)
+	}
+	for _, probe := range boot.Probes(p, &config.Config{}, os.Getenv) {
+		if lines, err := probe.Try(t.Context()); err != nil || !strings.Contains(strings.Join(lines, "\n"), home2) {
+			t.Errorf("check says %q, %v, want the other key", lines, err)
+		}
 	}
 	var made []string
 	err := filepath.WalkDir(home, func(path string, d fs.DirEntry, err error) error {

@@ -278,10 +278,14 @@ func tenantProbe(c *config.Provider, getenv func(string) string) Probe {
 
 // tryRedis connects to Redis and leaves. A Redis that answers with a refusal is there, and its configuration is wrong.
 func (a *App) tryRedis(ctx context.Context) ([]string, error) {
-	_, closeRedis, err := Connect(ctx, a.Process, a.Log)
+	rdb, closeRedis, err := Connect(ctx, a.Process, a.Log)
 	if err == nil {
-		closeRedis()
-		return nil, nil
+		defer closeRedis()
+		wrong, err := checkKey(ctx, a.Process, rdb)
+		if wrong == "" || err != nil {
+			return nil, err
+		}
+		return []string{"warning: " + wrong}, nil
 	}
 	var reply redis.Error
 	if fault.KindOf(err) == fault.Unavailable && !errors.As(err, &reply) {
