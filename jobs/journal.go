@@ -364,6 +364,9 @@ func (w *Worker) addHeld(ctx context.Context, run status.Run, held plan.Plan) er
 	if err != nil {
 		return err
 	}
+	if set.Unsigned { // SetHeld would sign what another program may have written.
+		set = decisions.HeldSet{}
+	}
 	more := heldSet(run.ID, w.cfg.Now(), held)
 	set.RunID, set.At = more.RunID, more.At
 	set.Changes = slices.DeleteFunc(set.Changes,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"time"
 
 	"rollcall/provider"
 )
@@ -15,6 +16,9 @@ import (
 const SessionsPermission = "User.RevokeSessions.All"
 
 const opRevoke = "users.revokeSignInSessions"
+
+// revokeWithin bounds the attempts of a batch, because other leavers wait.
+const revokeWithin = 10 * time.Second
 
 // endsSessions reports whether the sessions of an account are revoked when it is suspended. Where the access token
 // does not show its permissions, the suspension tries.
@@ -38,7 +42,11 @@ func (p *Provider) revokeSessions(ctx context.Context, jobs []*job) {
 				url: "/users/" + j.RemoteID + "/revokeSignInSessions"})
 		}
 	}
-	p.send(ctx, items...)
+	for some := range slices.Chunk(items, mostItems) {
+		bounded, cancel := context.WithTimeout(ctx, revokeWithin)
+		p.sendSome(bounded, some)
+		cancel()
+	}
 	for i, j := range disabled {
 		err := items[i].err
 		if err == nil {

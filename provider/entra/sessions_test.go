@@ -1,16 +1,22 @@
 package entra_test
 
 import (
+	"context"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"rollcall/directory"
+	"rollcall/internal/testclock"
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/provider/entra"
+	"rollcall/provider/pace"
+	"rollcall/provider/remote"
 	"rollcall/simulator/fault"
 	"rollcall/simulator/graph"
 )
@@ -45,7 +51,11 @@ func TestSuspensionRevokesSessions(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			tc.setup.caller = patient(3)
+			calling := &timed{}
+			tc.setup.caller = func(c *testclock.Clock) remote.Caller {
+				calling.Caller = patient(3)(c)
+				return calling
+			}
 			w := open(t, tc.setup)
 			ids := []string{w.must(newUser("u1", "liz@example.com")), w.must(newUser("u2", "ann@example.com"))}
 			p := plan.Compute(plan.Input{State: w.read(provider.Query{Known: map[directory.Ref]plan.Link{
@@ -59,6 +69,9 @@ func TestSuspensionRevokesSessions(t *testing.T) {
 			w.tenant.Inject(tc.faults...)
 			w.tenant.ResetCalls()
 			results := w.Apply(t.Context(), p.Changes)
+			if within := calling.within; within <= 0 != !tc.plans || within > 10*time.Second {
+				t.Errorf("the sessions have to end within %v, want 10 seconds at most", within)
+			}
 			var calls []string
 			for _, c := range w.tenant.Calls().Log {
 				if !c.Refused && (c.Method == revoke || c.Method == update) {
@@ -85,4 +98,22 @@ func TestSuspensionRevokesSessions(t *testing.T) {
 			}
 		})
 	}
+}
+
+// timed is a Caller that notes the time within which the last call has to end. It is zero without a limit.
+type timed struct {
+	remote.Caller
+
+	mu     sync.Mutex
+	within time.Duration
+}
+
+func (c *timed) Call(ctx context.Context, op string, cost pace.Cost, fn func(context.Context) error) error {
+	c.mu.Lock()
+	c.within = 0
+	if end, ok := ctx.Deadline(); ok {
+		c.within = time.Until(end)
+	}
+	c.mu.Unlock()
+	return c.Caller.Call(ctx, op, cost, fn)
 }

@@ -205,8 +205,8 @@ func (p *Provider) suspendUser(ctx context.Context, c *plan.Change) (outcome, er
 			return outcome{}, err
 		}
 	}
-	if fault.KindOf(signedOut).Retryable() { // Now there is time to repeat it.
-		signedOut = p.call(ctx, opSignOut, p.signOutCall(c.RemoteID))
+	if fault.KindOf(signedOut).Retryable() { // Once more only, because other leavers wait.
+		signedOut = p.signOut(ctx, c.RemoteID)
 	}
 	if signedOut != nil {
 		return outcome{note: "is suspended, and its sessions could not be ended: " + signedOut.Error()}, nil

@@ -39,6 +39,8 @@ func TestSuspensionEndsSessions(t *testing.T) {
 		{name: "refused", plans: true, faults: refuse(403, 0), calls: []string{update},
 			note: "is suspended, and its sessions could not be ended: users.signOut: 403"},
 		{name: "busy at first", plans: true, faults: refuse(503, 1), ended: true, calls: []string{update, signOut}},
+		{name: "busy twice", plans: true, faults: refuse(503, 2), calls: []string{update},
+			note: "is suspended, and its sessions could not be ended: users.signOut: 503"},
 		{name: "busy", plans: true, faults: refuse(429, 0), calls: []string{update},
 			note: "is suspended, and its sessions could not be ended: users.signOut: 429"},
 	} {

@@ -124,7 +124,7 @@ func (t *entryTap) messageSize() (int, bool) {
 		size = size<<8 | int(b)
 	}
 	const most = 1 << 30
-	return 2 + n + size, size < most
+	return 2 + n + size, size >= 0 && size < most // It is negative where an int has 32 bits.
 }
 
 // wanted reports whether the beginning of a message is that of an entry of the search.
@@ -301,7 +301,7 @@ func element(p []byte, tag byte) (content, rest []byte, ok bool) {
 		}
 		p = p[n:]
 	}
-	if size > len(p) {
+	if size < 0 || size > len(p) { // It is negative where an int has 32 bits.
 		return nil, nil, false
 	}
 	return p[:size], p[size:], true

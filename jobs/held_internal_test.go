@@ -1,0 +1,46 @@
+package jobs
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/container"
+	"rollcall/decisions"
+	"rollcall/directory"
+	"rollcall/internal/redistest"
+	"rollcall/plan"
+	"rollcall/status"
+)
+
+// Held suspensions are added to the last set, but not to one that is not signed, which would be signed with them.
+func TestAddedHeldChanges(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t)
+	keys, err := decisions.ParseKeys(strings.Repeat("0123456789abcdef", 4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := decisions.New(rdb, decisions.Config{})
+	signing := decisions.New(rdb, decisions.Config{Keys: func() ([]decisions.Key, error) { return keys, nil }})
+	w := &Worker{cfg: WorkerConfig{Decisions: signing, Now: time.Now}}
+	held := func(op plan.Op, id directory.ID) plan.Plan {
+		return plan.Plan{Changes: []plan.Change{{Op: op, Ref: directory.Ref{Kind: directory.User, ID: id}}}}
+	}
+	for name, tc := range map[string]struct {
+		by   *decisions.Store
+		want int
+	}{"signed": {signing, 2}, "unsigned": {plain, 1}} {
+		c := container.ID("scim:" + name)
+		if err := tc.by.SetHeld(t.Context(), c, heldSet("r1", time.Now(), held(plan.Delete, "ann"))); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.addHeld(t.Context(), status.Run{ID: "r2", Container: c}, held(plan.Suspend, "bob")); err != nil {
+			t.Fatal(err)
+		}
+		if set, err := signing.Held(t.Context(), c); err != nil || set.Unsigned || len(set.Changes) != tc.want ||
+			set.Changes[0].ID != "bob" {
+			t.Errorf("%s: the set is %+v, %v; want %d changes", name, set, err, tc.want)
+		}
+	}
+}
