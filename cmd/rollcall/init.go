@@ -80,7 +80,8 @@ func (in *initializer) attributes() []string {
 	return slices.Compact(out)
 }
 
-// ask asks a person at a terminal. Elsewhere, and for an empty answer, it returns the preset answer. Ctrl-C is an error.
+// ask asks a person at a terminal. Elsewhere, and for an empty answer, it returns the preset answer. Ctrl-C is an
+// error.
 func (in *initializer) ask(ctx context.Context, question, preset string) (string, error) {
 	if !in.asks {
 		return preset, nil
