@@ -59,7 +59,7 @@ func TestRefusedObject(t *testing.T) {
 	}
 	w.tenant.ClearFaults()
 	for _, method := range []string{"directory.users.list", "directory.groups.list", "directory.domains.list"} {
-		w.tenant.Inject(simulator.Fault{Method: method, Times: 1, Status: http.StatusForbidden, Code: "forbidden"})
+		w.tenant.Inject(simulator.Fault{Method: method, Status: http.StatusForbidden, Code: "forbidden"})
 		if _, err := w.Read(t.Context(), provider.Query{Now: w.clock.Now()}); err == nil || kind(err) != fault.Denied {
 			t.Errorf("Read() with %s refused = %v, want denied", method, err)
 		}
