@@ -15,18 +15,23 @@ import (
 // while the first is down.
 func TestServersWithOneNameAreTriedInAFixedOrder(t *testing.T) {
 	t.Parallel()
-	_, port, err := net.SplitHostPort(freePort(t))
-	if err != nil {
-		t.Fatal(err)
-	}
 	up := map[string]net.Listener{}
-	for _, ip := range []string{"127.0.0.2", "127.0.0.3"} {
-		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort(ip, port))
+	var port string
+	for tries := 0; len(up) < 2; tries++ { // until a port is free at both addresses
+		first, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.2:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { l.Close() })
-		up[ip] = l
+		t.Cleanup(func() { first.Close() })
+		_, port, _ = net.SplitHostPort(first.Addr().String())
+		second, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort("127.0.0.3", port))
+		if err != nil && tries < 20 {
+			continue
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { second.Close() })
+		up["127.0.0.2"], up["127.0.0.3"] = first, second
 	}
 	srv := server{scheme: "ldap", addr: "dc.example.com:" + port}
 	connected := func(order ...string) string {
@@ -61,17 +66,6 @@ func TestServersWithOneNameAreTriedInAFixedOrder(t *testing.T) {
 		!strings.Contains(got, "127.0.0.3") {
 		t.Errorf("all are down: %s, want both addresses", got)
 	}
-}
-
-// freePort returns an address with a port that was free a moment ago.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func TestFixedOrderKeepsThePreferredFamily(t *testing.T) {
