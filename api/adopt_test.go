@@ -34,7 +34,8 @@ func TestAdoptDecisions(t *testing.T) {
 		Records         []struct{ Type, Entry, Problem, Verdict, By string }
 	}
 	list := read[listed](h.get(paths[google] + "sync/decisions/").want(http.StatusOK))
-	if list.Count != 2 || list.Problem != "" || list.Records[0].Type != "decision" || list.Records[0].Verdict != "approved" ||
+	if list.Count != 2 || list.Problem != "" || list.Records[0].Type != "decision" ||
+		list.Records[0].Verdict != "approved" ||
 		list.Records[0].By != "ops" || list.Records[1].Entry != "user/u-1" || list.Records[1].Problem != "is not signed" {
 		t.Errorf("the list is %+v, want an approval and a pin", list)
 	}

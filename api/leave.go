@@ -199,7 +199,8 @@ func (a *API) startJobs(ctx context.Context, at place, by, done string) ([]Leave
 		out, _ := a.errorAnswer(err)
 		why := rpcMessage(out.body)
 		jobs = append(jobs, LeaveJob{Container: c, Problem: "No job was started, and the next run does it. " + why})
-		last = &problem{out.status, detail{Detail: done + ", but no job was started. The next run of each provider does it. " +
+		last = &problem{out.status, detail{Detail: done +
+			", but no job was started. The next run of each provider does it. " +
 			why}}
 	}
 	if started == 0 && last != nil {

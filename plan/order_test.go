@@ -53,7 +53,8 @@ func TestOrderToLeave(t *testing.T) {
 		{name: "pinned active", in: plan.Input{Desired: []plan.Desired{wanted},
 			Pins: []plan.Pin{{Ref: ada, Account: plan.StandsActive}}}, object: active, suspends: true},
 		{name: "disabled", in: plan.Input{Desired: []plan.Desired{off}}, object: suspended, agreed: true},
-		{name: "disabled and not yet suspended", in: plan.Input{Desired: []plan.Desired{off}}, object: active, suspends: true},
+		{name: "disabled and not yet suspended", in: plan.Input{Desired: []plan.Desired{off}}, object: active,
+			suspends: true},
 		{name: "disabled and protected", in: plan.Input{Desired: []plan.Desired{off}}, object: protected, agreed: true,
 			held: "administrator"},
 		{name: "disabled, in a run about others", object: active,
@@ -127,7 +128,8 @@ func TestAnOrderThatCannotBeTrusted(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			in := plan.Input{Now: now, Desired: []plan.Desired{tc.desired}, Pins: tc.pins, State: plan.State{Objects: tc.objects},
+			in := plan.Input{Now: now, Desired: []plan.Desired{tc.desired}, Pins: tc.pins,
+				State:        plan.State{Objects: tc.objects},
 				Capabilities: plan.Capabilities{UndeleteWithin: time.Hour}}
 			if got := ops(plan.Compute(in)); got != tc.without {
 				t.Errorf("without the order: %s, want %s", got, tc.without)

@@ -45,7 +45,8 @@ func (s Sessions) Validate() error { return oneOf("end_sessions", s, SessionsAut
 
 // SessionsKey is the meaning of the setting in the reference of the configuration. right is what a tenant grants.
 func SessionsKey(right string) string {
-	return "`auto` also ends the sessions of an account that is suspended, where " + right + " was granted; `off` ends none."
+	return "`auto` also ends the sessions of an account that is suspended, where " + right + " was granted; " +
+		"`off` ends none."
 }
 
 // The defaults of Settings.

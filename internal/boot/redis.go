@@ -88,7 +88,7 @@ func passwordFile(p config.Process) (of func(user string) credentials, warning s
 	}, warning, nil
 }
 
-// redisTLS returns what the settings for certificates do to the configuration of a rediss:// URL. It is nil without TLS.
+// redisTLS returns what the settings for certificates do to the configuration of a rediss:// URL; nil without TLS.
 func redisTLS(p config.Process) (func(*tls.Config), error) {
 	var own []tls.Certificate
 	var authorities *x509.CertPool

@@ -22,7 +22,8 @@ func (p *Process) RedisIsLocal() bool {
 	}
 	hosts := append([]string{u.Host}, u.Query()["addr"]...)
 	return u.Scheme == "unix" || !slices.ContainsFunc(hosts, func(host string) bool {
-		return !strings.HasPrefix(host, ":") && !IsLoopback(host) && !IsLoopback(net.JoinHostPort(strings.Trim(host, "[]"), "0"))
+		return !strings.HasPrefix(host, ":") && !IsLoopback(host) &&
+			!IsLoopback(net.JoinHostPort(strings.Trim(host, "[]"), "0"))
 	})
 }
 

@@ -158,7 +158,8 @@ func (p *Provider) fillMembers(ctx context.Context, o *plan.Object) error {
 // groupsPage is Google's largest page of groups and of members.
 const groupsPage = 200
 
-const groupSelection googleapi.Field = "id,email,name,description,aliases,nonEditableAliases,directMembersCount,externalIds"
+const groupSelection googleapi.Field = "id,email,name,description,aliases,nonEditableAliases," +
+	"directMembersCount,externalIds"
 
 // listGroups lists every group of the account or, with a user's id, the groups that have the user as a direct member.
 func (p *Provider) listGroups(ctx context.Context, userKey string, each func(*admin.Group)) error {

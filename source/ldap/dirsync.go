@@ -52,7 +52,8 @@ func (f dirSync) seesDeleted(ctx context.Context) (bool, error) {
 	req := ldap.NewSearchRequest(base, ldap.ScopeSingleLevel, ldap.NeverDerefAliases, 1, 0, false, "(isDeleted=TRUE)",
 		[]string{ldapNoAttributes}, []ldap.Control{ldap.NewControlMicrosoftShowDeleted()})
 	any := false
-	err := f.session.exchange(ctx, "search "+base, req, false, func(*ldap.Entry, []ldap.Control) error { any = true; return nil },
+	err := f.session.exchange(ctx, "search "+base, req, false,
+		func(*ldap.Entry, []ldap.Control) error { any = true; return nil },
 		func(ldap.Control) error { return nil })
 	if isResult(err) {
 		err = nil // no rights, or more objects than one

@@ -59,8 +59,9 @@ func presets() map[string]Config {
 			PageSize: 1000,
 		},
 		PresetOpenLDAP: {
-			UserObjectFilter:     "(objectClass=inetOrgPerson)",
-			GroupObjectFilter:    "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup)(objectClass=groupOfURLs))",
+			UserObjectFilter: "(objectClass=inetOrgPerson)",
+			GroupObjectFilter: "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)" +
+				"(objectClass=posixGroup)(objectClass=groupOfURLs))",
 			GroupMembershipField: "member,uniqueMember,memberUid", ObjectUniquenessField: "entryUUID", UserNameField: "uid",
 			PageSize: 500,
 		},

@@ -72,7 +72,8 @@ func newSession(raw net.Conn, srv server, timeout time.Duration, pageSize uint32
 	_, encrypted := raw.(*tls.Conn)
 	conn := ldap.NewConn(tap, encrypted)
 	conn.Start()
-	return &session{server: srv, raw: wire, tap: tap, conn: conn, timeout: timeout, pageSize: pageSize, refs: map[string]struct{}{}}
+	return &session{server: srv, raw: wire, tap: tap, conn: conn, timeout: timeout, pageSize: pageSize,
+		refs: map[string]struct{}{}}
 }
 
 // wiretap keeps the end of what the server sent. go-ldap drops the unsolicited notification with which a server says

@@ -139,7 +139,8 @@ const censusFilter = "(|(objectClass=person)(objectClass=contact)(objectClass=ac
 // usuallyOut says why an entry of an object class is usually not in scope; the first that fits counts.
 var usuallyOut = []struct{ class, reason string }{
 	{"contact", "contacts, which are no people with accounts"},
-	{"msDS-GroupManagedServiceAccount", "managed service accounts"}, {"msDS-ManagedServiceAccount", "managed service accounts"},
+	{"msDS-GroupManagedServiceAccount", "managed service accounts"},
+	{"msDS-ManagedServiceAccount", "managed service accounts"},
 	{"computer", "computers"}, {"mepManagedEntry", "groups of single users (managed entries)"},
 }
 
