@@ -12,7 +12,8 @@
 //
 // A request passes through
 //
-//	front (request id, panics, headers, log) ─▶ path check ─▶ http.ServeMux ─▶ endpoint (token, method, resource) ─▶ handler
+//	front (request id, panics, headers, log) ─▶ path check ─▶ http.ServeMux
+//	  ─▶ endpoint (token, method, resource) ─▶ handler
 //
 // The dashboard of the job queues is separate. Requests at and below DashboardRoot go from front to Config.Dashboard.
 // So are the web pages: what Page.Serves goes from front to Config.Page. They use the exported methods of API, and so

@@ -17,8 +17,8 @@ import (
 const addressOfName = "address_of"
 
 // errAddressOf refuses address_of where the address of another entry may not be known yet.
-var errAddressOf = errors.New(addressOfName + " is for fields: an address, a filter, active and rekey_by depend on their " +
-	"own entry alone")
+var errAddressOf = errors.New(addressOfName + " is for fields: an address, a filter, active and rekey_by depend on " +
+	"their own entry alone")
 
 // refers reports whether the expression asks for the address of another entry.
 func (e *expression) refers() bool { return slices.Contains(e.variables, addressOfName) }

@@ -242,8 +242,8 @@ func (c *computer) report(ref directory.Ref, label string, reason Reason, format
 	c.plan.Held = append(c.plan.Held, Held{ref, label, reason, fmt.Sprintf(format, args...)})
 }
 
-// findings holds the entries that cannot be used, and those with a pin or an order that cannot be trusted. Their accounts
-// stay as they are, but an order keeps none from being suspended.
+// findings holds the entries that cannot be used, and those with a pin or an order that cannot be trusted. Their
+// accounts stay as they are, but an order keeps none from being suspended.
 func (c *computer) findings() {
 	for _, h := range c.in.Unpinned {
 		if c.concerns(h.Ref) {

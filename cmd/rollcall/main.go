@@ -137,16 +137,17 @@ func exitCodesTopic() *cobra.Command {
 		Long: `The commands that call the API end with one of these codes:
 
   0  done and clean: for sync --watch and watch, the run completed, nothing is held and nothing failed
-  1  failure: of the run, of one of its changes, of the API, or of the connection to it; or there is no such container or run
+  1  failure: of the run, of one of its changes, of the API, or of the connection to it;
+     or there is no such container or run
   2  wrong use: an unknown command or flag, a value that cannot be one, or a question without a terminal
   3  something waits for a person: changes are held, or entries are in conflict
   4  a run is live already, and another one was not started
   5  the API refused the token, or the token lacks the scope
   130  Ctrl-C: nothing more is known here, and the run goes on
 
-Without --watch, 0 says only that the run was started. status and runs with a run judge the last run in the same way: 1 if it
-failed, 3 if something is held. preview ends with 3 if a guard would hold something harmful. The other commands (demo, check,
-plan, simulate, token, health, version) end with 0, 1 or 2.`,
+Without --watch, 0 says only that the run was started. status and runs with a run judge the last run in the
+same way: 1 if it failed, 3 if something is held. preview ends with 3 if a guard would hold something harmful.
+The other commands (demo, check, plan, simulate, token, health, version) end with 0, 1 or 2.`,
 	}
 }
 

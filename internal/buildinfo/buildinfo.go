@@ -3,7 +3,8 @@
 // The Go toolchain records the commit where it finds a repository. Elsewhere, as in the build of the image, the
 // linker sets the variables:
 //
-//	go build -ldflags "-X rollcall/internal/buildinfo.version=v1.2.3 -X rollcall/internal/buildinfo.revision=$(git rev-parse HEAD)"
+//	p=rollcall/internal/buildinfo
+//	go build -ldflags "-X $p.version=v1.2.3 -X $p.revision=$(git rev-parse HEAD)"
 package buildinfo
 
 import "runtime/debug"

@@ -21,38 +21,85 @@ import (
 // Prefix begins the name of every environment variable.
 const Prefix = "ROLLCALL"
 
-// Process is what the environment says of one process. The doc tag is the meaning, for docs/configuration.md.
+// Process is what the environment says of one process. The comments of its fields are also the meanings in
+// docs/configuration.md.
 type Process struct {
-	RedisURL          string        `envconfig:"REDIS_URL" default:"redis://127.0.0.1:6379/0" doc:"Where Redis is: redis://, rediss:// (TLS), redis-cluster://, redis-sentinel://host:port?master_name=name, or embedded: for one inside the process (for a first look: it forgets everything at exit)."`
-	RedisPasswordFile string        `envconfig:"REDIS_PASSWORD_FILE" doc:"A file with the password of Redis, in place of one in ROLLCALL_REDIS_URL. It is read for every new connection, so that it can be changed while processes run. A secret file."`
-	RedisCAFile       string        `envconfig:"REDIS_CA_FILE" doc:"Certificate authorities (PEM) to trust for a rediss:// URL; the system's where it is empty. Certificates are always verified."`
-	RedisCertFile     string        `envconfig:"REDIS_CERT_FILE" doc:"A certificate (PEM) to present to Redis. It goes with ROLLCALL_REDIS_KEY_FILE."`
-	RedisKeyFile      secret.File   `envconfig:"REDIS_KEY_FILE" doc:"Its private key. A secret file."`
-	RedisInsecure     bool          `envconfig:"REDIS_INSECURE" default:"false" doc:"Permit a Redis on another machine without a password or without TLS, as in a private network of containers."`
-	DecisionsKeyFile  secret.File   `envconfig:"DECISIONS_KEY_FILE" doc:"The key that signs decisions, pins and held sets on Redis (openssl rand -hex 32), the same for the API and all workers. A second line may have the key before it, for a replacement. Without it, decisions.key beside the configuration is used if it is there. If Redis is on this machine, a key is else made in the user's configuration folder. A secret file, read again when it changes."`
-	Config            string        `envconfig:"CONFIG" default:"rollcall.yaml" doc:"The file with sources and providers."`
-	Listen            string        `envconfig:"LISTEN" default:"127.0.0.1:8080" doc:"Where the API listens."`
-	MetricsListen     string        `envconfig:"METRICS_LISTEN" doc:"Where metrics and health are served: by default 127.0.0.1:9464 in the API process and 127.0.0.1:9465 in a worker; off serves none."`
-	TokensFile        string        `envconfig:"TOKENS_FILE" doc:"Who may call the API; see Tokens file."`
-	InsecureNoTokens  bool          `envconfig:"INSECURE_NO_TOKENS" default:"false" doc:"Serve the API to everybody who can connect. Without a tokens file the API does not start unless this is true."`
-	OIDCIssuer        string        `envconfig:"OIDC_ISSUER" doc:"The OpenID provider at which people sign in, such as https://login.example.com/realms/staff. See Sign-in of people."`
-	OIDCClientID      string        `envconfig:"OIDC_CLIENT_ID" doc:"The client's id at the provider, which is also the audience of ID tokens."`
-	OIDCSecretFile    secret.File   `envconfig:"OIDC_CLIENT_SECRET_FILE" doc:"The client's secret. Without it the client is public, and PKCE alone protects the sign-in. A secret file, read for each sign-in."`
-	OIDCRedirectURL   string        `envconfig:"OIDC_REDIRECT_URL" doc:"The address of /login/callback as browsers reach it, such as https://rollcall.example.com/login/callback."`
-	OIDCClaim         string        `envconfig:"OIDC_CLAIM" default:"groups" doc:"The claim of the ID token with the groups that lines of the tokens file name: a text or a list of texts. The claim email counts only if the provider has verified it."`
-	OIDCScopes        string        `envconfig:"OIDC_SCOPES" default:"openid profile email" doc:"The scopes that are asked for, separated by spaces."`
-	AuditFile         string        `envconfig:"AUDIT_FILE" doc:"Where the API records who did what, one JSON object per line; a new file is begun at 64 MiB. Each API process needs a file of its own. Without it the records go to standard error."`
-	AuditKeep         time.Duration `envconfig:"AUDIT_KEEP" default:"8760h" doc:"How long earlier files of the audit log are kept."`
-	TLSCertFile       string        `envconfig:"TLS_CERT_FILE" doc:"The certificate chain (PEM) with which the API and the metrics are served. It is read again when it changes."`
-	TLSKeyFile        secret.File   `envconfig:"TLS_KEY_FILE" doc:"Its private key. A secret file."`
-	TLSClientCAFile   string        `envconfig:"TLS_CLIENT_CA_FILE" doc:"Certificate authorities (PEM). Only clients with a certificate of one of them can connect."`
-	BehindProxy       bool          `envconfig:"BEHIND_PROXY" default:"false" doc:"A reverse proxy or a private network stands in front of the listeners. They may then be open to other hosts without TLS."`
-	TrustedProxies    string        `envconfig:"TRUSTED_PROXIES" doc:"Addresses and prefixes of reverse proxies, separated by commas. Only from these is X-Forwarded-For accepted: a client has the last address in it that is not a trusted proxy. Without it, the proxies on this machine are trusted if ROLLCALL_BEHIND_PROXY is true, and none otherwise."`
-	ObjectWait        time.Duration `envconfig:"OBJECT_WAIT" default:"20s" doc:"How long the sync of a single object is waited for before the API answers 202."`
-	MaxOpenJobs       int           `envconfig:"MAX_OPEN_JOBS" default:"10000" doc:"How many syncs of single objects of one provider may wait or run. Beyond it the API answers 503 with Retry-After. Set it for the API."`
-	LogLevel          string        `envconfig:"LOG_LEVEL" default:"info" doc:"debug, info, warn or error."`
-	LogFormat         string        `envconfig:"LOG_FORMAT" default:"json" doc:"json or text."`
-	StrictFiles       bool          `envconfig:"STRICT_FILES" default:"false" doc:"Refuse secret files that others can read; otherwise that is a warning. Files that others can write are always refused."`
+	// Where Redis is: redis://, rediss:// (TLS), redis-cluster://, redis-sentinel://host:port?master_name=name, or
+	// embedded: for one inside the process (for a first look: it forgets everything at exit).
+	RedisURL string `envconfig:"REDIS_URL" default:"redis://127.0.0.1:6379/0"`
+	// A file with the password of Redis, in place of one in ROLLCALL_REDIS_URL. It is read for every new connection, so
+	// that it can be changed while processes run. A secret file.
+	RedisPasswordFile string `envconfig:"REDIS_PASSWORD_FILE"`
+	// Certificate authorities (PEM) to trust for a rediss:// URL; the system's where it is empty. Certificates are
+	// always verified.
+	RedisCAFile string `envconfig:"REDIS_CA_FILE"`
+	// A certificate (PEM) to present to Redis. It goes with ROLLCALL_REDIS_KEY_FILE.
+	RedisCertFile string `envconfig:"REDIS_CERT_FILE"`
+	// Its private key. A secret file.
+	RedisKeyFile secret.File `envconfig:"REDIS_KEY_FILE"`
+	// Permit a Redis on another machine without a password or without TLS, as in a private network of containers.
+	RedisInsecure bool `envconfig:"REDIS_INSECURE" default:"false"`
+	// The key that signs decisions, pins and held sets on Redis (openssl rand -hex 32), the same for the API and all
+	// workers. A second line may have the key before it, for a replacement. Without it, decisions.key beside the
+	// configuration is used if it is there. If Redis is on this machine, a key is else made in the user's configuration
+	// folder. A secret file, read again when it changes.
+	DecisionsKeyFile secret.File `envconfig:"DECISIONS_KEY_FILE"`
+	// The file with sources and providers.
+	Config string `envconfig:"CONFIG" default:"rollcall.yaml"`
+	// Where the API listens.
+	Listen string `envconfig:"LISTEN" default:"127.0.0.1:8080"`
+	// Where metrics and health are served: by default 127.0.0.1:9464 in the API process and 127.0.0.1:9465 in a worker;
+	// off serves none.
+	MetricsListen string `envconfig:"METRICS_LISTEN"`
+	// Who may call the API; see Tokens file.
+	TokensFile string `envconfig:"TOKENS_FILE"`
+	// Serve the API to everybody who can connect. Without a tokens file the API does not start unless this is true.
+	InsecureNoTokens bool `envconfig:"INSECURE_NO_TOKENS" default:"false"`
+	// The OpenID provider at which people sign in, such as https://login.example.com/realms/staff. See Sign-in of
+	// people.
+	OIDCIssuer string `envconfig:"OIDC_ISSUER"`
+	// The client's id at the provider, which is also the audience of ID tokens.
+	OIDCClientID string `envconfig:"OIDC_CLIENT_ID"`
+	// The client's secret. Without it the client is public, and PKCE alone protects the sign-in. A secret file, read
+	// for each sign-in.
+	OIDCSecretFile secret.File `envconfig:"OIDC_CLIENT_SECRET_FILE"`
+	// The address of /login/callback as browsers reach it, such as https://rollcall.example.com/login/callback.
+	OIDCRedirectURL string `envconfig:"OIDC_REDIRECT_URL"`
+	// The claim of the ID token with the groups that lines of the tokens file name: a text or a list of texts. The
+	// claim email counts only if the provider has verified it.
+	OIDCClaim string `envconfig:"OIDC_CLAIM" default:"groups"`
+	// The scopes that are asked for, separated by spaces.
+	OIDCScopes string `envconfig:"OIDC_SCOPES" default:"openid profile email"`
+	// Where the API records who did what, one JSON object per line; a new file is begun at 64 MiB. Each API process
+	// needs a file of its own. Without it the records go to standard error.
+	AuditFile string `envconfig:"AUDIT_FILE"`
+	// How long earlier files of the audit log are kept.
+	AuditKeep time.Duration `envconfig:"AUDIT_KEEP" default:"8760h"`
+	// The certificate chain (PEM) with which the API and the metrics are served. It is read again when it changes.
+	TLSCertFile string `envconfig:"TLS_CERT_FILE"`
+	// Its private key. A secret file.
+	TLSKeyFile secret.File `envconfig:"TLS_KEY_FILE"`
+	// Certificate authorities (PEM). Only clients with a certificate of one of them can connect.
+	TLSClientCAFile string `envconfig:"TLS_CLIENT_CA_FILE"`
+	// A reverse proxy or a private network stands in front of the listeners. They may then be open to other hosts
+	// without TLS.
+	BehindProxy bool `envconfig:"BEHIND_PROXY" default:"false"`
+	// Addresses and prefixes of reverse proxies, separated by commas. Only from these is X-Forwarded-For accepted: a
+	// client has the last address in it that is not a trusted proxy. Without it, the proxies on this machine are
+	// trusted if ROLLCALL_BEHIND_PROXY is true, and none otherwise.
+	TrustedProxies string `envconfig:"TRUSTED_PROXIES"`
+	// How long the sync of a single object is waited for before the API answers 202.
+	ObjectWait time.Duration `envconfig:"OBJECT_WAIT" default:"20s"`
+	// How many syncs of single objects of one provider may wait or run. Beyond it the API answers 503 with Retry-After.
+	// Set it for the API.
+	MaxOpenJobs int `envconfig:"MAX_OPEN_JOBS" default:"10000"`
+	// debug, info, warn or error.
+	LogLevel string `envconfig:"LOG_LEVEL" default:"info"`
+	// json or text.
+	LogFormat string `envconfig:"LOG_FORMAT" default:"json"`
+	// Refuse secret files that others can read; otherwise that is a warning. Files that others can write are always
+	// refused.
+	StrictFiles bool `envconfig:"STRICT_FILES" default:"false"`
 }
 
 // mostOpenJobs is the largest MaxOpenJobs. The worker compares all open jobs with its queue every ten seconds.

@@ -2,6 +2,9 @@ package config
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"maps"
 	"reflect"
 	"strings"
@@ -322,8 +325,25 @@ func (w *writer) tokens() {
 	w.table("scope | allows to", rows)
 }
 
+// processMeanings returns the comments of the fields of Process by the field's name.
+func processMeanings() map[string]string {
+	file, err := parser.ParseFile(token.NewFileSet(), "process.go", nil, parser.ParseComments)
+	if err != nil {
+		panic(err)
+	}
+	meanings := map[string]string{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if f, ok := n.(*ast.Field); ok && f.Tag != nil {
+			meanings[f.Names[0].Name] = strings.Join(strings.Fields(f.Doc.Text()), " ")
+		}
+		return true
+	})
+	return meanings
+}
+
 func (w *writer) environment() {
 	w.line("## Environment")
+	meanings := processMeanings()
 	var rows [][]string
 	for f := range reflect.TypeFor[Process]().Fields() {
 		def := f.Tag.Get("default")
@@ -331,7 +351,7 @@ func (w *writer) environment() {
 			def = "`" + def + "`"
 		}
 		rows = append(rows, []string{"`" + variable(f.Tag.Get("envconfig")) + "`", shortType(f.Type), def,
-			f.Tag.Get("doc")})
+			meanings[f.Name]})
 	}
 	w.table("variable | type | default | meaning", rows)
 }

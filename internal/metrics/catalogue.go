@@ -97,8 +97,8 @@ func static() []Section {
 			"`rollcall_run_active` and the progress of the live run.", state},
 		{"Work", "Counted by each worker, and by `rollcall demo`, since it started: `sum by (…)` over the processes. Of " +
 			"the series that can be named beforehand each starts at 0.", work},
-		{"Access", "Counted by each API process, and by `rollcall demo`, since it started: `sum by (…)` over the processes.",
-			access},
+		{"Access", "Counted by each API process, and by `rollcall demo`, since it started: `sum by (…)` over the " +
+			"processes.", access},
 		{"Every process", "Besides these: `go_*` and `process_*`, as Prometheus's client library has them.", both},
 	}
 }

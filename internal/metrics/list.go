@@ -147,8 +147,8 @@ var work = []Metric{
 	{Name: "rollcall_worker_clock_offset_seconds", Kind: Gauge,
 		Help: "How far the clock of this worker's host is ahead of that of Redis; negative where it is behind."},
 	{Name: "rollcall_tenant_clock_offset_seconds", Kind: Gauge, Labels: []Label{ofContainer},
-		Help: "How far the clock of a tenant is ahead of that of Redis, by its last answer to this worker. Beyond 5 minutes " +
-			"destructive changes are held.",
+		Help: "How far the clock of a tenant is ahead of that of Redis, by its last answer to this worker. Beyond 5 " +
+			"minutes destructive changes are held.",
 		Absent: "for sources, and for tenants without an answer to this worker in the last hour"},
 	{Name: "rollcall_worker_superseded", Kind: Gauge, Labels: []Label{ofContainer},
 		Help: "1 while this worker does not execute a container, because another worker has a newer configuration of it."},

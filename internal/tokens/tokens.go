@@ -2,9 +2,9 @@
 //
 // The file has one token a line, "name scope[,scope] sha256:<hex>", and "#" comments. A line may end with
 // "expires=2030-12-31" and "only=ldap:corp,google_workspace:1". The file contains only hashes, so that reading it gives
-// no access. A plain SHA-256 is enough, because a token is 32 random bytes and cannot be
-// guessed like a password. A line with "oidc:<value>" in place of the hash gives its rights to people with this value of
-// the OpenID claim. The names appear in logs and in the "started by" of runs.
+// no access. A plain SHA-256 is enough, because a token is 32 random bytes and cannot be guessed like a password. A
+// line with "oidc:<value>" in place of the hash gives its rights to people with this value of the OpenID claim. The
+// names appear in logs and in the "started by" of runs.
 package tokens
 
 import (
