@@ -109,7 +109,8 @@ func (a *API) Leave(ctx context.Context, caller Caller, text string) (plan.Order
 	if err != nil {
 		return plan.Order{}, nil, err
 	}
-	o := plan.Order{Ref: at.match.Ref, Label: at.match.Label, Source: at.match.Source, By: caller.Name, At: a.now()}
+	o := plan.Order{Ref: at.match.Ref, Label: at.match.Label, Source: at.match.Source, By: caller.Name, At: a.now(),
+		Providers: at.providers}
 	if err := a.cfg.Decisions.Leave(ctx, o); err != nil {
 		return plan.Order{}, nil, err
 	}

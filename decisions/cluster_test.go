@@ -3,6 +3,7 @@ package decisions_test
 import (
 	"testing"
 
+	"rollcall/container"
 	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/internal/redistest"
@@ -25,6 +26,9 @@ func TestCluster(t *testing.T) {
 		Changes: []decisions.HeldChange{{Fingerprint: "a"}}}))
 	_, err = f.HeldCounts(t.Context(), corp)
 	f.must(err)
+	order := plan.Order{Ref: pin.Ref, Providers: []container.ID{google, corp}}
+	f.must(f.Leave(t.Context(), order))
+	f.must(f.Agree(t.Context(), google, order))
 	trail := f.Trail(google)
 	trail.Add("user/1", decisions.Attempt{Op: "create"})
 	f.must(trail.Flush(t.Context()))

@@ -66,6 +66,8 @@ var luaFiles embed.FS
 var (
 	spendScript  = redisfault.Script(luaFiles, "spend")
 	changeScript = redisfault.Script(luaFiles, "change")
+	// KEYS[1] is the hash of orders.
+	orderScript = redisfault.Script(luaFiles, "order")
 )
 
 // eval runs a script on one container. The first element of its reply is a word, and data follows.

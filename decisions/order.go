@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,8 +12,10 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/internal/redisfault"
 	"rollcall/internal/stored"
 	"rollcall/plan"
 )
@@ -52,6 +55,12 @@ type Orders struct {
 	Leave []plan.Order
 	// Untrusted are the users with an order that is not signed or was changed, and the reason.
 	Untrusted map[directory.Ref]string
+}
+
+// At returns the orders that stand at a container.
+func (o *Orders) At(c container.ID) Orders {
+	return Orders{Untrusted: o.Untrusted, Leave: slices.DeleteFunc(slices.Clone(o.Leave),
+		func(x plan.Order) bool { return slices.Contains(x.Agreed, c) })}
 }
 
 // Of returns the order for a user, or nil.
@@ -105,15 +114,13 @@ func (s *Store) signAgain(ctx context.Context, keys []Key, text string, o plan.O
 	if err != nil {
 		return
 	}
-	_ = s.rdb.Watch(ctx, func(tx *redis.Tx) error {
-		if now, err := tx.HGet(ctx, leaveKey, o.Ref.String()).Result(); err != nil || now != text {
-			return err
-		}
-		_, err := tx.TxPipelined(ctx, func(p redis.Pipeliner) error {
-			return p.HSet(ctx, leaveKey, o.Ref.String(), again).Err()
-		})
-		return err
-	}, leaveKey)
+	_, _ = s.swap(ctx, o.Ref, text, string(again))
+}
+
+// swap replaces an order that is still stored as text, or deletes it if again is empty.
+func (s *Store) swap(ctx context.Context, ref directory.Ref, text, again string) (bool, error) {
+	word, _, err := redisfault.Run(ctx, s.rdb, "decisions: order", orderScript, leaveKey, ref.String(), text, again)
+	return word == "ok", err
 }
 
 // openOrder reads an order, and says what is wrong with it.
@@ -140,7 +147,47 @@ func openOrder(keys []Key, text string) (o plan.Order, problem string) {
 	return o, ""
 }
 
-// EndLeaves ends the orders for these users.
+// Agree ends orders at one container. An order that has ended at all of its providers is deleted. One that was lifted or
+// given again since it was read stays as it is.
+func (s *Store) Agree(ctx context.Context, c container.ID, read ...plan.Order) error {
+	keys, err := s.keys()
+	if err != nil {
+		return err
+	}
+	for i := range read {
+		for done := false; !done; { // Another container may end it at the same time.
+			if done, err = s.agree(ctx, keys, c, &read[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// agree reports false if the stored order changed in between.
+func (s *Store) agree(ctx context.Context, keys []Key, c container.ID, read *plan.Order) (bool, error) {
+	text, err := s.rdb.HGet(ctx, leaveKey, read.Ref.String()).Result()
+	if errors.Is(err, redis.Nil) {
+		return true, nil
+	}
+	if err != nil {
+		return false, redisFault("agree", err)
+	}
+	o, problem := openOrder(keys, text)
+	if problem != "" || o.Ref != read.Ref || o.By != read.By || !o.At.Equal(read.At) || slices.Contains(o.Agreed, c) {
+		return true, nil
+	}
+	o.Agreed = append(o.Agreed, c)
+	var again []byte
+	if slices.ContainsFunc(o.Providers, func(p container.ID) bool { return !slices.Contains(o.Agreed, p) }) {
+		if again, err = orderText(keys, o); err != nil {
+			return false, fault.New(fault.Internal, "decisions: agree", err)
+		}
+	}
+	return s.swap(ctx, o.Ref, text, string(again))
+}
+
+// EndLeaves ends the orders for these users at every container, as a person asks.
 func (s *Store) EndLeaves(ctx context.Context, refs ...directory.Ref) error {
 	if len(refs) == 0 {
 		return nil

@@ -1,12 +1,15 @@
 package decisions_test
 
 import (
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/container"
 	"rollcall/decisions"
 	"rollcall/internal/redistest"
 	"rollcall/internal/testclock"
@@ -55,4 +58,59 @@ func TestOrders(t *testing.T) {
 			t.Errorf("after the end there are %+v", got.Untrusted)
 		}
 	})
+}
+
+// An order ends at each provider by itself, and is deleted when it has ended at all of them. A run ends only the order
+// that it read.
+func TestAnOrderEndsAtEachProvider(t *testing.T) {
+	t.Parallel()
+	const entra, later = container.ID("microsoft_entra:2"), container.ID("google_workspace:3")
+	rdb := redistest.Start(t)
+	clock := testclock.New()
+	f := signing(t, rdb, clock, newKey)
+	read := plan.Order{Ref: annPin.Ref, By: "grace", At: clock.Now().UTC(), Providers: []container.ID{google, entra}}
+	again, old := read, read
+	again.At, old.Providers = read.At.Add(1), nil
+	for _, tc := range []struct {
+		name   string
+		before plan.Order
+		// while happens after the read of the order and before its end.
+		while func()
+		// stands are the providers at which an order stands when it ended at google.
+		stands []container.ID
+	}{
+		{name: "one agrees", before: read, stands: []container.ID{entra, later}},
+		{name: "both agree at once", before: read, while: func() { f.must(f.Agree(t.Context(), entra, read)) }},
+		{name: "given again", before: again, stands: []container.ID{google, entra, later}},
+		{name: "given again meanwhile", before: read, stands: []container.ID{google, entra, later},
+			while: func() { f.must(f.Leave(t.Context(), again)) }},
+		{name: "lifted meanwhile", before: read, while: func() { f.must(f.EndLeaves(t.Context(), read.Ref)) }},
+		{name: "given by an earlier version", before: old},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			f.must(f.Leave(t.Context(), tc.before))
+			hooked := redis.NewClient(rdb.Options())
+			defer hooked.Close()
+			if tc.while != nil {
+				var once sync.Once
+				hooked.AddHook(beforeScript(func() { once.Do(tc.while) }))
+			}
+			f.must(signing(t, hooked, clock, newKey).Agree(t.Context(), google, read))
+			got, err := f.Orders(t.Context())
+			f.must(err)
+			var stands []container.ID
+			for _, c := range []container.ID{google, entra, later} {
+				if at := got.At(c); at.Of(read.Ref) != nil {
+					stands = append(stands, c)
+				}
+			}
+			if !slices.Equal(stands, tc.stands) || len(got.Untrusted) > 0 {
+				t.Errorf("the order stands at %v, want %v; untrusted: %v", stands, tc.stands, got.Untrusted)
+			}
+			if n := rdb.Exists(t.Context(), "rollcall:{orders}:leave").Val(); n > 0 != (len(tc.stands) > 0) {
+				t.Errorf("%d keys are left, and the order stands at %v", n, tc.stands)
+			}
+			f.must(f.EndLeaves(t.Context(), read.Ref))
+		})
+	}
 }

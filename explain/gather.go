@@ -253,6 +253,7 @@ func (x *Explainer) provider(ctx context.Context, access *ProviderAccess, in *In
 	if err != nil {
 		return p, err
 	}
+	orders = orders.At(access.Container)
 	p.Order = orders.Of(in.Ref)
 	if p.GroupLabels, err = x.groupLabels(ctx, p.Attempts); err != nil {
 		return p, err

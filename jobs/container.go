@@ -69,7 +69,7 @@ func (m memory) Load(ctx context.Context) (r reconcile.Remembered, err error) {
 	if err != nil {
 		return r, err
 	}
-	r.Orders = orders.Leave
+	r.Orders = orders.At(m.name).Leave
 	for _, ref := range slices.SortedFunc(maps.Keys(orders.Untrusted), directory.Ref.Compare) {
 		r.Unordered = append(r.Unordered, plan.Held{Ref: ref, Reason: plan.PinLost, Detail: "its order to leave " +
 			orders.Untrusted[ref] + "; no account is made or activated for it until a person gives the order again or lifts " +
@@ -148,7 +148,7 @@ func (m memory) Keep(ctx context.Context, changes reconcile.PinChanges) error {
 	if err := m.store.Pin(ctx, m.name, changes.Set, nil); err != nil {
 		return err
 	}
-	if err := m.store.EndLeaves(ctx, changes.Agreed...); err != nil {
+	if err := m.store.Agree(ctx, m.name, changes.Agreed...); err != nil {
 		return err
 	}
 	return m.store.Repin(ctx, m.name, changes.Update, changes.Remove)

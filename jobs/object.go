@@ -179,7 +179,7 @@ func (o *objectSync) both(ctx context.Context, c *Container, source string) (sta
 		return "", fault.Errorf(fault.Invalid, "source %q is not configured here", source)
 	}
 	o.made = status.OutcomeUnchanged
-	if ordered, err := o.ordered(ctx); err != nil || ordered {
+	if ordered, err := o.ordered(ctx, c.Name); err != nil || ordered {
 		return o.suspended(ctx, c, err)
 	}
 	said := len(o.said.messages)
@@ -216,9 +216,10 @@ func (o *objectSync) both(ctx context.Context, c *Container, source string) (sta
 	}
 }
 
-// ordered reports whether a person ordered that the user leaves.
-func (o *objectSync) ordered(ctx context.Context) (bool, error) {
+// ordered reports whether a person ordered that the user leaves, and the order stands at the provider.
+func (o *objectSync) ordered(ctx context.Context, provider container.ID) (bool, error) {
 	orders, err := o.cfg.Decisions.Orders(ctx)
+	orders = orders.At(provider)
 	return orders.Of(o.ref) != nil, err
 }
 

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/plan"
 	"rollcall/status"
@@ -30,7 +31,7 @@ func (s *site) suspended(ref directory.Ref) bool {
 }
 
 // An order to leave suspends at once and without the source, with a receipt. No run lifts the suspension. The order
-// ends when the source says the same, and after a lift the source decides.
+// ends at each provider when the source says the same, and after a lift the source decides.
 func TestAnOrderToLeave(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -39,14 +40,15 @@ func TestAnOrderToLeave(t *testing.T) {
 	ada, ben := directory.Ref{Kind: directory.User, ID: "u003"}, directory.Ref{Kind: directory.User, ID: "u004"}
 	order := func(ref directory.Ref) {
 		t.Helper()
-		if err := s.decisions.Leave(t.Context(), plan.Order{Ref: ref, By: "grace", At: time.Now()}); err != nil {
+		if err := s.decisions.Leave(t.Context(), plan.Order{Ref: ref, By: "grace", At: time.Now(),
+			Providers: []container.ID{google, "microsoft_entra:2"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	standing := func(want ...directory.Ref) {
+	standing := func(at container.ID, want ...directory.Ref) {
 		t.Helper()
 		all, err := s.decisions.Orders(t.Context())
-		orders := all.Leave
+		orders := all.At(at).Leave
 		if err != nil || len(orders) != len(want) {
 			t.Fatalf("the orders are %+v, %v, want %v", orders, err, want)
 		}
@@ -68,14 +70,15 @@ func TestAnOrderToLeave(t *testing.T) {
 		t.Errorf("the receipt is %+v, %v", r, err)
 	}
 	s.until(google, s.start(google).ID, status.Completed)
-	if standing(ada, ben); !s.suspended(ada) || !s.suspended(ben) {
+	if standing(google, ada, ben); !s.suspended(ada) || !s.suspended(ben) {
 		t.Error("a run lifted the suspension although the order stands")
 	}
 	s.source.mu.Lock()
 	s.source.absent = map[directory.ID]bool{ada.ID: true}
 	s.source.mu.Unlock()
 	s.until(google, s.start(google).ID, status.Completed)
-	if standing(ben); !s.suspended(ada) {
+	standing("microsoft_entra:2", ada, ben)
+	if standing(google, ben); !s.suspended(ada) {
 		t.Error("the account is active although its entry left")
 	}
 	if err := s.decisions.EndLeaves(t.Context(), ben); err != nil {

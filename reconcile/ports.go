@@ -61,8 +61,8 @@ type PinChanges struct {
 	Update []plan.Pin
 	// Remove removes the pins of these entries.
 	Remove []directory.Ref
-	// Agreed are the users with an order that has ended.
-	Agreed []directory.Ref
+	// Agreed are the orders that have ended here, as they were loaded.
+	Agreed []plan.Order
 }
 
 // Journal receives the progress of a run. Its methods are called from several goroutines.

@@ -265,14 +265,17 @@ func (a *applier) endPins(ctx context.Context) error {
 	if len(update)+len(lapsed)+len(agreed) == 0 {
 		return nil
 	}
-	for _, ref := range agreed {
-		a.run.Journal.Say(Info, "The order to leave has ended: "+named(ref, "")+" is disabled or gone at its source.",
+	ended := slices.DeleteFunc(slices.Clone(a.view.memory.Orders),
+		func(o plan.Order) bool { return !slices.Contains(agreed, o.Ref) })
+	for i := range ended {
+		ref := ended[i].Ref
+		a.run.Journal.Say(Info, "The order to leave has ended here: "+named(ref, "")+" is disabled or gone at its source.",
 			aboutEntry(ref, "", ""))
 	}
 	if n := len(lapsed); n > 0 {
 		a.run.Journal.Say(Info, fmt.Sprintf("%d pins have ended: the source changed, or wants the same again.", n), nil)
 	}
-	return a.run.Memory.Keep(ctx, PinChanges{Update: update, Remove: lapsed, Agreed: agreed})
+	return a.run.Memory.Keep(ctx, PinChanges{Update: update, Remove: lapsed, Agreed: ended})
 }
 
 // newPins returns the pins of this run's undo, merged with earlier pins of the same entries.
