@@ -315,3 +315,61 @@ func TestUndoOverRandomDirectories(t *testing.T) {
 		}
 	}
 }
+
+// An entry that cannot be read for a while keeps its pin, and nothing happens to it.
+func TestPinOfAnUnusableEntry(t *testing.T) {
+	t.Parallel()
+	in, remote := staffed()
+	carry(t, &in, remote)
+	sound := in
+	in.Desired = append([]plan.Desired(nil), in.Desired...)
+	in.Desired[0].Active, in.Desired[0].Why = false, plan.Disabled
+	disabled := in
+	mistake := carry(t, &in, remote)
+	in.Pins = undo(t, mistake.Changes, in)
+	carry(t, &in, remote)
+	pins := in.Pins
+
+	in.Desired, in.Versions = sound.Desired[1:], mapsWithout(in.Versions, []string{"ann"})
+	in.Findings = []directory.Finding{{Ref: user("ann"), Problem: "two sources have it"}}
+	check(t, "while it is unusable", carry(t, &in, remote), "held user/ann unusable")
+	if diff := cmp.Diff(pins, in.Pins); diff != "" {
+		t.Fatalf("pins while it is unusable (-want +got):\n%s", diff)
+	}
+	in.Desired, in.Versions, in.Findings = disabled.Desired, disabled.Versions, nil
+	check(t, "when it can be read again", carry(t, &in, remote))
+}
+
+// Nothing happens to an entry with a pin that is lost, whatever the source says of it and of its groups.
+func TestALostPin(t *testing.T) {
+	t.Parallel()
+	ann := directory.Ref{Kind: directory.User, ID: "ann"}
+	for name, change := range map[string]func(in *plan.Input){
+		"it left":              func(in *plan.Input) { leave(in, "ann") },
+		"it changed":           func(in *plan.Input) { in.Desired[0].Fields = directory.Attributes{{Name: "title"}} },
+		"it left the group":    func(in *plan.Input) { in.Desired[3].Members = in.Desired[3].Members[1:] },
+		"it is disabled":       func(in *plan.Input) { in.Desired[0].Active, in.Desired[0].Why = false, plan.Disabled },
+		"it has a new address": func(in *plan.Input) { in.Desired[0].Address = "new@x" },
+	} {
+		in, remote := staffed()
+		carry(t, &in, remote)
+		change(&in)
+		in.State = remote.state()
+		if len(plan.Compute(in).Changes) == 0 {
+			t.Errorf("%s: the plan without the loss is empty", name)
+		}
+		in.Unpinned = []plan.Held{{Ref: ann, Reason: plan.PinLost, Detail: "its pin is gone"}}
+		p := plan.Compute(in)
+		if len(p.Changes) > 0 || len(p.Held) != 1 || p.Held[0].Ref != ann || p.Held[0].Reason != plan.PinLost {
+			t.Errorf("%s: the plan is %v and holds %v, want nothing but ann held", name, p.Changes, p.Held)
+		}
+	}
+	in, remote := staffed()
+	in.Desired[3].Members = in.Desired[3].Members[1:]
+	carry(t, &in, remote)
+	in, _ = staffed()
+	in.State, in.Unpinned = remote.state(), []plan.Held{{Ref: ann, Reason: plan.PinLost}}
+	if p := plan.Compute(in); len(p.Changes) > 0 {
+		t.Errorf("the plan adds an entry with a lost pin to a group: %v", p.Changes)
+	}
+}
