@@ -3,10 +3,9 @@
 package e2e
 
 import (
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
+
+	"rollcall/internal/npmtest"
 
 	"github.com/chromedp/chromedp"
 )
@@ -14,19 +13,7 @@ import (
 // axe-core finds nothing on any page, in both themes, on a small and a usual window. Nothing is cut off.
 func TestAccessibility(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "npm"))); err != nil {
-		t.Fatal(err)
-	}
-	install := exec.CommandContext(t.Context(), "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	install.Dir = dir
-	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
-	}
-	axe, err := os.ReadFile(filepath.Join(dir, "node_modules", "axe-core", "axe.min.js"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	axe := npmtest.Install(t).File("node_modules", "axe-core", "axe.min.js")
 	s := startDemo(t)
 	s.played()
 	s.leave(16)

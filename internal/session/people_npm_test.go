@@ -3,16 +3,14 @@
 package session_test
 
 import (
-	"bufio"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"rollcall/internal/npmtest"
 )
 
 // TestPeopleSignInAtACertifiedProvider signs people in at oidc-provider, which is independent of this project and
@@ -20,35 +18,8 @@ import (
 // go test -tags npm -run Certified ./internal/session.
 func TestPeopleSignInAtACertifiedProvider(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "npm"))); err != nil {
-		t.Fatal(err)
-	}
-	install := exec.CommandContext(t.Context(), "npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
-	install.Dir, install.Stderr = dir, t.Output()
-	if err := install.Run(); err != nil {
-		t.Fatalf("npm ci: %v", err)
-	}
-	e := entranceTo(t, "groups", func(callback string) string {
-		server := exec.CommandContext(t.Context(), "node", "server.mjs", callback)
-		server.Dir, server.Stderr = dir, t.Output()
-		out, err := server.StdoutPipe()
-		if err == nil {
-			err = server.Start()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			_ = server.Process.Kill()
-			_ = server.Wait()
-		})
-		issuer, err := bufio.NewReader(out).ReadString('\n')
-		if err != nil {
-			t.Fatal(err)
-		}
-		return strings.TrimSpace(issuer)
-	})
+	folder := npmtest.Install(t)
+	e := entranceTo(t, "groups", func(callback string) string { return folder.Serve(callback) })
 	for name, want := range map[string]string{
 		"staff":    `["staff@example.com (staff)",["read"],null,"/held/"]`,
 		"stranger": "stranger@example.com (stranger) has no rights here.",

@@ -6,13 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"rollcall/internal/npmtest"
 	"rollcall/simulator/googleworkspace"
 	"rollcall/simulator/googleworkspace/discoverytest"
 )
@@ -22,19 +20,7 @@ import (
 // ./simulator/googleworkspace.
 func TestJavaScriptClient(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	noError(t, os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "npm"))))
-	run := func(name string, args ...string) []byte {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), name, args...)
-		cmd.Dir, cmd.Stderr = dir, t.Output()
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("%s %v: %v", name, args, err)
-		}
-		return out
-	}
-	run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+	folder := npmtest.Install(t)
 
 	tenant := googleworkspace.New(googleworkspace.Config{Key: sharedKey()})
 	before := len(tenant.Users())
@@ -51,10 +37,10 @@ func TestJavaScriptClient(t *testing.T) {
 	t.Cleanup(server.Close)
 	credentials, err := tenant.CredentialsJSON(server.URL)
 	noError(t, err)
-	noError(t, os.WriteFile(filepath.Join(dir, "credentials.json"), credentials, 0o600))
+	folder.Write("credentials.json", credentials)
 
 	var got map[string]any
-	noError(t, json.Unmarshal(run("node", "client.cjs", server.URL, "credentials.json", "admin@example.com"), &got))
+	noError(t, json.Unmarshal(folder.Run("node", "client.cjs", server.URL, "credentials.json", "admin@example.com"), &got))
 	if got["created"] == "" {
 		t.Error("the client created no user")
 	}

@@ -5,13 +5,12 @@ package graph_test
 import (
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"rollcall/internal/npmtest"
 	"rollcall/simulator/graph"
 	"rollcall/simulator/graph/csdltest"
 )
@@ -20,23 +19,11 @@ import (
 // needs node and npm, which fetches the package. Run it with go test -tags npm -run JavaScript ./simulator/graph.
 func TestJavaScriptClient(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	noError(t, os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "npm"))))
-	run := func(name string, args ...string) []byte {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), name, args...)
-		cmd.Dir, cmd.Env, cmd.Stderr = dir, append(os.Environ(), "NODE_EXTRA_CA_CERTS="+filepath.Join(dir, "ca.pem")),
-			t.Output()
-		out, err := cmd.Output()
-		if err != nil {
-			t.Fatalf("%s %v: %v", name, args, err)
-		}
-		return out
-	}
+	folder := npmtest.Install(t)
 	authority, err := graph.NewAuthority()
 	noError(t, err)
-	noError(t, os.WriteFile(filepath.Join(dir, "ca.pem"), authority.CA, 0o600))
-	run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+	folder.Write("ca.pem", authority.CA)
+	folder.Env = []string{"NODE_EXTRA_CA_CERTS=" + filepath.Join(folder.Dir, "ca.pem")}
 
 	tenant := graph.New(graph.Config{})
 	seedUsers(t, tenant, 20)
@@ -47,7 +34,7 @@ func TestJavaScriptClient(t *testing.T) {
 	server := authority.Start(csdltest.Wrap(t, tenant.Handler()))
 	t.Cleanup(server.Close)
 	var got map[string]any
-	noError(t, json.Unmarshal(run("node", "client.cjs", server.URL, tenant.TenantID(), tenant.ClientID(),
+	noError(t, json.Unmarshal(folder.Run("node", "client.cjs", server.URL, tenant.TenantID(), tenant.ClientID(),
 		tenant.ClientSecret()), &got))
 	u, _ := tenant.User("AdeleV@example.com")
 	want := map[string]any{
