@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -110,11 +111,15 @@ const patience = 3
 
 // settling returns a function that makes temporary errors Unavailable. These are a 404, unless gone is set, which
 // makes 404 an answer, and a 409 to a write without an address. Such a 409 can follow a recent change of the address.
-func settling(takesAddress, gone bool) func(error) error {
+// A 404 stays Unavailable where this process created one of the objects moments ago.
+func (p *Provider) settling(takesAddress, gone bool, ids ...string) func(error) error {
 	patient := retryMissing()
 	return func(err error) error {
 		status, _ := code(err)
 		switch {
+		case status == http.StatusNotFound && !gone && slices.ContainsFunc(ids, p.recent.Has):
+			// %v hides the 404 from callAs, which would report it as final.
+			return fault.Errorf(fault.Unavailable, "created moments ago and not yet visible everywhere: %v", err)
 		case status == http.StatusNotFound && !gone:
 			return patient(err)
 		case status == http.StatusConflict && !takesAddress:
@@ -254,7 +259,7 @@ func (p *Provider) patchGroup(ctx context.Context, c *plan.Change, body *admin.G
 }
 
 func (p *Provider) patchCall(ctx context.Context, id string, body *admin.Group, takesAddress bool) error {
-	return p.callAs(ctx, "groups.patch", settling(takesAddress, false), func(ctx context.Context) error {
+	return p.callAs(ctx, "groups.patch", p.settling(takesAddress, false, id), func(ctx context.Context) error {
 		_, err := p.api.Groups.Patch(id, body).Fields("id").Context(ctx).Do()
 		return err
 	})
@@ -269,7 +274,8 @@ func (p *Provider) deleteGroup(ctx context.Context, c *plan.Change) error {
 	if err := remote.Unprotected(c, p.protectsGroup(g)); err != nil {
 		return err
 	}
-	err = p.callAs(ctx, "groups.delete", settling(false, true), func(ctx context.Context) error {
+	p.recent.Drop(c.RemoteID)
+	err = p.callAs(ctx, "groups.delete", p.settling(false, true), func(ctx context.Context) error {
 		return p.api.Groups.Delete(c.RemoteID).Context(ctx).Do()
 	})
 	if err != nil && fault.KindOf(err) != fault.NotFound {
@@ -321,12 +327,15 @@ func (p *Provider) addMember(ctx context.Context, c *plan.Change) error {
 }
 
 func (p *Provider) insertMember(ctx context.Context, c *plan.Change, body *admin.Member) error {
-	patient := settling(false, false)
+	group, member := p.settling(false, false, c.RemoteID), p.settling(false, false, c.MemberRemoteID)
 	return p.callAs(ctx, "members.insert", func(err error) error {
-		if alreadyMember(err) {
+		switch {
+		case alreadyMember(err):
 			return nil
+		case err != nil && strings.Contains(err.Error(), "memberKey"): // The text names the key that is not found.
+			return member(err)
 		}
-		return patient(err)
+		return group(err)
 	}, func(ctx context.Context) error {
 		_, err := p.api.Members.Insert(c.RemoteID, body).Fields("id").Context(ctx).Do()
 		return err
@@ -347,7 +356,7 @@ func (p *Provider) removeMember(ctx context.Context, c *plan.Change) error {
 	if _, found, err := p.ourGroup(ctx, c); err != nil || !found {
 		return err
 	}
-	patient := settling(false, true)
+	patient := p.settling(false, true)
 	return p.callAs(ctx, "members.delete", func(err error) error {
 		if notMember(err) {
 			return nil
@@ -358,14 +367,11 @@ func (p *Provider) removeMember(ctx context.Context, c *plan.Change) error {
 	})
 }
 
-// alreadyMember reports whether Google answered that the membership exists, by the reason or, without one, by the
-// text.
+// alreadyMember reports whether Google answered that the membership exists, by the reason or by the text.
 func alreadyMember(err error) bool {
 	status, reason := code(err)
-	if status != http.StatusConflict {
-		return false
-	}
-	return reason == "duplicate" || reason == "" && strings.Contains(strings.ToLower(err.Error()), "already exists")
+	return status == http.StatusConflict &&
+		(reason == "duplicate" || strings.Contains(strings.ToLower(err.Error()), "already exists"))
 }
 
 // notMember reports whether Google answered that the membership does not exist. The answer is 404, 412 for a deleted

@@ -69,11 +69,14 @@ func (p *Provider) create(
 		return err
 	}
 	err := p.call(ctx, op, once)
+	if err == nil {
+		p.recent.Add(id)
+	}
 	if status, _ := code(err); err == nil || status != http.StatusConflict {
 		return outcome{remoteID: id}, err
 	}
 	return p.taken(ctx, c, attempts > 1, func(ctx context.Context) (string, error) {
-		err := p.callAs(ctx, op, settling(false, true), once)
+		err := p.callAs(ctx, op, p.settling(false, true), once)
 		return id, err
 	})
 }
@@ -162,7 +165,7 @@ func (p *Provider) putUser(ctx context.Context, c *plan.Change, body *admin.User
 }
 
 func (p *Provider) updateCall(ctx context.Context, id string, body *admin.User, takesAddress bool) error {
-	return p.callAs(ctx, "users.update", settling(takesAddress, false), func(ctx context.Context) error {
+	return p.callAs(ctx, "users.update", p.settling(takesAddress, false, id), func(ctx context.Context) error {
 		_, err := p.api.Users.Update(id, body).Fields("id").Context(ctx).Do()
 		return err
 	})
@@ -240,13 +243,14 @@ func (p *Provider) restoreUser(ctx context.Context, c *plan.Change) (outcome, er
 
 // deleteUser deletes an account. Google can restore it for twenty days.
 func (p *Provider) deleteUser(ctx context.Context, c *plan.Change) (outcome, error) {
+	p.recent.Drop(c.RemoteID)
 	if _, err := p.readOurs(ctx, c); err != nil {
 		if fault.KindOf(err) == fault.NotFound {
 			return outcome{}, nil
 		}
 		return outcome{}, err
 	}
-	err := p.callAs(ctx, "users.delete", settling(false, true), func(ctx context.Context) error {
+	err := p.callAs(ctx, "users.delete", p.settling(false, true), func(ctx context.Context) error {
 		return p.api.Users.Delete(c.RemoteID).Context(ctx).Do()
 	})
 	switch status, _ := code(err); {

@@ -56,6 +56,7 @@ func TestTokenErrors(t *testing.T) {
 			[]string{"invalid_grant", "admin@example.com", "clock"}},
 		{400, `{"error":"invalid_client"}`, fault.Denied, []string{"credentials_file"}},
 		{404, `not here`, fault.Denied, []string{"404 Not Found"}},
+		{403, `{"error":"temporarily_unavailable"}`, fault.Unavailable, nil},
 		{429, `{}`, fault.Throttled, nil},
 		{503, `{}`, fault.Unavailable, nil},
 		{200, `<html>`, fault.Unavailable, nil},

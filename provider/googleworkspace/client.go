@@ -72,6 +72,7 @@ type Provider struct {
 	now     func() time.Time
 
 	userFields []string // set by the mapping
+	recent     provider.Recent
 	domains    domainCache
 	units      unitCache
 	sessions   sessions
@@ -111,7 +112,7 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	if p.now == nil {
 		p.now = time.Now
 	}
-	p.domains.now, p.units.api = p.now, units
+	p.recent.Now, p.domains.now, p.units.api = p.now, p.now, units
 	p.sessions.api, p.sessions.tokens = security, tokens
 	return p, nil
 }

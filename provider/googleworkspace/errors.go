@@ -2,6 +2,7 @@ package googleworkspace
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -38,12 +39,9 @@ func classify(ctx context.Context, op string, err error) error {
 }
 
 func fromAnswer(op string, g *googleapi.Error) error {
-	a := &remote.Refusal{Status: g.Code, Message: remote.Clean(g.Message)}
-	if len(g.Errors) > 0 {
-		a.Code = g.Errors[0].Reason
-		if a.Message == "" {
-			a.Message = remote.Clean(g.Errors[0].Message)
-		}
+	a := &remote.Refusal{Status: g.Code, Code: reasonOf(g), Message: remote.Clean(g.Message)}
+	if len(g.Errors) > 0 && a.Message == "" {
+		a.Message = remote.Clean(g.Errors[0].Message)
 	}
 	if a.Message == "" {
 		a.Message = http.StatusText(g.Code)
@@ -53,6 +51,29 @@ func fromAnswer(op string, g *googleapi.Error) error {
 		e.RetryAfter = provider.RetryAfter(g.Header.Get("Retry-After"), time.Now())
 	}
 	return e
+}
+
+// reasonOf returns the reason of an answer. The common form of Google's newer APIs has no list of errors. Its reason is
+// in the details (google.rpc.ErrorInfo), or only the canonical status says more than the code.
+func reasonOf(g *googleapi.Error) string {
+	if len(g.Errors) > 0 && g.Errors[0].Reason != "" {
+		return g.Errors[0].Reason
+	}
+	var body struct {
+		Error struct {
+			Status  string `json:"status"`
+			Details []struct {
+				Reason string `json:"reason"`
+			} `json:"details"`
+		} `json:"error"`
+	}
+	_ = json.Unmarshal([]byte(g.Body), &body)
+	for _, d := range body.Error.Details {
+		if d.Reason != "" {
+			return d.Reason
+		}
+	}
+	return body.Error.Status
 }
 
 // listings are the methods with refusals that concern the target. Every other method concerns one object.
@@ -65,6 +86,8 @@ var reasons = map[string]fault.Kind{
 	"dailyLimitExceeded":  fault.Throttled,
 	"accessNotConfigured": fault.Denied, "insufficientPermissions": fault.Denied, "authError": fault.Denied,
 	"limitExceeded": fault.Refused, "aborted": fault.Unavailable, "backendError": fault.Unavailable,
+	"RATE_LIMIT_EXCEEDED": fault.Throttled, "RESOURCE_EXHAUSTED": fault.Throttled, "ABORTED": fault.Unavailable,
+	"SERVICE_DISABLED": fault.Denied, "ACCESS_TOKEN_SCOPE_INSUFFICIENT": fault.Denied,
 }
 
 // texts are parts of messages that are more specific than the reason, or that come without one.

@@ -97,6 +97,53 @@ func TestReasons(t *testing.T) {
 	}
 }
 
+// TestCommonErrorForm covers the errors of Google's newer APIs, which have no list of errors.
+func TestCommonErrorForm(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		code           int
+		status, reason string
+		want           fault.Kind
+	}{
+		{403, "PERMISSION_DENIED", "RATE_LIMIT_EXCEEDED", fault.Throttled},
+		{429, "RESOURCE_EXHAUSTED", "", fault.Throttled},
+		{409, "ABORTED", "", fault.Unavailable},
+		{409, "ALREADY_EXISTS", "", fault.Conflict},
+		{403, "PERMISSION_DENIED", "SERVICE_DISABLED", fault.Denied},
+		{403, "PERMISSION_DENIED", "", fault.Refused},
+		{404, "NOT_FOUND", "", fault.NotFound},
+		{503, "UNAVAILABLE", "", fault.Unavailable},
+	} {
+		body := fmt.Sprintf(`{"error":{"code":%d,"message":"Not now.","status":%q,"details":[{"reason":%q}]}}`,
+			tc.code, tc.status, tc.reason)
+		err := googleapi.CheckResponse(&http.Response{StatusCode: tc.code, Body: io.NopCloser(strings.NewReader(body))})
+		if got := fault.KindOf(classify(t.Context(), "users.insert", err)); got != tc.want {
+			t.Errorf("%s is %v, want %v", body, got, tc.want)
+		}
+	}
+}
+
+// TestSelectionsNameEachFieldOnce checks that no server has to join selections of one field, such as
+// name(givenName),name(familyName).
+func TestSelectionsNameEachFieldOnce(t *testing.T) {
+	t.Parallel()
+	var all []string
+	for _, f := range userSpec {
+		all = append(all, f.Name)
+	}
+	seen := map[string]bool{}
+	for path := range strings.SplitSeq(string(selection(all)), ",") {
+		name, _, _ := strings.Cut(path, "(")
+		if seen[name] {
+			t.Errorf("the selection names %s twice", name)
+		}
+		seen[name] = true
+	}
+	if !seen["name"] || !seen["phones"] {
+		t.Errorf("the selection names only %v", seen)
+	}
+}
+
 func TestNetworkErrors(t *testing.T) {
 	t.Parallel()
 	canceled, cancel := context.WithCancel(t.Context())

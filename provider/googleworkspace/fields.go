@@ -59,7 +59,7 @@ func textField(path, goName string, at func(*admin.User) *string) scalar {
 // nameField is a part of the name. Google merges the parts, so that each may be sent alone.
 func nameField(goName string, at func(*admin.UserName) *string) scalar {
 	return scalar{
-		path: "name(" + strings.ToLower(goName[:1]) + goName[1:] + ")",
+		path: "name", // as a whole, because a server may keep only the last of several sub-selections
 		get: func(u *admin.User) string {
 			if u.Name == nil {
 				return ""

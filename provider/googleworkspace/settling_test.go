@@ -35,6 +35,38 @@ func TestWritesRightAfterACreate(t *testing.T) {
 	}
 }
 
+// TestInvisibleLongerThanACall checks that a write to objects that this process created moments ago stays retryable,
+// so that the run repeats it later. A worker that did not create them reports that they are missing.
+func TestInvisibleLongerThanACall(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{tenant: simulator.Config{Consistency: simulator.Consistency{Create: time.Minute}}})
+	liz, sales := w.must(newUser("u1", "liz@example.com")), w.must(newGroup("g1", "sales@example.com"))
+	writes := []plan.Change{
+		membership(plan.AddMember, "g1", sales, user("u1"), liz),
+		change(plan.Update, group("g1"), sales, "name", "All of sales"),
+	}
+	for _, c := range writes {
+		for range 5 {
+			if r := w.do(c); r.Err == nil || kind(r.Err) != fault.Unavailable {
+				t.Errorf("%s right after the creation = %v, want unavailable", c.Op, r.Err)
+			}
+		}
+	}
+	w.restart()
+	for _, c := range writes {
+		for range 4 { // The first attempts allow for a delay.
+			r := w.do(c)
+			if r.Err == nil || kind(r.Err) != fault.NotFound && kind(r.Err) != fault.Unavailable {
+				t.Errorf("%s of a worker that created nothing = %v, want not found or unavailable", c.Op, r.Err)
+			}
+		}
+	}
+	w.clock.Advance(time.Minute)
+	for _, c := range writes {
+		w.must(c)
+	}
+}
+
 // TestWritesToWhatIsGone checks that the attempts end and then the object counts as missing.
 func TestWritesToWhatIsGone(t *testing.T) {
 	t.Parallel()
@@ -43,6 +75,7 @@ func TestWritesToWhatIsGone(t *testing.T) {
 	if err := errors.Join(w.tenant.DeleteUser(liz), w.tenant.DeleteGroup(sales)); err != nil {
 		t.Fatal(err)
 	}
+	w.restart()
 	for _, c := range []plan.Change{
 		membership(plan.AddMember, "g1", sales, user("u1"), liz),
 		change(plan.Update, user("u1"), liz, "name.givenName", "Elisabeth"),

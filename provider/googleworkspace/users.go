@@ -88,7 +88,7 @@ func (p *Provider) usersPages(ctx context.Context, list func() *admin.UsersListC
 		if err != nil {
 			return "", err
 		}
-		if page.Kind == "" && page.Users == nil { // An empty list has a kind.
+		if page.Kind == "" && page.NextPageToken == "" && page.Users == nil { // An empty list has a kind.
 			return "", fault.Errorf(fault.Unavailable, "users.list: the answer is not a list of users")
 		}
 		for _, u := range page.Users {
@@ -256,6 +256,7 @@ func (p *Provider) taken(
 		return outcome{}, fault.Errorf(fault.Conflict,
 			"%s is in use by an object that is not visible (created or deleted moments ago, or an unmanaged account)", c.Address)
 	case h.kind == c.Kind && len(h.anchors) == 1 && h.anchors[0] == string(c.ID):
+		p.recent.Add(h.id)
 		return outcome{remoteID: h.id, note: "already existed with its anchor"}, nil
 	}
 	return outcome{}, fault.Errorf(fault.Conflict, "%s has the address %s", h, c.Address)
@@ -325,7 +326,7 @@ func yields(c *plan.Change, h *holder) bool {
 // dropAlias removes the new address of a change from the aliases of the object that has it.
 func (p *Provider) dropAlias(ctx context.Context, c *plan.Change, h *holder) error {
 	op := h.kind.String() + "s.aliases.delete"
-	err := p.callAs(ctx, op, settling(false, true), func(ctx context.Context) error {
+	err := p.callAs(ctx, op, p.settling(false, true), func(ctx context.Context) error {
 		if h.kind == directory.Group {
 			return p.api.Groups.Aliases.Delete(h.id, c.Address).Context(ctx).Do()
 		}

@@ -116,8 +116,12 @@ func Trouble(ctx context.Context, op string, err error, secrets ...string) error
 // TokenOp is the op of errors of the access token, as opposed to the request that needed it.
 const TokenOp = "token"
 
-// TokenRefused classifies the answer of a token endpoint that issued no token. advice is for an answer that more
-// attempts do not change.
+// passing matches the error codes of token endpoints that pass by themselves, whatever the status (RFC 6749, section
+// 4.1.2.1, and Google's own).
+var passing = regexp.MustCompile(`\b(temporarily_unavailable|server_error|internal_failure|rate_limit_exceeded)\b`)
+
+// TokenRefused classifies the answer of a token endpoint that issued no token. message contains the error code, and
+// advice is for an answer that more attempts do not change.
 func TokenRefused(status int, h http.Header, message, advice string, now time.Time) error {
 	if message == "" {
 		message = fmt.Sprintf("%d %s", status, http.StatusText(status))
@@ -126,7 +130,7 @@ func TokenRefused(status int, h http.Header, message, advice string, now time.Ti
 	case status == http.StatusTooManyRequests:
 		return &fault.Error{Kind: fault.Throttled, Op: TokenOp, Err: errors.New(message),
 			RetryAfter: provider.RetryAfter(h.Get("Retry-After"), now)}
-	case status >= 500, status == http.StatusRequestTimeout, status < 400:
+	case status >= 500, status == http.StatusRequestTimeout, status < 400, passing.MatchString(message):
 		return fault.New(fault.Unavailable, TokenOp, errors.New(message))
 	}
 	return fault.New(fault.Denied, TokenOp, fmt.Errorf("%s: %s", message, advice))
