@@ -79,7 +79,11 @@ func TestEveryChangeIsNoticed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path, kept := filepath.Join(dir, "audit.jsonl"), &heads{}
-	write(t, open(t, audit.Config{Path: path, Heads: kept}), 6)
+	log := open(t, audit.Config{Path: path, Heads: kept})
+	write(t, log, 6)
+	if err := log.Verify(); err != nil {
+		t.Errorf("untouched: %v", err)
+	}
 	whole, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -99,6 +103,16 @@ func TestEveryChangeIsNoticed(t *testing.T) {
 			r, err := audit.Verify(path)
 			if head := kept.all[path]; err == nil && r.Head == head {
 				t.Errorf("line %d %s: not noticed", i+1, name)
+			}
+			var broken *audit.BreakError
+			if name != "repeated" && !errors.As(log.Verify(), &broken) {
+				t.Errorf("line %d %s: the process does not notice", i+1, name)
+			}
+			if len(all) == len(whole) {
+				continue
+			}
+			if _, err := log.Write(t.Context(), audit.Record{}, false); err == nil {
+				t.Errorf("line %d %s: the process goes on", i+1, name)
 			}
 		}
 	}
@@ -120,9 +134,9 @@ func TestALostEndIsRecorded(t *testing.T) {
 			if err := os.WriteFile(path, rest, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			open(t, audit.Config{Path: path, Heads: kept})
+			l := open(t, audit.Config{Path: path, Heads: kept})
 			r, err := audit.Verify(path)
-			if err != nil || len(r.Losses) != 1 || r.Losses[0].Details["seq"] != "4" {
+			if !l.Lost() || err != nil || len(r.Losses) != 1 || r.Losses[0].Details["seq"] != "4" {
 				t.Errorf("report %+v, err %v; want one loss of record 4", r, err)
 			}
 			open(t, audit.Config{Path: path, Heads: kept})

@@ -48,6 +48,7 @@ type Log struct {
 	file *os.File
 	size int64
 	head Head
+	lost bool
 }
 
 const defaultMaxSize, defaultKeep = 64 << 20, 365 * 24 * time.Hour
@@ -97,11 +98,15 @@ func (l *Log) compare(ctx context.Context) error {
 	if has, err := Has(l.cfg.Path, kept); err != nil || has {
 		return err
 	}
+	l.lost = true
 	_, err = l.Write(ctx, Record{Event: Lost, Outcome: Failed, Details: map[string]string{
 		"chain": kept.Chain, "seq": strconv.FormatInt(kept.Sequence, 10), "hash": kept.Hash,
 	}}, true)
 	return err
 }
+
+// Lost reports whether lines were missing at the end of the file when it was opened.
+func (l *Log) Lost() bool { return l.lost }
 
 // Write appends a record and returns its sequence. durable waits until the line is on the disk. Sequence, Chain, Time
 // and Previous are set here.

@@ -48,11 +48,56 @@ func Verify(path string) (Report, error) {
 			return v.Report, err
 		}
 	}
+	return v.Report, v.begin()
+}
+
+// Verify checks the chain up to its present end, while records are written. The error is a *BreakError for a break.
+func (l *Log) Verify() error {
+	if l.cfg.Path == "" {
+		return nil
+	}
+	earlier, f, size, head, err := l.present()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	v := verifier{removed: map[string]bool{}}
+	for _, file := range earlier {
+		if err := v.file(file); err != nil {
+			return err
+		}
+	}
+	if err := v.read(l.cfg.Path, io.NewSectionReader(f, 0, size)); err != nil {
+		return err
+	}
+	if head.Sequence > 0 && v.Head != head {
+		return &BreakError{File: filepath.Base(l.cfg.Path), Line: v.Lines, Text: fmt.Sprintf(
+			"it ends with record %d, and record %d was written", v.Head.Sequence, head.Sequence)}
+	}
+	return v.begin()
+}
+
+// present returns the earlier files of the log, the last one with its size, and the end of the chain.
+func (l *Log) present() (earlier []string, f *os.File, size int64, head Head, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	files, err := Files(l.cfg.Path)
+	if err != nil {
+		return nil, nil, 0, head, err
+	}
+	if f, err = os.Open(l.cfg.Path); err != nil {
+		return nil, nil, 0, head, fmt.Errorf("audit: %w", err)
+	}
+	return files[:len(files)-1], f, l.size, l.head, nil
+}
+
+// begin checks that the first line begins the chain, or follows a file whose removal was recorded.
+func (v *verifier) begin() error {
 	if v.begins > 1 && !v.removed[v.before] {
-		return v.Report, &BreakError{File: v.oldest, Line: 1, Text: fmt.Sprintf(
+		return &BreakError{File: v.oldest, Line: 1, Text: fmt.Sprintf(
 			"the chain begins with record %d, and no record says that an earlier file was removed", v.begins)}
 	}
-	return v.Report, nil
+	return nil
 }
 
 type verifier struct {
@@ -70,6 +115,11 @@ func (v *verifier) file(path string) error {
 		return fmt.Errorf("audit: %w", err)
 	}
 	defer func() { _ = f.Close() }()
+	return v.read(path, f)
+}
+
+// read checks the lines of one file.
+func (v *verifier) read(path string, f io.Reader) error {
 	v.Files++
 	in := bufio.NewReaderSize(f, 64<<10)
 	for n := 1; ; n++ {

@@ -77,16 +77,19 @@ type contents struct {
 	// unkeyed is set if nothing is signed because there are no keys.
 	unkeyed bool
 	broken  string
+	// lost is set if the seal is gone or older than a known one, and known is the sequence of that one.
+	lost    bool
+	known   int64
 	records map[string]string
 }
 
 // read reads all records of a container at one moment.
 func (s *Store) read(ctx context.Context, c container.ID, keys []Key) (*contents, error) {
 	seen := s.Sequence(c) // Before the read, because another goroutine may change the records after it.
-	var text *redis.StringCmd
+	var text, floor *redis.StringCmd
 	hashes := make([]*redis.MapStringStringCmd, len(sealedHashes))
 	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		text = p.Get(ctx, prefix(c)+"seal")
+		text, floor = p.Get(ctx, prefix(c)+"seal"), p.Get(ctx, floorKey(c))
 		for i, name := range sealedHashes {
 			hashes[i] = p.HGetAll(ctx, prefix(c)+name)
 		}
@@ -95,17 +98,33 @@ func (s *Store) read(ctx context.Context, c container.ID, keys []Key) (*contents
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return nil, redisFault("load", err)
 	}
-	out := &contents{text: text.Val(), records: map[string]string{}}
+	noted, _ := openSeal(keys, purposeFloor, c, floor.Val()) // Another text notes nothing.
+	out := &contents{text: text.Val(), records: map[string]string{}, known: max(seen, noted.Sequence)}
 	for i, name := range sealedHashes {
 		for field, value := range hashes[i].Val() {
 			out.records[name+"/"+field] = value
 		}
 	}
-	out.judge(keys, c, seen)
-	if out.broken == "" {
+	out.judge(keys, c)
+	switch {
+	case out.broken == "":
 		s.Saw(c, out.seal.Sequence)
+	case out.lost && noted.Sequence < seen:
+		return out, s.noteLoss(ctx, c, keys, seen)
 	}
 	return out, nil
+}
+
+func floorKey(c container.ID) string { return prefix(c) + "floor" }
+
+// noteLoss notes on Redis, signed, which sequence this process knows of records that are gone. Processes that start later
+// then know of the loss. The next adoption has a higher sequence.
+func (s *Store) noteLoss(ctx context.Context, c container.ID, keys []Key, sequence int64) error {
+	text, err := seal{Sequence: sequence}.text(keys, purposeFloor, c)
+	if err != nil {
+		return fault.New(fault.Internal, "decisions: note a loss", err)
+	}
+	return redisFault("note a loss", s.rdb.Set(ctx, floorKey(c), text, 0).Err())
 }
 
 // load reads all records of a container, and signs their seal anew if an earlier key signed it, so that this key can be
@@ -122,8 +141,8 @@ func (s *Store) load(ctx context.Context, c container.ID, keys []Key) (*contents
 	return s.read(ctx, c, keys)
 }
 
-// judge opens the seal. seen is the highest sequence that was known before.
-func (c *contents) judge(keys []Key, name container.ID, seen int64) {
+// judge opens the seal.
+func (c *contents) judge(keys []Key, name container.ID) {
 	var err error
 	switch {
 	case len(keys) == 0 && c.text == "":
@@ -133,16 +152,16 @@ func (c *contents) judge(keys []Key, name container.ID, seen int64) {
 		c.broken = "the decisions are signed, and this process has no key: set ROLLCALL_DECISIONS_KEY_FILE"
 		return
 	case c.text != "":
-		if c.seal, err = openSeal(keys, name, c.text); err != nil {
+		if c.seal, err = openSeal(keys, purposeSeal, name, c.text); err != nil {
 			c.broken = "the list of decisions and pins " + err.Error()
 			return
 		}
-	case seen > 0:
-		c.broken = "the list of decisions and pins is gone from Redis"
+	case c.known > 0:
+		c.broken, c.lost = "the list of decisions and pins is gone from Redis", true
 		return
 	}
-	if c.seal.Sequence < seen {
-		c.broken = "Redis has decisions and pins of " + stamp(c.seal.Sequence) + ", and those of " + stamp(seen) +
+	if c.lost = c.seal.Sequence < c.known; c.lost {
+		c.broken = "Redis has decisions and pins of " + stamp(c.seal.Sequence) + ", and those of " + stamp(c.known) +
 			" are gone: it was restored, or another program put them back"
 	}
 }
@@ -318,7 +337,7 @@ func (c *contents) expired(now time.Time) (out []write) {
 func (s *Store) put(ctx context.Context, op string, c container.ID, keys []Key, have *contents, next seal,
 	writes []write) (done bool, err error) {
 	now := s.cfg.Now()
-	next.Sequence = max(next.Sequence+1, s.Sequence(c)+1, now.UnixMilli())
+	next.Sequence = max(next.Sequence+1, have.known+1, now.UnixMilli())
 	if next.Marks == nil {
 		next.Marks = map[string]mark{}
 	}
@@ -337,7 +356,7 @@ func (s *Store) put(ctx context.Context, op string, c container.ID, keys []Key, 
 		}
 	}
 	if len(keys) > 0 {
-		if args[1], err = next.text(keys, c); err != nil {
+		if args[1], err = next.text(keys, purposeSeal, c); err != nil {
 			return false, fault.New(fault.Internal, "decisions: "+op, err)
 		}
 	}

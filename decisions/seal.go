@@ -108,26 +108,26 @@ func sumOf(text string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-const purposeSeal, purposeHeld = "seal", "held"
+const purposeSeal, purposeFloor, purposeHeld = "seal", "floor", "held"
 
 // text returns the seal as it is stored, signed with the first key.
-func (s seal) text(keys []Key, c container.ID) (string, error) {
+func (s seal) text(keys []Key, purpose string, c container.ID) (string, error) {
 	data, err := json.Marshal(s)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s %x %s", keys[0].id, keys[0].sign(purposeSeal, c, data), data), nil
+	return fmt.Sprintf("%s %x %s", keys[0].id, keys[0].sign(purpose, c, data), data), nil
 }
 
 // openSeal returns the seal with this text if its signature is right.
-func openSeal(keys []Key, c container.ID, text string) (s seal, err error) {
+func openSeal(keys []Key, purpose string, c container.ID, text string) (s seal, err error) {
 	id, rest, _ := strings.Cut(text, " ")
 	sum, data, _ := strings.Cut(rest, " ")
 	mac, err := hex.DecodeString(sum)
 	if err != nil || data == "" {
 		return seal{}, errChanged
 	}
-	if err := verify(keys, id, purposeSeal, c, []byte(data), mac); err != nil {
+	if err := verify(keys, id, purpose, c, []byte(data), mac); err != nil {
 		return seal{}, err
 	}
 	if err := json.Unmarshal([]byte(data), &s); err != nil {

@@ -206,6 +206,19 @@ func TestTheAuditLogKnowsTheSequence(t *testing.T) {
 		if got := later.told(google); got != "broken" {
 			t.Errorf("Kept() = %q, want it broken", got)
 		}
+		// It notes the loss for all others, and a change of the note ends it only until the next look.
+		if got := signing(t, rdb, f.Clock, oldKey).told(google); got != "broken" {
+			t.Errorf("a process that starts after it: Kept() = %q, want it broken", got)
+		}
+		floor := rdb.Get(t.Context(), recordKey+"floor").Val()
+		f.must(rdb.Set(t.Context(), recordKey+"seal", floor, 0).Err())
+		if got := signing(t, rdb, f.Clock, oldKey).told(google); got != "broken" {
+			t.Errorf("with the note in place of the list Kept() = %q, want it broken", got)
+		}
+		f.must(rdb.Del(t.Context(), recordKey+"seal", recordKey+"floor").Err())
+		if got := later.told(google) + rdb.Get(t.Context(), recordKey+"floor").Val(); got != "broken"+floor {
+			t.Errorf("after the note was removed: %q, want it broken and the note %q", got, floor)
+		}
 		// A process that noticed nothing signs that there is nothing, and the others agree.
 		f.Advance(time.Second)
 		k, err = fresh.Kept(t.Context(), google)

@@ -78,13 +78,17 @@ func processes() []*panel {
 		graph("Errors in the tokens file", "A wrong line gives nothing. An unreadable file refuses every token.").
 			over(`max(rollcall_tokens_file_errors)`, "errors").unit("short").with("decimals", 0).
 			size(8, 7).runbook("rollcalltokensfile"),
-		bars("Records that the audit log did not take", "The action was refused, or its end is not recorded.").
+		bars("The audit log", "Records that it did not take, and whether lines were changed or removed.").
 			over(`sum(increase(rollcall_audit_failures_total[$__rate_interval]))`, "failures").
+			over(`max(rollcall_audit_broken)`, "broken").
 			size(8, 7).runbook("rollcallauditfailing"),
 		graph("Configurations that differ", "More than one means that some processes do not execute a container.").
 			over(`max by (container) (rollcall_configurations)`, "{{container}} configurations").
 			over(`sum by (container) (rollcall_worker_superseded)`, "{{container}} superseded workers").
 			unit("short").with("decimals", 0).size(8, 7).runbook("capacity"),
+		graph("Decisions that another program changed", "None of them is used for what harms.").
+			over(`max by (container) (rollcall_untrusted_decisions)`, "{{container}}").unit("short").with("decimals", 0).
+			size(8, 7).runbook("rollcalldecisionschanged"),
 		graph("Clocks", "How far the clocks of each worker and of each tenant are from that of Redis.").
 			over(`max by (instance) (rollcall_worker_clock_offset_seconds)`, "{{instance}}").
 			over(`max by (container) (rollcall_tenant_clock_offset_seconds)`, "{{container}}").unit("s").size(8, 7).
@@ -119,6 +123,8 @@ var alertNames = []struct{ name, means string }{
 	{"RollcallTokensFile", "lines of the tokens file give nothing, or every token is refused"},
 	{"RollcallTokensRefused", "many wrong tokens are presented"},
 	{"RollcallAuditFailing", "the audit log takes no records"},
+	{"RollcallAuditBroken", "lines of the audit log were changed or removed"},
+	{"RollcallDecisionsChanged", "decisions on Redis are not signed, changed or gone"},
 	{"RollcallDeltaDrift", "a delta run missed a change that a full run found"},
 	{"RollcallPollsFailing", "a source has not told its changes for a quarter of an hour"},
 	{"RollcallConfigurations", "processes have different configurations"},

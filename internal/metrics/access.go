@@ -7,17 +7,22 @@ type Access struct {
 	Refused, AuditFailures prometheus.Counter
 	// FileErrors is the number of errors in the tokens file.
 	FileErrors prometheus.Gauge
+	// AuditBroken is 1 while the audit log is broken.
+	AuditBroken prometheus.Gauge
 }
 
 var _ prometheus.Collector = (*Access)(nil)
 
 // NewAccess returns counters that are at zero.
 func NewAccess() *Access {
-	errors := find("rollcall_tokens_file_errors")
+	gauge := func(name string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: find(name).Help})
+	}
 	return &Access{
 		Refused:       counter("rollcall_tokens_refused_total").WithLabelValues(),
 		AuditFailures: counter("rollcall_audit_failures_total").WithLabelValues(),
-		FileErrors:    prometheus.NewGauge(prometheus.GaugeOpts{Name: errors.Name, Help: errors.Help}),
+		FileErrors:    gauge("rollcall_tokens_file_errors"),
+		AuditBroken:   gauge("rollcall_audit_broken"),
 	}
 }
 
@@ -26,6 +31,7 @@ func (a *Access) Describe(ch chan<- *prometheus.Desc) {
 	a.Refused.Describe(ch)
 	a.AuditFailures.Describe(ch)
 	a.FileErrors.Describe(ch)
+	a.AuditBroken.Describe(ch)
 }
 
 // Collect implements prometheus.Collector.
@@ -33,4 +39,5 @@ func (a *Access) Collect(ch chan<- prometheus.Metric) {
 	a.Refused.Collect(ch)
 	a.AuditFailures.Collect(ch)
 	a.FileErrors.Collect(ch)
+	a.AuditBroken.Collect(ch)
 }

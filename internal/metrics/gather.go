@@ -112,7 +112,7 @@ func (s *State) container(ctx context.Context, to *sheet, c *Container) error {
 	to.counts("rollcall_held_changes", guard.Values, held, name)
 	to.counts("rollcall_held_entries", reason.Values, st.HeldEntries, name)
 	errs := []error{s.copyAge(ctx, to, c), s.pollAge(ctx, to, c), entries(ctx, to, c), quotas(ctx, to, c),
-		s.configurations(ctx, to, c)}
+		s.configurations(ctx, to, c), s.untrusted(ctx, to, c)}
 	changed, left, err := s.unseen(ctx, c, &st)
 	if err != nil {
 		return errors.Join(append(errs, err)...)
@@ -128,6 +128,19 @@ func (s *State) container(ctx context.Context, to *sheet, c *Container) error {
 	due, err := s.due(ctx, c, &st, changed)
 	to.at("rollcall_sync_expected_by_timestamp_seconds", due, name)
 	return errors.Join(append(errs, err)...)
+}
+
+// untrusted counts what another program may have written in place of decisions.
+func (s *State) untrusted(ctx context.Context, to *sheet, c *Container) error {
+	kept, err := s.cfg.Decisions.Kept(ctx, c.Name)
+	n := len(kept.Untrusted)
+	if kept.Broken != "" {
+		n++
+	}
+	if err == nil {
+		to.set("rollcall_untrusted_decisions", float64(n), string(c.Name))
+	}
+	return err
 }
 
 // configurations counts the different ones of the container.

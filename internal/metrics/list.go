@@ -67,6 +67,9 @@ var state = []Metric{
 		Help: "Entries about which the newest run that planned could do nothing, by the reason."},
 	{Name: "rollcall_pinned_entries", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "for sources",
 		Help: "Entries that an undo keeps as they were, whatever their source says."},
+	{Name: "rollcall_untrusted_decisions", Kind: Gauge, Labels: []Label{ofContainer},
+		Help: "Decisions and pins that are not signed, changed or gone, and 1 if their list is. None of them is used for " +
+			"what harms."},
 	{Name: "rollcall_failed_changes", Kind: Gauge, Labels: []Label{ofContainer, ofFault},
 		Help: "Changes of the newest run that is over that failed, by the kind of error."},
 	{Name: "rollcall_source_age_seconds", Kind: Gauge, Labels: []Label{ofContainer},
@@ -160,6 +163,8 @@ var access = []Metric{
 	{Name: "rollcall_tokens_refused_total", Kind: Counter, Help: "Wrong API tokens that were presented."},
 	{Name: "rollcall_tokens_file_errors", Kind: Gauge, Help: "Errors in the tokens file. A wrong line gives nothing. " +
 		"If the file cannot be read, every token is refused."},
+	{Name: "rollcall_audit_broken", Kind: Gauge, Help: "1 while the chain of the audit log is broken, and for an hour " +
+		"after a start that found lines missing at its end. The log is checked at the start and every hour."},
 	{Name: "rollcall_audit_failures_total", Kind: Counter, Help: "Records that the audit log did not take. The action " +
 		"was then refused, or its end is not recorded."},
 }
