@@ -32,6 +32,13 @@ func TestHistories(t *testing.T) {
 				{what: "approve part", then: 44 * time.Second}, {what: "approve part", then: 52 * time.Second},
 			},
 		},
+		"all people leave": {
+			setup{people: 2, groups: 2, skews: []time.Duration{0}, marks: true, deletes: true},
+			[]event{
+				began, {what: "leave", a: 0, then: 15 * time.Minute}, {what: "leave", a: 1, then: 18 * time.Hour},
+				{what: "approve all", then: time.Minute}, {what: "sync provider", then: time.Minute},
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { h.play(t) })

@@ -236,15 +236,18 @@ func (s *sim) carryOut(e event) {
 	if c.staff != before.staff {
 		s.restartAll(0)
 	}
-	const wait = 3 * time.Minute
+	const wait, step = 3 * time.Minute, 10 * time.Second
 	if e.then <= wait {
 		time.Sleep(e.then)
 		return
 	}
-	time.Sleep(wait) // Then the workers are away, because waiting workers cost time.
+	waited := step
+	for time.Sleep(step); waited < wait && s.busy(); waited += step {
+		time.Sleep(step)
+	}
 	wake(s, nil, 0, 0)
 	s.hazards.set(nil)
-	s.restartAll(e.then - wait)
+	s.restartAll(e.then - waited) // The workers are away meanwhile, because waiting workers cost time.
 }
 
 // lose gives Redis an older state, or none.

@@ -137,6 +137,7 @@ func (s *sim) converge() error {
 		p.resume()
 	}
 	s.lift()
+	s.reopen()
 	s.restartAll(0)
 	for range 12 {
 		s.start(corp)
@@ -156,6 +157,18 @@ func (s *sim) converge() error {
 		s.quiet()
 	}
 	return errors.Join(s.check(), s.settled(), s.oneOutcome())
+}
+
+// reopen has a person return to a company that all have left. A directory without users is refused (law 1), so that
+// nothing would be carried out there.
+func (s *sim) reopen() {
+	c := s.past.now()
+	if slices.ContainsFunc(c.people, func(p person) bool { return p.present }) {
+		return
+	}
+	c = c.clone()
+	c.people[0].present, c.people[0].active = true, true
+	s.past.set(c)
 }
 
 // settled: nothing is left to do, and the tenant is as the company says.

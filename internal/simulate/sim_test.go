@@ -270,20 +270,25 @@ func (s *sim) lift() {
 func (s *sim) quiet() bool {
 	for range 3600 {
 		time.Sleep(2 * time.Second)
-		busy := false
-		for _, key := range []string{"pending", "active", "scheduled", "retry"} {
-			busy = busy || s.redis.Exists("asynq:{"+jobs.ObjectQueue+"}:"+key) ||
-				s.redis.Exists("asynq:{"+jobs.FullQueue+"}:"+key)
-		}
-		for _, c := range []container.ID{corp, cloud} {
-			_, live, err := s.api.status.Live(context.Background(), c)
-			busy = busy || live || err != nil
-		}
-		if !busy {
+		if !s.busy() {
 			return true
 		}
 	}
 	return false
+}
+
+// busy reports whether a run is open or a task waits.
+func (s *sim) busy() bool {
+	busy := false
+	for _, key := range []string{"pending", "active", "scheduled", "retry"} {
+		busy = busy || s.redis.Exists("asynq:{"+jobs.ObjectQueue+"}:"+key) ||
+			s.redis.Exists("asynq:{"+jobs.FullQueue+"}:"+key)
+	}
+	for _, c := range []container.ID{corp, cloud} {
+		_, live, err := s.api.status.Live(context.Background(), c)
+		busy = busy || live || err != nil
+	}
+	return busy
 }
 
 // snapshot is what Redis has.

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"testing"
 
@@ -23,6 +24,7 @@ func TestMain(m *testing.M) {
 	_ = flag.Set("rapid.checks", strconv.Itoa(histories))
 	flag.Parse()
 	runtime.GOMAXPROCS(1)
+	debug.SetGCPercent(400) // Scripts on miniredis make much garbage, each a state of Lua.
 	os.Exit(m.Run())
 }
 
