@@ -66,6 +66,7 @@ var luaFiles embed.FS
 var (
 	spendScript  = redisfault.Script(luaFiles, "spend")
 	changeScript = redisfault.Script(luaFiles, "change")
+	readScript   = redisfault.Script(luaFiles, "read")
 	// KEYS[1] is the hash of orders.
 	orderScript = redisfault.Script(luaFiles, "order")
 )

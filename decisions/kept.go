@@ -6,13 +6,10 @@ import (
 	"crypto/sha1" // Redis has this hash. It only finds a seal that changed in between.
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"maps"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"rollcall/container"
 	"rollcall/directory"
@@ -27,7 +24,7 @@ const (
 	hashPins      = "pins"
 )
 
-var sealedHashes = []string{hashDecisions, hashPins}
+var sealedHashes = []any{hashDecisions, hashPins}
 
 // maxRecord is the largest size of a record that is decoded, in bytes.
 const maxRecord = 1 << 20
@@ -86,24 +83,14 @@ type contents struct {
 // read reads all records of a container at one moment.
 func (s *Store) read(ctx context.Context, c container.ID, keys []Key) (*contents, error) {
 	seen := s.Sequence(c) // Before the read, because another goroutine may change the records after it.
-	var text, floor *redis.StringCmd
-	hashes := make([]*redis.MapStringStringCmd, len(sealedHashes))
-	_, err := s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
-		text, floor = p.Get(ctx, prefix(c)+"seal"), p.Get(ctx, floorKey(c))
-		for i, name := range sealedHashes {
-			hashes[i] = p.HGetAll(ctx, prefix(c)+name)
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return nil, redisFault("load", err)
+	_, data, err := s.eval(ctx, "load", readScript, c, sealedHashes...)
+	if err != nil {
+		return nil, err
 	}
-	noted, _ := openSeal(keys, purposeFloor, c, floor.Val()) // Another text notes nothing.
-	out := &contents{text: text.Val(), records: map[string]string{}, known: max(seen, noted.Sequence)}
-	for i, name := range sealedHashes {
-		for field, value := range hashes[i].Val() {
-			out.records[name+"/"+field] = value
-		}
+	noted, _ := openSeal(keys, purposeFloor, c, data[1]) // Another text notes nothing.
+	out := &contents{text: data[0], records: map[string]string{}, known: max(seen, noted.Sequence)}
+	for i := 2; i < len(data); i += 2 {
+		out.records[data[i]] = data[i+1]
 	}
 	out.judge(keys, c)
 	switch {

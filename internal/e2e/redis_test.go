@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"rollcall/internal/slapdtest"
 )
 
 // Redis crashes in the middle of a provider sync and comes back with what it had written. The run goes on, or it is
@@ -38,6 +42,68 @@ func TestRedisCrashes(t *testing.T) {
 			w.both()
 			w.undisturbed(150, 15)
 		})
+	}
+}
+
+// Redis refuses every write until the lease of a run has ended, while object jobs are under way. The API goes on
+// reading. When Redis takes writes again, the run and every job end well, and nothing is done twice.
+func TestRedisRefusesWrites(t *testing.T) {
+	t.Parallel()
+	for why, commands := range map[string][2]string{
+		"out of memory":     {"CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"},
+		"read-only replica": {"REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"},
+	} {
+		t.Run(why, func(t *testing.T) {
+			t.Parallel()
+			const people = 150
+			w := newWorld(t, options{slapd: small(), workers: 2, env: []string{"ROLLCALL_OBJECT_WAIT=1ms"}})
+			w.both()
+			e := w.editor()
+			for n := range people / 2 {
+				e.set(slapdtest.UserDN(n), "title", "Director")
+			}
+			w.sync(corp)
+			var writes atomic.Int64
+			refused := make(chan struct{})
+			w.onRequest(func(method string) {
+				if writing(method) && writes.Add(1) > 10 {
+					<-refused
+				}
+			})
+			id := w.start(google).ID
+			eventually(t, time.Minute, "the run writes", func() bool { return writes.Load() > 10 })
+			var jobs []string
+			for n := people - 20; n < people; n++ {
+				e.set(slapdtest.UserDN(n), "title", "Chief")
+				jobs = append(jobs, w.post(slapdtest.UUID(n)))
+			}
+			w.command(commands[0])
+			close(refused)
+			eventually(t, time.Minute, "is_running is false", func() bool { return !w.status(google).IsRunning })
+			w.get(google+"sync/held/", &struct{}{})
+			if code, data := w.call(http.MethodPost, google+"sync/", ""); code != http.StatusServiceUnavailable ||
+				!strings.Contains(string(data), why) {
+				t.Errorf("a start is answered with %d %s, want 503 and %q", code, data, why)
+			}
+			w.command(commands[1])
+			if r := w.wait(google, id); r.Status != "successful" || r.Resumes != 1 {
+				t.Errorf("the run is %s (%s) after %d resumes: %s", r.State, r.Status, r.Resumes, r.Reason)
+			}
+			w.ended(jobs, "updated", "unchanged")
+			w.undisturbed(people, 15)
+		})
+	}
+}
+
+// command sends Redis a command.
+func (w *world) command(text string) {
+	w.Helper()
+	var args []any
+	for word := range strings.FieldsSeq(text) {
+		args = append(args, word)
+	}
+	if err := w.redis.Do(w.Context(), args...).Err(); err != nil {
+		w.Fatalf("%s: %v", text, err)
 	}
 }
 
