@@ -196,16 +196,21 @@ func heldKey(c container.ID, digest string) string { return prefix(c) + "held:" 
 
 func heldCountsKey(c container.ID) string { return prefix(c) + "held:counts" }
 
-// heldCounts has the size of a set for metrics, because the set itself can have megabytes.
-type heldCounts struct {
-	Digest string           `json:"digest"`
+// HeldCounts counts held changes. It is stored beside the set, because the set itself can have megabytes.
+type HeldCounts struct {
+	Digest string `json:"digest"`
+	// Guards counts the changes by the rule that holds them.
 	Guards map[string]int64 `json:"guards"`
+	// Does counts them by action and kind, such as "delete user". Counts of an earlier version lack it.
+	Does map[string]int64 `json:"does,omitempty"`
 }
 
-func (h *HeldSet) byGuard() map[string]int64 {
-	out := map[string]int64{}
-	for i := range h.Changes {
-		out[h.Changes[i].Guard]++
+// CountHeld counts held changes.
+func CountHeld(changes []HeldChange) HeldCounts {
+	out := HeldCounts{Guards: map[string]int64{}, Does: map[string]int64{}}
+	for i := range changes {
+		out.Guards[changes[i].Guard]++
+		out.Does[changes[i].Op+" "+changes[i].Kind]++
 	}
 	return out
 }
@@ -227,7 +232,9 @@ func (s *Store) SetHeld(ctx context.Context, c container.ID, set HeldSet) error 
 	if len(keys) > 0 {
 		data = signed(keys[0], c, set.Digest, data)
 	}
-	counts, err := json.Marshal(heldCounts{set.Digest, set.byGuard()})
+	numbers := CountHeld(set.Changes)
+	numbers.Digest = set.Digest
+	counts, err := json.Marshal(numbers)
 	if err != nil {
 		return fault.New(fault.Internal, "set held", err)
 	}
@@ -282,25 +289,21 @@ func (s *Store) HeldBy(ctx context.Context, c container.ID, digest string) (Held
 	return set, nil
 }
 
-// HeldCounts returns the number of changes that wait for a person, by guard. It reads the whole set if the stored
-// counts do not belong to the newest set, as for a set from an earlier version.
-func (s *Store) HeldCounts(ctx context.Context, c container.ID) (map[string]int64, error) {
+// HeldCounts counts the changes that wait for a person. It reads the whole set if the stored counts do not belong to the
+// newest set, as for a set from an earlier version.
+func (s *Store) HeldCounts(ctx context.Context, c container.ID) (counts HeldCounts, err error) {
 	got, err := s.rdb.MGet(ctx, prefix(c)+"held", heldCountsKey(c)).Result()
 	if err != nil {
-		return nil, redisFault("held", err)
+		return counts, redisFault("held", err)
 	}
 	digest, _ := got[0].(string)
 	text, _ := got[1].(string)
-	if digest == "" {
-		return map[string]int64{}, nil
-	}
-	var counts heldCounts
-	if json.Unmarshal([]byte(text), &counts) == nil && counts.Digest == digest {
-		return counts.Guards, nil
+	if digest == "" || json.Unmarshal([]byte(text), &counts) == nil && counts.Digest == digest {
+		return counts, nil
 	}
 	set, err := s.HeldBy(ctx, c, digest)
 	if err != nil && fault.KindOf(err) == fault.NotFound {
-		return map[string]int64{}, nil
+		return HeldCounts{}, nil
 	}
-	return set.byGuard(), err
+	return CountHeld(set.Changes), err
 }

@@ -93,21 +93,26 @@ func TestHeldCounts(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
 		f := open(t, rdb)
-		check := func(want map[string]int64) {
+		check := func(guards, does map[string]int64) {
 			t.Helper()
 			got, err := f.HeldCounts(t.Context(), corp)
 			f.must(err)
-			if diff := cmp.Diff(want, got); diff != "" {
+			got.Digest = ""
+			if diff := cmp.Diff(decisions.HeldCounts{Guards: guards, Does: does}, got); diff != "" {
 				t.Errorf("HeldCounts() (-want +got)\n%s", diff)
 			}
 		}
-		check(map[string]int64{})
-		f.must(f.SetHeld(t.Context(), corp, decisions.HeldSet{Digest: "d",
-			Changes: []decisions.HeldChange{{Guard: "limit"}, {Guard: "doubt"}, {Guard: "limit"}}}))
-		check(map[string]int64{"limit": 2, "doubt": 1})
-		f.must(rdb.Del(t.Context(), "rollcall:{ldap:corp}:held:counts").Err()) // as of an earlier version
-		check(map[string]int64{"limit": 2, "doubt": 1})
+		check(nil, nil)
+		guards, does := map[string]int64{"limit": 2, "doubt": 1}, map[string]int64{"delete user": 2, "suspend user": 1}
+		f.must(f.SetHeld(t.Context(), corp, decisions.HeldSet{Digest: "d", Changes: []decisions.HeldChange{
+			{Guard: "limit", Op: "delete", Kind: "user"}, {Guard: "doubt", Op: "delete", Kind: "user"},
+			{Guard: "limit", Op: "suspend", Kind: "user"}}}))
+		check(guards, does)
+		f.must(rdb.Set(t.Context(), "rollcall:{ldap:corp}:held:counts", `{"digest":"d","guards":{"limit":3}}`, 0).Err())
+		check(map[string]int64{"limit": 3}, nil)                               // as of an earlier version
+		f.must(rdb.Del(t.Context(), "rollcall:{ldap:corp}:held:counts").Err()) // as of one before that
+		check(guards, does)
 		f.must(f.SetHeld(t.Context(), corp, decisions.HeldSet{}))
-		check(map[string]int64{})
+		check(nil, nil)
 	})
 }

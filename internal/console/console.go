@@ -249,12 +249,11 @@ func (c *Console) enter(w http.ResponseWriter, r *http.Request, scope tokens.Sco
 	case !known:
 		c.cfg.Desk.Ask(w, r)
 	case !who.May(tokens.Read):
-		http.Error(w, "The token "+who.Name+" lacks the scope read.", http.StatusForbidden)
+		c.answer(w, req, nil, lacks(who, tokens.Read))
 	case req.container() != "" && !who.Reaches(req.container()):
 		c.answer(w, req, nil, errNoPage)
 	case !who.May(scope):
-		c.answer(w, req, nil, refusal{http.StatusForbidden, "The token " + who.Name + " lacks the scope " +
-			string(scope) + "."})
+		c.answer(w, req, nil, lacks(who, scope))
 	default:
 		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 		return req, true
@@ -266,6 +265,10 @@ func (c *Console) enter(w http.ResponseWriter, r *http.Request, scope tokens.Sco
 type refusal struct {
 	status int
 	text   string
+}
+
+func lacks(who tokens.Identity, scope tokens.Scope) refusal {
+	return refusal{http.StatusForbidden, "The token " + who.Name + " lacks the scope " + string(scope) + "."}
 }
 
 // Error implements error.
@@ -283,7 +286,8 @@ func (c *Console) answer(w http.ResponseWriter, r *request, p *page, err error) 
 		} else {
 			code, text = c.cfg.API.Failure(r.Request, err)
 		}
-		p = &page{View: "error", Title: http.StatusText(code), Data: text}
+		p = &page{View: "error", Title: http.StatusText(code), Data: text,
+			Retry: code == http.StatusServiceUnavailable && r.Method == http.MethodGet}
 	}
 	if p.Status != 0 {
 		code = p.Status

@@ -35,13 +35,50 @@ func TestPagesNeedATokenThatMayRead(t *testing.T) {
 		}
 		for _, token := range []string{h.blind, "rct_wrong"} {
 			if got := h.as(token, http.MethodGet, path, nil); got.StatusCode == http.StatusOK ||
-				strings.Contains(got.body, "ada") {
+				strings.Contains(got.body, "ada") || strings.Contains(got.body, "badge") {
 				t.Errorf("GET %s with a token that may not read = %d: %s", path, got.StatusCode, got.body)
 			}
 		}
 	}
 	if got := h.as("", http.MethodGet, "/live/?of=overview", nil); got.StatusCode != http.StatusForbidden {
 		t.Errorf("the stream without a token = %d", got.StatusCode)
+	}
+}
+
+// A page leads a browser with an ended session to the sign-in, which says so and then leads back.
+func TestAnEndedSession(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	in := h.as("", http.MethodPost, "/login", url.Values{"token": {h.reader}})
+	cookie := func(r *http.Request) { r.Header.Set("Cookie", strings.Split(in.Header.Get("Set-Cookie"), ";")[0]) }
+	if got := h.as("", http.MethodGet, "/held/", nil, cookie); got.StatusCode != http.StatusOK {
+		t.Fatalf("a page within the session = %d: %s", got.StatusCode, got.body)
+	}
+	if err := h.rdb.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	to := h.as("", http.MethodGet, "/held/", nil, cookie).Header.Get("Location")
+	page := h.as("", http.MethodGet, to, nil, cookie).body
+	if !strings.Contains(page, "Your session has ended.") || !strings.Contains(page, `name="next" value="/held/"`) {
+		t.Errorf("%s is %s", to, page)
+	}
+}
+
+// Without Redis, a page says so and offers to try again. An action of a form offers no such link.
+func TestRedisIsAway(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	if err := h.rdb.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got := h.as(h.syncer, http.MethodGet, "/held/?q=ada", nil)
+	if got.StatusCode != http.StatusServiceUnavailable || !strings.Contains(got.body, "Redis does not answer") ||
+		!strings.Contains(got.body, `<a class="button" href="/held/?q=ada">Try again</a>`) {
+		t.Errorf("the page = %d: %s", got.StatusCode, got.body)
+	}
+	got = h.as(h.syncer, http.MethodPost, "/runs/google_workspace/1/sync", nil)
+	if got.StatusCode != http.StatusServiceUnavailable || strings.Contains(got.body, "Try again</a>") {
+		t.Errorf("the action = %d: %s", got.StatusCode, got.body)
 	}
 }
 

@@ -45,22 +45,25 @@ func (c *Console) review(r *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
+	slices.SortStableFunc(chosen, func(a, b decisions.HeldChange) int { return cmp.Compare(severity(a), severity(b)) })
 	res, _ := c.resource(r.container())
 	data := reviewData{
 		Resource: res, Title: c.title(res.Container), Verdict: verdict, Digest: r.PathValue("digest"), Count: len(chosen),
-		Consequence: consequence(tally(chosen)), Changes: chosen[:min(len(chosen), mostReviewed)],
+		Consequence: effect(chosen), Changes: chosen[:min(len(chosen), mostReviewed)],
 		Until: c.now().Add(decisions.DecisionTTL), Selection: q, Back: heldPath(res.Container),
 	}
-	byGuard := map[string][]decisions.HeldChange{}
+	byGuard, order := map[string][]decisions.HeldChange{}, []string{}
 	for _, h := range chosen {
+		if byGuard[h.Guard] == nil {
+			order = append(order, h.Guard)
+		}
 		byGuard[h.Guard] = append(byGuard[h.Guard], h)
 	}
-	for guard, all := range byGuard {
-		g := heldGroup{Key: guard, Count: len(all), Consequence: consequence(tally(all))}
-		g.Title, g.Detail = heldTitle("reason", guard, all[0])
+	for _, guard := range order {
+		g := heldGroup{Key: guard, Count: len(byGuard[guard]), Consequence: effect(byGuard[guard])}
+		g.Title, g.Detail = heldTitle("reason", guard, byGuard[guard][0])
 		data.Groups = append(data.Groups, g)
 	}
-	slices.SortFunc(data.Groups, func(a, b heldGroup) int { return cmp.Compare(a.Key, b.Key) })
 	title := map[bool]string{true: "Approve", false: "Reject"}[verdict == string(plan.Approved)]
 	return &page{View: "review", Title: title, Nav: "held", Data: data}, nil
 }

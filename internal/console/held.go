@@ -92,6 +92,9 @@ func (c *Console) held(r *request) (*page, error) {
 		}
 		data.Sets = append(data.Sets, set)
 	}
+	slices.SortStableFunc(data.Sets, func(a, b heldSet) int {
+		return cmp.Compare(len(b.Set.Changes), len(a.Set.Changes))
+	})
 	if data.One && len(data.Sets) == 0 {
 		return nil, errNoPage
 	}
@@ -109,7 +112,7 @@ func (c *Console) heldSet(ctx context.Context, res api.Resource, f heldFilter) (
 	if err != nil {
 		return out, err
 	}
-	out.Consequence = consequence(tally(out.Set.Changes))
+	out.Consequence = effect(out.Set.Changes)
 	for _, d := range decided {
 		out.Decided = append(out.Decided, d)
 	}
@@ -157,7 +160,7 @@ func (c *Console) groupHeld(ctx context.Context, out *heldSet, f heldFilter,
 		if at += len(all); lo >= hi {
 			continue
 		}
-		g := heldGroup{Key: k, Count: len(all), Consequence: consequence(tally(all))}
+		g := heldGroup{Key: k, Count: len(all), Consequence: effect(all)}
 		g.Title, g.Detail = heldTitle(f.Group, k, all[0])
 		if tooManyUnits(f.Group, changes) {
 			g.Title, g.Detail = "All units", fmt.Sprintf("More than %d changes are not grouped by unit.", mostUnits)
@@ -261,22 +264,24 @@ func heldTitle(by, key string, first decisions.HeldChange) (title, detail string
 	return guardTitle(key), first.Reason
 }
 
-// tally counts changes by what they do.
-func tally(changes []decisions.HeldChange) map[opKind]int {
-	out := map[opKind]int{}
-	for i := range changes {
-		out[opKind{opOf(changes[i].Op), changes[i].Kind}]++
+// effect says what changes would do.
+func effect(changes []decisions.HeldChange) string {
+	return consequence(decisions.CountHeld(changes).Does)
+}
+
+// severity ranks a change by its harm, the worst first.
+func severity(h decisions.HeldChange) int {
+	if at := slices.Index(harm, opOf(h.Op)); at >= 0 {
+		return at
 	}
-	return out
+	return len(harm)
 }
 
 // worstOf ranks a group by its most harmful change.
 func worstOf(changes []decisions.HeldChange) int {
 	worst := len(harm)
 	for i := range changes {
-		if at := slices.Index(harm, opOf(changes[i].Op)); at >= 0 {
-			worst = min(worst, at)
-		}
+		worst = min(worst, severity(changes[i]))
 	}
 	return worst
 }

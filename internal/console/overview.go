@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -42,7 +43,7 @@ type card struct {
 	Standing status.Standing
 	Runs     []status.Run // the newest first, without dry runs
 	Held     int64
-	HeldBy   map[string]int64
+	Does     map[string]int64 // what is held, by action and kind
 	Facts    ledger.Facts
 	Quotas   []pace.State
 	Now      time.Time
@@ -56,6 +57,7 @@ type concern struct {
 	rank  int
 	size  int64
 	Text  string
+	Then  string // what follows
 	Href  string
 	Press string // the label of the link
 	Tone  string
@@ -148,12 +150,11 @@ func (c *Console) fillCard(ctx context.Context, k *card) (err error) {
 		return err
 	}
 	k.Runs = slices.DeleteFunc(runs, func(r status.Run) bool { return r.DryRun || r.State.Open() })
-	if k.HeldBy, err = c.cfg.Decisions.HeldCounts(ctx, id); err != nil {
+	counts, err := c.cfg.Decisions.HeldCounts(ctx, id)
+	if err != nil {
 		return err
 	}
-	for _, n := range k.HeldBy {
-		k.Held += n
-	}
+	k.Held, k.Does = sum(slices.Collect(maps.Values(counts.Guards))...), counts.Does
 	if k.Facts, err = c.cfg.Facts(id).Facts(ctx); err != nil || id.IsSource() || c.cfg.Quotas == nil {
 		return err
 	}
@@ -172,9 +173,7 @@ func (c *Console) heldEverywhere(ctx context.Context, who tokens.Identity) (n in
 		if err != nil {
 			return n
 		}
-		for _, held := range counts {
-			n += held
-		}
+		n += sum(slices.Collect(maps.Values(counts.Guards))...)
 	}
 	return n
 }
@@ -247,11 +246,8 @@ func (k *card) streak(as status.TaskStatus) time.Time {
 }
 
 // Conflicts counts the entries about which nothing can be done until their cause is gone.
-func (k *card) Conflicts() (n int64) {
-	for _, v := range k.Standing.HeldEntries {
-		n += v
-	}
-	return n
+func (k *card) Conflicts() int64 {
+	return sum(slices.Collect(maps.Values(k.Standing.HeldEntries))...)
 }
 
 // name is the name of the container for people, with its type.
@@ -260,7 +256,7 @@ func (k *card) name() string { return cmp.Or(k.Name, k.Container.Name()) + " (" 
 // concerns says what a person has to do about the container.
 func (k *card) concerns() (out []concern) {
 	add := func(rank int, size int64, tone, href, press, format string, args ...any) {
-		out = append(out, concern{rank, size, fmt.Sprintf(format, args...), href, press, tone})
+		out = append(out, concern{rank, size, fmt.Sprintf(format, args...), "", href, press, tone})
 	}
 	if k.Problem != "" {
 		add(rankUnknown, 0, "bad", home(k.Container), "Show its runs", "%s cannot be read from Redis (%s)", k.name(),
@@ -288,6 +284,9 @@ func (k *card) concerns() (out []concern) {
 	if k.Held > 0 {
 		add(rankHeld, k.Held, "wait", heldPath(k.Container), "Decide", "%s: %s %s for a decision", k.name(),
 			plural(k.Held, "change"), waits(k.Held))
+		if does := consequence(k.Does); does != "" {
+			out[len(out)-1].Then = "Approved, they would " + does + inCopy(k.Container) + "."
+		}
 	}
 	if last.FailedChanges > 0 {
 		add(rankWarning, last.FailedChanges, "warn", home(k.Container, last.ID), "See what failed", "%s: %s failed",
@@ -298,6 +297,14 @@ func (k *card) concerns() (out []concern) {
 			k.name(), plural(n, "entry"), map[bool]string{true: "it is", false: "they are"}[n == 1])
 	}
 	return out
+}
+
+// inCopy says that the changes of a source concern the local copy, and not the directory itself.
+func inCopy(c container.ID) string {
+	if c.IsSource() {
+		return " in the local copy, and the tenants would follow"
+	}
+	return ""
 }
 
 func waits(n int64) string {
@@ -323,7 +330,7 @@ func heldPath(c container.ID) string { return "/held/" + c.Kind() + "/" + c.Name
 
 // Worst returns the concern for the sentence at the top, or nil.
 func (d *overviewData) Worst() *concern {
-	if len(d.Concerns) == 0 || d.Concerns[0].rank == rankConflict && len(d.Concerns) == 0 {
+	if len(d.Concerns) == 0 {
 		return nil
 	}
 	return &d.Concerns[0]

@@ -37,10 +37,12 @@ type page struct {
 
 	Who       tokens.Identity
 	SignedIn  bool // there is a session to end
+	MayRead   bool
 	MaySync   bool
 	MayDecide bool
 	Held      int64 // changes that wait for a decision, everywhere
 	Path      string
+	Retry     bool // the page could not be made for a reason that may pass
 }
 
 // complete adds what every page has.
@@ -48,7 +50,9 @@ func (c *Console) complete(r *request, p *page) {
 	p.Who, p.SignedIn = r.who, !c.cfg.Desk.Open()
 	p.MaySync, p.MayDecide = r.who.May(tokens.Sync), r.who.May(tokens.Approve)
 	p.Path = r.URL.RequestURI()
-	p.Held = c.heldEverywhere(r.Context(), r.who)
+	if p.MayRead = r.who.May(tokens.Read); p.MayRead {
+		p.Held = c.heldEverywhere(r.Context(), r.who)
+	}
 }
 
 // views are the parsed templates. Every view has the layout and the shared parts.

@@ -16,23 +16,25 @@ import (
 func functions(c *Console) template.FuncMap {
 	now := c.now
 	return template.FuncMap{
-		"version": func() string { return assetVersion },
-		"count":   count[int64], "number": count[int], "plural": plural,
+		"version": func() string { return assetVersion }, "now": now,
+		"count": count[int64], "number": count[int], "plural": plural,
 		"ago": func(t time.Time) string { return ago(now(), t) }, "exact": exact, "machine": machine, "lasting": lasting,
 		"verb": verb, "past": past, "words": words, "guard": guardTitle, "home": home,
 		"list":    func(v ...any) []any { return v },
-		"percent": func(f float64) int { return int(f*100 + 0.5) }, "join": strings.Join, "heldpath": heldPath,
+		"percent": func(f float64) int { return int(f*100 + 0.5) }, "join": strings.Join, "heldpath": heldPath, "incopy": inCopy,
 		"codestate": codeState, "typetitle": c.title, "called": c.called, "attributes": attributes, "changes": changesDone,
 		"duration": func(r *status.Run) string { return lasting(r.Duration(now())) }, "person": personPath,
 		"progress": progress(now),
 		"state":    stateTitle, "runtone": runTone, "trigger": triggerWords, "lower": strings.ToLower,
-		"tone": opTone, "sum": func(n ...int64) (s int64) {
-			for _, v := range n {
-				s += v
-			}
-			return s
-		},
+		"tone": opTone, "sum": sum,
 	}
+}
+
+func sum(n ...int64) (s int64) {
+	for _, v := range n {
+		s += v
+	}
+	return s
 }
 
 // count writes a number with separators: 3,868.
@@ -176,17 +178,17 @@ var harm = []plan.Op{
 }
 
 // consequence says what changes would do, the worst first: "delete 3 users, suspend 12 users and remove 4 members".
-// The keys are operations and kinds.
-func consequence(counts map[opKind]int) string {
+// The keys are those of decisions.HeldCounts.Does.
+func consequence(counts map[string]int64) string {
 	var parts []string
 	for _, op := range harm {
 		for _, kind := range []string{"user", "group"} {
-			n := counts[opKind{op, kind}]
+			n := counts[op.String()+" "+kind]
 			if op.Membership() {
 				if kind == "user" {
 					continue
 				}
-				n += counts[opKind{op, "user"}]
+				n += counts[op.String()+" user"]
 				kind = "member"
 			}
 			if n == 0 {
@@ -196,12 +198,6 @@ func consequence(counts map[opKind]int) string {
 		}
 	}
 	return sentence(parts)
-}
-
-// opKind is what one change does to which kind of entry.
-type opKind struct {
-	op   plan.Op
-	kind string
 }
 
 // sentence joins parts with commas and "and".

@@ -109,7 +109,7 @@ func (s *State) container(ctx context.Context, to *sheet, c *Container) error {
 	to.at("rollcall_last_success_timestamp_seconds", st.CompletedAt, name)
 	s.last(to, name, &st)
 	live(to, name, st.Open)
-	to.counts("rollcall_held_changes", guard.Values, held, name)
+	to.counts("rollcall_held_changes", guard.Values, held.Guards, name)
 	to.counts("rollcall_held_entries", reason.Values, st.HeldEntries, name)
 	errs := []error{s.copyAge(ctx, to, c), s.pollAge(ctx, to, c), entries(ctx, to, c), quotas(ctx, to, c),
 		s.configurations(ctx, to, c), s.untrusted(ctx, to, c)}

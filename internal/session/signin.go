@@ -66,8 +66,11 @@ func (d *Desk) SignIn(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		form := signInForm{Next: r.URL.Query().Get(nextField)}
-		if known {
+		switch {
+		case known:
 			form.Who = &who
+		case sessionID(r) != "":
+			form.Problem = "Your session has ended. Sign in again."
 		}
 		d.show(w, http.StatusOK, form)
 	case r.Method == http.MethodPost && !d.Open():

@@ -83,8 +83,10 @@ document.addEventListener("keydown", (e) => {
   }
 });
 
-// A box in the head of a list checks all of its boxes.
-document.addEventListener("change", (e) => {
-  if (!e.target.matches("[data-all]")) return;
-  for (const box of e.target.closest("form").querySelectorAll("input[name=entry]")) box.checked = e.target.checked;
-});
+// A box in the head of a table checks all of its boxes.
+for (const all of document.querySelectorAll("[data-all]")) {
+  all.hidden = false;
+  all.addEventListener("change", () => {
+    for (const box of all.closest("table").querySelectorAll("input[name=entry]")) box.checked = all.checked;
+  });
+}
