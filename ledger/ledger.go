@@ -63,8 +63,6 @@ type Facts struct {
 	// delta runs since. Older versions set neither.
 	Filled  plan.Filled `json:"filled,omitempty"`
 	Emptied plan.Filled `json:"emptied,omitempty"`
-	// Plan is the digest of the last plan that was applied.
-	Plan string `json:"plan,omitempty"`
 	// Users and Groups are how many entries the last good run read.
 	Users  int `json:"users,omitempty"`
 	Groups int `json:"groups,omitempty"`

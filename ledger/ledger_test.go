@@ -108,7 +108,7 @@ func testFacts(t *testing.T, l store) {
 		t.Errorf("Facts() of a new ledger = %+v, %v, want none", f, err)
 	}
 	facts := ledger.Facts{LastFull: now, LastRun: "r", Referrals: []string{"ldap://a", "ldap://b"}, Scope: "s",
-		Plan: "p", Users: 3, Groups: 2}
+		Users: 3, Groups: 2}
 	must(t, l.SetFacts(ctx, facts))
 	want(t, "Facts()")(l.Facts(ctx))(facts)
 	if !facts.Complete() {

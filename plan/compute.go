@@ -16,6 +16,13 @@ import (
 // is held. What carries no anchor of ours may block a name, and nothing else happens to it.
 func Compute(in Input) Plan {
 	c := newComputer(&in)
+	if len(c.anchored) == 0 && len(c.only) == 0 { // A first import is large, and its size is known.
+		n := 0
+		for i := range in.Desired {
+			n += 1 + len(in.Desired[i].Members)
+		}
+		c.plan.Changes = make([]Change, 0, n)
+	}
 	for i := range in.Desired {
 		if d := &in.Desired[i]; c.concerns(d.Ref) {
 			c.entry(d)
@@ -206,11 +213,10 @@ func (c *computer) unmatched(d *Desired) {
 
 func (c *computer) create(d *Desired) {
 	ch := c.change(Create, d, nil)
-	ch.Fields = make([]FieldChange, 0, len(d.Fields))
-	for _, f := range d.Fields {
-		if len(f.Values) > 0 {
-			ch.Fields = append(ch.Fields, FieldChange{Name: f.Name, After: f.Values})
-		}
+	if c.in.Capabilities.Mirror && len(c.only)+len(c.rejected) == 0 {
+		ch.Sets = d.Fields
+	} else {
+		ch.Fields = created(d.Fields)
 	}
 	if c.rejects(d, AddressField, values(d.Address)) || len(c.accepted(d, ch.Fields)) < len(ch.Fields) {
 		c.held[d.Ref] = true

@@ -183,11 +183,7 @@ func (c *computer) undeleted(d *Desired) bool {
 	if d.Address != del.Address && d.Address != "" {
 		ch.Fields = append(ch.Fields, FieldChange{AddressField, values(del.Address), values(d.Address)})
 	}
-	for _, f := range d.Fields {
-		if len(f.Values) > 0 {
-			ch.Fields = append(ch.Fields, FieldChange{Name: f.Name, After: f.Values})
-		}
-	}
+	ch.Fields = append(ch.Fields, created(d.Fields)...)
 	if ch.Fields = c.accepted(d, ch.Fields); !ch.renames() && del.Address != "" {
 		ch.Address = del.Address
 	}

@@ -88,7 +88,7 @@ func Rows(apply, held Plan) iter.Seq[Row] {
 		r := redactor{}
 		changes := func(kind RowKind, all []Change) bool {
 			for i := range all {
-				if !yield(Row{Kind: kind, Change: r.change(all[i])}) {
+				if !yield(Row{Kind: kind, Change: r.change(all[i].Whole())}) {
 					return false
 				}
 			}

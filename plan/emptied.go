@@ -166,28 +166,35 @@ func (f fieldOf) String() string { return f.kind.String() + " " + f.name }
 
 // Filled returns how many objects have a value of each field after the plan was applied.
 func (p *Plan) Filled() Filled {
-	out := make(Filled, len(p.filled))
-	for field, n := range p.filled {
-		out[field.String()] = n
+	sum := maps.Clone(p.filled)
+	if sum == nil {
+		sum = map[fieldOf]int{}
 	}
 	for i := range p.Changes {
 		c := &p.Changes[i]
+		for _, f := range c.Sets {
+			if len(f.Values) > 0 {
+				sum[fieldOf{c.Kind, f.Name}]++
+			}
+		}
 		for _, f := range c.Fields {
-			switch name := (fieldOf{c.Kind, f.Name}).String(); {
+			switch {
 			case len(f.Before) == 0 && len(f.After) > 0:
-				out[name]++
+				sum[fieldOf{c.Kind, f.Name}]++
 			case len(f.Before) > 0 && len(f.After) == 0:
-				out[name]--
+				sum[fieldOf{c.Kind, f.Name}]--
 			}
 		}
 	}
-	return out
+	return named(sum)
 }
 
 // Emptied returns how many objects lose each field.
-func (p *Plan) Emptied() Filled {
-	out := Filled{}
-	for field, n := range p.lost() {
+func (p *Plan) Emptied() Filled { return named(p.lost()) }
+
+func named(counts map[fieldOf]int) Filled {
+	out := make(Filled, len(counts))
+	for field, n := range counts {
 		out[field.String()] = n
 	}
 	return out
@@ -239,6 +246,10 @@ func (g *guard) divide() {
 	for _, k := range directory.Kinds {
 		n := g.countAll(func(c *Change) bool { return c.Kind == k && c.Brake() == BrakeRename })
 		renames[k] = doubt || n+g.spent.of(BrakeRename, k) > g.limits.of(BrakeRename, g.plan.Counts.Anchored.Of(k))
+	}
+	g.verdicts = make([]verdict, len(g.plan.Changes))
+	if !slices.ContainsFunc(g.plan.Changes, func(c Change) bool { return c.Op == Update }) {
+		return
 	}
 	out := make([]Change, 0, len(g.plan.Changes))
 	for _, c := range g.plan.Changes {

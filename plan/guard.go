@@ -318,6 +318,7 @@ func (g *guard) split() (apply, held Plan) {
 			apply.Changes = append(apply.Changes, c)
 			continue
 		}
+		c = c.Whole()
 		c.Guard, c.Held = v.rule, v.why
 		held.Changes = append(held.Changes, c)
 		leaves[c.Ref] = leaves[c.Ref] || c.Op == Suspend || c.Op == Delete

@@ -106,6 +106,9 @@ type Change struct {
 	Address string `json:"address,omitempty"`
 	// Fields is what changes, sorted by name. For Create it is everything that is set.
 	Fields []FieldChange `json:"fields,omitempty"`
+	// Sets takes the place of Fields for a Create in the full plan of a mirror. It is what the entry has, so that the
+	// plan of a first import does not have it twice. See Change.Whole.
+	Sets directory.Attributes `json:"-"`
 	// Member and MemberRemoteID name the member of a membership change.
 	Member         *directory.Ref `json:"member,omitempty"`
 	MemberRemoteID string         `json:"member_remote_id,omitempty"`
@@ -147,6 +150,26 @@ type Change struct {
 	Paired bool `json:"-"`
 	// Undoes is set where a pin asks for the change, because a person had a run undone.
 	Undoes bool `json:"-"`
+}
+
+// Whole returns the change with all of its fields in Fields.
+func (c *Change) Whole() Change {
+	whole := *c
+	if len(c.Sets) > 0 {
+		whole.Fields, whole.Sets = created(c.Sets), nil
+	}
+	return whole
+}
+
+// created returns what a Create sets.
+func created(fields directory.Attributes) []FieldChange {
+	out := make([]FieldChange, 0, len(fields))
+	for _, f := range fields {
+		if len(f.Values) > 0 {
+			out = append(out, FieldChange{Name: f.Name, After: f.Values})
+		}
+	}
+	return out
 }
 
 // Lane is a part of a plan that succeeds or fails on its own. The lanes are in apply order. Access is taken away

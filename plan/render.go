@@ -21,7 +21,7 @@ func (p Plan) Digest() string {
 	h := sha256.New()
 	enc := json.NewEncoder(h)
 	for i := range p.Changes {
-		_ = enc.Encode(p.Changes[i]) // Strings, numbers and texts only: it cannot fail.
+		_ = enc.Encode(p.Changes[i].Whole()) // Strings, numbers and texts only: it cannot fail.
 	}
 	return hex.EncodeToString(h.Sum(nil))[:32]
 }

@@ -21,6 +21,7 @@ const (
 // Fingerprint identifies what the change would do to what it found, by the entry, the action and the state before. A
 // decision about a change is one about its fingerprint, and stays valid as long as the entry is unchanged.
 func (c *Change) Fingerprint() string {
+	whole := c.Whole()
 	what, err := json.Marshal(struct {
 		Op       Op
 		Ref      directory.Ref
@@ -30,7 +31,7 @@ func (c *Change) Fingerprint() string {
 		Why      Reason
 		From     directory.ID
 		Fields   []FieldChange
-	}{c.Op, c.Ref, c.RemoteID, c.Address, c.Member, c.Why, c.From, c.Fields})
+	}{c.Op, c.Ref, c.RemoteID, c.Address, c.Member, c.Why, c.From, whole.Fields})
 	if err != nil {
 		return "" // Texts and numbers only: it cannot fail. An empty fingerprint matches no decision.
 	}

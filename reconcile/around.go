@@ -74,7 +74,7 @@ func (t tenant) around(ctx context.Context, near source.Neighbours, hood directo
 	if v.snapshot, err = near.Around(ctx, hood); err != nil {
 		return fmt.Errorf("%w: %w", ErrReadSource, err)
 	}
-	v.sourceRead = true
+	v.readSource()
 	refs := map[directory.Ref]bool{}
 	for _, ref := range slices.Concat(hood.Refs, hood.Also) {
 		refs[ref] = true

@@ -57,6 +57,7 @@ func (m mirror) read(ctx context.Context, s Scope, v *view) (err error) {
 	if v.desired, err = m.cfg.Desire(v.snapshot, plan.State{}); err != nil {
 		return err
 	}
+	v.snapshot.Entries = nil // All of them are desired. A large directory is not kept twice.
 	q := provider.Query{Versions: make(map[directory.Ref]string, len(v.desired.Desired))}
 	for i := range v.desired.Desired {
 		q.Versions[v.desired.Desired[i].Ref] = v.desired.Desired[i].Version
@@ -102,8 +103,7 @@ func (m mirror) unseen(ctx context.Context, v *view) error {
 			v.snapshot.Findings = append(v.snapshot.Findings, f)
 		}
 	}
-	v.snapshot.Entries = slices.DeleteFunc(slices.Clone(v.snapshot.Entries),
-		func(e directory.Entry) bool { return hidden[e.Ref()] })
+	v.entries.User -= len(hidden)
 	v.desired.Desired = slices.DeleteFunc(v.desired.Desired, func(d plan.Desired) bool { return hidden[d.Ref] })
 	return nil
 }

@@ -75,7 +75,7 @@ func (v *view) missing() []plan.Missing {
 		}
 		return v.facts.Groups
 	}
-	return plan.Missed(v.facts.Coverage, v.snapshot.Coverage, were, v.snapshot.Count)
+	return plan.Missed(v.facts.Coverage, v.snapshot.Coverage, were, v.entries.Of)
 }
 
 // forgotten reports that the ledger is new although the tenant has objects of ours, which means that the ledger was
@@ -157,12 +157,9 @@ func sayUndo(run Run, v *view) {
 }
 
 func sayRead(j Journal, v *view) {
-	users, groups, memberships := v.snapshot.Count(directory.User), v.snapshot.Count(directory.Group), 0
-	for i := range v.snapshot.Entries {
-		memberships += len(v.snapshot.Entries[i].Members)
-	}
-	j.Read(users, groups, memberships)
-	j.Say(Info, fmt.Sprintf("Read %d users, %d groups and %d memberships.", users, groups, memberships), nil)
+	n := v.entries
+	j.Read(n.User, n.Group, n.Membership)
+	j.Say(Info, fmt.Sprintf("Read %d users, %d groups and %d memberships.", n.User, n.Group, n.Membership), nil)
 	for _, n := range v.snapshot.Notes {
 		j.Say(Info, n, nil)
 	}

@@ -22,13 +22,15 @@ type view struct {
 	// readAt orders this read of the source among others. See Committer.
 	readAt   time.Time
 	snapshot directory.Snapshot
-	desired  mapping.Result
-	state    plan.State
-	links    map[directory.Ref]plan.Link
-	groups   map[directory.ID]plan.Confirmed
-	facts    ledger.Facts
-	memory   Remembered
-	doubts   []string
+	// entries counts the entries of the snapshot and their memberships. A mirror keeps no others of a full read.
+	entries plan.Tally
+	desired mapping.Result
+	state   plan.State
+	links   map[directory.Ref]plan.Link
+	groups  map[directory.ID]plan.Confirmed
+	facts   ledger.Facts
+	memory  Remembered
+	doubts  []string
 	// delta is what the run knew about changes before it read.
 	delta delta
 	// trusted says that the position of the source is at least that of the last read.
@@ -100,8 +102,17 @@ func (e *Engine) source(ctx context.Context, q directory.Query, v *view) (err er
 	if v.snapshot, err = e.cfg.Source.Read(ctx, q); err != nil {
 		return fmt.Errorf("%w: %w", ErrReadSource, err)
 	}
-	v.sourceRead = true
+	v.readSource()
 	return nil
+}
+
+// readSource notes that the source was read.
+func (v *view) readSource() {
+	v.sourceRead = true
+	v.entries = plan.Tally{User: v.snapshot.Count(directory.User), Group: v.snapshot.Count(directory.Group)}
+	for i := range v.snapshot.Entries {
+		v.entries.Membership += len(v.snapshot.Entries[i].Members)
+	}
 }
 
 // state reads the provider into v.
@@ -144,7 +155,7 @@ func (e *Engine) check(v *view, s Scope) error {
 			users++
 		}
 	}
-	if users > 0 && v.snapshot.Count(directory.User) == 0 {
+	if users > 0 && v.entries.User == 0 {
 		return fault.Errorf(fault.Unsafe, "the source returned no users, but the provider has %d; nothing was changed; "+
 			"check the base DN, the filter and the rights of the bind account", users)
 	}

@@ -48,7 +48,7 @@ func (a *applier) facts(ctx context.Context) error {
 	f.Refused, f.Cursor = slices.Sorted(slices.Values(a.refused)), a.view.delta.next
 	f.Refused = f.Refused[:min(len(f.Refused), mostRemembered)]
 	f.Rejections = a.rejected()
-	f.LastFull, f.LastRun, f.Plan = a.cfg.Now(), a.run.ID, a.report.Apply.Digest()
+	f.LastFull, f.LastRun = a.cfg.Now(), a.run.ID
 	if a.run.Scope.may(completes) {
 		f.ReadAt = a.view.at
 	}
@@ -56,7 +56,7 @@ func (a *applier) facts(ctx context.Context) error {
 		f.Scope = a.cfg.Scope
 	}
 	f.Asks = a.cfg.Provider.Capabilities().Mirror && !a.report.Held.Empty()
-	f.Users, f.Groups = a.view.snapshot.Count(directory.User), a.view.snapshot.Count(directory.Group)
+	f.Users, f.Groups = a.view.entries.User, a.view.entries.Group
 	f.Coverage = a.coverage()
 	f.Filled, f.Emptied = a.report.Apply.Filled(), nil
 	if a.run.Scope.may(confirms) && !a.cfg.Provider.Capabilities().Mirror {

@@ -183,7 +183,8 @@ const draftTTL = 10 * time.Minute
 func (r *Recorder) SavePlan(ctx context.Context, h PlanHead, rows iter.Seq2[string, any]) error {
 	l := r.lease
 	h.Container, h.RunID, h.DryRun, h.At = l.run.Container, l.run.ID, l.run.DryRun, l.store.cfg.Now().UTC()
-	w := planWriter{store: l.store, head: h, key: planKey(h.Container, h.RunID) + ":" + uuid.NewString()}
+	w := planWriter{store: l.store, head: h, key: planKey(h.Container, h.RunID) + ":" + uuid.NewString(),
+		chunk: []byte{'['}}
 	for section, row := range rows {
 		if err := w.add(ctx, section, row); err != nil {
 			return err
@@ -207,7 +208,8 @@ type planWriter struct {
 	head  PlanHead
 	key   string
 
-	chunk  []json.RawMessage
+	chunk  []byte // a JSON array of rows that is not closed
+	rows   int    // in the chunk
 	chunks int
 	bytes  int // of what is stored
 	from   int // the bytes before the section
@@ -224,31 +226,41 @@ func (w *planWriter) add(ctx context.Context, section string, row any) error {
 	if full || s.Kept >= w.store.cfg.MaxPlanRows || w.bytes-w.from >= w.store.cfg.MaxPlanBytes {
 		return nil
 	}
-	text, err := json.Marshal(row)
+	text, err := textOf(row)
 	if err != nil {
 		return fault.New(fault.Internal, "status: save plan", err)
 	}
 	s.Kept++
-	if w.chunk = append(w.chunk, text); len(w.chunk) < planChunk {
+	w.rows++
+	if w.chunk = append(append(w.chunk, text...), ','); w.rows < planChunk {
 		return nil
 	}
 	return w.flush(ctx)
 }
 
+// textOf returns a row as JSON. That of a row which makes it by itself is not checked and copied once more.
+func textOf(row any) ([]byte, error) {
+	if m, ok := row.(json.Marshaler); ok {
+		return m.MarshalJSON()
+	}
+	return json.Marshal(row)
+}
+
 func (w *planWriter) flush(ctx context.Context) error {
-	data, err := stored.Pack(w.chunk)
+	w.chunk[len(w.chunk)-1] = ']' // in place of the last comma
+	data, err := stored.PackText(w.chunk)
 	if err != nil {
 		return fault.New(fault.Internal, "status: save plan", err)
 	}
 	if err := w.set(ctx, chunkField(w.chunks), data); err != nil {
 		return err
 	}
-	w.chunk, w.chunks, w.bytes = w.chunk[:0], w.chunks+1, w.bytes+len(data)
+	w.chunk, w.rows, w.chunks, w.bytes = w.chunk[:1], 0, w.chunks+1, w.bytes+len(data)
 	return nil
 }
 
 func (w *planWriter) close(ctx context.Context) error {
-	if len(w.chunk) > 0 {
+	if w.rows > 0 {
 		if err := w.flush(ctx); err != nil {
 			return err
 		}

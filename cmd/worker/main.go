@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"rollcall/internal/boot"
 	"rollcall/internal/config"
@@ -20,8 +21,15 @@ func main() {
 	}
 }
 
+// gcPercent is how much of its live data a worker may have as garbage. Go's default of 100 doubles the memory that a
+// large directory takes, and saves a tenth of the processor time. GOGC in the environment takes its place.
+const gcPercent = 50
+
 // run works until ctx ends, and then returns its unfinished jobs to the queue.
 func run(ctx context.Context, getenv func(string) string, stderr io.Writer) error {
+	if getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	p, err := config.LoadProcess(getenv)
 	if err != nil {
 		return err

@@ -205,6 +205,7 @@ func (x *edit) create(c *plan.Change) error {
 	if x.entry != nil {
 		e.Members = x.entry.Members
 	}
+	setAll(&e, c.Sets)
 	return x.set(e, c.Fields)
 }
 

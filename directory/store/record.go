@@ -188,6 +188,23 @@ func byName(a, b directory.Attribute) int {
 	return 0
 }
 
+// setAll gives a new entry the fields that Desired made of it. They are sorted, and none is empty.
+func setAll(e *directory.Entry, fields directory.Attributes) {
+	for i, f := range fields {
+		switch f.Name {
+		case FieldDN:
+			e.DN = f.Values[0]
+		case FieldSource:
+			e.Source = f.Values[0]
+		default:
+			if e.Attributes == nil {
+				e.Attributes = make(directory.Attributes, 0, len(fields)-i)
+			}
+			e.Attributes = append(e.Attributes, f)
+		}
+	}
+}
+
 // SetFields makes the fields of a change the entry's, which is the inverse of what Desired does. The values are taken
 // over, not copied.
 func SetFields(e *directory.Entry, fields []plan.FieldChange) {

@@ -5,10 +5,10 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -62,15 +62,30 @@ func Cut(s string, n int) string {
 
 // Pack returns v as compressed JSON.
 func Pack(v any) ([]byte, error) {
-	var b bytes.Buffer
-	w, err := flate.NewWriter(&b, flate.DefaultCompression)
+	text, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(json.NewEncoder(w).Encode(v), w.Close()); err != nil {
+	return PackText(text)
+}
+
+// compressors are kept, because each has a megabyte of tables.
+var compressors = sync.Pool{New: func() any {
+	w, _ := flate.NewWriter(io.Discard, flate.DefaultCompression) // Only an unknown level is an error.
+	return w
+}}
+
+// PackText is Pack for what is JSON already.
+func PackText(text []byte) ([]byte, error) {
+	w, _ := compressors.Get().(*flate.Writer)
+	defer compressors.Put(w)
+	var b bytes.Buffer
+	w.Reset(&b)
+	if _, err := w.Write(text); err != nil {
 		return nil, err
 	}
-	return b.Bytes(), nil
+	err := w.Close()
+	return b.Bytes(), err
 }
 
 // Unpack reads what Pack returned. It refuses more than most bytes of JSON, which a few bytes can expand to.
