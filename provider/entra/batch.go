@@ -265,7 +265,7 @@ func (p *Provider) batch(ctx context.Context, items []*item, refused string) (ma
 		Responses []struct {
 			ID      string
 			Status  int
-			Headers map[string]string
+			Headers map[string]any
 			Body    json.RawMessage
 		}
 	}
@@ -279,7 +279,7 @@ func (p *Provider) batch(ctx context.Context, items []*item, refused string) (ma
 		}
 		one := answer{status: r.Status, header: http.Header{}, body: r.Body, token: a.token}
 		for name, value := range r.Headers {
-			one.header.Set(name, value)
+			one.header.Set(name, fmt.Sprint(value)) // A number stands for its text.
 		}
 		if one.header.Get("Request-Id") == "" { // Only the whole batch must have an id.
 			one.header.Set("Request-Id", a.requestID())

@@ -172,6 +172,25 @@ func TestOddAnswers(t *testing.T) {
 	}
 }
 
+// TestBatchHeadersThatAreNumbers checks that an answer to a batch is read, whose headers are not all texts.
+func TestBatchHeadersThatAreNumbers(t *testing.T) {
+	t.Parallel()
+	p := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		text := `{"value":[]}`
+		if strings.HasSuffix(r.URL.Path, "/$batch") {
+			text = `{"responses":[{"id":"2","status":200,"headers":{"Retry-After":1},"body":{"id":"` + string(id(2)) + `"}},` +
+				`{"id":"1","status":200,"headers":{"Cache-Control":["no-cache"]},"body":{"id":"` + string(id(1)) + `"}}]}`
+		}
+		_, _ = io.WriteString(w, text)
+	})
+	s, err := p.Read(t.Context(), provider.Query{ByID: true, Lookups: []provider.Lookup{
+		{Ref: user("u1"), RemoteID: string(id(1))}, {Ref: user("u2"), RemoteID: string(id(2))},
+	}})
+	if err != nil || len(s.Objects) != 2 {
+		t.Errorf("Read() = %d objects, %v, want two", len(s.Objects), err)
+	}
+}
+
 // TestSignInErrors checks that the sign-in service's codes lead to advice.
 func TestSignInErrors(t *testing.T) {
 	t.Parallel()

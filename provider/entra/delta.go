@@ -99,7 +99,11 @@ func follow[R any](ctx context.Context, p *Provider, op, first string, h *half[R
 	}
 	clear(h.objects)
 	h.Began, h.Linked, h.changed = now, now, true
-	return p.followFrom(ctx, op, first, &h.Link, &h.changed, &h.pages, merge)
+	err := p.followFrom(ctx, op, first, &h.Link, &h.changed, &h.pages, merge)
+	if expired(err) { // The next run begins again.
+		return fault.Errorf(fault.Unavailable, "the query from the beginning ended before its last page: %w", err)
+	}
+	return err
 }
 
 // expired reports whether Graph rejects the link as too old and asks for a read from the beginning.

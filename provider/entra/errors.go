@@ -239,7 +239,7 @@ func ofOne(err error) bool {
 
 // duplicate reports whether another object has the value. Graph answers 400 in this case.
 func duplicate(r *refusal) bool {
-	return r.Status == http.StatusBadRequest && (len(r.targets) > 0 ||
+	return r.Status == http.StatusBadRequest && (len(r.targets) > 0 || r.Code == "ObjectConflict" ||
 		strings.Contains(r.Message, "already exists") || strings.Contains(r.Message, "conflicting object"))
 }
 

@@ -37,6 +37,7 @@ func TestJudge(t *testing.T) {
 			"Resource 'x' does not exist or one of its queried reference-property objects are not present.", fault.NotFound},
 		{400, bad, "Invalid object identifier 'x'.", fault.NotFound},
 		{400, bad, "Another object with the same value for property userPrincipalName already exists.", fault.Conflict},
+		{400, "ObjectConflict", "Another object with the same value for property userPrincipalName exists.", fault.Conflict},
 		{400, "Request_MultipleObjectsWithSameKeyValue", "", fault.Conflict},
 		{400, bad, "The source resource object or one of the objects being referenced do not exist.",
 			fault.Unavailable},

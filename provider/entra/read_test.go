@@ -118,6 +118,21 @@ func pickRef(s plan.State, ref directory.Ref) plan.Object {
 	return s.Objects[i]
 }
 
+// TestExpiredWhileReadAnew checks that the tenant counts as unavailable when a query from the beginning expires, too.
+func TestExpiredWhileReadAnew(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{tenant: graph.Config{DeltaPage: 7}})
+	w.fill(10, 2)
+	w.read(provider.Query{})
+	w.tenant.Inject(graph.Fault{Method: "users.delta", Status: 410, Times: 2})
+	if _, err := w.Read(t.Context(), provider.Query{Now: w.clock.Now()}); err == nil || kind(err) != fault.Unavailable {
+		t.Errorf("Read() = %v, want unavailable", err)
+	}
+	if n := count(w.read(provider.Query{}), anchored(directory.User)); n != 10 {
+		t.Errorf("the next read has %d users, want 10", n)
+	}
+}
+
 // TestReadAnew checks the reasons for a read from the beginning. These are a request by Graph, an old link, changed
 // properties in the mapping, and the age of the last such read.
 func TestReadAnew(t *testing.T) {
