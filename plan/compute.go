@@ -32,6 +32,7 @@ func Compute(in Input) Plan {
 	c.departures()
 	c.undelete()
 	c.memberships()
+	c.references()
 	return c.finish()
 }
 

@@ -254,11 +254,14 @@ func (g *guard) caps() *caps {
 // would free.
 func (g *guard) follows() {
 	leaving, renewed, unmade := map[directory.Ref]bool{}, map[directory.Ref]bool{}, map[directory.Ref]bool{}
+	absent := map[string]bool{} // addresses of accounts with a held creation
 	kept := map[string]string{} // addresses that stay, by the entry that keeps them
 	note := func(c *Change) {
 		leaving[c.Ref] = leaving[c.Ref] || c.Op == Suspend || c.Op == Delete
 		renewed[c.Ref] = renewed[c.Ref] || c.Op == Reanchor
-		unmade[c.Ref] = unmade[c.Ref] || c.Op == Create || c.Op == Undelete
+		if c.Op == Create || c.Op == Undelete {
+			unmade[c.Ref], absent[c.Address] = true, true
+		}
 		if before := c.FormerAddress(); before != "" {
 			kept[before] = c.name()
 		}
@@ -281,6 +284,9 @@ func (g *guard) follows() {
 			g.verdicts[i] = verdict{RuleFollows, "the re-anchoring of the entry is held"}
 		case c.Op == AddMember && !c.Paired && (unmade[c.Ref] || unmade[*c.Member]):
 			g.verdicts[i] = verdict{RuleFollows, "the creation or the return of the member or of the group is held"}
+		case c.Refers && (unmade[c.Ref] || slices.ContainsFunc(c.Fields,
+			func(f FieldChange) bool { return len(f.After) > 0 && absent[strings.ToLower(f.After[0])] })):
+			g.verdicts[i] = verdict{RuleFollows, "the creation or the return of the person or of the manager is held"}
 		}
 	}
 }

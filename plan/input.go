@@ -201,6 +201,9 @@ type Capabilities struct {
 	UndeleteWithin time.Duration
 	// Normal says how values of a field are compared, by field name; AddressField for the address.
 	Normal map[string]Normal
+	// Refers are the fields of users that name another account by its address. They are written when both accounts
+	// exist.
+	Refers []string
 }
 
 // Action is what becomes of an entry that left.

@@ -150,6 +150,9 @@ type Change struct {
 	Paired bool `json:"-"`
 	// Undoes is set where a pin asks for the change, because a person had a run undone.
 	Undoes bool `json:"-"`
+	// Refers is set for an Update that only changes fields with the addresses of other accounts. It comes after all
+	// accounts were created. See Capabilities.Refers.
+	Refers bool `json:"-"`
 }
 
 // Whole returns the change with all of its fields in Fields.
@@ -182,6 +185,7 @@ const (
 	LaneRemove
 	LaneUpdate
 	LaneCreate
+	LaneReferences
 	LaneGroups
 	LaneAdd
 	LaneDelete
@@ -192,8 +196,8 @@ const Lanes = int(LaneDelete) + 1
 
 var laneNames = [...]string{
 	LaneSuspend: "suspensions", LaneRemove: "removals of members", LaneUpdate: "updates of users",
-	LaneCreate: "creations of users",
-	LaneGroups: "groups", LaneAdd: "additions of members", LaneDelete: "deletions",
+	LaneCreate:     "creations of users",
+	LaneReferences: "references between users", LaneGroups: "groups", LaneAdd: "additions of members", LaneDelete: "deletions",
 }
 
 // String names the lane in messages.
@@ -215,7 +219,10 @@ func (c *Change) Lane() Lane {
 			return LaneCreate
 		}
 	case Update, Adopt, Reanchor, Restore:
-		if c.Kind == directory.User {
+		switch {
+		case c.Refers:
+			return LaneReferences
+		case c.Kind == directory.User:
 			return LaneUpdate
 		}
 	}
@@ -238,7 +245,10 @@ func (c *Change) stage() int {
 		}
 		return 23
 	}
-	if user {
+	switch {
+	case c.Refers:
+		return 9
+	case user:
 		return 1 + int(c.Op)
 	}
 	return 10 + int(c.Op)

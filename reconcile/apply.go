@@ -208,6 +208,9 @@ func (a *applier) resolve(c *plan.Change) error {
 	if c.Op.Membership() && !mirror && (c.RemoteID == "" || c.MemberRemoteID == "") {
 		return fault.Errorf(fault.NotFound, "the group or the member's account could not be created")
 	}
+	if c.Refers && c.RemoteID == "" {
+		return fault.Errorf(fault.Conflict, "its account could not be created")
+	}
 	return nil
 }
 

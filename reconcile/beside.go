@@ -41,7 +41,10 @@ func (a *applier) making(ctx context.Context, byLane [plan.Lanes][]int) error {
 	})
 	err := g.Wait()
 	a.tried = nil
-	return err
+	if err != nil {
+		return err
+	}
+	return a.lane(ctx, plan.LaneReferences, byLane[plan.LaneReferences])
 }
 
 // membersOf splits additions of members into those of existing members, and those that wait for the creation of their

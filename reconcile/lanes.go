@@ -238,6 +238,9 @@ func (a *applier) open(of plan.Lane, at []int) []int {
 
 // depends reports whether a change refers to an object with a postponed creation.
 func (a *applier) depends(c *plan.Change) bool {
+	if c.Refers {
+		return c.RemoteID == "" && a.unmade[c.Ref]
+	}
 	return c.Member != nil && (c.RemoteID == "" && a.unmade[c.Ref] || c.MemberRemoteID == "" && a.unmade[*c.Member])
 }
 

@@ -103,6 +103,9 @@ func (it *item) cost() (units, writes float64) {
 	if strings.Contains(query, "$select=") {
 		units--
 	}
+	if strings.Contains(query, "$expand=") {
+		units++
+	}
 	return max(1, units), 0
 }
 

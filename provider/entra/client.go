@@ -68,6 +68,7 @@ type Provider struct {
 	facts   facts
 	recent  provider.Recent
 	marks   marks
+	names   remote.Names
 	deleted deletedUsers
 	// returning are accounts that are half restored.
 	returning  returning

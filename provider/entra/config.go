@@ -240,6 +240,7 @@ func Type() provider.Type {
 				{"mobile", "mobilePhone", ""}, {"employeeNumber", "employeeId", "employeeNumber"},
 				{"employeeID", "employeeId", "employeeNumber"}, {"employeeType", "employeeType", ""},
 				{"physicalDeliveryOfficeName", "officeLocation", ""}, {"c", "usageLocation", ""},
+				{"manager", "manager", "address_of(ldap.manager)"},
 			},
 		},
 	}

@@ -53,7 +53,7 @@ func (p *Provider) advance(ctx context.Context, s *picture) error {
 	gone, goneGroups := map[string]bool{}, map[string]bool{}
 	g, both := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return follow(both, p, "users.delta", "/users/delta?"+userSelection(p.userFields), s.users,
+		return follow(both, p, "users.delta", "/users/delta?"+trackManager(p.userFields), s.users,
 			func(id string, r raw, removed bool) {
 				if removed {
 					delete(s.users.objects, id)
@@ -82,6 +82,7 @@ func (p *Provider) advance(ctx context.Context, s *picture) error {
 	if err := g.Wait(); err != nil {
 		return err
 	}
+	p.dropManagers(s.users, gone)
 	maps.Copy(gone, goneGroups)
 	s.prune(gone)
 	return p.listUnlisted(ctx, s)

@@ -264,7 +264,7 @@ func (p *Provider) Check(ctx context.Context) (good []string, err error) {
 		item *item
 	}{
 		{"users can be read, with every mapped field",
-			get("users.list", "/users?"+userSelection(p.userFields)+"&$top=1")},
+			get("users.list", "/users?"+withManager(p.userFields)+"&$top=1")},
 		{"groups can be read, with every mapped field",
 			get("groups.list", "/groups?"+groupSelection(p.groupFields)+"&$top=1")},
 		{"deleted users can be read", get("deletedItems.list",

@@ -64,7 +64,7 @@ func (l *looking) addUser(u *user) { l.add(l.p.describeUser(u, l.q, l.administra
 // user finds a user, the object that has its address, and its memberships.
 func (l *looking) user(ctx context.Context, lookup provider.Lookup) error {
 	byAnchor := get("users.list",
-		"/users?"+filter("onPremisesImmutableId eq "+quoted(encodeAnchor(lookup.ID)))+"&"+userSelection(l.p.userFields))
+		"/users?"+filter("onPremisesImmutableId eq "+quoted(encodeAnchor(lookup.ID)))+"&"+withManager(l.p.userFields))
 	items := []*item{byAnchor}
 	var byID, byAddress, groups *item
 	if isObjectID(lookup.RemoteID) {
@@ -72,7 +72,7 @@ func (l *looking) user(ctx context.Context, lookup provider.Lookup) error {
 		items = append(items, byID, groups)
 	}
 	if strings.Contains(lookup.Address, "@") {
-		byAddress = get("users.get", "/users/"+url.PathEscape(lookup.Address)+"?"+userSelection(l.p.userFields))
+		byAddress = get("users.get", "/users/"+url.PathEscape(lookup.Address)+"?"+withManager(l.p.userFields))
 		items = append(items, byAddress)
 	}
 	l.p.send(ctx, items...)

@@ -53,18 +53,36 @@ type group struct {
 func userSelection(fields []string) string {
 	properties := []string{"id", "userPrincipalName", "accountEnabled", "onPremisesImmutableId", "onPremisesSyncEnabled"}
 	for _, field := range fields {
-		if property, _, _ := strings.Cut(field, "."); !slices.Contains(properties, property) {
+		property, _, _ := strings.Cut(field, ".")
+		if property != managerField && !slices.Contains(properties, property) {
 			properties = append(properties, property)
 		}
 	}
 	return "$select=" + strings.Join(properties, ",")
 }
 
+// withManager returns the selection of a list or of a single user. The manager is a relationship, which is expanded.
+// The semicolon is escaped, because not every parser of queries takes it for a part of the value.
+func withManager(fields []string) string {
+	if !slices.Contains(fields, managerField) {
+		return userSelection(fields)
+	}
+	return userSelection(fields) + "&$expand=manager($levels=1%3B$select=" + managerProperties + ")"
+}
+
+// trackManager returns the selection of a delta query, which names the relationship among the properties.
+func trackManager(fields []string) string {
+	if !slices.Contains(fields, managerField) {
+		return userSelection(fields)
+	}
+	return userSelection(fields) + "," + managerField
+}
+
 // userForm identifies what is stored of a user: the selection, and the parts of properties that it does not name.
 func userForm(fields []string) string {
 	form := userSelection(fields)
 	for _, field := range fields {
-		if strings.Contains(field, ".") {
+		if strings.Contains(field, ".") || field == managerField {
 			form += " " + field
 		}
 	}
@@ -107,6 +125,10 @@ func (r raw) fields(names []string, to *[]string) {
 		*to = make([]string, len(names))
 	}
 	for i, name := range names {
+		if name == managerField {
+			r.manager(&(*to)[i])
+			continue
+		}
 		if property, part, is := strings.Cut(name, "."); is {
 			var parts raw
 			if value, ok := r[property]; ok && json.Unmarshal(value, &parts) == nil {
@@ -125,6 +147,32 @@ func (r raw) fields(names []string, to *[]string) {
 			(*to)[i] = ""
 			if len(list) > 0 {
 				(*to)[i] = list[0]
+			}
+		}
+	}
+}
+
+// manager reads the id of the manager, from an expanded relationship or from its changes in a delta query.
+func (r raw) manager(to *string) {
+	if value, ok := r[managerField]; ok {
+		var one raw
+		_ = json.Unmarshal(value, &one)
+		*to = ""
+		one.text("id", to)
+	}
+	var changes []raw
+	_ = json.Unmarshal(r[managerField+"@delta"], &changes)
+	for _, removed := range []bool{true, false} { // One that came stands, whatever the order.
+		for _, m := range changes {
+			id := ""
+			m.text("id", &id)
+			if _, is := m["@removed"]; is != removed {
+				continue
+			}
+			if !removed {
+				*to = id
+			} else if *to == id {
+				*to = ""
 			}
 		}
 	}
@@ -168,6 +216,7 @@ func (p *Provider) readUser(body json.RawMessage) (*user, bool) {
 	}
 	u := &user{}
 	u.merge(r, p.userFields)
+	p.learnManager(r)
 	return u, u.ID != ""
 }
 
@@ -186,7 +235,7 @@ func (p *Provider) readGroup(body json.RawMessage) (*group, bool) {
 func (p *Provider) describeUser(u *user, q *provider.Query, administrators map[string]bool) plan.Object {
 	o := plan.Object{
 		Ref: directory.Ref{Kind: directory.User}, RemoteID: u.ID, Address: strings.ToLower(u.UPN), Active: !u.Disabled,
-		Fields: attributes(p.userFields, u.Fields), Protected: p.protects(u, administrators),
+		Fields: p.userValues(u), Protected: p.protects(u, administrators),
 	}
 	if id, ours := decodeAnchor(u.Anchor); ours {
 		o.ID = id

@@ -90,6 +90,7 @@ func (r *reading) describe() {
 		groups = maps.Clone(groups)
 		maps.Copy(groups, r.groups)
 	}
+	r.learnNames(users)
 	for _, u := range users {
 		r.state.Objects = append(r.state.Objects, r.p.describeUser(u, r.q, r.administrators))
 		if !u.Disabled && r.p.returning.has(u.ID) {
@@ -229,7 +230,7 @@ func (p *Provider) getUsers(ctx context.Context, ids []string) (users map[string
 // getByID returns the request for one object.
 func (p *Provider) getByID(kind directory.Kind, id string) *item {
 	if kind == directory.User {
-		return get("users.get", "/users/"+id+"?"+userSelection(p.userFields))
+		return get("users.get", "/users/"+id+"?"+withManager(p.userFields))
 	}
 	return get("groups.get", "/groups/"+id+"?"+groupSelection(p.groupFields))
 }

@@ -108,6 +108,8 @@ var userSpec = []mapping.Field{
 	{Name: "usageLocation", MaxLength: 2, Check: checkCountry,
 		Doc: "Two-letter country code (ISO 3166), which licences need."},
 	{Name: "preferredLanguage", MaxLength: 64, Doc: "Language and region: de-DE."},
+	{Name: managerField, MaxLength: longestLocal + 1 + longestDomain, Doc: "`userPrincipalName` of the manager, " +
+		"`address_of(ldap.manager)`, which is set as a reference to that user."},
 	extension(1), extension(2), extension(3), extension(4), extension(5), extension(6), extension(7), extension(8),
 	extension(9), extension(10), extension(11), extension(12), extension(13), extension(14), extension(15),
 }
@@ -159,7 +161,7 @@ func patch(body map[string]any, fields []plan.FieldChange) {
 			if parts[part] = any(value); value == "" {
 				parts[part] = nil
 			}
-		case f.Name == plan.AddressField, value == "" && slices.Contains(mandatory, f.Name):
+		case f.Name == plan.AddressField, f.Name == managerField, value == "" && slices.Contains(mandatory, f.Name):
 		case isList(f.Name) && value == "":
 			body[f.Name] = []string{}
 		case isList(f.Name):
@@ -186,11 +188,11 @@ func (p *Provider) Capabilities() plan.Capabilities {
 	for _, f := range slices.Concat(userSpec, groupSpec) {
 		normal[f.Name] = plan.Trim
 	}
-	for _, name := range []string{"mail", "usageLocation", "preferredLanguage"} {
+	for _, name := range []string{"mail", "usageLocation", "preferredLanguage", managerField} {
 		normal[name] |= plan.Fold
 	}
 	return plan.Capabilities{BatchSize: mostItems, Concurrency: concurrency, UndeleteWithin: returningLife,
-		Normal: normal}
+		Normal: normal, Refers: []string{managerField}}
 }
 
 // Batch implements reconcile.Batcher. Twenty new members fit into one request, and twenty requests into a batch.

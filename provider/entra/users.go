@@ -20,6 +20,7 @@ func (p *Provider) createUsers(ctx context.Context, jobs []*job) {
 	p.checkAddresses(ctx, jobs)
 	p.restoreDeleted(ctx, open(jobs))
 	p.postUsers(ctx, open(jobs))
+	p.renamed(jobs)
 }
 
 func (p *Provider) postUsers(ctx context.Context, jobs []*job) {
@@ -198,6 +199,8 @@ func (p *Provider) updateUsers(ctx context.Context, jobs []*job, base func(*job)
 	}
 	p.sendPatches(ctx, jobs, items)
 	p.nameHolders(ctx, jobs)
+	p.renamed(jobs)
+	p.setManagers(ctx, jobs)
 }
 
 // patchUser changes one account.

@@ -41,7 +41,7 @@ func (p *Provider) Estimate(changes []plan.Change) time.Duration {
 			creates++
 		case plan.LaneSuspend, plan.LaneUpdate:
 			calls++
-		case plan.LaneRemove, plan.LaneGroups, plan.LaneAdd, plan.LaneDelete:
+		case plan.LaneRemove, plan.LaneReferences, plan.LaneGroups, plan.LaneAdd, plan.LaneDelete:
 		}
 	}
 	rates := map[string]float64{pace.Calls: p.cfg.MaxRequestsPerSecond, userCreates: p.cfg.UserCreatesPerSecond()}

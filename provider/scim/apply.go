@@ -78,7 +78,7 @@ func (p *Provider) carryOut(ctx context.Context, c *plan.Change) (outcome, error
 	case plan.Create:
 		return p.create(ctx, c)
 	case plan.Update:
-		return outcome{}, p.update(ctx, c)
+		return p.update(ctx, c)
 	case plan.Adopt, plan.Reanchor:
 		if group && c.Op == plan.Adopt {
 			return outcome{}, fault.Errorf(fault.Conflict, "groups of SCIM have no unique name and are never adopted")
@@ -139,22 +139,24 @@ func (p *Provider) checkDomain(c *plan.Change) error {
 }
 
 // update changes mapped fields. The resource is read first only where a list changes, or where there is no PATCH.
-func (p *Provider) update(ctx context.Context, c *plan.Change) error {
-	if slices.ContainsFunc(c.Fields, func(f plan.FieldChange) bool { return f.Name == plan.AddressField }) {
+func (p *Provider) update(ctx context.Context, c *plan.Change) (outcome, error) {
+	address := remote.NewAddress(c)
+	if address != "" {
 		if err := p.checkDomain(c); err != nil {
-			return err
+			return outcome{}, err
 		}
 	}
 	s, err := p.known(ctx)
 	if err != nil {
-		return err
+		return outcome{}, err
 	}
 	list, missing, err := p.settings(ctx, s, c)
-	if err == nil && missing != "" {
-		err = fault.Errorf(fault.NotFound, "the manager %s has no account", missing)
+	out := outcome{}
+	if missing != "" {
+		out.note = remote.NoManager(missing)
 	}
 	if err != nil || len(list) == 0 {
-		return err
+		return out, err
 	}
 	inList := func(one setting) bool { return one.typ != "" }
 	if s.patch && !slices.ContainsFunc(list, inList) {
@@ -164,10 +166,13 @@ func (p *Provider) update(ctx context.Context, c *plan.Change) error {
 			return list, carries(c, r, c.ID)
 		})
 	}
-	if status(err) == http.StatusConflict {
-		return p.renamed(ctx, c, err)
+	switch {
+	case err == nil && address != "" && c.Kind == directory.User:
+		p.names.Learn(c.RemoteID, address)
+	case status(err) == http.StatusConflict:
+		err = p.renamed(ctx, c, err)
 	}
-	return err
+	return out, err
 }
 
 // renamed names the user that has the new name of another.

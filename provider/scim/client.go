@@ -53,7 +53,7 @@ type Provider struct {
 
 	recent provider.Recent
 	marks  marks
-	names  userNames
+	names  remote.Names
 	sample sample
 	server serverCache
 	// uncertain has the entries with a creation that got no answer.

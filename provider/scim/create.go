@@ -33,7 +33,7 @@ func (p *Provider) create(ctx context.Context, c *plan.Change) (outcome, error) 
 	}
 	out := outcome{}
 	if missing != "" {
-		out.note = fmt.Sprintf("the manager %s has no account yet; a later run sets it", missing)
+		out.note = remote.NoManager(missing)
 	}
 	made, code, err := p.post(ctx, c, p.body(c, list))
 	if err != nil {
@@ -47,7 +47,7 @@ func (p *Provider) create(ctx context.Context, c *plan.Change) (outcome, error) 
 	}
 	p.recent.Add(made.id())
 	if c.Kind == directory.User {
-		p.names.learn(made)
+		p.names.Learn(made.id(), made.text(userNameAttr))
 	}
 	made, lost, err := p.created(ctx, c, list, made, code)
 	out.remoteID = made.id()

@@ -158,7 +158,8 @@ func (p *Provider) Capabilities() plan.Capabilities {
 	for _, name := range []string{"emails.work", "emails.home", "enterprise.manager", "preferredLanguage", "locale"} {
 		normal[name] |= plan.Fold
 	}
-	return plan.Capabilities{BatchSize: 1, Concurrency: concurrency, Normal: normal}
+	return plan.Capabilities{BatchSize: 1, Concurrency: concurrency, Normal: normal,
+		Refers: []string{"enterprise.manager"}}
 }
 
 // Estimate implements reconcile.Estimator.

@@ -45,7 +45,7 @@ func (l *looking) addResource(ctx context.Context, kind directory.Kind, r resour
 		}
 		return l.state.Add(o)
 	}
-	l.p.names.learn(r)
+	l.p.names.Learn(r.id(), r.text(userNameAttr))
 	l.p.learnManager(ctx, r)
 	o := l.p.userObject(r)
 	o.Suspender = remote.Suspender(&o, l.q.Known[o.Ref])
@@ -59,11 +59,11 @@ func (p *Provider) learnManager(ctx context.Context, r resource) {
 		return
 	}
 	id := r.get(slots["enterprise.manager"], false)
-	if id == "" || p.names.knows(id) {
+	if id == "" || p.names.Knows(id) {
 		return
 	}
 	if m, found, err := p.get(ctx, directory.User, id, ""); err == nil && found {
-		p.names.learn(m)
+		p.names.Learn(m.id(), m.text(userNameAttr))
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	"rollcall/directory"
 	"rollcall/plan"
@@ -51,7 +50,7 @@ func (p *Provider) fields(r resource, mapped []string) directory.Attributes {
 		s, _ := parseSlot(name)
 		value := r.get(s, p.cfg.single())
 		if s.user && value != "" {
-			value = p.names.nameOf(value)
+			value = p.names.NameOf(value)
 		}
 		if value != "" {
 			out = append(out, directory.Attribute{Name: name, Values: []string{value}})
@@ -95,51 +94,4 @@ func (p *Provider) protectsRole(role string) string {
 		return ""
 	}
 	return p.cfg.ProtectedRoles[i]
-}
-
-// userNames maps the ids of users to their names, for references to managers. It is safe for concurrent use.
-type userNames struct {
-	mu   sync.Mutex
-	name map[string]string
-	id   map[string]string
-}
-
-func (n *userNames) learn(r resource) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.name == nil {
-		n.name, n.id = map[string]string{}, map[string]string{}
-	}
-	name := strings.ToLower(r.text(userNameAttr))
-	n.name[r.id()], n.id[name] = name, r.id()
-}
-
-func (n *userNames) forget() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.name, n.id = nil, nil
-}
-
-// nameOf returns the name of a user, or its id where the user is not known.
-func (n *userNames) nameOf(id string) string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if name := n.name[id]; name != "" {
-		return name
-	}
-	return id
-}
-
-// knows reports whether the name of an id is known.
-func (n *userNames) knows(id string) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	_, ok := n.name[id]
-	return ok
-}
-
-func (n *userNames) idOf(name string) string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.id[strings.ToLower(name)]
 }

@@ -81,10 +81,13 @@ func (r *reading) list(ctx context.Context) error {
 		return err
 	}
 	r.p.groups.learn(groups)
-	r.p.names.forget()
-	for _, u := range users {
-		r.p.names.learn(u)
-	}
+	r.p.names.Replace(func(yield func(id, name string) bool) {
+		for _, u := range users {
+			if !yield(u.id(), u.text(userNameAttr)) {
+				return
+			}
+		}
+	})
 	for _, u := range users {
 		r.add(r.p.userObject(u))
 	}

@@ -70,14 +70,14 @@ func (p *Provider) settings(ctx context.Context, s *server, c *plan.Change) (out
 
 // userID returns the id of the user with a name, or "".
 func (p *Provider) userID(ctx context.Context, name string) (string, error) {
-	if id := p.names.idOf(name); id != "" {
+	if id := p.names.IDOf(name); id != "" {
 		return id, nil
 	}
 	list, err := p.findUserName(ctx, name)
 	if err != nil || len(list) == 0 {
 		return "", err
 	}
-	p.names.learn(list[0])
+	p.names.Learn(list[0].id(), list[0].text(userNameAttr))
 	return list[0].id(), nil
 }
 

@@ -15,6 +15,7 @@ type deltaToken struct {
 	Issued  int64    `json:"t"`
 	Select  []string `json:"s,omitempty"`
 	Members bool     `json:"m,omitempty"`
+	Manager bool     `json:"g,omitempty"`
 	IDs     []string `json:"i,omitempty"` // of a scoping filter
 	Log     int      `json:"l"`           // entries of the log that the client knows
 	Listing bool     `json:"f,omitempty"` // still in the first listing, after:
@@ -94,13 +95,14 @@ func (t *Tenant) deltaState(c *call, from *collection, k *kind) (deltaToken, *ap
 }
 
 func (t *Tenant) deltaStart(c *call, from *collection, k *kind, latest bool) (deltaToken, *apiError) {
-	d := deltaToken{Kind: k.name, Epoch: t.epoch, Members: k == groupKind, Log: t.deltaEnd(from, c.now), Listing: !latest}
+	d := deltaToken{Kind: k.name, Epoch: t.epoch, Members: k == groupKind, Manager: k == userKind,
+		Log: t.deltaEnd(from, c.now), Listing: !latest}
 	s, err := deltaSelection(c, k)
 	if err != nil {
 		return d, err
 	}
 	if s != nil {
-		d.Select, d.Members = s.names, s.members
+		d.Select, d.Members, d.Manager = s.names, s.members, s.manager
 	}
 	f, err := parseFilter(c, k)
 	if err != nil {
@@ -123,7 +125,7 @@ func (t *Tenant) ExpireDelta() {
 	t.epoch++
 }
 
-// deltaSelection reads $select. For groups "members" stands for the relationship.
+// deltaSelection reads $select. "members" of groups and "manager" of users stand for the relationships.
 func deltaSelection(c *call, k *kind) (*selected, *apiError) {
 	s, err := selection(c, k)
 	if err != nil || s == nil {
@@ -141,6 +143,9 @@ func (d *deltaToken) tracks(ch change) bool {
 	case joined, left:
 		return d.Members
 	case updated:
+		if slices.Contains(ch.fields, managed) {
+			return d.Manager
+		}
 		return d.Select == nil || slices.ContainsFunc(ch.fields,
 			func(name string) bool { return slices.Contains(d.Select, name) })
 	}

@@ -1,5 +1,7 @@
 package graph
 
+import "slices"
+
 // deltaPage collects one page of a round of change tracking.
 type deltaPage struct {
 	t        *Tenant
@@ -62,6 +64,9 @@ func (p *deltaPage) listed(o *object) {
 	if p.token.Members {
 		p.listMembers(o)
 	}
+	if p.token.Manager {
+		p.manager(shown.props, nil)
+	}
 	p.value = append(p.value, '}')
 }
 
@@ -100,6 +105,11 @@ func (p *deltaPage) member(i int, o *object, gone bool) {
 		p.value = append(p.value, ',')
 	}
 	p.members++
+	p.reference(o, gone)
+}
+
+// reference writes the other end of a relationship.
+func (p *deltaPage) reference(o *object, gone bool) {
 	p.value = append(appendType(append(p.value, '{'), o.kind), `,"id":"`...)
 	p.value = append(p.value, o.id...)
 	p.value = append(p.value, '"')
@@ -121,6 +131,9 @@ type tracked struct {
 	what   what // removed, restored, gone or updated
 	order  []*object
 	gone   map[*object]bool // members: whether they left
+	// managed is set where the manager is shown, and former are the managers before.
+	managed bool
+	former  []*object
 }
 
 // follow shows the changes from the client's position. A page is a section of the log, so an object may appear again
@@ -163,8 +176,12 @@ func (x *tracked) add(ch change) bool {
 		}
 		x.gone[ch.member] = ch.what == left
 		return true
+	case updated:
+		if slices.Contains(ch.fields, managed) {
+			x.managed, x.former = true, append(x.former, ch.member)
+		}
 	case removed, gone, restored:
-		x.what = ch.what
+		x.what, x.managed = ch.what, x.managed || ch.what == restored
 		if ch.what == restored { // its members are shown anew
 			for _, m := range ch.object.members.present() {
 				if _, known := x.gone[m.member]; !known {
@@ -197,6 +214,9 @@ func (p *deltaPage) show(x *tracked) {
 			p.member(i, m, x.gone[m])
 		}
 		p.endMembers(len(x.order))
+	}
+	if p.token.Manager && x.managed {
+		p.manager(shown.props, x.former)
 	}
 	p.value = append(p.value, '}')
 }

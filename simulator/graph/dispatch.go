@@ -2,6 +2,7 @@ package graph
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 
 	"rollcall/simulator/fault"
@@ -51,7 +52,7 @@ func (t *Tenant) execute(c *call) (*answer, *apiError) {
 	if err := c.checkOptions(); err != nil {
 		return nil, err
 	}
-	if c.method == http.MethodPost || c.method == http.MethodPatch {
+	if slices.Contains([]string{http.MethodPost, http.MethodPatch, http.MethodPut}, c.method) {
 		if err := c.decode(c.route.id == "deletedItems.restore" || c.route.id == "users.revokeSignInSessions"); err != nil {
 			return nil, err
 		}

@@ -28,7 +28,11 @@ func (t *Tenant) entity(c *call, o *object, k *kind) (*answer, *apiError) {
 	if !ok || shown.deleted {
 		return nil, notFound(o.id)
 	}
-	return newAnswer(http.StatusOK, renderEntity(c, k, k.set, shown.props, s, false)), nil
+	x, err := expanded(c)
+	if err != nil {
+		return nil, err
+	}
+	return newAnswer(http.StatusOK, t.expand(renderEntity(c, k, k.set, shown.props, s, false), c, x, shown.props)), nil
 }
 
 // getObject returns an object of any kind.

@@ -132,6 +132,10 @@ func (t *Tenant) list(c *call, from *collection, k *kind, deleted bool) (*answer
 	if err == nil {
 		err = s.within(k)
 	}
+	var x *expansion
+	if err == nil {
+		x, err = expanded(c)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -160,7 +164,7 @@ func (t *Tenant) list(c *call, from *collection, k *kind, deleted bool) (*answer
 	p.begin()
 	for _, h := range hits {
 		p.item()
-		p.body = appendObject(p.body, k, h.props, s, false)
+		p.body = t.expand(appendObject(p.body, k, h.props, s, false), c, x, h.props)
 	}
 	return newAnswer(http.StatusOK, p.end()), nil
 }

@@ -106,7 +106,7 @@ type change struct {
 	object *object
 	what   what
 	fields []string // of updated
-	member *object  // of joined and left
+	member *object  // of joined and left; of a new manager, the former one
 }
 
 type what uint8

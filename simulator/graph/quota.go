@@ -54,7 +54,7 @@ func (s *quotaState) set(q Quota) {
 	s.writes = newBucket(q.Writes, writeWindow)
 }
 
-// units returns the cost of a call. $select and a small $top reduce it, and the minimum is one.
+// units returns the cost of a call. $select and a small $top reduce it, $expand adds to it, and the minimum is one.
 func (c *call) units() int {
 	n := c.route.cost
 	if c.query.Has("$select") {
@@ -64,6 +64,9 @@ func (c *call) units() int {
 		if top, err := c.top(); err == nil && top < 20 {
 			n--
 		}
+	}
+	if c.query.Has("$expand") {
+		n++
 	}
 	return max(n, 1)
 }

@@ -40,17 +40,22 @@ func routes() []route {
 	members := []string{"$select", "$top", "$count", "$skiptoken"}
 	delta := []string{"$select", "$filter", "$deltatoken", "$skiptoken"}
 	one := []string{"$select"}
-	const get, post, patch, del = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
+	user, users := []string{"$select", "$expand"}, append([]string{"$expand"}, list...)
+	const get, post, patch, put, del = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodPut,
+		http.MethodDelete
 	table := []route{
-		reading("users.list", get, "users", 2, readUsers, list, (*Tenant).listUsers),
+		reading("users.list", get, "users", 2, readUsers, users, (*Tenant).listUsers),
 		reading("users.count", get, "users/$count", 2, readUsers, list, (*Tenant).countUsers),
 		reading("users.delta", get, "users/delta", 1, readUsers, delta, (*Tenant).deltaUsers),
-		reading("users.get", get, "users/{user}", 1, readUsers, one, (*Tenant).getUser),
+		reading("users.get", get, "users/{user}", 1, readUsers, user, (*Tenant).getUser),
 		writing("users.create", post, "users", writeUsers, (*Tenant).createUser),
 		writing("users.update", patch, "users/{user}", changeUsers, (*Tenant).updateUser),
 		writing("users.delete", del, "users/{user}", writeUsers, (*Tenant).deleteUser),
 		writing("users.revokeSignInSessions", post, "users/{user}/revokeSignInSessions",
 			[]string{"User.RevokeSessions.All"}, (*Tenant).revokeSessions),
+		reading("users.manager.get", get, "users/{user}/manager", 1, readUsers, one, (*Tenant).getManager),
+		writing("users.manager.set", put, "users/{user}/manager/$ref", writeUsers, (*Tenant).setManager),
+		writing("users.manager.remove", del, "users/{user}/manager/$ref", writeUsers, (*Tenant).removeManager),
 		reading("users.memberOf", get, "users/{user}/memberOf", 2, readMembers, members, (*Tenant).listMemberOf),
 		reading("users.memberOf", get, "users/{user}/memberOf/microsoft.graph.group", 2, readMembers, members,
 			(*Tenant).listMemberOfGroups),

@@ -7,9 +7,10 @@ import (
 
 // selected is the content of $select. Nil is the default of the kind.
 type selected struct {
-	names   []string // as shown in @odata.context
-	known   map[*kind][]*property
-	members bool // of delta: also the members of groups
+	names []string // as shown in @odata.context
+	known map[*kind][]*property
+	// members and manager are relationships, which only delta selects.
+	members, manager bool
 }
 
 // has reports whether a property was requested.
@@ -50,6 +51,10 @@ func selection(c *call, k *kind) (*selected, *apiError) {
 		name = strings.TrimSpace(name)
 		if name == "members" && k == groupKind && c.route.id == "groups.delta" {
 			s.members = true
+			continue
+		}
+		if name == managed && k == userKind && c.route.id == "users.delta" {
+			s.manager = true
 			continue
 		}
 		p := lookup(k, name)

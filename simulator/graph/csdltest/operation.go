@@ -56,6 +56,11 @@ var operations = []operation{
 	{"users.delete", "DELETE", path("users/{}"), "", none, "", "", nil, nil, empty},
 	{"users.revokeSignInSessions", "POST", path("users/{}/revokeSignInSessions"), "", boolean, "", "Edm.Boolean", nil,
 		nil, ok},
+	{"users.manager.get", "GET", path("users/{}/manager"), "", entity, "directoryObject", "directoryObjects",
+		one, nil, ok},
+	{"users.manager.set", "PUT", path("users/{}/manager/$ref"), "reference", none, "", "", nil, []string{"@odata.id"},
+		empty},
+	{"users.manager.remove", "DELETE", path("users/{}/manager/$ref"), "", none, "", "", nil, nil, empty},
 	{"users.memberOf", "GET", path("users/{}/memberOf"), "", mixed, "directoryObject", "directoryObjects", many, nil, ok},
 	{"users.memberOf", "GET", path("users/{}/memberOf/microsoft.graph.group"), "", list, "group", "groups", many, nil, ok},
 

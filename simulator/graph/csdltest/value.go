@@ -27,8 +27,14 @@ func (e *exchange) object(typ string, o map[string]any, typed bool) {
 	for _, name := range sorted(o) {
 		if strings.Contains(name, "@") {
 			if !slices.Contains([]string{"@odata.context", "@odata.type", "@odata.id", "@odata.editLink", "@removed",
-				"members@delta"}, name) {
+				"members@delta", "manager@delta"}, name) {
 				e.report("unknown annotation %s", name)
+			}
+			continue
+		}
+		if _, related := e.doc[typ].navigation[name]; related && strings.HasPrefix(e.query.Get("$expand"), name) {
+			if one, _ := o[name].(map[string]any); one["id"] == nil {
+				e.report("the expanded %s is %v, want an object with an id", name, o[name])
 			}
 			continue
 		}
@@ -61,20 +67,27 @@ func (e *exchange) tracked(o map[string]any) {
 		e.report("an item without id")
 	}
 	e.removal(o, "changed", "deleted")
-	members, present := o["members@delta"]
+	e.relation(o, "members@delta", "group")
+	e.relation(o, "manager@delta", "user")
+}
+
+// relation checks the changes of a relationship, which objects of one type have.
+func (e *exchange) relation(o map[string]any, name, of string) {
+	e.t.Helper()
+	changes, present := o[name]
 	if !present {
 		return
 	}
-	list, ok := members.([]any)
-	if !ok || e.op.typ != "group" || len(list) == 0 {
-		e.report("members@delta of a %s is %v", e.op.typ, members)
+	list, ok := changes.([]any)
+	if !ok || e.op.typ != of || len(list) == 0 {
+		e.report("%s of a %s is %v", name, e.op.typ, changes)
 	}
 	for _, item := range list {
 		m, _ := item.(map[string]any)
-		e.only("members@delta.", m, "@odata.type", "id", "@removed")
-		name, _ := m["@odata.type"].(string)
-		if id, _ := m["id"].(string); id == "" || e.doc[strings.TrimPrefix(name, "#microsoft.graph.")] == nil {
-			e.report("members@delta: an item is %v", m)
+		e.only(name+".", m, "@odata.type", "id", "@removed")
+		typ, _ := m["@odata.type"].(string)
+		if id, _ := m["id"].(string); id == "" || e.doc[strings.TrimPrefix(typ, "#microsoft.graph.")] == nil {
+			e.report("%s: an item is %v", name, m)
 		}
 		e.removal(m, "deleted")
 	}
