@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -43,10 +44,9 @@ func Print(w io.Writer, apply, held Plan, style Style) error {
 	}
 	p := printer{w: w, style: style}
 	apply, held = Collect(slices.Collect(Rows(apply, held)))
-	p.changes("CHANGES", apply.Changes, func(c *Change) string { return c.describe() })
-	p.members("MEMBERS", apply.Changes, false)
-	p.changes("HELD", held.Changes, (*Change).describeHeld)
-	p.members("HELD MEMBERS", held.Changes, true)
+	p.section("CHANGES", p.changes(apply.Changes))
+	p.section("MEMBERS", p.members(apply.Changes))
+	p.held(held.Changes)
 	p.entries("IN CONFLICT", apply.Held)
 	notes := make([]Held, len(apply.Notes))
 	for i, n := range apply.Notes {
@@ -66,17 +66,53 @@ type printer struct {
 // printRow is one line with the verb, the entry, and the rest.
 type printRow struct{ color, verb, name, rest string }
 
-func (p *printer) changes(head string, changes []Change, rest func(*Change) string) {
-	var rows []printRow
+// changes returns a row for each change of an object, by what it does and by name, and with Style.All for each member.
+func (p *printer) changes(changes []Change) []printRow {
+	sorted := make([]*Change, 0, len(changes))
+	for i := range changes {
+		if p.style.All || !changes[i].Op.Membership() {
+			sorted = append(sorted, &changes[i])
+		}
+	}
+	slices.SortStableFunc(sorted, func(a, b *Change) int {
+		return cmp.Or(cmp.Compare(a.Stage(), b.Stage()), cmp.Compare(a.Op, b.Op), cmp.Compare(a.Label, b.Label))
+	})
+	rows := make([]printRow, len(sorted))
+	for i, c := range sorted {
+		verb := strings.TrimSpace(c.Op.Verb() + " " + c.noun())
+		rows[i] = printRow{c.Op.color(), verb, p.name(c.Label, c.ID), Clean(c.describe())}
+	}
+	return rows
+}
+
+// name returns the label of an entry, with its id where there is room or nothing else.
+func (p *printer) name(of string, id directory.ID) string {
+	if p.style.All || of == "" {
+		return Clean(label(of, id))
+	}
+	return Clean(of)
+}
+
+// held writes a section for each reason of a guard, which begins with the reason in full.
+func (p *printer) held(changes []Change) {
+	var reasons []string
+	by := map[string][]Change{}
 	for i := range changes {
 		c := &changes[i]
-		if c.Op.Membership() && !p.style.All {
-			continue
+		reason := string(c.Guard) + ": " + Clean(c.Held)
+		if by[reason] == nil {
+			reasons = append(reasons, reason)
 		}
-		verb := strings.TrimSpace(c.Op.Verb() + " " + c.noun())
-		rows = append(rows, printRow{c.Op.color(), verb, Clean(c.name()), Clean(rest(c))})
+		by[reason] = append(by[reason], *c)
 	}
-	p.section(head, rows)
+	for _, reason := range reasons {
+		p.heading(fmt.Sprintf("HELD (%d)", len(by[reason])))
+		for _, line := range fold(reason, printWidth-2) {
+			p.line("  " + line)
+		}
+		p.rows(p.changes(by[reason]))
+		p.rows(p.members(by[reason]))
+	}
 }
 
 // noun returns the kind of object that a change is about. A membership needs no noun, because its verb has it.
@@ -87,15 +123,14 @@ func (c *Change) noun() string {
 	return c.Kind.String()
 }
 
-// members writes a line for each group: "team 37: +35 members".
-func (p *printer) members(head string, changes []Change, held bool) {
+// members returns a row for each group: "team 37: +35 members". With Style.All there are none.
+func (p *printer) members(changes []Change) []printRow {
 	if p.style.All {
-		return
+		return nil
 	}
 	type sum struct {
 		name       string
 		plus, less int
-		why        string
 	}
 	groups := map[directory.ID]*sum{}
 	for i := range changes {
@@ -113,26 +148,19 @@ func (p *printer) members(head string, changes []Change, held bool) {
 		} else {
 			g.less++
 		}
-		if held {
-			g.why = string(c.Guard) + ": " + Clean(c.Held)
-		}
 	}
-	sorted := make([]*sum, 0, len(groups))
-	for _, g := range groups {
-		sorted = append(sorted, g)
-	}
-	slices.SortFunc(sorted, func(a, b *sum) int {
+	sorted := slices.SortedFunc(maps.Values(groups), func(a, b *sum) int {
 		return cmp.Or(cmp.Compare(b.less, a.less), cmp.Compare(a.name, b.name))
 	})
 	rows := make([]printRow, 0, len(sorted))
 	for _, g := range sorted {
-		r := printRow{color: green, name: g.name + ": " + gains(g.plus, g.less), rest: g.why}
+		r := printRow{color: green, name: g.name + ": " + gains(g.plus, g.less)}
 		if g.less > 0 {
 			r.color = red
 		}
 		rows = append(rows, r)
 	}
-	p.section(head, rows)
+	return rows
 }
 
 // gains returns "+35 members", "-1 member" or "+35 -1 members".
@@ -154,16 +182,26 @@ func (p *printer) entries(head string, held []Held) {
 	rows := make([]printRow, len(held))
 	for i, h := range held {
 		reason := strings.ReplaceAll(string(h.Reason), "_", " ")
-		rows[i] = printRow{yellow, reason, Clean(label(h.Label, h.ID)), Clean(h.Detail)}
+		rows[i] = printRow{yellow, reason, p.name(h.Label, h.ID), Clean(h.Detail)}
 	}
 	p.section(head, rows)
 }
 
-// section writes rows in columns under a heading. A section without rows is left out.
+// section writes rows under a heading. A section without rows is left out.
 func (p *printer) section(head string, rows []printRow) {
-	if len(rows) == 0 {
-		return
+	if len(rows) > 0 {
+		p.heading(head)
+		p.rows(rows)
 	}
+}
+
+func (p *printer) heading(text string) {
+	p.line("")
+	p.line(p.paint(bold, text))
+}
+
+// rows writes rows in columns, of which the last one gets lines of its own where it is long.
+func (p *printer) rows(rows []printRow) {
 	left := 0
 	if !p.style.All && len(rows) > briefRows {
 		left, rows = len(rows)-briefRows, rows[:briefRows]
@@ -173,8 +211,6 @@ func (p *printer) section(head string, rows []printRow) {
 		verb, name = max(verb, utf8.RuneCountInString(r.verb)), max(name, utf8.RuneCountInString(r.name))
 	}
 	name = min(name, widestName)
-	p.line("")
-	p.line(p.paint(bold, head))
 	for _, r := range rows {
 		text := "  "
 		if verb > 0 {
@@ -187,9 +223,12 @@ func (p *printer) section(head string, rows []printRow) {
 		if verb > 0 {
 			at += verb + 2
 		}
-		first, more := p.fold(r.rest, printWidth-at)
-		p.line(strings.TrimRight(text+"  "+first, " "))
-		for _, line := range more {
+		rest := []string{cutTo(r.rest, printWidth-at)}
+		if p.style.All {
+			rest = fold(r.rest, printWidth-at)
+		}
+		p.line(strings.TrimRight(text+"  "+rest[0], " "))
+		for _, line := range rest[1:] {
 			p.line(strings.Repeat(" ", at) + line)
 		}
 	}
@@ -198,15 +237,9 @@ func (p *printer) section(head string, rows []printRow) {
 	}
 }
 
-// fold returns a text in lines of at most width characters, either all of them or the first one, cut.
-func (p *printer) fold(text string, width int) (first string, more []string) {
+// fold returns a text in lines of at most width characters. There is at least one.
+func fold(text string, width int) (lines []string) {
 	r := []rune(text)
-	if len(r) <= width {
-		return text, nil
-	}
-	if !p.style.All {
-		return cutTo(text, width), nil
-	}
 	for len(r) > width {
 		at := width
 		for i := width; i > width/2; i-- {
@@ -215,11 +248,10 @@ func (p *printer) fold(text string, width int) (first string, more []string) {
 				break
 			}
 		}
-		more = append(more, strings.TrimSpace(string(r[:at])))
+		lines = append(lines, strings.TrimSpace(string(r[:at])))
 		r = []rune(strings.TrimSpace(string(r[at:])))
 	}
-	more = append(more, string(r))
-	return more[0], more[1:]
+	return append(lines, string(r))
 }
 
 // pad returns the text in exactly n characters.

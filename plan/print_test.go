@@ -60,10 +60,10 @@ func TestPrintBeginsWithTheTotalsAndGroupsMembers(t *testing.T) {
 	brief := printed(t, apply, held, plan.Style{})
 	_, body, _ := strings.Cut(brief, "in conflict")
 	want := []string{
-		"CHANGES", "  update user   ada (u-ada)  title: (none) → \"a long title a long title",
-		"  suspend user  bob (u-bob)  bob@example.com because the entry is disabled",
-		"MEMBERS", "  all: +3 -1 members", "  team 37: +35 members", "HELD MEMBERS",
-		"  staff: -9 members  limit: 9 of 10 members would go", "IN CONFLICT",
+		"CHANGES", "  suspend user  bob  bob@example.com because the entry is disabled",
+		"  update user   ada  title: (none) → \"a long title a long title",
+		"MEMBERS", "  all: +3 -1 members", "  team 37: +35 members", "HELD (9)",
+		"  limit: 9 of 10 members would go", "  staff: -9 members", "IN CONFLICT",
 	}
 	at := 0
 	for _, text := range want {

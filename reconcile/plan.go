@@ -229,7 +229,7 @@ func sayHeld(j Journal, held plan.Plan) {
 		c := &held.Changes[i]
 		if !said[c.Held] {
 			said[c.Held] = true
-			j.Say(Warning, "Destructive changes are held: "+c.Held, map[string]any{"guard": string(c.Guard)})
+			j.Say(Warning, "Changes are held: "+c.Held, map[string]any{"guard": string(c.Guard)})
 		}
 	}
 	for i := range held.Changes[:min(len(held.Changes), mostNamed)] {

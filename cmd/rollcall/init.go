@@ -174,8 +174,12 @@ func (in *initializer) look(ctx context.Context) (_ ldap.Config, err error) {
 		}
 	}
 	if !slices.Contains(ldap.PresetNames(), preset) {
-		return ldap.Config{}, wrongUse("the kind of directory is not recognised: name it with --preset (%s)",
-			strings.Join(ldap.PresetNames(), ", "))
+		hint := ""
+		if strings.HasPrefix(in.cfg.ServerURI, "file:") {
+			hint = ". An export shows it in operational attributes such as entryUUID, which ldapsearch gives for '*' '+'"
+		}
+		return ldap.Config{}, wrongUse("the kind of directory is not recognised: name it with --preset (%s)%s",
+			strings.Join(ldap.PresetNames(), ", "), hint)
 	}
 	cfg := ldap.PresetConfig(preset)
 	cfg.Slug, cfg.ServerURI, cfg.StartTLS, cfg.CAFile = in.cfg.Slug, in.cfg.ServerURI, in.cfg.StartTLS, in.cfg.CAFile

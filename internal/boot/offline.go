@@ -297,6 +297,9 @@ func (a *App) tryRedis(ctx context.Context) ([]string, error) {
 // describe says in words what a server showed.
 func describe(r *ldap.Report) []string {
 	first := r.Server + " is " + r.Family
+	if strings.HasPrefix(r.Server, "file:") {
+		first = r.Server + " is an LDIF export"
+	}
 	if r.Vendor != "" {
 		first += " (" + strings.TrimSpace(r.Vendor+" "+r.Version) + ")"
 	}
@@ -326,7 +329,7 @@ func describe(r *ldap.Report) []string {
 			line += fmt.Sprintf(", %d WITHOUT a usable unique id", s.Unusable)
 		}
 		if s.Example != "" {
-			line += ", " + s.Example + " say"
+			line += "; the first is " + s.Example
 		}
 		lines = append(lines, line)
 	}

@@ -87,7 +87,7 @@ func TestHalfTheDirectory(t *testing.T) {
 		t.Errorf("the source sync is %s, held %d, made %v; want a warning and 3 users", source.Status, source.Held,
 			source.made())
 	}
-	w.mentions(corp, source.ID, "Destructive changes are held", "users would go")
+	w.mentions(corp, source.ID, "Changes are held", "users would go")
 	if s := w.status(corp); s.Last != "warning" || s.Tasks[0].Status != "warning" {
 		t.Errorf("the status is %+v, want a warning", s)
 	}
