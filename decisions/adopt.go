@@ -11,7 +11,7 @@ import (
 // Adopt signs all records of a container as they are, and returns their number. digest is that of Kept, so that what
 // is signed is what a person saw. Records that cannot be read, and those of another entry or change, are deleted.
 func (s *Store) Adopt(ctx context.Context, c container.ID, digest string) (int, error) {
-	keys, err := s.keys()
+	keys, err := s.signers()
 	if err != nil {
 		return 0, err
 	}

@@ -32,6 +32,8 @@ type Config struct {
 	BudgetWindow time.Duration
 	// Keys returns the keys that sign decisions, pins and held sets. Nil, and no keys, sign nothing.
 	Keys func() ([]Key, error)
+	// Aside says why this process must write no decision, pin or order; empty while it may. Nil means that it may.
+	Aside func() string
 }
 
 // Store reads and writes the state of all containers. It is safe for concurrent use and starts no goroutine.
@@ -48,6 +50,9 @@ type Store struct {
 func New(rdb redis.UniversalClient, cfg Config) *Store {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.Aside == nil {
+		cfg.Aside = func() string { return "" }
 	}
 	if cfg.BudgetWindow == 0 {
 		cfg.BudgetWindow = day

@@ -104,8 +104,8 @@ func (s *Store) read(ctx context.Context, c container.ID, keys []Key) (*contents
 
 func floorKey(c container.ID) string { return prefix(c) + "floor" }
 
-// noteLoss notes on Redis, signed, which sequence this process knows of records that are gone. Processes that start later
-// then know of the loss. The next adoption has a higher sequence.
+// noteLoss notes on Redis, signed, which sequence this process knows of records that are gone. Processes that start
+// later then know of the loss. The next adoption has a higher sequence.
 func (s *Store) noteLoss(ctx context.Context, c container.ID, keys []Key, sequence int64) error {
 	text, err := seal{Sequence: sequence}.text(keys, purposeFloor, c)
 	if err != nil {
@@ -285,7 +285,7 @@ const mostTries = 20
 // change changes records and the seal in one step. edit gets the records by name, and may be called again.
 func (s *Store) change(ctx context.Context, op string, c container.ID,
 	edit func(have map[string]string) []write) error {
-	keys, err := s.keys()
+	keys, err := s.signers()
 	if err != nil {
 		return err
 	}
@@ -355,6 +355,14 @@ func (s *Store) put(ctx context.Context, op string, c container.ID, keys []Key, 
 		s.Saw(c, next.Sequence)
 	}
 	return true, nil
+}
+
+// signers returns the present keys for a decision. The error is fault.Unavailable while the process stands aside.
+func (s *Store) signers() ([]Key, error) {
+	if why := s.cfg.Aside(); why != "" {
+		return nil, fault.Errorf(fault.Unavailable, "this process must not decide: %s", why)
+	}
+	return s.keys()
 }
 
 // keys returns the present keys.

@@ -28,7 +28,7 @@ const purposeLeave = "leave"
 // Leave makes an order stand. It replaces an earlier one for the same user. It is stored as JSON, after the id of the
 // key and the signature in hex where there are keys.
 func (s *Store) Leave(ctx context.Context, o plan.Order) error {
-	keys, err := s.keys()
+	keys, err := s.signers()
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func openOrder(keys []Key, text string) (o plan.Order, problem string) {
 // Agree ends orders at one container. An order that has ended at all of its providers is deleted. One that was lifted or
 // given again since it was read stays as it is.
 func (s *Store) Agree(ctx context.Context, c container.ID, read ...plan.Order) error {
-	keys, err := s.keys()
+	keys, err := s.signers()
 	if err != nil {
 		return err
 	}

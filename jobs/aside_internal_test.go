@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// A worker whose clock is off takes no task, is not counted among the workers and says why, until its clock is set.
-func TestAWorkerWithAWrongClockStandsAside(t *testing.T) {
+// A worker that is unfit or whose clock is off takes no task, is not counted among the workers and says why, until the
+// cause is gone.
+func TestAnUnfitWorkerStandsAside(t *testing.T) {
 	t.Parallel()
 	k := newTicker(t, noon)
 	w := k.worker(Container{Name: "ldap:corp"})
@@ -16,12 +17,14 @@ func TestAWorkerWithAWrongClockStandsAside(t *testing.T) {
 	for _, tt := range []struct {
 		off   time.Duration
 		redis bool // A tenant shows that the clock of Redis is the wrong one.
+		unfit string
 		want  string
 	}{
 		{off: 0}, {off: 29 * time.Second}, {off: 2 * time.Hour, want: "2h0m0s ahead of"},
 		{off: -31 * time.Second, want: "31s behind"}, {off: -time.Second}, {off: 2 * time.Hour, redis: true},
-		{off: 2 * time.Hour, want: "2h0m0s ahead of"}, {off: 0},
+		{off: 2 * time.Hour, want: "2h0m0s ahead of"}, {off: 0}, {unfit: "it has another key", want: "another key"}, {off: 0},
 	} {
+		w.cfg.Unfit = func() string { return tt.unfit }
 		w.cfg.Skew = func() time.Duration { return tt.off }
 		w.cfg.RedisIsWrong = func(context.Context) bool { return tt.redis }
 		if err := w.look(t.Context()); err != nil {

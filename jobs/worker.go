@@ -49,6 +49,8 @@ type WorkerConfig struct {
 	// RedisIsWrong is asked while the clocks differ, and reports whether a tenant shows the time of this host. The
 	// worker takes part then, and engines hold harmful changes. Default never.
 	RedisIsWrong func(ctx context.Context) bool
+	// Unfit says why this worker must take no task; empty while it may. Default empty.
+	Unfit func() string
 }
 
 func (c WorkerConfig) withDefaults() WorkerConfig {
@@ -72,6 +74,9 @@ func (c WorkerConfig) withDefaults() WorkerConfig {
 	}
 	if c.RedisIsWrong == nil {
 		c.RedisIsWrong = func(context.Context) bool { return false }
+	}
+	if c.Unfit == nil {
+		c.Unfit = func() string { return "" }
 	}
 	return c
 }

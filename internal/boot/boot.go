@@ -50,8 +50,8 @@ type App struct {
 	Decisions *decisions.Store
 	Metrics   *prometheus.Registry
 
-	// keys are the keys that sign decisions and sessions; nil without any.
-	keys   func() ([]decisions.Key, error)
+	// sign signs decisions and sessions.
+	sign   *signing
 	work   *metrics.Work
 	access *metrics.Access
 	// stderr takes the audit log without a file; nil discards it.
@@ -125,16 +125,12 @@ func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func
 	if err != nil {
 		return nil, err
 	}
-	other, err := sign.note(ctx, rdb)
-	if err != nil {
+	if err := sign.note(ctx, rdb); err != nil {
 		closeRedis()
 		return nil, err
 	}
-	if other != "" {
-		log.WarnContext(ctx, other, "used", !sign.own)
-		if sign.own {
-			sign.keys = nil
-		}
+	if why := sign.Aside(); why != "" {
+		log.ErrorContext(ctx, "the process stands aside", "reason", why)
 	}
 	clock := redisclock.New(rdb, nil)
 	if err := clock.Measure(ctx); err != nil {
@@ -143,13 +139,16 @@ func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func
 	kept, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var keeping sync.WaitGroup
 	keeping.Go(func() { clock.Keep(kept) })
+	if sign.path != "" {
+		keeping.Go(func() { sign.keep(kept, rdb, log) })
+	}
 	witnesses := redisclock.NewWitnesses(clock)
 	a := &App{
 		Process: p, Config: cfg, Getenv: getenv, Log: log, Redis: rdb, Clock: clock,
 		witnesses: witnesses,
 		Status:    status.New(rdb, status.Config{Now: clock.Now, MaxOpenJobs: p.MaxOpenJobs}),
-		Decisions: decisions.New(rdb, decisions.Config{Now: clock.Now, Keys: sign.keys}),
-		keys:      sign.keys,
+		Decisions: decisions.New(rdb, decisions.Config{Now: clock.Now, Keys: sign.keys, Aside: sign.Aside}),
+		sign:      sign,
 		Metrics:   metrics.NewRegistry(), work: metrics.NewWork(witnesses.Ahead), access: metrics.NewAccess(),
 		close: func() { stop(); keeping.Wait(); closeRedis() },
 	}
@@ -203,6 +202,7 @@ func (a *App) Worker(name string) (*jobs.Worker, error) {
 	w, err := jobs.NewWorker(jobs.WorkerConfig{
 		Redis: a.Redis, Status: a.Status, Decisions: a.Decisions, Containers: all, Name: name, Metrics: a.work, Log: a.Log,
 		Now: a.Clock.Now, Skew: a.Clock.Offset, RedisIsWrong: a.redisIsWrong(), Answers: a.answers(),
+		Unfit: a.sign.Aside,
 	})
 	if err == nil {
 		a.aside, a.superseded = w.Aside, w.Superseded

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -30,16 +31,17 @@ type signing struct {
 	keys func() ([]decisions.Key, error)
 	// path is the file with the keys; empty for a Redis inside this process.
 	path string
-	// own is set if a process made the file by itself.
-	own bool
+
+	mu    sync.Mutex
+	aside string
 }
 
 // signingKeys returns the keys that sign decisions, and makes one if Redis is on this machine and there is none. It
 // logs why nothing can be signed.
-func signingKeys(ctx context.Context, p config.Process, log *slog.Logger) (signing, error) {
+func signingKeys(ctx context.Context, p config.Process, log *slog.Logger) (*signing, error) {
 	if p.RedisURL == config.Embedded {
 		keys, err := decisions.ParseKeys(rand.Text() + rand.Text())
-		return signing{keys: func() ([]decisions.Key, error) { return keys, nil }}, err
+		return &signing{keys: func() ([]decisions.Key, error) { return keys, nil }}, err
 	}
 	path, own, err := keyPath(p)
 	if err == nil && own {
@@ -48,50 +50,99 @@ func signingKeys(ctx context.Context, p config.Process, log *slog.Logger) (signi
 	if err != nil {
 		log.WarnContext(ctx, "decisions on Redis are not signed: make a key (openssl rand -hex 32) and set "+
 			"ROLLCALL_DECISIONS_KEY_FILE for the API and all workers", "err", err)
-		return signing{}, nil
+		return &signing{}, nil
 	}
 	f := &keyFile{path: path, strict: p.StrictFiles, log: log}
 	_, err = f.keys()
-	return signing{f.keys, path, own}, err
+	return &signing{keys: f.keys, path: path}, err
 }
 
-// keyInUse has the id of the key that signs, and the host and file of a process with it.
+// keyInUse has the id of the key that signs, and the host and file of a process with it. Processes with this key as
+// their first one keep it from expiring.
 var keyInUse = stored.Prefix("keys") + "signing"
 
-// note notes on Redis which key signs. It returns what is wrong if another process signs with a key that this one does
-// not have. A key that a process made by itself replaces none.
-func (s *signing) note(ctx context.Context, rdb redis.UniversalClient) (string, error) {
+const (
+	// keyTime is how long a key stays in use after the last process with it has ended.
+	keyTime = time.Minute
+	// keyEvery is how often a process looks which key is in use.
+	keyEvery = keyTime / 4
+)
+
+// Aside says that another key is in use, so that this process must not decide and takes no task; else it is empty.
+func (s *signing) Aside() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.aside
+}
+
+// keep looks which key is in use until ctx ends, and logs when the process stands aside because of it.
+func (s *signing) keep(ctx context.Context, rdb redis.UniversalClient, log *slog.Logger) {
+	tick := time.NewTicker(keyEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		was := s.Aside()
+		switch err := s.note(ctx, rdb); {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			log.WarnContext(ctx, "the key in use is not known", "err", err)
+		case was == "" && s.Aside() != "":
+			log.ErrorContext(ctx, "the process stands aside", "reason", s.Aside())
+		case was != "" && s.Aside() == "":
+			log.InfoContext(ctx, "the process takes part again")
+		}
+	}
+}
+
+// note puts the key of this process into use if none is, and stands aside if it does not have the one in use.
+func (s *signing) note(ctx context.Context, rdb redis.UniversalClient) error {
 	if s.path == "" {
-		return "", nil
+		return nil
 	}
 	keys, err := s.keys()
 	if err != nil {
-		return "", err
+		return err
 	}
 	host, _ := os.Hostname()
 	mine := keys[0].ID() + " " + host + ":" + s.path
-	if _, err := rdb.SetNX(ctx, keyInUse, mine, 0).Result(); err != nil {
-		return "", redisfault.Of("note the key", err)
+	first, err := rdb.SetNX(ctx, keyInUse, mine, keyTime).Result()
+	if err != nil {
+		return redisfault.Of("note the key", err)
 	}
-	other, err := s.other(ctx, rdb, keys)
-	if err == nil && (other == "" || !s.own) {
-		err = redisfault.Of("note the key", rdb.Set(ctx, keyInUse, mine, 0).Err())
+	noted := mine
+	if !first {
+		if noted, err = rdb.Get(ctx, keyInUse).Result(); err != nil && !errors.Is(err, redis.Nil) {
+			return redisfault.Of("read which key signs", err)
+		}
 	}
-	return other, err
+	aside := s.other(noted, keys)
+	s.mu.Lock()
+	s.aside = aside
+	s.mu.Unlock()
+	if id, _, _ := strings.Cut(noted, " "); id == keys[0].ID() {
+		return redisfault.Of("note the key", rdb.Expire(ctx, keyInUse, keyTime).Err())
+	}
+	// A process of an earlier version noted its key without an end.
+	left, err := rdb.TTL(ctx, keyInUse).Result()
+	if err == nil && left == -1 {
+		err = rdb.Expire(ctx, keyInUse, keyTime).Err()
+	}
+	return redisfault.Of("note the key", err)
 }
 
-// other says that another process signs with a key that is not among these; else it returns an empty string.
-func (s *signing) other(ctx context.Context, rdb redis.UniversalClient, keys []decisions.Key) (string, error) {
-	noted, err := rdb.Get(ctx, keyInUse).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		return "", redisfault.Of("read which key signs", err)
-	}
+// other says that the key in use is not among these; else it returns an empty string.
+func (s *signing) other(noted string, keys []decisions.Key) string {
 	id, file, _ := strings.Cut(noted, " ")
 	if noted == "" || slices.ContainsFunc(keys, func(k decisions.Key) bool { return k.ID() == id }) {
-		return "", nil
+		return ""
 	}
 	return fmt.Sprintf("a process of this Redis signs decisions with the key in %q, and this one has another key in %q: "+
-		"copy one of the files, and set ROLLCALL_DECISIONS_KEY_FILE to it for the API and all workers", file, s.path), nil
+		"copy one of the files, and set ROLLCALL_DECISIONS_KEY_FILE to it for the API and all workers", file, s.path)
 }
 
 // checkKey returns what is wrong with the key of a process. It makes none.
@@ -107,7 +158,11 @@ func checkKey(ctx context.Context, p config.Process, rdb redis.UniversalClient) 
 	if err != nil {
 		return "", err
 	}
-	return (&signing{path: path}).other(ctx, rdb, keys)
+	noted, err := rdb.Get(ctx, keyInUse).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return "", redisfault.Of("read which key signs", err)
+	}
+	return (&signing{path: path}).other(noted, keys), nil
 }
 
 // keyPath returns the file with the key. own is set if a process makes it by itself, because Redis is on this machine.

@@ -14,6 +14,7 @@ import (
 
 	"rollcall/decisions"
 	"rollcall/directory"
+	"rollcall/fault"
 	"rollcall/internal/boot"
 	"rollcall/internal/config"
 	"rollcall/internal/redistest"
@@ -62,7 +63,7 @@ func TestTheKeyThatSigns(t *testing.T) {
 	if n := onePin(t, apps[0], apps[3]); n != 1 {
 		t.Errorf("processes that start at once: %d pins, want the one", n)
 	}
-	// Another user has another key of its own. It is named and not used, and check makes none.
+	// Another user has another key of its own. Its processes stand aside, and check makes no key.
 	home2 := t.TempDir()
 	t.Setenv("XDG_CONFIG_HOME", home2)
 	t.Setenv("HOME", home2)
@@ -76,9 +77,14 @@ func TestTheKeyThatSigns(t *testing.T) {
 	}
 	second, warned := signs(t, p)
 	if kept, err := second.Kept(t.Context(), "google_workspace:1"); err != nil || len(kept.Pins) > 0 ||
-		!strings.Contains(kept.Broken, "has no key") || !strings.Contains(warned.String(), home) ||
-		!strings.Contains(warned.String(), home2) || !strings.Contains(warned.String(), "ROLLCALL_DECISIONS_KEY_FILE") {
+		!strings.Contains(kept.Broken, "with another key") || !strings.Contains(warned.String(), "stands aside") ||
+		!strings.Contains(warned.String(), home) || !strings.Contains(warned.String(), home2) ||
+		!strings.Contains(warned.String(), "ROLLCALL_DECISIONS_KEY_FILE") {
 		t.Errorf("another key of its own: %+v, %v, the log: %s", kept, err, warned)
+	}
+	if err := second.Pin(t.Context(), "google_workspace:2", []plan.Pin{{}}, nil); fault.KindOf(err) != fault.Unavailable ||
+		!strings.Contains(err.Error(), home2) {
+		t.Errorf("a process that stands aside decides: %v", err)
 	}
 	for _, probe := range boot.Probes(p, &config.Config{}, os.Getenv) {
 		if lines, err := probe.Try(t.Context()); err != nil || !strings.Contains(strings.Join(lines, "\n"), home2) {

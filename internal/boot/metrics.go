@@ -73,6 +73,9 @@ func (a *App) ready(ctx context.Context) map[string]string {
 		a.Log.WarnContext(ctx, "not ready", "component", "redis", "err", err)
 		return map[string]string{"redis": cmp.Or(redisfault.Refusal(err), fault.KindOf(err).String())}
 	}
+	if why := a.sign.Aside(); why != "" {
+		return map[string]string{"key": why}
+	}
 	if a.aside != nil {
 		if why := a.aside(); why != "" {
 			return map[string]string{"worker": why}

@@ -34,11 +34,11 @@ func (a *App) people(known session.Tokens) *session.People {
 
 // signatures returns what signs the sessions of the pages, or nil without a key.
 func (a *App) signatures() func(data string) ([]string, error) {
-	if a.keys == nil {
+	if a.sign.keys == nil {
 		return nil
 	}
 	return func(data string) ([]string, error) {
-		keys, err := a.keys()
+		keys, err := a.sign.keys()
 		out := make([]string, len(keys))
 		for i, k := range keys {
 			out[i] = hex.EncodeToString(k.Sign("session", []byte(data)))

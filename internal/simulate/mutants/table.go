@@ -51,7 +51,7 @@ var mutants = []mutant{
 	{"the host's clock counts", "internal/redisclock/redisclock.go",
 		"return c.shown.Add(time.Since(c.at))", "return c.host()", "./internal/redisclock", "TestAWrongHostClock"},
 	{"a worker with a wrong clock takes part", "jobs/aside.go", "if off.Abs() <= redisclock.Near {", "if true {",
-		"./jobs", "TestAWorkerWithAWrongClockStandsAside"},
+		"./jobs", "TestAnUnfitWorkerStandsAside"},
 	{"a firing is not noted", "jobs/schedule.go",
 		"return w.cfg.Status.SetMark(ctx, s.name, status.Fired, s.firing(at))", "return nil",
 		"./jobs", "TestARunThatIsLiveAtTheTick"},
