@@ -44,6 +44,8 @@ type Store struct {
 	mu sync.Mutex
 	// sequences has the highest sequence of each container that was seen.
 	sequences map[container.ID]int64
+	// free is when each container was last seen without a pause.
+	free map[container.ID]time.Time
 }
 
 // New returns a Store on rdb. It does not connect.
@@ -57,7 +59,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Store {
 	if cfg.BudgetWindow == 0 {
 		cfg.BudgetWindow = day
 	}
-	return &Store{rdb: rdb, cfg: cfg, sequences: map[container.ID]int64{}}
+	return &Store{rdb: rdb, cfg: cfg, sequences: map[container.ID]int64{}, free: map[container.ID]time.Time{}}
 }
 
 func prefix(c container.ID) string { return stored.Prefix(string(c)) }

@@ -2,10 +2,7 @@ package decisions
 
 import (
 	"context"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -25,28 +22,18 @@ var leaveKey = stored.Prefix("orders") + "leave"
 
 const purposeLeave = "leave"
 
-// Leave makes an order stand. It replaces an earlier one for the same user. It is stored as JSON, after the id of the
-// key and the signature in hex where there are keys.
+// Leave makes an order stand. It replaces an earlier one for the same user.
 func (s *Store) Leave(ctx context.Context, o plan.Order) error {
 	keys, err := s.signers()
 	if err != nil {
 		return err
 	}
 	o.By = stored.Cut(o.By, maxName)
-	text, err := orderText(keys, o)
+	text, err := sealed(keys, purposeLeave, "", o)
 	if err != nil {
 		return fault.New(fault.Internal, "decisions: leave", err)
 	}
 	return redisFault("leave", s.rdb.HSet(ctx, leaveKey, o.Ref.String(), text).Err())
-}
-
-// orderText returns an order as it is stored.
-func orderText(keys []Key, o plan.Order) ([]byte, error) {
-	text, err := json.Marshal(o)
-	if err == nil && len(keys) > 0 {
-		text = fmt.Appendf(nil, "%s %x %s", keys[0].id, keys[0].sign(purposeLeave, "", text), text)
-	}
-	return text, err
 }
 
 // Orders are the orders that are stored.
@@ -110,7 +97,7 @@ func (s *Store) signAgain(ctx context.Context, keys []Key, text string, o plan.O
 	if len(keys) == 0 || strings.HasPrefix(text, keys[0].id+" ") {
 		return
 	}
-	again, err := orderText(keys, o)
+	again, err := sealed(keys, purposeLeave, "", o)
 	if err != nil {
 		return
 	}
@@ -125,30 +112,12 @@ func (s *Store) swap(ctx context.Context, ref directory.Ref, text, again string)
 
 // openOrder reads an order, and says what is wrong with it.
 func openOrder(keys []Key, text string) (o plan.Order, problem string) {
-	if !strings.HasPrefix(text, "{") {
-		id, rest, _ := strings.Cut(text, " ")
-		sum, data, _ := strings.Cut(rest, " ")
-		mac, err := hex.DecodeString(sum)
-		switch {
-		case err != nil:
-			return o, notReadable
-		case len(keys) > 0:
-			if err := verify(keys, id, purposeLeave, "", []byte(data), mac); err != nil {
-				return o, err.Error()
-			}
-		}
-		text = data
-	} else if len(keys) > 0 {
-		return o, notSigned
-	}
-	if json.Unmarshal([]byte(text), &o) != nil {
-		return o, notReadable
-	}
-	return o, ""
+	problem = opened(keys, purposeLeave, "", text, &o)
+	return o, problem
 }
 
-// Agree ends orders at one container. An order that has ended at all of its providers is deleted. One that was lifted or
-// given again since it was read stays as it is.
+// Agree ends orders at one container. An order that has ended at all of its providers is deleted. One that was lifted
+// or given again since it was read stays as it is.
 func (s *Store) Agree(ctx context.Context, c container.ID, read ...plan.Order) error {
 	keys, err := s.signers()
 	if err != nil {
@@ -180,7 +149,7 @@ func (s *Store) agree(ctx context.Context, keys []Key, c container.ID, read *pla
 	o.Agreed = append(o.Agreed, c)
 	var again []byte
 	if slices.ContainsFunc(o.Providers, func(p container.ID) bool { return !slices.Contains(o.Agreed, p) }) {
-		if again, err = orderText(keys, o); err != nil {
+		if again, err = sealed(keys, purposeLeave, "", o); err != nil {
 			return false, fault.New(fault.Internal, "decisions: agree", err)
 		}
 	}

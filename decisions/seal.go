@@ -82,6 +82,39 @@ func verify(keys []Key, id, purpose string, c container.ID, data, mac []byte) er
 	return errOtherKey
 }
 
+// sealed returns a record as JSON, after the id of the key and the signature in hex where there are keys.
+func sealed(keys []Key, purpose string, c container.ID, record any) ([]byte, error) {
+	text, err := json.Marshal(record)
+	if err == nil && len(keys) > 0 {
+		text = fmt.Appendf(nil, "%s %x %s", keys[0].id, keys[0].sign(purpose, c, text), text)
+	}
+	return text, err
+}
+
+// opened reads a record that sealed made, and says what is wrong with it.
+func opened(keys []Key, purpose string, c container.ID, text string, record any) (problem string) {
+	if !strings.HasPrefix(text, "{") {
+		id, rest, _ := strings.Cut(text, " ")
+		sum, data, _ := strings.Cut(rest, " ")
+		mac, err := hex.DecodeString(sum)
+		switch {
+		case err != nil:
+			return notReadable
+		case len(keys) > 0:
+			if err := verify(keys, id, purpose, c, []byte(data), mac); err != nil {
+				return err.Error()
+			}
+		}
+		text = data
+	} else if len(keys) > 0 {
+		return notSigned
+	}
+	if json.Unmarshal([]byte(text), record) != nil {
+		return notReadable
+	}
+	return ""
+}
+
 // seal lists the records of a container that Rollcall wrote, so that a record that was added, changed, removed or
 // brought back by another program is noticed. It is stored as the id of the key, the signature in hex, and JSON.
 type seal struct {

@@ -47,6 +47,9 @@ func NewMemory(store *decisions.Store, name container.ID) reconcile.Memory {
 	return memory{store, name}
 }
 
+// Paused implements reconcile.Memory.
+func (m memory) Paused(ctx context.Context) error { return m.store.Paused(ctx, m.name) }
+
 // Load implements reconcile.Memory.
 func (m memory) Load(ctx context.Context) (r reconcile.Remembered, err error) {
 	if r.Spent, err = m.spent(ctx); err != nil {

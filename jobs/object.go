@@ -137,6 +137,10 @@ func (w *Worker) syncObject(
 		o.ref.Kind = directory.Group
 	}
 	outcome, err := o.both(ctx, c, source)
+	if p := pausedBy(err); p != nil {
+		outcome, err = status.OutcomeHeld, nil
+		o.say(status.Warning, "Nothing is sent: "+p.Text())
+	}
 	result := status.Result{Outcome: outcome, Messages: said.messages}
 	if err == nil {
 		return result, nil

@@ -81,6 +81,8 @@ func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (r
 		},
 	})
 	switch { // What failed is planned again soon; until then the last plan's word stands.
+	case pausedBy(err) != nil:
+		err = errors.Join(err, w.keepHeld(lease.Context(), lease.Run(), report.Apply, report.Held))
 	case err == nil:
 		err = w.keepHeld(lease.Context(), lease.Run(), report.Apply, report.Held)
 	case report.SuspendsOnly:
@@ -155,6 +157,9 @@ func (w *Worker) conclude(ctx context.Context, c *Container, lease *status.Lease
 	}
 	if err == nil {
 		return w.completed(ctx, c, lease, report, log)
+	}
+	if p := pausedBy(err); p != nil {
+		return w.paused(ctx, c, lease, report, p, log)
 	}
 	switch kind := fault.KindOf(err); kind {
 	case fault.Canceled:

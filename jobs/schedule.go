@@ -149,7 +149,7 @@ func (w *Worker) follow(ctx context.Context, c *Container, run status.Run, chang
 	switch {
 	case !c.Name.IsSource():
 		w.again(ctx, c)
-	case !run.DryRun && run.State == status.Completed:
+	case !run.DryRun && run.State == status.Completed && run.Paused == "":
 		w.after(ctx, c, run, changed)
 	}
 }
@@ -253,7 +253,8 @@ func (w *Worker) wants(ctx context.Context, c *Container) bool {
 	if last.State.Open() && !last.DryRun { // It reads the present state.
 		return false
 	}
-	return last.Partial() || w.repeats(ctx, last) || last.State != status.Completed || last.FailedChanges > 0 ||
+	return last.Partial() || w.repeats(ctx, last) || last.State != status.Completed || last.Paused != "" ||
+		last.FailedChanges > 0 ||
 		w.cfg.Now().Sub(last.FinishedAt) > 24*time.Hour
 }
 

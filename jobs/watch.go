@@ -153,6 +153,9 @@ func (p *watcher) start(ctx context.Context) error {
 // delta run of the source follows, and after it runs of the providers, which suspend the users that were not sent.
 func (w *Worker) sendAhead(ctx context.Context, source *Container) error {
 	leavers, err := w.leave(ctx, source)
+	if pausedBy(err) != nil {
+		return nil // The run after the pause finds them again.
+	}
 	if err != nil || len(leavers) == 0 {
 		return err
 	}
@@ -201,6 +204,9 @@ func (w *Worker) leave(ctx context.Context, c *Container) ([]directory.Ref, erro
 // suspend plans what a provider would do about leavers, all of them as one plan, and starts a job for each suspension
 // that no guard holds.
 func (w *Worker) suspend(ctx context.Context, c *Container, leavers []directory.Ref) error {
+	if err := w.cfg.Decisions.Paused(ctx, c.Name); err != nil {
+		return err
+	}
 	report, err := c.Engine().Execute(ctx, reconcile.Run{
 		ID: uuid.NewString(), Scope: reconcile.Suspending(leavers...).DryRun(),
 		Memory: NewMemory(w.cfg.Decisions, c.Name), Journal: &notes{logger: string(c.Name), quiet: true},

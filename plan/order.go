@@ -18,7 +18,8 @@ type Order struct {
 	// By is the name of the token that ordered it.
 	By string    `json:"by"`
 	At time.Time `json:"at"`
-	// Providers are those that had the source when it was given, Agreed those at which it has ended. It stands at all others.
+	// Providers are those that had the source when it was given, Agreed those at which it has ended. It stands at all
+	// others.
 	Providers []container.ID `json:"providers,omitempty"`
 	Agreed    []container.ID `json:"agreed,omitempty"`
 }

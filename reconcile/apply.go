@@ -9,6 +9,7 @@ import (
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/provider/pace"
 )
 
 // mostUnavailable is how many different objects in a row may give no answer before the target counts as down.
@@ -161,6 +162,9 @@ func (a *applier) send(ctx context.Context, at []int) error {
 	}
 	bounded, cancel := context.WithTimeout(ctx, writeWithin)
 	defer cancel()
+	if !a.cfg.Provider.Capabilities().Mirror { // A write may wait for the quota until here.
+		bounded = pace.WithFence(bounded, a.run.mayWrite)
+	}
 	var stop error
 	for k, r := range a.cfg.Provider.Apply(bounded, batch) {
 		// The outcome of a write without a response is unknown. It stays counted until the change is begun again.

@@ -28,6 +28,8 @@ type gateFake struct {
 	locked   map[string]bool
 	drain    chan struct{}
 	err      error
+	// paused is the error of a container that a person paused.
+	paused error
 }
 
 func (g *gateFake) Check(ctx context.Context) error {
@@ -54,6 +56,18 @@ func (g *gateFake) Load(context.Context) (reconcile.Remembered, error) {
 	defer g.mu.Unlock()
 	pins := slices.SortedFunc(maps.Values(g.pins), func(a, b plan.Pin) int { return a.Ref.Compare(b.Ref) })
 	return reconcile.Remembered{Spent: g.budget, Verdicts: g.verdicts, Pins: pins, Orders: g.orders}, nil
+}
+
+func (g *gateFake) Paused(context.Context) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.paused
+}
+
+func (g *gateFake) pause(err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.paused = err
 }
 
 func (g *gateFake) Keep(_ context.Context, changes reconcile.PinChanges) error {

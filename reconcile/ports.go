@@ -23,6 +23,9 @@ type Lease interface {
 
 // Memory stores the decisions about a container, its pins and its budget between runs.
 type Memory interface {
+	// Paused fails with fault.Canceled while a person keeps the container from being written. It is asked before each
+	// write, and makes a call about once a second.
+	Paused(ctx context.Context) error
 	// Load returns the presently valid state.
 	Load(ctx context.Context) (Remembered, error)
 	// Keep stores changes of pins and the end of orders.

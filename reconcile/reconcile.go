@@ -90,6 +90,22 @@ type Run struct {
 	Insist bool
 }
 
+// paused fails while the container is paused.
+func (r *Run) paused(ctx context.Context) error {
+	if r.Memory == nil {
+		return nil
+	}
+	return r.Memory.Paused(ctx)
+}
+
+// mayWrite fails if no further write may begin.
+func (r *Run) mayWrite(ctx context.Context) error {
+	if err := r.Lease.Check(ctx); err != nil {
+		return err
+	}
+	return r.paused(ctx)
+}
+
 // Report sums up a run.
 type Report struct {
 	Apply, Held plan.Plan
@@ -172,6 +188,9 @@ func (e *Engine) carryOut(ctx context.Context, run Run, v *view) (Report, error)
 		return report, err
 	}
 	e.sayHow(run, &report)
+	if err := run.paused(ctx); err != nil {
+		return report, err
+	}
 	a := e.applier(run, v, &report)
 	fresh, err := e.newsOf(ctx, report.Apply)
 	if err == nil {

@@ -269,8 +269,8 @@ func (a *applier) endPins(ctx context.Context) error {
 		func(o plan.Order) bool { return !slices.Contains(agreed, o.Ref) })
 	for i := range ended {
 		ref := ended[i].Ref
-		a.run.Journal.Say(Info, "The order to leave has ended here: "+named(ref, "")+" is disabled or gone at its source.",
-			aboutEntry(ref, "", ""))
+		a.run.Journal.Say(Info, "The order to leave has ended here: "+named(ref, "")+
+			" is disabled or gone at its source.", aboutEntry(ref, "", ""))
 	}
 	if n := len(lapsed); n > 0 {
 		a.run.Journal.Say(Info, fmt.Sprintf("%d pins have ended: the source changed, or wants the same again.", n), nil)

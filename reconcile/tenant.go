@@ -191,6 +191,9 @@ func (t tenant) write(ctx context.Context, a *applier, at []int) error {
 // admit takes the entry's lock and makes sure that the plan is not older than the entry. A change of a locked entry
 // moves to the end of the run.
 func (t tenant) admit(ctx context.Context, a *applier, i int) (unlock func(), ok bool, err error) {
+	if err := a.run.paused(ctx); err != nil {
+		return nil, false, err
+	}
 	c := &a.report.Apply.Changes[i]
 	unlock, ok, err = a.run.Lease.Lock(ctx, lockName(c))
 	if err != nil {

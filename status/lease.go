@@ -329,6 +329,9 @@ func (l *Lease) Finish(ctx context.Context, e End) (Run, error) {
 		return Run{}, fault.Errorf(fault.Internal, "finish run %s as %q", l.run.ID, e.State)
 	}
 	fields := []any{"changed", flag(e.Changed)}
+	if e.Paused != "" {
+		fields = append(fields, "paused", cut(e.Paused, MaxFailReason))
+	}
 	if e.State == Failed {
 		fields = []any{"fail_kind", e.FailKind, "fail_reason", cut(e.FailReason, MaxFailReason)}
 	}

@@ -115,6 +115,8 @@ type Run struct {
 	FailReason  string `json:"fail_reason,omitempty"` // at most MaxFailReason characters
 	FailKind    string `json:"fail_kind,omitempty"`   // a fault.Kind
 	CancelledBy string `json:"cancelled_by,omitempty"`
+	// Paused says who paused the container, where that ended a completed run before it wrote everything.
+	Paused string `json:"paused,omitempty"`
 
 	// Cursor is the position of the run in its container's index, for List.
 	Cursor Cursor `json:"-"`
@@ -142,6 +144,8 @@ type End struct {
 	FailReason string
 	// Changed reports whether a completed run changed the input of its followers.
 	Changed bool
+	// Paused says who paused the container; empty for a run that wrote everything.
+	Paused string
 }
 
 // Partial reports whether the run does less than a full sync: it writes nothing, or carries out only what was
@@ -174,7 +178,12 @@ const (
 )
 
 // TaskStatus returns the status of the run for the sync status API.
-func (r Run) TaskStatus() TaskStatus { return taskStatus(r.State, r.FailedChanges, r.Held) }
+func (r Run) TaskStatus() TaskStatus {
+	if r.State == Completed && r.Paused != "" {
+		return TaskWarning
+	}
+	return taskStatus(r.State, r.FailedChanges, r.Held)
+}
 
 func taskStatus(s State, failed, held int64) TaskStatus {
 	switch s {

@@ -279,6 +279,7 @@ func decodeRun(c container.ID, f map[string]string) Run {
 		FailReason:  f["fail_reason"],
 		FailKind:    f["fail_kind"],
 		CancelledBy: f["cancelled_by"],
+		Paused:      f["paused"],
 
 		Cursor:     Cursor(parseInt(f["seq"])),
 		doneAtPlan: parseInt(f["done_at_plan"]),
