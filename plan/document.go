@@ -135,6 +135,21 @@ var secretField = regexp.MustCompile(
 // Secret reports whether a name is one of those that directories keep passwords and keys under, or a text names one.
 func Secret(text string) bool { return secretField.MatchString(text) }
 
+// Text says on one line, of bounded length, what a change of an entry does. It has no values of secret fields. A
+// membership has none, because its names say it all.
+func (c *Change) Text() string {
+	const most = 300
+	if c.Member != nil {
+		return ""
+	}
+	plain := redactor{}.change(*c)
+	text := []rune(Clean(plain.describe()))
+	if len(text) > most {
+		return string(text[:most]) + "…"
+	}
+	return string(text)
+}
+
 // redactor remembers which field names are those of secrets, because a plan has a few names and a million fields.
 type redactor map[string]bool
 

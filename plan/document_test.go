@@ -36,6 +36,24 @@ func documented() (apply, held plan.Plan) {
 	return apply, held
 }
 
+func TestTheTextOfAChangeHasItsValuesAndNoSecret(t *testing.T) {
+	t.Parallel()
+	apply, _ := documented()
+	apply.Changes[1].Fields[0].After = []string{"New\nName " + strings.Repeat("x", 400)}
+	want := []string{"ann@example.com", `family_name: "Old" → "New`, ""}
+	for i := range apply.Changes {
+		got := apply.Changes[i].Text()
+		if !strings.HasPrefix(got, want[i]) || want[i] == "" && got != "" || len([]rune(got)) > 301 ||
+			strings.Contains(got, "\n") || strings.Contains(got, "hush") {
+			t.Errorf("Text() = %q, want %q at the beginning, on one line of bounded length", got, want[i])
+		}
+	}
+	apply.Changes[1].Fields = apply.Changes[1].Fields[1:]
+	if got := apply.Changes[1].Text(); strings.Contains(got, "hush") || !strings.Contains(got, "userPassword") {
+		t.Errorf("Text() = %q, want the field without its values", got)
+	}
+}
+
 // A plan that was written down prints as the plan did; what is secret by its name is not written down.
 func TestDocument(t *testing.T) {
 	t.Parallel()

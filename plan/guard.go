@@ -104,8 +104,10 @@ func (g *guard) decided() {
 }
 
 func (g *guard) approval() {
-	g.hold(RuleApproval, "an entry that was created again is re-anchored only with approval",
-		func(c *Change) bool { return c.Op == Reanchor })
+	const again = "an entry that was created again is re-anchored only with approval"
+	g.hold(RuleApproval, again+". If another person has the address of one who left, give that person another address: "+
+		"the account is suspended then", func(c *Change) bool { return c.Op == Reanchor && c.Kind == directory.User })
+	g.hold(RuleApproval, again, func(c *Change) bool { return c.Op == Reanchor })
 	if why := g.limits.Approval; why != "" {
 		g.hold(RuleApproval, why, func(*Change) bool { return true })
 	}

@@ -125,21 +125,43 @@ func (c *computer) candidates(left map[string][]*Object, d *Desired) []*Object {
 	if d.Rekey == "" {
 		return nil
 	}
-	if objects := left[fact(factRekey, d.Kind, d.Rekey)]; len(objects) > 0 {
-		return objects
+	objects := left[fact(factRekey, d.Kind, d.Rekey)]
+	switch {
+	case len(objects) > 0 && !strings.EqualFold(d.Rekey, d.Address):
+		return objects // An address may change hands, and other facts do not.
+	case len(objects) > 0:
+	case d.Address != "":
+		objects = left[fact(factAddress, d.Kind, d.Address)]
+	default:
+		objects = left[fact(factName, d.Kind, groupName(d))]
 	}
-	if d.Address != "" {
-		return slices.DeleteFunc(slices.Clone(left[fact(factAddress, d.Kind, d.Address)]),
-			func(o *Object) bool { return c.another(d, o) })
-	}
-	return slices.DeleteFunc(slices.Clone(left[fact(factName, d.Kind, groupName(d))]),
-		func(o *Object) bool { return c.another(d, o) })
+	return slices.DeleteFunc(slices.Clone(objects), func(o *Object) bool { return c.another(d, o) })
 }
 
-// another reports whether the facts say that o was made for an entry other than d, so that the address changed hands.
+// another reports whether o was made for an entry other than d, so that the address changed hands.
 func (c *computer) another(d *Desired, o *Object) bool {
 	known := c.in.Links[o.Ref].Rekey
-	return known != "" && !strings.EqualFold(known, d.Rekey) && !strings.EqualFold(known, d.Address)
+	return known != "" && !strings.EqualFold(known, d.Rekey) && !strings.EqualFold(known, d.Address) || unlike(d, o)
+}
+
+// unlike reports whether an account has another person's names. No value of the account is one of the entry's in the
+// two or more fields that both have. What is made from the address is no name.
+func unlike(d *Desired, o *Object) bool {
+	local, _, _ := strings.Cut(d.Address, "@")
+	compared := 0
+	for _, f := range d.Fields {
+		want, have := f.Values, o.Fields.Values(f.Name)
+		if len(want) == 0 || len(have) == 0 || strings.EqualFold(want[0], d.Address) || strings.EqualFold(want[0], local) {
+			continue
+		}
+		compared++
+		if slices.ContainsFunc(want, func(v string) bool {
+			return slices.ContainsFunc(have, func(h string) bool { return strings.EqualFold(v, h) })
+		}) {
+			return false
+		}
+	}
+	return d.Kind == directory.User && compared > 1
 }
 
 func groupName(d *Desired) string {

@@ -152,6 +152,38 @@ func TestLaw5AnAccountThatTwoEntriesMayHaveHadStays(t *testing.T) {
 	}
 }
 
+// One leaves, and another person gets the address. The account of the leaver is suspended at once, and the joiner waits
+// for an address. With a name in common the entry may be the same person, which is a question.
+func TestALeaversAddressGivenToAnotherPerson(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		fields directory.Attributes
+		want   []string
+		held   map[string]plan.Rule
+	}{
+		"another person": {fields("given", "Joe", "family", "Joiner", "mail", "ada@x"),
+			[]string{"suspend user/ada because absent", "held user/joe address_kept"}, map[string]plan.Rule{}},
+		"the given name stays": {fields("given", "ADA", "family", "Married"), []string{},
+			map[string]plan.Rule{"reanchor user/joe": plan.RuleApproval}},
+		"one field tells too little": {fields("family", "Joiner"), []string{},
+			map[string]plan.Rule{"reanchor user/joe": plan.RuleApproval}},
+	} {
+		in := staff(10)
+		in.State.Objects = append(in.State.Objects, have("ada", "rada", "ada@x", "given", "Ada", "family", "King",
+			"mail", "ada@x"))
+		in.Desired = append(in.Desired, rekeyed(want("joe", "ada@x"), "ada@x"))
+		in.Desired[10].Fields = tc.fields
+		in.Links[user("ada")] = plan.Link{RemoteID: "rada", Rekey: "ada@x"}
+		apply, waits := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+		if diff := cmp.Diff(tc.want, lines(apply)); diff != "" {
+			t.Errorf("%s: applied (-want +got):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(tc.held, held(waits)); diff != "" {
+			t.Errorf("%s: held (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 // local is a directory of n people in one group, the first few of which have new ids.
 func local(n, renewed int) plan.Input {
 	in := plan.Input{Now: now, Capabilities: plan.Capabilities{Mirror: true}}

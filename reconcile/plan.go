@@ -236,7 +236,11 @@ func sayHeld(j Journal, held plan.Plan) {
 		c := &held.Changes[i]
 		m := about(c)
 		m["guard"] = string(c.Guard)
-		j.Say(Warning, "Held: "+describe(c), m)
+		text := "Held: " + describe(c)
+		if what := c.Text(); what != "" {
+			text += ": " + what
+		}
+		j.Say(Warning, text, m)
 	}
 	if n := len(held.Changes) - mostNamed; n > 0 {
 		j.Say(Warning, fmt.Sprintf("Held: %d more changes.", n), nil)

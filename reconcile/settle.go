@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"rollcall/fault"
@@ -164,7 +165,7 @@ func (a *applier) failed(c *plan.Change, r provider.Result) {
 	a.run.Journal.Say(Error, "Failed: "+describe(c)+": "+rejected(c, r.Err)+r.Err.Error(), m)
 }
 
-// rejected names the field and the value that the remote side rejected, if it reported them.
+// rejected names the field and the value that the remote side rejected, if it reported them and the error does not.
 func rejected(c *plan.Change, err error) string {
 	name := fault.RejectedField(err)
 	if name == "" {
@@ -178,6 +179,9 @@ func rejected(c *plan.Change, err error) string {
 	}
 	if plan.Secret(name) {
 		value = secret.Redacted
+	}
+	if strings.Contains(err.Error(), strconv.Quote(value)) {
+		return ""
 	}
 	return fmt.Sprintf("%s %q: ", name, value)
 }

@@ -177,7 +177,8 @@ func detailed(c *plan.Change, err error) error {
 		return fault.Errorf(kind, "the tenant has no room for another %s: %w", roomFor(c), err)
 	}
 	status, _ := code(err)
-	if kind != fault.Invalid || status != http.StatusBadRequest || c.Op.Membership() {
+	if kind != fault.Invalid || status != http.StatusBadRequest || c.Op.Membership() || len(c.Fields) == 0 &&
+		c.Op != plan.Create {
 		return err
 	}
 	for _, r := range rejected {

@@ -111,7 +111,7 @@ func (s *Source) checkSchema(ctx context.Context, se *session) error {
 	filter := anyOf("lDAPDisplayName", s.configured(),
 		func(attr string) (string, error) { return ldap.EscapeFilter(attr), nil })
 	types := &schema{kinds: map[string]*attributeKind{}, complete: true}
-	values, err := se.valuesAt(ctx, request{base: container, scope: ldap.ScopeSingleLevel, filter: filter,
+	values, err := valuesAt(ctx, se, request{base: container, scope: ldap.ScopeSingleLevel, filter: filter,
 		attrs: []string{"lDAPDisplayName"}, paged: true})
 	for _, v := range values {
 		kind := standardSchema.kind(string(v))

@@ -165,6 +165,7 @@ func (d *decoder) record(e *ldap.Entry, now time.Time) (rec record) {
 		}
 		act := activity{is[0], is[1], is[2], is[3], is[4], is[5], is[6]}
 		rec.Active = act.active(now)
+		rec.blame(act.unreadable())
 		d.audit()
 	}
 	for i, at := range d.member {

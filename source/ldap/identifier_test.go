@@ -85,6 +85,8 @@ func TestActive(t *testing.T) {
 		{"AD, locked out", activity{userAccountControl: "528"}, true},
 		{"AD, disabled, many flags", activity{userAccountControl: "66050"}, false},
 		{"AD, nonsense", activity{userAccountControl: "x"}, true},
+		{"AD, a hexadecimal number, nonsense", activity{userAccountControl: "0x202"}, true},
+		{"AD, expiry nonsense", activity{userAccountControl: "512", accountExpires: "never"}, true},
 		{"AD, never expires", activity{userAccountControl: "512", accountExpires: "0"}, true},
 		{"AD, never expires, largest", activity{userAccountControl: "512", accountExpires: "9223372036854775807"}, true},
 		{"AD, expired a second ago", activity{userAccountControl: "512", accountExpires: ticks(now.Add(-time.Second))},
@@ -94,6 +96,10 @@ func TestActive(t *testing.T) {
 		{"IPA, locked", activity{nsAccountLock: "TRUE"}, false},
 		{"IPA, locked, lower case", activity{nsAccountLock: "true"}, false},
 		{"IPA, not locked", activity{nsAccountLock: "FALSE"}, true},
+		{"IPA, nonsense", activity{nsAccountLock: "yes"}, true},
+		{"eDirectory, nonsense", activity{loginDisabled: "1"}, true},
+		{"eDirectory, expiry nonsense", activity{loginExpirationTime: "tomorrow"}, true},
+		{"eDirectory, expired", activity{loginExpirationTime: "20250101000000Z"}, false},
 		{"ppolicy, by an administrator", activity{pwdAccountLockedTime: "000001010000Z"}, false},
 		{"ppolicy, wrong passwords", activity{pwdAccountLockedTime: "20260504115900Z"}, true},
 		{"shadow, today", activity{shadowExpire: itoa(today)}, false},
@@ -104,6 +110,9 @@ func TestActive(t *testing.T) {
 	} {
 		if got := tc.a.active(now); got != tc.want {
 			t.Errorf("%s: active() = %v, want %v", tc.name, got, tc.want)
+		}
+		if got := tc.a.unreadable(); (got != "") != strings.HasSuffix(tc.name, "nonsense") {
+			t.Errorf("%s: unreadable() = %q", tc.name, got)
 		}
 	}
 }

@@ -34,6 +34,24 @@ func TestPositionOfOpenLDAP(t *testing.T) {
 	}
 }
 
+// An export with the operational attributes of its naming context has the position of the server that wrote it.
+func TestPositionOfAnExport(t *testing.T) {
+	t.Parallel()
+	export := func(csn string) string {
+		return slapdtest.Entry(slapdtest.Suffix, "objectClass", "domain", "dc", "example", "contextCSN", csn,
+			"contextCSN", "20260101000000.000000Z#000000#002#000000") + ada
+	}
+	older := read(t, open(t, fileConfig(t, export("20261129181743.123456Z#000000#001#000000")))).Position
+	newer := read(t, open(t, fileConfig(t, export("20261129181744.000001Z#000000#001#000000")))).Position
+	if newer.Compare(older) != directory.Newer || older.Compare(newer) != directory.Older ||
+		newer.Changed.Format(time.DateTime) != "2026-11-29 18:17:44" || !strings.Contains(newer.Name, "people.ldif") {
+		t.Errorf("positions = %v and %v, want the file's name and time, and the first one older", older, newer)
+	}
+	if p := read(t, open(t, fileConfig(t, ada))).Position; !p.IsZero() {
+		t.Errorf("position of an export without operational attributes = %v", p)
+	}
+}
+
 // controller is a domain controller that shows its position: invocation A, a highestCommittedUSN, and a vector with
 // what it has of controller B.
 func controller(usn string, seenOfB uint64) *fake {

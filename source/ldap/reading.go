@@ -46,11 +46,15 @@ func newReading(ctx context.Context, s *Source, dir searcher, q directory.Query)
 	r := &reading{src: s, dir: dir, now: s.now(), user: s.user, group: s.group,
 		known:   map[directory.Kind]map[string]directory.ID{},
 		builtIn: map[directory.Kind]int{}}
-	if se, ok := dir.(*session); ok {
+	if place, ok := dir.(interface {
+		position(ctx context.Context, base string) (directory.Position, error)
+	}); ok {
 		var err error
-		if r.position, err = se.position(ctx, s.cfg.BaseDN); err != nil {
+		if r.position, err = place.position(ctx, s.cfg.BaseDN); err != nil {
 			return nil, err
 		}
+	}
+	if se, ok := dir.(*session); ok {
 		if se.root.family != activeDirectory && slices.ContainsFunc(r.scopes(), (*scope).special) {
 			if err := se.readSchema(ctx); err != nil {
 				return nil, err
@@ -225,21 +229,26 @@ func (r *reading) scan(ctx context.Context, s *scope, filter string) ([]record, 
 
 // visible fails a read in which accounts of Active Directory lack an attribute that decides whether they are
 // active. The server gives both to every account, so the bind account may not read them, and every account would
-// count as active.
+// count as active. The same holds for an export from Active Directory.
 func (r *reading) visible(d *decoder) error {
-	if d.scope.kind != directory.User || !r.dir.about().domain {
+	_, export := r.dir.(*file)
+	if d.scope.kind != directory.User || !r.dir.about().domain && r.src.cfg.Preset != PresetActiveDirectory &&
+		(!export || !strings.EqualFold(d.scope.unique.attr, "objectGUID")) {
 		return nil
 	}
 	account := r.src.cfg.BindCN
 	if account == "" {
 		account = "an anonymous client"
 	}
+	way := account + " may not read it. Grant it the right to read the property set \"Account Restrictions\" of user " +
+		"objects (or membership in \"Pre-Windows 2000 Compatible Access\")"
+	if export {
+		way = "the export leaves it out, or the account that made it may not read it. Export again with this attribute"
+	}
 	for i, n := range d.hidden {
 		if n > 0 {
 			return fault.Errorf(fault.Denied, "read users on %s: %d of %d accounts have no %s, which Active Directory "+
-				"gives to each of them: "+
-				"%s may not read it. Grant it the right to read the property set \"Account Restrictions\" of user objects "+
-				"(or membership in \"Pre-Windows 2000 Compatible Access\")", r.dir, n, d.users, activityAttributes[i], account)
+				"gives to each of them: %s", r.dir, n, d.users, activityAttributes[i], way)
 		}
 	}
 	return nil

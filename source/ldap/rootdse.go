@@ -164,9 +164,22 @@ func (s *session) position(ctx context.Context, base string) (directory.Position
 	case s.root.family == directory389 || s.root.family == freeIPA:
 		err = s.replicaPosition(ctx, context, &p)
 	default:
-		err = s.contextPosition(ctx, context, &p)
+		err = contextPosition(ctx, s, context, &p)
 	}
 	return p, err
+}
+
+// position is that of an export which OpenLDAP wrote with the operational attributes of its naming context.
+func (f *file) position(ctx context.Context, base string) (directory.Position, error) {
+	norm, _ := NormalizeDN(base)
+	for _, e := range f.entries {
+		if len(e.GetEqualFoldAttributeValues("contextCSN")) > 0 && under(norm, e.norm) {
+			p := directory.Position{Name: f.String(), Seen: map[string]string{}}
+			err := contextPosition(ctx, f, e.DN, &p)
+			return p, err
+		}
+	}
+	return directory.Position{}, nil
 }
 
 // contextOf returns the naming context that holds base.
@@ -182,9 +195,9 @@ func (s *session) contextOf(base string) (holder string) {
 }
 
 // valuesAt returns the values of one attribute of the entries found; none where the server refuses.
-func (s *session) valuesAt(ctx context.Context, r request) ([][]byte, error) {
+func valuesAt(ctx context.Context, dir searcher, r request) ([][]byte, error) {
 	var values [][]byte
-	err := s.search(ctx, r, func(e *ldap.Entry) error {
+	err := dir.search(ctx, r, func(e *ldap.Entry) error {
 		values = append(values, e.GetEqualFoldRawAttributeValues(r.attrs[0])...)
 		return nil
 	})
@@ -209,7 +222,7 @@ func (s *session) controllerPosition(ctx context.Context, base string, p *direct
 			p.Name += " " + rdn[0].value
 		}
 	}
-	ids, err := s.valuesAt(ctx, baseRequest(s.root.service, "invocationId"))
+	ids, err := valuesAt(ctx, s, baseRequest(s.root.service, "invocationId"))
 	if err != nil || len(ids) != 1 {
 		return err
 	}
@@ -217,7 +230,7 @@ func (s *session) controllerPosition(ctx context.Context, base string, p *direct
 		return nil //nolint:nilerr // what is no GUID identifies nothing
 	}
 	if base != "" {
-		vector, err := s.valuesAt(ctx, baseRequest(base, "replUpToDateVector"))
+		vector, err := valuesAt(ctx, s, baseRequest(base, "replUpToDateVector"))
 		if err != nil {
 			return err
 		}
@@ -251,8 +264,8 @@ func readVector(raw []byte, seen map[string]string) {
 
 // contextPosition is OpenLDAP's: one contextCSN for each server ID that changes came from, such as
 // 20261129181743.123456Z#000000#001#000000.
-func (s *session) contextPosition(ctx context.Context, base string, p *directory.Position) error {
-	values, err := s.valuesAt(ctx, baseRequest(base, "contextCSN"))
+func contextPosition(ctx context.Context, dir searcher, base string, p *directory.Position) error {
+	values, err := valuesAt(ctx, dir, baseRequest(base, "contextCSN"))
 	for _, v := range values {
 		csn := string(v)
 		parts := strings.Split(csn, "#")
@@ -271,7 +284,7 @@ func (s *session) contextPosition(ctx context.Context, base string, p *directory
 // values are "{replicageneration} 5f…" and "{replica 1 ldap://host:389} <first CSN> <last CSN>". A vector of
 // another generation is another database.
 func (s *session) replicaPosition(ctx context.Context, base string, p *directory.Position) error {
-	values, err := s.valuesAt(ctx, request{base: base, scope: ldap.ScopeWholeSubtree, attrs: []string{"nsds50ruv"},
+	values, err := valuesAt(ctx, s, request{base: base, scope: ldap.ScopeWholeSubtree, attrs: []string{"nsds50ruv"},
 		filter: "(&(nsUniqueId=ffffffff-ffffffff-ffffffff-ffffffff)(objectClass=nsTombstone))"})
 	generation := ""
 	for _, v := range values {

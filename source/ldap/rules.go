@@ -36,7 +36,7 @@ type activity struct {
 func (a *activity) active(now time.Time) bool {
 	if a.userAccountControl != "" {
 		const accountDisable = 2
-		flags, _ := strconv.ParseInt(a.userAccountControl, 10, 64) // a text that is no number disables no account
+		flags, _ := strconv.ParseInt(a.userAccountControl, 10, 64)
 		return flags&accountDisable == 0 && !a.expired(now)
 	}
 	switch {
@@ -51,6 +51,31 @@ func (a *activity) active(now time.Time) bool {
 	return true
 }
 
+// unreadable describes the first value that has not the form of its attribute; empty where there is none. Whether the
+// account is active cannot be told from it.
+func (a *activity) unreadable() string {
+	number := func(v string) bool { _, err := strconv.ParseInt(v, 10, 64); return err == nil }
+	date := func(v string) bool { _, err := time.Parse(generalizedTime, v); return err == nil }
+	truth := func(v string) bool { return strings.EqualFold(v, "TRUE") || strings.EqualFold(v, "FALSE") }
+	for _, v := range []struct {
+		attr, text string
+		fits       func(string) bool
+		form       string
+	}{
+		{"userAccountControl", a.userAccountControl, number, "a number"},
+		{"accountExpires", a.accountExpires, number, "a number"},
+		{"nsAccountLock", a.nsAccountLock, truth, "TRUE or FALSE"},
+		{"shadowExpire", a.shadowExpire, number, "a number of days"},
+		{"loginDisabled", a.loginDisabled, truth, "TRUE or FALSE"},
+		{"loginExpirationTime", a.loginExpirationTime, date, "a time such as 20261231235959Z"},
+	} {
+		if v.text != "" && !v.fits(v.text) {
+			return fmt.Sprintf("its %s is %q, which is not %s: whether it is active cannot be told", v.attr, v.text, v.form)
+		}
+	}
+	return ""
+}
+
 // states reports whether an entry has every attribute that decides whether it is active. A missing one may be hidden.
 func (s *scope) states(e *ldap.Entry) bool {
 	has := func(attr string) bool { return len(e.GetEqualFoldRawAttributeValues(attr)) > 0 }
@@ -63,9 +88,12 @@ func (s *scope) states(e *ldap.Entry) bool {
 	})
 }
 
-// passed reads loginExpirationTime, a GeneralizedTime (RFC 4517, section 3.3.13).
+// generalizedTime is the usual form of RFC 4517, section 3.3.13.
+const generalizedTime = "20060102150405Z0700"
+
+// passed reads loginExpirationTime.
 func passed(text string, now time.Time) bool {
-	at, err := time.Parse("20060102150405Z0700", text)
+	at, err := time.Parse(generalizedTime, text)
 	return err == nil && !now.Before(at)
 }
 

@@ -292,6 +292,54 @@ func TestHiddenActivity(t *testing.T) {
 	read(t, open(t, f.start(t)))
 }
 
+// An export from Active Directory without one of the two attributes fails the read, too.
+func TestHiddenActivityInAnExport(t *testing.T) {
+	t.Parallel()
+	account := func(cn string, more ...string) string {
+		return slapdtest.Entry("cn="+cn+","+peopleDN, append([]string{"objectClass", "user", "sAMAccountType", "805306368",
+			"objectGUID", "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x10\x11\x12\x13\x14\x15" + cn, "sAMAccountName", cn}, more...)...)
+	}
+	whole := account("a", "userAccountControl", "512", "accountExpires", "0")
+	contact := slapdtest.Entry("cn=c,"+peopleDN, "objectClass", "contact", "cn", "c")
+	for want, ldif := range map[string]string{
+		"": whole + contact,
+		"1 of 2 accounts have no userAccountControl": whole + account("b", "accountExpires", "0"),
+		"1 of 2 accounts have no accountExpires":     whole + account("b", "userAccountControl", "514"),
+	} {
+		for _, preset := range []bool{false, true} {
+			c := fileConfig(t, ldif)
+			if c.ObjectUniquenessField = "objectGUID"; preset {
+				uri := c.ServerURI
+				c = ldap.PresetConfig(ldap.PresetActiveDirectory)
+				c.Slug, c.ServerURI, c.BaseDN = "corp", uri, slapdtest.Suffix
+			}
+			s := open(t, c)
+			if want == "" {
+				read(t, s)
+			} else if err := refuse(t, s, fault.Denied); !strings.Contains(fmt.Sprint(err), want) ||
+				!strings.Contains(fmt.Sprint(err), "Export again with this attribute") {
+				t.Errorf("preset %t: Read() = %v, want %q and what to do", preset, err, want)
+			}
+		}
+	}
+}
+
+// What says whether a user is active cannot be read. The user is held and named, and is not taken for active.
+func TestActivityThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	snap := read(t, open(t, fileConfig(t, someone("a", "nsAccountLock", "locked")+someone("b", "shadowExpire", "soon")+
+		someone("c"))))
+	if got := names(snap); !slices.Equal(got, []string{"c"}) || len(snap.Findings) != 2 {
+		t.Fatalf("entries %v, findings %v, want c and two findings", got, snap.Findings)
+	}
+	for i, want := range []string{`its nsAccountLock is "locked", which is not TRUE or FALSE`,
+		`its shadowExpire is "soon", which is not a number`} {
+		if f := snap.Findings[i]; f.DN == "" || !strings.Contains(f.Problem, want) {
+			t.Errorf("finding = %+v, want %q", f, want)
+		}
+	}
+}
+
 func TestCoverage(t *testing.T) {
 	t.Parallel()
 	snap := read(t, open(t, fileConfig(t, someone("a", "mail", "a@example.org")+someone("b", "nsAccountLock",
