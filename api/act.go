@@ -195,6 +195,36 @@ func (a *API) SyncObject(ctx context.Context, c container.ID, kind directory.Kin
 	return job, err
 }
 
+// Lift deletes the pins of these entries, named by id or as "user/ID", and returns their number. Nil means all pins. The
+// next sync then applies the state of the source.
+func (a *API) Lift(ctx context.Context, c container.ID, entries map[string]bool) (int, error) {
+	pins, err := a.cfg.Decisions.Pins(ctx, c)
+	if err != nil {
+		return 0, err
+	}
+	var refs []directory.Ref
+	named := map[string]bool{}
+	for _, p := range pins {
+		if entries == nil || entries[string(p.ID)] || entries[p.String()] {
+			refs = append(refs, p.Ref)
+			named[string(p.ID)], named[p.String()] = true, true
+		}
+	}
+	wrong := invalid{}
+	for e := range entries {
+		if !named[e] {
+			wrong.add("entries", "%q is not pinned.", e)
+		}
+	}
+	if err := wrong.orNil(); err != nil {
+		return 0, err
+	}
+	if len(refs) == 0 {
+		return 0, conflict("Nothing is pinned.")
+	}
+	return len(refs), a.cfg.Decisions.Pin(ctx, c, nil, refs)
+}
+
 // AcceptServer makes the server in doubt the reference for the next reads. It fails while a run is live, because that
 // run would overwrite the new reference.
 func (a *API) AcceptServer(ctx context.Context, c container.ID, by string) (directory.Position, error) {

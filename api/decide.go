@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"rollcall/decisions"
-	"rollcall/directory"
 	"rollcall/plan"
 )
 
@@ -257,35 +256,14 @@ func (a *API) lift(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	pins, err := a.cfg.Decisions.Pins(r.Context(), r.container())
+	n, err := a.Lift(r.Context(), r.container(), entries)
+	if n > 0 {
+		r.detail("pins", strconv.Itoa(n))
+	}
 	if err != nil {
 		return answer{}, err
 	}
-	var refs []directory.Ref
-	named := map[string]bool{}
-	for _, p := range pins {
-		if entries == nil || entries[string(p.ID)] || entries[p.String()] {
-			refs = append(refs, p.Ref)
-			named[string(p.ID)], named[p.String()] = true, true
-		}
-	}
-	wrong := invalid{}
-	for e := range entries {
-		if !named[e] {
-			wrong.add("entries", "%q is not pinned.", e)
-		}
-	}
-	if err := wrong.orNil(); err != nil {
-		return answer{}, err
-	}
-	if len(refs) == 0 {
-		return answer{}, conflict("Nothing is pinned.")
-	}
-	r.detail("pins", strconv.Itoa(len(refs)))
-	if err := a.cfg.Decisions.Pin(r.Context(), r.container(), nil, refs); err != nil {
-		return answer{}, err
-	}
-	return ok(liftedView{len(refs)}), nil
+	return ok(liftedView{n}), nil
 }
 
 // reverts are the routes of undo and of pins.

@@ -85,8 +85,6 @@ func (a *API) order(r *request, do func(context.Context, Caller, string) (plan.O
 		wrong.add("entry", "This field is required.")
 	case !isText:
 		wrong.add("entry", "Not a valid string.")
-	default:
-		checkObjectID("entry", text, wrong)
 	}
 	if err := wrong.orNil(); err != nil {
 		return answer{}, err
@@ -105,6 +103,9 @@ func (a *API) order(r *request, do func(context.Context, Caller, string) (plan.O
 // the suspension until the directory agrees or the order is lifted. A token that does not reach all of these providers
 // is refused.
 func (a *API) Leave(ctx context.Context, caller Caller, text string) (plan.Order, []LeaveJob, error) {
+	if err := checkEntry(text); err != nil {
+		return plan.Order{}, nil, err
+	}
 	at, err := a.concerned(ctx, caller, text)
 	if err != nil {
 		return plan.Order{}, nil, err
@@ -121,6 +122,9 @@ func (a *API) Leave(ctx context.Context, caller Caller, text string) (plan.Order
 // LiftLeave ends the order for the user whom a text names. Each provider then does what the directory says. A user who
 // is no longer known is named by the id.
 func (a *API) LiftLeave(ctx context.Context, caller Caller, text string) (plan.Order, []LeaveJob, error) {
+	if err := checkEntry(text); err != nil {
+		return plan.Order{}, nil, err
+	}
 	orders, err := a.cfg.Decisions.Orders(ctx)
 	if err != nil {
 		return plan.Order{}, nil, err
@@ -145,6 +149,13 @@ func (a *API) LiftLeave(ctx context.Context, caller Caller, text string) (plan.O
 	}
 	jobs, err := a.startJobs(ctx, at, caller.Name, "The order was lifted")
 	return order, jobs, err
+}
+
+// checkEntry refuses a text that names no entry.
+func checkEntry(text string) error {
+	wrong := invalid{}
+	checkObjectID("entry", text, wrong)
+	return wrong.orNil()
 }
 
 // place is a user with the providers that have its source.

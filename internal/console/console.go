@@ -11,6 +11,7 @@
 //	held      what waits for a decision
 //	person    one person or group, with the explanation
 //	leavers   who left, and what becomes of their accounts
+//	order     the confirmation of an order that one person leaves now
 //
 // A request passes through
 //
@@ -121,6 +122,7 @@ func (c *Console) routes() {
 	c.get("/held/{kind}/{name}/{digest}/review", c.review)
 	c.post("/held/{kind}/{name}/{digest}/approve", tokens.Approve, "sync/held/{digest}/approve", c.approve)
 	c.post("/held/{kind}/{name}/{digest}/reject", tokens.Approve, "sync/held/{digest}/reject", c.reject)
+	c.post("/held/{kind}/{name}/pins/lift", tokens.Approve, "sync/pins/lift", c.liftPins)
 	c.post("/servers/{kind}/{name}/accept", tokens.Approve, "sync/server/accept", c.acceptServer)
 	c.post("/runs/{kind}/{name}/sync", tokens.Sync, "sync", c.start)
 	c.post("/runs/{kind}/{name}/cancel", tokens.Sync, "sync/cancel", c.cancel)
@@ -132,6 +134,9 @@ func (c *Console) routes() {
 	c.get("/people/{$}", c.people)
 	c.get("/people/entry/{$}", c.person)
 	c.post("/people/sync/{kind}/{name}", tokens.Sync, "sync/object", c.syncPerson)
+	c.get("/people/leave/{$}", c.order)
+	c.post("/people/leave", tokens.Approve, "leave", c.leave)
+	c.post("/people/stay", tokens.Approve, "leave/lift", c.liftLeave)
 	c.get("/leavers/{$}", c.leavers)
 }
 

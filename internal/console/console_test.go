@@ -121,6 +121,8 @@ func TestScopes(t *testing.T) {
 		{h.syncer, "/runs/google_workspace/1/sync", nil}, {h.syncer, "/runs/google_workspace/1/cancel", nil},
 		{h.decider, runAt + "undo", url.Values{"dry_run": {"true"}}}, {h.decider, "/servers/ldap/corp/accept", nil},
 		{h.decider, "/held/google_workspace/1/" + digest + "/reject", url.Values{"count": {"1"}}},
+		{h.decider, "/held/google_workspace/1/pins/lift", url.Values{"all": {"1"}}},
+		{h.decider, "/people/leave", url.Values{"id": {"u1"}}}, {h.decider, "/people/stay", url.Values{"id": {"u1"}}},
 	}
 	for _, a := range actions {
 		for _, token := range []string{h.reader, h.syncer, h.decider, h.blind, ""} {
@@ -168,7 +170,8 @@ func TestFormsOfOtherSitesAreRefused(t *testing.T) {
 	digest := h.hold(google, run.ID, leaver("ada"))
 	for _, path := range []string{"/runs/google_workspace/1/sync", "/runs/google_workspace/1/cancel", "/logout",
 		"/runs/google_workspace/1/" + run.ID + "/undo", "/held/google_workspace/1/" + digest + "/approve",
-		"/servers/ldap/corp/accept", "/login", "/people/sync"} {
+		"/held/google_workspace/1/pins/lift", "/people/leave", "/people/stay", "/servers/ldap/corp/accept", "/login",
+		"/people/sync/google_workspace/1"} {
 		for header, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"} {
 			got := h.as("", http.MethodPost, path, url.Values{"verdict": {"approved"}, "count": {"1"}},
 				func(r *http.Request) { r.Header.Set(header, value) })

@@ -154,3 +154,25 @@ func (c *Console) acceptServer(r *request) (string, error) {
 	_, err := c.cfg.API.AcceptServer(r.Context(), r.container(), r.who.Name)
 	return heldPath(r.container()), err
 }
+
+// liftPins ends the pins of one entry, or all of them if the form says how many there are.
+func (c *Console) liftPins(r *request) (string, error) {
+	entries := map[string]bool{r.PostFormValue("entry"): true}
+	if all := r.PostFormValue("all"); all != "" {
+		pins, err := c.cfg.Decisions.Pins(r.Context(), r.container())
+		if err != nil {
+			return "", err
+		}
+		if strconv.Itoa(len(pins)) != all {
+			return "", refusal{http.StatusConflict, fmt.Sprintf("The page showed %s pins, and there are %d by now. Nothing was "+
+				"lifted. Go back and load the page again.", all, len(pins))}
+		}
+		entries = nil
+	}
+	n, err := c.cfg.API.Lift(r.Context(), r.container(), entries)
+	r.detail("pins", strconv.Itoa(n))
+	if ref, ok := plan.ParseRef(r.PostFormValue("entry")); ok && r.PostFormValue("back") == "person" {
+		return personPath(ref.Kind, ref.ID), err
+	}
+	return heldPath(r.container()) + "#pins", err
+}

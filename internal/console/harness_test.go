@@ -51,7 +51,9 @@ type hall struct {
 	// narrow reaches the tenant only.
 	narrow string
 	known  map[directory.Ref]console.Known
-	audit  *[]audit.Record
+	// explained is what every explanation says of the providers.
+	explained []explain.Provider
+	audit     *[]audit.Record
 	// refused counts the wrong tokens.
 	refused int
 }
@@ -76,8 +78,8 @@ func openHall(t testing.TB, withTokens bool) *hall {
 		return int64(len(*h.audit)), nil
 	}
 	a, err := api.New(api.Config{
-		Status: h.status, Decisions: h.decisions, Jobs: jobs.NewClient(rdb, h.status), Directory: nobody{},
-		Explainer: nobody{},
+		Status: h.status, Decisions: h.decisions, Jobs: jobs.NewClient(rdb, h.status), Directory: registry{h},
+		Explainer: registry{h},
 		Types:     all.Types(), Facts: facts, Audit: record, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, Refused: func() { h.refused++ },
 		Resources: []api.Resource{{Container: corp, Name: "Corporate directory"}, {Container: google, Name: "Tenant"}},
 		Page: func(a *api.API) (api.Page, error) {
@@ -135,15 +137,26 @@ func (h *hall) tokens() session.Tokens {
 	return known
 }
 
-// nobody is a directory without entries.
-type nobody struct{}
+// registry is a directory with the known entries, which it finds by their ids.
+type registry struct{ *hall }
 
-func (nobody) Find(context.Context, container.ID, directory.Kind, string) ([]api.Match, error) {
-	return nil, nil
+func (r registry) Find(_ context.Context, _ container.ID, kind directory.Kind, text string) ([]api.Match, error) {
+	ref := directory.Ref{Kind: kind, ID: directory.ID(text)}
+	known, has := r.known[ref]
+	if !has {
+		return nil, nil
+	}
+	return []api.Match{{Ref: ref, Source: "corp", Label: known.Label}}, nil
 }
 
-func (nobody) Explain(_ context.Context, q explain.Query) (explain.Document, error) {
-	return explain.Document{Query: q, Found: explain.NotFound, Verdict: "No directory has it."}, nil
+func (r registry) Explain(_ context.Context, q explain.Query) (explain.Document, error) {
+	ref := directory.Ref{Kind: directory.User, ID: directory.ID(q.Value)}
+	known, has := r.known[ref]
+	if !has {
+		return explain.Document{Query: q, Found: explain.NotFound, Verdict: "No directory has it."}, nil
+	}
+	return explain.Document{Query: q, Entry: &explain.Entry{Ref: ref, Label: known.Label, DN: known.Unit, Active: true},
+		Providers: r.explained}, nil
 }
 
 // reply is an answer with its body.

@@ -49,7 +49,9 @@ type heldSet struct {
 	Pager       pager
 	Conflicts   []decisions.Conflict
 	Decided     []decisions.Decision // the newest first
-	Pending     *directory.Position  // the server in doubt
+	Pins        []plan.Pin           // the first ones
+	PinCount    int
+	Pending     *directory.Position // the server in doubt
 	Reference   directory.Position
 	Searched    string
 }
@@ -127,6 +129,12 @@ func (c *Console) heldSet(ctx context.Context, res api.Resource, f heldFilter) (
 	if err := c.groupHeld(ctx, &out, f, decided); err != nil {
 		return out, err
 	}
+	pins, err := c.cfg.Decisions.Pins(ctx, id)
+	if err != nil {
+		return out, err
+	}
+	out.Pins = matching(pins, f.Text, func(p plan.Pin) string { return p.Label + "\x00" + p.String() + "\x00" + p.By })
+	out.Pins, out.PinCount = out.Pins[:min(len(out.Pins), conflictRows)], len(pins)
 	facts, err := c.cfg.Facts(id).Facts(ctx)
 	out.Pending, out.Reference = facts.Positions.Pending, facts.Positions.Reference
 	return out, err

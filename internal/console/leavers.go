@@ -40,6 +40,8 @@ type leaversData struct {
 	Text  string
 	Soon  int // accounts that are deleted within a week
 	Total int
+	// Orders are the orders to leave that stand.
+	Orders []standingOrder
 	// Tenants are the providers that suspend or delete accounts, in order.
 	Tenants []tenantColumn
 }
@@ -95,6 +97,9 @@ func (c *Console) leavers(r *request) (*page, error) {
 	data.Pager = newPager(pageNumber(q), leaverRows, len(rows), func(n int) string {
 		return query("due", q.Get("due"), "why", data.Why, "q", data.Text, "page", strconv.Itoa(n))
 	})
+	if data.Orders, err = c.orders(r); err != nil {
+		return nil, err
+	}
 	data.Rows = rows[data.Pager.From-1 : data.Pager.To]
 	if err := c.name(r.Context(), data.Rows); err != nil {
 		return nil, err

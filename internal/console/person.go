@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -63,8 +64,9 @@ type personData struct {
 	Query explain.Query
 	// Wanted is the kind of entry that the address names.
 	Wanted string
-	// Job is a sync that the person asked for a moment ago.
-	Job      *status.Job
+	// Jobs are syncs that were asked for a moment ago.
+	Jobs     []status.Job
+	Order    *standingOrder // to leave; nil if none stands
 	History  []historyRow
 	Problem  string // why there is no explanation
 	MaySync  bool
@@ -110,7 +112,8 @@ func (c *Console) person(r *request) (*page, error) {
 		}
 	}
 	slices.SortStableFunc(data.History, func(a, b historyRow) int { return b.At.Time().Compare(a.At.Time()) })
-	if data.Job, err = c.askedJob(r, q.Get("at"), q.Get("job")); err != nil {
+	data.Jobs = c.askedJobs(r, q["job"])
+	if data.Order, err = c.orderFor(r, data.EntryRef); err != nil {
 		return nil, err
 	}
 	title := data.Query.Value
@@ -120,16 +123,24 @@ func (c *Console) person(r *request) (*page, error) {
 	return &page{View: "person", Title: title, Nav: "people", Data: data}, nil
 }
 
-// askedJob returns the job that the address names, or nil.
-func (c *Console) askedJob(r *request, at, id string) (*status.Job, error) {
-	if _, known := c.resource(container.ID(at)); !known || id == "" {
-		return nil, nil
+// askedJobs returns the jobs that the address names by container and id. One without an id was not started, and one that
+// is no longer kept is left out.
+func (c *Console) askedJobs(r *request, named []string) (out []status.Job) {
+	for _, name := range named {
+		at, id, _ := strings.Cut(name, "/")
+		if _, known := c.resource(container.ID(at)); !known {
+			continue
+		}
+		job := status.Job{Container: container.ID(at), State: "not started", FailReason: "The next run does it."}
+		if id != "" {
+			var err error
+			if job, err = c.cfg.Status.Job(r.Context(), container.ID(at), id); err != nil {
+				continue
+			}
+		}
+		out = append(out, job)
 	}
-	job, err := c.cfg.Status.Job(r.Context(), container.ID(at), id)
-	if err != nil {
-		return nil, nil //nolint:nilerr // it is no longer kept, and the page has everything else
-	}
-	return &job, nil
+	return out
 }
 
 // syncPerson syncs one entry to a provider and shows the outcome.
@@ -144,7 +155,7 @@ func (c *Console) syncPerson(r *request) (string, error) {
 		r.detail("job", job.ID)
 		r.detail("object", string(job.Kind)+"/"+job.ObjectID)
 	}
-	return "/people/entry/" + query("kind", kind.String(), "id", id, "at", string(r.container()), "job", job.ID), err
+	return personPath(kind, id, string(r.container())+"/"+job.ID), err
 }
 
 // codeStates give each code of an explanation its words, and the class of its shape.
@@ -177,7 +188,11 @@ func codeState(code any) state {
 	return state{Word: strings.ToUpper(text[:1]) + text[1:], Tone: "off"}
 }
 
-// personPath returns the path of one person or group.
-func personPath(kind, id any) string {
-	return "/people/entry/" + query("kind", fmt.Sprint(kind), "id", fmt.Sprint(id))
+// personPath returns the path of one person or group, and of jobs for it.
+func personPath(kind, id any, jobs ...string) string {
+	path := "/people/entry/" + query("kind", fmt.Sprint(kind), "id", fmt.Sprint(id))
+	for _, j := range jobs {
+		path += "&job=" + url.QueryEscape(j)
+	}
+	return path
 }

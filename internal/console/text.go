@@ -21,7 +21,8 @@ func functions(c *Console) template.FuncMap {
 		"ago": func(t time.Time) string { return ago(now(), t) }, "exact": exact, "machine": machine, "lasting": lasting,
 		"verb": verb, "past": past, "words": words, "guard": guardTitle, "home": home,
 		"list":    func(v ...any) []any { return v },
-		"percent": func(f float64) int { return int(f*100 + 0.5) }, "join": strings.Join, "heldpath": heldPath, "incopy": inCopy,
+		"percent": func(f float64) int { return int(f*100 + 0.5) }, "join": strings.Join, "heldpath": heldPath,
+		"incopy": inCopy, "keeps": keeps,
 		"codestate": codeState, "typetitle": c.title, "called": c.called, "attributes": attributes, "changes": changesDone,
 		"duration": func(r *status.Run) string { return lasting(r.Duration(now())) }, "person": personPath,
 		"progress": progress(now),
@@ -206,6 +207,29 @@ func sentence(parts []string) string {
 		return strings.Join(parts, "")
 	}
 	return strings.Join(parts[:len(parts)-1], ", ") + " and " + parts[len(parts)-1]
+}
+
+// keeps says what a pin keeps as it was.
+func keeps(p plan.Pin) string {
+	var parts []string
+	switch p.Account {
+	case plan.StandsActive:
+		parts = append(parts, "an active account")
+	case plan.StandsSuspended:
+		parts = append(parts, "a suspended account")
+	case plan.StandsNone:
+		parts = append(parts, "no account")
+	}
+	if p.Address != "" {
+		parts = append(parts, "the address "+p.Address)
+	}
+	if n := len(p.Fields); n > 0 {
+		parts = append(parts, plural(n, "field"))
+	}
+	if n := len(p.Groups); n > 0 {
+		parts = append(parts, plural(n, "membership"))
+	}
+	return sentence(parts)
 }
 
 // home returns the path of a container's runs, or of one run.
