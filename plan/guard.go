@@ -32,6 +32,16 @@ const (
 // limit is held whole, not in part. Held entries and notes stay with the part that is applied.
 func (p Plan) Guard(l Limits, spent Budget) (apply, held Plan) {
 	p.Changes = slices.Clone(p.Changes)
+	return p.guarded(l, spent)
+}
+
+// Decide is Compute and Guard in one. It makes no copy of the changes, because those of a first import take much memory.
+func Decide(in Input, l Limits, spent Budget) (apply, held Plan) {
+	return Compute(in).guarded(l, spent)
+}
+
+// guarded is Guard, and takes the changes over.
+func (p Plan) guarded(l Limits, spent Budget) (apply, held Plan) {
 	g := guard{plan: &p, limits: l, spent: spent, pins: byRef(p.Pins)}
 	g.undone()
 	g.divide()

@@ -41,7 +41,7 @@ func TestAFirstImportSaysTheSame(t *testing.T) {
 		return rows
 	}
 	for name, limits := range map[string]plan.Limits{"applied": {}, "held": {Approval: "always"}} {
-		one, oneHeld := plan.Compute(whole).Guard(limits, plan.Budget{})
+		one, oneHeld := plan.Decide(whole, limits, plan.Budget{})
 		other, otherHeld := plan.Compute(in).Guard(limits, plan.Budget{})
 		if diff := cmp.Diff(texts(other, otherHeld), texts(one, oneHeld)); diff != "" {
 			t.Errorf("%s: rows (-by name +first import):\n%s", name, diff)

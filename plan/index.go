@@ -138,7 +138,8 @@ func (c *computer) indexObjects() {
 		}
 	}
 	for ref, objects := range c.anchored {
-		if len(objects) == 1 {
+		// The remote ids of a mirror are the names of its entries; see memberRef.
+		if len(objects) == 1 && !c.in.Capabilities.Mirror {
 			c.target[ref] = objects[0].RemoteID
 			c.owner[objects[0].RemoteID] = ref
 		}

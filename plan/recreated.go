@@ -58,7 +58,9 @@ func (c *computer) withoutEntry() map[string][]*Object {
 			left[fact] = append(left[fact], objects[0])
 		}
 	}
-	c.dropShared(left)
+	if len(left) > 0 {
+		c.dropShared(left)
+	}
 	return left
 }
 

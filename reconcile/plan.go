@@ -31,7 +31,7 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 	v.approval = e.approval(v)
 	limits.Approval, limits.Verdicts = v.approval, v.memory.Verdicts
 	limits.Stale, limits.Returning, limits.Clocks = v.stale, v.known, v.clocks
-	apply, held := plan.Compute(in).Guard(limits, v.memory.Spent)
+	apply, held := plan.Decide(in, limits, v.memory.Spent)
 	if s.approvedOnly {
 		apply = apply.ApprovedOnly()
 	}

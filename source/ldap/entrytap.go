@@ -20,6 +20,9 @@ type entryTap struct {
 	plain bool  // the rest of the stream is given on as it is
 	err   error // of the connection, after the bytes before it
 	names map[string]string
+	// reused is the entry that is handed over, and attributes are those that it may have.
+	reused     ldap.Entry
+	attributes []*ldap.EntryAttribute
 
 	// mu is held while each runs.
 	mu   sync.Mutex
@@ -37,7 +40,8 @@ const (
 	tagFoundEntry = 0x64
 )
 
-// tapEntries has each called for the entries of the next search that is sent.
+// tapEntries has each called for the entries of the next search that is sent. Each may keep the values of an entry, but
+// not the entry.
 func (t *entryTap) tapEntries(each func(*ldap.Entry)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -197,7 +201,17 @@ func (t *entryTap) take(message []byte) bool {
 	return true
 }
 
-// entry decodes a SearchResultEntry (RFC 4511, section 4.5.2). It belongs to the caller, and so does body.
+// frame returns the entry that is used again and again, with n attributes.
+func (t *entryTap) frame(n int) *ldap.Entry {
+	for len(t.attributes) < n {
+		t.attributes = append(t.attributes, &ldap.EntryAttribute{})
+	}
+	t.reused.Attributes = t.attributes[:n]
+	return &t.reused
+}
+
+// entry decodes a SearchResultEntry (RFC 4511, section 4.5.2). The values belong to the caller, and so does body. The
+// entry and its attributes are those of the next entry, too.
 func (t *entryTap) entry(body []byte) (*ldap.Entry, bool) {
 	dn, rest, ok := element(body, tagOctets)
 	list, rest, ok2 := element(rest, tagSequence)
@@ -208,14 +222,14 @@ func (t *entryTap) entry(body []byte) (*ldap.Entry, bool) {
 	if !ok {
 		return nil, false
 	}
-	e := &ldap.Entry{DN: string(dn), Attributes: make([]*ldap.EntryAttribute, n)}
-	attributes, texts, raws := make([]ldap.EntryAttribute, n), make([]string, values), make([][]byte, values)
-	for i := range attributes {
+	e := t.frame(n)
+	e.DN = string(dn)
+	texts, raws := make([]string, values), make([][]byte, values)
+	for _, a := range e.Attributes {
 		name, set, rest := attribute(list)
 		list = rest
 		n, _ := elements(set)
-		a := &attributes[i]
-		a.Name, e.Attributes[i] = t.name(name), a
+		a.Name = t.name(name)
 		if n <= few {
 			a.Values, texts = texts[:n:n], texts[n:]
 			a.ByteValues, raws = raws[:n:n], raws[n:]

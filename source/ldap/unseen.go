@@ -77,11 +77,13 @@ func (r *reading) unseen(ctx context.Context, users []directory.Ref) (out []dire
 		if any == "" {
 			continue
 		}
-		lacks := map[string][]*ldap.Entry{}
+		lacks := map[string][]directory.Finding{}
 		err = r.each(ctx, "(&"+u.filter+any+")", append([]string{u.unique.attr}, probed...), func(e *ldap.Entry) {
+			id, _ := u.unique.of(rawValues(e, u.unique.attr, types))
+			ref, ok := asked[u.unique.key(id)]
 			for _, attr := range probed {
-				if len(valuesOf(e, attr)) == 0 {
-					lacks[attr] = append(lacks[attr], e)
+				if ok && len(valuesOf(e, attr)) == 0 {
+					lacks[attr] = append(lacks[attr], hiddenActivity(ref, e.DN, attr))
 				}
 			}
 		})
@@ -91,10 +93,9 @@ func (r *reading) unseen(ctx context.Context, users []directory.Ref) (out []dire
 			}
 			shown := map[string]bool{}
 			err = r.each(ctx, "(&"+any+"(!("+attr+"=*)))", []string{u.unique.attr}, func(e *ldap.Entry) { shown[e.DN] = true })
-			for _, e := range lacks[attr] {
-				id, _ := u.unique.of(rawValues(e, u.unique.attr, types))
-				if ref, ok := asked[u.unique.key(id)]; ok && !shown[e.DN] {
-					out = append(out, hiddenActivity(ref, e.DN, attr))
+			for _, f := range lacks[attr] {
+				if !shown[f.DN] {
+					out = append(out, f)
 				}
 			}
 		}

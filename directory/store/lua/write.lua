@@ -29,6 +29,18 @@ local function take()
   return ARGV[at - 1]
 end
 
+-- Adds so many members of the index at once, or only skips them.
+local function add(n, write)
+  while n > 0 do
+    local some, list = math.min(n, 1000), {}
+    for i = 1, some do
+      list[2 * i - 1], list[2 * i] = 0, take()
+    end
+    if write then redis.call('ZADD', index, unpack(list)) end
+    n = n - some
+  end
+end
+
 local out, changes = { 'ok' }, 0
 for _ = 1, tonumber(ARGV[4]) do
   local ref, id, kind, expected, head, text = take(), take(), take(), take(), take(), take()
@@ -38,10 +50,7 @@ for _ = 1, tonumber(ARGV[4]) do
     local member = take()
     if same then redis.call('ZREM', index, member) end
   end
-  for _ = 1, tonumber(take()) do
-    local member = take()
-    if same then redis.call('ZADD', index, 0, member) end
-  end
+  add(tonumber(take()), same)
   if not same then
     out[#out + 1] = 'moved'
   else
