@@ -252,7 +252,7 @@ func (o *objectSync) stops(first reconcile.Report) status.Outcome {
 		o.say(status.Error, "The entry is absent at its source; not suspended: nothing proves that it left. The next "+
 			"full run of the source decides.", "outcome", string(status.OutcomeAbsent))
 		return status.OutcomeAbsent
-	case len(first.Snapshot.Findings) > 0:
+	case slices.ContainsFunc(first.Snapshot.Findings, func(f directory.Finding) bool { return f.Ref == o.ref }):
 		return status.OutcomeHeld // The engine has named it.
 	case len(first.Held.Changes) > 0:
 		o.say(status.Warning, "The local directory keeps the entry as it was until the guard's reason is gone.")

@@ -66,7 +66,58 @@ func (m mirror) read(ctx context.Context, s Scope, v *view) (err error) {
 	if err := m.state(ctx, s, q, v); err != nil {
 		return err
 	}
+	if err := m.lostMembers(ctx, s, v); err != nil {
+		return err
+	}
 	return m.unseen(ctx, v)
+}
+
+// lostMembers makes findings of the members that a single group loses and that are absent at the source. They left,
+// which a single entry does not prove, or were created again under another id. Their memberships stay as they are.
+func (m mirror) lostMembers(ctx context.Context, s Scope, v *view) error {
+	if !s.limited() || s.changed {
+		return nil
+	}
+	has := map[directory.Ref]bool{}
+	for i := range v.snapshot.Entries {
+		for _, member := range v.snapshot.Entries[i].Members {
+			has[member] = true
+		}
+	}
+	var lost []directory.Ref
+	for i := range v.state.Objects {
+		for _, member := range v.state.Objects[i].Members {
+			if ref, ok := plan.ParseRef(member); ok && !has[ref] {
+				lost = append(lost, ref)
+			}
+		}
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	now, err := m.cfg.Source.Read(ctx, directory.Query{Refs: lost})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrReadSource, err)
+	}
+	if err := atLeast(now.Position, v.snapshot.Position); err != nil || len(now.Absent) == 0 {
+		return err
+	}
+	labels := map[directory.Ref]string{}
+	if m.cfg.Local != nil {
+		local, err := m.cfg.Local.Around(ctx, directory.Neighbourhood{Also: now.Absent})
+		if err != nil {
+			return err
+		}
+		for i := range local.Entries {
+			labels[local.Entries[i].Ref()] = local.Entries[i].Label()
+		}
+	}
+	for _, ref := range now.Absent {
+		const problem = "it is absent at its source and keeps its memberships until the next full run"
+		v.snapshot.Findings = append(v.snapshot.Findings, directory.Finding{Ref: ref, Label: labels[ref], Problem: problem})
+		v.memory.Warnings = append(v.memory.Warnings, "Held: "+named(ref, labels[ref])+": "+problem)
+	}
+	return nil
 }
 
 // unseen makes findings of users who were inactive and would be active because the source may hide an attribute. They

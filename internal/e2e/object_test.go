@@ -94,6 +94,7 @@ func TestSingleObject(t *testing.T) {
 
 	w.remoteFailure(e)
 	w.departures(e)
+	w.recreated(e)
 	if n := proxy.seen.Load(); n > whole/2 {
 		t.Errorf("the directory sent %d bytes for a dozen single objects, and %d for all that it has: it was listed", n,
 			whole)
@@ -126,6 +127,21 @@ func (w *world) departures(e *editor) {
 	if u, _ := w.tenant.User("u000008@example.org"); u.Suspended {
 		w.Error("a person who is absent at the source was suspended by a single-object sync")
 	}
+}
+
+// recreated shows that a person who is created again under another id stays in the group that is synced alone.
+func (w *world) recreated(e *editor) {
+	w.Helper()
+	before := w.accounts()
+	e.remove(slapdtest.UserDN(0))
+	e.add(slapdtest.UserDN(0), "objectClass", "inetOrgPerson", "entryUUID", slapdtest.UUID(900), "uid", "u000000",
+		"cn", "First0 Last0", "sn", "Last0", "mail", "u000000@example.org", "employeeNumber", "0")
+	group := slapdtest.UUID(slapdtest.GroupUUIDs)
+	w.says(modelGroup, group, "u000000", "keeps its memberships until the next full run")
+	w.same(before)
+	e.remove(slapdtest.UserDN(0))
+	e.person(0, "")
+	w.says(modelGroup, group, "Nothing to change.")
 }
 
 // disabled shows that an account follows its entry when that is disabled, and back, with its groups as they were.

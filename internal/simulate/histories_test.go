@@ -32,6 +32,13 @@ func TestHistories(t *testing.T) {
 				{what: "approve part", then: 44 * time.Second}, {what: "approve part", then: 52 * time.Second},
 			},
 		},
+		"a person is re-created, and a group is synced before a run sees it": {
+			setup{people: 3, groups: 2, skews: []time.Duration{0}},
+			[]event{
+				began, {what: "re-create", a: 0, then: time.Second}, {what: "sync group", b: 0, then: 7 * time.Second},
+				{what: "sync provider", then: 20 * time.Second},
+			},
+		},
 		"all people leave": {
 			setup{people: 2, groups: 2, skews: []time.Duration{0}, marks: true, deletes: true},
 			[]event{
