@@ -14,7 +14,7 @@ type Names struct {
 	id   map[string]string
 }
 
-// Learn stores the name of a user.
+// Learn stores the name of a user. An empty name is ignored.
 func (n *Names) Learn(id, name string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -25,8 +25,9 @@ func (n *Names) learn(id, name string) {
 	if n.name == nil {
 		n.name, n.id = map[string]string{}, map[string]string{}
 	}
-	name = strings.ToLower(name)
-	n.name[id], n.id[name] = name, id
+	if name = strings.ToLower(name); name != "" {
+		n.name[id], n.id[name] = name, id
+	}
 }
 
 // Replace stores the names of all users, in place of what was known.

@@ -169,7 +169,7 @@ func (p *Provider) update(ctx context.Context, c *plan.Change) (outcome, error) 
 	switch {
 	case err == nil && address != "" && c.Kind == directory.User:
 		p.names.Learn(c.RemoteID, address)
-	case status(err) == http.StatusConflict:
+	case clash(err):
 		err = p.renamed(ctx, c, err)
 	}
 	return out, err

@@ -1,9 +1,11 @@
 package scim
 
 import (
+	"bytes"
 	"context"
-	"fmt"
+	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -37,7 +39,7 @@ func (p *Provider) create(ctx context.Context, c *plan.Change) (outcome, error) 
 	}
 	made, code, err := p.post(ctx, c, p.body(c, list))
 	if err != nil {
-		if status(err) == http.StatusConflict {
+		if clash(err) {
 			return p.taken(ctx, c, err)
 		}
 		return outcome{}, err
@@ -46,11 +48,10 @@ func (p *Provider) create(ctx context.Context, c *plan.Change) (outcome, error) 
 		return outcome{remoteID: made.id(), note: "already existed with its anchor"}, nil
 	}
 	p.recent.Add(made.id())
-	if c.Kind == directory.User {
+	made, lost, err := p.verified(ctx, c, list, made, code)
+	if out.remoteID = made.id(); c.Kind == directory.User {
 		p.names.Learn(made.id(), made.text(userNameAttr))
 	}
-	made, lost, err := p.created(ctx, c, list, made, code)
-	out.remoteID = made.id()
 	if len(lost) > 0 {
 		out.note = strings.TrimPrefix(out.note+"; the server did not keep "+strings.Join(lost, ", "), "; ")
 	}
@@ -96,10 +97,7 @@ func (p *Provider) post(ctx context.Context, c *plan.Change, body resource) (mad
 		find, tried = true, true
 		err := p.once(ctx, req, func(res *response) (err error) {
 			code = res.status
-			made, err = decode(res.body)
-			if err == nil && made.id() == "" {
-				err = fmt.Errorf("the resource has no id")
-			}
+			made, err = created(res)
 			return err
 		})
 		if kind := fault.KindOf(err); err != nil && (kind == fault.Unavailable || kind == fault.Canceled) {
@@ -111,6 +109,28 @@ func (p *Provider) post(ctx context.Context, c *plan.Change, body resource) (mad
 		p.uncertain.Delete(c.Ref)
 	}
 	return made, code, err
+}
+
+// created returns the resource in the answer to a POST. Of an answer without a body it has the id, which is the end of
+// Location. Whatever host that names, the resource is read from the endpoint.
+func created(res *response) (resource, error) {
+	if len(bytes.TrimSpace(res.body)) > 0 {
+		made, err := decode(res.body)
+		if err == nil && made.id() == "" {
+			err = errors.New("the resource has no id")
+		}
+		return made, err
+	}
+	at, err := url.Parse(res.header.Get("Location"))
+	if err != nil {
+		return nil, errors.New("it has neither a body nor a valid Location")
+	}
+	path := at.EscapedPath()
+	id, err := url.PathUnescape(path[strings.LastIndex(path, "/")+1:])
+	if err != nil || id == "" {
+		return nil, errors.New("it has neither a body nor a valid Location")
+	}
+	return resource{"id": id}, nil
 }
 
 // taken resolves a creation that the server refused because of a name. It succeeds where an earlier attempt created
@@ -136,10 +156,10 @@ func (p *Provider) taken(ctx context.Context, c *plan.Change, err error) (outcom
 	return outcome{}, err
 }
 
-// created checks that the server kept the anchor, without which the object cannot be found again. It returns the
+// verified checks that the server kept the anchor, without which the object cannot be found again. It returns the
 // object, or nil where it was deleted again, and the fields that the server did not keep. A sample of the objects is
 // read again.
-func (p *Provider) created(ctx context.Context, c *plan.Change, list []setting, made resource, code int) (now resource,
+func (p *Provider) verified(ctx context.Context, c *plan.Change, list []setting, made resource, code int) (now resource,
 	lost []string, err error) {
 	anchored, seen := made.anchor() == string(c.ID), false
 	if !anchored || p.sample.due(c.Kind.String()+"create") {
@@ -157,6 +177,9 @@ func (p *Provider) created(ctx context.Context, c *plan.Change, list []setting, 
 	}
 	if made.anchor() == "" && seen && c.Kind == directory.Group {
 		p.anchorless.Store(true) // An answer to POST alone proves nothing: some show only the id.
+	}
+	if !seen && len(made) == 1 {
+		return made, nil, nil // The answer had no body, and the resource is not visible yet.
 	}
 	if made.anchor() != string(c.ID) {
 		return p.unanchored(ctx, c, made, seen && code == http.StatusCreated)

@@ -55,6 +55,15 @@ func (p *Provider) judge(op string, res *response) error {
 	return e
 }
 
+// uniqueness is the scimType of a value that another resource has. Its status is 409 (RFC 7644, section 3.3), or 400.
+const uniqueness = "uniqueness"
+
+// clash reports whether a refusal says that another resource has a value.
+func clash(err error) bool {
+	a := refused(err)
+	return a != nil && (a.Status == http.StatusConflict || a.Status == http.StatusBadRequest && a.Code == uniqueness)
+}
+
 // ofTarget are the requests with refusals that concern the target. Every other request concerns one object.
 var ofTarget = []string{"config.get", "types.list", "schemas.list", "users.list", "groups.list", remote.TokenOp}
 
@@ -73,7 +82,8 @@ func kindOf(op string, a *remote.Refusal, h http.Header) fault.Kind {
 		return fault.Denied
 	case a.Status == http.StatusNotFound, a.Status == http.StatusGone:
 		return fault.NotFound
-	case a.Status == http.StatusConflict, a.Status == http.StatusPreconditionFailed:
+	case a.Status == http.StatusConflict, a.Status == http.StatusPreconditionFailed,
+		a.Status == http.StatusBadRequest && a.Code == uniqueness:
 		return fault.Conflict
 	case a.Status == http.StatusForbidden, a.Status == http.StatusPaymentRequired,
 		a.Status == http.StatusMethodNotAllowed, a.Status == http.StatusNotImplemented,

@@ -165,6 +165,32 @@ func TestTwinsAreNotMade(t *testing.T) {
 	}
 }
 
+// TestTakenNames checks that the user with the name is named, in each form of the refusal, and that an account of an
+// earlier attempt is found where filters are refused.
+func TestTakenNames(t *testing.T) {
+	t.Parallel()
+	for name, b := range map[string]simulator.Behaviours{
+		"409": {}, "400": {Uniqueness400: true}, "filters refused": {Uniqueness400: true, RefuseFilter: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, users, _ := populated(t, behaving(b))
+			guest := adminOf{w.tenant}.AddUserNamed("guest@example.com")
+			f := field(plan.AddressField, "guest@example.com")
+			renamed := change(plan.Update, userRef("u0"), users[0], f)
+			renamed.Address = "guest@example.com"
+			for _, c := range []plan.Change{newUser("u9", "guest@example.com"), renamed} {
+				if err := w.refused(c, fault.Conflict); err != nil && !strings.Contains(err.Error(), guest) {
+					t.Errorf("Apply(%s) = %v, want the user %s named", c.Op, err, guest)
+				}
+			}
+			if id := w.must(newUser("u1", "user1@example.com")); id != users[1] {
+				t.Errorf("a repeated creation = %s, want %s", id, users[1])
+			}
+		})
+	}
+}
+
 // TestOneBadMemberDoesNotStopTheOthers divides a chunk until the member that does not exist is alone.
 func TestOneBadMemberDoesNotStopTheOthers(t *testing.T) {
 	t.Parallel()
@@ -348,12 +374,20 @@ func TestServersWithoutMostThings(t *testing.T) {
 	for name, setups := range map[string][]setup{
 		"user agent, accept and externalId": {behaving(simulator.Behaviours{NeedUserAgent: true, NeedAccept: true,
 			NeedExternalID: true})},
-		"read-only attributes": {behaving(simulator.Behaviours{RefuseReadOnly: true})},
-		"references and empty": {behaving(simulator.Behaviours{RefuseRef: true, RefuseEmpty: true})},
-		"put of members":       {behaving(simulator.Behaviours{PutMembers501: true})},
-		"members in bodies":    {behaving(simulator.Behaviours{IgnoreMembers: true})},
-		"ignored filters":      {behaving(simulator.Behaviours{IgnoreFilter: true})},
-		"texts for booleans":   {behaving(simulator.Behaviours{TextBooleans: true})},
+		"read-only attributes":   {behaving(simulator.Behaviours{RefuseReadOnly: true})},
+		"references and empty":   {behaving(simulator.Behaviours{RefuseRef: true, RefuseEmpty: true})},
+		"put of members":         {behaving(simulator.Behaviours{PutMembers501: true})},
+		"members in bodies":      {behaving(simulator.Behaviours{IgnoreMembers: true})},
+		"ignored filters":        {behaving(simulator.Behaviours{IgnoreFilter: true})},
+		"texts for booleans":     {behaving(simulator.Behaviours{TextBooleans: true})},
+		"other case":             {behaving(simulator.Behaviours{OtherCase: true})},
+		"other case and put":     {behaving(simulator.Behaviours{OtherCase: true, NoPatch: true})},
+		"no meta":                {behaving(simulator.Behaviours{NoMeta: true})},
+		"odd ids":                {behaving(simulator.Behaviours{OddIDs: true})},
+		"answers without bodies": {behaving(simulator.Behaviours{EmptyCreate: true, OtherHost: true, OddIDs: true})},
+		"refused filters":        {behaving(simulator.Behaviours{RefuseFilter: true})},
+		"strict indexes": {behaving(simulator.Behaviours{StrictIndex: true, PageSize: 2}),
+			configured(func(c *scim.Config) { c.PageSize = 2 })},
 		"no versions":          {behaving(simulator.Behaviours{NoETag: true})},
 		"put without versions": {behaving(simulator.Behaviours{NoETag: true, NoPatch: true})},
 		"values for removals": {behaving(simulator.Behaviours{RemoveByValue: true}),

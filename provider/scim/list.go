@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -115,6 +116,9 @@ func (p *Provider) byIndex(ctx context.Context, s *server, q query) ([]resource,
 	for pages := 1; ; pages++ {
 		values := url.Values{"startIndex": {strconv.Itoa(l.read + 1)}, "count": {strconv.Itoa(s.pageSize)}}
 		pg, err := p.page(ctx, q, values)
+		if code := status(err); code >= 400 && code < 500 && pages > 1 && len(l.all) == l.total {
+			return l.all, nil // The server refuses an index beyond its total.
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -176,7 +180,7 @@ func (p *Provider) page(ctx context.Context, q query, values url.Values) (*page,
 			return err
 		}
 		if pg.TotalResults == nil && pg.Resources == nil && pg.NextCursor == "" &&
-			!strings.Contains(string(res.body), "ListResponse") {
+			!strings.Contains(strings.ToLower(string(res.body)), "listresponse") {
 			return errors.New("it is not a list")
 		}
 		for _, r := range pg.Resources {
@@ -195,8 +199,8 @@ func equals(attribute, value string) string {
 	return fmt.Sprintf("%s eq %s", attribute, quoted)
 }
 
-// find returns the resources with a value of an attribute. Without a filter for it, the whole collection is read.
-// Servers may compare without letter case, or ignore a filter, so same decides.
+// find returns the resources with a value of an attribute. Without a filter for it, and where the server refuses the
+// filter, the whole collection is read. Servers may compare without letter case, or ignore a filter, so same decides.
 func (p *Provider) find(ctx context.Context, kind directory.Kind, attribute, value string,
 	same func(resource) bool) ([]resource, error) {
 	s, err := p.known(ctx)
@@ -208,6 +212,10 @@ func (p *Provider) find(ctx context.Context, kind directory.Kind, attribute, val
 		q.filter = equals(attribute, value)
 	}
 	all, err := p.list(ctx, s, q)
+	if q.filter != "" && filterRefused(err) {
+		q.filter = ""
+		all, err = p.list(ctx, s, q)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -218,6 +226,12 @@ func (p *Provider) find(ctx context.Context, kind directory.Kind, attribute, val
 		}
 	}
 	return out, nil
+}
+
+// filterRefused reports whether a list was refused in a way that may be due to its filter.
+func filterRefused(err error) bool {
+	return slices.Contains([]int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound,
+		http.StatusNotImplemented}, status(err))
 }
 
 func (p *Provider) findAnchor(ctx context.Context, kind directory.Kind, id directory.ID) ([]resource, error) {

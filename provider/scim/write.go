@@ -286,7 +286,7 @@ func (r resource) name(kind directory.Kind) {
 		urns[0] = groupSchema
 	}
 	for _, name := range slices.Sorted(maps.Keys(r)) {
-		if strings.HasPrefix(name, "urn:") {
+		if strings.HasPrefix(strings.ToLower(name), "urn:") {
 			urns = append(urns, name)
 		}
 	}

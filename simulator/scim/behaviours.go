@@ -76,6 +76,16 @@ type Behaviours struct {
 	NoSeats bool
 	// MaxBody is the largest body of a request in bytes. A larger one is refused with 413. Zero means no limit.
 	MaxBody int
+	// OtherCase writes the names of attributes and schemas in another letter case, which RFC 7643 allows. NoMeta shows
+	// resources without meta, and OddIDs gives ids with slashes and letters beyond ASCII.
+	OtherCase, NoMeta, OddIDs bool
+	// EmptyCreate answers POST without a body. OtherHost names another host in Location.
+	EmptyCreate, OtherHost bool
+	// RefuseFilter answers 400 to every filter, although filters are published. StrictIndex answers 400 to a
+	// startIndex beyond the total.
+	RefuseFilter, StrictIndex bool
+	// Uniqueness400 refuses a value that another resource has with 400 in place of 409.
+	Uniqueness400 bool
 	// ForbiddenQuota reports a spent quota as 403 with x-ratelimit-remaining: 0, and UnavailableQuota as 503.
 	ForbiddenQuota, UnavailableQuota bool
 }

@@ -3,6 +3,7 @@ package scim_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -28,20 +29,23 @@ func TestBehaviours(t *testing.T) {
 		without      int
 		with         int
 	}{
-		"NoConfig":    {scim.Behaviours{NoConfig: true}, "GET", "/ServiceProviderConfig", nil, 200, 404},
-		"NoPatch":     {scim.Behaviours{NoPatch: true}, "PATCH", "/Users/ann", patch(op("add", "title", "x")), 200, 501},
-		"NoPut":       {scim.Behaviours{NoPut: true}, "PUT", "/Users/ann", user("ann"), 200, 501},
-		"NoGroups":    {scim.Behaviours{NoGroups: true}, "GET", "/Groups", nil, 200, 501},
-		"Filters":     {scim.Behaviours{Filters: []string{"userName"}}, "GET", filter, nil, 200, 400},
-		"NoFilter":    {scim.Behaviours{NoFilter: true}, "GET", filter, nil, 200, 403},
-		"CursorOnly":  {scim.Behaviours{CursorOnly: true}, "GET", "/Users?startIndex=1", nil, 200, 400},
-		"NeedAccept":  {scim.Behaviours{NeedAccept: true}, "GET", "/Users", nil, 200, 406},
-		"NoSeats":     {scim.Behaviours{NoSeats: true}, "POST", "/Users", user("new"), 201, 403},
-		"MaxBody":     {scim.Behaviours{MaxBody: 10}, "POST", "/Users", user("new"), 201, 413},
-		"ReadOnly":    {scim.Behaviours{RefuseReadOnly: true}, "POST", "/Users", user("new", "id", "x"), 201, 400},
-		"ExternalID":  {scim.Behaviours{NeedExternalID: true}, "POST", "/Users", user("new"), 201, 400},
-		"Duplicates":  {scim.Behaviours{Duplicates: true}, "POST", "/Users", user("ann"), 409, 201},
-		"UniqueGroup": {scim.Behaviours{UniqueGroups: true}, "POST", "/Groups", group("Staff"), 201, 409},
+		"NoConfig":     {scim.Behaviours{NoConfig: true}, "GET", "/ServiceProviderConfig", nil, 200, 404},
+		"NoPatch":      {scim.Behaviours{NoPatch: true}, "PATCH", "/Users/ann", patch(op("add", "title", "x")), 200, 501},
+		"NoPut":        {scim.Behaviours{NoPut: true}, "PUT", "/Users/ann", user("ann"), 200, 501},
+		"NoGroups":     {scim.Behaviours{NoGroups: true}, "GET", "/Groups", nil, 200, 501},
+		"Filters":      {scim.Behaviours{Filters: []string{"userName"}}, "GET", filter, nil, 200, 400},
+		"NoFilter":     {scim.Behaviours{NoFilter: true}, "GET", filter, nil, 200, 403},
+		"RefuseFilter": {scim.Behaviours{RefuseFilter: true}, "GET", filter, nil, 200, 400},
+		"StrictIndex":  {scim.Behaviours{StrictIndex: true}, "GET", "/Users?startIndex=9", nil, 200, 400},
+		"Uniqueness":   {scim.Behaviours{Uniqueness400: true}, "POST", "/Users", user("ann"), 409, 400},
+		"CursorOnly":   {scim.Behaviours{CursorOnly: true}, "GET", "/Users?startIndex=1", nil, 200, 400},
+		"NeedAccept":   {scim.Behaviours{NeedAccept: true}, "GET", "/Users", nil, 200, 406},
+		"NoSeats":      {scim.Behaviours{NoSeats: true}, "POST", "/Users", user("new"), 201, 403},
+		"MaxBody":      {scim.Behaviours{MaxBody: 10}, "POST", "/Users", user("new"), 201, 413},
+		"ReadOnly":     {scim.Behaviours{RefuseReadOnly: true}, "POST", "/Users", user("new", "id", "x"), 201, 400},
+		"ExternalID":   {scim.Behaviours{NeedExternalID: true}, "POST", "/Users", user("new"), 201, 400},
+		"Duplicates":   {scim.Behaviours{Duplicates: true}, "POST", "/Users", user("ann"), 409, 201},
+		"UniqueGroup":  {scim.Behaviours{UniqueGroups: true}, "POST", "/Groups", group("Staff"), 201, 409},
 		"UniqueID": {scim.Behaviours{UniqueExternalID: true}, "POST", "/Users", user("new", "externalId", "a1"), 201,
 			409},
 		"SingleValues": {scim.Behaviours{SingleValues: true}, "POST", "/Users", user("new", "emails", mail("1", "2")), 201,
@@ -156,6 +160,42 @@ func TestSilentBehaviours(t *testing.T) {
 	c.want(http.StatusNoContent, "PATCH", "/Groups/"+staff, patch(op("remove", "members", refs(ann))))
 	if got := c.tenant.Members(staff); len(got) != 0 {
 		t.Errorf("members = %v, want none after the removal of one", got)
+	}
+}
+
+// TestForms covers answers in forms that the RFCs allow, or that a client can read all the same.
+func TestForms(t *testing.T) {
+	t.Parallel()
+	tenant := scim.New(scim.Config{Behaviours: scim.Behaviours{OddIDs: true}})
+	send := func(b scim.Behaviours, method, path, body string) *httptest.ResponseRecorder {
+		b.OddIDs = true
+		tenant.Behave(b)
+		r := httptest.NewRequestWithContext(t.Context(), method, "/scim/v2/Users"+path, strings.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+tenant.Token())
+		r.Header.Set("Content-Type", "application/scim+json")
+		res := httptest.NewRecorder()
+		tenant.Handler().ServeHTTP(res, r)
+		return res
+	}
+	ann := `{"schemas":["` + scim.UserSchema + `"],"userName":"ann"}`
+	res := send(scim.Behaviours{EmptyCreate: true, OtherHost: true}, http.MethodPost, "", ann)
+	to, elsewhere := strings.CutPrefix(res.Header().Get("Location"), "https://scim.internal.example/scim/v2/Users")
+	if res.Code != http.StatusCreated || res.Body.Len() > 0 || !elsewhere || !strings.Contains(to, "%2F") {
+		t.Errorf("a creation = %d, %q, Location %q, want an id with a slash on another host alone", res.Code, res.Body, to)
+	}
+	for _, tc := range []struct {
+		behaviours   scim.Behaviours
+		has, hasNone string
+	}{
+		{scim.Behaviours{}, `"meta":`, `"UserName":`},
+		{scim.Behaviours{OtherCase: true}, `"UserName":"ann"`, `"userName":`},
+		{scim.Behaviours{OtherCase: true}, strings.ToUpper(scim.UserSchema), scim.UserSchema},
+		{scim.Behaviours{NoMeta: true}, `"userName":"ann"`, `"meta":`},
+	} {
+		text := send(tc.behaviours, http.MethodGet, to, "").Body.String()
+		if !strings.Contains(text, tc.has) || strings.Contains(text, tc.hasNone) {
+			t.Errorf("%+v: the answer is %s, want %s and no %s", tc.behaviours, text, tc.has, tc.hasNone)
+		}
 	}
 }
 

@@ -122,12 +122,14 @@ func (t *Tenant) serve(w http.ResponseWriter, r *http.Request, route *route, id 
 	entry.Status, entry.Body = statusOf(a, err), len(c.raw)
 	t.calls.add(entry)
 	if spoilt == nil {
+		t.dress(a)
 		respond(w, a, err)
 		return
 	}
 	if a != nil && a.list {
 		shorten(spoilt, a)
 	}
+	t.dress(a)
 	switch spoilt.Effect {
 	case LoseAnswer:
 		panic(http.ErrAbortHandler)

@@ -85,6 +85,9 @@ func (t *Tenant) indexPage(c *call, found []*record, size int, body map[string]a
 	if !b.NoTotal {
 		body["totalResults"] = total
 	}
+	if b.StrictIndex && from > 0 && from >= len(found) {
+		return nil, invalid("invalidValue", "startIndex is beyond the last resource.")
+	}
 	from = min(from, len(found))
 	return found[from:min(from+size, len(found))], nil
 }
@@ -123,6 +126,8 @@ func (t *Tenant) filtered(c *call) ([]*record, *apiError) {
 		return all, nil
 	case b.NoFilter:
 		return nil, refusal(http.StatusForbidden, "", "Filters are not supported.")
+	case b.RefuseFilter:
+		return nil, invalid("invalidFilter", "The filter is not supported.")
 	}
 	f, ok := parseFilter(expression)
 	if !ok {

@@ -30,7 +30,9 @@ func (t *Tenant) render(r *record, base string, q *selection) map[string]any {
 	if !b.NoETag {
 		meta["version"] = r.etag()
 	}
-	out["meta"] = meta
+	if !b.NoMeta {
+		out["meta"] = meta
+	}
 	switch {
 	case r.kind == t.groups && b.OmittedMembers:
 	case r.kind == t.groups && !b.HiddenMembers && q.wants("members"):

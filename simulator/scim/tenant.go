@@ -85,6 +85,9 @@ func (t *Tenant) next() uint64 {
 func (t *Tenant) newID(seq uint64) string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%d/%d", t.cfg.Seed, seq))
 	s := hex.EncodeToString(sum[:16])
+	if t.cfg.Behaviours.OddIDs {
+		return "größe/" + s[:8]
+	}
 	return strings.Join([]string{s[:8], s[8:12], s[12:16], s[16:20], s[20:]}, "-")
 }
 

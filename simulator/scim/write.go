@@ -3,6 +3,7 @@ package scim
 import (
 	"maps"
 	"net/http"
+	"net/url"
 	"reflect"
 	"strings"
 )
@@ -69,7 +70,7 @@ func (t *Tenant) unique(k *kind, attrs map[string]any, self *record) *apiError {
 			same = 1
 		}
 		if t.userNames[strings.ToLower(name)] > same {
-			return refusal(http.StatusConflict, "uniqueness", "userName %s is taken.", name)
+			return t.taken("userName %s is taken.", name)
 		}
 	}
 	if !b.UniqueExternalID && !b.UniqueGroups {
@@ -79,12 +80,21 @@ func (t *Tenant) unique(k *kind, attrs map[string]any, self *record) *apiError {
 		switch {
 		case r == self:
 		case k == t.groups && b.UniqueGroups && sameText(r.attrs["displayName"], attrs["displayName"]):
-			return refusal(http.StatusConflict, "uniqueness", "displayName is taken.")
+			return t.taken("displayName is taken.")
 		case b.UniqueExternalID && attrs["externalId"] != nil && r.attrs["externalId"] == attrs["externalId"]:
-			return refusal(http.StatusConflict, "uniqueness", "externalId is taken.")
+			return t.taken("externalId is taken.")
 		}
 	}
 	return nil
+}
+
+// taken is the refusal of a value that another resource has (RFC 7644, section 3.3).
+func (t *Tenant) taken(format string, args ...any) *apiError {
+	status := http.StatusConflict
+	if t.cfg.Behaviours.Uniqueness400 {
+		status = http.StatusBadRequest
+	}
+	return refusal(status, "uniqueness", format, args...)
 }
 
 func sameText(a, b any) bool {
@@ -219,7 +229,7 @@ func (t *Tenant) shown(c *call, r *record, status int) *answer {
 		a.etag = r.etag()
 	}
 	if status == http.StatusCreated {
-		a.location = c.base + "/" + r.kind.path + "/" + r.id
+		a.location = c.base + "/" + r.kind.path + "/" + url.PathEscape(r.id)
 	}
 	return a
 }
