@@ -244,3 +244,22 @@ func (v *evaluation) carriers(r rune) string {
 	}
 	return strings.Join(names, ", ")
 }
+
+// furtherAddresses returns the mail addresses in the domains, in lower case, each once. A value of proxyAddresses begins
+// with its kind, and only those of SMTP are mail addresses. Without domains every address counts.
+func furtherAddresses(values, domains []string) []string {
+	var out []string
+	for _, value := range values {
+		kind, address, typed := strings.Cut(strings.TrimSpace(value), ":")
+		if !typed {
+			kind, address = "smtp", kind
+		}
+		address = lowerASCII(address)
+		_, domain, is := strings.Cut(address, "@")
+		if is && strings.EqualFold(kind, "smtp") && (len(domains) == 0 || slices.Contains(domains, domain)) &&
+			!slices.Contains(out, address) {
+			out = append(out, address)
+		}
+	}
+	return out
+}

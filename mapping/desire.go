@@ -220,6 +220,9 @@ func (v *evaluation) field(f *field) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f.Addresses {
+		values = furtherAddresses(values, v.domains)
+	}
 	if f.Required && len(values) == 0 {
 		return nil, fmt.Errorf("it is required and came out empty: %s", f.source)
 	}

@@ -18,6 +18,7 @@ func spec() mapping.Spec {
 			{Name: "name.familyName", Default: "coalesce(familyName, cn)", Required: true},
 			{Name: "orgUnitPath"},
 			{Name: "phones", Many: true},
+			{Name: "aliases", Many: true, Addresses: true},
 			{Name: "hidden", Bool: true},
 			{Name: "title"},
 			{Name: "street", MultiLine: true},

@@ -341,6 +341,9 @@ type Field struct {
 	MultiLine bool
 	// Many says that the expression may give a list.
 	Many bool
+	// Addresses says that the values are further addresses of the account, in the form of proxyAddresses or as plain
+	// addresses. The field has those in the tenant's domains, in lower case and without smtp:.
+	Addresses bool
 	// Bool says that the value is a truth. The expression gives true or false, or a text of the directory with that
 	// meaning. The field holds "true" or "false".
 	Bool bool

@@ -99,3 +99,25 @@ func TestAddressOfIsForFields(t *testing.T) {
 		}
 	}
 }
+
+// TestFurtherAddresses reads aliases from the forms that directories use.
+func TestFurtherAddresses(t *testing.T) {
+	t.Parallel()
+	m := compile(t, mapping.Options{User: map[string]string{"aliases": "ldap_all.proxyAddresses"}})
+	for value, want := range map[string]string{
+		"smtp:Ada@Example.com": "ada@example.com", "SMTP:ada@example.com": "ada@example.com",
+		"ada@example.com ": "ada@example.com", "smtp:ada@elsewhere.org": "", "X400:c=US;a= ;p=Org": "",
+		"sip:ada@example.com": "", "x500:/o=Org/cn=ada@example.com": "", "smtp:ada": "", "smtp:": "",
+	} {
+		e := directory.Entry{Kind: directory.User, ID: "1", Active: true, Attributes: directory.Attributes{
+			{Name: directory.Mail, Values: []string{"a@example.com"}}, {Name: "proxyAddresses", Values: []string{value}}}}
+		r, err := m.Desire(mapping.Input{Snapshot: directory.Snapshot{Entries: []directory.Entry{e}},
+			Domains: []string{"example.com"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(r.Desired[0].Fields.Values("aliases"), " "); got != want {
+			t.Errorf("alias of %q = %q, want %q", value, got, want)
+		}
+	}
+}

@@ -84,7 +84,7 @@ func (c *computer) diff(d *Desired, o *Object) []FieldChange {
 	if d.Version != "" && d.Version == o.Version {
 		return out
 	}
-	for _, f := range d.Fields {
+	for _, f := range c.fields(d) {
 		have := o.Fields.Values(f.Name)
 		if !c.in.Capabilities.normal(f.Name).equal(have, f.Values) {
 			out = append(out, FieldChange{f.Name, have, f.Values})
@@ -100,6 +100,17 @@ func (c *computer) diff(d *Desired, o *Object) []FieldChange {
 	}
 	slices.SortFunc(out, func(a, b FieldChange) int { return strings.Compare(a.Name, b.Name) })
 	return out
+}
+
+// fields returns the wanted fields. The address of an account of a tenant is none of its aliases.
+func (c *computer) fields(d *Desired) directory.Attributes {
+	i := slices.IndexFunc(d.Fields, func(a directory.Attribute) bool { return a.Name == AliasesField })
+	if i < 0 || c.in.Capabilities.Mirror || !slices.Contains(d.Fields[i].Values, d.Address) {
+		return d.Fields
+	}
+	fields := slices.Clone(d.Fields)
+	fields[i].Values = slices.DeleteFunc(slices.Clone(fields[i].Values), func(a string) bool { return a == d.Address })
+	return fields
 }
 
 func values(v string) []string {

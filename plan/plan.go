@@ -94,6 +94,9 @@ type FieldChange struct {
 // AddressField is the name under which a change of the address appears among the fields.
 const AddressField = "address"
 
+// AliasesField is the name of the field with the further addresses of an account. Its address is none of them.
+const AliasesField = "aliases"
+
 // Change is one remote write.
 type Change struct {
 	Op Op `json:"op"`

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	admin "google.golang.org/api/admin/directory/v1"
@@ -55,6 +56,12 @@ func (p *Provider) createUser(ctx context.Context, c *plan.Change) (outcome, err
 		}
 		return made.Id, nil
 	})
+	if err == nil {
+		// The account is there. The next run tries again what was refused.
+		if err := p.addAliases(ctx, out.remoteID, e.aliases.add); err != nil {
+			out.note = strings.TrimPrefix(out.note+"; not added: "+err.Error(), "; ")
+		}
+	}
 	return out, without(body.Password, err)
 }
 
@@ -115,7 +122,7 @@ func (p *Provider) updateUser(ctx context.Context, c *plan.Change) error {
 	if err := e.set(c.Fields); err != nil {
 		return err
 	}
-	return p.putUser(ctx, c, e.seal(false))
+	return p.write(ctx, c, e, false)
 }
 
 // claimUser puts our anchor on an account. Adopt expects an account without an anchor, Reanchor one with an older
@@ -136,7 +143,7 @@ func (p *Provider) claimUser(ctx context.Context, c *plan.Change) error {
 	if err := e.set(c.Fields); err != nil {
 		return err
 	}
-	return p.putUser(ctx, c, e.seal(true))
+	return p.write(ctx, c, e, true)
 }
 
 // putUser writes a user, with its new address if the change has one.
@@ -327,9 +334,8 @@ func (p *Provider) undeleteUser(ctx context.Context, c *plan.Change) (outcome, e
 	case lift:
 		e.marks.suspended = ""
 	}
-	to := e.seal(suspend || lift)
-	if to.Suspended = suspend; lift {
-		to.ForceSendFields = append(to.ForceSendFields, "Suspended")
+	if e.body.Suspended = suspend; lift {
+		e.body.ForceSendFields = append(e.body.ForceSendFields, "Suspended")
 	}
-	return outcome{note: "restored from the deleted users"}, p.putUser(ctx, c, to)
+	return outcome{note: "restored from the deleted users"}, p.write(ctx, c, e, suspend || lift)
 }

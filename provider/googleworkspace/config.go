@@ -167,6 +167,8 @@ func Type() provider.Type {
 				{"title", "organizations.title", ""}, {"department", "organizations.department", ""},
 				{"departmentNumber", "organizations.department", ""}, {"telephoneNumber", "phones.work", ""},
 				{"mobile", "phones.mobile", ""}, {"manager", "relations.manager", "address_of(ldap.manager)"},
+				{"proxyAddresses", "aliases", "ldap_all.proxyAddresses"},
+				{"mailAlternateAddress", "aliases", "ldap_all.mailAlternateAddress"},
 				{"employeeNumber", "externalIds.organization", "employeeNumber"},
 				{"employeeID", "externalIds.organization", "employeeNumber"},
 			},

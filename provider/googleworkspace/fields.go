@@ -156,6 +156,12 @@ var arrays = map[string]struct {
 func readFields(u *admin.User, m marks, names []string) directory.Attributes {
 	out := make(directory.Attributes, 0, len(names))
 	for _, name := range names {
+		if name == plan.AliasesField {
+			if list := readAliases(u, m); len(list) > 0 {
+				out = append(out, directory.Attribute{Name: name, Values: list})
+			}
+			continue
+		}
 		value := ""
 		if s, ok := scalars[name]; ok {
 			value = s.get(u)
@@ -196,9 +202,12 @@ func after(f plan.FieldChange) string {
 	return f.After[0]
 }
 
-// touchesArrays reports whether one of the fields is in an array. Such a write needs the present account.
+// touchesArrays reports whether one of the fields is in an array, or has aliases. Such a write needs the present account.
 func touchesArrays(fields []plan.FieldChange) bool {
-	return slices.ContainsFunc(fields, func(f plan.FieldChange) bool { _, ok := slots[f.Name]; return ok })
+	return slices.ContainsFunc(fields, func(f plan.FieldChange) bool {
+		_, ok := slots[f.Name]
+		return ok || f.Name == plan.AliasesField
+	})
 }
 
 // candidates returns the elements that match the slot, the preferred ones first.
@@ -295,6 +304,8 @@ type edit struct {
 	body    *admin.User
 	marks   marks
 	lists   map[string][]map[string]any // arrays that change
+	aliases aliasEdit
+	marked  bool // the marks change
 }
 
 func newEdit(current *admin.User) *edit {
@@ -316,7 +327,11 @@ func (e *edit) list(array string) []map[string]any {
 func (e *edit) set(fields []plan.FieldChange) error {
 	for _, f := range fields {
 		value := after(f)
-		if f.Name == plan.AddressField {
+		switch f.Name {
+		case plan.AddressField:
+			continue
+		case plan.AliasesField:
+			e.setAliases(f.After)
 			continue
 		}
 		if s, ok := scalars[f.Name]; ok {
@@ -337,7 +352,7 @@ func (e *edit) set(fields []plan.FieldChange) error {
 
 // seal puts the arrays, with foreign elements as they were read, into the body. Marks are written with them.
 func (e *edit) seal(withMarks bool) *admin.User {
-	if withMarks || len(e.lists) > 0 {
+	if withMarks || e.marked || len(e.lists) > 0 {
 		var foreign []map[string]any
 		for _, x := range e.list("externalIds") {
 			if !isMark(x) {

@@ -33,6 +33,7 @@ type world struct {
 	t      *testing.T
 	tenant *simulator.Tenant
 	clock  *testclock.Clock
+	cfg    googleworkspace.Config
 	// restart replaces the Provider by one without any state.
 	restart func()
 }
@@ -70,6 +71,7 @@ func open(t *testing.T, s setup) *world {
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
+	w.cfg = cfg
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	w.restart = func() {

@@ -244,6 +244,9 @@ var userSpec = []mapping.Field{
 		Doc: "Last name."},
 	{Name: "name.displayName", MaxLength: 256,
 		Doc: "Name that is shown; Google makes one of the other two where it is empty."},
+	{Name: plan.AliasesField, Many: true, Addresses: true, MaxLength: 254, Check: checkUserAddress,
+		Doc: "Further addresses: `ldap_all.proxyAddresses` or `ldap_all.mailAlternateAddress`; those outside of the " +
+			"tenant's domains are left out."},
 	{Name: "orgUnitPath", Required: true, MaxLength: 1024, Check: checkOrgUnit,
 		Doc: "Path of the organizational unit, which must exist: /Staff/Berlin. Give / for the root."},
 	{Name: "recoveryEmail", MaxLength: 254, Doc: "Address for account recovery."},
@@ -294,6 +297,7 @@ func (p *Provider) Capabilities() plan.Capabilities {
 	for _, name := range []string{"name.givenName", "name.familyName", "name.displayName", "name"} {
 		normal[name] |= plan.Squeeze
 	}
+	normal[plan.AliasesField] = plan.Fold | plan.Trim | plan.Unordered
 	for _, name := range []string{"orgUnitPath", "recoveryEmail", "includeInGlobalAddressList", "relations.manager"} {
 		normal[name] |= plan.Fold
 	}

@@ -325,12 +325,17 @@ func yields(c *plan.Change, h *holder) bool {
 
 // dropAlias removes the new address of a change from the aliases of the object that has it.
 func (p *Provider) dropAlias(ctx context.Context, c *plan.Change, h *holder) error {
+	return p.deleteAlias(ctx, h, c.Address)
+}
+
+// deleteAlias removes an address from the aliases of an object. One that the object does not have is a success.
+func (p *Provider) deleteAlias(ctx context.Context, h *holder, alias string) error {
 	op := h.kind.String() + "s.aliases.delete"
 	err := p.callAs(ctx, op, p.settling(false, true), func(ctx context.Context) error {
 		if h.kind == directory.Group {
-			return p.api.Groups.Aliases.Delete(h.id, c.Address).Context(ctx).Do()
+			return p.api.Groups.Aliases.Delete(h.id, alias).Context(ctx).Do()
 		}
-		return p.api.Users.Aliases.Delete(h.id, c.Address).Context(ctx).Do()
+		return p.api.Users.Aliases.Delete(h.id, alias).Context(ctx).Do()
 	})
 	if fault.KindOf(err) == fault.NotFound && err != nil {
 		return nil

@@ -74,12 +74,9 @@ func (t *Tenant) AddUser(u User) (User, error) {
 		return User{}, err
 	}
 	for _, a := range u.Aliases {
-		alias, err := t.newAlias(map[string]any{"alias": a}, rec.aliases)
-		if err != nil {
+		if _, err := t.addAlias(rec, map[string]any{"alias": a}, now); err != nil {
 			return User{}, err
 		}
-		t.addresses[alias] = owner{user: rec}
-		rec.aliases = append(rec.aliases, alias)
 	}
 	rec.admin = u.IsAdmin
 	if u.Suspended && u.SuspensionReason != "" {
@@ -102,6 +99,20 @@ func (t *Tenant) UpdateUser(key string, fields map[string]any) (User, error) {
 		return User{}, err
 	}
 	return snapshotUser(u), nil
+}
+
+// AddAlias adds an alias to a user as an administrator would.
+func (t *Tenant) AddAlias(key, alias string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	u, err := t.ownUser(key)
+	if err == nil {
+		_, err = t.addAlias(u, map[string]any{"alias": alias}, t.cfg.Now())
+	}
+	if err != nil {
+		return err
+	}
+	return nil
 }
 
 // RemoveAlias deletes an alias of a user as an administrator would.

@@ -101,14 +101,23 @@ func (t *Tenant) userAliasesInsert(c *call) (any, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	alias, err := t.newAlias(c.body, u.aliases)
+	alias, err := t.addAlias(u, c.body, c.now)
 	if err != nil {
 		return nil, err
 	}
+	return aliasDoc(u.id, u.email, alias), nil
+}
+
+// addAlias adds the alias of a resource to a user.
+func (t *Tenant) addAlias(u *userRec, resource map[string]any, now time.Time) (string, *apiError) {
+	alias, err := t.newAlias(resource, u.aliases)
+	if err != nil {
+		return "", err
+	}
 	t.addresses[alias] = owner{user: u}
 	u.aliases = append(slices.Clone(u.aliases), alias)
-	t.publishUser(u, c.now)
-	return aliasDoc(u.id, u.email, alias), nil
+	t.publishUser(u, now)
+	return alias, nil
 }
 
 func (t *Tenant) userAliasesDelete(c *call) (any, *apiError) {
