@@ -80,17 +80,17 @@ func (p *printer) changes(changes []Change) []printRow {
 	rows := make([]printRow, len(sorted))
 	for i, c := range sorted {
 		verb := strings.TrimSpace(c.Op.Verb() + " " + c.noun())
-		rows[i] = printRow{c.Op.color(), verb, p.name(c.Label, c.ID), Clean(c.describe())}
+		rows[i] = printRow{c.Op.color(), verb, Clean(cmp.Or(c.Label, string(c.ID))), p.rest(c.describe(), c.Label, c.ID)}
 	}
 	return rows
 }
 
-// name returns the label of an entry, with its id where there is room or nothing else.
-func (p *printer) name(of string, id directory.ID) string {
-	if p.style.All || of == "" {
-		return Clean(label(of, id))
+// rest returns the text about an entry, with Style.All also the id where the label is another one.
+func (p *printer) rest(text, label string, id directory.ID) string {
+	if p.style.All && label != "" && label != string(id) {
+		text = strings.TrimPrefix(text+"; id "+string(id), "; ")
 	}
-	return Clean(of)
+	return Clean(text)
 }
 
 // held writes a section for each reason of a guard, which begins with the reason in full.
@@ -182,7 +182,7 @@ func (p *printer) entries(head string, held []Held) {
 	rows := make([]printRow, len(held))
 	for i, h := range held {
 		reason := strings.ReplaceAll(string(h.Reason), "_", " ")
-		rows[i] = printRow{yellow, reason, p.name(h.Label, h.ID), Clean(h.Detail)}
+		rows[i] = printRow{yellow, reason, Clean(cmp.Or(h.Label, string(h.ID))), p.rest(h.Detail, h.Label, h.ID)}
 	}
 	p.section(head, rows)
 }

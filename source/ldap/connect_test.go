@@ -2,7 +2,11 @@ package ldap_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -70,6 +74,37 @@ func TestTLS(t *testing.T) {
 				t.Errorf("Read() = %v, want an error with %q", err, tc.fail)
 			}
 		})
+	}
+}
+
+// Some directory servers make themselves a certificate with a negative serial number, which Go refuses to parse.
+func TestMalformedCertificate(t *testing.T) {
+	t.Parallel()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{MinVersion: tls.VersionTLS12,
+		Certificates: []tls.Certificate{{Certificate: [][]byte{{0x30, 0}}, PrivateKey: key}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Read(make([]byte, 1)) // It carries out the handshake.
+			_ = conn.Close()
+		}
+	}()
+	c := ldap.DefaultConfig()
+	c.Slug, c.ServerURI, c.BaseDN = "corp", "ldaps://"+listener.Addr().String(), slapdtest.Suffix
+	err = refuse(t, open(t, c), fault.Invalid)
+	if !strings.Contains(err.Error(), "give the server another one") {
+		t.Errorf("Read() = %v, want it to say what to do about the certificate", err)
 	}
 }
 

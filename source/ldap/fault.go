@@ -145,6 +145,10 @@ func untrusted(err error) string {
 	if errors.Is(err, errPin) {
 		return err.Error()
 	}
+	// Package tls has no type for a certificate that cannot be parsed, and pinning it does not help.
+	if strings.Contains(err.Error(), "failed to parse certificate from server") {
+		return "the server's certificate is malformed: give the server another one"
+	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); !ok {
 		return ""
 	}
