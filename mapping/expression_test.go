@@ -90,7 +90,7 @@ func TestCompileRefuses(t *testing.T) {
 			"user_property_mappings.title: column 8: now is not available: it does not give the same for the same entry"},
 		{"empty", "title", ` `, `user_property_mappings.title: the expression is empty: leave the key out, or write '""' for an empty value`},
 		{"unknown field", "titel", `cn`, "user_property_mappings.titel: unknown field: did you mean title? Known are " +
-			"active, address, hidden, name.familyName, name.givenName, orgUnitPath, phones, street, title"},
+			"active, address, aliases, hidden, name.familyName, name.givenName, orgUnitPath, phones, street, title"},
 		{"secret", "title", `ldap.userPassword`, "user_property_mappings.title: it reads the attribute userPassword: it may " +
 			"have a password, a key or their hash, which Rollcall never reads"},
 		{"photo", "title", `first(ldap_all["thumbnailPhoto"])`, "user_property_mappings.title: it reads the attribute " +
