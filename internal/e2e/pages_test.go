@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"net"
@@ -129,7 +130,7 @@ const focused = `((at) => at && at !== document.body ? at.innerText || at.ariaLa
 // tabTo presses the tab key until something with this text has the focus.
 func (b *browser) tabTo(text string) {
 	b.Helper()
-	for range 200 {
+	for range 300 {
 		b.do(chromedp.KeyEvent(kb.Tab))
 		if strings.Contains(says[string](b, focused), text) {
 			return
@@ -145,25 +146,27 @@ func (b *browser) press(text string) {
 	b.do(chromedp.KeyEvent(kb.Enter))
 }
 
+// moves watches the overview until a progress bar has moved. The links of the page must stay the same elements.
+const moves = `new Promise((done) => {
+	const seen = new Set(), links = [...document.querySelectorAll("main h3 a")];
+	const look = setInterval(() => {
+		for (const bar of document.querySelectorAll("progress[value]")) if (bar.value > 0) seen.add(bar.value);
+		if (seen.size >= 3) {
+			clearInterval(look);
+			done(links.length > 0 && links.every((a) => a.isConnected) ? "moved" : "links were replaced");
+		}
+	}, 50);
+	setTimeout(() => { clearInterval(look); done("only " + [...seen].join(" ")); }, 90000);
+})`
+
 // The pages of a running demo, with the keyboard alone: a run is watched, what it holds is approved, an explanation is
-// read and a run is undone. Then the same pages are used without script.
+// read, a person is ordered to leave, and a run is undone. Then the same is done without script.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
 	b := newBrowser(t, s.base)
 	b.do(b.open("/"))
-	moved := says[string](b, `new Promise((done) => {
-		const seen = new Set(), links = [...document.querySelectorAll("main h3 a")];
-		const look = setInterval(() => {
-			for (const bar of document.querySelectorAll("progress[value]")) if (bar.value > 0) seen.add(bar.value);
-			if (seen.size >= 3) {
-				clearInterval(look);
-				done(links.length > 0 && links.every((a) => a.isConnected) ? "moved" : "links were replaced");
-			}
-		}, 50);
-		setTimeout(() => { clearInterval(look); done("only " + [...seen].join(" ")); }, 90000);
-	})`)
-	if moved != "moved" {
+	if moved := says[string](b, moves); moved != "moved" {
 		t.Errorf("a live page, where progress moves and its links stay the same elements: %s", moved)
 	}
 	s.played()
@@ -172,54 +175,156 @@ func TestPages(t *testing.T) {
 		`performance.getEntries().reduce((n, e) => n + (e.transferSize || 0), 0)`); weight > 150_000 || weight < 1000 {
 		t.Errorf("the first view weighs %d bytes", weight)
 	}
-	b.shot("overview-quiet")
 	s.leave(16)
 	b.press("Sync now")
 	b.do(sees(ended))
 	b.shot("run")
+	b.approves()
+	b.reads()
+	b.orders()
+	b.undoes()
+	b.quiet()
+	s.leave(16)
+	s.withoutScript(b)
+	b.quiet()
+}
+
+// approves decides about one entry, one group of changes and all that is left.
+func (b *browser) approves() {
+	b.Helper()
 	b.press("Held")
 	b.do(sees(`//h1[text()="Held"]`), sees(`//*[contains(text(), "delete 16 users and remove 58 members")]`))
 	b.shot("held")
-	b.do(b.open("/"), sees(`//h1[contains(., "74 changes wait")]`))
+	b.do(b.open("/"), sees(`//h1[contains(., "74 changes wait")]`),
+		sees(`//*[contains(text(), "they would delete 16 users and remove 58 members in the local copy")]`))
 	b.shot("overview")
 	b.press("Decide")
-	b.press("Approve all 74")
-	b.do(sees(`//h1[contains(., "Approve 74 changes?")]`))
+	b.do(sees(`//h1[text()="Held"]`))
+	b.tabTo("delete ") // the first check box
+	b.do(chromedp.KeyEvent(" "))
+	b.press("Approve selected")
+	b.do(sees(`//h1[contains(., "Approve 1 change?")]`))
+	b.press("Approve 1 change")
+	b.do(sees(`//*[contains(text(), "approved by anonymous")]`), sees(ended))
+	b.press("Held")
+	b.do(sees(`//h1[text()="Held"]`))
+	b.press("Approve these 15")
+	b.do(sees(`//h1[contains(., "Approve 15 changes?")]`))
+	b.press("Approve 15 changes")
+	b.do(sees(`//*[contains(text(), "approved by anonymous")]`), sees(ended))
+	b.press("Held")
+	b.do(sees(`//h1[text()="Held"]`))
+	b.press("Approve all")
+	b.do(sees(`//h1[contains(., "Approve")]`))
 	b.shot("approve")
-	b.press("Approve 74 changes")
+	b.press("Approve ")
 	b.do(sees(`//*[contains(text(), "approved by anonymous")]`), sees(ended), b.open("/held/ldap/corp/"),
 		sees(`//*[contains(text(), "Nothing waits for a decision")]`))
+}
 
-	b.do(b.open("/people/"), sees(`//input[@name="q"]`))
-	b.do(chromedp.SendKeys(chromedp.Search(`//input[@name="q"]`), "awoj"+kb.Enter), sees(`//a[contains(., "awojcik")]`))
+// reads searches a person, reads the explanation and syncs the person.
+func (b *browser) reads() {
+	b.Helper()
+	b.press("People")
+	b.do(sees(`//input[@name="q"]`))
+	for range 50 {
+		if says[bool](b, `document.activeElement.name === "q"`) {
+			break
+		}
+		b.do(chromedp.KeyEvent(kb.Tab))
+	}
+	b.do(chromedp.KeyEvent("awoj"+kb.Enter), sees(`//a[contains(., "awojcik")]`))
 	b.press("awojcik")
 	b.do(sees(`//*[contains(text(), "carries its anchor")]`), sees(`//h2[text()="History"]`))
 	b.shot("person")
 	b.press("Sync to Google Workspace now")
 	b.do(sees(`//*[@role="status"]//*[contains(text(), "Synced to google_workspace:1: unchanged")]`))
-	b.do(b.open("/changes/?op=suspend"), sees(`//td//*[contains(text(), "Done")]`))
+	b.press("Changes")
+	b.do(sees(`//h1[text()="Changes"]`), b.open("/changes/?op=suspend"), sees(`//td//*[contains(text(), "Done")]`))
 	b.shot("changes")
-	b.do(b.open("/leavers/"), sees(`//td//*[contains(text(), "Suspended")]`))
+	b.press("Leavers")
+	b.do(sees(`//td//*[contains(text(), "Suspended")]`))
 	b.shot("leavers")
+}
 
-	b.do(b.open("/runs/google_workspace/1/"), click(`//tr[td[contains(., "65")]]//a`),
-		sees(`//button[contains(., "Preview the undo")]`))
+// orders orders that a person leaves, and lifts the order.
+func (b *browser) orders() {
+	b.Helper()
+	b.do(b.open("/people/entry/?username=awojcik"), sees(`//h2[text()="History"]`))
+	b.press("Leave now…")
+	b.do(sees(`//h1[contains(., "Order that awojcik leaves now?")]`))
+	b.press("Suspend awojcik everywhere now")
+	b.do(sees(`//*[contains(text(), "Synced to google_workspace:1: suspended")]`),
+		sees(`//strong[text()="Ordered to leave"]`))
+	b.press("Leavers")
+	b.do(sees(`//h1[text()="Leavers"]`))
+	b.press("Lift the order…")
+	b.do(sees(`//h1[contains(., "Lift the order that awojcik leaves?")]`))
+	b.press("Lift the order")
+	b.do(sees(`//*[contains(text(), "Synced to google_workspace:1: restored")]`), sees(`//a[text()="Leave now…"]`))
+}
+
+// undoes undoes the run of the second day at Google after its preview, and lifts one of the pins.
+func (b *browser) undoes() {
+	b.Helper()
+	b.do(b.open("/runs/google_workspace/1/"), sees(`//tr[td[contains(., "65")]]//a`))
+	for range 25 {
+		b.do(chromedp.KeyEvent("j"))
+		if says[bool](b, `!!document.activeElement.closest("tr")?.innerText.includes("65")`) {
+			break
+		}
+	}
+	b.do(chromedp.KeyEvent(kb.Enter), sees(`//button[contains(., "Preview the undo")]`))
 	b.press("Preview the undo")
 	b.do(sees(`//button[contains(., "Undo it:")]`))
 	b.press("Undo it:")
 	b.do(sees(`//*[contains(text(), "undo, started by anonymous")]`), sees(ended))
-	b.quiet()
+	b.press("What it pinned")
+	b.do(sees(`//h3[contains(., "pinned by an undo")]`))
+	b.press("Lift the pin")
+	b.do(sees(`//h3[contains(., "pinned by an undo")]`))
+}
 
+// withoutScript does with the mouse what the keyboard did, in a browser that carries out no script.
+func (s *show) withoutScript(b *browser) {
+	b.Helper()
 	if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled,
 		emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
 	for path, text := range map[string]string{"/": "Sources and providers", "/held/": "Held", "/changes/": "Changes",
 		"/people/?q=awoj": "awojcik", "/leavers/": "Leavers", "/people/entry/?username=awojcik": "History"} {
 		b.do(b.open(path), sees(`//main//*[contains(text(), "`+text+`")]`), sees(`//footer//a[text()="Load it again"]`))
 	}
-	b.do(b.open("/runs/microsoft_entra/1/"), click(`//button[text()="Sync now"]`), sees(`//ol[@class="rail"]`))
-	b.quiet()
+	b.do(b.open("/runs/ldap/corp/"), click(`//button[text()="Sync now"]`), sees(`//ol[@class="rail"]`))
+	s.idle("sources/ldap/corp")
+	b.do(click(`//footer//a[text()="Load it again"]`), sees(ended), b.open("/held/ldap/corp/"),
+		click(`//a[contains(text(), "Approve these ")]`), click(`//button[contains(text(), "Approve ")]`),
+		sees(`//*[contains(text(), "approved by anonymous")]`))
+	s.idle("sources/ldap/corp")
+	b.do(b.open("/runs/microsoft_entra/1/"), click(`//tr[td[contains(., "65")]]//a`),
+		click(`//button[contains(., "Preview the undo")]`), sees(`//*[contains(text(), "undo, started by anonymous")]`))
+	s.idle("providers/microsoft_entra/1")
+	b.do(click(`//footer//a[text()="Load it again"]`), click(`//button[contains(., "Undo it:")]`),
+		sees(`//*[contains(text(), "undo, started by anonymous")]`))
+	s.idle("providers/microsoft_entra/1")
+	b.do(click(`//footer//a[text()="Load it again"]`), sees(ended))
+}
+
+// idle waits until no run of a source or provider is live.
+func (s *show) idle(at string) {
+	s.Helper()
+	eventually(s, time.Minute, "the end of the run of "+at, func() bool {
+		resp, err := http.Get(s.base + "/api/v3/" + at + "/sync/status/")
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		var st struct {
+			Running bool `json:"is_running"`
+		}
+		return json.NewDecoder(resp.Body).Decode(&st) == nil && !st.Running
+	})
 }
 
 // shot writes a screenshot of the page for the documentation.
