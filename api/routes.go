@@ -76,6 +76,9 @@ func (a *API) routes() []route {
 		for path, m := range a.adoptions() {
 			add(one+path, m)
 		}
+		for path, m := range a.pauses() {
+			add(one+path, m)
+		}
 		if f.kind == container.LDAP {
 			for path, m := range a.servers() {
 				add(one+path, m)

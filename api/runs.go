@@ -214,6 +214,7 @@ type runView struct {
 	FailKind    string `json:"fail_kind"`
 	FailReason  string `json:"fail_reason"`
 	CancelledBy string `json:"cancelled_by"`
+	Paused      string `json:"paused,omitempty"`
 }
 
 type triggerView struct {
@@ -234,7 +235,7 @@ func newRunView(r status.Run, now time.Time) runView {
 		Read: map[status.ObjectType]int64{}, Progress: r.Progress,
 		Held: r.Held, FailedChanges: r.FailedChanges, Calls: r.Calls, Messages: r.Messages,
 		PlanDigest: r.PlanDigest, PlannedAt: orNull(r.PlannedAt),
-		FailKind: r.FailKind, FailReason: r.FailReason, CancelledBy: r.CancelledBy,
+		FailKind: r.FailKind, FailReason: r.FailReason, CancelledBy: r.CancelledBy, Paused: r.Paused,
 	}
 	if r.State.Open() { // what these say is over with the run
 		v.EstimatedEnd, v.ExpiresAt = orNull(r.EstimatedEnd(now)), orNull(r.ExpiresAt)

@@ -43,14 +43,31 @@ func (a *API) syncStatus(r *request) (answer, error) {
 		v := runRows{family: r.family, run: run, live: summary.Live, now: now, messages: messages}
 		out.Tasks = append(out.Tasks, v.rows()...)
 	}
-	if text := a.notice(ctx, c); text != "" && len(out.Tasks) > 0 {
+	notices, err := a.notices(ctx, c)
+	if err != nil {
+		return answer{}, err
+	}
+	for _, text := range notices {
+		if len(out.Tasks) == 0 {
+			break // The contract has no other place for a message.
+		}
 		out.Tasks[0].Messages = append(out.Tasks[0].Messages, logEvent{Timestamp: stamp(now), LogLevel: "warning",
 			Logger: apiLogger, Event: text, Attributes: map[string]any{"notice": true}})
 	}
 	return ok(out), nil
 }
 
-// notice returns what an operator has to know about a container apart from its runs; empty if there is nothing.
+// notices returns what an operator has to know about a container apart from its runs.
+func (a *API) notices(ctx context.Context, c container.ID) ([]string, error) {
+	p, err := a.cfg.Decisions.PauseOf(ctx, c)
+	out := []string{a.notice(ctx, c)}
+	if p != nil {
+		out = append(out, p.Text())
+	}
+	return slices.DeleteFunc(out, func(text string) bool { return text == "" }), err
+}
+
+// notice returns what is wrong with the configuration of a container; empty if nothing is.
 func (a *API) notice(ctx context.Context, c container.ID) string {
 	if a.cfg.Notice == nil {
 		return ""

@@ -55,6 +55,7 @@ func run(ctx context.Context, e *env, args []string) int {
 		syncCommand(e), watchCommand(e), statusCommand(e), runsCommand(e), heldCommand(e), approveCommand(e),
 		rejectCommand(e), objectCommand(e), explainCommand(e), cancelCommand(e), revertCommand(e), pinsCommand(e),
 		liftCommand(e), acceptServerCommand(e), adoptDecisionsCommand(e), leaveCommand(e),
+		pauseCommand(e), resumeCommand(e),
 	} {
 		c.GroupID = groupAPI
 		root.AddCommand(c)

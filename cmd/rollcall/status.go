@@ -18,7 +18,7 @@ func statusCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "status [CONTAINER]", Short: "Show what runs, how the last runs ended and what is held",
 		Long: `Shows a line for each source and provider, or for one of them. It ends with 1 if a last run
-failed, with 3 if something is held or in conflict. Dry runs do not count. With --json the answer
+failed, with 3 if something is held, in conflict or paused. Dry runs do not count. With --json the answer
 of one container is the API's; all of them are one object with the containers as keys.`,
 		Args: cobra.MaximumNArgs(1),
 	}
@@ -77,6 +77,7 @@ type standing struct {
 	// open is the newest run if it is not over. last is the newest finished run that is not a dry run.
 	open, last client.Run
 	waiting    int
+	pause      client.Pause
 	// server is the server of the last read of a source. It includes a server whose data was refused.
 	server client.Server
 }
@@ -101,6 +102,7 @@ func (r *remote) standing(ctx context.Context, res client.Resource) (standing, e
 			s.last = run
 		}
 	}
+	s.pause = r.pauseOf(ctx, res.Container)
 	held, err := r.Held(ctx, res.Container, 0, 1)
 	s.waiting = held.Value.Count
 	if err == nil && res.Container.IsSource() {
@@ -119,7 +121,7 @@ func gravest(all []standing) int {
 		if s.last.ID == "" {
 			one = 0 // nothing happened yet
 		}
-		if one == 0 && s.waiting > 0 {
+		if one == 0 && (s.waiting > 0 || s.pause.Paused) {
 			one = codeHeld
 		}
 		if one != 0 && code != codeFailure {
@@ -157,6 +159,8 @@ func (s standing) now() string {
 	switch {
 	case s.open.ID == "" && !s.sync.IsRunning && !s.Enabled:
 		return "disabled"
+	case s.open.ID == "" && !s.sync.IsRunning && s.pause.Paused:
+		return "paused"
 	case s.open.ID == "" && !s.sync.IsRunning:
 		return "idle"
 	case !s.sync.IsRunning:
@@ -177,6 +181,9 @@ func (r *remote) hints(all []standing) {
 		gap = ""
 	}
 	for _, s := range all {
+		if s.pause.Paused {
+			hint("%s: nothing is written: %s", s.Container, cell(s.pause.Text))
+		}
 		if s.last.FailReason != "" {
 			hint("%s: %s", s.Container, r.ended(s.last))
 		}
@@ -184,7 +191,9 @@ func (r *remote) hints(all []standing) {
 			hint("%s: %s failed: rollcall runs %[1]s %[3]s", s.Container, count(s.last.FailedChanges, "change"), s.last.ID)
 		}
 		for _, text := range s.sync.Notices() {
-			hint("%s: %s", s.Container, text)
+			if text != s.pause.Text {
+				hint("%s: %s", s.Container, text)
+			}
 		}
 		if s.server.Text != "" {
 			hint("%s: last read from %s", s.Container, s.server.Text)

@@ -257,7 +257,7 @@ func judge(run status.Run) int {
 		return 0
 	case run.State != status.Completed || run.FailedChanges > 0:
 		return codeFailure
-	case run.Held > 0:
+	case run.Held > 0 || run.Paused != "":
 		return codeHeld
 	}
 	return 0
@@ -294,7 +294,11 @@ func (e *env) ended(run client.Run) string {
 		text += because(run.FailReason)
 	case status.Deferred:
 		text += " until " + e.clock(run.DeferredUntil) + because(run.DeferReason)
-	case status.Queued, status.Running, status.Completed:
+	case status.Completed:
+		if run.Paused != "" {
+			text += ", but " + cell(run.Paused)
+		}
+	case status.Queued, status.Running:
 	}
 	if !run.State.Open() && run.Seconds > 0 {
 		text += ", after " + span(duration(run))

@@ -275,3 +275,21 @@ func (c *Client) AcceptServer(ctx context.Context, name container.ID) (Answer[Se
 	a, err := post[Server](ctx, c, pathOf(name)+"sync/server/accept/", nil, callTime)
 	return a, missing(err, "the API has no source %s: rollcall status says what it has", name)
 }
+
+// PauseOf says whether a container is paused.
+func (c *Client) PauseOf(ctx context.Context, name container.ID) (Answer[Pause], error) {
+	a, err := get[Pause](ctx, c, pathOf(name)+"sync/pause/", nil)
+	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+}
+
+// Pause keeps everything from writing to a container, and returns the pause that stands.
+func (c *Client) Pause(ctx context.Context, name container.ID) (Answer[Pause], error) {
+	a, err := post[Pause](ctx, c, pathOf(name)+"sync/pause/", nil, callTime)
+	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+}
+
+// Resume ends the pause of a container.
+func (c *Client) Resume(ctx context.Context, name container.ID) (Answer[Resumed], error) {
+	a, err := post[Resumed](ctx, c, pathOf(name)+"sync/resume/", nil, callTime)
+	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+}

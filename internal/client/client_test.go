@@ -99,6 +99,9 @@ func TestRequests(t *testing.T) {
 		func() error { _, err := c.Decide(ctx, google, "d1", client.Reject, nil); return err },
 		func() error { _, err := c.Object(ctx, google, directory.Group, "staff"); return err },
 		func() error { _, err := c.Job(ctx, google, "j"); return err },
+		func() error { _, err := c.Pause(ctx, google); return err },
+		func() error { _, err := c.PauseOf(ctx, "ldap:corp"); return err },
+		func() error { _, err := c.Resume(ctx, google); return err },
 		func() error { _, err := c.Resources(ctx); return err },
 	} {
 		if err := call(); err != nil {
@@ -117,6 +120,9 @@ POST /api/v3/providers/google_workspace/1/sync/held/d1/approve/ {"entries":["a"]
 POST /api/v3/providers/google_workspace/1/sync/held/d1/reject/
 POST /api/v3/providers/google_workspace/1/sync/object/ {"sync_object_id":"staff","sync_object_model":"authentik.core.models.Group"}
 GET /api/v3/providers/google_workspace/1/sync/objects/j/
+POST /api/v3/providers/google_workspace/1/sync/pause/
+GET /api/v3/sources/ldap/corp/sync/pause/
+POST /api/v3/providers/google_workspace/1/sync/resume/
 GET /api/v3/sources/ldap/?page=1&page_size=1000`
 	for _, p := range all.Types() {
 		want += "\nGET /api/v3/providers/" + p.Name + "/?page=1&page_size=1000"

@@ -86,6 +86,17 @@ func (s SyncStatus) Notices() (out []string) {
 	return out
 }
 
+// Pause says whether a container is paused, and in its text by which token and since when.
+type Pause struct {
+	Paused bool   `json:"paused"`
+	Text   string `json:"text"`
+}
+
+// Resumed is the end of a pause with the run that follows. The run has no ID where another one is live.
+type Resumed struct {
+	Run Run `json:"run"`
+}
+
 // Held is what waits for a person in one container. Digest is empty where nothing does.
 type Held struct {
 	Digest  string       `json:"digest"`

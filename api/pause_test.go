@@ -1,0 +1,55 @@
+package api_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"rollcall/api"
+	"rollcall/audit"
+	"rollcall/directory"
+	"rollcall/status"
+)
+
+// A pause stands until it is ended, is recorded and shown, and needs the scope approve. After its end the orders to
+// leave are carried out and a full run follows.
+func TestPauseAndResume(t *testing.T) {
+	t.Parallel()
+	j := &journal{}
+	h := newHarness(t, nil, func(c *api.Config) { c.Audit = j.write })
+	h.jobs.result = &status.Result{Outcome: status.OutcomeHeld}
+	const path, entraPath = "/api/v3/providers/google_workspace/1/sync/", "/api/v3/providers/microsoft_entra/2/sync/"
+	const paused = `{"paused":true,"by":"ops@example.com","at":"2026-03-01T09:30:00.000000Z",` +
+		`"text":"paused by ops@example.com since 2026-03-01T09:30:00Z; resume with ` +
+		"`rollcall resume google_workspace:1`" + `"}`
+	h.get(path+"pause/").is(http.StatusOK, `{"paused":false,"by":null,"at":null,"text":""}`)
+	h.do(http.MethodPost, path+"resume/", "").is(http.StatusConflict, `{"detail":"Nothing is paused here."}`)
+	for _, what := range []string{"pause/", "resume/"} {
+		h.send(newRequest(t, http.MethodPost, path+what, "", syncToken)).want(http.StatusForbidden)
+	}
+	for range 2 {
+		h.do(http.MethodPost, path+"pause/", "").is(http.StatusOK, paused)
+		h.get(path+"pause/").is(http.StatusOK, paused)
+	}
+	last := j.records[len(j.records)-1]
+	if last.Event != "sync/pause" || last.Outcome != audit.Done || last.Container != string(google) {
+		t.Errorf("the last record is %+v", last)
+	}
+	run := h.start(google)
+	if body := h.get(path + "status/").want(http.StatusOK).Body.String(); !strings.Contains(body,
+		`"event":"paused by ops@example.com since `) {
+		t.Errorf("the status does not name the pause: %s", body)
+	}
+	h.do(http.MethodPost, "/api/v3/leave/", `{"entry":"u-1"}`).want(http.StatusAccepted)
+	h.jobs.started = directory.Ref{}
+	h.do(http.MethodPost, path+"resume/", "").is(http.StatusOK, `{}`) // A run is live.
+	if h.jobs.started.ID != "u-1" {
+		t.Errorf("the job that follows is about %v, want the one who was ordered to leave", h.jobs.started)
+	}
+	h.get(path+"pause/").is(http.StatusOK, `{"paused":false,"by":null,"at":null,"text":""}`)
+	h.do(http.MethodPost, entraPath+"pause/", "").want(http.StatusOK)
+	got := read[struct{ Run struct{ ID, Mode string } }](h.do(http.MethodPost, entraPath+"resume/", "").want(http.StatusOK))
+	if got.Run.ID == "" || got.Run.ID == run.ID || got.Run.Mode != "full" {
+		t.Errorf("the run that follows is %+v", got)
+	}
+}
