@@ -114,7 +114,8 @@ func (m mirror) lostMembers(ctx context.Context, s Scope, v *view) error {
 	}
 	for _, ref := range now.Absent {
 		const problem = "it is absent at its source and keeps its memberships until the next full run"
-		v.snapshot.Findings = append(v.snapshot.Findings, directory.Finding{Ref: ref, Label: labels[ref], Problem: problem})
+		v.snapshot.Findings = append(v.snapshot.Findings,
+			directory.Finding{Ref: ref, Label: labels[ref], Problem: problem})
 		v.memory.Warnings = append(v.memory.Warnings, "Held: "+named(ref, labels[ref])+": "+problem)
 	}
 	return nil

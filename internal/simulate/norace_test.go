@@ -3,4 +3,4 @@
 package simulate
 
 // histories is how many histories a test carries out unless it is told.
-const histories = 25
+const histories = 500
