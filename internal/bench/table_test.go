@@ -41,12 +41,16 @@ func TestTable(t *testing.T) {
 	rows := l.source()
 	rows = append(rows, l.google(users, groups)...)
 	memberships := groups * min(20, users)
-	rows = append(rows, row{"Redis, all keys, one tenant",
-		fmt.Sprintf("%.0f bytes a person", (l.stored()-empty-100*float64(memberships))/float64(users)),
-		"with 100 bytes a membership", "1,500 bytes"})
+	perPerson := func() string {
+		return fmt.Sprintf("%.0f bytes a person", (l.stored()-empty-100*float64(memberships))/float64(users))
+	}
+	one := perPerson()
 	rows = append(rows, l.single()...)
-	rows = append(rows, l.delta())
-	rows = append(rows, provisioning(t))
+	rows = append(rows, l.delta(), l.entra(),
+		row{"Redis, all keys, one tenant", one, "besides 100 bytes a membership", ""},
+		row{"Redis, all keys, both tenants", perPerson(), "the same", "1,500 bytes"},
+		l.statuses(), l.enqueue(), provisioning(t), provisioningEntra(t))
+	rows = append(rows, planned(t)...)
 	text := table(rows)
 	t.Logf("%d people, %d groups, %d memberships\n%s", users, groups, memberships, text)
 	if *out != "" {
