@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"rollcall/audit"
@@ -111,7 +110,7 @@ func (a *API) admit(r *http.Request) (Caller, error) {
 // many responses wait.
 func (a *API) refuse(r *http.Request) bool {
 	from := a.client(r)
-	n := a.guesses.count(from, a.now())
+	n := a.guesses.sent.Count(from, a.now())
 	if worthRecording(n) {
 		_, failed := a.cfg.Audit.Write(r.Context(), audit.Record{Event: "token refused", From: from, Outcome: audit.Refused,
 			Details: map[string]string{"count": strconv.Itoa(n), "path": r.URL.Path}}, false)
@@ -221,29 +220,16 @@ const (
 	// guessWait delays the response to a further wrong token. At most maxWaiting responses wait at once.
 	guessWait  = time.Second
 	maxWaiting = 64
-	// maxAddresses bounds the addresses that are remembered.
-	maxAddresses = 10_000
 )
 
 // guesses counts wrong tokens by the address of the client.
 type guesses struct {
-	mu      sync.Mutex
-	counts  map[string]int
-	ends    time.Time
+	sent    *tokens.Counter
 	waiting chan struct{}
 }
 
-func newGuesses() *guesses { return &guesses{waiting: make(chan struct{}, maxWaiting)} }
-
-// count returns how many wrong tokens an address has sent within the window, with this one.
-func (g *guesses) count(from string, now time.Time) int {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if now.After(g.ends) || len(g.counts) >= maxAddresses {
-		g.counts, g.ends = map[string]int{}, now.Add(guessWindow)
-	}
-	g.counts[from]++
-	return g.counts[from]
+func newGuesses() *guesses {
+	return &guesses{sent: tokens.NewCounter(guessWindow), waiting: make(chan struct{}, maxWaiting)}
 }
 
 // wait delays a response. It returns false at once if too many responses wait.

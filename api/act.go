@@ -251,8 +251,8 @@ func (a *API) AcceptServer(ctx context.Context, c container.ID, by string) (dire
 	return accepted, nil
 }
 
-// Explain explains the state of one entry at every source and provider.
-func (a *API) Explain(ctx context.Context, q explain.Query) (explain.Document, error) {
+// Explain explains the state of one entry at every source and provider. It counts for the names of Sharers.
+func (a *API) Explain(ctx context.Context, q explain.Query, sharers ...string) (explain.Document, error) {
 	if a.cfg.Explainer == nil {
 		return explain.Document{}, fault.Errorf(fault.NotFound, "explanations are not configured")
 	}
@@ -263,6 +263,12 @@ func (a *API) Explain(ctx context.Context, q explain.Query) (explain.Document, e
 		return explain.Document{}, &problem{http.StatusServiceUnavailable,
 			detail{Detail: "Too many explanations are asked for at once. Try again later."}}
 	}
+	release, mine := a.limits.explanations.take(sharers...)
+	if !mine {
+		full := tooMany("explanations")
+		return explain.Document{}, &problem{full.status, full.body}
+	}
+	defer release()
 	return a.cfg.Explainer.Explain(ctx, q)
 }
 

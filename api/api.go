@@ -54,6 +54,7 @@ type API struct {
 	// explaining limits concurrent explanations, because each one reads whole directories.
 	explaining chan struct{}
 	guesses    *guesses
+	limits     *limits
 	page       Page
 }
 
@@ -79,6 +80,7 @@ func New(cfg Config) (*API, error) {
 		cfg:      cfg, mux: http.NewServeMux(), families: kinds, resources: resources, now: cfg.Status.Config().Now,
 		events:     newEvents(cfg),
 		explaining: make(chan struct{}, cfg.MaxExplanations), guesses: newGuesses(),
+		limits: newLimits(cfg),
 	}
 	for _, rt := range a.routes() {
 		h := a.endpoint(rt)
@@ -110,6 +112,10 @@ func (a *API) dispatch(w http.ResponseWriter, r *http.Request) {
 		return
 	case "/readyz":
 		a.serve(w, r, public(a.readyz))
+		return
+	}
+	if name := a.Sharers(r, "")[0]; !a.allows(name) {
+		a.write(w, r, tooMany("requests"))
 		return
 	}
 	if a.foreignHost(r) {
@@ -286,9 +292,13 @@ type Config struct {
 	TaskMessages int
 	// EventEvery is the interval at which an event stream reads its run. Default 1 s.
 	EventEvery time.Duration
-	// MaxEventStreams is the largest number of open event streams. Default 256.
+	// MaxRequests is the largest number of requests of one token, and of one address, within a second. Default 2500.
+	MaxRequests int
+	// MaxEventStreams is the largest number of open event streams. Default 256. One token, or one address, gets three
+	// quarters of them.
 	MaxEventStreams int
-	// MaxExplanations is the largest number of concurrent requests for explanations. Default 8.
+	// MaxExplanations is the largest number of concurrent requests for explanations. Default 8. One token, or one
+	// address, gets three quarters of them.
 	MaxExplanations int
 	// Addr is the address of NewServer. Default ":8000".
 	Addr string
@@ -299,6 +309,7 @@ const (
 	defaultObjectWait   = 20 * time.Second
 	defaultTaskMessages = 100
 	defaultEventEvery   = time.Second
+	defaultRequests     = 2500
 	defaultEventStreams = 256
 	defaultExplanations = 8
 	defaultAddr         = ":8000"
@@ -331,6 +342,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.EventEvery <= 0 {
 		c.EventEvery = defaultEventEvery
+	}
+	if c.MaxRequests <= 0 {
+		c.MaxRequests = defaultRequests
 	}
 	if c.MaxEventStreams <= 0 {
 		c.MaxEventStreams = defaultEventStreams

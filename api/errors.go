@@ -73,7 +73,7 @@ func (a *API) errorAnswer(err error) (out answer, known bool) {
 	}
 	if p, ok := errors.AsType[*problem](err); ok {
 		out = answer{status: p.status, body: p.body}
-		if p.status == http.StatusServiceUnavailable {
+		if p.status == http.StatusServiceUnavailable || p.status == http.StatusTooManyRequests {
 			out = retryLater(out, 0)
 		}
 		return out, true

@@ -84,6 +84,12 @@ func (a *API) syncEvents(r *request) (answer, error) {
 			body: detail{Detail: "Too many event streams are open. Try again later, or ask for the run every so often."}}
 		return retryLater(full, 0), nil
 	}
+	release, mine := a.limits.streams.take(a.Sharers(r.Request, r.caller.Name)...)
+	if !mine {
+		<-a.events.slots
+		return tooMany("event streams"), nil
+	}
+	s.release = release
 	return answer{status: http.StatusOK, header: streamHeader(), body: s}, nil
 }
 
@@ -103,6 +109,8 @@ type eventStream struct {
 	cursor status.Cursor
 	// after is the id of the last message that the client received.
 	after string
+	// release gives the stream back to the limits.
+	release func()
 	// mayStill reports whether the client's token is still valid.
 	mayStill func() bool
 	w        *eventWriter
@@ -135,7 +143,7 @@ func (s *eventStream) begin(ctx context.Context, id string) error {
 
 // stream sends events until the client disconnects, the run is over or the process stops.
 func (a *API) stream(w http.ResponseWriter, r *http.Request, s *eventStream) {
-	defer func() { <-a.events.slots }()
+	defer func() { <-a.events.slots; s.release() }()
 	s.w = newEventWriter(w, a.events.writeTime)
 	s.mayStill = func() bool {
 		caller, err := a.authenticate(r)
@@ -293,6 +301,12 @@ func (a *API) Stream(w http.ResponseWriter, r *http.Request, mayStill func() boo
 		http.Error(w, "Too many event streams are open. Try again later.", http.StatusServiceUnavailable)
 		return
 	}
+	release, mine := a.limits.streams.take(a.Sharers(r, "")...)
+	if !mine {
+		a.write(w, r, tooMany("event streams"))
+		return
+	}
+	defer release()
 	for name, value := range streamHeader() {
 		w.Header().Set(name, value)
 	}

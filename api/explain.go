@@ -19,7 +19,7 @@ func (a *API) explain(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	doc, err := a.Explain(r.Context(), q)
+	doc, err := a.Explain(r.Context(), q, a.Sharers(r.Request, r.caller.Name)...)
 	if err != nil {
 		return answer{}, err
 	}

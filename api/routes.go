@@ -132,6 +132,9 @@ func (a *API) perform(w http.ResponseWriter, r *http.Request, rt route) (answer,
 		}
 		req.caller = caller
 		note(w, caller.Name)
+		if !a.allows("token " + caller.Name) {
+			return tooMany("requests"), nil
+		}
 		if known && !caller.may(op.scope) {
 			return answer{}, errForbidden
 		}

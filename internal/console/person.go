@@ -97,7 +97,7 @@ func (c *Console) person(r *request) (*page, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), explainTime)
 	defer cancel()
-	doc, err := c.cfg.API.Explain(ctx, data.Query)
+	doc, err := c.cfg.API.Explain(ctx, data.Query, c.cfg.API.Sharers(r.Request, r.who.Name)...)
 	if err != nil {
 		_, data.Problem = c.cfg.API.Failure(r.Request, err)
 	}

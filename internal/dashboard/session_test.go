@@ -118,6 +118,23 @@ func TestCookie(t *testing.T) {
 	d.want(d.get("/asynqmon/", with(c)), http.StatusSeeOther)
 }
 
+// One token begins a bounded number of sessions within a minute, and other tokens begin theirs.
+func TestSessionsAreLimited(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	code := http.StatusSeeOther
+	for n := 0; code == http.StatusSeeOther && n < 100; n++ {
+		resp := d.submit(d.reader)
+		if code = resp.StatusCode; code == http.StatusTooManyRequests && resp.Header.Get("Retry-After") == "" {
+			t.Error("no header says when to try again")
+		}
+	}
+	if n := len(d.sessions()); code != http.StatusTooManyRequests || n != 30 {
+		t.Errorf("the last sign-in is answered with %d, and there are %d sessions; want 429 and 30", code, n)
+	}
+	d.signIn(d.both)
+}
+
 func TestWrongTokens(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)

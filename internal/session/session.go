@@ -61,7 +61,12 @@ type Config struct {
 type Desk struct {
 	cfg     Config
 	guesses chan struct{}
+	// signIns counts the sessions that a token or a person begins within a minute.
+	signIns *tokens.Counter
 }
+
+// mostSignIns bounds the sessions that one token or person begins within a minute, and so those that Redis holds.
+const mostSignIns = 30
 
 // New returns a Desk. It does not connect.
 func New(cfg Config) *Desk {
@@ -80,7 +85,7 @@ func New(cfg Config) *Desk {
 	if cfg.Pause <= 0 {
 		cfg.Pause = time.Second
 	}
-	return &Desk{cfg: cfg, guesses: make(chan struct{}, mostGuesses)}
+	return &Desk{cfg: cfg, guesses: make(chan struct{}, mostGuesses), signIns: tokens.NewCounter(time.Minute)}
 }
 
 // remote returns the address of the other end of the connection.

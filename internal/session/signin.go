@@ -103,6 +103,12 @@ func (d *Desk) trySignIn(w http.ResponseWriter, r *http.Request) {
 
 // enter begins a session with this value and goes to the wanted page.
 func (d *Desk) enter(w http.ResponseWriter, r *http.Request, name, value, next string) {
+	if d.signIns.Count(name, time.Now()) > mostSignIns {
+		w.Header().Set("Retry-After", "60")
+		d.show(w, http.StatusTooManyRequests,
+			signInForm{Next: next, Problem: "Too many sign-ins of " + name + ". Try again in a minute."})
+		return
+	}
 	if !d.Record(w, r, "sign-in", name, audit.Done) {
 		return
 	}
