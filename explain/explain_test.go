@@ -212,3 +212,16 @@ func TestAnEntryThatTheLastSyncCouldNotUse(t *testing.T) {
 		t.Errorf("%s: %s", s.Code, s.Verdict)
 	}
 }
+
+// A provider that is paused says so after every verdict.
+func TestAPausedProvider(t *testing.T) {
+	t.Parallel()
+	in := input()
+	without := explain.Of(in).Providers[0].Verdict
+	in.Providers[0].Pause = &decisions.Pause{Container: in.Providers[0].Container, By: "grace"}
+	want := without + "; nothing is written to this provider: paused by grace since 0001-01-01T00:00:00Z; resume with " +
+		"`rollcall resume " + string(in.Providers[0].Container) + "`"
+	if got := explain.Of(in).Providers[0].Verdict; got != want {
+		t.Errorf("the verdict is %q, want %q", got, want)
+	}
+}

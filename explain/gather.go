@@ -249,6 +249,9 @@ func (x *Explainer) provider(ctx context.Context, access *ProviderAccess, in *In
 	if r, there := receipts[in.Ref.String()]; there {
 		p.Receipt = &r
 	}
+	if p.Pause, err = x.cfg.Decisions.PauseOf(ctx, access.Container); err != nil {
+		return p, err
+	}
 	orders, err := x.cfg.Decisions.Orders(ctx)
 	if err != nil {
 		return p, err

@@ -80,6 +80,8 @@ type ProviderInput struct {
 	Receipt *decisions.Receipt
 	// Order is the order that the user leaves, or nil.
 	Order *plan.Order
+	// Pause keeps everything from writing to the provider; nil if none does.
+	Pause *decisions.Pause
 	// GroupLabels are the names of the groups in the attempts.
 	GroupLabels map[directory.ID]string
 	Held        decisions.HeldSet

@@ -43,6 +43,9 @@ func providerOf(in *ProviderInput, all *Input, sources []Source) Provider {
 	}
 	j := judge{in: in, p: &p, ref: all.Ref, sources: sources}
 	p.Code, p.Reason, p.Verdict = j.verdict()
+	if in.Pause != nil {
+		p.Verdict += "; nothing is written to this provider: " + in.Pause.Text()
+	}
 	return p
 }
 

@@ -117,6 +117,7 @@ func containers() *panel {
 			warn(step{1, look})...).
 		column("failed", sum("fault", `rollcall_failed_changes{container=~"$container"}`), warn(step{1, look})...).
 		column("not synced", sum("reason", `rollcall_held_entries{container=~"$container"}`)).
+		column("paused", `max by (container) (rollcall_container_paused{container=~"$container"})`, warn(step{1, look})...).
 		column("pinned", `max by (container) (rollcall_pinned_entries{container=~"$container"})`).
 		column("users", `max by (container) (rollcall_directory_entries{container=~"$container",kind="user"})`).
 		column("groups", `max by (container) (rollcall_directory_entries{container=~"$container",kind="group"})`).

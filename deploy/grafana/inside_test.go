@@ -127,6 +127,7 @@ var alertNames = []struct{ name, means string }{
 	{"RollcallDecisionsChanged", "decisions on Redis are not signed, changed or gone"},
 	{"RollcallDeltaDrift", "a delta run missed a change that a full run found"},
 	{"RollcallPollsFailing", "a source has not told its changes for a quarter of an hour"},
+	{"RollcallPaused", "nothing has been written to a source or provider for a day, because a person paused it"},
 	{"RollcallConfigurations", "processes have different configurations"},
 	{"RollcallWorkerClock", "the clock of a worker is wrong"},
 	{"RollcallClocksDisagree", "the clock of Redis, or that of a tenant, is wrong"},

@@ -64,6 +64,27 @@ func TestAnEndedSession(t *testing.T) {
 	}
 }
 
+// A pause is on the card and in the sentence at the top, which says how it ends.
+func TestAPauseIsShown(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	h.run(google, status.End{State: status.Completed}, plan.Plan{}, plan.Plan{})
+	if body := h.get("/"); strings.Contains(body, "Paused") {
+		t.Errorf("nothing is paused: %s", body)
+	}
+	_, err := h.decisions.Pause(t.Context(), google, "grace")
+	if _, alive := h.status.Beat(t.Context(), "w1"); err != nil || alive != nil {
+		t.Fatal(err, alive)
+	}
+	body := h.get("/")
+	top := body[strings.Index(body, `class="worst`):]
+	if !strings.Contains(top[:strings.Index(top, "</h1>")], "Nothing is written to ") || !strings.Contains(body,
+		"paused by grace since ") || !strings.Contains(body, "rollcall resume google_workspace:1") ||
+		!strings.Contains(body, "Paused</p>") {
+		t.Errorf("the overview of a paused provider is %s", body)
+	}
+}
+
 // Without Redis, a page says so and offers to try again. An action of a form offers no such link.
 func TestRedisIsAway(t *testing.T) {
 	t.Parallel()

@@ -13,6 +13,7 @@ import (
 
 	"rollcall/api"
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/fault"
 	"rollcall/internal/tokens"
 	"rollcall/ledger"
@@ -47,6 +48,8 @@ type card struct {
 	Facts    ledger.Facts
 	Quotas   []pace.State
 	Now      time.Time
+	// Pause keeps everything from writing to it; nil if none does.
+	Pause *decisions.Pause
 	// Problem is why the card has no data.
 	Problem string
 	MaySync bool
@@ -68,6 +71,7 @@ const (
 	rankNoWorker = iota
 	rankUnknown
 	rankFailed
+	rankPaused
 	rankServer
 	rankLeavers
 	rankHeld
@@ -150,6 +154,9 @@ func (c *Console) fillCard(ctx context.Context, k *card) (err error) {
 		return err
 	}
 	k.Runs = slices.DeleteFunc(runs, func(r status.Run) bool { return r.DryRun || r.State.Open() })
+	if k.Pause, err = c.cfg.Decisions.PauseOf(ctx, id); err != nil {
+		return err
+	}
 	counts, err := c.cfg.Decisions.HeldCounts(ctx, id)
 	if err != nil {
 		return err
@@ -214,6 +221,8 @@ func (k *card) State() state {
 		return state{Word: "Switched off", Tone: "off"}
 	case k.Problem != "":
 		return state{Word: "Unknown", Tone: "bad"}
+	case k.Pause != nil:
+		return state{Word: "Paused", Tone: "wait", Since: k.Pause.At}
 	case last == nil:
 		return state{Word: "Never synced", Tone: "off"}
 	}
@@ -262,6 +271,9 @@ func (k *card) concerns() (out []concern) {
 		add(rankUnknown, 0, "bad", home(k.Container), "Show its runs", "%s cannot be read from Redis (%s)", k.name(),
 			k.Problem)
 		return out
+	}
+	if k.Pause != nil {
+		add(rankPaused, 0, "wait", home(k.Container), "Show its runs", "Nothing is written to %s: %s", k.name(), k.Pause.Text())
 	}
 	last := k.Standing.Last
 	if last == nil {

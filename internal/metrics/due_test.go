@@ -125,6 +125,11 @@ func TestPinnedEntries(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, metrics.Container{Name: corp}, metrics.Container{Name: google, Sources: []container.ID{corp}})
 	s.value("of a source", "rollcall_pinned_entries{container=ldap:corp}", -1)
+	s.value("before a pause", "rollcall_container_paused{container=google_workspace:1}", 0)
+	if _, err := s.decisions.Pause(t.Context(), google, "grace"); err != nil {
+		t.Fatal(err)
+	}
+	s.value("while paused", "rollcall_container_paused{container=google_workspace:1}", 1)
 	s.value("before an undo", "rollcall_pinned_entries{container=google_workspace:1}", 0)
 	s.must(s.decisions.Pin(t.Context(), google, []plan.Pin{
 		{Ref: directory.Ref{Kind: directory.User, ID: "a"}, Account: plan.StandsActive},

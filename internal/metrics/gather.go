@@ -112,7 +112,7 @@ func (s *State) container(ctx context.Context, to *sheet, c *Container) error {
 	to.counts("rollcall_held_changes", guard.Values, held.Guards, name)
 	to.counts("rollcall_held_entries", reason.Values, st.HeldEntries, name)
 	errs := []error{s.copyAge(ctx, to, c), s.pollAge(ctx, to, c), entries(ctx, to, c), quotas(ctx, to, c),
-		s.configurations(ctx, to, c), s.untrusted(ctx, to, c)}
+		s.configurations(ctx, to, c), s.untrusted(ctx, to, c), s.paused(ctx, to, c)}
 	changed, left, err := s.unseen(ctx, c, &st)
 	if err != nil {
 		return errors.Join(append(errs, err)...)
@@ -128,6 +128,20 @@ func (s *State) container(ctx context.Context, to *sheet, c *Container) error {
 	due, err := s.due(ctx, c, &st, changed)
 	to.at("rollcall_sync_expected_by_timestamp_seconds", due, name)
 	return errors.Join(append(errs, err)...)
+}
+
+// paused says whether a person paused the container.
+func (s *State) paused(ctx context.Context, to *sheet, c *Container) error {
+	p, err := s.cfg.Decisions.PauseOf(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	n := 0.0
+	if p != nil {
+		n = 1
+	}
+	to.set("rollcall_container_paused", n, string(c.Name))
+	return nil
 }
 
 // untrusted counts what another program may have written in place of decisions.

@@ -67,6 +67,8 @@ var state = []Metric{
 		Help: "Entries about which the newest run that planned could do nothing, by the reason."},
 	{Name: "rollcall_pinned_entries", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "for sources",
 		Help: "Entries that an undo keeps as they were, whatever their source says."},
+	{Name: "rollcall_container_paused", Kind: Gauge, Labels: []Label{ofContainer},
+		Help: "1 while a person keeps everything from writing to the source or provider, else 0."},
 	{Name: "rollcall_untrusted_decisions", Kind: Gauge, Labels: []Label{ofContainer},
 		Help: "Decisions and pins that are not signed, changed or gone, and 1 if their list is. None of them is used for " +
 			"what harms."},
