@@ -17,18 +17,22 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/internal/slapdtest"
+	simulator "rollcall/simulator/googleworkspace"
 )
 
 var (
 	chaosSeed   = flag.Uint64("chaos.seed", 1, "the seed of TestChaos")
-	chaosRounds = flag.Int("chaos.rounds", 4, "how many kills and stops TestChaos makes")
+	chaosRounds = flag.Int("chaos.rounds", 4, "how many troubles TestChaos makes")
 )
 
-// chaos is a world whose processes are killed and stopped.
+// chaos is a world whose processes are killed and stopped, and whose network fails.
 type chaos struct {
 	*world
 
 	rng *rand.Rand
+	// directory is the way to slapd, ways are those of the workers to Redis.
+	directory *cutter
+	ways      []*cutter
 	// api is held to restart the API.
 	api sync.RWMutex
 	mu  sync.Mutex
@@ -40,17 +44,26 @@ type chaos struct {
 
 const chaosPeople = 60
 
-// TestChaos kills, stops and terminates workers, the API and Redis at random, while full syncs run and single objects
-// are posted without a pause. No accepted job is lost, no account has a twin, no person loses an account or a
-// membership, and everything is as the directory says in the end. `make chaos` makes more trouble, and repeats a seed.
+// TestChaos makes trouble at random while full syncs run and single objects are posted without a pause. Workers, the
+// API and Redis are killed or stand still, Redis refuses writes, and connections to Redis, the directory and the tenant
+// break or fall silent. No accepted job is lost, no account has a twin, no person loses an account or a membership, and
+// everything is as the directory says in the end. `make chaos` makes more trouble, and repeats a seed.
 func TestChaos(t *testing.T) {
 	t.Parallel()
+	c := &chaos{rng: rand.New(rand.NewPCG(*chaosSeed, 0)), directory: &cutter{}}
 	w := newWorld(t, options{
-		slapd: slapdtest.Options{LDIF: slapdtest.Generate(chaosPeople, 6, 10)}, workers: 3,
-		env:   []string{"ROLLCALL_OBJECT_WAIT=50ms"},
+		slapd: slapdtest.Options{LDIF: slapdtest.Generate(chaosPeople, 6, 10)}, workers: -1,
+		env: []string{"ROLLCALL_OBJECT_WAIT=50ms"}, source: []string{"request_timeout: 2s", "connect_timeout: 2s"},
 		redis: []string{"--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "yes"},
+		uri: func(s *slapdtest.Server) string {
+			return "ldap://" + c.directory.listen(t, strings.TrimPrefix(s.URL, "ldap://"))
+		},
 	})
-	c := &chaos{world: w, rng: rand.New(rand.NewPCG(*chaosSeed, 0))}
+	c.world = w
+	for i := range 3 {
+		c.ways, w.workers = append(c.ways, nil), append(w.workers, nil)
+		c.replace(i)
+	}
 	w.both()
 	w.tenant.ResetCalls()
 	w.onRequest(func(string) { time.Sleep(3 * time.Millisecond) })
@@ -59,40 +72,47 @@ func TestChaos(t *testing.T) {
 	background.Go(func() { c.post(ctx) })
 	background.Go(func() { c.startRuns(ctx) })
 	e := w.editor()
+	var troubles []int
 	for round := range *chaosRounds {
 		for range 5 {
 			e.set(slapdtest.UserDN(c.rng.IntN(chaosPeople)), "title", "Director "+time.Now().Format(time.StampMicro))
 		}
-		c.trouble(round)
+		if len(troubles) == 0 { // Each kind comes once before one comes again.
+			troubles = c.rng.Perm(kindsOfTrouble)
+		}
+		c.trouble(round, troubles[0])
+		troubles = troubles[1:]
 	}
 	stop()
 	background.Wait()
 	w.onRequest(nil)
 	c.settle()
 	c.outcomes()
-	t.Logf("seed %d: %d kills and stops, %d posts answered at once, %d accepted, %d refused", *chaosSeed, *chaosRounds,
+	t.Logf("seed %d: %d troubles, %d posts answered at once, %d accepted, %d refused", *chaosSeed, *chaosRounds,
 		c.answered.Load(), len(c.accepted), c.refused.Load())
 }
 
+const kindsOfTrouble = 11
+
 // trouble makes one kind of trouble and returns when it is over.
-func (c *chaos) trouble(round int) {
+func (c *chaos) trouble(round, kind int) {
 	c.Helper()
 	i := c.rng.IntN(len(c.workers))
-	victim := c.workers[i]
+	victim, way := c.workers[i], c.ways[i]
 	pause := time.Duration(c.rng.IntN(2000)) * time.Millisecond
+	long := time.Duration(2+c.rng.IntN(18)) * time.Second // as often longer than a lease as not
 	time.Sleep(pause)
-	what := c.rng.IntN(5)
-	c.Logf("round %d: trouble %d with worker %d after %s", round, what, i, pause)
-	switch what {
+	c.Logf("round %d: trouble %d with worker %d after %s, for %s", round, kind, i, pause, long)
+	switch kind {
 	case 0, 1: // kill -9, and another worker in its place
 		victim.kill()
 		c.replace(i)
 	case 2: // SIGTERM
 		victim.stop(c)
 		c.replace(i)
-	case 3: // A worker stands still until long after its lease has ended.
+	case 3: // A worker stands still.
 		victim.signal(c, syscall.SIGSTOP)
-		time.Sleep(time.Duration(2+c.rng.IntN(18)) * time.Second)
+		time.Sleep(long)
 		victim.signal(c, syscall.SIGCONT)
 	case 4: // Redis crashes and starts again with its append-only file, and the API is killed.
 		c.crashRedis(1000)
@@ -101,13 +121,43 @@ func (c *chaos) trouble(round int) {
 		eventually(c, time.Minute, "Redis is back", func() bool { return c.redis.Ping(c.Context()).Err() == nil })
 		c.startAPI()
 		c.api.Unlock()
+	case 5: // Memory is full.
+		c.command("CONFIG SET maxmemory 1")
+		time.Sleep(long)
+		c.command("CONFIG SET maxmemory 0")
+	case 6: // Redis becomes a replica, and a master again.
+		c.command("REPLICAOF 127.0.0.1 1")
+		time.Sleep(long)
+		c.command("REPLICAOF NO ONE")
+	case 7: // One worker gets no answer from Redis.
+		way.silence(true)
+		time.Sleep(long)
+		way.silence(false)
+	case 8: // One worker cannot reach Redis.
+		way.cut(true)
+		time.Sleep(long)
+		way.cut(false)
+	case 9: // The directory does not answer, and then refuses connections.
+		c.directory.silence(true)
+		time.Sleep(long / 2)
+		c.directory.cut(true)
+		c.directory.silence(false)
+		time.Sleep(long / 2)
+		c.directory.cut(false)
+	case 10: // Connections to the tenant break, before and after it has done what it was asked to.
+		for _, effect := range []simulator.Effect{simulator.Drop, simulator.LoseAnswer} {
+			c.tenant.Inject(simulator.Fault{Effect: effect, Probability: 0.2})
+		}
+		time.Sleep(long)
+		c.tenant.ClearFaults()
 	}
 }
 
-// replace starts a worker in the place of one that has ended.
+// replace starts a worker in the place of one that has ended, with a way of its own to Redis.
 func (c *chaos) replace(i int) {
 	c.Helper()
-	p := launch(c, "worker", c.env...)
+	c.ways[i] = &cutter{}
+	p := launch(c, "worker", append(c.env, "ROLLCALL_REDIS_URL=redis://"+c.ways[i].listen(c, c.addr))...)
 	p.says(c, "worker runs")
 	c.workers[i] = p
 }

@@ -1,13 +1,8 @@
 package e2e
 
 import (
-	"io"
-	"net"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"rollcall/internal/slapdtest"
 )
@@ -121,7 +116,9 @@ func TestConnectionDropsMidPage(t *testing.T) {
 	var cut cutter
 	w := newWorld(t, options{
 		slapd: small(), source: []string{"page_size: 40"},
-		uri: func(s *slapdtest.Server) string { return cut.listen(t, strings.TrimPrefix(s.URL, "ldap://")) },
+		uri: func(s *slapdtest.Server) string {
+			return "ldap://" + cut.listen(t, strings.TrimPrefix(s.URL, "ldap://"))
+		},
 	})
 	w.both()
 	whole := cut.seen.Load() / 2
@@ -133,43 +130,4 @@ func TestConnectionDropsMidPage(t *testing.T) {
 	}
 	cut.after.Store(0)
 	w.exactly(map[string]int{"user update": 1}, nil)
-}
-
-// cutter is a proxy that closes a connection once the server has sent so many bytes over it.
-type cutter struct {
-	after, seen atomic.Int64
-}
-
-func (c *cutter) listen(t testing.TB, to string) (uri string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var done sync.WaitGroup
-	t.Cleanup(func() { _ = l.Close(); done.Wait() })
-	done.Go(func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.DialTimeout("tcp", to, time.Second)
-			if err != nil {
-				_ = client.Close()
-				continue
-			}
-			done.Go(func() { _, _ = io.Copy(server, client); _ = server.Close() })
-			done.Go(func() { c.pass(client, server); _ = client.Close(); _ = server.Close() })
-		}
-	})
-	return "ldap://" + l.Addr().String()
-}
-
-func (c *cutter) pass(client io.Writer, server io.Reader) {
-	if limit := c.after.Load(); limit > 0 {
-		server = io.LimitReader(server, limit)
-	}
-	n, _ := io.Copy(client, server)
-	c.seen.Add(n)
 }

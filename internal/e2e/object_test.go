@@ -56,7 +56,7 @@ func TestSingleObject(t *testing.T) {
 	var proxy cutter
 	w := newWorld(t, options{slapd: small(), provider: []string{`exclude: ["u000149"]`},
 		uri: func(s *slapdtest.Server) string {
-			return proxy.listen(t, strings.TrimPrefix(s.URL, "ldap://"))
+			return "ldap://" + proxy.listen(t, strings.TrimPrefix(s.URL, "ldap://"))
 		}})
 	// Before the first run there is nothing to know an entry by.
 	if code, said := w.object(modelUser, slapdtest.UUID(1)); code != http.StatusBadRequest ||
