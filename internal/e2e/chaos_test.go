@@ -100,7 +100,11 @@ func (c *chaos) trouble(round, kind int) {
 	i := c.rng.IntN(len(c.workers))
 	victim, way := c.workers[i], c.ways[i]
 	pause := time.Duration(c.rng.IntN(2000)) * time.Millisecond
-	long := time.Duration(2+c.rng.IntN(18)) * time.Second // as often longer than a lease as not
+	most := 18 // seconds, and so longer than a lease now and then
+	if *chaosRounds < kindsOfTrouble {
+		most = 5
+	}
+	long := time.Duration(2+c.rng.IntN(most)) * time.Second
 	time.Sleep(pause)
 	c.Logf("round %d: trouble %d with worker %d after %s, for %s", round, kind, i, pause, long)
 	switch kind {

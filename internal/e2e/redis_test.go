@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"rollcall/internal/redistest"
 	"rollcall/internal/slapdtest"
 )
 
@@ -55,30 +56,10 @@ func TestRedisRefusesWrites(t *testing.T) {
 	} {
 		t.Run(why, func(t *testing.T) {
 			t.Parallel()
-			const people = 150
 			w := newWorld(t, options{slapd: small(), workers: 2, env: []string{"ROLLCALL_OBJECT_WAIT=1ms"}})
-			w.both()
-			e := w.editor()
-			for n := range people / 2 {
-				e.set(slapdtest.UserDN(n), "title", "Director")
-			}
-			w.sync(corp)
-			var writes atomic.Int64
-			refused := make(chan struct{})
-			w.onRequest(func(method string) {
-				if writing(method) && writes.Add(1) > 10 {
-					<-refused
-				}
-			})
-			id := w.start(google).ID
-			eventually(t, time.Minute, "the run writes", func() bool { return writes.Load() > 10 })
-			var jobs []string
-			for n := people - 20; n < people; n++ {
-				e.set(slapdtest.UserDN(n), "title", "Chief")
-				jobs = append(jobs, w.post(slapdtest.UUID(n)))
-			}
+			id, jobs, goOn := w.underway()
 			w.command(commands[0])
-			close(refused)
+			goOn()
 			eventually(t, time.Minute, "is_running is false", func() bool { return !w.status(google).IsRunning })
 			w.get(google+"sync/held/", &struct{}{})
 			if code, data := w.call(http.MethodPost, google+"sync/", ""); code != http.StatusServiceUnavailable ||
@@ -90,9 +71,90 @@ func TestRedisRefusesWrites(t *testing.T) {
 				t.Errorf("the run is %s (%s) after %d resumes: %s", r.State, r.Status, r.Resumes, r.Reason)
 			}
 			w.ended(jobs, "updated", "unchanged")
-			w.undisturbed(people, 15)
+			w.undisturbed(150, 15)
 		})
 	}
+}
+
+// underway syncs everything, changes half of the people, starts a provider sync that stands still after its tenth write,
+// and posts the sync of twenty others. goOn lets the tenant answer.
+func (w *world) underway() (run string, jobs []string, goOn func()) {
+	w.Helper()
+	const people = 150
+	w.both()
+	e := w.editor()
+	for n := range people / 2 {
+		e.set(slapdtest.UserDN(n), "title", "Director")
+	}
+	w.sync(corp)
+	var writes atomic.Int64
+	released := make(chan struct{})
+	w.onRequest(func(method string) {
+		if writing(method) && writes.Add(1) > 10 {
+			<-released
+		}
+	})
+	run = w.start(google).ID
+	eventually(w, time.Minute, "the run writes", func() bool { return writes.Load() > 10 })
+	for n := people - 20; n < people; n++ {
+		e.set(slapdtest.UserDN(n), "title", "Chief")
+		jobs = append(jobs, w.post(slapdtest.UUID(n)))
+	}
+	return run, jobs, func() { close(released) }
+}
+
+// The master of a Redis with a sentinel dies in the middle of a run and of object jobs. The programs find the new
+// master, and everything that the old one had replicated ends well.
+func TestSentinelFailover(t *testing.T) {
+	t.Parallel()
+	sentinel, kill := redistest.Failover(t)
+	w := newWorld(t, options{slapd: small(), workers: 2, env: []string{"ROLLCALL_OBJECT_WAIT=1ms"},
+		redisURL: func() (string, redis.UniversalClient) {
+			return "redis-sentinel://" + sentinel + "?master_name=" + redistest.Master, redis.NewFailoverClient(
+				&redis.FailoverOptions{MasterName: redistest.Master, SentinelAddrs: []string{sentinel}})
+		}})
+	id, jobs, goOn := w.underway()
+	if n, err := w.redis.Do(t.Context(), "WAIT", 1, 10_000).Int(); n != 1 || err != nil {
+		t.Fatalf("the replica has not what the master has: %d, %v", n, err)
+	}
+	kill()
+	goOn()
+	w.over(id, jobs)
+}
+
+// The programs are stopped in the middle of a run and of object jobs, the slots of all keys move to another node of the
+// Redis Cluster, and the programs are started again.
+func TestClusterSlotsMove(t *testing.T) {
+	t.Parallel()
+	nodes := redistest.TwoNodes(t)
+	w := newWorld(t, options{slapd: small(), workers: 2, env: []string{"ROLLCALL_OBJECT_WAIT=1ms"},
+		redisURL: func() (string, redis.UniversalClient) {
+			return "redis-cluster://" + nodes.Addr(0),
+				redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes.Addr(0)}})
+		}})
+	id, jobs, goOn := w.underway()
+	goOn()
+	for _, p := range append(w.workers, w.api) {
+		p.stop(t)
+	}
+	for _, tag := range []string{"{google_workspace:1}", "{objects}", "{ldap:corp}", "{full}", "{workers}"} {
+		nodes.Move(tag)
+	}
+	w.startAPI()
+	w.startWorker()
+	w.over(id, jobs)
+}
+
+// over waits for the end of a run and of object jobs, and fails the test unless all is as if nothing had happened.
+func (w *world) over(run string, jobs []string) {
+	w.Helper()
+	if r := w.wait(google, run); r.State != "completed" {
+		w.Errorf("the run is %s after %d resumes: %s", r.State, r.Resumes, r.Reason)
+	}
+	w.ended(jobs, "updated", "unchanged")
+	w.onRequest(nil)
+	w.both()
+	w.undisturbed(150, 15)
 }
 
 // command sends Redis a command.

@@ -46,8 +46,9 @@ type options struct {
 	workers int
 	// spy stands in front of the tenant.
 	spy func(http.Handler) http.Handler
-	// redis are further arguments of redis-server.
-	redis []string
+	// redis are further arguments of redis-server. redisURL starts another one, which it returns the URL of.
+	redis    []string
+	redisURL func() (url string, client redis.UniversalClient)
 }
 
 // world is the whole installation, with a directory, a tenant, Redis and the two programs.
@@ -55,7 +56,7 @@ type world struct {
 	testing.TB
 	ldap    *slapdtest.Server
 	tenant  *simulator.Tenant
-	redis   *redis.Client
+	redis   redis.UniversalClient
 	addr    string // of Redis
 	serving busy   // the tenant
 	// killRedis ends it for good.
@@ -85,8 +86,13 @@ var tenantKey = sync.OnceValue(func() *rsa.PrivateKey {
 func newWorld(t testing.TB, o options) *world {
 	t.Helper()
 	w := &world{TB: t}
-	w.addr, w.killRedis = redistest.TCP(t, o.redis...)
-	w.redis = redis.NewClient(&redis.Options{Addr: w.addr})
+	var url string
+	if o.redisURL != nil {
+		url, w.redis = o.redisURL()
+	} else {
+		w.addr, w.killRedis = redistest.TCP(t, o.redis...)
+		url, w.redis = "redis://"+w.addr, redis.NewClient(&redis.Options{Addr: w.addr})
+	}
 	t.Cleanup(func() { _ = w.redis.Close() })
 	o.slapd.LDIF = orgUnits + o.slapd.LDIF
 	w.ldap = slapdtest.Start(t, o.slapd)
@@ -103,7 +109,7 @@ func newWorld(t testing.TB, o options) *world {
 	}
 	srv := httptest.NewServer(handler)
 	t.Cleanup(srv.Close)
-	w.configure(t.TempDir(), srv.URL, &o)
+	w.configure(t.TempDir(), srv.URL, url, &o)
 	w.startAPI()
 	for range max(1, o.workers) + min(0, o.workers) {
 		w.startWorker()
@@ -112,7 +118,7 @@ func newWorld(t testing.TB, o options) *world {
 }
 
 // configure writes the files that a person would write.
-func (w *world) configure(dir, tenant string, o *options) {
+func (w *world) configure(dir, tenant, redisURL string, o *options) {
 	w.Helper()
 	key, err := w.tenant.CredentialsJSON(tenant)
 	if err != nil {
@@ -145,7 +151,7 @@ func (w *world) configure(dir, tenant string, o *options) {
 		}
 	}
 	w.env = append([]string{
-		"ROLLCALL_REDIS_URL=redis://" + w.addr, "ROLLCALL_CONFIG=" + filepath.Join(dir, "rollcall.yaml"),
+		"ROLLCALL_REDIS_URL=" + redisURL, "ROLLCALL_CONFIG=" + filepath.Join(dir, "rollcall.yaml"),
 		"ROLLCALL_TOKENS_FILE=" + filepath.Join(dir, "tokens"), "ROLLCALL_LISTEN=127.0.0.1:0",
 	}, o.env...)
 }

@@ -124,16 +124,20 @@ func workspace() (dir, socket string, err error) {
 	return dir, filepath.Join(dir, "s"), err
 }
 
-// launch starts redis-server under the guard and waits until it responds. Calling stop ends it.
+// launch starts redis-server without persistence. See serve.
 func launch(dir, network, addr string, args ...string) (stop func(), err error) {
+	return serve(dir, network, addr, append([]string{"--save", "", "--appendonly", "no", "--dir", dir, "--loglevel",
+		"warning"}, args...)...)
+}
+
+// serve starts redis-server under the guard and waits until it responds. Calling stop ends it.
+func serve(dir, network, addr string, args ...string) (stop func(), err error) {
 	server, err := exec.LookPath("redis-server")
 	if err != nil {
 		return nil, fmt.Errorf("%w: install it (Debian and Ubuntu: apt-get install redis-server)", err)
 	}
 	// The server is started by its absolute path, which it needs to restart itself (DEBUG CRASH-AND-RECOVER).
-	args = append([]string{"-c", guard, "sh", dir, server,
-		"--save", "", "--appendonly", "no", "--dir", dir, "--loglevel", "warning"}, args...)
-	cmd := exec.Command("sh", args...)
+	cmd := exec.Command("sh", append([]string{"-c", guard, "sh", dir, server}, args...)...)
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
