@@ -3,7 +3,6 @@ package reconcile
 import (
 	"slices"
 
-	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
@@ -109,14 +108,14 @@ func (a *applier) awaits(i int) bool {
 
 // noteYields notes in the ledger which former address an object yields to another entry. The alias that a rename
 // leaves can then be deleted by a later run, too. The caller holds the lock.
-func (a *applier) noteYields(c *plan.Change, notes map[directory.Ref]plan.Link) {
+func (a *applier) noteYields(c *plan.Change) {
 	before := c.FormerAddress()
 	if c.Op != plan.Update || before == "" || a.names.yields[c.RemoteID] != before {
 		return
 	}
 	link := a.link(c.Ref)
 	link.RemoteID, link.Yields = c.RemoteID, before
-	a.links[c.Ref], notes[c.Ref] = link, link
+	a.set(c.Ref, link)
 }
 
 // stillYields reports whether the object has the address that it yields, and another entry should have it.

@@ -42,9 +42,11 @@ type applier struct {
 	again []directory.Ref
 	// remote maps entries to the remote ids that this run found or made.
 	remote map[directory.Ref]string
-	// links are the links that differ from the ledger's, and lost are the entries with links to be dropped.
-	links map[directory.Ref]plan.Link
-	lost  []directory.Ref
+	// links are the links that differ from those that the run read, stored says which of them the ledger has already,
+	// and lost are the entries with links to be dropped.
+	links  map[directory.Ref]plan.Link
+	stored map[directory.Ref]bool
+	lost   []directory.Ref
 	// touched are the groups with member changes in this run.
 	touched map[directory.ID]bool
 	// late are the changes of entries that were locked elsewhere.
@@ -102,7 +104,7 @@ func (e *Engine) applier(run Run, v *view, report *Report) *applier {
 	}
 	return &applier{
 		Engine: e, refusedBefore: before, hop: e.hop(), run: run, view: v, report: report, remote: map[directory.Ref]string{},
-		links: map[directory.Ref]plan.Link{}, touched: map[directory.ID]bool{},
+		links: map[directory.Ref]plan.Link{}, stored: map[directory.Ref]bool{}, touched: map[directory.ID]bool{},
 		down: map[directory.Ref]bool{}, mute: map[directory.Ref]muteness{},
 		names:  newExchange(report.Apply.Changes),
 		unmade: map[directory.Ref]bool{}, gains: map[directory.Ref]int{}, losses: map[directory.Ref][]int{},

@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,6 +40,38 @@ func (w *world) leave(disabled int, gone ...int) {
 		}
 	}
 	w.source.snapshot.Entries = append(entries, person(100))
+}
+
+// A first provisioning may take hours. A leaver in the middle of it is judged by the accounts that are there by then.
+func TestALeaverInTheMiddleOfAFirstProvisioning(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.source.snapshot.Entries = company()
+	present := &sourceFake{snapshot: w.source.snapshot}
+	present.snapshot.Entries = present.snapshot.Entries[1:]
+	var once sync.Once
+	var leaver reconcile.Report
+	var failed error
+	w.tenant.before = func(c plan.Change) {
+		if c.Kind != directory.Group {
+			return
+		}
+		once.Do(func() {
+			leaver, failed = w.engine().From(present).Execute(t.Context(), w.runOf("leaver", reconcile.Suspending(ref(0))))
+		})
+	}
+	mustRun(t, w)
+	if failed != nil || leaver.Applied != 1 {
+		t.Errorf("Execute() = %v, %d applied, held: %+v", failed, leaver.Applied, leaver.Held.Changes)
+	}
+	w.tenant.before, w.source.snapshot = nil, present.snapshot
+	if mustRun(t, w); !slices.Equal(w.tenant.suspended(), []string{"u000"}) {
+		t.Errorf("after the next run %q are suspended, want the leaver", w.tenant.suspended())
+	}
+	links, err := w.ledger.Links(t.Context())
+	if link := links[ref(0)]; err != nil || !link.Suspended {
+		t.Errorf("the ledger has %+v, %v: want the suspension that was made during the first run", link, err)
+	}
 }
 
 func (t *tenantFake) suspended() (ids []string) {

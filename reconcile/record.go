@@ -201,11 +201,40 @@ func (a *applier) observeObjects() (present map[directory.Ref]bool, bare map[str
 	return present, bare
 }
 
-// set stores a link that differs from the ledger's.
+// set notes a link that differs from the one of before. The ledger gets it with the next call of store.
 func (a *applier) set(ref directory.Ref, link plan.Link) {
-	if _, pending := a.links[ref]; pending || a.view.links[ref] != link {
+	if a.link(ref) != link {
 		a.links[ref] = link
+		delete(a.stored, ref)
 	}
+}
+
+// store gives the ledger the links of entries, as far as it does not have them. Another run may change a link that was
+// stored, so it is not written again.
+func (a *applier) store(ctx context.Context, of []directory.Ref) error {
+	a.mu.Lock()
+	var links map[directory.Ref]plan.Link
+	for _, ref := range of {
+		if link, ok := a.links[ref]; ok && !a.stored[ref] {
+			if links == nil {
+				links = map[directory.Ref]plan.Link{}
+			}
+			links[ref] = link
+		}
+	}
+	a.mu.Unlock()
+	if len(links) == 0 {
+		return nil
+	}
+	if err := a.cfg.Ledger.PutLinks(ctx, links); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for ref, link := range links {
+		a.stored[ref] = a.links[ref] == link
+	}
+	return nil
 }
 
 // recordDepartures records the time and reason of each departure, and clears those of entries that came back.

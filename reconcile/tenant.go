@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -185,7 +186,15 @@ func (t tenant) write(ctx context.Context, a *applier, at []int) error {
 			ready = append(ready, i)
 		}
 	}
-	return a.send(ctx, ready)
+	if err := a.send(ctx, ready); err != nil {
+		return err
+	}
+	// A leaver in the middle of a first provisioning is counted against the accounts that are there by then.
+	refs := make([]directory.Ref, len(ready))
+	for k, i := range ready {
+		refs[k] = a.report.Apply.Changes[i].Ref
+	}
+	return a.store(ctx, refs)
 }
 
 // admit takes the entry's lock and makes sure that the plan is not older than the entry. A change of a locked entry
@@ -231,25 +240,23 @@ func lockName(c *plan.Change) string {
 // account with an unknown suspender. A note without a suspension does no harm, because the next run finds the account
 // active. The note also starts the grace period, so that a late suspension gets a whole one.
 func (t tenant) prepare(ctx context.Context, a *applier, batch []plan.Change) error {
-	notes := map[directory.Ref]plan.Link{}
+	refs := make([]directory.Ref, len(batch))
 	a.mu.Lock()
 	for i := range batch {
+		refs[i] = batch[i].Ref
 		if c := &batch[i]; c.Op == plan.Suspend {
 			link := a.link(c.Ref)
 			link.RemoteID, link.Suspended = c.RemoteID, true
 			if t, ok := a.tombstone(c.Ref); ok {
 				link.Departed, link.Why = t.Since, t.Why
 			}
-			a.links[c.Ref], notes[c.Ref] = link, link
+			a.set(c.Ref, link)
 		} else {
-			a.noteYields(c, notes)
+			a.noteYields(c)
 		}
 	}
 	a.mu.Unlock()
-	if len(notes) == 0 {
-		return nil
-	}
-	return t.cfg.Ledger.PutLinks(ctx, notes)
+	return a.store(ctx, refs)
 }
 
 func (a *applier) tombstone(ref directory.Ref) (plan.Tombstone, bool) {
@@ -295,7 +302,7 @@ func (t tenant) learn(a *applier, c *plan.Change, r provider.Result) {
 	default:
 		return
 	}
-	a.links[c.Ref] = link
+	a.set(c.Ref, link)
 }
 
 // record implements hop. Only a run that read everything and carried out its plan concludes departures, confirms
@@ -306,7 +313,7 @@ func (t tenant) record(ctx context.Context, a *applier, complete bool) error {
 		a.observe()
 		a.recordDepartures()
 	}
-	if err := t.cfg.Ledger.PutLinks(ctx, a.links); err != nil {
+	if err := a.store(ctx, slices.Collect(maps.Keys(a.links))); err != nil {
 		return err
 	}
 	if err := t.cfg.Ledger.DropLinks(ctx, a.lost...); err != nil {
