@@ -35,12 +35,12 @@ func (a *API) syncStatus(r *request) (answer, error) {
 		IsRunning: summary.Live, Tasks: []systemTask{},
 		LastSuccessfulSync: orNull(summary.SuccessfulAt), LastSyncStatus: lastSyncStatus(summary),
 	}
-	for _, run := range runs {
-		messages, err := a.lastMessages(ctx, run)
-		if err != nil {
-			return answer{}, err
-		}
-		v := runRows{family: r.family, run: run, live: summary.Live, now: now, messages: messages}
+	pages, err := a.cfg.Status.LastMessages(ctx, c, runs, a.cfg.TaskMessages)
+	if err != nil {
+		return answer{}, err
+	}
+	for i, run := range runs {
+		v := runRows{family: r.family, run: run, live: summary.Live, now: now, messages: shown(run, pages[i])}
 		out.Tasks = append(out.Tasks, v.rows()...)
 	}
 	notices, err := a.notices(ctx, c)
@@ -98,25 +98,19 @@ func (a *API) recent(ctx context.Context, c container.ID) (status.Summary, []sta
 	}
 }
 
-// lastMessages returns the newest messages of a run, the oldest first. It adds a note if there are more.
-func (a *API) lastMessages(ctx context.Context, run status.Run) ([]status.Message, error) {
-	if run.Messages == 0 {
-		return nil, nil
-	}
-	found, more, err := a.cfg.Status.Messages(ctx, run.Container, run.ID, "", a.cfg.TaskMessages)
-	if err != nil {
-		return nil, err
-	}
+// shown returns the newest messages of a run, the oldest first. If there are more, the first one says so.
+func shown(run status.Run, page status.MessagePage) []status.Message {
+	found := page.Messages
 	slices.Reverse(found)
-	if more == "" || len(found) == 0 {
-		return found, nil
+	if !page.More || len(found) == 0 {
+		return found
 	}
 	return slices.Insert(found, 0, status.Message{
 		Time: found[0].Time, Level: status.Info, Logger: apiLogger,
 		Event: fmt.Sprintf("Only the last %d messages are shown; sync/runs/%s/messages/ has the others.", len(found),
 			run.ID),
 		Attributes: map[string]any{"messages": run.Messages},
-	}), nil
+	})
 }
 
 // apiLogger is the logger of messages that the API adds.

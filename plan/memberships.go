@@ -62,9 +62,9 @@ func (c *computer) members(d *Desired, o *Object) {
 	}
 	c.plan.Counts.Anchored.Membership += len(current)
 	desired := make(map[directory.Ref]bool, len(d.Members))
-	for _, m := range d.Members {
-		desired[m.Ref] = true
-		c.member(d, o, m, current)
+	for i := range d.Members {
+		desired[d.Members[i].Ref] = true
+		c.member(d, o, &d.Members[i], current)
 	}
 	c.leavers(d, o, desired, current)
 }
@@ -80,7 +80,7 @@ func (c *computer) memberRef(remote string) (directory.Ref, bool) {
 	return ParseRef(remote)
 }
 
-func (c *computer) member(d *Desired, o *Object, m Member, current map[directory.Ref]string) {
+func (c *computer) member(d *Desired, o *Object, m *Member, current map[directory.Ref]string) {
 	if remote, is := current[m.Ref]; is {
 		c.plan.Counts.Desired.Membership++
 		c.plan.Counts.Unchanged.Membership++

@@ -128,11 +128,16 @@ const (
 // Desired turns what a source said into what its part of the local directory should hold.
 func Desired(s directory.Snapshot) []plan.Desired {
 	out := make([]plan.Desired, len(s.Entries))
+	var source []string // that of the entries before, which most have
 	for i := range s.Entries {
 		e := tidy(s.Entries[i])
+		if len(source) == 0 || source[0] != e.Source {
+			source = []string{e.Source}
+		}
 		d := &out[i]
 		*d = plan.Desired{
-			Ref: e.Ref(), Label: e.Label(), Source: e.Source, Version: e.Digest(), Active: e.Active, Fields: fields(&e),
+			Ref: e.Ref(), Label: e.Label(), Source: e.Source, Version: e.Digest(), Active: e.Active,
+			Fields: fields(&e, source),
 		}
 		if !e.Active {
 			d.Why = plan.Disabled
@@ -164,13 +169,13 @@ func tidy(e directory.Entry) directory.Entry {
 	return e
 }
 
-// fields returns the entry's attributes and the other facts, sorted by name.
-func fields(e *directory.Entry) directory.Attributes {
+// fields returns the entry's attributes and the other facts, sorted by name. source is the name of its source.
+func fields(e *directory.Entry, source []string) directory.Attributes {
 	out := make(directory.Attributes, 0, len(e.Attributes)+2)
 	if e.DN != "" {
 		out = append(out, directory.Attribute{Name: FieldDN, Values: []string{e.DN}})
 	}
-	out = append(out, directory.Attribute{Name: FieldSource, Values: []string{e.Source}})
+	out = append(out, directory.Attribute{Name: FieldSource, Values: source})
 	out = append(out, e.Attributes...)
 	if !slices.IsSortedFunc(out, byName) {
 		slices.SortFunc(out, byName)

@@ -109,9 +109,13 @@ func (g *glimpse) others(objects []plan.Object) plan.Tally {
 
 // all returns every entry.
 func (p *Part) all(ctx context.Context, q provider.Query) ([]plan.Object, error) {
-	objects := make([]plan.Object, 0, len(q.Versions))
+	known, err := p.rdb.HLen(ctx, p.keys.digest).Result()
+	if err != nil {
+		return nil, redisFault("read", err)
+	}
+	objects := make([]plan.Object, 0, min(int(known), len(q.Versions)))
 	var differ []directory.Ref
-	err := p.scan(ctx, p.keys.digest, tokensAtOnce, func(page []string) error {
+	err = p.scan(ctx, p.keys.digest, tokensAtOnce, func(page []string) error {
 		for i := 0; i+1 < len(page); i += 2 {
 			o, same, err := p.object(page[i], page[i+1], q.Versions)
 			switch {
@@ -197,7 +201,7 @@ func (p *Part) withContents(ctx context.Context, objects []plan.Object, differ [
 func objectOf(e *stored) plan.Object {
 	o := plan.Object{
 		Ref: e.Ref(), RemoteID: e.Ref().String(), Label: e.Label(), Active: e.Active, Version: e.digest,
-		Fields: fields(&e.Entry),
+		Fields: fields(&e.Entry, []string{e.Source}),
 		Listed: e.Kind == directory.Group,
 	}
 	if !e.Active {

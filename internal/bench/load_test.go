@@ -102,11 +102,12 @@ func (l *lab) statuses() row {
 	defer client.CloseIdleConnections()
 	measure := func(url func(i int) string) func() time.Duration {
 		return func() time.Duration {
-			return l.load(max(200, min(10_000, *people/10)), func(i int) error { return get(l.Context(), client, url(i)) })
+			n := max(200, min(10_000, *people/10))
+			return l.load(n, func(i int) error { return get(l.Context(), client, url(i)) })
 		}
 	}
-	got := share(trials(),
-		measure(func(i int) string { return fmt.Sprintf("%s/sources/ldap/load%d/sync/status/", ours.URL, i%containers) }),
+	const path = "%s/sources/ldap/load%d/sync/status/"
+	got := share(trials(), measure(func(i int) string { return fmt.Sprintf(path, ours.URL, i%containers) }),
 		measure(func(int) string { return theirs.URL }))
 	return row{fmt.Sprintf("status endpoint, %d clients, %d containers with %d runs", clients, containers, runs),
 		fmt.Sprintf("%.2f of the rate", got), "a handler with one GET on Redis", "0.5"}
@@ -143,10 +144,13 @@ func get(ctx context.Context, client *http.Client, url string) error {
 func (l *lab) enqueue() row {
 	n := min(10_000, *people)
 	client := asynq.NewClientFromRedisClient(l.app.Redis)
+	trial := 0
 	ours := func() time.Duration {
+		trial++
+		name := container.ID(fmt.Sprintf("google_workspace:%d", 100+trial)) // Each takes ten thousand open jobs.
 		return l.load(n, func(i int) error {
 			ref := directory.Ref{Kind: directory.User, ID: directory.ID(slapdtest.UUID(i))}
-			_, err := l.client.StartObject(l.Context(), google, "corp", ref, "bench")
+			_, err := l.client.StartObject(l.Context(), name, "corp", ref, "bench")
 			return err
 		})
 	}

@@ -149,6 +149,9 @@ func (d *decoder) record(e *ldap.Entry, now time.Time) (rec record) {
 	}
 	rec.norm = norm
 	id, problem := d.scope.unique.of(d.raw[d.unique])
+	if text := d.first(d.unique); text == string(id) {
+		id = directory.ID(text) // One copy of it is enough.
+	}
 	rec.ID, rec.key = id, d.scope.unique.key(id)
 	rec.blame(problem)
 	if len(d.values[d.conflict]) > 0 || conflictName(e.DN) {
