@@ -78,6 +78,7 @@ type host struct {
 	services map[string]service
 	bin      string
 	own      string // what /etc/rollcall is
+	secrets  string // what /etc/secrets is
 	paths    *strings.Replacer
 	mu       sync.Mutex
 	ports    map[string]string
@@ -93,7 +94,8 @@ func newHost(t *testing.T) *host {
 	h := &host{T: t, services: compose(t), bin: bin, own: filepath.Join(dir, "own"), ports: map[string]string{}}
 	demo, data, run, conf := filepath.Join(dir, "demo"), filepath.Join(dir, "data"), filepath.Join(dir, "run"),
 		filepath.Join(dir, "redis.conf")
-	for _, d := range []string{h.own, demo, data, run} {
+	h.secrets = filepath.Join(dir, "secrets")
+	for _, d := range []string{h.own, h.secrets, demo, data, run} {
 		if err := os.Mkdir(d, 0o700); err != nil {
 			t.Fatal(err)
 		}

@@ -115,8 +115,8 @@ func TestComposeSaysWhatIsMissing(t *testing.T) {
 	h.write(filepath.Join(h.own, "tokens"), line)
 	says("bind_password_file", "ldap-password", "credentials_file", "google.json")
 
-	h.write(filepath.Join(h.own, "ldap-password"), "hunter2")
-	h.write(filepath.Join(h.own, "google.json"), googleKey(t))
+	h.write(filepath.Join(h.secrets, "ldap-password"), "hunter2")
+	h.write(filepath.Join(h.secrets, "google.json"), googleKey(t))
 	code, said := h.run("check")
 	if code != 0 || !strings.Contains(said, "no mistakes") || !strings.Contains(said, "docs/deployment.md") ||
 		strings.Contains(said, "hunter2") {
@@ -125,6 +125,29 @@ func TestComposeSaysWhatIsMissing(t *testing.T) {
 
 	h.start("tenants", 0)
 	says("the demonstration runs, and ./deploy/config/rollcall.yaml is there")
+}
+
+// The API has no passwords and keys of directories and tenants in Compose and with systemd, and starts and serves
+// without them.
+func TestTheAPIServesWithoutSecrets(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	example, err := os.ReadFile("config/rollcall.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.write(filepath.Join(h.own, "rollcall.yaml"), string(example))
+	_, line := h.run("check", "sh", "-c", "rollcall token me read,sync 2>/dev/null")
+	h.write(filepath.Join(h.own, "tokens"), line)
+	if err := os.Remove(h.secrets); err != nil {
+		t.Fatal(err)
+	}
+	h.start("redis", 0)
+	h.start("api", 0) // Its health check asks /readyz.
+	code, said := h.run("api", "rollcall", "health", "api")
+	if code != 0 {
+		t.Errorf("the health of the API: %d, %s", code, said)
+	}
 }
 
 // googleKey is the key of a service account.

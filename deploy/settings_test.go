@@ -159,9 +159,16 @@ func TestExamplesLoad(t *testing.T) {
 		// What is commented out is shown to be used.
 		all := strings.NewReplacer("  # microsoft_entra:", "  microsoft_entra:", "\n  #   ", "\n    ").Replace(string(text))
 		for name, yaml := range map[string]string{"as it is": string(text), "all of it": all} {
-			dir := t.TempDir()
-			for file, data := range map[string]string{"rollcall.yaml": yaml, "ldap-password": "x", "google.json": string(key),
-				"entra-secret": "x"} {
+			top := t.TempDir()
+			dir := filepath.Join(top, "config")
+			files := map[string]string{"rollcall.yaml": yaml}
+			for file, data := range map[string]string{"ldap-password": "x", "google.json": string(key), "entra-secret": "x"} {
+				files[file], files["../secrets/"+file] = data, data
+			}
+			if err := errors.Join(os.Mkdir(dir, 0o700), os.Mkdir(filepath.Join(top, "secrets"), 0o700)); err != nil {
+				t.Fatal(err)
+			}
+			for file, data := range files {
 				if err := os.WriteFile(filepath.Join(dir, file), []byte(data), 0o600); err != nil {
 					t.Fatal(err)
 				}

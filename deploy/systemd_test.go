@@ -35,6 +35,29 @@ func TestSystemdUnits(t *testing.T) {
 			t.Errorf("the unit of %s does not start it", name)
 		}
 	}
+	user := regexp.MustCompile(`(?m)^User=(\S+)$`)
+	of := map[string]string{}
+	for name, unit := range text {
+		of[name] = user.FindStringSubmatch(unit)[1]
+		hidden := strings.Contains(unit, "\nInaccessiblePaths=-/etc/rollcall/secrets\n")
+		if want := name == "api"; hidden != want {
+			t.Errorf("the secrets are hidden from the %s: %v, want %v", name, hidden, want)
+		}
+	}
+	guide, err := os.ReadFile("../docs/deployment.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []string{"useradd --system --gid rollcall --home-dir /nonexistent --no-create-home " +
+		"--shell /usr/sbin/nologin " + of["api"], "install -d -m 700 -o " + of["worker"] + " /etc/rollcall/secrets",
+		"install -m 600 -o " + of["worker"] + " google.json ldap-password /etc/rollcall/secrets/"} {
+		if !strings.Contains(string(guide), "    "+step+"\n") {
+			t.Errorf("the guide does not say %q", step)
+		}
+	}
+	if of["api"] == of["worker"] {
+		t.Errorf("both programs run as %s, so that the API could read the secrets", of["api"])
+	}
 	hardening := func(unit string) string {
 		_, after, _ := strings.Cut(unit, "\nUMask=")
 		return after

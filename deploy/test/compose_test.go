@@ -3,6 +3,7 @@ package deploy_test
 import (
 	"maps"
 	"net"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -94,6 +95,34 @@ func TestMountsAndSecrets(t *testing.T) {
 	}
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(p.Secrets)), slices.Sorted(maps.Keys(secrets))); diff != "" {
 		t.Errorf("secrets: declared and used differ\n%s", diff)
+	}
+}
+
+// The API opens no directory and no tenant. So it mounts none of their passwords and keys, and the example names none
+// in a folder that it mounts.
+func TestTheAPIMountsNoCredentials(t *testing.T) {
+	t.Parallel()
+	const secrets = "/etc/secrets"
+	mounts := map[string]bool{}
+	for name, s := range project(t, "*").Services {
+		for _, v := range s.Volumes {
+			mounts[name] = mounts[name] || v.Target == secrets
+		}
+	}
+	for name, has := range mounts {
+		if want := name == "worker" || name == "check"; has != want {
+			t.Errorf("%s mounts %s: %v, want %v", name, secrets, has, want)
+		}
+	}
+	named := regexp.MustCompile(`(?:password|credentials|secret)_file: (\S+)`).
+		FindAllStringSubmatch(read(t, "deploy/config/rollcall.example.yaml"), -1)
+	for _, m := range named {
+		if file := path.Join("/etc/rollcall", m[1]); path.Dir(file) != secrets {
+			t.Errorf("the example names %s, which the API may see, want it in %s", file, secrets)
+		}
+	}
+	if len(named) != 3 {
+		t.Errorf("the example names %d secrets, want 3", len(named))
 	}
 }
 
