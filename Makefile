@@ -14,7 +14,7 @@ PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 wind
 
 .PHONY: help
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # only selects the tests in files with a build tag, and their packages.
 tagged = $$(grep -rl --include='*_test.go' '^//go:build $(1)$$' .)
@@ -106,19 +106,30 @@ checks:
 
 # The same sources give the same archives, byte by byte: no paths, no build ids, and the time of the commit. GNU tar.
 .PHONY: dist
-dist: ## build archives for PLATFORMS in dist/, with SHA-256 checksums (see docs/releasing.md)
+dist: ## build archives for PLATFORMS in dist/, with lists of components and checksums (see docs/releasing.md)
 	@rm -rf dist && mkdir dist
 	@set -e; time=$$(git log -1 --format=%ct); revision=$$(git rev-parse HEAD); for platform in $(PLATFORMS); do \
 		os=$${platform%/*} arch=$${platform#*/}; name=rollcall-$(VERSION)-$$os-$$arch; echo $$name; mkdir dist/$$name; \
 		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch go build -trimpath -buildvcs=false -ldflags "-s -w -buildid= \
 			-X rollcall/internal/buildinfo.version=$(VERSION) -X rollcall/internal/buildinfo.revision=$$revision" \
 			-o dist/$$name/ ./cmd/...; \
-		cp LICENSE README.md CHANGELOG.md dist/$$name; \
+		cp LICENSE NOTICE README.md CHANGELOG.md dist/$$name; \
+		go tool -modfile=tools/sbom/go.mod cyclonedx-gomod bin -json -licenses -assert-licenses -noserial -std \
+			-version $(VERSION) -output dist/$$name.cdx.json dist/$$name/rollcall$$(test $$os != windows || echo .exe); \
+		sed -i "s/\"timestamp\": \".*\"/\"timestamp\": \"$$(date -u -d @$$time +%FT%TZ)\"/" dist/$$name.cdx.json; \
 		tar -C dist --sort=name --mtime=@$$time --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
 			-I 'gzip -9n' -cf dist/$$name.tar.gz $$name; \
 		rm -r dist/$$name; \
 	done
-	@cd dist && sha256sum *.tar.gz >SHA256SUMS && cat SHA256SUMS
+	@cd dist && sha256sum *.tar.gz *.cdx.json >SHA256SUMS && cat SHA256SUMS
+
+.PHONY: vulnerabilities
+vulnerabilities: ## look for known vulnerabilities in what the programs call (needs vuln.go.dev)
+	go tool -modfile=tools/vulnerabilities/go.mod govulncheck ./...
+
+.PHONY: sign
+sign: ## sign the checksums in dist/ with the SSH key in the file KEY
+	ssh-keygen -Y sign -f $(KEY) -n file dist/SHA256SUMS
 
 .PHONY: generate
 generate: ## write the files that are made by programs

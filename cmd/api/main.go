@@ -35,10 +35,6 @@ func run(ctx context.Context, getenv func(string) string, stderr io.Writer, read
 		return err
 	}
 	defer app.Close()
-	if p.RedisURL == boot.Embedded {
-		return fmt.Errorf("ROLLCALL_REDIS_URL: %s is for one process, and the worker is another: give both a Redis, or "+
-			"run `rollcall demo`", boot.Embedded)
-	}
 	known, err := app.Tokens()
 	if err != nil {
 		return err

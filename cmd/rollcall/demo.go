@@ -19,6 +19,7 @@ import (
 	"rollcall/internal/client"
 	"rollcall/internal/config"
 	"rollcall/internal/demo"
+	"rollcall/internal/embedded"
 	"rollcall/internal/session"
 	"rollcall/internal/tokens"
 	"rollcall/jobs"
@@ -58,6 +59,8 @@ type stage struct {
 	tenants []*demoTenant
 	app     *boot.App
 	client  *jobs.Client
+	// stopRedis ends the Redis of the demonstration.
+	stopRedis func()
 	// token and known are set where the API listens on other addresses than loopback.
 	token string
 	known session.Tokens
@@ -71,7 +74,8 @@ func runDemo(ctx context.Context, e *env, at addresses, once bool) error {
 	defer os.RemoveAll(dir)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	s := &stage{env: e, dir: dir, tenants: newDemoTenants(all.Types())}
+	s := &stage{env: e, dir: dir, tenants: newDemoTenants(all.Types()), stopRedis: func() {}}
+	defer func() { s.stopRedis() }()
 	if err := s.open(ctx, at.api); err != nil {
 		return err
 	}
@@ -151,7 +155,10 @@ func (s *stage) open(ctx context.Context, listen string) error {
 	if err != nil {
 		return err
 	}
-	p := config.Process{RedisURL: boot.Embedded, Listen: listen, ObjectWait: 20 * time.Second}
+	p := config.Process{Listen: listen, ObjectWait: 20 * time.Second}
+	if p.RedisURL, s.stopRedis, err = embedded.Start(log); err != nil {
+		return err
+	}
 	if s.app, err = boot.With(ctx, p, cfg, s.getenv, log); err != nil {
 		return err
 	}

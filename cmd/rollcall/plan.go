@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 
 	"rollcall/internal/boot"
 	"rollcall/internal/config"
+	"rollcall/internal/embedded"
 	"rollcall/plan"
 	"rollcall/preview"
 	"rollcall/reconcile"
@@ -28,10 +30,11 @@ and no budget is spent. Colours are used on a terminal, unless NO_COLOR is set.`
 			"ldap:corp --json",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := e.offline()
+			p, stop, err := e.offline()
 			if err != nil {
 				return err
 			}
+			defer stop()
 			app, err := boot.Open(cmd.Context(), p, e.getenv, e.stderr)
 			if err != nil {
 				return err
@@ -106,10 +109,11 @@ neither Redis nor the API. It ends with 3 if a guard would hold something harmfu
 		Example: "  rollcall preview rollcall.new.yaml\n  rollcall preview rollcall.new.yaml --all",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := e.offline()
+			p, stop, err := e.offline()
 			if err != nil {
 				return err
 			}
+			defer stop()
 			next, _, err := config.Load(args[0], config.Options{Getenv: e.getenv, Strict: p.StrictFiles})
 			if err != nil {
 				return err
@@ -142,14 +146,17 @@ neither Redis nor the API. It ends with 3 if a guard would hold something harmfu
 	return c
 }
 
-// offline is configured for commands that read directories and tenants without Redis.
-func (e *env) offline() (config.Process, error) {
-	p, err := e.configured()
-	p.RedisURL = boot.Embedded
+// offline is configured for commands that read directories and tenants without Redis. The returned function ends the
+// Redis that stands in for it.
+func (e *env) offline() (p config.Process, stop func(), err error) {
+	if p, err = e.configured(); err != nil {
+		return p, nil, err
+	}
 	if p.LogLevel == "" || p.LogLevel == "info" {
 		p.LogLevel = "error" // The notes of a plan are printed with it.
 	}
-	return p, err
+	p.RedisURL, stop, err = embedded.Start(slog.New(slog.DiscardHandler))
+	return p, stop, err
 }
 
 func previewCode(containers []preview.Container) int {

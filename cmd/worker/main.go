@@ -40,10 +40,6 @@ func run(ctx context.Context, getenv func(string) string, stderr io.Writer) erro
 	}
 	closeApp := app.Close
 	defer func() { closeApp() }()
-	if p.RedisURL == boot.Embedded {
-		return fmt.Errorf("ROLLCALL_REDIS_URL: %s is for one process, and the API is another: give both a Redis, or run "+
-			"`rollcall demo`", boot.Embedded)
-	}
 	worker, err := app.Worker(boot.WorkerName())
 	if err != nil {
 		return err

@@ -66,7 +66,7 @@ func (h *hardening) redis(p *config.Process) {
 		_, err = os.Stat(path)
 	}
 	do := "make a key (openssl rand -hex 32) and set ROLLCALL_DECISIONS_KEY_FILE for the API and all workers"
-	h.want(p.RedisURL == config.Embedded || err == nil, "decisions on Redis are signed", do)
+	h.want(strings.HasPrefix(p.RedisURL, config.Embedded) || err == nil, "decisions on Redis are signed", do)
 	if p.RedisIsLocal() {
 		return
 	}

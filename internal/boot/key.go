@@ -39,7 +39,7 @@ type signing struct {
 // signingKeys returns the keys that sign decisions, and makes one if Redis is on this machine and there is none. It
 // logs why nothing can be signed.
 func signingKeys(ctx context.Context, p config.Process, log *slog.Logger) (*signing, error) {
-	if p.RedisURL == config.Embedded {
+	if strings.HasPrefix(p.RedisURL, config.Embedded) {
 		keys, err := decisions.ParseKeys(rand.Text() + rand.Text())
 		return &signing{keys: func() ([]decisions.Key, error) { return keys, nil }}, err
 	}

@@ -16,6 +16,7 @@ import (
 	"rollcall/internal/boot"
 	"rollcall/internal/config"
 	"rollcall/internal/metrics"
+	"rollcall/internal/redistest"
 	"rollcall/internal/secret"
 	"rollcall/mapping"
 	"rollcall/plan"
@@ -105,7 +106,7 @@ func TestNewType(t *testing.T) {
 		!strings.Contains(warnings[0], "providers.acme[0].key_file") {
 		t.Errorf("warnings %q, want one of a key that others may read", warnings)
 	}
-	p := config.Process{RedisURL: boot.Embedded}
+	p := config.Process{RedisURL: redistest.URL(t)}
 	app, err := boot.With(t.Context(), p, cfg, os.Getenv, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

@@ -9,10 +9,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/fault"
@@ -20,8 +18,9 @@ import (
 	"rollcall/internal/secret"
 )
 
-// Embedded is the URL scheme of a Redis inside this process. The demo and `rollcall plan` use it.
-const Embedded = "embedded:"
+// Embedded begins the URL of a Redis inside this process, as package embedded returns it. The demo and `rollcall plan`
+// use it.
+const Embedded = config.Embedded
 
 // Connect connects to Redis by a URL with the scheme redis, rediss, redis-cluster, redis-sentinel (with
 // ?master_name=) or embedded. It returns after the first answer of Redis, and warns about settings that can lose
@@ -30,7 +29,12 @@ func Connect(ctx context.Context, p config.Process, log *slog.Logger) (rdb redis
 	err error) {
 	redis.SetLogger(quiet{log})
 	if p.RedisURL == Embedded {
-		return embedded(log)
+		return nil, nil, fault.Errorf(fault.Invalid, "ROLLCALL_REDIS_URL: %s is for one process, and the API and the worker "+
+			"are two: give both a Redis, or run `rollcall demo`", Embedded)
+	}
+	if addr, is := strings.CutPrefix(p.RedisURL, Embedded); is {
+		rdb = redis.NewClient(&redis.Options{Addr: addr})
+		return rdb, func() { _ = rdb.Close() }, nil
 	}
 	pass, warning, err := passwordFile(p)
 	if err != nil {
@@ -170,40 +174,6 @@ func hostOf(target string) string {
 		return u.Host
 	}
 	return "the configured address"
-}
-
-// embedded starts a Redis in this process, on loopback so that asynqmon and redis-cli can look into it.
-func embedded(log *slog.Logger) (redis.UniversalClient, func(), error) {
-	m := miniredis.NewMiniRedis()
-	if err := m.StartAddr("127.0.0.1:0"); err != nil {
-		return nil, nil, fmt.Errorf("start the embedded redis: %w", err)
-	}
-	log.Warn("the redis is embedded: its state is lost at exit", "addr", m.Addr())
-	// The embedded server has no clock of its own. Keys expire when its clock is advanced.
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		const step = 100 * time.Millisecond
-		tick := time.NewTicker(step)
-		defer tick.Stop()
-		last := time.Now()
-		for {
-			select {
-			case now := <-tick.C:
-				m.FastForward(now.Sub(last))
-				last = now
-			case <-stop:
-				return
-			}
-		}
-	}()
-	rdb := redis.NewClient(&redis.Options{Addr: m.Addr()})
-	return rdb, sync.OnceFunc(func() {
-		close(stop)
-		<-stopped
-		_ = rdb.Close()
-		m.Close()
-	}), nil
 }
 
 // subscribes reports why messages cannot be subscribed to. Without them a cancelled run goes on for seconds, and asynq

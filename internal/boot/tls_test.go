@@ -21,6 +21,7 @@ import (
 
 	"rollcall/internal/boot"
 	"rollcall/internal/config"
+	"rollcall/internal/redistest"
 	"rollcall/internal/secret"
 )
 
@@ -132,7 +133,7 @@ func TestTLS(t *testing.T) {
 // serve serves the API of a process without tokens and returns its address.
 func serve(t *testing.T, p config.Process) string {
 	t.Helper()
-	p.RedisURL, p.Listen, p.InsecureNoTokens = boot.Embedded, "127.0.0.1:0", true
+	p.RedisURL, p.Listen, p.InsecureNoTokens = redistest.URL(t), "127.0.0.1:0", true
 	ctx, cancel := context.WithCancel(t.Context())
 	app, err := boot.With(ctx, p, &config.Config{}, os.Getenv, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -165,7 +166,7 @@ func TestListenersBeyondLoopback(t *testing.T) {
 		"loopback":       {config.Process{Listen: "[::1]:8080"}, ""},
 		"localhost":      {config.Process{Listen: "localhost:8080"}, ""},
 	} {
-		test.p.RedisURL = boot.Embedded
+		test.p.RedisURL = redistest.URL(t)
 		app, err := boot.With(t.Context(), test.p, &config.Config{}, os.Getenv, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
@@ -176,7 +177,7 @@ func TestListenersBeyondLoopback(t *testing.T) {
 			t.Errorf("%s: err %v, want %q", name, err, test.says)
 		}
 	}
-	p := config.Process{RedisURL: boot.Embedded, Listen: ":8080", BehindProxy: true, InsecureNoTokens: true}
+	p := config.Process{RedisURL: redistest.URL(t), Listen: ":8080", BehindProxy: true, InsecureNoTokens: true}
 	app, err := boot.With(t.Context(), p, &config.Config{}, os.Getenv, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

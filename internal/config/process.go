@@ -218,7 +218,7 @@ func variable(name string) string { return Prefix + "_" + name }
 var redisSchemes = []string{"redis", "rediss", "redis-cluster", "rediss-cluster", "redis-sentinel", "rediss-sentinel",
 	"unix"}
 
-// Embedded is the Redis URL for one inside the process.
+// Embedded begins the Redis URL of one inside the process, with its address.
 const Embedded = "embedded:"
 
 func (p *Process) validate() error {
@@ -271,7 +271,7 @@ func (p *Process) validate() error {
 
 // checkRedis never shows the URL, which may hold a password.
 func checkRedis(s string) error {
-	if s == Embedded {
+	if strings.HasPrefix(s, Embedded) {
 		return nil
 	}
 	scheme, _, ok := strings.Cut(s, "://")

@@ -15,7 +15,7 @@ import (
 func (p *Process) RedisIsLocal() bool {
 	u, err := url.Parse(p.RedisURL)
 	switch {
-	case p.RedisURL == Embedded:
+	case strings.HasPrefix(p.RedisURL, Embedded):
 		return true
 	case err != nil:
 		return false
