@@ -113,7 +113,7 @@ var bare = []string{
 // forTests may be imported by tests only.
 var forTests = []string{
 	"internal/redistest", "internal/npmtest", "internal/testclock", "internal/slapdtest", "internal/sambatest",
-	"provider/providertest", "source/sourcetest", "ledger/ledgertest",
+	"provider/providertest", "provider/scim/elimitytest", "source/sourcetest", "ledger/ledgertest",
 	"simulator/googleworkspace/discoverytest", "simulator/graph/csdltest",
 }
 
@@ -132,8 +132,8 @@ var owners = map[string][]string{
 	"github.com/getkin/kin-openapi":        {},
 	"go.einride.tech/aip":                  {"api"},
 	"github.com/prometheus":                {"internal/metrics", "internal/boot"},
-	"github.com/yandex-cloud/go-genproto":  {}, // the clients' types, for a test
-	"github.com/elimity-com/scim":          {}, // another implementation, for tests
+	"github.com/yandex-cloud/go-genproto":  {},                            // the clients' types, for a test
+	"github.com/elimity-com/scim":          {"provider/scim/elimitytest"}, // another implementation, for tests
 }
 
 // imports returns what each package of the module imports outside of its tests, files of every platform. It reads the

@@ -89,7 +89,8 @@ func spend(t *testing.T, w *world, limit float64, requests bool) {
 		all.Go(func() {
 			for ctx.Err() == nil {
 				n := number.Add(1)
-				p.Apply(ctx, []plan.Change{newUser(directory.ID(fmt.Sprint("u", n)), fmt.Sprintf("user%d@example.com", n))})
+				c := newUser(directory.ID(fmt.Sprint("u", n)), fmt.Sprintf("user%d@example.com", n))
+				p.Apply(ctx, []plan.Change{c})
 			}
 		})
 	}
@@ -107,7 +108,8 @@ func spend(t *testing.T, w *world, limit float64, requests bool) {
 	stop()
 	all.Wait()
 	if n, no := granted.Load(), refused.Load(); used < 0.97 || used > 1 || float64(no) > 0.005*float64(n) {
-		t.Errorf("%.1f %% of the quota was used, and %d of %d refused, want 97 %% and less than 0.5 %%", used*100, no, n)
+		t.Errorf("%.1f %% of the quota was used, and %d of %d refused, want 97 %% and less than 0.5 %%", used*100, no,
+			n)
 	}
 	t.Logf("%.1f %% of the quota, %d requests granted, %d refused", used*100, granted.Load(), refused.Load())
 }

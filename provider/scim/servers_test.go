@@ -16,6 +16,7 @@ import (
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/provider/scim"
+	"rollcall/provider/scim/elimitytest"
 )
 
 // company is a small engine on a server that another project wrote.
@@ -237,4 +238,10 @@ func lifeOfACompany(t *testing.T, endpoint, token string, users int) {
 	if len(a.Members) != half-6 || len(b.Members) != users-half+1 {
 		t.Errorf("%d and %d members, want %d and %d", len(a.Members), len(b.Members), half-6, users-half+1)
 	}
+}
+
+// TestElimity provisions users to a server of github.com/elimity-com/scim.
+func TestElimity(t *testing.T) {
+	t.Parallel()
+	lifeOfACompany(t, elimitytest.Start(t, nil).URL, "token", 2000)
 }

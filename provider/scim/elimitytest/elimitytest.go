@@ -1,4 +1,5 @@
-package scim_test
+// Package elimitytest serves SCIM with github.com/elimity-com/scim, which is independent of this project.
+package elimitytest
 
 import (
 	"fmt"
@@ -18,10 +19,18 @@ import (
 	parser "github.com/scim2/filter-parser/v2"
 )
 
-// TestElimity provisions users to a server of github.com/elimity-com/scim, which checks bodies, filters and paths. The
-// store and what a PATCH does to it are from here.
-func TestElimity(t *testing.T) {
-	t.Parallel()
+// Server is a SCIM server of github.com/elimity-com/scim, which checks bodies, filters and paths. The store and what a
+// PATCH does to it are from here.
+type Server struct {
+	// URL is the root of the service.
+	URL string
+
+	users, groups *memory
+}
+
+// Start serves users and groups until the end of the test. wrap stands in front of the server, or is nil.
+func Start(t testing.TB, wrap func(http.Handler) http.Handler) *Server {
+	t.Helper()
 	users, groups := &memory{t: t, unique: "userName"}, &memory{t: t}
 	users.schema, groups.schema = schema.CoreUserSchema(), schema.CoreGroupSchema()
 	users.extensions = []schema.Schema{schema.ExtensionEnterpriseUser()}
@@ -36,14 +45,50 @@ func TestElimity(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := httptest.NewServer(s)
-	t.Cleanup(h.Close)
-	lifeOfACompany(t, h.URL, "token", 2000)
+	var h http.Handler = s
+	if wrap != nil {
+		h = wrap(h)
+	}
+	listener := httptest.NewServer(h)
+	t.Cleanup(listener.Close)
+	return &Server{URL: listener.URL, users: users, groups: groups}
+}
+
+// Users returns how many users there are with each value of an attribute.
+func (s *Server) Users(attribute string) map[string]int { return s.users.values(attribute) }
+
+// Groups returns how many groups there are with each value of an attribute.
+func (s *Server) Groups(attribute string) map[string]int { return s.groups.values(attribute) }
+
+// Members returns the ids of the members of each group, as often as the group has them.
+func (s *Server) Members() (all [][]string) {
+	s.groups.mu.Lock()
+	defer s.groups.mu.Unlock()
+	for _, id := range s.groups.ids {
+		var members []string
+		list, _ := s.groups.all[id]["members"].([]any)
+		for _, el := range list {
+			member, _ := el.(map[string]any)
+			members = append(members, fmt.Sprint(member["value"]))
+		}
+		all = append(all, members)
+	}
+	return all
+}
+
+func (m *memory) values(attribute string) map[string]int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := map[string]int{}
+	for _, id := range m.ids {
+		out[fmt.Sprint(m.all[id][attribute])]++
+	}
+	return out
 }
 
 // memory is the store of one resource type.
 type memory struct {
-	t          *testing.T
+	t          testing.TB
 	schema     schema.Schema
 	extensions []schema.Schema
 	unique     string
