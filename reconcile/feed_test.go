@@ -204,6 +204,9 @@ func TestProvidersFollowLeaversThatWereSentAhead(t *testing.T) {
 	if r := f.execute(f.engine, reconcile.Leaving()); len(r.Leavers) != 2 {
 		t.Fatalf("leavers = %v, want both", r.Leavers)
 	}
+	if got := f.facts().Cursor.Position.Seen["dc1"]; got != "5" {
+		t.Errorf("the cursor moved to %s before the leavers were sent", got)
+	}
 	f.feed.told.Gone = nil
 	if r := f.execute(f.engine, reconcile.Changed()); len(r.Apply.Changes) != 0 || !r.Changed {
 		t.Errorf("disabled ahead: %d changes, Changed = %t, want none and true", len(r.Apply.Changes), r.Changed)
