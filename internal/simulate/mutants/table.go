@@ -115,12 +115,12 @@ var mutants = []mutant{
 	{"there is no grace period", "plan/departures.go",
 		"!c.in.Now.Before(end)", "!end.IsZero()", "./plan", "TestPlans"},
 	{"a source without users is planned on", "reconcile/read.go",
-		"if users > 0 && v.snapshot.Count(directory.User) == 0 {", "if false {",
+		"if users > 0 && v.entries.User == 0 {", "if false {",
 		"./reconcile", "TestLaw1NoUsersWhereThereWereSomeFails"},
 	{"members stay confirmed while they change", "reconcile/tenant.go",
 		"return t.cfg.Ledger.Unconfirm(ctx, ids...)", "return nil", "./reconcile", "TestAWorkerThatDiesAfterAWrite"},
 	{"a suspension is not noted before it is made", "reconcile/tenant.go",
-		"return t.cfg.Ledger.PutLinks(ctx, notes)", "return nil", "./reconcile", "TestAWorkerThatDiesAfterAWrite"},
+		"a.mu.Unlock()\n\treturn a.store(ctx, refs)", "a.mu.Unlock()\n\treturn nil", "./reconcile", "TestAWorkerThatDiesAfterAWrite"},
 
 	// Lanes and failures.
 	{"a refused object denies the target", "reconcile/settle.go",
