@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -119,7 +120,7 @@ func (a *auth) issue(ctx context.Context) (token string, lifetime time.Duration,
 	}
 	var body struct {
 		Token   string `json:"access_token"`
-		Expires int    `json:"expires_in"`
+		Expires any    `json:"expires_in"` // Some servers send a text.
 		Error   string `json:"error"`
 	}
 	decodeErr := json.Unmarshal(text, &body)
@@ -131,8 +132,8 @@ func (a *auth) issue(ctx context.Context) (token string, lifetime time.Duration,
 	case decodeErr != nil || body.Token == "":
 		return "", 0, fault.Errorf(fault.Unavailable, "token_url answered without an access token")
 	}
-	lifetime = time.Duration(body.Expires) * time.Second
-	if lifetime <= 0 {
+	seconds, _ := strconv.ParseFloat(asText(body.Expires), 64)
+	if lifetime = time.Duration(seconds * float64(time.Second)); lifetime <= 0 {
 		lifetime = time.Hour
 	}
 	return body.Token, lifetime, nil

@@ -2,10 +2,13 @@ package scim_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -180,6 +183,30 @@ func TestCredentials(t *testing.T) {
 	w = open(t)
 	w.tenant.SetToken("another")
 	_ = w.readFails(fault.Denied)
+}
+
+// TestLifetimesOfTokens covers token endpoints that give the lifetime as a number, as a text or not at all.
+func TestLifetimesOfTokens(t *testing.T) {
+	t.Parallel()
+	for lifetime, again := range map[string]bool{`,"expires_in":60`: true, `,"expires_in":"60"`: true,
+		`,"expires_in":"3600"`: false, ``: false} {
+		var issued atomic.Int64
+		w, _, _ := populated(t)
+		endpoint := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) {
+			issued.Add(1)
+			_, _ = fmt.Fprintf(rw, `{"access_token":%q,"token_type":"Bearer"%s}`, w.tenant.Token(), lifetime)
+		}))
+		t.Cleanup(endpoint.Close)
+		w.cfg.TokenFile, w.cfg.ClientID = "", "rollcall"
+		w.cfg.ClientSecretFile, w.cfg.TokenURL = secretFile(t, "secret"), endpoint.URL
+		w.again()
+		w.read(provider.Query{})
+		w.clock.Advance(2 * time.Minute)
+		w.read(provider.Query{})
+		if n := issued.Load(); (n == 2) != again || n > 2 {
+			t.Errorf("%d tokens with%s in two minutes, want a second one: %v", n, lifetime, again)
+		}
+	}
 }
 
 // TestNoErrorShowsASecret covers a server that repeats the credentials in its errors.

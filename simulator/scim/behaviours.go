@@ -79,8 +79,9 @@ type Behaviours struct {
 	// OtherCase writes the names of attributes and schemas in another letter case, which RFC 7643 allows. NoMeta shows
 	// resources without meta, and OddIDs gives ids with slashes and letters beyond ASCII.
 	OtherCase, NoMeta, OddIDs bool
-	// EmptyCreate answers POST without a body. OtherHost names another host in Location.
-	EmptyCreate, OtherHost bool
+	// EmptyCreate answers POST without a body, and EmptyPatch each PATCH with 204. OtherHost names another host in
+	// Location.
+	EmptyCreate, EmptyPatch, OtherHost bool
 	// RefuseFilter answers 400 to every filter, although filters are published. StrictIndex answers 400 to a
 	// startIndex beyond the total.
 	RefuseFilter, StrictIndex bool

@@ -193,7 +193,7 @@ func (t *Tenant) finish(c *call, r *record, e *edit) (*answer, *apiError) {
 			created: r.created, modified: r.modified}, http.StatusOK), nil
 	}
 	e.commit(equal)
-	if c.route.method == http.MethodPatch && r.kind == t.groups {
+	if c.route.method == http.MethodPatch && (r.kind == t.groups || b.EmptyPatch) {
 		return &answer{status: http.StatusNoContent, etag: r.etag()}, nil
 	}
 	return t.shown(c, r, http.StatusOK), nil
