@@ -35,7 +35,8 @@ func (p Plan) Guard(l Limits, spent Budget) (apply, held Plan) {
 	return p.guarded(l, spent)
 }
 
-// Decide is Compute and Guard in one. It makes no copy of the changes, because those of a first import take much memory.
+// Decide is Compute and Guard in one. It makes no copy of the changes, because those of a first import take much
+// memory.
 func Decide(in Input, l Limits, spent Budget) (apply, held Plan) {
 	return Compute(in).guarded(l, spent)
 }

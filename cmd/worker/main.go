@@ -22,7 +22,7 @@ func main() {
 }
 
 // gcPercent is how much of its live data a worker may have as garbage. Go's default of 100 doubles the memory that a
-// large directory takes, and saves a tenth of the processor time. GOGC in the environment takes its place.
+// large directory takes, and saves a twentieth of the processor time. GOGC in the environment takes its place.
 const gcPercent = 50
 
 // run works until ctx ends, and then returns its unfinished jobs to the queue.

@@ -36,6 +36,9 @@ func Time(s string) time.Time {
 
 // Int reads an integer, which a script may have written as a float. Anything else is zero.
 func Int(s string) int64 {
+	if s == "" {
+		return 0
+	}
 	if n, err := strconv.ParseInt(s, 10, 64); err == nil {
 		return n
 	}

@@ -34,8 +34,8 @@ type request struct {
 }
 
 // searcher is an open directory: a session on a server, or a file. search calls each for every entry, in the server's
-// order, and returns an error unless it gave all of them. each is not called concurrently, must not search, and may keep
-// the values of an entry but not the entry.
+// order, and returns an error unless it gave all of them. each is not called concurrently, must not search, and may
+// keep the values of an entry but not the entry.
 type searcher interface {
 	search(ctx context.Context, r request, each func(*ldap.Entry) error) error
 	// referrals returns the search result references so far, sorted and unique.
