@@ -72,7 +72,9 @@ func (p *Provider) create(
 	id, attempts := "", 0
 	once := func(ctx context.Context) (err error) {
 		attempts++
-		id, err = insert(ctx)
+		if id, err = insert(ctx); err == nil && id == "" { // The next attempt finds what this one created.
+			err = fault.Errorf(fault.Unavailable, "%s: the answer has no id", op)
+		}
 		return err
 	}
 	err := p.call(ctx, op, once)

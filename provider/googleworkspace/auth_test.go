@@ -215,6 +215,10 @@ func TestOddAnswers(t *testing.T) {
 		if _, err := p.Read(t.Context(), provider.Query{}); err == nil || kind(err) != fault.Unavailable {
 			t.Errorf("%s instead of a list of users = %v, want unavailable", name, err)
 		}
+		r := p.Apply(t.Context(), []plan.Change{newUser("u1", "liz@example.com")})[0]
+		if r.Err == nil || kind(r.Err) != fault.Unavailable || r.RemoteID != "" {
+			t.Errorf("%s instead of a new user = %q, %v, want unavailable", name, r.RemoteID, r.Err)
+		}
 	}
 }
 
