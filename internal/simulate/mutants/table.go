@@ -120,7 +120,8 @@ var mutants = []mutant{
 	{"members stay confirmed while they change", "reconcile/tenant.go",
 		"return t.cfg.Ledger.Unconfirm(ctx, ids...)", "return nil", "./reconcile", "TestAWorkerThatDiesAfterAWrite"},
 	{"a suspension is not noted before it is made", "reconcile/tenant.go",
-		"a.mu.Unlock()\n\treturn a.store(ctx, refs)", "a.mu.Unlock()\n\treturn nil", "./reconcile", "TestAWorkerThatDiesAfterAWrite"},
+		"a.mu.Unlock()\n\treturn a.store(ctx, refs)", "a.mu.Unlock()\n\treturn nil",
+		"./reconcile", "TestAWorkerThatDiesAfterAWrite"},
 
 	// Lanes and failures.
 	{"a refused object denies the target", "reconcile/settle.go",
