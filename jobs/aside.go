@@ -119,10 +119,16 @@ func (w *Worker) quiet() {
 // leaveQueues takes no further task. A server may need a moment to stop, and nothing waits for the lock meanwhile.
 func (w *Worker) leaveQueues() {
 	w.mu.Lock()
+	if w.draining() { // Shutdown stops them.
+		w.mu.Unlock()
+		return
+	}
 	servers := w.servers
 	w.taking = false
 	w.quiet()
+	w.leaving.Add(1)
 	w.mu.Unlock()
+	defer w.leaving.Done()
 	for _, s := range servers {
 		s.Stop()
 	}

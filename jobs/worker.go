@@ -100,7 +100,8 @@ type Worker struct {
 	servers []*asynq.Server
 	bells   map[string]*bell // by queue
 	taking  bool
-	aside   atomic.Value // why the worker stands aside, a string
+	leaving sync.WaitGroup // the stops that are under way
+	aside   atomic.Value   // why the worker stands aside, a string
 
 	homes  homes
 	data   string // the id of the data on Redis, as the loop saw it last
@@ -182,7 +183,7 @@ func (w *Worker) Shutdown() {
 		w.mu.Lock()                // No server is started any more.
 		w.quiet()
 		for _, s := range w.servers {
-			servers.Go(func() { s.Stop(); s.Shutdown() })
+			servers.Go(func() { w.leaving.Wait(); s.Stop(); s.Shutdown() })
 		}
 		w.mu.Unlock()
 		w.within(w.cfg.ShutdownTimeout+stopSlack, servers.Wait)
