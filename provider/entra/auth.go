@@ -56,19 +56,19 @@ func readAccess(text string) access {
 	return access{text, append([]string{}, claims.Roles...)}
 }
 
-// opens returns a new credential.
+// opens returns a new credential from the present content of its files.
 type opens func() (azcore.TokenCredential, error)
 
 // tokens fetches access tokens. It keeps the newest one until that is about to expire or is refused.
 type tokens struct {
 	scope string
-	// open returns a credential without a token. Azidentity caches tokens, and would return a refused one again.
+	// open returns a credential for each token, so that a replaced secret needs no restart. Azidentity also caches
+	// tokens, and would return a refused one again.
 	open opens
 
-	mu         sync.Mutex
-	credential azcore.TokenCredential
-	token      access
-	expires    time.Time
+	mu      sync.Mutex
+	token   access
+	expires time.Time
 }
 
 func newTokens(cfg Config, opts Options, client *http.Client) (*tokens, error) {
@@ -91,54 +91,55 @@ func newTokens(cfg Config, opts Options, client *http.Client) (*tokens, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.credential, err = t.open()
+	_, err = t.open()
 	return t, err
 }
 
-// opener reads the files that the configuration names.
+// opener chooses the kind of credential that the configuration names.
 func opener(cfg Config, opts Options, shared azcore.ClientOptions, private bool) (opens, error) {
 	switch {
 	case cfg.CertificateFile != "":
-		return certificate(cfg, shared, private)
+		return certificate(cfg, shared, private), nil
 	case cfg.FederatedTokenFile != "" || cfg.WorkloadIdentity:
 		return workload(cfg, opts, shared, private)
 	}
-	secret := opts.Secret
-	if secret == "" {
-		raw, err := os.ReadFile(string(cfg.ClientSecretFile))
-		if err != nil {
-			return nil, fmt.Errorf("client_secret_file: %w", err)
-		}
-		if secret = strings.TrimSpace(string(raw)); secret == "" {
-			return nil, errors.New("client_secret_file: the file is empty")
-		}
-	}
 	return func() (azcore.TokenCredential, error) {
+		secret := opts.Secret
+		if secret == "" {
+			raw, err := os.ReadFile(string(cfg.ClientSecretFile))
+			if err != nil {
+				return nil, fmt.Errorf("client_secret_file: %w", err)
+			}
+			if secret = strings.TrimSpace(string(raw)); secret == "" {
+				return nil, errors.New("client_secret_file: the file is empty")
+			}
+		}
 		return azidentity.NewClientSecretCredential(cfg.TenantID, cfg.ClientID, secret,
 			&azidentity.ClientSecretCredentialOptions{ClientOptions: shared, DisableInstanceDiscovery: private})
 	}, nil
 }
 
-func certificate(cfg Config, shared azcore.ClientOptions, private bool) (opens, error) {
-	raw, err := os.ReadFile(string(cfg.CertificateFile))
-	if err != nil {
-		return nil, fmt.Errorf("certificate_file: %w", err)
-	}
-	var password []byte
-	if cfg.CertificatePasswordFile != "" {
-		if password, err = os.ReadFile(string(cfg.CertificatePasswordFile)); err != nil {
-			return nil, fmt.Errorf("certificate_password_file: %w", err)
-		}
-		password = []byte(strings.TrimRight(string(password), "\r\n"))
-	}
-	certs, key, err := azidentity.ParseCertificates(raw, password)
-	if err != nil { // The parser's message may contain the key.
-		return nil, errors.New("certificate_file: the file has no certificate with its private key, or the password is wrong")
-	}
+func certificate(cfg Config, shared azcore.ClientOptions, private bool) opens {
 	return func() (azcore.TokenCredential, error) {
+		raw, err := os.ReadFile(string(cfg.CertificateFile))
+		if err != nil {
+			return nil, fmt.Errorf("certificate_file: %w", err)
+		}
+		var password []byte
+		if cfg.CertificatePasswordFile != "" {
+			if password, err = os.ReadFile(string(cfg.CertificatePasswordFile)); err != nil {
+				return nil, fmt.Errorf("certificate_password_file: %w", err)
+			}
+			password = []byte(strings.TrimRight(string(password), "\r\n"))
+		}
+		certs, key, err := azidentity.ParseCertificates(raw, password)
+		if err != nil { // The parser's message may contain the key.
+			return nil, errors.New("certificate_file: the file has no certificate with its private key, or the password " +
+				"is wrong")
+		}
 		return azidentity.NewClientCertificateCredential(cfg.TenantID, cfg.ClientID, certs, key,
 			&azidentity.ClientCertificateCredentialOptions{ClientOptions: shared, DisableInstanceDiscovery: private})
-	}, nil
+	}
 }
 
 func workload(cfg Config, opts Options, shared azcore.ClientOptions, private bool) (opens, error) {
@@ -168,14 +169,11 @@ func (t *tokens) get(ctx context.Context, refused string) (access, error) {
 	if t.token.text != "" && t.token.text != refused && time.Until(t.expires) > 2*time.Minute {
 		return t.token, nil
 	}
-	if t.token.text == refused && refused != "" {
-		fresh, err := t.open()
-		if err != nil {
-			return access{}, fault.New(fault.Internal, remote.TokenOp, err)
-		}
-		t.credential = fresh
+	credential, err := t.open()
+	if err != nil {
+		return access{}, fault.New(fault.Invalid, remote.TokenOp, err)
 	}
-	token, err := t.credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{t.scope}})
+	token, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{t.scope}})
 	if err != nil {
 		return access{}, classifyToken(ctx, err)
 	}

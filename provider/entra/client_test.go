@@ -346,3 +346,39 @@ func TestStrain(t *testing.T) {
 		t.Errorf("told %v within ten seconds, want it once", told)
 	}
 }
+
+// TestReplacedSecretNeedsNoRestart checks that the secret's file is read for each access token.
+func TestReplacedSecretNeedsNoRestart(t *testing.T) {
+	t.Parallel()
+	tenant := graph.New(graph.Config{})
+	if _, err := tenant.AddUser(graph.User{UserPrincipalName: "admin@example.com"}); err != nil {
+		t.Fatal(err)
+	}
+	server := sharedAuthority().Start(tenant.Handler())
+	t.Cleanup(server.Close)
+	cfg := config(server.URL, tenant.TenantID(), tenant.ClientID())
+	cfg.ClientSecretFile = secret.File(filepath.Join(t.TempDir(), "secret"))
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(string(cfg.ClientSecretFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("the secret of before")
+	p, err := entra.New(cfg, entra.Options{Transport: server.Client().Transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Read(t.Context(), provider.Query{}); kind(err) != fault.Denied {
+		t.Fatalf("Read() with a secret that has ended = %v, want denied", err)
+	}
+	write("\n")
+	if _, err := p.Read(t.Context(), provider.Query{}); kind(err) != fault.Invalid ||
+		!strings.Contains(err.Error(), "client_secret_file") {
+		t.Errorf("Read() with an empty file = %v, want it named", err)
+	}
+	write(tenant.ClientSecret())
+	if _, err := p.Read(t.Context(), provider.Query{}); err != nil {
+		t.Errorf("Read() with the replaced secret = %v", err)
+	}
+}

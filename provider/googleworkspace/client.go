@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/google"
+	"golang.org/x/oauth2/jwt"
 	admin "google.golang.org/api/admin/directory/v1"
 	"google.golang.org/api/option"
 
@@ -50,7 +51,7 @@ type Caller interface {
 
 // Options are the dependencies of a Provider besides its configuration. The zero value works.
 type Options struct {
-	// Credentials is the content of the key file. If it is empty, New reads Config.CredentialsFile.
+	// Credentials is the content of the key file. If it is empty, Config.CredentialsFile is read for each access token.
 	Credentials []byte
 	// Caller decorates each call. Nil makes calls directly.
 	Caller Caller
@@ -84,12 +85,11 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	if err := remote.CheckURL(cfg.Endpoint); err != nil {
 		return nil, fault.Errorf(fault.Invalid, "endpoint: %w", err)
 	}
-	key := opts.Credentials
-	if len(key) == 0 {
-		var err error
-		if key, err = os.ReadFile(string(cfg.CredentialsFile)); err != nil {
-			return nil, fault.Errorf(fault.Invalid, "credentials_file: %w", err)
+	key := func() ([]byte, error) {
+		if len(opts.Credentials) > 0 {
+			return opts.Credentials, nil
 		}
+		return os.ReadFile(string(cfg.CredentialsFile))
 	}
 	base := opts.Transport
 	if base == nil {
@@ -118,10 +118,12 @@ func New(cfg Config, opts Options) (*Provider, error) {
 }
 
 // newService returns a client of the API, and the tokens for these scopes that it uses.
-func newService(cfg Config, key []byte, base http.RoundTripper, scopes ...string) (*admin.Service, *tokens, error) {
+func newService(
+	cfg Config, key func() ([]byte, error), base http.RoundTripper, scopes ...string,
+) (*admin.Service, *tokens, error) {
 	tokens, err := newTokens(cfg, key, base, scopes)
 	if err != nil {
-		return nil, nil, fault.Errorf(fault.Invalid, "credentials_file: %w", err)
+		return nil, nil, err
 	}
 	client := remote.Client(&transport{base: base, tokens: tokens})
 	api, err := admin.NewService(context.Background(), option.WithHTTPClient(client), option.WithEndpoint(cfg.Endpoint))
@@ -165,45 +167,67 @@ func (p *Provider) report(op string, err error) {
 	p.observe(op, status, err)
 }
 
-// tokens fetches access tokens with the service account's key. It keeps the newest one until it expires or is
-// refused.
+// tokens fetches access tokens with the service account's key, which is read for each, so that a replaced key needs no
+// restart. It keeps the newest token until it expires or is refused.
 type tokens struct {
 	mu     sync.Mutex
 	source oauth2.TokenSource
 	token  *oauth2.Token
 }
 
-func newTokens(cfg Config, key []byte, base http.RoundTripper, scopes []string) (*tokens, error) {
-	var kind struct {
-		Type string `json:"type"`
+func newTokens(cfg Config, key func() ([]byte, error), base http.RoundTripper, scopes []string) (*tokens, error) {
+	account := func() (*jwt.Config, error) {
+		text, err := key()
+		if err == nil {
+			var account *jwt.Config
+			if account, err = parseKey(text, scopes); err == nil {
+				account.Subject = cfg.DelegatedSubject
+				return account, nil
+			}
+		}
+		return nil, fault.Errorf(fault.Invalid, "credentials_file: %w", err)
 	}
-	if err := json.Unmarshal(key, &kind); err != nil {
-		return nil, fmt.Errorf("is not the JSON key of a service account") // The parser's message may contain the key.
+	if _, err := account(); err != nil {
+		return nil, err
 	}
-	if kind.Type != "service_account" {
-		return nil, fmt.Errorf("holds credentials of type %q, want the JSON key of a service account", kind.Type)
-	}
-	jwt, err := google.JWTConfigFromJSON(key, scopes...)
-	if err != nil {
-		return nil, fmt.Errorf("is not the JSON key of a service account")
-	}
-	if !readable(jwt.PrivateKey) {
-		return nil, fmt.Errorf("its private_key cannot be read")
-	}
-	if err := remote.CheckURL(jwt.TokenURL); err != nil {
-		return nil, fmt.Errorf("token_uri: %w", err)
-	}
-	jwt.Subject = cfg.DelegatedSubject
 	// The token request does not use the caller's context, because the token also serves later callers.
 	ctx := context.WithValue(context.Background(), oauth2.HTTPClient,
 		&http.Client{Transport: base, Timeout: cfg.RequestTimeout})
 	return &tokens{source: sourceFunc(func() (*oauth2.Token, error) {
-		token, err := jwt.TokenSource(ctx).Token()
+		account, err := account()
 		if err != nil {
-			return nil, classifyToken(err, jwt.Email, cfg.DelegatedSubject)
+			return nil, err
+		}
+		token, err := account.TokenSource(ctx).Token()
+		if err != nil {
+			return nil, classifyToken(err, account.Email, cfg.DelegatedSubject)
 		}
 		return token, nil
 	})}, nil
+}
+
+// parseKey reads the JSON key of a service account. No error contains a part of it.
+func parseKey(text []byte, scopes []string) (*jwt.Config, error) {
+	var kind struct {
+		Type string `json:"type"`
+	}
+	if err := json.Unmarshal(text, &kind); err != nil {
+		return nil, errors.New("is not the JSON key of a service account")
+	}
+	if kind.Type != "service_account" {
+		return nil, fmt.Errorf("holds credentials of type %q, want the JSON key of a service account", kind.Type)
+	}
+	account, err := google.JWTConfigFromJSON(text, scopes...)
+	if err != nil {
+		return nil, errors.New("is not the JSON key of a service account")
+	}
+	if !readable(account.PrivateKey) {
+		return nil, errors.New("its private_key cannot be read")
+	}
+	if err := remote.CheckURL(account.TokenURL); err != nil {
+		return nil, fmt.Errorf("token_uri: %w", err)
+	}
+	return account, nil
 }
 
 // readable reports whether the private key is valid. With an invalid key every call would fail with what seems a

@@ -1,6 +1,7 @@
 package googleworkspace_test
 
 import (
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +15,9 @@ import (
 	"rollcall/internal/problem"
 	"rollcall/internal/secret"
 	"rollcall/plan"
+	"rollcall/provider"
 	"rollcall/provider/googleworkspace"
+	simulator "rollcall/simulator/googleworkspace"
 )
 
 const example = `
@@ -156,5 +159,41 @@ func TestSpecCompiles(t *testing.T) {
 		if _, ok := normal[f.Name]; !ok || f.Doc == "" || (f.MaxLength == 0 && !f.Bool) {
 			t.Errorf("field %+v has no Normal, Doc or MaxLength", f)
 		}
+	}
+}
+
+// TestReplacedKeyNeedsNoRestart checks that the key file is read for each access token.
+func TestReplacedKeyNeedsNoRestart(t *testing.T) {
+	t.Parallel()
+	tenant := simulator.New(simulator.Config{Key: sharedKey()})
+	server := httptest.NewServer(tenant.Handler())
+	t.Cleanup(server.Close)
+	c := config(server.URL)
+	c.CredentialsFile = secret.File(filepath.Join(t.TempDir(), "key.json"))
+	write := func(key []byte, err error) {
+		t.Helper()
+		if err == nil {
+			err = os.WriteFile(string(c.CredentialsFile), key, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(simulator.New(simulator.Config{}).CredentialsJSON(server.URL))
+	p, err := googleworkspace.New(c, googleworkspace.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Read(t.Context(), provider.Query{}); kind(err) != fault.Denied {
+		t.Fatalf("Read() with a key of another account = %v, want denied", err)
+	}
+	write([]byte("half a file"), nil)
+	if _, err := p.Read(t.Context(), provider.Query{}); kind(err) != fault.Invalid ||
+		!strings.Contains(err.Error(), "credentials_file") {
+		t.Errorf("Read() with a broken key file = %v, want it named", err)
+	}
+	write(tenant.CredentialsJSON(server.URL))
+	if _, err := p.Read(t.Context(), provider.Query{}); err != nil {
+		t.Errorf("Read() with the replaced key = %v", err)
 	}
 }

@@ -20,49 +20,58 @@ import (
 )
 
 // auth makes the Authorization header. A header of client credentials is kept until its token is about to expire or is
-// refused.
+// refused. The secret's file is read again for each of these tokens, and after a refusal.
 type auth struct {
 	cfg    *Config
 	client *http.Client
 	now    func() time.Time
-	// fixed is the header of a bearer token or of basic authentication.
-	fixed  string
-	secret string
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	// fixed is the header of a bearer token or of basic authentication.
+	fixed   string
+	secret  string
 	header  string
 	expires time.Time
 }
 
 func newAuth(cfg *Config, client *http.Client, now func() time.Time) (*auth, error) {
 	a := &auth{cfg: cfg, client: client, now: now}
-	key, file := "token_file", cfg.TokenFile
+	return a, a.load()
+}
+
+// load reads the secret. The caller holds the lock.
+func (a *auth) load() error {
+	key, file := "token_file", a.cfg.TokenFile
 	switch {
-	case cfg.Username != "":
-		key, file = "password_file", cfg.PasswordFile
-	case cfg.ClientID != "":
-		key, file = "client_secret_file", cfg.ClientSecretFile
+	case a.cfg.Username != "":
+		key, file = "password_file", a.cfg.PasswordFile
+	case a.cfg.ClientID != "":
+		key, file = "client_secret_file", a.cfg.ClientSecretFile
 	}
 	value, _, err := secret.FromFile(string(file), false)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", key, err)
+		return fmt.Errorf("%s: %w", key, err)
 	}
-	a.secret = strings.TrimSpace(value.Reveal())
+	text := strings.TrimSpace(value.Reveal())
+	if strings.ContainsAny(text, "\r\n") {
+		return fmt.Errorf("%s: the file has several lines", key)
+	}
+	a.secret = text
 	switch {
-	case strings.ContainsAny(a.secret, "\r\n"):
-		return nil, fmt.Errorf("%s: the file has several lines", key)
-	case cfg.Username != "":
-		a.fixed = "Basic " + base64.StdEncoding.EncodeToString([]byte(cfg.Username+":"+a.secret))
-	case cfg.ClientID == "":
-		a.fixed = "Bearer " + a.secret
+	case a.cfg.Username != "":
+		a.fixed = "Basic " + base64.StdEncoding.EncodeToString([]byte(a.cfg.Username+":"+text))
+	case a.cfg.ClientID == "":
+		a.fixed = "Bearer " + text
 	}
-	return a, nil
+	return nil
 }
 
 // secrets returns the texts that no message may show.
 func (a *auth) secrets() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	out := []string{a.secret}
-	for _, header := range []string{a.fixed, a.current()} {
+	for _, header := range []string{a.fixed, a.header} {
 		if _, text, ok := strings.Cut(header, " "); ok {
 			out = append(out, text)
 		}
@@ -70,21 +79,21 @@ func (a *auth) secrets() []string {
 	return out
 }
 
-func (a *auth) current() string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.header
-}
-
 // get returns a header other than the refused one, where there can be another.
 func (a *auth) get(ctx context.Context, refused string) (string, error) {
-	if a.fixed != "" {
-		return a.fixed, nil
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.fixed != "" && a.fixed != refused {
+		return a.fixed, nil
+	}
 	if a.header != "" && a.header != refused && a.now().Before(a.expires) {
 		return a.header, nil
+	}
+	if err := a.load(); err != nil {
+		return "", fault.New(fault.Invalid, remote.TokenOp, err)
+	}
+	if a.fixed != "" {
+		return a.fixed, nil
 	}
 	token, lifetime, err := a.issue(ctx)
 	if err != nil {

@@ -170,7 +170,7 @@ func (p *Provider) once(ctx context.Context, r *request, read func(*response) er
 // mostBody is the size of the largest accepted answer. A group with 100,000 members has some 15 megabytes.
 const mostBody = 128 << 20
 
-// roundTrip sends a request. A refused token of client credentials is replaced once. A second 401 concerns the object
+// roundTrip sends a request. A refused token is replaced once, if there is another one. A second 401 concerns the object
 // where the server accepts the token for a list.
 func (p *Provider) roundTrip(ctx context.Context, r *request) (*response, error) {
 	refusedHeader := ""
@@ -186,9 +186,13 @@ func (p *Provider) roundTrip(ctx context.Context, r *request) (*response, error)
 		if err != nil || res.status != http.StatusUnauthorized {
 			return res, err
 		}
-		if refusedHeader == "" && p.auth.fixed == "" {
+		if refusedHeader == "" {
 			refusedHeader = header
-			continue
+			if fresh, err := p.auth.get(ctx, header); err != nil {
+				return nil, err
+			} else if fresh != header {
+				continue
+			}
 		}
 		if strings.HasSuffix(r.op, ".list") || strings.HasSuffix(r.op, ".get") {
 			return res, nil

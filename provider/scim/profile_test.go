@@ -307,3 +307,17 @@ func TestCheck(t *testing.T) {
 		t.Errorf("Check() with a wrong token = %v", err)
 	}
 }
+
+// TestReplacedTokenNeedsNoRestart checks that the token's file is read again after a refusal.
+func TestReplacedTokenNeedsNoRestart(t *testing.T) {
+	t.Parallel()
+	w, _, _ := populated(t)
+	w.tenant.SetToken("renewed")
+	w.readFails(fault.Denied)
+	if err := os.WriteFile(string(w.cfg.TokenFile), []byte("renewed\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.read(provider.Query{}); len(s.Objects) == 0 {
+		t.Error("nothing was read with the renewed token")
+	}
+}
