@@ -135,7 +135,8 @@ func aDay(r *rand.Rand, all []entry, leavers, joiners int) (next []entry, left, 
 	gone := map[string]bool{}
 	var people []int
 	for i := range all {
-		if mail := all[i].value("mail"); mail != "" && all[i].value("nsAccountLock") == "" && all[i].value("shadowExpire") == "" {
+		active := all[i].value("nsAccountLock")+all[i].value("shadowExpire") == ""
+		if active && all[i].value("mail") != "" {
 			people = append(people, i)
 		}
 	}
