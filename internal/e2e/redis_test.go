@@ -76,8 +76,8 @@ func TestRedisRefusesWrites(t *testing.T) {
 	}
 }
 
-// underway syncs everything, changes half of the people, starts a provider sync that stands still after its tenth write,
-// and posts the sync of twenty others. goOn lets the tenant answer.
+// underway syncs everything, changes half of the people, starts a provider sync that stands still after its tenth
+// write, and posts the sync of twenty others. goOn lets the tenant answer.
 func (w *world) underway() (run string, jobs []string, goOn func()) {
 	w.Helper()
 	const people = 150
