@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"rollcall/api"
 	"rollcall/audit"
@@ -51,5 +52,27 @@ func TestPauseAndResume(t *testing.T) {
 	got := read[struct{ Run struct{ ID, Mode string } }](h.do(http.MethodPost, entraPath+"resume/", "").want(http.StatusOK))
 	if got.Run.ID == "" || got.Run.ID == run.ID || got.Run.Mode != "full" {
 		t.Errorf("the run that follows is %+v", got)
+	}
+}
+
+// While nothing runs, the status says how long the newest plan takes if it was not carried out. A queued run has that
+// estimate, too.
+func TestTheEstimateBeforeARun(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil, nil)
+	const path = "/api/v3/providers/google_workspace/1/sync/"
+	h.finish(h.start(google), status.End{State: status.Completed, Paused: "paused by grace"}, func(r *status.Recorder) {
+		if err := r.Planned(t.Context(), status.Planned{Digest: "d", Takes: 21 * time.Minute}); err != nil {
+			t.Error(err)
+		}
+	})
+	const want = "The newest plan was not carried out. At the tenant's quota the changes take about 21 minutes."
+	if body := h.get(path + "status/").want(http.StatusOK).Body.String(); !strings.Contains(body, want) {
+		t.Errorf("the status is %s, want %q", body, want)
+	}
+	run := h.start(google)
+	if body := h.get(path + "runs/" + run.ID + "/").want(http.StatusOK).Body.String(); !strings.Contains(body,
+		`"estimated_duration":1260`) {
+		t.Errorf("the queued run is %s", body)
 	}
 }

@@ -204,6 +204,7 @@ type runView struct {
 	Done          int64                       `json:"done"`
 	Expected      int64                       `json:"expected"`
 	EstimatedEnd  *stamp                      `json:"estimated_end"`
+	EstimatedTime float64                     `json:"estimated_duration,omitempty"`
 	Held          int64                       `json:"held"`
 	FailedChanges int64                       `json:"failed_changes"`
 	Calls         int64                       `json:"calls"`
@@ -238,6 +239,7 @@ func newRunView(r status.Run, now time.Time) runView {
 		FailKind: r.FailKind, FailReason: r.FailReason, CancelledBy: r.CancelledBy, Paused: r.Paused,
 	}
 	if r.State.Open() { // what these say is over with the run
+		v.EstimatedTime = r.Takes.Seconds()
 		v.EstimatedEnd, v.ExpiresAt = orNull(r.EstimatedEnd(now)), orNull(r.ExpiresAt)
 	}
 	if r.State == status.Deferred {

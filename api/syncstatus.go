@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/container"
+	"rollcall/plan"
 	"rollcall/status"
 )
 
@@ -43,7 +44,7 @@ func (a *API) syncStatus(r *request) (answer, error) {
 		v := runRows{family: r.family, run: run, live: summary.Live, now: now, messages: shown(run, pages[i])}
 		out.Tasks = append(out.Tasks, v.rows()...)
 	}
-	notices, err := a.notices(ctx, c)
+	notices, err := a.notices(ctx, c, summary)
 	if err != nil {
 		return answer{}, err
 	}
@@ -58,9 +59,12 @@ func (a *API) syncStatus(r *request) (answer, error) {
 }
 
 // notices returns what an operator has to know about a container apart from its runs.
-func (a *API) notices(ctx context.Context, c container.ID) ([]string, error) {
+func (a *API) notices(ctx context.Context, c container.ID, s status.Summary) ([]string, error) {
 	p, err := a.cfg.Decisions.PauseOf(ctx, c)
 	out := []string{a.notice(ctx, c)}
+	if takes := plan.Lasting(s.Takes); takes != "" && !s.Live {
+		out = append(out, "The newest plan was not carried out. "+takes)
+	}
 	if p != nil {
 		out = append(out, p.Text())
 	}

@@ -52,6 +52,7 @@ func (j *journal) Planned(ctx context.Context, apply, held plan.Plan) error {
 	p := status.Planned{
 		Digest: apply.Digest(), Held: int64(len(held.Changes) + len(apply.Held)), ReadAt: j.began, LeaverSince: since,
 		HeldEntries: map[string]int64{}, Follow: j.name.IsSource() && !apply.Empty(),
+		Takes: apply.Takes,
 	}
 	for i := range apply.Held {
 		p.HeldEntries[string(apply.Held[i].Reason)]++

@@ -357,6 +357,8 @@ type Plan struct {
 	Lapsed []directory.Ref `json:"-"`
 	// Undecided are entries that left, with an object that an entry with a new ID may have had. It is unsorted.
 	Undecided []directory.Ref `json:"-"`
+	// Takes is how long the changes take at the provider's quota. It is zero where that is not known.
+	Takes time.Duration `json:"-"`
 	// Agreed names the users with an order that has ended, because their source says the same.
 	Agreed []directory.Ref `json:"-"`
 	// Counts says how many entries the plan was made of.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"rollcall/directory"
@@ -291,4 +292,16 @@ func (o Op) color() string {
 	case Update, Adopt, Reanchor:
 	}
 	return yellow
+}
+
+// Lasting says how long changes take at a provider's quota. It is empty below a minute, or where that is not known.
+func Lasting(takes time.Duration) string {
+	switch minutes := int(takes.Round(time.Minute).Minutes()); {
+	case minutes < 1:
+		return ""
+	case minutes < 120:
+		return fmt.Sprintf("At the tenant's quota the changes take about %d minutes.", minutes)
+	default:
+		return fmt.Sprintf("At the tenant's quota the changes take about %d hours.", (minutes+30)/60)
+	}
 }

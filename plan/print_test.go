@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -141,5 +142,16 @@ func TestAMirrorNamesWhatLeaves(t *testing.T) {
 	}
 	if !got["delete grace "] || !got["remove_member staff grace"] {
 		t.Errorf("changes %v, want the deletion of grace and of her membership of staff, by name", got)
+	}
+}
+
+func TestLasting(t *testing.T) {
+	t.Parallel()
+	for takes, want := range map[time.Duration]string{0: "", 20 * time.Second: "",
+		21 * time.Minute: "At the tenant's quota the changes take about 21 minutes.",
+		3 * time.Hour:    "At the tenant's quota the changes take about 3 hours."} {
+		if got := plan.Lasting(takes); got != want {
+			t.Errorf("Lasting(%v) = %q, want %q", takes, got, want)
+		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"rollcall/directory"
 	"rollcall/fault"
@@ -49,22 +48,9 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 		Apply: apply, Held: held, Snapshot: v.snapshot, Desired: v.desired, Pinned: len(v.undo), Leavers: leavers,
 	}
 	if q, ok := e.cfg.Provider.(Estimator); ok {
-		report.Takes = q.Estimate(apply.Changes)
+		report.Apply.Takes = q.Estimate(apply.Changes)
 	}
 	return report, e.unproven(s, v, apply)
-}
-
-// Duration says how long the changes take at the provider's quota. It is empty below a minute, or where that is not
-// known.
-func (r *Report) Duration() string {
-	switch minutes := int(r.Takes.Round(time.Minute).Minutes()); {
-	case minutes < 1:
-		return ""
-	case minutes < 120:
-		return fmt.Sprintf("At the tenant's quota the changes take about %d minutes.", minutes)
-	default:
-		return fmt.Sprintf("At the tenant's quota the changes take about %d hours.", (minutes+30)/60)
-	}
 }
 
 // missing compares the coverage of each attribute with the last good run.
@@ -194,7 +180,7 @@ func sayPlan(j Journal, r *Report) {
 	sayLeftOut(j, r.Apply.Notes)
 	j.Say(Info, fmt.Sprintf("Planned %d changes; %d are held by a guard, %d entries are in conflict.",
 		len(r.Apply.Changes), len(r.Held.Changes), len(r.Apply.Held)), nil)
-	if takes := r.Duration(); takes != "" {
+	if takes := plan.Lasting(r.Apply.Takes); takes != "" {
 		j.Say(Info, takes, nil)
 	}
 }

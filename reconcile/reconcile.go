@@ -122,8 +122,6 @@ type Report struct {
 	Desired mapping.Result
 	// Results are the results of an object job's changes, by index in Apply.Changes. Other runs have none.
 	Results map[int]provider.Result
-	// Takes is how long the changes take at the provider's quota. It is zero where that is not known.
-	Takes time.Duration
 	// Pinned is how many entries an undo pinned.
 	Pinned int
 	// Leavers are the users who left or were disabled, as a run over leavers found them.

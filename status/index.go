@@ -94,6 +94,9 @@ type Summary struct {
 	SuccessfulAt time.Time
 	// CompletedReadAt is when the newest completed run that executed its whole plan began to read.
 	CompletedReadAt time.Time
+	// Takes is how long the changes of the newest plan take at the provider's quota; zero if it was carried out, or
+	// where that is not known.
+	Takes time.Duration
 }
 
 // Summary returns the summary of a container in one round trip.
@@ -118,6 +121,7 @@ func decodeSummary(f map[string]string, live bool) Summary {
 		CompletedID: f["completed_id"], CompletedAt: fromMS(f["completed_at"]),
 		SuccessfulID: f["successful_id"], SuccessfulAt: fromMS(f["successful_at"]),
 		CompletedReadAt: fromMS(f["completed_read_at"]),
+		Takes:           time.Duration(parseInt(f["takes"])) * time.Millisecond,
 	}
 }
 

@@ -128,7 +128,7 @@ func (r *Recorder) Planned(ctx context.Context, p Planned) error {
 		counts[string(e.Object)+":"+string(e.Change)] += e.Count
 	}
 	args := []any{ms(r.lease.store.cfg.Now()), p.Digest, p.Held, ms(p.ReadAt), ms(p.LeaverSince), len(p.HeldEntries),
-		flag(p.Follow)}
+		flag(p.Follow), p.Takes.Milliseconds()}
 	for reason, n := range p.HeldEntries {
 		args = append(args, reason, n)
 	}

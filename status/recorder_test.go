@@ -196,3 +196,40 @@ func TestRecorderBeside(t *testing.T) {
 		t.Errorf("%d calls after the run was lost, want 2", flushed.Load())
 	}
 }
+
+// A run that waits has the estimate of the newest plan that was not carried out, and then that of its own plan.
+func TestTheEstimateFromTheQuota(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		f := open(t, rdb, status.Config{})
+		takes := func(want time.Duration) status.Run {
+			t.Helper()
+			run := f.start()
+			summary, err := f.Summary(t.Context(), corp)
+			if err != nil || run.Takes != want || summary.Takes != want {
+				t.Errorf("a queued run takes %v, and what is open %v, %v; want %v", run.Takes, summary.Takes, err, want)
+			}
+			return run
+		}
+		plan := func(run status.Run, end status.End) {
+			t.Helper()
+			l := f.acquire(run, "w1")
+			p := status.Planned{Digest: "d", Takes: 21 * time.Minute,
+				Expected: []status.Expectation{{Object: status.User, Change: status.Create, Count: 9}}}
+			if err := l.Recorder().Planned(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := f.get(run.ID).EstimatedEnd(f.Now()), f.Now().Add(p.Takes); !got.Equal(want) {
+				t.Errorf("EstimatedEnd() before the first change is %v, want %v", got, want)
+			}
+			if _, err := l.Finish(t.Context(), end); err != nil {
+				t.Fatal(err)
+			}
+			f.Advance(time.Minute)
+		}
+		plan(takes(0), status.End{State: status.Completed, Paused: "paused by grace"})
+		plan(takes(21*time.Minute), status.End{State: status.Failed})
+		plan(takes(21*time.Minute), status.End{State: status.Completed})
+		takes(0)
+	})
+}

@@ -109,6 +109,9 @@ type Run struct {
 	ReadAt time.Time `json:"read_at,omitzero"`
 	// Changed reports whether a completed run changed the input of its followers.
 	Changed bool `json:"changed,omitempty"`
+	// Takes is how long the changes of the plan take at the provider's quota. Until the run has planned, it is that of
+	// the newest plan that was not carried out. It is zero where that is not known.
+	Takes time.Duration `json:"-"`
 	// PlannedAt is when the last plan was complete and its execution began.
 	PlannedAt time.Time `json:"planned_at,omitzero"`
 
@@ -305,6 +308,8 @@ type Planned struct {
 	ReadAt time.Time
 	// Follow sets the Follow mark, because the run is about to change the input of other containers.
 	Follow bool
+	// Takes is how long the changes take at the provider's quota, or zero.
+	Takes time.Duration
 	// HeldEntries counts the entries in conflict by reason.
 	HeldEntries map[string]int64
 	// LeaverSince is the departure time of the entry that has waited longest for suspension; zero if none waits.
@@ -320,14 +325,17 @@ func (r Run) Done() (done, expected int64) {
 	return done, max(done, expected)
 }
 
-// EstimatedEnd extrapolates the end of the run from its speed since the last plan. It is zero if there is no
-// estimate, and FinishedAt for a finished run.
+// EstimatedEnd extrapolates the end of the run from its speed since the last plan, and before that from the quota. It is
+// zero if there is no estimate, and FinishedAt for a finished run.
 func (r Run) EstimatedEnd(now time.Time) time.Time {
 	if !r.State.Open() {
 		return r.FinishedAt
 	}
 	done, expected := r.Done()
 	made, spent := done-r.doneAtPlan, now.Sub(r.PlannedAt)
+	if r.State == Running && made <= 0 && r.Takes > spent && !r.PlannedAt.IsZero() && expected > 0 {
+		return r.PlannedAt.Add(r.Takes)
+	}
 	if r.State == Queued || r.PlannedAt.IsZero() || made <= 0 || spent <= 0 {
 		return time.Time{}
 	}

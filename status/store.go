@@ -275,6 +275,7 @@ func decodeRun(c container.ID, f map[string]string) Run {
 		ReadAt:        fromMS(f["read_at"]),
 		Changed:       f["changed"] == "1",
 		PlannedAt:     fromMS(f["planned_at"]),
+		Takes:         time.Duration(parseInt(f["takes"])) * time.Millisecond,
 
 		FailReason:  f["fail_reason"],
 		FailKind:    f["fail_kind"],

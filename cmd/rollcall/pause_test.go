@@ -2,6 +2,7 @@ package main
 
 import (
 	"testing"
+	"time"
 
 	"rollcall/status"
 )
@@ -29,7 +30,11 @@ func TestPauseAndResume(t *testing.T) {
 func TestARunOfAPausedContainer(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	s.ran(google, false, work{plan: newcomers, end: status.End{State: status.Completed, Paused: "paused by ada"}})
+	plan := newcomers
+	plan.Takes = 21 * time.Minute
+	s.ran(google, false, work{plan: plan, end: status.End{State: status.Completed, Paused: "paused by ada"}})
 	s.do("watch", string(google)).want(t, codeHeld, "completed, but paused by ada, after ")
-	s.do("status", string(google)).want(t, codeHeld)
+	s.do("status", string(google)).want(t, codeHeld, "about 21 minutes")
+	s.live(google)
+	s.do("status", string(google)).want(t, codeHeld, "queued, about 21 min")
 }

@@ -78,7 +78,7 @@ func writePlan(w io.Writer, r reconcile.Report, notes []string, style plan.Style
 	if err := plan.Print(w, r.Apply, r.Held, style); err != nil {
 		return err
 	}
-	if takes := r.Duration(); takes != "" {
+	if takes := plan.Lasting(r.Apply.Takes); takes != "" {
 		fmt.Fprintln(w, "\n"+takes)
 	}
 	_, err := fmt.Fprintln(w, "\nNothing was written.")

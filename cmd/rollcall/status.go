@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -169,6 +170,8 @@ func (s standing) now() string {
 		return fmt.Sprintf("running, %d %%", done*whole/expected)
 	case s.open.ID == "":
 		return "running"
+	case s.open.Takes >= time.Minute.Seconds():
+		return fmt.Sprintf("%s, about %s", s.open.State, span(time.Duration(s.open.Takes*float64(time.Second))))
 	}
 	return string(s.open.State)
 }

@@ -21,6 +21,8 @@ type Run struct {
 	status.Run
 	// Ends is the estimated end of an open run; zero while there is no estimate.
 	Ends time.Time `json:"estimated_end"`
+	// Takes is how many seconds the changes take at the quota; zero where that is not known.
+	Takes float64 `json:"estimated_duration"`
 	// Seconds is how long it has taken since a worker first took it.
 	Seconds float64 `json:"duration"`
 }

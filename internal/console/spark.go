@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/plan"
 	"rollcall/status"
 )
 
@@ -137,7 +138,7 @@ func progress(now func() time.Time) func(*status.Run) running {
 			out.Text = fmt.Sprintf("Reading: %s and %s so far", plural(r.Read[status.User], "person"),
 				plural(r.Read[status.Group], "group"))
 		default:
-			out.Text = "Nothing is read yet"
+			out.Text = strings.TrimSpace("Nothing is read yet. " + plan.Lasting(r.Takes))
 		}
 		return out
 	}

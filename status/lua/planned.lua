@@ -1,9 +1,9 @@
--- id epoch token now digest held read_at leaver_since reasons follow | reason count ... | object:change count ...
+-- id epoch token now digest held read_at leaver_since reasons follow takes | reason count ... | object:change count ...
 -- read_at is 0 for a plan that is carried out only in part. follow is 1 if other containers have to follow the changes
 -- that are about to be written.
 local id, rec = ARGV[1], record(ARGV[1])
 if not holds(id, ARGV[2], ARGV[3]) then return { 'stale' } end
-local from = 11 + 2 * tonumber(ARGV[9])
+local from = 12 + 2 * tonumber(ARGV[9])
 for at = from, #ARGV, 2 do
   local name = ARGV[at]
   local f = redis.call('HMGET', rec, 's:' .. name, 'f:' .. name)
@@ -11,7 +11,8 @@ for at = from, #ARGV, 2 do
   if total > 0 then redis.call('HSET', rec, 'e:' .. name, total) else redis.call('HDEL', rec, 'e:' .. name) end
 end
 redis.call('HSET', rec, 'plan_digest', ARGV[5], 'held', ARGV[6], 'planned_at', ARGV[4], 'last_progress_at', ARGV[4],
-  'done_at_plan', int(redis.call('HGET', rec, 'done')))
+  'done_at_plan', int(redis.call('HGET', rec, 'done')), 'takes', ARGV[11])
+redis.call('HSET', key('meta'), 'takes', ARGV[11])
 if ARGV[7] ~= '0' then redis.call('HSET', rec, 'read_at', ARGV[7]) end
 if redis.call('HGET', rec, 'dry_run') == '1' then return { 'ok' } end
 
@@ -20,6 +21,6 @@ local meta, reasons = key('meta'), key('conflicts')
 redis.call('HSET', meta, 'leaver_since', ARGV[8])
 if ARGV[7] ~= '0' then redis.call('HSET', meta, 'read_at', ARGV[7]) end
 redis.call('DEL', reasons)
-if from > 11 then redis.call('HSET', reasons, unpack(ARGV, 11, from - 1)) end
+if from > 12 then redis.call('HSET', reasons, unpack(ARGV, 12, from - 1)) end
 if ARGV[10] == '1' then redis.call('HSET', meta, 'mark:follow', id) end
 return { 'ok' }

@@ -99,6 +99,7 @@ local function close(id, state, now, keep, keep_log, ...)
   redis.call('HSET', meta, 'last_id', id, 'last_state', state, 'last_at', now,
     'last_failed', int(f[2]), 'last_held', int(f[3]) + (f[5] and 1 or 0)) -- a paused run is no success
   if state ~= 'completed' or f[5] then return end
+  redis.call('HDEL', meta, 'takes') -- the plan was carried out
   redis.call('HSET', meta, 'completed_id', id, 'completed_at', now)
   if f[4] then redis.call('HSET', meta, 'completed_read_at', f[4]) end
   if int(f[2]) == 0 and int(f[3]) == 0 then

@@ -31,6 +31,8 @@ end
 local seq = place(index, now)
 redis.call('HSET', record(id), 'id', id, 'state', 'queued', 'created_at', now, 'enqueued_at', now, 'seq', seq,
   'epoch', redis.call('HINCRBY', key('meta'), 'epoch', 1), 'run_ttl', ttl, unpack(ARGV, 11))
+local takes = redis.call('HGET', key('meta'), 'takes') -- of the newest plan, if it was not carried out
+if takes then redis.call('HSET', record(id), 'takes', takes) end
 redis.call('ZADD', index, seq, id)
 if mode == 'delta' then redis.call('ZADD', deltas, seq, id) end
 if ARGV[8] ~= '' then mark('clear', mode == 'delta' and 'again_delta' or 'again', ARGV[8]) end
