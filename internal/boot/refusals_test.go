@@ -129,6 +129,17 @@ func (e *entry) value(name string) string {
 	return ""
 }
 
+// edit replaces or drops the values of an entry, and adds more.
+func (e *entry) edit(change func(name, value string) (string, bool), more ...string) {
+	var p []string
+	for k := 0; k < len(e.pairs); k += 2 {
+		if v, keep := change(e.pairs[k], e.pairs[k+1]); keep {
+			p = append(p, e.pairs[k], v)
+		}
+	}
+	e.pairs = append(p, more...)
+}
+
 // aDay is a later state of a directory. Some leave, are locked, join, marry, get a title, and change groups. It returns
 // the addresses of the leavers, and the new ones of those who marry.
 func aDay(r *rand.Rand, all []entry, leavers, joiners int) (next []entry, left, married []string) {
@@ -142,15 +153,6 @@ func aDay(r *rand.Rand, all []entry, leavers, joiners int) (next []entry, left, 
 	}
 	r.Shuffle(len(people), func(i, j int) { people[i], people[j] = people[j], people[i] })
 	next = slices.Clone(all)
-	edit := func(i int, change func(name, value string) (string, bool), more ...string) {
-		var p []string
-		for k := 0; k < len(next[i].pairs); k += 2 {
-			if v, keep := change(next[i].pairs[k], next[i].pairs[k+1]); keep {
-				p = append(p, next[i].pairs[k], v)
-			}
-		}
-		next[i].pairs = append(p, more...)
-	}
 	same := func(_, value string) (string, bool) { return value, true }
 	for n, i := range people[:leavers+4] {
 		uid := all[i].value("uid")
@@ -159,10 +161,10 @@ func aDay(r *rand.Rand, all []entry, leavers, joiners int) (next []entry, left, 
 			gone[all[i].dn] = true
 			left = append(left, uid+"@"+domain, "b"+uid+"@"+domain)
 		case n < leavers:
-			edit(i, same, "nsAccountLock", "TRUE")
+			next[i].edit(same, "nsAccountLock", "TRUE")
 			left = append(left, uid+"@"+domain, "b"+uid+"@"+domain)
 		case n < leavers+2:
-			edit(i, func(name, value string) (string, bool) {
+			next[i].edit(func(name, value string) (string, bool) {
 				switch name {
 				case "mail":
 					return "m" + uid + "@" + domain, value != "b"+uid+"@"+domain
@@ -173,21 +175,22 @@ func aDay(r *rand.Rand, all []entry, leavers, joiners int) (next []entry, left, 
 			})
 			married = append(married, "m"+uid+"@"+domain)
 		default:
-			edit(i, func(name, value string) (string, bool) { return value, name != "title" }, "title", "Chief")
+			next[i].edit(func(name, value string) (string, bool) { return value, name != "title" }, "title", "Chief")
 		}
 	}
 	var dns []string
 	for n := range joiners {
 		uid := fmt.Sprintf("j%06d", n)
 		dns = append(dns, "uid="+uid+","+slapdtest.People)
-		next = append(next, entry{dns[n], []string{"objectClass", "inetOrgPerson", "entryUUID", slapdtest.UUID(100000 + n),
-			"uid", uid, "cn", "Joan " + uid, "sn", uid, "givenName", "Joan", "displayName", uid, "mail", uid + "@" + domain}})
+		next = append(next, entry{dns[n], []string{"objectClass", "inetOrgPerson", "entryUUID",
+			slapdtest.UUID(100000 + n), "uid", uid, "cn", "Joan " + uid, "sn", uid, "givenName", "Joan",
+			"displayName", uid, "mail", uid + "@" + domain}})
 	}
 	for i := range next {
 		if next[i].value("objectClass") != "groupOfNames" {
 			continue
 		}
-		edit(i, func(name, value string) (string, bool) {
+		next[i].edit(func(name, value string) (string, bool) {
 			return value, name != "member" || !gone[value] && r.IntN(20) > 0
 		}, "member", dns[r.IntN(len(dns))])
 	}
