@@ -313,7 +313,7 @@ func TestReplacedTokenNeedsNoRestart(t *testing.T) {
 	t.Parallel()
 	w, _, _ := populated(t)
 	w.tenant.SetToken("renewed")
-	w.readFails(fault.Denied)
+	_ = w.readFails(fault.Denied)
 	if err := os.WriteFile(string(w.cfg.TokenFile), []byte("renewed\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
