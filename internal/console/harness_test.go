@@ -63,7 +63,13 @@ func newHall(t testing.TB) *hall { return openHall(t, true) }
 // openHall returns a hall. Without tokens, every request has every right.
 func openHall(t testing.TB, withTokens bool) *hall {
 	t.Helper()
-	rdb := redistest.Mini(t)
+	return hallOn(t, redistest.Mini(t), withTokens, []api.Resource{{Container: corp, Name: "Corporate directory"},
+		{Container: google, Name: "Tenant"}})
+}
+
+// hallOn returns a hall with these sources and providers on a Redis.
+func hallOn(t testing.TB, rdb *redis.Client, withTokens bool, resources []api.Resource) *hall {
+	t.Helper()
 	h := &hall{TB: t, rdb: rdb, status: status.New(rdb, status.Config{}),
 		decisions: decisions.New(rdb, decisions.Config{}),
 		audit:     &[]audit.Record{}}
@@ -81,7 +87,7 @@ func openHall(t testing.TB, withTokens bool) *hall {
 		Status: h.status, Decisions: h.decisions, Jobs: jobs.NewClient(rdb, h.status), Directory: registry{h},
 		Explainer: registry{h},
 		Types:     all.Types(), Facts: facts, Audit: record, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, Refused: func() { h.refused++ },
-		Resources: []api.Resource{{Container: corp, Name: "Corporate directory"}, {Container: google, Name: "Tenant"}},
+		Resources: resources,
 		Page: func(a *api.API) (api.Page, error) {
 			desk := session.New(session.Config{Redis: rdb, Tokens: known, Home: console.Home, SignIn: console.SignIn,
 				SignOut: console.SignOut, Pause: time.Millisecond, Audit: record, Refused: a.RefuseToken, Client: a.Client})

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -171,18 +172,22 @@ func (c *Console) fillCard(ctx context.Context, k *card) (err error) {
 
 // heldEverywhere counts what waits for a decision. A container that cannot be read counts as zero, because the
 // overview names it.
-func (c *Console) heldEverywhere(ctx context.Context, who tokens.Identity) (n int64) {
+func (c *Console) heldEverywhere(ctx context.Context, who tokens.Identity) int64 {
+	var n atomic.Int64
+	var g errgroup.Group
+	g.SetLimit(atOnce)
 	for _, res := range c.reachable(who) {
 		if res.Disabled {
 			continue
 		}
-		counts, err := c.cfg.Decisions.HeldCounts(ctx, res.Container)
-		if err != nil {
-			return n
-		}
-		n += sum(slices.Collect(maps.Values(counts.Guards))...)
+		g.Go(func() error {
+			counts, err := c.cfg.Decisions.HeldCounts(ctx, res.Container)
+			n.Add(sum(slices.Collect(maps.Values(counts.Guards))...))
+			return err
+		})
 	}
-	return n
+	_ = g.Wait() // the overview names what cannot be read
+	return n.Load()
 }
 
 // reachable returns the configured sources and providers that a token reaches.
