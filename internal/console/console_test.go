@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,6 +11,9 @@ import (
 	"time"
 
 	"rollcall/directory"
+	"rollcall/explain"
+	"rollcall/internal/console"
+	"rollcall/ledger"
 	"rollcall/plan"
 	"rollcall/status"
 )
@@ -227,7 +231,19 @@ func TestNamesAreHarmless(t *testing.T) {
 	held.Reason, held.MemberLabel, held.Member = name, name, name
 	held.Fields = []plan.FieldChange{{Name: name, Before: []string{name}, After: []string{name}}}
 	h.hold(google, run.ID, held)
-	for _, path := range append(pages(run), "/held/?by="+url.QueryEscape(name)+"&q="+url.QueryEscape("<script>alert")) {
+	h.known = map[directory.Ref]console.Known{ref: {Label: name, Unit: name}}
+	h.explained = []explain.Provider{{Container: google, Code: explain.Held, Reason: name, Verdict: name,
+		Pins: []explain.Pin{{RunID: name, By: name}}}}
+	link := map[directory.Ref]plan.Link{ref: {RemoteID: name, Departed: time.Now(), Why: plan.Absent}}
+	if err := errors.Join(ledger.NewRedis(h.rdb, string(google)).PutLinks(t.Context(), link),
+		h.decisions.Leave(t.Context(), plan.Order{Ref: ref, Label: name, By: name, At: time.Now()}),
+		h.decisions.Pin(t.Context(), google, []plan.Pin{{Ref: ref, Label: name, Run: run.ID, By: name, Address: name}},
+			nil)); err != nil {
+		t.Fatal(err)
+	}
+	id := url.QueryEscape(name)
+	for _, path := range append(pages(run), "/people/entry/?id="+id, "/people/?q="+id, "/people/leave/?id="+id,
+		"/people/leave/?lift=true&id="+id, "/held/?by="+url.QueryEscape(name)+"&q="+url.QueryEscape("<script>alert")) {
 		page := h.get(path)
 		for _, bad := range []string{"<script>a", "alert(1)</script", "\u202e", "\u2066", "\x1b", "\u2028"} {
 			if strings.Contains(page, bad) {
