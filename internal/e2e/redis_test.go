@@ -122,29 +122,6 @@ func TestSentinelFailover(t *testing.T) {
 	w.over(id, jobs)
 }
 
-// The programs are stopped in the middle of a run and of object jobs, the slots of all keys move to another node of the
-// Redis Cluster, and the programs are started again.
-func TestClusterSlotsMove(t *testing.T) {
-	t.Parallel()
-	nodes := redistest.TwoNodes(t)
-	w := newWorld(t, options{slapd: small(), workers: 2, env: []string{"ROLLCALL_OBJECT_WAIT=1ms"},
-		redisURL: func() (string, redis.UniversalClient) {
-			return "redis-cluster://" + nodes.Addr(0),
-				redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{nodes.Addr(0)}})
-		}})
-	id, jobs, goOn := w.underway()
-	goOn()
-	for _, p := range append(w.workers, w.api) {
-		p.stop(t)
-	}
-	for _, tag := range []string{"{google_workspace:1}", "{objects}", "{ldap:corp}", "{full}", "{workers}"} {
-		nodes.Move(tag)
-	}
-	w.startAPI()
-	w.startWorker()
-	w.over(id, jobs)
-}
-
 // over waits for the end of a run and of object jobs, and fails the test unless all is as if nothing had happened.
 func (w *world) over(run string, jobs []string) {
 	w.Helper()
