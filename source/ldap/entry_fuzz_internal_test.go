@@ -47,8 +47,8 @@ func FuzzEntry(f *testing.F) {
 		for i, a := range e.Attributes {
 			want := p.Children[1].Children[i].Children
 			if a.Name != want[0].Data.String() || len(a.ByteValues) != len(want[1].Children) {
-				t.Fatalf("attribute %q with %d values, want %q with %d", a.Name, len(a.ByteValues), want[0].Data.String(),
-					len(want[1].Children))
+				t.Fatalf("attribute %q with %d values, want %q with %d", a.Name, len(a.ByteValues),
+					want[0].Data.String(), len(want[1].Children))
 			}
 			for k, v := range a.ByteValues {
 				if !bytes.Equal(v, want[1].Children[k].Data.Bytes()) || a.Values[k] != string(v) {
