@@ -25,7 +25,7 @@ var scopes = map[string]string{
 	"GET sync/status/": api.ScopeRead, "GET sync/events/": api.ScopeRead, "GET sync/plan/": api.ScopeRead,
 	"GET sync/runs/": api.ScopeRead, "GET sync/runs/{run}/": api.ScopeRead, "GET sync/runs/{run}/messages/": api.ScopeRead,
 	"GET sync/held/": api.ScopeRead, "GET sync/decisions/": api.ScopeRead, "GET sync/server/": api.ScopeRead,
-	"GET sync/held/{digest}/": api.ScopeRead, "GET sync/pins/": api.ScopeRead,
+	"GET sync/held/{digest}/": api.ScopeRead, "GET sync/pins/": api.ScopeRead, "GET sync/pause/": api.ScopeRead,
 	"GET sync/objects/": api.ScopeRead, "GET sync/objects/{job}/": api.ScopeRead,
 
 	"POST sync/": api.ScopeSync, "POST sync/cancel/": api.ScopeSync, "POST sync/object/": api.ScopeSync,
@@ -33,7 +33,8 @@ var scopes = map[string]string{
 	"POST /leave/": api.ScopeApprove, "POST /leave/lift/": api.ScopeApprove, "POST sync/server/accept/": api.ScopeApprove,
 	"POST sync/held/{digest}/approve/": api.ScopeApprove, "POST sync/held/{digest}/reject/": api.ScopeApprove,
 	"POST sync/decisions/{digest}/adopt/": api.ScopeApprove, "POST sync/pins/lift/": api.ScopeApprove,
-	"POST sync/runs/{run}/revert/": api.ScopeApprove,
+	"POST sync/runs/{run}/revert/": api.ScopeApprove, "POST sync/pause/": api.ScopeApprove,
+	"POST sync/resume/": api.ScopeApprove,
 }
 
 // roles are the holders of tokens, as the tokens file has them.
