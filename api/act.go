@@ -195,8 +195,8 @@ func (a *API) SyncObject(ctx context.Context, c container.ID, kind directory.Kin
 	return job, err
 }
 
-// Lift deletes the pins of these entries, named by id or as "user/ID", and returns their number. Nil means all pins. The
-// next sync then applies the state of the source.
+// Lift deletes the pins of these entries, named by id or as "user/ID", and returns their number. Nil means all pins.
+// The next sync then applies the state of the source.
 func (a *API) Lift(ctx context.Context, c container.ID, entries map[string]bool) (int, error) {
 	pins, err := a.cfg.Decisions.Pins(ctx, c)
 	if err != nil {

@@ -18,7 +18,8 @@ type limits struct {
 }
 
 func newLimits(cfg Config) *limits {
-	return &limits{requests: tokens.NewCounter(time.Second), mostRequests: cfg.MaxRequests, streams: newShares(cfg.MaxEventStreams),
+	return &limits{requests: tokens.NewCounter(time.Second), mostRequests: cfg.MaxRequests,
+		streams:      newShares(cfg.MaxEventStreams),
 		explanations: newShares(cfg.MaxExplanations)}
 }
 

@@ -99,7 +99,8 @@ func (a *API) Resume(ctx context.Context, c container.ID, by string) (*status.Ru
 	return &run, err
 }
 
-// sendOrders starts the jobs of the orders to leave at a provider. The run that follows carries out what is not started.
+// sendOrders starts the jobs of the orders to leave at a provider. The run that follows carries out what is not
+// started.
 func (a *API) sendOrders(ctx context.Context, c container.ID, by string) {
 	orders, err := a.cfg.Decisions.Orders(ctx)
 	for _, o := range orders.At(c).Leave {

@@ -296,8 +296,8 @@ func (s *Store) HeldBy(ctx context.Context, c container.ID, digest string) (Held
 	return set, nil
 }
 
-// HeldCounts counts the changes that wait for a person. It reads the whole set if the stored counts do not belong to the
-// newest set, as for a set from an earlier version.
+// HeldCounts counts the changes that wait for a person. It reads the whole set if the stored counts do not belong to
+// the newest set, as for a set from an earlier version.
 func (s *Store) HeldCounts(ctx context.Context, c container.ID) (counts HeldCounts, err error) {
 	got, err := s.rdb.MGet(ctx, prefix(c)+"held", heldCountsKey(c)).Result()
 	if err != nil {

@@ -17,7 +17,8 @@ import (
 
 var update = flag.Bool("update", false, "write NOTICE anew")
 
-// linked returns the modules that a program is linked with on any platform of a release: the folder by name and version.
+// linked returns the modules that a program is linked with on any platform of a release: the folder by name and
+// version.
 func linked(t *testing.T, program string) map[string]string {
 	t.Helper()
 	out := map[string]string{}

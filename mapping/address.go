@@ -245,8 +245,8 @@ func (v *evaluation) carriers(r rune) string {
 	return strings.Join(names, ", ")
 }
 
-// furtherAddresses returns the mail addresses in the domains, in lower case, each once. A value of proxyAddresses begins
-// with its kind, and only those of SMTP are mail addresses. Without domains every address counts.
+// furtherAddresses returns the mail addresses in the domains, in lower case, each once. A value of proxyAddresses
+// begins with its kind, and only those of SMTP are mail addresses. Without domains every address counts.
 func furtherAddresses(values, domains []string) []string {
 	var out []string
 	for _, value := range values {

@@ -325,8 +325,8 @@ func (r Run) Done() (done, expected int64) {
 	return done, max(done, expected)
 }
 
-// EstimatedEnd extrapolates the end of the run from its speed since the last plan, and before that from the quota. It is
-// zero if there is no estimate, and FinishedAt for a finished run.
+// EstimatedEnd extrapolates the end of the run from its speed since the last plan, and before that from the quota. It
+// is zero if there is no estimate, and FinishedAt for a finished run.
 func (r Run) EstimatedEnd(now time.Time) time.Time {
 	if !r.State.Open() {
 		return r.FinishedAt

@@ -17,8 +17,8 @@ import (
 	"rollcall/status"
 )
 
-// TestTheRightsOfRedisUsers gives the API and the worker only the rights of deploy/redis/users.acl. They sync a directory
-// to two tenants, decide and explain, and Redis has refused nothing.
+// TestTheRightsOfRedisUsers gives the API and the worker only the rights of deploy/redis/users.acl. They sync a
+// directory to two tenants, decide and explain, and Redis has refused nothing.
 func TestTheRightsOfRedisUsers(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../deploy/redis/users.acl")

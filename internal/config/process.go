@@ -323,7 +323,8 @@ func IsLoopback(addr string) bool {
 // Misspelt warns about variables with our prefix that are similar to a known one. Other variables with the prefix are
 // accepted, because bind_password_env can name any variable.
 func Misspelt(environ []string) []string {
-	known := []string{variable("API"), variable("TOKEN"), variable("TOKEN_FILE"), variable("INSECURE")} // those of the API's client
+	// Those of the API's client.
+	known := []string{variable("API"), variable("TOKEN"), variable("TOKEN_FILE"), variable("INSECURE")}
 	var warnings []string
 	for f := range reflect.TypeFor[Process]().Fields() {
 		known = append(known, variable(f.Tag.Get("envconfig")))

@@ -60,7 +60,8 @@ func (c *Console) order(r *request) (*page, error) {
 		return nil, errEverything
 	}
 	q := r.URL.Query()
-	data := orderData{Ref: directory.Ref{Kind: directory.User, ID: directory.ID(q.Get("id"))}, Lift: q.Get("lift") == "true"}
+	data := orderData{Ref: directory.Ref{Kind: directory.User, ID: directory.ID(q.Get("id"))},
+		Lift: q.Get("lift") == "true"}
 	known, err := c.cfg.Entries(r.Context(), []directory.Ref{data.Ref})
 	if err != nil {
 		return nil, err

@@ -278,7 +278,8 @@ func (k *card) concerns() (out []concern) {
 		return out
 	}
 	if k.Pause != nil {
-		add(rankPaused, 0, "wait", home(k.Container), "Show its runs", "Nothing is written to %s: %s", k.name(), k.Pause.Text())
+		add(rankPaused, 0, "wait", home(k.Container), "Show its runs", "Nothing is written to %s: %s", k.name(),
+			k.Pause.Text())
 	}
 	last := k.Standing.Last
 	if last == nil {

@@ -123,8 +123,8 @@ func (c *Console) person(r *request) (*page, error) {
 	return &page{View: "person", Title: title, Nav: "people", Data: data}, nil
 }
 
-// askedJobs returns the jobs that the address names by container and id. One without an id was not started, and one that
-// is no longer kept is left out.
+// askedJobs returns the jobs that the address names by container and id. One without an id was not started, and one
+// that is no longer kept is left out.
 func (c *Console) askedJobs(r *request, named []string) (out []status.Job) {
 	for _, name := range named {
 		at, id, _ := strings.Cut(name, "/")

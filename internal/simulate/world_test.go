@@ -187,8 +187,8 @@ type owned struct {
 	numbered bool
 }
 
-// tells reports whether the directory shows that an account is the one of a person. A person who gets a new id and a new
-// name at once, and has no employee number, is another person to each reader.
+// tells reports whether the directory shows that an account is the one of a person. A person who gets a new id and a
+// new name at once, and has no employee number, is another person to each reader.
 func (c *company) tells(of *owned) bool {
 	p := &c.people[of.soul]
 	return p.id == of.id || p.address() == of.address || of.numbered && p.number != ""

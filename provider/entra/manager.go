@@ -54,8 +54,8 @@ func (r *reading) learnNames(users map[string]*user) {
 	})
 }
 
-// userValues returns the mapped fields of a user. The manager is shown by its name. One that is no account of ours, such
-// as a contact, is shown by its id.
+// userValues returns the mapped fields of a user. The manager is shown by its name. One that is no account of ours,
+// such as a contact, is shown by its id.
 func (p *Provider) userValues(u *user) directory.Attributes {
 	values, i := u.Fields, p.managed()
 	if i >= 0 && i < len(values) && values[i] != "" {

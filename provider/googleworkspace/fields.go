@@ -202,7 +202,8 @@ func after(f plan.FieldChange) string {
 	return f.After[0]
 }
 
-// touchesArrays reports whether one of the fields is in an array, or has aliases. Such a write needs the present account.
+// touchesArrays reports whether one of the fields is in an array, or has aliases. Such a write needs the present
+// account.
 func touchesArrays(fields []plan.FieldChange) bool {
 	return slices.ContainsFunc(fields, func(f plan.FieldChange) bool {
 		_, ok := slots[f.Name]

@@ -170,8 +170,8 @@ func (p *Provider) once(ctx context.Context, r *request, read func(*response) er
 // mostBody is the size of the largest accepted answer. A group with 100,000 members has some 15 megabytes.
 const mostBody = 128 << 20
 
-// roundTrip sends a request. A refused token is replaced once, if there is another one. A second 401 concerns the object
-// where the server accepts the token for a list.
+// roundTrip sends a request. A refused token is replaced once, if there is another one. A second 401 concerns the
+// object where the server accepts the token for a list.
 func (p *Provider) roundTrip(ctx context.Context, r *request) (*response, error) {
 	refusedHeader := ""
 	for {

@@ -129,7 +129,7 @@ var mutants = []mutant{
 	{"a lane of suspensions is given up", "reconcile/lanes.go",
 		"return of != plan.LaneSuspend && !l.accepted", "return !l.accepted",
 		"./reconcile", "TestLaw10ALaneThatIsRefusedIsGivenUp"},
-	{"suspensions come last", "plan/plan.go", "case Suspend:\n\t\treturn 0\n", "case Suspend:\n\t\treturn 22\n",
+	{"suspensions come last", "plan/lane.go", "case Suspend:\n\t\treturn 0\n", "case Suspend:\n\t\treturn 22\n",
 		"./plan", "TestUndoOfLeavers"},
 	{"a change without an answer counts as settled", "reconcile/apply.go",
 		"if r.Err == nil || !unanswered(r.Err) {", "if true {", "./reconcile", "TestAWorkerThatDiesAfterAWrite"},
