@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -65,7 +66,7 @@ func (w *Worker) object(ctx context.Context, task *asynq.Task) error {
 		result, err := w.syncObject(ctx, c, args.Source, job, ahead)
 		if repeat, failed := w.retries(job, err); repeat {
 			_, noted := w.cfg.Status.NoteJob(context.WithoutCancel(ctx), args.Container, job.ID, result.Messages, failed)
-			return fmt.Errorf("sync object: %w", firstError(err, noted))
+			return fmt.Errorf("sync object: %w", cmp.Or(err, noted))
 		}
 		for _, id := range append([]string{job.ID}, turn.For...) {
 			if _, err := w.cfg.Status.FinishJob(ctx, args.Container, id, result); err != nil {
@@ -91,10 +92,6 @@ func (w *Worker) unknown(ctx context.Context, args ObjectArgs, why string) error
 			Attributes: map[string]any{"reason": fault.Invalid.String()}}},
 	})
 	return fmt.Errorf("%w: %w", errors.Join(cause, err), asynq.SkipRetry)
-}
-
-func firstError(errs ...error) error {
-	return errs[slices.IndexFunc(errs, func(err error) bool { return err != nil })]
 }
 
 // The bounds of a job that fails for reasons that pass. It is given up after both.
@@ -183,8 +180,10 @@ func (o *objectSync) both(ctx context.Context, c *Container, source string) (sta
 		return "", fault.Errorf(fault.Invalid, "source %q is not configured here", source)
 	}
 	o.made = status.OutcomeUnchanged
-	if ordered, err := o.ordered(ctx, c.Name); err != nil || ordered {
-		return o.suspended(ctx, c, err)
+	if ordered, err := o.ordered(ctx, c.Name); err != nil {
+		return "", err
+	} else if ordered {
+		return o.suspended(ctx, c)
 	}
 	said := len(o.said.messages)
 	for n := 1; ; n++ {
@@ -228,10 +227,7 @@ func (o *objectSync) ordered(ctx context.Context, provider container.ID) (bool, 
 }
 
 // suspended carries out an order to leave. The source is not read, because its answer changes nothing.
-func (o *objectSync) suspended(ctx context.Context, c *Container, err error) (status.Outcome, error) {
-	if err != nil {
-		return "", err
-	}
+func (o *objectSync) suspended(ctx context.Context, c *Container) (status.Outcome, error) {
 	o.say(status.Info, "The account stays suspended by order, until the directory agrees or the order is lifted.")
 	report, err := o.second(ctx, c)
 	if err != nil {
