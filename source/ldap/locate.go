@@ -139,7 +139,12 @@ func (l *locating) search(ctx context.Context, r request) ([]*ldap.Entry, error)
 	r.attrs = slices.Concat(l.user.attrs, l.group.attrs)
 	var found []*ldap.Entry
 	err := l.dir.search(ctx, r, func(e *ldap.Entry) error {
-		found = append(found, e)
+		kept := &ldap.Entry{DN: e.DN} // The entry itself is used again for the next one.
+		for _, a := range e.Attributes {
+			attribute := *a
+			kept.Attributes = append(kept.Attributes, &attribute)
+		}
+		found = append(found, kept)
 		return nil
 	})
 	_, answered := errors.AsType[*resultError](err)
