@@ -143,23 +143,23 @@ func (c *computer) candidates(left map[string][]*Object, d *Desired) []*Object {
 // another reports whether o was made for an entry other than d, so that the address changed hands.
 func (c *computer) another(d *Desired, o *Object) bool {
 	known := c.in.Links[o.Ref].Rekey
-	return known != "" && !strings.EqualFold(known, d.Rekey) && !strings.EqualFold(known, d.Address) || unlike(d, o)
+	return known != "" && !strings.EqualFold(known, d.Rekey) && !strings.EqualFold(known, d.Address) || c.unlike(d, o)
 }
 
 // unlike reports whether an account has another person's names. No value of the account is one of the entry's in the
-// two or more fields that both have. What is made from the address is no name.
-func unlike(d *Desired, o *Object) bool {
+// two or more fields that both have. Values are compared as the provider keeps them, and without case. What is made
+// from the address is no name.
+func (c *computer) unlike(d *Desired, o *Object) bool {
 	local, _, _ := strings.Cut(d.Address, "@")
 	compared := 0
 	for _, f := range d.Fields {
-		want, have := f.Values, o.Fields.Values(f.Name)
+		n := c.in.Capabilities.normal(f.Name) | Fold
+		want, have := n.list(f.Values), n.list(o.Fields.Values(f.Name))
 		if len(want) == 0 || len(have) == 0 || strings.EqualFold(want[0], d.Address) || strings.EqualFold(want[0], local) {
 			continue
 		}
 		compared++
-		if slices.ContainsFunc(want, func(v string) bool {
-			return slices.ContainsFunc(have, func(h string) bool { return strings.EqualFold(v, h) })
-		}) {
+		if slices.ContainsFunc(want, func(v string) bool { return slices.Contains(have, v) }) {
 			return false
 		}
 	}

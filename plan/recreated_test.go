@@ -295,3 +295,21 @@ func TestAMirrorRecognisesNoEntryByAFactOfMany(t *testing.T) {
 		}
 	}
 }
+
+// A person who is created again has the same names in another composition of their accents, or with the blanks and
+// the case that the tenant made of them.
+func TestLaw5NamesOfAPersonCreatedAgainAreComparedAsTheTenantKeepsThem(t *testing.T) {
+	t.Parallel()
+	in := staff(10)
+	in.Capabilities.Normal = map[string]plan.Normal{"family": plan.Squeeze}
+	in.State.Objects = append(in.State.Objects, have("zoe", "rzoe", "zoe@x", "given", "Zoe\u0308", "family", "de la Cruz"))
+	in.Desired = append(in.Desired, rekeyed(want("zoe2", "zoe@x", "given", "ZOË", "family", "De  la CRUZ"), "zoe@x"))
+	in.Links[user("zoe")] = plan.Link{RemoteID: "rzoe", Rekey: "zoe@x"}
+	apply, waits := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+	if diff := cmp.Diff([]string{}, lines(apply)); diff != "" {
+		t.Errorf("applied (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[string]plan.Rule{"reanchor user/zoe2": plan.RuleApproval}, held(waits)); diff != "" {
+		t.Errorf("held (-want +got):\n%s", diff)
+	}
+}
