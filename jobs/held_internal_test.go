@@ -10,6 +10,7 @@ import (
 	"rollcall/directory"
 	"rollcall/internal/redistest"
 	"rollcall/plan"
+	"rollcall/reconcile"
 	"rollcall/status"
 )
 
@@ -42,5 +43,28 @@ func TestAddedHeldChanges(t *testing.T) {
 			set.Changes[0].ID != "bob" {
 			t.Errorf("%s: the set is %+v, %v; want %d changes", name, set, err, tc.want)
 		}
+	}
+}
+
+// A pause that ends a run which could plan nothing but suspensions keeps the other changes that wait for a decision.
+func TestAPauseOfARunThatOnlySuspendsKeepsTheHeldChanges(t *testing.T) {
+	t.Parallel()
+	store := decisions.New(redistest.Start(t), decisions.Config{})
+	w := &Worker{cfg: WorkerConfig{Decisions: store, Now: time.Now}}
+	held := func(op plan.Op, id directory.ID) plan.Plan {
+		return plan.Plan{Changes: []plan.Change{{Op: op, Ref: directory.Ref{Kind: directory.User, ID: id}}}}
+	}
+	c := container.ID("scim:x")
+	if err := store.SetHeld(t.Context(), c, heldSet("r1", time.Now(), held(plan.Delete, "ann"))); err != nil {
+		t.Fatal(err)
+	}
+	paused := &decisions.PausedError{Pause: decisions.Pause{Container: c, By: "grace"}}
+	err := w.keepPlan(t.Context(), status.Run{ID: "r2", Container: c},
+		reconcile.Report{SuspendsOnly: true, Held: held(plan.Suspend, "bob")}, paused)
+	if pausedBy(err) == nil {
+		t.Errorf("keepPlan() = %v, want the pause", err)
+	}
+	if set, err := store.Held(t.Context(), c); err != nil || len(set.Changes) != 2 {
+		t.Errorf("the set is %+v, %v; want both changes", set, err)
 	}
 }

@@ -80,15 +80,19 @@ func (w *Worker) execute(c *Container, lease *status.Lease, log *slog.Logger) (r
 			tally: tally, began: began,
 		},
 	})
-	switch { // What failed is planned again soon; until then the last plan's word stands.
-	case pausedBy(err) != nil:
-		err = errors.Join(err, w.keepHeld(lease.Context(), lease.Run(), report.Apply, report.Held))
-	case err == nil:
-		err = w.keepHeld(lease.Context(), lease.Run(), report.Apply, report.Held)
+	return report, w.keepPlan(lease.Context(), lease.Run(), report, err)
+}
+
+// keepPlan records what a run holds for a decision, and returns the run's error. What failed is planned again soon;
+// until then the last plan's word stands.
+func (w *Worker) keepPlan(ctx context.Context, run status.Run, report reconcile.Report, err error) error {
+	switch {
 	case report.SuspendsOnly:
-		err = errors.Join(err, w.addHeld(lease.Context(), lease.Run(), report.Held))
+		return errors.Join(err, w.addHeld(ctx, run, report.Held))
+	case err == nil || pausedBy(err) != nil:
+		return errors.Join(err, w.keepHeld(ctx, run, report.Apply, report.Held))
 	}
-	return report, err
+	return err
 }
 
 // scope says what a run is about, by its trigger.
