@@ -79,9 +79,9 @@ func (m mirror) lostMembers(ctx context.Context, s Scope, v *view) error {
 		return nil
 	}
 	has := map[directory.Ref]bool{}
-	for i := range v.snapshot.Entries {
-		for _, member := range v.snapshot.Entries[i].Members {
-			has[member] = true
+	for i := range v.desired.Desired {
+		for j := range v.desired.Desired[i].Members {
+			has[v.desired.Desired[i].Members[j].Ref] = true
 		}
 	}
 	var lost []directory.Ref
