@@ -99,7 +99,7 @@ func (a *API) order(r *request, do func(context.Context, Caller, string) (plan.O
 	return answer{status: http.StatusAccepted, body: leaveView{newOrderView(o), jobs}}, nil
 }
 
-// Leave orders that the user whom a text names leaves: each provider suspends the account at once, and no run lifts
+// Leave orders that the user of a text leaves: each provider suspends the account at once, and no run lifts
 // the suspension until the directory agrees or the order is lifted. A token that does not reach all of these providers
 // is refused.
 func (a *API) Leave(ctx context.Context, caller Caller, text string) (plan.Order, []LeaveJob, error) {
@@ -119,7 +119,7 @@ func (a *API) Leave(ctx context.Context, caller Caller, text string) (plan.Order
 	return o, jobs, err
 }
 
-// LiftLeave ends the order for the user whom a text names. Each provider then does what the directory says. A user who
+// LiftLeave ends the order for the user of a text. Each provider then does what the directory says. A user who
 // is no longer known is named by the id.
 func (a *API) LiftLeave(ctx context.Context, caller Caller, text string) (plan.Order, []LeaveJob, error) {
 	if err := checkEntry(text); err != nil {

@@ -50,7 +50,7 @@ func TestLeave(t *testing.T) {
 	h.get("/api/v3/leave/orders/").is(http.StatusOK, `{"orders":[]}`)
 }
 
-// A provider whose job cannot be started keeps the others from nothing, and is named. The order stands in any case.
+// A provider without its job keeps the others from nothing, and is named. The order stands in any case.
 func TestLeaveWithoutAJob(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil, nil)

@@ -8,7 +8,7 @@ import (
 	"rollcall/plan"
 )
 
-// killed is the error of a write whose worker dies right after it.
+// killed is the error of a write right before its worker dies.
 var killed = fault.Errorf(fault.Canceled, "the worker was killed")
 
 // What the ledger and the budget must know before a write is made is there when the worker dies right after it.

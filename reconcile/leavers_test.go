@@ -16,7 +16,7 @@ import (
 
 var errNoLists = fault.Errorf(fault.Denied, "users.list: 403 forbidden")
 
-// unlisted is a hop with sixty people whose tenant refuses every list from now on.
+// unlisted is a hop with sixty people to a tenant that refuses every list from now on.
 func unlisted(t *testing.T) *world {
 	t.Helper()
 	w := newWorld()

@@ -79,7 +79,7 @@ type standing struct {
 	open, last client.Run
 	waiting    int
 	pause      client.Pause
-	// server is the server of the last read of a source. It includes a server whose data was refused.
+	// server is the server of the last read of a source. It includes a server with data that was refused.
 	server client.Server
 }
 

@@ -23,7 +23,7 @@
 // Every write carries the time at which the source was read for it. An older read never overwrites a newer one:
 //
 //   - A run writes only while the mark has its own id and the time of its read. A run that was taken over gets
-//     fault.Canceled. A run whose mark was lost with Redis gets fault.Unavailable.
+//     fault.Canceled. A run without a mark, which was lost with Redis, gets fault.Unavailable.
 //   - An object job writes one entry and sets no mark. It gives way where a run has read the source since.
 //   - An entry that a newer read stored, or that another writer changed since this Part read the state, gives way
 //     with provider.ErrSuperseded. The check costs the comparison of one short text, because each entry's token

@@ -53,7 +53,7 @@ type Process struct {
 	MetricsListen string `envconfig:"METRICS_LISTEN"`
 	// Who may call the API; see Tokens file.
 	TokensFile string `envconfig:"TOKENS_FILE"`
-	// Serve the API to everybody who can connect. Without a tokens file the API does not start unless this is true.
+	// Serve the API to every client that can connect. Without a tokens file the API does not start unless this is true.
 	InsecureNoTokens bool `envconfig:"INSECURE_NO_TOKENS" default:"false"`
 	// The OpenID provider at which people sign in, such as https://login.example.com/realms/staff. See Sign-in of
 	// people.

@@ -19,7 +19,7 @@ import (
 
 const (
 	changeRows = 50
-	// runsSearched is the number of runs of each container whose plans are looked for. Fewer plans are kept.
+	// runsSearched is the number of runs of each container that are searched for plans. Fewer plans are kept.
 	runsSearched = 50
 	longSearch   = 10 * searchTime
 )

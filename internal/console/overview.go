@@ -215,7 +215,7 @@ type state struct {
 	Since      time.Time
 }
 
-// inStep is the state of a container whose last run left nothing open.
+// inStep is the state of a container if its last run left nothing open.
 const inStep = "In step"
 
 // State says whether the container is in step, and since when.

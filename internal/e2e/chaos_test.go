@@ -25,7 +25,7 @@ var (
 	chaosRounds = flag.Int("chaos.rounds", 4, "how many troubles TestChaos makes")
 )
 
-// chaos is a world whose processes are killed and stopped, and whose network fails.
+// chaos is a world in which processes are killed and stopped, and the network fails.
 type chaos struct {
 	*world
 

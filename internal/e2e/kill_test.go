@@ -9,7 +9,7 @@ import (
 	"rollcall/internal/slapdtest"
 )
 
-// small is a directory whose first provisioning takes some hundred writes.
+// small is a directory with a first provisioning of some hundred writes.
 func small() slapdtest.Options { return slapdtest.Options{LDIF: slapdtest.Generate(150, 15, 10)} }
 
 // midway starts a provider sync and returns when the tenant has taken its nth write. Writes are

@@ -53,7 +53,7 @@ receivers:
     webhook_configs: [{url: %q, send_resolved: true}]
 `
 
-// watch starts a monitor of a world whose programs serve metrics.
+// watch starts a monitor of a world with programs that serve metrics.
 func (w *world) watch() *monitor {
 	w.Helper()
 	m := &monitor{TB: w, told: make(chan alert, 1000)}

@@ -170,7 +170,7 @@ func (p *People) begin(ctx context.Context, a attempt) (string, error) {
 	return c.AuthCodeURL(a.State, oidc.Nonce(a.Nonce), oauth2.S256ChallengeOption(a.Verifier)), nil
 }
 
-// redeem returns the person whom the provider authenticated in an attempt.
+// redeem returns the person that the provider authenticated in an attempt.
 func (p *People) redeem(ctx context.Context, a attempt, code string) (person, error) {
 	found, err := p.discover(ctx)
 	if err != nil {

@@ -230,7 +230,7 @@ func cookie(r *http.Request, name, value string, maxAge int) *http.Cookie {
 	}
 }
 
-// Unavailable answers a request whose session could not be read.
+// Unavailable answers a request if its session could not be read.
 func (d *Desk) Unavailable(w http.ResponseWriter, r *http.Request, err error) {
 	d.cfg.Log.WarnContext(r.Context(), "session", "err", err)
 	w.Header().Set("Retry-After", "5")

@@ -13,7 +13,7 @@ import (
 	"rollcall/plan"
 )
 
-// event is something that happens. a and b choose whom it concerns.
+// event is something that happens. a and b choose the people that it concerns.
 type event struct {
 	what    string
 	a, b    int

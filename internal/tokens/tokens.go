@@ -149,7 +149,7 @@ var errName = errors.New("the name has to be 1 to 64 letters, digits or . _ @ -"
 // hashPrefix is the only kind of hash there is; naming it leaves room for another.
 const hashPrefix = "sha256:"
 
-// errCut refuses a group whose name a comment would cut, because the rights would be those of another group.
+// errCut refuses a group with a name that a comment would cut, because the rights would be those of another group.
 var errCut = errors.New("after oidc: it has a #: write %23 if the value has it, or a blank before a comment")
 
 // groupPrefix begins the third part of a line that gives rights to people instead of a token.

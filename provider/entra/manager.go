@@ -79,7 +79,7 @@ func (p *Provider) dropManagers(h *half[user], gone map[string]bool) {
 	}
 }
 
-// setManagers changes the managers of the accounts whose other changes succeeded.
+// setManagers changes the managers of the accounts without another change that failed.
 func (p *Provider) setManagers(ctx context.Context, jobs []*job) {
 	var with []*job
 	var wanted []string

@@ -209,7 +209,7 @@ func (t *Tenant) delete(c *call) (*answer, *apiError) {
 	return &answer{status: http.StatusNoContent}, nil
 }
 
-// target returns the resource of a call whose precondition holds.
+// target returns the resource of a call if its precondition holds.
 func (t *Tenant) target(c *call) (*record, *apiError) {
 	r := t.byID[c.id]
 	if r == nil || r.kind != c.route.kind {

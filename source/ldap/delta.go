@@ -94,7 +94,7 @@ func (s *Source) openDelta(ctx context.Context) (*delta, error) {
 	return d, nil
 }
 
-// computed are attributes whose values change without a change of the entry.
+// computed are attributes with values that change without a change of the entry.
 var computed = []string{"memberof", "ismemberof", "tokengroups", "nsrole", "canonicalname", "entrydn",
 	"msds-memberoftransitive", "msds-user-account-control-computed", "lastlogontimestamp"}
 
