@@ -74,6 +74,17 @@ func TestAChainIsContinued(t *testing.T) {
 	}
 }
 
+func TestTheCheckOfALargeLogEndsWithItsProcess(t *testing.T) {
+	t.Parallel()
+	log := open(t, audit.Config{Path: filepath.Join(t.TempDir(), "audit.jsonl"), MaxSize: 300})
+	write(t, log, 6)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if err := log.Verify(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v; want %v", err, context.Canceled)
+	}
+}
+
 // Each single line is removed, changed or repeated in turn. The head that is kept elsewhere protects the last one.
 func TestEveryChangeIsNoticed(t *testing.T) {
 	t.Parallel()
@@ -81,7 +92,7 @@ func TestEveryChangeIsNoticed(t *testing.T) {
 	path, kept := filepath.Join(dir, "audit.jsonl"), &heads{}
 	log := open(t, audit.Config{Path: path, Heads: kept})
 	write(t, log, 6)
-	if err := log.Verify(); err != nil {
+	if err := log.Verify(t.Context()); err != nil {
 		t.Errorf("untouched: %v", err)
 	}
 	whole, err := os.ReadFile(path)
@@ -105,7 +116,7 @@ func TestEveryChangeIsNoticed(t *testing.T) {
 				t.Errorf("line %d %s: not noticed", i+1, name)
 			}
 			var broken *audit.BreakError
-			if name != "repeated" && !errors.As(log.Verify(), &broken) {
+			if name != "repeated" && !errors.As(log.Verify(t.Context()), &broken) {
 				t.Errorf("line %d %s: the process does not notice", i+1, name)
 			}
 			if len(all) == len(whole) {

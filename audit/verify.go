@@ -3,6 +3,7 @@ package audit
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,7 +53,8 @@ func Verify(path string) (Report, error) {
 }
 
 // Verify checks the chain up to its present end, while records are written. The error is a *BreakError for a break.
-func (l *Log) Verify() error {
+// The check stops after a file when ctx ends.
+func (l *Log) Verify(ctx context.Context) error {
 	if l.cfg.Path == "" {
 		return nil
 	}
@@ -63,6 +65,9 @@ func (l *Log) Verify() error {
 	defer func() { _ = f.Close() }()
 	v := verifier{removed: map[string]bool{}}
 	for _, file := range earlier {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if err := v.file(file); err != nil {
 			return err
 		}

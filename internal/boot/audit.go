@@ -55,7 +55,11 @@ func (a *App) watchAudit(ctx context.Context, log *audit.Log) {
 	defer tick.Stop()
 	for said, lost := "", log.Lost(); ; lost = false {
 		broken, why := 0.0, ""
-		if err := log.Verify(); err != nil {
+		err := log.Verify(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
 			broken, why = 1, err.Error()
 		} else if lost {
 			broken, why = 1, "lines at its end were missing at the start"
