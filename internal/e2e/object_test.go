@@ -94,11 +94,11 @@ func TestSingleObject(t *testing.T) {
 
 	w.remoteFailure(e)
 	w.departures(e)
+	w.recreated(e)
 	if n := proxy.seen.Load(); n > whole/2 {
 		t.Errorf("the directory sent %d bytes for a dozen single objects, and %d for all that it has: it was listed", n,
 			whole)
 	}
-	w.recreated(e)
 	w.disabled(e) // A return reads the server's schema, once.
 	proxy.seen.Store(0)
 	w.disabled(e)

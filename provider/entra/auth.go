@@ -170,8 +170,8 @@ func (t *tokens) get(ctx context.Context, refused string) (access, error) {
 		return t.token, nil
 	}
 	credential, err := t.open()
-	if err != nil {
-		return access{}, fault.New(fault.Invalid, remote.TokenOp, err)
+	if err != nil { // As a secret that is refused: it is no fault of the object that needs the token.
+		return access{}, fault.New(fault.Denied, remote.TokenOp, err)
 	}
 	token, err := credential.GetToken(ctx, policy.TokenRequestOptions{Scopes: []string{t.scope}})
 	if err != nil {

@@ -373,7 +373,7 @@ func TestReplacedSecretNeedsNoRestart(t *testing.T) {
 		t.Fatalf("Read() with a secret that has ended = %v, want denied", err)
 	}
 	write("\n")
-	if _, err := p.Read(t.Context(), provider.Query{}); kind(err) != fault.Invalid ||
+	if _, err := p.Read(t.Context(), provider.Query{}); kind(err) != fault.Denied ||
 		!strings.Contains(err.Error(), "client_secret_file") {
 		t.Errorf("Read() with an empty file = %v, want it named", err)
 	}

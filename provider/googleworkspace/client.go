@@ -195,8 +195,8 @@ func newTokens(cfg Config, key func() ([]byte, error), base http.RoundTripper, s
 		&http.Client{Transport: base, Timeout: cfg.RequestTimeout})
 	return &tokens{source: sourceFunc(func() (*oauth2.Token, error) {
 		account, err := account()
-		if err != nil {
-			return nil, err
+		if err != nil { // As a key that is refused: it is no fault of the object that needs the token.
+			return nil, fault.New(fault.Denied, remote.TokenOp, err)
 		}
 		token, err := account.TokenSource(ctx).Token()
 		if err != nil {

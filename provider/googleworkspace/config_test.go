@@ -188,7 +188,7 @@ func TestReplacedKeyNeedsNoRestart(t *testing.T) {
 		t.Fatalf("Read() with a key of another account = %v, want denied", err)
 	}
 	write([]byte("half a file"), nil)
-	if _, err := p.Read(t.Context(), provider.Query{}); kind(err) != fault.Invalid ||
+	if _, err := p.Read(t.Context(), provider.Query{}); kind(err) != fault.Denied ||
 		!strings.Contains(err.Error(), "credentials_file") {
 		t.Errorf("Read() with a broken key file = %v, want it named", err)
 	}

@@ -89,8 +89,8 @@ func (a *auth) get(ctx context.Context, refused string) (string, error) {
 	if a.header != "" && a.header != refused && a.now().Before(a.expires) {
 		return a.header, nil
 	}
-	if err := a.load(); err != nil {
-		return "", fault.New(fault.Invalid, remote.TokenOp, err)
+	if err := a.load(); err != nil { // As a secret that is refused: it is no fault of the object that needs it.
+		return "", fault.New(fault.Denied, remote.TokenOp, err)
 	}
 	if a.fixed != "" {
 		return a.fixed, nil

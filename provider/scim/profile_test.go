@@ -314,9 +314,17 @@ func TestReplacedTokenNeedsNoRestart(t *testing.T) {
 	w, _, _ := populated(t)
 	w.tenant.SetToken("renewed")
 	_ = w.readFails(fault.Denied)
-	if err := os.WriteFile(string(w.cfg.TokenFile), []byte("renewed\n"), 0o600); err != nil {
-		t.Fatal(err)
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(string(w.cfg.TokenFile), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
+	write("two\nlines\n")
+	if err := w.readFails(fault.Denied); err != nil && !strings.Contains(err.Error(), "token_file") {
+		t.Errorf("error with a broken file = %v, want it named", err)
+	}
+	write("renewed\n")
 	if s := w.read(provider.Query{}); len(s.Objects) == 0 {
 		t.Error("nothing was read with the renewed token")
 	}
