@@ -21,7 +21,8 @@ var (
 	user = directory.Ref{Kind: directory.User, ID: "u-1"}
 )
 
-// input is a user with an account that would be suspended, and with passwords in every place where a directory may have them.
+// input is a user with an account that would be suspended, and with passwords in every place where a directory may have
+// them.
 func input() explain.Input {
 	e := &directory.Entry{Kind: directory.User, ID: "u-1", Source: "corp",
 		Attributes: directory.Attributes{{Name: "userPassword", Values: []string{"hunter2"}}}}

@@ -4,12 +4,14 @@ func changes() []*panel {
 	return []*panel{
 		bars("Changes by what was done",
 			"Changes that succeeded, of full syncs and of single objects. For a source they are those of the local copy.").
-			over(`sum by (kind, action) (increase(rollcall_changes_total{container=~"$container",outcome="ok"}[$__rate_interval])) > 0`, "{{action}} {{kind}}").
+			over(`sum by (kind, action) (increase(rollcall_changes_total{container=~"$container",outcome="ok"}[$__rate_interval])) > 0`,
+				"{{action}} {{kind}}").
 			size(12, 8).runbook("reading-a-plan"),
 		bars("Changes that failed, by the kind of error", "denied: our credentials or rights. refused: this one object. "+
 			"throttled: the quota. unavailable: the tenant or the network. invalid and conflict: one entry, which the "+
 			"messages of the run name. internal: a bug of ours.").
-			over(`sum by (container, outcome) (increase(rollcall_changes_total{container=~"$container",outcome!="ok"}[$__rate_interval])) > 0`, "{{container}} {{outcome}}").
+			over(`sum by (container, outcome) (increase(rollcall_changes_total{container=~"$container",outcome!="ok"}[$__rate_interval])) > 0`,
+				"{{container}} {{outcome}}").
 			noValue("none failed").size(12, 8).runbook("rollcallerrorratio"),
 
 		graph("Held changes by guard", "limit: more than is usual in a day. half: more than half of all. empty: nobody is "+
