@@ -50,14 +50,9 @@ func TestOnlyTheLastHolderMayActAfterItsLease(t *testing.T) {
 		f := open(t, rdb, status.Config{})
 		run := f.start()
 		first := f.acquire(run, "w1")
-		expire := func() {
-			if err := rdb.Del(t.Context(), first.Fence().Key).Err(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		expire()
+		f.kill(first)
 		second := f.acquire(run, "w2")
-		expire()
+		f.kill(second)
 		_, err := first.Finish(t.Context(), status.End{State: status.Completed})
 		wantStale(t, "Finish() by the first worker", err)
 		if done, err := second.Finish(t.Context(), status.End{State: status.Completed}); err != nil ||
