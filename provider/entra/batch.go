@@ -201,7 +201,7 @@ func unauthorized(items []*item) []*item {
 // concerns the object where Graph accepts the token for another request. The test is a request, so that all workers
 // decide alike.
 func (p *Provider) judgeUnauthorized(ctx context.Context, items []*item) {
-	twice := slices.DeleteFunc(unauthorized(items), func(it *item) bool { return !slices.Contains(ofOneObject, it.op) })
+	twice := slices.DeleteFunc(unauthorized(items), func(it *item) bool { return !ofOneObject(it.op) })
 	if len(twice) == 0 {
 		return
 	}

@@ -177,19 +177,21 @@ func needed(op string) []string {
 	return needs[kind]
 }
 
-// ofOneObject are the requests that concern a single object. A refusal of any other request concerns the target.
-var ofOneObject = []string{
-	"users.get", "users.create", "users.update", "users.delete", "users.memberOf", "groups.get", "groups.create",
-	"groups.update", "groups.delete", "members.list", "members.add", "members.remove", "deletedItems.restore",
-	opRevoke,
+// ofTarget are the requests that concern the whole target. Any other request concerns a single object, and so does its
+// refusal.
+var ofTarget = []string{
+	"batch", "users.list", "users.delta", "groups.list", "groups.delta", "deletedItems.list", "directoryRoles.list",
+	"directoryRoles.members", "domains.list",
 }
+
+func ofOneObject(op string) bool { return !slices.Contains(ofTarget, op) }
 
 // denial returns the kind of a refusal of rights. It is Denied for a listing, and where the access token shows that
 // the app has none of the permissions for the request. Otherwise the app has the right, and this object is out of its
 // reach. Such objects are an administrator's account, a group with a role, and an object in a restricted
 // administrative unit. The decision depends only on the request and its token, so that all workers decide alike.
 func denial(op string, roles []string) fault.Kind {
-	if slices.Contains(ofOneObject, op) && !lacks(op, roles) {
+	if ofOneObject(op) && !lacks(op, roles) {
 		return fault.Refused
 	}
 	return fault.Denied
@@ -293,14 +295,14 @@ func advice(op string, r *refusal, roles []string) string {
 	switch has := slices.IndexFunc(permissions, func(p string) bool { return slices.Contains(roles, p) }); {
 	case lacks(op, roles):
 		return grant
-	case has >= 0 && slices.Contains(ofOneObject, op):
+	case has >= 0 && ofOneObject(op):
 		return "the app has " + permissions[has] +
 			", which does not reach this object: it may be an administrator, hold a role or be in a " +
 			"restricted administrative unit"
 	case has >= 0:
 		return "the app has " + permissions[has] +
 			", and Graph refuses the request all the same; check the conditional access policies for the app"
-	case slices.Contains(ofOneObject, op):
+	case ofOneObject(op):
 		return "either the app has no " + permissions[0] +
 			", or this object is out of its reach (an administrator, a group with a role, or in a " +
 			"restricted administrative unit)"

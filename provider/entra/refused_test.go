@@ -60,10 +60,17 @@ func TestOneRefusedObject(t *testing.T) {
 			c.Op = plan.RemoveMember
 			return c
 		}},
+		"set a manager": {"users.manager.set", func(w *world, n int) plan.Change {
+			w.made(10 + n)
+			return change(plan.Update, user(id(n)), w.made(n), "manager", mailOf(10+n))
+		}},
+		"remove a manager": {"users.manager.remove", func(w *world, n int) plan.Change {
+			return change(plan.Update, user(id(n)), w.made(n), "manager", "")
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := open(t, setup{})
+			w := open(t, mapUsers("manager"))
 			if _, err := w.tenant.AddUser(graph.User{UserPrincipalName: "admin@example.com"}); err != nil {
 				t.Fatal(err)
 			}
