@@ -76,6 +76,9 @@ func (l *looking) user(ctx context.Context, lookup provider.Lookup) error {
 		items = append(items, byAddress)
 	}
 	l.p.send(ctx, items...)
+	if err := l.p.learnManagers(ctx, byID, byAnchor, byAddress); err != nil {
+		return err
+	}
 	err := l.single(byID, func(err error) plan.Object { return remote.StandIn(lookup.Ref, lookup.RemoteID, err) })
 	if err != nil {
 		return err

@@ -21,14 +21,64 @@ func (p *Provider) managed() int { return slices.Index(p.userFields, managerFiel
 // managerProperties are those of a manager that the provider reads.
 const managerProperties = "id,userPrincipalName,onPremisesImmutableId"
 
-// learnManager stores the name of an expanded manager.
-func (p *Provider) learnManager(r raw) {
-	var manager raw
-	if value, ok := r[managerField]; ok && json.Unmarshal(value, &manager) == nil {
-		u := &user{}
-		u.merge(manager, nil)
-		p.learnName(u)
+// learnManagers stores the names of the expanded managers in answers with users. An expanded manager has no anchor, so
+// the managers that are not known yet are read.
+func (p *Provider) learnManagers(ctx context.Context, answers ...*item) error {
+	if p.managed() < 0 {
+		return nil
 	}
+	var asked []*item
+	for id, name := range managersIn(answers) {
+		if p.names.Knows(id) {
+			p.names.Learn(id, name)
+		} else {
+			asked = append(asked, get("users.get", "/users/"+id+"?$select="+managerProperties))
+		}
+	}
+	p.send(ctx, asked...)
+	for _, it := range asked {
+		if _, err := p.readManager(it); err != nil && !ofOne(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// readManager reads the answer about one manager. The user is nil if it is no account of ours.
+func (p *Provider) readManager(it *item) (*user, error) {
+	var r raw
+	if err := it.decode(&r); err != nil {
+		return nil, err
+	}
+	u := &user{}
+	if u.merge(r, nil); !p.learnName(u) {
+		return nil, nil
+	}
+	return u, nil
+}
+
+// managersIn returns the names of the expanded managers in answers, by id.
+func managersIn(answers []*item) map[string]string {
+	found := map[string]string{}
+	for _, it := range answers {
+		var page listPage
+		var one raw
+		if it == nil || it.err != nil || json.Unmarshal(it.answer.body, &page) != nil ||
+			json.Unmarshal(it.answer.body, &one) != nil {
+			continue
+		}
+		for _, r := range append(page.Value, one) {
+			var manager raw
+			u := &user{}
+			if json.Unmarshal(r[managerField], &manager) == nil {
+				u.merge(manager, nil)
+			}
+			if isObjectID(u.ID) {
+				found[u.ID] = u.UPN
+			}
+		}
+	}
+	return found
 }
 
 // learnName stores the name of an account of ours. Another one with the address of a manager is not the manager.
@@ -141,16 +191,11 @@ func (p *Provider) findManagers(ctx context.Context, names []string) (ids map[st
 	}
 	p.send(ctx, items...)
 	for _, name := range sortedKeys(asked) {
-		var r raw
-		u := &user{}
-		switch err := asked[name].decode(&r); {
-		case notFound(err):
-		case err != nil:
+		switch u, err := p.readManager(asked[name]); {
+		case err != nil && !notFound(err):
 			failed[name] = err
-		default:
-			if u.merge(r, nil); p.learnName(u) {
-				ids[name] = u.ID
-			}
+		case u != nil:
+			ids[name] = u.ID
 		}
 	}
 	return ids, failed

@@ -61,13 +61,13 @@ func userSelection(fields []string) string {
 	return "$select=" + strings.Join(properties, ",")
 }
 
-// withManager returns the selection of a list or of a single user. The manager is a relationship, which is expanded.
-// The semicolon is escaped, because not every parser of queries takes it for a part of the value.
+// withManager returns the selection of a list or of a single user. The manager is a relationship, which is expanded
+// without options: $levels works for single users only, and reads from an index that lags.
 func withManager(fields []string) string {
 	if !slices.Contains(fields, managerField) {
 		return userSelection(fields)
 	}
-	return userSelection(fields) + "&$expand=manager($levels=1%3B$select=" + managerProperties + ")"
+	return userSelection(fields) + "&$expand=manager"
 }
 
 // trackManager returns the selection of a delta query, which names the relationship among the properties.
@@ -216,7 +216,6 @@ func (p *Provider) readUser(body json.RawMessage) (*user, bool) {
 	}
 	u := &user{}
 	u.merge(r, p.userFields)
-	p.learnManager(r)
 	return u, u.ID != ""
 }
 

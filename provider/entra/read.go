@@ -211,6 +211,9 @@ func (p *Provider) getUsers(ctx context.Context, ids []string) (users map[string
 		items = append(items, p.getByID(directory.User, id))
 	}
 	p.send(ctx, items...)
+	if err := p.learnManagers(ctx, items...); err != nil {
+		return nil, nil, err
+	}
 	for i, it := range items {
 		switch {
 		case notFound(it.err):

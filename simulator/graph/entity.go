@@ -28,7 +28,7 @@ func (t *Tenant) entity(c *call, o *object, k *kind) (*answer, *apiError) {
 	if !ok || shown.deleted {
 		return nil, notFound(o.id)
 	}
-	x, err := expanded(c)
+	x, err := expanded(c, true)
 	if err != nil {
 		return nil, err
 	}

@@ -134,7 +134,7 @@ func (t *Tenant) list(c *call, from *collection, k *kind, deleted bool) (*answer
 	}
 	var x *expansion
 	if err == nil {
-		x, err = expanded(c)
+		x, err = expanded(c, false)
 	}
 	if err != nil {
 		return nil, err

@@ -125,8 +125,9 @@ func (t *Tenant) manage(now time.Time, o, manager *object) {
 // expansion is the content of $expand, which shows the manager with some properties.
 type expansion struct{ properties *selected }
 
-// expanded reads $expand=manager. $select within it needs $levels, as documented. Only one level is served.
-func expanded(c *call) (*expansion, *apiError) {
+// expanded reads $expand=manager. $levels is for a single user and needs ConsistencyLevel: eventual, as documented.
+// Only one level is served.
+func expanded(c *call, single bool) (*expansion, *apiError) {
 	value := c.query.Get("$expand")
 	if value == "" {
 		return nil, nil
@@ -149,6 +150,9 @@ func expanded(c *call) (*expansion, *apiError) {
 		}
 	}
 	switch {
+	case levels != "" && (!single || !c.eventual()):
+		return nil, unsupported("The $levels option of 'manager' is supported for a single user, with the header " +
+			"ConsistencyLevel: eventual.")
 	case levels != "" && levels != "1":
 		return nil, notServed()
 	case chosen == "":

@@ -29,7 +29,8 @@ func TestManager(t *testing.T) {
 		c.want(204, "PUT", "users/"+user+"/manager/$ref", object{"@odata.id": "https://graph.microsoft.com/v1.0/users/" + id})
 	}
 	shown := func() any {
-		return c.want(200, "GET", "users/"+ids[1]+"?$select=displayName&"+levelOne, nil).Body["manager"]
+		return c.want(200, "GET", "users/"+ids[1]+"?$select=displayName&"+levelOne, nil, "ConsistencyLevel",
+			"eventual").Body["manager"]
 	}
 	changes := func() []any {
 		t.Helper()
@@ -58,7 +59,7 @@ func TestManager(t *testing.T) {
 	if items, _, _ := c.round(others); len(items) > 0 {
 		t.Errorf("delta without the manager shows %v", items)
 	}
-	for _, r := range c.want(200, "GET", "users?$select=id&"+levelOne, nil).values() {
+	for _, r := range c.want(200, "GET", "users?$select=id&$expand=manager", nil).values() {
 		if r["manager"] == nil {
 			t.Errorf("the list shows no manager of %v", r["id"])
 		}
@@ -94,6 +95,8 @@ func TestManagerRefusals(t *testing.T) {
 		"$select without":      {400, "GET", "users/" + ids[0] + "?$expand=manager($select=id)", nil},
 		"$expand in delta":     {400, "GET", "users/delta?$expand=manager", nil},
 		"an unknown property":  {400, "GET", "users/" + ids[0] + "?$expand=manager($levels=1;$select=nothing)", nil},
+		"$levels by default":   {400, "GET", "users/" + ids[0] + "?" + levelOne, nil},
+		"$levels of a list":    {400, "GET", "users?" + levelOne, nil},
 		"the manager in PATCH": {400, "PATCH", "users/" + ids[0], object{"manager": ids[1]}},
 	} {
 		c.want(tc.status, tc.method, tc.path, tc.body)
