@@ -1,6 +1,9 @@
 package preview_test
 
 import (
+	"encoding/json"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -76,5 +79,39 @@ func TestCompareUnmappedField(t *testing.T) {
 		if len(got) != 1 || !cmp.Equal(got[0].Changes, []plan.FieldChange{c.want}) {
 			t.Errorf("%s: Compare() = %+v, want the change %+v", name, got, c.want)
 		}
+	}
+}
+
+// TestSummarize checks that a summary counts everything, names a bounded part of it, and shows no secret.
+func TestSummarize(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 1000)
+	c := preview.Container{Name: "google_workspace:1", Held: plan.Plan{Changes: []plan.Change{
+		{Op: plan.Suspend, Held: "too many", Guard: plan.RuleLimit}, {Op: plan.Suspend, Held: "too many", Guard: plan.RuleLimit},
+		{Op: plan.Create, Held: "always", Guard: plan.RuleApproval},
+	}}}
+	for i := range 70 {
+		c.Differences = append(c.Differences, preview.Difference{Effect: preview.Fields,
+			Ref: user(directory.ID(strconv.Itoa(i))), Label: long, Changes: []plan.FieldChange{
+				{Name: "title", After: []string{long}}, {Name: "customSchemas.Keys.apiToken", Before: []string{"hunter2"}},
+			}})
+	}
+	got := preview.Summarize([]preview.Container{c}, []string{long})
+	text, err := json.Marshal(got)
+	if err != nil || len(text) > 60_000 || strings.Contains(string(text), "hunter2") {
+		t.Errorf("Summarize() has %d bytes (%v), and shows the secret: %v", len(text), err,
+			strings.Contains(string(text), "hunter2"))
+	}
+	s := got.Containers[0]
+	if len(s.Effects) != 1 || s.Effects[0].Total != 70 || len(s.Effects[0].Named) != 50 {
+		t.Errorf("Effects = %+v, want one with 70 entries and 50 names", s.Effects)
+	}
+	want := []preview.Count{{Op: plan.Suspend, Reason: "too many", Total: 2}, {Op: plan.Create, Reason: "always", Total: 1}}
+	if diff := cmp.Diff(want, s.Held); diff != "" || s.HeldTotal != 3 || s.Harmful != 2 || got.Harmful != 2 {
+		t.Errorf("Held differs (-want +got):\n%s, %d in total, %d harmful", diff, s.HeldTotal, s.Harmful)
+	}
+	var back preview.Document
+	if err := json.Unmarshal(text, &back); err != nil || !cmp.Equal(back.Containers[0].Held, s.Held) {
+		t.Errorf("the document does not survive JSON: %v", err)
 	}
 }

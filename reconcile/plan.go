@@ -45,7 +45,8 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 		apply, held = apply.Suspensions(), held.Suspensions()
 	}
 	report := Report{
-		Apply: apply, Held: held, Snapshot: v.snapshot, Desired: v.desired, Pinned: len(v.undo), Leavers: leavers,
+		Apply: apply, Held: held, Snapshot: v.snapshot, Desired: v.desired, Domains: v.state.Domains, Pinned: len(v.undo),
+		Leavers: leavers,
 	}
 	if q, ok := e.cfg.Provider.(Estimator); ok {
 		report.Apply.Takes = q.Estimate(apply.Changes)

@@ -120,6 +120,8 @@ type Report struct {
 	Snapshot directory.Snapshot
 	// Desired is the desired state of the provider, with the excluded entries and the rule that excludes each.
 	Desired mapping.Result
+	// Domains are the domains of the tenant, for which the desired state was made.
+	Domains []string
 	// Results are the results of an object job's changes, by index in Apply.Changes. Other runs have none.
 	Results map[int]provider.Result
 	// Pinned is how many entries an undo pinned.
@@ -206,13 +208,14 @@ func (e *Engine) carryOut(ctx context.Context, run Run, v *view) (Report, error)
 	return report, errors.Join(applied, a.record(ctx, applied == nil), e.announce(context.WithoutCancel(ctx), fresh))
 }
 
-// Plan reads and plans everything and writes nothing. `rollcall plan` prints its result.
-func (e *Engine) Plan(ctx context.Context) (Report, error) {
-	v, err := e.read(ctx, Full(), nil)
+// Plan reads and plans everything as a full run would, and writes nothing, not even facts. A nil memory is empty.
+func (e *Engine) Plan(ctx context.Context, memory Memory) (Report, error) {
+	s := Scope{rights: concludes}
+	v, err := e.read(ctx, s, memory)
 	if err != nil {
 		return Report{}, err
 	}
-	return e.plan(Full(), v)
+	return e.plan(s, v)
 }
 
 // hop has the differences between the two hops. mirror writes the local directory, and tenant writes a tenant. It has

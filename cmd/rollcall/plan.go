@@ -123,7 +123,7 @@ neither Redis nor the API. It ends with 3 if a guard would hold something harmfu
 				return err
 			}
 			defer app.Close()
-			containers, err := app.Preview(cmd.Context(), next)
+			containers, err := app.PreviewOffline(cmd.Context(), next)
 			if err != nil {
 				return err
 			}
@@ -168,15 +168,6 @@ func previewCode(containers []preview.Container) int {
 	return 0
 }
 
-// previewTitles are the headings of the effects.
-var previewTitles = map[preview.Effect]string{
-	preview.LeavesScope: "leave the scope", preview.Deactivated: "become inactive", preview.LeavesGroup: "leave a group",
-	preview.Activated: "become active", preview.Address: "get another address", preview.Fields: "get other fields",
-	preview.Unmapped: "can no longer be mapped", preview.Mapped: "can be mapped now",
-	preview.EntersScope: "enter the scope",
-	preview.JoinsGroup:  "join a group",
-}
-
 func writePreview(w io.Writer, containers []preview.Container, all bool) error {
 	for i := range containers {
 		c := &containers[i]
@@ -190,7 +181,7 @@ func writePreview(w io.Writer, containers []preview.Container, all bool) error {
 		for _, e := range preview.Effects() {
 			writeDifferences(w, e, c.Of(e), all)
 		}
-		writeHeld(w, &c.Held)
+		writeHeld(w, c)
 		fmt.Fprintln(w)
 	}
 	_, err := fmt.Fprintln(w, "Nothing was written.")
@@ -201,49 +192,19 @@ func writeDifferences(w io.Writer, e preview.Effect, list []preview.Difference, 
 	if len(list) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "  %d %s\n", len(list), previewTitles[e])
+	fmt.Fprintf(w, "  %d %s\n", len(list), e.Words())
 	for i := range list {
 		if i == shownDifferences && !all {
 			fmt.Fprintf(w, "    and %d more (--all prints them)\n", len(list)-i)
 			return
 		}
-		fmt.Fprintf(w, "    %s\n", cell(differenceText(&list[i])))
+		fmt.Fprintf(w, "    %s\n", cell(list[i].String()))
 	}
-}
-
-func differenceText(d *preview.Difference) string {
-	text := d.Kind.String() + " " + d.Label
-	if d.Member != nil {
-		text = fmt.Sprintf("%s: %s %s", text, d.Member.Kind, d.MemberLabel)
-	}
-	if d.Detail != "" {
-		text += ": " + d.Detail
-	}
-	for i, f := range d.Changes {
-		separator := ", "
-		if i == 0 {
-			separator = ": "
-		}
-		text += separator + f.String()
-	}
-	return text
 }
 
 // writeHeld prints one line for each reason that holds changes.
-func writeHeld(w io.Writer, held *plan.Plan) {
-	type reason struct {
-		op  plan.Op
-		why string
-	}
-	counts, order := map[reason]int{}, []reason{}
-	for i := range held.Changes {
-		r := reason{held.Changes[i].Op, held.Changes[i].Held}
-		if counts[r] == 0 {
-			order = append(order, r)
-		}
-		counts[r]++
-	}
-	for _, r := range order {
-		fmt.Fprintf(w, "  would be held: %d × %s: %s\n", counts[r], strings.ReplaceAll(r.op.String(), "_", " "), cell(r.why))
+func writeHeld(w io.Writer, c *preview.Container) {
+	for _, n := range c.Reasons() {
+		fmt.Fprintf(w, "  would be held: %d × %s: %s\n", n.Total, strings.ReplaceAll(n.Op.String(), "_", " "), cell(n.Reason))
 	}
 }

@@ -110,7 +110,8 @@ func TestPreview(t *testing.T) {
 		{
 			"a filter that leaves most people out", "(objectClass=inetOrgPerson)", "(uid=p0)", codeHeld,
 			[]string{"  7 leave the scope\n    user p1: the source no longer has it\n",
-				"  7 leave a group\n    group team: user p1\n", "  would be held: 7 × delete: "},
+				"  7 leave a group\n    group team: user p1\n", "  would be held: 7 × delete: ",
+				"google_workspace:1\n  7 leave the scope\n    user p1: the source no longer has it\n"},
 		},
 		{"a field that does not exist", id, id + "      nonsense: 1\n", 1, []string{"next.yaml", "nonsense"}},
 		{

@@ -46,9 +46,11 @@ type App struct {
 	// witnesses are the clocks of the tenants that the worker of this process opened.
 	witnesses *redisclock.Witnesses
 	tenants   []provider.Tenant
-	Status    *status.Store
-	Decisions *decisions.Store
-	Metrics   *prometheus.Registry
+	// keepsNothing has the tenants keep nothing of what they read.
+	keepsNothing bool
+	Status       *status.Store
+	Decisions    *decisions.Store
+	Metrics      *prometheus.Registry
 
 	// sign signs decisions and sessions.
 	sign   *signing

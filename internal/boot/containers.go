@@ -104,7 +104,7 @@ func (a *App) tenant(p *config.Provider) (jobs.Container, error) {
 	calls := new(atomic.Int64)
 	env := provider.Env{
 		Limiters: map[string]pace.Limiter{}, Attempt: a.observeCalls(name, calls), Request: a.observeRequests(name),
-		Cache: ledger.NewRedisCache(a.Redis, string(name)), Getenv: a.Getenv,
+		Cache: a.cache(name), Getenv: a.Getenv,
 		Wrap: func(base http.RoundTripper) http.RoundTripper { return a.witnesses.Wrap(string(name), base) },
 	}
 	for _, q := range quotas {
@@ -117,6 +117,21 @@ func (a *App) tenant(p *config.Provider) (jobs.Container, error) {
 	a.tenants = append(a.tenants, tenant)
 	return a.secondHop(p, tenant, calls), nil
 }
+
+// cache returns what is kept of a tenant between runs.
+func (a *App) cache(name container.ID) provider.Cache {
+	kept := provider.Cache(ledger.NewRedisCache(a.Redis, string(name)))
+	if a.keepsNothing {
+		return readOnly{kept}
+	}
+	return kept
+}
+
+// readOnly is a cache that keeps nothing new.
+type readOnly struct{ provider.Cache }
+
+// Save implements provider.Cache.
+func (readOnly) Save(context.Context, string, []byte) error { return nil }
 
 // quota is a limit of a tenant with its state on Redis.
 type quota struct {
