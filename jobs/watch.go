@@ -32,6 +32,10 @@ const (
 	slowestPoll = 5 * time.Minute
 	// deltaEvery is the shortest time between two delta runs of a source.
 	deltaEvery = 30 * time.Second
+	// keepWatch is the longest time between two renewals of the right to poll, and watchTTL is how long that right lasts.
+	// A poll and what it sends ahead take up to callsFor each. Another worker polls watchTTL after the death of this one.
+	keepWatch = 5 * time.Second
+	watchTTL  = 2*callsFor - keepWatch
 )
 
 // watcher polls one source.
@@ -44,15 +48,16 @@ type watcher struct {
 	// run is the delta run that was started last, and at is when.
 	run string
 	at  time.Time
-	// wait is the time until the next poll.
-	wait time.Duration
+	// wait is the time between two polls, and left is what remains of it.
+	wait, left time.Duration
 }
 
 // watch polls a source until the worker stops. One worker at a time does.
 func (w *Worker) watch(ctx context.Context, c *Container) {
-	p := &watcher{Worker: w, c: c, wait: c.Watch.Every}
+	p := &watcher{Worker: w, c: c, wait: c.Watch.Every, left: c.Watch.Every}
 	for {
-		timer := time.NewTimer(p.wait)
+		step := min(max(p.left, 0), keepWatch)
+		timer := time.NewTimer(step)
 		select {
 		case <-ctx.Done():
 		case <-w.drain:
@@ -63,16 +68,27 @@ func (w *Worker) watch(ctx context.Context, c *Container) {
 			return
 		}
 		if w.Aside() != "" || w.homes.why(c.Name) != "" {
+			p.left = keepWatch
 			continue
 		}
-		mine, err := w.cfg.Status.Watch(ctx, c.Name, w.cfg.Name, 2*p.wait+callsFor)
-		if err == nil && mine {
-			err = p.turn(ctx)
-		}
-		if err != nil && ctx.Err() == nil {
+		if err := p.after(ctx, step); err != nil && ctx.Err() == nil {
 			w.cfg.Log.WarnContext(ctx, "poll for changes", "container", string(c.Name), "err", err)
 		}
 	}
+}
+
+// after renews the right to poll after a part of the wait has passed, and polls at its end. The right is renewed more
+// often than a source that fails is polled, so that its other workers do not poll it meanwhile.
+func (p *watcher) after(ctx context.Context, step time.Duration) error {
+	mine, err := p.cfg.Status.Watch(ctx, p.c.Name, p.cfg.Name, watchTTL)
+	if p.left -= step; p.left > 0 {
+		return err
+	}
+	if err == nil && mine {
+		err = p.turn(ctx)
+	}
+	p.left = p.wait
+	return err
 }
 
 // turn is one poll. Its error is that of Redis.
@@ -99,8 +115,7 @@ func (p *watcher) poll(ctx context.Context) (reason string, err error) {
 			return "", err
 		}
 		if p.since.IsZero() {
-			p.wait = p.c.Watch.Every / 2 // Only Redis is asked.
-			return "the last full run left no position from which changes can be told; its messages say why", nil
+			return p.noCursor(ctx)
 		}
 	}
 	bounded, cancel := context.WithTimeout(ctx, callsFor)
@@ -122,6 +137,16 @@ func (p *watcher) poll(ctx context.Context) (reason string, err error) {
 	}
 	p.since = changes.Next
 	return "", nil
+}
+
+// noCursor says why there is no position to ask from.
+func (p *watcher) noCursor(ctx context.Context) (reason string, err error) {
+	p.wait = p.c.Watch.Every / 2 // Only Redis is asked.
+	before, err := p.cfg.Status.Summary(ctx, p.c.Name)
+	if err == nil && before.CompletedID == "" {
+		return "no full run has completed yet", nil
+	}
+	return "the last full run left no position from which changes can be told; its messages say why", err
 }
 
 // start starts a delta run for what was seen, at most one in deltaEvery. A run that failed is started again.
