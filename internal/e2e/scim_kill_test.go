@@ -40,12 +40,13 @@ type scimGate struct {
 	count        atomic.Int64
 	reached      chan struct{}
 	free         chan struct{}
+	release      func()
 	serving      busy
 }
 
 func (g *scimGate) wrap(next http.Handler) http.Handler {
 	return g.serving.wrap(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if r.Method == g.method && strings.HasPrefix(r.URL.Path, g.path) && g.count.Add(1) == g.nth {
+		if r.Method == g.method && strings.Contains(r.URL.Path, g.path) && g.count.Add(1) == g.nth {
 			close(g.reached)
 			<-g.free
 		}
@@ -54,6 +55,40 @@ func (g *scimGate) wrap(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(rw, r)
 	}))
+}
+
+// open makes the gate ready. It lets everything through at the end of the test.
+func (g *scimGate) open(t *testing.T) {
+	g.reached, g.free = make(chan struct{}), make(chan struct{})
+	g.release = sync.OnceFunc(func() { close(g.free) })
+	t.Cleanup(g.release)
+}
+
+// killAt waits for the gate's request, kills the worker that has the run, and waits until another one has it.
+func (w *world) killAt(g *scimGate, id string) {
+	w.Helper()
+	select {
+	case <-g.reached:
+	case <-time.After(3 * time.Minute):
+		w.Fatalf("the server has seen %d of %s %s, want %d", g.count.Load(), g.method, g.path, g.nth)
+	}
+	has, _ := w.victim(scim, id)
+	before := w.look(scim, id).Resumes
+	has.kill()
+	g.release() // The dead worker's request is still carried out.
+	g.serving.ended(w)
+	eventually(w, time.Minute, "another worker has the run",
+		func() bool { return w.look(scim, id).Resumes > before })
+}
+
+// toScim returns the configuration of a SCIM server.
+func toScim(t *testing.T, endpoint, token string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf(scimConfiguration, endpoint, file)
 }
 
 // A worker that is killed in the middle of a SCIM sync loses nothing and doubles nothing. The server is not from this
@@ -67,29 +102,12 @@ func TestScimKillNineMidSync(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g.reached, g.free = make(chan struct{}), make(chan struct{})
-			release := sync.OnceFunc(func() { close(g.free) })
-			t.Cleanup(release)
+			g.open(t)
 			server := elimitytest.Start(t, g.wrap)
-			token := filepath.Join(t.TempDir(), "token")
-			if err := os.WriteFile(token, []byte("token"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			w := newWorld(t, options{slapd: small(), workers: 2,
-				provider: []string{fmt.Sprintf(scimConfiguration, server.URL, token)}})
+			w := newWorld(t, options{slapd: small(), workers: 2, provider: []string{toScim(t, server.URL, "token")}})
 			w.sync(corp)
 			id := w.start(scim).ID
-			select {
-			case <-g.reached:
-			case <-time.After(time.Minute):
-				t.Fatalf("the server has seen %d of %s %s, want %d", g.count.Load(), g.method, g.path, g.nth)
-			}
-			has, _ := w.victim(scim, id)
-			has.kill()
-			release() // The dead worker's request is still carried out.
-			g.serving.ended(t)
-			eventually(t, time.Minute, "another worker has the run",
-				func() bool { return w.look(scim, id).Resumes > 0 })
+			w.killAt(g, id)
 			if r := w.wait(scim, id); r.Status != "successful" || r.Resumes != 1 {
 				t.Errorf("the run is %s (%s) after %d resumes: %s", r.State, r.Status, r.Resumes, r.Reason)
 			}

@@ -24,8 +24,14 @@ type Folder struct {
 // it cannot.
 func Install(t testing.TB) *Folder {
 	t.Helper()
+	return InstallFrom(t, ".")
+}
+
+// InstallFrom is Install for the testdata/npm of another package's folder.
+func InstallFrom(t testing.TB, dir string) *Folder {
+	t.Helper()
 	f := &Folder{t: t, Dir: t.TempDir()}
-	if err := os.CopyFS(f.Dir, os.DirFS(filepath.Join("testdata", "npm"))); err != nil {
+	if err := os.CopyFS(f.Dir, os.DirFS(filepath.Join(dir, "testdata", "npm"))); err != nil {
 		t.Fatal(err)
 	}
 	f.Run("npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts")

@@ -56,7 +56,7 @@ type Provider struct {
 	names  remote.Names
 	sample sample
 	server serverCache
-	// uncertain has the entries with a creation that got no answer.
+	// uncertain has the entries with a creation, and the members with an addition, that got no answer.
 	uncertain sync.Map
 	// anchorless is set where the server did not keep the externalId of a new group.
 	anchorless atomic.Bool

@@ -165,6 +165,37 @@ func TestTwinsAreNotMade(t *testing.T) {
 	}
 }
 
+// TestMembersAreNotRepeated covers a server that adds a member a second time, and loses an answer.
+func TestMembersAreNotRepeated(t *testing.T) {
+	t.Parallel()
+	w, users, group := populated(t, behaving(simulator.Behaviours{RepeatMembers: true}))
+	one := member(plan.AddMember, "g", group, "u2", users[2])
+	lose := simulator.Fault{Method: "groups.patch", Effect: simulator.LoseAnswer, Times: 1}
+	w.tenant.Inject(lose)
+	_ = w.refused(one, fault.Unavailable)
+	w.must(one)
+	want := slices.Sorted(slices.Values(users))
+	if got := w.tenant.Members(group); !slices.Equal(got, want) {
+		t.Errorf("members = %v, want %v", got, want)
+	}
+	w.must(member(plan.RemoveMember, "g", group, "u0", users[0]))
+	w.must(member(plan.RemoveMember, "g", group, "u2", users[2]))
+	w.tenant.Inject(lose)
+	both := []plan.Change{member(plan.AddMember, "g", group, "u0", users[0]), one}
+	p, err := scim.New(w.cfg, scim.Options{Caller: unlimited()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range p.Apply(t.Context(), both) {
+		if r.Err != nil {
+			t.Error(r.Err)
+		}
+	}
+	if got := w.tenant.Members(group); !slices.Equal(got, want) {
+		t.Errorf("members after a repeated call = %v, want %v", got, want)
+	}
+}
+
 // TestTakenNames checks that the user with the name is named, in each form of the refusal, and that an account of an
 // earlier attempt is found where filters are refused.
 func TestTakenNames(t *testing.T) {

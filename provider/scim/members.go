@@ -138,13 +138,33 @@ func (m *membership) stale(ctx context.Context, err error, id string) error {
 	return err
 }
 
-// write sends one request with members.
+// write sends one request with members. Some servers add a member that is there a second time. After an addition
+// without an answer the members are therefore read, and only those that are missing are sent.
 func (m *membership) write(ctx context.Context, ids []string) error {
 	if !m.p.patchesMembers(m.s) {
 		return m.put(ctx, ids)
 	}
 	req := &request{op: "groups.patch", method: http.MethodPatch, path: m.p.path(directory.Group, m.c.RemoteID)}
-	var ops []any
+	err := m.p.caller(ctx, req, func(ctx context.Context) error {
+		left, err := m.missing(ctx, ids)
+		if err != nil || len(left) == 0 {
+			return err
+		}
+		req.body = map[string]any{"schemas": []string{patchMessage}, "Operations": m.operations(left)}
+		err = m.p.once(ctx, req, nil)
+		if kind := fault.KindOf(err); err != nil && (kind == fault.Unavailable || kind == fault.Canceled) {
+			m.mark(left)
+		}
+		return err
+	})
+	if status(err) == http.StatusRequestEntityTooLarge && len(ids) == 1 {
+		return fault.Errorf(fault.Refused, "a request with one member and %d bytes is too large: %w", size(req.body),
+			err)
+	}
+	return err
+}
+
+func (m *membership) operations(ids []string) (ops []any) {
 	switch {
 	case m.c.Op == plan.AddMember:
 		ops = append(ops, map[string]any{"op": "add", "path": "members", "value": references(ids)})
@@ -155,13 +175,38 @@ func (m *membership) write(ctx context.Context, ids []string) error {
 			ops = append(ops, map[string]any{"op": "remove", "path": "members[" + equals("value", id) + "]"})
 		}
 	}
-	req.body = map[string]any{"schemas": []string{patchMessage}, "Operations": ops}
-	err := m.p.call(ctx, req, nil)
-	if status(err) == http.StatusRequestEntityTooLarge && len(ids) == 1 {
-		return fault.Errorf(fault.Refused, "a request with one member and %d bytes is too large: %w", size(req.body),
-			err)
+	return ops
+}
+
+// joining is an addition that got no answer.
+type joining struct{ group, member string }
+
+// mark remembers additions that got no answer.
+func (m *membership) mark(ids []string) {
+	for _, id := range ids {
+		if m.c.Op == plan.AddMember {
+			m.p.uncertain.Store(joining{m.c.RemoteID, id}, true)
+		}
 	}
-	return err
+}
+
+// missing returns the members without those that an addition without an answer has added.
+func (m *membership) missing(ctx context.Context, ids []string) ([]string, error) {
+	lost := func(id string) bool { _, lost := m.p.uncertain.Load(joining{m.c.RemoteID, id}); return lost }
+	if !slices.ContainsFunc(ids, lost) {
+		return ids, nil
+	}
+	members, _, err := m.p.members(ctx, m.s, m.c.RemoteID)
+	if err != nil && !remote.OfOneObject(err) {
+		return nil, err
+	}
+	for _, id := range ids {
+		m.p.uncertain.Delete(joining{m.c.RemoteID, id})
+	}
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+		_, there := slices.BinarySearch(members, id)
+		return there
+	}), nil
 }
 
 // put replaces the group with one that has other members. The version guards against a change in between.

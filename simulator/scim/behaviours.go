@@ -46,6 +46,8 @@ type Behaviours struct {
 	RemoveEmpties bool
 	// RefuseRef refuses members with $ref. RefuseEmpty refuses an empty list of values.
 	RefuseRef, RefuseEmpty bool
+	// RepeatMembers shows a member as often as it was added.
+	RepeatMembers bool
 	// DropUnknown ignores members that do not exist. Otherwise they are refused.
 	DropUnknown bool
 

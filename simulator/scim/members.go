@@ -136,7 +136,7 @@ func (e *edit) commit(equal func(a, b map[string]any) bool) (changed bool) {
 		}
 	}
 	for _, id := range e.join {
-		if e.joins[id] {
+		if _, is := e.r.members[id]; e.joins[id] && !(is && e.replaced) {
 			changed = e.t.join(e.r, id) || changed
 		}
 	}

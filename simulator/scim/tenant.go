@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -48,6 +47,8 @@ type record struct {
 type memberRef struct {
 	seq  uint64
 	kind string
+	// again counts further additions, where the tenant shows them.
+	again int
 }
 
 // New returns an empty tenant.
@@ -148,10 +149,14 @@ func (t *Tenant) set(r *record, attrs map[string]any) {
 	t.count(r, 1)
 }
 
-// join makes a resource a member of a group, and reports whether it was none.
+// join makes a resource a member of a group, and reports whether that changed something.
 func (t *Tenant) join(g *record, id string) bool {
-	if _, is := g.members[id]; is {
-		return false
+	if m, is := g.members[id]; is {
+		if t.cfg.Behaviours.RepeatMembers {
+			m.again++
+			g.members[id] = m
+		}
+		return t.cfg.Behaviours.RepeatMembers
 	}
 	m := memberRef{seq: t.next(), kind: "User"}
 	if o := t.byID[id]; o != nil {
@@ -175,11 +180,14 @@ func (t *Tenant) leave(g *record, id string) bool {
 	return true
 }
 
-// memberIDs returns the members of a group in the order in which they joined.
+// memberIDs returns the members of a group in the order in which they joined, each as often as it is shown.
 func (r *record) memberIDs() []string {
-	return slices.SortedFunc(maps.Keys(r.members), func(a, b string) int {
-		return int(r.members[a].seq) - int(r.members[b].seq)
-	})
+	ids := make([]string, 0, len(r.members))
+	for id, m := range r.members {
+		ids = append(ids, slices.Repeat([]string{id}, 1+m.again)...)
+	}
+	slices.SortFunc(ids, func(a, b string) int { return int(r.members[a].seq) - int(r.members[b].seq) })
+	return ids
 }
 
 // quotaError is the refusal of a call beyond the quota, in the form of the tenant.
