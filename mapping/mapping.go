@@ -156,6 +156,7 @@ func (c *compiler) side(kind directory.Kind, spec []Field, address string, mappe
 		table = GroupKey
 	}
 	path := func(key string) string { return table + "." + key }
+	spec = named(spec, mapped)
 	var errs []error
 	for _, key := range sortedKeys(mapped) {
 		known := slices.ContainsFunc(spec, func(f Field) bool { return f.Name == key })
@@ -314,7 +315,7 @@ func sortedKeys[V any](m map[string]V) []string {
 // read or written.
 func Mapped(fields []Field, set map[string]string) []string {
 	var names []string
-	for _, f := range fields {
+	for _, f := range named(fields, set) {
 		if _, ok := set[f.Name]; ok || f.Default != "" {
 			names = append(names, f.Name)
 		}
@@ -323,10 +324,29 @@ func Mapped(fields []Field, set map[string]string) []string {
 	return names
 }
 
+// named returns the fields, and one for each name that a field with a pattern matches.
+func named(fields []Field, set map[string]string) []Field {
+	out := fields
+	for _, f := range fields {
+		if f.Pattern == nil {
+			continue
+		}
+		for _, name := range sortedKeys(set) {
+			if f.Pattern.MatchString(name) {
+				f.Name = name
+				out = append(slices.Clip(out), f)
+			}
+		}
+	}
+	return out
+}
+
 // Field describes one remote field that a mapping may set, in the provider's own words.
 type Field struct {
 	// Name is the provider's name: "name.givenName", "orgUnitPath".
 	Name string
+	// Pattern matches the names of fields that the tenant's administrators define. Name then shows their form.
+	Pattern *regexp.Regexp
 	// Default is the expression that is used where the configuration says nothing; empty leaves the field alone.
 	Default string
 	// Required says that an empty value holds the entry.

@@ -217,7 +217,7 @@ func (c *computer) create(d *Desired) {
 	if c.in.Capabilities.Mirror && len(c.only)+len(c.rejected) == 0 {
 		ch.Sets = d.Fields
 	} else {
-		ch.Fields = created(c.fields(d))
+		ch.Fields = c.writable(d, created(c.fields(d)))
 	}
 	if c.rejects(d, AddressField, values(d.Address)) || len(c.accepted(d, ch.Fields)) < len(ch.Fields) {
 		c.held[d.Ref] = true

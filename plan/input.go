@@ -128,6 +128,8 @@ type State struct {
 	EndsSessions bool
 	// Known are the fields for which the tenant has a list of the values that it takes. Any other value would be refused.
 	Known []KnownValues
+	// Forms are the forms of the fields that only the tenant knows.
+	Forms []Form
 	// Doubts are reasons to distrust the state; they hold the destructive lane.
 	Doubts []string
 }

@@ -30,6 +30,12 @@ func (c *computer) adopt(d *Desired, o *Object) {
 // rejects reports whether the tenant takes no such value for a field, or refused it for the entry lately. It names the
 // value.
 func (c *computer) rejects(d *Desired, field string, values []string) bool {
+	if f := c.form(field); f != nil {
+		if _, err := f.Values(values); err != nil {
+			c.report(d.Ref, d.Label, BadMapping, "%s: %v", field, err)
+			return true
+		}
+	}
 	for i := range c.in.State.Known {
 		if k := &c.in.State.Known[i]; k.Field == field && !k.has(values) {
 			c.report(d.Ref, d.Label, BadMapping, "%s: the tenant has no %s %q: create it, or correct the mapping", field,
@@ -61,7 +67,7 @@ func (c *computer) rejection(d *Desired, field string, values []string) *Rejecti
 
 // accepted returns the fields without those with a value that the tenant would refuse, and names these.
 func (c *computer) accepted(d *Desired, fields []FieldChange) []FieldChange {
-	if len(c.rejected[d.Ref])+len(c.in.State.Known) == 0 {
+	if len(c.rejected[d.Ref])+len(c.in.State.Known)+len(c.in.State.Forms) == 0 {
 		return fields
 	}
 	return slices.DeleteFunc(fields, func(f FieldChange) bool { return c.rejects(d, f.Name, f.After) })
@@ -85,9 +91,9 @@ func (c *computer) diff(d *Desired, o *Object) []FieldChange {
 		return out
 	}
 	for _, f := range c.fields(d) {
-		have := o.Fields.Values(f.Name)
-		if !c.in.Capabilities.normal(f.Name).equal(have, f.Values) {
-			out = append(out, FieldChange{f.Name, have, f.Values})
+		have, want := c.asKept(f.Name, o.Fields.Values(f.Name)), c.asKept(f.Name, f.Values)
+		if !c.in.Capabilities.normal(f.Name).equal(have, want) {
+			out = append(out, FieldChange{f.Name, have, want})
 		}
 	}
 	if !c.in.Capabilities.Mirror {
@@ -265,7 +271,8 @@ func (c *computer) keep(d *Desired, o *Object) {
 	for i := range fields {
 		normal, have := c.in.Capabilities.Normal[fields[i].Name], o.Fields.Values(fields[i].Name)
 		for _, option := range d.Options.Values(fields[i].Name) {
-			if values := []string{option}; normal.equal(have, values) {
+			if values := []string{option}; normal.equal(c.asKept(fields[i].Name, have),
+				c.asKept(fields[i].Name, values)) {
 				fields[i] = directory.Attribute{Name: fields[i].Name, Values: values}
 			}
 		}

@@ -40,7 +40,7 @@ func (p *Provider) createUser(ctx context.Context, c *plan.Change) (outcome, err
 	if err := p.checkDomain(ctx, c.Address); err != nil {
 		return outcome{}, err
 	}
-	e := newEdit(&admin.User{})
+	e := p.edit(ctx, &admin.User{})
 	e.marks.anchors = []string{string(c.ID)}
 	if err := e.set(c.Fields); err != nil {
 		return outcome{}, err
@@ -120,7 +120,7 @@ func (p *Provider) updateUser(ctx context.Context, c *plan.Change) error {
 			return err
 		}
 	}
-	e := newEdit(current)
+	e := p.edit(ctx, current)
 	if err := e.set(c.Fields); err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (p *Provider) claimUser(ctx context.Context, c *plan.Change) error {
 	if err := remote.Unprotected(c, p.protectsUser(current)); err != nil {
 		return err
 	}
-	e := newEdit(current)
+	e := p.edit(ctx, current)
 	if err := carries(c, e.marks.anchors, c.ID, c.From); err != nil {
 		return err // From is empty for Adopt, which allows no anchor.
 	}
@@ -209,7 +209,7 @@ func (p *Provider) suspendUser(ctx context.Context, c *plan.Change) (outcome, er
 		signedOut = p.signOut(ctx, c.RemoteID)
 	}
 	if !current.Suspended {
-		e := newEdit(current)
+		e := p.edit(ctx, current)
 		e.marks.suspended = p.now().UTC().Format(time.RFC3339)
 		body := e.seal(true)
 		body.Suspended = true
@@ -243,7 +243,7 @@ func (p *Provider) restoreUser(ctx context.Context, c *plan.Change) (outcome, er
 		return outcome{}, fault.Errorf(fault.Conflict,
 			"user %s was suspended in the tenant, not by Rollcall, and stays suspended", c.RemoteID)
 	}
-	e := newEdit(current)
+	e := p.edit(ctx, current)
 	e.marks.suspended = ""
 	body := e.seal(true)
 	body.ForceSendFields = append(body.ForceSendFields, "Suspended")
@@ -309,8 +309,12 @@ func (p *Provider) undeleteUser(ctx context.Context, c *plan.Change) (outcome, e
 		return outcome{}, undeleted
 	}
 	var current *admin.User
-	err := p.callAs(ctx, "users.get", retryMissing(), func(ctx context.Context) (err error) {
-		current, err = p.api.Users.Get(c.RemoteID).Projection("basic").Fields(selection(names(c.Fields))).Context(ctx).Do()
+	v, err := p.view(ctx, names(c.Fields))
+	if err != nil {
+		return outcome{}, err
+	}
+	err = p.callAs(ctx, "users.get", retryMissing(), func(ctx context.Context) (err error) {
+		current, err = v.get(ctx, p.api, c.RemoteID)
 		return err
 	})
 	switch {
@@ -320,7 +324,7 @@ func (p *Provider) undeleteUser(ctx context.Context, c *plan.Change) (outcome, e
 	case err != nil:
 		return outcome{}, err
 	}
-	e := newEdit(current)
+	e := p.edit(ctx, current)
 	if err := carries(c, e.marks.anchors, c.ID); err != nil {
 		return outcome{}, err
 	}

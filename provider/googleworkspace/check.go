@@ -26,6 +26,7 @@ func (p *Provider) Check(ctx context.Context) ([]string, error) {
 	}
 	c.subject()
 	c.lists()
+	c.schemas()
 	c.sessions()
 	return c.good, errors.Join(c.bad...)
 }

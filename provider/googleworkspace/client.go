@@ -77,6 +77,7 @@ type Provider struct {
 	domains    domainCache
 	units      unitCache
 	sessions   sessions
+	schemas    schemaCache
 }
 
 // New returns a Provider. It makes no request.
@@ -103,6 +104,10 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	if err != nil {
 		return nil, err
 	}
+	schemas, _, err := newService(cfg, key, base, SchemaScope)
+	if err != nil {
+		return nil, err
+	}
 	security, tokens, err := newService(cfg, key, base, SessionsScope)
 	if err != nil {
 		return nil, err
@@ -112,7 +117,7 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	if p.now == nil {
 		p.now = time.Now
 	}
-	p.recent.Now, p.domains.now, p.units.api = p.now, p.now, units
+	p.recent.Now, p.domains.now, p.units.api, p.schemas.api = p.now, p.now, units, schemas
 	p.sessions.api, p.sessions.tokens = security, tokens
 	return p, nil
 }

@@ -1,6 +1,7 @@
 package googleworkspace
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -162,6 +163,12 @@ func readFields(u *admin.User, m marks, names []string) directory.Attributes {
 			}
 			continue
 		}
+		if isCustom(name) {
+			if values := readCustom(u, name); len(values) > 0 {
+				out = append(out, directory.Attribute{Name: name, Values: values})
+			}
+			continue
+		}
 		value := ""
 		if s, ok := scalars[name]; ok {
 			value = s.get(u)
@@ -186,6 +193,8 @@ func paths(names []string) []string {
 		p := scalars[name].path
 		if s, ok := slots[name]; ok {
 			p = s.array
+		} else if isCustom(name) {
+			p = "customSchemas"
 		}
 		if p != "" && !slices.Contains(out, p) {
 			out = append(out, p)
@@ -202,12 +211,12 @@ func after(f plan.FieldChange) string {
 	return f.After[0]
 }
 
-// touchesArrays reports whether one of the fields is in an array, or has aliases. Such a write needs the present
-// account.
+// touchesArrays reports whether one of the fields is in an array, is a custom field, or has aliases. Such a write
+// needs the present account.
 func touchesArrays(fields []plan.FieldChange) bool {
 	return slices.ContainsFunc(fields, func(f plan.FieldChange) bool {
 		_, ok := slots[f.Name]
-		return ok || f.Name == plan.AliasesField
+		return ok || isCustom(f.Name) || f.Name == plan.AliasesField
 	})
 }
 
@@ -306,11 +315,14 @@ type edit struct {
 	marks   marks
 	lists   map[string][]map[string]any // arrays that change
 	aliases aliasEdit
-	marked  bool // the marks change
+	custom  customEdit
+	form    func(name string) (*plan.Form, error) // of a custom field
+	marked  bool                                  // the marks change
 }
 
-func newEdit(current *admin.User) *edit {
-	e := &edit{current: current, body: &admin.User{}, marks: marksOf(current), lists: map[string][]map[string]any{}}
+func (p *Provider) edit(ctx context.Context, current *admin.User) *edit {
+	e := &edit{current: current, body: &admin.User{}, marks: marksOf(current), lists: map[string][]map[string]any{},
+		form: func(name string) (*plan.Form, error) { return p.form(ctx, name) }}
 	if !current.Suspended {
 		e.marks.suspended = "" // The mark of a lifted suspension must not claim a later one.
 	}
@@ -339,6 +351,16 @@ func (e *edit) set(fields []plan.FieldChange) error {
 			s.set(e.body, value)
 			continue
 		}
+		if isCustom(f.Name) {
+			form, err := e.form(f.Name)
+			if err == nil {
+				err = e.custom.set(e.current, form, f.After)
+			}
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		s, ok := slots[f.Name]
 		if !ok {
 			return fault.Errorf(fault.Invalid, "Google users have no field %q", f.Name)
@@ -353,6 +375,7 @@ func (e *edit) set(fields []plan.FieldChange) error {
 
 // seal puts the arrays, with foreign elements as they were read, into the body. Marks are written with them.
 func (e *edit) seal(withMarks bool) *admin.User {
+	e.custom.seal(e.body)
 	if withMarks || e.marked || len(e.lists) > 0 {
 		var foreign []map[string]any
 		for _, x := range e.list("externalIds") {

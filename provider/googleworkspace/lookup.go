@@ -28,6 +28,9 @@ func (p *Provider) lookUp(ctx context.Context, q provider.Query) (plan.State, er
 		return plan.State{}, err
 	}
 	l := &looking{p: p, q: q}
+	if l.state.Forms, err = p.forms(ctx); err != nil {
+		return plan.State{}, err
+	}
 	l.state.Domains, l.state.Known, l.state.EndsSessions = domains, p.knownUnits(ctx), p.endsSessions()
 	for _, lookup := range q.Lookups {
 		if err := l.entry(ctx, lookup); err != nil {

@@ -267,6 +267,8 @@ var userSpec = []mapping.Field{
 	{Name: "locations.buildingId", MaxLength: 100, Doc: "Building ID of the desk."},
 	{Name: "locations.floorName", MaxLength: 100, Doc: "Floor of the desk."},
 	{Name: "locations.deskCode", MaxLength: 100, Doc: "Code of the desk."},
+	{Name: "customSchemas.<schema>.<field>", Pattern: customField, Many: true, MaxLength: 500,
+		Doc: "A custom field. Several values, as from `ldap_all`, need a field with several values."},
 }
 
 var groupSpec = []mapping.Field{
@@ -300,6 +302,11 @@ func (p *Provider) Capabilities() plan.Capabilities {
 	normal[plan.AliasesField] = plan.Fold | plan.Trim | plan.Unordered
 	for _, name := range []string{"orgUnitPath", "recoveryEmail", "includeInGlobalAddressList", "relations.manager"} {
 		normal[name] |= plan.Fold
+	}
+	for _, name := range p.userFields {
+		if isCustom(name) {
+			normal[name] = plan.Trim | plan.Unordered
+		}
 	}
 	return plan.Capabilities{BatchSize: 1, Concurrency: concurrency, CreatesApart: true, RenameKeepsAddress: true,
 		UndeleteWithin: undeleteWithin, Normal: normal}

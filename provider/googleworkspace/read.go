@@ -29,8 +29,12 @@ func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, erro
 	}
 	r := &reading{p: p, q: q}
 	r.state.EndsSessions = p.endsSessions()
+	var err error
+	if r.state.Forms, err = p.forms(ctx); err != nil {
+		return plan.State{}, err
+	}
 	if q.ByID {
-		err := r.find(ctx, q.Refs())
+		err = r.find(ctx, q.Refs())
 		return r.state.State, err
 	}
 	if err := r.list(ctx); err != nil {

@@ -36,6 +36,35 @@ func selection(names []string) googleapi.Field {
 	return googleapi.Field(strings.Join(all, ","))
 }
 
+// basic is the projection of users without custom fields.
+const basic = "basic"
+
+// view is what a read shows of a user.
+type view struct {
+	projection string
+	mask       string // the custom schemas; empty with the basic projection
+	fields     googleapi.Field
+}
+
+// view returns the view with the given mapped fields.
+func (p *Provider) view(ctx context.Context, names []string) (view, error) {
+	v := view{projection: basic, fields: selection(names)}
+	schemas, err := p.shownSchemas(ctx, names)
+	if len(schemas) > 0 {
+		v.projection, v.mask = "custom", strings.Join(schemas, ",")
+	}
+	return v, err
+}
+
+// get makes one request of a user.
+func (v view) get(ctx context.Context, api *admin.Service, key string) (*admin.User, error) {
+	call := api.Users.Get(key).Projection(v.projection)
+	if v.mask != "" {
+		call.CustomFieldMask(v.mask)
+	}
+	return call.Fields(v.fields).Context(ctx).Do()
+}
+
 // listUsers lists every user of the account, or the results of a search.
 func (p *Provider) listUsers(ctx context.Context, query string, each func(*admin.User)) error {
 	list := func() *admin.UsersListCall {
@@ -44,7 +73,11 @@ func (p *Provider) listUsers(ctx context.Context, query string, each func(*admin
 		}
 		return p.api.Users.List().MaxResults(usersPage)
 	}
-	return p.usersPages(ctx, list, selection(p.userFields), func(u *admin.User) {
+	v, err := p.view(ctx, p.userFields)
+	if err != nil {
+		return err
+	}
+	return p.usersPages(ctx, list, v, func(u *admin.User) {
 		if u.DeletionTime == "" {
 			each(u)
 		}
@@ -55,7 +88,8 @@ func (p *Provider) listUsers(ctx context.Context, query string, each func(*admin
 // second account beside it would be worse than an attempt to restore it too late.
 func (p *Provider) Deleted(ctx context.Context) (deleted []plan.Deleted, err error) {
 	list := func() *admin.UsersListCall { return p.api.Users.List().MaxResults(usersPage).ShowDeleted("true") }
-	err = p.usersPages(ctx, list, "id,primaryEmail,deletionTime,externalIds", func(u *admin.User) {
+	v := view{projection: basic, fields: "id,primaryEmail,deletionTime,externalIds"}
+	err = p.usersPages(ctx, list, v, func(u *admin.User) {
 		id, _ := one(marksOf(u).anchors)
 		if id == "" {
 			return
@@ -71,18 +105,20 @@ func (p *Provider) Deleted(ctx context.Context) (deleted []plan.Deleted, err err
 	return deleted, err
 }
 
-// usersPages reads every page of a list of users, with these fields of each user.
-func (p *Provider) usersPages(ctx context.Context, list func() *admin.UsersListCall, fields googleapi.Field,
-	each func(*admin.User),
+// usersPages reads every page of a list of users.
+func (p *Provider) usersPages(ctx context.Context, list func() *admin.UsersListCall, v view, each func(*admin.User),
 ) error {
 	return pages("users.list", func(token string) (string, error) {
 		var page *admin.Users
 		err := p.call(ctx, "users.list", func(ctx context.Context) (err error) {
-			call := list().Customer(p.cfg.Customer).Projection("basic")
+			call := list().Customer(p.cfg.Customer).Projection(v.projection)
+			if v.mask != "" {
+				call.CustomFieldMask(v.mask)
+			}
 			if token != "" {
 				call.PageToken(token)
 			}
-			page, err = call.Fields("kind,nextPageToken,users(" + fields + ")").Context(ctx).Do()
+			page, err = call.Fields("kind,nextPageToken,users(" + v.fields + ")").Context(ctx).Do()
 			return err
 		})
 		if err != nil {
@@ -117,8 +153,12 @@ func pages(op string, read func(token string) (next string, err error)) error {
 // getUser reads one user by id, address or alias. found is false if Google has no user with the key, if the user is
 // deleted, and if the key is that of a group.
 func (p *Provider) getUser(ctx context.Context, key string, names []string) (u *admin.User, found bool, err error) {
+	v, err := p.view(ctx, names)
+	if err != nil {
+		return nil, false, err
+	}
 	err = p.call(ctx, "users.get", func(ctx context.Context) (err error) {
-		u, err = p.api.Users.Get(key).Projection("basic").Fields(selection(names)).Context(ctx).Do()
+		u, err = v.get(ctx, p.api, key)
 		return err
 	})
 	if err != nil && fault.KindOf(err) == fault.NotFound {
@@ -278,7 +318,7 @@ func (p *Provider) await(ctx context.Context, kind directory.Kind, address strin
 			}
 			return err
 		}
-		u, err := p.api.Users.Get(address).Projection("basic").Fields(selection(nil)).Context(ctx).Do()
+		u, err := p.api.Users.Get(address).Projection(basic).Fields(selection(nil)).Context(ctx).Do()
 		if err == nil {
 			h = userHolder(u, address)
 		}

@@ -9,8 +9,8 @@
 // # What is served
 //
 // POST /token is the OAuth 2.0 endpoint of a service account with domain-wide delegation. Under /admin/directory/v1/
-// are users, groups, members, their aliases, domains and organizational units. The other methods of those resources
-// return 501. A request passes the OnRequest hook, the check of the access token and its scopes, the quota, the
+// are users, groups, members, their aliases, domains, organizational units and the list of custom schemas. The other
+// methods of those resources return 501. A request passes the OnRequest hook, the check of the access token and its scopes, the quota, the
 // injected faults and the rules of the method, in this order.
 //
 // # Where the documentation is silent
@@ -26,6 +26,9 @@
 //     address of a group returns 400 badRequest "Type not supported: userKey" there.
 //   - In members.delete and members.get an account that is not a member returns 404 notFound "Resource Not Found:
 //     memberKey". A key without any account returns 400 required "Missing required field: memberKey".
+//   - A custom schema, field or value that the account does not have or take returns 400 invalid "Invalid Input:
+//     custom_schema". An unknown name in customFieldMask returns 400 invalid "Invalid Input: custom_field_mask".
+//   - Whole numbers in custom fields are returned as strings, as everywhere in Google's JSON.
 //   - hasMember returns 400 invalid "Invalid Input: memberKey" for a key outside the customer's domains.
 //   - A group's externalIds accept only the namespace "system/external", as the Cloud Identity documentation
 //     specifies for the same field. Config.GroupNamespaces changes that.

@@ -287,7 +287,7 @@ func TestFields(t *testing.T) {
 
 func TestProjection(t *testing.T) {
 	t.Parallel()
-	_, s := open(t, googleworkspace.Config{})
+	_, s := open(t, googleworkspace.Config{Schemas: customSchemas})
 	u := newUser("liz@example.com")
 	u.CustomSchemas = map[string]googleapi.RawMessage{"hr": []byte(`{"cost":"7"}`), "it": []byte(`{"host":"x"}`)}
 	u, err := s.Users.Insert(u).Do()

@@ -10,6 +10,7 @@ func routes() []route {
 		user, alias     = "admin.directory.user", "admin.directory.user.alias"
 		group, member   = "admin.directory.group", "admin.directory.group.member"
 		domain, orgunit = "admin.directory.domain", "admin.directory.orgunit"
+		schema          = "admin.directory.userschema"
 		ro              = ".readonly"
 	)
 	var (
@@ -67,6 +68,8 @@ func routes() []route {
 		method(get, "customer/{customerId}/orgunits", "orgunits.list", unitRead,
 			(*Tenant).orgUnitsList).list("organizationUnits").query("orgUnitPath", "type"),
 		method(post, "customer/{customerId}/orgunits", "orgunits.insert", unitWrite, (*Tenant).orgUnitsInsert),
+		method(get, "customer/{customerId}/schemas", "schemas.list", scopes(schema, schema+ro),
+			(*Tenant).schemasList).list("schemas"),
 		method(get, "customer/{customerId}/orgunits/{+orgUnitPath}", "orgunits.get", unitRead, (*Tenant).orgUnitsGet),
 	}
 }

@@ -29,6 +29,8 @@ type Config struct {
 	AdminEmail string
 	// OrgUnits are the paths of organizational units that exist from the start, besides "/".
 	OrgUnits []string
+	// Schemas are the custom schemas of users that exist from the start.
+	Schemas []Schema
 	// GroupNamespaces are the namespaces accepted in a group's externalIds. The default is "system/external", and "*"
 	// accepts any.
 	GroupNamespaces []string
@@ -80,6 +82,7 @@ type Tenant struct {
 	memberOf   map[string]map[string]struct{} // member id to group ids
 	external   map[string]string              // id of an external member to its address
 	orgUnits   map[string]*orgUnitRec         // by lower-case path
+	schemas    map[string]Schema              // by name
 	userOrder  map[string]order[*userRec]     // by orderBy; absent when stale
 	groupOrder *order[*groupRec]              // by address; nil when stale
 
@@ -110,6 +113,7 @@ func New(cfg Config) *Tenant {
 		memberOf:  map[string]map[string]struct{}{},
 		external:  map[string]string{},
 		orgUnits:  map[string]*orgUnitRec{},
+		schemas:   map[string]Schema{},
 		userOrder: map[string]order[*userRec]{},
 	}
 	secret := sha256.Sum256([]byte(fmt.Sprint("page tokens of ", t.cfg.CustomerID, t.cfg.Seed)))
@@ -128,6 +132,9 @@ func New(cfg Config) *Tenant {
 		t.domains = append(t.domains, &domainRec{name: strings.ToLower(name), created: now})
 	}
 	t.addOrgUnits(t.cfg.OrgUnits)
+	for _, s := range t.cfg.Schemas {
+		t.schemas[s.Name] = s
+	}
 	if _, err := t.AddUser(User{PrimaryEmail: t.cfg.AdminEmail, GivenName: "Ada", FamilyName: "Administrator",
 		IsAdmin: true}); err != nil {
 		panic(fmt.Sprintf("googleworkspace: administrator %s: %v", t.cfg.AdminEmail, err))

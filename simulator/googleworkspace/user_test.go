@@ -120,7 +120,7 @@ func TestUserInsertTakesHashedPasswords(t *testing.T) {
 
 func TestUserUpdate(t *testing.T) {
 	t.Parallel()
-	_, s := open(t, googleworkspace.Config{})
+	_, s := open(t, googleworkspace.Config{Schemas: customSchemas})
 	u := newUser("liz@example.com")
 	u.Phones = []*admin.UserPhone{{Type: "work", Value: "1"}, {Type: "home", Value: "2"}}
 	u.RecoveryEmail = "liz@home.example"
@@ -227,4 +227,46 @@ func TestUserRenameKeepsIDAndAlias(t *testing.T) {
 	if !cmp.Equal(back.Aliases, []string{"elizabeth@example.com"}) {
 		t.Errorf("aliases after the way back = %v", back.Aliases)
 	}
+}
+
+var customSchemas = []googleworkspace.Schema{
+	{Name: "hr", Fields: []googleworkspace.SchemaField{{Name: "cost", Type: "STRING"}, {Name: "level", Type: "INT64"},
+		{Name: "remote", Type: "BOOL"}, {Name: "projects", Type: "STRING", MultiValued: true}}},
+	{Name: "it", Fields: []googleworkspace.SchemaField{{Name: "host", Type: "STRING"}}},
+}
+
+// Custom fields that a write does not name stay as they are, and null clears a field or a schema. Unknown fields and
+// values of another type are refused (developers.google.com/workspace/admin/directory/v1/guides/manage-schemas).
+func TestCustomFields(t *testing.T) {
+	t.Parallel()
+	_, s := open(t, googleworkspace.Config{Schemas: customSchemas})
+	u := newUser("liz@example.com")
+	u.CustomSchemas = map[string]googleapi.RawMessage{"hr": []byte(`{"cost":"7","level":8}`), "it": []byte(`{"host":"x"}`)}
+	u, err := s.Users.Insert(u).Do()
+	noError(t, err)
+	const after = `{"level":"8","projects":[{"type":"work","value":"b"}],"remote":true}`
+	for _, step := range []struct{ schema, body, hr, it string }{
+		{"hr", `{"remote":true}`, `{"cost":"7","level":"8","remote":true}`, `{"host":"x"}`},
+		{"hr", `{"cost":null,"projects":[{"value":"a"}]}`, `{"level":"8","projects":[{"value":"a"}],"remote":true}`,
+			`{"host":"x"}`},
+		{"hr", `{"projects":[{"value":"b","type":"work"}]}`, after, `{"host":"x"}`},
+		{"it", `{"host":null}`, after, ``},
+		{"hr", `null`, ``, ``},
+	} {
+		_, err := s.Users.Update(u.Id, &admin.User{CustomSchemas: map[string]googleapi.RawMessage{
+			step.schema: []byte(step.body)}}).Do()
+		noError(t, err)
+		got, err := s.Users.Get(u.Id).Projection("full").Do()
+		noError(t, err)
+		if hr, it := string(got.CustomSchemas["hr"]), string(got.CustomSchemas["it"]); hr != step.hr || it != step.it {
+			t.Errorf("after %s: hr = %s, it = %s", step.body, hr, it)
+		}
+	}
+	for _, body := range []string{`{"unknown":"x"}`, `{"level":"high"}`, `{"remote":"yes"}`, `{"projects":"a"}`,
+		`{"projects":[{"value":"a","type":"custom"}]}`, `{"cost":["a"]}`} {
+		_, err := s.Users.Update(u.Id, &admin.User{CustomSchemas: map[string]googleapi.RawMessage{"hr": []byte(body)}}).Do()
+		wantError(t, err, http.StatusBadRequest, "invalid", "Invalid Input: custom_schema")
+	}
+	_, err = s.Users.Get(u.Id).Projection("custom").CustomFieldMask("hr,none").Do()
+	wantError(t, err, http.StatusBadRequest, "invalid", "Invalid Input: custom_field_mask")
 }

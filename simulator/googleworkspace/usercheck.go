@@ -52,6 +52,9 @@ func (t *Tenant) checkUser(body map[string]any) *apiError {
 	if p := str(body, "recoveryPhone"); p != "" && !strings.HasPrefix(p, "+") {
 		return invalid("Invalid Input: recovery_phone")
 	}
+	if err := t.checkCustom(body); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(body)) {
 		limit, limited := fieldSize[name]
 		if body[name] != nil && limited && len(encodeJSON(body[name])) > limit {

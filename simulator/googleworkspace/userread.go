@@ -7,7 +7,7 @@ import (
 )
 
 func (t *Tenant) usersGet(c *call) (any, *apiError) {
-	show, err := projection(c)
+	show, err := t.projection(c)
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +25,7 @@ func (t *Tenant) usersList(c *call) (any, *apiError) {
 	if err != nil {
 		return nil, err
 	}
-	show, err := projection(c)
+	show, err := t.projection(c)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ var publicFields = mask{"kind": nil, "id": nil, "etag": nil, "primaryEmail": nil
 	"thumbnailPhotoUrl": nil}
 
 // projection reads projection, customFieldMask and viewType.
-func projection(c *call) (func(*rendered) *rendered, *apiError) {
+func (t *Tenant) projection(c *call) (func(*rendered) *rendered, *apiError) {
 	if err := enum(c, "projection", "basic", "custom", "full"); err != nil {
 		return nil, err
 	}
@@ -127,7 +127,7 @@ func projection(c *call) (func(*rendered) *rendered, *apiError) {
 		return nil, err
 	}
 	schemas := strings.Split(c.param("customFieldMask"), ",")
-	if c.param("projection") == "custom" && c.param("customFieldMask") == "" {
+	if c.param("projection") == "custom" && slices.ContainsFunc(schemas, func(s string) bool { return !t.hasSchema(s) }) {
 		return nil, invalid("Invalid Input: custom_field_mask")
 	}
 	return func(r *rendered) *rendered {

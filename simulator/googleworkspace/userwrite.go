@@ -127,6 +127,9 @@ func (t *Tenant) setUserFields(u *userRec, body map[string]any, now time.Time, p
 		case name == "primaryEmail" || name == "password" || name == "hashFunction":
 		case value != nil && userFields[name] == object:
 			fields[name] = merge(fields[name], value)
+			if name == customSchemas {
+				t.keepCustom(fields)
+			}
 		case name == "orgUnitPath":
 			fields[name] = t.unitPath(str(body, name))
 		case value == nil || isEmpty(value):
