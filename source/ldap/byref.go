@@ -99,7 +99,7 @@ func (r *reading) resolveThese(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	maps.Copy(x.refs, found)
+	maps.Copy(x.refs.close, found)
 	if err := r.readPrimaries(ctx); err != nil {
 		return err
 	}

@@ -15,11 +15,67 @@ import (
 //
 // Member lists come by the hundred thousand, nearly all of them plain ASCII: that path makes one pass and allocates
 // at most once.
-func NormalizeDN(dn string) (string, error) {
+func NormalizeDN(dn string) (string, error) { return normalizeDN(dn, prepare) }
+
+// closeDN is NormalizeDN for servers that keep apart what RFC 4518 makes equal. OpenLDAP has two entries for cn=Strasse
+// and cn=Straße, and 389 Directory Server for composed and decomposed letters.
+func closeDN(dn string) (string, error) { return normalizeDN(dn, prepareClosely) }
+
+// looseDN returns NormalizeDN's form of a DN in that of closeDN.
+func looseDN(dn string) string {
+	if isASCII(dn) {
+		return dn
+	}
+	loose, _ := NormalizeDN(dn) // It was parsed before.
+	return loose
+}
+
+// dnIndex finds values by DN. A DN in the form of closeDN goes before one that is equal by RFC 4518 alone.
+type dnIndex[T comparable] struct {
+	close, loose map[string]T
+	// several are the keys of both maps with more than one value.
+	several map[string]bool
+}
+
+func newDNIndex[T comparable](size int) dnIndex[T] {
+	return dnIndex[T]{make(map[string]T, size), map[string]T{}, map[string]bool{}}
+}
+
+// add adds a value with the two forms of its DN.
+func (x *dnIndex[T]) add(key, norm string, v T) {
+	if known, taken := x.close[key]; taken && known != v {
+		x.several[key] = true
+	}
+	x.close[key] = v
+	if key == norm {
+		return
+	}
+	if known, taken := x.loose[norm]; taken && known != v {
+		x.several[norm] = true
+	}
+	x.loose[norm] = v
+}
+
+// find returns the value of a DN in the form of closeDN. several is set where it could be one of several values.
+func (x *dnIndex[T]) find(key string) (v T, found, several bool) {
+	if v, found = x.close[key]; found {
+		return v, !x.several[key], x.several[key]
+	}
+	norm := looseDN(key)
+	v, found = x.close[norm]
+	other, folded := x.loose[norm]
+	several = x.several[norm] || found && folded && v != other
+	if folded {
+		v = other
+	}
+	return v, (found || folded) && !several, several
+}
+
+func normalizeDN(dn string, form func(string) string) (string, error) {
 	if out, ok := normalizePlain(dn); ok {
 		return out, nil
 	}
-	p := dnParser{rest: strings.Trim(dn, " \t\r\n")}
+	p := dnParser{rest: strings.Trim(dn, " \t\r\n"), prepare: form}
 	var out strings.Builder
 	out.Grow(len(dn))
 	for first := true; p.rest != "" || p.more; first = false {
@@ -73,6 +129,8 @@ func plainValue(v string) bool {
 type dnParser struct {
 	rest string
 	more bool // a separator was read, so that another RDN must follow
+	// prepare brings a value into the form that is compared.
+	prepare func(string) string
 }
 
 func (p *dnParser) rdn(out *strings.Builder) error {
@@ -115,7 +173,7 @@ func (p *dnParser) pair() (string, error) {
 	if part.final {
 		return shortType(part.attr) + "=" + part.value, nil
 	}
-	return shortType(part.attr) + "=" + escapeValue(prepare(part.value)), nil
+	return shortType(part.attr) + "=" + escapeValue(p.prepare(part.value)), nil
 }
 
 // naming is one type=value of an RDN as it is written, without escapes. A final value has no text: it is in #hex form.
@@ -259,5 +317,11 @@ func unhex(c byte) byte {
 
 // under reports whether a normalised DN is base itself or below it; base is normalised too. Everything is below "".
 func under(dn, base string) bool {
-	return base == "" || dn == base || strings.HasSuffix(dn, base) && dn[len(dn)-len(base)-1] == ','
+	return base == "" || dn == base || strings.HasSuffix(dn, base) && separates(dn, len(dn)-len(base)-1)
+}
+
+// separates reports whether the byte at i of a normalised DN is a comma between two RDNs, and no part of a value.
+func separates(dn string, i int) bool {
+	before := strings.TrimRight(dn[:i], `\`)
+	return dn[i] == ',' && (i-len(before))%2 == 0
 }

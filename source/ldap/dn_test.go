@@ -77,7 +77,8 @@ func TestUnder(t *testing.T) {
 		want     bool
 	}{
 		{"dc=org", "dc=org", true}, {"cn=a,dc=org", "dc=org", true}, {"cn=a,ddc=org", "dc=org", false},
-		{"dc=org", "cn=a,dc=org", false}, {"cn=a", "", true},
+		{"dc=org", "cn=a,dc=org", false}, {"cn=a", "", true}, {`cn=a\,ou=b,dc=org`, "ou=b,dc=org", false},
+		{`cn=a\\,ou=b,dc=org`, "ou=b,dc=org", true}, {`cn=a\\\,ou=b,dc=org`, "ou=b,dc=org", false},
 	} {
 		if got := under(tc.dn, tc.base); got != tc.want {
 			t.Errorf("under(%q, %q) = %v, want %v", tc.dn, tc.base, got, tc.want)
@@ -105,13 +106,16 @@ func FuzzNormalizeDN(f *testing.F) {
 		if slow := slowNormal(t, dn); once != slow {
 			t.Errorf("NormalizeDN(%q) = %q, the parser alone says %q", dn, once, slow)
 		}
+		if near, err := closeDN(dn); err != nil || looseDN(near) != once {
+			t.Errorf("closeDN(%q) = %q, %v, which is %q in the other form, want %q", dn, near, err, looseDN(near), once)
+		}
 	})
 }
 
 // slowNormal normalises without the fast path.
 func slowNormal(t *testing.T, dn string) string {
 	t.Helper()
-	p := dnParser{rest: strings.Trim(dn, " \t\r\n")}
+	p := dnParser{rest: strings.Trim(dn, " \t\r\n"), prepare: prepare}
 	var parts []string
 	for p.rest != "" || p.more {
 		var out strings.Builder

@@ -96,6 +96,20 @@ func prepare(s string) string {
 	return squeeze(s)
 }
 
+// prepareClosely is prepare without compatibility: it folds letters one by one, and none to a letter of ASCII. Package
+// cases does not fold Cherokee.
+func prepareClosely(s string) string {
+	if isASCII(s) || !validUTF8(s) {
+		return prepare(s)
+	}
+	return squeeze(strings.Map(func(r rune) rune {
+		if l := unicode.ToLower(r); (r < utf8.RuneSelf || l >= utf8.RuneSelf) && !unicode.Is(unicode.Cherokee, r) {
+			return l
+		}
+		return r
+	}, s))
+}
+
 // mapRune is RFC 4518, section 2.2: what separates becomes a space, what cannot be seen goes.
 func mapRune(r rune) rune {
 	switch {

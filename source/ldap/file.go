@@ -23,7 +23,7 @@ import (
 type file struct {
 	path    string
 	entries []fileEntry
-	byDN    map[string]int
+	byDN    dnIndex[int]
 	refs    []string
 }
 
@@ -46,7 +46,7 @@ func openFile(ctx context.Context, path string) (searcher, error) {
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "read LDIF", err)
 	}
-	out := &file{path: path, byDN: map[string]int{}}
+	out := &file{path: path, byDN: newDNIndex[int](0)}
 	if err := out.parse(ctx, f); err != nil {
 		return nil, err
 	}
@@ -102,18 +102,19 @@ func (f *file) add(rec ldifRecord) error {
 	if err != nil || e.DN == "" {
 		return err
 	}
-	norm, err := NormalizeDN(e.DN)
+	key, err := closeDN(e.DN)
 	if err != nil {
 		return err
 	}
-	if at, taken := f.byDN[norm]; taken {
+	if at, taken := f.byDN.close[key]; taken {
 		first := f.entries[at]
 		if reflect.DeepEqual(first.Attributes, e.Attributes) {
 			return nil
 		}
 		return fmt.Errorf("the DN %q is that of the record at line %d too, with other values", e.DN, first.line)
 	}
-	f.byDN[norm] = len(f.entries)
+	norm := looseDN(key)
+	f.byDN.add(key, norm, len(f.entries))
 	f.entries = append(f.entries, fileEntry{e, norm, rec.line})
 	return nil
 }
@@ -158,7 +159,8 @@ func (f *file) search(ctx context.Context, r request, each func(*ldap.Entry) err
 		return fault.New(fault.Invalid, op, fmt.Errorf("%s: %w", r.filter, err))
 	}
 	if r.scope == ldap.ScopeBaseObject {
-		at, ok := f.byDN[base]
+		key, _ := closeDN(r.base)
+		at, ok, _ := f.byDN.find(key)
 		if !ok {
 			return noSuchObject(op)
 		}

@@ -21,7 +21,7 @@ func FuzzFile(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		out := &file{path: "x.ldif", byDN: map[string]int{}}
+		out := &file{path: "x.ldif", byDN: newDNIndex[int](0)}
 		if out.parse(context.Background(), strings.NewReader(text)) != nil {
 			return
 		}
@@ -69,7 +69,7 @@ func (e *endless) Read(p []byte) (int, error) {
 func TestParsingIsCancelable(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	out := &file{path: "x.ldif", byDN: map[string]int{}}
+	out := &file{path: "x.ldif", byDN: newDNIndex[int](0)}
 	if err := out.parse(ctx, &endless{cancel: cancel}); fault.KindOf(err) != fault.Canceled {
 		t.Errorf("parse() = %v, want an error of kind canceled", err)
 	}

@@ -22,10 +22,10 @@ const (
 
 // memberIndex resolves membership values. Values are DNs, or login names for memberUid (RFC 2307).
 type memberIndex struct {
-	fields    []memberField
-	logins    bool // a field has login names
-	refs      map[string]directory.Ref
-	ambiguous map[string]bool
+	fields []memberField
+	logins bool // a field has login names
+	// refs has the entries by the keys of their DNs and login names.
+	refs dnIndex[directory.Ref]
 	// reasons says why a value that was looked up leads nowhere, by its key.
 	reasons map[string]string
 }
@@ -38,9 +38,7 @@ type memberField struct {
 }
 
 func newMemberIndex(fields []string, size int) *memberIndex {
-	x := &memberIndex{
-		refs: make(map[string]directory.Ref, size), ambiguous: map[string]bool{}, reasons: map[string]string{},
-	}
+	x := &memberIndex{refs: newDNIndex[directory.Ref](size), reasons: map[string]string{}}
 	for _, attr := range fields {
 		key := standardSchema.key(attr)
 		x.fields = append(x.fields, memberField{attr, key == "memberuid", key == "uniquemember"})
@@ -58,32 +56,51 @@ func (x *memberIndex) key(field int, value string) string {
 	if f.byLogin {
 		return loginMark + prepare(value)
 	}
-	norm, err := NormalizeDN(f.dn(value))
+	norm, err := closeDN(f.dn(value))
 	if err != nil {
 		return ""
 	}
 	return norm
 }
 
-// dn returns the DN of a value.
+// dn returns the DN of a value, which may have the extended form of Active Directory.
 func (f *memberField) dn(value string) string {
 	if f.uidSuffix {
 		return withoutUID(value)
 	}
-	return value
+	return plainDN(value)
 }
 
-// add makes a record known to the index.
+// undecided is the problem of a group with a value that could be one of several entries.
+func (f *memberField) undecided(value string) string {
+	if f.byLogin {
+		return fmt.Sprintf("its members cannot be resolved: several users have the login name %q (%s)", value, f.attr)
+	}
+	return fmt.Sprintf("its members cannot be resolved: the DNs of several entries are equal to %q (%s) by the rules of "+
+		"RFC 4518: write the value as that entry has its DN, or rename one of them", value, f.attr)
+}
+
+// add makes a record known to the index. A DN that cannot be read is that of no member.
 func (x *memberIndex) add(rec *record) {
-	x.refs[rec.norm] = rec.Ref()
-	if !x.logins || rec.Kind != directory.User {
+	if rec.norm != "" {
+		x.addDN(rec)
+	}
+	if x.logins && rec.Kind == directory.User {
+		login := loginMark + prepare(rec.Attributes.Get(directory.UserName))
+		x.refs.add(login, login, rec.Ref())
+	}
+}
+
+func (x *memberIndex) addDN(rec *record) {
+	key, _ := closeDN(rec.DN)
+	if key == rec.norm {
+		key = rec.norm // One copy of it is enough.
+	}
+	if known, taken := x.refs.close[key]; taken && known.Kind != rec.Kind { // One entry may be a user and a group.
+		x.refs.close[key] = rec.Ref()
 		return
 	}
-	login := loginMark + prepare(rec.Attributes.Get(directory.UserName))
-	if known, taken := x.refs[login]; taken && known != rec.Ref() {
-		x.ambiguous[login] = true
-	}
-	x.refs[login] = rec.Ref()
+	x.refs.add(key, rec.norm, rec.Ref())
 }
 
 // withoutUID drops the optional unique identifier of a uniqueMember: dn#'0101'B (RFC 4517, section 3.3.21).
@@ -139,7 +156,7 @@ func (r *reading) unknown(x *memberIndex) map[string]string {
 			}
 			for _, v := range values {
 				key := x.key(field, v)
-				if _, ok := x.refs[key]; !ok && r.mayBeInScope(key) {
+				if _, found, several := x.refs.find(key); !found && !several && r.mayBeInScope(key) {
 					out[key] = x.fields[field].dn(v)
 				}
 			}
@@ -149,7 +166,8 @@ func (r *reading) unknown(x *memberIndex) map[string]string {
 }
 
 func (r *reading) mayBeInScope(key string) bool {
-	return key != "" && slices.ContainsFunc(r.scopes(), func(s *scope) bool { return s.enabled && under(key, s.baseNorm) })
+	norm := looseDN(key)
+	return key != "" && slices.ContainsFunc(r.scopes(), func(s *scope) bool { return s.enabled && under(norm, s.baseNorm) })
 }
 
 // lookAgain adds an unknown member to the index where its ID was read under another DN.
@@ -164,7 +182,7 @@ func (r *reading) lookAgain(ctx context.Context, x *memberIndex, unknown map[str
 	}
 	for key, ref := range found {
 		if read[ref] {
-			x.refs[key] = ref
+			x.refs.close[key] = ref
 		}
 	}
 	return nil
@@ -179,14 +197,16 @@ func (r *reading) assign(x *memberIndex) {
 		members := slices.Clone(primary[g.sid])
 		for field, values := range g.values {
 			for _, v := range values {
-				key := x.key(field, v)
-				if ref, ok := x.refs[key]; ok && !x.ambiguous[key] {
+				ref, found, several := x.refs.find(x.key(field, v))
+				switch {
+				case found:
 					members = append(members, ref)
 					continue
+				case strings.TrimSpace(v) == "": // groupOfNames needs a value where a group has no members.
+					continue
 				}
-				if x.ambiguous[key] {
-					g.problem = fmt.Sprintf("its members cannot be resolved: several users have the login name %q (%s)",
-						v, x.fields[field].attr)
+				if several {
+					g.problem = x.fields[field].undecided(v)
 				}
 				r.leaveOut(x, g, field, v)
 			}
@@ -237,7 +257,7 @@ func (r *reading) lookup(ctx context.Context, x *memberIndex, dns map[string]str
 // lookupOne returns the entry at dn if it is in scope, or the reason why it is not.
 func (r *reading) lookupOne(ctx context.Context, key, dn string) (ref directory.Ref, reason string, err error) {
 	for _, s := range r.scopes() {
-		if !s.enabled || !under(key, s.baseNorm) {
+		if !s.enabled || !under(looseDN(key), s.baseNorm) {
 			continue
 		}
 		id, exists, err := r.idAt(ctx, s, dn)

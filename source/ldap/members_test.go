@@ -10,6 +10,7 @@ import (
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/internal/slapdtest"
+	"rollcall/source/ldap"
 )
 
 // people is a directory on slapd with groups that name their members in every way.
@@ -84,6 +85,73 @@ func TestMembers(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A server may keep two entries apart whose DNs RFC 4518 makes equal. A group has the one that it lists. A value that fits
+// both holds the group.
+func TestMembersWithNamesThatAreNearlyEqual(t *testing.T) {
+	t.Parallel()
+	person := func(n int, cn string) string {
+		return slapdtest.Entry("cn="+cn+","+slapdtest.People, "objectClass", "inetOrgPerson", "entryUUID", slapdtest.UUID(n),
+			"cn", cn, "sn", cn)
+	}
+	team := func(n int, cns ...string) string {
+		pairs := []string{"objectClass", "groupOfNames", "entryUUID", slapdtest.UUID(slapdtest.GroupUUIDs + n), "cn",
+			"g" + string(rune('0'+n))}
+		for _, cn := range cns {
+			pairs = append(pairs, "member", "cn="+cn+","+slapdtest.People)
+		}
+		return slapdtest.Entry("cn="+pairs[5]+","+slapdtest.Groups, pairs...)
+	}
+	text := person(1, "Max Strasse") + person(2, "Max Straße") + person(3, "Jürg") + team(1, "Max Strasse") +
+		team(2, "MAX STRAßE") + team(3, "Max Straße", "max strasse", `J\C3\9CRG`)
+	server := slapdtest.Start(t, slapdtest.Options{LDIF: text})
+	file := fileConfig(t, text+team(4, "Max Stra\u017fse", "Jürg"))
+	file.AdditionalUserDN, file.AdditionalGroupDN = "ou=people", "ou=groups"
+	want := map[directory.Ref][]directory.Ref{group(1): {user(1)}, group(2): {user(2)},
+		group(3): {user(1), user(2), user(3)}}
+	for name, c := range map[string]ldap.Config{"server": config(server), "file": file} {
+		for _, refs := range [][]directory.Ref{nil, {group(1), group(2), group(3)}} {
+			got, snap := map[directory.Ref][]directory.Ref{}, read(t, open(t, c), refs...)
+			for i := range snap.Entries {
+				if e := &snap.Entries[i]; e.Kind == directory.Group {
+					got[e.Ref()] = e.Members
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s, %d refs: members (-want +got):\n%s", name, len(refs), diff)
+			}
+			if held := name == "file" && refs == nil; held != (len(snap.Findings) == 1) ||
+				held && !strings.Contains(snap.Findings[0].Problem, "several entries are equal to \"cn=Max Stra\u017fse") {
+				t.Errorf("%s, %d refs: findings %+v", name, len(refs), snap.Findings)
+			}
+		}
+	}
+}
+
+// An empty value, which a group without members needs on many servers, is not the DN of an entry with a DN that cannot be
+// read. The extended form of a DN names its entry.
+func TestMembersThatAreNoDNs(t *testing.T) {
+	t.Parallel()
+	c := (&fake{announces: paging, answer: func(q query) []message {
+		switch {
+		case q.base != "dc=example,dc=org":
+			return []message{done(32, "")}
+		case strings.Contains(q.filter, "person"):
+			odd := entryOf(`cn=an "odd" name,dc=example,dc=org`, attr{"entryUUID", []string{"id-odd"}})
+			return []message{person("ada"), odd, page("")}
+		}
+		return []message{entryOf("cn=g,dc=example,dc=org", attr{"entryUUID", []string{"g"}}, attr{"member",
+			[]string{"", " ", "no DN", "<GUID=1f>;<SID=01>;uid=ada,dc=example,dc=org"}}), page("")}
+	}}).start(t)
+	c.SyncGroups = true
+	snap := read(t, open(t, c))
+	if got := snap.Entries[len(snap.Entries)-1].Members; len(got) != 1 || got[0].ID != "id-ada" {
+		t.Errorf("members = %v, want ada", got)
+	}
+	if len(snap.Notes) != 1 || !strings.HasPrefix(snap.Notes[0], "1 members of 1 groups") {
+		t.Errorf("notes = %q, want the value that is no DN", snap.Notes)
 	}
 }
 

@@ -274,9 +274,9 @@ func (r *reading) leaveOut(x *memberIndex, g *record, field int, value string) {
 
 // whyLeftOut returns the reason why the value with this key leads to no usable entry.
 func (r *reading) whyLeftOut(x *memberIndex, field int, key string) string {
-	switch {
-	case x.ambiguous[key]:
-		return "several users have this login name"
+	switch _, _, several := x.refs.find(key); {
+	case several:
+		return "several entries may have this name"
 	case x.fields[field].byLogin:
 		return "no user in scope has this login name"
 	case key == "":
@@ -290,7 +290,7 @@ func (r *reading) whyLeftOut(x *memberIndex, field int, key string) string {
 	if x.reasons[key] == "" {
 		reason = "no entry in scope has this DN"
 	}
-	if dns := r.namesakes(key); len(dns) == 1 {
+	if dns := r.namesakes(looseDN(key)); len(dns) == 1 {
 		reason += fmt.Sprintf("; %s has the same name: if that entry was moved, repair the value in the directory", dns[0])
 	}
 	return reason
@@ -348,7 +348,7 @@ func (r *reading) findNamesakes(ctx context.Context, x *memberIndex) error {
 // firstRDN returns the first RDN of a normalised DN.
 func firstRDN(norm string) string {
 	for i := range len(norm) {
-		if norm[i] == ',' && (i == 0 || norm[i-1] != '\\') {
+		if separates(norm, i) {
 			return norm[:i]
 		}
 	}
