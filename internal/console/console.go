@@ -96,7 +96,8 @@ func New(cfg Config) (*Console, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	c := &Console{cfg: cfg, mux: http.NewServeMux(), now: cfg.Status.Config().Now}
+	c := &Console{cfg: cfg, mux: http.NewServeMux(), live: &live{shows: map[string]*show{}},
+		now: cfg.Status.Config().Now}
 	if c.now == nil {
 		c.now = time.Now
 	}
@@ -104,7 +105,6 @@ func New(cfg Config) (*Console, error) {
 	if c.views, err = parseViews(c); err != nil {
 		return nil, err
 	}
-	c.live = newLive(c)
 	c.routes()
 	return c, nil
 }
@@ -304,7 +304,5 @@ func (c *Console) answer(w http.ResponseWriter, r *request, p *page, err error) 
 		http.Error(w, "Internal server error.", http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.WriteHeader(code)
-	_, _ = w.Write(b.Bytes()) // an error means that the client is gone
+	send(w, r.Request, code, "text/html; charset=utf-8", b.Bytes())
 }

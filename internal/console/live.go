@@ -3,12 +3,16 @@ package console
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"html/template"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,46 +21,78 @@ import (
 	"rollcall/internal/tokens"
 )
 
-// refresh is the interval at which an open page is rendered.
-const refresh = time.Second
+const (
+	// refresh is the shortest interval at which an open page is rendered.
+	refresh = time.Second
+	// share is the part of the time that may be spent on rendering: one in share.
+	share = 20
+)
 
 // parts are the live parts of a page, as HTML by the id of the element.
-type parts map[string]string
+type parts map[string]template.HTML
 
-// live renders the live parts of open pages. However many pages show one thing, it is rendered once a second, and only
-// what changed is sent.
+// tag is a short digest of one part.
+func tag(id string, part template.HTML) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(id + " " + string(part))) // a hash takes everything
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+}
+
+// Tags returns the digests of all parts. A page hands them over when it opens its stream, and gets only what differs.
+func (p parts) Tags() string {
+	tags := make([]string, 0, len(p))
+	for _, id := range slices.Sorted(maps.Keys(p)) {
+		tags = append(tags, tag(id, p[id]))
+	}
+	return strings.Join(tags, ".")
+}
+
+// had returns the parts that a page with these tags has.
+func (p parts) had(tags string) parts {
+	known := strings.Split(tags, ".")
+	out := maps.Clone(p)
+	maps.DeleteFunc(out, func(id string, part template.HTML) bool { return !slices.Contains(known, tag(id, part)) })
+	return out
+}
+
+// live renders the live parts of open pages. However many pages show one thing, it is rendered once, and only what
+// changed is sent. What a round of all that is shown takes decides how soon the next one is.
 type live struct {
-	console *Console
-
 	mu    sync.Mutex
 	shows map[string]*show
 }
 
-func newLive(c *Console) *live { return &live{console: c, shows: map[string]*show{}} }
-
 // show is what several open pages have in common. It is guarded by live.mu.
 type show struct {
-	viewers map[chan<- []api.Event]parts // what each page has
+	viewers map[chan<- []api.Event]*viewer
 	newest  parts
+	took    time.Duration // to render
 	stop    context.CancelFunc
+}
+
+// viewer is what an open page has.
+type viewer struct {
+	has  parts  // nil before the first parts
+	tags string // of the page as it was loaded
 }
 
 // renderer renders the live parts of a page.
 type renderer func(context.Context) (parts, error)
 
-// watch returns a channel with the parts that change, until ctx ends. The first ones are all of them.
-func (l *live) watch(ctx context.Context, of string, render renderer) <-chan []api.Event {
+// watch returns a channel with the parts that change, until ctx ends. The first ones are those that differ from what
+// the tags tell.
+func (l *live) watch(ctx context.Context, of, tags string, render renderer) <-chan []api.Event {
 	out := make(chan []api.Event, 1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.shows[of]
 	if s == nil {
 		running, stop := context.WithCancel(context.WithoutCancel(ctx))
-		s = &show{viewers: map[chan<- []api.Event]parts{}, stop: stop}
+		s = &show{viewers: map[chan<- []api.Event]*viewer{}, stop: stop}
 		l.shows[of] = s
 		go l.run(running, s, render)
 	}
-	s.viewers[out] = parts{}
+	s.viewers[out] = &viewer{tags: tags}
 	if s.newest != nil {
 		s.offer(out)
 	}
@@ -73,23 +109,33 @@ func (l *live) watch(ctx context.Context, of string, render renderer) <-chan []a
 
 // run renders until no page is left. An error, such as an outage of Redis, leaves the pages as they are.
 func (l *live) run(ctx context.Context, s *show, render renderer) {
-	tick := time.NewTicker(refresh)
-	defer tick.Stop()
 	for {
-		if now, err := l.patient(ctx, render); err == nil {
-			l.mu.Lock()
+		began := time.Now()
+		now, err := l.patient(ctx, render)
+		l.mu.Lock()
+		if s.took = time.Since(began); err == nil {
 			s.newest = now
 			for out := range s.viewers {
 				s.offer(out)
 			}
-			l.mu.Unlock()
 		}
+		pause := l.pause()
+		l.mu.Unlock()
 		select {
-		case <-tick.C:
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// pause returns how long a show waits for its next rendering.
+func (l *live) pause() time.Duration {
+	var round time.Duration
+	for _, s := range l.shows {
+		round += s.took
+	}
+	return max(refresh, share*round)
 }
 
 // patient renders with a time limit, because Redis may not answer.
@@ -103,9 +149,13 @@ func (l *live) patient(ctx context.Context, render renderer) (parts, error) {
 // offer sends what a page does not have yet. A page that has not taken the last parts gets the newer ones next time.
 func (s *show) offer(out chan<- []api.Event) {
 	var changed []api.Event
+	v := s.viewers[out]
+	if v.has == nil {
+		v.has = s.newest.had(v.tags)
+	}
 	for _, id := range slices.Sorted(maps.Keys(s.newest)) {
-		if html := s.newest[id]; s.viewers[out][id] != html {
-			changed = append(changed, api.Event{Name: "part", Data: map[string]string{"id": id, "html": html}})
+		if html := s.newest[id]; v.has[id] != html {
+			changed = append(changed, api.Event{Name: "part", Data: map[string]string{"id": id, "html": string(html)}})
 		}
 	}
 	if len(changed) == 0 {
@@ -113,7 +163,7 @@ func (s *show) offer(out chan<- []api.Event) {
 	}
 	select {
 	case out <- changed:
-		s.viewers[out] = s.newest
+		v.has = s.newest
 	default:
 	}
 }
@@ -126,6 +176,8 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	of := r.URL.Query()
+	tags := of.Get("tags")
+	of.Del("tags")
 	render, known := c.rendered(of, id)
 	if !known {
 		http.Error(w, "Not found.", http.StatusNotFound)
@@ -136,7 +188,7 @@ func (c *Console) stream(w http.ResponseWriter, r *http.Request) {
 		return err == nil && known && slices.Equal(now.Scopes, id.Scopes) && slices.Equal(now.Only, id.Only)
 	}
 	key := fmt.Sprintf("%s %v %v", of.Encode(), id.Scopes, id.Only)
-	c.cfg.API.Stream(w, r, still, c.live.watch(r.Context(), key, render))
+	c.cfg.API.Stream(w, r, still, c.live.watch(r.Context(), key, tags, render))
 }
 
 // rendered returns what renders the live parts of a page. Tokens with the same rights see the same.
@@ -158,8 +210,13 @@ func (c *Console) liveOverview(ctx context.Context, who tokens.Identity) (parts,
 	if err != nil {
 		return nil, err
 	}
+	return c.overviewParts(data)
+}
+
+// overviewParts renders the live parts of the overview.
+func (c *Console) overviewParts(data *overviewData) (parts, error) {
 	out := parts{}
-	err = c.part(out, "overview", "concerns", "concerns", data)
+	err := c.part(out, "overview", "concerns", "concerns", data)
 	for i := range data.Cards {
 		k := &data.Cards[i]
 		err = errors.Join(err, c.part(out, "overview", "card", k.Element(), k),
@@ -172,6 +229,6 @@ func (c *Console) liveOverview(ctx context.Context, who tokens.Identity) (parts,
 func (c *Console) part(to parts, view, name, id string, data any) error {
 	var b bytes.Buffer
 	err := c.views.render(&b, view, name, data)
-	to[id] = b.String()
+	to[id] = template.HTML(b.String()) //nolint:gosec // a template made it
 	return err
 }

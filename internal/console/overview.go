@@ -31,7 +31,7 @@ const (
 
 // overviewData is the overview.
 type overviewData struct {
-	Cards []card
+	Cards []card // problems first
 	// Concerns are what a person has to do, the worst first.
 	Concerns []concern
 	InStep   int // containers in step
@@ -54,6 +54,7 @@ type card struct {
 	// Problem is why the card has no data.
 	Problem string
 	MaySync bool
+	worst   int // the rank of its worst concern
 }
 
 // concern is something that a person has to do.
@@ -79,6 +80,8 @@ const (
 	rankWarning
 	rankConflict
 	rankNever
+	rankNone // a card without a concern
+	rankOff  // a card that is switched off
 )
 
 // lateLeaver is how long a leaver may wait for the suspension before a person should know.
@@ -86,7 +89,11 @@ const lateLeaver = time.Hour
 
 func (c *Console) overview(r *request) (*page, error) {
 	data, err := c.readOverview(r.Context(), r.who)
-	return &page{View: "overview", Title: "Overview", Nav: "overview", Stream: "of=overview", Data: data}, err
+	if err != nil {
+		return nil, err
+	}
+	now, err := c.overviewParts(data)
+	return &page{View: "overview", Title: "Overview", Nav: "overview", Stream: "of=overview", Live: now, Data: data}, err
 }
 
 // readOverview reads every container that a token reaches. One that cannot be read is a card that says why.
@@ -118,18 +125,23 @@ func (c *Console) readOverview(ctx context.Context, who tokens.Identity) (*overv
 	}
 	for i := range out.Cards {
 		k := &out.Cards[i]
-		if k.Disabled {
+		if k.worst = rankOff; k.Disabled {
 			continue
 		}
 		out.Shown++
 		if k.State().Word == inStep {
 			out.InStep++
 		}
-		out.Concerns = append(out.Concerns, k.concerns()...)
+		k.worst = rankNone
+		for _, n := range k.concerns() {
+			k.worst = min(k.worst, n.rank)
+			out.Concerns = append(out.Concerns, n)
+		}
 	}
 	slices.SortStableFunc(out.Concerns, func(a, b concern) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(b.size, a.size))
 	})
+	slices.SortStableFunc(out.Cards, func(a, b card) int { return cmp.Compare(a.worst, b.worst) })
 	return out, nil
 }
 
@@ -138,7 +150,7 @@ func (c *Console) readCard(ctx context.Context, res api.Resource) card {
 	if res.Disabled {
 		return k
 	}
-	if err := c.fillCard(ctx, &k); err != nil {
+	if err := c.fillCard(ctx, &k); err != nil && ctx.Err() == nil {
 		k.Problem = fault.KindOf(err).String()
 		c.cfg.Log.WarnContext(ctx, "container cannot be read", "container", res.Container, "err", err)
 	}

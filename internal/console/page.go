@@ -33,6 +33,7 @@ type page struct {
 	Nav string
 	// Stream is the query of the stream with the live parts of the page; empty for a page without.
 	Stream string
+	Live   parts // of the page as it is now
 	Data   any
 
 	Who       tokens.Identity
@@ -136,9 +137,8 @@ func asset(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Not found.", http.StatusNotFound)
 		return
 	}
-	w.Header().Set("Content-Type", assetTypes[path.Ext(name)])
 	if r.URL.RawQuery == assetVersion {
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	}
-	_, _ = w.Write(data) // an error means that the client is gone
+	send(w, r, http.StatusOK, assetTypes[path.Ext(name)], data)
 }

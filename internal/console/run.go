@@ -75,7 +75,10 @@ func (c *Console) run(r *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	data.MaySync, data.MayUndo = r.who.May(tokens.Sync), r.who.May(tokens.Approve)
+	now, err := c.runParts(data, r.who)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.readPlan(r.Context(), data, planFilterOf(r.URL.Query())); err != nil {
 		return nil, err
 	}
@@ -83,7 +86,7 @@ func (c *Console) run(r *request) (*page, error) {
 	if data.Run.State.Open() {
 		stream = query("of", "run", "container", data.Container.String(), "run", data.Run.ID, "level", data.Level)[1:]
 	}
-	return &page{View: "run", Title: data.Heading(), Nav: "overview", Stream: stream, Data: data}, nil
+	return &page{View: "run", Title: data.Heading(), Nav: "overview", Stream: stream, Live: now, Data: data}, nil
 }
 
 // readRun reads a run and its newest messages. Only a UUID may become part of a key.
@@ -101,7 +104,11 @@ func (c *Console) readRun(ctx context.Context, id container.ID, run, level strin
 		return nil, err
 	}
 	data.Total = data.Run.Messages
-	all, _, err := c.cfg.Status.Messages(ctx, id, run, "", status.MaxList)
+	limit := messagesShown
+	if level != "" {
+		limit = status.MaxList
+	}
+	all, _, err := c.cfg.Status.Messages(ctx, id, run, "", limit)
 	data.Messages = slices.DeleteFunc(all, func(m status.Message) bool {
 		return level != "" && cmp.Or(m.Level, status.Info) == status.Info
 	})
@@ -115,12 +122,9 @@ func (c *Console) liveRun(ctx context.Context, id container.ID, run, level strin
 	if err != nil {
 		return nil, err
 	}
-	data.MaySync, data.MayUndo = who.May(tokens.Sync), who.May(tokens.Approve)
-	out := parts{}
-	for _, name := range []string{"runhead", "runbuttons", "runmessages"} {
-		if err := c.part(out, "run", name, name, data); err != nil {
-			return nil, err
-		}
+	out, err := c.runParts(data, who)
+	if err != nil {
+		return nil, err
 	}
 	switch { // The page may have been loaded before there was a plan.
 	case data.Run.State.Open() && !data.Run.PlannedAt.IsZero():
@@ -132,6 +136,18 @@ func (c *Console) liveRun(ctx context.Context, id container.ID, run, level strin
 		return out, err
 	}
 	return out, c.part(out, "run", "plan", "planready", data)
+}
+
+// runParts renders the parts of a run's page that are always there.
+func (c *Console) runParts(data *runData, who tokens.Identity) (parts, error) {
+	data.MaySync, data.MayUndo = who.May(tokens.Sync), who.May(tokens.Approve)
+	out := parts{}
+	for _, name := range []string{"runhead", "runbuttons", "runmessages"} {
+		if err := c.part(out, "run", name, name, data); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // Heading names the run.

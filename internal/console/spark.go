@@ -9,36 +9,36 @@ import (
 	"rollcall/status"
 )
 
-// bar is one run in a sparkline. Changes rise from the base line with their logarithm, so that one large run does not
-// flatten the others. The duration is a mark on its own scale.
-type bar struct {
-	X, Y, Height int
-	Mark         int
-	Tone         string
-	Run          *status.Run
+// spark is the runs of a card as lines of an SVG. Changes rise from the base line with their logarithm, so that one
+// large run does not flatten the others. The durations are marks on a scale of their own. Runs with one tone share a
+// path, because 30 elements for each of 100 cards would be most of the page.
+type spark struct {
+	Bars  map[string]string // by tone
+	Marks string
 }
 
 // The size of a sparkline in units of its view box.
 const (
 	sparkHeight = 40
 	sparkStep   = 8
+	sparkWidth  = 6
 )
 
 // Spark returns the runs as bars, the oldest first.
-func (k *card) Spark() []bar {
-	out := make([]bar, 0, len(k.Runs))
+func (k *card) Spark() spark {
 	longest := time.Second
 	for i := range k.Runs {
 		longest = max(longest, k.Runs[i].Duration(k.Now))
 	}
+	out, marks := spark{Bars: map[string]string{}}, ""
 	for i := len(k.Runs) - 1; i >= 0; i-- {
 		r := &k.Runs[i]
 		done, _ := r.Done()
-		height := min(sparkHeight, 2+bits(done)*3)
-		mark := sparkHeight - int(r.Duration(k.Now)*(sparkHeight-2)/longest) - 1
-		out = append(out, bar{X: (sparkRuns - 1 - i) * sparkStep, Y: sparkHeight - height, Height: height, Mark: mark,
-			Tone: runTone(r), Run: r})
+		x := (sparkRuns - 1 - i) * sparkStep
+		out.Bars[runTone(r)] += fmt.Sprintf("M%d %dv-%d", x+sparkWidth/2, sparkHeight, min(sparkHeight, 2+bits(done)*3))
+		marks += fmt.Sprintf("M%d %dh%d", x, sparkHeight-int(r.Duration(k.Now)*(sparkHeight-2)/longest)-1, sparkWidth)
 	}
+	out.Marks = marks
 	return out
 }
 
