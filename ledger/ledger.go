@@ -17,7 +17,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -164,12 +163,12 @@ func (r *Redis) scan(ctx context.Context, key string, count int64, visit func(fi
 	}
 }
 
-// writer gathers fields of a hash and writes them a megabyte at a time.
+// writer gathers fields of a hash and writes them a megabyte at a time, each batch together with its part of an index.
 type writer struct {
-	rdb   redis.UniversalClient
-	key   string
-	args  []any
-	bytes int
+	rdb        redis.UniversalClient
+	key, index string
+	args, also []any
+	bytes      int
 }
 
 func (r *Redis) writer(key string) *writer { return &writer{rdb: r.rdb, key: key} }
@@ -187,8 +186,14 @@ func (w *writer) flush(ctx context.Context) error {
 	if len(w.args) == 0 {
 		return nil
 	}
-	err := w.rdb.HSet(ctx, w.key, w.args...).Err()
-	w.args, w.bytes = w.args[:0], 0
+	_, err := w.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		p.HSet(ctx, w.key, w.args...)
+		if len(w.also) > 0 {
+			p.SAdd(ctx, w.index, w.also...)
+		}
+		return nil
+	})
+	w.args, w.also, w.bytes = w.args[:0], w.also[:0], 0
 	return redisFault("write "+w.key, err)
 }
 
@@ -210,6 +215,7 @@ const (
 // Redis is a ledger on Redis. Its keys share the hash tag of their container:
 //
 //	rollcall:{google_workspace:1}:ledger:links    hash "user/<id>" → plan.Link as JSON
+//	rollcall:{google_workspace:1}:ledger:left     set of "user/<id>", see Departed
 //	rollcall:{google_workspace:1}:ledger:members  hash group id → plan.Confirmed, packed
 //	rollcall:{google_workspace:1}:ledger:facts    Facts as JSON
 //	rollcall:{google_workspace:1}:ledger:claims   hash claim → "user/<id>", one a line; see Claims
@@ -217,14 +223,15 @@ const (
 type Redis struct {
 	rdb                   redis.UniversalClient
 	links, members, facts string
-	claims, pending       string
+	claims, pending, left string
 }
 
 // NewRedis returns the ledger of a container, such as "google_workspace:1". It does not connect.
 func NewRedis(rdb redis.UniversalClient, container string) *Redis {
 	prefix := "rollcall:{" + container + "}:ledger:"
 	return &Redis{rdb: rdb, links: prefix + "links", members: prefix + "members", facts: prefix + "facts",
-		claims: prefix + "claims", pending: prefix + "pending"}
+		claims: prefix + "claims", pending: prefix + "pending",
+		left: prefix + "left"}
 }
 
 // Links returns every link.
@@ -235,19 +242,6 @@ func (r *Redis) Links(ctx context.Context) (map[directory.Ref]plan.Link, error) 
 	}
 	out := make(map[directory.Ref]plan.Link, n)
 	err = r.scan(ctx, r.links, linksAtOnce, func(field, value string) error { return addLink(out, field, value) })
-	return whole(out, err)
-}
-
-// Departed returns the links of the entries that left. It reads every link, and decodes only those.
-func (r *Redis) Departed(ctx context.Context) (map[directory.Ref]plan.Link, error) {
-	out := map[directory.Ref]plan.Link{}
-	err := r.scan(ctx, r.links, linksAtOnce, func(field, value string) error {
-		if !strings.Contains(value, `"departed":`) {
-			return nil
-		}
-		return addLink(out, field, value)
-	})
-	maps.DeleteFunc(out, func(_ directory.Ref, l plan.Link) bool { return l.Departed.IsZero() })
 	return whole(out, err)
 }
 
@@ -267,10 +261,14 @@ func addLink(to map[directory.Ref]plan.Link, field, value string) error {
 // PutLinks replaces the links of these entries only.
 func (r *Redis) PutLinks(ctx context.Context, links map[directory.Ref]plan.Link) error {
 	w := r.writer(r.links)
+	w.index = r.left
 	for ref, l := range links {
 		text, err := json.Marshal(l)
 		if err != nil {
 			return corrupt("link", ref.String(), err)
+		}
+		if !l.Departed.IsZero() {
+			w.also = append(w.also, ref.String())
 		}
 		if err := w.set(ctx, ref.String(), text); err != nil {
 			return err

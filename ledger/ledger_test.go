@@ -3,7 +3,9 @@ package ledger_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -63,10 +65,67 @@ func TestLedgerOnCluster(t *testing.T) {
 
 func TestDeparted(t *testing.T) {
 	t.Parallel()
-	l := ledger.NewRedis(redistest.Mini(t), "google_workspace:1")
+	rdb := redistest.Start(t)
+	l := ledger.NewRedis(rdb, "google_workspace:1")
 	gone := plan.Link{RemoteID: "2", Departed: now, Why: plan.Disabled}
-	must(t, l.PutLinks(t.Context(), map[directory.Ref]plan.Link{ada: {RemoteID: "1", Rekey: `"departed"`}, bob: gone}))
-	want(t, "Departed()")(l.Departed(t.Context()))(map[directory.Ref]plan.Link{bob: gone})
+	put := func(ref directory.Ref, link plan.Link) {
+		must(t, l.PutLinks(t.Context(), map[directory.Ref]plan.Link{ref: link}))
+	}
+	departed := func(want map[directory.Ref]plan.Link) {
+		t.Helper()
+		got, err := l.Departed(t.Context())
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("Departed() (-want +got), %v:\n%s", err, diff)
+		}
+	}
+	put(ada, plan.Link{RemoteID: "1", Rekey: `"departed"`})
+	put(bob, gone)
+	const index = "rollcall:{google_workspace:1}:ledger:left"
+	must(t, rdb.Del(t.Context(), index).Err()) // as an earlier version leaves it
+	departed(map[directory.Ref]plan.Link{bob: gone})
+	put(ada, gone)
+	departed(map[directory.Ref]plan.Link{ada: gone, bob: gone})
+	put(bob, plan.Link{RemoteID: "2"})
+	departed(map[directory.Ref]plan.Link{ada: gone})
+	put(bob, gone)
+	must(t, l.DropLinks(t.Context(), ada))
+	departed(map[directory.Ref]plan.Link{bob: gone})
+	if left := rdb.SMembers(t.Context(), index).Val(); len(left) != 1 {
+		t.Errorf("the index has %v", left)
+	}
+	if ttl := rdb.TTL(t.Context(), index+":complete").Val(); ttl <= 0 || ttl > 24*time.Hour {
+		t.Errorf("the index is trusted for %v", ttl)
+	}
+}
+
+// BenchmarkDeparted reads 1,000 entries that left among 100,000, beside the bare reading of so many links.
+func BenchmarkDeparted(b *testing.B) {
+	rdb := redistest.Start(b)
+	l, links := ledger.NewRedis(rdb, "google_workspace:1"), map[directory.Ref]plan.Link{}
+	for i := range 100_000 {
+		ref := directory.Ref{Kind: directory.User, ID: directory.ID(fmt.Sprintf("00000000-0000-0000-0000-%012d", i))}
+		link := plan.Link{RemoteID: fmt.Sprint(i), Created: now}
+		if i%100 == 0 {
+			link.Departed, link.Why = now, plan.Absent
+		}
+		links[ref] = link
+	}
+	must(b, l.PutLinks(b.Context(), links))
+	maps.DeleteFunc(links, func(_ directory.Ref, link plan.Link) bool { return link.Departed.IsZero() })
+	b.Run("departed", func(b *testing.B) {
+		for b.Loop() {
+			if got, err := l.Departed(b.Context()); err != nil || len(got) != len(links) {
+				b.Fatal(len(got), err)
+			}
+		}
+	})
+	b.Run("bare", func(b *testing.B) {
+		for b.Loop() {
+			if got, err := l.LinksOf(b.Context(), slices.Collect(maps.Keys(links))...); err != nil || len(got) != len(links) {
+				b.Fatal(len(got), err)
+			}
+		}
+	})
 }
 
 func testLinks(t *testing.T, l store) {
@@ -194,7 +253,7 @@ func members(n int) []string {
 	return out
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
