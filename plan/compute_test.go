@@ -130,13 +130,13 @@ func TestComputeIgnoresWhatAProviderNormalises(t *testing.T) {
 	p := plan.Compute(plan.Input{
 		Now: now, Policy: suspend,
 		Capabilities: plan.Capabilities{Normal: map[string]plan.Normal{"name": plan.Trim | plan.Squeeze,
-			"mails": plan.Fold | plan.Unordered}},
+			"mails": plan.Fold | plan.Unordered, "country": plan.Trim | plan.Permanent}},
 		Desired: []plan.Desired{{Ref: user("a"), Address: "a@x", Active: true,
 			Fields: directory.Attributes{{Name: "mails", Values: []string{"B@x", "a@x"}},
-				{Name: "name", Values: []string{" Ada  Lovelace "}}}}},
+				{Name: "name", Values: []string{" Ada  Lovelace "}}, {Name: "country", Values: []string{" "}}}}},
 		State: plan.State{Objects: []plan.Object{{Ref: user("a"), RemoteID: "1", Address: "a@x", Active: true,
 			Fields: directory.Attributes{{Name: "mails", Values: []string{"a@x", "b@x"}},
-				{Name: "name", Values: []string{"Ada Lovelace"}}}}}},
+				{Name: "name", Values: []string{"Ada Lovelace"}}, {Name: "country", Values: []string{"GB"}}}}}},
 	})
 	if !p.Empty() {
 		t.Errorf("Compute() = %v, want no change", lines(p))

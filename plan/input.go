@@ -185,6 +185,7 @@ const (
 	Trim                         // leading and trailing blanks do not count
 	Unordered                    // the order of values does not count
 	Squeeze                      // runs of blanks count as one
+	Permanent                    // a value is replaced and never cleared
 )
 
 // Capabilities are static facts of a provider.

@@ -92,8 +92,8 @@ func (c *computer) diff(d *Desired, o *Object) []FieldChange {
 	}
 	for _, f := range c.fields(d) {
 		have, want := c.asKept(f.Name, o.Fields.Values(f.Name)), c.asKept(f.Name, f.Values)
-		if !c.in.Capabilities.normal(f.Name).equal(have, want) {
-			out = append(out, FieldChange{f.Name, have, want})
+		normal := c.in.Capabilities.normal(f.Name)
+		if !normal.equal(have, want) && (normal&Permanent == 0 || len(normal.list(want)) > 0) {
 		}
 	}
 	if !c.in.Capabilities.Mirror {

@@ -132,9 +132,10 @@ func TestCreateUser(t *testing.T) {
 		t.Errorf("businessPhones = %s", got)
 	}
 	w.must(change(plan.Update, user(id(1)), remote, "businessPhones", "", "usageLocation", ""))
-	if u, _ := w.tenant.User(remote); u.Properties["usageLocation"] != nil ||
+	if u, _ := w.tenant.User(remote); u.Properties["usageLocation"] != "DE" ||
 		fmt.Sprint(u.Properties["businessPhones"]) != "[]" && u.Properties["businessPhones"] != nil {
-		t.Errorf("cleared fields = %v, %v", u.Properties["usageLocation"], u.Properties["businessPhones"])
+		t.Errorf("fields = %v, %v; want a location, which is not nullable, and no number",
+			u.Properties["usageLocation"], u.Properties["businessPhones"])
 	}
 }
 

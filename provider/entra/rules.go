@@ -106,7 +106,7 @@ var userSpec = []mapping.Field{
 	{Name: "postalCode", MaxLength: 40, Doc: "Postal code."},
 	{Name: "country", MaxLength: 128, Doc: "Country or region."},
 	{Name: "usageLocation", MaxLength: 2, Check: checkCountry,
-		Doc: "Two-letter country code (ISO 3166), which licences need."},
+		Doc: "Two-letter country code (ISO 3166), which licences need; it is never cleared."},
 	{Name: "preferredLanguage", MaxLength: 64, Doc: "Language and region: de-DE."},
 	{Name: managerField, MaxLength: longestLocal + 1 + longestDomain, Doc: "`userPrincipalName` of the manager, " +
 		"`address_of(ldap.manager)`, which is set as a reference to that user."},
@@ -137,8 +137,8 @@ func Spec() mapping.Spec {
 // isList reports whether Graph holds the field as an array.
 func isList(field string) bool { return field == "businessPhones" }
 
-// mandatory are the fields that cannot be cleared.
-var mandatory = []string{"displayName", "mailNickname"}
+// mandatory are the fields that cannot be cleared. Microsoft documents usageLocation as not nullable.
+var mandatory = []string{"displayName", "mailNickname", "usageLocation"}
 
 // patch puts changed fields into the body of a request, with leading and trailing blanks removed.
 func patch(body map[string]any, fields []plan.FieldChange) {
@@ -190,6 +190,9 @@ func (p *Provider) Capabilities() plan.Capabilities {
 	}
 	for _, name := range []string{"mail", "usageLocation", "preferredLanguage", managerField} {
 		normal[name] |= plan.Fold
+	}
+	for _, name := range mandatory {
+		normal[name] |= plan.Permanent
 	}
 	return plan.Capabilities{BatchSize: mostItems, Concurrency: concurrency, UndeleteWithin: returningLife,
 		Normal: normal, Refers: []string{managerField}}
