@@ -157,14 +157,14 @@ func safeNickname(id directory.ID) string {
 	return groupPrefix + hex.EncodeToString(sum[:16])
 }
 
-// sendCreates sends requests that create objects. A request that is refused for a derived mail nickname is repeated
-// with the safe one.
+// sendCreates sends requests that create objects. A request that is refused for a derived mail nickname, or for a proxy
+// address that may be made of it, is repeated with the safe one.
 func (p *Provider) sendCreates(ctx context.Context, items []*item) {
 	p.send(ctx, items...)
 	var again []*item
 	for _, it := range items {
 		if r := refused(it.err); it.nickname != "" && r != nil && r.Status == http.StatusBadRequest &&
-			r.concerns("mailNickname") {
+			(r.concerns("mailNickname") || r.concerns("proxyAddresses")) {
 			it.body.(map[string]any)["mailNickname"] = it.nickname
 			again = append(again, it)
 		}

@@ -2,7 +2,6 @@ package entra
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"time"
@@ -237,21 +236,4 @@ func remoteIDs(jobs []*job) []string {
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
-}
-
-// collect returns the objects of lists by id.
-func collect[R any](items []*item, read func(json.RawMessage) (*R, bool), id func(*R) string) (map[string]*R, error) {
-	out := map[string]*R{}
-	for _, it := range items {
-		list, err := first(it)
-		if err != nil {
-			return nil, err
-		}
-		for _, body := range list {
-			if one, ok := read(body); ok {
-				out[id(one)] = one
-			}
-		}
-	}
-	return out, nil
 }

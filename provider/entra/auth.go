@@ -214,6 +214,9 @@ func tokenAdvice(message string) string {
 		{"AADSTS700016", "check client_id; the tenant does not know the app, or no administrator consented to it"},
 		{"AADSTS700027", "upload the certificate to the app registration, and check the clock of this machine"},
 		{"AADSTS70021", "check the federated credential of the app registration: issuer, subject and audience"},
+		{"AADSTS7000229", "an administrator of the tenant has to consent to the app"},
+		{"AADSTS7000112", "the app is disabled in the tenant; enable it among the enterprise applications"},
+		{"AADSTS53003", "a conditional access policy blocks the app; exclude it, or allow the address of the workers"},
 		{"AADSTS90002", "check tenant_id and authority; the tenant does not exist"},
 		{"AADSTS900", "check tenant_id and authority"},
 	} {

@@ -207,6 +207,11 @@ func TestSignInErrors(t *testing.T) {
 			fault.Denied, "client_id"},
 		{graph.Fault{Status: 400, Code: "invalid_request", Message: "AADSTS90002: Tenant not found."}, fault.Denied,
 			"tenant_id"},
+		{graph.Fault{Status: 401, Code: "unauthorized_client",
+			Message: "AADSTS7000229: The client application is missing service principal in the tenant."}, fault.Denied,
+			"consent"},
+		{graph.Fault{Status: 400, Code: "unauthorized_client", Message: "AADSTS7000112: Application is disabled."},
+			fault.Denied, "enable it"},
 		{graph.Fault{Status: 429, RetryAfter: 4 * time.Second}, fault.Throttled, ""},
 		{graph.Fault{Status: 503}, fault.Unavailable, ""},
 		{graph.Fault{Effect: graph.Drop}, fault.Unavailable, ""},
@@ -321,6 +326,13 @@ func TestCheck(t *testing.T) {
 			!strings.Contains(err.Error(), says) {
 			t.Errorf("without %s: Check() = %v, want it to say so", permission, err)
 		}
+	}
+	w = open(t, setup{tenant: graph.Config{App: graph.App{Permissions: []string{"User.Read.All", "Group.ReadWrite.All",
+		"Directory.Read.All", "Domain.Read.All"}}}})
+	if _, err := w.Check(t.Context()); err == nil || kind(err) != fault.Denied ||
+		!strings.Contains(err.Error(), "users.update: the access token does not permit it: grant the app the application "+
+			"permission User.ReadWrite.All") || strings.Contains(err.Error(), "Group.") {
+		t.Errorf("with permission to read users: Check() = %v, want it to name the one to write them", err)
 	}
 }
 

@@ -51,9 +51,9 @@ func (p *Provider) listDeleted(ctx context.Context) error {
 		return nil
 	}
 	found := map[directory.ID]deletedUser{}
-	list := get("deletedItems.list",
-		"/directory/deletedItems/microsoft.graph.user?$select=id,onPremisesImmutableId,deletedDateTime&$top=999")
-	err := p.list(ctx, []*item{list}, func(_ int, r raw) {
+	list := []*item{get("deletedItems.list",
+		"/directory/deletedItems/microsoft.graph.user?$select=id,onPremisesImmutableId,deletedDateTime&$top=999")}
+	err := p.listWhole(ctx, list, func(r raw) {
 		var u deletedUser
 		anchor := ""
 		r.text("id", &u.id)
@@ -63,9 +63,6 @@ func (p *Provider) listDeleted(ctx context.Context) error {
 			found[id] = u
 		}
 	})
-	if err == nil {
-		err = list.err
-	}
 	switch r := refused(err); {
 	case err == nil:
 		p.deleted.byID = found

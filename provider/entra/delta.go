@@ -93,7 +93,7 @@ func follow[R any](ctx context.Context, p *Provider, op, first string, h *half[R
 	merge func(id string, r raw, removed bool)) error {
 	now := p.now()
 	if h.Link != "" && now.Sub(h.Began) < readAnew && now.Sub(h.Linked) < linkLife {
-		if err := p.followFrom(ctx, op, h.Link, &h.Link, &h.changed, &h.pages, merge); !expired(err) {
+		if err := p.followFrom(ctx, op, h.Link, &h.Link, &h.changed, &h.pages, merge); !stale(err) {
 			h.Linked = now
 			return err
 		}
@@ -118,7 +118,14 @@ func expired(err error) bool {
 		"directory_expiredpagetoken":
 		return true
 	}
-	return r.Status == http.StatusGone
+	return r.Status == http.StatusGone && !r.foreign
+}
+
+// stale reports whether a stored link is of no use any more. Its token is opaque, so a refusal in any form means that
+// the query has to begin again.
+func stale(err error) bool {
+	r := refused(err)
+	return expired(err) || r != nil && (notFound(err) || r.Status == http.StatusBadRequest && !r.foreign)
 }
 
 // deltaPage is one page of a delta query.

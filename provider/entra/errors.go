@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,6 +47,8 @@ type refusal struct {
 	remote.Refusal
 	// targets are the properties with a value that another object has. properties are all that the refusal concerns.
 	targets, properties []string
+	// foreign is set for an answer that is not JSON. It comes from a gateway and says nothing about an object.
+	foreign bool
 }
 
 // refused returns the refusal in an error, or nil.
@@ -57,7 +60,7 @@ func refused(err error) *refusal {
 // notFound reports whether Graph answered that the object does not exist, whatever the kind of the error is.
 func notFound(err error) bool {
 	r := refused(err)
-	return r != nil && (r.Status == http.StatusNotFound || invalidID(r))
+	return r != nil && !r.foreign && (r.Status == http.StatusNotFound || invalidID(r))
 }
 
 // judge classifies an answer; it returns nil for a success. The secrets are left out of the text of the error.
@@ -89,6 +92,9 @@ func parseRefusal(a *answer, secrets []string) *refusal {
 		Message: remote.Clean(body.Error.Message, secrets...)}}
 	if r.Message == "" {
 		r.Message = http.StatusText(a.status)
+	}
+	if r.foreign = len(bytes.TrimSpace(a.body)) > 0 && !json.Valid(a.body); r.foreign {
+		r.Message += ", in an answer that is not from Graph"
 	}
 	for _, m := range property.FindAllStringSubmatch(r.Message, -1) {
 		r.properties = append(r.properties, m[1])
@@ -124,7 +130,7 @@ func (r *refusal) forbidden() bool {
 	case "Authorization_RequestDenied", "Authorization_IdentityNotFound":
 		return r.Status < 500
 	}
-	return r.Status == http.StatusForbidden || r.Status == http.StatusPaymentRequired
+	return !r.foreign && (r.Status == http.StatusForbidden || r.Status == http.StatusPaymentRequired)
 }
 
 func kindOf(op string, r *refusal, roles []string) fault.Kind {
@@ -141,6 +147,8 @@ func kindOf(op string, r *refusal, roles []string) fault.Kind {
 	case r.Status == http.StatusUnauthorized, r.Status == http.StatusProxyAuthRequired,
 		r.Code == "InvalidAuthenticationToken" && r.Status < 500:
 		return fault.Denied
+	case r.foreign && r.Status != http.StatusNotImplemented:
+		return fault.Unavailable
 	case r.Status == http.StatusNotFound, r.Status == http.StatusGone, invalidID(r):
 		return fault.NotFound
 	case r.Status == http.StatusConflict, r.Status == http.StatusPreconditionFailed, duplicate(r):
@@ -219,6 +227,8 @@ func (r *refusal) noRoom() string {
 		return ""
 	}
 	switch {
+	case r.foreign:
+		return ""
 	case r.Status == http.StatusPaymentRequired && r.Message != "":
 		return "licences"
 	case !exhausted.MatchString(text) || privilege.MatchString(text):
@@ -268,7 +278,7 @@ func alreadyMember(r *refusal) bool {
 
 // noMember reports whether an object was removed from a group that does not contain it.
 func noMember(r *refusal) bool {
-	return r != nil && (r.Status == http.StatusNotFound || r.Status == http.StatusBadRequest &&
+	return r != nil && (r.Status == http.StatusNotFound && !r.foreign || r.Status == http.StatusBadRequest &&
 		strings.Contains(r.Message, "references do not exist"))
 }
 
@@ -288,13 +298,9 @@ func advice(op string, r *refusal, roles []string) string {
 		return ""
 	}
 	permissions := needed(op)
-	if permissions == nil {
-		permissions = []string{strings.Join(Permissions, ", ")}
-	}
-	grant := "grant the app the application permission " + permissions[0] + ", with an administrator's consent"
 	switch has := slices.IndexFunc(permissions, func(p string) bool { return slices.Contains(roles, p) }); {
-	case lacks(op, roles):
-		return grant
+	case lacks(op, roles), permissions == nil:
+		return grant(op)
 	case has >= 0 && ofOneObject(op):
 		return "the app has " + permissions[has] +
 			", which does not reach this object: it may be an administrator, hold a role or be in a " +
@@ -307,5 +313,14 @@ func advice(op string, r *refusal, roles []string) string {
 			", or this object is out of its reach (an administrator, a group with a role, or in a " +
 			"restricted administrative unit)"
 	}
-	return grant
+	return grant(op)
+}
+
+// grant returns the advice to grant the permission for a request, or every permission.
+func grant(op string) string {
+	permission := strings.Join(Permissions, ", ")
+	if permissions := needed(op); permissions != nil {
+		permission = permissions[0]
+	}
+	return "grant the app the application permission " + permission + ", with an administrator's consent"
 }

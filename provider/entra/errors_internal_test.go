@@ -56,13 +56,35 @@ func TestJudge(t *testing.T) {
 		}
 	}
 	for status := 200; status < 600; status++ {
-		err := judge("users.update", &answer{status: status, header: http.Header{}, body: []byte("<html>")})
+		err := judge("users.update", &answer{status: status, header: http.Header{}, body: []byte(`{"error":{}}`)})
 		if ok := status < 300; ok != (err == nil) || err != nil && fault.KindOf(err) == fault.Internal {
 			t.Errorf("%d is %v", status, err)
 		}
 		if retry := status < 400 || status >= 500 && status != 501 || status == 429 || status == 408 ||
 			status == 423 || status == 424 || status == 425; status >= 300 && fault.KindOf(err).Retryable() != retry {
 			t.Errorf("%d is %v", status, fault.KindOf(err))
+		}
+	}
+}
+
+// TestGatewayAnswers checks that an answer that is not from Graph says nothing about an object. Only a refused sign-in
+// at a proxy concerns the target.
+func TestGatewayAnswers(t *testing.T) {
+	t.Parallel()
+	for status := 300; status < 600; status++ {
+		err := judge("users.delete", &answer{status: status, header: http.Header{}, body: []byte("<html>Not here")})
+		want := fault.Unavailable
+		switch status {
+		case 401, 407:
+			want = fault.Denied
+		case 429:
+			want = fault.Throttled
+		case 501:
+			want = fault.Invalid
+		}
+		if got := fault.KindOf(err); got != want || notFound(err) || ofOne(err) || noMember(refused(err)) ||
+			alreadyMember(refused(err)) || strings.Contains(err.Error(), "grant") {
+			t.Errorf("a page with %d is %v, want %v: %v", status, got, want, err)
 		}
 	}
 }

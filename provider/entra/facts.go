@@ -105,7 +105,7 @@ func set(ids []string) map[string]bool {
 // readDomains lists the verified domains, in lower case.
 func (p *Provider) readDomains(ctx context.Context) ([]string, error) {
 	var names []string
-	err := p.list(ctx, []*item{get("domains.list", "/domains?$select=id,isVerified")}, func(_ int, r raw) {
+	err := p.listWhole(ctx, []*item{get("domains.list", "/domains?$select=id,isVerified")}, func(r raw) {
 		name, verified := "", false
 		r.text("id", &name)
 		if r.flag("isVerified", &verified); verified && name != "" {
@@ -184,7 +184,7 @@ func (a *roles) ask(role string) {
 func (a *roles) active(ctx context.Context, list *item) ([]string, error) {
 	var active []string
 	var unknown []*item
-	rest, err := a.p.readPage(list, func(r raw) {
+	err := a.p.finish(ctx, []*item{list}, func(r raw) {
 		id := ""
 		if r.text("id", &id); !isObjectID(id) {
 			return
@@ -195,9 +195,6 @@ func (a *roles) active(ctx context.Context, list *item) ([]string, error) {
 			unknown = append(unknown, a.members[id])
 		}
 	})
-	if err == nil && rest != "" {
-		err = fault.Errorf(fault.Unavailable, "directoryRoles.list: the list of roles has an unexpected second page")
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -218,17 +215,11 @@ func (a *roles) collect(ctx context.Context, active []string) error {
 			groups = append(groups, id)
 		}
 	}
-	var more []*item
+	var first []*item
 	for _, role := range active {
-		rest, err := a.p.readPage(a.members[role], each)
-		if err != nil {
-			return err
-		}
-		if rest != "" {
-			more = append(more, get("directoryRoles.members", rest))
-		}
+		first = append(first, a.members[role])
 	}
-	if err := a.p.list(ctx, more, func(_ int, r raw) { each(r) }); err != nil {
+	if err := a.p.finish(ctx, first, each); err != nil {
 		return err
 	}
 	members, failed, err := a.p.listMembers(ctx, groups)
@@ -246,8 +237,8 @@ func (a *roles) collect(ctx context.Context, active []string) error {
 }
 
 // Check tests the prerequisites of a run without writing. These are an access token, the domains, and a first page of
-// users, groups, deleted users and administrators. It returns a line for each success. The error joins the failures,
-// each with advice. The next run uses the domains, too.
+// users, groups, deleted users and administrators. Whether they may be written is read from the access token. It
+// returns a line for each success. The error joins the failures, each with advice. The next run uses the domains, too.
 func (p *Provider) Check(ctx context.Context) (good []string, err error) {
 	domains, err := p.readDomains(ctx)
 	if err != nil {
@@ -260,21 +251,26 @@ func (p *Provider) Check(ctx context.Context) (good []string, err error) {
 	}
 	bad := []error{err}
 	for _, c := range []struct {
-		what string
-		item *item
+		what  string
+		item  *item
+		write string // the request that has to be permitted, too
 	}{
 		{"users can be read, with every mapped field",
-			get("users.list", "/users?"+withManager(p.userFields)+"&$top=1")},
+			get("users.list", "/users?"+withManager(p.userFields)+"&$top=1"), "users.update"},
 		{"groups can be read, with every mapped field",
-			get("groups.list", "/groups?"+groupSelection(p.groupFields)+"&$top=1")},
+			get("groups.list", "/groups?"+groupSelection(p.groupFields)+"&$top=1"), "groups.update"},
 		{"deleted users can be read", get("deletedItems.list",
-			"/directory/deletedItems/microsoft.graph.user?$select=id&$top=1")},
+			"/directory/deletedItems/microsoft.graph.user?$select=id&$top=1"), "deletedItems.restore"},
 	} {
 		if p.send(ctx, c.item); c.item.err != nil {
 			bad = append(bad, c.item.err)
 			continue
 		}
 		good = append(good, c.what)
+		if lacks(c.write, c.item.answer.token.roles) {
+			bad = append(bad, fault.Errorf(fault.Denied, "%s: the access token does not permit it: %s", c.write,
+				grant(c.write)))
+		}
 	}
 	if administrators, err := p.readAdministrators(ctx); err != nil {
 		bad = append(bad, err)

@@ -160,7 +160,7 @@ func (p *Provider) deleteGroups(ctx context.Context, jobs []*job) {
 func (p *Provider) verifyGroups(ctx context.Context, jobs []*job, anchors func(*job) []directory.ID) {
 	items := byIDs("groups.list", "groups", groupSelection(nil), remoteIDs(jobs))
 	p.send(ctx, items...)
-	groups, err := collect(items, p.readGroup, func(g *group) string { return g.ID })
+	groups, err := collect(ctx, p, items, p.groupOf, func(g *group) string { return g.ID })
 	if err != nil {
 		failAll(jobs, err)
 		return

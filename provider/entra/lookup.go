@@ -83,7 +83,7 @@ func (l *looking) user(ctx context.Context, lookup provider.Lookup) error {
 	if err != nil {
 		return err
 	}
-	found, err := collect([]*item{byAnchor}, l.p.readUser, func(u *user) string { return u.ID })
+	found, err := collect(ctx, l.p, []*item{byAnchor}, l.p.userOf, func(u *user) string { return u.ID })
 	if err != nil {
 		return err
 	}
@@ -179,20 +179,16 @@ func (l *looking) memberships(ctx context.Context, lookup provider.Lookup, it *i
 // memberOf reads the groups of ours from a list. The item has the first page.
 func (p *Provider) memberOf(ctx context.Context, it *item) ([]*group, error) {
 	var in []*group
-	each := func(r raw) {
+	if notFound(it.err) {
+		return nil, nil // The user is so new that no group can contain it.
+	}
+	err := p.finish(ctx, []*item{it}, func(r raw) {
 		g := &group{}
 		if g.merge(r, nil); g.ID != "" && groupID(g.Name) != "" {
 			in = append(in, g)
 		}
-	}
-	next, err := p.readPage(it, each)
-	if notFound(err) {
-		return nil, nil // The user is so new that no group can contain it.
-	}
-	if err != nil || next == "" {
-		return in, err
-	}
-	return in, p.list(ctx, []*item{get(it.op, next)}, func(_ int, r raw) { each(r) })
+	})
+	return in, err
 }
 
 // group finds a group, by remote id and by anchor, and reads its members.
@@ -207,7 +203,7 @@ func (l *looking) group(ctx context.Context, lookup provider.Lookup) error {
 			"/groups?"+filter("mailNickname eq "+quoted(mark))+"&"+groupSelection(l.p.groupFields)))
 	}
 	l.p.send(ctx, append(items, byMark...)...)
-	groups, err := collect(byMark, l.p.readGroup, func(g *group) string { return g.ID })
+	groups, err := collect(ctx, l.p, byMark, l.p.groupOf, func(g *group) string { return g.ID })
 	if err != nil {
 		return err
 	}

@@ -214,9 +214,14 @@ func (p *Provider) readUser(body json.RawMessage) (*user, bool) {
 	if json.Unmarshal(body, &r) != nil {
 		return nil, false
 	}
+	u := p.userOf(r)
+	return u, u.ID != ""
+}
+
+func (p *Provider) userOf(r raw) *user {
 	u := &user{}
 	u.merge(r, p.userFields)
-	return u, u.ID != ""
+	return u
 }
 
 // readGroup decodes one group from an answer, without members.
@@ -225,9 +230,14 @@ func (p *Provider) readGroup(body json.RawMessage) (*group, bool) {
 	if json.Unmarshal(body, &r) != nil {
 		return nil, false
 	}
+	g := p.groupOf(r)
+	return g, g.ID != ""
+}
+
+func (p *Provider) groupOf(r raw) *group {
 	g := &group{}
 	g.merge(r, p.groupFields)
-	return g, g.ID != ""
+	return g
 }
 
 // describeUser describes a user in the planner's terms.

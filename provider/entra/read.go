@@ -290,6 +290,44 @@ func (p *Provider) list(ctx context.Context, items []*item, each func(index int,
 	return nil
 }
 
+// listWhole reads lists to their ends. If one of them cannot be read, it returns an error.
+func (p *Provider) listWhole(ctx context.Context, items []*item, each func(raw)) error {
+	err := p.list(ctx, items, func(_ int, r raw) { each(r) })
+	for _, it := range items {
+		if err == nil {
+			err = it.err
+		}
+	}
+	return err
+}
+
+// finish reads lists to their ends. Their first pages are in the answers.
+func (p *Provider) finish(ctx context.Context, firsts []*item, each func(raw)) error {
+	var more []*item
+	for _, it := range firsts {
+		next, err := p.readPage(it, each)
+		if err != nil {
+			return err
+		}
+		if next != "" {
+			more = append(more, get(it.op, next))
+		}
+	}
+	return p.listWhole(ctx, more, each)
+}
+
+// collect returns the objects of lists by id. Their first pages are in the answers, and any page may be empty.
+func collect[R any](ctx context.Context, p *Provider, firsts []*item, of func(raw) *R, id func(*R) string) (
+	map[string]*R, error) {
+	out := map[string]*R{}
+	err := p.finish(ctx, firsts, func(r raw) {
+		one := of(r)
+		out[id(one)] = one
+	})
+	delete(out, "")
+	return out, err
+}
+
 // readPage reads one page and returns the link to the next one.
 func (p *Provider) readPage(it *item, each func(raw)) (next string, err error) {
 	var page listPage
@@ -375,14 +413,3 @@ func filter(expression string) string {
 
 // quoted returns a text as a literal of a filter or a key.
 func quoted(text string) string { return "'" + strings.ReplaceAll(text, "'", "''") + "'" }
-
-// first returns the elements of a list with one page.
-func first(it *item) ([]json.RawMessage, error) {
-	var page struct {
-		Value []json.RawMessage `json:"value"`
-	}
-	if err := it.decode(&page); err != nil {
-		return nil, err
-	}
-	return page.Value, nil
-}

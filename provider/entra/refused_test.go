@@ -249,10 +249,13 @@ func TestDerivedNicknames(t *testing.T) {
 			Message: "Another object with the same value for property mailNickname already exists.", Times: 1},
 		graph.Fault{Method: "users.create", Status: 400,
 			Message: "Invalid value specified for property 'mailNickname' of resource 'User'.", Times: 1},
+		graph.Fault{Method: "users.create", Nth: 3, Status: 400,
+			Message: "Another object with the same value for property proxyAddresses already exists.", Times: 1},
 	)
 	g, _ := w.tenant.Group(w.must(newGroup(id(20))))
 	u, _ := w.tenant.User(w.must(newUser(id(21), "liz@example.com")))
-	for _, nickname := range []string{g.MailNickname, u.MailNickname} {
+	v, _ := w.tenant.User(w.must(newUser(id(22), "tom@example.com")))
+	for _, nickname := range []string{g.MailNickname, u.MailNickname, v.MailNickname} {
 		if !strings.HasPrefix(nickname, "rollcall-") || len(nickname) > 64 {
 			t.Errorf("nickname = %q, want one that no other object has", nickname)
 		}

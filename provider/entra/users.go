@@ -91,7 +91,7 @@ func (p *Provider) findTaken(ctx context.Context, jobs []*job, posts []*item) {
 	p.send(ctx, items...)
 	var deleted []*job
 	for i, j := range jobs {
-		p.judgeTaken(j, items[2*i], items[2*i+1])
+		p.judgeTaken(ctx, j, items[2*i], items[2*i+1])
 		if !j.done {
 			deleted = append(deleted, j)
 		}
@@ -120,12 +120,12 @@ func (p *Provider) holder(address string, patient bool) *item {
 }
 
 // judgeTaken ends a job, or opens it again where only a deleted account can have its anchor.
-func (p *Provider) judgeTaken(j *job, byAddress, byAnchor *item) {
+func (p *Provider) judgeTaken(ctx context.Context, j *job, byAddress, byAnchor *item) {
 	var holder *user
 	if byAddress.err == nil {
 		holder, _ = p.readUser(byAddress.answer.body)
 	}
-	twins, err := collect([]*item{byAnchor}, p.readUser, func(u *user) string { return u.ID })
+	twins, err := collect(ctx, p, []*item{byAnchor}, p.userOf, func(u *user) string { return u.ID })
 	for _, u := range twins {
 		if id, ours := decodeAnchor(u.Anchor); ours && id == j.ID && len(twins) == 1 && holder == nil {
 			holder = u
@@ -330,7 +330,7 @@ func (p *Provider) verifyUsers(ctx context.Context, jobs []*job, harms bool,
 	} else {
 		p.send(ctx, items...)
 	}
-	users, readErr := collect(items, p.readUser, func(u *user) string { return u.ID })
+	users, readErr := collect(ctx, p, items, p.userOf, func(u *user) string { return u.ID })
 	var refused map[string]error
 	if readErr != nil && fault.KindOf(readErr) == fault.Denied { // The tenant may still show single accounts.
 		users, refused, readErr = p.getUsers(ctx, remoteIDs(jobs))

@@ -33,6 +33,9 @@ type Config struct {
 	Retention time.Duration
 	// DeltaLifetime is the lifetime of a state token of delta. The default is 7 days.
 	DeltaLifetime time.Duration
+	// EmptyPages makes every list begin with a page that has a link to the next page and no object. Pages may be
+	// empty, as the documentation says.
+	EmptyPages bool
 	// DeltaPage is the number of objects in a page of delta. The default is 200.
 	DeltaPage int
 	// DeltaMembers is the number of members in a page of delta. The default is 1,000. Larger groups are spread over

@@ -67,7 +67,11 @@ func (t *Tenant) execute(c *call) (*answer, *apiError) {
 		t.mu.RLock()
 		defer t.mu.RUnlock()
 	}
-	return c.route.serve(t, c)
+	a, err := c.route.serve(t, c)
+	if err != nil {
+		return nil, err
+	}
+	return t.emptyFirst(c, a), nil
 }
 
 // usage is the cost of a call.
