@@ -191,7 +191,13 @@ var deflaters = sync.Pool{New: func() any {
 
 var inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
 
+// mostRatio is how many bytes one byte of DEFLATE can stand for.
+const mostRatio = 1032
+
 func inflate(packed string, size int) (string, error) {
+	if size/mostRatio > len(packed) {
+		return "", fmt.Errorf("%d bytes do not unpack to %d", len(packed), size)
+	}
 	r := inflaters.Get().(io.ReadCloser)
 	defer inflaters.Put(r)
 	if err := r.(flate.Resetter).Reset(strings.NewReader(packed), nil); err != nil {

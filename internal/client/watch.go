@@ -309,6 +309,8 @@ type eventReader struct {
 	lines *bufio.Reader
 	// heard is called for each line, a comment too.
 	heard func()
+	// size is how many bytes the present event has.
+	size int
 	// retry is after how long the API wants to be called again; zero where it does not say.
 	retry time.Duration
 }
@@ -317,18 +319,40 @@ func newEventReader(r io.Reader, heard func()) *eventReader {
 	return &eventReader{lines: bufio.NewReader(r), heard: heard}
 }
 
+// maxEvent is more bytes than an event has.
+const maxEvent = 16 << 20
+
+// line returns the next line without its end.
+func (r *eventReader) line() (string, error) {
+	var line []byte
+	for {
+		part, err := r.lines.ReadSlice('\n')
+		if r.size += len(part); r.size > maxEvent {
+			return "", errors.New("an event has no end")
+		}
+		line = append(line, part...)
+		if err == nil {
+			return strings.TrimRight(string(line), "\r\n"), nil
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return "", err
+		}
+	}
+}
+
 // next returns the next event. The error is io.EOF at the end of the stream; an event that is not whole by then is
 // none.
 func (r *eventReader) next() (Event, error) {
 	var e Event
 	var data []string
 	for {
-		line, err := r.lines.ReadString('\n')
+		line, err := r.line()
 		if err != nil {
 			return Event{}, err
 		}
 		r.heard()
-		if line = strings.TrimRight(line, "\r\n"); line == "" {
+		if line == "" {
+			r.size = 0
 			if e.Name != "" && len(data) > 0 {
 				e.Data = json.RawMessage(strings.Join(data, "\n"))
 				return e, e.decode()
@@ -338,6 +362,8 @@ func (r *eventReader) next() (Event, error) {
 		}
 		name, value, _ := strings.Cut(line, ":")
 		switch value = strings.TrimPrefix(value, " "); name {
+		case "": // A comment does not count.
+			r.size -= len(line)
 		case "event":
 			e.Name = value
 		case "id":

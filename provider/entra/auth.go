@@ -188,9 +188,11 @@ func classifyToken(ctx context.Context, err error) error {
 	}
 	failed, ok := errors.AsType[*azidentity.AuthenticationFailedError](err)
 	if !ok || failed.RawResponse == nil {
-		text := remote.Clean(err.Error())
-		if strings.Contains(text, "AADSTS") {
-			return fault.New(fault.Denied, remote.TokenOp, fmt.Errorf("%s: %s", text, tokenAdvice(text)))
+		// The library quotes an answer that it cannot read, which may contain a token or the secret.
+		whole := remote.Clean(err.Error())
+		text, _, _ := strings.Cut(whole, " raw message was:")
+		if strings.Contains(whole, "AADSTS") {
+			return fault.New(fault.Denied, remote.TokenOp, fmt.Errorf("%s: %s", text, tokenAdvice(whole)))
 		}
 		return fault.New(fault.Unavailable, remote.TokenOp, errors.New(text))
 	}
@@ -202,7 +204,7 @@ func classifyToken(ctx context.Context, err error) error {
 	if raw, err := runtime.Payload(res); err == nil {
 		_ = json.Unmarshal(raw, &body)
 	}
-	message := remote.Clean(strings.Trim(body.Code+": "+body.Description, ": "))
+	message := remote.Clean(strings.Trim(body.Code+": "+body.Description, ": "), remote.FormSecrets(res)...)
 	return remote.TokenRefused(res.StatusCode, res.Header, message, tokenAdvice(message), time.Now())
 }
 

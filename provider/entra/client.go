@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -130,9 +129,6 @@ func (p *Provider) call(ctx context.Context, op string, cost pace.Cost, fn func(
 	return nil
 }
 
-// mostBody is the size of the largest accepted answer. A page of delta with thousands of members has a few megabytes.
-const mostBody = 64 << 20
-
 // roundTrip sends one request and reads its answer to the end, whatever its status. A refused token is replaced once,
 // because a token may be revoked before its expiry. refused is a token that was refused before, or empty.
 func (p *Provider) roundTrip(ctx context.Context, op, method, target string, body any, prefer,
@@ -183,12 +179,9 @@ func (p *Provider) once(ctx context.Context, method, target string, payload []by
 		return answer{}, err
 	}
 	defer res.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(res.Body, mostBody+1))
+	text, err := io.ReadAll(res.Body)
 	if err != nil {
 		return answer{}, err
-	}
-	if len(text) > mostBody {
-		return answer{}, errors.New("the answer is too large")
 	}
 	return answer{res.StatusCode, res.Header, text, token}, nil
 }

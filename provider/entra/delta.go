@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rollcall/fault"
+	"rollcall/provider/remote"
 )
 
 const (
@@ -160,9 +161,9 @@ func (p *Provider) followFrom(ctx context.Context, op, from string, link *string
 		if at, err = p.local(op, page.Next); err != nil {
 			return err
 		}
-		if visited[at] {
+		if visited[at] || len(visited) == remote.MostPages {
 			return fault.Errorf(fault.Unavailable,
-				"%s: Graph gave one link twice: the query cannot be read to its end", op)
+				"%s: Graph repeats a link, so the query cannot be read to its end", op)
 		}
 		visited[at] = true
 	}

@@ -88,6 +88,7 @@ func parseRefusal(a *answer, secrets []string) *refusal {
 		}
 	}
 	_ = json.Unmarshal(a.body, &body)
+	secrets = append(secrets, a.token.text)
 	r := &refusal{Refusal: remote.Refusal{Status: a.status, Code: remote.Clean(body.Error.Code, secrets...),
 		Message: remote.Clean(body.Error.Message, secrets...)}}
 	if r.Message == "" {

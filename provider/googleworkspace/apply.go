@@ -93,7 +93,7 @@ func (p *Provider) callAs(
 	ctx context.Context, op string, reclassify func(error) error, fn func(context.Context) error,
 ) error {
 	err := p.call(ctx, op, func(ctx context.Context) error {
-		if err := classify(ctx, op, fn(ctx)); err != nil {
+		if err := classify(ctx, op, fn(ctx), p.secrets()...); err != nil {
 			return reclassify(err)
 		}
 		return nil

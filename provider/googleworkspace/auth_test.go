@@ -191,6 +191,21 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
+// TestTokenRedirectsAreNotFollowed checks that a redirect cannot carry the signed assertion to another host.
+func TestTokenRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("the redirect was followed")
+	}))
+	t.Cleanup(elsewhere.Close)
+	p := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+	})
+	if _, err := p.Read(t.Context(), provider.Query{}); err == nil || kind(err) != fault.Unavailable {
+		t.Errorf("Read() with a redirected token endpoint = %v, want unavailable", err)
+	}
+}
+
 // TestOddAnswers checks that an answer made up by a proxy is not taken for a list, and that an endless list is an
 // error.
 func TestOddAnswers(t *testing.T) {
@@ -198,6 +213,8 @@ func TestOddAnswers(t *testing.T) {
 	for name, users := range map[string]string{
 		"an empty object":    `{}`,
 		"a page of a portal": `<html>Please sign in</html>`,
+		"null":               `null`,
+		"a list with null":   `{"kind":"admin#directory#users","users":[null]}`,
 		"a page token twice": `{"kind":"admin#directory#users","users":[{"id":"1"}],"nextPageToken":"again"}`,
 	} {
 		p := serve(t, func(w http.ResponseWriter, r *http.Request) {

@@ -1,6 +1,7 @@
 package googleworkspace
 
 import (
+	"bufio"
 	"context"
 	"crypto/x509"
 	"encoding/json"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -72,6 +74,8 @@ type Provider struct {
 	observe func(op string, status int, err error)
 	now     func() time.Time
 
+	// tokens are those of all services.
+	tokens     []*tokens
 	userFields []string // set by the mapping
 	recent     provider.Recent
 	domains    domainCache
@@ -96,29 +100,20 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	if base == nil {
 		base = http.DefaultTransport
 	}
-	api, _, err := newService(cfg, key, base, Scopes...)
-	if err != nil {
-		return nil, err
+	services, all := [4]*admin.Service{}, [4]*tokens{}
+	for i, scopes := range [][]string{Scopes, {UnitScope}, {SchemaScope}, {SessionsScope}} {
+		var err error
+		if services[i], all[i], err = newService(cfg, key, base, scopes...); err != nil {
+			return nil, err
+		}
 	}
-	units, _, err := newService(cfg, key, base, UnitScope)
-	if err != nil {
-		return nil, err
-	}
-	schemas, _, err := newService(cfg, key, base, SchemaScope)
-	if err != nil {
-		return nil, err
-	}
-	security, tokens, err := newService(cfg, key, base, SessionsScope)
-	if err != nil {
-		return nil, err
-	}
-	p := &Provider{cfg: cfg, api: api, caller: opts.Caller, observe: opts.Observe, now: opts.Now,
-		userFields: mapping.Mapped(userSpec, cfg.UserPropertyMappings)}
+	p := &Provider{cfg: cfg, api: services[0], tokens: all[:], caller: opts.Caller, observe: opts.Observe,
+		now: opts.Now, userFields: mapping.Mapped(userSpec, cfg.UserPropertyMappings)}
 	if p.now == nil {
 		p.now = time.Now
 	}
-	p.recent.Now, p.domains.now, p.units.api, p.schemas.api = p.now, p.now, units, schemas
-	p.sessions.api, p.sessions.tokens = security, tokens
+	p.recent.Now, p.domains.now, p.units.api, p.schemas.api = p.now, p.now, services[1], services[2]
+	p.sessions.api, p.sessions.tokens = services[3], all[3]
 	return p, nil
 }
 
@@ -155,7 +150,7 @@ func (p *Provider) through(ctx context.Context, op string, attempt func(context.
 func (p *Provider) once(ctx context.Context, op string, within time.Duration, fn func(context.Context) error) error {
 	timed, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
-	err := classify(ctx, op, fn(timed))
+	err := classify(ctx, op, fn(timed), p.secrets()...)
 	p.report(op, err)
 	return err
 }
@@ -177,7 +172,18 @@ func (p *Provider) report(op string, err error) {
 type tokens struct {
 	mu     sync.Mutex
 	source oauth2.TokenSource
-	token  *oauth2.Token
+	token  atomic.Pointer[oauth2.Token]
+}
+
+// secrets returns the access tokens, which no message may show. A shorter text would be part of many words.
+func (p *Provider) secrets() (out []string) {
+	const shortest = 8
+	for _, t := range p.tokens {
+		if token := t.token.Load(); token != nil && len(token.AccessToken) >= shortest {
+			out = append(out, token.AccessToken)
+		}
+	}
+	return out
 }
 
 func newTokens(cfg Config, key func() ([]byte, error), base http.RoundTripper, scopes []string) (*tokens, error) {
@@ -196,8 +202,9 @@ func newTokens(cfg Config, key func() ([]byte, error), base http.RoundTripper, s
 		return nil, err
 	}
 	// The token request does not use the caller's context, because the token also serves later callers.
-	ctx := context.WithValue(context.Background(), oauth2.HTTPClient,
-		&http.Client{Transport: base, Timeout: cfg.RequestTimeout})
+	client := remote.Client(base)
+	client.Timeout = cfg.RequestTimeout
+	ctx := context.WithValue(context.Background(), oauth2.HTTPClient, client)
 	return &tokens{source: sourceFunc(func() (*oauth2.Token, error) {
 		account, err := account()
 		if err != nil { // As a key that is refused: it is no fault of the object that needs the token.
@@ -257,14 +264,14 @@ func (f sourceFunc) Token() (*oauth2.Token, error) { return f() }
 func (t *tokens) get(refused *oauth2.Token) (*oauth2.Token, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.token.Valid() && t.token != refused {
-		return t.token, nil
+	if have := t.token.Load(); have.Valid() && have != refused {
+		return have, nil
 	}
 	token, err := t.source.Token()
 	if err != nil {
 		return nil, err
 	}
-	t.token = token
+	t.token.Store(token)
 	return token, nil
 }
 
@@ -308,7 +315,34 @@ func (t *transport) send(req *http.Request) (*http.Response, error) {
 		closeBody(req)
 		return nil, err
 	}
-	return t.base.RoundTrip(req)
+	res, err := t.base.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	return object(res)
+}
+
+// object returns an answer with an object or nothing in it. Of another JSON value, such as null, Google's library makes
+// a result that is nil.
+func object(res *http.Response) (*http.Response, error) {
+	body := bufio.NewReader(res.Body)
+	for {
+		c, err := body.ReadByte()
+		switch {
+		case err == nil && strings.IndexByte(" \t\r\n", c) >= 0:
+			continue
+		case err == nil && c != '{' && res.StatusCode < http.StatusMultipleChoices:
+			_ = res.Body.Close()
+			return nil, errors.New("the answer is not a JSON object")
+		case err == nil:
+			_ = body.UnreadByte() // It was read just now.
+		}
+		res.Body = struct {
+			io.Reader
+			io.Closer
+		}{body, res.Body}
+		return res, nil
+	}
 }
 
 func signed(req *http.Request, token *oauth2.Token) *http.Request {
@@ -334,7 +368,7 @@ func classifyToken(err error, account, subject string) error {
 		Description string `json:"error_description"`
 	}
 	_ = json.Unmarshal(r.Body, &body)
-	message := remote.Clean(strings.Trim(body.Code+": "+body.Description, ": "))
+	message := remote.Clean(strings.Trim(body.Code+": "+body.Description, ": "), remote.FormSecrets(r.Response)...)
 	return remote.TokenRefused(r.Response.StatusCode, r.Response.Header, message, advice(body.Code, account, subject),
 		time.Now())
 }

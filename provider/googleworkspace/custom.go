@@ -67,9 +67,17 @@ func (p *Provider) forms(ctx context.Context) ([]plan.Form, error) {
 	var list *admin.Schemas
 	err := p.call(ctx, "schemas.list", func(ctx context.Context) (err error) {
 		list, err = p.schemas.api.Schemas.List(p.cfg.Customer).
-			Fields("schemas(schemaName,fields(fieldName,fieldType,multiValued))").Context(ctx).Do()
+			Fields("kind,schemas(schemaName,fields(fieldName,fieldType,multiValued))").Context(ctx).Do()
 		return err
 	})
+	if err == nil {
+		err = isList("schemas.list", list.Kind, "", list.Schemas, func(s *admin.Schema) string {
+			if slices.Contains(s.Fields, nil) {
+				return ""
+			}
+			return s.SchemaName
+		})
+	}
 	forms := make([]plan.Form, 0, len(names))
 	for _, name := range names {
 		f := plan.Form{Field: name}

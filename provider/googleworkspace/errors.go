@@ -23,7 +23,7 @@ import (
 // classify returns the error of the method op with its kind. The texts are Google's, shortened and without secrets.
 // The vendor's error does not leave the package. ctx is the caller's, because our own deadline is not a cancellation
 // by the caller.
-func classify(ctx context.Context, op string, err error) error {
+func classify(ctx context.Context, op string, err error, secrets ...string) error {
 	if err == nil {
 		return nil
 	}
@@ -31,17 +31,18 @@ func classify(ctx context.Context, op string, err error) error {
 		return e // It is from the token source, or one of ours.
 	}
 	if g, ok := errors.AsType[*googleapi.Error](err); ok {
-		return fromAnswer(op, g)
+		return fromAnswer(op, g, secrets)
 	}
 	// All other errors come from the network, such as a refused or lost connection, a truncated answer, or one that
 	// is not JSON.
-	return remote.Trouble(ctx, op, err)
+	return remote.Trouble(ctx, op, err, secrets...)
 }
 
-func fromAnswer(op string, g *googleapi.Error) error {
-	a := &remote.Refusal{Status: g.Code, Code: reasonOf(g), Message: remote.Clean(g.Message)}
+func fromAnswer(op string, g *googleapi.Error, secrets []string) error {
+	a := &remote.Refusal{Status: g.Code, Code: remote.Clean(reasonOf(g), secrets...),
+		Message: remote.Clean(g.Message, secrets...)}
 	if len(g.Errors) > 0 && a.Message == "" {
-		a.Message = remote.Clean(g.Errors[0].Message)
+		a.Message = remote.Clean(g.Errors[0].Message, secrets...)
 	}
 	if a.Message == "" {
 		a.Message = http.StatusText(g.Code)

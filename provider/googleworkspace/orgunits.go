@@ -44,9 +44,13 @@ func (p *Provider) knownUnits(ctx context.Context) []plan.KnownValues {
 	var units *admin.OrgUnits
 	err := p.call(ctx, "orgunits.list", func(ctx context.Context) (err error) {
 		units, err = p.units.api.Orgunits.List(p.cfg.Customer).Type("all").
-			Fields("organizationUnits(orgUnitPath)").Context(ctx).Do()
+			Fields("kind,organizationUnits(orgUnitPath)").Context(ctx).Do()
 		return err
 	})
+	if err == nil {
+		err = isList("orgunits.list", units.Kind, "", units.OrganizationUnits,
+			func(u *admin.OrgUnit) string { return u.OrgUnitPath })
+	}
 	if err != nil {
 		p.units.known, p.units.until = nil, p.now().Add(scopeRefused)
 		return nil

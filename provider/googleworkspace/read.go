@@ -184,9 +184,13 @@ func (p *Provider) listGroups(ctx context.Context, userKey string, each func(*ad
 			if token != "" {
 				call.PageToken(token)
 			}
-			page, err = call.Fields("nextPageToken,groups(" + groupSelection + ")").Context(ctx).Do()
+			page, err = call.Fields("kind,nextPageToken,groups(" + groupSelection + ")").Context(ctx).Do()
 			return err
 		})
+		if err != nil {
+			return "", err
+		}
+		err = isList("groups.list", page.Kind, page.NextPageToken, page.Groups, func(g *admin.Group) string { return g.Id })
 		if err != nil {
 			return "", err
 		}
@@ -246,18 +250,17 @@ func (p *Provider) listMembers(ctx context.Context, groupID string) (members []s
 			if token != "" {
 				call.PageToken(token)
 			}
-			page, err = call.Fields("nextPageToken,members(id,email)").Context(ctx).Do()
+			page, err = call.Fields("kind,nextPageToken,members(id,email)").Context(ctx).Do()
 			return err
 		})
+		if err == nil {
+			err = isList("members.list", page.Kind, page.NextPageToken, page.Members, memberKey)
+		}
 		if err != nil {
 			return "", err
 		}
 		for _, m := range page.Members {
-			key := m.Id
-			if key == "" { // An address outside of Google has no id, and members.delete accepts the address.
-				key = strings.ToLower(m.Email)
-			}
-			members = append(members, key)
+			members = append(members, memberKey(m))
 		}
 		return page.NextPageToken, nil
 	})
@@ -269,4 +272,12 @@ func (p *Provider) listMembers(ctx context.Context, groupID string) (members []s
 	}
 	slices.Sort(members)
 	return slices.Compact(members), true, nil
+}
+
+// memberKey returns the id of a member. An address outside of Google has none, and members.delete accepts the address.
+func memberKey(m *admin.Member) string {
+	if m.Id == "" {
+		return strings.ToLower(m.Email)
+	}
+	return m.Id
 }

@@ -14,6 +14,7 @@ import (
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
+	"rollcall/provider/remote"
 )
 
 // usersPage is Google's largest page of users.
@@ -124,8 +125,9 @@ func (p *Provider) usersPages(ctx context.Context, list func() *admin.UsersListC
 		if err != nil {
 			return "", err
 		}
-		if page.Kind == "" && page.NextPageToken == "" && page.Users == nil { // An empty list has a kind.
-			return "", fault.Errorf(fault.Unavailable, "users.list: the answer is not a list of users")
+		err = isList("users.list", page.Kind, page.NextPageToken, page.Users, func(u *admin.User) string { return u.Id })
+		if err != nil {
+			return "", err
 		}
 		for _, u := range page.Users {
 			each(u)
@@ -143,11 +145,22 @@ func pages(op string, read func(token string) (next string, err error)) error {
 		if err != nil || next == "" {
 			return err
 		}
-		if seen[next] {
+		if seen[next] || len(seen) == remote.MostPages {
 			return fault.Errorf(fault.Unavailable, "%s: Google repeated a page token, so the list cannot be read to its end", op)
 		}
 		seen[next], token = true, next
 	}
+}
+
+// isList returns an error unless an answer is a page of a list with an id in each object. An empty list has a kind.
+func isList[T any](op, kind, next string, page []*T, id func(*T) string) error {
+	if kind == "" && next == "" && page == nil {
+		return fault.Errorf(fault.Unavailable, "%s: the answer is not a list", op)
+	}
+	if slices.ContainsFunc(page, func(o *T) bool { return o == nil || id(o) == "" }) {
+		return fault.Errorf(fault.Unavailable, "%s: the answer has an object without an id", op)
+	}
+	return nil
 }
 
 // getUser reads one user by id, address or alias. found is false if Google has no user with the key, if the user is

@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -47,10 +48,47 @@ func CheckURL(s string) error {
 	return fmt.Errorf("%q: plain http is for this machine only, use https", s)
 }
 
-// Client returns a client that follows no redirect, because a redirect would carry the token to another host.
+// Client returns a client that follows no redirect, because a redirect would carry the token to another host. It cuts
+// answers that are too large.
 func Client(transport http.RoundTripper) *http.Client {
-	return &http.Client{Transport: transport,
+	return &http.Client{Transport: bounded{transport, mostBody},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+const (
+	// mostBody is the size of the largest accepted answer. A group with 100,000 members has some 15 megabytes.
+	mostBody = 128 << 20
+	// MostPages bounds a list. A list of 500,000 objects has 5,000 pages of 100.
+	MostPages = 20_000
+)
+
+// bounded gives each answer a largest size.
+type bounded struct {
+	http.RoundTripper
+	most int64
+}
+
+// RoundTrip implements http.RoundTripper.
+func (b bounded) RoundTrip(req *http.Request) (*http.Response, error) {
+	res, err := b.RoundTripper.RoundTrip(req)
+	if err == nil {
+		res.Body = &body{res.Body, b.most}
+	}
+	return res, err
+}
+
+type body struct {
+	io.ReadCloser
+	left int64
+}
+
+// Read implements io.Reader. One byte beyond the largest size is an error.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p[:min(int64(len(p)), b.left+1)])
+	if b.left -= int64(n); b.left < 0 {
+		return 0, errors.New("the answer is too large")
+	}
+	return n, err
 }
 
 // Transport returns a transport that trusts the certificate authorities of a file besides those of the system. It
@@ -151,9 +189,11 @@ func OfOneObject(err error) bool {
 var tokens = regexp.MustCompile(`(?i)(bearer|basic)\s+\S+|ya29\.[\w.\-]+|eyJ[\w\-]{8,}\.[\w.\-]+|` +
 	`client_(secret|assertion)"?\s*[=:]\s*\S+|assertion=\S+`)
 
-// Clean shortens a text to one line without tokens and without these secrets.
+// Clean shortens a text to one line without tokens, without these secrets, and without characters that control a
+// terminal or the direction of text.
 func Clean(text string, secrets ...string) string {
 	const most = 300
+	text = plan.Clean(strings.ToValidUTF8(text, "\uFFFD"))
 	for _, s := range secrets {
 		if s != "" {
 			text = strings.ReplaceAll(text, s, "<redacted>")
@@ -164,6 +204,24 @@ func Clean(text string, secrets ...string) string {
 		text = string(r[:most]) + "…"
 	}
 	return text
+}
+
+// FormSecrets returns the secrets that were sent to a token endpoint. Its answer may echo them.
+func FormSecrets(res *http.Response) (secrets []string) {
+	if res == nil || res.Request == nil || res.Request.GetBody == nil {
+		return nil
+	}
+	sent, err := res.Request.GetBody()
+	if err != nil {
+		return nil
+	}
+	defer sent.Close()
+	text, _ := io.ReadAll(sent) // It is in memory.
+	form, _ := url.ParseQuery(string(text))
+	for _, name := range []string{"client_secret", "client_assertion", "assertion"} {
+		secrets = append(secrets, form.Get(name))
+	}
+	return secrets
 }
 
 // NewPassword returns a random password that is stored nowhere. People sign in by SSO, or reset it. The password has

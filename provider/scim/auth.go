@@ -103,6 +103,9 @@ func (a *auth) get(ctx context.Context, refused string) (string, error) {
 	return a.header, nil
 }
 
+// mostLifetime is how long a token is kept at most.
+const mostLifetime = 24 * time.Hour
+
 // issue gets an access token for the client credentials (RFC 6749, section 4.4).
 func (a *auth) issue(ctx context.Context) (token string, lifetime time.Duration, err error) {
 	if err := pace.Fenced(ctx); err != nil {
@@ -135,15 +138,16 @@ func (a *auth) issue(ctx context.Context) (token string, lifetime time.Duration,
 	decodeErr := json.Unmarshal(text, &body)
 	switch {
 	case res.StatusCode < 200 || res.StatusCode >= 300:
-		said := fmt.Sprintf("token_url answered %d %s", res.StatusCode, remote.Clean(body.Error, a.secret))
+		_, basic, _ := strings.Cut(req.Header.Get("Authorization"), " ")
+		said := fmt.Sprintf("token_url answered %d %s", res.StatusCode, remote.Clean(body.Error, a.secret, basic))
 		return "", 0, remote.TokenRefused(res.StatusCode, res.Header, strings.TrimSpace(said),
 			"check client_id, client_secret_file and scopes", a.now())
 	case decodeErr != nil || body.Token == "":
 		return "", 0, fault.Errorf(fault.Unavailable, "token_url answered without an access token")
 	}
 	seconds, _ := strconv.ParseFloat(asText(body.Expires), 64)
-	if lifetime = time.Duration(seconds * float64(time.Second)); lifetime <= 0 {
-		lifetime = time.Hour
+	if !(seconds > 0) {
+		seconds = time.Hour.Seconds()
 	}
-	return body.Token, lifetime, nil
+	return body.Token, time.Duration(min(seconds, mostLifetime.Seconds()) * float64(time.Second)), nil
 }

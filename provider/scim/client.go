@@ -167,9 +167,6 @@ func (p *Provider) once(ctx context.Context, r *request, read func(*response) er
 	return err
 }
 
-// mostBody is the size of the largest accepted answer. A group with 100,000 members has some 15 megabytes.
-const mostBody = 128 << 20
-
 // roundTrip sends a request. A refused token is replaced once, if there is another one. A second 401 concerns the
 // object where the server accepts the token for a list.
 func (p *Provider) roundTrip(ctx context.Context, r *request) (*response, error) {
@@ -235,12 +232,9 @@ func (p *Provider) send(ctx context.Context, r *request, authorization string) (
 		return nil, err
 	}
 	defer res.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(res.Body, mostBody+1))
+	text, err := io.ReadAll(res.Body)
 	if err != nil {
 		return nil, err
-	}
-	if len(text) > mostBody {
-		return nil, errors.New("the answer is too large")
 	}
 	return &response{res.StatusCode, res.Header, text}, nil
 }

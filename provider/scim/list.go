@@ -13,10 +13,8 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/provider/remote"
 )
-
-// mostPages bounds a list. A list of 500,000 resources has 5,000 pages of 100.
-const mostPages = 20_000
 
 // attempts is how often a list is begun again because its total changed.
 const attempts = 3
@@ -135,8 +133,8 @@ func (p *Provider) byIndex(ctx context.Context, s *server, q query) ([]resource,
 			return l.whole(op) // The page after the last one, on a server that ignores startIndex.
 		case len(l.all) >= l.total && l.total >= 0 && len(pg.Resources) < s.pageSize:
 			return l.whole(op)
-		case pages == mostPages:
-			return nil, fault.Errorf(fault.Unavailable, "%s: the list has more than %d pages", op, mostPages)
+		case pages == remote.MostPages:
+			return nil, fault.Errorf(fault.Unavailable, "%s: the list has more than %d pages", op, remote.MostPages)
 		}
 		// A full page may be all that a total counts, so the next page is read, too.
 	}
@@ -156,7 +154,7 @@ func (p *Provider) byCursor(ctx context.Context, s *server, q query) ([]resource
 		if cursor = pg.NextCursor; cursor == "" {
 			return l.whole(op)
 		}
-		if used[cursor] || len(used) == mostPages {
+		if used[cursor] || len(used) == remote.MostPages {
 			return nil, fault.Errorf(fault.Unavailable,
 				"%s: the server repeats a cursor, so the list cannot be read to its end", op)
 		}

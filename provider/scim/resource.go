@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -12,17 +13,18 @@ import (
 // resource is a user or group as JSON. Names are compared without letter case (RFC 7643, section 2.1).
 type resource map[string]any
 
-// key returns the name under which an object has an attribute.
+// key returns the name under which an object has an attribute. Of several spellings the first in byte order counts.
 func key(object map[string]any, name string) string {
 	if _, ok := object[name]; ok {
 		return name
 	}
+	found := ""
 	for k := range object {
-		if strings.EqualFold(k, name) {
-			return k
+		if strings.EqualFold(k, name) && (found == "" || k < found) {
+			found = k
 		}
 	}
-	return name
+	return cmp.Or(found, name)
 }
 
 func (r resource) text(name string) string { return asText(r[key(r, name)]) }
