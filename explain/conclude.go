@@ -30,9 +30,9 @@ func (d *Document) conclude(in *Input) {
 				asked = append(asked, string(s.Container))
 			}
 		}
-		d.Verdict = "Nobody in the local directory has " + what
+		d.Verdict = "No entry of the local directory has " + what
 		if len(asked) > 0 {
-			d.Verdict += ", and nobody in the live directory of " + strings.Join(asked, ", ")
+			d.Verdict += ", and none in the live directory of " + strings.Join(asked, ", ")
 		}
 		if len(not) > 0 {
 			d.Verdict += ". Could not be asked: " + strings.Join(not, "; ")

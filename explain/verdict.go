@@ -200,7 +200,7 @@ func (j *judge) conflict(x *plan.Held) string {
 		plan.AnchorLost:    "Held back: its account no longer carries our anchor",
 		plan.Unusable:      "Left as it is: the entry cannot be used",
 		plan.BadMapping:    "Held back: the mapping failed", plan.ProtectedObject: "Never touched: its account is protected",
-		plan.SuspendedByWhom: "Left as it is: nobody can say who suspended its account",
+		plan.SuspendedByWhom: "Left as it is: it is not known whether Rollcall suspended its account",
 		plan.PinLost:         "Left as it is: its pin cannot be trusted",
 		plan.Unsettled:       "Waiting for the tenant",
 		plan.Unreadable:      "Left as it is: the tenant does not show it",
@@ -291,7 +291,7 @@ func (j *judge) account() string {
 		text := fmt.Sprintf("%s %s (%s)", noun, cmp.Or(o.Address, j.called()), o.RemoteID)
 		if !o.Active {
 			text += map[plan.Suspender]string{plan.Us: ", suspended by us",
-				plan.Else: ", suspended by somebody else"}[o.Suspender]
+				plan.Else: ", suspended by others"}[o.Suspender]
 		}
 		return text
 	}

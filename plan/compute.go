@@ -179,7 +179,7 @@ func (c *computer) activate(d *Desired, o *Object) {
 		c.report(d.Ref, d.Label, SuspendedByWhom,
 			"the account is suspended and nothing says by whom: activate it by hand if it should be active")
 	default:
-		c.note(d.Ref, d.Label, SuspendedByElse, "the account was suspended in the tenant by somebody else: it stays so")
+		c.note(d.Ref, d.Label, SuspendedByElse, "the account was suspended in the tenant by others: it stays so")
 	}
 }
 

@@ -207,7 +207,7 @@ const (
 	Restorable      Reason = "restorable"
 	ProtectedObject Reason = "protected"         // an administrator, or an account that the configuration protects
 	SuspendedByElse Reason = "suspended_by_else" // somebody else suspended the account: it stays so
-	SuspendedByWhom Reason = "suspended_by_whom" // nobody can say who suspended the account: it stays so
+	SuspendedByWhom Reason = "suspended_by_whom" // it is not known whether we suspended the account: it stays so
 	PinLost         Reason = "pin_lost"          // another program removed or changed the entry's pin
 	RecreatedEntry  Reason = "reanchor"          // the directory was re-created: offered for approval
 )

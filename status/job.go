@@ -210,7 +210,7 @@ func (s *Store) outlived(j Job) Job {
 		return j
 	}
 	j.State, j.Outcome, j.FinishedAt = JobDone, OutcomeFailed, last.Add(jobLife)
-	j.FailKind, j.FailReason = fault.Unavailable.String(), "nobody finished it: its worker died; ask again"
+	j.FailKind, j.FailReason = fault.Unavailable.String(), "it was not finished, because its worker died: ask again"
 	return j
 }
 

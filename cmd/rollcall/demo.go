@@ -230,7 +230,7 @@ func (s *stage) play(ctx context.Context) error {
 		ldif  []byte
 	}{
 		{"Day one: empty tenants", demo.LDIF()},
-		{"The next morning: some joined, some left, somebody has a new name", demo.Next()},
+		{"The next morning: some joined, some left, one has a new name", demo.Next()},
 		{"Once more: nothing changed", demo.Next()},
 	} {
 		fmt.Fprintf(s.stdout, "\n%s\n", act.title)

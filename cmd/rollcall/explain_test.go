@@ -73,7 +73,7 @@ func TestExplain(t *testing.T) {
 		t.Errorf("as JSON: %s", r.stdout)
 	}
 	s.do("explain", "nobody@example.com").want(t, codeFailure,
-		`Nobody in the local directory has the email "nobody@example.com"`)
+		`No entry of the local directory has the email "nobody@example.com"`)
 	s.do("explain", "ada", "--by", "name").want(t, codeUsage, "want id, email or username")
 	s.do("explain").want(t, codeUsage)
 }

@@ -77,7 +77,7 @@ func (s *starter) choose() ([]string, error) {
 	}
 	if tokens := s.getenv("ROLLCALL_TOKENS_FILE"); tokens != "" {
 		if _, err := os.Stat(tokens); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("nobody may call the API yet: make a token, whose hash goes to %[1]s: docker compose run "+
+			return nil, fmt.Errorf("no token may call the API yet: make a token, whose hash goes to %[1]s: docker compose run "+
 				"--rm --no-deps -T check rollcall token me read,sync >> %[1]s", s.outside(tokens))
 		}
 		if err := s.readable(tokens); err != nil {

@@ -173,7 +173,7 @@ func TestExplainWhoIsNotSynced(t *testing.T) {
 
 	nobody := o.explain(explain.ByEmail, "nobody@example.org")
 	if nobody.Found != explain.NotFound || nobody.Entry != nil ||
-		!strings.Contains(nobody.Verdict, "nobody in the live directory of ldap:corp") || len(nobody.Providers) != 0 {
+		!strings.Contains(nobody.Verdict, "none in the live directory of ldap:corp") || len(nobody.Providers) != 0 {
 		t.Errorf("nobody: %+v", nobody)
 	}
 	if text := o.log.String(); strings.Contains(text, mail("ada")) || strings.Contains(text, mail("bea")) ||

@@ -110,7 +110,7 @@ func TestRedisWithoutItsPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	done()
-	if !strings.Contains(out.String(), "may be read by everybody") {
+	if !strings.Contains(out.String(), "may be read by every user") {
 		t.Errorf("it said %q, want a warning of the mode", out.String())
 	}
 	open.StrictFiles = true

@@ -241,8 +241,8 @@ func advice(err error) string {
 	_, unknown := errors.AsType[*net.DNSError](err)
 	switch {
 	case foreign:
-		return "Nobody whom this machine trusts has signed its certificate: SSL_CERT_FILE names a file with the " +
-			"certificate of who has."
+		return "Its certificate is not signed by an authority that this machine trusts: SSL_CERT_FILE names a file with " +
+			"the certificate of that authority."
 	case wrongName:
 		return "Its certificate is for another name: use the one that it has, with --api or ROLLCALL_API."
 	case unusable:

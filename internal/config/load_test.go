@@ -26,7 +26,7 @@ func TestSecretsThatOthersCanRead(t *testing.T) {
 	t.Parallel()
 	text := strings.Replace(read(t, "testdata/good.yaml"), "secrets/ldap", "secrets/readable", 1)
 	want := "rollcall.yaml:7: sources.ldap[0].bind_password_file: secret file secrets/readable may be read by " +
-		"everybody (mode 0644): run chmod 0600 on it"
+		"every user (mode 0644): run chmod 0600 on it"
 	_, warnings, problems := load(t, text, config.Options{})
 	if problems != "" || len(warnings) != 1 || warnings[0] != want {
 		t.Errorf("warnings = %q, want %q; problems %s", warnings, want, problems)

@@ -68,7 +68,7 @@ func TestEntraForeignSuspension(t *testing.T) {
 	w.block(1)
 	w.sync(corp)
 	drift := w.sync(entra)
-	w.mentions(entra, drift.ID, "Drift", "suspended in the tenant by somebody else", "u000001")
+	w.mentions(entra, drift.ID, "Drift", "suspended in the tenant by others", "u000001")
 	w.graphIdle()
 
 	e := w.editor()

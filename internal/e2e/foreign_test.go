@@ -38,7 +38,7 @@ func TestForeignSuspension(t *testing.T) {
 	w.update(address(1), map[string]any{"suspended": true})
 	w.idle()
 	drift := w.sync(google)
-	w.mentions(google, drift.ID, "Drift", "suspended in the tenant by somebody else", "u000001")
+	w.mentions(google, drift.ID, "Drift", "suspended in the tenant by others", "u000001")
 
 	e := w.editor()
 	e.set(slapdtest.UserDN(1), "title", "Director")

@@ -91,7 +91,7 @@ func (l *Label) add(types []provider.Type) {
 
 func static() []Section {
 	return []Section{
-		{"State", "Exported by the API process, and by `rollcall demo`. It is read from Redis when somebody scrapes, so " +
+		{"State", "Exported by the API process, and by `rollcall demo`. It is read from Redis at each scrape, so " +
 			"every API process says the same: aggregate with `max by (…)`. While Redis does not answer, `rollcall_redis_up` " +
 			"is 0 and everything else of this table is absent, but `rollcall_container_info`. Dry runs count nowhere but in " +
 			"`rollcall_run_active` and the progress of the live run.", state},

@@ -81,9 +81,8 @@ var state = []Metric{
 		Absent: "for providers, and for sources that cannot tell their changes",
 		Help:   "How long ago a source last answered the question what changed."},
 	{Name: "rollcall_leaver_pending_seconds", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "for sources",
-		Help: "How long the person who waits longest has been gone without being suspended; 0 where nobody waits. Who " +
-			"left the local copy since the " +
-			"provider last planned is taken to wait."},
+		Help: "How long the leaver that has waited longest has been gone without being suspended; 0 where none waits. A " +
+			"person that left the local copy since the provider last planned counts as waiting."},
 	{Name: "rollcall_configurations", Kind: Gauge, Labels: []Label{ofContainer},
 		Help: "Different configurations of a container among the live workers and this API process. More than one means " +
 			"that some of them do not execute it."},
@@ -112,7 +111,7 @@ var state = []Metric{
 // work is counted in each worker.
 var work = []Metric{
 	{Name: "rollcall_runs_total", Kind: Counter, Labels: []Label{ofContainer, mode, result},
-		Help: "Runs that are over, by whoever ended them. Each is counted by one of the workers."},
+		Help: "Runs that are over. Each is counted by one of the workers."},
 	{Name: "rollcall_run_duration_seconds", Kind: Histogram, Labels: []Label{ofContainer, mode},
 		Help:    "From when a worker first took a run to its end, waits for the quota included.",
 		Buckets: []float64{1, 5, 15, minutes, 5 * minutes, 15 * minutes, hours, 4 * hours, 12 * hours, days, 3 * days}},
@@ -124,7 +123,7 @@ var work = []Metric{
 		Buckets: []float64{1, 5, 15, minutes, 5 * minutes, 15 * minutes, 30 * minutes, hours, 2 * hours, 4 * hours,
 			12 * hours, days}},
 	{Name: "rollcall_leaver_latency_seconds", Kind: Histogram, Labels: []Label{ofContainer},
-		Help: "From when somebody left the source, or was disabled there, to the suspension in the tenant.",
+		Help: "From when a person left the source, or was disabled there, to the suspension in the tenant.",
 		Buckets: []float64{1, 3, 6, 15, minutes, 5 * minutes, 15 * minutes, 30 * minutes, hours, 2 * hours, 4 * hours,
 			12 * hours, days, 3 * days, 7 * days}},
 	{Name: "rollcall_remote_requests_total", Kind: Counter, Labels: []Label{ofContainer, operation, class, outcome},
@@ -139,7 +138,7 @@ var work = []Metric{
 	{Name: "rollcall_remote_retries_total", Kind: Counter, Labels: []Label{ofContainer},
 		Help: "Requests that were made again because they had failed for a moment."},
 	{Name: "rollcall_lease_losses_total", Kind: Counter, Labels: []Label{ofContainer},
-		Help: "Runs that a worker had to leave to others, because it could not renew its lease in time or somebody else " +
+		Help: "Runs that a worker had to leave to others, because it could not renew its lease in time or another worker " +
 			"had the run. A cancelled run is none."},
 	{Name: "rollcall_delta_drift_total", Kind: Counter, Labels: []Label{ofContainer},
 		Help:   "Changes that a full run of a source found and that delta runs had missed: a fault.",
@@ -176,7 +175,7 @@ var both = []Metric{
 	{Name: "rollcall_build_info", Kind: Gauge, Help: "1; the labels say which build this is.", Labels: []Label{
 		{Name: "version", Meaning: "that of the release, `devel` otherwise"},
 		{Name: "revision", Meaning: "the commit, with a plus sign where there are changes beyond it; `unknown` where " +
-			"nobody said it"},
+			"the build does not say it"},
 		{Name: "goversion", Meaning: "the version of Go"},
 	}},
 }

@@ -63,9 +63,9 @@ func TestFromFile(t *testing.T) {
 		{name: "crlf", content: "s3cret\r\n", mode: 0o600, want: "s3cret"},
 		{name: "one newline only", content: " s3cret \n\n", mode: 0o600, strict: true, want: " s3cret \n"},
 		{name: "group", content: "s3cret", mode: 0o640, strict: true, want: "s3cret"},
-		{name: "readable", content: "s3cret", mode: 0o644, want: "s3cret", warn: "read by everybody"},
-		{name: "readable, strict", content: "s3cret", mode: 0o644, strict: true, fail: "read by everybody"},
-		{name: "writable", content: "s3cret", mode: 0o602, fail: "written by everybody"},
+		{name: "readable", content: "s3cret", mode: 0o644, want: "s3cret", warn: "read by every user"},
+		{name: "readable, strict", content: "s3cret", mode: 0o644, strict: true, fail: "read by every user"},
+		{name: "writable", content: "s3cret", mode: 0o602, fail: "written by every user"},
 		{name: "empty", content: "\n", mode: 0o600, fail: "is empty"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -91,7 +91,7 @@ func Start(t testing.TB, o Options) *Server {
 			t.Fatal(err)
 		}
 	}
-	t.Fatal("slapd: five free ports were taken by somebody else")
+	t.Fatal("slapd: five free ports were taken by other processes")
 	return nil
 }
 
