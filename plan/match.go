@@ -94,6 +94,7 @@ func (c *computer) diff(d *Desired, o *Object) []FieldChange {
 		have, want := c.asKept(f.Name, o.Fields.Values(f.Name)), c.asKept(f.Name, f.Values)
 		normal := c.in.Capabilities.normal(f.Name)
 		if !normal.equal(have, want) && (normal&Permanent == 0 || len(normal.list(want)) > 0) {
+			out = append(out, FieldChange{f.Name, have, want})
 		}
 	}
 	if !c.in.Capabilities.Mirror {
