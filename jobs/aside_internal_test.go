@@ -27,7 +27,7 @@ func TestAnUnfitWorkerStandsAside(t *testing.T) {
 		w.cfg.Unfit = func() string { return tt.unfit }
 		w.cfg.Skew = func() time.Duration { return tt.off }
 		w.cfg.RedisIsWrong = func(context.Context) bool { return tt.redis }
-		if err := w.look(t.Context()); err != nil {
+		if err := w.round(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		alive, err := k.store.Workers(t.Context())

@@ -35,7 +35,7 @@ func TestAnOutageDefersARun(t *testing.T) {
 	s.saidOf(run.ID, "google_workspace:1 does not answer")
 	s.ahead(15 * time.Second)
 	waitFor(t, func() bool {
-		run = s.look(run.ID)
+		run = s.get(run.ID)
 		return run.State == status.Deferred && run.Outage.Times == 2
 	})
 	s.source.fails(nil)
@@ -89,7 +89,7 @@ func TestASourceThatIsNotReadyFailsARun(t *testing.T) {
 	s.until(google, s.start(google).ID, status.Failed)
 }
 
-func (s *site) look(id string) status.Run {
+func (s *site) get(id string) status.Run {
 	s.t.Helper()
 	run, err := s.status.Get(s.t.Context(), google, id)
 	if err != nil {

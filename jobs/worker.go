@@ -247,7 +247,7 @@ func (w *Worker) loop(ctx context.Context) {
 	tick := time.NewTicker(w.cfg.ReapEvery)
 	defer tick.Stop()
 	for {
-		if err := w.look(ctx); err != nil && ctx.Err() == nil {
+		if err := w.round(ctx); err != nil && ctx.Err() == nil {
 			w.cfg.Log.WarnContext(ctx, "look after runs", "err", err)
 		}
 		select {
@@ -260,8 +260,8 @@ func (w *Worker) loop(ctx context.Context) {
 	}
 }
 
-// look is one turn of the loop.
-func (w *Worker) look(ctx context.Context) error {
+// round is one turn of the loop.
+func (w *Worker) round(ctx context.Context) error {
 	if err := w.takePart(ctx); err != nil || w.Aside() != "" {
 		return err
 	}

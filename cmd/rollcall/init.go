@@ -116,7 +116,7 @@ func (in *initializer) run(ctx context.Context) error {
 	}
 	within, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	cfg, err := in.look(within)
+	cfg, err := in.detect(within)
 	if err != nil {
 		return err
 	}
@@ -137,8 +137,8 @@ func (in *initializer) run(ctx context.Context) error {
 	return err
 }
 
-// look finds out what kind of directory it is. It returns the configuration of the source.
-func (in *initializer) look(ctx context.Context) (_ ldap.Config, err error) {
+// detect finds out what kind of directory it is. It returns the configuration of the source.
+func (in *initializer) detect(ctx context.Context) (_ ldap.Config, err error) {
 	if !strings.HasPrefix(in.cfg.ServerURI, "file:") && in.cfg.BindCN == "" {
 		if in.cfg.BindCN, err = in.ask(ctx,
 			"Name to bind as: a DN or, for Active Directory, user@domain (empty binds anonymously)", ""); err != nil {

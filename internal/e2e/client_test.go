@@ -119,7 +119,7 @@ func (w *world) start(container string) (r run) {
 }
 
 // look returns a run as it is now.
-func (w *world) look(container, id string) (r run) {
+func (w *world) run(container, id string) (r run) {
 	w.Helper()
 	w.get(container+"sync/runs/"+id+"/", &r)
 	return r
@@ -128,7 +128,7 @@ func (w *world) look(container, id string) (r run) {
 // wait waits for the end of a run.
 func (w *world) wait(container, id string) (r run) {
 	w.Helper()
-	eventually(w, 4*time.Minute, "end of "+container, func() bool { r = w.look(container, id); return !r.open() })
+	eventually(w, 4*time.Minute, "end of "+container, func() bool { r = w.run(container, id); return !r.open() })
 	return r
 }
 

@@ -45,7 +45,7 @@ func TestEntraContract(t *testing.T) {
 	w.graph.Inject(graph.Fault{Status: http.StatusTooManyRequests, RetryAfter: 40 * time.Second})
 	deferred := w.start(entra)
 	eventually(t, 30*time.Second, "the run is deferred", func() bool {
-		return w.look(entra,
+		return w.run(entra,
 			deferred.ID).State == "deferred"
 	})
 	w.shows(entra, true, "unknown", 2)

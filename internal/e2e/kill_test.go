@@ -40,7 +40,7 @@ func (w *world) midway(n int64) (id string) {
 func (w *world) victim(container, id string) (has, other *process) {
 	w.Helper()
 	eventually(w, 10*time.Second, "a worker has the run", func() bool {
-		name := w.look(container, id).Worker
+		name := w.run(container, id).Worker
 		for _, p := range w.workers {
 			if name == p.worker(w) {
 				has = p
@@ -114,7 +114,7 @@ func (w *world) killed(id string) {
 		w.startWorker()
 	}
 	eventually(w, 25*time.Second, "is_running is false, or another worker has the run", func() bool {
-		r := w.look(google, id)
+		r := w.run(google, id)
 		return !w.status(google).IsRunning || r.Resumes > 0 && r.State == "running" && r.Worker != has.worker(w)
 	})
 	if r := w.wait(google, id); r.Status != "successful" || r.Resumes != 1 {
@@ -163,7 +163,7 @@ func TestKillNineOfTheOnlyWorker(t *testing.T) {
 	w.workers[0].kill()
 	eventually(t, 25*time.Second, "is_running is false", func() bool { return !w.status(google).IsRunning })
 	second := w.start(google)
-	if r := w.look(google, id); r.State != "expired" {
+	if r := w.run(google, id); r.State != "expired" {
 		t.Errorf("the run of the dead worker is %s, want expired", r.State)
 	}
 	w.startWorker()
@@ -182,7 +182,7 @@ func TestDrain(t *testing.T) {
 	has, other := w.victim(google, id)
 	has.stop(t)
 	eventually(t, 5*time.Second, "the other worker has the run", func() bool {
-		r := w.look(google, id)
+		r := w.run(google, id)
 		return r.Worker == other.worker(t) || !r.open()
 	})
 	if r := w.wait(google, id); r.Status != "successful" {
@@ -217,7 +217,7 @@ func TestFrozenWorker(t *testing.T) {
 	has, other := w.victim(google, id)
 	has.signal(t, syscall.SIGSTOP)
 	eventually(t, 25*time.Second, "the other worker has the run",
-		func() bool { return w.look(google, id).Worker == other.worker(t) })
+		func() bool { return w.run(google, id).Worker == other.worker(t) })
 	has.signal(t, syscall.SIGCONT)
 	if r := w.wait(google, id); r.Status != "successful" {
 		t.Errorf("the run is %s (%s): %s", r.State, r.Status, r.Reason)

@@ -34,7 +34,7 @@ func TestRedisCrashes(t *testing.T) {
 			}
 			eventually(w, time.Minute, "Redis is back", func() bool { return w.redis.Ping(t.Context()).Err() == nil })
 			var r run
-			eventually(t, time.Minute, "the run is over", func() bool { r = w.look(google, id); return !r.open() })
+			eventually(t, time.Minute, "the run is over", func() bool { r = w.run(google, id); return !r.open() })
 			t.Logf("the run is %s after %d resumes: %s", r.State, r.Resumes, r.Reason)
 			if r.State != "completed" && r.State != "failed" {
 				t.Errorf("the run is %s: %s", r.State, r.Reason)

@@ -73,12 +73,12 @@ func (w *world) killAt(g *scimGate, id string) {
 		w.Fatalf("the server has seen %d of %s %s, want %d", g.count.Load(), g.method, g.path, g.nth)
 	}
 	has, _ := w.victim(scim, id)
-	before := w.look(scim, id).Resumes
+	before := w.run(scim, id).Resumes
 	has.kill()
 	g.release() // The dead worker's request is still carried out.
 	g.serving.ended(w)
 	eventually(w, time.Minute, "another worker has the run",
-		func() bool { return w.look(scim, id).Resumes > before })
+		func() bool { return w.run(scim, id).Resumes > before })
 }
 
 // toScim returns the configuration of a SCIM server.

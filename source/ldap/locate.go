@@ -34,7 +34,7 @@ func (s *Source) Locate(ctx context.Context, w source.Wanted) (source.Location, 
 		return source.Location{}, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
 	}
 	l := locating{Source: s, dir: dir, wanted: w, out: source.Location{Server: dir.String()}}
-	if err := l.look(ctx); err != nil {
+	if err := l.find(ctx); err != nil {
 		return l.out, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
 	}
 	return l.out, nil
@@ -48,7 +48,7 @@ type locating struct {
 	out    source.Location
 }
 
-func (l *locating) look(ctx context.Context) error {
+func (l *locating) find(ctx context.Context) error {
 	if l.wanted.DN != "" {
 		found, err := l.search(ctx, request{base: l.wanted.DN, scope: ldap.ScopeBaseObject, filter: locateAnything})
 		if err != nil {
