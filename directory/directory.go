@@ -207,6 +207,8 @@ type Snapshot struct {
 	Entries []Entry
 	// Absent lists the requested refs that do not exist.
 	Absent []Ref
+	// Belongs has the groups of the requested users, where users name their groups and groups do not list all members.
+	Belongs map[Ref][]Ref
 	// Departed lists the entries that left, sorted by Ref. Only the local directory fills it.
 	Departed []Departure
 	// Findings lists entries that were seen but cannot be used.

@@ -26,6 +26,8 @@ type review struct {
 	read  directory.Snapshot
 	refs  map[directory.Ref]bool
 	owing string
+	// belongs has the groups of the users that were read, where users name their groups.
+	belongs map[directory.Ref][]directory.Ref
 }
 
 func (e *Engine) review(ctx context.Context, c source.Changes, seen ledger.Pending) (*review, error) {
@@ -108,6 +110,7 @@ func (r *review) ask(ctx context.Context, refs []directory.Ref) error {
 	r.read.Findings = append(r.read.Findings, more.Findings...)
 	r.read.Doubts = append(r.read.Doubts, more.Doubts...)
 	r.read.Notes = append(r.read.Notes, more.Notes...)
+	r.belongs = more.Belongs
 	slices.SortFunc(r.read.Entries, func(a, b directory.Entry) int { return a.Ref().Compare(b.Ref()) })
 	return nil
 }
@@ -175,18 +178,11 @@ func (r *review) regroup(ctx context.Context, feed source.Delta) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrReadSource, err)
 	}
-	if len(left) > 0 {
-		above, err := r.cfg.Local.Around(ctx, directory.Neighbourhood{Refs: left})
-		if err != nil {
-			return err
-		}
-		for i := range above.Entries {
-			holds := func(m directory.Ref) bool { return slices.Contains(left, m) }
-			if slices.ContainsFunc(above.Entries[i].Members, holds) {
-				groups = append(groups, above.Entries[i].Ref())
-			}
-		}
+	more, err := r.regrouped(ctx, left)
+	if err != nil {
+		return err
 	}
+	groups = append(groups, more...)
 	slices.SortFunc(groups, directory.Ref.Compare)
 	groups = slices.DeleteFunc(slices.Compact(groups), func(ref directory.Ref) bool { return r.refs[ref] })
 	if len(groups) == 0 {
@@ -200,4 +196,40 @@ func (r *review) regroup(ctx context.Context, feed source.Delta) error {
 		r.was[known.Entries[i].Ref()] = &known.Entries[i]
 	}
 	return r.ask(ctx, groups)
+}
+
+// regrouped returns the groups that have one of the entries that left, in the local directory, and those that a user
+// came into or left by naming them.
+func (r *review) regrouped(ctx context.Context, left []directory.Ref) (groups []directory.Ref, err error) {
+	users := slices.SortedFunc(maps.Keys(r.belongs), directory.Ref.Compare)
+	if len(left)+len(users) == 0 {
+		return nil, nil
+	}
+	above, err := r.cfg.Local.Around(ctx, directory.Neighbourhood{Refs: slices.Concat(left, users)})
+	if err != nil {
+		return nil, err
+	}
+	has := map[directory.Ref][]directory.Ref{}
+	for i := range above.Entries {
+		g := &above.Entries[i]
+		for _, m := range g.Members {
+			has[m] = append(has[m], g.Ref())
+			if slices.Contains(left, m) {
+				groups = append(groups, g.Ref())
+			}
+		}
+	}
+	for _, u := range users {
+		for _, g := range has[u] {
+			if !slices.Contains(r.belongs[u], g) {
+				groups = append(groups, g)
+			}
+		}
+		for _, g := range r.belongs[u] {
+			if !slices.Contains(has[u], g) {
+				groups = append(groups, g)
+			}
+		}
+	}
+	return groups, nil
 }

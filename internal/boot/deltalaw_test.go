@@ -60,7 +60,7 @@ func (m *messages) Say(_ reconcile.Level, event string, _ map[string]any) {
 	m.lines = append(m.lines, event)
 }
 
-func newFirstHop(t testing.TB, o slapdtest.Options) *firstHop {
+func newFirstHop(t testing.TB, o slapdtest.Options, settings ...func(*ldap.Config)) *firstHop {
 	t.Helper()
 	h := &firstHop{TB: t, ldap: slapdtest.Start(t, o), said: &messages{}}
 	rdb := redistest.Start(t)
@@ -69,6 +69,9 @@ func newFirstHop(t testing.TB, o slapdtest.Options) *firstHop {
 	c.BindCN, c.BindPasswordFile = slapdtest.Reader, secret.File(h.ldap.ReaderPasswordFile)
 	c.AdditionalUserDN, c.AdditionalGroupDN = "ou=people", "ou=groups"
 	c.UserObjectFilter = "(&(objectClass=inetOrgPerson)(!(employeeType=robot)))"
+	for _, set := range settings {
+		set(&c)
+	}
 	src, err := ldap.New(c, []string{"title"})
 	if err != nil {
 		t.Fatal(err)
@@ -128,6 +131,8 @@ type mutator struct {
 	r      *rand.Rand
 	people []string // DNs
 	next   int
+	// backlinks is set where people name their groups in seeAlso.
+	backlinks bool
 }
 
 const away = "ou=services," + slapdtest.Suffix
@@ -139,6 +144,11 @@ func (m *mutator) step() string {
 	rdn, parent, _ := strings.Cut(dn, ",")
 	group := slapdtest.GroupDN(m.r.IntN(3))
 	m.next++
+	if m.backlinks && m.r.IntN(3) == 0 {
+		values := []string{group, slapdtest.GroupDN(m.r.IntN(3)), "cn=elsewhere," + slapdtest.Groups}[m.r.IntN(3):]
+		m.ldap.Set(m, dn, "seeAlso", slices.Compact(values)...)
+		return "the groups that " + dn + " names"
+	}
 	switch m.r.IntN(10) {
 	case 0:
 		m.ldap.Set(m, dn, "title", fmt.Sprintf("Title %d", m.next))
@@ -188,9 +198,25 @@ func (m *mutator) step() string {
 // Any sequence of changes that is followed by delta runs leaves the same local directory as one full run.
 func TestDeltaRunsEndLikeOneFullRun(t *testing.T) {
 	t.Parallel()
+	deltasEndLikeOneFullRun(t, false)
+}
+
+// The same holds where people name their groups, beside groups that list some of their members.
+func TestDeltaRunsEndLikeOneFullRunWherePeopleNameTheirGroups(t *testing.T) {
+	t.Parallel()
+	deltasEndLikeOneFullRun(t, true)
+}
+
+func deltasEndLikeOneFullRun(t *testing.T, backlinks bool) {
+	t.Helper()
 	unit := slapdtest.Entry("ou=unit,"+slapdtest.People, "objectClass", "organizationalUnit", "ou", "unit")
-	h := newFirstHop(t, slapdtest.Options{LDIF: slapdtest.Generate(40, 3, 4) + unit, SyncProv: true, SessionLog: 1000})
-	m := &mutator{firstHop: h, r: rand.New(rand.NewPCG(1, uint64(len(unit))))}
+	h := newFirstHop(t, slapdtest.Options{LDIF: slapdtest.Generate(40, 3, 4) + unit, SyncProv: true, SessionLog: 1000},
+		func(c *ldap.Config) {
+			if backlinks {
+				c.UserMembershipField = "seeAlso"
+			}
+		})
+	m := &mutator{firstHop: h, r: rand.New(rand.NewPCG(1, uint64(len(unit)))), backlinks: backlinks}
 	for n := range 40 {
 		m.people = append(m.people, slapdtest.UserDN(n))
 	}

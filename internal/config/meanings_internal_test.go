@@ -30,6 +30,8 @@ var ldapMeanings = map[string]string{
 	"additional_group_dn": "Put in front of `base_dn` for groups.",
 	"user_object_filter":  "Which entries are users (RFC 4515).",
 	"group_object_filter": "Which entries are groups.",
+	"user_membership_field": "The attribute of users with the DNs of their groups, such as `memberOf`, where groups do " +
+		"not list their members. It counts beside `group_membership_field`. Several are separated by commas.",
 	"group_membership_field": "The group's attribute with its members: DNs, or login names for `memberUid`. " +
 		"Several are separated by commas, such as `member,memberUid`.",
 	"primary_groups": "Whether the users whose `primaryGroupID` names a group are members of it (Active " +

@@ -100,7 +100,13 @@ func (r *reading) resolveThese(ctx context.Context) error {
 		return err
 	}
 	maps.Copy(x.refs.close, found)
+	if err := r.belong(ctx, x); err != nil {
+		return err
+	}
 	if err := r.readPrimaries(ctx); err != nil {
+		return err
+	}
+	if err := r.readBacklinks(ctx); err != nil {
 		return err
 	}
 	if err := r.findNamesakes(ctx, x); err != nil {

@@ -128,7 +128,7 @@ func (s *Source) checkSchema(ctx context.Context, se *session) error {
 
 // configured returns the attributes that the configuration names, as the server knows them.
 func (s *Source) configured() []string {
-	names := slices.Concat(s.mapped, s.group.members,
+	names := slices.Concat(s.mapped, s.group.members, s.user.members,
 		[]string{s.user.unique.attr, s.group.unique.attr, s.cfg.UserNameField})
 	for _, filter := range []string{s.user.filter, s.group.filter} {
 		if packet, err := ldap.CompileFilter(filter); err == nil {
@@ -338,6 +338,11 @@ func (c *checking) names() {
 		if known("user_name_field", cfg.UserNameField, "no user has a login name") && cfg.UserNameField != "" {
 			c.unused("user_name_field", cfg.UserNameField, c.report.Users.Count)
 		}
+		for _, attr := range c.user.members {
+			if known("user_membership_field", attr, "no user would be a member of a group by it") {
+				c.unused("user_membership_field", attr, c.report.Users.Count)
+			}
+		}
 	}
 	if c.group.enabled {
 		known(c.src.uniqueKey(&c.group), c.group.unique.attr, "no group can be told from another")
@@ -364,6 +369,9 @@ func (c *checking) names() {
 // memberships checks the membership attributes. Of several, one that the server or its groups do not have is normal.
 func (c *checking) memberships(known func(key, attr, consequence string) bool) {
 	const key = "group_membership_field"
+	if len(c.user.members) > 0 {
+		return // Groups without members are normal here.
+	}
 	if fields := c.group.members; len(fields) == 1 {
 		if known(key, fields[0], "every group would be empty") {
 			c.unused(key, fields[0], c.report.Groups.Count)

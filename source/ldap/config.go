@@ -64,6 +64,9 @@ type Config struct {
 	// GroupMembershipField is the group's attribute with its members: DNs, or login names for memberUid. Several
 	// attributes are separated by commas.
 	GroupMembershipField string `yaml:"group_membership_field"`
+	// UserMembershipField is the attribute of users with the DNs of their groups, such as memberOf, where groups do not
+	// list their members. Empty reads the groups alone. Several attributes are separated by commas.
+	UserMembershipField string `yaml:"user_membership_field"`
 	// ObjectUniquenessField is the immutable identifier. The other two override it for one kind.
 	ObjectUniquenessField      string `yaml:"object_uniqueness_field"`
 	UserObjectUniquenessField  string `yaml:"user_object_uniqueness_field"`
@@ -334,6 +337,14 @@ func (c *Config) validateScope(p *problems) {
 		if _, err := ldap.CompileFilter(filter); err != nil {
 			p.add(field, "%q: %w", filter, err)
 		}
+	}
+	for _, name := range listed(c.UserMembershipField) {
+		if !attributeForm.MatchString(name) {
+			p.add("user_membership_field", "%q is not the name of an LDAP attribute", name)
+		}
+	}
+	if c.UserMembershipField != "" && (!c.SyncUsers || !c.SyncGroups) {
+		p.add("user_membership_field", "it needs sync_users and sync_groups: users name the groups that they are in")
 	}
 	for _, name := range c.memberFields() {
 		if !attributeForm.MatchString(name) {

@@ -112,8 +112,8 @@ func (s *Source) undetectable() string {
 		}
 		for _, attr := range slices.Concat(sc.attrs, filterAttributes(sc.filter)) {
 			if slices.Contains(computed, strings.ToLower(attr)) {
-				return fmt.Sprintf("%s changes without a change of the %s that has it, and a mapping or a filter uses it",
-					attr, sc.kind)
+				return fmt.Sprintf("%s changes without a change of the %s that has it, and a mapping, a filter or "+
+					"user_membership_field uses it", attr, sc.kind)
 			}
 		}
 	}
@@ -192,6 +192,9 @@ func (d *delta) digest() string {
 	fmt.Fprintf(h, "v1 %q %q", d.src.cfg.BaseDN, d.src.cfg.BindCN)
 	for _, s := range d.scopes() {
 		fmt.Fprintf(h, " %t %q %q %q %q", s.enabled, s.base, s.filter, s.unique.attr, s.attrs)
+	}
+	if len(d.user.members) > 0 {
+		fmt.Fprintf(h, " %q", d.user.members)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -191,10 +191,10 @@ func (r *reading) lookAgain(ctx context.Context, x *memberIndex, unknown map[str
 // assign fills in Members. A value that leads to no entry in scope is normal (another OU, a computer); it is left out
 // and named with the reason. A group with a login name that several users have is a finding.
 func (r *reading) assign(x *memberIndex) {
-	primary := r.primaryMembers()
+	primary, named := r.primaryMembers(), r.backlinks()
 	for i := range r.groups {
 		g := &r.groups[i]
-		members := slices.Clone(primary[g.sid])
+		members := slices.Concat(primary[g.sid], named[g.norm])
 		for field, values := range g.values {
 			for _, v := range values {
 				ref, found, several := x.refs.find(x.key(field, v))

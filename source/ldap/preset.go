@@ -94,8 +94,11 @@ const criticalObject = "isCriticalSystemObject"
 var dynamicMembers = []string{"memberURL", "memberQueryURL"}
 
 // memberFields returns the membership attributes.
-func (c *Config) memberFields() []string {
-	fields := strings.FieldsFunc(c.GroupMembershipField, func(r rune) bool { return r == ',' || r == ' ' })
+func (c *Config) memberFields() []string { return listed(c.GroupMembershipField) }
+
+// listed splits a list of attributes.
+func listed(names string) []string {
+	fields := strings.FieldsFunc(names, func(r rune) bool { return r == ',' || r == ' ' })
 	return slices.Compact(fields)
 }
 

@@ -38,6 +38,10 @@ type reading struct {
 	builtIn map[directory.Kind]int
 	// primaries are users who were read for their primary group alone.
 	primaries []record
+	// named are users who were read for the groups that they name alone. belongs has the groups of the users that were
+	// read by their ids.
+	named   backlinks
+	belongs map[directory.Ref][]directory.Ref
 }
 
 // newReading prepares a read: it finds out how far the server is, and reads its schema where attributes are used that
@@ -74,6 +78,9 @@ func newReading(ctx context.Context, s *Source, dir searcher, q directory.Query)
 		default:
 			sc.attrs = append(slices.Clone(sc.attrs), conflictAttribute)
 		}
+	}
+	if err := r.checkBacklinks(); err != nil {
+		return nil, err
 	}
 	return r, r.remember(ctx, q)
 }
@@ -366,6 +373,6 @@ func (r *reading) snapshot() directory.Snapshot {
 	return directory.Snapshot{
 		Entries: entries, Absent: r.absent, Findings: r.findings, Doubts: r.doubts, Notes: r.notes,
 		Referrals: r.dir.referrals(),
-		Coverage:  r.coverage, Position: r.position,
+		Coverage:  r.coverage, Position: r.position, Belongs: r.belongs,
 	}
 }

@@ -163,7 +163,7 @@ type scope struct {
 	baseNorm string
 	filter   string
 	unique   identifier
-	members  []string // the membership attributes of groups
+	members  []string // the membership attributes of groups, or of users that name their groups
 	// primary is set where a primary group counts as a membership, and logins where groups name users by login name.
 	primary, logins bool
 	// activity are the attributes that decide whether a user is active; in a file without a preset, those of all families.
@@ -200,7 +200,8 @@ func userScope(c *Config, extra []string) scope {
 	}
 	s := scope{kind: directory.User, enabled: c.SyncUsers, base: c.userBase(), filter: c.UserObjectFilter,
 		unique: c.identifier(c.userUniqueness(), standardSchema), primary: c.PrimaryGroups, activity: c.activities(),
-		leaveBuiltIn: c.LeaveOutBuiltIn, logins: newMemberIndex(c.memberFields(), 0).logins}
+		leaveBuiltIn: c.LeaveOutBuiltIn, logins: newMemberIndex(c.memberFields(), 0).logins,
+		members: listed(c.UserMembershipField)}
 	s.outputs = []output{
 		{directory.UserName, login},
 		{directory.DisplayName, []string{"displayName"}},
@@ -210,7 +211,7 @@ func userScope(c *Config, extra []string) scope {
 		{directory.Mail, []string{"mail"}},
 		{directory.EmployeeNumber, []string{"employeeNumber", "employeeID"}},
 	}
-	more := slices.Clone(s.activity)
+	more := slices.Concat(s.activity, s.members)
 	if s.primary {
 		more = append(more, securityID, primaryGroup)
 	}

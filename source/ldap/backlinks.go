@@ -1,0 +1,120 @@
+package ldap
+
+import (
+	"context"
+	"slices"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"rollcall/directory"
+	"rollcall/fault"
+)
+
+// backlinks are the users by the normalised DNs of the groups that they name in user_membership_field.
+type backlinks map[string][]directory.Ref
+
+// checkBacklinks refuses an attribute of users that names no entries, as far as the schema is known.
+func (r *reading) checkBacklinks() error {
+	types := r.dir.about().types
+	for _, attr := range r.user.members {
+		if k := types.kind(attr); k != nil && !k.dn {
+			return fault.Errorf(fault.Invalid, "user_membership_field: the values of %s are no DNs, so they name no groups: "+
+				"name the attribute of users with the DNs of their groups, such as memberOf", attr)
+		}
+	}
+	return nil
+}
+
+// backlinks returns what the users that were read say, and forgets their values.
+func (r *reading) backlinks() backlinks {
+	out := r.named
+	if out == nil {
+		out = backlinks{}
+	}
+	if len(r.user.members) == 0 {
+		return out
+	}
+	norms := map[string]string{} // Many users name the same groups.
+	for rec := range r.seen() {
+		if rec.Kind != directory.User {
+			continue
+		}
+		for _, dn := range slices.Concat(rec.values...) {
+			norm, known := norms[dn]
+			if !known {
+				norm, _ = NormalizeDN(dn)
+				norms[dn] = norm
+			}
+			if norm != "" {
+				out[norm] = append(out[norm], rec.Ref())
+			}
+		}
+		rec.values = nil
+	}
+	return out
+}
+
+// readBacklinks reads the users that name one of the groups that were read.
+func (r *reading) readBacklinks(ctx context.Context) error {
+	s := &r.user
+	if !s.enabled || len(s.members) == 0 {
+		return nil
+	}
+	r.named = backlinks{}
+	d := newDecoder(s, r.dir.about().types)
+	for i := range r.groups {
+		g := &r.groups[i]
+		names := ""
+		for _, attr := range s.members {
+			names += "(" + attr + "=" + ldap.EscapeFilter(g.DN) + ")"
+		}
+		filter := "(&" + s.filter + "(|" + names + "))"
+		req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: filter, attrs: s.attrs, paged: true}
+		err := r.search(ctx, req, func(e *ldap.Entry) error {
+			if rec := r.record(d, e); rec.ID != "" && !rec.builtIn {
+				r.named[g.norm] = append(r.named[g.norm], rec.Ref())
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// belong finds the groups in scope that the users name who were read by their ids.
+func (r *reading) belong(ctx context.Context, x *memberIndex) error {
+	if len(r.user.members) == 0 || !r.group.enabled {
+		return nil
+	}
+	unknown := map[string]string{}
+	named := map[directory.Ref][]string{}
+	for rec := range r.seen() {
+		if rec.Kind != directory.User {
+			continue
+		}
+		named[rec.Ref()] = []string{}
+		for _, dn := range slices.Concat(rec.values...) {
+			if norm, err := NormalizeDN(dn); err == nil && under(norm, r.group.baseNorm) {
+				unknown[norm], named[rec.Ref()] = dn, append(named[rec.Ref()], norm)
+			}
+		}
+	}
+	found, err := r.lookup(ctx, x, unknown)
+	if err != nil {
+		return err
+	}
+	r.belongs = map[directory.Ref][]directory.Ref{}
+	for user, groups := range named {
+		list := []directory.Ref{}
+		for _, norm := range groups {
+			if ref, ok := found[norm]; ok && ref.Kind == directory.Group {
+				list = append(list, ref)
+			}
+		}
+		slices.SortFunc(list, directory.Ref.Compare)
+		r.belongs[user] = slices.Compact(list)
+	}
+	return nil
+}
