@@ -174,12 +174,7 @@ func (p *Provider) exchange(ctx context.Context, items []*item) {
 		it.err = nil
 	}
 	if len(items) == 1 {
-		it := items[0]
-		a, err := p.roundTrip(ctx, it.op, it.method, p.cfg.Endpoint+it.url, it.body, it.prefer, "")
-		if it.err = err; err == nil {
-			it.settle(a)
-		}
-		p.opts.Observe(it.op, a.status, it.err)
+		p.exchangeOne(ctx, items[0])
 	} else {
 		p.exchangeBatch(ctx, items, "")
 		if again := unauthorized(items); len(again) > 0 { // The batch itself was accepted.
@@ -187,6 +182,25 @@ func (p *Provider) exchange(ctx context.Context, items []*item) {
 		}
 	}
 	p.judgeUnauthorized(ctx, items)
+}
+
+func (p *Provider) exchangeOne(ctx context.Context, it *item) {
+	a, err := p.roundTrip(ctx, it.op, it.method, p.cfg.Endpoint+it.url, it.body, it.prefer, "")
+	if it.err = err; err == nil {
+		it.settle(a)
+	}
+	p.opts.Observe(it.op, a.status, it.err)
+}
+
+// indigestible reports whether a batch was refused as a whole, and its requests have to be sent alone. One of them may
+// be the reason, such as a text that a gateway does not let through.
+func indigestible(err error) bool {
+	r := refused(err)
+	if r == nil || r.Status < 400 || r.Status >= 500 || fault.KindOf(err) == fault.Throttled {
+		return false
+	}
+	return !slices.Contains([]int{http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusRequestTimeout,
+		http.StatusTooEarly}, r.Status)
 }
 
 // unauthorized returns the items that Graph refused with 401.
@@ -219,6 +233,12 @@ func (p *Provider) judgeUnauthorized(ctx context.Context, items []*item) {
 // exchangeBatch sends the requests as one batch. refused is a token that was refused before, or empty.
 func (p *Provider) exchangeBatch(ctx context.Context, items []*item, refused string) {
 	answers, err := p.batch(ctx, items, refused)
+	if indigestible(err) {
+		for _, it := range items {
+			p.exchangeOne(ctx, it)
+		}
+		return
+	}
 	for i, it := range items {
 		if err != nil {
 			it.err = err
@@ -266,7 +286,7 @@ func (p *Provider) batch(ctx context.Context, items []*item, refused string) (ma
 	}
 	var body struct {
 		Responses []struct {
-			ID      string
+			ID      any
 			Status  int
 			Headers map[string]any
 			Body    json.RawMessage
@@ -277,7 +297,8 @@ func (p *Provider) batch(ctx context.Context, items []*item, refused string) (ma
 	}
 	answers := make(map[string]answer, len(body.Responses))
 	for _, r := range body.Responses {
-		if _, twice := answers[r.ID]; twice {
+		id := fmt.Sprint(r.ID) // A number stands for its text, as in the headers.
+		if _, twice := answers[id]; twice {
 			continue
 		}
 		one := answer{status: r.Status, header: http.Header{}, body: r.Body, token: a.token}
@@ -288,7 +309,7 @@ func (p *Provider) batch(ctx context.Context, items []*item, refused string) (ma
 			one.header.Set("Request-Id", a.requestID())
 		}
 		p.strain(ctx, one.header)
-		answers[r.ID] = one
+		answers[id] = one
 	}
 	return answers, nil
 }

@@ -172,13 +172,13 @@ func TestOddAnswers(t *testing.T) {
 	}
 }
 
-// TestBatchHeadersThatAreNumbers checks that an answer to a batch is read, whose headers are not all texts.
-func TestBatchHeadersThatAreNumbers(t *testing.T) {
+// TestBatchWithNumbers checks that an answer to a batch is read, whose headers and ids are not all texts.
+func TestBatchWithNumbers(t *testing.T) {
 	t.Parallel()
 	p := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		text := `{"value":[]}`
 		if strings.HasSuffix(r.URL.Path, "/$batch") {
-			text = `{"responses":[{"id":"2","status":200,"headers":{"Retry-After":1},"body":{"id":"` + string(id(2)) + `"}},` +
+			text = `{"responses":[{"id":2,"status":200,"headers":{"Retry-After":1},"body":{"id":"` + string(id(2)) + `"}},` +
 				`{"id":"1","status":200,"headers":{"Cache-Control":["no-cache"]},"body":{"id":"` + string(id(1)) + `"}}]}`
 		}
 		_, _ = io.WriteString(w, text)

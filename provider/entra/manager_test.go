@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"rollcall/directory"
 	"rollcall/plan"
@@ -160,5 +161,59 @@ func TestManagerWithoutAnAccount(t *testing.T) {
 	h.must()
 	if got := h.managers(); !slices.Equal(got, []string{"-", "0", "0", "4", "3"}) {
 		t.Errorf("managers %v after the manager got an account", got)
+	}
+}
+
+// TestManagerRefused checks that a refused account of a manager fails alone. Its reports get their manager when it has
+// an account.
+func TestManagerRefused(t *testing.T) {
+	t.Parallel()
+	h := openManaged(t)
+	h.tenant.Inject(graph.Fault{Method: "users.create", Body: "person00000@", Status: 403,
+		Code: "Authorization_RequestDenied"})
+	for range 2 {
+		r, err := h.run()
+		if err != nil || r.Failed != 1 {
+			t.Fatalf("run = %v, %d failed, want the manager alone: %q", err, r.Failed, h.said.errors)
+		}
+		for _, n := range []int{1, 2} {
+			if upn, err := h.tenant.Manager(h.nameOf(n)); upn != "" || err != nil {
+				t.Errorf("manager of %d = %q, %v, want none", n, upn, err)
+			}
+		}
+	}
+	h.tenant.ClearFaults()
+	h.must()
+	if got := h.managers(); !slices.Equal(got, []string{"-", "0", "0", "4", "3"}) {
+		t.Errorf("managers %v after the manager got an account", got)
+	}
+}
+
+// TestManagerLeaves follows a manager who is disabled and then leaves. Its reports lose it with its entry.
+func TestManagerLeaves(t *testing.T) {
+	t.Parallel()
+	h := openManaged(t)
+	h.must()
+	boss := h.nameOf(0)
+	steps := []struct {
+		name string
+		do   func()
+		want string
+	}{
+		{"disabled", func() { h.people.entries[0].Active = false }, boss},
+		{"gone", func() { h.people.entries = h.people.entries[1:] }, ""},
+		{"deleted", func() { h.clock.Advance(25 * time.Hour) }, ""},
+	}
+	for _, s := range steps {
+		s.do()
+		h.must()
+		for _, n := range []int{1, 2} {
+			if upn, err := h.tenant.Manager(h.nameOf(n)); upn != s.want || err != nil {
+				t.Errorf("%s: manager of %d = %q, %v, want %q", s.name, n, upn, err, s.want)
+			}
+		}
+		if r := h.must(); len(r.Apply.Changes) > 0 {
+			t.Errorf("%s: the next run plans %v", s.name, r.Apply.Changes)
+		}
 	}
 }

@@ -374,3 +374,19 @@ func TestOneUnreadableObject(t *testing.T) {
 		t.Errorf("the group when it can be read again = %+v", o)
 	}
 }
+
+// TestIndigestibleBatch checks that one request for which a whole batch is refused does not affect the others.
+func TestIndigestibleBatch(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusBadRequest, http.StatusForbidden, http.StatusRequestEntityTooLarge} {
+		w := open(t, setup{})
+		batch := []plan.Change{newUser(id(1), mailOf(1)), newUser(id(2), mailOf(2)), newUser(id(3), mailOf(3))}
+		w.tenant.Inject(graph.Fault{Method: "batch", Status: status},
+			graph.Fault{Method: "users.create", Body: mailOf(2), Status: status})
+		for i, r := range w.Apply(t.Context(), batch) {
+			if refused := i == 1; refused != (r.Err != nil) {
+				t.Errorf("%d for a batch: result %d = %v; want the second one refused alone", status, i, r.Err)
+			}
+		}
+	}
+}
