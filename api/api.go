@@ -259,6 +259,8 @@ type Config struct {
 	Directory Directory
 	// Explainer answers /explain/. Nil makes that path 404.
 	Explainer Explainer
+	// Previewer compares configurations. Nil makes /preview/ 404.
+	Previewer Previewer
 	// Types are the known types of provider.
 	Types []provider.Type
 	// Facts returns the stored facts of a container. Nil removes the paths of servers.

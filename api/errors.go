@@ -78,6 +78,9 @@ func (a *API) errorAnswer(err error) (out answer, known bool) {
 		}
 		return out, true
 	}
+	if p, ok := errors.AsType[ConfigProblems](err); ok {
+		err = p.fields()
+	}
 	if v, ok := errors.AsType[invalid](err); ok {
 		return answer{status: http.StatusBadRequest, body: v}, true
 	}

@@ -21,6 +21,8 @@ import (
 var scopes = map[string]string{
 	"GET /schema/": "",
 
+	"GET /preview/{preview}/": api.ScopeRead, "POST /preview/": api.ScopeSync,
+
 	"GET /explain/": api.ScopeRead, "GET /leave/orders/": api.ScopeRead, "GET ": api.ScopeRead,
 	"GET sync/status/": api.ScopeRead, "GET sync/events/": api.ScopeRead, "GET sync/plan/": api.ScopeRead,
 	"GET sync/runs/": api.ScopeRead, "GET sync/runs/{run}/": api.ScopeRead, "GET sync/runs/{run}/messages/": api.ScopeRead,
@@ -82,10 +84,8 @@ func attempts(t *testing.T, holders map[string]string) (out []attempt) {
 	for _, path := range slices.Sorted(maps.Keys(routes)) {
 		for _, method := range routes[path] {
 			name := path
-			if _, below, is := strings.Cut(path, "}/"); is {
-				name = below
-			} else if strings.HasPrefix(path, "/sources/") || strings.HasPrefix(path, "/providers/") {
-				name = ""
+			if strings.HasPrefix(path, "/sources/") || strings.HasPrefix(path, "/providers/") {
+				_, name, _ = strings.Cut(path, "}/")
 			}
 			for c, real := range containersOf(path) {
 				scope, known := scopes[method+" "+name]
@@ -103,9 +103,10 @@ func attempts(t *testing.T, holders map[string]string) (out []attempt) {
 
 // containersOf returns the requests of a route by their container, which is empty for a list.
 func containersOf(path string) map[container.ID]string {
-	ids := strings.NewReplacer("{run}", "7d444840-9dc0-11d1-b245-5ffdce74fad2", "{job}", "j", "{digest}", "01")
+	ids := strings.NewReplacer("{run}", "7d444840-9dc0-11d1-b245-5ffdce74fad2", "{job}", "j", "{digest}", "01",
+		"{preview}", "7d444840-9dc0-11d1-b245-5ffdce74fad2")
 	if !strings.Contains(path, "{slug}") && !strings.Contains(path, "{id}") {
-		return map[container.ID]string{"": path}
+		return map[container.ID]string{"": ids.Replace(path)}
 	}
 	out := map[container.ID]string{}
 	for c, base := range paths {

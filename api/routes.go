@@ -56,7 +56,7 @@ func (a *API) routes() []route {
 		{path: "/schema/", methods: public(a.schema)},
 		{path: "/explain/", methods: methods{http.MethodGet: {scope: ScopeRead, handle: a.explain, wait: explainTime}}},
 	}
-	out = append(out, a.orders()...)
+	out = append(append(out, a.orders()...), a.previews()...)
 	for _, f := range a.families {
 		one := f.base + "{" + f.key + "}/"
 		add := func(path string, m methods) { out = append(out, route{path: path, family: f, methods: m}) }

@@ -22,6 +22,9 @@ const TypeAsk = "ask:v1"
 // askWithin is how long a question waits for its answer if the asker sets no deadline.
 const askWithin = 30 * time.Second
 
+// maxAnswer is the largest answer, in bytes.
+const maxAnswer = 16 << 20
+
 // Answer answers the questions of one topic. The answer is encoded as JSON.
 type Answer func(ctx context.Context, question json.RawMessage) (any, error)
 
@@ -32,6 +35,8 @@ type question struct {
 	Text  json.RawMessage `json:"text"`
 	// Within is the time that is left for the answer, in milliseconds.
 	Within int64 `json:"within"`
+	// Keep is how long the answer is kept, in milliseconds. It is zero if the asker waits for it.
+	Keep int64 `json:"keep,omitempty"`
 }
 
 // reply is an answer, or the error in place of one.
@@ -60,7 +65,7 @@ func (c *Client) Ask(ctx context.Context, topic string, ask, answer any) error {
 	}
 	within -= 250 * time.Millisecond // The asker needs a moment for the answer.
 	id := uuid.NewString()
-	if err := c.askFor(ctx, id, topic, ask, within); err != nil {
+	if err := c.askFor(ctx, id, ask, question{Topic: topic, Within: within.Milliseconds()}, within); err != nil {
 		return err
 	}
 	asked, answered := askKeys(id)
@@ -77,8 +82,13 @@ func (c *Client) Ask(ctx context.Context, topic string, ask, answer any) error {
 	case err != nil:
 		return redisfault.Of("ask a worker", err)
 	}
+	return decode(topic, found[1], answer)
+}
+
+// decode reads an answer, or the error in place of one.
+func decode(topic, text string, answer any) error {
 	var r reply
-	if err := json.Unmarshal([]byte(found[1]), &r); err != nil {
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		return fault.New(fault.Internal, topic, err)
 	}
 	if r.Failed {
@@ -90,29 +100,30 @@ func (c *Client) Ask(ctx context.Context, topic string, ask, answer any) error {
 	return nil
 }
 
-// askFor stores a question and puts its task into the queue.
-func (c *Client) askFor(ctx context.Context, id, topic string, ask any, within time.Duration) error {
-	text, err := json.Marshal(ask)
-	if err != nil {
-		return fault.New(fault.Internal, topic, err)
+// askFor stores a question and puts its task into the queue. The question waits there for the given time.
+func (c *Client) askFor(ctx context.Context, id string, ask any, q question, wait time.Duration) error {
+	var err error
+	if q.Text, err = json.Marshal(ask); err != nil {
+		return fault.New(fault.Internal, q.Topic, err)
 	}
-	whole, err := json.Marshal(question{Topic: topic, Text: text, Within: within.Milliseconds()})
+	whole, err := json.Marshal(q)
 	if err != nil {
-		return fault.New(fault.Internal, topic, err)
+		return fault.New(fault.Internal, q.Topic, err)
 	}
 	asked, _ := askKeys(id)
-	if err := c.rdb.Set(ctx, asked, whole, within).Err(); err != nil {
+	if err := c.rdb.Set(ctx, asked, whole, wait).Err(); err != nil {
 		return redisfault.Of("ask a worker", err)
 	}
 	_, err = c.asynq.EnqueueContext(ctx, asynq.NewTask(TypeAsk, []byte(id)), asynq.Queue(ObjectQueue),
-		asynq.MaxRetry(0), asynq.Timeout(within))
+		asynq.MaxRetry(0), asynq.Timeout(time.Duration(q.Within)*time.Millisecond))
 	c.wake(ctx, ObjectQueue)
 	return queueFault(err)
 }
 
 // answer answers a question. The task always ends well, because the asker alone has use for an error.
 func (w *Worker) answer(ctx context.Context, task *asynq.Task) error {
-	asked, answered := askKeys(string(task.Payload()))
+	id := string(task.Payload())
+	asked, answered := askKeys(id)
 	text, err := w.cfg.Redis.GetDel(ctx, asked).Bytes()
 	if errors.Is(err, redis.Nil) {
 		return nil // The asker waits no longer.
@@ -125,17 +136,25 @@ func (w *Worker) answer(ctx context.Context, task *asynq.Task) error {
 		w.cfg.Log.WarnContext(ctx, "a question was lost", "err", err)
 		return nil
 	}
+	keep := askWithin
+	if q.Keep > 0 {
+		keep = time.Duration(q.Keep) * time.Millisecond
+		defer w.holdOpen(ctx, q.Topic, id)()
+	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(q.Within)*time.Millisecond)
 	defer cancel()
 	r := w.reply(ctx, q)
 	whole, err := json.Marshal(r)
+	if err == nil && len(whole) > maxAnswer {
+		err = fmt.Errorf("the answer has %d bytes: at most %d are kept", len(whole), maxAnswer)
+	}
 	if err != nil {
 		whole, _ = json.Marshal(reply{Failed: true, Kind: fault.Internal, Error: err.Error()})
 	}
 	ctx = context.WithoutCancel(ctx)
 	_, err = w.cfg.Redis.TxPipelined(ctx, func(pipe redis.Pipeliner) error {
 		pipe.RPush(ctx, answered, whole)
-		pipe.Expire(ctx, answered, askWithin)
+		pipe.Expire(ctx, answered, keep)
 		return nil
 	})
 	if err != nil {

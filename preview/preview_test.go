@@ -87,7 +87,8 @@ func TestSummarize(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 1000)
 	c := preview.Container{Name: "google_workspace:1", Held: plan.Plan{Changes: []plan.Change{
-		{Op: plan.Suspend, Held: "too many", Guard: plan.RuleLimit}, {Op: plan.Suspend, Held: "too many", Guard: plan.RuleLimit},
+		{Op: plan.Suspend, Held: "too many", Guard: plan.RuleLimit},
+		{Op: plan.Suspend, Held: "too many", Guard: plan.RuleLimit},
 		{Op: plan.Create, Held: "always", Guard: plan.RuleApproval},
 	}}}
 	for i := range 70 {
@@ -106,7 +107,8 @@ func TestSummarize(t *testing.T) {
 	if len(s.Effects) != 1 || s.Effects[0].Total != 70 || len(s.Effects[0].Named) != 50 {
 		t.Errorf("Effects = %+v, want one with 70 entries and 50 names", s.Effects)
 	}
-	want := []preview.Count{{Op: plan.Suspend, Reason: "too many", Total: 2}, {Op: plan.Create, Reason: "always", Total: 1}}
+	want := []preview.Count{{Op: plan.Suspend, Reason: "too many", Total: 2},
+		{Op: plan.Create, Reason: "always", Total: 1}}
 	if diff := cmp.Diff(want, s.Held); diff != "" || s.HeldTotal != 3 || s.Harmful != 2 || got.Harmful != 2 {
 		t.Errorf("Held differs (-want +got):\n%s, %d in total, %d harmful", diff, s.HeldTotal, s.Harmful)
 	}

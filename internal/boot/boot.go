@@ -280,8 +280,8 @@ func (a *App) API(ctx context.Context, known session.Tokens) (*http.Server, erro
 	client := jobs.NewClient(a.Redis, a.Status)
 	srv, err := api.NewServer(api.Config{
 		Status: a.Status, Decisions: a.Decisions, Jobs: client, Directory: &finder{a, client},
-		Explainer: remoteExplainer{client},
-		Types:     a.Config.Types, Resources: a.resources(),
+		Explainer: remoteExplainer{client}, Previewer: remotePreviewer{a, client},
+		Types: a.Config.Types, Resources: a.resources(),
 		Notice: a.notice,
 		Facts:  a.facts, Authenticate: authenticator(known), Dashboard: board, Log: a.Log,
 		Page: func(of *api.API) (api.Page, error) {

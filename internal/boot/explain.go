@@ -97,6 +97,7 @@ const (
 func (a *App) answers() map[string]jobs.Answer {
 	x := a.explainer()
 	return map[string]jobs.Answer{
+		topicPreview: a.answerPreview,
 		topicExplain: func(ctx context.Context, text json.RawMessage) (any, error) {
 			var q explain.Query
 			if err := json.Unmarshal(text, &q); err != nil {

@@ -104,6 +104,18 @@ func Load(path string, opts Options) (*Config, []string, error) {
 
 // Parse checks the text of a file. Paths of other files are relative to the directory of path.
 func Parse(path string, data []byte, opts Options) (*Config, []string, error) {
+	return parse(path, data, opts, nil)
+}
+
+// Next checks the text of a file that is to replace a running one, and that an operator sent. Nothing that it names is
+// read. It is refused where it names a server, an account or a file that the running one does not name for the same
+// source or provider, so that it can be carried out as a preview.
+func Next(running *Config, data []byte, opts Options) (*Config, []string, error) {
+	opts.NoFiles, opts.Types = true, running.Types
+	return parse(filepath.Join(filepath.Dir(running.File), "the new configuration"), data, opts, running)
+}
+
+func parse(path string, data []byte, opts Options, running *Config) (*Config, []string, error) {
 	if opts.Getenv == nil {
 		opts.Getenv = os.Getenv
 	}
@@ -122,6 +134,9 @@ func Parse(path string, data []byte, opts Options) (*Config, []string, error) {
 	}
 	k := checker{decoder: d, Config: c, opts: opts, dir: filepath.Dir(path)}
 	k.check()
+	if running != nil {
+		k.within(running)
+	}
 	if len(d.problems) > 0 {
 		return nil, nil, d.sorted()
 	}

@@ -73,7 +73,7 @@ const (
 
 // Config describes one Microsoft Entra tenant. The zero value of a field means its default.
 type Config struct {
-	provider.Settings `yaml:",inline"`
+	provider.Settings `yaml:",inline" preview:"free"`
 
 	// TenantID is the tenant's id, or one of its domains.
 	TenantID string `yaml:"tenant_id"`
@@ -99,7 +99,7 @@ type Config struct {
 	CAFile secret.PublicFile `yaml:"ca_file"`
 	// EndSessions says whether the sessions of an account are revoked when it is suspended. It needs
 	// SessionsPermission.
-	EndSessions provider.Sessions `yaml:"end_sessions"`
+	EndSessions provider.Sessions `yaml:"end_sessions" preview:"free"`
 	// MaxRequestsPerSecond is the part of the quota that all workers together may use, in resource units. The default
 	// is 784.
 	MaxRequestsPerSecond float64 `yaml:"max_requests_per_second"`

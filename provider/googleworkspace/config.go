@@ -62,7 +62,7 @@ const (
 
 // Config describes one Google Workspace account. The zero value of a field means its default.
 type Config struct {
-	provider.Settings `yaml:",inline"`
+	provider.Settings `yaml:",inline" preview:"free"`
 
 	// DelegatedSubject is the administrator that the service account impersonates.
 	DelegatedSubject string `yaml:"delegated_subject"`
@@ -71,11 +71,11 @@ type Config struct {
 	// Customer is the customerId of the account. The default is my_customer.
 	Customer string `yaml:"customer"`
 	// DefaultGroupEmailDomain is the domain of the addresses that are generated for groups.
-	DefaultGroupEmailDomain string `yaml:"default_group_email_domain"`
+	DefaultGroupEmailDomain string `yaml:"default_group_email_domain" preview:"free"`
 	// Endpoint is the root of the API. Plain http is only for tests on this machine.
 	Endpoint string `yaml:"endpoint"`
 	// EndSessions says whether an account is signed out when it is suspended. It needs SessionsScope.
-	EndSessions provider.Sessions `yaml:"end_sessions"`
+	EndSessions provider.Sessions `yaml:"end_sessions" preview:"free"`
 	// MaxRequestsPerSecond is the part of the quota that all workers together may use. The default is 39.2.
 	MaxRequestsPerSecond float64 `yaml:"max_requests_per_second"`
 }

@@ -14,7 +14,7 @@ import (
 
 // Config describes one SCIM server. The zero value of a field means its default.
 type Config struct {
-	provider.Settings `yaml:",inline"`
+	provider.Settings `yaml:",inline" preview:"free"`
 
 	// Endpoint is the root of the service, above /Users and /Groups. Plain http is only for this machine.
 	Endpoint string `yaml:"endpoint"`
@@ -33,9 +33,9 @@ type Config struct {
 	// CAFile holds additional certificate authorities, as PEM.
 	CAFile secret.PublicFile `yaml:"ca_file"`
 	// Domains are the domains that addresses of users may be in. None means all.
-	Domains []string `yaml:"domains"`
+	Domains []string `yaml:"domains" preview:"free"`
 	// DefaultGroupEmailDomain is the value of domain in expressions.
-	DefaultGroupEmailDomain string `yaml:"default_group_email_domain"`
+	DefaultGroupEmailDomain string `yaml:"default_group_email_domain" preview:"free"`
 
 	Behaviour `yaml:",inline"`
 }

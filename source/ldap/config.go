@@ -18,16 +18,17 @@ import (
 	"rollcall/plan"
 )
 
-// Config describes one source. Field names are those of the HTTP contract where it has the field.
+// Config describes one source. Field names are those of the HTTP contract where it has the field. A preview that the
+// API asks for may change the fields with the tag preview:"free". The others say what is connected to.
 type Config struct {
 	// Slug names the source in URLs, queues and on entries.
 	Slug string `yaml:"slug"`
 	// Name is what people call the source; the slug where it is empty.
-	Name string `yaml:"name"`
+	Name string `yaml:"name" preview:"free"`
 	// Enabled is true by default.
-	Enabled bool `yaml:"enabled"`
+	Enabled bool `yaml:"enabled" preview:"free"`
 	// Preset names a family of servers, with settings that are the defaults of the keys below; see PresetNames.
-	Preset string `yaml:"preset"`
+	Preset string `yaml:"preset" preview:"free"`
 
 	// ServerURI is one or several URIs separated by commas, tried in order: ldap://, ldaps://, or one file:///….ldif.
 	ServerURI string `yaml:"server_uri"`
@@ -55,53 +56,53 @@ type Config struct {
 
 	// BaseDN is where users and groups are searched; the additional DNs are put in front of it. With a preset, the
 	// server is asked where it is empty.
-	BaseDN            string `yaml:"base_dn"`
-	AdditionalUserDN  string `yaml:"additional_user_dn"`
-	AdditionalGroupDN string `yaml:"additional_group_dn"`
+	BaseDN            string `yaml:"base_dn" preview:"free"`
+	AdditionalUserDN  string `yaml:"additional_user_dn" preview:"free"`
+	AdditionalGroupDN string `yaml:"additional_group_dn" preview:"free"`
 	// UserObjectFilter and GroupObjectFilter decide what is in scope (RFC 4515).
-	UserObjectFilter  string `yaml:"user_object_filter"`
-	GroupObjectFilter string `yaml:"group_object_filter"`
+	UserObjectFilter  string `yaml:"user_object_filter" preview:"free"`
+	GroupObjectFilter string `yaml:"group_object_filter" preview:"free"`
 	// GroupMembershipField is the group's attribute with its members: DNs, or login names for memberUid. Several
 	// attributes are separated by commas.
-	GroupMembershipField string `yaml:"group_membership_field"`
+	GroupMembershipField string `yaml:"group_membership_field" preview:"free"`
 	// UserMembershipField is the attribute of users with the DNs of their groups, such as memberOf, where groups do not
 	// list their members. Empty reads the groups alone. Several attributes are separated by commas.
-	UserMembershipField string `yaml:"user_membership_field"`
+	UserMembershipField string `yaml:"user_membership_field" preview:"free"`
 	// ObjectUniquenessField is the immutable identifier. The other two override it for one kind.
-	ObjectUniquenessField      string `yaml:"object_uniqueness_field"`
-	UserObjectUniquenessField  string `yaml:"user_object_uniqueness_field"`
-	GroupObjectUniquenessField string `yaml:"group_object_uniqueness_field"`
+	ObjectUniquenessField      string `yaml:"object_uniqueness_field" preview:"free"`
+	UserObjectUniquenessField  string `yaml:"user_object_uniqueness_field" preview:"free"`
+	GroupObjectUniquenessField string `yaml:"group_object_uniqueness_field" preview:"free"`
 	// UserNameField is the login name; by default uid, else sAMAccountName, else cn.
-	UserNameField string `yaml:"user_name_field"`
+	UserNameField string `yaml:"user_name_field" preview:"free"`
 
 	// PrimaryGroups counts the users with the primaryGroupID of a group as its members.
-	PrimaryGroups bool `yaml:"primary_groups"`
+	PrimaryGroups bool `yaml:"primary_groups" preview:"free"`
 	// LeaveOutBuiltIn leaves out the users and groups that Active Directory marks with isCriticalSystemObject.
-	LeaveOutBuiltIn bool `yaml:"leave_out_built_in"`
+	LeaveOutBuiltIn bool `yaml:"leave_out_built_in" preview:"free"`
 
 	// PageSize is how many entries are asked for at once.
-	PageSize int `yaml:"page_size"`
+	PageSize int `yaml:"page_size" preview:"free"`
 	// ConnectTimeout bounds connecting, TLS and binding to one server; RequestTimeout is how long the server may be
 	// silent.
-	ConnectTimeout time.Duration `yaml:"connect_timeout"`
-	RequestTimeout time.Duration `yaml:"request_timeout"`
+	ConnectTimeout time.Duration `yaml:"connect_timeout" preview:"free"`
+	RequestTimeout time.Duration `yaml:"request_timeout" preview:"free"`
 
 	// NoAddress is what the providers do with entries without an address, unless they say it themselves: hold, which
 	// is the default, or leave_out.
-	NoAddress plan.Addressless `yaml:"no_address"`
+	NoAddress plan.Addressless `yaml:"no_address" preview:"free"`
 
 	// Limits are how much may leave the source in a day.
-	Limits plan.DayLimits `yaml:"limits"`
+	Limits plan.DayLimits `yaml:"limits" preview:"free"`
 	// Schedule is when the source is read; the scheduler validates it.
-	Schedule string `yaml:"schedule"`
+	Schedule string `yaml:"schedule" preview:"free"`
 	// Delta says whether single changes are read between the full reads: auto, which is the default and means where the
 	// server can tell them, or off.
-	Delta string `yaml:"delta"`
+	Delta string `yaml:"delta" preview:"free"`
 	// DeltaEvery is how often the server is asked for changes; 10s, and at least 2s.
-	DeltaEvery time.Duration `yaml:"delta_every"`
+	DeltaEvery time.Duration `yaml:"delta_every" preview:"free"`
 	// SyncUsers and SyncGroups are true by default.
-	SyncUsers  bool `yaml:"sync_users"`
-	SyncGroups bool `yaml:"sync_groups"`
+	SyncUsers  bool `yaml:"sync_users" preview:"free"`
+	SyncGroups bool `yaml:"sync_groups" preview:"free"`
 }
 
 // Defaults of the fields that have one.

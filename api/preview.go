@@ -1,0 +1,181 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"rollcall/fault"
+	"rollcall/internal/scrub"
+	"rollcall/preview"
+)
+
+// Previewer compares a changed configuration with the running one. A worker does it, because it reads the directories
+// and the tenants.
+type Previewer interface {
+	// Submit has the text of a configuration compared. The error is ConfigProblems if the text cannot be the next
+	// configuration, and fault.Conflict while another comparison is made.
+	Submit(ctx context.Context, text []byte, by string, at time.Time) (Preview, error)
+	// Preview returns a comparison. The error is fault.NotFound if it is not kept.
+	Preview(ctx context.Context, id string) (Preview, error)
+}
+
+// Preview is a comparison of two configurations. It is kept for an hour.
+type Preview struct {
+	ID    string
+	By    string
+	At    time.Time
+	State PreviewState
+	// Err says why a comparison failed.
+	Err error
+	// Result is nil until the comparison is done.
+	Result *preview.Document
+}
+
+// PreviewState is the state of a comparison.
+type PreviewState string
+
+// The states of a comparison.
+const (
+	PreviewQueued  PreviewState = "queued"
+	PreviewRunning PreviewState = "running"
+	PreviewDone    PreviewState = "done"
+	PreviewFailed  PreviewState = "failed"
+)
+
+// Problem says why the comparison failed, for people; it is empty if it did not.
+func (p *Preview) Problem() string {
+	if p.Err == nil {
+		return ""
+	}
+	return scrub.Text(p.Err.Error())
+}
+
+// ConfigProblem is one mistake of a configuration.
+type ConfigProblem struct {
+	Line    int // 0 where the mistake is in no line
+	Field   string
+	Message string
+}
+
+// ConfigProblems are the mistakes of a configuration, in the order of its lines.
+type ConfigProblems []ConfigProblem
+
+// Error implements error with one line for each mistake.
+func (p ConfigProblems) Error() string {
+	text := ""
+	for i := range p {
+		text += cmp.Or(p[i].Field, nonField) + ": " + p[i].Text() + "\n"
+	}
+	return text
+}
+
+// Text names the line and says what is wrong.
+func (p *ConfigProblem) Text() string {
+	if p.Line == 0 {
+		return p.Message
+	}
+	return fmt.Sprintf("line %d: %s", p.Line, p.Message)
+}
+
+// fields returns the mistakes by the field, as the body of a 400.
+func (p ConfigProblems) fields() invalid {
+	out := invalid{}
+	for i := range p {
+		out.add(cmp.Or(p[i].Field, nonField), "%s", p[i].Text())
+	}
+	return out
+}
+
+// previewView is the response about a comparison.
+type previewView struct {
+	ID     string            `json:"id"`
+	By     string            `json:"by"`
+	At     stamp             `json:"at"`
+	State  PreviewState      `json:"state"`
+	Error  string            `json:"error,omitempty"`
+	Result *preview.Document `json:"result,omitempty"`
+}
+
+func newPreviewView(p Preview) previewView {
+	return previewView{p.ID, p.By, stamp(p.At), p.State, p.Problem(), p.Result}
+}
+
+// previewTypes are the media types of a configuration (RFC 9512).
+var previewTypes = []string{"application/yaml", "application/x-yaml", "text/yaml", "text/plain"}
+
+// startPreview has a changed configuration compared with the running one.
+func (a *API) startPreview(r *request) (answer, error) {
+	if len(r.caller.Only) > 0 { // A comparison names every source and provider.
+		return answer{}, errForbidden
+	}
+	if a.cfg.Previewer == nil {
+		return notFound(), nil
+	}
+	text, err := io.ReadAll(r.Body)
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return answer{}, badRequest(fmt.Sprintf("Request body exceeds %d bytes.", tooLarge.Limit))
+	}
+	if err != nil {
+		return answer{}, badRequest("Request body could not be read.")
+	}
+	given := r.Header.Get("Content-Type")
+	if media, _, _ := mime.ParseMediaType(given); !slices.Contains(previewTypes, media) {
+		return answer{}, &problem{http.StatusUnsupportedMediaType,
+			detail{Detail: `Unsupported media type "` + given + `" in request: send the file as application/yaml.`}}
+	}
+	p, err := a.StartPreview(r.Context(), text, r.by())
+	if err != nil {
+		return answer{}, err
+	}
+	r.detail("preview", p.ID)
+	return answer{status: http.StatusAccepted, body: newPreviewView(p),
+		header: map[string]string{"Location": prefix + "/preview/" + p.ID + "/"}}, nil
+}
+
+// previewed returns a comparison.
+func (a *API) previewed(r *request) (answer, error) {
+	if len(r.caller.Only) > 0 {
+		return answer{}, errForbidden
+	}
+	p, err := a.Preview(r.Context(), r.PathValue("preview"))
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(newPreviewView(p)), nil
+}
+
+// StartPreview has the text of a changed configuration compared with the running one. Nothing is written but the
+// comparison.
+func (a *API) StartPreview(ctx context.Context, text []byte, by string) (Preview, error) {
+	switch {
+	case a.cfg.Previewer == nil:
+		return Preview{}, fault.Errorf(fault.NotFound, "previews are not configured")
+	case !utf8.Valid(text):
+		return Preview{}, ConfigProblems{{Message: "is not UTF-8"}}
+	}
+	return a.cfg.Previewer.Submit(ctx, text, by, a.now())
+}
+
+// Preview returns a comparison. The error is fault.NotFound if it is not kept.
+func (a *API) Preview(ctx context.Context, id string) (Preview, error) {
+	if a.cfg.Previewer == nil {
+		return Preview{}, fault.Errorf(fault.NotFound, "previews are not configured")
+	}
+	return a.cfg.Previewer.Preview(ctx, id)
+}
+
+// previews are the routes of comparisons.
+func (a *API) previews() []route {
+	return []route{
+		{path: "/preview/", methods: post(a.startPreview, 0)},
+		{path: "/preview/{preview}/", methods: get(ScopeRead, a.previewed)},
+	}
+}
