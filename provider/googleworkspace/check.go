@@ -147,11 +147,11 @@ func (c *domainCache) set(names []string) {
 func (p *Provider) readDomains(ctx context.Context) ([]string, error) {
 	var list *admin.Domains2
 	err := p.call(ctx, "domains.list", func(ctx context.Context) (err error) {
-		list, err = p.api.Domains.List(p.cfg.Customer).Fields("kind,domains(domainName,verified)").Context(ctx).Do()
+		list, err = p.api.Domains.List(p.cfg.Customer).Fields("domains(domainName,verified)").Context(ctx).Do()
 		return err
 	})
 	if err == nil {
-		err = isList("domains.list", list.Kind, "", list.Domains, func(d *admin.Domains) string { return d.DomainName })
+		err = haveIDs("domains.list", list.Domains, func(d *admin.Domains) string { return d.DomainName })
 	}
 	if err != nil {
 		return nil, err

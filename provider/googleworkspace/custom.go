@@ -67,11 +67,11 @@ func (p *Provider) forms(ctx context.Context) ([]plan.Form, error) {
 	var list *admin.Schemas
 	err := p.call(ctx, "schemas.list", func(ctx context.Context) (err error) {
 		list, err = p.schemas.api.Schemas.List(p.cfg.Customer).
-			Fields("kind,schemas(schemaName,fields(fieldName,fieldType,multiValued))").Context(ctx).Do()
+			Fields("schemas(schemaName,fields(fieldName,fieldType,multiValued))").Context(ctx).Do()
 		return err
 	})
 	if err == nil {
-		err = isList("schemas.list", list.Kind, "", list.Schemas, func(s *admin.Schema) string {
+		err = haveIDs("schemas.list", list.Schemas, func(s *admin.Schema) string {
 			if slices.Contains(s.Fields, nil) {
 				return ""
 			}

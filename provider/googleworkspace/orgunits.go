@@ -44,11 +44,11 @@ func (p *Provider) knownUnits(ctx context.Context) []plan.KnownValues {
 	var units *admin.OrgUnits
 	err := p.call(ctx, "orgunits.list", func(ctx context.Context) (err error) {
 		units, err = p.units.api.Orgunits.List(p.cfg.Customer).Type("all").
-			Fields("kind,organizationUnits(orgUnitPath)").Context(ctx).Do()
+			Fields("organizationUnits(orgUnitPath)").Context(ctx).Do()
 		return err
 	})
 	if err == nil {
-		err = isList("orgunits.list", units.Kind, "", units.OrganizationUnits,
+		err = haveIDs("orgunits.list", units.OrganizationUnits,
 			func(u *admin.OrgUnit) string { return u.OrgUnitPath })
 	}
 	if err != nil {

@@ -184,14 +184,13 @@ func (p *Provider) listGroups(ctx context.Context, userKey string, each func(*ad
 			if token != "" {
 				call.PageToken(token)
 			}
-			page, err = call.Fields("kind,nextPageToken,groups(" + groupSelection + ")").Context(ctx).Do()
+			page, err = call.Fields("nextPageToken,groups(" + groupSelection + ")").Context(ctx).Do()
 			return err
 		})
 		if err != nil {
 			return "", err
 		}
-		err = isList("groups.list", page.Kind, page.NextPageToken, page.Groups, func(g *admin.Group) string { return g.Id })
-		if err != nil {
+		if err := haveIDs("groups.list", page.Groups, func(g *admin.Group) string { return g.Id }); err != nil {
 			return "", err
 		}
 		for _, g := range page.Groups {
@@ -250,11 +249,11 @@ func (p *Provider) listMembers(ctx context.Context, groupID string) (members []s
 			if token != "" {
 				call.PageToken(token)
 			}
-			page, err = call.Fields("kind,nextPageToken,members(id,email)").Context(ctx).Do()
+			page, err = call.Fields("nextPageToken,members(id,email)").Context(ctx).Do()
 			return err
 		})
 		if err == nil {
-			err = isList("members.list", page.Kind, page.NextPageToken, page.Members, memberKey)
+			err = haveIDs("members.list", page.Members, memberKey)
 		}
 		if err != nil {
 			return "", err

@@ -125,8 +125,10 @@ func (p *Provider) usersPages(ctx context.Context, list func() *admin.UsersListC
 		if err != nil {
 			return "", err
 		}
-		err = isList("users.list", page.Kind, page.NextPageToken, page.Users, func(u *admin.User) string { return u.Id })
-		if err != nil {
+		if page.Kind == "" && page.NextPageToken == "" && page.Users == nil { // An empty list has a kind.
+			return "", fault.Errorf(fault.Unavailable, "users.list: the answer is not a list of users")
+		}
+		if err := haveIDs("users.list", page.Users, func(u *admin.User) string { return u.Id }); err != nil {
 			return "", err
 		}
 		for _, u := range page.Users {
@@ -152,11 +154,8 @@ func pages(op string, read func(token string) (next string, err error)) error {
 	}
 }
 
-// isList returns an error unless an answer is a page of a list with an id in each object. An empty list has a kind.
-func isList[T any](op, kind, next string, page []*T, id func(*T) string) error {
-	if kind == "" && next == "" && page == nil {
-		return fault.Errorf(fault.Unavailable, "%s: the answer is not a list", op)
-	}
+// haveIDs returns an error unless each object of a page has an id.
+func haveIDs[T any](op string, page []*T, id func(*T) string) error {
 	if slices.ContainsFunc(page, func(o *T) bool { return o == nil || id(o) == "" }) {
 		return fault.Errorf(fault.Unavailable, "%s: the answer has an object without an id", op)
 	}
