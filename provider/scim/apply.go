@@ -189,7 +189,7 @@ func (p *Provider) renamed(ctx context.Context, c *plan.Change, err error) error
 	if findErr != nil {
 		return findErr
 	}
-	return err
+	return hidden(c, err)
 }
 
 // claim puts our anchor on an object. Adopt expects one without an anchor, Reanchor one with an older anchor of ours.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -111,24 +110,17 @@ func (p *Provider) post(ctx context.Context, c *plan.Change, body resource) (mad
 	return made, code, err
 }
 
-// created returns the resource in the answer to a POST. Of an answer without a body it has the id, which is the end of
+// created returns the resource in the answer to a POST. Of an answer without an id it has the one at the end of
 // Location. Whatever host that names, the resource is read from the endpoint.
 func created(res *response) (resource, error) {
 	if len(bytes.TrimSpace(res.body)) > 0 {
-		made, err := decode(res.body)
-		if err == nil && made.id() == "" {
-			err = errors.New("the resource has no id")
+		if made, err := decode(res.body); err != nil || made.id() != "" {
+			return made, err
 		}
-		return made, err
 	}
-	at, err := url.Parse(res.header.Get("Location"))
-	if err != nil {
-		return nil, errors.New("it has neither a body nor a valid Location")
-	}
-	path := at.EscapedPath()
-	id, err := url.PathUnescape(path[strings.LastIndex(path, "/")+1:])
-	if err != nil || id == "" {
-		return nil, errors.New("it has neither a body nor a valid Location")
+	id := lastSegment(res.header.Get("Location"))
+	if id == "" {
+		return nil, errors.New("it has neither an id nor a valid Location")
 	}
 	return resource{"id": id}, nil
 }
@@ -153,7 +145,17 @@ func (p *Provider) taken(ctx context.Context, c *plan.Change, err error) (outcom
 		return outcome{}, fault.Errorf(fault.Conflict, "user %s (%s) has the userName %s", h.text(userNameAttr), h.id(),
 			c.Address)
 	}
-	return outcome{}, err
+	return outcome{}, hidden(c, err)
+}
+
+// hidden explains a refusal because of a name that no user seems to have. Servers that only mark users as deleted keep
+// their names.
+func hidden(c *plan.Change, err error) error {
+	if c.Kind != directory.User {
+		return err
+	}
+	return fault.Errorf(fault.Conflict, "the server says that another user has the userName %s, and shows none: a "+
+		"deleted user may still have it; restore or remove that user on the server: %w", c.Address, err)
 }
 
 // verified checks that the server kept the anchor, without which the object cannot be found again. It returns the

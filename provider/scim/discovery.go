@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -53,11 +54,11 @@ func (p *Provider) known(ctx context.Context) (*server, error) {
 func (p *Provider) discover(ctx context.Context) (*server, error) {
 	s := &server{patch: true, filter: true, groups: true, pageSize: p.cfg.PageSize}
 	var config struct {
-		Patch, Filter, Etag struct{ Supported bool }
+		Patch, Filter, Etag struct{ Supported flag }
 		Pagination          *struct {
-			Cursor, Index           bool
+			Cursor, Index           flag
 			DefaultPaginationMethod string
-			MaxPageSize             int
+			MaxPageSize             integer
 		}
 	}
 	found, err := p.published(ctx, "config.get", "/ServiceProviderConfig", &config)
@@ -65,11 +66,12 @@ func (p *Provider) discover(ctx context.Context) (*server, error) {
 		return nil, err
 	}
 	if s.published = found; found {
-		s.patch, s.filter, s.etag = config.Patch.Supported, config.Filter.Supported, config.Etag.Supported
+		s.patch, s.filter = bool(config.Patch.Supported), bool(config.Filter.Supported)
+		s.etag = bool(config.Etag.Supported)
 		if pages := config.Pagination; pages != nil {
-			s.cursor = pages.Cursor && (!pages.Index || pages.DefaultPaginationMethod == byCursor)
+			s.cursor = bool(pages.Cursor && (!pages.Index || pages.DefaultPaginationMethod == byCursor))
 			if pages.MaxPageSize > 0 {
-				s.pageSize = min(s.pageSize, pages.MaxPageSize)
+				s.pageSize = min(s.pageSize, int(pages.MaxPageSize))
 			}
 		}
 	}
@@ -123,10 +125,16 @@ func (p *Provider) patchesMembers(s *server) bool {
 	return s.patch
 }
 
-// published reads a description of the server. found is false where the server has none.
+// published reads a description of the server. found is false where the server has none. Some servers answer a list
+// without its message.
 func (p *Provider) published(ctx context.Context, op, path string, into any) (found bool, err error) {
-	err = p.call(ctx, &request{op: op, method: http.MethodGet, path: path},
-		func(res *response) error { return json.Unmarshal(res.body, into) })
+	err = p.call(ctx, &request{op: op, method: http.MethodGet, path: path}, func(res *response) error {
+		body := bytes.TrimSpace(res.body)
+		if bytes.HasPrefix(body, []byte("[")) {
+			body = slices.Concat([]byte(`{"Resources":`), body, []byte("}"))
+		}
+		return json.Unmarshal(body, into)
+	})
 	if code := status(err); code == http.StatusNotFound || code == http.StatusNotImplemented {
 		return false, nil
 	}

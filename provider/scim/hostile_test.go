@@ -18,6 +18,12 @@ import (
 func populated(t *testing.T, setups ...setup) (w *world, users []string, group string) {
 	t.Helper()
 	w = open(t, setups...)
+	users, group = w.populate()
+	return w, users, group
+}
+
+func (w *world) populate() (users []string, group string) {
+	w.t.Helper()
 	for i := range 3 {
 		users = append(users, w.must(newUser(directory.ID(fmt.Sprint("u", i)), fmt.Sprintf("user%d@example.com", i),
 			field("displayName", fmt.Sprint("User ", i)))))
@@ -25,7 +31,7 @@ func populated(t *testing.T, setups ...setup) (w *world, users []string, group s
 	group = w.must(newGroup("g", "Staff"))
 	w.must(member(plan.AddMember, "g", group, "u0", users[0]))
 	w.must(member(plan.AddMember, "g", group, "u1", users[1]))
-	return w, users, group
+	return users, group
 }
 
 // TestListsThatLie checks that a list that is not complete fails the read.
@@ -318,30 +324,39 @@ func TestServersWithoutMostThings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w, users, group := populated(t, setups...)
-			guest, err := w.tenant.AddUser(map[string]any{"userName": "guest@example.com"})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := w.tenant.AddMember(group, guest); err != nil {
-				t.Fatal(err)
-			}
-			w.must(member(plan.RemoveMember, "g", group, "u0", users[0]))
-			w.must(member(plan.AddMember, "g", group, "u2", users[2]))
-			w.must(change(plan.Suspend, userRef("u1"), users[1]))
-			w.must(change(plan.Update, userRef("u2"), users[2], field("displayName", "Third")))
-			want := slices.Sorted(slices.Values([]string{users[1], users[2], guest}))
-			if got := w.tenant.Members(group); !slices.Equal(got, want) {
-				t.Errorf("members = %v, want %v", got, want)
-			}
-			if o := w.object(users[1]); o.Active {
-				t.Error("the suspended user is read as active")
-			}
-			if o := w.object(users[2]); o.Fields.Get("displayName") != "Third" {
-				t.Errorf("displayName = %v", o.Fields)
-			}
-			if u, _ := w.tenant.User(guest); !u.Active || u.ExternalID != "" {
-				t.Errorf("the foreign user = %+v, want it untouched", u)
-			}
+			w.live(users, group)
 		})
+	}
+}
+
+// live changes users and members of a populated tenant, and checks the tenant and what is read of it.
+func (w *world) live(users []string, group string) {
+	w.t.Helper()
+	guest, err := w.tenant.AddUser(map[string]any{"userName": "guest@example.com"})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := w.tenant.AddMember(group, guest); err != nil {
+		w.t.Fatal(err)
+	}
+	w.must(member(plan.RemoveMember, "g", group, "u0", users[0]))
+	w.must(member(plan.AddMember, "g", group, "u2", users[2]))
+	w.must(change(plan.Suspend, userRef("u1"), users[1]))
+	w.must(change(plan.Update, userRef("u2"), users[2], field("displayName", "Third")))
+	want := slices.Sorted(slices.Values([]string{users[1], users[2], guest}))
+	if got := w.tenant.Members(group); !slices.Equal(got, want) {
+		w.t.Errorf("members = %v, want %v", got, want)
+	}
+	if got := w.object(group).Members; !slices.Equal(got, want) {
+		w.t.Errorf("members are read as %v, want %v", got, want)
+	}
+	if o := w.object(users[1]); o.Active {
+		w.t.Error("the suspended user is read as active")
+	}
+	if o := w.object(users[2]); o.Fields.Get("displayName") != "Third" {
+		w.t.Errorf("displayName = %v", o.Fields)
+	}
+	if u, _ := w.tenant.User(guest); !u.Active || u.ExternalID != "" {
+		w.t.Errorf("the foreign user = %+v, want it untouched", u)
 	}
 }

@@ -16,18 +16,21 @@ import (
 	"rollcall/provider/remote"
 )
 
-// attempts is how often a list is begun again because its total changed.
+// attempts is how often a list is begun again because its total changed or its cursor expired.
 const attempts = 3
 
 // page is a ListResponse.
 type page struct {
-	TotalResults *int
+	TotalResults *integer
 	NextCursor   string
 	Resources    []resource
 }
 
-// errMoved reports a list with a total that changed from one page to the next.
-var errMoved = errors.New("the total changed while the list was read")
+// errMoved reports a list with a total that changed from one page to the next, and errExpired a cursor that expired.
+var (
+	errMoved   = errors.New("the total changed while the list was read")
+	errExpired = errors.New("the list took longer than its cursors last")
+)
 
 // query selects the resources of a list.
 type query struct {
@@ -47,7 +50,7 @@ func (q *query) name() string {
 }
 
 // list reads a collection to its end. It returns each resource once. A list that ends before its total, repeats a
-// page, or changes its total again and again is an error.
+// page, or changes its total or loses its cursor again and again is an error.
 func (p *Provider) list(ctx context.Context, s *server, q query) ([]resource, error) {
 	var err error
 	for range attempts {
@@ -60,7 +63,7 @@ func (p *Provider) list(ctx context.Context, s *server, q query) ([]resource, er
 		if err == nil {
 			return out, nil
 		}
-		if !errors.Is(err, errMoved) {
+		if !errors.Is(err, errMoved) && !errors.Is(err, errExpired) {
 			return nil, err
 		}
 	}
@@ -80,11 +83,11 @@ func newListing() *listing { return &listing{seen: map[string]int{}, total: -1} 
 // add takes a page and reports whether it had new resources. A resource that comes again replaces the first one.
 func (l *listing) add(op string, pg *page) (news bool, err error) {
 	if pg.TotalResults != nil {
-		if l.total >= 0 && l.total != *pg.TotalResults {
-			return false, fault.Errorf(fault.Unavailable, "%s: %w, from %d to %d", op, errMoved, l.total,
-				*pg.TotalResults)
+		total := int(*pg.TotalResults)
+		if l.total >= 0 && l.total != total {
+			return false, fault.Errorf(fault.Unavailable, "%s: %w, from %d to %d", op, errMoved, l.total, total)
 		}
-		l.total = *pg.TotalResults
+		l.total = total
 	}
 	l.read += len(pg.Resources)
 	for _, r := range pg.Resources {
@@ -140,11 +143,17 @@ func (p *Provider) byIndex(ctx context.Context, s *server, q query) ([]resource,
 	}
 }
 
+// expiredCursor is the scimType of a cursor that is too old (RFC 9865, section 2.1).
+const expiredCursor = "expiredCursor"
+
 // byCursor reads pages by cursors (RFC 9865). The last page has none.
 func (p *Provider) byCursor(ctx context.Context, s *server, q query) ([]resource, error) {
 	op, l, used := q.name(), newListing(), map[string]bool{}
 	for cursor := ""; ; {
 		pg, err := p.page(ctx, q, url.Values{"cursor": {cursor}, "count": {strconv.Itoa(s.pageSize)}})
+		if a := refused(err); a != nil && a.Code == expiredCursor && cursor != "" {
+			return nil, fault.Errorf(fault.Unavailable, "%s: %w: %w", op, errExpired, err)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -174,7 +183,7 @@ func (p *Provider) page(ctx context.Context, q query, values url.Values) (*page,
 	err := p.call(ctx, &request{op: q.name(), method: http.MethodGet, path: p.path(q.kind, ""),
 		query: values}, func(res *response) error {
 		*pg = page{}
-		if err := json.Unmarshal(res.body, pg); err != nil {
+		if err := unmarshal(res.body, pg); err != nil {
 			return err
 		}
 		if pg.TotalResults == nil && pg.Resources == nil && pg.NextCursor == "" &&
@@ -191,10 +200,14 @@ func (p *Provider) page(ctx context.Context, q query, values url.Values) (*page,
 	return pg, err
 }
 
-// equals returns a filter (RFC 7644, section 3.4.2.2). A value is quoted as in JSON.
+// equals returns a filter (RFC 7644, section 3.4.2.2). A value is quoted as in JSON. Only what must be escaped is,
+// because some servers take "\u0026" as six characters.
 func equals(attribute, value string) string {
-	quoted, _ := json.Marshal(value) // A text can always be encoded.
-	return fmt.Sprintf("%s eq %s", attribute, quoted)
+	var quoted strings.Builder
+	enc := json.NewEncoder(&quoted)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(value) // A text can always be encoded.
+	return fmt.Sprintf("%s eq %s", attribute, strings.TrimSpace(quoted.String()))
 }
 
 // find returns the resources with a value of an attribute. Without a filter for it, and where the server refuses the

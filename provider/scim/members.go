@@ -246,8 +246,7 @@ func (m *membership) next(current resource, ids []string) []any {
 			references(slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(had, id) }))...)
 	}
 	return slices.DeleteFunc(slices.Clone(list), func(el any) bool {
-		member, _ := el.(map[string]any)
-		return slices.Contains(ids, asText(member[key(member, "value")]))
+		return slices.Contains(ids, referred(el))
 	})
 }
 

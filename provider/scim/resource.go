@@ -1,10 +1,13 @@
 package scim
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
-	"fmt"
+	"errors"
+	"io"
 	"maps"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -93,7 +96,9 @@ func (r resource) get(s slot, single bool) string {
 			return ""
 		}
 	}
-	if m, ok := v.(map[string]any); ok {
+	if m, ok := v.(map[string]any); ok && s.user {
+		return referred(m)
+	} else if ok {
 		sub := s.sub
 		if sub == "" {
 			sub = "value"
@@ -218,8 +223,7 @@ func valued(m map[string]any) bool {
 func (r resource) members() (ids []string, listed bool) {
 	list, listed := r[key(r, "members")].([]any)
 	for _, el := range list {
-		m, _ := el.(map[string]any)
-		if id := asText(m[key(m, "value")]); id != "" {
+		if id := referred(el); id != "" {
 			ids = append(ids, id)
 		}
 	}
@@ -238,11 +242,76 @@ func (r resource) copied() (resource, error) {
 
 func decode(raw []byte) (resource, error) {
 	var r resource
-	if err := json.Unmarshal(raw, &r); err != nil {
+	if err := unmarshal(raw, &r); err != nil {
 		return nil, err
 	}
 	if r == nil {
-		return nil, fmt.Errorf("the answer is empty")
+		return nil, errors.New("the answer is empty")
 	}
 	return r, nil
+}
+
+// unmarshal keeps numbers as they are written, because a PUT sends them back, and some ids are numbers.
+func unmarshal(raw []byte, into any) error {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("the answer goes on after its end")
+	}
+	return nil
+}
+
+// integer is a number that some servers send as a text.
+type integer int
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *integer) UnmarshalJSON(raw []byte) error {
+	text := strings.TrimSpace(strings.Trim(string(raw), `"`))
+	if text == "null" {
+		return nil
+	}
+	v, err := strconv.ParseFloat(text, 64)
+	*n = integer(v)
+	return err
+}
+
+// flag is a boolean that some servers send as a text.
+type flag bool
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *flag) UnmarshalJSON(raw []byte) error {
+	text := strings.ToLower(strings.Trim(string(raw), `"`))
+	if text == "null" {
+		return nil
+	}
+	v, err := strconv.ParseBool(text)
+	*f = flag(v)
+	return err
+}
+
+// referred returns the id of the resource that a complex value refers to. Some servers show only $ref, which ends with
+// the id.
+func referred(v any) string {
+	m, _ := v.(map[string]any)
+	if id := asText(m[key(m, "value")]); id != "" {
+		return id
+	}
+	return lastSegment(asText(m[key(m, "$ref")]))
+}
+
+// lastSegment returns the id at the end of the address of a resource, or "".
+func lastSegment(address string) string {
+	at, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	path := strings.TrimRight(at.EscapedPath(), "/")
+	id, err := url.PathUnescape(path[strings.LastIndex(path, "/")+1:])
+	if err != nil {
+		return ""
+	}
+	return id
 }

@@ -305,7 +305,8 @@ func references(ids []string) []any {
 // confirm makes sure that the server did what it answered. shown is the resource in the answer. A sample of the
 // resources is read again, and where always is set, each one.
 func (p *Provider) confirm(ctx context.Context, c *plan.Change, list []setting, shown resource, always bool) error {
-	if p.sample.due(c.Kind.String()+c.Op.String()) || always {
+	// An answer may show the resource as it was before, so that alone it proves nothing.
+	if p.sample.due(c.Kind.String()+c.Op.String()) || always || len(p.kept(list, shown)) > 0 {
 		r, found, err := p.get(ctx, c.Kind, c.RemoteID, p.withoutMembers(c.Kind))
 		switch {
 		case err != nil && !remote.OfOneObject(err):
@@ -314,20 +315,22 @@ func (p *Provider) confirm(ctx context.Context, c *plan.Change, list []setting, 
 			shown = r
 		}
 	}
-	if shown.id() == "" {
-		return nil
-	}
-	var kept []string
-	for _, one := range list {
-		if unchanged(one, shown.get(one.slot, p.cfg.single())) {
-			kept = append(kept, one.name)
-		}
-	}
+	kept := p.kept(list, shown)
 	if len(kept) == 0 {
 		return nil
 	}
 	return fault.Errorf(fault.Refused, "the server answered that it changed %s %s, and did not change %s", c.Kind,
 		c.RemoteID, strings.Join(kept, ", "))
+}
+
+// kept returns the names of the slots that a resource shows as they were before.
+func (p *Provider) kept(list []setting, shown resource) (names []string) {
+	for _, one := range list {
+		if shown.id() != "" && unchanged(one, shown.get(one.slot, p.cfg.single())) {
+			names = append(names, one.name)
+		}
+	}
+	return names
 }
 
 // unchanged reports whether a slot has its old value in place of the new one. A server may store another form of the
