@@ -46,6 +46,8 @@ type fakeJobs struct {
 	result *status.Result
 	// err fails everything.
 	err error
+	// onStart is called with each full run that is started; it may be nil.
+	onStart func(status.Run)
 	// refuses has no job of an object started.
 	refuses map[container.ID]bool
 	// later finishes object jobs in the background.
@@ -61,8 +63,12 @@ func (f *fakeJobs) StartRun(ctx context.Context, c container.ID, mode status.Mod
 	if f.err != nil {
 		return status.Run{}, f.err
 	}
-	return f.store.Start(ctx, status.StartRequest{Container: c, Mode: mode, DryRun: dryRun,
+	run, err := f.store.Start(ctx, status.StartRequest{Container: c, Mode: mode, DryRun: dryRun,
 		Trigger: status.Trigger{Kind: status.ByAPI, By: by}})
+	if err == nil && f.onStart != nil {
+		f.onStart(run)
+	}
+	return run, err
 }
 
 func (f *fakeJobs) StartApproved(ctx context.Context, c container.ID, by string) (status.Run, error) {

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/internal/scrub"
@@ -20,10 +22,52 @@ type orderView struct {
 	Source string `json:"source"`
 	By     string `json:"by"`
 	At     stamp  `json:"at"`
+	// Providers are those that it was given for. It is left out where an older version gave the order.
+	Providers []orderAt `json:"providers,omitempty"`
+}
+
+// orderAt is an order at one provider.
+type orderAt struct {
+	Container container.ID `json:"container"`
+	// State is stands, or ended where the directory agrees.
+	State string `json:"state"`
+	// Confirmed is when the tenant confirmed that the account is suspended or deleted.
+	Confirmed *stamp `json:"confirmed"`
 }
 
 func newOrderView(o plan.Order) orderView {
-	return orderView{string(o.ID), o.Label, o.Source, o.By, stamp(o.At)}
+	v := orderView{ID: string(o.ID), Label: o.Label, Source: o.Source, By: o.By, At: stamp(o.At)}
+	for _, c := range o.Providers {
+		at := orderAt{Container: c, State: "stands"}
+		if slices.Contains(o.Agreed, c) {
+			at.State = "ended"
+		}
+		v.Providers = append(v.Providers, at)
+	}
+	return v
+}
+
+// confirm adds when the tenants confirmed.
+func (a *API) confirm(ctx context.Context, orders []plan.Order, views []orderView) error {
+	entries := map[container.ID][]string{}
+	for _, o := range orders {
+		for _, c := range o.Providers {
+			entries[c] = append(entries[c], o.Ref.String())
+		}
+	}
+	for c, refs := range entries {
+		receipts, err := a.cfg.Decisions.Receipts(ctx, c, refs...)
+		if err != nil {
+			return err
+		}
+		for i, o := range orders {
+			at := slices.Index(o.Providers, c)
+			if r, ok := receipts[o.Ref.String()]; ok && at >= 0 {
+				views[i].Providers[at].Confirmed = orNull(r.Confirmed)
+			}
+		}
+	}
+	return nil
 }
 
 // leaveView is the response to an order, or to its end. Jobs carry it out, one at each provider.
@@ -50,7 +94,7 @@ func (a *API) leaves(r *request) (answer, error) {
 	if len(r.caller.Only) > 0 { // The orders are for every provider.
 		return answer{}, errForbidden
 	}
-	orders, err := a.cfg.Decisions.Orders(r.Context())
+	orders, err := a.Orders(r.Context())
 	if err != nil {
 		return answer{}, err
 	}
@@ -58,7 +102,49 @@ func (a *API) leaves(r *request) (answer, error) {
 	for _, o := range orders.Leave {
 		out.Orders = append(out.Orders, newOrderView(o))
 	}
-	return ok(out), nil
+	return ok(out), a.confirm(r.Context(), orders.Leave, out.Orders)
+}
+
+// Orders returns the orders to leave. An order ends where it stands only at providers that were removed: neither the
+// configuration of the API nor a live worker has them, so no run will ever end it there.
+func (a *API) Orders(ctx context.Context) (decisions.Orders, error) {
+	all, err := a.cfg.Decisions.Orders(ctx)
+	if err != nil {
+		return all, err
+	}
+	stand := make([]plan.Order, 0, len(all.Leave))
+	for _, o := range all.Leave {
+		removed, err := a.removed(ctx, o.StandsAt())
+		if err != nil {
+			return all, err
+		}
+		if !removed {
+			stand = append(stand, o)
+			continue
+		}
+		for _, c := range o.StandsAt() {
+			if err := a.cfg.Decisions.Agree(ctx, c, o); err != nil {
+				return all, err
+			}
+		}
+		a.cfg.Log.InfoContext(ctx, "order to leave ended: its providers were removed", "providers", o.StandsAt())
+	}
+	all.Leave = stand
+	return all, nil
+}
+
+// removed reports whether there are providers, and all of them were removed.
+func (a *API) removed(ctx context.Context, providers []container.ID) (bool, error) {
+	for _, c := range providers {
+		if slices.ContainsFunc(a.cfg.Resources, func(r Resource) bool { return r.Container == c }) {
+			return false, nil
+		}
+		now, err := a.cfg.Status.Configured(ctx, c)
+		if err != nil || now.Digest != "" {
+			return false, err
+		}
+	}
+	return len(providers) > 0, nil
 }
 
 // leave orders that a user leaves, everywhere and at once.

@@ -8,7 +8,9 @@ import (
 	"rollcall/api"
 	"rollcall/audit"
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/directory"
+	"rollcall/plan"
 	"rollcall/status"
 )
 
@@ -48,6 +50,52 @@ func TestLeave(t *testing.T) {
 		t.Errorf("the lift of an order for an unknown user is %+v", got)
 	}
 	h.get("/api/v3/leave/orders/").is(http.StatusOK, `{"orders":[]}`)
+}
+
+// The list says where an order stands, and what each tenant confirmed. An order that stands only at providers that were
+// removed has ended.
+func TestOrdersAtTheirProviders(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil, nil)
+	const removed = container.ID("google_workspace:8")
+	order := plan.Order{Ref: directory.Ref{Kind: directory.User, ID: "u-1"}, Source: "corp", By: "grace",
+		At: h.clock.Now(), Providers: []container.ID{google, entra, removed}}
+	if err := h.decisions.Leave(t.Context(), order); err != nil {
+		t.Fatal(err)
+	}
+	trail := h.decisions.Trail(google)
+	trail.Confirm("user/u-1", decisions.Receipt{Op: "suspend", Confirmed: h.clock.Now()})
+	if err := trail.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	agree := func(c container.ID) {
+		t.Helper()
+		if err := h.decisions.Agree(t.Context(), c, order); err != nil {
+			t.Fatal(err)
+		}
+	}
+	agree(entra)
+	const want = `"providers":[` +
+		`{"container":"google_workspace:1","state":"stands","confirmed":"2026-03-01T09:30:00.000000Z"},` +
+		`{"container":"microsoft_entra:2","state":"ended","confirmed":null},` +
+		`{"container":"google_workspace:8","state":"stands","confirmed":null}]`
+	if got := h.get("/leave/orders/").want(http.StatusOK).Body.String(); !strings.Contains(got, want) {
+		t.Errorf("the orders are %s, want %s", got, want)
+	}
+	agree(google)
+	if _, err := h.store.Configure(t.Context(), removed, "w1", "digest"); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.get("/leave/orders/").want(http.StatusOK).Body.String(); !strings.Contains(got, `"id":"u-1"`) {
+		t.Errorf("while a worker has the provider, the orders are %s", got)
+	}
+	if err := h.store.Unconfigure(t.Context(), removed, "w1", "digest"); err != nil {
+		t.Fatal(err)
+	}
+	h.get("/leave/orders/").is(http.StatusOK, `{"orders":[]}`)
+	if all, err := h.decisions.Orders(t.Context()); err != nil || len(all.Leave) > 0 {
+		t.Errorf("the orders are %+v, %v, want none", all, err)
+	}
 }
 
 // A provider without its job keeps the others from nothing, and is named. The order stands in any case.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -77,7 +78,20 @@ func (a *API) PauseOf(ctx context.Context, c container.ID) (*decisions.Pause, er
 // Resume ends the pause of a container. A full run follows, and before it a job for each user whom a person ordered to
 // leave. The run is nil where the container is disabled, or where another run is live. That one goes on, or is followed
 // by a full run if the pause ended it.
+//
+// The run is started first, so that an error leaves the container paused. It writes only after the end of the pause.
 func (a *API) Resume(ctx context.Context, c container.ID, by string) (*status.Run, error) {
+	if p, err := a.cfg.Decisions.PauseOf(ctx, c); err != nil || p == nil {
+		return nil, cmp.Or[error](err, conflict("Nothing is paused here."))
+	}
+	var run *status.Run
+	var err error
+	enabled := a.enabled(c) == nil
+	if enabled {
+		if run, err = a.startFull(ctx, c, by); err != nil {
+			return nil, err
+		}
+	}
 	was, err := a.cfg.Decisions.Resume(ctx, c)
 	if err != nil {
 		return nil, err
@@ -86,17 +100,40 @@ func (a *API) Resume(ctx context.Context, c container.ID, by string) (*status.Ru
 		return nil, conflict("Nothing is paused here.")
 	}
 	a.cfg.Log.InfoContext(ctx, "container resumed", "container", c, "by", by)
-	if a.enabled(c) != nil {
+	if !enabled {
 		return nil, nil //nolint:nilnil // No run is no error.
 	}
 	if !c.IsSource() {
 		a.sendOrders(ctx, c, by)
 	}
+	if run, err = a.afterPause(ctx, c, run, by); err != nil {
+		a.cfg.Log.WarnContext(ctx, "no run was started after a pause", "container", c, "err", scrub.Error(err))
+	}
+	return run, nil
+}
+
+// startFull starts a full run. The run is nil where another one is live.
+func (a *API) startFull(ctx context.Context, c container.ID, by string) (*status.Run, error) {
 	run, err := a.cfg.Jobs.StartRun(ctx, c, status.Full, false, by)
 	if _, live := errors.AsType[*status.LiveError](err); live {
-		return nil, nil //nolint:nilnil // The same.
+		return nil, nil //nolint:nilnil // No run is no error.
 	}
 	return &run, err
+}
+
+// afterPause starts another run where the one that was started, or that was live, met the pause before its end.
+func (a *API) afterPause(ctx context.Context, c container.ID, run *status.Run, by string) (*status.Run, error) {
+	if run != nil {
+		now, err := a.cfg.Status.Get(ctx, c, run.ID)
+		if err != nil || now.Paused == "" {
+			return run, err
+		}
+	}
+	again, err := a.startFull(ctx, c, by)
+	if err != nil || again == nil {
+		return run, err
+	}
+	return again, nil
 }
 
 // sendOrders starts the jobs of the orders to leave at a provider. The run that follows carries out what is not

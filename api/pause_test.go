@@ -9,6 +9,7 @@ import (
 	"rollcall/api"
 	"rollcall/audit"
 	"rollcall/directory"
+	"rollcall/fault"
 	"rollcall/status"
 )
 
@@ -52,6 +53,29 @@ func TestPauseAndResume(t *testing.T) {
 	got := read[struct{ Run struct{ ID, Mode string } }](h.do(http.MethodPost, entraPath+"resume/", "").want(http.StatusOK))
 	if got.Run.ID == "" || got.Run.ID == run.ID || got.Run.Mode != "full" {
 		t.Errorf("the run that follows is %+v", got)
+	}
+}
+
+// A pause stands where no run can be started after it, and a run that met it is followed by another one.
+func TestResumeStartsARun(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, nil, nil)
+	const path = "/api/v3/providers/google_workspace/1/sync/"
+	h.do(http.MethodPost, path+"pause/", "").want(http.StatusOK)
+	h.jobs.err = fault.Errorf(fault.Unavailable, "the queue is away")
+	h.do(http.MethodPost, path+"resume/", "").want(http.StatusServiceUnavailable)
+	if body := h.get(path + "pause/").want(http.StatusOK).Body.String(); !strings.Contains(body, `"paused":true`) {
+		t.Errorf("after a failed end the pause is %s", body)
+	}
+	h.jobs.err = nil
+	var met status.Run
+	h.jobs.onStart = func(run status.Run) {
+		h.jobs.onStart, met = nil, run
+		h.finish(run, status.End{State: status.Completed, Paused: "paused by grace"}, nil)
+	}
+	got := read[struct{ Run struct{ ID string } }](h.do(http.MethodPost, path+"resume/", "").want(http.StatusOK))
+	if met.ID == "" || got.Run.ID == "" || got.Run.ID == met.ID {
+		t.Errorf("the run that follows is %q, want another one than %q, which met the pause", got.Run.ID, met.ID)
 	}
 }
 

@@ -135,7 +135,7 @@ func (w *Worker) syncObject(
 	}
 	outcome, err := o.both(ctx, c, source)
 	if p := pausedBy(err); p != nil {
-		outcome, err = status.OutcomeHeld, nil
+		outcome, err = status.OutcomeHeld, besides(err)
 		o.say(status.Warning, "Nothing is sent: "+p.Text())
 	}
 	result := status.Result{Outcome: outcome, Messages: said.messages}

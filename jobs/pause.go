@@ -7,6 +7,7 @@ import (
 	"log/slog"
 
 	"rollcall/decisions"
+	"rollcall/fault"
 	"rollcall/reconcile"
 	"rollcall/status"
 )
@@ -19,13 +20,39 @@ func pausedBy(err error) *decisions.Pause {
 	return nil
 }
 
-// paused ends a run of a container that a person paused. Its plan is published, and nothing failed. If the pause has
-// ended meanwhile, a full run follows.
+// besides returns the errors that came together with a pause, or nil.
+func besides(err error) error {
+	if err == nil || pausedBy(err) == nil {
+		return err
+	}
+	many, joined := err.(interface{ Unwrap() []error })
+	if !joined {
+		return besides(errors.Unwrap(err))
+	}
+	var others []error
+	for _, e := range many.Unwrap() {
+		others = append(others, besides(e))
+	}
+	return errors.Join(others...)
+}
+
+// paused ends a run of a container that a person paused. Its plan is published, and nothing failed but what came with
+// the pause. A source's run that had begun its copy has finished it, because providers read only a complete copy. They
+// follow after the pause. If the pause has ended meanwhile, a full run follows.
 func (w *Worker) paused(ctx context.Context, c *Container, lease *status.Lease, report reconcile.Report,
-	p *decisions.Pause, log *slog.Logger) error {
+	p *decisions.Pause, err error, log *slog.Logger) error {
 	text := "Nothing was written: "
-	if report.Applied > 0 {
+	switch {
+	case err == nil:
+		text = "The copy that the run had begun was finished, and no provider follows until the pause ends: "
+	case report.Applied > 0:
 		text = fmt.Sprintf("%d changes were made, and the others were not: ", report.Applied)
+	}
+	if other := besides(err); other != nil {
+		lease.Recorder().Log(status.Message{Level: status.Error, Logger: string(c.Name),
+			Event:      "Besides the pause: " + other.Error(),
+			Attributes: map[string]any{"reason": fault.KindOf(other).String()}})
+		log.ErrorContext(ctx, "a run of a paused container failed as well", "reason", fault.KindOf(other).String())
 	}
 	lease.Recorder().Log(status.Message{Level: status.Warning, Logger: string(c.Name), Event: text + p.Text(),
 		Attributes: map[string]any{"by": p.By}})

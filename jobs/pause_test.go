@@ -141,6 +141,36 @@ func TestAPauseEndsARunThatWrites(t *testing.T) {
 	}
 }
 
+// A source that is paused while its copy is written has a whole copy, and its provider follows after the pause.
+func TestAPauseWhileASourceWrites(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.follow = true
+	var once sync.Once
+	s.local.before = func(context.Context, plan.Change) error {
+		once.Do(func() { s.pause(corp) })
+		return nil
+	}
+	s.worker("w1")
+	run := s.until(corp, s.start(corp).ID, status.Completed)
+	s.warned(run)
+	if n := s.local.count(); n != 20 {
+		t.Errorf("the copy has %d entries, want all 20", n)
+	}
+	followed := func() bool {
+		runs, _, err := s.status.List(t.Context(), google, 0, 100)
+		return err == nil && slices.ContainsFunc(runs,
+			func(r status.Run) bool { return r.Trigger.Kind == status.AfterSource })
+	}
+	if followed() {
+		t.Error("the provider follows a paused source")
+	}
+	if run := s.afterPause(corp); run.Paused != "" {
+		t.Errorf("the run after the pause is %+v", run)
+	}
+	waitFor(t, followed)
+}
+
 // unpaused ends a pause as soon as it was read once.
 type unpaused struct{ rdb redis.UniversalClient }
 

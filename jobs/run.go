@@ -159,11 +159,15 @@ func (w *Worker) conclude(ctx context.Context, c *Container, lease *status.Lease
 		lease.Close()
 		return w.left(ctx, c, cause, log)
 	}
+	p := pausedBy(err)
+	if err == nil && c.Name.IsSource() && !lease.Run().DryRun {
+		p = pausedBy(w.cfg.Decisions.Paused(ctx, c.Name))
+	}
+	if p != nil {
+		return w.paused(ctx, c, lease, report, p, err, log)
+	}
 	if err == nil {
 		return w.completed(ctx, c, lease, report, log)
-	}
-	if p := pausedBy(err); p != nil {
-		return w.paused(ctx, c, lease, report, p, log)
 	}
 	switch kind := fault.KindOf(err); kind {
 	case fault.Canceled:

@@ -179,7 +179,7 @@ func (p *watcher) start(ctx context.Context) error {
 func (w *Worker) sendAhead(ctx context.Context, source *Container) error {
 	leavers, err := w.leave(ctx, source)
 	if pausedBy(err) != nil {
-		return nil // The run after the pause finds them again.
+		return besides(err) // The run after the pause finds them again.
 	}
 	if err != nil || len(leavers) == 0 {
 		return err
@@ -192,7 +192,7 @@ func (w *Worker) sendAhead(ctx context.Context, source *Container) error {
 		w.loops.Go(func() {
 			bounded, cancel := w.untilDrained(context.WithoutCancel(ctx), callsFor)
 			defer cancel()
-			if err := w.suspend(bounded, c, leavers); err != nil {
+			if err := besides(w.suspend(bounded, c, leavers)); err != nil {
 				w.cfg.Log.WarnContext(ctx, "leavers were not sent ahead: the next run of the provider suspends them",
 					"container", string(c.Name), "err", err)
 			}

@@ -24,6 +24,12 @@ type Order struct {
 	Agreed    []container.ID `json:"agreed,omitempty"`
 }
 
+// StandsAt returns the providers that had the source when it was given, and at which it has not ended.
+func (o *Order) StandsAt() []container.ID {
+	return slices.DeleteFunc(slices.Clone(o.Providers),
+		func(c container.ID) bool { return slices.Contains(o.Agreed, c) })
+}
+
 // text says who ordered it, and when.
 func (o *Order) text() string {
 	return "has to leave by order of " + o.By + " since " + o.At.UTC().Format(time.RFC3339)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,11 +74,27 @@ func (r *remote) orders(ctx context.Context) error {
 		fmt.Fprintln(r.stdout, "No order to leave stands.")
 		return nil
 	}
-	t := newTable(r.stdout, "PERSON", "ID", "SOURCE", "ORDERED", "BY")
+	t := newTable(r.stdout, "PERSON", "ID", "SOURCE", "ORDERED", "BY", "AT")
 	for _, o := range a.Value.Orders {
-		t.row(o.Label, o.ID, o.Source, r.moment(o.At), o.By)
+		t.row(o.Label, o.ID, o.Source, r.moment(o.At), o.By, r.places(o))
 	}
 	return t.flush()
+}
+
+// places says at which providers an order stands, and which of them have confirmed it.
+func (r *remote) places(o client.Order) string {
+	out := make([]string, 0, len(o.Providers))
+	for _, at := range o.Providers {
+		text := string(at.Container)
+		switch {
+		case at.State == "ended":
+			text += " (ended)"
+		case at.Confirmed != nil:
+			text += " (confirmed " + r.moment(*at.Confirmed) + ")"
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, ", ")
 }
 
 // confirmed waits for the jobs and prints what each tenant confirmed.

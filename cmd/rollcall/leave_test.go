@@ -16,7 +16,8 @@ func TestLeave(t *testing.T) {
 	s.as(person{says: "n\n"}, "leave", "ada@example.com").want(t, codeHeld, "Nothing was ordered.")
 	s.as(person{says: "y\n"}, "leave", "ada@example.com").want(t, 0, "Suspend ada@example.com everywhere, now?",
 		"ada (u-1) has to leave", "google_workspace:1: suspended", "microsoft_entra:2: suspended")
-	s.do("leave").want(t, 0, "PERSON", "ada", "u-1", "corp", "2026-03-01 09:30:00")
+	s.do("leave").want(t, 0, "PERSON", "ada", "u-1", "corp", "2026-03-01 09:30:00",
+		"google_workspace:1, microsoft_entra:2")
 	s.do("held").want(t, 0, "1 order to leave in force")
 	s.do("leave", "--json").want(t, 0, `"orders":[{"id":"u-1"`)
 	s.result.Outcome = status.OutcomeHeld

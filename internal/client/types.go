@@ -183,6 +183,13 @@ type Order struct {
 	Source string    `json:"source"`
 	By     string    `json:"by"`
 	At     time.Time `json:"at"`
+	// Providers are those that it was given for. An older API has none.
+	Providers []struct {
+		Container container.ID `json:"container"`
+		// State is stands or ended. Confirmed is when the tenant confirmed the departure.
+		State     string     `json:"state"`
+		Confirmed *time.Time `json:"confirmed"`
+	} `json:"providers"`
 }
 
 // Orders are the orders that stand.

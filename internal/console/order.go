@@ -33,7 +33,7 @@ func (c *Console) orders(r *request) (out []standingOrder, err error) {
 	if r.who.Restricted() {
 		return nil, nil
 	}
-	all, err := c.cfg.Decisions.Orders(r.Context())
+	all, err := c.cfg.API.Orders(r.Context())
 	for _, o := range all.Leave {
 		out = append(out, standingOrder{Order: o})
 	}
