@@ -300,13 +300,13 @@ func TestCAFile(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	w := open(t, setup{})
+	w := open(t, setup{tenant: graph.Config{UnverifiedDomains: []string{"Example.org"}}})
 	if _, err := w.tenant.AddUser(graph.User{UserPrincipalName: "admin@example.com"}); err != nil {
 		t.Fatal(err)
 	}
 	good, err := w.Check(t.Context())
-	if err != nil || len(good) != 6 {
-		t.Errorf("Check() = %q, %v; want six lines", good, err)
+	if err != nil || len(good) != 7 || !strings.HasPrefix(good[1], "domains that are not verified: example.org; ") {
+		t.Errorf("Check() = %q, %v; want seven lines, with the domain that is not verified", good, err)
 	}
 	if n := w.tenant.Calls().Writes; n != 0 {
 		t.Errorf("Check() wrote %d times", n)

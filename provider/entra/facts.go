@@ -104,23 +104,33 @@ func set(ids []string) map[string]bool {
 
 // readDomains lists the verified domains, in lower case.
 func (p *Provider) readDomains(ctx context.Context) ([]string, error) {
-	var names []string
-	err := p.listWhole(ctx, []*item{get("domains.list", "/domains?$select=id,isVerified")}, func(r raw) {
+	names, _, err := p.listDomains(ctx)
+	return names, err
+}
+
+// listDomains lists the verified domains and the others, in lower case.
+func (p *Provider) listDomains(ctx context.Context) (names, unverified []string, err error) {
+	err = p.listWhole(ctx, []*item{get("domains.list", "/domains?$select=id,isVerified")}, func(r raw) {
 		name, verified := "", false
 		r.text("id", &name)
-		if r.flag("isVerified", &verified); verified && name != "" {
-			names = append(names, strings.ToLower(name))
+		name = strings.ToLower(name)
+		switch r.flag("isVerified", &verified); {
+		case name == "":
+		case verified:
+			names = append(names, name)
+		default:
+			unverified = append(unverified, name)
 		}
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if len(names) == 0 {
-		return nil, fault.Errorf(fault.Unavailable, "domains.list: the tenant has no verified domain")
+		return nil, nil, fault.Errorf(fault.Unavailable, "domains.list: the tenant has no verified domain")
 	}
 	slices.Sort(names)
 	p.learn(ctx, func(k *knowledge) { k.Domains, k.DomainsAt = names, p.now() })
-	return names, nil
+	return names, unverified, nil
 }
 
 // writableDomains returns the verified domains as of the last few minutes.
@@ -240,7 +250,7 @@ func (a *roles) collect(ctx context.Context, active []string) error {
 // users, groups, deleted users and administrators. Whether they may be written is read from the access token. It
 // returns a line for each success. The error joins the failures, each with advice. The next run uses the domains, too.
 func (p *Provider) Check(ctx context.Context) (good []string, err error) {
-	domains, err := p.readDomains(ctx)
+	domains, unverified, err := p.listDomains(ctx)
 	if err != nil {
 		e, ok := errors.AsType[*fault.Error](err)
 		if !ok || e.Op == remote.TokenOp || fault.KindOf(err) != fault.Denied {
@@ -248,6 +258,10 @@ func (p *Provider) Check(ctx context.Context) (good []string, err error) {
 		}
 	} else {
 		good = append(good, "access token for the tenant; verified domains: "+strings.Join(domains, ", "))
+	}
+	if len(unverified) > 0 {
+		good = append(good, "domains that are not verified: "+strings.Join(unverified, ", ")+
+			"; people with an address there are held until an administrator verifies the domain")
 	}
 	bad := []error{err}
 	for _, c := range []struct {

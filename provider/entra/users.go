@@ -155,11 +155,11 @@ func (p *Provider) judgeTaken(ctx context.Context, j *job, byAddress, byAnchor *
 }
 
 // hidden returns the error for an address that is taken according to Graph and that is not the userPrincipalName of
-// any user.
+// any user that Graph shows.
 func hidden(j *job) error {
 	return fault.Errorf(fault.Conflict,
-		"another object has the address %s, which is not a userPrincipalName (the alias of a user, a group or "+
-			"a contact): %w", j.Address, j.out.Err)
+		"another object has the address %s: it is the alias of a user, a group or a contact, or the name of an account "+
+			"that was created moments ago: %w", j.Address, j.out.Err)
 }
 
 // nameHolders names the objects that have the addresses of refused renames.
