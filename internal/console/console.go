@@ -12,6 +12,8 @@
 //	person    one person or group, with the explanation
 //	leavers   who left, and what becomes of their accounts
 //	order     the confirmation of an order that one person leaves now
+//	previews  the form for a changed configuration
+//	preview   what a changed configuration would do
 //
 // A request passes through
 //
@@ -86,7 +88,7 @@ type Console struct {
 }
 
 // roots are the first segments of the paths of the pages. The paths of the API have others.
-var roots = []string{"runs", "changes", "held", "people", "leavers", "servers", "live", "assets", "login", "logout"}
+var roots = []string{"runs", "changes", "held", "people", "leavers", "previews", "servers", "live", "assets", "login", "logout"}
 
 // New returns a Console.
 func New(cfg Config) (*Console, error) {
@@ -138,6 +140,9 @@ func (c *Console) routes() {
 	c.post("/people/leave", tokens.Approve, "leave", c.leave)
 	c.post("/people/stay", tokens.Approve, "leave/lift", c.liftLeave)
 	c.get("/leavers/{$}", c.leavers)
+	c.get(previewRoot+"{$}", c.previews)
+	c.post(previewRoot+"new", tokens.Sync, "preview", c.startPreview)
+	c.get(previewRoot+"{preview}/{$}", c.preview)
 }
 
 // Serves reports whether a request is for a page. A program that asks for the root path gets the answer of the API.
@@ -286,6 +291,7 @@ func (c *Console) answer(w http.ResponseWriter, r *request, p *page, err error) 
 	code := http.StatusOK
 	if err != nil {
 		var text string
+		shown, has := errors.AsType[instead](err)
 		if refused, is := errors.AsType[refusal](err); is {
 			code, text = refused.status, refused.text
 		} else {
@@ -293,6 +299,9 @@ func (c *Console) answer(w http.ResponseWriter, r *request, p *page, err error) 
 		}
 		p = &page{View: "error", Title: http.StatusText(code), Data: text,
 			Retry: code == http.StatusServiceUnavailable && r.Method == http.MethodGet}
+		if has {
+			p = shown.page
+		}
 	}
 	if p.Status != 0 {
 		code = p.Status

@@ -145,6 +145,7 @@ func TestScopes(t *testing.T) {
 		{h.decider, runAt + "undo", url.Values{"dry_run": {"true"}}}, {h.decider, "/servers/ldap/corp/accept", nil},
 		{h.decider, "/held/google_workspace/1/" + digest + "/reject", url.Values{"count": {"1"}}},
 		{h.decider, "/held/google_workspace/1/pins/lift", url.Values{"all": {"1"}}},
+		{h.syncer, "/previews/new", url.Values{"text": {"sources: {}"}}},
 		{h.decider, "/people/leave", url.Values{"id": {"u1"}}}, {h.decider, "/people/stay", url.Values{"id": {"u1"}}},
 	}
 	for _, a := range actions {

@@ -27,7 +27,7 @@ func functions(c *Console) template.FuncMap {
 		"duration": func(r *status.Run) string { return lasting(r.Duration(now())) }, "person": personPath,
 		"progress": progress(now),
 		"state":    stateTitle, "runtone": runTone, "trigger": triggerWords, "lower": strings.ToLower,
-		"tone": opTone, "sum": sum,
+		"tone": opTone, "sum": sum, "less": func(a, b int) int { return a - b },
 	}
 }
 

@@ -3,12 +3,14 @@
 package e2e
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -17,6 +19,39 @@ import (
 	"rollcall/internal/session"
 	"rollcall/internal/tokens"
 )
+
+// preview has the demo's configuration compared with one in which a text is replaced, and returns the path of the page.
+func (s *show) preview(old, with string) string {
+	s.Helper()
+	files, err := filepath.Glob(filepath.Join(s.dir, "rollcall-demo-*", "rollcall.yaml"))
+	if err != nil || len(files) != 1 {
+		s.Fatalf("the configuration of the demo is %v (%v)", files, err)
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		s.Fatal(err)
+	}
+	resp, err := http.Post(s.base+"/preview/", "application/yaml",
+		strings.NewReader(strings.Replace(string(text), old, with, 1)))
+	if err != nil {
+		s.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	at, found := strings.CutPrefix(resp.Header.Get("Location"), "/api/v3/preview/")
+	if !found {
+		s.Fatalf("POST /preview/ = %d", resp.StatusCode)
+	}
+	eventually(s, time.Minute, "the end of the preview", func() bool {
+		resp, err := http.Get(s.base + "/preview/" + at)
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		return err == nil && strings.Contains(string(body), `"state":"done"`)
+	})
+	return "/previews/" + at
+}
 
 // axe-core finds nothing on any page, in both themes on a small window and on a usual one. Nothing is cut off.
 func TestAccessibility(t *testing.T) {
@@ -44,7 +79,7 @@ func TestAccessibility(t *testing.T) {
 		"/people/?q=nothing", "/people/entry/?username=awojcik", "/people/entry/?username=nothing",
 		"/people/leave/?id=" + id, ordered, "/leavers/", "/leavers/?q=nothing", "/runs/google_workspace/1/", undone,
 		undone + "?group=person&level=warning", attribute("/runs/ldap/corp/", "tbody a", "href"), "/held/none/none/",
-		signIn(t)}
+		"/previews/", s.preview("    - id: 1\n", "    - id: 1\n      exclude: [awojcik]\n"), signIn(t)}
 	for _, look := range []struct {
 		theme string
 		width int64
