@@ -65,7 +65,10 @@ func (a *App) watchAudit(ctx context.Context, log *audit.Log) {
 			broken, why = 1, "lines at its end were missing at the start"
 		}
 		a.access.AuditBroken.Set(broken)
-		if why != "" && why != said {
+		switch {
+		case why == "":
+			a.Log.InfoContext(ctx, "the audit log is whole")
+		case why != said:
 			a.Log.ErrorContext(ctx, "the audit log is broken", "reason", why)
 		}
 		said = why

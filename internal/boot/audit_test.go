@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"rollcall/audit"
 	"rollcall/directory"
@@ -26,8 +27,9 @@ func TestTheAuditLogIsComparedAtTheStart(t *testing.T) {
 	p := config.Process{RedisURL: redistest.URL(t), AuditFile: filepath.Join(dir, "audit.jsonl"),
 		InsecureNoTokens: true, Listen: "127.0.0.1:0", DecisionsKeyFile: secret.File(filepath.Join(dir, "key"))}
 	write(t, string(p.DecisionsKeyFile), strings.Repeat("key-", 16))
+	said := make(lines, 100)
 	start := func() *boot.App {
-		app, err := boot.With(t.Context(), p, &config.Config{}, os.Getenv, slog.New(slog.DiscardHandler))
+		app, err := boot.With(t.Context(), p, &config.Config{}, os.Getenv, slog.New(slog.NewTextHandler(said, nil)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,6 +46,7 @@ func TestTheAuditLogIsComparedAtTheStart(t *testing.T) {
 		if _, err := app.API(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
+		said.wait(t, "the audit log is ")
 		app.Close()
 		families, err := app.Metrics.Gather()
 		if err != nil {
@@ -96,5 +99,30 @@ func TestTheAuditLogIsComparedAtTheStart(t *testing.T) {
 	}
 	if kept, err := process().Decisions.Kept(t.Context(), c); err != nil || !strings.Contains(kept.Broken, "is gone") {
 		t.Errorf("after the API has started a worker reads %+v, %v, want the loss", kept, err)
+	}
+}
+
+// lines receives what a process logs.
+type lines chan string
+
+// Write implements io.Writer.
+func (l lines) Write(line []byte) (int, error) {
+	l <- string(line)
+	return len(line), nil
+}
+
+// wait waits for a line with a text.
+func (l lines) wait(t *testing.T, text string) {
+	t.Helper()
+	patience := time.After(time.Minute)
+	for {
+		select {
+		case line := <-l:
+			if strings.Contains(line, text) {
+				return
+			}
+		case <-patience:
+			t.Fatalf("no line has %q", text)
+		}
 	}
 }

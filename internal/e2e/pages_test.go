@@ -176,6 +176,7 @@ func TestPages(t *testing.T) {
 		t.Errorf("the first view weighs %d bytes", weight)
 	}
 	s.leave(16)
+	b.do(b.open("/runs/ldap/corp/"), sees(`//h1[contains(., "Corporate directory")]`))
 	b.press("Sync now")
 	b.do(sees(ended))
 	b.shot("run")
