@@ -266,11 +266,25 @@ func FuzzVerify(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(out.Bytes())
+	f.Add(append(bytes.TrimSuffix(out.Bytes(), []byte("\n")), " {}\n"...))
+	f.Add([]byte(`{"seq":9223372036854775807,"chain":"\u001b[2J","previous":"x","event":"audit file removed"}` + "\n{\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(t.TempDir(), "a")
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, _ = audit.Verify(path)
+		report, err := audit.Verify(path)
+		if err != nil {
+			if strings.ContainsAny(err.Error(), "\x1b\x00\n\u202e") || len(err.Error()) > 2000 {
+				t.Errorf("Verify() = %.500q, want one short line", err)
+			}
+			return
+		}
+		if found, err := audit.Has(path, report.Head); report.Lines > 0 && (!found || err != nil) {
+			t.Errorf("Has(%+v) = %v, %v after Verify()", report.Head, found, err)
+		}
+		if bytes.Count(data, []byte("\n")) != report.Lines {
+			t.Errorf("Verify() = %d lines of %q", report.Lines, data)
+		}
 	})
 }

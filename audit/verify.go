@@ -255,6 +255,9 @@ func parse(text []byte) (Record, error) {
 	if err := in.Decode(&r); err != nil {
 		return r, fmt.Errorf("no audit record: %w", err)
 	}
+	if in.InputOffset() != int64(len(text)) {
+		return r, errors.New("no audit record: the line goes on after the record")
+	}
 	if r.Sequence < 1 || r.Chain == "" {
 		return r, errors.New("no audit record: seq " + strconv.FormatInt(r.Sequence, 10) + ", chain " +
 			strconv.Quote(r.Chain))

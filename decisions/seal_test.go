@@ -354,22 +354,23 @@ func TestParseKeys(t *testing.T) {
 	}
 }
 
-// FuzzRecords has another program write every value that a process reads before a decision. No approval and no pin
-// of it counts.
+// FuzzRecords has another program write every value that a process reads before a decision. No approval, no pin and
+// no order of it counts, and no sequence.
 func FuzzRecords(f *testing.F) {
 	for _, seed := range [][3]string{
 		{"", "{}", "{}"}, {"00000000 00 {}", `{"verdict":"approved","expires":"2999-01-01T00:00:00Z"}`, `{"id":"ann"}`},
 		{strings.Repeat("a", 8) + " " + strings.Repeat("b", 64) + ` {"seq":9223372036854775807,"marks":{"x":{}}}`,
 			`{"fingerprint":"aaaa","verdict":"rejected"}`, `{"kind":"user","id":"ann","account":"none"}`},
 	} {
-		f.Add([]byte(seed[0]), []byte(seed[1]), []byte(seed[2]), []byte("\x03\x00sig1"))
+		order := []byte(seed[0] + ` {"kind":"user","id":"ann","by":"eve","providers":["google_workspace:1"]}`)
+		f.Add([]byte(seed[0]), []byte(seed[1]), []byte(seed[2]), []byte("\x03\x00sig1"), order)
 	}
 	rdb := redistest.Mini(f)
 	keys, err := decisions.ParseKeys(oldKey)
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Fuzz(func(t *testing.T, seal, decision, pin, held []byte) {
+	f.Fuzz(func(t *testing.T, seal, decision, pin, held, order []byte) {
 		store := decisions.New(rdb, decisions.Config{Keys: func() ([]decisions.Key, error) { return keys, nil }})
 		ctx := t.Context()
 		rdb.FlushDB(ctx)
@@ -379,12 +380,20 @@ func FuzzRecords(f *testing.F) {
 		rdb.HSet(ctx, recordKey+"decisions", goodFinger, decision)
 		rdb.HSet(ctx, recordKey+"pins", "user/ann", pin)
 		rdb.Set(ctx, recordKey+"held:d1", held, 0)
+		rdb.Set(ctx, recordKey+"floor", seal, 0)
+		rdb.HSet(ctx, "rollcall:{orders}:leave", "user/ann", order)
 		k, err := store.Kept(ctx, google)
 		if err != nil || len(k.Pins) > 0 || k.Decisions[goodFinger].Verdict == string(plan.Approved) {
 			t.Errorf("Kept() = %+v, %v, want nothing that counts", k, err)
 		}
 		if set, err := store.HeldBy(ctx, google, "d1"); err == nil && !set.Unsigned {
 			t.Errorf("HeldBy() = %+v, want it refused or unsigned", set)
+		}
+		if orders, err := store.Orders(ctx); err != nil || len(orders.Leave) > 0 {
+			t.Errorf("Orders() = %+v, %v, want none that stands", orders, err)
+		}
+		if n := store.Sequence(google); n != 0 {
+			t.Errorf("Sequence() = %d after records without a signature, want 0", n)
 		}
 	})
 }

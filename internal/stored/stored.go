@@ -25,10 +25,11 @@ func Millis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// Time reads what Millis returned.
+// Time reads what Millis returned. A time that has no form in JSON is zero.
 func Time(s string) time.Time {
+	const last = 253402300799999 // the end of the year 9999
 	n := Int(s)
-	if n == 0 {
+	if n <= 0 || n > last {
 		return time.Time{}
 	}
 	return time.UnixMilli(n).UTC()

@@ -211,8 +211,8 @@ func parseLine(text string) (entry, error) {
 	e := entry{Identity: Identity{Name: parts[0]}}
 	for s := range strings.SplitSeq(parts[1], ",") {
 		scope, err := ParseScope(s)
-		if err != nil {
-			return entry{}, err
+		if err != nil { // It may be the token.
+			return entry{}, errors.New("the second part has to be scopes: read, sync or approve, with commas")
 		}
 		if e.May(scope) {
 			return entry{}, fmt.Errorf("the scope %s stands there twice", scope)
@@ -255,8 +255,8 @@ func (e *entry) options(parts []string) error {
 		case "only":
 			for text := range strings.SplitSeq(value, ",") {
 				id := container.ID(text)
-				if err := id.Validate(); err != nil {
-					return fmt.Errorf("only: %w", err)
+				if id.Validate() != nil {
+					return errors.New("only: want ldap:<slug> for a source or <type>:<id> for a provider, with commas")
 				}
 				e.Only = append(e.Only, id)
 			}

@@ -20,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"rollcall/directory"
 	"rollcall/fault"
@@ -195,7 +196,7 @@ func Clean(text string, secrets ...string) string {
 	const most = 300
 	text = plan.Clean(strings.ToValidUTF8(text, "\uFFFD"))
 	for _, s := range secrets {
-		if s != "" {
+		if s != "" && utf8.ValidString(s) { // Another one is not in the text by now.
 			text = strings.ReplaceAll(text, s, "<redacted>")
 		}
 	}
