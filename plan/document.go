@@ -68,7 +68,13 @@ func (r *Row) UnmarshalJSON(text []byte) error {
 	case r.Kind.ofEntry():
 		return json.Unmarshal(text, &r.Entry)
 	}
-	return json.Unmarshal(text, &r.Change)
+	if err := json.Unmarshal(text, &r.Change); err != nil {
+		return err
+	}
+	if !slices.Contains(Ops(), r.Change.Op) {
+		return fmt.Errorf("a row %q without an operation", r.Kind)
+	}
+	return nil
 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
