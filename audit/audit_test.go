@@ -288,3 +288,40 @@ func FuzzVerify(f *testing.F) {
 		}
 	})
 }
+
+// during calls a function when a check asks whether it should go on.
+type during struct {
+	context.Context
+	once func()
+}
+
+// Err implements context.Context.
+func (d during) Err() error {
+	d.once()
+	return d.Context.Err()
+}
+
+// TestFilesAreRemovedDuringACheck checks that a file that becomes too old while a log is checked is no break.
+func TestFilesAreRemovedDuringACheck(t *testing.T) {
+	t.Parallel()
+	path, now := filepath.Join(t.TempDir(), "audit"), time.Now()
+	l := open(t, audit.Config{Path: path, MaxSize: 500, Keep: time.Hour, Now: func() time.Time { return now }})
+	for range 3 {
+		write(t, l, 3)
+		now = now.Add(time.Minute)
+	}
+	before, err := audit.Files(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove := sync.OnceFunc(func() {
+		now = now.Add(2 * time.Hour)
+		write(t, l, 3)
+	})
+	if err := l.Verify(during{t.Context(), remove}); err != nil {
+		t.Errorf("Verify() = %v while files are removed, want nil", err)
+	}
+	if _, err := os.Stat(before[0]); err == nil {
+		t.Errorf("%s is still there; the test has to remove it", before[0])
+	}
+}

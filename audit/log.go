@@ -215,7 +215,7 @@ func (l *Log) rotate(ctx context.Context) error {
 		return nil
 	}
 	if same {
-		if err := os.Rename(l.cfg.Path, l.cfg.Path+"-"+l.cfg.Now().UTC().Format(stampFormat)); err != nil {
+		if err := os.Rename(l.cfg.Path, l.freeName()); err != nil {
 			return fmt.Errorf("audit: %w", err)
 		}
 	}
@@ -223,6 +223,16 @@ func (l *Log) rotate(ctx context.Context) error {
 		return err
 	}
 	return l.prune(ctx)
+}
+
+// freeName returns a name for the file, which ends now. No earlier file has it, even if the clock stands.
+func (l *Log) freeName() string {
+	for at := l.cfg.Now().UTC(); ; at = at.Add(time.Microsecond) {
+		name := l.cfg.Path + "-" + at.Format(stampFormat)
+		if _, err := os.Lstat(name); err != nil {
+			return name
+		}
+	}
 }
 
 // prune deletes earlier files that ended before Keep. The record is written first.

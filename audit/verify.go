@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -38,11 +39,48 @@ type BreakError struct {
 func (e *BreakError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Text) }
 
 // Verify reads the files of a log in their order and checks the chain. The error is a *BreakError for the first break.
+// The log may be written meanwhile.
 func Verify(path string) (Report, error) {
-	files, err := Files(path)
-	if err != nil {
-		return Report{}, err
+	return settled(path, verify)
+}
+
+// mostTries bounds the checks of a log that changes while it is read.
+const mostTries = 5
+
+// settled checks the files of a log again if the check fails and files were begun, written or deleted meanwhile.
+func settled(path string, check func(files []string) (Report, error)) (Report, error) {
+	for tries := 1; ; tries++ {
+		files, before, err := glance(path)
+		if err != nil {
+			return Report{}, err
+		}
+		report, err := check(files)
+		if err == nil || tries == mostTries {
+			return report, err
+		}
+		if _, after, failed := glance(path); failed != nil || after == before {
+			return report, err
+		}
 	}
+}
+
+// glance returns the files of a log, and a text that is another one after a change of any of them.
+func glance(path string) (files []string, state string, err error) {
+	if files, err = Files(path); err != nil {
+		return nil, "", err
+	}
+	var all strings.Builder
+	for _, file := range files {
+		size := int64(-1)
+		if info, err := os.Stat(file); err == nil {
+			size = info.Size()
+		}
+		fmt.Fprintf(&all, "%s %d\n", file, size)
+	}
+	return files, all.String(), nil
+}
+
+func verify(files []string) (Report, error) {
 	v := verifier{removed: map[string]bool{}}
 	for _, file := range files {
 		if err := v.file(file); err != nil {
@@ -58,6 +96,15 @@ func (l *Log) Verify(ctx context.Context) error {
 	if l.cfg.Path == "" {
 		return nil
 	}
+	for tries := 1; ; tries++ {
+		// An earlier file that was deleted meanwhile is named by a later record.
+		if err := l.verify(ctx); tries == mostTries || !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+}
+
+func (l *Log) verify(ctx context.Context) error {
 	earlier, f, size, head, err := l.present()
 	if err != nil {
 		return err

@@ -1,6 +1,9 @@
 package tokens
 
 import (
+	"cmp"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -24,9 +27,20 @@ func NewCounter(window time.Duration) *Counter { return &Counter{window: window}
 func (c *Counter) Count(name string, now time.Time) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if now.After(c.ends) || len(c.counts) >= maxNames {
+	if now.After(c.ends) {
 		c.counts, c.ends = map[string]int{}, now.Add(c.window)
+	}
+	if _, known := c.counts[name]; !known && len(c.counts) >= maxNames {
+		c.forget()
 	}
 	c.counts[name]++
 	return c.counts[name]
+}
+
+// forget makes room by half. The names with the highest counts stay, so that many other names do not clear a count.
+func (c *Counter) forget() {
+	names := slices.SortedFunc(maps.Keys(c.counts), func(a, b string) int { return cmp.Compare(c.counts[b], c.counts[a]) })
+	for _, name := range names[maxNames/2:] {
+		delete(c.counts, name)
+	}
 }
