@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -96,7 +97,7 @@ func (p *Provider) addAliases(ctx context.Context, id string, list []string) err
 		if !remote.OfOneObject(err) {
 			return err
 		}
-		if fault.KindOf(err) == fault.Conflict {
+		if status, _ := code(err); status == http.StatusConflict {
 			if err = p.aliasTaken(ctx, id, alias); err == nil {
 				continue
 			}

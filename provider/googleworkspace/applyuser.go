@@ -300,27 +300,14 @@ func (p *Provider) undeleteUser(ctx context.Context, c *plan.Change) (outcome, e
 	undeleted := p.call(ctx, "users.undelete", func(ctx context.Context) error {
 		return p.api.Users.Undelete(c.RemoteID, body).Context(ctx).Do()
 	})
-	switch status, _ := code(undeleted); {
-	case undeleted == nil:
-	case status == http.StatusConflict:
-		return outcome{}, fault.Errorf(fault.Conflict,
-			"the deleted user %s cannot be restored while another object has its old address: %w", c.RemoteID, undeleted)
-	case fault.KindOf(undeleted) != fault.NotFound && fault.KindOf(undeleted) != fault.Invalid:
+	if undeleted != nil && (!remote.OfOneObject(undeleted) || fault.KindOf(undeleted) == fault.Refused) {
 		return outcome{}, undeleted
 	}
-	var current *admin.User
-	v, err := p.view(ctx, names(c.Fields))
-	if err != nil {
-		return outcome{}, err
-	}
-	err = p.callAs(ctx, "users.get", retryMissing(), func(ctx context.Context) (err error) {
-		current, err = v.get(ctx, p.api, c.RemoteID)
-		return err
-	})
+	// An earlier attempt with a lost answer may have restored the account, whatever Google says to this one.
+	current, err := p.readRestored(ctx, c)
 	switch {
 	case err != nil && undeleted != nil && fault.KindOf(err) == fault.NotFound:
-		return outcome{}, fault.Errorf(fault.Invalid,
-			"user %s cannot be restored any more, because Google keeps deleted users for 20 days", c.RemoteID)
+		return outcome{}, notRestored(c, undeleted)
 	case err != nil:
 		return outcome{}, err
 	}
@@ -344,4 +331,33 @@ func (p *Provider) undeleteUser(ctx context.Context, c *plan.Change) (outcome, e
 		e.body.ForceSendFields = append(e.body.ForceSendFields, "Suspended")
 	}
 	return outcome{note: "restored from the deleted users"}, p.write(ctx, c, e, suspend || lift)
+}
+
+// readRestored reads an account after its restoration. Reads may show the deleted account for a while.
+func (p *Provider) readRestored(ctx context.Context, c *plan.Change) (u *admin.User, err error) {
+	v, err := p.view(ctx, names(c.Fields))
+	if err != nil {
+		return nil, err
+	}
+	err = p.callAs(ctx, "users.get", retryMissing(), func(ctx context.Context) (err error) {
+		if u, err = v.get(ctx, p.api, c.RemoteID); err == nil && u.DeletionTime != "" {
+			err = gone(c)
+		}
+		return err
+	})
+	return u, err
+}
+
+// notRestored says why Google did not restore a deleted account.
+func notRestored(c *plan.Change, refusal error) error {
+	switch status, _ := code(refusal); {
+	case status == http.StatusConflict:
+		return fault.Errorf(fault.Conflict,
+			"the deleted user %s cannot be restored while another object has its old address: %w", c.RemoteID, refusal)
+	case strings.Contains(refusal.Error(), invalidUnit):
+		return refusal
+	}
+	// %v hides the status: users.undelete was sent no field of the change, which would be named.
+	return fault.Errorf(fault.Invalid, "user %s cannot be restored (Google keeps deleted users for 20 days): %v",
+		c.RemoteID, refusal)
 }

@@ -233,3 +233,14 @@ func TestStaleMarkIsRemoved(t *testing.T) {
 		t.Errorf("Suspender = %v, want somebody else", o.Suspender)
 	}
 }
+
+// TestTheOtherFormOfALetter checks that a value stays ours when the tenant returns its letters composed.
+func TestTheOtherFormOfALetter(t *testing.T) {
+	t.Parallel()
+	w := open(t, mapUsers("organizations.title"))
+	id := w.must(newUser("u1", "liz@example.com", "organizations.title", "Che\u0301f"))
+	w.edit(id, map[string]any{"organizations": []any{element{"primary": true, "title": "Ch\u00e9f"}}})
+	if got := w.object(id).Fields.Get("organizations.title"); got != "Ch\u00e9f" {
+		t.Errorf("title = %q, want the composed form", got)
+	}
+}

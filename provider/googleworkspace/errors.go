@@ -47,6 +47,9 @@ func fromAnswer(op string, g *googleapi.Error, secrets []string) error {
 	if a.Message == "" {
 		a.Message = http.StatusText(g.Code)
 	}
+	if foreign(g.Body) {
+		a.Message += ", in an answer that is not from the API"
+	}
 	e := fault.New(kindOf(op, a, g.Body), op, a)
 	if e.Kind.Retryable() {
 		e.RetryAfter = provider.RetryAfter(g.Header.Get("Retry-After"), time.Now())
@@ -89,6 +92,7 @@ var reasons = map[string]fault.Kind{
 	"limitExceeded": fault.Refused, "aborted": fault.Unavailable, "backendError": fault.Unavailable,
 	"RATE_LIMIT_EXCEEDED": fault.Throttled, "RESOURCE_EXHAUSTED": fault.Throttled, "ABORTED": fault.Unavailable,
 	"SERVICE_DISABLED": fault.Denied, "ACCESS_TOKEN_SCOPE_INSUFFICIENT": fault.Denied,
+	"failedPrecondition": fault.Conflict, "FAILED_PRECONDITION": fault.Conflict, // 400, and no fault of a value
 }
 
 // texts are parts of messages that are more specific than the reason, or that come without one.
@@ -103,6 +107,15 @@ var texts = []struct {
 	{"Type not supported: userKey", fault.NotFound},  // a key of a group
 	{"Type not supported: groupKey", fault.NotFound}, // a key of a user
 }
+
+// foreign reports whether the body of a refusal is not JSON. Such an answer comes from a proxy or a front end. It says
+// nothing about the requested object, except in the texts above.
+func foreign(body string) bool {
+	return strings.TrimSpace(body) != "" && !json.Valid([]byte(body))
+}
+
+// canceled is the status of the canonical code CANCELLED.
+const canceled = 499
 
 // userDeleted is Google's answer (412) to a key of a deleted user.
 const userDeleted = "User is deleted"
@@ -136,6 +149,8 @@ func kindOf(op string, a *remote.Refusal, body string) fault.Kind {
 	case a.Status == http.StatusUnauthorized, a.Status == http.StatusPaymentRequired,
 		a.Status == http.StatusProxyAuthRequired:
 		return fault.Denied
+	case foreign(body):
+		return fault.Unavailable
 	case a.Status == http.StatusForbidden && slices.Contains(listings, op):
 		return fault.Denied
 	case a.Status == http.StatusForbidden, full.MatchString(a.Message):
@@ -144,7 +159,8 @@ func kindOf(op string, a *remote.Refusal, body string) fault.Kind {
 		return fault.NotFound
 	case a.Status == http.StatusConflict, a.Status == http.StatusPreconditionFailed:
 		return fault.Conflict
-	case a.Status == http.StatusRequestTimeout, a.Status == http.StatusTooEarly, a.Status >= 500, a.Status < 400:
+	case a.Status == http.StatusRequestTimeout, a.Status == http.StatusTooEarly, a.Status == canceled, a.Status >= 500,
+		a.Status < 400:
 		return fault.Unavailable // A status below 400 is a redirect, which comes from a proxy.
 	}
 	return fault.Invalid
@@ -160,9 +176,12 @@ func without(secret string, err error) error {
 	return &fault.Error{Kind: e.Kind, Op: e.Op, RetryAfter: e.RetryAfter, Field: e.Field, Err: errors.New(text)}
 }
 
+// invalidUnit is Google's term for the path of an organizational unit that does not exist.
+const invalidUnit = "INVALID_OU_ID"
+
 // rejected maps the terms in Google's refusals of values to fields.
 var rejected = []struct{ term, field string }{
-	{"INVALID_OU_ID", "orgUnitPath"}, {"FamilyName", "name.familyName"}, {"GivenName", "name.givenName"},
+	{invalidUnit, orgUnitField}, {"FamilyName", "name.familyName"}, {"GivenName", "name.givenName"},
 	{"display_name", "name.displayName"},
 	{"primary_user_email", plan.AddressField}, {"recovery_email", "recoveryEmail"}, {"recovery_phone", "recoveryPhone"},
 }
@@ -196,7 +215,7 @@ func detailed(c *plan.Change, err error) error {
 
 func refusedValue(field, value string, err error) error {
 	text := fmt.Sprintf("%s: Google refuses the value %q", field, value)
-	if strings.Contains(err.Error(), "INVALID_OU_ID") {
+	if strings.Contains(err.Error(), invalidUnit) {
 		text = fmt.Sprintf("orgUnitPath: the tenant has no organizational unit %q", value)
 	}
 	return &fault.Error{Kind: fault.Invalid, Field: field, Err: fmt.Errorf("%s: %w", text, err)}

@@ -24,6 +24,7 @@ func TestEveryStatusHasAKind(t *testing.T) {
 	special := map[int]fault.Kind{
 		401: fault.Denied, 402: fault.Denied, 403: fault.Refused, 407: fault.Denied, 404: fault.NotFound, 410: fault.NotFound,
 		409: fault.Conflict, 412: fault.Conflict, 408: fault.Unavailable, 425: fault.Unavailable, 429: fault.Throttled,
+		499: fault.Unavailable,
 	}
 	for status := 300; status < 600; status++ {
 		want, ok := special[status]
@@ -68,6 +69,7 @@ func TestReasons(t *testing.T) {
 		{412, "limitExceeded", "Domain user limit reached.", fault.Refused},
 		{412, "conditionNotMet", "User is deleted.", fault.NotFound},
 		{400, "badRequest", "Type not supported: userKey", fault.NotFound},
+		{400, "failedPrecondition", "Precondition check failed.", fault.Conflict},
 		{404, "notFound", "Resource Not Found: userKey", fault.NotFound},
 		{409, "duplicate", "Entity already exists.", fault.Conflict},
 		{409, "aborted", "The operation was aborted.", fault.Unavailable},
@@ -112,6 +114,8 @@ func TestCommonErrorForm(t *testing.T) {
 		{403, "PERMISSION_DENIED", "SERVICE_DISABLED", fault.Denied},
 		{403, "PERMISSION_DENIED", "", fault.Refused},
 		{404, "NOT_FOUND", "", fault.NotFound},
+		{400, "FAILED_PRECONDITION", "", fault.Conflict},
+		{499, "CANCELLED", "", fault.Unavailable},
 		{503, "UNAVAILABLE", "", fault.Unavailable},
 	} {
 		body := fmt.Sprintf(`{"error":{"code":%d,"message":"Not now.","status":%q,"details":[{"reason":%q}]}}`,
@@ -119,6 +123,31 @@ func TestCommonErrorForm(t *testing.T) {
 		err := googleapi.CheckResponse(&http.Response{StatusCode: tc.code, Body: io.NopCloser(strings.NewReader(body))})
 		if got := fault.KindOf(classify(t.Context(), "users.insert", err)); got != tc.want {
 			t.Errorf("%s is %v, want %v", body, got, tc.want)
+		}
+	}
+}
+
+// TestGatewayAnswers checks that an answer that is not from the API says nothing about an object. Google's own
+// texts without JSON keep their meaning.
+func TestGatewayAnswers(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		code int
+		body string
+		want fault.Kind
+	}{
+		{403, "<html><title>Blocked by policy</title></html>", fault.Unavailable},
+		{404, "\n<!DOCTYPE html><html>Error 404 (Not Found)!!1", fault.Unavailable},
+		{410, "<HTML>", fault.Unavailable},
+		{409, "Conflict", fault.Unavailable},
+		{404, "", fault.NotFound},
+		{404, `{"error":{"code":404}}`, fault.NotFound},
+		{403, "Request rate higher than configured.", fault.Throttled},
+		{401, "<html>", fault.Denied},
+	} {
+		err := googleapi.CheckResponse(&http.Response{StatusCode: tc.code, Body: io.NopCloser(strings.NewReader(tc.body))})
+		if got := fault.KindOf(classify(t.Context(), "users.get", err)); got != tc.want {
+			t.Errorf("%d %q is %v, want %v", tc.code, tc.body, got, tc.want)
 		}
 	}
 }

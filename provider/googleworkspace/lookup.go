@@ -98,8 +98,12 @@ func (l *looking) anchored(ctx context.Context, lookup provider.Lookup) (found [
 		return nil, nil
 	}
 	err = l.p.listUsers(ctx, "externalId="+quote(string(lookup.ID)), func(u *admin.User) {
-		if o := l.p.userObject(u); o.Ref == lookup.Ref { // The search ignores the type of the value.
-			found = append(found, l.state.Add(o))
+		o := l.p.userObject(u)
+		if o.Ref != lookup.Ref { // The search ignores the type of the value.
+			return
+		}
+		if i := l.state.Add(o); !slices.Contains(found, i) {
+			found = append(found, i)
 		}
 	})
 	return found, err

@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
 	admin "google.golang.org/api/admin/directory/v1"
 
 	"rollcall/directory"
@@ -105,9 +106,10 @@ func (m marks) elements() []any {
 }
 
 // digest returns a short name of a value for rollcall_fields. It distinguishes our value from an edited one. It is
-// short because externalIds are limited to 2 KB.
+// short because externalIds are limited to 2 KB. Both forms of a letter with an accent have one digest, because a
+// server may return the other one.
 func digest(value string) string {
-	sum := sha256.Sum256([]byte(strings.ToLower(strings.TrimSpace(value))))
+	sum := sha256.Sum256([]byte(strings.ToLower(norm.NFC.String(strings.TrimSpace(value)))))
 	return hex.EncodeToString(sum[:4])
 }
 

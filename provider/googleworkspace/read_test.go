@@ -2,6 +2,7 @@ package googleworkspace_test
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -210,6 +211,56 @@ func TestIncompleteReads(t *testing.T) {
 			t.Errorf("Read() with %+v = %d objects, %v; want none, unavailable", f, len(state.Objects), err)
 		}
 	}
+}
+
+// TestExpiredPageTokens checks that a list begins again when Google refuses one of its page tokens. A list with tokens
+// that are always refused fails the read, or makes one group unreadable.
+func TestExpiredPageTokens(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusBadRequest, http.StatusGone} {
+		w := open(t, setup{})
+		w.fill(600, 250)
+		for i := range 250 {
+			if _, err := w.tenant.AddMember("group0000@example.com",
+				simulator.Member{Email: fmt.Sprintf("user%04d@example.com", i+1)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := w.read(provider.Query{})
+		refusal := simulator.Fault{Nth: 2, Times: 1, Status: status, Code: "invalid", Message: "Invalid Input: pageToken"}
+		users, groups, members := refusal, refusal, refusal
+		users.Method, groups.Method = "directory.users.list", "directory.groups.list"
+		members.Method = "directory.members.list"
+		members.Key = must(w.tenant.Group("group0000@example.com")).ID
+		w.tenant.Inject(users, groups, members)
+		got := w.read(provider.Query{})
+		byID := func(a, b plan.Object) int { return strings.Compare(a.RemoteID, b.RemoteID) }
+		slices.SortFunc(want.Objects, byID)
+		slices.SortFunc(got.Objects, byID)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%d for a page token changes what is read (-want +got):\n%s", status, diff)
+		}
+		w.tenant.ClearFaults()
+		members.Times = 0
+		w.tenant.Inject(members)
+		if o := w.object(members.Key); !o.Unreadable || o.Listed {
+			t.Errorf("a group with tokens that are always refused (%d) is %+v, want it unreadable", status, o.ReadOnly)
+		}
+		w.tenant.ClearFaults()
+		users.Times = 0
+		w.tenant.Inject(users)
+		if _, err := w.Read(t.Context(), provider.Query{Now: w.clock.Now()}); err == nil ||
+			!strings.Contains(err.Error(), "users.list") {
+			t.Errorf("Read() with tokens that are always refused (%d) = %v, want an error", status, err)
+		}
+	}
+}
+
+func must[T any](value T, ok bool) T {
+	if !ok {
+		panic("it does not exist")
+	}
+	return value
 }
 
 // TestListsThatLeaveOut checks that a list that ends early without notice omits no object that is in the ledger.

@@ -14,7 +14,6 @@ import (
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
-	"rollcall/provider/remote"
 )
 
 // usersPage is Google's largest page of users.
@@ -136,30 +135,6 @@ func (p *Provider) usersPages(ctx context.Context, list func() *admin.UsersListC
 		}
 		return page.NextPageToken, nil
 	})
-}
-
-// pages reads pages until the last one. A repeated page token is an error, because it would mean an endless or
-// incomplete list.
-func pages(op string, read func(token string) (next string, err error)) error {
-	seen := map[string]bool{}
-	for token := ""; ; {
-		next, err := read(token)
-		if err != nil || next == "" {
-			return err
-		}
-		if seen[next] || len(seen) == remote.MostPages {
-			return fault.Errorf(fault.Unavailable, "%s: Google repeated a page token, so the list cannot be read to its end", op)
-		}
-		seen[next], token = true, next
-	}
-}
-
-// haveIDs returns an error unless each object of a page has an id.
-func haveIDs[T any](op string, page []*T, id func(*T) string) error {
-	if slices.ContainsFunc(page, func(o *T) bool { return o == nil || id(o) == "" }) {
-		return fault.Errorf(fault.Unavailable, "%s: the answer has an object without an id", op)
-	}
-	return nil
 }
 
 // getUser reads one user by id, address or alias. found is false if Google has no user with the key, if the user is
