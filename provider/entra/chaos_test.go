@@ -51,7 +51,8 @@ func TestChaos(t *testing.T) {
 			t.Parallel()
 			r := rand.New(rand.NewPCG(uint64(seed), 7))
 			h := openHop(t, setup{caller: patient(4), unchecked: seed%5 > 0,
-				tenant: graph.Config{Seed: uint64(seed), DeltaPage: 20, DeltaMembers: 30}})
+				tenant: graph.Config{Seed: uint64(seed), DeltaPage: 20, DeltaMembers: 30,
+					EmptyPages: seed%5 > 2}})
 			boss, err := h.tenant.AddUser(graph.User{UserPrincipalName: "admin@example.com"})
 			if err != nil {
 				t.Fatal(err)
