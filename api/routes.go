@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"regexp"
 	"runtime/debug"
@@ -301,7 +300,7 @@ func (a *API) recover(w *recorder, r *http.Request) {
 	if v == http.ErrAbortHandler { //nolint:errorlint // compared as net/http does
 		panic(v)
 	}
-	a.cfg.Log.ErrorContext(r.Context(), "panic", "request_id", requestID(r), "panic", scrub.Text(fmt.Sprint(v)), "stack",
+	a.cfg.Log.ErrorContext(r.Context(), "panic", "request_id", requestID(r), "panic", scrub.Panic(v), "stack",
 		string(debug.Stack()))
 	if w.status == 0 {
 		a.write(w, r, internalError)

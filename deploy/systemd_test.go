@@ -64,5 +64,7 @@ func TestSystemdUnits(t *testing.T) {
 	}
 	if a, w := hardening(text["api"]), hardening(text["worker"]); a == "" || a != w {
 		t.Errorf("the units are hardened differently:\n%s\n%s", a, w)
+	} else if !strings.Contains(a, "\nLimitCORE=0\n") {
+		t.Error("a crash may leave a core file, which has the secrets")
 	}
 }

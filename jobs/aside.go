@@ -6,10 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
+
+	"rollcall/fault"
+	"rollcall/internal/scrub"
 
 	"rollcall/internal/redisclock"
 )
@@ -94,10 +98,16 @@ func (w *Worker) enterQueues() error {
 	return nil
 }
 
-// handle executes a task of either queue.
-func (w *Worker) handle(ctx context.Context, task *asynq.Task) error {
+// handle executes a task of either queue. A panic becomes an error here, because asynq stores its value on Redis.
+func (w *Worker) handle(ctx context.Context, task *asynq.Task) (err error) {
 	ctx, cancel := w.untilCut(ctx)
 	defer cancel()
+	defer func() {
+		if v := recover(); v != nil {
+			w.cfg.Log.ErrorContext(ctx, "panic", "task", task.Type(), "panic", scrub.Panic(v), "stack", string(debug.Stack()))
+			err = fault.Errorf(fault.Internal, "a panic (%s); the log of the worker has its place", scrub.Panic(v))
+		}
+	}()
 	switch task.Type() {
 	case TypeRun:
 		return w.run(ctx, task)

@@ -3,7 +3,11 @@
 // error.
 package scrub
 
-import "regexp"
+import (
+	"fmt"
+	"regexp"
+	"runtime"
+)
 
 var (
 	// address is a mail address, and what a URL may have before its host.
@@ -21,3 +25,12 @@ func Text(text string) string {
 
 // Error returns the text of an error so.
 func Error(err error) string { return Text(err.Error()) }
+
+// Panic returns what the log shows of a panic. Errors of the runtime name no value. Of any other value it is the type,
+// because the value may contain a secret or name a person.
+func Panic(v any) string {
+	if err, is := v.(runtime.Error); is {
+		return err.Error()
+	}
+	return fmt.Sprintf("a %T", v)
+}

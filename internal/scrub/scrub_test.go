@@ -1,6 +1,8 @@
 package scrub_test
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"rollcall/internal/scrub"
@@ -23,3 +25,29 @@ func TestText(t *testing.T) {
 		}
 	}
 }
+
+// TestPanic checks that the log has the text of a runtime error, and no value of any other panic.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		panics func()
+		want   string
+	}{
+		"index":      {func() { _ = []int{}[len(name())] }, "index out of range"},
+		"nil":        {func() { var p *struct{ X int }; p.X = 1 }, "nil pointer"},
+		"conversion": {func() { var v any = "hunter2"; _ = v.(int) }, "interface {} is string, not int"},
+		"text":       {func() { panic("hunter2") }, "a string"},
+		"error":      {func() { panic(errors.New("hunter2")) }, "a *errors.errorString"},
+	} {
+		func() {
+			defer func() {
+				if got := scrub.Panic(recover()); !strings.Contains(got, tc.want) || strings.Contains(got, "hunter2") {
+					t.Errorf("%s: Panic() = %q, want %q", name, got, tc.want)
+				}
+			}()
+			tc.panics()
+		}()
+	}
+}
+
+func name() string { return "x" }
