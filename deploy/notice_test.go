@@ -136,10 +136,21 @@ func TestWorkflowsArePinned(t *testing.T) {
 		t.Fatalf("workflows %v, %v", files, err)
 	}
 	pinned := regexp.MustCompile(`uses: [\w./-]+@[0-9a-f]{40} # v`)
+	docker, err := os.ReadFile("Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	goImage := regexp.MustCompile(`golang:\S+`)
+	builder := goImage.FindString(string(docker))
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
+		}
+		for _, image := range goImage.FindAllString(string(text), -1) {
+			if image != builder {
+				t.Errorf("%s has the image %s, and deploy/Dockerfile %s", file, image, builder)
+			}
 		}
 		for line := range strings.Lines(string(text)) {
 			if strings.Contains(line, "uses:") && !pinned.MatchString(line) {
