@@ -1,6 +1,7 @@
 package mapping_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,5 +27,32 @@ func TestEvaluateShowsEveryExpression(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, m.Evaluate(&ann, nil)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestActivityIsDecidedBy(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		active, filter string
+		own            bool
+		by             string
+	}{
+		{own: true},
+		{active: "active", own: true},
+		{active: `active && ldap.employeeType != "left"`, own: true, by: "employeeType"},
+		{active: `lower(ldap["Status"]) == "in" && len(mails) > 0 && source == "corp" && givenName != ""`,
+			by: "Status givenName mail"},
+		{active: "true", filter: "active", own: true},
+		{active: "true"},
+	} {
+		user := map[string]string{}
+		if tc.active != "" {
+			user["active"] = tc.active
+		}
+		own, by := compile(t, mapping.Options{User: user, UserFilter: tc.filter}).Activity()
+		if own != tc.own || strings.Join(by, " ") != tc.by {
+			t.Errorf("active: %s, user_filter: %s: Activity() = %t, %q, want %t, %q", tc.active, tc.filter, own, by, tc.own,
+				tc.by)
+		}
 	}
 }

@@ -295,6 +295,29 @@ func (m *Mapping) Attributes() []string {
 	return names
 }
 
+// Activity reports whether the mapping uses active, the directory's own way to disable an account. by are the names of
+// the attributes by which the mapping of the field active decides, sorted.
+func (m *Mapping) Activity() (own bool, by []string) {
+	if m.user.active == nil {
+		return true, nil
+	}
+	own = slices.ContainsFunc(m.user.expressions(), func(e *expression) bool {
+		return slices.Contains(e.variables, ActiveField)
+	})
+	for _, v := range Variables() {
+		switch {
+		case !slices.Contains(m.user.active.variables, v.Name) || v.get == nil:
+		case v.Name == "mails":
+			by = append(by, directory.Mail)
+		case !slices.Contains([]string{"id", "dn", "source", ActiveField}, v.Name):
+			by = append(by, v.Name)
+		}
+	}
+	by = append(by, m.user.active.attributes...)
+	slices.Sort(by)
+	return own, slices.Compact(by)
+}
+
 func (m *Mapping) side(kind directory.Kind) *side {
 	if kind == directory.Group {
 		return &m.group

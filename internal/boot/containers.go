@@ -80,7 +80,7 @@ func (a *App) ldapSource(cfg *ldap.Config) (jobs.Container, error) {
 }
 
 func (a *App) openLDAP(cfg *ldap.Config, more ...ldap.Option) (*ldap.Source, error) {
-	options := append([]ldap.Option{ldap.WithEnv(a.Getenv)}, more...)
+	options := append([]ldap.Option{ldap.WithEnv(a.Getenv), ldap.WithDeciding(a.Config.Deciding(cfg.Slug))}, more...)
 	if a.Process.StrictFiles {
 		options = append(options, ldap.WithStrictFiles())
 	}

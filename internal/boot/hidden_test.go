@@ -195,6 +195,45 @@ func TestLaw13EachAttributeHiddenInTurn(t *testing.T) {
 	}
 }
 
+// A mapping decides who is active. Odd values of attributes that it does not use hold nobody. The attribute that it uses
+// becomes invisible for the few people who have it, which gives no access back.
+func TestLaw13AMappingDecidesWhoIsActive(t *testing.T) {
+	t.Parallel()
+	company := func(attr string) string {
+		text := tree
+		for n := range 12 {
+			uid := fmt.Sprintf("u%02d", n)
+			text += someone(uid, "First", "Last", uid+"@example.org", n, "nsAccountLock", "odd")
+			if n < 4 {
+				text = strings.TrimSuffix(text, "\n") + attr + ": left\n\n"
+			}
+		}
+		return text
+	}
+	mapping := `active: 'ldap.employeeType != "left"'`
+	o := newOffice(t, officeOptions{ldif: company("x"), file: true, google: []string{"  " + mapping},
+		entra: []string{"user_property_mappings: {" + mapping + "}"}})
+	o.sync(corp, workspace, entra)
+	o.replace(company("employeeType"))
+	o.sync(corp, workspace, entra)
+	for _, name := range []container.ID{workspace, entra} {
+		o.approve(name)
+	}
+	for n, want := range []bool{3: false, 4: true} {
+		if google, entra := o.active(fmt.Sprintf("u%02d", n)); n >= 3 && (google != want || entra != want) {
+			t.Errorf("u%02d is active at Google %t, Entra %t, want %t", n, google, entra, want)
+		}
+	}
+	before := o.tenants()
+	o.replace(company("x"))
+	o.judge("employeeType hidden", before, false)
+	if set := o.held(corp); len(set.Changes) != 4 || !strings.Contains(set.Changes[0].Reason, "attribute employeeType") {
+		t.Errorf("the source holds %+v, want four changes that name employeeType", set.Changes)
+	}
+	o.replace(company("employeeType"))
+	o.judge("visible again", before, true)
+}
+
 // An access rule of the server hides the attribute that says that a person is locked. One locked person is too few for
 // a count, and another attribute of the person is still visible. The person stays without an account until the
 // attribute is visible again, and gets one when the lock is lifted.

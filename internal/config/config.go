@@ -169,3 +169,18 @@ func (c *Config) Attributes(slug string) []string {
 	slices.Sort(names)
 	return names
 }
+
+// Deciding returns how the mappings of the providers decide which users of a source are active.
+func (c *Config) Deciding(slug string) ldap.Deciding {
+	by := ldap.Deciding{Alone: true}
+	used := false
+	for _, p := range c.Providers {
+		if Uses(p.Settings, slug) {
+			own, names := p.Mapping.Activity()
+			by.Alone, by.By, used = by.Alone && !own, append(by.By, names...), true
+		}
+	}
+	slices.Sort(by.By)
+	by.Alone, by.By = by.Alone && used, slices.Compact(by.By)
+	return by
+}

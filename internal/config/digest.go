@@ -20,7 +20,7 @@ func (c *Config) Digests(build string) map[container.ID]string {
 	out := map[container.ID]string{}
 	for i := range c.Sources.LDAP {
 		if s := &c.Sources.LDAP[i]; s.Enabled {
-			out[container.Source(s.Slug)] = digest(build, s, c.Attributes(s.Slug))
+			out[container.Source(s.Slug)] = digest(build, s, c.Attributes(s.Slug), c.Deciding(s.Slug))
 		}
 	}
 	for i := range c.Providers {

@@ -8,9 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"rollcall/internal/config"
 	"rollcall/plan"
 	"rollcall/provider/googleworkspace"
+	"rollcall/source/ldap"
 )
 
 func TestFileThatIsNotThere(t *testing.T) {
@@ -79,6 +82,29 @@ providers:
 		"nowhere": {}} {
 		if got := c.Attributes(slug); !slices.Equal(got, want) {
 			t.Errorf("Attributes(%q) = %q, want %q", slug, got, want)
+		}
+	}
+}
+
+func TestWhichAttributesDecideWhoIsActive(t *testing.T) {
+	t.Parallel()
+	good := read(t, "testdata/good.yaml")
+	second := strings.Replace(good[strings.Index(good, "    - id: 1"):], "id: 1", "id: 2", 1)
+	for _, tc := range []struct {
+		first, second string
+		want          ldap.Deciding
+	}{
+		{"active: ldap.status", "organizations.title: ldap.title", ldap.Deciding{By: []string{"status"}}},
+		{"active: ldap.status", "active: ldap.status == givenName", ldap.Deciding{Alone: true,
+			By: []string{"givenName", "status"}}},
+	} {
+		const mappings = "      user_property_mappings:\n        "
+		c, _, problems := load(t, good+mappings+tc.first+"\n"+second+mappings+tc.second+"\n", config.Options{})
+		if problems != "" {
+			t.Fatal(problems)
+		}
+		if diff := cmp.Diff(tc.want, c.Deciding("corp")); diff != "" {
+			t.Errorf("%s; %s: Deciding() (-want +got):\n%s", tc.first, tc.second, diff)
 		}
 	}
 }

@@ -143,10 +143,10 @@ func (w *writer) keys(v reflect.Value, meanings map[string]string, missing error
 func (w *writer) presets() {
 	w.line("### Presets")
 	w.line("A preset has the defaults of one family of servers, and its way to disable an account: " +
-		"`userAccountControl` and `accountExpires` (`active_directory`), `nsAccountLock` (`freeipa`, `389ds`), " +
-		"`pwdAccountLockedTime` and `shadowExpire` (`openldap`), `loginDisabled` and `loginExpirationTime` " +
+		"`userAccountControl` and `accountExpires` (`active_directory`), `nsAccountLock` (`freeipa`, which also has " +
+		"`krbPrincipalExpiration`, and `389ds`), `pwdAccountLockedTime` and `shadowExpire` (`openldap`), `loginDisabled` and `loginExpirationTime` " +
 		"(`edirectory`).\n" +
-		"Without a preset, the defaults above hold and the attributes of the first four count. With one, a group whose " +
+		"Without a preset, the defaults above hold and the attributes of the first four count, with those of [other servers](mapping.md#users). With one, a group whose " +
 		"members are a search (`memberURL`) is held and named.")
 	var rows [][]string
 	plain := reflect.ValueOf(ldap.DefaultConfig())

@@ -162,13 +162,11 @@ func (d *decoder) record(e *ldap.Entry, now time.Time) (rec record) {
 	rec.blame(problem)
 	rec.Active = true
 	if d.scope.kind == directory.User {
-		var is [len(activityAttributes)]string
-		for i, at := range d.active {
-			is[i] = d.first(at)
-		}
-		act := activity{is[0], is[1], is[2], is[3], is[4], is[5], is[6]}
+		act := d.activity()
 		rec.Active = act.active(now)
-		rec.blame(act.unreadable())
+		if !d.scope.mapsActive {
+			rec.blame(act.unreadable())
+		}
 		d.audit()
 	}
 	for i, at := range d.member {
@@ -178,6 +176,16 @@ func (d *decoder) record(e *ldap.Entry, now time.Time) (rec record) {
 	rec.blame(d.dynamicGroup())
 	rec.sid, rec.builtIn = d.primarySID(), strings.EqualFold(d.first(d.critical), "TRUE")
 	return rec
+}
+
+// activity returns the values by which the entry is active or not.
+func (d *decoder) activity() (a activity) {
+	for i, at := range d.active {
+		if at >= 0 {
+			a[i] = d.values[at]
+		}
+	}
+	return a
 }
 
 // blame keeps the first problem.
@@ -378,9 +386,11 @@ func (d *decoder) coverage() []directory.Coverage {
 			if slices.Contains(p.from, slot) {
 				c.Attributes = append(c.Attributes, p.name)
 				c.Members = c.Members || d.scope.logins && p.name == directory.UserName
+				c.Activity = c.Activity || slices.ContainsFunc(d.scope.activeBy,
+					func(name string) bool { return strings.EqualFold(name, p.name) })
 			}
 		}
-		c.Activity = d.scope.kind == directory.User && slices.Contains(d.active[:], slot)
+		c.Activity = c.Activity || d.scope.kind == directory.User && slices.Contains(d.active[:], slot)
 		c.Members = c.Members || slot == d.sid || slot == d.primary || slices.Contains(d.member, slot) ||
 			slices.Contains(d.dynamic, slot)
 		out = append(out, c)

@@ -16,39 +16,38 @@ import (
 // dueWithin is how far ahead the accounts that expire are known. After it they are searched again.
 const dueWithin = 24 * time.Hour
 
-// expiryAttributes returns the attributes of a scope with a date after which an account is inactive.
-func expiryAttributes(s *scope) []string {
-	return slices.DeleteFunc([]string{"accountExpires", "shadowExpire"}, func(attr string) bool {
-		return !slices.Contains(s.activity, attr)
-	})
-}
+// expiryAttributes are attributes with a date after which an account is inactive. Active Directory has the first.
+var expiryAttributes = []string{"accountExpires", "shadowExpire", "krbPrincipalExpiration"}
 
-// expiry returns when an account becomes inactive, if that is between from and until.
-func expiry(e *ldap.Entry, from, until time.Time) (at time.Time, ok bool) {
-	if ticks, err := strconv.ParseInt(e.GetEqualFoldAttributeValue("accountExpires"), 10, 64); err == nil && ticks > 0 {
-		at = time.Unix(ticks/ticksPerSecond-windowsEpoch, 0).UTC()
-	} else if days, err := strconv.ParseInt(e.GetEqualFoldAttributeValue("shadowExpire"), 10, 64); err == nil && days > 0 {
-		at = time.Unix(days*24*60*60, 0).UTC()
+// expiry returns the first time between from and until after which an account is inactive.
+func expiry(e *ldap.Entry, from, until time.Time) (first time.Time, ok bool) {
+	for _, attr := range expiryAttributes {
+		text := e.GetEqualFoldAttributeValue(attr)
+		at, dated := generalizedTime(text)
+		if n, err := strconv.ParseInt(text, 10, 64); err == nil && n > 0 {
+			if at, dated = time.Unix(n*day, 0), true; attr == expiryAttributes[0] {
+				at = time.Unix(n/ticksPerSecond-windowsEpoch, 0)
+			}
+		}
+		if dated && !at.Before(from) && at.Before(until) && (!ok || at.Before(first)) {
+			first, ok = at.UTC(), true
+		}
 	}
-	return at, !at.IsZero() && !at.Before(from) && at.Before(until)
+	return first, ok
 }
 
 // renewDue searches for the accounts that expire between from and dueWithin after now.
 func (d *delta) renewDue(ctx context.Context, from time.Time, c *source.Cursor) error {
 	c.Until = d.now.Add(dueWithin)
 	s := &d.user
-	for _, attr := range expiryAttributes(s) {
-		if !s.enabled {
-			break
-		}
-		filter := "(shadowExpire=*)" // which has no order in the standard schema
-		if attr == "accountExpires" {
-			filter = fmt.Sprintf("(accountExpires>=%d)(accountExpires<=%d)", ticksOf(from), ticksOf(c.Until))
-			if d.session.root.family != activeDirectory {
-				continue
-			}
-		} else if d.session.root.family == activeDirectory {
+	for i, attr := range expiryAttributes {
+		domain := d.session.root.family == activeDirectory
+		if !s.enabled || !slices.Contains(s.activity, attr) || domain != (i == 0) {
 			continue
+		}
+		filter := "(" + attr + "=*)" // The other schemas have no order of them.
+		if domain {
+			filter = fmt.Sprintf("(accountExpires>=%d)(accountExpires<=%d)", ticksOf(from), ticksOf(c.Until))
 		}
 		req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: "(&" + s.filter + filter + ")",
 			attrs: []string{s.unique.attr, attr}, paged: true}

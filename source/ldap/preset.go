@@ -77,14 +77,18 @@ func (c *Config) activities() []string {
 	switch c.Preset {
 	case PresetActiveDirectory:
 		return []string{"userAccountControl", "accountExpires"}
-	case PresetFreeIPA, Preset389:
+	case PresetFreeIPA:
+		return []string{"nsAccountLock", "krbPrincipalExpiration"}
+	case Preset389:
 		return []string{"nsAccountLock"}
 	case PresetOpenLDAP:
 		return []string{"pwdAccountLockedTime", "shadowExpire"}
 	case PresetEDirectory:
 		return []string{"loginDisabled", "loginExpirationTime"}
 	}
-	return []string{"userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime", "shadowExpire"}
+	return slices.DeleteFunc(slices.Clone(activityAttributes[:]), func(attr string) bool {
+		return strings.HasPrefix(attr, "login") // Other servers may have any text there.
+	})
 }
 
 // criticalObject marks what Active Directory itself needs ([MS-ADA1], section 2.362).
@@ -113,7 +117,7 @@ func (s *Source) rooted(root *rootDSE) (*Source, error) {
 	}
 	out := *s // for this directory alone
 	out.cfg.BaseDN = base
-	out.user, out.group = userScope(&out.cfg, s.mapped), groupScope(&out.cfg, s.mapped)
+	out.scopes()
 	return &out, nil
 }
 

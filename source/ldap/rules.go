@@ -5,113 +5,12 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
 	"rollcall/source"
 )
-
-// activityAttributes decide whether an account is active; see activity. Active Directory's come first.
-var activityAttributes = [...]string{"userAccountControl", "accountExpires", "nsAccountLock", "pwdAccountLockedTime",
-	"shadowExpire", "loginDisabled", "loginExpirationTime"}
-
-// activity has the first values of the attributes by which directories disable accounts; empty where absent.
-type activity struct {
-	userAccountControl, accountExpires, nsAccountLock, pwdAccountLockedTime, shadowExpire string
-	loginDisabled, loginExpirationTime                                                    string
-}
-
-// active reports whether an account is enabled. What counts, by family:
-//
-//   - Active Directory: ACCOUNTDISABLE (2) in userAccountControl, or accountExpires in the past. LOCKOUT does not
-//     count, because it ends by itself. Where userAccountControl is present, only these two count.
-//   - FreeIPA and 389 Directory Server: nsAccountLock is TRUE.
-//   - eDirectory, with its preset: loginDisabled is TRUE, or loginExpirationTime is past.
-//   - OpenLDAP's ppolicy: pwdAccountLockedTime is 000001010000Z, the mark of an administrator's lock. Any other time is
-//     a lockout after wrong passwords.
-//   - RFC 2307's shadowAccount: shadowExpire, in days since 1970, is past.
-func (a *activity) active(now time.Time) bool {
-	if a.userAccountControl != "" {
-		const accountDisable = 2
-		flags, _ := strconv.ParseInt(a.userAccountControl, 10, 64)
-		return flags&accountDisable == 0 && !a.expired(now)
-	}
-	switch {
-	case strings.EqualFold(a.nsAccountLock, "TRUE"), a.pwdAccountLockedTime == "000001010000Z",
-		strings.EqualFold(a.loginDisabled, "TRUE"), passed(a.loginExpirationTime, now):
-		return false
-	case a.shadowExpire != "":
-		const day = 24 * 60 * 60
-		days, err := strconv.ParseInt(a.shadowExpire, 10, 64)
-		return err != nil || days <= 0 || now.Unix() < days*day
-	}
-	return true
-}
-
-// unreadable describes the first value that has not the form of its attribute; empty where there is none. Whether the
-// account is active cannot be told from it.
-func (a *activity) unreadable() string {
-	number := func(v string) bool { _, err := strconv.ParseInt(v, 10, 64); return err == nil }
-	date := func(v string) bool { _, err := time.Parse(generalizedTime, v); return err == nil }
-	truth := func(v string) bool { return strings.EqualFold(v, "TRUE") || strings.EqualFold(v, "FALSE") }
-	for _, v := range []struct {
-		attr, text string
-		fits       func(string) bool
-		form       string
-	}{
-		{"userAccountControl", a.userAccountControl, number, "a number"},
-		{"accountExpires", a.accountExpires, number, "a number"},
-		{"nsAccountLock", a.nsAccountLock, truth, "TRUE or FALSE"},
-		{"shadowExpire", a.shadowExpire, number, "a number of days"},
-		{"loginDisabled", a.loginDisabled, truth, "TRUE or FALSE"},
-		{"loginExpirationTime", a.loginExpirationTime, date, "a time such as 20261231235959Z"},
-	} {
-		if v.text != "" && !v.fits(v.text) {
-			return fmt.Sprintf("its %s is %q, which is not %s: whether it is active cannot be told", v.attr, v.text, v.form)
-		}
-	}
-	return ""
-}
-
-// states reports whether an entry has every attribute that decides whether it is active. A missing one may be hidden.
-func (s *scope) states(e *ldap.Entry) bool {
-	has := func(attr string) bool { return len(e.GetEqualFoldRawAttributeValues(attr)) > 0 }
-	decide := activityAttributes[2:]
-	if has(activityAttributes[0]) {
-		decide = activityAttributes[:2]
-	}
-	return !slices.ContainsFunc(decide, func(attr string) bool {
-		return slices.Contains(s.activity, attr) && !has(attr)
-	})
-}
-
-// generalizedTime is the usual form of RFC 4517, section 3.3.13.
-const generalizedTime = "20060102150405Z0700"
-
-// passed reads loginExpirationTime.
-func passed(text string, now time.Time) bool {
-	at, err := time.Parse(generalizedTime, text)
-	return err == nil && !now.Before(at)
-}
-
-// The numbers of accountExpires: 100 ns steps since 1601.
-const (
-	windowsEpoch   = 11_644_473_600 // seconds from 1601 to 1970
-	ticksPerSecond = 10_000_000
-)
-
-// expired reads accountExpires, where 0 and the largest number mean never.
-func (a *activity) expired(now time.Time) bool {
-	const never = 1<<63 - 1
-	ticks, err := strconv.ParseInt(a.accountExpires, 10, 64)
-	if err != nil || ticks == 0 || ticks == never {
-		return false
-	}
-	return now.Unix() >= ticks/ticksPerSecond-windowsEpoch
-}
 
 // rule brings a value into the form in which it is compared; false for one that the attribute cannot have.
 type rule func(string) (string, bool)

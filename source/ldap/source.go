@@ -41,7 +41,8 @@ type Source struct {
 	user    scope
 	group   scope
 	// mapped are the attributes that mappings name.
-	mapped []string
+	mapped   []string
+	deciding Deciding
 
 	now         func() time.Time
 	getenv      func(string) string
@@ -67,6 +68,19 @@ func WithStrictFiles() Option { return func(s *Source) { s.strictFiles = true } 
 // line is read for long before there is anything else to tell.
 func WithProgress(fn func()) Option { return func(s *Source) { s.progress = fn } }
 
+// Deciding says how the mappings of a source decide who is active.
+type Deciding struct {
+	// Alone is set where no mapping uses the directory's own way to disable an account.
+	Alone bool
+	// By are the attributes that mappings decide by, under the names that they have on entries.
+	By []string
+}
+
+// WithDeciding tells how mappings decide who is active. Without it the directory's own way counts.
+func WithDeciding(by Deciding) Option {
+	return func(s *Source) { s.deciding = by }
+}
+
 // New returns a source. attributes are the LDAP attributes that mappings name; they appear on entries under just these
 // names. Only they and what the package itself needs are asked of the server.
 func New(cfg Config, attributes []string, options ...Option) (*Source, error) {
@@ -90,11 +104,17 @@ func New(cfg Config, attributes []string, options ...Option) (*Source, error) {
 	for _, o := range options {
 		o(s)
 	}
-	s.user, s.group = userScope(&cfg, attributes), groupScope(&cfg, attributes)
+	s.scopes()
 	if err := s.checkFiles(); err != nil {
 		return nil, fault.New(fault.Invalid, op, err)
 	}
 	return s, nil
+}
+
+// scopes sets the scopes of both kinds.
+func (s *Source) scopes() {
+	s.user, s.group = userScope(&s.cfg, s.mapped), groupScope(&s.cfg, s.mapped)
+	s.user.mapsActive, s.user.activeBy = s.deciding.Alone, s.deciding.By
 }
 
 // checkFiles finds out at the start what would fail the first read, and collects warnings.
@@ -168,6 +188,9 @@ type scope struct {
 	primary, logins bool
 	// activity are the attributes that decide whether a user is active; in a file without a preset, those of all families.
 	activity []string
+	// mapsActive is set where a mapping decides instead, and activeBy are the outputs that mappings decide by.
+	mapsActive bool
+	activeBy   []string
 	// leaveBuiltIn is set where entries that Active Directory marks with isCriticalSystemObject are left out.
 	leaveBuiltIn bool
 	// dynamic is set where groups are examined for searches that stand for their members.

@@ -324,26 +324,49 @@ func TestHiddenActivityInAnExport(t *testing.T) {
 	}
 }
 
-// What says whether a user is active cannot be read. The user is held and named, and is not taken for active.
+// What says whether a user is active cannot be read, or says both. The user is held and named, and is not taken for
+// active. Attributes that decide nothing may have any value.
 func TestActivityThatCannotBeRead(t *testing.T) {
 	t.Parallel()
-	snap := read(t, open(t, fileConfig(t, someone("a", "nsAccountLock", "locked")+someone("b", "shadowExpire", "soon")+
-		someone("c"))))
-	if got := names(snap); !slices.Equal(got, []string{"c"}) || len(snap.Findings) != 2 {
-		t.Fatalf("entries %v, findings %v, want c and two findings", got, snap.Findings)
+	held := map[string][]string{
+		`its nsAccountLock is "locked", which is not TRUE or FALSE`:      {"nsAccountLock", "locked"},
+		`its nsAccountLock is " ", which is not TRUE`:                    {"nsAccountLock", " "},
+		`its shadowExpire is "soon", which is not a number`:              {"shadowExpire", "soon"},
+		`several values of nsAccountLock (["FALSE" "TRUE"])`:             {"nsAccountLock", "FALSE", "nsAccountLock", "TRUE"},
+		`several values of nsAccountLock (["TRUE" "FALSE"])`:             {"nsAccountLock", "TRUE", "nsAccountLock", "FALSE"},
+		`its userAccountControl is " ", which is not a number`:           {"userAccountControl", " "},
+		`its pwdAccountLockedTime is "ever", which is not a time`:        {"pwdAccountLockedTime", "ever"},
+		`its krbPrincipalExpiration is "20261301000000Z", which is not`:  {"krbPrincipalExpiration", "20261301000000Z"},
+		`its msDS-UserAccountDisabled is "1", which is not TRUE or FALS`: {"msDS-UserAccountDisabled", "1"},
 	}
-	for i, want := range []string{`its nsAccountLock is "locked", which is not TRUE or FALSE`,
-		`its shadowExpire is "soon", which is not a number`} {
-		if f := snap.Findings[i]; f.DN == "" || !strings.Contains(f.Problem, want) {
-			t.Errorf("finding = %+v, want %q", f, want)
+	fine := someone("fine", "userAccountControl", "512", "nsAccountLock", "odd") +
+		someone("same", "nsAccountLock", "true", "nsAccountLock", "TRUE")
+	for want, pairs := range held {
+		c := fileConfig(t, fine+someone("odd", pairs...))
+		snap := read(t, open(t, c))
+		if got := names(snap); !slices.Equal(got, []string{"fine", "same"}) || len(snap.Findings) != 1 ||
+			snap.Findings[0].DN == "" || !strings.Contains(snap.Findings[0].Problem, want) {
+			t.Errorf("entries %v, findings %+v, want %q", got, snap.Findings, want)
+		}
+		s, err := ldap.New(c, nil, ldap.WithDeciding(ldap.Deciding{Alone: true}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if snap := read(t, s); len(snap.Entries) != 3 || len(snap.Findings) > 0 {
+			t.Errorf("a mapping decides alone: entries %v, findings %+v, want three and none", names(snap), snap.Findings)
 		}
 	}
 }
 
 func TestCoverage(t *testing.T) {
 	t.Parallel()
-	snap := read(t, open(t, fileConfig(t, someone("a", "mail", "a@example.org")+someone("b", "nsAccountLock",
-		"true")+team("g", "title", "x")), "title"))
+	s, err := ldap.New(fileConfig(t, someone("a", "mail", "a@example.org")+someone("b", "nsAccountLock", "true",
+		"employeeType", "left")+team("g", "title", "x")), []string{"title", "employeeType"},
+		ldap.WithDeciding(ldap.Deciding{By: []string{"EmployeeType"}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	snap := read(t, s)
 	got := map[string]directory.Coverage{}
 	for _, c := range snap.Coverage {
 		got[c.Kind.String()+" "+c.Name] = c
@@ -352,9 +375,11 @@ func TestCoverage(t *testing.T) {
 		"user mail":          {Kind: directory.User, Name: "mail", Entries: 1, Attributes: []string{directory.Mail}},
 		"user sn":            {Kind: directory.User, Name: "sn", Entries: 2, Attributes: []string{directory.FamilyName}},
 		"user nsAccountLock": {Kind: directory.User, Name: "nsAccountLock", Entries: 1, Activity: true},
-		"user title":         {Kind: directory.User, Name: "title", Attributes: []string{"title"}},
-		"group title":        {Kind: directory.Group, Name: "title", Entries: 1, Attributes: []string{"title"}},
-		"group member":       {Kind: directory.Group, Name: "member", Members: true},
+		"user employeeType": {Kind: directory.User, Name: "employeeType", Entries: 1, Attributes: []string{"employeeType"},
+			Activity: true},
+		"user title":   {Kind: directory.User, Name: "title", Attributes: []string{"title"}},
+		"group title":  {Kind: directory.Group, Name: "title", Entries: 1, Attributes: []string{"title"}},
+		"group member": {Kind: directory.Group, Name: "member", Members: true},
 	} {
 		if diff := cmp.Diff(want, got[key]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", key, diff)
