@@ -165,3 +165,26 @@ func TestWhatAWorkerThatDiedHadBegunIsNotCountedTwice(t *testing.T) {
 		t.Errorf("held %v; want one more to be too many", lines(held))
 	}
 }
+
+// Three renames got no answer, and the directory takes them back. The corrections are renames of their own.
+func TestLaw12ARenameAndItsCorrectionAreTwo(t *testing.T) {
+	t.Parallel()
+	in := staff(20)
+	budget := plan.Budget{Renamed: plan.Tally{User: 3}, Claims: map[string]bool{}}
+	for i := range 3 {
+		in.Desired[i].Address = "wrong-" + in.Desired[i].Address
+	}
+	wrong := plan.Compute(in)
+	for i := range wrong.Changes {
+		budget.Claims[wrong.Changes[i].Claim()] = true
+	}
+	if apply, held := wrong.Guard(plan.Limits{}, budget); len(apply.Changes) != 3 || !held.Empty() {
+		t.Errorf("applied %v, held %v; want the three that were begun to go on", lines(apply), lines(held))
+	}
+	for i := range 3 {
+		in.State.Objects[i].Address, in.Desired[i].Address = in.Desired[i].Address, in.State.Objects[i].Address
+	}
+	if apply, held := plan.Compute(in).Guard(plan.Limits{}, budget); !apply.Empty() || len(held.Changes) != 3 {
+		t.Errorf("applied %v, held %v; want the three corrections to be too many", lines(apply), lines(held))
+	}
+}

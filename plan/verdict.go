@@ -71,9 +71,13 @@ func (p Plan) Suspensions() Plan {
 }
 
 // Claim names a destructive change in the budget. The same change has the same name in every plan, so that a change
-// begun by a worker that died is not counted twice.
+// begun by a worker that died is not counted twice. A rename to another address is another change: one that corrects a
+// rename without an answer is counted, too.
 func (c *Change) Claim() string {
 	name := c.Op.String() + " " + c.Ref.String()
+	if c.Op == Update && c.renames() {
+		name += " " + c.Address
+	}
 	if c.Member != nil {
 		name += " " + c.Member.String()
 	}
