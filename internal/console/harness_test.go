@@ -48,9 +48,9 @@ type hall struct {
 	decisions *decisions.Store
 	// The tokens by what they allow besides read.
 	reader, syncer, decider, blind string
-	// narrow reaches the tenant only.
-	narrow string
-	known  map[directory.Ref]console.Known
+	// narrow reaches the tenant only, and so do the others that are named so.
+	narrow, narrowReader, narrowSyncer, narrowDecider string
+	known                                             map[directory.Ref]console.Known
 	// explained is what every explanation says of the providers.
 	explained []explain.Provider
 	audit     *[]audit.Record
@@ -134,7 +134,11 @@ func (h *hall) tokens() session.Tokens {
 	h.syncer = token("syncer", "", tokens.Read, tokens.Sync)
 	h.decider = token("decider", "", tokens.Read, tokens.Approve)
 	h.blind = token("blind", "", tokens.Sync, tokens.Approve)
-	h.narrow = token("narrow", " only="+string(google), tokens.Scopes()...)
+	const only = " only=" + string(google)
+	h.narrow = token("narrow", only, tokens.Scopes()...)
+	h.narrowReader = token("narrow-reader", only, tokens.Read)
+	h.narrowSyncer = token("narrow-syncer", only, tokens.Read, tokens.Sync)
+	h.narrowDecider = token("narrow-decider", only, tokens.Read, tokens.Approve)
 	file := filepath.Join(h.TB.(interface{ TempDir() string }).TempDir(), "tokens")
 	if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
 		h.Fatal(err)

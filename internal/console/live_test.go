@@ -18,9 +18,9 @@ import (
 // part is a live part of a page.
 type part struct{ ID, HTML string }
 
-// open opens a live page as the reader. It returns the page as it was transferred, and a function that waits for the
+// open opens a live page with a token. It returns the page as it was transferred, and a function that waits for the
 // next part.
-func (h *hall) open(path string) (page *http.Response, body []byte, next func() part) {
+func (h *hall) open(token, path string) (page *http.Response, body []byte, next func() part) {
 	h.Helper()
 	server := httptest.NewServer(h.handler)
 	h.Cleanup(server.Close)
@@ -29,7 +29,7 @@ func (h *hall) open(path string) (page *http.Response, body []byte, next func() 
 		if err != nil {
 			h.Fatal(err)
 		}
-		r.Header.Set("Authorization", "Bearer "+h.reader)
+		r.Header.Set("Authorization", "Bearer "+token)
 		r.Header.Set("Accept", "text/html")
 		r.Header.Set("Accept-Encoding", "gzip")
 		resp, err := http.DefaultTransport.RoundTrip(r)
@@ -75,7 +75,7 @@ func TestAStreamSendsWhatChanged(t *testing.T) {
 	h := newHall(t)
 	h.run(corp, status.End{State: status.Completed}, plan.Plan{}, plan.Plan{})
 	h.run(google, status.End{State: status.Completed}, plan.Plan{}, plan.Plan{})
-	_, _, next := h.open("/")
+	_, _, next := h.open(h.reader, "/")
 	h.hold(google, "r", leaver("ada"))
 	for _, id := range []string{"card-google_workspace-1", "concerns"} {
 		if p := next(); p.ID != id || !strings.Contains(p.HTML, "1 change") {

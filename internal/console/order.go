@@ -87,8 +87,10 @@ func (c *Console) liftLeave(r *request) (string, error) { return c.ordered(r, c.
 // ordered gives or lifts an order, waits for its jobs and shows the person with them.
 func (c *Console) ordered(r *request, do func(context.Context, api.Caller, string) (plan.Order, []api.LeaveJob,
 	error)) (string, error) {
-	order, jobs, err := do(r.Context(), api.Caller{Name: r.who.Name, Only: r.who.Only}, strings.TrimSpace(
-		r.PostFormValue("id")))
+	if r.who.Restricted() {
+		return "", errEverything
+	}
+	order, jobs, err := do(r.Context(), api.Caller{Name: r.who.Name}, strings.TrimSpace(r.PostFormValue("id")))
 	if order.ID != "" {
 		r.detail("object", order.Ref.String())
 	}

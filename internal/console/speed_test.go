@@ -38,7 +38,7 @@ func hundred(t testing.TB, runs int) *hall {
 func TestOverviewOfAHundred(t *testing.T) {
 	t.Parallel()
 	h := hundred(t, 1)
-	resp, body, next := h.open("/")
+	resp, body, next := h.open(h.reader, "/")
 	page := string(plainly(t, resp, body))
 	if n := strings.Count(page, "<article"); n != 100 || !strings.Contains(page, `<b class="badge">100</b>`) {
 		t.Errorf("%d cards, want 100, and 100 held changes: %s", n, page)
