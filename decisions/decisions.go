@@ -206,6 +206,8 @@ func heldCountsKey(c container.ID) string { return prefix(c) + "held:counts" }
 // HeldCounts counts held changes. It is stored beside the set, because the set itself can have megabytes.
 type HeldCounts struct {
 	Digest string `json:"digest"`
+	// RunID is the run that planned them. Counts of an earlier version lack it.
+	RunID string `json:"run_id,omitempty"`
 	// Guards counts the changes by the rule that holds them.
 	Guards map[string]int64 `json:"guards"`
 	// Does counts them by action and kind, such as "delete user". Counts of an earlier version lack it.
@@ -240,7 +242,7 @@ func (s *Store) SetHeld(ctx context.Context, c container.ID, set HeldSet) error 
 		data = signed(keys[0], c, set.Digest, data)
 	}
 	numbers := CountHeld(set.Changes)
-	numbers.Digest = set.Digest
+	numbers.Digest, numbers.RunID = set.Digest, set.RunID
 	counts, err := json.Marshal(numbers)
 	if err != nil {
 		return fault.New(fault.Internal, "set held", err)

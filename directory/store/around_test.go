@@ -211,8 +211,10 @@ func TestSearch(t *testing.T) {
 			{"u2@corp", 10, []string{"user/u2"}}, {"the a", 10, []string{"group/adepts"}},
 			{"0A1B2", 10, []string{"user/" + id}}, {"ada", 1, []string{"user/u1"}}, {" ", 10, nil}, {"x*", 10, nil},
 		} {
-			found, err := d.reader().Search(t.Context(), tc.text, tc.limit)
-			d.must(err)
+			found, whole, err := d.reader().Search(t.Context(), tc.text, tc.limit)
+			if d.must(err); !whole {
+				d.Errorf("Search(%s) is not whole", tc.text)
+			}
 			var got []string
 			for _, m := range found {
 				text := m.String()
@@ -247,7 +249,7 @@ func TestTheIndexEqualsOneThatIsBuiltAnew(t *testing.T) {
 		d.must(d.rdb.Del(t.Context(), key("index"), key("head")).Err())
 		d.must(d.rdb.HDel(t.Context(), key("meta"), "index", "index_seq").Err())
 		d.must(d.rdb.HSet(t.Context(), key("name"), "user/ada", "ada").Err())
-		if _, err := d.reader().Search(t.Context(), "u1", 5); err != nil {
+		if _, _, err := d.reader().Search(t.Context(), "u1", 5); err != nil {
 			d.Fatalf("Search() of data without an index = %v", err)
 		}
 		d.equal("the index", index(), maintained)

@@ -63,6 +63,31 @@ func (p *Part) version(ctx context.Context, ref directory.Ref) (version string, 
 	return t.digest, fromMicros(t.readAt), nil
 }
 
+// Labels returns the labels and the DNs of entries, and the labels alone of those that left. Entries that the part
+// never had are missing. It works while the part is being written.
+func (p *Part) Labels(ctx context.Context, refs []directory.Ref) (map[directory.Ref]Named, error) {
+	out := make(map[directory.Ref]Named, len(refs))
+	for some := range slices.Chunk(refs, labelsAtOnce) {
+		s, err := p.some(ctx, some)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range s.departed {
+			out[d.Ref] = Named{Label: d.Label}
+		}
+		for _, e := range s.entries {
+			out[e.Ref()] = Named{Label: e.Label(), DN: e.DN}
+		}
+	}
+	return out, nil
+}
+
+// labelsAtOnce is how many entries one step of Labels reads.
+const labelsAtOnce = 500
+
+// Named is what an entry is called.
+type Named struct{ Label, DN string }
+
 // Entry returns one entry of the part, and its departure; nil for what is not there. It works while the part is being
 // written.
 func (p *Part) Entry(ctx context.Context, ref directory.Ref) (*directory.Entry, *directory.Departure, error) {

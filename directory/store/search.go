@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"rollcall/directory"
 )
@@ -12,23 +13,29 @@ import (
 // searchScan is how many fields of a hash one step of a search by the beginning of an id reads.
 const searchScan = 10_000
 
+// searchTime limits a search by the beginning of an id, for which there is no index.
+const searchTime = 100 * time.Millisecond
+
 // Search returns at most limit entries with a name, login name, mail address or id that begins with a text, in any
 // letter case. Present entries come before those that left, users before groups, and entries of one kind in the order
-// of their labels. It works while a source is being written.
-func (r *Reader) Search(ctx context.Context, prefix string, limit int) ([]Match, error) {
-	prefix = fold(prefix)
-	if prefix == "" || limit <= 0 {
-		return nil, nil
+// of their labels. A whole id is always found. The beginning of an id is searched for within a time limit, and whole
+// is false where that was not enough. Search works while a source is being written.
+func (r *Reader) Search(ctx context.Context, prefix string, limit int) (out []Match, whole bool, err error) {
+	text := strings.TrimSpace(prefix)
+	if prefix = fold(prefix); prefix == "" || limit <= 0 {
+		return nil, true, nil
 	}
-	var out []Match
+	whole = true
+	until := time.Now().Add(searchTime)
 	for _, p := range r.parts {
-		refs, err := p.beginning(ctx, prefix, limit)
+		refs, all, err := p.beginning(ctx, text, prefix, limit, until)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
+		whole = whole && all
 		s, err := p.some(ctx, refs)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for _, e := range s.entries {
 			out = append(out, Match{Ref: e.Ref(), Source: p.slug, Label: e.Label()})
@@ -41,15 +48,16 @@ func (r *Reader) Search(ctx context.Context, prefix string, limit int) ([]Match,
 		return cmp.Or(a.Departed.Compare(b.Departed), cmp.Compare(a.Kind, b.Kind),
 			cmp.Compare(strings.ToLower(a.Label), strings.ToLower(b.Label)), a.Compare(b.Ref), cmp.Compare(a.Source, b.Source))
 	})
-	return out[:min(limit, len(out))], nil
+	return out[:min(limit, len(out))], whole, nil
 }
 
-// beginning returns entries with a name that begins with a text. Ids are only searched if there are too few.
-func (p *Part) beginning(ctx context.Context, prefix string, limit int) ([]directory.Ref, error) {
+// beginning returns entries with a name that begins with a text, and the ones that may have it as their id. Beginnings
+// of ids are only searched if there are too few, and until a time. The result says whether that was to the end.
+func (p *Part) beginning(ctx context.Context, text, prefix string, limit int, until time.Time) (
+	refs []directory.Ref, whole bool, err error) {
 	if err := p.indexed(ctx, nil); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var refs []directory.Ref
 	found := map[directory.Ref]bool{}
 	add := func(ref directory.Ref) {
 		if !found[ref] {
@@ -64,7 +72,7 @@ func (p *Part) beginning(ctx context.Context, prefix string, limit int) ([]direc
 		}
 		members, err := p.rdb.ZRangeByLex(ctx, p.keys.index, prefixRange(string(tag)+prefix, 2*limit)).Result()
 		if err != nil {
-			return nil, redisFault("search", err)
+			return nil, false, redisFault("search", err)
 		}
 		for _, m := range members {
 			if _, packed, ok := strings.Cut(m, "\x00"); ok {
@@ -74,35 +82,41 @@ func (p *Part) beginning(ctx context.Context, prefix string, limit int) ([]direc
 	}
 	const shortest = 3 // Every id begins with a letter or two.
 	if len(refs) >= limit || len(prefix) < shortest {
-		return refs, nil
+		return refs, true, nil
 	}
+	late := false
 	for _, kind := range directory.Kinds {
-		if err := p.idsBeginning(ctx, kind, prefix, func(ref directory.Ref) bool {
-			add(ref)
-			return len(refs) < limit
+		add(directory.Ref{Kind: kind, ID: directory.ID(prefix)})
+		add(directory.Ref{Kind: kind, ID: directory.ID(text)})
+		if err := p.idsBeginning(ctx, kind, prefix, func(some []directory.Ref) bool {
+			for _, ref := range some {
+				add(ref)
+			}
+			late = time.Now().After(until)
+			return len(refs) < limit && !late
 		}); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
-	return refs, nil
+	return refs, !late, nil
 }
 
-// idsBeginning visits the entries with an id that begins with a text, until visit returns false.
+// idsBeginning visits the entries with an id that begins with a text, a page at a time, until visit returns false.
 func (p *Part) idsBeginning(ctx context.Context, kind directory.Kind, prefix string,
-	visit func(directory.Ref) bool) error {
+	visit func([]directory.Ref) bool) error {
 	pattern := kind.String() + "/" + anyCase(prefix) + "*"
 	for cursor := uint64(0); ; {
 		page, next, err := p.rdb.HScan(ctx, p.keys.digest, cursor, pattern, searchScan).Result()
 		if err != nil {
 			return redisFault("search", err)
 		}
+		var refs []directory.Ref
 		for i := 0; i+1 < len(page); i += 2 {
-			ref, err := refOf(page[i])
-			if err == nil && !visit(ref) {
-				return nil
+			if ref, err := refOf(page[i]); err == nil {
+				refs = append(refs, ref)
 			}
 		}
-		if cursor = next; cursor == 0 {
+		if cursor = next; !visit(refs) || cursor == 0 {
 			return nil
 		}
 	}

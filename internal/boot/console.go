@@ -72,13 +72,13 @@ func used(ctx context.Context, quotas []quota) (out []pace.State, err error) {
 }
 
 // search finds entries of every source by the beginning of a name, an address or an id.
-func (a *App) search(ctx context.Context, text string, limit int) ([]console.Found, error) {
-	found, err := a.reader(a.allSlugs()).Search(ctx, text, limit)
+func (a *App) search(ctx context.Context, text string, limit int) ([]console.Found, bool, error) {
+	found, whole, err := a.reader(a.allSlugs()).Search(ctx, text, limit)
 	out := make([]console.Found, len(found))
 	for i, m := range found {
 		out[i] = console.Found{Ref: m.Ref, Label: m.Label, Source: m.Source, Departed: m.Departed}
 	}
-	return out, err
+	return out, whole, err
 }
 
 func (a *App) allSlugs() []string {
@@ -93,20 +93,14 @@ func (a *App) allSlugs() []string {
 func (a *App) known(ctx context.Context, refs []directory.Ref) (map[directory.Ref]console.Known, error) {
 	out := make(map[directory.Ref]console.Known, len(refs))
 	for _, slug := range a.allSlugs() {
-		part := a.part(slug)
-		for _, ref := range refs {
-			if _, has := out[ref]; has {
-				continue
-			}
-			e, d, err := part.Entry(ctx, ref)
-			switch {
-			case err != nil:
-				return nil, err
-			case e != nil:
-				_, unit, _ := strings.Cut(e.DN, ",")
-				out[ref] = console.Known{Label: e.Label(), Unit: unit}
-			case d != nil:
-				out[ref] = console.Known{Label: d.Label}
+		found, err := a.part(slug).Labels(ctx, refs)
+		if err != nil {
+			return nil, err
+		}
+		for ref, n := range found {
+			if _, has := out[ref]; !has {
+				_, unit, _ := strings.Cut(n.DN, ",")
+				out[ref] = console.Known{Label: n.Label, Unit: unit}
 			}
 		}
 	}

@@ -31,7 +31,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"rollcall/api"
@@ -67,8 +66,9 @@ type Config struct {
 	Policy func(container.ID) (plan.Policy, bool)
 	// Entries returns what the local directory says of entries. An entry that it does not have is missing.
 	Entries func(context.Context, []directory.Ref) (map[directory.Ref]Known, error)
-	// Search returns at most limit entries with a name, an address or an id that begins with a text.
-	Search func(ctx context.Context, text string, limit int) ([]Found, error)
+	// Search returns at most limit entries with a name, an address or an id that begins with a text. It is not whole if
+	// not all ids were searched.
+	Search func(ctx context.Context, text string, limit int) (found []Found, whole bool, err error)
 	// Departed returns the links of a container's entries that left.
 	Departed func(context.Context, container.ID) (map[directory.Ref]plan.Link, error)
 	// Quotas returns the use of the limits of a provider.
@@ -83,8 +83,9 @@ type Console struct {
 	views views
 	live  *live
 	now   func() time.Time
-	// departed has a *departed for each container.
-	departed sync.Map
+	// departed has the leavers, and sets what waits for a decision, of each container.
+	departed memory[map[directory.Ref]plan.Link]
+	sets     memory[decisions.HeldSet]
 }
 
 // roots are the first segments of the paths of the pages. The paths of the API have others.

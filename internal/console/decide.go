@@ -45,23 +45,17 @@ func (c *Console) review(r *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(chosen, func(a, b decisions.HeldChange) int { return cmp.Compare(severity(a), severity(b)) })
+	slices.SortStableFunc(chosen, func(a, b decisions.HeldChange) int { return cmp.Compare(severity(a.Op), severity(b.Op)) })
 	res, _ := c.resource(r.container())
 	data := reviewData{
 		Resource: res, Title: c.title(res.Container), Verdict: verdict, Digest: r.PathValue("digest"), Count: len(chosen),
-		Consequence: effect(chosen), Changes: chosen[:min(len(chosen), mostReviewed)],
+		Consequence: consequence(decisions.CountHeld(chosen).Does), Changes: chosen[:min(len(chosen), mostReviewed)],
 		Until: c.now().Add(decisions.DecisionTTL), Selection: q, Back: heldPath(res.Container),
 	}
-	byGuard, order := map[string][]decisions.HeldChange{}, []string{}
-	for _, h := range chosen {
-		if byGuard[h.Guard] == nil {
-			order = append(order, h.Guard)
-		}
-		byGuard[h.Guard] = append(byGuard[h.Guard], h)
-	}
-	for _, guard := range order {
-		g := heldGroup{Key: guard, Count: len(byGuard[guard]), Consequence: effect(byGuard[guard])}
-		g.Title, g.Detail = heldTitle("reason", guard, byGuard[guard][0])
+	order, _ := tally(chosen, func(h *decisions.HeldChange) string { return h.Guard })
+	for _, t := range order {
+		g := heldGroup{Key: t.key, Count: t.count, Consequence: t.consequence()}
+		g.Title, g.Detail = heldTitle("reason", t.key, t.first)
 		data.Groups = append(data.Groups, g)
 	}
 	title := map[bool]string{true: "Approve", false: "Reject"}[verdict == string(plan.Approved)]
@@ -79,10 +73,10 @@ func (c *Console) choose(r *request, form url.Values) ([]decisions.HeldChange, e
 		return nil, err
 	}
 	changes := matching(set.Changes, strings.TrimSpace(form.Get("q")), heldText)
-	keep := func(decisions.HeldChange) bool { return true }
+	keep := func(*decisions.HeldChange) bool { return true }
 	switch {
 	case form.Get("scope") == "entries":
-		keep = func(h decisions.HeldChange) bool { return slices.Contains(form["entry"], h.Fingerprint) }
+		keep = func(h *decisions.HeldChange) bool { return slices.Contains(form["entry"], h.Fingerprint) }
 	case form.Has("key") && tooManyUnits(form.Get("by"), changes):
 		return nil, refusal{http.StatusConflict,
 			fmt.Sprintf("More than %d changes wait, which is too many to choose by unit. "+
@@ -92,9 +86,9 @@ func (c *Console) choose(r *request, form url.Values) ([]decisions.HeldChange, e
 		if err != nil {
 			return nil, err
 		}
-		keep = func(h decisions.HeldChange) bool { return key(h) == form.Get("key") }
+		keep = func(h *decisions.HeldChange) bool { return key(h) == form.Get("key") }
 	}
-	chosen := slices.DeleteFunc(changes, func(h decisions.HeldChange) bool { return !keep(h) })
+	chosen := slices.DeleteFunc(changes, func(h decisions.HeldChange) bool { return !keep(&h) })
 	if len(chosen) == 0 {
 		return nil, refusal{http.StatusConflict, "Nothing is selected, or what was selected waits no more. " +
 			"Go back, load the page again and choose."}

@@ -51,6 +51,8 @@ type hall struct {
 	// narrow reaches the tenant only, and so do the others that are named so.
 	narrow, narrowReader, narrowSyncer, narrowDecider string
 	known                                             map[directory.Ref]console.Known
+	// partial is set where a search does not look at all ids.
+	partial bool
 	// explained is what every explanation says of the providers.
 	explained []explain.Provider
 	audit     *[]audit.Record
@@ -98,13 +100,13 @@ func hallOn(t testing.TB, rdb *redis.Client, withTokens bool, resources []api.Re
 				Policy: func(c container.ID) (plan.Policy, bool) {
 					return plan.Policy{UserDeleteAction: plan.ActionDelete, DeleteAfter: 30 * 24 * time.Hour}, !c.IsSource()
 				},
-				Search: func(_ context.Context, text string, _ int) (out []console.Found, _ error) {
+				Search: func(_ context.Context, text string, _ int) (out []console.Found, _ bool, _ error) {
 					for ref, k := range h.known {
 						if strings.HasPrefix(k.Label, text) {
 							out = append(out, console.Found{Ref: ref, Label: k.Label, Source: "corp"})
 						}
 					}
-					return out, nil
+					return out, !h.partial, nil
 				},
 				Entries: func(context.Context, []directory.Ref) (map[directory.Ref]console.Known, error) { return h.known, nil },
 				Departed: func(ctx context.Context, c container.ID) (map[directory.Ref]plan.Link, error) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"rollcall/api"
 	"rollcall/container"
@@ -107,14 +108,15 @@ func (c *Console) heldSet(ctx context.Context, res api.Resource, f heldFilter) (
 	out := heldSet{Resource: res, Title: c.title(res.Container), Searched: f.Text}
 	id := res.Container
 	var err error
-	if out.Set, err = c.cfg.Decisions.Held(ctx, id); err != nil {
+	var counts decisions.HeldCounts
+	if out.Set, counts, err = c.waiting(ctx, id); err != nil {
 		return out, err
 	}
 	decided, err := c.cfg.Decisions.Decisions(ctx, id)
 	if err != nil {
 		return out, err
 	}
-	out.Consequence = effect(out.Set.Changes)
+	out.Consequence = consequence(counts.Does)
 	for _, d := range decided {
 		out.Decided = append(out.Decided, d)
 	}
@@ -140,6 +142,74 @@ func (c *Console) heldSet(ctx context.Context, res api.Resource, f heldFilter) (
 	return out, err
 }
 
+// setsKept is how long a set of held changes is kept after it was read.
+const setsKept = time.Minute
+
+// waiting returns what waits in a container, and counts it. A set can have hundreds of thousands of changes, so it is
+// kept for a while and read again when the run after it has another.
+func (c *Console) waiting(ctx context.Context, id container.ID) (set decisions.HeldSet, counts decisions.HeldCounts,
+	err error) {
+	read := func() (decisions.HeldSet, error) { return c.cfg.Decisions.Held(ctx, id) }
+	if counts, err = c.cfg.Decisions.HeldCounts(ctx, id); err != nil {
+		return set, counts, err
+	}
+	if counts.RunID == "" || counts.Does == nil { // Nothing waits, or an earlier version planned it.
+		set, err = read()
+		return set, decisions.CountHeld(set.Changes), err
+	}
+	set, err = c.sets.get(id, counts.Digest+" "+counts.RunID, setsKept, read)
+	return set, counts, err
+}
+
+// heldTally is what the changes of one group come to.
+type heldTally struct {
+	key   string
+	count int
+	does  map[[2]string]int64 // by action and kind
+	worst int
+	first *decisions.HeldChange
+	at    int // the place of the first of its changes that is not yet passed
+}
+
+// tally counts the changes of each group, and orders the groups from the most harmful one. It copies no change,
+// because there may be hundreds of thousands.
+func tally(changes []decisions.HeldChange, key func(*decisions.HeldChange) string) (order []*heldTally,
+	groups map[string]*heldTally) {
+	groups = map[string]*heldTally{}
+	for i := range changes {
+		h := &changes[i]
+		k := key(h)
+		g := groups[k]
+		if g == nil {
+			g = &heldTally{key: k, does: map[[2]string]int64{}, worst: len(harm), first: h}
+			groups[k], order = g, append(order, g)
+		}
+		g.count++
+		does := [2]string{h.Op, h.Kind}
+		if g.does[does]++; g.does[does] == 1 {
+			g.worst = min(g.worst, severity(h.Op))
+		}
+	}
+	slices.SortStableFunc(order, func(a, b *heldTally) int {
+		return cmp.Or(cmp.Compare(a.worst, b.worst), cmp.Compare(b.count, a.count), cmp.Compare(a.key, b.key))
+	})
+	at := 0
+	for _, g := range order {
+		g.at = at
+		at += g.count
+	}
+	return order, groups
+}
+
+// consequence says what the changes would do.
+func (g *heldTally) consequence() string {
+	does := map[string]int64{}
+	for k, n := range g.does {
+		does[k[0]+" "+k[1]] += n
+	}
+	return consequence(does)
+}
+
 // groupHeld fills in one page of the groups.
 func (c *Console) groupHeld(ctx context.Context, out *heldSet, f heldFilter,
 	decided map[string]decisions.Decision) error {
@@ -148,39 +218,33 @@ func (c *Console) groupHeld(ctx context.Context, out *heldSet, f heldFilter,
 	if err != nil {
 		return err
 	}
-	groups, order := map[string][]decisions.HeldChange{}, []string{}
-	for _, h := range changes {
-		k := key(h)
-		if groups[k] == nil {
-			order = append(order, k)
-		}
-		groups[k] = append(groups[k], h)
-	}
-	slices.SortStableFunc(order, func(a, b string) int {
-		return cmp.Or(cmp.Compare(worstOf(groups[a]), worstOf(groups[b])), cmp.Compare(len(groups[b]), len(groups[a])),
-			cmp.Compare(a, b))
-	})
+	order, groups := tally(changes, key)
 	out.Pager = newPager(f.page, heldRows, len(changes), f.address(out.Container))
-	from, to, at := out.Pager.From-1, out.Pager.To, 0
-	for _, k := range order {
-		all := groups[k]
-		lo, hi := max(from-at, 0), min(to-at, len(all))
-		if at += len(all); lo >= hi {
+	from, to := out.Pager.From-1, out.Pager.To
+	shown := map[string]int{}
+	for _, g := range order {
+		if g.at+g.count <= from || g.at >= to {
 			continue
 		}
-		g := heldGroup{Key: k, Count: len(all), Consequence: effect(all)}
-		g.Title, g.Detail = heldTitle(f.Group, k, all[0])
+		shown[g.key] = len(out.Groups)
+		group := heldGroup{Key: g.key, Count: g.count, Consequence: g.consequence()}
+		group.Title, group.Detail = heldTitle(f.Group, g.key, g.first)
 		if tooManyUnits(f.Group, changes) {
-			g.Title, g.Detail = "All units", fmt.Sprintf("More than %d changes are not grouped by unit.", mostUnits)
+			group.Title, group.Detail = "All units", fmt.Sprintf("More than %d changes are not grouped by unit.", mostUnits)
 		}
-		for _, h := range all[lo:hi] {
-			row := heldRow{HeldChange: h, Changed: fieldsOf(h)}
-			if d, is := decided[h.Fingerprint]; is {
-				row.Decision = &d
-			}
-			g.Rows = append(g.Rows, row)
+		out.Groups = append(out.Groups, group)
+	}
+	for i := range changes {
+		g := groups[key(&changes[i])]
+		if g.at++; g.at <= from || g.at > to {
+			continue
 		}
-		out.Groups = append(out.Groups, g)
+		row := heldRow{HeldChange: changes[i], Changed: fieldsOf(changes[i])}
+		if d, is := decided[row.Fingerprint]; is {
+			row.Decision = &d
+		}
+		group := &out.Groups[shown[g.key]]
+		group.Rows = append(group.Rows, row)
 	}
 	return nil
 }
@@ -214,12 +278,12 @@ func matching[T any](all []T, text string, of func(T) string) []T {
 
 // grouper returns the key of a change for one way of grouping.
 func (c *Console) grouper(ctx context.Context, by string, changes []decisions.HeldChange) (
-	func(decisions.HeldChange) string, error) {
+	func(*decisions.HeldChange) string, error) {
 	switch by {
 	case "action":
-		return func(h decisions.HeldChange) string { return h.Op + " " + h.Kind }, nil
+		return func(h *decisions.HeldChange) string { return h.Op + " " + h.Kind }, nil
 	case "group":
-		return func(h decisions.HeldChange) string {
+		return func(h *decisions.HeldChange) string {
 			if h.Kind == directory.Group.String() {
 				return h.ID
 			}
@@ -227,13 +291,13 @@ func (c *Console) grouper(ctx context.Context, by string, changes []decisions.He
 		}, nil
 	case "unit":
 		known, err := c.units(ctx, changes)
-		return func(h decisions.HeldChange) string { return known[subject(h)].Unit }, err
+		return func(h *decisions.HeldChange) string { return known[subject(h)].Unit }, err
 	}
-	return func(h decisions.HeldChange) string { return h.Guard }, nil
+	return func(h *decisions.HeldChange) string { return h.Guard }, nil
 }
 
 // subject is the entry that a held change is about: the member of a membership.
-func subject(h decisions.HeldChange) directory.Ref {
+func subject(h *decisions.HeldChange) directory.Ref {
 	if h.Member != "" {
 		return directory.Ref{Kind: directory.User, ID: directory.ID(h.Member)}
 	}
@@ -247,8 +311,8 @@ func (c *Console) units(ctx context.Context, changes []decisions.HeldChange) (ma
 		return nil, nil
 	}
 	refs := make([]directory.Ref, 0, len(changes))
-	for _, h := range changes {
-		refs = append(refs, subject(h))
+	for i := range changes {
+		refs = append(refs, subject(&changes[i]))
 	}
 	return c.cfg.Entries(ctx, refs)
 }
@@ -259,7 +323,7 @@ func tooManyUnits(by string, changes []decisions.HeldChange) bool {
 }
 
 // heldTitle names a group of changes.
-func heldTitle(by, key string, first decisions.HeldChange) (title, detail string) {
+func heldTitle(by, key string, first *decisions.HeldChange) (title, detail string) {
 	switch by {
 	case "action":
 		return verb(first.Op) + " " + map[bool]string{true: "",
@@ -272,26 +336,12 @@ func heldTitle(by, key string, first decisions.HeldChange) (title, detail string
 	return guardTitle(key), first.Reason
 }
 
-// effect says what changes would do.
-func effect(changes []decisions.HeldChange) string {
-	return consequence(decisions.CountHeld(changes).Does)
-}
-
-// severity ranks a change by its harm, the worst first.
-func severity(h decisions.HeldChange) int {
-	if at := slices.Index(harm, opOf(h.Op)); at >= 0 {
+// severity ranks an action by its harm, the worst first.
+func severity(op string) int {
+	if at := slices.Index(harm, opOf(op)); at >= 0 {
 		return at
 	}
 	return len(harm)
-}
-
-// worstOf ranks a group by its most harmful change.
-func worstOf(changes []decisions.HeldChange) int {
-	worst := len(harm)
-	for i := range changes {
-		worst = min(worst, severity(changes[i]))
-	}
-	return worst
 }
 
 // fieldsOf returns the fields of a held change. They were stored as JSON.

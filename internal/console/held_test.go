@@ -1,6 +1,7 @@
 package console_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -148,5 +149,45 @@ func TestDecidingByUnit(t *testing.T) {
 	}
 	if page := h.get(at + "?by=unit"); !strings.Contains(page, "<h3>All units <small>5,002 changes") {
 		t.Errorf("the page of too many changes: %.3000s", page)
+	}
+}
+
+// What waits is kept between pages, and is read again after another run.
+func TestHeldIsReadAgain(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	h.hold(google, "r1", leaver("ada"))
+	if page := h.get("/held/"); !strings.Contains(page, "<bdi>ada</bdi>") {
+		t.Errorf("the page is %s", page)
+	}
+	if err := h.rdb.Del(t.Context(), "rollcall:{google_workspace:1}:held:d1").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if page := h.get("/held/"); !strings.Contains(page, "<bdi>ada</bdi>") {
+		t.Errorf("the set was read again: %s", page)
+	}
+	h.hold(google, "r2", leaver("ben"))
+	if page := h.get("/held/"); !strings.Contains(page, "<bdi>ben</bdi>") || strings.Contains(page, "<bdi>ada</bdi>") {
+		t.Errorf("the page after another run is %s", page)
+	}
+}
+
+// Groups come from the most harmful one, and a page has its part of them.
+func TestHeldIsPagedThroughItsGroups(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	var held []decisions.HeldChange
+	for i := range 150 {
+		renamed, gone := leaver(fmt.Sprintf("renamed-%d", i)), leaver(fmt.Sprintf("gone-%d", i))
+		renamed.Op, renamed.Guard = "update", "rename"
+		held = append(held, renamed, gone)
+	}
+	h.hold(google, "r", held...)
+	for n, want := range map[int][2]int{1: {100, 0}, 2: {50, 50}, 3: {0, 100}} {
+		page := h.get(fmt.Sprintf("/held/google_workspace/1/?page=%d", n))
+		got := [2]int{strings.Count(page, "?id=id-gone-"), strings.Count(page, "?id=id-renamed-")}
+		if got != want || !strings.Contains(page, fmt.Sprintf("%d–%d of 300", n*100-99, n*100)) {
+			t.Errorf("page %d has %v rows, want %v", n, got, want)
+		}
 	}
 }

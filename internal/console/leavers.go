@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"rollcall/container"
@@ -38,8 +37,10 @@ type leaversData struct {
 	Due   bool // only what is deleted within a week
 	Why   string
 	Text  string
-	Soon  int // accounts that are deleted within a week
-	Total int
+	// Partial is set where the search matches more entries than are compared.
+	Partial bool
+	Soon    int // accounts that are deleted within a week
+	Total   int
 	// Orders are the orders to leave that stand.
 	Orders []standingOrder
 	// Tenants are the providers that suspend or delete accounts, in order.
@@ -49,6 +50,8 @@ type leaversData struct {
 type tenantColumn struct {
 	Container   container.ID
 	Name, Title string
+	policy      plan.Policy
+	links       map[directory.Ref]plan.Link // of who left
 }
 
 // leaverRow is one person or group that left.
@@ -59,6 +62,7 @@ type leaverRow struct {
 	Why   plan.Reason
 	// Tenants are the receipts, in the order of the columns. One without an account is nil.
 	Tenants []*receipt
+	due     bool // an account is deleted within a week
 }
 
 // receipt says what became of an account.
@@ -74,13 +78,6 @@ type receipt struct {
 	Sessions string
 	Failed   string
 	Due      time.Time // when the account is deleted; zero for never
-}
-
-// departed remembers the leavers of a container for a moment, because they are read from all of its links.
-type departed struct {
-	mu    sync.Mutex
-	links map[directory.Ref]plan.Link
-	read  time.Time
 }
 
 // leavers lists who left.
@@ -104,34 +101,23 @@ func (c *Console) leavers(r *request) (*page, error) {
 	if err := c.name(r.Context(), data.Rows); err != nil {
 		return nil, err
 	}
-	return &page{View: "leavers", Title: "Leavers", Nav: "leavers", Data: data}, c.confirmations(r.Context(), data)
+	return &page{View: "leavers", Title: "Leavers", Nav: "leavers", Data: data}, c.receipts(r.Context(), data)
 }
 
-// whoLeft merges the leavers of all providers.
+// whoLeft merges the leavers of all providers. Their receipts are added for a page only.
 func (c *Console) whoLeft(r *request, data *leaversData) ([]leaverRow, error) {
-	byRef := map[directory.Ref]*leaverRow{}
+	byRef, soon := map[directory.Ref]*leaverRow{}, c.now().Add(week)
 	for _, res := range c.reachable(r.who) {
 		policy, known := c.policy(res.Container)
 		if res.Disabled || !known {
 			continue
 		}
-		column := len(data.Tenants)
-		data.Tenants = append(data.Tenants, tenantColumn{res.Container, cmp.Or(res.Name, res.Container.Name()),
-			c.title(res.Container)})
 		links, err := c.departedOf(r.Context(), res.Container)
 		if err != nil {
 			return nil, err
 		}
-		held, err := c.cfg.Decisions.Held(r.Context(), res.Container)
-		if err != nil {
-			return nil, err
-		}
-		waiting := map[string]bool{}
-		for i := range held.Changes {
-			if h := &held.Changes[i]; h.Op == plan.Suspend.String() {
-				waiting[h.Kind+"/"+h.ID] = true
-			}
-		}
+		data.Tenants = append(data.Tenants, tenantColumn{res.Container, cmp.Or(res.Name, res.Container.Name()),
+			c.title(res.Container), policy, links})
 		for ref, link := range links {
 			row := byRef[ref]
 			if row == nil {
@@ -141,30 +127,16 @@ func (c *Console) whoLeft(r *request, data *leaversData) ([]leaverRow, error) {
 			if link.Departed.Before(row.Since) {
 				row.Since = link.Departed
 			}
-			for len(row.Tenants) < column {
-				row.Tenants = append(row.Tenants, nil)
-			}
-			suspends := ref.Kind == directory.User && policy.UserDeleteAction != plan.ActionDoNothing
-			receipt := &receipt{Suspended: suspends && !waiting[ref.String()], Held: waiting[ref.String()]}
-			if due, deleted := policy.Due(ref.Kind, link.Departed); deleted {
-				receipt.Due = due
-			}
-			row.Tenants = append(row.Tenants, receipt)
+			due, deleted := policy.Due(ref.Kind, link.Departed)
+			row.due = row.due || deleted && due.Before(soon)
 		}
 	}
-	rows, soon := make([]leaverRow, 0, len(byRef)), c.now().Add(week)
+	rows := make([]leaverRow, 0, len(byRef))
 	for _, row := range byRef {
-		for len(row.Tenants) < len(data.Tenants) {
-			row.Tenants = append(row.Tenants, nil)
-		}
-		due := slices.ContainsFunc(row.Tenants, func(t *receipt) bool {
-			return t != nil && !t.Due.IsZero() &&
-				t.Due.Before(soon)
-		})
-		if data.Total++; due {
+		if data.Total++; row.due {
 			data.Soon++
 		}
-		if (!data.Due || due) && (data.Why == "" || data.Why == string(row.Why)) {
+		if (!data.Due || row.due) && (data.Why == "" || data.Why == string(row.Why)) {
 			rows = append(rows, *row)
 		}
 	}
@@ -183,18 +155,9 @@ func (c *Console) policy(id container.ID) (plan.Policy, bool) {
 
 // departedOf returns the links of the entries that left.
 func (c *Console) departedOf(ctx context.Context, id container.ID) (map[directory.Ref]plan.Link, error) {
-	kept, _ := c.departed.LoadOrStore(id, &departed{})
-	d := kept.(*departed) //nolint:forcetypeassert // nothing else is stored
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.links != nil && time.Since(d.read) < leaversKept {
-		return d.links, nil
-	}
-	links, err := c.cfg.Departed(ctx, id)
-	if err == nil {
-		d.links, d.read = links, time.Now()
-	}
-	return links, err
+	return c.departed.get(id, "", leaversKept, func() (map[directory.Ref]plan.Link, error) {
+		return c.cfg.Departed(ctx, id)
+	})
 }
 
 // sought keeps the leavers that a search finds.
@@ -202,10 +165,11 @@ func (c *Console) sought(ctx context.Context, data *leaversData, rows []leaverRo
 	if data.Text == "" || c.cfg.Search == nil {
 		return rows, nil
 	}
-	found, err := c.cfg.Search(ctx, data.Text, mostSought)
+	found, whole, err := c.cfg.Search(ctx, data.Text, mostSought)
 	if err != nil {
 		return nil, err
 	}
+	data.Partial = !whole || len(found) == mostSought
 	wanted := map[directory.Ref]bool{}
 	for _, f := range found {
 		wanted[f.Ref] = true
@@ -229,25 +193,31 @@ func (c *Console) name(ctx context.Context, rows []leaverRow) error {
 	return err
 }
 
-// confirmations adds when each suspension on the page was confirmed. The attempts have the failures, and the
+// receipts says what became of the accounts of the leavers on the page. The attempts have the failures, and the
 // confirmations of older versions.
-func (c *Console) confirmations(ctx context.Context, data *leaversData) error {
+func (c *Console) receipts(ctx context.Context, data *leaversData) error {
 	entries := make([]string, len(data.Rows))
 	for i := range data.Rows {
 		entries[i] = data.Rows[i].Ref.String()
 	}
-	for n, tenant := range data.Tenants {
-		receipts, err := c.cfg.Decisions.Receipts(ctx, tenant.Container, entries...)
+	for n := range data.Tenants {
+		tenant := &data.Tenants[n]
+		confirmed, err := c.cfg.Decisions.Receipts(ctx, tenant.Container, entries...)
+		if err != nil {
+			return err
+		}
+		held, err := c.heldSuspensions(ctx, tenant.Container, data.Rows)
 		if err != nil {
 			return err
 		}
 		for i := range data.Rows {
 			row := &data.Rows[i]
-			t := row.Tenants[n]
+			t := tenant.receipt(row.Ref, held[row.Ref])
+			row.Tenants = append(row.Tenants, t)
 			if t == nil {
 				continue
 			}
-			if r, there := receipts[entries[i]]; there && !t.Held {
+			if r, there := confirmed[entries[i]]; there && !t.Held {
 				t.Suspended, t.At, t.Took, t.Sessions = true, r.Confirmed, r.Took(), r.Sessions
 				continue
 			}
@@ -259,6 +229,37 @@ func (c *Console) confirmations(ctx context.Context, data *leaversData) error {
 		}
 	}
 	return nil
+}
+
+// receipt returns what the policy of a tenant makes of an account, or nil if it did not leave there.
+func (t *tenantColumn) receipt(ref directory.Ref, held bool) *receipt {
+	link, left := t.links[ref]
+	if !left {
+		return nil
+	}
+	suspends := ref.Kind == directory.User && t.policy.UserDeleteAction != plan.ActionDoNothing
+	out := &receipt{Suspended: suspends && !held, Held: held}
+	if due, deleted := t.policy.Due(ref.Kind, link.Departed); deleted {
+		out.Due = due
+	}
+	return out
+}
+
+// heldSuspensions returns which of the leavers a guard keeps from being suspended.
+func (c *Console) heldSuspensions(ctx context.Context, id container.ID, rows []leaverRow) (map[directory.Ref]bool,
+	error) {
+	set, _, err := c.waiting(ctx, id)
+	shown, out := map[string]bool{}, map[directory.Ref]bool{}
+	for i := range rows {
+		shown[string(rows[i].ID)] = true
+	}
+	for i := range set.Changes {
+		if h := &set.Changes[i]; shown[h.ID] && h.Op == plan.Suspend.String() {
+			ref, _ := plan.ParseRef(h.Kind + "/" + h.ID)
+			out[ref] = true
+		}
+	}
+	return out, err
 }
 
 func (t *receipt) confirm(since time.Time, attempts []decisions.Attempt) {

@@ -148,3 +148,24 @@ func TestPlan(t *testing.T) {
 		t.Errorf("the files are %s and %s", csv, json)
 	}
 }
+
+// A search that does not look at everything says so.
+func TestASearchInPart(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	ref := directory.Ref{Kind: directory.User, ID: "u1"}
+	h.known = map[directory.Ref]console.Known{ref: {Label: "ada"}}
+	if err := ledger.NewRedis(h.rdb, string(google)).PutLinks(t.Context(), map[directory.Ref]plan.Link{ref: {RemoteID: "1",
+		Departed: time.Now(), Why: plan.Absent}}); err != nil {
+		t.Fatal(err)
+	}
+	const people, leavers = "Not all ids were searched", "that not all were compared"
+	for _, h.partial = range []bool{false, true} {
+		for path, said := range map[string]string{"/people/?q=ada": people, "/people/?q=zoe": people, "/leavers/?q=ada": leavers,
+			"/leavers/?q=zoe": leavers} {
+			if page := h.get(path); strings.Contains(page, said) != h.partial {
+				t.Errorf("%s of a search in part (%v) is %s", path, h.partial, page)
+			}
+		}
+	}
+}

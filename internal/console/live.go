@@ -24,8 +24,9 @@ import (
 const (
 	// refresh is the shortest interval at which an open page is rendered.
 	refresh = time.Second
-	// share is the part of the time that may be spent on rendering: one in share.
-	share = 20
+	// eachPart is what every part that is shown adds to the interval, so that many different pages cost no more than a
+	// few. A part takes less than a millisecond.
+	eachPart = 10 * time.Millisecond
 )
 
 // parts are the live parts of a page, as HTML by the id of the element.
@@ -55,8 +56,8 @@ func (p parts) had(tags string) parts {
 	return out
 }
 
-// live renders the live parts of open pages. However many pages show one thing, it is rendered once, and only what
-// changed is sent. What a round of all that is shown takes decides how soon the next one is.
+// live renders the live parts of open pages. However many pages show one thing, it is rendered once a second, and only
+// what changed is sent. Of many different things each is rendered less often.
 type live struct {
 	mu    sync.Mutex
 	shows map[string]*show
@@ -66,7 +67,6 @@ type live struct {
 type show struct {
 	viewers map[chan<- []api.Event]*viewer
 	newest  parts
-	took    time.Duration // to render
 	stop    context.CancelFunc
 }
 
@@ -110,10 +110,9 @@ func (l *live) watch(ctx context.Context, of, tags string, render renderer) <-ch
 // run renders until no page is left. An error, such as an outage of Redis, leaves the pages as they are.
 func (l *live) run(ctx context.Context, s *show, render renderer) {
 	for {
-		began := time.Now()
 		now, err := l.patient(ctx, render)
 		l.mu.Lock()
-		if s.took = time.Since(began); err == nil {
+		if err == nil {
 			s.newest = now
 			for out := range s.viewers {
 				s.offer(out)
@@ -131,11 +130,11 @@ func (l *live) run(ctx context.Context, s *show, render renderer) {
 
 // pause returns how long a show waits for its next rendering.
 func (l *live) pause() time.Duration {
-	var round time.Duration
+	shown := 0
 	for _, s := range l.shows {
-		round += s.took
+		shown += len(s.newest)
 	}
-	return max(refresh, share*round)
+	return max(refresh, time.Duration(shown)*eachPart)
 }
 
 // patient renders with a time limit, because Redis may not answer.

@@ -27,11 +27,12 @@ const (
 	sparkRuns    = 30 // runs in a sparkline
 	atOnce       = 16 // containers that are read concurrently
 	mostConcerns = 5  // concerns below the worst one
+	atOneView    = 12 // cards that keep the order of the configuration; of more, those with problems come first
 )
 
 // overviewData is the overview.
 type overviewData struct {
-	Cards []card // problems first
+	Cards []card
 	// Concerns are what a person has to do, the worst first.
 	Concerns []concern
 	InStep   int // containers in step
@@ -141,7 +142,9 @@ func (c *Console) readOverview(ctx context.Context, who tokens.Identity) (*overv
 	slices.SortStableFunc(out.Concerns, func(a, b concern) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(b.size, a.size))
 	})
-	slices.SortStableFunc(out.Cards, func(a, b card) int { return cmp.Compare(a.worst, b.worst) })
+	if len(out.Cards) > atOneView {
+		slices.SortStableFunc(out.Cards, func(a, b card) int { return cmp.Compare(a.worst, b.worst) })
+	}
 	return out, nil
 }
 

@@ -35,6 +35,7 @@ type peopleData struct {
 	Text  string
 	Found []Found
 	More  bool // there are more than those
+	Part  bool // not all ids were searched
 }
 
 // errEverything refuses what tells of every source and provider.
@@ -49,11 +50,11 @@ func (c *Console) people(r *request) (*page, error) {
 	}
 	data := peopleData{Text: strings.TrimSpace(r.URL.Query().Get("q"))}
 	if data.Text != "" && c.cfg.Search != nil {
-		found, err := c.cfg.Search(r.Context(), data.Text, mostFound+1)
+		found, whole, err := c.cfg.Search(r.Context(), data.Text, mostFound+1)
 		if err != nil {
 			return nil, err
 		}
-		data.Found, data.More = found[:min(len(found), mostFound)], len(found) > mostFound
+		data.Found, data.More, data.Part = found[:min(len(found), mostFound)], len(found) > mostFound, !whole
 	}
 	return &page{View: "people", Title: "People", Nav: "people", Data: data}, nil
 }
