@@ -41,7 +41,32 @@ func (a *App) Offline(ctx context.Context, name string) (reconcile.Report, []str
 		}
 	}
 	report, err := c.Engine().Plan(ctx, nil)
+	if err == nil {
+		said.lines = append(said.lines, a.room(ctx, c.Name, &report.Apply)...)
+	}
 	return report, said.lines, err
+}
+
+// room compares what a plan creates with the room in the tenant, where the tenant shows it.
+func (a *App) room(ctx context.Context, name container.ID, p *plan.Plan) (lines []string) {
+	for i := range a.Config.Providers {
+		c := &a.Config.Providers[i]
+		if c.Container() != name {
+			continue
+		}
+		var room provider.Room
+		tenant, err := c.Config.Open(provider.Env{Getenv: a.Getenv})
+		if asked, ok := tenant.(provider.Roomer); err == nil && ok {
+			room, err = asked.Room(ctx)
+		}
+		if err != nil {
+			return []string{name.String() + ": the room in the tenant is not known: " + err.Error()}
+		}
+		if text := room.Fits(p); text != "" {
+			lines = append(lines, name.String()+": "+text+".")
+		}
+	}
+	return lines
 }
 
 // fill reads a source into the local directory.

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -286,7 +287,7 @@ func TestCAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if good, err := p.Check(t.Context()); err != nil || len(good) != 6 {
+	if good, err := p.Check(t.Context()); err != nil || len(good) != 7 {
 		t.Errorf("Check() = %q, %v", good, err)
 	}
 	cfg.CAFile = ""
@@ -298,6 +299,28 @@ func TestCAFile(t *testing.T) {
 	}
 }
 
+// The room is what the organization shows. A tenant that does not show it, or refuses, is no failure.
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	w := open(t, setup{tenant: graph.Config{ObjectQuota: 4}, unchecked: true})
+	for _, name := range []string{"a@example.com", "b@example.com", "c@example.com"} {
+		if _, err := w.tenant.AddUser(graph.User{UserPrincipalName: name}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	used := len(w.tenant.Users()) + len(w.tenant.Groups())
+	if room, err := w.Room(t.Context()); err != nil || room != (provider.Room{Used: used, Total: 4}) {
+		t.Errorf("Room() = %+v, %v; want %d of 4", room, err, used)
+	}
+	w.tenant.Inject(graph.Fault{Method: "organization.list", Status: 403, Code: "Authorization_RequestDenied"})
+	if room, err := w.Room(t.Context()); err != nil || room != (provider.Room{}) {
+		t.Errorf("Room() = %+v, %v, after a refusal; want none", room, err)
+	}
+	if good, err := w.Check(t.Context()); err != nil || !slices.Contains(good, "the quota of objects is not visible") {
+		t.Errorf("Check() = %q, %v, after a refusal", good, err)
+	}
+}
+
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	w := open(t, setup{tenant: graph.Config{UnverifiedDomains: []string{"Example.org"}}})
@@ -305,8 +328,8 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	good, err := w.Check(t.Context())
-	if err != nil || len(good) != 7 || !strings.HasPrefix(good[1], "domains that are not verified: example.org; ") {
-		t.Errorf("Check() = %q, %v; want seven lines, with the domain that is not verified", good, err)
+	if err != nil || len(good) != 8 || !strings.HasPrefix(good[1], "domains that are not verified: example.org; ") {
+		t.Errorf("Check() = %q, %v; want eight lines, with the domain that is not verified", good, err)
 	}
 	if n := w.tenant.Calls().Writes; n != 0 {
 		t.Errorf("Check() wrote %d times", n)

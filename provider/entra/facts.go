@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rollcall/fault"
+	"rollcall/provider"
 	"rollcall/provider/remote"
 )
 
@@ -292,8 +293,32 @@ func (p *Provider) Check(ctx context.Context) (good []string, err error) {
 		good = append(good, fmt.Sprintf("administrators can be read; the tenant has %d, which are never suspended or "+
 			"deleted", len(administrators)))
 	}
+	if room, err := p.Room(ctx); err != nil {
+		bad = append(bad, err)
+	} else {
+		good = append(good, room.String())
+	}
 	if err == nil {
 		good = append(good, p.checkSessions(ctx))
 	}
 	return good, errors.Join(bad...)
+}
+
+// Room implements provider.Roomer. Graph v1.0 shows directorySizeQuota without documenting it there, so its absence
+// and a refusal are no errors.
+func (p *Provider) Room(ctx context.Context) (provider.Room, error) {
+	it := get("organization.list", "/organization")
+	var list struct {
+		Value []struct {
+			DirectorySizeQuota struct{ Used, Total int } `json:"directorySizeQuota"`
+		} `json:"value"`
+	}
+	p.send(ctx, it)
+	switch err := it.decode(&list); {
+	case fault.KindOf(err).Retryable():
+		return provider.Room{}, err
+	case err != nil || len(list.Value) == 0:
+		return provider.Room{}, nil
+	}
+	return provider.Room(list.Value[0].DirectorySizeQuota), nil
 }

@@ -244,8 +244,8 @@ func TestCheck(t *testing.T) {
 	w := open(t, setup{})
 	w.fill(1, 1)
 	good, err := w.Check(t.Context())
-	if err != nil || len(good) != 6 {
-		t.Errorf("Check() = %q, %v; want six lines", good, err)
+	if err != nil || len(good) != 7 {
+		t.Errorf("Check() = %q, %v; want seven lines", good, err)
 	}
 	if n := w.tenant.Calls().Writes; n != 0 {
 		t.Errorf("Check() wrote %d times", n)

@@ -27,6 +27,7 @@ func (p *Provider) Check(ctx context.Context) ([]string, error) {
 	c.subject()
 	c.lists()
 	c.schemas()
+	c.room()
 	c.sessions()
 	return c.good, errors.Join(c.bad...)
 }
@@ -80,6 +81,20 @@ func (c *check) subject() {
 		c.ok("%s is a delegated administrator; it needs the rights to read, create, update and delete users and groups",
 			subject)
 	}
+}
+
+// room says what is visible of the limits of the account.
+func (c *check) room() {
+	if slices.Contains(c.p.userFields, orgUnitField) {
+		if known := c.p.knownUnits(c.ctx); known != nil {
+			c.ok("%d organizational units can be read", len(known[0].Values))
+		} else {
+			c.ok("organizational units are not visible: the optional scope %s was not granted, so an unknown one is named "+
+				"when Google refuses it", UnitScope)
+		}
+	}
+	c.ok("free licences are not visible to the Directory API: compare Billing, Subscriptions in the Admin console with " +
+		"what `rollcall plan` creates")
 }
 
 // lists reads one user, one group and one member.

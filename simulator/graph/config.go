@@ -52,6 +52,9 @@ type Config struct {
 
 	// Consistency delays what reads show. It is off by default.
 	Consistency Consistency
+	// ObjectQuota is the size of the directory. The organization shows it as directorySizeQuota, which the metadata of
+	// v1.0 does not have, unless it is zero. Creations beyond it are not refused; inject a Fault for that.
+	ObjectQuota int
 	// Quota bounds the calls. It is off by default.
 	Quota Quota
 	// Faults are injected from the start; see Tenant.Inject.

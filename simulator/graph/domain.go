@@ -103,13 +103,17 @@ func (t *Tenant) listOrganization(c *call) (*answer, *apiError) {
 			})
 		}
 	}
-	shown, err := c.only(map[string]any{
+	organization := map[string]any{
 		"id": t.cfg.TenantID, "deletedDateTime": nil, "displayName": t.cfg.DisplayName, "tenantType": "AAD",
 		"onPremisesSyncEnabled": nil,
 		"verifiedDomains":       verified, "businessPhones": []any{}, "technicalNotificationMails": []any{},
 		"countryLetterCode": nil,
 		"preferredLanguage": nil, "assignedPlans": []any{}, "provisionedPlans": []any{}, "createdDateTime": nil,
-	}, "organization")
+	}
+	if total := t.cfg.ObjectQuota; total > 0 {
+		organization["directorySizeQuota"] = map[string]any{"used": len(t.users.list) + len(t.groups.list), "total": total}
+	}
+	shown, err := c.only(organization, "organization")
 	if err != nil {
 		return nil, err
 	}
