@@ -29,7 +29,7 @@ var (
 	}
 	ports = []string{"source", "provider", "provider/pace", "provider/remote", "mapping", "ledger", "status",
 		"decisions", "audit"}
-	engine  = []string{"reconcile", "explain", "preview", "status/watch"}
+	engine  = []string{"reconcile", "explain", "preview", "shadow", "status/watch"}
 	drivers = []string{"jobs", "api", "internal/client", "internal/console", "internal/dashboard", "internal/metrics",
 		"internal/session"}
 	wiring   = []string{"provider/all", "internal/config", "internal/boot"}

@@ -20,6 +20,8 @@ type previewed struct {
 	t    *testing.T
 	dir  string
 	text string
+	// tenant is the account.
+	tenant *googleworkspace.Tenant
 }
 
 func newPreviewed(t *testing.T) *previewed {
@@ -46,7 +48,7 @@ func newPreviewed(t *testing.T) *previewed {
 			"%[1]d\nsn: Person\n"+
 			"givenName: P%[1]d\nmail: p%[1]d@example.com\ntitle: Dr\nentryUUID: %[2]s%02[1]d\n", i, uuid)
 	}
-	p := &previewed{t: t, dir: t.TempDir()}
+	p := &previewed{t: t, dir: t.TempDir(), tenant: tenant}
 	p.write("people.ldif", people.String())
 	p.write("google.json", string(credentials))
 	p.text = fmt.Sprintf(`sources:
