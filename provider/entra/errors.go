@@ -134,7 +134,16 @@ func (r *refusal) forbidden() bool {
 	return !r.foreign && (r.Status == http.StatusForbidden || r.Status == http.StatusPaymentRequired)
 }
 
+// kindOf returns the kind of a refusal. A list that is not found says nothing about the objects that were to be in it.
 func kindOf(op string, r *refusal, roles []string) fault.Kind {
+	k := kindOfAny(op, r, roles)
+	if k == fault.NotFound && !ofOneObject(op) {
+		return fault.Unavailable
+	}
+	return k
+}
+
+func kindOfAny(op string, r *refusal, roles []string) fault.Kind {
 	if k, ok := codes[r.Code]; ok && r.Status < 500 {
 		return k
 	}

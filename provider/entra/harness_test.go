@@ -78,6 +78,8 @@ type setup struct {
 	// unchecked permits requests that a test makes wrong on purpose.
 	unchecked bool
 	strained  func(context.Context, float64)
+	// wrap stands before the tenant.
+	wrap func(http.Handler) http.Handler
 }
 
 func open(t *testing.T, s setup) *world {
@@ -88,6 +90,9 @@ func open(t *testing.T, s setup) *world {
 	handler := w.requests.wrap(w.tenant.Handler())
 	if !s.unchecked {
 		handler = csdltest.Wrap(t, handler)
+	}
+	if s.wrap != nil {
+		handler = s.wrap(handler)
 	}
 	server := sharedAuthority().Start(handler)
 	t.Cleanup(server.Close)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -267,6 +268,27 @@ func TestALeaverIsDisabledWithoutLists(t *testing.T) {
 		h.tenant.ClearFaults()
 		if r := h.must(); r.Applied != 3 {
 			t.Errorf("new worker %v: the next run applied %d, want the rest of the day", fresh, r.Applied)
+		}
+	}
+}
+
+// TestALeaverOutlastsAMissingList checks that a leaver whose account cannot be verified, because a list is not found,
+// is not taken for a person without an account.
+func TestALeaverOutlastsAMissingList(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"directoryRoles.list", "directoryRoles.members", "users.list"} {
+		h := openCompany(t, 12)
+		h.people.mu.Lock()
+		h.people.entries = slices.Delete(h.people.entries, 3, 4)
+		h.people.entries[len(h.people.entries)-1].Members = nil
+		h.people.mu.Unlock()
+		h.tenant.Inject(graph.Fault{Method: method, Status: http.StatusNotFound})
+		if _, err := h.run(); h.disabled(3) {
+			t.Errorf("%s: %v; the account was disabled unverified", method, err)
+		}
+		h.tenant.ClearFaults()
+		if h.must(); !h.disabled(3) {
+			t.Errorf("%s: the leaver is active after the next run: %q", method, h.said.errors)
 		}
 	}
 }
