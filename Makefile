@@ -78,6 +78,10 @@ simulate: ## carry out SEEDS=5000 random histories of a simulated company, or th
 leases: ## check 1000 histories of the lease and the entry lock under faults
 	go test ./internal/simulate -run TestLeaseIsLinearizable -count=1 -timeout 0 -rapid.checks=1000
 
+.PHONY: ordinary
+ordinary: ## let 200 random days of a company of 1,000 pass through both hops, and a start of term
+	go test ./internal/boot -run '^TestLaw12(OrdinaryDays|StartOfTerm)' -count=1 -timeout 0 -ordinary.days=200 -ordinary.people=1000
+
 .PHONY: refusals
 refusals: ## sync 100 directories to tenants that refuse random objects for good, and 2,000 people without 5 % of them
 	go test ./internal/boot -run '^TestLaw10' -count=1 -timeout 0 -refusals.seeds=100 -refusals.people=2000

@@ -64,7 +64,8 @@ func TestPreview(t *testing.T) {
 			r.Header.Set("Content-Type", media)
 		})
 		if got.Header.Get("Location") != at || h.sent != "sources: {}" {
-			t.Errorf("%s was sent as %q to %q: %d %.300s", what, h.sent, got.Header.Get("Location"), got.StatusCode, got.body)
+			t.Errorf("%s was sent as %q to %q: %d %.300s", what, h.sent, got.Header.Get("Location"), got.StatusCode,
+				got.body)
 		}
 	}
 	h.compared.State, h.compared.Err = api.PreviewFailed, errors.New("the directory did not answer")
@@ -76,14 +77,16 @@ func TestPreview(t *testing.T) {
 	h.compared.Result = &preview.Document{Harmful: 2, Containers: []preview.Summary{
 		{Name: string(google), Harmful: 2, HeldTotal: 3, Effects: []preview.Group{
 			{Effect: preview.LeavesScope, Total: 51, Named: []preview.Difference{{Ref: ada, Label: "ada", Detail: "exclude"}}},
-			{Effect: preview.LeavesGroup, Total: 1, Named: []preview.Difference{{Label: "team", Member: &ada, MemberLabel: "ada"}}},
+			{Effect: preview.LeavesGroup, Total: 1, Named: []preview.Difference{
+				{Label: "team", Member: &ada, MemberLabel: "ada"},
+			}},
 		}, Changes: []preview.Count{{Op: plan.Create, Total: 4}},
 			Held: []preview.Count{{Op: plan.Suspend, Reason: "too many would go", Total: 3}}},
 		{Name: string(corp)},
 	}}
 	page := h.get(at)
-	for _, want := range []string{"2 harmful changes", "51 leave the scope", "<bdi>ada</bdi>", "and 50 more", "1 leave a group",
-		"too many would go", "No difference."} {
+	for _, want := range []string{"2 harmful changes", "51 leave the scope", "<bdi>ada</bdi>", "and 50 more",
+		"1 leave a group", "too many would go", "No difference."} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page of the result lacks %q: %s", want, page)
 		}
