@@ -129,6 +129,8 @@ func (c *Console) routes() {
 	c.post("/servers/{kind}/{name}/accept", tokens.Approve, "sync/server/accept", c.acceptServer)
 	c.post("/runs/{kind}/{name}/sync", tokens.Sync, "sync", c.start)
 	c.post("/runs/{kind}/{name}/cancel", tokens.Sync, "sync/cancel", c.cancel)
+	c.post("/runs/{kind}/{name}/pause", tokens.Approve, "sync/pause", c.pause)
+	c.post("/runs/{kind}/{name}/resume", tokens.Approve, "sync/resume", c.resume)
 	c.get("/runs/{kind}/{name}/{$}", c.runs)
 	c.get("/runs/{kind}/{name}/{run}/{$}", c.run)
 	c.post("/runs/{kind}/{name}/{run}/undo", tokens.Approve, "sync/runs/{run}/revert", c.undo)

@@ -87,6 +87,35 @@ func TestAPauseIsShown(t *testing.T) {
 	}
 }
 
+// Who may decide pauses and resumes on the page of the runs. Others see the pause and no button.
+func TestPausingAndResuming(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	const at, pause, resume = "/runs/google_workspace/1/", `action="/runs/google_workspace/1/pause"`, `/1/resume"`
+	page := func(token string) string { return h.as(token, http.MethodGet, at, nil).body }
+	if body := page(h.decider); !strings.Contains(body, pause) || strings.Contains(body, resume) {
+		t.Errorf("the runs of what is not paused: %s", body)
+	}
+	if got := h.as(h.decider, http.MethodPost, at+"pause", nil); got.Header.Get("Location") != at {
+		t.Fatalf("POST pause = %d to %q: %s", got.StatusCode, got.Header.Get("Location"), got.body)
+	}
+	if body := page(h.decider); strings.Contains(body, pause) || !strings.Contains(body, resume) {
+		t.Errorf("the runs of what is paused: %s", body)
+	}
+	if body := page(h.syncer); strings.Contains(body, resume) || !strings.Contains(body, "paused by decider since ") {
+		t.Errorf("the runs of what is paused, for one who may not resume: %s", body)
+	}
+	got := h.as(h.decider, http.MethodPost, at+"resume", nil)
+	run, live, err := h.status.Live(t.Context(), google)
+	if err != nil || !live || got.Header.Get("Location") != at+run.ID+"/" {
+		t.Errorf("POST resume = %d to %q, the run is %v (%v): %s", got.StatusCode, got.Header.Get("Location"), run, err,
+			got.body)
+	}
+	if body := page(h.decider); !strings.Contains(body, pause) {
+		t.Errorf("the runs of what was resumed: %s", body)
+	}
+}
+
 // Without Redis, a page says so and offers to try again. An action of a form offers no such link.
 func TestRedisIsAway(t *testing.T) {
 	t.Parallel()

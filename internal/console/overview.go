@@ -293,7 +293,7 @@ func (k *card) concerns() (out []concern) {
 		return out
 	}
 	if k.Pause != nil {
-		add(rankPaused, 0, "wait", home(k.Container), "Show its runs", "Nothing is written to %s: %s", k.name(),
+		add(rankPaused, 0, "wait", home(k.Container), "See the pause", "Nothing is written to %s: %s", k.name(),
 			k.Pause.Text())
 	}
 	last := k.Standing.Last

@@ -65,6 +65,8 @@ var routes = []route{
 	{pattern: "/servers/{kind}/{name}/accept", paths: []string{"/servers/{c}/accept"}, scope: tokens.Approve},
 	{pattern: "/runs/{kind}/{name}/{run}/undo", paths: []string{"/runs/{c}/{run}/undo"}, scope: tokens.Approve,
 		form: url.Values{"dry_run": {"true"}}},
+	{pattern: "/runs/{kind}/{name}/pause", paths: []string{"/runs/{c}/pause"}, scope: tokens.Approve},
+	{pattern: "/runs/{kind}/{name}/resume", paths: []string{"/runs/{c}/resume"}, scope: tokens.Approve},
 	{pattern: "/runs/{kind}/{name}/sync", paths: []string{"/runs/{c}/sync"}, scope: tokens.Sync},
 	{pattern: "/runs/{kind}/{name}/cancel", paths: []string{"/runs/{c}/cancel"}, scope: tokens.Sync},
 	{pattern: "/people/sync/{kind}/{name}", paths: []string{"/people/sync/{c}"}, scope: tokens.Sync,

@@ -14,6 +14,7 @@ import (
 
 	"rollcall/api"
 	"rollcall/container"
+	"rollcall/decisions"
 	"rollcall/fault"
 	"rollcall/internal/tokens"
 	"rollcall/plan"
@@ -31,6 +32,7 @@ type runsData struct {
 	Title string
 	Runs  []status.Run
 	Pager pager
+	Pause *decisions.Pause // nil if nothing is paused
 }
 
 // runs lists the runs of a container, the newest first.
@@ -44,7 +46,11 @@ func (c *Console) runs(r *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := runsData{Resource: res, Title: c.title(res.Container), Runs: runs, Pager: pager{Shown: len(runs)}}
+	pause, err := c.cfg.Decisions.PauseOf(r.Context(), res.Container)
+	if err != nil {
+		return nil, err
+	}
+	data := runsData{Resource: res, Title: c.title(res.Container), Runs: runs, Pager: pager{Shown: len(runs)}, Pause: pause}
 	if next > 0 {
 		data.Pager.Next, data.Pager.NextText = query("before", strconv.FormatInt(int64(next), 10)), "Older"
 	}
@@ -297,6 +303,22 @@ func (c *Console) cancel(r *request) (string, error) {
 	run, err := c.cfg.API.Cancel(r.Context(), r.container(), r.who.Name)
 	r.detail("run", run.ID)
 	return home(r.container(), run.ID), err
+}
+
+// pause keeps everything from writing to a container.
+func (c *Console) pause(r *request) (string, error) {
+	_, err := c.cfg.API.Pause(r.Context(), r.container(), r.who.Name)
+	return home(r.container()), err
+}
+
+// resume ends the pause, and shows the run that follows.
+func (c *Console) resume(r *request) (string, error) {
+	run, err := c.cfg.API.Resume(r.Context(), r.container(), r.who.Name)
+	if err != nil || run == nil {
+		return home(r.container()), err
+	}
+	r.detail("run", run.ID)
+	return home(r.container(), run.ID), nil
 }
 
 // undo starts the undo of a run, or its preview, and shows it.
