@@ -256,10 +256,15 @@ type Unlock func(ctx context.Context) error
 // Lock takes the short lock of one entry, under which every remote write for it is made, and checks the fence in the
 // same step. It does not wait: ok is false while the lock is held elsewhere. The error wraps ErrStale when the fence
 // does not hold. entry names kind and id. The lock expires after Config.LockTTL, and the lock of a run whose lease is
-// gone is taken over by the run's next worker.
+// gone is taken over by the run's next worker. Without a fence, the deadline of ctx ends all writes (see
+// Unleased.Check), and the lock expires soon after it, so that a leaver does not wait for the lock of a dead worker.
 func (s *Store) Lock(ctx context.Context, c container.ID, f Fence, entry string) (unlock Unlock, ok bool, err error) {
 	token := uuid.NewString()
-	word, _, err := s.eval(ctx, "lock", lockScript, c, entry, token, s.cfg.LockTTL.Milliseconds(), f.Token)
+	ttl := s.cfg.LockTTL
+	if until, bounded := ctx.Deadline(); bounded && f == (Fence{}) {
+		ttl = min(ttl, max(0, time.Until(until))+releaseTimeout)
+	}
+	word, _, err := s.eval(ctx, "lock", lockScript, c, entry, token, ttl.Milliseconds(), f.Token)
 	switch {
 	case err != nil:
 		return nil, false, err
