@@ -167,6 +167,10 @@ func (a *applier) send(ctx context.Context, at []int) error {
 	if !a.cfg.Provider.Capabilities().Mirror { // A write may wait for the quota until here.
 		bounded = pace.WithFence(bounded, a.run.mayWrite)
 	}
+	// Taking access away does not wait for the end of the run, which is the last attempt of every other change.
+	if of := batch[0].Lane(); a.secondPass || of == plan.LaneSuspend || of == plan.LaneRemove {
+		bounded = provider.Patient(bounded)
+	}
 	var stop error
 	for k, r := range a.cfg.Provider.Apply(bounded, batch) {
 		// The outcome of a write without a response is unknown. It stays counted until the change is begun again.

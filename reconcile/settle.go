@@ -78,8 +78,9 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 // noAnswer notes a write without an answer. It reports whether so many objects in a row gave none that the target
 // counts as down. The caller holds the lock.
 func (a *applier) noAnswer(i int, c *plan.Change, r provider.Result) (down bool) {
-	a.down[c.Ref] = true
-	if len(a.down) >= mostUnavailable {
+	if provider.IsSettling(r.Err) { // The target answered.
+		clear(a.down)
+	} else if a.down[c.Ref] = true; len(a.down) >= mostUnavailable {
 		return true
 	}
 	m := a.mute[c.Ref]

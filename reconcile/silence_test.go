@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"errors"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -8,6 +9,7 @@ import (
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
+	"rollcall/provider"
 )
 
 // A group answers every write with 503. All other objects get their changes, and the broken group costs few writes.
@@ -50,5 +52,38 @@ func TestLaw10AGroupWithoutAnswersHarmsNoOtherObject(t *testing.T) {
 	// Writes that are under way when the object is given up are counted, too.
 	if asked.Load() > 2*(3+4) {
 		t.Errorf("the broken group was written %d times, want few", asked.Load())
+	}
+}
+
+// Accounts that settle are answers. However many there are, all other changes are made, and theirs at the end of the
+// run.
+func TestObjectsThatSettleHoldUpNoOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	var people []directory.Entry
+	for i := range 30 {
+		people = append(people, person(i))
+	}
+	w.source.snapshot.Entries = people
+	mustRun(t, w)
+	for i := range 20 {
+		people[i].Attributes = people[i].Attributes.Clone()
+		people[i].Attributes[0].Values = []string{"Renamed"}
+	}
+	people[29].Active = false
+	w.source.snapshot.Entries = append(people, person(30))
+	seen := map[directory.Ref]bool{}
+	w.tenant.hook = func(c plan.Change, after bool) error {
+		if after || c.Op == plan.Create || seen[c.Ref] {
+			return nil
+		}
+		seen[c.Ref] = true
+		return fault.New(fault.Unavailable, "", provider.Settling(errors.New("409 an earlier change is still settling")))
+	}
+	before := len(w.tenant.applied)
+	r, err := w.run(t.Context())
+	done := w.tenant.applied[before:]
+	if err != nil || r.Failed != 0 || len(done) != 22 || !strings.HasPrefix(done[0], "create") {
+		t.Errorf("Execute() = %v, %d failed, applied %q; want the creation first and then all others", err, r.Failed, done)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"rollcall/fault"
 	"rollcall/plan"
+	"rollcall/provider"
 	"rollcall/provider/remote"
 )
 
@@ -58,7 +59,7 @@ func (p *Provider) createUser(ctx context.Context, c *plan.Change) (outcome, err
 	})
 	if err == nil {
 		// The account is there. The next run tries again what was refused.
-		if err := p.addAliases(ctx, out.remoteID, e.aliases.add); err != nil {
+		if err := p.addAliases(provider.Patient(ctx), out.remoteID, e.aliases.add); err != nil {
 			out.note = strings.TrimPrefix(out.note+"; not added: "+err.Error(), "; ")
 		}
 	}

@@ -1,6 +1,7 @@
 package googleworkspace_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
+	"rollcall/provider"
 	simulator "rollcall/simulator/googleworkspace"
 )
 
@@ -158,6 +160,47 @@ func TestWritesRightAfterARename(t *testing.T) {
 	}
 	w.clock.Advance(time.Minute)
 	w.must(rename(user("u1"), liz, "eliza@example.com"))
+}
+
+// within makes attempts as a Caller does, with no pause beyond its bound.
+type within struct{ attempts int }
+
+func (c *within) Call(ctx context.Context, _ string, fn func(context.Context) error) (err error) {
+	for range 6 {
+		c.attempts++
+		if err = fn(ctx); err == nil || !kind(err).Retryable() || fault.RetryAfter(err) > 30*time.Second {
+			return err
+		}
+	}
+	return err
+}
+
+// TestAnObjectThatSettlesHoldsUpNoOther checks that a write is left to the end of the run after a few attempts, where
+// the caller makes them all.
+func TestAnObjectThatSettlesHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	caller := &within{}
+	w := open(t, setup{caller: caller,
+		tenant: simulator.Config{Consistency: simulator.Consistency{Create: time.Minute, Rename: time.Hour}}})
+	liz, sales := w.must(newUser("u1", "liz@example.com")), w.must(newGroup("g1", "sales@example.com"))
+	check := func(what string, c plan.Change, ctx context.Context, most int) {
+		t.Helper()
+		caller.attempts = 0
+		r := w.Apply(ctx, []plan.Change{c})[0]
+		if kind(r.Err) != fault.Unavailable || !provider.IsSettling(r.Err) || caller.attempts != most {
+			t.Errorf("%s = %v after %d attempts, want it to settle after %d", what, r.Err, caller.attempts, most)
+		}
+	}
+	patient := provider.Patient(t.Context())
+	add := membership(plan.AddMember, "g1", sales, user("u1"), liz)
+	check("a member of a new group", add, t.Context(), 3)
+	check("the same at the end of the run", add, patient, 6)
+	update := change(plan.Update, user("u1"), liz, "name.givenName", "Elisabeth")
+	check("an update of a new account", update, t.Context(), 3)
+	w.clock.Advance(time.Minute)
+	w.must(rename(user("u1"), liz, "elisabeth@example.com"))
+	check("an update after a rename", update, t.Context(), 3)
+	check("the same at the end of the run", update, patient, 6)
 }
 
 // TestRenameAnswered409ThoughDone covers googleapis/google-api-go-client#556.
