@@ -84,40 +84,41 @@ func (p *Part) beginning(ctx context.Context, text, prefix string, limit int, un
 	if len(refs) >= limit || len(prefix) < shortest {
 		return refs, true, nil
 	}
-	late := false
+	whole = true
 	for _, kind := range directory.Kinds {
-		add(directory.Ref{Kind: kind, ID: directory.ID(prefix)})
-		add(directory.Ref{Kind: kind, ID: directory.ID(text)})
-		if err := p.idsBeginning(ctx, kind, prefix, func(some []directory.Ref) bool {
-			for _, ref := range some {
-				add(ref)
-			}
-			late = time.Now().After(until)
-			return len(refs) < limit && !late
-		}); err != nil {
+		all, err := p.idsBeginning(ctx, kind, prefix, until, func(ref directory.Ref) bool {
+			add(ref)
+			return len(refs) < limit
+		})
+		if err != nil {
 			return nil, false, err
 		}
+		whole = whole && all
 	}
-	return refs, !late, nil
+	for _, kind := range directory.Kinds { // They may not exist, so they come after what is counted.
+		add(directory.Ref{Kind: kind, ID: directory.ID(prefix)})
+		add(directory.Ref{Kind: kind, ID: directory.ID(text)})
+	}
+	return refs, whole, nil
 }
 
-// idsBeginning visits the entries with an id that begins with a text, a page at a time, until visit returns false.
-func (p *Part) idsBeginning(ctx context.Context, kind directory.Kind, prefix string,
-	visit func([]directory.Ref) bool) error {
+// idsBeginning visits the entries with an id that begins with a text, until visit returns false. One page is always
+// read. The result is not whole if others are left at the given time.
+func (p *Part) idsBeginning(ctx context.Context, kind directory.Kind, prefix string, until time.Time,
+	visit func(directory.Ref) bool) (whole bool, err error) {
 	pattern := kind.String() + "/" + anyCase(prefix) + "*"
 	for cursor := uint64(0); ; {
 		page, next, err := p.rdb.HScan(ctx, p.keys.digest, cursor, pattern, searchScan).Result()
 		if err != nil {
-			return redisFault("search", err)
+			return false, redisFault("search", err)
 		}
-		var refs []directory.Ref
 		for i := 0; i+1 < len(page); i += 2 {
-			if ref, err := refOf(page[i]); err == nil {
-				refs = append(refs, ref)
+			if ref, err := refOf(page[i]); err == nil && !visit(ref) {
+				return true, nil
 			}
 		}
-		if cursor = next; !visit(refs) || cursor == 0 {
-			return nil
+		if cursor = next; cursor == 0 || time.Now().After(until) {
+			return cursor == 0, nil
 		}
 	}
 }
