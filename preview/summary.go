@@ -2,7 +2,6 @@ package preview
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"rollcall/directory"
@@ -89,18 +88,18 @@ func (c *Container) Reasons() []Count { return counts(c.Held.Changes, true) }
 
 // counts counts changes by operation and, where they are held, by reason.
 func counts(changes []plan.Change, held bool) []Count {
-	out := []Count{}
+	out, places := []Count{}, map[Count]int{}
 	for i := range changes {
-		one := Count{Op: changes[i].Op, Total: 1}
+		one := Count{Op: changes[i].Op}
 		if held {
 			one.Reason = cut(changes[i].Held)
 		}
-		same := func(n Count) bool { return n.Op == one.Op && n.Reason == one.Reason }
-		if at := slices.IndexFunc(out, same); at >= 0 {
-			out[at].Total++
-		} else {
-			out = append(out, one)
+		at, known := places[one]
+		if !known {
+			at = len(out)
+			places[one], out = at, append(out, one)
 		}
+		out[at].Total++
 	}
 	return out
 }
