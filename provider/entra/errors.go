@@ -1,7 +1,6 @@
 package entra
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,7 +46,7 @@ type refusal struct {
 	remote.Refusal
 	// targets are the properties with a value that another object has. properties are all that the refusal concerns.
 	targets, properties []string
-	// foreign is set for an answer that is not JSON. It comes from a gateway and says nothing about an object.
+	// foreign is set for a web page. It comes from a gateway and says nothing about an object.
 	foreign bool
 }
 
@@ -94,7 +93,7 @@ func parseRefusal(a *answer, secrets []string) *refusal {
 	if r.Message == "" {
 		r.Message = http.StatusText(a.status)
 	}
-	if r.foreign = len(bytes.TrimSpace(a.body)) > 0 && !json.Valid(a.body); r.foreign {
+	if r.foreign = remote.WebPage(string(a.body)); r.foreign {
 		r.Message += ", in an answer that is not from Graph"
 	}
 	for _, m := range property.FindAllStringSubmatch(r.Message, -1) {

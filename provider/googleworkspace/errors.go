@@ -47,7 +47,7 @@ func fromAnswer(op string, g *googleapi.Error, secrets []string) error {
 	if a.Message == "" {
 		a.Message = http.StatusText(g.Code)
 	}
-	if foreign(g.Body) {
+	if remote.WebPage(g.Body) {
 		a.Message += ", in an answer that is not from the API"
 	}
 	e := fault.New(kindOf(op, a, g.Body), op, a)
@@ -108,12 +108,6 @@ var texts = []struct {
 	{"Type not supported: groupKey", fault.NotFound}, // a key of a user
 }
 
-// foreign reports whether the body of a refusal is not JSON. Such an answer comes from a proxy or a front end. It says
-// nothing about the requested object, except in the texts above.
-func foreign(body string) bool {
-	return strings.TrimSpace(body) != "" && !json.Valid([]byte(body))
-}
-
 // canceled is the status of the canonical code CANCELLED.
 const canceled = 499
 
@@ -149,7 +143,7 @@ func kindOf(op string, a *remote.Refusal, body string) fault.Kind {
 	case a.Status == http.StatusUnauthorized, a.Status == http.StatusPaymentRequired,
 		a.Status == http.StatusProxyAuthRequired:
 		return fault.Denied
-	case foreign(body):
+	case remote.WebPage(body):
 		return fault.Unavailable
 	case a.Status == http.StatusForbidden && slices.Contains(listings, op):
 		return fault.Denied

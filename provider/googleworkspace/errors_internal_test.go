@@ -139,7 +139,8 @@ func TestGatewayAnswers(t *testing.T) {
 		{403, "<html><title>Blocked by policy</title></html>", fault.Unavailable},
 		{404, "\n<!DOCTYPE html><html>Error 404 (Not Found)!!1", fault.Unavailable},
 		{410, "<HTML>", fault.Unavailable},
-		{409, "Conflict", fault.Unavailable},
+		{409, "<?xml version=\"1.0\"?><error/>", fault.Unavailable},
+		{404, "404 page not found", fault.NotFound}, // without JSON, but no page
 		{404, "", fault.NotFound},
 		{404, `{"error":{"code":404}}`, fault.NotFound},
 		{403, "Request rate higher than configured.", fault.Throttled},

@@ -207,6 +207,10 @@ func Clean(text string, secrets ...string) string {
 	return text
 }
 
+// WebPage reports whether the body of a refusal is HTML or XML. Such an answer comes from a gateway or a front end. It
+// says nothing about the requested object.
+func WebPage(body string) bool { return strings.HasPrefix(strings.TrimSpace(body), "<") }
+
 // FormSecrets returns the secrets that were sent to a token endpoint. Its answer may echo them.
 func FormSecrets(res *http.Response) (secrets []string) {
 	if res == nil || res.Request == nil || res.Request.GetBody == nil {

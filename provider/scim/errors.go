@@ -52,6 +52,9 @@ func (p *Provider) judge(op string, res *response) error {
 		a.Message = p.clean("the server redirects to " + to + ", which is not followed; endpoint may have to be changed")
 	}
 	e := fault.New(kindOf(op, a, res.header), op, a)
+	if e.Kind == fault.NotFound && remote.WebPage(string(res.body)) {
+		e.Kind, a.Message = fault.Unavailable, a.Message+", in an answer that is not from the API"
+	}
 	if e.Kind.Retryable() {
 		e.RetryAfter = retryAfter(res.header, p.now())
 	}

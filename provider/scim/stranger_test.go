@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"rollcall/fault"
 	"rollcall/plan"
@@ -235,5 +236,29 @@ func TestFiltersArePlain(t *testing.T) {
 	_ = w.refused(newUser("u1", "r&d@example.com"), fault.Conflict)
 	if !seen.Load() {
 		t.Error("no filter asked for the name as it is")
+	}
+}
+
+// TestPagesOfAGateway checks that a web page does not make an account gone, because a suspension would be forgotten.
+func TestPagesOfAGateway(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]fault.Kind{
+		"<!DOCTYPE html>Not found": fault.Unavailable, "\n <html>": fault.Unavailable,
+		"": fault.NotFound, "404 page not found": fault.NotFound, `{"status":"404"}`: fault.NotFound,
+	} {
+		var filled atomic.Bool
+		w := rewritten(t, func(r *reply) {
+			if filled.Load() && r.Method != http.MethodDelete {
+				r.status, r.body = http.StatusNotFound, text
+			}
+		})
+		users, _ := w.populate()
+		w.clock.Advance(24 * time.Hour) // The account is not new.
+		filled.Store(true)
+		var err error
+		if w.Provider, err = scim.New(w.cfg, scim.Options{Now: w.clock.Now}); err != nil {
+			t.Fatal(err)
+		}
+		_ = w.refused(change(plan.Suspend, userRef("u0"), users[0]), want)
 	}
 }
