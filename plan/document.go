@@ -74,6 +74,9 @@ func (r *Row) UnmarshalJSON(text []byte) error {
 	if !slices.Contains(Ops(), r.Change.Op) {
 		return fmt.Errorf("a row %q without an operation", r.Kind)
 	}
+	if r.Change.Op.Membership() && r.Change.Member == nil {
+		return fmt.Errorf("a row %q with a membership of no member", r.Kind)
+	}
 	return nil
 }
 
