@@ -105,8 +105,8 @@ func (a *API) leaves(r *request) (answer, error) {
 	return ok(out), a.confirm(r.Context(), orders.Leave, out.Orders)
 }
 
-// Orders returns the orders to leave. An order ends where it stands only at providers that were removed: neither the
-// configuration of the API nor a live worker has them, so no run will ever end it there.
+// Orders returns the orders to leave without those that stand only at providers that were removed: neither the
+// configuration of the API nor a live worker has them. Such an order counts again when its provider comes back.
 func (a *API) Orders(ctx context.Context) (decisions.Orders, error) {
 	all, err := a.cfg.Decisions.Orders(ctx)
 	if err != nil {
@@ -120,14 +120,7 @@ func (a *API) Orders(ctx context.Context) (decisions.Orders, error) {
 		}
 		if !removed {
 			stand = append(stand, o)
-			continue
 		}
-		for _, c := range o.StandsAt() {
-			if err := a.cfg.Decisions.Agree(ctx, c, o); err != nil {
-				return all, err
-			}
-		}
-		a.cfg.Log.InfoContext(ctx, "order to leave ended: its providers were removed", "providers", o.StandsAt())
 	}
 	all.Leave = stand
 	return all, nil

@@ -53,7 +53,7 @@ func TestLeave(t *testing.T) {
 }
 
 // The list says where an order stands, and what each tenant confirmed. An order that stands only at providers that were
-// removed has ended.
+// removed is not listed until one of them is back.
 func TestOrdersAtTheirProviders(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil, nil)
@@ -93,8 +93,11 @@ func TestOrdersAtTheirProviders(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.get("/leave/orders/").is(http.StatusOK, `{"orders":[]}`)
-	if all, err := h.decisions.Orders(t.Context()); err != nil || len(all.Leave) > 0 {
-		t.Errorf("the orders are %+v, %v, want none", all, err)
+	if _, err := h.store.Configure(t.Context(), removed, "w1", "digest"); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.get("/leave/orders/").want(http.StatusOK).Body.String(); !strings.Contains(got, `"id":"u-1"`) {
+		t.Errorf("with the provider back, the orders are %s", got)
 	}
 }
 

@@ -157,6 +157,8 @@ func (c *Console) waiting(ctx context.Context, id container.ID) (set decisions.H
 		set, err = read()
 		return set, decisions.CountHeld(set.Changes), err
 	}
+	// The counts are stored before the set is the newest one.
+	read = func() (decisions.HeldSet, error) { return c.cfg.Decisions.HeldBy(ctx, id, counts.Digest) }
 	set, err = c.sets.get(id, counts.Digest+" "+counts.RunID, setsKept, read)
 	return set, counts, err
 }
