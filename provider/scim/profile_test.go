@@ -290,6 +290,34 @@ func TestProfilesAreComplete(t *testing.T) {
 	}
 }
 
+// TestProfilesAreDocumented checks that the page of SCIM has each profile with its server, says which ones are not tested,
+// and links to the page that a profile was written from.
+func TestProfilesAreDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/scim.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range scim.Profiles() {
+		p, err := scim.LoadProfile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := fmt.Sprintf("| `%s` | %s | against ", name, p.Title)
+		switch {
+		case name == scim.DefaultProfile:
+			continue
+		case !strings.HasPrefix(p.Tested, "against "):
+			row = fmt.Sprintf("| `%s` | %s | %s |", name, p.Title, strings.Replace(p.Tested, ",", ";", 1))
+		}
+		for _, want := range []string{row, "(" + p.Source + ")"} {
+			if !strings.Contains(string(page), want) {
+				t.Errorf("docs/scim.md has no %q", want)
+			}
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	w, _, _ := populated(t, configured(func(c *scim.Config) {
