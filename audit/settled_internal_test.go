@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestALogThatIsWrittenIsCheckedAgain checks a log in another process. A break counts only if no file changed meanwhile.
+// TestALogThatIsWrittenIsCheckedAgain checks a log in another process. A break counts only if no file changed
+// meanwhile.
 func TestALogThatIsWrittenIsCheckedAgain(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "audit")

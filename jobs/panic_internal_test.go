@@ -12,7 +12,8 @@ import (
 	"rollcall/fault"
 )
 
-// TestAPanicShowsNoValue checks that neither asynq, which stores errors on Redis, nor the log gets the value of a panic.
+// TestAPanicShowsNoValue checks that neither asynq, which stores errors on Redis, nor the log gets the value of a
+// panic.
 func TestAPanicShowsNoValue(t *testing.T) {
 	t.Parallel()
 	k := newTicker(t, noon)

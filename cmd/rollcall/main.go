@@ -47,7 +47,8 @@ func run(ctx context.Context, e *env, args []string) int {
 	root.AddGroup(&cobra.Group{ID: groupAPI, Title: "Through the API:"},
 		&cobra.Group{ID: groupLocal, Title: "On this machine:"})
 	for _, c := range []*cobra.Command{demoCommand(e), initCommand(e), checkCommand(e), planCommand(e), previewCommand(e),
-		shadowCommand(e), simulateCommand(e), tokenCommand(e), auditCommand(e), healthCommand(e), versionCommand(e), startCommand(e)} {
+		shadowCommand(e), simulateCommand(e), tokenCommand(e), auditCommand(e), healthCommand(e), versionCommand(e),
+		startCommand(e)} {
 		c.GroupID = groupLocal
 		root.AddCommand(c)
 	}

@@ -205,6 +205,7 @@ func writeDifferences(w io.Writer, e preview.Effect, list []preview.Difference, 
 // writeHeld prints one line for each reason that holds changes.
 func writeHeld(w io.Writer, c *preview.Container) {
 	for _, n := range c.Reasons() {
-		fmt.Fprintf(w, "  would be held: %d × %s: %s\n", n.Total, strings.ReplaceAll(n.Op.String(), "_", " "), cell(n.Reason))
+		op := strings.ReplaceAll(n.Op.String(), "_", " ")
+		fmt.Fprintf(w, "  would be held: %d × %s: %s\n", n.Total, op, cell(n.Reason))
 	}
 }

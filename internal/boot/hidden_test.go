@@ -195,8 +195,8 @@ func TestLaw13EachAttributeHiddenInTurn(t *testing.T) {
 	}
 }
 
-// A mapping decides who is active. Odd values of attributes that it does not use hold nobody. The attribute that it uses
-// becomes invisible for the few people who have it, which gives no access back.
+// A mapping decides who is active. Odd values of attributes that it does not use hold nobody. The attribute that it
+// uses becomes invisible for the few people who have it, which gives no access back.
 func TestLaw13AMappingDecidesWhoIsActive(t *testing.T) {
 	t.Parallel()
 	company := func(attr string) string {

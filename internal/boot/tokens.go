@@ -18,7 +18,8 @@ func (a *App) Tokens() (session.Tokens, error) {
 	if a.Process.TokensFile == "" {
 		if !a.Process.InsecureNoTokens {
 			return nil, errors.New("ROLLCALL_TOKENS_FILE: is not set: make a token with `rollcall token NAME read,sync` and " +
-				"put its line into a file; to let every program that can connect do everything, set ROLLCALL_INSECURE_NO_TOKENS=true")
+				"put its line into a file; to let every program that can connect do everything, set " +
+				"ROLLCALL_INSECURE_NO_TOKENS=true")
 		}
 		if err := checkOpen(a.Process); err != nil {
 			return nil, err

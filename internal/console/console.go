@@ -89,7 +89,8 @@ type Console struct {
 }
 
 // roots are the first segments of the paths of the pages. The paths of the API have others.
-var roots = []string{"runs", "changes", "held", "people", "leavers", "previews", "servers", "live", "assets", "login", "logout"}
+var roots = []string{"runs", "changes", "held", "people", "leavers", "previews", "servers", "live", "assets", "login",
+	"logout"}
 
 // New returns a Console.
 func New(cfg Config) (*Console, error) {

@@ -45,7 +45,9 @@ func (c *Console) review(r *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(chosen, func(a, b decisions.HeldChange) int { return cmp.Compare(severity(a.Op), severity(b.Op)) })
+	slices.SortStableFunc(chosen, func(a, b decisions.HeldChange) int {
+		return cmp.Compare(severity(a.Op), severity(b.Op))
+	})
 	res, _ := c.resource(r.container())
 	data := reviewData{
 		Resource: res, Title: c.title(res.Container), Verdict: verdict, Digest: r.PathValue("digest"), Count: len(chosen),

@@ -49,10 +49,12 @@ var routes = []route{
 		"/held/{c}/d1/review?verdict=rejected&key=limit&by=reason"}},
 	{pattern: "/runs/{kind}/{name}/{$}", paths: []string{"/runs/{c}/"}},
 	{pattern: "/runs/{kind}/{name}/{run}/{$}", paths: []string{"/runs/{c}/{run}/", "/runs/{c}/{run}/?group=person&q=e"}},
-	{pattern: "/runs/{kind}/{name}/{run}/{file}", paths: []string{"/runs/{c}/{run}/plan.csv", "/runs/{c}/{run}/plan.json"}},
+	{pattern: "/runs/{kind}/{name}/{run}/{file}", paths: []string{"/runs/{c}/{run}/plan.csv",
+		"/runs/{c}/{run}/plan.json"}},
 	{pattern: "/changes/{$}", paths: []string{"/changes/", "/changes/?q=person", "/changes/?container=ldap:corp",
 		"/changes/?container=microsoft_entra:1&q=e"}},
-	{pattern: "/leavers/{$}", paths: []string{"/leavers/", "/leavers/?due=week", "/leavers/?why=absent", "/leavers/?q=left"}},
+	{pattern: "/leavers/{$}", paths: []string{"/leavers/", "/leavers/?due=week", "/leavers/?why=absent",
+		"/leavers/?q=left"}},
 	{pattern: "/people/{$}", paths: []string{"/people/", "/people/?q=person"}, everywhere: true},
 	{pattern: "/people/entry/{$}", paths: []string{"/people/entry/?kind=user&id=left-corp"}, everywhere: true},
 	{pattern: "/people/leave/{$}", paths: []string{"/people/leave/?id=left-corp"}, everywhere: true},
@@ -127,8 +129,10 @@ func crowd(t *testing.T) (h *hall, runs map[container.ID]string) {
 		if err := errors.Join(err, ledger.NewRedis(h.rdb, string(c)).PutLinks(t.Context(), link),
 			h.decisions.SetHeld(t.Context(), c, decisions.HeldSet{Digest: "d1", RunID: run.ID, At: time.Now(), Changes: held,
 				Conflicts: []decisions.Conflict{{Kind: "user", ID: "conflict-" + mark, Reason: "no_address", Detail: mark}}}),
-			h.decisions.Pin(t.Context(), c, []plan.Pin{{Ref: left, Label: "pin-" + mark, Run: run.ID, By: "pinner-" + mark}}, nil),
-			h.decisions.Leave(t.Context(), plan.Order{Ref: left, Label: "order-" + mark, By: "ops", At: time.Now()})); err != nil {
+			h.decisions.Pin(t.Context(), c, []plan.Pin{{Ref: left, Label: "pin-" + mark, Run: run.ID,
+				By: "pinner-" + mark}}, nil),
+			h.decisions.Leave(t.Context(), plan.Order{Ref: left, Label: "order-" + mark, By: "ops",
+				At: time.Now()})); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -216,7 +220,8 @@ func (h *hall) roles() (out []role) {
 	h.Helper()
 	some := []container.ID{google}
 	return []role{{}, {h.reader, []tokens.Scope{tokens.Read}, nil},
-		{h.syncer, []tokens.Scope{tokens.Read, tokens.Sync}, nil}, {h.decider, []tokens.Scope{tokens.Read, tokens.Approve}, nil},
+		{h.syncer, []tokens.Scope{tokens.Read, tokens.Sync}, nil},
+		{h.decider, []tokens.Scope{tokens.Read, tokens.Approve}, nil},
 		{h.narrow, tokens.Scopes(), some}, {h.narrowReader, []tokens.Scope{tokens.Read}, some},
 		{h.narrowSyncer, []tokens.Scope{tokens.Read, tokens.Sync}, some},
 		{h.narrowDecider, []tokens.Scope{tokens.Read, tokens.Approve}, some}}
@@ -244,7 +249,9 @@ func (h *hall) try(token role, r route, path string, want int, secret *regexp.Re
 	if r.scope == "" {
 		return
 	}
-	foreign := h.as(token.text, r.method(), path, r.form, func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") })
+	foreign := h.as(token.text, r.method(), path, r.form, func(r *http.Request) {
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+	})
 	if foreign.StatusCode != http.StatusForbidden {
 		h.Errorf("%s, and %d from another site", what, foreign.StatusCode)
 	}

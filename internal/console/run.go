@@ -50,7 +50,8 @@ func (c *Console) runs(r *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := runsData{Resource: res, Title: c.title(res.Container), Runs: runs, Pager: pager{Shown: len(runs)}, Pause: pause}
+	data := runsData{Resource: res, Title: c.title(res.Container), Runs: runs, Pager: pager{Shown: len(runs)},
+		Pause: pause}
 	if next > 0 {
 		data.Pager.Next, data.Pager.NextText = query("before", strconv.FormatInt(int64(next), 10)), "Older"
 	}

@@ -19,7 +19,8 @@ var fastKills = flag.Int("fastlane.kills", 3, "how many workers TestKillNineBefo
 // followed is a directory that tells its changes, with limits that allow many leavers.
 func followed(provider ...string) options {
 	const limits = "limits: {leave: {at_least: 100}}"
-	o := options{slapd: small(), source: []string{"delta_every: 2s", limits}, provider: append([]string{limits}, provider...)}
+	o := options{slapd: small(), source: []string{"delta_every: 2s", limits},
+		provider: append([]string{limits}, provider...)}
 	o.slapd.SyncProv, o.slapd.SessionLog = true, 1000
 	return o
 }
@@ -92,7 +93,8 @@ func (w *world) startOrKeep() {
 }
 
 // A tenant that accepts connections and never answers delays no other: leavers are out of the live tenant ahead of
-// every run. The run of the silent one is deferred, the API answers, and after the silence the leaver is out there, too.
+// every run. The run of the silent one is deferred, the API answers, and after the silence the leaver is out there,
+// too.
 func TestASilentTenantBesideALiveOne(t *testing.T) {
 	t.Parallel()
 	var silent atomic.Bool

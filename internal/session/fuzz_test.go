@@ -14,8 +14,8 @@ import (
 	"rollcall/internal/tokens"
 )
 
-// FuzzCookies has a browser send any cookies, and another program write any session to Redis. No request is signed in, and
-// no answer leads to another host or begins a session.
+// FuzzCookies has a browser send any cookies, and another program write any session to Redis. No request is signed in,
+// and no answer leads to another host or begins a session.
 func FuzzCookies(f *testing.F) {
 	list, err := tokens.Parse([]byte(peopleFile + "ops read sha256:" + strings.Repeat("ab", 32) + "\n"))
 	if err != nil {

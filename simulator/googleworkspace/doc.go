@@ -10,8 +10,8 @@
 //
 // POST /token is the OAuth 2.0 endpoint of a service account with domain-wide delegation. Under /admin/directory/v1/
 // are users, groups, members, their aliases, domains, organizational units and the list of custom schemas. The other
-// methods of those resources return 501. A request passes the OnRequest hook, the check of the access token and its scopes, the quota, the
-// injected faults and the rules of the method, in this order.
+// methods of those resources return 501. A request passes the OnRequest hook, the check of the access token and its
+// scopes, the quota, the injected faults and the rules of the method, in this order.
 //
 // # Where the documentation is silent
 //

@@ -128,8 +128,8 @@ func (s *scope) states(e *ldap.Entry) bool {
 	})
 }
 
-// generalizedTime reads a time in the form of RFC 4517, section 3.3.13. Minutes, seconds and the minutes of the zone may
-// be missing, and seconds may have a fraction.
+// generalizedTime reads a time in the form of RFC 4517, section 3.3.13. Minutes, seconds and the minutes of the zone
+// may be missing, and seconds may have a fraction.
 func generalizedTime(text string) (at time.Time, ok bool) {
 	for _, layout := range [...]string{"20060102150405", "200601021504", "2006010215"} {
 		for _, zone := range [...]string{"Z0700", "Z07"} {

@@ -167,7 +167,9 @@ func (r *reading) unknown(x *memberIndex) map[string]string {
 
 func (r *reading) mayBeInScope(key string) bool {
 	norm := looseDN(key)
-	return key != "" && slices.ContainsFunc(r.scopes(), func(s *scope) bool { return s.enabled && under(norm, s.baseNorm) })
+	return key != "" && slices.ContainsFunc(r.scopes(), func(s *scope) bool {
+		return s.enabled && under(norm, s.baseNorm)
+	})
 }
 
 // lookAgain adds an unknown member to the index where its ID was read under another DN.

@@ -88,8 +88,8 @@ func TestMembers(t *testing.T) {
 	}
 }
 
-// A server may keep two entries apart whose DNs RFC 4518 makes equal. A group has the one that it lists. A value that fits
-// both holds the group.
+// A server may keep two entries apart whose DNs RFC 4518 makes equal. A group has the one that it lists. A value that
+// fits both holds the group.
 func TestMembersWithNamesThatAreNearlyEqual(t *testing.T) {
 	t.Parallel()
 	person := func(n int, cn string) string {
@@ -130,8 +130,8 @@ func TestMembersWithNamesThatAreNearlyEqual(t *testing.T) {
 	}
 }
 
-// An empty value, which a group without members needs on many servers, is not the DN of an entry with a DN that cannot be
-// read. The extended form of a DN names its entry.
+// An empty value, which a group without members needs on many servers, is not the DN of an entry with a DN that cannot
+// be read. The extended form of a DN names its entry.
 func TestMembersThatAreNoDNs(t *testing.T) {
 	t.Parallel()
 	c := (&fake{announces: paging, answer: func(q query) []message {
