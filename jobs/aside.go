@@ -13,9 +13,8 @@ import (
 	"github.com/hibiken/asynq"
 
 	"rollcall/fault"
-	"rollcall/internal/scrub"
-
 	"rollcall/internal/redisclock"
+	"rollcall/internal/scrub"
 )
 
 // asynqLog lets asynq log through slog.

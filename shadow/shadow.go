@@ -133,13 +133,10 @@ func Compare(all []Snapshot) Report {
 	open := map[string]Item{}
 	for i := range all {
 		s := &all[i]
-		var prev *Snapshot
-		settled := map[string]bool{}
 		if i > 0 {
-			prev = &all[i-1]
+			prev := &all[i-1]
 			s.leavers(prev)
-			settled = r.settle(prev, s, open)
-			r.unplanned(prev, s, settled)
+			r.unplanned(prev, s, r.settle(prev, s, open))
 		}
 		for k, w := range s.Planned {
 			if _, known := open[k]; !known {

@@ -65,9 +65,9 @@ func (p *Provider) settling(takesAddress, gone bool, ids ...string) func(error) 
 		status, _ := code(err)
 		switch {
 		case status == http.StatusNotFound && !gone && slices.ContainsFunc(ids, p.recent.Has):
-			// %v hides the 404 from callAs, which would report it as final.
+			// The text alone hides the 404 from callAs, which would report it as final.
 			return fault.New(fault.Unavailable, "", provider.Settling(
-				fmt.Errorf("created moments ago and not yet visible everywhere: %v", err)))
+				errors.New("created moments ago and not yet visible everywhere: "+err.Error())))
 		case status == http.StatusNotFound && !gone:
 			return patient(err)
 		case status == http.StatusConflict && !takesAddress:

@@ -187,6 +187,9 @@ var standardSchema = parseStandard(`
 1.2.840.113556.1.4.1360 mS-DS-ConsistencyGuid !binary
 2.16.840.1.113730.3.1.35 thumbnailPhoto !binary
 2.16.840.1.113719.1.1.4.1.501 GUID !binary
+1.2.840.113556.1.4.1853 msDS-UserAccountDisabled
+krbPrincipalExpiration
+ds-pwp-account-disabled
 `)
 
 func parseStandard(table string) *schema {
