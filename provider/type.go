@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"rollcall/directory"
 	"rollcall/mapping"
@@ -124,7 +125,8 @@ type Cache interface {
 	Save(ctx context.Context, name string, blob []byte) error
 }
 
-// Env is what a process gives to a tenant. The tenant of an empty Env makes each request at once, and once.
+// Env is what a process gives to a tenant. The tenant of an empty Env makes each request at once, and repeats only those
+// that the tenant throttled.
 type Env struct {
 	// Limiters are what limits the tenant, by the names of its quotas.
 	Limiters map[string]pace.Limiter
@@ -138,4 +140,10 @@ type Env struct {
 	Cache Cache
 	// Getenv reads the environment; os.Getenv when nil.
 	Getenv func(string) string
+}
+
+// Pace returns how the calls are made that count in one quota. Each attempt may take the given time.
+func (e *Env) Pace(quota string, timeout time.Duration) pace.CallerConfig {
+	return pace.CallerConfig{Limiter: e.Limiters[quota], Timeout: timeout, Observe: e.Attempt,
+		OnlyThrottled: e.Limiters == nil}
 }

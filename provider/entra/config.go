@@ -252,8 +252,8 @@ func (c *Config) Quotas() []provider.Quota { return []provider.Quota{{Rates: c.R
 // Open implements provider.Config.
 func (c *Config) Open(env provider.Env) (provider.Tenant, error) {
 	opts := Options{Observe: env.Request, Wrap: env.Wrap, Cache: env.Cache, Getenv: env.Getenv}
+	opts.Caller = pace.NewCaller(env.Pace("", c.RequestTimeout))
 	if limiter := env.Limiters[""]; limiter != nil {
-		opts.Caller = pace.NewCaller(pace.CallerConfig{Limiter: limiter, Timeout: c.RequestTimeout, Observe: env.Attempt})
 		// Graph says that the quota is nearly spent before it refuses: all workers slow down then, and no request is refused.
 		opts.Strained = func(ctx context.Context, _ float64) { _ = limiter.Refused(ctx, 0) }
 	}

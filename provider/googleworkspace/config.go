@@ -190,14 +190,13 @@ func (c *Config) Open(env provider.Env) (provider.Tenant, error) {
 	if env.Wrap != nil {
 		opts.Transport = env.Wrap(http.DefaultTransport)
 	}
+	cfg := env.Pace("", c.RequestTimeout)
+	calls := paced{all: pace.NewCaller(cfg)}
 	if env.Limiters != nil {
-		all, creates := env.Limiters[""], env.Limiters[userCreates]
-		cfg := pace.CallerConfig{Limiter: all, Timeout: c.RequestTimeout, Observe: env.Attempt}
-		p := paced{all: pace.NewCaller(cfg)}
-		cfg.Limiter = within{all, creates}
-		p.creates = pace.NewCaller(cfg)
-		opts.Caller = p
+		cfg.Limiter = within{cfg.Limiter, env.Limiters[userCreates]}
 	}
+	calls.creates = pace.NewCaller(cfg)
+	opts.Caller = calls
 	p, err := New(*c, opts)
 	if err != nil {
 		return nil, err

@@ -35,6 +35,9 @@ type CallerConfig struct {
 	Within time.Duration
 	// First and Longest bound the pauses between attempts, which double with a jitter of half. Default 500 ms and 8 s.
 	First, Longest time.Duration
+	// OnlyThrottled repeats no call but those that the tenant throttled. It is for commands that a person waits for, and
+	// that work without the limiter of the workers.
+	OnlyThrottled bool
 	// Observe is called after every attempt. Nil discards attempts.
 	Observe func(Attempt)
 }
@@ -96,8 +99,9 @@ func (c *Caller) Call(ctx context.Context, op string, cost Cost, fn func(context
 		if err == nil {
 			return nil
 		}
-		pause := max(curve.NextBackOff(), fault.RetryAfter(err))
-		if !asked || !fault.KindOf(err).Retryable() || time.Since(began)+pause > c.cfg.Within {
+		pause, kind := max(curve.NextBackOff(), fault.RetryAfter(err)), fault.KindOf(err)
+		if !asked || !kind.Retryable() || c.cfg.OnlyThrottled && kind != fault.Throttled ||
+			time.Since(began)+pause > c.cfg.Within {
 			return err
 		}
 		if ended := sleep(ctx, pause); ended != nil {

@@ -1,9 +1,12 @@
 package scim_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
+	"rollcall/provider"
+	"rollcall/provider/scim"
 	simulator "rollcall/simulator/scim"
 )
 
@@ -44,5 +47,23 @@ func TestProbe(t *testing.T) {
 	w.tenant.SetToken("another")
 	if _, err := w.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "credentials") {
 		t.Errorf("Probe() with a wrong token = %v", err)
+	}
+}
+
+// A command has no limiter of the workers. It waits where the server says that its quota is spent.
+func TestProbeAtASpentQuota(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	w.tenant.Inject(simulator.Fault{Method: "users.*", Times: 1, Status: http.StatusTooManyRequests})
+	w.tenant.Inject(simulator.Fault{Method: "groups.delete", Times: 1, Status: http.StatusTooManyRequests})
+	tenant, err := w.cfg.Open(provider.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := tenant.(*scim.Provider).Probe(t.Context())
+	text := strings.Join(lines, "\n")
+	if err != nil || !strings.Contains(text, "filters: [externalId, groups.value, members.value, userName]") ||
+		len(w.tenant.Users())+len(w.tenant.Groups()) > 0 {
+		t.Errorf("Probe() = %v, %v; %v and %v are left", text, err, w.tenant.Users(), w.tenant.Groups())
 	}
 }

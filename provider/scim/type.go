@@ -70,9 +70,7 @@ func (c *Config) Quotas() []provider.Quota {
 // Open implements provider.Config.
 func (c *Config) Open(env provider.Env) (provider.Tenant, error) {
 	opts := Options{Observe: env.Request, Wrap: env.Wrap}
-	if limiter := env.Limiters[""]; limiter != nil {
-		opts.Caller = pace.NewCaller(pace.CallerConfig{Limiter: limiter, Timeout: c.RequestTimeout, Observe: env.Attempt})
-	}
+	opts.Caller = pace.NewCaller(env.Pace("", c.RequestTimeout))
 	p, err := New(*c, opts)
 	if err != nil {
 		return nil, err
