@@ -20,8 +20,9 @@ import (
 	"rollcall/status"
 )
 
-// startGallery starts an API with 100 sources and providers, each with 30 runs and a held change, and no worker.
-func startGallery(t testing.TB) *process {
+// startGallery starts an API with 100 sources and providers, each with 30 runs and a held change, and no worker. It
+// returns the address of the API and its Redis.
+func startGallery(t testing.TB) (base string, rdb *redis.Client) {
 	t.Helper()
 	addr, _ := redistest.TCP(t)
 	dir := t.TempDir()
@@ -37,12 +38,13 @@ func startGallery(t testing.TB) *process {
 	if err := os.WriteFile(config, []byte(yaml.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	rdb := redis.NewClient(&redis.Options{Addr: addr})
+	rdb = redis.NewClient(&redis.Options{Addr: addr})
 	t.Cleanup(func() { _ = rdb.Close() })
 	fillContainer(t, rdb, all[0])
 	copyContainer(t, rdb, all[0], all[1:])
-	return launch(t, "api", "ROLLCALL_REDIS_URL=redis://"+addr, "ROLLCALL_CONFIG="+config, "ROLLCALL_LISTEN=127.0.0.1:0",
+	api := launch(t, "api", "ROLLCALL_REDIS_URL=redis://"+addr, "ROLLCALL_CONFIG="+config, "ROLLCALL_LISTEN=127.0.0.1:0",
 		"ROLLCALL_INSECURE_NO_TOKENS=true")
+	return "http://" + api.says(t, "api listens")["addr"].(string), rdb
 }
 
 func fillContainer(t testing.TB, rdb *redis.Client, c container.ID) {
@@ -97,12 +99,11 @@ const painted = `new Promise((done) => new PerformanceObserver((list) => {
 // The overview of 100 sources and providers is there within 200 ms, or within eight times what the browser needs for a
 // page of one word, which takes 20 ms on an idle machine.
 func TestFirstPaint(t *testing.T) {
-	api := startGallery(t)
+	base, _ := startGallery(t)
 	bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, "<!doctype html><title>Bare</title>Bare")
 	}))
 	t.Cleanup(bare.Close)
-	base := "http://" + api.says(t, "api listens")["addr"].(string)
 	b := newBrowser(t, base)
 	var overview, nothing []float64
 	for range 9 {
@@ -121,5 +122,44 @@ func TestFirstPaint(t *testing.T) {
 	t.Logf("overview %v ms, bare %v ms", overview, nothing)
 	if took, least := overview[len(overview)/2], nothing[len(nothing)/2]; took > max(bound, times*least) {
 		t.Errorf("the first paint took %.0f ms, and that of a bare page %.0f ms", took, least)
+	}
+}
+
+// The progress of a run moves on an open page, and the links of the page stay the same elements: who reads the page or
+// has the focus on a link loses neither.
+func TestALivePageMoves(t *testing.T) {
+	t.Parallel()
+	base, rdb := startGallery(t)
+	runs, source := status.New(rdb, status.Config{}), container.ID("ldap:corp")
+	run, err := runs.Start(t.Context(), status.StartRequest{Container: source, Trigger: status.Trigger{Kind: status.ByAPI}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lease, err := runs.Acquire(t.Context(), source, run.ID, run.Epoch, "worker-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(lease.Close)
+	record := lease.Recorder()
+	if err := record.Planned(t.Context(), status.Planned{Digest: "d2",
+		Expected: []status.Expectation{{Object: status.User, Change: status.Create, Count: 90}}}); err != nil {
+		t.Fatal(err)
+	}
+	b := newBrowser(t, base)
+	b.do(b.open("/"), sees(`//progress[@value="0" and @max="90"]`))
+	links := says[int](b, `(window.links = [...document.querySelectorAll("main h3 a")]).length`)
+	for _, done := range []string{"30", "60", "90"} {
+		record.Succeeded(status.User, status.Create, 30)
+		if err := record.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.do(sees(`//progress[@value="` + done + `" and @max="90"]`))
+	}
+	if _, err := lease.Finish(t.Context(), status.End{State: status.Completed}); err != nil {
+		t.Fatal(err)
+	}
+	b.do(chromedp.WaitNotPresent(chromedp.Search(`//progress`)))
+	if kept := says[int](b, `window.links.filter((a) => a.isConnected).length`); links != 100 || kept != links {
+		t.Errorf("%d of %d links are the elements that they were, want all of 100", kept, links)
 	}
 }
