@@ -118,7 +118,11 @@ func TestFirstPaint(t *testing.T) {
 	}
 	slices.Sort(overview)
 	slices.Sort(nothing)
-	const bound, times = 200, 8
+	const bound = 200
+	times := 8.0
+	if underRace { // The browser is as fast as ever, and the API is not.
+		times *= 4
+	}
 	t.Logf("overview %v ms, bare %v ms", overview, nothing)
 	if took, least := overview[len(overview)/2], nothing[len(nothing)/2]; took > max(bound, times*least) {
 		t.Errorf("the first paint took %.0f ms, and that of a bare page %.0f ms", took, least)
