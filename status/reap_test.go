@@ -147,7 +147,7 @@ func TestRunWithoutProgressIsEnded(t *testing.T) {
 			got.Run.FailReason != "no progress for 900 seconds" {
 			t.Errorf("Reap() = %+v, want the run failed", got)
 		}
-		cause := wantEnd(t, l, 10*time.Second)
+		cause := wantEnd(t, l)
 		if wantStale(t, "the cause", cause); errors.Is(cause, status.ErrCancelled) {
 			t.Errorf("the cause is %v, want no cancel", cause)
 		}

@@ -77,7 +77,7 @@ type heard struct {
 // hear takes news until enough says so.
 func hear(t testing.TB, l *watch.Listener, enough func(heard) bool) heard {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(time.Minute)
 	for h := (heard{}); ; {
 		news, more, err := l.Take()
 		if err != nil {
@@ -230,7 +230,7 @@ func TestHead(t *testing.T) {
 	l := f.hub.Head(corp)
 	newest := func(want status.Cursor) {
 		t.Helper()
-		for limit := time.After(20 * time.Second); ; {
+		for limit := time.After(time.Minute); ; {
 			got, more, err := l.Newest()
 			if err != nil || got == want {
 				return
@@ -270,7 +270,7 @@ func TestRunIsGone(t *testing.T) {
 	if err := rdb.FlushDB(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	for limit := time.After(20 * time.Second); ; {
+	for limit := time.After(time.Minute); ; {
 		_, more, err := l.Take()
 		if err != nil {
 			if fault.KindOf(err) != fault.NotFound {
