@@ -48,7 +48,7 @@ func TestAWorkerAnswersAtOnce(t *testing.T) {
 			return nil, &fault.Error{Kind: fault.Throttled, RetryAfter: 3 * time.Second, Err: errors.New("too much")}
 		},
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	for n := range 5 {
 		var got int

@@ -106,7 +106,7 @@ func TestAnObjectJobOfAContainerThatTheWorkerDoesNotKnow(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.ahead(11 * time.Minute)
-	job, err := s.status.WaitJob(t.Context(), other, id, 20*time.Second)
+	job, err := s.status.WaitJob(t.Context(), other, id, 3*time.Minute)
 	if err != nil || job.State != status.JobDone || job.Outcome != status.OutcomeFailed ||
 		!strings.Contains(job.FailReason, "in its configuration") {
 		t.Errorf("the job is %+v, %v; want it failed with the reason", job, err)

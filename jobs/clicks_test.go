@@ -3,6 +3,7 @@ package jobs_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/hibiken/asynq"
 
@@ -157,6 +158,8 @@ func TestACancelledAttemptGoesOn(t *testing.T) {
 func TestAPausedQueueKeepsItsRuns(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
+	s.status = status.New(s.rdb, status.Config{Now: s.now, RunTTL: 10 * time.Second, RequeueAfter: 300 * time.Millisecond})
+	s.client = jobs.NewClient(s.rdb, s.status)
 	insp := asynq.NewInspectorFromRedisClient(s.rdb)
 	s.worker("w1")
 	run := s.queued(insp)

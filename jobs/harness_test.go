@@ -168,8 +168,8 @@ func newSite(t *testing.T) *site {
 	t.Helper()
 	rdb, ahead := redistest.Start(t), new(atomic.Int64)
 	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
-	st := status.New(rdb, status.Config{
-		Now: now, RunTTL: 3 * time.Second, LeaseTTL: 1500 * time.Millisecond, WorkerTTL: 2 * time.Second,
+	st := status.New(rdb, status.Config{ // No test waits for the end of a TTL, so a busy machine may stand still.
+		Now: now, RunTTL: time.Minute, LeaseTTL: time.Minute, RenewEvery: 500 * time.Millisecond, WorkerTTL: time.Minute,
 		RequeueAfter: 300 * time.Millisecond, FlushEvery: 20 * time.Millisecond,
 	})
 	return &site{
@@ -177,15 +177,6 @@ func newSite(t *testing.T) *site {
 		client: jobs.NewClient(rdb, st), source: &people{n: 20}, local: &tenant{mirror: true}, remote: &tenant{},
 		ledger: ledgertest.NewMemory(),
 	}
-}
-
-// patient gives leases the time that a busy machine may need, for a test that counts lost ones.
-func (s *site) patient() {
-	s.status = status.New(s.rdb, status.Config{
-		Now: s.now, RunTTL: 30 * time.Second, LeaseTTL: 20 * time.Second, RenewEvery: 500 * time.Millisecond,
-		WorkerTTL: 20 * time.Second, RequeueAfter: 300 * time.Millisecond, FlushEvery: 20 * time.Millisecond,
-	})
-	s.client = jobs.NewClient(s.rdb, s.status)
 }
 
 func (s *site) containers() []jobs.Container {
@@ -260,7 +251,7 @@ func (s *site) workerWith(name string, containers ...jobs.Container) *jobs.Worke
 	w, err := jobs.NewWorker(jobs.WorkerConfig{
 		Redis: s.rdb, Status: s.status, Decisions: s.decisions, Containers: containers, Name: name, Metrics: s.work,
 		Now:               s.now,
-		TaskCheckInterval: 20 * time.Millisecond, ReapEvery: 100 * time.Millisecond, ShutdownTimeout: 5 * time.Second,
+		TaskCheckInterval: 20 * time.Millisecond, ReapEvery: 100 * time.Millisecond, ShutdownTimeout: 15 * time.Second,
 		MendEvery: 200 * time.Millisecond,
 	})
 	if err != nil {
@@ -276,7 +267,7 @@ func (s *site) workerWith(name string, containers ...jobs.Container) *jobs.Worke
 // until waits until the run has the state.
 func (s *site) until(c container.ID, id string, want status.State) status.Run {
 	s.t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(3 * time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {

@@ -43,7 +43,7 @@ func (s *site) accepted(id directory.ID) string {
 // outcome waits until a job has one.
 func (s *site) outcome(id string) status.Job {
 	s.t.Helper()
-	job, err := s.status.WaitJob(s.t.Context(), google, id, 20*time.Second)
+	job, err := s.status.WaitJob(s.t.Context(), google, id, 3*time.Minute)
 	if err != nil || job.State != status.JobDone {
 		s.t.Fatalf("WaitJob() = %+v, %v, want a job that is done", job, err)
 	}
@@ -197,7 +197,7 @@ func TestTheIDOfATaskThatIsGoneIsRemoved(t *testing.T) {
 	s := newSite(t)
 	s.taken("gone", 0)
 	s.worker("w1")
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		n := s.rdb.Exists(t.Context(), pending, active, leases, "asynq:{objects}:t:gone").Val()
 		if n == 0 {
 			return

@@ -85,7 +85,6 @@ func (s *site) loseLease(run status.Run) {
 func TestRunsAreCountedOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	s.patient()
 	s.work = metrics.NewWork(nil)
 	var hook atomic.Pointer[func(context.Context, plan.Change) error]
 	s.remote.before = func(ctx context.Context, c plan.Change) error {

@@ -132,7 +132,7 @@ func (s *site) succeeds(c container.ID, ref directory.Ref) {
 		s.t.Error(err)
 		return
 	}
-	job, err := s.status.WaitJob(s.t.Context(), c, id, 20*time.Second)
+	job, err := s.status.WaitJob(s.t.Context(), c, id, 3*time.Minute)
 	if err != nil || job.State != status.JobDone || job.Outcome != status.OutcomeUpdated {
 		s.t.Errorf("%s: job %+v, %v; want it updated", c, job, err)
 	}
