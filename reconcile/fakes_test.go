@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -239,11 +240,13 @@ func (t *tenantFake) picture() map[string]string {
 type world struct {
 	source *sourceFake
 	tenant *tenantFake
-	ledger reconcile.Ledger
-	gate   *gateFake
-	said   *journalFake
-	policy plan.Policy
-	now    time.Time
+	// provider stands before the tenant. It may be nil.
+	provider provider.Provider
+	ledger   reconcile.Ledger
+	gate     *gateFake
+	said     *journalFake
+	policy   plan.Policy
+	now      time.Time
 	// approval is require_approval. scope identifies scope and mapping.
 	approval provider.Approval
 	scope    string
@@ -262,7 +265,7 @@ func newWorld() *world {
 
 func (w *world) engine() *reconcile.Engine {
 	return reconcile.New(reconcile.Config{
-		Source: w.source, Provider: w.tenant, Desire: w.desire, Ledger: w.ledger, Policy: w.policy,
+		Source: w.source, Provider: cmp.Or[provider.Provider](w.provider, w.tenant), Desire: w.desire, Ledger: w.ledger, Policy: w.policy,
 		Approval: w.approval, Scope: w.scope, Now: func() time.Time { return w.now },
 	})
 }

@@ -167,7 +167,7 @@ type Inventory interface {
 	Known(ctx context.Context) ([]directory.Ref, error)
 }
 
-// Settler is a provider that keeps its view of the tenant between runs. Settle is called at the end of a full run that
+// Settler is a provider that keeps its view of the tenant between runs. Settle is called after a full run that
 // carried out its plan, so that the next run does not read this run's writes again.
 type Settler interface {
 	Settle(ctx context.Context) error

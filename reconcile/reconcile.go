@@ -205,7 +205,11 @@ func (e *Engine) carryOut(ctx context.Context, run Run, v *view) (Report, error)
 	applied := a.apply(ctx)
 	left := report.Superseded > 0 || len(v.state.Unsettled) > 0 || e.forgotten(v) != ""
 	report.Repeat = left && run.Scope.may(confirms)
-	return report, errors.Join(applied, a.record(ctx, applied == nil), e.announce(context.WithoutCancel(ctx), fresh))
+	err = errors.Join(applied, a.record(ctx, applied == nil), e.announce(context.WithoutCancel(ctx), fresh))
+	if err == nil {
+		a.keepView(ctx)
+	}
+	return report, err
 }
 
 // Plan reads and plans everything as a full run would, and writes nothing, not even facts. A nil memory is empty.

@@ -31,6 +31,18 @@ func (a *applier) record(ctx context.Context, complete bool) error {
 	return err
 }
 
+// keepView has the provider keep its view of the tenant. It comes after the record and may take long, because a large
+// tenant tells the writes of a run in hundreds of pages.
+func (a *applier) keepView(ctx context.Context) {
+	s, ok := a.cfg.Provider.(Settler)
+	if !ok || !a.run.Scope.may(confirms) {
+		return
+	}
+	if err := s.Settle(ctx); err != nil {
+		a.run.Journal.Say(Warning, "The view of the tenant was not kept; the next run reads more: "+err.Error(), nil)
+	}
+}
+
 // mostRemembered bounds the number of remembered refused changes.
 const mostRemembered = 5000
 

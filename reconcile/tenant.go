@@ -334,11 +334,5 @@ func (t tenant) record(ctx context.Context, a *applier, complete bool) error {
 	if err := a.endPins(ctx); err != nil {
 		return err
 	}
-	if s, ok := t.cfg.Provider.(Settler); ok {
-		if err := s.Settle(ctx); err != nil {
-			a.run.Journal.Say(Warning,
-				"The view of the tenant was not kept; the next run reads more: "+err.Error(), nil)
-		}
-	}
 	return a.facts(ctx)
 }
