@@ -112,8 +112,8 @@ var bare = []string{
 
 // forTests may be imported by tests only.
 var forTests = []string{
-	"internal/redistest", "internal/npmtest", "internal/testclock", "internal/slapdtest", "internal/sambatest",
-	"provider/providertest", "provider/scim/elimitytest", "source/sourcetest", "ledger/ledgertest",
+	"internal/freeport", "internal/redistest", "internal/npmtest", "internal/testclock", "internal/slapdtest",
+	"internal/sambatest", "provider/providertest", "provider/scim/elimitytest", "source/sourcetest", "ledger/ledgertest",
 	"simulator/googleworkspace/discoverytest", "simulator/graph/csdltest",
 }
 

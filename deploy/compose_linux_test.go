@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,6 +18,8 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"rollcall/internal/freeport"
 )
 
 // service is the tested part of a service of docker-compose.yml, its commands.
@@ -133,12 +134,7 @@ func (h *host) port(of string, replica int) string {
 		key += "/" + strconv.Itoa(replica)
 	}
 	if h.ports[key] == "" {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			h.Fatal(err)
-		}
-		defer l.Close()
-		_, h.ports[key], _ = net.SplitHostPort(l.Addr().String())
+		h.ports[key] = freeport.Port(h)
 	}
 	return h.ports[key]
 }
@@ -183,7 +179,7 @@ func (h *host) command(ctx context.Context, name string, replica int, args ...st
 // run runs a command in the environment of a service to its end.
 func (h *host) run(name string, args ...string) (code int, said string) {
 	h.Helper()
-	ctx, cancel := context.WithTimeout(h.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(h.Context(), 5*time.Minute)
 	defer cancel()
 	out, err := h.command(ctx, name, 0, args...).CombinedOutput()
 	if x, is := errors.AsType[*exec.ExitError](err); is {
@@ -213,7 +209,7 @@ func (h *host) start(name string, replica int) {
 			if err != nil {
 				h.Errorf("%s ended with %v", name, err)
 			}
-		case <-time.After(40 * time.Second):
+		case <-time.After(2 * time.Minute):
 			_ = cmd.Process.Kill()
 			h.Errorf("%s did not stop", name)
 		}
@@ -236,7 +232,7 @@ func (h *host) healthy(name string, replica int, log *buffer) {
 	default:
 		h.Fatalf("%s has no health check", name)
 	}
-	ctx, cancel := context.WithTimeout(h.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(h.Context(), 3*time.Minute)
 	defer cancel()
 	for {
 		out, err := h.command(ctx, name, replica, test...).CombinedOutput()

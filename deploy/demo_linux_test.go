@@ -67,7 +67,7 @@ func TestTheDemonstrationOfComposeSyncs(t *testing.T) {
 	// The providers follow by themselves.
 	for _, name := range []string{"google_workspace:1", "microsoft_entra:1", "scim:1"} {
 		var seen syncStatus
-		for deadline := time.Now().Add(time.Minute); seen.LastSync == ""; time.Sleep(50 * time.Millisecond) {
+		for deadline := time.Now().Add(3 * time.Minute); seen.LastSync == ""; time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s was not synced: %+v", name, seen)
 			}

@@ -4,11 +4,12 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"rollcall/internal/freeport"
 )
 
 // Master is the name by which a sentinel of Failover knows the master.
@@ -25,7 +26,7 @@ func Failover(t testing.TB) (sentinel string, kill func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := strconv.Itoa(freePort(t))
+	own := freeport.Port(t)
 	config := filepath.Join(dir, "sentinel.conf")
 	text := "port " + own + "\nbind 127.0.0.1\nsentinel monitor " + Master + " " + host + " " + port + " 1\n" +
 		"sentinel down-after-milliseconds " + Master + " 1000\nsentinel failover-timeout " + Master + " 5000\n"
@@ -47,12 +48,12 @@ func Failover(t testing.TB) (sentinel string, kill func()) {
 	return sentinel, kill
 }
 
-// wait polls a condition for up to a minute.
+// wait polls a condition for up to three minutes.
 func wait(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(3 * time.Minute); !holds(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within a minute: %s", what)
+			t.Fatalf("not within three minutes: %s", what)
 		}
 	}
 }

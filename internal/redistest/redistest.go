@@ -148,7 +148,7 @@ func serve(dir, network, addr string, args ...string) (stop func(), err error) {
 	stop = func() { _ = in.Close(); _ = cmd.Wait() }
 	rdb := redis.NewClient(&redis.Options{Network: network, Addr: addr, MaxRetries: -1})
 	defer rdb.Close()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		if err = rdb.Ping(context.Background()).Err(); err == nil {
 			return stop, nil
 		}

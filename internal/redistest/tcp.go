@@ -3,11 +3,12 @@ package redistest
 import (
 	"context"
 	"net"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"rollcall/internal/freeport"
 )
 
 // TCP starts a redis-server for t alone and returns its loopback address and a function that kills it. The end of t
@@ -20,11 +21,10 @@ func TCP(t testing.TB, args ...string) (addr string, kill func()) {
 		if dir, _, err = workspace(); err != nil {
 			break
 		}
-		port := freePort(t)
-		addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		port := freeport.Port(t)
+		addr = net.JoinHostPort("127.0.0.1", port)
 		var stop func()
-		stop, err = launch(dir, "tcp", addr, append([]string{"--port", strconv.Itoa(port), "--bind", "127.0.0.1"},
-			args...)...)
+		stop, err = launch(dir, "tcp", addr, append([]string{"--port", port, "--bind", "127.0.0.1"}, args...)...)
 		if err == nil {
 			t.Cleanup(stop)
 			return addr, stop
@@ -38,7 +38,7 @@ func TCP(t testing.TB, args ...string) (addr string, kill func()) {
 func Cluster(t testing.TB) *redis.ClusterClient {
 	t.Helper()
 	ctx := context.Background()
-	addr, _ := TCP(t, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(freePort(t)))
+	addr, _ := TCP(t, "--cluster-enabled", "yes", "--cluster-port", freeport.Port(t))
 	node := redis.NewClient(&redis.Options{Addr: addr})
 	defer node.Close()
 	if err := node.ClusterAddSlotsRange(ctx, 0, 16383).Err(); err != nil {
@@ -47,21 +47,11 @@ func Cluster(t testing.TB) *redis.ClusterClient {
 	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{addr}})
 	t.Cleanup(func() { _ = rdb.Close() })
 	var err error
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if err = rdb.Set(ctx, "ready", 1, time.Millisecond).Err(); err == nil {
 			return rdb
 		}
 	}
 	t.Fatalf("the cluster does not come up: %v", err)
 	return nil
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("find a free port: %v", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

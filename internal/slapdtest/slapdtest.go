@@ -5,7 +5,6 @@ package slapdtest
 
 import (
 	"bytes"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -14,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"rollcall/internal/freeport"
 )
 
 // The tree that every server has, and who may do what in it.
@@ -80,9 +81,9 @@ func Start(t testing.TB, o Options) *Server {
 	run(t, slapadd, []string{"-n", "1", "-q", "-F", conf}, baseLDIF+o.LDIF)
 	// Another process may take a free port before slapd does; another port is tried then.
 	for range 5 {
-		s.URL = "ldap://" + freePort(t)
+		s.URL = "ldap://" + freeport.Addr(t)
 		if o.TLS {
-			s.LDAPSURL = "ldaps://" + freePort(t)
+			s.LDAPSURL = "ldaps://" + freeport.Addr(t)
 		}
 		if err := s.start(slapd); err == nil {
 			t.Cleanup(func() { s.Stop() })
@@ -129,7 +130,7 @@ func (s *Server) start(slapd string) error {
 	s.mu.Lock()
 	s.proc = proc
 	s.mu.Unlock()
-	return proc.waitUntil(15*time.Second, func() bool {
+	return proc.waitUntil(2*time.Minute, func() bool {
 		c, err := net.DialTimeout("tcp", strings.TrimPrefix(s.URL, "ldap://"), time.Second)
 		if err == nil {
 			c.Close()
@@ -174,14 +175,4 @@ func run(t testing.TB, name string, args []string, stdin string) {
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%s: %v\n%s", strings.Join(cmd.Args, " "), err, out.String())
 	}
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(fmt.Errorf("find a free port: %w", err))
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
