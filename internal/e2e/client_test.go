@@ -11,16 +11,17 @@ import (
 
 // run is what a test looks at of a run.
 type run struct {
-	ID       string `json:"id"`
-	State    string `json:"state"`
-	Status   string `json:"status"`
-	Worker   string `json:"worker"`
-	Resumes  int    `json:"resumes"`
-	Held     int    `json:"held"`
-	Failed   int    `json:"failed_changes"`
-	Calls    int    `json:"calls"`
-	FailKind string `json:"fail_kind"`
-	Reason   string `json:"fail_reason"`
+	ID       string    `json:"id"`
+	Created  time.Time `json:"created_at"`
+	State    string    `json:"state"`
+	Status   string    `json:"status"`
+	Worker   string    `json:"worker"`
+	Resumes  int       `json:"resumes"`
+	Held     int       `json:"held"`
+	Failed   int       `json:"failed_changes"`
+	Calls    int       `json:"calls"`
+	FailKind string    `json:"fail_kind"`
+	Reason   string    `json:"fail_reason"`
 	Trigger  struct{ Kind string }
 	Read     map[string]int
 	Progress []struct {
@@ -128,7 +129,7 @@ func (w *world) run(container, id string) (r run) {
 // wait waits for the end of a run.
 func (w *world) wait(container, id string) (r run) {
 	w.Helper()
-	eventually(w, 4*time.Minute, "end of "+container, func() bool { r = w.run(container, id); return !r.open() })
+	eventually(w, 10*time.Minute, "end of "+container, func() bool { r = w.run(container, id); return !r.open() })
 	return r
 }
 

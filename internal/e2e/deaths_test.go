@@ -22,7 +22,7 @@ func TestDeaths(t *testing.T) {
 	}
 
 	w.workers[0].kill()
-	eventually(t, time.Minute, "readiness says that no worker is left", func() bool {
+	eventually(t, 3*time.Minute, "readiness says that no worker is left", func() bool {
 		code, body := w.health("/readyz")
 		return code == http.StatusOK && strings.Contains(body, `"workers":"none"`)
 	})
@@ -32,7 +32,7 @@ func TestDeaths(t *testing.T) {
 	m.pending("RollcallProcessDown")
 
 	w.killRedis()
-	eventually(t, time.Minute, "readiness says that Redis is gone", func() bool {
+	eventually(t, 3*time.Minute, "readiness says that Redis is gone", func() bool {
 		code, _ := w.health("/readyz")
 		return code == http.StatusServiceUnavailable
 	})

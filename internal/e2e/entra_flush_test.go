@@ -82,7 +82,7 @@ func TestEntraRestoresDeletedAccounts(t *testing.T) {
 	if !w.account(1).Disabled {
 		t.Error("the leaver is not suspended first")
 	}
-	eventually(t, 30*time.Second, "both accounts are deleted", func() bool {
+	eventually(t, 3*time.Minute, "both accounts are deleted", func() bool {
 		w.sync(entra)
 		return len(w.graph.DeletedUsers()) == 2
 	})

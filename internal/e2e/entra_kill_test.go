@@ -15,7 +15,7 @@ func (w *entraWorld) entraKilled(id string, release func()) {
 	has.kill()
 	release()
 	w.onGraph(nil)
-	eventually(w, 25*time.Second, "another worker has the run", func() bool { return w.run(entra, id).Resumes > 0 })
+	eventually(w, 3*time.Minute, "another worker has the run", func() bool { return w.run(entra, id).Resumes > 0 })
 	if r := w.wait(entra, id); r.Status != "successful" || r.Resumes != 1 {
 		w.Errorf("the run is %s (%s) after %d resumes: %s", r.State, r.Status, r.Resumes, r.Reason)
 	}

@@ -26,7 +26,7 @@ func TestEntraKillNineWhileRestoring(t *testing.T) {
 				e.remove(slapdtest.UserDN(n))
 			}
 			w.hop()
-			eventually(t, 30*time.Second, "the accounts are deleted", func() bool {
+			eventually(t, 3*time.Minute, "the accounts are deleted", func() bool {
 				w.sync(entra)
 				return len(w.graph.DeletedUsers()) == leavers
 			})
@@ -54,8 +54,8 @@ func TestEntraFlushAllMidSync(t *testing.T) {
 	defer release()
 	w.flush()
 	release()
-	eventually(t, 25*time.Second, "is_running is false", func() bool { return !w.status(entra).IsRunning })
-	eventually(t, 25*time.Second, "the worker lets go of the run", func() bool {
+	eventually(t, 3*time.Minute, "is_running is false", func() bool { return !w.status(entra).IsRunning })
+	eventually(t, 3*time.Minute, "the worker lets go of the run", func() bool {
 		for _, p := range w.workers {
 			if p.find("run handed back") != nil || p.find("run left to others") != nil {
 				return true

@@ -161,7 +161,7 @@ func (w *entraWorld) at(method string, n int64) (id string, release func()) {
 	id = w.start(entra).ID
 	select {
 	case <-reached:
-	case <-time.After(time.Minute):
+	case <-time.After(3 * time.Minute):
 		w.Fatalf("the tenant has seen %d of %s, want %d: %v", count.Load(), method, n, w.graph.Calls().ByMethod)
 	}
 	return id, sync.OnceFunc(func() { close(free) })

@@ -181,12 +181,13 @@ func TestGrafanaDashboard(t *testing.T) {
 	v.shows("before any run", append(beforeAnyRun, "Single objects A")...)
 
 	w.sync(corp)
-	seen := make(chan struct{})
+	seen, tick := make(chan struct{}), time.NewTicker(time.Second)
+	defer tick.Stop()
 	w.onRequest(func(method string) {
-		if writing(method) {
+		if writing(method) { // One a second, so that the run lives for minutes.
 			select {
 			case <-seen:
-			case <-time.After(time.Second):
+			case <-tick.C:
 			}
 		}
 	})

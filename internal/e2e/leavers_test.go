@@ -78,7 +78,7 @@ func TestLeaversAreDeletedAfterTheGracePeriod(t *testing.T) {
 	if _, there := w.tenant.User(address(1)); !there && time.Since(left) < grace {
 		t.Errorf("%s was deleted within %v after it left, want %v", address(1), time.Since(left), grace)
 	}
-	eventually(t, 30*time.Second, "the account is deleted", func() bool {
+	eventually(t, 3*time.Minute, "the account is deleted", func() bool {
 		w.sync(google)
 		_, there := w.tenant.User(address(1))
 		return !there

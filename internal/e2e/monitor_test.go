@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -106,7 +108,7 @@ func (m *monitor) notified(rw http.ResponseWriter, r *http.Request) {
 // hears waits for a notification about an alert of a container with this status, firing or resolved.
 func (m *monitor) hears(status, name, container string) alert {
 	m.Helper()
-	deadline := time.After(time.Minute)
+	deadline := time.After(3 * time.Minute)
 	for {
 		select {
 		case a := <-m.told:
@@ -123,7 +125,7 @@ func (m *monitor) hears(status, name, container string) alert {
 // since waits until Prometheus has a series with this value, and returns from when.
 func (m *monitor) since(series string, value float64) (first time.Time) {
 	m.Helper()
-	eventually(m, time.Minute, fmt.Sprintf("Prometheus has %s = %v", series, value), func() bool {
+	eventually(m, 3*time.Minute, fmt.Sprintf("Prometheus has %s = %v", series, value), func() bool {
 		for _, s := range m.samples(series + "[5m]") {
 			if s.value == value {
 				first = s.at
@@ -133,6 +135,30 @@ func (m *monitor) since(series string, value float64) (first time.Time) {
 		return false
 	})
 	return first
+}
+
+// missed returns how many evaluations of rules Prometheus left out because it had no time.
+func (m *monitor) missed() (n int) {
+	m.Helper()
+	resp, err := http.Get(m.prometheus + "/metrics")
+	if err != nil {
+		m.Fatal(err)
+	}
+	defer resp.Body.Close()
+	groups := 0
+	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), "prometheus_rule_group_iterations_missed_total{") {
+			value, err := strconv.ParseFloat(lines.Text()[strings.LastIndexByte(lines.Text(), ' ')+1:], 64)
+			if err != nil {
+				m.Fatal(err)
+			}
+			groups, n = groups+1, max(n, int(value))
+		}
+	}
+	if groups == 0 {
+		m.Fatal("Prometheus does not tell how many evaluations it missed")
+	}
+	return n
 }
 
 type sample struct {

@@ -41,7 +41,7 @@ func (s *show) preview(old, with string) string {
 	if !found {
 		s.Fatalf("POST /preview/ = %d", resp.StatusCode)
 	}
-	eventually(s, time.Minute, "the end of the preview", func() bool {
+	eventually(s, 3*time.Minute, "the end of the preview", func() bool {
 		resp, err := http.Get(s.base + "/preview/" + at)
 		if err != nil {
 			return false
@@ -58,7 +58,6 @@ func TestAccessibility(t *testing.T) {
 	t.Parallel()
 	axe := string(npmtest.Install(t).File("node_modules", "axe-core", "axe.min.js"))
 	s := startDemo(t)
-	s.played()
 	s.leave(16)
 	s.post("sources/ldap/corp/sync/", "")
 	s.idle("sources/ldap/corp")

@@ -7,11 +7,11 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -37,7 +37,7 @@ type show struct {
 	out bytes.Buffer
 }
 
-// startDemo starts the demo and returns when its API answers, which is before its first sync.
+// startDemo starts the demo and returns after its syncs, when it prints where it listens.
 func startDemo(t testing.TB) *show {
 	t.Helper()
 	s := &show{TB: t, dir: t.TempDir()}
@@ -46,10 +46,8 @@ func startDemo(t testing.TB) *show {
 		"rollcall/cmd/rollcall").CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
-	addr := freeAddr(t)
-	s.base = "http://" + addr
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	cmd := exec.CommandContext(ctx, program, "demo", "--listen", addr, "--metrics-listen", "off")
+	cmd := exec.CommandContext(ctx, program, "demo", "--listen", "127.0.0.1:0", "--metrics-listen", "off")
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 20 * time.Second
 	cmd.Env, cmd.Stderr = append(os.Environ(), "TMPDIR="+s.dir), t.Output()
@@ -62,25 +60,20 @@ func startDemo(t testing.TB) *show {
 	}
 	t.Cleanup(func() { stop(); _ = cmd.Wait() })
 	go s.listen(bufio.NewScanner(pipe))
-	eventually(t, time.Minute, "the API of the demo", func() bool {
-		resp, err := http.Get(s.base + "/livez")
-		if err == nil {
-			_ = resp.Body.Close()
+	eventually(t, 5*time.Minute, "the end of the syncs of the demo", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		at := invitation.FindSubmatch(s.out.Bytes())
+		if at != nil {
+			s.base = string(at[1])
 		}
-		return err == nil && resp.StatusCode == http.StatusOK
+		return at != nil
 	})
 	return s
 }
 
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
+// invitation is what the demo prints after its syncs.
+var invitation = regexp.MustCompile(`Open (http://\S+)/ in a browser\.`)
 
 func (s *show) listen(lines *bufio.Scanner) {
 	for lines.Scan() {
@@ -88,16 +81,6 @@ func (s *show) listen(lines *bufio.Scanner) {
 		fmt.Fprintln(&s.out, lines.Text())
 		s.mu.Unlock()
 	}
-}
-
-// played waits for the link that the demo prints after its syncs.
-func (s *show) played() {
-	s.Helper()
-	eventually(s, 3*time.Minute, "the end of the syncs of the demo", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		return strings.Contains(s.out.String(), "Open "+s.base+"/ in a browser.")
-	})
 }
 
 // leave removes the first people from the directory of the demo.
@@ -151,7 +134,6 @@ func (b *browser) press(text string) {
 func TestPages(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)
-	s.played()
 	b := newBrowser(t, s.base)
 	b.do(b.open("/"), sees(`//h1[contains(., "entries cannot be synced")]`))
 	if weight := says[int](b,
@@ -298,7 +280,7 @@ func (s *show) withoutScript(b *browser) {
 // idle waits until no run of a source or provider is live.
 func (s *show) idle(at string) {
 	s.Helper()
-	eventually(s, time.Minute, "the end of the run of "+at, func() bool {
+	eventually(s, 3*time.Minute, "the end of the run of "+at, func() bool {
 		resp, err := http.Get(s.base + "/api/v3/" + at + "/sync/status/")
 		if err != nil {
 			return false

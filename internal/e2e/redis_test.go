@@ -25,16 +25,17 @@ func TestRedisCrashes(t *testing.T) {
 			w := newWorld(t, options{slapd: small(), workers: 2,
 				redis: []string{"--appendonly", "yes", "--enable-debug-command", "yes"}})
 			w.sync(corp)
-			id := w.midway(100)
+			id, goOn := w.midway(100)
 			w.crashRedis(milliseconds)
+			goOn()
 			if milliseconds > 10_000 { // The API waits for an answer for a while, but not for this long.
 				if code, data := w.call(http.MethodGet, google+"sync/status/", ""); code != http.StatusServiceUnavailable {
 					w.Errorf("without Redis the status is answered with %d %s, want 503", code, data)
 				}
 			}
-			eventually(w, time.Minute, "Redis is back", func() bool { return w.redis.Ping(t.Context()).Err() == nil })
+			eventually(w, 3*time.Minute, "Redis is back", func() bool { return w.redis.Ping(t.Context()).Err() == nil })
 			var r run
-			eventually(t, time.Minute, "the run is over", func() bool { r = w.run(google, id); return !r.open() })
+			eventually(t, 3*time.Minute, "the run is over", func() bool { r = w.run(google, id); return !r.open() })
 			t.Logf("the run is %s after %d resumes: %s", r.State, r.Resumes, r.Reason)
 			if r.State != "completed" && r.State != "failed" {
 				t.Errorf("the run is %s: %s", r.State, r.Reason)
@@ -60,7 +61,7 @@ func TestRedisRefusesWrites(t *testing.T) {
 			id, jobs, goOn := w.underway()
 			w.command(commands[0])
 			goOn()
-			eventually(t, time.Minute, "is_running is false", func() bool { return !w.status(google).IsRunning })
+			eventually(t, 3*time.Minute, "is_running is false", func() bool { return !w.status(google).IsRunning })
 			w.get(google+"sync/held/", &struct{}{})
 			if code, data := w.call(http.MethodPost, google+"sync/", ""); code != http.StatusServiceUnavailable ||
 				!strings.Contains(string(data), why) {
@@ -95,7 +96,7 @@ func (w *world) underway() (run string, jobs []string, goOn func()) {
 		}
 	})
 	run = w.start(google).ID
-	eventually(w, time.Minute, "the run writes", func() bool { return writes.Load() > 10 })
+	eventually(w, 3*time.Minute, "the run writes", func() bool { return writes.Load() > 10 })
 	for n := people - 20; n < people; n++ {
 		e.set(slapdtest.UserDN(n), "title", "Chief")
 		jobs = append(jobs, w.post(slapdtest.UUID(n)))

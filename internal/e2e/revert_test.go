@@ -135,7 +135,7 @@ func TestEntraRevertOfDeletions(t *testing.T) {
 	w.sync(corp)
 	suspended := w.sync(entra)
 	var deleted run
-	eventually(t, 30*time.Second, "the accounts are deleted", func() bool {
+	eventually(t, 3*time.Minute, "the accounts are deleted", func() bool {
 		deleted = w.sync(entra)
 		return len(w.graph.DeletedUsers()) == leavers
 	})
@@ -173,7 +173,7 @@ func TestEntraRevertOfDeletionsThatTheDirectoryRegrets(t *testing.T) {
 	w.sync(corp)
 	w.sync(entra)
 	var deleted run
-	eventually(t, 30*time.Second, "the accounts are deleted", func() bool {
+	eventually(t, 3*time.Minute, "the accounts are deleted", func() bool {
 		deleted = w.sync(entra)
 		return len(w.graph.DeletedUsers()) == leavers
 	})

@@ -77,7 +77,7 @@ func (w *world) killAt(g *scimGate, id string) {
 	has.kill()
 	g.release() // The dead worker's request is still carried out.
 	g.serving.ended(w)
-	eventually(w, time.Minute, "another worker has the run",
+	eventually(w, 3*time.Minute, "another worker has the run",
 		func() bool { return w.run(scim, id).Resumes > before })
 }
 

@@ -15,9 +15,9 @@ func ends(t *testing.T, name string, env ...string) []string {
 	p := spawn(t, name, env...)
 	select {
 	case <-p.done:
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		p.kill()
-		t.Fatalf("%s still runs after 30 seconds", name)
+		t.Fatalf("%s still runs after two minutes", name)
 	}
 	text, err := os.ReadFile(p.log)
 	if err != nil {

@@ -193,7 +193,7 @@ func (b *busy) wrap(next http.Handler) http.Handler {
 // ended waits until the tenant has done what it was asked to.
 func (b *busy) ended(t testing.TB) {
 	t.Helper()
-	eventually(t, time.Minute, "the tenant has done what it was asked to", func() bool { return b.Load() == 0 })
+	eventually(t, 3*time.Minute, "the tenant has done what it was asked to", func() bool { return b.Load() == 0 })
 }
 
 // record keeps the requests that reach the tenant.
