@@ -156,9 +156,16 @@ func TestWrongTokensWait(t *testing.T) {
 	if w := present("wrong", "198.51.100.1"); w.Code != http.StatusForbidden || time.Since(began) < 900*time.Millisecond {
 		t.Errorf("the eleventh wrong token: %d after %v; want 403 after a second", w.Code, time.Since(began))
 	}
-	began = time.Now()
-	if w := present(bothToken, "198.51.100.1"); w.Code != http.StatusOK || time.Since(began) > 900*time.Millisecond {
-		t.Errorf("a right token: %d after %v; want 200 at once", w.Code, time.Since(began))
+	fastest := time.Hour // The machine may stand still in some of them.
+	for range 5 {
+		began = time.Now()
+		if w := present(bothToken, "198.51.100.1"); w.Code != http.StatusOK {
+			t.Errorf("a right token: %d, want 200", w.Code)
+		}
+		fastest = min(fastest, time.Since(began))
+	}
+	if fastest > 900*time.Millisecond {
+		t.Errorf("a right token waits for %v, want an answer at once", fastest)
 	}
 	var codes []int
 	var mu sync.Mutex

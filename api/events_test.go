@@ -245,12 +245,12 @@ func TestEventsShutdown(t *testing.T) {
 func TestEventsOutliveTimeouts(t *testing.T) {
 	t.Parallel()
 	s := newStreaming(t, nil, nil)
-	s.srv.ReadTimeout, s.srv.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	s.srv.ReadTimeout, s.srv.WriteTimeout = 2*time.Second, 2*time.Second
 	api.SetEventTimes(s.api, 20*time.Millisecond, 10*time.Second)
 	s.serve()
 	run := s.start(google)
 	l := s.listen(google, "", "")
-	for l.beats < 20 && l.lines.Scan() {
+	for l.beats < 150 && l.lines.Scan() {
 		if strings.HasPrefix(l.lines.Text(), ":") {
 			l.beats++
 		}

@@ -66,7 +66,7 @@ func (s *streaming) shutdown() {
 		return
 	default:
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	if err := s.srv.Shutdown(ctx); err != nil {
 		s.t.Errorf("Shutdown() = %v", err)
@@ -131,7 +131,7 @@ func (s *streaming) listen(c container.ID, query, after string) *listener {
 
 func (s *streaming) listenBy(by *http.Client, c container.ID, query, after string) *listener {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 3*time.Minute)
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/api/v3"+paths[c]+"sync/events/"+query, nil)
 	if err != nil {
 		s.t.Fatal(err)

@@ -292,20 +292,18 @@ func TestWaitSleepsExactly(t *testing.T) {
 func TestWhoSleepsDoesNotCallIntoAPause(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, open func(pace.Config) pace.Limiter) {
-		l := open(pace.Config{Rates: map[string]float64{pace.Calls: 5}})
-		for range 4 {
-			if _, err := l.Wait(t.Context(), pace.One(pace.Calls)); err != nil {
-				t.Fatal(err)
-			}
+		l := open(pace.Config{Rates: map[string]float64{pace.Calls: 1.25}})
+		if _, err := l.Wait(t.Context(), pace.One(pace.Calls)); err != nil {
+			t.Fatal(err)
 		}
 		var sleeper sync.WaitGroup
 		sleeper.Go(func() {
-			if _, err := l.Wait(t.Context(), pace.One(pace.Calls)); err != nil {
+			if _, err := l.Wait(t.Context(), pace.Cost{pace.Calls: 4}); err != nil {
 				t.Errorf("Wait() = %v, want nil", err)
 			}
 		})
-		time.Sleep(50 * time.Millisecond) // it sleeps for 200 ms
-		const pause = 600 * time.Millisecond
+		time.Sleep(50 * time.Millisecond) // it sleeps for 3.2 s, for longer than a busy machine stands still
+		const pause = 5 * time.Second
 		began := time.Now()
 		if err := l.Refused(t.Context(), pause); err != nil {
 			t.Fatal(err)

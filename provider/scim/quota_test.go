@@ -81,7 +81,7 @@ func spend(t *testing.T, w *world, limit float64, requests bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer stop()
 	var all sync.WaitGroup
 	var number atomic.Int64
