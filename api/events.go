@@ -262,11 +262,14 @@ func (s *eventStream) tell(news watch.News, first bool) error {
 }
 
 // wait waits for news and sends heartbeats meanwhile. It ends when the token is no longer valid, because a stream can
-// outlive its token by days.
+// outlive its token by days. The token is checked before anything is sent.
 func (s *eventStream) wait(ctx context.Context, more <-chan struct{}) error {
 	for {
 		select {
 		case <-more:
+			if !s.mayStill() {
+				return errRevoked
+			}
 			return nil
 		case <-s.beat.C:
 			if !s.mayStill() {
@@ -290,8 +293,8 @@ type Event struct {
 	Data any // sent as JSON
 }
 
-// Stream sends events until the client disconnects, mayStill returns false or the process stops. It shares the limits
-// of the event streams of runs.
+// Stream sends events until the client disconnects, mayStill returns false or the process stops. It asks mayStill before
+// it sends anything. It shares the limits of the event streams of runs.
 func (a *API) Stream(w http.ResponseWriter, r *http.Request, mayStill func() bool, events <-chan []Event) {
 	select {
 	case a.events.slots <- struct{}{}:
@@ -315,6 +318,9 @@ func (a *API) Stream(w http.ResponseWriter, r *http.Request, mayStill func() boo
 	for out.retry(retryMillis); out.send() == nil; {
 		select {
 		case some := <-events:
+			if !mayStill() {
+				return
+			}
 			for _, e := range some {
 				out.event(e.Name, "", e.Data)
 			}

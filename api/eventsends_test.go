@@ -155,3 +155,27 @@ func TestEventsEndWithTheirToken(t *testing.T) {
 		}
 	}
 }
+
+// TestNoNewsAfterTheToken: a stream with news sends none after its token is gone, and does not wait for the heartbeat.
+func TestNoNewsAfterTheToken(t *testing.T) {
+	t.Parallel()
+	var gone atomic.Bool
+	s := newStreaming(t, nil, func(c *api.Config) {
+		c.Authenticate = func(string) (api.Caller, bool) {
+			return api.Caller{Name: "reader", Scopes: []string{api.ScopeRead}}, !gone.Load()
+		}
+	})
+	s.serve()
+	lease := s.acquire(s.start(google))
+	l := s.listen(google, "", "")
+	say(t, lease, 0, 1)
+	l.until(func(e event) bool { return e.text == "0" })
+	gone.Store(true)
+	say(t, lease, 1, 2)
+	for _, e := range l.until(named("closing")) {
+		if e.name == "message" {
+			t.Errorf("the message %q came after the end of the token", e.text)
+		}
+	}
+	l.ended()
+}

@@ -29,9 +29,12 @@ func (h *heads) Load(_ context.Context, file string) (audit.Head, bool, error) {
 	return head, known, h.err
 }
 
-func (h *heads) Save(_ context.Context, file string, head audit.Head) error {
+func (h *heads) Save(ctx context.Context, file string, head audit.Head) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if h.all == nil {
 		h.all = map[string]audit.Head{}
 	}
@@ -200,6 +203,24 @@ func TestARemovedFileIsBegunAgain(t *testing.T) {
 }
 
 // While Redis is away the lines are written and their heads are not kept. That is no loss.
+// TestAHangUpIsRecorded writes for a client that has hung up, whose wrong token must not go unrecorded. A deadline still
+// ends the wait for the place where heads are kept.
+func TestAHangUpIsRecorded(t *testing.T) {
+	t.Parallel()
+	kept := &heads{}
+	l := open(t, audit.Config{Path: filepath.Join(t.TempDir(), "audit.log"), Heads: kept})
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	if n, err := l.Write(gone, audit.Record{Event: "token refused"}, false); n != 1 || err != nil {
+		t.Errorf("Write() after a hang-up = %d, %v, want the first record", n, err)
+	}
+	late, cancel := context.WithTimeout(t.Context(), -time.Second)
+	defer cancel()
+	if _, err := l.Write(late, audit.Record{Event: "token refused"}, false); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Write() after the deadline = %v, want it exceeded", err)
+	}
+}
+
 func TestHeadsThatWereNotKept(t *testing.T) {
 	t.Parallel()
 	path, kept := filepath.Join(t.TempDir(), "audit.jsonl"), &heads{}

@@ -109,8 +109,15 @@ func (l *Log) compare(ctx context.Context) error {
 func (l *Log) Lost() bool { return l.lost }
 
 // Write appends a record and returns its sequence. durable waits until the line is on the disk. Sequence, Chain, Time
-// and Previous are set here.
+// and Previous are set here. A client that hangs up prevents no record of what it tried, so only the deadline of ctx
+// counts.
 func (l *Log) Write(ctx context.Context, r Record, durable bool) (int64, error) {
+	end, limited := ctx.Deadline()
+	if ctx = context.WithoutCancel(ctx); limited {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end)
+		defer cancel()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.rotate(ctx); err != nil {

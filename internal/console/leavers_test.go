@@ -1,6 +1,8 @@
 package console_test
 
 import (
+	"encoding/csv"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -146,6 +148,32 @@ func TestPlan(t *testing.T) {
 	if !strings.Contains(csv, `'=cmd()@example.com`) || strings.Count(csv, "\n") != 2 ||
 		strings.Count(json, `"op":`) != 4 {
 		t.Errorf("the files are %s and %s", csv, json)
+	}
+}
+
+// TestNoFormulaInAFile: no value becomes a formula of a spreadsheet, whatever precedes it. Other values are unchanged.
+func TestNoFormulaInAFile(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	formulas := []string{"=1+1", "+1", "-1", "@SUM(1)", " =1", "\t=1", "\n\n@x", "\ufeff=1", "\u00a0+1", "\x00=1", "＝1", "－1"}
+	values := append(formulas, "", "Ada", "1-1", "a=b", "é", "'")
+	var changes []plan.Change
+	for i, value := range values {
+		changes = append(changes, plan.Change{Op: plan.Suspend, Ref: user(fmt.Sprint(100 + i)), Label: value})
+	}
+	run := h.run(google, status.End{State: status.Completed}, plan.Plan{Changes: changes}, plan.Plan{})
+	rows, err := csv.NewReader(strings.NewReader(h.get("/runs/google_workspace/1/" + run.ID + "/plan.csv"))).ReadAll()
+	if err != nil || len(rows) != 1+len(values) {
+		t.Fatalf("the file has %d rows, %v; want %d", len(rows), err, 1+len(values))
+	}
+	for i, row := range rows[1:] {
+		want := values[i]
+		if i < len(formulas) {
+			want = "'" + want
+		}
+		if label := row[4]; label != want {
+			t.Errorf("%q is %q in the file, want %q", values[i], label, want)
+		}
 	}
 }
 
