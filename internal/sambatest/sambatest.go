@@ -111,14 +111,14 @@ func (d *Domain) run(t testing.TB, dir string) {
 	})
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(60 * time.Second)
+	deadline := time.After(5 * time.Minute)
 	for !d.answers() {
 		select {
 		case err := <-done:
 			done <- err
 			t.Fatalf("samba ended: %v\n%s", err, out.String())
 		case <-deadline:
-			t.Fatal("samba did not answer within a minute")
+			t.Fatal("samba did not answer within five minutes")
 		case <-tick.C:
 		}
 	}
