@@ -32,8 +32,9 @@ type browser struct {
 func newBrowser(t testing.TB, base string) *browser {
 	t.Helper()
 	program := installed(t, "chromium", "chromium-browser", "google-chrome")
+	// The allocator has a directory of its own, which it removes after the last child process has left it.
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program),
-		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1600, 1000),
+		chromedp.WindowSize(1600, 1000),
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
 		chromedp.Flag("disable-component-update", true))
 	if os.Geteuid() == 0 {

@@ -91,10 +91,14 @@ func (w *world) try(method, path, body string) (int, []byte, error) {
 	return resp.StatusCode, data, err
 }
 
-// get decodes the answer to a GET that has to succeed.
+// get decodes the answer to a GET that has to succeed, and repeats it where a busy machine left no time for the answer.
 func (w *world) get(path string, v any) {
 	w.Helper()
+	began := time.Now()
 	code, data := w.call(http.MethodGet, path, "")
+	for code == http.StatusServiceUnavailable && time.Since(began) < time.Minute {
+		code, data = w.call(http.MethodGet, path, "")
+	}
 	if code != http.StatusOK {
 		w.Fatalf("GET %s = %d %s", path, code, data)
 	}

@@ -58,7 +58,7 @@ func TestKillNineBeforeASuspension(t *testing.T) {
 		} else {
 			select {
 			case <-reached:
-			case <-time.After(time.Minute):
+			case <-time.After(3 * time.Minute):
 				t.Fatalf("no worker suspends %s", address(n))
 			}
 		}

@@ -97,7 +97,8 @@ const painted = `new Promise((done) => new PerformanceObserver((list) => {
 }).observe({ type: "paint", buffered: true }))`
 
 // The overview of 100 sources and providers is there within 200 ms, or within eight times what the browser needs for a
-// page of one word, which takes 20 ms on an idle machine.
+// page of one word, which takes 20 ms on an idle machine. A busy machine disturbs one of the two more than the other,
+// so a series that is too slow is repeated.
 func TestFirstPaint(t *testing.T) {
 	base, _ := startGallery(t)
 	bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -105,28 +106,37 @@ func TestFirstPaint(t *testing.T) {
 	}))
 	t.Cleanup(bare.Close)
 	b := newBrowser(t, base)
-	var overview, nothing []float64
-	for range 9 {
-		for page, times := range map[string]*[]float64{base + "/": &overview, bare.URL + "/": &nothing} {
-			b.do(chromedp.Navigate(page))
-			*times = append(*times, says[float64](b, painted))
+	const bound, times, series = 200, 8, 5
+	for n := 1; ; n++ {
+		took, least := b.paints(base+"/", bare.URL+"/")
+		if took <= max(bound, times*least) {
+			break
+		}
+		if n == series {
+			t.Fatalf("the first paint took %.0f ms, and that of a bare page %.0f ms", took, least)
 		}
 	}
 	b.do(b.open("/"), sees(`//h1[contains(., "No worker is running")]`))
 	if cards := says[int](b, `document.querySelectorAll("article").length`); cards != 100 {
 		t.Errorf("%d cards, want 100", cards)
 	}
-	slices.Sort(overview)
-	slices.Sort(nothing)
-	const bound = 200
-	times := 8.0
-	if underRace { // The browser is as fast as ever, and the API is not.
-		times *= 4
+}
+
+// paints opens two pages nine times each, and returns the medians of their first paints.
+func (b *browser) paints(page, other string) (one, two float64) {
+	b.Helper()
+	took := map[string][]float64{}
+	for range 9 {
+		for _, at := range []string{page, other} {
+			b.do(chromedp.Navigate(at))
+			took[at] = append(took[at], says[float64](b, painted))
+		}
 	}
-	t.Logf("overview %v ms, bare %v ms", overview, nothing)
-	if took, least := overview[len(overview)/2], nothing[len(nothing)/2]; took > max(bound, times*least) {
-		t.Errorf("the first paint took %.0f ms, and that of a bare page %.0f ms", took, least)
+	for _, all := range took {
+		slices.Sort(all)
 	}
+	b.Logf("%s %v ms, %s %v ms", page, took[page], other, took[other])
+	return took[page][4], took[other][4]
 }
 
 // The progress of a run moves on an open page, and the links of the page stay the same elements: who reads the page or
