@@ -91,6 +91,24 @@ func (s *Store) Orders(ctx context.Context) (out Orders, err error) {
 	return out, nil
 }
 
+// Ordered reports whether an order for a user stands at a container. One that cannot be trusted counts, because it
+// keeps an account from being made or activated.
+func (s *Store) Ordered(ctx context.Context, c container.ID, ref directory.Ref) (bool, error) {
+	text, err := s.rdb.HGet(ctx, leaveKey, ref.String()).Result()
+	if errors.Is(err, redis.Nil) {
+		return false, nil
+	}
+	if err != nil {
+		return false, redisFault("ordered", err)
+	}
+	keys, err := s.keys()
+	if err != nil {
+		return false, err
+	}
+	o, problem := openOrder(keys, text)
+	return problem != "" || o.Ref != ref || !slices.Contains(o.Agreed, c), nil
+}
+
 // signAgain signs a valid order anew if an earlier key signed it, so that this key can be removed. An order that was
 // lifted or replaced meanwhile stays as it is. After an error the next one to read it tries again.
 func (s *Store) signAgain(ctx context.Context, keys []Key, text string, o plan.Order) {

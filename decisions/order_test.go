@@ -53,6 +53,9 @@ func TestOrders(t *testing.T) {
 			!strings.Contains(got.Untrusted[ann], "does not match its signature") {
 			t.Errorf("changed orders are %+v", got.Untrusted)
 		}
+		if is, err := f.Ordered(t.Context(), google, ann); err != nil || !is {
+			t.Errorf("with a changed order Ordered() is %v, %v, want that it counts", is, err)
+		}
 		f.must(f.EndLeaves(t.Context(), ann, bob))
 		if got := orders(); len(got.Untrusted) > 0 {
 			t.Errorf("after the end there are %+v", got.Untrusted)
@@ -102,6 +105,9 @@ func TestAnOrderEndsAtEachProvider(t *testing.T) {
 			for _, c := range []container.ID{google, entra, later} {
 				if at := got.At(c); at.Of(read.Ref) != nil {
 					stands = append(stands, c)
+				}
+				if is, err := f.Ordered(t.Context(), c, read.Ref); err != nil || is != slices.Contains(tc.stands, c) {
+					t.Errorf("Ordered() at %s is %v, %v", c, is, err)
 				}
 			}
 			if !slices.Equal(stands, tc.stands) || len(got.Untrusted) > 0 {

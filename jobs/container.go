@@ -50,6 +50,11 @@ func NewMemory(store *decisions.Store, name container.ID) reconcile.Memory {
 // Paused implements reconcile.Memory.
 func (m memory) Paused(ctx context.Context) error { return m.store.Paused(ctx, m.name) }
 
+// Ordered implements reconcile.Memory.
+func (m memory) Ordered(ctx context.Context, ref directory.Ref) (bool, error) {
+	return m.store.Ordered(ctx, m.name, ref)
+}
+
 // Load implements reconcile.Memory.
 func (m memory) Load(ctx context.Context) (r reconcile.Remembered, err error) {
 	if r.Spent, err = m.spent(ctx); err != nil {

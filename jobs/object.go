@@ -219,23 +219,6 @@ func (o *objectSync) both(ctx context.Context, c *Container, source string) (sta
 	}
 }
 
-// ordered reports whether a person ordered that the user leaves, and the order stands at the provider.
-func (o *objectSync) ordered(ctx context.Context, provider container.ID) (bool, error) {
-	orders, err := o.cfg.Decisions.Orders(ctx)
-	orders = orders.At(provider)
-	return orders.Of(o.ref) != nil, err
-}
-
-// suspended carries out an order to leave. The source is not read, because its answer changes nothing.
-func (o *objectSync) suspended(ctx context.Context, c *Container) (status.Outcome, error) {
-	o.say(status.Info, "The account stays suspended by order, until the directory agrees or the order is lifted.")
-	report, err := o.second(ctx, c)
-	if err != nil {
-		return "", err
-	}
-	return o.outcome(report)
-}
-
 // errSuperseded ends an attempt with readings that were all overtaken.
 var errSuperseded = fault.Errorf(fault.Unavailable, "the entry was changed meanwhile")
 

@@ -123,7 +123,14 @@ func (a *applier) due(c *plan.Change, changed time.Time) {
 	}
 }
 
-func (a *applier) superseded(i int) {
+// The reasons for which a change is left to the next run.
+const (
+	changedMeanwhile = "the entry was changed during this run"
+	orderedMeanwhile = "a person ordered during this run that it leaves"
+)
+
+// superseded leaves a change to the next run.
+func (a *applier) superseded(i int, why string) {
 	c := &a.report.Apply.Changes[i]
 	a.mu.Lock()
 	a.report.Superseded++
@@ -131,7 +138,7 @@ func (a *applier) superseded(i int) {
 	a.gained(c)
 	a.concluded(i, leftOver)
 	a.mu.Unlock()
-	a.run.Journal.Say(Info, "Left to the next run: "+describe(c)+": the entry was changed during this run.", about(c))
+	a.run.Journal.Say(Info, "Left to the next run: "+describe(c)+": "+why+".", about(c))
 }
 
 // send passes changes to the provider and handles their results.
@@ -245,7 +252,7 @@ func (a *applier) latecomers(ctx context.Context) error {
 			return ctx.Err()
 		case <-until.C:
 			for _, i := range a.late {
-				a.superseded(i)
+				a.superseded(i, changedMeanwhile)
 			}
 			return nil
 		case <-again.C:

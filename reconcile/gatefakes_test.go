@@ -58,6 +58,12 @@ func (g *gateFake) Load(context.Context) (reconcile.Remembered, error) {
 	return reconcile.Remembered{Spent: g.budget, Verdicts: g.verdicts, Pins: pins, Orders: g.orders}, nil
 }
 
+func (g *gateFake) Ordered(_ context.Context, ref directory.Ref) (bool, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.ContainsFunc(g.orders, func(o plan.Order) bool { return o.Ref == ref }), nil
+}
+
 func (g *gateFake) Paused(context.Context) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -26,6 +26,9 @@ type Memory interface {
 	// Paused fails with fault.Canceled while a person keeps the container from being written. It is asked before each
 	// write, and makes a call about once a second.
 	Paused(ctx context.Context) error
+	// Ordered reports whether a person has ordered by now that a user leaves. It is asked before an account is made or
+	// activated.
+	Ordered(ctx context.Context, ref directory.Ref) (bool, error)
 	// Load returns the presently valid state.
 	Load(ctx context.Context) (Remembered, error)
 	// Keep stores changes of pins and the end of orders.

@@ -17,7 +17,7 @@ import (
 // an error stops the run.
 func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.Result) error {
 	if errors.Is(r.Err, provider.ErrSuperseded) {
-		a.superseded(i)
+		a.superseded(i, changedMeanwhile)
 		return nil
 	}
 	a.mu.Lock()

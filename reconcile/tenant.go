@@ -215,15 +215,30 @@ func (t tenant) admit(ctx context.Context, a *applier, i int) (unlock func(), ok
 		return nil, false, nil
 	}
 	now, since, err := t.cfg.Source.(source.Versioner).Version(ctx, c.Source, c.Ref)
+	why, ordered := changedMeanwhile, false
 	if err == nil && now == c.Version {
-		a.due(c, since)
-		return unlock, true, nil
+		if ordered, err = a.ordered(ctx, c); err == nil && !ordered {
+			a.due(c, since)
+			return unlock, true, nil
+		}
+		why = orderedMeanwhile
 	}
 	unlock()
 	if err == nil {
-		a.superseded(i)
+		a.superseded(i, why)
 	}
 	return nil, false, err
+}
+
+// ordered reports whether a change gives a user an active account although a person has ordered since the plan was made
+// that the user leaves. It is called under the lock of the entry, for which the job of an order waits.
+func (a *applier) ordered(ctx context.Context, c *plan.Change) (bool, error) {
+	gives := c.Op == plan.Create || c.Op == plan.Restore || c.Op == plan.Adopt || c.Op == plan.Undelete && !c.Inactive
+	known := slices.ContainsFunc(a.view.memory.Orders, func(o plan.Order) bool { return o.Ref == c.Ref })
+	if !gives || known || c.Kind != directory.User || a.run.Memory == nil {
+		return false, nil
+	}
+	return a.run.Memory.Ordered(ctx, c.Ref)
 }
 
 // lockName returns the name of the lock for a change. For a membership it is the pair, so that the members of a large

@@ -24,8 +24,9 @@ type approving struct{ verdicts map[string]plan.Verdict }
 func (a approving) Load(context.Context) (reconcile.Remembered, error) {
 	return reconcile.Remembered{Verdicts: a.verdicts}, nil
 }
-func (approving) Paused(context.Context) error                     { return nil }
-func (approving) Keep(context.Context, reconcile.PinChanges) error { return nil }
+func (approving) Paused(context.Context) error                         { return nil }
+func (approving) Ordered(context.Context, directory.Ref) (bool, error) { return false, nil }
+func (approving) Keep(context.Context, reconcile.PinChanges) error     { return nil }
 func (approving) Spend(context.Context, *plan.Change, int) (func(bool), bool, error) {
 	return func(bool) {}, true, nil
 }
