@@ -22,6 +22,7 @@ const (
 	redisInTask = "redis, in a task" // a command of a run or an object job
 	redisBeside = "redis, beside"    // any other command, such as the renewal of a lease
 	atSource    = "source"
+	atFeed      = "source, changes" // the question what changed
 	atTenant    = "tenant"
 )
 
@@ -72,6 +73,17 @@ func (h *hazards) next(place string) (kind string, long time.Duration) {
 		}
 	}
 	return "", 0
+}
+
+// staleBy is how many changes a directory with the fault is behind.
+const staleBy = 2
+
+// ago counts a call at a place, and returns how many changes the directory that answers is behind.
+func (h *hazards) ago(place string) int {
+	if kind, _ := h.next(place + " " + stale); kind != "" {
+		return staleBy
+	}
+	return 0
 }
 
 var errDead = errors.New("the process is dead")

@@ -9,6 +9,7 @@ import (
 // TestHistories carries out histories that broke a promise once, or that a draw makes seldom.
 func TestHistories(t *testing.T) {
 	began := event{what: "sync source", then: 30 * time.Second}
+	slow := []hazard{{place: atTenant, kind: delayed, nth: 3, calls: 30, long: 20 * time.Second}}
 	for name, h := range map[string]history{
 		"a person is re-created and renamed before a run sees it, with an employee number": {
 			setup{people: 5, groups: 1, skews: []time.Duration{0}},
@@ -44,6 +45,25 @@ func TestHistories(t *testing.T) {
 			[]event{
 				began, {what: "leave", a: 0, then: 15 * time.Minute}, {what: "leave", a: 1, then: 18 * time.Hour},
 				{what: "approve all", then: time.Minute}, {what: "sync provider", then: time.Minute},
+			},
+		},
+		"an order to leave is given while the account is being made": {
+			setup{people: 3, groups: 1, skews: []time.Duration{0}},
+			[]event{
+				{what: "sync source", then: 5 * time.Second, hazards: slow}, {what: "order to leave", a: 0, then: time.Minute},
+			},
+		},
+		"an order to leave is given after a run has planned the account": {
+			setup{people: 8, groups: 1, skews: []time.Duration{0}},
+			[]event{
+				{what: "sync source", then: 5 * time.Second, hazards: slow}, {what: "order to leave", a: 7, then: time.Minute},
+			},
+		},
+		"the provider is paused while it is written and asked what changed": {
+			setup{people: 8, groups: 1, skews: []time.Duration{0, 0}, delta: true},
+			[]event{
+				{what: "sync source", then: 5 * time.Second, hazards: slow}, {what: "pause", a: 1, then: time.Minute},
+				{what: "leave", a: 2, then: time.Minute}, {what: "resume", a: 1, then: time.Minute},
 			},
 		},
 	} {

@@ -75,6 +75,10 @@ var happen = map[string]func(s *sim, c *company, a, b int){
 	"approve part":   func(s *sim, _ *company, _, _ int) { s.approve(cloud, false, plan.Approved) },
 	"reject":         func(s *sim, _ *company, _, _ int) { s.approve(cloud, false, plan.Rejected) },
 	"undo":           func(s *sim, _ *company, _, _ int) { s.undo() },
+	"order to leave": func(s *sim, c *company, a, _ int) { s.orderToLeave(c.people[a].id) },
+	"lift order":     func(s *sim, _ *company, a, _ int) { s.liftOrder(a) },
+	"pause":          func(s *sim, _ *company, a, _ int) { s.pause(a) },
+	"resume":         func(s *sim, _ *company, a, _ int) { s.resume(a) },
 	"lift pins":      func(s *sim, _ *company, _, _ int) { s.lift() },
 	"cancel":         cancel,
 	"refuse":         refuse,
@@ -166,6 +170,7 @@ func draw(t *rapid.T) history {
 	h.setup = setup{
 		people: rapid.IntRange(2, 8).Draw(t, "people"), groups: rapid.IntRange(1, 3).Draw(t, "groups"),
 		marks: rapid.Bool().Draw(t, "marks"), deletes: rapid.Bool().Draw(t, "deletes"),
+		delta: rapid.Bool().Draw(t, "delta"),
 	}
 	for range rapid.IntRange(1, 3).Draw(t, "workers") {
 		h.setup.skews = append(h.setup.skews, skewOf(rapid.IntRange(0, 5).Draw(t, "skew"), 0))
@@ -206,12 +211,12 @@ func drawEvent(t *rapid.T) event {
 
 func drawHazard(t *rapid.T) hazard {
 	h := hazard{
-		place: rapid.SampledFrom([]string{redisInTask, redisBeside, atSource, atTenant}).Draw(t, "place"),
+		place: rapid.SampledFrom([]string{redisInTask, redisBeside, atSource, atTenant, atFeed}).Draw(t, "place"),
 		calls: rapid.SampledFrom([]int{1, 1, 1, 3, 30}).Draw(t, "calls"),
 	}
 	kinds, most := []string{failed, lost, twice, full, readOnly, delayed, answered}, 60
 	switch h.place {
-	case atSource:
+	case atSource, atFeed:
 		kinds, most = []string{failed, refused, delayed, answered, stale}, 2
 	case atTenant:
 		kinds, most = []string{failed, lost, refused, throttled, delayed, answered, hanging}, 20
@@ -220,7 +225,7 @@ func drawHazard(t *rapid.T) hazard {
 	h.nth = rapid.IntRange(1, most).Draw(t, "nth")
 	h.long = time.Duration(rapid.SampledFrom([]int{1, 7, 20, 40}).Draw(t, "long")) * time.Second
 	if h.kind == stale {
-		h.place = atSource + " " + stale
+		h.place += " " + stale
 	}
 	return h
 }
@@ -254,6 +259,8 @@ func (s *sim) carryOut(e event) {
 func (s *sim) lose(kept snapshot) {
 	s.restore(kept)
 	clear(s.accepted)
+	s.orders = nil
+	s.unpaused()
 }
 
 func (s *sim) withWorker(a int, do func(i int)) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
@@ -19,7 +20,7 @@ import (
 
 // check returns what the trace shows to be wrong, after each event.
 func (s *sim) check() error {
-	return errors.Join(s.traced(), s.oncePerTick(), s.stillThere())
+	return errors.Join(s.traced(), s.oncePerTick(), s.stillThere(), s.obeyed())
 }
 
 // traced checks the trace alone. It calls nothing while it holds the tenant.
@@ -29,14 +30,14 @@ func (s *sim) traced() error {
 	if len(s.tenant.wrong) > 0 {
 		return errors.New(s.tenant.wrong[0])
 	}
-	return errors.Join(s.neverAbsent(), s.withinBudget(), s.fenced())
+	return errors.Join(s.neverAbsent(), s.withinBudget(), s.fenced(), s.stopped(), s.onlyOrdered())
 }
 
 // neverAbsent: no membership and no active account that is wanted before and after is ever taken away in between.
 func (s *sim) neverAbsent() error {
 	for i := range s.tenant.trace {
 		r := &s.tenant.trace[i]
-		decided := r.change.Undoes || r.change.Why == plan.Reverted
+		decided := r.change.Undoes || r.change.Why == plan.Reverted || r.change.Why == plan.Ordered
 		if r.took != "" && r.made && !decided && s.past.always(r.took, &r.of, r.copied) {
 			return fmt.Errorf("taken away though wanted all the time since %s (%s): %s", r.copied.Format("02 15:04:05"),
 				r.took, r)
@@ -139,6 +140,28 @@ func (s *sim) converge() error {
 	s.lift()
 	s.reopen()
 	s.restartAll(0)
+	s.unpaused()
+	for _, c := range []container.ID{corp, cloud} {
+		_, _ = s.api.api.Resume(s.ctx(), c, tester.Name) // Most often it is not paused.
+	}
+	if err := s.settle(); err != nil {
+		return err
+	}
+	if err := s.inForce(); err != nil {
+		return err
+	}
+	if any, err := s.liftOrders(); err != nil {
+		return err
+	} else if any {
+		if err := s.settle(); err != nil {
+			return err
+		}
+	}
+	return errors.Join(s.check(), s.settled(), s.oneOutcome())
+}
+
+// settle carries out full runs and approves what they hold, until nothing is held.
+func (s *sim) settle() error {
 	for range 12 {
 		s.start(corp)
 		if !s.quiet() {
@@ -156,7 +179,7 @@ func (s *sim) converge() error {
 		}
 		s.quiet()
 	}
-	return errors.Join(s.check(), s.settled(), s.oneOutcome())
+	return nil
 }
 
 // reopen has a person return to a company that all have left. A directory without users is refused (law 1), so that

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
+	"rollcall/api"
 	"rollcall/container"
 	"rollcall/decisions"
 	"rollcall/directory"
@@ -61,6 +63,7 @@ type process struct {
 	status    *status.Store
 	decisions *decisions.Store
 	client    *jobs.Client
+	api       *api.API     // nil in a worker
 	worker    *jobs.Worker // nil in the API
 	staff     bool         // its configuration
 	end       func()
@@ -70,7 +73,10 @@ type process struct {
 func (s *sim) newProcess(name string, skew time.Duration) *process {
 	p := &process{sim: s, name: name, staff: s.past.now().staff}
 	p.rdb = redis.NewClient(&redis.Options{
-		Dialer:   func(context.Context, string, string) (net.Conn, error) { return s.redis.Dial() },
+		Dialer: func(context.Context, string, string) (net.Conn, error) {
+			conn, err := s.redis.Dial()
+			return wide{conn}, err
+		},
 		PoolSize: 200, DisableIdentity: true, Protocol: 2, MaxRetries: -1,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	})
@@ -87,6 +93,20 @@ func (s *sim) newProcess(name string, skew time.Duration) *process {
 	p.client = jobs.NewClient(p.rdb, p.status)
 	p.end = func() { stop(); kept.Wait(); _ = p.rdb.Close() }
 	return p
+}
+
+// wide is a connection that takes a long pipeline at once, as a socket does. Miniredis answers the first commands of a
+// pipeline before it reads the last ones, and a net.Pipe would stop both ends then.
+type wide struct{ net.Conn }
+
+// Write implements net.Conn. The client writes again only after it has read all answers.
+func (w wide) Write(b []byte) (int, error) {
+	if len(b) < 1<<10 {
+		return w.Conn.Write(b)
+	}
+	b = slices.Clone(b)
+	go func() { _, _ = w.Conn.Write(b) }()
+	return len(b), nil
 }
 
 // start starts a worker, as the program does: it ends when its worker does not start, and is started again.
@@ -132,18 +152,24 @@ func (p *process) containers() []jobs.Container {
 	if p.staff {
 		m = mappings()[1]
 	}
+	engine := func(c reconcile.Config) *reconcile.Engine {
+		c.Now = p.clock.Now
+		p.feed(&c, part(), first, second)
+		return reconcile.New(c)
+	}
 	return []jobs.Container{
-		{Name: corp, Digest: "corp", Schedule: "@every " + every.String(), Engine: func() *reconcile.Engine {
-			return reconcile.New(reconcile.Config{
-				Source: directoryPort{p}, Provider: part(), Ledger: first, Container: string(corp), Now: p.clock.Now,
-				Desire: func(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
-					return mapping.Result{Desired: store.Desired(s)}, nil
-				},
-			})
-		}},
+		{Name: corp, Digest: "corp", Schedule: "@every " + every.String(), Watch: p.watch(part(), first),
+			Engine: func() *reconcile.Engine {
+				return engine(reconcile.Config{
+					Source: directoryPort{p}, Provider: part(), Ledger: first, Container: string(corp),
+					Desire: func(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
+						return mapping.Result{Desired: store.Desired(s)}, nil
+					},
+				})
+			}},
 		{Name: cloud, Digest: m.Digest(), Sources: source, Schedule: jobs.AfterSource, Engine: func() *reconcile.Engine {
-			return reconcile.New(reconcile.Config{
-				Source: copyPort{store.NewReader(part()), p}, Provider: tenantPort{p}, Ledger: second, Now: p.clock.Now,
+			return engine(reconcile.Config{
+				Source: copyPort{store.NewReader(part()), p}, Provider: tenantPort{p}, Ledger: second,
 				Container: string(cloud), Policy: p.sim.policy, Scope: m.Digest(),
 				Desire: func(s directory.Snapshot, state plan.State) (mapping.Result, error) {
 					return m.Desire(mapping.Input{Snapshot: s, Domains: state.Domains})
@@ -158,11 +184,8 @@ type directoryPort struct{ *process }
 
 // Read implements source.Source.
 func (d directoryPort) Read(ctx context.Context, q directory.Query) (directory.Snapshot, error) {
-	began := time.Now()
-	ago := 0
-	if kind, _ := d.sim.hazards.next(atSource + " " + stale); kind != "" {
-		ago = 2
-	}
+	ago := d.sim.hazards.ago(atSource)
+	began := d.sim.past.since(ago)
 	s, err := call(ctx, &d.gate, d.sim.hazards, atSource, func() (directory.Snapshot, error) {
 		c, version := d.sim.past.at(ago)
 		return c.snapshot(version), nil
@@ -271,7 +294,10 @@ func (t tenantPort) one(ctx context.Context, c plan.Change) (string, error) {
 	}
 	r := request{at: time.Now(), worker: t.name, task: task, full: queue == jobs.FullQueue, change: c,
 		copied: t.sim.copiedAt(task)}
-	return call(ctx, &t.gate, t.sim.hazards, atTenant, func() (string, error) { return t.sim.tenant.write(r) })
+	return call(ctx, &t.gate, t.sim.hazards, atTenant, func() (string, error) {
+		r.late = ctx.Err() != nil
+		return t.sim.tenant.write(r)
+	})
 }
 
 func (p *process) String() string { return fmt.Sprintf("worker %s", p.name) }

@@ -26,6 +26,7 @@ type sim struct {
 	redis   *server
 	hazards *hazards
 	policy  plan.Policy
+	delta   bool // the directory tells what changed
 
 	api     *process
 	workers []*process
@@ -37,9 +38,13 @@ type sim struct {
 	// task of the provider read.
 	reads, copies map[string]time.Time
 	accepted      map[string]bool // object jobs without an outcome
-	kept          snapshot        // of Redis
-	began         time.Time
-	log           []string
+	// orders are the orders to leave that stand, ordered the users for whom one was ever given.
+	orders  []order
+	ordered map[directory.Ref]bool
+	pauses  []pause  // of the provider
+	kept    snapshot // of Redis
+	began   time.Time
+	log     []string
 }
 
 // setup is how a history begins.
@@ -48,6 +53,7 @@ type setup struct {
 	skews          []time.Duration // one worker each
 	marks          bool
 	deletes        bool
+	delta          bool
 }
 
 const (
@@ -63,8 +69,8 @@ func newSim(begin setup) *sim {
 		past: past, redis: &server{Miniredis: m, last: time.Now()}, hazards: &hazards{count: map[string]int{}},
 		tenant: &tenant{past: past, accounts: map[string]*account{}, marks: begin.marks},
 		policy: provider.Settings{}.Policy(), reads: map[string]time.Time{}, copies: map[string]time.Time{},
-		accepted: map[string]bool{},
-		began:    time.Now(),
+		accepted: map[string]bool{}, ordered: map[directory.Ref]bool{}, delta: begin.delta,
+		began: time.Now(),
 	}
 	if begin.deletes {
 		s.policy.UserDeleteAction = plan.ActionDelete
@@ -86,6 +92,7 @@ func newSim(begin setup) *sim {
 	}
 	past.set(c)
 	s.api = s.newProcess("api", 0)
+	s.api.api = s.api.newAPI()
 	for _, skew := range begin.skews {
 		s.hireWorker(skew)
 	}
@@ -154,7 +161,7 @@ func (s *sim) restartAll(away time.Duration) {
 func (s *sim) noteRead(task string, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.reads[task]; !ok {
+	if earlier, ok := s.reads[task]; !ok || at.Before(earlier) {
 		s.reads[task] = at
 	}
 }

@@ -39,7 +39,10 @@ type request struct {
 	task   string // the asynq task: run and epoch, or job
 	full   bool   // of a full run
 	change plan.Change
-	made   bool // it changed something
+	made   bool          // it changed something
+	ended  time.Time     // when it was carried out
+	late   bool          // it had been given up by then
+	gave   directory.Ref // the user whose account it made active
 	// took is the fact that the change ended; see company.facts. It is empty for one that ended none.
 	took string
 	// of is the account that lost it.
@@ -146,7 +149,10 @@ func (t *tenant) write(r request) (remote string, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := &r.change
-	defer func() { t.trace = append(t.trace, r) }()
+	defer func() {
+		r.ended = time.Now()
+		t.trace = append(t.trace, r)
+	}()
 	if c.Op == plan.Create {
 		return t.create(&r)
 	}
@@ -265,6 +271,10 @@ func (t *tenant) undelete(r *request, a *account) (string, error) {
 // effect changes the object.
 func (t *tenant) effect(r *request, a *account) error {
 	c, before := &r.change, t.picture(a)
+	was := t.activeAs(a)
+	if c.Op == plan.Create || c.Op == plan.Undelete {
+		was = directory.Ref{}
+	}
 	if c.Address != "" && a.Kind == c.Kind && !c.Op.Membership() && c.Op != plan.Suspend && c.Op != plan.Delete {
 		if t.taken(c.Address, a.RemoteID) {
 			return fault.Errorf(fault.Conflict, "%s is taken", c.Address)
@@ -312,7 +322,18 @@ func (t *tenant) effect(r *request, a *account) error {
 		}
 	}
 	r.made = t.picture(a) != before
+	if now := t.activeAs(a); now != was {
+		r.gave = now
+	}
 	return nil
+}
+
+// activeAs returns the user of an active account.
+func (t *tenant) activeAs(a *account) (ref directory.Ref) {
+	if a.Active && a.Anchored() && a.Kind == directory.User {
+		return a.Ref
+	}
+	return ref
 }
 
 func (t *tenant) picture(a *account) string {

@@ -144,6 +144,16 @@ func (p *past) at(ago int) (company, int) {
 	return p.epochs[i].clone(), i
 }
 
+// since returns from when on the directory tells the state that was so many changes ago; the present for none.
+func (p *past) since(ago int) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if ago == 0 {
+		return time.Now()
+	}
+	return p.epochs[max(0, len(p.epochs)-1-ago)].from
+}
+
 // always reports whether a fact held at every moment since a time, while the directory told that the account was the
 // person's.
 func (p *past) always(fact string, of *owned, since time.Time) bool {

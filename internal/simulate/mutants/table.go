@@ -56,8 +56,8 @@ var mutants = []mutant{
 	// The clock and the schedule.
 	{"the host's clock counts", "internal/redisclock/redisclock.go",
 		"return c.shown.Add(time.Since(c.at))", "return c.host()", "./internal/redisclock", "TestAWrongHostClock"},
-	{"a worker with a wrong clock takes part", "jobs/aside.go", "if off.Abs() <= redisclock.Near {", "if true {",
-		"./jobs", "TestAnUnfitWorkerStandsAside"},
+	{"a worker with a wrong clock takes part", "jobs/aside.go", "if off.Abs() <= redisclock.Near {",
+		"if off.Abs() <= redisclock.Near || true {", "./jobs", "TestAnUnfitWorkerStandsAside"},
 	{"workers stand aside for a wrong clock of Redis", "jobs/aside.go",
 		"if why != \"\" && w.cfg.RedisIsWrong(ctx) {", "if false {",
 		"./internal/boot", "TestAWrongClockOfRedisHoldsOnlyWhatDestroys"},
@@ -99,6 +99,13 @@ var mutants = []mutant{
 	{"one provider ends an order to leave", "decisions/order.go",
 		"if slices.ContainsFunc(o.Providers, func(p container.ID) bool { return !slices.Contains(o.Agreed, p) }) {",
 		"if false {", "./decisions", "TestAnOrderEndsAtEachProvider"},
+
+	{"a run that began before an order gives the account back", "reconcile/tenant.go",
+		"return a.run.Memory.Ordered(ctx, c.Ref)", "return false, nil",
+		"./reconcile", "TestAnOrderThatIsGivenDuringARun"},
+	{"the job of an order does not wait for a write under way", "jobs/order.go",
+		"if err := o.awaitWrite(ctx, c); err != nil {", "if err := ctx.Err(); err != nil {",
+		"./internal/simulate", "TestHistories"},
 
 	// Absence and departure.
 	{"the position of a poll is kept before its leavers are sent", "reconcile/mirror.go",
