@@ -118,3 +118,44 @@ func (r *reading) belong(ctx context.Context, x *memberIndex) error {
 	}
 	return nil
 }
+
+// claim is a user that names a group in an attribute.
+type claim struct{ attr, user, group string }
+
+// claim remembers the first user with each attribute of user_membership_field.
+func (c *checking) claim(rec *record) {
+	if rec.Kind != directory.User {
+		return
+	}
+	for i, attr := range c.user.members {
+		known := slices.ContainsFunc(c.claims, func(k claim) bool { return k.attr == attr })
+		if !known && i < len(rec.values) && len(rec.values[i]) > 0 {
+			c.claims = append(c.claims, claim{attr, rec.DN, rec.values[i][0]})
+		}
+	}
+}
+
+// judgeBacklinks searches for the groups that users name, as a read of a single group does. A server may compute such
+// an attribute only when it is read, and a bind account may have the right to read it and none to search in it.
+func (c *checking) judgeBacklinks(ctx context.Context) error {
+	for _, k := range c.claims {
+		found, more := false, false
+		req := request{base: c.user.base, scope: ldap.ScopeWholeSubtree, attrs: []string{ldapNoAttributes}, paged: true,
+			filter: "(&" + c.user.filter + "(" + k.attr + "=" + ldap.EscapeFilter(k.group) + "))", sample: &more}
+		err := c.dir.search(ctx, req, func(*ldap.Entry) error { found = true; return nil })
+		switch {
+		case found:
+			continue
+		case err != nil && ctx.Err() != nil:
+			return err
+		}
+		answer := "finds nobody"
+		if err != nil {
+			answer = "fails (" + err.Error() + ")"
+		}
+		c.report.warn("user_membership_field: %s has the value %s in %s, and a search for (%[3]s=%[2]s) %[4]s. Full syncs "+
+			"read such members, but syncs of a single group and delta runs miss them. Give the bind account the right "+
+			"to search in %[3]s, or name an attribute in group_membership_field instead", k.user, k.group, k.attr, answer)
+	}
+	return nil
+}

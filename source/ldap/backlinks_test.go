@@ -115,3 +115,27 @@ func TestAnAttributeOfUsersThatCannotBeUsed(t *testing.T) {
 		t.Errorf("Validate() = %v, want the missing users", err)
 	}
 }
+
+// A bind account that may read the attribute of users and not search in it gets full syncs right, and others wrong.
+func TestCheckSearchesForTheGroupsThatUsersName(t *testing.T) {
+	t.Parallel()
+	server := slapdtest.Start(t, slapdtest.Options{LDIF: backlinked("seeAlso")})
+	c := config(server)
+	c.UserMembershipField = "seeAlso"
+	for _, rule := range []string{"", "to attrs=seeAlso by * =rd"} {
+		if rule != "" {
+			server.Access(t, rule, "to * by * read")
+		}
+		reports, err := open(t, c).Check(t.Context())
+		if err != nil || len(reports) != 1 {
+			t.Fatalf("%q: Check() = %+v, %v", rule, reports, err)
+		}
+		said := slices.ContainsFunc(reports[0].Warnings, func(w string) bool {
+			return strings.HasPrefix(w, "user_membership_field: uid=ada,"+slapdtest.People) &&
+				strings.Contains(w, "a search for (seeAlso=CN=Sales, ou=groups,"+slapdtest.Suffix+") finds nobody")
+		})
+		if said != (rule != "") {
+			t.Errorf("%q: warnings %q", rule, reports[0].Warnings)
+		}
+	}
+}

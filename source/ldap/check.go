@@ -164,8 +164,9 @@ func (r *Report) fail(format string, args ...any) {
 type checking struct {
 	*reading
 	report *Report
-	// have are the keys of the attributes that some entry of the samples has.
-	have map[string]bool
+	// have are the keys of the attributes that some entry of the samples has; claims are users that name a group.
+	have   map[string]bool
+	claims []claim
 }
 
 func (c *checking) run(ctx context.Context) error {
@@ -182,7 +183,7 @@ func (c *checking) run(ctx context.Context) error {
 		}
 	}
 	c.names()
-	return nil
+	return c.judgeBacklinks(ctx)
 }
 
 // identifiers are the unique ids that directories have, by family.
@@ -220,6 +221,7 @@ func (c *checking) sample(ctx context.Context, s *scope, out *Sample) error {
 			out.BuiltIn++
 			return nil
 		}
+		c.claim(&rec)
 		rec.values, rec.Attributes = nil, nil
 		p.records = append(p.records, rec)
 		return nil
