@@ -39,8 +39,8 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	good, err := w.Check(t.Context())
-	if err != nil || len(good) != 8 || !strings.HasPrefix(good[1], "domains that are not verified: example.org; ") {
-		t.Errorf("Check() = %q, %v; want eight lines, with the domain that is not verified", good, err)
+	if err != nil || len(good) != 9 || !strings.HasPrefix(good[1], "domains that are not verified: example.org; ") {
+		t.Errorf("Check() = %q, %v; want nine lines, with the domain that is not verified", good, err)
 	}
 	if n := w.tenant.Calls().Writes; n != 0 {
 		t.Errorf("Check() wrote %d times", n)
@@ -63,7 +63,13 @@ func TestCheck(t *testing.T) {
 	}
 	w = open(t, setup{tenant: graph.Config{App: graph.App{Permissions: []string{"User.Read.All", "Group.ReadWrite.All",
 		"Directory.Read.All", "Domain.Read.All"}}}})
-	if _, err := w.Check(t.Context()); err == nil || kind(err) != fault.Denied ||
+	good, err = w.Check(t.Context())
+	want := "permissions in the access token: Directory.Read.All, Domain.Read.All, Group.ReadWrite.All, User.Read.All; " +
+		"needed: User.ReadWrite.All, Group.ReadWrite.All, Directory.Read.All, Domain.Read.All; missing: User.ReadWrite.All"
+	if !slices.Contains(good, want) {
+		t.Errorf("Check() = %q, want %q", good, want)
+	}
+	if err == nil || kind(err) != fault.Denied ||
 		!strings.Contains(err.Error(), "users.update: the access token does not permit it: grant the app the application "+
 			"permission User.ReadWrite.All") || strings.Contains(err.Error(), "Group.") {
 		t.Errorf("with permission to read users: Check() = %v, want it to name the one to write them", err)

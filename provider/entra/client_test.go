@@ -286,7 +286,7 @@ func TestCAFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if good, err := p.Check(t.Context()); err != nil || len(good) != 7 {
+	if good, err := p.Check(t.Context()); err != nil || len(good) != 8 {
 		t.Errorf("Check() = %q, %v", good, err)
 	}
 	cfg.CAFile = ""

@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -264,6 +265,9 @@ func (p *Provider) Check(ctx context.Context) (good []string, err error) {
 		good = append(good, "domains that are not verified: "+strings.Join(unverified, ", ")+
 			"; people with an address there are held until an administrator verifies the domain")
 	}
+	if token, err := p.tokens.get(ctx, ""); err == nil && token.roles != nil {
+		good = append(good, permitted(token.roles))
+	}
 	bad := []error{err}
 	for _, c := range []struct {
 		what  string
@@ -302,6 +306,25 @@ func (p *Provider) Check(ctx context.Context) (good []string, err error) {
 		good = append(good, p.checkSessions(ctx))
 	}
 	return good, errors.Join(bad...)
+}
+
+// permitted compares the permissions in an access token with those that are needed. The checks of the requests say what
+// follows from a missing one.
+func permitted(roles []string) string {
+	var missing []string
+	for _, permission := range Permissions {
+		for kind, enough := range needs {
+			if enough[0] == permission && lacks(kind, roles) && !slices.Contains(missing, permission) {
+				missing = append(missing, permission)
+			}
+		}
+	}
+	text := "permissions in the access token: " + cmp.Or(strings.Join(slices.Sorted(slices.Values(roles)), ", "), "none") +
+		"; needed: " + strings.Join(Permissions, ", ")
+	if len(missing) > 0 {
+		text += "; missing: " + strings.Join(missing, ", ")
+	}
+	return text
 }
 
 // Room implements provider.Roomer. Graph v1.0 shows directorySizeQuota without documenting it there, so its absence

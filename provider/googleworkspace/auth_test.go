@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -258,6 +259,15 @@ func TestCheck(t *testing.T) {
 	}{
 		{"a scope that is not delegated", setup{tenant: simulator.Config{Scopes: googleworkspace.Scopes[:2]}}, nil,
 			"Domain-wide delegation"},
+		{"which scopes are not delegated", setup{tenant: simulator.Config{Scopes: googleworkspace.Scopes[:2]}}, nil,
+			"the delegation lacks: " + strings.Join(googleworkspace.Scopes[2:], ",")},
+		{"another client ID", setup{tenant: simulator.Config{Scopes: []string{"https://example.com/other"}}}, nil,
+			"the delegation has none of the scopes: compare its client ID"},
+		{"an organizational unit that does not exist", setup{
+			tenant: simulator.Config{Scopes: append(slices.Clone(googleworkspace.Scopes), googleworkspace.UnitScope)},
+			config: func(c *googleworkspace.Config) {
+				c.UserPropertyMappings = map[string]string{"orgUnitPath": `"/No such unit"`}
+			}}, nil, `the tenant has no organizational unit "/No such unit"`},
 		{"no such administrator",
 			setup{config: func(c *googleworkspace.Config) { c.DelegatedSubject = "nobody@example.com" }}, nil,
 			"nobody@example.com"},

@@ -51,6 +51,7 @@ func (c *check) domains() bool {
 	if err != nil {
 		if e, ok := errors.AsType[*fault.Error](err); ok && e.Op == remote.TokenOp {
 			c.bad = append(c.bad, err) // The error contains its advice.
+			c.scopes(err)
 		} else {
 			c.wrong(err, "enable the Admin SDK API in the service account's project, "+
 				"and give the delegated subject an administrator role that may read domains")
@@ -63,6 +64,30 @@ func (c *check) domains() bool {
 			fault.Errorf(fault.Invalid, "default_group_email_domain: %s is not a verified domain of this account", d))
 	}
 	return true
+}
+
+// scopes names the scopes that the delegation lacks. Google's refusal of all of them names none.
+func (c *check) scopes(refused error) {
+	if !strings.Contains(refused.Error(), unauthorized) {
+		return
+	}
+	var missing []string
+	for _, scope := range Scopes {
+		switch err := c.p.granted(scope); {
+		case fault.KindOf(err) == fault.Denied:
+			missing = append(missing, scope)
+		case err != nil:
+			return
+		}
+	}
+	switch len(missing) {
+	case 0: // The delegation was changed between the requests.
+	case len(Scopes):
+		c.bad = append(c.bad, fault.Errorf(fault.Denied, "the delegation has none of the scopes: compare its client ID with "+
+			"client_id in credentials_file; a new delegation may take up to 24 hours"))
+	default:
+		c.bad = append(c.bad, fault.Errorf(fault.Denied, "the delegation lacks: %s", strings.Join(missing, ",")))
+	}
 }
 
 func (c *check) subject() {
@@ -88,6 +113,7 @@ func (c *check) room() {
 	if slices.Contains(c.p.userFields, orgUnitField) {
 		if known := c.p.knownUnits(c.ctx); known != nil {
 			c.ok("%d organizational units can be read", len(known[0].Values))
+			c.unit(known[0].Values)
 		} else {
 			c.ok("organizational units are not visible: the optional scope %s was not granted, so an unknown one is named "+
 				"when Google refuses it", UnitScope)
@@ -95,6 +121,20 @@ func (c *check) room() {
 	}
 	c.ok("free licences are not visible to the Directory API: compare Billing, Subscriptions in the Admin console with " +
 		"what `rollcall plan` creates")
+}
+
+// unit reports a mapping of orgUnitPath to one unit that does not exist. The plan names those of single people.
+func (c *check) unit(known []string) {
+	path := strings.TrimSpace(c.p.cfg.UserPropertyMappings[orgUnitField])
+	if len(path) < 2 || path[0] != path[len(path)-1] || !strings.Contains("\"'`", path[:1]) {
+		return
+	}
+	path = path[1 : len(path)-1]
+	if strings.HasPrefix(path, "/") && !strings.ContainsAny(path, "\"'`\\") &&
+		!slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, path) }) {
+		c.bad = append(c.bad, fault.Errorf(fault.Invalid, "user_property_mappings.%s: the tenant has no organizational unit "+
+			"%q: create it (Directory, Organizational units) or correct the path", orgUnitField, path))
+	}
 }
 
 // lists reads one user, one group and one member.

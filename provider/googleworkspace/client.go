@@ -75,7 +75,9 @@ type Provider struct {
 	now     func() time.Time
 
 	// tokens are those of all services.
-	tokens     []*tokens
+	tokens []*tokens
+	// granted asks for a token with one scope.
+	granted    func(scope string) error
 	userFields []string // set by the mapping
 	recent     provider.Recent
 	domains    domainCache
@@ -111,6 +113,13 @@ func New(cfg Config, opts Options) (*Provider, error) {
 		now: opts.Now, userFields: mapping.Mapped(userSpec, cfg.UserPropertyMappings)}
 	if p.now == nil {
 		p.now = time.Now
+	}
+	p.granted = func(scope string) error {
+		one, err := newTokens(cfg, key, base, []string{scope})
+		if err == nil {
+			_, err = one.get(nil)
+		}
+		return err
 	}
 	p.recent.Now, p.domains.now, p.units.api, p.schemas.api = p.now, p.now, services[1], services[2]
 	p.sessions.api, p.sessions.tokens = services[3], all[3]
@@ -357,6 +366,9 @@ func closeBody(req *http.Request) {
 	}
 }
 
+// unauthorized is the code of the token endpoint where a scope was not delegated.
+const unauthorized = "unauthorized_client"
+
 // classifyToken returns the reason for a missing access token, with advice.
 func classifyToken(err error, account, subject string) error {
 	r, ok := errors.AsType[*oauth2.RetrieveError](err)
@@ -375,7 +387,7 @@ func classifyToken(err error, account, subject string) error {
 
 func advice(code, account, subject string) string {
 	switch code {
-	case "unauthorized_client", "invalid_scope", "access_denied":
+	case unauthorized, "invalid_scope", "access_denied":
 		return fmt.Sprintf("in the admin console (Security, API controls, Domain-wide delegation) allow the client ID of %s "+
 			"these scopes: %s", account, strings.Join(Scopes, ","))
 	case "invalid_grant":
