@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -147,13 +146,13 @@ func (w *world) command(text string) {
 	}
 }
 
-// crashRedis has Redis hang for a while, die, and start again. It returns at once.
+// crashRedis has Redis drop its connections, hang for a while, and start again. It returns when that has begun.
 func (w *world) crashRedis(milliseconds int) {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(w.Context(), time.Second)
-	defer cancel()
-	// The answer is that the connection dies with the server, which is no redis.Error.
-	err := w.redis.Do(ctx, "DEBUG", "CRASH-AND-RECOVER", milliseconds).Err()
+	c := redis.NewClient(&redis.Options{Addr: w.addr, MaxRetries: -1, DialTimeout: time.Minute, ReadTimeout: time.Minute})
+	defer c.Close()
+	// The answer is that the connection dies, which is no redis.Error.
+	err := c.Do(w.Context(), "DEBUG", "CRASH-AND-RECOVER", milliseconds).Err()
 	if _, refused := errors.AsType[redis.Error](err); refused || err == nil {
 		w.Fatalf("crash Redis: %v", err)
 	}
