@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -30,16 +31,11 @@ and no budget is spent. Colours are used on a terminal, unless NO_COLOR is set.`
 			"ldap:corp --json",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, stop, err := e.offline()
+			app, done, err := e.offline(cmd.Context())
 			if err != nil {
 				return err
 			}
-			defer stop()
-			app, err := boot.Open(cmd.Context(), p, e.getenv, e.stderr)
-			if err != nil {
-				return err
-			}
-			defer app.Close()
+			defer done()
 			report, notes, err := app.Offline(cmd.Context(), args[0])
 			if err != nil {
 				for _, n := range notes {
@@ -86,13 +82,17 @@ func writePlan(w io.Writer, r reconcile.Report, notes []string, style plan.Style
 }
 
 func writeJSON(w io.Writer, r reconcile.Report) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(struct {
+	return indented(w, struct {
 		Digest string    `json:"digest"`
 		Plan   plan.Plan `json:"plan"`
 		Held   plan.Plan `json:"held_by_guards"`
 	}{r.Apply.Digest(), r.Apply, r.Held})
+}
+
+func indented(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
 }
 
 // shownDifferences is how many differences of each effect are printed without --all.
@@ -109,28 +109,21 @@ neither Redis nor the API. It ends with 3 if a guard would hold something harmfu
 		Example: "  rollcall preview rollcall.new.yaml\n  rollcall preview rollcall.new.yaml --all",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, stop, err := e.offline()
+			app, done, err := e.offline(cmd.Context())
 			if err != nil {
 				return err
 			}
-			defer stop()
-			next, _, err := config.Load(args[0], config.Options{Getenv: e.getenv, Strict: p.StrictFiles})
+			defer done()
+			next, _, err := config.Load(args[0], config.Options{Getenv: e.getenv, Strict: app.Process.StrictFiles})
 			if err != nil {
 				return err
 			}
-			app, err := boot.Open(cmd.Context(), p, e.getenv, e.stderr)
-			if err != nil {
-				return err
-			}
-			defer app.Close()
 			containers, err := app.PreviewOffline(cmd.Context(), next)
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				enc := json.NewEncoder(e.stdout)
-				enc.SetIndent("", "  ")
-				err = enc.Encode(containers)
+				err = indented(e.stdout, containers)
 			} else {
 				err = writePreview(e.stdout, containers, all)
 			}
@@ -146,17 +139,25 @@ neither Redis nor the API. It ends with 3 if a guard would hold something harmfu
 	return c
 }
 
-// offline is configured for commands that read directories and tenants without Redis. The returned function ends the
-// Redis that stands in for it.
-func (e *env) offline() (p config.Process, stop func(), err error) {
-	if p, err = e.configured(); err != nil {
-		return p, nil, err
+// offline opens what is configured for a command that reads directories and tenants without an installation. A Redis
+// in this process stands in for the real one. The returned function ends both.
+func (e *env) offline(ctx context.Context) (app *boot.App, done func(), err error) {
+	p, err := e.configured()
+	if err != nil {
+		return nil, nil, err
 	}
 	if p.LogLevel == "" || p.LogLevel == "info" {
 		p.LogLevel = "error" // The notes of a plan are printed with it.
 	}
-	p.RedisURL, stop, err = embedded.Start(slog.New(slog.DiscardHandler))
-	return p, stop, err
+	var stop func()
+	if p.RedisURL, stop, err = embedded.Start(slog.New(slog.DiscardHandler)); err != nil {
+		return nil, nil, err
+	}
+	if app, err = boot.Open(ctx, p, e.getenv, e.stderr); err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return app, func() { app.Close(); stop() }, nil
 }
 
 func previewCode(containers []preview.Container) int {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"rollcall/internal/boot"
 	"rollcall/plan"
 	"rollcall/shadow"
 )
@@ -46,16 +45,11 @@ values of fields are digests. It writes nothing else, and needs neither Redis no
 
 // takeShadow makes a dry run and keeps it.
 func (e *env) takeShadow(cmd *cobra.Command, name, dir string) error {
-	p, stop, err := e.offline()
+	app, done, err := e.offline(cmd.Context())
 	if err != nil {
 		return err
 	}
-	defer stop()
-	app, err := boot.Open(cmd.Context(), p, e.getenv, e.stderr)
-	if err != nil {
-		return err
-	}
-	defer app.Close()
+	defer done()
 	s, err := app.Shadow(cmd.Context(), name)
 	if err != nil {
 		return err
