@@ -122,39 +122,34 @@ func redisTLS(p config.Process) (func(*tls.Config), error) {
 // client returns a client that observes the deadlines of contexts. By default, only its own timeouts end a command.
 func client(target string, pass func(user string) credentials, trust func(*tls.Config)) (redis.UniversalClient, error) {
 	scheme, rest, _ := strings.Cut(target, "://")
+	set := func(user string, by *func(context.Context) (string, string, error), c *tls.Config, deadlines *bool) {
+		if pass != nil {
+			*by = pass(user)
+		}
+		trust(c)
+		*deadlines = true
+	}
 	switch scheme {
 	case "redis", "rediss", "unix":
 		o, err := redis.ParseURL(target)
 		if err != nil {
 			return nil, badURL(err)
 		}
-		if pass != nil {
-			o.CredentialsProviderContext = pass(o.Username)
-		}
-		trust(o.TLSConfig)
-		o.ContextTimeoutEnabled = true
+		set(o.Username, &o.CredentialsProviderContext, o.TLSConfig, &o.ContextTimeoutEnabled)
 		return redis.NewClient(o), nil
 	case "redis-cluster", "rediss-cluster":
 		o, err := redis.ParseClusterURL(strings.TrimSuffix(scheme, "-cluster") + "://" + rest)
 		if err != nil {
 			return nil, badURL(err)
 		}
-		if pass != nil {
-			o.CredentialsProviderContext = pass(o.Username)
-		}
-		trust(o.TLSConfig)
-		o.ContextTimeoutEnabled = true
+		set(o.Username, &o.CredentialsProviderContext, o.TLSConfig, &o.ContextTimeoutEnabled)
 		return redis.NewClusterClient(o), nil
 	case "redis-sentinel", "rediss-sentinel":
 		o, err := redis.ParseFailoverURL(strings.TrimSuffix(scheme, "-sentinel") + "://" + rest)
 		if err != nil {
 			return nil, badURL(err)
 		}
-		if pass != nil {
-			o.CredentialsProviderContext = pass(o.Username)
-		}
-		trust(o.TLSConfig)
-		o.ContextTimeoutEnabled = true
+		set(o.Username, &o.CredentialsProviderContext, o.TLSConfig, &o.ContextTimeoutEnabled)
 		return redis.NewFailoverClient(o), nil
 	}
 	return nil, fault.Errorf(fault.Invalid,
