@@ -88,12 +88,13 @@ func (p Positions) IsZero() bool { return p.Reference.IsZero() && p.Pending == n
 // The read is Newer if it is at least as new, Older if it is proved to be older, and Incomparable if neither can be
 // determined.
 //
-// A server without a common origin of changes is compared with its own last position. A server that lacks changes of
+// A server without a common origin of changes is compared with its own last position, also after a server without a
+// position was accepted. A server that lacks changes of
 // the reference is in doubt, although it may have changes of its own. The doubt ends when it has these changes, when
 // the reference's server is read again, or when its position is accepted. Accepting is the only end where a server was
 // retired with changes that no other server has.
 func (p Positions) Judge(now directory.Position) (order directory.Order, with directory.Position) {
-	if p.Reference.IsZero() {
+	if p.Reference.IsZero() && (now.IsZero() || len(p.Servers) == 0) {
 		return directory.Newer, p.Reference
 	}
 	order, with = now.Compare(p.Reference), p.Reference

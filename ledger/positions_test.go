@@ -87,3 +87,31 @@ func TestPositions(t *testing.T) {
 		t.Errorf("facts as JSON: %v (-want +got):\n%s", err, diff)
 	}
 }
+
+// TestAKnownServerIsComparedWithItself checks law 2 where a server without a position was accepted. A server that is
+// read again is compared with its own last position, and an unknown one is in doubt.
+func TestAKnownServerIsComparedWithItself(t *testing.T) {
+	t.Parallel()
+	silent := directory.Position{Name: "ldap://C"}
+	for _, c := range []struct {
+		name string
+		now  directory.Position
+		want directory.Order
+	}{
+		{"older than itself", at("A", "A", "9"), directory.Older},
+		{"as new as itself", at("A", "A", "10"), directory.Newer},
+		{"newer than itself", at("A", "A", "11"), directory.Newer},
+		{"the other known server, older than itself", at("B", "B", "4"), directory.Older},
+		{"unknown", at("D", "D", "100"), directory.Incomparable},
+		{"the accepted one", silent, directory.Newer},
+	} {
+		var p ledger.Positions
+		p.Trust(at("B", "B", "5"))
+		p.Trust(at("A", "A", "10"))
+		p.Doubt(silent)
+		p.Accept()
+		if order, with := p.Judge(c.now); order != c.want {
+			t.Errorf("%s: Judge() = %v (with %v), want %v", c.name, order, with, c.want)
+		}
+	}
+}
