@@ -86,9 +86,22 @@ func (c *Client) Submit(ctx context.Context, s Submission) (Kept, error) {
 			Keep: s.Keep.Milliseconds()}, submitWait-openFor)
 	}
 	if err != nil {
-		c.rdb.Del(context.WithoutCancel(ctx), openKey(s.Topic))
+		_ = setOpen(context.WithoutCancel(ctx), c.rdb, s.Topic, k.ID, 0) // Else it expires.
 	}
 	return k, err
+}
+
+// openScript keeps a topic open for a question, or closes it. A topic that another question took meanwhile stays with
+// that one.
+var openScript = redis.NewScript(`
+local now = redis.call('GET', KEYS[1])
+if now and now ~= ARGV[1] then return 0 end
+if ARGV[2] == '0' then redis.call('DEL', KEYS[1]) else redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
+return 1`)
+
+// setOpen keeps a topic open for a question. Zero closes it.
+func setOpen(ctx context.Context, rdb redis.Scripter, topic, id string, within time.Duration) error {
+	return openScript.Run(ctx, rdb, []string{openKey(topic)}, id, within.Milliseconds()).Err()
 }
 
 // Kept returns what became of a question, and decodes its answer into answer. It fails with fault.NotFound for a
@@ -136,9 +149,8 @@ func (c *Client) Kept(ctx context.Context, topic, id string, answer any) (Kept, 
 
 // holdOpen keeps a question open until the returned function is called.
 func (w *Worker) holdOpen(ctx context.Context, topic, id string) (end func()) {
-	key := openKey(topic)
 	hold := func(ctx context.Context) {
-		if err := w.cfg.Redis.Set(ctx, key, id, openFor).Err(); err != nil {
+		if err := setOpen(ctx, w.cfg.Redis, topic, id, openFor); err != nil {
 			w.cfg.Log.WarnContext(ctx, "a question is not held open", "topic", topic, "err", err)
 		}
 	}
@@ -161,7 +173,7 @@ func (w *Worker) holdOpen(ctx context.Context, topic, id string) (end func()) {
 	return func() {
 		cancel()
 		<-done
-		if err := w.cfg.Redis.Del(context.WithoutCancel(ctx), key).Err(); err != nil {
+		if err := setOpen(context.WithoutCancel(ctx), w.cfg.Redis, topic, id, 0); err != nil {
 			w.cfg.Log.WarnContext(ctx, "a question stays open for a moment", "topic", topic, "err", err)
 		}
 	}
