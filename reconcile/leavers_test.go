@@ -160,3 +160,30 @@ func TestLeaversWithoutListsPassTheGuards(t *testing.T) {
 		}
 	}
 }
+
+// TestLaw11ARefusedSuspensionForgetsNoLeaver has a tenant that shows its accounts only by their ids, and refuses one
+// suspension, perhaps with a 404 of a gateway. The next run suspends that account.
+func TestLaw11ARefusedSuspensionForgetsNoLeaver(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []fault.Kind{fault.NotFound, fault.Refused, fault.Denied, fault.Conflict, fault.Invalid} {
+		w := unlisted(t)
+		w.leave(2, 1)
+		w.tenant.hook = func(c plan.Change, _ bool) error {
+			if c.Op == plan.Suspend && c.Ref == ref(1) {
+				return fault.Errorf(kind, "no")
+			}
+			return nil
+		}
+		if r, err := w.run(t.Context()); fault.KindOf(err) != fault.Denied || r.Applied != 1 || r.Failed != 1 {
+			t.Fatalf("%s: Execute() = %v, %d applied, %d failed; want one suspension and a failure", kind, err, r.Applied,
+				r.Failed)
+		}
+		w.tenant.hook = nil
+		if r, err := w.run(t.Context()); fault.KindOf(err) != fault.Denied || r.Applied != 1 {
+			t.Errorf("%s: Execute() = %v, %d applied; want the other suspension", kind, err, r.Applied)
+		}
+		if diff := cmp.Diff([]string{"u001", "u002"}, w.tenant.suspended()); diff != "" {
+			t.Errorf("%s: suspended (-want +got):\n%s", kind, diff)
+		}
+	}
+}

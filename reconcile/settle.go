@@ -35,6 +35,7 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 	if kind != fault.Unavailable {
 		a.answered(c)
 	}
+	a.notSuspended(c, kind)
 	err := fmt.Errorf("%s: %w", describe(c), r.Err)
 	switch kind {
 	case fault.Canceled:
@@ -58,7 +59,7 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 			a.denied = err
 		}
 	case fault.NotFound:
-		if !c.Op.Membership() {
+		if !c.Op.Membership() && c.Op != plan.Suspend {
 			a.lost = append(a.lost, c.Ref)
 		}
 	case fault.Internal:
@@ -73,6 +74,19 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 	a.gained(c)
 	a.concluded(i, notFreed)
 	return nil
+}
+
+// notSuspended takes back what was noted before a suspension that the target refused, so that the leaver is tried
+// again. An account that is not found keeps its link: the answer may be a gateway's, and the next full list tells. The
+// caller holds the lock.
+func (a *applier) notSuspended(c *plan.Change, kind fault.Kind) {
+	if kind == fault.Unavailable || kind == fault.Canceled || kind == fault.Internal {
+		return // It may have been carried out.
+	}
+	if link := a.link(c.Ref); c.Op == plan.Suspend && link.Suspended {
+		link.Suspended = a.view.links[c.Ref].Suspended
+		a.set(c.Ref, link)
+	}
 }
 
 // noAnswer notes a write without an answer. It reports whether so many objects in a row gave none that the target
