@@ -181,6 +181,8 @@ type Finding struct {
 	// Label is the label of the entry, if it could be read.
 	Label   string `json:"label,omitempty"`
 	Problem string `json:"problem"`
+	// Attributes are those of an entry without an ID. They tell which known entry it may be.
+	Attributes Attributes `json:"-"`
 }
 
 // Coverage counts the entries of a kind that have one attribute that the source reads. A sudden fall is more likely a

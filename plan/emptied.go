@@ -10,7 +10,7 @@ import (
 )
 
 // A fall is a doubt where more than fallPercent of at least fallFloor entries lost a value. Of an attribute that
-// decides about activity a fall to nothing from fewFall, or by half from someFall, is one, too.
+// decides about activity, or is the unique ID, a fall to nothing from fewFall, or by half from someFall, is one, too.
 const (
 	fallPercent = 20
 	fallFloor   = 20
@@ -30,6 +30,11 @@ type Missing struct {
 	Before int
 }
 
+// fellFar is fell for an attribute that decides about activity, or is the unique ID.
+func fellFar(before, now int) bool {
+	return fell(before, now) || before >= fewFall && now == 0 || before >= someFall && now*2 <= before
+}
+
 // Missed compares two readings of a source. entries and were return how many entries of a kind there are and were,
 // because an attribute does not fall when entries leave.
 func Missed(before, now []directory.Coverage, were, entries func(directory.Kind) int) (out []Missing) {
@@ -44,8 +49,7 @@ func Missed(before, now []directory.Coverage, were, entries func(directory.Kind)
 		if n, was := entries(c.Kind), were(c.Kind); n < was {
 			had = had * n / was
 		}
-		few := c.Activity && (had >= fewFall && c.Entries == 0 || had >= someFall && c.Entries*2 <= had)
-		if few || fell(had, c.Entries) {
+		if fell(had, c.Entries) || c.Activity && fellFar(had, c.Entries) {
 			out = append(out, Missing{c, before[i].Entries})
 		}
 	}

@@ -91,6 +91,7 @@ func newComputer(in *Input) *computer {
 	c.pinned()
 	c.ordered()
 	c.indexDesired()
+	c.nameless()
 	c.recognise()
 	for _, k := range directory.Kinds {
 		n := in.State.Others.Of(k)

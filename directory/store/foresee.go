@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"rollcall/directory"
+	"rollcall/plan"
 	"rollcall/source"
 )
 
@@ -36,7 +37,7 @@ func (f foreseen) Read(ctx context.Context, q directory.Query) (directory.Snapsh
 }
 
 // foresee returns the share of a part once a read is written to it. An entry that was seen and cannot be used stays as
-// it is.
+// it is, and so does one that may be an entry without a readable ID.
 func (p *Part) foresee(ctx context.Context, read directory.Snapshot) (share, error) {
 	now, err := p.everything(ctx)
 	if err != nil {
@@ -44,10 +45,12 @@ func (p *Part) foresee(ctx context.Context, read directory.Snapshot) (share, err
 	}
 	s := share{entries: make([]*stored, 0, len(read.Entries))}
 	here := make(map[directory.Ref]bool, len(read.Entries))
+	nameless := plan.FindNameless(read.Findings)
 	for i := range read.Entries {
 		e := tidy(read.Entries[i])
 		here[e.Ref()] = true
 		s.entries = append(s.entries, &stored{Entry: e, digest: e.Digest()})
+		nameless.Present(e.Kind, fields(&e, nil))
 	}
 	seen := map[directory.Ref]bool{}
 	for _, f := range read.Findings {
@@ -56,7 +59,7 @@ func (p *Part) foresee(ctx context.Context, read directory.Snapshot) (share, err
 	for _, e := range now.entries {
 		switch ref := e.Ref(); {
 		case here[ref]:
-		case seen[ref]:
+		case seen[ref] || nameless.Of(ref.Kind, fields(&e.Entry, nil)) != nil:
 			s.entries = append(s.entries, e)
 		default:
 			s.departed = append(s.departed, directory.Departure{Ref: ref, Source: p.slug, Left: p.now(), Label: e.Label()})

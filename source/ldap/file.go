@@ -29,6 +29,7 @@ type file struct {
 
 type fileEntry struct {
 	*ldap.Entry
+	// norm is the normalised DN; "" for one that cannot be read. Such an entry may be anywhere.
 	norm string
 	line int
 }
@@ -103,8 +104,9 @@ func (f *file) add(rec ldifRecord) error {
 		return err
 	}
 	key, err := closeDN(e.DN)
-	if err != nil {
-		return err
+	if err != nil { // The entry is held: see decoder.record.
+		f.entries = append(f.entries, fileEntry{e, "", rec.line})
+		return nil
 	}
 	if at, taken := f.byDN.close[key]; taken {
 		first := f.entries[at]
@@ -174,10 +176,11 @@ func (f *file) search(ctx context.Context, r request, each func(*ldap.Entry) err
 		if i%1024 == 0 && ctx.Err() != nil {
 			return classify(ctx, op, ctx.Err())
 		}
-		if !under(f.entries[i].norm, base) {
+		lost := f.entries[i].norm == ""
+		if !lost && !under(f.entries[i].norm, base) {
 			continue
 		}
-		seen = true
+		seen = seen || !lost
 		if match(f.entries[i].Entry) != yes {
 			continue
 		}

@@ -107,6 +107,27 @@ func TestFilesAsToolsWriteThem(t *testing.T) {
 	}
 }
 
+// TestLaw10ARecordWithAnUnreadableDNIsHeld checks that one DN that cannot be read fails no file. The entry is held under
+// its id, or named by its text where it has none, and all others are read.
+func TestLaw10ARecordWithAnUnreadableDNIsHeld(t *testing.T) {
+	t.Parallel()
+	bob := strings.NewReplacer("dn: uid=ada", "dn: uid bob", "uid: ada", "uid: bob", "00000000000A",
+		"00000000000b").Replace(ada)
+	for text, id := range map[string]directory.ID{
+		bob: "11111111-0000-4000-8000-00000000000b",
+		strings.Replace(bob, "entryUUID: 11111111-0000-4000-8000-00000000000b\n", "", 1): "",
+	} {
+		snap := read(t, open(t, fileConfig(t, text+ada)))
+		if diff := cmp.Diff([]string{"ada"}, names(snap)); diff != "" {
+			t.Errorf("entries (-want +got):\n%s", diff)
+		}
+		if f := snap.Findings; len(f) != 1 || f[0].ID != id || f[0].Label != "bob" ||
+			!strings.Contains(f[0].Problem, "its DN cannot be read") {
+			t.Errorf("findings = %+v, want bob with the id %q", f, id)
+		}
+	}
+}
+
 func TestFileRefused(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ name, content, want string }{

@@ -31,7 +31,6 @@ type reading struct {
 	absent   []directory.Ref
 	findings []directory.Finding
 	coverage []directory.Coverage
-	doubts   []string
 	notes    []string
 	left     leftOut
 	// builtIn counts what was left out as a part of Active Directory.
@@ -168,10 +167,6 @@ func (r *reading) all(ctx context.Context) error {
 			return r.noIdentifier(s, nameless)
 		}
 		r.keep(s, records)
-		if nameless > 0 {
-			r.doubts = append(r.doubts, fmt.Sprintf("%d of the %ss that were read cannot be told from others (see the "+
-				"findings): a known entry may be among them", nameless, s.kind))
-		}
 	}
 	return r.resolveAll(ctx)
 }
@@ -265,6 +260,9 @@ func (r *reading) find(rec *record, problem string) {
 	f := directory.Finding{Ref: rec.Ref(), DN: rec.DN, Problem: problem}
 	if label := rec.Label(); label != string(rec.ID) {
 		f.Label = label
+	}
+	if rec.ID == "" {
+		f.Attributes = rec.Attributes
 	}
 	r.findings = append(r.findings, f)
 }
@@ -371,7 +369,7 @@ func (r *reading) snapshot() directory.Snapshot {
 	})
 	slices.SortFunc(r.absent, directory.Ref.Compare)
 	return directory.Snapshot{
-		Entries: entries, Absent: r.absent, Findings: r.findings, Doubts: r.doubts, Notes: r.notes,
+		Entries: entries, Absent: r.absent, Findings: r.findings, Notes: r.notes,
 		Referrals: r.dir.referrals(),
 		Coverage:  r.coverage, Position: r.position, Belongs: r.belongs,
 	}
