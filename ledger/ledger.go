@@ -62,6 +62,9 @@ type Facts struct {
 	// delta runs since. Older versions set neither.
 	Filled  plan.Filled `json:"filled,omitempty"`
 	Emptied plan.Filled `json:"emptied,omitempty"`
+	// Sources are the slugs of the sources that the last full run of a provider synced from, but for those whose joiners
+	// wait for a decision. A nil value is that of an older version or of a lost ledger.
+	Sources []string `json:"sources,omitzero"`
 	// Users and Groups are how many entries the last good run read.
 	Users  int `json:"users,omitempty"`
 	Groups int `json:"groups,omitempty"`

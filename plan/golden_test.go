@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"bytes"
+	std "cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -144,7 +145,9 @@ type settings struct {
 	Others  int
 	Spent   struct{ Leave, Reactivate, Rename int }
 	Decided map[string]plan.Verdict
-	Missing []struct {
+	// NewSources are sources that the tenant was never synced from.
+	NewSources []string `yaml:"new_sources"`
+	Missing    []struct {
 		Attribute, Field string
 		Now, Before      int
 		Activity         bool
@@ -207,7 +210,7 @@ func (s *settings) apply(in *plan.Input) (plan.Limits, plan.Budget) {
 			Name: m.Attribute, Attributes: []string{m.Field}, Entries: m.Now, Activity: m.Activity}})
 	}
 	return plan.Limits{DayLimits: s.Limits, Approval: s.RequireApproval, Stale: s.OlderRead, Clocks: s.Clocks,
-			Verdicts: map[string]plan.Verdict{}}, plan.Budget{User: s.Spent.Leave,
+			NewSources: s.NewSources, Verdicts: map[string]plan.Verdict{}}, plan.Budget{User: s.Spent.Leave,
 			Reactivated: plan.Tally{User: s.Spent.Reactivate}, Renamed: plan.Tally{User: s.Spent.Rename}}
 }
 
@@ -336,7 +339,7 @@ func directoryLine(in *plan.Input, l line) {
 			Problem: l.values["unusable"]})
 		return
 	}
-	d := plan.Desired{Ref: l.ref, Label: string(l.ref.ID), Source: "corp", Address: l.address,
+	d := plan.Desired{Ref: l.ref, Label: string(l.ref.ID), Source: std.Or(l.take("source"), "corp"), Address: l.address,
 		Active: !l.words["disabled"], Rekey: l.take("number"), LeaveOut: l.words["left_out"],
 		Held:   plan.Reason(l.take("cannot_be_mapped")),
 		Detail: l.take("because")}

@@ -23,6 +23,7 @@ const (
 	RuleRename     Rule = "rename"     // more addresses than the rolling daily limit would change
 	RuleEmptied    Rule = "emptied"    // too many objects would lose a field
 	RuleCoverage   Rule = "coverage"   // too few entries have an attribute that they had when it was last read
+	RuleSource     Rule = "source"     // more than a day's limit would join from a source that is new here
 	RuleFollows    Rule = "follows"    // the change that this one belongs to is held
 	RuleRejected   Rule = "rejected"   // it was decided against
 )
@@ -52,6 +53,7 @@ func (p Plan) guarded(l Limits, spent Budget) (apply, held Plan) {
 	g.approval()
 	g.stale()
 	g.doubts()
+	g.newSources()
 	g.emptied()
 	g.pairs()
 	for _, k := range directory.Kinds {

@@ -87,7 +87,7 @@ func (c *Change) Claim() string {
 // Rules returns every guard, for metrics that start at zero.
 func Rules() []Rule {
 	return []Rule{RuleLimit, RuleHalf, RuleEmpty, RuleMembers, RuleDoubt, RuleApproval, RuleReactivate, RuleRename,
-		RuleEmptied, RuleCoverage, RuleFollows, RuleRejected}
+		RuleEmptied, RuleCoverage, RuleSource, RuleFollows, RuleRejected}
 }
 
 // Reasons returns every reason, of departures and of entries that are held or left alone.

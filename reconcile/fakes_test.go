@@ -55,7 +55,7 @@ func desire(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
 	for i := range s.Entries {
 		e := &s.Entries[i]
 		d := plan.Desired{
-			Ref: e.Ref(), Label: e.Label(), Address: string(e.ID) + "@example.com", Active: e.Active,
+			Ref: e.Ref(), Label: e.Label(), Address: string(e.ID) + "@example.com", Active: e.Active, Source: e.Source,
 			Version: s.Versions[e.Ref()],
 			Fields:  directory.Attributes{{Name: "name", Values: []string{e.Attributes.Get(directory.CommonName)}}},
 		}

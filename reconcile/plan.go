@@ -30,6 +30,8 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 	v.approval = e.approval(v)
 	limits.Approval, limits.Verdicts = v.approval, v.memory.Verdicts
 	limits.Stale, limits.Returning, limits.Clocks = v.stale, v.known, v.clocks
+	v.joining = e.newSources(s, v)
+	limits.NewSources = v.joining
 	apply, held := plan.Decide(in, limits, v.memory.Spent)
 	if s.approvedOnly {
 		apply = apply.ApprovedOnly()

@@ -72,6 +72,7 @@ func (a *applier) facts(ctx context.Context) error {
 	f.Coverage = a.coverage()
 	f.Filled, f.Emptied = a.report.Apply.Filled(), nil
 	if a.run.Scope.may(confirms) && !a.cfg.Provider.Capabilities().Mirror {
+		f.Sources = a.joined()
 		f.Linked, f.Claims = a.linked(), claimsVersion+a.cfg.Scope
 	}
 	// A changed set of referrals is accepted if nothing is missing with it, or if everything held was approved.

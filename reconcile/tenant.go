@@ -158,6 +158,9 @@ func (t tenant) begin(ctx context.Context, a *applier) error {
 	if err := a.run.Lease.Check(ctx); err != nil {
 		return err
 	}
+	if err := a.noteFirst(ctx); err != nil {
+		return err
+	}
 	for i := range a.report.Apply.Changes {
 		if c := &a.report.Apply.Changes[i]; c.Op.Membership() {
 			a.touched[c.ID] = true

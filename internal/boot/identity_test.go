@@ -240,6 +240,15 @@ func TestSeveralSources(t *testing.T) {
 			t.Errorf("%s: accounts %q, want %q", name, got, before)
 		}
 	}
+	// A group has no members of another source.
+	write(t, file, guests.String()+team(5, "visitors", "uid=guest0,"+slapdtest.People, ada.dn()))
+	if said := o.said("ldap:other"); !containsAll(said, []string{"1 members of 1 groups", ada.dn()}) {
+		t.Errorf("a member of another source is not named in %s", said)
+	}
+	o.sync(workspace, entra)
+	if got := o.accounts(maps.Clone(names)); !maps.EqualFunc(got, before, slices.Equal[[]string]) {
+		t.Errorf("with a member of another source: accounts %q, want %q", got, before)
+	}
 	write(t, file, guests.String()+team(5, "visitors", "uid=guest0,"+slapdtest.People))
 	o.sync(all...)
 	o.rest()
@@ -257,5 +266,60 @@ func TestSeveralSources(t *testing.T) {
 	}
 	if got := o.accounts(maps.Clone(names)); !maps.EqualFunc(got, before, slices.Equal[[]string]) {
 		t.Errorf("accounts without the source %q, want %q", got, before)
+	}
+}
+
+// TestASourceAddedLater adds a directory to tenants that are in step. The accounts that are there stay as they are,
+// also those with an address, an id or a login name of the new directory. Its people join after one approval.
+func TestASourceAddedLater(t *testing.T) {
+	t.Parallel()
+	ada, ben := resident{n: 1, uid: "ada", email: "ada"}, resident{n: 2, uid: "ben", email: "ben"}
+	var guests strings.Builder
+	for n := range 4 {
+		uid := fmt.Sprintf("guest%d", n)
+		guests.WriteString(resident{n: 700 + n, uid: uid, email: uid}.String())
+	}
+	guests.WriteString(resident{n: 710, uid: "cid", email: "ada"}.String() +
+		resident{n: 2, uid: "dot", email: "dot"}.String() + resident{n: 711, uid: "ada", email: "eve"}.String() +
+		team(7, "red", "uid=guest0,"+slapdtest.People) +
+		team(8, "visitors", "uid=guest0,"+slapdtest.People, "uid=ada,"+slapdtest.People))
+	redis := redistest.URL(t)
+	o := newOffice(t, officeOptions{ldif: crowd() + ada.String() + ben.String() + team(1, "red", ada.dn(), ben.dn()),
+		file: true, redis: redis})
+	o.sync(corp, workspace, entra)
+	names := map[string]string{}
+	before := o.accounts(names)
+	o.rest()
+	file, yaml := filepath.Join(o.dir, "other.ldif"), filepath.Join(o.dir, "rollcall.yaml")
+	write(t, file, guests.String())
+	text, err := os.ReadFile(yaml)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, yaml, strings.Replace(string(text), "providers:", "    - slug: other\n      server_uri: file://"+file+
+		"\n      base_dn: dc=example,dc=org\n      group_object_filter: (objectClass=groupOfNames)\nproviders:", 1))
+	o.open(yaml, redis)
+	o.sync("ldap:other")
+	// Names of groups are not unique in Entra.
+	for in, groups := range map[container.ID]int{workspace: 1, entra: 2} {
+		want := []string{fmt.Sprintf("5 users and %d groups would join from ldap:other", groups), "cid", "ada@example.org",
+			"dot"}
+		for range 2 {
+			if said := o.said(in); !containsAll(said, want) {
+				t.Errorf("%s: not all of %q is named in %s", in, want, said)
+			}
+		}
+	}
+	if got := o.accounts(maps.Clone(names)); !maps.EqualFunc(got, before, slices.Equal[[]string]) {
+		t.Errorf("accounts %q, want %q", got, before)
+	}
+	for in, groups := range map[container.ID]string{workspace: "visitors", entra: "red visitors"} {
+		o.approve(in)
+		o.sync(in)
+		want := []string{"#ada ada red", "#ben ben red", "#eve eve visitors", "#guest0 guest0 " + groups, "#guest1 guest1",
+			"#guest2 guest2", "#guest3 guest3"}
+		if got := o.accounts(maps.Clone(names))[in]; !slices.Equal(got, want) {
+			t.Errorf("%s: accounts %q, want %q", in, got, want)
+		}
 	}
 }

@@ -162,6 +162,7 @@ var guardTitles = map[plan.Rule]string{
 	plan.RuleDoubt: "The read is in doubt", plan.RuleApproval: "Always for a person to decide",
 	plan.RuleReactivate: "Many accounts would become active again", plan.RuleRename: "Many addresses would change",
 	plan.RuleEmptied: "Many would lose a field", plan.RuleCoverage: "An attribute is missing at the source",
+	plan.RuleSource:  "Many would join from a new source",
 	plan.RuleFollows: "Goes with another held change", plan.RuleRejected: "Decided against",
 }
 
