@@ -60,6 +60,17 @@ func (d *draft) provider(t *provider.Type, cfg *ldap.Config, s *ldap.Survey, dom
 	comment("      require_approval: first_run # the first plan waits for a person")
 	comment("      # adoption: by_address # takes over accounts that exist, by their address")
 	comment("      schedule: after_source")
+	d.mappings(t, s)
+	if t.Fields.GroupAddress != "" {
+		comment("      group_property_mappings:")
+		comment("        # The group's own mail, or one that is made from its name.")
+		comment("        address: coalesce(mail, slug(cn) + \"@%s\")", domain)
+	}
+}
+
+// mappings writes the mappings of users as a comment.
+func (d *draft) mappings(t *provider.Type, s *ldap.Survey) {
+	var lines []string
 	written := map[string]bool{}
 	for _, m := range t.Starter.Mappings {
 		attribute, field, expression := m[0], m[1], m[2]
@@ -67,17 +78,21 @@ func (d *draft) provider(t *provider.Type, cfg *ldap.Config, s *ldap.Survey, dom
 		if n == 0 || written[field] {
 			continue
 		}
-		if len(written) == 0 {
-			comment("      user_property_mappings:")
-		}
 		written[field] = true
-		comment("        %s: %s # %s is filled in for %d of the users", field, cmp.Or(expression, "ldap."+attribute),
-			attribute, n)
+		lines = append(lines, fmt.Sprintf("%s: %s # %s is filled in for %d of the users", field,
+			cmp.Or(expression, "ldap."+attribute), attribute, n))
 	}
-	if t.Fields.GroupAddress != "" {
-		comment("      group_property_mappings:")
-		comment("        # The group's own mail, or one that is made from its name.")
-		comment("        address: coalesce(mail, slug(cn) + \"@%s\")", domain)
+	for _, f := range t.Fields.User {
+		if n := len(s.Nameless); n > 0 && f.Required && f.Default == "givenName" {
+			lines = append(lines, fmt.Sprintf("# %s: coalesce(givenName, cn) # else %d users with mail are held, because they "+
+				"have no givenName", f.Name, n))
+		}
+	}
+	if len(lines) > 0 {
+		d.line("#       user_property_mappings:")
+	}
+	for _, line := range lines {
+		d.line("#         %s", line)
 	}
 }
 

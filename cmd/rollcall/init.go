@@ -208,6 +208,9 @@ func (in *initializer) show(cfg *ldap.Config, s *ldap.Survey) {
 		}
 	}
 	in.list("Users without mail, who get no account until they have one", s.WithoutMail)
+	in.list(fmt.Sprintf("Users with mail and without givenName (%d); Google Workspace takes nobody without one, and such "+
+		"entries are often no people", len(s.Nameless)), s.Nameless)
+	in.list("Addresses of several users, who are held until one of them has another", s.Shared)
 	var unusable []string
 	for _, f := range s.Findings {
 		unusable = append(unusable, f.DN+": "+f.Problem)

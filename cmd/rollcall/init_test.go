@@ -45,6 +45,21 @@ accountExpires: 0
 sAMAccountName: svc-scan
 sAMAccountType: 805306368
 
+dn:: Q049QWRhIEtvbmcsT1U9w5ZmZmVudGxpY2gsREM9YWQsREM9ZXhhbXBsZSxEQz10ZXN0
+changetype: add
+objectClass: top
+objectClass: person
+objectClass: user
+cn: Ada Kong
+sn: Kong
+givenName: Ada
+mail: Ada@Example.com
+objectGUID:: ABEiM0RVZneImaq7zN3u+w==
+userAccountControl: 512
+accountExpires: 0
+sAMAccountName: adak
+sAMAccountType: 805306368
+
 dn: CN=Domain Users,CN=Users,DC=ad,DC=example,DC=test
 changetype: add
 objectClass: top
@@ -82,8 +97,11 @@ func TestInit(t *testing.T) {
 		t.Fatalf("exit code %d: %s", code, &out)
 	}
 	for _, want := range []string{"preset active_directory, base dc=ad,dc=example,dc=test",
-		"2 users (1 disabled, 1 without mail) and 1 groups are in scope", "1  example.com", "2  ou=Staff,dc=ad",
-		"1  built into Active Directory", "2  user\n", "Users without mail, who get no account until they have one, the " +
+		"3 users (1 disabled, 1 without mail) and 1 groups are in scope", "2  example.com", "2  OU=Staff,DC=ad",
+		"1  OU=Öffentlich,DC=ad", "1  built into Active Directory", "3  user\n",
+		"without givenName (1); Google Workspace takes nobody without one, and such entries are often no people, " +
+			"the first 1:\n  CN=Ada King",
+		"ada@example.com: CN=Ada Kong,OU=Öffentlich,DC=ad,DC=example,DC=test and CN=Ada King", "Users without mail, who get no account until they have one, the " +
 			"first 1:\n  CN=Scan"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("output = %s\nwant %q", &out, want)
@@ -95,6 +113,7 @@ func TestInit(t *testing.T) {
 	}
 	head, provider, ok := strings.Cut(string(text), "# providers:")
 	if !ok || !strings.Contains(provider, "organizations.title: ldap.title") ||
+		!strings.Contains(provider, "#         # name.givenName: coalesce(givenName, cn) # else 1 users with mail") ||
 		!strings.Contains(provider, "relations.manager: address_of(ldap.manager)") {
 		t.Fatalf("the file has no provider with the mapping of title:\n%s", text)
 	}
@@ -180,7 +199,7 @@ func TestInitAsks(t *testing.T) {
 		}
 		cfg, warnings, err := config.Load(file, config.Options{Types: all.Types()})
 		if err != nil || len(warnings) > 0 || len(cfg.Providers) != 1 || cfg.Providers[0].Type.Name != kind.Name ||
-			!strings.Contains(whole, "1 of 3 users have mail in other.example") {
+			!strings.Contains(whole, "1 of 4 users have mail in other.example") {
 			t.Errorf("%s: %v, warnings %q\n%s", kind.Name, err, warnings, whole)
 		}
 	}

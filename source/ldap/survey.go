@@ -3,6 +3,7 @@ package ldap
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -80,8 +81,10 @@ type Survey struct {
 	Domains, Containers map[string]int
 	// Filled counts the users who have each of the attributes that were asked for.
 	Filled map[string]int
-	// WithoutMail are the DNs of the users without mail, at most 10.
-	WithoutMail []string
+	// WithoutMail are the DNs of the users without mail, at most 10. Nameless are those with mail and without givenName.
+	WithoutMail, Nameless []string
+	// Shared are the addresses that several active users have, with the DNs.
+	Shared []string
 	// Classes count what is below the base by object class, and OutOfScope the people and groups there that are not
 	// read, by the reason.
 	Classes, OutOfScope map[string]int
@@ -103,6 +106,7 @@ func (s *Source) Survey(ctx context.Context) (*Survey, error) {
 	out := &Survey{Server: s.servers[0].String(), Findings: snap.Findings, Notes: snap.Notes,
 		Domains: map[string]int{}, Containers: map[string]int{}, Filled: map[string]int{}}
 	const some = 10
+	byMail := map[string][]string{}
 	for i := range snap.Entries {
 		e := &snap.Entries[i]
 		if e.Kind == directory.Group {
@@ -113,9 +117,16 @@ func (s *Source) Survey(ctx context.Context) (*Survey, error) {
 		if !e.Active {
 			out.Inactive++
 		}
-		_, domain, ok := strings.Cut(e.Attributes.Get(directory.Mail), "@")
+		mail := strings.ToLower(e.Attributes.Get(directory.Mail))
+		_, domain, ok := strings.Cut(mail, "@")
 		if ok {
-			out.Domains[strings.ToLower(domain)]++
+			out.Domains[domain]++
+			if e.Active {
+				byMail[mail] = append(byMail[mail], e.DN)
+			}
+			if e.Attributes.Get(directory.GivenName) == "" {
+				out.Nameless = append(out.Nameless, e.DN)
+			}
 		} else {
 			if out.Addressless++; out.Addressless <= some {
 				out.WithoutMail = append(out.WithoutMail, e.DN)
@@ -126,6 +137,11 @@ func (s *Source) Survey(ctx context.Context) (*Survey, error) {
 			if e.Attributes.Get(attr) != "" {
 				out.Filled[attr]++
 			}
+		}
+	}
+	for _, mail := range slices.Sorted(maps.Keys(byMail)) {
+		if len(byMail[mail]) > 1 {
+			out.Shared = append(out.Shared, mail+": "+strings.Join(byMail[mail], " and "))
 		}
 	}
 	return out, s.census(ctx, snap, out)
@@ -196,11 +212,12 @@ func (s *Source) outOfScope(e *ldap.Entry, classes []string) string {
 	return "people and groups outside of the filters or their bases, such as those in " + containerOf(e.DN)
 }
 
-// containerOf returns the DN above an entry.
+// containerOf returns the DN above an entry, as the server writes it.
 func containerOf(dn string) string {
-	parsed, err := ldap.ParseDN(dn)
-	if err != nil || len(parsed.RDNs) == 0 {
-		return fmt.Sprintf("%q", dn)
+	for i := range len(dn) {
+		if separates(dn, i) {
+			return strings.TrimSpace(dn[i+1:])
+		}
 	}
-	return (&ldap.DN{RDNs: parsed.RDNs[1:]}).String()
+	return fmt.Sprintf("%q", dn)
 }
