@@ -37,6 +37,11 @@ func TestTheFenceOfARunReachesTheAdapter(t *testing.T) {
 	for name, lose := range map[string]func(*gateFake){
 		"lease": func(g *gateFake) { g.err = over },
 		"pause": func(g *gateFake) { g.pause(over) },
+		"lease, while Redis is asked for the pause": func(g *gateFake) {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.onPaused = func() { g.err = over }
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

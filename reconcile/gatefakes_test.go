@@ -30,6 +30,8 @@ type gateFake struct {
 	err      error
 	// paused is the error of a container that a person paused.
 	paused error
+	// onPaused is called where the run asks whether it is paused.
+	onPaused func()
 }
 
 func (g *gateFake) Check(ctx context.Context) error {
@@ -67,6 +69,9 @@ func (g *gateFake) Ordered(_ context.Context, ref directory.Ref) (bool, error) {
 func (g *gateFake) Paused(context.Context) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.onPaused != nil {
+		g.onPaused()
+	}
 	return g.paused
 }
 

@@ -98,12 +98,13 @@ func (r *Run) paused(ctx context.Context) error {
 	return r.Memory.Paused(ctx)
 }
 
-// mayWrite fails if no further write may begin.
+// mayWrite fails if no further write may begin. The lease is checked last, because it may end while Redis is asked for
+// the pause.
 func (r *Run) mayWrite(ctx context.Context) error {
-	if err := r.Lease.Check(ctx); err != nil {
+	if err := r.paused(ctx); err != nil {
 		return err
 	}
-	return r.paused(ctx)
+	return r.Lease.Check(ctx)
 }
 
 // Report sums up a run.

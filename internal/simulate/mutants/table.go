@@ -106,6 +106,8 @@ var mutants = []mutant{
 	{"the job of an order does not wait for a write under way", "jobs/order.go",
 		"if err := o.awaitWrite(ctx, c); err != nil {", "if err := ctx.Err(); err != nil {",
 		"./internal/simulate", "TestHistories"},
+	{"a pause holds nothing", "decisions/pause.go", "if p != nil {", "if p != nil && false {",
+		"./internal/simulate", "TestHistories"},
 
 	// Absence and departure.
 	{"the position of a poll is kept before its leavers are sent", "reconcile/mirror.go",
