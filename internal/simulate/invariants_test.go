@@ -87,8 +87,9 @@ func (s *sim) fenced() error {
 	newest := map[string]int{}
 	var last, before string
 	over := map[string]bool{}
-	for i := range s.tenant.trace {
-		r := &s.tenant.trace[i]
+	begun := slices.SortedStableFunc(slices.Values(s.tenant.trace), func(a, b request) int { return a.at.Compare(b.at) })
+	for i := range begun { // The trace has the order in which the requests were carried out.
+		r := &begun[i]
 		if !r.full {
 			continue
 		}
