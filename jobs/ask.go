@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -92,7 +93,11 @@ func decode(topic, text string, answer any) error {
 		return fault.New(fault.Internal, topic, err)
 	}
 	if r.Failed {
-		return &fault.Error{Kind: r.Kind, RetryAfter: time.Duration(r.After) * time.Millisecond, Err: errors.New(r.Error)}
+		if !slices.Contains(fault.Kinds(), r.Kind) { // A newer worker, or another program, wrote it.
+			r.Kind = fault.Internal
+		}
+		return &fault.Error{Kind: r.Kind, RetryAfter: max(0, time.Duration(r.After)*time.Millisecond),
+			Err: errors.New(r.Error)}
 	}
 	if err := json.Unmarshal(r.Answer, answer); err != nil {
 		return fault.New(fault.Internal, topic, err)
