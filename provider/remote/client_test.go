@@ -64,6 +64,17 @@ func TestTheClientFollowsNoRedirect(t *testing.T) {
 
 var secretForm = regexp.MustCompile(`^[\w.~+/-]{12,}$`)
 
+// TestARefusedURLIsNotShown: a URL with a password or a token is refused, and the error shows neither.
+func TestARefusedURLIsNotShown(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"https://u:hunter2@host", "https://u:hunter2%zz@host", "https://host/?token=hunter2",
+		"https://host/#hunter2", "http://u:hunter2@host:port", "hunter2"} {
+		if err := remote.CheckURL(text); err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("CheckURL(%q) = %v, want an error without it", text, err)
+		}
+	}
+}
+
 // FuzzClean cleans what a tenant says. The result is one short line of plain text without the secret.
 func FuzzClean(f *testing.F) {
 	f.Add("it said: s3cr3t-of-tenant\x1b[2J\u202e and\nmore", "s3cr3t-of-tenant")

@@ -35,11 +35,12 @@ type Caller interface {
 	Call(ctx context.Context, op string, cost pace.Cost, fn func(context.Context) error) error
 }
 
-// CheckURL allows https anywhere and plain http on this machine, so that a token never crosses a network in clear.
+// CheckURL allows https anywhere and plain http on this machine, so that a token never crosses a network in clear. The
+// error shows no part of a URL that may have a password or token in it.
 func CheckURL(s string) error {
 	u, err := url.Parse(s)
 	if err != nil || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return fmt.Errorf("%q is not a URL", s)
+		return errors.New("want a URL such as https://example.com/path, without user, password, query and fragment")
 	}
 	ip := net.ParseIP(u.Hostname())
 	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
