@@ -22,7 +22,7 @@ func Addr(t testing.TB) string {
 	for range 100 {
 		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(ports)))
 		var l net.Listener
-		if l, err = net.Listen("tcp", addr); err == nil {
+		if l, err = (&net.ListenConfig{}).Listen(t.Context(), "tcp", addr); err == nil {
 			_ = l.Close()
 			return addr
 		}
