@@ -30,6 +30,8 @@ type Type struct {
 	Fields mapping.Spec
 	// Starter is the beginning of a configuration.
 	Starter Starter
+	// Profile is an empty profile, a struct with yaml tags. Nil where the configuration can have none.
+	Profile Profile
 	// New returns an empty configuration, a pointer to a struct with yaml tags. A field of type secret.File or
 	// secret.PublicFile names a file.
 	New func() Config
@@ -87,6 +89,18 @@ type Config interface {
 	Open(env Env) (Tenant, error)
 }
 
+// Profile is settings that providers of one type share. The file has them under profiles.<type>.<name>.
+type Profile interface {
+	// Validate returns everything that is wrong as problem.Errors.
+	Validate(name string) error
+}
+
+// Profiled is a Config that names a profile.
+type Profiled interface {
+	// SetProfiles gives it the profiles of the file by name, before SetDefaults.
+	SetProfiles(map[string]Profile)
+}
+
 // Tenant is a Provider that can be tried.
 type Tenant interface {
 	Provider
@@ -97,7 +111,7 @@ type Tenant interface {
 // Prober is a Tenant that can find out how its server behaves. It writes objects of its own, which it deletes again, so
 // it is only asked where a person wants that.
 type Prober interface {
-	// Probe returns a line for each thing that it saw, and then the lines of the configuration that fit the server.
+	// Probe returns a line for each thing that it saw, and then a text for the configuration that fits the server.
 	Probe(ctx context.Context) (lines []string, err error)
 }
 

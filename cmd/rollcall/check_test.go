@@ -132,11 +132,16 @@ func TestCheckProbesAServer(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(filepath.Dir(file), "token"), []byte(tenant.Token()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile(file)
-	if err == nil {
-		err = os.WriteFile(file, fmt.Appendf(text, "providers:\n  scim:\n    - id: 1\n      name: Server\n      endpoint: "+
-			"%s/scim/v2\n      token_file: token\n", server.URL), 0o600)
+	source, err := os.ReadFile(file)
+	const section = "providers:\n  scim:\n    - {id: 1, name: Server, profile: %s, endpoint: %q, token_file: token}\n%s"
+	configure := func(name, profile string) {
+		text := fmt.Appendf(slices.Clone(source), section, name, server.URL+"/scim/v2", profile)
+		if err == nil {
+			err = os.WriteFile(file, text, 0o600)
+		}
 	}
+	profile := ""
+	configure("generic", profile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +152,7 @@ func TestCheckProbesAServer(t *testing.T) {
 		want   string
 	}{
 		{[]string{"scim:1"}, 0, false, "scim:1: users can be listed, 0 in all\n"},
-		{[]string{"scim:1", "--probe"}, 0, true, "scim:1:       update: put\n"},
+		{[]string{"scim:1", "--probe"}, 0, true, "\nprofiles:\n  scim:\n    server-1:\n      like: generic\n      update: put\n"},
 		{[]string{"--probe"}, 2, false, "--probe needs a provider"},
 		{[]string{"ldap:corp", "--probe"}, 2, false, "--probe is for providers"},
 		{[]string{"scim:2"}, 2, false, "known are redis, ldap:corp, scim:1"},
@@ -158,5 +163,15 @@ func TestCheckProbesAServer(t *testing.T) {
 			t.Errorf("check %v = %d with %d writes: %s%s, want %d and %q", test.args, code, tenant.Calls().Writes, stdout,
 				stderr, test.code, test.want)
 		}
+		if _, printed, ok := strings.Cut(stdout, "\nprofiles:\n"); ok {
+			profile, _, _ = strings.Cut("profiles:\n"+printed, "scim:1: ok")
+		}
+	}
+	if configure("server-1", profile); err != nil {
+		t.Fatal(err)
+	}
+	code, stdout, stderr := alone(t, nil, "check", "--config", file, "scim:1")
+	if want := "profile server-1: changes by PUT"; code != 0 || !strings.Contains(stdout, want) {
+		t.Errorf("check with the printed profile = %d: %s%s, want %q, in\n%s", code, stdout, stderr, want, profile)
 	}
 }

@@ -46,6 +46,7 @@ func (k *checker) check() {
 			k.fail(join(path, "bind_password_env"), "the environment has no %s, or it is empty", name)
 		}
 	}
+	k.profiles()
 	ids := map[string]string{}
 	for i := range k.Providers {
 		p := &k.Providers[i]
@@ -68,6 +69,21 @@ func (k *checker) check() {
 		k.schedule(join(p.path, "schedule"), p.Schedule, true)
 		k.sources(p)
 		k.files(p.path, value(p.Config))
+	}
+}
+
+// profiles checks each profile, and gives those of its type to each provider.
+func (k *checker) profiles() {
+	for _, name := range sortedKeys(k.Profiles) {
+		for _, own := range sortedKeys(k.Profiles[name]) {
+			p := k.Profiles[name][own]
+			k.adopt(join(join("profiles", name), own), fields(reflect.TypeOf(p)), p.Validate(own))
+		}
+	}
+	for i := range k.Providers {
+		if c, ok := k.Providers[i].Config.(provider.Profiled); ok {
+			c.SetProfiles(k.Profiles[k.Providers[i].Type.Name])
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ type Config struct {
 	// Types are the types of provider that the file may have.
 	Types     []provider.Type `yaml:"-"`
 	Sources   Sources         `yaml:"sources"`
+	Profiles  Profiles        `yaml:"profiles"`
 	Providers Providers       `yaml:"providers"`
 	// SecretFiles are the secret files that sources and providers name, unless Options.NoFiles was set.
 	SecretFiles []string `yaml:"-"`
@@ -34,6 +35,9 @@ type Config struct {
 type Sources struct {
 	LDAP []ldap.Config `yaml:"ldap"`
 }
+
+// Profiles are settings that providers share, by type and name.
+type Profiles map[string]map[string]provider.Profile
 
 // Providers are the tenants that are written, in the order of the types and of the file.
 type Providers []Provider

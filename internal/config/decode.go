@@ -102,9 +102,15 @@ func (d *decoder) decode(n *yaml.Node, v reflect.Value, path string) {
 	if isNull(n) {
 		return
 	}
-	if list, ok := reflect.TypeAssert[*Providers](v.Addr()); ok {
+	switch into := v.Addr().Interface().(type) {
+	case *Providers:
 		if d.is(n, yaml.MappingNode, path, "a table") {
-			d.decodeProviders(n, list, path)
+			d.decodeProviders(n, into, path)
+		}
+		return
+	case *Profiles:
+		if d.is(n, yaml.MappingNode, path, "a table") {
+			d.decodeProfiles(n, into, path)
 		}
 		return
 	}
@@ -169,6 +175,31 @@ func (d *decoder) decodeProviders(n *yaml.Node, list *Providers, path string) {
 			at := index(join(path, t.Name), int(j.Int()))
 			*list = append(*list, Provider{Settings: cfg.Common(), Type: t, Config: cfg, path: at})
 		}
+	}
+}
+
+// decodeProfiles decodes the profiles of each type that can have some.
+func (d *decoder) decodeProfiles(n *yaml.Node, into *Profiles, path string) {
+	*into = Profiles{}
+	known := map[string]provider.Profile{}
+	for i := range d.types {
+		if t := &d.types[i]; t.Profile != nil {
+			known[t.Name] = t.Profile
+		}
+	}
+	for _, p := range d.pairs(n, path) {
+		empty, ok := known[p.key]
+		if !ok {
+			d.unknown(path, p.key, sortedKeys(known))
+			continue
+		}
+		table := reflect.New(reflect.MapOf(reflect.TypeFor[string](), reflect.TypeOf(empty))).Elem()
+		d.decode(p.value, table, join(path, p.key))
+		named := map[string]provider.Profile{}
+		for name, profile := range table.Seq2() {
+			named[name.String()] = profile.Interface().(provider.Profile)
+		}
+		(*into)[p.key] = named
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"rollcall/internal/config"
 	"rollcall/plan"
 	"rollcall/provider/googleworkspace"
+	"rollcall/provider/scim"
 	"rollcall/source/ldap"
 )
 
@@ -198,5 +200,35 @@ providers:
 	c, _, err := config.Load(path, config.Options{NoFiles: true})
 	if err != nil || len(c.Providers) != 1 || len(c.Sources.LDAP) != 1 {
 		t.Errorf("Load() without files = %+v, %v, want a source and a provider", c, err)
+	}
+}
+
+// TestAProfileOfYourOwn reads the example of docs/scim.md. Two providers share a profile, and one replaces a value.
+func TestAProfileOfYourOwn(t *testing.T) {
+	t.Parallel()
+	_, rest, _ := strings.Cut(read(t, "../../docs/scim.md"), "```yaml\nprofiles:\n")
+	example, _, _ := strings.Cut(rest, "```")
+	source, _, _ := strings.Cut(read(t, "testdata/good.yaml"), "providers:")
+	example = regexp.MustCompile(`token_file: .*`).ReplaceAllString(example, "token_file: secrets/ldap")
+	c, _, problems := load(t, source+"profiles:\n"+example, config.Options{})
+	if problems != "" || len(c.Providers) != 2 {
+		t.Fatalf("the example has the problems %s, in\n%s", problems, example)
+	}
+	for i, pages := range []int{50, 20} {
+		got := c.Providers[i].Config.(*scim.Config)
+		if got.Update != "put" || got.MemberUpdate != "patch" || got.PageSize != pages || got.MemberChunk != 100 ||
+			!slices.Equal(got.Filters, []string{"userName"}) {
+			t.Errorf("provider %d = %+v, want the profile intranet and the rest of generic", i+1, got.Behaviour)
+		}
+	}
+	before := c.Digests("")
+	more := source + "profiles:\n" + strings.Replace(example, "  scim:\n", "  scim:\n    other: {page_size: 7}\n", 1)
+	c, _, _ = load(t, more, config.Options{})
+	if diff := cmp.Diff(before, c.Digests("")); diff != "" {
+		t.Errorf("digests with a profile that no provider has (-without +with):\n%s", diff)
+	}
+	c, _, _ = load(t, strings.Replace(more, "update: put", "update: patch", 1), config.Options{})
+	if cmp.Equal(before, c.Digests("")) {
+		t.Error("the digests are the same with another profile")
 	}
 }

@@ -50,6 +50,11 @@ func Reference(sample string) (text string, stale []string) {
 		w.keys(value(cfg), meanings, empty.Validate())
 	}
 
+	w.line("## profiles")
+	w.line("`profiles.scim.<name>` is a table of keys that several providers share: a provider names it with `profile`, " +
+		"and its own keys win. `like` names the profile that it differs from, `generic` by default. See " +
+		"[scim.md](scim.md#a-profile-of-your-own).")
+
 	w.line("## Schedules")
 	w.line("A cron expression of five fields (minute, hour, day of month, month, day of week) in the process's time " +
 		"zone, or one after `CRON_TZ=Europe/Berlin `; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@every 10m`. With " +

@@ -2,6 +2,8 @@ package scim
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 
 	"rollcall/internal/problem"
@@ -18,7 +20,7 @@ type Config struct {
 
 	// Endpoint is the root of the service, above /Users and /Groups. Plain http is only for this machine.
 	Endpoint string `yaml:"endpoint"`
-	// Profile names the kind of server. The default is generic.
+	// Profile names the kind of server, or an OwnProfile. The default is generic.
 	Profile string `yaml:"profile"`
 	// TokenFile holds a bearer token. The client needs it, a username or a client_id.
 	TokenFile secret.File `yaml:"token_file"`
@@ -38,7 +40,12 @@ type Config struct {
 	DefaultGroupEmailDomain string `yaml:"default_group_email_domain" preview:"free"`
 
 	Behaviour `yaml:",inline"`
+
+	own map[string]provider.Profile // the profiles of the file
 }
+
+// SetProfiles implements provider.Profiled.
+func (c *Config) SetProfiles(own map[string]provider.Profile) { c.own = own }
 
 // SetDefaults fills in the fields that are not set, also from the profile.
 func (c *Config) SetDefaults() {
@@ -51,11 +58,23 @@ func (c *Config) SetDefaults() {
 	for i, d := range c.Domains {
 		c.Domains[i] = strings.ToLower(strings.TrimSpace(d))
 	}
-	p, err := LoadProfile(c.Profile)
-	if err != nil { // Validate reports it. Until then the limits must not be zero.
-		p, _ = LoadProfile(DefaultProfile)
+	b, err := c.behaviour()
+	if err != nil { // It is reported by Validate. Until then the limits must not be zero.
+		b, _ = OwnProfile{}.behaviour()
 	}
-	c.fill(p.Behaviour)
+	c.fill(b)
+}
+
+// behaviour returns the values of the profile.
+func (c *Config) behaviour() (Behaviour, error) {
+	if own, ok := c.own[c.Profile].(OwnProfile); ok {
+		if own.Validate(c.Profile) != nil {
+			return OwnProfile{}.behaviour() // What is wrong is reported of the profile, and not of each provider.
+		}
+		return own.behaviour()
+	}
+	p, err := LoadProfile(c.Profile, slices.Collect(maps.Keys(c.own))...)
+	return p.Behaviour, err
 }
 
 // Validate returns every mistake, including those of the mappings, as problem.Errors. It reads no file.
@@ -70,7 +89,7 @@ func (c Config) Validate() error {
 	} else if err := remote.CheckURL(c.Endpoint); err != nil {
 		fail("endpoint", "%v", err)
 	}
-	if _, err := LoadProfile(c.Profile); err != nil {
+	if _, err := c.behaviour(); err != nil {
 		fail("profile", "%v", err)
 	}
 	for _, d := range c.Domains {

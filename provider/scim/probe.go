@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -15,7 +16,7 @@ import (
 )
 
 // Probe finds out how the server behaves, with one user and one group that it creates, changes and deletes. It returns
-// what it saw, and then the keys of the configuration that fit the server.
+// what it saw, and then a profile for the configuration that fits the server.
 func (p *Provider) Probe(ctx context.Context) (lines []string, err error) {
 	s, err := p.discover(ctx)
 	if err != nil {
@@ -34,7 +35,7 @@ func (p *Provider) Probe(ctx context.Context) (lines []string, err error) {
 	if s.cursor {
 		b.key("paging", byCursor)
 	}
-	return append(b.lines, b.keys...), nil
+	return append(b.lines, b.profile()), nil
 }
 
 // probe is one examination of a server.
@@ -46,15 +47,37 @@ type probe struct {
 
 	user, group string
 	lines, keys []string
+	// joins changes members in the way that the server takes.
+	joins *Provider
 }
 
 func (b *probe) say(format string, args ...any) {
 	b.lines = append(b.lines, fmt.Sprintf(format, args...))
 }
 
-// key adds a line of the configuration.
+// key adds a line of the profile.
 func (b *probe) key(name, value string) {
 	b.keys = append(b.keys, "      "+name+": "+value)
+}
+
+// profile returns the profile as the configuration has it.
+func (b *probe) profile() string {
+	cfg := &b.p.cfg
+	like := cfg.Profile
+	if own, ok := cfg.own[like].(OwnProfile); ok {
+		like = cmp.Or(own.Like, DefaultProfile)
+	}
+	return fmt.Sprintf("this profile fits the server. With it in the configuration, set profile: server-%d here:\n"+
+		"profiles:\n  scim:\n    server-%[1]d:\n      like: %s\n%s", cfg.ID, like, strings.Join(b.keys, "\n"))
+}
+
+// with returns a Provider with another configuration.
+func (b *probe) with(change func(*Config)) *Provider {
+	p := &Provider{cfg: b.p.cfg, opts: b.p.opts, auth: b.p.auth, client: b.p.client, now: b.p.now}
+	change(&p.cfg)
+	p.recent.Now = p.now
+	p.recent.Add(b.group)
+	return p
 }
 
 // change returns a change of the probe's user or group.
@@ -121,10 +144,7 @@ func (b *probe) update() {
 func (b *probe) try(way, value string) bool {
 	trial := *b.s
 	trial.patch = way != byPut
-	cfg := b.p.cfg
-	cfg.Update = way
-	p := &Provider{cfg: cfg, opts: b.p.opts, auth: b.p.auth, client: b.p.client, now: b.p.now}
-	p.recent.Now = p.now
+	p := b.with(func(c *Config) { c.Update = way })
 	c := b.change(plan.Update, directory.User)
 	current, err := p.current(b.ctx, c, "")
 	if err == nil {
@@ -144,7 +164,7 @@ func (b *probe) filters() {
 			works = append(works, attribute)
 		}
 	}
-	if b.group != "" && b.p.oneMember(b.ctx, b.s, b.group, b.user, plan.AddMember) == nil {
+	if b.group != "" && b.join() {
 		if b.filter(directory.User, groupsAttr, b.group, b.user) {
 			works = append(works, groupsAttr)
 		}
@@ -158,6 +178,20 @@ func (b *probe) filters() {
 	}
 	b.say("filters by eq: %s", strings.Join(works, ", "))
 	b.key("filters", "["+strings.Join(works, ", ")+"]")
+}
+
+// join makes the user a member of the group by PATCH, or else by PUT.
+func (b *probe) join() bool {
+	var err error
+	for _, way := range []string{byPatch, byPut} {
+		b.joins = b.with(func(c *Config) { c.MemberUpdate = way })
+		if err = b.joins.oneMember(b.ctx, b.s, b.group, b.user, plan.AddMember); err == nil {
+			b.key("member_update", way)
+			return true
+		}
+	}
+	b.say("warning: no member can be added: %v", err)
+	return false
 }
 
 // filter reports whether a filter finds exactly one object.
@@ -190,7 +224,7 @@ func (b *probe) members() {
 		b.say("warning: no answer has members")
 		return
 	}
-	if err := b.p.oneMember(b.ctx, b.s, b.group, b.user, plan.RemoveMember); err != nil {
+	if err := b.joins.oneMember(b.ctx, b.s, b.group, b.user, plan.RemoveMember); err != nil {
 		b.say("warning: a member cannot be removed with member_removal: %s: %v", b.p.cfg.MemberRemoval, err)
 		return
 	}

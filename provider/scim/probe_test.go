@@ -20,7 +20,10 @@ func TestProbe(t *testing.T) {
 		"generic": {nil, []string{"update: patch", "filters: [externalId, groups.value, members.value, userName]",
 			"members: list", "users can be suspended", "members can be removed with member_removal: path"}},
 		"objects": {[]setup{behaving(simulator.Behaviours{ObjectPatch: true})}, []string{"update: object_patch"}},
-		"put":     {[]setup{behaving(simulator.Behaviours{NoPatch: true})}, []string{"update: put"}},
+		"put":     {[]setup{behaving(simulator.Behaviours{NoPatch: true})}, []string{"update: put", "member_update: put"}},
+		"put of users": {[]setup{func(c *simulator.Config, _ *scim.Config) {
+			c.Faults = []simulator.Fault{{Method: "users.patch", Status: http.StatusMethodNotAllowed}}
+		}}, []string{"update: put", "member_update: patch"}},
 		"no filters": {[]setup{behaving(simulator.Behaviours{NoFilter: true})},
 			[]string{"filters: [none]"}},
 		"aws": {[]setup{as("aws")}, []string{"members: user_filter", "paging: cursor", "update: patch",

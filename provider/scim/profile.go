@@ -2,6 +2,7 @@ package scim
 
 import (
 	"bytes"
+	"cmp"
 	"embed"
 	"errors"
 	"fmt"
@@ -16,7 +17,7 @@ import (
 )
 
 // Behaviour is what a client has to know of a server beyond what the server publishes. A profile has a value for each
-// key, and the configuration replaces single ones.
+// key, and a provider in the configuration replaces single ones.
 type Behaviour struct {
 	// Update is how users and groups are changed. auto takes PATCH where the server publishes it and PUT otherwise.
 	// object_patch is PATCH with one object and without paths.
@@ -88,17 +89,45 @@ func Profiles() []string {
 	return names
 }
 
-// LoadProfile returns a profile with all its values. Values that its file leaves out are those of generic.
-func LoadProfile(name string) (Profile, error) {
+// OwnProfile is a profile in the configuration. Values that it leaves out are those of the profile Like.
+type OwnProfile struct {
+	// Like is one of Profiles. The default is generic.
+	Like      string `yaml:"like"`
+	Behaviour `yaml:",inline"`
+}
+
+// Validate implements provider.Profile.
+func (o OwnProfile) Validate(name string) error {
+	if slices.Contains(Profiles(), name) || ownProviders[strings.ToLower(name)] != "" {
+		return errors.New("is the name of a profile that Rollcall has: choose another name")
+	}
+	b, err := o.behaviour()
+	if err != nil {
+		return problem.Field("like", "%v", err)
+	}
+	return b.validate()
+}
+
+// behaviour returns all values.
+func (o OwnProfile) behaviour() (Behaviour, error) {
+	p, err := LoadProfile(cmp.Or(o.Like, DefaultProfile))
+	o.fill(p.Behaviour)
+	return o.Behaviour, err
+}
+
+// LoadProfile returns a profile with all its values. Values that its file leaves out are those of generic. The error
+// about an unknown name also offers own names.
+func LoadProfile(name string, own ...string) (Profile, error) {
 	if own, ok := ownProviders[strings.ToLower(name)]; ok {
 		return Profile{}, fmt.Errorf("%q has a provider of its own, which can do more: configure it under providers.%s",
 			name, own)
 	}
 	if !slices.Contains(Profiles(), name) {
-		if near := problem.Nearest(name, Profiles()); near != "" {
+		known := slices.Sorted(slices.Values(append(own, Profiles()...)))
+		if near := problem.Nearest(name, known); near != "" {
 			return Profile{}, fmt.Errorf("%q is unknown: did you mean %s?", name, near)
 		}
-		return Profile{}, fmt.Errorf("%q is unknown: known are %s", name, strings.Join(Profiles(), ", "))
+		return Profile{}, fmt.Errorf("%q is unknown: known are %s", name, strings.Join(known, ", "))
 	}
 	p, err := readProfile(name)
 	if err != nil || name == DefaultProfile {

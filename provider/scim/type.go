@@ -18,7 +18,8 @@ func Type() provider.Type {
 		Keys: map[string]string{
 			"endpoint": "Root of the service, above `/Users` and `/Groups`: `https://example.com/scim/v2`. Plain http is for " +
 				"tests on this machine only.",
-			"profile":    "The kind of server. See scim.md for the profiles, which set the keys from `update` on.",
+			"profile": "The kind of server, which sets the keys from `update` on: one of the profiles in " +
+				"[scim.md](scim.md), or one of your own under `profiles.scim`.",
 			"token_file": "A bearer token. It, `username` or `client_id` is needed.",
 			"username":   "The user name for basic authentication.", "password_file": "The password of that user.",
 			"client_id":                  "The id of a client of OAuth 2 (client credentials).",
@@ -47,7 +48,7 @@ func Type() provider.Type {
 			"max_user_writes_per_second":  "The same for changes of users.",
 			"max_user_creates_per_second": "The same for new users.",
 		},
-		Fields: Spec(), New: func() provider.Config { return new(Config) },
+		Fields: Spec(), Profile: OwnProfile{}, New: func() provider.Config { return new(Config) },
 		Starter: provider.Starter{
 			Settings: []string{"endpoint: https://scim.{domain}/scim/v2", "token_file: scim-token"},
 			Mappings: [][3]string{
