@@ -159,7 +159,7 @@ func (p *Provider) update(ctx context.Context, c *plan.Change) (outcome, error) 
 		return out, err
 	}
 	inList := func(one setting) bool { return one.typ != "" }
-	if s.patch && !slices.ContainsFunc(list, inList) {
+	if p.patches(s, c.Kind) && !slices.ContainsFunc(list, inList) {
 		err = p.write(ctx, &server{patch: true}, c, nil, list, false)
 	} else {
 		err = p.modify(ctx, c, false, func(_ *server, r resource) ([]setting, error) {

@@ -114,6 +114,11 @@ func (p *Provider) override(s *server) {
 	}
 }
 
+// patches reports whether resources of a kind are changed by PATCH. Groups with members that are changed by PATCH are.
+func (p *Provider) patches(s *server, kind directory.Kind) bool {
+	return s.patch || kind == directory.Group && p.cfg.MemberUpdate == byPatch
+}
+
 // patchesMembers reports whether members are changed by PATCH.
 func (p *Provider) patchesMembers(s *server) bool {
 	switch p.cfg.MemberUpdate {

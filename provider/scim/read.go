@@ -44,8 +44,9 @@ type reading struct {
 
 	state remote.State
 	mu    sync.Mutex
-	// members are those of listed groups, by remote id.
+	// members are those of listed groups, by remote id. shown is set where the list of groups has any.
 	members map[string][]string
+	shown   bool
 }
 
 func (r *reading) add(o plan.Object) {
@@ -93,6 +94,8 @@ func (r *reading) list(ctx context.Context) error {
 	}
 	for _, g := range groups {
 		r.addGroup(g)
+		members, _ := g.members()
+		r.shown = r.shown || len(members) > 0
 	}
 	return nil
 }
@@ -157,8 +160,10 @@ func (r *reading) readMembers(ctx context.Context) error {
 		switch members, listed := r.members[o.RemoteID]; {
 		case listed && r.p.cfg.Members != byUser:
 			o.Members, o.Listed = members, true
-		case r.p.cfg.Members == inList && !r.suspicious(o):
-			o.Listed = true // RFC 7643 leaves out an attribute without values.
+		case r.p.cfg.Members == inList && r.shown && !r.p.sample.joined(o.RemoteID):
+			// RFC 7643 leaves out an attribute without values. Where the list shows no members at all, or leaves out those
+			// that this process added, the server may show them only in the answer about one group.
+			o.Listed = true
 		case r.p.cfg.Members == byGet && r.q.Groups[o.ID].Holds(o.Witness, r.q.Now):
 			o.Members = r.q.Groups[o.ID].Members
 		default:
@@ -167,10 +172,6 @@ func (r *reading) readMembers(ctx context.Context) error {
 	}
 	return g.Wait()
 }
-
-// suspicious reports whether the list shows a group of ours without the attribute although this process added members.
-// Some servers show members only in the answer about one group.
-func (r *reading) suspicious(o *plan.Object) bool { return r.p.sample.joined(o.RemoteID) }
 
 // fillMembers reads the members of one group.
 func (p *Provider) fillMembers(ctx context.Context, s *server, o *plan.Object) error {

@@ -97,9 +97,13 @@ func (c *company) group(n int, members ...directory.Ref) *plan.Desired {
 	return d
 }
 
+func (c *company) read() (plan.State, error) {
+	return c.provider.Read(c.t.Context(), provider.Query{Known: c.links, Now: time.Now()})
+}
+
 func (c *company) state() plan.State {
 	c.t.Helper()
-	state, err := c.provider.Read(c.t.Context(), provider.Query{Known: c.links, Now: time.Now()})
+	state, err := c.read()
 	if err != nil {
 		c.t.Fatalf("Read() = %v", err)
 	}
@@ -109,7 +113,21 @@ func (c *company) state() plan.State {
 // sync plans and applies the first changes of the plan, and returns how many there are in all.
 func (c *company) sync(most int) int {
 	c.t.Helper()
-	in := plan.Input{State: c.state(), Links: c.links, Capabilities: c.provider.Capabilities(), Now: time.Now(),
+	changes, errs := c.attempt(most)
+	if len(errs) > 0 {
+		c.t.Fatal(errs)
+	}
+	return changes
+}
+
+// attempt is sync on a server that may refuse something.
+func (c *company) attempt(most int) (changes int, errs []error) {
+	c.t.Helper()
+	state, err := c.read()
+	if err != nil {
+		return 0, []error{fmt.Errorf("Read() = %w", err)}
+	}
+	in := plan.Input{State: state, Links: c.links, Capabilities: c.provider.Capabilities(), Now: time.Now(),
 		Policy: plan.Policy{UserDeleteAction: plan.ActionSuspend, GroupDeleteAction: plan.ActionDelete}}
 	for _, d := range c.desired {
 		in.Desired = append(in.Desired, *d)
@@ -132,15 +150,14 @@ func (c *company) sync(most int) int {
 		for i, r := range c.provider.Apply(c.t.Context(), batch) {
 			ch := &batch[i]
 			if r.Err != nil {
-				c.t.Fatalf("Apply(%s %s) = %v", ch.Op, ch.Ref, r.Err)
-			}
-			if !ch.Op.Membership() {
+				errs = append(errs, fmt.Errorf("Apply(%s %s) = %w", ch.Op, ch.Ref, r.Err))
+			} else if !ch.Op.Membership() {
 				made[ch.Ref] = r.RemoteID
 				c.links[ch.Ref] = plan.Link{RemoteID: r.RemoteID, Suspended: ch.Op == plan.Suspend}
 			}
 		}
 	}
-	return len(p.Changes)
+	return len(p.Changes), errs
 }
 
 // settle syncs until the plan is empty, which has to be so at once.

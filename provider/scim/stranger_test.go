@@ -262,3 +262,91 @@ func TestPagesOfAGateway(t *testing.T) {
 		_ = w.refused(change(plan.Suspend, userRef("u0"), users[0]), want)
 	}
 }
+
+// TestRedirectsAreNotFollowed checks that neither a token nor a secret goes to a host that an answer names.
+func TestRedirectsAreNotFollowed(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{301, 302, 303, 307, 308} {
+		var elsewhere, moved atomic.Bool
+		other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Store(true) }))
+		t.Cleanup(other.Close)
+		w := rewritten(t, func(r *reply) {
+			if moved.Load() {
+				r.status, r.body = status, ""
+				r.header.Set("Location", other.URL+r.URL.Path)
+			}
+		})
+		users, group := w.populate()
+		moved.Store(true)
+		w.again()
+		_ = w.readFails(fault.Unavailable)
+		moved.Store(false)
+		w.read(provider.Query{}) // The writes need not discover the server.
+		moved.Store(true)
+		for _, c := range []plan.Change{
+			newUser("u9", "new@example.com"), change(plan.Suspend, userRef("u0"), users[0]),
+			change(plan.Update, userRef("u1"), users[1], field("displayName", "New")),
+			member(plan.AddMember, "g", group, "u2", users[2]), change(plan.Delete, groupRef("g"), group),
+		} {
+			_ = w.refused(c, fault.Unavailable)
+		}
+		moved.Store(false)
+		secret := httptest.NewServer(http.RedirectHandler(other.URL, status))
+		t.Cleanup(secret.Close)
+		w.cfg.ClientID, w.cfg.ClientSecretFile, w.cfg.TokenURL = "rollcall", w.cfg.TokenFile, secret.URL
+		w.cfg.TokenFile = ""
+		w.again()
+		if _, err := w.Read(t.Context(), provider.Query{}); err == nil || elsewhere.Load() {
+			t.Errorf("%d: Read() = %v and the other host was asked: %v, want an error and no request", status, err,
+				elsewhere.Load())
+		}
+	}
+}
+
+// TestRetryAfterMayBeADate covers a date of HTTP (RFC 9110, section 10.2.3).
+func TestRetryAfterMayBeADate(t *testing.T) {
+	t.Parallel()
+	var busy atomic.Bool
+	var w *world
+	w = rewritten(t, func(r *reply) {
+		if busy.Load() {
+			r.status = http.StatusTooManyRequests
+			r.header.Set("Retry-After", w.clock.Now().Add(90*time.Second).UTC().Format(http.TimeFormat))
+		}
+	})
+	busy.Store(true)
+	w.again()
+	if after := fault.RetryAfter(w.readFails(fault.Throttled)); after < 89*time.Second || after > 90*time.Second {
+		t.Errorf("RetryAfter = %v, want 90s", after)
+	}
+}
+
+// TestAnInactiveStrangerKeepsTheName checks that the account is named and stays as it is.
+func TestAnInactiveStrangerKeepsTheName(t *testing.T) {
+	t.Parallel()
+	w, _, _ := populated(t)
+	guest, err := w.tenant.AddUser(map[string]any{"userName": "guest@example.com", "active": false})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.refused(newUser("u9", "guest@example.com"), fault.Conflict); err != nil &&
+		!strings.Contains(err.Error(), guest) {
+		t.Errorf("Apply() = %v, want the user %s named", err, guest)
+	}
+	if u, _ := w.tenant.User(guest); u.Active || u.ExternalID != "" {
+		t.Errorf("the stranger = %+v, want it untouched", u)
+	}
+}
+
+// TestGroupsByPatchAndUsersByPut covers servers such as that of Zoom.
+func TestGroupsByPatchAndUsersByPut(t *testing.T) {
+	t.Parallel()
+	w, users, group := populated(t, configured(func(c *scim.Config) { c.Update, c.MemberUpdate = "put", "patch" }))
+	w.tenant.Inject(simulator.Fault{Method: "users.patch", Status: http.StatusMethodNotAllowed})
+	w.tenant.Inject(simulator.Fault{Method: "groups.put", Status: http.StatusMethodNotAllowed})
+	w.must(change(plan.Update, groupRef("g"), group, field("displayName", "Everyone")))
+	w.live(users, group)
+	if _, renamed := w.tenant.Group("Everyone"); !renamed {
+		t.Error("the group has its old name")
+	}
+}

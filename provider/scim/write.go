@@ -107,7 +107,7 @@ func (p *Provider) modify(ctx context.Context, c *plan.Change, always bool,
 		return err
 	}
 	without := ""
-	if s.patch {
+	if p.patches(s, c.Kind) {
 		without = p.withoutMembers(c.Kind)
 	}
 	for range attempts {
@@ -145,7 +145,7 @@ func (p *Provider) write(ctx context.Context, s *server, c *plan.Change, current
 	if s.etag {
 		req.ifMatch = current.version()
 	}
-	if s.patch {
+	if p.patches(s, c.Kind) {
 		req.body = map[string]any{"schemas": []string{patchMessage}, "Operations": p.operations(current, list)}
 	} else {
 		whole, err := p.whole(c.Kind, current, list)
