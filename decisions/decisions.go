@@ -228,7 +228,7 @@ func CountHeld(changes []HeldChange) HeldCounts {
 func (s *Store) SetHeld(ctx context.Context, c container.ID, set HeldSet) error {
 	current := prefix(c) + "held"
 	if len(set.Changes)+len(set.Conflicts) == 0 {
-		return redisFault("set held", s.rdb.Del(ctx, current, heldCountsKey(c)).Err())
+		return redisFault("set held", s.rdb.Del(ctx, current, heldCountsKey(c), heldFirstKey(c)).Err())
 	}
 	keys, err := s.keys()
 	if err != nil {
@@ -244,12 +244,16 @@ func (s *Store) SetHeld(ctx context.Context, c container.ID, set HeldSet) error 
 	numbers := CountHeld(set.Changes)
 	numbers.Digest, numbers.RunID = set.Digest, set.RunID
 	counts, err := json.Marshal(numbers)
-	if err != nil {
+	first, wrong := firstOf(keys, c, set)
+	if err = errors.Join(err, wrong); err != nil {
 		return fault.New(fault.Internal, "set held", err)
 	}
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.Set(ctx, heldKey(c, set.Digest), data, keepHeld)
 		p.Set(ctx, heldCountsKey(c), counts, keepHeld)
+		if p.Del(ctx, heldFirstKey(c)); first != nil {
+			p.Set(ctx, heldFirstKey(c), first, keepHeld)
+		}
 		p.Set(ctx, current, set.Digest, 0)
 		return nil
 	})
