@@ -1,7 +1,6 @@
 package console
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strconv"
@@ -40,20 +39,14 @@ type changesData struct {
 type changeRow struct {
 	plan.Change
 	Run     *status.Run
-	Name    string // of the container
-	Title   string
-	Outcome outcome
+	Outcome state
 }
-
-// outcome says what a change came to.
-type outcome struct{ Word, Tone, Text string }
 
 // executed is a run with its plan.
 type executed struct {
 	run     status.Run
 	head    status.PlanHead
 	changes int
-	res     api.Resource
 }
 
 // changes lists the changes of all runs that have a plan.
@@ -115,7 +108,7 @@ func (c *Console) executedAt(ctx context.Context, res api.Resource) (out []execu
 		if err != nil {
 			return nil, err
 		}
-		e := executed{run: run, head: head, res: res}
+		e := executed{run: run, head: head}
 		if len(head.Sections) > 0 && head.Sections[0].Name == string(plan.RowChange) {
 			e.changes = head.Sections[0].Kept
 		}
@@ -143,11 +136,15 @@ func (c *Console) pageOfChanges(ctx context.Context, d *changesData, runs []exec
 			from -= runs[i].changes
 			continue
 		}
-		for row, err := range c.rowsFrom(ctx, runs[i].head, from, min(left, runs[i].changes-from)) {
+		left = min(left, runs[i].changes-from)
+		for row, err := range c.rows(ctx, runs[i].head, d.Filter, from, left) {
 			if err != nil {
 				return err
 			}
-			d.add(c, &runs[i], row)
+			d.Rows = append(d.Rows, changeRow{Change: row.Change, Run: &runs[i].run})
+			if left--; left == 0 {
+				break
+			}
 		}
 		if left, from = d.Pager.Shown-len(d.Rows), 0; left <= 0 {
 			return nil
@@ -165,7 +162,7 @@ func (c *Console) searchChanges(ctx context.Context, d *changesData, runs []exec
 				return err
 			}
 			if n++; n > from && len(d.Rows) < changeRows {
-				d.add(c, &runs[i], row)
+				d.Rows = append(d.Rows, changeRow{Change: row.Change, Run: &runs[i].run})
 			}
 		}
 		// A full page ends the search early, an empty one late.
@@ -180,11 +177,6 @@ func (c *Console) searchChanges(ctx context.Context, d *changesData, runs []exec
 		d.Pager.Approximately = " or more"
 	}
 	return nil
-}
-
-func (d *changesData) add(c *Console, e *executed, row plan.Row) {
-	d.Rows = append(d.Rows, changeRow{Change: row.Change, Run: &e.run, Name: cmp.Or(e.res.Name, e.res.Container.Name()),
-		Title: c.title(e.res.Container)})
 }
 
 // outcomes finds out what each change came to, by the attempts of its entry.
@@ -208,21 +200,21 @@ func (c *Console) outcomes(ctx context.Context, rows []changeRow) error {
 
 // outcomeOf returns the outcome of a change. Only the last attempts of an entry are kept. Without one, the run says
 // whether everything was carried out.
-func outcomeOf(row *changeRow, attempts []decisions.Attempt) outcome {
+func outcomeOf(row *changeRow, attempts []decisions.Attempt) state {
 	for _, a := range attempts {
 		if a.RunID != row.Run.ID || a.Op != row.Op.String() || row.Member != nil && a.Group != string(row.ID) {
 			continue
 		}
 		if a.FailKind != "" {
-			return outcome{"Failed", "bad", words(a.FailKind) + ": " + a.FailText}
+			return state{Word: "Failed", Tone: "bad", Text: words(a.FailKind) + ": " + a.FailText}
 		}
-		return outcome{Word: "Done", Tone: "good"}
+		return state{Word: "Done", Tone: "good"}
 	}
 	switch {
 	case row.Run.State.Open():
-		return outcome{Word: "Not yet", Tone: "run"}
+		return state{Word: "Not yet", Tone: "run"}
 	case row.Run.State == status.Completed && row.Run.FailedChanges == 0:
-		return outcome{Word: "Done", Tone: "good"}
+		return state{Word: "Done", Tone: "good"}
 	}
-	return outcome{Word: "Not known", Tone: "off", Text: "the run " + strings.TrimSuffix(failWords(row.Run), ".")}
+	return state{Word: "Not known", Tone: "off", Text: "the run " + strings.TrimSuffix(failWords(row.Run), ".")}
 }

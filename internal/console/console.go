@@ -52,7 +52,7 @@ const (
 	SignOut = "/logout"
 )
 
-// Config configures a Console. API, Desk, Status and Decisions are required.
+// Config configures a Console. Everything but Quotas and Log is required.
 type Config struct {
 	// API carries out every action and explains entries.
 	API *api.API

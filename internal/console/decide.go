@@ -19,13 +19,12 @@ import (
 // reviewData asks for a confirmation.
 type reviewData struct {
 	api.Resource
-	Title       string
 	Verdict     string
 	Digest      string
 	Count       int
 	Consequence string
 	Changes     []decisions.HeldChange // the first ones
-	Groups      []heldGroup            // by reason, without rows
+	Groups      []*heldGroup           // by reason, without rows
 	Until       time.Time              // when the decision ends
 	Selection   url.Values
 	Back        string
@@ -50,16 +49,11 @@ func (c *Console) review(r *request) (*page, error) {
 	})
 	res, _ := c.resource(r.container())
 	data := reviewData{
-		Resource: res, Title: c.title(res.Container), Verdict: verdict, Digest: r.PathValue("digest"), Count: len(chosen),
+		Resource: res, Verdict: verdict, Digest: r.PathValue("digest"), Count: len(chosen),
 		Consequence: consequence(decisions.CountHeld(chosen).Does), Changes: chosen[:min(len(chosen), mostReviewed)],
 		Until: c.now().Add(decisions.DecisionTTL), Selection: q, Back: heldPath(res.Container),
 	}
-	order, _ := tally(chosen, func(h *decisions.HeldChange) string { return h.Guard })
-	for _, t := range order {
-		g := heldGroup{Key: t.key, Count: t.count, Consequence: t.consequence()}
-		g.Title, g.Detail = heldTitle("reason", t.key, t.first)
-		data.Groups = append(data.Groups, g)
-	}
+	data.Groups, _ = tally(chosen, "reason", func(h *decisions.HeldChange) string { return h.Guard }, nil)
 	title := map[bool]string{true: "Approve", false: "Reject"}[verdict == string(plan.Approved)]
 	return &page{View: "review", Title: title, Nav: "held", Data: data}, nil
 }

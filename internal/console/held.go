@@ -43,10 +43,9 @@ type heldFilter struct {
 // heldSet is what waits in one container.
 type heldSet struct {
 	api.Resource
-	Title       string
 	Set         decisions.HeldSet
 	Consequence string // of all changes of the set
-	Groups      []heldGroup
+	Groups      []*heldGroup
 	Pager       pager
 	Conflicts   []decisions.Conflict
 	Decided     []decisions.Decision // the newest first
@@ -57,13 +56,18 @@ type heldSet struct {
 	Searched    string
 }
 
-// heldGroup is one group of changes, or the part of it that is on the page.
+// heldGroup is one group of changes.
 type heldGroup struct {
 	Key, Title, Detail string
 	Count              int
-	Consequence        string
-	Rows               []heldRow
+	Rows               []heldRow        // that are on the page
+	does               map[string]int64 // by action and kind
+	worst              int
+	at                 int // the place of the first of its changes that is not yet passed
 }
+
+// Consequence says what the changes would do.
+func (g *heldGroup) Consequence() string { return consequence(g.does) }
 
 // heldRow is one held change.
 type heldRow struct {
@@ -96,7 +100,7 @@ func (c *Console) held(r *request) (*page, error) {
 		data.Sets = append(data.Sets, set)
 	}
 	slices.SortStableFunc(data.Sets, func(a, b heldSet) int {
-		return cmp.Compare(len(b.Set.Changes), len(a.Set.Changes))
+		return cmp.Compare(b.Pager.Total, a.Pager.Total)
 	})
 	if data.One && len(data.Sets) == 0 {
 		return nil, errNoPage
@@ -105,11 +109,21 @@ func (c *Console) held(r *request) (*page, error) {
 }
 
 func (c *Console) heldSet(ctx context.Context, res api.Resource, f heldFilter) (heldSet, error) {
-	out := heldSet{Resource: res, Title: c.title(res.Container), Searched: f.Text}
+	out := heldSet{Resource: res, Searched: f.Text}
 	id := res.Container
 	var err error
 	var counts decisions.HeldCounts
-	if out.Set, counts, err = c.waiting(ctx, id); err != nil {
+	if counts, err = c.cfg.Decisions.HeldCounts(ctx, id); err != nil {
+		return out, err
+	}
+	var first decisions.HeldFirst
+	if f == (heldFilter{Group: "reason", page: 1}) { // which the first part of a large set is for
+		first, err = c.cfg.Decisions.HeldFirst(ctx, id, counts.Digest)
+	}
+	if out.Set = first.HeldSet; err == nil && first.By == nil {
+		out.Set, counts, err = c.waiting(ctx, id, counts)
+	}
+	if err != nil {
 		return out, err
 	}
 	decided, err := c.cfg.Decisions.Decisions(ctx, id)
@@ -128,7 +142,7 @@ func (c *Console) heldSet(ctx context.Context, res api.Resource, f heldFilter) (
 		return k.Label + "\x00" + k.ID + "\x00" + k.Detail
 	})
 	out.Conflicts = out.Conflicts[:min(len(out.Conflicts), conflictRows)]
-	if err := c.groupHeld(ctx, &out, f, decided); err != nil {
+	if err := c.groupHeld(ctx, &out, f, first.By, decided); err != nil {
 		return out, err
 	}
 	pins, err := c.cfg.Decisions.Pins(ctx, id)
@@ -145,96 +159,85 @@ func (c *Console) heldSet(ctx context.Context, res api.Resource, f heldFilter) (
 // setsKept is how long a set of held changes is kept after it was read.
 const setsKept = time.Minute
 
-// waiting returns what waits in a container, and counts it. A set can have hundreds of thousands of changes, so it is
-// kept for a while and read again when the run after it has another.
-func (c *Console) waiting(ctx context.Context, id container.ID) (set decisions.HeldSet, counts decisions.HeldCounts,
-	err error) {
+// waiting returns what waits in a container with these counts, which it makes anew for an earlier version. A set can have
+// hundreds of thousands of changes, so it is kept for a while and read again when the run after it has another.
+func (c *Console) waiting(ctx context.Context, id container.ID, counts decisions.HeldCounts) (decisions.HeldSet,
+	decisions.HeldCounts, error) {
 	read := func() (decisions.HeldSet, error) { return c.cfg.Decisions.Held(ctx, id) }
-	if counts, err = c.cfg.Decisions.HeldCounts(ctx, id); err != nil {
-		return set, counts, err
-	}
 	if counts.RunID == "" || counts.Does == nil { // Nothing waits, or an earlier version planned it.
-		set, err = read()
+		set, err := read()
 		return set, decisions.CountHeld(set.Changes), err
 	}
 	// The counts are stored before the set is the newest one.
 	read = func() (decisions.HeldSet, error) { return c.cfg.Decisions.HeldBy(ctx, id, counts.Digest) }
-	set, err = c.sets.get(id, counts.Digest+" "+counts.RunID, setsKept, read)
+	set, err := c.sets.get(id, counts.Digest+" "+counts.RunID, setsKept, read)
 	return set, counts, err
 }
 
-// heldTally is what the changes of one group come to.
-type heldTally struct {
-	key   string
-	count int
-	does  map[[2]string]int64 // by action and kind
-	worst int
-	first *decisions.HeldChange
-	at    int // the place of the first of its changes that is not yet passed
-}
-
-// tally counts the changes of each group, and orders the groups from the most harmful one. It copies no change,
-// because there may be hundreds of thousands.
-func tally(changes []decisions.HeldChange, key func(*decisions.HeldChange) string) (order []*heldTally,
-	groups map[string]*heldTally) {
-	groups = map[string]*heldTally{}
+// tally counts the changes of each group, and orders the groups from the most harmful one. Where only the first changes
+// are known, whole counts all of them by group and then by action and kind. It copies no change, because there may be
+// hundreds of thousands.
+func tally(changes []decisions.HeldChange, by string, key func(*decisions.HeldChange) string,
+	whole map[string]map[string]int64) (order []*heldGroup, groups map[string]*heldGroup) {
+	groups = map[string]*heldGroup{}
+	counts := map[[3]string]int64{} // by group, action and kind
 	for i := range changes {
 		h := &changes[i]
 		k := key(h)
-		g := groups[k]
-		if g == nil {
-			g = &heldTally{key: k, does: map[[2]string]int64{}, worst: len(harm), first: h}
+		if counts[[3]string{k, h.Op, h.Kind}]++; groups[k] == nil {
+			g := &heldGroup{Key: k, does: whole[k]}
+			g.Title, g.Detail = heldTitle(by, k, h)
 			groups[k], order = g, append(order, g)
 		}
-		g.count++
-		does := [2]string{h.Op, h.Kind}
-		if g.does[does]++; g.does[does] == 1 {
-			g.worst = min(g.worst, severity(h.Op))
+	}
+	for k, n := range counts {
+		if g := groups[k[0]]; whole == nil {
+			if g.does == nil {
+				g.does = map[string]int64{}
+			}
+			g.does[k[1]+" "+k[2]] += n
 		}
 	}
-	slices.SortStableFunc(order, func(a, b *heldTally) int {
-		return cmp.Or(cmp.Compare(a.worst, b.worst), cmp.Compare(b.count, a.count), cmp.Compare(a.key, b.key))
+	for _, g := range order {
+		g.worst = len(harm)
+		for does, n := range g.does {
+			op, _, _ := strings.Cut(does, " ")
+			g.Count, g.worst = g.Count+int(n), min(g.worst, severity(op))
+		}
+	}
+	slices.SortStableFunc(order, func(a, b *heldGroup) int {
+		return cmp.Or(cmp.Compare(a.worst, b.worst), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Key, b.Key))
 	})
 	at := 0
 	for _, g := range order {
 		g.at = at
-		at += g.count
+		at += g.Count
 	}
 	return order, groups
 }
 
-// consequence says what the changes would do.
-func (g *heldTally) consequence() string {
-	does := map[string]int64{}
-	for k, n := range g.does {
-		does[k[0]+" "+k[1]] += n
-	}
-	return consequence(does)
-}
-
 // groupHeld fills in one page of the groups.
-func (c *Console) groupHeld(ctx context.Context, out *heldSet, f heldFilter,
+func (c *Console) groupHeld(ctx context.Context, out *heldSet, f heldFilter, whole map[string]map[string]int64,
 	decided map[string]decisions.Decision) error {
 	changes := matching(out.Set.Changes, f.Text, heldText)
 	key, err := c.grouper(ctx, f.Group, changes)
 	if err != nil {
 		return err
 	}
-	order, groups := tally(changes, key)
-	out.Pager = newPager(f.page, heldRows, len(changes), f.address(out.Container))
-	from, to := out.Pager.From-1, out.Pager.To
-	shown := map[string]int{}
+	order, groups := tally(changes, f.Group, key, whole)
+	total := 0
 	for _, g := range order {
-		if g.at+g.count <= from || g.at >= to {
-			continue
-		}
-		shown[g.key] = len(out.Groups)
-		group := heldGroup{Key: g.key, Count: g.count, Consequence: g.consequence()}
-		group.Title, group.Detail = heldTitle(f.Group, g.key, g.first)
+		total += g.Count
+	}
+	out.Pager = newPager(f.page, heldRows, total, f.address(out.Container))
+	from, to := out.Pager.From-1, out.Pager.To
+	for _, g := range order {
 		if tooManyUnits(f.Group, changes) {
-			group.Title, group.Detail = "All units", fmt.Sprintf("More than %d changes are not grouped by unit.", mostUnits)
+			g.Title, g.Detail = "All units", fmt.Sprintf("More than %d changes are not grouped by unit.", mostUnits)
 		}
-		out.Groups = append(out.Groups, group)
+		if g.at+g.Count > from && g.at < to {
+			out.Groups = append(out.Groups, g)
+		}
 	}
 	for i := range changes {
 		g := groups[key(&changes[i])]
@@ -245,8 +248,7 @@ func (c *Console) groupHeld(ctx context.Context, out *heldSet, f heldFilter,
 		if d, is := decided[row.Fingerprint]; is {
 			row.Decision = &d
 		}
-		group := &out.Groups[shown[g.key]]
-		group.Rows = append(group.Rows, row)
+		g.Rows = append(g.Rows, row)
 	}
 	return nil
 }
@@ -309,7 +311,7 @@ func subject(h *decisions.HeldChange) directory.Ref {
 
 // units returns what is known of the entries. An entry that left its directory has no unit.
 func (c *Console) units(ctx context.Context, changes []decisions.HeldChange) (map[directory.Ref]Known, error) {
-	if c.cfg.Entries == nil || tooManyUnits("unit", changes) {
+	if tooManyUnits("unit", changes) {
 		return nil, nil
 	}
 	refs := make([]directory.Ref, 0, len(changes))

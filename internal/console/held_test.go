@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"rollcall/decisions"
 	"rollcall/directory"
@@ -189,5 +192,37 @@ func TestHeldIsPagedThroughItsGroups(t *testing.T) {
 		if got != want || !strings.Contains(page, fmt.Sprintf("%d–%d of 300", n*100-99, n*100)) {
 			t.Errorf("page %d has %v rows, want %v", n, got, want)
 		}
+	}
+}
+
+// The first page of a large set is made from its first part, and is the same as that from the whole set.
+func TestTheFirstPageOfALargeSet(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	var changes []decisions.HeldChange
+	for i := range 6000 {
+		held := leaver(fmt.Sprintf("person-%d", i))
+		switch {
+		case i%1000 == 0:
+			held.Guard, held.Op = "doubt", "delete"
+		case i%3 == 0:
+			held.Guard, held.Kind = "approval", "group"
+		}
+		changes = append(changes, held)
+	}
+	h.hold(google, "r", changes...)
+	const part, path = "rollcall:{google_workspace:1}:held:first", "/held/google_workspace/1/"
+	exact := regexp.MustCompile(`Loaded [^<]*|\d\d:\d\d:\d\d|[^<>]* ago`)
+	page := func() string { return exact.ReplaceAllString(h.get(path), "") }
+	first := page()
+	if n := h.rdb.Del(h.Context(), "rollcall:{google_workspace:1}:held:d1").Val(); n != 1 || page() != first {
+		t.Errorf("the first page needs the whole set, of which there were %d", n)
+	}
+	h.hold(google, "r", changes...)
+	if n := h.rdb.Del(h.Context(), part).Val(); n != 1 {
+		t.Fatalf("there were %d first parts", n)
+	}
+	if whole := page(); whole != first || !strings.Contains(whole, "6,000") || strings.Count(whole, "<tr data-row>") != 100 {
+		t.Errorf("the page from the first part (-) and from the whole set (+) differ:\n%s", cmp.Diff(first, whole))
 	}
 }

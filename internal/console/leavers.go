@@ -48,10 +48,9 @@ type leaversData struct {
 }
 
 type tenantColumn struct {
-	Container   container.ID
-	Name, Title string
-	policy      plan.Policy
-	links       map[directory.Ref]plan.Link // of who left
+	Container container.ID
+	policy    plan.Policy
+	links     map[directory.Ref]plan.Link // of who left
 }
 
 // leaverRow is one person or group that left.
@@ -108,7 +107,7 @@ func (c *Console) leavers(r *request) (*page, error) {
 func (c *Console) whoLeft(r *request, data *leaversData) ([]leaverRow, error) {
 	byRef, soon := map[directory.Ref]*leaverRow{}, c.now().Add(week)
 	for _, res := range c.reachable(r.who) {
-		policy, known := c.policy(res.Container)
+		policy, known := c.cfg.Policy(res.Container)
 		if res.Disabled || !known {
 			continue
 		}
@@ -116,8 +115,7 @@ func (c *Console) whoLeft(r *request, data *leaversData) ([]leaverRow, error) {
 		if err != nil {
 			return nil, err
 		}
-		data.Tenants = append(data.Tenants, tenantColumn{res.Container, cmp.Or(res.Name, res.Container.Name()),
-			c.title(res.Container), policy, links})
+		data.Tenants = append(data.Tenants, tenantColumn{res.Container, policy, links})
 		for ref, link := range links {
 			row := byRef[ref]
 			if row == nil {
@@ -146,13 +144,6 @@ func (c *Console) whoLeft(r *request, data *leaversData) ([]leaverRow, error) {
 	return rows, nil
 }
 
-func (c *Console) policy(id container.ID) (plan.Policy, bool) {
-	if c.cfg.Policy == nil {
-		return plan.Policy{}, false
-	}
-	return c.cfg.Policy(id)
-}
-
 // departedOf returns the links of the entries that left.
 func (c *Console) departedOf(ctx context.Context, id container.ID) (map[directory.Ref]plan.Link, error) {
 	return c.departed.get(id, "", leaversKept, func() (map[directory.Ref]plan.Link, error) {
@@ -162,7 +153,7 @@ func (c *Console) departedOf(ctx context.Context, id container.ID) (map[director
 
 // sought keeps the leavers that a search finds.
 func (c *Console) sought(ctx context.Context, data *leaversData, rows []leaverRow) ([]leaverRow, error) {
-	if data.Text == "" || c.cfg.Search == nil {
+	if data.Text == "" {
 		return rows, nil
 	}
 	found, whole, err := c.cfg.Search(ctx, data.Text, mostSought)
@@ -179,9 +170,6 @@ func (c *Console) sought(ctx context.Context, data *leaversData, rows []leaverRo
 
 // name adds the names of the entries.
 func (c *Console) name(ctx context.Context, rows []leaverRow) error {
-	if c.cfg.Entries == nil {
-		return nil
-	}
 	refs := make([]directory.Ref, len(rows))
 	for i := range rows {
 		refs[i] = rows[i].Ref
@@ -248,7 +236,11 @@ func (t *tenantColumn) receipt(ref directory.Ref, held bool) *receipt {
 // heldSuspensions returns which of the leavers a guard keeps from being suspended.
 func (c *Console) heldSuspensions(ctx context.Context, id container.ID, rows []leaverRow) (map[directory.Ref]bool,
 	error) {
-	set, _, err := c.waiting(ctx, id)
+	counts, err := c.cfg.Decisions.HeldCounts(ctx, id)
+	if err != nil || counts.Does != nil && counts.Does["suspend user"] == 0 {
+		return nil, err
+	}
+	set, _, err := c.waiting(ctx, id, counts)
 	shown, out := map[string]bool{}, map[directory.Ref]bool{}
 	for i := range rows {
 		shown[string(rows[i].ID)] = true

@@ -43,7 +43,7 @@ func TestLeavers(t *testing.T) {
 	}
 	h.hold(google, "r", decisions.HeldChange{Fingerprint: "f", Op: "suspend", Kind: "user", ID: "2", Guard: "limit"})
 	page := h.get("/leavers/")
-	for _, want := range []string{"ada", "ben", "after 3.0 s", "after 7.0 s", "sessions not ended", "1–3 of 3",
+	for _, want := range []string{"ada", "ben", "after 3.0\u00a0s", "after 7.0\u00a0s", "sessions not ended", "1–3 of 3",
 		"2 accounts are deleted within a week",
 		">Held<"} {
 		if !strings.Contains(page, want) && !strings.Contains(page, strings.Trim(want, "<>")) {

@@ -74,6 +74,23 @@ func TestOrders(t *testing.T) {
 	}
 }
 
+// An order that is stored and not trusted suspends no account. The first page says so.
+func TestAnOrderWithoutEffectIsAConcern(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	if err := h.rdb.HSet(t.Context(), "rollcall:{orders}:leave", "user/1", "{").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"/": "1 order to leave without effect", "/leavers/": "An order to leave has no effect"} {
+		if page := h.get(path); !strings.Contains(page, want) {
+			t.Errorf("%s lacks %q: %s", path, want, page)
+		}
+		if page := h.as(h.narrowReader, http.MethodGet, path, nil).body; strings.Contains(page, want) {
+			t.Errorf("%s tells a token for one tenant of an order for all: %s", path, page)
+		}
+	}
+}
+
 // What an undo pinned is listed with who, when and what, and is lifted entry by entry or as a whole.
 func TestPins(t *testing.T) {
 	t.Parallel()
@@ -92,7 +109,7 @@ func TestPins(t *testing.T) {
 	const held = "/held/google_workspace/1/"
 	page := h.get(held)
 	for _, want := range []string{"3 entries pinned by an undo", "an active account and the address ada@example.com",
-		"1 field", "2 memberships", "3 h ago", "<td>ops</td>", "/runs/google_workspace/1/r/"} {
+		"1 field", "2 memberships", "3\u00a0h ago", "<td>ops</td>", "/runs/google_workspace/1/r/"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q: %s", want, page)
 		}

@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -111,10 +112,8 @@ func (c *Console) readOverview(ctx context.Context, who tokens.Identity) (*overv
 		})
 	}
 	workers, err := c.cfg.Status.Workers(ctx)
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	if err != nil {
+	orders, unread := c.cfg.API.Orders(ctx)
+	if err := errors.Join(g.Wait(), err); err != nil {
 		return nil, err
 	}
 	if len(workers) == 0 {
@@ -123,6 +122,14 @@ func (c *Console) readOverview(ctx context.Context, who tokens.Identity) (*overv
 			idle.Href, idle.Press = "/asynqmon/", "Show the queues"
 		}
 		out.Concerns = append(out.Concerns, idle)
+	}
+	if (unread != nil || len(orders.Untrusted) > 0) && !who.Restricted() { // An order is for every provider.
+		says := plural(len(orders.Untrusted), "order") + " to leave without effect"
+		if unread != nil {
+			says = "The orders to leave cannot be read (" + fault.KindOf(unread).String() + ")"
+		}
+		out.Concerns = append(out.Concerns, concern{rank: rankFailed, Tone: "bad", Text: says, Href: "/leavers/",
+			Press: "Show the reason"})
 	}
 	for i := range out.Cards {
 		k := &out.Cards[i]
@@ -226,8 +233,8 @@ func (c *Console) called(id container.ID) string {
 
 // state is a word with the class that gives it a colour and a shape.
 type state struct {
-	Word, Tone string
-	Since      time.Time
+	Word, Tone, Text string
+	Since            time.Time
 }
 
 // inStep is the state of a container if its last run left nothing open.

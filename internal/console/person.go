@@ -49,7 +49,7 @@ func (c *Console) people(r *request) (*page, error) {
 		return nil, errEverything
 	}
 	data := peopleData{Text: strings.TrimSpace(r.URL.Query().Get("q"))}
-	if data.Text != "" && c.cfg.Search != nil {
+	if data.Text != "" {
 		found, whole, err := c.cfg.Search(r.Context(), data.Text, mostFound+1)
 		if err != nil {
 			return nil, err
@@ -70,7 +70,6 @@ type personData struct {
 	Order    *standingOrder // to leave; nil if none stands
 	History  []historyRow
 	Problem  string // why there is no explanation
-	MaySync  bool
 	EntryRef directory.Ref
 }
 
@@ -159,34 +158,25 @@ func (c *Console) syncPerson(r *request) (string, error) {
 	return personPath(kind, id, string(r.container())+"/"+job.ID), err
 }
 
-// codeStates give each code of an explanation its words, and the class of its shape.
-var codeStates = map[explain.Code]state{
+// codeStates give each code of an explanation its words, and the class of its shape. Of one that is missing, the words
+// are its own.
+var codeStates = map[any]state{
 	explain.InStep: {Word: "In step", Tone: "good"}, explain.Pending: {Word: "Changes with the next run", Tone: "wait"},
 	explain.LeftAlone: {Word: "Left alone", Tone: "off"}, explain.Held: {Word: "Held", Tone: "wait"},
 	explain.Conflict: {Word: "In conflict", Tone: "warn"}, explain.OutOfScope: {Word: "Out of scope", Tone: "off"},
 	explain.Inactive: {Word: "Disabled", Tone: "off"}, explain.Left: {Word: "Left", Tone: "off"},
 	explain.NotRead: {Word: "Not read", Tone: "warn"}, explain.NotReady: {Word: "Not ready", Tone: "warn"},
 	explain.Unknown: {Word: "Unknown", Tone: "bad"}, explain.SwitchedOff: {Word: "Switched off", Tone: "off"},
-	explain.NotOurs: {Word: "Not ours", Tone: "warn"},
+	explain.NotOurs: {Word: "Not ours", Tone: "warn"}, explain.Read: {Word: "Read", Tone: "good"},
+	explain.Joined: {Word: "Changes with the next read", Tone: "wait"}, explain.NotAsked: {Tone: "warn"},
+	explain.Leaving: {Word: "Changes with the next read", Tone: "wait"}, explain.Unusable: {Tone: "warn"},
+	explain.NeverRead: {Tone: "warn"},
 }
 
 // codeState returns the state of a code of a provider or a source.
 func codeState(code any) state {
-	if c, is := code.(explain.Code); is {
-		if s, known := codeStates[c]; known {
-			return s
-		}
-	}
-	switch code {
-	case explain.Read:
-		return state{Word: "Read", Tone: "good"}
-	case explain.Joined, explain.Leaving:
-		return state{Word: "Changes with the next read", Tone: "wait"}
-	case explain.NotAsked, explain.Unusable, explain.NeverRead:
-		return state{Word: strings.ToUpper(words(code)[:1]) + words(code)[1:], Tone: "warn"}
-	}
-	text := words(code)
-	return state{Word: strings.ToUpper(text[:1]) + text[1:], Tone: "off"}
+	s, text := codeStates[code], words(code)
+	return state{Word: cmp.Or(s.Word, strings.ToUpper(text[:1])+text[1:]), Tone: cmp.Or(s.Tone, "off")}
 }
 
 // personPath returns the path of one person or group, and of jobs for it.

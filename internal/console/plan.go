@@ -6,10 +6,12 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,20 +81,23 @@ func (f planFilter) Download() string {
 
 // wants reports whether a decoded row is selected.
 func (f planFilter) wants(r *plan.Row) bool {
-	entry := r.Kind == plan.RowConflict || r.Kind == plan.RowNote
-	ref, op := r.Change.Ref, r.Change.Op.String()
-	if entry {
-		ref, op = r.Entry.Ref, ""
-	}
+	c, op := changeOf(r)
 	return (f.Row == "" || f.Row == string(r.Kind)) && (f.Op == "" || f.Op == op) &&
-		(f.Kind == "" || f.Kind == ref.Kind.String()) &&
-		(f.Text == "" || strings.Contains(strings.ToLower(rowText(r)), strings.ToLower(f.Text)))
+		(f.Kind == "" || f.Kind == c.Kind.String()) &&
+		(f.Text == "" || strings.Contains(strings.ToLower(textOf(c)), strings.ToLower(f.Text)))
 }
 
-// rowText is what a search in a plan looks at.
-func rowText(r *plan.Row) string {
-	c, e := &r.Change, &r.Entry
-	texts := []string{c.Label, string(c.ID), c.Address, c.MemberLabel, c.Held, e.Label, string(e.ID), e.Detail}
+// changeOf returns the change of a row and the name of its operation. An entry in conflict, or left alone, has none.
+func changeOf(r *plan.Row) (c *plan.Change, op string) {
+	if r.Kind == plan.RowConflict || r.Kind == plan.RowNote {
+		return &plan.Change{Ref: r.Entry.Ref, Label: r.Entry.Label, Held: string(r.Entry.Reason) + ": " + r.Entry.Detail}, ""
+	}
+	return &r.Change, r.Change.Op.String()
+}
+
+// textOf is what a search in a plan looks at.
+func textOf(c *plan.Change) string {
+	texts := []string{c.Label, string(c.ID), c.Address, c.MemberLabel, c.Held}
 	if c.Member != nil {
 		texts = append(texts, string(c.Member.ID))
 	}
@@ -102,11 +107,18 @@ func rowText(r *plan.Row) string {
 	return strings.Join(texts, "\x00")
 }
 
-// search yields the selected rows of a plan. Rows without the text are not decoded.
+// search yields the selected rows of a plan.
 func (c *Console) search(ctx context.Context, head status.PlanHead, f planFilter) iter.Seq2[plan.Row, error] {
+	return c.rows(ctx, head, f, 0, rowsAtOnce)
+}
+
+// rows yields the selected rows of a plan from a place on, of which it reads some at once. Rows without the text are
+// not decoded.
+func (c *Console) rows(ctx context.Context, head status.PlanHead, f planFilter, from, atOnce int) iter.Seq2[plan.Row,
+	error] {
 	return func(yield func(plan.Row, error) bool) {
-		for from := 0; from < head.Rows(); from += rowsAtOnce {
-			some, err := c.cfg.Status.PlanRows(ctx, head, from, rowsAtOnce)
+		for ; from < head.Rows(); from += atOnce {
+			some, err := c.cfg.Status.PlanRows(ctx, head, from, atOnce)
 			if err != nil {
 				yield(plan.Row{}, err)
 				return
@@ -138,8 +150,8 @@ func (c *Console) fillPlan(ctx context.Context, p *planData) error {
 		return c.groupPlan(ctx, p)
 	case !p.Filter.Narrow():
 		p.Pager = newPager(p.Filter.page, planRows, p.Head.Rows(), p.Filter.address)
-		for row, err := range c.rowsFrom(ctx, p.Head, p.Pager.From-1, p.Pager.Shown) {
-			if err != nil {
+		for row, err := range c.rows(ctx, p.Head, p.Filter, p.Pager.From-1, planRows) {
+			if err != nil || len(p.Rows) == p.Pager.Shown {
 				return err
 			}
 			p.Rows = append(p.Rows, row)
@@ -165,27 +177,6 @@ func (c *Console) fillPlan(ctx context.Context, p *planData) error {
 		p.Pager.Next = p.Filter.address(p.Filter.page + 1)
 	}
 	return nil
-}
-
-// rowsFrom yields a range of rows.
-func (c *Console) rowsFrom(ctx context.Context, head status.PlanHead, from, n int) iter.Seq2[plan.Row, error] {
-	return func(yield func(plan.Row, error) bool) {
-		if n <= 0 {
-			return
-		}
-		some, err := c.cfg.Status.PlanRows(ctx, head, from, n)
-		if err != nil {
-			yield(plan.Row{}, err)
-			return
-		}
-		for _, text := range some {
-			var row plan.Row
-			err := json.Unmarshal(text, &row)
-			if !yield(row, err) || err != nil {
-				return
-			}
-		}
-	}
 }
 
 // groupPlan groups the selected rows by the person or the group that they concern.
@@ -220,13 +211,11 @@ func (c *Console) groupPlan(ctx context.Context, p *planData) error {
 
 // concerned returns the entry that a row belongs to: for a membership the member or, by group, the group.
 func concerned(r *plan.Row, by string) (directory.Ref, string) {
-	if r.Kind == plan.RowConflict || r.Kind == plan.RowNote {
-		return r.Entry.Ref, r.Entry.Label
+	c, _ := changeOf(r)
+	if c.Member != nil && by != "group" {
+		return *c.Member, c.MemberLabel
 	}
-	if r.Change.Member != nil && by != "group" {
-		return *r.Change.Member, r.Change.MemberLabel
-	}
-	return r.Change.Ref, r.Change.Label
+	return c.Ref, c.Label
 }
 
 // download sends the selected rows of a plan as a file.
@@ -242,8 +231,7 @@ func (c *Console) download(w http.ResponseWriter, r *http.Request) {
 	}
 	f := planFilterOf(r.URL.Query())
 	file := r.PathValue("file")
-	w.Header().Set("Content-Disposition", `attachment; filename="`+head.Container.Kind()+"-"+head.RunID+extension(file)+
-		`"`)
+	w.Header().Set("Content-Disposition", `attachment; filename="`+head.Container.Kind()+"-"+head.RunID+path.Ext(file)+`"`)
 	if file == "plan.csv" {
 		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 		err = writeCSV(w, c.search(r.Context(), head, f))
@@ -256,9 +244,6 @@ func (c *Console) download(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 }
-
-// extension returns the extension of a file that can be downloaded.
-func extension(file string) string { return file[strings.LastIndexByte(file, '.'):] }
 
 // planOf returns the plan that a download is from.
 func (c *Console) planOf(r *request) (status.PlanHead, error) {
@@ -275,26 +260,18 @@ func (c *Console) planOf(r *request) (status.PlanHead, error) {
 }
 
 func writeJSON(w http.ResponseWriter, rows iter.Seq2[plan.Row, error]) error {
-	between := "[\n"
+	before := "["
 	for row, err := range rows {
-		if err != nil {
+		text, wrong := json.Marshal(row)
+		if err = errors.Join(err, wrong); err != nil {
 			return err
 		}
-		text, err := json.Marshal(row)
-		if err != nil {
+		if _, err := fmt.Fprintf(w, "%s\n%s", before, text); err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(w, "%s%s", between, text); err != nil {
-			return err
-		}
-		between = ",\n"
+		before = ","
 	}
-	if between == "[\n" {
-		between = "["
-	} else {
-		between = "\n"
-	}
-	_, err := fmt.Fprintf(w, "%s]\n", between)
+	_, err := fmt.Fprintln(w, strings.Trim(before, ",")+"]")
 	return err
 }
 
@@ -315,15 +292,7 @@ func writeCSV(w http.ResponseWriter, rows iter.Seq2[plan.Row, error]) error {
 		if err != nil {
 			return err
 		}
-		c, e := &row.Change, &row.Entry
-		if row.Kind == plan.RowConflict || row.Kind == plan.RowNote {
-			err = line(string(row.Kind), "", e.Kind.String(), string(e.ID), e.Label, "", "", "", "", "", "",
-				string(e.Reason)+": "+e.Detail)
-			if err != nil {
-				return err
-			}
-			continue
-		}
+		c, op := changeOf(&row)
 		member := ""
 		if c.Member != nil {
 			member = string(c.Member.ID)
@@ -333,7 +302,7 @@ func writeCSV(w http.ResponseWriter, rows iter.Seq2[plan.Row, error]) error {
 			fields = []plan.FieldChange{{}}
 		}
 		for _, f := range fields {
-			if err := line(string(row.Kind), c.Op.String(), c.Kind.String(), string(c.ID), c.Label, c.Address, member,
+			if err := line(string(row.Kind), op, c.Kind.String(), string(c.ID), c.Label, c.Address, member,
 				c.MemberLabel, f.Name, strings.Join(f.Before, " | "), strings.Join(f.After, " | "),
 				cmp.Or(c.Held, string(c.Why))); err != nil {
 				return err

@@ -7,9 +7,7 @@ import (
 	"time"
 
 	"rollcall/api"
-	"rollcall/container"
 	"rollcall/internal/tokens"
-	"rollcall/preview"
 )
 
 // previewRoot is the path of the form for previews. The API has /preview/.
@@ -19,18 +17,6 @@ const previewRoot = "/previews/"
 type previewForm struct {
 	Text     string
 	Problems api.ConfigProblems
-}
-
-// previewData is one comparison.
-type previewData struct {
-	api.Preview
-	// Containers are those of the result.
-	Containers []comparedContainer
-}
-
-type comparedContainer struct {
-	preview.Summary
-	Container container.ID
 }
 
 // instead is an error with the page that shows it.
@@ -124,11 +110,5 @@ func (c *Console) preview(r *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := &previewData{Preview: p}
-	if p.Result != nil {
-		for _, s := range p.Result.Containers {
-			data.Containers = append(data.Containers, comparedContainer{s, container.ID(s.Name)})
-		}
-	}
-	return &page{View: "preview", Title: "Preview of a configuration", Nav: "previews", Data: data}, nil
+	return &page{View: "preview", Title: "Preview of a configuration", Nav: "previews", Data: &p}, nil
 }

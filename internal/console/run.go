@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,7 +30,6 @@ const (
 // runsData is the runs of one container.
 type runsData struct {
 	api.Resource
-	Title string
 	Runs  []status.Run
 	Pager pager
 	Pause *decisions.Pause // nil if nothing is paused
@@ -50,8 +50,7 @@ func (c *Console) runs(r *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := runsData{Resource: res, Title: c.title(res.Container), Runs: runs, Pager: pager{Shown: len(runs)},
-		Pause: pause}
+	data := runsData{Resource: res, Runs: runs, Pager: pager{Shown: len(runs)}, Pause: pause}
 	if next > 0 {
 		data.Pager.Next, data.Pager.NextText = query("before", strconv.FormatInt(int64(next), 10)), "Older"
 	}
@@ -65,7 +64,6 @@ func (c *Console) runs(r *request) (*page, error) {
 // runData is one run.
 type runData struct {
 	api.Resource
-	Title    string
 	Run      status.Run
 	Messages []status.Message // the newest first
 	Total    int64            // of the messages
@@ -74,7 +72,6 @@ type runData struct {
 	NoPlan   string // why there is no plan
 	MaySync  bool
 	MayUndo  bool
-	now      time.Time
 }
 
 func (c *Console) run(r *request) (*page, error) {
@@ -102,7 +99,7 @@ func (c *Console) readRun(ctx context.Context, id container.ID, run, level strin
 	if _, err := uuid.Parse(run); err != nil || !known {
 		return nil, errNoPage
 	}
-	data := &runData{Resource: res, Title: c.title(id), Level: level, now: c.now()}
+	data := &runData{Resource: res, Level: level}
 	var err error
 	if data.Run, err = c.cfg.Status.Get(ctx, id, run); err != nil {
 		if fault.KindOf(err) == fault.NotFound {
@@ -187,7 +184,7 @@ func (d *runData) Phases() []phase {
 	if !r.PlannedAt.IsZero() {
 		out[2].Text = plural(expected, "change")
 		if r.Held > 0 {
-			out[2].Text += ", " + count(r.Held) + " held"
+			out[2].Text += ", " + count(r.Held) + " held or in conflict"
 		}
 		out[3].Text = fmt.Sprintf("%s of %s", count(done), count(expected))
 		if r.DryRun {
@@ -238,7 +235,6 @@ type planData struct {
 	Rows    []plan.Row
 	Groups  []planGroup // where the filter groups
 	Pager   pager
-	Sums    []opSum
 	// Partial is set where the plan is too large to be searched to its end for one page.
 	Partial bool
 }
@@ -255,6 +251,16 @@ type opSum struct {
 	Tally plan.Tally
 }
 
+// Sums orders the counts of a summary by the harm of the operation.
+func (*planData) Sums(counts map[plan.Op]plan.Tally) (out []opSum) {
+	for _, op := range harm {
+		if t, is := counts[op]; is {
+			out = append(out, opSum{op, t})
+		}
+	}
+	return out
+}
+
 // readPlan reads the page of the plan that a filter asks for, or why there is no plan.
 func (c *Console) readPlan(ctx context.Context, d *runData, f planFilter) error {
 	head, err := c.cfg.Status.Plan(ctx, d.Container, d.Run.ID)
@@ -269,25 +275,15 @@ func (c *Console) readPlan(ctx context.Context, d *runData, f planFilter) error 
 	if err := json.Unmarshal(head.Summary, &p.Summary); err != nil {
 		return fmt.Errorf("summary of a plan: %w", err)
 	}
-	for _, op := range harm {
-		if t, is := p.Summary.Changes[op]; is {
-			p.Sums = append(p.Sums, opSum{op, t})
-		}
-	}
 	d.Plan = p
 	return c.fillPlan(ctx, p)
 }
 
 // Attributes writes the attributes of a message on one line.
 func attributes(m status.Message) string {
-	names := make([]string, 0, len(m.Attributes))
-	for name := range m.Attributes {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	texts := make([]string, len(names))
-	for i, name := range names {
-		texts[i] = fmt.Sprintf("%s=%v", name, m.Attributes[name])
+	var texts []string
+	for _, name := range slices.Sorted(maps.Keys(m.Attributes)) {
+		texts = append(texts, fmt.Sprintf("%s=%v", name, m.Attributes[name]))
 	}
 	return strings.Join(texts, "  ")
 }

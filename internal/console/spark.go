@@ -2,6 +2,7 @@ package console
 
 import (
 	"fmt"
+	"math/bits"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 type spark struct {
 	Bars  map[string]string // by tone
 	Marks string
+	Text  string // what it shows, in words
 }
 
 // The size of a sparkline in units of its view box.
@@ -26,28 +28,26 @@ const (
 
 // Spark returns the runs as bars, the oldest first.
 func (k *card) Spark() spark {
-	longest := time.Second
+	longest, changes, bad := time.Duration(0), int64(0), 0
 	for i := range k.Runs {
 		longest = max(longest, k.Runs[i].Duration(k.Now))
 	}
-	out, marks := spark{Bars: map[string]string{}}, ""
+	out, scale := spark{Bars: map[string]string{}, Text: "No run has ended yet"}, max(longest, time.Second)
 	for i := len(k.Runs) - 1; i >= 0; i-- {
-		r := &k.Runs[i]
+		r, x := &k.Runs[i], (sparkRuns-1-i)*sparkStep
 		done, _ := r.Done()
-		x := (sparkRuns - 1 - i) * sparkStep
-		out.Bars[runTone(r)] += fmt.Sprintf("M%d %dv-%d", x+sparkWidth/2, sparkHeight, min(sparkHeight, 2+bits(done)*3))
-		marks += fmt.Sprintf("M%d %dh%d", x, sparkHeight-int(r.Duration(k.Now)*(sparkHeight-2)/longest)-1, sparkWidth)
+		out.Bars[runTone(r)] += fmt.Sprintf("M%d %dv-%d", x+sparkWidth/2, sparkHeight,
+			min(sparkHeight, 2+bits.Len64(uint64(done))*3)) //nolint:gosec // a count is not negative
+		out.Marks += fmt.Sprintf("M%d %dh%d", x, sparkHeight-int(r.Duration(k.Now)*(sparkHeight-2)/scale)-1, sparkWidth)
+		if changes += done; r.TaskStatus() == status.TaskError {
+			bad++
+		}
 	}
-	out.Marks = marks
+	if len(k.Runs) > 0 {
+		out.Text = fmt.Sprintf("Last %s: %s in all, the longest took %s, %d failed", plural(len(k.Runs), "run"),
+			plural(changes, "change"), lasting(longest), bad)
+	}
 	return out
-}
-
-// bits returns the binary logarithm of n, rounded up.
-func bits(n int64) (b int) {
-	for ; n > 0; n >>= 1 {
-		b++
-	}
-	return b
 }
 
 // runTone is the class of a finished run.
@@ -64,49 +64,25 @@ func runTone(r *status.Run) string {
 	return "off"
 }
 
-// SparkText says in words what the sparkline shows.
-func (k *card) SparkText() string {
-	if len(k.Runs) == 0 {
-		return "No run has ended yet"
-	}
-	var changes int64
-	var longest time.Duration
-	bad := 0
-	for i := range k.Runs {
-		done, _ := k.Runs[i].Done()
-		changes += done
-		longest = max(longest, k.Runs[i].Duration(k.Now))
-		if k.Runs[i].TaskStatus() == status.TaskError {
-			bad++
-		}
-	}
-	return fmt.Sprintf("Last %s: %s in all, the longest took %s, %d failed", plural(len(k.Runs), "run"),
-		plural(changes, "change"), lasting(longest), bad)
-}
-
-// QuotaLeft returns the smallest part of a limit that is left, 0 to 1, and whether any limit is known.
-func (k *card) QuotaLeft() (left quotaLeft) {
-	left.Left = 1
-	for _, q := range k.Quotas {
-		left.Known = true
-		if rest := max(0, 1-q.Used); rest <= left.Left {
-			left.Left, left.Bucket = rest, q.Bucket
-		}
-		left.Paused = max(left.Paused, q.Paused)
-	}
-	return left
-}
-
 // quotaLeft is what is left of the limits of a tenant over a minute.
 type quotaLeft struct {
-	Known  bool
-	Left   float64
-	Bucket string
-	Paused time.Duration
+	Percent int // of the limit of which least is left
+	Paused  time.Duration
 }
 
-// Percent returns what is left in percent.
-func (q quotaLeft) Percent() int { return int(q.Left*100 + 0.5) }
+// QuotaLeft returns what is left of the limits, or nil if none is known.
+func (k *card) QuotaLeft() *quotaLeft {
+	if len(k.Quotas) == 0 {
+		return nil
+	}
+	var used float64
+	var left quotaLeft
+	for _, q := range k.Quotas {
+		used, left.Paused = max(used, q.Used), max(left.Paused, q.Paused)
+	}
+	left.Percent = int(max(0, 1-used)*100 + 0.5)
+	return &left
+}
 
 // Element is the id of the card's live part.
 func (k *card) Element() string { return "card-" + k.Container.Kind() + "-" + k.Container.Name() }

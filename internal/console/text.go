@@ -17,16 +17,15 @@ func functions(c *Console) template.FuncMap {
 	now := c.now
 	return template.FuncMap{
 		"version": func() string { return assetVersion }, "now": now,
-		"count": count[int64], "number": count[int], "plural": plural,
+		"count": count, "plural": plural,
 		"ago": func(t time.Time) string { return ago(now(), t) }, "exact": exact, "machine": machine, "lasting": lasting,
-		"verb": verb, "past": past, "words": words, "guard": guardTitle, "home": home,
-		"list":    func(v ...any) []any { return v },
-		"percent": func(f float64) int { return int(f*100 + 0.5) }, "join": strings.Join, "heldpath": heldPath,
-		"incopy": inCopy, "keeps": keeps,
+		"verb": verb, "words": words, "home": home,
+		"list": func(v ...any) []any { return v }, "id": func(name string) container.ID { return container.ID(name) },
+		"join": strings.Join, "heldpath": heldPath, "incopy": inCopy, "keeps": keeps,
 		"codestate": codeState, "typetitle": c.title, "called": c.called, "attributes": attributes, "changes": changesDone,
 		"duration": func(r *status.Run) string { return lasting(r.Duration(now())) }, "person": personPath,
 		"progress": progress(now),
-		"state":    stateTitle, "runtone": runTone, "trigger": triggerWords, "lower": strings.ToLower,
+		"state":    stateTitle, "runtone": runTone, "trigger": triggerWords,
 		"tone": opTone, "sum": sum, "less": func(a, b int) int { return a - b },
 	}
 }
@@ -39,8 +38,8 @@ func sum(n ...int64) (s int64) {
 }
 
 // count writes a number with separators: 3,868.
-func count[T int | int64](n T) string {
-	text := strconv.FormatInt(int64(n), 10)
+func count(n any) string {
+	text := fmt.Sprint(n)
 	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
 		text = text[:i] + "," + text[i:]
 	}
@@ -49,15 +48,8 @@ func count[T int | int64](n T) string {
 
 // plural writes a number with its noun: "1 change", "3,868 changes".
 func plural(n any, noun string) string {
-	v := int64(0)
-	switch n := n.(type) {
-	case int:
-		v = int64(n)
-	case int64:
-		v = n
-	}
 	switch {
-	case v == 1:
+	case fmt.Sprint(n) == "1":
 	case noun == "person":
 		noun = "people"
 	case strings.HasSuffix(noun, "y"):
@@ -65,7 +57,7 @@ func plural(n any, noun string) string {
 	default:
 		noun += "s"
 	}
-	return count(v) + " " + noun
+	return count(n) + " " + noun
 }
 
 // ago writes a time relative to now. Nothing is nearer than a minute, so that an open page seldom changes.
@@ -78,7 +70,7 @@ func ago(now, t time.Time) string {
 		if -d < time.Minute {
 			return "in a moment"
 		}
-		return "in " + lasting(-d)
+		return "in " + lasting((-d).Round(time.Second))
 	}
 	if d < time.Minute {
 		return "just now"
@@ -86,20 +78,20 @@ func ago(now, t time.Time) string {
 	return lasting(d) + " ago"
 }
 
-// lasting writes a duration in its largest unit.
+// lasting writes a duration in its largest unit. No line breaks before the unit.
 func lasting(d time.Duration) string {
-	const day = 24 * time.Hour
+	const day, space = 24 * time.Hour, "\u00a0"
 	switch {
 	case d < 10*time.Second:
-		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
+		return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + space + "s"
 	case d < time.Minute:
-		return strconv.Itoa(int(d.Seconds())) + " s"
+		return strconv.Itoa(int(d.Seconds())) + space + "s"
 	case d < time.Hour:
-		return strconv.Itoa(int(d.Minutes())) + " min"
+		return strconv.Itoa(int(d.Minutes())) + space + "min"
 	case d < 2*day:
-		return strconv.Itoa(int(d.Hours())) + " h"
+		return strconv.Itoa(int(d.Hours())) + space + "h"
 	}
-	return strconv.Itoa(int(d/day)) + " days"
+	return strconv.Itoa(int(d/day)) + space + "days"
 }
 
 // exact writes a time for people, in UTC.
@@ -111,41 +103,23 @@ func machine(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 // words writes a name of the API for people: out_of_scope becomes "out of scope".
 func words(v any) string { return strings.ReplaceAll(fmt.Sprint(v), "_", " ") }
 
-// opOf returns the operation of a name; zero for an unknown one.
-func opOf(name string) (op plan.Op) {
-	_ = op.UnmarshalText([]byte(name)) // zero then
-	return op
+// opOf returns an operation, or that of a name; zero for an unknown one.
+func opOf(op any) (out plan.Op) {
+	_ = out.UnmarshalText([]byte(fmt.Sprint(op))) // zero then
+	return out
 }
 
 // verb writes an operation as a verb: "bring back".
 func verb(op any) string {
-	if o, is := op.(plan.Op); is {
+	if o := opOf(op); o != 0 {
 		return o.Verb()
-	}
-	if o := opOf(fmt.Sprint(op)); o != 0 {
-		return o.Verb()
-	}
-	return words(op)
-}
-
-// past writes an operation that was carried out: "brought back".
-func past(op any) string {
-	if o, is := op.(plan.Op); is {
-		return o.Past()
-	}
-	if o := opOf(fmt.Sprint(op)); o != 0 {
-		return o.Past()
 	}
 	return words(op)
 }
 
 // opTone is the class of an operation: gain, change or loss. A shape in the style sheet goes with each.
 func opTone(op any) string {
-	o, is := op.(plan.Op)
-	if !is {
-		o = opOf(fmt.Sprint(op))
-	}
-	switch o {
+	switch opOf(op) {
 	case plan.Create, plan.Undelete, plan.Restore, plan.AddMember:
 		return "gain"
 	case plan.Suspend, plan.Delete, plan.RemoveMember:
@@ -157,13 +131,13 @@ func opTone(op any) string {
 
 // guardTitles say which brake or rule holds changes.
 var guardTitles = map[plan.Rule]string{
-	plan.RuleLimit: "More than a day may take away", plan.RuleHalf: "More than half of all would go",
+	plan.RuleLimit: "More than the limit of a day", plan.RuleHalf: "More than half of all would go",
 	plan.RuleEmpty: "Nothing would be left", plan.RuleMembers: "Too many of one group would go",
 	plan.RuleDoubt: "The read is in doubt", plan.RuleApproval: "Always for a person to decide",
 	plan.RuleReactivate: "Many accounts would become active again", plan.RuleRename: "Many addresses would change",
 	plan.RuleEmptied: "Many would lose a field", plan.RuleCoverage: "An attribute is missing at the source",
 	plan.RuleSource:  "Many would join from a new source",
-	plan.RuleFollows: "Goes with another held change", plan.RuleRejected: "Decided against",
+	plan.RuleFollows: "Goes with another held change", plan.RuleRejected: "Rejected before",
 }
 
 func guardTitle(rule string) string {
