@@ -83,9 +83,8 @@ type Console struct {
 	views views
 	live  *live
 	now   func() time.Time
-	// departed has the leavers, and sets what waits for a decision, of each container.
-	departed memory[map[directory.Ref]plan.Link]
-	sets     memory[decisions.HeldSet]
+	left  memory[whoLeft]           // by the containers that a token reaches
+	sets  memory[decisions.HeldSet] // what waits for a decision in each container
 }
 
 // roots are the first segments of the paths of the pages. The paths of the API have others.

@@ -3,6 +3,7 @@ package console
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"rollcall/container"
 	"rollcall/decisions"
 	"rollcall/directory"
+	"rollcall/internal/tokens"
 	"rollcall/plan"
 )
 
@@ -83,11 +85,15 @@ type receipt struct {
 func (c *Console) leavers(r *request) (*page, error) {
 	q := r.URL.Query()
 	data := &leaversData{Due: q.Get("due") == "week", Why: q.Get("why"), Text: strings.TrimSpace(q.Get("q"))}
-	rows, err := c.whoLeft(r, data)
+	all, err := c.left.get(container.ID(fmt.Sprint(r.who.Only)), "", leaversKept, func() (whoLeft, error) {
+		return c.whoLeft(r.Context(), r.who)
+	})
 	if err != nil {
 		return nil, err
 	}
-	if rows, err = c.sought(r.Context(), data, rows); err != nil {
+	data.Tenants, data.Soon, data.Total = all.tenants, all.soon, len(all.rows)
+	rows, err := c.sought(r.Context(), data, all.rows)
+	if err != nil {
 		return nil, err
 	}
 	data.Pager = newPager(pageNumber(q), leaverRows, len(rows), func(n int) string {
@@ -96,26 +102,33 @@ func (c *Console) leavers(r *request) (*page, error) {
 	if data.Orders, err = c.orders(r); err != nil {
 		return nil, err
 	}
-	data.Rows = rows[data.Pager.From-1 : data.Pager.To]
+	data.Rows = slices.Clone(rows[data.Pager.From-1 : data.Pager.To])
 	if err := c.name(r.Context(), data.Rows); err != nil {
 		return nil, err
 	}
 	return &page{View: "leavers", Title: "Leavers", Nav: "leavers", Data: data}, c.receipts(r.Context(), data)
 }
 
-// whoLeft merges the leavers of all providers. Their receipts are added for a page only.
-func (c *Console) whoLeft(r *request, data *leaversData) ([]leaverRow, error) {
+// whoLeft is who left the providers that a token reaches, the newest first. Several pages share it.
+type whoLeft struct {
+	tenants []tenantColumn
+	rows    []leaverRow // without names and receipts, which are added for a page only
+	soon    int         // rows with an account that is deleted within a week
+}
+
+// whoLeft merges the leavers of all providers.
+func (c *Console) whoLeft(ctx context.Context, who tokens.Identity) (out whoLeft, err error) {
 	byRef, soon := map[directory.Ref]*leaverRow{}, c.now().Add(week)
-	for _, res := range c.reachable(r.who) {
+	for _, res := range c.reachable(who) {
 		policy, known := c.cfg.Policy(res.Container)
 		if res.Disabled || !known {
 			continue
 		}
-		links, err := c.departedOf(r.Context(), res.Container)
+		links, err := c.cfg.Departed(ctx, res.Container)
 		if err != nil {
-			return nil, err
+			return out, err
 		}
-		data.Tenants = append(data.Tenants, tenantColumn{res.Container, policy, links})
+		out.tenants = append(out.tenants, tenantColumn{res.Container, policy, links})
 		for ref, link := range links {
 			row := byRef[ref]
 			if row == nil {
@@ -129,43 +142,41 @@ func (c *Console) whoLeft(r *request, data *leaversData) ([]leaverRow, error) {
 			row.due = row.due || deleted && due.Before(soon)
 		}
 	}
-	rows := make([]leaverRow, 0, len(byRef))
+	out.rows = make([]leaverRow, 0, len(byRef))
 	for _, row := range byRef {
-		if data.Total++; row.due {
-			data.Soon++
+		if out.rows = append(out.rows, *row); row.due {
+			out.soon++
 		}
-		if (!data.Due || row.due) && (data.Why == "" || data.Why == string(row.Why)) {
+	}
+	slices.SortFunc(out.rows, func(a, b leaverRow) int {
+		return cmp.Or(b.Since.Compare(a.Since), a.Compare(b.Ref))
+	})
+	return out, nil
+}
+
+// sought returns the leavers that a filter selects.
+func (c *Console) sought(ctx context.Context, data *leaversData, all []leaverRow) (rows []leaverRow, err error) {
+	if data.Text == "" && data.Why == "" && !data.Due {
+		return all, nil
+	}
+	wanted := map[directory.Ref]bool{}
+	if data.Text != "" {
+		found, whole, err := c.cfg.Search(ctx, data.Text, mostSought)
+		if err != nil {
+			return nil, err
+		}
+		data.Partial = !whole || len(found) == mostSought
+		for _, f := range found {
+			wanted[f.Ref] = true
+		}
+	}
+	for i := range all {
+		if row := &all[i]; (!data.Due || row.due) && (data.Why == "" || data.Why == string(row.Why)) &&
+			(data.Text == "" || wanted[row.Ref]) {
 			rows = append(rows, *row)
 		}
 	}
-	slices.SortFunc(rows, func(a, b leaverRow) int {
-		return cmp.Or(b.Since.Compare(a.Since), a.Compare(b.Ref))
-	})
 	return rows, nil
-}
-
-// departedOf returns the links of the entries that left.
-func (c *Console) departedOf(ctx context.Context, id container.ID) (map[directory.Ref]plan.Link, error) {
-	return c.departed.get(id, "", leaversKept, func() (map[directory.Ref]plan.Link, error) {
-		return c.cfg.Departed(ctx, id)
-	})
-}
-
-// sought keeps the leavers that a search finds.
-func (c *Console) sought(ctx context.Context, data *leaversData, rows []leaverRow) ([]leaverRow, error) {
-	if data.Text == "" {
-		return rows, nil
-	}
-	found, whole, err := c.cfg.Search(ctx, data.Text, mostSought)
-	if err != nil {
-		return nil, err
-	}
-	data.Partial = !whole || len(found) == mostSought
-	wanted := map[directory.Ref]bool{}
-	for _, f := range found {
-		wanted[f.Ref] = true
-	}
-	return slices.DeleteFunc(rows, func(row leaverRow) bool { return !wanted[row.Ref] }), nil
 }
 
 // name adds the names of the entries.

@@ -117,7 +117,8 @@ func (c *Console) readOverview(ctx context.Context, who tokens.Identity) (*overv
 		return nil, err
 	}
 	if len(workers) == 0 {
-		idle := concern{rank: rankNoWorker, Tone: "bad", Text: "No worker is running, so nothing is synced"}
+		idle := concern{rank: rankNoWorker, Tone: "bad", Text: "No worker is running, so nothing is synced",
+			Then: "A worker reads the directories and writes to the tenants: start one."}
 		if !who.Restricted() {
 			idle.Href, idle.Press = "/asynqmon/", "Show the queues"
 		}

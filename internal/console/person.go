@@ -100,6 +100,9 @@ func (c *Console) person(r *request) (*page, error) {
 	doc, err := c.cfg.API.Explain(ctx, data.Query, c.cfg.API.Sharers(r.Request, r.who.Name)...)
 	if err != nil {
 		_, data.Problem = c.cfg.API.Failure(r.Request, err)
+		if workers, err := c.cfg.Status.Workers(r.Context()); err == nil && len(workers) == 0 {
+			data.Problem = "No worker is running, and a worker makes the explanation. Start one and try again."
+		}
 	}
 	data.Document = doc
 	if doc.Entry != nil {

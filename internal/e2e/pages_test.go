@@ -161,6 +161,15 @@ func (b *browser) approves() {
 	b.press("Held")
 	b.do(sees(`//h1[text()="Held"]`), sees(`//*[contains(text(), "delete 16 users and remove 58 members")]`))
 	b.shot("held")
+	for _, look := range [][2]string{{"print", "block"}, {"screen", "none"}} {
+		media := emulation.SetEmulatedMediaParams{Media: look[0]}
+		if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, media); err != nil {
+			b.Fatal(err)
+		}
+		if got := says[string](b, `getComputedStyle(document.querySelector(".onpaper")).display`); got != look[1] {
+			b.Errorf("the line for a decision on paper is displayed as %s for %s, want %s", got, look[0], look[1])
+		}
+	}
 	b.do(b.open("/"), sees(`//h1[contains(., "74 changes wait")]`),
 		sees(`//*[contains(text(), "they would delete 16 users and remove 58 members in the local copy")]`))
 	b.shot("overview")
