@@ -57,7 +57,8 @@ func TestExplainRefusesOtherParameters(t *testing.T) {
 	h := newHarness(t, nil, func(c *api.Config) { c.Explainer = &fakeExplainer{} })
 	const one = "Give only one of id, email and username."
 	for query, body := range map[string]string{
-		"": `{"email":["Exactly one of id, email and username is required."],"id":["Exactly one of id, email and username is required."],` +
+		"": `{"email":["Exactly one of id, email and username is required."],` +
+			`"id":["Exactly one of id, email and username is required."],` +
 			`"username":["Exactly one of id, email and username is required."]}`,
 		"?id=1&email=a@b":                  `{"email":["` + one + `"],"id":["` + one + `"]}`,
 		"?id=1&id=2":                       `{"id":["Give this parameter once."]}`,

@@ -72,7 +72,8 @@ func TestOneTokenLeavesExplanationsForOthers(t *testing.T) {
 		ask("192.0.2.1", "a")
 	}
 	h.from("192.0.2.2", "a", "/explain/?id=1").want(http.StatusTooManyRequests)
-	if w := h.from("192.0.2.1", "b", "/explain/?id=1").want(http.StatusTooManyRequests); w.Header().Get("Retry-After") == "" {
+	w := h.from("192.0.2.1", "b", "/explain/?id=1").want(http.StatusTooManyRequests)
+	if w.Header().Get("Retry-After") == "" {
 		t.Error("no header says when to try again")
 	}
 	ask("192.0.2.2", "b")

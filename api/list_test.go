@@ -116,5 +116,6 @@ func TestListPages(t *testing.T) {
 		h.get("/sources/ldap/?page="+page).is(http.StatusNotFound, `{"detail":"Invalid page."}`)
 	}
 	h.get("/providers/google_workspace/").is(http.StatusOK,
-		`{"pagination":{"next":0,"previous":0,"count":0,"current":1,"total_pages":1,"start_index":0,"end_index":0},"results":[]}`)
+		`{"pagination":{"next":0,"previous":0,"count":0,"current":1,"total_pages":1,"start_index":0,"end_index":0},`+
+			`"results":[]}`)
 }

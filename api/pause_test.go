@@ -50,7 +50,8 @@ func TestPauseAndResume(t *testing.T) {
 	}
 	h.get(path+"pause/").is(http.StatusOK, `{"paused":false,"by":null,"at":null,"text":""}`)
 	h.do(http.MethodPost, entraPath+"pause/", "").want(http.StatusOK)
-	got := read[struct{ Run struct{ ID, Mode string } }](h.do(http.MethodPost, entraPath+"resume/", "").want(http.StatusOK))
+	resumed := h.do(http.MethodPost, entraPath+"resume/", "").want(http.StatusOK)
+	got := read[struct{ Run struct{ ID, Mode string } }](resumed)
 	if got.Run.ID == "" || got.Run.ID == run.ID || got.Run.Mode != "full" {
 		t.Errorf("the run that follows is %+v", got)
 	}

@@ -185,7 +185,8 @@ func TestRuns(t *testing.T) {
 		t.Errorf("follow = %+v", follow)
 	}
 	h.get(path+"messages/?cursor=x&after=1-1&page_size=0").is(400,
-		`{"cursor":["This is not the id of a message."],"non_field_errors":["Give cursor or after, not both."],"page_size":["Ensure this value is between 1 and 1000."]}`)
+		`{"cursor":["This is not the id of a message."],"non_field_errors":["Give cursor or after, not both."],`+
+			`"page_size":["Ensure this value is between 1 and 1000."]}`)
 }
 
 // A run on its way shows what is expected of it and when it will be over.

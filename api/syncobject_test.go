@@ -132,10 +132,17 @@ func TestSyncObjectRefuses(t *testing.T) {
 			`{"sync_object_id":["No group has the id, anchor, username or mail \"u-1\"."]}`},
 		"id ambiguous": {objectBody("User", "alice"), 400,
 			`{"sync_object_id":["2 users match \"alice\": give the unique id of one of them."]}`},
-		"id number":        {`{"sync_object_model":"authentik.core.models.User","sync_object_id":7}`, 200, ""},
-		"override":         {`{"sync_object_model":"authentik.core.models.User","sync_object_id":"u-1","override_dry_run":true}`, 200, ""},
-		"override in word": {`{"sync_object_model":"authentik.core.models.User","sync_object_id":"u-1","override_dry_run":"yes"}`, 200, ""},
-		"override wrong":   {`{"sync_object_model":"authentik.core.models.User","sync_object_id":"u-1","override_dry_run":null}`, 400, `{"override_dry_run":["Must be a valid boolean."]}`},
+		"id number": {`{"sync_object_model":"authentik.core.models.User","sync_object_id":7}`, 200, ""},
+		"override": {
+			`{"sync_object_model":"authentik.core.models.User","sync_object_id":"u-1",` +
+				`"override_dry_run":true}`, 200, ""},
+		"override in word": {
+			`{"sync_object_model":"authentik.core.models.User","sync_object_id":"u-1",` +
+				`"override_dry_run":"yes"}`, 200, ""},
+		"override wrong": {
+			`{"sync_object_model":"authentik.core.models.User","sync_object_id":"u-1",` +
+				`"override_dry_run":null}`, 400,
+			`{"override_dry_run":["Must be a valid boolean."]}`},
 		"dry run": {`{"sync_object_model":"authentik.core.models.User","sync_object_id":"u-1","dry_run":true}`, 400,
 			`{"dry_run":["A single object has no dry run."]}`},
 		"more fields": {`{"sync_object_model":"authentik.core.models.User","sync_object_id":"u-1","other":1}`, 200, ""},

@@ -242,7 +242,8 @@ func TestFilterGroupThatIsNotOneGroupStopsTheRun(t *testing.T) {
 	twin.DN = "cn=staff,ou=b,dc=example,dc=com"
 	for name, want := range map[string]string{
 		"nobody": `filter_group: no group has the id, DN or cn "nobody"`,
-		"staff":  `filter_group: "staff" names 2 groups (cn=g1,ou=groups,dc=example,dc=com, cn=staff,ou=b,dc=example,dc=com, …): write the DN or the id of one`,
+		"staff": `filter_group: "staff" names 2 groups (` +
+			`cn=g1,ou=groups,dc=example,dc=com, cn=staff,ou=b,dc=example,dc=com, …): write the DN or the id of one`,
 	} {
 		_, err := compile(t, mapping.Options{FilterGroup: name}).Desire(mapping.Input{Snapshot: directory.Snapshot{
 			Entries: []directory.Entry{user("nobody"), with(group("g1"), "cn", "staff"), twin},

@@ -76,7 +76,8 @@ func TestCompileRefuses(t *testing.T) {
 		{"number", "title", `len(mails)`, "user_property_mappings.title: it gives a number, want a text: write string(…)"},
 		{"list for a text", "title", `mails`,
 			`user_property_mappings.title: it gives a list, want a text: take first(…) or join(…, ", ")`},
-		{"object", "phones", `{"a": "b"}`, "user_property_mappings.phones: it gives an object, want a text: write string(…)"},
+		{"object", "phones", `{"a": "b"}`,
+			"user_property_mappings.phones: it gives an object, want a text: write string(…)"},
 		{"list for a truth", "hidden", `mails`, "user_property_mappings.hidden: it gives a list, want true or false"},
 		{"type", "title", `lower(active)`,
 			"user_property_mappings.title: column 7: cannot use bool as argument (type string) to call lower"},
@@ -88,11 +89,13 @@ func TestCompileRefuses(t *testing.T) {
 			"user_property_mappings.title: $env is not available: write the variable's name"},
 		{"clock", "title", `string(now())`,
 			"user_property_mappings.title: column 8: now is not available: it does not give the same for the same entry"},
-		{"empty", "title", ` `, `user_property_mappings.title: the expression is empty: leave the key out, or write '""' for an empty value`},
+		{"empty", "title", ` `,
+			`user_property_mappings.title: the expression is empty: leave the key out, or write '""' for an empty value`},
 		{"unknown field", "titel", `cn`, "user_property_mappings.titel: unknown field: did you mean title? Known are " +
 			"active, address, aliases, hidden, name.familyName, name.givenName, orgUnitPath, phones, street, title"},
-		{"secret", "title", `ldap.userPassword`, "user_property_mappings.title: it reads the attribute userPassword: it may " +
-			"have a password, a key or their hash, which Rollcall never reads"},
+		{"secret", "title", `ldap.userPassword`,
+			"user_property_mappings.title: it reads the attribute userPassword: it may " +
+				"have a password, a key or their hash, which Rollcall never reads"},
 		{"photo", "title", `first(ldap_all["thumbnailPhoto"])`, "user_property_mappings.title: it reads the attribute " +
 			"thumbnailPhoto: photos are not synchronized: upload them with the tenant's own tools"},
 		{"reserved", "title", `let ldap = 1; "x"`, "user_property_mappings.title: column 5: cannot redeclare ldap"},

@@ -13,8 +13,10 @@ import (
 // FuzzRow reads the rows of a stored plan. A row that is read is written in one form, and its table shows no control
 // character.
 func FuzzRow(f *testing.F) {
-	f.Add([]byte(`{"row":"change","op":"create","kind":"user","id":"ann","address":"ann@example.com","fields":[{"name":"x","after":["1"]}]}`))
-	f.Add([]byte(`{"row":"held","op":"suspend","kind":"user","id":"ann","guard":"limit","held":"\u001b[2J","label":"\u202eann"}`))
+	f.Add([]byte(`{"row":"change","op":"create","kind":"user","id":"ann","address":"ann@example.com",` +
+		`"fields":[{"name":"x","after":["1"]}]}`))
+	f.Add([]byte(`{"row":"held","op":"suspend","kind":"user","id":"ann","guard":"limit",` +
+		`"held":"\u001b[2J","label":"\u202eann"}`))
 	f.Add([]byte(`{"row":"conflict","kind":"group","id":"staff","detail":"two\nlines"}`))
 	f.Add([]byte(`{"row":"note","kind":"user","id":"a\u0000"}`))
 	f.Add([]byte(`{"row":"change","op":"add_member","kind":"group","member":{"kind":"user","id":"\u2028"},"fields":null}`))

@@ -12,7 +12,8 @@ import (
 func TestRoom(t *testing.T) {
 	t.Parallel()
 	p := &plan.Plan{Changes: []plan.Change{
-		{Op: plan.Create, Ref: directory.Ref{Kind: directory.User}}, {Op: plan.Create, Ref: directory.Ref{Kind: directory.User}},
+		{Op: plan.Create, Ref: directory.Ref{Kind: directory.User}},
+		{Op: plan.Create, Ref: directory.Ref{Kind: directory.User}},
 		{Op: plan.Create, Ref: directory.Ref{Kind: directory.Group}}, {Op: plan.Suspend},
 	}}
 	for _, tt := range []struct {

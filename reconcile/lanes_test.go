@@ -109,7 +109,8 @@ func TestLaw10FivePercentRefusedForGood(t *testing.T) {
 		t.Fatalf("after the first run the tenant has %d objects, want %d", got, want)
 	}
 	day := slices.DeleteFunc(slices.Clone(w.source.snapshot.Entries), func(e directory.Entry) bool {
-		return e.Kind == directory.User && len(e.ID) == 4 && e.ID >= "u100" && e.ID < "u120" // of 20 who leave, one has no account
+		// Of the 20 who leave, one has no account.
+		return e.Kind == directory.User && len(e.ID) == 4 && e.ID >= "u100" && e.ID < "u120"
 	})
 	for i := range 40 {
 		day = append(day, person(people+i))

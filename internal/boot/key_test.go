@@ -155,9 +155,10 @@ func TestRedisWithTLS(t *testing.T) {
 		change func(p *config.Process)
 		want   string
 	}{
-		"all files":             {func(*config.Process) {}, ""},
-		"no authority":          {func(p *config.Process) { p.RedisCAFile = "" }, "unknown authority"},
-		"no client certificate": {func(p *config.Process) { p.RedisCertFile, p.RedisKeyFile = "", "" }, "certificate required"},
+		"all files":    {func(*config.Process) {}, ""},
+		"no authority": {func(p *config.Process) { p.RedisCAFile = "" }, "unknown authority"},
+		"no client certificate": {
+			func(p *config.Process) { p.RedisCertFile, p.RedisKeyFile = "", "" }, "certificate required"},
 		"no such authority":     {func(p *config.Process) { p.RedisCAFile = file("none") }, "ROLLCALL_REDIS_CA_FILE"},
 		"a key as an authority": {func(p *config.Process) { p.RedisCAFile = file("client.key") }, "has no certificate"},
 		"another key": {func(p *config.Process) { p.RedisKeyFile = secret.File(file("server.key")) },

@@ -37,7 +37,8 @@ func TestProcessDefaults(t *testing.T) {
 func TestProcessEnvironment(t *testing.T) {
 	for name, value := range map[string]string{
 		"REDIS_URL": "rediss://h", "REDIS_PASSWORD_FILE": "p", "REDIS_CA_FILE": "ra",
-		"REDIS_CERT_FILE": "rc", "REDIS_KEY_FILE": "rk", "REDIS_INSECURE": "true", "DECISIONS_KEY_FILE": "d", "CONFIG": "c.yaml", "LISTEN": ":1", "METRICS_LISTEN": ":2",
+		"REDIS_CERT_FILE": "rc", "REDIS_KEY_FILE": "rk", "REDIS_INSECURE": "true", "DECISIONS_KEY_FILE": "d",
+		"CONFIG": "c.yaml", "LISTEN": ":1", "METRICS_LISTEN": ":2",
 		"TOKENS_FILE": "t", "OIDC_ISSUER": "https://i", "OIDC_CLIENT_ID": "c", "OIDC_CLIENT_SECRET_FILE": "s",
 		"OIDC_REDIRECT_URL": "https://r/login/callback", "OIDC_CLAIM": "roles", "OIDC_SCOPES": "openid",
 		"AUDIT_FILE": "a", "AUDIT_KEEP": "48h", "BEHIND_PROXY": "true", "TRUSTED_PROXIES": "10.0.0.0/8",
@@ -49,7 +50,8 @@ func TestProcessEnvironment(t *testing.T) {
 		RedisURL: "rediss://h", RedisPasswordFile: "p", RedisCAFile: "ra", RedisCertFile: "rc", RedisKeyFile: "rk",
 		RedisInsecure: true, DecisionsKeyFile: "d", Config: "c.yaml", Listen: ":1", MetricsListen: ":2",
 		TokensFile: "t", OIDCIssuer: "https://i", OIDCClientID: "c", OIDCSecretFile: "s",
-		OIDCRedirectURL: "https://r/login/callback", OIDCClaim: "roles", OIDCScopes: "openid", AuditFile: "a", AuditKeep: 48 * time.Hour, BehindProxy: true, TrustedProxies: "10.0.0.0/8",
+		OIDCRedirectURL: "https://r/login/callback", OIDCClaim: "roles", OIDCScopes: "openid",
+		AuditFile: "a", AuditKeep: 48 * time.Hour, BehindProxy: true, TrustedProxies: "10.0.0.0/8",
 		ObjectWait:  time.Minute,
 		MaxOpenJobs: 7,
 		LogLevel:    "debug", LogFormat: "text", StrictFiles: true,
@@ -116,9 +118,10 @@ environment: ROLLCALL_OBJECT_WAIT: 1h0m0s: want 0s to 5m`},
 		{"two passwords", map[string]string{"REDIS_URL": "rediss://:hunter2@h", "REDIS_PASSWORD_FILE": "x"},
 			"environment: ROLLCALL_REDIS_PASSWORD_FILE: it and a password in ROLLCALL_REDIS_URL exclude each other"},
 		{"a user and a file", map[string]string{"REDIS_URL": "rediss://rollcall@h", "REDIS_PASSWORD_FILE": "x"}, ""},
-		{"redis without TLS", map[string]string{"REDIS_URL": "redis://:hunter2@h"}, "environment: ROLLCALL_REDIS_URL: Redis is " +
-			"on another machine and the connection has no TLS: use rediss://, or set ROLLCALL_REDIS_INSECURE=true if only " +
-			"Rollcall can reach it"},
+		{"redis without TLS", map[string]string{"REDIS_URL": "redis://:hunter2@h"},
+			"environment: ROLLCALL_REDIS_URL: Redis is " +
+				"on another machine and the connection has no TLS: use rediss://, or set ROLLCALL_REDIS_INSECURE=true if only " +
+				"Rollcall can reach it"},
 		{"redis without a password", map[string]string{"REDIS_URL": "rediss://h"}, "environment: ROLLCALL_REDIS_URL: Redis " +
 			"is on another machine and has no password: set ROLLCALL_REDIS_PASSWORD_FILE, or set " +
 			"ROLLCALL_REDIS_INSECURE=true if only Rollcall can reach it"},

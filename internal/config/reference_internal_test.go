@@ -149,9 +149,11 @@ func (w *writer) presets() {
 	w.line("### Presets")
 	w.line("A preset has the defaults of one family of servers, and its way to disable an account: " +
 		"`userAccountControl` and `accountExpires` (`active_directory`), `nsAccountLock` (`freeipa`, which also has " +
-		"`krbPrincipalExpiration`, and `389ds`), `pwdAccountLockedTime` and `shadowExpire` (`openldap`), `loginDisabled` and `loginExpirationTime` " +
+		"`krbPrincipalExpiration`, and `389ds`), `pwdAccountLockedTime` and `shadowExpire` (`openldap`), `loginDisabled` " +
+		"and `loginExpirationTime` " +
 		"(`edirectory`).\n" +
-		"Without a preset, the defaults above hold and the attributes of the first four count, with those of [other servers](mapping.md#users). With one, a group whose " +
+		"Without a preset, the defaults above hold and the attributes of the first four count, with those of [other " +
+		"servers](mapping.md#users). With one, a group whose " +
 		"members are a search (`memberURL`) is held and named.")
 	var rows [][]string
 	plain := reflect.ValueOf(ldap.DefaultConfig())
@@ -307,17 +309,18 @@ func (w *writer) tokens() {
 	w.line("`expires` is the last day (UTC), or a time such as `2030-12-31T18:00:00Z`. `only` limits the token to some " +
 		"sources and providers; such a token gets no explanations and no dashboard, which show all of them.")
 	w.line("### Sign-in of people")
-	w.line("With `ROLLCALL_OIDC_ISSUER`, `ROLLCALL_OIDC_CLIENT_ID` and `ROLLCALL_OIDC_REDIRECT_URL` people sign in to the " +
-		"pages at an OpenID provider (authorization code with PKCE). Register `…/login/callback` there as the only redirect " +
-		"address. Lines of the tokens file give rights to groups, which are values of the claim `ROLLCALL_OIDC_CLAIM`:")
+	w.line("With `ROLLCALL_OIDC_ISSUER`, `ROLLCALL_OIDC_CLIENT_ID` and `ROLLCALL_OIDC_REDIRECT_URL` people sign in to " +
+		"the pages at an OpenID provider (authorization code with PKCE). Register `…/login/callback` there as the only " +
+		"redirect address. Lines of the tokens file give rights to groups, which are values of the claim " +
+		"`ROLLCALL_OIDC_CLAIM`:")
 	w.line("```\n# name scope[,scope] oidc:<value of the claim> [expires=<date>] [only=<container>[,<container>]]\n" +
 		"# In a value, write %20 for a space and %23 for a #.\n" +
 		"admins read,sync,approve oidc:identity%20admins\n" +
 		"helpdesk read,sync oidc:5f1c0b7a-3c1e-4c56-9a55-0e0f0f1a2b3c only=ldap:corp,google_workspace:1\n```")
-	w.line("The first line with a group of the person counts, so put the line with the most rights first. A session lasts " +
-		"12 hours and has the rights that the file gives at each request to the groups that the person had at the sign-in. " +
-		"Signing out ends the session here and not the one at the provider. The API also accepts an ID token of this client " +
-		"as a bearer token. The audit log has the address and the subject of the person.")
+	w.line("The first line with a group of the person counts, so put the line with the most rights first. A session " +
+		"lasts 12 hours and has the rights that the file gives at each request to the groups that the person had at the " +
+		"sign-in. Signing out ends the session here and not the one at the provider. The API also accepts an ID token of " +
+		"this client as a bearer token. The audit log has the address and the subject of the person.")
 	meanings := map[tokens.Scope]string{
 		tokens.Read:    "look at status, runs, plans and explanations",
 		tokens.Sync:    "start and cancel runs, sync single objects",

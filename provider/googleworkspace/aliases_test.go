@@ -126,7 +126,8 @@ func TestAliasOfAnother(t *testing.T) {
 	w := open(t, setup{config: func(c *googleworkspace.Config) {
 		c.UserPropertyMappings = map[string]string{"aliases": "ldap_all.proxyAddresses"}
 	}})
-	if _, err := w.tenant.AddUser(simulator.User{PrimaryEmail: "other@example.com", GivenName: "A", FamilyName: "B"}); err != nil {
+	other := simulator.User{PrimaryEmail: "other@example.com", GivenName: "A", FamilyName: "B"}
+	if _, err := w.tenant.AddUser(other); err != nil {
 		t.Fatal(err)
 	}
 	liz := withAliases("u1", "liz@example.com", "smtp:other@example.com", "smtp:free@example.com")

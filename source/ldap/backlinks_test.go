@@ -100,7 +100,8 @@ func TestAnAttributeOfUsersThatCannotBeUsed(t *testing.T) {
 		t.Errorf("Changes() = %+v, want the reason to read everything", got)
 	}
 	_, err = open(t, c).Check(t.Context())
-	if err == nil || !strings.Contains(err.Error(), `user_membership_field: the server's schema has no attribute "memberOf"`) {
+	const why = `user_membership_field: the server's schema has no attribute "memberOf"`
+	if err == nil || !strings.Contains(err.Error(), why) {
 		t.Errorf("Check() = %v, want the missing attribute", err)
 	}
 	c.UserMembershipField = "manager"

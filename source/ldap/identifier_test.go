@@ -26,7 +26,9 @@ func TestIdentifier(t *testing.T) {
 		},
 		{attr: "objectguid", values: []string{"short"}, problem: "5 bytes, want 16"},
 		{
-			attr: "objectSid", values: []string{"\x01\x05\x00\x00\x00\x00\x00\x05\x15\x00\x00\x00\x01\x00\x00\x00\xff\xff\xff\xff\x03\x00\x00\x00\xf4\x01\x00\x00"},
+			attr: "objectSid",
+			values: []string{"\x01\x05\x00\x00\x00\x00\x00\x05\x15\x00\x00\x00\x01\x00\x00\x00" +
+				"\xff\xff\xff\xff\x03\x00\x00\x00\xf4\x01\x00\x00"},
 			want:      "S-1-5-21-1-4294967295-3-500",
 			assertion: `\01\05\00\00\00\00\00\05\15\00\00\00\01\00\00\00\ff\ff\ff\ff\03\00\00\00\f4\01\00\00`,
 		},
@@ -91,7 +93,8 @@ func TestActive(t *testing.T) {
 		{"AD, never expires, largest", activity{userAccountControl: {"512"}, accountExpires: {"9223372036854775807"}}, true},
 		{"AD, expired a second ago", activity{userAccountControl: {"512"}, accountExpires: {ticks(now.Add(-time.Second))}},
 			false},
-		{"AD, expires in a second", activity{userAccountControl: {"512"}, accountExpires: {ticks(now.Add(time.Second))}}, true},
+		{"AD, expires in a second",
+			activity{userAccountControl: {"512"}, accountExpires: {ticks(now.Add(time.Second))}}, true},
 		{"AD goes before shadow", activity{userAccountControl: {"512"}, shadowExpire: {"1"}}, true},
 		{"IPA, locked", activity{nsAccountLock: {"TRUE"}}, false},
 		{"IPA, locked, lower case", activity{nsAccountLock: {"true"}}, false},

@@ -23,7 +23,7 @@ func uuid(name string) string {
 	return fmt.Sprintf("%-8.8x-0000-4000-8000-000000000000", name+"\x00\x00\x00\x00")
 }
 
-// someone is a person in LDIF; pairs come after what every person has.
+// someone returns a person in LDIF, with pairs after the attributes that all persons have.
 func someone(uid string, pairs ...string) string {
 	return slapdtest.Entry("uid="+uid+","+peopleDN, append([]string{"objectClass", "inetOrgPerson", "entryUUID",
 		uuid(uid), "uid", uid, "cn", uid, "sn", uid}, pairs...)...)
@@ -297,7 +297,8 @@ func TestHiddenActivityInAnExport(t *testing.T) {
 	t.Parallel()
 	account := func(cn string, more ...string) string {
 		return slapdtest.Entry("cn="+cn+","+peopleDN, append([]string{"objectClass", "user", "sAMAccountType", "805306368",
-			"objectGUID", "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x10\x11\x12\x13\x14\x15" + cn, "sAMAccountName", cn}, more...)...)
+			"objectGUID",
+			"\x01\x02\x03\x04\x05\x06\x07\x08\x09\x10\x11\x12\x13\x14\x15" + cn, "sAMAccountName", cn}, more...)...)
 	}
 	whole := account("a", "userAccountControl", "512", "accountExpires", "0")
 	contact := slapdtest.Entry("cn=c,"+peopleDN, "objectClass", "contact", "cn", "c")
