@@ -24,6 +24,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -354,9 +355,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.MaxExplanations <= 0 {
 		c.MaxExplanations = defaultExplanations
 	}
-	if c.Addr == "" {
-		c.Addr = defaultAddr
-	}
+	c.Addr = cmp.Or(c.Addr, defaultAddr)
 	return c, nil
 }
 

@@ -67,9 +67,7 @@ func newResource(r Resource, families []*family) (*resource, error) {
 	if err := r.Container.Validate(); err != nil {
 		return nil, err
 	}
-	if r.Name == "" {
-		r.Name = r.Container.Name()
-	}
+	r.Name = cmp.Or(r.Name, r.Container.Name())
 	text, err := json.Marshal(r.Fields)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -339,9 +340,7 @@ func newLogEvent(c container.ID, m status.Message) logEvent {
 	e := logEvent{
 		Timestamp: stamp(m.Time), LogLevel: logLevel(m.Level), Logger: m.Logger, Event: m.Event, Attributes: m.Attributes,
 	}
-	if e.Logger == "" {
-		e.Logger = c.String()
-	}
+	e.Logger = cmp.Or(e.Logger, c.String())
 	if e.Attributes == nil {
 		e.Attributes = map[string]any{}
 	}

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,12 +57,8 @@ const defaultMaxSize, defaultKeep = 64 << 20, 365 * 24 * time.Hour
 // Open opens the file, or creates it with mode 0600, and continues its chain. A file that does not end with the line
 // that was written last gets a record of the loss and goes on; Open returns no error for it.
 func Open(ctx context.Context, c Config) (*Log, error) {
-	if c.MaxSize == 0 {
-		c.MaxSize = defaultMaxSize
-	}
-	if c.Keep == 0 {
-		c.Keep = defaultKeep
-	}
+	c.MaxSize = cmp.Or(c.MaxSize, defaultMaxSize)
+	c.Keep = cmp.Or(c.Keep, defaultKeep)
 	if c.Now == nil {
 		c.Now = time.Now
 	}

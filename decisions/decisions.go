@@ -7,6 +7,7 @@
 package decisions
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"encoding/json"
@@ -56,9 +57,7 @@ func New(rdb redis.UniversalClient, cfg Config) *Store {
 	if cfg.Aside == nil {
 		cfg.Aside = func() string { return "" }
 	}
-	if cfg.BudgetWindow == 0 {
-		cfg.BudgetWindow = day
-	}
+	cfg.BudgetWindow = cmp.Or(cfg.BudgetWindow, day)
 	return &Store{rdb: rdb, cfg: cfg, sequences: map[container.ID]int64{}, free: map[container.ID]time.Time{}}
 }
 

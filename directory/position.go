@@ -3,6 +3,7 @@ package directory
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -99,11 +100,7 @@ func (p Position) String() string {
 	if p.IsZero() {
 		return strings.TrimSpace(p.Name + " (position unknown)")
 	}
-	origins := make([]string, 0, len(p.Seen))
-	for origin := range p.Seen {
-		origins = append(origins, origin)
-	}
-	slices.SortFunc(origins, func(a, b string) int {
+	origins := slices.SortedFunc(maps.Keys(p.Seen), func(a, b string) int {
 		switch p.Server {
 		case a:
 			return -1

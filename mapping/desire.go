@@ -258,9 +258,7 @@ func (h *holder) failed(e *expression, err error) {
 
 // hold keeps the first reason and every detail; a bad mapping comes before a bad address.
 func (h *holder) hold(reason plan.Reason, detail string) {
-	if h.Held == "" {
-		h.Held = reason
-	}
+	h.Held = cmp.Or(h.Held, reason)
 	h.details = append(h.details, detail)
 }
 

@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -158,7 +159,7 @@ func (c *compiler) side(kind directory.Kind, spec []Field, address string, mappe
 	path := func(key string) string { return table + "." + key }
 	spec = named(spec, mapped)
 	var errs []error
-	for _, key := range sortedKeys(mapped) {
+	for _, key := range slices.Sorted(maps.Keys(mapped)) {
 		known := slices.ContainsFunc(spec, func(f Field) bool { return f.Name == key })
 		if !known && key != plan.AddressField && (key != ActiveField || kind != directory.User) {
 			errs = append(errs, problem.Field(path(key), "%s", unknownField(key, kind, spec)))
@@ -262,16 +263,11 @@ func (m *Mapping) Attributes() []string {
 			}
 		}
 	}
-	names := make([]string, 0, len(byName))
-	for _, name := range byName {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Values(byName))
 }
 
-// Activity reports whether the mapping uses active, the directory's own way to disable an account. by are the names of
-// the attributes by which the mapping of the field active decides, sorted.
+// Activity reports whether the mapping uses active, the directory's own way to disable an account. by has the sorted
+// names of the attributes by which the mapping of the field active decides.
 func (m *Mapping) Activity() (own bool, by []string) {
 	if m.user.active == nil {
 		return true, nil
@@ -298,15 +294,6 @@ func (m *Mapping) side(kind directory.Kind) *side {
 		return &m.group
 	}
 	return &m.user
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // Digest returns a short text that is equal for equal scopes and mappings. It changes with the configuration of what

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -56,7 +57,7 @@ func named(fields []Field, set map[string]string) []Field {
 		if f.Pattern == nil {
 			continue
 		}
-		for _, name := range sortedKeys(set) {
+		for _, name := range slices.Sorted(maps.Keys(set)) {
 			if f.Pattern.MatchString(name) {
 				f.Name = name
 				out = append(slices.Clip(out), f)

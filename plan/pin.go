@@ -104,8 +104,8 @@ type Undone struct {
 
 // Undo returns the pins that take back what a run changed, sorted by Ref. It also returns the entries of which
 // something cannot be taken back, with the reason. versions are those that the source has now. An entry that changed
-// since the run was planned is left to the source, and so is a part of a group that is no longer desired as the run
-// made it. A deleted account is brought back in any case, because another account would not have its contents.
+// since the run was planned is left to the source. So is a part of a group that is no longer desired as the run made
+// it. A deleted account is brought back in any case, because another account would not have its contents.
 func Undo(u Undone, desired []Desired, versions map[directory.Ref]string, now time.Time) (pins []Pin, cannot []Note) {
 	b := undoing{
 		undone: &u, pins: map[directory.Ref]*Pin{}, refused: map[directory.Ref]string{}, groups: map[directory.Ref]*Desired{},
@@ -236,9 +236,7 @@ func (b *undoing) account(p *Pin, c *Change) {
 	case c.Op == Restore: // The account was active; only our mark was taken off.
 		return
 	}
-	if p.Account == "" {
-		p.Account = before
-	}
+	p.Account = cmp.Or(p.Account, before)
 }
 
 func (b *undoing) fields(p *Pin, c *Change) {
@@ -259,9 +257,9 @@ func (b *undoing) fields(p *Pin, c *Change) {
 	}
 }
 
-// MergePins returns the pins of before with those of now, which are right where both speak of one thing; but of two
-// runs in a row the first one says how it was, in whichever order they are undone. A pin that was made of another
-// version of its entry has ended.
+// MergePins adds the pins of now to those of before. Where both pin the same value, the one of now counts. Of two runs
+// in a row, however, the pin of the first run counts, because it has the value before both. The order in which they are
+// undone does not matter. A pin of another version of its entry has ended.
 func MergePins(before, now []Pin) []Pin {
 	fresh := make(map[directory.Ref]int, len(now))
 	out := slices.Clone(now)
@@ -287,18 +285,12 @@ func MergePins(before, now []Pin) []Pin {
 
 // over returns the pin with what old says besides.
 func (p Pin) over(old Pin) Pin {
-	if p.Account == "" {
-		p.Account = old.Account
-	}
+	p.Account = cmp.Or(p.Account, old.Account)
 	if p.Deleted.IsZero() {
 		p.Deleted = old.Deleted
 	}
-	if p.Address == "" {
-		p.Address = old.Address
-	}
-	if p.RemoteID == "" {
-		p.RemoteID = old.RemoteID
-	}
+	p.Address = cmp.Or(p.Address, old.Address)
+	p.RemoteID = cmp.Or(p.RemoteID, old.RemoteID)
 	p.Fields, p.Groups = slices.Clone(p.Fields), slices.Clone(p.Groups)
 	for _, f := range old.Fields {
 		if _, said := p.field(f.Name); !said {

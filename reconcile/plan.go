@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -246,9 +247,7 @@ func (e *Engine) sayHow(run Run, r *Report) {
 
 // named formats an entry for the text of a message, with its kind and its label. The id replaces a missing label.
 func named(ref directory.Ref, label string) string {
-	if label == "" {
-		label = string(ref.ID)
-	}
+	label = cmp.Or(label, string(ref.ID))
 	return ref.Kind.String() + " " + label
 }
 

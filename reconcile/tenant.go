@@ -121,9 +121,7 @@ func (v *view) rejectUnproven() {
 		if o.Active && o.ReadOnly == "" {
 			v.strangers = append(v.strangers, cmp.Or(o.Address, o.RemoteID))
 		}
-		if o.Protected == "" {
-			o.Protected = o.Unproven
-		}
+		o.Protected = cmp.Or(o.Protected, o.Unproven)
 	}
 }
 
@@ -166,10 +164,7 @@ func (t tenant) begin(ctx context.Context, a *applier) error {
 			a.touched[c.ID] = true
 		}
 	}
-	ids := make([]directory.ID, 0, len(a.touched))
-	for id := range a.touched {
-		ids = append(ids, id)
-	}
+	ids := slices.Collect(maps.Keys(a.touched))
 	if len(ids) == 0 {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -253,7 +254,7 @@ func (r *Report) unplanned(prev, s *Snapshot, settled map[string]bool) {
 	}
 	for id, was := range prev.Objects {
 		if _, there := s.Objects[id]; !there && was.Ours {
-			recreate := slices.ContainsFunc(values(s.Planned), func(w Wish) bool {
+			recreate := slices.ContainsFunc(slices.Collect(maps.Values(s.Planned)), func(w Wish) bool {
 				return w.Op == string(plan.Create) && w.Want == was.Address
 			})
 			kind, _, _ := strings.Cut(id, "/")
@@ -264,15 +265,12 @@ func (r *Report) unplanned(prev, s *Snapshot, settled map[string]bool) {
 
 // wants reports whether the plan sets a field of an object.
 func (s *Snapshot) wants(object, field string) bool {
-	return slices.ContainsFunc(values(s.Planned), func(w Wish) bool { return w.Object == object && w.Field == field })
-}
-
-func values(m map[string]Wish) []Wish {
-	out := make([]Wish, 0, len(m))
-	for _, w := range m {
-		out = append(out, w)
+	for _, w := range s.Planned {
+		if w.Object == object && w.Field == field {
+			return true
+		}
 	}
-	return out
+	return false
 }
 
 // changed returns the names of fields with other values.

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -257,9 +258,7 @@ func (m Message) bounded(now time.Time) Message {
 	if m.Time.IsZero() {
 		m.Time = now
 	}
-	if m.Level == "" {
-		m.Level = Info
-	}
+	m.Level = cmp.Or(m.Level, Info)
 	m.Event, m.Logger = cut(m.Event, MaxEvent), cut(m.Logger, maxName)
 	return m
 }

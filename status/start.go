@@ -1,6 +1,7 @@
 package status
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,8 +48,8 @@ func (e *LiveError) Unwrap() error {
 }
 
 // Start records a new queued run. The caller then enqueues it as RunID and Epoch. If the caller dies before, the
-// reaper enqueues it. Start is refused with a *LiveError while a run of the container is live, except for a full run
-// beside a live delta run: it waits, queued, and begins when that one ends. An open run that is not live is closed as
+// reaper enqueues it. Start is refused with a *LiveError while a run of the container is live. Only a full run is
+// accepted beside a live delta run, and waits, queued, for its end. An open run that is not live is closed as
 // expired in the same step.
 func (s *Store) Start(ctx context.Context, req StartRequest) (Run, error) {
 	if req.ID == "" {
@@ -57,9 +58,7 @@ func (s *Store) Start(ctx context.Context, req StartRequest) (Run, error) {
 	if _, err := uuid.Parse(req.ID); err != nil {
 		return Run{}, fault.Errorf(fault.Invalid, "run id: %w", err)
 	}
-	if req.Mode == "" {
-		req.Mode = Full
-	}
+	req.Mode = cmp.Or(req.Mode, Full)
 	now, c := s.cfg.Now(), s.cfg
 	word, flat, err := s.eval(ctx, "start", startScript, req.Container,
 		req.ID, ms(now), c.RunTTL.Milliseconds(), c.KeepRuns.Milliseconds(), c.KeepMessages.Milliseconds(),
@@ -127,7 +126,7 @@ const (
 	Resume    Action = "resume"    // its worker is gone
 	Stalled   Action = "stalled"   // closed as failed: no progress for Config.StallAfter
 	GivenUp   Action = "given_up"  // closed as expired: too many resumes without progress
-	Abandoned Action = "abandoned" // closed as expired: nobody kept it alive for Config.GiveUpAfter
+	Abandoned Action = "abandoned" // closed as expired: its lease was not renewed for Config.GiveUpAfter
 )
 
 // Reaped is a run that the reaper did something with.

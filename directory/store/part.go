@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -61,9 +62,7 @@ func New(cfg Config) *Part {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if cfg.KeepGone == 0 {
-		cfg.KeepGone = 400 * 24 * time.Hour
-	}
+	cfg.KeepGone = cmp.Or(cfg.KeepGone, 400*24*time.Hour)
 	return &Part{
 		rdb: cfg.Redis, slug: cfg.Slug, keys: keysOf(cfg.Slug), now: cfg.Now, keep: cfg.KeepGone, birth: rand.Text(),
 		turns: semaphore.NewWeighted(everyTurn),

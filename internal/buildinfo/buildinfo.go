@@ -7,7 +7,10 @@
 //	go build -ldflags "-X $p.version=v1.2.3 -X $p.revision=$(git rev-parse HEAD)"
 package buildinfo
 
-import "runtime/debug"
+import (
+	"cmp"
+	"runtime/debug"
+)
 
 // Set by the linker, or empty.
 var version, revision string
@@ -43,12 +46,8 @@ func read(version, revision string, b *debug.BuildInfo) Info {
 			}
 		}
 	}
-	if info.Version == "" {
-		info.Version = "devel"
-	}
-	if info.Revision == "" {
-		info.Revision = "unknown"
-	}
+	info.Version = cmp.Or(info.Version, "devel")
+	info.Revision = cmp.Or(info.Revision, "unknown")
 	info.Revision += modified
 	return info
 }

@@ -63,9 +63,7 @@ const (
 
 // New returns a client. The error is fault.Invalid and says what is wrong with the address or the token.
 func New(c Config) (*Client, error) {
-	if c.Address == "" {
-		c.Address = DefaultAddress
-	}
+	c.Address = cmp.Or(c.Address, DefaultAddress)
 	u, err := url.Parse(c.Address)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
@@ -188,8 +186,8 @@ func (c *Client) request(ctx context.Context, method, path string, body any) (*h
 
 // Error is an answer that is a refusal, or no answer.
 type Error struct {
-	// Kind is Denied for a token that is refused, Unavailable where there is no answer or only for now, Conflict where
-	// something stands in the way, NotFound and Invalid for what was asked.
+	// Kind is Denied for a refused token, and Unavailable if there is no answer or the server refuses for now. It is
+	// Conflict if the state of a run or entry forbids the request. NotFound and Invalid concern the request itself.
 	Kind fault.Kind
 	// Status is the HTTP status, 0 where nothing answered.
 	Status int

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -192,7 +193,7 @@ func ParseSchedule(spec string) (s cron.Schedule, err error) {
 // files checks the files that a source or provider names. Their types say which of them are secret.
 func (k *checker) files(path string, v reflect.Value) {
 	known := fields(v.Type())
-	for _, key := range sortedKeys(known) {
+	for _, key := range slices.Sorted(maps.Keys(known)) {
 		switch file := v.FieldByIndex(known[key].index).Addr().Interface().(type) {
 		case *secret.File:
 			k.secretFile(join(path, key), (*string)(file))

@@ -6,6 +6,7 @@
 package config
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -166,12 +167,7 @@ func (c *Config) Attributes(slug string) []string {
 			}
 		}
 	}
-	names := make([]string, 0, len(byName))
-	for _, name := range byName {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Values(byName))
 }
 
 // Deciding returns how the mappings of the providers decide which users of a source are active.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -144,7 +145,7 @@ func (d *decoder) decodeStruct(n *yaml.Node, v reflect.Value, path string) {
 	for _, p := range d.pairs(n, path) {
 		at, ok := known[p.key]
 		if !ok {
-			d.unknown(path, p.key, sortedKeys(known))
+			d.unknown(path, p.key, slices.Sorted(maps.Keys(known)))
 			continue
 		}
 		d.decode(p.value, v.FieldByIndex(at.index), join(path, p.key))

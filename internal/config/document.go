@@ -117,15 +117,6 @@ func shorten(message, absolute, written string) string {
 	return message
 }
 
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
 // Problem is one mistake.
 type Problem struct {
 	File string `json:"file"`

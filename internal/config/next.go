@@ -1,8 +1,10 @@
 package config
 
 import (
+	"maps"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"rollcall/container"
@@ -55,7 +57,7 @@ func (c *Config) source(slug string) *ldap.Config {
 // same refuses differences of fields that are not free.
 func (k *checker) same(path string, v, was reflect.Value) {
 	known := fields(v.Type())
-	for _, key := range sortedKeys(known) {
+	for _, key := range slices.Sorted(maps.Keys(known)) {
 		at := known[key].index
 		if free(v.Type(), at) || k.spoiled[join(path, key)] ||
 			reflect.DeepEqual(v.FieldByIndex(at).Interface(), was.FieldByIndex(at).Interface()) {

@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 // unscheduled replaces the interval of a source without a schedule. A provider then has a day to follow the source.
 const unscheduled = 12 * time.Hour
 
-// due returns when the next success is due at the latest; zero where nothing is. changed is, by source, the end of
-// the oldest run that changed something and that no success has followed.
+// due returns the latest time for the next success, or zero if none is due. changed has, for each source, the end of
+// the oldest run with changes that no success has followed.
 func (s *State) due(ctx context.Context, c *Container, st *status.Standing,
 	changed map[container.ID]time.Time) (time.Time, error) {
 	if c.Gap == 0 && len(changed) == 0 {
@@ -33,7 +34,7 @@ func (s *State) due(ctx context.Context, c *Container, st *status.Standing,
 	}
 	var due time.Time
 	for source, at := range changed {
-		if st.CompletedAt.IsZero() && at.Before(from) { // It changed before anybody knew of this provider.
+		if st.CompletedAt.IsZero() && at.Before(from) { // The change is older than this provider.
 			at = from
 		}
 		due = earliest(due, at.Add(2*s.gapOf(source)))
@@ -57,7 +58,7 @@ type scanKey struct{ provider, source container.ID }
 type scan struct {
 	followed, read time.Time // what it was made for
 	newest         string    // the newest run that it knows
-	changed, left  time.Time // the end of the oldest that changed something, and of the oldest in which somebody left
+	changed, left  time.Time // the end of the oldest that changed something, and of the oldest with a departure
 }
 
 // unseen returns the events at the sources of a provider since the provider read them. changed has, for each source
@@ -85,7 +86,7 @@ func (s *State) unseen(ctx context.Context, c *Container, st *status.Standing) (
 		if c.Follows && !sc.changed.IsZero() {
 			changed[source] = sc.changed
 		}
-		if c.Suspends && !read.IsZero() { // Before the first plan there is nobody to suspend.
+		if c.Suspends && !read.IsZero() { // Before the first plan no account is to be suspended.
 			left = earliest(left, sc.left)
 		}
 	}
@@ -122,9 +123,7 @@ func (s *State) scan(ctx context.Context, key scanKey, followed, read time.Time)
 				rest = 0
 				break
 			}
-			if newest == "" {
-				newest = run.ID
-			}
+			newest = cmp.Or(newest, run.ID)
 			next.see(run)
 		}
 		cursor, more = rest, rest != 0

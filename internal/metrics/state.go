@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -88,9 +89,7 @@ var _ prometheus.Collector = (*State)(nil)
 
 // NewState returns a collector. It does not connect.
 func NewState(cfg StateConfig) *State {
-	if cfg.Timeout == 0 {
-		cfg.Timeout = 3 * time.Second
-	}
+	cfg.Timeout = cmp.Or(cfg.Timeout, 3*time.Second)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}

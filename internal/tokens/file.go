@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -46,9 +47,7 @@ type FileConfig struct {
 // Open reads a tokens file. A file that others can write is refused, and so is one in which no line is right.
 func Open(c FileConfig) (*File, error) {
 	f := &File{path: c.Path, strict: c.Strict, every: c.Every, now: c.Now}
-	if f.every == 0 {
-		f.every = time.Second
-	}
+	f.every = cmp.Or(f.every, time.Second)
 	if f.now == nil {
 		f.now = time.Now
 	}

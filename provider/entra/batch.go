@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -60,7 +61,7 @@ func (it *item) named() error {
 	if r == nil || r.Status != http.StatusBadRequest || fault.KindOf(it.err).Retryable() {
 		return it.err
 	}
-	for _, name := range sortedKeys(body) {
+	for _, name := range slices.Sorted(maps.Keys(body)) {
 		if name == "passwordProfile" || body[name] == nil || !r.concerns(name) {
 			continue
 		}

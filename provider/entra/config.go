@@ -46,6 +46,7 @@
 package entra
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"regexp"
@@ -110,23 +111,15 @@ type Config struct {
 // SetDefaults fills in the fields that are not set.
 func (c *Config) SetDefaults() {
 	c.Settings.SetDefaults()
-	if c.Authority == "" {
-		c.Authority = DefaultAuthority
-	}
+	c.Authority = cmp.Or(c.Authority, DefaultAuthority)
 	if !strings.HasSuffix(c.Authority, "/") {
 		c.Authority += "/"
 	}
-	if c.Endpoint == "" {
-		c.Endpoint = DefaultEndpoint
-	}
+	c.Endpoint = cmp.Or(c.Endpoint, DefaultEndpoint)
 	c.Endpoint = strings.TrimRight(c.Endpoint, "/")
 	c.EndSessions.SetDefault()
-	if c.MaxRequestsPerSecond == 0 {
-		c.MaxRequestsPerSecond = DefaultRequestsPerSecond
-	}
-	if c.MaxWritesPerSecond == 0 {
-		c.MaxWritesPerSecond = DefaultWritesPerSecond
-	}
+	c.MaxRequestsPerSecond = cmp.Or(c.MaxRequestsPerSecond, DefaultRequestsPerSecond)
+	c.MaxWritesPerSecond = cmp.Or(c.MaxWritesPerSecond, DefaultWritesPerSecond)
 	c.TenantID, c.ClientID = strings.ToLower(strings.TrimSpace(c.TenantID)), strings.ToLower(strings.TrimSpace(c.ClientID))
 }
 

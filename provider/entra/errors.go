@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -90,9 +91,7 @@ func parseRefusal(a *answer, secrets []string) *refusal {
 	secrets = append(secrets, a.token.text)
 	r := &refusal{Refusal: remote.Refusal{Status: a.status, Code: remote.Clean(body.Error.Code, secrets...),
 		Message: remote.Clean(body.Error.Message, secrets...)}}
-	if r.Message == "" {
-		r.Message = http.StatusText(a.status)
-	}
+	r.Message = cmp.Or(r.Message, http.StatusText(a.status))
 	if r.foreign = remote.WebPage(string(a.body)); r.foreign {
 		r.Message += ", in an answer that is not from Graph"
 	}

@@ -240,7 +240,7 @@ func (a *roles) collect(ctx context.Context, active []string) error {
 			a.ids[id] = true
 		}
 	}
-	for _, group := range sortedKeys(failed) {
+	for _, group := range slices.Sorted(maps.Keys(failed)) {
 		if err == nil && !notFound(failed[group]) { // Without these administrators no account may be suspended.
 			err = fault.Errorf(fault.Denied, "the administrators in group %s cannot be read: %w", group, failed[group])
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -87,7 +88,7 @@ func (l *looking) user(ctx context.Context, lookup provider.Lookup) error {
 	if err != nil {
 		return err
 	}
-	for _, id := range sortedKeys(found) {
+	for _, id := range slices.Sorted(maps.Keys(found)) {
 		l.addUser(found[id])
 	}
 	err = l.single(byAddress,
@@ -224,7 +225,7 @@ func (l *looking) group(ctx context.Context, lookup provider.Lookup) error {
 // groups adds the groups that were found, and reads the members of those that are ours.
 func (l *looking) groups(ctx context.Context, lookup provider.Lookup, groups map[string]*group) error {
 	var ours []string
-	for _, id := range sortedKeys(groups) {
+	for _, id := range slices.Sorted(maps.Keys(groups)) {
 		if groupID(groups[id].Name) != "" {
 			ours = append(ours, id)
 		}
@@ -232,20 +233,11 @@ func (l *looking) groups(ctx context.Context, lookup provider.Lookup, groups map
 	if err := l.p.fill(ctx, groups, ours); err != nil {
 		return err
 	}
-	for _, id := range sortedKeys(groups) {
+	for _, id := range slices.Sorted(maps.Keys(groups)) {
 		l.add(l.p.describeGroup(groups[id], &provider.Query{}))
 	}
 	if len(l.carrying(lookup.Ref)) == 0 {
 		l.missing(lookup)
 	}
 	return nil
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

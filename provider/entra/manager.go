@@ -3,6 +3,7 @@ package entra
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -190,7 +191,7 @@ func (p *Provider) findManagers(ctx context.Context, names []string) (ids map[st
 		items = append(items, asked[name])
 	}
 	p.send(ctx, items...)
-	for _, name := range sortedKeys(asked) {
+	for _, name := range slices.Sorted(maps.Keys(asked)) {
 		switch u, err := p.readManager(asked[name]); {
 		case err != nil && !notFound(err):
 			failed[name] = err

@@ -2,6 +2,7 @@ package entra
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 
@@ -112,7 +113,7 @@ func (p *Provider) divide(ctx context.Context, parts []*part) []*part {
 			again = append(again, p.split(part)...)
 		}
 	}
-	for _, group := range sortedKeys(forbidden) {
+	for _, group := range slices.Sorted(maps.Keys(forbidden)) {
 		again = append(again, p.tryForbidden(ctx, forbidden[group])...)
 	}
 	return again

@@ -1,6 +1,7 @@
 package googleworkspace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -58,9 +59,7 @@ type outcome struct {
 
 func (p *Provider) apply(ctx context.Context, c *plan.Change) provider.Result {
 	out, err := p.carryOut(ctx, c)
-	if out.remoteID == "" {
-		out.remoteID = c.RemoteID
-	}
+	out.remoteID = cmp.Or(out.remoteID, c.RemoteID)
 	return provider.Result{RemoteID: out.remoteID, Note: out.note, Foreign: out.foreign,
 		SessionsEnded: out.sessionsEnded, Err: detailed(c, err)}
 }

@@ -37,6 +37,7 @@
 package googleworkspace
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -87,18 +88,12 @@ func (c *Config) UserCreatesPerSecond() float64 { return c.MaxRequestsPerSecond 
 // SetDefaults fills in the fields that are not set.
 func (c *Config) SetDefaults() {
 	c.Settings.SetDefaults()
-	if c.Customer == "" {
-		c.Customer = DefaultCustomer
-	}
-	if c.Endpoint == "" {
-		c.Endpoint = DefaultEndpoint
-	}
+	c.Customer = cmp.Or(c.Customer, DefaultCustomer)
+	c.Endpoint = cmp.Or(c.Endpoint, DefaultEndpoint)
 	if !strings.HasSuffix(c.Endpoint, "/") {
 		c.Endpoint += "/"
 	}
-	if c.MaxRequestsPerSecond == 0 {
-		c.MaxRequestsPerSecond = DefaultRequestsPerSecond
-	}
+	c.MaxRequestsPerSecond = cmp.Or(c.MaxRequestsPerSecond, DefaultRequestsPerSecond)
 	c.EndSessions.SetDefault()
 	c.DelegatedSubject = strings.ToLower(strings.TrimSpace(c.DelegatedSubject))
 	c.DefaultGroupEmailDomain = strings.ToLower(strings.TrimSpace(c.DefaultGroupEmailDomain))

@@ -1,6 +1,7 @@
 package googleworkspace
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,9 +45,7 @@ func fromAnswer(op string, g *googleapi.Error, secrets []string) error {
 	if len(g.Errors) > 0 && a.Message == "" {
 		a.Message = remote.Clean(g.Errors[0].Message, secrets...)
 	}
-	if a.Message == "" {
-		a.Message = http.StatusText(g.Code)
-	}
+	a.Message = cmp.Or(a.Message, http.StatusText(g.Code))
 	if remote.WebPage(g.Body) {
 		a.Message += ", in an answer that is not from the API"
 	}

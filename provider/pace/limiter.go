@@ -1,6 +1,7 @@
 package pace
 
 import (
+	"cmp"
 	"context"
 	_ "embed" // the scripts
 	"errors"
@@ -90,12 +91,8 @@ const (
 )
 
 func (c Config) withDefaults() Config {
-	if c.MaxWait == 0 {
-		c.MaxWait = defaultMaxWait
-	}
-	if c.Floor == 0 {
-		c.Floor = defaultFloor
-	}
+	c.MaxWait = cmp.Or(c.MaxWait, defaultMaxWait)
+	c.Floor = cmp.Or(c.Floor, defaultFloor)
 	return c
 }
 

@@ -1,6 +1,7 @@
 package providertest
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -123,9 +124,7 @@ func (s *session) sync() plan.Plan {
 	p := s.compute()
 	made := map[directory.Ref]string{}
 	for _, c := range p.Changes {
-		if c.RemoteID == "" {
-			c.RemoteID = made[c.Ref]
-		}
+		c.RemoteID = cmp.Or(c.RemoteID, made[c.Ref])
 		if c.Member != nil && c.MemberRemoteID == "" {
 			c.MemberRemoteID = made[*c.Member]
 		}

@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -145,18 +146,10 @@ func (c Config) withDefaults() Config {
 			*f.field = f.value
 		}
 	}
-	if c.PageSize == 0 {
-		c.PageSize = DefaultPageSize
-	}
-	if c.ConnectTimeout == 0 {
-		c.ConnectTimeout = DefaultConnectTimeout
-	}
-	if c.DeltaEvery == 0 {
-		c.DeltaEvery = DefaultDeltaEvery
-	}
-	if c.RequestTimeout == 0 {
-		c.RequestTimeout = DefaultRequestTimeout
-	}
+	c.PageSize = cmp.Or(c.PageSize, DefaultPageSize)
+	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, DefaultConnectTimeout)
+	c.DeltaEvery = cmp.Or(c.DeltaEvery, DefaultDeltaEvery)
+	c.RequestTimeout = cmp.Or(c.RequestTimeout, DefaultRequestTimeout)
 	return c
 }
 

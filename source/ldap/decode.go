@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -190,9 +191,7 @@ func (d *decoder) activity() (a activity) {
 
 // blame keeps the first problem.
 func (r *record) blame(problem string) {
-	if r.problem == "" {
-		r.problem = problem
-	}
+	r.problem = cmp.Or(r.problem, problem)
 }
 
 // dynamicGroup is the problem of a group with members that are given by a search alone. A server that adds the members

@@ -239,9 +239,7 @@ func (r *reading) visible(d *decoder) error {
 		return nil
 	}
 	account := r.src.cfg.BindCN
-	if account == "" {
-		account = "an anonymous client"
-	}
+	account = cmp.Or(account, "an anonymous client")
 	way := account + " may not read it. Grant it the right to read the property set \"Account Restrictions\" of user " +
 		"objects (or membership in \"Pre-Windows 2000 Compatible Access\")"
 	if export {

@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -264,12 +265,8 @@ func parseSubschema(values []string) *schema {
 			if !ok {
 				break
 			}
-			if equality == "" {
-				equality = super.equality
-			}
-			if syntax == "" {
-				syntax = super.syntax
-			}
+			equality = cmp.Or(equality, super.equality)
+			syntax = cmp.Or(syntax, super.syntax)
 			sup = super.sup
 		}
 		s.kinds[strings.ToLower(all[i].names[0])].judge(equality, syntax)

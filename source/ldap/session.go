@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -136,12 +137,7 @@ func (s *session) close() {
 func (s *session) referrals() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := make([]string, 0, len(s.refs))
-	for r := range s.refs {
-		out = append(out, r)
-	}
-	slices.Sort(out)
-	return out
+	return slices.Sorted(maps.Keys(s.refs))
 }
 
 // about implements searcher.
@@ -284,8 +280,8 @@ func (t *tapped) take(e *ldap.Entry, controls []ldap.Control) error {
 	return t.err
 }
 
-// ended tells a search that came to its end from one that merely stopped: go-ldap closes the channel without an error
-// when the context ends, when the connection is already closing and when it recovered from a panic.
+// ended returns an error if a search stopped before its end. In three cases go-ldap closes the channel without an
+// error: when the context ends, when the connection is already closing, and when it recovered from a panic.
 func (s *session) ended(ctx context.Context, res ldap.Response) error {
 	switch err := res.Err(); {
 	case err != nil:
