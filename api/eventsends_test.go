@@ -140,7 +140,7 @@ func TestEventsEndWithTheirToken(t *testing.T) {
 		"no scope": {Name: "reader", Scopes: []string{api.ScopeSync}}} {
 		now.Store(reader)
 		one, following := s.listen(google, "?run="+run.ID, ""), s.listen(corp, "", "")
-		for following.beats < 3 && following.lines.Scan() { // Whoever may stay, stays.
+		for following.beats < 3 && following.lines.Scan() { // A stream that may stay open stays open.
 			if strings.HasPrefix(following.lines.Text(), ":") {
 				following.beats++
 			}

@@ -178,8 +178,8 @@ func (a *API) order(r *request, do func(context.Context, Caller, string) (plan.O
 	return answer{status: http.StatusAccepted, body: leaveView{newOrderView(o), jobs}}, nil
 }
 
-// Leave orders that the user of a text leaves: each provider suspends the account at once, and no run lifts
-// the suspension until the directory agrees or the order is lifted. A token that does not reach all of these providers
+// Leave orders that the user of a text leaves. Each provider suspends the account at once. No run lifts the
+// suspension until the directory agrees or the order is lifted. A token that does not reach all of these providers
 // is refused.
 func (a *API) Leave(ctx context.Context, caller Caller, text string) (plan.Order, []LeaveJob, error) {
 	if err := checkEntry(text); err != nil {

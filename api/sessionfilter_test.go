@@ -16,7 +16,7 @@ import (
 )
 
 // A filter picks sessions. The letters are those of four: p is pending, c completed an hour before, f failed two hours
-// before, and x was cancelled three hours before by nobody's worker.
+// before, and x was cancelled three hours before without a worker.
 func TestSessionFilters(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil, nil)

@@ -174,7 +174,7 @@ func objectOptions(body map[string]any) (directory.Kind, string, error) {
 			wrong.add(fieldOverride, "Must be a valid boolean.")
 		}
 	}
-	if _, given := body["dry_run"]; given { // ignoring it would write what somebody wanted to see first
+	if _, given := body["dry_run"]; given { // ignoring it would write what the caller wanted to see first
 		wrong.add("dry_run", "A single object has no dry run.")
 	}
 	return kind, text, wrong.orNil()

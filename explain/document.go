@@ -69,8 +69,8 @@ type Found string
 const (
 	Known     Found = "found"     // one entry: known to the local directory, or seen in a live one
 	Several   Found = "ambiguous" // several entries: ask by the id of one
-	NotFound  Found = "not_found" // nobody has it
-	Uncertain Found = "uncertain" // nobody who could be asked has it; somebody could not be asked
+	NotFound  Found = "not_found" // no directory has it
+	Uncertain Found = "uncertain" // no directory that answered has it, and one did not answer
 )
 
 // Document explains one entry.
@@ -195,9 +195,9 @@ type Code string
 const (
 	InStep     Code = "in_step"      // the account is as it should be
 	Pending    Code = "pending"      // the next run changes something
-	LeftAlone  Code = "left_alone"   // somebody else suspended the account: it stays so
+	LeftAlone  Code = "left_alone"   // another program or person suspended the account, and it stays so
 	Held       Code = "held"         // a guard holds a change
-	Conflict   Code = "conflict"     // nothing can be done until somebody acts; Reason says what it is
+	Conflict   Code = "conflict"     // it waits for a person to act, as Reason says
 	OutOfScope Code = "out_of_scope" // a rule of the provider leaves it out
 	Inactive   Code = "disabled"     // it is disabled at its source
 	Left       Code = "departed"     // it left its source

@@ -54,7 +54,7 @@ func (j *judge) judge() (code Code, reason, text string) {
 	}
 	if i := slices.IndexFunc(h.Apply.Held, func(x plan.Held) bool { return x.Ref == j.ref }); i >= 0 {
 		x := &h.Apply.Held[i]
-		if x.Reason == plan.Unsettled { // It takes patience and nobody.
+		if x.Reason == plan.Unsettled { // The tenant settles it in time, without a person.
 			return Pending, string(x.Reason), j.conflict(x)
 		}
 		return Conflict, string(x.Reason), j.conflict(x)

@@ -17,7 +17,7 @@ type RowKind string
 const (
 	RowChange   RowKind = "change"   // a change that is applied
 	RowHeld     RowKind = "held"     // a change that a guard holds
-	RowConflict RowKind = "conflict" // an entry about which nothing can be done until somebody acts
+	RowConflict RowKind = "conflict" // an entry that waits for a person to act
 	RowNote     RowKind = "note"     // an entry that is left alone, and why
 )
 

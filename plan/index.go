@@ -25,8 +25,8 @@ type computer struct {
 	target map[directory.Ref]string
 	// owner maps the remote ids of objects that are, or become, ours to their entries.
 	owner map[string]directory.Ref
-	// former maps entries that were created again to the objects that they had under their old ID, heir such an object to
-	// its one new entry. disputed are objects that several entries may have had. See recognise.
+	// former maps entries that were created again to the objects that they had under their old ID. heir maps such an
+	// object to its one new entry. disputed has the objects that several entries may have had. See recognise.
 	former   map[directory.Ref][]*Object
 	heir     map[*Object]*Desired
 	disputed map[*Object]bool

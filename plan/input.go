@@ -64,7 +64,7 @@ type Suspender uint8
 const (
 	Nobody  Suspender = iota // it is active
 	Us                       // our mark is on it, or the ledger says so; on an active account the mark is left over
-	Else                     // somebody else
+	Else                     // another program or person
 	Unknown                  // it cannot be told
 )
 
@@ -114,8 +114,8 @@ type State struct {
 	Objects []Object
 	// Domains are the tenant's verified domains, in lower case; empty where the provider has no such thing.
 	Domains []string
-	// Others is how many more objects carry our anchor that were not looked up (an object job), so that a guard does not
-	// take the one that was for all there are. They count as desired, too.
+	// Others counts the objects with our anchor that an object job does not look up. Without it, a guard would take the
+	// objects that were looked up for all there are. They count as desired, too.
 	Others Tally
 	// Unsettled names entries with an object that was created moments ago and is not yet visible.
 	Unsettled []directory.Ref

@@ -150,7 +150,7 @@ func TestUndoOfFields(t *testing.T) {
 		in.Desired[i].Fields, in.Desired[i].Address = fields("title", "WRONG", "phone", "1"), "wrong."+in.Desired[i].Address
 	}
 	mistake := carry(t, &in, remote)
-	in.Versions[user("cid")] = "newer" // Somebody worked on this entry since.
+	in.Versions[user("cid")] = "newer" // The entry was changed since.
 	pins, cannot := plan.Undo(plan.Undone{Run: "mistake", Changes: mistake.Changes}, in.Desired, in.Versions, now)
 	if len(pins) != 2 || len(cannot) != 1 || cannot[0].ID != "cid" {
 		t.Fatalf("%d pins, cannot %+v; want 2, and cid left to its source", len(pins), cannot)

@@ -27,7 +27,7 @@ func (c *computer) pinned() {
 	}
 	for _, pin := range c.in.Pins {
 		switch {
-		case c.unusable[pin.Ref]: // What it says nobody knows: nothing happens to it, and the pin stays.
+		case c.unusable[pin.Ref]: // What it says is unknown, so the pin stays and nothing happens.
 		case pin.holds(c.in.Versions[pin.Ref], l.want(pin.Ref).want()):
 			pin = l.keep(pin)
 		default:

@@ -1,9 +1,9 @@
-// Package plan decides what a sync has to do, and nothing else: Compute is a pure function from the desired and the
-// current state to a Plan, Guard is the brake on the destructive part of it.
+// Package plan decides what a sync has to do, and nothing else. Compute is a pure function from the desired and the
+// current state to a Plan. Guard is the brake on the destructive part of it.
 //
-// A plan is a value. It is sorted in the order in which it is applied (access is taken away first, objects are
-// created before others refer to them, deletions come last), it prints as a table and as JSON, and the same input
-// gives the same bytes. A dry run is a run that stops here.
+// A plan is a value. It is sorted in the order in which it is applied. Access is taken away first, objects are created
+// before others refer to them, and deletions come last. A plan prints as a table and as JSON. The same input gives the
+// same bytes. A dry run is a run that stops here.
 package plan
 
 import (
@@ -134,8 +134,8 @@ type Change struct {
 	// TakenFrom is the remote id of an object of ours that still has the address as an alias, because its own rename
 	// keeps it. The provider deletes that alias.
 	TakenFrom string `json:"taken_from,omitempty"`
-	// Inactive says that the entry is created disabled, which only a mirror keeps; of a Restore and a Delete that the
-	// account was suspended until then, and of an Undelete that it comes back so.
+	// Inactive says of a Create that the entry is disabled, which only a mirror keeps. Of a Restore and a Delete it says
+	// that the account was suspended until then, and of an Undelete that the account comes back suspended.
 	Inactive bool `json:"inactive,omitempty"`
 	// WasInactive says of a Create that the entry was inactive when it was last seen.
 	WasInactive bool `json:"-"`
@@ -147,7 +147,7 @@ type Change struct {
 	Held string `json:"held,omitempty"`
 	// Guard names the rule that held it.
 	Guard Rule `json:"guard,omitempty"`
-	// Paired is set where a mirror puts an entry with a new ID in the place of the one with the old ID: the creation, the
+	// Paired is set where a mirror puts an entry with a new ID in the place of the one with the old ID. The creation, the
 	// deletion, and the memberships that go from one to the other are carried out together or not at all.
 	Paired bool `json:"-"`
 	// Undoes is set where a pin asks for the change, because a person had a run undone.
@@ -206,8 +206,8 @@ const (
 	// its deleted account has to be restored first, and something is in the way.
 	Restorable      Reason = "restorable"
 	ProtectedObject Reason = "protected"         // an administrator, or an account that the configuration protects
-	SuspendedByElse Reason = "suspended_by_else" // somebody else suspended the account: it stays so
-	SuspendedByWhom Reason = "suspended_by_whom" // it is not known whether we suspended the account: it stays so
+	SuspendedByElse Reason = "suspended_by_else" // another program or person suspended the account, and it stays so
+	SuspendedByWhom Reason = "suspended_by_whom" // it is not known whether we suspended the account, and it stays so
 	PinLost         Reason = "pin_lost"          // another program removed or changed the entry's pin
 	RecreatedEntry  Reason = "reanchor"          // the directory was re-created: offered for approval
 )

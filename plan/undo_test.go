@@ -38,7 +38,7 @@ func TestUndoOfDeletionsThatTheSourceRegrets(t *testing.T) {
 				t.Errorf("%s is %+v, want the account %s", ref, o, id)
 			}
 		}
-		carry(t, &in, remote) // Whoever came back suspended, and is wanted, is activated.
+		carry(t, &in, remote) // A wanted account that came back suspended is activated.
 		check(t, "the next sync", carry(t, &in, remote))
 		if len(in.Pins) != 0 {
 			t.Errorf("pins are left: %+v", in.Pins)

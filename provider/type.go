@@ -139,8 +139,8 @@ type Cache interface {
 	Save(ctx context.Context, name string, blob []byte) error
 }
 
-// Env is what a process gives to a tenant. The tenant of an empty Env makes each request at once, and repeats only those
-// that the tenant throttled.
+// Env is what a process gives to a tenant. The tenant of an empty Env makes each request at once, and repeats only
+// those that the tenant throttled.
 type Env struct {
 	// Limiters are what limits the tenant, by the names of its quotas.
 	Limiters map[string]pace.Limiter

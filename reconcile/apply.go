@@ -42,8 +42,8 @@ type applier struct {
 	again []directory.Ref
 	// remote maps entries to the remote ids that this run found or made.
 	remote map[directory.Ref]string
-	// links are the links that differ from those that the run read, stored says which of them the ledger has already,
-	// and lost are the entries with links to be dropped.
+	// links are the links that differ from those that the run read. stored has those of them that are in the ledger
+	// already. lost are the entries with links to be dropped.
 	links  map[directory.Ref]plan.Link
 	stored map[directory.Ref]bool
 	lost   []directory.Ref

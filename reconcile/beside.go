@@ -11,8 +11,8 @@ import (
 )
 
 // making applies the lanes of creations, groups and additions of members. Where the creation of users has a limit of
-// its own, the others use the rest of the quota meanwhile: groups, then members that exist, then each new user's
-// memberships as soon as its creation was tried.
+// its own, the other changes use the rest of the quota meanwhile. Groups come first, then members that exist. The
+// memberships of each new user follow as soon as its creation was tried.
 func (a *applier) making(ctx context.Context, byLane [plan.Lanes][]int) error {
 	creates := byLane[plan.LaneCreate]
 	if !a.cfg.Provider.Capabilities().CreatesApart || len(creates) == 0 {

@@ -10,7 +10,7 @@ import (
 )
 
 // TestGroupsAndMembersGoOnBesideCreations holds each creation of a user back until a change was made that needs no
-// open creation: the creation of a group, the membership of someone who exists, and that of the user before.
+// open creation: the creation of a group, the membership of a user who exists, and that of the user before.
 func TestGroupsAndMembersGoOnBesideCreations(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

@@ -179,8 +179,8 @@ func (e *Engine) ordered(ctx context.Context, memory Memory) ([]directory.Ref, e
 // stands reports whether an entry has an account that was not suspended by us.
 func stands(link plan.Link) bool { return link.RemoteID != "" && !link.Suspended }
 
-// widened returns pending entries with the groups above the groups among them, which contain the same people, and
-// with the entries that have a field that depends on one of them, such as the reports of a manager.
+// widened adds two sorts of entries to the pending ones. The groups above a pending group contain the same people.
+// Other entries have a field that depends on a pending entry, such as the reports of a manager.
 func (e *Engine) widened(ctx context.Context, seen ledger.Pending) ([]directory.Ref, error) {
 	refs, hood := map[directory.Ref]bool{}, directory.Neighbourhood{}
 	for ref := range seen {

@@ -52,7 +52,7 @@ func newNearby(t *testing.T, options mapping.Options, seed uint64, fields ...map
 		follow: ledger.NewRedis(rdb, "google_workspace:1")}
 }
 
-// What many people lose in several delta runs is measured by everyone, as a full run measures it.
+// A field that many people lose in several delta runs is measured against all people, as in a full run.
 func TestEmptiedFieldsOfDeltaRunsAreMeasuredByTheWhole(t *testing.T) {
 	t.Parallel()
 	n := newNearby(t, mapping.Options{}, 1, mapping.Field{Name: "title", Default: "ldap.title"})

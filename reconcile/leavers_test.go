@@ -123,7 +123,7 @@ func TestLaw11LeaversAreSuspendedWithoutLists(t *testing.T) {
 }
 
 // More leavers than a day may see wait, counted against the accounts in the ledger. So does every leaver where the
-// policy asks for approval, where the source has nobody left, and in a dry run.
+// policy asks for approval, where the source has no entry left, and in a dry run.
 func TestLeaversWithoutListsPassTheGuards(t *testing.T) {
 	t.Parallel()
 	dry := func(w *world) reconcile.Scope { return reconcile.Full().DryRun() }

@@ -65,8 +65,8 @@ func (e *Engine) newsOf(ctx context.Context, p plan.Plan) (n news, err error) {
 	return n, err
 }
 
-// reshapes reports whether a change of a group changes who is in scope: a group's name and DN may name the one that
-// limits the scope, and a group that leaves takes its members out of others.
+// reshapes reports whether a change of a group changes which people are in scope. The configuration names the group
+// that limits the scope by its name or DN, and a group that leaves takes its members out of the groups above it.
 func reshapes(c *plan.Change) bool {
 	return c.Op != plan.Update || slices.ContainsFunc(c.Fields, func(f plan.FieldChange) bool {
 		return slices.Contains([]string{plan.MirrorDN, directory.CommonName, directory.DisplayName}, f.Name)
@@ -81,8 +81,8 @@ func announced(refs map[directory.Ref]bool) []directory.Ref {
 	return slices.SortedFunc(maps.Keys(refs), directory.Ref.Compare)
 }
 
-// announce makes the planned changes of a source pending at the providers that follow it: before they are made, so
-// that a run that dies loses none, and after it, because a provider may have read in between.
+// announce makes the planned changes of a source pending at the providers that follow it. It does so before they are
+// made, so that a run that dies loses none, and again afterwards, because a provider may have read in between.
 func (e *Engine) announce(ctx context.Context, n news) error {
 	for _, f := range e.cfg.Followers {
 		refs := n.refs

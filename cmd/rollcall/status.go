@@ -165,7 +165,7 @@ func (s standing) now() string {
 	case s.open.ID == "" && !s.sync.IsRunning:
 		return "idle"
 	case !s.sync.IsRunning:
-		return "lost" // nobody keeps the run alive: the next start closes it
+		return "lost" // no worker keeps the run alive, and the next start closes it
 	case s.open.State == status.Running && expected > 0:
 		return fmt.Sprintf("running, %d %%", done*whole/expected)
 	case s.open.ID == "":

@@ -55,8 +55,8 @@ func (s *State) shared(ctx context.Context, to *sheet) error {
 	return errors.Join(err, queued, remembered)
 }
 
-// memory returns what Redis uses and may use, of a cluster that of the fullest node. told is false where it does not
-// say, as some that are rented do not.
+// memory returns the memory that Redis uses and its limit. Of a cluster it returns those of the fullest node. told is
+// false if Redis does not give them, as with some hosted services.
 func memory(ctx context.Context, rdb redis.UniversalClient) (used, limit float64, told bool, err error) {
 	var mu sync.Mutex
 	ask := func(ctx context.Context, node *redis.Client) error {

@@ -84,7 +84,7 @@ func (p *Provider) listUsers(ctx context.Context, query string, each func(*admin
 	})
 }
 
-// Deleted implements provider.Restorer. An account of ours with a time that cannot be read counts as deleted now: a
+// Deleted implements provider.Restorer. An account of ours with a time that cannot be read counts as deleted now. A
 // second account beside it would be worse than an attempt to restore it too late.
 func (p *Provider) Deleted(ctx context.Context) (deleted []plan.Deleted, err error) {
 	list := func() *admin.UsersListCall { return p.api.Users.List().MaxResults(usersPage).ShowDeleted("true") }

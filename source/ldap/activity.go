@@ -54,8 +54,8 @@ var activityForms = [...]struct {
 //     msDS-UserAccountDisabled in its place.
 //   - FreeIPA and 389 Directory Server: nsAccountLock is TRUE. FreeIPA: krbPrincipalExpiration is past.
 //   - eDirectory, with its preset: loginDisabled is TRUE, or loginExpirationTime is past.
-//   - OpenLDAP's ppolicy: pwdAccountLockedTime is in the year 0 (000001010000Z), the mark of an administrator's lock. Any
-//     other time is a lockout after wrong passwords.
+//   - OpenLDAP's ppolicy: pwdAccountLockedTime is in the year 0 (000001010000Z), the mark of an administrator's lock.
+//     Any other time is a lockout after wrong passwords.
 //   - RFC 2307's shadowAccount: shadowExpire, in days since 1970, is past.
 //   - PingDirectory and OpenDJ: ds-pwp-account-disabled is TRUE.
 type activity [len(activityAttributes)][]string

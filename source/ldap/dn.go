@@ -8,13 +8,13 @@ import (
 )
 
 // NormalizeDN returns a text that is equal for DNs that distinguishedNameMatch takes for equal (RFC 4517, section
-// 4.2.15) where every naming attribute is compared by caseIgnoreMatch, as all the common ones are: attribute types
-// by their short names in lower case, values prepared by the rules of RFC 4518, RDNs of several values sorted, and
-// RFC 4514's escapes in one form only. It accepts the older forms of RFC 2253 and RFC 1779 too (quotes, semicolons,
-// blanks around separators), because servers of that age are still asked.
+// 4.2.15). It takes every naming attribute to be compared by caseIgnoreMatch, as all the common ones are. The text has
+// attribute types by their short names in lower case, values prepared by the rules of RFC 4518, RDNs of several values
+// sorted, and RFC 4514's escapes in one form only. NormalizeDN also accepts the older forms of RFC 2253 and RFC 1779
+// (quotes, semicolons, blanks around separators), which old servers send.
 //
-// Member lists come by the hundred thousand, nearly all of them plain ASCII: that path makes one pass and allocates
-// at most once.
+// Member lists have hundreds of thousands of DNs, nearly all of them plain ASCII. Such a DN takes one pass and at most
+// one allocation.
 func NormalizeDN(dn string) (string, error) { return normalizeDN(dn, prepare) }
 
 // closeDN is NormalizeDN for servers that keep apart what RFC 4518 makes equal. OpenLDAP has two entries for cn=Strasse

@@ -112,7 +112,7 @@ func classify(ctx context.Context, op string, err error) error {
 	case errors.Is(cause, errSilent), errors.Is(cause, context.DeadlineExceeded):
 		return fault.New(fault.Unavailable, op, cause)
 	case fault.KindOf(cause) == fault.Internal:
-		return fault.New(fault.Canceled, op, cause) // whoever cancelled said why, in plain words
+		return fault.New(fault.Canceled, op, cause) // the cause of the cancellation is in plain words
 	default:
 		return fault.New(fault.KindOf(cause), op, cause)
 	}

@@ -221,8 +221,8 @@ func (f *file) String() string { return "file://" + f.path }
 func (f *file) close() {}
 
 // ldifReader reads the records of an export (RFC 2849), so that errors name the line where a record begins. It takes
-// time in proportion to the size of the file. It refuses what an export does not have and that would be dangerous:
-// values by URL, which could read any file, and a last line without its end, which a copy in progress has.
+// time in proportion to the size of the file. It refuses values by URL, which no export has and which could read
+// any file. It also refuses a last line without its end, which a copy in progress has.
 type ldifReader struct {
 	in   *bufio.Reader
 	line int

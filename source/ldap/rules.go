@@ -86,8 +86,8 @@ func describes(asked, name string) bool {
 	return shortType(base) == shortType(askedBase)
 }
 
-// superclasses has the object classes of the standard schemas (RFC 4519, 2798, 2307, Active Directory): a server knows
-// that an inetOrgPerson is a person, and an export from OpenLDAP says so only where the entry was written so.
+// superclasses has the object classes of the standard schemas (RFC 4519, 2798, 2307, Active Directory). A server knows
+// that an inetOrgPerson is a person. An export from OpenLDAP says so only if the entry was written with both classes.
 var superclasses = map[string]string{
 	"person": "top", "organizationalperson": "person", "inetorgperson": "organizationalperson",
 	"residentialperson": "person",
@@ -117,9 +117,9 @@ func isClass(class, want string) bool {
 // conflictAttribute marks the conflict objects of 389 Directory Server and FreeIPA.
 const conflictAttribute = "nsds5ReplConflict"
 
-// conflictName reports whether an entry's own RDN is what replication leaves where one name was added on two
-// servers: on Active Directory a value that ends with a line feed, CNF: and a GUID; on 389 Directory Server an RDN
-// with nsuniqueid.
+// conflictName reports whether replication made the RDN of an entry, because one name was added on two servers. On
+// Active Directory the value of such an RDN ends with a line feed, CNF: and a GUID. On 389 Directory Server the RDN has
+// nsuniqueid.
 func conflictName(dn string) bool {
 	if !strings.Contains(dn, "CNF:") && !strings.Contains(strings.ToLower(dn), "nsuniqueid=") {
 		return false

@@ -1,10 +1,10 @@
 // Package ldap is the source that reads an LDAP directory: Active Directory, OpenLDAP, FreeIPA, 389 Directory Server
 // or an LDIF export of one.
 //
-// A read is complete or it failed. What is absent from a snapshot is deprovisioned later, so every way in which a
-// server can give less than everything (a result code other than success, a size or time limit, a connection that
-// drops in the middle of a page, a page cookie that leads nowhere) is an error with a fault.Kind, and an entry that
-// was seen but cannot be used is a Finding, never silence.
+// A read is complete or it failed. What is absent from a snapshot is deprovisioned later. So every way in which a
+// server can give less than everything is an error with a fault.Kind. Examples are a result code other than success, a
+// size or time limit, a connection that drops in the middle of a page, and a page cookie that leads nowhere. An entry
+// that was seen but cannot be used is a Finding, never silence.
 //
 // The package translates and classifies. It does not retry, log or decide. It reads in five steps, which a server
 // and a file share:
@@ -64,8 +64,8 @@ func WithEnv(getenv func(string) string) Option { return func(s *Source) { s.get
 // WithStrictFiles refuses a world-readable password file, instead of warning.
 func WithStrictFiles() Option { return func(s *Source) { s.strictFiles = true } }
 
-// WithProgress has fn called for each search and for each thousand entries of one: a large directory behind a slow
-// line is read for long before there is anything else to tell.
+// WithProgress has fn called for each search and for each thousand entries of one. The read of a large directory
+// behind a slow line takes long, and has no other sign of progress.
 func WithProgress(fn func()) Option { return func(s *Source) { s.progress = fn } }
 
 // Deciding says how the mappings of a source decide who is active.

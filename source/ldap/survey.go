@@ -13,8 +13,8 @@ import (
 	"rollcall/fault"
 )
 
-// Detect connects to the first server of a configuration, or opens its file, and returns the preset that fits and where
-// people may be: one base where the directory says so. The preset is empty where the family is not known.
+// Detect connects to the first server of a configuration, or opens its file, and returns the preset that fits, and
+// the bases that may have people. It is one base if the directory names it. The preset is empty for an unknown family.
 func Detect(ctx context.Context, c Config) (preset string, bases []string, err error) {
 	c.SyncUsers, c.SyncGroups = true, true
 	if c.BaseDN == "" {

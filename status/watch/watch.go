@@ -258,7 +258,7 @@ type verdict int
 const (
 	same verdict = iota
 	other
-	last // what nobody needs to read again
+	last // never read again
 )
 
 // newShared begins to read, the first time at once.
