@@ -75,8 +75,8 @@ func (k *checker) check() {
 
 // profiles checks each profile, and gives those of its type to each provider.
 func (k *checker) profiles() {
-	for _, name := range sortedKeys(k.Profiles) {
-		for _, own := range sortedKeys(k.Profiles[name]) {
+	for _, name := range slices.Sorted(maps.Keys(k.Profiles)) {
+		for _, own := range slices.Sorted(maps.Keys(k.Profiles[name])) {
 			p := k.Profiles[name][own]
 			k.adopt(join(join("profiles", name), own), fields(reflect.TypeOf(p)), p.Validate(own))
 		}

@@ -191,7 +191,7 @@ func (d *decoder) decodeProfiles(n *yaml.Node, into *Profiles, path string) {
 	for _, p := range d.pairs(n, path) {
 		empty, ok := known[p.key]
 		if !ok {
-			d.unknown(path, p.key, sortedKeys(known))
+			d.unknown(path, p.key, slices.Sorted(maps.Keys(known)))
 			continue
 		}
 		table := reflect.New(reflect.MapOf(reflect.TypeFor[string](), reflect.TypeOf(empty))).Elem()
