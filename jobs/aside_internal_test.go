@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -41,5 +42,23 @@ func TestAnUnfitWorkerStandsAside(t *testing.T) {
 		if w.taking == aside || (len(alive) == 0) != aside {
 			t.Errorf("off by %s: it takes tasks: %v, workers: %v", tt.off, w.taking, alive)
 		}
+	}
+}
+
+// A worker does not start before it has read the clock of Redis: that of its host may be a month off, and would fire
+// schedules.
+func TestAWorkerStartsWithTheClockOfRedis(t *testing.T) {
+	t.Parallel()
+	k := newTicker(t, noon)
+	w := k.worker(Container{Name: "ldap:corp", Schedule: "@every 10m"})
+	t.Cleanup(w.Shutdown)
+	unread := errors.New("clock: no answer")
+	w.cfg.Measure = func(context.Context) error { return unread }
+	if err := w.Start(t.Context()); !errors.Is(err, unread) {
+		t.Fatalf("Start() = %v, want %v", err, unread)
+	}
+	alive, err := k.store.Workers(t.Context())
+	if err != nil || len(alive) > 0 || w.taking {
+		t.Errorf("workers %v (%v), and it takes tasks: %v", alive, err, w.taking)
 	}
 }

@@ -44,6 +44,9 @@ type WorkerConfig struct {
 	Log     *slog.Logger
 	// Now is the clock that all workers share, Redis' own. Default time.Now.
 	Now func() time.Time
+	// Measure reads the clock of Redis for Now. A worker does not start without it, because Now shows the time of this
+	// host until then. Default none.
+	Measure func(context.Context) error
 	// Skew is how far the clock of this host is ahead of it. Default none.
 	Skew func() time.Duration
 	// RedisIsWrong is asked while the clocks differ, and reports whether a tenant shows the time of this host. The
@@ -68,6 +71,9 @@ func (c WorkerConfig) withDefaults() WorkerConfig {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Measure == nil {
+		c.Measure = func(context.Context) error { return nil }
 	}
 	if c.Skew == nil {
 		c.Skew = func() time.Duration { return 0 }
@@ -149,6 +155,9 @@ func (w *Worker) server(queue string, concurrency int) *asynq.Server {
 // Start begins to carry out work. It returns at once; Shutdown ends it.
 func (w *Worker) Start(ctx context.Context) error {
 	ctx, w.stop = context.WithCancel(ctx)
+	if err := w.cfg.Measure(ctx); err != nil {
+		return err
+	}
 	if _, err := w.cfg.Status.Beat(ctx, w.cfg.Name); err != nil {
 		return err
 	}

@@ -203,8 +203,8 @@ func (a *App) Worker(name string) (*jobs.Worker, error) {
 	}
 	w, err := jobs.NewWorker(jobs.WorkerConfig{
 		Redis: a.Redis, Status: a.Status, Decisions: a.Decisions, Containers: all, Name: name, Metrics: a.work, Log: a.Log,
-		Now: a.Clock.Now, Skew: a.Clock.Offset, RedisIsWrong: a.redisIsWrong(), Answers: a.answers(),
-		Unfit: a.sign.Aside,
+		Now: a.Clock.Now, Measure: a.Clock.Measure, Skew: a.Clock.Offset, RedisIsWrong: a.redisIsWrong(),
+		Answers: a.answers(), Unfit: a.sign.Aside,
 	})
 	if err == nil {
 		a.aside, a.superseded = w.Aside, w.Superseded

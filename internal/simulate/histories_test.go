@@ -66,6 +66,17 @@ func TestHistories(t *testing.T) {
 				{what: "leave", a: 2, then: time.Minute}, {what: "resume", a: 1, then: time.Minute},
 			},
 		},
+		"a worker whose host is a month behind starts while Redis answers late or not": {
+			setup{people: 4, groups: 2, skews: []time.Duration{0, 0, skewOf(5, 0)}, deletes: true},
+			[]event{
+				{what: "refuse", a: 5, b: 10, then: 11 * time.Second, hazards: []hazard{
+					{place: redisBeside, kind: full, nth: 1, calls: 1, long: 20 * time.Second}}},
+				{what: "add worker", a: 5, b: 1, then: 2 * time.Second, hazards: []hazard{
+					{place: redisBeside, kind: delayed, nth: 60, calls: 1, long: 40 * time.Second},
+					{place: redisInTask, kind: lost, nth: 4, calls: 30, long: 20 * time.Second}}},
+				{what: "add worker", a: 6, b: 2, then: 4 * time.Second},
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { h.play(t) })

@@ -60,6 +60,7 @@ type process struct {
 	name      string
 	rdb       *redis.Client
 	clock     *redisclock.Clock
+	measure   func(context.Context) error
 	status    *status.Store
 	decisions *decisions.Store
 	client    *jobs.Client
@@ -84,8 +85,10 @@ func (s *sim) newProcess(name string, skew time.Duration) *process {
 	p.clock = redisclock.New(p.rdb, func() time.Time { return time.Now().Add(skew) })
 	ctx, stop := context.WithCancel(context.Background())
 	var kept sync.WaitGroup
-	if skew != 0 { // An unmeasured clock shows the time of its host.
-		_ = p.clock.Measure(ctx)
+	p.measure = func(context.Context) error { return nil } // An unmeasured clock shows the time of its host.
+	if skew != 0 {
+		p.measure = p.clock.Measure
+		_ = p.measure(ctx)
 		kept.Go(func() { p.clock.Keep(ctx) })
 	}
 	p.status = status.New(p.rdb, status.Config{Now: p.clock.Now})
@@ -114,7 +117,7 @@ func (p *process) start() {
 	for {
 		w, err := jobs.NewWorker(jobs.WorkerConfig{
 			Redis: p.rdb, Status: p.status, Decisions: p.decisions, Containers: p.containers(), Name: p.name,
-			Now: p.clock.Now, Skew: p.clock.Offset, TaskCheckInterval: 500 * time.Millisecond,
+			Now: p.clock.Now, Measure: p.measure, Skew: p.clock.Offset, TaskCheckInterval: 500 * time.Millisecond,
 			ShutdownTimeout: 10 * time.Second,
 		})
 		if err != nil {
