@@ -136,7 +136,7 @@ func (a *applier) spared(i int) bool {
 }
 
 // silence judges the changes that got no response twice. They fail if later changes got one. Otherwise the provider
-// is down, and the run is deferred.
+// is down, and the run is deferred. A local copy that lacks a change is nothing to sync from, so its run is deferred too.
 func (a *applier) silence() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -144,7 +144,7 @@ func (a *applier) silence() {
 		return
 	}
 	first := a.unanswered[0]
-	if a.silent && !a.run.Insist {
+	if (a.silent || a.cfg.Provider.Capabilities().Mirror) && !a.run.Insist {
 		a.deferral = fmt.Errorf("%s: %w", describe(&a.report.Apply.Changes[first.at]), first.result.Err)
 		return
 	}
