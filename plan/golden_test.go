@@ -146,7 +146,7 @@ type settings struct {
 	Spent   struct{ Leave, Reactivate, Rename int }
 	Decided map[string]plan.Verdict
 	// NewSources are sources that the tenant was never synced from.
-	NewSources []string `yaml:"new_sources"`
+	NewSources []plan.NewSource `yaml:"new_sources"`
 	Missing    []struct {
 		Attribute, Field string
 		Now, Before      int

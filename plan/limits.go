@@ -135,8 +135,8 @@ type Limits struct {
 	// Returning are entries that existed before. Their creation is no new entry, because an older read brings them
 	// back.
 	Returning map[directory.Ref]bool
-	// NewSources are the slugs of sources that the provider was never synced from.
-	NewSources []string
+	// NewSources are the sources that the provider was never synced from.
+	NewSources []NewSource
 	// Verdicts are the decisions by the change's fingerprint. An approved change passes every guard and counts against
 	// none.
 	Verdicts map[string]Verdict

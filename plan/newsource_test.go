@@ -50,7 +50,7 @@ func TestLaw12ANewSourceAsksBeforeManyJoin(t *testing.T) {
 				in.Desired[len(in.Desired)-1].Source = "other"
 			}
 			in.Desired = append(in.Desired, want("w", "w@x", "name", "w")) // A joiner of the source that is known.
-			tc.limits.NewSources = []string{"other"}
+			tc.limits.NewSources = []plan.NewSource{{Slug: "other"}}
 			p := plan.Compute(in)
 			apply, waits := p.Guard(tc.limits, plan.Budget{})
 			if diff := cmp.Diff(tc.held, rules(waits)); diff != "" || len(apply.Changes) != tc.apply+1 {

@@ -21,32 +21,50 @@ func (v *view) sources() (out []string) {
 
 // newSources returns the sources that the tenant was never synced from. The ledger knows those that it was. Where the
 // ledger was lost, a source is no new one if one of its entries has an object (law 4).
-func (e *Engine) newSources(s Scope, v *view) []string {
+func (e *Engine) newSources(s Scope, v *view) (out []plan.NewSource) {
 	if e.cfg.Provider.Capabilities().Mirror {
 		return nil
 	}
 	known := v.facts.Sources
-	if known == nil {
-		if s.limited() { // It does not see the objects of the other entries.
-			return nil
-		}
-		known = v.anchoring()
+	if known == nil && s.limited() { // It does not see the objects of the other entries.
+		return nil
 	}
-	return slices.DeleteFunc(v.sources(), func(slug string) bool { return slices.Contains(known, slug) })
+	var accounts map[string]plan.Tally
+	for _, slug := range v.sources() {
+		if slices.Contains(known, slug) {
+			continue
+		}
+		if accounts == nil {
+			accounts = v.accounts()
+		}
+		if n := accounts[slug]; known != nil || n == (plan.Tally{}) {
+			out = append(out, plan.NewSource{Slug: slug, Accounts: n})
+		}
+	}
+	return out
 }
 
-// anchoring returns the sources with an entry that has an object.
-func (v *view) anchoring() (out []string) {
+// accounts counts the objects of the entries of each source.
+func (v *view) accounts() map[string]plan.Tally {
 	anchored := make(map[directory.Ref]bool, len(v.state.Objects))
 	for i := range v.state.Objects {
 		if o := &v.state.Objects[i]; o.Anchored() {
 			anchored[o.Ref] = true
 		}
 	}
+	out := map[string]plan.Tally{}
 	for i := range v.desired.Desired {
-		if d := &v.desired.Desired[i]; anchored[d.Ref] && !slices.Contains(out, d.Source) {
-			out = append(out, d.Source)
+		d := &v.desired.Desired[i]
+		if !anchored[d.Ref] {
+			continue
 		}
+		n := out[d.Source]
+		if d.Kind == directory.User {
+			n.User++
+		} else {
+			n.Group++
+		}
+		out[d.Source] = n
 	}
 	return out
 }
@@ -61,16 +79,19 @@ func (a *applier) noteFirst(ctx context.Context) error {
 	return a.cfg.Ledger.SetFacts(ctx, a.view.facts)
 }
 
-// joined returns the sources that this run synced from, but for new ones with joiners that wait for a decision.
+// joined returns the sources that this run synced from, but for new ones with joiners that wait for a decision, and
+// those that were rejected as a whole.
 func (a *applier) joined() []string {
 	waits := map[string]bool{}
 	for i := range a.report.Held.Changes {
 		c := &a.report.Held.Changes[i]
-		if c.Joins() && (c.Guard == plan.RuleSource || c.Guard == plan.RuleRejected) {
+		none := func(n plan.NewSource) bool { return n.Slug == c.Source && n.Accounts == plan.Tally{} }
+		if c.Joins() && (c.Guard == plan.RuleSource ||
+			c.Guard == plan.RuleRejected && slices.ContainsFunc(a.view.joining, none)) {
 			waits[c.Source] = true
 		}
 	}
 	return slices.DeleteFunc(a.view.sources(), func(slug string) bool {
-		return waits[slug] && slices.Contains(a.view.joining, slug)
+		return waits[slug] && slices.ContainsFunc(a.view.joining, func(n plan.NewSource) bool { return n.Slug == slug })
 	})
 }

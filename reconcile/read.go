@@ -43,7 +43,7 @@ type view struct {
 	// approval says why every change waits for a decision. It is empty if none does.
 	approval string
 	// joining are the sources that the provider was never synced from.
-	joining []string
+	joining []plan.NewSource
 	// sourceRead and stateRead report which sides have been read.
 	sourceRead, stateRead bool
 	// undo are the pins of this run's undo, which are also among the pins in memory. notUndone are the changes that

@@ -32,10 +32,10 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 		return nil
 	}
 	kind := fault.KindOf(r.Err)
+	a.notSuspended(c, kind)
 	if kind != fault.Unavailable {
 		a.answered(c)
 	}
-	a.notSuspended(c, kind)
 	err := fmt.Errorf("%s: %w", describe(c), r.Err)
 	switch kind {
 	case fault.Canceled:
@@ -80,8 +80,9 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 // again. An account that is not found keeps its link: the answer may be a gateway's, and the next full list tells. The
 // caller holds the lock.
 func (a *applier) notSuspended(c *plan.Change, kind fault.Kind) {
-	if kind == fault.Unavailable || kind == fault.Canceled || kind == fault.Internal {
-		return // It may have been carried out.
+	if kind == fault.Unavailable || kind == fault.Canceled || kind == fault.Internal || kind == fault.Throttled ||
+		a.mute[c.Ref].writes > 0 {
+		return // It, or an earlier attempt, may have been carried out.
 	}
 	if link := a.link(c.Ref); c.Op == plan.Suspend && link.Suspended {
 		link.Suspended = a.view.links[c.Ref].Suspended
@@ -136,7 +137,8 @@ func (a *applier) spared(i int) bool {
 }
 
 // silence judges the changes that got no response twice. They fail if later changes got one. Otherwise the provider
-// is down, and the run is deferred. A local copy that lacks a change is nothing to sync from, so its run is deferred too.
+// is down, and the run is deferred. A local copy that lacks a change is nothing to sync from, so a full run of it is
+// deferred too.
 func (a *applier) silence() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -144,7 +146,8 @@ func (a *applier) silence() {
 		return
 	}
 	first := a.unanswered[0]
-	if (a.silent || a.cfg.Provider.Capabilities().Mirror) && !a.run.Insist {
+	whole := a.cfg.Provider.Capabilities().Mirror && !a.run.Scope.limited()
+	if (a.silent || whole) && !a.run.Insist {
 		a.deferral = fmt.Errorf("%s: %w", describe(&a.report.Apply.Changes[first.at]), first.result.Err)
 		return
 	}

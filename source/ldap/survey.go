@@ -53,19 +53,23 @@ func (f *file) preset() string {
 	return ""
 }
 
-// root returns the part of the DN that all entries of an export have in common, as the first entry has it.
+// root returns the part of the DN that all entries of an export have in common, as the first entry has it. Entries with
+// a DN that cannot be read do not count.
 func (f *file) root() string {
-	if len(f.entries) == 0 {
+	first := slices.IndexFunc(f.entries, func(e fileEntry) bool { return e.norm != "" })
+	if first < 0 {
 		return ""
 	}
-	dn, err := ldap.ParseDN(f.entries[0].DN)
+	dn, err := ldap.ParseDN(f.entries[first].DN)
 	if err != nil {
 		return ""
 	}
 	for i := range dn.RDNs {
 		base := (&ldap.DN{RDNs: dn.RDNs[i:]}).String()
 		norm, err := NormalizeDN(base)
-		if err == nil && !slices.ContainsFunc(f.entries, func(e fileEntry) bool { return !under(e.norm, norm) }) {
+		if err == nil && !slices.ContainsFunc(f.entries, func(e fileEntry) bool {
+			return e.norm != "" && !under(e.norm, norm)
+		}) {
 			return base
 		}
 	}
