@@ -24,7 +24,8 @@ func FuzzAsk(f *testing.F) {
 	for _, seed := range [][3]string{
 		{`{"topic":"draft","text":1,"within":1000}`, `{"by":"ops","at":"2026-03-01T12:00:00Z"}`, `{"answer":"x"}`},
 		{`{"topic":"other","within":9223372036854775807,"keep":1}`, `{}`, `{"failed":true,"kind":200,"error":"x"}`},
-		{`{"topic":"draft","text":{},"within":-1,"keep":-9}`, `null`, `{"failed":true,"kind":5,"after":-9223372036854775808}`},
+		{`{"topic":"draft","text":{},"within":-1,"keep":-9}`, `null`,
+			`{"failed":true,"kind":5,"after":-9223372036854775808}`},
 		{``, `{"at":"9999-12-31T23:59:59Z"}`, `{}`}, {`[]`, ``, `{"failed":true,"after":9223372036854775807}`},
 	} {
 		f.Add([]byte(seed[0]), []byte(seed[1]), []byte(seed[2]))

@@ -307,6 +307,35 @@ func (w *Worker) readWhole(ctx context.Context, c *Container, why string) {
 	}
 }
 
+const lossText = "Redis has lost all its data, and this run restores what it can. Runs that were under way have " +
+	"ended; the history of runs, approvals, pins and the counts of the last 24 hours are gone."
+
+// noticeLoss starts the sources when Redis has lost its data. All workers find the same runs.
+func (w *Worker) noticeLoss(ctx context.Context) error {
+	id, err := w.cfg.Status.Data(ctx)
+	if err != nil {
+		return err
+	}
+	if id == w.data {
+		return nil
+	}
+	w.cfg.Log.ErrorContext(ctx, "redis has lost all its data: the sources start by themselves")
+	for _, c := range w.cfg.Containers {
+		if !c.Name.IsSource() || w.homes.why(c.Name) != "" {
+			continue
+		}
+		_, err := w.client.start(ctx, status.StartRequest{
+			ID:        uuid.NewSHA1(uuid.NameSpaceOID, []byte(id+" "+string(c.Name))).String(),
+			Container: c.Name, Trigger: status.Trigger{Kind: status.ByLoss},
+		})
+		if _, live := errors.AsType[*status.LiveError](err); err != nil && !live {
+			return err // The next turn tries again.
+		}
+	}
+	w.data = id
+	return nil
+}
+
 // longestYear is how far a schedule is followed to find its longest gap. Except for the leap day, every combination
 // of days occurs in that time.
 const longestYear = 366 * 24 * time.Hour

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
 
@@ -299,36 +298,6 @@ func (w *Worker) round(ctx context.Context) error {
 	}
 	return errors.Join(append(errs, w.count(ctx, names), w.lost(ctx, names), w.mend(ctx, names, alive), w.tick(ctx),
 		w.noticeLoss(ctx))...)
-}
-
-const lossText = "Redis has lost all its data, and this run restores what it can. Runs that were under way have " +
-	"ended; " +
-	"the history of runs, approvals, pins and the counts of the last 24 hours are gone."
-
-// noticeLoss starts the sources when Redis has lost its data. All workers find the same runs.
-func (w *Worker) noticeLoss(ctx context.Context) error {
-	id, err := w.cfg.Status.Data(ctx)
-	if err != nil {
-		return err
-	}
-	if id == w.data {
-		return nil
-	}
-	w.cfg.Log.ErrorContext(ctx, "redis has lost all its data: the sources start by themselves")
-	for _, c := range w.cfg.Containers {
-		if !c.Name.IsSource() || w.homes.why(c.Name) != "" {
-			continue
-		}
-		_, err := w.client.start(ctx, status.StartRequest{
-			ID:        uuid.NewSHA1(uuid.NameSpaceOID, []byte(id+" "+string(c.Name))).String(),
-			Container: c.Name, Trigger: status.Trigger{Kind: status.ByLoss},
-		})
-		if _, live := errors.AsType[*status.LiveError](err); err != nil && !live {
-			return err // The next turn tries again.
-		}
-	}
-	w.data = id
-	return nil
 }
 
 // lost ends the object jobs that no worker will finish any more, and counts them.

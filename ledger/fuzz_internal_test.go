@@ -10,8 +10,8 @@ import (
 	"rollcall/plan"
 )
 
-// FuzzStored reads the values of another program as links, confirmed members and facts. What is read can be stored again
-// and is then read alike.
+// FuzzStored reads the values of another program as links, confirmed members and facts. What is read can be stored
+// again and is then read alike.
 func FuzzStored(f *testing.F) {
 	packed, err := pack(plan.Confirmed{Witness: "etag", Members: strings.Split(strings.Repeat("member\n", 100), "\n")})
 	if err != nil {

@@ -159,8 +159,8 @@ func (c *Console) heldSet(ctx context.Context, res api.Resource, f heldFilter) (
 // setsKept is how long a set of held changes is kept after it was read.
 const setsKept = time.Minute
 
-// waiting returns what waits in a container with these counts, which it makes anew for an earlier version. A set can have
-// hundreds of thousands of changes, so it is kept for a while and read again when the run after it has another.
+// waiting returns what waits in a container with these counts, which it makes anew for an earlier version. A set can
+// have hundreds of thousands of changes, so it is kept for a while and read again when the run after it has another.
 func (c *Console) waiting(ctx context.Context, id container.ID, counts decisions.HeldCounts) (decisions.HeldSet,
 	decisions.HeldCounts, error) {
 	read := func() (decisions.HeldSet, error) { return c.cfg.Decisions.Held(ctx, id) }

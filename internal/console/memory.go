@@ -7,7 +7,8 @@ import (
 	"rollcall/container"
 )
 
-// memory keeps a value for each container, or for several, for a while, because the value is large or made of many parts.
+// memory keeps a value for each container, or for several, for a while, because the value is large or made of many
+// parts.
 type memory[T any] struct {
 	mu   sync.Mutex
 	kept map[container.ID]*remembered[T]

@@ -313,8 +313,8 @@ func writeCSV(w http.ResponseWriter, rows iter.Seq2[plan.Row, error]) error {
 	return out.Error()
 }
 
-// cell keeps a spreadsheet from taking a value from a directory for a formula. Some of them skip what is not shown before
-// it, and take signs of full width for the others.
+// cell keeps a spreadsheet from taking a value from a directory for a formula. Some of them skip what is not shown
+// before it, and take signs of full width for the others.
 func cell(text string) string {
 	shown := strings.TrimLeftFunc(text, func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) })
 	if first, _ := utf8.DecodeRuneInString(shown); strings.ContainsRune("=+-@＝＋－＠", first) {

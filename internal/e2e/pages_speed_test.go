@@ -64,8 +64,8 @@ func fillContainer(t testing.TB, rdb *redis.Client, c container.ID) {
 			t.Fatal(err)
 		}
 	}
-	held := decisions.HeldSet{Digest: "d1", At: time.Now(), Changes: []decisions.HeldChange{{Fingerprint: "f", Op: "suspend",
-		Kind: "user", ID: "u", Label: "ada", Guard: "limit"}}}
+	held := decisions.HeldSet{Digest: "d1", At: time.Now(), Changes: []decisions.HeldChange{{Fingerprint: "f",
+		Op: "suspend", Kind: "user", ID: "u", Label: "ada", Guard: "limit"}}}
 	if err := decisions.New(rdb, decisions.Config{}).SetHeld(t.Context(), c, held); err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,8 @@ func TestALivePageMoves(t *testing.T) {
 	t.Parallel()
 	base, rdb := startGallery(t)
 	runs, source := status.New(rdb, status.Config{}), container.ID("ldap:corp")
-	run, err := runs.Start(t.Context(), status.StartRequest{Container: source, Trigger: status.Trigger{Kind: status.ByAPI}})
+	run, err := runs.Start(t.Context(), status.StartRequest{Container: source,
+		Trigger: status.Trigger{Kind: status.ByAPI}})
 	if err != nil {
 		t.Fatal(err)
 	}

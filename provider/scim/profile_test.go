@@ -290,8 +290,8 @@ func TestProfilesAreComplete(t *testing.T) {
 	}
 }
 
-// TestProfilesAreDocumented checks that the page of SCIM has each profile with its server, says which ones are not tested,
-// and links to the page that a profile was written from.
+// TestProfilesAreDocumented checks that the page of SCIM has each profile with its server, says which ones are not
+// tested, and links to the page that a profile was written from.
 func TestProfilesAreDocumented(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/scim.md")

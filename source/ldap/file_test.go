@@ -107,8 +107,8 @@ func TestFilesAsToolsWriteThem(t *testing.T) {
 	}
 }
 
-// TestLaw10ARecordWithAnUnreadableDNIsHeld checks that one DN that cannot be read fails no file. The entry is held under
-// its id, or named by its text where it has none, and all others are read.
+// TestLaw10ARecordWithAnUnreadableDNIsHeld checks that one DN that cannot be read fails no file. The entry is held
+// under its id, or named by its text where it has none, and all others are read.
 func TestLaw10ARecordWithAnUnreadableDNIsHeld(t *testing.T) {
 	t.Parallel()
 	bob := strings.NewReplacer("dn: uid=ada", "dn: uid bob", "uid: ada", "uid: bob", "00000000000A",
