@@ -293,8 +293,8 @@ type Event struct {
 	Data any // sent as JSON
 }
 
-// Stream sends events until the client disconnects, mayStill returns false or the process stops. It asks mayStill before
-// it sends anything. It shares the limits of the event streams of runs.
+// Stream sends events until the client disconnects, mayStill returns false or the process stops. It asks mayStill
+// before it sends anything. It shares the limits of the event streams of runs.
 func (a *API) Stream(w http.ResponseWriter, r *http.Request, mayStill func() bool, events <-chan []Event) {
 	select {
 	case a.events.slots <- struct{}{}:
