@@ -104,24 +104,26 @@ func (s *Store) PauseOf(ctx context.Context, c container.ID) (*Pause, error) {
 }
 
 // Paused fails with a PausedError while a container is paused. It asks Redis at most once a second as long as the
-// container is not paused, and each time while it is.
+// container is not paused, and each time while it is. An answer that took longer than that is not news any more: it
+// asks again.
 func (s *Store) Paused(ctx context.Context, c container.ID) error {
-	began := time.Now()
-	s.mu.Lock()
-	fresh := began.Sub(s.free[c]) < pausedWithin
-	s.mu.Unlock()
-	if fresh {
-		return nil
+	fresh := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return time.Since(s.free[c]) < pausedWithin
 	}
-	p, err := s.PauseOf(ctx, c)
-	if err != nil {
-		return err
+	for !fresh() {
+		began := time.Now()
+		p, err := s.PauseOf(ctx, c)
+		if err != nil {
+			return err
+		}
+		if p != nil {
+			return fault.New(fault.Canceled, "", &PausedError{*p})
+		}
+		s.mu.Lock()
+		s.free[c] = began
+		s.mu.Unlock()
 	}
-	if p != nil {
-		return fault.New(fault.Canceled, "", &PausedError{*p})
-	}
-	s.mu.Lock()
-	s.free[c] = began
-	s.mu.Unlock()
 	return nil
 }

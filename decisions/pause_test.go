@@ -1,10 +1,14 @@
 package decisions_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"rollcall/decisions"
 	"rollcall/fault"
@@ -84,5 +88,44 @@ func TestPausedIsNoticed(t *testing.T) {
 	}
 	if fault.KindOf(err) != fault.Unavailable {
 		t.Errorf("Paused() = %v without Redis, want unavailable", err)
+	}
+}
+
+// An answer of Redis that comes late says nothing about now.
+func TestALateAnswerToPausedIsAskedForAgain(t *testing.T) {
+	t.Parallel()
+	rdb := redis.NewClient(&redis.Options{}) // Outside the bubble, because it starts goroutines.
+	t.Cleanup(func() { _ = rdb.Close() })
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		rdb.AddHook(answering(func() error {
+			asked++
+			if asked == 2 {
+				return nil // The pause that was made meanwhile; its record is not readable.
+			}
+			time.Sleep(1500 * time.Millisecond)
+			return redis.Nil
+		}))
+		err := open(t, rdb).Paused(t.Context(), google)
+		if _, is := errors.AsType[*decisions.PausedError](err); !is || asked != 2 {
+			t.Errorf("Paused() = %v after %d questions, want the pause after 2", err, asked)
+		}
+	})
+}
+
+// answering answers each command in the place of Redis.
+type answering func() error
+
+func (answering) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (answering) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (a answering) ProcessHook(redis.ProcessHook) redis.ProcessHook {
+	return func(_ context.Context, cmd redis.Cmder) error {
+		err := a()
+		cmd.SetErr(err)
+		return err
 	}
 }
