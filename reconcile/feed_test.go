@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"rollcall/directory"
 	"rollcall/directory/store"
 	"rollcall/fault"
@@ -24,16 +26,30 @@ type feedFake struct {
 	findings []directory.Finding
 	at       directory.Position // of reads
 	told     source.Changes
+	// lacks are the people whom full reads lack. Searches for single entries are noted, and end with found.
+	lacks   []directory.Ref
+	asked   [][]directory.Ref
+	found   error
+	foundAt directory.Position // of searches, where it differs
 }
 
 func (f *feedFake) Read(_ context.Context, q directory.Query) (directory.Snapshot, error) {
 	s := directory.Snapshot{Position: f.at, Versions: map[directory.Ref]string{}, Findings: f.findings}
+	lacks := func(ref directory.Ref) bool { return q.All() && slices.Contains(f.lacks, ref) }
 	for _, e := range f.entries {
-		if q.All() || slices.Contains(q.Refs, e.Ref()) {
+		if !lacks(e.Ref()) && (q.All() || slices.Contains(q.Refs, e.Ref())) {
+			e.Members = slices.DeleteFunc(slices.Clone(e.Members), lacks)
 			s.Entries, s.Versions[e.Ref()] = append(s.Entries, e), e.Digest()
 		}
 	}
-	return s, nil
+	if q.All() {
+		return s, nil
+	}
+	if !f.foundAt.IsZero() {
+		s.Position = f.foundAt
+	}
+	f.asked = append(f.asked, q.Refs)
+	return s, f.found
 }
 
 func (f *feedFake) Changes(context.Context, source.Cursor) (source.Changes, error) {
@@ -219,4 +235,84 @@ func TestProvidersFollowLeaversThatWereSentAhead(t *testing.T) {
 	if r := f.execute(f.engine, reconcile.Changed()); r.Changed {
 		t.Error("the providers follow although nothing changed")
 	}
+}
+
+// An entry that a full read lacks has not left while a search for its id finds it (law 1). It keeps what it has, and is
+// named. An entry that is really gone leaves in the same run. Where the search fails, the run does.
+func TestLaw1AnEntryThatAFullReadLacksIsSearchedFor(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		at    string
+		err   error
+		stays bool
+	}{
+		"it is found":                   {at: "6", stays: true},
+		"a server that is newer has it": {at: "7", stays: true},
+		"only an older server has it":   {at: "5"},
+		"the search finds no answer":    {at: "6", err: fault.Errorf(fault.Unavailable, "no answer"), stays: true},
+		"the search is refused":         {at: "6", err: fault.Errorf(fault.Denied, "no rights"), stays: true},
+		"the search is throttled":       {at: "6", err: fault.Errorf(fault.Throttled, "busy"), stays: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFed(t)
+			f.feed.entries = append(f.feed.entries, crew(0, 1, 3, 5))
+			f.execute(f.engine, reconcile.Full())
+			was := f.copied()
+			gone := []directory.Ref{ref(8)}
+			f.feed.entries = slices.Delete(f.feed.entries, 8, 9)
+			f.feed.lacks, f.feed.found, f.feed.foundAt = []directory.Ref{ref(3)}, tc.err, change(tc.at)
+			if len(f.feed.asked) > 0 {
+				t.Errorf("the source was asked for %v before an entry was absent", f.feed.asked)
+			}
+			r, err := f.engine.Execute(t.Context(), f.runOf("full", reconcile.Full()))
+			if fault.KindOf(err) != fault.KindOf(tc.err) {
+				t.Fatalf("Execute() = %v, want %v", err, tc.err)
+			}
+			if diff := cmp.Diff([][]directory.Ref{{ref(3), ref(8)}}, f.feed.asked); diff != "" {
+				t.Errorf("the source was asked for (-want +got):\n%s", diff)
+			}
+			if !tc.stays {
+				gone = append([]directory.Ref{ref(3)}, gone...)
+			} else if tc.err != nil {
+				gone = nil
+			} else if len(r.Apply.Held) != 1 || r.Apply.Held[0].Ref != ref(3) {
+				t.Errorf("held: %v, want the entry that was found", r.Apply.Held)
+			}
+			if diff := cmp.Diff(without(was, gone...), f.copied()); diff != "" {
+				t.Errorf("the local directory (-want +got):\n%s", diff)
+			}
+			f.feed.lacks, f.feed.found = nil, nil
+			f.execute(f.engine, reconcile.Full())
+			if diff := cmp.Diff(without(was, ref(8)), f.copied()); diff != "" {
+				t.Errorf("the local directory after a whole read (-want +got):\n%s", diff)
+			}
+			f.feed.asked = nil
+			if r := f.execute(f.engine, reconcile.Full()); len(r.Apply.Changes) > 0 || len(f.feed.asked) > 0 {
+				t.Errorf("another run plans %v and searches for %v", r.Apply.Changes, f.feed.asked)
+			}
+		})
+	}
+}
+
+// copied returns the local directory.
+func (f *fed) copied() []directory.Entry {
+	f.Helper()
+	s, err := store.NewReader(f.part()).Read(f.Context(), directory.Query{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	return s.Entries
+}
+
+// without returns entries without some of them, also as members.
+func without(entries []directory.Entry, gone ...directory.Ref) []directory.Entry {
+	in := func(ref directory.Ref) bool { return slices.Contains(gone, ref) }
+	var out []directory.Entry
+	for _, e := range entries {
+		if e.Members = slices.DeleteFunc(slices.Clone(e.Members), in); !in(e.Ref()) {
+			out = append(out, e)
+		}
+	}
+	return out
 }

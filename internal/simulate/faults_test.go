@@ -39,6 +39,7 @@ const (
 	refused   = "refused"   // the tenant refuses the call
 	throttled = "throttled" // the tenant is busy
 	stale     = "stale"     // the directory answers from an older state
+	short     = "short"     // a full read of the directory lacks an entry
 )
 
 // hazard is a fault of the calls from the nth one on at one place after an event.

@@ -47,6 +47,14 @@ func TestHistories(t *testing.T) {
 				{what: "approve all", then: time.Minute}, {what: "sync provider", then: time.Minute},
 			},
 		},
+		"full reads of the directory lack a person": {
+			setup{people: 5, groups: 2, skews: []time.Duration{0}, deletes: true},
+			[]event{
+				began, {what: "sync source", then: time.Minute, hazards: []hazard{
+					{place: atSource + " " + short, kind: short, nth: 1, calls: 30}}},
+				{what: "sync provider", then: time.Minute},
+			},
+		},
 		"an order to leave is given while the account is being made": {
 			setup{people: 3, groups: 1, skews: []time.Duration{0}},
 			[]event{

@@ -217,15 +217,15 @@ func drawHazard(t *rapid.T) hazard {
 	kinds, most := []string{failed, lost, twice, full, readOnly, delayed, answered}, 60
 	switch h.place {
 	case atSource, atFeed:
-		kinds, most = []string{failed, refused, delayed, answered, stale}, 2
+		kinds, most = []string{failed, refused, delayed, answered, stale, short}, 2
 	case atTenant:
 		kinds, most = []string{failed, lost, refused, throttled, delayed, answered, hanging}, 20
 	}
 	h.kind = rapid.SampledFrom(kinds).Draw(t, "kind")
 	h.nth = rapid.IntRange(1, most).Draw(t, "nth")
 	h.long = time.Duration(rapid.SampledFrom([]int{1, 7, 20, 40}).Draw(t, "long")) * time.Second
-	if h.kind == stale {
-		h.place += " " + stale
+	if h.kind == stale || h.kind == short {
+		h.place += " " + h.kind
 	}
 	return h
 }

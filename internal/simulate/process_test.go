@@ -200,6 +200,9 @@ func (d directoryPort) Read(ctx context.Context, q directory.Query) (directory.S
 		if task, ok := asynq.GetTaskID(ctx); ok {
 			d.sim.noteRead(task, began)
 		}
+		if kind, _ := d.sim.hazards.next(atSource + " " + short); kind != "" {
+			s = without(s, len(s.Entries)/2)
+		}
 		return s, nil
 	}
 	return only(s, q.Refs), nil
@@ -219,6 +222,18 @@ func only(all directory.Snapshot, refs []directory.Ref) directory.Snapshot {
 		if !found {
 			s.Absent = append(s.Absent, ref)
 		}
+	}
+	return s
+}
+
+// without returns a snapshot that lacks one entry.
+func without(all directory.Snapshot, at int) directory.Snapshot {
+	gone := all.Entries[at].Ref()
+	s := all
+	s.Entries = slices.Delete(slices.Clone(all.Entries), at, at+1)
+	for i := range s.Entries {
+		e := &s.Entries[i]
+		e.Members = slices.DeleteFunc(slices.Clone(e.Members), func(m directory.Ref) bool { return m == gone })
 	}
 	return s
 }
