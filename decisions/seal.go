@@ -2,6 +2,7 @@ package decisions
 
 import (
 	"bytes"
+	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"rollcall/container"
+	"rollcall/fault"
 )
 
 // Key signs what is stored. All processes of an installation need the same keys.
@@ -190,4 +192,45 @@ func unsigned(keys []Key, c container.ID, name string, data []byte) (text []byte
 	}
 	text, trailer := data[:at], data[at+len(trailerMark):]
 	return text, true, verify(keys, string(trailer[:keyIDSize]), purposeHeld+" "+name, c, text, trailer[keyIDSize:])
+}
+
+// Adopt signs all records of a container as they are, and returns their number. digest is that of Kept, so that what
+// is signed is what a person saw. Records that cannot be read, and those of another entry or change, are deleted.
+func (s *Store) Adopt(ctx context.Context, c container.ID, digest string) (int, error) {
+	keys, err := s.signers()
+	if err != nil {
+		return 0, err
+	}
+	if len(keys) == 0 {
+		return 0, fault.Errorf(fault.Conflict, "nothing is signed without a key: set ROLLCALL_DECISIONS_KEY_FILE")
+	}
+	have, err := s.load(ctx, c, keys)
+	if err != nil {
+		return 0, err
+	}
+	changed := fault.Errorf(fault.Conflict, "the decisions of %s have changed since they were listed: list them again", c)
+	if have.digest() != digest {
+		return 0, changed
+	}
+	var writes []write
+	n, now := 0, s.cfg.Now()
+	for name, text := range have.records {
+		w := write{name: name}
+		if hash, field, _ := strings.Cut(name, "/"); hash == hashPins {
+			if p, err := decodePin(text); err == nil && p.String() == field {
+				w.value = text
+			}
+		} else if d, err := decodeDecision(text); err == nil && d.Fingerprint == field && now.Before(d.Expires) {
+			w.value, w.expires, w.verdict = text, d.Expires, d.Verdict
+		}
+		if w.value != "" {
+			n++
+		}
+		writes = append(writes, w)
+	}
+	done, err := s.put(ctx, "adopt", c, keys, have, seal{Sequence: have.seal.Sequence}, writes)
+	if err == nil && !done {
+		err = changed
+	}
+	return n, err
 }

@@ -2,12 +2,18 @@ package boot
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"rollcall/api"
+	"rollcall/audit"
+	"rollcall/container"
+	"rollcall/internal/secret"
 	"rollcall/internal/session"
 	"rollcall/internal/tokens"
 )
@@ -97,4 +103,136 @@ func authenticator(known session.Tokens) api.Authenticator {
 		}
 		return c, ok
 	}
+}
+
+// people returns the sign-in of people, or nil if it is not configured. From then on known accepts ID tokens, too.
+func (a *App) people(known session.Tokens) *session.People {
+	file, is := known.(*knownTokens)
+	if a.Process.OIDCIssuer == "" || !is {
+		return nil
+	}
+	cfg := session.PeopleConfig{
+		Issuer: a.Process.OIDCIssuer, ClientID: a.Process.OIDCClientID, RedirectURL: a.Process.OIDCRedirectURL,
+		Claim: a.Process.OIDCClaim, Scopes: strings.Fields(a.Process.OIDCScopes), Rights: file.file.Person,
+	}
+	if path := string(a.Process.OIDCSecretFile); path != "" {
+		cfg.Secret = func() (string, error) {
+			v, _, err := secret.FromFile(path, a.Process.StrictFiles)
+			if err != nil {
+				err = fmt.Errorf("ROLLCALL_OIDC_CLIENT_SECRET_FILE: %w", err)
+			}
+			return v.Reveal(), err
+		}
+	}
+	file.people = session.NewPeople(cfg)
+	return file.people
+}
+
+// signatures returns what signs the sessions of the pages, or nil without a key.
+func (a *App) signatures() func(data string) ([]string, error) {
+	if a.sign.keys == nil {
+		return nil
+	}
+	return func(data string) ([]string, error) {
+		keys, err := a.sign.keys()
+		out := make([]string, len(keys))
+		for i, k := range keys {
+			out[i] = hex.EncodeToString(k.Sign("session", []byte(data)))
+		}
+		return out, err
+	}
+}
+
+// auditLog opens the audit log of the API. It returns nil if there is neither a file nor a standard error, as in the
+// demo.
+func (a *App) auditLog(ctx context.Context) (audit.Sink, error) {
+	if a.Process.AuditFile == "" && a.stderr == nil {
+		return nil, nil
+	}
+	log, err := audit.Open(ctx, audit.Config{
+		Path: a.Process.AuditFile, Writer: a.stderr, Keep: a.Process.AuditKeep, Heads: audit.RedisHeads{Redis: a.Redis},
+		Now: a.Clock.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := a.recall(ctx); err != nil {
+		return nil, err
+	}
+	watched, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var watching sync.WaitGroup
+	watching.Go(func() { a.watchAudit(watched, log) })
+	closed := a.close
+	a.close = func() {
+		stop()
+		watching.Wait()
+		if err := log.Close(); err != nil {
+			a.Log.Error("close the audit log", "err", err)
+		}
+		closed()
+	}
+	return func(ctx context.Context, r audit.Record, durable bool) (int64, error) {
+		sequence, err := log.Write(ctx, r, durable)
+		if err != nil {
+			a.access.AuditFailures.Inc()
+		}
+		return sequence, err
+	}, nil
+}
+
+// auditEvery is how often the whole audit log is checked.
+const auditEvery = time.Hour
+
+// watchAudit checks the audit log at the start and every hour, and tells of a break.
+func (a *App) watchAudit(ctx context.Context, log *audit.Log) {
+	tick := time.NewTicker(auditEvery)
+	defer tick.Stop()
+	for said, lost := "", log.Lost(); ; lost = false {
+		broken, why := 0.0, ""
+		err := log.Verify(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			broken, why = 1, err.Error()
+		} else if lost {
+			broken, why = 1, "lines at its end were missing at the start"
+		}
+		a.access.AuditBroken.Set(broken)
+		switch {
+		case why == "":
+			a.Log.InfoContext(ctx, "the audit log is whole")
+		case why != said:
+			a.Log.ErrorContext(ctx, "the audit log is broken", "reason", why)
+		}
+		said = why
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// recall reads from the audit log how far the decisions of each container were, so that a loss on Redis is noticed. The
+// first look at a container notes a loss for the workers.
+func (a *App) recall(ctx context.Context) error {
+	if a.Process.AuditFile == "" {
+		return nil
+	}
+	sequences, err := audit.Sequences(a.Process.AuditFile)
+	if err != nil {
+		return err
+	}
+	for name, n := range sequences {
+		c := container.ID(name)
+		a.Decisions.Saw(c, n)
+		switch kept, err := a.Decisions.Kept(ctx, c); {
+		case err != nil:
+			return err
+		case kept.Broken != "":
+			a.Log.ErrorContext(ctx, "decisions are not to be trusted", "container", c, "reason", kept.Broken)
+		}
+	}
+	return nil
 }

@@ -6,13 +6,19 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"maps"
+	"net"
+	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"rollcall/container"
+	"rollcall/internal/problem"
 	"rollcall/mapping"
 	"rollcall/provider"
 	"rollcall/provider/all"
@@ -183,4 +189,107 @@ func (c *Config) Deciding(slug string) ldap.Deciding {
 	slices.Sort(by.By)
 	by.Alone, by.By = by.Alone && used, slices.Compact(by.By)
 	return by
+}
+
+// checkOIDC checks the settings of the sign-in of people.
+func (p *Process) checkOIDC() error {
+	if p.OIDCIssuer == "" && p.OIDCClientID == "" && p.OIDCRedirectURL == "" && p.OIDCSecretFile == "" {
+		return nil
+	}
+	var errs []error
+	fail := func(name, text string) { errs = append(errs, problem.Field(variable(name), "%s", text)) }
+	for _, v := range [][2]string{{"OIDC_ISSUER", p.OIDCIssuer}, {"OIDC_REDIRECT_URL", p.OIDCRedirectURL}} {
+		name, value := v[0], v[1]
+		u, err := url.Parse(value)
+		if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+			u.Scheme != "https" && (u.Scheme != "http" || !IsLoopback(net.JoinHostPort(u.Hostname(), "0"))) {
+			fail(name, "want an https:// address without user, query and fragment; http:// is for this machine only")
+		}
+	}
+	if p.OIDCClientID == "" {
+		fail("OIDC_CLIENT_ID", "is not set")
+	}
+	if !strings.HasSuffix(p.OIDCRedirectURL, "/login/callback") {
+		fail("OIDC_REDIRECT_URL", "has to end with /login/callback")
+	}
+	if !slices.Contains(strings.Fields(p.OIDCScopes), "openid") {
+		fail("OIDC_SCOPES", "has to contain openid")
+	}
+	if p.OIDCClaim == "" {
+		fail("OIDC_CLAIM", "is empty")
+	}
+	if p.TokensFile == "" {
+		fail("TOKENS_FILE", "is needed, because its lines give rights to groups of people")
+	}
+	return errors.Join(errs...)
+}
+
+// Proxies returns the prefixes of ROLLCALL_TRUSTED_PROXIES. By default these are the loopback addresses if
+// ROLLCALL_BEHIND_PROXY is set, and none otherwise.
+func (p *Process) Proxies() ([]netip.Prefix, error) {
+	list := p.TrustedProxies
+	if list == "" && p.BehindProxy {
+		list = "127.0.0.0/8,::1"
+	}
+	var out []netip.Prefix
+	for text := range strings.SplitSeq(list, ",") {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			var addr netip.Addr
+			if addr, err = netip.ParseAddr(text); err == nil {
+				prefix, err = addr.Prefix(addr.BitLen())
+			}
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%q: want addresses or prefixes such as 10.0.0.0/8, separated by commas", text)
+		}
+		out = append(out, prefix.Masked())
+	}
+	return out, nil
+}
+
+// RedisIsLocal reports whether Redis is in this process, behind a socket or on this machine. A host:port without a host
+// is this machine.
+func (p *Process) RedisIsLocal() bool {
+	u, err := url.Parse(p.RedisURL)
+	switch {
+	case strings.HasPrefix(p.RedisURL, Embedded):
+		return true
+	case err != nil:
+		return false
+	}
+	hosts := append([]string{u.Host}, u.Query()["addr"]...)
+	return u.Scheme == "unix" || !slices.ContainsFunc(hosts, func(host string) bool {
+		return !strings.HasPrefix(host, ":") && !IsLoopback(host) &&
+			!IsLoopback(net.JoinHostPort(strings.Trim(host, "[]"), "0"))
+	})
+}
+
+// checkRedisAccess refuses a Redis that another machine can read or change, unless the operator permits it.
+func (p *Process) checkRedisAccess() error {
+	var errs []error
+	fail := func(name, text string) { errs = append(errs, problem.Field(variable(name), "%s", text)) }
+	encrypted := strings.HasPrefix(p.RedisURL, "rediss")
+	password := carriesPassword(p.RedisURL) || p.RedisPasswordFile != "" || p.RedisCertFile != ""
+	const advice = ", or set ROLLCALL_REDIS_INSECURE=true if only Rollcall can reach it"
+	switch {
+	case p.RedisIsLocal() || p.RedisInsecure || checkRedis(p.RedisURL) != nil:
+	case !encrypted:
+		fail("REDIS_URL", "Redis is on another machine and the connection has no TLS: use rediss://"+advice)
+	case !password:
+		fail("REDIS_URL", "Redis is on another machine and has no password: set ROLLCALL_REDIS_PASSWORD_FILE"+advice)
+	}
+	if u, err := url.Parse(p.RedisURL); err == nil && u.Query().Has("skip_verify") {
+		fail("REDIS_URL", "skip_verify is not supported: name the authority in ROLLCALL_REDIS_CA_FILE")
+	}
+	if (p.RedisCertFile == "") != (p.RedisKeyFile == "") {
+		fail("REDIS_CERT_FILE", "it and ROLLCALL_REDIS_KEY_FILE go together")
+	}
+	if !encrypted && (p.RedisCAFile != "" || p.RedisCertFile != "") {
+		fail("REDIS_CA_FILE", "it and ROLLCALL_REDIS_CERT_FILE need a rediss:// URL")
+	}
+	return errors.Join(errs...)
 }

@@ -5,6 +5,7 @@ package redisclock
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -100,4 +101,134 @@ func (c *Clock) Keep(ctx context.Context) {
 			_ = c.Measure(ctx)
 		}
 	}
+}
+
+const (
+	// Near is the largest difference of two clocks that agree.
+	Near = 30 * time.Second
+	// disagree is the difference from which on harmful changes wait.
+	disagree = 5 * time.Minute
+	// fresh is how long the time of an answer counts.
+	fresh = 10 * time.Minute
+	// shown is how long it is exported.
+	shown = time.Hour
+)
+
+// Witnesses are the clocks of tenants, as the Date headers of their answers show them. They tell which of two clocks is
+// wrong. Its methods may be called concurrently.
+type Witnesses struct {
+	clock *Clock
+
+	mu   sync.Mutex
+	seen map[string]sighting
+}
+
+// sighting is the time of a tenant at a time of this host's monotonic clock.
+type sighting struct{ shown, at time.Time }
+
+// NewWitnesses returns Witnesses of a clock that have seen no answer yet.
+func NewWitnesses(c *Clock) *Witnesses { return &Witnesses{clock: c, seen: map[string]sighting{}} }
+
+// Wrap returns a transport that reads the time of a tenant from each answer.
+func (w *Witnesses) Wrap(tenant string, base http.RoundTripper) http.RoundTripper {
+	return dated{base, func(h http.Header) {
+		shown, err := http.ParseTime(h.Get("Date"))
+		if err != nil || h.Get("Age") != "" { // A cache answered.
+			return
+		}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.seen[tenant] = sighting{shown, time.Now()}
+	}}
+}
+
+// dated is a transport that shows the headers of each answer.
+type dated struct {
+	http.RoundTripper
+
+	see func(http.Header)
+}
+
+// RoundTrip implements http.RoundTripper.
+func (d dated) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := d.RoundTripper.RoundTrip(req)
+	if err == nil {
+		d.see(resp.Header)
+	}
+	return resp, err
+}
+
+// Ahead returns how far the clocks of the tenants that answered within the last hour are ahead of that of Redis now.
+func (w *Witnesses) Ahead() map[string]time.Duration { return w.within(shown) }
+
+// within returns the same for the tenants whose last answer is at most that old.
+func (w *Witnesses) within(age time.Duration) map[string]time.Duration {
+	now, out := w.clock.Now(), map[string]time.Duration{}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for tenant, s := range w.seen {
+		if old := time.Since(s.at); old <= age {
+			out[tenant] = s.shown.Add(old).Sub(now)
+		}
+	}
+	return out
+}
+
+// Disagreement says which clocks disagree by more than five minutes and which of them is wrong, as seen from a tenant.
+// It is empty where they agree or no recent answer is known. An empty name means all tenants: then one that agrees with
+// Redis is enough. It counts, and harm waits, unless this host and another tenant agree with Redis: then only the clock
+// of the tenant is wrong.
+func (w *Witnesses) Disagreement(tenant string) (text string, counts bool) {
+	worst, name, agree := time.Duration(0), "", false
+	for n, ahead := range w.within(fresh) {
+		switch {
+		case ahead.Abs() <= disagree:
+			agree = true
+		case (tenant == "" || tenant == n) && ahead.Abs() > worst.Abs():
+			worst, name = ahead, n
+		}
+	}
+	if name == "" || tenant == "" && agree {
+		return "", false
+	}
+	off, now := w.clock.Offset(), w.clock.Now().UTC()
+	counts = !agree || off.Abs() > disagree
+	wrong := "all hosts"
+	switch {
+	case (worst - off).Abs() <= Near:
+		wrong = "the host of Redis"
+	case !counts:
+		wrong = "the tenant"
+	case off.Abs() <= Near:
+		wrong = "the hosts of Redis and of the workers, or that of the tenant"
+	}
+	at := func(d time.Duration) string { return now.Add(d).Format(time.RFC3339) }
+	return fmt.Sprintf("the clocks disagree: it is %s at %s, %s on Redis and %s on this host: set the clock of %s",
+		at(worst), name, at(0), at(off), wrong), counts
+}
+
+// RedisIsWrong reports whether a tenant shows the time of this host while Redis shows another.
+func (w *Witnesses) RedisIsWrong() bool {
+	off := w.clock.Offset()
+	if off.Abs() <= Near {
+		return false
+	}
+	for _, ahead := range w.within(fresh) {
+		if (ahead - off).Abs() <= Near {
+			return true
+		}
+	}
+	return false
+}
+
+// Due reports whether the tenants should be asked again before their answers are too old to count.
+func (w *Witnesses) Due() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.seen {
+		if time.Since(s.at) < fresh/2 { //nolint:mnd // half
+			return false
+		}
+	}
+	return true
 }

@@ -8,6 +8,7 @@ package redistest
 import (
 	"context"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,8 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+
+	"rollcall/internal/freeport"
 )
 
 // databases is how many databases a shared server has, which is the number of tests that can use it at once.
@@ -158,4 +161,95 @@ func serve(dir, network, addr string, args ...string) (stop func(), err error) {
 			return nil, fmt.Errorf("%w; its log: %s", err, log)
 		}
 	}
+}
+
+// Master is the name by which a sentinel of Failover knows the master.
+const Master = "main"
+
+// Failover starts a master, its replica, and a sentinel, which promotes the replica about two seconds after kill has
+// ended the master.
+func Failover(t testing.TB) (sentinel string, kill func()) {
+	t.Helper()
+	master, kill := TCP(t)
+	host, port, _ := net.SplitHostPort(master)
+	TCP(t, "--replicaof", host, port)
+	dir, _, err := workspace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := freeport.Port(t)
+	config := filepath.Join(dir, "sentinel.conf")
+	text := "port " + own + "\nbind 127.0.0.1\nsentinel monitor " + Master + " " + host + " " + port + " 1\n" +
+		"sentinel down-after-milliseconds " + Master + " 1000\nsentinel failover-timeout " + Master + " 5000\n"
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sentinel = net.JoinHostPort("127.0.0.1", own)
+	stop, err := serve(dir, "tcp", sentinel, config, "--sentinel")
+	if err != nil {
+		t.Fatalf("start the sentinel: %v", err)
+	}
+	t.Cleanup(stop)
+	rdb := redis.NewSentinelClient(&redis.Options{Addr: sentinel})
+	defer rdb.Close()
+	wait(t, "the sentinel knows the replica", func() bool {
+		known, err := rdb.Replicas(t.Context(), Master).Result()
+		return err == nil && len(known) == 1 && known[0]["master-link-status"] == "ok"
+	})
+	return sentinel, kill
+}
+
+// wait polls a condition for up to three minutes.
+func wait(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(3 * time.Minute); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within three minutes: %s", what)
+		}
+	}
+}
+
+// TCP starts a redis-server for t alone and returns its loopback address and a function that kills it. The end of t
+// kills it, too. It is for programs that want an address, and for tests that take Redis away.
+func TCP(t testing.TB, args ...string) (addr string, kill func()) {
+	t.Helper()
+	var err error
+	for range 5 { // the free port may be taken meanwhile
+		var dir string
+		if dir, _, err = workspace(); err != nil {
+			break
+		}
+		port := freeport.Port(t)
+		addr = net.JoinHostPort("127.0.0.1", port)
+		var stop func()
+		stop, err = launch(dir, "tcp", addr, append([]string{"--port", port, "--bind", "127.0.0.1"}, args...)...)
+		if err == nil {
+			t.Cleanup(stop)
+			return addr, stop
+		}
+	}
+	t.Fatalf("start redis-server: %v", err)
+	return "", nil
+}
+
+// Cluster returns a client of a one-node Redis Cluster that has all slots. Scripts that touch two slots fail there.
+func Cluster(t testing.TB) *redis.ClusterClient {
+	t.Helper()
+	ctx := context.Background()
+	addr, _ := TCP(t, "--cluster-enabled", "yes", "--cluster-port", freeport.Port(t))
+	node := redis.NewClient(&redis.Options{Addr: addr})
+	defer node.Close()
+	if err := node.ClusterAddSlotsRange(ctx, 0, 16383).Err(); err != nil {
+		t.Fatalf("add slots: %v", err)
+	}
+	rdb := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{addr}})
+	t.Cleanup(func() { _ = rdb.Close() })
+	var err error
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if err = rdb.Set(ctx, "ready", 1, time.Millisecond).Err(); err == nil {
+			return rdb
+		}
+	}
+	t.Fatalf("the cluster does not come up: %v", err)
+	return nil
 }
