@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	server "github.com/go-ldap/ldap/v3"
 	"github.com/google/go-cmp/cmp"
 
 	"rollcall/directory"
@@ -134,4 +135,36 @@ func TestActiveDirectory(t *testing.T) {
 	refuse(t, open(t, c), fault.Denied)
 	c.BindCN, c.BindPasswordFile = "", ""
 	refuse(t, open(t, c), fault.Denied)
+}
+
+// A change of linked values, such as the members of a group, raises uSNChanged of the entry that has them. The reads of
+// values in several answers depend on it.
+func TestMembersRaiseUSNChanged(t *testing.T) {
+	t.Parallel()
+	d, _ := domain(t)
+	conn := d.Conn(t)
+	staff, carl := "CN=Staff,OU=People,"+sambatest.Base, "CN=Carl,OU=People,"+sambatest.Base
+	number := func() string {
+		got, err := conn.Search(server.NewSearchRequest(staff, server.ScopeBaseObject, server.NeverDerefAliases, 0, 0, false,
+			"(objectClass=*)", []string{"uSNChanged"}, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.Entries[0].GetAttributeValue("uSNChanged")
+	}
+	last := number()
+	add, remove := server.NewModifyRequest(staff, nil), server.NewModifyRequest(staff, nil)
+	add.Add("member", []string{carl})
+	remove.Delete("member", []string{carl})
+	for _, m := range []*server.ModifyRequest{add, remove} {
+		if err := conn.Modify(m); err != nil {
+			t.Fatal(err)
+		}
+		now := number()
+		t.Logf("uSNChanged %s, was %s", now, last)
+		if now == last {
+			t.Errorf("uSNChanged is still %s after %+v", now, m.Changes)
+		}
+		last = now
+	}
 }

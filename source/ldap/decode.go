@@ -28,14 +28,8 @@ type record struct {
 	sid string
 	// builtIn is set for an entry that is left out as a part of Active Directory.
 	builtIn bool
-	// rest lists attributes of which the server gave only the first values.
-	rest []partial
-}
-
-// partial is an attribute that came as name;range=a-b (Active Directory's range retrieval).
-type partial struct {
-	name string
-	next int
+	// partial is set where the server gave only the first values of an attribute (Active Directory's range retrieval).
+	partial bool
 }
 
 // decoder turns the answers of one search into records. It belongs to one reading.
@@ -248,17 +242,13 @@ func (d *decoder) take(a *ldap.EntryAttribute, rec *record) {
 		d.put(at, a)
 		return
 	}
-	base, next, last, ok := parseRange(name)
+	base, _, last, ok := parseRange(name)
 	if !ok {
 		return
 	}
-	at := d.find(base)
-	if at < 0 {
-		return
-	}
-	d.put(at, a)
-	if !last {
-		rec.rest = append(rec.rest, partial{base, next})
+	if at := d.find(base); at >= 0 {
+		d.put(at, a)
+		rec.partial = rec.partial || !last
 	}
 }
 

@@ -223,7 +223,7 @@ func (l *locating) sight(ctx context.Context, s *scope, e *ldap.Entry) (*source.
 	}
 	rule(l.uniqueKey(s), s.unique.attr, rec.problem == "", rec.problem)
 	if s.kind == directory.Group && out.Broken() == nil {
-		if out.LeftOut, err = l.leftOut(ctx, d, rec); err != nil {
+		if out.LeftOut, err = l.leftOut(ctx, rec); err != nil {
 			return nil, err
 		}
 	}
@@ -236,13 +236,13 @@ func (l *locating) sight(ctx context.Context, s *scope, e *ldap.Entry) (*source.
 }
 
 // leftOut returns the values of a group in scope that lead to no usable entry.
-func (l *locating) leftOut(ctx context.Context, d *decoder, group record) ([]source.LeftOut, error) {
+func (l *locating) leftOut(ctx context.Context, group record) ([]source.LeftOut, error) {
 	r, err := newReading(ctx, l.Source, l.dir, directory.Query{})
 	if err != nil {
 		return nil, err
 	}
 	r.groups = []record{group}
-	if err = r.complete(ctx, d, r.groups); err == nil {
+	if err = r.complete(ctx, &r.group, r.groups); err == nil {
 		err = r.resolveThese(ctx)
 	}
 	return r.left.values, err

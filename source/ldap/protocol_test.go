@@ -204,42 +204,52 @@ func TestReferencesAreNamed(t *testing.T) {
 }
 
 // ranged answers as Active Directory does for an attribute with more values than MaxValRange: an empty attribute, the
-// first values under another name, and the rest when asked for. Nothing is there from the value number end on.
-func ranged(total, perAnswer, end int) func(q query) []message {
+// first values under another name, and the rest when asked for. Nothing is there from the value number end on. usn is the
+// number of the entry's last change before the nth request.
+func ranged(total, perAnswer, end int, usn func(n int) int) func(q query) []message {
 	values := func(from, to int) (out []string) {
 		for i := from; i < min(to, end); i++ {
 			out = append(out, fmt.Sprintf("uid=u%d,dc=example,dc=org", i))
 		}
 		return out
 	}
+	requests := 0
 	return func(q query) []message {
+		var from int
+		_, err := fmt.Sscanf(q.attrs[0], "member;range=%d-*", &from)
+		changed := attr{"uSNChanged", []string{fmt.Sprint(usn(requests))}}
+		requests++
 		switch {
 		case strings.Contains(q.filter, "person"):
+			requests = 0
 			return []message{person("u0"), person("u1"), person("u2"), person("u3"), page("")}
-		case q.base == "dc=example,dc=org":
+		case err != nil:
+			end := done(0, "")
+			if q.base == "dc=example,dc=org" {
+				end = page("")
+			}
 			return []message{
 				entryOf("cn=big,dc=example,dc=org", attr{"CN", []string{"big"}}, attr{"ENTRYUUID", []string{"G"}},
-					attr{"cn;lang-de", []string{"gross"}},
-					attr{"member", nil}, attr{fmt.Sprintf("member;range=0-%d", perAnswer-1), values(0, perAnswer)}), page(""),
+					attr{"cn;lang-de", []string{"gross"}}, changed,
+					attr{"member", nil}, attr{fmt.Sprintf("member;range=0-%d", perAnswer-1), values(0, perAnswer)}), end,
 			}
 		}
-		var from int
-		_, _ = fmt.Sscanf(q.attrs[0], "member;range=%d-*", &from)
 		last := fmt.Sprint(from + perAnswer - 1)
 		if from+perAnswer >= total {
 			last = "*"
 		}
 		if from >= end {
-			return []message{entryOf(q.base), done(0, "")}
+			return []message{entryOf(q.base, changed), done(0, "")}
 		}
-		return []message{entry(q.base, fmt.Sprintf("member;range=%d-%s", from, last), values(from, from+perAnswer)...),
-			done(0, "")}
+		return []message{entryOf(q.base, attr{fmt.Sprintf("member;range=%d-%s", from, last), values(from, from+perAnswer)},
+			changed), done(0, "")}
 	}
 }
 
 func TestRangedMembers(t *testing.T) {
 	t.Parallel()
-	c := (&fake{announces: paging, answer: ranged(10, 3, 10)}).start(t)
+	still := func(int) int { return 7 }
+	c := (&fake{announces: paging, answer: ranged(10, 3, 10, still)}).start(t)
 	c.SyncGroups = true
 	snap := read(t, open(t, c, "member"))
 	if len(snap.Entries) != 5 {
@@ -252,9 +262,45 @@ func TestRangedMembers(t *testing.T) {
 	if got := big.Attributes.Values("cn"); len(got) != 1 || got[0] != "big" {
 		t.Errorf("cn = %q, want big without the tagged variant", got)
 	}
-	c = (&fake{announces: paging, answer: ranged(10, 3, 6)}).start(t)
+	c = (&fake{announces: paging, answer: ranged(10, 3, 6, still)}).start(t)
 	c.SyncGroups = true
 	if err := refuse(t, open(t, c), fault.Unavailable); !strings.Contains(fmt.Sprint(err), "not the rest") {
 		t.Errorf("Read() = %v, want it to say that the rest is missing", err)
+	}
+}
+
+// The values of an attribute that come in several answers are one state of the entry (law 1). A group that changes
+// between two answers is read again, and one that never stops changing is held.
+func TestLaw1RangedMembersAreOneState(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		usn     func(n int) int
+		members int
+		problem string
+	}{
+		"changed after the list":          {func(n int) int { return min(n, 1) }, 4, ""},
+		"changed between the first parts": {func(n int) int { return min(n, 2) }, 4, ""},
+		"changed before the last part":    {func(n int) int { return min(n, 4) }, 4, ""},
+		"changed often":                   {func(n int) int { return min(n/3, 3) }, 4, ""},
+		"changes all the time":            {func(n int) int { return n }, 0, "changed during each of 5 reads"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := (&fake{announces: paging, answer: ranged(10, 3, 10, tc.usn)}).start(t)
+			c.SyncGroups = true
+			snap := read(t, open(t, c, "member"))
+			var members, problems int
+			for _, e := range snap.Entries {
+				members += len(e.Members)
+			}
+			for _, f := range snap.Findings {
+				if f.Ref == (directory.Ref{Kind: directory.Group, ID: "g"}) && strings.Contains(f.Problem, tc.problem) {
+					problems++
+				}
+			}
+			if members != tc.members || (problems > 0) != (tc.problem != "") {
+				t.Errorf("members = %d, findings %v; want %d members and %q", members, snap.Findings, tc.members, tc.problem)
+			}
+		})
 	}
 }

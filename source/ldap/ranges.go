@@ -1,10 +1,15 @@
 package ldap
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"rollcall/fault"
 )
 
 // parseRange reads "member;range=0-1499" or "member;range=1500-*" ([MS-ADTS], section 3.1.1.3.1.3.3). next is where
@@ -31,27 +36,89 @@ func parseRange(name string) (base string, next int, last, ok bool) {
 	return "", 0, false, false
 }
 
-// extend adds the values that range retrieval fetched later.
-func (d *decoder) extend(rec *record, attr string, values [][]byte) {
-	texts := make([]string, len(values))
-	for i, v := range values {
-		texts[i] = string(v)
-	}
-	at := d.find(attr)
-	if field := slices.Index(d.member, at); field >= 0 {
-		rec.values[field] = slices.Concat(rec.values[field], texts)
-		rec.blameMembers(d.scope.members[field], texts)
-	}
-	d.values[at], d.raw[at] = texts, values
-	for i := range d.plan {
-		p := &d.plan[i]
-		if j := slices.Index(p.from, at); j >= 0 {
-			more, bad := d.text(at, p.text[j])
-			if bad != "" {
-				rec.blame(fmt.Sprintf("its %s is %s", attr, bad))
-			}
-			all := d.inOrder(slices.Concat(rec.Attributes.Values(p.name), more), at, rec.DN)
-			rec.Attributes = rec.Attributes.Set(p.name, all...)
+// usnChanged is the number of the last change of an entry of Active Directory. The server also raises it for a change of
+// linked values, such as members, which have numbers of their own (Microsoft's article 825916).
+const usnChanged = "uSNChanged"
+
+// mostReads bounds how often an entry is read that changes while it is read.
+const mostReads = 5
+
+// complete reads the entries again of which the server gave only the first values of an attribute. The rest takes more
+// requests. An entry that changes between them, time after time, is held, because it would lack members that it has.
+func (r *reading) complete(ctx context.Context, s *scope, records []record) error {
+	for i := range records {
+		rec := &records[i]
+		if !rec.partial {
+			continue
+		}
+		rec.partial = false
+		var e *ldap.Entry
+		var err error
+		for n := 0; n < mostReads && e == nil && err == nil; n++ {
+			e, err = r.whole(ctx, s, rec.DN)
+		}
+		switch {
+		case err != nil:
+			return err
+		case e == nil:
+			rec.blame(fmt.Sprintf("it has more values than the server gives at once, and it changed during each of %d reads: "+
+				"the next run reads it again", mostReads))
+		default:
+			*rec = r.record(newDecoder(s, r.dir.about().types), e)
 		}
 	}
+	return nil
+}
+
+// whole reads one entry with all values. It returns nil if the entry changed meanwhile.
+func (r *reading) whole(ctx context.Context, s *scope, dn string) (*ldap.Entry, error) {
+	e, err := r.base(ctx, dn, s.filter, s.attrs)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range e.Attributes {
+		name, next, last, ok := parseRange(a.Name)
+		if !ok {
+			continue
+		}
+		a.Name = name
+		for !last {
+			more, err := r.base(ctx, dn, "(objectClass=*)", []string{fmt.Sprintf("%s;range=%d-*", name, next)})
+			if err != nil {
+				return nil, err
+			}
+			if !slices.Equal(valuesOf(more, usnChanged), valuesOf(e, usnChanged)) {
+				return nil, nil
+			}
+			start := next
+			for _, part := range more.Attributes {
+				if base, to, end, ok := parseRange(part.Name); ok && strings.EqualFold(base, name) {
+					a.Values, a.ByteValues = slices.Concat(a.Values, part.Values), slices.Concat(a.ByteValues, part.ByteValues)
+					next, last = to, end
+				}
+			}
+			if !last && next <= start {
+				return nil, fault.Errorf(fault.Unavailable, "read %s of %s on %s: the server gave the first %d values and not "+
+					"the rest", name, dn, r.dir, start)
+			}
+		}
+	}
+	return e, nil
+}
+
+// base reads one entry, and the number of its last change.
+func (r *reading) base(ctx context.Context, dn, filter string, attrs []string) (*ldap.Entry, error) {
+	var out *ldap.Entry
+	req := request{base: dn, scope: ldap.ScopeBaseObject, filter: filter, attrs: append(slices.Clone(attrs), usnChanged)}
+	err := r.search(ctx, req, func(e *ldap.Entry) error {
+		out = &ldap.Entry{DN: e.DN}
+		for _, a := range e.Attributes { // They are those of the next entry, too.
+			out.Attributes = append(out.Attributes, &ldap.EntryAttribute{Name: a.Name, Values: a.Values, ByteValues: a.ByteValues})
+		}
+		return nil
+	})
+	if err == nil && out == nil || ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
+		err = fault.Errorf(fault.Unavailable, "read %s on %s: it was moved or deleted while it was read", dn, r.dir)
+	}
+	return out, err
 }

@@ -207,7 +207,7 @@ func (r *reading) scan(ctx context.Context, s *scope, filter string) ([]record, 
 			r.find(&rec, rec.problem)
 			return nil
 		}
-		incomplete = incomplete || len(rec.rest) > 0
+		incomplete = incomplete || rec.partial
 		if len(records) == cap(records) { // append would grow it by a quarter, and copy it fifteen times.
 			records = slices.Grow(records, max(100, len(records)))
 		}
@@ -218,7 +218,7 @@ func (r *reading) scan(ctx context.Context, s *scope, filter string) ([]record, 
 		err = r.visible(d)
 	}
 	if err == nil && incomplete {
-		err = r.complete(ctx, d, records)
+		err = r.complete(ctx, s, records)
 	}
 	if err != nil {
 		return nil, err
@@ -306,50 +306,6 @@ func (r *reading) shared(same []record) {
 			"if the entry was moved just now", strings.Join(others, " and ")))
 		r.held = append(r.held, rec)
 	}
-}
-
-// complete fetches what range retrieval left out.
-func (r *reading) complete(ctx context.Context, d *decoder, records []record) error {
-	for i := range records {
-		for _, p := range records[i].rest {
-			values, err := r.remainder(ctx, records[i].DN, p)
-			if err != nil {
-				return err
-			}
-			d.extend(&records[i], p.name, values)
-		}
-		records[i].rest = nil
-	}
-	return nil
-}
-
-// remainder fetches the values of one attribute from p.next on.
-func (r *reading) remainder(ctx context.Context, dn string, p partial) ([][]byte, error) {
-	var values [][]byte
-	for last := false; !last; {
-		found, start := false, p.next
-		req := request{base: dn, scope: ldap.ScopeBaseObject, filter: "(objectClass=*)",
-			attrs: []string{fmt.Sprintf("%s;range=%d-*", p.name, p.next)}}
-		err := r.search(ctx, req, func(e *ldap.Entry) error {
-			for _, a := range e.Attributes {
-				base, next, end, ok := parseRange(a.Name)
-				if !ok || !strings.EqualFold(base, p.name) {
-					continue
-				}
-				values = append(values, a.ByteValues...)
-				found, p.next, last = true, next, end
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		if !found || !last && p.next <= start {
-			return nil, fault.Errorf(fault.Unavailable, "read %s of %s on %s: the server gave the first %d values and not "+
-				"the rest", p.name, dn, r.dir, start)
-		}
-	}
-	return values, nil
 }
 
 // snapshot puts the results together.
