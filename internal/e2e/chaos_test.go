@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"maps"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,10 +16,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/internal/slapdtest"
 	simulator "rollcall/simulator/googleworkspace"
+	"rollcall/simulator/graph"
 )
 
 var (
@@ -25,14 +29,15 @@ var (
 	chaosRounds = flag.Int("chaos.rounds", 4, "how many troubles TestChaos makes")
 )
 
-// chaos is a world in which processes are killed and stopped, and the network fails.
+// chaos is a world with two tenants in which processes are killed and stopped, and the network fails.
 type chaos struct {
-	*world
+	*entraWorld
 
 	rng *rand.Rand
-	// directory is the way to slapd, ways are those of the workers to Redis.
-	directory *cutter
-	ways      []*cutter
+	// directory, toGoogle and toGraph are the ways of all workers, ways those of each worker to Redis, and apiWay that
+	// of the API.
+	directory, toGoogle, toGraph, apiWay *cutter
+	ways                                 []*cutter
 	// api is held to restart the API.
 	api sync.RWMutex
 	mu  sync.Mutex
@@ -40,43 +45,35 @@ type chaos struct {
 	// outcome, and refused those that were not accepted.
 	accepted          []string
 	answered, refused atomic.Int64
+	// left are the people who left, as they were.
+	left map[string]person
+	// joined is how many people joined.
+	joined int
 }
 
-const chaosPeople = 60
+const (
+	chaosPeople = 60
+	// chaosStaying is the number of people who do not leave.
+	chaosStaying = chaosPeople - 3 // The limits hold more.
+	chaosGroups  = 6
+)
 
-// TestChaos makes trouble at random while full syncs run and single objects are posted without a pause. Workers, the
-// API and Redis are killed or stand still, Redis refuses writes, and connections to Redis, the directory and the tenant
-// break or fall silent. No accepted job is lost, no account has a twin, no person loses an account or a membership, and
-// everything is as the directory says in the end. `make chaos` makes more trouble, and repeats a seed.
+// TestChaos makes trouble at random while people join, leave and change, full syncs of a directory and two tenants run,
+// and single objects are posted without a pause. Workers, the API and Redis are killed or stand still, Redis refuses
+// writes, and connections to Redis, the directory and the tenants break or fall silent. No accepted job is lost, no
+// account has a twin, nothing is written more than once, and both tenants are as the directory says in the end.
+// `make chaos` makes more trouble, and repeats a seed.
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	c := &chaos{rng: rand.New(rand.NewPCG(*chaosSeed, 0)), directory: &cutter{}}
-	w := newWorld(t, options{
-		slapd: slapdtest.Options{LDIF: slapdtest.Generate(chaosPeople, 6, 10)}, workers: -1,
-		env: []string{"ROLLCALL_OBJECT_WAIT=50ms"}, source: []string{"request_timeout: 2s", "connect_timeout: 2s"},
-		redis: []string{"--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "yes"},
-		uri: func(s *slapdtest.Server) string {
-			return "ldap://" + c.directory.listen(t, strings.TrimPrefix(s.URL, "ldap://"))
-		},
-	})
-	c.world = w
-	for i := range 3 {
-		c.ways, w.workers = append(c.ways, nil), append(w.workers, nil)
-		c.replace(i)
-	}
-	w.both()
-	w.tenant.ResetCalls()
-	w.onRequest(func(string) { time.Sleep(3 * time.Millisecond) })
+	c := newChaos(t)
 	ctx, stop := context.WithCancel(t.Context())
 	var background sync.WaitGroup
 	background.Go(func() { c.post(ctx) })
 	background.Go(func() { c.startRuns(ctx) })
-	e := w.editor()
+	before, e := c.world.directory(), c.editor()
 	var troubles []int
 	for round := range *chaosRounds {
-		for range 5 {
-			e.set(slapdtest.UserDN(c.rng.IntN(chaosPeople)), "title", "Director "+time.Now().Format(time.StampMicro))
-		}
+		c.day(e, round)
 		if len(troubles) == 0 { // Each kind comes once before one comes again.
 			troubles = c.rng.Perm(kindsOfTrouble)
 		}
@@ -85,14 +82,62 @@ func TestChaos(t *testing.T) {
 	}
 	stop()
 	background.Wait()
-	w.onRequest(nil)
-	c.settle()
+	c.onRequest(nil)
+	c.settle(before)
 	c.outcomes()
 	t.Logf("seed %d: %d troubles, %d posts answered at once, %d accepted, %d refused", *chaosSeed, *chaosRounds,
 		c.answered.Load(), len(c.accepted), c.refused.Load())
 }
 
-const kindsOfTrouble = 11
+func newChaos(t *testing.T) *chaos {
+	t.Helper()
+	c := &chaos{
+		rng: rand.New(rand.NewPCG(*chaosSeed, 0)), left: map[string]person{},
+		directory: &cutter{}, toGoogle: &cutter{}, toGraph: &cutter{}, apiWay: &cutter{},
+	}
+	o := entraOptions{
+		options: options{
+			slapd: slapdtest.Options{LDIF: slapdtest.Generate(chaosPeople, chaosGroups, 10)}, workers: -1,
+			env: []string{"ROLLCALL_OBJECT_WAIT=50ms"}, source: []string{"request_timeout: 2s", "connect_timeout: 2s"},
+			redis: []string{"--appendonly", "yes", "--appendfsync", "always", "--enable-debug-command", "yes"},
+			uri: func(s *slapdtest.Server) string {
+				return "ldap://" + c.directory.listen(t, strings.TrimPrefix(s.URL, "ldap://"))
+			},
+			apiRedis: func(url string) string { return "redis://" + c.apiWay.listen(t, strings.TrimPrefix(url, "redis://")) },
+			way:      func(url string) string { return "http://" + c.toGoogle.listen(t, strings.TrimPrefix(url, "http://")) },
+		},
+		way: func(url string) string { return "https://" + c.toGraph.listen(t, strings.TrimPrefix(url, "https://")) },
+	}
+	c.entraWorld = newEntraWorld(t, o)
+	for i := range 3 {
+		c.ways, c.workers = append(c.ways, nil), append(c.workers, nil)
+		c.replace(i)
+	}
+	c.all()
+	c.tenant.ResetCalls()
+	c.graph.ResetCalls()
+	c.onRequest(func(string) { time.Sleep(3 * time.Millisecond) })
+	return c
+}
+
+// day changes the directory. One person leaves on each of the first days, and one joins on most.
+func (c *chaos) day(e *editor, n int) {
+	c.Helper()
+	for range 5 {
+		e.set(slapdtest.UserDN(c.rng.IntN(chaosStaying)), "title", "Director "+time.Now().Format(time.StampMicro))
+	}
+	if leaver := chaosStaying + n; leaver < chaosPeople {
+		c.left[slapdtest.UUID(leaver)] = c.world.directory().People[slapdtest.UUID(leaver)]
+		e.remove(slapdtest.UserDN(leaver))
+	}
+	if c.joined < chaosPeople {
+		dn := e.person(chaosPeople+c.joined, "")
+		e.member(slapdtest.GroupDN(n%chaosGroups), dn, true)
+		c.joined++
+	}
+}
+
+const kindsOfTrouble = 16
 
 // trouble makes one kind of trouble and returns when it is over.
 func (c *chaos) trouble(round, kind int) {
@@ -141,19 +186,32 @@ func (c *chaos) trouble(round, kind int) {
 		way.cut(true)
 		time.Sleep(long)
 		way.cut(false)
-	case 9: // The directory does not answer, and then refuses connections.
-		c.directory.silence(true)
+	case 9, 10, 11, 12: // A directory, a tenant, or Redis for the API, does not answer, and then refuses connections.
+		way := []*cutter{c.directory, c.toGoogle, c.toGraph, c.apiWay}[kind-9]
+		way.silence(true)
 		time.Sleep(long / 2)
-		c.directory.cut(true)
-		c.directory.silence(false)
+		way.cut(true)
+		way.silence(false)
 		time.Sleep(long / 2)
-		c.directory.cut(false)
-	case 10: // Connections to the tenant break, before and after it has done what it was asked to.
+		way.cut(false)
+	case 13: // The API stands still.
+		c.world.api.signal(c, syscall.SIGSTOP)
+		time.Sleep(long)
+		c.world.api.signal(c, syscall.SIGCONT)
+	case 14: // Connections to the tenants break, before and after a tenant has done what it was asked to.
 		for _, effect := range []simulator.Effect{simulator.Drop, simulator.LoseAnswer} {
 			c.tenant.Inject(simulator.Fault{Effect: effect, Probability: 0.2})
+			c.graph.Inject(graph.Fault{Effect: effect, Probability: 0.2})
 		}
 		time.Sleep(long)
 		c.tenant.ClearFaults()
+		c.graph.ClearFaults()
+	case 15: // Both tenants have a storm of 503.
+		c.tenant.Inject(simulator.Fault{Status: http.StatusServiceUnavailable, Probability: 0.9})
+		c.graph.Inject(graph.Fault{Status: http.StatusServiceUnavailable, Probability: 0.9})
+		time.Sleep(long)
+		c.tenant.ClearFaults()
+		c.graph.ClearFaults()
 	}
 }
 
@@ -169,11 +227,11 @@ func (c *chaos) replace(i int) {
 // post asks for the sync of single objects until ctx ends, and keeps the ids of accepted jobs.
 func (c *chaos) post(ctx context.Context) {
 	rng := rand.New(rand.NewPCG(*chaosSeed, 1))
-	for ctx.Err() == nil {
+	for n := 0; ctx.Err() == nil; n++ {
 		body, _ := json.Marshal(map[string]string{"sync_object_model": modelUser,
-			"sync_object_id": slapdtest.UUID(rng.IntN(chaosPeople))})
+			"sync_object_id": slapdtest.UUID(rng.IntN(chaosStaying))})
 		c.api.RLock()
-		place, ok := c.postOne(ctx, string(body))
+		place, ok := c.postOne(ctx, []string{google, entra}[n%2], string(body))
 		c.api.RUnlock()
 		switch {
 		case !ok:
@@ -190,8 +248,8 @@ func (c *chaos) post(ctx context.Context) {
 }
 
 // postOne posts one object. place is where the outcome of an accepted job will be; empty where the answer had it.
-func (c *chaos) postOne(ctx context.Context, body string) (place string, ok bool) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/api/v3"+google+"sync/object/",
+func (c *chaos) postOne(ctx context.Context, provider, body string) (place string, ok bool) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/api/v3"+provider+"sync/object/",
 		strings.NewReader(body))
 	if err != nil {
 		return "", false
@@ -210,7 +268,7 @@ func (c *chaos) postOne(ctx context.Context, body string) (place string, ok bool
 func (c *chaos) startRuns(ctx context.Context) {
 	for n := 0; ctx.Err() == nil; n++ {
 		c.api.RLock()
-		place := []string{corp, google}[n%2]
+		place := []string{corp, google, entra}[n%3]
 		r, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/api/v3"+place+"sync/", nil)
 		if err == nil {
 			r.Header.Set("Authorization", "Bearer "+c.token)
@@ -223,25 +281,33 @@ func (c *chaos) startRuns(ctx context.Context) {
 	}
 }
 
-// settle waits until no run is open, and compares the tenant with the directory.
-func (c *chaos) settle() {
+// settle waits until no run is open, and compares the tenants with the directory.
+func (c *chaos) settle(before state) {
 	c.Helper()
+	places := []string{corp, google, entra}
 	for range 2 {
-		eventually(c, 2*time.Minute, "no run is open", func() bool {
-			return !c.status(corp).IsRunning && !c.status(google).IsRunning
-		})
-		c.finish(corp)
-		eventually(c, 2*time.Minute, "no run is open", func() bool { return !c.status(google).IsRunning })
-		c.finish(google)
+		for _, place := range places {
+			eventually(c, 2*time.Minute, "no run is open", func() bool {
+				return !slices.ContainsFunc(places, func(p string) bool { return c.status(p).IsRunning })
+			})
+			c.finish(place)
+		}
 	}
-	c.converged(nil)
+	c.converged(c.left)
+	c.graphConverged(c.left, 0)
+	joined, gone := memberChanges(before, c.world.directory())
 	made := c.writes()
-	if n := made["directory.users.delete"] + made["directory.groups.delete"] + made["directory.members.delete"] +
-		made["directory.users.insert"] + made["directory.groups.insert"]; n > 0 {
-		c.Errorf("only titles changed, and accounts, groups or memberships were made or deleted: %v", made)
+	maps.Copy(made, c.graphWrites())
+	for _, often := range []string{
+		"directory.users.update", "directory.users.signOut", "users.update", "users.revokeSignInSessions",
+	} {
+		delete(made, often)
 	}
-	if n := len(c.tenant.Users()) - 1; n != chaosPeople {
-		c.Errorf("the tenant has %d users, want %d", n, chaosPeople)
+	if diff := cmp.Diff(map[string]int{
+		"directory.users.insert": c.joined, "directory.members.insert": joined, "directory.members.delete": gone,
+		"users.create": c.joined, "members.add": joined, "members.remove": gone,
+	}, made); diff != "" {
+		c.Errorf("what was made once (-want +got):\n%s", diff)
 	}
 }
 
@@ -251,19 +317,17 @@ func (c *chaos) outcomes() {
 	ctx := c.Context()
 	failed := 0
 	for _, place := range c.accepted {
-		id := place[strings.LastIndex(strings.TrimSuffix(place, "/"), "/")+1:]
-		id = strings.TrimSuffix(id, "/")
 		var job struct {
 			State, Outcome string
 			Reason         string `json:"fail_reason"`
 		}
-		eventually(c, 3*time.Minute, "job "+id+" has an outcome", func() bool {
-			c.get(google+"sync/objects/"+id+"/", &job)
+		eventually(c, 3*time.Minute, "job "+place+" has an outcome", func() bool {
+			c.get(strings.TrimPrefix(place, "/api/v3"), &job)
 			return job.Outcome != ""
 		})
 		if job.Outcome == "failed" {
 			failed++
-			c.Logf("job %s failed: %s", id, job.Reason)
+			c.Logf("job %s failed: %s", place, job.Reason)
 		}
 	}
 	if failed > 0 {

@@ -37,8 +37,9 @@ type entraWorld struct {
 type entraOptions struct {
 	options
 	graph graph.Config
-	// spy stands in front of the tenant.
+	// spy stands in front of the tenant. way returns its URL for the programs in place of its own.
 	spy func(http.Handler) http.Handler
+	way func(url string) string
 	// lines are further lines of the provider's configuration, as "key: value".
 	lines []string
 }
@@ -76,6 +77,9 @@ func newEntraWorld(t testing.TB, o entraOptions) *entraWorld {
 	}
 	server := entraAuthority().Start(handler)
 	t.Cleanup(server.Close)
+	if o.way != nil {
+		server.URL = o.way(server.URL)
+	}
 	dir := t.TempDir()
 	w.secretFile = filepath.Join(dir, "secret")
 	for name, data := range map[string]string{"ca.pem": string(entraAuthority().CA), "secret": w.graph.ClientSecret()} {

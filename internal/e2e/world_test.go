@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -44,8 +45,10 @@ type options struct {
 	env []string
 	// workers is how many workers run; -1 is none, 0 is one.
 	workers int
-	// spy stands in front of the tenant.
-	spy func(http.Handler) http.Handler
+	// spy stands in front of the tenant. way returns the URL of the tenant for the programs in place of its own, and
+	// apiRedis that of Redis for the API.
+	spy           func(http.Handler) http.Handler
+	way, apiRedis func(url string) string
 	// redis are further arguments of redis-server. redisURL starts another one, which it returns the URL of.
 	redis    []string
 	redisURL func() (url string, client redis.UniversalClient)
@@ -61,12 +64,13 @@ type world struct {
 	serving busy   // the tenant
 	// killRedis ends it for good.
 	killRedis func()
-	env       []string
-	token     string // of the requests; at first that of somebody who may do everything
-	reader    string // the token of somebody who may only read
-	api       *process
-	base      string // of the API
-	workers   []*process
+	// env is the environment of both programs, apiEnv further one of the API.
+	env, apiEnv []string
+	token       string // of the requests; at first that of somebody who may do everything
+	reader      string // the token of somebody who may only read
+	api         *process
+	base        string // of the API
+	workers     []*process
 	// request is called with the method of each request to the tenant before anything is done about it.
 	request atomic.Pointer[func(method string)]
 
@@ -109,7 +113,13 @@ func newWorld(t testing.TB, o options) *world {
 	}
 	srv := httptest.NewServer(handler)
 	t.Cleanup(srv.Close)
+	if o.way != nil {
+		srv.URL = o.way(srv.URL)
+	}
 	w.configure(t.TempDir(), srv.URL, url, &o)
+	if o.apiRedis != nil {
+		w.apiEnv = []string{"ROLLCALL_REDIS_URL=" + o.apiRedis(url)}
+	}
 	w.startAPI()
 	for range max(1, o.workers) + min(0, o.workers) {
 		w.startWorker()
@@ -158,7 +168,7 @@ func (w *world) configure(dir, tenant, redisURL string, o *options) {
 
 func (w *world) startAPI() {
 	w.Helper()
-	w.api = launch(w, "api", w.env...)
+	w.api = launch(w, "api", slices.Concat(w.env, w.apiEnv)...)
 	w.base = "http://" + w.api.says(w, "api listens")["addr"].(string)
 }
 
