@@ -271,6 +271,9 @@ type Config struct {
 	// Authenticate returns the holder of a token. Nil permits every request, and the operator must have asked for
 	// that.
 	Authenticate Authenticator
+	// TokensChanged returns a channel that is closed when a token may have lost rights. Event streams then check
+	// theirs, besides before each event and heartbeat. Nil never tells.
+	TokensChanged func() <-chan struct{}
 	// Audit records what is done. Nil records nothing.
 	Audit audit.Sink
 	// Refused is called for each wrong token; it may be nil.
@@ -333,6 +336,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.TokensChanged == nil {
+		c.TokensChanged = func() <-chan struct{} { return nil }
 	}
 	if c.ObjectWait <= 0 {
 		c.ObjectWait = defaultObjectWait

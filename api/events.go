@@ -111,8 +111,9 @@ type eventStream struct {
 	after string
 	// release gives the stream back to the limits.
 	release func()
-	// mayStill reports whether the client's token is still valid.
+	// mayStill reports whether the client's token is still valid, and changed is closed when that may have changed.
 	mayStill func() bool
+	changed  <-chan struct{}
 	w        *eventWriter
 	beat     *time.Ticker
 }
@@ -151,6 +152,10 @@ func (a *API) stream(w http.ResponseWriter, r *http.Request, s *eventStream) {
 	}
 	s.beat = time.NewTicker(a.events.heartbeat)
 	defer s.beat.Stop()
+	if s.changed = a.cfg.TokensChanged(); !s.mayStill() {
+		s.close(errRevoked)
+		return
+	}
 	s.w.retry(retryMillis)
 	err := s.w.send() // The client shall know at once that it is heard.
 	for err == nil {
@@ -266,6 +271,10 @@ func (s *eventStream) tell(news watch.News, first bool) error {
 func (s *eventStream) wait(ctx context.Context, more <-chan struct{}) error {
 	for {
 		select {
+		case <-s.changed:
+			if s.changed = s.cfg.TokensChanged(); !s.mayStill() {
+				return errRevoked
+			}
 		case <-more:
 			if !s.mayStill() {
 				return errRevoked
@@ -294,7 +303,7 @@ type Event struct {
 }
 
 // Stream sends events until the client disconnects, mayStill returns false or the process stops. It asks mayStill
-// before it sends anything. It shares the limits of the event streams of runs.
+// before it sends anything, and when the tokens change. It shares the limits of the event streams of runs.
 func (a *API) Stream(w http.ResponseWriter, r *http.Request, mayStill func() bool, events <-chan []Event) {
 	select {
 	case a.events.slots <- struct{}{}:
@@ -315,8 +324,16 @@ func (a *API) Stream(w http.ResponseWriter, r *http.Request, mayStill func() boo
 	}
 	out, beat := newEventWriter(w, a.events.writeTime), time.NewTicker(a.events.heartbeat)
 	defer beat.Stop()
+	changed := a.cfg.TokensChanged()
+	if !mayStill() {
+		return
+	}
 	for out.retry(retryMillis); out.send() == nil; {
 		select {
+		case <-changed:
+			if changed = a.cfg.TokensChanged(); !mayStill() {
+				return
+			}
 		case some := <-events:
 			if !mayStill() {
 				return

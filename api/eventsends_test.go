@@ -179,3 +179,23 @@ func TestNoNewsAfterTheToken(t *testing.T) {
 	}
 	l.ended()
 }
+
+// TestAnIdleStreamEndsWithItsToken: a change of the tokens ends a stream without news before its next heartbeat.
+func TestAnIdleStreamEndsWithItsToken(t *testing.T) {
+	t.Parallel()
+	var gone atomic.Bool
+	changed := make(chan struct{})
+	s := newStreaming(t, nil, func(c *api.Config) {
+		c.Authenticate = func(string) (api.Caller, bool) {
+			return api.Caller{Name: "reader", Scopes: []string{api.ScopeRead}}, !gone.Load()
+		}
+		c.TokensChanged = func() <-chan struct{} { return changed }
+	})
+	api.SetEventTimes(s.api, time.Hour, 10*time.Second)
+	s.serve()
+	idle := s.listen(corp, "", "")
+	gone.Store(true)
+	close(changed)
+	idle.until(named("closing"))
+	idle.ended()
+}

@@ -63,6 +63,8 @@ type App struct {
 	// superseded says which containers the worker does not execute, and whether it executes any; nil without a worker.
 	superseded func() (map[container.ID]string, bool)
 	close      func()
+	// keep runs what works until the App is closed.
+	keep func(func(context.Context))
 }
 
 // stopsWithin is how long a process may take to stop. Supervisors kill after 30 seconds.
@@ -152,6 +154,7 @@ func With(ctx context.Context, p config.Process, cfg *config.Config, getenv func
 		Decisions: decisions.New(rdb, decisions.Config{Now: clock.Now, Keys: sign.keys, Aside: sign.Aside}),
 		sign:      sign,
 		Metrics:   metrics.NewRegistry(), work: metrics.NewWork(witnesses.Ahead), access: metrics.NewAccess(),
+		keep:  func(work func(context.Context)) { keeping.Go(func() { work(kept) }) },
 		close: func() { stop(); keeping.Wait(); closeRedis() },
 	}
 	if err := a.Status.CheckFormat(ctx); err != nil {
@@ -283,7 +286,8 @@ func (a *App) API(ctx context.Context, known session.Tokens) (*http.Server, erro
 		Explainer: remoteExplainer{client}, Previewer: remotePreviewer{a, client},
 		Types: a.Config.Types, Resources: a.resources(),
 		Notice: a.notice,
-		Facts:  a.facts, Authenticate: authenticator(known), Dashboard: board, Log: a.Log,
+		Facts:  a.facts, Authenticate: authenticator(known), TokensChanged: tokensChanged(known), Dashboard: board,
+		Log: a.Log,
 		Page: func(of *api.API) (api.Page, error) {
 			acts = of
 			return pages(of)

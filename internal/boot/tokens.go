@@ -43,6 +43,7 @@ func (a *App) Tokens() (session.Tokens, error) {
 	known := &knownTokens{file: file, app: a}
 	known.said.Store("")
 	a.complain(file.Err(), &known.said)
+	known.watch()
 	return known, nil
 }
 
@@ -70,6 +71,21 @@ func (k *knownTokens) Recall(mark string) (tokens.Identity, bool) {
 	id, ok := k.file.Recall(mark)
 	k.app.complain(k.file.Err(), &k.said)
 	return id, ok
+}
+
+// watch looks at the file until the App is closed, so that streams end with their token and an alert needs no request.
+func (k *knownTokens) watch() {
+	k.app.keep(func(ctx context.Context) {
+		k.file.Watch(ctx, func() { k.app.complain(k.file.Err(), &k.said) })
+	})
+}
+
+// tokensChanged tells package api when rights may have gone.
+func tokensChanged(known session.Tokens) func() <-chan struct{} {
+	if file, is := known.(*knownTokens); is {
+		return file.file.Changed
+	}
+	return nil
 }
 
 // complain logs an error in the tokens file once for each edit, and counts its lines.

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -34,9 +35,12 @@ type op struct {
 	sign *rsa.PrivateKey
 	// forget leaves the ID token out, and redirect sends the code elsewhere.
 	forget, redirect bool
-	mu               sync.Mutex
-	asked            url.Values
-	used             bool
+	// hang leaves requests for the keys without an answer. keysAsked counts them.
+	hang      atomic.Bool
+	keysAsked atomic.Int64
+	mu        sync.Mutex
+	asked     url.Values
+	used      bool
 }
 
 func b64(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
@@ -72,7 +76,11 @@ func newOP(t *testing.T) *op {
 			"token_endpoint": o.URL + "/token", "jwks_uri": o.URL + "/keys",
 			"id_token_signing_alg_values_supported": []string{"RS256"}})
 	})
-	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, r *http.Request) {
+		if o.keysAsked.Add(1); o.hang.Load() {
+			<-r.Context().Done()
+			return
+		}
 		answer(w, map[string]any{"keys": []any{map[string]any{"kty": "RSA", "kid": "k1", "alg": "RS256", "use": "sig",
 			"n": b64(opKey().N.Bytes()), "e": "AQAB"}}})
 	})

@@ -44,7 +44,7 @@ type People struct {
 
 	// provider is nil until it has answered once. asking is full while it is asked, and guards failure and failed, the
 	// last error and its time.
-	provider atomic.Pointer[oidc.Provider]
+	provider atomic.Pointer[discovered]
 	asking   chan struct{}
 	failure  error
 	failed   time.Time
@@ -52,8 +52,14 @@ type People struct {
 	mu sync.Mutex
 	// verified are the ID tokens that were presented as bearer tokens, by their hash.
 	verified map[[sha256.Size]byte]verified
-	// unknown limits verifications, because each may fetch the keys of the provider.
-	unknown chan struct{}
+	// waiting limits the verifications that wait for the discovery of the provider.
+	waiting chan struct{}
+}
+
+// discovered is a provider that has answered.
+type discovered struct {
+	*oidc.Provider
+	tokens *oidc.IDTokenVerifier
 }
 
 type verified struct {
@@ -78,10 +84,8 @@ const (
 	bearerWait = 5 * time.Second
 	// bearerTime is how long an ID token is accepted as a bearer token before it is verified again.
 	bearerTime = time.Minute
-	// mostVerified is the number of such tokens that are remembered, and mostVerifying that of concurrent
-	// verifications.
-	mostVerified  = 10_000
-	mostVerifying = 4
+	// mostVerified is the number of such tokens that are remembered.
+	mostVerified = 10_000
 	// maxValues and maxText bound the values of the claim, and the length of each text, in characters.
 	maxValues = 1000
 	maxText   = 200
@@ -92,7 +96,7 @@ func NewPeople(cfg PeopleConfig) *People {
 	if cfg.Transport == nil {
 		cfg.Transport = http.DefaultTransport
 	}
-	return &People{cfg: cfg, verified: map[[sha256.Size]byte]verified{}, unknown: make(chan struct{}, mostVerifying),
+	return &People{cfg: cfg, verified: map[[sha256.Size]byte]verified{}, waiting: make(chan struct{}, mostWaiting),
 		asking: make(chan struct{}, 1),
 		client: &http.Client{Transport: limited{cfg.Transport}, Timeout: providerTime,
 			// A redirect could send the code and the secret to another host.
@@ -115,7 +119,7 @@ func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // discover returns the provider. One request at a time asks it, until it has answered once.
-func (p *People) discover(ctx context.Context) (*oidc.Provider, error) {
+func (p *People) discover(ctx context.Context) (*discovered, error) {
 	if found := p.provider.Load(); found != nil {
 		return found, nil
 	}
@@ -133,7 +137,11 @@ func (p *People) discover(ctx context.Context) (*oidc.Provider, error) {
 	if time.Since(p.failed) < failureTime {
 		return nil, p.failure
 	}
-	found, err := oidc.NewProvider(oidc.ClientContext(within, p.client), p.cfg.Issuer)
+	answer, err := oidc.NewProvider(oidc.ClientContext(within, p.client), p.cfg.Issuer)
+	found := &discovered{Provider: answer}
+	if err == nil {
+		found.tokens, err = p.verifier(answer)
+	}
 	if err != nil {
 		err = fmt.Errorf("OpenID provider %s: %w", p.cfg.Issuer, err)
 		if !errors.Is(ctx.Err(), context.Canceled) { // A client that has gone says nothing about the provider.
@@ -145,7 +153,7 @@ func (p *People) discover(ctx context.Context) (*oidc.Provider, error) {
 	return found, nil
 }
 
-func (p *People) oauth(found *oidc.Provider) (*oauth2.Config, error) {
+func (p *People) oauth(found *discovered) (*oauth2.Config, error) {
 	c := &oauth2.Config{ClientID: p.cfg.ClientID, Endpoint: found.Endpoint(), RedirectURL: p.cfg.RedirectURL,
 		Scopes: p.cfg.Scopes}
 	if p.cfg.Secret == nil {
@@ -207,10 +215,9 @@ func withoutBody(err error) error {
 }
 
 // verify returns what an ID token says, if its signature, issuer, audience and times are right.
-func (p *People) verify(ctx context.Context, found *oidc.Provider, raw string) (who person, nonce string,
+func (p *People) verify(ctx context.Context, found *discovered, raw string) (who person, nonce string,
 	ends time.Time, err error) {
-	token, err := found.Verifier(&oidc.Config{ClientID: p.cfg.ClientID}).Verify(
-		oidc.ClientContext(ctx, p.client), raw)
+	token, err := found.tokens.Verify(ctx, raw)
 	if err != nil {
 		return person{}, "", time.Time{}, fmt.Errorf("the ID token is refused: %w", err)
 	}
@@ -284,11 +291,13 @@ func (p *People) Bearer(ctx context.Context, raw string) (tokens.Identity, bool)
 	if is && now.Before(known.ends) {
 		return p.rights(known.person)
 	}
-	select {
-	case p.unknown <- struct{}{}:
-		defer func() { <-p.unknown }()
-	default:
-		return tokens.Identity{}, false
+	if p.provider.Load() == nil {
+		select {
+		case p.waiting <- struct{}{}:
+			defer func() { <-p.waiting }()
+		default:
+			return tokens.Identity{}, false
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, bearerWait)
 	defer cancel()

@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,6 +27,9 @@ type File struct {
 	checked time.Time
 	err     error
 	warning string
+	// changed is closed when rights may have gone, and replaced. expires is the next end of a line.
+	changed chan struct{}
+	expires time.Time
 }
 
 // stamp tells one content of a file from the next.
@@ -48,12 +52,13 @@ type FileConfig struct {
 
 // Open reads a tokens file. A file that others can write is refused, and so is one in which no line is right.
 func Open(c FileConfig) (*File, error) {
-	f := &File{path: c.Path, strict: c.Strict, every: c.Every, now: c.Now}
+	f := &File{path: c.Path, strict: c.Strict, every: c.Every, now: c.Now, changed: make(chan struct{})}
 	f.every = cmp.Or(f.every, time.Second)
 	if f.now == nil {
 		f.now = time.Now
 	}
 	f.reload()
+	f.expires = f.list.nextExpiry(f.now())
 	if f.err != nil && f.list.Len() == 0 {
 		return nil, f.err
 	}
@@ -69,12 +74,39 @@ func (f *File) Recall(mark string) (Identity, bool) { return f.present().Recall(
 // Person returns the rights of a person with these values of the OpenID claim, by the file as it is now.
 func (f *File) Person(values []string) (Identity, bool) { return f.present().Person(values, f.now()) }
 
+// Changed returns a channel that is closed when an identity may have lost rights: the file has changed, or a line has
+// expired. While File.Watch runs, this is within FileConfig.Every.
+func (f *File) Changed() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.changed
+}
+
+// Watch looks at the file until ctx ends, and calls each after every look.
+func (f *File) Watch(ctx context.Context, each func()) {
+	tick := time.NewTicker(f.every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			f.present()
+			each()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // present returns the file as it is now.
 func (f *File) present() *List {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.now().Sub(f.checked) >= f.every {
-		f.reload()
+	if now := f.now(); now.Sub(f.checked) >= f.every {
+		before := f.list
+		if f.reload(); f.list != before || !f.expires.IsZero() && !now.Before(f.expires) {
+			close(f.changed)
+			f.changed, f.expires = make(chan struct{}), f.list.nextExpiry(now)
+		}
 	}
 	return f.list
 }

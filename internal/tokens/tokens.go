@@ -132,6 +132,16 @@ func (e *entry) valid(now time.Time) (Identity, bool) {
 	return e.Identity, true
 }
 
+// nextExpiry returns the next time at which a line expires, or the zero time.
+func (l *List) nextExpiry(now time.Time) (next time.Time) {
+	for i := range l.entries {
+		if at := l.entries[i].Expires; now.Before(at) && (next.IsZero() || at.Before(next)) {
+			next = at
+		}
+	}
+	return next
+}
+
 // Recall returns the identity of the token with this mark, unless it has expired at that time.
 func (l *List) Recall(mark string, now time.Time) (Identity, bool) {
 	i := slices.IndexFunc(l.entries, func(e entry) bool { return e.mark == mark })

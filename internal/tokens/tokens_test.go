@@ -1,10 +1,12 @@
 package tokens_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -214,6 +216,38 @@ func TestFileIsReadAgainWhenItChanges(t *testing.T) {
 	if !known() || f.Err() != nil {
 		t.Errorf("the file is there again, and the token does not work: %v", f.Err())
 	}
+}
+
+// A change of the file and the end of a line are told without a request.
+func TestChangesAreTold(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "tokens")
+	put := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("ops read " + hash + " expires=2030-01-01T00:00:10Z\n")
+	c := testclock.At(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
+	f, err := tokens.Open(tokens.FileConfig{Path: path, Now: c.Now, Every: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var watching sync.WaitGroup
+	watching.Go(func() { f.Watch(ctx, func() {}) })
+	for _, change := range []func(){
+		func() { put("ops sync " + hash + " expires=2030-01-01T00:00:10Z\n"); c.Advance(time.Second) },
+		func() { c.Advance(10 * time.Second) },
+		func() { _ = os.Remove(path); c.Advance(time.Second) },
+	} {
+		told := f.Changed()
+		change()
+		<-told
+	}
+	stop()
+	watching.Wait()
 }
 
 func TestATokenExpires(t *testing.T) {

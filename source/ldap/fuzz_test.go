@@ -26,7 +26,8 @@ func FuzzFile(f *testing.F) {
 			return
 		}
 		for _, e := range out.entries {
-			if again, err := NormalizeDN(e.DN); err != nil || again != e.norm {
+			// A record whose DN cannot be read has none that is normalized.
+			if again, err := NormalizeDN(e.DN); again != e.norm || err != nil && e.norm != "" {
 				t.Errorf("NormalizeDN(%q) = %q, %v, want %q", e.DN, again, err, e.norm)
 			}
 		}
