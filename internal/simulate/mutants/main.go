@@ -220,7 +220,7 @@ var mutants = []mutant{
 	{"a run that began before an order gives the account back", "reconcile/tenant.go",
 		"return a.run.Memory.Ordered(ctx, c.Ref)", "return false, nil",
 		"./reconcile", "TestAnOrderThatIsGivenDuringARun"},
-	{"the job of an order does not wait for a write under way", "jobs/order.go",
+	{"the job of an order does not wait for a write under way", "jobs/aside.go",
 		"if err := o.awaitWrite(ctx, c); err != nil {", "if err := ctx.Err(); err != nil {",
 		"./internal/simulate", "TestHistories"},
 	{"a pause holds nothing", "decisions/pause.go", "if p != nil {", "if p != nil && false {",
