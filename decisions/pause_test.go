@@ -71,9 +71,10 @@ func TestPausedIsNoticed(t *testing.T) {
 	f.must(worker.Paused(t.Context(), google))
 	_, err := f.Pause(t.Context(), google, "grace")
 	f.must(err)
-	for until := time.Now().Add(time.Minute); err == nil && time.Now().Before(until); time.Sleep(time.Millisecond) {
+	testclock.Eventually(t, time.Minute, "the pause is noticed", func() bool {
 		err = worker.Paused(t.Context(), google)
-	}
+		return err != nil
+	})
 	if p, is := errors.AsType[*decisions.PausedError](err); !is || p.Pause.By != "grace" ||
 		fault.KindOf(err) != fault.Canceled {
 		t.Errorf("Paused() = %v, want the pause by grace", err)

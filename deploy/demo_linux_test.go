@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/internal/testclock"
 	"rollcall/simulator/googleworkspace"
 )
 
@@ -67,14 +68,12 @@ func TestTheDemonstrationOfComposeSyncs(t *testing.T) {
 	// The providers follow by themselves.
 	for _, name := range []string{"google_workspace:1", "microsoft_entra:1", "scim:1"} {
 		var seen syncStatus
-		for deadline := time.Now().Add(3 * time.Minute); seen.LastSync == ""; time.Sleep(50 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				t.Fatalf("%s was not synced: %+v", name, seen)
-			}
+		testclock.Eventually(t, 3*time.Minute, name+" is synced", func() bool {
 			if err := json.Unmarshal([]byte(people("status", name, "--json")), &seen); err != nil {
 				t.Fatal(err)
 			}
-		}
+			return seen.LastSync != ""
+		})
 		if made, failed := seen.changes(t); made < 1000 || failed != 0 {
 			t.Errorf("%s: %d changes were made and %d failed, want more than 1000 and none", name, made, failed)
 		}

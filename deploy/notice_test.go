@@ -89,7 +89,8 @@ func notice(t *testing.T, modules map[string]string) []byte {
 		fmt.Fprintf(&list, "    %s  %s\n", module, licence)
 	}
 	first := func(text string) string { return of[text][0] + text }
-	for _, text := range slices.SortedFunc(maps.Keys(of), func(a, b string) int { return cmp.Compare(first(a), first(b)) }) {
+	for _, text := range slices.SortedFunc(maps.Keys(of),
+		func(a, b string) int { return cmp.Compare(first(a), first(b)) }) {
 		fmt.Fprintf(&texts, "%s\n%s\n\n%s\n\n", strings.Repeat("-", 80), strings.Join(of[text], ", "), text)
 	}
 	return []byte("Rollcall is licensed under the Apache License 2.0, see LICENSE. Its programs are linked with these modules, whose\n" +

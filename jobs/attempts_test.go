@@ -10,6 +10,7 @@ import (
 	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/internal/testclock"
 	"rollcall/plan"
 	"rollcall/status"
 )
@@ -43,7 +44,7 @@ func TestWhatWasTriedIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool {
+	testclock.Eventually(t, waiting, "the job is done", func() bool {
 		job, err := s.status.Job(t.Context(), google, id)
 		return err == nil && job.State == status.JobDone
 	})

@@ -9,6 +9,7 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/internal/testclock"
 	"rollcall/jobs"
 	"rollcall/status"
 )
@@ -35,7 +36,7 @@ func (s *site) queued(insp *asynq.Inspector) status.Run {
 // listed waits until both queues are known and have no task.
 func (s *site) listed(insp *asynq.Inspector) {
 	s.t.Helper()
-	waitFor(s.t, func() bool {
+	testclock.Eventually(s.t, waiting, "both queues exist", func() bool {
 		queues, err := insp.Queues()
 		return err == nil && len(queues) == 2
 	})
@@ -61,7 +62,7 @@ func (s *site) count() int {
 // empty waits until the queue of full syncs has no task in any state.
 func (s *site) empty(insp *asynq.Inspector) {
 	s.t.Helper()
-	waitFor(s.t, func() bool {
+	testclock.Eventually(s.t, waiting, "the queue is empty", func() bool {
 		info, err := insp.GetQueueInfo(jobs.FullQueue)
 		return err == nil && info.Size == 0
 	})
@@ -77,7 +78,8 @@ func TestQueuesAreKnownToTheDashboard(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.listed(insp)
-	waitFor(t, func() bool { // The worker notices the loss and runs the source.
+	// The worker notices the loss and runs the source.
+	testclock.Eventually(t, waiting, "the source runs again", func() bool {
 		runs, _, err := s.status.List(t.Context(), corp, 0, 1)
 		return err == nil && len(runs) == 1 && runs[0].State == status.Completed
 	})
@@ -141,7 +143,7 @@ func TestACancelledAttemptGoesOn(t *testing.T) {
 	if err := insp.CancelProcessing(task(run)); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool {
+	testclock.Eventually(t, waiting, "the run has a new epoch", func() bool {
 		got, err := s.status.Get(t.Context(), google, run.ID)
 		return err == nil && got.Epoch > run.Epoch
 	})
@@ -163,7 +165,8 @@ func TestAPausedQueueKeepsItsRuns(t *testing.T) {
 	insp := asynq.NewInspectorFromRedisClient(s.rdb)
 	s.worker("w1")
 	run := s.queued(insp)
-	waitFor(t, func() bool { // It would have expired without the reaper, which also has it enqueued again and again.
+	// It would have expired without the reaper, which also has it enqueued again and again.
+	testclock.Eventually(t, waiting, "the run expires later", func() bool {
 		got, err := s.status.Get(t.Context(), google, run.ID)
 		return err == nil && got.ExpiresAt.After(run.ExpiresAt.Add(s.status.Config().RunTTL))
 	})
@@ -190,7 +193,7 @@ func TestRunningTheWholeArchiveStartsOneRun(t *testing.T) {
 	s.worker("w1")
 	for n := range 3 {
 		s.until(google, s.start(google).ID, status.Failed)
-		waitFor(t, func() bool {
+		testclock.Eventually(t, waiting, "the task is archived", func() bool {
 			info, err := insp.GetQueueInfo(jobs.FullQueue)
 			return err == nil && info.Archived == n+1
 		})
@@ -203,7 +206,7 @@ func TestRunningTheWholeArchiveStartsOneRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-reached
-	waitFor(t, func() bool {
+	testclock.Eventually(t, waiting, "one task is active", func() bool {
 		info, err := insp.GetQueueInfo(jobs.FullQueue)
 		return err == nil && info.Size == 1 && info.Active == 1
 	})
@@ -241,7 +244,7 @@ func TestADeletedObjectTaskBlocksNoOther(t *testing.T) {
 	if err := insp.UnpauseQueue(jobs.ObjectQueue); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool {
+	testclock.Eventually(t, waiting, "the next job creates the object", func() bool {
 		job, err := s.status.Job(t.Context(), google, next)
 		return err == nil && job.State == status.JobDone && job.Outcome == status.OutcomeCreated
 	})

@@ -11,6 +11,7 @@ import (
 	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/internal/metrics"
+	"rollcall/internal/testclock"
 	"rollcall/jobs"
 	"rollcall/status"
 )
@@ -38,7 +39,7 @@ func TestTwoConfigurationsDoNotExecuteAContainerSideBySide(t *testing.T) {
 			t.Errorf("the run was executed by %s, want new", run.Worker)
 		}
 	}
-	waitFor(t, func() bool {
+	testclock.Eventually(t, waiting, "the old worker is superseded", func() bool {
 		why, some := old.Superseded()
 		return strings.HasPrefix(why[google], "the worker new has a newer configuration of google_workspace:1") && !some
 	})
@@ -65,7 +66,8 @@ func TestARunIsHandedToTheNewerConfiguration(t *testing.T) {
 	run := s.start(google)
 	<-reached
 	s.workerWith("new", s.file("v2")...)
-	waitFor(t, func() bool { why, _ := old.Superseded(); return why[google] != "" })
+	testclock.Eventually(t, waiting, "the old worker is superseded",
+		func() bool { why, _ := old.Superseded(); return why[google] != "" })
 	goOn()
 	if run = s.until(google, run.ID, status.Completed); run.Worker != "new" || run.Resumes != 0 {
 		t.Errorf("the run is %+v, want it handed to new", run)
@@ -134,7 +136,7 @@ func TestATaskOfAnUnknownKind(t *testing.T) {
 			return true
 		}
 	}
-	waitFor(t, listed(insp.ListScheduledTasks))
+	testclock.Eventually(t, waiting, "the task is scheduled", listed(insp.ListScheduledTasks))
 	s.ahead(11 * time.Minute)
-	waitFor(t, listed(insp.ListArchivedTasks))
+	testclock.Eventually(t, waiting, "the task is archived", listed(insp.ListArchivedTasks))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/fault"
+	"rollcall/internal/testclock"
 	"rollcall/ledger"
 	"rollcall/ledger/ledgertest"
 	"rollcall/plan"
@@ -64,7 +65,7 @@ func following(t *testing.T) (*site, *forgetful) {
 // runs waits until the provider has had that many runs and the last one is over.
 func (s *site) runs(n int) {
 	s.t.Helper()
-	waitFor(s.t, func() bool {
+	testclock.Eventually(s.t, waiting, "the providers follow", func() bool {
 		runs, _, err := s.status.List(s.t.Context(), google, 0, 10)
 		return err == nil && len(runs) == n && runs[0].State == status.Completed
 	})

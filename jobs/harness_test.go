@@ -16,6 +16,7 @@ import (
 	"rollcall/directory"
 	"rollcall/internal/metrics"
 	"rollcall/internal/redistest"
+	"rollcall/internal/testclock"
 	"rollcall/jobs"
 	"rollcall/ledger/ledgertest"
 	"rollcall/mapping"
@@ -264,23 +265,23 @@ func (s *site) workerWith(name string, containers ...jobs.Container) *jobs.Worke
 	return w
 }
 
+// waiting is the time limit for what happens soon, on a busy machine too.
+const waiting = 3 * time.Minute
+
 // until waits until the run has the state.
-func (s *site) until(c container.ID, id string, want status.State) status.Run {
+func (s *site) until(c container.ID, id string, want status.State) (run status.Run) {
 	s.t.Helper()
-	deadline := time.After(3 * time.Minute)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		run, err := s.status.Get(s.t.Context(), c, id)
-		if err == nil && run.State == want {
-			return run
+	var err error
+	defer func() {
+		if s.t.Failed() {
+			s.t.Logf("run %s is %s (%s); err %v", id, run.State, run.FailReason, err)
 		}
-		select {
-		case <-tick.C:
-		case <-deadline:
-			s.t.Fatalf("run %s is %s (%s), want %s; err %v", id, run.State, run.FailReason, want, err)
-		}
-	}
+	}()
+	testclock.Eventually(s.t, waiting, fmt.Sprintf("run %s is %s", id, want), func() bool {
+		run, err = s.status.Get(s.t.Context(), c, id)
+		return err == nil && run.State == want
+	})
+	return run
 }
 
 // ahead moves the clock.

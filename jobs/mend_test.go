@@ -9,6 +9,7 @@ import (
 
 	"rollcall/directory"
 	"rollcall/internal/metrics"
+	"rollcall/internal/testclock"
 	"rollcall/jobs"
 	"rollcall/status"
 )
@@ -197,13 +198,7 @@ func TestTheIDOfATaskThatIsGoneIsRemoved(t *testing.T) {
 	s := newSite(t)
 	s.taken("gone", 0)
 	s.worker("w1")
-	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		n := s.rdb.Exists(t.Context(), pending, active, leases, "asynq:{objects}:t:gone").Val()
-		if n == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d of the keys that name the task are left", n)
-		}
-	}
+	testclock.Eventually(t, waiting, "no key names the task", func() bool {
+		return s.rdb.Exists(t.Context(), pending, active, leases, "asynq:{objects}:t:gone").Val() == 0
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollcall/fault"
+	"rollcall/internal/testclock"
 	"rollcall/plan"
 	"rollcall/source"
 	"rollcall/status"
@@ -34,7 +35,7 @@ func TestAnOutageDefersARun(t *testing.T) {
 	}
 	s.saidOf(run.ID, "google_workspace:1 does not answer")
 	s.ahead(15 * time.Second)
-	waitFor(t, func() bool {
+	testclock.Eventually(t, waiting, "the run is deferred twice", func() bool {
 		run = s.get(run.ID)
 		return run.State == status.Deferred && run.Outage.Times == 2
 	})
@@ -57,7 +58,7 @@ func TestAnOutageInTheWritesDefersARun(t *testing.T) {
 	out := true
 	s.remote.before = func(_ context.Context, c plan.Change) error {
 		if c.ID > "u016" { // The outage begins when the others are there.
-			waitFor(t, func() bool { return s.remote.count() >= 17 })
+			testclock.Eventually(t, waiting, "the tenant has the first changes", func() bool { return s.remote.count() >= 17 })
 		}
 		s.source.mu.Lock()
 		defer s.source.mu.Unlock()

@@ -7,13 +7,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/container"
 	"rollcall/decisions"
 	"rollcall/directory"
+	"rollcall/internal/testclock"
 	"rollcall/plan"
 	"rollcall/status"
 )
@@ -23,9 +23,9 @@ func (s *site) pause(c container.ID) {
 	if _, err := s.decisions.Pause(s.t.Context(), c, "grace"); err != nil {
 		s.t.Error(err)
 	}
-	for s.decisions.Paused(s.t.Context(), c) == nil && s.t.Context().Err() == nil { // Workers notice it within a second.
-		time.Sleep(time.Millisecond)
-	}
+	testclock.Eventually(s.t, waiting, "the pause is noticed", func() bool {
+		return s.decisions.Paused(s.t.Context(), c) != nil
+	})
 }
 
 func (s *site) unpause(c container.ID) {
@@ -168,7 +168,7 @@ func TestAPauseWhileASourceWrites(t *testing.T) {
 	if run := s.afterPause(corp); run.Paused != "" {
 		t.Errorf("the run after the pause is %+v", run)
 	}
-	waitFor(t, followed)
+	testclock.Eventually(t, waiting, "the provider follows", followed)
 }
 
 // unpaused ends a pause as soon as it was read once.
@@ -203,7 +203,7 @@ func TestAPauseThatEndsAtOnce(t *testing.T) {
 	s.decisions = decisions.New(hooked, decisions.Config{Keys: keys})
 	s.worker("w1")
 	s.warned(s.until(google, s.start(google).ID, status.Completed))
-	waitFor(t, func() bool {
+	testclock.Eventually(t, waiting, "the second run is completed", func() bool {
 		runs, _, err := s.status.List(t.Context(), google, 0, 10)
 		return err == nil && len(runs) == 2 && runs[0].State == status.Completed && runs[0].Paused == ""
 	})

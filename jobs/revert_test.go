@@ -11,6 +11,7 @@ import (
 	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/internal/testclock"
 	"rollcall/jobs"
 	"rollcall/plan"
 	"rollcall/provider"
@@ -63,7 +64,7 @@ func TestAnUndoKnowsWhatAnEarlierWorkerDid(t *testing.T) {
 	}
 	first := s.worker("w1")
 	run := s.start(google)
-	waitFor(t, func() bool { return s.remote.count() >= 10 })
+	testclock.Eventually(t, waiting, "the tenant has the first changes", func() bool { return s.remote.count() >= 10 })
 	healed.Store(true)
 	go first.Shutdown()
 	s.worker("w2")

@@ -12,6 +12,7 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/internal/testclock"
 	"rollcall/jobs"
 	"rollcall/plan"
 	"rollcall/status"
@@ -79,7 +80,7 @@ func TestAnArchivedTaskThatIsRunAgainStartsANewRun(t *testing.T) {
 	run := s.until(google, s.start(google).ID, status.Failed)
 	insp := asynq.NewInspectorFromRedisClient(s.rdb)
 	task := run.ID + ":1"
-	waitFor(t, func() bool {
+	testclock.Eventually(t, waiting, "the task is archived", func() bool {
 		info, err := insp.GetTaskInfo(jobs.FullQueue, task)
 		return err == nil && info.State == asynq.TaskStateArchived
 	})
@@ -89,24 +90,10 @@ func TestAnArchivedTaskThatIsRunAgainStartsANewRun(t *testing.T) {
 	if err := insp.RunTask(jobs.FullQueue, task); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, func() bool {
+	testclock.Eventually(t, waiting, "the second run is completed", func() bool {
 		runs, _, err := s.status.List(t.Context(), google, 0, 10)
 		return err == nil && len(runs) == 2 && runs[0].State == status.Completed && runs[0].Trigger.Kind == status.ByRerun
 	})
-}
-
-func waitFor(t *testing.T, ok func() bool) {
-	t.Helper()
-	deadline := time.After(3 * time.Minute)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatal("it did not come true")
-		}
-	}
 }
 
 // gated makes the tenant wait at its first write until the test calls goOn.
@@ -143,7 +130,8 @@ func TestCancel(t *testing.T) {
 	if got.CancelledBy != "boss" || got.SessionFailReason() != "cancelled by boss" {
 		t.Errorf("cancelled by %q, fail reason %q", got.CancelledBy, got.SessionFailReason())
 	}
-	waitFor(t, func() bool { // The handler lets go without being told by asynq.
+	// The handler lets go without being told by asynq.
+	testclock.Eventually(t, waiting, "the queue has no task", func() bool {
 		info, err := asynq.NewInspectorFromRedisClient(s.rdb).GetQueueInfo(jobs.FullQueue)
 		return err == nil && info.Active == 0 && info.Retry == 0 && info.Archived == 0
 	})
@@ -176,7 +164,7 @@ func TestAProviderFollowsItsSource(t *testing.T) {
 	s.worker("w1")
 	source := s.start(corp)
 	s.until(corp, source.ID, status.Completed)
-	waitFor(t, func() bool {
+	testclock.Eventually(t, waiting, "the provider follows", func() bool {
 		runs, _, err := s.status.List(t.Context(), google, 0, 10)
 		return err == nil && len(runs) == 1 && runs[0].State == status.Completed &&
 			runs[0].Trigger == status.Trigger{Kind: status.AfterSource, By: source.ID}
@@ -286,7 +274,7 @@ func TestRedisIsEmptied(t *testing.T) {
 		t.Fatal(err)
 	}
 	var run status.Run
-	waitFor(t, func() bool {
+	testclock.Eventually(t, waiting, "the source runs", func() bool {
 		runs, _, err := s.status.List(t.Context(), corp, 0, 10)
 		if err != nil || len(runs) == 0 {
 			return false

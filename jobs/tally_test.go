@@ -15,6 +15,7 @@ import (
 	"rollcall/fault"
 	"rollcall/internal/metrics"
 	"rollcall/internal/redistest"
+	"rollcall/internal/testclock"
 	"rollcall/jobs"
 	"rollcall/plan"
 	"rollcall/status"
@@ -56,7 +57,8 @@ func (s *site) wantCounted(want map[string]float64, names ...string) {
 			s.t.Logf("counted (-want +got)\n%s", diff)
 		}
 	}()
-	waitFor(s.t, func() bool { diff = cmp.Diff(want, s.counted(names...)); return diff == "" })
+	testclock.Eventually(s.t, waiting, "the counts are right",
+		func() bool { diff = cmp.Diff(want, s.counted(names...)); return diff == "" })
 }
 
 func (s *site) hire(n int) {
@@ -72,7 +74,7 @@ func (s *site) loseLease(run status.Run) {
 	key := "rollcall:{" + string(run.Container) + "}:lease"
 	holder := s.rdb.Get(s.t.Context(), key).Val()
 	unless := redis.NewScript(`if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end return 1`)
-	waitFor(s.t, func() bool {
+	testclock.Eventually(s.t, waiting, "the run is resumed", func() bool {
 		now, err := s.status.Get(s.t.Context(), run.Container, run.ID)
 		if err == nil && now.Resumes > 0 {
 			return true

@@ -12,6 +12,7 @@ import (
 	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/directory/store"
+	"rollcall/internal/testclock"
 	"rollcall/jobs"
 	"rollcall/ledger/ledgertest"
 	"rollcall/mapping"
@@ -146,7 +147,7 @@ func (s *site) succeeds(c container.ID, ref directory.Ref) {
 // idleSource waits for the end of the source's run, and requires that none of its changes failed.
 func (s *site) idleSource() {
 	s.t.Helper()
-	waitFor(s.t, func() bool {
+	testclock.Eventually(s.t, waiting, "the source runs again", func() bool {
 		runs, _, err := s.status.List(s.t.Context(), corp, 0, 1)
 		return err == nil && runs[0].State == status.Completed && runs[0].FailedChanges == 0
 	})

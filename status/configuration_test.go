@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/internal/redistest"
+	"rollcall/internal/testclock"
 	"rollcall/status"
 )
 
@@ -75,13 +76,8 @@ func TestTheConfigurationOfADeadWorkerEnds(t *testing.T) {
 		f := open(t, rdb, status.Config{WorkerTTL: 300 * time.Millisecond})
 		f.configure("w2", "older")
 		f.configure("w1", "newer")
-		deadline := time.After(time.Minute)
-		for got := f.configure("w2", "older"); got.Digest != "older"; got = f.configure("w2", "older") {
-			select {
-			case <-deadline:
-				t.Fatalf("Configure() = %+v, want the older one to count", got)
-			case <-time.After(10 * time.Millisecond):
-			}
-		}
+		testclock.Eventually(t, time.Minute, "the older configuration counts", func() bool {
+			return f.configure("w2", "older").Digest == "older"
+		})
 	})
 }

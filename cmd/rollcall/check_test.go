@@ -152,7 +152,8 @@ func TestCheckProbesAServer(t *testing.T) {
 		want   string
 	}{
 		{[]string{"scim:1"}, 0, false, "scim:1: users can be listed, 0 in all\n"},
-		{[]string{"scim:1", "--probe"}, 0, true, "\nprofiles:\n  scim:\n    server-1:\n      like: generic\n      update: put\n"},
+		{[]string{"scim:1", "--probe"}, 0, true,
+			"\nprofiles:\n  scim:\n    server-1:\n      like: generic\n      update: put\n"},
 		{[]string{"--probe"}, 2, false, "--probe needs a provider"},
 		{[]string{"ldap:corp", "--probe"}, 2, false, "--probe is for providers"},
 		{[]string{"scim:2"}, 2, false, "known are redis, ldap:corp, scim:1"},

@@ -101,7 +101,8 @@ func TestInit(t *testing.T) {
 		"1  OU=Öffentlich,DC=ad", "1  built into Active Directory", "3  user\n",
 		"without givenName (1); Google Workspace takes nobody without one, and such entries are often no people, " +
 			"the first 1:\n  CN=Ada King",
-		"ada@example.com: CN=Ada Kong,OU=Öffentlich,DC=ad,DC=example,DC=test and CN=Ada King", "Users without mail, who get no account until they have one, the " +
+		"ada@example.com: CN=Ada Kong,OU=Öffentlich,DC=ad,DC=example,DC=test and CN=Ada King",
+		"Users without mail, who get no account until they have one, the " +
 			"first 1:\n  CN=Scan"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("output = %s\nwant %q", &out, want)

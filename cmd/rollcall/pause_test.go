@@ -10,7 +10,8 @@ import (
 func TestPauseAndResume(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	for _, args := range [][]string{{"pause"}, {"pause", string(google), "--all"}, {"resume", string(google), string(corp)}} {
+	for _, args := range [][]string{{"pause"}, {"pause", string(google), "--all"},
+		{"resume", string(google), string(corp)}} {
 		s.do(args...).want(t, codeUsage, "give the id of one source or provider, or --all")
 	}
 	const by = ": paused by ada since 2026-03-01T09:30:00Z; resume with `rollcall resume "

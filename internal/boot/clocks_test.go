@@ -10,6 +10,7 @@ import (
 
 	"rollcall/container"
 	"rollcall/internal/slapdtest"
+	"rollcall/internal/testclock"
 	"rollcall/status"
 )
 
@@ -36,16 +37,6 @@ func clockedRedis(t *testing.T, off *atomic.Int64) string {
 		}
 	}()
 	return "redis://" + m.Addr()
-}
-
-// eventually waits for something for up to a minute.
-func (o *office) eventually(what string, is func() bool) {
-	o.Helper()
-	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			o.Fatalf("not within a minute: %s", what)
-		}
-	}
 }
 
 // said runs a container to its good end and returns the messages.
@@ -76,7 +67,7 @@ func TestAWrongClockOfRedisHoldsOnlyWhatDestroys(t *testing.T) {
 	o.sync(all...)
 	const month = 31 * 24 * time.Hour
 	off.Store(int64(month))
-	o.eventually("the log names the clock of Redis", func() bool {
+	testclock.Eventually(o, time.Minute, "the log names the clock of Redis", func() bool {
 		return strings.Contains(o.log.String(), "the clock of the host of Redis is wrong")
 	})
 	o.ldap.Delete(t, "uid=p03,"+slapdtest.People)
@@ -98,7 +89,8 @@ func TestAWrongClockOfRedisHoldsOnlyWhatDestroys(t *testing.T) {
 	}
 
 	off.Store(0)
-	o.eventually("the clock of Redis is measured", func() bool { return o.app.Clock.Offset().Abs() < time.Minute })
+	testclock.Eventually(o, time.Minute, "the clock of Redis is measured",
+		func() bool { return o.app.Clock.Offset().Abs() < time.Minute })
 	o.sync(all...)
 	if google, entra := o.active("p03"); google || entra {
 		t.Error("after the clock of Redis was set, a leaver is still active")

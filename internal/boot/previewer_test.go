@@ -9,12 +9,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"rollcall/container"
 	"rollcall/internal/redistest"
+	"rollcall/internal/testclock"
 	"rollcall/preview"
 )
 
@@ -35,7 +37,7 @@ func (o *office) preview(text string) previewed {
 	}
 	var p previewed
 	at := strings.TrimPrefix(w.Header().Get("Location"), "/api/v3")
-	o.eventually("the preview ends", func() bool {
+	testclock.Eventually(o, time.Minute, "the preview ends", func() bool {
 		o.call(http.MethodGet, at, "", http.StatusOK, &p)
 		return p.State == "done" || p.State == "failed"
 	})

@@ -16,6 +16,7 @@ import (
 	"rollcall/internal/boot"
 	"rollcall/internal/config"
 	"rollcall/internal/redistest"
+	"rollcall/internal/testclock"
 )
 
 // locked starts a Redis that wants a password and returns its address and a file with the password.
@@ -152,14 +153,9 @@ func TestARedisWithReplicasIsWarnedAbout(t *testing.T) {
 	redistest.TCP(t, "--replicaof", host+" "+port)
 	rdb := redis.NewClient(&redis.Options{Addr: addr})
 	defer rdb.Close()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		if strings.Contains(rdb.Info(t.Context(), "replication").Val(), "connected_slaves:1") {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the replica does not connect")
-		}
-	}
+	testclock.Eventually(t, time.Minute, "the replica connects", func() bool {
+		return strings.Contains(rdb.Info(t.Context(), "replication").Val(), "connected_slaves:1")
+	})
 	said := func() string {
 		var log bytes.Buffer
 		_, done, err := boot.Connect(t.Context(), config.Process{RedisURL: "redis://" + addr},

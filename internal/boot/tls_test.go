@@ -23,6 +23,7 @@ import (
 	"rollcall/internal/config"
 	"rollcall/internal/redistest"
 	"rollcall/internal/secret"
+	"rollcall/internal/testclock"
 )
 
 // issuer issues certificates for 127.0.0.1.
@@ -113,15 +114,10 @@ func TestTLS(t *testing.T) {
 		t.Error("a client without a certificate is served")
 	}
 	ca.issue(t, 4, file("server.pem"), file("server.key"))
-	for deadline := time.Now().Add(time.Minute); ; {
+	testclock.Eventually(t, time.Minute, "the renewed certificate is served", func() bool {
 		serial, err := get(pair)
-		if err == nil && serial == 4 {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("certificate %d, err %v; want the renewed one", serial, err)
-		}
-	}
+		return err == nil && serial == 4
+	})
 	if err := os.WriteFile(file("server.pem"), []byte("nonsense"), 0o600); err != nil {
 		t.Fatal(err)
 	}

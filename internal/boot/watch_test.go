@@ -11,6 +11,7 @@ import (
 	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/internal/slapdtest"
+	"rollcall/internal/testclock"
 	"rollcall/simulator/googleworkspace"
 	"rollcall/status"
 )
@@ -39,18 +40,11 @@ func (o *office) active(uid string) (google, entra bool) {
 // out waits until a person is suspended in both tenants, and returns how long that took.
 func (o *office) out(uid string, since time.Time) time.Duration {
 	o.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
+	testclock.Eventually(o, 90*time.Second-time.Since(since), uid+" is suspended in both tenants", func() bool {
 		google, entra := o.active(uid)
-		if !google && !entra {
-			return time.Since(since)
-		}
-		if time.Since(since) > 90*time.Second {
-			o.Fatalf("%s is not suspended after 90 s (active at Google: %t, at Entra: %t)", uid, google, entra)
-		}
-		<-tick.C
-	}
+		return !google && !entra
+	})
+	return time.Since(since)
 }
 
 // A person who is disabled or deleted in the directory is suspended in both tenants without a full run.
@@ -104,22 +98,16 @@ func (o *office) receipts(n int, since time.Time) {
 // receipt waits for the receipt of an entry. The job writes it after the tenant has confirmed.
 func (o *office) receipt(name container.ID, entry string) decisions.Receipt {
 	o.Helper()
-	tick, patience := time.NewTicker(10*time.Millisecond), time.After(time.Minute)
-	defer tick.Stop()
-	for {
+	var r decisions.Receipt
+	testclock.Eventually(o, time.Minute, fmt.Sprintf("%s has a receipt of %s", name, entry), func() (there bool) {
 		got, err := o.app.Decisions.Receipts(o.Context(), name, entry)
 		if err != nil {
 			o.Fatal(err)
 		}
-		if r, there := got[entry]; there {
-			return r
-		}
-		select {
-		case <-tick.C:
-		case <-patience:
-			o.Fatalf("%s has no receipt of %s", name, entry)
-		}
-	}
+		r, there = got[entry]
+		return there
+	})
+	return r
 }
 
 // runs counts the runs of a mode.

@@ -55,7 +55,8 @@ func TestAnEventHasALargestSize(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{"x", "data: x\n", "event: y\n", ":"} {
 		stream := &endless{line: line}
-		if _, err := newEventReader(stream, func() {}).next(); err == nil || errors.Is(err, io.EOF) || stream.read > 2*maxEvent {
+		if _, err := newEventReader(stream, func() {}).next(); err == nil || errors.Is(err, io.EOF) ||
+			stream.read > 2*maxEvent {
 			t.Errorf("a stream of %q: %v after %d bytes", line, err, stream.read)
 		}
 	}

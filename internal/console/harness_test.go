@@ -91,7 +91,8 @@ func hallOn(t testing.TB, rdb *redis.Client, withTokens bool, resources []api.Re
 	a, err := api.New(api.Config{
 		Status: h.status, Decisions: h.decisions, Jobs: jobs.NewClient(rdb, h.status), Directory: registry{h},
 		Explainer: registry{h}, Previewer: registry{h},
-		Types: all.Types(), Facts: facts, Audit: record, TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, Refused: func() { h.refused++ },
+		Types: all.Types(), Facts: facts, Audit: record,
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32")}, Refused: func() { h.refused++ },
 		Resources: resources,
 		Page: func(a *api.API) (api.Page, error) {
 			desk := session.New(session.Config{Redis: rdb, Tokens: known, Home: console.Home, SignIn: console.SignIn,

@@ -222,7 +222,8 @@ func TestTheFirstPageOfALargeSet(t *testing.T) {
 	if n := h.rdb.Del(h.Context(), part).Val(); n != 1 {
 		t.Fatalf("there were %d first parts", n)
 	}
-	if whole := page(); whole != first || !strings.Contains(whole, "6,000") || strings.Count(whole, "<tr data-row>") != 100 {
+	if whole := page(); whole != first || !strings.Contains(whole, "6,000") ||
+		strings.Count(whole, "<tr data-row>") != 100 {
 		t.Errorf("the page from the first part (-) and from the whole set (+) differ:\n%s", cmp.Diff(first, whole))
 	}
 }

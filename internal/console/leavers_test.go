@@ -155,7 +155,8 @@ func TestPlan(t *testing.T) {
 func TestNoFormulaInAFile(t *testing.T) {
 	t.Parallel()
 	h := newHall(t)
-	formulas := []string{"=1+1", "+1", "-1", "@SUM(1)", " =1", "\t=1", "\n\n@x", "\ufeff=1", "\u00a0+1", "\x00=1", "＝1", "－1"}
+	formulas := []string{"=1+1", "+1", "-1", "@SUM(1)", " =1", "\t=1", "\n\n@x", "\ufeff=1", "\u00a0+1", "\x00=1",
+		"＝1", "－1"}
 	values := append(formulas, "", "Ada", "1-1", "a=b", "é", "'")
 	var changes []plan.Change
 	for i, value := range values {
@@ -189,7 +190,8 @@ func TestASearchInPart(t *testing.T) {
 	}
 	const people, leavers = "Not all ids were searched", "that not all were compared"
 	for _, h.partial = range []bool{false, true} {
-		for path, said := range map[string]string{"/people/?q=ada": people, "/people/?q=zoe": people, "/leavers/?q=ada": leavers,
+		for path, said := range map[string]string{"/people/?q=ada": people, "/people/?q=zoe": people,
+			"/leavers/?q=ada": leavers,
 			"/leavers/?q=zoe": leavers} {
 			if page := h.get(path); strings.Contains(page, said) != h.partial {
 				t.Errorf("%s of a search in part (%v) is %s", path, h.partial, page)

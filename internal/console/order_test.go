@@ -81,7 +81,8 @@ func TestAnOrderWithoutEffectIsAConcern(t *testing.T) {
 	if err := h.rdb.HSet(t.Context(), "rollcall:{orders}:leave", "user/1", "{").Err(); err != nil {
 		t.Fatal(err)
 	}
-	for path, want := range map[string]string{"/": "1 order to leave without effect", "/leavers/": "An order to leave has no effect"} {
+	for path, want := range map[string]string{"/": "1 order to leave without effect",
+		"/leavers/": "An order to leave has no effect"} {
 		if page := h.get(path); !strings.Contains(page, want) {
 			t.Errorf("%s lacks %q: %s", path, want, page)
 		}
@@ -96,7 +97,8 @@ func TestPins(t *testing.T) {
 	t.Parallel()
 	h := newHall(t)
 	h.known = map[directory.Ref]console.Known{user("1"): {Label: "ada"}}
-	h.explained = []explain.Provider{{Container: google, Code: explain.InStep, Pins: []explain.Pin{{RunID: "r", By: "ops"}}}}
+	h.explained = []explain.Provider{{Container: google, Code: explain.InStep,
+		Pins: []explain.Pin{{RunID: "r", By: "ops"}}}}
 	at := time.Now().Add(-3 * time.Hour)
 	pins := []plan.Pin{
 		{Ref: user("1"), Label: "ada", Run: "r", By: "ops", At: at, Account: plan.StandsActive, Address: "ada@example.com"},

@@ -95,7 +95,8 @@ func BenchmarkHeld(b *testing.B) {
 		held = append(held, leaver(fmt.Sprintf("person-%d", i)))
 	}
 	h.hold(google, "r", held...)
-	for _, path := range []string{"/held/", "/held/google_workspace/1/?by=action&page=250", "/held/google_workspace/1/?q=person-77",
+	for _, path := range []string{"/held/", "/held/google_workspace/1/?by=action&page=250",
+		"/held/google_workspace/1/?q=person-77",
 		"/leavers/"} {
 		b.Run(path, func(b *testing.B) {
 			for b.Loop() {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rollcall/internal/slapdtest"
+	"rollcall/internal/testclock"
 )
 
 // post asks for the sync of one user, again while the service has no time for it, and returns the id of the accepted
@@ -61,7 +62,7 @@ func TestEachAcceptedJobHasAnOutcome(t *testing.T) {
 		t.Fatalf("%d of %d jobs were accepted", len(ids), clients*each)
 	}
 	w.workers[0].signal(t, syscall.SIGCONT)
-	eventually(t, 3*time.Minute, "some jobs have ended", func() bool {
+	testclock.Eventually(t, 3*time.Minute, "some jobs have ended", func() bool {
 		return w.redis.ZCard(t.Context(),
 			doneJobs).Val() > 100
 	})
@@ -74,7 +75,7 @@ func TestEachAcceptedJobHasAnOutcome(t *testing.T) {
 func (w *world) ended(ids []string, outcomes ...string) {
 	w.Helper()
 	ctx := w.Context()
-	eventually(w, 10*time.Minute, "all jobs have ended", func() bool {
+	testclock.Eventually(w, 10*time.Minute, "all jobs have ended", func() bool {
 		return w.redis.ZCard(ctx, "rollcall:{google_workspace:1}:jobs:open").Val() == 0
 	})
 	var bad []string

@@ -20,6 +20,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/internal/slapdtest"
+	"rollcall/internal/testclock"
 	simulator "rollcall/simulator/googleworkspace"
 	"rollcall/simulator/graph"
 )
@@ -167,7 +168,7 @@ func (c *chaos) trouble(round, kind int) {
 		c.crashRedis(1000)
 		c.api.Lock()
 		c.world.api.kill()
-		eventually(c, time.Minute, "Redis is back", func() bool { return c.redis.Ping(c.Context()).Err() == nil })
+		testclock.Eventually(c, time.Minute, "Redis is back", func() bool { return c.redis.Ping(c.Context()).Err() == nil })
 		c.startAPI()
 		c.api.Unlock()
 	case 5: // Memory is full.
@@ -287,7 +288,7 @@ func (c *chaos) settle(before state) {
 	places := []string{corp, google, entra}
 	for range 2 {
 		for _, place := range places {
-			eventually(c, 2*time.Minute, "no run is open", func() bool {
+			testclock.Eventually(c, 2*time.Minute, "no run is open", func() bool {
 				return !slices.ContainsFunc(places, func(p string) bool { return c.status(p).IsRunning })
 			})
 			c.finish(place)
@@ -321,7 +322,7 @@ func (c *chaos) outcomes() {
 			State, Outcome string
 			Reason         string `json:"fail_reason"`
 		}
-		eventually(c, 3*time.Minute, "job "+place+" has an outcome", func() bool {
+		testclock.Eventually(c, 3*time.Minute, "job "+place+" has an outcome", func() bool {
 			c.get(strings.TrimPrefix(place, "/api/v3"), &job)
 			return job.Outcome != ""
 		})
@@ -334,7 +335,7 @@ func (c *chaos) outcomes() {
 		c.Errorf("%d of %d accepted jobs failed", failed, len(c.accepted))
 	}
 	// The task of a worker that was killed stays active until its lease has ended.
-	eventually(c, 2*time.Minute, "no task is active", func() bool {
+	testclock.Eventually(c, 2*time.Minute, "no task is active", func() bool {
 		n, err := c.redis.LLen(ctx, "asynq:{objects}:active").Result()
 		return err == nil && n == 0 || errors.Is(err, redis.Nil)
 	})

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"rollcall/internal/testclock"
 )
 
 // run is what a test looks at of a run.
@@ -133,7 +135,8 @@ func (w *world) run(container, id string) (r run) {
 // wait waits for the end of a run.
 func (w *world) wait(container, id string) (r run) {
 	w.Helper()
-	eventually(w, 10*time.Minute, "end of "+container, func() bool { r = w.run(container, id); return !r.open() })
+	testclock.Eventually(w, 10*time.Minute, "end of "+container,
+		func() bool { r = w.run(container, id); return !r.open() })
 	return r
 }
 

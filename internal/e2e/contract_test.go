@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollcall/internal/slapdtest"
+	"rollcall/internal/testclock"
 	simulator "rollcall/simulator/googleworkspace"
 )
 
@@ -114,7 +115,8 @@ func TestContractDeferred(t *testing.T) {
 		Message: "Rate Limit Exceeded", RetryAfter: 40 * time.Second, Times: 1,
 	})
 	id := w.start(google).ID
-	eventually(t, 3*time.Minute, "the run is deferred", func() bool { return w.run(google, id).State == "deferred" })
+	testclock.Eventually(t, 3*time.Minute, "the run is deferred",
+		func() bool { return w.run(google, id).State == "deferred" })
 	w.shows(google, true, "unknown", 1)
 	w.refusesAnother(google, id)
 	if code, data := w.call(http.MethodPost, google+"sync/cancel/", ""); code != http.StatusOK {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"rollcall/internal/testclock"
 )
 
 // An operator whose source sync failed signs in to the dashboard with a token, finds the task among the archived ones
@@ -88,7 +90,7 @@ func (b *browser) quiet() {
 func (w *world) after(r run) (next run) {
 	w.Helper()
 	var page struct{ Results []run }
-	eventually(w, 2*time.Minute, "a run after "+r.ID, func() bool {
+	testclock.Eventually(w, 2*time.Minute, "a run after "+r.ID, func() bool {
 		w.get(corp+"sync/runs/", &page)
 		return len(page.Results) > 0 && page.Results[0].ID != r.ID && !page.Results[0].open()
 	})

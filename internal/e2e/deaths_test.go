@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rollcall/internal/testclock"
 )
 
 // What docs/operations.md says under "When a part dies": each death shows in readiness, in a metric and as an alert
@@ -22,7 +24,7 @@ func TestDeaths(t *testing.T) {
 	}
 
 	w.workers[0].kill()
-	eventually(t, 3*time.Minute, "readiness says that no worker is left", func() bool {
+	testclock.Eventually(t, 3*time.Minute, "readiness says that no worker is left", func() bool {
 		code, body := w.health("/readyz")
 		return code == http.StatusOK && strings.Contains(body, `"workers":"none"`)
 	})
@@ -32,7 +34,7 @@ func TestDeaths(t *testing.T) {
 	m.pending("RollcallProcessDown")
 
 	w.killRedis()
-	eventually(t, 3*time.Minute, "readiness says that Redis is gone", func() bool {
+	testclock.Eventually(t, 3*time.Minute, "readiness says that Redis is gone", func() bool {
 		code, _ := w.health("/readyz")
 		return code == http.StatusServiceUnavailable
 	})

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/internal/testclock"
 	"rollcall/simulator/graph"
 )
 
@@ -44,7 +45,7 @@ func TestEntraContract(t *testing.T) {
 	// A quota that stays spent defers the run.
 	w.graph.Inject(graph.Fault{Status: http.StatusTooManyRequests, RetryAfter: 40 * time.Second})
 	deferred := w.start(entra)
-	eventually(t, 3*time.Minute, "the run is deferred", func() bool {
+	testclock.Eventually(t, 3*time.Minute, "the run is deferred", func() bool {
 		return w.run(entra,
 			deferred.ID).State == "deferred"
 	})

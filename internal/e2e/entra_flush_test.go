@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rollcall/internal/slapdtest"
+	"rollcall/internal/testclock"
 )
 
 // entraRefused runs an Entra sync that has to fail for a reason that names the source, without a call that writes.
@@ -82,7 +83,7 @@ func TestEntraRestoresDeletedAccounts(t *testing.T) {
 	if !w.account(1).Disabled {
 		t.Error("the leaver is not suspended first")
 	}
-	eventually(t, 3*time.Minute, "both accounts are deleted", func() bool {
+	testclock.Eventually(t, 3*time.Minute, "both accounts are deleted", func() bool {
 		w.sync(entra)
 		return len(w.graph.DeletedUsers()) == 2
 	})

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rollcall/internal/slapdtest"
+	"rollcall/internal/testclock"
 )
 
 // entraKilled kills the worker that has the run with signal 9 and waits until another one has ended it well.
@@ -15,7 +16,8 @@ func (w *entraWorld) entraKilled(id string, release func()) {
 	has.kill()
 	release()
 	w.onGraph(nil)
-	eventually(w, 3*time.Minute, "another worker has the run", func() bool { return w.run(entra, id).Resumes > 0 })
+	testclock.Eventually(w, 3*time.Minute, "another worker has the run",
+		func() bool { return w.run(entra, id).Resumes > 0 })
 	if r := w.wait(entra, id); r.Status != "successful" || r.Resumes != 1 {
 		w.Errorf("the run is %s (%s) after %d resumes: %s", r.State, r.Status, r.Resumes, r.Reason)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rollcall/internal/slapdtest"
+	"rollcall/internal/testclock"
 	"rollcall/simulator/graph"
 )
 
@@ -26,7 +27,7 @@ func TestEntraKillNineWhileRestoring(t *testing.T) {
 				e.remove(slapdtest.UserDN(n))
 			}
 			w.hop()
-			eventually(t, 3*time.Minute, "the accounts are deleted", func() bool {
+			testclock.Eventually(t, 3*time.Minute, "the accounts are deleted", func() bool {
 				w.sync(entra)
 				return len(w.graph.DeletedUsers()) == leavers
 			})
@@ -54,8 +55,8 @@ func TestEntraFlushAllMidSync(t *testing.T) {
 	defer release()
 	w.flush()
 	release()
-	eventually(t, 3*time.Minute, "is_running is false", func() bool { return !w.status(entra).IsRunning })
-	eventually(t, 3*time.Minute, "the worker lets go of the run", func() bool {
+	testclock.Eventually(t, 3*time.Minute, "is_running is false", func() bool { return !w.status(entra).IsRunning })
+	testclock.Eventually(t, 3*time.Minute, "the worker lets go of the run", func() bool {
 		for _, p := range w.workers {
 			if p.find("run handed back") != nil || p.find("run left to others") != nil {
 				return true

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/internal/testclock"
 	"rollcall/provider/scim/elimitytest"
 )
 
@@ -28,7 +29,7 @@ func followed(provider ...string) options {
 // until waits until the nth user is suspended at Google, and returns how long that took.
 func (w *world) until(n int, since time.Time) time.Duration {
 	w.Helper()
-	eventually(w, 2*time.Minute, address(n)+" is suspended", func() bool { return w.user(address(n)).Suspended })
+	testclock.Eventually(w, 2*time.Minute, address(n)+" is suspended", func() bool { return w.user(address(n)).Suspended })
 	return time.Since(since)
 }
 
@@ -124,7 +125,7 @@ func TestASilentTenantBesideALiveOne(t *testing.T) {
 	if r := w.run(scim, id); !r.open() {
 		t.Errorf("the run of the silent tenant is %s (%s): %s", r.State, r.Status, r.Reason)
 	}
-	eventually(t, 2*time.Minute, "the run of the silent tenant is deferred",
+	testclock.Eventually(t, 2*time.Minute, "the run of the silent tenant is deferred",
 		func() bool { return w.run(scim, id).State == "deferred" })
 	e.lock(2, true)
 	again := w.until(2, time.Now())
@@ -137,7 +138,7 @@ func TestASilentTenantBesideALiveOne(t *testing.T) {
 	}
 	silent.Store(false)
 	close(over)
-	eventually(t, 2*time.Minute, "the leavers are out of the tenant that answers again", func() bool {
+	testclock.Eventually(t, 2*time.Minute, "the leavers are out of the tenant that answers again", func() bool {
 		return server.Users("active")["false"] == 2
 	})
 	if u := w.user(address(3)); u.Suspended {

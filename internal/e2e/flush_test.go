@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"rollcall/internal/slapdtest"
+	"rollcall/internal/testclock"
 )
 
 func (w *world) flush() {
@@ -37,7 +38,7 @@ func TestSourcesStartAfterALoss(t *testing.T) {
 	if err := w.redis.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 3*time.Minute, "the source was read by itself", func() bool {
+	testclock.Eventually(t, 3*time.Minute, "the source was read by itself", func() bool {
 		s := w.status(corp)
 		return !s.IsRunning && s.Last == "done"
 	})
@@ -135,12 +136,12 @@ func TestFlushAllMidSync(t *testing.T) {
 	id, goOn := w.midway(100)
 	w.flush()
 	goOn()
-	eventually(t, 3*time.Minute, "is_running is false", func() bool { return !w.status(google).IsRunning })
+	testclock.Eventually(t, 3*time.Minute, "is_running is false", func() bool { return !w.status(google).IsRunning })
 	if code, _ := w.call(http.MethodGet, google+"sync/runs/"+id+"/", ""); code != http.StatusNotFound {
 		t.Errorf("the lost run is answered with %d, want 404", code)
 	}
 	// Writes that were on their way arrive; nothing follows them.
-	eventually(t, 3*time.Minute, "the worker lets go of the run", func() bool {
+	testclock.Eventually(t, 3*time.Minute, "the worker lets go of the run", func() bool {
 		return slices.ContainsFunc(w.workers, func(p *process) bool {
 			return p.find("run handed back") != nil || p.find("run left to others") != nil
 		})

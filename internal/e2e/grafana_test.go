@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"rollcall/internal/slapdtest"
+	"rollcall/internal/testclock"
 	simulator "rollcall/simulator/googleworkspace"
 )
 
@@ -142,7 +143,7 @@ func (v *viewer) shows(when string, names ...string) {
 		}
 	}()
 	missing = names
-	eventually(v, 2*time.Minute, when+" the dashboard shows everything", func() bool {
+	testclock.Eventually(v, 2*time.Minute, when+" the dashboard shows everything", func() bool {
 		missing = slices.DeleteFunc(slices.Clone(missing), v.answered)
 		return len(missing) == 0
 	})

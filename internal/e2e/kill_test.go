@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/internal/slapdtest"
+	"rollcall/internal/testclock"
 )
 
 // small is a directory with a first provisioning of some hundred writes.
@@ -45,7 +46,7 @@ func (w *world) midway(n int64) (id string, goOn func()) {
 // victim returns the worker that has the run, and another one, or nil.
 func (w *world) victim(container, id string) (has, other *process) {
 	w.Helper()
-	eventually(w, 3*time.Minute, "a worker has the run", func() bool {
+	testclock.Eventually(w, 3*time.Minute, "a worker has the run", func() bool {
 		name := w.run(container, id).Worker
 		for _, p := range w.workers {
 			if name == p.worker(w) {
@@ -119,7 +120,7 @@ func (w *world) killed(id string, goOn func()) {
 	if other == nil {
 		w.startWorker()
 	}
-	eventually(w, 25*time.Second, "is_running is false, or another worker has the run", func() bool {
+	testclock.Eventually(w, 25*time.Second, "is_running is false, or another worker has the run", func() bool {
 		r := w.run(google, id)
 		return !w.status(google).IsRunning || r.Resumes > 0 && r.State == "running" && r.Worker != has.worker(w)
 	})
@@ -168,7 +169,7 @@ func TestKillNineOfTheOnlyWorker(t *testing.T) {
 	id, goOn := w.midway(50)
 	w.workers[0].kill()
 	goOn()
-	eventually(t, 25*time.Second, "is_running is false", func() bool { return !w.status(google).IsRunning })
+	testclock.Eventually(t, 25*time.Second, "is_running is false", func() bool { return !w.status(google).IsRunning })
 	second := w.start(google)
 	if r := w.run(google, id); r.State != "expired" {
 		t.Errorf("the run of the dead worker is %s, want expired", r.State)
@@ -225,7 +226,7 @@ func TestFrozenWorker(t *testing.T) {
 	has, other := w.victim(google, id)
 	has.signal(t, syscall.SIGSTOP)
 	goOn()
-	eventually(t, 3*time.Minute, "the other worker has the run",
+	testclock.Eventually(t, 3*time.Minute, "the other worker has the run",
 		func() bool { return w.run(google, id).Worker == other.worker(t) })
 	has.signal(t, syscall.SIGCONT)
 	if r := w.wait(google, id); r.Status != "successful" {

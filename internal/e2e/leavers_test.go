@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rollcall/internal/slapdtest"
+	"rollcall/internal/testclock"
 )
 
 // lock disables an entry, or enables it again, as 389 Directory Server does.
@@ -78,7 +79,7 @@ func TestLeaversAreDeletedAfterTheGracePeriod(t *testing.T) {
 	if _, there := w.tenant.User(address(1)); !there && time.Since(left) < grace {
 		t.Errorf("%s was deleted within %v after it left, want %v", address(1), time.Since(left), grace)
 	}
-	eventually(t, 3*time.Minute, "the account is deleted", func() bool {
+	testclock.Eventually(t, 3*time.Minute, "the account is deleted", func() bool {
 		w.sync(google)
 		_, there := w.tenant.User(address(1))
 		return !there

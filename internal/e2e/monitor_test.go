@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rollcall/internal/testclock"
 )
 
 // alert is one alert of a notification.
@@ -125,7 +127,7 @@ func (m *monitor) hears(status, name, container string) alert {
 // since waits until Prometheus has a series with this value, and returns from when.
 func (m *monitor) since(series string, value float64) (first time.Time) {
 	m.Helper()
-	eventually(m, 3*time.Minute, fmt.Sprintf("Prometheus has %s = %v", series, value), func() bool {
+	testclock.Eventually(m, 3*time.Minute, fmt.Sprintf("Prometheus has %s = %v", series, value), func() bool {
 		for _, s := range m.samples(series + "[5m]") {
 			if s.value == value {
 				first = s.at

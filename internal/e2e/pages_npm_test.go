@@ -17,6 +17,7 @@ import (
 	"rollcall/internal/npmtest"
 	"rollcall/internal/redistest"
 	"rollcall/internal/session"
+	"rollcall/internal/testclock"
 	"rollcall/internal/tokens"
 )
 
@@ -41,7 +42,7 @@ func (s *show) preview(old, with string) string {
 	if !found {
 		s.Fatalf("POST /preview/ = %d", resp.StatusCode)
 	}
-	eventually(s, 3*time.Minute, "the end of the preview", func() bool {
+	testclock.Eventually(s, 3*time.Minute, "the end of the preview", func() bool {
 		resp, err := http.Get(s.base + "/preview/" + at)
 		if err != nil {
 			return false

@@ -20,6 +20,8 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"rollcall/internal/testclock"
 )
 
 // ended is what the page of a run shows at its end.
@@ -60,7 +62,7 @@ func startDemo(t testing.TB) *show {
 	}
 	t.Cleanup(func() { stop(); _ = cmd.Wait() })
 	go s.listen(bufio.NewScanner(pipe))
-	eventually(t, 5*time.Minute, "the end of the syncs of the demo", func() bool {
+	testclock.Eventually(t, 5*time.Minute, "the end of the syncs of the demo", func() bool {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		at := invitation.FindSubmatch(s.out.Bytes())
@@ -289,7 +291,7 @@ func (s *show) withoutScript(b *browser) {
 // idle waits until no run of a source or provider is live.
 func (s *show) idle(at string) {
 	s.Helper()
-	eventually(s, 3*time.Minute, "the end of the run of "+at, func() bool {
+	testclock.Eventually(s, 3*time.Minute, "the end of the run of "+at, func() bool {
 		resp, err := http.Get(s.base + "/api/v3/" + at + "/sync/status/")
 		if err != nil {
 			return false

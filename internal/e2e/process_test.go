@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"rollcall/internal/testclock"
 )
 
 // process is one of the two programs, or another that a test needs, under way.
@@ -115,7 +117,7 @@ func (p *process) stop(t testing.TB) {
 func (p *process) says(t testing.TB, msg string) map[string]any {
 	t.Helper()
 	var line map[string]any
-	eventually(t, 3*time.Minute, p.name+" says "+msg, func() bool {
+	testclock.Eventually(t, 3*time.Minute, p.name+" says "+msg, func() bool {
 		if line = p.find(msg); line != nil {
 			return true
 		}
@@ -144,19 +146,4 @@ func (p *process) find(msg string) map[string]any {
 func (p *process) worker(t testing.TB) string {
 	t.Helper()
 	return p.says(t, "worker runs")["worker"].(string)
-}
-
-// eventually asks again and again until the answer is yes. A question that is asked within the limit counts, however
-// late its answer is.
-func eventually(t testing.TB, limit time.Duration, what string, yes func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(limit)
-	asked := time.Now()
-	for pause := time.Millisecond; !yes(); pause = min(2*pause, 50*time.Millisecond) {
-		if asked.After(deadline) {
-			t.Fatalf("not within %v: %s", limit, what)
-		}
-		time.Sleep(pause)
-		asked = time.Now()
-	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"rollcall/internal/redistest"
 	"rollcall/internal/slapdtest"
+	"rollcall/internal/testclock"
 )
 
 // Redis crashes in the middle of a provider sync and comes back with what it had written. The run goes on, or it is
@@ -32,9 +33,10 @@ func TestRedisCrashes(t *testing.T) {
 					w.Errorf("without Redis the status is answered with %d %s, want 503", code, data)
 				}
 			}
-			eventually(w, 3*time.Minute, "Redis is back", func() bool { return w.redis.Ping(t.Context()).Err() == nil })
+			testclock.Eventually(w, 3*time.Minute, "Redis is back",
+				func() bool { return w.redis.Ping(t.Context()).Err() == nil })
 			var r run
-			eventually(t, 3*time.Minute, "the run is over", func() bool { r = w.run(google, id); return !r.open() })
+			testclock.Eventually(t, 3*time.Minute, "the run is over", func() bool { r = w.run(google, id); return !r.open() })
 			t.Logf("the run is %s after %d resumes: %s", r.State, r.Resumes, r.Reason)
 			if r.State != "completed" && r.State != "failed" {
 				t.Errorf("the run is %s: %s", r.State, r.Reason)
@@ -60,7 +62,7 @@ func TestRedisRefusesWrites(t *testing.T) {
 			id, jobs, goOn := w.underway()
 			w.command(commands[0])
 			goOn()
-			eventually(t, 3*time.Minute, "is_running is false", func() bool { return !w.status(google).IsRunning })
+			testclock.Eventually(t, 3*time.Minute, "is_running is false", func() bool { return !w.status(google).IsRunning })
 			w.get(google+"sync/held/", &struct{}{})
 			if code, data := w.call(http.MethodPost, google+"sync/", ""); code != http.StatusServiceUnavailable ||
 				!strings.Contains(string(data), why) {
@@ -95,7 +97,7 @@ func (w *world) underway() (run string, jobs []string, goOn func()) {
 		}
 	})
 	run = w.start(google).ID
-	eventually(w, 3*time.Minute, "the run writes", func() bool { return writes.Load() > 10 })
+	testclock.Eventually(w, 3*time.Minute, "the run writes", func() bool { return writes.Load() > 10 })
 	for n := people - 20; n < people; n++ {
 		e.set(slapdtest.UserDN(n), "title", "Chief")
 		jobs = append(jobs, w.post(slapdtest.UUID(n)))

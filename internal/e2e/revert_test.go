@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollcall/internal/slapdtest"
+	"rollcall/internal/testclock"
 )
 
 // pinned is what an undo keeps.
@@ -135,7 +136,7 @@ func TestEntraRevertOfDeletions(t *testing.T) {
 	w.sync(corp)
 	suspended := w.sync(entra)
 	var deleted run
-	eventually(t, 3*time.Minute, "the accounts are deleted", func() bool {
+	testclock.Eventually(t, 3*time.Minute, "the accounts are deleted", func() bool {
 		deleted = w.sync(entra)
 		return len(w.graph.DeletedUsers()) == leavers
 	})
@@ -173,7 +174,7 @@ func TestEntraRevertOfDeletionsThatTheDirectoryRegrets(t *testing.T) {
 	w.sync(corp)
 	w.sync(entra)
 	var deleted run
-	eventually(t, 3*time.Minute, "the accounts are deleted", func() bool {
+	testclock.Eventually(t, 3*time.Minute, "the accounts are deleted", func() bool {
 		deleted = w.sync(entra)
 		return len(w.graph.DeletedUsers()) == leavers
 	})

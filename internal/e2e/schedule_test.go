@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rollcall/internal/slapdtest"
+	"rollcall/internal/testclock"
 )
 
 // runs lists the runs of a container, newest first.
@@ -18,7 +19,7 @@ func (w *world) runs(container string) []run {
 // settled waits until no run is live anywhere and returns how many there were of each container.
 func (w *world) settled() (source, provider int) {
 	w.Helper()
-	eventually(w, 3*time.Minute, "no run is live", func() bool {
+	testclock.Eventually(w, 3*time.Minute, "no run is live", func() bool {
 		return !w.status(corp).IsRunning &&
 			!w.status(google).IsRunning
 	})
@@ -30,7 +31,7 @@ func TestProviderFollowsItsSource(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small(), workers: 2, provider: []string{"schedule: after_source"}})
 	w.sync(corp)
-	eventually(t, 3*time.Minute, "the provider followed", func() bool { return len(w.runs(google)) == 1 })
+	testclock.Eventually(t, 3*time.Minute, "the provider followed", func() bool { return len(w.runs(google)) == 1 })
 	w.settled()
 	if r := w.runs(google)[0]; r.Trigger.Kind != "after_source" || r.Status != "successful" {
 		t.Errorf("the provider's run was triggered by %s and is %s, want after_source and successful", r.Trigger.Kind,
@@ -57,7 +58,7 @@ func TestProviderFollowsItsSource(t *testing.T) {
 	e.set(slapdtest.UserDN(2), "title", "Director")
 	w.sync(corp)
 	close(release)
-	eventually(t, 3*time.Minute, "the provider ran twice more", func() bool { return len(w.runs(google)) == 3 })
+	testclock.Eventually(t, 3*time.Minute, "the provider ran twice more", func() bool { return len(w.runs(google)) == 3 })
 	w.settled()
 	w.converged(nil)
 }
@@ -68,7 +69,7 @@ func TestSchedule(t *testing.T) {
 	w := newWorld(t, options{slapd: small(), workers: 3, source: []string{`schedule: "@every 1s"`},
 		provider: []string{"schedule: after_source"}})
 	var all []run // newest first
-	eventually(t, 3*time.Minute, "five scheduled runs", func() bool { all = w.runs(corp); return len(all) >= 5 })
+	testclock.Eventually(t, 3*time.Minute, "five scheduled runs", func() bool { all = w.runs(corp); return len(all) >= 5 })
 	for _, r := range all {
 		if r.Trigger.Kind != "schedule" || r.open() == false && r.Status != "successful" {
 			t.Errorf("a run was triggered by %s and is %s, want schedule and successful", r.Trigger.Kind, r.Status)
@@ -78,7 +79,7 @@ func TestSchedule(t *testing.T) {
 	if took := all[0].Created.Sub(all[len(all)-1].Created); len(all) > int(took.Seconds())+3 {
 		t.Errorf("there were %d runs in %v, want one a second", len(all), took)
 	}
-	eventually(t, 3*time.Minute, "the provider followed",
+	testclock.Eventually(t, 3*time.Minute, "the provider followed",
 		func() bool { return len(w.runs(google)) >= 1 && !w.status(google).IsRunning })
 	w.converged(nil)
 	if n := len(w.runs(google)); n != 1 {

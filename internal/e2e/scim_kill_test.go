@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/internal/testclock"
 	"rollcall/provider/scim/elimitytest"
 )
 
@@ -77,7 +78,7 @@ func (w *world) killAt(g *scimGate, id string) {
 	has.kill()
 	g.release() // The dead worker's request is still carried out.
 	g.serving.ended(w)
-	eventually(w, 3*time.Minute, "another worker has the run",
+	testclock.Eventually(w, 3*time.Minute, "another worker has the run",
 		func() bool { return w.run(scim, id).Resumes > before })
 }
 

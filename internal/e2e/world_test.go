@@ -19,6 +19,7 @@ import (
 
 	"rollcall/internal/redistest"
 	"rollcall/internal/slapdtest"
+	"rollcall/internal/testclock"
 	"rollcall/internal/tokens"
 	simulator "rollcall/simulator/googleworkspace"
 	"rollcall/simulator/googleworkspace/discoverytest"
@@ -203,7 +204,8 @@ func (b *busy) wrap(next http.Handler) http.Handler {
 // ended waits until the tenant has done what it was asked to.
 func (b *busy) ended(t testing.TB) {
 	t.Helper()
-	eventually(t, 3*time.Minute, "the tenant has done what it was asked to", func() bool { return b.Load() == 0 })
+	testclock.Eventually(t, 3*time.Minute, "the tenant has done what it was asked to",
+		func() bool { return b.Load() == 0 })
 }
 
 // record keeps the requests that reach the tenant.

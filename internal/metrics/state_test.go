@@ -15,6 +15,7 @@ import (
 	"rollcall/fault"
 	"rollcall/internal/metrics"
 	"rollcall/internal/redistest"
+	"rollcall/internal/testclock"
 	"rollcall/ledger"
 	"rollcall/plan"
 	"rollcall/provider"
@@ -213,11 +214,9 @@ func TestScrapesShareOneReading(t *testing.T) {
 		t.Errorf("ten scrapes made %d readings, want one", n)
 	}
 	close(release)
-	for deadline := time.Now().Add(time.Minute); scrape(t, reg)["rollcall_redis_up{}"] != 1; {
-		if time.Now().After(deadline) {
-			t.Fatal("Redis is not up again")
-		}
-	}
+	testclock.Eventually(t, time.Minute, "Redis is up again", func() bool {
+		return scrape(t, reg)["rollcall_redis_up{}"] == 1
+	})
 }
 
 // TestWhatCannotBeReadIsLeftOut checks that a damaged part of the state hides no other part.

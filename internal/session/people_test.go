@@ -298,8 +298,9 @@ func TestPeopleWhoAreRefused(t *testing.T) {
 		change func(o *op)
 		want   string
 	}{
-		"no group":            {"groups", func(o *op) { o.claims = map[string]any{"groups": nil} }, "has no rights"},
-		"another group":       {"groups", func(o *op) { o.claims = map[string]any{"groups": []string{"x"}} }, "has no rights"},
+		"no group": {"groups", func(o *op) { o.claims = map[string]any{"groups": nil} }, "has no rights"},
+		"another group": {"groups", func(o *op) { o.claims = map[string]any{"groups": []string{"x"}} },
+			"has no rights"},
 		"a group in no list":  {"groups", func(o *op) { o.claims = map[string]any{"groups": "stafff"} }, "has no rights"},
 		"an expired line":     {"groups", func(o *op) { o.claims = map[string]any{"groups": "old"} }, "has no rights"},
 		"no right to read":    {"email", func(*op) {}, "has no rights"},

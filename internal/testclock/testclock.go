@@ -1,8 +1,9 @@
-// Package testclock gives tests a clock that stands still until it is moved.
+// Package testclock gives tests a clock that stands still until it is moved, and waits for what gives no event.
 package testclock
 
 import (
 	"sync/atomic"
+	"testing"
 	"time"
 )
 
@@ -24,3 +25,18 @@ func (c *Clock) Now() time.Time { return time.UnixMicro(c.micros.Load()).UTC() }
 
 // Advance moves the clock.
 func (c *Clock) Advance(d time.Duration) { c.micros.Add(d.Microseconds()) }
+
+// Eventually asks again and again until the answer is yes. A question that is asked within the limit counts, however
+// late its answer is.
+func Eventually(t testing.TB, limit time.Duration, what string, yes func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	asked := time.Now()
+	for pause := time.Millisecond; !yes(); pause = min(2*pause, 50*time.Millisecond) {
+		if asked.After(deadline) {
+			t.Fatalf("not within %v: %s", limit, what)
+		}
+		time.Sleep(pause)
+		asked = time.Now()
+	}
+}

@@ -99,7 +99,8 @@ func TestPatienceEnds(t *testing.T) {
 // written in upper case.
 func TestExtensionAttributes(t *testing.T) {
 	t.Parallel()
-	const one, two = "onPremisesExtensionAttributes.extensionAttribute1", "onPremisesExtensionAttributes.extensionAttribute12"
+	const one, two = "onPremisesExtensionAttributes.extensionAttribute1",
+		"onPremisesExtensionAttributes.extensionAttribute12"
 	w := open(t, mapUsers(one, two, "usageLocation"))
 	remote := w.must(newUser(id(1), "liz.smith@example.com", one, "A-1", two, "B-12", "usageLocation", "ch"))
 	o := w.object(remote)
