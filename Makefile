@@ -5,7 +5,7 @@ GOLANGCI = go tool -modfile=tools/go.mod golangci-lint
 RACE = ./api/... ./directory/store ./internal/... ./jobs/... ./ledger ./provider/... ./reconcile ./simulator/graph ./status
 TESTFLAGS =
 # What has to pass before a commit is shared. .ci/run runs these one by one.
-CHECKS = lint test race deploy npm samba once
+CHECKS = lint test race deploy npm samba ds389 once
 FUZZTIME = 30s
 VERSION = $(shell git describe --tags --always --dirty)
 PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
@@ -14,7 +14,7 @@ PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 wind
 
 .PHONY: help
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # only selects the tests in files with a build tag, and their packages.
 tagged = $$(grep -rl --include='*_test.go' '^//go:build $(1)$$' .)
@@ -51,6 +51,11 @@ deploy: ## test the image's build, docker-compose.yml and the Kubernetes manifes
 samba: ## test against a real domain controller, whose port needs root
 	@tools/setup samba
 	go test $(if $(filter 0,$(shell id -u)),,-exec sudo) $(TESTFLAGS) $(call only,samba)
+
+.PHONY: ds389
+ds389: ## test against a real 389 Directory Server
+	@tools/setup ds389
+	go test $(TESTFLAGS) $(call only,ds389)
 
 .PHONY: npm
 npm: ## test the simulated tenants with their vendors' JavaScript clients, the dashboard with Grafana's types

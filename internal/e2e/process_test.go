@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"rollcall/internal/testclock"
+	"rollcall/internal/testprocess"
 )
 
 // process is one of the two programs, or another that a test needs, under way.
@@ -49,7 +50,7 @@ func begin(t testing.TB, name string, cmd *exec.Cmd, env []string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = out, out, dieWithParent()
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.SysProcAttr = out, out, testprocess.DieWithParent()
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, env...)
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

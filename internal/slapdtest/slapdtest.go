@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"rollcall/internal/freeport"
+	"rollcall/internal/testprocess"
 )
 
 // The tree that every server has, and who may do what in it.
@@ -60,7 +61,7 @@ type Server struct {
 
 	dir  string
 	mu   sync.Mutex
-	proc *process
+	proc *testprocess.Process
 }
 
 // Start runs a server until the test ends.
@@ -101,7 +102,7 @@ func (s *Server) Stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.proc != nil {
-		s.proc.kill()
+		s.proc.Kill()
 		s.proc = nil
 	}
 }
@@ -118,11 +119,11 @@ func (s *Server) Freeze(t testing.TB) (thaw func()) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.proc.freeze(t)
+	return s.proc.Freeze(t)
 }
 
 func (s *Server) start(slapd string) error {
-	proc, err := startProcess(slapd, "-h", strings.TrimSpace(s.URL+" "+s.LDAPSURL), "-F", filepath.Join(s.dir, "conf"),
+	proc, err := testprocess.Start(slapd, "-h", strings.TrimSpace(s.URL+" "+s.LDAPSURL), "-F", filepath.Join(s.dir, "conf"),
 		"-d", "0")
 	if err != nil {
 		return err
@@ -130,7 +131,7 @@ func (s *Server) start(slapd string) error {
 	s.mu.Lock()
 	s.proc = proc
 	s.mu.Unlock()
-	return proc.waitUntil(2*time.Minute, func() bool {
+	return proc.WaitUntil(2*time.Minute, func() bool {
 		c, err := net.DialTimeout("tcp", strings.TrimPrefix(s.URL, "ldap://"), time.Second)
 		if err == nil {
 			c.Close()

@@ -47,15 +47,6 @@ func domain(t *testing.T) (*sambatest.Domain, ldap.Config) {
 	return d, c
 }
 
-// byName finds the entries that the tests are about; a domain has many of its own.
-func byName(snap directory.Snapshot) map[string]directory.Entry {
-	out := map[string]directory.Entry{}
-	for _, e := range snap.Entries {
-		out[e.Attributes.Get(directory.CommonName)] = e
-	}
-	return out
-}
-
 func TestActiveDirectory(t *testing.T) {
 	t.Parallel()
 	d, c := domain(t)

@@ -241,6 +241,9 @@ func (c *checking) sample(ctx context.Context, s *scope, out *Sample) error {
 	c.judgeIDs(s, out, &p)
 	c.judgeValues(s, p.records)
 	c.judgeScope(s, out, &p)
+	if err := c.judgeActivity(ctx, s, p.records); err != nil {
+		return err
+	}
 	return c.judgeFilter(ctx, s, out)
 }
 
@@ -304,6 +307,21 @@ func (c *checking) judgeValues(s *scope, records []record) {
 	if n > most {
 		c.report.warn("%d more %ss will be held for such reasons", n-most, s.kind)
 	}
+}
+
+// judgeActivity reports an attribute that decides whether a user is active, and that the account may not see of the
+// first user. Where it is hidden, disabled people are active.
+func (c *checking) judgeActivity(ctx context.Context, s *scope, records []record) error {
+	at := slices.IndexFunc(records, func(rec record) bool { return rec.ID != "" && rec.Active })
+	_, online := c.dir.(*session)
+	about := c.dir.about()
+	if s.kind != directory.User || at < 0 || !online || about.domain || !about.types.complete {
+		return nil
+	}
+	return c.unseen(ctx, []directory.Ref{records[at].Ref()}, func(_ directory.Ref, dn, attr string) {
+		c.report.warn("the bind account may not see whether %s has %s, so that disabled people would count as active: "+
+			"grant the account the right to read and search that attribute", dn, attr)
+	})
 }
 
 // judgeScope counts what is usually not meant to be in scope.

@@ -99,7 +99,7 @@ func TestPositionOf389(t *testing.T) {
 		f := &fake{announces: paging, family: []attr{{"vendorVersion", []string{"389-Directory/2.3.1"}},
 			{"namingContexts", []string{"dc=example,dc=org"}}},
 			answer: func(q query) []message {
-				if !strings.Contains(q.filter, "nsTombstone") {
+				if !strings.Contains(q.filter, "nsDS5Replica") {
 					return []message{page("")}
 				}
 				return []message{entry(q.base, "nsds50ruv", "{replicageneration} "+generation,

@@ -280,12 +280,14 @@ func contextPosition(ctx context.Context, dir searcher, base string, p *director
 	return err
 }
 
-// replicaPosition is that of 389 Directory Server: the replica update vector, which is kept in a tombstone. Its
-// values are "{replicageneration} 5f…" and "{replica 1 ldap://host:389} <first CSN> <last CSN>". A vector of
-// another generation is another database.
+// replicaPosition is that of 389 Directory Server: the replica update vector. Its values are
+// "{replicageneration} 5f…" and "{replica 1 ldap://host:389} <first CSN> <last CSN>". A vector of another generation is
+// another database. It is read from the configuration of the replica: the tombstone with the vector is shown to the
+// directory manager alone.
 func (s *session) replicaPosition(ctx context.Context, base string, p *directory.Position) error {
-	values, err := valuesAt(ctx, s, request{base: base, scope: ldap.ScopeWholeSubtree, attrs: []string{"nsds50ruv"},
-		filter: "(&(nsUniqueId=ffffffff-ffffffff-ffffffff-ffffffff)(objectClass=nsTombstone))"})
+	values, err := valuesAt(ctx, s, request{base: "cn=mapping tree,cn=config", scope: ldap.ScopeWholeSubtree,
+		attrs:  []string{"nsds50ruv"},
+		filter: "(&(objectClass=nsDS5Replica)(nsDS5ReplicaRoot=" + ldap.EscapeFilter(base) + "))"})
 	generation := ""
 	for _, v := range values {
 		head, rest, ok := strings.Cut(strings.TrimPrefix(string(v), "{"), "}")

@@ -3,6 +3,7 @@ package ldap
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -34,7 +35,9 @@ func (s *Source) Unseen(ctx context.Context, users []directory.Ref) ([]directory
 	if err = s.learn(ctx, se); err == nil && se.root.types.complete {
 		r := &reading{src: s, dir: open, now: s.now(), user: s.user}
 		r.user.unique = s.cfg.identifier(s.user.unique.attr, se.root.types)
-		found, err = r.unseen(ctx, users)
+		err = r.unseen(ctx, users, func(ref directory.Ref, dn, attr string) {
+			found = append(found, hiddenActivity(ref, dn, attr))
+		})
 	}
 	if err != nil {
 		return nil, fmt.Errorf("source %s: %w", s.cfg.Slug, err)
@@ -63,7 +66,9 @@ func (s *Source) learn(ctx context.Context, se *session) error {
 	return err
 }
 
-func (r *reading) unseen(ctx context.Context, users []directory.Ref) (out []directory.Finding, err error) {
+// unseen calls hidden for each attribute that a user may have and the account may not see.
+func (r *reading) unseen(ctx context.Context, users []directory.Ref,
+	hidden func(of directory.Ref, dn, attr string)) error {
 	u, types := &r.user, r.dir.about().types
 	probed := slices.DeleteFunc(slices.Clone(u.activity), func(attr string) bool { return !types.knows(attr) })
 	asked := make(map[string]directory.Ref, len(users)) // by the key of the ID
@@ -77,30 +82,34 @@ func (r *reading) unseen(ctx context.Context, users []directory.Ref) (out []dire
 		if any == "" {
 			continue
 		}
-		lacks := map[string][]directory.Finding{}
-		err = r.each(ctx, "(&"+u.filter+any+")", append([]string{u.unique.attr}, probed...), func(e *ldap.Entry) {
+		lacks := map[string]map[string]directory.Ref{} // by attribute and DN
+		for _, attr := range probed {
+			lacks[attr] = map[string]directory.Ref{}
+		}
+		err := r.each(ctx, "(&"+u.filter+any+")", append([]string{u.unique.attr}, probed...), func(e *ldap.Entry) {
 			id, _ := u.unique.of(rawValues(e, u.unique.attr, types))
 			ref, ok := asked[u.unique.key(id)]
 			for _, attr := range probed {
 				if ok && len(valuesOf(e, attr)) == 0 {
-					lacks[attr] = append(lacks[attr], hiddenActivity(ref, e.DN, attr))
+					lacks[attr][e.DN] = ref
 				}
 			}
 		})
+		if err != nil {
+			return err
+		}
 		for _, attr := range probed {
+			filter := "(&" + any + "(!(" + attr + "=*)))"
+			err := r.each(ctx, filter, []string{u.unique.attr}, func(e *ldap.Entry) { delete(lacks[attr], e.DN) })
 			if err != nil {
-				return nil, err
+				return err
 			}
-			shown := map[string]bool{}
-			err = r.each(ctx, "(&"+any+"(!("+attr+"=*)))", []string{u.unique.attr}, func(e *ldap.Entry) { shown[e.DN] = true })
-			for _, f := range lacks[attr] {
-				if !shown[f.DN] {
-					out = append(out, f)
-				}
+			for _, dn := range slices.Sorted(maps.Keys(lacks[attr])) {
+				hidden(lacks[attr][dn], dn, attr)
 			}
 		}
 	}
-	return out, err
+	return nil
 }
 
 func hiddenActivity(ref directory.Ref, dn, attr string) directory.Finding {

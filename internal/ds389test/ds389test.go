@@ -1,0 +1,281 @@
+// Package ds389test runs a real 389 Directory Server for tests, on a free loopback port. Its configuration and data are
+// in a temporary directory that is deleted when the test ends. It needs ns-slapd from the distribution; the constant
+// install names the package. Tests that use it carry the build tag ds389. A start takes two to four seconds.
+package ds389test
+
+import (
+	"crypto/sha1" //nolint:gosec // the server's scheme SSHA; the passwords are no secrets
+	"encoding/base64"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-ldap/ldap/v3"
+
+	"rollcall/internal/freeport"
+	"rollcall/internal/slapdtest"
+	"rollcall/internal/testprocess"
+)
+
+// Names that every server has. The tree and the accounts below it have the names of package slapdtest.
+const (
+	Manager = "cn=Directory Manager"
+	// Database is the DN of the entry that configures the database.
+	Database = "cn=userRoot,cn=ldbm database,cn=plugins,cn=config"
+
+	backend   = "userRoot"
+	waitFor   = 2 * time.Minute
+	templates = "/usr/share/dirsrv/data/"
+	install   = "install 389 Directory Server (Debian and Ubuntu: apt-get install --no-install-recommends 389-ds-base)"
+)
+
+// Options says what a server is like. The zero Options is a tree without people, where the reader has no rights.
+type Options struct {
+	// LDIF is added below the tree, as slapdtest.Entry writes it. It may have nsUniqueId.
+	LDIF string
+	// ACIs are the access rules of the suffix.
+	ACIs []string
+	// Reader has further attributes of the reader, as name, value pairs.
+	Reader []string
+	// Plugins are the names of plug-ins that are switched on.
+	Plugins []string
+	// Schema has attributes and classes beyond those of the distribution, as lines of LDIF.
+	Schema string
+	// Config has further entries of the configuration, in LDIF.
+	Config string
+}
+
+// Server is one running ns-slapd.
+type Server struct {
+	// URL is where it listens.
+	URL string
+	// PasswordFile and ReaderPasswordFile have the passwords of Manager and of slapdtest.Reader.
+	PasswordFile, ReaderPasswordFile string
+
+	dir  string
+	proc *testprocess.Process
+}
+
+// Start runs a server until the test ends.
+func Start(t testing.TB, o Options) *Server {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "ds") //nolint:usetesting // t.TempDir's path is too long for a socket
+	s := &Server{dir: dir}
+	s.must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	for _, sub := range []string{"conf/schema", "lock", "tmp", "ldif", "bak", "run", "inst", "log", "db"} {
+		s.must(t, os.MkdirAll(filepath.Join(dir, sub), 0o700))
+	}
+	s.PasswordFile = s.file(t, "manager.pw", slapdtest.RootPassword+"\n")
+	s.ReaderPasswordFile = s.file(t, "reader.pw", slapdtest.ReaderPassword+"\n")
+	s.URL = "ldap://" + freeport.Addr(t)
+	s.file(t, "conf/dse.ldif", s.config(t, &o))
+	s.file(t, "conf/schema/99user.ldif", "dn: cn=schema\nobjectClass: ldapSubentry\nobjectClass: subschema\ncn: schema\n"+
+		o.Schema)
+	tree := s.file(t, "tree.ldif", base(&o)+o.LDIF)
+	load := exec.CommandContext(t.Context(), binary(t), "ldif2db", "-D", filepath.Join(dir, "conf"), "-n", backend,
+		"-i", tree)
+	if out, err := load.CombinedOutput(); err != nil || strings.Contains(string(out), "WARN - bdb_import") {
+		t.Fatalf("ldif2db: %v\n%s", err, out)
+	}
+	s.Run(t)
+	t.Cleanup(func() {
+		if s.proc != nil {
+			s.proc.Kill()
+		}
+	})
+	return s
+}
+
+// Run starts the server again on the same port.
+func (s *Server) Run(t testing.TB) {
+	t.Helper()
+	// Without a level of messages the server would leave the foreground. This one is the default level.
+	const foreground = "266354688"
+	proc, err := testprocess.Start(binary(t), "-D", filepath.Join(s.dir, "conf"), "-i", filepath.Join(s.dir, "run/pid"),
+		"-d", foreground)
+	s.must(t, err)
+	s.proc = proc
+	s.must(t, proc.WaitUntil(waitFor, func() bool {
+		c, err := ldap.DialURL(s.URL)
+		if err != nil {
+			return false
+		}
+		defer c.Close()
+		return c.Bind(Manager, slapdtest.RootPassword) == nil
+	}))
+}
+
+// Stop ends the server, which writes all that it has. Stopping twice does nothing.
+func (s *Server) Stop() {
+	if s.proc != nil {
+		s.proc.End()
+		s.proc = nil
+	}
+}
+
+// Save returns a function that brings back the data of this moment, as the restoration of a backup does.
+func (s *Server) Save(t testing.TB) (restore func()) {
+	t.Helper()
+	db, saved := filepath.Join(s.dir, "db"), t.TempDir()
+	s.Stop()
+	s.must(t, os.CopyFS(saved, os.DirFS(db)))
+	s.Run(t)
+	return func() {
+		t.Helper()
+		s.Stop()
+		s.must(t, os.RemoveAll(db))
+		s.must(t, os.CopyFS(db, os.DirFS(saved)))
+		s.Run(t)
+	}
+}
+
+// Conn returns a connection that is bound as the directory manager and closed when the test ends.
+func (s *Server) Conn(t testing.TB) *ldap.Conn {
+	t.Helper()
+	c, err := ldap.DialURL(s.URL)
+	s.must(t, err)
+	t.Cleanup(func() { c.Close() })
+	s.must(t, c.Bind(Manager, slapdtest.RootPassword))
+	return c
+}
+
+// Add adds an entry; attributes are name, value pairs.
+func (s *Server) Add(t testing.TB, dn string, pairs ...string) {
+	t.Helper()
+	req := ldap.NewAddRequest(dn, nil)
+	values := map[string][]string{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		values[pairs[i]] = append(values[pairs[i]], pairs[i+1])
+	}
+	for name, v := range values {
+		req.Attribute(name, v)
+	}
+	s.must(t, s.Conn(t).Add(req))
+}
+
+// Set replaces the values of an attribute; none removes it.
+func (s *Server) Set(t testing.TB, dn, name string, values ...string) {
+	t.Helper()
+	req := ldap.NewModifyRequest(dn, nil)
+	req.Replace(name, values)
+	s.must(t, s.Conn(t).Modify(req))
+}
+
+// Delete removes an entry.
+func (s *Server) Delete(t testing.TB, dn string) {
+	t.Helper()
+	s.must(t, s.Conn(t).Del(ldap.NewDelRequest(dn, nil)))
+}
+
+// Rename gives an entry another first RDN and, where parent is not empty, moves it.
+func (s *Server) Rename(t testing.TB, dn, rdn, parent string) {
+	t.Helper()
+	s.must(t, s.Conn(t).ModifyDN(ldap.NewModifyDNRequest(dn, rdn, true, parent)))
+}
+
+// config fills the templates of the distribution.
+func (s *Server) config(t testing.TB, o *Options) string {
+	t.Helper()
+	me, err := user.Current()
+	s.must(t, err)
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(s.URL, "ldap://"))
+	s.must(t, err)
+	known := map[string]string{
+		"schema_dir": "conf/schema", "lock_dir": "lock", "tmp_dir": "tmp", "cert_dir": "conf", "ldif_dir": "ldif",
+		"bak_dir": "bak", "run_dir": "run", "inst_dir": "inst", "log_dir": "log", "db_dir": "db", "db_home_dir": "db",
+	}
+	for name, sub := range known {
+		known[name] = filepath.Join(s.dir, sub)
+	}
+	known["fqdn"], known["ds_port"], known["ds_user"], known["rootdn"] = "localhost", port, me.Username, Manager
+	known["ds_passwd"], known["ldapi_enabled"], known["ldapi"] = hashed(slapdtest.RootPassword), "off", s.dir+"/run/ldapi"
+	known["ldapi_autobind"], known["config_dir"], known["db_lib"] = "off", "/etc/dirsrv/config", "bdb"
+	known["ds_suffix"], known["ds_bename"] = slapdtest.Suffix, backend
+	text := ""
+	for _, name := range []string{"template-dse.ldif", "template-suffix-db.ldif"} {
+		raw, err := os.ReadFile(templates + name)
+		if err != nil {
+			t.Fatalf("%v: %s", err, install)
+		}
+		text += strings.TrimSpace(regexp.MustCompile(`(?m)^#.*\n`).ReplaceAllString(string(raw), "")) + "\n\n"
+	}
+	out := regexp.MustCompile(`%(\w+)%`).ReplaceAllStringFunc(text, func(m string) string {
+		return known[strings.Trim(m, "%")]
+	})
+	out = strings.Replace(out, "nsslapd-port:", "nsslapd-listenhost: 127.0.0.1\nnsslapd-accesslog-logging-enabled: off\n"+
+		"nsslapd-port:", 1)
+	// Small caches, so that many servers fit into one machine.
+	out = strings.Replace(out, "nsslapd-subtree-rename-switch: on", "nsslapd-subtree-rename-switch: on\n"+
+		"nsslapd-cache-autosize: 0\nnsslapd-dbcachesize: 2000000", 1)
+	for _, plugin := range o.Plugins {
+		out = switchOn(t, out, plugin)
+	}
+	return out + o.Config
+}
+
+// switchOn enables a plug-in of the configuration.
+func switchOn(t testing.TB, config, plugin string) string {
+	t.Helper()
+	head, entry, ok := strings.Cut(config, "dn: cn="+plugin+",cn=plugins,cn=config\n")
+	if !ok {
+		t.Fatalf("the server has no plug-in %q", plugin)
+	}
+	off := regexp.MustCompile(`(?i)nsslapd-pluginenabled: off`)
+	entry, rest, _ := strings.Cut(entry, "\n\n")
+	return head + "dn: cn=" + plugin + ",cn=plugins,cn=config\n" +
+		off.ReplaceAllString(entry, "nsslapd-pluginEnabled: on") + "\n\n" + rest
+}
+
+// base has the entries that every server has.
+func base(o *Options) string {
+	suffix := []string{"objectClass", "top", "objectClass", "domain", "dc", "example"}
+	for _, aci := range o.ACIs {
+		suffix = append(suffix, "aci", aci)
+	}
+	out := slapdtest.Entry(slapdtest.Suffix, suffix...)
+	for _, ou := range []string{"people", "groups", "services"} {
+		out += slapdtest.Entry("ou="+ou+","+slapdtest.Suffix, "objectClass", "organizationalUnit", "ou", ou)
+	}
+	return out + slapdtest.Entry(slapdtest.Reader, append([]string{"objectClass", "organizationalRole", "objectClass",
+		"simpleSecurityObject", "cn", "reader", "userPassword", hashed(slapdtest.ReaderPassword)}, o.Reader...)...)
+}
+
+// hashed returns a password as the server keeps it.
+func hashed(password string) string {
+	const salt = "salt"
+	sum := sha1.Sum([]byte(password + salt)) //nolint:gosec // see the import
+	return "{SSHA}" + base64.StdEncoding.EncodeToString(append(sum[:], salt...))
+}
+
+func (s *Server) file(t testing.TB, name, content string) string {
+	t.Helper()
+	path := filepath.Join(s.dir, name)
+	s.must(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}
+
+func (s *Server) must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// binary finds the server, which Debian keeps where only root's PATH leads.
+func binary(t testing.TB) string {
+	t.Helper()
+	for _, candidate := range []string{"ns-slapd", "/usr/sbin/ns-slapd"} {
+		if path, err := exec.LookPath(candidate); err == nil {
+			return path
+		}
+	}
+	t.Fatal(install)
+	return ""
+}

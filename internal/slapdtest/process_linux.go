@@ -1,6 +1,0 @@
-package slapdtest
-
-import "syscall"
-
-// dieWithParent has the kernel kill the child when a test binary ends without its cleanups, in a panic or a timeout.
-func dieWithParent() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
