@@ -266,7 +266,8 @@ func newWorld() *world {
 func (w *world) engine() *reconcile.Engine {
 	return reconcile.New(reconcile.Config{
 		Source: w.source, Provider: cmp.Or[provider.Provider](w.provider, w.tenant), Desire: w.desire,
-		Ledger: w.ledger, Policy: w.policy, Approval: w.approval, Scope: w.scope, Now: func() time.Time { return w.now },
+		Ledger: w.ledger, Policy: w.policy, Approval: w.approval, Scope: w.scope, Sources: []string{"other"},
+		Now: func() time.Time { return w.now },
 	})
 }
 

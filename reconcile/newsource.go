@@ -79,8 +79,9 @@ func (a *applier) noteFirst(ctx context.Context) error {
 	return a.cfg.Ledger.SetFacts(ctx, a.view.facts)
 }
 
-// joined returns the sources that this run synced from, but for new ones with joiners that wait for a decision, and
-// those that were rejected as a whole.
+// joined returns the sources that this run or an earlier one synced from, but for new ones with joiners that wait for a
+// decision, and those that were rejected as a whole. A source that had no entry in this run stays known while it is
+// configured.
 func (a *applier) joined() []string {
 	waits := map[string]bool{}
 	for i := range a.report.Held.Changes {
@@ -91,7 +92,14 @@ func (a *applier) joined() []string {
 			waits[c.Source] = true
 		}
 	}
-	return slices.DeleteFunc(a.view.sources(), func(slug string) bool {
+	all := a.view.sources()
+	for _, slug := range a.view.facts.Sources {
+		if slices.Contains(a.cfg.Sources, slug) && !slices.Contains(all, slug) {
+			all = append(all, slug)
+		}
+	}
+	slices.Sort(all)
+	return slices.DeleteFunc(all, func(slug string) bool {
 		return waits[slug] && slices.ContainsFunc(a.view.joining, func(n plan.NewSource) bool { return n.Slug == slug })
 	})
 }

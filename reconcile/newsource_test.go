@@ -82,6 +82,8 @@ func TestLaw12ASourceAddedLaterAsksOnce(t *testing.T) {
 	check("the few still wait", reconcile.Full(), 3, 17)
 	w.decide(t, 3, plan.Approved)
 	check("all are approved", reconcile.Approved(), 0, 20)
+	w.source.snapshot.Entries = company()
+	check("a known source is empty", reconcile.Full(), 0, 20)
 	w.source.snapshot.Entries = append(company(), office(60)...)
 	check("joiners of a known source", reconcile.Full(), 0, 60)
 }

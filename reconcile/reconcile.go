@@ -47,6 +47,8 @@ type Config struct {
 	Followers []Follower
 	// Scope identifies the configuration of scope and mapping, so that a change of it is detected.
 	Scope string
+	// Sources are the sources of the provider, as they are configured.
+	Sources []string
 	// Container is the name of the container in commands and messages, such as ldap:corp.
 	Container string
 	// Now defaults to time.Now.
