@@ -170,7 +170,7 @@ func (a *App) secondHop(p *config.Provider, tenant provider.Provider, calls *ato
 				Local:  a.reader(slugs), Pending: links,
 				Policy: s.Policy(), Limits: plan.Limits{DayLimits: s.Limits}, Approval: s.RequireApproval, Scope: scopeOf(slugs, m),
 				Sources: slugs,
-				Within: m.FilterGroup(), References: m.References(),
+				Within:  m.FilterGroup(), References: m.References(),
 				Desire: func(snapshot directory.Snapshot, state plan.State) (mapping.Result, error) {
 					return m.Desire(mapping.Input{Snapshot: snapshot, Domains: state.Domains})
 				},
