@@ -48,13 +48,13 @@ func (c ID) Validate() error {
 			return fault.Errorf(fault.Invalid, "container %q: the slug must be 1 to %d letters, digits, - or _", string(c),
 				MaxSlug)
 		}
-	case kindPattern.MatchString(c.Kind()):
+	case kindPattern.MatchString(c.Kind()) && strings.Contains(string(c), ":"):
 		if n, err := strconv.ParseInt(c.Name(), 10, 64); err != nil || n < 1 || strconv.FormatInt(n, 10) != c.Name() {
 			return fault.Errorf(fault.Invalid, "container %q: the id must be a positive number", string(c))
 		}
 	default:
 		return fault.Errorf(fault.Invalid,
-			"container %q: unknown kind, want ldap:<slug> for a source or <type>:<id> for a provider", string(c))
+			"container %q: want ldap:<slug> for a source, or <type>:<id> for a provider, such as google_workspace:1", string(c))
 	}
 	return nil
 }
