@@ -56,6 +56,7 @@ type API struct {
 	explaining chan struct{}
 	guesses    *guesses
 	limits     *limits
+	closed     closedCache
 	page       Page
 }
 
@@ -291,7 +292,7 @@ type Config struct {
 	// s.
 	RequestTime time.Duration
 	// Notice returns what an operator has to know about a container apart from its runs. Nil has no notices.
-	Notice func(context.Context, container.ID) string
+	Notice func(container.ID, status.Configuration) string
 	// ObjectWait is how long a request waits for a single-object sync. Default 20 s.
 	ObjectWait time.Duration
 	// TaskMessages is the number of newest messages of a run in the sync status. Default 100.

@@ -164,6 +164,7 @@ type harness struct {
 	jobs      *fakeJobs
 	directory *fakeDirectory
 	log       *bytes.Buffer
+	cfg       api.Config
 	api       *api.API
 }
 
@@ -200,7 +201,7 @@ func newHarness(t testing.TB, rdb *redis.Client, change func(*api.Config)) *harn
 	if err != nil {
 		t.Fatalf("New() = %v", err)
 	}
-	h.api = a
+	h.api, h.cfg = a, cfg
 	return h
 }
 

@@ -117,17 +117,14 @@ func (r *resource) pk() any {
 
 // find returns the resource by its slug or number. A source is found by its UUID, too.
 func (g registry) find(kind string, key string) *resource {
-	var byPK *resource
-	for _, r := range g {
-		switch {
-		case r.Container.Kind() != kind:
-		case r.Container.Name() == key:
-			return r
-		case r.pk() == any(key):
-			byPK = r
-		}
+	at := slices.IndexFunc(g, func(r *resource) bool { return r.Container.Kind() == kind && r.Container.Name() == key })
+	if at < 0 {
+		at = slices.IndexFunc(g, func(r *resource) bool { return r.Container.Kind() == kind && r.pk() == any(key) })
 	}
-	return byPK
+	if at < 0 {
+		return nil
+	}
+	return g[at]
 }
 
 // containers returns the container ids of the resources.
@@ -312,7 +309,8 @@ func (a *API) readyz(r *request) (answer, error) {
 		components["workers"] = "none"
 	}
 	for _, c := range a.resources.containers() {
-		if a.notice(ctx, c) != "" { // The status of the container has the text, which names hosts.
+		found, err := a.cfg.Status.Configured(ctx, c)
+		if err == nil && a.cfg.Notice != nil && a.cfg.Notice(c, found) != "" { // The status of the container has the text, which names hosts.
 			components["configuration"] = "differs between processes"
 		}
 	}

@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -364,7 +363,7 @@ func TestSyncStatusNamesDryRuns(t *testing.T) {
 func TestStatusHasNotices(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil, func(c *api.Config) {
-		c.Notice = func(_ context.Context, c container.ID) string { return "two configurations of " + string(c) }
+		c.Notice = func(c container.ID, _ status.Configuration) string { return "two configurations of " + string(c) }
 	})
 	h.start(google)
 	got := read[syncStatus](h.get("/providers/google_workspace/1/sync/status/"))

@@ -38,7 +38,8 @@ type PausedError struct{ Pause Pause }
 // Error implements error.
 func (e *PausedError) Error() string { return e.Pause.Text() }
 
-func pauseKey(c container.ID) string { return prefix(c) + "pause" }
+// PauseKey is the key of the pause of a container, for those who read it together with other keys.
+func PauseKey(c container.ID) string { return prefix(c) + "pause" }
 
 // Pause pauses a container, and returns the pause that stands. That is an earlier one where there is one.
 func (s *Store) Pause(ctx context.Context, c container.ID, by string) (Pause, error) {
@@ -54,7 +55,7 @@ func (s *Store) Pause(ctx context.Context, c container.ID, by string) (Pause, er
 	if err != nil {
 		return Pause{}, fault.New(fault.Internal, "decisions: pause", err)
 	}
-	made, err := s.rdb.SetNX(ctx, pauseKey(c), text, 0).Result()
+	made, err := s.rdb.SetNX(ctx, PauseKey(c), text, 0).Result()
 	if err != nil || made {
 		return p, redisFault("pause", err)
 	}
@@ -70,20 +71,25 @@ func (s *Store) Pause(ctx context.Context, c container.ID, by string) (Pause, er
 
 // Resume ends the pause of a container, and reports whether there was one.
 func (s *Store) Resume(ctx context.Context, c container.ID) (bool, error) {
-	n, err := s.rdb.Del(ctx, pauseKey(c)).Result()
+	n, err := s.rdb.Del(ctx, PauseKey(c)).Result()
 	return n > 0, redisFault("resume", err)
 }
 
-// PauseOf returns the pause of a container, or nil. A record that is not signed or was changed pauses, too, because a
-// write that waits harms less than one that a person wanted to stop.
+// PauseOf returns the pause of a container, or nil.
 func (s *Store) PauseOf(ctx context.Context, c container.ID) (*Pause, error) {
-	text, err := s.rdb.Get(ctx, pauseKey(c)).Result()
+	text, err := s.rdb.Get(ctx, PauseKey(c)).Result()
 	if errors.Is(err, redis.Nil) {
 		return nil, nil //nolint:nilnil // No pause is no error.
 	}
 	if err != nil {
 		return nil, redisFault("pause", err)
 	}
+	return s.ReadPause(c, text)
+}
+
+// ReadPause returns the pause that is recorded at PauseKey. A record that is not signed or was changed pauses, too,
+// because a write that waits harms less than one that a person wanted to stop.
+func (s *Store) ReadPause(c container.ID, text string) (*Pause, error) {
 	keys, err := s.keys()
 	if err != nil {
 		return nil, err

@@ -54,8 +54,13 @@ func (s *Store) configure(ctx context.Context, mode string, c container.ID, work
 	if err != nil {
 		return Configuration{}, err
 	}
-	out := Configuration{Digest: word, Generation: parseInt(rest[0])}
-	for _, member := range rest[1:] {
+	return decodeConfiguration(word, rest[0], rest[1:]), nil
+}
+
+// decodeConfiguration returns the configuration that counts. Each of workers is a digest and a name.
+func decodeConfiguration(digest, generation string, workers []string) Configuration {
+	out := Configuration{Digest: digest, Generation: parseInt(generation)}
+	for _, member := range workers {
 		digest, name, _ := strings.Cut(member, " ")
 		out.Digests = append(out.Digests, digest)
 		if digest == out.Digest {
@@ -68,7 +73,7 @@ func (s *Store) configure(ctx context.Context, mode string, c container.ID, work
 	slices.Sort(out.Superseded)
 	slices.Sort(out.Digests)
 	out.Digests = slices.Compact(out.Digests)
-	return out, nil
+	return out
 }
 
 // Poll is the state of polling a source for changes.

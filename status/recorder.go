@@ -298,34 +298,6 @@ type MessagePage struct {
 	More     bool
 }
 
-// LastMessages returns at most limit of the newest messages of each run of a container, in one round trip.
-func (s *Store) LastMessages(ctx context.Context, c container.ID, runs []Run, limit int) ([]MessagePage, error) {
-	limit = min(max(limit, 1), MaxList)
-	out, found := make([]MessagePage, len(runs)), make([]*redis.XMessageSliceCmd, len(runs))
-	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i := range runs {
-			if runs[i].Messages > 0 {
-				found[i] = p.XRevRangeN(ctx, prefix(c)+"run:"+runs[i].ID+":log", "+", "-", int64(limit)+1)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, redisFault("messages", err)
-	}
-	for i, cmd := range found {
-		if cmd == nil {
-			continue
-		}
-		messages, more, err := messagePage(cmd.Val(), limit, nil)
-		if err != nil {
-			return nil, err
-		}
-		out[i] = MessagePage{messages, more != ""}
-	}
-	return out, nil
-}
-
 // MessagesAfter returns at most limit messages that follow the message with id after, the oldest first. An empty id
 // means from the oldest stored message. It also returns the id for the next call, empty if there are no more messages
 // yet.

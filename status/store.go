@@ -134,6 +134,7 @@ var (
 	markScript     = redisfault.Script(luaFiles, "prelude", "mark")
 	watchScript    = redisfault.Script(luaFiles, "prelude", "watch")
 	configScript   = redisfault.Script(luaFiles, "prelude", "configure")
+	glanceScript   = redisfault.Script(luaFiles, "prelude", "glance")
 
 	beatScript = redisfault.Script(luaFiles, "beat")
 )

@@ -81,7 +81,7 @@ func (l *lab) statuses() row {
 		return nil
 	})
 	cfg := api.Config{Status: l.app.Status, Decisions: l.app.Decisions, Jobs: l.client, Directory: nowhere{},
-		Types: all.Types()}
+		Types: all.Types(), MaxRequests: 1 << 20}
 	for i := range containers {
 		cfg.Resources = append(cfg.Resources, api.Resource{Container: name(i), Name: "Load"})
 	}

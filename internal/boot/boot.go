@@ -221,20 +221,21 @@ func (a *App) digests() map[container.ID]string {
 	return a.Config.Digests(build.Version + " " + build.Revision)
 }
 
-// notice tells of processes with different configurations of a container.
-func (a *App) notice(ctx context.Context, c container.ID) string {
+// notice tells of processes with different configurations of a container. mine are the digests of this process.
+func notice(mine map[container.ID]string) func(container.ID, status.Configuration) string {
 	const advice = "give all processes the same one and restart them"
-	found, err := a.Status.Configured(ctx, c)
-	switch mine := a.digests()[c]; {
-	case err != nil || found.Digest == "" || mine == "":
-	case !found.Counts(mine):
-		return fmt.Sprintf("this API has another configuration of %s than the worker %s: %s", c,
-			strings.Join(found.Workers, ", "), advice)
-	case len(found.Superseded) > 0:
-		return fmt.Sprintf("the worker %s has an older configuration of %s than the worker %s and does not execute it: %s",
-			strings.Join(found.Superseded, ", "), c, strings.Join(found.Workers, ", "), advice)
+	return func(c container.ID, found status.Configuration) string {
+		switch mine := mine[c]; {
+		case found.Digest == "" || mine == "":
+		case !found.Counts(mine):
+			return fmt.Sprintf("this API has another configuration of %s than the worker %s: %s", c,
+				strings.Join(found.Workers, ", "), advice)
+		case len(found.Superseded) > 0:
+			return fmt.Sprintf("the worker %s has an older configuration of %s than the worker %s and does not execute it: %s",
+				strings.Join(found.Superseded, ", "), c, strings.Join(found.Workers, ", "), advice)
+		}
+		return ""
 	}
-	return ""
 }
 
 // WorkerName tells this process from others.
@@ -285,7 +286,7 @@ func (a *App) API(ctx context.Context, known session.Tokens) (*http.Server, erro
 		Status: a.Status, Decisions: a.Decisions, Jobs: client, Directory: &finder{a, client},
 		Explainer: remoteExplainer{client}, Previewer: remotePreviewer{a, client},
 		Types: a.Config.Types, Resources: a.resources(),
-		Notice: a.notice,
+		Notice: notice(a.digests()),
 		Facts:  a.facts, Authenticate: authenticator(known), TokensChanged: tokensChanged(known), Dashboard: board,
 		Log: a.Log,
 		Page: func(of *api.API) (api.Page, error) {
