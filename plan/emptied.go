@@ -176,6 +176,9 @@ func (p *Plan) Filled() Filled {
 	}
 	for i := range p.Changes {
 		c := &p.Changes[i]
+		if c.Op == Delete { // An object whose entry left is not counted.
+			continue
+		}
 		for _, f := range c.Sets {
 			if len(f.Values) > 0 {
 				sum[fieldOf{c.Kind, f.Name}]++

@@ -21,6 +21,7 @@ func (c *computer) adoptable(d *Desired, o *Object) bool {
 }
 
 func (c *computer) adopt(d *Desired, o *Object) {
+	c.filled(d, o)
 	ch := c.change(Adopt, d, o)
 	ch.Fields, ch.Address = c.accepted(d, c.diff(d, o)), c.addressAfter(d, o)
 	c.target[d.Ref], c.owner[o.RemoteID] = o.RemoteID, d.Ref

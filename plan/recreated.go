@@ -242,6 +242,7 @@ func (c *computer) recreated(d *Desired) {
 		c.hold(d, d.Held, "%s", d.Detail)
 	case d.Address != o.Address && !c.mayTake(d, o):
 	default:
+		c.filled(d, o)
 		ch := c.change(Reanchor, d, o)
 		ch.From, ch.Fields, ch.Address = o.ID, c.accepted(d, c.diff(d, o)), c.addressAfter(d, o)
 		ch.Wave, ch.TakenFrom = c.waves[d.Ref], c.takenFrom(d)
