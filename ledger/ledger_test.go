@@ -37,6 +37,10 @@ type store interface {
 	Unconfirm(ctx context.Context, ids ...directory.ID) error
 	Facts(ctx context.Context) (ledger.Facts, error)
 	SetFacts(ctx context.Context, f ledger.Facts) error
+	LinksOf(ctx context.Context, refs ...directory.Ref) (map[directory.Ref]plan.Link, error)
+	ConfirmedOf(ctx context.Context, ids ...directory.ID) (map[directory.ID]plan.Confirmed, error)
+	Claimants(ctx context.Context, keys ...string) ([]directory.Ref, error)
+	SetClaims(ctx context.Context, claims ledger.Claims) error
 }
 
 // TestLedger runs one suite on every ledger.
@@ -47,6 +51,7 @@ func TestLedger(t *testing.T) {
 		run  func(*testing.T, store)
 	}{
 		{"links", testLinks}, {"members", testMembers}, {"facts", testFacts}, {"size", testSize},
+		{"claims", testClaims}, {"some", testSome},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

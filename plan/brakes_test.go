@@ -75,6 +75,8 @@ func TestLaw12HarmIsBrakedInBothDirections(t *testing.T) {
 		{"four come back", 40, suspended(4), plan.Limits{}, plan.Budget{}, 0, map[plan.Rule]int{plan.RuleReactivate: 4}},
 		{"two more come back", 40, suspended(2), plan.Limits{}, plan.Budget{Reactivated: plan.Tally{User: 2}}, 0,
 			map[plan.Rule]int{plan.RuleReactivate: 2}},
+		{"an address and a name in one update", 40, renamed(2), plan.Limits{},
+			plan.Budget{Renamed: plan.Tally{User: 2}}, 2, map[plan.Rule]int{plan.RuleRename: 2}},
 		{"departures have a budget of their own", 40, suspended(3), plan.Limits{}, plan.Budget{User: 3}, 3,
 			map[plan.Rule]int{}},
 		{"configured", 40, suspended(20), limits, plan.Budget{}, 20, map[plan.Rule]int{}},
@@ -137,7 +139,7 @@ func TestLaw13Coverage(t *testing.T) {
 		{3, 0, 100, 100, true, true}, {2, 0, 100, 100, true, false}, {6, 3, 100, 100, true, true},
 		{6, 4, 100, 100, true, false}, {5, 2, 100, 100, true, false},
 		{100, 60, 100, 60, false, false}, // The others left.
-		{100, 40, 100, 60, false, true},
+		{100, 40, 100, 60, false, true}, {0, 0, 0, 0, true, false},
 	} {
 		got := plan.Missed(cover(tc.before, tc.activity), cover(tc.now, tc.activity), count(tc.were), count(tc.entries))
 		if (len(got) > 0) != tc.want {

@@ -88,7 +88,7 @@ func (c *computer) withholds(d *Desired) bool {
 // leavesOut reports whether an entry without an address is left out. An entry with an account is held, because a lost
 // address is no departure.
 func (c *computer) leavesOut(d *Desired) bool {
-	return d.LeaveOut && len(c.anchored[d.Ref])+len(c.former[d.Ref]) == 0 && !c.unsettled[d.Ref] &&
+	return d.LeaveOut && len(c.anchored[d.Ref]) == 0 && len(c.former[d.Ref]) == 0 && !c.unsettled[d.Ref] &&
 		c.byRemote[c.in.Links[d.Ref].RemoteID] == nil
 }
 
@@ -331,7 +331,7 @@ func (c *computer) references() {
 			}
 			return true
 		})
-		if len(ref.Fields) > 0 {
+		if ref.Fields != nil {
 			own = append(own, ref)
 		}
 		if ch.Op != Update || len(ch.Fields) > 0 {

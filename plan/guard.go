@@ -165,7 +165,7 @@ func (g *guard) counted(k directory.Kind, b Brake, rule Rule, text string) {
 	}
 	pick := func(c *Change) bool { return c.Kind == k && c.Brake() == b }
 	n, spent, anchored := g.fresh(pick), g.spent.of(b, k), g.plan.Counts.Anchored.Of(k)
-	if limit := g.limits.of(b, anchored); n > 0 && n+spent > limit {
+	if limit := g.limits.of(b, anchored); n+spent > limit {
 		g.hold(rule, fmt.Sprintf(text+": the limit is %d (%d carry our anchor)", n, spent, limit, anchored), pick)
 	}
 }
@@ -200,7 +200,7 @@ func (g *guard) fresh(pick func(*Change) bool) int {
 	return g.count(func(c *Change) bool { return pick(c) && !g.claimed(c) })
 }
 
-func (g *guard) claimed(c *Change) bool { return len(g.spent.Claims) > 0 && g.spent.Claims[c.Claim()] }
+func (g *guard) claimed(c *Change) bool { return g.spent.Claims[c.Claim()] }
 
 func (g *guard) count(pick func(*Change) bool) (n int) {
 	for i := range g.plan.Changes {
@@ -217,7 +217,7 @@ func (g *guard) memberships() {
 	total, n := g.plan.Counts.Anchored.Membership, g.count(removes)
 	if total > orDefault(g.limits.Members.Above, 20) {
 		switch {
-		case n > 0 && g.plan.Counts.Desired.Membership == 0:
+		case g.plan.Counts.Desired.Membership == 0:
 			g.hold(RuleEmpty, fmt.Sprintf("no membership is desired any more: all %d would go", n), removes)
 		case 2*n > total:
 			g.hold(RuleHalf, fmt.Sprintf("%d of %d memberships would go: more than half", n, total), removes)

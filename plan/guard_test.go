@@ -188,3 +188,116 @@ func TestLaw12ARenameAndItsCorrectionAreTwo(t *testing.T) {
 		t.Errorf("applied %v, held %v; want the three corrections to be too many", lines(apply), lines(held))
 	}
 }
+
+// All memberships together are braked where there are more than twenty. What joins goes on, and so does what one
+// group loses within its own limit.
+func TestLaw12MembershipsOfAllGroupsAreBrakedTogether(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		groups, size, leave int // so many groups, of which each loses some members
+		want                map[plan.Rule]int
+	}{
+		{2, 10, 10, map[plan.Rule]int{}}, {3, 7, 7, map[plan.Rule]int{plan.RuleEmpty: 21}},
+		{4, 10, 5, map[plan.Rule]int{}}, {4, 10, 6, map[plan.Rule]int{plan.RuleHalf: 24}},
+		{2, 10, 6, map[plan.Rule]int{}}, {3, 7, 4, map[plan.Rule]int{plan.RuleHalf: 12}},
+	} {
+		ids, remotes, people, objects := members(tc.size)
+		in := plan.Input{Now: now, Policy: suspend, Desired: people, State: plan.State{Objects: objects}}
+		for i := range tc.groups {
+			id := fmt.Sprintf("g%d", i)
+			in.Desired = append(in.Desired, team(id, id+"@x", ids[tc.leave:]...))
+			in.State.Objects = append(in.State.Objects, teamObject(id, "r"+id, id+"@x", remotes...))
+		}
+		p := plan.Compute(in)
+		if had := p.Counts.Anchored.Membership; had != tc.groups*tc.size {
+			t.Errorf("%+v: %d memberships are counted", tc, had)
+		}
+		if stay := tc.groups * (tc.size - tc.leave); p.Counts.Desired.Membership != stay ||
+			p.Counts.Unchanged.Membership != stay {
+			t.Errorf("%+v: counts %+v, want %d desired and unchanged", tc, p.Counts, stay)
+		}
+		_, held := p.Guard(plan.Limits{}, plan.Budget{})
+		if diff := cmp.Diff(tc.want, rules(held)); diff != "" {
+			t.Errorf("%+v: held (-want +got):\n%s", tc, diff)
+		}
+	}
+}
+
+// Only removals are counted, and only those are held. A removal that a worker that died had begun is counted already.
+func TestLaw12OnlyRemovalsDrainAGroup(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		leave, join, spent, begun int
+		held                      map[plan.Rule]int
+		apply                     int
+	}{
+		{9, 9, 0, 0, map[plan.Rule]int{}, 19}, {10, 9, 0, 0, map[plan.Rule]int{plan.RuleMembers: 10}, 10},
+		{9, 0, 3, 3, map[plan.Rule]int{}, 10}, {9, 0, 4, 2, map[plan.Rule]int{plan.RuleMembers: 9}, 1},
+	} {
+		ids, remotes, people, objects := members(30 + tc.join)
+		in := plan.Input{Now: now, Policy: suspend, Desired: append(people, team("g", "new-g@x", ids[tc.leave:]...)),
+			State: plan.State{Objects: append(objects, teamObject("g", "rg", "g@x", remotes[:30]...))}}
+		p := plan.Compute(in)
+		budget := plan.Budget{Members: map[directory.ID]int{"g": tc.spent}, Claims: map[string]bool{}}
+		if tc.spent > 0 { // Those who left within the day were members when it began.
+			in.State.Objects[len(in.State.Objects)-1].Members = remotes[tc.spent-tc.begun:]
+			in.State.Objects[len(in.State.Objects)-1].Size = 30 - tc.spent
+		}
+		for i := range p.Changes {
+			if c := &p.Changes[i]; c.Op == plan.RemoveMember && len(budget.Claims) < tc.begun {
+				budget.Claims[c.Claim()] = true
+			}
+		}
+		apply, held := p.Guard(plan.Limits{}, budget)
+		if diff := cmp.Diff(tc.held, rules(held)); diff != "" || len(apply.Changes) != tc.apply {
+			t.Errorf("%+v: applied %v, held (-want +got):\n%s", tc, lines(apply), diff)
+		}
+	}
+}
+
+// Reactivations are counted in the tenants, where they happen, and not in the local copy.
+func TestLaw12AMirrorCountsNoReactivations(t *testing.T) {
+	t.Parallel()
+	in := staff(40)
+	in.Capabilities.Mirror = true
+	for i := range 10 {
+		in.State.Objects[i].Active = false
+	}
+	if apply, held := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{}); len(apply.Changes) != 10 || !held.Empty() {
+		t.Errorf("applied %v, held %v; want ten reactivations", lines(apply), lines(held))
+	}
+}
+
+// A deletion that is held starts no grace period either, and a plan without changes prints an empty list.
+func TestAHeldDeletionStartsNoClock(t *testing.T) {
+	t.Parallel()
+	in := plan.Input{Now: now, Policy: plan.Policy{GroupDeleteAction: plan.ActionDelete}}
+	for i := range 10 {
+		id := fmt.Sprintf("g%d", i)
+		in.State.Objects = append(in.State.Objects, teamObject(id, "r"+id, id+"@x"))
+	}
+	in.Desired = []plan.Desired{team("g9", "g9@x")}
+	apply, held := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+	if len(apply.Tombstones) > 0 || len(held.Changes) != 9 || held.Changes[0].Op != plan.Delete {
+		t.Errorf("tombstones %v, held %v; want nine held deletions and no tombstone", apply.Tombstones, lines(held))
+	}
+	nothing, _ := plan.Plan{}.Guard(plan.Limits{}, plan.Budget{})
+	if text, err := json.Marshal(nothing); err != nil || !strings.Contains(string(text), `"changes":[]`) {
+		t.Errorf("%v: %s, want an empty list of changes", err, text)
+	}
+}
+
+// The numbers of an earlier full run belong to plans for some entries. A full plan counts for itself.
+func TestLaw12AFullPlanCountsItsOwnFields(t *testing.T) {
+	t.Parallel()
+	in := staff(20)
+	in.Filled = plan.Filled{"user title": 1000}
+	for i := range 5 {
+		in.Desired[i].Fields = directory.Attributes{{Name: "name", Values: []string{string(in.Desired[i].ID)}},
+			{Name: "title"}}
+	}
+	_, held := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+	if diff := cmp.Diff(map[plan.Rule]int{plan.RuleEmptied: 5}, rules(held)); diff != "" {
+		t.Errorf("held (-want +got):\n%s", diff)
+	}
+}

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strings"
 
 	"rollcall/directory"
 )
@@ -18,7 +19,7 @@ func (c *computer) memberships() {
 		switch {
 		case len(objects) == 1 && objects[0].ReadOnly == "":
 			c.members(d, objects[0])
-		case len(objects) == 0 && len(c.former[d.Ref]) == 1:
+		case len(c.former[d.Ref]) == 1:
 			c.inherited(d, c.former[d.Ref][0])
 		case len(objects) == 0:
 			if remote, ok := c.target[d.Ref]; ok {
@@ -160,16 +161,9 @@ func (c *computer) memberLabel(ref directory.Ref) string {
 // ParseRef reads what Ref.String wrote.
 func ParseRef(s string) (directory.Ref, bool) {
 	for _, k := range directory.Kinds {
-		if id, ok := cutPrefix(s, k.String()+"/"); ok && id != "" {
+		if id, ok := strings.CutPrefix(s, k.String()+"/"); ok && id != "" {
 			return directory.Ref{Kind: k, ID: directory.ID(id)}, true
 		}
 	}
 	return directory.Ref{}, false
-}
-
-func cutPrefix(s, prefix string) (string, bool) {
-	if len(s) >= len(prefix) && s[:len(prefix)] == prefix {
-		return s[len(prefix):], true
-	}
-	return "", false
 }

@@ -101,7 +101,7 @@ func (c *computer) nameless() {
 			"it stays as it is until that entry is repaired or deleted", strings.TrimSpace(f.Label+" ("+f.DN+")"))
 	}
 	for _, k := range directory.Kinds {
-		if had := c.plan.Counts.Anchored.Of(k); lost[k] > 0 && fellFar(had, had-lost[k]) {
+		if had := c.plan.Counts.Anchored.Of(k); fellFar(had, had-lost[k]) {
 			c.plan.Doubts = append(c.plan.Doubts, fmt.Sprintf("%d of %d known %ss no longer have a readable unique id "+
 				"(see the findings): the account that reads the source may not see it", lost[k], had, k))
 		}

@@ -75,3 +75,38 @@ func TestLaw10OnlyWhatMayBeTheEntryWithoutAnIDIsHeld(t *testing.T) {
 		})
 	}
 }
+
+// Where half of the known entries lost their IDs, it is more likely that the IDs are hidden.
+func TestLaw13ManyEntriesWithoutAnIDAreADoubt(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ people, lost, doubts int }{{10, 4, 0}, {10, 5, 1}, {2, 2, 0}, {3, 3, 1}} {
+		in := plan.Input{Capabilities: plan.Capabilities{Mirror: true}}
+		for n := range tc.people {
+			ref := user(fmt.Sprintf("%02d", n))
+			in.State.Objects = append(in.State.Objects,
+				plan.Object{Ref: ref, RemoteID: ref.String(), Active: true, Fields: shows(n)})
+			if n < tc.lost {
+				in.Findings = append(in.Findings, directory.Finding{Ref: directory.Ref{Kind: directory.User},
+					DN: fmt.Sprintf("cn=u%02d,ou=a", n), Problem: "no id"})
+			} else {
+				in.Desired = append(in.Desired, plan.Desired{Ref: ref, Active: true, Fields: shows(n)})
+			}
+		}
+		if p := plan.Compute(in); len(p.Doubts) != tc.doubts || len(p.Changes) > 0 {
+			t.Errorf("%d of %d: doubts %v, changes %v", tc.lost, tc.people, p.Doubts, lines(p))
+		}
+	}
+}
+
+// A comma that is escaped is a part of a name.
+func TestTheFirstPartOfADNEndsAtAComma(t *testing.T) {
+	t.Parallel()
+	fields := directory.Attributes{{Name: plan.MirrorDN, Values: []string{`cn=Doe\, Jane,ou=a`}}}
+	for dn, found := range map[string]bool{`cn=Doe\, Jane,ou=b`: true, `cn=Doe,ou=b`: false, `cn=Doe\, Jim,ou=b`: false,
+		`cn=Doe\, Jane`: true} {
+		nameless := plan.FindNameless([]directory.Finding{{Ref: directory.Ref{Kind: directory.User}, DN: dn}})
+		if got := nameless.Of(directory.User, fields) != nil; got != found {
+			t.Errorf("%s: found %v, want %v", dn, got, found)
+		}
+	}
+}

@@ -69,3 +69,28 @@ func TestLaw12ANewSourceAsksBeforeManyJoin(t *testing.T) {
 		})
 	}
 }
+
+// What joined by a decision about a part counts, of each kind, and a tenant with as many groups as users is no new one.
+func TestLaw12APartOfANewSourceCounts(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		joined plan.Tally
+		held   map[plan.Rule]int
+	}{
+		{plan.Tally{}, map[plan.Rule]int{}}, {plan.Tally{User: 2, Group: 2}, map[plan.Rule]int{}},
+		{plan.Tally{User: 3}, map[plan.Rule]int{plan.RuleSource: 2}},
+		{plan.Tally{Group: 3}, map[plan.Rule]int{plan.RuleSource: 2}},
+	} {
+		in := staff(1)
+		in.State.Objects = append(in.State.Objects, teamObject("g", "rg", "g@x"))
+		in.Desired = append(in.Desired, team("g", "g@x"), want("v", "v@x"), team("w", "w@x"))
+		for i := 2; i < 4; i++ {
+			in.Desired[i].Source = "other"
+		}
+		_, held := plan.Compute(in).Guard(plan.Limits{NewSources: []plan.NewSource{{Slug: "other",
+			Accounts: tc.joined}}}, plan.Budget{})
+		if diff := cmp.Diff(tc.held, rules(held)); diff != "" {
+			t.Errorf("%+v: held (-want +got):\n%s", tc.joined, diff)
+		}
+	}
+}

@@ -300,7 +300,7 @@ func Lasting(takes time.Duration) string {
 	case minutes < 1:
 		return ""
 	case minutes < 120:
-		return fmt.Sprintf("At the tenant's quota the changes take about %d minutes.", minutes)
+		return "At the tenant's quota the changes take about " + numbered(minutes, "minute", "minutes") + "."
 	default:
 		return fmt.Sprintf("At the tenant's quota the changes take about %d hours.", (minutes+30)/60)
 	}

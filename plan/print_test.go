@@ -147,9 +147,12 @@ func TestAMirrorNamesWhatLeaves(t *testing.T) {
 
 func TestLasting(t *testing.T) {
 	t.Parallel()
-	for takes, want := range map[time.Duration]string{0: "", 20 * time.Second: "",
-		21 * time.Minute: "At the tenant's quota the changes take about 21 minutes.",
-		3 * time.Hour:    "At the tenant's quota the changes take about 3 hours."} {
+	for takes, want := range map[time.Duration]string{0: "", 29 * time.Second: "",
+		time.Minute:       "At the tenant's quota the changes take about 1 minute.",
+		119 * time.Minute: "At the tenant's quota the changes take about 119 minutes.",
+		120 * time.Minute: "At the tenant's quota the changes take about 2 hours.",
+		21 * time.Minute:  "At the tenant's quota the changes take about 21 minutes.",
+		3 * time.Hour:     "At the tenant's quota the changes take about 3 hours."} {
 		if got := plan.Lasting(takes); got != want {
 			t.Errorf("Lasting(%v) = %q, want %q", takes, got, want)
 		}

@@ -58,9 +58,10 @@ func (c *computer) withoutEntry() map[string][]*Object {
 			left[fact] = append(left[fact], objects[0])
 		}
 	}
-	if len(left) > 0 {
-		c.dropShared(left)
+	if len(left) == 0 {
+		return nil
 	}
+	c.dropShared(left)
 	return left
 }
 
@@ -182,7 +183,7 @@ func (c *computer) mirrored(left map[string][]*Object, d *Desired) (out []*Objec
 				out = append(out, o)
 			}
 		}
-		if len(out) > 0 {
+		if out != nil {
 			return out
 		}
 	}

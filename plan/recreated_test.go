@@ -313,3 +313,102 @@ func TestLaw5NamesOfAPersonCreatedAgainAreComparedAsTheTenantKeepsThem(t *testin
 		t.Errorf("held (-want +got):\n%s", diff)
 	}
 }
+
+// Entries that were created again are one question where more of a kind would change than a day may see. One alone, as
+// many as the limit, and half of a kind go on. What is spent of one kind holds no other kind.
+func TestLaw12EntriesThatWereCreatedAgainHaveALimit(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		people, renewed int
+		spent           plan.Budget
+		held            bool
+	}{
+		{40, 3, plan.Budget{}, false}, {40, 4, plan.Budget{}, true},
+		{40, 2, plan.Budget{User: 1}, false}, {40, 2, plan.Budget{User: 2}, true},
+		{40, 3, plan.Budget{Group: 4}, false},
+		{1, 1, plan.Budget{}, false}, {2, 1, plan.Budget{}, false}, {4, 2, plan.Budget{}, false},
+		{3, 2, plan.Budget{}, true},
+	} {
+		apply, waits := plan.Compute(local(tc.people, tc.renewed)).Guard(plan.Limits{}, tc.spent)
+		if tc.held != apply.Empty() || tc.held == waits.Empty() {
+			t.Errorf("%+v: applied %v, held %v", tc, lines(apply), lines(waits))
+		}
+	}
+}
+
+// A group that was created again is one question with its members and with the people who were created again.
+func TestLaw5AMirrorPutsAGroupInThePlaceOfAnother(t *testing.T) {
+	t.Parallel()
+	in := local(10, 1)
+	last := len(in.Desired) - 1
+	in.Desired[last].Ref, in.Desired[last].Fields = group("new"), fields(directory.CommonName, "all")
+	in.State.Objects[last].Fields = fields(directory.CommonName, "all")
+	p := plan.Compute(in)
+	for _, c := range p.Changes {
+		if !c.Paired {
+			t.Errorf("%s %s is not a part of the exchange", c.Op, c.Ref)
+		}
+	}
+	if apply, waits := p.Guard(plan.Limits{}, plan.Budget{}); !waits.Empty() || len(apply.Changes) != 2*2+10 {
+		t.Errorf("applied %v, held %v; want two exchanges and ten members", lines(apply), lines(waits))
+	}
+	in.Doubts = []string{"the answer was short"}
+	apply, waits := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
+	if diff := cmp.Diff(map[plan.Rule]int{plan.RuleDoubt: 2*2 + 10}, rules(waits)); diff != "" || !apply.Empty() {
+		t.Errorf("in doubt: applied %v, held (-want +got):\n%s", lines(apply), diff)
+	}
+}
+
+// The number of an entry tells it from another one with its login name, where both have a number.
+func TestLaw5AMirrorTellsPeopleApartByTheirNumbers(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		had, has string
+		same     bool
+	}{{"1", "1", true}, {"1", "2", false}, {"", "2", true}, {"1", "", true}, {"", "", true}} {
+		attributes := func(number string) []string {
+			if number == "" {
+				return []string{directory.UserName, "ada"}
+			}
+			return []string{directory.EmployeeNumber, number, directory.UserName, "ada"}
+		}
+		in := plan.Input{Now: now, Capabilities: plan.Capabilities{Mirror: true},
+			Desired: []plan.Desired{want("new", "", attributes(tc.has)...)},
+			State:   plan.State{Objects: []plan.Object{have("old", "user/old", "", attributes(tc.had)...)}}}
+		if p := plan.Compute(in); p.Changes[0].Paired != tc.same {
+			t.Errorf("number %q, now %q: one person %v, want %v", tc.had, tc.has, p.Changes[0].Paired, tc.same)
+		}
+	}
+}
+
+// A disabled entry takes no account over. One that cannot be mapped keeps its account until it can, and one whose
+// address is taken is held.
+func TestLaw5WhatTakesAnAccountOver(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		change func(*plan.Input)
+		want   []string
+	}{
+		"a disabled entry": {func(in *plan.Input) { in.Desired[0].Active, in.Desired[0].Why = false, plan.Disabled },
+			[]string{"suspend user/old because absent", "note user/new disabled"}},
+		"a disabled entry that cannot be mapped": {func(in *plan.Input) {
+			in.Desired[0].Active, in.Desired[0].Held = false, plan.BadMapping
+		}, []string{"note user/new "}},
+		"an entry that cannot be mapped": {func(in *plan.Input) { in.Desired[0].Held = plan.BadMapping },
+			[]string{"held user/new mapping"}},
+		"a new address": {func(in *plan.Input) { in.Desired[0].Address = "ada2@x" },
+			[]string{"reanchor user/new address:ada@x>ada2@x"}},
+		"an address that is taken": {func(in *plan.Input) {
+			in.Desired[0].Address = "ada2@x"
+			in.State.Objects = append(in.State.Objects, have("", "2", "ada2@x"))
+		}, []string{"held user/new address_taken"}},
+	} {
+		in := plan.Input{Now: now, Policy: suspend, Desired: []plan.Desired{rekeyed(want("new", "ada@x"), "4711")},
+			Links: map[directory.Ref]plan.Link{user("old"): {RemoteID: "1", Rekey: "4711"}},
+			State: plan.State{Objects: []plan.Object{have("old", "1", "ada@x")}}}
+		tc.change(&in)
+		if diff := cmp.Diff(tc.want, lines(plan.Compute(in))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}

@@ -83,3 +83,45 @@ func TestNoRejectionOfADeparture(t *testing.T) {
 		}
 	}
 }
+
+// An update that leaves a refused address out keeps the address, and an account that is brought back without it keeps
+// its own.
+func TestARefusedAddressIsNotThatOfTheAccount(t *testing.T) {
+	t.Parallel()
+	in := plan.Input{Now: now, Policy: suspend, Desired: []plan.Desired{want("a", "new@x", "title", "U")},
+		State: plan.State{Objects: []plan.Object{have("a", "1", "a@x", "title", "T")}}}
+	refused := rejection(t, in, user("a"), plan.AddressField, now)
+	if c := plan.Compute(in).Changes[0]; c.Address != "new@x" {
+		t.Errorf("a rename: address %s, want new@x", c.Address)
+	}
+	in.Rejections = []plan.Rejection{refused}
+	if c := plan.Compute(in).Changes[0]; c.Address != "a@x" {
+		t.Errorf("an update without the rename: address %s, want a@x", c.Address)
+	}
+	in.State.Objects, in.Capabilities.UndeleteWithin = nil, time.Hour
+	in.State.Deleted = []plan.Deleted{{Ref: user("a"), RemoteID: "1", Address: "a@x", At: now}}
+	if c := plan.Compute(in).Changes[0]; c.Op != plan.Undelete || c.Address != "a@x" {
+		t.Errorf("an undelete without the rename: %s %s, want a@x", c.Op, c.Address)
+	}
+	in.Rejections = nil
+	if c := plan.Compute(in).Changes[0]; c.Op != plan.Undelete || c.Address != "new@x" {
+		t.Errorf("an undelete: %s %s, want new@x", c.Op, c.Address)
+	}
+	in.State.Deleted[0].Address = ""
+	in.Rejections = []plan.Rejection{refused}
+	if c := plan.Compute(in).Changes[0]; c.Op != plan.Undelete || c.Address != "new@x" {
+		t.Errorf("an undelete of an account that comes back with any address: %s %s, want new@x", c.Op, c.Address)
+	}
+}
+
+// A change that clears a field gives it no value that could be refused.
+func TestNoRejectionOfAnEmptyValue(t *testing.T) {
+	t.Parallel()
+	c := plan.Change{Op: plan.Update, Ref: user("a"), Address: "a@x",
+		Fields: []plan.FieldChange{{Name: "title", Before: []string{"T"}}}}
+	for _, field := range []string{"title", "other", plan.AddressField} {
+		if r, ok := c.Reject(field, now); ok {
+			t.Errorf("Reject(%s) = %+v, want none", field, r)
+		}
+	}
+}

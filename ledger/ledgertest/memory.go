@@ -129,7 +129,10 @@ func (m *Memory) Claimants(_ context.Context, keys ...string) ([]directory.Ref, 
 func (m *Memory) SetClaims(_ context.Context, claims ledger.Claims) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.claims = maps.Clone(claims)
+	m.claims = make(ledger.Claims, len(claims))
+	for key, refs := range claims {
+		m.claims[key] = slices.Compact(slices.SortedFunc(slices.Values(refs), directory.Ref.Compare))
+	}
 	return nil
 }
 
