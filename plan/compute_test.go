@@ -192,7 +192,8 @@ func TestAliasesAreOtherAddresses(t *testing.T) {
 		want   directory.Attributes
 		lines  []string
 	}{
-		"with the address":  {false, fields("title", "T").Set("aliases", "a@x", "b@x"), []string{"update user/a aliases:>b@x"}},
+		"with the address": {false, fields("title", "T").Set("aliases", "a@x", "b@x"),
+			[]string{"update user/a aliases:>b@x"}},
 		"the address alone": {false, fields("aliases", "a@x"), []string{}},
 		"without":           {false, fields().Set("aliases", "b@x", "c@x"), []string{"update user/a aliases:>b@x,c@x"}},
 		"in the local copy": {true, fields("aliases", "a@x"), []string{"update user/a aliases:>a@x"}},
@@ -326,8 +327,9 @@ func TestAnAddressThatIsKeptByAHeldEntry(t *testing.T) {
 	a.Held = plan.BadMapping
 	in := plan.Input{Now: now, Policy: suspend, Desired: []plan.Desired{a, want("b", "old@x")},
 		State: plan.State{Objects: []plan.Object{have("a", "1", "old@x")}}}
-	if got := details(plan.Compute(in))["user/b"]; !strings.HasSuffix(got, "keeps it until its own address can be changed") {
-		t.Errorf("held %q", got)
+	const says = "keeps it until its own address can be changed"
+	if got := details(plan.Compute(in))["user/b"]; !strings.HasSuffix(got, says) {
+		t.Errorf("held %q, want %q at the end", got, says)
 	}
 }
 

@@ -149,3 +149,13 @@ func TestSecretFieldsAreKnownByTheirNames(t *testing.T) {
 		}
 	}
 }
+
+func TestTheTextOfAChangeIsCutWhereItIsLong(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]int{300: 300, 301: 301} { // The sign for what is cut counts.
+		c := plan.Change{Op: plan.Create, Ref: user("a"), Address: strings.Repeat("x", n)}
+		if got := []rune(c.Text()); len(got) != want || (got[len(got)-1] == '…') != (n > 300) {
+			t.Errorf("the text of %d characters has %d", n, len(got))
+		}
+	}
+}

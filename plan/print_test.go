@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -155,6 +156,77 @@ func TestLasting(t *testing.T) {
 		3 * time.Hour:     "At the tenant's quota the changes take about 3 hours."} {
 		if got := plan.Lasting(takes); got != want {
 			t.Errorf("Lasting(%v) = %q, want %q", takes, got, want)
+		}
+	}
+}
+
+// A table has a heading for each part that has rows.
+func TestTableHasHeadingsForWhatItShows(t *testing.T) {
+	t.Parallel()
+	change := plan.Plan{Changes: []plan.Change{{Op: plan.Create, Ref: user("a"), Address: "a@x"}}}
+	held := plan.Plan{Changes: []plan.Change{{Op: plan.Update, Ref: user("b"), Guard: plan.RuleLimit, Held: "too many"}}}
+	others := plan.Plan{Held: []plan.Held{{Ref: user("c"), Reason: plan.NoAddress}},
+		Notes: []plan.Note{{Ref: user("d"), Reason: plan.Disabled}}}
+	for _, tc := range []struct {
+		apply, held plan.Plan
+		want        string
+	}{
+		{plan.Plan{}, plan.Plan{}, ""}, {change, plan.Plan{}, "CHANGE"}, {plan.Plan{}, held, "HELD"},
+		{others, plan.Plan{}, "IN CONFLICT LEFT ALONE"},
+	} {
+		var b bytes.Buffer
+		if err := plan.WriteTable(&b, tc.apply, tc.held); err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, head := range []string{"CHANGE", "HELD", "IN CONFLICT", "LEFT ALONE"} {
+			if strings.Contains(b.String(), head) {
+				got = append(got, head)
+			}
+		}
+		if strings.Join(got, " ") != tc.want || tc.want == "" && b.Len() > 0 {
+			t.Errorf("headings %v, want %s:\n%s", got, tc.want, b.String())
+		}
+		if strings.Contains(b.String(), "too many; ") {
+			t.Errorf("a change that says nothing more: %s", b.String())
+		}
+	}
+}
+
+func TestTotalsOfHeldChanges(t *testing.T) {
+	t.Parallel()
+	s := plan.Summary{Held: map[plan.Op]plan.Tally{plan.Suspend: {User: 1, Group: 2, Membership: 3},
+		plan.Delete: {User: 10, Group: 20, Membership: 30}}}
+	var b bytes.Buffer
+	if err := s.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(b.String()) {
+		if words := strings.Fields(line); strings.Contains(line, "held by a guard") &&
+			strings.Join(words[4:], " ") != "11 22 33" {
+			t.Errorf("held by a guard: %v, want 11 22 33", words)
+		}
+	}
+}
+
+// A section of twenty-five rows is short enough to be printed whole, and one member is no members.
+func TestPrintCutsNothingThatFits(t *testing.T) {
+	t.Parallel()
+	for n, more := range map[int]bool{25: false, 26: true} {
+		var apply plan.Plan
+		for i := range n {
+			apply.Changes = append(apply.Changes, plan.Change{Op: plan.Create, Ref: user(string(rune('a' + i)))})
+		}
+		if got := strings.Contains(printed(t, apply, plan.Plan{}, plan.Style{}), "--all shows them"); got != more {
+			t.Errorf("%d rows: cut %v, want %v", n, got, more)
+		}
+	}
+	ada := user("ada")
+	for op, want := range map[plan.Op]string{plan.AddMember: "+1 member\n", plan.RemoveMember: "-1 member\n"} {
+		text := printed(t, plan.Plan{Changes: []plan.Change{{Op: op, Ref: group("g"), Member: &ada}}}, plan.Plan{},
+			plan.Style{})
+		if !strings.Contains(text, want) {
+			t.Errorf("%s prints\n%s\nwant %q", op, text, want)
 		}
 	}
 }
