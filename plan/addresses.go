@@ -126,7 +126,7 @@ func (c *computer) keptBy(d *Desired, o *Object, what string) string {
 	switch {
 	case o.Address != d.Address:
 		return text + ": delete the alias, or give the entry another address"
-	case len(c.only) > 0 && !c.concerns(owner):
+	case !c.concerns(owner):
 		return text + ": a full sync frees the address if that entry has another one by now"
 	case gone:
 		return text + ", which left: rename or delete that account, or give the entry another address"

@@ -214,7 +214,7 @@ func (c *computer) unmatched(d *Desired) {
 
 func (c *computer) create(d *Desired) {
 	ch := c.change(Create, d, nil)
-	if c.in.Capabilities.Mirror && len(c.only)+len(c.rejected) == 0 {
+	if c.in.Capabilities.Mirror && len(c.only) == 0 {
 		ch.Sets = d.Fields
 	} else {
 		ch.Fields = c.writable(d, created(c.fields(d)))

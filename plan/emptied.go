@@ -158,7 +158,7 @@ func (f Filled) Plus(more Filled) Filled {
 	if len(more) == 0 {
 		return f
 	}
-	out := make(Filled, len(f)+len(more))
+	out := Filled{}
 	maps.Copy(out, f)
 	for field, n := range more {
 		out[field] += n

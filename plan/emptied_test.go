@@ -112,8 +112,9 @@ func TestLaw12AFirstAddressIsNoRename(t *testing.T) {
 		in.Desired[i].Address = "new-" + in.Desired[i].Address
 	}
 	in.State.Objects[4].Address = ""
+	in.Desired[4].Fields = in.Desired[4].Fields.Clone().Set("name", "New")
 	apply, held := plan.Compute(in).Guard(plan.Limits{}, plan.Budget{})
-	if diff := cmp.Diff([]string{"update user/u00004 address:>new-u00004@x"}, lines(apply)); diff != "" {
+	if diff := cmp.Diff([]string{"update user/u00004 address:>new-u00004@x name:u00004>New"}, lines(apply)); diff != "" {
 		t.Errorf("applied (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(map[plan.Rule]int{plan.RuleRename: 4}, rules(held)); diff != "" {
@@ -158,5 +159,17 @@ func TestLaw13LeaversLeaveTheirGroupsWhileMembersAreNotShown(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"remove_member group/g user/m001"}, lines(changesOf(held))); diff != "" {
 		t.Errorf("held (-want +got):\n%s", diff)
+	}
+}
+
+// A field without a value is not lost where the source drops it.
+func TestAFieldWithoutAValueIsNotLost(t *testing.T) {
+	t.Parallel()
+	o := have("a", "user/a", "", "name", "A")
+	o.Fields = append(o.Fields, directory.Attribute{Name: "title"})
+	p := plan.Compute(plan.Input{Now: now, Capabilities: plan.Capabilities{Mirror: true},
+		Desired: []plan.Desired{want("a", "", "name", "A")}, State: plan.State{Objects: []plan.Object{o}}})
+	if diff := cmp.Diff(plan.Filled{}, p.Emptied()); diff != "" {
+		t.Errorf("Emptied() (-want +got):\n%s", diff)
 	}
 }

@@ -59,7 +59,7 @@ func (c *computer) rejects(d *Desired, field string, values []string) bool {
 
 func (c *computer) rejection(d *Desired, field string, values []string) *Rejection {
 	for i := range c.rejected[d.Ref] {
-		if r := &c.rejected[d.Ref][i]; r.Field == field && len(values) > 0 && r.Value == valueHash(values) {
+		if r := &c.rejected[d.Ref][i]; r.Field == field && r.Value == valueHash(values) {
 			return r
 		}
 	}
@@ -68,7 +68,7 @@ func (c *computer) rejection(d *Desired, field string, values []string) *Rejecti
 
 // accepted returns the fields without those with a value that the tenant would refuse, and names these.
 func (c *computer) accepted(d *Desired, fields []FieldChange) []FieldChange {
-	if len(c.rejected[d.Ref])+len(c.in.State.Known)+len(c.in.State.Forms) == 0 {
+	if len(c.rejected[d.Ref]) == 0 && len(c.in.State.Known) == 0 && len(c.in.State.Forms) == 0 {
 		return fields
 	}
 	return slices.DeleteFunc(fields, func(f FieldChange) bool { return c.rejects(d, f.Name, f.After) })
