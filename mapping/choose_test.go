@@ -125,3 +125,30 @@ func TestLaw14OneOfManyValuesStays(t *testing.T) {
 		}
 	}
 }
+
+// What one account keeps depends on the values that its expression reads. The value in the RDN is the name of the
+// entry, and no other one stays.
+func TestLaw14WhatAnAccountMayKeep(t *testing.T) {
+	t.Parallel()
+	m, err := mapping.Compile(mapping.Spec{UserAddress: "first(mails)",
+		User: []mapping.Field{{Name: "login", Default: "userName"}, {Name: "title", Default: `join(ldap_all.title, "+")`}}},
+		mapping.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := directory.Entry{Kind: directory.User, ID: "u1", Source: "corp", Active: true, DN: "uid=mia,dc=example",
+		Attributes: directory.Attributes{{Name: directory.Mail, Values: []string{"a@x.org", "b@x.org"}},
+			{Name: "title", Values: []string{"A", "B"}}, {Name: directory.UserName, Values: []string{"abc", "mia", "xyz"}}}}
+	result, err := m.Desire(mapping.Input{Snapshot: directory.Snapshot{Entries: []directory.Entry{entry}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := result.Desired[0]
+	want := directory.Attributes{}.Set(plan.AddressField, "b@x.org").Set("title", "B+A")
+	if d.Address != "a@x.org" || d.Fields.Get("login") != "mia" || d.Fields.Get("title") != "A+B" {
+		t.Errorf("desired %+v", d)
+	}
+	if diff := cmp.Diff(want, d.Options); diff != "" {
+		t.Errorf("options (-want +got):\n%s", diff)
+	}
+}

@@ -83,7 +83,7 @@ func (m *Mapping) Desire(in Input) (Result, error) {
 		d := &r.Desired[at]
 		var broken int32
 		d.Members, broken = g.members(numbers[k], clusters, m.nested, passive)
-		if broken >= 0 && d.Held == "" {
+		if broken != -1 && d.Held == "" {
 			d.Held, d.Detail = plan.Unusable, fmt.Sprintf("it contains %s, whose members cannot be read", g.ref(broken))
 		}
 	}

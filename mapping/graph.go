@@ -21,7 +21,7 @@ type graph struct {
 func newGraph(s *directory.Snapshot) *graph {
 	g := &graph{
 		entries: s.Entries,
-		number:  make(map[directory.Ref]int32, len(s.Entries)+len(s.Findings)),
+		number:  make(map[directory.Ref]int32, len(s.Entries)),
 		users:   map[int32][]int32{},
 		groups:  map[int32][]int32{},
 	}
@@ -144,7 +144,7 @@ func (t *tarjan) finish(c *cluster) {
 				continue
 			}
 			c.users = append(c.users, inner.users...)
-			if c.broken < 0 {
+			if c.broken == -1 {
 				c.broken = inner.broken
 			}
 		}

@@ -264,14 +264,12 @@ func orgUnit(dn, base string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if len(below) > 0 {
-		if n := len(parts) - len(below); n < 0 || !sameDN(parts[n:], below) {
-			return "", fmt.Errorf("ou: %q is not below %q", dn, base)
-		}
-		parts = parts[:len(parts)-len(below)]
+	n := len(parts) - len(below)
+	if n < 0 || !sameDN(parts[n:], below) {
+		return "", fmt.Errorf("ou: %q is not below %q", dn, base)
 	}
 	var path strings.Builder
-	for _, part := range slices.Backward(parts) {
+	for _, part := range slices.Backward(parts[:n]) {
 		for _, a := range part {
 			if !strings.EqualFold(a.name, "ou") {
 				continue

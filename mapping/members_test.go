@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"rollcall/directory"
 	"rollcall/mapping"
 )
@@ -182,4 +184,29 @@ func people(in map[directory.Ref][]directory.Ref, group directory.Ref) (users []
 	}
 	slices.SortFunc(users, directory.Ref.Compare)
 	return users, circle
+}
+
+// Members that were seen and cannot be used stay members, each as itself.
+func TestMembersThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	m := compile(t, mapping.Options{})
+	r, err := m.Desire(mapping.Input{Snapshot: directory.Snapshot{
+		Entries:  []directory.Entry{group("staff", "u/ann", "u/x1", "u/x2", "u/x3"), user("ann")},
+		Findings: []directory.Finding{{Ref: ref("u/x1")}, {Ref: ref("u/x2")}, {Ref: ref("u/x3")}, {Ref: ref("u/")}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, d := range r.Desired {
+		for _, member := range d.Members {
+			text := short(member.Ref)
+			if member.Passive {
+				text += "?"
+			}
+			got = append(got, text)
+		}
+	}
+	if diff := cmp.Diff([]string{"u/ann", "u/x1?", "u/x2?", "u/x3?"}, got); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
 }

@@ -122,3 +122,41 @@ func TestFurtherAddresses(t *testing.T) {
 		}
 	}
 }
+
+// An address that the field does not take holds the entry, with what else is wrong with it. A held entry neither joins
+// groups nor leaves them.
+func TestAnAddressOfAnotherEntryThatIsTooLong(t *testing.T) {
+	t.Parallel()
+	m := compile(t, mapping.Options{User: map[string]string{"name.givenName": "address_of(ldap.manager)"}})
+	const says = `name.givenName: "boss@example.com" has 16 characters, 10 are allowed`
+	ann := user("ann", "manager", "uid=boss,ou=people,dc=example,dc=com")
+	boss := user("boss", "manager", "uid=boss,ou=people,dc=example,dc=com")
+	for _, e := range []directory.Entry{ann, with(ann, "mail", "none")} {
+		r := desire(t, m, nil, e, boss, group("staff", "u/ann"))
+		d, staff := r.Desired[0], r.Desired[2]
+		if d.Held == "" || !strings.HasSuffix(d.Detail, says) {
+			t.Errorf("held %q %s, want %s", d.Held, d.Detail, says)
+		}
+		if noAddress := e.Attributes.Get("mail") == "none"; noAddress != strings.Contains(d.Detail, "is no address") {
+			t.Errorf("detail %s", d.Detail)
+		}
+		if !staff.Members[0].Passive {
+			t.Error("the held entry joins its group")
+		}
+	}
+}
+
+// The second of two entries with one id leads to no other entry.
+func TestAReferenceToAnIDThatComesTwice(t *testing.T) {
+	t.Parallel()
+	m := compile(t, mapping.Options{User: map[string]string{"title": "address_of(ldap.manager)"}})
+	ann := user("ann", "manager", "uid=second,dc=com")
+	r := desire(t, m, nil, ann, user("zoe"), at(user("zoe"), "uid=second,dc=com"))
+	if got := r.Desired[0].Fields.Get("title"); got != "zoe@example.com" {
+		t.Errorf("title = %q, want the address of zoe", got)
+	}
+	hidden := compile(t, mapping.Options{UserFilter: "false"})
+	if r := desire(t, hidden, nil, user("zoe"), at(user("zoe"), "uid=second,dc=com")); len(r.Desired) > 0 {
+		t.Errorf("desired %+v, want none", r.Desired)
+	}
+}

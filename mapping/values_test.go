@@ -167,3 +167,68 @@ func TestEvaluateShowsAddresses(t *testing.T) {
 		t.Errorf("address = %q, want the character that cannot be written", got)
 	}
 }
+
+// Addresses are compared in lower case, as every mail system folds them. A letter of another script stays what it is.
+func TestLowerCase(t *testing.T) {
+	t.Parallel()
+	d := one(t, mapping.Options{User: map[string]string{"title": `lower("\u212aAZ\u00c4")`}},
+		with(user("ann"), "mail", "AZ@Example.COM"))
+	if got := d.Fields.Get("title"); d.Address != "az@example.com" || got != "\u212aaz\u00e4" {
+		t.Errorf("address %q, title %q", d.Address, got)
+	}
+}
+
+// A value that is nothing but such characters is not written either, and blanks at either end are no part of a value.
+func TestValuesThatAreNothingElse(t *testing.T) {
+	t.Parallel()
+	for value, withheld := range map[string]bool{"\x07": true, "\x7f": true, "\u0085\u0085": false, "\u202a": true,
+		"\u202b\u202c": true, "\u2066": true, "\u2069": true, "\u206a": false, "\u2029x": false, "~": false} {
+		d := one(t, mapping.Options{User: map[string]string{"title": "ldap.title"}}, with(user("ann"), "title", value))
+		if len(d.Withheld) > 0 != withheld {
+			t.Errorf("%q: withheld %+v, want %v", value, d.Withheld, withheld)
+		}
+	}
+	for _, value := range []string{" b", "b ", " b ", "b"} {
+		d := one(t, mapping.Options{User: map[string]string{"title": "ldap.title"}}, with(user("ann"), "title", value))
+		if got := d.Fields.Get("title"); got != "b" {
+			t.Errorf("%q became %q", value, got)
+		}
+	}
+}
+
+// A value may be as long as the tenant takes it, and is checked by the tenant's own rule.
+func TestValuesThatATenantNeverTakes(t *testing.T) {
+	t.Parallel()
+	refuse := func(bad string) func(string) error {
+		return func(value string) error {
+			if strings.Contains(value, bad) {
+				return fmt.Errorf("%q is never taken", value)
+			}
+			return nil
+		}
+	}
+	m, err := mapping.Compile(mapping.Spec{UserAddress: "mail", CheckUserAddress: refuse("bad"),
+		User: []mapping.Field{{Name: "name", Default: "givenName", MaxLength: 10, Check: refuse("!")}}}, mapping.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct{ given, mail, held string }{
+		"ten characters":  {"Ännchen-Li", "ann@example.com", ""},
+		"one more":        {"Ännchen-Lis", "ann@example.com", `"Ännchen-Lis" has 11 characters, 10 are allowed`},
+		"a refused value": {"Ann!", "ann@example.com", `"Ann!" is never taken`},
+		"a bad address":   {"Ann", "bad@example.com", `"bad@example.com" is never taken`},
+	} {
+		d := desire(t, m, nil, with(with(user("ann"), "mail", tc.mail), "givenName", tc.given)).Desired[0]
+		if (d.Held != "") != (tc.held != "") || !strings.Contains(d.Detail, tc.held) {
+			t.Errorf("%s: held %q %s, want %q", name, d.Held, d.Detail, tc.held)
+		}
+	}
+}
+
+// The digest of a mapping is stored. It changes with the mapping, and not with a release.
+func TestDigestIsThatOfEarlierReleases(t *testing.T) {
+	t.Parallel()
+	if got, want := compile(t, mapping.Options{}).Digest(), "dff88bf7ad9eeedec4b0bfb4"; got != want {
+		t.Errorf("Digest() = %s, want %s", got, want)
+	}
+}
