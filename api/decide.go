@@ -176,18 +176,6 @@ func entriesOf(r *request) (entries map[string]bool, err error) {
 	return entries, nil
 }
 
-// approvals are the routes of held changes.
-func (a *API) approvals() map[string]methods {
-	decide := func(h handler) methods {
-		return methods{http.MethodPost: {scope: ScopeApprove, handle: h}}
-	}
-	return map[string]methods{
-		"sync/held/": get(ScopeRead, a.held), "sync/held/{digest}/": get(ScopeRead, a.heldBy),
-		"sync/held/{digest}/approve/": decide(a.approve),
-		"sync/held/{digest}/reject/":  decide(a.reject),
-	}
-}
-
 // revert starts a run that undoes another one.
 func (a *API) revert(r *request) (answer, error) {
 	id, err := pathUUID(r, "run")
@@ -245,8 +233,8 @@ func (a *API) pins(r *request) (answer, error) {
 	return ok(view), nil
 }
 
-// liftedView is the response to lift.
-type liftedView struct {
+// countView is the response to a lift or an adoption, with the number of pins and decisions that it concerned.
+type countView struct {
 	Count int `json:"count"`
 }
 
@@ -264,17 +252,7 @@ func (a *API) lift(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(liftedView{n}), nil
-}
-
-// reverts are the routes of undo and of pins.
-func (a *API) reverts() map[string]methods {
-	decide := func(h handler) methods {
-		return methods{http.MethodPost: {scope: ScopeApprove, handle: h}}
-	}
-	return map[string]methods{
-		"sync/runs/{run}/revert/": decide(a.revert), "sync/pins/": get(ScopeRead, a.pins), "sync/pins/lift/": decide(a.lift),
-	}
+	return ok(countView{n}), nil
 }
 
 // keptView lists the decisions and pins of a container that are not trusted.
@@ -328,12 +306,6 @@ func (a *API) kept(r *request) (answer, error) {
 	return ok(view), nil
 }
 
-// adoptedView is the response to an adoption.
-type adoptedView struct {
-	// Count is the number of decisions and pins that count from now on.
-	Count int `json:"count"`
-}
-
 // adopt signs the decisions and pins that the list with this digest was made of.
 func (a *API) adopt(r *request) (answer, error) {
 	n, err := a.cfg.Decisions.Adopt(r.Context(), r.container(), r.PathValue("digest"))
@@ -341,13 +313,5 @@ func (a *API) adopt(r *request) (answer, error) {
 		return answer{}, err
 	}
 	r.detail("records", strconv.Itoa(n))
-	return ok(adoptedView{n}), nil
-}
-
-// adoptions are the routes of the decisions that are not trusted.
-func (a *API) adoptions() map[string]methods {
-	return map[string]methods{
-		"sync/decisions/":                get(ScopeRead, a.kept),
-		"sync/decisions/{digest}/adopt/": {http.MethodPost: {scope: ScopeApprove, handle: a.adopt}},
-	}
+	return ok(countView{n}), nil
 }

@@ -299,13 +299,3 @@ func (a *API) startJobs(ctx context.Context, at place, by, done string) ([]Leave
 	}
 	return jobs, nil
 }
-
-// orders are the routes of orders to leave.
-func (a *API) orders() []route {
-	return []route{
-		{path: "/leave/", methods: methods{http.MethodPost: {scope: ScopeApprove, handle: a.leave, wait: explainTime}}},
-		{path: "/leave/orders/", methods: get(ScopeRead, a.leaves)},
-		{path: "/leave/lift/", methods: methods{http.MethodPost: {scope: ScopeApprove, handle: a.liftLeave,
-			wait: explainTime}}},
-	}
-}

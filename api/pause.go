@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"net/http"
 
 	"rollcall/container"
 	"rollcall/decisions"
@@ -147,14 +146,5 @@ func (a *API) sendOrders(ctx context.Context, c container.ID, by string) {
 	}
 	if err != nil {
 		a.cfg.Log.WarnContext(ctx, "no job was started for an order", "container", c, "err", scrub.Error(err))
-	}
-}
-
-// pauses are the routes of the pause of a container.
-func (a *API) pauses() map[string]methods {
-	return map[string]methods{
-		"sync/pause/": {http.MethodGet: {scope: ScopeRead, handle: a.paused},
-			http.MethodPost: {scope: ScopeApprove, handle: a.pause}},
-		"sync/resume/": {http.MethodPost: {scope: ScopeApprove, handle: a.resume}},
 	}
 }

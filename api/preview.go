@@ -174,14 +174,6 @@ func (a *API) Preview(ctx context.Context, id string) (Preview, error) {
 	return a.cfg.Previewer.Preview(ctx, id)
 }
 
-// previews are the routes of comparisons.
-func (a *API) previews() []route {
-	return []route{
-		{path: "/preview/", methods: post(a.startPreview, 0)},
-		{path: "/preview/{preview}/", methods: get(ScopeRead, a.previewed)},
-	}
-}
-
 // explain explains the state of one entry at every source and provider.
 func (a *API) explain(r *request) (answer, error) {
 	if len(r.caller.Only) > 0 { // an explanation names every source and provider

@@ -52,11 +52,17 @@ func families(types []provider.Type) []*family {
 
 // routes returns every path below the base path.
 func (a *API) routes() []route {
+	decide := func(h handler) methods { return methods{http.MethodPost: {scope: ScopeApprove, handle: h}} }
 	out := []route{
 		{path: "/schema/", methods: public(a.schema)},
 		{path: "/explain/", methods: methods{http.MethodGet: {scope: ScopeRead, handle: a.explain, wait: explainTime}}},
+		{path: "/leave/", methods: methods{http.MethodPost: {scope: ScopeApprove, handle: a.leave, wait: explainTime}}},
+		{path: "/leave/orders/", methods: get(ScopeRead, a.leaves)},
+		{path: "/leave/lift/", methods: methods{http.MethodPost: {scope: ScopeApprove, handle: a.liftLeave,
+			wait: explainTime}}},
+		{path: "/preview/", methods: post(a.startPreview, 0)},
+		{path: "/preview/{preview}/", methods: get(ScopeRead, a.previewed)},
 	}
-	out = append(append(out, a.orders()...), a.previews()...)
 	for _, f := range a.families {
 		one := f.base + "{" + f.key + "}/"
 		add := func(path string, m methods) { out = append(out, route{path: path, family: f, methods: m}) }
@@ -70,24 +76,23 @@ func (a *API) routes() []route {
 		add(one+"sync/runs/", get(ScopeRead, a.runs))
 		add(one+"sync/runs/{run}/", get(ScopeRead, a.run))
 		add(one+"sync/runs/{run}/messages/", get(ScopeRead, a.runMessages))
-		for path, m := range a.approvals() {
-			add(one+path, m)
-		}
-		for path, m := range a.adoptions() {
-			add(one+path, m)
-		}
-		for path, m := range a.pauses() {
-			add(one+path, m)
-		}
+		add(one+"sync/held/", get(ScopeRead, a.held))
+		add(one+"sync/held/{digest}/", get(ScopeRead, a.heldBy))
+		add(one+"sync/held/{digest}/approve/", decide(a.approve))
+		add(one+"sync/held/{digest}/reject/", decide(a.reject))
+		add(one+"sync/decisions/", get(ScopeRead, a.kept))
+		add(one+"sync/decisions/{digest}/adopt/", decide(a.adopt))
+		add(one+"sync/pause/", methods{http.MethodGet: {scope: ScopeRead, handle: a.paused},
+			http.MethodPost: {scope: ScopeApprove, handle: a.pause}})
+		add(one+"sync/resume/", decide(a.resume))
 		if f.kind == container.LDAP {
-			for path, m := range a.servers() {
-				add(one+path, m)
-			}
+			add(one+"sync/server/", get(ScopeRead, a.server))
+			add(one+"sync/server/accept/", decide(a.acceptServer))
 			continue // a single object goes to a provider
 		}
-		for path, m := range a.reverts() {
-			add(one+path, m)
-		}
+		add(one+"sync/runs/{run}/revert/", decide(a.revert))
+		add(one+"sync/pins/", get(ScopeRead, a.pins))
+		add(one+"sync/pins/lift/", decide(a.lift))
 		add(one+"sync/object/", post(a.syncObject, a.cfg.ObjectWait))
 		add(one+"sync/objects/", get(ScopeRead, a.objects))
 		add(one+"sync/objects/{job}/", get(ScopeRead, a.object))

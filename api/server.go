@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"net/http"
 
 	"rollcall/directory"
 	"rollcall/ledger"
@@ -65,12 +64,4 @@ func (a *API) acceptServer(r *request) (answer, error) {
 		return answer{}, err
 	}
 	return ok(acceptedView{accepted, accepted.String()}), nil
-}
-
-// servers are the routes of a source's server.
-func (a *API) servers() map[string]methods {
-	return map[string]methods{
-		"sync/server/":        get(ScopeRead, a.server),
-		"sync/server/accept/": {http.MethodPost: {scope: ScopeApprove, handle: a.acceptServer}},
-	}
 }

@@ -73,8 +73,7 @@ func (r *remote) decide(ctx context.Context, d decision) error {
 	case d.yes && d.digest == "" && d.verdict == client.Approve:
 		return wrongUse("--yes wants the digest of what was looked at: rollcall held %s shows it", d.name)
 	case !d.yes || d.digest == "":
-		sure, err := r.confirm(ctx, &d)
-		if err := r.unless(sure, err, "Nothing was decided."); err != nil {
+		if err := r.confirm(ctx, &d); err != nil {
 			return err
 		}
 	}
@@ -104,26 +103,26 @@ func (r *remote) decide(ctx context.Context, d decision) error {
 }
 
 // confirm shows the changes and asks. It sets the digest of what it showed, so that the decision covers nothing else.
-func (r *remote) confirm(ctx context.Context, d *decision) (bool, error) {
+func (r *remote) confirm(ctx context.Context, d *decision) error {
 	held, err := r.AllHeld(ctx, d.name, d.digest)
 	if err != nil {
-		return false, err
+		return err
 	}
 	switch {
 	case held.Count == 0 && d.digest != "":
-		return false, fmt.Errorf("%s: no change of %s waits any more; rollcall held %[1]s shows what waits", d.name, d.digest)
+		return fmt.Errorf("%s: no change of %s waits any more; rollcall held %[1]s shows what waits", d.name, d.digest)
 	case held.Count == 0:
-		return false, errors.New(string(d.name) + ": nothing waits for a decision")
+		return errors.New(string(d.name) + ": nothing waits for a decision")
 	}
 	d.digest = held.Digest
 	chosen, err := choose(held.Changes, d.entries)
 	if err != nil || d.yes {
-		return err == nil, err
+		return err
 	}
 	if err := r.preview(*d, chosen, held.Count); err != nil {
-		return false, err
+		return err
 	}
-	return r.ask(ctx)
+	return r.unless(r.ask(ctx), "Nothing was decided.")
 }
 
 // choose returns the changes that match entries, by id or fingerprint; all changes without entries.
@@ -195,7 +194,7 @@ func them(n int) string {
 }
 
 // ask reads the answer. Any answer except a yes is a no. So are the end of the input and Ctrl-C.
-func (r *remote) ask(ctx context.Context) (bool, error) {
+func (r *remote) ask(ctx context.Context) bool {
 	answer := make(chan string, 1)
 	go func() {
 		line, _ := bufio.NewReader(r.stdin).ReadString('\n') // What was read before an error counts.
@@ -204,10 +203,10 @@ func (r *remote) ask(ctx context.Context) (bool, error) {
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(r.stdout)
-		return false, nil
+		return false
 	case line := <-answer:
 		line = strings.ToLower(strings.TrimSpace(line))
-		return line == "y" || line == "yes", nil
+		return line == "y" || line == "yes"
 	}
 }
 
@@ -225,8 +224,7 @@ replication is late, wait for it, and nothing needs to be accepted.`,
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, _ []string) error {
 		if !yes {
-			sure, err := r.sureOfServer(ctx, name)
-			if err := r.unless(sure, err, "Nothing was accepted."); err != nil {
+			if err := r.sure(ctx, "Nothing was accepted.", func() error { return r.servers(ctx, name) }); err != nil {
 				return err
 			}
 		}
@@ -238,20 +236,16 @@ replication is late, wait for it, and nothing needs to be accepted.`,
 	})
 }
 
-// sureOfServer shows the two servers and asks for confirmation.
-func (r *remote) sureOfServer(ctx context.Context, name container.ID) (bool, error) {
-	if !r.asks || r.asJSON {
-		return false, wrongUse(noTerminal)
-	}
+// servers shows the server in use and the one in doubt.
+func (r *remote) servers(ctx context.Context, name container.ID) error {
 	a, err := r.Server(ctx, name)
-	if err != nil {
-		return false, err
+	if err == nil && a.Value.PendingText == "" {
+		err = fmt.Errorf("%s: no server is in doubt; the last one was %s", name, a.Value.Text)
 	}
-	if a.Value.PendingText == "" {
-		return false, fmt.Errorf("%s: no server is in doubt; the last one was %s", name, a.Value.Text)
+	if err == nil {
+		fmt.Fprintf(r.stdout, "Last used: %s\nIn use:    %s\n", a.Value.Text, a.Value.PendingText)
 	}
-	fmt.Fprintf(r.stdout, "Last used: %s\nIn use:    %s\n", a.Value.Text, a.Value.PendingText)
-	return r.ask(ctx)
+	return err
 }
 
 func adoptDecisionsCommand(e *env) *cobra.Command {
@@ -276,8 +270,8 @@ remembers what was there, and holds everything destructive until then.`,
 			return err
 		}
 		if !yes {
-			sure, err := r.sureToAdopt(ctx, name, listed.Value)
-			if err := r.unless(sure, err, "Nothing was adopted."); err != nil {
+			show := func() error { return r.untrusted(name, listed.Value) }
+			if err := r.sure(ctx, "Nothing was adopted.", show); err != nil {
 				return err
 			}
 		}
@@ -290,8 +284,8 @@ remembers what was there, and holds everything destructive until then.`,
 	})
 }
 
-// sureToAdopt lists the records and asks for confirmation.
-func (r *remote) sureToAdopt(ctx context.Context, name container.ID, kept client.Kept) (bool, error) {
+// untrusted lists the records.
+func (r *remote) untrusted(name container.ID, kept client.Kept) error {
 	if kept.Problem != "" {
 		fmt.Fprintf(r.stdout, "%s: %s\n", name, cell(kept.Problem))
 	}
@@ -300,11 +294,11 @@ func (r *remote) sureToAdopt(ctx context.Context, name container.ID, kept client
 		t.row(k.Type, label(k.Label, k.Entry), k.Verdict+" "+k.Op, k.By, k.Problem)
 	}
 	if err := t.flush(); err != nil {
-		return false, err
+		return err
 	}
 	if more := kept.Count - len(kept.Records); more > 0 {
 		fmt.Fprintf(r.stdout, "and %d more\n", more)
 	}
 	fmt.Fprint(r.stdout, "\nSign what is there, and forget what is gone? [y/N] ")
-	return r.ask(ctx)
+	return nil
 }

@@ -37,17 +37,16 @@ func leaveCommand(e *env) *cobra.Command {
 			return r.orders(ctx)
 		}
 		if !yes {
-			if !r.asks || r.asJSON {
-				return wrongUse("no terminal to ask on: say --yes")
-			}
 			text := "Suspend %s everywhere, now? [y/N] "
 			if lift {
 				text = "Let the directory decide about %s again? [y/N] "
 			}
-			fmt.Fprintf(r.stdout, text, cell(args[0]))
-			if sure, err := r.ask(ctx); err != nil || !sure {
-				fmt.Fprintln(r.stdout, "Nothing was ordered.")
-				return cmp.Or(err, quiet(codeHeld))
+			err := r.sure(ctx, "Nothing was ordered.", func() error {
+				_, err := fmt.Fprintf(r.stdout, text, cell(args[0]))
+				return err
+			})
+			if err != nil {
+				return err
 			}
 		}
 		a, err := r.Leave(ctx, args[0], lift)
@@ -55,8 +54,7 @@ func leaveCommand(e *env) *cobra.Command {
 			return err
 		}
 		if r.asJSON {
-			r.body(a.Body)
-			return nil
+			return r.answer(a.Body, "")
 		}
 		return r.confirmed(ctx, a.Value, lift)
 	})

@@ -83,10 +83,22 @@ func containerCommand(e *env, c *cobra.Command, do func(ctx context.Context, r *
 // noTerminal is the mistake of a command that has to ask for confirmation.
 const noTerminal = "there is no terminal to ask on: say --yes"
 
-// unless returns the error of a question. After a no it prints what did not happen.
-func (r *remote) unless(sure bool, err error, nothing string) error {
-	if err != nil || sure {
+// sure shows what a command is about to do, asks for confirmation, and returns an error after any answer but a yes.
+// nothing is printed after a no.
+func (r *remote) sure(ctx context.Context, nothing string, show func() error) error {
+	if !r.asks || r.asJSON {
+		return wrongUse(noTerminal)
+	}
+	if err := show(); err != nil {
 		return err
+	}
+	return r.unless(r.ask(ctx), nothing)
+}
+
+// unless prints after a no what did not happen.
+func (r *remote) unless(sure bool, nothing string) error {
+	if sure {
+		return nil
 	}
 	fmt.Fprintln(r.stdout, nothing)
 	return quiet(codeHeld)

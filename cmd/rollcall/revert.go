@@ -30,9 +30,13 @@ nothing is kept.`,
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	c.Flags().BoolVarP(&watch, "watch", "w", false, "show the progress until the end")
 	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, args []string) error {
-		sure, err := r.sureToRevert(ctx, name, args[0], yes || dryRun)
-		if err := r.unless(sure, err, "Nothing was undone."); err != nil {
-			return err
+		if !yes && !dryRun {
+			if !r.asks || r.asJSON {
+				return wrongUse(noTerminal + ", or look first with --dry-run")
+			}
+			if err := r.sure(ctx, "Nothing was undone.", func() error { return r.undoes(ctx, name, args[0]) }); err != nil {
+				return err
+			}
 		}
 		a, err := r.Revert(ctx, name, args[0], dryRun)
 		if err != nil {
@@ -42,17 +46,11 @@ nothing is kept.`,
 	})
 }
 
-// sureToRevert shows the changes of the run and asks for confirmation if it is needed.
-func (r *remote) sureToRevert(ctx context.Context, name container.ID, id string, yes bool) (bool, error) {
-	if yes {
-		return true, nil
-	}
-	if !r.asks || r.asJSON {
-		return false, wrongUse(noTerminal + ", or look first with --dry-run")
-	}
+// undoes shows the changes of the run.
+func (r *remote) undoes(ctx context.Context, name container.ID, id string) error {
 	a, err := r.Run(ctx, name, id)
 	if err != nil {
-		return false, err
+		return err
 	}
 	done, _ := a.Value.Done()
 	fmt.Fprintf(r.stdout, "%s: run %s of %s, started by %s, made %s\n", name, id, r.moment(a.Value.CreatedAt),
@@ -63,7 +61,7 @@ func (r *remote) sureToRevert(ctx context.Context, name container.ID, id string,
 		}
 	}
 	fmt.Fprint(r.stdout, "\nTake that back, at once? [y/N] ")
-	return r.ask(ctx)
+	return nil
 }
 
 // begun reports that a run started, or watches it.
@@ -162,8 +160,8 @@ source says happens with the next sync, within the guards.`,
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	return containerCommand(e, c, func(ctx context.Context, r *remote, name container.ID, _ []string) error {
 		if !yes {
-			sure, err := r.sureToLift(ctx, name, entries)
-			if err := r.unless(sure, err, "Nothing was lifted."); err != nil {
+			show := func() error { return r.unpins(ctx, name, len(entries)) }
+			if err := r.sure(ctx, "Nothing was lifted.", show); err != nil {
 				return err
 			}
 		}
@@ -175,19 +173,16 @@ source says happens with the next sync, within the guards.`,
 	})
 }
 
-func (r *remote) sureToLift(ctx context.Context, name container.ID, entries []string) (bool, error) {
-	if !r.asks || r.asJSON {
-		return false, wrongUse(noTerminal)
-	}
-	n := len(entries)
+// unpins shows how many pins end.
+func (r *remote) unpins(ctx context.Context, name container.ID, n int) error {
 	if n == 0 {
 		a, err := r.Pins(ctx, name, 0, 1)
 		if err != nil {
-			return false, err
+			return err
 		}
 		n = a.Value.Count
 	}
 	fmt.Fprintf(r.stdout, "%s: let the source decide again about %s, with the next sync? [y/N] ", name,
 		count(n, "pinned object"))
-	return r.ask(ctx)
+	return nil
 }
