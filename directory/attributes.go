@@ -138,8 +138,9 @@ func (e *Entry) Digest() string {
 	return hex.EncodeToString(sum[:12])
 }
 
-// secrets are attributes with passwords, keys or their hashes, in lower case, with the number of those that have a
-// well-known one (RFC 4519, section 2.41; [MS-ADA3]). secretEndings are the ends of names that other schemas use.
+// secrets are attributes with passwords, keys or their hashes, in lower case. Those with a well-known number are there
+// by their numbers, too (RFC 4519, section 2.41; [MS-ADA3]). secretEndings are the ends of names that other schemas
+// use.
 var (
 	secrets = []string{
 		"userpassword", "2.5.4.35", "unicodepwd", "1.2.840.113556.1.4.90", "dbcspwd", "ntpwdhistory", "lmpwdhistory",

@@ -1,14 +1,19 @@
 package explain
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
+	"rollcall/decisions"
 	"rollcall/directory"
+	"rollcall/plan"
 	"rollcall/source"
 )
 
@@ -209,4 +214,168 @@ func (x *Explainer) wanted(q Query, ref directory.Ref) source.Wanted {
 		w.Or = append(w.Or, directory.ID(text))
 	}
 	return w
+}
+
+// sourceOf explains the entry for one source.
+func sourceOf(in *SourceInput, ref directory.Ref) Source {
+	s := Source{
+		Container: in.Container, ReadAt: moment(in.ReadAt), CompletedAt: moment(in.CompletedAt), Stored: in.Stored != nil,
+		Live: liveOf(in), Held: holds(in.Held, in.Decisions, ref),
+	}
+	if in.Writing != "" {
+		s.Writing = &in.Writing
+	}
+	if in.Departure != nil {
+		s.DepartedAt = moment(in.Departure.Left)
+	}
+	s.Code, s.Verdict = judgeSource(in, ref)
+	s.Verdict = fmt.Sprintf("%s: %s", in.Container, s.Verdict)
+	if len(s.Held) > 0 {
+		s.Verdict += fmt.Sprintf(" A guard holds its %s in the local directory (%s): %s", s.Held[0].Op, s.Held[0].Guard,
+			approveWith(in.Container, &s.Held[0]))
+	}
+	return s
+}
+
+func liveOf(in *SourceInput) Live {
+	l := Live{Problem: in.unanswered(), Searched: []string{}, Unsearched: []string{}, Rules: []source.Rule{}}
+	l.Asked = in.Location != nil && l.Problem == ""
+	if in.Location == nil {
+		return l
+	}
+	l.Server = in.Location.Server
+	l.Searched, l.Unsearched = append(l.Searched, in.Location.Searched...), append(l.Unsearched, in.Location.Unsearched...)
+	if seen := in.sighting(); seen != nil {
+		l.Present, l.DN, l.ID = true, seen.DN, string(seen.ID)
+		l.Rules, l.LeftOut = append(l.Rules, seen.Rules...), seen.LeftOut
+		l.Changed = changed(in.Stored, seen)
+	}
+	return l
+}
+
+// changed reports whether a live user differs from the stored one. It does not compare members and is always false
+// for a group.
+func changed(stored *directory.Entry, seen *source.Sighting) bool {
+	return stored != nil && seen.Entry != nil && stored.Kind == directory.User && stored.Digest() != seen.Entry.Digest()
+}
+
+// judgeSource classifies the source. Rules that decide come first, missing knowledge comes last.
+func judgeSource(in *SourceInput, ref directory.Ref) (SourceCode, string) {
+	seen := in.sighting()
+	if !in.Enabled {
+		return Disabled, "the source is switched off (enabled: false) and is not read."
+	}
+	if seen != nil {
+		if broken := seen.Broken(); broken != nil {
+			return leftOut(in, seen, broken)
+		}
+	}
+	if i := unusable(in, ref, seen); i >= 0 {
+		text := fmt.Sprintf("the last sync of this source could not use it: %s. It stays so until the entry is corrected.",
+			strings.TrimSuffix(in.Held.Conflicts[i].Detail, "."))
+		if in.Stored != nil {
+			text += " The local directory keeps it as it was."
+		}
+		return Unusable, text
+	}
+	switch {
+	case in.Stored != nil:
+		return stored(in, seen)
+	case !in.Completed:
+		return NeverRead, "it was never read: no sync of this source has completed. Run it first." + there(seen)
+	case seen != nil:
+		return Joined, fmt.Sprintf("it is at %s, in scope, and not in the local directory yet: the source was last read "+
+			"%s. The next sync of this source brings it.", seen.DN, when(in.ReadAt))
+	case in.Departure != nil:
+		return Departed, fmt.Sprintf("it left: the local directory has known that since %s.%s", when(in.Departure.Left),
+			unasked(in))
+	case in.unanswered() != "":
+		return NotAsked, "the local directory does not have it, and the live one could not be asked: " + in.unanswered() + "."
+	}
+	return Absent, "neither the local directory nor the live one has it." + searched(in)
+}
+
+// unusable returns where the newest run of the source has the entry among those that it could not use, or -1.
+func unusable(in *SourceInput, ref directory.Ref, seen *source.Sighting) int {
+	return slices.IndexFunc(in.Held.Conflicts, func(c decisions.Conflict) bool {
+		byID := ref.ID != "" && c.ID == string(ref.ID) && c.Kind == ref.Kind.String()
+		return c.Reason == string(plan.Unusable) && (byID || seen != nil && c.ID == "" && seen.DN != "" &&
+			strings.HasPrefix(c.Detail, seen.DN+":"))
+	})
+}
+
+// codes maps the keys of rules to codes.
+var codes = map[string]SourceCode{
+	"base_dn": OutsideBase, "additional_user_dn": OutsideBase, "additional_group_dn": OutsideBase,
+	"user_object_filter": FilteredOut, "group_object_filter": FilteredOut, "sync_users": NotWanted,
+	"sync_groups": NotWanted,
+}
+
+func leftOut(in *SourceInput, seen *source.Sighting, broken *source.Rule) (SourceCode, string) {
+	code := cmp.Or(codes[broken.Key], Unusable)
+	text := fmt.Sprintf("it is left out by %s: %s.", broken.Key, broken.Detail)
+	if code == Unusable {
+		text = fmt.Sprintf("%s cannot be used (%s): %s.", seen.DN, broken.Key, broken.Detail)
+	}
+	switch {
+	case in.Stored != nil:
+		text += " The local directory still has it: the next sync of this source takes it out."
+	case in.Departure != nil:
+		text += " It left the local directory " + when(in.Departure.Left) + "."
+	}
+	return code, text
+}
+
+func stored(in *SourceInput, seen *source.Sighting) (SourceCode, string) {
+	at := "it was read at " + in.Stored.DN
+	if !in.Stored.Active {
+		at += ", where it is disabled"
+	}
+	if at += "; the source was last read " + when(in.ReadAt) + "."; !in.Completed {
+		at += " No sync of this source has completed: run it again."
+	}
+	switch {
+	case in.unanswered() != "" || in.Location == nil:
+		return Read, at + unasked(in)
+	case seen == nil:
+		return Leaving, at + " The live directory no longer has it: the next full sync of this source concludes that it left."
+	case changed(in.Stored, seen):
+		return Read, at + " It has changed in the live directory since: the next sync of this source brings that."
+	}
+	return Read, at
+}
+
+func there(seen *source.Sighting) string {
+	if seen == nil {
+		return ""
+	}
+	return " The live directory has it, at " + seen.DN + "."
+}
+
+func unasked(in *SourceInput) string {
+	if in.unanswered() == "" {
+		return ""
+	}
+	return " The live directory could not be asked: " + in.unanswered() + "."
+}
+
+func searched(in *SourceInput) string {
+	if in.Location == nil || len(in.Location.Searched)+len(in.Location.Unsearched) == 0 {
+		return ""
+	}
+	text := ""
+	if list := in.Location.Searched; len(list) > 0 {
+		text = " Searched on " + in.Location.Server + ": " + strings.Join(list, "; ") + "."
+	}
+	if list := in.Location.Unsearched; len(list) > 0 {
+		text += " Not searched: " + strings.Join(list, "; ") + "."
+	}
+	return text
+}
+
+func when(t time.Time) string {
+	if t.IsZero() {
+		return "never"
+	}
+	return t.UTC().Format(time.RFC3339)
 }

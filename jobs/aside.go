@@ -47,9 +47,9 @@ func (w *Worker) Aside() string {
 	return why
 }
 
-// takePart lets the worker take tasks, or has it stand aside while it is unfit or its clock is wrong: tenants refuse
-// our tokens then, and the queues, which keep times of the workers, are misled. What it has begun goes on: its times
-// are those of Redis.
+// takePart lets the worker take tasks, or has it stand aside while it is unfit or its clock is wrong. With a wrong
+// clock, tenants refuse our tokens, and the queues get wrong times. What it has begun goes on: its times are those of
+// Redis.
 func (w *Worker) takePart(ctx context.Context) error {
 	off := w.cfg.Skew()
 	w.cfg.Metrics.ClockOffset(off)

@@ -323,8 +323,8 @@ func (w *Worker) count(ctx context.Context, names []container.ID) error {
 	return err
 }
 
-// announce has both queues known to those who look into asynq, as asynq itself has a queue known when a process puts
-// its first task there, and never again: not before the first object job, and not after Redis lost what it had.
+// announce lists both queues for inspectors of asynq. asynq itself lists a queue only when a process puts its first
+// task there. Without this, the list lacks a queue before the first object job, and after Redis lost its data.
 func (w *Worker) announce(ctx context.Context) error {
 	const queues = "asynq:queues"
 	return w.cfg.Redis.SAdd(ctx, queues, FullQueue, ObjectQueue).Err()

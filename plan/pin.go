@@ -338,8 +338,8 @@ func (of pinsOf) concern(c *Change) bool {
 	return pin != nil && pin.Account != ""
 }
 
-// ask reports whether the pins ask for the change. They ask for an update only if they ask for each of its fields:
-// what the mapping or the source changes in the same entry is no part of an undo.
+// ask reports whether the pins ask for the change. They ask for an update only if they ask for each of its fields.
+// Other changes of the mapping or the source in the same entry are no part of an undo.
 func (of pinsOf) ask(c *Change) bool {
 	if !of.concern(c) {
 		return false

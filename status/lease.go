@@ -257,7 +257,7 @@ type Unlock func(ctx context.Context) error
 // same step. It does not wait: ok is false while the lock is held elsewhere. The error wraps ErrStale when the fence
 // does not hold. entry names kind and id. The lock expires after Config.LockTTL, and the lock of a run whose lease is
 // gone is taken over by the run's next worker. Without a fence, the deadline of ctx ends all writes (see
-// Unleased.Check), and the lock expires soon after it, so that a leaver does not wait for the lock of a dead worker.
+// Unleased.Check), and the lock expires soon after it. So a leaver does not wait for the lock of a dead worker.
 func (s *Store) Lock(ctx context.Context, c container.ID, f Fence, entry string) (unlock Unlock, ok bool, err error) {
 	token := uuid.NewString()
 	ttl := s.cfg.LockTTL

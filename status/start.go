@@ -198,8 +198,8 @@ func (s *Store) reap(ctx context.Context, c container.ID, alive bool) (Reaped, b
 	return r, true, nil
 }
 
-// Bump puts a queued run under a new epoch, for a caller that cannot enqueue it under its present one because a dead
-// task of that name is in the way. The error wraps ErrStale when the run was taken or bumped meanwhile.
+// Bump puts a queued run under a new epoch. A caller cannot enqueue it under its present one while a dead task of that
+// name is in the way. The error wraps ErrStale when the run was taken or bumped meanwhile.
 func (s *Store) Bump(ctx context.Context, c container.ID, id string, epoch int64) (Run, error) {
 	word, flat, err := s.eval(ctx, "bump", bumpScript, c, id, epoch, ms(s.cfg.Now()), s.cfg.RunTTL.Milliseconds())
 	if err != nil {

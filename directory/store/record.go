@@ -118,8 +118,8 @@ func (d *decoder) member(id directory.ID) directory.ID {
 	return one
 }
 
-// The facts of an entry that are no attributes travel among the fields under these names, which no attribute can have
-// (RFC 4512, section 2.5), so that one diff sees all of them.
+// The facts of an entry that are no attributes travel among the fields under these names, so that one diff sees all of
+// them. No attribute can have such a name (RFC 4512, section 2.5).
 const (
 	FieldDN     = plan.MirrorDN
 	FieldSource = "@source"

@@ -6,9 +6,9 @@
 // # The promise
 //
 // A provider never sees an unfinished directory. A source run marks its part dirty before its first write (Begin) and
-// clears the mark after its last (Commit), which raises the part's generation in the same script if anything changed.
-// Reader.Read takes every part's mark and generation before and after. It fails with source.ErrNotReady while a
-// part is dirty, has never been completed, or changed meanwhile. After a loss of Redis' data every part counts as never
+// clears the mark after its last (Commit). Commit raises the part's generation in the same script if anything changed.
+// Reader.Read takes every part's mark and generation before and after. It fails with source.ErrNotReady while a part is
+// dirty, has never been completed, or changed meanwhile. After a loss of Redis' data every part counts as never
 // completed, so that the sources run first and the providers after them.
 //
 //	          Begin                 Commit

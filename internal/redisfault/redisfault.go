@@ -18,8 +18,8 @@ import (
 // bug.
 var ours = []string{"ERR", "WRONGTYPE", "CROSSSLOT"}
 
-// Of returns err with its kind, nil for none: Denied for refused credentials or rights, Internal for a command that
-// Redis does not take from us, Canceled where we were told to stop, else Unavailable.
+// Of returns err with its kind, and nil for nil. The kind is Denied for refused credentials or rights, and Internal for
+// a command that Redis does not take from us. It is Canceled where we were told to stop, else Unavailable.
 func Of(op string, err error) error {
 	if err == nil {
 		return nil

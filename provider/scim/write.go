@@ -262,7 +262,7 @@ func (p *Provider) whole(kind directory.Kind, current resource, list []setting) 
 }
 
 // showsMembers returns an error for a group whose members the server may hide. A PUT of it would remove them. RFC 7643
-// leaves out an attribute without values, so a group is empty where the server shows the members of other groups, or
+// leaves out an attribute without values. So a group is empty where the server shows the members of other groups, or
 // where the group is new and got none.
 func (p *Provider) showsMembers(group resource) error {
 	members, listed := group.members()

@@ -105,7 +105,7 @@ func refused(err *ldap.Error) (refusal, bool) {
 }
 
 // classify turns what go-ldap returned for op ("search ou=… on ldap://…") into an error with a kind. ctx is the
-// operation's: its cause, where it has one, is the reason for whatever the connection said afterwards.
+// operation's: its cause, where it has one, is the reason for all later errors of the connection.
 func classify(ctx context.Context, op string, err error) error {
 	switch cause := context.Cause(ctx); {
 	case cause == nil:

@@ -79,7 +79,7 @@ func newSession(raw net.Conn, srv server, timeout time.Duration, pageSize uint32
 }
 
 // wiretap keeps the end of what the server sent. go-ldap drops the unsolicited notification with which a server says
-// why it is about to close the connection (RFC 4511, section 4.4.1); the wiretap still has it.
+// why it is about to close the connection (RFC 4511, section 4.4.1). The wiretap still has it.
 type wiretap struct {
 	net.Conn
 	mu   sync.Mutex
