@@ -249,10 +249,7 @@ func (a *API) lift(r *request) (answer, error) {
 	if n > 0 {
 		r.detail("pins", strconv.Itoa(n))
 	}
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(countView{n}), nil
+	return ok(countView{n}), err
 }
 
 // keptView lists the decisions and pins of a container that are not trusted.

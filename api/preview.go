@@ -148,10 +148,7 @@ func (a *API) previewed(r *request) (answer, error) {
 		return answer{}, errForbidden
 	}
 	p, err := a.Preview(r.Context(), r.PathValue("preview"))
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(newPreviewView(p)), nil
+	return ok(newPreviewView(p)), err
 }
 
 // StartPreview has the text of a changed configuration compared with the running one. Nothing is written but the
@@ -187,10 +184,7 @@ func (a *API) explain(r *request) (answer, error) {
 		return answer{}, err
 	}
 	doc, err := a.Explain(r.Context(), q, a.Sharers(r.Request, r.caller.Name)...)
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(doc), nil
+	return ok(doc), err
 }
 
 // explainQuery reads the parameter that names the entry. The error lists every wrong parameter.

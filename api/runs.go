@@ -76,10 +76,7 @@ func (a *API) runs(r *request) (answer, error) {
 // run returns one run.
 func (a *API) run(r *request) (answer, error) {
 	run, err := a.runOf(r)
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(newRunView(run, a.now())), nil
+	return ok(newRunView(run, a.now())), err
 }
 
 func (a *API) runOf(r *request) (status.Run, error) {
@@ -170,10 +167,7 @@ func (a *API) object(r *request) (answer, error) {
 		return answer{}, err
 	}
 	job, err := a.cfg.Status.Job(r.Context(), r.container(), id)
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(newJobView(job)), nil
+	return ok(newJobView(job)), err
 }
 
 // runView is the complete description of a run in the service's own form.

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -114,12 +115,7 @@ func (a *API) session(r *request) (answer, error) {
 }
 
 func (a *API) configured(c container.ID) bool {
-	for _, res := range a.resources {
-		if res.Container == c {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.resources, func(res *resource) bool { return res.Container == c })
 }
 
 // parseSessionQuery parses the parameters. An unknown parameter is refused, because ignoring it would return another

@@ -101,12 +101,8 @@ func inSource(ctx context.Context, s *SourceAccess, kind directory.Kind, q Query
 func names(e *directory.Entry, q Query) bool {
 	switch q.By {
 	case ByEmail:
-		for _, mail := range e.Attributes.Values(directory.Mail) {
-			if strings.EqualFold(mail, q.Value) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(e.Attributes.Values(directory.Mail),
+			func(mail string) bool { return strings.EqualFold(mail, q.Value) })
 	case ByUserName:
 		called := []string{directory.UserName}
 		if e.Kind == directory.Group {
@@ -181,18 +177,10 @@ func seen(sources []SourceInput) (directory.Ref, []Candidate) {
 	return directory.Ref{}, out
 }
 
-func anySeen(sources []SourceInput) bool {
-	for i := range sources {
-		if l := sources[i].Location; l != nil && len(l.Sightings) > 0 {
-			return true
-		}
-	}
-	return false
-}
-
 // unknown reports whether no directory has an entry for the query.
 func unknown(in *Input) bool {
-	return in.Ref.ID == "" && len(in.Candidates) == 0 && !anySeen(in.Sources)
+	seen := func(s SourceInput) bool { return s.Location != nil && len(s.Location.Sightings) > 0 }
+	return in.Ref.ID == "" && len(in.Candidates) == 0 && !slices.ContainsFunc(in.Sources, seen)
 }
 
 // wanted returns the query for a live directory. It uses the entry's id if the id is known.

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -84,10 +85,7 @@ func (m *Mapping) findFilterGroup(g *graph) (int32, error) {
 }
 
 func describe(e *directory.Entry) string {
-	if e.DN != "" {
-		return e.DN
-	}
-	return string(e.ID)
+	return cmp.Or(e.DN, string(e.ID))
 }
 
 // excluder leaves entries out by ID, or by patterns of userName, cn (of groups), mail or DN; case does not count.

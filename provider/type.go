@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"net/http"
@@ -50,10 +51,7 @@ type Starter struct {
 
 // ProductName returns the vendor's name for it.
 func (t *Type) ProductName() string {
-	if t.Product != "" {
-		return t.Product
-	}
-	return t.Title
+	return cmp.Or(t.Product, t.Title)
 }
 
 // Schema begins the names of its schemas in the OpenAPI document: GoogleWorkspace.
@@ -124,10 +122,7 @@ type Quota struct {
 
 // Lane returns how a rate of the quota is called in metrics: a quota with a name has one rate.
 func (q Quota) Lane(rate string) string {
-	if q.Name != "" {
-		return q.Name
-	}
-	return rate
+	return cmp.Or(q.Name, rate)
 }
 
 // Cache keeps named blobs between runs. Losing one costs a read from the beginning and nothing else. A blob is saved

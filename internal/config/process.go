@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -154,10 +155,7 @@ func (p *Process) override(getenv func(string) string) error {
 		if text == os.Getenv(name) {
 			continue
 		}
-		if text == "" {
-			text = tag.Get("default")
-		}
-		if err := set(value(p).Field(i), text); err != nil {
+		if err := set(value(p).Field(i), cmp.Or(text, tag.Get("default"))); err != nil {
 			errs = append(errs, problem.Field(name, "%w", err))
 		}
 	}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -237,10 +238,7 @@ func personOf(subject string, claims map[string]json.RawMessage, claim string) (
 		}
 		return s
 	}
-	name := text("email")
-	if name == "" {
-		name = text("preferred_username")
-	}
+	name := cmp.Or(text("email"), text("preferred_username"))
 	who := person{Name: visible(subject)}
 	if name != "" && name != subject {
 		who.Name = visible(name) + " (" + who.Name + ")"

@@ -1,6 +1,7 @@
 package entra
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -147,10 +148,7 @@ func workload(cfg Config, opts Options, shared azcore.ClientOptions, private boo
 	if getenv == nil {
 		getenv = os.Getenv
 	}
-	file := string(cfg.FederatedTokenFile)
-	if file == "" {
-		file = getenv("AZURE_FEDERATED_TOKEN_FILE")
-	}
+	file := cmp.Or(string(cfg.FederatedTokenFile), getenv("AZURE_FEDERATED_TOKEN_FILE"))
 	if file == "" {
 		return nil, errors.New("workload_identity: AZURE_FEDERATED_TOKEN_FILE is not set")
 	}

@@ -66,10 +66,7 @@ func (p *Provider) postUser(j *job) *item {
 
 // label is the name of an object without a mapped name.
 func label(j *job) string {
-	if j.Label != "" {
-		return j.Label
-	}
-	return string(j.ID)
+	return cmp.Or(j.Label, string(j.ID))
 }
 
 // clash reports whether a request was refused because another object has one of its values.

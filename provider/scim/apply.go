@@ -1,8 +1,8 @@
 package scim
 
 import (
+	"cmp"
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -274,8 +274,5 @@ func (p *Provider) delete(ctx context.Context, c *plan.Change) error {
 
 // label is the name of an object without a mapped name.
 func label(c *plan.Change) string {
-	if c.Label != "" {
-		return c.Label
-	}
-	return fmt.Sprint(c.ID)
+	return cmp.Or(c.Label, string(c.ID))
 }

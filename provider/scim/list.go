@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,10 +44,7 @@ type query struct {
 
 // name returns the op of the requests.
 func (q *query) name() string {
-	if q.op != "" {
-		return q.op
-	}
-	return opOf(q.kind, "list")
+	return cmp.Or(q.op, opOf(q.kind, "list"))
 }
 
 // list reads a collection to its end. It returns each resource once. A list that ends before its total, repeats a

@@ -99,11 +99,7 @@ func (r resource) get(s slot, single bool) string {
 	if m, ok := v.(map[string]any); ok && s.user {
 		return referred(m)
 	} else if ok {
-		sub := s.sub
-		if sub == "" {
-			sub = "value"
-		}
-		return asText(m[key(m, sub)])
+		return asText(m[key(m, cmp.Or(s.sub, "value"))])
 	}
 	return asText(v)
 }

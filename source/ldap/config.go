@@ -189,17 +189,11 @@ func (c *Config) prepend(dn string) string {
 }
 
 func (c *Config) userUniqueness() string {
-	if c.UserObjectUniquenessField != "" {
-		return c.UserObjectUniquenessField
-	}
-	return c.ObjectUniquenessField
+	return cmp.Or(c.UserObjectUniquenessField, c.ObjectUniquenessField)
 }
 
 func (c *Config) groupUniqueness() string {
-	if c.GroupObjectUniquenessField != "" {
-		return c.GroupObjectUniquenessField
-	}
-	return c.ObjectUniquenessField
+	return cmp.Or(c.GroupObjectUniquenessField, c.ObjectUniquenessField)
 }
 
 var (

@@ -179,12 +179,7 @@ func squeeze(s string) string {
 func validUTF8(s string) bool { return utf8.ValidString(s) }
 
 func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
+	return !strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 // hexValue reads the #hex form: the BER encoding of the value (RFC 4514, section 2.4). A string type has a text; of any

@@ -18,6 +18,7 @@
 package ldap
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -351,10 +352,7 @@ func parseServer(uri string) (server, error) {
 		if u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" {
 			return server{}, fmt.Errorf("%q: want %s://host or %s://host:port and nothing after it", uri, scheme, scheme)
 		}
-		port := u.Port()
-		if port == "" {
-			port = map[string]string{"ldap": "389", "ldaps": "636"}[scheme]
-		}
+		port := cmp.Or(u.Port(), map[string]string{"ldap": "389", "ldaps": "636"}[scheme])
 		return server{scheme: scheme, host: u.Hostname(), addr: net.JoinHostPort(u.Hostname(), port)}, nil
 	}
 	return server{}, fmt.Errorf("%q: scheme %q is not ldap, ldaps or file", uri, u.Scheme)
