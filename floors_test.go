@@ -114,7 +114,7 @@ var bare = []string{
 var forTests = []string{
 	"internal/freeport", "internal/redistest", "internal/npmtest", "internal/testclock", "internal/slapdtest",
 	"internal/ds389test", "internal/sambatest", "internal/testprocess", "provider/providertest", "provider/scim/elimitytest", "source/sourcetest", "ledger/ledgertest",
-	"simulator/googleworkspace/discoverytest", "simulator/graph/csdltest",
+	"simulator/googleworkspace/discoverytest", "simulator/graph/csdltest", "simulator/scim/rfctest",
 }
 
 // owners says who alone may import a dependency: the types of a vendor stay in their adapter.
@@ -132,8 +132,8 @@ var owners = map[string][]string{
 	"github.com/getkin/kin-openapi":        {},
 	"go.einride.tech/aip":                  {"api"},
 	"github.com/prometheus":                {"internal/metrics", "internal/boot"},
-	"github.com/yandex-cloud/go-genproto":  {},                            // the clients' types, for a test
-	"github.com/elimity-com/scim":          {"provider/scim/elimitytest"}, // another implementation, for tests
+	"github.com/yandex-cloud/go-genproto":  {},                                                      // the clients' types, for a test
+	"github.com/elimity-com/scim":          {"provider/scim/elimitytest", "simulator/scim/rfctest"}, // another one, for tests
 }
 
 // imports returns what each package of the module imports outside of its tests, files of every platform. It reads the

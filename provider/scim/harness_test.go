@@ -1,11 +1,14 @@
 package scim_test
 
 import (
+	"bytes"
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +22,7 @@ import (
 	"rollcall/provider/remote"
 	"rollcall/provider/scim"
 	simulator "rollcall/simulator/scim"
+	"rollcall/simulator/scim/rfctest"
 )
 
 // badge and note are fields of schemas that RFC 7643 does not have.
@@ -57,7 +61,7 @@ func open(t *testing.T, setups ...setup) *world {
 		s(&tenant, &w.cfg)
 	}
 	w.tenant = simulator.New(tenant)
-	server := httptest.NewServer(w.tenant.Handler())
+	server := httptest.NewServer(letters(t, w.tenant, tenant.Behaviours))
 	t.Cleanup(server.Close)
 	w.cfg.Endpoint = server.URL + "/scim/v2"
 	if w.cfg.Username == "" && w.cfg.ClientID == "" {
@@ -69,6 +73,53 @@ func open(t *testing.T, setups ...setup) *world {
 	w.Provider = w.again()
 	return w
 }
+
+// letters checks each answer of a tenant against the RFCs, unless the tenant is told to deviate from their schemas.
+func letters(t *testing.T, tenant *simulator.Tenant, b simulator.Behaviours) http.Handler {
+	inner := tenant.Handler()
+	if b.TextBooleans || b.OtherCase || b.NoMeta || b.EmptyCreate {
+		return inner
+	}
+	checker := rfctest.New()
+	for _, e := range extensions {
+		checker.Extend(e.URN, e.Attributes...)
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/oauth/") {
+			inner.ServeHTTP(w, r)
+			return
+		}
+		copied := &copier{ResponseWriter: w}
+		inner.ServeHTTP(copied, r) // An answer that is cut or lost ends the handler here.
+		for _, wrong := range checker.Check(r.Method, copied.status, w.Header(), copied.body.Bytes()) {
+			if !strings.HasSuffix(wrong, "has no totalResults") { // Some tests ask for such lists.
+				t.Errorf("%s %s: %s: %.500s", r.Method, r.URL, wrong, &copied.body)
+			}
+		}
+	})
+}
+
+// copier keeps a copy of an answer.
+type copier struct {
+	http.ResponseWriter
+	status int
+	body   bytes.Buffer
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (c *copier) WriteHeader(status int) {
+	c.status = status
+	c.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (c *copier) Write(data []byte) (int, error) {
+	c.body.Write(data)
+	return c.ResponseWriter.Write(data)
+}
+
+// Unwrap is for http.ResponseController.
+func (c *copier) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
 // again returns another Provider of the same tenant, as after a restart.
 func (w *world) again() *scim.Provider {
