@@ -201,7 +201,7 @@ func (d directoryPort) Read(ctx context.Context, q directory.Query) (directory.S
 			d.sim.noteRead(task, began)
 		}
 		if kind, _ := d.sim.hazards.next(atSource + " " + short); kind != "" {
-			s = without(s, len(s.Entries)/2)
+			s = d.without(s, len(s.Entries)/2)
 		}
 		return s, nil
 	}
@@ -226,9 +226,13 @@ func only(all directory.Snapshot, refs []directory.Ref) directory.Snapshot {
 	return s
 }
 
-// without returns a snapshot that lacks one entry.
-func without(all directory.Snapshot, at int) directory.Snapshot {
+// without returns a snapshot that lacks one entry. It returns the whole where the local directory does not have the
+// entry, because nothing can know then that the entry was ever there. That is so after a loss of Redis.
+func (d directoryPort) without(all directory.Snapshot, at int) directory.Snapshot {
 	gone := all.Entries[at].Ref()
+	if d.sim.redis.HGet("rollcall:{"+string(corp)+"}:dir:"+gone.Kind.String(), string(gone.ID)) == "" {
+		return all
+	}
 	s := all
 	s.Entries = slices.Delete(slices.Clone(all.Entries), at, at+1)
 	for i := range s.Entries {
