@@ -155,7 +155,11 @@ func (a *API) heldSet(ctx context.Context, c container.ID, digest string) (set d
 	if err != nil {
 		return set, nil, err
 	}
-	current, err := a.cfg.Decisions.Held(ctx, c)
+	counts, err := a.cfg.Decisions.HeldCounts(ctx, c)
+	current := set
+	if err == nil && counts.Digest != digest {
+		current, err = a.cfg.Decisions.Held(ctx, c)
+	}
 	waits = make(map[string]bool, len(current.Changes))
 	for _, c := range current.Changes {
 		waits[c.Fingerprint] = true

@@ -227,7 +227,7 @@ func CountHeld(changes []HeldChange) HeldCounts {
 func (s *Store) SetHeld(ctx context.Context, c container.ID, set HeldSet) error {
 	current := prefix(c) + "held"
 	if len(set.Changes)+len(set.Conflicts) == 0 {
-		return redisFault("set held", s.rdb.Del(ctx, current, heldCountsKey(c), heldFirstKey(c)).Err())
+		return redisFault("set held", s.rdb.Del(ctx, current, heldCountsKey(c), heldPartsKey(c)).Err())
 	}
 	keys, err := s.keys()
 	if err != nil {
@@ -243,15 +243,19 @@ func (s *Store) SetHeld(ctx context.Context, c container.ID, set HeldSet) error 
 	numbers := CountHeld(set.Changes)
 	numbers.Digest, numbers.RunID = set.Digest, set.RunID
 	counts, err := json.Marshal(numbers)
-	first, wrong := firstOf(keys, c, set)
-	if err = errors.Join(err, wrong); err != nil {
+	if err != nil {
 		return fault.New(fault.Internal, "set held", err)
+	}
+	parts, err := s.setParts(ctx, c, keys, set)
+	if err != nil {
+		return err
 	}
 	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.Set(ctx, heldKey(c, set.Digest), data, keepHeld)
 		p.Set(ctx, heldCountsKey(c), counts, keepHeld)
-		if p.Del(ctx, heldFirstKey(c)); first != nil {
-			p.Set(ctx, heldFirstKey(c), first, keepHeld)
+		if p.Del(ctx, heldPartsKey(c)); parts != "" {
+			p.Rename(ctx, parts, heldPartsKey(c))
+			p.PExpire(ctx, heldPartsKey(c), keepHeld)
 		}
 		p.Set(ctx, current, set.Digest, 0)
 		return nil

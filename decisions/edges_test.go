@@ -88,14 +88,13 @@ func TestAKeyThatCannotBeReadDecidesNothing(t *testing.T) {
 	f.must(f.Leave(t.Context(), plan.Order{Ref: annPin.Ref, By: "grace", At: f.Now()}))
 	set := decisions.HeldSet{Digest: "d", Changes: []decisions.HeldChange{{Fingerprint: "a"}}}
 	f.must(f.SetHeld(t.Context(), google, set))
-	f.must(rdb.Set(t.Context(), recordKey+"held:first", "x", 0).Err())
 	s := decisions.New(rdb, decisions.Config{Now: f.Now,
 		Keys: func() ([]decisions.Key, error) { return nil, errors.New("no such file") }})
 	ctx := t.Context()
 	for name, read := range map[string]func() error{
 		"kept":    func() error { _, err := s.Kept(ctx, google); return err },
 		"held":    func() error { _, err := s.Held(ctx, google); return err },
-		"first":   func() error { _, err := s.HeldFirst(ctx, google, "d"); return err },
+		"index":   func() error { _, err := s.HeldIndex(ctx, google); return err },
 		"orders":  func() error { _, err := s.Orders(ctx); return err },
 		"ordered": func() error { _, err := s.Ordered(ctx, google, annPin.Ref); return err },
 		"pause":   func() error { _, err := s.PauseOf(ctx, google); return err },

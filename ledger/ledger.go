@@ -167,12 +167,13 @@ func (r *Redis) scan(ctx context.Context, key string, count int64, visit func(fi
 	}
 }
 
-// writer gathers fields of a hash and writes them a megabyte at a time, each batch together with its part of an index.
+// writer gathers fields of a hash and writes them a megabyte at a time, each batch together with what also adds.
 type writer struct {
-	rdb        redis.UniversalClient
-	key, index string
-	args, also []any
-	bytes      int
+	rdb   redis.UniversalClient
+	key   string
+	args  []any
+	also  func(context.Context, redis.Pipeliner)
+	bytes int
 }
 
 func (r *Redis) writer(key string) *writer { return &writer{rdb: r.rdb, key: key} }
@@ -192,12 +193,12 @@ func (w *writer) flush(ctx context.Context) error {
 	}
 	_, err := w.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		p.HSet(ctx, w.key, w.args...)
-		if len(w.also) > 0 {
-			p.SAdd(ctx, w.index, w.also...)
+		if w.also != nil {
+			w.also(ctx, p)
 		}
 		return nil
 	})
-	w.args, w.also, w.bytes = w.args[:0], w.also[:0], 0
+	w.args, w.bytes = w.args[:0], 0
 	return redisFault("write "+w.key, err)
 }
 
@@ -219,26 +220,26 @@ const (
 // Redis is a ledger on Redis. Its keys share the hash tag of their container:
 //
 //	rollcall:{google_workspace:1}:ledger:links    hash "user/<id>" → plan.Link as JSON
-//	rollcall:{google_workspace:1}:ledger:left     set of "user/<id>", see Departed
+//	rollcall:{google_workspace:1}:ledger:gone:user:absent  sorted set of "user/<id>", see Departed
 //	rollcall:{google_workspace:1}:ledger:members  hash group id → plan.Confirmed, packed
 //	rollcall:{google_workspace:1}:ledger:facts    Facts as JSON
 //	rollcall:{google_workspace:1}:ledger:claims   hash claim → "user/<id>", one a line; see Claims
 //	rollcall:{google_workspace:1}:ledger:pending  sorted set of "user/<id>", see Pending
 type Redis struct {
-	rdb                   redis.UniversalClient
-	links, members, facts string
-	claims, pending, left string
+	rdb                         redis.UniversalClient
+	links, members, facts       string
+	claims, pending, gone, left string
 }
 
 // NewRedis returns the ledger of a container, such as "google_workspace:1". It does not connect.
 func NewRedis(rdb redis.UniversalClient, container string) *Redis {
 	prefix := "rollcall:{" + container + "}:ledger:"
 	return &Redis{rdb: rdb, links: prefix + "links", members: prefix + "members", facts: prefix + "facts",
-		claims: prefix + "claims", pending: prefix + "pending",
+		claims: prefix + "claims", pending: prefix + "pending", gone: prefix + "gone",
 		left: prefix + "left"}
 }
 
-// Links returns every link.
+// Links returns every link. It makes the index of the entries that left anew where that is due.
 func (r *Redis) Links(ctx context.Context) (map[directory.Ref]plan.Link, error) {
 	n, err := r.rdb.HLen(ctx, r.links).Result()
 	if err != nil {
@@ -246,7 +247,13 @@ func (r *Redis) Links(ctx context.Context) (map[directory.Ref]plan.Link, error) 
 	}
 	out := make(map[directory.Ref]plan.Link, n)
 	err = r.scan(ctx, r.links, linksAtOnce, func(field, value string) error { return addLink(out, field, value) })
-	return whole(out, err)
+	if err != nil {
+		return nil, err
+	}
+	if trusted, err := r.rdb.PTTL(ctx, r.gone).Result(); err != nil || trusted > indexed/2 {
+		return whole(out, redisFault("links", err))
+	}
+	return whole(out, r.indexDeparted(ctx, out))
 }
 
 func addLink(to map[directory.Ref]plan.Link, field, value string) error {
@@ -264,16 +271,17 @@ func addLink(to map[directory.Ref]plan.Link, field, value string) error {
 
 // PutLinks replaces the links of these entries only.
 func (r *Redis) PutLinks(ctx context.Context, links map[directory.Ref]plan.Link) error {
-	w := r.writer(r.links)
-	w.index = r.left
+	w, batch := r.writer(r.links), map[directory.Ref]plan.Link{}
+	w.also = func(ctx context.Context, p redis.Pipeliner) {
+		r.putDeparted(ctx, p, batch)
+		clear(batch)
+	}
 	for ref, l := range links {
 		text, err := json.Marshal(l)
 		if err != nil {
 			return corrupt("link", ref.String(), err)
 		}
-		if !l.Departed.IsZero() {
-			w.also = append(w.also, ref.String())
-		}
+		batch[ref] = l
 		if err := w.set(ctx, ref.String(), text); err != nil {
 			return err
 		}
@@ -283,11 +291,21 @@ func (r *Redis) PutLinks(ctx context.Context, links map[directory.Ref]plan.Link)
 
 // DropLinks deletes the links of these entries.
 func (r *Redis) DropLinks(ctx context.Context, refs ...directory.Ref) error {
-	fields := make([]string, len(refs))
-	for i, ref := range refs {
-		fields[i] = ref.String()
+	for some := range slices.Chunk(refs, linksAtOnce) {
+		batch, fields := map[directory.Ref]plan.Link{}, make([]string, len(some))
+		for i, ref := range some {
+			batch[ref], fields[i] = plan.Link{}, ref.String()
+		}
+		_, err := r.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
+			p.HDel(ctx, r.links, fields...)
+			r.putDeparted(ctx, p, batch)
+			return nil
+		})
+		if err != nil {
+			return redisFault("forget", err)
+		}
 	}
-	return r.drop(ctx, r.links, fields)
+	return nil
 }
 
 // Groups returns the confirmed members of every group, by the group's ID.

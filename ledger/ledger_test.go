@@ -68,42 +68,100 @@ func TestLedgerOnCluster(t *testing.T) {
 	testMembers(t, ledger.NewRedis(rdb, "microsoft_entra:1"))
 }
 
+// The index of the entries that left follows the links, and is made anew where an earlier version has left none.
 func TestDeparted(t *testing.T) {
 	t.Parallel()
-	rdb := redistest.Start(t)
-	l := ledger.NewRedis(rdb, "google_workspace:1")
-	gone := plan.Link{RemoteID: "2", Departed: now, Why: plan.Disabled}
-	put := func(ref directory.Ref, link plan.Link) {
-		must(t, l.PutLinks(t.Context(), map[directory.Ref]plan.Link{ref: link}))
-	}
-	departed := func(want map[directory.Ref]plan.Link) {
-		t.Helper()
-		got, err := l.Departed(t.Context())
-		if diff := cmp.Diff(want, got); err != nil || diff != "" {
-			t.Errorf("Departed() (-want +got), %v:\n%s", err, diff)
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		l := ledger.NewRedis(rdb, "google_workspace:1")
+		gone := plan.Link{RemoteID: "2", Departed: now, Why: plan.Disabled}
+		put := func(ref directory.Ref, link plan.Link) {
+			must(t, l.PutLinks(t.Context(), map[directory.Ref]plan.Link{ref: link}))
 		}
+		departed := func(want ...directory.Ref) {
+			t.Helper()
+			places, n, err := l.Departed(t.Context(), ledger.Leaving{Limit: 10})
+			var got []directory.Ref
+			for _, p := range places {
+				got = append(got, p.Ref)
+			}
+			slices.SortFunc(got, directory.Ref.Compare)
+			if diff := cmp.Diff(want, got); err != nil || diff != "" || n != int64(len(want)) {
+				t.Errorf("Departed() of %d (-want +got), %v:\n%s", n, err, diff)
+			}
+		}
+		put(ada, plan.Link{RemoteID: "1", Rekey: `"departed"`})
+		put(bob, gone)
+		const index = "rollcall:{google_workspace:1}:ledger:gone"
+		must(t, rdb.Del(t.Context(), index, index+":user:disabled").Err()) // as an earlier version leaves it
+		departed(bob)
+		put(ada, gone)
+		departed(ada, bob)
+		gone.Why = plan.Absent
+		put(bob, gone)
+		departed(ada, bob)
+		put(bob, plan.Link{RemoteID: "2"})
+		departed(ada)
+		put(bob, gone)
+		must(t, l.DropLinks(t.Context(), ada))
+		departed(bob)
+		must(t, rdb.ZAdd(t.Context(), index+":group:absent", redis.Z{Score: 1, Member: "group/old"}).Err())
+		must(t, rdb.Expire(t.Context(), index, time.Hour).Err())
+		if _, err := l.Links(t.Context()); err != nil { // as every full run does
+			t.Fatal(err)
+		}
+		departed(bob)
+		if ttl := rdb.TTL(t.Context(), index).Val(); ttl <= 24*time.Hour || ttl > 48*time.Hour {
+			t.Errorf("the index is trusted for %v", ttl)
+		}
+	})
+}
+
+// Pages of entries that left have each of them once, also where many left at one moment.
+func TestPagesOfDeparted(t *testing.T) {
+	t.Parallel()
+	l, links := ledger.NewRedis(redistest.Start(t), "google_workspace:1"), map[directory.Ref]plan.Link{}
+	const many = 3000
+	for i := range many {
+		kind := directory.Kinds[i%2]
+		links[directory.Ref{Kind: kind, ID: directory.ID(fmt.Sprint(i))}] = plan.Link{RemoteID: fmt.Sprint(i),
+			Departed: now.Add(time.Duration(i/2000) * time.Hour), Why: ledger.Reasons[i%len(ledger.Reasons)]}
 	}
-	put(ada, plan.Link{RemoteID: "1", Rekey: `"departed"`})
-	put(bob, gone)
-	const index = "rollcall:{google_workspace:1}:ledger:left"
-	must(t, rdb.Del(t.Context(), index).Err()) // as an earlier version leaves it
-	departed(map[directory.Ref]plan.Link{bob: gone})
-	put(ada, gone)
-	departed(map[directory.Ref]plan.Link{ada: gone, bob: gone})
-	put(bob, plan.Link{RemoteID: "2"})
-	departed(map[directory.Ref]plan.Link{ada: gone})
-	put(bob, gone)
-	must(t, l.DropLinks(t.Context(), ada))
-	departed(map[directory.Ref]plan.Link{bob: gone})
-	if left := rdb.SMembers(t.Context(), index).Val(); len(left) != 1 {
-		t.Errorf("the index has %v", left)
+	must(t, l.PutLinks(t.Context(), links))
+	seen := map[directory.Ref]bool{}
+	for q := (ledger.Leaving{Limit: 70}); ; {
+		places, n, err := l.Departed(t.Context(), q)
+		if err != nil || n != many || !slices.IsSortedFunc(places, ledger.Place.Compare) {
+			t.Fatalf("%d places of %d: %v", len(places), n, err)
+		}
+		for _, p := range places {
+			if seen[p.Ref] || p != ledger.PlaceOf(p.Ref, links[p.Ref].Departed) {
+				t.Fatalf("%v comes twice or is in another place", p)
+			}
+			seen[p.Ref] = true
+		}
+		if len(places) < q.Limit {
+			break
+		}
+		q.After = &places[len(places)-1]
 	}
-	if ttl := rdb.TTL(t.Context(), index+":complete").Val(); ttl <= 0 || ttl > 24*time.Hour {
-		t.Errorf("the index is trusted for %v", ttl)
+	if len(seen) != many {
+		t.Errorf("the pages have %d entries, want %d", len(seen), many)
+	}
+	for _, tc := range []struct {
+		q    ledger.Leaving
+		want int64
+	}{
+		{ledger.Leaving{Why: plan.Absent}, many / 5},
+		{ledger.Leaving{Until: map[directory.Kind]time.Time{directory.User: now}}, 1000},
+		{ledger.Leaving{Until: map[directory.Kind]time.Time{}}, 0},
+	} {
+		if _, n, err := l.Departed(t.Context(), tc.q); err != nil || n != tc.want {
+			t.Errorf("Departed(%+v) counts %d (%v), want %d", tc.q, n, err, tc.want)
+		}
 	}
 }
 
-// BenchmarkDeparted reads 1,000 entries that left among 100,000, beside the bare reading of so many links.
+// BenchmarkDeparted reads the first of 1,000 entries that left, beside the bare reading of the links of all of them.
 func BenchmarkDeparted(b *testing.B) {
 	rdb := redistest.Start(b)
 	l, links := ledger.NewRedis(rdb, "google_workspace:1"), map[directory.Ref]plan.Link{}
@@ -119,8 +177,8 @@ func BenchmarkDeparted(b *testing.B) {
 	maps.DeleteFunc(links, func(_ directory.Ref, link plan.Link) bool { return link.Departed.IsZero() })
 	b.Run("departed", func(b *testing.B) {
 		for b.Loop() {
-			if got, err := l.Departed(b.Context()); err != nil || len(got) != len(links) {
-				b.Fatal(len(got), err)
+			if _, n, err := l.Departed(b.Context(), ledger.Leaving{Limit: 50}); err != nil || n != int64(len(links)) {
+				b.Fatal(n, err)
 			}
 		}
 	})

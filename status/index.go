@@ -27,6 +27,12 @@ func (s *Store) List(ctx context.Context, c container.ID, before Cursor, limit i
 	return runs, next, err
 }
 
+// Count returns the number of runs that List has in all.
+func (s *Store) Count(ctx context.Context, c container.ID) (int64, error) {
+	n, err := s.rdb.ZCard(ctx, prefix(c)+"runs").Result()
+	return n, redisFault("count runs", err)
+}
+
 // Get returns one run of a container, or fault.NotFound.
 func (s *Store) Get(ctx context.Context, c container.ID, id string) (Run, error) {
 	return s.Find(ctx, []container.ID{c}, id)

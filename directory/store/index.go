@@ -250,7 +250,7 @@ func (p *Part) trimFormer(ctx context.Context, now time.Time) error {
 }
 
 // searchScan is how many fields of a hash one step of a search by the beginning of an id reads.
-const searchScan = 10_000
+const searchScan = 2000
 
 // searchTime limits a search by the beginning of an id, for which there is no index.
 const searchTime = 100 * time.Millisecond

@@ -36,11 +36,9 @@ func (a *App) console(known session.Tokens, people *session.People, log audit.Si
 			SignOut: console.SignOut, People: people, PeopleAt: console.SignIn, Signatures: a.signatures(), Log: a.Log,
 			Audit: log, Refused: acts.RefuseToken, Client: acts.Client})
 		return console.New(console.Config{
-			API: acts, Desk: desk, Status: a.Status, Decisions: a.Decisions, Log: a.Log, Facts: a.facts, Policy: a.policy,
+			API: acts, Desk: desk, Status: a.Status, Decisions: a.Decisions, Log: a.Log, Policy: a.policy,
+			Ledger: func(c container.ID) *ledger.Redis { return ledger.NewRedis(a.Redis, string(c)) },
 			Search: a.search, Entries: a.known,
-			Departed: func(ctx context.Context, c container.ID) (map[directory.Ref]plan.Link, error) {
-				return ledger.NewRedis(a.Redis, string(c)).Departed(ctx)
-			},
 			Quotas: func(ctx context.Context, c container.ID) ([]pace.State, error) { return used(ctx, limits[c]) },
 		})
 	}, nil

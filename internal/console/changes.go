@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,7 +21,6 @@ const (
 	changeRows = 50
 	// runsSearched is the number of runs of each container that are searched for plans. Fewer plans are kept.
 	runsSearched = 50
-	longSearch   = 10 * searchTime
 )
 
 // changesData is what the runs of all containers did, the newest first.
@@ -30,9 +30,11 @@ type changesData struct {
 	Container string
 	Filter    planFilter
 	All       []api.Resource
-	// Partial is set where the search for one page ended before everything was searched.
-	Partial bool
-	Plans   int
+	// Older leads to the search of the older plans; empty where all were searched. Searched is when the newest of them was planned.
+	Older    string
+	Searched time.Time
+	Plans    int
+	before   time.Time // only plans from before it
 }
 
 // changeRow is one change of one run.
@@ -54,9 +56,15 @@ func (c *Console) changes(r *request) (*page, error) {
 	q := r.URL.Query()
 	data := &changesData{Container: q.Get("container"), Filter: planFilterOf(q), All: c.reachable(r.who)}
 	data.Filter.Row, data.Filter.By = string(plan.RowChange), ""
+	if ms, err := strconv.ParseInt(q.Get("before"), 10, 64); err == nil {
+		data.before = time.UnixMilli(ms)
+	}
 	runs, err := c.executed(r.Context(), data.All, data.Container)
 	if err != nil {
 		return nil, err
+	}
+	if !data.before.IsZero() {
+		runs = slices.DeleteFunc(runs, func(e executed) bool { return !e.head.At.Before(data.before) })
 	}
 	data.Plans = len(runs)
 	if f := data.Filter; f.Op+f.Kind+f.Text == "" {
@@ -119,8 +127,12 @@ func (c *Console) executedAt(ctx context.Context, res api.Resource) (out []execu
 
 // address returns what makes the address of a page of changes.
 func (d *changesData) address(page int) string {
-	return query("container", d.Container, "op", d.Filter.Op, "kind", d.Filter.Kind, "q", d.Filter.Text, "page",
-		strconv.Itoa(page))
+	before := ""
+	if !d.before.IsZero() {
+		before = strconv.FormatInt(d.before.UnixMilli(), 10)
+	}
+	return query("container", d.Container, "op", d.Filter.Op, "kind", d.Filter.Kind, "q", d.Filter.Text,
+		"before", before, "from", d.Filter.begin(), "page", strconv.Itoa(page))
 }
 
 // pageOfChanges reads a page by its number, without reading what is before it.
@@ -137,7 +149,7 @@ func (c *Console) pageOfChanges(ctx context.Context, d *changesData, runs []exec
 			continue
 		}
 		left = min(left, runs[i].changes-from)
-		for row, err := range c.rows(ctx, runs[i].head, d.Filter, from, left) {
+		for row, err := range c.rows(ctx, runs[i].head, d.Filter, from, left, time.Time{}) {
 			if err != nil {
 				return err
 			}
@@ -153,30 +165,44 @@ func (c *Console) pageOfChanges(ctx context.Context, d *changesData, runs []exec
 	return nil
 }
 
-// searchChanges reads plans from the newest to the oldest until the page is full or the time is over.
+// searchChanges reads plans from the newest to the oldest until the time is over.
 func (c *Console) searchChanges(ctx context.Context, d *changesData, runs []executed) error {
-	began, n, from := time.Now(), 0, (d.Filter.page-1)*changeRows
+	until, n, first := time.Now().Add(searchTime), 0, (d.Filter.page-1)*changeRows
 	for i := range runs {
-		for row, err := range c.search(ctx, runs[i].head, d.Filter) {
+		f := d.Filter
+		if i > 0 || d.before.IsZero() {
+			f.from = 0
+		}
+		if i > 0 && time.Now().After(until) {
+			d.goOn(runs[i].head.At, 0)
+			break
+		}
+		for row, err := range c.search(ctx, runs[i].head, f, until) {
+			if at, stopped := errors.AsType[stoppedAt](err); stopped {
+				d.goOn(runs[i].head.At, int(at))
+				break
+			}
 			if err != nil {
 				return err
 			}
-			if n++; n > from && len(d.Rows) < changeRows {
+			if n++; n > first && len(d.Rows) < changeRows {
 				d.Rows = append(d.Rows, changeRow{Change: row.Change, Run: &runs[i].run})
 			}
 		}
-		// A full page ends the search early, an empty one late.
-		if took := time.Since(began); i < len(runs)-1 && (took > longSearch || took > searchTime &&
-			len(d.Rows) == changeRows) {
-			d.Partial = true
+		if d.Older != "" {
 			break
 		}
 	}
 	d.Pager = newPager(d.Filter.page, changeRows, n, d.address)
-	if d.Partial {
-		d.Pager.Approximately = " or more"
-	}
 	return nil
+}
+
+// goOn notes that the search goes on with a row of the plan of a time.
+func (d *changesData) goOn(at time.Time, from int) {
+	older := changesData{Container: d.Container, Filter: d.Filter, before: at.Truncate(time.Millisecond).
+		Add(time.Millisecond)}
+	older.Filter.from, d.Searched = from, at
+	d.Older = older.address(1)
 }
 
 // outcomes finds out what each change came to, by the attempts of its entry.

@@ -40,6 +40,7 @@ import (
 	"rollcall/directory"
 	"rollcall/internal/session"
 	"rollcall/internal/tokens"
+	"rollcall/ledger"
 	"rollcall/plan"
 	"rollcall/provider/pace"
 	"rollcall/status"
@@ -60,8 +61,8 @@ type Config struct {
 	Desk      *session.Desk
 	Status    *status.Store
 	Decisions *decisions.Store
-	// Facts returns the stored facts of a container.
-	Facts func(container.ID) api.Facts
+	// Ledger returns what is stored of the accounts of a container.
+	Ledger func(container.ID) *ledger.Redis
 	// Policy returns the leaver policy of a provider; false for any other container.
 	Policy func(container.ID) (plan.Policy, bool)
 	// Entries returns what the local directory says of entries. An entry that it does not have is missing.
@@ -69,8 +70,6 @@ type Config struct {
 	// Search returns at most limit entries with a name, an address or an id that begins with a text. It is not whole if
 	// not all ids were searched.
 	Search func(ctx context.Context, text string, limit int) (found []Found, whole bool, err error)
-	// Departed returns the links of a container's entries that left.
-	Departed func(context.Context, container.ID) (map[directory.Ref]plan.Link, error)
 	// Quotas returns the use of the limits of a provider.
 	Quotas func(context.Context, container.ID) ([]pace.State, error)
 	Log    *slog.Logger // default: discard
@@ -83,8 +82,6 @@ type Console struct {
 	views views
 	live  *live
 	now   func() time.Time
-	left  memory[whoLeft]           // by the containers that a token reaches
-	sets  memory[decisions.HeldSet] // what waits for a decision in each container
 }
 
 // roots are the first segments of the paths of the pages. The paths of the API have others.

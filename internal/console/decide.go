@@ -1,8 +1,9 @@
 package console
 
 import (
-	"cmp"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -44,52 +45,80 @@ func (c *Console) review(r *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(chosen, func(a, b decisions.HeldChange) int {
-		return cmp.Compare(severity(a.Op), severity(b.Op))
-	})
 	res, _ := c.resource(r.container())
 	data := reviewData{
-		Resource: res, Verdict: verdict, Digest: r.PathValue("digest"), Count: len(chosen),
-		Consequence: consequence(decisions.CountHeld(chosen).Does), Changes: chosen[:min(len(chosen), mostReviewed)],
+		Resource: res, Verdict: verdict, Digest: r.PathValue("digest"), Count: chosen.count,
 		Until: c.now().Add(decisions.DecisionTTL), Selection: q, Back: heldPath(res.Container),
 	}
-	data.Groups, _ = tally(chosen, "reason", func(h *decisions.HeldChange) string { return h.Guard }, nil)
+	if data.Groups, _, err = c.grouped(r.Context(), &chosen.set, chosen.places, "reason"); err != nil {
+		return nil, err
+	}
+	worst, _, err := c.grouped(r.Context(), &chosen.set, chosen.places, "action")
+	does := map[string]int64{}
+	for _, g := range worst {
+		rows, wrong := chosen.set.Rows(r.Context(), g.some(chosen.places, 0, mostReviewed-len(data.Changes)))
+		if err = errors.Join(err, wrong); err != nil {
+			return nil, err
+		}
+		data.Changes = append(data.Changes, rows...)
+		maps.Copy(does, g.does)
+	}
+	data.Consequence = consequence(does)
 	title := map[bool]string{true: "Approve", false: "Reject"}[verdict == string(plan.Approved)]
 	return &page{View: "review", Title: title, Nav: "held", Data: data}, nil
 }
 
-// choose returns the changes that a form selects: some entries, one group, or all of a set.
-func (c *Console) choose(r *request, form url.Values) ([]decisions.HeldChange, error) {
-	id := r.container()
+// choice is a selection of held changes.
+type choice struct {
+	set    decisions.HeldIndex
+	places []int // nil for all
+	count  int
+}
+
+// choose returns the changes that a form selects: some entries, one group, or all of a set. Of a superseded set it
+// returns those that still wait.
+func (c *Console) choose(r *request, form url.Values) (out choice, err error) {
+	ctx, id := r.Context(), r.container()
 	if _, known := c.resource(id); !known {
-		return nil, errNoPage
+		return out, errNoPage
 	}
-	set, err := c.cfg.API.Waiting(r.Context(), id, r.PathValue("digest"))
+	if out.set, err = c.cfg.Decisions.HeldIndex(ctx, id); err == nil && out.set.Digest != r.PathValue("digest") {
+		var whole decisions.HeldSet
+		whole, err = c.cfg.API.Waiting(ctx, id, r.PathValue("digest"))
+		out.set = decisions.IndexHeld(whole)
+	}
 	if err != nil {
-		return nil, err
+		return out, err
 	}
-	changes := matching(set.Changes, strings.TrimSpace(form.Get("q")), heldText)
-	keep := func(*decisions.HeldChange) bool { return true }
-	switch {
-	case form.Get("scope") == "entries":
-		keep = func(h *decisions.HeldChange) bool { return slices.Contains(form["entry"], h.Fingerprint) }
-	case form.Has("key") && tooManyUnits(form.Get("by"), changes):
-		return nil, refusal{http.StatusConflict,
-			fmt.Sprintf("More than %d changes wait, which is too many to choose by unit. "+
-				"Go back and search for a part of them, or group them in another way.", mostUnits)}
-	case form.Has("key"):
-		key, err := c.grouper(r.Context(), form.Get("by"), changes)
-		if err != nil {
-			return nil, err
+	if form.Get("scope") == "entries" {
+		out.places, err = out.set.Find(ctx, "", func(l decisions.HeldLine) bool {
+			return slices.Contains(form["entry"], l.Fingerprint)
+		})
+		out.places = append([]int{}, out.places...)
+	} else {
+		out.places, err = found(ctx, &out.set, strings.TrimSpace(form.Get("q")))
+	}
+	if err != nil {
+		return out, err
+	}
+	groups, _, err := c.grouped(ctx, &out.set, out.places, form.Get("by"))
+	var of []int
+	for _, g := range groups {
+		if !form.Has("key") || form.Get("scope") == "entries" {
+			out.count += g.Count
+		} else if g.Key == form.Get("key") {
+			of, out.count = g.some(out.places, 0, g.Count), g.Count
 		}
-		keep = func(h *decisions.HeldChange) bool { return key(h) == form.Get("key") }
 	}
-	chosen := slices.DeleteFunc(changes, func(h decisions.HeldChange) bool { return !keep(&h) })
-	if len(chosen) == 0 {
-		return nil, refusal{http.StatusConflict, "Nothing is selected, or what was selected waits no more. " +
+	if of != nil {
+		slices.Sort(of)
+		out.places = of
+	}
+	if err == nil && out.count == 0 {
+		err = refusal{http.StatusConflict, "Nothing is selected, or what was selected waits no more. " +
 			"Go back, load the page again and choose."}
 	}
-	return chosen, nil
+	return out, err
 }
 
 func (c *Console) approve(r *request) (string, error) { return c.decide(r, plan.Approved) }
@@ -106,14 +135,21 @@ func (c *Console) decide(r *request, verdict plan.Verdict) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if shown := r.PostForm.Get("count"); shown != strconv.Itoa(len(chosen)) {
+	if shown := r.PostForm.Get("count"); shown != strconv.Itoa(chosen.count) {
 		return "", refusal{http.StatusConflict,
 			fmt.Sprintf("The confirmation showed %s changes, and %d are selected by now. "+
-				"Nothing was decided. Go back and look again.", shown, len(chosen))}
+				"Nothing was decided. Go back and look again.", shown, chosen.count)}
 	}
-	entries := make(map[string]bool, len(chosen))
-	for _, h := range chosen {
-		entries[h.Fingerprint] = true
+	var entries map[string]bool // nil for all
+	if chosen.places != nil {
+		rows, err := chosen.set.Rows(r.Context(), chosen.places)
+		if err != nil {
+			return "", err
+		}
+		entries = make(map[string]bool, len(rows))
+		for i := range rows {
+			entries[rows[i].Fingerprint] = true
+		}
 	}
 	n, run, err := c.cfg.API.Decide(r.Context(), api.Verdict{
 		Container: r.container(), Digest: r.PathValue("digest"), Verdict: verdict,

@@ -51,6 +51,9 @@ type hall struct {
 	// narrow reaches the tenant only, and so do the others that are named so.
 	narrow, narrowReader, narrowSyncer, narrowDecider string
 	known                                             map[directory.Ref]console.Known
+	// search and entries take the place of known where they are set.
+	search  func(context.Context, string, int) ([]console.Found, bool, error)
+	entries func(context.Context, []directory.Ref) (map[directory.Ref]console.Known, error)
 	// partial is set where a search does not look at all ids.
 	partial bool
 	// explained is what every explanation says of the providers.
@@ -82,7 +85,8 @@ func hallOn(t testing.TB, rdb *redis.Client, withTokens bool, resources []api.Re
 	if withTokens {
 		known = h.tokens()
 	}
-	facts := func(c container.ID) api.Facts { return ledger.NewRedis(rdb, string(c)) }
+	books := func(c container.ID) *ledger.Redis { return ledger.NewRedis(rdb, string(c)) }
+	facts := func(c container.ID) api.Facts { return books(c) }
 	record := func(_ context.Context, r audit.Record, _ bool) (int64, error) {
 		r.Details = maps.Clone(r.Details)
 		*h.audit = append(*h.audit, r)
@@ -97,11 +101,14 @@ func hallOn(t testing.TB, rdb *redis.Client, withTokens bool, resources []api.Re
 		Page: func(a *api.API) (api.Page, error) {
 			desk := session.New(session.Config{Redis: rdb, Tokens: known, Home: console.Home, SignIn: console.SignIn,
 				SignOut: console.SignOut, Pause: time.Millisecond, Audit: record, Refused: a.RefuseToken, Client: a.Client})
-			return console.New(console.Config{API: a, Desk: desk, Status: h.status, Decisions: h.decisions, Facts: facts,
+			return console.New(console.Config{API: a, Desk: desk, Status: h.status, Decisions: h.decisions, Ledger: books,
 				Policy: func(c container.ID) (plan.Policy, bool) {
 					return plan.Policy{UserDeleteAction: plan.ActionDelete, DeleteAfter: 30 * 24 * time.Hour}, !c.IsSource()
 				},
-				Search: func(_ context.Context, text string, _ int) (out []console.Found, _ bool, _ error) {
+				Search: func(ctx context.Context, text string, limit int) (out []console.Found, _ bool, _ error) {
+					if h.search != nil {
+						return h.search(ctx, text, limit)
+					}
 					for ref, k := range h.known {
 						if strings.HasPrefix(k.Label, text) {
 							out = append(out, console.Found{Ref: ref, Label: k.Label, Source: "corp"})
@@ -109,9 +116,11 @@ func hallOn(t testing.TB, rdb *redis.Client, withTokens bool, resources []api.Re
 					}
 					return out, !h.partial, nil
 				},
-				Entries: func(context.Context, []directory.Ref) (map[directory.Ref]console.Known, error) { return h.known, nil },
-				Departed: func(ctx context.Context, c container.ID) (map[directory.Ref]plan.Link, error) {
-					return ledger.NewRedis(rdb, string(c)).Departed(ctx)
+				Entries: func(ctx context.Context, refs []directory.Ref) (map[directory.Ref]console.Known, error) {
+					if h.entries != nil {
+						return h.entries(ctx, refs)
+					}
+					return h.known, nil
 				}})
 		},
 	})

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"rollcall/api"
 	"rollcall/container"
@@ -20,7 +19,7 @@ import (
 const (
 	heldRows     = 100 // held changes on a page of one container
 	conflictRows = 100
-	// mostUnits is the largest number of entries whose organisational unit is looked up for one page.
+	// mostUnits is the largest number of changes that are grouped by group or by organisational unit.
 	mostUnits = 5000
 )
 
@@ -43,7 +42,8 @@ type heldFilter struct {
 // heldSet is what waits in one container.
 type heldSet struct {
 	api.Resource
-	Set         decisions.HeldSet
+	Set         decisions.HeldIndex
+	Count       int    // the changes of the set
 	Consequence string // of all changes of the set
 	Groups      []*heldGroup
 	Pager       pager
@@ -63,7 +63,7 @@ type heldGroup struct {
 	Rows               []heldRow        // that are on the page
 	does               map[string]int64 // by action and kind
 	worst              int
-	at                 int // the place of the first of its changes that is not yet passed
+	spans              [][2]int // of its changes among those that were found
 }
 
 // Consequence says what the changes would do.
@@ -112,25 +112,17 @@ func (c *Console) heldSet(ctx context.Context, res api.Resource, f heldFilter) (
 	out := heldSet{Resource: res, Searched: f.Text}
 	id := res.Container
 	var err error
-	var counts decisions.HeldCounts
-	if counts, err = c.cfg.Decisions.HeldCounts(ctx, id); err != nil {
-		return out, err
-	}
-	var first decisions.HeldFirst
-	if f == (heldFilter{Group: "reason", page: 1}) { // which the first part of a large set is for
-		first, err = c.cfg.Decisions.HeldFirst(ctx, id, counts.Digest)
-	}
-	if out.Set = first.HeldSet; err == nil && first.By == nil {
-		out.Set, counts, err = c.waiting(ctx, id, counts)
-	}
-	if err != nil {
+	if out.Set, err = c.cfg.Decisions.HeldIndex(ctx, id); err != nil {
 		return out, err
 	}
 	decided, err := c.cfg.Decisions.Decisions(ctx, id)
 	if err != nil {
 		return out, err
 	}
-	out.Consequence = consequence(counts.Does)
+	everything, _ := sectionGroups(&out.Set, nil, func(*decisions.HeldSection) string { return "" })
+	for _, g := range everything {
+		out.Count, out.Consequence = g.Count, g.Consequence()
+	}
 	for _, d := range decided {
 		out.Decided = append(out.Decided, d)
 	}
@@ -142,7 +134,7 @@ func (c *Console) heldSet(ctx context.Context, res api.Resource, f heldFilter) (
 		return k.Label + "\x00" + k.ID + "\x00" + k.Detail
 	})
 	out.Conflicts = out.Conflicts[:min(len(out.Conflicts), conflictRows)]
-	if err := c.groupHeld(ctx, &out, f, first.By, decided); err != nil {
+	if err := c.groupHeld(ctx, &out, f, decided); err != nil {
 		return out, err
 	}
 	pins, err := c.cfg.Decisions.Pins(ctx, id)
@@ -151,104 +143,179 @@ func (c *Console) heldSet(ctx context.Context, res api.Resource, f heldFilter) (
 	}
 	out.Pins = matching(pins, f.Text, func(p plan.Pin) string { return p.Label + "\x00" + p.String() + "\x00" + p.By })
 	out.Pins, out.PinCount = out.Pins[:min(len(out.Pins), conflictRows)], len(pins)
-	facts, err := c.cfg.Facts(id).Facts(ctx)
+	facts, err := c.cfg.Ledger(id).Facts(ctx)
 	out.Pending, out.Reference = facts.Positions.Pending, facts.Positions.Reference
 	return out, err
 }
 
-// setsKept is how long a set of held changes is kept after it was read.
-const setsKept = time.Minute
-
-// waiting returns what waits in a container with these counts, which it makes anew for an earlier version. A set can
-// have hundreds of thousands of changes, so it is kept for a while and read again when the run after it has another.
-func (c *Console) waiting(ctx context.Context, id container.ID, counts decisions.HeldCounts) (decisions.HeldSet,
-	decisions.HeldCounts, error) {
-	read := func() (decisions.HeldSet, error) { return c.cfg.Decisions.Held(ctx, id) }
-	if counts.RunID == "" || counts.Does == nil { // Nothing waits, or an earlier version planned it.
-		set, err := read()
-		return set, decisions.CountHeld(set.Changes), err
+// found returns the places of the held changes with a text in a name, an address or an id, in any letter case. Nil
+// means all of them.
+func found(ctx context.Context, set *decisions.HeldIndex, text string) ([]int, error) {
+	if text == "" {
+		return nil, nil
 	}
-	// The counts are stored before the set is the newest one.
-	read = func() (decisions.HeldSet, error) { return c.cfg.Decisions.HeldBy(ctx, id, counts.Digest) }
-	set, err := c.sets.get(id, counts.Digest+" "+counts.RunID, setsKept, read)
-	return set, counts, err
+	text = strings.ToLower(text)
+	places, err := set.Find(ctx, text, func(l decisions.HeldLine) bool { return strings.Contains(l.Names, text) })
+	return append([]int{}, places...), err
 }
 
-// tally counts the changes of each group, and orders the groups from the most harmful one. Where only the first changes
-// are known, whole counts all of them by group and then by action and kind. It copies no change, because there may be
-// hundreds of thousands.
-func tally(changes []decisions.HeldChange, by string, key func(*decisions.HeldChange) string,
-	whole map[string]map[string]int64) (order []*heldGroup, groups map[string]*heldGroup) {
-	groups = map[string]*heldGroup{}
-	counts := map[[3]string]int64{} // by group, action and kind
-	for i := range changes {
-		h := &changes[i]
-		k := key(h)
-		if counts[[3]string{k, h.Op, h.Kind}]++; groups[k] == nil {
-			g := &heldGroup{Key: k, does: whole[k]}
-			g.Title, g.Detail = heldTitle(by, k, h)
-			groups[k], order = g, append(order, g)
+// sectionGroups groups the changes at these places by a key of their sections, without reading them. Nil means all
+// changes. It returns their number, too.
+func sectionGroups(set *decisions.HeldIndex, places []int, key func(*decisions.HeldSection) string) (
+	order []*heldGroup, total int) {
+	groups, end, from := map[string]*heldGroup{}, 0, 0
+	for i := range set.Sections {
+		s := &set.Sections[i]
+		end += s.Count
+		to := end
+		if places != nil {
+			to, _ = slices.BinarySearch(places, end)
 		}
-	}
-	for k, n := range counts {
-		if g := groups[k[0]]; whole == nil {
-			if g.does == nil {
-				g.does = map[string]int64{}
+		if k := key(s); to > from {
+			g := groups[k]
+			if g == nil {
+				g = &heldGroup{Key: k, does: map[string]int64{}, Title: guardTitle(k), Detail: s.Reason}
+				groups[k], order = g, append(order, g)
 			}
-			g.does[k[1]+" "+k[2]] += n
+			g.add(s.Op, s.Kind, from, to)
 		}
+		from = to
 	}
-	for _, g := range order {
-		g.worst = len(harm)
-		for does, n := range g.does {
-			op, _, _ := strings.Cut(does, " ")
-			g.Count, g.worst = g.Count+int(n), min(g.worst, severity(op))
+	return order, from
+}
+
+// add adds changes of one action and kind to the group.
+func (g *heldGroup) add(op, kind string, from, to int) {
+	g.Count, g.spans = g.Count+to-from, append(g.spans, [2]int{from, to})
+	g.does[op+" "+kind] += int64(to - from)
+	if at := severity(op); len(g.spans) == 1 || at < g.worst {
+		g.worst = at
+	}
+}
+
+// grouped groups the changes at these places, and returns those that it read, by their index among the places.
+func (c *Console) grouped(ctx context.Context, set *decisions.HeldIndex, places []int, by string) (
+	order []*heldGroup, read []decisions.HeldChange, err error) {
+	switch by {
+	case "action":
+		order, _ = sectionGroups(set, places, func(s *decisions.HeldSection) string { return s.Op + " " + s.Kind })
+		for _, g := range order {
+			op, kind, _ := strings.Cut(g.Key, " ")
+			g.Title, g.Detail = verb(op), ""
+			if !opOf(op).Membership() {
+				g.Title += " " + plural(2, kind)[2:]
+			}
 		}
+	case "group", "unit":
+		order, read, err = c.groupedByEntry(ctx, set, places, by)
+	default:
+		order, _ = sectionGroups(set, places, func(s *decisions.HeldSection) string { return s.Guard })
 	}
 	slices.SortStableFunc(order, func(a, b *heldGroup) int {
 		return cmp.Or(cmp.Compare(a.worst, b.worst), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Key, b.Key))
 	})
-	at := 0
-	for _, g := range order {
-		g.at = at
-		at += g.Count
+	return order, read, err
+}
+
+// groupedByEntry groups changes by the group or the unit that they concern. That needs the changes themselves, so that
+// too many of them stay one group.
+func (c *Console) groupedByEntry(ctx context.Context, set *decisions.HeldIndex, places []int, by string) (
+	order []*heldGroup, read []decisions.HeldChange, err error) {
+	all, total := sectionGroups(set, places, func(*decisions.HeldSection) string { return "*" })
+	if total > mostUnits {
+		all[0].Title = "All changes"
+		all[0].Detail = fmt.Sprintf("More than %d changes are not grouped by %s. Search for a part of them.", mostUnits, by)
+		return all, nil, nil
 	}
-	return order, groups
+	if read, err = set.Rows(ctx, placesOf(places, 0, total)); err != nil {
+		return nil, nil, err
+	}
+	var known map[directory.Ref]Known
+	if by == "unit" {
+		refs := make([]directory.Ref, len(read))
+		for i := range read {
+			refs[i] = subject(&read[i])
+		}
+		if known, err = c.cfg.Entries(ctx, refs); err != nil {
+			return nil, nil, err
+		}
+	}
+	groups := map[string]*heldGroup{}
+	for i := range read {
+		h, key, title := &read[i], "", "People"
+		switch {
+		case by == "unit":
+			key = known[subject(h)].Unit
+			title = cmp.Or(key, "No longer in the directory")
+		case h.Kind == directory.Group.String():
+			key, title = h.ID, cmp.Or(h.Label, h.ID)
+		}
+		if groups[key] == nil {
+			groups[key] = &heldGroup{Key: key, Title: title, does: map[string]int64{}}
+			order = append(order, groups[key])
+		}
+		groups[key].add(h.Op, h.Kind, i, i+1)
+	}
+	return order, read, nil
+}
+
+// placesOf returns some of these places, of which nil means all.
+func placesOf(places []int, from, to int) []int {
+	if places != nil {
+		return places[from:to]
+	}
+	out := make([]int, to-from)
+	for i := range out {
+		out[i] = from + i
+	}
+	return out
+}
+
+// some returns the places of at most limit changes of the group, after those that are skipped.
+func (g *heldGroup) some(places []int, skip, limit int) (out []int) {
+	for _, span := range g.spans {
+		n := span[1] - span[0]
+		if from := span[0] + min(skip, n); len(out) < limit {
+			out = append(out, placesOf(places, from, min(span[1], from+limit-len(out)))...)
+		}
+		skip = max(0, skip-n)
+	}
+	return out
 }
 
 // groupHeld fills in one page of the groups.
-func (c *Console) groupHeld(ctx context.Context, out *heldSet, f heldFilter, whole map[string]map[string]int64,
-	decided map[string]decisions.Decision) error {
-	changes := matching(out.Set.Changes, f.Text, heldText)
-	key, err := c.grouper(ctx, f.Group, changes)
+func (c *Console) groupHeld(ctx context.Context, out *heldSet, f heldFilter, decided map[string]decisions.Decision) error {
+	places, err := found(ctx, &out.Set, f.Text)
 	if err != nil {
 		return err
 	}
-	order, groups := tally(changes, f.Group, key, whole)
+	order, _, err := c.grouped(ctx, &out.Set, places, f.Group)
+	if err != nil {
+		return err
+	}
 	total := 0
 	for _, g := range order {
 		total += g.Count
 	}
 	out.Pager = newPager(f.page, heldRows, total, f.address(out.Container))
-	from, to := out.Pager.From-1, out.Pager.To
+	skip, left := out.Pager.From-1, out.Pager.Shown
 	for _, g := range order {
-		if tooManyUnits(f.Group, changes) {
-			g.Title, g.Detail = "All units", fmt.Sprintf("More than %d changes are not grouped by unit.", mostUnits)
-		}
-		if g.at+g.Count > from && g.at < to {
-			out.Groups = append(out.Groups, g)
-		}
-	}
-	for i := range changes {
-		g := groups[key(&changes[i])]
-		if g.at++; g.at <= from || g.at > to {
+		if skip >= g.Count || left == 0 {
+			skip = max(0, skip-g.Count)
 			continue
 		}
-		row := heldRow{HeldChange: changes[i], Changed: fieldsOf(changes[i])}
-		if d, is := decided[row.Fingerprint]; is {
-			row.Decision = &d
+		rows, err := out.Set.Rows(ctx, g.some(places, skip, left))
+		if err != nil {
+			return err
 		}
-		g.Rows = append(g.Rows, row)
+		for _, h := range rows {
+			row := heldRow{HeldChange: h, Changed: fieldsOf(h)}
+			if d, is := decided[row.Fingerprint]; is {
+				row.Decision = &d
+			}
+			g.Rows = append(g.Rows, row)
+		}
+		skip, left, out.Groups = 0, left-len(rows), append(out.Groups, g)
 	}
 	return nil
 }
@@ -258,11 +325,6 @@ func (f heldFilter) address(c container.ID) func(page int) string {
 	return func(n int) string {
 		return heldPath(c) + query("by", f.Group, "q", f.Text, "page", strconv.Itoa(n))
 	}
-}
-
-// heldText is what a search in held changes looks at.
-func heldText(h decisions.HeldChange) string {
-	return strings.Join([]string{h.Label, h.ID, h.Address, h.MemberLabel, h.Member, h.Reason}, "\x00")
 }
 
 // matching returns the items with a text, in any letter case.
@@ -280,26 +342,6 @@ func matching[T any](all []T, text string, of func(T) string) []T {
 	return out
 }
 
-// grouper returns the key of a change for one way of grouping.
-func (c *Console) grouper(ctx context.Context, by string, changes []decisions.HeldChange) (
-	func(*decisions.HeldChange) string, error) {
-	switch by {
-	case "action":
-		return func(h *decisions.HeldChange) string { return h.Op + " " + h.Kind }, nil
-	case "group":
-		return func(h *decisions.HeldChange) string {
-			if h.Kind == directory.Group.String() {
-				return h.ID
-			}
-			return ""
-		}, nil
-	case "unit":
-		known, err := c.units(ctx, changes)
-		return func(h *decisions.HeldChange) string { return known[subject(h)].Unit }, err
-	}
-	return func(h *decisions.HeldChange) string { return h.Guard }, nil
-}
-
 // subject is the entry that a held change is about: the member of a membership.
 func subject(h *decisions.HeldChange) directory.Ref {
 	if h.Member != "" {
@@ -307,37 +349,6 @@ func subject(h *decisions.HeldChange) directory.Ref {
 	}
 	ref, _ := plan.ParseRef(h.Kind + "/" + h.ID)
 	return ref
-}
-
-// units returns what is known of the entries. An entry that left its directory has no unit.
-func (c *Console) units(ctx context.Context, changes []decisions.HeldChange) (map[directory.Ref]Known, error) {
-	if tooManyUnits("unit", changes) {
-		return nil, nil
-	}
-	refs := make([]directory.Ref, 0, len(changes))
-	for i := range changes {
-		refs = append(refs, subject(&changes[i]))
-	}
-	return c.cfg.Entries(ctx, refs)
-}
-
-// tooManyUnits reports whether changes are to be grouped by unit and are too many for that.
-func tooManyUnits(by string, changes []decisions.HeldChange) bool {
-	return by == "unit" && len(changes) > mostUnits
-}
-
-// heldTitle names a group of changes.
-func heldTitle(by, key string, first *decisions.HeldChange) (title, detail string) {
-	switch by {
-	case "action":
-		return verb(first.Op) + " " + map[bool]string{true: "",
-			false: plural(2, first.Kind)[2:]}[opOf(first.Op).Membership()], ""
-	case "group":
-		return cmp.Or(map[bool]string{true: cmp.Or(first.Label, key), false: ""}[key != ""], "People"), ""
-	case "unit":
-		return cmp.Or(key, "No longer in the directory"), ""
-	}
-	return guardTitle(key), first.Reason
 }
 
 // severity ranks an action by its harm, the worst first.

@@ -1,9 +1,8 @@
 package console
 
 import (
-	"cmp"
 	"context"
-	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,17 +11,17 @@ import (
 	"rollcall/container"
 	"rollcall/decisions"
 	"rollcall/directory"
-	"rollcall/internal/tokens"
+	"rollcall/ledger"
 	"rollcall/plan"
 )
 
 const (
 	leaverRows = 50
-	// leaversKept is how long a list of leavers is shown before it is read again.
-	leaversKept = 15 * time.Second
-	week        = 7 * 24 * time.Hour
+	week       = 7 * 24 * time.Hour
 	// mostSought is the number of entries that a search among leavers may match.
 	mostSought = 1000
+	// mostCounted is the number of leavers up to which those of several tenants are counted exactly.
+	mostCounted = 5000
 )
 
 // Known is what the local directory says of an entry that it has or had.
@@ -41,18 +40,20 @@ type leaversData struct {
 	Text  string
 	// Partial is set where the search matches more entries than are compared.
 	Partial bool
-	Soon    int // accounts that are deleted within a week
-	Total   int
+	Soon    int64 // accounts that are deleted within a week
+	Total   int64 // leavers without the filter; only for an empty list
 	// Orders are the orders to leave that stand.
 	Orders []standingOrder
 	// Tenants are the providers that suspend or delete accounts, in order.
 	Tenants []tenantColumn
+	soon    time.Time // a week from now
 }
 
 type tenantColumn struct {
 	Container container.ID
 	policy    plan.Policy
-	links     map[directory.Ref]plan.Link // of who left
+	ledger    *ledger.Redis
+	links     map[directory.Ref]plan.Link // of the rows
 }
 
 // leaverRow is one person or group that left.
@@ -63,8 +64,10 @@ type leaverRow struct {
 	Why   plan.Reason
 	// Tenants are the receipts, in the order of the columns. One without an account is nil.
 	Tenants []*receipt
-	due     bool // an account is deleted within a week
 }
+
+// place is the place of the row in the list.
+func (l *leaverRow) place() ledger.Place { return ledger.PlaceOf(l.Ref, l.Since) }
 
 // receipt says what became of an account.
 type receipt struct {
@@ -83,100 +86,203 @@ type receipt struct {
 
 // leavers lists who left.
 func (c *Console) leavers(r *request) (*page, error) {
-	q := r.URL.Query()
-	data := &leaversData{Due: q.Get("due") == "week", Why: q.Get("why"), Text: strings.TrimSpace(q.Get("q"))}
-	all, err := c.left.get(container.ID(fmt.Sprint(r.who.Only)), "", leaversKept, func() (whoLeft, error) {
-		return c.whoLeft(r.Context(), r.who)
-	})
+	ctx, q := r.Context(), r.URL.Query()
+	data := &leaversData{Due: q.Get("due") == "week", Why: q.Get("why"), Text: strings.TrimSpace(q.Get("q")),
+		soon: c.now().Add(week)}
+	for _, res := range c.reachable(r.who) {
+		if policy, known := c.cfg.Policy(res.Container); known && !res.Disabled {
+			data.Tenants = append(data.Tenants, tenantColumn{Container: res.Container, policy: policy,
+				ledger: c.cfg.Ledger(res.Container), links: map[directory.Ref]plan.Link{}})
+		}
+	}
+	after := placeIn(q.Get("before"))
+	var err error
+	if data.Text != "" {
+		err = c.soughtLeavers(ctx, data, after)
+	} else {
+		err = data.list(ctx, after)
+	}
 	if err != nil {
 		return nil, err
 	}
-	data.Tenants, data.Soon, data.Total = all.tenants, all.soon, len(all.rows)
-	rows, err := c.sought(r.Context(), data, all.rows)
+	due := leaversData{Due: true, Tenants: data.Tenants, soon: data.soon}
+	if data.Soon, _, _, err = due.count(ctx); err == nil && len(data.Rows) == 0 {
+		_, data.Total, _, err = (&leaversData{Tenants: data.Tenants}).count(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
-	data.Pager = newPager(pageNumber(q), leaverRows, len(rows), func(n int) string {
-		return query("due", q.Get("due"), "why", data.Why, "q", data.Text, "page", strconv.Itoa(n))
-	})
+	data.page(after)
 	if data.Orders, err = c.orders(r); err != nil {
 		return nil, err
 	}
-	data.Rows = slices.Clone(rows[data.Pager.From-1 : data.Pager.To])
-	if err := c.name(r.Context(), data.Rows); err != nil {
+	if err := c.name(ctx, data.Rows); err != nil {
 		return nil, err
 	}
-	return &page{View: "leavers", Title: "Leavers", Nav: "leavers", Data: data}, c.receipts(r.Context(), data)
+	return &page{View: "leavers", Title: "Leavers", Nav: "leavers", Data: data}, c.receipts(ctx, data)
 }
 
-// whoLeft is who left the providers that a token reaches, the newest first. Several pages share it.
-type whoLeft struct {
-	tenants []tenantColumn
-	rows    []leaverRow // without names and receipts, which are added for a page only
-	soon    int         // rows with an account that is deleted within a week
+// placeIn reads the last place of the page before from an address; nil where there is none.
+func placeIn(text string) *ledger.Place {
+	at, entry, _ := strings.Cut(text, "/")
+	score, err := strconv.ParseFloat(at, 64)
+	ref, ok := plan.ParseRef(entry)
+	if err != nil || !ok {
+		return nil
+	}
+	return &ledger.Place{Ref: ref, Score: score}
 }
 
-// whoLeft merges the leavers of all providers.
-func (c *Console) whoLeft(ctx context.Context, who tokens.Identity) (out whoLeft, err error) {
-	byRef, soon := map[directory.Ref]*leaverRow{}, c.now().Add(week)
-	for _, res := range c.reachable(who) {
-		policy, known := c.cfg.Policy(res.Container)
-		if res.Disabled || !known {
-			continue
+// page keeps the rows of one page.
+func (d *leaversData) page(after *ledger.Place) {
+	address := func(before string) string {
+		return "/leavers/" + query("due", map[bool]string{true: "week"}[d.Due], "why", d.Why, "q", d.Text, "before", before)
+	}
+	if after != nil {
+		d.Pager.Previous, d.Pager.PreviousText = address(""), "Newest"
+	}
+	if len(d.Rows) > leaverRows {
+		d.Rows = d.Rows[:leaverRows]
+		last := d.Rows[leaverRows-1].place()
+		d.Pager.Next = address(strconv.FormatFloat(last.Score, 'f', -1, 64) + "/" + last.Ref.String())
+		d.Pager.NextText = "Older"
+	}
+	d.Pager.Shown = len(d.Rows)
+}
+
+// leaving returns what of a tenant the filter selects.
+func (d *leaversData) leaving(t *tenantColumn) ledger.Leaving {
+	out := ledger.Leaving{Why: plan.Reason(d.Why)}
+	if d.Due {
+		out.Until = map[directory.Kind]time.Time{}
+		for _, kind := range directory.Kinds {
+			if _, deleted := t.policy.Due(kind, d.soon); deleted {
+				out.Until[kind] = d.soon.Add(-t.policy.DeleteAfter)
+			}
 		}
-		links, err := c.cfg.Departed(ctx, res.Container)
+	}
+	return out
+}
+
+// count counts the selected accounts, and the people and groups that they belong to, of which one may have left several
+// tenants. Of many it returns the most that left one tenant, and that there may be more.
+func (d *leaversData) count(ctx context.Context) (accounts, n int64, more bool, err error) {
+	some := 0
+	for i := range d.Tenants {
+		_, here, err := d.Tenants[i].ledger.Departed(ctx, d.leaving(&d.Tenants[i]))
 		if err != nil {
-			return out, err
+			return 0, 0, false, err
 		}
-		out.tenants = append(out.tenants, tenantColumn{res.Container, policy, links})
-		for ref, link := range links {
-			row := byRef[ref]
-			if row == nil {
-				row = &leaverRow{Ref: ref, Since: link.Departed, Why: link.Why}
-				byRef[ref] = row
-			}
-			if link.Departed.Before(row.Since) {
-				row.Since = link.Departed
-			}
-			due, deleted := policy.Due(ref.Kind, link.Departed)
-			row.due = row.due || deleted && due.Before(soon)
+		if n, accounts = max(n, here), accounts+here; here > 0 {
+			some++
 		}
 	}
-	out.rows = make([]leaverRow, 0, len(byRef))
-	for _, row := range byRef {
-		if out.rows = append(out.rows, *row); row.due {
-			out.soon++
+	if some < 2 || accounts > mostCounted {
+		return accounts, n, accounts > n, nil
+	}
+	all := map[directory.Ref]bool{}
+	for i := range d.Tenants {
+		q := d.leaving(&d.Tenants[i])
+		q.Limit = mostCounted
+		places, _, err := d.Tenants[i].ledger.Departed(ctx, q)
+		if err != nil {
+			return 0, 0, false, err
+		}
+		for _, p := range places {
+			all[p.Ref] = true
 		}
 	}
-	slices.SortFunc(out.rows, func(a, b leaverRow) int {
-		return cmp.Or(b.Since.Compare(a.Since), a.Compare(b.Ref))
-	})
-	return out, nil
+	return accounts, int64(len(all)), false, nil
 }
 
-// sought returns the leavers that a filter selects.
-func (c *Console) sought(ctx context.Context, data *leaversData, all []leaverRow) (rows []leaverRow, err error) {
-	if data.Text == "" && data.Why == "" && !data.Due {
-		return all, nil
+// list reads the rows of a page and one more. It merges the tenants.
+func (d *leaversData) list(ctx context.Context, after *ledger.Place) error {
+	_, n, more, err := d.count(ctx)
+	if err != nil {
+		return err
 	}
-	wanted := map[directory.Ref]bool{}
-	if data.Text != "" {
-		found, whole, err := c.cfg.Search(ctx, data.Text, mostSought)
+	if d.Pager.Total = int(n); more {
+		d.Pager.Approximately = " or more"
+	}
+	for full := true; full && len(d.Rows) <= leaverRows; {
+		var places []ledger.Place
+		for i := range d.Tenants {
+			q := d.leaving(&d.Tenants[i])
+			q.After, q.Limit = after, leaverRows+1
+			some, _, err := d.Tenants[i].ledger.Departed(ctx, q)
+			if err != nil {
+				return err
+			}
+			places = append(places, some...)
+		}
+		slices.SortFunc(places, ledger.Place.Compare)
+		places = slices.Compact(places)
+		if full = len(places) > leaverRows; full {
+			places = places[:leaverRows+1]
+		}
+		refs := make([]directory.Ref, len(places))
+		for i := range places {
+			refs[i] = places[i].Ref
+		}
+		rows, err := d.read(ctx, refs)
+		if err != nil {
+			return err
+		}
+		for i := range rows { // A person is where the first departure is.
+			if slices.Contains(places, rows[i].place()) {
+				d.Rows = append(d.Rows, rows[i])
+			}
+		}
+		if len(places) > 0 {
+			after = &places[len(places)-1]
+		}
+	}
+	return nil
+}
+
+// read reads the rows of those entries that left and that the filter selects, in order.
+func (d *leaversData) read(ctx context.Context, refs []directory.Ref) ([]leaverRow, error) {
+	rows := map[directory.Ref]leaverRow{}
+	for i := range d.Tenants {
+		t := &d.Tenants[i]
+		links, err := t.ledger.LinksOf(ctx, refs...)
 		if err != nil {
 			return nil, err
 		}
-		data.Partial = !whole || len(found) == mostSought
-		for _, f := range found {
-			wanted[f.Ref] = true
+		for ref, link := range links {
+			if t.links[ref] = link; link.Departed.IsZero() {
+				delete(t.links, ref)
+				continue
+			}
+			due, deleted := t.policy.Due(ref.Kind, link.Departed)
+			selected := (d.Why == "" || d.Why == string(link.Why)) && (!d.Due || deleted && due.Before(d.soon))
+			if row, has := rows[ref]; selected && (!has || link.Departed.Before(row.Since)) {
+				rows[ref] = leaverRow{Ref: ref, Since: link.Departed, Why: link.Why}
+			}
 		}
 	}
-	for i := range all {
-		if row := &all[i]; (!data.Due || row.due) && (data.Why == "" || data.Why == string(row.Why)) &&
-			(data.Text == "" || wanted[row.Ref]) {
-			rows = append(rows, *row)
-		}
+	return slices.SortedFunc(maps.Values(rows), func(a, b leaverRow) int { return a.place().Compare(b.place()) }), nil
+}
+
+// soughtLeavers reads the rows that a search finds.
+func (c *Console) soughtLeavers(ctx context.Context, data *leaversData, after *ledger.Place) error {
+	found, whole, err := c.cfg.Search(ctx, data.Text, mostSought)
+	if err != nil {
+		return err
 	}
-	return rows, nil
+	data.Partial = !whole || len(found) == mostSought
+	refs := make([]directory.Ref, len(found))
+	for i := range found {
+		refs[i] = found[i].Ref
+	}
+	if data.Rows, err = data.read(ctx, refs); err != nil {
+		return err
+	}
+	data.Pager.Total = len(data.Rows)
+	data.Rows = slices.DeleteFunc(data.Rows, func(row leaverRow) bool {
+		return after != nil && after.Compare(row.place()) >= 0
+	})
+	return nil
 }
 
 // name adds the names of the entries.
@@ -211,7 +317,7 @@ func (c *Console) receipts(ctx context.Context, data *leaversData) error {
 		}
 		for i := range data.Rows {
 			row := &data.Rows[i]
-			t := tenant.receipt(row.Ref, held[row.Ref])
+			t := tenant.receipt(row.Ref, row.Kind == directory.User && held[string(row.ID)])
 			row.Tenants = append(row.Tenants, t)
 			if t == nil {
 				continue
@@ -244,25 +350,21 @@ func (t *tenantColumn) receipt(ref directory.Ref, held bool) *receipt {
 	return out
 }
 
-// heldSuspensions returns which of the leavers a guard keeps from being suspended.
-func (c *Console) heldSuspensions(ctx context.Context, id container.ID, rows []leaverRow) (map[directory.Ref]bool,
-	error) {
+// heldSuspensions returns the ids of the leavers that a guard keeps from being suspended.
+func (c *Console) heldSuspensions(ctx context.Context, id container.ID, rows []leaverRow) (map[string]bool, error) {
 	counts, err := c.cfg.Decisions.HeldCounts(ctx, id)
 	if err != nil || counts.Does != nil && counts.Does["suspend user"] == 0 {
 		return nil, err
 	}
-	set, _, err := c.waiting(ctx, id, counts)
-	shown, out := map[string]bool{}, map[directory.Ref]bool{}
+	set, err := c.cfg.Decisions.HeldIndex(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, len(rows))
 	for i := range rows {
-		shown[string(rows[i].ID)] = true
+		ids[i] = string(rows[i].ID)
 	}
-	for i := range set.Changes {
-		if h := &set.Changes[i]; shown[h.ID] && h.Op == plan.Suspend.String() {
-			ref, _ := plan.ParseRef(h.Kind + "/" + h.ID)
-			out[ref] = true
-		}
-	}
-	return out, err
+	return set.Holds(ctx, plan.Suspend.String(), directory.User.String(), ids)
 }
 
 func (t *receipt) confirm(since time.Time, attempts []decisions.Attempt) {

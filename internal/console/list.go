@@ -9,8 +9,9 @@ import (
 type pager struct {
 	From, To, Total, Shown int
 	// Approximately follows the total where the list was not read to its end.
-	Approximately            string
-	Previous, Next, NextText string
+	Approximately string
+	// The addresses of the pages beside it, and what they are called.
+	Previous, Next, PreviousText, NextText string
 }
 
 // newPager returns the position of a page with numbered pages, from 1. A number past the end means the last page.

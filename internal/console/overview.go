@@ -186,7 +186,7 @@ func (c *Console) fillCard(ctx context.Context, k *card) (err error) {
 		return err
 	}
 	k.Held, k.Does = sum(slices.Collect(maps.Values(counts.Guards))...), counts.Does
-	if k.Facts, err = c.cfg.Facts(id).Facts(ctx); err != nil || id.IsSource() || c.cfg.Quotas == nil {
+	if k.Facts, err = c.cfg.Ledger(id).Facts(ctx); err != nil || id.IsSource() || c.cfg.Quotas == nil {
 		return err
 	}
 	k.Quotas, err = c.cfg.Quotas(ctx, id)

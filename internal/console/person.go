@@ -176,8 +176,11 @@ var codeStates = map[any]state{
 	explain.NeverRead: {Tone: "warn"},
 }
 
-// codeState returns the state of a code of a provider or a source.
-func codeState(code any) state {
+// codeState returns the state of a code of a provider or a source. What an undo pinned is kept, whatever the code.
+func codeState(code any, pinned bool) state {
+	if pinned {
+		return state{Word: "Pinned", Tone: "wait"}
+	}
 	s, text := codeStates[code], words(code)
 	return state{Word: cmp.Or(s.Word, strings.ToUpper(text[:1])+text[1:]), Tone: cmp.Or(s.Tone, "off")}
 }

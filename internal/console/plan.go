@@ -33,10 +33,8 @@ const (
 	planGroups = 25
 	// rowsAtOnce is the number of rows that a search reads at once.
 	rowsAtOnce = 2000
-	// searchTime limits a search for one page. What was not searched is said on the page.
-	searchTime = 150 * time.Millisecond
-	// mostGrouped is the largest number of rows that are grouped.
-	mostGrouped = 20_000
+	// searchTime limits a search for one page, which has a link to what was not searched.
+	searchTime = 120 * time.Millisecond
 )
 
 // planFilter selects rows of a plan. Empty fields select everything.
@@ -47,7 +45,9 @@ type planFilter struct {
 	Text   string
 	By     string // person or group: rows are grouped
 	page   int
+	from   int // the row that a search begins with, which goes on with an earlier one
 	needle []byte
+	op     []byte // as a row has it
 }
 
 func planFilterOf(q url.Values) planFilter {
@@ -57,6 +57,11 @@ func planFilterOf(q url.Values) planFilter {
 	if text, err := json.Marshal(f.Text); err == nil && !bytes.ContainsAny(text, "\\") {
 		f.needle = bytes.ToLower(text[1 : len(text)-1])
 	}
+	if f.Op != "" {
+		f.op = []byte(strconv.Quote(f.Op))
+	}
+	f.from, _ = strconv.Atoi(q.Get("from")) // zero for anything else
+	f.from = max(0, f.from)
 	return f
 }
 
@@ -71,7 +76,16 @@ func (f planFilter) Narrow() bool { return f.Row+f.Op+f.Kind+f.Text != "" }
 
 // address returns the query of a page with the same filter.
 func (f planFilter) address(page int) string {
-	return query("row", f.Row, "op", f.Op, "kind", f.Kind, "q", f.Text, "group", f.By, "page", strconv.Itoa(page))
+	return query("row", f.Row, "op", f.Op, "kind", f.Kind, "q", f.Text, "group", f.By, "from", f.begin(),
+		"page", strconv.Itoa(page))
+}
+
+// begin is the row that the search begins with, for an address.
+func (f planFilter) begin() string {
+	if f.from == 0 {
+		return ""
+	}
+	return strconv.Itoa(f.from)
 }
 
 // Download returns the query of a file with the rows of the filter.
@@ -107,24 +121,36 @@ func textOf(c *plan.Change) string {
 	return strings.Join(texts, "\x00")
 }
 
-// search yields the selected rows of a plan.
-func (c *Console) search(ctx context.Context, head status.PlanHead, f planFilter) iter.Seq2[plan.Row, error] {
-	return c.rows(ctx, head, f, 0, rowsAtOnce)
+// search yields the selected rows of a plan from the first one of the filter. The last error may be stoppedAt.
+func (c *Console) search(ctx context.Context, head status.PlanHead, f planFilter, until time.Time) iter.Seq2[plan.Row,
+	error] {
+	return c.rows(ctx, head, f, f.from, rowsAtOnce, until)
 }
 
-// rows yields the selected rows of a plan from a place on, of which it reads some at once. Rows without the text are
-// not decoded.
-func (c *Console) rows(ctx context.Context, head status.PlanHead, f planFilter, from, atOnce int) iter.Seq2[plan.Row,
-	error] {
+// stoppedAt is the row at which a search ended because its time was over.
+type stoppedAt int
+
+// Error implements error.
+func (s stoppedAt) Error() string { return "the search ended at row " + strconv.Itoa(int(s)) }
+
+// rows yields the selected rows of a plan from a place on, of which it reads some at once, until a time; the zero time
+// is never. Rows without the text or the operation are not decoded.
+func (c *Console) rows(ctx context.Context, head status.PlanHead, f planFilter, first, atOnce int,
+	until time.Time) iter.Seq2[plan.Row, error] {
 	return func(yield func(plan.Row, error) bool) {
-		for ; from < head.Rows(); from += atOnce {
+		for from := first; from < head.Rows(); from += atOnce {
+			if from > first && !until.IsZero() && time.Now().After(until) {
+				yield(plan.Row{}, stoppedAt(from))
+				return
+			}
 			some, err := c.cfg.Status.PlanRows(ctx, head, from, atOnce)
 			if err != nil {
 				yield(plan.Row{}, err)
 				return
 			}
 			for _, text := range some {
-				if len(f.needle) > 0 && !bytes.Contains(bytes.ToLower(text), f.needle) {
+				if !bytes.Contains(text, f.op) ||
+					len(f.needle) > 0 && !bytes.Contains(bytes.ToLower(text), f.needle) {
 					continue
 				}
 				var row plan.Row
@@ -135,9 +161,6 @@ func (c *Console) rows(ctx context.Context, head status.PlanHead, f planFilter, 
 				if f.wants(&row) && !yield(row, nil) {
 					return
 				}
-			}
-			if len(some) == 0 {
-				return
 			}
 		}
 	}
@@ -150,7 +173,7 @@ func (c *Console) fillPlan(ctx context.Context, p *planData) error {
 		return c.groupPlan(ctx, p)
 	case !p.Filter.Narrow():
 		p.Pager = newPager(p.Filter.page, planRows, p.Head.Rows(), p.Filter.address)
-		for row, err := range c.rows(ctx, p.Head, p.Filter, p.Pager.From-1, planRows) {
+		for row, err := range c.rows(ctx, p.Head, p.Filter, p.Pager.From-1, planRows, time.Time{}) {
 			if err != nil || len(p.Rows) == p.Pager.Shown {
 				return err
 			}
@@ -158,36 +181,40 @@ func (c *Console) fillPlan(ctx context.Context, p *planData) error {
 		}
 		return nil
 	}
-	began, n, from := time.Now(), 0, (p.Filter.page-1)*planRows
-	for row, err := range c.search(ctx, p.Head, p.Filter) {
-		if err != nil {
+	n, from := 0, (p.Filter.page-1)*planRows
+	for row, err := range c.search(ctx, p.Head, p.Filter, time.Now().Add(searchTime)) {
+		if err = p.stop(err); err != nil {
 			return err
+		}
+		if p.Rest != "" {
+			break
 		}
 		if n++; n > from && len(p.Rows) < planRows {
 			p.Rows = append(p.Rows, row)
 		}
-		if len(p.Rows) == planRows && time.Since(began) > searchTime {
-			p.Partial = true
-			break
-		}
 	}
 	p.Pager = newPager(p.Filter.page, planRows, n, p.Filter.address)
-	if p.Partial {
-		p.Pager.Approximately = " or more"
-		p.Pager.Next = p.Filter.address(p.Filter.page + 1)
-	}
 	return nil
+}
+
+// stop notes where a search goes on that ended because its time was over. Any other error is returned.
+func (p *planData) stop(err error) error {
+	if at, stopped := errors.AsType[stoppedAt](err); stopped {
+		rest := p.Filter
+		rest.from = int(at)
+		p.Rest, err = rest.address(1), nil
+	}
+	return err
 }
 
 // groupPlan groups the selected rows by the person or the group that they concern.
 func (c *Console) groupPlan(ctx context.Context, p *planData) error {
-	groups, n := map[string]*planGroup{}, 0
-	for row, err := range c.search(ctx, p.Head, p.Filter) {
-		if err != nil {
+	groups := map[string]*planGroup{}
+	for row, err := range c.search(ctx, p.Head, p.Filter, time.Now().Add(searchTime/2)) {
+		if err = p.stop(err); err != nil {
 			return err
 		}
-		if n++; n > mostGrouped {
-			p.Partial = true
+		if p.Rest != "" {
 			break
 		}
 		ref, label := concerned(&row, p.Filter.By)
@@ -234,10 +261,10 @@ func (c *Console) download(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Disposition", `attachment; filename="`+head.Container.Kind()+"-"+head.RunID+path.Ext(file)+`"`)
 	if file == "plan.csv" {
 		w.Header().Set("Content-Type", "text/csv; charset=utf-8")
-		err = writeCSV(w, c.search(r.Context(), head, f))
+		err = writeCSV(w, c.search(r.Context(), head, f, time.Time{}))
 	} else {
 		w.Header().Set("Content-Type", "application/json")
-		err = writeJSON(w, c.search(r.Context(), head, f))
+		err = writeJSON(w, c.search(r.Context(), head, f, time.Time{}))
 	}
 	if err != nil { // A part is sent. The connection is broken off, so that the file is not taken for whole.
 		c.cfg.Log.WarnContext(r.Context(), "download", "err", err)

@@ -46,16 +46,20 @@ func (c *Console) runs(r *request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
+	total, err := c.cfg.Status.Count(r.Context(), res.Container)
+	if err != nil {
+		return nil, err
+	}
 	pause, err := c.cfg.Decisions.PauseOf(r.Context(), res.Container)
 	if err != nil {
 		return nil, err
 	}
-	data := runsData{Resource: res, Runs: runs, Pager: pager{Shown: len(runs)}, Pause: pause}
+	data := runsData{Resource: res, Runs: runs, Pager: pager{Shown: len(runs), Total: int(total)}, Pause: pause}
 	if next > 0 {
 		data.Pager.Next, data.Pager.NextText = query("before", strconv.FormatInt(int64(next), 10)), "Older"
 	}
 	if before > 0 {
-		data.Pager.Previous = home(res.Container)
+		data.Pager.Previous, data.Pager.PreviousText = home(res.Container), "Newest"
 	}
 	return &page{View: "runs", Title: "Runs of " + cmp.Or(res.Name, res.Container.Name()), Nav: "overview",
 		Data: data}, nil
@@ -235,8 +239,8 @@ type planData struct {
 	Rows    []plan.Row
 	Groups  []planGroup // where the filter groups
 	Pager   pager
-	// Partial is set where the plan is too large to be searched to its end for one page.
-	Partial bool
+	// Rest leads to what was not searched; empty where the plan was searched to its end.
+	Rest string
 }
 
 // planGroup is what a plan does to one person or one group.

@@ -193,7 +193,6 @@ func (b *browser) approves() {
 	b.do(sees(`//h1[text()="Held"]`))
 	b.press("Approve all")
 	b.do(sees(`//h1[contains(., "Approve")]`))
-	b.shot("approve")
 	b.press("Approve ")
 	b.do(sees(`//*[contains(text(), "approved by anonymous")]`), sees(ended), b.open("/held/ldap/corp/"),
 		sees(`//*[contains(text(), "Nothing waits for a decision")]`))
@@ -218,7 +217,6 @@ func (b *browser) reads() {
 	b.do(sees(`//*[@role="status"]//*[contains(text(), "Synced to google_workspace:1: unchanged")]`))
 	b.press("Changes")
 	b.do(sees(`//h1[text()="Changes"]`), b.open("/changes/?op=suspend"), sees(`//td//*[contains(text(), "Done")]`))
-	b.shot("changes")
 	b.press("Leavers")
 	b.do(sees(`//td//*[contains(text(), "Suspended")]`))
 	b.shot("leavers")
