@@ -171,6 +171,11 @@ func TestFamilies(t *testing.T) {
 			t.Errorf("family of %v = %s, want %s", attrs, got, want)
 		}
 	}
+	foreign := map[string][]string{"vendorName": {"389 Project"}, "namingContexts": {"dc=ipa,dc=test"},
+		"supportedExtension": {"1.3.6.1.4.1.4203.1.11.1", "2.16.840.1.113730.3.8.10.1"}}
+	if got := parseRootDSE(ldap.NewEntry("", foreign)).family; got != freeIPA {
+		t.Errorf("family of a FreeIPA domain with a foreign authority = %s", got)
+	}
 }
 
 // TestGlobalCatalog: its ports are refused on Active Directory and mean nothing elsewhere.

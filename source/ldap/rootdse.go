@@ -92,6 +92,7 @@ func (r *rootDSE) supports(control string) bool {
 var rootAttributes = []string{
 	"vendorName", "vendorVersion", "supportedControl", "namingContexts", "supportedCapabilities", "objectClass",
 	"forestFunctionality", "defaultNamingContext", "dsServiceName", "highestCommittedUSN", "subschemaSubentry",
+	"supportedExtension",
 }
 
 // probe reads the root DSE. One that cannot be read is no error: then nothing is known about the server.
@@ -133,7 +134,8 @@ func parseRootDSE(e *ldap.Entry) *rootDSE {
 const capabilityActiveDirectory = "1.2.840.113556.1.4.800"
 
 // familyOf goes by what each server alone says: Active Directory (and Samba's) by a capability's OID, OpenLDAP by its
-// root's object class, FreeIPA by the naming context of its authority.
+// root's object class, FreeIPA by its extended operations for keytabs (2.16.840.1.113730.3.8.10.1 and others) or the
+// naming context of its authority, which not every domain has.
 func familyOf(r *rootDSE, e *ldap.Entry) family {
 	switch {
 	case r.domain, e.GetEqualFoldAttributeValue("forestFunctionality") != "":
@@ -141,7 +143,9 @@ func familyOf(r *rootDSE, e *ldap.Entry) family {
 	case slices.ContainsFunc(e.GetEqualFoldAttributeValues("objectClass"),
 		func(c string) bool { return strings.EqualFold(c, "OpenLDAProotDSE") }):
 		return openLDAP
-	case slices.ContainsFunc(r.contexts, func(c string) bool { return strings.EqualFold(c, "o=ipaca") }):
+	case slices.ContainsFunc(r.contexts, func(c string) bool { return strings.EqualFold(c, "o=ipaca") }),
+		slices.ContainsFunc(e.GetEqualFoldAttributeValues("supportedExtension"),
+			func(oid string) bool { return strings.HasPrefix(oid, "2.16.840.1.113730.3.8.10.") }):
 		return freeIPA
 	case strings.Contains(r.vendor, "389 Project"), strings.HasPrefix(r.version, "389-Directory"):
 		return directory389
