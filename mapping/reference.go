@@ -67,6 +67,12 @@ func DNKey(dn string) string {
 	return b.String()
 }
 
+// IsDN reports whether a value can be read as a DN.
+func IsDN(value string) bool {
+	parts, err := parseDN(value)
+	return err == nil && len(parts) > 0
+}
+
 // addressOf is address_of for the loaded entry.
 func (m *machine) addressOf(dn string) string {
 	if strings.TrimSpace(dn) == "" {

@@ -9,6 +9,7 @@ import (
 
 	"rollcall/directory"
 	"rollcall/ledger"
+	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/source"
 )
@@ -350,7 +351,8 @@ func (a *applier) keepOpen(ctx context.Context) (ledger.Pending, error) {
 
 // verify compares the plan of a full run with what the source tells of its changes since the last run. A change that
 // it does not tell was missed by the delta runs in between.
-func (e *Engine) verify(ctx context.Context, run Run, d delta, r *Report) error {
+func (e *Engine) verify(ctx context.Context, run Run, v *view, r *Report) error {
+	d := v.delta
 	if d.since.IsZero() || len(r.Apply.Changes)+len(r.Held.Changes) == 0 {
 		return nil
 	}
@@ -371,10 +373,11 @@ func (e *Engine) verify(ctx context.Context, run Run, d delta, r *Report) error 
 	for ref := range d.seen {
 		told[ref] = true
 	}
+	links := links{desired: v.desired.Desired}
 	for _, changes := range [][]plan.Change{r.Apply.Changes, r.Held.Changes} {
 		for i := range changes {
 			ch := &changes[i]
-			if told[ch.Ref] || ch.Member != nil && told[*ch.Member] {
+			if told[ch.Ref] || ch.Member != nil && told[*ch.Member] || links.follow(ch) {
 				continue
 			}
 			if r.Drift++; r.Drift <= mostNamed {
@@ -384,6 +387,44 @@ func (e *Engine) verify(ctx context.Context, run Run, d delta, r *Report) error 
 		}
 	}
 	return nil
+}
+
+// links recognises the DN values that a server keeps in step itself. Active Directory changes the manager of an entry
+// when the manager is renamed, moved or deleted, and does not tell it as a change of the entry.
+type links struct {
+	desired []plan.Desired
+	// names are the keys of the DNs that entries have now.
+	names map[string]bool
+}
+
+// follow reports whether an update only follows entries that were renamed, moved or deleted: each value that went is a
+// DN that no entry has any more.
+func (l *links) follow(ch *plan.Change) bool {
+	if ch.Op != plan.Update || len(ch.Fields) == 0 {
+		return false
+	}
+	if l.names == nil {
+		l.names = make(map[string]bool, len(l.desired))
+		for i := range l.desired {
+			l.names[mapping.DNKey(l.desired[i].Fields.Get(plan.MirrorDN))] = true
+		}
+	}
+	for _, f := range ch.Fields {
+		gone := slices.DeleteFunc(slices.Clone(f.Before), func(v string) bool { return slices.Contains(f.After, v) })
+		come := slices.DeleteFunc(slices.Clone(f.After), func(v string) bool { return slices.Contains(f.Before, v) })
+		if f.Name == plan.MirrorDN || len(gone) == 0 || len(come) > len(gone) {
+			return false
+		}
+		for _, value := range slices.Concat(gone, come) {
+			if !mapping.IsDN(value) {
+				return false
+			}
+		}
+		if slices.ContainsFunc(gone, func(v string) bool { return l.names[mapping.DNKey(v)] }) {
+			return false
+		}
+	}
+	return true
 }
 
 var _ source.Source = given{}

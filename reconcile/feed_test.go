@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -131,6 +132,38 @@ func TestEntriesComeFromAServerWithTheChanges(t *testing.T) {
 	}
 	if got := f.facts().Cursor.Position.Seen["dc1"]; got != "5" {
 		t.Errorf("the cursor moved to %s", got)
+	}
+}
+
+// Active Directory changes the DN values that lead to a renamed or deleted entry, and tells no change of their entries.
+func TestValuesThatFollowAnEntryWereNotMissed(t *testing.T) {
+	t.Parallel()
+	f := newFed(t)
+	set := func(n int, name string, values ...string) {
+		f.feed.entries[n].Attributes = f.feed.entries[n].Attributes.Set(name, values...)
+	}
+	for i := range f.feed.entries {
+		f.feed.entries[i].DN = fmt.Sprintf("cn=Person %d,ou=People,dc=example,dc=com", i)
+	}
+	manager := func(n, of int) { set(n, "manager", f.feed.entries[of].DN) }
+	manager(1, 0)
+	manager(2, 5)
+	f.execute(f.engine, reconcile.Full())
+
+	f.feed.entries[0].DN = "cn=Renamed,ou=Elsewhere,dc=example,dc=com"
+	f.feed.told.Refs = []directory.Ref{ref(0)}
+	manager(1, 0)
+	if r := f.execute(f.engine, reconcile.Full()); r.Drift != 0 || len(r.Apply.Changes) != 2 {
+		t.Errorf("a renamed manager: drift %d, %d changes; want none missed of two", r.Drift, len(r.Apply.Changes))
+	}
+	f.feed.told.Refs = nil
+	manager(2, 6)
+	if r := f.execute(f.engine, reconcile.Full()); r.Drift != 1 {
+		t.Errorf("another manager: drift %d, want the change missed", r.Drift)
+	}
+	set(3, "title", "Chief")
+	if r := f.execute(f.engine, reconcile.Full()); r.Drift != 1 {
+		t.Errorf("another title: drift %d, want the change missed", r.Drift)
 	}
 }
 

@@ -184,7 +184,7 @@ func (e *Engine) carryOut(ctx context.Context, run Run, v *view) (Report, error)
 		return report, err
 	}
 	report.Owing = v.delta.owing
-	if err := e.verify(ctx, run, v.delta, &report); err != nil {
+	if err := e.verify(ctx, run, v, &report); err != nil {
 		return report, err
 	}
 	if err := publish(ctx, run, v, &report); err != nil || !run.Scope.may(writes) {
