@@ -154,7 +154,7 @@ func inDomain(address string, names []string) error {
 	}
 	if !slices.Contains(names, strings.ToLower(domain)) {
 		return fault.Errorf(fault.Invalid, "%s is not in a verified domain of this tenant (%s)", address,
-			strings.Join(names, ", "))
+			remote.Clean(strings.Join(names, ", ")))
 	}
 	return nil
 }
@@ -259,7 +259,8 @@ func (p *Provider) Check(ctx context.Context) (good []string, err error) {
 			return nil, err
 		}
 	} else {
-		good = append(good, "access token for the tenant; verified domains: "+strings.Join(domains, ", "))
+		good = append(good, "access token for the tenant; verified domains: "+
+			remote.Clean(strings.Join(domains, ", ")))
 	}
 	if len(unverified) > 0 {
 		good = append(good, "domains that are not verified: "+strings.Join(unverified, ", ")+

@@ -59,7 +59,7 @@ func (c *check) domains() bool {
 		}
 		return false
 	}
-	c.ok("access token with all scopes; verified domains: %s", strings.Join(names, ", "))
+	c.ok("access token with all scopes; verified domains: %s", remote.Clean(strings.Join(names, ", ")))
 	if d := c.p.cfg.DefaultGroupEmailDomain; !slices.Contains(names, d) {
 		c.bad = append(c.bad,
 			fault.Errorf(fault.Invalid, "default_group_email_domain: %s is not a verified domain of this account", d))
