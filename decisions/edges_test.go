@@ -266,3 +266,37 @@ func TestEndingNoOrders(t *testing.T) {
 		t.Errorf("Ordered() = %v, %v, want false", is, err)
 	}
 }
+
+// A change counts for a day, and to the end of its minute. The keys outlive the window.
+func TestAChangeCountsForAWholeDay(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t)
+	f := open(t, rdb)
+	_, ok, err := f.Claim(t.Context(), google, decisions.BudgetUsers, "suspend user/1", 1)
+	if !ok || err != nil {
+		t.Fatalf("Claim() = %v, %v", ok, err)
+	}
+	for _, name := range []string{"spent", "spent:sums", "spent:totals", "spent:claims"} {
+		if left := rdb.PTTL(t.Context(), recordKey+name).Val(); left < 24*time.Hour {
+			t.Errorf("%s is kept for %v, want a day at least", name, left)
+		}
+	}
+	f.Advance(24*time.Hour - time.Second)
+	_, ok, err = f.Claim(t.Context(), google, decisions.BudgetUsers, "suspend user/2", 1)
+	claims, err2 := f.Claims(t.Context(), google)
+	if ok || err != nil || err2 != nil || !claims["suspend user/1"] {
+		t.Errorf("within a day: Claim() = %v, %v, claims %v, %v; want that the first still counts", ok, err, claims, err2)
+	}
+}
+
+// A set with as many conflicts as changes is a set.
+func TestAHeldSetWithConflicts(t *testing.T) {
+	t.Parallel()
+	f := open(t, redistest.Start(t))
+	f.must(f.SetHeld(t.Context(), google, decisions.HeldSet{Digest: "d",
+		Changes:   []decisions.HeldChange{{Fingerprint: "a", Guard: "limit"}},
+		Conflicts: []decisions.Conflict{{Kind: "user", ID: "1"}}}))
+	if set, err := f.Held(t.Context(), google); err != nil || len(set.Changes) != 1 || len(set.Conflicts) != 1 {
+		t.Errorf("Held() = %+v, %v, want the change and the conflict", set, err)
+	}
+}
