@@ -196,7 +196,7 @@ var mutants = []mutant{
 	{"a kind may be emptied", "plan/guard.go", "case g.plan.Counts.Desired.Of(k) == 0:", "case false:",
 		"./plan", "TestLaw9TheLimitIsHeldWholeAndTheRestGoesOn"},
 	{"reactivations and renames have no limit", "plan/guard.go",
-		"n > 0 && n+spent > limit {", "n > 0 && false {", "./plan", "TestAPinDoesNotLiftTheBrakesFromOtherFields"},
+		"; n+spent > limit {", "; false && n+spent > limit {", "./plan", "TestAPinDoesNotLiftTheBrakesFromOtherFields"},
 	{"members have no limit", "plan/guard.go", "if n+spent <= limit {", "if true {",
 		"./plan", "TestLaw9AGroupIsNotDrained"},
 	{"a doubt holds nothing", "plan/guard.go", "if len(g.plan.Doubts) > 0 {", "if false {", "./plan", "TestPlans"},
