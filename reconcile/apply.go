@@ -53,10 +53,11 @@ type applier struct {
 	// late are the changes of entries that were locked elsewhere.
 	late []int
 	// down are the objects that gave no answer since the last answer. mute are the objects that gave no answer in this
-	// pass. silent is set while no write was answered since one was not. unanswered are the changes that had no answer
-	// in the second pass either.
+	// pass. heard is set once the target has answered a write. silent is set if it counts as down after the first pass,
+	// until it answers. unanswered are the changes that had no answer in the second pass either.
 	down       map[directory.Ref]bool
 	mute       map[directory.Ref]muteness
+	heard      bool
 	silent     bool
 	unanswered []outcome
 

@@ -259,6 +259,8 @@ func (a *applier) retry(ctx context.Context) error {
 	waiting := a.postponed
 	slices.Sort(waiting)
 	a.postponed, a.secondPass = nil, true
+	// A single object without an answer is more likely broken than the target is down.
+	a.silent = !a.heard || len(a.down) > 1
 	clear(a.unmade)
 	clear(a.mute)
 	var byLane [plan.Lanes][]int

@@ -95,13 +95,13 @@ func (a *applier) notSuspended(c *plan.Change, kind fault.Kind) {
 func (a *applier) noAnswer(i int, c *plan.Change, r provider.Result) (down bool) {
 	if provider.IsSettling(r.Err) { // The target answered.
 		clear(a.down)
+		a.heard = true
 	} else if a.down[c.Ref] = true; len(a.down) >= mostUnavailable {
 		return true
 	}
 	m := a.mute[c.Ref]
 	a.mute[c.Ref] = muteness{writes: m.writes + 1, last: r}
 	if !a.secondPass {
-		a.silent = true
 		a.postpone(i)
 		return false
 	}
@@ -115,7 +115,7 @@ func (a *applier) noAnswer(i int, c *plan.Change, r provider.Result) (down bool)
 func (a *applier) answered(c *plan.Change) {
 	clear(a.down)
 	delete(a.mute, c.Ref)
-	a.silent = false
+	a.heard, a.silent = true, false
 }
 
 // spared reports whether a change is not tried because its object gave no answer several times in this pass. The
@@ -136,8 +136,8 @@ func (a *applier) spared(i int) bool {
 	return true
 }
 
-// silence judges the changes that got no response twice. They fail if later changes got one. Otherwise the provider
-// is down, and the run is deferred. A local copy that lacks a change is nothing to sync from, so a full run of it is
+// silence judges the changes that got no response twice. They fail if other changes got one. If the target was silent at
+// the end of the first pass, and stays so, it is down, and the run is deferred. A local copy that lacks a change is nothing to sync from, so a full run of it is
 // deferred too.
 func (a *applier) silence() {
 	a.mu.Lock()

@@ -55,6 +55,35 @@ func TestLaw10AGroupWithoutAnswersHarmsNoOtherObject(t *testing.T) {
 	}
 }
 
+// The broken object is the last one that is written. The run is not deferred for it, because all others were answered.
+// If no write is answered, it is.
+func TestTheLastObjectWithoutAnAnswerFailsAlone(t *testing.T) {
+	t.Parallel()
+	for name, only := range map[string]bool{"after others": false, "alone": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld()
+			people := []directory.Entry{person(0), person(1), person(2)}
+			w.source.snapshot.Entries = append(people[:3:3], crew(0, 0))
+			mustRun(t, w)
+			w.source.snapshot.Entries = append(people[:3:3], crew(0, 0, 1, 2)) // The lane of new members is the last one.
+			if !only {
+				w.source.snapshot.Entries = append(w.source.snapshot.Entries, person(3))
+			}
+			w.tenant.hook = func(c plan.Change, after bool) error {
+				if after || c.Kind != directory.Group {
+					return nil
+				}
+				return fault.Errorf(fault.Unavailable, "503 backendError")
+			}
+			r, err := w.run(t.Context())
+			if deferred := fault.KindOf(err) == fault.Unavailable && err != nil; deferred != only || !only && r.Failed != 2 {
+				t.Errorf("Execute() = %v, %d failed; want a deferral: %t", err, r.Failed, only)
+			}
+		})
+	}
+}
+
 // Accounts that settle are answers. However many there are, all other changes are made, and theirs at the end of the
 // run.
 func TestObjectsThatSettleHoldUpNoOther(t *testing.T) {
