@@ -160,6 +160,23 @@ func TestALiveDirectoryThatDidNotSearch(t *testing.T) {
 	}
 }
 
+// A stored entry that is absent may be one without a readable id, or was created again. No run concludes that it left.
+func TestAnAbsentEntryThatMayBeAnotherOneIsNotLeaving(t *testing.T) {
+	t.Parallel()
+	in := input()
+	in.Sources[0].Location = &source.Location{Server: "ldap://dc1"}
+	for other, want := range map[*source.Sighting]explain.SourceCode{
+		nil: explain.Leaving, {DN: "uid=ada,dc=x"}: explain.Unusable,
+		{DN: "uid=ada,dc=x", Ref: directory.Ref{Kind: directory.User, ID: "new"}}: explain.Read,
+	} {
+		in.Sources[0].Other = other
+		d := explain.Of(in)
+		if s := d.Sources[0]; s.Code != want || other != nil && !strings.Contains(s.Verdict, other.DN) {
+			t.Errorf("beside %+v: %s: %s, want %s", other, s.Code, s.Verdict, want)
+		}
+	}
+}
+
 // TestAnEntryOfASourceThatNeverCompleted covers a source with lost state and a source during its first sync.
 func TestAnEntryOfASourceThatNeverCompleted(t *testing.T) {
 	t.Parallel()

@@ -306,6 +306,8 @@ func leftOut(in *SourceInput, seen *source.Sighting, broken *source.Rule) (Sourc
 		text = fmt.Sprintf("%s cannot be used (%s): %s.", seen.DN, broken.Key, broken.Detail)
 	}
 	switch {
+	case in.Stored != nil && strings.HasSuffix(broken.Key, "object_uniqueness_field"):
+		text += " " + stays
 	case in.Stored != nil:
 		text += " The local directory still has it: the next sync of this source takes it out."
 	case in.Departure != nil:
@@ -313,6 +315,10 @@ func leftOut(in *SourceInput, seen *source.Sighting, broken *source.Rule) (Sourc
 	}
 	return code, text
 }
+
+// stays says what a run does with a known entry that cannot be used.
+const stays = "The next sync of this source leaves it in the local directory as it is, until the entry is repaired or " +
+	"deleted."
 
 func stored(in *SourceInput, seen *source.Sighting) (SourceCode, string) {
 	at := "it was read at " + in.Stored.DN
@@ -325,6 +331,13 @@ func stored(in *SourceInput, seen *source.Sighting) (SourceCode, string) {
 	switch {
 	case in.unanswered() != "" || in.Location == nil:
 		return Read, at + unasked(in)
+	case seen == nil && in.Other != nil && in.Other.ID == "":
+		return Unusable, fmt.Sprintf("%s The live directory has no entry with its unique id, and %s has no readable one and may "+
+			"be it. %s", at, in.Other.DN, stays)
+	case seen == nil && in.Other != nil:
+		return Read, fmt.Sprintf("%s It was created again: the live directory has %s with another unique id (%s). The next "+
+			"sync of this source takes that over, and the providers ask before the account follows (reanchor).", at,
+			in.Other.DN, in.Other.ID)
 	case seen == nil:
 		return Leaving, at + " The live directory no longer has it: the next full sync of this source concludes that it left."
 	case changed(in.Stored, seen):

@@ -167,8 +167,37 @@ func (x *Explainer) source(ctx context.Context, s *SourceAccess, q Query, found 
 		ctx, cancel := context.WithTimeout(ctx, askSource)
 		defer cancel()
 		in.Location, in.LocateErr = s.Locate(ctx, x.wanted(q, ref))
+		if in.Stored != nil && in.Location != nil && in.unanswered() == "" && in.sighting() == nil {
+			in.Other, in.LocateErr = s.other(ctx, in.Stored)
+		}
 	}
 	return in, nil
+}
+
+// other returns the live entry that may be a stored one whose id is not found, or nil. A run does not conclude that the
+// stored entry left.
+func (s *SourceAccess) other(ctx context.Context, e *directory.Entry) (*source.Sighting, error) {
+	for _, w := range []source.Wanted{{DN: e.DN}, {Mail: e.Attributes.Get(directory.Mail)},
+		{UserName: e.Attributes.Get(directory.UserName)}} {
+		if w.DN+w.Mail+w.UserName == "" {
+			continue
+		}
+		w.Kind = e.Kind
+		found, err := s.Locate(ctx, w)
+		if err != nil || found == nil {
+			return nil, err
+		}
+		for i := range found.Sightings {
+			other := &found.Sightings[i]
+			if other.ID == "" {
+				return other, nil
+			}
+			if known, _, err := s.Entry(ctx, other.Ref); err != nil || known == nil && other.Broken() == nil {
+				return other, err
+			}
+		}
+	}
+	return nil, nil
 }
 
 // recall reads the entry from the local directory after only a live directory matched the query, for example by a new

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"rollcall/explain"
 	"rollcall/internal/slapdtest"
 	"rollcall/status"
 )
@@ -69,6 +70,11 @@ func TestLaw10AnEntryWithoutAReadableIDHoldsNoLeaver(t *testing.T) {
 				}
 				return text
 			}) + teamOf(12))
+			for uid, leaves := range map[string]bool{"p00": true, "p01": false} {
+				if s := source(t, o.explain(explain.ByUserName, uid)); (s.Code == explain.Leaving) != leaves {
+					t.Errorf("before the run, %s is explained as %s: %s", uid, s.Code, s.Verdict)
+				}
+			}
 			run := o.begin(corp)
 			if run.TaskStatus() != status.TaskWarning {
 				t.Errorf("the run of the source is %s, want a warning", run.TaskStatus())
