@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"sync"
@@ -99,7 +100,7 @@ func (k *keySet) fetch(ctx context.Context) (*oidc.StaticKeySet, error) {
 		return nil, fmt.Errorf("the provider answered %s in place of its keys", res.Status)
 	}
 	var set jose.JSONWebKeySet
-	if err := json.NewDecoder(res.Body).Decode(&set); err != nil {
+	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&set); err != nil {
 		return nil, fmt.Errorf("the keys of the provider: %w", err)
 	}
 	keys := &oidc.StaticKeySet{}

@@ -395,6 +395,7 @@ func TestASessionIsSigned(t *testing.T) {
 // not answer.
 func TestWrongIDTokensKeepNoRightOneOut(t *testing.T) {
 	t.Parallel()
+	began := time.Now()
 	e := newEntrance(t, "groups")
 	if _, known := e.people.Bearer(t.Context(), e.op.token("")); !known {
 		t.Fatal("a right token is refused")
@@ -428,7 +429,8 @@ func TestWrongIDTokensKeepNoRightOneOut(t *testing.T) {
 	e.op.hang.Store(false)
 	e.op.CloseClientConnections()
 	all.Wait()
-	if n := e.op.keysAsked.Load(); n > 3 {
-		t.Errorf("the provider was asked for its keys %d times, want at most 3", n)
+	most := 3 + int64(time.Since(began)/(5*time.Second)) // Once in this time, see keys.
+	if n := e.op.keysAsked.Load(); n > most {
+		t.Errorf("the provider was asked for its keys %d times, want at most %d", n, most)
 	}
 }

@@ -3,6 +3,7 @@ package testprocess
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"os/exec"
 	"syscall"
@@ -20,7 +21,7 @@ type Process struct {
 
 // Start runs a program.
 func Start(name string, args ...string) (*Process, error) {
-	p := &Process{cmd: exec.Command(name, args...), done: make(chan struct{})}
+	p := &Process{cmd: exec.CommandContext(context.Background(), name, args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.out
 	p.cmd.SysProcAttr = DieWithParent()
 	if err := p.cmd.Start(); err != nil {
