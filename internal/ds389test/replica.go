@@ -36,10 +36,10 @@ func (s *Server) Replicate(t testing.TB, to *Server, refresh bool) {
 	pairs := []string{"objectClass", "nsDS5ReplicationAgreement", "cn", "agreement", "nsDS5ReplicaRoot", slapdtest.Suffix,
 		"nsDS5ReplicaHost", "127.0.0.1", "nsDS5ReplicaPort", port, "nsDS5ReplicaTransportInfo", "LDAP",
 		"nsDS5ReplicaBindDN", replicator, "nsDS5ReplicaBindMethod", "SIMPLE", "nsDS5ReplicaCredentials", replicatorPW}
-	if refresh {
-		pairs = append(pairs, "nsds5BeginReplicaRefresh", "start")
-	}
 	s.Add(t, agreement, pairs...)
+	if refresh { // An agreement that is made with this attribute would begin anew after each pause.
+		s.Set(t, agreement, "nsds5BeginReplicaRefresh", "start")
+	}
 }
 
 // Pause stops the sending of changes until the returned function is called.
