@@ -155,7 +155,7 @@ func (a *applier) send(ctx context.Context, at []int) error {
 			settle, err = a.spend(ctx, &c)
 		}
 		if err != nil {
-			if err := a.settle(ctx, i, &c, provider.Result{Err: err}); err != nil {
+			if err := a.settle(ctx, i, &c, provider.Result{Err: err}, false); err != nil {
 				return err
 			}
 			continue
@@ -186,7 +186,7 @@ func (a *applier) send(ctx context.Context, at []int) error {
 		if r.Err == nil || !unanswered(r.Err) {
 			settles[k](r.Err == nil)
 		}
-		if err := a.settle(ctx, index[k], &batch[k], r); err != nil && stop == nil {
+		if err := a.settle(ctx, index[k], &batch[k], r, true); err != nil && stop == nil {
 			stop = err
 		}
 	}

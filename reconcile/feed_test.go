@@ -99,17 +99,22 @@ func newFed(t *testing.T) *fed {
 	for i := range 10 {
 		f.feed.entries = append(f.feed.entries, person(i))
 	}
-	f.engine = reconcile.New(reconcile.Config{
-		Source: f.feed, Provider: n.part(), Ledger: links, Pending: f.pending, Local: store.NewReader(n.part()),
-		Limits: plan.Limits{DayLimits: unlimited()}, Now: func() time.Time { return n.now },
-		Desire: func(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
-			return mapping.Result{Desired: store.Desired(s)}, nil
-		},
-	})
+	f.engine = f.limited(unlimited())
 	f.execute(f.engine, reconcile.Full())
 	f.feed.told.Next.Position = change("6")
 	f.feed.at = change("6")
 	return f
+}
+
+// limited returns an engine with these limits.
+func (f *fed) limited(limits plan.DayLimits) *reconcile.Engine {
+	return reconcile.New(reconcile.Config{
+		Source: f.feed, Provider: f.part(), Ledger: f.links, Pending: f.pending, Local: store.NewReader(f.part()),
+		Limits: plan.Limits{DayLimits: limits}, Now: func() time.Time { return f.now },
+		Desire: func(s directory.Snapshot, _ plan.State) (mapping.Result, error) {
+			return mapping.Result{Desired: store.Desired(s)}, nil
+		},
+	})
 }
 
 func (f *fed) facts() ledger.Facts {
@@ -325,6 +330,30 @@ func TestLaw1AnEntryThatAFullReadLacksIsSearchedFor(t *testing.T) {
 				t.Errorf("another run plans %v and searches for %v", r.Apply.Changes, f.feed.asked)
 			}
 		})
+	}
+}
+
+// A server omits more entries than are searched for at once: none of them leaves. Where as many are really gone, all are
+// searched for, or the first ones if all wait for a decision.
+func TestLaw1ManyEntriesThatAFullReadLacks(t *testing.T) {
+	t.Parallel()
+	f := newFed(t)
+	for i := 10; i < 700; i++ {
+		f.feed.entries = append(f.feed.entries, person(i))
+	}
+	f.execute(f.engine, reconcile.Full())
+	for i := range 600 {
+		f.feed.lacks = append(f.feed.lacks, ref(i))
+	}
+	if r := f.execute(f.engine, reconcile.Full()); len(r.Apply.Held) != 600 || len(f.copied()) != 700 {
+		t.Errorf("%d are held and %d stay, want 600 and 700", len(r.Apply.Held), len(f.copied()))
+	}
+	f.feed.entries, f.feed.lacks, f.feed.asked = f.feed.entries[600:], nil, nil
+	if f.execute(f.limited(plan.DayLimits{}), reconcile.Full()); len(f.feed.asked) != 1 {
+		t.Errorf("%d searches for entries that wait for a decision, want one", len(f.feed.asked))
+	}
+	if f.execute(f.engine, reconcile.Full()); len(f.feed.asked) != 3 {
+		t.Errorf("%d searches, want two more for entries that a higher limit lets leave", len(f.feed.asked))
 	}
 }
 

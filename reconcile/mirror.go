@@ -75,33 +75,46 @@ func (m mirror) read(ctx context.Context, s Scope, v *view) (err error) {
 	return m.unseen(ctx, v)
 }
 
-// mostSought bounds the absent entries that a full read searches for once more. It is the default limit of departures
-// in a day, and those beyond it wait for a decision.
+// mostSought is how many absent entries of a kind a full read searches for at once.
 const mostSought = 500
 
 // stillThere searches for the entries that a full read did not return, by their ids, before any of them counts as gone
 // (law 1). A server may leave an entry out of a paged search, for example while it is renamed. An entry that is found
-// becomes a finding, so that it stays as it is. A server that is older than the first read proves nothing.
+// becomes a finding, so that it stays as it is. A server that is older than the first read proves nothing. More absent
+// entries than the limit of departures wait for a decision; the search ends there if the first ones are not found.
 func (m mirror) stillThere(ctx context.Context, s Scope, v *view) error {
 	if s.limited() || !s.may(concludes) {
 		return nil
 	}
-	seen := v.refs()
-	var absent []directory.Ref
+	seen, absent := v.refs(), map[directory.Kind][]directory.Ref{}
 	for i := range v.state.Objects {
-		if ref := v.state.Objects[i].Ref; !seen[ref] && len(absent) < mostSought {
-			absent = append(absent, ref)
+		if ref := v.state.Objects[i].Ref; !seen[ref] {
+			absent[ref.Kind] = append(absent[ref.Kind], ref)
 		}
 	}
-	if len(absent) == 0 {
-		return nil
+	for _, kind := range []directory.Kind{directory.User, directory.Group} {
+		limited, found := len(absent[kind]) > max(mostSought, m.cfg.Limits.Leave.Most), 0
+		for refs := range slices.Chunk(absent[kind], mostSought) {
+			n, err := m.search(ctx, refs, v)
+			if err != nil {
+				return err
+			}
+			if found += n; found == 0 && limited {
+				break
+			}
+		}
 	}
+	return nil
+}
+
+// search makes findings of absent entries that the source has, and returns their number.
+func (m mirror) search(ctx context.Context, absent []directory.Ref, v *view) (n int, err error) {
 	now, err := m.cfg.Source.Read(ctx, directory.Query{Refs: absent})
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrReadSource, err)
+		return 0, fmt.Errorf("%w: %w", ErrReadSource, err)
 	}
 	if now.Position.Compare(v.snapshot.Position) == directory.Older {
-		return nil
+		return 0, nil
 	}
 	found := now.Findings
 	for i := range now.Entries {
@@ -114,8 +127,9 @@ func (m mirror) stillThere(ctx context.Context, s Scope, v *view) error {
 		f.Problem = "the full read did not return it, and a search for its unique id found it: it stays as it is until a " +
 			"run reads it"
 		v.snapshot.Findings = append(v.snapshot.Findings, f)
+		n++
 	}
-	return nil
+	return n, nil
 }
 
 // lostMembers makes findings of the members that a single group loses and that are absent at the source. They left,

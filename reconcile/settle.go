@@ -15,7 +15,7 @@ import (
 
 // settle judges one result. It is the first of the three switches over fault.Kind. A failure belongs to its object;
 // an error stops the run.
-func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.Result) error {
+func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.Result, sent bool) error {
 	if errors.Is(r.Err, provider.ErrSuperseded) {
 		a.superseded(i, changedMeanwhile)
 		return nil
@@ -33,7 +33,7 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 	}
 	kind := fault.KindOf(r.Err)
 	a.notSuspended(c, kind)
-	if kind != fault.Unavailable {
+	if sent && kind != fault.Unavailable {
 		a.answered(c)
 	}
 	err := fmt.Errorf("%s: %w", describe(c), r.Err)

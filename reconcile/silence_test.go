@@ -116,3 +116,16 @@ func TestObjectsThatSettleHoldUpNoOther(t *testing.T) {
 		t.Errorf("Execute() = %v, %d failed, applied %q; want the creation first and then all others", err, r.Failed, done)
 	}
 }
+
+// A change that is not sent, because it needs one that had no answer, is no answer of the target.
+func TestAChangeThatIsNotSentIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.source.snapshot.Entries = []directory.Entry{person(0), crew(0, 0)}
+	mustRun(t, w)
+	w.source.snapshot.Entries = []directory.Entry{person(0), person(1), crew(0, 0, 1)}
+	w.tenant.hook = func(plan.Change, bool) error { return fault.Errorf(fault.Unavailable, "503 backendError") }
+	if r, err := w.run(t.Context()); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("Execute() = %v, %d failed; want a deferral", err, r.Failed)
+	}
+}

@@ -147,8 +147,7 @@ environment: ROLLCALL_OBJECT_WAIT: 1h0m0s: want 0s to 5m`},
 			"OIDC_REDIRECT_URL": "http://[::1]:8080/login/callback", "TOKENS_FILE": "t"}, ""},
 		{"half a sign-in", map[string]string{"OIDC_ISSUER": "http://i", "OIDC_SCOPES": "email",
 			"OIDC_REDIRECT_URL": "https://u:hunter2@r/login/callback"}, `environment: ROLLCALL_OIDC_ISSUER: want an https:// address without user, query and fragment; http:// is for this machine only
-// address without user, query and fragment; http:// is for this machine only
-environment: ROLLCALL_OIDC_REDIRECT_URL: want an https:
+environment: ROLLCALL_OIDC_REDIRECT_URL: want an https:// address without user, query and fragment; http:// is for this machine only
 environment: ROLLCALL_OIDC_CLIENT_ID: is not set
 environment: ROLLCALL_OIDC_SCOPES: has to contain openid
 environment: ROLLCALL_TOKENS_FILE: is needed, because its lines give rights to groups of people`},

@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"bytes"
-	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -24,8 +22,7 @@ var initialPassword = regexp.MustCompile(`"password":"((?:[^"\\]|\\.)+)"`)
 
 func (s *graphSpy) listen(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		data, _ := io.ReadAll(r.Body)
-		r.Body = io.NopCloser(bytes.NewReader(data))
+		data := readBody(r)
 		s.mu.Lock()
 		for _, m := range initialPassword.FindAllSubmatch(data, -1) {
 			s.secrets[string(m[1])] = "an initial password"

@@ -1,10 +1,8 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -189,8 +187,7 @@ type pathLog struct {
 func (l *pathLog) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if path, ok := strings.CutPrefix(r.URL.Path, "/v1.0/"); ok {
-			data, _ := io.ReadAll(r.Body)
-			r.Body = io.NopCloser(bytes.NewReader(data))
+			data := readBody(r)
 			var batch struct {
 				Requests []struct{ Method, URL string }
 			}

@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
 	"net/http"
 	"os"
 	"regexp"
@@ -58,8 +56,7 @@ type eavesdropper struct {
 
 func (e *eavesdropper) listen(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		data, _ := io.ReadAll(r.Body)
-		r.Body = io.NopCloser(bytes.NewReader(data))
+		data := readBody(r)
 		var body struct{ Password string }
 		_ = json.Unmarshal(data, &body)
 		e.mu.Lock()

@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -206,6 +210,14 @@ func (b *busy) ended(t testing.TB) {
 	t.Helper()
 	testclock.Eventually(t, 3*time.Minute, "the tenant has done what it was asked to",
 		func() bool { return b.Load() == 0 })
+}
+
+// readBody reads the body of a request, and leaves it to be read again. A client that goes away in the middle gives the
+// same error then.
+func readBody(r *http.Request) []byte {
+	data, err := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(data), iotest.ErrReader(cmp.Or(err, io.EOF))))
+	return data
 }
 
 // record keeps the requests that reach the tenant.

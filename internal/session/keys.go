@@ -99,13 +99,16 @@ func (k *keySet) fetch(ctx context.Context) (*oidc.StaticKeySet, error) {
 	if res.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the provider answered %s in place of its keys", res.Status)
 	}
-	var set jose.JSONWebKeySet
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
 	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&set); err != nil {
 		return nil, fmt.Errorf("the keys of the provider: %w", err)
 	}
 	keys := &oidc.StaticKeySet{}
-	for i := range set.Keys {
-		if key := set.Keys[i]; key.IsPublic() && key.Valid() && key.Use != "enc" {
+	for _, text := range set.Keys {
+		var key jose.JSONWebKey // One of a kind that is not known is ignored (RFC 7517, section 5).
+		if json.Unmarshal(text, &key) == nil && key.IsPublic() && key.Valid() && key.Use != "enc" {
 			keys.PublicKeys = append(keys.PublicKeys, key.Key)
 		}
 	}

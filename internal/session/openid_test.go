@@ -81,7 +81,8 @@ func newOP(t *testing.T) *op {
 			<-r.Context().Done()
 			return
 		}
-		answer(w, map[string]any{"keys": []any{map[string]any{"kty": "RSA", "kid": "k1", "alg": "RS256", "use": "sig",
+		unknown := map[string]any{"kty": "EC", "crv": "secp256k1", "kid": "k0", "x": "AQAB", "y": "AQAB"}
+		answer(w, map[string]any{"keys": []any{unknown, map[string]any{"kty": "RSA", "kid": "k1", "alg": "RS256", "use": "sig",
 			"n": b64(opKey().N.Bytes()), "e": "AQAB"}}})
 	})
 	mux.HandleFunc("GET /authorize", func(w http.ResponseWriter, r *http.Request) {

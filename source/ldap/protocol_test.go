@@ -206,6 +206,7 @@ func TestReferencesAreNamed(t *testing.T) {
 // ranged answers as Active Directory does for an attribute with more values than MaxValRange: an empty attribute, the
 // first values under another name, and the rest when asked for. Nothing is there from the value number end on. usn is the
 // number of the entry's last change before the nth request.
+// A negative number of changes stands for a group that is not there any more.
 func ranged(total, perAnswer, end int, usn func(n int) int) func(q query) []message {
 	values := func(from, to int) (out []string) {
 		for i := from; i < min(to, end); i++ {
@@ -217,9 +218,12 @@ func ranged(total, perAnswer, end int, usn func(n int) int) func(q query) []mess
 	return func(q query) []message {
 		var from int
 		_, err := fmt.Sscanf(q.attrs[0], "member;range=%d-*", &from)
-		changed := attr{"uSNChanged", []string{fmt.Sprint(usn(requests))}}
+		changes := usn(requests)
+		changed := attr{"uSNChanged", []string{fmt.Sprint(changes)}}
 		requests++
 		switch {
+		case changes < 0:
+			return []message{done(goldap.LDAPResultNoSuchObject, "no such object")}
 		case strings.Contains(q.filter, "person"):
 			requests = 0
 			return []message{person("u0"), person("u1"), person("u2"), person("u3"), page("")}
@@ -283,6 +287,8 @@ func TestLaw1RangedMembersAreOneState(t *testing.T) {
 		"changed before the last part":    {func(n int) int { return min(n, 4) }, 4, ""},
 		"changed often":                   {func(n int) int { return min(n/3, 3) }, 4, ""},
 		"changes all the time":            {func(n int) int { return n }, 0, "changed during each of 5 reads"},
+		"moved after the list":            {func(n int) int { return -min(n, 1) }, 0, "moved or deleted meanwhile"},
+		"moved between the parts":         {func(n int) int { return -max(0, n-1) }, 0, "moved or deleted meanwhile"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

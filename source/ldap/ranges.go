@@ -61,8 +61,8 @@ func (r *reading) complete(ctx context.Context, s *scope, records []record) erro
 		case err != nil:
 			return err
 		case e == nil:
-			rec.blame(fmt.Sprintf("it has more values than the server gives at once, and it changed during each of %d reads: "+
-				"the next run reads it again", mostReads))
+			rec.blame(fmt.Sprintf("it has more values than the server gives at once, and it changed during each of %d reads, or "+
+				"was moved or deleted meanwhile: the next run reads it again", mostReads))
 		default:
 			*rec = r.record(newDecoder(s, r.dir.about().types), e)
 		}
@@ -70,10 +70,10 @@ func (r *reading) complete(ctx context.Context, s *scope, records []record) erro
 	return nil
 }
 
-// whole reads one entry with all values. It returns nil if the entry changed meanwhile.
+// whole reads one entry with all values. It returns nil if the entry changed meanwhile, or is no longer there.
 func (r *reading) whole(ctx context.Context, s *scope, dn string) (*ldap.Entry, error) {
 	e, err := r.base(ctx, dn, s.filter, s.attrs)
-	if err != nil {
+	if err != nil || e == nil {
 		return nil, err
 	}
 	for _, a := range e.Attributes {
@@ -84,7 +84,7 @@ func (r *reading) whole(ctx context.Context, s *scope, dn string) (*ldap.Entry, 
 		a.Name = name
 		for !last {
 			more, err := r.base(ctx, dn, "(objectClass=*)", []string{fmt.Sprintf("%s;range=%d-*", name, next)})
-			if err != nil {
+			if err != nil || more == nil {
 				return nil, err
 			}
 			if !slices.Equal(valuesOf(more, usnChanged), valuesOf(e, usnChanged)) {
@@ -106,7 +106,7 @@ func (r *reading) whole(ctx context.Context, s *scope, dn string) (*ldap.Entry, 
 	return e, nil
 }
 
-// base reads one entry, and the number of its last change.
+// base reads one entry, and the number of its last change. It returns nil if the entry is not there.
 func (r *reading) base(ctx context.Context, dn, filter string, attrs []string) (*ldap.Entry, error) {
 	var out *ldap.Entry
 	req := request{base: dn, scope: ldap.ScopeBaseObject, filter: filter, attrs: append(slices.Clone(attrs), usnChanged)}
@@ -117,8 +117,8 @@ func (r *reading) base(ctx context.Context, dn, filter string, attrs []string) (
 		}
 		return nil
 	})
-	if err == nil && out == nil || ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
-		err = fault.Errorf(fault.Unavailable, "read %s on %s: it was moved or deleted while it was read", dn, r.dir)
+	if ldap.IsErrorWithCode(err, ldap.LDAPResultNoSuchObject) {
+		return nil, nil
 	}
 	return out, err
 }
