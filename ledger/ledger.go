@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/singleflight"
 
 	"rollcall/directory"
 	"rollcall/fault"
@@ -229,6 +230,7 @@ type Redis struct {
 	rdb                         redis.UniversalClient
 	links, members, facts       string
 	claims, pending, gone, left string
+	indexing                    singleflight.Group
 }
 
 // NewRedis returns the ledger of a container, such as "google_workspace:1". It does not connect.
@@ -239,21 +241,27 @@ func NewRedis(rdb redis.UniversalClient, container string) *Redis {
 		left: prefix + "left"}
 }
 
-// Links returns every link. It makes the index of the entries that left anew where that is due.
+// Links returns every link. It corrects the index of the entries that left where that is due. A fault of the index does
+// not concern its callers; Departed returns it where the index is no longer trusted.
 func (r *Redis) Links(ctx context.Context) (map[directory.Ref]plan.Link, error) {
+	out, err := r.readLinks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if trusted, err := r.rdb.PTTL(ctx, r.gone).Result(); err == nil && trusted <= indexed/2 {
+		_ = r.indexDeparted(ctx, out)
+	}
+	return out, nil
+}
+
+func (r *Redis) readLinks(ctx context.Context) (map[directory.Ref]plan.Link, error) {
 	n, err := r.rdb.HLen(ctx, r.links).Result()
 	if err != nil {
 		return nil, redisFault("count links", err)
 	}
 	out := make(map[directory.Ref]plan.Link, n)
 	err = r.scan(ctx, r.links, linksAtOnce, func(field, value string) error { return addLink(out, field, value) })
-	if err != nil {
-		return nil, err
-	}
-	if trusted, err := r.rdb.PTTL(ctx, r.gone).Result(); err != nil || trusted > indexed/2 {
-		return whole(out, redisFault("links", err))
-	}
-	return whole(out, r.indexDeparted(ctx, out))
+	return whole(out, err)
 }
 
 func addLink(to map[directory.Ref]plan.Link, field, value string) error {

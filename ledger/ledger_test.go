@@ -2,10 +2,14 @@ package ledger_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"reflect"
+	"runtime"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,7 +97,18 @@ func TestDeparted(t *testing.T) {
 		put(bob, gone)
 		const index = "rollcall:{google_workspace:1}:ledger:gone"
 		must(t, rdb.Del(t.Context(), index, index+":user:disabled").Err()) // as an earlier version leaves it
+		const old = "rollcall:{google_workspace:1}:ledger:left"
+		must(t, rdb.MSet(t.Context(), old, 1, old+":complete", 1).Err())
 		departed(bob)
+		if n := rdb.Exists(t.Context(), old, old+":complete").Val(); n != 0 {
+			t.Errorf("%d keys of the earlier index are left", n)
+		}
+		must(t, rdb.ZAdd(t.Context(), index+":user:disabled", redis.Z{Score: 1, Member: bob.String()}).Err())
+		must(t, l.Settle(t.Context(), bob))
+		if places, _, err := l.Departed(t.Context(), ledger.Leaving{Limit: 1}); err != nil ||
+			len(places) != 1 || places[0] != ledger.PlaceOf(bob, now) {
+			t.Errorf("a corrected place is %v, %v", places, err)
+		}
 		put(ada, gone)
 		departed(ada, bob)
 		gone.Why = plan.Absent
@@ -110,16 +125,158 @@ func TestDeparted(t *testing.T) {
 			t.Fatal(err)
 		}
 		departed(bob)
-		if ttl := rdb.TTL(t.Context(), index).Val(); ttl <= 24*time.Hour || ttl > 48*time.Hour {
+		if ttl := rdb.TTL(t.Context(), index).Val(); ttl <= 12*time.Hour || ttl > 24*time.Hour {
 			t.Errorf("the index is trusted for %v", ttl)
 		}
 	})
 }
 
+// interlude runs a function before each command with a name, and gives the command its error.
+type interlude struct {
+	command string
+	run     func(context.Context) error
+}
+
+func (h interlude) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h interlude) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (h interlude) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == h.command {
+			if err := h.run(ctx); err != nil {
+				cmd.SetErr(err)
+				return err
+			}
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// Links that are written while the index is corrected keep what their writer made of the index, and the index has the
+// other entries throughout.
+func TestIndexWhileLinksChange(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		cai, dee := directory.Ref{Kind: directory.User, ID: "cai"}, directory.Ref{Kind: directory.Group, ID: "dee"}
+		gone, here := plan.Link{RemoteID: "1", Departed: now, Why: plan.Disabled}, plan.Link{RemoteID: "1"}
+		const index = "rollcall:{google_workspace:1}:ledger:gone"
+		for _, command := range []string{"zscan", "hmget", "evalsha", "set"} {
+			must(t, rdb.FlushDB(t.Context()).Err())
+			l := ledger.NewRedis(rdb, "google_workspace:1")
+			must(t, l.PutLinks(t.Context(), map[directory.Ref]plan.Link{ada: gone, bob: here, cai: gone, dee: gone}))
+			must(t, rdb.Del(t.Context(), index+":user:disabled").Err()) // an earlier version wrote ada and cai
+			must(t, rdb.ZAdd(t.Context(), index+":user:absent", redis.Z{Score: 1, Member: bob.String()}).Err())
+			hooked, ran := redis.NewClient(rdb.Options()), false
+			defer hooked.Close()
+			hooked.AddHook(interlude{command, func(ctx context.Context) error {
+				if n := rdb.ZCard(ctx, index+":group:disabled").Val(); n != 1 {
+					t.Errorf("%s: a reader sees %d groups", command, n)
+				}
+				if ran {
+					return nil
+				}
+				ran = true
+				if err := l.PutLinks(ctx, map[directory.Ref]plan.Link{ada: here, bob: gone}); err != nil {
+					return err
+				}
+				return l.DropLinks(ctx, cai)
+			}})
+			want := []ledger.Place{ledger.PlaceOf(bob, now), ledger.PlaceOf(dee, now)}
+			slices.SortFunc(want, ledger.Place.Compare)
+			places, n, err := ledger.NewRedis(hooked, "google_workspace:1").Departed(t.Context(), ledger.Leaving{Limit: 9})
+			if err != nil || !ran || n != 2 || !slices.Equal(places, want) {
+				t.Errorf("%s: the index has %v (%d), %v; want %v", command, places, n, err, want)
+			}
+		}
+	})
+}
+
+// The readers of an index that is not trusted wait for one reading of the links, which goes on without the first.
+func TestOneComparison(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t)
+	hooked := redis.NewClient(rdb.Options())
+	defer hooked.Close()
+	const readers = 5
+	var asked, scans atomic.Int32
+	scanning, leave := make(chan bool), make(chan bool)
+	hooked.AddHook(interlude{"exists", func(context.Context) error {
+		asked.Add(1)
+		return nil
+	}})
+	hooked.AddHook(interlude{"hscan", func(ctx context.Context) error {
+		if scans.Add(1) == 1 {
+			close(scanning)
+		}
+		select {
+		case <-leave:
+		case <-ctx.Done():
+		}
+		return ctx.Err()
+	}})
+	l := ledger.NewRedis(hooked, "google_workspace:1")
+	must(t, l.PutLinks(t.Context(), map[directory.Ref]plan.Link{ada: {RemoteID: "1", Departed: now, Why: plan.Absent}}))
+	first, stop := context.WithCancel(t.Context())
+	gone, results := make(chan error), make(chan error)
+	read := func(ctx context.Context, to chan<- error) {
+		_, n, err := l.Departed(ctx, ledger.Leaving{})
+		if err == nil && n != 1 {
+			err = fmt.Errorf("%d entries, want 1", n)
+		}
+		to <- err
+	}
+	go read(first, gone)
+	<-scanning
+	stop()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("the reader that leaves gets %v", err)
+	}
+	for range readers {
+		go read(t.Context(), results)
+	}
+	for asked.Load() < readers+2 { // all have found that the index is not trusted
+		runtime.Gosched()
+	}
+	close(leave)
+	for range readers {
+		must(t, <-results)
+	}
+	if n := scans.Load(); n != 1 {
+		t.Errorf("the links were read %d times", n)
+	}
+}
+
+// A fault of the index fails its readers, and not those of the links.
+func TestLinksWithoutIndex(t *testing.T) {
+	t.Parallel()
+	rdb := redistest.Start(t)
+	for _, command := range []string{"pttl", "del", "zscan", "evalsha", "set"} {
+		must(t, rdb.FlushDB(t.Context()).Err())
+		hooked := redis.NewClient(rdb.Options())
+		defer hooked.Close()
+		hooked.AddHook(interlude{command, func(context.Context) error { return errors.New("READONLY of a replica") }})
+		l, links := ledger.NewRedis(hooked, "google_workspace:1"), map[directory.Ref]plan.Link{ada: {RemoteID: "1"}}
+		must(t, l.PutLinks(t.Context(), links))
+		const index = "rollcall:{google_workspace:1}:ledger:gone"
+		must(t, rdb.ZAdd(t.Context(), index+":user:absent", redis.Z{Score: 1, Member: ada.String()}).Err())
+		want(t, "Links() without "+command)(l.Links(t.Context()))(links)
+		if rdb.Exists(t.Context(), index).Val() > 0 {
+			t.Errorf("without %s, an index that was not corrected is trusted", command)
+		}
+		if _, _, err := l.Departed(t.Context(), ledger.Leaving{}); (err == nil) != (command == "pttl") {
+			t.Errorf("Departed() without %s: %v", command, err)
+		}
+	}
+}
+
 // Pages of entries that left have each of them once, also where many left at one moment.
 func TestPagesOfDeparted(t *testing.T) {
 	t.Parallel()
-	l, links := ledger.NewRedis(redistest.Start(t), "google_workspace:1"), map[directory.Ref]plan.Link{}
+	rdb := redistest.Start(t)
+	l, links := ledger.NewRedis(rdb, "google_workspace:1"), map[directory.Ref]plan.Link{}
 	const many = 3000
 	for i := range many {
 		kind := directory.Kinds[i%2]
@@ -144,6 +301,10 @@ func TestPagesOfDeparted(t *testing.T) {
 		}
 		q.After = &places[len(places)-1]
 	}
+	nowhere := ledger.Leaving{After: &ledger.Place{Ref: ada, Score: math.NaN()}}
+	if _, _, err := l.Departed(t.Context(), nowhere); err == nil {
+		t.Error("Departed() after no number = nil, want an error")
+	}
 	if len(seen) != many {
 		t.Errorf("the pages have %d entries, want %d", len(seen), many)
 	}
@@ -158,6 +319,16 @@ func TestPagesOfDeparted(t *testing.T) {
 		if _, n, err := l.Departed(t.Context(), tc.q); err != nil || n != tc.want {
 			t.Errorf("Departed(%+v) counts %d (%v), want %d", tc.q, n, err, tc.want)
 		}
+	}
+	var tied []redis.Z
+	for i := range 200 {
+		tied = append(tied, redis.Z{Score: 1, Member: fmt.Sprintf("group/t%03d", i)})
+	}
+	must(t, rdb.ZAdd(t.Context(), "rollcall:{google_workspace:1}:ledger:gone:group:absent", tied...).Err())
+	after := ledger.Place{Ref: directory.Ref{Kind: directory.Group, ID: "t020"}, Score: 1}
+	places, _, err := l.Departed(t.Context(), ledger.Leaving{After: &after, Limit: 70})
+	if err != nil || len(places) != 20 || places[0].ID != "t019" {
+		t.Errorf("after %v come %v, %v", after, places, err)
 	}
 }
 

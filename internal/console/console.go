@@ -31,6 +31,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"rollcall/api"
@@ -82,6 +83,8 @@ type Console struct {
 	views views
 	live  *live
 	now   func() time.Time
+	// ledgers has one ledger of each container, so that its readers share what it prepares.
+	ledgers sync.Map
 }
 
 // roots are the first segments of the paths of the pages. The paths of the API have others.

@@ -3,6 +3,8 @@ package console
 import (
 	"context"
 	"maps"
+	"math"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -92,11 +94,13 @@ func (c *Console) leavers(r *request) (*page, error) {
 	for _, res := range c.reachable(r.who) {
 		if policy, known := c.cfg.Policy(res.Container); known && !res.Disabled {
 			data.Tenants = append(data.Tenants, tenantColumn{Container: res.Container, policy: policy,
-				ledger: c.cfg.Ledger(res.Container), links: map[directory.Ref]plan.Link{}})
+				ledger: c.ledger(res.Container), links: map[directory.Ref]plan.Link{}})
 		}
 	}
-	after := placeIn(q.Get("before"))
-	var err error
+	after, err := placeIn(q.Get("before"))
+	if err != nil {
+		return nil, err
+	}
 	if data.Text != "" {
 		err = c.soughtLeavers(ctx, data, after)
 	} else {
@@ -122,15 +126,24 @@ func (c *Console) leavers(r *request) (*page, error) {
 	return &page{View: "leavers", Title: "Leavers", Nav: "leavers", Data: data}, c.receipts(ctx, data)
 }
 
+// ledger returns the ledger of a container, which all readers share.
+func (c *Console) ledger(id container.ID) *ledger.Redis {
+	l, _ := c.ledgers.LoadOrStore(id, c.cfg.Ledger(id))
+	return l.(*ledger.Redis) //nolint:forcetypeassert // nothing else is stored
+}
+
 // placeIn reads the last place of the page before from an address; nil where there is none.
-func placeIn(text string) *ledger.Place {
+func placeIn(text string) (*ledger.Place, error) {
+	if text == "" {
+		return nil, nil
+	}
 	at, entry, _ := strings.Cut(text, "/")
 	score, err := strconv.ParseFloat(at, 64)
 	ref, ok := plan.ParseRef(entry)
-	if err != nil || !ok {
-		return nil
+	if err != nil || !ok || math.IsNaN(score) || math.IsInf(score, 0) {
+		return nil, refusal{http.StatusBadRequest, "The address names no place in the list."}
 	}
-	return &ledger.Place{Ref: ref, Score: score}
+	return &ledger.Place{Ref: ref, Score: score}, nil
 }
 
 // page keeps the rows of one page.
@@ -195,28 +208,15 @@ func (d *leaversData) count(ctx context.Context) (accounts, n int64, more bool, 
 	return accounts, int64(len(all)), false, nil
 }
 
-// list reads the rows of a page and one more. It merges the tenants.
+// list reads the rows of a page and one more. It merges the tenants. What the index has in another place than the links
+// say is corrected and read once more.
 func (d *leaversData) list(ctx context.Context, after *ledger.Place) error {
-	_, n, more, err := d.count(ctx)
-	if err != nil {
-		return err
-	}
-	if d.Pager.Total = int(n); more {
-		d.Pager.Approximately = " or more"
-	}
+	corrected := false
 	for full := true; full && len(d.Rows) <= leaverRows; {
-		var places []ledger.Place
-		for i := range d.Tenants {
-			q := d.leaving(&d.Tenants[i])
-			q.After, q.Limit = after, leaverRows+1
-			some, _, err := d.Tenants[i].ledger.Departed(ctx, q)
-			if err != nil {
-				return err
-			}
-			places = append(places, some...)
+		of, places, err := d.places(ctx, after)
+		if err != nil {
+			return err
 		}
-		slices.SortFunc(places, ledger.Place.Compare)
-		places = slices.Compact(places)
 		if full = len(places) > leaverRows; full {
 			places = places[:leaverRows+1]
 		}
@@ -228,6 +228,14 @@ func (d *leaversData) list(ctx context.Context, after *ledger.Place) error {
 		if err != nil {
 			return err
 		}
+		if !corrected {
+			if corrected, err = d.correct(ctx, of, places); err != nil {
+				return err
+			}
+			if full = full || corrected; corrected {
+				continue
+			}
+		}
 		for i := range rows { // A person is where the first departure is.
 			if slices.Contains(places, rows[i].place()) {
 				d.Rows = append(d.Rows, rows[i])
@@ -236,8 +244,57 @@ func (d *leaversData) list(ctx context.Context, after *ledger.Place) error {
 		if len(places) > 0 {
 			after = &places[len(places)-1]
 		}
+		corrected = false
 	}
-	return nil
+	_, n, more, err := d.count(ctx)
+	if d.Pager.Total = int(n); more {
+		d.Pager.Approximately = " or more"
+	}
+	return err
+}
+
+// places returns the places of each tenant and those of all in order.
+func (d *leaversData) places(ctx context.Context, after *ledger.Place) (of [][]ledger.Place, all []ledger.Place,
+	err error,
+) {
+	of = make([][]ledger.Place, len(d.Tenants))
+	for i := range d.Tenants {
+		q := d.leaving(&d.Tenants[i])
+		q.After, q.Limit = after, leaverRows+1
+		if of[i], _, err = d.Tenants[i].ledger.Departed(ctx, q); err != nil {
+			return nil, nil, err
+		}
+		all = append(all, of[i]...)
+	}
+	slices.SortFunc(all, ledger.Place.Compare)
+	return of, slices.Compact(all), nil
+}
+
+// correct corrects those places of the tenants whose links were read and say otherwise.
+func (d *leaversData) correct(ctx context.Context, of [][]ledger.Place, read []ledger.Place) (bool, error) {
+	corrected := false
+	for i := range d.Tenants {
+		t := &d.Tenants[i]
+		var wrong []directory.Ref
+		for _, p := range of[i] {
+			link, left := t.links[p.Ref]
+			right := left && p == ledger.PlaceOf(p.Ref, link.Departed) && d.because(link)
+			if !right && slices.Contains(read, p) {
+				wrong = append(wrong, p.Ref)
+			}
+		}
+		if corrected = corrected || len(wrong) > 0; len(wrong) > 0 {
+			if err := t.ledger.Settle(ctx, wrong...); err != nil {
+				return false, err
+			}
+		}
+	}
+	return corrected, nil
+}
+
+// because reports whether the filter selects the reason of a link.
+func (d *leaversData) because(l plan.Link) bool {
+	return d.Why == "" || d.Why == string(ledger.ReasonOf(l))
 }
 
 // read reads the rows of those entries that left and that the filter selects, in order.
@@ -249,13 +306,14 @@ func (d *leaversData) read(ctx context.Context, refs []directory.Ref) ([]leaverR
 		if err != nil {
 			return nil, err
 		}
-		for ref, link := range links {
+		for _, ref := range refs {
+			link := links[ref]
 			if t.links[ref] = link; link.Departed.IsZero() {
 				delete(t.links, ref)
 				continue
 			}
 			due, deleted := t.policy.Due(ref.Kind, link.Departed)
-			selected := (d.Why == "" || d.Why == string(link.Why)) && (!d.Due || deleted && due.Before(d.soon))
+			selected := d.because(link) && (!d.Due || deleted && due.Before(d.soon))
 			if row, has := rows[ref]; selected && (!has || link.Departed.Before(row.Since)) {
 				rows[ref] = leaverRow{Ref: ref, Since: link.Departed, Why: link.Why}
 			}

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -60,6 +61,46 @@ func TestLeavers(t *testing.T) {
 	}
 	if page := h.get("/leavers/?q=none"); !strings.Contains(page, "No leaver fits this filter. There are 3 in all.") {
 		t.Errorf("an empty list does not say why: %s", page)
+	}
+}
+
+// A worker of an earlier version changes links without their places. The list corrects what it
+// meets, and counts what it shows.
+func TestLeaversOfAnEarlierVersion(t *testing.T) {
+	t.Parallel()
+	h, now := newHall(t), time.Now()
+	l := ledger.NewRedis(h.rdb, string(google))
+	links := map[directory.Ref]plan.Link{user("stays"): {RemoteID: "r0", Departed: now, Why: "of a later version"}}
+	for _, name := range []string{"moves", "returns", "turns"} {
+		links[user(name)] = plan.Link{RemoteID: name, Departed: now.Add(-time.Hour), Why: plan.Disabled}
+	}
+	if err := l.PutLinks(t.Context(), links); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"": "4 of 4", "?why=disabled": "3 of 3", "?why=absent": "1 of 1"} {
+		if page := h.get("/leavers/" + path); !strings.Contains(page, want) {
+			t.Errorf("%q lacks %q: %s", path, want, page)
+		}
+	}
+	for name, link := range map[string]plan.Link{"moves": {RemoteID: "r1", Departed: now.Add(-2 * time.Hour),
+		Why: plan.Disabled}, "returns": {RemoteID: "r2"}, "turns": {RemoteID: "r3", Departed: now.Add(-time.Hour),
+		Why: plan.Ordered}} {
+		text, err := json.Marshal(link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.rdb.HSet(t.Context(), "rollcall:{"+string(google)+"}:ledger:links", "user/"+name, text)
+	}
+	for _, step := range [][2]string{{"?why=disabled", "1 of 1"}, {"?why=ordered", "1 of 1"}, {"", "3 of 3"}} {
+		if page := h.get("/leavers/" + step[0]); !strings.Contains(page, step[1]) {
+			t.Errorf("%q lacks %q: %s", step[0], step[1], page)
+		}
+	}
+	for _, place := range []string{"NaN/user/1", "Inf/user/1", "1e999/user/1", "1", "1/x"} {
+		got := h.as(h.reader, http.MethodGet, "/leavers/?before="+place, nil)
+		if got.StatusCode != http.StatusBadRequest {
+			t.Errorf("the page after %s = %d", place, got.StatusCode)
+		}
 	}
 }
 
