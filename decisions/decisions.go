@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/singleflight"
 
 	"rollcall/container"
 	"rollcall/fault"
@@ -37,10 +38,12 @@ type Config struct {
 	Aside func() string
 }
 
-// Store reads and writes the state of all containers. It is safe for concurrent use and starts no goroutine.
+// Store reads and writes the state of all containers. It is safe for concurrent use.
 type Store struct {
 	rdb redis.UniversalClient
 	cfg Config
+	// wholes are the held sets that are being read as a whole.
+	wholes singleflight.Group
 
 	mu sync.Mutex
 	// sequences has the highest sequence of each container that was seen.
@@ -248,9 +251,9 @@ func (s *Store) SetHeld(ctx context.Context, c container.ID, set HeldSet) error 
 	}
 	parts, err := s.setParts(ctx, c, keys, set)
 	if err != nil {
-		return err
+		parts = "" // The set itself is read instead, more slowly.
 	}
-	_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+	done, _ := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.Set(ctx, heldKey(c, set.Digest), data, keepHeld)
 		p.Set(ctx, heldCountsKey(c), counts, keepHeld)
 		if p.Del(ctx, heldPartsKey(c)); parts != "" {
@@ -260,7 +263,12 @@ func (s *Store) SetHeld(ctx context.Context, c container.ID, set HeldSet) error 
 		p.Set(ctx, current, set.Digest, 0)
 		return nil
 	})
-	return redisFault("set held", err)
+	for _, cmd := range done { // The parts may have expired since, or been evicted.
+		if err := cmd.Err(); err != nil && cmd.Name() != "rename" {
+			return redisFault("set held", err)
+		}
+	}
+	return nil
 }
 
 // Held returns the held changes of the newest plan of a container. The Digest of an empty set is empty.

@@ -3,6 +3,7 @@ package decisions
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -36,6 +37,8 @@ type HeldIndex struct {
 	Sections []HeldSection `json:"sections"`
 	// Firsts are the ids of the first changes of the chunks.
 	Firsts []string `json:"firsts,omitempty"`
+	// Nonce is in the names of the parts, so that none is taken for a part that was written at another time.
+	Nonce string `json:"nonce,omitempty"`
 
 	store     *Store
 	container container.ID
@@ -54,7 +57,16 @@ type HeldSection struct {
 }
 
 // HeldLine is what a search looks at: the fingerprint of a change, and its id and names in lower case.
-type HeldLine struct{ Fingerprint, Names string }
+type HeldLine struct {
+	Fingerprint, Names string
+	folded             bool // the id is another one than in Names
+}
+
+// ErrReplaced says that another set was stored while parts of one were read.
+var ErrReplaced = errors.New("a newer run has held other changes")
+
+// Write identifies the write that stored the set: another one of the same changes may hold them for other reasons.
+func (x *HeldIndex) Write() string { return x.RunID + " " + x.At.UTC().Format(time.RFC3339Nano) }
 
 func heldPartsKey(c container.ID) string { return prefix(c) + "held:parts" }
 
@@ -93,33 +105,39 @@ func IndexHeld(set HeldSet) HeldIndex {
 // lineOf returns the line of a change.
 func lineOf(h *HeldChange) string {
 	names := strings.ToLower(strings.Join([]string{h.ID, h.Label, h.Address, h.MemberLabel, h.Member}, "\x00"))
-	return strings.ReplaceAll(h.Fingerprint+"\x00"+names, "\n", " ")
+	folded := map[bool]string{true: "folded"}[foldID(h.ID) != h.ID]
+	return strings.ReplaceAll(h.Fingerprint+"\x00"+folded+"\x00"+names, "\n", " ")
+}
+
+// foldID returns an id as it is in a line. Several ids can be the same there.
+func foldID(id string) string {
+	id, _, _ = strings.Cut(strings.ToLower(id), "\x00")
+	return strings.ReplaceAll(id, "\n", " ")
 }
 
 func splitLine(line string) HeldLine {
-	print, names, _ := strings.Cut(line, "\x00")
-	return HeldLine{print, names}
+	print, rest, _ := strings.Cut(line, "\x00")
+	folded, names, _ := strings.Cut(rest, "\x00")
+	return HeldLine{print, names, folded != ""}
 }
 
-// setParts stores the chunks of a large set under a name that is not read yet. The name is empty for a small set.
+// setParts stores the chunks of a large set under a name that is not read yet, and that no other worker writes. The
+// name is empty for a small set.
 func (s *Store) setParts(ctx context.Context, c container.ID, keys []Key, set HeldSet) (name string, err error) {
 	if len(set.Changes) <= mostWhole {
 		return "", nil
 	}
 	order, sections := sectioned(set.Changes)
-	head, digest := HeldIndex{HeldSet: set, Sections: sections}, set.Digest
-	head.Changes, name = nil, heldPartsKey(c)+":new"
-	if err := s.rdb.Del(ctx, name).Err(); err != nil {
-		return "", redisFault("set held", err)
-	}
+	head := HeldIndex{HeldSet: set, Sections: sections, Nonce: rand.Text()}
+	head.Changes, name = nil, heldPartsKey(c)+":"+head.Nonce
 	put := func(field string, data []byte, err error) error {
 		if err != nil {
 			return fault.New(fault.Internal, "set held", err)
 		}
 		if len(keys) > 0 {
-			data = signed(keys[0], c, partName(digest, field), data)
+			data = signed(keys[0], c, head.partName(field), data)
 		}
-		_, err = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		_, err = s.rdb.TxPipelined(ctx, func(p redis.Pipeliner) error {
 			p.HSet(ctx, name, field, data)
 			p.PExpire(ctx, name, time.Hour) // for a worker that dies
 			return nil
@@ -146,8 +164,14 @@ func (s *Store) setParts(ctx context.Context, c container.ID, keys []Key, set He
 	return name, put("head", data, err)
 }
 
-// partName is what the signature of a part names, so that none is taken for another part or for a whole set.
-func partName(digest, field string) string { return "part " + field + " of " + digest }
+// partName is what the signature of a part names, so that none is taken for another part, for one of another head, or
+// for a whole set.
+func (x *HeldIndex) partName(field string) string {
+	if field == "head" {
+		return "part head of " + x.Digest
+	}
+	return "part " + field + " of " + x.Digest + " " + x.Nonce
+}
 
 // HeldIndex returns the index of the newest held set of a container. The whole set is read where it is small, of an
 // earlier build, or not stored in trusted parts.
@@ -169,17 +193,31 @@ func (s *Store) HeldIndex(ctx context.Context, c container.ID) (HeldIndex, error
 	x := HeldIndex{store: s, container: c, keys: keys, text: head.Val()}
 	x.Digest = current.Val()
 	if data, err := x.open("head", head.Val()); err == nil && head.Val() != "" {
-		if stored.Unpack(data, &x, maxHeld) == nil && x.Digest == current.Val() {
+		if stored.Unpack(data, &x, maxHeld) == nil && x.Digest == current.Val() && x.Nonce != "" {
 			return x, nil
 		}
 	}
-	set, err := s.Held(ctx, c)
-	return IndexHeld(set), err
+	return s.whole(ctx, c, current.Val())
+}
+
+// whole returns the index of a set that is read as a whole. Requests at the same time share it, because it can be large.
+func (s *Store) whole(ctx context.Context, c container.ID, digest string) (HeldIndex, error) {
+	read := s.wholes.DoChan(string(c)+" "+digest, func() (any, error) {
+		set, err := s.Held(context.WithoutCancel(ctx), c) // The other requests wait for it, too.
+		return IndexHeld(set), err
+	})
+	select {
+	case <-ctx.Done():
+		return HeldIndex{}, ctx.Err()
+	case got := <-read:
+		x, _ := got.Val.(HeldIndex)
+		return x, got.Err
+	}
 }
 
 // open returns what is stored as a part.
 func (x *HeldIndex) open(field, data string) ([]byte, error) {
-	text, had, err := unsigned(x.keys, x.container, partName(x.Digest, field), []byte(data))
+	text, had, err := unsigned(x.keys, x.container, x.partName(field), []byte(data))
 	if len(x.keys) > 0 && (err != nil || !had) {
 		return nil, fault.Errorf(fault.Conflict, "the held changes of %s are not signed, or another program changed them; "+
 			"`rollcall sync %s` stores them anew", x.container, x.container)
@@ -187,14 +225,14 @@ func (x *HeldIndex) open(field, data string) ([]byte, error) {
 	return text, nil
 }
 
-// parts returns stored parts by their fields. The error is fault.Conflict if the set is no longer the newest one.
+// parts returns stored parts by their fields. The error is ErrReplaced if the set is no longer the newest one.
 func (x *HeldIndex) parts(ctx context.Context, fields []string) ([][]byte, error) {
 	found, err := x.store.rdb.HMGet(ctx, heldPartsKey(x.container), append(fields, "head")...).Result()
 	if err != nil {
 		return nil, redisFault("held", err)
 	}
 	if found[len(fields)] != x.text {
-		return nil, fault.Errorf(fault.Conflict, "a newer run has held other changes: load the page again")
+		return nil, fault.Errorf(fault.Conflict, "%w: load the page again", ErrReplaced)
 	}
 	out := make([][]byte, len(fields))
 	for i, field := range fields {
@@ -245,9 +283,12 @@ func (x *HeldIndex) chunks(ctx context.Context, numbers []int, visit func(at int
 			}
 			parts, err := x.parts(ctx, fields)
 			for i, part := range parts {
+				if ctx.Err() != nil {
+					break
+				}
 				visit(some[i]*heldChunk, string(part))
 			}
-			return err
+			return cmp.Or(err, ctx.Err())
 		})
 	}
 	return g.Wait()
@@ -257,6 +298,9 @@ func (x *HeldIndex) chunks(ctx context.Context, numbers []int, visit func(at int
 // Matches may be called concurrently.
 func (x *HeldIndex) Find(ctx context.Context, text string, matches func(HeldLine) bool) (places []int, err error) {
 	for at := range x.rows {
+		if at%heldChunk == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		if matches(splitLine(lineOf(&x.rows[at]))) {
 			places = append(places, at)
 		}
@@ -299,8 +343,12 @@ func (x *HeldIndex) Holds(ctx context.Context, op, kind string, ids []string) (m
 	waits := func(at int) bool {
 		return slices.ContainsFunc(spans, func(span [2]int) bool { return at >= span[0] && at < span[1] })
 	}
+	wanted, folded := map[string]bool{}, map[string]bool{}
+	for _, id := range ids {
+		wanted[id], folded[foldID(id)] = true, true
+	}
 	for at := range x.rows {
-		if waits(at) && slices.Contains(ids, x.rows[at].ID) {
+		if waits(at) && wanted[x.rows[at].ID] {
 			out[x.rows[at].ID] = true
 		}
 	}
@@ -313,21 +361,32 @@ func (x *HeldIndex) Holds(ctx context.Context, op, kind string, ids []string) (m
 			}
 		}
 	}
-	wanted := map[string]string{}
-	for _, id := range ids {
-		wanted[strings.ToLower(id)] = id
-	}
 	var mu sync.Mutex
+	var unsure []int // Only the row has the id.
 	err := x.chunks(ctx, slices.Sorted(maps.Keys(chunks)), func(at int, lines string) {
 		mu.Lock()
 		defer mu.Unlock()
 		for line := range strings.Lines(lines) {
-			name, _, _ := strings.Cut(splitLine(line).Names, "\x00")
-			if id, is := wanted[name]; is && waits(at) {
-				out[id] = true
+			l := splitLine(line)
+			switch name, _, _ := strings.Cut(l.Names, "\x00"); {
+			case !folded[name] || !waits(at):
+			case l.folded:
+				unsure = append(unsure, at)
+			case wanted[name]:
+				out[name] = true
 			}
 			at++
 		}
 	})
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(unsure)
+	rows, err := x.Rows(ctx, unsure)
+	for i := range rows {
+		if wanted[rows[i].ID] {
+			out[rows[i].ID] = true
+		}
+	}
 	return out, err
 }

@@ -35,6 +35,7 @@ type changesData struct {
 	Searched time.Time
 	Plans    int
 	before   time.Time // only plans from before it
+	run      string    // whose rows the search goes on with
 }
 
 // changeRow is one change of one run.
@@ -54,7 +55,8 @@ type executed struct {
 // changes lists the changes of all runs that have a plan.
 func (c *Console) changes(r *request) (*page, error) {
 	q := r.URL.Query()
-	data := &changesData{Container: q.Get("container"), Filter: planFilterOf(q), All: c.reachable(r.who)}
+	data := &changesData{Container: q.Get("container"), Filter: planFilterOf(q), All: c.reachable(r.who),
+		run: q.Get("run")}
 	data.Filter.Row, data.Filter.By = string(plan.RowChange), ""
 	if ms, err := strconv.ParseInt(q.Get("before"), 10, 64); err == nil {
 		data.before = time.UnixMilli(ms)
@@ -132,7 +134,7 @@ func (d *changesData) address(page int) string {
 		before = strconv.FormatInt(d.before.UnixMilli(), 10)
 	}
 	return query("container", d.Container, "op", d.Filter.Op, "kind", d.Filter.Kind, "q", d.Filter.Text,
-		"before", before, "from", d.Filter.begin(), "page", strconv.Itoa(page))
+		"before", before, "run", d.run, "from", d.Filter.begin(), "page", strconv.Itoa(page))
 }
 
 // pageOfChanges reads a page by its number, without reading what is before it.
@@ -167,19 +169,22 @@ func (c *Console) pageOfChanges(ctx context.Context, d *changesData, runs []exec
 
 // searchChanges reads plans from the newest to the oldest until the time is over.
 func (c *Console) searchChanges(ctx context.Context, d *changesData, runs []executed) error {
+	if at := slices.IndexFunc(runs, func(e executed) bool { return e.run.ID == d.run }); at > 0 {
+		runs = runs[at:] // Others of the same millisecond were searched.
+	}
 	until, n, first := time.Now().Add(searchTime), 0, (d.Filter.page-1)*changeRows
 	for i := range runs {
 		f := d.Filter
-		if i > 0 || d.before.IsZero() {
+		if runs[i].run.ID != d.run {
 			f.from = 0
 		}
 		if i > 0 && time.Now().After(until) {
-			d.goOn(runs[i].head.At, 0)
+			d.goOn(&runs[i], 0)
 			break
 		}
 		for row, err := range c.search(ctx, runs[i].head, f, until) {
 			if at, stopped := errors.AsType[stoppedAt](err); stopped {
-				d.goOn(runs[i].head.At, int(at))
+				d.goOn(&runs[i], int(at))
 				break
 			}
 			if err != nil {
@@ -197,11 +202,11 @@ func (c *Console) searchChanges(ctx context.Context, d *changesData, runs []exec
 	return nil
 }
 
-// goOn notes that the search goes on with a row of the plan of a time.
-func (d *changesData) goOn(at time.Time, from int) {
-	older := changesData{Container: d.Container, Filter: d.Filter, before: at.Truncate(time.Millisecond).
-		Add(time.Millisecond)}
-	older.Filter.from, d.Searched = from, at
+// goOn notes that the search goes on with a row of the plan of a run.
+func (d *changesData) goOn(e *executed, from int) {
+	older := changesData{Container: d.Container, Filter: d.Filter, run: e.run.ID,
+		before: e.head.At.Truncate(time.Millisecond).Add(time.Millisecond)}
+	older.Filter.from, d.Searched = from, e.head.At
 	d.Older = older.address(1)
 }
 

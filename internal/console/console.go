@@ -220,6 +220,9 @@ func (c *Console) get(pattern string, v view) {
 			return
 		}
 		p, err := v(req)
+		if errors.Is(err, decisions.ErrReplaced) {
+			p, err = v(req)
+		}
 		c.answer(w, req, p, err)
 	})
 }

@@ -22,6 +22,7 @@ type reviewData struct {
 	api.Resource
 	Verdict     string
 	Digest      string
+	Write       string // of the set
 	Count       int
 	Consequence string
 	Changes     []decisions.HeldChange // the first ones
@@ -33,6 +34,9 @@ type reviewData struct {
 
 // mostReviewed is the number of changes that a confirmation names one by one.
 const mostReviewed = 20
+
+// mostEntries is the number of changes that can be chosen one by one. A page has heldRows of them.
+const mostEntries = 500
 
 // review shows the confirmation of a decision with its numbers.
 func (c *Console) review(r *request) (*page, error) {
@@ -47,8 +51,8 @@ func (c *Console) review(r *request) (*page, error) {
 	}
 	res, _ := c.resource(r.container())
 	data := reviewData{
-		Resource: res, Verdict: verdict, Digest: r.PathValue("digest"), Count: chosen.count,
-		Until: c.now().Add(decisions.DecisionTTL), Selection: q, Back: heldPath(res.Container),
+		Resource: res, Verdict: verdict, Digest: r.PathValue("digest"), Write: chosen.set.Write(),
+		Count: chosen.count, Until: c.now().Add(decisions.DecisionTTL), Selection: q, Back: heldPath(res.Container),
 	}
 	if data.Groups, _, err = c.grouped(r.Context(), &chosen.set, chosen.places, "reason"); err != nil {
 		return nil, err
@@ -73,6 +77,7 @@ type choice struct {
 	set    decisions.HeldIndex
 	places []int // nil for all
 	count  int
+	named  map[string]bool // the fingerprints of the form where it has single entries
 }
 
 // choose returns the changes that a form selects: some entries, one group, or all of a set. Of a superseded set it
@@ -81,6 +86,9 @@ func (c *Console) choose(r *request, form url.Values) (out choice, err error) {
 	ctx, id := r.Context(), r.container()
 	if _, known := c.resource(id); !known {
 		return out, errNoPage
+	}
+	if len(form["entry"]) > mostEntries {
+		return out, refusal{http.StatusBadRequest, fmt.Sprintf("At most %d changes can be chosen one by one.", mostEntries)}
 	}
 	if out.set, err = c.cfg.Decisions.HeldIndex(ctx, id); err == nil && out.set.Digest != r.PathValue("digest") {
 		var whole decisions.HeldSet
@@ -91,9 +99,11 @@ func (c *Console) choose(r *request, form url.Values) (out choice, err error) {
 		return out, err
 	}
 	if form.Get("scope") == "entries" {
-		out.places, err = out.set.Find(ctx, "", func(l decisions.HeldLine) bool {
-			return slices.Contains(form["entry"], l.Fingerprint)
-		})
+		out.named = make(map[string]bool, len(form["entry"]))
+		for _, print := range form["entry"] {
+			out.named[print] = true
+		}
+		out.places, err = out.set.Find(ctx, "", func(l decisions.HeldLine) bool { return out.named[l.Fingerprint] })
 		out.places = append([]int{}, out.places...)
 	} else {
 		out.places, err = found(ctx, &out.set, strings.TrimSpace(form.Get("q")))
@@ -140,6 +150,11 @@ func (c *Console) decide(r *request, verdict plan.Verdict) (string, error) {
 			fmt.Sprintf("The confirmation showed %s changes, and %d are selected by now. "+
 				"Nothing was decided. Go back and look again.", shown, chosen.count)}
 	}
+	changed := refusal{http.StatusConflict, "The plan has changed since the confirmation. Nothing was decided. " +
+		"Go back and review again."}
+	if chosen.places != nil && chosen.named == nil && r.PostForm.Get("write") != chosen.set.Write() {
+		return "", changed
+	}
 	var entries map[string]bool // nil for all
 	if chosen.places != nil {
 		rows, err := chosen.set.Rows(r.Context(), chosen.places)
@@ -148,6 +163,9 @@ func (c *Console) decide(r *request, verdict plan.Verdict) (string, error) {
 		}
 		entries = make(map[string]bool, len(rows))
 		for i := range rows {
+			if chosen.named != nil && !chosen.named[rows[i].Fingerprint] {
+				return "", changed
+			}
 			entries[rows[i].Fingerprint] = true
 		}
 	}

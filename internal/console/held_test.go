@@ -1,7 +1,9 @@
 package console_test
 
 import (
+	"context"
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -10,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/redis/go-redis/v9"
 
 	"rollcall/decisions"
 	"rollcall/directory"
@@ -48,6 +51,7 @@ func TestDeciding(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		form.Set("write", writeOf(page))
 		form.Set("count", "7")
 		if got := h.as(h.decider, http.MethodPost, at+map[string]string{"approved": "approve",
 			"rejected": "reject"}[form.Get("verdict")], form); got.StatusCode != http.StatusConflict ||
@@ -79,6 +83,89 @@ func TestDeciding(t *testing.T) {
 		if page := h.get("/held/google_workspace/1/"); !strings.Contains(page, verdict+" by decider") {
 			t.Errorf("%s: the page does not say what was decided: %s", name, page)
 		}
+	}
+}
+
+// writeOf returns which write of a set a confirmation showed.
+func writeOf(page string) string {
+	_, rest, _ := strings.Cut(page, `name="write" value="`)
+	value, _, _ := strings.Cut(rest, `"`)
+	return html.UnescapeString(value)
+}
+
+// What is approved is what the confirmation showed, also where the same changes were stored again for other reasons, or
+// where another program changed the rows.
+func TestDecidingWhatWasShown(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	at := "/held/google_workspace/1/d1/"
+	first, second := leaver("ada"), leaver("ben")
+	second.Guard = "doubt"
+	h.hold(google, "r1", first, second)
+	form := url.Values{"by": {"reason"}, "key": {"limit"}, "count": {"1"},
+		"write": {writeOf(h.get(at + "review?verdict=approved&by=reason&key=limit"))}}
+	first.Guard, second.Guard = "doubt", "limit"
+	h.hold(google, "r2", first, second)
+	refused := func(what string, form url.Values) {
+		t.Helper()
+		got := h.as(h.decider, http.MethodPost, at+"approve", form)
+		if got.StatusCode != http.StatusConflict || !strings.Contains(got.body, "The plan has changed") {
+			t.Errorf("%s: POST = %d: %s", what, got.StatusCode, got.body)
+		}
+		if decided, err := h.decisions.Decisions(t.Context(), google); err != nil || len(decided) > 0 {
+			t.Errorf("%s: decided %v (%v)", what, decided, err)
+		}
+	}
+	refused("another write", form)
+	var many []decisions.HeldChange
+	for i := range 5001 {
+		many = append(many, leaver(fmt.Sprintf("%04d", i)))
+	}
+	h.hold(google, "r3", many...)
+	const parts = "rollcall:{google_workspace:1}:held:parts"
+	h.rdb.HSet(t.Context(), parts, "rows0", h.rdb.HGet(t.Context(), parts, "rows1").Val())
+	refused("other rows", url.Values{"scope": {"entries"}, "entry": {"print-0007"}, "count": {"1"}})
+	got := h.as(h.decider, http.MethodPost, at+"approve", url.Values{"scope": {"entries"}, "entry": make([]string, 501)})
+	if got.StatusCode != http.StatusBadRequest {
+		t.Errorf("too many entries: POST = %d: %s", got.StatusCode, got.body)
+	}
+}
+
+// between runs something once, before the first command with a name.
+type between struct {
+	command string
+	run     func()
+}
+
+func (b *between) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (b *between) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (b *between) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if run := b.run; run != nil && cmd.Name() == b.command {
+			b.run = nil
+			run()
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// A page whose set is replaced while it is read shows the newer one.
+func TestHeldIsReplacedWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	h := newHall(t)
+	var many []decisions.HeldChange
+	for i := range 5001 {
+		many = append(many, leaver(fmt.Sprint("person-", i)))
+	}
+	h.hold(google, "r1", many...)
+	replaced := false
+	h.rdb.AddHook(&between{"hmget", func() { replaced = true; h.hold(google, "r2", leaver("ben")) }})
+	if page := h.get("/held/google_workspace/1/"); !replaced || !strings.Contains(page, "<bdi>ben</bdi>") {
+		t.Errorf("the set was replaced: %v; the page is %s", replaced, page)
 	}
 }
 
@@ -205,7 +292,7 @@ func TestThePagesOfALargeSet(t *testing.T) {
 		changes = append(changes, held)
 	}
 	h.hold(google, "r", changes...)
-	exact := regexp.MustCompile(`Loaded [^<]*|\d\d:\d\d:\d\d|[^<>]* ago`)
+	exact := regexp.MustCompile(`Loaded [^<]*|name="write" value="[^"]*"|\d\d:\d\d:\d\d|[^<>]* ago`)
 	const at = "/held/google_workspace/1/"
 	pages := func() (out []string) {
 		for _, path := range []string{"", "?page=41", "?page=60", "?by=action&page=9", "?by=unit", "?q=PERSON-59", "?q=none",

@@ -116,7 +116,7 @@ func TestChanges(t *testing.T) {
 		}
 		return p
 	}
-	h.run(corp, status.End{State: status.Completed}, update(3), plan.Plan{})
+	older := h.run(corp, status.End{State: status.Completed}, update(3), plan.Plan{})
 	run := h.run(google, status.End{State: status.Completed}, update(60), plan.Plan{})
 	trail := h.decisions.Trail(google)
 	trail.Add("user/ua", decisions.Attempt{Op: "update", RunID: run.ID, FailKind: "refused", FailText: "no such field"})
@@ -137,6 +137,12 @@ func TestChanges(t *testing.T) {
 	}
 	if page := h.get("/changes/?q=PERSONC&op=update&container=ldap:corp"); !strings.Contains(page, "1–1 of 1") {
 		t.Errorf("the changes that a search finds are %s", page)
+	}
+	// A search goes on only in the plan of its own run.
+	for run, want := range map[string]string{run.ID: "1–3 of 3", older.ID: "fits this filter", "gone": "1–4 of 4"} {
+		if page := h.get("/changes/?q=persona&from=1&before=4000000000000&run=" + run); !strings.Contains(page, want) {
+			t.Errorf("the search that goes on with the run %s lacks %q: %s", run, want, page)
+		}
 	}
 	if page := h.get("/changes/?op=delete"); !strings.Contains(page, "fits this filter") {
 		t.Errorf("an empty list does not say why: %s", page)
