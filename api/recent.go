@@ -29,9 +29,10 @@ func (a *API) recent(ctx context.Context, f *family, c container.ID) (g status.G
 	}
 }
 
-// rows returns the rows of each run as JSON. It reads only the runs whose rows are not kept. It reports whether all runs
-// were there, and the newest one was open if the container is live.
-func (a *API) rows(ctx context.Context, f *family, c container.ID, g status.Glance) (out [][]byte, same bool, err error) {
+// rows returns the rows of each run as JSON. It reads only the runs whose rows are not kept. It reports whether all
+// runs were there, and the newest one was open if the container is live.
+func (a *API) rows(ctx context.Context, f *family, c container.ID, g status.Glance) (out [][]byte, same bool,
+	err error) {
 	notices, err := a.notices(c, g)
 	if err != nil {
 		return nil, false, err

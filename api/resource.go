@@ -310,7 +310,8 @@ func (a *API) readyz(r *request) (answer, error) {
 	}
 	for _, c := range a.resources.containers() {
 		found, err := a.cfg.Status.Configured(ctx, c)
-		if err == nil && a.cfg.Notice != nil && a.cfg.Notice(c, found) != "" { // The status of the container has the text, which names hosts.
+		if err == nil && a.cfg.Notice != nil && a.cfg.Notice(c, found) != "" {
+			// The status of the container has the text, which names hosts.
 			components["configuration"] = "differs between processes"
 		}
 	}

@@ -29,9 +29,9 @@ const (
 	chunksAtOnce, chunkReaders = 50, 4
 )
 
-// HeldIndex is a held set of which parts can be read. Its changes are in the order of its sections, and of their ids. A large set is
-// stored so beside the whole set, which can take seconds to read: a hash has the sections, and for each chunk the
-// changes and, for searching, a line of text for each of them.
+// HeldIndex is a held set of which parts can be read. Its changes are in the order of its sections, and of their ids. A
+// large set is stored so beside the whole set, which can take seconds to read. A hash has the sections, and for each
+// chunk the changes and, for searching, a line of text for each of them.
 type HeldIndex struct {
 	HeldSet                // without its changes
 	Sections []HeldSection `json:"sections"`
@@ -200,7 +200,8 @@ func (s *Store) HeldIndex(ctx context.Context, c container.ID) (HeldIndex, error
 	return s.whole(ctx, c, current.Val())
 }
 
-// whole returns the index of a set that is read as a whole. Requests at the same time share it, because it can be large.
+// whole returns the index of a set that is read as a whole. Requests at the same time share it, because it can be
+// large.
 func (s *Store) whole(ctx context.Context, c container.ID, digest string) (HeldIndex, error) {
 	read := s.wholes.DoChan(string(c)+" "+digest, func() (any, error) {
 		set, err := s.Held(context.WithoutCancel(ctx), c) // The other requests wait for it, too.
@@ -294,7 +295,7 @@ func (x *HeldIndex) chunks(ctx context.Context, numbers []int, visit func(at int
 	return g.Wait()
 }
 
-// Find returns the places of the changes that match. Chunks without the text are not looked at; an empty text is in all.
+// Find returns the places of the changes that match. Chunks without the text are left out. An empty text is in all.
 // Matches may be called concurrently.
 func (x *HeldIndex) Find(ctx context.Context, text string, matches func(HeldLine) bool) (places []int, err error) {
 	for at := range x.rows {

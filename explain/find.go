@@ -317,8 +317,8 @@ func leftOut(in *SourceInput, seen *source.Sighting, broken *source.Rule) (Sourc
 }
 
 // stays says what a run does with a known entry that cannot be used.
-const stays = "The next sync of this source leaves it in the local directory as it is, until the entry is repaired or " +
-	"deleted."
+const stays = "The next sync of this source leaves it in the local directory as it is, until the entry is repaired " +
+	"or deleted."
 
 func stored(in *SourceInput, seen *source.Sighting) (SourceCode, string) {
 	at := "it was read at " + in.Stored.DN
@@ -332,8 +332,8 @@ func stored(in *SourceInput, seen *source.Sighting) (SourceCode, string) {
 	case in.unanswered() != "" || in.Location == nil:
 		return Read, at + unasked(in)
 	case seen == nil && in.Other != nil && in.Other.ID == "":
-		return Unusable, fmt.Sprintf("%s The live directory has no entry with its unique id, and %s has no readable one and may "+
-			"be it. %s", at, in.Other.DN, stays)
+		return Unusable, fmt.Sprintf("%s The live directory has no entry with its unique id, and %s has no readable one and "+
+			"may be it. %s", at, in.Other.DN, stays)
 	case seen == nil && in.Other != nil:
 		return Read, fmt.Sprintf("%s It was created again: the live directory has %s with another unique id (%s). The next "+
 			"sync of this source takes that over, and the providers ask before the account follows (reanchor).", at,

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -276,4 +277,58 @@ func (d *Document) leaving() bool {
 		slices.ContainsFunc(d.Providers, func(p Provider) bool {
 			return slices.ContainsFunc(p.Next, func(r plan.Row) bool { return r.Change.Op == plan.Suspend })
 		})
+}
+
+// askTenants searches the tenants for an address that no directory has. An account with our anchor leads to its
+// entry. An account without our anchor is listed.
+func (x *Explainer) askTenants(ctx context.Context, in *Input) error {
+	for i := range x.cfg.Providers {
+		access := &x.cfg.Providers[i]
+		if !access.On {
+			continue
+		}
+		p := ProviderInput{Container: access.Container}
+		engine, err := x.engine(access)
+		if err == nil {
+			p.Strangers, err = engine.Holders(ctx, in.Query.Value, max(patience(ctx), 1))
+		}
+		if p.Err = err; err == nil && len(p.Strangers) == 0 {
+			continue
+		}
+		in.Providers = append(in.Providers, p)
+		for j := range p.Strangers {
+			whose, err := x.owner(ctx, &p.Strangers[j])
+			if err != nil {
+				return err
+			}
+			if whose != nil {
+				whose.Query = in.Query
+				*in = *whose
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// owner gathers the evidence for the entry in an object's anchor; nil if the object has none.
+func (x *Explainer) owner(ctx context.Context, o *plan.Object) (*Input, error) {
+	if o.ID == "" {
+		return nil, nil // there is none, and that is no error
+	}
+	in, err := x.gather(ctx, Query{By: ByID, Value: string(o.ID)})
+	if err != nil || unknown(&in) {
+		return nil, err
+	}
+	return &in, nil
+}
+
+// patience returns the time limit for the next tenant. A silent tenant must not delay the answers of the others.
+func patience(ctx context.Context) time.Duration {
+	end, bounded := ctx.Deadline()
+	if !bounded {
+		return askProvider
+	}
+	const rest = 10 * time.Second // to read the local directory, to plan and to answer
+	return min(askProvider, time.Until(end)-rest)
 }

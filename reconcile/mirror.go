@@ -118,7 +118,8 @@ func (m mirror) search(ctx context.Context, absent []directory.Ref, v *view) (n 
 	}
 	found := now.Findings
 	for i := range now.Entries {
-		found = append(found, directory.Finding{Ref: now.Entries[i].Ref(), DN: now.Entries[i].DN, Label: now.Entries[i].Label()})
+		e := &now.Entries[i]
+		found = append(found, directory.Finding{Ref: e.Ref(), DN: e.DN, Label: e.Label()})
 	}
 	for _, f := range found {
 		if !slices.Contains(absent, f.Ref) {

@@ -136,8 +136,8 @@ func (a *applier) spared(i int) bool {
 	return true
 }
 
-// silence judges the changes that got no response twice. They fail if other changes got one. If the target was silent at
-// the end of the first pass, and stays so, it is down, and the run is deferred. A local copy that lacks a change is
+// silence judges the changes that got no response twice. They fail if other changes got one. If the target was silent
+// at the end of the first pass, and stays so, it is down, and the run is deferred. A local copy that lacks a change is
 // nothing to sync from, so a full run of it is deferred too.
 func (a *applier) silence() {
 	a.mu.Lock()

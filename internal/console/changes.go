@@ -30,7 +30,8 @@ type changesData struct {
 	Container string
 	Filter    planFilter
 	All       []api.Resource
-	// Older leads to the search of the older plans; empty where all were searched. Searched is when the newest of them was planned.
+	// Older leads to the search of the older plans; empty where all were searched. Searched is when the newest of them
+	// was planned.
 	Older    string
 	Searched time.Time
 	Plans    int

@@ -123,8 +123,8 @@ func (s *Server) Freeze(t testing.TB) (thaw func()) {
 }
 
 func (s *Server) start(slapd string) error {
-	proc, err := testprocess.Start(slapd, "-h", strings.TrimSpace(s.URL+" "+s.LDAPSURL), "-F", filepath.Join(s.dir, "conf"),
-		"-d", "0")
+	proc, err := testprocess.Start(slapd, "-h", strings.TrimSpace(s.URL+" "+s.LDAPSURL),
+		"-F", filepath.Join(s.dir, "conf"), "-d", "0")
 	if err != nil {
 		return err
 	}

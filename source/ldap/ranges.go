@@ -36,8 +36,8 @@ func parseRange(name string) (base string, next int, last, ok bool) {
 	return "", 0, false, false
 }
 
-// usnChanged is the number of the last change of an entry of Active Directory. The server also raises it for a change of
-// linked values, such as members, which have numbers of their own (Microsoft's article 825916).
+// usnChanged is the number of the last change of an entry of Active Directory. The server also raises it for a change
+// of linked values, such as members, which have numbers of their own (Microsoft's article 825916).
 const usnChanged = "uSNChanged"
 
 // mostReads bounds how often an entry is read that changes while it is read.
@@ -61,8 +61,8 @@ func (r *reading) complete(ctx context.Context, s *scope, records []record) erro
 		case err != nil:
 			return err
 		case e == nil:
-			rec.blame(fmt.Sprintf("it has more values than the server gives at once, and it changed during each of %d reads, or "+
-				"was moved or deleted meanwhile: the next run reads it again", mostReads))
+			rec.blame(fmt.Sprintf("it has more values than the server gives at once, and it changed during each of %d reads, "+
+				"or was moved or deleted meanwhile: the next run reads it again", mostReads))
 		default:
 			*rec = r.record(newDecoder(s, r.dir.about().types), e)
 		}
@@ -113,7 +113,8 @@ func (r *reading) base(ctx context.Context, dn, filter string, attrs []string) (
 	err := r.search(ctx, req, func(e *ldap.Entry) error {
 		out = &ldap.Entry{DN: e.DN}
 		for _, a := range e.Attributes { // They are those of the next entry, too.
-			out.Attributes = append(out.Attributes, &ldap.EntryAttribute{Name: a.Name, Values: a.Values, ByteValues: a.ByteValues})
+			kept := ldap.EntryAttribute{Name: a.Name, Values: a.Values, ByteValues: a.ByteValues}
+			out.Attributes = append(out.Attributes, &kept)
 		}
 		return nil
 	})

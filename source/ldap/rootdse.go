@@ -285,7 +285,7 @@ func contextPosition(ctx context.Context, dir searcher, base string, p *director
 }
 
 // replicaPosition is that of 389 Directory Server: the replica update vector. Its values are
-// "{replicageneration} 5f…" and "{replica 1 ldap://host:389} <first CSN> <last CSN>". A vector of another generation is
+// "{replicageneration} 5f" and "{replica 1 ldap://host:389} <first CSN> <last CSN>". A vector of another generation is
 // another database. It is read from the configuration of the replica: the tombstone with the vector is shown to the
 // directory manager alone.
 func (s *session) replicaPosition(ctx context.Context, base string, p *directory.Position) error {

@@ -104,8 +104,8 @@ func (s *Source) Survey(ctx context.Context) (*Survey, error) {
 		return nil, err
 	}
 	if len(snap.Entries)+len(snap.Findings) == 0 {
-		return nil, fault.Errorf(fault.Invalid, "source %s: nothing in scope was found below %s with the preset %q: check the "+
-			"base, the preset and the rights of the bind account", s.cfg.Slug, s.cfg.BaseDN, s.cfg.Preset)
+		return nil, fault.Errorf(fault.Invalid, "source %s: nothing in scope was found below %s with the preset %q: check "+
+			"the base, the preset and the rights of the bind account", s.cfg.Slug, s.cfg.BaseDN, s.cfg.Preset)
 	}
 	out := &Survey{Server: s.servers[0].String(), Findings: snap.Findings, Notes: snap.Notes,
 		Domains: map[string]int{}, Containers: map[string]int{}, Filled: map[string]int{}}
