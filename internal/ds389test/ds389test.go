@@ -53,8 +53,8 @@ type Options struct {
 
 // Server is one running ns-slapd.
 type Server struct {
-	// URL is where it listens.
-	URL string
+	slapdtest.Admin // Manager
+
 	// PasswordFile and ReaderPasswordFile have the passwords of Manager and of slapdtest.Reader.
 	PasswordFile, ReaderPasswordFile string
 
@@ -66,7 +66,7 @@ type Server struct {
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "ds") //nolint:usetesting // t.TempDir's path is too long for a socket
-	s := &Server{dir: dir}
+	s := &Server{dir: dir, Admin: slapdtest.Admin{DN: Manager, Password: slapdtest.RootPassword}}
 	s.must(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	for _, sub := range []string{"conf/schema", "lock", "tmp", "ldif", "bak", "run", "inst", "log", "db"} {
@@ -134,50 +134,6 @@ func (s *Server) Save(t testing.TB) (restore func()) {
 		s.must(t, os.CopyFS(db, os.DirFS(saved)))
 		s.Run(t)
 	}
-}
-
-// Conn returns a connection that is bound as the directory manager and closed when the test ends.
-func (s *Server) Conn(t testing.TB) *ldap.Conn {
-	t.Helper()
-	c, err := ldap.DialURL(s.URL)
-	s.must(t, err)
-	t.Cleanup(func() { c.Close() })
-	s.must(t, c.Bind(Manager, slapdtest.RootPassword))
-	return c
-}
-
-// Add adds an entry; attributes are name, value pairs.
-func (s *Server) Add(t testing.TB, dn string, pairs ...string) {
-	t.Helper()
-	req := ldap.NewAddRequest(dn, nil)
-	values := map[string][]string{}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		values[pairs[i]] = append(values[pairs[i]], pairs[i+1])
-	}
-	for name, v := range values {
-		req.Attribute(name, v)
-	}
-	s.must(t, s.Conn(t).Add(req))
-}
-
-// Set replaces the values of an attribute; none removes it.
-func (s *Server) Set(t testing.TB, dn, name string, values ...string) {
-	t.Helper()
-	req := ldap.NewModifyRequest(dn, nil)
-	req.Replace(name, values)
-	s.must(t, s.Conn(t).Modify(req))
-}
-
-// Delete removes an entry.
-func (s *Server) Delete(t testing.TB, dn string) {
-	t.Helper()
-	s.must(t, s.Conn(t).Del(ldap.NewDelRequest(dn, nil)))
-}
-
-// Rename gives an entry another first RDN and, where parent is not empty, moves it.
-func (s *Server) Rename(t testing.TB, dn, rdn, parent string) {
-	t.Helper()
-	s.must(t, s.Conn(t).ModifyDN(ldap.NewModifyDNRequest(dn, rdn, true, parent)))
 }
 
 // config fills the templates of the distribution.

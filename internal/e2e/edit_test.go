@@ -61,16 +61,7 @@ func (e *editor) removeTree(dn, filter string) {
 // add adds an entry with a chosen entryUUID, either a restored backup or a new person.
 func (e *editor) add(dn string, pairs ...string) {
 	e.Helper()
-	const relax = "1.3.6.1.4.1.4203.666.5.12"
-	req := ldap.NewAddRequest(dn, []ldap.Control{ldap.NewControlString(relax, true, "")})
-	values := map[string][]string{}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		values[pairs[i]] = append(values[pairs[i]], pairs[i+1])
-	}
-	for name, v := range values {
-		req.Attribute(name, v)
-	}
-	e.must(e.conn.Add(req))
+	e.ldap.Add(e, dn, pairs...)
 }
 
 // person adds the nth user, as slapdtest.Generate writes it, below parent ("" is the usual place).

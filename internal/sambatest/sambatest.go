@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"rollcall/internal/slapdtest"
 )
 
 // Names of the domain that every test gets.
@@ -34,8 +36,8 @@ const install = "install Samba's domain controller (Debian and Ubuntu: apt-get i
 
 // Domain is one running domain controller.
 type Domain struct {
-	// URL is the address of the server.
-	URL string
+	slapdtest.Admin // Administrator
+
 	// PasswordFile is the file with the administrator's password.
 	PasswordFile string
 
@@ -55,7 +57,8 @@ func Start(t testing.TB) *Domain {
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	ip := freeAddress(t, dir)
 	provision(t, dir, ip)
-	d := &Domain{URL: "ldap://" + ip, PasswordFile: filepath.Join(dir, "admin.pw"), dir: dir}
+	d := &Domain{Admin: slapdtest.Admin{URL: "ldap://" + ip, DN: Administrator, Password: Password},
+		PasswordFile: filepath.Join(dir, "admin.pw"), dir: dir}
 	if err := os.WriteFile(d.PasswordFile, []byte(Password+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -131,44 +134,6 @@ func (d *Domain) answers() bool {
 	}
 	defer c.Close()
 	return c.Bind(Administrator, Password) == nil
-}
-
-// Conn returns a connection that is bound as the administrator and closed when the test ends.
-func (d *Domain) Conn(t testing.TB) *ldap.Conn {
-	t.Helper()
-	c, err := ldap.DialURL(d.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	if err := c.Bind(Administrator, Password); err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
-// Add adds an object. The attributes are name, value pairs.
-func (d *Domain) Add(t testing.TB, dn string, pairs ...string) {
-	t.Helper()
-	req := ldap.NewAddRequest(dn, nil)
-	values := map[string][]string{}
-	for i := 0; i+1 < len(pairs); i += 2 {
-		values[pairs[i]] = append(values[pairs[i]], pairs[i+1])
-	}
-	for name, v := range values {
-		req.Attribute(name, v)
-	}
-	if err := d.Conn(t).Add(req); err != nil {
-		t.Fatalf("add %s: %v", dn, err)
-	}
-}
-
-// Move renames an object and moves it below parent.
-func (d *Domain) Move(t testing.TB, dn, rdn, parent string) {
-	t.Helper()
-	if err := d.Conn(t).ModifyDN(ldap.NewModifyDNRequest(dn, rdn, true, parent)); err != nil {
-		t.Fatalf("move %s: %v", dn, err)
-	}
 }
 
 // SetPassword gives an account the administrator's password.

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-ldap/ldap/v3"
+
 	"rollcall/internal/freeport"
 	"rollcall/internal/testprocess"
 )
@@ -52,8 +54,10 @@ type Options struct {
 
 // Server is one running slapd.
 type Server struct {
-	// URL and LDAPSURL are where it listens; LDAPSURL is empty without TLS.
-	URL, LDAPSURL string
+	Admin // RootDN, which may also set operational attributes
+
+	// LDAPSURL is where it listens with TLS; empty without TLS.
+	LDAPSURL string
 	// CAFile has the authority that signed the server's certificate.
 	CAFile string
 	// PasswordFile and ReaderPasswordFile have the two passwords, for configurations that want a file.
@@ -68,7 +72,9 @@ type Server struct {
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	slapd, slapadd := binary(t, "slapd"), binary(t, "slapadd")
-	s := &Server{dir: t.TempDir()}
+	const relax = "1.3.6.1.4.1.4203.666.5.12" // the control for slapd's relaxed rules
+	s := &Server{dir: t.TempDir(), Admin: Admin{DN: RootDN, Password: RootPassword,
+		Adding: []ldap.Control{ldap.NewControlString(relax, true, "")}}}
 	for _, sub := range []string{"conf", "data", "run", "tls"} {
 		s.must(t, os.Mkdir(filepath.Join(s.dir, sub), 0o700))
 	}

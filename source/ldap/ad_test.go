@@ -79,7 +79,7 @@ func TestActiveDirectory(t *testing.T) {
 		t.Errorf("referrals %q, findings %v, doubts %v, want referrals alone", snap.Referrals, snap.Findings, snap.Doubts)
 	}
 
-	d.Move(t, "CN=Ada King,OU=People,"+sambatest.Base, "CN=Ada Lovelace", "OU=Alumni,"+sambatest.Base)
+	d.Rename(t, "CN=Ada King,OU=People,"+sambatest.Base, "CN=Ada Lovelace", "OU=Alumni,"+sambatest.Base)
 	again := read(t, s, ada.Ref(), staff.Ref(), directory.Ref{Kind: directory.User, ID: staff.ID})
 	if len(again.Entries) != 2 || !strings.Contains(again.Entries[0].DN, "Lovelace") ||
 		!cmp.Equal(again.Entries[1].Members, staff.Members) {

@@ -80,7 +80,7 @@ func TestChangesOfActiveDirectory(t *testing.T) {
 			refs: []string{"ada"}},
 		{name: "an attribute that is not read", do: func() { set(t, d, "CN=ada,"+ou, "info", "x") }},
 		{name: "members", do: func() { set(t, d, "CN=team,"+ou, "member", "CN=ada,"+ou) }, refs: []string{"team"}},
-		{name: "a move out of the base", do: func() { d.Move(t, "CN=bob,"+ou, "CN=bob", "OU=elsewhere,"+sambatest.Base) },
+		{name: "a move out of the base", do: func() { d.Rename(t, "CN=bob,"+ou, "CN=bob", "OU=elsewhere,"+sambatest.Base) },
 			ref:  "bob",
 			gone: "is at CN=bob,OU=elsewhere"},
 		{name: "a deletion", do: func() {
@@ -88,7 +88,7 @@ func TestChangesOfActiveDirectory(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, ref: "cyd", gone: "was deleted from " + ou},
-		{name: "a renamed unit", do: func() { d.Move(t, "OU=old,"+ou, "OU=new", ou) }, refs: []string{"dan"}},
+		{name: "a renamed unit", do: func() { d.Rename(t, "OU=old,"+ou, "OU=new", ou) }, refs: []string{"dan"}},
 	} {
 		step.do()
 		got := follow(t, s, at)
@@ -108,7 +108,7 @@ func TestChangesOfActiveDirectory(t *testing.T) {
 		}
 		at = got.Next
 	}
-	d.Move(t, "OU=new,"+ou, "OU=new", "OU=elsewhere,"+sambatest.Base)
+	d.Rename(t, "OU=new,"+ou, "OU=new", "OU=elsewhere,"+sambatest.Base)
 	if got := follow(t, s, at); !strings.Contains(got.Whole, "may have left the base") {
 		t.Errorf("after a unit left the base: %+v, want a full read", got)
 	}
