@@ -15,6 +15,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"rollcall/internal/testclock"
 )
 
 // browser is a headless Chromium with one tab. It reaches only loopback, and records the hosts that pages ask for and
@@ -121,6 +123,19 @@ func sees(xpath string) chromedp.Action[chromedp.Void] {
 
 func click(xpath string) chromedp.Action[chromedp.Void] {
 	return again(chromedp.Click(chromedp.Search(xpath), chromedp.NodeVisible))
+}
+
+// leads carries out what leads to another page, and waits until that page is loaded: what is looked for there may be on
+// the page before it, too.
+func (b *browser) leads(action chromedp.Action[chromedp.Void]) {
+	b.Helper()
+	before := says[float64](b, "performance.timeOrigin")
+	b.do(action)
+	testclock.Eventually(b, 5*time.Minute, "another page after "+says[string](b, "location.href"), func() bool {
+		now, err := chromedp.Run(b.ctx, chromedp.Evaluate[float64](
+			`document.readyState === "complete" ? performance.timeOrigin : 0`))
+		return err == nil && now != 0 && now != before // an error: the page was being left
+	})
 }
 
 // again repeats an action whose element was replaced by a newer one, as the live parts of a page are, after it was

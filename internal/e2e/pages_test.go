@@ -124,11 +124,11 @@ func (b *browser) tabTo(text string) {
 	b.Fatalf("the tab key does not lead to %q at %s", text, says[string](b, `location + "\n" + document.body.innerText`))
 }
 
-// press goes to something with the tab key and presses enter.
+// press goes to a link or a button with the tab key, presses enter, and waits for the page that it leads to.
 func (b *browser) press(text string) {
 	b.Helper()
 	b.tabTo(text)
-	b.do(chromedp.KeyEvent(kb.Enter))
+	b.leads(chromedp.KeyEvent(kb.Enter))
 }
 
 // The pages of a running demo, with the keyboard alone: a run is watched, what it holds is approved, an explanation is
@@ -153,7 +153,7 @@ func TestPages(t *testing.T) {
 	b.undoes()
 	b.quiet()
 	s.leave(16)
-	s.withoutScript(b)
+	b.withoutScript()
 	b.quiet()
 }
 
@@ -261,7 +261,7 @@ func (b *browser) undoes() {
 }
 
 // withoutScript does with the mouse what the keyboard did, in a browser that carries out no script.
-func (s *show) withoutScript(b *browser) {
+func (b *browser) withoutScript() {
 	b.Helper()
 	if _, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled,
 		emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
@@ -271,26 +271,36 @@ func (s *show) withoutScript(b *browser) {
 		"/people/?q=awoj": "awojcik", "/leavers/": "Leavers", "/people/entry/?username=awojcik": "History"} {
 		b.do(b.open(path), sees(`//main//*[contains(text(), "`+text+`")]`), sees(`//footer//a[text()="Load it again"]`))
 	}
-	b.do(b.open("/runs/ldap/corp/"), click(`//button[text()="Sync now"]`), sees(`//ol[@class="rail"]`))
-	s.idle("sources/ldap/corp")
-	b.do(click(`//footer//a[text()="Load it again"]`), sees(ended), b.open("/held/ldap/corp/"),
-		click(`//a[contains(text(), "Approve these ")]`), click(`//button[contains(text(), "Approve ")]`),
-		sees(`//*[contains(text(), "approved by anonymous")]`))
-	s.idle("sources/ldap/corp")
-	b.do(b.open("/runs/microsoft_entra/1/"), click(`//tr[td[contains(., "65")]]//a`),
-		click(`//button[contains(., "Preview the undo")]`), sees(`//*[contains(text(), "undo, started by anonymous")]`))
-	s.idle("providers/microsoft_entra/1")
-	b.do(click(`//footer//a[text()="Load it again"]`), click(`//button[contains(., "Undo it:")]`),
-		sees(`//*[contains(text(), "undo, started by anonymous")]`))
-	s.idle("providers/microsoft_entra/1")
-	b.do(click(`//footer//a[text()="Load it again"]`), sees(ended))
+	b.do(b.open("/runs/ldap/corp/"))
+	b.leads(click(`//button[text()="Sync now"]`))
+	b.ends("sources/ldap/corp")
+	b.do(b.open("/held/ldap/corp/"))
+	b.leads(click(`//a[contains(text(), "Approve these ")]`))
+	b.leads(click(`//button[contains(text(), "Approve ")]`))
+	b.do(sees(`//*[contains(text(), "approved by anonymous")]`))
+	b.ends("sources/ldap/corp")
+	b.do(b.open("/runs/microsoft_entra/1/"))
+	b.leads(click(`//tr[td[contains(., "65")]]//a`))
+	b.leads(click(`//button[contains(., "Preview the undo")]`))
+	b.ends("providers/microsoft_entra/1")
+	b.leads(click(`//button[contains(., "Undo it:")]`))
+	b.do(sees(`//*[contains(text(), "undo, started by anonymous")]`))
+	b.ends("providers/microsoft_entra/1")
+}
+
+// ends waits until no run of a source or provider is live, and looks at the page of its last run, without script.
+func (b *browser) ends(at string) {
+	b.Helper()
+	b.idle(at)
+	b.leads(click(`//footer//a[text()="Load it again"]`))
+	b.do(sees(ended))
 }
 
 // idle waits until no run of a source or provider is live.
-func (s *show) idle(at string) {
-	s.Helper()
-	testclock.Eventually(s, 3*time.Minute, "the end of the run of "+at, func() bool {
-		resp, err := http.Get(s.base + "/api/v3/" + at + "/sync/status/")
+func (b *browser) idle(at string) {
+	b.Helper()
+	testclock.Eventually(b, 3*time.Minute, "the end of the run of "+at, func() bool {
+		resp, err := http.Get(b.base + "/api/v3/" + at + "/sync/status/")
 		if err != nil {
 			return false
 		}
