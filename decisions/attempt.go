@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,16 +56,52 @@ const (
 	attemptsAtOnce = 500
 )
 
-// attemptKey returns the key of a list of attempts, the newest first. entry is "user/<id>".
-func attemptKey(c container.ID, entry string) string { return prefix(c) + "tried:" + entry }
+// The attempts of all entries are in a fixed number of lists, the newest first. A list for each entry would take more
+// memory for its key than for its attempts. A line begins with the tag of its entry. attemptTrim is the number of lines
+// after which a list is trimmed.
+const (
+	attemptLists = 2048
+	attemptTrim  = 32
+)
+
+// attemptKey returns the key of the list with the attempts of an entry, which is "user/<id>".
+func attemptKey(c container.ID, entry string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(entry)) // a hash takes everything
+	return fmt.Sprintf("%stried:%03x", prefix(c), h.Sum32()%attemptLists)
+}
+
+// oldAttemptKey returns the key of a list that an earlier version wrote for one entry. Its lines have no tag.
+func oldAttemptKey(c container.ID, entry string) string { return prefix(c) + "tried:" + entry }
+
+var noTab = strings.NewReplacer("%", "%25", "\t", "%09")
+
+// attemptTag returns the beginning of the lines of an entry.
+func attemptTag(entry string) string {
+	kind, id, _ := strings.Cut(entry, "/")
+	return kind[:min(1, len(kind))] + noTab.Replace(shortID(id)) + "\t"
+}
 
 // Attempts returns the last attempts for an entry, the newest first. entry is "user/<id>", as directory.Ref prints
 // it.
 func (s *Store) Attempts(ctx context.Context, c container.ID, entry string) ([]Attempt, error) {
-	lines, err := s.rdb.LRange(ctx, attemptKey(c, entry), 0, -1).Result()
+	var lists [2]*redis.StringSliceCmd
+	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		lists[0] = p.LRange(ctx, attemptKey(c, entry), 0, -1)
+		lists[1] = p.LRange(ctx, oldAttemptKey(c, entry), 0, -1)
+		return nil
+	})
 	if err != nil {
 		return nil, redisFault("attempts", err)
 	}
+	tag := attemptTag(entry)
+	var lines []string
+	for _, line := range lists[0].Val() {
+		if own, is := strings.CutPrefix(line, tag); is {
+			lines = append(lines, own)
+		}
+	}
+	lines = append(lines, lists[1].Val()...)
 	out := make([]Attempt, 0, len(lines))
 	for i, line := range lines {
 		if i > 0 && line == lines[i-1] {
@@ -76,7 +113,9 @@ func (s *Store) Attempts(ctx context.Context, c container.ID, entry string) ([]A
 		}
 		out = append(out, a)
 	}
-	return out, nil
+	// Two builds can write at the same time, each to a list of its own.
+	slices.SortStableFunc(out, func(a, b Attempt) int { return b.At.Compare(a.At) })
+	return out[:min(len(out), MaxAttempts)], nil
 }
 
 // Trail writes attempts of one container in batches. It needs no lease, because an attempt remains true after its
@@ -143,23 +182,19 @@ func (t *Trail) Flush(ctx context.Context) error {
 }
 
 func (t *Trail) write(ctx context.Context, some []tried) error {
-	var order []string
 	lines, receipts := map[string][]any{}, map[string]string{}
 	for _, a := range some {
 		if a.receipt {
 			receipts[a.entry] = a.line
 			continue
 		}
-		if lines[a.entry] == nil {
-			order = append(order, a.entry)
-		}
-		lines[a.entry] = append(lines[a.entry], a.line)
+		key := attemptKey(t.container, a.entry)
+		lines[key] = append(lines[key], attemptTag(a.entry)+a.line)
 	}
+	lengths := make(map[string]*redis.IntCmd, len(lines))
 	_, err := t.store.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for _, entry := range order {
-			key := attemptKey(t.container, entry)
-			p.LPush(ctx, key, lines[entry]...)
-			p.LTrim(ctx, key, 0, MaxAttempts-1)
+		for key, list := range lines {
+			lengths[key] = p.LPush(ctx, key, list...)
 			p.PExpire(ctx, key, keepAttempts)
 		}
 		for entry, text := range receipts {
@@ -171,7 +206,17 @@ func (t *Trail) write(ctx context.Context, some []tried) error {
 		}
 		return nil
 	})
-	return redisFault("write attempts", err)
+	if err != nil {
+		return redisFault("write attempts", err)
+	}
+	for key, length := range lengths {
+		if n := int(length.Val()); n/attemptTrim > (n-len(lines[key]))/attemptTrim {
+			// The attempts are written, and the next ones trim the list again.
+			_ = trimScript.Run(ctx, t.store.rdb, []string{key}, MaxAttempts, keepAttempts.Milliseconds(),
+				t.store.cfg.Now().Add(-keepAttempts).UnixMilli()).Err()
+		}
+	}
+	return nil
 }
 
 // An attempt is stored as one line of fields separated by tabs. JSON would take twice the memory, and every entry has

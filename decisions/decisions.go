@@ -76,6 +76,7 @@ var (
 	spendScript  = redisfault.Script(luaFiles, "spend")
 	changeScript = redisfault.Script(luaFiles, "change")
 	readScript   = redisfault.Script(luaFiles, "read")
+	trimScript   = redisfault.Script(luaFiles, "trim")
 	// KEYS[1] is the hash of orders.
 	orderScript = redisfault.Script(luaFiles, "order")
 )
