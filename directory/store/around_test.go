@@ -199,7 +199,8 @@ func TestSearch(t *testing.T) {
 	each(t, func(d *dir) {
 		const id = "0a1b2c3d-7c1f-4d52-9a43-5f0d6c1b2a3e"
 		ada := user("u1", directory.UserName, "ada", directory.DisplayName, "Lovelace, Ada")
-		adam, zoe := user("u2", directory.UserName, "adam"), user(id, directory.UserName, "zoe")
+		adam := user("u2", directory.UserName, "adam", directory.CommonName, "Adam Müller", directory.FamilyName, "Müller")
+		zoe := user(id, directory.UserName, "zoe")
 		d.sync("corp", "r1", at(0), snapshot(ada, adam, zoe, user("u4", directory.UserName, "adal"), group("adepts")))
 		d.sync("corp", "r2", at(1), snapshot(ada, adam, zoe, group("adepts")))
 		for _, tc := range []struct {
@@ -209,6 +210,7 @@ func TestSearch(t *testing.T) {
 		}{
 			{"ADA", 10, []string{"user/u1", "user/u2", "user/u4 departed"}}, {"lovel", 10, []string{"user/u1"}},
 			{"u2@corp", 10, []string{"user/u2"}}, {"the a", 10, []string{"group/adepts"}},
+			{"Müll", 10, []string{"user/u2"}}, {"mulle", 10, []string{"user/u2"}}, {"adam m", 10, []string{"user/u2"}},
 			{"0A1B2", 10, []string{"user/" + id}}, {"ada", 1, []string{"user/u1"}}, {" ", 10, nil}, {"x*", 10, nil},
 		} {
 			found, whole, err := d.reader().Search(t.Context(), tc.text, tc.limit)
@@ -224,6 +226,23 @@ func TestSearch(t *testing.T) {
 				got = append(got, text)
 			}
 			d.equal("Search("+tc.text+")", got, tc.want)
+		}
+	})
+}
+
+// A full run of the source finds people by their family names, too, where an earlier version made the index.
+func TestAFullRunBuildsAnOlderIndexAnew(t *testing.T) {
+	each(t, func(d *dir) {
+		of := snapshot(user("u1", directory.UserName, "ada", directory.FamilyName, "Lovelace"))
+		d.sync("corp", "r1", at(0), of)
+		d.must(d.rdb.ZRemRangeByLex(t.Context(), "rollcall:{ldap:corp}:dir:index", "[s", "(t").Err())
+		d.must(d.rdb.HDel(t.Context(), "rollcall:{ldap:corp}:dir:meta", "shown").Err())
+		for i, want := range []int{0, 1} {
+			found, _, err := d.reader().Search(t.Context(), "love", 5)
+			if d.must(err); len(found) != want {
+				d.Errorf("after %d runs Search() = %v, want %d", i, found, want)
+			}
+			d.sync("corp", fmt.Sprint("r", i+2), at(i+1), of)
 		}
 	})
 }

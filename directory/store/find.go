@@ -109,8 +109,8 @@ type Match struct {
 	directory.Ref
 	// Source is the slug of the source that has the entry, or had it.
 	Source string
-	// Label is what a person calls it.
-	Label string
+	// Label is what a person calls it. Name is the display name of a user, if that is another text.
+	Label, Name string
 	// Departed is when the entry left; zero for one that is there.
 	Departed time.Time
 }
@@ -201,13 +201,14 @@ type glimpse struct {
 	index         string // the version of the index, or its builder
 	indexSeq      int64  // the last write that maintained the index
 	names         int    // members of the index
+	shown         string // which names that are only for searching the index has
 
 	users, groups, gone int // what is stored
 	counted, digests    int // entries as the scripts counted them, and tokens
 }
 
 var metaFields = []string{"birth", "generation", "run", "since", "read_at", "completed_at", "seq", "users", "groups",
-	"completed_read_at", "index", "index_seq"}
+	"completed_read_at", "index", "index_seq", "shown"}
 
 // glimpse reads it in one round trip.
 func (p *Part) glimpse(ctx context.Context) (*glimpse, error) {
@@ -227,7 +228,7 @@ func (p *Part) glimpse(ctx context.Context) (*glimpse, error) {
 	number := func(i int) int64 { n, _ := strconv.ParseInt(text(i), 10, 64); return n }
 	return &glimpse{
 		birth: text(0), generation: number(1), run: text(2), since: number(3), readAt: number(4), completedAt: number(5),
-		seq: number(6), index: text(10), indexSeq: number(11),
+		seq: number(6), index: text(10), indexSeq: number(11), shown: text(12),
 		names: int(names.Val()),
 		users: int(users.Val()), groups: int(groups.Val()), gone: int(gone.Val()),
 		completedRead: number(9), counted: int(number(7) + number(8)), digests: int(digests.Val()),

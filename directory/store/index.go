@@ -8,9 +8,13 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/text/runes"
+	"golang.org/x/text/transform"
+	"golang.org/x/text/unicode/norm"
 
 	"rollcall/directory"
 )
@@ -22,7 +26,8 @@ import (
 //	u <login name, mail or DN of a user> 0 <id>
 //	g <name, mail or DN of a group> 0 <id>
 //	n <employee number of a user> 0 <id>
-//	s <display name of a user> 0 <id>     only for searching, because it tells no user from another
+//	s <display name or family name of a user, without accents> 0 <id>
+//	                                      only for searching, because it tells no user from another
 //	U <id of a user> 0 <id of a group that contains the user>
 //	G <id of a group> 0 <id of a group that contains the group>
 //	V, H                                  the same for groups that contained it once, with the day on which it left
@@ -51,12 +56,30 @@ func names(e *directory.Entry) []string {
 	if e.Kind == directory.User {
 		add(kind, e.Attributes.Get(directory.UserName))
 		add(wordNumber, e.Attributes.Values(directory.EmployeeNumber)...)
-		add(wordDisplay, e.Attributes.Get(directory.DisplayName))
+		shown := plain(shownName(e))
+		add(wordDisplay, shown)
+		if family := plain(e.Attributes.Get(directory.FamilyName)); !strings.HasPrefix(shown, family) {
+			add(wordDisplay, family)
+		}
 	} else {
 		add(kind, e.Attributes.Get(directory.CommonName), e.Attributes.Get(directory.DisplayName))
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// shownNames tells the names of the tag s from those of earlier versions, which had display names with their accents.
+// A full run of the source builds an older index anew.
+const shownNames = "2"
+
+func shownName(user *directory.Entry) string {
+	return cmp.Or(user.Attributes.Get(directory.DisplayName), user.Attributes.Get(directory.CommonName))
+}
+
+// plain returns a name in lower case and without accents, as people type it who do not have them on the keyboard.
+func plain(name string) string {
+	name, _, _ = transform.String(transform.Chain(norm.NFD, runes.Remove(runes.In(unicode.Mn)), norm.NFC), fold(name))
+	return name
 }
 
 // nameField returns a name as names has it, or "" for a text that is no name.
@@ -277,7 +300,11 @@ func (r *Reader) Search(ctx context.Context, prefix string, limit int) (out []Ma
 			return nil, false, err
 		}
 		for _, e := range s.entries {
-			out = append(out, Match{Ref: e.Ref(), Source: p.slug, Label: e.Label()})
+			m := Match{Ref: e.Ref(), Source: p.slug, Label: e.Label()}
+			if name := shownName(&e.Entry); e.Kind == directory.User && name != m.Label {
+				m.Name = name
+			}
+			out = append(out, m)
 		}
 		for _, d := range s.departed {
 			out = append(out, Match{Ref: d.Ref, Source: p.slug, Label: d.Label, Departed: d.Left})
@@ -309,7 +336,13 @@ func (p *Part) beginning(ctx context.Context, text, prefix string, limit int, un
 		if tag == tagGroup {
 			kind = directory.Group
 		}
-		members, err := p.rdb.ZRangeByLex(ctx, p.keys.index, prefixRange(string(tag)+prefix, 2*limit)).Result()
+		word := prefix
+		if tag == tagShown {
+			if word = plain(prefix); word == "" {
+				continue // accents alone
+			}
+		}
+		members, err := p.rdb.ZRangeByLex(ctx, p.keys.index, prefixRange(string(tag)+word, 2*limit)).Result()
 		if err != nil {
 			return nil, false, redisFault("search", err)
 		}

@@ -74,7 +74,7 @@ func (a *App) search(ctx context.Context, text string, limit int) ([]console.Fou
 	found, whole, err := a.reader(a.allSlugs()).Search(ctx, text, limit)
 	out := make([]console.Found, len(found))
 	for i, m := range found {
-		out[i] = console.Found{Ref: m.Ref, Label: m.Label, Source: m.Source, Departed: m.Departed}
+		out[i] = console.Found{Ref: m.Ref, Label: m.Label, Name: m.Name, Source: m.Source, Departed: m.Departed}
 	}
 	return out, whole, err
 }

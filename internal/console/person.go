@@ -25,7 +25,7 @@ const (
 // Found is an entry that a search found.
 type Found struct {
 	directory.Ref
-	Label, Source string
+	Label, Name, Source string
 	// Departed is when the entry left its source; zero for a present entry.
 	Departed time.Time
 }

@@ -17,7 +17,7 @@ local seq = redis.call('HINCRBY', meta, 'seq', 1)
 if ARGV[1] ~= '' then redis.call('HSET', meta, 'run_seq', seq) end
 -- The index is complete as long as every write since it was built has maintained it.
 if seq == 1 then
-  redis.call('HSET', meta, 'index', '1', 'index_seq', seq)
+  redis.call('HSET', meta, 'index', '1', 'index_seq', seq, 'shown', '2')
   redis.call('ZADD', index, 0, '!') -- see index.lua
 elseif mark[3] and tonumber(mark[3]) == seq - 1 then
   redis.call('HSET', meta, 'index_seq', seq)
