@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/api"
 	"rollcall/directory"
 	"rollcall/explain"
 	"rollcall/internal/console"
+	"rollcall/internal/redistest"
 	"rollcall/ledger"
 	"rollcall/plan"
 	"rollcall/status"
@@ -326,6 +328,41 @@ func TestWhatIsNotThere(t *testing.T) {
 		"/held/ldap/corp/none/review", "/assets/none.css"} {
 		if got := h.as(h.reader, http.MethodGet, path, nil); got.StatusCode != http.StatusNotFound {
 			t.Errorf("GET %s = %d: %.200s", path, got.StatusCode, got.body)
+		}
+	}
+}
+
+// A tenant that does not answer is named at the top while its run waits. Cards that were never synced are one concern.
+func TestARunThatWaitsIsNamed(t *testing.T) {
+	t.Parallel()
+	h := hallOn(t, redistest.Mini(t), true, []api.Resource{{Container: corp, Name: "Corporate directory"},
+		{Container: google, Name: "Tenant"}, {Container: "scim:1", Name: "One"}, {Container: "scim:2", Name: "Two"}})
+	if _, alive := h.status.Beat(t.Context(), "w1"); alive != nil {
+		t.Fatal(alive)
+	}
+	for times, waits := range []bool{false, true} {
+		started, err := h.status.Start(t.Context(), status.StartRequest{Container: google})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lease, err := h.status.Acquire(t.Context(), google, started.ID, started.Epoch, "w1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer lease.Close()
+		if _, err = lease.Defer(t.Context(), time.Now(), "google_workspace:1 does not answer",
+			status.Outage{Times: int64(times) + 1, Since: time.Now().Add(-time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
+		top := h.get("/")
+		top = top[strings.Index(top, `class="worst`):]
+		top = top[:strings.Index(top, "<h2>")]
+		if strings.Contains(top, "Tenant (Google Workspace): the sync has waited for ") != waits ||
+			!strings.Contains(top, "Corporate directory (LDAP directory) and 2 more were never synced") {
+			t.Errorf("after %d attempts the concerns are %s", times+1, top)
+		}
+		if _, err := h.status.Cancel(t.Context(), google, "ops"); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

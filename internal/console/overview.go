@@ -75,6 +75,7 @@ const (
 	rankNoWorker = iota
 	rankUnknown
 	rankFailed
+	rankSilent
 	rankPaused
 	rankServer
 	rankLeavers
@@ -150,10 +151,23 @@ func (c *Console) readOverview(ctx context.Context, who tokens.Identity) (*overv
 	slices.SortStableFunc(out.Concerns, func(a, b concern) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(b.size, a.size))
 	})
+	out.together()
 	if len(out.Cards) > atOneView {
 		slices.SortStableFunc(out.Cards, func(a, b card) int { return cmp.Compare(a.worst, b.worst) })
 	}
 	return out, nil
+}
+
+// together makes one concern of several cards that were never synced. They are the last concerns.
+func (d *overviewData) together() {
+	first := slices.IndexFunc(d.Concerns, func(n concern) bool { return n.rank == rankNever })
+	if first < 0 || first == len(d.Concerns)-1 {
+		return
+	}
+	n := &d.Concerns[first]
+	n.Text = fmt.Sprintf("%s and %s more%s", strings.TrimSuffix(n.Text, " was"+neverSynced),
+		count(len(d.Concerns)-1-first), " were"+neverSynced)
+	d.Concerns = d.Concerns[:first+1]
 }
 
 func (c *Console) readCard(ctx context.Context, res api.Resource) card {
@@ -238,6 +252,8 @@ type state struct {
 	Since            time.Time
 }
 
+const neverSynced = " never synced"
+
 // inStep is the state of a container if its last run left nothing open.
 const inStep = "In step"
 
@@ -304,10 +320,14 @@ func (k *card) concerns() (out []concern) {
 		add(rankPaused, 0, "wait", home(k.Container), "See the pause", "Nothing is written to %s: %s", k.name(),
 			k.Pause.Text())
 	}
-	last := k.Standing.Last
+	last, open := k.Standing.Last, k.Standing.Open
+	if open != nil && open.State == status.Deferred && open.Outage.Times > 1 { // Once is no news.
+		add(rankSilent, 0, "bad", home(k.Container, open.ID), "See why", "%s: the sync has waited for %s because %s",
+			k.name(), lasting(k.Now.Sub(open.Outage.Since)), open.DeferReason)
+	}
 	if last == nil {
-		if k.Standing.Open == nil {
-			add(rankNever, 0, "off", home(k.Container), "Start its first sync", "%s was never synced", k.name())
+		if open == nil {
+			add(rankNever, 0, "off", home(k.Container), "Start its first sync", "%s was"+neverSynced, k.name())
 		}
 		return out
 	}

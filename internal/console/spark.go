@@ -89,19 +89,20 @@ func (k *card) Element() string { return "card-" + k.Container.Kind() + "-" + k.
 
 // running is a live run as a bar.
 type running struct {
-	Href, Word, Text string
-	Known            bool // there is a plan, so that the bar has an end
-	Value, Max       int64
+	Href, Word, Tone, Text string
+	Known                  bool // there is a plan, so that the bar has an end
+	Value, Max             int64
 }
 
 // progress describes a live run.
 func progress(now func() time.Time) func(*status.Run) running {
 	return func(r *status.Run) running {
 		done, expected := r.Done()
-		out := running{Href: home(r.Container, r.ID), Word: stateTitle(r), Value: done, Max: max(expected, 1),
+		out := running{Href: home(r.Container, r.ID), Word: stateTitle(r), Tone: "run", Value: done, Max: max(expected, 1),
 			Known: !r.PlannedAt.IsZero()}
 		switch {
 		case r.State == status.Deferred:
+			out.Tone = "wait"
 			out.Text = "Waits until " + exact(r.DeferredUntil) + ": " + r.DeferReason
 		case out.Known && expected == 0:
 			out.Text = "Nothing to change"
