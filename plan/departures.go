@@ -72,7 +72,8 @@ func (c *computer) leave(o *Object, why Reason) {
 	}
 	p := &c.in.Policy
 	end, deleted := p.Due(o.Kind, since)
-	due := deleted && !c.kept[o.Ref] && !c.in.Now.Before(end)
+	outlived := c.in.Links[o.Ref].Outlived && !o.Active
+	due := deleted && !outlived && !c.kept[o.Ref] && !c.in.Now.Before(end)
 	suspends := o.Kind == directory.User && o.Active && (p.action(o.Kind) != ActionDoNothing || why == Ordered)
 	switch {
 	case suspends && (!due || p.DeleteAfter > 0):
@@ -108,6 +109,9 @@ func (c *computer) waiting(ref directory.Ref, since time.Time) string {
 	}
 	if c.kept[ref] {
 		return "left its source; it is pinned, and not deleted, until the pin is lifted"
+	}
+	if c.in.Links[ref].Outlived {
+		return "was deleted, and the tenant keeps the account suspended; nothing more is done to it"
 	}
 	if end, deleted := c.in.Policy.Due(ref.Kind, since); deleted {
 		return "is deleted after " + end.UTC().Format(time.RFC3339) + " unless it comes back"

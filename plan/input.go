@@ -167,6 +167,8 @@ type Link struct {
 	Rekey string `json:"rekey,omitempty"`
 	// Suspended says that we suspended the account, for providers that cannot carry the mark.
 	Suspended bool `json:"suspended,omitempty"`
+	// Outlived says that we deleted the account, and that the tenant keeps it suspended.
+	Outlived bool `json:"outlived,omitempty"`
 	// Inactive reports that the entry was inactive when it was last seen, and that no account carries its anchor.
 	Inactive bool `json:"inactive,omitempty"`
 	// Yields is a former address of the object that another entry takes. The object may still have it as an alias.

@@ -51,6 +51,8 @@ type Result struct {
 	RequestID string
 	// Foreign is set when another party had made the change already, such as a suspension that is not ours to lift.
 	Foreign bool
+	// Outlived is set when the tenant kept a deleted account, suspended and with our anchor.
+	Outlived bool
 	// SessionsEnded is set when the sessions of a suspended account ended, too.
 	SessionsEnded bool
 	// Note is information for the operator about a change that succeeded.

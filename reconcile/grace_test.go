@@ -1,6 +1,7 @@
 package reconcile_test
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -8,6 +9,8 @@ import (
 
 	"rollcall/directory"
 	"rollcall/plan"
+	"rollcall/provider"
+	"rollcall/reconcile"
 )
 
 // An entry left long ago and its account is suspended only now, because a guard held the change. The grace period
@@ -35,5 +38,62 @@ func TestLaw10TheGracePeriodOfALateSuspensionSurvivesADeath(t *testing.T) {
 	mustRun(t, w)
 	if got, there := w.tenant.picture()["u005@example.com"]; there {
 		t.Errorf("after the grace period there is still %s", got)
+	}
+}
+
+// keeper is a tenant that suspends accounts in place of deleting them.
+type keeper struct{ *markless }
+
+func (t keeper) Apply(ctx context.Context, batch []plan.Change) []provider.Result {
+	batch = slices.Clone(batch)
+	deleted := make([]bool, len(batch))
+	for i := range batch {
+		if deleted[i] = batch[i].Op == plan.Delete; deleted[i] {
+			batch[i].Op = plan.Suspend
+		}
+	}
+	results := t.markless.Apply(ctx, batch)
+	for i := range results {
+		results[i].Outlived = deleted[i] && results[i].Err == nil
+	}
+	return results
+}
+
+// TestADeletedAccountThatTheTenantKeeps is deleted once, and active again when the person comes back.
+func TestADeletedAccountThatTheTenantKeeps(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	w.policy.UserDeleteAction, w.policy.DeleteAfter = plan.ActionDelete, 0
+	tenant, _ := w.withoutMarks()
+	run := func(want int) {
+		t.Helper()
+		engine := reconcile.New(reconcile.Config{Source: w.source, Provider: keeper{tenant}, Desire: desire,
+			Ledger: w.ledger, Policy: w.policy})
+		report, err := engine.Execute(t.Context(), w.runOf("", reconcile.Full()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := len(report.Apply.Changes); n != want && want >= 0 {
+			t.Errorf("%d changes, want %d: %+v", n, want, report.Apply.Changes)
+		}
+	}
+	is := func(want string) {
+		t.Helper()
+		if got := w.tenant.picture()["u005@example.com"]; !strings.Contains(got, want) {
+			t.Errorf("the account is %q, want %s", got, want)
+		}
+	}
+	w.source.snapshot.Entries = company()
+	run(-1)
+	for range 2 {
+		w.source.snapshot.Entries = slices.Delete(company(), 5, 6)
+		w.source.snapshot.Departed = []directory.Departure{{Ref: ref(5), Source: "corp", Left: w.now}}
+		run(-1)
+		run(0)
+		is("active=false")
+		w.source.snapshot.Entries, w.source.snapshot.Departed = company(), nil
+		run(-1)
+		run(0)
+		is("active=true")
 	}
 }

@@ -207,7 +207,7 @@ func (a *applier) observeObjects() (present map[directory.Ref]bool, bare map[str
 		}
 		// The suspension was lifted, so a later one is not ours. A mark that the provider still shows is left to the plan.
 		if _, ours := a.links[o.Ref]; o.Active && o.Suspender != plan.Us && !ours {
-			link.Suspended = false
+			link.Suspended, link.Outlived = false, false
 		}
 		a.set(o.Ref, link)
 	}

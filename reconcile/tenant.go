@@ -303,12 +303,16 @@ func (t tenant) learn(a *applier, c *plan.Change, r provider.Result) {
 	case plan.Suspend:
 		link.Suspended = !r.Foreign
 	case plan.Restore:
-		link.Suspended = false
+		link.Suspended, link.Outlived = false, false
 		link.Departed, link.Why = time.Time{}, ""
 	case plan.Undelete:
 		link.RemoteID, link.Suspended, link.Inactive = c.RemoteID, c.Inactive, false
 		a.remote[c.Ref] = c.RemoteID
 	case plan.Delete:
+		if r.Outlived {
+			link.RemoteID, link.Suspended, link.Outlived = c.RemoteID, !r.Foreign, true
+			break
+		}
 		a.lost = append(a.lost, c.Ref)
 		delete(a.links, c.Ref)
 		return
