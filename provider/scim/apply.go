@@ -47,14 +47,14 @@ func (p *Provider) applySome(ctx context.Context, changes []plan.Change, results
 			out.remoteID = first.RemoteID
 		}
 		results[0] = provider.Result{RemoteID: out.remoteID, Note: out.note, Foreign: out.foreign,
-			Err: detailed(first, err)}
+			Outlived: out.outlived, Err: detailed(first, err)}
 	}
 }
 
 // outcome is the result of a change, besides its error.
 type outcome struct {
-	remoteID, note string
-	foreign        bool
+	remoteID, note    string
+	foreign, outlived bool
 }
 
 func (p *Provider) carryOut(ctx context.Context, c *plan.Change) (outcome, error) {
@@ -89,7 +89,7 @@ func (p *Provider) carryOut(ctx context.Context, c *plan.Change) (outcome, error
 	case plan.Restore:
 		return p.restore(ctx, c)
 	case plan.Delete:
-		return outcome{}, p.delete(ctx, c)
+		return p.delete(ctx, c)
 	case plan.Undelete:
 		return outcome{}, fault.Errorf(fault.Invalid, "SCIM cannot restore a deleted user")
 	case plan.AddMember, plan.RemoveMember: // See changeMembers.
@@ -252,24 +252,45 @@ func (p *Provider) restore(ctx context.Context, c *plan.Change) (outcome, error)
 }
 
 // delete deletes an object of ours. Nothing can restore it.
-func (p *Provider) delete(ctx context.Context, c *plan.Change) error {
+func (p *Provider) delete(ctx context.Context, c *plan.Change) (outcome, error) {
 	p.recent.Drop(c.RemoteID)
 	r, found, err := p.get(ctx, c.Kind, c.RemoteID, p.withoutMembers(c.Kind))
 	if err != nil || !found {
-		return err
+		return outcome{}, err
 	}
 	if err := carries(c, r, c.ID); err != nil {
-		return err
+		return outcome{}, err
 	}
 	if err := p.unprotected(c, r); err != nil {
-		return err
+		return outcome{}, err
+	}
+	if c.Kind == directory.User && r.active() {
+		p.marks.set(c.RemoteID, true) // Many servers suspend the account.
 	}
 	err = p.call(ctx, &request{op: opOf(c.Kind, "delete"), method: http.MethodDelete, path: p.path(c.Kind, c.RemoteID)},
 		nil)
-	if fault.KindOf(err) == fault.NotFound && err != nil {
-		return nil
+	code := status(err)
+	switch unsupported := code == http.StatusMethodNotAllowed || code == http.StatusNotImplemented; {
+	case err != nil && fault.KindOf(err) == fault.NotFound, err == nil && c.Kind == directory.Group:
+		return outcome{}, nil
+	case err == nil, unsupported && c.Kind == directory.User:
+		return p.outlives(ctx, c)
 	}
-	return err
+	return outcome{}, err
+}
+
+// outlives makes sure that a deleted user has no access. Many servers only suspend the account, and some refuse to
+// delete any. Such an account keeps its anchor, and is ours to restore.
+func (p *Provider) outlives(ctx context.Context, c *plan.Change) (outcome, error) {
+	out, err := p.suspend(ctx, c)
+	switch {
+	case err != nil && fault.KindOf(err) == fault.NotFound:
+		p.marks.set(c.RemoteID, false)
+		return outcome{}, nil
+	case err == nil:
+		out.outlived, out.note = true, "the server does not delete users: the account stays there, suspended"
+	}
+	return out, err
 }
 
 // label is the name of an object without a mapped name.

@@ -2,6 +2,7 @@ package scim
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,7 +56,11 @@ type Provider struct {
 	marks  marks
 	names  remote.Names
 	sample sample
-	server serverCache
+	// examples tell which filters work.
+	examples examples
+	// matched is set where the server takes no change without If-Match, and nulls where a PUT keeps what it leaves out.
+	matched, nulls atomic.Bool
+	server         serverCache
 	// uncertain has the entries with a creation, and the members with an addition, that got no answer.
 	uncertain sync.Map
 	// anchorless is set where the server did not keep the externalId of a new group.
@@ -103,7 +108,8 @@ type request struct {
 	op, method, path string
 	query            url.Values
 	body             any
-	ifMatch          string
+	// version is what was read of the resource. ifMatch is sent.
+	version, ifMatch string
 }
 
 // response is an answer that was read to its end.
@@ -137,7 +143,46 @@ func (p *Provider) call(ctx context.Context, r *request, read func(*response) er
 	return p.caller(ctx, r, func(ctx context.Context) error { return p.once(ctx, r, read) })
 }
 
+// caller makes a request through the Caller, with If-Match where the server asks for it.
 func (p *Provider) caller(ctx context.Context, r *request, once func(context.Context) error) error {
+	changes := r.method == http.MethodPut || r.method == http.MethodPatch || r.method == http.MethodDelete
+	if changes && r.ifMatch == "" && p.matched.Load() {
+		r.ifMatch = r.version
+		return p.matching(ctx, r, once)
+	}
+	err := p.paced(ctx, r, once)
+	if status(err) != http.StatusPreconditionRequired || !changes || r.ifMatch != "" {
+		return err
+	}
+	p.matched.Store(true)
+	r.ifMatch = r.version
+	return p.matching(ctx, r, once)
+}
+
+// matching makes a request with the version that was read, else with the version that the resource has now (RFC 6585,
+// section 3). A PUT has to be made of the version that it names.
+func (p *Provider) matching(ctx context.Context, r *request, once func(context.Context) error) (err error) {
+	if r.ifMatch != "" {
+		return p.paced(ctx, r, once)
+	}
+	for range attempts {
+		kind, _, _ := strings.Cut(r.op, ".")
+		now := &request{op: kind + ".get", method: http.MethodGet, path: r.path}
+		if err := p.call(ctx, now, func(res *response) error {
+			read, err := decode(res.body)
+			r.ifMatch = cmp.Or(res.header.Get("ETag"), read.version())
+			return err
+		}); err != nil {
+			return err
+		}
+		if err = p.paced(ctx, r, once); status(err) != http.StatusPreconditionFailed {
+			return err
+		}
+	}
+	return err
+}
+
+func (p *Provider) paced(ctx context.Context, r *request, once func(context.Context) error) error {
 	if p.opts.Caller == nil {
 		return once(ctx)
 	}

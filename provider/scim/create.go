@@ -152,7 +152,8 @@ func (p *Provider) taken(ctx context.Context, c *plan.Change, err error) (outcom
 // their names.
 func hidden(c *plan.Change, err error) error {
 	if c.Kind != directory.User {
-		return err
+		return fault.Errorf(fault.Conflict, "the server has another group with the displayName %s: rename or delete it "+
+			"there, or rename the group in its source: %w", label(c), err)
 	}
 	return fault.Errorf(fault.Conflict, "the server says that another user has the userName %s, and shows none: a "+
 		"deleted user may still have it; restore or remove that user on the server: %w", c.Address, err)
@@ -183,6 +184,7 @@ func (p *Provider) verified(ctx context.Context, c *plan.Change, list []setting,
 	if !seen && len(made) == 1 {
 		return made, nil, nil // The answer had no body, and the resource is not visible yet.
 	}
+	p.examples.learn(c.Kind, []resource{made})
 	if made.anchor() != string(c.ID) {
 		return p.unanchored(ctx, c, made, seen && code == http.StatusCreated)
 	}

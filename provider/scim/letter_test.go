@@ -28,6 +28,7 @@ type letter struct {
 	cursors bool
 	// alone shows members only in the answer about one group.
 	alone bool
+	quirks
 
 	mu   sync.Mutex
 	last int
@@ -53,10 +54,15 @@ func (l *letter) start(t *testing.T) string {
 func (l *letter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer l.sweep()
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/v2/"), "/")
-	switch kind := parts[0]; {
+	kind := parts[0]
+	status, code := l.objects(r, kind)
+	switch {
 	case r.Header.Get("Authorization") != "Bearer token":
 		l.refuse(w, http.StatusUnauthorized, "")
+	case status > 0:
+		l.refuse(w, status, code)
 	case kind == "ServiceProviderConfig":
 		l.answer(w, http.StatusOK, map[string]any{"patch": supported(!l.put), "filter": supported(true),
 			"etag": supported(true), "pagination": map[string]any{"cursor": l.cursors, "index": !l.cursors}})
@@ -74,6 +80,10 @@ func (l *letter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func supported(yes bool) map[string]any { return map[string]any{"supported": yes} }
 
 func (l *letter) refuse(w http.ResponseWriter, status int, code string) {
+	if l.bare {
+		w.WriteHeader(status)
+		return
+	}
 	l.answer(w, status, map[string]any{"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:Error"},
 		"status": strconv.Itoa(status), "scimType": code})
 }
@@ -83,6 +93,9 @@ func (l *letter) answer(w http.ResponseWriter, status int, body any) {
 	w.WriteHeader(status)
 	if l.spell != nil {
 		body = named(body, l.spell)
+	}
+	if l.texts {
+		body = asTexts(body)
 	}
 	_ = json.NewEncoder(w).Encode(body)
 }
@@ -128,9 +141,14 @@ func (l *letter) shown(e *entity, members bool) map[string]any {
 		}
 	}
 	out["schemas"] = append(urns, "urn:ietf:params:scim:schemas:core:2.0:"+e.kind[:len(e.kind)-1])
-	if members && len(e.members) > 0 {
+	if n, err := strconv.Atoi(e.id); l.numbers && err == nil {
+		out["id"] = n
+	}
+	if l.memberless && e.kind == "Groups" {
+		out["members"] = []any{}
+	} else if shown := l.visible(e); members && len(shown) > 0 {
 		list := []any{}
-		for _, id := range e.members {
+		for _, id := range shown {
 			m := map[string]any{"$ref": "../Users/" + id, "value": id}
 			if l.sparse {
 				delete(m, "value")
@@ -147,9 +165,9 @@ var filter = regexp.MustCompile(`^([\w.]+) eq "(.*)"$`)
 func (l *letter) list(w http.ResponseWriter, r *http.Request, kind string) {
 	q := r.URL.Query()
 	asked := filter.FindStringSubmatch(q.Get("filter"))
-	var found []any
+	found := l.synthetic(kind, asked != nil)
 	for _, e := range l.all {
-		if e.kind != kind || asked != nil && fmt.Sprint(e.attrs[strings.ToLower(asked[1])]) != asked[2] {
+		if e.kind != kind || asked != nil && !l.matches(e, asked[1], asked[2]) || len(found) > 0 && l.sample {
 			continue
 		}
 		found = append(found, l.shown(e, !l.alone && q.Get("excludedAttributes") == ""))
@@ -161,6 +179,9 @@ func (l *letter) list(w http.ResponseWriter, r *http.Request, kind string) {
 		from, _ = strconv.Atoi(q.Get("startIndex"))
 		from--
 		out["totalResults"], out["startIndex"] = len(found), from+1
+		if l.countless {
+			delete(out, "totalResults")
+		}
 	}
 	from = min(max(from, 0), len(found))
 	to := min(from+most, len(found))
@@ -198,9 +219,15 @@ func (l *letter) read(w http.ResponseWriter, r *http.Request, e *entity) bool {
 		return false
 	}
 	next, _ := named(body, strings.ToLower).(map[string]any)
-	if l.taken(e, next) {
-		l.refuse(w, http.StatusConflict, "uniqueness")
+	if status, code := l.resists(e, next); status > 0 {
+		l.refuse(w, status, code)
 		return false
+	}
+	if l.keeps && e.version > 0 {
+		kept := maps.Clone(e.attrs)
+		maps.Copy(kept, next)
+		next = kept
+		maps.DeleteFunc(next, func(_ string, v any) bool { return v == nil })
 	}
 	e.members = nil
 	e.join(next["members"])
@@ -216,9 +243,13 @@ func (l *letter) read(w http.ResponseWriter, r *http.Request, e *entity) bool {
 }
 
 func (l *letter) taken(e *entity, next map[string]any) bool {
+	name := map[string]string{"Users": "username"}[e.kind]
+	if l.unique && e.kind == "Groups" {
+		name = "displayname"
+	}
 	return slices.ContainsFunc(l.all, func(other *entity) bool {
-		return e.kind == "Users" && other != e && other.kind == "Users" &&
-			strings.EqualFold(fmt.Sprint(other.attrs["username"]), fmt.Sprint(next["username"]))
+		return name != "" && other != e && other.kind == e.kind &&
+			strings.EqualFold(fmt.Sprint(other.attrs[name]), fmt.Sprint(next[name]))
 	})
 }
 
@@ -248,19 +279,26 @@ func (l *letter) one(w http.ResponseWriter, r *http.Request, kind, id string) {
 	switch {
 	case match != "" && match != weak(e):
 		l.refuse(w, http.StatusPreconditionFailed, "")
+	case l.matched && match == "" && r.Method != http.MethodGet:
+		l.refuse(w, http.StatusPreconditionRequired, "")
 	case r.Method == http.MethodGet:
 		w.Header().Set("ETag", weak(e))
 		l.answer(w, http.StatusOK, l.shown(e, r.URL.Query().Get("excludedAttributes") == ""))
+	case r.Method == http.MethodDelete && kind == "Users" && l.deletion > 0:
+		if l.deletion == http.StatusNoContent {
+			e.attrs["active"], e.version = false, e.version+1
+		}
+		w.WriteHeader(l.deletion)
 	case r.Method == http.MethodDelete:
 		l.all = slices.Delete(l.all, at, at+1)
 		w.WriteHeader(http.StatusNoContent)
-	case r.Method == http.MethodPut && l.put && match == "":
+	case r.Method == http.MethodPut && l.put && match == "" && !l.keeps:
 		l.refuse(w, http.StatusPreconditionRequired, "")
-	case r.Method == http.MethodPut && l.put:
+	case r.Method == http.MethodPut && l.put && (kind == "Users" || !l.patchGroups):
 		if l.read(w, r, e) {
 			l.answer(w, http.StatusOK, l.shown(e, true))
 		}
-	case r.Method == http.MethodPatch && !l.put:
+	case r.Method == http.MethodPatch && (!l.put || kind == "Groups" && l.patchGroups):
 		l.patch(w, r, e)
 	default:
 		l.refuse(w, http.StatusNotImplemented, "")
@@ -272,22 +310,27 @@ var memberPath = regexp.MustCompile(`^members\[value eq "(.*)"\]$`)
 // patch carries out all operations or none.
 func (l *letter) patch(w http.ResponseWriter, r *http.Request, e *entity) {
 	var body struct {
+		Schemas    []string
 		Operations []struct {
 			Op, Path string
 			Value    any
 		}
 	}
-	if json.NewDecoder(r.Body).Decode(&body) != nil || len(body.Operations) == 0 {
+	if json.NewDecoder(r.Body).Decode(&body) != nil || len(body.Operations) == 0 || body.Schemas[0] != patchOp {
 		l.refuse(w, http.StatusBadRequest, "invalidSyntax")
 		return
 	}
 	next := entity{kind: e.kind, attrs: maps.Clone(e.attrs), members: slices.Clone(e.members)}
+	changes := 0
 	for _, o := range body.Operations {
 		o.Value = named(o.Value, strings.ToLower)
 		if m := memberPath.FindStringSubmatch(o.Path); m != nil && o.Op == "remove" {
 			next.members = slices.DeleteFunc(next.members, func(id string) bool { return id == m[1] })
+			changes++
 		} else if o.Path == "members" && o.Op == "add" {
 			next.join(o.Value)
+			many, _ := o.Value.([]any)
+			changes += len(many)
 		} else if o.Path == "" || o.Op == "add" || strings.ContainsAny(o.Path, "[") {
 			l.refuse(w, http.StatusBadRequest, "invalidPath")
 			return
@@ -295,11 +338,19 @@ func (l *letter) patch(w http.ResponseWriter, r *http.Request, e *entity) {
 			set(next.attrs, o.Path, o.Value)
 		}
 	}
-	if l.taken(e, next.attrs) {
-		l.refuse(w, http.StatusConflict, "uniqueness")
+	if l.few > 0 && changes > l.few {
+		l.refuse(w, http.StatusBadRequest, "")
+		return
+	}
+	if status, code := l.resists(e, next.attrs); status > 0 {
+		l.refuse(w, status, code)
 		return
 	}
 	e.attrs, e.members, e.version = next.attrs, next.members, e.version+1
+	if l.answers {
+		l.answer(w, http.StatusOK, l.shown(e, true))
+		return
+	}
 	w.WriteHeader(http.StatusNoContent)
 }
 
@@ -324,26 +375,5 @@ func set(attrs map[string]any, path string, value any) {
 	}
 	if attrs[outer] = value; value == nil {
 		delete(attrs, outer)
-	}
-}
-
-// TestServersByTheLetter provisions users to servers with what the RFCs allow and few servers do.
-func TestServersByTheLetter(t *testing.T) {
-	t.Parallel()
-	for name, l := range map[string]*letter{
-		"lower case":                            {},
-		"upper case":                            {spell: strings.ToUpper},
-		"sparse":                                {sparse: true},
-		"put":                                   {put: true},
-		"sparse put":                            {put: true, sparse: true, spell: strings.ToUpper},
-		"cursors":                               {cursors: true},
-		"members in the answer about one group": {alone: true, sparse: true},
-		"cursors and members alone":             {cursors: true, alone: true, spell: strings.ToTitle},
-		"put and members alone":                 {put: true, alone: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			lifeOfACompany(t, l.start(t), "token", 60)
-		})
 	}
 }

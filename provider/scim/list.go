@@ -3,12 +3,9 @@ package scim
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -196,60 +193,6 @@ func (p *Provider) page(ctx context.Context, q query, values url.Values) (*page,
 		return nil
 	})
 	return pg, err
-}
-
-// equals returns a filter (RFC 7644, section 3.4.2.2). A value is quoted as in JSON. Only what must be escaped is,
-// because some servers take "\u0026" as six characters.
-func equals(attribute, value string) string {
-	var quoted strings.Builder
-	enc := json.NewEncoder(&quoted)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(value) // A text can always be encoded.
-	return fmt.Sprintf("%s eq %s", attribute, strings.TrimSpace(quoted.String()))
-}
-
-// find returns the resources with a value of an attribute. Without a filter for it, and where the server refuses the
-// filter, the whole collection is read. Servers may compare without letter case, or ignore a filter, so same decides.
-func (p *Provider) find(ctx context.Context, kind directory.Kind, attribute, value string,
-	same func(resource) bool) ([]resource, error) {
-	s, err := p.known(ctx)
-	if err != nil {
-		return nil, err
-	}
-	q := query{kind: kind, without: p.withoutMembers(kind)}
-	if s.filter && p.cfg.filters(attribute) {
-		q.filter = equals(attribute, value)
-	}
-	all, err := p.list(ctx, s, q)
-	if q.filter != "" && filterRefused(err) {
-		q.filter = ""
-		all, err = p.list(ctx, s, q)
-	}
-	if err != nil {
-		return nil, err
-	}
-	var out []resource
-	for _, r := range all {
-		if same(r) {
-			out = append(out, r)
-		}
-	}
-	return out, nil
-}
-
-// filterRefused reports whether a list was refused in a way that may be due to its filter.
-func filterRefused(err error) bool {
-	return slices.Contains([]int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound,
-		http.StatusNotImplemented}, status(err))
-}
-
-func (p *Provider) findAnchor(ctx context.Context, kind directory.Kind, id directory.ID) ([]resource, error) {
-	return p.find(ctx, kind, externalIDAttr, string(id), func(r resource) bool { return r.anchor() == string(id) })
-}
-
-func (p *Provider) findUserName(ctx context.Context, name string) ([]resource, error) {
-	return p.find(ctx, directory.User, userNameAttr, name,
-		func(r resource) bool { return strings.EqualFold(r.text(userNameAttr), name) })
 }
 
 // withoutMembers returns the attribute that a request about a group need not answer. Servers that never show members

@@ -99,6 +99,9 @@ func (m *membership) send(ctx context.Context, at []int) {
 	case m.c.Op == plan.RemoveMember && m.absent(ctx, err, ids):
 	case m.c.Op == plan.AddMember && len(at) == 1:
 		m.end(at, m.stale(ctx, err, ids[0]))
+	case status(err) == http.StatusBadRequest && m.p.patchesMembers(m.s) && m.p.cfg.MemberRemoval == removePath:
+		m.end(at, fault.Errorf(fault.KindOf(err), "%w (if the server takes no filter in a path, set member_removal: value "+
+			"after a try with a group for tests)", err))
 	default:
 		m.end(at, err)
 	}
@@ -223,12 +226,12 @@ func (m *membership) put(ctx context.Context, ids []string) (err error) {
 		members := m.next(current, ids)
 		whole[key(whole, "members")] = members
 		req := &request{op: "groups.put", method: http.MethodPut, path: m.p.path(directory.Group, m.c.RemoteID),
-			body: whole}
+			body: whole, version: current.version()}
 		if len(members) == 0 {
 			delete(whole, key(whole, "members")) // Some servers refuse an empty list.
 		}
 		if m.s.etag {
-			req.ifMatch = current.version()
+			req.ifMatch = req.version
 		}
 		if err = m.p.call(ctx, req, nil); status(err) != http.StatusPreconditionFailed {
 			return err

@@ -85,6 +85,8 @@ func (r *reading) list(ctx context.Context) error {
 		return err
 	}
 	r.p.groups.learn(groups)
+	r.p.examples.learn(directory.User, users)
+	r.p.examples.learn(directory.Group, groups)
 	r.p.names.Replace(func(yield func(id, name string) bool) {
 		for _, u := range users {
 			if !yield(u.id(), u.text(userNameAttr)) {

@@ -140,6 +140,17 @@ func (r resource) put(s slot, value any, single bool) {
 	object[name] = next
 }
 
+// null says that a slot has no value (RFC 7643, section 2.5), where the resource leaves it out.
+func (r resource) null(s slot) {
+	object, name := r.object(s), s.attr
+	if inner, ok := object[key(object, name)].(map[string]any); ok && s.sub != "" && s.typ == "" {
+		object, name = inner, s.sub
+	}
+	if name = key(object, name); object != nil && object[name] == nil {
+		object[name] = nil
+	}
+}
+
 // changed returns an attribute with the value of a slot, or nil where nothing is left. It changes no argument.
 func changed(have any, s slot, value any, single bool) any {
 	if value == "" {

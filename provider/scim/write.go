@@ -3,6 +3,7 @@ package scim
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -27,6 +28,9 @@ type setting struct {
 	before string
 	known  bool
 }
+
+// empty reports whether the slot is to have no value.
+func (s *setting) empty() bool { return asText(s.value) == "" }
 
 // set returns a setting of a slot that is no mapped field.
 func set(s slot, value any) setting { return setting{slot: s, name: s.attr, value: value} }
@@ -122,7 +126,8 @@ func (p *Provider) modify(ctx context.Context, c *plan.Change, always bool,
 		for i := range list {
 			list[i].before, list[i].known = current.get(list[i].slot, p.cfg.single()), true
 		}
-		if err = p.write(ctx, s, c, current, list, always); status(err) != http.StatusPreconditionFailed {
+		err = p.write(ctx, s, c, current, list, always)
+		if status(err) != http.StatusPreconditionFailed && !errors.Is(err, errOmitted) {
 			return err
 		}
 	}
@@ -138,12 +143,16 @@ func (p *Provider) current(ctx context.Context, c *plan.Change, without string) 
 	return r, err
 }
 
+// errOmitted reports a server on which a PUT keeps what it leaves out.
+var errOmitted = errors.New("the server keeps what a PUT leaves out")
+
 // write changes a resource with PATCH, or with PUT of the whole resource.
 func (p *Provider) write(ctx context.Context, s *server, c *plan.Change, current resource, list []setting,
 	always bool) error {
-	req := &request{op: opOf(c.Kind, "patch"), method: http.MethodPatch, path: p.path(c.Kind, c.RemoteID)}
+	req := &request{op: opOf(c.Kind, "patch"), method: http.MethodPatch, path: p.path(c.Kind, c.RemoteID),
+		version: current.version()}
 	if s.etag {
-		req.ifMatch = current.version()
+		req.ifMatch = req.version
 	}
 	if p.patches(s, c.Kind) {
 		req.body = map[string]any{"schemas": []string{patchMessage}, "Operations": p.operations(current, list)}
@@ -162,7 +171,20 @@ func (p *Provider) write(ctx context.Context, s *server, c *plan.Change, current
 	if err != nil {
 		return p.settling(c, err)
 	}
-	return p.confirm(ctx, c, list, shown, always)
+	kept, err := p.confirm(ctx, c, list, shown, always)
+	if err != nil || len(kept) == 0 {
+		return err
+	}
+	var names []string
+	emptied := req.method == http.MethodPut
+	for _, one := range kept {
+		names, emptied = append(names, one.name), emptied && one.empty()
+	}
+	if emptied && p.nulls.CompareAndSwap(false, true) {
+		return errOmitted
+	}
+	return fault.Errorf(fault.Refused, "the server answered that it changed %s %s, and did not change %s", c.Kind,
+		c.RemoteID, strings.Join(names, ", "))
 }
 
 // operations returns the operations of a PATCH. A list is replaced as a whole, with the elements of others as they
@@ -253,6 +275,9 @@ func (p *Provider) whole(kind directory.Kind, current resource, list []setting) 
 	}
 	for _, one := range list {
 		next.put(one.slot, one.value, p.cfg.single())
+		if one.empty() && p.nulls.Load() {
+			next.null(one.slot)
+		}
 	}
 	for _, name := range readOnly {
 		delete(next, key(next, name))
@@ -302,35 +327,31 @@ func references(ids []string) []any {
 	return out
 }
 
-// confirm makes sure that the server did what it answered. shown is the resource in the answer. A sample of the
-// resources is read again, and where always is set, each one.
-func (p *Provider) confirm(ctx context.Context, c *plan.Change, list []setting, shown resource, always bool) error {
+// confirm makes sure that the server did what it answered, and returns what it did not. shown is the resource in the
+// answer. A sample of the resources is read again, and where always is set, each one.
+func (p *Provider) confirm(ctx context.Context, c *plan.Change, list []setting, shown resource, always bool) ([]setting,
+	error) {
 	// An answer may show the resource as it was before, so that alone it proves nothing.
 	if p.sample.due(c.Kind.String()+c.Op.String()) || always || len(p.kept(list, shown)) > 0 {
 		r, found, err := p.get(ctx, c.Kind, c.RemoteID, p.withoutMembers(c.Kind))
 		switch {
 		case err != nil && !remote.OfOneObject(err):
-			return err
+			return nil, err
 		case err == nil && found:
 			shown = r
 		}
 	}
-	kept := p.kept(list, shown)
-	if len(kept) == 0 {
-		return nil
-	}
-	return fault.Errorf(fault.Refused, "the server answered that it changed %s %s, and did not change %s", c.Kind,
-		c.RemoteID, strings.Join(kept, ", "))
+	return p.kept(list, shown), nil
 }
 
-// kept returns the names of the slots that a resource shows as they were before.
-func (p *Provider) kept(list []setting, shown resource) (names []string) {
+// kept returns the slots that a resource shows as they were before.
+func (p *Provider) kept(list []setting, shown resource) (out []setting) {
 	for _, one := range list {
 		if shown.id() != "" && unchanged(one, shown.get(one.slot, p.cfg.single())) {
-			names = append(names, one.name)
+			out = append(out, one)
 		}
 	}
-	return names
+	return out
 }
 
 // unchanged reports whether a slot has its old value in place of the new one. A server may store another form of the
