@@ -5,7 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
+	"hash/crc32"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,9 +66,7 @@ const (
 
 // attemptKey returns the key of the list with the attempts of an entry, which is "user/<id>".
 func attemptKey(c container.ID, entry string) string {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(entry)) // a hash takes everything
-	return fmt.Sprintf("%stried:%03x", prefix(c), h.Sum32()%attemptLists)
+	return fmt.Sprintf("%stried:%03x", prefix(c), crc32.ChecksumIEEE([]byte(entry))%attemptLists)
 }
 
 // oldAttemptKey returns the key of a list that an earlier version wrote for one entry. Its lines have no tag.
