@@ -98,6 +98,37 @@ func TestStoredDataOfAnEarlierBuild(t *testing.T) {
 	}
 }
 
+const formatKey = "rollcall:{workers}:format"
+
+// Only a live worker raises the format of the data, and none lowers it.
+func TestAWorkerRaisesTheFormat(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
+		st := status.New(rdb, status.Config{})
+		for _, found := range []int{0, 1, status.Format, status.Format + 1} {
+			var err error
+			if found > 0 {
+				err = rdb.Set(t.Context(), formatKey, found, 0).Err()
+			}
+			if err == nil {
+				_, err = st.Workers(t.Context())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := rdb.Get(t.Context(), formatKey).Int(); got != found {
+				t.Errorf("the format is %d after a look, want %d", got, found)
+			}
+			if _, err := st.Beat(t.Context(), "w1"); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := rdb.Get(t.Context(), formatKey).Int(); err != nil || got != max(found, status.Format) {
+				t.Errorf("the format is %d, %v after a beat, want %d", got, err, max(found, status.Format))
+			}
+		}
+	})
+}
+
 // A build refuses data of a newer format.
 func TestDataOfANewerFormatIsRefused(t *testing.T) {
 	t.Parallel()
@@ -108,7 +139,7 @@ func TestDataOfANewerFormatIsRefused(t *testing.T) {
 				t.Errorf("CheckFormat() = %v, want nil", err)
 			}
 		}
-		if err := rdb.Set(t.Context(), "rollcall:{workers}:format", status.Format+1, 0).Err(); err != nil {
+		if err := rdb.Set(t.Context(), formatKey, status.Format+1, 0).Err(); err != nil {
 			t.Fatal(err)
 		}
 		if err := st.CheckFormat(t.Context()); err == nil || !strings.Contains(err.Error(), "run the newer build") {

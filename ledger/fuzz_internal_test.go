@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"rollcall/directory"
 	"rollcall/plan"
@@ -19,6 +20,8 @@ func FuzzStored(f *testing.F) {
 	}
 	f.Add("user/ann", packed)
 	f.Add("user/ann", []byte(`{"remote_id":"1","departed":"2026-03-01T12:00:00Z"}`))
+	f.Add("user/ann", packLink(plan.Link{RemoteID: "115514674263130473766", Created: time.Unix(1, 2), Rekey: "8719",
+		Suspended: true, Yields: "a@x", Departed: time.Unix(3, 0), Why: plan.Absent}))
 	f.Add("group/", []byte("{\"members\":-1}\n"))
 	f.Add("x", []byte("{\"packed\":9223372036854775807,\"members\":2}\na\nb"))
 	f.Add("group/g", []byte("{\"members\":2}\na\nb"))
@@ -26,8 +29,11 @@ func FuzzStored(f *testing.F) {
 		links := map[directory.Ref]plan.Link{}
 		if addLink(links, field, string(value)) == nil {
 			for _, l := range links {
-				if _, err := json.Marshal(l); err != nil {
-					t.Errorf("the link %+v of %q cannot be stored: %v", l, value, err)
+				at := func(t *time.Time) { *t = t.UTC() }
+				at(&l.Created)
+				at(&l.Departed)
+				if got, err := unpackLink(string(packLink(l))); err != nil || !reflect.DeepEqual(got, l) {
+					t.Errorf("the link %+v of %q is stored as %+v, %v", l, value, got, err)
 				}
 			}
 		}

@@ -144,7 +144,7 @@ const (
 
 // Redis is a ledger on Redis. Its keys share the hash tag of their container:
 //
-//	rollcall:{google_workspace:1}:ledger:links    hash "user/<id>" → plan.Link as JSON
+//	rollcall:{google_workspace:1}:ledger:links    hash "user/<id>" → plan.Link, see packLink
 //	rollcall:{google_workspace:1}:ledger:gone:user:absent  sorted set of "user/<id>", see Departed
 //	rollcall:{google_workspace:1}:ledger:members  hash group id → plan.Confirmed, packed
 //	rollcall:{google_workspace:1}:ledger:facts    Facts as JSON
@@ -193,8 +193,8 @@ func addLink(to map[directory.Ref]plan.Link, field, value string) error {
 	if !ok {
 		return corrupt("link", field, errors.New("unknown kind of entry"))
 	}
-	var l plan.Link
-	if err := json.Unmarshal([]byte(value), &l); err != nil {
+	l, err := unpackLink(value)
+	if err != nil {
 		return corrupt("link", field, err)
 	}
 	to[ref] = l
@@ -209,12 +209,8 @@ func (r *Redis) PutLinks(ctx context.Context, links map[directory.Ref]plan.Link)
 		clear(batch)
 	}
 	for ref, l := range links {
-		text, err := json.Marshal(l)
-		if err != nil {
-			return corrupt("link", ref.String(), err)
-		}
 		batch[ref] = l
-		if err := w.set(ctx, ref.String(), text); err != nil {
+		if err := w.set(ctx, ref.String(), packLink(l)); err != nil {
 			return err
 		}
 	}

@@ -157,14 +157,15 @@ func (s *Store) Workers(ctx context.Context) ([]string, error) {
 }
 
 // Format is the version of the data on Redis that this build writes. It grows when an older build would misread data.
-const Format = 1
+// Format 2 has entries and links in compact form. A worker raises the format on Redis with its first beat; an API or a
+// command does not, so that a new one can be tried beside old workers.
+const Format = 2
 
 const formatKey = "rollcall:{workers}:format"
 
-// CheckFormat refuses data of a newer format, which this build might misread. It records the format where none is
-// recorded. All data without one has the first.
+// CheckFormat refuses data of a newer format, which this build might misread. All data without a recorded format has
+// the first.
 func (s *Store) CheckFormat(ctx context.Context) error {
-	_ = s.rdb.SetNX(ctx, formatKey, Format, 0).Err() // A Redis that refuses writes is told of elsewhere.
 	found, err := s.rdb.Get(ctx, formatKey).Int()
 	switch {
 	case errors.Is(err, redis.Nil):
@@ -192,8 +193,8 @@ func (s *Store) Data(ctx context.Context) (string, error) {
 }
 
 func (s *Store) beat(ctx context.Context, mode, worker string) ([]string, error) {
-	names, err := beatScript.Run(ctx, s.rdb, []string{workersKey}, mode, cut(worker, maxName),
-		s.cfg.WorkerTTL.Milliseconds()).StringSlice()
+	names, err := beatScript.Run(ctx, s.rdb, []string{workersKey, formatKey}, mode, cut(worker, maxName),
+		s.cfg.WorkerTTL.Milliseconds(), Format).StringSlice()
 	return names, redisFault(mode, err)
 }
 

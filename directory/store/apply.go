@@ -276,9 +276,9 @@ func (w *writer) encode(j *job, becomes *directory.Entry, digest string) (args [
 	} else {
 		after = names(becomes)
 		head = token{digest: digest, active: becomes.Active, readAt: w.readAt}.head()
-		text, err = encode(becomes, digest, w.readAt)
-		if err == nil && j.ref.Kind == directory.Group {
-			groupHead, err = encodeHead(becomes, digest, w.readAt)
+		text = encode(becomes, digest, w.readAt)
+		if j.ref.Kind == directory.Group {
+			groupHead = encodeHead(becomes, digest, w.readAt)
 		}
 		if j.was != nil && j.was.digest == digest {
 			counts = 0 // Only the time of the read is new.

@@ -115,10 +115,7 @@ func (b *builder) entry(ctx context.Context, e *stored) error {
 	id := ""
 	members := indexNames(names(&e.Entry), e.ID)
 	if e.Kind == directory.Group {
-		var err error
-		if head, err = encodeHead(&e.Entry, e.digest, e.readAt); err != nil {
-			return fault.New(fault.Internal, "local directory: encode "+e.Ref().String(), err)
-		}
+		head = encodeHead(&e.Entry, e.digest, e.readAt)
 		id = string(e.ID)
 		members = append(members, indexMembers(e.ID, e.Members)...)
 	}

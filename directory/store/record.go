@@ -1,16 +1,18 @@
 package store
 
 import (
+	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"rollcall/directory"
 	"rollcall/fault"
+	packed "rollcall/internal/stored"
 	"rollcall/plan"
 )
 
-// record is an entry as it is stored. It is compact, because groups have members by the ten thousand, and says
-// which version it is, because it is not read in the same moment as its token.
+// record is an entry as builds of format 1 stored it, as JSON.
 type record struct {
 	Digest string `json:"digest"`
 	ReadAt int64  `json:"read_at"` // microseconds
@@ -22,24 +24,45 @@ type record struct {
 	Groups     []directory.ID `json:"groups,omitempty"`
 }
 
-func encode(e *directory.Entry, digest string, readAt int64) ([]byte, error) {
-	r := record{Digest: digest, ReadAt: readAt, DN: e.DN, Active: e.Active,
-		Attributes: make([][]string, len(e.Attributes))}
-	for i, a := range e.Attributes {
-		r.Attributes[i] = append([]string{a.Name}, a.Values...)
+// wellKnown are the attributes that most entries have. They are stored as their places in this list plus one, so that
+// it may only grow at its end. Other names are stored as a zero and a text.
+var wellKnown = []string{directory.UserName, directory.DisplayName, directory.GivenName, directory.FamilyName,
+	directory.CommonName, directory.Mail, directory.EmployeeNumber, directory.Description}
+
+// encode returns an entry as it is stored. It is compact, because groups have members by the ten thousand, and says
+// which version it is, because it is not read in the same moment as its token.
+func encode(e *directory.Entry, digest string, readAt int64) []byte {
+	active := byte(0)
+	if e.Active {
+		active = 1
 	}
-	for _, m := range e.Members {
-		if m.Kind == directory.User {
-			r.Users = append(r.Users, m.ID)
-		} else {
-			r.Groups = append(r.Groups, m.ID)
+	b := packed.AppendID([]byte{packed.Compact, active}, digest)
+	b = packed.AppendText(binary.AppendVarint(b, readAt), e.DN)
+	b = binary.AppendUvarint(b, uint64(len(e.Attributes)))
+	for _, a := range e.Attributes {
+		at := slices.Index(wellKnown, a.Name) + 1
+		if b = binary.AppendUvarint(b, uint64(at)); at == 0 { //nolint:gosec // a place in a list
+			b = packed.AppendText(b, a.Name)
+		}
+		b = binary.AppendUvarint(b, uint64(len(a.Values)))
+		for _, v := range a.Values {
+			b = packed.AppendText(b, v)
 		}
 	}
-	return json.Marshal(r)
+	for _, kind := range directory.Kinds {
+		n, at := uint64(0), len(b)
+		for _, m := range e.Members {
+			if m.Kind == kind {
+				b, n = packed.AppendID(b, string(m.ID)), n+1
+			}
+		}
+		b = slices.Insert(b, at, binary.AppendUvarint(nil, n)...)
+	}
+	return b
 }
 
 // encodeHead is encode for a group without its members.
-func encodeHead(e *directory.Entry, digest string, readAt int64) ([]byte, error) {
+func encodeHead(e *directory.Entry, digest string, readAt int64) []byte {
 	head := *e
 	head.Members = nil
 	return encode(&head, digest, readAt)
@@ -63,13 +86,57 @@ type decoder struct {
 func (p *Part) decoder() *decoder { return &decoder{source: p.slug, names: map[string]string{}} }
 
 func (d *decoder) decode(kind directory.Kind, id, text string) (*stored, error) {
-	var r record
-	if err := json.Unmarshal([]byte(text), &r); err != nil {
+	s := &stored{Entry: directory.Entry{Kind: kind, ID: directory.ID(id), Source: d.source}}
+	read := d.first
+	if packed.IsCompact(text) {
+		read = d.compact
+	}
+	if err := read(s, text); err != nil {
 		return nil, fault.Errorf(fault.Internal, "local directory: %s/%s of source %s: %w", kind, id, d.source, err)
 	}
-	s := &stored{digest: r.Digest, readAt: r.ReadAt}
-	s.Entry = directory.Entry{Kind: kind, ID: directory.ID(id), Source: d.source, DN: r.DN, Active: r.Active}
-	s.Attributes = d.attributes(r.Attributes)
+	return s, nil
+}
+
+// compact reads what encode wrote.
+func (d *decoder) compact(s *stored, text string) error {
+	r := packed.NewReader(text)
+	s.Active, s.digest, s.readAt, s.DN = r.Uint() == 1, r.ID(), r.Int(), r.Text()
+	s.Attributes = make(directory.Attributes, 0, r.Count())
+	for range cap(s.Attributes) {
+		a := directory.Attribute{}
+		switch at := r.Uint(); {
+		case at == 0:
+			a.Name = d.name(r.Text())
+		case at <= uint64(len(wellKnown)):
+			a.Name = wellKnown[at-1]
+		default:
+			return errors.New("an attribute has a number of a later version")
+		}
+		a.Values = make([]string, r.Count())
+		for i := range a.Values {
+			a.Values[i] = r.Text()
+		}
+		if len(a.Values) > 0 {
+			s.Attributes = append(s.Attributes, a)
+		}
+	}
+	for _, kind := range directory.Kinds {
+		n := r.Count()
+		s.Members = slices.Grow(s.Members, n)
+		for range n {
+			s.Members = append(s.Members, directory.Ref{Kind: kind, ID: d.member(directory.ID(r.ID()))})
+		}
+	}
+	return r.Err()
+}
+
+// first reads a record of format 1.
+func (d *decoder) first(s *stored, text string) error {
+	var r record
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		return err
+	}
+	s.digest, s.readAt, s.DN, s.Active, s.Attributes = r.Digest, r.ReadAt, r.DN, r.Active, d.attributes(r.Attributes)
 	if n := len(r.Users) + len(r.Groups); n > 0 {
 		s.Members = make([]directory.Ref, 0, n)
 	}
@@ -79,7 +146,7 @@ func (d *decoder) decode(kind directory.Kind, id, text string) (*stored, error) 
 	for _, id := range r.Groups {
 		s.Members = append(s.Members, directory.Ref{Kind: directory.Group, ID: d.member(id)})
 	}
-	return s, nil
+	return nil
 }
 
 // attributes returns lists of a name and its values as attributes, which share one array of values.
@@ -94,16 +161,21 @@ func (d *decoder) attributes(lists [][]string) directory.Attributes {
 		if len(list) < 2 {
 			continue
 		}
-		name, ok := d.names[list[0]]
-		if !ok {
-			name = list[0]
-			d.names[name] = name
-		}
 		from := len(values)
 		values = append(values, list[1:]...)
-		out = append(out, directory.Attribute{Name: name, Values: values[from:len(values):len(values)]})
+		out = append(out, directory.Attribute{Name: d.name(list[0]), Values: values[from:len(values):len(values)]})
 	}
 	return out
+}
+
+// name returns the one copy of an attribute's name.
+func (d *decoder) name(name string) string {
+	one, ok := d.names[name]
+	if !ok {
+		one = name
+		d.names[name] = name
+	}
+	return one
 }
 
 func (d *decoder) member(id directory.ID) directory.ID {

@@ -36,11 +36,11 @@
 // All keys of a part share its hash tag, and no script touches two parts.
 //
 //	rollcall:{ldap:<slug>}:dir:meta    hash: birth, generation, run, read_at, since, completed_at, users, groups, …
-//	rollcall:{ldap:<slug>}:dir:user    hash: id → the user as JSON
-//	rollcall:{ldap:<slug>}:dir:group   hash: id → the group as JSON
+//	rollcall:{ldap:<slug>}:dir:user    hash: id → the user, see encode
+//	rollcall:{ldap:<slug>}:dir:group   hash: id → the group
 //	rollcall:{ldap:<slug>}:dir:digest  hash: "user/<id>" → token
 //	rollcall:{ldap:<slug>}:dir:gone    hash: "user/<id>" → tombstone as JSON
-//	rollcall:{ldap:<slug>}:dir:head    hash: id → the group as JSON without its members
+//	rollcall:{ldap:<slug>}:dir:head    hash: id → the group without its members
 //	rollcall:{ldap:<slug>}:dir:index   sorted set: names → ids, and members → groups; see index.go
 //
 // The index is maintained by the script that writes the entry. Data of a version without it is indexed by the first
