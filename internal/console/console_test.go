@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"rollcall/api"
+	"rollcall/container"
 	"rollcall/directory"
 	"rollcall/explain"
 	"rollcall/internal/console"
@@ -363,6 +365,27 @@ func TestARunThatWaitsIsNamed(t *testing.T) {
 		}
 		if _, err := h.status.Cancel(t.Context(), google, "ops"); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// The page of a person names the providers of one state together, by their names where several are of one type.
+func TestAPersonAtManyProviders(t *testing.T) {
+	t.Parallel()
+	resources := []api.Resource{{Container: corp}, {Container: google, Name: "Tenant"}}
+	said := []explain.Provider{{Container: google, Code: explain.InStep}}
+	for i := range 6 {
+		resources = append(resources, api.Resource{Container: container.Provider("scim", i+1), Name: fmt.Sprint("Site ", i)})
+		said = append(said, explain.Provider{Container: container.Provider("scim", i+1), Code: explain.Unknown})
+	}
+	h := hallOn(t, redistest.Mini(t), true, resources)
+	h.explained = said
+	h.known = map[directory.Ref]console.Known{{Kind: directory.User, ID: "ada"}: {Label: "ada"}}
+	page := h.as(h.syncer, http.MethodGet, "/people/entry/?id=ada", nil).body
+	for _, want := range []string{"</span> at <bdi>Google Workspace</bdi></li>", "</span> at <bdi>Site 0</bdi>, " +
+		"<bdi>Site 1</bdi>, <bdi>Site 2</bdi>, <bdi>Site 3</bdi> and 2 more</li>", "Sync to Site 5 now"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("%s is not in %s", want, page)
 		}
 	}
 }

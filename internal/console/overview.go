@@ -232,20 +232,6 @@ func (c *Console) reachable(who tokens.Identity) []api.Resource {
 	return slices.DeleteFunc(c.cfg.API.Resources(), func(res api.Resource) bool { return !who.Reaches(res.Container) })
 }
 
-// title names the type of a container.
-func (c *Console) title(id container.ID) string {
-	if id.IsSource() {
-		return "LDAP directory"
-	}
-	return c.cfg.API.TypeTitle(id.Kind())
-}
-
-// called returns the name of a configured source or provider for people.
-func (c *Console) called(id container.ID) string {
-	res, _ := c.resource(id)
-	return cmp.Or(res.Name, id.Name())
-}
-
 // state is a word with the class that gives it a colour and a shape.
 type state struct {
 	Word, Tone, Text string

@@ -66,17 +66,55 @@ type personData struct {
 	// Wanted is the kind of entry that the address names.
 	Wanted string
 	// Jobs are syncs that were asked for a moment ago.
-	Jobs     []status.Job
-	Order    *standingOrder // to leave; nil if none stands
-	History  []historyRow
-	Problem  string // why there is no explanation
-	EntryRef directory.Ref
+	Jobs    []status.Job
+	Order   *standingOrder // to leave; nil if none stands
+	History []historyRow
+	// Standings are the states at the providers.
+	Standings []standing
+	Problem   string // why there is no explanation
+	EntryRef  directory.Ref
 }
 
 // historyRow is one attempted change at one provider.
 type historyRow struct {
 	explain.Outcome
 	Container container.ID
+}
+
+// standing is a state, and the providers at which the entry has it.
+type standing struct {
+	state
+	Where []container.ID
+}
+
+// mostNamed is how many providers of one state are named.
+const mostNamed = 4
+
+// Named and More are the providers that are named, and how many others there are.
+func (s *standing) Named() []container.ID { return s.Where[:min(mostNamed, len(s.Where))] }
+func (s *standing) More() int             { return len(s.Where) - len(s.Named()) }
+
+// standings returns the states in the order in which the providers have them.
+func standings(at []explain.Provider) []standing {
+	var out []standing
+	for i := range at {
+		s := codeState(at[i].Code, len(at[i].Pins) > 0)
+		j := slices.IndexFunc(out, func(o standing) bool { return o.state == s })
+		if j < 0 {
+			j, out = len(out), append(out, standing{state: s})
+		}
+		out[j].Where = append(out[j].Where, at[i].Container)
+	}
+	return out
+}
+
+// FullName is the name of a person, where the label of the entry is another text.
+func (d *personData) FullName() string {
+	a := d.Entry.Attributes
+	if name := cmp.Or(a.Get(directory.DisplayName), a.Get(directory.CommonName)); name != d.Entry.Label {
+		return name
+	}
+	return ""
 }
 
 // person explains one entry.
@@ -104,7 +142,7 @@ func (c *Console) person(r *request) (*page, error) {
 			data.Problem = "No worker is running, and a worker makes the explanation. Start one and try again."
 		}
 	}
-	data.Document = doc
+	data.Document, data.Standings = doc, standings(doc.Providers)
 	if doc.Entry != nil {
 		data.EntryRef = doc.Entry.Ref
 	}

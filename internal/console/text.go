@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"strconv"
@@ -22,7 +23,8 @@ func functions(c *Console) template.FuncMap {
 		"verb": verb, "words": words, "home": home,
 		"list": func(v ...any) []any { return v }, "id": func(name string) container.ID { return container.ID(name) },
 		"join": strings.Join, "heldpath": heldPath, "incopy": inCopy, "keeps": keeps,
-		"codestate": codeState, "typetitle": c.title, "called": c.called, "attributes": attributes, "changes": changesDone,
+		"codestate": codeState,
+		"typetitle": c.title, "called": c.called, "where": c.where, "attributes": attributes, "changes": changesDone,
 		"duration": func(r *status.Run) string { return lasting(r.Duration(now())) }, "person": personPath,
 		"progress": progress(now),
 		"state":    stateTitle, "runtone": runTone, "trigger": triggerWords,
@@ -255,4 +257,28 @@ func changesDone(r *status.Run) string {
 		return count(expected)
 	}
 	return count(done)
+}
+
+// title names the type of a container.
+func (c *Console) title(id container.ID) string {
+	if id.IsSource() {
+		return "LDAP directory"
+	}
+	return c.cfg.API.TypeTitle(id.Kind())
+}
+
+// called returns the name of a configured source or provider for people.
+func (c *Console) called(id container.ID) string {
+	res, _ := c.resource(id)
+	return cmp.Or(res.Name, id.Name())
+}
+
+// where names a source or provider beside others: by its type as long as no other is of that type.
+func (c *Console) where(id container.ID) string {
+	for _, res := range c.cfg.API.Resources() {
+		if res.Container.Kind() == id.Kind() && res.Container != id {
+			return c.called(id)
+		}
+	}
+	return c.title(id)
 }
