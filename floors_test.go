@@ -113,7 +113,7 @@ var bare = []string{
 // forTests may be imported by tests only.
 var forTests = []string{
 	"internal/freeport", "internal/redistest", "internal/npmtest", "internal/testclock", "internal/slapdtest",
-	"internal/ds389test", "internal/sambatest", "internal/testprocess", "provider/providertest", "provider/scim/elimitytest", "source/sourcetest", "ledger/ledgertest",
+	"internal/testprocess", "provider/providertest", "provider/scim/elimitytest", "source/sourcetest", "ledger/ledgertest",
 	"simulator/googleworkspace/discoverytest", "simulator/graph/csdltest", "simulator/scim/rfctest",
 }
 
@@ -123,7 +123,7 @@ var owners = map[string][]string{
 	"github.com/hibiken/asynqmon":          {"internal/dashboard"},
 	"github.com/chromedp":                  {}, // a browser, for a test
 	"google.golang.org/api":                {"provider/googleworkspace"},
-	"github.com/go-ldap":                   {"source/ldap", "internal/slapdtest", "internal/sambatest", "internal/ds389test"},
+	"github.com/go-ldap":                   {"source/ldap", "internal/slapdtest"},
 	"github.com/go-asn1-ber":               {"source/ldap"},
 	"github.com/expr-lang/expr":            {"mapping"},
 	"github.com/Azure":                     {"provider/entra"},

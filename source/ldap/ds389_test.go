@@ -11,7 +11,6 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
-	"rollcall/internal/ds389test"
 	"rollcall/internal/secret"
 	"rollcall/internal/slapdtest"
 	"rollcall/source"
@@ -55,17 +54,17 @@ func rights389(t *testing.T) (acis, config, reader []string) {
 }
 
 // start389 starts a server with the documented rights.
-func start389(t *testing.T, o ds389test.Options) *ds389test.Server {
+func start389(t *testing.T, o options389) *server389 {
 	t.Helper()
 	acis, config, reader := rights389(t)
 	o.ACIs, o.Reader = append(o.ACIs, acis...), append(o.Reader, reader...)
-	s := ds389test.Start(t, o)
+	s := run389(t, o)
 	s.Set(t, "cn=mapping tree,cn=config", "aci", config...)
 	return s
 }
 
 // config389 is what the page tells an administrator to write.
-func config389(s *ds389test.Server) ldap.Config {
+func config389(s *server389) ldap.Config {
 	c := ldap.PresetConfig(ldap.Preset389)
 	c.Slug, c.ServerURI, c.BaseDN = "corp", s.URL, slapdtest.Suffix
 	c.BindCN, c.BindPasswordFile = slapdtest.Reader, secret.File(s.ReaderPasswordFile)
@@ -77,12 +76,12 @@ func Test389Conforms(t *testing.T) {
 	t.Parallel()
 	sourcetest.Run(t, sourcetest.Fixture{
 		Open: func(t *testing.T, entries []directory.Entry) source.Source {
-			c := config389(start389(t, ds389test.Options{LDIF: records389(entries)}))
+			c := config389(start389(t, options389{LDIF: records389(entries)}))
 			c.PageSize = 30
 			return open(t, c)
 		},
 		Broken: func(t *testing.T, entries []directory.Entry) source.Source {
-			server := start389(t, ds389test.Options{LDIF: records389(entries)})
+			server := start389(t, options389{LDIF: records389(entries)})
 			w := newWire(t, server.URL)
 			c := config389(server)
 			c.ServerURI = w.URI
@@ -121,7 +120,7 @@ func person389(uid string, more ...string) string {
 // without a warning.
 func TestPresetOf389(t *testing.T) {
 	t.Parallel()
-	server := start389(t, ds389test.Options{Plugins: []string{"MemberOf Plugin"}, LDIF: lockedByRole +
+	server := start389(t, options389{Plugins: []string{"MemberOf Plugin"}, LDIF: lockedByRole +
 		person389("ada") + person389("locked", "nsAccountLock", "true") +
 		person389("byrole", "nsRoleDN", "cn=nsManagedDisabledRole,"+slapdtest.Suffix) +
 		slapdtest.Entry("cn=modern,"+slapdtest.People, "objectClass", "nsPerson", "objectClass", "nsAccount",
@@ -178,7 +177,7 @@ func TestRightsOn389(t *testing.T) {
 	t.Parallel()
 	const ada, locked = "11111111-11111111-11111111-11111111", "22222222-22222222-22222222-22222222"
 	acis, _, limits := rights389(t)
-	server := ds389test.Start(t, ds389test.Options{LDIF: person389("ada", "nsUniqueId", ada) + person389("bob") +
+	server := run389(t, options389{LDIF: person389("ada", "nsUniqueId", ada) + person389("bob") +
 		person389("carl") + person389("locked", "nsUniqueId", locked, "nsAccountLock", "true") +
 		slapdtest.Entry("cn=staff,"+slapdtest.Groups, "objectClass", "groupOfNames", "cn", "staff",
 			"member", "uid=ada,"+slapdtest.People)})
@@ -234,9 +233,9 @@ func TestRightsOn389(t *testing.T) {
 // TestPositionOn389: two suppliers with replication between them are compared by their replica update vectors.
 func TestPositionOn389(t *testing.T) {
 	t.Parallel()
-	one := start389(t, ds389test.Options{LDIF: person389("ada") + person389("bob")})
-	two := start389(t, ds389test.Options{})
-	at := func(s *ds389test.Server) directory.Position { return read(t, open(t, config389(s))).Position }
+	one := start389(t, options389{LDIF: person389("ada") + person389("bob")})
+	two := start389(t, options389{})
+	at := func(s *server389) directory.Position { return read(t, open(t, config389(s))).Position }
 	if alone := at(one); !alone.IsZero() {
 		t.Errorf("position without replication = %v", alone)
 	}
@@ -245,10 +244,10 @@ func TestPositionOn389(t *testing.T) {
 	one.Replicate(t, two, true)
 	two.Await(t, "uid=bob,"+slapdtest.People, "(sn=bob)")
 	two.Replicate(t, one, false)
-	set := func(s *ds389test.Server, title string) {
+	set := func(s *server389, title string) {
 		s.Set(t, "uid=ada,"+slapdtest.People, "title", title)
 	}
-	arrived := func(s *ds389test.Server, title string) { s.Await(t, "uid=ada,"+slapdtest.People, "(title="+title+")") }
+	arrived := func(s *server389, title string) { s.Await(t, "uid=ada,"+slapdtest.People, "(title="+title+")") }
 	set(two, "Chief")
 	arrived(one, "Chief")
 	set(one, "Boss")
@@ -272,13 +271,13 @@ func TestPositionOn389(t *testing.T) {
 	}
 	// Both servers have the same new person. One becomes an object in conflict, which searches do not show.
 	twin := "uid=twin," + slapdtest.People
-	for _, s := range []*ds389test.Server{one, two} {
+	for _, s := range []*server389{one, two} {
 		s.Add(t, twin, "objectClass", "inetOrgPerson", "uid", "twin", "cn", "twin", "sn", "twin")
 	}
 	resume()
 	resumeTwo()
 	ids := map[directory.ID]bool{}
-	for _, s := range []*ds389test.Server{one, two} {
+	for _, s := range []*server389{one, two} {
 		s.Await(t, slapdtest.People, "(&(uid=twin)(objectClass=ldapSubEntry))")
 		snap := read(t, open(t, config389(s)))
 		ids[byName(snap)["twin"].ID] = true

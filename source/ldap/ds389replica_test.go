@@ -1,4 +1,6 @@
-package ds389test
+//go:build ds389
+
+package ldap_test
 
 import (
 	"net"
@@ -19,7 +21,7 @@ const (
 )
 
 // Supply makes the server a supplier with this number, so that it keeps a replica update vector.
-func (s *Server) Supply(t testing.TB, id int) {
+func (s *server389) Supply(t testing.TB, id int) {
 	t.Helper()
 	s.Add(t, replicator, "objectClass", "organizationalRole", "objectClass", "simpleSecurityObject", "cn", "replicator",
 		"userPassword", replicatorPW)
@@ -29,7 +31,7 @@ func (s *Server) Supply(t testing.TB, id int) {
 }
 
 // Replicate sends all changes to another supplier from now on. With refresh it first replaces what that one has.
-func (s *Server) Replicate(t testing.TB, to *Server, refresh bool) {
+func (s *server389) Replicate(t testing.TB, to *server389, refresh bool) {
 	t.Helper()
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(to.URL, "ldap://"))
 	s.must(t, err)
@@ -43,17 +45,17 @@ func (s *Server) Replicate(t testing.TB, to *Server, refresh bool) {
 }
 
 // Pause stops the sending of changes until the returned function is called.
-func (s *Server) Pause(t testing.TB) (resume func()) {
+func (s *server389) Pause(t testing.TB) (resume func()) {
 	t.Helper()
 	s.Set(t, agreement, "nsds5ReplicaEnabled", "off")
 	return func() { s.Set(t, agreement, "nsds5ReplicaEnabled", "on") }
 }
 
 // Await waits until one entry at or below a DN matches a filter.
-func (s *Server) Await(t testing.TB, base, filter string) {
+func (s *server389) Await(t testing.TB, base, filter string) {
 	t.Helper()
 	conn := s.Conn(t)
-	s.must(t, s.proc.WaitUntil(waitFor, func() bool {
+	s.must(t, s.proc.WaitUntil(wait389, func() bool {
 		found, err := conn.Search(ldap.NewSearchRequest(base, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0, 0, false,
 			filter, []string{"1.1"}, nil))
 		return err == nil && len(found.Entries) == 1
