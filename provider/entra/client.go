@@ -28,30 +28,20 @@ var (
 // Permissions are the application permissions that the app needs, with an administrator's consent.
 var Permissions = []string{"User.ReadWrite.All", "Group.ReadWrite.All", "Directory.Read.All", "Domain.Read.All"}
 
-// Options are the dependencies of a Provider besides its configuration. The zero value works.
+// Options are the dependencies of a Provider besides its configuration. The zero value works. Observe is called once
+// with "batch" for a batch that failed as a whole.
 type Options struct {
-	// Caller decorates each request, and a batch with the cost of all its requests. Nil makes requests directly.
-	Caller remote.Caller
+	remote.Options
 	// Cache keeps the state between runs. Nil reads everything each time.
 	Cache provider.Cache
-	// Observe is called for every request, including each item of a batch, with the HTTP status of the answer (zero
-	// without one) and the error. For a batch that failed as a whole it is called once, with "batch". Nil discards
-	// requests.
-	Observe func(op string, status int, err error)
 	// Strained is called when Graph reports that the quota is nearly used up (x-ms-throttle-limit-percentage), before
 	// any refusal. A share of 1 is the whole quota. It is called at most once in ten seconds. Nil discards the
 	// report.
 	Strained func(ctx context.Context, share float64)
 	// Secret is the client secret. If it is empty, New reads Config.ClientSecretFile.
 	Secret string
-	// Transport carries the requests. Nil means a new transport that also trusts Config.CAFile.
-	Transport http.RoundTripper
-	// Wrap wraps the transport. Nil leaves it as it is.
-	Wrap func(http.RoundTripper) http.RoundTripper
 	// Getenv looks up AZURE_FEDERATED_TOKEN_FILE. Nil means os.Getenv.
 	Getenv func(string) string
-	// Now is the clock. Nil means time.Now.
-	Now func() time.Time
 }
 
 // Provider reads and writes one Microsoft Entra tenant.
@@ -86,21 +76,10 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	if err != nil {
 		return nil, fault.Errorf(fault.Invalid, "endpoint: %w", err)
 	}
-	if opts.Now == nil {
-		opts.Now = time.Now
+	client, err := opts.Client(string(cfg.CAFile), concurrency)
+	if err != nil {
+		return nil, err
 	}
-	if opts.Observe == nil {
-		opts.Observe = func(string, int, error) {}
-	}
-	if opts.Transport == nil {
-		if opts.Transport, err = remote.Transport(string(cfg.CAFile), concurrency); err != nil {
-			return nil, fault.Errorf(fault.Invalid, "ca_file: %w", err)
-		}
-	}
-	if opts.Wrap != nil {
-		opts.Transport = opts.Wrap(opts.Transport)
-	}
-	client := remote.Client(opts.Transport)
 	tokens, err := newTokens(cfg, opts, client)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "", err)

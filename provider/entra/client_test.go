@@ -19,6 +19,7 @@ import (
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/provider/entra"
+	"rollcall/provider/remote"
 	"rollcall/simulator/graph"
 )
 
@@ -36,7 +37,9 @@ func serve(t *testing.T, h http.HandlerFunc) *entra.Provider {
 	}))
 	t.Cleanup(server.Close)
 	p, err := entra.New(config(server.URL, tenant.TenantID(), tenant.ClientID()),
-		entra.Options{Secret: tenant.ClientSecret(), Transport: server.Client().Transport})
+		entra.Options{
+			Secret: tenant.ClientSecret(), Options: remote.Options{Transport: server.Client().Transport},
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -339,7 +342,7 @@ func TestReplacedSecretNeedsNoRestart(t *testing.T) {
 		}
 	}
 	write("the secret of before")
-	p, err := entra.New(cfg, entra.Options{Transport: server.Client().Transport})
+	p, err := entra.New(cfg, entra.Options{Options: remote.Options{Transport: server.Client().Transport}})
 	if err != nil {
 		t.Fatal(err)
 	}

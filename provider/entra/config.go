@@ -244,8 +244,8 @@ func (c *Config) Quotas() []provider.Quota { return []provider.Quota{{Rates: c.R
 
 // Open implements provider.Config.
 func (c *Config) Open(env provider.Env) (provider.Tenant, error) {
-	opts := Options{Observe: env.Request, Wrap: env.Wrap, Cache: env.Cache, Getenv: env.Getenv}
-	opts.Caller = pace.NewCaller(env.Pace("", c.RequestTimeout))
+	opts := Options{Cache: env.Cache, Getenv: env.Getenv, Options: remote.Options{Observe: env.Request, Wrap: env.Wrap,
+		Caller: pace.NewCaller(env.Pace("", c.RequestTimeout))}}
 	if limiter := env.Limiters[""]; limiter != nil {
 		// Graph says that the quota is nearly spent before it refuses: all workers slow down then, and no request is refused.
 		opts.Strained = func(ctx context.Context, _ float64) { _ = limiter.Refused(ctx, 0) }

@@ -11,6 +11,7 @@ import (
 	"rollcall/provider"
 	"rollcall/provider/entra"
 	"rollcall/provider/providertest"
+	"rollcall/provider/remote"
 )
 
 // The ids of objects in the good answers.
@@ -41,8 +42,8 @@ func FuzzAnswers(f *testing.F) {
 		Open: func(rt http.RoundTripper) (provider.Provider, error) {
 			cfg := config(url, fuzzTenant, "c0ffee00-0000-4000-8000-000000000002")
 			cfg.UserPropertyMappings = map[string]string{"businessPhones": `ldap["mail"]`, "manager": `ldap["manager"]`}
-			return entra.New(cfg, entra.Options{Secret: "a-client-secret~of.the_app", Transport: rt,
-				Cache: ledgertest.NewCache()})
+			return entra.New(cfg, entra.Options{Secret: "a-client-secret~of.the_app",
+				Options: remote.Options{Transport: rt}, Cache: ledgertest.NewCache()})
 		},
 		Op: opOf,
 		Good: map[string]string{

@@ -103,8 +103,8 @@ func open(t *testing.T, s setup) *world {
 	if err := w.cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	w.opts = entra.Options{Secret: w.tenant.ClientSecret(), Now: w.clock.Now, Transport: server.Client().Transport,
-		Strained: s.strained}
+	w.opts = entra.Options{Secret: w.tenant.ClientSecret(), Strained: s.strained,
+		Options: remote.Options{Now: w.clock.Now, Transport: server.Client().Transport}}
 	if !s.uncached {
 		w.cache = ledgertest.NewCache()
 		w.opts.Cache = w.cache

@@ -35,6 +35,42 @@ type Caller interface {
 	Call(ctx context.Context, op string, cost pace.Cost, fn func(context.Context) error) error
 }
 
+// Options are the dependencies of a provider that speaks HTTP, besides its configuration. The zero value works.
+type Options struct {
+	// Caller decorates each request, and a batch with the cost of all its requests. Nil makes requests directly.
+	Caller Caller
+	// Observe is called after every request, including each item of a batch, with the HTTP status of the answer (zero
+	// without one) and the error. Nil discards requests.
+	Observe func(op string, status int, err error)
+	// Transport carries the requests. Nil means a new transport that also trusts the configured authorities.
+	Transport http.RoundTripper
+	// Wrap wraps the transport. Nil leaves it as it is.
+	Wrap func(http.RoundTripper) http.RoundTripper
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+}
+
+// Client fills in the defaults and returns a client for that many concurrent requests. It trusts the certificate
+// authorities of the file, which may be empty, besides those of the system.
+func (o *Options) Client(caFile string, concurrency int) (*http.Client, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Observe == nil {
+		o.Observe = func(string, int, error) {}
+	}
+	if o.Transport == nil {
+		var err error
+		if o.Transport, err = Transport(caFile, concurrency); err != nil {
+			return nil, fault.Errorf(fault.Invalid, "ca_file: %w", err)
+		}
+	}
+	if o.Wrap != nil {
+		o.Transport = o.Wrap(o.Transport)
+	}
+	return Client(o.Transport), nil
+}
+
 // CheckURL allows https anywhere and plain http on this machine, so that a token never crosses a network in clear. The
 // error shows no part of a URL that may have a password or token in it.
 func CheckURL(s string) error {

@@ -27,20 +27,8 @@ import (
 
 var _ provider.Provider = (*Provider)(nil)
 
-// Options are the dependencies of a Provider besides its configuration. The zero value works.
-type Options struct {
-	// Caller decorates each request. Nil makes requests directly.
-	Caller remote.Caller
-	// Observe is called after every request with the HTTP status of the answer (zero without one) and the error. Nil
-	// discards requests.
-	Observe func(op string, status int, err error)
-	// Transport carries the requests. Nil means a new transport that also trusts Config.CAFile.
-	Transport http.RoundTripper
-	// Wrap wraps the transport. Nil leaves it as it is.
-	Wrap func(http.RoundTripper) http.RoundTripper
-	// Now is the clock. Nil means time.Now.
-	Now func() time.Time
-}
+// Options are the dependencies of a Provider besides its configuration.
+type Options = remote.Options
 
 // Provider reads and writes one SCIM server.
 type Provider struct {
@@ -74,22 +62,10 @@ func New(cfg Config, opts Options) (*Provider, error) {
 	if err := remote.CheckURL(cfg.Endpoint); err != nil {
 		return nil, fault.Errorf(fault.Invalid, "endpoint: %w", err)
 	}
-	if opts.Now == nil {
-		opts.Now = time.Now
+	client, err := opts.Client(string(cfg.CAFile), concurrency)
+	if err != nil {
+		return nil, err
 	}
-	if opts.Observe == nil {
-		opts.Observe = func(string, int, error) {}
-	}
-	if opts.Transport == nil {
-		var err error
-		if opts.Transport, err = remote.Transport(string(cfg.CAFile), concurrency); err != nil {
-			return nil, fault.Errorf(fault.Invalid, "ca_file: %w", err)
-		}
-	}
-	if opts.Wrap != nil {
-		opts.Transport = opts.Wrap(opts.Transport)
-	}
-	client := remote.Client(opts.Transport)
 	client.Timeout = cfg.RequestTimeout
 	auth, err := newAuth(&cfg, client, opts.Now)
 	if err != nil {

@@ -109,8 +109,7 @@ func (c *Config) Quotas() []provider.Quota {
 
 // Open implements provider.Config.
 func (c *Config) Open(env provider.Env) (provider.Tenant, error) {
-	opts := Options{Observe: env.Request, Wrap: env.Wrap}
-	opts.Caller = pace.NewCaller(env.Pace("", c.RequestTimeout))
+	opts := Options{Observe: env.Request, Wrap: env.Wrap, Caller: pace.NewCaller(env.Pace("", c.RequestTimeout))}
 	p, err := New(*c, opts)
 	if err != nil {
 		return nil, err
