@@ -335,33 +335,17 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Status == nil || c.Decisions == nil || c.Jobs == nil || c.Directory == nil {
 		return c, errors.New("api: Status, Decisions, Jobs and Directory are needed")
 	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
+	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	if c.TokensChanged == nil {
 		c.TokensChanged = func() <-chan struct{} { return nil }
 	}
-	if c.ObjectWait <= 0 {
-		c.ObjectWait = defaultObjectWait
-	}
-	if c.RequestTime <= 0 {
-		c.RequestTime = defaultRequestTime
-	}
-	if c.TaskMessages <= 0 {
-		c.TaskMessages = defaultTaskMessages
-	}
-	if c.EventEvery <= 0 {
-		c.EventEvery = defaultEventEvery
-	}
-	if c.MaxRequests <= 0 {
-		c.MaxRequests = defaultRequests
-	}
-	if c.MaxEventStreams <= 0 {
-		c.MaxEventStreams = defaultEventStreams
-	}
-	if c.MaxExplanations <= 0 {
-		c.MaxExplanations = defaultExplanations
-	}
+	c.ObjectWait = cmp.Or(max(c.ObjectWait, 0), defaultObjectWait)
+	c.RequestTime = cmp.Or(max(c.RequestTime, 0), defaultRequestTime)
+	c.TaskMessages = cmp.Or(max(c.TaskMessages, 0), defaultTaskMessages)
+	c.EventEvery = cmp.Or(max(c.EventEvery, 0), defaultEventEvery)
+	c.MaxRequests = cmp.Or(max(c.MaxRequests, 0), defaultRequests)
+	c.MaxEventStreams = cmp.Or(max(c.MaxEventStreams, 0), defaultEventStreams)
+	c.MaxExplanations = cmp.Or(max(c.MaxExplanations, 0), defaultExplanations)
 	c.Addr = cmp.Or(c.Addr, defaultAddr)
 	return c, nil
 }

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -62,9 +63,7 @@ func (c WorkerConfig) withDefaults() WorkerConfig {
 	set(&c.ReapEvery, 2*time.Second)
 	set(&c.MendEvery, 10*time.Second)
 	set(&c.ShutdownTimeout, 10*time.Second)
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
+	c.Log = cmp.Or(c.Log, slog.New(slog.DiscardHandler))
 	if c.Metrics == nil {
 		c.Metrics = metrics.NewWork(nil)
 	}

@@ -24,6 +24,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -96,9 +97,7 @@ func New(cfg Config) (*Console, error) {
 	if cfg.API == nil || cfg.Desk == nil || cfg.Status == nil || cfg.Decisions == nil {
 		return nil, errors.New("console: API, Desk, Status and Decisions are needed")
 	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	c := &Console{cfg: cfg, mux: http.NewServeMux(), live: &live{shows: map[string]*show{}},
 		now: cfg.Status.Config().Now}
 	if c.now == nil {

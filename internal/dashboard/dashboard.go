@@ -13,6 +13,7 @@ package dashboard
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -78,9 +79,7 @@ func New(cfg Config) (*Dashboard, error) {
 	if cfg.Redis == nil {
 		return nil, errors.New("dashboard: Redis is needed")
 	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	d := &Dashboard{cfg: cfg, desk: session.New(session.Config{
 		Redis: cfg.Redis, Tokens: cfg.Tokens, Home: Root, SignIn: signInPath, SignOut: signOutPath, Log: cfg.Log,
 		People: cfg.People, PeopleAt: cfg.PeopleAt, Signatures: cfg.Signatures,

@@ -90,9 +90,7 @@ var _ prometheus.Collector = (*State)(nil)
 // NewState returns a collector. It does not connect.
 func NewState(cfg StateConfig) *State {
 	cfg.Timeout = cmp.Or(cfg.Timeout, 3*time.Second)
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}

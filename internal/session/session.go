@@ -6,6 +6,7 @@
 package session
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/json"
@@ -70,21 +71,15 @@ const mostSignIns = 30
 
 // New returns a Desk. It does not connect.
 func New(cfg Config) *Desk {
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
-	}
+	cfg.Log = cmp.Or(cfg.Log, slog.New(slog.DiscardHandler))
 	if cfg.Refused == nil {
 		cfg.Refused = func(*http.Request) {}
 	}
 	if cfg.Client == nil {
 		cfg.Client = remote
 	}
-	if cfg.Life <= 0 {
-		cfg.Life = 12 * time.Hour
-	}
-	if cfg.Pause <= 0 {
-		cfg.Pause = time.Second
-	}
+	cfg.Life = cmp.Or(max(cfg.Life, 0), 12*time.Hour)
+	cfg.Pause = cmp.Or(max(cfg.Pause, 0), time.Second)
 	return &Desk{cfg: cfg, guesses: make(chan struct{}, mostGuesses), signIns: tokens.NewCounter(time.Minute)}
 }
 
