@@ -223,7 +223,7 @@ var mutants = []mutant{
 	{"the job of an order does not wait for a write under way", "jobs/aside.go",
 		"if err := o.awaitWrite(ctx, c); err != nil {", "if err := ctx.Err(); err != nil {",
 		"./internal/simulate", "TestHistories"},
-	{"a pause holds nothing", "decisions/pause.go", "if p != nil {", "if p != nil && false {",
+	{"a pause holds nothing", "decisions/order.go", "if p != nil {", "if p != nil && false {",
 		"./internal/simulate", "TestHistories"},
 
 	// Absence and departure.
