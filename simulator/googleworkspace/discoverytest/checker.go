@@ -54,16 +54,30 @@ func (s site) report(format string, args ...any) {
 	s.c.t.Errorf("discovery: "+s.name+": "+format, args...)
 }
 
-// request checks a request.
-func (c *checker) request(r *http.Request, body []byte) {
-	c.t.Helper()
+// exchange is one request and its answer.
+type exchange struct {
+	*checker
+	r    *http.Request
+	body []byte
+	m    *method // nil where no method was matched
+	vars map[string]string
+}
+
+func (c *checker) exchange(r *http.Request, body []byte) *exchange {
 	m, vars := c.doc.match(r)
+	return &exchange{c, r, body, m, vars}
+}
+
+// CheckRequest implements wiretest.Exchange.
+func (e *exchange) CheckRequest() {
+	c, r, m, body := e.checker, e.r, e.m, e.body
+	c.t.Helper()
 	if m == nil {
 		site{c, "request"}.report("the Directory API has no %s %s", r.Method, r.URL.Path)
 		return
 	}
 	at := site{c, m.ID + " request"}
-	at.query(m, vars, r.URL.Query())
+	at.query(m, e.vars, r.URL.Query())
 	switch {
 	case m.Request == nil && len(body) > 0:
 		at.report("has a body, and the method takes none")
@@ -77,8 +91,9 @@ func (c *checker) request(r *http.Request, body []byte) {
 	}
 }
 
-// answer checks an answer; m may be nil where no method was matched.
-func (c *checker) answer(m *method, status int, header http.Header, body []byte) {
+// CheckAnswer implements wiretest.Exchange.
+func (e *exchange) CheckAnswer(status int, header http.Header, body []byte) {
+	c, m := e.checker, e.m
 	c.t.Helper()
 	at := site{c, "answer"}
 	if m != nil {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// answer checks the answer. Of a path that is not documented, only an error can be checked.
-func (e *exchange) answer(status int, header http.Header, packed []byte) {
+// CheckAnswer implements wiretest.Exchange. Of a path that is not documented, only an error can be checked.
+func (e *exchange) CheckAnswer(status int, header http.Header, packed []byte) {
 	e.t.Helper()
 	body, err := unpack(header, packed)
 	if err != nil {

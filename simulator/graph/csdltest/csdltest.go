@@ -22,119 +22,38 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"rollcall/simulator/wiretest"
 )
 
 // Wrap checks every request to next, and every answer of it.
 func Wrap(t testing.TB, next http.Handler) http.Handler {
 	t.Helper()
-	return &handler{checker: newChecker(t), next: next, requests: true}
+	return newChecker(t).check().Handler(next, true)
 }
 
 // WrapAnswers checks only the answers, for tests that send wrong requests on purpose.
 func WrapAnswers(t testing.TB, next http.Handler) http.Handler {
 	t.Helper()
-	return &handler{checker: newChecker(t), next: next}
+	return newChecker(t).check().Handler(next, false)
 }
 
 // Transport checks every request through next and every answer to it; a nil next is http.DefaultTransport.
 func Transport(t testing.TB, next http.RoundTripper) http.RoundTripper {
 	t.Helper()
-	if next == nil {
-		next = http.DefaultTransport
-	}
-	return &transport{checker: newChecker(t), next: next}
+	return newChecker(t).check().Transport(next)
 }
 
 // version is the only one that is checked.
 const version = "/v1.0/"
 
-type handler struct {
-	checker  *checker
-	next     http.Handler
-	requests bool
-}
-
-func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !strings.HasPrefix(r.URL.Path, version) {
-		h.next.ServeHTTP(w, r)
-		return
+// check is the check of Graph.
+func (c *checker) check() wiretest.Check {
+	return wiretest.Check{
+		Covers: func(path string) bool { return strings.HasPrefix(path, version) },
+		Begin:  func(r *http.Request, body []byte) wiretest.Exchange { return c.exchange(r, body) },
 	}
-	body, err := io.ReadAll(r.Body)
-	if err != nil {
-		h.next.ServeHTTP(w, r) // the client went away in the middle of its request
-		return
-	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	e := h.checker.exchange(r, body)
-	if h.requests {
-		e.request()
-	}
-	// A handler that aborts the connection panics through here, and there is no whole answer to check.
-	copied := &tee{ResponseWriter: w, status: http.StatusOK}
-	h.next.ServeHTTP(copied, r)
-	e.answer(copied.status, w.Header(), copied.body.Bytes())
 }
-
-// tee passes an answer on and keeps a copy.
-type tee struct {
-	http.ResponseWriter
-	status int
-	body   bytes.Buffer
-}
-
-func (w *tee) WriteHeader(status int) {
-	w.status = status
-	w.ResponseWriter.WriteHeader(status)
-}
-
-func (w *tee) Write(p []byte) (int, error) {
-	_, _ = w.body.Write(p)
-	return w.ResponseWriter.Write(p)
-}
-
-// Unwrap lets http.ResponseController reach the writer beneath.
-func (w *tee) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-type transport struct {
-	checker *checker
-	next    http.RoundTripper
-}
-
-func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if !strings.HasPrefix(r.URL.Path, version) {
-		return t.next.RoundTrip(r)
-	}
-	var body []byte
-	if r.Body != nil {
-		var err error
-		if body, err = io.ReadAll(r.Body); err != nil {
-			return nil, err
-		}
-		_ = r.Body.Close()
-		r = r.Clone(r.Context())
-		r.Body = io.NopCloser(bytes.NewReader(body))
-	}
-	e := t.checker.exchange(r, body)
-	e.request()
-	resp, err := t.next.RoundTrip(r)
-	if err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(resp.Body)
-	_ = resp.Body.Close()
-	if err != nil {
-		// The answer broke off; the caller is to meet the same error at the same place.
-		resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(data), failing{err}))
-		return resp, nil
-	}
-	resp.Body = io.NopCloser(bytes.NewReader(data))
-	e.answer(resp.StatusCode, resp.Header, data)
-	return resp, nil
-}
-
-type failing struct{ err error }
-
-func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 // unpack returns a body without its compression.
 func unpack(h http.Header, body []byte) ([]byte, error) {

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// request checks the request.
-func (e *exchange) request() {
+// CheckRequest implements wiretest.Exchange.
+func (e *exchange) CheckRequest() {
 	e.t.Helper()
 	if e.op == nil {
 		if e.verb == http.MethodDelete && find(e.verb, e.path+"/$ref") != nil {
@@ -24,7 +24,7 @@ func (e *exchange) request() {
 	e.checkQuery()
 	e.checkBody()
 	for _, id := range sorted(e.items) {
-		e.items[id].request()
+		e.items[id].CheckRequest()
 	}
 }
 

@@ -211,6 +211,6 @@ func (e *exchange) batchAnswer(body map[string]any) {
 		if o["body"] == nil {
 			data = nil
 		}
-		request.answer(int(status), header, data)
+		request.CheckAnswer(int(status), header, data)
 	}
 }
