@@ -22,10 +22,19 @@ import (
 	"rollcall/internal/slapdtest"
 )
 
-// Workers are killed among the users, the memberships and the suspensions, while every 50th write gets no answer. The
-// server is one of scimmy and scimmy-routers. ROLLCALL_SCIM_USERS=2000 makes it thorough.
+// Workers are killed among the users, the memberships and the suspensions, while every 50th write gets no answer. One
+// server is of scimmy and scimmy-routers, the other of scim-patch. ROLLCALL_SCIM_USERS=2000 makes it thorough.
 func TestScimmyKillNine(t *testing.T) {
 	t.Parallel()
+	for _, server := range []string{"scimmy", "patched"} {
+		t.Run(server, func(t *testing.T) {
+			t.Parallel()
+			killNine(t, server)
+		})
+	}
+}
+
+func killNine(t *testing.T, server string) {
 	users := 150
 	if n, err := strconv.Atoi(os.Getenv("ROLLCALL_SCIM_USERS")); err == nil {
 		users = n
@@ -35,7 +44,7 @@ func TestScimmyKillNine(t *testing.T) {
 		{method: http.MethodPatch, path: "/Groups", nth: int64(users / 5)},
 		{method: http.MethodPatch, path: "/Users", nth: 3},
 	}
-	s := startScimmy(t, gates)
+	s := startScimmy(t, server, gates)
 	s.post("/Users", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"guest@example.net"}`)
 	w := newWorld(t, options{slapd: slapdtest.Options{LDIF: slapdtest.Generate(users, users/10, 10)}, workers: 2,
 		provider: []string{toScim(t, s.lossy, "scimmy-token")}})
@@ -82,9 +91,9 @@ type scimmy struct {
 	lost          atomic.Int64
 }
 
-func startScimmy(t *testing.T, gates []*scimGate) *scimmy {
+func startScimmy(t *testing.T, server string, gates []*scimGate) *scimmy {
 	t.Helper()
-	port := npmtest.InstallFrom(t, "../../provider/scim").Serve()
+	port := npmtest.InstallFrom(t, "../../provider/scim").Serve(server)
 	s := &scimmy{t: t, direct: "http://127.0.0.1:" + port + "/scim/v2"}
 	var writes atomic.Int64
 	var h http.Handler = &httputil.ReverseProxy{

@@ -22,3 +22,11 @@ func TestScimmy(t *testing.T) {
 	}
 	lifeOfACompany(t, "http://127.0.0.1:"+port+"/scim/v2", "scimmy-token", users)
 }
+
+// TestScimPatch provisions users to a server that leaves PATCH to scim-patch and filters to scim2-parse-filter, which
+// many servers do.
+func TestScimPatch(t *testing.T) {
+	t.Parallel()
+	port := npmtest.Install(t).Serve("patched")
+	lifeOfACompany(t, "http://127.0.0.1:"+port+"/scim/v2", "scimmy-token", 150)
+}
