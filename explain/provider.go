@@ -332,3 +332,33 @@ func patience(ctx context.Context) time.Duration {
 	const rest = 10 * time.Second // to read the local directory, to plan and to answer
 	return min(askProvider, time.Until(end)-rest)
 }
+
+// phrase describes a change in words.
+func phrase(c *plan.Change, ref directory.Ref) string {
+	text := opText(c.Op.String())
+	if c.Ref != ref || c.Op.Membership() {
+		return text + " in " + c.Label
+	}
+	if c.Address != "" {
+		text += " " + c.Address
+	}
+	if c.Op == plan.Update {
+		var names []string
+		for _, f := range c.Fields {
+			names = append(names, f.Name)
+		}
+		text += " (" + strings.Join(names, ", ") + ")"
+	}
+	return text
+}
+
+// opText is an operation in words.
+func opText(op string) string {
+	switch op {
+	case plan.AddMember.String():
+		return "membership"
+	case plan.RemoveMember.String():
+		return "removal from a group"
+	}
+	return op
+}

@@ -75,7 +75,7 @@ func (j *judge) judge() (code Code, reason, text string) {
 		return j.notRead()
 	case h.Desired != nil && !h.Desired.Active:
 		return Inactive, string(plan.Disabled), fmt.Sprintf("It is disabled at its source%s: %s", j.since(), j.consequence())
-	case len(h.Apply.Changes) > 0:
+	case len(h.Apply.Changes) > 0 || len(h.Unmade) > 0:
 		return Pending, "", j.pending()
 	}
 	if i := j.note(plan.NoAddress); i >= 0 {
@@ -317,24 +317,40 @@ func (j *judge) note(reason plan.Reason) int {
 func (j *judge) pending() string {
 	h := &j.in.Hop
 	var parts []string
-	members := map[plan.Op]int{}
+	type move struct {
+		op  plan.Op
+		own bool // of a group's members
+	}
+	members := map[move]int{}
 	for i := range h.Apply.Changes {
 		c := &h.Apply.Changes[i]
 		if c.Op.Membership() {
-			members[c.Op]++
+			members[move{c.Op, c.Ref == j.ref}]++
 			continue
 		}
 		parts = append(parts, phrase(c, j.ref))
 	}
 	for _, m := range []struct {
-		op   plan.Op
+		move
 		text string
-	}{{plan.AddMember, "add it to groups (%d)"}, {plan.RemoveMember, "remove it from groups (%d)"}} {
-		if n := members[m.op]; n > 0 {
+	}{
+		{move{plan.AddMember, false}, "add it to groups (%d)"},
+		{move{plan.RemoveMember, false}, "remove it from groups (%d)"},
+		{move{plan.AddMember, true}, "add members to it (%d)"},
+		{move{plan.RemoveMember, true}, "remove members from it (%d)"},
+	} {
+		if n := members[m.move]; n > 0 {
 			parts = append(parts, fmt.Sprintf(m.text, n))
 		}
 	}
+	if n := len(h.Unmade); n > 0 {
+		parts = append(parts, fmt.Sprintf("add it to groups that are not there yet (%d)", n))
+	}
 	text := "The next run has to do: " + strings.Join(parts, ", ") + "."
+	if h.Beside > 0 {
+		text += fmt.Sprintf(" %d other entries have changed or wait, too: if many of them change alike, the run holds this.",
+			h.Beside)
+	}
 	return text + j.unproven() + j.lastFailure()
 }
 
@@ -344,36 +360,6 @@ func (j *judge) unproven() string {
 		return " It has to be a full run: " + err.Error() + "."
 	}
 	return ""
-}
-
-// phrase describes a change in words.
-func phrase(c *plan.Change, ref directory.Ref) string {
-	text := opText(c.Op.String())
-	if c.Ref != ref || c.Op.Membership() {
-		return text + " in " + c.Label
-	}
-	if c.Address != "" {
-		text += " " + c.Address
-	}
-	if c.Op == plan.Update {
-		var names []string
-		for _, f := range c.Fields {
-			names = append(names, f.Name)
-		}
-		text += " (" + strings.Join(names, ", ") + ")"
-	}
-	return text
-}
-
-// opText is an operation in words.
-func opText(op string) string {
-	switch op {
-	case plan.AddMember.String():
-		return "membership"
-	case plan.RemoveMember.String():
-		return "removal from a group"
-	}
-	return op
 }
 
 // lastFailure describes the last attempt if it failed.

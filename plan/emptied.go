@@ -252,6 +252,7 @@ func (g *guard) divide() {
 	renames := map[directory.Kind]bool{}
 	for _, k := range directory.Kinds {
 		n := g.countAll(func(c *Change) bool { return c.Kind == k && c.Brake() == BrakeRename })
+		n += g.limits.Others.of(BrakeRename, k)
 		renames[k] = doubt || n+g.spent.of(BrakeRename, k) > g.limits.of(BrakeRename, g.plan.Counts.Anchored.Of(k))
 	}
 	g.verdicts = make([]verdict, len(g.plan.Changes))

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -164,7 +165,7 @@ func (g *guard) counted(k directory.Kind, b Brake, rule Rule, text string) {
 		return
 	}
 	pick := func(c *Change) bool { return c.Kind == k && c.Brake() == b }
-	n, spent, anchored := g.fresh(pick), g.spent.of(b, k), g.plan.Counts.Anchored.Of(k)
+	n, spent, anchored := g.fresh(pick)+g.limits.Others.of(b, k), g.spent.of(b, k), g.plan.Counts.Anchored.Of(k)
 	if limit := g.limits.of(b, anchored); n+spent > limit {
 		g.hold(rule, fmt.Sprintf(text+": the limit is %d (%d carry our anchor)", n, spent, limit, anchored), pick)
 	}
@@ -178,13 +179,14 @@ func (g *guard) kind(k directory.Kind) {
 		return
 	}
 	anchored, spent := g.plan.Counts.Anchored.Of(k), g.spent.of(BrakeLeave, k)
-	limit := g.limit(k)
+	limit, others := g.limit(k), g.limits.Others.of(BrakeLeave, k)
+	n += others
 	switch {
 	case g.plan.Counts.Desired.Of(k) == 0:
 		g.hold(RuleEmpty, fmt.Sprintf("no %s is desired any more: all %d would go", k, n), takes)
 	case 2*n > anchored:
 		g.hold(RuleHalf, fmt.Sprintf("%d of %d %ss would go: more than half", n, anchored, k), takes)
-	case g.fresh(takes)+spent > limit:
+	case g.fresh(takes)+others+spent > limit:
 		g.hold(RuleLimit, fmt.Sprintf("%d %ss would go and %d went within 24 hours: the limit is %d (%d carry our anchor)",
 			n, k, spent, limit, anchored), takes)
 	}
@@ -223,7 +225,10 @@ func (g *guard) memberships() {
 			g.hold(RuleHalf, fmt.Sprintf("%d of %d memberships would go: more than half", n, total), removes)
 		}
 	}
-	leaving := map[directory.ID]int{}
+	leaving := maps.Clone(g.limits.Others.Members)
+	if leaving == nil {
+		leaving = map[directory.ID]int{}
+	}
 	for i := range g.plan.Changes {
 		if c := &g.plan.Changes[i]; removes(c) && g.open(i) && !g.claimed(c) {
 			leaving[c.ID]++

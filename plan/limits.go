@@ -141,6 +141,8 @@ type Limits struct {
 	Returning map[directory.Ref]bool
 	// NewSources are the sources that the provider was never synced from.
 	NewSources []NewSource
+	// Others counts what the same run does to other entries, for the plan of a single one. The guards count it, too.
+	Others Budget
 	// Verdicts are the decisions by the change's fingerprint. An approved change passes every guard and counts against
 	// none.
 	Verdicts map[string]Verdict

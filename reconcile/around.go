@@ -130,6 +130,11 @@ func (v *view) evidence(s Scope, desired []plan.Desired) (names, claims []string
 			address(o.Address)
 		}
 	}
+	for i := range v.memory.Pins {
+		if p := &v.memory.Pins[i]; s.has(p.Ref) {
+			address(p.Address)
+		}
+	}
 	return names, claims
 }
 

@@ -201,8 +201,8 @@ func (n *nearby) compare(whole, near *reconcile.Engine, of directory.Ref) int {
 	if diff := cmp.Diff(pick(want), pick(got), cmpopts.EquateEmpty()); diff != "" {
 		n.Errorf("the plan for %s (-whole +near):\n%s", of, diff)
 	}
-	a := whole.Explain(n.Context(), of, n.gate, 0)
-	b := near.Explain(n.Context(), of, n.gate, 0)
+	a := whole.Explain(n.Context(), of, n.gate, 0, reconcile.Waiting{})
+	b := near.Explain(n.Context(), of, n.gate, 0, reconcile.Waiting{})
 	show := func(x reconcile.Explanation) []any {
 		var groups []directory.ID
 		for _, g := range x.Groups {

@@ -18,10 +18,10 @@ import (
 )
 
 // Explanation is what the next run would do about one entry, with the facts that lead to it. The engine makes it with
-// the code of a run. Reading, mapping, planning and guards are the same, applied to one entry.
+// the code of a run. Reading, mapping, planning and guards are the same, applied to one entry. The guards also count
+// what the run has to do to other entries, as far as it is known without reading the tenant.
 type Explanation struct {
-	// Apply and Held are the plan for the entry alone. A guard that counts departures counts this entry and those of
-	// the last 24 hours. Changes that a full run holds because of other entries are in the held set of that run.
+	// Apply and Held are the plan for the entry alone.
 	Apply, Held plan.Plan
 	// Link is the entry's link in the ledger. Facts are the ledger's facts about the provider.
 	Link  plan.Link
@@ -36,10 +36,14 @@ type Explanation struct {
 	Desired    *plan.Desired
 	// Groups are the groups in which the entry should be a member.
 	Groups []plan.Desired
+	// Unmade are those of the groups that the provider does not have yet.
+	Unmade []plan.Desired
 	// Objects are the remote objects that carry the anchor, that the ledger links, or that have the address.
 	Objects []plan.Object
 	// Pin keeps the entry as it was before a run that was undone. It is nil for an entry without a pin.
 	Pin *plan.Pin
+	// Beside is how many other entries the next run may change, where a guard may hold a change together with theirs.
+	Beside int
 	// Unproven says why the sync of this entry alone would be refused.
 	Unproven error
 	// SourceErr is the error of reading the source of this hop, and RemoteErr that of reading the provider. With
@@ -48,8 +52,9 @@ type Explanation struct {
 }
 
 // Explain reads the data about one entry and plans it as a full run would. It writes nothing. The explanation names
-// what could not be read. within bounds the time for reading the provider.
-func (e *Engine) Explain(ctx context.Context, ref directory.Ref, memory Memory, within time.Duration) Explanation {
+// what could not be read. within bounds the time for reading the provider. w is what waits of other entries.
+func (e *Engine) Explain(ctx context.Context, ref directory.Ref, memory Memory, within time.Duration,
+	w Waiting) Explanation {
 	s, err := e.hop().restrict(Explaining(ref, within))
 	if err != nil {
 		return Explanation{SourceErr: err}
@@ -75,12 +80,32 @@ func (e *Engine) Explain(ctx context.Context, ref directory.Ref, memory Memory, 
 			x.Pin = &v.memory.Pins[i]
 		}
 	}
+	v.facts.Emptied = v.facts.Emptied.Plus(w.Emptied)
 	report, err := e.plan(s, v)
+	if slices.ContainsFunc(report.Apply.Changes, harmful) {
+		if v.others, x.Beside, x.SourceErr = e.crowd(ctx, v, ref, w); x.SourceErr != nil {
+			return x
+		}
+		report, err = e.plan(s, v)
+	}
+	if !slices.ContainsFunc(report.Apply.Changes, uncounted) {
+		x.Beside = 0
+	}
 	x.Apply, x.Held, x.Unproven = report.Apply, report.Held, err
 	if slices.Contains(report.Apply.Lapsed, ref) {
 		x.Pin = nil // It has ended.
 	}
 	return x
+}
+
+// harmful reports whether a guard counts the change together with those of other entries.
+func harmful(c plan.Change) bool { return c.Brake() != "" || uncounted(c) }
+
+// uncounted reports whether only a read of the tenant tells which other entries have a change of the kind.
+func uncounted(c plan.Change) bool {
+	empties := func(f plan.FieldChange) bool { return len(f.Before) > 0 && len(f.After) == 0 }
+	b := c.Brake()
+	return b == plan.BrakeRename || b == plan.BrakeMembers || c.Op == plan.Update && slices.ContainsFunc(c.Fields, empties)
 }
 
 // Holders returns the remote objects that have an address. within bounds the time for reading the provider.
@@ -125,7 +150,9 @@ func (x *Explanation) find(v *view, ref directory.Ref) {
 			x.Desired = d
 		}
 		if d.Kind == directory.Group && slices.ContainsFunc(d.Members, func(m plan.Member) bool { return m.Ref == ref }) {
-			x.Groups = append(x.Groups, *d)
+			if x.Groups = append(x.Groups, *d); d.Held == "" && v.links[d.Ref].RemoteID == "" {
+				x.Unmade = append(x.Unmade, *d)
+			}
 		}
 	}
 	for i := range v.state.Objects {

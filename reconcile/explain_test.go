@@ -17,7 +17,7 @@ import (
 func (w *world) explain(t *testing.T, ref directory.Ref) reconcile.Explanation {
 	t.Helper()
 	before := len(w.tenant.applied)
-	x := w.engine().Explain(t.Context(), ref, w.gate, time.Minute)
+	x := w.engine().Explain(t.Context(), ref, w.gate, time.Minute, reconcile.Waiting{})
 	if len(w.tenant.applied) != before {
 		t.Errorf("Explain() wrote %v", w.tenant.applied[before:])
 	}
@@ -74,7 +74,7 @@ func TestExplainWithoutASide(t *testing.T) {
 	mustRun(t, w)
 	e := reconcile.New(reconcile.Config{Source: w.source, Provider: deaf{w.tenant}, Desire: desire, Ledger: w.ledger,
 		Policy: w.policy})
-	x := e.Explain(t.Context(), ref(5), w.gate, time.Minute)
+	x := e.Explain(t.Context(), ref(5), w.gate, time.Minute, reconcile.Waiting{})
 	if x.RemoteErr == nil || x.SourceErr != nil || x.Desired == nil || x.Desired.Address != "u005@example.com" ||
 		x.Link.RemoteID == "" {
 		t.Errorf("without the tenant: %+v", x)

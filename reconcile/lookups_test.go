@@ -36,7 +36,7 @@ func TestLookupsMapTheEntryAndTheGroupsAlone(t *testing.T) {
 			return desire(s, state)
 		},
 	})
-	x := e.Explain(t.Context(), ref(2), w.gate, 0)
+	x := e.Explain(t.Context(), ref(2), w.gate, 0, reconcile.Waiting{})
 	if x.SourceErr != nil || x.RemoteErr != nil || len(x.Apply.Changes) != 0 {
 		t.Fatalf("explained: %+v", x)
 	}

@@ -30,6 +30,7 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 	limits := e.cfg.Limits
 	v.approval = e.approval(v)
 	limits.Approval, limits.Verdicts = v.approval, v.memory.Verdicts
+	limits.Others = v.others
 	limits.Stale, limits.Returning, limits.Clocks = v.stale, v.known, v.clocks
 	v.joining = e.newSources(s, v)
 	limits.NewSources = v.joining

@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,8 @@ type view struct {
 	known  map[directory.Ref]bool
 	// approval says why every change waits for a decision. It is empty if none does.
 	approval string
+	// others is what the next run does to other entries than an explained one.
+	others plan.Budget
 	// joining are the sources that the provider was never synced from.
 	joining []plan.NewSource
 	// sourceRead and stateRead report which sides have been read.
@@ -189,10 +192,14 @@ func (v *view) lookups(s Scope, desired []plan.Desired) []provider.Lookup {
 			users[out[i].RemoteID] = i
 		}
 	}
+	pinned := make(map[directory.Ref]string, len(v.memory.Pins))
+	for i := range v.memory.Pins {
+		pinned[v.memory.Pins[i].Ref] = v.memory.Pins[i].Address
+	}
 	for i := range desired {
 		d := &desired[i]
 		if n, ok := at[d.Ref]; ok {
-			out[n].Address = d.Address
+			out[n].Address = cmp.Or(pinned[d.Ref], d.Address)
 		}
 		remote := v.links[d.Ref].RemoteID
 		if d.Kind != directory.Group || remote == "" || s.alone {
@@ -204,8 +211,14 @@ func (v *view) lookups(s Scope, desired []plan.Desired) []provider.Lookup {
 				in[n] = true
 			}
 		}
-		for _, m := range v.groups[d.ID].Members {
+		known, confirmed := v.groups[d.ID]
+		for _, m := range known.Members {
 			if n, ok := users[m]; ok {
+				in[n] = true
+			}
+		}
+		if !confirmed && v.snapshot.Partial && s.urgent() { // The groups are those of these entries, now or lately.
+			for _, n := range users {
 				in[n] = true
 			}
 		}

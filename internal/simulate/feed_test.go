@@ -84,14 +84,13 @@ func (p *past) changes(since source.Cursor, ago int) (out source.Changes) {
 	return out
 }
 
-// feed adds the polls of the directory to the source of a process, and delta runs to both hops.
+// feed adds what a source tells about single entries to both hops, and the polls of the directory where it has them.
 func (p *process) feed(c *reconcile.Config, part *store.Part, first, second *ledger.Redis) {
-	if !p.sim.delta {
-		return
-	}
 	c.Local = store.NewReader(part)
 	if c.Pending = second; c.Container == string(corp) {
-		c.Source, c.Pending = feedPort{directoryPort{p}}, first
+		if c.Pending = first; p.sim.delta {
+			c.Source = feedPort{directoryPort{p}}
+		}
 		c.Followers = []reconcile.Follower{{Pending: second}}
 	}
 }
