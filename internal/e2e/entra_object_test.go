@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -23,18 +22,7 @@ func (w *entraWorld) account(n int) graph.User {
 // entraObject syncs one entry to Entra over HTTP and returns the status and the messages, one a line.
 func (w *entraWorld) entraObject(model, id string) (int, string) {
 	w.Helper()
-	body, _ := json.Marshal(map[string]any{"sync_object_model": model, "sync_object_id": id})
-	code, data := w.call(http.MethodPost, entra+"sync/object/", string(body))
-	if code != http.StatusOK {
-		return code, string(data)
-	}
-	var answer struct{ Messages []event }
-	w.decode(data, &answer)
-	var lines []string
-	for _, m := range answer.Messages {
-		lines = append(lines, m.Level+": "+m.Event)
-	}
-	return code, strings.Join(lines, "\n")
+	return w.objectAt(entra, model, id)
 }
 
 // entraSays syncs one entry, which has to be answered with these texts, and fails the test if the tenant was listed.

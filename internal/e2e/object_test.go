@@ -18,8 +18,13 @@ const (
 // object syncs one entry over HTTP and returns the status and the messages, one a line.
 func (w *world) object(model, id string) (int, string) {
 	w.Helper()
+	return w.objectAt(google, model, id)
+}
+
+func (w *world) objectAt(container, model, id string) (int, string) {
+	w.Helper()
 	body, _ := json.Marshal(map[string]any{"sync_object_model": model, "sync_object_id": id})
-	code, data := w.call(http.MethodPost, google+"sync/object/", string(body))
+	code, data := w.call(http.MethodPost, container+"sync/object/", string(body))
 	var answer struct{ Messages []event }
 	if code != http.StatusOK {
 		return code, string(data)
