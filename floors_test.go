@@ -133,8 +133,9 @@ var owners = map[string][]string{
 	"github.com/getkin/kin-openapi":        {},
 	"go.einride.tech/aip":                  {"api"},
 	"github.com/prometheus":                {"internal/metrics", "internal/boot"},
-	"github.com/yandex-cloud/go-genproto":  {},                                                      // the clients' types, for a test
-	"github.com/elimity-com/scim":          {"provider/scim/elimitytest", "simulator/scim/rfctest"}, // another one, for tests
+	// These two are for tests: the types of the clients, and another SCIM server.
+	"github.com/yandex-cloud/go-genproto": {},
+	"github.com/elimity-com/scim":         {"provider/scim/elimitytest", "simulator/scim/rfctest"},
 }
 
 // imports returns what each package of the module imports outside of its tests, files of every platform. It reads the

@@ -90,7 +90,8 @@ func TestSetupInstallsWithApt(t *testing.T) {
 	m.without("redis-server")
 	m.without("ldapsearch")
 	m.program("sudo", `echo "$*" >>`+m.log+`
-case "$*" in *" install "*) for name in redis-server ldapsearch; do echo >`+m.bin+`/$name; /bin/chmod 755 `+m.bin+`/$name; done ;; esac`)
+case "$*" in *" install "*) for name in redis-server ldapsearch; do
+echo >`+m.bin+`/$name; /bin/chmod 755 `+m.bin+`/$name; done ;; esac`)
 	code, said, asRoot := m.setup("test")
 	if code != 0 || said != "tools/setup: installing redis-server ldap-utils\n" {
 		t.Errorf("setup ended with %d and said %q", code, said)

@@ -35,8 +35,8 @@ var (
 // newerFields are the fields that a sync status has beyond the contract: those of its newer form.
 var newerFields = []string{"last_successful_sync", "last_sync_status"}
 
-// checkAnswer checks what holds for every answer: its headers, that it is JSON, and that it has the form that the
-// contract, for the contract's paths, and the API's own document promise.
+// checkAnswer checks what holds for every answer: its headers, and that it is JSON. It has the form that the API's own
+// document promises and, on a path of the contract, the form of the contract.
 func checkAnswer(t testing.TB, r *http.Request, w *httptest.ResponseRecorder) {
 	t.Helper()
 	where := fmt.Sprintf("%s %s: %d", r.Method, r.URL.Path, w.Code)

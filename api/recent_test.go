@@ -12,8 +12,8 @@ import (
 	"rollcall/status"
 )
 
-// TestKeptRowsAreThoseOfRedis compares, after each step of a random history, the sync status of an API that has answered
-// before with that of one that has kept nothing.
+// TestKeptRowsAreThoseOfRedis compares, after each step of a random history, the sync status of an API that has
+// answered before with that of one that has kept nothing.
 func TestKeptRowsAreThoseOfRedis(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(4) {

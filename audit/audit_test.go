@@ -203,8 +203,8 @@ func TestARemovedFileIsBegunAgain(t *testing.T) {
 }
 
 // While Redis is away the lines are written and their heads are not kept. That is no loss.
-// TestAHangUpIsRecorded writes for a client that has hung up, whose wrong token must not go unrecorded. A deadline still
-// ends the wait for the place where heads are kept.
+// TestAHangUpIsRecorded writes for a client that has hung up, whose wrong token must not go unrecorded. A deadline
+// still ends the wait for the place where heads are kept.
 func TestAHangUpIsRecorded(t *testing.T) {
 	t.Parallel()
 	kept := &heads{}

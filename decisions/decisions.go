@@ -1,6 +1,6 @@
 // Package decisions stores on Redis what outlives a run of a container. This is the decisions of persons about held
-// changes, the pins of undone runs, the set of changes that wait for a person, the budget of destructive changes, the
-// last attempts for each entry, and the receipts of leavers.
+// changes, the changes that wait for one, and the pins of undone runs. It is also the budget of destructive changes,
+// the last attempts for each entry, and the receipts of leavers.
 //
 // Every key of a container has the container's hash tag, and no script uses two tags. The package therefore works on
 // Redis Cluster. Data carries the time of [Config].Now, and Redis applies expiries by its own clock.

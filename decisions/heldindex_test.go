@@ -137,8 +137,8 @@ func hooked(t *testing.T, rdb *redis.Client, h hook) *fixture {
 func largeSet(guard string) decisions.HeldSet {
 	set := decisions.HeldSet{Digest: "d1", RunID: guard}
 	for i := range 6000 {
-		set.Changes = append(set.Changes, decisions.HeldChange{Fingerprint: fmt.Sprint("print", i), Op: "suspend", Kind: "user",
-			ID: fmt.Sprintf("%04d", i), Guard: guard})
+		set.Changes = append(set.Changes, decisions.HeldChange{Fingerprint: fmt.Sprint("print", i), Op: "suspend",
+			Kind: "user", ID: fmt.Sprintf("%04d", i), Guard: guard})
 	}
 	return set
 }

@@ -169,7 +169,7 @@ func (a place) overlap(b place) bool {
 	return a.X < b.X+b.W && b.X < a.X+a.W && a.Y < b.Y+b.H && b.Y < a.Y+a.H
 }
 
-// Panels have a number of their own and lie side by side, the first line being one line; those of a closed row lie
+// Panels have a number of their own and lie side by side. The first line is one line. The panels of a closed row lie
 // below it, and what follows the row comes up to it.
 func TestPanelsLieSideBySide(t *testing.T) {
 	t.Parallel()

@@ -93,9 +93,9 @@ func notice(t *testing.T, modules map[string]string) []byte {
 		func(a, b string) int { return cmp.Compare(first(a), first(b)) }) {
 		fmt.Fprintf(&texts, "%s\n%s\n\n%s\n\n", strings.Repeat("-", 80), strings.Join(of[text], ", "), text)
 	}
-	return []byte("Rollcall is licensed under the Apache License 2.0, see LICENSE. Its programs are linked with these modules, whose\n" +
-		"licences follow. The Go standard library is linked too, under the BSD licence of golang.org/x below.\n\n" +
-		list.String() + "\n" + texts.String())
+	return []byte("Rollcall is licensed under the Apache License 2.0, see LICENSE. Its programs are linked with these " +
+		"modules, whose\nlicences follow. The Go standard library is linked too, under the BSD licence of golang.org/x " +
+		"below.\n\n" + list.String() + "\n" + texts.String())
 }
 
 // NOTICE has every module that a program is linked with, and its licence. After a change of go.mod run

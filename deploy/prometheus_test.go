@@ -133,8 +133,8 @@ func TestAlertsAreComplete(t *testing.T) {
 	}
 }
 
-// Each alert is shown to fire at one time and not to fire at another one of the same data, and its summary names the
-// container where it is about one.
+// Each alert is shown to fire at one time and not to fire at another one of the same data. The summary of an alert
+// about a container names it.
 func TestAlertsAreTested(t *testing.T) {
 	t.Parallel()
 	var file struct{ Tests []testGroup }

@@ -106,8 +106,8 @@ func TestAMissedTickIsMadeUpOnce(t *testing.T) {
 	}
 }
 
-// A worker that dies between the start of a run and the note of its firing leaves the tick to another, which finds the
-// same run, even if that has ended.
+// A worker that dies between the start of a run and the note of its firing leaves the tick to another worker. That one
+// finds the same run, even if it has ended.
 func TestAFiringThatWasNotNotedStartsNoSecondRun(t *testing.T) {
 	t.Parallel()
 	k := newTicker(t, noon)

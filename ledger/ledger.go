@@ -1,6 +1,6 @@
 // Package ledger stores what Rollcall knows of the remote objects of one container. It stores the link between each
-// object and its entry, the departure time of entries, the last confirmed members of each group, and a few facts
-// about the last good run.
+// object and its entry, and the departure time of entries. It also stores the last confirmed members of each group, and
+// a few facts about the last good run.
 //
 // The ledger is an index. The source of truth is the anchor on the remote object. A run with an empty ledger looks
 // objects up by their anchors, lists every group once, holds what it cannot judge, and fills the ledger again. Losing

@@ -124,8 +124,10 @@ func TestWarnings(t *testing.T) {
 // The domains of a tenant are listed, the first ten where there are more.
 func TestAForeignDomainNamesThoseOfTheTenant(t *testing.T) {
 	t.Parallel()
-	for n, says := range map[int]string{10: "(d0.org, d1.org, d2.org, d3.org, d4.org, d5.org, d6.org, d7.org, d8.org, d9.org)",
-		11: "d8.org and 1 more)"} {
+	for n, says := range map[int]string{
+		10: "(d0.org, d1.org, d2.org, d3.org, d4.org, d5.org, d6.org, d7.org, d8.org, d9.org)",
+		11: "d8.org and 1 more)",
+	} {
 		var domains []string
 		for i := range n {
 			domains = append(domains, fmt.Sprintf("d%d.org", i))

@@ -270,8 +270,8 @@ func (g *guard) caps() *caps {
 }
 
 // follows holds what belongs to a held change. That includes the memberships of an entry with a held departure or
-// creation, everything planned for an entry with a held re-anchoring, and what needs an address that a held rename
-// would free.
+// creation, and everything planned for an entry with a held re-anchoring. It also includes what needs an address that a
+// held rename would free.
 func (g *guard) follows() {
 	leaving, renewed, unmade := map[directory.Ref]bool{}, map[directory.Ref]bool{}, map[directory.Ref]bool{}
 	absent := map[string]bool{} // addresses of accounts with a held creation

@@ -9,8 +9,8 @@ import (
 	"rollcall/plan"
 )
 
-// TestGroupsAndMembersGoOnBesideCreations holds each creation of a user back until a change was made that needs no
-// open creation: the creation of a group, the membership of a user who exists, and that of the user before.
+// TestGroupsAndMembersGoOnBesideCreations holds each creation of a user back until a change was made that needs no open
+// creation. Such changes are the creation of a group, the membership of a user who exists, and that of the user before.
 func TestGroupsAndMembersGoOnBesideCreations(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

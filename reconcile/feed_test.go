@@ -333,8 +333,8 @@ func TestLaw1AnEntryThatAFullReadLacksIsSearchedFor(t *testing.T) {
 	}
 }
 
-// A server omits more entries than are searched for at once: none of them leaves. Where as many are really gone, all are
-// searched for, or the first ones if all wait for a decision.
+// A server omits more entries than are searched for at once: none of them leaves. Where as many are really gone, all
+// are searched for, or the first ones if all wait for a decision.
 func TestLaw1ManyEntriesThatAFullReadLacks(t *testing.T) {
 	t.Parallel()
 	f := newFed(t)

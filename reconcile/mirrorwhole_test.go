@@ -22,8 +22,8 @@ func (committed) Clock(context.Context) (time.Time, error)       { return time.T
 func (committed) Begin(context.Context, string, time.Time) error { return nil }
 func (c committed) Commit(context.Context, string) (bool, error) { *c.times++; return true, nil }
 
-// A local directory that lacks one change is not published (law 1). A person who was created again would be there twice,
-// and lose the groups in the tenants.
+// A local directory that lacks one change is not published (law 1). A person who was created again would be there
+// twice, and lose the groups in the tenants.
 func TestLaw1ALocalDirectoryThatLacksAChangeIsNotPublished(t *testing.T) {
 	t.Parallel()
 	w, times := newWorld(), 0

@@ -353,9 +353,9 @@ func (a *applier) noteFirst(ctx context.Context) error {
 	return a.cfg.Ledger.SetFacts(ctx, a.view.facts)
 }
 
-// joined returns the sources that this run or an earlier one synced from, but for new ones with joiners that wait for a
-// decision, and those that were rejected as a whole. A source that had no entry in this run stays known while it is
-// configured.
+// joined returns the sources that this run or an earlier one synced from. New sources with joiners that wait for a
+// decision, and those that were rejected as a whole, are not among them. A source that had no entry in this run stays
+// known while it is configured.
 func (a *applier) joined() []string {
 	waits := map[string]bool{}
 	for i := range a.report.Held.Changes {

@@ -141,8 +141,8 @@ type Delta interface {
 	// Changes returns what changed since a cursor. The zero Cursor asks for a first cursor, from which a full read that
 	// begins afterwards continues.
 	Changes(ctx context.Context, since Cursor) (Changes, error)
-	// Holders returns the groups in scope that list one of these entries by its DN or its userName, and the entries that
-	// name one in an attribute of a mapping, such as manager.
+	// Holders returns the groups in scope that list one of these entries by its DN or its userName. It also returns the
+	// entries that name one in an attribute of a mapping, such as manager.
 	Holders(ctx context.Context, entries []directory.Entry) ([]directory.Ref, error)
 }
 

@@ -211,8 +211,8 @@ func TestCancelReachesTheWorkerAtOnce(t *testing.T) {
 	})
 }
 
-// TestAtMostOneHolder plays random histories of workers that start, take, lose, hand back, defer, cancel and end runs,
-// and checks after every step that at most one of all the leases ever given passes the fence.
+// TestAtMostOneHolder plays random histories of workers that start, take, lose, hand back, defer, cancel and end runs.
+// After every step, at most one of all the leases ever given passes the fence.
 func TestAtMostOneHolder(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {

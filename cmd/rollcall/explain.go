@@ -24,8 +24,8 @@ func explainCommand(e *env) *cobra.Command {
 		Long: `Says how one entry stands with every provider and source, and why. It prints a verdict for each of
 them, and then the evidence. It asks the live directories and the tenants, and writes nothing. A
 text with an @ is a mail address, a UUID or a DN is an id, and any other text is a username, or
-else an id; --by overrides this. It ends with 3 if a change of the entry waits for a decision, and
-with 1 if no directory and no tenant has the entry, or one of them could not be asked.`,
+else an id; --by overrides this. It ends with 3 if a change of the entry waits for a decision. It
+ends with 1 if no directory and no tenant has the entry, or if one of them could not be asked.`,
 		Example: "  rollcall explain ada@example.com\n  rollcall explain --by id 6f9619ff-8b86-4d01-b42d-00cf4fc964ff",
 		Args:    cobra.ExactArgs(1),
 	}

@@ -35,9 +35,10 @@ func initCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "init URI", Short: "Look at a directory and write a first configuration for it",
 		Long: `Connects to an LDAP server (ldaps://host, ldap://host) or opens an LDIF export
-(file:///path.ldif), finds out what kind of directory it is, reads it once, shows what is in it,
-and writes a commented rollcall.yaml. On a terminal it asks for what it cannot find out; elsewhere
-flags say it. An existing file is never overwritten. Nothing is written to the directory.`,
+(file:///path.ldif), and finds out what kind of directory it is. It reads the directory once,
+shows what is in it, and writes a commented rollcall.yaml. On a terminal it asks for what it
+cannot find out; elsewhere flags say it. An existing file is never overwritten. Nothing is written
+to the directory.`,
 		Example: "  rollcall init ldaps://dc1.example.com --bind-name svc-rollcall@example.com --bind-password-file " +
 			"/etc/rollcall/ldap\n" +
 			"  rollcall init file:///tmp/people.ldif --output trial.yaml",

@@ -107,7 +107,7 @@ func previewCommand(e *env) *cobra.Command {
 	c := &cobra.Command{
 		Use: "preview NEW.yaml", Short: "Compare a changed configuration with the running one, and do nothing",
 		Long: `Reads the directories and the tenants with the running configuration (--config or ROLLCALL_CONFIG)
-and with the new one, and prints for each source and provider what the new one changes: who enters
+and with the new one. For each source and provider it prints what the new one changes: who enters
 or leaves the scope, and whose address, fields or groups change. It writes nothing, and needs
 neither Redis nor the API. It ends with 3 if a guard would hold something harmful.`,
 		Example: "  rollcall preview rollcall.new.yaml\n  rollcall preview rollcall.new.yaml --all",
@@ -219,10 +219,11 @@ func shadowCommand(e *env) *cobra.Command {
 	var report bool
 	c := &cobra.Command{
 		Use: "shadow PROVIDER DIRECTORY", Short: "Compare dry runs with what another tool does in the tenant",
-		Long: `Makes a dry run while another tool is in charge of the tenant, keeps it in DIRECTORY, and compares all
-that are there: what the other tool did as planned and how long it took, what is planned and not done,
-and what it did otherwise. Members of groups are not compared. The files have names and addresses;
-values of fields are digests. It writes nothing else, and needs neither Redis nor the API.`,
+		Long: `Makes a dry run while another tool is in charge of the tenant, keeps it in DIRECTORY, and compares
+all that are there. It shows what the other tool did as planned and how long that took, what is
+planned and not done, and what the tool did otherwise. Members of groups are not compared. The
+files have names and addresses; values of fields are digests. It writes nothing else, and needs
+neither Redis nor the API.`,
 		Example: "  rollcall shadow google_workspace:1 shadow\n  rollcall shadow google_workspace:1 shadow --report",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -16,12 +16,12 @@ func revertCommand(e *env) *cobra.Command {
 	var dryRun, watch, yes bool
 	c := &cobra.Command{
 		Use: "revert CONTAINER RUN", Short: "Undo a run of a provider",
-		Long: `Starts a run that takes back what another one changed: whom it suspended is restored, members that
-it removed are added again, deleted accounts are brought back as far as the provider can (Google
-20 days, Entra 30), old values are set, and what it created goes as a leaver does. The guards and
-approvals are those of every run. The entries concerned are pinned: the next sync leaves them so
-until their source changes or rollcall lift ends the pin. With --dry-run the plan is shown and
-nothing is kept.`,
+		Long: `Starts a run that takes back what another one changed. Accounts that it suspended are restored,
+members that it removed are added again, and old values are set. Deleted accounts are brought back
+as far as the provider can (Google 20 days, Entra 30). What it created goes as a leaver does. The
+guards and approvals are those of every run. The entries concerned are pinned: the next sync
+leaves them so until their source changes or rollcall lift ends the pin. With --dry-run the plan
+is shown and nothing is kept.`,
 		Example: "  rollcall revert google_workspace:1 RUN --dry-run --watch\n  rollcall revert google_workspace:1 RUN " +
 			"--yes --watch",
 		Args: cobra.ExactArgs(2),

@@ -28,9 +28,9 @@ func startCommand(e *env) *cobra.Command {
 	s := starter{env: e}
 	c := &cobra.Command{
 		Use: "start PROGRAM [ARG]...", Short: "Start a program in a container of docker-compose.yml", Hidden: true,
-		Long: `Becomes the program, with the configuration that ROLLCALL_CONFIG and ROLLCALL_TOKENS_FILE name or,
-while the demonstration keeps its files in the directory --demo, with those and another database
-of the same Redis. Where there is neither, it says what is missing.`,
+		Long: `Becomes the program, with the configuration that ROLLCALL_CONFIG and ROLLCALL_TOKENS_FILE name.
+While the demonstration keeps its files in the directory --demo, the program has these instead, and
+another database of the same Redis. Where there is neither, it says what is missing.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			program, err := exec.LookPath(args[0])

@@ -4,13 +4,15 @@ func changes() []*panel {
 	return []*panel{
 		bars("Changes by what was done",
 			"Changes that succeeded, of full syncs and of single objects. For a source they are those of the local copy.").
-			over(`sum by (kind, action) (increase(rollcall_changes_total{container=~"$container",outcome="ok"}[$__rate_interval])) > 0`,
+			over(`sum by (kind, action) (increase(rollcall_changes_total`+
+				`{container=~"$container",outcome="ok"}[$__rate_interval])) > 0`,
 				"{{action}} {{kind}}").
 			size(12, 8).runbook("reading-a-plan"),
 		bars("Changes that failed, by the kind of error", "denied: our credentials or rights. refused: this one object. "+
 			"throttled: the quota. unavailable: the tenant or the network. invalid and conflict: one entry, which the "+
 			"messages of the run name. internal: a bug of ours.").
-			over(`sum by (container, outcome) (increase(rollcall_changes_total{container=~"$container",outcome!="ok"}[$__rate_interval])) > 0`,
+			over(`sum by (container, outcome) (increase(rollcall_changes_total`+
+				`{container=~"$container",outcome!="ok"}[$__rate_interval])) > 0`,
 				"{{container}} {{outcome}}").
 			noValue("none failed").size(12, 8).runbook("rollcallerrorratio"),
 
@@ -21,7 +23,7 @@ func changes() []*panel {
 			over(`sum by (guard) (max by (container, guard) (rollcall_held_changes{container=~"$container"}))`, "{{guard}}").
 			unit("short").with("decimals", 0).size(8, 8).runbook("a-guard-held-something"),
 		graph("Entries that are not synced, by reason", "People and groups about which the newest run could do nothing, "+
-			"or that are not to be in the tenant: absent, disabled and out_of_scope are as they should be; the messages of "+
+			"or that are not to be in the tenant. Absent, disabled and out_of_scope are as they should be; the messages of "+
 			"the run name the others.").
 			over(`sum by (reason) (max by (container, reason) (rollcall_held_entries{container=~"$container"})) > 0`,
 				"{{reason}}").
@@ -57,9 +59,8 @@ func spread(metric string) string {
 func latency() []*panel {
 	const lag, leaver = "rollcall_provisioning_lag_seconds", "rollcall_leaver_latency_seconds"
 	return []*panel{
-		graph("From the directory to the tenant", "How long changes took from when they were read from the directory to "+
-			"when they were written to the tenant, in the last hour: half of them at most, and 95 % of them at most. A gap: "+
-			"there were none.").
+		graph("From the directory to the tenant", "How long changes of the last hour took from their reading in the "+
+			"directory to their writing in the tenant: half of them at most, and 95 % of them at most. A gap: there were none.").
 			over(quantile("0.5", lag, "1h"), "{{container}} half").over(quantile("0.95", lag, "1h"), "{{container}} 95 %").
 			unit("s").size(12, 8).runbook("capacity"),
 		heatmap("From the directory to the tenant: all changes",

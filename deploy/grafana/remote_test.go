@@ -9,7 +9,8 @@ func requests() []*panel {
 				"{{status}}").
 			unit("reqps").custom("stacking", object{"mode": "normal", "group": "A"}).size(12, 8).runbook("rollcallerrorratio"),
 		graph("Requests by operation", "The ten that are made most often.").
-			over(`topk(10, sum by (operation) (rate(rollcall_remote_requests_total{container=~"$container"}[$__rate_interval])))`,
+			over(`topk(10, sum by (operation) (rate(rollcall_remote_requests_total`+
+				`{container=~"$container"}[$__rate_interval])))`,
 				"{{operation}}").
 			unit("reqps").size(12, 8).runbook("capacity"),
 
@@ -24,7 +25,8 @@ func requests() []*panel {
 
 		graph("Requests that failed",
 			"By the kind of error. not_found and conflict are answers, and need not be wrong; throttled is the quota.").
-			over(`sum by (container, outcome) (rate(rollcall_remote_requests_total{container=~"$container",outcome!="ok"}[$__rate_interval]))`,
+			over(`sum by (container, outcome) (rate(rollcall_remote_requests_total`+
+				`{container=~"$container",outcome!="ok"}[$__rate_interval]))`,
 				"{{container}} {{outcome}}").
 			unit("reqps").noValue("none failed").size(12, 7).runbook("rollcallerrorratio"),
 		graph("Retries", "Requests that were made again because they had failed for a moment. Nobody need act while the "+
@@ -47,7 +49,8 @@ func quota() []*panel {
 			unit("reqps").size(12, 8).runbook("rollcallquotaexhausted"),
 		graph("Waiting for the quota", "Seconds that are spent waiting in each second, by all workers together: about how "+
 			"many requests wait at a time.").
-			over(`sum by (container) (rate(rollcall_remote_quota_wait_seconds_total{container=~"$container"}[$__rate_interval]))`,
+			over(`sum by (container) (rate(rollcall_remote_quota_wait_seconds_total`+
+				`{container=~"$container"}[$__rate_interval]))`,
 				"{{container}}").
 			unit("short").size(12, 7).runbook("rollcallquotaexhausted"),
 		graph("Pauses", "How long the tenant has asked us to wait yet. A long pause defers the run, which then holds no "+

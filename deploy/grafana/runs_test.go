@@ -27,13 +27,15 @@ func runs() []*panel {
 			unit("short").size(12, 6).runbook("following-a-run"),
 
 		bars("Runs that ended", "Each run once, by how it ended; dry runs are named.").
-			over(`sum by (container, mode, result) (increase(rollcall_runs_total{container=~"$container"}[$__rate_interval])) > 0`,
+			over(`sum by (container, mode, result) (increase(rollcall_runs_total`+
+				`{container=~"$container"}[$__rate_interval])) > 0`,
 				"{{container}} {{mode}} {{result}}").
 			size(12, 7).runbook("rollcallsyncfailed"),
 		graph("How long runs take", "The newest run of each, waits for the quota included, and below how long 95 % of the "+
 			"runs of the last day took at most.").
 			over(`max by (container) (rollcall_last_run_duration_seconds{container=~"$container"})`, "{{container}} newest").
-			over(`histogram_quantile(0.95, sum by (container, le) (rate(rollcall_run_duration_seconds_bucket{container=~"$container",mode!="dry_run"}[1d])))`,
+			over(`histogram_quantile(0.95, sum by (container, le) (rate(rollcall_run_duration_seconds_bucket`+
+				`{container=~"$container",mode!="dry_run"}[1d])))`,
 				"{{container}} 95 %").
 			unit("s").size(12, 7).runbook("capacity"),
 	}

@@ -11,7 +11,8 @@ import (
 // then read alike.
 func FuzzRecord(f *testing.F) {
 	for _, seed := range []string{
-		`{"digest":"d","read_at":1,"dn":"cn=a","active":true,"attributes":[["mail","a@x","b@x"]],"users":["u"],"groups":["g"]}`,
+		`{"digest":"d","read_at":1,"dn":"cn=a","active":true,"attributes":[["mail","a@x","b@x"]],` +
+			`"users":["u"],"groups":["g"]}`,
 		`{"attributes":[null,[],["cn"],["cn","x"],["cn","y"]],"users":[""]}`, `{"read_at":1e3}`, `null`, `[]`,
 		`{"left":"2026-03-01T12:00:00Z","read_at":-1,"label":"a","names":["b",""]}`, `{"left":"9999-12-31T23:59:59-23:59"}`,
 		"\x01\x01\x01\x045e45\x02\x04cn=a\x02\x06\x02\x03a@x\x03b@x\x00\x03own\x01\x01v\x01\x03u\x00",

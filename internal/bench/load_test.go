@@ -177,7 +177,7 @@ func planned(t *testing.T) []row {
 	}
 }
 
-// planTime plans that many people, a group for each fifty and four memberships a person, and returns the time, and the
+// planTime plans that many people, a group for each fifty and four memberships a person. It returns the time, and the
 // memory that the input and the plan take at once.
 func planTime(t *testing.T, people int) (time.Duration, uint64) {
 	var before, after runtime.MemStats

@@ -141,8 +141,8 @@ func (s *signing) other(noted string, keys []decisions.Key) string {
 	if noted == "" || slices.ContainsFunc(keys, func(k decisions.Key) bool { return k.ID() == id }) {
 		return ""
 	}
-	return fmt.Sprintf("a process of this Redis signs decisions with the key in %q, and this one has another key in %q: "+
-		"copy one of the files, and set ROLLCALL_DECISIONS_KEY_FILE to it for the API and all workers", file, s.path)
+	return fmt.Sprintf("a process of this Redis signs decisions with the key in %q, and this one has another key in %q. "+
+		"Copy one of the files, and set ROLLCALL_DECISIONS_KEY_FILE to it for the API and all workers", file, s.path)
 }
 
 // checkKey returns what is wrong with the key of a process. It makes none.

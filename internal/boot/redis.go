@@ -202,7 +202,7 @@ func warn(ctx context.Context, rdb redis.UniversalClient, log *slog.Logger) {
 			"maxmemory-policy to noeviction", "maxmemory_policy", p)
 	}
 	if setting("min-replicas-to-write") == "0" && replicated(ctx, rdb) {
-		log.WarnContext(ctx, "redis has replicas and accepts writes without them: when it is cut off and a replica is "+
+		log.WarnContext(ctx, "redis has replicas and accepts writes without them. When it is cut off and a replica is "+
 			"promoted, two workers may write at once; set min-replicas-to-write to 1 and min-replicas-max-lag to 10")
 	}
 	if a := setting("appendonly"); a == "no" {

@@ -169,7 +169,8 @@ func TestLiveRun(t *testing.T) {
 	t.Parallel()
 	c := newClient(t, func(*http.Request) (*http.Response, error) {
 		return reply(http.StatusConflict,
-			`{"detail":"A run is live.","run":{"id":"r1","state":"running","started_at":null,"progress":[{"object_type":"user","change_type":"create","succeeded":3,"expected":7}]}}`), nil
+			`{"detail":"A run is live.","run":{"id":"r1","state":"running","started_at":null,"progress":[`+
+				`{"object_type":"user","change_type":"create","succeeded":3,"expected":7}]}}`), nil
 	})
 	_, err := c.Start(t.Context(), google, status.Full, false)
 	e, is := errors.AsType[*client.Error](err)

@@ -119,8 +119,8 @@ func Parse(path string, data []byte, opts Options) (*Config, []string, error) {
 }
 
 // Next checks the text of a file that is to replace a running one, and that an operator sent. Nothing that it names is
-// read. It is refused where it names a server, an account or a file that the running one does not name for the same
-// source or provider, so that it can be carried out as a preview.
+// read. It must be safe to carry out as a preview. A server, an account or a file that the running one does not name
+// for the same source or provider is refused.
 func Next(running *Config, data []byte, opts Options) (*Config, []string, error) {
 	opts.NoFiles, opts.Types = true, running.Types
 	return parse(filepath.Join(filepath.Dir(running.File), "the new configuration"), data, opts, running)

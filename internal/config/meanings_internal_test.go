@@ -19,8 +19,8 @@ var ldapMeanings = map[string]string{
 	"client_key_file":         "PEM key of that certificate.",
 	"start_tls":               "Ask for TLS on an `ldap://` connection before anything else is sent.",
 	"tls_server_name":         "The name that the certificate must carry, where it is not the host of the URI.",
-	"tls_pin_sha256": "SHA-256 fingerprints of the certificates to trust, separated by commas, whatever their authority, " +
-		"names and dates (`openssl x509 -noout -fingerprint -sha256`).",
+	"tls_pin_sha256": "SHA-256 fingerprints of the certificates to trust, separated by commas, whatever their " +
+		"authority, names and dates (`openssl x509 -noout -fingerprint -sha256`).",
 	"allow_plaintext":     "Permit the bind password to cross a network in the clear.",
 	"bind_cn":             "The DN to bind as or, for Active Directory, `user@domain`. Empty binds anonymously.",
 	"bind_password_file":  "File with the password.",
@@ -49,8 +49,8 @@ var ldapMeanings = map[string]string{
 		"conflict of each, `leave_out` leaves those without an account out. The same key of a provider goes before it.",
 	"limits":   "How much may leave the source in a day; see Limits.",
 	"schedule": "When the source is read; see Schedules. Empty leaves it to the API.",
-	"delta": "`auto` asks the server for single changes between the full reads where it can tell them (Active Directory, " +
-		"OpenLDAP with overlay syncprov); `off` does not.",
+	"delta": "`auto` asks the server for single changes between the full reads where it can tell them (Active " +
+		"Directory, OpenLDAP with overlay syncprov); `off` does not.",
 	"delta_every": "How often the server is asked for changes, at least 2s.",
 	"sync_users":  "Whether users are read.",
 	"sync_groups": "Whether groups are read.",

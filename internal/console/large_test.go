@@ -107,8 +107,9 @@ func BenchmarkLists(b *testing.B) {
 		"/held/", "/held/google_workspace/1/", "/held/google_workspace/1/?page=4000", "/held/google_workspace/1/?by=action",
 		"/held/google_workspace/1/?by=group", "/held/google_workspace/1/?by=unit",
 		"/held/google_workspace/1/?q=person-4999", "/held/google_workspace/1/?q=none",
-		"/held/google_workspace/1/d1/review?verdict=approved", "/held/google_workspace/1/d1/review?verdict=approved&by=reason&key=limit",
-		"/runs/google_workspace/1/", run, run + "?page=2000", run + "?q=person-099999", run + "?q=none", run + "?group=person"} {
+		"/held/google_workspace/1/d1/review?verdict=approved",
+		"/held/google_workspace/1/d1/review?verdict=approved&by=reason&key=limit", "/runs/google_workspace/1/", run,
+		run + "?page=2000", run + "?q=person-099999", run + "?q=none", run + "?group=person"} {
 		b.Run(path, func(b *testing.B) {
 			began := time.Now()
 			h.get(path)

@@ -166,8 +166,8 @@ func TestTheTableOfRightsIsComplete(t *testing.T) {
 func TestRights(t *testing.T) {
 	t.Parallel()
 	h, runs := crowd(t)
-	secret := regexp.MustCompile(`\w+[ -](corp|entra)\b|microsoft_entra|ldap:corp|ou=(corp|entra)|\b(137|138|149|286|287)\b|` +
-		runs[corp] + "|" + runs[entra])
+	secret := regexp.MustCompile(`\w+[ -](corp|entra)\b|microsoft_entra|ldap:corp|ou=(corp|entra)|` +
+		`\b(137|138|149|286|287)\b|` + runs[corp] + "|" + runs[entra])
 	for _, token := range h.roles() {
 		for _, r := range routes {
 			for c, run := range runs {

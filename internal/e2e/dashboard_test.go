@@ -11,8 +11,8 @@ import (
 	"rollcall/internal/testclock"
 )
 
-// An operator whose source sync failed signs in to the dashboard with a token, finds the task among the archived ones
-// and runs it again, which begins a new run of the source. Then a token with the scope read may look and not act.
+// An operator whose source sync failed signs in to the dashboard with a token and finds the task among the archived
+// ones. Running it again begins a new run of the source. Then a token with the scope read may look and not act.
 func TestDashboard(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, options{slapd: small()})

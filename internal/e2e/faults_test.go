@@ -68,7 +68,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// weather syncs the tenant while things go wrong, until a run had nothing more to do; once the weather is fine again
+// weather syncs the tenant while things go wrong, until a run had nothing more to do. Once the weather is fine again,
 // the tenant has to be as the directory says.
 func (w *world) weather(left map[string]person) {
 	w.Helper()

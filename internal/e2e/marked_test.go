@@ -132,8 +132,8 @@ func (m *marks) signIn(base string) {
 	m.nowhere("the page of a failed sign-in", body)
 }
 
-// TestMarkedSecretsAreNowhere looks for marked secrets in Redis, the audit log, metrics, every kind of page, the lists
-// of the queues, and in what processes print at debug level and when they crash.
+// TestMarkedSecretsAreNowhere looks for marked secrets in Redis, the audit log, metrics, every kind of page and the
+// lists of the queues. It also looks into what processes print at debug level and when they crash.
 func TestMarkedSecretsAreNowhere(t *testing.T) {
 	t.Parallel()
 	m := newMarks(t)

@@ -51,7 +51,8 @@ scrape_configs:
     static_configs: [{targets: [%q]}]
 `
 
-const alertmanagerConfig = `route: {receiver: test, group_by: [alertname, container], group_wait: 0s, group_interval: 1s, repeat_interval: 1h}
+const alertmanagerConfig = `route:
+  {receiver: test, group_by: [alertname, container], group_wait: 0s, group_interval: 1s, repeat_interval: 1h}
 receivers:
   - name: test
     webhook_configs: [{url: %q, send_resolved: true}]

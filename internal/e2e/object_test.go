@@ -38,8 +38,8 @@ func (w *world) objectAt(container, model, id string) (int, string) {
 }
 
 // says syncs one entry and compares the answer with these texts. It fails the test if the tenant was listed. Allowed
-// questions are those for the carrier of an anchor, the groups of one user, the membership of one user in one group,
-// and the recently deleted users, one of which may have to come back.
+// questions are those for the carrier of an anchor, the groups of one user, and the membership of one user in one
+// group. So are the recently deleted users, because one of them may have to come back.
 func (w *world) says(model, id string, texts ...string) {
 	w.Helper()
 	w.recorded()

@@ -93,7 +93,8 @@ func TestAccessibility(t *testing.T) {
 			says[bool](b, axe+"; true")
 			found := says[string](b,
 				`axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(
-				(r) => r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.html + " " + n.failureSummary).slice(0, 3).join("\n  ")).join("\n"))`)
+				(r) => r.violations.map((v) => v.id + ": " +
+					v.nodes.map((n) => n.html + " " + n.failureSummary).slice(0, 3).join("\n  ")).join("\n"))`)
 			if found != "" {
 				t.Errorf("%s, %s, %d px: %s", path, look.theme, look.width, found)
 			}

@@ -97,8 +97,8 @@ const painted = `new Promise((done) => new PerformanceObserver((list) => {
 }).observe({ type: "paint", buffered: true }))`
 
 // The overview of 100 sources and providers is there within 200 ms, or within eight times what the browser needs for a
-// page of one word, which takes 20 ms on an idle machine. A busy machine disturbs one of the two more than the other,
-// so a series that is too slow is repeated.
+// page of one word. Such a page takes 20 ms on an idle machine. A busy machine disturbs one of the two more than the
+// other, so a series that is too slow is repeated.
 func TestFirstPaint(t *testing.T) {
 	base, _, _ := startGallery(t)
 	bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -143,8 +143,8 @@ func (b *browser) paints(page, other string) (one, two float64) {
 	return took[page][4], took[other][4]
 }
 
-// The progress of a run moves on an open page, and the links of the page stay the same elements: who reads the page or
-// has the focus on a link loses neither.
+// The progress of a run moves on an open page, and the links of the page stay the same elements. The place in the page
+// and the focus on a link are kept.
 func TestALivePageMoves(t *testing.T) {
 	t.Parallel()
 	base, _, rdb := startGallery(t)

@@ -131,8 +131,8 @@ func (b *browser) press(text string) {
 	b.leads(chromedp.KeyEvent(kb.Enter))
 }
 
-// The pages of a running demo, with the keyboard alone: a run is watched, what it holds is approved, an explanation is
-// read, a person is ordered to leave, and a run is undone. Then the same is done without script.
+// The pages of a running demo are used with the keyboard alone. A run is watched, what it holds is approved, an
+// explanation is read, a person is ordered to leave, and a run is undone. Then the same is done without script.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	s := startDemo(t)

@@ -47,10 +47,9 @@ var state = []Metric{
 	{Name: "rollcall_sync_expected_by_timestamp_seconds", Kind: Gauge, Labels: []Label{ofContainer},
 		Absent: "where nothing is due",
 		Help: "When the next success is due at the latest: the last one and twice the longest gap of the cron schedule. " +
-			"With after_source: the end of " +
-			"the oldest source run that changed something and that no success has followed, and twice the longest gap of " +
-			"that source's schedule (a day where it " +
-			"has none). Before the first success it is counted from the first known run, else from when the process started."},
+			"With after_source it counts from the end of the oldest source run that changed something and that no success " +
+			"has followed. The gap is then that of the source's schedule (a day where it has none). Before " +
+			"the first success it is counted from the first known run, else from when the process started."},
 
 	{Name: "rollcall_run_active", Kind: Gauge, Labels: []Label{ofContainer, liveState},
 		Help: "1 for the state of the live run, dry or not, 0 for the others."},

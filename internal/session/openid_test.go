@@ -82,8 +82,8 @@ func newOP(t *testing.T) *op {
 			return
 		}
 		unknown := map[string]any{"kty": "EC", "crv": "secp256k1", "kid": "k0", "x": "AQAB", "y": "AQAB"}
-		answer(w, map[string]any{"keys": []any{unknown, map[string]any{"kty": "RSA", "kid": "k1", "alg": "RS256", "use": "sig",
-			"n": b64(opKey().N.Bytes()), "e": "AQAB"}}})
+		answer(w, map[string]any{"keys": []any{unknown, map[string]any{"kty": "RSA", "kid": "k1", "alg": "RS256",
+			"use": "sig", "n": b64(opKey().N.Bytes()), "e": "AQAB"}}})
 	})
 	mux.HandleFunc("GET /authorize", func(w http.ResponseWriter, r *http.Request) {
 		o.mu.Lock()

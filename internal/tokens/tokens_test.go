@@ -312,7 +312,8 @@ func TestOpenRefuses(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte("ops read,sync " + hash + " # x\n"))
 	f.Add([]byte("\x00 , :"))
-	f.Add([]byte("ops read rct_aGVsbG8gd29ybGQhIGhlbGxvIHdvcmxkISBoZWxsbyB3\nrct_aGVsbG8gd29ybGQhIGhlbGxvIHdvcmxkISBoZWxsbyB3 x y"))
+	f.Add([]byte("ops read rct_aGVsbG8gd29ybGQhIGhlbGxvIHdvcmxkISBoZWxsbyB3\n" +
+		"rct_aGVsbG8gd29ybGQhIGhlbGxvIHdvcmxkISBoZWxsbyB3 x y"))
 	f.Add([]byte("ops rct_aGVsbG8gd29ybGQhIGhlbGxvIHdvcmxkISBoZWxsbyB3 " + hash + "\nops read " + hash + " only=rct_" +
 		"aGVsbG8gd29ybGQhIGhlbGxvIHdvcmxkISBoZWxsbyB3"))
 	f.Add([]byte("staff read,approve oidc:a%20b only=ldap:corp,\x1b[2J expires=2030-01-01T00:00:00Z\nstaff read oidc:#\n"))

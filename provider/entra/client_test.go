@@ -129,8 +129,8 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	}
 }
 
-// TestOddAnswers checks that an answer made up by a proxy is not taken for a list, that an endless list is an error,
-// and that links to other hosts are not followed.
+// TestOddAnswers checks that an answer made up by a proxy is not taken for a list, and that an endless list is an
+// error. Links to other hosts are not followed.
 func TestOddAnswers(t *testing.T) {
 	t.Parallel()
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter,

@@ -19,8 +19,8 @@ import (
 type letter struct {
 	// spell writes the names of attributes, which have no letter case (RFC 7643, section 2.1). Nil keeps them.
 	spell func(string) string
-	// sparse leaves out what has no value or its default: the type of an address, active, the value beside a $ref, the
-	// Resources of an empty list (RFC 7643, section 2.5), and the id beside a Location.
+	// sparse leaves out what has no value or its default (RFC 7643, section 2.5): the type of an address, active, and the
+	// Resources of an empty list. It also leaves out the value beside a $ref, and the id beside a Location.
 	sparse bool
 	// put has PUT in place of PATCH, and asks for If-Match.
 	put bool

@@ -1,8 +1,8 @@
 // Package googleworkspace is a Google Workspace tenant in memory that is served over HTTP.
 //
 // The demo, `rollcall simulate` and the tests of the Google adapter use it to meet the awkward parts of the real
-// service, such as strict rules, its error bodies, quotas, writes that show late and lost responses. Everything that
-// a client can see follows Google's public documentation and the discovery document of the Directory API. Package
+// service. Among these are strict rules, error bodies, quotas, writes that show late and lost responses. Everything
+// that a client can see follows Google's public documentation and the discovery document of the Directory API. Package
 // discoverytest checks that for every request and response. The package does not depend on the rest of Rollcall, and
 // any client of the Directory API works against it.
 //

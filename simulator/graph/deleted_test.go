@@ -29,7 +29,8 @@ func TestDeletedUserComesBack(t *testing.T) {
 	}
 	c.want(204, "DELETE", "groups/"+goes, nil)
 
-	list := "directory/deletedItems/microsoft.graph.user?$select=id,userPrincipalName,onPremisesImmutableId,deletedDateTime"
+	list := "directory/deletedItems/microsoft.graph.user" +
+		"?$select=id,userPrincipalName,onPremisesImmutableId,deletedDateTime"
 	for _, filter := range []string{"", "&$filter=onPremisesImmutableId eq 'QUJD'", "&$filter=id in ('" + id + "')"} {
 		r := c.want(200, "GET", list+filter, nil)
 		if !cmp.Equal(r.field("id"), []string{id}) || r.field("deletedDateTime")[0] == "" {

@@ -1,5 +1,5 @@
-// Package scim simulates a SCIM 2.0 service provider in memory: users, groups and members, with the schemas of RFC
-// 7643 and the protocol of RFC 7644, and cursors of RFC 9865. It is an http.Handler with state.
+// Package scim simulates a SCIM 2.0 service provider in memory, with users, groups and members. It has the schemas of
+// RFC 7643, the protocol of RFC 7644 and the cursors of RFC 9865. It is an http.Handler with state.
 //
 // The server is strict. Attributes that no schema has, values of the wrong type and paths that address nothing are
 // refused. [Behaviours] makes it deviate in the ways of real servers, and [Profile] has those of some vendors.

@@ -9,9 +9,9 @@ import (
 
 // NormalizeDN returns a text that is equal for DNs that distinguishedNameMatch takes for equal (RFC 4517, section
 // 4.2.15). It takes every naming attribute to be compared by caseIgnoreMatch, as all the common ones are. The text has
-// attribute types by their short names in lower case, values prepared by the rules of RFC 4518, RDNs of several values
-// sorted, and RFC 4514's escapes in one form only. NormalizeDN also accepts the older forms of RFC 2253 and RFC 1779
-// (quotes, semicolons, blanks around separators), which old servers send.
+// attribute types by their short names in lower case, and values prepared by the rules of RFC 4518. RDNs of several
+// values are sorted, and RFC 4514's escapes have one form only. NormalizeDN also accepts the older forms of RFC 2253
+// and RFC 1779 (quotes, semicolons, blanks around separators), which old servers send.
 //
 // Member lists have hundreds of thousands of DNs, nearly all of them plain ASCII. Such a DN takes one pass and at most
 // one allocation.

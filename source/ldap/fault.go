@@ -62,9 +62,9 @@ var verdicts = map[uint16]verdict{
 // refusal is one way in which a server refuses a bind account, told by a part of the server's own text.
 type refusal struct{ text, reason, advice string }
 
-// refusals has the texts that say more than the result code: the sub-codes of Active Directory ([MS-ERREF], section
-// 2.2, in hexadecimal), and the texts of 389 Directory Server, FreeIPA and eDirectory. With any of them the server
-// has refused the account, whatever its result code is: 389 answers a disabled account with unwillingToPerform
+// refusals has the texts that say more than the result code. These are the sub-codes of Active Directory ([MS-ERREF],
+// section 2.2, in hexadecimal), and the texts of 389 Directory Server, FreeIPA and eDirectory. With any of them the
+// server has refused the account, whatever its result code is: 389 answers a disabled account with unwillingToPerform
 // (53).
 var refusals = []refusal{
 	{"data 525,", "there is no such account", "check bind_cn"},
@@ -154,10 +154,8 @@ func untrusted(err error) string {
 	}
 	if host, ok := errors.AsType[x509.HostnameError](err); ok {
 		if c := host.Certificate; len(c.DNSNames)+len(c.IPAddresses) == 0 {
-			return fmt.Sprintf("the server's certificate (subject %q) has no subjectAltName, so that it is valid for no "+
-				"name at all: "+
-				"give the server a certificate with its host name in subjectAltName, or pin this one with tls_pin_sha256",
-				c.Subject)
+			return fmt.Sprintf("the server's certificate (subject %q) has no subjectAltName and is valid for no name: give "+
+				"the server a certificate with its host name there, or pin this one with tls_pin_sha256", c.Subject)
 		}
 		return "the server's certificate is for other names: use one of them in server_uri, or set tls_server_name"
 	}

@@ -76,8 +76,8 @@ func (f *memberField) undecided(value string) string {
 	if f.byLogin {
 		return fmt.Sprintf("its members cannot be resolved: several users have the login name %q (%s)", value, f.attr)
 	}
-	return fmt.Sprintf("its members cannot be resolved: the DNs of several entries are equal to %q (%s) by the rules of "+
-		"RFC 4518: write the value as that entry has its DN, or rename one of them", value, f.attr)
+	return fmt.Sprintf("its members cannot be resolved: the DNs of several entries are equal to %q (%s), see RFC 4518: "+
+		"write the value as that entry has its DN, or rename one of them", value, f.attr)
 }
 
 // add makes a record known to the index. A DN that cannot be read is that of no member.

@@ -204,8 +204,8 @@ func TestReferencesAreNamed(t *testing.T) {
 }
 
 // ranged answers as Active Directory does for an attribute with more values than MaxValRange: an empty attribute, the
-// first values under another name, and the rest when asked for. Nothing is there from the value number end on. usn is the
-// number of the entry's last change before the nth request.
+// first values under another name, and the rest when asked for. Nothing is there from the value number end on. usn is
+// the number of the entry's last change before the nth request.
 // A negative number of changes stands for a group that is not there any more.
 func ranged(total, perAnswer, end int, usn func(n int) int) func(q query) []message {
 	values := func(from, to int) (out []string) {

@@ -133,9 +133,9 @@ func parseRootDSE(e *ldap.Entry) *rootDSE {
 // capabilityActiveDirectory is announced by domain controllers alone ([MS-ADTS], section 3.1.1.3.4.3.1).
 const capabilityActiveDirectory = "1.2.840.113556.1.4.800"
 
-// familyOf goes by what each server alone says: Active Directory (and Samba's) by a capability's OID, OpenLDAP by its
-// root's object class, FreeIPA by its extended operations for keytabs (2.16.840.1.113730.3.8.10.1 and others) or the
-// naming context of its authority, which not every domain has.
+// familyOf goes by what each server alone says. Active Directory (and Samba's) has the OID of a capability, and the
+// root of OpenLDAP has an object class of its own. FreeIPA has extended operations for keytabs
+// (2.16.840.1.113730.3.8.10.1 and others), or the naming context of its authority, which not every domain has.
 func familyOf(r *rootDSE, e *ldap.Entry) family {
 	switch {
 	case r.domain, e.GetEqualFoldAttributeValue("forestFunctionality") != "":
@@ -246,9 +246,9 @@ func (s *session) controllerPosition(ctx context.Context, base string, p *direct
 	return nil
 }
 
-// readVector adds the cursors of an up-to-dateness vector, UPTODATE_VECTOR_V1_EXT or V2_EXT ([MS-DRSR], sections
-// 5.202 and 5.203): a header of 16 bytes with version and count, then an invocationId and a USN each, and in
-// version 2 a time.
+// readVector adds the cursors of an up-to-dateness vector, UPTODATE_VECTOR_V1_EXT or V2_EXT ([MS-DRSR], sections 5.202
+// and 5.203). After a header of 16 bytes with version and count, each cursor has an invocationId, a USN and, in version
+// 2, a time.
 func readVector(raw []byte, seen map[string]string) {
 	const header, id, usn = 16, 16, 8
 	if len(raw) < header {

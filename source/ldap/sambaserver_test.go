@@ -32,8 +32,8 @@ const installSamba = "install Samba's domain controller (Debian and Ubuntu: apt-
 	"samba-ad-dc samba-ad-provision samba samba-dsdb-modules samba-vfs-modules winbind python3-samba)"
 
 // sambaDomain is one running domain controller of Samba. Its differences from Microsoft's matter little here; it has no
-// MaxPageSize and no MaxValRange. It needs root, because its LDAP port cannot be chosen. Making a domain takes about six
-// seconds.
+// MaxPageSize and no MaxValRange. It needs root, because its LDAP port cannot be chosen. Making a domain takes about
+// six seconds.
 type sambaDomain struct {
 	slapdtest.Admin // the administrator
 

@@ -22,9 +22,9 @@ type checker struct {
 	shown map[string]bool // fields of elements that the document does not know and an answer had
 }
 
-// foreign says whether a field of an element may pass although the document does not know it. It calls such
-// elements "any", so an answer may show more than we know of, and a client that replaces the array has to send
-// it back; what no answer has shown is the client's own mistake.
+// foreign says whether a field of an element may pass although the document does not know it. It calls such elements
+// "any", so an answer may show more than we know of. A client that replaces the array has to send it back. What no
+// answer has shown is the client's own mistake.
 func (c *checker) foreign(path string, answer bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -5,8 +5,8 @@
 // so an update of the module takes effect at once. Rules that the document states in prose only (a limit of
 // maxResults, a read-only field) are read from the prose.
 //
-// A request is checked for an existing path and verb, for known query parameters of the right type and within limits
-// and enums, and for a `fields` mask of existing fields. Its body must have known fields of the right type, no
+// A request is checked for an existing path and verb, and for a `fields` mask of existing fields. Its query parameters
+// must be known, of the right type, and within limits and enums. Its body must have known fields of the right type, no
 // read-only fields, and the fields that the document's annotations require. A response is checked for known fields,
 // types (64-bit integers are strings), formats, enums and kinds. An error is checked for Google's form. Any violation
 // fails the test with one line that names the rule and the place. Paths outside the Directory API, such as a token
