@@ -130,13 +130,15 @@ func TestComputeIgnoresWhatAProviderNormalises(t *testing.T) {
 	p := plan.Compute(plan.Input{
 		Now: now, Policy: suspend,
 		Capabilities: plan.Capabilities{Normal: map[string]plan.Normal{"name": plan.Trim | plan.Squeeze,
-			"mails": plan.Fold | plan.Unordered, "country": plan.Trim | plan.Permanent}},
+			"mails": plan.Fold | plan.Unordered, "country": plan.Trim | plan.Permanent, "phone": plan.Dial}},
 		Desired: []plan.Desired{{Ref: user("a"), Address: "a@x", Active: true,
 			Fields: directory.Attributes{{Name: "mails", Values: []string{"B@x", "a@x"}},
-				{Name: "name", Values: []string{" Ada  Lovelace "}}, {Name: "country", Values: []string{" "}}}}},
+				{Name: "name", Values: []string{" Ada  Lovelace "}}, {Name: "country", Values: []string{" "}},
+				{Name: "phone", Values: []string{"+44 (20) 7946-0123"}}}}},
 		State: plan.State{Objects: []plan.Object{{Ref: user("a"), RemoteID: "1", Address: "a@x", Active: true,
 			Fields: directory.Attributes{{Name: "mails", Values: []string{"a@x", "b@x"}},
-				{Name: "name", Values: []string{"Ada Lovelace"}}, {Name: "country", Values: []string{"GB"}}}}}},
+				{Name: "name", Values: []string{"Ada Lovelace"}}, {Name: "country", Values: []string{"GB"}},
+				{Name: "phone", Values: []string{"tel:+44-20-7946-0123"}}}}}},
 	})
 	if !p.Empty() {
 		t.Errorf("Compute() = %v, want no change", lines(p))

@@ -187,6 +187,7 @@ const (
 	Trim                         // leading and trailing blanks do not count
 	Unordered                    // the order of values does not count
 	Squeeze                      // runs of blanks count as one
+	Dial                         // visual separators of phone numbers and "tel:" do not count (RFC 3966, section 5.1.1)
 	Permanent                    // a value is replaced and never cleared
 )
 

@@ -149,6 +149,9 @@ func (n Normal) list(in []string) []string {
 		if n&Squeeze != 0 {
 			v = strings.Join(strings.Fields(v), " ")
 		}
+		if n&Dial != 0 {
+			v = dialled(v)
+		}
 		if n&Trim != 0 {
 			v = strings.TrimSpace(v)
 		}
@@ -165,6 +168,15 @@ func (n Normal) list(in []string) []string {
 		out = slices.Compact(out)
 	}
 	return out
+}
+
+// dialled returns a phone number without what only helps to read it.
+func dialled(v string) string {
+	const scheme = "tel:"
+	if len(v) > len(scheme) && strings.EqualFold(v[:len(scheme)], scheme) {
+		v = v[len(scheme):]
+	}
+	return strings.NewReplacer(" ", "", "\u00a0", "", "-", "", ".", "", "(", "", ")", "").Replace(v)
 }
 
 // pairs guards what a mirror does to entries that were created again. A few go on. What would pass a limit is one

@@ -155,8 +155,13 @@ func (p *Provider) Capabilities() plan.Capabilities {
 	for _, name := range slices.Concat(p.userFields, p.groupFields) {
 		normal[name] = plan.Trim
 	}
-	for _, name := range []string{"emails.work", "emails.home", "enterprise.manager", "preferredLanguage", "locale"} {
+	// Servers should store these in a canonical form (RFC 7643, section 4.1.2).
+	for _, name := range []string{"emails.work", "emails.home", "enterprise.manager", "preferredLanguage", "locale",
+		"addresses.country"} {
 		normal[name] |= plan.Fold
+	}
+	for _, name := range []string{"phoneNumbers.work", "phoneNumbers.mobile", "phoneNumbers.home"} {
+		normal[name] |= plan.Dial
 	}
 	return plan.Capabilities{BatchSize: 1, Concurrency: concurrency, Normal: normal,
 		Refers: []string{"enterprise.manager"}}

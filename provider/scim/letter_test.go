@@ -136,6 +136,9 @@ func (l *letter) shown(e *entity, members bool) map[string]any {
 				v = []any{map[string]any{"value": m["value"]}}
 			}
 		}
+		if l.canonical && name == "phonenumbers" {
+			v = canonized(v)
+		}
 		if name != "active" || v != true || !l.sparse {
 			out[name] = v
 		}

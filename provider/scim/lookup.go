@@ -186,8 +186,13 @@ func (l *looking) groupsOf(ctx context.Context, groups []provider.GroupRef, user
 		return l.eachGroup(ctx, groups, user, in)
 	}
 	list, err := l.p.list(ctx, l.s, q)
+	if err != nil {
+		return err
+	}
+	seen, shown := map[string]bool{}, false
 	for _, r := range list {
 		members, listed := r.members()
+		seen[r.id()], shown = true, shown || len(members) > 0
 		if !slices.Contains(members, user) && (listed || q.filter == "") {
 			continue // Some servers ignore a filter.
 		}
@@ -198,7 +203,13 @@ func (l *looking) groupsOf(ctx context.Context, groups []provider.GroupRef, user
 		}
 		in[o.RemoteID] = o
 	}
-	return err
+	if q.filter != "" {
+		return nil
+	}
+	// A list may show no members at all, or not all groups.
+	return l.eachGroup(ctx, slices.DeleteFunc(slices.Clone(groups), func(g provider.GroupRef) bool {
+		return g.RemoteID == "" || shown && seen[g.RemoteID]
+	}), user, in)
 }
 
 func (l *looking) eachGroup(ctx context.Context, groups []provider.GroupRef, user string,

@@ -1,193 +1,17 @@
 package scim_test
 
 import (
-	"fmt"
 	"maps"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
+	"time"
 
 	"rollcall/directory"
 	"rollcall/plan"
+	"rollcall/provider"
 	"rollcall/provider/scim"
 )
-
-const patchOp = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
-
-// quirks are what vendors document, and what the RFCs allow, of servers that a client meets.
-type quirks struct {
-	// unpublished has no ServiceProviderConfig under that name (Salesforce).
-	unpublished bool
-	// agent asks for a User-Agent (GitHub).
-	agent bool
-	// matched asks for If-Match on every change of a resource (RFC 6585, section 3).
-	matched bool
-	// keeps lets a PUT keep what its body leaves out (Quickbase; RFC 7644, section 3.5.1, allows it).
-	keeps bool
-	// patchGroups has PATCH of groups beside PUT of users (Zoom).
-	patchGroups bool
-	// answers has PATCH answer with the resource.
-	answers bool
-	// immutable refuses another userName (Databricks, Tealium).
-	immutable bool
-	// fixed refuses another displayName of a group (Atlassian).
-	fixed bool
-	// required are the attributes without which no user is created (AWS).
-	required []string
-	// deletion is the status of DELETE of a user that stays: 204 deactivates it (Slack, Atlassian, LaunchDarkly), and
-	// another one refuses (Salesforce).
-	deletion int
-	// removes deletes a user that is not active (Figma).
-	removes bool
-	// hides leaves users that are not active out of the members (GitHub).
-	hides bool
-	// memberless shows no members. Users are found by groups.value (AWS).
-	memberless bool
-	// filters are the attributes that a filter takes. Others are refused. Nil takes all.
-	filters []string
-	// blind answers a filter of externalId with an empty list (Snowflake, to filters that it does not know).
-	blind bool
-	// sample answers a list without a filter with one resource that does not exist (Snowflake).
-	sample bool
-	// countless has no totalResults.
-	countless bool
-	// few is the largest number of members that a PATCH changes (AWS).
-	few int
-	// unique refuses groups of one name (AWS).
-	unique bool
-	// bare refuses without a body.
-	bare bool
-	// texts shows booleans as texts (Zscaler).
-	texts bool
-	// numbers shows ids as numbers (Quickbase).
-	numbers bool
-}
-
-// objects returns the refusal of a request before its resource counts, or zero.
-func (l *letter) objects(r *http.Request, kind string) (status int, code string) {
-	q := r.URL.Query()
-	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
-	switch asked := filter.FindStringSubmatch(q.Get("filter")); {
-	case l.agent && r.Header.Get("User-Agent") == "":
-		return http.StatusForbidden, ""
-	case l.unpublished && kind == "ServiceProviderConfig":
-		return http.StatusNotFound, ""
-	case r.Method == http.MethodPost && media != "application/scim+json",
-		(r.Method == http.MethodPut || r.Method == http.MethodPatch) && media != "application/scim+json":
-		return http.StatusUnsupportedMediaType, ""
-	case q.Has("filter") && asked == nil, asked != nil && l.filters != nil && !slices.Contains(l.filters, asked[1]):
-		return http.StatusBadRequest, "invalidFilter"
-	case l.memberless && kind == "Users" && (q.Has("excludedAttributes") || q.Has("startIndex")):
-		return http.StatusBadRequest, ""
-	}
-	return 0, ""
-}
-
-// resists returns the refusal of the attributes that a resource is to have, or zero.
-func (l *letter) resists(e *entity, next map[string]any) (status int, code string) {
-	name, old := fmt.Sprint(next["username"]), fmt.Sprint(e.attrs["username"])
-	lacks := func(path string) bool {
-		outer, inner, _ := strings.Cut(path, ".")
-		object, _ := next[outer].(map[string]any)
-		return next[outer] == nil || inner != "" && object[inner] == nil
-	}
-	switch {
-	case l.taken(e, next):
-		return http.StatusConflict, "uniqueness"
-	case strings.HasPrefix(name, "refused"):
-		return http.StatusBadRequest, "invalidValue"
-	case l.immutable && e.version > 0 && e.kind == "Users" && !strings.EqualFold(name, old),
-		l.fixed && e.version > 0 && e.kind == "Groups" && next["displayname"] != e.attrs["displayname"]:
-		return http.StatusBadRequest, "mutability"
-	case e.kind == "Users" && slices.ContainsFunc(l.required, lacks):
-		return http.StatusBadRequest, "invalidValue"
-	}
-	return 0, ""
-}
-
-// sweep deletes the users that are not active, where the server does.
-func (l *letter) sweep() {
-	l.all = slices.DeleteFunc(l.all, func(e *entity) bool { return l.removes && e.attrs["active"] == false })
-}
-
-// visible returns the members that a group shows.
-func (l *letter) visible(group *entity) []string {
-	return slices.DeleteFunc(slices.Clone(group.members), func(id string) bool {
-		return slices.ContainsFunc(l.all, func(e *entity) bool { return e.id == id && l.hides && e.attrs["active"] == false })
-	})
-}
-
-// matches reports whether a filter finds a resource.
-func (l *letter) matches(e *entity, attribute, value string) bool {
-	switch {
-	case attribute == "groups.value":
-		return slices.ContainsFunc(l.all, func(g *entity) bool { return g.id == value && slices.Contains(g.members, e.id) })
-	case attribute == "externalId" && l.blind:
-		return false
-	}
-	return fmt.Sprint(e.attrs[strings.ToLower(attribute)]) == value
-}
-
-// synthetic returns the resource of a list that shows no real ones.
-func (l *letter) synthetic(kind string, filtered bool) (list []any) {
-	if l.sample && !filtered {
-		list = append(list, map[string]any{"id": "1", "externalId": "synthesis", "userName": "synthesis", "active": false,
-			"displayName": "synthesis " + kind})
-	}
-	return list
-}
-
-// asTexts returns a value with its booleans as texts.
-func asTexts(v any) any {
-	switch v := v.(type) {
-	case bool:
-		return strconv.FormatBool(v)
-	case map[string]any:
-		out := map[string]any{}
-		for name, inner := range v {
-			out[name] = asTexts(inner)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = asTexts(v[i])
-		}
-		return out
-	}
-	return v
-}
-
-// add creates a resource as an administrator of the server does.
-func (l *letter) add(kind string, attrs map[string]any) *entity {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.last++
-	e := &entity{kind: kind, id: strconv.Itoa(l.last), version: 1, attrs: attrs}
-	l.all = append(l.all, e)
-	return e
-}
-
-// anchored returns the resources with an externalId. It fails the test where two have the same one.
-func (l *letter) anchored(t *testing.T) map[string]*entity {
-	t.Helper()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	out := map[string]*entity{}
-	for _, e := range l.all {
-		if id, _ := e.attrs["externalid"].(string); id != "" {
-			if out[id] != nil {
-				t.Errorf("%s %s and %s have the externalId %s", e.kind, out[id].id, e.id, id)
-			}
-			copied := *e
-			copied.attrs, copied.members = maps.Clone(e.attrs), slices.Clone(e.members)
-			out[id] = &copied
-		}
-	}
-	return out
-}
 
 // vendors are servers that keep to the documentation of a vendor. The pages are those in the profiles.
 func vendors() map[string]vendor {
@@ -213,6 +37,8 @@ func vendors() map[string]vendor {
 		"Mirantis":             {letter: &letter{quirks: quirks{filters: []string{"userName"}, countless: true}}},
 		"versions everywhere":  {letter: &letter{quirks: quirks{matched: true}}},
 		"versions and members": {letter: &letter{alone: true, quirks: quirks{matched: true}}, change: get},
+		"canonical numbers":    {letter: &letter{quirks: quirks{canonical: true, answers: true}}},
+		"members alone":        {letter: &letter{alone: true}},
 		"few members":          {letter: &letter{quirks: quirks{few: 2, answers: true}}},
 		"blind to externalId":  {letter: &letter{quirks: quirks{blind: true}}},
 	}
@@ -259,6 +85,7 @@ func yearOfACompany(c *company, l *letter) {
 	check := func(step string) {
 		c.t.Helper()
 		c.agree(l, step)
+		c.looks(step, refs[1], refs[5], refs[7], all.Ref, some.Ref)
 		if u := l.find(guest.id); u.attrs["active"] != true || u.attrs["externalid"] != nil {
 			c.t.Errorf("%s: the guest = %+v, want it untouched", step, u)
 		}
@@ -343,10 +170,8 @@ func (c *company) agree(l *letter, step string) {
 			continue
 		}
 		var want, got []string
-		for _, m := range d.Members {
-			if u := c.desired[m.Ref]; u != nil && u.Active {
-				want = append(want, string(m.Ref.ID))
-			}
+		for _, m := range c.active(d.Members) {
+			want = append(want, string(m.Ref.ID))
 		}
 		for _, id := range e.members {
 			if u := c.desired[userRef(directory.ID(ids[id]))]; u != nil && u.Active {
@@ -358,6 +183,61 @@ func (c *company) agree(l *letter, step string) {
 			c.t.Errorf("%s: members of %s = %v, want %v", step, d.Label, got, want)
 		}
 	}
+}
+
+// looks reads single entries, with and without a ledger, and fails the test unless each is as the directory has it.
+func (c *company) looks(step string, refs ...directory.Ref) {
+	c.t.Helper()
+	for _, ref := range refs {
+		d := c.desired[ref]
+		if d == nil || !d.Active {
+			continue
+		}
+		for _, id := range []string{"", c.links[ref].RemoteID} {
+			lookup := provider.Lookup{Ref: ref, RemoteID: id, Address: d.Address}
+			for other := range c.desired {
+				if ref.Kind == directory.User && other.Kind == directory.Group {
+					lookup.Groups = append(lookup.Groups, provider.GroupRef{ID: other.ID, RemoteID: c.links[other].RemoteID})
+				}
+			}
+			state, err := c.provider.Read(c.t.Context(), provider.Query{Lookups: []provider.Lookup{lookup}, Known: c.links,
+				Now: time.Now()})
+			if err != nil {
+				c.t.Errorf("%s: Read(%+v) = %v", step, lookup, err)
+			}
+			c.sees(step, d, state.Objects)
+		}
+	}
+}
+
+// sees fails the test unless the objects that were looked up have the entry and its memberships.
+func (c *company) sees(step string, d *plan.Desired, objects []plan.Object) {
+	c.t.Helper()
+	found := 0
+	for i := range objects {
+		o := &objects[i]
+		if o.Ref == d.Ref {
+			found++
+			if n := len(c.active(d.Members)); !o.Active || d.Kind == directory.Group && len(o.Members) < n {
+				c.t.Errorf("%s: %s is looked up as %+v, want it active with %d members", step, d.Label, *o, n)
+			}
+			continue
+		}
+		if group := c.desired[o.Ref]; group != nil && o.Kind == directory.Group {
+			in := slices.ContainsFunc(group.Members, func(m plan.Member) bool { return m.Ref == d.Ref })
+			if has := slices.Contains(o.Members, c.links[d.Ref].RemoteID); has != in {
+				c.t.Errorf("%s: %s is in %s: %v, want %v", step, d.Label, group.Label, has, in)
+			}
+		}
+	}
+	if found != 1 {
+		c.t.Errorf("%s: %s is looked up %d times", step, d.Label, found)
+	}
+}
+
+// active returns the members that have an active account.
+func (c *company) active(all []plan.Member) []plan.Member {
+	return slices.DeleteFunc(c.members(all), func(m plan.Member) bool { return m.Passive })
 }
 
 // set changes a field of an entry.
