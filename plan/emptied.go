@@ -11,6 +11,7 @@ import (
 
 // A fall is a doubt where more than fallPercent of at least fallFloor entries lost a value. Of an attribute that
 // decides about activity, or is the unique ID, a fall to nothing from fewFall, or by half from someFall, is one, too.
+// So is a fall to nothing from fewFall of one that gives groups their members.
 const (
 	fallPercent = 20
 	fallFloor   = 20
@@ -49,7 +50,8 @@ func Missed(before, now []directory.Coverage, were, entries func(directory.Kind)
 		if n, was := entries(c.Kind), were(c.Kind); n < was {
 			had = had * n / was
 		}
-		if fell(had, c.Entries) || c.Activity && fellFar(had, c.Entries) {
+		hidden := c.Members && had >= fewFall && c.Entries == 0
+		if fell(had, c.Entries) || c.Activity && fellFar(had, c.Entries) || hidden {
 			out = append(out, Missing{c, before[i].Entries})
 		}
 	}

@@ -201,7 +201,7 @@ type page struct {
 func (c *checking) sample(ctx context.Context, s *scope, out *Sample) error {
 	out.Searched = true
 	wide := *s
-	wide.attrs = slices.Concat(s.attrs, identifiers, []string{"objectClass", criticalObject})
+	wide.attrs = slices.Concat(s.attrs, identifiers, []string{"objectClass"}, builtInMarks)
 	d := newDecoder(&wide, c.dir.about().types)
 	p := page{have: map[string]int{}, classes: map[string]int{}}
 	req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: s.filter, attrs: wide.attrs, paged: true,
@@ -213,7 +213,7 @@ func (c *checking) sample(ctx context.Context, s *scope, out *Sample) error {
 		for _, class := range e.GetEqualFoldAttributeValues("objectClass") {
 			p.classes[strings.ToLower(class)]++
 		}
-		if !s.leaveBuiltIn && strings.EqualFold(e.GetEqualFoldAttributeValue(criticalObject), "TRUE") {
+		if !s.leaveBuiltIn && isBuiltIn(e) {
 			p.builtin = append(p.builtin, e.DN)
 		}
 		rec := c.record(d, e)

@@ -45,9 +45,9 @@ type decoder struct {
 	raw    [][][]byte
 	plan   []planned
 	// The places of single attributes; -1 for one that the kind does not have.
-	unique, conflict, class, sid, primary, critical int
-	member, dynamic                                 []int // the places of the membership attributes
-	active                                          [len(activityAttributes)]int
+	unique, conflict, class, sid, primary, critical, ownSID int
+	member, dynamic                                         []int // the places of the membership attributes
+	active                                                  [len(activityAttributes)]int
 	// users is how many entries are accounts of Active Directory; hidden counts those without userAccountControl and
 	// accountExpires.
 	users  int
@@ -77,7 +77,7 @@ func newDecoder(s *scope, types *schema) *decoder {
 		d.member = append(d.member, d.slot(attr))
 	}
 	if s.leaveBuiltIn {
-		d.critical = d.slot(criticalObject)
+		d.critical, d.ownSID = d.slot(criticalObject), d.slot(securityID)
 	}
 	if s.dynamic {
 		for _, attr := range dynamicMembers {
@@ -169,7 +169,7 @@ func (d *decoder) record(e *ldap.Entry, now time.Time) (rec record) {
 		rec.blameMembers(d.scope.members[i], d.values[at])
 	}
 	rec.blame(d.dynamicGroup())
-	rec.sid, rec.builtIn = d.primarySID(), strings.EqualFold(d.first(d.critical), "TRUE")
+	rec.sid, rec.builtIn = d.primarySID(), d.builtIn()
 	return rec
 }
 

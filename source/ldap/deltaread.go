@@ -27,10 +27,10 @@ func (d *delta) find(ctx context.Context, ids []directory.ID) (map[directory.ID]
 		if err != nil || !s.enabled {
 			continue
 		}
-		attrs := append([]string{s.unique.attr, criticalObject}, s.activity...)
+		attrs := slices.Concat([]string{s.unique.attr}, builtInMarks, s.activity)
 		err = d.byIDs(ctx, ids, s.base, s.filter, attrs, func(id directory.ID, e *ldap.Entry) {
 			f, exists := at[id]
-			if !exists || s.leaveBuiltIn && strings.EqualFold(e.GetEqualFoldAttributeValue(criticalObject), "TRUE") {
+			if !exists || s.leaveBuiltIn && isBuiltIn(e) {
 				return
 			}
 			f.inScope = append(f.inScope, s.kind)

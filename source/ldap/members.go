@@ -279,9 +279,10 @@ func (r *reading) lookupOne(ctx context.Context, key, dn string) (ref directory.
 
 // idAt returns the ID of the object at dn if it is in the scope, and whether there is an object at all.
 func (r *reading) idAt(ctx context.Context, s *scope, dn string) (id directory.ID, exists bool, err error) {
-	req := request{base: dn, scope: ldap.ScopeBaseObject, filter: s.filter, attrs: []string{s.unique.attr, criticalObject}}
+	req := request{base: dn, scope: ldap.ScopeBaseObject, filter: s.filter,
+		attrs: append([]string{s.unique.attr}, builtInMarks...)}
 	err = r.search(ctx, req, func(e *ldap.Entry) error {
-		if s.leaveBuiltIn && strings.EqualFold(e.GetEqualFoldAttributeValue(criticalObject), "TRUE") {
+		if s.leaveBuiltIn && isBuiltIn(e) {
 			return nil
 		}
 		id, _ = s.unique.of(rawValues(e, s.unique.attr, r.dir.about().types))

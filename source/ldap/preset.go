@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-ldap/ldap/v3"
@@ -93,6 +94,41 @@ func (c *Config) activities() []string {
 
 // criticalObject marks what Active Directory itself needs ([MS-ADA1], section 2.362).
 const criticalObject = "isCriticalSystemObject"
+
+// builtInMarks are the attributes that tell what is built into Active Directory.
+var builtInMarks = []string{criticalObject, securityID}
+
+// isBuiltIn reports whether an entry is built into Active Directory.
+func isBuiltIn(e *ldap.Entry) bool {
+	return builtIn(e.GetEqualFoldAttributeValue(criticalObject), e.GetEqualFoldRawAttributeValue(securityID))
+}
+
+// builtIn reports whether the mark or the SID is that of an entry that is built in. Where the mark cannot be read, the
+// SID tells it: the relative ids below 1000 are reserved ([MS-DTYP], section 2.4.2.4).
+func builtIn(critical string, sid []byte) bool {
+	const reserved = 1000
+	if strings.EqualFold(critical, "TRUE") {
+		return true
+	}
+	text, err := sidText(sid)
+	if err != nil || !strings.HasPrefix(text, "S-1-5-") {
+		return false
+	}
+	n, err := strconv.Atoi(text[strings.LastIndexByte(text, '-')+1:])
+	return err == nil && n < reserved
+}
+
+// builtIn reports whether the entry is left out as a part of Active Directory.
+func (d *decoder) builtIn() bool {
+	if d.critical < 0 {
+		return false
+	}
+	var sid []byte
+	if raw := d.raw[d.ownSID]; len(raw) > 0 {
+		sid = raw[0]
+	}
+	return builtIn(d.first(d.critical), sid)
+}
 
 // dynamicMembers are the attributes with searches that stand for members; Rollcall does not run them.
 var dynamicMembers = []string{"memberURL", "memberQueryURL"}

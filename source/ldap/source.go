@@ -278,7 +278,7 @@ func (s *scope) finish(extra, more []string) {
 		ask = append(ask, o.from...)
 	}
 	if s.leaveBuiltIn {
-		ask = append(ask, criticalObject)
+		ask = append(ask, builtInMarks...)
 	}
 	for i, attr := range ask {
 		ask[i] = preferred(attr)

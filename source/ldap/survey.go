@@ -188,7 +188,7 @@ func (s *Source) census(ctx context.Context, snap directory.Snapshot, out *Surve
 		return err
 	}
 	req := request{base: s.cfg.BaseDN, scope: ldap.ScopeWholeSubtree, filter: censusFilter,
-		attrs: []string{"objectClass", criticalObject}, paged: true}
+		attrs: append([]string{"objectClass"}, builtInMarks...), paged: true}
 	return dir.search(ctx, req, func(e *ldap.Entry) error {
 		classes := e.GetEqualFoldAttributeValues("objectClass")
 		for _, class := range classes {
@@ -205,7 +205,7 @@ func (s *Source) census(ctx context.Context, snap directory.Snapshot, out *Surve
 
 // outOfScope says why an entry is not read.
 func (s *Source) outOfScope(e *ldap.Entry, classes []string) string {
-	if s.cfg.LeaveOutBuiltIn && strings.EqualFold(e.GetEqualFoldAttributeValue(criticalObject), "TRUE") {
+	if s.cfg.LeaveOutBuiltIn && isBuiltIn(e) {
 		return "built into Active Directory (isCriticalSystemObject)"
 	}
 	for _, l := range usuallyOut {
