@@ -99,17 +99,18 @@ func (p *Provider) filterWorks(ctx context.Context, s *server, kind directory.Ki
 		return false, err
 	}
 	known.works = slices.ContainsFunc(all, func(r resource) bool { return r.id() == known.id() })
-	// One that is not found may be too new to be visible, or was changed or deleted since.
 	known.tried = known.works
-	if !known.works && !p.recent.Has(known.id()) {
+	if !known.works {
+		if p.recent.Has(known.id()) {
+			return false, nil // It may be too new to be found.
+		}
 		now, found, err := p.get(ctx, kind, known.id(), p.withoutMembers(kind))
 		if err != nil {
 			return false, err
 		}
-		known.tried = found && now.text(attribute) == known.text(attribute)
-	}
-	if !known.works && !known.tried {
-		known = example{} // Another one is taken the next time.
+		if known.tried = found && now.text(attribute) == known.text(attribute); !known.tried {
+			known = example{} // It was changed or deleted. Another one is taken the next time.
+		}
 	}
 	p.examples.set(kind, attribute, known)
 	return known.works, nil

@@ -24,7 +24,10 @@ func (p *Provider) Probe(ctx context.Context) (lines []string, err error) {
 		return nil, advised(err)
 	}
 	b := &probe{p: p, ctx: ctx, s: s, mark: strings.ToLower(rand.Text())}
-	defer func() { err = errors.Join(err, b.clean()) }()
+	defer func() {
+		left, cleanErr := b.clean()
+		lines, err = append(left, lines...), errors.Join(err, cleanErr)
+	}()
 	if err := b.create(); err != nil {
 		return b.lines, err
 	}
@@ -238,20 +241,27 @@ func (p *Provider) oneMember(ctx context.Context, s *server, group, user string,
 	return m.write(ctx, []string{user})
 }
 
-// clean deletes what was created.
-func (b *probe) clean() error {
+// clean deletes what was created. left says what the server keeps.
+func (b *probe) clean() (left []string, err error) {
 	var errs []error
+	ctx := context.WithoutCancel(b.ctx)
 	for kind, id := range map[directory.Kind]string{directory.Group: b.group, directory.User: b.user} {
 		if id == "" {
 			continue
 		}
-		req := &request{op: opOf(kind, "delete"), method: http.MethodDelete, path: b.p.path(kind, id)}
-		ctx := context.WithoutCancel(b.ctx)
-		if err := b.p.call(ctx, req, nil); err != nil && fault.KindOf(err) != fault.NotFound {
+		out, err := b.p.delete(ctx, b.change(plan.Delete, kind))
+		if err != nil { // It has lost its externalId, for example.
+			err = b.p.call(ctx, &request{op: opOf(kind, "delete"), method: http.MethodDelete, path: b.p.path(kind, id)}, nil)
+		}
+		switch {
+		case err != nil && fault.KindOf(err) != fault.NotFound:
 			errs = append(errs, fmt.Errorf("delete the %s %s of the probe by hand: %w", kind, id, err))
+		case out.outlived:
+			left = append(left, fmt.Sprintf("warning: the server does not delete users, and the user %s of the probe stays "+
+				"there, suspended: delete it by hand. Rollcall suspends users there, whatever user_delete_action says", id))
 		}
 	}
-	return errors.Join(errs...)
+	return left, errors.Join(errs...)
 }
 
 // Check tests the prerequisites of a run without writing. These are the credentials, what the server publishes, the

@@ -53,6 +53,22 @@ func TestProbe(t *testing.T) {
 	}
 }
 
+// TestProbeOfAServerThatKeepsUsers checks that the user of the probe has no access afterwards, and that it is named.
+func TestProbeOfAServerThatKeepsUsers(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusNoContent, http.StatusMethodNotAllowed, http.StatusNotImplemented} {
+		l := &letter{quirks: quirks{deletion: status}}
+		lines, err := newCompany(t, l.start(t), "token").provider.Probe(t.Context())
+		text := strings.Join(lines, "\n")
+		if err != nil || !strings.Contains(text, "the user 1 of the probe stays there, suspended: delete it by hand") {
+			t.Errorf("%d: Probe() = %v, %v, want its user named", status, text, err)
+		}
+		if u := l.find("1"); u.attrs["active"] != false || l.find("2").id != "" {
+			t.Errorf("%d: the probe left %+v and %+v", status, u, l.find("2"))
+		}
+	}
+}
+
 // A command has no limiter of the workers. It waits where the server says that its quota is spent.
 func TestProbeAtASpentQuota(t *testing.T) {
 	t.Parallel()

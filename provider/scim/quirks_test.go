@@ -32,6 +32,8 @@ type quirks struct {
 	fixed bool
 	// required are the attributes without which no user is created (AWS).
 	required []string
+	// single refuses several values of an attribute, and a mail address that is not primary (AWS).
+	single bool
 	// deletion is the status of DELETE of a user that stays: 204 deactivates it (Slack, Atlassian, LaunchDarkly), and
 	// another one refuses (Salesforce).
 	deletion int
@@ -99,10 +101,21 @@ func (l *letter) resists(e *entity, next map[string]any) (status int, code strin
 	case l.immutable && e.version > 0 && e.kind == "Users" && !strings.EqualFold(name, old),
 		l.fixed && e.version > 0 && e.kind == "Groups" && next["displayname"] != e.attrs["displayname"]:
 		return http.StatusBadRequest, "mutability"
-	case e.kind == "Users" && slices.ContainsFunc(l.required, lacks):
+	case e.kind == "Users" && (slices.ContainsFunc(l.required, lacks) || l.single && plural(next)):
 		return http.StatusBadRequest, "invalidValue"
 	}
 	return 0, ""
+}
+
+// plural reports whether an attribute has several values, or a mail address that is not primary.
+func plural(attrs map[string]any) bool {
+	for name, v := range attrs {
+		list, _ := v.([]any)
+		if len(list) > 1 || name == "emails" && len(list) == 1 && list[0].(map[string]any)["primary"] != true {
+			return true
+		}
+	}
+	return false
 }
 
 // sweep deletes the users that are not active, where the server does.

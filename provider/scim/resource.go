@@ -190,7 +190,7 @@ func changedList(have any, s slot, value any, single bool) any {
 	}
 	if i < 0 {
 		el := map[string]any{"type": s.typ}
-		if s.typ == "work" && !slices.ContainsFunc(list, primary) {
+		if (single || s.typ == "work") && !slices.ContainsFunc(list, primary) {
 			el["primary"] = true
 		}
 		next, i = append(next, el), len(next)

@@ -41,3 +41,14 @@ func TestAReferenceNamesAnID(t *testing.T) {
 		}
 	}
 }
+
+// TestTheOnlyAddressIsPrimary covers servers with one value in each attribute, of which AWS wants a primary one.
+func TestTheOnlyAddressIsPrimary(t *testing.T) {
+	t.Parallel()
+	for single, want := range map[bool]any{true: true, false: nil} {
+		list, _ := changed(nil, slots["emails.home"], "ann@example.com", single).([]any)
+		if len(list) != 1 || list[0].(map[string]any)["primary"] != want {
+			t.Errorf("single_values: %v: %v, want primary: %v", single, list, want)
+		}
+	}
+}

@@ -22,7 +22,7 @@ func vendors() map[string]vendor {
 		"GitHub": {profile: "github-emu", letter: &letter{quirks: quirks{agent: true, hides: true, answers: true,
 			filters: []string{"userName", "externalId", "id", "displayName"}}}},
 		"AWS": {profile: "aws", letter: &letter{cursors: true, quirks: quirks{memberless: true, few: 100, unique: true,
-			answers: true, required: []string{"username", "displayname", "name.familyname"},
+			answers: true, single: true, required: []string{"username", "displayname", "name.familyname"},
 			filters: []string{"userName", "externalId", "groups.value", "displayName"}}}},
 		"Salesforce": {letter: &letter{quirks: quirks{unpublished: true, deletion: http.StatusMethodNotAllowed,
 			texts: true, answers: true}}},
