@@ -13,19 +13,30 @@ import (
 	"rollcall/status"
 )
 
-// recent returns the state of a container, and as JSON the rows of the open run, if there is one, and of the last
-// finished runs. A run can start or end while the runs are read. All is then repeated, so that the response is
-// consistent.
-func (a *API) recent(ctx context.Context, f *family, c container.ID) (g status.Glance, rows [][]byte, err error) {
+// recent returns the sync status of a container: its state, with the open run, if there is one, and the last finished
+// runs. A run can start or end while the runs are read. All is then repeated, so that the response is consistent.
+func (a *API) recent(ctx context.Context, f *family, c container.ID) ([]byte, error) {
 	const attempts = 3
 	for n := 1; ; n++ {
-		if g, err = a.cfg.Status.Glance(ctx, c, closedTasks+1, decisions.PauseKey(c)); err != nil {
-			return g, nil, err
+		g, err := a.cfg.Status.Glance(ctx, c, closedTasks+1, decisions.PauseKey(c))
+		if err != nil {
+			return nil, err
+		}
+		if kept := a.closed.of(c, g.Version, a.now()); kept.text != nil && kept.glance == g.Text {
+			return kept.text, nil
 		}
 		rows, same, err := a.rows(ctx, f, c, g)
-		if err != nil || same || n == attempts {
-			return g, rows, err
+		if err != nil {
+			return nil, err
 		}
+		if !same && n < attempts {
+			continue
+		}
+		text, err := statusText(g, rows)
+		if same && err == nil {
+			a.closed.keepText(c, g, text)
+		}
+		return text, err
 	}
 }
 
@@ -45,7 +56,7 @@ func (a *API) rows(ctx context.Context, f *family, c container.ID, g status.Glan
 	if err != nil {
 		return nil, false, err
 	}
-	next, open, gone := closedRuns{kept.version, kept.at, map[string][]byte{}}, false, false
+	next, open, gone := closedRuns{version: kept.version, at: kept.at, rows: map[string][]byte{}}, false, false
 	for _, id := range g.Runs {
 		if len(read) == 0 || id != read[0] {
 			next.rows[id] = kept.rows[id]
@@ -116,13 +127,16 @@ type closedRuns struct {
 	version string // see status.Glance
 	at      time.Time
 	rows    map[string][]byte // the rows of a run as JSON, by its id
+	// text is the whole response for a glance; nil where it says more than these rows.
+	text   []byte
+	glance string
 }
 
 func (r closedRuns) size() (n int) {
 	for _, rows := range r.rows {
 		n += len(rows)
 	}
-	return n
+	return n + len(r.text)
 }
 
 // closedCache keeps rows of closed runs. A closed run never opens again and gets a message rarely, and clients ask for
@@ -151,4 +165,15 @@ func (k *closedCache) keep(c container.ID, r closedRuns) {
 		k.runs, k.bytes = map[container.ID]closedRuns{}, r.size()
 	}
 	k.runs[c] = r
+}
+
+// keepText keeps the response for a glance. An open run and notices have no kept rows, and no kept response either.
+func (k *closedCache) keepText(c container.ID, g status.Glance, text []byte) {
+	k.mu.Lock()
+	r := k.runs[c]
+	k.mu.Unlock()
+	if r.version == g.Version && len(r.rows) == len(g.Runs) && !g.Live {
+		r.text, r.glance = text, g.Text
+		k.keep(c, r)
+	}
 }

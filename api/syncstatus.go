@@ -27,20 +27,22 @@ type syncStatus struct {
 
 // syncStatus returns the present activity of a container and the results of its last runs.
 func (a *API) syncStatus(r *request) (answer, error) {
-	g, rows, err := a.recent(r.Context(), r.family, r.container())
-	if err != nil {
-		return answer{}, err
-	}
+	text, err := a.recent(r.Context(), r.family, r.container())
+	return ok(json.RawMessage(text)), err
+}
+
+// statusText returns the response with the rows of runs.
+func statusText(g status.Glance, rows [][]byte) ([]byte, error) {
 	text, err := json.Marshal(syncStatus{
 		IsRunning: g.Live, Tasks: []systemTask{},
 		LastSuccessfulSync: orNull(g.SuccessfulAt), LastSyncStatus: lastSyncStatus(g.Summary),
 	})
 	if err != nil {
-		return answer{}, err
+		return nil, err
 	}
 	before, after, _ := bytes.Cut(text, []byte("[]")) // the tasks
 	tasks := bytes.Join(rows, []byte(","))
-	return ok(json.RawMessage(slices.Concat(before, []byte("["), tasks, []byte("]"), after, []byte("\n")))), nil
+	return slices.Concat(before, []byte("["), tasks, []byte("]"), after, []byte("\n")), nil
 }
 
 // shown returns the newest messages of a run, the oldest first. If there are more, the first one says so.

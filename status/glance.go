@@ -1,7 +1,10 @@
 package status
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -20,6 +23,8 @@ type Glance struct {
 	Runs []string
 	// Version is different after each message of a run, also of a closed one.
 	Version string
+	// Text is equal for equal glances only.
+	Text string
 }
 
 // glanceFields are the fields of meta that Glance reads: those of the last message, and those of a Summary.
@@ -33,23 +38,59 @@ func (s *Store) Glance(ctx context.Context, c container.ID, limit int, beside st
 	for _, name := range glanceFields {
 		args = append(args, name)
 	}
-	f, err := glanceScript.Run(ctx, s.rdb, []string{prefix(c), beside}, args...).StringSlice()
+	keys := []string{prefix(c), beside}
+	f, err := s.together(ctx, glanceScript, keys, args)
+	if redis.HasErrorPrefix(err, "NOSCRIPT") {
+		f, err = glanceScript.Run(ctx, s.rdb, keys, args...).Slice()
+	}
 	if err != nil {
 		return Glance{}, redisFault("glance", err)
 	}
-	const head = 5
-	workers := f[head:][:parseInt(f[4])]
-	values := f[head+len(workers):]
+	workers, values, runs := texts(f[4]), texts(f[5]), texts(f[6])
 	meta := make(map[string]string, len(glanceFields))
 	for i, name := range glanceFields {
 		meta[name] = values[i]
 	}
-	g := Glance{Summary: decodeSummary(meta, f[0] == "1"), Configuration: decodeConfiguration(f[2], f[3], workers),
-		Runs: values[len(glanceFields):], Version: values[0] + "-" + values[1]}
-	if text, there := strings.CutPrefix(f[1], "1"); there {
+	digest, _ := f[2].(string)
+	generation, _ := f[3].(string)
+	g := Glance{Summary: decodeSummary(meta, f[0] == int64(1)),
+		Configuration: decodeConfiguration(digest, generation, workers), Runs: runs,
+		Version: values[0] + "-" + values[1]}
+	text, there := f[1].(string)
+	if there {
 		g.Beside = &text
 	}
+	g.Text = strings.Join(slices.Concat(g.Workers, g.Superseded, values, runs, []string{digest, generation, text,
+		fmt.Sprint(g.Live, there)}), "\n")
 	return g, nil
+}
+
+// together runs a script that only reads, in one round trip with those of other callers. A script that the context ends
+// may still be executed.
+func (s *Store) together(ctx context.Context, script *redis.Script, keys []string, args []any) ([]any, error) {
+	batches, err := s.rdb.AsyncAutoPipeline()
+	if err = cmp.Or(err, ctx.Err()); err != nil {
+		return nil, err
+	}
+	words := []any{"evalsha", script.Hash(), len(keys)}
+	for _, key := range keys {
+		words = append(words, key)
+	}
+	cmd := redis.NewSliceCmd(ctx, append(words, args...)...)
+	if err := batches.Submit(ctx, cmd).WaitContext(ctx); err != nil {
+		return nil, err
+	}
+	return cmd.Val(), nil
+}
+
+// texts returns a list of a reply, with an empty text for nil.
+func texts(reply any) []string {
+	list, _ := reply.([]any)
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i], _ = v.(string)
+	}
+	return out
 }
 
 // Runs returns runs of a container, and at most limit of the newest messages of each, in one round trip. A run that is
