@@ -25,8 +25,8 @@ func (p *Provider) lookUp(ctx context.Context, q provider.Query) (plan.State, er
 	if err != nil {
 		return plan.State{}, err
 	}
-	l := &looking{p: p, q: &q, administrators: administrators, at: map[string]int{},
-		state: plan.State{Domains: domains, EndsSessions: p.endsSessions(ctx)}}
+	l := &looking{p: p, q: &q, administrators: administrators}
+	l.state.Domains, l.state.EndsSessions = domains, p.endsSessions(ctx)
 	for _, lookup := range q.Lookups {
 		if lookup.Kind == directory.User {
 			err = l.user(ctx, lookup)
@@ -37,7 +37,7 @@ func (p *Provider) lookUp(ctx context.Context, q provider.Query) (plan.State, er
 			return plan.State{}, err
 		}
 	}
-	return l.state, nil
+	return l.state.State, nil
 }
 
 // looking is one read of single entries in progress.
@@ -45,22 +45,10 @@ type looking struct {
 	p              *Provider
 	q              *provider.Query
 	administrators map[string]bool
-	state          plan.State
-	at             map[string]int // index in state.Objects by remote id
+	state          remote.State
 }
 
-// add puts an object into the state, once.
-func (l *looking) add(o plan.Object) *plan.Object {
-	i, there := l.at[o.RemoteID]
-	if !there {
-		i = len(l.state.Objects)
-		l.at[o.RemoteID] = i
-		l.state.Objects = append(l.state.Objects, o)
-	}
-	return &l.state.Objects[i]
-}
-
-func (l *looking) addUser(u *user) { l.add(l.p.describeUser(u, l.q, l.administrators)) }
+func (l *looking) addUser(u *user) { l.state.Add(l.p.describeUser(u, l.q, l.administrators)) }
 
 // user finds a user, the object that has its address, and its memberships.
 func (l *looking) user(ctx context.Context, lookup provider.Lookup) error {
@@ -102,7 +90,7 @@ func (l *looking) user(ctx context.Context, lookup provider.Lookup) error {
 	}
 	mine := l.carrying(lookup.Ref)
 	if len(mine) == 0 {
-		l.missing(lookup)
+		l.state.Absent(lookup.Ref, l.q)
 	}
 	if len(mine) == 1 && mine[0] != lookup.RemoteID {
 		groups = memberships(mine[0])
@@ -119,7 +107,7 @@ func (l *looking) single(it *item, standIn func(error) plan.Object) error {
 	switch {
 	case it == nil || notFound(it.err):
 	case it.err != nil && ofOne(it.err):
-		l.add(standIn(it.err))
+		l.state.Add(standIn(it.err))
 	case it.err != nil:
 		return it.err
 	default:
@@ -139,12 +127,6 @@ func (l *looking) carrying(ref directory.Ref) []string {
 		}
 	}
 	return ids
-}
-
-func (l *looking) missing(lookup provider.Lookup) {
-	if remote.Unsettled(l.q.Known[lookup.Ref], l.q) {
-		l.state.Unsettled = append(l.state.Unsettled, lookup.Ref)
-	}
 }
 
 // memberships lists the groups and roles of a user. Graph answers a cast to groups from an index that lags.
@@ -167,12 +149,12 @@ func (l *looking) memberships(ctx context.Context, lookup provider.Lookup, it *i
 		for _, g := range in {
 			o := l.p.describeGroup(g, &provider.Query{})
 			o.Members, o.Listed, o.Witness = slices.Clone(mine), false, ""
-			l.add(o)
+			l.state.Add(o)
 		}
 	}
 	for _, g := range lookup.Groups {
 		ref := directory.Ref{Kind: directory.Group, ID: g.ID}
-		l.add(plan.Object{Ref: ref, RemoteID: g.RemoteID, Active: true, ReadOnly: why, Unreadable: why != ""})
+		l.state.Add(plan.Object{Ref: ref, RemoteID: g.RemoteID, Active: true, ReadOnly: why, Unreadable: why != ""})
 	}
 	return nil
 }
@@ -212,7 +194,7 @@ func (l *looking) group(ctx context.Context, lookup provider.Lookup) error {
 		switch g, ok := l.p.readGroup(it.answer.body); {
 		case notFound(it.err):
 		case it.err != nil && ofOne(it.err):
-			l.add(remote.StandIn(lookup.Ref, cmp.Or(lookup.RemoteID, uniqueName(lookup.ID)), it.err))
+			l.state.Add(remote.StandIn(lookup.Ref, cmp.Or(lookup.RemoteID, uniqueName(lookup.ID)), it.err))
 		case it.err != nil:
 			return it.err
 		case ok:
@@ -234,10 +216,10 @@ func (l *looking) groups(ctx context.Context, lookup provider.Lookup, groups map
 		return err
 	}
 	for _, id := range slices.Sorted(maps.Keys(groups)) {
-		l.add(l.p.describeGroup(groups[id], &provider.Query{}))
+		l.state.Add(l.p.describeGroup(groups[id], &provider.Query{}))
 	}
 	if len(l.carrying(lookup.Ref)) == 0 {
-		l.missing(lookup)
+		l.state.Absent(lookup.Ref, l.q)
 	}
 	return nil
 }
