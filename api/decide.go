@@ -212,10 +212,6 @@ type pinView struct {
 	Deleted *stamp `json:"deleted,omitempty"`
 }
 
-func newPinView(p plan.Pin) pinView {
-	return pinView{p, orNull(p.Ended), stamp(p.At), orNull(p.Deleted)}
-}
-
 // pins lists the entries that an undone run left pinned.
 func (a *API) pins(r *request) (answer, error) {
 	all, err := a.cfg.Decisions.Pins(r.Context(), r.container())
@@ -228,7 +224,7 @@ func (a *API) pins(r *request) (answer, error) {
 	}
 	view := pinsView{len(all), make([]pinView, 0, to-from)}
 	for _, p := range all[from:to] {
-		view.Pins = append(view.Pins, newPinView(p))
+		view.Pins = append(view.Pins, pinView{p, orNull(p.Ended), stamp(p.At), orNull(p.Deleted)})
 	}
 	return ok(view), nil
 }

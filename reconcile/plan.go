@@ -49,7 +49,7 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 		apply, held = apply.Suspensions(), held.Suspensions()
 	}
 	report := Report{
-		Apply: apply, Held: held, Snapshot: v.snapshot, Desired: v.desired, Domains: v.state.Domains, Pinned: len(v.undo),
+		Apply: apply, Held: held, Snapshot: v.snapshot, Desired: v.desired, Domains: v.state.Domains,
 		Leavers: leavers,
 	}
 	if q, ok := e.cfg.Provider.(Estimator); ok {

@@ -127,8 +127,6 @@ type Report struct {
 	Domains []string
 	// Results are the results of an object job's changes, by index in Apply.Changes. Other runs have none.
 	Results map[int]provider.Result
-	// Pinned is how many entries an undo pinned.
-	Pinned int
 	// Leavers are the users who left or were disabled, as a run over leavers found them.
 	Leavers []directory.Ref
 	// SuspendsOnly says that the plan has nothing but suspensions, because the tenant refused a list.

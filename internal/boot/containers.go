@@ -103,8 +103,9 @@ func (a *App) tenant(p *config.Provider) (jobs.Container, error) {
 	}
 	calls := new(atomic.Int64)
 	env := provider.Env{
-		Limiters: map[string]pace.Limiter{}, Attempt: a.observeCalls(name, calls), Request: a.observeRequests(name),
-		Cache: a.cache(name), Getenv: a.Getenv,
+		Limiters: map[string]pace.Limiter{}, Attempt: a.observeCalls(name, calls),
+		Request: func(op string, status int, err error) { a.work.Request(name, op, status, err) },
+		Cache:   a.cache(name), Getenv: a.Getenv,
 		Wrap: func(base http.RoundTripper) http.RoundTripper { return a.witnesses.Wrap(string(name), base) },
 	}
 	for _, q := range quotas {

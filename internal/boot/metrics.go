@@ -40,11 +40,6 @@ func (a *App) observeCalls(name container.ID, calls *atomic.Int64) func(pace.Att
 	}
 }
 
-// observeRequests counts the requests of one container by what became of them.
-func (a *App) observeRequests(name container.ID) func(op string, status int, err error) {
-	return func(op string, status int, err error) { a.work.Request(name, op, status, err) }
-}
-
 // export has the process export a collector; one of which it exports the like already is left out.
 func (a *App) export(c prometheus.Collector) error {
 	err := a.Metrics.Register(c)

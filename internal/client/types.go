@@ -66,7 +66,6 @@ type Messages struct {
 type SyncStatus struct {
 	IsRunning      bool      `json:"is_running"`
 	LastSuccessful time.Time `json:"last_successful_sync"`
-	LastStatus     string    `json:"last_sync_status"`
 	// Tasks are the rows of the last runs, the newest first.
 	Tasks []struct {
 		Messages []struct {
@@ -102,7 +101,6 @@ type Resumed struct {
 // Held is what waits for a person in one container. Digest is empty where nothing does.
 type Held struct {
 	Digest  string       `json:"digest"`
-	RunID   string       `json:"run_id"`
 	At      time.Time    `json:"at"`
 	Count   int          `json:"count"`
 	Changes []HeldChange `json:"changes"`

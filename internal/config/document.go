@@ -151,10 +151,6 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-func compareProblems(a, b Problem) int {
-	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
-}
-
 // cause leaves out of a file error what the line says already.
 func cause(err error) string {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
@@ -174,6 +170,8 @@ func join(path, key string) string {
 
 // sorted returns the problems by line, each once.
 func (d *decoder) sorted() Problems {
-	slices.SortFunc(d.problems, compareProblems)
+	slices.SortFunc(d.problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Field, b.Field), cmp.Compare(a.Message, b.Message))
+	})
 	return slices.Compact(d.problems)
 }

@@ -54,10 +54,10 @@ func (c *Console) review(r *request) (*page, error) {
 		Resource: res, Verdict: verdict, Digest: r.PathValue("digest"), Write: chosen.set.Write(),
 		Count: chosen.count, Until: c.now().Add(decisions.DecisionTTL), Selection: q, Back: heldPath(res.Container),
 	}
-	if data.Groups, _, err = c.grouped(r.Context(), &chosen.set, chosen.places, "reason"); err != nil {
+	if data.Groups, err = c.grouped(r.Context(), &chosen.set, chosen.places, "reason"); err != nil {
 		return nil, err
 	}
-	worst, _, err := c.grouped(r.Context(), &chosen.set, chosen.places, "action")
+	worst, err := c.grouped(r.Context(), &chosen.set, chosen.places, "action")
 	does := map[string]int64{}
 	for _, g := range worst {
 		rows, wrong := chosen.set.Rows(r.Context(), g.some(chosen.places, 0, mostReviewed-len(data.Changes)))
@@ -111,7 +111,7 @@ func (c *Console) choose(r *request, form url.Values) (out choice, err error) {
 	if err != nil {
 		return out, err
 	}
-	groups, _, err := c.grouped(ctx, &out.set, out.places, form.Get("by"))
+	groups, err := c.grouped(ctx, &out.set, out.places, form.Get("by"))
 	var of []int
 	for _, g := range groups {
 		if !form.Has("key") || form.Get("scope") == "entries" {

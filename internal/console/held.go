@@ -193,9 +193,9 @@ func (g *heldGroup) add(op, kind string, from, to int) {
 	}
 }
 
-// grouped groups the changes at these places, and returns those that it read, by their index among the places.
+// grouped groups the changes at these places.
 func (c *Console) grouped(ctx context.Context, set *decisions.HeldIndex, places []int, by string) (
-	order []*heldGroup, read []decisions.HeldChange, err error) {
+	order []*heldGroup, err error) {
 	switch by {
 	case "action":
 		order, _ = sectionGroups(set, places, func(s *decisions.HeldSection) string { return s.Op + " " + s.Kind })
@@ -207,28 +207,29 @@ func (c *Console) grouped(ctx context.Context, set *decisions.HeldIndex, places 
 			}
 		}
 	case "group", "unit":
-		order, read, err = c.groupedByEntry(ctx, set, places, by)
+		order, err = c.groupedByEntry(ctx, set, places, by)
 	default:
 		order, _ = sectionGroups(set, places, func(s *decisions.HeldSection) string { return s.Guard })
 	}
 	slices.SortStableFunc(order, func(a, b *heldGroup) int {
 		return cmp.Or(cmp.Compare(a.worst, b.worst), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Key, b.Key))
 	})
-	return order, read, err
+	return order, err
 }
 
 // groupedByEntry groups changes by the group or the unit that they concern. That needs the changes themselves, so that
 // too many of them stay one group.
 func (c *Console) groupedByEntry(ctx context.Context, set *decisions.HeldIndex, places []int, by string) (
-	order []*heldGroup, read []decisions.HeldChange, err error) {
+	order []*heldGroup, err error) {
 	all, total := sectionGroups(set, places, func(*decisions.HeldSection) string { return "*" })
 	if total > mostUnits {
 		all[0].Title = "All changes"
 		all[0].Detail = fmt.Sprintf("More than %d changes are not grouped by %s. Search for a part of them.", mostUnits, by)
-		return all, nil, nil
+		return all, nil
 	}
-	if read, err = set.Rows(ctx, placesOf(places, 0, total)); err != nil {
-		return nil, nil, err
+	read, err := set.Rows(ctx, placesOf(places, 0, total))
+	if err != nil {
+		return nil, err
 	}
 	var known map[directory.Ref]Known
 	if by == "unit" {
@@ -237,7 +238,7 @@ func (c *Console) groupedByEntry(ctx context.Context, set *decisions.HeldIndex, 
 			refs[i] = subject(&read[i])
 		}
 		if known, err = c.cfg.Entries(ctx, refs); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
 	groups := map[string]*heldGroup{}
@@ -256,7 +257,7 @@ func (c *Console) groupedByEntry(ctx context.Context, set *decisions.HeldIndex, 
 		}
 		groups[key].add(h.Op, h.Kind, i, i+1)
 	}
-	return order, read, nil
+	return order, nil
 }
 
 // placesOf returns some of these places, of which nil means all.
@@ -291,7 +292,7 @@ func (c *Console) groupHeld(ctx context.Context, out *heldSet, f heldFilter,
 	if err != nil {
 		return err
 	}
-	order, _, err := c.grouped(ctx, &out.Set, places, f.Group)
+	order, err := c.grouped(ctx, &out.Set, places, f.Group)
 	if err != nil {
 		return err
 	}

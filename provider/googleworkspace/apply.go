@@ -369,17 +369,16 @@ func (p *Provider) endsSessions() bool {
 // nor waited for.
 func (p *Provider) signOut(ctx context.Context, id string) (failed error) {
 	err := p.through(ctx, opSignOut, func(ctx context.Context) error {
-		failed = p.once(ctx, opSignOut, min(signOutWithin, p.cfg.RequestTimeout), p.signOutCall(id))
+		within := min(signOutWithin, p.cfg.RequestTimeout)
+		failed = p.once(ctx, opSignOut, within, func(ctx context.Context) error {
+			return p.sessions.api.Users.SignOut(id).Context(ctx).Do()
+		})
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	return failed
-}
-
-func (p *Provider) signOutCall(id string) func(context.Context) error {
-	return func(ctx context.Context) error { return p.sessions.api.Users.SignOut(id).Context(ctx).Do() }
 }
 
 // sessions reports whether the sessions of suspended accounts end. A scope that was not granted is no failure.

@@ -41,7 +41,8 @@ func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, erro
 	if err := r.list(ctx); err != nil {
 		return plan.State{}, err
 	}
-	if err := r.findKnown(ctx); err != nil {
+	// Lists lag behind writes, and Google was observed to truncate lists without notice.
+	if err := r.find(ctx, r.state.Missing(r.q.Known)); err != nil {
 		return plan.State{}, err
 	}
 	if err := r.readMembers(ctx); err != nil {
@@ -77,12 +78,6 @@ func (r *reading) list(ctx context.Context) error {
 		return r.p.listGroups(ctx, "", func(g *admin.Group) { r.state.Replace(r.p.groupObject(g)) })
 	})
 	return g.Wait()
-}
-
-// findKnown looks up the objects that are in the ledger and not in a list. Lists lag behind writes, and Google was
-// observed to truncate lists without notice.
-func (r *reading) findKnown(ctx context.Context) error {
-	return r.find(ctx, r.state.Missing(r.q.Known))
 }
 
 // find reads the objects of entries by the remote ids that the ledger has.

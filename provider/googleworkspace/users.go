@@ -273,7 +273,7 @@ func (p *Provider) taken(
 	}
 	switch {
 	case yields(c, h):
-		if err := p.dropAlias(ctx, c, h); err != nil {
+		if err := p.deleteAlias(ctx, h, c.Address); err != nil {
 			return outcome{}, err
 		}
 		id, err := again(ctx)
@@ -339,7 +339,7 @@ func (p *Provider) renamed(
 		}
 		return write(ctx, false)
 	}
-	if err := p.dropAlias(ctx, c, h); err != nil {
+	if err := p.deleteAlias(ctx, h, c.Address); err != nil {
 		return err
 	}
 	return write(ctx, true)
@@ -348,11 +348,6 @@ func (p *Provider) renamed(
 // yields reports whether the object with the change's address has it only as an alias, and yields it to the change.
 func yields(c *plan.Change, h *holder) bool {
 	return h != nil && h.asAlias && c.TakenFrom != "" && h.id == c.TakenFrom
-}
-
-// dropAlias removes the new address of a change from the aliases of the object that has it.
-func (p *Provider) dropAlias(ctx context.Context, c *plan.Change, h *holder) error {
-	return p.deleteAlias(ctx, h, c.Address)
 }
 
 // deleteAlias removes an address from the aliases of an object. One that the object does not have is a success.

@@ -350,8 +350,3 @@ func (a *answering) checkText(t *testing.T, text string) {
 		}
 	}
 }
-
-// Joiner is the creation of an entry.
-func Joiner(ref directory.Ref, address string, fields ...plan.FieldChange) plan.Change {
-	return plan.Change{Op: plan.Create, Ref: ref, Address: address, Label: address, Fields: fields}
-}

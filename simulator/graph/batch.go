@@ -41,7 +41,7 @@ func (t *Tenant) batch(c *call) (*answer, *apiError) {
 	var order []string
 	for len(outcomes) < len(steps) {
 		progress := false
-		for _, i := range t.shuffle(c, len(steps)) {
+		for _, i := range t.shuffle(len(steps)) {
 			s := &steps[i]
 			if _, done := outcomes[s.key()]; done || !s.ready(outcomes) {
 				continue
@@ -55,7 +55,7 @@ func (t *Tenant) batch(c *call) (*answer, *apiError) {
 		}
 	}
 	list := make([]outcome, 0, len(order))
-	for _, i := range t.shuffle(c, len(order)) {
+	for _, i := range t.shuffle(len(order)) {
 		list = append(list, outcomes[order[i]])
 	}
 	return newAnswer(http.StatusOK, marshal(map[string]any{"responses": list})), nil
@@ -161,7 +161,7 @@ func spell(name string) string {
 }
 
 // shuffle returns 0 to n-1 in an order that depends on the seed and the request.
-func (t *Tenant) shuffle(c *call, n int) []int {
+func (t *Tenant) shuffle(n int) []int {
 	order := make([]int, n)
 	for i := range order {
 		order[i] = i
