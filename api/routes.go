@@ -184,6 +184,15 @@ func (a *API) bound(ctx context.Context, wait time.Duration) (context.Context, c
 	return watched, func() { lose(nil); cancel() }
 }
 
+// Within sets the time limit of the request of a web page, so that it is answered however long Redis is silent. slow is
+// for a page that waits for a worker, or that may be as large as the directory.
+func (a *API) Within(ctx context.Context, slow bool) (context.Context, context.CancelFunc) {
+	if slow {
+		return a.bound(ctx, max(a.cfg.ObjectWait, explainTime))
+	}
+	return a.bound(ctx, 0)
+}
+
 // attend checks Redis until ctx ends, and cancels the request when Redis stops answering.
 func (a *API) attend(ctx context.Context, lose context.CancelCauseFunc) {
 	patience := a.cfg.RequestTime / 2

@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -16,33 +15,11 @@ import (
 	"rollcall/internal/redistest"
 )
 
-// silent listens, accepts connections and never answers.
-func silent(t *testing.T) *redis.Client {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			t.Cleanup(func() { _ = c.Close() })
-		}
-	}()
-	rdb := redis.NewClient(&redis.Options{Addr: l.Addr().String(), ContextTimeoutEnabled: true, ReadTimeout: time.Second})
-	t.Cleanup(func() { _ = rdb.Close() })
-	return rdb
-}
-
 // Every route answers in time while Redis is silent: with 503, Retry-After and the name of Redis, or without Redis.
 func TestEveryRouteAnswersWhileRedisIsSilent(t *testing.T) {
 	t.Parallel()
 	const bound = 4 * time.Second // A request that waits for an object job or an explanation would need 20.
-	rdb := silent(t)
+	rdb := redistest.Silent(t)
 	names := strings.NewReplacer("{slug}", "corp", "{run}", "0b2c1c1e-4b8e-4f5e-8a53-3a2f0f3a1b11", "{job}",
 		"0b2c1c1e-4b8e-4f5e-8a53-3a2f0f3a1b11", "{digest}", "d", "{id}", "1")
 	routes := api.Routes()

@@ -55,6 +55,9 @@ func askKeys(id string) (asked, answered string) {
 	return "rollcall:{ask:" + id + "}:question", "rollcall:{ask:" + id + "}:answer"
 }
 
+// loneAsker is how long an asker waits before it looks whether there is a worker. One that starts answers within it.
+const loneAsker = 2 * time.Second
+
 // Ask has a worker answer a question, and decodes the answer into answer. It fails with fault.Unavailable if no worker
 // answers in time. The default time is 30 seconds.
 func (c *Client) Ask(ctx context.Context, topic string, ask, answer any) error {
@@ -71,7 +74,16 @@ func (c *Client) Ask(ctx context.Context, topic string, ask, answer any) error {
 		return err
 	}
 	asked, answered := askKeys(id)
-	found, err := c.rdb.BLPop(ctx, within, answered).Result()
+	first := min(within, loneAsker)
+	found, err := c.rdb.BLPop(ctx, first, answered).Result()
+	if errors.Is(err, redis.Nil) && first < within {
+		var workers []string
+		if workers, err = c.status.Workers(ctx); err == nil && len(workers) == 0 {
+			c.rdb.Del(context.WithoutCancel(ctx), asked)
+			return fault.Errorf(fault.Unavailable, "%s: no worker is running: start one", topic)
+		}
+		found, err = c.rdb.BLPop(ctx, within-first, answered).Result()
+	}
 	if err != nil {
 		c.rdb.Del(context.WithoutCancel(ctx), asked) // A worker that finds no question does nothing.
 	}

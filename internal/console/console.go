@@ -40,6 +40,7 @@ import (
 	"rollcall/container"
 	"rollcall/decisions"
 	"rollcall/directory"
+	"rollcall/internal/redisfault"
 	"rollcall/internal/session"
 	"rollcall/internal/tokens"
 	"rollcall/ledger"
@@ -118,7 +119,7 @@ func (c *Console) routes() {
 	c.mux.HandleFunc(SignIn+session.CallbackPath, c.cfg.Desk.Callback)
 	c.mux.HandleFunc("GET /assets/{file}", asset)
 	c.get("/{$}", c.overview)
-	c.mux.HandleFunc("GET /live/", c.stream)
+	c.mux.HandleFunc(stream, c.stream)
 	c.get("/held/{$}", c.held)
 	c.get("/held/{kind}/{name}/{$}", c.held)
 	c.get("/held/{kind}/{name}/{digest}/review", c.review)
@@ -179,8 +180,23 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Not found.", http.StatusNotFound)
 		return
 	}
+	_, pattern := c.mux.Handler(r)
+	if pattern != stream {
+		ctx, end := c.cfg.API.Within(r.Context(), slices.Contains(slow, pattern))
+		defer end()
+		r = r.WithContext(ctx)
+	}
 	c.mux.ServeHTTP(w, r)
 }
+
+// stream is the pattern of the live parts of a page, which have no time limit.
+const stream = "GET /live/"
+
+// slow are the patterns of what waits for a worker or an OpenID provider, and of what may be as large as the directory.
+var slow = []string{"GET /people/entry/{$}", "POST /people/sync/{kind}/{name}", "POST /people/leave",
+	"POST /people/stay", "GET /held/{kind}/{name}/{digest}/review", "POST /held/{kind}/{name}/{digest}/approve",
+	"POST /held/{kind}/{name}/{digest}/reject", "GET /runs/{kind}/{name}/{run}/{file}", "POST " + previewRoot + "new",
+	SignIn + session.StartPath, SignIn + session.CallbackPath}
 
 // request is a request of a signed-in person who has the needed scope.
 type request struct {
@@ -295,6 +311,9 @@ var errNoPage = refusal{http.StatusNotFound, "There is no such page. What it sho
 func (c *Console) answer(w http.ResponseWriter, r *request, p *page, err error) {
 	code := http.StatusOK
 	if err != nil {
+		if cause := context.Cause(r.Context()); redisfault.Is(cause) {
+			err = cause
+		}
 		var text string
 		shown, has := errors.AsType[instead](err)
 		if refused, is := errors.AsType[refusal](err); is {

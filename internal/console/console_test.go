@@ -120,24 +120,6 @@ func TestPausingAndResuming(t *testing.T) {
 	}
 }
 
-// Without Redis, a page says so and offers to try again. An action of a form offers no such link.
-func TestRedisIsAway(t *testing.T) {
-	t.Parallel()
-	h := newHall(t)
-	if err := h.rdb.Close(); err != nil {
-		t.Fatal(err)
-	}
-	got := h.as(h.syncer, http.MethodGet, "/held/?q=ada", nil)
-	if got.StatusCode != http.StatusServiceUnavailable || !strings.Contains(got.body, "Redis does not answer") ||
-		!strings.Contains(got.body, `<a class="button" href="/held/?q=ada">Try again</a>`) {
-		t.Errorf("the page = %d: %s", got.StatusCode, got.body)
-	}
-	got = h.as(h.syncer, http.MethodPost, "/runs/google_workspace/1/sync", nil)
-	if got.StatusCode != http.StatusServiceUnavailable || strings.Contains(got.body, "Try again</a>") {
-		t.Errorf("the action = %d: %s", got.StatusCode, got.body)
-	}
-}
-
 func TestWithoutTokensThePagesOpen(t *testing.T) {
 	t.Parallel()
 	h := openHall(t, false)

@@ -76,7 +76,8 @@ func openHall(t testing.TB, withTokens bool) *hall {
 }
 
 // hallOn returns a hall with these sources and providers on a Redis.
-func hallOn(t testing.TB, rdb *redis.Client, withTokens bool, resources []api.Resource) *hall {
+func hallOn(t testing.TB, rdb *redis.Client, withTokens bool, resources []api.Resource, change ...func(*api.Config),
+) *hall {
 	t.Helper()
 	h := &hall{TB: t, rdb: rdb, status: status.New(rdb, status.Config{}),
 		decisions: decisions.New(rdb, decisions.Config{}),
@@ -92,7 +93,7 @@ func hallOn(t testing.TB, rdb *redis.Client, withTokens bool, resources []api.Re
 		*h.audit = append(*h.audit, r)
 		return int64(len(*h.audit)), nil
 	}
-	a, err := api.New(api.Config{
+	cfg := api.Config{
 		Status: h.status, Decisions: h.decisions, Jobs: jobs.NewClient(rdb, h.status), Directory: registry{h},
 		Explainer: registry{h}, Previewer: registry{h},
 		Types: all.Types(), Facts: facts, Audit: record,
@@ -123,7 +124,11 @@ func hallOn(t testing.TB, rdb *redis.Client, withTokens bool, resources []api.Re
 					return h.known, nil
 				}})
 		},
-	})
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	a, err := api.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package console
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -16,11 +15,7 @@ import (
 	"rollcall/status"
 )
 
-const (
-	mostFound = 50
-	// explainTime limits the wait for an explanation, which asks the directories and the tenants.
-	explainTime = 35 * time.Second
-)
+const mostFound = 50
 
 // Found is an entry that a search found.
 type Found struct {
@@ -133,9 +128,7 @@ func (c *Console) person(r *request) (*page, error) {
 	if data.Query.Value == "" {
 		return nil, errNoPage
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), explainTime)
-	defer cancel()
-	doc, err := c.cfg.API.Explain(ctx, data.Query, c.cfg.API.Sharers(r.Request, r.who.Name)...)
+	doc, err := c.cfg.API.Explain(r.Context(), data.Query, c.cfg.API.Sharers(r.Request, r.who.Name)...)
 	if err != nil {
 		_, data.Problem = c.cfg.API.Failure(r.Request, err)
 		if workers, err := c.cfg.Status.Workers(r.Context()); err == nil && len(workers) == 0 {

@@ -101,6 +101,27 @@ func Mini(t testing.TB) *redis.Client {
 	return client(t, redis.NewClient(&redis.Options{Addr: m.Addr()}))
 }
 
+// Silent returns a client of a Redis that accepts connections and never answers. A read waits for a second.
+func Silent(t testing.TB) *redis.Client {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { _ = c.Close() })
+		}
+	}()
+	return client(t, redis.NewClient(&redis.Options{Addr: l.Addr().String(), ContextTimeoutEnabled: true,
+		ReadTimeout: time.Second}))
+}
+
 // Each runs a test on both kinds of Redis, as parallel subtests.
 func Each(t *testing.T, run func(t *testing.T, rdb *redis.Client)) {
 	t.Helper()
