@@ -205,8 +205,13 @@ func (w *Worker) reply(ctx context.Context, q question) reply {
 // wakeChannel is the channel on which the name of a queue is published when a task was put into it.
 const wakeChannel = "rollcall:wake"
 
-// wake tells idle workers of a new task. If nothing is published they find it with their next poll.
-func (c *Client) wake(ctx context.Context, queue string) { c.rdb.Publish(ctx, wakeChannel, queue) }
+// wake tells idle workers of a new task, and does not wait for Redis. If nothing is published they find it with their
+// next poll.
+func (c *Client) wake(ctx context.Context, queue string) {
+	if batches, err := c.rdb.AsyncAutoPipeline(); err == nil {
+		batches.Submit(ctx, redis.NewIntCmd(ctx, "publish", wakeChannel, queue))
+	}
+}
 
 // bell wakes the server of one queue.
 type bell struct {

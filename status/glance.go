@@ -38,11 +38,7 @@ func (s *Store) Glance(ctx context.Context, c container.ID, limit int, beside st
 	for _, name := range glanceFields {
 		args = append(args, name)
 	}
-	keys := []string{prefix(c), beside}
-	f, err := s.together(ctx, glanceScript, keys, args)
-	if redis.HasErrorPrefix(err, "NOSCRIPT") {
-		f, err = glanceScript.Run(ctx, s.rdb, keys, args...).Slice()
-	}
+	f, err := s.together(ctx, glanceScript, []string{prefix(c), beside}, args...)
 	if err != nil {
 		return Glance{}, redisFault("glance", err)
 	}
@@ -65,9 +61,9 @@ func (s *Store) Glance(ctx context.Context, c container.ID, limit int, beside st
 	return g, nil
 }
 
-// together runs a script that only reads, in one round trip with those of other callers. A script that the context ends
-// may still be executed.
-func (s *Store) together(ctx context.Context, script *redis.Script, keys []string, args []any) ([]any, error) {
+// together runs a script in one round trip with those of other callers. It may be executed twice, and also where the
+// context ended first.
+func (s *Store) together(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]any, error) {
 	batches, err := s.rdb.AsyncAutoPipeline()
 	if err = cmp.Or(err, ctx.Err()); err != nil {
 		return nil, err
@@ -77,7 +73,10 @@ func (s *Store) together(ctx context.Context, script *redis.Script, keys []strin
 		words = append(words, key)
 	}
 	cmd := redis.NewSliceCmd(ctx, append(words, args...)...)
-	if err := batches.Submit(ctx, cmd).WaitContext(ctx); err != nil {
+	switch err := batches.Submit(ctx, cmd).WaitContext(ctx); {
+	case redis.HasErrorPrefix(err, "NOSCRIPT"):
+		return script.Run(ctx, s.rdb, keys, args...).Slice()
+	case err != nil:
 		return nil, err
 	}
 	return cmd.Val(), nil

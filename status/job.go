@@ -136,16 +136,20 @@ func (s *Store) CreateJob(ctx context.Context, req JobRequest) (Job, error) {
 		req.ID = uuid.NewString()
 	}
 	now := s.cfg.Now()
-	word, flat, err := s.eval(ctx, "create job", jobAddScript, req.Container,
+	reply, err := s.together(ctx, jobAddScript, []string{prefix(req.Container)},
 		req.ID, ms(now), s.cfg.KeepJobs.Milliseconds(), s.cfg.MaxJobs, ms(now.Add(-s.cfg.KeepJobs)), s.cfg.MaxOpenJobs,
 		"kind", string(req.Kind), "object_id", req.ObjectID,
 		"trigger", string(req.Trigger.Kind), "by", cut(req.Trigger.By, maxName), "source", req.Source)
-	if word == "full" {
+	if err != nil {
+		return Job{}, redisFault("create job", err)
+	}
+	out := texts(reply)
+	if out[0] == "full" {
 		return Job{}, &fault.Error{Kind: fault.Unavailable, Op: "status: create job", RetryAfter: time.Second,
 			Err: fmt.Errorf(
 				"%s has %d open object jobs: wait until some have ended", req.Container, s.cfg.MaxOpenJobs)}
 	}
-	return decodeJob(req.Container, pairs(flat)), err
+	return decodeJob(req.Container, pairs(out[1:])), nil
 }
 
 // StartJob records that a worker executes a job. The error is fault.NotFound for a job without a record. A job that is
