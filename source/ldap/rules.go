@@ -121,14 +121,14 @@ const conflictAttribute = "nsds5ReplConflict"
 // Active Directory the value of such an RDN ends with a line feed, CNF: and a GUID. On 389 Directory Server the RDN has
 // nsuniqueid.
 func conflictName(dn string) bool {
-	if !strings.Contains(dn, "CNF:") && !strings.Contains(strings.ToLower(dn), "nsuniqueid=") {
+	if lower := strings.ToLower(dn); !strings.Contains(lower, "cnf:") && !strings.Contains(lower, "nsuniqueid=") {
 		return false
 	}
 	for _, part := range ownRDN(dn) {
 		if strings.EqualFold(part.attr, "nsuniqueid") {
 			return true
 		}
-		if _, guid, ok := strings.Cut(part.value, "\nCNF:"); ok {
+		if _, guid, ok := strings.Cut(strings.ToLower(part.value), "\ncnf:"); ok { // Some tools write DNs in lower case.
 			if _, err := guidAssertion(strings.TrimSpace(guid)); err == nil {
 				return true
 			}

@@ -219,6 +219,7 @@ func TestConflictObjectsOfReplication(t *testing.T) {
 	}
 	content := entry("cn=Jane Roe,"+peopleDN, "jane") +
 		entry(`cn=Jane Roe\0ACNF:`+guid+","+peopleDN, "ad", "cn", "Jane Roe\nCNF:"+guid) +
+		entry(`cn=joan roe\0acnf:`+guid+","+peopleDN, "lower") +
 		entry("nsuniqueid=66446001-1dd211b2+uid=jane,"+peopleDN, "389") +
 		entry("uid=marked,"+peopleDN, "marked", "nsds5ReplConflict", "namingConflict uid=jane") +
 		entry("cn=CNF:"+guid+","+peopleDN, "cnf") +
@@ -229,8 +230,8 @@ func TestConflictObjectsOfReplication(t *testing.T) {
 	if got := names(snap); !slices.Equal(got, []string{"below", "cnf", "jane"}) {
 		t.Errorf("entries = %v, want jane and those that are no conflict objects", got)
 	}
-	if len(snap.Findings) != 4 || len(snap.Doubts) > 0 {
-		t.Fatalf("findings = %v, doubts %v, want four and none", snap.Findings, snap.Doubts)
+	if len(snap.Findings) != 5 || len(snap.Doubts) > 0 {
+		t.Fatalf("findings = %v, doubts %v, want five and none", snap.Findings, snap.Doubts)
 	}
 	for _, f := range snap.Findings {
 		if !strings.Contains(f.Problem, "conflict object of replication") || f.DN == "" || f.ID == "" {
