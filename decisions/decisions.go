@@ -217,8 +217,8 @@ type HeldCounts struct {
 	Does map[string]int64 `json:"does,omitempty"`
 }
 
-// CountHeld counts held changes.
-func CountHeld(changes []HeldChange) HeldCounts {
+// countHeld counts held changes.
+func countHeld(changes []HeldChange) HeldCounts {
 	out := HeldCounts{Guards: map[string]int64{}, Does: map[string]int64{}}
 	for i := range changes {
 		out.Guards[changes[i].Guard]++
@@ -244,7 +244,7 @@ func (s *Store) SetHeld(ctx context.Context, c container.ID, set HeldSet) error 
 	if len(keys) > 0 {
 		data = signed(keys[0], c, set.Digest, data)
 	}
-	numbers := CountHeld(set.Changes)
+	numbers := countHeld(set.Changes)
 	numbers.Digest, numbers.RunID = set.Digest, set.RunID
 	counts, err := json.Marshal(numbers)
 	if err != nil {
@@ -330,5 +330,5 @@ func (s *Store) HeldCounts(ctx context.Context, c container.ID) (counts HeldCoun
 	if err != nil && fault.KindOf(err) == fault.NotFound {
 		return HeldCounts{}, nil
 	}
-	return CountHeld(set.Changes), err
+	return countHeld(set.Changes), err
 }

@@ -215,7 +215,7 @@ func (x *edit) update(c *plan.Change) error {
 }
 
 func (x *edit) set(e directory.Entry, fields []plan.FieldChange) error {
-	SetFields(&e, fields)
+	setFields(&e, fields)
 	if e.Source != x.source {
 		return fault.Errorf(fault.Internal, "local directory: an entry of source %q in the part of source %q", e.Source,
 			x.source)

@@ -282,9 +282,9 @@ func setAll(e *directory.Entry, fields directory.Attributes) {
 	}
 }
 
-// SetFields makes the fields of a change the entry's, which is the inverse of what Desired does. The values are taken
+// setFields makes the fields of a change the entry's, which is the inverse of what Desired does. The values are taken
 // over, not copied.
-func SetFields(e *directory.Entry, fields []plan.FieldChange) {
+func setFields(e *directory.Entry, fields []plan.FieldChange) {
 	for _, f := range fields {
 		value := ""
 		if len(f.After) > 0 {

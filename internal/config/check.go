@@ -169,7 +169,7 @@ func (k *checker) schedule(path, spec string, isProvider bool) {
 	case spec == AfterSource:
 		k.fail(path, "%s is for providers: a source needs a cron expression such as */15 * * * *", AfterSource)
 	default:
-		if _, err := ParseSchedule(spec); err != nil {
+		if _, err := parseSchedule(spec); err != nil {
 			want := "five fields such as */15 * * * *, or @hourly"
 			if isProvider {
 				want += ", or " + AfterSource
@@ -179,8 +179,8 @@ func (k *checker) schedule(path, spec string, isProvider bool) {
 	}
 }
 
-// ParseSchedule parses a cron expression of five fields or a descriptor (@hourly, @every 10m).
-func ParseSchedule(spec string) (s cron.Schedule, err error) {
+// parseSchedule parses a cron expression of five fields or a descriptor (@hourly, @every 10m).
+func parseSchedule(spec string) (s cron.Schedule, err error) {
 	defer func() {
 		// The parser panics on a time zone that ends nowhere ("TZ=UTC").
 		if recover() != nil {

@@ -145,19 +145,20 @@ var (
 	action    = Label{Name: "action", Values: texts(status.ChangeTypes())}
 	outcome   = Label{Name: "outcome", Values: append([]string{OK}, faults()...)}
 	ofFault   = Label{Name: "fault", Values: faults()}
-	result    = Label{Name: "result", Values: texts(Results())}
+	result    = Label{Name: "result", Values: texts([]Result{Successful, Warning, Failed, Cancelled, Expired})}
 	liveState = Label{Name: "state", Values: []string{string(status.Queued), string(status.Running),
 		string(status.Deferred)}}
 	guard     = Label{Name: "guard", Values: texts(plan.Rules())}
 	reason    = Label{Name: "reason", Values: texts(plan.Reasons())}
 	queue     = Label{Name: "queue", Values: []string{"full", "objects"}}
-	taskState = Label{Name: "state", Values: TaskStates()}
+	taskState = Label{Name: "state", Values: []string{"pending", "active", "scheduled", "retry", "archived"}}
 	lane      = Label{Name: "lane", byType: (*provider.Type).Lanes}
-	mode      = Label{Name: "mode", Values: Modes()}
+	mode      = Label{Name: "mode", Values: []string{string(status.Full), string(status.Delta), dryRun}}
 	operation = Label{Name: "operation",
 		Meaning: "the method: `users.insert`, `members.list`, …; `batch` for a batch that was not answered as a whole"}
-	class     = Label{Name: "status", Values: StatusClasses()}
-	jobResult = Label{Name: "result", Values: texts(JobResults())}
+	// The class of an HTTP status. 429 has one of its own, and none stands for no answer.
+	class     = Label{Name: "status", Values: []string{"2xx", "3xx", "4xx", "429", "5xx", "none"}}
+	jobResult = Label{Name: "result", Values: texts([]JobResult{JobOK, JobHeld, JobFailed, JobAbsent, JobLost})}
 )
 
 // Result is how a run ended.
@@ -172,11 +173,8 @@ const (
 	Expired    Result = "expired"
 )
 
-// Results returns every result.
-func Results() []Result { return []Result{Successful, Warning, Failed, Cancelled, Expired} }
-
-// ResultOf returns how a run in this state ended; empty for one that is not over.
-func ResultOf(state status.State, as status.TaskStatus) Result {
+// resultOf returns how a run in this state ended; empty for one that is not over.
+func resultOf(state status.State, as status.TaskStatus) Result {
 	switch state {
 	case status.Completed:
 		if as == status.TaskWarning {
@@ -197,15 +195,6 @@ func ResultOf(state status.State, as status.TaskStatus) Result {
 // dryRun is the mode of a dry run, whatever it reads.
 const dryRun = "dry_run"
 
-// Modes returns every mode of a run.
-func Modes() []string { return []string{string(status.Full), string(status.Delta), dryRun} }
-
-// TaskStates returns the states of a queue's tasks.
-func TaskStates() []string { return []string{"pending", "active", "scheduled", "retry", "archived"} }
-
-// StatusClasses returns the classes of HTTP statuses: 429 has one of its own, and none stands for no answer.
-func StatusClasses() []string { return []string{"2xx", "3xx", "4xx", "429", "5xx", "none"} }
-
 // JobResult is what the sync of a single object came to.
 type JobResult string
 
@@ -217,6 +206,3 @@ const (
 	JobAbsent JobResult = "absent"
 	JobLost   JobResult = "lost" // its record is gone, as after Redis lost its data
 )
-
-// JobResults returns every result of an object job.
-func JobResults() []JobResult { return []JobResult{JobOK, JobHeld, JobFailed, JobAbsent, JobLost} }

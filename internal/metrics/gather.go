@@ -42,7 +42,7 @@ func (s *State) shared(ctx context.Context, to *sheet) error {
 	}
 	queues, queued := s.cfg.Queues(ctx)
 	for _, q := range queues {
-		for _, state := range TaskStates() {
+		for _, state := range taskState.Values {
 			to.set("rollcall_queue_tasks", float64(q.Tasks[state]), q.Name, state)
 		}
 		to.set("rollcall_queue_latency_seconds", q.Latency.Seconds(), q.Name)
@@ -174,7 +174,7 @@ func (s *State) configurations(ctx context.Context, to *sheet, c *Container) err
 // last is what the run that ended last came to.
 func (s *State) last(to *sheet, name string, st *status.Standing) {
 	to.at("rollcall_last_run_timestamp_seconds", st.LastAt, name)
-	to.one("rollcall_last_run_result", result.Values, string(ResultOf(st.LastState, st.LastStatus)), name)
+	to.one("rollcall_last_run_result", result.Values, string(resultOf(st.LastState, st.LastStatus)), name)
 	ended, failed := "", map[string]int64{}
 	if run := st.Last; run != nil {
 		began := run.StartedAt

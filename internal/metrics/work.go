@@ -71,10 +71,10 @@ func (w *Work) Collect(ch chan<- prometheus.Metric) {
 // Expect creates the series of a container with the value zero. Without it, Prometheus would miss the first increase.
 func (w *Work) Expect(c container.ID) {
 	name := string(c)
-	for _, m := range Modes() {
+	for _, m := range mode.Values {
 		w.runTook.WithLabelValues(name, m)
-		for _, r := range Results() {
-			w.runs.WithLabelValues(name, m, string(r))
+		for _, r := range result.Values {
+			w.runs.WithLabelValues(name, m, r)
 		}
 	}
 	for object, changes := range possible {
@@ -97,8 +97,8 @@ func (w *Work) Expect(c container.ID) {
 	w.late.WithLabelValues(name)
 	w.waited.WithLabelValues(name)
 	w.retries.WithLabelValues(name)
-	for _, r := range JobResults() {
-		w.objects.WithLabelValues(name, string(r))
+	for _, r := range jobResult.Values {
+		w.objects.WithLabelValues(name, r)
 	}
 }
 
@@ -115,7 +115,7 @@ func (w *Work) RunEnded(run status.Run) {
 	if run.DryRun {
 		mode = dryRun
 	}
-	w.runs.WithLabelValues(string(run.Container), mode, string(ResultOf(run.State, run.TaskStatus()))).Inc()
+	w.runs.WithLabelValues(string(run.Container), mode, string(resultOf(run.State, run.TaskStatus()))).Inc()
 	if !run.StartedAt.IsZero() {
 		w.runTook.WithLabelValues(string(run.Container), mode).Observe(run.FinishedAt.Sub(run.StartedAt).Seconds())
 	}
@@ -151,7 +151,7 @@ func (w *Work) Resumed(c container.ID) { w.resumes.WithLabelValues(string(c)).In
 
 // ObjectJob counts the sync of a single object.
 func (w *Work) ObjectJob(c container.ID, outcome status.Outcome) {
-	w.objects.WithLabelValues(string(c), string(jobResultOf(outcome))).Inc()
+	w.objects.WithLabelValues(string(c), string(jobresultOf(outcome))).Inc()
 }
 
 // Late counts a request that ended after its run had passed to another worker.
@@ -174,7 +174,7 @@ func (w *Work) ObjectJobLost(c container.ID) {
 	w.objects.WithLabelValues(string(c), string(JobLost)).Inc()
 }
 
-func jobResultOf(o status.Outcome) JobResult {
+func jobresultOf(o status.Outcome) JobResult {
 	switch o {
 	case status.OutcomeAbsent:
 		return JobAbsent
