@@ -171,6 +171,3 @@ func (p *Provider) sendCreates(ctx context.Context, items []*item) {
 	}
 	p.send(ctx, again...)
 }
-
-// ID decodes an onPremisesImmutableId. It returns false for a text that Rollcall never writes.
-func ID(anchor string) (directory.ID, bool) { return decodeAnchor(anchor) }

@@ -223,7 +223,7 @@ func Type() provider.Type {
 			"max_requests_per_second": "What all workers together may use of the quota, in resource units.",
 			"max_writes_per_second":   "The same for writes.",
 		},
-		Fields: Spec(), New: func() provider.Config { return new(Config) }, EntryID: ID,
+		Fields: Spec(), New: func() provider.Config { return new(Config) }, EntryID: decodeAnchor,
 		Starter: provider.Starter{
 			Settings: []string{"tenant_id: 00000000-0000-0000-0000-000000000000",
 				"client_id: 00000000-0000-0000-0000-000000000000", "client_secret_file: entra-secret"},
