@@ -46,10 +46,14 @@ func TestTable(t *testing.T) {
 	}
 	one := perPerson()
 	rows = append(rows, l.single()...)
-	rows = append(rows, l.delta(), l.entra(),
+	rows = append(rows, l.delta(), l.entra(), l.everywhere(), l.idle(), l.apiMemory(),
 		row{"Redis, all keys, one tenant", one, "besides 100 bytes a membership", ""},
 		row{"Redis, all keys, both tenants", perPerson(), "the same", "1,500 bytes"},
-		l.statuses(), l.enqueue(), provisioning(t), provisioningEntra(t))
+		l.statuses(), l.enqueue(), contended(t))
+	for _, workers := range []int{1, 4} {
+		rows = append(rows, provisioning(t, "at Google's published limits", 10, workers))
+	}
+	rows = append(rows, provisioning(t, "at 40 calls a second alone", 1, 1), provisioningEntra(t))
 	rows = append(rows, planned(t)...)
 	text := table(rows)
 	t.Logf("%d people, %d groups, %d memberships\n%s", users, groups, memberships, text)
@@ -195,13 +199,13 @@ func (l *lab) delta() row {
 		fmt.Sprintf("entries read: %d", read), "150 ms, 10 entries"}
 }
 
-// provisioning measures a first provisioning while the tenant enforces Google's published limits.
-func provisioning(t *testing.T) row {
-	users := min(*people/4, 600)
-	groups := max(1, users/10)
-	l := newLab(t, users, groups, 15, 39.2, simulator.Quota{QueriesPerSecond: 40, UserInsertsPerSecond: 10})
-	_, stop := l.worker()
-	defer stop()
+// provisioning measures a first provisioning while the tenant enforces Google's published limits. Where there is a group
+// for each person, the limit of new users does not count.
+func provisioning(t *testing.T, limits string, usersForAGroup, workers int) row {
+	users := max(1, min(*people/4, 600)*usersForAGroup/10)
+	groups := max(1, users/usersForAGroup)
+	l := newLab(t, users, groups, 15, quotaRate, simulator.Quota{QueriesPerSecond: 40, UserInsertsPerSecond: 10})
+	defer l.workers(workers)()
 	l.sync(corp, status.Full)
 	l.tenant.ResetCalls()
 	_, took := l.sync(google, status.Full)
@@ -209,7 +213,7 @@ func provisioning(t *testing.T) row {
 	calls := c.Reads + c.Writes
 	const usersAtOnce, callsAtOnce = 8, 32 // the burst; see pace
 	least := max(float64(users-usersAtOnce)/10, float64(calls-callsAtOnce)/40)
-	return row{"first provisioning at Google's published limits",
+	return row{fmt.Sprintf("first provisioning %s, workers: %d", limits, workers),
 		fmt.Sprintf("%.0f %% used, %.1f %% refused", 100*least/took.Seconds(), 100*float64(c.Refused)/float64(calls)),
 		fmt.Sprintf("%d new users at 10/s, %d calls at 40/s", users, calls), "95 %, 0.5 %"}
 }
