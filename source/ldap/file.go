@@ -94,13 +94,13 @@ func (f *file) parse(ctx context.Context, r io.Reader) error {
 }
 
 // add takes one record: an entry, or what ldapsearch writes about its search. The root DSE, which has the empty DN, is
-// passed over. An entry that is given twice and is the same both times is one entry.
+// passed over, and so is a deleted entry. An entry that is given twice and is the same both times is one entry.
 func (f *file) add(rec ldifRecord) error {
 	if handled, err := f.remark(&rec); handled || err != nil {
 		return err
 	}
 	e, err := rec.entry()
-	if err != nil || e.DN == "" {
+	if err != nil || e.DN == "" || tombstone(e) {
 		return err
 	}
 	key, err := closeDN(e.DN)

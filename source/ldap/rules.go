@@ -137,6 +137,14 @@ func conflictName(dn string) bool {
 	return false
 }
 
+// tombstone reports whether an entry of an export was deleted. Active Directory marks such an entry with isDeleted
+// ([MS-ADTS], section 3.1.1.5.5), and 389 Directory Server with an object class.
+func tombstone(e *ldap.Entry) bool {
+	return strings.EqualFold(e.GetEqualFoldAttributeValue("isDeleted"), "TRUE") ||
+		slices.ContainsFunc(e.GetEqualFoldAttributeValues("objectClass"),
+			func(class string) bool { return strings.EqualFold(class, "nsTombstone") })
+}
+
 // Bounds of what is told about members that are left out: in the messages of a run, and in an explanation of a group.
 const (
 	namedInMessages = 20
