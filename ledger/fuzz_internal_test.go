@@ -22,6 +22,7 @@ func FuzzStored(f *testing.F) {
 	f.Add("user/ann", []byte(`{"remote_id":"1","departed":"2026-03-01T12:00:00Z"}`))
 	f.Add("user/ann", packLink(plan.Link{RemoteID: "115514674263130473766", Created: time.Unix(1, 2), Rekey: "8719",
 		Suspended: true, Yields: "a@x", Departed: time.Unix(3, 0), Why: plan.Absent}))
+	f.Add("user/ann", []byte(`{"remote_id":"1","outlived":true}`))
 	f.Add("group/", []byte("{\"members\":-1}\n"))
 	f.Add("x", []byte("{\"packed\":9223372036854775807,\"members\":2}\na\nb"))
 	f.Add("group/g", []byte("{\"members\":2}\na\nb"))
@@ -56,4 +57,26 @@ func FuzzStored(f *testing.F) {
 			t.Errorf("unpack(pack(%+v)) = %+v, %v", c, got, err)
 		}
 	})
+}
+
+// The compact form has every field of a link.
+func TestEveryFieldOfALinkIsStored(t *testing.T) {
+	t.Parallel()
+	var l plan.Link
+	fields := reflect.ValueOf(&l).Elem()
+	for i := range fields.NumField() {
+		switch f := fields.Field(i); {
+		case f.Kind() == reflect.Bool:
+			f.SetBool(true)
+		case f.Kind() == reflect.String:
+			f.SetString(fields.Type().Field(i).Name)
+		case f.Type() == reflect.TypeFor[time.Time]():
+			f.Set(reflect.ValueOf(time.Unix(int64(i), 0).UTC()))
+		default:
+			t.Fatalf("the test cannot set %s", fields.Type().Field(i).Name)
+		}
+	}
+	if got, err := unpackLink(string(packLink(l))); err != nil || !reflect.DeepEqual(got, l) {
+		t.Errorf("%+v is stored as %+v, %v", l, got, err)
+	}
 }

@@ -329,6 +329,7 @@ func (r *Redis) drop(ctx context.Context, key string, fields []string) error {
 const (
 	linkSuspended = 1 << iota
 	linkInactive
+	linkOutlived
 )
 
 // packLink returns a link in compact form.
@@ -339,6 +340,9 @@ func packLink(l plan.Link) []byte {
 	}
 	if l.Inactive {
 		bits |= linkInactive
+	}
+	if l.Outlived {
+		bits |= linkOutlived
 	}
 	b := stored.AppendID([]byte{stored.Compact, bits}, l.RemoteID)
 	b = stored.AppendText(appendTime(b, l.Created), l.Rekey)
@@ -356,6 +360,7 @@ func unpackLink(text string) (l plan.Link, err error) {
 	bits := r.Uint()
 	l = plan.Link{
 		Suspended: bits&linkSuspended != 0, Inactive: bits&linkInactive != 0,
+		Outlived: bits&linkOutlived != 0,
 		RemoteID: r.ID(), Created: readTime(r), Rekey: r.Text(), Yields: r.Text(),
 		Departed: readTime(r), Why: plan.Reason(r.Text()),
 	}
