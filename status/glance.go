@@ -1,7 +1,6 @@
 package status
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -57,29 +56,8 @@ func (s *Store) Glance(ctx context.Context, c container.ID, limit int, beside st
 		g.Beside = &text
 	}
 	g.Text = strings.Join(slices.Concat(g.Workers, g.Superseded, values, runs, []string{digest, generation, text,
-		fmt.Sprint(g.Live, there)}), "\n")
+		fmt.Sprint(g.Live, there, len(g.Workers))}), "\n")
 	return g, nil
-}
-
-// together runs a script in one round trip with those of other callers. It may be executed twice, and also where the
-// context ended first.
-func (s *Store) together(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]any, error) {
-	batches, err := s.rdb.AsyncAutoPipeline()
-	if err = cmp.Or(err, ctx.Err()); err != nil {
-		return nil, err
-	}
-	words := []any{"evalsha", script.Hash(), len(keys)}
-	for _, key := range keys {
-		words = append(words, key)
-	}
-	cmd := redis.NewSliceCmd(ctx, append(words, args...)...)
-	switch err := batches.Submit(ctx, cmd).WaitContext(ctx); {
-	case redis.HasErrorPrefix(err, "NOSCRIPT"):
-		return script.Run(ctx, s.rdb, keys, args...).Slice()
-	case err != nil:
-		return nil, err
-	}
-	return cmd.Val(), nil
 }
 
 // texts returns a list of a reply, with an empty text for nil.

@@ -20,8 +20,9 @@ import (
 // Store reads and writes the runs and object jobs of all containers. It is safe for concurrent use and starts no
 // goroutine.
 type Store struct {
-	rdb redis.UniversalClient
-	cfg Config
+	rdb    redis.UniversalClient
+	cfg    Config
+	shared shared
 }
 
 // New returns a Store on rdb. It does not connect.

@@ -100,7 +100,11 @@ func (d *decoder) decode(kind directory.Kind, id, text string) (*stored, error) 
 // compact reads what encode wrote.
 func (d *decoder) compact(s *stored, text string) error {
 	r := packed.NewReader(text)
-	s.Active, s.digest, s.readAt, s.DN = r.Uint() == 1, r.ID(), r.Int(), r.Text()
+	bits := r.Uint()
+	if bits > 1 {
+		return errors.New("it says what a later version knows")
+	}
+	s.Active, s.digest, s.readAt, s.DN = bits == 1, r.ID(), r.Int(), r.Text()
 	s.Attributes = make(directory.Attributes, 0, r.Count())
 	for range cap(s.Attributes) {
 		a := directory.Attribute{}
