@@ -134,7 +134,7 @@ func (c *Console) routes() {
 	c.get("/runs/{kind}/{name}/{$}", c.runs)
 	c.get("/runs/{kind}/{name}/{run}/{$}", c.run)
 	c.post("/runs/{kind}/{name}/{run}/undo", tokens.Approve, "sync/runs/{run}/revert", c.undo)
-	c.mux.HandleFunc("GET /runs/{kind}/{name}/{run}/{file}", c.download)
+	c.mux.HandleFunc(download, c.download)
 	c.get("/changes/{$}", c.changes)
 	c.get("/people/{$}", c.people)
 	c.get("/people/entry/{$}", c.person)
@@ -181,7 +181,7 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, pattern := c.mux.Handler(r)
-	if pattern != stream {
+	if pattern != stream && pattern != download {
 		ctx, end := c.cfg.API.Within(r.Context(), slices.Contains(slow, pattern))
 		defer end()
 		r = r.WithContext(ctx)
@@ -189,13 +189,16 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mux.ServeHTTP(w, r)
 }
 
-// stream is the pattern of the live parts of a page, which have no time limit.
-const stream = "GET /live/"
+// The patterns without a time limit are those of the live parts of a page, and of a plan as a file.
+const (
+	stream   = "GET /live/"
+	download = "GET /runs/{kind}/{name}/{run}/{file}"
+)
 
 // slow are the patterns of what waits for a worker or an OpenID provider, and of what may be as large as the directory.
 var slow = []string{"GET /people/entry/{$}", "POST /people/sync/{kind}/{name}", "POST /people/leave",
 	"POST /people/stay", "GET /held/{kind}/{name}/{digest}/review", "POST /held/{kind}/{name}/{digest}/approve",
-	"POST /held/{kind}/{name}/{digest}/reject", "GET /runs/{kind}/{name}/{run}/{file}", "POST " + previewRoot + "new",
+	"POST /held/{kind}/{name}/{digest}/reject", "POST " + previewRoot + "new", "GET " + previewRoot + "{preview}/{$}",
 	SignIn + session.StartPath, SignIn + session.CallbackPath}
 
 // request is a request of a signed-in person who has the needed scope.
