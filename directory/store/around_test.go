@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
+
 	"rollcall/directory"
 	"rollcall/directory/store"
 	"rollcall/mapping"
@@ -230,19 +232,50 @@ func TestSearch(t *testing.T) {
 	})
 }
 
-// A full run of the source finds people by their family names, too, where an earlier version made the index.
-func TestAFullRunBuildsAnOlderIndexAnew(t *testing.T) {
+// A full run of the source replaces the names that an earlier version has written for searching, and nothing else.
+func TestAFullRunReplacesTheNamesOfAnEarlierVersion(t *testing.T) {
 	each(t, func(d *dir) {
-		of := snapshot(user("u1", directory.UserName, "ada", directory.FamilyName, "Lovelace"))
-		d.sync("corp", "r1", at(0), of)
-		d.must(d.rdb.ZRemRangeByLex(t.Context(), "rollcall:{ldap:corp}:dir:index", "[s", "(t").Err())
-		d.must(d.rdb.HDel(t.Context(), "rollcall:{ldap:corp}:dir:meta", "shown").Err())
-		for i, want := range []int{0, 1} {
-			found, _, err := d.reader().Search(t.Context(), "love", 5)
-			if d.must(err); len(found) != want {
-				d.Errorf("after %d runs Search() = %v, want %d", i, found, want)
+		const index, meta = "rollcall:{ldap:corp}:dir:index", "rollcall:{ldap:corp}:dir:meta"
+		jo := user("u1", directory.UserName, "jo", directory.DisplayName, "Jörg Müller", directory.FamilyName, "Müller")
+		gone := user("u2", directory.UserName, "ex", directory.DisplayName, "Köhler, Ute")
+		d.sync("corp", "r1", at(0), snapshot(jo, gone, group("g", userRef("u1"))))
+		d.sync("corp", "r2", at(1), snapshot(jo, group("g"))) // u1 was a member.
+		d.must(d.rdb.ZRemRangeByLex(t.Context(), index, "[s", "(t").Err())
+		for id, name := range map[string]string{"u1": "jörg müller", "u2": "köhler, ute"} {
+			d.must(d.rdb.ZAdd(t.Context(), index, redis.Z{Member: "s" + name + "\x00\x02" + id}).Err())
+		}
+		field := "user/u2"
+		d.must(d.rdb.HSet(t.Context(), "rollcall:{ldap:corp}:dir:gone", field, strings.ReplaceAll(d.rdb.HGet(t.Context(),
+			"rollcall:{ldap:corp}:dir:gone", field).Val(), "kohler", "köhler")).Err())
+		d.must(d.rdb.HDel(t.Context(), meta, "shown").Err())
+		found := func(text string) int {
+			out, _, err := d.reader().Search(t.Context(), text, 5)
+			d.must(err)
+			return len(out)
+		}
+		for text, want := range map[string]int{"jörg": 1, "jorg": 0, "müller": 0, "köhler": 1, "kohler": 0} {
+			if got := found(text); got != want {
+				d.Errorf("before the run %q finds %d, want %d", text, got, want)
 			}
-			d.sync("corp", fmt.Sprint("r", i+2), at(i+1), of)
+		}
+		others := func() (out []string) {
+			for _, m := range d.rdb.ZRange(t.Context(), index, 0, -1).Val() {
+				if m[0] != 's' {
+					out = append(out, m)
+				}
+			}
+			return out
+		}
+		before := others()
+		d.sync("corp", "r3", at(2), snapshot(jo, group("g")))
+		for _, text := range []string{"jörg", "jorg", "müller", "muller", "köhler", "kohler"} {
+			if got := found(text); got != 1 {
+				d.Errorf("after the run %q finds %d, want 1", text, got)
+			}
+		}
+		d.equal("the other names and members", others(), before)
+		if left := d.rdb.ZRangeByLex(t.Context(), index, &redis.ZRangeBy{Min: "[sjö", Max: "(sk"}).Val(); len(left) != 0 {
+			d.Errorf("the former names are still there: %q", left)
 		}
 	})
 }

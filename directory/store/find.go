@@ -201,14 +201,13 @@ type glimpse struct {
 	index         string // the version of the index, or its builder
 	indexSeq      int64  // the last write that maintained the index
 	names         int    // members of the index
-	shown         string // which names that are only for searching the index has
 
 	users, groups, gone int // what is stored
 	counted, digests    int // entries as the scripts counted them, and tokens
 }
 
 var metaFields = []string{"birth", "generation", "run", "since", "read_at", "completed_at", "seq", "users", "groups",
-	"completed_read_at", "index", "index_seq", "shown"}
+	"completed_read_at", "index", "index_seq"}
 
 // glimpse reads it in one round trip.
 func (p *Part) glimpse(ctx context.Context) (*glimpse, error) {
@@ -228,7 +227,7 @@ func (p *Part) glimpse(ctx context.Context) (*glimpse, error) {
 	number := func(i int) int64 { n, _ := strconv.ParseInt(text(i), 10, 64); return n }
 	return &glimpse{
 		birth: text(0), generation: number(1), run: text(2), since: number(3), readAt: number(4), completedAt: number(5),
-		seq: number(6), index: text(10), indexSeq: number(11), shown: text(12),
+		seq: number(6), index: text(10), indexSeq: number(11),
 		names: int(names.Val()),
 		users: int(users.Val()), groups: int(groups.Val()), gone: int(gone.Val()),
 		completedRead: number(9), counted: int(number(7) + number(8)), digests: int(digests.Val()),

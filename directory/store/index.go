@@ -8,13 +8,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
-	"golang.org/x/text/runes"
-	"golang.org/x/text/transform"
-	"golang.org/x/text/unicode/norm"
 
 	"rollcall/directory"
 )
@@ -68,20 +64,6 @@ func names(e *directory.Entry) []string {
 	return slices.Compact(out)
 }
 
-// shownNames tells the names of the tag s from those of earlier versions, which had display names with their accents.
-// A full run of the source builds an older index anew.
-const shownNames = "2"
-
-func shownName(user *directory.Entry) string {
-	return cmp.Or(user.Attributes.Get(directory.DisplayName), user.Attributes.Get(directory.CommonName))
-}
-
-// plain returns a name in lower case and without accents, as people type it who do not have them on the keyboard.
-func plain(name string) string {
-	name, _, _ = transform.String(transform.Chain(norm.NFD, runes.Remove(runes.In(unicode.Mn)), norm.NFC), fold(name))
-	return name
-}
-
 // nameField returns a name as names has it, or "" for a text that is no name.
 func nameField(word, name string) string {
 	if name = fold(name); name == "" {
@@ -106,6 +88,9 @@ var nameTags = map[string]byte{
 // the index has a hash of it.
 func nameKey(field string) string {
 	word, name, _ := strings.Cut(field, "/")
+	if word == wordDisplay {
+		name = plain(name) // Tombstones of earlier versions have accents.
+	}
 	if strings.Contains(name, "=") {
 		sum := sha256.Sum256([]byte(name))
 		name = "=" + strings.ReplaceAll(string(sum[:10]), "\x00", "\x01")
@@ -331,18 +316,18 @@ func (p *Part) beginning(ctx context.Context, text, prefix string, limit int, un
 			refs = append(refs, ref)
 		}
 	}
-	for _, tag := range []byte{tagUser, tagShown, tagGroup} {
+	words := []string{string(rune(tagUser)) + prefix, string(rune(tagGroup)) + prefix}
+	for _, word := range []string{plain(prefix), prefix} { // An earlier version wrote names with their accents.
+		if word != "" { // Accents alone are no word.
+			words = append(words, string(rune(tagShown))+word)
+		}
+	}
+	for _, word := range words {
 		kind := directory.User
-		if tag == tagGroup {
+		if word[0] == tagGroup {
 			kind = directory.Group
 		}
-		word := prefix
-		if tag == tagShown {
-			if word = plain(prefix); word == "" {
-				continue // accents alone
-			}
-		}
-		members, err := p.rdb.ZRangeByLex(ctx, p.keys.index, prefixRange(string(tag)+word, 2*limit)).Result()
+		members, err := p.rdb.ZRangeByLex(ctx, p.keys.index, prefixRange(word, 2*limit)).Result()
 		if err != nil {
 			return nil, false, redisFault("search", err)
 		}

@@ -1,10 +1,18 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
+	"strings"
 	"time"
+	"unicode"
+
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/text/runes"
+	"golang.org/x/text/transform"
+	"golang.org/x/text/unicode/norm"
 
 	"rollcall/directory"
 	"rollcall/fault"
@@ -164,4 +172,74 @@ func (b *builder) step(ctx context.Context, name string, args ...any) error {
 		return notReady(source.ErrBusy, "the index of source %s is being built (%s): try again", b.container(), out)
 	}
 	return nil
+}
+
+// shownNames tells the names of the tag s from those of earlier versions, which had display names with their accents.
+const shownNames = "2"
+
+// showNames replaces the names of the tag s that an earlier version has written. What else the index has stays, so that
+// readers need not wait. A name that changes meanwhile may stay and lead to its former owner, in a search only.
+func (p *Part) showNames(ctx context.Context) error {
+	replace := func(old string, names []string, id directory.ID, pipe redis.Pipeliner) {
+		if old = fold(old); old != plain(old) {
+			pipe.ZRem(ctx, p.keys.index, string(rune(tagShown))+old+"\x00"+packID(id))
+		}
+		for _, member := range indexNames(names, id) {
+			if member[0] == tagShown {
+				pipe.ZAdd(ctx, p.keys.index, redis.Z{Member: member})
+			}
+		}
+	}
+	d := p.decoder()
+	err := p.scan(ctx, p.keys.user, usersAtOnce, func(page []string) error {
+		_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for i := 0; i+1 < len(page); i += 2 {
+				e, err := d.decode(directory.User, page[i], page[i+1])
+				if err != nil {
+					return err
+				}
+				replace(e.Attributes.Get(directory.DisplayName), names(&e.Entry), e.ID, pipe)
+			}
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = p.scan(ctx, p.keys.gone, usersAtOnce, func(page []string) error {
+		_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
+			for i := 0; i+1 < len(page); i += 2 {
+				t, err := p.tombstone(page[i], page[i+1])
+				if err != nil {
+					return err
+				}
+				ref, err := refOf(page[i])
+				if err != nil {
+					return err
+				}
+				for _, name := range t.Names {
+					if text, shown := strings.CutPrefix(name, wordDisplay+"/"); shown {
+						replace(text, []string{name}, ref.ID, pipe)
+					}
+				}
+			}
+			return nil
+		})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return p.rdb.HSet(ctx, p.keys.meta, "shown", shownNames).Err()
+}
+
+func shownName(user *directory.Entry) string {
+	return cmp.Or(user.Attributes.Get(directory.DisplayName), user.Attributes.Get(directory.CommonName))
+}
+
+// plain returns a name in lower case and without accents, as people type it who do not have them on the keyboard.
+func plain(name string) string {
+	name, _, _ = transform.String(transform.Chain(norm.NFD, runes.Remove(runes.In(unicode.Mn)), norm.NFC), fold(name))
+	return name
 }

@@ -93,6 +93,9 @@ func (p *Part) Commit(ctx context.Context, run string) (changed bool, err error)
 	if now := p.now(); now.Sub(time.UnixMicro(trimmed)) >= 24*time.Hour {
 		_ = p.trim(ctx, now) // The next day's run tries again.
 	}
+	if p.rdb.HGet(ctx, p.keys.meta, "shown").Val() != shownNames {
+		_ = p.showNames(ctx) // The next run tries again.
+	}
 	return out[1] == "1", nil
 }
 

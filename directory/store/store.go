@@ -75,15 +75,11 @@ func (p *Part) Read(ctx context.Context, q provider.Query) (plan.State, error) {
 	if err := g.whole(p); err != nil {
 		return plan.State{}, err
 	}
-	whole := len(q.Lookups) == 0
-	if whole && g.shown != shownNames {
-		g.index = "" // Readers wait for a run of the source anyway, so that this is the time to build it anew.
-	}
 	if err := p.indexed(ctx, g); err != nil {
 		return plan.State{}, err
 	}
 	var s plan.State
-	if !whole {
+	if len(q.Lookups) > 0 {
 		s.Objects, err = p.lookUp(ctx, q)
 		s.Others = g.others(s.Objects)
 	} else {

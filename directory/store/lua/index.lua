@@ -20,7 +20,7 @@ if step == 'finish' then
     redis.call('HDEL', meta, 'index')
     return 'overtaken'
   end
-  redis.call('HSET', meta, 'index', '1', 'shown', '2')
+  redis.call('HSET', meta, 'index', '1')
   redis.call('ZADD', index, 0, '!') -- the index of entries without names has a member, too, so that its loss shows
   redis.call('UNLINK', KEYS[6])
   return 'ok'
