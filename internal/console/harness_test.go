@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,6 +43,7 @@ const (
 // hall is a service with its pages, a directory and a tenant, and no worker.
 type hall struct {
 	testing.TB
+	mu        sync.Mutex // guards audit
 	handler   http.Handler
 	rdb       *redis.Client
 	status    *status.Store
@@ -89,6 +91,8 @@ func hallOn(t testing.TB, rdb *redis.Client, withTokens bool, resources []api.Re
 	books := func(c container.ID) *ledger.Redis { return ledger.NewRedis(rdb, string(c)) }
 	facts := func(c container.ID) api.Facts { return books(c) }
 	record := func(_ context.Context, r audit.Record, _ bool) (int64, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		r.Details = maps.Clone(r.Details)
 		*h.audit = append(*h.audit, r)
 		return int64(len(*h.audit)), nil
