@@ -119,7 +119,7 @@ func (c *Console) routes() {
 	c.mux.HandleFunc(SignIn+session.CallbackPath, c.cfg.Desk.Callback)
 	c.mux.HandleFunc("GET /assets/{file}", asset)
 	c.get("/{$}", c.overview)
-	c.mux.HandleFunc(stream, c.stream)
+	c.mux.HandleFunc("GET /live/", c.stream)
 	c.get("/held/{$}", c.held)
 	c.get("/held/{kind}/{name}/{$}", c.held)
 	c.get("/held/{kind}/{name}/{digest}/review", c.review)
@@ -134,7 +134,7 @@ func (c *Console) routes() {
 	c.get("/runs/{kind}/{name}/{$}", c.runs)
 	c.get("/runs/{kind}/{name}/{run}/{$}", c.run)
 	c.post("/runs/{kind}/{name}/{run}/undo", tokens.Approve, "sync/runs/{run}/revert", c.undo)
-	c.mux.HandleFunc(download, c.download)
+	c.mux.HandleFunc("GET /runs/{kind}/{name}/{run}/{file}", c.download)
 	c.get("/changes/{$}", c.changes)
 	c.get("/people/{$}", c.people)
 	c.get("/people/entry/{$}", c.person)
@@ -181,7 +181,7 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, pattern := c.mux.Handler(r)
-	if pattern != stream && pattern != download {
+	if !slices.Contains(unlimited, pattern) {
 		ctx, end := c.cfg.API.Within(r.Context(), slices.Contains(slow, pattern))
 		defer end()
 		r = r.WithContext(ctx)
@@ -189,11 +189,8 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mux.ServeHTTP(w, r)
 }
 
-// The patterns without a time limit are those of the live parts of a page, and of a plan as a file.
-const (
-	stream   = "GET /live/"
-	download = "GET /runs/{kind}/{name}/{run}/{file}"
-)
+// unlimited are the patterns of what has no time limit: the live parts of a page, and a plan as a file.
+var unlimited = []string{"GET /live/", "GET /runs/{kind}/{name}/{run}/{file}"}
 
 // slow are the patterns of what waits for a worker or an OpenID provider, and of what may be as large as the directory.
 var slow = []string{"GET /people/entry/{$}", "POST /people/sync/{kind}/{name}", "POST /people/leave",
