@@ -204,6 +204,8 @@ type Coverage struct {
 	Activity bool `json:"activity,omitempty"`
 	// Members is set if the attribute decides who is a member of a group.
 	Members bool `json:"members,omitempty"`
+	// Lists is set if the values of the attribute are the members of a group, or the groups of a user.
+	Lists bool `json:"lists,omitempty"`
 }
 
 // Snapshot is one complete result of reading a source.

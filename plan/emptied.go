@@ -11,7 +11,8 @@ import (
 
 // A fall is a doubt where more than fallPercent of at least fallFloor entries lost a value. Of an attribute that
 // decides about activity, or is the unique ID, a fall to nothing from fewFall, or by half from someFall, is one, too.
-// So is a fall to nothing from fewFall of one that gives groups their members.
+// So is a fall to nothing from fewFall of one that gives groups their members. While other attributes still list members
+// of other groups, it concerns only the groups that show none at all.
 const (
 	fallPercent = 20
 	fallFloor   = 20
@@ -29,6 +30,8 @@ type Missing struct {
 	directory.Coverage
 	// Before is how many entries had it then.
 	Before int
+	// Partly is set for an attribute that listed members of a few groups, if others still list those of other groups.
+	Partly bool
 }
 
 // fellFar is fell for an attribute that decides about activity, or is the unique ID.
@@ -50,9 +53,12 @@ func Missed(before, now []directory.Coverage, were, entries func(directory.Kind)
 		if n, was := entries(c.Kind), were(c.Kind); n < was {
 			had = had * n / was
 		}
-		hidden := c.Members && had >= fewFall && c.Entries == 0
-		if fell(had, c.Entries) || c.Activity && fellFar(had, c.Entries) || hidden {
-			out = append(out, Missing{c, before[i].Entries})
+		far := fell(had, c.Entries) || c.Activity && fellFar(had, c.Entries)
+		if far || c.Members && had >= fewFall && c.Entries == 0 {
+			partly := !far && c.Lists && slices.ContainsFunc(now, func(other directory.Coverage) bool {
+				return other.Kind == c.Kind && other.Lists && other.Entries > 0
+			})
+			out = append(out, Missing{c, before[i].Entries, partly})
 		}
 	}
 	return out
@@ -318,19 +324,21 @@ func (g *guard) emptied() {
 	g.unseen()
 }
 
-// unseen holds removals of members while an attribute that decides about membership is missing from many entries.
-// Members that leave themselves are no effect of it.
+// unseen holds removals of members while an attribute that decides about membership is missing from many entries. If
+// other attributes still list members, these are the removals from groups that would keep none. Members that leave
+// themselves are no effect of it.
 func (g *guard) unseen() {
-	i := slices.IndexFunc(g.plan.missing, func(m Missing) bool { return m.Members })
-	if i < 0 {
-		return
-	}
 	leaving := map[directory.Ref]bool{}
 	for j := range g.plan.Changes {
 		c := &g.plan.Changes[j]
 		leaving[c.Ref] = leaving[c.Ref] || c.Op == Suspend || c.Op == Delete
 	}
-	g.hold(RuleCoverage, g.plan.missing[i].String(), func(c *Change) bool {
-		return c.Op == RemoveMember && !c.Paired && !c.Undoes && !leaving[*c.Member]
-	})
+	for _, m := range g.plan.missing {
+		if m.Members {
+			g.hold(RuleCoverage, m.String(), func(c *Change) bool {
+				return c.Op == RemoveMember && !c.Paired && !c.Undoes && !leaving[*c.Member] &&
+					(!m.Partly || g.plan.bare[c.ID])
+			})
+		}
+	}
 }

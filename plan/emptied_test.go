@@ -173,3 +173,46 @@ func TestAFieldWithoutAValueIsNotLost(t *testing.T) {
 		t.Errorf("Emptied() (-want +got):\n%s", diff)
 	}
 }
+
+// An attribute with members that no group shows any more concerns the groups that it may have emptied. If no other one
+// lists members, these are all groups.
+func TestLaw13AVanishedAttributeWithMembersHoldsWhatItMayHaveGiven(t *testing.T) {
+	t.Parallel()
+	lists := func(members, logins int) []directory.Coverage {
+		return []directory.Coverage{{Kind: directory.Group, Name: "member", Entries: members, Members: true, Lists: true},
+			{Kind: directory.Group, Name: "memberUid", Entries: logins, Members: true, Lists: true},
+			{Kind: directory.Group, Name: "objectSid", Entries: 30, Members: true},
+			{Kind: directory.User, Name: "memberOf", Entries: 30, Members: true, Lists: true}}
+	}
+	ids, remotes, people, objects := members(4)
+	in := plan.Input{Now: now, Policy: suspend,
+		Desired: append(people, team("emptied", "e@x"), team("shrunk", "s@x", ids[1:]...)),
+		State: plan.State{Objects: append(objects, teamObject("emptied", "re", "e@x", remotes[:2]...),
+			teamObject("shrunk", "rs", "s@x", remotes...))}}
+	one, emptied := []string{"remove_member group/shrunk user/m000"},
+		[]string{"remove_member group/emptied user/m000", "remove_member group/emptied user/m001"}
+	for name, tc := range map[string]struct {
+		before, now   []directory.Coverage
+		were, entries int
+		held          []string
+	}{
+		"few of many":                {lists(197, 3), lists(197, 0), 200, 200, emptied},
+		"most, beside another":       {lists(12, 3), lists(0, 3), 15, 15, emptied},
+		"too few":                    {lists(197, 2), lists(197, 0), 200, 200, []string{}},
+		"all that list members":      {lists(12, 3), lists(0, 0), 30, 30, append(emptied, one...)},
+		"the only one":               {lists(12, 0), lists(0, 0), 30, 30, append(emptied, one...)},
+		"many, beside another":       {lists(60, 40), lists(60, 0), 100, 100, append(emptied, one...)},
+		"many of them left entirely": {lists(50, 4), lists(50, 0), 100, 54, []string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			count := func(n int) func(directory.Kind) int { return func(directory.Kind) int { return n } }
+			mine := in
+			mine.Missing = plan.Missed(tc.before, tc.now, count(tc.were), count(tc.entries))
+			_, held := plan.Compute(mine).Guard(plan.Limits{}, plan.Budget{})
+			if diff := cmp.Diff(tc.held, lines(changesOf(held))); diff != "" {
+				t.Errorf("held (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -135,9 +135,9 @@ func (c *computer) leavers(d *Desired, o *Object, desired map[directory.Ref]bool
 	}
 	slices.SortFunc(gone, directory.Ref.Compare)
 	if c.plan.sizes == nil {
-		c.plan.sizes = map[directory.ID]int{}
+		c.plan.sizes, c.plan.bare = map[directory.ID]int{}, map[directory.ID]bool{}
 	}
-	c.plan.sizes[d.ID] = max(len(current), o.Size)
+	c.plan.sizes[d.ID], c.plan.bare[d.ID] = max(len(current), o.Size), len(desired) == 0
 	for _, ref := range gone {
 		ch := c.change(RemoveMember, d, o)
 		ch.Member, ch.MemberRemoteID, ch.MemberLabel = &ref, current[ref], c.memberLabel(ref)

@@ -268,13 +268,14 @@ type Plan struct {
 	// Counts says how many entries the plan was made of.
 	Counts Counts `json:"counts"`
 
-	sizes     map[directory.ID]int // current members of the groups that lose some
-	filled    map[fieldOf]int      // objects that have a value of a field
-	before    Filled               // see Input
-	since     Filled               // see Input
-	missing   []Missing            // see Input
-	coverage  []directory.Coverage // see Input; nil except in a mirror
-	forgotten string               // see Input
+	sizes     map[directory.ID]int  // current members of the groups that lose some
+	bare      map[directory.ID]bool // those of them that should have no member
+	filled    map[fieldOf]int       // objects that have a value of a field
+	before    Filled                // see Input
+	since     Filled                // see Input
+	missing   []Missing             // see Input
+	coverage  []directory.Coverage  // see Input; nil except in a mirror
+	forgotten string                // see Input
 	mirror    bool
 	caps      *caps // nil before Guard
 }

@@ -78,7 +78,7 @@ func TestTheAttributeOfUsersIsCovered(t *testing.T) {
 	c.UserMembershipField = "memberOf"
 	all := read(t, open(t, c)).Coverage
 	at := slices.IndexFunc(all, func(c directory.Coverage) bool { return c.Name == "memberOf" })
-	want := directory.Coverage{Kind: directory.User, Name: "memberOf", Entries: 3, Members: true}
+	want := directory.Coverage{Kind: directory.User, Name: "memberOf", Entries: 3, Members: true, Lists: true}
 	if at < 0 || !cmp.Equal(all[at], want) {
 		t.Errorf("coverage = %+v, want %+v", all, want)
 	}

@@ -380,8 +380,8 @@ func (d *decoder) coverage() []directory.Coverage {
 			}
 		}
 		c.Activity = c.Activity || d.scope.kind == directory.User && slices.Contains(d.active[:], slot)
-		c.Members = c.Members || slot == d.sid || slot == d.primary || slices.Contains(d.member, slot) ||
-			slices.Contains(d.dynamic, slot)
+		c.Lists = slices.Contains(d.member, slot)
+		c.Members = c.Members || c.Lists || slot == d.sid || slot == d.primary || slices.Contains(d.dynamic, slot)
 		out = append(out, c)
 	}
 	slices.SortFunc(out, func(a, b directory.Coverage) int { return strings.Compare(a.Name, b.Name) })

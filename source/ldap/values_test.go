@@ -381,7 +381,7 @@ func TestCoverage(t *testing.T) {
 			Activity: true},
 		"user title":   {Kind: directory.User, Name: "title", Attributes: []string{"title"}},
 		"group title":  {Kind: directory.Group, Name: "title", Entries: 1, Attributes: []string{"title"}},
-		"group member": {Kind: directory.Group, Name: "member", Members: true},
+		"group member": {Kind: directory.Group, Name: "member", Members: true, Lists: true},
 	} {
 		if diff := cmp.Diff(want, got[key]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", key, diff)
