@@ -2,6 +2,7 @@ package explain_test
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +117,11 @@ func TestDeparture(t *testing.T) {
 	if d.Departure == nil || !d.Departure.DeletedAfter.Time().Equal(now.Add(time.Hour)) ||
 		!strings.Contains(d.Verdict, "suspend its account ada@example.com, which is deleted after 2026-03-01T10:30:00Z") {
 		t.Errorf("%+v: %s", d.Departure, d.Verdict)
+	}
+	in.Providers[0].Hop.Uncounted = errors.New("too many of them")
+	if d = explain.Of(in).Providers[0]; !strings.Contains(d.Verdict,
+		" Other entries were not counted (too many of them): if many of them change alike, the run holds this.") {
+		t.Errorf("others were not counted: %s", d.Verdict)
 	}
 	suspended := input()
 	suspended.Providers[0].Held, suspended.Providers[0].Hop.Apply.Changes = decisions.HeldSet{}, nil

@@ -244,7 +244,7 @@ func (j *judge) consequence() string {
 		if due := j.p.Departure; c.Op == plan.Suspend && due != nil && due.DeletedAfter != nil {
 			text += ", which is deleted after " + when(due.DeletedAfter.Time()) + " unless it comes back"
 		}
-		return text + "." + j.unproven() + j.lastFailure()
+		return text + "." + j.uncounted() + j.unproven() + j.lastFailure()
 	}
 	if !slices.ContainsFunc(h.Objects, func(o plan.Object) bool { return o.Ref == j.ref }) {
 		return "it has no account, and none is made." + j.lastFailure()
@@ -351,7 +351,15 @@ func (j *judge) pending() string {
 		text += fmt.Sprintf(" %d other entries have changed or wait, too: if many of them change alike, the run holds this.",
 			h.Beside)
 	}
-	return text + j.unproven() + j.lastFailure()
+	return text + j.uncounted() + j.unproven() + j.lastFailure()
+}
+
+// uncounted says that guards may hold the change together with those of other entries.
+func (j *judge) uncounted() string {
+	if err := j.in.Hop.Uncounted; err != nil {
+		return fmt.Sprintf(" Other entries were not counted (%v): if many of them change alike, the run holds this.", err)
+	}
+	return ""
 }
 
 // unproven returns the reason why a sync of the entry alone would be refused.

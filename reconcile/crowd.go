@@ -2,6 +2,7 @@ package reconcile
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,9 +26,13 @@ type Waiting struct {
 	Settled map[directory.Ref]bool
 }
 
+// errCrowd is the error of a crowd that an explanation does not read.
+var errCrowd = errors.New("too many of them have changed or wait")
+
 // crowd counts what the next full run does to other entries, as far as the ledger and the local directory tell. It
 // counts the pending entries that leave or come back, and the accounts that are due for deletion. Of renames and
-// removals of members it knows those that the newest plan held. beside is how many entries are pending.
+// removals of members it knows those that the newest plan held. beside is how many entries are pending. Of more than
+// source.MostChanges it reads none, and fails with errCrowd.
 func (e *Engine) crowd(ctx context.Context, v *view, of directory.Ref, w Waiting) (out plan.Budget, beside int,
 	err error) {
 	out = plan.Budget{Members: w.Members}
@@ -35,7 +40,9 @@ func (e *Engine) crowd(ctx context.Context, v *view, of directory.Ref, w Waiting
 	if err != nil {
 		return out, 0, err
 	}
-	refs = slices.AppendSeq(refs, maps.Keys(w.Held))
+	if refs = slices.AppendSeq(refs, maps.Keys(w.Held)); len(refs) > source.MostChanges {
+		return out, 0, errCrowd
+	}
 	near, err := e.around(ctx, refs)
 	if err != nil {
 		return out, 0, err
@@ -72,19 +79,21 @@ func (e *Engine) restless(ctx context.Context, v *view) (refs []directory.Ref, l
 			return nil, nil, err
 		}
 	}
-	_, everything := pending[ledger.Everything]
+	if _, everything := pending[ledger.Everything]; everything || len(pending) > source.MostChanges {
+		return nil, nil, errCrowd
+	}
 	refs = slices.Collect(maps.Keys(pending))
 	for i := range v.memory.Pins {
 		refs = append(refs, v.memory.Pins[i].Ref)
 	}
 	p := &e.cfg.Policy
-	if !everything && p.UserDeleteAction != plan.ActionDelete && p.GroupDeleteAction != plan.ActionDelete {
+	if p.UserDeleteAction != plan.ActionDelete && p.GroupDeleteAction != plan.ActionDelete {
 		links, err = e.cfg.Ledger.LinksOf(ctx, refs...)
 		return refs, links, err
 	}
 	links, err = e.cfg.Ledger.Links(ctx)
 	for ref, link := range links {
-		if everything || e.due(ref, link, v) {
+		if e.due(ref, link, v) {
 			refs = append(refs, ref)
 		}
 	}

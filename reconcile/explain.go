@@ -44,6 +44,8 @@ type Explanation struct {
 	Pin *plan.Pin
 	// Beside is how many other entries the next run may change, where a guard may hold a change together with theirs.
 	Beside int
+	// Uncounted says why the other entries were not counted there. The plan is that for the entry alone then.
+	Uncounted error
 	// Unproven says why the sync of this entry alone would be refused.
 	Unproven error
 	// SourceErr is the error of reading the source of this hop, and RemoteErr that of reading the provider. With
@@ -83,10 +85,12 @@ func (e *Engine) Explain(ctx context.Context, ref directory.Ref, memory Memory, 
 	v.facts.Emptied = v.facts.Emptied.Plus(w.Emptied)
 	report, err := e.plan(s, v)
 	if slices.ContainsFunc(report.Apply.Changes, harmful) {
-		if v.others, x.Beside, x.SourceErr = e.crowd(ctx, v, ref, w); x.SourceErr != nil {
-			return x
+		if others, beside, failed := e.crowd(ctx, v, ref, w); failed != nil {
+			x.Uncounted = failed
+		} else {
+			v.others, x.Beside = others, beside
+			report, err = e.plan(s, v)
 		}
-		report, err = e.plan(s, v)
 	}
 	if !slices.ContainsFunc(report.Apply.Changes, uncounted) {
 		x.Beside = 0
