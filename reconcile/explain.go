@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"rollcall/directory"
 	"rollcall/ledger"
 	"rollcall/mapping"
@@ -115,9 +113,8 @@ func uncounted(c plan.Change) bool {
 // Holders returns the remote objects that have an address. within bounds the time for reading the provider.
 func (e *Engine) Holders(ctx context.Context, address string, within time.Duration) ([]plan.Object, error) {
 	q := provider.Query{Now: e.cfg.Now()}
-	for _, kind := range directory.Kinds { // The id is of no entry, so that only the address can be found.
-		id := directory.ID(uuid.NewString())
-		q.Lookups = append(q.Lookups, provider.Lookup{Ref: directory.Ref{Kind: kind, ID: id}, Address: address})
+	for _, kind := range directory.Kinds {
+		q.Lookups = append(q.Lookups, holder(kind, address))
 	}
 	state, err := e.remote(ctx, within, q)
 	has := func(text string) bool { return strings.EqualFold(text, address) }

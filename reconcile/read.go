@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/ledger"
@@ -180,7 +182,8 @@ func list(s []string) string {
 }
 
 // lookups returns the lookups in the provider for the entries of a limited scope. A user is looked up in the groups in
-// which it should be, and in those in which it was when their members were last confirmed.
+// which it should be, and in those in which it was when their members were last confirmed. The pin of an entry may end
+// in this run, so that both addresses are looked up.
 func (v *view) lookups(s Scope, desired []plan.Desired) []provider.Lookup {
 	out := make([]provider.Lookup, len(s.refs))
 	at := make(map[directory.Ref]int, len(s.refs))
@@ -200,6 +203,9 @@ func (v *view) lookups(s Scope, desired []plan.Desired) []provider.Lookup {
 		d := &desired[i]
 		if n, ok := at[d.Ref]; ok {
 			out[n].Address = cmp.Or(pinned[d.Ref], d.Address)
+			if d.Address != "" && d.Address != out[n].Address {
+				out = append(out, holder(d.Kind, d.Address))
+			}
 		}
 		remote := v.links[d.Ref].RemoteID
 		if d.Kind != directory.Group || remote == "" || s.alone {
@@ -227,6 +233,11 @@ func (v *view) lookups(s Scope, desired []plan.Desired) []provider.Lookup {
 		}
 	}
 	return out
+}
+
+// holder looks up the object that has an address. The id is of no entry, so that only the address can be found.
+func holder(kind directory.Kind, address string) provider.Lookup {
+	return provider.Lookup{Ref: directory.Ref{Kind: kind, ID: directory.ID(uuid.NewString())}, Address: address}
 }
 
 // refs returns every present and former entry of the source, usable or not.
