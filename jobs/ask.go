@@ -80,7 +80,8 @@ func (c *Client) Ask(ctx context.Context, topic string, ask, answer any) error {
 		var workers []string
 		if workers, err = c.status.Workers(ctx); err == nil && len(workers) == 0 {
 			c.rdb.Del(context.WithoutCancel(ctx), asked)
-			return fault.Errorf(fault.Unavailable, "%s: no worker takes tasks: start one, or see why those that run stand aside", topic)
+			return fault.Errorf(fault.Unavailable, "%s: no worker takes tasks: start one, or see why those that run stand aside",
+				topic)
 		}
 		found, err = c.rdb.BLPop(ctx, within-first, answered).Result()
 	}

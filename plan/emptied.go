@@ -11,8 +11,8 @@ import (
 
 // A fall is a doubt where more than fallPercent of at least fallFloor entries lost a value. Of an attribute that
 // decides about activity, or is the unique ID, a fall to nothing from fewFall, or by half from someFall, is one, too.
-// So is a fall to nothing from fewFall of one that gives groups their members. While other attributes still list members
-// of other groups, it concerns only the groups that show none at all.
+// So is a fall to nothing from fewFall of one that gives groups their members. While other attributes still list
+// members of other groups, it concerns only the groups that show none at all.
 const (
 	fallPercent = 20
 	fallFloor   = 20

@@ -7,10 +7,12 @@ import (
 	"strconv"
 	"strings"
 
+	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/internal/secret"
 	"rollcall/plan"
 	"rollcall/provider"
+	"rollcall/source"
 )
 
 // settle judges one result. It is the first of the three switches over fault.Kind. A failure belongs to its object;
@@ -202,4 +204,52 @@ func rejected(c *plan.Change, err error) string {
 		return ""
 	}
 	return fmt.Sprintf("%s %q: ", name, value)
+}
+
+// verify compares the plan of a full run with what the source tells of its changes since the last run. A change that
+// it does not tell was missed by the delta runs in between.
+func (e *Engine) verify(ctx context.Context, run Run, v *view, r *Report) error {
+	d := v.delta
+	if d.since.IsZero() || len(r.Apply.Changes)+len(r.Held.Changes) == 0 {
+		return nil
+	}
+	c, err := e.cfg.Source.(source.Delta).Changes(ctx, d.since)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrReadSource, err)
+	}
+	if c.Whole != "" {
+		return nil
+	}
+	told := map[directory.Ref]bool{}
+	for _, ref := range c.Refs {
+		told[ref] = true
+	}
+	for _, g := range c.Gone {
+		told[g.Ref] = true
+	}
+	for ref := range d.seen {
+		told[ref] = true
+	}
+	links := links{desired: v.desired.Desired}
+	for _, changes := range [][]plan.Change{r.Apply.Changes, r.Held.Changes} {
+		for i := range changes {
+			ch := &changes[i]
+			if told[ch.Ref] || ch.Member != nil && told[*ch.Member] || links.follow(ch) {
+				continue
+			}
+			if r.Drift++; r.Drift <= mostNamed {
+				run.Journal.Say(Error, "Missed by delta runs: "+describe(ch)+". This full run puts it right. "+
+					"Report the fault, and set delta: off for this source until it is understood.", about(ch))
+			}
+		}
+	}
+	return nil
+}
+
+// links recognises the DN values that a server keeps in step itself. Active Directory changes the manager of an entry
+// when the manager is renamed, moved or deleted, and does not tell it as a change of the entry.
+type links struct {
+	desired []plan.Desired
+	// names are the keys of the DNs that entries have now.
+	names map[string]bool
 }
