@@ -169,15 +169,21 @@ func (s *sim) noteRead(task string, at time.Time) {
 // noteCopy notes the oldest read of the directory that the copy which a task reads now may come from.
 func (s *sim) noteCopy(task string) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if _, ok := s.copies[task]; ok {
+	_, noted := s.copies[task]
+	if !noted {
+		s.copies[task] = s.began
+	}
+	s.mu.Unlock()
+	if noted {
 		return
 	}
-	s.copies[task] = s.began
+	// Redis may pause here. The lock is free meanwhile, because time stands still while a goroutine waits for a lock.
 	runs, _, err := s.rawStatus().List(context.Background(), corp, 0, 100)
 	if err != nil {
 		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, run := range runs { // the newest first
 		if run.State != status.Completed || run.DryRun {
 			continue

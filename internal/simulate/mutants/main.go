@@ -189,7 +189,7 @@ var mutants = []mutant{
 		"TestAFiringThatWasNotNotedStartsNoSecondRun"},
 
 	// The brakes.
-	{"departures have no limit", "plan/guard.go", "case g.fresh(takes)+spent > limit:", "case false:",
+	{"departures have no limit", "plan/guard.go", "case g.fresh(takes)+others+spent > limit:", "case false:",
 		"./plan", "TestWhatAWorkerThatDiedHadBegunIsNotCountedTwice"},
 	{"more than half may go", "plan/guard.go", "case 2*n > anchored:", "case false:",
 		"./plan", "TestLaw9TheLimitIsHeldWholeAndTheRestGoesOn"},
