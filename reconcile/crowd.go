@@ -102,7 +102,7 @@ func (e *Engine) restless(ctx context.Context, v *view) (refs []directory.Ref, l
 
 // due reports whether the account of an entry that left is due for deletion.
 func (e *Engine) due(ref directory.Ref, link plan.Link, v *view) bool {
-	if link.RemoteID == "" || link.Departed.IsZero() {
+	if link.RemoteID == "" || link.Departed.IsZero() || link.Outlived {
 		return false
 	}
 	end, deletes := e.cfg.Policy.Due(ref.Kind, link.Departed)

@@ -17,8 +17,8 @@ import (
 	"rollcall/internal/stored"
 )
 
-// Store reads and writes the runs and object jobs of all containers. It is safe for concurrent use and starts no
-// goroutine.
+// Store reads and writes the runs and object jobs of all containers. It is safe for concurrent use. A goroutine
+// runs while together has something to send.
 type Store struct {
 	rdb    redis.UniversalClient
 	cfg    Config

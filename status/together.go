@@ -2,6 +2,7 @@ package status
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ type shared struct {
 
 // asked is a script that a caller waits for.
 type asked struct {
+	ctx  context.Context // the caller's, because what nobody waits for any more is not sent
 	cmd  *redis.SliceCmd
 	done chan struct{}
 }
@@ -35,7 +37,10 @@ func (s *Store) together(ctx context.Context, script *redis.Script, keys []strin
 	for _, key := range keys {
 		words = append(words, key)
 	}
-	a := asked{redis.NewSliceCmd(ctx, append(words, args...)...), make(chan struct{})}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	a := asked{ctx, redis.NewSliceCmd(ctx, append(words, args...)...), make(chan struct{})}
 	s.shared.mu.Lock()
 	s.shared.waiting = append(s.shared.waiting, a)
 	if !s.shared.busy {
@@ -59,12 +64,15 @@ func (s *Store) send() {
 	for {
 		s.shared.mu.Lock()
 		n := min(mostTogether, len(s.shared.waiting))
-		some := s.shared.waiting[:n:n]
+		some := slices.DeleteFunc(slices.Clone(s.shared.waiting[:n]), func(a asked) bool { return a.ctx.Err() != nil })
 		s.shared.waiting = s.shared.waiting[n:]
 		s.shared.busy = n > 0
 		s.shared.mu.Unlock()
-		if n == 0 {
+		switch {
+		case n == 0:
 			return
+		case len(some) == 0:
+			continue
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), togetherTime)
 		_, _ = s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error { // Each command has its own error.

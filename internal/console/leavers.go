@@ -297,6 +297,7 @@ func (d *leaversData) read(ctx context.Context, refs []directory.Ref) ([]leaverR
 				continue
 			}
 			due, deleted := t.policy.Due(ref.Kind, link.Departed)
+			deleted = deleted && !link.Outlived
 			selected := d.because(link) && (!d.Due || deleted && due.Before(d.soon))
 			if row, has := rows[ref]; selected && (!has || link.Departed.Before(row.Since)) {
 				rows[ref] = leaverRow{Ref: ref, Since: link.Departed, Why: link.Why}

@@ -247,7 +247,9 @@ func concerned(r *plan.Row, by string) (directory.Ref, string) {
 
 // download sends the selected rows of a plan as a file.
 func (c *Console) download(w http.ResponseWriter, r *http.Request) {
-	req, ok := c.enter(w, r, tokens.Read)
+	ctx, end := c.cfg.API.Within(r.Context(), false)
+	defer end()
+	req, ok := c.enter(w, r.WithContext(ctx), tokens.Read)
 	if !ok {
 		return
 	}

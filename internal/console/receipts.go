@@ -71,7 +71,7 @@ func (t *tenantColumn) receipt(ref directory.Ref, held bool) *receipt {
 	}
 	suspends := ref.Kind == directory.User && t.policy.UserDeleteAction != plan.ActionDoNothing
 	out := &receipt{Suspended: suspends && !held, Held: held}
-	if due, deleted := t.policy.Due(ref.Kind, link.Departed); deleted {
+	if due, deleted := t.policy.Due(ref.Kind, link.Departed); deleted && !link.Outlived {
 		out.Due = due
 	}
 	return out
