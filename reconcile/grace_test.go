@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rollcall/directory"
+	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/reconcile"
@@ -42,7 +43,19 @@ func TestLaw10TheGracePeriodOfALateSuspensionSurvivesADeath(t *testing.T) {
 }
 
 // keeper is a tenant that suspends accounts in place of deleting them.
-type keeper struct{ *markless }
+type keeper struct {
+	*markless
+	silent *bool                  // deletions get no answer
+	ours   map[directory.Ref]bool // what was active, or suspended by us
+}
+
+func (t keeper) Read(ctx context.Context, q provider.Query) (plan.State, error) {
+	s, err := t.markless.Read(ctx, q)
+	for i := range s.Objects {
+		t.ours[s.Objects[i].Ref] = s.Objects[i].Active || s.Objects[i].Suspender == plan.Us
+	}
+	return s, err
+}
 
 func (t keeper) Apply(ctx context.Context, batch []plan.Change) []provider.Result {
 	batch = slices.Clone(batch)
@@ -55,6 +68,10 @@ func (t keeper) Apply(ctx context.Context, batch []plan.Change) []provider.Resul
 	results := t.markless.Apply(ctx, batch)
 	for i := range results {
 		results[i].Outlived = deleted[i] && results[i].Err == nil
+		results[i].Foreign = results[i].Outlived && !t.ours[batch[i].Ref]
+		if deleted[i] && *t.silent {
+			results[i] = provider.Result{Err: fault.Errorf(fault.Unavailable, "no answer")}
+		}
 	}
 	return results
 }
@@ -64,13 +81,14 @@ func TestADeletedAccountThatTheTenantKeeps(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
 	w.policy.UserDeleteAction, w.policy.DeleteAfter = plan.ActionDelete, 0
-	tenant, _ := w.withoutMarks()
+	silent := false
 	run := func(want int) {
 		t.Helper()
-		engine := reconcile.New(reconcile.Config{Source: w.source, Provider: keeper{tenant}, Desire: desire,
-			Ledger: w.ledger, Policy: w.policy})
+		tenant, _ := w.withoutMarks() // It knows what the ledger knows.
+		engine := reconcile.New(reconcile.Config{Source: w.source, Desire: desire,
+			Provider: keeper{tenant, &silent, map[directory.Ref]bool{}}, Ledger: w.ledger, Policy: w.policy})
 		report, err := engine.Execute(t.Context(), w.runOf("", reconcile.Full()))
-		if err != nil {
+		if err != nil && !silent {
 			t.Fatal(err)
 		}
 		if n := len(report.Apply.Changes); n != want && want >= 0 {
@@ -85,10 +103,14 @@ func TestADeletedAccountThatTheTenantKeeps(t *testing.T) {
 	}
 	w.source.snapshot.Entries = company()
 	run(-1)
-	for range 2 {
+	for _, silent = range []bool{false, true} {
 		w.source.snapshot.Entries = slices.Delete(company(), 5, 6)
 		w.source.snapshot.Departed = []directory.Departure{{Ref: ref(5), Source: "corp", Left: w.now}}
 		run(-1)
+		if silent {
+			silent = false
+			run(-1)
+		}
 		run(0)
 		is("active=false")
 		w.source.snapshot.Entries, w.source.snapshot.Departed = company(), nil

@@ -257,7 +257,8 @@ func (t tenant) prepare(ctx context.Context, a *applier, batch []plan.Change) er
 	a.mu.Lock()
 	for i := range batch {
 		refs[i] = batch[i].Ref
-		if c := &batch[i]; c.Op == plan.Suspend {
+		// Some tenants only suspend an account that is deleted.
+		if c := &batch[i]; c.Op == plan.Suspend || c.Op == plan.Delete && c.Kind == directory.User && !c.Inactive {
 			link := a.link(c.Ref)
 			link.RemoteID, link.Suspended = c.RemoteID, true
 			if t, ok := a.tombstone(c.Ref); ok {

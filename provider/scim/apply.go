@@ -3,6 +3,7 @@ package scim
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -267,14 +268,18 @@ func (p *Provider) delete(ctx context.Context, c *plan.Change) (outcome, error) 
 	if c.Kind == directory.User && r.active() {
 		p.marks.set(c.RemoteID, true) // Many servers suspend the account.
 	}
-	err = p.call(ctx, &request{op: opOf(c.Kind, "delete"), method: http.MethodDelete, path: p.path(c.Kind, c.RemoteID)},
-		nil)
+	err = p.call(ctx, &request{op: opOf(c.Kind, "delete"), method: http.MethodDelete, path: p.path(c.Kind, c.RemoteID),
+		version: r.version()}, nil)
 	code := status(err)
 	switch unsupported := code == http.StatusMethodNotAllowed || code == http.StatusNotImplemented; {
 	case err != nil && fault.KindOf(err) == fault.NotFound, err == nil && c.Kind == directory.Group:
 		return outcome{}, nil
 	case err == nil, unsupported && c.Kind == directory.User:
 		return p.outlives(ctx, c)
+	case c.Kind == directory.User && r.active() && remote.OfOneObject(err): // The leaver is out all the same.
+		if _, wrong := p.suspend(ctx, c); wrong != nil {
+			err = fmt.Errorf("%w; the account could not be suspended in its place: %w", err, wrong)
+		}
 	}
 	return outcome{}, err
 }
