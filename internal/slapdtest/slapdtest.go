@@ -137,12 +137,16 @@ func (s *Server) start(slapd string) error {
 	s.mu.Lock()
 	s.proc = proc
 	s.mu.Unlock()
-	return proc.WaitUntil(2*time.Minute, func() bool {
-		c, err := net.DialTimeout("tcp", strings.TrimPrefix(s.URL, "ldap://"), time.Second)
-		if err == nil {
+	return proc.WaitUntil(2*time.Minute, func() bool { // slapd begins to listen on one port after the other.
+		for url := range strings.FieldsSeq(s.URL + " " + s.LDAPSURL) {
+			_, addr, _ := strings.Cut(url, "://")
+			c, err := net.DialTimeout("tcp", addr, time.Second)
+			if err != nil {
+				return false
+			}
 			c.Close()
 		}
-		return err == nil
+		return true
 	})
 }
 
