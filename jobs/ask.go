@@ -209,9 +209,13 @@ const wakeChannel = "rollcall:wake"
 // wake tells idle workers of a new task, and does not wait for Redis. If nothing is published they find it with their
 // next poll.
 func (c *Client) wake(ctx context.Context, queue string) {
-	if batches, err := c.rdb.AsyncAutoPipeline(); err == nil {
-		batches.Submit(ctx, redis.NewIntCmd(ctx, "publish", wakeChannel, queue))
-	}
+	const limit = 2 * time.Second
+	ctx = context.WithoutCancel(ctx)
+	go func() {
+		within, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		_ = c.rdb.Publish(within, wakeChannel, queue).Err()
+	}()
 }
 
 // bell wakes the server of one queue.
