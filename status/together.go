@@ -25,7 +25,7 @@ type shared struct {
 
 // asked is a script that a caller waits for.
 type asked struct {
-	ctx  context.Context // the caller's, because what nobody waits for any more is not sent
+	ctx  context.Context // the caller's: what no caller waits for any more is not sent
 	cmd  *redis.SliceCmd
 	done chan struct{}
 }

@@ -175,7 +175,16 @@ func (p *Part) everything(ctx context.Context) (share, error) {
 // departures returns what left the part.
 func (p *Part) departures(ctx context.Context) ([]directory.Departure, error) {
 	var out []directory.Departure
-	err := p.scan(ctx, p.keys.gone, usersAtOnce, func(page []string) error {
+	err := p.graves(ctx, func(ref directory.Ref, t *tombstone, _ string) error {
+		out = append(out, t.departure(ref, p.slug))
+		return nil
+	})
+	return out, err
+}
+
+// graves visits every tombstone, with the text that is stored.
+func (p *Part) graves(ctx context.Context, visit func(directory.Ref, *tombstone, string) error) error {
+	return p.scan(ctx, p.keys.gone, usersAtOnce, func(page []string) error {
 		for i := 0; i+1 < len(page); i += 2 {
 			t, err := p.tombstone(page[i], page[i+1])
 			if err != nil {
@@ -185,11 +194,12 @@ func (p *Part) departures(ctx context.Context) ([]directory.Departure, error) {
 			if err != nil {
 				return fault.New(fault.Internal, "local directory: tombstone", err)
 			}
-			out = append(out, t.departure(ref, p.slug))
+			if err := visit(ref, t, page[i+1]); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
-	return out, err
 }
 
 // How many fields of a hash one command reads. Users are some 500 bytes; groups can be megabytes.

@@ -15,7 +15,6 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"rollcall/directory"
-	"rollcall/fault"
 	"rollcall/source"
 )
 
@@ -101,13 +100,8 @@ func (b *builder) build(ctx context.Context) error {
 			return err
 		}
 	}
-	err := b.scan(ctx, b.keys.gone, usersAtOnce, func(page []string) error {
-		for i := 0; i+1 < len(page); i += 2 {
-			if err := b.grave(ctx, page[i], page[i+1]); err != nil {
-				return err
-			}
-		}
-		return nil
+	err := b.graves(ctx, func(ref directory.Ref, t *tombstone, text string) error {
+		return b.put(ctx, ref.String(), text, "", nil, indexNames(t.Names, ref.ID))
 	})
 	if err != nil {
 		return err
@@ -129,18 +123,6 @@ func (b *builder) entry(ctx context.Context, e *stored) error {
 	}
 	expected := token{digest: e.digest, active: e.Active, readAt: e.readAt}.head()
 	return b.put(ctx, e.Ref().String(), expected, id, head, members)
-}
-
-func (b *builder) grave(ctx context.Context, field, text string) error {
-	t, err := b.tombstone(field, text)
-	if err != nil {
-		return err
-	}
-	ref, err := refOf(field)
-	if err != nil {
-		return fault.New(fault.Internal, "local directory: index", err)
-	}
-	return b.put(ctx, field, text, "", nil, indexNames(t.Names, ref.ID))
 }
 
 // put gathers entries and writes them a megabyte at a time.
@@ -180,7 +162,8 @@ const shownNames = "2"
 // showNames replaces the names of the tag s that an earlier version has written. What else the index has stays, so that
 // readers need not wait. A name that changes meanwhile may stay and lead to its former owner, in a search only.
 func (p *Part) showNames(ctx context.Context) error {
-	replace := func(old string, names []string, id directory.ID, pipe redis.Pipeliner) {
+	pipe := p.rdb.Pipeline()
+	replace := func(old string, names []string, id directory.ID) error {
 		if old = fold(old); old != plain(old) {
 			pipe.ZRem(ctx, p.keys.index, string(rune(tagShown))+old+"\x00"+packID(id))
 		}
@@ -189,49 +172,44 @@ func (p *Part) showNames(ctx context.Context) error {
 				pipe.ZAdd(ctx, p.keys.index, redis.Z{Member: member})
 			}
 		}
+		if pipe.Len() < writesAtOnce {
+			return nil
+		}
+		_, err := pipe.Exec(ctx)
+		return err
 	}
 	d := p.decoder()
 	err := p.scan(ctx, p.keys.user, usersAtOnce, func(page []string) error {
-		_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-			for i := 0; i+1 < len(page); i += 2 {
-				e, err := d.decode(directory.User, page[i], page[i+1])
-				if err != nil {
-					return err
-				}
-				replace(e.Attributes.Get(directory.DisplayName), names(&e.Entry), e.ID, pipe)
+		for i := 0; i+1 < len(page); i += 2 {
+			e, err := d.decode(directory.User, page[i], page[i+1])
+			if err == nil {
+				err = replace(e.Attributes.Get(directory.DisplayName), names(&e.Entry), e.ID)
 			}
-			return nil
-		})
-		return err
+			if err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	err = p.scan(ctx, p.keys.gone, usersAtOnce, func(page []string) error {
-		_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-			for i := 0; i+1 < len(page); i += 2 {
-				t, err := p.tombstone(page[i], page[i+1])
-				if err != nil {
+	err = p.graves(ctx, func(ref directory.Ref, t *tombstone, _ string) error {
+		for _, name := range t.Names {
+			if text, shown := strings.CutPrefix(name, wordDisplay+"/"); shown {
+				if err := replace(text, []string{name}, ref.ID); err != nil {
 					return err
-				}
-				ref, err := refOf(page[i])
-				if err != nil {
-					return err
-				}
-				for _, name := range t.Names {
-					if text, shown := strings.CutPrefix(name, wordDisplay+"/"); shown {
-						replace(text, []string{name}, ref.ID, pipe)
-					}
 				}
 			}
-			return nil
-		})
-		return err
+		}
+		return nil
 	})
 	if err != nil {
 		return err
 	}
-	return p.rdb.HSet(ctx, p.keys.meta, "shown", shownNames).Err()
+	pipe.HSet(ctx, p.keys.meta, "shown", shownNames)
+	_, err = pipe.Exec(ctx)
+	return err
 }
 
 func shownName(user *directory.Entry) string {

@@ -182,30 +182,18 @@ func (p *Part) trim(ctx context.Context, now time.Time) error {
 		args, n = nil, 0
 		return redisFault("trim", err)
 	}
-	err := p.scan(ctx, p.keys.gone, usersAtOnce, func(page []string) error {
-		for i := 0; i+1 < len(page); i += 2 {
-			t, err := p.tombstone(page[i], page[i+1])
-			if err != nil {
-				return err
-			}
-			if now.Sub(t.Left) <= p.keep {
-				continue
-			}
-			ref, err := refOf(page[i])
-			if err != nil {
-				return fault.New(fault.Internal, "local directory: trim", err)
-			}
-			args, n = append(args, page[i], page[i+1], len(t.Names)), n+1
-			for _, member := range indexNames(t.Names, ref.ID) {
-				args = append(args, member)
-			}
-			if n == writesAtOnce {
-				if err := flush(); err != nil {
-					return err
-				}
-			}
+	err := p.graves(ctx, func(ref directory.Ref, t *tombstone, text string) error {
+		if now.Sub(t.Left) <= p.keep {
+			return nil
 		}
-		return nil
+		args, n = append(args, ref.String(), text, len(t.Names)), n+1
+		for _, member := range indexNames(t.Names, ref.ID) {
+			args = append(args, member)
+		}
+		if n < writesAtOnce {
+			return nil
+		}
+		return flush()
 	})
 	if err != nil {
 		return err

@@ -123,7 +123,8 @@ func (l *lab) idle() row {
 	before, began := l.redisTime(), time.Now()
 	<-time.After(lasts)
 	used := (l.redisTime() - before) / time.Since(began).Seconds()
-	return row{fmt.Sprintf("Redis while %d workers are idle", workers), fmt.Sprintf("%.1f %% of a core", 100*used), "", "1 %"}
+	return row{fmt.Sprintf("Redis while %d workers are idle", workers), fmt.Sprintf("%.1f %% of a core", 100*used), "",
+		"1 %"}
 }
 
 // redisTime is the processor time of Redis in seconds.

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"rollcall/directory"
 	"rollcall/explain"
 	"rollcall/internal/slapdtest"
 	simulator "rollcall/simulator/googleworkspace"
@@ -155,17 +154,7 @@ func (l *lab) single() []row {
 		}
 		return median(spent), spent[len(spent)*99/100]
 	}
-	object, objectMost := own(func(i int) {
-		l.slapd.Set(l, slapdtest.UserDN(i), "givenName", fmt.Sprint("Changed", i))
-		ref := directory.Ref{Kind: directory.User, ID: directory.ID(slapdtest.UUID(i))}
-		id, err := l.client.StartObject(l.Context(), google, "corp", ref, "bench")
-		l.must(err)
-		job, err := l.app.Status.WaitJob(l.Context(), google, id, time.Minute)
-		l.must(err)
-		if job.Outcome != status.OutcomeUpdated {
-			l.Fatalf("the sync of %s: %s %s", ref, job.State, job.Outcome)
-		}
-	})
+	object, objectMost := own(func(i int) { l.touch(i, fmt.Sprint("Changed", i)) })
 	said, saidMost := own(func(i int) {
 		var d explain.Document
 		q := explain.Query{By: explain.ByUserName, Value: fmt.Sprintf("u%06d", i)}
@@ -199,8 +188,8 @@ func (l *lab) delta() row {
 		fmt.Sprintf("entries read: %d", read), "150 ms, 10 entries"}
 }
 
-// provisioning measures a first provisioning while the tenant enforces Google's published limits. Where there is a group
-// for each person, the limit of new users does not count.
+// provisioning measures a first provisioning while the tenant enforces Google's published limits. Where there is a
+// group for each person, the limit of new users does not count.
 func provisioning(t *testing.T, limits string, usersForAGroup, workers int) row {
 	users := max(1, min(*people/4, 600)*usersForAGroup/10)
 	groups := max(1, users/usersForAGroup)

@@ -111,7 +111,8 @@ func (l *letter) resists(e *entity, next map[string]any) (status int, code strin
 func plural(attrs map[string]any) bool {
 	for name, v := range attrs {
 		list, _ := v.([]any)
-		if len(list) > 1 && name != "schemas" || name == "emails" && len(list) == 1 && list[0].(map[string]any)["primary"] != true {
+		if len(list) > 1 && name != "schemas" ||
+			name == "emails" && len(list) == 1 && list[0].(map[string]any)["primary"] != true {
 			return true
 		}
 	}

@@ -93,7 +93,8 @@ func TestFilesAsToolsWriteThem(t *testing.T) {
 		"UTF-16 from PowerShell": utf16,
 		"the same record twice":  ada + strings.Replace(ada, "uid=ada,", "UID=Ada,", 1),
 		"deleted entries": ada + "dn: cn=eve\\0ADEL:1fe3ec62-01a3-48f0-a157-c9e6cf7f3cb3,cn=Deleted Objects," +
-			slapdtest.Suffix + "\nobjectClass: inetOrgPerson\nentryUUID: " + uuid("eve") + "\ncn: eve\nsn: x\nisDeleted: TRUE\n\n" +
+			slapdtest.Suffix + "\nobjectClass: inetOrgPerson\nentryUUID: " + uuid("eve") +
+			"\ncn: eve\nsn: x\nisDeleted: TRUE\n\n" +
 			"dn: nsuniqueid=66446001-1dd211b2,uid=max," + peopleDN + "\nobjectClass: inetOrgPerson\n" +
 			"objectClass: nsTombstone\nentryUUID: " + uuid("max") + "\nuid: max\ncn: max\nsn: x\n\n",
 		"controls": strings.Replace(ada, "objectClass",
