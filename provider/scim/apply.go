@@ -184,7 +184,8 @@ func (p *Provider) renamed(ctx context.Context, c *plan.Change, err error) error
 	holders, findErr := p.findUserName(ctx, c.Address)
 	for _, h := range holders {
 		if h.id() != c.RemoteID {
-			return fault.Errorf(fault.Conflict, "user %s (%s) has the userName %s", h.text(userNameAttr), h.id(), c.Address)
+			return fault.Errorf(fault.Conflict, "user %s (%s) has the userName %s", h.text(userNameAttr), h.id(),
+				c.Address)
 		}
 	}
 	if findErr != nil {

@@ -19,15 +19,15 @@ import (
 	"rollcall/provider/remote"
 )
 
-// auth makes the Authorization header. A header of client credentials is kept until its token is about to expire or is
-// refused. The secret's file is read again for each of these tokens, and after a refusal.
+// auth makes the header that signs a request in. A header of client credentials is kept until its token is about to
+// expire or is refused. The secret's file is read again for each of these tokens, and after a refusal.
 type auth struct {
 	cfg    *Config
 	client *http.Client
 	now    func() time.Time
 
 	mu sync.Mutex
-	// fixed is the header of a bearer token or of basic authentication.
+	// fixed is the header of a token or of basic authentication.
 	fixed   string
 	secret  string
 	header  string
@@ -60,6 +60,8 @@ func (a *auth) load() error {
 	switch {
 	case a.cfg.Username != "":
 		a.fixed = "Basic " + base64.StdEncoding.EncodeToString([]byte(a.cfg.Username+":"+text))
+	case a.cfg.TokenHeader != "":
+		a.fixed = text
 	case a.cfg.ClientID == "":
 		a.fixed = "Bearer " + text
 	}

@@ -239,7 +239,7 @@ func (p *Provider) send(ctx context.Context, r *request, authorization string) (
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Authorization", authorization)
+	req.Header.Set(cmp.Or(p.cfg.TokenHeader, "Authorization"), authorization)
 	req.Header.Set("Accept", "application/scim+json, application/json;q=0.9")
 	req.Header.Set("User-Agent", "Rollcall/"+buildinfo.Read().Version)
 	if payload != nil {

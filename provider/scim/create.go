@@ -152,8 +152,8 @@ func (p *Provider) taken(ctx context.Context, c *plan.Change, err error) (outcom
 // their names.
 func hidden(c *plan.Change, err error) error {
 	if c.Kind != directory.User {
-		return fault.Errorf(fault.Conflict, "the server has another group with the displayName %s: rename or delete it "+
-			"there, or rename the group in its source: %w", label(c), err)
+		return fault.Errorf(fault.Conflict, "the server has another group with the displayName %s: rename or delete "+
+			"it there, or rename the group in its source: %w", label(c), err)
 	}
 	return fault.Errorf(fault.Conflict, "the server says that another user has the userName %s, and shows none: a "+
 		"deleted user may still have it; restore or remove that user on the server: %w", c.Address, err)
@@ -217,8 +217,8 @@ func (p *Provider) unanchored(ctx context.Context, c *plan.Change, made resource
 		return made, nil, fault.Errorf(fault.Refused, "%w (%v)", kept, err)
 	}
 	p.recent.Drop(made.id())
-	return nil, nil, fault.Errorf(fault.Refused, "the server did not keep the externalId of the new group %s, by which "+
-		"Rollcall finds it again, so the group was deleted", made.id())
+	return nil, nil, fault.Errorf(fault.Refused, "the server did not keep the externalId of the new group %s, by "+
+		"which Rollcall finds it again, so the group was deleted", made.id())
 }
 
 // listed has the ids of the groups in the newest full read. It is safe for concurrent use.

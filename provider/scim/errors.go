@@ -49,7 +49,8 @@ func (p *Provider) judge(op string, res *response) error {
 		}
 	}
 	if to := res.header.Get("Location"); res.status >= 300 && res.status < 400 && to != "" {
-		a.Message = p.clean("the server redirects to " + to + ", which is not followed; endpoint may have to be changed")
+		a.Message = p.clean("the server redirects to " + to +
+			", which is not followed; endpoint may have to be changed")
 	}
 	e := fault.New(kindOf(op, a, res.header), op, a)
 	if e.Kind == fault.NotFound && remote.WebPage(string(res.body)) {

@@ -100,8 +100,8 @@ func (m *membership) send(ctx context.Context, at []int) {
 	case m.c.Op == plan.AddMember && len(at) == 1:
 		m.end(at, m.stale(ctx, err, ids[0]))
 	case status(err) == http.StatusBadRequest && m.p.patchesMembers(m.s) && m.p.cfg.MemberRemoval == removePath:
-		m.end(at, fault.Errorf(fault.KindOf(err), "%w (if the server takes no filter in a path, set member_removal: value "+
-			"after a try with a group for tests)", err))
+		m.end(at, fault.Errorf(fault.KindOf(err), "%w (if the server takes no filter in a path, set member_removal: "+
+			"value after a try with a group for tests)", err))
 	default:
 		m.end(at, err)
 	}
@@ -219,7 +219,7 @@ func (m *membership) put(ctx context.Context, ids []string) (err error) {
 		if current, err = m.p.current(ctx, m.c, ""); err != nil {
 			return err
 		}
-		whole, err := m.p.whole(directory.Group, current, nil)
+		whole, err := m.p.whole(directory.Group, current, nil, false)
 		if err != nil {
 			return err
 		}
@@ -245,8 +245,8 @@ func (m *membership) next(current resource, ids []string) []any {
 	list, _ := current[key(current, "members")].([]any)
 	had, _ := current.members()
 	if m.c.Op == plan.AddMember {
-		return append(slices.Clone(list),
-			references(slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(had, id) }))...)
+		missing := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(had, id) })
+		return append(slices.Clone(list), references(missing)...)
 	}
 	return slices.DeleteFunc(slices.Clone(list), func(el any) bool {
 		return slices.Contains(ids, referred(el))

@@ -251,14 +251,16 @@ func (b *probe) clean() (left []string, err error) {
 		}
 		out, err := b.p.delete(ctx, b.change(plan.Delete, kind))
 		if err != nil { // It has lost its externalId, for example.
-			err = b.p.call(ctx, &request{op: opOf(kind, "delete"), method: http.MethodDelete, path: b.p.path(kind, id)}, nil)
+			err = b.p.call(ctx, &request{op: opOf(kind, "delete"), method: http.MethodDelete,
+				path: b.p.path(kind, id)}, nil)
 		}
 		switch {
 		case err != nil && fault.KindOf(err) != fault.NotFound:
 			errs = append(errs, fmt.Errorf("delete the %s %s of the probe by hand: %w", kind, id, err))
 		case out.outlived:
-			left = append(left, fmt.Sprintf("warning: the server does not delete users, and the user %s of the probe stays "+
-				"there, suspended: delete it by hand. Rollcall suspends users there, whatever user_delete_action says", id))
+			left = append(left, fmt.Sprintf("warning: the server does not delete users, and the user %s of the probe "+
+				"stays there, suspended: delete it by hand. Rollcall suspends users there, whatever "+
+				"user_delete_action says", id))
 		}
 	}
 	return left, errors.Join(errs...)
@@ -370,7 +372,7 @@ func (c *check) list(s *server, kind directory.Kind) {
 		c.ok("%ss can be listed", kind)
 	}
 	if err == nil && pg.TotalResults == nil && !s.cursor {
-		c.bad = append(c.bad, fault.Errorf(fault.Invalid, "the list of %ss has no totalResults, so that its end cannot "+
-			"be checked: set paging: cursor where the server has cursors", kind))
+		c.bad = append(c.bad, fault.Errorf(fault.Invalid, "the list of %ss has no totalResults, so that its end "+
+			"cannot be checked: set paging: cursor where the server has cursors", kind))
 	}
 }

@@ -186,6 +186,37 @@ func TestCredentials(t *testing.T) {
 	_ = w.readFails(fault.Denied)
 }
 
+// TestATokenInAHeaderOfItsOwn covers servers that want an API key in a header of their own, or their token without
+// Bearer. An error shows neither.
+func TestATokenInAHeaderOfItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, header := range []string{"X-API-Key", "Authorization"} {
+		w, _, _ := populated(t)
+		inner, key := w.tenant.Handler(), "key-of-the-gateway"
+		server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			if got := r.Header.Values(header); !slices.Equal(got, []string{key}) ||
+				header != "Authorization" && r.Header.Get("Authorization") != "" {
+				http.Error(rw, `{"detail":"wrong key: `+strings.Join(got, "")+`"}`, http.StatusUnauthorized)
+				return
+			}
+			r.Header.Set("Authorization", "Bearer "+w.tenant.Token())
+			inner.ServeHTTP(rw, r)
+		}))
+		t.Cleanup(server.Close)
+		w.cfg.Endpoint, w.cfg.TokenHeader = server.URL+"/scim/v2", header
+		w.cfg.TokenFile = secretFile(t, key)
+		w.again()
+		if n := len(w.read(provider.Query{}).Objects); n != 4 {
+			t.Errorf("%s: %d objects, want 4", header, n)
+		}
+		w.cfg.TokenFile = secretFile(t, "hunter2-wrong")
+		w.again()
+		if err := w.readFails(fault.Denied); err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: a refused key = %v, want it without the key", header, err)
+		}
+	}
+}
+
 // TestLifetimesOfTokens covers token endpoints that give the lifetime as a number, as a text or not at all.
 func TestLifetimesOfTokens(t *testing.T) {
 	t.Parallel()
@@ -247,21 +278,26 @@ func TestValidate(t *testing.T) {
 		t.Errorf("Validate() = %v", err)
 	}
 	for want, change := range map[string]func(*scim.Config){
-		"microsoft_entra":        func(c *scim.Config) { c.Profile = "entra" },
-		"google_workspace":       func(c *scim.Config) { c.Profile = "google" },
-		"did you mean slack":     func(c *scim.Config) { c.Profile = "slac" },
-		"endpoint":               func(c *scim.Config) { c.Endpoint = "http://example.com" },
-		"3 ways to sign in":      func(c *scim.Config) { c.Username, c.ClientID = "a", "b" },
-		"password_file":          func(c *scim.Config) { c.TokenFile, c.Username = "", "a" },
-		"token_url":              func(c *scim.Config) { c.TokenFile, c.ClientID, c.ClientSecretFile = "", "a", "b" },
-		"update":                 func(c *scim.Config) { c.Update = "push" },
-		"filters":                func(c *scim.Config) { c.Filters = []string{"title"} },
-		"needs groups.value":     func(c *scim.Config) { c.Members = "user_filter" },
-		"protected_roles":        func(c *scim.Config) { c.ProtectedRoles = []string{"["} },
-		"max_writes_per_second":  func(c *scim.Config) { c.Writes = -1 },
-		"domains":                func(c *scim.Config) { c.Domains = []string{"a@b"} },
-		"groups of SCIM have no": func(c *scim.Config) { c.GroupPropertyMappings = map[string]string{"address": "cn"} },
-		"unknown field":          func(c *scim.Config) { c.UserPropertyMappings = map[string]string{"urn:x": "cn"} },
+		"microsoft_entra":    func(c *scim.Config) { c.Profile = "entra" },
+		"google_workspace":   func(c *scim.Config) { c.Profile = "google" },
+		"did you mean slack": func(c *scim.Config) { c.Profile = "slac" },
+		"endpoint":           func(c *scim.Config) { c.Endpoint = "http://example.com" },
+		"3 ways to sign in":  func(c *scim.Config) { c.Username, c.ClientID = "a", "b" },
+		"password_file":      func(c *scim.Config) { c.TokenFile, c.Username = "", "a" },
+		"needed with token_header": func(c *scim.Config) {
+			c.TokenFile, c.TokenHeader, c.Username, c.PasswordFile = "", "X-API-Key", "a", "b"
+		},
+		`"user-agent" is no header`: func(c *scim.Config) { c.TokenHeader = "user-agent" },
+		`"X Key" is no header`:      func(c *scim.Config) { c.TokenHeader = "X Key" },
+		"token_url":                 func(c *scim.Config) { c.TokenFile, c.ClientID, c.ClientSecretFile = "", "a", "b" },
+		"update":                    func(c *scim.Config) { c.Update = "push" },
+		"filters":                   func(c *scim.Config) { c.Filters = []string{"title"} },
+		"needs groups.value":        func(c *scim.Config) { c.Members = "user_filter" },
+		"protected_roles":           func(c *scim.Config) { c.ProtectedRoles = []string{"["} },
+		"max_writes_per_second":     func(c *scim.Config) { c.Writes = -1 },
+		"domains":                   func(c *scim.Config) { c.Domains = []string{"a@b"} },
+		"groups of SCIM have no":    func(c *scim.Config) { c.GroupPropertyMappings = map[string]string{"address": "cn"} },
+		"unknown field":             func(c *scim.Config) { c.UserPropertyMappings = map[string]string{"urn:x": "cn"} },
 		"user_property_mappings.act": func(
 			c *scim.Config) {
 			c.UserPropertyMappings = map[string]string{"active": "nonsense("}

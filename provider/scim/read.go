@@ -166,8 +166,8 @@ func (r *reading) readMembers(ctx context.Context) error {
 		case listed && r.p.cfg.Members != byUser:
 			o.Members, o.Listed = members, true
 		case r.p.cfg.Members == inList && r.shown && !r.p.sample.joined(o.RemoteID):
-			// RFC 7643 leaves out an attribute without values. Where the list shows no members at all, or leaves out those
-			// that this process added, the server may show them only in the answer about one group.
+			// RFC 7643 leaves out an attribute without values. Where the list shows no members at all, or leaves out
+			// those that this process added, the server may show them only in the answer about one group.
 			o.Listed = true
 		case r.p.cfg.Members == byGet && r.q.Groups[o.ID].Holds(o.Witness, r.q.Now):
 			o.Members = r.q.Groups[o.ID].Members

@@ -32,6 +32,8 @@ package scim
 import (
 	"errors"
 	"maps"
+	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -55,12 +57,14 @@ func Type() provider.Type {
 	return provider.Type{
 		Name: "scim", Title: "SCIM", Product: "SCIM 2.0", Secret: "token",
 		Keys: map[string]string{
-			"endpoint": "Root of the service, above `/Users` and `/Groups`: `https://example.com/scim/v2`. Plain http is for " +
-				"tests on this machine only.",
+			"endpoint": "Root of the service, above `/Users` and `/Groups`: `https://example.com/scim/v2`. Plain " +
+				"http is for tests on this machine only.",
 			"profile": "The kind of server, which sets the keys from `update` on: one of the profiles in " +
 				"[scim.md](scim.md), or one of your own under `profiles.scim`.",
 			"token_file": "A bearer token. It, `username` or `client_id` is needed.",
-			"username":   "The user name for basic authentication.", "password_file": "The password of that user.",
+			"token_header": "The header in which the server wants the token as it is, such as `X-API-Key`. The " +
+				"default is `Authorization`, with `Bearer` before the token.",
+			"username": "The user name for basic authentication.", "password_file": "The password of that user.",
 			"client_id":                  "The id of a client of OAuth 2 (client credentials).",
 			"client_secret_file":         "The secret of that client.",
 			"token_url":                  "The address that issues access tokens for it.",
@@ -68,20 +72,21 @@ func Type() provider.Type {
 			"ca_file":                    "More certificate authorities, as PEM.",
 			"domains":                    "The domains that addresses of users may be in; none means all of them.",
 			"default_group_email_domain": "The value of `domain` in expressions. Groups have no address here.",
-			"update": "How users and groups are changed: `patch`, `object_patch` (without paths), `put`, or `auto` for what " +
-				"the server publishes.",
+			"update": "How users and groups are changed: `patch`, `object_patch` (without paths), `put`, or `auto` " +
+				"for what the server publishes.",
 			"filters": "The attributes that the server can filter by: `userName`, `externalId`, `groups.value`, " +
 				"`members.value`, or `none`.",
 			"paging":    "How lists are read: `index`, `cursor` (RFC 9865), or `auto` for what the server publishes.",
 			"page_size": "How many resources a page asks for.",
-			"members": "Where members are read: `list` has them in the list of groups, `get` in each group whose version " +
-				"changed, `user_filter` in the users of each group.",
+			"members": "Where members are read: `list` has them in the list of groups, `get` in each group whose " +
+				"version changed, `user_filter` in the users of each group.",
 			"member_update": "How members are changed: `patch`, `put` or `auto`.",
 			"member_removal": "How PATCH removes members: `path`, or `value` where the server takes no filter " +
 				"in a path.",
-			"member_chunk":                "How many members one request adds or removes.",
-			"single_values":               "True where a multi-valued attribute of a user has one value at most.",
-			"protected_roles":             "Patterns of roles. Users with such a role are never adopted, suspended or deleted.",
+			"member_chunk":  "How many members one request adds or removes.",
+			"single_values": "True where a multi-valued attribute of a user has one value at most.",
+			"protected_roles": "Patterns of roles. Users with such a role are never adopted, suspended or " +
+				"deleted.",
 			"max_requests_per_second":     "What all workers together may use of the quota.",
 			"max_writes_per_second":       "The same for everything but GET.",
 			"max_user_writes_per_second":  "The same for changes of users.",
@@ -127,6 +132,8 @@ type Config struct {
 	Profile string `yaml:"profile"`
 	// TokenFile holds a bearer token. The client needs it, a username or a client_id.
 	TokenFile secret.File `yaml:"token_file"`
+	// TokenHeader is the header that has the token, and nothing else, where that is not Authorization: Bearer.
+	TokenHeader string `yaml:"token_header"`
 	// Username and PasswordFile are for basic authentication.
 	Username     string      `yaml:"username"`
 	PasswordFile secret.File `yaml:"password_file"`
@@ -208,6 +215,11 @@ func (c Config) Validate() error {
 	return errors.Join(append(errs, err)...)
 }
 
+// headerName matches the name of a header. ownHeaders are those that requests have in any case.
+var headerName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+var ownHeaders = []string{"Accept", "Accept-Encoding", "Connection", "Content-Length", "Content-Type", "Host",
+	"If-Match", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "User-Agent"}
+
 // checkCredentials checks that exactly one way to sign in is configured.
 func (c *Config) checkCredentials() error {
 	ways := 0
@@ -220,6 +232,12 @@ func (c *Config) checkCredentials() error {
 	case ways == 0:
 		return problem.Field("token_file",
 			"is needed, or username with password_file, or client_id with client_secret_file")
+	case c.TokenHeader != "" && c.TokenFile == "":
+		return problem.Field("token_file", "is needed with token_header: the value of that header")
+	case c.TokenHeader != "" && (!headerName.MatchString(c.TokenHeader) || slices.Contains(ownHeaders,
+		http.CanonicalHeaderKey(c.TokenHeader))):
+		return problem.Field("token_header", "%q is no header for a token: want a name such as X-API-Key",
+			c.TokenHeader)
 	case ways > 1:
 		return problem.Field("token_file", "%d ways to sign in are set; keep one of token_file, username and client_id",
 			ways)

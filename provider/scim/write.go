@@ -154,10 +154,12 @@ func (p *Provider) write(ctx context.Context, s *server, c *plan.Change, current
 	if s.etag {
 		req.ifMatch = req.version
 	}
+	nulls := true // A PATCH names what it removes.
 	if p.patches(s, c.Kind) {
 		req.body = map[string]any{"schemas": []string{patchMessage}, "Operations": p.operations(current, list)}
 	} else {
-		whole, err := p.whole(c.Kind, current, list)
+		nulls = p.nulls.Load()
+		whole, err := p.whole(c.Kind, current, list, nulls)
 		if err != nil {
 			return err
 		}
@@ -176,11 +178,12 @@ func (p *Provider) write(ctx context.Context, s *server, c *plan.Change, current
 		return err
 	}
 	var names []string
-	emptied := req.method == http.MethodPut
+	emptied := !nulls
 	for _, one := range kept {
 		names, emptied = append(names, one.name), emptied && one.empty()
 	}
-	if emptied && p.nulls.CompareAndSwap(false, true) {
+	if emptied { // This write left the values out, whatever others have learned since.
+		p.nulls.Store(true)
 		return errOmitted
 	}
 	return fault.Errorf(fault.Refused, "the server answered that it changed %s %s, and did not change %s", c.Kind,
@@ -262,8 +265,8 @@ func (p *Provider) asObject(current resource, list []setting) map[string]any {
 // readOnly are the attributes that a client must not send.
 var readOnly = []string{"id", "meta", "groups"}
 
-// whole returns the resource of a PUT.
-func (p *Provider) whole(kind directory.Kind, current resource, list []setting) (resource, error) {
+// whole returns the resource of a PUT. With nulls it has a null for each value that is removed.
+func (p *Provider) whole(kind directory.Kind, current resource, list []setting, nulls bool) (resource, error) {
 	if kind == directory.Group {
 		if err := p.showsMembers(current); err != nil {
 			return nil, err
@@ -275,7 +278,7 @@ func (p *Provider) whole(kind directory.Kind, current resource, list []setting) 
 	}
 	for _, one := range list {
 		next.put(one.slot, one.value, p.cfg.single())
-		if one.empty() && p.nulls.Load() {
+		if one.empty() && nulls {
 			next.null(one.slot)
 		}
 	}

@@ -2,9 +2,14 @@ package scim_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
+	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/plan"
 	"rollcall/provider"
@@ -60,6 +65,44 @@ func TestPutKeepsMembers(t *testing.T) {
 	if got := w.tenant.Members(group); len(got) != 0 {
 		t.Errorf("members = %v, want none", got)
 	}
+}
+
+// TestTwoWritersClearFields checks that of two writers that learn at the same time that a PUT keeps what it leaves out,
+// both clear their field.
+func TestTwoWritersClearFields(t *testing.T) {
+	t.Parallel()
+	l := &letter{put: true, quirks: quirks{keeps: true}}
+	var first atomic.Int64
+	both := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		l.ServeHTTP(w, r)
+		if r.Method != http.MethodPut {
+			return
+		}
+		if first.Add(1) == 2 {
+			close(both)
+		}
+		<-both // Neither writer sees the answer to its first PUT before both are made.
+	}))
+	t.Cleanup(server.Close)
+	cfg := scim.Config{Endpoint: server.URL + "/v2", TokenFile: secretFile(t, "token")}
+	cfg.ID, cfg.Name, cfg.Update, cfg.UserPropertyMappings = 1, "SCIM", "put", map[string]string{"title": "ldap.title"}
+	p, err := scim.New(cfg, scim.Options{Caller: unlimited()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var done sync.WaitGroup
+	for _, name := range []string{"ann", "bob"} {
+		e := l.add("Users", map[string]any{"username": name, "externalid": name, "title": "Chief", "active": true})
+		done.Go(func() {
+			f := plan.FieldChange{Name: "title", Before: []string{"Chief"}}
+			r := p.Apply(t.Context(), []plan.Change{change(plan.Update, userRef(directory.ID(name)), e.id, f)})
+			if r[0].Err != nil || l.find(e.id).attrs["title"] != nil {
+				t.Errorf("%s: Apply() = %v, title = %v, want none", name, r[0].Err, l.find(e.id).attrs["title"])
+			}
+		})
+	}
+	done.Wait()
 }
 
 // TestPutOfHiddenMembers checks that a group is not replaced where the server does not show its members.
