@@ -286,8 +286,8 @@ func (w *writer) encode(j *job, becomes *directory.Entry, digest string) (args [
 	}
 	args = []any{j.ref.String(), string(j.ref.ID), j.ref.Kind.String(), j.token, head, text, groupHead, counts}
 	drop, add := w.moves(j, becomes)
-	drop = append(drop, indexNames(without(before, after), j.ref.ID)...)
-	add = append(add, indexNames(without(after, before), j.ref.ID)...)
+	had, has := indexNames(before, j.ref.ID), indexNames(after, j.ref.ID)
+	drop, add = append(drop, without(had, has)...), append(add, without(has, had)...)
 	for _, list := range [][]string{drop, add} {
 		args = append(args, len(list))
 		for _, member := range list {

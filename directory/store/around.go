@@ -105,7 +105,9 @@ func (w *walk) named(ctx context.Context, list []string) error {
 				if word == directory.Group.String() {
 					kind = directory.Group
 				}
-				keys, kinds = append(keys, nameKey(field)), append(kinds, kind)
+				for _, key := range wholeNames(field) {
+					keys, kinds = append(keys, key), append(kinds, kind)
+				}
 			}
 		}
 	}

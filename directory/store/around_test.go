@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/redis/go-redis/v9"
-
 	"rollcall/directory"
 	"rollcall/directory/store"
 	"rollcall/mapping"
@@ -228,105 +226,6 @@ func TestSearch(t *testing.T) {
 				got = append(got, text)
 			}
 			d.equal("Search("+tc.text+")", got, tc.want)
-		}
-	})
-}
-
-// A full run of the source replaces the names that an earlier version has written for searching, and nothing else.
-func TestAFullRunReplacesTheNamesOfAnEarlierVersion(t *testing.T) {
-	each(t, func(d *dir) {
-		const index, meta = "rollcall:{ldap:corp}:dir:index", "rollcall:{ldap:corp}:dir:meta"
-		jo := user("u1", directory.UserName, "jo", directory.DisplayName, "Jörg Müller", directory.FamilyName, "Müller")
-		gone := user("u2", directory.UserName, "ex", directory.DisplayName, "Köhler, Ute")
-		d.sync("corp", "r1", at(0), snapshot(jo, gone, group("g", userRef("u1"))))
-		d.sync("corp", "r2", at(1), snapshot(jo, group("g"))) // u1 was a member.
-		d.must(d.rdb.ZRemRangeByLex(t.Context(), index, "[s", "(t").Err())
-		for id, name := range map[string]string{"u1": "jörg müller", "u2": "köhler, ute"} {
-			d.must(d.rdb.ZAdd(t.Context(), index, redis.Z{Member: "s" + name + "\x00\x02" + id}).Err())
-		}
-		field := "user/u2"
-		d.must(d.rdb.HSet(t.Context(), "rollcall:{ldap:corp}:dir:gone", field, strings.ReplaceAll(d.rdb.HGet(t.Context(),
-			"rollcall:{ldap:corp}:dir:gone", field).Val(), "kohler", "köhler")).Err())
-		d.must(d.rdb.HDel(t.Context(), meta, "shown").Err())
-		found := func(text string) int {
-			out, _, err := d.reader().Search(t.Context(), text, 5)
-			d.must(err)
-			return len(out)
-		}
-		for text, want := range map[string]int{"jörg": 1, "jorg": 0, "müller": 0, "köhler": 1, "kohler": 0} {
-			if got := found(text); got != want {
-				d.Errorf("before the run %q finds %d, want %d", text, got, want)
-			}
-		}
-		others := func() (out []string) {
-			for _, m := range d.rdb.ZRange(t.Context(), index, 0, -1).Val() {
-				if m[0] != 's' {
-					out = append(out, m)
-				}
-			}
-			return out
-		}
-		before := others()
-		d.sync("corp", "r3", at(2), snapshot(jo, group("g")))
-		for _, text := range []string{"jörg", "jorg", "müller", "muller", "köhler", "kohler"} {
-			if got := found(text); got != 1 {
-				d.Errorf("after the run %q finds %d, want 1", text, got)
-			}
-		}
-		d.equal("the other names and members", others(), before)
-		if left := d.rdb.ZRangeByLex(t.Context(), index, &redis.ZRangeBy{Min: "[sjö", Max: "(sk"}).Val(); len(left) != 0 {
-			d.Errorf("the former names are still there: %q", left)
-		}
-	})
-}
-
-// TestTheIndexEqualsOneThatIsBuiltAnew compares the index after random runs with one that is built of the same data,
-// as it is after an upgrade from a version without an index.
-func TestTheIndexEqualsOneThatIsBuiltAnew(t *testing.T) {
-	each(t, func(d *dir) {
-		rng := rand.New(rand.NewPCG(3, 4))
-		key := func(name string) string { return "rollcall:{ldap:corp}:dir:" + name }
-		index := func() (out []string) {
-			for _, m := range d.rdb.ZRange(t.Context(), key("index"), 0, -1).Val() {
-				if m[0] != 'V' && m[0] != 'H' { // Former memberships are in no entry.
-					out = append(out, fmt.Sprintf("%q", m))
-				}
-			}
-			return out
-		}
-		for i := range 10 {
-			d.sync("corp", fmt.Sprint("r", i), at(i), tangled(rng, "corp"))
-		}
-		maintained, heads := index(), d.rdb.HGetAll(t.Context(), key("head")).Val()
-		d.must(d.rdb.Del(t.Context(), key("index"), key("head")).Err())
-		d.must(d.rdb.HDel(t.Context(), key("meta"), "index", "index_seq").Err())
-		d.must(d.rdb.HSet(t.Context(), key("name"), "user/ada", "ada").Err())
-		if _, _, err := d.reader().Search(t.Context(), "u1", 5); err != nil {
-			d.Fatalf("Search() of data without an index = %v", err)
-		}
-		d.equal("the index", index(), maintained)
-		d.equal("the heads of groups", d.rdb.HGetAll(t.Context(), key("head")).Val(), heads)
-		if d.rdb.Exists(t.Context(), key("name")).Val() != 0 {
-			d.Error("the names of the older version are still there")
-		}
-	})
-}
-
-// TestAnOlderWriterInvalidatesTheIndex checks that a write by a version without the index is noticed.
-func TestAnOlderWriterInvalidatesTheIndex(t *testing.T) {
-	each(t, func(d *dir) {
-		d.sync("corp", "r1", at(0), snapshot(user("ada")))
-		meta := "rollcall:{ldap:corp}:dir:meta"
-		d.must(d.rdb.HIncrBy(t.Context(), meta, "seq", 1).Err()) // which every write of any version does
-		d.must(d.rdb.ZRem(t.Context(), "rollcall:{ldap:corp}:dir:index",
-			d.rdb.ZRange(t.Context(), "rollcall:{ldap:corp}:dir:index", 0, 0).Val()).Err())
-		found, err := d.reader().Find(t.Context(), directory.User, "ada@corp.example")
-		d.must(err)
-		if len(found) != 1 {
-			d.Errorf("Find() = %v, want ada", found)
-		}
-		if got := d.rdb.HGet(t.Context(), meta, "index_seq").Val(); got != d.rdb.HGet(t.Context(), meta, "seq").Val() {
-			d.Errorf("the index is that of write %s, want the last write", got)
 		}
 	})
 }

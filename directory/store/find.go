@@ -150,13 +150,13 @@ func (p *Part) named(ctx context.Context, kind directory.Kind, name string) ([]d
 	if err := p.indexed(ctx, nil); err != nil {
 		return nil, err
 	}
-	ids, err := p.ranges(ctx, []string{nameKey(field)}, false)
+	found, err := p.ranges(ctx, wholeNames(field), false)
 	if err != nil {
 		return nil, err
 	}
-	refs := make([]directory.Ref, len(ids[0]))
-	for i, id := range ids[0] {
-		refs[i] = directory.Ref{Kind: kind, ID: id}
+	var refs []directory.Ref
+	for _, id := range slices.Concat(found...) {
+		refs = append(refs, directory.Ref{Kind: kind, ID: id})
 	}
 	return refs, nil
 }
@@ -200,14 +200,15 @@ type glimpse struct {
 	seq           int64  // rises with every write
 	index         string // the version of the index, or its builder
 	indexSeq      int64  // the last write that maintained the index
-	names         int    // members of the index
+	older         string // the same of the index of earlier versions
+	names         int    // members of the sorted set of the index
 
 	users, groups, gone int // what is stored
 	counted, digests    int // entries as the scripts counted them, and tokens
 }
 
 var metaFields = []string{"birth", "generation", "run", "since", "read_at", "completed_at", "seq", "users", "groups",
-	"completed_read_at", "index", "index_seq"}
+	"completed_read_at", "find", "find_seq", "index"}
 
 // glimpse reads it in one round trip.
 func (p *Part) glimpse(ctx context.Context) (*glimpse, error) {
@@ -217,7 +218,7 @@ func (p *Part) glimpse(ctx context.Context) (*glimpse, error) {
 		meta = pipe.HMGet(ctx, p.keys.meta, metaFields...)
 		users, groups = pipe.HLen(ctx, p.keys.user), pipe.HLen(ctx, p.keys.group)
 		gone, digests = pipe.HLen(ctx, p.keys.gone), pipe.HLen(ctx, p.keys.digest)
-		names = pipe.ZCard(ctx, p.keys.index)
+		names = pipe.ZCard(ctx, p.keys.find)
 		return nil
 	})
 	if err != nil {
@@ -226,8 +227,8 @@ func (p *Part) glimpse(ctx context.Context) (*glimpse, error) {
 	text := func(i int) string { s, _ := meta.Val()[i].(string); return s }
 	number := func(i int) int64 { n, _ := strconv.ParseInt(text(i), 10, 64); return n }
 	return &glimpse{
-		birth: text(0), generation: number(1), run: text(2), since: number(3), readAt: number(4), completedAt: number(5),
-		seq: number(6), index: text(10), indexSeq: number(11),
+		birth: text(0), generation: number(1), run: text(2), since: number(3), readAt: number(4),
+		completedAt: number(5), seq: number(6), index: text(10), indexSeq: number(11), older: text(12),
 		names: int(names.Val()),
 		users: int(users.Val()), groups: int(groups.Val()), gone: int(gone.Val()),
 		completedRead: number(9), counted: int(number(7) + number(8)), digests: int(digests.Val()),
@@ -237,7 +238,8 @@ func (p *Part) glimpse(ctx context.Context) (*glimpse, error) {
 // whole returns an error if some of the keys were lost (evicted, expired or deleted by hand) and others were not.
 func (g *glimpse) whole(p *Part) error {
 	if n := g.users + g.groups; n != g.counted || n != g.digests {
-		return p.damaged(fmt.Sprintf("%d entries are stored, %d were written and %d have a digest", n, g.counted, g.digests))
+		return p.damaged(fmt.Sprintf("%d entries are stored, %d were written and %d have a digest", n, g.counted,
+			g.digests))
 	}
 	return nil
 }
@@ -245,8 +247,8 @@ func (g *glimpse) whole(p *Part) error {
 // damaged returns the advice for a part that has lost some of its data. The part does not repair itself, because
 // whatever evicted one key evicts the next.
 func (p *Part) damaged(what string) error {
-	return notReady(source.ErrNotReady, "the local directory of source %s is damaged (%s): Redis must neither evict nor "+
-		"expire keys; delete the keys %s and sync the source again", p.container(), what,
+	return notReady(source.ErrNotReady, "the local directory of source %s is damaged (%s): Redis must neither "+
+		"evict nor expire keys; delete the keys %s and sync the source again", p.container(), what,
 		"rollcall:{"+p.container()+"}:dir:*")
 }
 

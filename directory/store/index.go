@@ -3,7 +3,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,18 +14,25 @@ import (
 	"rollcall/directory"
 )
 
-// The index is a sorted set of which all members have the score zero, so that Redis keeps them in byte order. A member
-// is a letter, a key, a zero byte and an id. A range of the set answers what has a name, what has a name that begins
-// with a text, and which groups contain an entry.
+// The index has two parts. The first is a sorted set of which all members have the score zero, so that Redis keeps them
+// in byte order. A member is a letter, a key, a zero byte and an id. A range of the set answers what has a name, and
+// what has a name that begins with a text.
 //
-//	u <login name, mail or DN of a user> 0 <id>
-//	g <name, mail or DN of a group> 0 <id>
-//	n <employee number of a user> 0 <id>
+//	u <login name or mail of a user> 0 <id>
+//	g <name or mail of a group> 0 <id>
 //	s <display name or family name of a user, without accents> 0 <id>
 //	                                      only for searching, because it tells no user from another
-//	U <id of a user> 0 <id of a group that contains the user>
-//	G <id of a group> 0 <id of a group that contains the group>
-//	V, H                                  the same for groups that contained it once, with the day on which it left
+//	V <id of a user> 0 <id of a group that contained the user once> <the day on which it left>
+//	H <id of a group> 0                   the same for groups
+//
+// The second part is what is only looked up as a whole; see bucket.go.
+//
+//	u <DN of a user>
+//	g <DN of a group>
+//	u, g <a name with which another name of the entry begins>  the other one is found where this one is searched for
+//	n <employee number of a user>
+//	U <id of a user> <id of a group that contains the user>
+//	G <id of a group> <id of a group that contains the group>
 const (
 	tagUser, tagGroup       = 'u', 'g'
 	tagNumber, tagShown     = 'n', 's'
@@ -84,42 +90,48 @@ var nameTags = map[string]byte{
 	directory.User.String(): tagUser, directory.Group.String(): tagGroup, wordNumber: tagNumber, wordDisplay: tagShown,
 }
 
-// nameKey returns the beginning of the index members of a name. A DN is long and is only ever found as a whole, so
-// the index has a hash of it.
-func nameKey(field string) string {
+// cutName returns the letter of a name, and the name as the index has it.
+func cutName(field string) (tag byte, name string) {
 	word, name, _ := strings.Cut(field, "/")
 	if word == wordDisplay {
 		name = plain(name) // Tombstones of earlier versions have accents.
 	}
-	if strings.Contains(name, "=") {
-		sum := sha256.Sum256([]byte(name))
-		name = "=" + strings.ReplaceAll(string(sum[:10]), "\x00", "\x01")
-	}
-	return string(nameTags[word]) + name + "\x00"
+	return nameTags[word], name
 }
 
-// indexNames returns the index members of an entry's names.
+// nameKey returns the beginning of the members of a name in the sorted set.
+func nameKey(field string) string {
+	tag, name := cutName(field)
+	return string(tag) + name + "\x00"
+}
+
+// indexNames returns the index members of an entry's names, which are all of its names, sorted.
 func indexNames(fields []string, id directory.ID) []string {
 	out := make([]string, len(fields))
 	packed := packID(id)
 	for i, f := range fields {
-		out[i] = nameKey(f) + packed
+		tag, name := cutName(f)
+		// A name that another one begins with is before the first of those.
+		begins := tag != tagShown && i+1 < len(fields) && strings.HasPrefix(fields[i+1], f)
+		if begins || tag == tagNumber || strings.Contains(name, "=") {
+			out[i] = bucketKey(tag, name) + packed
+		} else {
+			out[i] = nameKey(f) + packed
+		}
 	}
 	return out
 }
 
 // memberKey returns the beginning of the index members that name the groups which contain an entry, or contained it.
 func memberKey(ref directory.Ref, former bool) string {
-	tag := byte(tagInGroup)
-	switch {
-	case ref.Kind == directory.Group && former:
-		tag = tagWasNested
-	case ref.Kind == directory.Group:
-		tag = tagNested
-	case former:
-		tag = tagWasIn
+	in, was := byte(tagInGroup), tagWasIn
+	if ref.Kind == directory.Group {
+		in, was = tagNested, tagWasNested
 	}
-	return string(tag) + packID(ref.ID) + "\x00"
+	if former {
+		return string(was) + packID(ref.ID) + "\x00"
+	}
+	return bucketKey(in, packID(ref.ID))
 }
 
 // indexMembers returns the index members of a group's members.
@@ -164,38 +176,6 @@ func unpackID(packed string) directory.ID {
 	return directory.ID(strings.TrimPrefix(packed, "\x02"))
 }
 
-// lookUpAtOnce is how many ranges of the index one round trip reads.
-const lookUpAtOnce = 500
-
-// ranges returns the ids after each beginning of index members. A dated member has a day at its end.
-func (p *Part) ranges(ctx context.Context, keys []string, dated bool) ([][]directory.ID, error) {
-	out := make([][]directory.ID, 0, len(keys))
-	for some := range slices.Chunk(keys, lookUpAtOnce) {
-		cmds := make([]*redis.StringSliceCmd, len(some))
-		_, err := p.rdb.Pipelined(ctx, func(pipe redis.Pipeliner) error {
-			for i, key := range some {
-				cmds[i] = pipe.ZRangeByLex(ctx, p.keys.index, prefixRange(key, 0))
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, redisFault("read index", err)
-		}
-		for i, cmd := range cmds {
-			var ids []directory.ID
-			for _, member := range cmd.Val() {
-				packed := member[len(some[i]):]
-				if dated {
-					packed = packed[:max(0, len(packed)-dayLen)]
-				}
-				ids = append(ids, unpackID(packed))
-			}
-			out = append(out, ids)
-		}
-	}
-	return out, nil
-}
-
 // prefixRange is the range of members that begin with a text. Zero limit means all of them.
 func prefixRange(text string, limit int) *redis.ZRangeBy {
 	return &redis.ZRangeBy{Min: "[" + text, Max: "(" + after(text), Count: int64(limit)}
@@ -233,7 +213,7 @@ func (p *Part) trimFormer(ctx context.Context, now time.Time) error {
 	for _, tag := range []string{string(rune(tagWasIn)), string(rune(tagWasNested))} {
 		span := &redis.ZRangeBy{Min: "[" + tag, Max: "(" + after(tag), Count: tokensAtOnce}
 		for {
-			page, err := p.rdb.ZRangeByLex(ctx, p.keys.index, span).Result()
+			page, err := p.rdb.ZRangeByLex(ctx, p.keys.find, span).Result()
 			if err != nil {
 				return redisFault("trim", err)
 			}
@@ -244,7 +224,7 @@ func (p *Part) trimFormer(ctx context.Context, now time.Time) error {
 				}
 			}
 			if len(old) > 0 {
-				if err := p.rdb.ZRem(ctx, p.keys.index, old...).Err(); err != nil {
+				if err := p.rdb.ZRem(ctx, p.keys.find, old...).Err(); err != nil {
 					return redisFault("trim", err)
 				}
 			}
@@ -297,7 +277,8 @@ func (r *Reader) Search(ctx context.Context, prefix string, limit int) (out []Ma
 	}
 	slices.SortFunc(out, func(a, b Match) int {
 		return cmp.Or(a.Departed.Compare(b.Departed), cmp.Compare(a.Kind, b.Kind),
-			cmp.Compare(strings.ToLower(a.Label), strings.ToLower(b.Label)), a.Compare(b.Ref), cmp.Compare(a.Source, b.Source))
+			cmp.Compare(strings.ToLower(a.Label), strings.ToLower(b.Label)), a.Compare(b.Ref),
+			cmp.Compare(a.Source, b.Source))
 	})
 	return out[:min(limit, len(out))], whole, nil
 }
@@ -317,17 +298,15 @@ func (p *Part) beginning(ctx context.Context, text, prefix string, limit int, un
 		}
 	}
 	words := []string{string(rune(tagUser)) + prefix, string(rune(tagGroup)) + prefix}
-	for _, word := range []string{plain(prefix), prefix} { // An earlier version wrote names with their accents.
-		if word != "" { // Accents alone are no word.
-			words = append(words, string(rune(tagShown))+word)
-		}
+	if word := plain(prefix); word != "" { // Accents alone are no word.
+		words = append(words, string(rune(tagShown))+word)
 	}
 	for _, word := range words {
 		kind := directory.User
 		if word[0] == tagGroup {
 			kind = directory.Group
 		}
-		members, err := p.rdb.ZRangeByLex(ctx, p.keys.index, prefixRange(word, 2*limit)).Result()
+		members, err := p.rdb.ZRangeByLex(ctx, p.keys.find, prefixRange(word, 2*limit)).Result()
 		if err != nil {
 			return nil, false, redisFault("search", err)
 		}

@@ -84,17 +84,24 @@ func (p *Part) Capabilities() plan.Capabilities {
 const everyTurn = 1 << 16
 
 // keys are the keys of one part.
-type keys struct{ meta, user, group, digest, gone, index, head, oldNames string }
+type keys struct{ meta, user, group, digest, gone, head, find, buckets, oldNames, oldIndex string }
 
 func keysOf(slug string) keys {
 	k := func(name string) string { return "rollcall:{" + container.Source(slug).String() + "}:dir:" + name }
-	return keys{k("meta"), k("user"), k("group"), k("digest"), k("gone"), k("index"), k("head"), k("name")}
+	return keys{k("meta"), k("user"), k("group"), k("digest"), k("gone"), k("head"), k("find"), k("buckets"), k("name"),
+		k("index")}
 }
 
 // all returns the keys in the order in which the script that writes has them.
 func (k keys) all() []string {
-	return []string{k.meta, k.user, k.group, k.digest, k.gone, k.index, k.head}
+	return []string{k.meta, k.user, k.group, k.digest, k.gone, k.find, k.buckets, k.head}
 }
+
+// older returns the keys of the indexes of earlier versions.
+func (k keys) older() []string { return []string{k.oldNames, k.oldIndex} }
+
+// bucket returns the key of one bucket of the index.
+func (k keys) bucket(digits string) string { return k.find + ":" + digits }
 
 // entries returns the key of the entries of one kind.
 func (k keys) entries(kind directory.Kind) string {

@@ -5,11 +5,9 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"strings"
 	"time"
 	"unicode"
 
-	"github.com/redis/go-redis/v9"
 	"golang.org/x/text/runes"
 	"golang.org/x/text/transform"
 	"golang.org/x/text/unicode/norm"
@@ -64,8 +62,12 @@ func (p *Part) awaitIndex(ctx context.Context, busy error) error {
 	return busy
 }
 
-// indexed reports whether the index is complete.
+// indexed reports whether the index is complete. An earlier version that builds its own index empties the heads of
+// groups, which it shares.
 func (g *glimpse) indexed() bool {
+	if g.older != "" && g.older != "1" {
+		return false
+	}
 	return g.seq == 0 || g.index == "1" && g.indexSeq == g.seq && (g.names > 0 || g.users+g.groups == 0)
 }
 
@@ -145,7 +147,8 @@ func (b *builder) flush(ctx context.Context) error {
 }
 
 func (b *builder) step(ctx context.Context, name string, args ...any) error {
-	keys := []string{b.keys.meta, b.keys.digest, b.keys.gone, b.keys.index, b.keys.head, b.keys.oldNames}
+	keys := append([]string{b.keys.meta, b.keys.digest, b.keys.gone, b.keys.find, b.keys.buckets, b.keys.head},
+		b.keys.older()...)
 	out, err := indexScript.Run(ctx, b.rdb, keys, append([]any{name, b.name, micros(b.now())}, args...)...).Text()
 	if err != nil {
 		return redisFault("index", err)
@@ -154,62 +157,6 @@ func (b *builder) step(ctx context.Context, name string, args ...any) error {
 		return notReady(source.ErrBusy, "the index of source %s is being built (%s): try again", b.container(), out)
 	}
 	return nil
-}
-
-// shownNames tells the names of the tag s from those of earlier versions, which had display names with their accents.
-const shownNames = "2"
-
-// showNames replaces the names of the tag s that an earlier version has written. What else the index has stays, so that
-// readers need not wait. A name that changes meanwhile may stay and lead to its former owner, in a search only.
-func (p *Part) showNames(ctx context.Context) error {
-	pipe := p.rdb.Pipeline()
-	replace := func(old string, names []string, id directory.ID) error {
-		if old = fold(old); old != plain(old) {
-			pipe.ZRem(ctx, p.keys.index, string(rune(tagShown))+old+"\x00"+packID(id))
-		}
-		for _, member := range indexNames(names, id) {
-			if member[0] == tagShown {
-				pipe.ZAdd(ctx, p.keys.index, redis.Z{Member: member})
-			}
-		}
-		if pipe.Len() < writesAtOnce {
-			return nil
-		}
-		_, err := pipe.Exec(ctx)
-		return err
-	}
-	d := p.decoder()
-	err := p.scan(ctx, p.keys.user, usersAtOnce, func(page []string) error {
-		for i := 0; i+1 < len(page); i += 2 {
-			e, err := d.decode(directory.User, page[i], page[i+1])
-			if err == nil {
-				err = replace(e.Attributes.Get(directory.DisplayName), names(&e.Entry), e.ID)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	err = p.graves(ctx, func(ref directory.Ref, t *tombstone, _ string) error {
-		for _, name := range t.Names {
-			if text, shown := strings.CutPrefix(name, wordDisplay+"/"); shown {
-				if err := replace(text, []string{name}, ref.ID); err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	pipe.HSet(ctx, p.keys.meta, "shown", shownNames)
-	_, err = pipe.Exec(ctx)
-	return err
 }
 
 func shownName(user *directory.Entry) string {

@@ -55,7 +55,8 @@ func (p *Part) Begin(ctx context.Context, run string, readAt time.Time) error {
 			p.container(), named(out[1]))
 	default:
 		return fault.Errorf(fault.Unavailable,
-			"source %s: the local directory was lost or changed since its state was read: sync the source again", p.container())
+			"source %s: the local directory was lost or changed since its state was read: sync the source again",
+			p.container())
 	}
 }
 
@@ -93,9 +94,6 @@ func (p *Part) Commit(ctx context.Context, run string) (changed bool, err error)
 	if now := p.now(); now.Sub(time.UnixMicro(trimmed)) >= 24*time.Hour {
 		_ = p.trim(ctx, now) // The next day's run tries again.
 	}
-	if p.rdb.HGet(ctx, p.keys.meta, "shown").Val() != shownNames {
-		_ = p.showNames(ctx) // The next run tries again.
-	}
 	return out[1] == "1", nil
 }
 
@@ -113,7 +111,8 @@ func (p *Part) Clock(ctx context.Context) (time.Time, error) {
 func (p *Part) fenced(run string, answer []string) error {
 	switch answer[0] {
 	case "taken":
-		return fault.Errorf(fault.Canceled, "source %s: %s has taken over from run %s", p.container(), named(answer[1]), run)
+		return fault.Errorf(fault.Canceled, "source %s: %s has taken over from run %s", p.container(), named(answer[1]),
+			run)
 	case "stale":
 		return errNewer
 	default:
@@ -178,7 +177,8 @@ func (p *Part) trim(ctx context.Context, now time.Time) error {
 	n := 0
 	flush := func() error {
 		head := []any{micros(now), n}
-		err := trimScript.Run(ctx, p.rdb, []string{p.keys.gone, p.keys.index, p.keys.meta}, append(head, args...)...).Err()
+		keys := append([]string{p.keys.gone, p.keys.meta, p.keys.find}, p.keys.older()...)
+		err := trimScript.Run(ctx, p.rdb, keys, append(head, args...)...).Err()
 		args, n = nil, 0
 		return redisFault("trim", err)
 	}
@@ -231,7 +231,10 @@ func merge(q directory.Query, shares []share) directory.Snapshot {
 		}
 		all = all[n:]
 	}
-	s.Departed = departed(shares, func(ref directory.Ref) bool { _, here := s.Versions[ref]; return here || named[ref] })
+	s.Departed = departed(shares, func(ref directory.Ref) bool {
+		_, here := s.Versions[ref]
+		return here || named[ref]
+	})
 	s.Absent = absent(q.Refs, s.Versions, named)
 	return s
 }

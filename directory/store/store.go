@@ -41,10 +41,14 @@
 //	rollcall:{ldap:<slug>}:dir:digest  hash: "user/<id>" → token
 //	rollcall:{ldap:<slug>}:dir:gone    hash: "user/<id>" → tombstone as JSON
 //	rollcall:{ldap:<slug>}:dir:head    hash: id → the group without its members
-//	rollcall:{ldap:<slug>}:dir:index   sorted set: names → ids, and members → groups; see index.go
+//	rollcall:{ldap:<slug>}:dir:find    sorted set: names → ids; see index.go
+//	rollcall:{ldap:<slug>}:dir:find:…  4096 hashes: names → ids, and members → groups; see bucket.go
+//	rollcall:{ldap:<slug>}:dir:buckets bitmap: which of these hashes exist
 //
 // The index is maintained by the script that writes the entry. Data of a version without it is indexed by the first
-// operation that needs it. Older versions keep names in the hash dir:name, which is deleted then.
+// operation that needs it. Older versions keep names in the hash dir:name, or an index in the sorted set dir:index.
+// These are deleted then. An older version that writes meanwhile does not count its write as one in this index, and
+// this version does not count its writes as such in the other one. Each then builds its index anew before it reads.
 package store
 
 import (
@@ -231,9 +235,9 @@ var (
 	beginScript  = redisfault.Script(luaFiles, "begin")
 	commitScript = redisfault.Script(luaFiles, "commit")
 	clockScript  = redisfault.Script(luaFiles, "clock")
-	indexScript  = redisfault.Script(luaFiles, "index")
-	trimScript   = redisfault.Script(luaFiles, "trim")
-	writeScript  = redisfault.Script(luaFiles, "write")
+	indexScript  = redisfault.Script(luaFiles, "bucket", "index")
+	trimScript   = redisfault.Script(luaFiles, "bucket", "trim")
+	writeScript  = redisfault.Script(luaFiles, "bucket", "write")
 )
 
 func redisFault(op string, err error) error { return redisfault.Of("local directory: "+op, err) }
@@ -269,5 +273,6 @@ func (t token) head() string {
 
 // unreadable reports a token that we did not write.
 func (p *Part) unreadable(text, name string) error {
-	return fault.Errorf(fault.Internal, "local directory: token %q of %s of source %s cannot be read", text, name, p.slug)
+	return fault.Errorf(fault.Internal, "local directory: token %q of %s of source %s cannot be read", text, name,
+		p.slug)
 }

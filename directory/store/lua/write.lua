@@ -1,11 +1,11 @@
 -- Writes each entry if its token is still the one that the writer read, together with its part of the index.
--- KEYS: meta user group digest gone index head
+-- KEYS: meta user group digest gone find buckets head
 -- ARGV: run read_at birth count, and for each entry:
 --   ref id key expected-token token-head text group-head counts n-drop index-members… n-add index-members…
 -- An empty run is an object job. An empty token-head deletes the entry, and the text is then the tombstone. The
 -- group-head is the text of a group without its members. Returns a word, and "written" or "moved" for each entry.
-local meta, digest, gone, index, heads = KEYS[1], KEYS[4], KEYS[5], KEYS[6], KEYS[7]
-local mark = redis.call('HMGET', meta, 'run', 'read_at', 'index_seq')
+local meta, digest, gone, find, buckets, heads = KEYS[1], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local mark = redis.call('HMGET', meta, 'run', 'read_at', 'find_seq')
 if ARGV[1] ~= '' then
   if not mark[1] then return { 'lost' } end
   if mark[1] ~= ARGV[1] or mark[2] ~= ARGV[2] then return { 'taken', mark[1] } end
@@ -17,28 +17,16 @@ local seq = redis.call('HINCRBY', meta, 'seq', 1)
 if ARGV[1] ~= '' then redis.call('HSET', meta, 'run_seq', seq) end
 -- The index is complete as long as every write since it was built has maintained it.
 if seq == 1 then
-  redis.call('HSET', meta, 'index', '1', 'index_seq', seq, 'shown', '2')
-  redis.call('ZADD', index, 0, '!') -- see index.lua
+  redis.call('HSET', meta, 'find', '1', 'find_seq', seq)
+  redis.call('ZADD', find, 0, '!') -- see index.lua
 elseif mark[3] and tonumber(mark[3]) == seq - 1 then
-  redis.call('HSET', meta, 'index_seq', seq)
+  redis.call('HSET', meta, 'find_seq', seq)
 end
 
 local at = 5
 local function take()
   at = at + 1
   return ARGV[at - 1]
-end
-
--- Adds so many members of the index at once, or only skips them.
-local function add(n, write)
-  while n > 0 do
-    local some, list = math.min(n, 1000), {}
-    for i = 1, some do
-      list[2 * i - 1], list[2 * i] = 0, take()
-    end
-    if write then redis.call('ZADD', index, unpack(list)) end
-    n = n - some
-  end
 end
 
 local out, changes = { 'ok' }, 0
@@ -48,9 +36,12 @@ for _ = 1, tonumber(ARGV[4]) do
   local same = (redis.call('HGET', digest, ref) or '') == expected
   for _ = 1, tonumber(take()) do
     local member = take()
-    if same then redis.call('ZREM', index, member) end
+    if same then index_drop(find, member) end
   end
-  add(tonumber(take()), same)
+  for _ = 1, tonumber(take()) do
+    local member = take()
+    if same then index_add(find, buckets, member) end
+  end
   if not same then
     out[#out + 1] = 'moved'
   else
