@@ -46,6 +46,9 @@ func (j *journal) Planned(ctx context.Context, apply, held plan.Plan) error {
 	for i := range apply.Changes {
 		o, c := changeType(&apply.Changes[i])
 		counts[status.Expectation{Object: o, Change: c}]++
+		if _, ok := apply.Changes[i].Suspension(false); ok && c == status.Delete && !j.name.IsSource() {
+			counts[status.Expectation{Object: o, Change: status.Deactivate}]++
+		}
 	}
 	j.tally.planned(apply, held)
 	since, _ := j.tally.longest()
@@ -226,7 +229,7 @@ func (t *tally) planned(apply, held plan.Plan) {
 	for _, changes := range [][]plan.Change{apply.Changes, held.Changes} {
 		for i := range changes {
 			c := &changes[i]
-			if c.Op != plan.Suspend {
+			if _, ok := c.Suspension(false); !ok {
 				continue
 			}
 			since := c.Since
@@ -245,15 +248,16 @@ func (t *tally) done(c *plan.Change, r provider.Result) {
 	if r.Err != nil || t.name.IsSource() {
 		return
 	}
-	switch {
-	case c.Op == plan.Suspend:
+	if c.Op == plan.Suspend || c.Op == plan.Delete {
 		t.mu.Lock()
 		delete(t.waiting, c.Ref)
 		t.mu.Unlock()
-		if !c.Since.IsZero() && !r.Foreign {
-			t.work.Suspended(t.name, t.now().Sub(c.Since))
-		}
-	case c.Op != plan.Delete && !c.Since.IsZero():
+	}
+	switch {
+	case c.Since.IsZero(), c.Op == plan.Delete, c.Op == plan.Suspend && r.Foreign:
+	case c.Op == plan.Suspend:
+		t.work.Suspended(t.name, t.now().Sub(c.Since))
+	default:
 		t.work.Provisioned(t.name, t.now().Sub(c.Since))
 	}
 }

@@ -240,7 +240,7 @@ func (w *Worker) suspend(ctx context.Context, c *Container, leavers []directory.
 	if err != nil {
 		return fmt.Errorf("leavers at %s: %w", c.Name, err)
 	}
-	for _, ch := range report.Apply.Suspensions().Changes {
+	for _, ch := range report.Apply.Changes {
 		_, err := w.client.startObject(ctx, c.Name, ch.Source, ch.Ref, status.Trigger{Kind: status.ByWatch})
 		if err != nil {
 			return err

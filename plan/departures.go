@@ -82,7 +82,7 @@ func (c *computer) leave(o *Object, why Reason) {
 			since = c.in.Now
 		}
 	case due:
-		c.depart(Delete, o, why)
+		c.depart(Delete, o, why).Since = since
 	default:
 		c.note(o.Ref, c.label(o), why, c.waiting(o.Ref, since))
 	}

@@ -272,9 +272,15 @@ func (p Plan) ApprovedOnly() Plan {
 	return p
 }
 
-// Suspensions returns the plan with no other changes than suspensions.
-func (p Plan) Suspensions() Plan {
-	p.Changes = slices.DeleteFunc(slices.Clone(p.Changes), func(c Change) bool { return c.Op != Suspend })
+// Suspensions returns the plan with no other changes than suspensions. They include those with which deletions begin.
+func (p Plan) Suspensions(endSessions bool) Plan {
+	all := p.Changes
+	p.Changes = nil
+	for i := range all {
+		if s, ok := all[i].Suspension(endSessions); ok {
+			p.Changes = append(p.Changes, s)
+		}
+	}
 	return p
 }
 

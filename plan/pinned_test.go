@@ -159,7 +159,7 @@ func TestAboutIsWhatPinsKeep(t *testing.T) {
 		}
 	}
 	held := plan.Plan{Changes: p.Changes}
-	if got := held.Suspensions(); len(got.Changes) != 2 || got.Changes[0].Op != plan.Suspend ||
+	if got := held.Suspensions(false); len(got.Changes) != 2 || got.Changes[0].Op != plan.Suspend ||
 		got.Changes[1].Op != plan.Suspend {
 		t.Errorf("Suspensions() = %v, want the two suspensions", lines(got))
 	}

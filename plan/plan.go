@@ -157,6 +157,16 @@ type Change struct {
 	Refers bool `json:"-"`
 }
 
+// Suspension returns the suspension that the change is, or with which it begins. The deletion of an active account of a
+// tenant begins with one.
+func (c *Change) Suspension(endSessions bool) (s Change, ok bool) {
+	s = *c
+	if c.Op == Delete && c.Kind == directory.User && !c.Inactive {
+		s.Op, s.Fields, s.EndSessions = Suspend, nil, endSessions
+	}
+	return s, s.Op == Suspend
+}
+
 // Whole returns the change with all of its fields in Fields.
 func (c *Change) Whole() Change {
 	whole := *c

@@ -2,7 +2,6 @@ package reconcile
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -38,7 +37,12 @@ type applier struct {
 	view   *view
 	report *Report
 
+	// changes are the changes of the plan. The suspensions with which deletions begin follow them.
+	changes []plan.Change
+
 	mu sync.Mutex
+	// ending are the suspensions with which deletions begin, by their users.
+	ending map[directory.Ref]*ending
 	// again are the entries with a failed or superseded change.
 	again []directory.Ref
 	// remote maps entries to the remote ids that this run found or made.
@@ -90,6 +94,12 @@ type outcome struct {
 	result provider.Result
 }
 
+// ending is the outcome of the suspension with which a deletion begins.
+type ending struct {
+	suspended bool
+	err       error
+}
+
 // muteness is how many writes to an object had no answer, and the result of the last one.
 type muteness struct {
 	writes int
@@ -108,7 +118,7 @@ func (e *Engine) applier(run Run, v *view, report *Report) *applier {
 		Engine: e, refusedBefore: before, hop: e.hop(), run: run, view: v, report: report, remote: map[directory.Ref]string{},
 		links: map[directory.Ref]plan.Link{}, stored: map[directory.Ref]bool{}, touched: map[directory.ID]bool{},
 		down: map[directory.Ref]bool{}, mute: map[directory.Ref]muteness{},
-		names:  newExchange(report.Apply.Changes),
+		names: newExchange(report.Apply.Changes), changes: report.Apply.Changes, ending: map[directory.Ref]*ending{},
 		unmade: map[directory.Ref]bool{}, gains: map[directory.Ref]int{}, losses: map[directory.Ref][]int{},
 	}
 }
@@ -133,7 +143,7 @@ const (
 
 // superseded leaves a change to the next run.
 func (a *applier) superseded(i int, why string) {
-	c := &a.report.Apply.Changes[i]
+	c := &a.changes[i]
 	a.mu.Lock()
 	a.report.Superseded++
 	a.again = append(a.again, c.Ref)
@@ -148,7 +158,7 @@ func (a *applier) send(ctx context.Context, at []int) error {
 	batch, index := make([]plan.Change, 0, len(at)), make([]int, 0, len(at))
 	settles := make([]func(bool), 0, len(at))
 	for _, i := range at {
-		c := a.report.Apply.Changes[i]
+		c := a.changes[i]
 		err := a.resolve(&c)
 		var settle func(bool)
 		if err == nil {
@@ -205,6 +215,13 @@ func (a *applier) spend(ctx context.Context, c *plan.Change) (settle func(made b
 	if c.Brake() == "" || c.Approved || a.run.Memory == nil {
 		return func(bool) {}, nil
 	}
+	if e := a.ending[c.Ref]; e != nil && c.Op == plan.Delete && e.suspended {
+		return func(bool) {}, nil // It was counted with its suspension.
+	} else if e != nil && c.Op == plan.Suspend {
+		deletion := *c
+		deletion.Op = plan.Delete
+		c = &deletion
+	}
 	limit := a.report.Apply.Limit(c)
 	settle, ok, err := a.run.Memory.Spend(ctx, c, limit)
 	if err == nil && !ok {
@@ -222,6 +239,9 @@ func (a *applier) resolve(c *plan.Change) error {
 	}
 	if c.Member != nil && c.MemberRemoteID == "" {
 		c.MemberRemoteID = a.remote[*c.Member]
+	}
+	if e := a.ending[c.Ref]; e != nil && c.Op == plan.Delete {
+		c.Inactive = e.suspended
 	}
 	mirror := a.cfg.Provider.Capabilities().Mirror // A mirror identifies objects by their entries.
 	if c.Op.Membership() && !mirror && (c.RemoteID == "" || c.MemberRemoteID == "") {
@@ -241,7 +261,7 @@ func (a *applier) latecomers(ctx context.Context) error {
 		waiting := a.late
 		a.late = nil
 		for _, i := range waiting {
-			if err := a.batch(ctx, a.report.Apply.Changes[i].Lane(), []int{i}); err != nil {
+			if err := a.batch(ctx, a.changes[i].Lane(), []int{i}); err != nil {
 				return err
 			}
 		}
@@ -261,127 +281,4 @@ func (a *applier) latecomers(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// freeing is what became of a change that frees an address for another one.
-type freeing uint8
-
-const (
-	// stillOpen means that the change has no outcome yet.
-	stillOpen freeing = iota
-	// freed means that the address is free.
-	freed
-	// notFreed means that the change failed or was not tried, so the address stays taken in this run.
-	notFreed
-	// leftOver means that the change was left to the next run.
-	leftOver
-)
-
-// exchange relates the changes of a plan that take an address to those that free it, by their index in the plan. The
-// applier's lock guards it.
-type exchange struct {
-	outcome map[int]freeing
-	giver   map[int]int
-	// yields maps the remote ids of the objects that keep a taken address as an alias to this address.
-	yields map[string]string
-}
-
-func newExchange(changes []plan.Change) exchange {
-	x := exchange{outcome: map[int]freeing{}, giver: map[int]int{}, yields: map[string]string{}}
-	givers := map[string]int{}
-	for i := range changes {
-		if before := changes[i].FormerAddress(); before != "" {
-			givers[before] = i
-		}
-	}
-	for i := range changes {
-		c := &changes[i]
-		if !takesAddress(c) {
-			continue
-		}
-		if c.TakenFrom != "" {
-			x.yields[c.TakenFrom] = c.Address
-		}
-		if g, ok := givers[c.Address]; ok && g != i {
-			x.giver[i], x.outcome[g] = g, stillOpen
-		}
-	}
-	return x
-}
-
-// takesAddress reports whether the change gives its object an address that it did not have.
-func takesAddress(c *plan.Change) bool {
-	if c.Address == "" || c.Member != nil {
-		return false
-	}
-	before := c.FormerAddress()
-	return c.Op == plan.Create || before != "" && before != c.Address
-}
-
-// concluded stores the outcome of a change, if another one waits for its address. The caller holds the lock.
-func (a *applier) concluded(i int, to freeing) {
-	if _, gives := a.names.outcome[i]; gives {
-		a.names.outcome[i] = to
-	}
-}
-
-// awaits reports whether a change cannot be made now because its address is not free. The change is then postponed,
-// failed with a message that names the entry with the address, or left to the next run. The caller holds the lock.
-func (a *applier) awaits(i int) bool {
-	g, ok := a.names.giver[i]
-	if !ok {
-		return false
-	}
-	c, giver := &a.report.Apply.Changes[i], &a.report.Apply.Changes[g]
-	switch a.names.outcome[g] {
-	case freed:
-		return false
-	case stillOpen:
-		if a.secondPass && a.deferral == nil {
-			a.late = append(a.late, i) // The other change is late, too.
-		} else {
-			a.postpone(i)
-		}
-	case notFreed:
-		r := provider.Result{RemoteID: c.RemoteID, Err: fault.Errorf(fault.Conflict,
-			"%s still has the address %s, because its own change of address was not made; the next run tries both again",
-			named(giver.Ref, giver.Label), c.Address)}
-		if a.report.Results != nil {
-			a.report.Results[i] = r
-		}
-		a.failed(c, r)
-		a.concluded(i, notFreed)
-	case leftOver:
-		a.report.Superseded++
-		a.again = append(a.again, c.Ref)
-		a.concluded(i, leftOver)
-		a.run.Journal.Say(Info, "Left to the next run: "+describe(c)+": "+named(giver.Ref, giver.Label)+
-			" still has the address.", about(c))
-	}
-	return true
-}
-
-// noteYields notes in the ledger which former address an object yields to another entry. The alias that a rename
-// leaves can then be deleted by a later run, too. The caller holds the lock.
-func (a *applier) noteYields(c *plan.Change) {
-	before := c.FormerAddress()
-	if c.Op != plan.Update || before == "" || a.names.yields[c.RemoteID] != before {
-		return
-	}
-	link := a.link(c.Ref)
-	link.RemoteID, link.Yields = c.RemoteID, before
-	a.set(c.Ref, link)
-}
-
-// stillYields reports whether the object has the address that it yields, and another entry should have it.
-func (v *view) stillYields(o *plan.Object, address string) bool {
-	if o.Address != address && !slices.Contains(o.Aliases, address) {
-		return false
-	}
-	for i := range v.desired.Desired {
-		if d := &v.desired.Desired[i]; d.Address == address && d.Ref != o.Ref {
-			return true
-		}
-	}
-	return false
 }

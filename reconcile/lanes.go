@@ -78,7 +78,7 @@ func (a *applier) apply(ctx context.Context) error {
 func (a *applier) split() (byLane [plan.Lanes][]int) {
 	// No reader sees the local directory half written by a full run.
 	if !a.cfg.Provider.Capabilities().Mirror || a.run.Scope.limited() {
-		for _, changes := range [][]plan.Change{a.report.Apply.Changes, a.report.Held.Changes} {
+		for _, changes := range [][]plan.Change{a.changes, a.report.Held.Changes} {
 			for i := range changes {
 				if c := &changes[i]; c.Op == plan.AddMember {
 					a.gains[*c.Member]++
@@ -86,13 +86,16 @@ func (a *applier) split() (byLane [plan.Lanes][]int) {
 			}
 		}
 	}
-	for i := range a.report.Apply.Changes {
-		c := &a.report.Apply.Changes[i]
+	for i := range a.changes {
+		c := &a.changes[i]
 		if c.Op == plan.RemoveMember && a.gains[*c.Member] > 0 {
 			a.losses[*c.Member] = append(a.losses[*c.Member], i)
 			continue
 		}
 		byLane[c.Lane()] = append(byLane[c.Lane()], i)
+	}
+	if !a.cfg.Provider.Capabilities().Mirror {
+		byLane[plan.LaneSuspend] = append(byLane[plan.LaneSuspend], a.endFirst(byLane[plan.LaneDelete])...)
 	}
 	if len(a.refusedBefore) > 0 {
 		for of := range byLane {
@@ -102,10 +105,23 @@ func (a *applier) split() (byLane [plan.Lanes][]int) {
 	return byLane
 }
 
+// endFirst returns the suspensions with which deletions begin (law 11). A leaver then has no access while the deletion
+// waits for the other lanes, and where it is refused or gets no answer.
+func (a *applier) endFirst(deletions []int) (suspensions []int) {
+	for _, i := range deletions {
+		if s, ok := a.changes[i].Suspension(a.view.state.EndsSessions); ok {
+			suspensions = append(suspensions, len(a.changes))
+			a.changes = append(a.changes, s)
+			a.ending[s.Ref] = &ending{}
+		}
+	}
+	return suspensions
+}
+
 // refusedLast moves the changes that were refused in the last run to the end of their stage. Otherwise a lane could
 // be given up because of permanently refused objects before it tries a new object.
 func (a *applier) refusedLast(at []int) {
-	changes := a.report.Apply.Changes
+	changes := a.changes
 	slices.SortStableFunc(at, func(i, k int) int {
 		if r := cmp.Compare(changes[i].Stage(), changes[k].Stage()); r != 0 {
 			return r
@@ -123,7 +139,7 @@ func (a *applier) refusedLast(at []int) {
 
 // lane applies changes of one lane, stage by stage. The changes of one stage do not depend on each other.
 func (a *applier) lane(ctx context.Context, of plan.Lane, at []int) error {
-	changes := a.report.Apply.Changes
+	changes := a.changes
 	for len(at) > 0 {
 		n := 1
 		for n < len(at) && changes[at[n]].Stage() == changes[at[0]].Stage() {
@@ -170,7 +186,7 @@ func (a *applier) size(at []int) int {
 
 // window returns the leading changes, without a copy where they are adjacent in the plan.
 func (a *applier) window(at []int) []plan.Change {
-	all := a.report.Apply.Changes
+	all := a.changes
 	if first, last := at[0], at[len(at)-1]; last-first == len(at)-1 {
 		return all[first : last+1]
 	}
@@ -212,7 +228,7 @@ func (a *applier) open(of plan.Lane, at []int) []int {
 	if a.givenUp(of) {
 		a.lanes[of].skipped += len(at)
 		for _, i := range at {
-			c := &a.report.Apply.Changes[i]
+			c := &a.changes[i]
 			a.again = append(a.again, c.Ref)
 			if a.refusedBefore[c.Claim()] {
 				a.refused = append(a.refused, c.Claim())
@@ -224,7 +240,7 @@ func (a *applier) open(of plan.Lane, at []int) []int {
 	}
 	out := make([]int, 0, len(at))
 	for _, i := range at {
-		if a.lanes[of].throttled != nil || a.depends(&a.report.Apply.Changes[i]) {
+		if a.lanes[of].throttled != nil || a.depends(&a.changes[i]) {
 			a.postpone(i)
 			continue
 		}
@@ -247,7 +263,7 @@ func (a *applier) depends(c *plan.Change) bool {
 // postpone schedules a change for one retry after all other lanes. The caller holds the lock.
 func (a *applier) postpone(i int) {
 	a.postponed = append(a.postponed, i)
-	switch c := &a.report.Apply.Changes[i]; c.Op {
+	switch c := &a.changes[i]; c.Op {
 	case plan.Create, plan.Adopt, plan.Reanchor, plan.Undelete:
 		a.unmade[c.Ref] = true
 	case plan.Update, plan.Restore, plan.AddMember, plan.RemoveMember, plan.Suspend, plan.Delete:
@@ -265,7 +281,7 @@ func (a *applier) retry(ctx context.Context) error {
 	clear(a.mute)
 	var byLane [plan.Lanes][]int
 	for _, i := range waiting {
-		of := a.report.Apply.Changes[i].Lane()
+		of := a.changes[i].Lane()
 		byLane[of] = append(byLane[of], i)
 	}
 	for of := range byLane {

@@ -154,7 +154,7 @@ func (a *applier) making(ctx context.Context, byLane [plan.Lanes][]int) error {
 // membersOf splits additions of members into those of existing members, and those that wait for the creation of their
 // member.
 func (a *applier) membersOf(creates, adds []int) (ready []int, waiting map[directory.Ref][]int) {
-	changes := a.report.Apply.Changes
+	changes := a.changes
 	waiting = make(map[directory.Ref][]int, len(creates))
 	for _, i := range creates {
 		waiting[changes[i].Ref] = nil
@@ -196,6 +196,6 @@ func (a *applier) noteTried(of plan.Lane, at []int) {
 		return
 	}
 	for _, i := range at {
-		a.tried <- a.report.Apply.Changes[i].Ref
+		a.tried <- a.changes[i].Ref
 	}
 }

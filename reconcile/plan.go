@@ -46,7 +46,7 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 		apply, leavers = leaversOf(apply)
 	}
 	if s.suspends || s.alone {
-		apply, held = apply.Suspensions(), held.Suspensions()
+		apply, held = apply.Suspensions(v.state.EndsSessions), held.Suspensions(v.state.EndsSessions)
 	}
 	report := Report{
 		Apply: apply, Held: held, Snapshot: v.snapshot, Desired: v.desired, Domains: v.state.Domains,

@@ -24,7 +24,7 @@ func (a *applier) settle(ctx context.Context, i int, c *plan.Change, r provider.
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.report.Results != nil {
+	if a.report.Results != nil && i < len(a.report.Apply.Changes) {
 		a.report.Results[i] = r
 	}
 	l := &a.lanes[c.Lane()]
@@ -123,7 +123,7 @@ func (a *applier) answered(c *plan.Change) {
 // spared reports whether a change is not tried because its object gave no answer several times in this pass. The
 // first pass leaves it to the second, which gives it the outcome of the object's last write. The caller holds the lock.
 func (a *applier) spared(i int) bool {
-	c := &a.report.Apply.Changes[i]
+	c := &a.changes[i]
 	m := a.mute[c.Ref]
 	if m.writes < mostMute {
 		return false
@@ -150,11 +150,11 @@ func (a *applier) silence() {
 	first := a.unanswered[0]
 	whole := a.cfg.Provider.Capabilities().Mirror && !a.run.Scope.limited()
 	if (a.silent || whole) && !a.run.Insist {
-		a.deferral = fmt.Errorf("%s: %w", describe(&a.report.Apply.Changes[first.at]), first.result.Err)
+		a.deferral = fmt.Errorf("%s: %w", describe(&a.changes[first.at]), first.result.Err)
 		return
 	}
 	for _, o := range a.unanswered {
-		a.failed(&a.report.Apply.Changes[o.at], o.result)
+		a.failed(&a.changes[o.at], o.result)
 	}
 	a.unanswered = nil
 }
@@ -168,12 +168,21 @@ func (a *applier) succeeded(l *lane, c *plan.Change, r provider.Result) {
 	if r.Note != "" {
 		a.run.Journal.Say(Info, r.Note, about(c))
 	}
+	if e := a.ending[c.Ref]; e != nil && c.Op == plan.Suspend {
+		e.suspended = true
+	}
 	a.hop.learn(a, c, r)
 	a.gained(c)
 }
 
 // failed records and reports a failed change. The caller holds the lock.
 func (a *applier) failed(c *plan.Change, r provider.Result) {
+	if e := a.ending[c.Ref]; e != nil && c.Op == plan.Suspend {
+		e.err = r.Err // The deletion tells.
+		return
+	} else if e != nil && e.err != nil {
+		r.Err = fmt.Errorf("%w; the account could not be suspended before: %w", r.Err, e.err)
+	}
 	a.run.Journal.Done(c, r)
 	a.report.Failed++
 	a.again = append(a.again, c.Ref)

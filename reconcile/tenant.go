@@ -159,8 +159,8 @@ func (t tenant) begin(ctx context.Context, a *applier) error {
 	if err := a.noteFirst(ctx); err != nil {
 		return err
 	}
-	for i := range a.report.Apply.Changes {
-		if c := &a.report.Apply.Changes[i]; c.Op.Membership() {
+	for i := range a.changes {
+		if c := &a.changes[i]; c.Op.Membership() {
 			a.touched[c.ID] = true
 		}
 	}
@@ -190,7 +190,7 @@ func (t tenant) write(ctx context.Context, a *applier, at []int) error {
 	// A leaver in the middle of a first provisioning is counted against the accounts that are there by then.
 	refs := make([]directory.Ref, len(ready))
 	for k, i := range ready {
-		refs[k] = a.report.Apply.Changes[i].Ref
+		refs[k] = a.changes[i].Ref
 	}
 	return a.store(ctx, refs)
 }
@@ -201,7 +201,7 @@ func (t tenant) admit(ctx context.Context, a *applier, i int) (unlock func(), ok
 	if err := a.run.paused(ctx); err != nil {
 		return nil, false, err
 	}
-	c := &a.report.Apply.Changes[i]
+	c := &a.changes[i]
 	unlock, ok, err = a.run.Lease.Lock(ctx, lockName(c))
 	if err != nil {
 		return nil, false, err

@@ -30,6 +30,7 @@ import (
 	"rollcall/provider/all"
 	google "rollcall/simulator/googleworkspace"
 	"rollcall/simulator/graph"
+	simulator "rollcall/simulator/scim"
 	"rollcall/status"
 	"rollcall/status/watch"
 )
@@ -39,14 +40,19 @@ const (
 	corp      = container.ID("ldap:corp")
 	workspace = container.ID("google_workspace:1")
 	entra     = container.ID("microsoft_entra:1")
+	scim      = container.ID("scim:1")
 )
 
-// office is a directory, two simulated tenants, Redis, a worker and the API, all in this process.
+// office is a directory, two or three simulated tenants, Redis, a worker and the API, all in this process.
 type office struct {
 	testing.TB
 	ldap   *slapdtest.Server
 	tenant *google.Tenant
 	graph  *graph.Tenant
+	// third is a SCIM server. It is configured where the options ask for it.
+	third *simulator.Tenant
+	// containers are the source and the providers, in the order in which a change reaches them.
+	containers []container.ID
 	// servers of the tenants, to be closed by a test.
 	googleServer, graphServer interface{ Close() }
 	app                       *boot.App
@@ -103,6 +109,8 @@ type officeOptions struct {
 	// behind is another server with the same data, which is asked where the directory does not answer.
 	behind                      *slapdtest.Server
 	source, google, entra, both []string
+	// scim adds a SCIM server, with the lines of both.
+	scim bool
 	// redis is the URL of Redis. Empty means one of its own.
 	redis string
 }
@@ -140,6 +148,19 @@ providers:
       max_writes_per_second: 100000%[8]s
 `
 
+// scimConfiguration is the SCIM server of an office.
+const scimConfiguration = `  scim:
+    - id: 1
+      name: Example server
+      endpoint: %s
+      token_file: token
+      default_group_email_domain: example.org
+      max_requests_per_second: 100000
+      max_writes_per_second: 100000
+      max_user_writes_per_second: 100000
+      max_user_creates_per_second: 100000%s
+`
+
 func newOffice(t testing.TB, opts officeOptions) *office {
 	t.Helper()
 	o := &office{TB: t, log: &lockedBuffer{}}
@@ -174,8 +195,16 @@ func newOffice(t testing.TB, opts officeOptions) *office {
 	text := fmt.Sprintf(officeConfiguration, uri, lines(opts.source), googleServer.URL,
 		lines(append(opts.google, opts.both...)),
 		o.graph.TenantID(), o.graph.ClientID(), graphServer.URL, lines(append(opts.entra, opts.both...)))
+	o.third = simulator.New(simulator.Config{})
+	o.containers = []container.ID{corp, workspace, entra}
+	if opts.scim {
+		o.containers = append(o.containers, scim)
+		server := httptest.NewServer(o.third.Handler())
+		t.Cleanup(server.Close)
+		text += fmt.Sprintf(scimConfiguration, server.URL+"/scim/v2", lines(opts.both))
+	}
 	for name, content := range map[string]string{
-		"rollcall.yaml": text, "google.json": string(key), "secret": o.graph.ClientSecret(),
+		"token": o.third.Token(), "rollcall.yaml": text, "google.json": string(key), "secret": o.graph.ClientSecret(),
 		"ca.pem": string(authority().CA), "people.ldif": opts.ldif,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
@@ -235,7 +264,7 @@ func (o *office) call(method, path, body string, want int, to any) {
 
 var paths = map[container.ID]string{
 	corp: "/sources/ldap/corp/", "ldap:other": "/sources/ldap/other/", workspace: "/providers/google_workspace/1/",
-	entra: "/providers/microsoft_entra/1/",
+	entra: "/providers/microsoft_entra/1/", scim: "/providers/scim/1/",
 }
 
 // sync runs containers, one after the other, to their good end.

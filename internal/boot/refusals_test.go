@@ -15,15 +15,16 @@ import (
 	"rollcall/internal/slapdtest"
 	google "rollcall/simulator/googleworkspace"
 	"rollcall/simulator/graph"
+	simulator "rollcall/simulator/scim"
 	"rollcall/status"
 )
 
 var (
 	refusalSeeds  = flag.Int("refusals.seeds", 4, "how many directories TestLaw10RefusedObjectsHarmNoOther tries")
-	refusalPeople = flag.Int("refusals.people", 300, "how many people TestLaw10FivePercentRefusedInBothTenants provisions")
+	refusalPeople = flag.Int("refusals.people", 300, "how many people TestLaw10FivePercentRefusedInEveryTenant provisions")
 )
 
-// refuse makes both tenants refuse every write to objects for good, each in one of the forms that the vendors use. An
+// refuse makes the tenants refuse every write to objects for good, each in one of the forms that the vendors use. An
 // object is known by a text that the body of its creation has, and by its ids where it exists.
 func (o *office) refuse(r *rand.Rand, names []string) {
 	ids := map[string][]string{}
@@ -39,12 +40,29 @@ func (o *office) refuse(r *rand.Rand, names []string) {
 	for _, g := range o.graph.Groups() {
 		ids[g.DisplayName+"@"+domain] = append(ids[g.DisplayName+"@"+domain], g.ID)
 	}
+	for _, u := range o.third.Users() {
+		ids[u.UserName] = append(ids[u.UserName], u.ID)
+	}
+	for _, g := range o.third.Groups() {
+		ids[g.DisplayName+"@"+domain] = append(ids[g.DisplayName+"@"+domain], g.ID)
+	}
 	for _, name := range names {
 		g := []google.Fault{{Status: 403, Code: "forbidden", Message: "Not Authorized to access this resource/api"},
 			{Status: 400, Code: "invalid", Message: "Invalid Input"},
 			{Status: 412, Code: "conditionNotMet", Message: "Precondition Failed"}}[r.IntN(3)]
 		e := []graph.Fault{{Status: 403, Code: "Authorization_RequestDenied"}, {Status: 400, Code: "Request_BadRequest"},
 			{Status: 409, Code: "Request_Conflict"}}[r.IntN(3)]
+		s := []simulator.Fault{{Status: 403}, {Status: 400, Code: "invalidValue"}, {Status: 409, Code: "uniqueness"}}[r.IntN(3)]
+		for _, s.Method = range []string{"*.create", "*.p*", "*.delete"} {
+			s.Key, s.Body = "", strings.TrimSuffix(name, "@"+domain)
+			o.third.Inject(s)
+			for _, id := range ids[name] {
+				s.Key, s.Body = id, ""
+				o.third.Inject(s)
+				s.Key, s.Body = "", id
+				o.third.Inject(s)
+			}
+		}
 		g.Method = "directory.*.[^glh]*" // no get, list or hasMember
 		g.Body = name
 		o.tenant.Inject(g)
@@ -68,7 +86,7 @@ func (o *office) refuse(r *rand.Rand, names []string) {
 	}
 }
 
-// picture returns what both tenants have by addresses, without the objects that were refused.
+// picture returns what the tenants have by addresses, without the objects that were refused.
 func (o *office) picture(refused []string) map[string]string {
 	out, address := map[string]string{}, map[string]string{}
 	for _, u := range o.tenant.Users() {
@@ -98,6 +116,13 @@ func (o *office) picture(refused []string) map[string]string {
 	}
 	for _, g := range o.graph.Groups() {
 		out["graph "+g.DisplayName+"@"+domain] = g.DisplayName + members(o.graph.Members(g.ID))
+	}
+	for _, u := range o.third.Users() {
+		address[u.ID] = u.UserName
+		out["scim "+u.UserName] = fmt.Sprintln(u.Active, u.Attributes["displayName"], u.Attributes["title"])
+	}
+	for _, g := range o.third.Groups() {
+		out["scim "+g.DisplayName+"@"+domain] = members(g.Members)
 	}
 	maps.DeleteFunc(out, func(key, _ string) bool {
 		_, name, _ := strings.Cut(key, " ")
@@ -223,7 +248,7 @@ func alike(names []string) (out []string) {
 // wholeCycle syncs everything, whatever is held or refused.
 func (o *office) wholeCycle() {
 	o.Helper()
-	for _, name := range []container.ID{corp, workspace, entra} {
+	for _, name := range o.containers {
 		if run := o.begin(name); run.State != status.Completed {
 			o.Errorf("the run of %s is %s: %s", name, run.State, run.FailReason)
 		}
@@ -249,8 +274,8 @@ func TestLaw10RefusedObjectsHarmNoOther(t *testing.T) {
 			}
 		}
 		refused := alike(slices.Concat(first, later))
-		calm := newOffice(t, officeOptions{ldif: ldif(all, nil), file: true})
-		rough := newOffice(t, officeOptions{ldif: ldif(shuffled(r, all), nil), file: true})
+		calm := newOffice(t, officeOptions{ldif: ldif(all, nil), file: true, scim: true})
+		rough := newOffice(t, officeOptions{ldif: ldif(shuffled(r, all), nil), file: true, scim: true})
 		rough.refuse(r, alike(first))
 		for day, text := range []string{"", ldif(next, nil)} {
 			if day > 0 {
@@ -279,7 +304,7 @@ func TestLaw10RefusedObjectsHarmNoOther(t *testing.T) {
 		}); len(created) > 0 && leavers == 0 {
 			t.Errorf("seed %d: no leaver of %v has an account", seed, created)
 		}
-		if rough.tenant.Calls().Refused == 0 || rough.graph.Calls().Refused == 0 {
+		if rough.tenant.Calls().Refused == 0 || rough.graph.Calls().Refused == 0 || rough.third.Calls().Refused == 0 {
 			t.Errorf("seed %d: a tenant refused nothing", seed)
 		}
 		calm.rest()
@@ -289,7 +314,7 @@ func TestLaw10RefusedObjectsHarmNoOther(t *testing.T) {
 
 // A tenant refuses every twentieth person for good. The first provisioning and a day of changes each make every other
 // change in one run, and every leaver is suspended before anything is created.
-func TestLaw10FivePercentRefusedInBothTenants(t *testing.T) {
+func TestLaw10FivePercentRefusedInEveryTenant(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(5, 20))
 	all := randomCompany(r, *refusalPeople, false)
@@ -303,27 +328,33 @@ func TestLaw10FivePercentRefusedInBothTenants(t *testing.T) {
 		}
 	}
 	refused = alike(refused)
-	calm := newOffice(t, officeOptions{ldif: ldif(all, nil), file: true})
-	rough := newOffice(t, officeOptions{ldif: ldif(all, nil), file: true})
+	calm := newOffice(t, officeOptions{ldif: ldif(all, nil), file: true, scim: true})
+	rough := newOffice(t, officeOptions{ldif: ldif(all, nil), file: true, scim: true})
 	rough.refuse(r, refused)
 	for _, text := range []string{ldif(all, nil), ldif(next, nil)} {
 		for _, o := range []*office{calm, rough} {
 			o.replace(text)
 			o.tenant.ResetCalls()
 			o.graph.ResetCalls()
+			o.third.ResetCalls()
 			o.wholeCycle()
 		}
 		if diff := gocmp.Diff(calm.picture(refused), rough.picture(refused)); diff != "" {
 			t.Fatalf("(-want +got):\n%s", diff[:min(len(diff), 3000)])
 		}
 	}
-	for _, name := range []container.ID{workspace, entra} {
+	for _, name := range []container.ID{workspace, entra, scim} {
 		if set := rough.held(name); len(set.Changes) > 0 {
 			t.Errorf("%s holds %d changes, want none: %s", name, len(set.Changes), set.Changes[0].Reason)
 		}
 	}
 	inOrder(t, "Google", rough.tenant.Calls().Methods(), "directory.users.update", "directory.users.insert", leavers)
 	inOrder(t, "Entra", rough.graph.Calls().Methods(), "users.update", "users.create", leavers)
+	var methods []string
+	for _, call := range rough.third.Calls().Log {
+		methods = append(methods, call.Method)
+	}
+	inOrder(t, "SCIM", methods, "users.patch", "users.create", leavers)
 }
 
 // inOrder fails the test unless all leavers are suspended before the first creation.

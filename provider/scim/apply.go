@@ -3,7 +3,6 @@ package scim
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -277,10 +276,6 @@ func (p *Provider) delete(ctx context.Context, c *plan.Change) (outcome, error) 
 		return outcome{}, nil
 	case err == nil, unsupported && c.Kind == directory.User:
 		return p.outlives(ctx, c)
-	case c.Kind == directory.User && r.active() && remote.OfOneObject(err): // The leaver is out all the same.
-		if _, wrong := p.suspend(ctx, c); wrong != nil {
-			err = fmt.Errorf("%w; the account could not be suspended in its place: %w", err, wrong)
-		}
 	}
 	return outcome{}, err
 }

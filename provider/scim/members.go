@@ -110,8 +110,8 @@ func (m *membership) send(ctx context.Context, at []int) {
 // divisible reports whether the refusal of several members may concern only some of them.
 func (m *membership) divisible(err error) bool {
 	a := refused(err)
-	return a != nil && (a.Status == http.StatusBadRequest || a.Status == http.StatusNotFound ||
-		a.Status == http.StatusConflict || a.Status == http.StatusRequestEntityTooLarge)
+	return a != nil && slices.Contains([]int{http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound,
+		http.StatusConflict, http.StatusRequestEntityTooLarge}, a.Status)
 }
 
 // absent reports whether a refused removal found nothing to remove.

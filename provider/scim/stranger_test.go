@@ -350,17 +350,3 @@ func TestGroupsByPatchAndUsersByPut(t *testing.T) {
 		t.Error("the group has its old name")
 	}
 }
-
-// TestARefusedDeletion covers a server that refuses to delete a user for good. A leaver is without access all the same.
-func TestARefusedDeletion(t *testing.T) {
-	t.Parallel()
-	w, users, _ := populated(t)
-	w.tenant.Inject(simulator.Fault{Method: "users.delete", Status: http.StatusForbidden})
-	if err := w.refused(change(plan.Delete, userRef("u0"), users[0]), fault.Refused); err != nil &&
-		strings.Contains(err.Error(), "could not be suspended") {
-		t.Errorf("Apply() = %v, want the refused deletion alone", err)
-	}
-	if u, there := w.tenant.User(users[0]); !there || u.Active {
-		t.Errorf("the user is %+v, want it suspended", u)
-	}
-}

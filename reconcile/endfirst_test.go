@@ -1,0 +1,146 @@
+package reconcile_test
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"testing"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/plan"
+	"rollcall/reconcile"
+)
+
+// deletesAtOnce is a company with a user who left, at a tenant that deletes at once. A joiner comes in the same run.
+func deletesAtOnce(t *testing.T) *world {
+	t.Helper()
+	w := newWorld()
+	w.policy.UserDeleteAction, w.policy.DeleteAfter = plan.ActionDelete, 0
+	w.source.snapshot.Entries = company()
+	mustRun(t, w)
+	w.source.snapshot.Entries = append(slices.Delete(company(), 5, 6), person(20))
+	return w
+}
+
+// A leaver whose deletion is refused, gets no answer or has to wait has no active account after the run. The next run
+// deletes it, and both runs count one departure.
+func TestLaw11ARefusedDeletionLeavesNobodyActive(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		err      error
+		op       plan.Op // the deletion, if zero
+		after    bool
+		deferred bool
+	}{
+		"refused":         {err: fault.Errorf(fault.Refused, "never delete")},
+		"invalid":         {err: fault.Errorf(fault.Invalid, "never delete")},
+		"conflict":        {err: fault.Errorf(fault.Conflict, "has data")},
+		"not found":       {err: fault.Errorf(fault.NotFound, "a gateway")},
+		"internal":        {err: fault.Errorf(fault.Internal, "what is this")},
+		"denied":          {err: fault.Errorf(fault.Denied, "no right")},
+		"throttled":       {err: fault.Errorf(fault.Throttled, "slower"), deferred: true},
+		"no answer":       {err: fault.Errorf(fault.Unavailable, "silence")},
+		"a lost answer":   {err: fault.Errorf(fault.Unavailable, "silence"), after: true},
+		"a dead worker":   {err: killed, deferred: true},
+		"a death between": {err: killed, op: plan.Suspend, after: true, deferred: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := deletesAtOnce(t)
+			var suspended bool
+			w.tenant.hook = func(c plan.Change, after bool) error {
+				switch {
+				case c.Op == plan.Create && c.Ref == ref(20) && !suspended:
+					t.Error("the joiner is created before the leaver is suspended")
+				case c.Op == plan.Suspend && after && tc.op == 0:
+					suspended = true
+				case c.Op == cmp.Or(tc.op, plan.Delete) && after == tc.after:
+					return tc.err
+				}
+				return nil
+			}
+			_, err := w.run(t.Context())
+			if deferred := err != nil && fault.KindOf(err) != fault.Internal; deferred != tc.deferred {
+				t.Errorf("Execute() = %v", err)
+			}
+			state, there := w.tenant.picture()["u005@example.com"]
+			if there && !strings.Contains(state, "active=false by=1") {
+				t.Errorf("the leaver is %s, want it suspended by us", state)
+			}
+			if w.gate.taken != 1 {
+				t.Errorf("%d departures are counted, want one", w.gate.taken)
+			}
+			w.tenant.hook = nil
+			mustRun(t, w)
+			if state := w.tenant.picture()["u005@example.com"]; state != "" {
+				t.Errorf("the leaver is %s after the next run, want it deleted", state)
+			}
+		})
+	}
+}
+
+// An account that cannot be suspended is deleted all the same, and nothing failed. Where the deletion is refused, too,
+// one message says both.
+func TestAnAccountThatCannotBeSuspendedIsDeleted(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []fault.Kind{fault.Refused, fault.Unavailable} {
+		for _, refused := range []bool{false, true} {
+			w := deletesAtOnce(t)
+			w.tenant.hook = func(c plan.Change, after bool) error {
+				if after || c.Op != plan.Suspend && (c.Op != plan.Delete || !refused) {
+					return nil
+				} else if c.Op == plan.Delete {
+					return fault.Errorf(fault.Refused, "no deletions")
+				}
+				return fault.Errorf(kind, "no suspensions")
+			}
+			r, err := w.run(t.Context())
+			_, there := w.tenant.picture()["u005@example.com"]
+			if failed := r.Failed == 1; err != nil || failed != refused || there != refused {
+				t.Errorf("%v, refused %v: %d failed, there %v, %v", kind, refused, r.Failed, there, err)
+			}
+			both := func(m string) bool {
+				return strings.Contains(m, "no deletions") && strings.Contains(m, "no suspensions")
+			}
+			if slices.ContainsFunc(w.said.messages, both) != refused {
+				t.Errorf("%v, refused %v: the messages are %q", kind, refused, w.said.messages)
+			}
+		}
+	}
+}
+
+// A sync of one leaver, a run that a tenant shows no list to, and the plan for the fast lane suspend as well.
+func TestDeletionsBeginWithASuspensionInEveryScope(t *testing.T) {
+	t.Parallel()
+	for name, run := range map[string]func(w *world) (reconcile.Report, error){
+		"departing": func(w *world) (reconcile.Report, error) {
+			return w.engine().Execute(t.Context(), w.runOf("run", reconcile.Departing(ref(5))))
+		},
+		"suspending": func(w *world) (reconcile.Report, error) {
+			return w.engine().Execute(t.Context(), w.runOf("run", reconcile.Suspending(ref(5))))
+		},
+		"without lists": func(w *world) (reconcile.Report, error) {
+			w.tenant.refuses = fault.Errorf(fault.Denied, "no lists")
+			return w.run(t.Context())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := deletesAtOnce(t)
+			w.source.snapshot.Departed = []directory.Departure{{Ref: ref(5), Source: "corp", Left: w.now}}
+			w.tenant.hook = func(c plan.Change, after bool) error {
+				if c.Op == plan.Delete && !after {
+					return fault.Errorf(fault.Refused, "never delete")
+				}
+				return nil
+			}
+			if r, err := run(w); len(r.Apply.Changes) != 1 {
+				t.Errorf("Execute() = %v, %+v; want one change", err, r.Apply.Changes)
+			}
+			if state := w.tenant.picture()["u005@example.com"]; !strings.Contains(state, "active=false by=1") {
+				t.Errorf("the leaver is %s, want it suspended by us", state)
+			}
+		})
+	}
+}
