@@ -32,9 +32,9 @@ const (
 	slowestPoll = 5 * time.Minute
 	// deltaEvery is the shortest time between two delta runs of a source.
 	deltaEvery = 30 * time.Second
-	// keepWatch is the longest time between two renewals of the right to poll, and watchTTL is how long that right lasts.
-	// Another worker polls watchTTL after the death of this one. A turn that takes longer loses the right, and two workers
-	// may then poll for a while. That is harmless, because jobs and runs are locked.
+	// keepWatch is the longest time between two renewals of the right to poll, and watchTTL is how long that right
+	// lasts. Another worker polls watchTTL after the death of this one. A turn that takes longer loses the right, and
+	// two workers may then poll for a while. That is harmless, because jobs and runs are locked.
 	keepWatch = 5 * time.Second
 	watchTTL  = 2*callsFor - keepWatch
 )
