@@ -25,8 +25,8 @@ func (c *computer) departures() {
 		switch {
 		case len(c.anchored[o.Ref]) > 1:
 			if c.desired[o.Ref] == nil && c.anchored[o.Ref][0] == o {
-				c.report(o.Ref, o.Address, Ambiguous, "%d remote objects carry its anchor (%s): remove it from all but one",
-					len(c.anchored[o.Ref]), remoteIDs(c.anchored[o.Ref]))
+				c.report(o.Ref, o.Address, Ambiguous, "%d remote objects carry its anchor (%s): "+
+					"remove it from all but one", len(c.anchored[o.Ref]), remoteIDs(c.anchored[o.Ref]))
 			}
 		case c.in.Capabilities.Mirror:
 			c.depart(Delete, o, why)
@@ -178,9 +178,8 @@ func (c *computer) undeleted(d *Desired) bool {
 	until := del.At.Add(c.in.Capabilities.UndeleteWithin).UTC().Format(time.RFC3339)
 	for _, address := range []string{del.Address, d.Address} {
 		for _, o := range c.byAddress[address] {
-			c.hold(d, Restorable, "its deleted account %s can be restored until %s, and %s %s (%s) has the address %s: take "+
-				"the address from it",
-				name, until, o.Kind, o.Address, o.RemoteID, address)
+			c.hold(d, Restorable, "its deleted account %s can be restored until %s, and %s %s (%s) has "+
+				"the address %s: take the address from it", name, until, o.Kind, o.Address, o.RemoteID, address)
 			return true
 		}
 	}
@@ -242,9 +241,10 @@ func (g *guard) newSources() {
 		if n.User+source.Accounts.User <= limit.User && n.Group+source.Accounts.Group <= limit.Group {
 			continue
 		}
-		g.hold(RuleSource, fmt.Sprintf("%d users and %d groups would join from %s, which was never synced here before: "+
-			"without approval at most %d users and %d groups join (%d and %d carry our anchor)", n.User, n.Group,
-			container.Source(source.Slug), limit.User, limit.Group, anchored.User, anchored.Group), joins)
+		g.hold(RuleSource, fmt.Sprintf("%d users and %d groups would join from %s, which was never "+
+			"synced here before: without approval at most %d users and %d groups join (%d and %d carry our anchor)",
+			n.User, n.Group, container.Source(source.Slug), limit.User, limit.Group,
+			anchored.User, anchored.Group), joins)
 	}
 }
 

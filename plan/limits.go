@@ -117,7 +117,8 @@ func (l DayLimits) Validate() (errs []error) {
 		whole(named.name+".at_least", named.Least)
 		whole(named.name+".at_most", named.Most)
 		if d := named.withDefaults(); d.Least > d.Most {
-			errs = append(errs, problem.Field("limits."+named.name, "at_least (%d) is more than at_most (%d)", d.Least, d.Most))
+			errs = append(errs, problem.Field("limits."+named.name, "at_least (%d) is more than at_most (%d)",
+				d.Least, d.Most))
 		}
 	}
 	share("members.share", l.Members.Share)

@@ -134,8 +134,8 @@ type Change struct {
 	// TakenFrom is the remote id of an object of ours that still has the address as an alias, because its own rename
 	// keeps it. The provider deletes that alias.
 	TakenFrom string `json:"taken_from,omitempty"`
-	// Inactive says of a Create that the entry is disabled, which only a mirror keeps. Of a Restore and a Delete it says
-	// that the account was suspended until then, and of an Undelete that the account comes back suspended.
+	// Inactive says of a Create that the entry is disabled, which only a mirror keeps. Of a Restore and a Delete it
+	// says that the account was suspended until then, and of an Undelete that the account comes back suspended.
 	Inactive bool `json:"inactive,omitempty"`
 	// WasInactive says of a Create that the entry was inactive when it was last seen.
 	WasInactive bool `json:"-"`
@@ -147,8 +147,8 @@ type Change struct {
 	Held string `json:"held,omitempty"`
 	// Guard names the rule that held it.
 	Guard Rule `json:"guard,omitempty"`
-	// Paired is set where a mirror puts an entry with a new ID in the place of the one with the old ID. The creation, the
-	// deletion, and the memberships that go from one to the other are carried out together or not at all.
+	// Paired is set where a mirror puts an entry with a new ID in the place of the one with the old ID. The creation,
+	// the deletion, and the memberships that go from one to the other are carried out together or not at all.
 	Paired bool `json:"-"`
 	// Undoes is set where a pin asks for the change, because a person had a run undone.
 	Undoes bool `json:"-"`

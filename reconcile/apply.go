@@ -115,8 +115,9 @@ func (e *Engine) applier(run Run, v *view, report *Report) *applier {
 		before[claim] = true
 	}
 	return &applier{
-		Engine: e, refusedBefore: before, hop: e.hop(), run: run, view: v, report: report, remote: map[directory.Ref]string{},
-		links: map[directory.Ref]plan.Link{}, stored: map[directory.Ref]bool{}, touched: map[directory.ID]bool{},
+		Engine: e, refusedBefore: before, hop: e.hop(), run: run, view: v, report: report,
+		remote: map[directory.Ref]string{},
+		links:  map[directory.Ref]plan.Link{}, stored: map[directory.Ref]bool{}, touched: map[directory.ID]bool{},
 		down: map[directory.Ref]bool{}, mute: map[directory.Ref]muteness{},
 		names: newExchange(report.Apply.Changes), changes: report.Apply.Changes, ending: map[directory.Ref]*ending{},
 		unmade: map[directory.Ref]bool{}, gains: map[directory.Ref]int{}, losses: map[directory.Ref][]int{},

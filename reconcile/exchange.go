@@ -89,8 +89,8 @@ func (a *applier) awaits(i int) bool {
 		}
 	case notFreed:
 		r := provider.Result{RemoteID: c.RemoteID, Err: fault.Errorf(fault.Conflict,
-			"%s still has the address %s, because its own change of address was not made; the next run tries both again",
-			named(giver.Ref, giver.Label), c.Address)}
+			"%s still has the address %s, because its own change of address was not made; "+
+				"the next run tries both again", named(giver.Ref, giver.Label), c.Address)}
 		if a.report.Results != nil {
 			a.report.Results[i] = r
 		}

@@ -18,7 +18,8 @@ func (e *Engine) plan(s Scope, v *view) (Report, error) {
 	in := plan.Input{
 		Desired: v.desired.Desired, Departed: v.snapshot.Departed, OutOfScope: v.desired.OutOfScope,
 		Findings: v.snapshot.Findings, Versions: v.snapshot.Versions, State: v.state, Doubts: v.doubts, Links: v.links,
-		Missing: v.missing(), Coverage: v.snapshot.Coverage, Forgotten: e.forgotten(v), Pins: v.memory.Pins, Only: s.refs,
+		Missing: v.missing(), Coverage: v.snapshot.Coverage, Forgotten: e.forgotten(v),
+		Pins: v.memory.Pins, Only: s.refs,
 		Unpinned: v.memory.Unpinned, Unordered: v.memory.Unordered, Orders: v.memory.Orders,
 		Filled: v.facts.Filled, Emptied: v.facts.Emptied,
 		Whole:        s.limited() && s.may(concludes),

@@ -275,7 +275,9 @@ func (t tenant) prepare(ctx context.Context, a *applier, batch []plan.Change) er
 
 func (a *applier) tombstone(ref directory.Ref) (plan.Tombstone, bool) {
 	all := a.report.Apply.Tombstones
-	i, ok := slices.BinarySearchFunc(all, ref, func(t plan.Tombstone, ref directory.Ref) int { return t.Ref.Compare(ref) })
+	i, ok := slices.BinarySearchFunc(all, ref, func(t plan.Tombstone, ref directory.Ref) int {
+		return t.Ref.Compare(ref)
+	})
 	if !ok {
 		return plan.Tombstone{}, false
 	}
