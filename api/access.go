@@ -14,6 +14,7 @@ import (
 	"rollcall/audit"
 	"rollcall/container"
 	"rollcall/fault"
+	"rollcall/internal/secret"
 	"rollcall/internal/tokens"
 )
 
@@ -91,8 +92,7 @@ func (a *API) foreignHost(r *http.Request) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	ip := net.ParseIP(strings.Trim(host, "[]"))
-	return host != "localhost" && (ip == nil || !ip.IsLoopback())
+	return !secret.StaysHere(strings.Trim(host, "[]"))
 }
 
 // admit authenticates a request. A wrong token is recorded, and its response waits.
@@ -229,10 +229,6 @@ type guesses struct {
 	waiting chan struct{}
 }
 
-func newGuesses() *guesses {
-	return &guesses{sent: tokens.NewCounter(guessWindow), waiting: make(chan struct{}, maxWaiting)}
-}
-
 // wait delays a response. It returns false at once if too many responses wait.
 func (g *guesses) wait(ctx context.Context) bool {
 	select {
@@ -265,12 +261,6 @@ type limits struct {
 	mostRequests int
 	// streams and explanations are open at once. One token, or one address, gets three quarters of them.
 	streams, explanations *shares
-}
-
-func newLimits(cfg Config) *limits {
-	return &limits{requests: tokens.NewCounter(time.Second), mostRequests: cfg.MaxRequests,
-		streams:      newShares(cfg.MaxEventStreams),
-		explanations: newShares(cfg.MaxExplanations)}
 }
 
 // tooMany answers a request beyond a limit.

@@ -344,7 +344,7 @@ func (a *API) server(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	view := serverView{Reference: f.Positions.Reference, Pending: f.Positions.Pending, PolledAt: orNull(poll.At),
+	view := serverView{Reference: f.Positions.Reference, Pending: f.Positions.Pending, PolledAt: explain.MomentOf(poll.At),
 		PollReason: poll.Reason}
 	if !view.Reference.IsZero() {
 		view.Text = view.Reference.String()

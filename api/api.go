@@ -39,6 +39,7 @@ import (
 	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/explain"
+	"rollcall/internal/tokens"
 	"rollcall/provider"
 	"rollcall/status"
 )
@@ -81,8 +82,10 @@ func New(cfg Config) (*API, error) {
 		document: document,
 		cfg:      cfg, mux: http.NewServeMux(), families: kinds, resources: resources, now: cfg.Status.Config().Now,
 		events:     newEvents(cfg),
-		explaining: make(chan struct{}, cfg.MaxExplanations), guesses: newGuesses(),
-		limits: newLimits(cfg),
+		explaining: make(chan struct{}, cfg.MaxExplanations),
+		guesses:    &guesses{sent: tokens.NewCounter(guessWindow), waiting: make(chan struct{}, maxWaiting)},
+		limits: &limits{requests: tokens.NewCounter(time.Second), mostRequests: cfg.MaxRequests,
+			streams: newShares(cfg.MaxEventStreams), explanations: newShares(cfg.MaxExplanations)},
 	}
 	for _, rt := range a.routes() {
 		h := a.endpoint(rt)

@@ -9,6 +9,7 @@ import (
 
 	"rollcall/decisions"
 	"rollcall/directory"
+	"rollcall/explain"
 	"rollcall/plan"
 )
 
@@ -132,17 +133,14 @@ func (a *API) decide(r *request, verdict plan.Verdict) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	out := decided{Verdict: string(verdict), Count: count, Expires: a.expiry()}
+	out := decided{Verdict: string(verdict), Count: count,
+		Expires: stamp(a.now().Add(decisions.DecisionTTL).Truncate(time.Microsecond))}
 	if run == nil {
 		return ok(out), nil
 	}
 	view := newRunView(*run, a.now())
 	out.Run = &view
 	return answer{status: http.StatusAccepted, body: out}, nil
-}
-
-func (a *API) expiry() stamp {
-	return stamp(a.now().Add(decisions.DecisionTTL).Truncate(time.Microsecond))
 }
 
 // entriesOf reads the optional list of fingerprints or entry ids. Nil means all of them.
@@ -224,7 +222,7 @@ func (a *API) pins(r *request) (answer, error) {
 	}
 	view := pinsView{len(all), make([]pinView, 0, to-from)}
 	for _, p := range all[from:to] {
-		view.Pins = append(view.Pins, pinView{p, orNull(p.Ended), stamp(p.At), orNull(p.Deleted)})
+		view.Pins = append(view.Pins, pinView{p, explain.MomentOf(p.Ended), stamp(p.At), explain.MomentOf(p.Deleted)})
 	}
 	return ok(view), nil
 }

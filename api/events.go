@@ -1,8 +1,11 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -97,6 +100,7 @@ func streamHeader() map[string]string {
 
 // eventStream is the stream of one client.
 type eventStream struct {
+	*sender
 	*API
 	container container.ID
 	// single reports whether the stream ends with the run.
@@ -108,11 +112,20 @@ type eventStream struct {
 	after string
 	// release gives the stream back to the limits.
 	release func()
+}
+
+// sender sends events to one client.
+type sender struct {
+	w    *eventWriter
+	beat *time.Ticker
 	// mayStill reports whether the client's token is still valid, and changed is closed when that may have changed.
 	mayStill func() bool
 	changed  <-chan struct{}
-	w        *eventWriter
-	beat     *time.Ticker
+}
+
+func (a *API) sender(w http.ResponseWriter, mayStill func() bool) *sender {
+	return &sender{&eventWriter{w: w, rc: http.NewResponseController(w), within: a.events.writeTime},
+		time.NewTicker(a.events.heartbeat), mayStill, a.cfg.TokensChanged()}
 }
 
 // begin finds the first run: the named one, the one in which the stream broke, or the newest one if it is not over.
@@ -142,14 +155,12 @@ func (s *eventStream) begin(ctx context.Context, id string) error {
 // stream sends events until the client disconnects, the run is over or the process stops.
 func (a *API) stream(w http.ResponseWriter, r *http.Request, s *eventStream) {
 	defer func() { <-a.events.slots; s.release() }()
-	s.w = newEventWriter(w, a.events.writeTime)
-	s.mayStill = func() bool {
+	s.sender = a.sender(w, func() bool {
 		caller, err := a.authenticate(r)
 		return err == nil && caller.may(ScopeRead) && caller.reaches(s.container)
-	}
-	s.beat = time.NewTicker(a.events.heartbeat)
+	})
 	defer s.beat.Stop()
-	if s.changed = a.cfg.TokensChanged(); !s.mayStill() {
+	if !s.mayStill() {
 		s.close(errRevoked)
 		return
 	}
@@ -210,7 +221,7 @@ func (s *eventStream) await(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := s.wait(ctx, more); err != nil {
+		if _, err := next(ctx, s.API, s.sender, more); err != nil {
 			return err
 		}
 	}
@@ -231,7 +242,7 @@ func (s *eventStream) follow(ctx context.Context) error {
 			}
 			first = false
 		}
-		if err := s.wait(ctx, more); err != nil {
+		if _, err := next(ctx, s.API, s.sender, more); err != nil {
 			return err
 		}
 	}
@@ -248,7 +259,7 @@ func (s *eventStream) tell(news watch.News, first bool) error {
 	}
 	for _, m := range news.Messages {
 		s.w.event(eventMessage, m.ID, messageView{m.ID, newLogEvent(s.container, m)})
-		if s.w.full() {
+		if s.w.buf.Len() >= sendAt {
 			if err := s.w.send(); err != nil {
 				return err
 			}
@@ -263,32 +274,32 @@ func (s *eventStream) tell(news watch.News, first bool) error {
 	return s.w.send()
 }
 
-// wait waits for news and sends heartbeats meanwhile. It ends when the token is no longer valid, because a stream can
-// outlive its token by days. The token is checked before anything is sent.
-func (s *eventStream) wait(ctx context.Context, more <-chan struct{}) error {
+// next waits for an item of more and sends heartbeats meanwhile. It ends when the token is no longer valid, because a
+// stream can outlive its token by days. The token is checked before anything is sent.
+func next[T any](ctx context.Context, a *API, s *sender, more <-chan T) (item T, err error) {
 	for {
 		select {
 		case <-s.changed:
-			if s.changed = s.cfg.TokensChanged(); !s.mayStill() {
-				return errRevoked
+			if s.changed = a.cfg.TokensChanged(); !s.mayStill() {
+				return item, errRevoked
 			}
-		case <-more:
+		case item = <-more:
 			if !s.mayStill() {
-				return errRevoked
+				return item, errRevoked
 			}
-			return nil
+			return item, nil
 		case <-s.beat.C:
 			if !s.mayStill() {
-				return errRevoked
+				return item, errRevoked
 			}
 			s.w.comment("still here")
 			if err := s.w.send(); err != nil {
-				return err
+				return item, err
 			}
-		case <-s.events.stopping:
-			return errStopping
+		case <-a.events.stopping:
+			return item, errStopping
 		case <-ctx.Done():
-			return ctx.Err()
+			return item, ctx.Err()
 		}
 	}
 }
@@ -319,34 +330,64 @@ func (a *API) Stream(w http.ResponseWriter, r *http.Request, mayStill func() boo
 	for name, value := range streamHeader() {
 		w.Header().Set(name, value)
 	}
-	out, beat := newEventWriter(w, a.events.writeTime), time.NewTicker(a.events.heartbeat)
-	defer beat.Stop()
-	changed := a.cfg.TokensChanged()
+	s := a.sender(w, mayStill)
+	defer s.beat.Stop()
 	if !mayStill() {
 		return
 	}
-	for out.retry(retryMillis); out.send() == nil; {
-		select {
-		case <-changed:
-			if changed = a.cfg.TokensChanged(); !mayStill() {
-				return
-			}
-		case some := <-events:
-			if !mayStill() {
-				return
-			}
-			for _, e := range some {
-				out.event(e.Name, "", e.Data)
-			}
-		case <-beat.C:
-			if !mayStill() {
-				return
-			}
-			out.comment("still here")
-		case <-a.events.stopping:
-			return
-		case <-r.Context().Done():
+	for s.w.retry(retryMillis); s.w.send() == nil; {
+		some, err := next(r.Context(), a, s, events)
+		if err != nil {
 			return
 		}
+		for _, e := range some {
+			s.w.event(e.Name, "", e.Data)
+		}
 	}
+}
+
+// eventWriter writes server-sent events (WHATWG HTML, section 9.2). It buffers them until send, which has a time
+// limit of its own. The time limits of the server apply to finite responses only.
+type eventWriter struct {
+	w      http.ResponseWriter
+	rc     *http.ResponseController
+	within time.Duration
+	buf    bytes.Buffer
+}
+
+// sendAt is the number of buffered bytes that triggers a send.
+const sendAt = 32 << 10
+
+// event writes an event. Its data is JSON, which contains no line breaks.
+func (e *eventWriter) event(name, id string, data any) {
+	fmt.Fprintf(&e.buf, "event: %s\n", name)
+	if id != "" {
+		fmt.Fprintf(&e.buf, "id: %s\n", id)
+	}
+	text, err := json.Marshal(data)
+	if err != nil { // It would be a bug: the types are ours.
+		text = []byte("null")
+	}
+	fmt.Fprintf(&e.buf, "data: %s\n\n", text)
+}
+
+// comment writes a line that clients ignore.
+func (e *eventWriter) comment(text string) { fmt.Fprintf(&e.buf, ": %s\n\n", text) }
+
+// retry tells the client how many milliseconds to wait before it reconnects.
+func (e *eventWriter) retry(millis int) { fmt.Fprintf(&e.buf, "retry: %d\n\n", millis) }
+
+// send sends the buffer. An error means that the client is gone or reads too slowly.
+func (e *eventWriter) send() error {
+	if e.buf.Len() == 0 {
+		return nil
+	}
+	defer e.buf.Reset()
+	if err := e.rc.SetWriteDeadline(time.Now().Add(e.within)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	if _, err := e.w.Write(e.buf.Bytes()); err != nil {
+		return err
+	}
+	return e.rc.Flush()
 }

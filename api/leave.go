@@ -10,6 +10,7 @@ import (
 	"rollcall/container"
 	"rollcall/decisions"
 	"rollcall/directory"
+	"rollcall/explain"
 	"rollcall/fault"
 	"rollcall/internal/scrub"
 	"rollcall/plan"
@@ -63,7 +64,7 @@ func (a *API) confirm(ctx context.Context, orders []plan.Order, views []orderVie
 		for i, o := range orders {
 			at := slices.Index(o.Providers, c)
 			if r, ok := receipts[o.Ref.String()]; ok && at >= 0 {
-				views[i].Providers[at].Confirmed = orNull(r.Confirmed)
+				views[i].Providers[at].Confirmed = explain.MomentOf(r.Confirmed)
 			}
 		}
 	}

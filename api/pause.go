@@ -7,6 +7,7 @@ import (
 
 	"rollcall/container"
 	"rollcall/decisions"
+	"rollcall/explain"
 	"rollcall/internal/scrub"
 	"rollcall/status"
 )
@@ -24,7 +25,7 @@ func newPauseView(p *decisions.Pause) pauseView {
 	if p == nil {
 		return pauseView{}
 	}
-	return pauseView{true, &p.By, orNull(p.At), p.Text()}
+	return pauseView{true, &p.By, explain.MomentOf(p.At), p.Text()}
 }
 
 // resumedView is the response to the end of a pause. It has no run where another one is live, which goes on.

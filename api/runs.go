@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"rollcall/container"
+	"rollcall/explain"
 	"rollcall/fault"
 	"rollcall/status"
 )
@@ -224,20 +225,20 @@ func newRunView(r status.Run, now time.Time) runView {
 	v := runView{
 		ID: r.ID, Container: r.Container, Mode: r.Mode, DryRun: r.DryRun, Trigger: viewTrigger(r.Trigger),
 		State: r.State, Status: r.TaskStatus(),
-		CreatedAt: stamp(r.CreatedAt), StartedAt: orNull(r.StartedAt), FinishedAt: orNull(r.FinishedAt),
-		Duration: r.Duration(now).Seconds(), LastProgressAt: orNull(r.LastProgressAt),
-		KeptUntil: orNull(r.KeptUntil), Worker: r.Worker, Resumes: r.Resumes,
+		CreatedAt: stamp(r.CreatedAt), StartedAt: explain.MomentOf(r.StartedAt), FinishedAt: explain.MomentOf(r.FinishedAt),
+		Duration: r.Duration(now).Seconds(), LastProgressAt: explain.MomentOf(r.LastProgressAt),
+		KeptUntil: explain.MomentOf(r.KeptUntil), Worker: r.Worker, Resumes: r.Resumes,
 		Read: map[status.ObjectType]int64{}, Progress: r.Progress,
 		Held: r.Held, FailedChanges: r.FailedChanges, Calls: r.Calls, Messages: r.Messages,
-		PlanDigest: r.PlanDigest, PlannedAt: orNull(r.PlannedAt),
+		PlanDigest: r.PlanDigest, PlannedAt: explain.MomentOf(r.PlannedAt),
 		FailKind: r.FailKind, FailReason: r.FailReason, CancelledBy: r.CancelledBy, Paused: r.Paused,
 	}
 	if r.State.Open() { // what these say is over with the run
 		v.EstimatedTime = r.Takes.Seconds()
-		v.EstimatedEnd, v.ExpiresAt = orNull(r.EstimatedEnd(now)), orNull(r.ExpiresAt)
+		v.EstimatedEnd, v.ExpiresAt = explain.MomentOf(r.EstimatedEnd(now)), explain.MomentOf(r.ExpiresAt)
 	}
 	if r.State == status.Deferred {
-		v.DeferredUntil, v.DeferReason = orNull(r.DeferredUntil), r.DeferReason
+		v.DeferredUntil, v.DeferReason = explain.MomentOf(r.DeferredUntil), r.DeferReason
 	}
 	if v.Progress == nil {
 		v.Progress = []status.Progress{}
@@ -272,7 +273,7 @@ func newJobView(j status.Job) jobView {
 	v := jobView{
 		ID: j.ID, Container: j.Container, Kind: j.Kind, ObjectID: j.ObjectID,
 		Trigger: viewTrigger(j.Trigger), State: j.State,
-		CreatedAt: stamp(j.CreatedAt), StartedAt: orNull(j.StartedAt), FinishedAt: orNull(j.FinishedAt),
+		CreatedAt: stamp(j.CreatedAt), StartedAt: explain.MomentOf(j.StartedAt), FinishedAt: explain.MomentOf(j.FinishedAt),
 		Worker: j.Worker, Attempts: j.Attempts, FailKind: j.FailKind, FailReason: j.FailReason,
 		Messages: logEvents(j.Container, j.Messages),
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"rollcall/container"
+	"rollcall/explain"
 	"rollcall/fault"
 	"rollcall/status"
 )
@@ -247,9 +248,9 @@ func newSession(r status.Run) session {
 		s.SessionType = sessionOfSource
 	}
 	if r.State.Open() {
-		s.ExpiresAt = orNull(r.ExpiresAt)
+		s.ExpiresAt = explain.MomentOf(r.ExpiresAt)
 	} else {
-		s.ClosedAt = orNull(r.FinishedAt)
+		s.ClosedAt = explain.MomentOf(r.FinishedAt)
 	}
 	return s
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rollcall/container"
+	"rollcall/explain"
 	"rollcall/status"
 )
 
@@ -35,7 +36,7 @@ func (a *API) syncStatus(r *request) (answer, error) {
 func statusText(g status.Glance, rows [][]byte) ([]byte, error) {
 	text, err := json.Marshal(syncStatus{
 		IsRunning: g.Live, Tasks: []systemTask{},
-		LastSuccessfulSync: orNull(g.SuccessfulAt), LastSyncStatus: lastSyncStatus(g.Summary),
+		LastSuccessfulSync: explain.MomentOf(g.SuccessfulAt), LastSyncStatus: lastSyncStatus(g.Summary),
 	})
 	if err != nil {
 		return nil, err
@@ -153,7 +154,7 @@ func (v runRows) row(kind, uid string) systemTask {
 		UUID: status.TaskUUID(v.run.ID, kind).String(),
 		Name: v.family.task, FullName: v.family.task + ":" + uid, UID: uid, Description: v.family.description,
 		StartTimestamp: stamp(from), FinishTimestamp: stamp(to), Duration: to.Sub(from).Seconds(),
-		Expires: orNull(v.run.KeptUntil), Expiring: !v.run.KeptUntil.IsZero(),
+		Expires: explain.MomentOf(v.run.KeptUntil), Expiring: !v.run.KeptUntil.IsZero(),
 	}
 	if v.run.DryRun {
 		row.Description += " (dry run: nothing is written)"
@@ -297,19 +298,5 @@ func logEvents(c container.ID, in []status.Message) []logEvent {
 	return out
 }
 
-// stamp is a time in the format of the contract: RFC 3339 with microseconds, in UTC.
-type stamp time.Time
-
-// MarshalText implements encoding.TextMarshaler.
-func (s stamp) MarshalText() ([]byte, error) {
-	return time.Time(s).UTC().AppendFormat(nil, "2006-01-02T15:04:05.000000Z"), nil
-}
-
-// orNull returns nil for the zero time.
-func orNull(t time.Time) *stamp {
-	if t.IsZero() {
-		return nil
-	}
-	s := stamp(t)
-	return &s
-}
+// stamp is a time in the format of the contract.
+type stamp = explain.Moment

@@ -54,7 +54,8 @@ func (m *Moment) Time() time.Time {
 	return time.Time(*m)
 }
 
-func moment(t time.Time) *Moment {
+// MomentOf returns a time; nil for the zero time.
+func MomentOf(t time.Time) *Moment {
 	if t.IsZero() {
 		return nil
 	}

@@ -207,14 +207,14 @@ func (x *Explainer) wanted(q Query, ref directory.Ref) source.Wanted {
 // sourceOf explains the entry for one source.
 func sourceOf(in *SourceInput, ref directory.Ref) Source {
 	s := Source{
-		Container: in.Container, ReadAt: moment(in.ReadAt), CompletedAt: moment(in.CompletedAt), Stored: in.Stored != nil,
+		Container: in.Container, ReadAt: MomentOf(in.ReadAt), CompletedAt: MomentOf(in.CompletedAt), Stored: in.Stored != nil,
 		Live: liveOf(in), Held: holds(in.Held, in.Decisions, ref),
 	}
 	if in.Writing != "" {
 		s.Writing = &in.Writing
 	}
 	if in.Departure != nil {
-		s.DepartedAt = moment(in.Departure.Left)
+		s.DepartedAt = MomentOf(in.Departure.Left)
 	}
 	s.Code, s.Verdict = judgeSource(in, ref)
 	s.Verdict = fmt.Sprintf("%s: %s", in.Container, s.Verdict)

@@ -29,7 +29,7 @@ func providerOf(in *ProviderInput, all *Input, sources []Source) Provider {
 		Departure: departureOf(in, all.Ref), Receipt: receiptOf(in.Receipt), Next: rows(in.Hop.Apply, in.Hop.Held, hidden),
 		Outcomes: outcomes(in.Attempts, in.GroupLabels),
 		Held:     holds(in.Held, in.Decisions, all.Ref), Decisions: about(in.Decisions, all.Ref), Pins: pins(in.Hop.Pin),
-		Unasked: []string{}, LastFull: moment(in.Hop.Facts.LastFull),
+		Unasked: []string{}, LastFull: MomentOf(in.Hop.Facts.LastFull),
 	}
 	if d := in.Hop.Desired; d != nil {
 		p.Desired = &Desired{Address: d.Address, Active: d.Active, Why: string(d.Why), Held: string(d.Held), Detail: d.Detail}
@@ -84,8 +84,8 @@ func matchOf(h *reconcile.Explanation, ref directory.Ref) Match {
 		m.Objects = append(m.Objects, objectOf(o))
 	}
 	if l := h.Link; l.RemoteID != "" {
-		m.Link = &Link{RemoteID: l.RemoteID, CreatedAt: moment(l.Created), Suspended: l.Suspended,
-			DepartedAt: moment(l.Departed)}
+		m.Link = &Link{RemoteID: l.RemoteID, CreatedAt: MomentOf(l.Created), Suspended: l.Suspended,
+			DepartedAt: MomentOf(l.Departed)}
 	}
 	planned := func(op plan.Op) bool {
 		return slices.ContainsFunc(slices.Concat(h.Apply.Changes, h.Held.Changes),
@@ -134,10 +134,10 @@ func departureOf(in *ProviderInput, ref directory.Ref) *Departure {
 	if since.IsZero() {
 		return nil
 	}
-	d := &Departure{Since: moment(since), Why: string(why)}
+	d := &Departure{Since: MomentOf(since), Why: string(why)}
 	kept := h.Pin != nil && h.Pin.Account != ""
 	if due, deleted := in.Policy.Due(ref.Kind, since); deleted && !kept && len(h.Objects) > 0 {
-		d.DeletedAfter = moment(due)
+		d.DeletedAfter = MomentOf(due)
 	}
 	return d
 }

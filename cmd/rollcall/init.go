@@ -124,7 +124,7 @@ func (in *initializer) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	src, err := ldap.New(cfg, in.attributes())
+	src, err := ldap.New(cfg, in.attributes(), ldap.Options{})
 	if err != nil {
 		return err
 	}

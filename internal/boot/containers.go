@@ -57,7 +57,7 @@ func (a *App) Containers() ([]jobs.Container, error) {
 // ldapSource is the first hop of one source.
 func (a *App) ldapSource(cfg *ldap.Config) (jobs.Container, error) {
 	calls := new(atomic.Int64)
-	src, err := a.openLDAP(cfg, ldap.WithProgress(func() { calls.Add(1) }))
+	src, err := a.openLDAP(cfg, func() { calls.Add(1) })
 	if err != nil {
 		return jobs.Container{}, err
 	}
@@ -79,12 +79,9 @@ func (a *App) ldapSource(cfg *ldap.Config) (jobs.Container, error) {
 	}, nil
 }
 
-func (a *App) openLDAP(cfg *ldap.Config, more ...ldap.Option) (*ldap.Source, error) {
-	options := append([]ldap.Option{ldap.WithEnv(a.Getenv), ldap.WithDeciding(a.Config.Deciding(cfg.Slug))}, more...)
-	if a.Process.StrictFiles {
-		options = append(options, ldap.WithStrictFiles())
-	}
-	src, err := ldap.New(*cfg, a.Config.Attributes(cfg.Slug), options...)
+func (a *App) openLDAP(cfg *ldap.Config, progress func()) (*ldap.Source, error) {
+	src, err := ldap.New(*cfg, a.Config.Attributes(cfg.Slug), ldap.Options{Getenv: a.Getenv,
+		Deciding: a.Config.Deciding(cfg.Slug), StrictFiles: a.Process.StrictFiles, Progress: progress})
 	if err != nil {
 		return nil, err
 	}
@@ -169,9 +166,9 @@ func (a *App) secondHop(p *config.Provider, tenant provider.Provider, calls *ato
 				Source: a.reader(slugs), Provider: tenant, Ledger: links, Container: string(name), Now: a.now(),
 				Clocks: a.clocks(name),
 				Local:  a.reader(slugs), Pending: links,
-				Policy: s.Policy(), Limits: plan.Limits{DayLimits: s.Limits}, Approval: s.RequireApproval, Scope: scopeOf(slugs, m),
-				Sources: slugs,
-				Within:  m.FilterGroup(), References: m.References(),
+				Policy: s.Policy(), Limits: plan.Limits{DayLimits: s.Limits}, Approval: s.RequireApproval,
+				Scope: strings.Join(slugs, ",") + " " + m.Digest(), Sources: slugs,
+				Within: m.FilterGroup(), References: m.References(),
 				Desire: func(snapshot directory.Snapshot, state plan.State) (mapping.Result, error) {
 					return m.Desire(mapping.Input{Snapshot: snapshot, Domains: state.Domains})
 				},
@@ -241,11 +238,6 @@ func (a *App) reader(slugs []string) *store.Reader {
 		parts = append(parts, a.part(slug))
 	}
 	return store.NewReader(parts...)
-}
-
-// scopeOf identifies the scope and the mapping of a provider.
-func scopeOf(slugs []string, m *mapping.Mapping) string {
-	return strings.Join(slugs, ",") + " " + m.Digest()
 }
 
 // Container returns one container by name.

@@ -72,7 +72,7 @@ func newFirstHop(t testing.TB, o slapdtest.Options, settings ...func(*ldap.Confi
 	for _, set := range settings {
 		set(&c)
 	}
-	src, err := ldap.New(c, []string{"title"})
+	src, err := ldap.New(c, []string{"title"}, ldap.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,7 +77,7 @@ func (a *App) explainedSource(cfg *ldap.Config) explain.SourceAccess {
 			return refs, err
 		},
 		Locate: func(ctx context.Context, w source.Wanted) (*source.Location, error) {
-			src, err := a.openLDAP(cfg)
+			src, err := a.openLDAP(cfg, nil)
 			if err != nil {
 				return nil, err
 			}
@@ -197,7 +197,7 @@ func (a *App) located(ctx context.Context, cfg *ldap.Config, ref directory.Ref) 
 	if err != nil || state.Generation == 0 {
 		return nil, err
 	}
-	src, err := a.openLDAP(cfg)
+	src, err := a.openLDAP(cfg, nil)
 	if err != nil {
 		return nil, err
 	}

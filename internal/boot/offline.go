@@ -138,7 +138,7 @@ func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []
 			continue
 		}
 		out = append(out, Probe{Name: container.Source(c.Slug).String(), Try: func(ctx context.Context) ([]string, error) {
-			src, err := a.openLDAP(c)
+			src, err := a.openLDAP(c, nil)
 			if err != nil {
 				return nil, err
 			}

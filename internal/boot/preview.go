@@ -100,7 +100,7 @@ func (a *App) side(ctx context.Context, cfg *config.Config, other *side) (*side,
 			s.read[c.Slug] = other.read[c.Slug]
 			continue
 		}
-		src, err := app.openLDAP(c)
+		src, err := app.openLDAP(c, nil)
 		if err == nil {
 			s.read[c.Slug], err = src.Read(ctx, directory.Query{Known: app.part(c.Slug).Known})
 		}
@@ -144,7 +144,7 @@ func (s *side) engine(c jobs.Container) (*reconcile.Engine, error) {
 	if p := s.Config.Provider(c.Name); p != nil {
 		return c.Engine().From(s.reader(s.slugs(p.Settings)).Foresee(s.read)), nil
 	}
-	src, err := s.openLDAP(s.source(c.Name))
+	src, err := s.openLDAP(s.source(c.Name), nil)
 	return c.Engine().From(alreadyRead{src, s.read[c.Name.Name()]}), err
 }
 

@@ -44,10 +44,15 @@ func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
 	return out, nil
 }
 
+// of calls a path below that of a container. Its error says what to do where the API does not have the container.
+func of[T any](ctx context.Context, c *Client, name container.ID, method, path string, body any) (Answer[T], error) {
+	a, err := call[T](ctx, c, method, pathOf(name)+path, body, callTime)
+	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+}
+
 // Status returns what a container is doing.
 func (c *Client) Status(ctx context.Context, name container.ID) (Answer[SyncStatus], error) {
-	a, err := get[SyncStatus](ctx, c, pathOf(name)+"sync/status/", nil)
-	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+	return of[SyncStatus](ctx, c, name, http.MethodGet, "sync/status/", nil)
 }
 
 // Runs lists the runs of a container from a cursor on, newest first.
@@ -56,8 +61,7 @@ func (c *Client) Runs(ctx context.Context, name container.ID, cursor string, siz
 	if cursor != "" {
 		q.Set("cursor", cursor)
 	}
-	a, err := get[Runs](ctx, c, pathOf(name)+"sync/runs/", q)
-	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+	return of[Runs](ctx, c, name, http.MethodGet, "sync/runs/?"+q.Encode(), nil)
 }
 
 // Run returns one run.
@@ -89,21 +93,18 @@ func (c *Client) Start(ctx context.Context, name container.ID, mode status.Mode,
 	if mode == status.Delta {
 		options["mode"] = mode
 	}
-	a, err := post[Run](ctx, c, pathOf(name)+"sync/", options, callTime)
-	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+	return of[Run](ctx, c, name, http.MethodPost, "sync/", options)
 }
 
 // Cancel ends the live run of a container.
 func (c *Client) Cancel(ctx context.Context, name container.ID) (Answer[Run], error) {
-	a, err := post[Run](ctx, c, pathOf(name)+"sync/cancel/", nil, callTime)
-	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+	return of[Run](ctx, c, name, http.MethodPost, "sync/cancel/", nil)
 }
 
 // Held returns a part of what waits for a person.
 func (c *Client) Held(ctx context.Context, name container.ID, offset, limit int) (Answer[Held], error) {
 	q := url.Values{"offset": {strconv.Itoa(offset)}, "limit": {strconv.Itoa(limit)}}
-	a, err := get[Held](ctx, c, pathOf(name)+"sync/held/", q)
-	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+	return of[Held](ctx, c, name, http.MethodGet, "sync/held/?"+q.Encode(), nil)
 }
 
 // HeldBy returns a part of the changes of a held set that still wait unchanged. The set may be superseded.
@@ -222,8 +223,7 @@ func (c *Client) Revert(ctx context.Context, name container.ID, run string, dryR
 // Pins returns a part of what is pinned.
 func (c *Client) Pins(ctx context.Context, name container.ID, offset, limit int) (Answer[Pins], error) {
 	q := url.Values{"offset": {strconv.Itoa(offset)}, "limit": {strconv.Itoa(limit)}}
-	a, err := get[Pins](ctx, c, pathOf(name)+"sync/pins/", q)
-	return a, missing(err, "the API has no provider %s: rollcall status says what it has", name)
+	return of[Pins](ctx, c, name, http.MethodGet, "sync/pins/?"+q.Encode(), nil)
 }
 
 // Lift ends pins, those of the entries or, without any, all.
@@ -232,20 +232,17 @@ func (c *Client) Lift(ctx context.Context, name container.ID, entries []string) 
 	if len(entries) > 0 {
 		body["entries"] = entries
 	}
-	a, err := post[Lifted](ctx, c, pathOf(name)+"sync/pins/lift/", body, callTime)
-	return a, missing(err, "the API has no provider %s: rollcall status says what it has", name)
+	return of[Lifted](ctx, c, name, http.MethodPost, "sync/pins/lift/", body)
 }
 
 // Kept lists the decisions and pins that are not trusted.
 func (c *Client) Kept(ctx context.Context, name container.ID) (Answer[Kept], error) {
-	a, err := get[Kept](ctx, c, pathOf(name)+"sync/decisions/", nil)
-	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+	return of[Kept](ctx, c, name, http.MethodGet, "sync/decisions/", nil)
 }
 
 // Adopt signs the decisions and pins of a list.
 func (c *Client) Adopt(ctx context.Context, name container.ID, digest string) (Answer[Lifted], error) {
-	a, err := post[Lifted](ctx, c, pathOf(name)+"sync/decisions/"+url.PathEscape(digest)+"/adopt/", nil, callTime)
-	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+	return of[Lifted](ctx, c, name, http.MethodPost, "sync/decisions/"+url.PathEscape(digest)+"/adopt/", nil)
 }
 
 // Leave orders that a user leaves or, with lift, ends that order. Jobs carry it out.
@@ -266,30 +263,25 @@ func (c *Client) Leaves(ctx context.Context) (Answer[Orders], error) {
 
 // Server says which server a source was read from last.
 func (c *Client) Server(ctx context.Context, name container.ID) (Answer[Server], error) {
-	a, err := get[Server](ctx, c, pathOf(name)+"sync/server/", nil)
-	return a, missing(err, "the API has no source %s: rollcall status says what it has", name)
+	return of[Server](ctx, c, name, http.MethodGet, "sync/server/", nil)
 }
 
 // AcceptServer takes the server in doubt as the right one.
 func (c *Client) AcceptServer(ctx context.Context, name container.ID) (Answer[Server], error) {
-	a, err := post[Server](ctx, c, pathOf(name)+"sync/server/accept/", nil, callTime)
-	return a, missing(err, "the API has no source %s: rollcall status says what it has", name)
+	return of[Server](ctx, c, name, http.MethodPost, "sync/server/accept/", nil)
 }
 
 // PauseOf says whether a container is paused.
 func (c *Client) PauseOf(ctx context.Context, name container.ID) (Answer[Pause], error) {
-	a, err := get[Pause](ctx, c, pathOf(name)+"sync/pause/", nil)
-	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+	return of[Pause](ctx, c, name, http.MethodGet, "sync/pause/", nil)
 }
 
 // Pause keeps everything from writing to a container, and returns the pause that stands.
 func (c *Client) Pause(ctx context.Context, name container.ID) (Answer[Pause], error) {
-	a, err := post[Pause](ctx, c, pathOf(name)+"sync/pause/", nil, callTime)
-	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+	return of[Pause](ctx, c, name, http.MethodPost, "sync/pause/", nil)
 }
 
 // Resume ends the pause of a container.
 func (c *Client) Resume(ctx context.Context, name container.ID) (Answer[Resumed], error) {
-	a, err := post[Resumed](ctx, c, pathOf(name)+"sync/resume/", nil, callTime)
-	return a, missing(err, "the API has no %s: rollcall status says what it has", name)
+	return of[Resumed](ctx, c, name, http.MethodPost, "sync/resume/", nil)
 }

@@ -75,7 +75,7 @@ func New(c Config) (*Client, error) {
 		return nil, fault.Errorf(fault.Invalid,
 			"the token has blanks or characters that no token has: give the token itself, not a line of the tokens file")
 	}
-	if u.Scheme == "http" && c.Token != "" && !c.Insecure && !loopback(u.Hostname()) {
+	if u.Scheme == "http" && c.Token != "" && !c.Insecure && !secret.StaysHere(u.Hostname()) {
 		return nil, fault.Errorf(fault.Invalid,
 			"the token would cross the network in the clear to %s: give an https address, or --insecure", u.Host)
 	}
@@ -88,12 +88,6 @@ func New(c Config) (*Client, error) {
 			return http.ErrUseLastResponse
 		}},
 	}, nil
-}
-
-// loopback reports whether a host is this machine.
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Answer is an answer of the API, decoded and as received.

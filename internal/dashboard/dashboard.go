@@ -213,9 +213,6 @@ const (
 	root = `<div id="root">`
 )
 
-// nonce returns a new nonce for a policy and the elements that it permits.
-func nonce() string { return rand.Text() }
-
 var (
 	// foreignLink is a link element that refers to another host (asynqmon has two, for fonts that it does not need).
 	foreignLink = regexp.MustCompile(`<link [^>]*href="(?:https?:)?//[^>]*>`)
@@ -251,7 +248,7 @@ func newPage(app http.Handler) (page, error) {
 
 // write responds with the page. The name is that of the session's token. It is empty if there is no session to end.
 func (p page) write(w http.ResponseWriter, who string) {
-	n, text := nonce(), string(p)
+	n, text := rand.Text(), string(p) // The policy permits the elements with this nonce.
 	if who == "" {
 		text = strings.Replace(text, corner, "", 1)
 	}

@@ -25,7 +25,7 @@ func read(t *testing.T, ldif []byte) directory.Snapshot {
 	c.Slug, c.ServerURI, c.BaseDN = "corp", "file://"+path, demo.BaseDN
 	c.AdditionalUserDN, c.AdditionalGroupDN = "ou=people", "ou=groups"
 	c.UserObjectFilter, c.GroupObjectFilter = "(objectClass=inetOrgPerson)", "(objectClass=groupOfNames)"
-	s, err := ldap.New(c, []string{"title", "telephoneNumber", "manager"})
+	s, err := ldap.New(c, []string{"title", "telephoneNumber", "manager"}, ldap.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

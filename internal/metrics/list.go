@@ -201,9 +201,9 @@ func desc(name string) *prometheus.Desc {
 
 // NewRegistry returns a registry with what every process exports.
 func NewRegistry() *prometheus.Registry {
-	reg := prometheus.NewRegistry()
+	reg, info := prometheus.NewRegistry(), buildinfo.Read()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		newBuild())
+		&build{desc: desc("rollcall_build_info"), labels: []string{info.Version, info.Revision, info.Go}})
 	return reg
 }
 
@@ -211,11 +211,6 @@ func NewRegistry() *prometheus.Registry {
 type build struct {
 	desc   *prometheus.Desc
 	labels []string
-}
-
-func newBuild() *build {
-	info := buildinfo.Read()
-	return &build{desc: desc("rollcall_build_info"), labels: []string{info.Version, info.Revision, info.Go}}
 }
 
 // Describe implements prometheus.Collector.

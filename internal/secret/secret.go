@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"os"
+	"strings"
 )
 
 // Redacted is what a Value shows in place of its text.
@@ -20,6 +22,12 @@ type File string
 
 // PublicFile is the path of a file that holds no secret, such as a certificate.
 type PublicFile string
+
+// StaysHere reports whether a host is this machine. A secret may be sent there in the clear.
+func StaysHere(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
 
 // Value is a text that must not be printed.
 type Value string

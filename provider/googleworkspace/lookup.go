@@ -174,13 +174,7 @@ func (l *looking) memberships(ctx context.Context, groups []provider.GroupRef, u
 			return err // A user that is not found is so new that no group can contain it.
 		}
 	}
-	for _, g := range groups {
-		o, member := in[g.RemoteID]
-		if !member {
-			o = plan.Object{Ref: directory.Ref{Kind: directory.Group, ID: g.ID}, RemoteID: g.RemoteID, Active: true}
-		}
-		l.state.Add(o)
-	}
+	l.state.AddMemberships(groups, in)
 	return nil
 }
 

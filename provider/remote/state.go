@@ -47,6 +47,18 @@ func (s *State) put(o plan.Object, replace bool) int {
 	return i
 }
 
+// AddMemberships stores the groups of a lookup. in has those with the user by their remote ids. The others are stored
+// without members.
+func (s *State) AddMemberships(groups []provider.GroupRef, in map[string]plan.Object) {
+	for _, g := range groups {
+		o, member := in[g.RemoteID]
+		if !member {
+			o = plan.Object{Ref: directory.Ref{Kind: directory.Group, ID: g.ID}, RemoteID: g.RemoteID, Active: true}
+		}
+		s.Add(o)
+	}
+}
+
 // Missing returns the entries that are in the ledger and not in the state, sorted.
 func (s *State) Missing(known map[directory.Ref]plan.Link) []directory.Ref {
 	var missing []directory.Ref

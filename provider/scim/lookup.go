@@ -164,13 +164,7 @@ func (l *looking) memberships(ctx context.Context, groups []provider.GroupRef, u
 			return err
 		}
 	}
-	for _, g := range groups {
-		o, member := in[g.RemoteID]
-		if !member {
-			o = plan.Object{Ref: directory.Ref{Kind: directory.Group, ID: g.ID}, RemoteID: g.RemoteID, Active: true}
-		}
-		l.state.Add(o)
-	}
+	l.state.AddMemberships(groups, in)
 	return nil
 }
 

@@ -141,7 +141,7 @@ func TestAccountThatExpires(t *testing.T) {
 	t.Parallel()
 	d, refs := staff(t)
 	now := time.Now()
-	s, err := ldap.New(domainConfig(d), nil, ldap.WithClock(func() time.Time { return now }))
+	s, err := ldap.New(domainConfig(d), nil, ldap.At(func() time.Time { return now }))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"regexp"
 	"slices"
 	"strings"
@@ -279,12 +278,7 @@ func (c *Config) pins() (out [][sha256.Size]byte, err error) {
 
 // exposes reports whether binding to s would send the password over a network in the clear (RFC 4513, section 6.3.3).
 func (c *Config) exposes(s server) bool {
-	return s.scheme == "ldap" && c.BindCN != "" && !c.StartTLS && !c.AllowPlaintext && !loopback(s.host)
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+	return s.scheme == "ldap" && c.BindCN != "" && !c.StartTLS && !c.AllowPlaintext && !secret.StaysHere(s.host)
 }
 
 func (c *Config) validateBind(p *problems) {

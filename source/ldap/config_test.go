@@ -138,10 +138,10 @@ func TestNewRefuses(t *testing.T) {
 	noEnv := good
 	noEnv.BindCN, noEnv.BindPasswordEnv = "cn=x", "ROLLCALL_TEST_NOT_SET"
 	for name, try := range map[string]func() (*ldap.Source, error){
-		"configuration": func() (*ldap.Source, error) { return ldap.New(ldap.Config{}, nil) },
-		"attribute":     func() (*ldap.Source, error) { return ldap.New(good, []string{"a b"}) },
-		"CA file":       func() (*ldap.Source, error) { return ldap.New(missing, nil) },
-		"environment":   func() (*ldap.Source, error) { return ldap.New(noEnv, nil) },
+		"configuration": func() (*ldap.Source, error) { return ldap.New(ldap.Config{}, nil, ldap.Options{}) },
+		"attribute":     func() (*ldap.Source, error) { return ldap.New(good, []string{"a b"}, ldap.Options{}) },
+		"CA file":       func() (*ldap.Source, error) { return ldap.New(missing, nil, ldap.Options{}) },
+		"environment":   func() (*ldap.Source, error) { return ldap.New(noEnv, nil, ldap.Options{}) },
 	} {
 		if _, err := try(); err == nil || fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%s: New() = %v, want an error of kind invalid", name, err)

@@ -145,7 +145,7 @@ func TestBind(t *testing.T) {
 		t.Errorf("Read() = %v, want a hint at rights", err)
 	}
 	c.BindCN, c.BindPasswordEnv = slapdtest.Reader, "PW"
-	s, err := ldap.New(c, nil, ldap.WithEnv(func(string) string { return slapdtest.ReaderPassword }))
+	s, err := ldap.New(c, nil, ldap.Options{Getenv: func(string) string { return slapdtest.ReaderPassword }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -242,12 +242,12 @@ func (s *Source) tlsConfig(srv server) (*tls.Config, error) {
 func (s *Source) password() (value secret.Value, warning string, err error) {
 	switch {
 	case s.cfg.BindPasswordFile != "":
-		value, warning, err = secret.FromFile(string(s.cfg.BindPasswordFile), s.strictFiles)
+		value, warning, err = secret.FromFile(string(s.cfg.BindPasswordFile), s.opts.StrictFiles)
 		if err != nil {
 			err = fmt.Errorf("bind_password_file: %w", err)
 		}
 	case s.cfg.BindPasswordEnv != "":
-		value = secret.Value(s.getenv(s.cfg.BindPasswordEnv))
+		value = secret.Value(s.opts.Getenv(s.cfg.BindPasswordEnv))
 		if value == "" {
 			err = fmt.Errorf("bind_password_env: the environment has no %s", s.cfg.BindPasswordEnv)
 		}

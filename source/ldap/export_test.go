@@ -2,5 +2,5 @@ package ldap
 
 import "time"
 
-// WithClock replaces the clock, which decides whether an account has expired.
-func WithClock(now func() time.Time) Option { return func(s *Source) { s.now = now } }
+// At returns options with another clock.
+func At(now func() time.Time) Options { return Options{now: now} }

@@ -25,7 +25,7 @@ func config(s *slapdtest.Server) ldap.Config {
 
 func open(t testing.TB, c ldap.Config, attributes ...string) *ldap.Source {
 	t.Helper()
-	s, err := ldap.New(c, attributes)
+	s, err := ldap.New(c, attributes, ldap.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -200,7 +200,7 @@ func met(s *source.Sighting) (n int) {
 // sight judges an entry by the rules of one kind, in the order in which Read applies them.
 func (l *locating) sight(ctx context.Context, s *scope, e *ldap.Entry) (*source.Sighting, error) {
 	d := newDecoder(s, l.dir.about().types)
-	rec := d.record(e, l.now())
+	rec := d.record(e, l.opts.now())
 	out := &source.Sighting{Ref: directory.Ref{Kind: s.kind, ID: rec.ID}, DN: e.DN}
 	rule := func(key, setting string, ok bool, detail string) {
 		if ok {

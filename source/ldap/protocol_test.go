@@ -180,7 +180,7 @@ func TestProgress(t *testing.T) {
 		return append(out, page(""))
 	}}
 	calls := 0
-	s, err := ldap.New(f.start(t), nil, ldap.WithProgress(func() { calls++ }))
+	s, err := ldap.New(f.start(t), nil, ldap.Options{Progress: func() { calls++ }})
 	if err != nil {
 		t.Fatal(err)
 	}

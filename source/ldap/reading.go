@@ -46,7 +46,7 @@ type reading struct {
 // newReading prepares a read: it finds out how far the server is, and reads its schema where attributes are used that
 // the standard schemas do not have.
 func newReading(ctx context.Context, s *Source, dir searcher, q directory.Query) (*reading, error) {
-	r := &reading{src: s, dir: dir, now: s.now(), user: s.user, group: s.group,
+	r := &reading{src: s, dir: dir, now: s.opts.now(), user: s.user, group: s.group,
 		known:   map[directory.Kind]map[string]directory.ID{},
 		builtIn: map[directory.Kind]int{}}
 	if place, ok := dir.(interface {
@@ -133,14 +133,14 @@ func (r *reading) spelled(kind directory.Kind, id directory.ID, key string) dire
 
 // search searches and tells how far it came.
 func (r *reading) search(ctx context.Context, req request, each func(*ldap.Entry) error) error {
-	if r.src.progress == nil {
+	if r.src.opts.Progress == nil {
 		return r.dir.search(ctx, req, each)
 	}
-	r.src.progress()
+	r.src.opts.Progress()
 	n := 0
 	return r.dir.search(ctx, req, func(e *ldap.Entry) error {
 		if n++; n%1000 == 0 {
-			r.src.progress()
+			r.src.opts.Progress()
 		}
 		return each(e)
 	})

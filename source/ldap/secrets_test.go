@@ -53,7 +53,7 @@ func TestPasswordFile(t *testing.T) {
 	if report := check(t, c)[0]; len(report.Warnings) != 1 {
 		t.Errorf("Check() warns %q, want the same", report.Warnings)
 	}
-	if _, err := ldap.New(c, nil, ldap.WithStrictFiles()); err == nil {
+	if _, err := ldap.New(c, nil, ldap.Options{StrictFiles: true}); err == nil {
 		t.Error("New() with strict files takes a password file that everybody may read")
 	}
 	// A new password in the file is used without a restart.
@@ -70,7 +70,7 @@ func TestClockDecidesExpiry(t *testing.T) {
 	c := fileConfig(t, strings.Replace(ada, "uid: ada\n", "uid: ada\nuserAccountControl: 512\naccountExpires: "+
 		"132223104000000000\n", 1)) // 2020-01-01
 	for year, want := range map[int]bool{2019: true, 2020: false} {
-		s, err := ldap.New(c, nil, ldap.WithClock(func() time.Time { return time.Date(year, 6, 1, 0, 0, 0, 0, time.UTC) }))
+		s, err := ldap.New(c, nil, ldap.At(func() time.Time { return time.Date(year, 6, 1, 0, 0, 0, 0, time.UTC) }))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -42,32 +42,31 @@ type Source struct {
 	user    scope
 	group   scope
 	// mapped are the attributes that mappings name.
-	mapped   []string
-	deciding Deciding
+	mapped []string
 
-	now         func() time.Time
-	getenv      func(string) string
-	strictFiles bool
-	progress    func()
-	warnings    []string
+	opts     Options
+	warnings []string
 	// schemas has a keptSchema for each server. Copies of the Source share it.
 	schemas *sync.Map
 }
 
 var _ source.Source = (*Source)(nil)
 
-// Option changes how a Source is made.
-type Option func(*Source)
+// Options say how a Source is made. The zero value has the defaults.
+type Options struct {
+	// Getenv replaces os.Getenv for bind_password_env.
+	Getenv func(string) string
+	// StrictFiles refuses a world-readable password file, instead of warning.
+	StrictFiles bool
+	// Progress is called for each search and for each thousand entries of one. The read of a large directory behind a
+	// slow line takes long, and has no other sign of progress. It may be nil.
+	Progress func()
+	// Deciding tells how mappings decide who is active. By default the directory's own way counts.
+	Deciding Deciding
 
-// WithEnv replaces os.Getenv for bind_password_env.
-func WithEnv(getenv func(string) string) Option { return func(s *Source) { s.getenv = getenv } }
-
-// WithStrictFiles refuses a world-readable password file, instead of warning.
-func WithStrictFiles() Option { return func(s *Source) { s.strictFiles = true } }
-
-// WithProgress has fn called for each search and for each thousand entries of one. The read of a large directory
-// behind a slow line takes long, and has no other sign of progress.
-func WithProgress(fn func()) Option { return func(s *Source) { s.progress = fn } }
+	// now is the clock, which decides whether an account has expired.
+	now func() time.Time
+}
 
 // Deciding says how the mappings of a source decide who is active.
 type Deciding struct {
@@ -77,14 +76,9 @@ type Deciding struct {
 	By []string
 }
 
-// WithDeciding tells how mappings decide who is active. Without it the directory's own way counts.
-func WithDeciding(by Deciding) Option {
-	return func(s *Source) { s.deciding = by }
-}
-
 // New returns a source. attributes are the LDAP attributes that mappings name; they appear on entries under just these
 // names. Only they and what the package itself needs are asked of the server.
-func New(cfg Config, attributes []string, options ...Option) (*Source, error) {
+func New(cfg Config, attributes []string, opts Options) (*Source, error) {
 	cfg = cfg.withDefaults()
 	op := "source " + cfg.Slug
 	if err := cfg.Validate(); err != nil {
@@ -100,11 +94,13 @@ func New(cfg Config, attributes []string, options ...Option) (*Source, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, op, err)
 	}
-	s := &Source{cfg: cfg, servers: servers, now: time.Now, getenv: os.Getenv, mapped: attributes,
-		schemas: &sync.Map{}}
-	for _, o := range options {
-		o(s)
+	if opts.Getenv == nil {
+		opts.Getenv = os.Getenv
 	}
+	if opts.now == nil {
+		opts.now = time.Now
+	}
+	s := &Source{cfg: cfg, servers: servers, opts: opts, mapped: attributes, schemas: &sync.Map{}}
 	s.scopes()
 	if err := s.checkFiles(); err != nil {
 		return nil, fault.New(fault.Invalid, op, err)
@@ -115,7 +111,7 @@ func New(cfg Config, attributes []string, options ...Option) (*Source, error) {
 // scopes sets the scopes of both kinds.
 func (s *Source) scopes() {
 	s.user, s.group = userScope(&s.cfg, s.mapped), groupScope(&s.cfg, s.mapped)
-	s.user.mapsActive, s.user.activeBy = s.deciding.Alone, s.deciding.By
+	s.user.mapsActive, s.user.activeBy = s.opts.Deciding.Alone, s.opts.Deciding.By
 }
 
 // checkFiles finds out at the start what would fail the first read, and collects warnings.

@@ -20,7 +20,7 @@ func Detect(ctx context.Context, c Config) (preset string, bases []string, err e
 	if c.BaseDN == "" {
 		c.BaseDN = "dc=unknown" // not searched
 	}
-	s, err := New(c, nil)
+	s, err := New(c, nil, Options{})
 	if err != nil {
 		return "", nil, err
 	}

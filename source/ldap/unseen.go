@@ -33,7 +33,7 @@ func (s *Source) Unseen(ctx context.Context, users []directory.Ref) ([]directory
 	}
 	var found []directory.Finding
 	if err = s.learn(ctx, se); err == nil && se.root.types.complete {
-		r := &reading{src: s, dir: open, now: s.now(), user: s.user}
+		r := &reading{src: s, dir: open, now: s.opts.now(), user: s.user}
 		r.user.unique = s.cfg.identifier(s.user.unique.attr, se.root.types)
 		err = r.unseen(ctx, users, func(ref directory.Ref, dn, attr string) {
 			found = append(found, hiddenActivity(ref, dn, attr))
@@ -55,13 +55,13 @@ type keptSchema struct {
 
 // learn gives a session the schema of its server. A single entry must not cost a read of the whole schema.
 func (s *Source) learn(ctx context.Context, se *session) error {
-	if kept, ok := s.schemas.Load(se.server); ok && s.now().Sub(kept.(keptSchema).at) < schemaKept {
+	if kept, ok := s.schemas.Load(se.server); ok && s.opts.now().Sub(kept.(keptSchema).at) < schemaKept {
 		se.root.types = kept.(keptSchema).types
 		return nil
 	}
 	err := se.readSchema(ctx)
 	if err == nil {
-		s.schemas.Store(se.server, keptSchema{se.root.types, s.now()})
+		s.schemas.Store(se.server, keptSchema{se.root.types, s.opts.now()})
 	}
 	return err
 }

@@ -350,7 +350,7 @@ func TestActivityThatCannotBeRead(t *testing.T) {
 			snap.Findings[0].DN == "" || !strings.Contains(snap.Findings[0].Problem, want) {
 			t.Errorf("entries %v, findings %+v, want %q", got, snap.Findings, want)
 		}
-		s, err := ldap.New(c, nil, ldap.WithDeciding(ldap.Deciding{Alone: true}))
+		s, err := ldap.New(c, nil, ldap.Options{Deciding: ldap.Deciding{Alone: true}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -364,7 +364,7 @@ func TestCoverage(t *testing.T) {
 	t.Parallel()
 	s, err := ldap.New(fileConfig(t, someone("a", "mail", "a@example.org")+someone("b", "nsAccountLock", "true",
 		"employeeType", "left")+team("g", "title", "x")), []string{"title", "employeeType"},
-		ldap.WithDeciding(ldap.Deciding{By: []string{"EmployeeType"}}))
+		ldap.Options{Deciding: ldap.Deciding{By: []string{"EmployeeType"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
