@@ -113,8 +113,9 @@ func (a *API) refuse(r *http.Request) bool {
 	from := a.client(r)
 	n := a.guesses.sent.Count(from, a.now())
 	if worthRecording(n) {
-		_, failed := a.cfg.Audit.Write(r.Context(), audit.Record{Event: "token refused", From: from, Outcome: audit.Refused,
-			Details: map[string]string{"count": strconv.Itoa(n), "path": r.URL.Path}}, false)
+		_, failed := a.cfg.Audit.Write(r.Context(),
+			audit.Record{Event: "token refused", From: from, Outcome: audit.Refused,
+				Details: map[string]string{"count": strconv.Itoa(n), "path": r.URL.Path}}, false)
 		if failed != nil {
 			a.cfg.Log.ErrorContext(r.Context(), "a refused token is not in the audit log", "err", failed)
 		}
@@ -190,7 +191,8 @@ func (a *API) recorded(r *http.Request, scope string, rec audit.Record,
 		rec.Details[audit.DecisionsSequence] = strconv.FormatInt(n, 10)
 	}
 	if _, failed := a.cfg.Audit.Write(context.WithoutCancel(r.Context()), rec, durable); failed != nil {
-		a.cfg.Log.ErrorContext(r.Context(), "the end of an action is not in the audit log", "seq", rec.Of, "err", failed)
+		a.cfg.Log.ErrorContext(r.Context(), "the end of an action is not in the audit log", "seq", rec.Of, "err",
+			failed)
 	}
 	return out, err
 }

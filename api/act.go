@@ -95,7 +95,8 @@ func (a *API) Decide(ctx context.Context, v Verdict) (int, *status.Run, error) {
 		if live, is, err := a.cfg.Status.Live(ctx, v.Container); err != nil {
 			return 0, nil, err
 		} else if is {
-			return 0, nil, a.refuseLive(live, "A run is live: approve when it has ended, because it may hold other changes.")
+			return 0, nil, a.refuseLive(live,
+				"A run is live: approve when it has ended, because it may hold other changes.")
 		}
 	}
 	if _, err := a.cfg.Decisions.Decide(ctx, v.Container, string(v.Verdict), v.By, changes); err != nil {
@@ -119,8 +120,8 @@ func (a *API) chosen(ctx context.Context, v Verdict) ([]decisions.HeldChange, er
 		return nil, err
 	}
 	if set.Unsigned {
-		return nil, conflict("This set is not signed, because an earlier version or another program stored it: start a " +
-			"sync, which stores what waits anew.")
+		return nil, conflict("This set is not signed, because an earlier version or another program stored it: start " +
+			"a sync, which stores what waits anew.")
 	}
 	named := map[string]bool{}
 	var out []decisions.HeldChange
@@ -143,8 +144,8 @@ func (a *API) chosen(ctx context.Context, v Verdict) ([]decisions.HeldChange, er
 		return nil, err
 	}
 	if len(out) == 0 {
-		return nil, conflict("None of these changes waits any more: they were made, are no longer planned, or would do " +
-			"something else by now.")
+		return nil, conflict("None of these changes waits any more: they were made, are no longer planned, or would " +
+			"do something else by now.")
 	}
 	return out, nil
 }
@@ -288,7 +289,8 @@ func (a *API) Client(r *http.Request) string { return a.client(r) }
 // recorded is not carried out. do adds further facts to the details.
 func (a *API) Audited(r *http.Request, scope string, rec audit.Record, do func(details map[string]string) error) error {
 	rec.From = a.client(r)
-	_, err := a.recorded(r, scope, rec, func(details map[string]string) (answer, error) { return answer{}, do(details) })
+	_, err := a.recorded(r, scope, rec,
+		func(details map[string]string) (answer, error) { return answer{}, do(details) })
 	return err
 }
 
@@ -344,7 +346,8 @@ func (a *API) server(r *request) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	view := serverView{Reference: f.Positions.Reference, Pending: f.Positions.Pending, PolledAt: explain.MomentOf(poll.At),
+	view := serverView{Reference: f.Positions.Reference, Pending: f.Positions.Pending,
+		PolledAt:   explain.MomentOf(poll.At),
 		PollReason: poll.Reason}
 	if !view.Reference.IsZero() {
 		view.Text = view.Reference.String()

@@ -228,7 +228,8 @@ type Jobs interface {
 	// run, and fault.Conflict, with a text for people, if the run cannot be undone.
 	StartRevert(ctx context.Context, c container.ID, runID string, dryRun bool, by string) (status.Run, error)
 	// StartObject starts the sync of one entry of a source to a provider. It returns the id of the job.
-	StartObject(ctx context.Context, c container.ID, source string, ref directory.Ref, by string) (jobID string, err error)
+	StartObject(ctx context.Context, c container.ID, source string, ref directory.Ref, by string) (jobID string,
+		err error)
 	// Cancel closes the open run of a container. The error is fault.NotFound if there is none.
 	Cancel(ctx context.Context, c container.ID, by string) (status.Run, error)
 }
@@ -365,10 +366,11 @@ func NewServer(cfg Config) (*http.Server, error) {
 		Handler:           a,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       readTime,
-		WriteTimeout:      max(a.cfg.ObjectWait, explainTime) + readTime + a.cfg.RequestTime, // longer than any handler works
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(a.cfg.Log.Handler(), slog.LevelWarn),
+		// longer than any handler works
+		WriteTimeout:   max(a.cfg.ObjectWait, explainTime) + readTime + a.cfg.RequestTime,
+		IdleTimeout:    2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+		ErrorLog:       slog.NewLogLogger(a.cfg.Log.Handler(), slog.LevelWarn),
 	}
 	srv.RegisterOnShutdown(a.events.stop)
 	return srv, nil

@@ -276,7 +276,8 @@ func newUntrustedView(u *decisions.Untrusted) untrustedView {
 		return untrustedView{Type: "pin", Entry: u.Pin.String(), Label: u.Label, Problem: u.Problem}
 	}
 	d := &u.Decision
-	return untrustedView{Type: "decision", Entry: d.ID, Label: u.Label, Problem: u.Problem, Verdict: d.Verdict, Op: d.Op,
+	return untrustedView{Type: "decision", Entry: d.ID, Label: u.Label, Problem: u.Problem, Verdict: d.Verdict,
+		Op: d.Op,
 		By: d.By, Fingerprint: d.Fingerprint}
 }
 

@@ -81,7 +81,8 @@ func (a *API) syncEvents(r *request) (answer, error) {
 	case a.events.slots <- struct{}{}:
 	default:
 		full := answer{status: http.StatusServiceUnavailable,
-			body: detail{Detail: "Too many event streams are open. Try again later, or ask for the run every so often."}}
+			body: detail{Detail: "Too many event streams are open. Try again later, or ask for the run every so " +
+				"often."}}
 		return retryLater(full, 0), nil
 	}
 	release, mine := a.limits.streams.take(a.Sharers(r.Request, r.caller.Name)...)

@@ -222,7 +222,8 @@ func (a *API) LiftLeave(ctx context.Context, caller Caller, text string) (plan.O
 	if o := orders.Of(ref); o != nil {
 		order = *o
 	} else if orders.Untrusted[ref] == "" {
-		return plan.Order{}, nil, conflict("No order to leave stands for " + cmp.Or(at.match.Label, shorten(text)) + ".")
+		return plan.Order{}, nil, conflict("No order to leave stands " +
+			"for " + cmp.Or(at.match.Label, shorten(text)) + ".")
 	}
 	if err := a.cfg.Decisions.EndLeaves(ctx, ref); err != nil {
 		return plan.Order{}, nil, err
@@ -259,7 +260,8 @@ func (a *API) concerned(ctx context.Context, caller Caller, text string) (at pla
 		case err != nil:
 			return at, err
 		case len(found) > 1, at.match.Ref.ID != "" && at.match.Ref != found[0].Ref:
-			return at, invalidField("entry", "Several users match %q: give the unique id of one of them.", shorten(text))
+			return at, invalidField("entry", "Several users match %q: give the unique id of one of them.",
+				shorten(text))
 		}
 		at.match, text = found[0], string(found[0].Ref.ID)
 		at.providers = append(at.providers, res.Container)

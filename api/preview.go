@@ -16,6 +16,7 @@ import (
 	"rollcall/explain"
 	"rollcall/fault"
 	"rollcall/internal/scrub"
+	"rollcall/jobs"
 	"rollcall/preview"
 )
 
@@ -31,26 +32,10 @@ type Previewer interface {
 
 // Preview is a comparison of two configurations. It is kept for an hour.
 type Preview struct {
-	ID    string
-	By    string
-	At    time.Time
-	State PreviewState
-	// Err says why a comparison failed.
-	Err error
+	jobs.Kept
 	// Result is nil until the comparison is done.
 	Result *preview.Document
 }
-
-// PreviewState is the state of a comparison.
-type PreviewState string
-
-// The states of a comparison.
-const (
-	PreviewQueued  PreviewState = "queued"
-	PreviewRunning PreviewState = "running"
-	PreviewDone    PreviewState = "done"
-	PreviewFailed  PreviewState = "failed"
-)
 
 // Problem says why the comparison failed, for people; it is empty if it did not.
 func (p *Preview) Problem() string {
@@ -101,7 +86,7 @@ type previewView struct {
 	ID     string            `json:"id"`
 	By     string            `json:"by"`
 	At     stamp             `json:"at"`
-	State  PreviewState      `json:"state"`
+	State  jobs.KeptState    `json:"state"`
 	Error  string            `json:"error,omitempty"`
 	Result *preview.Document `json:"result,omitempty"`
 }

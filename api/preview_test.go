@@ -10,6 +10,7 @@ import (
 
 	"rollcall/api"
 	"rollcall/fault"
+	"rollcall/jobs"
 	"rollcall/preview"
 )
 
@@ -24,7 +25,7 @@ const previewID = "7d444840-9dc0-11d1-b245-5ffdce74fad2"
 
 func (f *fakePreviewer) Submit(_ context.Context, text []byte, by string, at time.Time) (api.Preview, error) {
 	f.text = string(text)
-	f.kept = api.Preview{ID: previewID, By: by, At: at, State: api.PreviewQueued}
+	f.kept = api.Preview{Kept: jobs.Kept{ID: previewID, By: by, At: at, State: jobs.KeptQueued}}
 	return f.kept, f.err
 }
 
@@ -50,7 +51,7 @@ func TestPreview(t *testing.T) {
 		t.Errorf("the text %q is at %q", f.text, at)
 	}
 	h.get("/preview/" + previewID + "/").want(http.StatusOK)
-	f.kept.State, f.kept.Result = api.PreviewDone, &preview.Document{Harmful: 3, Containers: []preview.Summary{},
+	f.kept.State, f.kept.Result = jobs.KeptDone, &preview.Document{Harmful: 3, Containers: []preview.Summary{},
 		Warnings: []string{}}
 	got := read[struct {
 		State  string
@@ -60,7 +61,7 @@ func TestPreview(t *testing.T) {
 	if got.State != "done" || got.Result.Harmful != 3 || got.By != "ops@example.com" {
 		t.Errorf("GET = %+v", got)
 	}
-	f.kept.State, f.kept.Result, f.kept.Err = api.PreviewFailed, nil, errors.New("bind as <name> was refused")
+	f.kept.State, f.kept.Result, f.kept.Err = jobs.KeptFailed, nil, errors.New("bind as <name> was refused")
 	if body := h.get("/preview/" + previewID + "/").want(http.StatusOK).Body.String(); !strings.Contains(body, "refused") {
 		t.Errorf("GET of a failed comparison = %s", body)
 	}

@@ -350,14 +350,15 @@ func Document(types []provider.Type) ([]byte, error) {
 	containers := []string{"ldap:<slug>"}
 	for i, f := range families(types) {
 		d := documented{
-			Base: f.base, Key: f.key, Tag: "sources", Word: "source", Verbose: f.verbose, Schema: "LDAPSource", Secret: f.secret,
+			Base: f.base, Key: f.key, Tag: "sources", Word: "source", Verbose: f.verbose, Schema: "LDAPSource",
+			Secret:      f.secret,
 			Description: "An LDAP directory", Source: f.kind == container.LDAP,
 			Operation: strings.ReplaceAll(strings.Trim(f.base, "/"), "/", "_"),
 		}
 		if !d.Source {
 			t := &types[i-1]
-			d.Tag, d.Word, d.Schema, d.Description = "providers", "provider", t.Schema()+"Provider", "A "+t.ProductName()+
-				" tenant"
+			d.Tag, d.Word = "providers", "provider"
+			d.Schema, d.Description = t.Schema()+"Provider", "A "+t.ProductName()+" tenant"
 			products, containers = append(products, t.ProductName()), append(containers, t.Name+":<id>")
 		}
 		data.Families = append(data.Families, d)

@@ -225,8 +225,9 @@ func newRunView(r status.Run, now time.Time) runView {
 	v := runView{
 		ID: r.ID, Container: r.Container, Mode: r.Mode, DryRun: r.DryRun, Trigger: viewTrigger(r.Trigger),
 		State: r.State, Status: r.TaskStatus(),
-		CreatedAt: stamp(r.CreatedAt), StartedAt: explain.MomentOf(r.StartedAt), FinishedAt: explain.MomentOf(r.FinishedAt),
-		Duration: r.Duration(now).Seconds(), LastProgressAt: explain.MomentOf(r.LastProgressAt),
+		CreatedAt: stamp(r.CreatedAt), StartedAt: explain.MomentOf(r.StartedAt),
+		FinishedAt: explain.MomentOf(r.FinishedAt),
+		Duration:   r.Duration(now).Seconds(), LastProgressAt: explain.MomentOf(r.LastProgressAt),
 		KeptUntil: explain.MomentOf(r.KeptUntil), Worker: r.Worker, Resumes: r.Resumes,
 		Read: map[status.ObjectType]int64{}, Progress: r.Progress,
 		Held: r.Held, FailedChanges: r.FailedChanges, Calls: r.Calls, Messages: r.Messages,
@@ -273,8 +274,9 @@ func newJobView(j status.Job) jobView {
 	v := jobView{
 		ID: j.ID, Container: j.Container, Kind: j.Kind, ObjectID: j.ObjectID,
 		Trigger: viewTrigger(j.Trigger), State: j.State,
-		CreatedAt: stamp(j.CreatedAt), StartedAt: explain.MomentOf(j.StartedAt), FinishedAt: explain.MomentOf(j.FinishedAt),
-		Worker: j.Worker, Attempts: j.Attempts, FailKind: j.FailKind, FailReason: j.FailReason,
+		CreatedAt: stamp(j.CreatedAt), StartedAt: explain.MomentOf(j.StartedAt),
+		FinishedAt: explain.MomentOf(j.FinishedAt),
+		Worker:     j.Worker, Attempts: j.Attempts, FailKind: j.FailKind, FailReason: j.FailReason,
 		Messages: logEvents(j.Container, j.Messages),
 	}
 	if j.Outcome != "" {

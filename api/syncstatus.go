@@ -281,7 +281,8 @@ func logLevel(l status.Level) string {
 
 func newLogEvent(c container.ID, m status.Message) logEvent {
 	e := logEvent{
-		Timestamp: stamp(m.Time), LogLevel: logLevel(m.Level), Logger: m.Logger, Event: m.Event, Attributes: m.Attributes,
+		Timestamp: stamp(m.Time), LogLevel: logLevel(m.Level), Logger: m.Logger, Event: m.Event,
+		Attributes: m.Attributes,
 	}
 	e.Logger = cmp.Or(e.Logger, c.String())
 	if e.Attributes == nil {

@@ -113,7 +113,8 @@ func names(e *directory.Entry, q Query) bool {
 		})
 	case ByID:
 	}
-	return strings.EqualFold(string(e.ID), q.Value) || strings.Contains(q.Value, "=") && strings.EqualFold(e.DN, q.Value)
+	return strings.EqualFold(string(e.ID), q.Value) || strings.Contains(q.Value, "=") &&
+		strings.EqualFold(e.DN, q.Value)
 }
 
 // oneOfEach removes departed entries if a present entry has the name, and duplicates from several sources.
@@ -207,8 +208,9 @@ func (x *Explainer) wanted(q Query, ref directory.Ref) source.Wanted {
 // sourceOf explains the entry for one source.
 func sourceOf(in *SourceInput, ref directory.Ref) Source {
 	s := Source{
-		Container: in.Container, ReadAt: MomentOf(in.ReadAt), CompletedAt: MomentOf(in.CompletedAt), Stored: in.Stored != nil,
-		Live: liveOf(in), Held: holds(in.Held, in.Decisions, ref),
+		Container: in.Container, ReadAt: MomentOf(in.ReadAt), CompletedAt: MomentOf(in.CompletedAt),
+		Stored: in.Stored != nil,
+		Live:   liveOf(in), Held: holds(in.Held, in.Decisions, ref),
 	}
 	if in.Writing != "" {
 		s.Writing = &in.Writing
@@ -232,7 +234,8 @@ func liveOf(in *SourceInput) Live {
 		return l
 	}
 	l.Server = in.Location.Server
-	l.Searched, l.Unsearched = append(l.Searched, in.Location.Searched...), append(l.Unsearched, in.Location.Unsearched...)
+	l.Searched, l.Unsearched = append(l.Searched, in.Location.Searched...), append(l.Unsearched,
+		in.Location.Unsearched...)
 	if seen := in.sighting(); seen != nil {
 		l.Present, l.DN, l.ID = true, seen.DN, string(seen.ID)
 		l.Rules, l.LeftOut = append(l.Rules, seen.Rules...), seen.LeftOut
@@ -259,7 +262,8 @@ func judgeSource(in *SourceInput, ref directory.Ref) (SourceCode, string) {
 		}
 	}
 	if i := unusable(in, ref, seen); i >= 0 {
-		text := fmt.Sprintf("the last sync of this source could not use it: %s. It stays so until the entry is corrected.",
+		text := fmt.Sprintf("the last sync of this source could not use it: %s. It stays so until the entry is "+
+			"corrected.",
 			strings.TrimSuffix(in.Held.Conflicts[i].Detail, "."))
 		if in.Stored != nil {
 			text += " The local directory keeps it as it was."
@@ -272,13 +276,14 @@ func judgeSource(in *SourceInput, ref directory.Ref) (SourceCode, string) {
 	case !in.Completed:
 		return NeverRead, "it was never read: no sync of this source has completed. Run it first." + there(seen)
 	case seen != nil:
-		return Joined, fmt.Sprintf("it is at %s, in scope, and not in the local directory yet: the source was last read "+
-			"%s. The next sync of this source brings it.", seen.DN, when(in.ReadAt))
+		return Joined, fmt.Sprintf("it is at %s, in scope, and not in the local directory yet: the source was last "+
+			"read %s. The next sync of this source brings it.", seen.DN, when(in.ReadAt))
 	case in.Departure != nil:
 		return Departed, fmt.Sprintf("it left: the local directory has known that since %s.%s", when(in.Departure.Left),
 			unasked(in))
 	case in.unanswered() != "":
-		return NotAsked, "the local directory does not have it, and the live one could not be asked: " + in.unanswered() + "."
+		return NotAsked, "the local directory does not have it, and the live one could not be asked: " +
+			in.unanswered() + "."
 	}
 	return Absent, "neither the local directory nor the live one has it." + searched(in)
 }
@@ -332,14 +337,16 @@ func stored(in *SourceInput, seen *source.Sighting) (SourceCode, string) {
 	case in.unanswered() != "" || in.Location == nil:
 		return Read, at + unasked(in)
 	case seen == nil && in.Other != nil && in.Other.ID == "":
-		return Unusable, fmt.Sprintf("%s The live directory has no entry with its unique id, and %s has no readable one and "+
-			"may be it. %s", at, in.Other.DN, stays)
+		return Unusable, fmt.Sprintf("%s The live directory has no entry with its unique id, and %s has no readable "+
+			"one and may be it. %s", at, in.Other.DN, stays)
 	case seen == nil && in.Other != nil:
-		return Read, fmt.Sprintf("%s It was created again: the live directory has %s with another unique id (%s). The next "+
-			"sync of this source takes that over, and the providers ask before the account follows (reanchor).", at,
+		return Read, fmt.Sprintf("%s It was created again: the live directory has %s with another unique id (%s). The "+
+			"next sync of this source takes that over, and the providers ask before the account follows "+
+			"(reanchor).", at,
 			in.Other.DN, in.Other.ID)
 	case seen == nil:
-		return Leaving, at + " The live directory no longer has it: the next full sync of this source concludes that it left."
+		return Leaving, at + " The live directory no longer has it: the next full sync of this source concludes " +
+			"that it left."
 	case changed(in.Stored, seen):
 		return Read, at + " It has changed in the live directory since: the next sync of this source brings that."
 	}

@@ -49,8 +49,8 @@ type SourceInput struct {
 	// Location is the answer of the live directory, LocateErr its error. Both are nil if the directory was not asked.
 	Location  *source.Location
 	LocateErr error
-	// Other is a live entry with the DN, mail address or login name of Stored, where the live directory has no entry with
-	// its id. Its own id is another one that is not known, or cannot be read.
+	// Other is a live entry with the DN, mail address or login name of Stored, where the live directory has no entry
+	// with its id. Its own id is another one that is not known, or cannot be read.
 	Other     *source.Sighting
 	Held      decisions.HeldSet
 	Decisions map[string]decisions.Decision

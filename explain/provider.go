@@ -26,13 +26,16 @@ func providerOf(in *ProviderInput, all *Input, sources []Source) Provider {
 	p := Provider{
 		Container: in.Container, Mapping: values, Groups: groups(in.Hop.Groups), Match: matchOf(&in.Hop, all.Ref),
 		Scope:     scopeOf(&in.Hop),
-		Departure: departureOf(in, all.Ref), Receipt: receiptOf(in.Receipt), Next: rows(in.Hop.Apply, in.Hop.Held, hidden),
+		Departure: departureOf(in, all.Ref), Receipt: receiptOf(in.Receipt),
+		Next:     rows(in.Hop.Apply, in.Hop.Held, hidden),
 		Outcomes: outcomes(in.Attempts, in.GroupLabels),
-		Held:     holds(in.Held, in.Decisions, all.Ref), Decisions: about(in.Decisions, all.Ref), Pins: pins(in.Hop.Pin),
+		Held:     holds(in.Held, in.Decisions, all.Ref), Decisions: about(in.Decisions, all.Ref),
+		Pins:    pins(in.Hop.Pin),
 		Unasked: []string{}, LastFull: MomentOf(in.Hop.Facts.LastFull),
 	}
 	if d := in.Hop.Desired; d != nil {
-		p.Desired = &Desired{Address: d.Address, Active: d.Active, Why: string(d.Why), Held: string(d.Held), Detail: d.Detail}
+		p.Desired = &Desired{Address: d.Address, Active: d.Active, Why: string(d.Why), Held: string(d.Held),
+			Detail: d.Detail}
 	}
 	for _, err := range []error{in.Err, in.Hop.SourceErr, in.Hop.RemoteErr} {
 		if err != nil {

@@ -106,7 +106,8 @@ func harmful(c plan.Change) bool { return c.Brake() != "" || uncounted(c) }
 func uncounted(c plan.Change) bool {
 	empties := func(f plan.FieldChange) bool { return len(f.Before) > 0 && len(f.After) == 0 }
 	b := c.Brake()
-	return b == plan.BrakeRename || b == plan.BrakeMembers || c.Op == plan.Update && slices.ContainsFunc(c.Fields, empties)
+	return b == plan.BrakeRename || b == plan.BrakeMembers || c.Op == plan.Update &&
+		slices.ContainsFunc(c.Fields, empties)
 }
 
 // Holders returns the remote objects that have an address. within bounds the time for reading the provider.
@@ -133,7 +134,8 @@ func (x *Explanation) find(v *view, ref directory.Ref) {
 		if d.Ref == ref {
 			x.Desired = d
 		}
-		if d.Kind == directory.Group && slices.ContainsFunc(d.Members, func(m plan.Member) bool { return m.Ref == ref }) {
+		if d.Kind == directory.Group && slices.ContainsFunc(d.Members,
+			func(m plan.Member) bool { return m.Ref == ref }) {
 			if x.Groups = append(x.Groups, *d); d.Held == "" && v.links[d.Ref].RemoteID == "" {
 				x.Unmade = append(x.Unmade, *d)
 			}

@@ -134,7 +134,8 @@ func (s *stage) open(ctx context.Context, listen string) error {
 		bases[i] = "http://" + listener.Addr().String()
 		if t.tls {
 			bases[i] = "https://" + listener.Addr().String()
-			go func() { _ = srv.ServeTLS(listener, "", "") }() // It ends with the context; the syncs report any other end.
+			// It ends with the context; the syncs report any other end.
+			go func() { _ = srv.ServeTLS(listener, "", "") }()
 		} else {
 			go func() { _ = srv.Serve(listener) }()
 		}
@@ -322,7 +323,8 @@ func (s *stage) summary(runs []status.Run) error {
 					n[p.Change] += p.Succeeded
 				}
 			}
-			fmt.Fprintf(t, "%s %ss\t%d\t%d\t%d\t%d\t%d\t\t\t\t\n", names[run.Container], o, n[status.Create], n[status.Update],
+			fmt.Fprintf(t, "%s %ss\t%d\t%d\t%d\t%d\t%d\t\t\t\t\n", names[run.Container], o, n[status.Create],
+				n[status.Update],
 				n[status.Deactivate], n[status.Activate], n[status.Delete])
 		}
 		made := "-"

@@ -214,8 +214,8 @@ as far as the provider can (Google 20 days, Entra 30). What it created goes as a
 guards and approvals are those of every run. The entries concerned are pinned: the next sync
 leaves them so until their source changes or rollcall lift ends the pin. With --dry-run the plan
 is shown and nothing is kept.`,
-		Example: "  rollcall revert google_workspace:1 RUN --dry-run --watch\n  rollcall revert google_workspace:1 RUN " +
-			"--yes --watch",
+		Example: "  rollcall revert google_workspace:1 RUN --dry-run --watch\n  rollcall revert google_workspace:1 " +
+			"RUN --yes --watch",
 		Args: cobra.ExactArgs(2),
 	}
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "plan and write nothing")
@@ -226,7 +226,8 @@ is shown and nothing is kept.`,
 			if !r.asks || r.asJSON {
 				return wrongUse(noTerminal + ", or look first with --dry-run")
 			}
-			if err := r.sure(ctx, "Nothing was undone.", func() error { return r.undoes(ctx, name, args[0]) }); err != nil {
+			if err := r.sure(ctx, "Nothing was undone.",
+				func() error { return r.undoes(ctx, name, args[0]) }); err != nil {
 				return err
 			}
 		}
@@ -264,7 +265,8 @@ func (r *remote) begun(ctx context.Context, name container.ID, a client.Answer[c
 	case r.asJSON:
 		r.body(a.Body)
 	default:
-		fmt.Fprintf(r.stdout, "%s: run %s is %s; rollcall watch %[1]s shows how it goes\n", name, a.Value.ID, a.Value.State)
+		fmt.Fprintf(r.stdout, "%s: run %s is %s; rollcall watch %[1]s shows how it goes\n", name, a.Value.ID,
+			a.Value.State)
 	}
 	return nil
 }
@@ -361,7 +363,8 @@ source says happens with the next sync, within the guards.`,
 		if err != nil {
 			return err
 		}
-		return r.answer(a.Body, "%s: %s lifted; the next sync does what the source says\n", name, count(a.Value.Count, "pin"))
+		return r.answer(a.Body, "%s: %s lifted; the next sync does what the source says\n", name,
+			count(a.Value.Count, "pin"))
 	})
 }
 

@@ -169,18 +169,21 @@ func (in *initializer) detect(ctx context.Context) (_ ldap.Config, err error) {
 		}
 	}
 	if base == "" {
-		return ldap.Config{}, wrongUse("the server does not say where its people are (it has %q): name the DN with --base-dn",
+		return ldap.Config{}, wrongUse("the server does not say where its people are (it has %q): name the DN with "+
+			"--base-dn",
 			bases)
 	}
 	if preset = cmp.Or(in.cfg.Preset, preset); preset == "" {
-		if preset, err = in.ask(ctx, "Family of the server ("+strings.Join(ldap.PresetNames(), ", ")+")", ""); err != nil {
+		if preset, err = in.ask(ctx, "Family of the server ("+strings.Join(ldap.PresetNames(), ", ")+")",
+			""); err != nil {
 			return ldap.Config{}, err
 		}
 	}
 	if !slices.Contains(ldap.PresetNames(), preset) {
 		hint := ""
 		if strings.HasPrefix(in.cfg.ServerURI, "file:") {
-			hint = ". An export shows it in operational attributes such as entryUUID, which ldapsearch gives for '*' '+'"
+			hint = ". An export shows it in operational attributes such as entryUUID, which ldapsearch gives for " +
+				"'*' '+'"
 		}
 		return ldap.Config{}, wrongUse("the kind of directory is not recognised: name it with --preset (%s)%s",
 			strings.Join(ldap.PresetNames(), ", "), hint)
@@ -212,8 +215,8 @@ func (in *initializer) show(cfg *ldap.Config, s *ldap.Survey) {
 		}
 	}
 	in.list("Users without mail, who get no account until they have one", s.WithoutMail)
-	in.list(fmt.Sprintf("Users with mail and without givenName (%d); Google Workspace takes nobody without one, and such "+
-		"entries are often no people", len(s.Nameless)), s.Nameless)
+	in.list(fmt.Sprintf("Users with mail and without givenName (%d); Google Workspace takes nobody without one, and "+
+		"such entries are often no people", len(s.Nameless)), s.Nameless)
 	in.list("Addresses of several users, who are held until one of them has another", s.Shared)
 	var unusable []string
 	for _, f := range s.Findings {
@@ -251,7 +254,8 @@ func (in *initializer) write(ctx context.Context, cfg *ldap.Config, s *ldap.Surv
 		domain = names[0]
 		if len(names) > 1 {
 			if domain, err = in.ask(ctx,
-				"Domain of the tenant; people with mail in another one are held unless the tenant has it too", domain); err != nil {
+				"Domain of the tenant; people with mail in another one are held unless the tenant has it "+
+					"too", domain); err != nil {
 				return err
 			}
 		}
@@ -292,7 +296,8 @@ func (d *draft) source(cfg *ldap.Config) {
 			d.line("      %s: %q", key, value)
 		}
 	}
-	d.line("# Written by rollcall init. docs/configuration.md has every key; the preset has the defaults of its family.")
+	d.line("# Written by rollcall init. docs/configuration.md has every key; the preset has the defaults of its " +
+		"family.")
 	d.line("sources:\n  ldap:\n    - slug: %q # part of what is stored: do not change it later", cfg.Slug)
 	d.line("      preset: %s", cfg.Preset)
 	d.line("      server_uri: %q # several, separated by commas, are tried in order", cfg.ServerURI)
@@ -310,7 +315,8 @@ func (d *draft) source(cfg *ldap.Config) {
 // provider writes a provider as a comment, with the mappings that fit the attributes which users have.
 func (d *draft) provider(t *provider.Type, cfg *ldap.Config, s *ldap.Survey, domain string) {
 	comment := func(format string, args ...any) { d.line("# "+format, args...) }
-	d.line("\n# Complete this provider and take the # away. %d of %d users have mail in %s.", s.Domains[domain], s.Users,
+	d.line("\n# Complete this provider and take the # away. %d of %d users have mail in %s.", s.Domains[domain],
+		s.Users,
 		domain)
 	comment("providers:\n#   %s:\n#     - id: 1\n#       name: %q\n#       sources: [%q]", t.Name, domain, cfg.Slug)
 	for _, setting := range t.Starter.Settings {
@@ -343,8 +349,8 @@ func (d *draft) mappings(t *provider.Type, s *ldap.Survey) {
 	}
 	for _, f := range t.Fields.User {
 		if n := len(s.Nameless); n > 0 && f.Required && f.Default == "givenName" {
-			lines = append(lines, fmt.Sprintf("# %s: coalesce(givenName, cn) # else %d users with mail are held, because they "+
-				"have no givenName", f.Name, n))
+			lines = append(lines, fmt.Sprintf("# %s: coalesce(givenName, cn) # else %d users with mail are held, "+
+				"because they have no givenName", f.Name, n))
 		}
 	}
 	if len(lines) > 0 {

@@ -101,10 +101,10 @@ func containers() *panel {
 		return fmt.Sprintf("sum by (container) (max by (container, %s) (%s))", labels, metric)
 	}
 	p := table("Sources and providers", "One line for each source that is read and each provider that is written. "+
-		"“because” is the kind of error that ended the newest run. A negative number under “due in” is how long the next "+
-		"success is overdue. “not synced” are people and groups about which nothing could be done; the messages of the "+
-		"run name them. “pinned” are those that an undo keeps as they were. “leaver waits” is how long the longest waiting "+
-		"leaver has been gone without being suspended.").
+		"“because” is the kind of error that ended the newest run. A negative number under “due in” is how long the "+
+		"next success is overdue. “not synced” are people and groups about which nothing could be done; the messages of "+
+		"the run name them. “pinned” are those that an undo keeps as they were. “leaver waits” is how long the "+
+		"longest waiting leaver has been gone without being suspended.").
 		column("result", coded("rollcall_last_run_result", "result", results), result...).
 		column("because", coded("rollcall_last_run_fault", "fault", faults), set("mappings", words(faults...))).
 		column("ended ago", `time() - max by (container) (rollcall_last_run_timestamp_seconds{container=~"$container"})`,

@@ -264,7 +264,8 @@ func (a *App) resources() []api.Resource {
 	}
 	for i := range a.Config.Providers {
 		p := &a.Config.Providers[i]
-		out = append(out, api.Resource{Container: p.Container(), Name: p.Name, Disabled: !p.On(), Fields: shown(p.Config)})
+		out = append(out, api.Resource{Container: p.Container(), Name: p.Name, Disabled: !p.On(),
+			Fields: shown(p.Config)})
 	}
 	return out
 }

@@ -66,7 +66,8 @@ func (a *App) explainedSource(cfg *ldap.Config) explain.SourceAccess {
 		Container: container.Source(cfg.Slug), Enabled: cfg.Enabled, Entry: part.Entry,
 		Copy: func(ctx context.Context) (explain.Copy, error) {
 			s, err := part.Status(ctx)
-			return explain.Copy{Completed: s.Generation > 0, Writing: s.Run, ReadAt: s.ReadAt, CompletedAt: s.CompletedAt}, err
+			return explain.Copy{Completed: s.Generation > 0, Writing: s.Run, ReadAt: s.ReadAt,
+				CompletedAt: s.CompletedAt}, err
 		},
 		Find: func(ctx context.Context, kind directory.Kind, text string) ([]directory.Ref, error) {
 			found, err := a.reader([]string{cfg.Slug}).Find(ctx, kind, text)

@@ -78,7 +78,8 @@ func presetPerson(family, uid string, n int) []string {
 			expires = "130000000000000000"
 		}
 		return []string{"objectClass", "top", "objectClass", "user", "objectGUID", fmt.Sprintf("P%015d", n),
-			"objectSid", sid(1000 + n), "primaryGroupID", fmt.Sprint(5000 + n%2), "sAMAccountName", uid, "sAMAccountType", "805306368",
+			"objectSid", sid(1000 + n), "primaryGroupID", fmt.Sprint(5000 + n%2), "sAMAccountName", uid,
+			"sAMAccountType", "805306368",
 			"userAccountControl", control, "accountExpires", expires, "userPrincipalName", uid + "@example.org"}
 	case "389ds":
 		p := []string{"objectClass", "inetOrgPerson", "uid", uid,

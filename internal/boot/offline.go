@@ -137,21 +137,22 @@ func Probes(p config.Process, cfg *config.Config, getenv func(string) string) []
 		if !c.Enabled {
 			continue
 		}
-		out = append(out, Probe{Name: container.Source(c.Slug).String(), Try: func(ctx context.Context) ([]string, error) {
-			src, err := a.openLDAP(c, nil)
-			if err != nil {
-				return nil, err
-			}
-			reports, err := src.Check(ctx)
-			var lines []string
-			for i := range reports {
-				lines = append(lines, describe(&reports[i])...)
-			}
-			if err == nil {
-				lines = append(lines, changes(ctx, src)...)
-			}
-			return lines, err
-		}})
+		out = append(out, Probe{Name: container.Source(c.Slug).String(),
+			Try: func(ctx context.Context) ([]string, error) {
+				src, err := a.openLDAP(c, nil)
+				if err != nil {
+					return nil, err
+				}
+				reports, err := src.Check(ctx)
+				var lines []string
+				for i := range reports {
+					lines = append(lines, describe(&reports[i])...)
+				}
+				if err == nil {
+					lines = append(lines, changes(ctx, src)...)
+				}
+				return lines, err
+			}})
 	}
 	for i := range cfg.Providers {
 		c := &cfg.Providers[i]

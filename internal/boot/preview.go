@@ -264,9 +264,8 @@ func (r remotePreviewer) Preview(ctx context.Context, id string) (api.Preview, e
 }
 
 func shownPreview(k jobs.Kept, doc *preview.Document) api.Preview {
-	p := api.Preview{ID: k.ID, By: k.By, At: k.At, State: api.PreviewState(k.State), Err: k.Err}
-	if k.State == jobs.KeptDone {
-		p.Result = doc
+	if k.State != jobs.KeptDone {
+		doc = nil
 	}
-	return p
+	return api.Preview{Kept: k, Result: doc}
 }

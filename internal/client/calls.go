@@ -34,9 +34,11 @@ func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
 	}
 	for _, path := range paths {
 		for page := 1; page > 0; {
-			got, err := get[list](ctx, c, path, url.Values{"page": {strconv.Itoa(page)}, "page_size": {strconv.Itoa(MaxPage)}})
+			got, err := get[list](ctx, c, path,
+				url.Values{"page": {strconv.Itoa(page)}, "page_size": {strconv.Itoa(MaxPage)}})
 			if err != nil {
-				return nil, missing(err, "%s has no list of sources and providers: is it the address of Rollcall's API?", c.address)
+				return nil, missing(err, "%s has no list of sources and providers: is it the address of Rollcall's "+
+					"API?", c.address)
 			}
 			out, page = append(out, got.Value.Results...), got.Value.Pagination.Next
 		}
@@ -217,7 +219,8 @@ func missing(err error, format string, args ...any) error {
 func (c *Client) Revert(ctx context.Context, name container.ID, run string, dryRun bool) (Answer[Run], error) {
 	a, err := post[Run](ctx, c, pathOf(name)+"sync/runs/"+url.PathEscape(run)+"/revert/",
 		map[string]bool{"dry_run": dryRun}, callTime)
-	return a, missing(err, "the API has no run %q of %s that could be undone: rollcall runs %[2]s lists them", run, name)
+	return a, missing(err, "the API has no run %q of %s that could be undone: rollcall runs %[2]s lists them", run,
+		name)
 }
 
 // Pins returns a part of what is pinned.

@@ -67,13 +67,15 @@ func New(c Config) (*Client, error) {
 	u, err := url.Parse(c.Address)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return nil, fault.Errorf(fault.Invalid, "the API's address %q: want something like %s", c.Address, DefaultAddress)
+		return nil, fault.Errorf(fault.Invalid, "the API's address %q: want something like %s", c.Address,
+			DefaultAddress)
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, fault.Errorf(fault.Invalid, "the API's address must have no user, query or fragment")
 	}
 	if strings.ContainsFunc(c.Token.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, fault.Errorf(fault.Invalid,
-			"the token has blanks or characters that no token has: give the token itself, not a line of the tokens file")
+			"the token has blanks or characters that no token has: give the token itself, not a line of the tokens "+
+				"file")
 	}
 	if u.Scheme == "http" && c.Token != "" && !c.Insecure && !secret.StaysHere(u.Hostname()) {
 		return nil, fault.Errorf(fault.Invalid,
@@ -233,8 +235,8 @@ func advice(err error) string {
 	_, unknown := errors.AsType[*net.DNSError](err)
 	switch {
 	case foreign:
-		return "Its certificate is not signed by an authority that this machine trusts: SSL_CERT_FILE names a file with " +
-			"the certificate of that authority."
+		return "Its certificate is not signed by an authority that this machine trusts: SSL_CERT_FILE names a file " +
+			"with the certificate of that authority."
 	case wrongName:
 		return "Its certificate is for another name: use the one that it has, with --api or ROLLCALL_API."
 	case unusable:
@@ -263,7 +265,8 @@ func (c *Client) refused(resp *http.Response, body []byte) error {
 			c.address); strings.Contains(string(body), "HTTPS server") {
 			return e
 		}
-		e.Text = fmt.Sprintf("%s answers with %s, and not like Rollcall's API: is the address right?", c.address, resp.Status)
+		e.Text = fmt.Sprintf("%s answers with %s, and not like Rollcall's API: is the address right?", c.address,
+			resp.Status)
 		return e
 	}
 	e.Text = cmp.Or(sentence(fields), resp.Status)
@@ -275,14 +278,14 @@ func (c *Client) refused(resp *http.Response, body []byte) error {
 	}
 	switch {
 	case e.Kind == fault.Denied && c.token == "":
-		e.Text = "the API wants a token: name a file that has one with --token-file or ROLLCALL_TOKEN_FILE, or put it " +
-			"into ROLLCALL_TOKEN"
+		e.Text = "the API wants a token: name a file that has one with --token-file or ROLLCALL_TOKEN_FILE, or put " +
+			"it into ROLLCALL_TOKEN"
 	case e.Kind == fault.Denied && strings.Contains(e.Text, "permission"):
 		e.Text = "the API refuses: the token lacks the scope for this (read looks, sync starts and cancels, approve " +
 			"decides about held changes)"
 	case e.Kind == fault.Denied:
-		e.Text = "the API refuses the token: " + e.Text + "\nIs its line in the API's tokens file (ROLLCALL_TOKENS_FILE)? " +
-			"rollcall token makes a new one."
+		e.Text = "the API refuses the token: " + e.Text + "\nIs its line in the API's tokens file " +
+			"(ROLLCALL_TOKENS_FILE)? rollcall token makes a new one."
 	case e.Kind == fault.Unavailable:
 		e.Text = fmt.Sprintf("the API at %s answers, but cannot serve this now: %s", c.address, e.Text)
 	}

@@ -90,7 +90,8 @@ func (c *Console) choose(r *request, form url.Values) (out choice, err error) {
 		return out, errNoPage
 	}
 	if len(form["entry"]) > mostEntries {
-		return out, refusal{http.StatusBadRequest, fmt.Sprintf("At most %d changes can be chosen one by one.", mostEntries)}
+		return out, refusal{http.StatusBadRequest,
+			fmt.Sprintf("At most %d changes can be chosen one by one.", mostEntries)}
 	}
 	if out.set, err = c.cfg.Decisions.HeldIndex(ctx, id); err == nil && out.set.Digest != r.PathValue("digest") {
 		var whole decisions.HeldSet
@@ -210,8 +211,8 @@ func (c *Console) liftPins(r *request) (string, error) {
 			return "", err
 		}
 		if strconv.Itoa(len(pins)) != all {
-			return "", refusal{http.StatusConflict, fmt.Sprintf("The page showed %s pins, and there are %d by now. Nothing was "+
-				"lifted. Go back and load the page again.", all, len(pins))}
+			return "", refusal{http.StatusConflict, fmt.Sprintf("The page showed %s pins, and there are %d by now. "+
+				"Nothing was lifted. Go back and load the page again.", all, len(pins))}
 		}
 		entries = nil
 	}

@@ -8,6 +8,7 @@ import (
 
 	"rollcall/api"
 	"rollcall/internal/tokens"
+	"rollcall/jobs"
 )
 
 // previewRoot is the path of the form for previews. The API has /preview/.
@@ -97,7 +98,7 @@ func (c *Console) preview(r *request) (*page, error) {
 	}
 	patience := time.After(previewWait)
 	p, err := c.cfg.API.Preview(r.Context(), r.PathValue("preview"))
-	for waits := true; waits && err == nil && (p.State == api.PreviewQueued || p.State == api.PreviewRunning); {
+	for waits := true; waits && err == nil && (p.State == jobs.KeptQueued || p.State == jobs.KeptRunning); {
 		select {
 		case <-time.After(previewPoll):
 			p, err = c.cfg.API.Preview(r.Context(), p.ID)

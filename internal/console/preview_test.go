@@ -14,6 +14,7 @@ import (
 	"rollcall/api"
 	"rollcall/directory"
 	"rollcall/fault"
+	"rollcall/jobs"
 	"rollcall/plan"
 	"rollcall/preview"
 )
@@ -26,7 +27,7 @@ func (r registry) Submit(_ context.Context, text []byte, by string, at time.Time
 		return api.Preview{}, api.ConfigProblems{{Line: 2, Field: "nonsense", Message: "unknown <key>"}}
 	}
 	r.sent = string(text)
-	r.compared = api.Preview{ID: previewID, By: by, At: at, State: api.PreviewQueued}
+	r.compared = api.Preview{Kept: jobs.Kept{ID: previewID, By: by, At: at, State: jobs.KeptQueued}}
 	return r.compared, nil
 }
 
@@ -68,12 +69,12 @@ func TestPreview(t *testing.T) {
 				got.body)
 		}
 	}
-	h.compared.State, h.compared.Err = api.PreviewFailed, errors.New("the directory did not answer")
+	h.compared.State, h.compared.Err = jobs.KeptFailed, errors.New("the directory did not answer")
 	if page := h.get(at); !strings.Contains(page, "The preview failed: the directory did not answer") {
 		t.Errorf("the page of a failure is %s", page)
 	}
 	ada := directory.Ref{Kind: directory.User, ID: "u1"}
-	h.compared.State, h.compared.Err = api.PreviewDone, nil
+	h.compared.State, h.compared.Err = jobs.KeptDone, nil
 	h.compared.Result = &preview.Document{Harmful: 2, Containers: []preview.Summary{
 		{Name: string(google), Harmful: 2, HeldTotal: 3, Effects: []preview.Group{
 			{Effect: preview.LeavesScope, Total: 51, Named: []preview.Difference{{Ref: ada, Label: "ada", Detail: "exclude"}}},

@@ -156,7 +156,8 @@ func (d *Dashboard) enter(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Not signed in, or the session has ended. Reload the page to sign in. "+
 			"Programs send an API token as Authorization: Bearer.", http.StatusForbidden)
 	case who.Restricted():
-		http.Error(w, "The token "+who.Name+" is for some sources and providers only, and the queues have the tasks of all.",
+		http.Error(w, "The token "+who.Name+" is for some sources and providers only, and the queues have the tasks "+
+			"of all.",
 			http.StatusForbidden)
 	case !who.May(scope):
 		http.Error(w, "The token "+who.Name+" lacks the scope "+string(scope)+".", http.StatusForbidden)

@@ -15,8 +15,8 @@ import (
 	"rollcall/status"
 )
 
-// 100 open pages cost the API less than 5 % of a core, half of them overviews of 100 sources and providers and half
-// runs of different ones, while nothing happens.
+// 100 open pages cost the API less than 5 % of a core while nothing happens. Half of them are overviews of 100 sources
+// and providers, and half are runs of different ones.
 func TestOpenPages(t *testing.T) {
 	t.Parallel()
 	base, api, rdb := startGallery(t)

@@ -37,19 +37,20 @@ var state = []Metric{
 	{Name: "rollcall_last_run_timestamp_seconds", Kind: Gauge, Labels: []Label{ofContainer}, Absent: never,
 		Help: "End of the newest run that is over, however it ended."},
 	{Name: "rollcall_last_run_duration_seconds", Kind: Gauge, Labels: []Label{ofContainer}, Absent: never,
-		Help: "How long the newest run that is over took from when a worker first took it; from its start where none did."},
+		Help: "How long the newest run that is over took from when a worker first took it; from its start where " +
+			"none did."},
 	{Name: "rollcall_last_run_result", Kind: Gauge, Labels: []Label{ofContainer, result},
-		Help: "1 for how the newest run that is over ended, 0 for every other result. A warning is a completed run with " +
-			"failed or held changes."},
+		Help: "1 for how the newest run that is over ended, 0 for every other result. A warning is a completed run " +
+			"with failed or held changes."},
 	{Name: "rollcall_last_run_fault", Kind: Gauge, Labels: []Label{ofContainer, ofFault},
-		Help: "1 for the kind of error that ended the newest run that is over, or for `unavailable` while the live run " +
-			"waits out an outage; 0 for every other."},
+		Help: "1 for the kind of error that ended the newest run that is over, or for `unavailable` while the live " +
+			"run waits out an outage; 0 for every other."},
 	{Name: "rollcall_sync_expected_by_timestamp_seconds", Kind: Gauge, Labels: []Label{ofContainer},
 		Absent: "where nothing is due",
-		Help: "When the next success is due at the latest: the last one and twice the longest gap of the cron schedule. " +
-			"With after_source it counts from the end of the oldest source run that changed something and that no success " +
-			"has followed. The gap is then that of the source's schedule (a day where it has none). Before " +
-			"the first success it is counted from the first known run, else from when the process started."},
+		Help: "When the next success is due at the latest: the last one and twice the longest gap of the cron " +
+			"schedule. With after_source it counts from the end of the oldest source run that changed something and " +
+			"that no success has followed. The gap is then that of the source's schedule (a day where it has none). " +
+			"Before the first success it is counted from the first known run, else from when the process started."},
 
 	{Name: "rollcall_run_active", Kind: Gauge, Labels: []Label{ofContainer, liveState},
 		Help: "1 for the state of the live run, dry or not, 0 for the others."},
@@ -69,8 +70,8 @@ var state = []Metric{
 	{Name: "rollcall_container_paused", Kind: Gauge, Labels: []Label{ofContainer},
 		Help: "1 while a person keeps everything from writing to the source or provider, else 0."},
 	{Name: "rollcall_untrusted_decisions", Kind: Gauge, Labels: []Label{ofContainer},
-		Help: "Decisions and pins that are not signed, changed or gone, and 1 if their list is. None of them is used for " +
-			"what harms."},
+		Help: "Decisions and pins that are not signed, changed or gone, and 1 if their list is. None of them is used " +
+			"for what harms."},
 	{Name: "rollcall_failed_changes", Kind: Gauge, Labels: []Label{ofContainer, ofFault},
 		Help: "Changes of the newest run that is over that failed, by the kind of error."},
 	{Name: "rollcall_source_age_seconds", Kind: Gauge, Labels: []Label{ofContainer},
@@ -80,11 +81,11 @@ var state = []Metric{
 		Absent: "for providers, and for sources that cannot tell their changes",
 		Help:   "How long ago a source last answered the question what changed."},
 	{Name: "rollcall_leaver_pending_seconds", Kind: Gauge, Labels: []Label{ofContainer}, Absent: "for sources",
-		Help: "How long the leaver that has waited longest has been gone without being suspended; 0 where none waits. A " +
-			"person that left the local copy since the provider last planned counts as waiting."},
+		Help: "How long the leaver that has waited longest has been gone without being suspended; 0 where none " +
+			"waits. A person that left the local copy since the provider last planned counts as waiting."},
 	{Name: "rollcall_configurations", Kind: Gauge, Labels: []Label{ofContainer},
-		Help: "Different configurations of a container among the live workers and this API process. More than one means " +
-			"that some of them do not execute it."},
+		Help: "Different configurations of a container among the live workers and this API process. More than one " +
+			"means that some of them do not execute it."},
 	{Name: "rollcall_directory_entries", Kind: Gauge, Labels: []Label{ofContainer, entryKind}, Absent: never,
 		Help: "Entries that the newest completed run read."},
 
@@ -127,8 +128,8 @@ var work = []Metric{
 			12 * hours, days, 3 * days, 7 * days}},
 	{Name: "rollcall_remote_requests_total", Kind: Counter, Labels: []Label{ofContainer, operation, class, outcome},
 		Absent: "before the first such request",
-		Help: "Requests to a tenant, those in a batch one by one: by the class of the HTTP status, and by what became " +
-			"of them."},
+		Help: "Requests to a tenant, those in a batch one by one: by the class of the HTTP status, and by what " +
+			"became of them."},
 	{Name: "rollcall_remote_request_duration_seconds", Kind: Histogram, Labels: []Label{ofContainer},
 		Help:    "Duration of HTTP requests to a tenant; a batch is one.",
 		Buckets: []float64{.01, .03, .1, .3, 1, 3, 10, 30}},
@@ -137,14 +138,14 @@ var work = []Metric{
 	{Name: "rollcall_remote_retries_total", Kind: Counter, Labels: []Label{ofContainer},
 		Help: "Requests that were made again because they had failed for a moment."},
 	{Name: "rollcall_lease_losses_total", Kind: Counter, Labels: []Label{ofContainer},
-		Help: "Runs that a worker had to leave to others, because it could not renew its lease in time or another worker " +
-			"had the run. A cancelled run is none."},
+		Help: "Runs that a worker had to leave to others, because it could not renew its lease in time or another " +
+			"worker had the run. A cancelled run is none."},
 	{Name: "rollcall_delta_drift_total", Kind: Counter, Labels: []Label{ofContainer},
 		Help:   "Changes that a full run of a source found and that delta runs had missed: a fault.",
 		Absent: "for providers"},
 	{Name: "rollcall_late_requests_total", Kind: Counter, Labels: []Label{ofContainer},
-		Help: "Requests to a tenant that began under a lease and ended after the run had passed to another worker, as when " +
-			"the process was stopped meanwhile. None begins after that."},
+		Help: "Requests to a tenant that began under a lease and ended after the run had passed to another worker, " +
+			"as when the process was stopped meanwhile. None begins after that."},
 	{Name: "rollcall_run_resumes_total", Kind: Counter, Labels: []Label{ofContainer},
 		Help: "Runs that were handed to another worker because theirs was lost."},
 	{Name: "rollcall_worker_clock_offset_seconds", Kind: Gauge,
@@ -154,7 +155,8 @@ var work = []Metric{
 			"minutes destructive changes are held.",
 		Absent: "for sources, and for tenants without an answer to this worker in the last hour"},
 	{Name: "rollcall_worker_superseded", Kind: Gauge, Labels: []Label{ofContainer},
-		Help: "1 while this worker does not execute a container, because another worker has a newer configuration of it."},
+		Help: "1 while this worker does not execute a container, because another worker has a newer configuration " +
+			"of it."},
 	{Name: "rollcall_object_jobs_total", Kind: Counter, Labels: []Label{ofContainer, jobResult},
 		Help: "Syncs of single objects that are over."},
 }
@@ -163,10 +165,10 @@ var access = []Metric{
 	{Name: "rollcall_tokens_refused_total", Kind: Counter, Help: "Wrong API tokens that were presented."},
 	{Name: "rollcall_tokens_file_errors", Kind: Gauge, Help: "Errors in the tokens file. A wrong line gives nothing. " +
 		"If the file cannot be read, every token is refused."},
-	{Name: "rollcall_audit_broken", Kind: Gauge, Help: "1 while the chain of the audit log is broken, and for an hour " +
-		"after a start that found lines missing at its end. The log is checked at the start and every hour."},
-	{Name: "rollcall_audit_failures_total", Kind: Counter, Help: "Records that the audit log did not take. The action " +
-		"was then refused, or its end is not recorded."},
+	{Name: "rollcall_audit_broken", Kind: Gauge, Help: "1 while the chain of the audit log is broken, and for an " +
+		"hour after a start that found lines missing at its end. The log is checked at the start and every hour."},
+	{Name: "rollcall_audit_failures_total", Kind: Counter, Help: "Records that the audit log did not take. The " +
+		"action was then refused, or its end is not recorded."},
 }
 
 // both is exported by every process.
@@ -191,7 +193,8 @@ func gauge(name string) *prometheus.GaugeVec {
 
 func histogram(name string) *prometheus.HistogramVec {
 	m := find(name)
-	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: m.Name, Help: m.Help, Buckets: m.Buckets}, m.names())
+	return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: m.Name, Help: m.Help, Buckets: m.Buckets},
+		m.names())
 }
 
 func desc(name string) *prometheus.Desc {

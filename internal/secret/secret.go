@@ -97,11 +97,13 @@ func checkMode(path string, mode fs.FileMode, strict bool) (warning string, err 
 	case mode.IsDir():
 		return "", fmt.Errorf("read secret: %s is a directory", path)
 	case perm&othersWrite != 0:
-		return "", fmt.Errorf("read secret: %s may be written by every user (mode %04o): run chmod 0600 on it", path, perm)
+		return "", fmt.Errorf("read secret: %s may be written by every user (mode %04o): run chmod 0600 on it", path,
+			perm)
 	case perm&othersRead != 0 && strict:
 		return "", fmt.Errorf("read secret: %s may be read by every user (mode %04o): run chmod 0600 on it", path, perm)
 	case perm&othersRead != 0:
-		return fmt.Sprintf("secret file %s may be read by every user (mode %04o): run chmod 0600 on it", path, perm), nil
+		return fmt.Sprintf("secret file %s may be read by every user (mode %04o): run chmod 0600 on it", path, perm),
+			nil
 	}
 	return "", nil
 }

@@ -58,7 +58,8 @@ func checkUPN(address string) error {
 func checkNickname(nickname string) error {
 	for _, r := range nickname {
 		if refusedInNickname(r) {
-			return fmt.Errorf(`mailNickname allows ASCII without spaces and @ ( ) \ [ ] " ; : < > , and no %q, as in %q (%s)`,
+			return fmt.Errorf("mailNickname allows ASCII without spaces and "+
+				`@ ( ) \ [ ] " ; : < > , and no %q, as in %q (%s)`,
 				r, nickname, groupPage)
 		}
 	}
@@ -138,7 +139,8 @@ var groupSpec = []mapping.Field{
 // Spec returns the fields that mappings may set, with their defaults. Groups have no address.
 func Spec() mapping.Spec {
 	return mapping.Spec{
-		User: slices.Clone(userSpec), Group: slices.Clone(groupSpec), UserAddress: "lower(mail)", CheckUserAddress: checkUPN,
+		User: slices.Clone(userSpec), Group: slices.Clone(groupSpec), UserAddress: "lower(mail)",
+		CheckUserAddress: checkUPN,
 	}
 }
 

@@ -139,7 +139,8 @@ func (l *looking) byAddress(ctx context.Context, lookup provider.Lookup) error {
 		o, ok, err := l.p.getObject(ctx, kind, address)
 		if err != nil && remote.OfOneObject(err) { // The object with the address is unreadable.
 			l.state.Add(plan.Object{
-				Ref: directory.Ref{Kind: kind}, RemoteID: address, Address: address, Active: true, Suspender: plan.Unknown,
+				Ref: directory.Ref{Kind: kind}, RemoteID: address, Address: address, Active: true,
+				Suspender:  plan.Unknown,
 				Unreadable: true, ReadOnly: fmt.Sprintf("it cannot be read: %v", err),
 			})
 			return nil

@@ -11,7 +11,8 @@
 //
 // One address serves the sign-in and Graph. /{tenant}/oauth2/v2.0/token takes client credentials by secret,
 // certificate or federated token, and has its discovery documents. /v1.0/ has users, groups, members, deleted items,
-// directory roles, domains, the organization, delta of users and groups, getByIds and $batch; Methods lists them.
+// directory roles, domains and the organization. It also has delta of users and groups, getByIds and $batch. Methods
+// lists them.
 // Other paths return 400, as in Graph. A request passes the check of the access token, the OnRequest hook, the quota,
 // the injected faults, the app's permissions and the rules of the method, in this order. Each item of a batch passes
 // the same steps.

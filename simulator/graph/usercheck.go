@@ -60,8 +60,8 @@ func (t *Tenant) federated(upn string) bool {
 	return slices.ContainsFunc(t.cfg.FederatedDomains, func(name string) bool { return strings.EqualFold(name, domain) })
 }
 
-// isNickname reports whether a mail nickname is valid: ASCII without @ ( ) \ [ ] " ; : < > , and space, and no dot
-// at either end or beside another.
+// isNickname reports whether a mail nickname is valid. It is ASCII without @ ( ) \ [ ] " ; : < > , and space. It has no
+// dot at either end or beside another one.
 func isNickname(s string) bool {
 	for _, c := range s {
 		if c > unicode.MaxASCII || c < ' ' || strings.ContainsRune(`@()\[]";:<>, `, c) {

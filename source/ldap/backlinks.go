@@ -19,8 +19,8 @@ func (r *reading) checkBacklinks() error {
 	types := r.dir.about().types
 	for _, attr := range r.user.members {
 		if k := types.kind(attr); k != nil && !k.dn {
-			return fault.Errorf(fault.Invalid, "user_membership_field: the values of %s are no DNs, so they name no groups: "+
-				"name the attribute of users with the DNs of their groups, such as memberOf", attr)
+			return fault.Errorf(fault.Invalid, "user_membership_field: the values of %s are no DNs, so they name no "+
+				"groups: name the attribute of users with the DNs of their groups, such as memberOf", attr)
 		}
 	}
 	return nil
@@ -154,9 +154,10 @@ func (c *checking) judgeBacklinks(ctx context.Context) error {
 		if err != nil {
 			answer = "fails (" + err.Error() + ")"
 		}
-		c.report.warn("user_membership_field: %s has the value %s in %s, and a search for (%[3]s=%[2]s) %[4]s. Full syncs "+
-			"read such members, but syncs of a single group and delta runs miss them. Give the bind account the right "+
-			"to search in %[3]s, or name an attribute in group_membership_field instead", k.user, k.group, k.attr, answer)
+		c.report.warn("user_membership_field: %s has the value %s in %s, and a search for (%[3]s=%[2]s) %[4]s. Full "+
+			"syncs read such members, but syncs of a single group and delta runs miss them. Give the bind account the "+
+			"right to search in %[3]s, or name an attribute in group_membership_field "+
+			"instead", k.user, k.group, k.attr, answer)
 	}
 	return nil
 }

@@ -47,7 +47,8 @@ func (r *reading) refs(ctx context.Context, refs []directory.Ref) error {
 func (r *reading) byID(ctx context.Context, s *scope, ids []directory.ID) ([]record, error) {
 	var records []record
 	for some := range slices.Chunk(ids, batch) {
-		filter := anyOf(s.unique.attr, some, func(id directory.ID) (string, error) { return s.unique.assertion(string(id)) })
+		filter := anyOf(s.unique.attr, some,
+			func(id directory.ID) (string, error) { return s.unique.assertion(string(id)) })
 		if filter == "" {
 			continue
 		}
@@ -142,7 +143,8 @@ func (r *reading) logins(ctx context.Context, x *memberIndex) error {
 		for _, attr := range s.outputs[at].from {
 			filter += anyOf(attr, some, func(v string) (string, error) { return ldap.EscapeFilter(v), nil })
 		}
-		req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: "(&" + s.filter + filter + "))", attrs: s.attrs,
+		req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: "(&" + s.filter + filter + "))",
+			attrs: s.attrs,
 			paged: true}
 		err := r.search(ctx, req, func(e *ldap.Entry) error {
 			if rec := r.record(d, e); rec.ID != "" && !rec.builtIn {
@@ -206,8 +208,8 @@ func (r *reading) complete(ctx context.Context, s *scope, records []record) erro
 		case err != nil:
 			return err
 		case e == nil:
-			rec.blame(fmt.Sprintf("it has more values than the server gives at once, and it changed during each of %d reads, "+
-				"or was moved or deleted meanwhile: the next run reads it again", mostReads))
+			rec.blame(fmt.Sprintf("it has more values than the server gives at once, and it changed during each of %d "+
+				"reads, or was moved or deleted meanwhile: the next run reads it again", mostReads))
 		default:
 			*rec = r.record(newDecoder(s, r.dir.about().types), e)
 		}
@@ -238,13 +240,14 @@ func (r *reading) whole(ctx context.Context, s *scope, dn string) (*ldap.Entry, 
 			start := next
 			for _, part := range more.Attributes {
 				if base, to, end, ok := parseRange(part.Name); ok && strings.EqualFold(base, name) {
-					a.Values, a.ByteValues = slices.Concat(a.Values, part.Values), slices.Concat(a.ByteValues, part.ByteValues)
+					a.Values, a.ByteValues = slices.Concat(a.Values, part.Values), slices.Concat(a.ByteValues,
+						part.ByteValues)
 					next, last = to, end
 				}
 			}
 			if !last && next <= start {
-				return nil, fault.Errorf(fault.Unavailable, "read %s of %s on %s: the server gave the first %d values and not "+
-					"the rest", name, dn, r.dir, start)
+				return nil, fault.Errorf(fault.Unavailable, "read %s of %s on %s: the server gave the first %d values "+
+					"and not the rest", name, dn, r.dir, start)
 			}
 		}
 	}
@@ -254,7 +257,8 @@ func (r *reading) whole(ctx context.Context, s *scope, dn string) (*ldap.Entry, 
 // base reads one entry, and the number of its last change. It returns nil if the entry is not there.
 func (r *reading) base(ctx context.Context, dn, filter string, attrs []string) (*ldap.Entry, error) {
 	var out *ldap.Entry
-	req := request{base: dn, scope: ldap.ScopeBaseObject, filter: filter, attrs: append(slices.Clone(attrs), usnChanged)}
+	req := request{base: dn, scope: ldap.ScopeBaseObject, filter: filter,
+		attrs: append(slices.Clone(attrs), usnChanged)}
 	err := r.search(ctx, req, func(e *ldap.Entry) error {
 		out = &ldap.Entry{DN: e.DN}
 		for _, a := range e.Attributes { // They are those of the next entry, too.

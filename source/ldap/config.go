@@ -246,8 +246,8 @@ func (c *Config) validateServer(p *problems) {
 			plain++
 		}
 		if c.exposes(s) {
-			p.add("server_uri", "%s would carry the bind password in the clear: use ldaps://, start_tls: true or, if the "+
-				"network is trusted, allow_plaintext: true", s)
+			p.add("server_uri", "%s would carry the bind password in the clear: use ldaps://, start_tls: true or, if "+
+				"the network is trusted, allow_plaintext: true", s)
 		}
 	}
 	if c.StartTLS && plain == 0 && err == nil {
@@ -268,8 +268,8 @@ func (c *Config) pins() (out [][sha256.Size]byte, err error) {
 	for _, text := range strings.FieldsFunc(c.TLSPinSHA256, func(r rune) bool { return r == ',' || r == ' ' }) {
 		raw, err := hex.DecodeString(strings.ReplaceAll(text, ":", ""))
 		if err != nil || len(raw) != sha256.Size {
-			return nil, fmt.Errorf("%q: want the SHA-256 fingerprint of a certificate, %d hexadecimal digits, as `openssl x509 "+
-				"-noout -fingerprint -sha256` prints it", text, 2*sha256.Size)
+			return nil, fmt.Errorf("%q: want the SHA-256 fingerprint of a certificate, %d hexadecimal digits, as "+
+				"`openssl x509 -noout -fingerprint -sha256` prints it", text, 2*sha256.Size)
 		}
 		out = append(out, [sha256.Size]byte(raw))
 	}
@@ -292,7 +292,8 @@ func (c *Config) validateBind(p *problems) {
 	case sources == 2:
 		p.add("bind_password_file", "it and bind_password_env exclude each other")
 	case c.BindCN != "" && sources == 0:
-		// A name without a password is an "unauthenticated bind", which many servers take for success (RFC 4513, 5.1.2).
+		// A name without a password is an "unauthenticated bind", which many servers take for success (RFC 4513,
+		// 5.1.2).
 		p.add("bind_cn", "it needs bind_password_file or bind_password_env")
 	case c.BindCN == "" && sources > 0:
 		p.add("bind_cn", "it is empty though there is a bind password")
@@ -333,7 +334,8 @@ func (c *Config) validateScope(p *problems) {
 			p.add("group_membership_field", "%q is not the name of an LDAP attribute", name)
 		}
 		if slices.ContainsFunc(dynamicMembers, func(d string) bool { return strings.EqualFold(d, name) }) {
-			p.add("group_membership_field", "%s has a search and no members: Rollcall does not resolve dynamic groups", name)
+			p.add("group_membership_field", "%s has a search and no members: Rollcall does not resolve dynamic groups",
+				name)
 		}
 	}
 	for field, name := range map[string]string{

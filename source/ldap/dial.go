@@ -174,7 +174,8 @@ func askForTLS(raw net.Conn) error {
 	const oid = "1.3.6.1.4.1.1466.20037"
 	request := ber.NewSequence("message")
 	request.AppendChild(ber.NewInteger(ber.ClassUniversal, ber.TypePrimitive, ber.TagInteger, 0x53544c53, "message ID"))
-	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationExtendedRequest, nil, "extended request")
+	op := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationExtendedRequest, nil,
+		"extended request")
 	op.AppendChild(ber.NewString(ber.ClassContext, ber.TypePrimitive, 0, oid, "name"))
 	request.AppendChild(op)
 	if _, err := raw.Write(request.Bytes()); err != nil {

@@ -34,9 +34,9 @@ type request struct {
 	sample *bool
 }
 
-// searcher is an open directory: a session on a server, or a file. search calls each for every entry, in the server's
-// order, and returns an error unless it gave all of them. each is not called concurrently, must not search, and may
-// keep the values of an entry but not the entry.
+// searcher is an open directory, which is a session on a server or a file. search calls each for every entry, in the
+// server's order. It returns an error unless it gave all of them. each is not called concurrently, must not search,
+// and may keep the values of an entry but not the entry.
 type searcher interface {
 	search(ctx context.Context, r request, each func(*ldap.Entry) error) error
 	// referrals returns the search result references so far, sorted and unique.

@@ -86,8 +86,8 @@ func New(cfg Config, attributes []string, opts Options) (*Source, error) {
 	}
 	for _, name := range attributes {
 		if !attributeForm.MatchString(name) {
-			return nil, fault.New(fault.Invalid, op, fmt.Errorf("a mapping asks for %q, which is not the name of an LDAP "+
-				"attribute", name))
+			return nil, fault.New(fault.Invalid, op, fmt.Errorf("a mapping asks for %q, which is not the name of an "+
+				"LDAP attribute", name))
 		}
 	}
 	servers, err := parseServers(cfg.ServerURI)
@@ -183,7 +183,8 @@ type scope struct {
 	members  []string // the membership attributes of groups, or of users that name their groups
 	// primary is set where a primary group counts as a membership, and logins where groups name users by login name.
 	primary, logins bool
-	// activity are the attributes that decide whether a user is active; in a file without a preset, those of all families.
+	// activity are the attributes that decide whether a user is active; in a file without a preset, those of all
+	// families.
 	activity []string
 	// mapsActive is set where a mapping decides instead, and activeBy are the outputs that mappings decide by.
 	mapsActive bool
@@ -331,8 +332,8 @@ func parseServer(uri string) (server, error) {
 	u, err := url.Parse(uri)
 	if err != nil {
 		// url.Error repeats the URI, which might carry a password: say only what is wrong.
-		return server{}, errors.New("one of the URIs cannot be parsed: want ldap://host[:port], ldaps://host[:port] or " +
-			"file:///path.ldif")
+		return server{}, errors.New("one of the URIs cannot be parsed: want ldap://host[:port], ldaps://host[:port] " +
+			"or file:///path.ldif")
 	}
 	if u.User != nil {
 		return server{}, fmt.Errorf("%s: a name or password does not belong into the URI: use bind_cn and "+
@@ -346,7 +347,8 @@ func parseServer(uri string) (server, error) {
 		return server{scheme: scheme, path: u.Path}, nil
 	case "ldap", "ldaps":
 		if u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" {
-			return server{}, fmt.Errorf("%q: want %s://host or %s://host:port and nothing after it", uri, scheme, scheme)
+			return server{}, fmt.Errorf("%q: want %s://host or %s://host:port and nothing after it", uri, scheme,
+				scheme)
 		}
 		port := cmp.Or(u.Port(), map[string]string{"ldap": "389", "ldaps": "636"}[scheme])
 		return server{scheme: scheme, host: u.Hostname(), addr: net.JoinHostPort(u.Hostname(), port)}, nil

@@ -85,7 +85,8 @@ type Survey struct {
 	Domains, Containers map[string]int
 	// Filled counts the users who have each of the attributes that were asked for.
 	Filled map[string]int
-	// WithoutMail are the DNs of the users without mail, at most 10. Nameless are those with mail and without givenName.
+	// WithoutMail are the DNs of the users without mail, at most 10. Nameless are those with mail and without
+	// givenName.
 	WithoutMail, Nameless []string
 	// Shared are the addresses that several active users have, with the DNs.
 	Shared []string
@@ -104,8 +105,8 @@ func (s *Source) Survey(ctx context.Context) (*Survey, error) {
 		return nil, err
 	}
 	if len(snap.Entries)+len(snap.Findings) == 0 {
-		return nil, fault.Errorf(fault.Invalid, "source %s: nothing in scope was found below %s with the preset %q: check "+
-			"the base, the preset and the rights of the bind account", s.cfg.Slug, s.cfg.BaseDN, s.cfg.Preset)
+		return nil, fault.Errorf(fault.Invalid, "source %s: nothing in scope was found below %s with the preset %q: "+
+			"check the base, the preset and the rights of the bind account", s.cfg.Slug, s.cfg.BaseDN, s.cfg.Preset)
 	}
 	out := &Survey{Server: s.servers[0].String(), Findings: snap.Findings, Notes: snap.Notes,
 		Domains: map[string]int{}, Containers: map[string]int{}, Filled: map[string]int{}}

@@ -113,8 +113,8 @@ func (r *reading) unseen(ctx context.Context, users []directory.Ref,
 }
 
 func hiddenActivity(ref directory.Ref, dn, attr string) directory.Finding {
-	return directory.Finding{Ref: ref, DN: dn, Problem: fmt.Sprintf("it was inactive, and the bind account may not see "+
-		"whether it has %s: grant the account the right to read and search that attribute of the entry", attr)}
+	return directory.Finding{Ref: ref, DN: dn, Problem: fmt.Sprintf("it was inactive, and the bind account may not "+
+		"see whether it has %s: grant the account the right to read and search that attribute of the entry", attr)}
 }
 
 // each searches below the base of users.
