@@ -19,16 +19,12 @@ func checkCommand(e *env) *cobra.Command {
 	var offline, noRedis, write, hardening, asJSON bool
 	c := &cobra.Command{
 		Use: "check [CONTAINER]", Short: "Validate the configuration and try each connection",
-		Long: "Reads the configuration (--config, else ROLLCALL_CONFIG, else rollcall.yaml), names every mistake in it " +
-			"with file and line, and\n" +
-			"then tries Redis, each source and each provider, or only CONTAINER: what was found, or why it failed. It ends " +
-			"with 1 " +
-			"if\n" +
-			"anything failed. Redis is needed for syncs and not for `rollcall plan`: with --no-redis it may be missing. It " +
-			"writes nothing\n" +
-			"anywhere, except with --probe, which creates, changes and deletes one user and one group on a SCIM server, and " +
-			"prints the keys\n" +
-			"of the configuration that fit the server.",
+		Long: `Reads the configuration (--config, else ROLLCALL_CONFIG, else rollcall.yaml), names every mistake
+in it with file and line, and then tries Redis, each source and each provider, or only CONTAINER:
+what was found, or why it failed. It ends with 1 if anything failed. Redis is needed for syncs and
+not for rollcall plan: with --no-redis it may be missing. It writes nothing anywhere. Only with
+--probe it creates, changes and deletes one user and one group on a SCIM server, and prints the
+keys of the configuration that fit the server.`,
 		Example: "  rollcall check\n  rollcall check --no-redis\n  rollcall check --offline --config " +
 			"/etc/rollcall/rollcall.yaml\n  rollcall check scim:1 --probe",
 		Args: cobra.MaximumNArgs(1),
@@ -40,7 +36,8 @@ func checkCommand(e *env) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			cfg, warnings, err := config.Load(p.Config, config.Options{Types: e.types, Getenv: e.getenv, Strict: p.StrictFiles})
+			cfg, warnings, err := config.Load(p.Config,
+				config.Options{Types: e.types, Getenv: e.getenv, Strict: p.StrictFiles})
 			if err != nil {
 				return err
 			}
@@ -68,8 +65,8 @@ func checkCommand(e *env) *cobra.Command {
 		"find out how a SCIM server behaves, with a user and a group for the purpose")
 	c.Flags().BoolVar(&hardening, "hardening", false,
 		"list what makes an installation safe, and what to do; it connects to nothing")
-	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object: ok, and a list of checks with container, level (ok, "+
-		"warning, failed) and text")
+	c.Flags().BoolVar(&asJSON, "json", false, "print a JSON object: ok, and a list of checks with container, level "+
+		"(ok, warning, failed) and text")
 	c.Flags().BoolVar(&offline, "offline", false, "check the file only")
 	c.Flags().BoolVar(&noRedis, "no-redis", false, "do not fail where no Redis answers")
 	return c

@@ -226,7 +226,8 @@ func (c *Client) Revert(ctx context.Context, name container.ID, run string, dryR
 // Pins returns a part of what is pinned.
 func (c *Client) Pins(ctx context.Context, name container.ID, offset, limit int) (Answer[Pins], error) {
 	q := url.Values{"offset": {strconv.Itoa(offset)}, "limit": {strconv.Itoa(limit)}}
-	return of[Pins](ctx, c, name, http.MethodGet, "sync/pins/?"+q.Encode(), nil)
+	a, err := get[Pins](ctx, c, pathOf(name)+"sync/pins/", q)
+	return a, missing(err, "the API has no provider %s: rollcall status says what it has", name)
 }
 
 // Lift ends pins, those of the entries or, without any, all.
@@ -235,7 +236,8 @@ func (c *Client) Lift(ctx context.Context, name container.ID, entries []string) 
 	if len(entries) > 0 {
 		body["entries"] = entries
 	}
-	return of[Lifted](ctx, c, name, http.MethodPost, "sync/pins/lift/", body)
+	a, err := post[Lifted](ctx, c, pathOf(name)+"sync/pins/lift/", body, callTime)
+	return a, missing(err, "the API has no provider %s: rollcall status says what it has", name)
 }
 
 // Kept lists the decisions and pins that are not trusted.
@@ -266,12 +268,14 @@ func (c *Client) Leaves(ctx context.Context) (Answer[Orders], error) {
 
 // Server says which server a source was read from last.
 func (c *Client) Server(ctx context.Context, name container.ID) (Answer[Server], error) {
-	return of[Server](ctx, c, name, http.MethodGet, "sync/server/", nil)
+	a, err := get[Server](ctx, c, pathOf(name)+"sync/server/", nil)
+	return a, missing(err, "the API has no source %s: rollcall status says what it has", name)
 }
 
 // AcceptServer takes the server in doubt as the right one.
 func (c *Client) AcceptServer(ctx context.Context, name container.ID) (Answer[Server], error) {
-	return of[Server](ctx, c, name, http.MethodPost, "sync/server/accept/", nil)
+	a, err := post[Server](ctx, c, pathOf(name)+"sync/server/accept/", nil, callTime)
+	return a, missing(err, "the API has no source %s: rollcall status says what it has", name)
 }
 
 // PauseOf says whether a container is paused.

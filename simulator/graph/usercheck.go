@@ -57,7 +57,8 @@ func (t *Tenant) checkUPN(name string) *apiError {
 
 func (t *Tenant) federated(upn string) bool {
 	_, domain, _ := strings.Cut(upn, "@")
-	return slices.ContainsFunc(t.cfg.FederatedDomains, func(name string) bool { return strings.EqualFold(name, domain) })
+	return slices.ContainsFunc(t.cfg.FederatedDomains,
+		func(name string) bool { return strings.EqualFold(name, domain) })
 }
 
 // isNickname reports whether a mail nickname is valid. It is ASCII without @ ( ) \ [ ] " ; : < > , and space. It has no
@@ -100,8 +101,8 @@ func checkPassword(profile map[string]any) *apiError {
 		}
 	}
 	if len(password) < 8 || len(password) > 256 || len(classes) < 3 {
-		return badRequest("The specified password does not comply with password complexity requirements. Please provide "+
-			"a different password.").
+		return badRequest("The specified password does not comply with password complexity requirements. Please "+
+			"provide a different password.").
 			on("passwordProfile", "InvalidValue")
 	}
 	return nil
