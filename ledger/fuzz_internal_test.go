@@ -21,7 +21,7 @@ func FuzzStored(f *testing.F) {
 	f.Add("user/ann", packed)
 	f.Add("user/ann", []byte(`{"remote_id":"1","departed":"2026-03-01T12:00:00Z"}`))
 	f.Add("user/ann", packLink(plan.Link{RemoteID: "115514674263130473766", Created: time.Unix(1, 2), Rekey: "8719",
-		Suspended: true, Yields: "a@x", Departed: time.Unix(3, 0), Why: plan.Absent}))
+		Suspended: true, Yields: "a@x", Departed: time.Unix(3, 0), Why: plan.Absent, Given: "c2hhcmVkMQ-_"}))
 	f.Add("user/ann", []byte(`{"remote_id":"1","outlived":true}`))
 	f.Add("group/", []byte("{\"members\":-1}\n"))
 	f.Add("x", []byte("{\"packed\":9223372036854775807,\"members\":2}\na\nb"))

@@ -64,8 +64,8 @@ type Facts struct {
 	// delta runs since. Older versions set neither.
 	Filled  plan.Filled `json:"filled,omitempty"`
 	Emptied plan.Filled `json:"emptied,omitempty"`
-	// Sources are the slugs of the sources that the last full run of a provider synced from, but for those whose joiners
-	// wait for a decision. A nil value is that of an older version or of a lost ledger.
+	// Sources are the slugs of the sources that the last full run of a provider synced from, but for those whose
+	// joiners wait for a decision. A nil value is that of an older version or of a lost ledger.
 	Sources []string `json:"sources,omitzero"`
 	// Users and Groups are how many entries the last good run read.
 	Users  int `json:"users,omitempty"`
@@ -241,7 +241,8 @@ func (r *Redis) DropLinks(ctx context.Context, refs ...directory.Ref) error {
 // Groups returns the confirmed members of every group, by the group's ID.
 func (r *Redis) Groups(ctx context.Context) (map[directory.ID]plan.Confirmed, error) {
 	out := map[directory.ID]plan.Confirmed{}
-	err := r.scan(ctx, r.members, groupsAtOnce, func(field, value string) error { return addConfirmed(out, field, value) })
+	err := r.scan(ctx, r.members, groupsAtOnce,
+		func(field, value string) error { return addConfirmed(out, field, value) })
 	return whole(out, err)
 }
 
@@ -330,6 +331,7 @@ const (
 	linkSuspended = 1 << iota
 	linkInactive
 	linkOutlived
+	linkGiven // values of shared fields come last
 )
 
 // packLink returns a link in compact form.
@@ -344,10 +346,17 @@ func packLink(l plan.Link) []byte {
 	if l.Outlived {
 		bits |= linkOutlived
 	}
+	if l.Given != "" {
+		bits |= linkGiven
+	}
 	b := stored.AppendID([]byte{stored.Compact, bits}, l.RemoteID)
 	b = stored.AppendText(appendTime(b, l.Created), l.Rekey)
 	b = stored.AppendText(b, l.Yields)
-	return stored.AppendText(appendTime(b, l.Departed), string(l.Why))
+	b = stored.AppendText(appendTime(b, l.Departed), string(l.Why))
+	if l.Given != "" {
+		b = stored.AppendText(b, string(l.Given))
+	}
+	return b
 }
 
 // unpackLink reads a link in compact form, or as JSON, which builds of format 1 wrote.
@@ -363,6 +372,9 @@ func unpackLink(text string) (l plan.Link, err error) {
 		Outlived: bits&linkOutlived != 0,
 		RemoteID: r.ID(), Created: readTime(r), Rekey: r.Text(), Yields: r.Text(),
 		Departed: readTime(r), Why: plan.Reason(r.Text()),
+	}
+	if bits&linkGiven != 0 {
+		l.Given = plan.Given(r.Text())
 	}
 	return l, r.Err()
 }

@@ -20,7 +20,7 @@ func TestLinksOfFormat1(t *testing.T) {
 		{Kind: directory.User, ID: "1"}: {},
 		{Kind: directory.User, ID: "2"}: {RemoteID: "115514674263130473766", Created: now.Add(123456789), Rekey: "8719"},
 		{Kind: directory.User, ID: "3"}: {RemoteID: "0ecbd79a-be2c-47fb-af04-af988f741293", Suspended: true,
-			Departed: now, Why: plan.Absent, Yields: "ada@example.org"},
+			Departed: now, Why: plan.Absent, Yields: "ada@example.org", Given: "c2hhcmVkMQ-_"},
 		{Kind: directory.Group, ID: "4"}: {RemoteID: "1970", Created: time.Unix(0, 0).UTC(), Inactive: true},
 	}
 	for ref, link := range links {

@@ -37,8 +37,8 @@ func (m *Mapping) scope(g *graph) (in map[int32]bool, doubts []string, err error
 	in = map[int32]bool{}
 	for _, n := range g.reach(root) {
 		if g.isBroken(n) {
-			doubts = append(doubts, fmt.Sprintf("%s %q contains %s, which cannot be read: who is in scope is not known for sure",
-				FilterGroupKey, m.filterGroup, g.ref(n)))
+			doubts = append(doubts, fmt.Sprintf("%s %q contains %s, which cannot be read: who is in scope is not "+
+				"known for sure", FilterGroupKey, m.filterGroup, g.ref(n)))
 		}
 		for _, u := range g.users[n] {
 			in[u] = true
@@ -184,7 +184,8 @@ func named(fields []Field, set map[string]string) []Field {
 			continue
 		}
 		for _, name := range slices.Sorted(maps.Keys(set)) {
-			if f.Pattern.MatchString(name) {
+			own := slices.ContainsFunc(fields, func(f Field) bool { return f.Name == name })
+			if !own && f.Pattern.MatchString(name) {
 				f.Name = name
 				out = append(slices.Clip(out), f)
 			}
@@ -197,7 +198,7 @@ func named(fields []Field, set map[string]string) []Field {
 type Field struct {
 	// Name is the provider's name: "name.givenName", "orgUnitPath".
 	Name string
-	// Pattern matches the names of fields that the tenant's administrators define. Name then shows their form.
+	// Pattern matches the names of fields that have no Field of their own. Name then shows their form.
 	Pattern *regexp.Regexp
 	// Default is the expression that is used where the configuration says nothing; empty leaves the field alone.
 	Default string
@@ -205,11 +206,11 @@ type Field struct {
 	Required bool
 	// MaxLength in characters (not bytes); 0 means no limit. A longer value holds the entry.
 	MaxLength int
-	// Check returns why the remote side never takes a value, with the vendor's page; nil takes every value. Such a value
-	// holds the entry.
+	// Check returns why the remote side never takes a value, with the vendor's page; nil takes every value. Such a
+	// value holds the entry.
 	Check func(value string) error
-	// MultiLine says that the value may have several lines: CR, LF and TAB are allowed. Other control characters and bidi
-	// overrides are never written.
+	// MultiLine says that the value may have several lines: CR, LF and TAB are allowed. Other control characters and
+	// bidi overrides are never written.
 	MultiLine bool
 	// Many says that the expression may give a list.
 	Many bool

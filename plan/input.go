@@ -121,12 +121,12 @@ type State struct {
 	Unsettled []directory.Ref
 	// Deleted are the deleted accounts that carry our anchor and can still be restored; see provider.Restorer.
 	Deleted []Deleted
-	// DeletedUnknown says why Deleted could not be read; empty where it was read, or is not needed. No account is created
-	// then, since it may be the twin of one that can be restored.
+	// DeletedUnknown says why Deleted could not be read; empty where it was read, or is not needed. No account is
+	// created then, since it may be the twin of one that can be restored.
 	DeletedUnknown string
 	// EndsSessions says that the tenant lets us end the sessions of an account.
 	EndsSessions bool
-	// Known are the fields for which the tenant has a list of the values that it takes. Any other value would be refused.
+	// Known are the fields for which the tenant has a list of the values that it takes. It would refuse others.
 	Known []KnownValues
 	// Forms are the forms of the fields that only the tenant knows.
 	Forms []Form
@@ -173,6 +173,8 @@ type Link struct {
 	Inactive bool `json:"inactive,omitempty"`
 	// Yields is a former address of the object that another entry takes. The object may still have it as an alias.
 	Yields string `json:"yields,omitempty"`
+	// Given has our values of the fields that others share.
+	Given Given `json:"given,omitempty"`
 	// Departed is since when the entry has been gone; zero when it is there.
 	Departed time.Time `json:"departed,omitzero"`
 	Why      Reason    `json:"why,omitempty"`
@@ -189,6 +191,7 @@ const (
 	Squeeze                      // runs of blanks count as one
 	Dial                         // visual separators of phone numbers and "tel:" do not count (RFC 3966, section 5.1.1)
 	Permanent                    // a value is replaced and never cleared
+	Shared                       // a list to which others add values, of which only ours are shown and removed
 )
 
 // Capabilities are static facts of a provider.

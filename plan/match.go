@@ -39,8 +39,8 @@ func (c *computer) rejects(d *Desired, field string, values []string) bool {
 	}
 	for i := range c.in.State.Known {
 		if k := &c.in.State.Known[i]; k.Field == field && !k.has(values) {
-			c.report(d.Ref, d.Label, BadMapping, "%s: the tenant has no %s %q: create it, or correct the mapping", field,
-				k.Noun, strings.Join(values, ", "))
+			c.report(d.Ref, d.Label, BadMapping, "%s: the tenant has no %s %q: create it, or correct the mapping",
+				field, k.Noun, strings.Join(values, ", "))
 			return true
 		}
 	}
@@ -52,8 +52,9 @@ func (c *computer) rejects(d *Desired, field string, values []string) bool {
 	if Secret(field) {
 		value = secret.Redacted
 	}
-	c.report(d.Ref, d.Label, BadMapping, "%s: the tenant refused the value %q at %s: it is tried again when it changes, "+
-		"and after %s", field, value, r.At.UTC().Format(time.RFC3339), r.At.Add(RejectionLife).UTC().Format(time.RFC3339))
+	c.report(d.Ref, d.Label, BadMapping, "%s: the tenant refused the value %q at %s: it is tried again when it "+
+		"changes, and after %s", field, value, r.At.UTC().Format(time.RFC3339),
+		r.At.Add(RejectionLife).UTC().Format(time.RFC3339))
 	return true
 }
 
@@ -94,6 +95,9 @@ func (c *computer) diff(d *Desired, o *Object) []FieldChange {
 	for _, f := range c.fields(d) {
 		have, want := c.asKept(f.Name, o.Fields.Values(f.Name)), c.asKept(f.Name, f.Values)
 		normal := c.in.Capabilities.normal(f.Name)
+		if normal&Shared != 0 {
+			have, want = normal.shared(f.Name, c.in.Links[d.Ref].Given, have, want)
+		}
 		if !normal.equal(have, want) && (normal&Permanent == 0 || len(normal.list(want)) > 0) {
 			out = append(out, FieldChange{f.Name, have, want})
 		}
@@ -102,7 +106,8 @@ func (c *computer) diff(d *Desired, o *Object) []FieldChange {
 		return out
 	}
 	for _, f := range o.Fields { // A mirror has nothing but what the source has.
-		if !slices.ContainsFunc(d.Fields, func(a directory.Attribute) bool { return strings.EqualFold(a.Name, f.Name) }) {
+		named := func(a directory.Attribute) bool { return strings.EqualFold(a.Name, f.Name) }
+		if !slices.ContainsFunc(d.Fields, named) {
 			out = append(out, FieldChange{f.Name, f.Values, nil})
 		}
 	}

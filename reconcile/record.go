@@ -1,6 +1,7 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -64,7 +65,8 @@ func (a *applier) facts(ctx context.Context) error {
 	if a.run.Scope.may(completes) {
 		f.ReadAt = a.view.at
 	}
-	if a.view.approval == "" || a.report.Held.Empty() { // A scope counts as seen when nothing of it waits for a decision.
+	// A scope counts as seen when nothing of it waits for a decision.
+	if a.view.approval == "" || a.report.Held.Empty() {
 		f.Scope = a.cfg.Scope
 	}
 	f.Asks = a.cfg.Provider.Capabilities().Mirror && !a.report.Held.Empty()
@@ -126,10 +128,19 @@ func (a *applier) observe() {
 		present[ref] = true
 	}
 	a.observeInactive(present, bare)
+	capabilities, shared := a.cfg.Provider.Capabilities(), map[directory.Ref]*plan.Object{}
+	if capabilities.Shares() {
+		for i := range a.view.state.Objects {
+			shared[a.view.state.Objects[i].Ref] = &a.view.state.Objects[i]
+		}
+	}
 	for i := range a.view.desired.Desired {
 		d := &a.view.desired.Desired[i]
-		if link := a.link(d.Ref); link.RemoteID != "" && d.Rekey != "" {
-			link.Rekey = d.Rekey
+		if link := a.link(d.Ref); link.RemoteID != "" {
+			link.Rekey = cmp.Or(d.Rekey, link.Rekey)
+			if o := shared[d.Ref]; o != nil {
+				link.Given = capabilities.Seen(link.Given, d.Fields, o.Fields)
+			}
 			a.set(d.Ref, link)
 		}
 	}
@@ -205,7 +216,7 @@ func (a *applier) observeObjects() (present map[directory.Ref]bool, bare map[str
 		if link.Yields != "" && !a.view.stillYields(o, link.Yields) {
 			link.Yields = ""
 		}
-		// The suspension was lifted, so a later one is not ours. A mark that the provider still shows is left to the plan.
+		// The suspension was lifted, so a later one is not ours. A mark that is still there is left to the plan.
 		if _, ours := a.links[o.Ref]; o.Active && o.Suspender != plan.Us && !ours {
 			link.Suspended, link.Outlived = false, false
 		}

@@ -319,8 +319,10 @@ func (t tenant) learn(a *applier, c *plan.Change, r provider.Result) {
 		a.lost = append(a.lost, c.Ref)
 		delete(a.links, c.Ref)
 		return
-	default:
-		return
+	}
+	capabilities := a.cfg.Provider.Capabilities()
+	if link.Given = capabilities.After(link.Given, c.Fields); link.Given != "" {
+		link.RemoteID = cmp.Or(link.RemoteID, c.RemoteID)
 	}
 	a.set(c.Ref, link)
 }

@@ -158,7 +158,7 @@ func (p *Provider) update(ctx context.Context, c *plan.Change) (outcome, error) 
 	if err != nil || len(list) == 0 {
 		return out, err
 	}
-	inList := func(one setting) bool { return one.typ != "" }
+	inList := func(one setting) bool { return one.inList() }
 	if p.patches(s, c.Kind) && !slices.ContainsFunc(list, inList) {
 		err = p.write(ctx, &server{patch: true}, c, nil, list, false)
 	} else {

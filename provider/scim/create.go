@@ -189,7 +189,7 @@ func (p *Provider) verified(ctx context.Context, c *plan.Change, list []setting,
 		return p.unanchored(ctx, c, made, seen && code == http.StatusCreated)
 	}
 	for _, one := range list {
-		if asText(one.value) != "" && made.get(one.slot, p.cfg.single()) == "" {
+		if !one.empty() && len(made.values(one.slot, p.cfg.single())) == 0 {
 			lost = append(lost, one.name)
 		}
 	}

@@ -1,7 +1,9 @@
 package scim
 
 import (
+	"cmp"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -27,7 +29,14 @@ type slot struct {
 	sub, typ string
 	// user is set where the value is the id of a user, and the field has its userName.
 	user bool
+	// many is set where the field has all values of the attribute, or all of one type.
+	many bool
+	// primary is set where the field is about the primary element of a multi-valued attribute.
+	primary bool
 }
+
+// inList reports whether the slot is about elements of a multi-valued attribute.
+func (s *slot) inList() bool { return s.typ != "" || s.many || s.primary }
 
 var anchorSlot = slot{attr: externalIDAttr}
 var activeSlot = slot{attr: "active"}
@@ -56,6 +65,10 @@ var slots = map[string]slot{
 	"addresses.region":          {attr: "addresses", typ: "work", sub: "region"},
 	"addresses.postalCode":      {attr: "addresses", typ: "work", sub: "postalCode"},
 	"addresses.country":         {attr: "addresses", typ: "work", sub: "country"},
+	"roles":                     {attr: "roles", many: true},
+	"roles.primary":             {attr: "roles", primary: true, sub: "value"},
+	"entitlements":              {attr: "entitlements", many: true},
+	"entitlements.primary":      {attr: "entitlements", primary: true, sub: "value"},
 	"enterprise.employeeNumber": {urn: EnterpriseSchema, attr: "employeeNumber"},
 	"enterprise.costCenter":     {urn: EnterpriseSchema, attr: "costCenter"},
 	"enterprise.organization":   {urn: EnterpriseSchema, attr: "organization"},
@@ -63,6 +76,13 @@ var slots = map[string]slot{
 	"enterprise.department":     {urn: EnterpriseSchema, attr: "department"},
 	"enterprise.manager":        {urn: EnterpriseSchema, attr: "manager", sub: "value", user: true},
 }
+
+// The names of fields for elements of multi-valued attributes.
+var (
+	typedValues      = regexp.MustCompile(`^(roles|entitlements)\.([A-Za-z][\w-]*)$`)
+	displayOfPrimary = regexp.MustCompile(`^(roles|entitlements)\.primary\.display$`)
+	typedValue       = regexp.MustCompile(`^(emails|phoneNumbers|ims)\.([A-Za-z][\w-]*)(\.display)?$`)
+)
 
 var userSpec = []mapping.Field{
 	{Name: "name.givenName", Default: "givenName", Doc: "First name."},
@@ -91,6 +111,16 @@ var userSpec = []mapping.Field{
 	{Name: "addresses.region", Doc: "State or region of the work address."},
 	{Name: "addresses.postalCode", Doc: "Postal code of the work address."},
 	{Name: "addresses.country", Doc: "Two-letter country code of the work address."},
+	{Name: "roles", Many: true, Doc: "Roles, by their values: `ldap_all.role`."},
+	{Name: "roles.primary", Doc: "The role that is marked as primary."},
+	{Name: "entitlements", Many: true, Doc: "Entitlements, by their values: `ldap_all.entitlement`."},
+	{Name: "entitlements.primary", Doc: "The entitlement that is marked as primary."},
+	{Name: "<roles or entitlements>.<type>", Pattern: typedValues, Many: true, Doc: "Those of one type: " +
+		"`entitlements.license`."},
+	{Name: "<roles or entitlements>.primary.display", Pattern: displayOfPrimary,
+		Doc: "What people see for the primary one."},
+	{Name: "<attribute>.<type>", Pattern: typedValue, Doc: "The element of another type of `emails`, `phoneNumbers` " +
+		"or `ims`, or what people see for it: `phoneNumbers.fax`, `ims.xmpp`, `emails.work.display`."},
 	{Name: "enterprise.employeeNumber", Doc: "Employee number (enterprise extension)."},
 	{Name: "enterprise.costCenter", Doc: "Cost center (enterprise extension)."},
 	{Name: "enterprise.organization", Doc: "Name of the organization (enterprise extension)."},
@@ -113,6 +143,11 @@ func Spec() mapping.Spec {
 // spec returns the fields with those that the configuration names by URN.
 func (c *Config) spec() mapping.Spec {
 	s := Spec()
+	for i := range s.User {
+		if strings.HasPrefix(s.User[i].Name, "roles") || s.User[i].Pattern == typedValues {
+			s.User[i].Check = c.unprotecting
+		}
+	}
 	s.User = append(s.User, custom(c.UserPropertyMappings)...)
 	s.Group = append(s.Group, custom(c.GroupPropertyMappings)...)
 	return s
@@ -134,6 +169,15 @@ func parseSlot(name string) (slot, bool) {
 	if s, ok := slots[name]; ok {
 		return s, true
 	}
+	if m := typedValues.FindStringSubmatch(name); m != nil {
+		return slot{attr: m[1], typ: m[2], many: true}, true
+	}
+	if m := displayOfPrimary.FindStringSubmatch(name); m != nil {
+		return slot{attr: m[1], primary: true, sub: "display"}, true
+	}
+	if m := typedValue.FindStringSubmatch(name); m != nil {
+		return slot{attr: m[1], typ: m[2], sub: cmp.Or(strings.TrimPrefix(m[3], "."), "value")}, true
+	}
 	i := strings.LastIndex(name, ":")
 	if !strings.HasPrefix(name, "urn:") || i < len("urn:x:") {
 		return slot{}, false
@@ -154,14 +198,18 @@ func (p *Provider) Capabilities() plan.Capabilities {
 	normal := map[string]plan.Normal{plan.AddressField: plan.Fold | plan.Trim}
 	for _, name := range slices.Concat(p.userFields, p.groupFields) {
 		normal[name] = plan.Trim
+		if s, _ := parseSlot(name); s.many {
+			normal[name] |= plan.Shared
+		}
+		if s, _ := parseSlot(name); s.attr == "emails" {
+			normal[name] |= plan.Fold
+		} else if s.attr == "phoneNumbers" {
+			normal[name] |= plan.Dial
+		}
 	}
 	// Servers should store these in a canonical form (RFC 7643, section 4.1.2).
-	for _, name := range []string{"emails.work", "emails.home", "enterprise.manager", "preferredLanguage", "locale",
-		"addresses.country"} {
+	for _, name := range []string{"enterprise.manager", "preferredLanguage", "locale", "addresses.country"} {
 		normal[name] |= plan.Fold
-	}
-	for _, name := range []string{"phoneNumbers.work", "phoneNumbers.mobile", "phoneNumbers.home"} {
-		normal[name] |= plan.Dial
 	}
 	return plan.Capabilities{BatchSize: 1, Concurrency: concurrency, Normal: normal,
 		Refers: []string{"enterprise.manager"}}

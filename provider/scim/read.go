@@ -247,12 +247,12 @@ func (p *Provider) fields(r resource, mapped []string) directory.Attributes {
 	out := make(directory.Attributes, 0, len(mapped))
 	for _, name := range mapped {
 		s, _ := parseSlot(name)
-		value := r.get(s, p.cfg.single())
-		if s.user && value != "" {
-			value = p.names.NameOf(value)
+		values := r.values(s, p.cfg.single())
+		if s.user && len(values) > 0 {
+			values = []string{p.names.NameOf(values[0])}
 		}
-		if value != "" {
-			out = append(out, directory.Attribute{Name: name, Values: []string{value}})
+		if len(values) > 0 {
+			out = append(out, directory.Attribute{Name: name, Values: values})
 		}
 	}
 	return out
@@ -274,7 +274,7 @@ func (p *Provider) protectsUser(r resource) string {
 			texts = []string{asText(m[key(m, "value")]), asText(m[key(m, "display")])}
 		}
 		for _, role := range texts {
-			if pattern := p.protectsRole(role); pattern != "" {
+			if pattern := p.cfg.protectsRole(role); pattern != "" {
 				return fmt.Sprintf("has the role %s (protected_roles: %s)", role, pattern)
 			}
 		}
@@ -283,14 +283,14 @@ func (p *Provider) protectsUser(r resource) string {
 }
 
 // protectsRole returns the pattern that a role matches, or "". A role may be a path, so * matches slashes as well.
-func (p *Provider) protectsRole(role string) string {
+func (c *Config) protectsRole(role string) string {
 	plain := func(s string) string { return strings.ReplaceAll(strings.ToLower(s), "/", "\x00") }
-	i := slices.IndexFunc(p.cfg.ProtectedRoles, func(pattern string) bool {
+	i := slices.IndexFunc(c.ProtectedRoles, func(pattern string) bool {
 		ok, err := path.Match(plain(pattern), plain(role))
 		return ok && err == nil && role != ""
 	})
 	if i < 0 {
 		return ""
 	}
-	return p.cfg.ProtectedRoles[i]
+	return c.ProtectedRoles[i]
 }

@@ -114,7 +114,9 @@ func element(list []any, s slot, single bool) int {
 		m, _ := el.(map[string]any)
 		return asText(m[key(m, "type")])
 	}
-	i := slices.IndexFunc(list, func(el any) bool { return strings.EqualFold(typeOf(el), s.typ) })
+	i := slices.IndexFunc(list, func(el any) bool {
+		return s.primary && primary(el) || !s.primary && strings.EqualFold(typeOf(el), s.typ)
+	})
 	if i < 0 && len(list) == 1 && s.typ == "work" && typeOf(list[0]) == "" {
 		return 0
 	}
@@ -143,7 +145,7 @@ func (r resource) put(s slot, value any, single bool) {
 // null says that a slot has no value (RFC 7643, section 2.5), where the resource leaves it out.
 func (r resource) null(s slot) {
 	object, name := r.object(s), s.attr
-	if inner, ok := object[key(object, name)].(map[string]any); ok && s.sub != "" && s.typ == "" {
+	if inner, ok := object[key(object, name)].(map[string]any); ok && s.sub != "" && !s.inList() {
 		object, name = inner, s.sub
 	}
 	if name = key(object, name); object != nil && object[name] == nil {
@@ -153,11 +155,14 @@ func (r resource) null(s slot) {
 
 // changed returns an attribute with the value of a slot, or nil where nothing is left. It changes no argument.
 func changed(have any, s slot, value any, single bool) any {
+	if e, ok := value.(edit); ok {
+		return e.applied(have, s, single)
+	}
 	if value == "" {
 		value = nil
 	}
 	switch {
-	case s.typ != "":
+	case s.inList():
 		return changedList(have, s, value, single)
 	case s.sub == "":
 		return value
@@ -189,8 +194,11 @@ func changedList(have any, s slot, value any, single bool) any {
 		return have
 	}
 	if i < 0 {
-		el := map[string]any{"type": s.typ}
-		if (single || s.typ == "work") && !slices.ContainsFunc(list, primary) {
+		el := map[string]any{}
+		if s.typ != "" {
+			el["type"] = s.typ
+		}
+		if (single || s.primary || s.typ == "work") && !slices.ContainsFunc(list, primary) {
 			el["primary"] = true
 		}
 		next, i = append(next, el), len(next)

@@ -202,6 +202,8 @@ func (c *company) learn(ch *plan.Change, r *provider.Result) {
 		return
 	default:
 	}
+	capabilities := c.provider.Capabilities()
+	link.Given = capabilities.After(link.Given, ch.Fields)
 	c.links[ch.Ref] = link
 }
 

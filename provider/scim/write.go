@@ -30,7 +30,12 @@ type setting struct {
 }
 
 // empty reports whether the slot is to have no value.
-func (s *setting) empty() bool { return asText(s.value) == "" }
+func (s *setting) empty() bool {
+	if e, ok := s.value.(edit); ok {
+		return len(e.add) == 0
+	}
+	return asText(s.value) == ""
+}
 
 // set returns a setting of a slot that is no mapped field.
 func set(s slot, value any) setting { return setting{slot: s, name: s.attr, value: value} }
@@ -51,6 +56,10 @@ func (p *Provider) settings(ctx context.Context, s *server, c *plan.Change) (out
 		switch {
 		case f.Name == plan.AddressField:
 			one.value = c.Address
+		case at.many:
+			if one.value, err = p.editOf(f); err != nil {
+				return nil, "", err
+			}
 		case value == "":
 		case at.user:
 			id, err := p.userID(ctx, value)
@@ -205,7 +214,7 @@ func (p *Provider) operations(current resource, list []setting) []any {
 		}
 		value := one.value
 		switch {
-		case one.typ != "":
+		case one.inList():
 			object := current.object(one.slot)
 			have, begun := arrays[path]
 			if !begun {
@@ -244,7 +253,7 @@ func (p *Provider) asObject(current resource, list []setting) map[string]any {
 				next[one.urn] = to
 			}
 		}
-		if one.sub != "" && one.typ == "" {
+		if one.sub != "" && !one.inList() {
 			inner, _ := to[one.attr].(map[string]any)
 			if inner == nil {
 				inner = map[string]any{}
@@ -350,7 +359,7 @@ func (p *Provider) confirm(ctx context.Context, c *plan.Change, list []setting, 
 // kept returns the slots that a resource shows as they were before.
 func (p *Provider) kept(list []setting, shown resource) (out []setting) {
 	for _, one := range list {
-		if shown.id() != "" && unchanged(one, shown.get(one.slot, p.cfg.single())) {
+		if shown.id() != "" && unchanged(one, shown, p.cfg.single()) {
 			out = append(out, one)
 		}
 	}
@@ -359,8 +368,11 @@ func (p *Provider) kept(list []setting, shown resource) (out []setting) {
 
 // unchanged reports whether a slot has its old value in place of the new one. A server may store another form of the
 // new value.
-func unchanged(one setting, now string) bool {
-	want := asText(one.value)
+func unchanged(one setting, shown resource, single bool) bool {
+	if e, ok := one.value.(edit); ok {
+		return e.missed(shown.values(one.slot, single))
+	}
+	now, want := shown.get(one.slot, single), asText(one.value)
 	same := func(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
 	return one.known && !same(one.before, want) && !same(now, want) && same(now, one.before)
 }

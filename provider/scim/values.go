@@ -1,0 +1,110 @@
+package scim
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"rollcall/fault"
+	"rollcall/plan"
+)
+
+// edit is what a change adds to the values of an attribute and drops from them. Others may have added more values,
+// which stay (RFC 7643, section 2.4).
+type edit struct{ add, drop []string }
+
+// editOf returns the edit of a field with several values.
+func (p *Provider) editOf(f plan.FieldChange) (edit, error) {
+	if p.cfg.single() && len(f.After) > 1 {
+		err := fmt.Errorf("%s: the server takes one value (single_values), and the mapping gives %d", f.Name,
+			len(f.After))
+		return edit{}, &fault.Error{Kind: fault.Invalid, Field: f.Name, Err: err}
+	}
+	without := func(list, other []string) []string {
+		return slices.DeleteFunc(slices.Clone(list), func(v string) bool { return slices.Contains(other, v) })
+	}
+	return edit{add: f.After, drop: without(f.Before, f.After)}, nil
+}
+
+// applied returns an attribute after the edit, or nil where nothing is left. It changes no argument.
+func (e edit) applied(have any, s slot, single bool) any {
+	list, _ := have.([]any)
+	next := slices.DeleteFunc(slices.Clone(list), func(el any) bool {
+		return s.typed(el) && (single && len(e.add) > 0 || slices.Contains(e.drop, elementText(el)))
+	})
+	for _, text := range e.add {
+		if slices.Contains(s.texts(next), text) {
+			continue
+		}
+		el := map[string]any{"value": text}
+		if s.typ != "" {
+			el["type"] = s.typ
+		}
+		if single {
+			el["primary"] = true
+		}
+		next = append(next, el)
+	}
+	if len(next) == 0 {
+		return nil
+	}
+	return next
+}
+
+// missed reports whether the values that a resource shows lack what the edit did. A server may show none of them.
+func (e edit) missed(now []string) bool {
+	has := func(v string) bool {
+		return slices.ContainsFunc(now, func(n string) bool { return strings.EqualFold(n, v) })
+	}
+	lacks := func(v string) bool { return !has(v) }
+	return slices.ContainsFunc(e.drop, has) || len(now) > 0 && slices.ContainsFunc(e.add, lacks)
+}
+
+// typed reports whether an element is one that the slot is about. A slot without a type is about all of them.
+func (s *slot) typed(el any) bool {
+	m, _ := el.(map[string]any)
+	return s.typ == "" || strings.EqualFold(asText(m[key(m, "type")]), s.typ)
+}
+
+// texts returns the values of the elements that the slot is about.
+func (s *slot) texts(have any) (out []string) {
+	list, many := have.([]any)
+	if !many {
+		list = []any{have} // Some servers show a single value without a list.
+	}
+	for _, el := range list {
+		if text := elementText(el); text != "" && s.typed(el) {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+// elementText returns the value of an element. Some servers show simple values.
+func elementText(el any) string {
+	if m, ok := el.(map[string]any); ok {
+		el = m[key(m, "value")]
+	}
+	return strings.TrimSpace(asText(el))
+}
+
+// values returns the values of a slot.
+func (r resource) values(s slot, single bool) []string {
+	if s.many {
+		object := r.object(s)
+		return s.texts(object[key(object, s.attr)])
+	}
+	if v := r.get(s, single); v != "" {
+		return []string{v}
+	}
+	return nil
+}
+
+// unprotecting refuses roles that would protect their users from Rollcall itself.
+func (c *Config) unprotecting(role string) error {
+	if pattern := c.protectsRole(role); pattern != "" {
+		return errors.New("a user with the role " + role + " is never suspended (protected_roles: " + pattern + ")")
+	}
+	return nil
+}

@@ -1,0 +1,147 @@
+package scim_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"rollcall/directory"
+	"rollcall/fault"
+	"rollcall/mapping"
+	"rollcall/plan"
+	"rollcall/provider/scim"
+)
+
+// TestListsOfValues maps roles, entitlements and further typed values, on servers with each way to write. What others
+// added stays.
+func TestListsOfValues(t *testing.T) {
+	t.Parallel()
+	for name, v := range map[string]vendor{
+		"patch":           {letter: &letter{}},
+		"put":             {letter: &letter{put: true}},
+		"put that keeps":  {letter: &letter{put: true, quirks: quirks{keeps: true}}},
+		"texts":           {letter: &letter{quirks: quirks{texts: true, answers: true}}},
+		"without a type":  {letter: &letter{spell: strings.ToUpper}},
+		"cursors, no ids": {letter: &letter{cursors: true, quirks: quirks{blind: true}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCompany(t, v.start(t), "token")
+			for _, field := range []string{"roles", "entitlements.license", "entitlements.primary",
+				"entitlements.primary.display", "phoneNumbers.fax", "ims.xmpp"} {
+				c.cfg.UserPropertyMappings[field] = "cn"
+			}
+			c.restart()
+			u := c.user(1)
+			wants := func(field string, values ...string) {
+				u.Fields = slices.DeleteFunc(u.Fields.Clone(), func(a directory.Attribute) bool { return a.Name == field })
+				u.Fields = append(u.Fields, directory.Attribute{Name: field, Values: values})
+			}
+			id := func() string { return c.links[u.Ref].RemoteID }
+			shows := func(attr string, want ...string) {
+				t.Helper()
+				list, _ := v.find(id()).attrs[attr].([]any)
+				var got []string
+				for _, el := range list {
+					m := el.(map[string]any)
+					text := fmt.Sprint(m["value"])
+					for _, sub := range []string{"type", "display", "primary"} {
+						if m[sub] != nil {
+							text += fmt.Sprintf(" %s=%v", sub, m[sub])
+						}
+					}
+					got = append(got, text)
+				}
+				if slices.Sort(got); !slices.Equal(got, want) {
+					t.Errorf("%s = %q, want %q", attr, got, want)
+				}
+			}
+			wants("roles", "editor", "Prüfer")
+			wants("entitlements.license", "E3", "E5")
+			wants("entitlements.primary", "00e1")
+			wants("entitlements.primary.display", "Standard User")
+			wants("phoneNumbers.fax", "+49 30 9")
+			wants("ims.xmpp", "ann@chat.example.com")
+			c.settle()
+			shows("roles", "Prüfer", "editor")
+			shows("entitlements", "00e1 display=Standard User primary=true", "E3 type=license", "E5 type=license")
+			shows("ims", "ann@chat.example.com type=xmpp")
+
+			foreign := map[string]any{"value": "owner", "display": "Owner"}
+			other := map[string]any{"value": "E9", "type": "license"}
+			v.enrich(id(), "roles", foreign)
+			v.enrich(id(), "entitlements", other)
+			if n := c.settle(); n != 0 {
+				t.Errorf("%d changes because others added values, want none", n)
+			}
+			wants("roles", "Prüfer", "reader")
+			wants("entitlements.license", "E5")
+			wants("entitlements.primary", "00e2")
+			c.settle()
+			shows("roles", "Prüfer", "owner display=Owner", "reader")
+			shows("entitlements", "00e2 display=Standard User primary=true", "E5 type=license", "E9 type=license")
+
+			for _, field := range []string{"roles", "entitlements.license", "entitlements.primary",
+				"entitlements.primary.display", "phoneNumbers.fax", "ims.xmpp"} {
+				wants(field)
+			}
+			c.settle()
+			shows("roles", "owner display=Owner")
+			shows("entitlements", "E9 type=license")
+			shows("ims")
+		})
+	}
+}
+
+// enrich adds an element to a list as an administrator of the server does.
+func (l *letter) enrich(id, attr string, el map[string]any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.all {
+		if e.id == id {
+			list, _ := e.attrs[attr].([]any)
+			e.attrs[attr], e.version = append(slices.Clone(list), el), e.version+1
+		}
+	}
+}
+
+// TestOneValueOfAList covers servers that take one value.
+func TestOneValueOfAList(t *testing.T) {
+	t.Parallel()
+	one := true
+	w := open(t, configured(func(c *scim.Config) {
+		c.SingleValues, c.UserPropertyMappings["roles"] = &one, "ldap_all.role"
+	}))
+	many := plan.FieldChange{Name: "roles", After: []string{"a", "b"}}
+	if err := w.refused(newUser("u1", "ann@example.com", many), fault.Invalid); fault.RejectedField(err) != "roles" {
+		t.Errorf("Apply() = %v, want the field named", err)
+	}
+	id := w.must(newUser("u1", "ann@example.com", field("roles", "a")))
+	next := field("roles", "b")
+	next.Before = []string{"a"}
+	w.must(change(plan.Update, userRef("u1"), id, next))
+	if got := w.object(id).Fields.Values("roles"); !slices.Equal(got, []string{"b"}) {
+		t.Errorf("roles = %q, want one", got)
+	}
+}
+
+// TestAMappedRoleProtectsNoUser checks that a mapping cannot give a role that keeps its user from being suspended.
+func TestAMappedRoleProtectsNoUser(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"roles", "roles.primary", "roles.kind"} {
+		cfg := scim.Config{Endpoint: "https://example.com/scim/v2", TokenFile: "token"}
+		cfg.ID, cfg.Name, cfg.UserPropertyMappings = 1, "SCIM", map[string]string{name: "ldap.title"}
+		cfg.SetDefaults()
+		m, err := cfg.Mapping()
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := directory.Entry{Kind: directory.User, ID: "1", Active: true, Attributes: directory.Attributes{
+			{Name: "mail", Values: []string{"a@example.com"}}, {Name: "title", Values: []string{"Site Admin"}}}}
+		r, err := m.Desire(mapping.Input{Snapshot: directory.Snapshot{Entries: []directory.Entry{e}}})
+		if err != nil || len(r.Desired) != 1 || !strings.Contains(r.Desired[0].Detail, "protected_roles: *admin*") {
+			t.Errorf("%s: Desire() = %q, %v, want the entry held", name, r.Desired[0].Detail, err)
+		}
+	}
+}
