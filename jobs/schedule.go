@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -162,12 +161,8 @@ func (w *Worker) after(ctx context.Context, source *Container, run status.Run, c
 	}
 	changed = changed || mark != "" || err != nil // An unreadable mark may be set.
 	all := true
-	for i := range w.cfg.Containers {
-		c := &w.cfg.Containers[i]
-		if c.Schedule != AfterSource || !slices.Contains(c.Sources, source.Name.Name()) {
-			continue
-		}
-		if !changed && (run.Mode == status.Delta || !w.wants(ctx, c)) {
+	for _, c := range w.followers(source) {
+		if c.Schedule != AfterSource || !changed && (run.Mode == status.Delta || !w.wants(ctx, c)) {
 			continue
 		}
 		if err := w.startAfter(ctx, c, run); err != nil {

@@ -36,7 +36,7 @@ const (
 	// lasts. Another worker polls watchTTL after the death of this one. A turn that takes longer loses the right, and
 	// two workers may then poll for a while. That is harmless, because jobs and runs are locked.
 	keepWatch = 5 * time.Second
-	watchTTL  = 2*callsFor - keepWatch
+	watchTTL  = callsFor + keepWatch
 )
 
 // watcher polls one source.
@@ -56,6 +56,7 @@ type watcher struct {
 // watch polls a source until the worker stops. One worker at a time does.
 func (w *Worker) watch(ctx context.Context, c *Container) {
 	p := &watcher{Worker: w, c: c, wait: c.Watch.Every, left: c.Watch.Every}
+	w.unsent[c.Name].Store(true) // A worker that polled before may have died.
 	for {
 		step := min(max(p.left, 0), keepWatch)
 		timer := time.NewTimer(step)
@@ -87,6 +88,9 @@ func (p *watcher) after(ctx context.Context, step time.Duration) error {
 	}
 	if err == nil && mine {
 		err = p.turn(ctx)
+	} else if err == nil { // What this worker saw is old when the right comes back.
+		p.since = source.Cursor{}
+		p.unsent[p.c.Name].Store(true)
 	}
 	p.left = p.wait
 	return err
@@ -121,6 +125,9 @@ func (p *watcher) poll(ctx context.Context) (reason string, err error) {
 	}
 	bounded, cancel := context.WithTimeout(ctx, callsFor)
 	defer cancel()
+	if err := p.sendAgain(bounded, p.c); err != nil {
+		return "", err
+	}
 	changes, err := p.c.Watch.Source.Changes(bounded, p.since)
 	if err != nil {
 		return "", err
@@ -185,21 +192,57 @@ func (w *Worker) sendAhead(ctx context.Context, source *Container) error {
 	if err != nil || len(leavers) == 0 {
 		return err
 	}
-	for i := range w.cfg.Containers {
-		c := &w.cfg.Containers[i]
-		if !slices.Contains(c.Sources, source.Name.Name()) {
-			continue
-		}
-		w.loops.Go(func() {
-			bounded, cancel := w.untilDrained(context.WithoutCancel(ctx), callsFor)
-			defer cancel()
-			if err := besides(w.suspend(bounded, c, leavers)); err != nil {
-				w.cfg.Log.WarnContext(ctx, "leavers were not sent ahead: the next run of the provider suspends them",
-					"container", string(c.Name), "err", err)
-			}
-		})
+	for _, c := range w.followers(source) {
+		w.send(ctx, source, c, leavers)
 	}
 	return nil
+}
+
+// sendAgain sends the leavers that were noticed and not sent to every provider, because a worker died or a tenant gave
+// no answer.
+func (w *Worker) sendAgain(ctx context.Context, source *Container) error {
+	if !w.unsent[source.Name].Swap(false) {
+		return nil
+	}
+	for _, c := range w.followers(source) {
+		leavers, err := c.Engine().Unsent(ctx)
+		if err != nil {
+			w.unsent[source.Name].Store(true)
+			return fmt.Errorf("leavers that %s waits for: %w", c.Name, err)
+		}
+		if len(leavers) > 0 {
+			w.send(ctx, source, c, leavers)
+		}
+	}
+	return nil
+}
+
+// followers returns the providers of a source.
+func (w *Worker) followers(source *Container) (out []*Container) {
+	for i := range w.cfg.Containers {
+		if c := &w.cfg.Containers[i]; slices.Contains(c.Sources, source.Name.Name()) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// send suspends leavers at a provider in the background. After an error that passes, a later poll sends them again.
+func (w *Worker) send(ctx context.Context, source, c *Container, leavers []directory.Ref) {
+	ctx = context.WithoutCancel(ctx)
+	w.loops.Go(func() {
+		bounded, cancel := w.untilDrained(ctx, callsFor)
+		defer cancel()
+		err := besides(w.suspend(bounded, c, leavers))
+		if err == nil {
+			return
+		}
+		again := fault.KindOf(err).Retryable()
+		if again {
+			w.unsent[source.Name].Store(true)
+		}
+		w.cfg.Log.WarnContext(ctx, "leavers were not sent ahead", "container", string(c.Name), "err", err, "again", again)
+	})
 }
 
 // untilDrained returns a context that ends after a time, or when the worker is told to stop.

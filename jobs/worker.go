@@ -108,7 +108,8 @@ type Worker struct {
 	aside   atomic.Value   // why the worker stands aside, a string
 
 	homes  homes
-	data   string // the id of the data on Redis, as the loop saw it last
+	unsent map[container.ID]*atomic.Bool // by source: leavers may wait to be sent ahead
+	data   string                        // the id of the data on Redis, as the loop saw it last
 	drain  chan struct{}
 	cut    chan struct{} // closed when handlers must end now
 	hung   atomic.Bool   // a part did not stop in time
@@ -123,11 +124,11 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 	w := &Worker{
 		cfg: cfg, client: NewClient(cfg.Redis, cfg.Status), inspector: asynq.NewInspectorFromRedisClient(cfg.Redis),
 		containers: map[container.ID]*Container{}, bells: map[string]*bell{}, drain: make(chan struct{}),
-		cut:   make(chan struct{}),
+		cut: make(chan struct{}), unsent: map[container.ID]*atomic.Bool{},
 		homes: homes{superseded: map[container.ID]string{}, halts: map[container.ID]chan struct{}{}},
 	}
 	for i := range cfg.Containers {
-		w.containers[cfg.Containers[i].Name] = &cfg.Containers[i]
+		w.containers[cfg.Containers[i].Name], w.unsent[cfg.Containers[i].Name] = &cfg.Containers[i], &atomic.Bool{}
 		cfg.Metrics.Expect(cfg.Containers[i].Name)
 	}
 	var err error

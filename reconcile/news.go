@@ -3,6 +3,7 @@ package reconcile
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -99,6 +100,34 @@ func (e *Engine) announce(ctx context.Context, n news) error {
 		}
 	}
 	return nil
+}
+
+// Unsent returns the users that left or are disabled in the local directory, and whose accounts at this provider no run
+// and no job has suspended since. A worker that died may have noticed them.
+func (e *Engine) Unsent(ctx context.Context) ([]directory.Ref, error) {
+	if e.cfg.Pending == nil || e.cfg.Local == nil {
+		return nil, nil
+	}
+	pending, err := e.cfg.Pending.Pending(ctx)
+	if _, everything := pending[ledger.Everything]; everything || err != nil {
+		return nil, err // The next run of the provider reads everything.
+	}
+	users := slices.DeleteFunc(slices.Collect(maps.Keys(pending)),
+		func(ref directory.Ref) bool { return ref.Kind != directory.User })
+	links, err := e.cfg.Ledger.LinksOf(ctx, users...)
+	users = slices.DeleteFunc(users, func(ref directory.Ref) bool { return !stands(links[ref]) })
+	if err != nil || len(users) == 0 {
+		return nil, err
+	}
+	local, err := e.cfg.Local.Around(ctx, directory.Neighbourhood{Also: users})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrReadSource, err)
+	}
+	stay := map[directory.Ref]bool{}
+	for i := range local.Entries {
+		stay[local.Entries[i].Ref()] = local.Entries[i].Active
+	}
+	return slices.DeleteFunc(users, func(ref directory.Ref) bool { return stay[ref] }), nil
 }
 
 // leaversOf returns the changes of a source's plan that take a user away or disable it, and these users.

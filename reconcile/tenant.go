@@ -330,7 +330,6 @@ func (t tenant) learn(a *applier, c *plan.Change, r provider.Result) {
 // record implements hop. Only a run that read everything and carried out its plan concludes departures, confirms
 // members and stores facts.
 func (t tenant) record(ctx context.Context, a *applier, complete bool) error {
-	a.report.Changed = a.report.Applied > 0
 	if a.run.Scope.may(confirms) {
 		a.observe()
 		a.recordDepartures()

@@ -78,6 +78,7 @@ local function close(id, state, now, keep, keep_log, ...)
   if state ~= 'completed' or f[5] then return end
   redis.call('HDEL', meta, 'takes') -- the plan was carried out
   redis.call('HSET', meta, 'completed_id', id, 'completed_at', now)
+  if redis.call('HGET', rec, 'changed') == '1' then redis.call('HSET', meta, 'mark:follow', id) end
   if f[4] then redis.call('HSET', meta, 'completed_read_at', f[4]) end
   if int(f[2]) == 0 and int(f[3]) == 0 then
     redis.call('HSET', meta, 'successful_id', id, 'successful_at', now)
