@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -80,8 +79,8 @@ func (c *Client) Ask(ctx context.Context, topic string, ask, answer any) error {
 		var workers []string
 		if workers, err = c.status.Workers(ctx); err == nil && len(workers) == 0 {
 			c.rdb.Del(context.WithoutCancel(ctx), asked)
-			return fault.Errorf(fault.Unavailable, "%s: no worker takes tasks: start one, or see why those that run stand aside",
-				topic)
+			return fault.Errorf(fault.Unavailable, "%s: no worker takes tasks: start one, or see why those that run "+
+				"stand aside", topic)
 		}
 		found, err = c.rdb.BLPop(ctx, within-first, answered).Result()
 	}
@@ -90,8 +89,8 @@ func (c *Client) Ask(ctx context.Context, topic string, ask, answer any) error {
 	}
 	switch {
 	case errors.Is(err, redis.Nil) || errors.Is(err, context.DeadlineExceeded):
-		return fault.Errorf(fault.Unavailable, "%s: no worker answered within %s: start one, or ask again when the workers "+
-			"have less to do", topic, within.Round(time.Second))
+		return fault.Errorf(fault.Unavailable, "%s: no worker answered within %s: start one, or ask again when the "+
+			"workers have less to do", topic, within.Round(time.Second))
 	case errors.Is(err, context.Canceled):
 		return fault.New(fault.Unavailable, topic, err)
 	case err != nil:
@@ -216,91 +215,4 @@ func (c *Client) wake(ctx context.Context, queue string) {
 		defer cancel()
 		_ = c.rdb.Publish(within, wakeChannel, queue).Err()
 	}()
-}
-
-// bell wakes the server of one queue.
-type bell struct {
-	mu    sync.Mutex
-	next  chan struct{} // closed by the next ring
-	quiet chan struct{} // closed when nothing waits any more
-	once  sync.Once
-}
-
-func newBell() *bell { return &bell{next: make(chan struct{}), quiet: make(chan struct{})} }
-
-func (b *bell) ring() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	close(b.next)
-	b.next = make(chan struct{})
-}
-
-// following returns a channel that the next ring closes.
-func (b *bell) following() <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.next
-}
-
-func (b *bell) stop() { b.once.Do(func() { close(b.quiet) }) }
-
-// waking is the Redis client of a server of asynq. asynq only polls. Here the poll of an empty queue lasts until a task
-// is announced, or for a while, so that an idle worker costs little and still begins at once.
-type waking struct {
-	redis.UniversalClient
-	bell *bell
-	// pending is the key of the queue.
-	pending string
-	idle    time.Duration
-}
-
-// EvalSha implements redis.Scripter. The script that takes a task is known by its first key.
-func (c waking) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
-	const keysOfDequeue = 4
-	if len(keys) != keysOfDequeue || keys[0] != c.pending {
-		return c.UniversalClient.EvalSha(ctx, sha, keys, args...)
-	}
-	rung := c.bell.following()
-	cmd := c.UniversalClient.EvalSha(ctx, sha, keys, args...)
-	if !errors.Is(cmd.Err(), redis.Nil) {
-		return cmd
-	}
-	timer := time.NewTimer(c.idle)
-	defer timer.Stop()
-	select {
-	case <-rung:
-		return c.UniversalClient.EvalSha(ctx, sha, keys, args...)
-	case <-timer.C:
-	case <-c.bell.quiet:
-	}
-	return cmd
-}
-
-// listen rings the bells of the queues in which tasks are announced, until ctx ends. After a break of the connection
-// it rings all of them.
-func (w *Worker) listen(ctx context.Context) {
-	sub := w.cfg.Redis.Subscribe(ctx, wakeChannel)
-	defer sub.Close()
-	messages := sub.ChannelWithSubscriptions()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case m, open := <-messages:
-			if !open {
-				return
-			}
-			queue := ""
-			if news, is := m.(*redis.Message); is {
-				queue = news.Payload
-			}
-			w.mu.Lock()
-			for name, b := range w.bells {
-				if queue == "" || queue == name {
-					b.ring()
-				}
-			}
-			w.mu.Unlock()
-		}
-	}
 }

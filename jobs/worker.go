@@ -107,6 +107,8 @@ type Worker struct {
 	leaving sync.WaitGroup // the stops that are under way
 	aside   atomic.Value   // why the worker stands aside, a string
 
+	turns  turns
+	rounds int // of the loop
 	homes  homes
 	unsent map[container.ID]*atomic.Bool // by source: leavers may wait to be sent ahead
 	data   string                        // the id of the data on Redis, as the loop saw it last
@@ -142,7 +144,8 @@ func NewWorker(cfg WorkerConfig) (*Worker, error) {
 func (w *Worker) server(queue string, concurrency int) *asynq.Server {
 	b := newBell()
 	w.bells[queue] = b
-	rdb := waking{w.cfg.Redis, b, "asynq:{" + queue + "}:pending", w.cfg.TaskCheckInterval}
+	rdb := &waking{UniversalClient: w.cfg.Redis, bell: b, turns: &w.turns, now: w.cfg.Now, queue: queue,
+		idle: w.cfg.TaskCheckInterval, next: map[string]time.Time{}}
 	return asynq.NewServerFromRedisClient(rdb, asynq.Config{
 		Concurrency: concurrency, Queues: map[string]int{queue: 1},
 		TaskCheckInterval: time.Millisecond, DelayedTaskCheckInterval: 500 * time.Millisecond,
@@ -277,8 +280,13 @@ func (w *Worker) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(w.settle(ctx), w.announce(ctx)); err != nil {
-		return err
+	changed := w.turns.share(alive, w.cfg.Name)
+	w.rounds++
+	mine := w.turns.mine(w.rounds)
+	if mine || changed { // A configuration comes with a worker, and goes with one.
+		if err := w.settle(ctx); err != nil {
+			return err
+		}
 	}
 	names := make([]container.ID, 0, len(w.cfg.Containers))
 	for _, c := range w.cfg.Containers {
@@ -290,14 +298,17 @@ func (w *Worker) round(ctx context.Context) error {
 		if r.Action == status.Resume {
 			w.cfg.Metrics.Resumed(r.Run.Container)
 		}
-		w.cfg.Log.InfoContext(ctx, "looked after a run", "action", string(r.Action), "container", string(r.Run.Container),
-			"run_id", r.Run.ID, "epoch", r.Run.Epoch)
+		w.cfg.Log.InfoContext(ctx, "looked after a run", "action", string(r.Action), "container",
+			string(r.Run.Container), "run_id", r.Run.ID, "epoch", r.Run.Epoch)
 		if r.NeedsEnqueue() {
 			errs = append(errs, w.requeue(ctx, r.Run))
 		}
 	}
-	return errors.Join(append(errs, w.count(ctx, names), w.lost(ctx, names), w.mend(ctx, names, alive), w.tick(ctx),
-		w.noticeLoss(ctx))...)
+	if mine { // One of several workers is enough for the rest.
+		errs = append(errs, w.announce(ctx), w.count(ctx, names), w.lost(ctx, names), w.mend(ctx, names, alive),
+			w.tick(ctx), w.noticeLoss(ctx))
+	}
+	return errors.Join(errs...)
 }
 
 // lost ends the object jobs that no worker will finish any more, and counts them.
@@ -346,8 +357,8 @@ func (w *Worker) requeue(ctx context.Context, run status.Run) error {
 func (w *Worker) begin(ctx context.Context, name container.ID, by status.Trigger) error {
 	_, err := w.client.Start(ctx, name, false, by)
 	if live, ok := errors.AsType[*status.LiveError](err); ok {
-		w.cfg.Log.InfoContext(ctx, "not started: a run is live", "container", string(name), "run_id", live.Run.ID, "trigger",
-			string(by.Kind))
+		w.cfg.Log.InfoContext(ctx, "not started: a run is live", "container", string(name), "run_id", live.Run.ID,
+			"trigger", string(by.Kind))
 		return nil
 	}
 	return err

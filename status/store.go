@@ -186,10 +186,12 @@ const dataKey = "rollcall:{workers}:data"
 
 // Data returns an id of the data on Redis. It changes when Redis has lost its data.
 func (s *Store) Data(ctx context.Context) (string, error) {
-	if err := s.rdb.SetNX(ctx, dataKey, uuid.NewString(), 0).Err(); err != nil {
-		return "", redisFault("data", err)
-	}
 	id, err := s.rdb.Get(ctx, dataKey).Result()
+	if errors.Is(err, redis.Nil) {
+		if err = s.rdb.SetNX(ctx, dataKey, uuid.NewString(), 0).Err(); err == nil {
+			id, err = s.rdb.Get(ctx, dataKey).Result()
+		}
+	}
 	return id, redisFault("data", err)
 }
 

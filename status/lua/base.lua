@@ -13,10 +13,11 @@ end
 -- counting returns the digest with the highest generation among those of live workers, and that generation. The second
 -- digest is the one of a worker. Both are nil without such a worker.
 local function counting(worker)
-  local best, highest, its = nil, 0, nil
+  local best, highest, its, generations = nil, 0, nil, {}
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', key('configured'), string.format('%.0f', clock()), '+inf')) do
     local digest, name = string.match(member, '^(%S+) (.*)$')
-    local generation = int(redis.call('HGET', key('configurations'), digest))
+    local generation = generations[digest] or int(redis.call('HGET', key('configurations'), digest))
+    generations[digest] = generation
     if generation > highest then best, highest = digest, generation end
     if name == worker then its = digest end
   end
