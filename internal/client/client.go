@@ -67,8 +67,8 @@ func New(c Config) (*Client, error) {
 	u, err := url.Parse(c.Address)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return nil, fault.Errorf(fault.Invalid, "the API's address %q: want something like %s", c.Address,
-			DefaultAddress)
+		shown := c.Address[strings.LastIndex(c.Address, "@")+1:] // A password may come before it.
+		return nil, fault.Errorf(fault.Invalid, "the API's address %q: want something like %s", shown, DefaultAddress)
 	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return nil, fault.Errorf(fault.Invalid, "the API's address must have no user, query or fragment")
 	}
@@ -219,7 +219,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if u, is := errors.AsType[*url.Error](err); is { // It repeats the URL.
 		cause = u.Err
 	}
-	text := cause.Error()
+	text := c.hide(cause.Error())
 	if errors.Is(err, context.DeadlineExceeded) {
 		text = "no answer in time"
 	}
@@ -251,10 +251,19 @@ func advice(err error) string {
 	return "Is it running? --api or ROLLCALL_API says where it is."
 }
 
+// hide returns a text without the token. What stands before the API may repeat the request that it was sent.
+func (c *Client) hide(text string) string {
+	if c.token == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, c.token.Reveal(), secret.Redacted)
+}
+
 // refused makes an Error of an answer that is none of success.
 func (c *Client) refused(resp *http.Response, body []byte) error {
+	body = []byte(c.hide(string(body)))
 	e := &Error{Kind: kindOf(resp.StatusCode), Status: resp.StatusCode, Body: body}
-	if place := resp.Header.Get("Location"); place != "" && e.Kind == fault.Internal {
+	if place := c.hide(resp.Header.Get("Location")); place != "" && e.Kind == fault.Internal {
 		e.Text = fmt.Sprintf("%s sends callers on to %s: use the address of the API itself", c.address, place)
 		return e
 	}
@@ -266,10 +275,10 @@ func (c *Client) refused(resp *http.Response, body []byte) error {
 			return e
 		}
 		e.Text = fmt.Sprintf("%s answers with %s, and not like Rollcall's API: is the address right?", c.address,
-			resp.Status)
+			c.hide(resp.Status))
 		return e
 	}
-	e.Text = cmp.Or(sentence(fields), resp.Status)
+	e.Text = cmp.Or(sentence(fields), c.hide(resp.Status))
 	if text, there := fields["run"]; there {
 		var run Run
 		if json.Unmarshal(text, &run) == nil && run.ID != "" {

@@ -56,19 +56,19 @@ var build = sync.OnceValue(func() error {
 	if underRace {
 		args = append(args, "-race")
 	}
-	for _, name := range []string{"api", "worker"} { // For the same reason: the cache knows which files were read.
+	for _, name := range []string{"api", "worker", "rollcall"} { // For the same reason: the cache knows which files were read.
 		if _, err := os.ReadFile(filepath.Join("..", "..", "cmd", name, "main.go")); err != nil {
 			return err
 		}
 	}
-	out, err := exec.Command("go", append(args, "rollcall/cmd/api", "rollcall/cmd/worker")...).CombinedOutput()
+	out, err := exec.Command("go", append(args, "rollcall/cmd/api", "rollcall/cmd/worker", "rollcall/cmd/rollcall")...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return nil
 })
 
-// program returns the path of one of the two.
+// program returns the path of one of the three.
 func program(t testing.TB, name string) string {
 	t.Helper()
 	if err := build(); err != nil {

@@ -43,13 +43,8 @@ type show struct {
 func startDemo(t testing.TB) *show {
 	t.Helper()
 	s := &show{TB: t, dir: t.TempDir()}
-	program := filepath.Join(s.dir, "rollcall")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", program,
-		"rollcall/cmd/rollcall").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
-	cmd := exec.CommandContext(ctx, program, "demo", "--listen", "127.0.0.1:0", "--metrics-listen", "off")
+	cmd := exec.CommandContext(ctx, program(t, "rollcall"), "demo", "--listen", "127.0.0.1:0", "--metrics-listen", "off")
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 20 * time.Second
 	cmd.Env, cmd.Stderr = append(os.Environ(), "TMPDIR="+s.dir), t.Output()
