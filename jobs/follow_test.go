@@ -12,7 +12,6 @@ import (
 	"rollcall/fault"
 	"rollcall/internal/testclock"
 	"rollcall/ledger"
-	"rollcall/ledger/ledgertest"
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/reconcile"
@@ -54,7 +53,8 @@ func (f *forgetful) SetFacts(ctx context.Context, facts ledger.Facts) error {
 // following is a site with a provider that has followed its source once.
 func following(t *testing.T) (*site, *forgetful) {
 	t.Helper()
-	s, first := newSite(t), &forgetful{Ledger: ledgertest.NewMemory()}
+	s := newSite(t)
+	first := &forgetful{Ledger: s.links(corp)}
 	s.follow, s.first, s.mirror = true, first, &mirror{tenant: s.local}
 	s.worker("w1")
 	s.until(corp, s.start(corp).ID, status.Completed)

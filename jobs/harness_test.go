@@ -18,7 +18,7 @@ import (
 	"rollcall/internal/redistest"
 	"rollcall/internal/testclock"
 	"rollcall/jobs"
-	"rollcall/ledger/ledgertest"
+	"rollcall/ledger"
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/provider"
@@ -176,9 +176,12 @@ func newSite(t *testing.T) *site {
 	return &site{
 		now: now, skew: ahead, t: t, rdb: rdb, status: st, decisions: decisions.New(rdb, decisions.Config{Keys: keys}),
 		client: jobs.NewClient(rdb, st), source: &people{n: 20}, local: &tenant{mirror: true}, remote: &tenant{},
-		ledger: ledgertest.NewMemory(),
+		ledger: ledger.NewRedis(rdb, string(google)),
 	}
 }
+
+// links returns the ledger of a container.
+func (s *site) links(c container.ID) *ledger.Redis { return ledger.NewRedis(s.rdb, string(c)) }
 
 func (s *site) containers() []jobs.Container {
 	if s.configured != nil {
@@ -210,7 +213,7 @@ func (s *site) containers() []jobs.Container {
 	if s.mirror != nil {
 		mirror = s.mirror
 	}
-	var first reconcile.Ledger = ledgertest.NewMemory()
+	var first reconcile.Ledger = s.links(corp)
 	if s.first != nil {
 		first = s.first
 	}

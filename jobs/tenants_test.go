@@ -14,7 +14,6 @@ import (
 	"rollcall/directory/store"
 	"rollcall/internal/testclock"
 	"rollcall/jobs"
-	"rollcall/ledger/ledgertest"
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/reconcile"
@@ -61,7 +60,7 @@ func several(t *testing.T) (s *site, source *titles, tenants []*tenant) {
 	t.Helper()
 	s, source = newSite(t), &titles{title: "first"}
 	part := func() *store.Part { return store.New(store.Config{Redis: s.rdb, Slug: "corp"}) }
-	first := ledgertest.NewMemory()
+	first := s.links(corp)
 	s.configured = []jobs.Container{{Name: corp, Engine: func() *reconcile.Engine {
 		desire := func(sn directory.Snapshot, _ plan.State) (mapping.Result, error) {
 			return mapping.Result{Desired: store.Desired(sn)}, nil
@@ -79,7 +78,7 @@ func several(t *testing.T) (s *site, source *titles, tenants []*tenant) {
 		return r, nil
 	}
 	for n := range tenancies {
-		remote, links := &tenant{}, ledgertest.NewMemory()
+		remote, links := &tenant{}, s.links(tenancy(n))
 		tenants = append(tenants, remote)
 		s.configured = append(s.configured, jobs.Container{Name: tenancy(n), Sources: []string{"corp"},
 			Engine: func() *reconcile.Engine {

@@ -13,13 +13,11 @@ import (
 	"rollcall/fault"
 	"rollcall/internal/redistest"
 	"rollcall/ledger"
-	"rollcall/ledger/ledgertest"
 )
 
 // TestCache runs one suite on every cache.
 func TestCache(t *testing.T) {
 	t.Parallel()
-	t.Run("memory", func(t *testing.T) { t.Parallel(); testCache(t, ledgertest.NewCache()) })
 	redistest.Each(t, func(t *testing.T, rdb *redis.Client) {
 		testCache(t, ledger.NewRedisCache(rdb, "microsoft_entra:1"))
 	})

@@ -14,7 +14,7 @@ import (
 )
 
 // The claims of a run replace those of the run before.
-func testClaims(t *testing.T, l store) {
+func testClaims(t *testing.T, l *ledger.Redis) {
 	claimants := func(want []directory.Ref, keys ...string) {
 		t.Helper()
 		got, err := l.Claimants(t.Context(), keys...)
@@ -37,7 +37,7 @@ func testClaims(t *testing.T, l store) {
 }
 
 // A run over a few entries reads only what the ledger knows of them.
-func testSome(t *testing.T, l store) {
+func testSome(t *testing.T, l *ledger.Redis) {
 	must(t, l.PutLinks(t.Context(), map[directory.Ref]plan.Link{ada: {RemoteID: "1"}, bob: {RemoteID: "2"},
 		staff: {RemoteID: "3"}}))
 	links, err := l.LinksOf(t.Context(), bob, staff, directory.Ref{Kind: directory.User, ID: "none"})

@@ -1,7 +1,6 @@
 package ledger_test
 
 import (
-	"context"
 	"fmt"
 	"reflect"
 	"testing"
@@ -14,7 +13,6 @@ import (
 	"rollcall/fault"
 	"rollcall/internal/redistest"
 	"rollcall/ledger"
-	"rollcall/ledger/ledgertest"
 	"rollcall/plan"
 )
 
@@ -25,35 +23,18 @@ var (
 	now   = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 )
 
-// store has the methods that both ledgers share.
-type store interface {
-	Links(ctx context.Context) (map[directory.Ref]plan.Link, error)
-	PutLinks(ctx context.Context, links map[directory.Ref]plan.Link) error
-	DropLinks(ctx context.Context, refs ...directory.Ref) error
-	Groups(ctx context.Context) (map[directory.ID]plan.Confirmed, error)
-	Confirm(ctx context.Context, groups map[directory.ID]plan.Confirmed) error
-	Unconfirm(ctx context.Context, ids ...directory.ID) error
-	Facts(ctx context.Context) (ledger.Facts, error)
-	SetFacts(ctx context.Context, f ledger.Facts) error
-	LinksOf(ctx context.Context, refs ...directory.Ref) (map[directory.Ref]plan.Link, error)
-	ConfirmedOf(ctx context.Context, ids ...directory.ID) (map[directory.ID]plan.Confirmed, error)
-	Claimants(ctx context.Context, keys ...string) ([]directory.Ref, error)
-	SetClaims(ctx context.Context, claims ledger.Claims) error
-}
-
-// TestLedger runs one suite on every ledger.
+// TestLedger runs one suite on both kinds of Redis.
 func TestLedger(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
-		run  func(*testing.T, store)
+		run  func(*testing.T, *ledger.Redis)
 	}{
 		{"links", testLinks}, {"members", testMembers}, {"facts", testFacts}, {"size", testSize},
 		{"claims", testClaims}, {"some", testSome},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			t.Run("memory", func(t *testing.T) { t.Parallel(); tc.run(t, ledgertest.NewMemory()) })
 			redistest.Each(t, func(t *testing.T, rdb *redis.Client) { tc.run(t, ledger.NewRedis(rdb, "google_workspace:1")) })
 		})
 	}
@@ -66,7 +47,7 @@ func TestLedgerOnCluster(t *testing.T) {
 	testMembers(t, ledger.NewRedis(rdb, "microsoft_entra:1"))
 }
 
-func testLinks(t *testing.T, l store) {
+func testLinks(t *testing.T, l *ledger.Redis) {
 	ctx := t.Context()
 	links := map[directory.Ref]plan.Link{
 		ada:   {RemoteID: "1", Created: now, Rekey: "E1", Suspended: true},
@@ -84,7 +65,7 @@ func testLinks(t *testing.T, l store) {
 	want(t, "Links() after a change")(l.Links(ctx))(map[directory.Ref]plan.Link{ada: {RemoteID: "4"}, staff: links[staff]})
 }
 
-func testMembers(t *testing.T, l store) {
+func testMembers(t *testing.T, l *ledger.Redis) {
 	ctx := t.Context()
 	groups := map[directory.ID]plan.Confirmed{
 		"none": {Witness: "0", VerifyBy: now},
@@ -98,7 +79,7 @@ func testMembers(t *testing.T, l store) {
 	must(t, l.Confirm(ctx, map[directory.ID]plan.Confirmed{"many": groups["one"]}))
 }
 
-func testFacts(t *testing.T, l store) {
+func testFacts(t *testing.T, l *ledger.Redis) {
 	ctx := t.Context()
 	f, err := l.Facts(ctx)
 	if err != nil || f.Complete() {
@@ -114,7 +95,7 @@ func testFacts(t *testing.T, l store) {
 }
 
 // testSize writes more than one page of everything, and a group of 50,000.
-func testSize(t *testing.T, l store) {
+func testSize(t *testing.T, l *ledger.Redis) {
 	ctx := t.Context()
 	links, groups := map[directory.Ref]plan.Link{}, map[directory.ID]plan.Confirmed{}
 	var refs []directory.Ref

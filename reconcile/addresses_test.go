@@ -16,7 +16,7 @@ import (
 // of u002.
 func handedOn(t *testing.T) *world {
 	t.Helper()
-	w := newWorld()
+	w := newWorld(t)
 	for i := range 60 {
 		w.source.snapshot.Entries = append(w.source.snapshot.Entries, person(i+10))
 	}

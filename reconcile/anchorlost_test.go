@@ -11,7 +11,7 @@ import (
 // second one.
 func TestLaw4AnAccountThatLostItsAnchorIsHeldInEveryRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
 	for _, o := range w.tenant.objects {
@@ -35,7 +35,7 @@ func TestLaw4AnAccountThatLostItsAnchorIsHeldInEveryRun(t *testing.T) {
 // the link to the account stays, so the entry gets no second one. An account that gets its anchor back is ours again.
 func TestLaw5AnInactiveEntryKeepsTheLinkToAnAccountThatLostItsAnchor(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
 	var account *plan.Object

@@ -158,8 +158,8 @@ func compareSingle(t *testing.T, options mapping.Options, moves string, seed uin
 	if err != nil {
 		t.Fatal(err)
 	}
-	local := newWorld().ledger
-	n := &nearby{world: newWorld(), local: local, T: t, rdb: redistest.Start(t), mapping: m, moves: moves,
+	local := newWorld(t).ledger
+	n := &nearby{world: newWorld(t), local: local, T: t, rdb: redistest.Start(t), mapping: m, moves: moves,
 		rng: rand.New(rand.NewPCG(seed, 5))}
 	for i := range 14 {
 		e := person(i)

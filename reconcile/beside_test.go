@@ -13,7 +13,7 @@ import (
 // creation. Such changes are the creation of a group, the membership of a user who exists, and that of the user before.
 func TestGroupsAndMembersGoOnBesideCreations(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.tenant.apart = true
 	w.source.snapshot.Entries = []directory.Entry{person(0), crew(0, 0)}
 	mustRun(t, w)
@@ -67,7 +67,7 @@ func TestGroupsAndMembersGoOnBesideCreations(t *testing.T) {
 // user, and that nothing waits for them.
 func TestMembershipsOfAFailedCreationFail(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.tenant.apart = true
 	w.source.snapshot.Entries = []directory.Entry{person(0), person(1), crew(0, 0, 1)}
 	w.refusing(map[directory.Ref]bool{ref(1): true})

@@ -13,7 +13,7 @@ import (
 // Other runs spent the budget between this run's plan and its writes. Only the rest of the budget may be spent.
 func TestLaw9TheBudgetIsTakenBeforeTheWrite(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	for i := range 30 {
 		w.source.snapshot.Entries = append(w.source.snapshot.Entries, person(i))
 	}
@@ -36,7 +36,7 @@ func TestLaw9TheBudgetIsTakenBeforeTheWrite(t *testing.T) {
 // A failed change does not count against the budget.
 func TestLaw9WhatFailedIsNotSpent(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
 	w.source.snapshot.Entries = slices.Delete(company(), 5, 6)
@@ -49,7 +49,7 @@ func TestLaw9WhatFailedIsNotSpent(t *testing.T) {
 // A change counts even if the worker dies right after its write.
 func TestLaw9ADeathAfterTheWriteIsSpent(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
 	w.source.snapshot.Entries = slices.Delete(company(), 5, 6)

@@ -72,7 +72,7 @@ func TestExplainWithoutTheOtherEntries(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld()
+			w := newWorld(t)
 			w.source.snapshot.Entries = company()
 			mustRun(t, w)
 			w.source.snapshot.Entries = slices.Delete(company(), 5, 6)

@@ -33,7 +33,7 @@ func (r *restorer) Deleted(context.Context) ([]plan.Deleted, error) {
 // held.
 func TestDeletedAccountsAreReadBeforeCreates(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
 	tenant := &restorer{tenantFake: w.tenant}

@@ -47,7 +47,7 @@ func newNearby(t *testing.T, options mapping.Options, seed uint64, fields ...map
 		t.Fatal(err)
 	}
 	rdb := redistest.Start(t)
-	return &nearby{world: newWorld(), T: t, rdb: rdb, mapping: m, moves: "pager", rng: rand.New(rand.NewPCG(seed, 7)),
+	return &nearby{world: newWorld(t), T: t, rdb: rdb, mapping: m, moves: "pager", rng: rand.New(rand.NewPCG(seed, 7)),
 		local: ledger.NewRedis(rdb, "ldap:corp"), limits: unlimited(),
 		follow: ledger.NewRedis(rdb, "google_workspace:1")}
 }

@@ -23,7 +23,7 @@ func TestAWorkerThatDiesAfterAWrite(t *testing.T) {
 		}
 	}
 	begin := func() *world {
-		w := newWorld()
+		w := newWorld(t)
 		w.source.snapshot = directory.Snapshot{Entries: company()}
 		if _, err := w.run(t.Context()); err != nil {
 			t.Fatal(err)

@@ -15,7 +15,7 @@ import (
 // deletesAtOnce is a company with a user who left, at a tenant that deletes at once. A joiner comes in the same run.
 func deletesAtOnce(t *testing.T) *world {
 	t.Helper()
-	w := newWorld()
+	w := newWorld(t)
 	w.policy.UserDeleteAction, w.policy.DeleteAfter = plan.ActionDelete, 0
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)

@@ -19,7 +19,7 @@ func (slowTenant) Estimate(changes []plan.Change) time.Duration {
 // TestAPlanSaysHowLongItTakes checks that the estimate is a message of the run before anything is written.
 func TestAPlanSaysHowLongItTakes(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company() // 13 objects and 8 memberships
 	const want = "At the tenant's quota the changes take about 21 minutes."
 	w.tenant.hook = func(plan.Change, bool) error {

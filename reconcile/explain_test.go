@@ -37,7 +37,7 @@ func ops(p plan.Plan, ref directory.Ref) (out []plan.Op) {
 // An explanation draws the conclusions of a full run about one entry. The sync of the entry alone must not.
 func TestExplainConcludesDepartures(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	if x := w.explain(t, ref(5)); !slices.Equal(ops(x.Apply, ref(5)), []plan.Op{plan.Create}) ||
 		fault.KindOf(x.Unproven) != fault.Unsafe || x.Facts.Complete() {
@@ -69,7 +69,7 @@ func (deaf) Read(context.Context, provider.Query) (plan.State, error) {
 // Without one of the sides, the explanation has the data of the other.
 func TestExplainWithoutASide(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
 	e := reconcile.New(reconcile.Config{Source: w.source, Provider: deaf{w.tenant}, Desire: desire, Ledger: w.ledger,
@@ -88,7 +88,7 @@ func TestExplainWithoutASide(t *testing.T) {
 // A lookup that does not find the entry's account outweighs the link in the ledger.
 func TestTheSyncOfOneEntryMakesWhatWasDeletedByHand(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
 	for id, o := range w.tenant.objects {
@@ -109,7 +109,7 @@ func TestTheSyncOfOneEntryMakesWhatWasDeletedByHand(t *testing.T) {
 // account that the ledger knows.
 func TestAnAmbiguousAnchorIsNotLinked(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
 	w.tenant.objects["copy"] = &plan.Object{Ref: ref(5), RemoteID: "copy", Address: "copy@example.com", Active: true}

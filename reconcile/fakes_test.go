@@ -7,11 +7,13 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"testing"
 	"time"
 
 	"rollcall/directory"
 	"rollcall/fault"
-	"rollcall/ledger/ledgertest"
+	"rollcall/internal/redistest"
+	"rollcall/ledger"
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/provider"
@@ -254,9 +256,16 @@ type world struct {
 	names map[directory.Ref]string
 }
 
-func newWorld() *world {
+// newLedger returns an empty ledger.
+func newLedger(t testing.TB) *ledger.Redis {
+	t.Helper()
+	return ledger.NewRedis(redistest.Start(t), "google_workspace:1")
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
 	return &world{
-		source: &sourceFake{}, tenant: newTenant(), ledger: ledgertest.NewMemory(), gate: &gateFake{}, said: &journalFake{},
+		source: &sourceFake{}, tenant: newTenant(), ledger: newLedger(t), gate: &gateFake{}, said: &journalFake{},
 		policy: plan.Policy{UserDeleteAction: plan.ActionSuspend, GroupDeleteAction: plan.ActionDoNothing,
 			DeleteAfter: 720 * time.Hour},
 		now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC),

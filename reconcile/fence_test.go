@@ -45,7 +45,7 @@ func TestTheFenceOfARunReachesTheAdapter(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld()
+			w := newWorld(t)
 			w.source.snapshot.Entries = company()[:1]
 			engine := reconcile.New(reconcile.Config{Source: w.source, Desire: desire, Ledger: w.ledger,
 				Provider: &stopped{w.tenant, func() { lose(w.gate) }}})
@@ -78,7 +78,7 @@ func TestNothingIsWrittenWhilePaused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld()
+			w := newWorld(t)
 			w.source.snapshot.Entries = company()
 			begins(w)
 			r, err := w.run(t.Context())

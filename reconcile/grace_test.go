@@ -18,7 +18,7 @@ import (
 // begins now, even if the worker dies right after the write.
 func TestLaw10TheGracePeriodOfALateSuspensionSurvivesADeath(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.policy.UserDeleteAction = plan.ActionDelete
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
@@ -79,7 +79,7 @@ func (t keeper) Apply(ctx context.Context, batch []plan.Change) []provider.Resul
 // TestADeletedAccountThatTheTenantKeeps is deleted once, and active again when the person comes back.
 func TestADeletedAccountThatTheTenantKeeps(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.policy.UserDeleteAction, w.policy.DeleteAfter = plan.ActionDelete, 0
 	silent := false
 	run := func(want int) {

@@ -86,7 +86,7 @@ func (t *tenantFake) without(refused map[directory.Ref]bool) map[string]string {
 func TestLaw10FivePercentRefusedForGood(t *testing.T) {
 	t.Parallel()
 	const people = 2000
-	w := newWorld()
+	w := newWorld(t)
 	refused := map[directory.Ref]bool{}
 	for i := range people + 40 {
 		if i%20 == 7 {
@@ -160,7 +160,7 @@ func count(done []string, op string) (n int) {
 func TestLaw10ALaneThatIsRefusedIsGivenUp(t *testing.T) {
 	t.Parallel()
 	for op, want := range map[plan.Op]int{plan.Create: 20, plan.Suspend: 30} {
-		w := newWorld()
+		w := newWorld(t)
 		for i := range 700 {
 			w.source.snapshot.Entries = append(w.source.snapshot.Entries, person(i))
 		}
@@ -232,7 +232,7 @@ func TestLaw11MakeBeforeBreak(t *testing.T) {
 	t.Parallel()
 	for _, gain := range []error{nil, fault.Errorf(fault.Refused, "locked group"),
 		fault.Errorf(fault.Throttled, "slower")} {
-		w := newWorld()
+		w := newWorld(t)
 		w.source.snapshot.Entries = append(company(), crew(3, 5))
 		mustRun(t, w)
 		next := append(company()[:10], crew(0, 0, 1, 2), crew(1, 2, 4, 6), crew(2, 3, 9), crew(3))
@@ -265,7 +265,7 @@ func TestLaw11MakeBeforeBreak(t *testing.T) {
 // A write that is superseded by a newer version of its entry is left to the next run. It is not a failure.
 func TestASupersededWriteIsNoFailure(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()[:10]
 	w.tenant.hook = func(c plan.Change, after bool) error {
 		if !after && c.Ref == ref(3) {
@@ -284,7 +284,7 @@ func TestASupersededWriteIsNoFailure(t *testing.T) {
 // The text of a failure names the entry, and the value that was rejected.
 func TestAFailureNamesEntryFieldAndValue(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	w.tenant.hook = func(c plan.Change, after bool) error {
 		if !after && c.Ref == ref(3) {
@@ -303,7 +303,7 @@ func TestAFailureNamesEntryFieldAndValue(t *testing.T) {
 // is tried again in every run.
 func TestARefusedValueIsRemembered(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	asked := map[directory.Ref]int{}
 	w.tenant.hook = func(c plan.Change, after bool) error {

@@ -19,7 +19,7 @@ var errNoLists = fault.Errorf(fault.Denied, "users.list: 403 forbidden")
 // unlisted is a hop with sixty people to a tenant that refuses every list from now on.
 func unlisted(t *testing.T) *world {
 	t.Helper()
-	w := newWorld()
+	w := newWorld(t)
 	for i := range 60 {
 		w.source.snapshot.Entries = append(w.source.snapshot.Entries, person(i))
 	}
@@ -45,7 +45,7 @@ func (w *world) leave(disabled int, gone ...int) {
 // A first provisioning may take hours. A leaver in the middle of it is judged by the accounts that are there by then.
 func TestALeaverInTheMiddleOfAFirstProvisioning(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	present := &sourceFake{snapshot: w.source.snapshot}
 	present.snapshot.Entries = present.snapshot.Entries[1:]

@@ -31,7 +31,7 @@ func (f *timedFake) Apply(ctx context.Context, batch []plan.Change) []provider.R
 // A write that outlives its lock would land on top of a newer one.
 func TestLaw13AWriteEndsBeforeItsLockDoes(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	tenant := &timedFake{tenantFake: w.tenant}
 	engine := reconcile.New(reconcile.Config{Source: w.source, Provider: tenant, Desire: desire, Ledger: w.ledger})

@@ -26,7 +26,7 @@ func (a *asked) Read(ctx context.Context, q provider.Query) (plan.State, error) 
 // The lookups for one entry follow from the entry and the groups. No other entry is mapped for them.
 func TestLookupsMapTheEntryAndTheGroupsAlone(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
 	tenant, mapped := &asked{tenantFake: w.tenant}, []int{}
@@ -57,7 +57,7 @@ func TestLookupsFindTheAddressBesideThatOfAPin(t *testing.T) {
 	for name, version := range map[string]string{"ended": "other", "lasting": ""} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld()
+			w := newWorld(t)
 			w.source.snapshot.Entries = company()
 			mustRun(t, w)
 			w.names = map[directory.Ref]string{ref(2): "new"}

@@ -48,7 +48,7 @@ func (c copied) Read(context.Context, provider.Query) (plan.State, error) {
 // A group that is synced alone asks its source for the members that it loses, and not for those that stay.
 func TestASingleGroupAsksOnlyForTheMembersThatItLoses(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	source := &questioned{}
 	for i := range 5 {
 		source.Entries = append(source.Entries, person(i))

@@ -56,7 +56,7 @@ func (w *world) withoutMarks() (*markless, *reconcile.Engine) {
 // same.
 func TestASuspensionIsNotedBeforeItIsMade(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	tenant, engine := w.withoutMarks()
 	run := func() error {
@@ -95,7 +95,7 @@ func TestASuspensionIsNotedBeforeItIsMade(t *testing.T) {
 // TestAnAnchorThatMayBeForeign checks that an object is ours only if its anchor names a known entry.
 func TestAnAnchorThatMayBeForeign(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
 	for _, o := range w.tenant.objects {
@@ -104,7 +104,7 @@ func TestAnAnchorThatMayBeForeign(t *testing.T) {
 	stranger := &plan.Object{Ref: directory.Ref{Kind: directory.User, ID: "u999"}, RemoteID: "x",
 		Address: "x@example.com", Active: true, Unproven: "it may be another system's"}
 	w.tenant.objects["x"] = stranger
-	w.ledger = newWorld().ledger
+	w.ledger = newWorld(t).ledger
 	if err := w.ledger.PutLinks(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ func (l localFake) Capabilities() plan.Capabilities {
 // people from one group before they are in the other.
 func TestAnApprovalOfASourceCarriesOutTheWholePlan(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	engine := func() *reconcile.Engine {
 		return reconcile.New(reconcile.Config{Source: w.source, Provider: localFake{w.tenant}, Desire: desire,

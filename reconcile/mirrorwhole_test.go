@@ -26,7 +26,7 @@ func (c committed) Commit(context.Context, string) (bool, error) { *c.times++; r
 // twice, and lose the groups in the tenants.
 func TestLaw1ALocalDirectoryThatLacksAChangeIsNotPublished(t *testing.T) {
 	t.Parallel()
-	w, times := newWorld(), 0
+	w, times := newWorld(t), 0
 	w.source.snapshot.Entries = company()
 	engine := reconcile.New(reconcile.Config{Source: w.source, Provider: committed{localFake{w.tenant}, &times},
 		Desire: desire, Ledger: w.ledger})

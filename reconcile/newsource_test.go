@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"rollcall/directory"
-	"rollcall/ledger/ledgertest"
 	"rollcall/plan"
 	"rollcall/reconcile"
 )
@@ -59,7 +58,7 @@ func (w *world) decide(t *testing.T, n int, v plan.Verdict) {
 // TestLaw12ASourceAddedLaterAsksOnce adds a source to a tenant that is in step.
 func TestLaw12ASourceAddedLaterAsksOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	check := func(what string, scope reconcile.Scope, waiting, there int) {
 		t.Helper()
@@ -91,12 +90,12 @@ func TestLaw12ASourceAddedLaterAsksOnce(t *testing.T) {
 // TestLaw4NoRecoveryAsksAboutASource has a tenant of two sources and a ledger that is lost, or of an older version.
 func TestLaw4NoRecoveryAsksAboutASource(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = append(company(), office(20)...)
 	if n, there := w.asks(t, reconcile.Full()); n != 0 || there != 20 {
 		t.Fatalf("the first sync: %d wait, %d are there", n, there)
 	}
-	w.ledger = ledgertest.NewMemory()
+	w.ledger = newLedger(t)
 	w.source.snapshot.Entries = append(company(), office(60)...)
 	if n, there := w.asks(t, reconcile.Full()); n != 0 || there != 60 {
 		t.Errorf("the ledger was lost: %d wait, %d are there", n, there)
@@ -113,7 +112,7 @@ func TestLaw4NoRecoveryAsksAboutASource(t *testing.T) {
 	if n, there := w.asks(t, reconcile.Full()); n != 0 || there != 90 {
 		t.Errorf("a ledger of an older version: %d wait, %d are there", n, there)
 	}
-	w.ledger = ledgertest.NewMemory()
+	w.ledger = newLedger(t)
 	for i := range 30 {
 		e := person(900 + i)
 		e.Source = "third"
@@ -130,7 +129,7 @@ func TestLaw4NoRecoveryAsksAboutASource(t *testing.T) {
 // TestLaw12AFirstSyncThatDiedAsksNothing stops the first sync of two sources after a few accounts of the first one.
 func TestLaw12AFirstSyncThatDiedAsksNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = append(company(), office(20)...)
 	died := errors.New("the worker died")
 	w.tenant.hook = func(c plan.Change, after bool) error {

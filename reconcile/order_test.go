@@ -16,7 +16,7 @@ func TestAnOrderThatIsGivenDuringARun(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld()
+			w := newWorld(t)
 			for i, active := range states {
 				leaver := person(1)
 				leaver.Active = active

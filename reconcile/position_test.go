@@ -28,7 +28,7 @@ func positionOf(server string, usn int) directory.Position {
 // the server has caught up.
 func TestAnOlderServerFailsTheRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	engine := func() *reconcile.Engine {
 		return reconcile.New(reconcile.Config{Source: w.source, Provider: localFake{w.tenant}, Desire: desire,
 			Ledger: w.ledger, Container: "ldap:corp"})
@@ -64,7 +64,7 @@ func TestAnOlderServerFailsTheRun(t *testing.T) {
 // updates and entries that come back wait until the server is accepted.
 func TestAServerThatCannotBeComparedIsDoubted(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	local := inventory{localFake{w.tenant}, []directory.Ref{ref(20)}}
 	execute := func() reconcile.Report {
 		t.Helper()
@@ -133,7 +133,7 @@ func (a *asking) Read(ctx context.Context, q directory.Query) (directory.Snapsho
 // TestASourceCanAskForTheKnownEntries checks that an ID in another letter case remains the same entry.
 func TestASourceCanAskForTheKnownEntries(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	source := &asking{sourceFake: w.source}
 	local := inventory{localFake{w.tenant}, []directory.Ref{ref(3)}}

@@ -13,7 +13,6 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
-	"rollcall/ledger/ledgertest"
 	"rollcall/plan"
 	"rollcall/provider"
 )
@@ -37,7 +36,7 @@ func quiet(t *testing.T, w *world) {
 
 func TestAFirstRunProvisionsAndTheNextDoesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
 	if got, want := len(w.tenant.objects), 13; got != want {
@@ -62,13 +61,13 @@ func TestAFirstRunProvisionsAndTheNextDoesNothing(t *testing.T) {
 
 func TestLaw3LosingTheLedgerCostsNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
 	w.source.snapshot.Entries = slices.Delete(company(), 5, 6) // u005, in no crew
 	mustRun(t, w)
 	want := w.tenant.picture()
-	w.ledger = ledgertest.NewMemory()
+	w.ledger = newLedger(t)
 	quiet(t, w)
 	if diff := cmp.Diff(want, w.tenant.picture()); diff != "" {
 		t.Errorf("after the ledger was lost (-want +got):\n%s", diff)
@@ -77,7 +76,7 @@ func TestLaw3LosingTheLedgerCostsNothing(t *testing.T) {
 
 func TestLaw1NoUsersWhereThereWereSomeFails(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
 	w.source.snapshot.Entries = nil
@@ -93,7 +92,7 @@ func TestLaw1NoUsersWhereThereWereSomeFails(t *testing.T) {
 
 func TestLaw1OtherReferralsHoldTheDestructiveLane(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	w.source.snapshot.Referrals = []string{"ldap://a/"}
 	mustRun(t, w)
@@ -122,7 +121,7 @@ func TestLaw1OtherReferralsHoldTheDestructiveLane(t *testing.T) {
 
 func TestLaw10TheClockSurvivesAndComingBackCancels(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.policy.UserDeleteAction = plan.ActionDelete
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
@@ -149,7 +148,7 @@ func TestLaw10TheClockSurvivesAndComingBackCancels(t *testing.T) {
 
 func TestLaw13AnOlderPlanGivesWay(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	w.tenant.hook = func(c plan.Change, after bool) error {
 		if !after && c.Ref == ref(0) { // While the first is written, the directory moves on.
@@ -188,7 +187,7 @@ func TestLaw11OneBadEntryIsNamedAndABadTargetStops(t *testing.T) {
 		{fault.Canceled, true},
 		{fault.Refused, false},
 	} {
-		w := newWorld()
+		w := newWorld(t)
 		w.source.snapshot.Entries = company()
 		w.tenant.hook = func(c plan.Change, after bool) error {
 			if !after && c.Ref == ref(3) {
@@ -208,7 +207,7 @@ func TestLaw11OneBadEntryIsNamedAndABadTargetStops(t *testing.T) {
 
 func TestATargetThatIsDownStopsTheRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	w.tenant.hook = func(plan.Change, bool) error { return fault.Errorf(fault.Unavailable, "502") }
 	if _, err := w.run(t.Context()); fault.KindOf(err) != fault.Unavailable {
@@ -218,7 +217,7 @@ func TestATargetThatIsDownStopsTheRun(t *testing.T) {
 
 func TestLaw12AWorkerWithoutItsLeaseWritesNothing(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	w.gate.err = errors.New("the lease is gone")
 	if _, err := w.run(t.Context()); err == nil || len(w.tenant.applied) > 0 {
@@ -228,7 +227,7 @@ func TestLaw12AWorkerWithoutItsLeaseWritesNothing(t *testing.T) {
 
 func TestDraining(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	w.gate.drain = make(chan struct{})
 	close(w.gate.drain)
@@ -239,7 +238,7 @@ func TestDraining(t *testing.T) {
 
 func TestAnObjectJobTouchesOneEntry(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
 	mustRun(t, w)
@@ -263,7 +262,7 @@ func TestAnObjectJobTouchesOneEntry(t *testing.T) {
 
 func TestAnObjectJobCreatesNothingBeforeAFullRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	if _, err := w.run(t.Context(), ref(3)); fault.KindOf(err) != fault.Unsafe || len(w.tenant.objects) > 0 {
 		t.Errorf("Execute() = %v with %d objects, want unsafe and none", err, len(w.tenant.objects))
@@ -272,7 +271,7 @@ func TestAnObjectJobCreatesNothingBeforeAFullRun(t *testing.T) {
 
 func TestRequireApproval(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries, w.approval, w.scope = company(), provider.ApprovalFirstRun, "one"
 	for range 2 { // Waiting does not approve.
 		r, err := w.run(t.Context())
@@ -301,7 +300,7 @@ var errKilled = fault.Errorf(fault.Canceled, "killed")
 // scenario prepares a world for the run that is going to be killed. Some people join, one changes, one leaves and one
 // comes back.
 func scenario(t *testing.T) *world {
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
 	w.source.snapshot.Entries = slices.Delete(company(), 7, 8)

@@ -42,7 +42,7 @@ func TestReportsFollowTheirManager(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := &nearby{world: newWorld(), local: newWorld().ledger, T: t, rdb: redistest.Start(t), mapping: m}
+	n := &nearby{world: newWorld(t), local: newWorld(t).ledger, T: t, rdb: redistest.Start(t), mapping: m}
 	for i := range 3 {
 		e := person(i)
 		e.DN = fmt.Sprintf("cn=%d,dc=example,dc=com", i)

@@ -32,7 +32,7 @@ func (s *settling) Settle(ctx context.Context) error {
 // A provider has the time that it needs to keep its view of a large tenant, because the run is recorded by then.
 func TestTheViewOfATenantIsKeptAfterTheRunIsRecorded(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	s := &settling{tenantFake: w.tenant, facts: func() string {
 		f, err := w.ledger.Facts(t.Context())

@@ -15,7 +15,7 @@ import (
 // A group answers every write with 503. All other objects get their changes, and the broken group costs few writes.
 func TestLaw10AGroupWithoutAnswersHarmsNoOtherObject(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.policy.UserDeleteAction, w.policy.DeleteAfter = plan.ActionDelete, 0
 	var people []directory.Entry
 	var all []int
@@ -62,7 +62,7 @@ func TestTheLastObjectWithoutAnAnswerFailsAlone(t *testing.T) {
 	for name, only := range map[string]bool{"after others": false, "alone": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld()
+			w := newWorld(t)
 			people := []directory.Entry{person(0), person(1), person(2)}
 			w.source.snapshot.Entries = append(people[:3:3], crew(0, 0))
 			mustRun(t, w)
@@ -88,7 +88,7 @@ func TestTheLastObjectWithoutAnAnswerFailsAlone(t *testing.T) {
 // run.
 func TestObjectsThatSettleHoldUpNoOther(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	var people []directory.Entry
 	for i := range 30 {
 		people = append(people, person(i))
@@ -120,7 +120,7 @@ func TestObjectsThatSettleHoldUpNoOther(t *testing.T) {
 // A change that is not sent, because it needs one that had no answer, is no answer of the target.
 func TestAChangeThatIsNotSentIsNoAnswer(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = []directory.Entry{person(0), crew(0, 0)}
 	mustRun(t, w)
 	w.source.snapshot.Entries = []directory.Entry{person(0), person(1), crew(0, 0, 1)}

@@ -13,7 +13,7 @@ import (
 // caused the write.
 func TestSinceWhenAChangeIsDue(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	before, after := w.now.Add(-time.Hour), w.now.Add(10*time.Minute)
 	w.source.changed = map[directory.Ref]time.Time{}

@@ -25,7 +25,7 @@ func (w *world) undo(t *testing.T, of reconcile.Report, dryRun bool) (reconcile.
 // mistaken is a world in which two people of a crew were lost by mistake and one person was renamed.
 func mistaken(t *testing.T) (w *world, before map[string]string, mistake reconcile.Report) {
 	t.Helper()
-	w = newWorld()
+	w = newWorld(t)
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
 	before = w.tenant.picture()
@@ -141,7 +141,7 @@ func TestAnUndoThatDies(t *testing.T) {
 
 func TestAnUndoIsGuarded(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	first, err := w.run(t.Context())
 	if err != nil {
@@ -208,7 +208,7 @@ func TestAPinThatIsLiftedMeanwhile(t *testing.T) {
 // it.
 func TestPinsOutliveADoubtfulRead(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.source.snapshot.Entries = company()
 	mustRun(t, w)
 	disabled := company()

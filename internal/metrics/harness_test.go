@@ -15,7 +15,7 @@ import (
 	"rollcall/internal/metrics"
 	"rollcall/internal/redistest"
 	"rollcall/internal/testclock"
-	"rollcall/ledger/ledgertest"
+	"rollcall/ledger"
 	"rollcall/status"
 )
 
@@ -80,7 +80,7 @@ func registry(t testing.TB, cfg metrics.StateConfig) *prometheus.Registry {
 	t.Helper()
 	for i := range cfg.Containers {
 		if cfg.Containers[i].Facts == nil {
-			cfg.Containers[i].Facts = ledgertest.NewMemory().Facts
+			cfg.Containers[i].Facts = func(context.Context) (ledger.Facts, error) { return ledger.Facts{}, nil }
 		}
 	}
 	if cfg.Queues == nil {

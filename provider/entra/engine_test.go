@@ -9,7 +9,8 @@ import (
 	"time"
 
 	"rollcall/directory"
-	"rollcall/ledger/ledgertest"
+	"rollcall/internal/redistest"
+	"rollcall/ledger"
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/provider"
@@ -21,15 +22,21 @@ import (
 type hop struct {
 	*world
 	engine *reconcile.Engine
-	ledger *ledgertest.Memory
+	ledger *ledger.Redis
 	people *people
 	gate   *gate
 	said   *journal
 }
 
+// newLedger returns an empty ledger.
+func newLedger(t *testing.T) *ledger.Redis {
+	t.Helper()
+	return ledger.NewRedis(redistest.Start(t), "microsoft_entra:1")
+}
+
 func openHop(t *testing.T, s setup) *hop {
 	t.Helper()
-	h := &hop{world: open(t, s), ledger: ledgertest.NewMemory(), people: &people{}, gate: &gate{}, said: &journal{}}
+	h := &hop{world: open(t, s), ledger: newLedger(t), people: &people{}, gate: &gate{}, said: &journal{}}
 	h.restart()
 	return h
 }

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"rollcall/directory"
-	"rollcall/ledger/ledgertest"
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/provider/entra"
@@ -43,7 +42,7 @@ func FuzzAnswers(f *testing.F) {
 			cfg := config(url, fuzzTenant, "c0ffee00-0000-4000-8000-000000000002")
 			cfg.UserPropertyMappings = map[string]string{"businessPhones": `ldap["mail"]`, "manager": `ldap["manager"]`}
 			return entra.New(cfg, entra.Options{Secret: "a-client-secret~of.the_app",
-				Options: remote.Options{Transport: rt}, Cache: ledgertest.NewCache()})
+				Options: remote.Options{Transport: rt}, Cache: new(blobs)})
 		},
 		Op: opOf,
 		Good: map[string]string{

@@ -1,6 +1,7 @@
 package entra_test
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"slices"
@@ -11,7 +12,6 @@ import (
 	"rollcall/directory"
 	"rollcall/fault"
 	"rollcall/internal/testclock"
-	"rollcall/ledger/ledgertest"
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/provider/entra"
@@ -106,7 +106,7 @@ func open(t *testing.T, s setup) *world {
 	w.opts = entra.Options{Secret: w.tenant.ClientSecret(), Strained: s.strained,
 		Options: remote.Options{Now: w.clock.Now, Transport: server.Client().Transport}}
 	if !s.uncached {
-		w.cache = ledgertest.NewCache()
+		w.cache = new(blobs)
 		w.opts.Cache = w.cache
 	}
 	if s.caller != nil {
@@ -114,6 +114,20 @@ func open(t *testing.T, s setup) *world {
 	}
 	w.restart()
 	return w
+}
+
+// blobs is a provider.Cache in memory.
+type blobs struct{ sync.Map }
+
+func (b *blobs) Load(_ context.Context, name string) ([]byte, error) {
+	blob, _ := b.Map.Load(name)
+	text, _ := blob.([]byte)
+	return bytes.Clone(text), nil
+}
+
+func (b *blobs) Save(_ context.Context, name string, blob []byte) error {
+	b.Store(name, bytes.Clone(blob))
+	return nil
 }
 
 // restart creates another Provider, as another process would.

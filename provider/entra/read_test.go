@@ -9,7 +9,6 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
-	"rollcall/ledger/ledgertest"
 	"rollcall/plan"
 	"rollcall/provider"
 	"rollcall/simulator/graph"
@@ -259,7 +258,7 @@ func TestKnownObjectsAreLookedUp(t *testing.T) {
 			known[o.Ref] = plan.Link{RemoteID: o.RemoteID, Created: w.clock.Now()}
 		}
 	}
-	w.opts.Cache = ledgertest.NewCache()
+	w.opts.Cache = new(blobs)
 	w.restart()
 	w.tenant.Inject(graph.Fault{Method: "*.delta", Effect: graph.ShortPage, Times: 2})
 	for range 2 {

@@ -12,7 +12,6 @@ import (
 
 	"rollcall/directory"
 	"rollcall/fault"
-	"rollcall/ledger/ledgertest"
 	"rollcall/plan"
 	"rollcall/reconcile"
 	"rollcall/simulator/graph"
@@ -156,7 +155,7 @@ func TestRecreatedGroupIsOne(t *testing.T) {
 		t.Fatalf("approved = %v, %d failed, %d applied: %q", err, r.Failed, r.Applied, h.said.errors)
 	}
 	h.clock.Advance(time.Hour)
-	h.ledger = ledgertest.NewMemory()
+	h.ledger = newLedger(t)
 	h.restart()
 	for range 2 {
 		if r := h.must(); len(r.Apply.Changes)+len(r.Held.Changes) > 0 {
