@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -48,30 +49,33 @@ func sizeOf(q url.Values, size int, wrong invalid) int {
 	return n
 }
 
-func newPage[T any](results []T, next status.Cursor) cursorPage[T] {
-	p := cursorPage[T]{Results: results}
-	if next > 0 {
-		text := strconv.FormatInt(int64(next), 10)
-		p.Next = &text
-	}
-	return p
-}
-
-// runs lists the runs of a container, newest first.
-func (a *API) runs(r *request) (answer, error) {
+// listed answers with a page of a list.
+func listed[T, V any](r *request,
+	list func(context.Context, container.ID, status.Cursor, int) ([]T, status.Cursor, error), view func(T) V,
+) (answer, error) {
 	before, limit, err := pageOf(r.URL.Query(), defaultRunPage)
 	if err != nil {
 		return answer{}, err
 	}
-	found, next, err := a.cfg.Status.List(r.Context(), r.container(), before, limit)
+	found, next, err := list(r.Context(), r.container(), before, limit)
 	if err != nil {
 		return answer{}, err
 	}
-	views, now := make([]runView, len(found)), a.now()
-	for i, run := range found {
-		views[i] = newRunView(run, now)
+	page := cursorPage[V]{Results: make([]V, len(found))}
+	for i := range found {
+		page.Results[i] = view(found[i])
 	}
-	return ok(newPage(views, next)), nil
+	if next > 0 {
+		text := strconv.FormatInt(int64(next), 10)
+		page.Next = &text
+	}
+	return ok(page), nil
+}
+
+// runs lists the runs of a container, newest first.
+func (a *API) runs(r *request) (answer, error) {
+	now := a.now()
+	return listed(r, a.cfg.Status.List, func(run status.Run) runView { return newRunView(run, now) })
 }
 
 // run returns one run.
@@ -146,19 +150,7 @@ func (a *API) runMessages(r *request) (answer, error) {
 
 // objects lists the object jobs of a provider, newest first.
 func (a *API) objects(r *request) (answer, error) {
-	before, limit, err := pageOf(r.URL.Query(), defaultRunPage)
-	if err != nil {
-		return answer{}, err
-	}
-	found, next, err := a.cfg.Status.ListJobs(r.Context(), r.container(), before, limit)
-	if err != nil {
-		return answer{}, err
-	}
-	views := make([]jobView, len(found))
-	for i, job := range found {
-		views[i] = newJobView(job)
-	}
-	return ok(newPage(views, next)), nil
+	return listed(r, a.cfg.Status.ListJobs, newJobView)
 }
 
 // object returns one object job.

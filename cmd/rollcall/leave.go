@@ -22,11 +22,10 @@ func leaveCommand(e *env) *cobra.Command {
 	var lift, yes bool
 	c := &cobra.Command{
 		Use: "leave [ID|MAIL|USERNAME]", Short: "Suspend one person everywhere, now",
-		Long: "Orders that a person leaves. Each provider suspends the account at once, ahead of every run, and ends its " +
-			"sessions where it can.\n" +
-			"No run lifts the suspension until the directory says that the person is disabled or gone, or until --lift. " +
-			"Administrators and\n" +
-			"protected accounts are never suspended. Without an argument it lists the orders that stand.",
+		Long: `Orders that a person leaves. Each provider suspends the account at once, ahead of every run, and
+ends its sessions where it can. No run lifts the suspension until the directory says that the person
+is disabled or gone, or until --lift. Administrators and protected accounts are never suspended.
+Without an argument it lists the orders that stand.`,
 		Example: "  rollcall leave ada@example.com\n  rollcall leave --lift ada@example.com",
 		Args:    cobra.MaximumNArgs(1),
 	}

@@ -48,14 +48,16 @@ other client can use it.`,
 					fmt.Fprintln(e.stderr, "rollcall: write the key:", err)
 					return
 				}
-				fmt.Fprintf(e.stdout, "endpoint: %s/\ndelegated_subject: admin@%s\ncredentials_file: %s\n", base, domain,
+				fmt.Fprintf(e.stdout, "endpoint: %s/\ndelegated_subject: admin@%s\ncredentials_file: %s\n", base,
+					domain,
 					credentials)
 			})
 		},
 	}
 	c.Flags().StringVar(&listen, "listen", "127.0.0.1:8085", "address to serve on")
 	c.Flags().StringVar(&domain, "domain", "example.com", "the tenant's verified domain")
-	c.Flags().StringVar(&credentials, "credentials", "simulated-google.json", "where to write the service account's key")
+	c.Flags().StringVar(&credentials, "credentials", "simulated-google.json",
+		"where to write the service account's key")
 	c.Flags().Float64Var(&quota, "quota", 0, "calls a second; 0 means no limit")
 	c.AddCommand(simulateDemoCommand(e), simulateSCIMCommand(e))
 	return c
@@ -81,10 +83,10 @@ func simulateDemoCommand(e *env) *cobra.Command {
 	s.listen = make([]string, len(s.tenants))
 	c := &cobra.Command{
 		Use: "demo", Short: "Serve the tenants of the demonstration to Rollcalls on other machines, over TLS",
-		Long: "Serves the simulated tenants of `rollcall demo`, and writes into a directory what an API and its workers " +
-			"need to\n" +
-			"sync the demonstration's company to them: rollcall.yaml, the company's directory as LDIF, credentials, the\n" +
-			"certificate authority and a token. docker-compose.yml runs it in its profile `demo`.",
+		Long: `Serves the simulated tenants of rollcall demo, and writes into a directory what an API and its
+workers need to sync the demonstration's company to them: rollcall.yaml, the company's directory as
+LDIF, credentials, the certificate authority and a token. docker-compose.yml runs it in its profile
+demo.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.run(cmd.Context(), e) },
 	}
@@ -126,8 +128,8 @@ func (s stand) run(ctx context.Context, e *env) error {
 		g.Go(func() error { return serveTLS(ctx, listeners[i], t, authority.TLSConfig()) })
 	}
 	g.Go(func() error {
-		fmt.Fprintf(e.stdout, "The demonstration's tenants are served; the directory of the company and everything else "+
-			"is in %s.\n"+
+		fmt.Fprintf(e.stdout, "The demonstration's tenants are served; the directory of the company and everything "+
+			"else is in %s.\n"+
 			"A token for the API, good until this ends: %s\n", s.dir, token)
 		return boot.Serve(ctx, &http.Server{Addr: s.health, Handler: wellAlways(), ReadHeaderTimeout: 5 * time.Second},
 			time.Second, nil)
@@ -209,7 +211,8 @@ Rollcall or any other client can use it.`,
 					fmt.Fprintln(e.stderr, "rollcall: write the token:", err)
 					return
 				}
-				fmt.Fprintf(e.stdout, "endpoint: http://%s/scim/v2\nprofile: %s\ntoken_file: %s\n", addr, profile, token)
+				fmt.Fprintf(e.stdout, "endpoint: http://%s/scim/v2\nprofile: %s\ntoken_file: %s\n", addr, profile,
+					token)
 			})
 		},
 	}

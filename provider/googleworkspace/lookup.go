@@ -27,7 +27,7 @@ func (p *Provider) lookUp(ctx context.Context, q provider.Query) (plan.State, er
 	if err != nil {
 		return plan.State{}, err
 	}
-	l := &looking{p: p, q: q}
+	l := &reading{p: p, q: q}
 	if l.state.Forms, err = p.forms(ctx); err != nil {
 		return plan.State{}, err
 	}
@@ -40,14 +40,7 @@ func (p *Provider) lookUp(ctx context.Context, q provider.Query) (plan.State, er
 	return l.state.State, nil
 }
 
-// looking is one read of single entries in progress.
-type looking struct {
-	p     *Provider
-	q     provider.Query
-	state remote.State
-}
-
-func (l *looking) entry(ctx context.Context, lookup provider.Lookup) error {
+func (l *reading) entry(ctx context.Context, lookup provider.Lookup) error {
 	found, err := l.anchored(ctx, lookup)
 	if err != nil {
 		return err
@@ -78,7 +71,7 @@ func (l *looking) entry(ctx context.Context, lookup provider.Lookup) error {
 
 // anchored finds the objects that carry the entry's anchor, by remote id, else by a search. An object with the remote
 // id and without the anchor is in the state and not in the result.
-func (l *looking) anchored(ctx context.Context, lookup provider.Lookup) (found []int, err error) {
+func (l *reading) anchored(ctx context.Context, lookup provider.Lookup) (found []int, err error) {
 	if lookup.RemoteID != "" {
 		o, ok, err := l.p.getObject(ctx, lookup.Kind, lookup.RemoteID)
 		if err != nil {
@@ -120,7 +113,7 @@ func quote(value string) string {
 }
 
 // byAddress finds the object that has the address, as its own or as an alias, unless it is in the state already.
-func (l *looking) byAddress(ctx context.Context, lookup provider.Lookup) error {
+func (l *reading) byAddress(ctx context.Context, lookup provider.Lookup) error {
 	address := strings.ToLower(lookup.Address)
 	_, domain, _ := strings.Cut(address, "@")
 	if !slices.Contains(l.state.Domains, domain) {
@@ -160,7 +153,7 @@ func (l *looking) byAddress(ctx context.Context, lookup provider.Lookup) error {
 }
 
 // memberships adds the groups, with the user as a member where it is one.
-func (l *looking) memberships(ctx context.Context, groups []provider.GroupRef, user string) error {
+func (l *reading) memberships(ctx context.Context, groups []provider.GroupRef, user string) error {
 	if len(groups) == 0 {
 		return nil
 	}

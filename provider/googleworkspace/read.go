@@ -51,7 +51,7 @@ func (p *Provider) Read(ctx context.Context, q provider.Query) (plan.State, erro
 	return r.state.State, nil
 }
 
-// reading is one full read in progress.
+// reading is one read in progress, a full one or one of single entries.
 type reading struct {
 	p     *Provider
 	q     provider.Query
@@ -166,7 +166,8 @@ func (p *Provider) listGroups(ctx context.Context, userKey string, each func(*ad
 	return pages("groups.list", func(token string) (string, error) {
 		var page *admin.Groups
 		err := p.callAs(ctx, "groups.list", func(err error) error {
-			if status, _ := code(err); userKey != "" && status == http.StatusForbidden && fault.KindOf(err) == fault.Denied {
+			if status, _ := code(err); userKey != "" && status == http.StatusForbidden &&
+				fault.KindOf(err) == fault.Denied {
 				return fault.Errorf(fault.Refused, "the groups of user %s cannot be read: %w", userKey, err)
 			}
 			return err
@@ -312,7 +313,8 @@ func pagesOnce(op string, read func(token string) (next string, err error)) erro
 			return err
 		}
 		if seen[next] || len(seen) == remote.MostPages {
-			return fault.Errorf(fault.Unavailable, "%s: Google repeated a page token, so the list cannot be read to its end", op)
+			return fault.Errorf(fault.Unavailable,
+				"%s: Google repeated a page token, so the list cannot be read to its end", op)
 		}
 		seen[next], token = true, next
 	}

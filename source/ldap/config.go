@@ -164,10 +164,6 @@ func (c *Config) UnmarshalYAML(unmarshal func(any) error) error {
 	return unmarshal((*plain)(c))
 }
 
-// userBase and groupBase are where the two searches start.
-func (c *Config) userBase() string  { return c.prepend(c.AdditionalUserDN) }
-func (c *Config) groupBase() string { return c.prepend(c.AdditionalGroupDN) }
-
 // prepend puts a DN in front of the base. Of a preset's DN, what the base begins with is not put there again.
 func (c *Config) prepend(dn string) string {
 	if dn == "" {
@@ -185,14 +181,6 @@ func (c *Config) prepend(dn string) string {
 		}
 	}
 	return dn + "," + c.BaseDN
-}
-
-func (c *Config) userUniqueness() string {
-	return cmp.Or(c.UserObjectUniquenessField, c.ObjectUniquenessField)
-}
-
-func (c *Config) groupUniqueness() string {
-	return cmp.Or(c.GroupObjectUniquenessField, c.ObjectUniquenessField)
 }
 
 var (

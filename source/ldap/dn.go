@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -267,7 +268,8 @@ func (p *dnParser) unescape(stop string, strict bool) (string, error) {
 			continue
 		}
 		if i+2 < len(p.rest) && isHex(p.rest[i+1]) && isHex(p.rest[i+2]) {
-			raw.WriteByte(unhex(p.rest[i+1])<<4 | unhex(p.rest[i+2]))
+			pair, _ := hex.DecodeString(p.rest[i+1 : i+3])
+			raw.Write(pair)
 			i += 3
 			continue
 		}
@@ -306,13 +308,6 @@ func escapeValue(v string) string {
 
 func isHex(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
-}
-
-func unhex(c byte) byte {
-	if c <= '9' {
-		return c - '0'
-	}
-	return c&^0x20 - 'A' + 10
 }
 
 // under reports whether a normalised DN is base itself or below it; base is normalised too. Everything is below "".

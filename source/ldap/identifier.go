@@ -2,14 +2,15 @@ package ldap
 
 import (
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/go-ldap/ldap/v3"
+	"github.com/google/uuid"
 
 	"rollcall/directory"
 )
@@ -51,10 +52,10 @@ func (c *Config) identifier(attr string, types *schema) identifier {
 
 // uuidText is the text of a GUID with bytes that are stored in the order in which they are written.
 func uuidText(raw []byte) (string, error) {
-	if len(raw) != 16 {
+	if len(raw) != len(uuid.UUID{}) {
 		return "", fmt.Errorf("%d bytes, want 16", len(raw))
 	}
-	return fmt.Sprintf("%x-%x-%x-%x-%x", raw[:4], raw[4:6], raw[6:8], raw[8:10], raw[10:]), nil
+	return uuid.UUID(raw).String(), nil
 }
 
 func uuidAssertion(id string) (string, error) {
@@ -100,39 +101,39 @@ func lowerText(raw []byte) (string, error) {
 
 func textAssertion(id string) (string, error) { return ldap.EscapeFilter(id), nil }
 
-// guidText is the canonical text of Active Directory's GUIDs: the first three groups are stored little-endian
-// ([MS-DTYP], section 2.3.4.2).
+// swapped returns a GUID of 16 bytes with its first three groups in the other order. Active Directory stores them
+// little-endian ([MS-DTYP], section 2.3.4.2).
+func swapped(raw []byte) []byte {
+	raw = slices.Clone(raw)
+	slices.Reverse(raw[:4])
+	slices.Reverse(raw[4:6])
+	slices.Reverse(raw[6:8])
+	return raw
+}
+
+// guidText is the canonical text of Active Directory's GUIDs.
 func guidText(raw []byte) (string, error) {
-	if len(raw) != 16 {
-		return "", fmt.Errorf("%d bytes, want 16", len(raw))
+	if len(raw) == len(uuid.UUID{}) {
+		raw = swapped(raw)
 	}
-	return fmt.Sprintf("%08x-%04x-%04x-%x-%x", binary.LittleEndian.Uint32(raw), binary.LittleEndian.Uint16(raw[4:]),
-		binary.LittleEndian.Uint16(raw[6:]), raw[8:10], raw[10:]), nil
+	return uuidText(raw)
 }
 
 // guidBytes returns the bytes of a GUID in the order in which they are written.
 func guidBytes(id string) ([]byte, error) {
-	if len(id) != 36 || id[8] != '-' || id[13] != '-' || id[18] != '-' || id[23] != '-' {
+	u, err := uuid.Parse(id)
+	if err != nil || len(id) != 36 { // Parse takes other forms, too.
 		return nil, fmt.Errorf("%q is not a GUID", id)
 	}
-	b, err := hex.DecodeString(strings.ReplaceAll(id, "-", ""))
-	if err != nil || len(b) != 16 {
-		return nil, fmt.Errorf("%q is not a GUID", id)
-	}
-	return b, nil
+	return u[:], nil
 }
 
 func guidAssertion(id string) (string, error) {
-	b, err := guidBytes(id)
+	raw, err := guidBytes(id)
 	if err != nil {
 		return "", err
 	}
-	order := [16]int{3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15}
-	raw := make([]byte, 16)
-	for i, from := range order {
-		raw[i] = b[from]
-	}
-	return escapeBytes(raw), nil
+	return escapeBytes(swapped(raw)), nil
 }
 
 // sidText is S-1-5-… ([MS-DTYP], sections 2.4.2.1 and 2.4.2.2).

@@ -219,8 +219,10 @@ func userScope(c *Config, extra []string) scope {
 	if c.UserNameField != "" {
 		login = []string{c.UserNameField}
 	}
-	s := scope{kind: directory.User, enabled: c.SyncUsers, base: c.userBase(), filter: c.UserObjectFilter,
-		unique: c.identifier(c.userUniqueness(), standardSchema), primary: c.PrimaryGroups, activity: c.activities(),
+	s := scope{kind: directory.User, enabled: c.SyncUsers, base: c.prepend(c.AdditionalUserDN),
+		filter: c.UserObjectFilter,
+		unique: c.identifier(cmp.Or(c.UserObjectUniquenessField, c.ObjectUniquenessField),
+			standardSchema), primary: c.PrimaryGroups, activity: c.activities(),
 		leaveBuiltIn: c.LeaveOutBuiltIn, logins: newMemberIndex(c.memberFields(), 0).logins,
 		members: listed(c.UserMembershipField)}
 	s.outputs = []output{
@@ -241,8 +243,10 @@ func userScope(c *Config, extra []string) scope {
 }
 
 func groupScope(c *Config, extra []string) scope {
-	s := scope{kind: directory.Group, enabled: c.SyncGroups, base: c.groupBase(), filter: c.GroupObjectFilter,
-		unique: c.identifier(c.groupUniqueness(), standardSchema), members: c.memberFields(), primary: c.PrimaryGroups,
+	s := scope{kind: directory.Group, enabled: c.SyncGroups, base: c.prepend(c.AdditionalGroupDN),
+		filter: c.GroupObjectFilter,
+		unique: c.identifier(cmp.Or(c.GroupObjectUniquenessField, c.ObjectUniquenessField),
+			standardSchema), members: c.memberFields(), primary: c.PrimaryGroups,
 		leaveBuiltIn: c.LeaveOutBuiltIn, dynamic: c.Preset != ""}
 	s.outputs = []output{
 		{directory.DisplayName, []string{"cn"}},
