@@ -88,7 +88,7 @@ func New(cfg Config) (*API, error) {
 			streams: newShares(cfg.MaxEventStreams), explanations: newShares(cfg.MaxExplanations)},
 	}
 	for _, rt := range a.routes() {
-		h := a.endpoint(rt)
+		h := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.serveRoute(w, r, rt) })
 		a.mux.Handle(prefix+rt.path+"{$}", h)
 		a.mux.Handle(rt.path+"{$}", h)
 	}

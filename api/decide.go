@@ -84,21 +84,9 @@ func (a *API) showHeld(r *request, set decisions.HeldSet) (answer, error) {
 
 // window reads offset and limit for a list of n items.
 func window(r *request, n int) (from, to int, err error) {
-	const most = 1000
-	wrong := invalid{}
-	number := func(name string, otherwise, least, top int) int {
-		text := r.URL.Query().Get(name)
-		if text == "" {
-			return otherwise
-		}
-		v, err := strconv.Atoi(text)
-		if err != nil || v < least || v > top {
-			wrong.add(name, "Ensure this value is between %d and %d.", least, top)
-		}
-		return v
-	}
-	const far = 1 << 30
-	offset, limit := number("offset", 0, 0, far), number("limit", most, 1, most)
+	const most, far = 1000, 1 << 30
+	q, wrong := r.URL.Query(), invalid{}
+	offset, limit := number(q, "offset", 0, 0, far, wrong), number(q, "limit", most, 1, most, wrong)
 	if err := wrong.orNil(); err != nil {
 		return 0, 0, err
 	}

@@ -100,19 +100,13 @@ func (a *API) routes() []route {
 	return out
 }
 
-// endpoint serves one path. It checks the token, the method, the resource and the body in this order, as the contract
-// does.
-func (a *API) endpoint(rt route) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a.serveRoute(w, r, rt)
-	})
-}
-
 // serve serves a path that belongs to no resource.
 func (a *API) serve(w http.ResponseWriter, r *http.Request, m methods) {
 	a.serveRoute(w, r, route{methods: m})
 }
 
+// serveRoute serves one path. It checks the token, the method, the resource and the body in this order, as the
+// contract does.
 func (a *API) serveRoute(w http.ResponseWriter, r *http.Request, rt route) {
 	out, err := a.perform(w, r, rt)
 	if err != nil {

@@ -38,13 +38,18 @@ func pageOf(q url.Values, size int) (before status.Cursor, limit int, err error)
 }
 
 func sizeOf(q url.Values, size int, wrong invalid) int {
-	text := q.Get("page_size")
+	return number(q, "page_size", size, 1, status.MaxList, wrong)
+}
+
+// number reads a parameter that may be missing.
+func number(q url.Values, name string, otherwise, least, most int, wrong invalid) int {
+	text := q.Get(name)
 	if text == "" {
-		return size
+		return otherwise
 	}
 	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > status.MaxList {
-		wrong.add("page_size", "Ensure this value is between 1 and %d.", status.MaxList)
+	if err != nil || n < least || n > most {
+		wrong.add(name, "Ensure this value is between %d and %d.", least, most)
 	}
 	return n
 }
