@@ -113,7 +113,7 @@ var bare = []string{
 // forTests may be imported by tests only.
 var forTests = []string{
 	"internal/freeport", "internal/redistest", "internal/npmtest", "internal/testclock", "internal/slapdtest",
-	"internal/testprocess", "provider/providertest", "provider/scim/elimitytest", "source/sourcetest", "ledger/ledgertest",
+	"internal/testprocess", "provider/providertest", "provider/scim/elimitytest", "source/sourcetest",
 	"simulator/googleworkspace/discoverytest", "simulator/graph/csdltest", "simulator/scim/rfctest",
 	"simulator/wiretest",
 }

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"rollcall/directory"
-	"rollcall/ledger/ledgertest"
 	"rollcall/mapping"
 	"rollcall/plan"
 	"rollcall/provider"
@@ -46,7 +45,7 @@ func (s sharing) Apply(ctx context.Context, batch []plan.Change) []provider.Resu
 // single entry and after the loss of the ledger.
 func TestValuesOfOthersStay(t *testing.T) {
 	t.Parallel()
-	w := newWorld()
+	w := newWorld(t)
 	w.provider = sharing{w.tenant}
 	w.source.snapshot.Entries = company()
 	var roles []string
@@ -86,7 +85,7 @@ func TestValuesOfOthersStay(t *testing.T) {
 	run(reconcile.Full(), []string{"editor", "writer"}, "editor", "owner", "writer")
 	run(reconcile.Entries(ref(7)), []string{"editor", "reader"}, "editor", "owner", "reader")
 	run(reconcile.Full(), []string{"editor"}, "editor", "owner")
-	w.ledger = ledgertest.NewMemory()
+	w.ledger = newLedger(t)
 	run(reconcile.Full(), []string{"Editor"}, "editor", "owner") // The case of letters does not count.
 	run(reconcile.Full(), nil, "owner")
 	add("editor")
