@@ -201,18 +201,3 @@ func (w *Worker) reply(ctx context.Context, q question) reply {
 	}
 	return reply{Answer: text}
 }
-
-// wakeChannel is the channel on which the name of a queue is published when a task was put into it.
-const wakeChannel = "rollcall:wake"
-
-// wake tells idle workers of a new task, and does not wait for Redis. If nothing is published they find it with their
-// next poll.
-func (c *Client) wake(ctx context.Context, queue string) {
-	const limit = 2 * time.Second
-	ctx = context.WithoutCancel(ctx)
-	go func() {
-		within, cancel := context.WithTimeout(ctx, limit)
-		defer cancel()
-		_ = c.rdb.Publish(within, wakeChannel, queue).Err()
-	}()
-}

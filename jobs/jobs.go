@@ -80,11 +80,13 @@ type Client struct {
 	rdb    redis.UniversalClient
 	status *status.Store
 	asynq  *asynq.Client
+	calls  map[string]*call // by queue
 }
 
 // NewClient returns a Client.
 func NewClient(rdb redis.UniversalClient, st *status.Store) *Client {
-	return &Client{rdb: rdb, status: st, asynq: asynq.NewClientFromRedisClient(rdb)}
+	return &Client{rdb: rdb, status: st, asynq: asynq.NewClientFromRedisClient(rdb),
+		calls: map[string]*call{FullQueue: {}, ObjectQueue: {}}}
 }
 
 // Start starts a full sync. While one is live the error is a *status.LiveError with it.
@@ -268,8 +270,8 @@ func (m memory) Load(ctx context.Context) (r reconcile.Remembered, err error) {
 	r.Orders = orders.At(m.name).Leave
 	for _, ref := range slices.SortedFunc(maps.Keys(orders.Untrusted), directory.Ref.Compare) {
 		r.Unordered = append(r.Unordered, plan.Held{Ref: ref, Reason: plan.PinLost, Detail: "its order to leave " +
-			orders.Untrusted[ref] + "; no account is made or activated for it until a person gives the order again or lifts " +
-			"it: rollcall leave " + string(ref.ID) + " [--lift]"})
+			orders.Untrusted[ref] + "; no account is made or activated for it until a person gives the order again or " +
+			"lifts it: rollcall leave " + string(ref.ID) + " [--lift]"})
 	}
 	return r, nil
 }
@@ -291,8 +293,8 @@ func (m memory) distrust(kept *decisions.Kept, r *reconcile.Remembered) {
 				"; nothing happens to it until a person confirms: " + command})
 	}
 	if unused > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%d decisions are not signed, changed or gone. Approvals among them "+
-			"are not used: %s lists them.", unused, command))
+		r.Warnings = append(r.Warnings, fmt.Sprintf("%d decisions are not signed, changed or gone. Approvals among "+
+			"them are not used: %s lists them.", unused, command))
 	}
 }
 

@@ -10,6 +10,50 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+// wakeChannel is the channel on which the name of a queue is published when a task was put into it.
+const wakeChannel = "rollcall:wake"
+
+// call is what a process publishes of one queue. At most one is under way, and the tasks that come meanwhile share the
+// next one.
+type call struct {
+	mu           sync.Mutex
+	busy, wanted bool
+}
+
+// wake tells idle workers of a new task, and does not wait for Redis. If nothing is published they find it with their
+// next poll.
+func (c *Client) wake(ctx context.Context, queue string) {
+	call := c.calls[queue]
+	call.mu.Lock()
+	defer call.mu.Unlock()
+	call.wanted = true
+	if call.busy {
+		return
+	}
+	call.busy = true
+	ctx = context.WithoutCancel(ctx)
+	go call.publish(func() {
+		const limit = 2 * time.Second
+		within, cancel := context.WithTimeout(ctx, limit)
+		defer cancel()
+		_ = c.rdb.Publish(within, wakeChannel, queue).Err()
+	})
+}
+
+// publish publishes until no task has come meanwhile.
+func (c *call) publish(once func()) {
+	for {
+		c.mu.Lock()
+		c.busy, c.wanted = c.wanted, false
+		if !c.busy {
+			c.mu.Unlock()
+			return
+		}
+		c.mu.Unlock()
+		once()
+	}
+}
+
 // bell wakes the server of one queue.
 type bell struct {
 	mu    sync.Mutex

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -135,4 +136,45 @@ func TestDueTasksAreMovedInTurns(t *testing.T) {
 	if err != nil || m.Payload != FullQueue {
 		t.Errorf("announced: %v, %v, want the queue", m, err)
 	}
+}
+
+// publisher publishes nothing, and counts.
+type publisher struct {
+	redis.UniversalClient
+	n    int
+	goOn chan struct{}
+}
+
+func (p *publisher) Publish(ctx context.Context, _ string, _ any) *redis.IntCmd {
+	p.n++
+	<-p.goOn
+	return redis.NewIntCmd(ctx)
+}
+
+// Tasks that come while an announcement is under way share the next one, so that each is followed by one.
+func TestAnnouncementsAreShared(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		rdb := &publisher{goOn: make(chan struct{})}
+		c := &Client{rdb: rdb, calls: map[string]*call{ObjectQueue: {}}}
+		want := func(n int, when string) {
+			t.Helper()
+			if synctest.Wait(); rdb.n != n {
+				t.Errorf("%s: %d announcements, want %d", when, rdb.n, n)
+			}
+		}
+		c.wake(t.Context(), ObjectQueue)
+		want(1, "after the first task")
+		for range 100 {
+			c.wake(t.Context(), ObjectQueue)
+		}
+		want(1, "with the first announcement under way")
+		rdb.goOn <- struct{}{}
+		want(2, "after the first announcement")
+		rdb.goOn <- struct{}{}
+		want(2, "after the second announcement")
+		c.wake(t.Context(), ObjectQueue)
+		want(3, "after another task")
+		rdb.goOn <- struct{}{}
+	})
 }
