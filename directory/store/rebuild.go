@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"strings"
 	"time"
 	"unicode"
 
@@ -165,6 +166,10 @@ func shownName(user *directory.Entry) string {
 
 // plain returns a name in lower case and without accents, as people type it who do not have them on the keyboard.
 func plain(name string) string {
-	name, _, _ = transform.String(transform.Chain(norm.NFD, runes.Remove(runes.In(unicode.Mn)), norm.NFC), fold(name))
+	name = fold(name)
+	if !strings.ContainsFunc(name, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return name // Most names. A chain allocates eight kilobytes.
+	}
+	name, _, _ = transform.String(transform.Chain(norm.NFD, runes.Remove(runes.In(unicode.Mn)), norm.NFC), name)
 	return name
 }
