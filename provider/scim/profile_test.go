@@ -102,6 +102,40 @@ func TestCallsOfAQuietRun(t *testing.T) {
 	}
 }
 
+// TestCallsWithoutMembersInLists counts the calls on a server of another's hand, the lists of which show no members.
+func TestCallsWithoutMembersInLists(t *testing.T) {
+	t.Parallel()
+	l, calls := &letter{alone: true}, atomic.Int64{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		l.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	c := newCompany(t, server.URL+"/v2", "token")
+	var users []*entity
+	for i := range 500 {
+		d := c.user(i)
+		users = append(users, l.add("Users", map[string]any{"username": d.Address, "externalid": string(d.ID)}))
+	}
+	for i := range 200 {
+		d := c.group(i)
+		g := l.add("Groups", map[string]any{"displayname": d.Label, "externalid": string(d.ID)})
+		for k := range 5 {
+			g.members = append(g.members, users[(i*5+k)%len(users)].id)
+		}
+	}
+	for range 3 { // A server that showed members once shows them in no list all the same.
+		calls.Store(0)
+		members := 0
+		for _, o := range c.state().Objects {
+			members += len(o.Members)
+		}
+		if n := calls.Load(); members != 1000 || n > 510 {
+			t.Errorf("%d members with %d calls, want 1000 with at most 510", members, n)
+		}
+	}
+}
+
 // TestLargeGroup adds and removes many members in chunks of 100, while answers get lost.
 // ROLLCALL_SCIM_MEMBERS=100000 go test -run LargeGroup ./provider/scim makes it thorough.
 func TestLargeGroup(t *testing.T) {

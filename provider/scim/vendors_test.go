@@ -33,8 +33,15 @@ func vendors() map[string]vendor {
 		"Zoom":       {profile: "zoom", letter: &letter{put: true, quirks: quirks{patchGroups: true, keeps: true}}},
 		"Quickbase": {letter: &letter{put: true, quirks: quirks{keeps: true, numbers: true,
 			filters: []string{"userName"}}}},
-		"HCP Terraform":        {profile: "hcp-terraform", letter: &letter{quirks: quirks{unique: true, bare: true}}},
-		"Mirantis":             {letter: &letter{quirks: quirks{filters: []string{"userName"}, countless: true}}},
+		"HCP Terraform": {profile: "hcp-terraform", letter: &letter{quirks: quirks{unique: true, bare: true}}},
+		"Mirantis":      {letter: &letter{quirks: quirks{filters: []string{"userName"}, countless: true}}},
+		// https://jfrog.com/help: implemented SCIM endpoints (neither users nor groups can be renamed).
+		"JFrog": {letter: &letter{quirks: quirks{immutable: true, fixed: true}}},
+		// docs.snowflake.com, release notes, bundle 2026_03 (bcr-2276): lists have pages, other filters are refused.
+		"Snowflake from 2026_03": {profile: "snowflake", letter: &letter{quirks: quirks{unpublished: true,
+			filters: []string{"userName", "externalId", "displayName"}}}},
+		// api.cloudflare.com, accounts/{id}/scim/v2/Users: active: false removes the user from the account.
+		"Cloudflare":           {letter: &letter{quirks: quirks{removes: true, answers: true}}},
 		"versions everywhere":  {letter: &letter{quirks: quirks{matched: true}}},
 		"versions and members": {letter: &letter{alone: true, quirks: quirks{matched: true}}, change: get},
 		"canonical numbers":    {letter: &letter{quirks: quirks{canonical: true, answers: true}}},
