@@ -52,9 +52,19 @@ func signingKeys(ctx context.Context, p config.Process, log *slog.Logger) (*sign
 			"ROLLCALL_DECISIONS_KEY_FILE for the API and all workers", "err", err)
 		return &signing{}, nil
 	}
-	f := &keyFile{path: path, strict: p.StrictFiles, log: log}
-	_, err = f.keys()
-	return &signing{keys: f.keys, path: path}, err
+	f := &reread[[]decisions.Key]{files: []string{path},
+		read: func() ([]decisions.Key, error) {
+			keys, warning, err := readKeys(path, p.StrictFiles)
+			if warning != "" {
+				log.Warn(warning)
+			}
+			return keys, err
+		},
+		failed: func(err error) {
+			log.Error("the key that signs decisions cannot be read again: the earlier one stays in use", "err", err)
+		}}
+	_, err = f.get()
+	return &signing{keys: f.get, path: path}, err
 }
 
 // keyInUse has the id of the key that signs, and the host and file of a process with it. Processes with this key as
@@ -141,8 +151,9 @@ func (s *signing) other(noted string, keys []decisions.Key) string {
 	if noted == "" || slices.ContainsFunc(keys, func(k decisions.Key) bool { return k.ID() == id }) {
 		return ""
 	}
-	return fmt.Sprintf("a process of this Redis signs decisions with the key in %q, and this one has another key in %q. "+
-		"Copy one of the files, and set ROLLCALL_DECISIONS_KEY_FILE to it for the API and all workers", file, s.path)
+	return fmt.Sprintf("a process of this Redis signs decisions with the key in %q, and this one has another key in "+
+		"%q. Copy one of the files, and set ROLLCALL_DECISIONS_KEY_FILE to it for the API and all "+
+		"workers", file, s.path)
 }
 
 // checkKey returns what is wrong with the key of a process. It makes none.
@@ -202,41 +213,6 @@ func makeKey(path string) error {
 		return err
 	}
 	return nil
-}
-
-// keyFile is a file with keys that is read again when it changes.
-type keyFile struct {
-	path   string
-	strict bool
-	log    *slog.Logger
-
-	mu   sync.Mutex
-	seen fileStamp
-	last []decisions.Key
-}
-
-// keys returns the keys of the file. If it cannot be read, the last ones stay in use and the log says why.
-func (f *keyFile) keys() ([]decisions.Key, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	seen := stampOf(f.path)
-	if f.last != nil && seen == f.seen {
-		return f.last, nil
-	}
-	keys, warning, err := readKeys(f.path, f.strict)
-	f.seen = seen
-	switch {
-	case err != nil && f.last == nil:
-		return nil, err
-	case err != nil:
-		f.log.Error("the key that signs decisions cannot be read again: the earlier one stays in use", "err", err)
-	default:
-		f.last = keys
-	}
-	if warning != "" {
-		f.log.Warn(warning)
-	}
-	return f.last, nil
 }
 
 func readKeys(path string, strict bool) ([]decisions.Key, string, error) {

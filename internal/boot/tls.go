@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -14,16 +15,16 @@ import (
 	"rollcall/internal/config"
 )
 
-// certificates are the TLS settings of the listeners. The files are read again when they change, so that a renewed
-// certificate needs no restart. If the new files are wrong, the earlier ones stay in use and the log says why.
-type certificates struct {
-	cert, key, clientCA string
-	failed              func(error)
+// reread is a value of files that are read again when one of them changes. If the new files are wrong, the earlier
+// value stays in use and failed is told why.
+type reread[T any] struct {
+	files  []string
+	read   func() (T, error)
+	failed func(error)
 
-	mu      sync.Mutex
-	checked time.Time
-	seen    [3]fileStamp
-	current *tls.Config
+	mu    sync.Mutex
+	seen  []fileStamp
+	value *T
 }
 
 type fileStamp struct {
@@ -31,74 +32,69 @@ type fileStamp struct {
 	size int64
 }
 
-// serverTLS returns the TLS settings of the listeners, or nil without a certificate.
+// get returns the value by the files as they are now.
+func (r *reread[T]) get() (T, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	seen := make([]fileStamp, len(r.files))
+	for i, path := range r.files {
+		if info, err := os.Stat(path); err == nil {
+			seen[i] = fileStamp{info.ModTime(), info.Size()}
+		}
+	}
+	if r.value != nil && slices.Equal(seen, r.seen) {
+		return *r.value, nil
+	}
+	r.seen = seen
+	switch fresh, err := r.read(); {
+	case err == nil:
+		r.value = &fresh
+	case r.value == nil:
+		return fresh, err
+	default:
+		r.failed(err)
+	}
+	return *r.value, nil
+}
+
+// serverTLS returns the TLS settings of the listeners, or nil without a certificate. A renewed certificate needs no
+// restart.
 func (a *App) serverTLS() (*tls.Config, error) {
 	p := a.Process
 	if p.TLSCertFile == "" {
 		return nil, nil
 	}
-	c := &certificates{cert: p.TLSCertFile, key: string(p.TLSKeyFile), clientCA: p.TLSClientCAFile,
+	c := &reread[*tls.Config]{files: []string{p.TLSCertFile, string(p.TLSKeyFile), p.TLSClientCAFile},
+		read: func() (*tls.Config, error) { return readTLS(&p) },
 		failed: func(err error) {
 			a.Log.Error("the TLS files cannot be read again: the earlier ones stay in use", "err", err)
 		}}
-	if _, err := c.config(time.Now()); err != nil {
+	if _, err := c.get(); err != nil {
 		return nil, err
 	}
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			return c.config(time.Now())
-		},
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return c.get() },
 	}, nil
 }
 
-// config returns the settings by the files as they are now. The files are checked once a second at most.
-func (c *certificates) config(now time.Time) (*tls.Config, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.current != nil && now.Sub(c.checked) < time.Second {
-		return c.current, nil
-	}
-	c.checked = now
-	seen := [3]fileStamp{stampOf(c.cert), stampOf(c.key), stampOf(c.clientCA)}
-	if c.current != nil && seen == c.seen {
-		return c.current, nil
-	}
-	c.seen = seen
-	fresh, err := c.read()
-	if err != nil && c.current != nil {
-		c.failed(err)
-		return c.current, nil
-	}
-	c.current = fresh
-	return fresh, err
-}
-
-func stampOf(path string) fileStamp {
-	info, err := os.Stat(path)
-	if err != nil {
-		return fileStamp{}
-	}
-	return fileStamp{info.ModTime(), info.Size()}
-}
-
-func (c *certificates) read() (*tls.Config, error) {
-	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
+func readTLS(p *config.Process) (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(p.TLSCertFile, string(p.TLSKeyFile))
 	if err != nil {
 		return nil, fmt.Errorf("ROLLCALL_TLS_CERT_FILE and ROLLCALL_TLS_KEY_FILE: %w", err)
 	}
 	out := &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"h2", "http/1.1"}}
-	if c.clientCA == "" {
+	if p.TLSClientCAFile == "" {
 		return out, nil
 	}
-	text, err := os.ReadFile(c.clientCA)
+	text, err := os.ReadFile(p.TLSClientCAFile)
 	if err != nil {
 		return nil, fmt.Errorf("ROLLCALL_TLS_CLIENT_CA_FILE: %w", err)
 	}
 	out.ClientCAs, out.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
 	if !out.ClientCAs.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("ROLLCALL_TLS_CLIENT_CA_FILE: %s has no certificate", c.clientCA)
+		return nil, fmt.Errorf("ROLLCALL_TLS_CLIENT_CA_FILE: %s has no certificate", p.TLSClientCAFile)
 	}
 	return out, nil
 }
@@ -119,8 +115,8 @@ func checkOpen(p config.Process) error {
 	if config.IsLoopback(p.Listen) {
 		return nil
 	}
-	return errors.New("ROLLCALL_LISTEN: " + p.Listen + ": without a tokens file the API listens on loopback only: set " +
-		"ROLLCALL_TOKENS_FILE, or listen on 127.0.0.1")
+	return errors.New("ROLLCALL_LISTEN: " + p.Listen + ": without a tokens file the API listens on loopback only: " +
+		"set ROLLCALL_TOKENS_FILE, or listen on 127.0.0.1")
 }
 
 // wrap puts TLS around a listener; nil leaves it as it is.
@@ -162,7 +158,8 @@ func (h *hardening) want(met bool, point, do string) {
 }
 
 func (h *hardening) access(p *config.Process) {
-	h.want(p.TokensFile != "", "the API asks for tokens", "set ROLLCALL_TOKENS_FILE and unset ROLLCALL_INSECURE_NO_TOKENS")
+	h.want(p.TokensFile != "", "the API asks for tokens",
+		"set ROLLCALL_TOKENS_FILE and unset ROLLCALL_INSECURE_NO_TOKENS")
 	h.want(p.OIDCIssuer != "", "people sign in with their own account",
 		"set ROLLCALL_OIDC_ISSUER, so that the audit log names people and not shared tokens")
 	h.want(p.AuditFile != "", "the audit log has a file", "set ROLLCALL_AUDIT_FILE for the API")
