@@ -300,8 +300,7 @@ func (x *Explainer) provider(ctx context.Context, access *ProviderAccess, in *In
 		p.Err = fault.Errorf(fault.Unavailable, "no time was left: others took long to answer; ask again")
 		return p, nil
 	}
-	p.Hop = engine.Explain(ctx, in.Ref, x.cfg.Memory(access.Container), within,
-		waiting(p.Held, p.Decisions, in.Ref))
+	p.Hop = engine.Explain(ctx, in.Ref, x.cfg.Memory(access.Container), within, waiting(p.Held, p.Decisions, in.Ref))
 	if e := subject(in, p.Hop.Entry); e != nil {
 		p.Mapping = access.Mapping.Evaluate(e, p.Hop.Desired)
 	}

@@ -324,8 +324,7 @@ func (s *stage) summary(runs []status.Run) error {
 				}
 			}
 			fmt.Fprintf(t, "%s %ss\t%d\t%d\t%d\t%d\t%d\t\t\t\t\n", names[run.Container], o, n[status.Create],
-				n[status.Update],
-				n[status.Deactivate], n[status.Activate], n[status.Delete])
+				n[status.Update], n[status.Deactivate], n[status.Activate], n[status.Delete])
 		}
 		made := "-"
 		if n, remote := calls[run.Container]; remote {

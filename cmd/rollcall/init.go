@@ -316,8 +316,7 @@ func (d *draft) source(cfg *ldap.Config) {
 func (d *draft) provider(t *provider.Type, cfg *ldap.Config, s *ldap.Survey, domain string) {
 	comment := func(format string, args ...any) { d.line("# "+format, args...) }
 	d.line("\n# Complete this provider and take the # away. %d of %d users have mail in %s.", s.Domains[domain],
-		s.Users,
-		domain)
+		s.Users, domain)
 	comment("providers:\n#   %s:\n#     - id: 1\n#       name: %q\n#       sources: [%q]", t.Name, domain, cfg.Slug)
 	for _, setting := range t.Starter.Settings {
 		comment("      %s", strings.ReplaceAll(setting, "{domain}", domain))

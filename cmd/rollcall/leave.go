@@ -111,13 +111,14 @@ func (r *remote) confirmed(ctx context.Context, o client.Ordered, lift bool) err
 			code = codeFailure
 			continue
 		}
-		job, err := r.finished(ctx, j.Container, j.JobID)
-		if err != nil {
+		a, err := r.finished(ctx, j.Container, j.JobID)
+		if err != nil && ctx.Err() == nil {
 			return err
 		}
+		job := a.Value
 		outcome := string(job.Outcome)
 		if job.State != status.JobDone {
-			outcome = "still " + string(job.State) + "; rollcall explain says how it ends"
+			outcome = "still " + string(cmp.Or(job.State, status.JobQueued)) + "; rollcall explain says how it ends"
 		}
 		fmt.Fprintf(r.stdout, "%s: %s\n", j.Container, outcome)
 		for _, m := range job.Messages {
@@ -133,26 +134,6 @@ func (r *remote) confirmed(ctx context.Context, o client.Ordered, lift bool) err
 		}
 	}
 	return quiet(code)
-}
-
-// finished waits until a job is over, or until the context ends.
-func (r *remote) finished(ctx context.Context, name container.ID, id string) (client.Job, error) {
-	tick := time.NewTicker(r.every)
-	defer tick.Stop()
-	for {
-		a, err := r.Job(ctx, name, id)
-		if err != nil && ctx.Err() == nil {
-			return client.Job{}, err
-		}
-		if err == nil && a.Value.State == status.JobDone {
-			return a.Value, nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return client.Job{State: cmp.Or(a.Value.State, status.JobQueued)}, nil
-		}
-	}
 }
 
 func pauseCommand(e *env) *cobra.Command {

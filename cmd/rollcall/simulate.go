@@ -49,8 +49,7 @@ other client can use it.`,
 					return
 				}
 				fmt.Fprintf(e.stdout, "endpoint: %s/\ndelegated_subject: admin@%s\ncredentials_file: %s\n", base,
-					domain,
-					credentials)
+					domain, credentials)
 			})
 		},
 	}

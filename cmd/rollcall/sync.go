@@ -49,8 +49,8 @@ func (r *remote) inTheWay(err error) error {
 		return err
 	}
 	run := refusal.Run
-	refusal.Text = fmt.Sprintf("%s has a live run already: %s, %s, started %s by %s\nrollcall watch %[1]s shows how it "+
-		"goes, rollcall cancel %[1]s ends it.",
+	refusal.Text = fmt.Sprintf("%s has a live run already: %s, %s, started %s by %s\nrollcall watch %[1]s shows how "+
+		"it goes, rollcall cancel %[1]s ends it.",
 		run.Container, run.ID, r.ended(*run), r.ago(run.CreatedAt), cell(r.trigger(*run)))
 	return err
 }
@@ -86,8 +86,8 @@ func cancelCommand(e *env) *cobra.Command {
 			return err
 		}
 		done, expected := a.Value.Done()
-		return r.answer(a.Body, "%s: run %s is %s; %d of %s were made and stay\n", name, a.Value.ID, a.Value.State, done,
-			count(expected, "change"))
+		return r.answer(a.Body, "%s: run %s is %s; %d of %s were made and stay\n", name, a.Value.ID, a.Value.State,
+			done, count(expected, "change"))
 	})
 }
 
@@ -130,6 +130,15 @@ its account's anchor, its mail or its username, whichever exactly one entry has.
 // wait waits for a job that is not over when the API answers.
 func (r *remote) wait(ctx context.Context, name container.ID, id string) (client.Answer[client.Job], error) {
 	fmt.Fprintf(r.stderr, "still under way (job %s)\n", id)
+	a, err := r.finished(ctx, name, id)
+	if err != nil && ctx.Err() != nil {
+		err = &exit{codeInterrupted, fmt.Errorf("no longer waited for: the sync of this entry goes on as job %s", id)}
+	}
+	return a, err
+}
+
+// finished asks for a job until it is over, or until the context ends.
+func (r *remote) finished(ctx context.Context, name container.ID, id string) (client.Answer[client.Job], error) {
 	tick := time.NewTicker(r.every)
 	defer tick.Stop()
 	for {
@@ -139,7 +148,7 @@ func (r *remote) wait(ctx context.Context, name container.ID, id string) (client
 		}
 		select {
 		case <-ctx.Done():
-			return a, &exit{codeInterrupted, fmt.Errorf("no longer waited for: the sync of this entry goes on as job %s", id)}
+			return a, ctx.Err()
 		case <-tick.C:
 		}
 	}
@@ -171,7 +180,8 @@ func runsCommand(e *env) *cobra.Command {
 	var cursor string
 	var showPlan bool
 	c := &cobra.Command{
-		Use: cmdRuns + " CONTAINER [RUN]", Short: "List the runs of a source or provider, or show one with what it said",
+		Use: cmdRuns + " CONTAINER [RUN]", Short: "List the runs of a source or provider, or show one with what it " +
+			"said",
 		Aliases: []string{"sessions"},
 		Long: `Lists the runs of a source or provider, newest first, or shows one: how it ended, what it changed
 and what it said or, with --plan, what it planned. With a run it ends with 1 if that failed and

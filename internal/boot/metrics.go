@@ -41,8 +41,7 @@ func (a *App) observeCalls(name container.ID, calls *atomic.Int64) func(pace.Att
 			a.work.Late(name)
 			a.Log.Warn("a request ended after its run had passed to another worker", "container", string(name),
 				"operation",
-				at.Op,
-				"outcome", at.Outcome(), "took", at.Took)
+				at.Op, "outcome", at.Outcome(), "took", at.Took)
 		}
 	}
 }

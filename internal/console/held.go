@@ -285,8 +285,7 @@ func (g *heldGroup) some(places []int, skip, limit int) (out []int) {
 }
 
 // groupHeld fills in one page of the groups.
-func (c *Console) groupHeld(ctx context.Context, out *heldSet, f heldFilter,
-	decided map[string]decisions.Decision,
+func (c *Console) groupHeld(ctx context.Context, out *heldSet, f heldFilter, decided map[string]decisions.Decision,
 ) error {
 	places, err := found(ctx, &out.Set, f.Text)
 	if err != nil {

@@ -35,8 +35,7 @@ type peopleData struct {
 
 // errEverything refuses what tells of every source and provider.
 var errEverything = refusal{http.StatusForbidden,
-	"This page tells of every source and provider, and your token is for some " +
-		"of them only."}
+	"This page tells of every source and provider, and your token is for some of them only."}
 
 // people searches by the beginning of a name, an address or an id.
 func (c *Console) people(r *request) (*page, error) {

@@ -200,8 +200,7 @@ func verifyPin(pins [][sha256.Size]byte) func(tls.ConnectionState) error {
 			return nil
 		}
 		return fmt.Errorf("%w: its SHA-256 fingerprint is %x: if the certificate was renewed, set tls_pin_sha256 to it",
-			errPin,
-			got)
+			errPin, got)
 	}
 }
 

@@ -54,8 +54,7 @@ func (f dirSync) seesDeleted(ctx context.Context) (bool, error) {
 		[]string{ldapNoAttributes}, []ldap.Control{ldap.NewControlMicrosoftShowDeleted()})
 	any := false
 	err := f.session.exchange(ctx, "search "+base, req, false,
-		func(*ldap.Entry, []ldap.Control) error { any = true; return nil },
-		func(ldap.Control) error { return nil })
+		func(*ldap.Entry, []ldap.Control) error { any = true; return nil }, func(ldap.Control) error { return nil })
 	if isResult(err) {
 		err = nil // no rights, or more objects than one
 	}

@@ -231,8 +231,7 @@ func People() []directory.Entry {
 	for i := range everyone {
 		everyone[i] = user(i)
 	}
-	all = append(all,
-		team(0, "staff", "Everybody here", user(2), user(0), user(1), user(3), user(4), user(5)),
+	all = append(all, team(0, "staff", "Everybody here", user(2), user(0), user(1), user(3), user(4), user(5)),
 		team(1, "nested", "", group(0), user(9)),
 		team(2, "Köln, Büro", "Groups have names too", user(0)),
 		team(3, "strangers", "", user(0), directory.Ref{Kind: directory.User, ID: id(5000)},
