@@ -80,7 +80,8 @@ type Explainer struct {
 
 // New returns an Explainer. It does not connect.
 func New(cfg Config) *Explainer {
-	return &Explainer{cfg: cfg, turn: make(chan struct{}, mostAtOnce), opened: map[container.ID]func() *reconcile.Engine{}}
+	return &Explainer{cfg: cfg, turn: make(chan struct{}, mostAtOnce),
+		opened: map[container.ID]func() *reconcile.Engine{}}
 }
 
 // Explain gathers the evidence for an entry from the live directories and the tenants. The document lists what did

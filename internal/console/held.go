@@ -224,7 +224,8 @@ func (c *Console) groupedByEntry(ctx context.Context, set *decisions.HeldIndex, 
 	all, total := sectionGroups(set, places, func(*decisions.HeldSection) string { return "*" })
 	if total > mostUnits {
 		all[0].Title = "All changes"
-		all[0].Detail = fmt.Sprintf("More than %d changes are not grouped by %s. Search for a part of them.", mostUnits, by)
+		all[0].Detail = fmt.Sprintf("More than %d changes are not grouped by %s. Search for a part of them.",
+			mostUnits, by)
 		return all, nil
 	}
 	read, err := set.Rows(ctx, placesOf(places, 0, total))

@@ -42,7 +42,8 @@ func (f dirSync) start(ctx context.Context) (cookie []byte, reason string, err e
 	if err == nil && !sees {
 		f.out.Notes = append(f.out.Notes,
 			"The bind account sees no deleted object. Unless there is none, grant it the rights "+
-				"List Contents and Read Property on CN=Deleted Objects: until then deletions are noticed by full reads only.")
+				"List Contents and Read Property on CN=Deleted Objects: until then deletions are noticed by full "+
+				"reads only.")
 	}
 	return cookie, "", err
 }

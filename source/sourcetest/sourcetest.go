@@ -61,7 +61,8 @@ func everything(t *testing.T, f Fixture) {
 		if e.Source == "" {
 			t.Errorf("%v has no source", e.Ref())
 		}
-		if !slices.IsSortedFunc(e.Attributes, func(a, b directory.Attribute) int { return strings.Compare(a.Name, b.Name) }) {
+		if !slices.IsSortedFunc(e.Attributes,
+			func(a, b directory.Attribute) int { return strings.Compare(a.Name, b.Name) }) {
 			t.Errorf("the attributes of %v are not sorted: %v", e.Ref(), e.Attributes)
 		}
 	}
@@ -261,7 +262,8 @@ func Want() []directory.Entry {
 
 func person(n int, login, cn, given, sn string, mail []string, active bool) directory.Entry {
 	e := directory.Entry{Kind: directory.User, ID: id(n), Active: active}
-	e.Attributes = e.Attributes.Set(directory.UserName, login).Set(directory.CommonName, cn).Set(directory.FamilyName, sn)
+	e.Attributes = e.Attributes.Set(directory.UserName, login).Set(directory.CommonName, cn)
+	e.Attributes = e.Attributes.Set(directory.FamilyName, sn)
 	if given != "" {
 		e.Attributes = e.Attributes.Set(directory.GivenName, given).Set(directory.DisplayName, given+" "+sn)
 	}
