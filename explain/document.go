@@ -9,6 +9,7 @@
 package explain
 
 import (
+	"slices"
 	"time"
 
 	"rollcall/container"
@@ -88,28 +89,17 @@ type Document struct {
 }
 
 // Waits reports whether a change of the entry waits for a person.
-func (d *Document) Waits() bool {
-	for i := range d.Providers {
-		if c := d.Providers[i].Code; c == Held || c == Conflict {
-			return true
-		}
-	}
-	return d.Found == Several
-}
+func (d *Document) Waits() bool { return d.Found == Several || d.has(Held, Conflict) }
 
 // Partial reports whether a source or a provider did not answer.
 func (d *Document) Partial() bool {
-	for i := range d.Providers {
-		if c := d.Providers[i].Code; c == Unknown || c == NotReady {
-			return true
-		}
-	}
-	for i := range d.Sources {
-		if d.Sources[i].Live.Problem != "" {
-			return true
-		}
-	}
-	return d.Found == Uncertain
+	return d.Found == Uncertain || d.has(Unknown, NotReady) ||
+		slices.ContainsFunc(d.Sources, func(s Source) bool { return s.Live.Problem != "" })
+}
+
+// has reports whether a provider has one of the codes.
+func (d *Document) has(codes ...Code) bool {
+	return slices.ContainsFunc(d.Providers, func(p Provider) bool { return slices.Contains(codes, p.Code) })
 }
 
 // Entry is the entry in the local directory, or in its live directory if the local one does not have it.

@@ -249,3 +249,28 @@ func TestAPausedProvider(t *testing.T) {
 		t.Errorf("the verdict is %q, want %q", got, want)
 	}
 }
+
+func TestWaitsAndPartial(t *testing.T) {
+	t.Parallel()
+	with := func(c explain.Code) explain.Document {
+		return explain.Document{Providers: []explain.Provider{{Code: explain.InStep}, {Code: c}}}
+	}
+	for name, tc := range map[string]struct {
+		doc            explain.Document
+		waits, partial bool
+	}{
+		"several entries":     {doc: explain.Document{Found: explain.Several}, waits: true},
+		"a held change":       {doc: with(explain.Held), waits: true},
+		"a conflict":          {doc: with(explain.Conflict), waits: true},
+		"an uncertain answer": {doc: explain.Document{Found: explain.Uncertain}, partial: true},
+		"an unknown provider": {doc: with(explain.Unknown), partial: true},
+		"one that is unready": {doc: with(explain.NotReady), partial: true},
+		"a silent source": {doc: explain.Document{
+			Sources: []explain.Source{{Live: explain.Live{Problem: "silence"}}}}, partial: true},
+		"all in step": {doc: with(explain.InStep)},
+	} {
+		if waits, partial := tc.doc.Waits(), tc.doc.Partial(); waits != tc.waits || partial != tc.partial {
+			t.Errorf("%s: Waits() = %v, Partial() = %v; want %v and %v", name, waits, partial, tc.waits, tc.partial)
+		}
+	}
+}

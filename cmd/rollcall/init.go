@@ -40,8 +40,7 @@ shows what is in it, and writes a commented rollcall.yaml. On a terminal it asks
 cannot find out; elsewhere flags say it. An existing file is never overwritten. Nothing is written
 to the directory.`,
 		Example: "  rollcall init ldaps://dc1.example.com --bind-name svc-rollcall@example.com --bind-password-file " +
-			"/etc/rollcall/ldap\n" +
-			"  rollcall init file:///tmp/people.ldif --output trial.yaml",
+			"/etc/rollcall/ldap\n  rollcall init file:///tmp/people.ldif --output trial.yaml",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in.cfg.ServerURI = args[0]

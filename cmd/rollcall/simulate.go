@@ -128,8 +128,7 @@ func (s stand) run(ctx context.Context, e *env) error {
 	}
 	g.Go(func() error {
 		fmt.Fprintf(e.stdout, "The demonstration's tenants are served; the directory of the company and everything "+
-			"else is in %s.\n"+
-			"A token for the API, good until this ends: %s\n", s.dir, token)
+			"else is in %s.\nA token for the API, good until this ends: %s\n", s.dir, token)
 		return boot.Serve(ctx, &http.Server{Addr: s.health, Handler: wellAlways(), ReadHeaderTimeout: 5 * time.Second},
 			time.Second, nil)
 	})
