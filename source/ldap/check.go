@@ -142,7 +142,8 @@ func (s *Source) configured() []string {
 }
 
 func (r *Report) describe(se *session) {
-	r.Family, r.Vendor, r.Version, r.Contexts = string(se.root.family), se.root.vendor, se.root.version, se.root.contexts
+	r.Family, r.Vendor, r.Version = string(se.root.family), se.root.vendor, se.root.version
+	r.Contexts = se.root.contexts
 	r.Paging = se.root.supports(ldap.ControlTypePaging)
 	if conn, ok := se.raw.Conn.(*tls.Conn); ok {
 		r.TLS = tls.VersionName(conn.ConnectionState().Version)
@@ -189,6 +190,13 @@ func (c *checking) run(ctx context.Context) error {
 // identifiers are the unique ids that directories have, by family.
 var identifiers = []string{"entryUUID", "objectGUID", "ipaUniqueID", "nsUniqueId"}
 
+// groupMemberships are the attributes of groups that have their members, and userMemberships those of users that have
+// their groups.
+var (
+	groupMemberships = []string{"member", "uniqueMember", "memberUid"}
+	userMemberships  = []string{"memberOf", "groupMembership"}
+)
+
 // page is what the first page of a search has.
 type page struct {
 	records []record
@@ -197,11 +205,15 @@ type page struct {
 	builtin []string       // DNs of groups with isCriticalSystemObject
 }
 
-// sample reads a first page. It asks for the identifiers of all families, to say which one the entries have.
+// sample reads a first page. It asks for the identifiers and memberships of all families, to say which ones the entries
+// have.
 func (c *checking) sample(ctx context.Context, s *scope, out *Sample) error {
 	out.Searched = true
-	wide := *s
-	wide.attrs = slices.Concat(s.attrs, identifiers, []string{"objectClass"}, builtInMarks)
+	wide, memberships := *s, userMemberships
+	if s.kind == directory.Group {
+		memberships = groupMemberships
+	}
+	wide.attrs = slices.Concat(s.attrs, identifiers, []string{"objectClass"}, builtInMarks, memberships)
 	d := newDecoder(&wide, c.dir.about().types)
 	p := page{have: map[string]int{}, classes: map[string]int{}}
 	req := request{base: s.base, scope: ldap.ScopeWholeSubtree, filter: s.filter, attrs: wide.attrs, paged: true,
@@ -209,6 +221,11 @@ func (c *checking) sample(ctx context.Context, s *scope, out *Sample) error {
 	err := c.dir.search(ctx, req, func(e *ldap.Entry) error {
 		for _, attr := range identifiers {
 			p.have[attr] += min(1, len(e.GetEqualFoldRawAttributeValues(attr)))
+		}
+		for _, attr := range memberships {
+			if len(e.GetEqualFoldRawAttributeValues(attr)) > 0 {
+				c.have[d.types.key(attr)] = true
+			}
 		}
 		for _, class := range e.GetEqualFoldAttributeValues("objectClass") {
 			p.classes[strings.ToLower(class)]++
@@ -285,7 +302,8 @@ func (c *checking) judgeIDs(s *scope, out *Sample, p *page) {
 	for _, rec := range p.records {
 		first, taken := seen[rec.key]
 		if taken && rec.ID != "" && first.norm != rec.norm {
-			c.report.fail("the %ss %s and %s share the unique id %q: neither can be synced; make %s unique", s.kind, first.DN,
+			c.report.fail("the %ss %s and %s share the unique id %q: neither can be synced; make %s unique", s.kind,
+				first.DN,
 				rec.DN, rec.ID, s.unique.attr)
 		}
 		seen[rec.key] = rec
@@ -332,7 +350,8 @@ func (c *checking) judgeScope(s *scope, out *Sample, p *page) {
 	proper := families[family(c.report.Family)]
 	for _, class := range []string{"computer", "contact", "msds-groupmanagedserviceaccount"} {
 		if n := p.classes[class]; n > 0 && s.kind == directory.User {
-			c.report.warn("%d of %d users are of the class %s, which are no people: use user_object_filter: %s", n, out.Count,
+			c.report.warn("%d of %d users are of the class %s, which are no people: use user_object_filter: %s", n,
+				out.Count,
 				class, families[activeDirectory].user)
 		}
 	}

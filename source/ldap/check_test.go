@@ -45,6 +45,7 @@ func TestCheck(t *testing.T) {
 func TestCheckFailsWhereASyncWould(t *testing.T) {
 	t.Parallel()
 	server := slapdtest.Start(t, slapdtest.Options{LDIF: slapdtest.Generate(30, 2, 3)})
+	posixGroups := func(c *ldap.Config) { c.GroupObjectFilter = "(objectClass=posixGroup)" }
 	for _, tc := range []struct {
 		name   string
 		change func(*ldap.Config)
@@ -61,7 +62,15 @@ func TestCheckFailsWhereASyncWould(t *testing.T) {
 		{name: "membership", change: func(c *ldap.Config) { c.GroupMembershipField = "members" },
 			fails: `group_membership_field: the server's schema has no attribute "members": every group would be empty`},
 		{name: "membership that no group has", change: func(c *ldap.Config) { c.GroupMembershipField = "uniqueMember" },
-			warns: "group_membership_field: none of the entries on the first page has uniqueMember"},
+			warns: "none of the entries on the first page has uniqueMember; groups there have member: set " +
+				"group_membership_field: member"},
+		{name: "members by login names", change: posixGroups,
+			file:  someone("a") + team("h", "objectClass", "posixGroup", "gidNumber", "1", "memberUid", "A"),
+			warns: "has member; groups there have memberUid: set group_membership_field: memberUid"},
+		{name: "groups that only users name", change: posixGroups,
+			file: someone("a", "memberOf", "cn=h,"+slapdtest.Groups) +
+				team("h", "objectClass", "posixGroup", "gidNumber", "1"),
+			warns: "has member; users there name their groups in memberOf: set user_membership_field: memberOf"},
 		{name: "login name", change: func(c *ldap.Config) { c.UserNameField = "uidd" },
 			fails: `user_name_field: the server's schema has no attribute "uidd"`},
 		{name: "filter", change: func(c *ldap.Config) { c.UserObjectFilter = "(&(objectClass=person)(!(emplyeeType=x)))" },

@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -331,7 +332,7 @@ func (c *checking) memberships(known func(key, attr, consequence string) bool) {
 	}
 	if fields := c.group.members; len(fields) == 1 {
 		if known(key, fields[0], "every group would be empty") {
-			c.unused(key, fields[0], c.report.Groups.Count)
+			c.unused(key, fields[0], c.report.Groups.Count, c.otherMemberships())
 		}
 		return
 	}
@@ -341,15 +342,29 @@ func (c *checking) memberships(known func(key, attr, consequence string) bool) {
 		return
 	}
 	if !slices.ContainsFunc(c.group.members, func(attr string) bool { return c.have[types.key(attr)] }) {
-		c.unused(key, c.group.members[0], c.report.Groups.Count)
+		c.unused(key, c.group.members[0], c.report.Groups.Count, c.otherMemberships())
 	}
 }
 
-// unused warns of an attribute that no entry of the samples has.
-func (c *checking) unused(key, attr string, entries int) {
+// otherMemberships says which attribute of the samples has the memberships, or "".
+func (c *checking) otherMemberships() string {
+	types := c.dir.about().types
+	has := func(attr string) bool { return c.have[types.key(attr)] }
+	if i := slices.IndexFunc(groupMemberships, has); i >= 0 {
+		return fmt.Sprintf("; groups there have %s: set group_membership_field: %[1]s", groupMemberships[i])
+	}
+	if i := slices.IndexFunc(userMemberships, has); i >= 0 {
+		return fmt.Sprintf("; users there name their groups in %s: set user_membership_field: %[1]s",
+			userMemberships[i])
+	}
+	return ""
+}
+
+// unused warns of an attribute that no entry of the samples has. better says which one to take.
+func (c *checking) unused(key, attr string, entries int, better ...string) {
 	name := strings.TrimPrefix(attr, "ldap.")
 	if entries > 0 && !c.have[c.dir.about().types.key(name)] {
-		c.report.warn("%s: none of the entries on the first page has %s: is the name right, and may the bind account "+
-			"read it?", key, attr)
+		advice := cmp.Or(strings.Join(better, ""), ": is the name right, and may the bind account read it?")
+		c.report.warn("%s: none of the entries on the first page has %s%s", key, attr, advice)
 	}
 }
