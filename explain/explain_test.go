@@ -89,11 +89,18 @@ func TestNoSecretIsShown(t *testing.T) {
 func TestHeldVerdicts(t *testing.T) {
 	t.Parallel()
 	in := input()
+	hop := &in.Providers[0].Hop
+	hop.Apply.Changes, hop.Held.Changes = nil, hop.Apply.Changes
 	p := explain.Of(in).Providers[0]
 	own := in.Providers[0].Held.Changes[1].Fingerprint
 	if p.Code != explain.Held || p.Reason != "limit" || len(p.Held) != 2 ||
 		!strings.Contains(p.Verdict, "rollcall approve google_workspace:1 d --entry "+own) {
 		t.Errorf("held: %s (%s): %s; %+v", p.Code, p.Reason, p.Verdict, p.Held)
+	}
+	// The newest plan holds the change, and the next one does not.
+	hop.Apply.Changes, hop.Held.Changes = hop.Held.Changes, nil
+	if p = explain.Of(in).Providers[0]; p.Code != explain.OutOfScope || !strings.Contains(p.Verdict, "would suspend") {
+		t.Errorf("no longer held: %s (%s): %s", p.Code, p.Reason, p.Verdict)
 	}
 	in.Providers[0].Decisions = map[string]decisions.Decision{own: {Fingerprint: own, Verdict: "approved", By: "grace",
 		ID: "u-1", Expires: now.Add(time.Hour)}}

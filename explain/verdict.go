@@ -75,7 +75,7 @@ func (j *judge) judge() (code Code, reason, text string) {
 		return j.notRead()
 	case h.Desired != nil && !h.Desired.Active:
 		return Inactive, string(plan.Disabled), fmt.Sprintf("It is disabled at its source%s: %s", j.since(), j.consequence())
-	case len(h.Apply.Changes) > 0 || len(h.Unmade) > 0:
+	case len(h.Apply.Changes)+len(h.Unmade)+len(h.Joining) > 0:
 		return Pending, "", j.pending()
 	}
 	if i := j.note(plan.NoAddress); i >= 0 {
@@ -144,22 +144,27 @@ func (j *judge) known() string {
 // held returns the verdict on a held change. A change that the newest plan holds and that is still planned comes
 // before one that only the next plan would hold.
 func (j *judge) held() (Code, string, string, bool) {
-	planned := map[string]bool{}
-	for _, list := range [][]plan.Change{j.in.Hop.Apply.Changes, j.in.Hop.Held.Changes} {
-		for i := range list {
-			planned[list[i].Fingerprint()] = true
-		}
+	planned, goes := map[string]bool{}, map[string]bool{}
+	for i := range j.in.Hop.Held.Changes {
+		planned[j.in.Hop.Held.Changes[i].Fingerprint()] = true
+	}
+	counted := j.in.Hop.Uncounted == nil && j.in.Hop.Beside == 0
+	for i := range j.in.Hop.Apply.Changes {
+		mark := j.in.Hop.Apply.Changes[i].Fingerprint()
+		planned[mark], goes[mark] = true, counted
 	}
 	var first *Hold // what is held of the entry itself goes before its memberships
 	for i := range j.p.Held {
 		h := &j.p.Held[i]
 		own := h.ID == string(j.ref.ID) && h.Member == ""
 		switch {
-		case own && planned[h.Fingerprint]:
+		case !planned[h.Fingerprint] && (own || !j.joins(h)): // It was done meanwhile, or is no longer wanted.
+		case goes[h.Fingerprint] && h.Decision == nil: // No guard holds it any more.
+		case own:
 			return Held, h.Guard, j.hold(h), true
-		case !own && first == nil:
+		case first == nil:
 			first = h
-		} // What else is held was done meanwhile, or is no longer wanted.
+		}
 	}
 	if first != nil {
 		return Held, first.Guard, j.hold(first), true
@@ -170,6 +175,17 @@ func (j *judge) held() (Code, string, string, bool) {
 			c.Guard, c.Held), true
 	}
 	return "", "", "", false
+}
+
+// joins reports whether a held change adds the entry to a group that the provider does not have yet, or to the entry a
+// member without an account. The plan for the entry alone does not have such a membership.
+func (j *judge) joins(h *Hold) bool {
+	is := func(id string) func(plan.Desired) bool {
+		return func(d plan.Desired) bool { return string(d.ID) == id }
+	}
+	d := j.in.Hop.Desired
+	return h.Op == plan.AddMember.String() && d != nil && d.Active && j.in.Order == nil &&
+		(slices.ContainsFunc(j.in.Hop.Unmade, is(h.ID)) || slices.ContainsFunc(j.in.Hop.Joining, is(h.Member)))
 }
 
 func (j *judge) hold(h *Hold) string {
@@ -345,6 +361,9 @@ func (j *judge) pending() string {
 	}
 	if n := len(h.Unmade); n > 0 {
 		parts = append(parts, fmt.Sprintf("add it to groups that are not there yet (%d)", n))
+	}
+	if n := len(h.Joining); n > 0 {
+		parts = append(parts, fmt.Sprintf("add members to it whose accounts are not there yet (%d)", n))
 	}
 	text := "The next run has to do: " + strings.Join(parts, ", ") + "."
 	if h.Beside > 0 {

@@ -39,6 +39,8 @@ type Explanation struct {
 	Groups []plan.Desired
 	// Unmade are those of the groups that the provider does not have yet.
 	Unmade []plan.Desired
+	// Joining are the members of a group that the provider does not have yet, and gets.
+	Joining []plan.Desired
 	// Objects are the remote objects that carry the anchor, that the ledger links, or that have the address.
 	Objects []plan.Object
 	// Pin keeps the entry as it was before a run that was undone. It is nil for an entry without a pin.
@@ -92,11 +94,38 @@ func (e *Engine) Explain(ctx context.Context, ref directory.Ref, memory Memory, 
 	if !slices.ContainsFunc(report.Apply.Changes, uncounted) {
 		x.Beside = 0
 	}
+	x.Joining = e.making(ctx, x.Joining, memory, within)
 	x.Apply, x.Held, x.Unproven = report.Apply, report.Held, err
 	if slices.Contains(report.Apply.Lapsed, ref) {
 		x.Pin = nil // It has ended.
 	}
 	return x
+}
+
+// mostJoining bounds the members without an account that an explanation of a group reads. Of more than these it says
+// that they get one.
+const mostJoining = 20
+
+// making returns the entries without an object for which the next run makes one, or would if no guard held it.
+func (e *Engine) making(ctx context.Context, all []plan.Desired, memory Memory, within time.Duration) []plan.Desired {
+	if len(all) == 0 || len(all) > mostJoining {
+		return all
+	}
+	s := Explaining(all[0].Ref, within)
+	s.refs = nil
+	for i := range all {
+		s.refs = append(s.refs, all[i].Ref)
+	}
+	v, err := e.read(pace.Urgent(ctx), s, memory)
+	if err != nil {
+		return all
+	}
+	report, _ := e.plan(s, v) // An unproven creation is one of a full run.
+	made := map[directory.Ref]bool{}
+	for _, c := range slices.Concat(report.Apply.Changes, report.Held.Changes) {
+		made[c.Ref] = made[c.Ref] || c.Op == plan.Create || c.Op == plan.Undelete || c.Op == plan.Adopt
+	}
+	return slices.DeleteFunc(all, func(d plan.Desired) bool { return !made[d.Ref] })
 }
 
 // harmful reports whether a guard counts the change together with those of other entries.
@@ -141,6 +170,7 @@ func (x *Explanation) find(v *view, ref directory.Ref) {
 			}
 		}
 	}
+	x.findJoining(v)
 	for i := range v.state.Objects {
 		if o := &v.state.Objects[i]; x.concerns(ref, o) {
 			x.Objects = append(x.Objects, *o)
@@ -156,6 +186,23 @@ func find[T any](list []T, is func(*T) bool) *T {
 		}
 	}
 	return nil
+}
+
+// findJoining notes the members of a group without an object.
+func (x *Explanation) findJoining(v *view) {
+	if x.Desired == nil || x.Desired.Held != "" {
+		return
+	}
+	members := make(map[directory.Ref]bool, len(x.Desired.Members))
+	for _, m := range x.Desired.Members {
+		members[m.Ref] = true
+	}
+	for i := range v.desired.Desired {
+		d := &v.desired.Desired[i]
+		if members[d.Ref] && d.Active && d.Held == "" && v.links[d.Ref].RemoteID == "" {
+			x.Joining = append(x.Joining, *d)
+		}
+	}
 }
 
 func (x *Explanation) concerns(ref directory.Ref, o *plan.Object) bool {

@@ -174,6 +174,7 @@ func (p *process) containers() []jobs.Container {
 			return engine(reconcile.Config{
 				Source: copyPort{store.NewReader(part()), p}, Provider: tenantPort{p}, Ledger: second,
 				Container: string(cloud), Policy: p.sim.policy, Scope: m.Digest(),
+				Approval: p.sim.approval,
 				Desire: func(s directory.Snapshot, state plan.State) (mapping.Result, error) {
 					return m.Desire(mapping.Input{Snapshot: s, Domains: state.Domains})
 				},
@@ -191,7 +192,11 @@ func (d directoryPort) Read(ctx context.Context, q directory.Query) (directory.S
 	began := d.sim.past.since(ago)
 	s, err := call(ctx, &d.gate, d.sim.hazards, atSource, func() (directory.Snapshot, error) {
 		c, version := d.sim.past.at(ago)
-		return c.snapshot(version), nil
+		s := c.snapshot(version)
+		if d.sim.covers {
+			s.Coverage = c.coverage()
+		}
+		return s, nil
 	})
 	if err != nil {
 		return directory.Snapshot{}, err

@@ -27,6 +27,9 @@ type sim struct {
 	hazards *hazards
 	policy  plan.Policy
 	delta   bool // the directory tells what changed
+	covers  bool
+	// approval is require_approval of the provider.
+	approval provider.Approval
 
 	api     *process
 	workers []*process
@@ -54,6 +57,8 @@ type setup struct {
 	marks          bool
 	deletes        bool
 	delta          bool
+	covers         bool // the directory counts who has a title
+	approval       provider.Approval
 }
 
 const (
@@ -70,6 +75,7 @@ func newSim(begin setup) *sim {
 		tenant: &tenant{past: past, accounts: map[string]*account{}, marks: begin.marks},
 		policy: provider.Settings{}.Policy(), reads: map[string]time.Time{}, copies: map[string]time.Time{},
 		accepted: map[string]bool{}, ordered: map[directory.Ref]bool{}, delta: begin.delta,
+		covers: begin.covers, approval: begin.approval,
 		began: time.Now(),
 	}
 	if begin.deletes {

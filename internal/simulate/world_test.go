@@ -87,6 +87,17 @@ func (c *company) snapshot(version int) directory.Snapshot {
 	return s
 }
 
+// coverage counts the people with a title.
+func (c *company) coverage() []directory.Coverage {
+	titles := directory.Coverage{Kind: directory.User, Name: "description", Attributes: []string{directory.Description}}
+	for _, p := range c.people {
+		if p.present && p.title != "" {
+			titles.Entries++
+		}
+	}
+	return []directory.Coverage{titles}
+}
+
 // facts returns what should be on in the tenant: "active 3" for a person, "member g1 3" for a membership.
 func (c *company) facts() map[string]bool {
 	out := map[string]bool{}
