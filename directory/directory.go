@@ -206,7 +206,12 @@ type Coverage struct {
 	Members bool `json:"members,omitempty"`
 	// Lists is set if the values of the attribute are the members of a group, or the groups of a user.
 	Lists bool `json:"lists,omitempty"`
+	// Of are the entries with a value of an attribute that Lists, if there are at most MostListed.
+	Of []ID `json:"of,omitempty"`
 }
+
+// MostListed bounds the entries that a Coverage names.
+const MostListed = 19
 
 // Snapshot is one complete result of reading a source.
 type Snapshot struct {

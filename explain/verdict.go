@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"rollcall/container"
 	"rollcall/decisions"
 	"rollcall/directory"
 	"rollcall/plan"
@@ -24,8 +23,8 @@ type judge struct {
 func (j *judge) verdict() (code Code, reason, text string) {
 	code, reason, text = j.judge()
 	if pin := j.in.Hop.Pin; pin != nil && j.in.Hop.SourceErr == nil && j.in.Hop.RemoteErr == nil {
-		text += fmt.Sprintf(" It is pinned: %s undid run %s, and what that run changed of it stays as it was until its "+
-			"source changes.", pin.By, pin.Run)
+		text += fmt.Sprintf(" It is pinned: %s undid run %s, and what that run changed of it stays as it was until "+
+			"its source changes.", pin.By, pin.Run)
 	}
 	return code, reason, text
 }
@@ -61,8 +60,9 @@ func (j *judge) judge() (code Code, reason, text string) {
 	}
 	switch {
 	case j.in.Order != nil:
-		return Left, string(plan.Ordered), fmt.Sprintf("It has to leave by order of %s since %s, until its directory agrees "+
-			"or the order is lifted (rollcall leave --lift): %s", j.in.Order.By, when(j.in.Order.At), j.consequence())
+		return Left, string(plan.Ordered), fmt.Sprintf("It has to leave by order of %s since %s, until its directory "+
+			"agrees or the order is lifted (rollcall leave --lift): %s", j.in.Order.By,
+			when(j.in.Order.At), j.consequence())
 	case h.OutOfScope != nil:
 		return OutOfScope, h.OutOfScope.Rule, fmt.Sprintf("%s leaves it out by %s (%s): %s", j.in.Container,
 			h.OutOfScope.Rule, h.OutOfScope.Setting, j.consequence())
@@ -74,7 +74,8 @@ func (j *judge) judge() (code Code, reason, text string) {
 	case h.Entry == nil:
 		return j.notRead()
 	case h.Desired != nil && !h.Desired.Active:
-		return Inactive, string(plan.Disabled), fmt.Sprintf("It is disabled at its source%s: %s", j.since(), j.consequence())
+		return Inactive, string(plan.Disabled), fmt.Sprintf("It is disabled at its source%s: %s", j.since(),
+			j.consequence())
 	case len(h.Apply.Changes)+len(h.Unmade)+len(h.Joining) > 0:
 		return Pending, "", j.pending()
 	}
@@ -91,8 +92,8 @@ func (j *judge) judge() (code Code, reason, text string) {
 func (j *judge) stranger(o *plan.Object) string {
 	text := fmt.Sprintf("%s has the %s %s (%s), ", j.in.Container, o.Kind, o.Address, o.RemoteID)
 	if o.ID != "" {
-		return text + fmt.Sprintf("which carries the anchor of the id %s: no directory has an entry with it. A full run "+
-			"says what becomes of it.", o.ID)
+		return text + fmt.Sprintf("which carries the anchor of the id %s: no directory has an entry with it. A full "+
+			"run says what becomes of it.", o.ID)
 	}
 	return text + "which carries no anchor of ours: it is left alone."
 }
@@ -141,81 +142,19 @@ func (j *judge) known() string {
 	return fmt.Sprintf(" By our records its account is %s.", j.in.Hop.Link.RemoteID)
 }
 
-// held returns the verdict on a held change. A change that the newest plan holds and that is still planned comes
-// before one that only the next plan would hold.
-func (j *judge) held() (Code, string, string, bool) {
-	planned, goes := map[string]bool{}, map[string]bool{}
-	for i := range j.in.Hop.Held.Changes {
-		planned[j.in.Hop.Held.Changes[i].Fingerprint()] = true
-	}
-	counted := j.in.Hop.Uncounted == nil && j.in.Hop.Beside == 0
-	for i := range j.in.Hop.Apply.Changes {
-		mark := j.in.Hop.Apply.Changes[i].Fingerprint()
-		planned[mark], goes[mark] = true, counted
-	}
-	var first *Hold // what is held of the entry itself goes before its memberships
-	for i := range j.p.Held {
-		h := &j.p.Held[i]
-		own := h.ID == string(j.ref.ID) && h.Member == ""
-		switch {
-		case !planned[h.Fingerprint] && (own || !j.joins(h)): // It was done meanwhile, or is no longer wanted.
-		case goes[h.Fingerprint] && h.Decision == nil: // No guard holds it any more.
-		case own:
-			return Held, h.Guard, j.hold(h), true
-		case first == nil:
-			first = h
-		}
-	}
-	if first != nil {
-		return Held, first.Guard, j.hold(first), true
-	}
-	if list := j.in.Hop.Held.Changes; len(list) > 0 {
-		c := &list[0]
-		return Held, string(c.Guard), fmt.Sprintf("The next run would hold its %s by the guard %s: %s.", phrase(c, j.ref),
-			c.Guard, c.Held), true
-	}
-	return "", "", "", false
-}
-
-// joins reports whether a held change adds the entry to a group that the provider does not have yet, or to the entry a
-// member without an account. The plan for the entry alone does not have such a membership.
-func (j *judge) joins(h *Hold) bool {
-	is := func(id string) func(plan.Desired) bool {
-		return func(d plan.Desired) bool { return string(d.ID) == id }
-	}
-	d := j.in.Hop.Desired
-	return h.Op == plan.AddMember.String() && d != nil && d.Active && j.in.Order == nil &&
-		(slices.ContainsFunc(j.in.Hop.Unmade, is(h.ID)) || slices.ContainsFunc(j.in.Hop.Joining, is(h.Member)))
-}
-
-func (j *judge) hold(h *Hold) string {
-	text := fmt.Sprintf("Held by the guard %s: its %s waits since %s, because %s.", h.Guard, opText(h.Op),
-		when(h.At.Time()), strings.TrimSuffix(h.Reason, "."))
-	switch d := h.Decision; {
-	case d != nil && d.Verdict == string(plan.Approved):
-		return text + fmt.Sprintf(" %s approved it: the next run carries it out, until %s.", d.By, when(d.Expires.Time()))
-	case d != nil:
-		return text + fmt.Sprintf(" %s rejected it: it stays held until %s.", d.By, when(d.Expires.Time()))
-	}
-	return text + " " + approveWith(j.in.Container, h)
-}
-
-func approveWith(c container.ID, h *Hold) string {
-	return fmt.Sprintf("To let it go: rollcall approve %s %s --entry %s", c, h.Digest, h.Fingerprint)
-}
-
 // conflict returns the verdict on a conflict that only a person can resolve, with the text of the plan.
 func (j *judge) conflict(x *plan.Held) string {
 	heads := map[plan.Reason]string{
-		plan.NoAddress:     "No account: it has no usable address",
-		plan.ForeignDomain: "No account: its address is in a domain that the tenant has not verified",
-		plan.SameAddress:   "Held back: its address is not its alone",
-		plan.AddressTaken:  "Held back: its name is taken by something that is not ours",
-		plan.AddressKept:   "Held back: its name is taken by another account of ours",
-		plan.Ambiguous:     "Held back: it cannot be told which account is its",
-		plan.AnchorLost:    "Held back: its account no longer carries our anchor",
-		plan.Unusable:      "Left as it is: the entry cannot be used",
-		plan.BadMapping:    "Held back: the mapping failed", plan.ProtectedObject: "Never touched: its account is protected",
+		plan.NoAddress:       "No account: it has no usable address",
+		plan.ForeignDomain:   "No account: its address is in a domain that the tenant has not verified",
+		plan.SameAddress:     "Held back: its address is not its alone",
+		plan.AddressTaken:    "Held back: its name is taken by something that is not ours",
+		plan.AddressKept:     "Held back: its name is taken by another account of ours",
+		plan.Ambiguous:       "Held back: it cannot be told which account is its",
+		plan.AnchorLost:      "Held back: its account no longer carries our anchor",
+		plan.Unusable:        "Left as it is: the entry cannot be used",
+		plan.BadMapping:      "Held back: the mapping failed",
+		plan.ProtectedObject: "Never touched: its account is protected",
 		plan.SuspendedByWhom: "Left as it is: it is not known whether Rollcall suspended its account",
 		plan.PinLost:         "Left as it is: its pin cannot be trusted",
 		plan.Unsettled:       "Waiting for the tenant",
@@ -226,7 +165,8 @@ func (j *judge) conflict(x *plan.Held) string {
 	if j.p.Desired != nil && j.p.Desired.Held != "" {
 		detail = cmp.Or(j.p.Desired.Detail, detail)
 	}
-	return fmt.Sprintf("%s: %s.%s", cmp.Or(heads[x.Reason], "Held back"), strings.TrimSuffix(detail, "."), j.lastFailure())
+	return fmt.Sprintf("%s: %s.%s", cmp.Or(heads[x.Reason], "Held back"), strings.TrimSuffix(detail, "."),
+		j.lastFailure())
 }
 
 // departing reports whether the plan treats the entry as departed.
@@ -326,7 +266,9 @@ func (j *judge) called() string {
 }
 
 func (j *judge) note(reason plan.Reason) int {
-	return slices.IndexFunc(j.in.Hop.Apply.Notes, func(n plan.Note) bool { return n.Ref == j.ref && n.Reason == reason })
+	return slices.IndexFunc(j.in.Hop.Apply.Notes, func(n plan.Note) bool {
+		return n.Ref == j.ref && n.Reason == reason
+	})
 }
 
 // pending describes the changes of the next run.
@@ -367,8 +309,8 @@ func (j *judge) pending() string {
 	}
 	text := "The next run has to do: " + strings.Join(parts, ", ") + "."
 	if h.Beside > 0 {
-		text += fmt.Sprintf(" %d other entries have changed or wait, too: if many of them change alike, the run holds this.",
-			h.Beside)
+		text += fmt.Sprintf(" %d other entries have changed or wait, too: if many of them change alike, the run holds "+
+			"this.", h.Beside)
 	}
 	return text + j.uncounted() + j.unproven() + j.lastFailure()
 }
@@ -376,7 +318,8 @@ func (j *judge) pending() string {
 // uncounted says that guards may hold the change together with those of other entries.
 func (j *judge) uncounted() string {
 	if err := j.in.Hop.Uncounted; err != nil {
-		return fmt.Sprintf(" Other entries were not counted (%v): if many of them change alike, the run holds this.", err)
+		return fmt.Sprintf(" Other entries were not counted (%v): if many of them change alike, the run holds this.",
+			err)
 	}
 	return ""
 }

@@ -12,7 +12,7 @@ import (
 // A fall is a doubt where more than fallPercent of at least fallFloor entries lost a value. Of an attribute that
 // decides about activity, or is the unique ID, a fall to nothing from fewFall, or by half from someFall, is one, too.
 // So is a fall to nothing from fewFall of one that gives groups their members. While other attributes still list
-// members of other groups, it concerns only the groups that show none at all.
+// members, it concerns only the groups that had the attribute, and those that show no member at all.
 const (
 	fallPercent = 20
 	fallFloor   = 20
@@ -30,8 +30,18 @@ type Missing struct {
 	directory.Coverage
 	// Before is how many entries had it then.
 	Before int
-	// Partly is set for an attribute that listed members of a few groups, if others still list those of other groups.
+	// Partly is set for an attribute that listed members of a few groups, if others still list members. Had are then
+	// the entries that had it.
 	Partly bool
+	Had    []directory.ID
+}
+
+// gave reports whether the attribute may have listed a membership that a change removes.
+func (m *Missing) gave(c *Change) bool {
+	if m.Kind == directory.User {
+		return slices.Contains(m.Had, c.Member.ID)
+	}
+	return slices.Contains(m.Had, c.ID)
 }
 
 // fellFar is fell for an attribute that decides about activity, or is the unique ID.
@@ -58,7 +68,7 @@ func Missed(before, now []directory.Coverage, were, entries func(directory.Kind)
 			partly := !far && c.Lists && slices.ContainsFunc(now, func(other directory.Coverage) bool {
 				return other.Kind == c.Kind && other.Lists && other.Entries > 0
 			})
-			out = append(out, Missing{c, before[i].Entries, partly})
+			out = append(out, Missing{c, before[i].Entries, partly, before[i].Of})
 		}
 	}
 	return out
@@ -239,8 +249,8 @@ func (g *guard) clearing() map[fieldOf]verdict {
 			had, n = max(had, all), n+g.plan.since[field.String()]
 		}
 		if fell(had, had-n) {
-			out[field] = verdict{RuleEmptied, fmt.Sprintf("%d of %d %ss would lose the field %s: more than %d %%", n, had,
-				field.kind, field.name, fallPercent)}
+			out[field] = verdict{RuleEmptied, fmt.Sprintf("%d of %d %ss would lose the field %s: more than %d %%",
+				n, had, field.kind, field.name, fallPercent)}
 		}
 		for _, m := range g.plan.missing {
 			if m.Kind == field.kind && slices.ContainsFunc(m.Attributes,
@@ -325,8 +335,8 @@ func (g *guard) emptied() {
 }
 
 // unseen holds removals of members while an attribute that decides about membership is missing from many entries. If
-// other attributes still list members, these are the removals from groups that would keep none. Members that leave
-// themselves are no effect of it.
+// other attributes still list members, these are the removals from groups that had it or would keep no member. Members
+// that leave themselves are no effect of it.
 func (g *guard) unseen() {
 	leaving := map[directory.Ref]bool{}
 	for j := range g.plan.Changes {
@@ -337,7 +347,7 @@ func (g *guard) unseen() {
 		if m.Members {
 			g.hold(RuleCoverage, m.String(), func(c *Change) bool {
 				return c.Op == RemoveMember && !c.Paired && !c.Undoes && !leaving[*c.Member] &&
-					(!m.Partly || g.plan.bare[c.ID])
+					(!m.Partly || g.plan.bare[c.ID] || m.gave(c))
 			})
 		}
 	}

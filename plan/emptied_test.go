@@ -178,9 +178,9 @@ func TestAFieldWithoutAValueIsNotLost(t *testing.T) {
 // lists members, these are all groups.
 func TestLaw13AVanishedAttributeWithMembersHoldsWhatItMayHaveGiven(t *testing.T) {
 	t.Parallel()
-	lists := func(members, logins int) []directory.Coverage {
+	lists := func(members, logins int, of ...directory.ID) []directory.Coverage {
 		return []directory.Coverage{{Kind: directory.Group, Name: "member", Entries: members, Members: true, Lists: true},
-			{Kind: directory.Group, Name: "memberUid", Entries: logins, Members: true, Lists: true},
+			{Kind: directory.Group, Name: "memberUid", Entries: logins, Members: true, Lists: true, Of: of},
 			{Kind: directory.Group, Name: "objectSid", Entries: 30, Members: true},
 			{Kind: directory.User, Name: "memberOf", Entries: 30, Members: true, Lists: true}}
 	}
@@ -198,6 +198,8 @@ func TestLaw13AVanishedAttributeWithMembersHoldsWhatItMayHaveGiven(t *testing.T)
 	}{
 		"few of many":                {lists(197, 3), lists(197, 0), 200, 200, emptied},
 		"most, beside another":       {lists(12, 3), lists(0, 3), 15, 15, emptied},
+		"one that had both":          {lists(197, 3, "shrunk", "x", "y"), lists(197, 0), 200, 200, append(emptied, one...)},
+		"others that had both":       {lists(197, 3, "w", "x", "y"), lists(197, 0), 200, 200, emptied},
 		"too few":                    {lists(197, 2), lists(197, 0), 200, 200, []string{}},
 		"all that list members":      {lists(12, 3), lists(0, 0), 30, 30, append(emptied, one...)},
 		"the only one":               {lists(12, 0), lists(0, 0), 30, 30, append(emptied, one...)},

@@ -113,7 +113,7 @@ func (a *applier) coverage() []directory.Coverage {
 	for i := range now {
 		for _, m := range missing {
 			if m.Kind == now[i].Kind && m.Name == now[i].Name {
-				now[i].Entries = m.Before
+				now[i].Entries, now[i].Of = m.Before, m.Had
 			}
 		}
 	}

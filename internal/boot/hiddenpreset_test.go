@@ -55,8 +55,13 @@ func presetCompany(family string, people int) []entry {
 			p = append(p, "objectClass", "groupOfNames", "entryUUID", slapdtest.UUID(slapdtest.GroupUUIDs+n))
 		}
 		for i, dn := range dns {
-			if (i+n)%4 == 0 {
+			switch (i + n) % 4 {
+			case 0:
 				p = append(p, "member", dn)
+			case 1: // A few groups list two more members by their login names.
+				if family == "openldap" && n < 4 && i > 8 && i < 16 {
+					p = append(p, "memberUid", fmt.Sprintf("u%06d", i))
+				}
 			}
 		}
 		out = append(out, entry{slapdtest.GroupDN(n), p})

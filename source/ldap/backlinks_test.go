@@ -78,7 +78,8 @@ func TestTheAttributeOfUsersIsCovered(t *testing.T) {
 	c.UserMembershipField = "memberOf"
 	all := read(t, open(t, c)).Coverage
 	at := slices.IndexFunc(all, func(c directory.Coverage) bool { return c.Name == "memberOf" })
-	want := directory.Coverage{Kind: directory.User, Name: "memberOf", Entries: 3, Members: true, Lists: true}
+	want := directory.Coverage{Kind: directory.User, Name: "memberOf", Entries: 3, Members: true, Lists: true,
+		Of: []directory.ID{directory.ID(slapdtest.UUID(1)), directory.ID(slapdtest.UUID(2)), directory.ID(slapdtest.UUID(4))}}
 	if at < 0 || !cmp.Equal(all[at], want) {
 		t.Errorf("coverage = %+v, want %+v", all, want)
 	}

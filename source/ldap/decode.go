@@ -41,6 +41,8 @@ type decoder struct {
 	names  map[string]int // by the schema's key
 	asked  []string       // by place, as it was asked for
 	counts []int          // by place, how many entries have a value
+	// having are, by place, some entries with a value of an attribute with members.
+	having map[int][]directory.ID
 	values [][]string
 	raw    [][][]byte
 	plan   []planned
@@ -94,7 +96,9 @@ func newDecoder(s *scope, types *schema) *decoder {
 		}
 	}
 	d.conflict, d.class = d.slot(conflictAttribute), d.slot("objectClass")
-	d.values, d.raw, d.counts = make([][]string, len(d.asked)), make([][][]byte, len(d.asked)), make([]int, len(d.asked))
+	n := len(d.asked)
+	d.values, d.raw, d.counts = make([][]string, n), make([][][]byte, n), make([]int, n)
+	d.having = map[int][]directory.ID{}
 	return d
 }
 
@@ -150,8 +154,8 @@ func (d *decoder) record(e *ldap.Entry, now time.Time) (rec record) {
 	rec.ID, rec.key = id, d.scope.unique.key(id)
 	rec.blame(problem)
 	if len(d.values[d.conflict]) > 0 || conflictName(e.DN) {
-		rec.blame("it is a conflict object of replication: repair it in the directory, by merging it with the entry of " +
-			"the same name or deleting it")
+		rec.blame("it is a conflict object of replication: repair it in the directory, by merging it with the entry " +
+			"of the same name or deleting it")
 	}
 	rec.Attributes, problem = d.attributes(e.DN)
 	rec.blame(problem)
@@ -165,6 +169,9 @@ func (d *decoder) record(e *ldap.Entry, now time.Time) (rec record) {
 		d.audit()
 	}
 	for i, at := range d.member {
+		if few := d.having[at]; len(d.values[at]) > 0 && rec.ID != "" && len(few) < directory.MostListed {
+			d.having[at] = append(few, rec.ID)
+		}
 		rec.values = append(rec.values, d.values[at])
 		rec.blameMembers(d.scope.members[i], d.values[at])
 	}
@@ -198,8 +205,8 @@ func (d *decoder) dynamicGroup() string {
 	}
 	for i, at := range d.dynamic {
 		if len(d.values[at]) > 0 {
-			return fmt.Sprintf("its members are given by %s, a search that Rollcall does not run: have the server list them "+
-				"(dynlist), or leave the group out with group_object_filter", dynamicMembers[i])
+			return fmt.Sprintf("its members are given by %s, a search that Rollcall does not run: have the server "+
+				"list them (dynlist), or leave the group out with group_object_filter", dynamicMembers[i])
 		}
 	}
 	return ""
@@ -380,7 +387,9 @@ func (d *decoder) coverage() []directory.Coverage {
 			}
 		}
 		c.Activity = c.Activity || d.scope.kind == directory.User && slices.Contains(d.active[:], slot)
-		c.Lists = slices.Contains(d.member, slot)
+		if c.Lists = slices.Contains(d.member, slot); c.Lists && c.Entries <= directory.MostListed {
+			c.Of = slices.Sorted(slices.Values(d.having[slot]))
+		}
 		c.Members = c.Members || c.Lists || slot == d.sid || slot == d.primary || slices.Contains(d.dynamic, slot)
 		out = append(out, c)
 	}
