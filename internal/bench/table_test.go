@@ -48,7 +48,7 @@ func TestTable(t *testing.T) {
 	rows = append(rows, l.delta(), l.entra(), l.everywhere(), l.idle(), l.apiMemory(),
 		row{"Redis, all keys, one tenant", one, "besides 100 bytes a membership", ""},
 		row{"Redis, all keys, both tenants", perPerson(), "the same", "1,500 bytes"},
-		l.statuses(), l.enqueue(), contended(t))
+		l.statuses(), l.enqueue(), contended(t), leavers(t))
 	for _, workers := range []int{1, 4} {
 		rows = append(rows, provisioning(t, "at Google's published limits", 10, workers))
 	}
