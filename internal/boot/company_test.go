@@ -77,10 +77,11 @@ func newCompany(t *testing.T, r *rand.Rand, people int) *company {
 	for range people {
 		c.join()
 	}
-	for g := range people / 25 {
+	size := min(25, people/4) // There are at least four teams.
+	for g := range people / size {
 		c.teams = append(c.teams, nil)
-		for i := range 25 {
-			c.teams[g] = append(c.teams[g], g*25+i)
+		for i := range size {
+			c.teams[g] = append(c.teams[g], g*size+i)
 		}
 	}
 	text := fmt.Sprintf(officeConfiguration, "file://"+filepath.Join(c.dir, "people.ldif"), "", googleServer.URL, "",
