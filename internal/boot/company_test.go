@@ -186,12 +186,17 @@ func (c *company) live(day int) {
 			p.locked, p.away = false, false
 		}
 	}
-	if c.IntN(3) == 0 {
-		c.join()
-		team := c.IntN(len(c.teams))
-		c.teams[team] = append(c.teams[team], len(c.people)-1)
-	}
-	if c.IntN(3) == 0 {
+	odds := max(3, 600/len(c.people)) // A company of 20 has one of each in a month.
+	times := max(1, len(c.people)/1000)
+	for range times {
+		if c.IntN(odds) == 0 {
+			c.join()
+			team := c.IntN(len(c.teams))
+			c.teams[team] = append(c.teams[team], len(c.people)-1)
+		}
+		if c.IntN(odds) > 0 {
+			continue
+		}
 		if p := c.pick(); c.IntN(2) == 0 {
 			p.locked = true
 		} else {
