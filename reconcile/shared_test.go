@@ -91,3 +91,55 @@ func TestValuesOfOthersStay(t *testing.T) {
 	add("editor")
 	run(reconcile.Full(), nil, "editor", "owner")
 }
+
+// outlived is such a tenant that suspends accounts in place of deleting them.
+type outlived struct{ sharing }
+
+func (o outlived) Apply(ctx context.Context, batch []plan.Change) []provider.Result {
+	kept := slices.Clone(batch)
+	for i := range kept {
+		if kept[i].Op == plan.Delete {
+			kept[i].Op, kept[i].Fields = plan.Suspend, nil
+		}
+	}
+	results := o.sharing.Apply(ctx, kept)
+	for i := range results {
+		results[i].Outlived = batch[i].Op == plan.Delete
+	}
+	return results
+}
+
+// TestValuesOfAnAccountThatOutlivedItsDeletion checks that they are still ours when the person comes back.
+func TestValuesOfAnAccountThatOutlivedItsDeletion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.provider = outlived{sharing{w.tenant}}
+	w.policy.UserDeleteAction, w.policy.DeleteAfter = plan.ActionDelete, 0
+	run := func(entries []directory.Entry, want []string, wanted ...string) {
+		t.Helper()
+		w.source.snapshot.Entries = entries
+		engine := reconcile.New(reconcile.Config{Source: w.source, Provider: w.provider, Ledger: w.ledger, Policy: w.policy,
+			Desire: func(s directory.Snapshot, state plan.State) (mapping.Result, error) {
+				r, err := w.desire(s, state)
+				for i := range r.Desired {
+					if r.Desired[i].Ref == ref(5) {
+						r.Desired[i].Fields = append(r.Desired[i].Fields.Clone(), directory.Attribute{Name: "roles", Values: want})
+					}
+				}
+				return r, err
+			}})
+		if _, err := engine.Execute(t.Context(), w.runOf("", reconcile.Full())); err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range w.tenant.objects {
+			if got := o.Fields.Values("roles"); o.Ref == ref(5) && !slices.Equal(got, wanted) {
+				t.Fatalf("roles = %q, want %q", got, wanted)
+			}
+		}
+	}
+	run(company(), []string{"editor"}, "editor")
+	w.source.snapshot.Departed = []directory.Departure{{Ref: ref(5), Source: "corp", Left: w.now}}
+	run(slices.Delete(company(), 5, 6), nil, "editor")
+	w.source.snapshot.Departed = nil
+	run(company(), []string{"reader"}, "reader")
+}

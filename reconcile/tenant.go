@@ -320,8 +320,10 @@ func (t tenant) learn(a *applier, c *plan.Change, r provider.Result) {
 		delete(a.links, c.Ref)
 		return
 	}
-	capabilities := a.cfg.Provider.Capabilities()
-	if link.Given = capabilities.After(link.Given, c.Fields); link.Given != "" {
+	if capabilities := a.cfg.Provider.Capabilities(); c.Op != plan.Delete { // What outlived it keeps its values.
+		link.Given = capabilities.After(link.Given, c.Fields)
+	}
+	if link.Given != "" {
 		link.RemoteID = cmp.Or(link.RemoteID, c.RemoteID)
 	}
 	a.set(c.Ref, link)

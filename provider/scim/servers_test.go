@@ -202,8 +202,9 @@ func (c *company) learn(ch *plan.Change, r *provider.Result) {
 		return
 	default:
 	}
-	capabilities := c.provider.Capabilities()
-	link.Given = capabilities.After(link.Given, ch.Fields)
+	if capabilities := c.provider.Capabilities(); ch.Op != plan.Delete {
+		link.Given = capabilities.After(link.Given, ch.Fields)
+	}
 	c.links[ch.Ref] = link
 }
 
